@@ -1,0 +1,120 @@
+# One entry for everything. `make help` lists the targets.
+#   CC=clang            the compiler
+#   SAN=address,undefined | SAN=thread    a sanitizer build, in a build folder of its own
+#   WERROR=1            warnings are errors (CI sets it)
+#   PREFIX, DESTDIR     for install
+#   V=1                 show the commands
+#   DEPS=skip           do not look for missing packages (packagers, offline builds)
+.DEFAULT_GOAL := all
+VERSION := 0.1.0
+CC ?= cc
+AR ?= ar
+OBJCOPY ?= objcopy
+SAN ?=
+PREFIX ?= /usr/local
+comma := ,
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
+PKGS := libuv msgpack libxxhash
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+  -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient
+CFLAGS ?= -g
+FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP
+FC_LDFLAGS = $(LDFLAGS) $(LDHARDEN) $(SANFLAGS)
+
+PROTO_SRC := $(wildcard proto/*.c)
+DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+CLIENT_SRC := $(wildcard client/*.c)
+CTL_SRC := $(filter-out client/ctl/main.c,$(wildcard client/ctl/*.c))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
+
+DAEMON := $(B)/fcached
+CTL := $(B)/fcachectl
+LIBA := $(B)/libfcache.a
+CLIENT_A := $(B)/libclient.a
+SONAME := libfcache.so.0
+LIBSO := $(B)/$(SONAME)
+PROTO_A := $(B)/libproto.a
+DAEMON_A := $(B)/libdaemon.a
+CTL_A := $(B)/libctl.a
+
+# Missing packages are installed, or named, before anything is compiled; see the script.
+ifneq ($(DEPS),skip)
+DEPS_OK := build/.deps-build $(if $(filter clang%,$(CC)),build/.deps-clang)
+endif
+build/.deps-%: Makefile .ci/packages
+	@mkdir -p $(@D)
+	@.ci/packages $*
+	@touch $@
+
+.PHONY: all
+all: $(DAEMON) $(CTL) $(LIBA) $(LIBSO) $(B)/libfcache.so
+
+$(B)/obj/%.o: %.c | $(DEPS_OK)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(HARDEN) -c -o $@ $<
+$(B)/pic/%.o: %.c | $(DEPS_OK)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(filter-out -fPIE,$(HARDEN)) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(PROTO_A): $(call obj,$(PROTO_SRC))
+$(DAEMON_A): $(call obj,$(DAEMON_SRC))
+$(CTL_A): $(call obj,$(CTL_SRC))
+$(CLIENT_A): $(call obj,$(CLIENT_SRC))
+$(PROTO_A) $(DAEMON_A) $(CTL_A) $(CLIENT_A):
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+# One object with all names but the public ones made local: a program that links the archive
+# may have a function link_open of its own.
+$(LIBA): $(call pic,$(CLIENT_SRC) $(PROTO_SRC))
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(CC) -r -nostdlib -o $(B)/libfcache.o $^
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/libfcache.o
+	$(Q)$(AR) rcs $@ $(B)/libfcache.o
+
+$(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
+$(CTL): $(call obj,client/ctl/main.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lxxhash -lm
+$(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \
+	  $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(filter %.o,$^) -lxxhash
+$(B)/libfcache.so: $(LIBSO)
+	@ln -sf $(SONAME) $@
+
+# Each area's targets stand beside its files.
+-include tests/tests.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+  systemd/install.mk
+
+.PHONY: clean help
+clean:
+	rm -rf build
+help:
+	@echo 'make            build fcached, fcachectl, libfcache into build/'
+	@echo 'make demo       four workers share one daemon'
+	@echo 'make check      run the tests'
+	@echo 'make bench      measure, beside memcached and Redis'
+	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
+	@echo 'make lint fuzz check-valgrind check-systemd clean'
+	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants'
+
+-include $(shell find build -name '*.d' -type f 2>/dev/null)
