@@ -1,0 +1,157 @@
+/* The decoder of requests; its contract is in message.h. */
+#include <string.h>
+
+#include "proto/decode.h"
+#include "proto/errors.h"
+#include "proto/message.h"
+
+/* Each decode_* reads its fields and returns how many those are. */
+
+static uint32_t decode_hello(struct fc_cursor *cursor, struct fc_hello *hello) {
+  hello->version_min = fc_cursor_u32(cursor);
+  hello->version_max = fc_cursor_u32(cursor);
+  hello->client = fc_decode_name(cursor);
+  hello->name_space = fc_decode_name_or_nil(cursor);
+  hello->has_max_entries = !fc_cursor_nil(cursor);
+  hello->max_entries = hello->has_max_entries ? fc_cursor_i64(cursor) : 0;
+  return 5;
+}
+
+static void decode_key_names(struct fc_cursor *cursor, uint32_t *flags, struct fc_key *key) {
+  *flags = fc_cursor_u32(cursor);
+  key->op = fc_decode_name(cursor);
+  key->view = fc_decode_name(cursor);
+  key->top_k = fc_cursor_u32(cursor);
+}
+
+static void decode_epoch(struct fc_cursor *cursor, struct fc_epoch *epoch) {
+  epoch->boot_id = fc_cursor_u64(cursor);
+  epoch->clear_generation = fc_cursor_u64(cursor);
+}
+
+static uint32_t decode_get(struct fc_cursor *cursor, struct fc_get *get) {
+  decode_key_names(cursor, &get->flags, &get->key);
+  get->key.prompt = fc_decode_hash(cursor);
+  get->probe = fc_decode_name_or_nil(cursor);
+  return 6;
+}
+
+static uint32_t decode_put(struct fc_cursor *cursor, struct fc_put *put) {
+  decode_key_names(cursor, &put->flags, &put->key);
+  put->key.prompt = fc_decode_hash(cursor);
+  put->probe = fc_decode_name_or_nil(cursor);
+  decode_epoch(cursor, &put->epoch);
+  put->compute_ns = fc_cursor_u64(cursor);
+  put->value = fc_cursor_bin(cursor, &put->value_size);
+  return 10;
+}
+
+/* Returns the number of prompts; *prompts borrows. */
+static uint32_t decode_prompts(struct fc_cursor *cursor, const uint8_t **prompts) {
+  uint32_t size;
+
+  *prompts = fc_cursor_bin(cursor, &size);
+  if (size == 0 || size % FC_HASH_SIZE != 0)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  return size / FC_HASH_SIZE;
+}
+
+static uint32_t decode_get_many(struct fc_cursor *cursor, struct fc_get_many *get) {
+  decode_key_names(cursor, &get->flags, &get->key);
+  get->n = decode_prompts(cursor, &get->prompts);
+  get->probe = fc_decode_name_or_nil(cursor);
+  return 6;
+}
+
+static uint32_t decode_put_many(struct fc_cursor *cursor, struct fc_put_many *put) {
+  decode_key_names(cursor, &put->flags, &put->key);
+  put->n = decode_prompts(cursor, &put->prompts);
+  put->probe = fc_decode_name_or_nil(cursor);
+  decode_epoch(cursor, &put->epoch);
+  put->compute_ns = fc_cursor_u64(cursor);
+  put->batch = fc_cursor_u32(cursor);
+  fc_decode_bins(cursor, false, &put->values);
+  if (put->values.n != put->n)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  return 11;
+}
+
+static uint32_t decode_select(struct fc_cursor *cursor, struct fc_select *select) {
+  select->name_space = fc_decode_name_or_nil(cursor);
+  select->view = fc_decode_name_or_nil(cursor);
+  select->op = fc_decode_name_or_nil(cursor);
+  return 3;
+}
+
+static uint32_t decode_list(struct fc_cursor *cursor, struct fc_list *list) {
+  uint32_t fields = decode_select(cursor, &list->select);
+
+  list->limit = fc_cursor_u32(cursor);
+  if (!cursor->error && list->limit == 0) /* would page without end */
+    fc_cursor_fail(cursor, FC_EINVAL);
+  list->cursor = fc_cursor_bin(cursor, &list->cursor_size);
+  if (list->cursor_size > FC_CURSOR_BYTES_MAX)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  return fields + 2;
+}
+
+static bool path_valid(struct fc_str path) {
+  return path.size >= 1 && path.size <= FC_PATH_MAX && path.data[0] == '/' &&
+         !memchr(path.data, '\0', path.size);
+}
+
+static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace *trace) {
+  trace->action = fc_cursor_u32(cursor);
+  if (trace->action > FC_TRACE_OFF)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  if (!fc_cursor_nil(cursor))
+    trace->path = fc_cursor_str(cursor);
+  if (cursor->error)
+    return 2;
+  /* a path where none belongs is as wrong as none where one does */
+  if (trace->action == FC_TRACE_ON ? !path_valid(trace->path) : trace->path.data != NULL)
+    fc_cursor_fail(cursor, FC_EINVAL);
+  return 2;
+}
+
+static uint32_t decode_fields(struct fc_cursor *cursor, struct fc_request *request) {
+  switch (request->type) {
+  case FC_HELLO:
+    return decode_hello(cursor, &request->hello);
+  case FC_GET:
+    return decode_get(cursor, &request->get);
+  case FC_PUT:
+    return decode_put(cursor, &request->put);
+  case FC_GET_MANY:
+    return decode_get_many(cursor, &request->get_many);
+  case FC_PUT_MANY:
+    return decode_put_many(cursor, &request->put_many);
+  case FC_STATS:
+    request->select.name_space = fc_decode_name_or_nil(cursor);
+    return 1;
+  case FC_CLEAR:
+    return decode_select(cursor, &request->select);
+  case FC_LIST:
+    return decode_list(cursor, &request->list);
+  case FC_TRACE:
+    return decode_trace(cursor, &request->trace);
+  case FC_PING:
+  case FC_SHUTDOWN:
+    return 0;
+  case FC_REPLY:
+  case FC_ERROR:
+  default:
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+    return 0;
+  }
+}
+
+int fc_decode_request(const uint8_t *body, size_t size, struct fc_request *request) {
+  struct fc_cursor cursor = fc_cursor_init(body, size);
+  uint32_t type, fields;
+
+  memset(request, 0, sizeof *request);
+  fields = fc_decode_open(&cursor, &type, &request->id);
+  request->type = (enum fc_type)type;
+  return fc_decode_close(&cursor, fields, decode_fields(&cursor, request));
+}

@@ -1,0 +1,138 @@
+#include "proto/key.h"
+
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "proto/limits.h"
+
+/* The length of the character at `s`, of `size` bytes at least 1, where it may
+ * stand in a name; else 0. Bounds per first byte as in table 3-7 of the Unicode
+ * standard, with C1 controls (C2 80..9F) left out. */
+static size_t name_char(const uint8_t *s, size_t size) {
+  uint8_t low = 0x80, high = 0xbf; /* of the second byte */
+  size_t length;
+
+  if (s[0] < 0x80)
+    return s[0] >= 0x20 && s[0] != 0x7f;
+  if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+    length = 2;
+    low = s[0] == 0xc2 ? 0xa0 : 0x80; /* C1 */
+  } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
+    length = 3;
+    low = s[0] == 0xe0 ? 0xa0 : 0x80;  /* overlong */
+    high = s[0] == 0xed ? 0x9f : 0xbf; /* surrogates */
+  } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+    length = 4;
+    low = s[0] == 0xf0 ? 0x90 : 0x80;  /* overlong */
+    high = s[0] == 0xf4 ? 0x8f : 0xbf; /* past U+10FFFF */
+  } else {
+    return 0;
+  }
+  if (size < length || s[1] < low || s[1] > high)
+    return 0;
+  for (size_t i = 2; i < length; i++)
+    if (s[i] < 0x80 || s[i] > 0xbf)
+      return 0;
+  return length;
+}
+
+/* True where all 8 bytes are 20..7E: nearly every name is plain ASCII, and every
+ * request has two, so they are checked by words. */
+static bool plain_word(const uint8_t *s) {
+  const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+  uint64_t word;
+
+  memcpy(&word, s, sizeof word);
+  if ((word | (word + ones)) & tops) /* 80..FF have the top bit, 7F carries into it */
+    return false;
+  return (((word | tops) - 0x20 * ones) & tops) == tops; /* 00..1F borrow the top bit */
+}
+
+bool fc_name_valid(struct fc_str name) {
+  const uint8_t *s = (const uint8_t *)name.data;
+  size_t left = name.size;
+
+  if (left < 1 || left > FC_NAME_MAX)
+    return false;
+  while (left) {
+    size_t length = left >= 8 && plain_word(s) ? 8 : name_char(s, left);
+
+    if (!length)
+      return false;
+    s += length;
+    left -= length;
+  }
+  return true;
+}
+
+struct fc_str fc_str_of(const char *text) {
+  size_t size = text ? strlen(text) : 0;
+
+  /* what is too long for a uint32 is cut: still far too long for any name */
+  return (struct fc_str){text, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size};
+}
+
+bool fc_str_equal(struct fc_str a, struct fc_str b) {
+  return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+struct fc_hash fc_hash_prompt(const void *prompt, size_t size) {
+  XXH128_canonical_t canonical;
+  struct fc_hash hash;
+
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(size ? prompt : "", size));
+  memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
+  return hash;
+}
+
+void fc_hash_hex(const struct fc_hash *hash, char hex[FC_HASH_HEX_SIZE]) {
+  static const char digits[] = "0123456789abcdef";
+
+  for (size_t i = 0; i < FC_HASH_SIZE; i++) {
+    hex[2 * i] = digits[hash->bytes[i] >> 4];
+    hex[2 * i + 1] = digits[hash->bytes[i] & 15];
+  }
+  hex[FC_HASH_HEX_SIZE - 1] = '\0';
+}
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F')
+    return c - 'A' + 10;
+  return -1;
+}
+
+bool fc_hash_parse(const char *hex, size_t size, struct fc_hash *hash) {
+  struct fc_hash parsed;
+
+  if (size != FC_HASH_HEX_SIZE - 1)
+    return false;
+  for (size_t i = 0; i < FC_HASH_SIZE; i++) {
+    int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+
+    if (high < 0 || low < 0)
+      return false;
+    parsed.bytes[i] = (uint8_t)(high << 4 | low);
+  }
+  *hash = parsed;
+  return true;
+}
+
+/* Each part seeds the next, so that no part has to be copied beside another. */
+uint64_t fc_key_digest(uint64_t namespace_seed, const struct fc_key *key) {
+  struct {
+    uint8_t prompt[FC_HASH_SIZE];
+    uint32_t top_k;
+  } tail;
+  uint64_t digest;
+
+  digest = XXH3_64bits_withSeed(key->op.data, key->op.size, namespace_seed);
+  digest = XXH3_64bits_withSeed(key->view.data, key->view.size, digest);
+  memcpy(tail.prompt, key->prompt.bytes, sizeof tail.prompt);
+  tail.top_k = key->top_k;
+  return XXH3_64bits_withSeed(&tail, sizeof tail, digest);
+}

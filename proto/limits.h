@@ -1,0 +1,14 @@
+/* limits.h - the numbers that both sides must agree on. Sizes are bytes. */
+#ifndef FC_PROTO_LIMITS_H
+#define FC_PROTO_LIMITS_H
+
+#define FC_PROTOCOL_VERSION 1u     /* highest version spoken */
+#define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
+#define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
+#define FC_HELLO_FRAME_MAX 65536u  /* body limit until the welcome */
+#define FC_FRAME_SLACK (1u << 20)  /* a body may be max_value + this: see welcome.max_frame */
+#define FC_VALUE_MAX_DEFAULT (16u << 20)
+#define FC_VALUE_MAX_CEILING (1u << 30) /* no --max-value above this */
+#define FC_BYTES_MAX_DEFAULT (256u << 20)
+
+#endif
