@@ -1,0 +1,132 @@
+#include "daemon/conns.h"
+
+#include <string.h>
+
+#include "daemon/conn.h"
+#include "proto/errors.h"
+
+#define SWEEP_MS 250u /* how late a deadline may be noticed */
+
+static void on_turn(uv_idle_t *turn) {
+  struct conns *conns = turn->data;
+  /* Only who is queued now: one that queues itself again waits for the next turn. */
+  struct conn *conn = conns->ready_first;
+  conns->ready_first = conns->ready_last = NULL;
+  while (conn != NULL) {
+    struct conn *next = conn->next_ready;
+    conn->next_ready = NULL;
+    conn->ready = false;
+    conn_resume(conn);
+    conn = next;
+  }
+  bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
+  if (conns->ready_first == NULL && !chores)
+    (void)uv_idle_stop(&conns->turn); /* documented never to fail */
+}
+
+void conns_ready(struct conns *conns, struct conn *conn) {
+  if (conn->ready || conn->closing)
+    return;
+  conn->ready = true;
+  conn->next_ready = NULL;
+  if (conns->ready_last != NULL)
+    conns->ready_last->next_ready = conn;
+  else
+    conns->ready_first = conn;
+  conns->ready_last = conn;
+  (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+}
+
+void conns_chores(struct conns *conns) {
+  if (dispatch_has_chores(conns->dispatch))
+    (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+}
+
+static void leave_ready(struct conns *conns, struct conn *conn) {
+  struct conn *before = NULL;
+  for (struct conn *c = conns->ready_first; c != NULL; before = c, c = c->next_ready) {
+    if (c != conn)
+      continue;
+    if (before != NULL)
+      before->next_ready = conn->next_ready;
+    else
+      conns->ready_first = conn->next_ready;
+    if (conns->ready_last == conn)
+      conns->ready_last = before;
+    break;
+  }
+  conn->ready = false;
+}
+
+static void on_sweep(void *arg) {
+  struct conns *conns = arg;
+  uint64_t now_ns = uv_hrtime();
+  for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
+    next = conn->next;
+    conn_check_deadlines(conn, now_ns);
+  }
+}
+
+void conns_add(struct conns *conns, struct conn *conn) {
+  conn->prev = NULL;
+  conn->next = conns->all;
+  if (conns->all != NULL)
+    conns->all->prev = conn;
+  conns->all = conn;
+  if (conns->count++ == 0)
+    ticker_start(&conns->sweep, SWEEP_MS);
+}
+
+void conns_remove(struct conns *conns, struct conn *conn) {
+  /* on_turn may hold a chain that this connection is part of: it stays linked
+   * there, and conn_resume ignores it once it is closing. */
+  leave_ready(conns, conn);
+  if (conn->prev != NULL)
+    conn->prev->next = conn->next;
+  else
+    conns->all = conn->next;
+  if (conn->next != NULL)
+    conn->next->prev = conn->prev;
+  if (--conns->count > 0)
+    return;
+  ticker_stop(&conns->sweep);
+  if (conns->draining)
+    conns->on_empty(conns->arg);
+}
+
+int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
+               const struct conns_limits *limits, struct log *log) {
+  memset(conns, 0, sizeof *conns);
+  conns->loop = loop;
+  conns->dispatch = dispatch;
+  conns->limits = *limits;
+  conns->log = log;
+  quota_init(&conns->quota, limits->budget_bytes);
+  conns->turn.data = conns;
+  if (uv_idle_init(loop, &conns->turn) < 0)
+    return FC_EREFUSED;
+  return ticker_init(&conns->sweep, loop, on_sweep, conns);
+}
+
+void conns_drain(struct conns *conns) {
+  conns->draining = true;
+  if (conns->count == 0) {
+    conns->on_empty(conns->arg);
+    return;
+  }
+  for (struct conn *conn = conns->all; conn != NULL; conn = conn->next)
+    conn_drain(conn);
+}
+
+void conns_close(struct conns *conns) {
+  conns->draining = false; /* nobody waits for on_empty any more */
+  while (conns->all != NULL)
+    conn_close(conns->all);
+  if (!uv_is_closing((uv_handle_t *)&conns->turn))
+    uv_close((uv_handle_t *)&conns->turn, NULL);
+  ticker_close(&conns->sweep);
+}
+
+void conns_deinit(struct conns *conns) {
+  quota_deinit(&conns->quota);
+}

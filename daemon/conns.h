@@ -1,0 +1,65 @@
+/* conns.h - all connections of a daemon: their number, their turns, their end. */
+#ifndef FC_DAEMON_CONNS_H
+#define FC_DAEMON_CONNS_H
+
+#include <uv.h>
+
+#include "daemon/dispatch.h"
+#include "daemon/log.h"
+#include "daemon/quota.h"
+#include "daemon/ticker.h"
+
+struct conn;
+
+struct conns_limits {
+  unsigned max_clients;
+  uint64_t hello_timeout_ns;
+  uint64_t stall_timeout_ns;
+  size_t budget_bytes; /* frames and replies in flight, all clients together */
+  uid_t own_uid;       /* of the daemon: its clients are admins */
+  bool has_admin_group;
+  gid_t admin_group;
+};
+
+struct conns {
+  uv_loop_t *loop;
+  struct dispatch *dispatch; /* borrowed */
+  struct conns_limits limits;
+  struct log *log;
+  struct quota quota;
+  struct conn *all;
+  unsigned count;
+  uint64_t next_client_id;
+  struct conn *ready_first, *ready_last; /* want another turn */
+  uv_idle_t turn;                        /* runs while somebody is ready or there are chores */
+  struct ticker sweep;                   /* looks at the deadlines while there are connections */
+  bool draining;
+  void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
+  void (*on_empty)(void *arg);    /* after conns_drain: the last connection is gone */
+  void *arg;
+  uint8_t scratch[65536]; /* what is being read, for one connection at a time */
+};
+
+int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
+               const struct conns_limits *limits, struct log *log);
+
+/* Closes what is left; the loop must then run until the handles are closed. */
+void conns_close(struct conns *conns);
+
+/* After the loop has ended. */
+void conns_deinit(struct conns *conns);
+
+/* Every connection ends when what it had sent is answered; then on_empty. */
+void conns_drain(struct conns *conns);
+
+/* Queues a connection for the next turn; idempotent. */
+void conns_ready(struct conns *conns, struct conn *conn);
+
+/* Makes sure that the dispatcher's chores are done in the turns to come. */
+void conns_chores(struct conns *conns);
+
+/* For conn.c: entering and leaving the set. */
+void conns_add(struct conns *conns, struct conn *conn);
+void conns_remove(struct conns *conns, struct conn *conn);
+
+#endif

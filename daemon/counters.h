@@ -1,0 +1,39 @@
+/* counters.h - what lookups did, counted at once for everybody who is charged:
+ * a connection, its namespace and the daemon each keep one set.
+ *
+ * `sets` are `n_sets` borrowed pointers; a NULL among them is passed over. Zero
+ * a set to start. One thread. */
+#ifndef FC_DAEMON_COUNTERS_H
+#define FC_DAEMON_COUNTERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct counters {
+  uint64_t hits;
+  uint64_t misses;
+  uint64_t forward_passes;
+  uint64_t scoring_wall_ns; /* lookups that hit, and computes */
+  uint64_t batches_sent;
+  uint64_t batched_prompts;
+  uint64_t max_batch_size;
+  uint64_t shared_hits;   /* hits on entries that another client put */
+  uint64_t saved_wall_ns; /* compute time that hits did not spend again */
+};
+
+/* One hit: the lookup took `wall_ns`, computing the value once took `saved_ns`,
+ * and `shared` says that another client put it. */
+void counters_hit(struct counters *const *sets, size_t n_sets, uint64_t wall_ns, uint64_t saved_ns,
+                  bool shared);
+
+/* `n` misses, each of them a forward pass; all together took `compute_ns`. */
+void counters_miss(struct counters *const *sets, size_t n_sets, uint64_t n, uint64_t compute_ns);
+
+/* One batch of `size` prompts was computed; its misses are charged apart. */
+void counters_batch(struct counters *const *sets, size_t n_sets, uint64_t size);
+
+/* True where nothing was ever counted. */
+bool counters_are_zero(const struct counters *counters);
+
+#endif

@@ -1,0 +1,250 @@
+#include "daemon/dispatch.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/dispatch_parts.h"
+#include "daemon/entry.h"
+#include "proto/errors.h"
+#include "proto/limits.h"
+
+#define COPY_MAX_BYTES 8192u
+#define CHORE_SLICE 4096u /* entries: a few milliseconds at worst */
+
+uint64_t call_clock_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
+  *dispatch = (struct dispatch){
+      .store = config->store,
+      .namespaces = config->namespaces,
+      .trace = config->trace,
+      .boot_id = config->boot_id,
+      .started_ns = call_clock_ns(),
+      .max_clients = config->max_clients,
+      .in_flight_bytes = config->in_flight_bytes,
+  };
+}
+
+void dispatch_deinit(struct dispatch *dispatch) {
+  while (dispatch_chores(dispatch))
+    ;
+  fc_buf_free(&dispatch->reply);
+}
+
+/* ---- replies ---- */
+
+enum dispatch_result call_reply_value(const struct call *call, struct entry *entry) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  const uint8_t *value = entry_value(entry);
+  uint32_t size = entry->value_size;
+  /* Up to here a copy costs less than a second piece to write. */
+  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, value, size) == 0)
+    return call_reply(call);
+  if (reply->failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  struct iovec pieces[2] = {{reply->data, reply->size}, {(void *)(uintptr_t)value, size}};
+  struct entry *owners[2] = {NULL, entry};
+  call->sink->send(call->sink, pieces, owners, 2);
+  return DISPATCH_DONE;
+}
+
+enum dispatch_result call_reply(const struct call *call) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  if (reply->failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  struct iovec piece = {reply->data, reply->size};
+  call->sink->send(call->sink, &piece, NULL, 1);
+  return DISPATCH_DONE;
+}
+
+static enum dispatch_result send_error(const struct call *call, int code, const char *text) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  fc_buf_reset(reply);
+  (void)fc_encode_error(reply, call->id, code, fc_str_of(text)); /* call_reply looks at `failed` */
+  return call_reply(call);
+}
+
+enum dispatch_result call_error(const struct call *call, int code, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(text, sizeof text, format, args); /* cut where longer */
+  va_end(args);
+  return send_error(call, code, text);
+}
+
+void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code) {
+  struct call call = {.dispatch = dispatch, .sink = sink, .id = id};
+  if (code == FC_EPROTOCOL || code == FC_EFRAME)
+    dispatch->dropped++;
+  (void)send_error(&call, code, fc_error_text(code)); /* the connection ends anyway */
+}
+
+/* ---- hello ---- */
+
+uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {
+  return session->greeted ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
+}
+
+static enum dispatch_result refuse_hello(const struct call *call) {
+  call->dispatch->refused++;
+  return DISPATCH_CLOSE;
+}
+
+/* Opens the namespace that a hello names, with its limit. An error is sent. */
+static bool enter_namespace(const struct call *call, const struct fc_hello *hello) {
+  struct namespace_table *table = call->dispatch->namespaces;
+  if (hello->name_space.data == NULL)
+    return true;
+  if (hello->has_max_entries && hello->max_entries <= 0) {
+    (void)call_error(call, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
+                     (long long)hello->max_entries);
+    return false;
+  }
+  int rc = namespace_table_open(table, hello->name_space, &call->session->ns);
+  if (rc < 0) {
+    call->session->ns = NULL;
+    (void)call_error(call, rc,
+                     "namespace %.*s cannot be made: %u namespaces have clients, which is the "
+                     "limit; raise --max-namespaces or close some clients",
+                     (int)hello->name_space.size, hello->name_space.data, table->limit);
+    return false;
+  }
+  if (hello->has_max_entries)
+    /* checked above: it is positive */
+    (void)namespace_table_set_max_entries(table, call->session->ns, hello->max_entries);
+  return true;
+}
+
+static enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
+  struct session *session = call->session;
+  struct dispatch *dispatch = call->dispatch;
+  if (session->greeted) {
+    (void)call_error(call, FC_EPROTOCOL, "a second hello: open another connection instead");
+    return DISPATCH_CLOSE;
+  }
+  if (hello->version_min > FC_PROTOCOL_VERSION || hello->version_max < FC_PROTOCOL_VERSION_MIN) {
+    (void)call_error(call, FC_EVERSION,
+                     "fcached " FC_VERSION " speaks protocol %u to %u, this client %u to %u: "
+                     "update the older side",
+                     FC_PROTOCOL_VERSION_MIN, FC_PROTOCOL_VERSION, hello->version_min,
+                     hello->version_max);
+    return refuse_hello(call);
+  }
+  if (!enter_namespace(call, hello))
+    return refuse_hello(call);
+  memcpy(session->name_data, hello->client.data, hello->client.size);
+  session->name = (struct fc_str){session->name_data, hello->client.size};
+  session->greeted = true;
+  dispatch->clients++;
+  dispatch->connections++;
+  struct fc_welcome welcome = {
+      .version =
+          hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION,
+      .server = fc_str_of("fcached " FC_VERSION),
+      .boot_id = dispatch->boot_id,
+      .clear_generation = dispatch->store->generation,
+      .max_value = dispatch->store->max_value,
+      .max_frame = dispatch_max_body(dispatch, session),
+  };
+  (void)fc_encode_welcome(&dispatch->reply, call->id, &welcome); /* call_reply looks at `failed` */
+  return call_reply(call);
+}
+
+void dispatch_leave(struct dispatch *dispatch, struct session *session) {
+  if (session->clear != NULL) { /* it holds already: finish it, whoever asked */
+    session->clear->next = dispatch->orphans;
+    dispatch->orphans = session->clear;
+    session->clear = NULL;
+  }
+  if (session->ns != NULL)
+    namespace_table_close(dispatch->namespaces, session->ns);
+  session->ns = NULL;
+  if (session->greeted)
+    dispatch->clients--;
+  session->greeted = false;
+}
+
+bool dispatch_has_chores(const struct dispatch *dispatch) {
+  return dispatch->orphans != NULL || dispatch->namespaces->condemned != NULL;
+}
+
+bool dispatch_chores(struct dispatch *dispatch) {
+  struct clear_job *job = dispatch->orphans;
+  if (job != NULL && store_clear_step(dispatch->store, &job->clear, CHORE_SLICE)) {
+    dispatch->orphans = job->next;
+    dispatch->clears++;
+    free(job);
+  }
+  bool clean = namespace_table_step(dispatch->namespaces, CHORE_SLICE);
+  return dispatch->orphans != NULL || !clean;
+}
+
+/* ---- routing ---- */
+
+static bool needs_namespace(enum fc_type type) {
+  return type == FC_GET || type == FC_PUT || type == FC_GET_MANY || type == FC_PUT_MANY;
+}
+
+static enum dispatch_result route(const struct call *call, const struct fc_request *request) {
+  switch (request->type) {
+  case FC_HELLO:
+    return greet(call, &request->hello);
+  case FC_GET:
+    return lookup_get(call, &request->get);
+  case FC_PUT:
+    return lookup_put(call, &request->put);
+  case FC_GET_MANY:
+    return many_get(call, &request->get_many);
+  case FC_PUT_MANY:
+    return many_put(call, &request->put_many);
+  case FC_PING:
+    (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_PING, call->id);
+    return call_reply(call); /* looks at `failed` */
+  case FC_STATS:
+    return manage_stats(call, request->select.name_space);
+  case FC_CLEAR:
+    return manage_clear(call, &request->select);
+  case FC_LIST:
+    return manage_list(call, &request->list);
+  case FC_TRACE:
+    return manage_trace(call, &request->trace);
+  case FC_SHUTDOWN:
+    return manage_shutdown(call);
+  default: /* the decoder knows only the above */
+    return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
+  }
+}
+
+enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
+                                    struct sink *sink, const uint8_t *body, uint32_t size) {
+  /* Room for any reply but those with values, which ask for more themselves. */
+  if (!sink->has_room(sink, 0))
+    return DISPATCH_AGAIN;
+  struct fc_request request;
+  int rc = fc_decode_request(body, size, &request);
+  struct call call = {dispatch, session, sink, request.id, call_clock_ns()};
+  fc_buf_reset(&dispatch->reply);
+  if (rc == FC_EPROTOCOL || (rc < 0 && !session->greeted)) {
+    dispatch_refuse(dispatch, sink, request.id, rc);
+    return DISPATCH_CLOSE;
+  }
+  if (!session->greeted && request.type != FC_HELLO) {
+    dispatch->dropped++;
+    (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));
+    return DISPATCH_CLOSE;
+  }
+  if (rc < 0)
+    return send_error(&call, rc, fc_error_text(rc));
+  if (needs_namespace(request.type) && session->ns == NULL)
+    return call_error(&call, FC_ENONAMESPACE,
+                      "this client's hello named no namespace, so it can neither get nor put");
+  return route(&call, &request);
+}

@@ -1,0 +1,81 @@
+/* dispatch.h - the one place where requests, sessions, the store and the trace
+ * meet: decodes a frame's body, does what it asks, sends the replies.
+ *
+ * No socket and no loop: replies go to a sink, time is read from the clock once
+ * at the start and once at the end of what is recorded. One thread. */
+#ifndef FC_DAEMON_DISPATCH_H
+#define FC_DAEMON_DISPATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/counters.h"
+#include "daemon/namespace_table.h"
+#include "daemon/session.h"
+#include "daemon/sink.h"
+#include "daemon/store_clear.h"
+#include "daemon/trace.h"
+#include "proto/message.h"
+
+/* A clear that takes more than one turn. */
+struct clear_job {
+  struct store_clear clear;
+  struct clear_job *next; /* among the orphans */
+};
+
+struct dispatch {
+  struct store *store;                /* borrowed */
+  struct namespace_table *namespaces; /* borrowed */
+  struct trace *trace;                /* borrowed */
+  struct clear_job *orphans;          /* clears whose client left; finished all the same */
+  uint64_t boot_id;
+  uint64_t started_ns; /* monotonic */
+  unsigned max_clients;
+  const size_t *in_flight_bytes; /* borrowed, for the stats */
+  struct counters counters;      /* of the whole daemon */
+  unsigned clients;              /* greeted, now */
+  uint64_t connections;          /* greeted, ever */
+  uint64_t refused; /* turned away: too many clients, a hello that could not be accepted */
+  uint64_t dropped; /* cut for breaking the protocol or a deadline */
+  uint64_t clears;
+  uint64_t puts_kept, puts_stale, puts_too_big;
+  struct fc_buf reply; /* made anew for each reply; kept for its memory */
+};
+
+struct dispatch_config {
+  struct store *store;
+  struct namespace_table *namespaces;
+  struct trace *trace;
+  uint64_t boot_id;
+  unsigned max_clients;
+  const size_t *in_flight_bytes;
+};
+
+void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config);
+void dispatch_deinit(struct dispatch *dispatch);
+
+enum dispatch_result {
+  DISPATCH_DONE = 0,
+  DISPATCH_AGAIN,    /* no room for the reply: hand the same frame in again */
+  DISPATCH_CLOSE,    /* an error was sent; the connection ends after it */
+  DISPATCH_SHUTDOWN, /* done; the daemon is to stop */
+};
+
+enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
+                                    struct sink *sink, const uint8_t *body, uint32_t size);
+
+/* Sends the error `code` on request `id`. */
+void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code);
+
+/* The largest body that this session may send now, in bytes. */
+uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session);
+
+/* The session's client is gone. Idempotent. */
+void dispatch_leave(struct dispatch *dispatch, struct session *session);
+
+/* Work that nobody waits for: namespaces that were dropped, clears whose client
+ * left. Does a slice of it; true while some is left. */
+bool dispatch_chores(struct dispatch *dispatch);
+bool dispatch_has_chores(const struct dispatch *dispatch);
+
+#endif

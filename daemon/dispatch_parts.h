@@ -1,0 +1,56 @@
+/* dispatch_parts.h - what the files that the dispatcher is made of share:
+ * dispatch.c (hello, routing, errors), lookup.c (get, put), many.c (their
+ * many-key forms), manage.c (clear, list, trace, shutdown), stats.c. */
+#ifndef FC_DAEMON_DISPATCH_PARTS_H
+#define FC_DAEMON_DISPATCH_PARTS_H
+
+#include "daemon/dispatch.h"
+
+struct entry;
+
+struct call {
+  struct dispatch *dispatch;
+  struct session *session;
+  struct sink *sink;
+  uint32_t id;
+  uint64_t start_ns; /* CLOCK_MONOTONIC, when the request was taken up */
+};
+
+/* Where the request is to be recorded. */
+#define CALL_SETS 3u
+void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
+
+/* Sends what was made in dispatch->reply. */
+enum dispatch_result call_reply(const struct call *call);
+
+/* The same with the entry's value behind it. */
+enum dispatch_result call_reply_value(const struct call *call, struct entry *entry);
+
+/* Sends an error with particulars; the connection goes on. */
+enum dispatch_result call_error(const struct call *call, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One line of the trace, if it is on. */
+void call_trace(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                uint64_t wall_ns, bool hit);
+
+/* Records a hit on `entry` that took `wall_ns`. */
+void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                     const struct entry *entry, uint64_t wall_ns);
+
+/* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. */
+int call_put(const struct call *call, const struct fc_put *put);
+
+enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get);
+enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put);
+enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get);
+enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many);
+enum dispatch_result manage_stats(const struct call *call, struct fc_str name_space);
+enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select);
+enum dispatch_result manage_list(const struct call *call, const struct fc_list *list);
+enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request);
+enum dispatch_result manage_shutdown(const struct call *call);
+
+uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,331 @@
+#include "daemon/listen.h"
+
+#include "proto/errors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIRST_HANDED_OVER 3 /* SD_LISTEN_FDS_START */
+#define HANDED_OVER_MAX 4096
+#define LOCK_TRIES 100
+
+void listener_init(struct listener *listener) {
+  *listener = (struct listener){.fd = -1, .lock_fd = -1};
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0)
+    (void)close(*fd); /* sockets and a lock: nothing unwritten to lose */
+  *fd = -1;
+}
+
+/* ---- handed over -------------------------------------------------------- */
+
+static long env_number(const char *name) {
+  const char *text = getenv(name);
+  if (text == NULL || text[0] < '0' || text[0] > '9')
+    return -1;
+  char *end;
+  errno = 0;
+  long n = strtol(text, &end, 10);
+  return *end != '\0' || errno != 0 ? -1 : n;
+}
+
+static bool option_is(int fd, int option, int wanted) {
+  int value;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+}
+
+static bool is_listening_unix_stream(int fd) {
+  return option_is(fd, SO_DOMAIN, AF_UNIX) && option_is(fd, SO_TYPE, SOCK_STREAM) &&
+         option_is(fd, SO_ACCEPTCONN, 1);
+}
+
+static int set_flags(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -1;
+  return 0;
+}
+
+static void remember_path(struct listener *listener) {
+  struct sockaddr_un address = {0};
+  socklen_t size = sizeof address;
+  if (getsockname(listener->fd, (struct sockaddr *)&address, &size) == 0 &&
+      size > offsetof(struct sockaddr_un, sun_path) && size <= sizeof address)
+    memcpy(listener->path, address.sun_path, size - offsetof(struct sockaddr_un, sun_path));
+}
+
+/* 0, with listener->fd set if one was meant for us; or an error. */
+static int take_handed_over(struct listener *listener, struct fault *fault) {
+  long n = env_number("LISTEN_FDS");
+  if (env_number("LISTEN_PID") != (long)getpid() || n <= 0)
+    return 0;
+  if (n > HANDED_OVER_MAX)
+    return fault_set(fault, FC_EINVAL, "LISTEN_FDS=%ld: no service manager hands over so many", n);
+  const char *names = getenv("LISTEN_FDNAMES");
+  int last = FIRST_HANDED_OVER + (int)n - 1, found = -1, listening = 0;
+  for (int fd = FIRST_HANDED_OVER; fd <= last; fd++) {
+    if (is_listening_unix_stream(fd)) {
+      found = found < 0 ? fd : found;
+      listening++;
+    }
+  }
+  if (listening != 1)
+    return fault_set(fault, FC_EINVAL,
+                     "the service manager handed over %ld descriptors (%s), of which %d are "
+                     "listening Unix stream sockets: give fcached exactly one ListenStream=PATH",
+                     n, names == NULL ? "unnamed" : names, listening);
+  for (int fd = FIRST_HANDED_OVER; fd <= last; fd++) {
+    if (fd != found)
+      (void)close(fd); /* handed to us and of no use: not to be held open for nothing */
+  }
+  if (set_flags(found) < 0)
+    return fault_set(fault, FC_EREFUSED, "cannot set up the socket that was handed over: %s",
+                     strerror(errno));
+  listener->fd = found;
+  listener->handed_over = true;
+  remember_path(listener);
+  return 0;
+}
+
+/* ---- which path --------------------------------------------------------- */
+
+static int choose_path(struct listener *listener, const char *asked, struct fault *fault) {
+  const char *runtime = getenv("XDG_RUNTIME_DIR");
+  const size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+  char path[8192];
+  int n;
+  if (asked != NULL)
+    n = snprintf(path, sizeof path, "%s", asked);
+  else if (runtime != NULL && runtime[0] == '/')
+    n = snprintf(path, sizeof path, "%s/fcached.sock", runtime);
+  else
+    n = snprintf(path, sizeof path, "%s", LISTEN_DEFAULT_PATH);
+  if (n <= 0)
+    return fault_set(fault, FC_EINVAL, "the socket's path is empty: give --socket PATH");
+  if ((size_t)n > most)
+    return fault_set(fault, FC_EINVAL,
+                     "the socket's path is too long: %d bytes, and the system takes %zu: give a "
+                     "shorter --socket (%s)",
+                     n, most, asked != NULL ? asked : runtime);
+  memcpy(listener->path, path, (size_t)n + 1);
+  return 0;
+}
+
+/* Its folder, made where it is a default one: only its last part, as /run and
+ * $XDG_RUNTIME_DIR itself are the system's to make. */
+static int need_folder(const char *path, bool make, struct fault *fault) {
+  char folder[sizeof(((struct listener *)0)->path)];
+  (void)snprintf(folder, sizeof folder, "%s", path); /* same size */
+  char *slash = strrchr(folder, '/');
+  if (slash == NULL || slash == folder)
+    return 0;
+  *slash = '\0';
+  struct stat st;
+  if (stat(folder, &st) == 0) {
+    if (S_ISDIR(st.st_mode))
+      return 0;
+    return fault_set(fault, FC_EINVAL,
+                     "cannot listen on %s: %s is not a directory: give another --socket", path,
+                     folder);
+  }
+  if (make && errno == ENOENT && (mkdir(folder, 0755) == 0 || errno == EEXIST))
+    return 0;
+  return fault_set(fault, FC_EREFUSED,
+                   "cannot listen on %s: directory %s: %s: make it, or give another --socket", path,
+                   folder, strerror(errno));
+}
+
+/* ---- the lock ----------------------------------------------------------- */
+
+/* What the lock file says of its holder: "pid 42", or that it does not say. */
+static void describe_holder(int fd, char *text, size_t size) {
+  char content[32];
+  ssize_t n = pread(fd, content, sizeof content - 1, 0);
+  content[n > 0 ? n : 0] = '\0';
+  char *end;
+  long pid = strtol(content, &end, 10);
+  if (content[0] >= '1' && content[0] <= '9' && *end == '\n' && pid > 0)
+    (void)snprintf(text, size, "pid %ld", pid);
+  else
+    (void)snprintf(text, size, "its pid is not recorded");
+}
+
+static int busy(const struct listener *listener, int fd, struct fault *fault) {
+  char holder[64];
+  describe_holder(fd, holder, sizeof holder);
+  return fault_set(fault, FC_EBUSY,
+                   "already running: another fcached (%s) serves %s: use that one, stop it, or "
+                   "give another --socket",
+                   holder, listener->path);
+}
+
+/* Is `path` still the file that we have open? A cleaner of temporary files may
+ * have removed it between our open and our lock. */
+static bool same_file(int fd, const char *path) {
+  struct stat held, named;
+  return fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
+static int record_pid(int fd) {
+  char text[32];
+  int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+  if (n < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+    return -1;
+  return 0;
+}
+
+static int lock_refused(const char *path, const char *why, struct fault *fault) {
+  return fault_set(fault, FC_EREFUSED,
+                   "cannot lock %s: %s: remove it if no fcached uses it, or give another --socket",
+                   path, why);
+}
+
+static int take_lock(struct listener *listener, struct fault *fault) {
+  char path[sizeof listener->path + 8];
+  (void)snprintf(path, sizeof path, "%s.lock", listener->path); /* fits */
+  for (int tries = 0; tries < LOCK_TRIES; tries++) {
+    struct stat st;
+    /* O_NONBLOCK: a FIFO in its place must not hold up the start. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0)
+      return lock_refused(path, strerror(errno), fault);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+      close_fd(&fd);
+      return lock_refused(path, "it is not a regular file", fault);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+      int error = errno;
+      int r = error == EWOULDBLOCK ? busy(listener, fd, fault)
+                                   : lock_refused(path, strerror(error), fault);
+      close_fd(&fd);
+      return r;
+    }
+    if (same_file(fd, path)) {
+      listener->lock_fd = fd;
+      return record_pid(fd) < 0 ? lock_refused(path, strerror(errno), fault) : 0;
+    }
+    close_fd(&fd);
+  }
+  return lock_refused(path, "it is removed all the time", fault);
+}
+
+/* ---- the socket file ---------------------------------------------------- */
+
+static int refused(const struct listener *listener, const char *what, struct fault *fault) {
+  int error = errno;
+  return fault_set(fault, FC_EREFUSED, "cannot listen on %s: %s: %s: give another --socket",
+                   listener->path, what, strerror(error));
+}
+
+static void fill_address(const struct listener *listener, struct sockaddr_un *address) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(address->sun_path, listener->path, sizeof address->sun_path); /* one less than ours */
+}
+
+/* Does anybody listen there who does not know our lock? */
+static bool is_alive(const struct listener *listener) {
+  struct sockaddr_un address;
+  fill_address(listener, &address);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return false;
+  bool alive =
+      connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN; /* full */
+  close_fd(&fd);
+  return alive;
+}
+
+/* Only with the lock held: what stands there is then the rest of a crash. */
+static int clear_stale(const struct listener *listener, struct fault *fault) {
+  struct stat st;
+  if (lstat(listener->path, &st) < 0)
+    return errno == ENOENT ? 0 : refused(listener, "stat", fault);
+  if (!S_ISSOCK(st.st_mode))
+    return fault_set(fault, FC_EINVAL,
+                     "cannot listen on %s: a file that is not a socket stands there: remove it, or "
+                     "give another --socket",
+                     listener->path);
+  if (is_alive(listener))
+    return fault_set(fault, FC_EBUSY,
+                     "already running: another program listens on %s: use that one, stop it, or "
+                     "give another --socket",
+                     listener->path);
+  if (unlink(listener->path) < 0 && errno != ENOENT)
+    return refused(listener, "removing the stale socket file", fault);
+  return 0;
+}
+
+/* The mode is right from the first moment, and nobody can connect before listen(). */
+static int bind_and_listen(struct listener *listener, const struct listener_options *options,
+                           struct fault *fault) {
+  struct sockaddr_un address;
+  struct stat st;
+  fill_address(listener, &address);
+  listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listener->fd < 0)
+    return refused(listener, "socket", fault);
+  mode_t before = umask(0117);
+  int bound = bind(listener->fd, (struct sockaddr *)&address, sizeof address);
+  int error = errno;
+  (void)umask(before); /* cannot fail */
+  errno = error;
+  if (bound < 0)
+    return refused(listener, "bind", fault);
+  if (lstat(listener->path, &st) < 0)
+    return refused(listener, "stat", fault);
+  listener->device = st.st_dev;
+  listener->inode = st.st_ino;
+  if (options->has_group && lchown(listener->path, (uid_t)-1, options->group) < 0)
+    return fault_set(fault, FC_EREFUSED,
+                     "cannot give %s to group %ld: %s: run as a member of the group or as root, or "
+                     "leave --socket-group out",
+                     listener->path, (long)options->group, strerror(errno));
+  if (listen(listener->fd, options->backlog > 0 ? options->backlog : SOMAXCONN) < 0)
+    return refused(listener, "listen", fault);
+  return 0;
+}
+
+int listener_open(struct listener *listener, const struct listener_options *options,
+                  struct fault *fault) {
+  listener_init(listener);
+  int r = take_handed_over(listener, fault);
+  if (r < 0 || listener->fd >= 0)
+    return r;
+  r = choose_path(listener, options->path, fault);
+  if (r == 0)
+    r = need_folder(listener->path, options->path == NULL, fault);
+  if (r == 0)
+    r = take_lock(listener, fault);
+  if (r == 0)
+    r = clear_stale(listener, fault);
+  if (r == 0)
+    r = bind_and_listen(listener, options, fault);
+  if (r < 0)
+    listener_close(listener);
+  return r;
+}
+
+void listener_close(struct listener *listener) {
+  struct stat st;
+  /* An inode of 0 is none: nothing was bound. */
+  if (listener->lock_fd >= 0 && listener->inode != 0 && lstat(listener->path, &st) == 0 &&
+      st.st_dev == listener->device && st.st_ino == listener->inode)
+    (void)unlink(listener->path); /* at worst a stale file stays: the next start replaces it */
+  close_fd(&listener->fd);
+  if (listener->lock_fd >= 0)
+    (void)!ftruncate(listener->lock_fd, 0); /* the pid in it is a courtesy */
+  close_fd(&listener->lock_fd);
+  listener->inode = 0;
+}

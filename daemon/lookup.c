@@ -1,0 +1,106 @@
+/* Gets and puts of one key, and how they are recorded. */
+#include <time.h>
+
+#include "daemon/dispatch_parts.h"
+#include "daemon/entry.h"
+#include "proto/errors.h"
+
+#define REPLY_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
+
+void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
+  sets[0] = &call->session->counters;
+  sets[1] = &call->session->ns->counters;
+  sets[2] = &call->dispatch->counters;
+}
+
+void call_trace(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                uint64_t wall_ns, bool hit) {
+  if (!trace_is_on(call->dispatch->trace))
+    return;
+  struct timespec now;
+  (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
+  struct trace_event event = {
+      .ts_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+      .probe = probe,
+      .view = key->view,
+      .prompt = key->prompt,
+      .top_k = key->top_k,
+      .op = key->op,
+      .wall_ns = wall_ns,
+      .hit = hit,
+      .name_space = call->session->ns->name,
+      .client = call->session->name,
+  };
+  trace_write(call->dispatch->trace, &event);
+}
+
+void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                     const struct entry *entry, uint64_t wall_ns) {
+  struct counters *sets[CALL_SETS];
+  call_sets(call, sets);
+  counters_hit(sets, CALL_SETS, wall_ns, entry->compute_ns,
+               entry->client_id != call->session->client_id);
+  call_trace(call, key, probe, wall_ns, true);
+}
+
+enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get) {
+  struct dispatch *dispatch = call->dispatch;
+  const struct namespace *ns = call->session->ns;
+  /* Ask for room before anything is promoted or counted: the frame may come again. */
+  struct entry *found = store_peek(dispatch->store, ns, &get->key);
+  if (found == NULL) {
+    (void)fc_encode_miss(&dispatch->reply, call->id, dispatch->store->generation);
+    return call_reply(call); /* looks at `failed` */
+  }
+  if (!call->sink->has_room(call->sink, (size_t)found->value_size + REPLY_OVERHEAD_BYTES))
+    return DISPATCH_AGAIN;
+  store_use(dispatch->store, found, call->start_ns);
+  (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
+                           found->value_size);
+  enum dispatch_result result = call_reply_value(call, found);
+  if ((get->flags & FC_UNRECORDED) == 0)
+    call_record_hit(call, &get->key, get->probe, found, call_clock_ns() - call->start_ns);
+  return result;
+}
+
+int call_put(const struct call *call, const struct fc_put *put) {
+  struct dispatch *dispatch = call->dispatch;
+  bool known = put->epoch.boot_id != 0;
+  int outcome = FC_STALE; /* what began under another daemon may have been cleared since */
+  if (!known || put->epoch.boot_id == dispatch->boot_id) {
+    struct store_put_info info = {
+        .client_id = call->session->client_id,
+        .compute_ns = put->compute_ns,
+        .now_ns = call->start_ns,
+        .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
+        .has_generation = known,
+        .generation = put->epoch.clear_generation,
+    };
+    outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
+                        &info);
+  }
+  dispatch->puts_kept += outcome == FC_KEPT;
+  dispatch->puts_stale += outcome == FC_STALE;
+  dispatch->puts_too_big += outcome == FC_ETOOBIG;
+  return outcome;
+}
+
+enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
+  int outcome = call_put(call, put);
+  if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
+    struct counters *sets[CALL_SETS];
+    call_sets(call, sets);
+    counters_miss(sets, CALL_SETS, 1, put->compute_ns);
+    call_trace(call, &put->key, put->probe, put->compute_ns, false);
+  }
+  if (outcome == FC_ETOOBIG)
+    return call_error(call, FC_ETOOBIG,
+                      "a value of %u bytes does not fit: the limit is %u bytes (--max-value), and "
+                      "%llu in all (--max-bytes)",
+                      put->value_size, call->dispatch->store->max_value,
+                      (unsigned long long)call->dispatch->store->max_bytes);
+  if (outcome < 0)
+    return call_error(call, outcome, "%s", fc_error_text(outcome));
+  (void)fc_encode_put_reply(&call->dispatch->reply, call->id, (enum fc_put_outcome)outcome);
+  return call_reply(call); /* looks at `failed` */
+}

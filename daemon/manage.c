@@ -1,0 +1,144 @@
+/* What people and tools ask for: clear, list, trace, shutdown. */
+#include <stdlib.h>
+
+#include "daemon/dispatch_parts.h"
+#include "daemon/entry.h"
+#include "daemon/store_list.h"
+#include "proto/errors.h"
+
+#define LIST_EXAMINED_MAX 4096u /* entries a request: a few milliseconds at worst */
+#define LIST_PAGE_MAX 1000u     /* entries a reply, whatever was asked for */
+#define LIST_PAGE_BYTES (256u << 10)
+
+static enum dispatch_result denied(const struct call *call, const char *what) {
+  return call_error(call, FC_EDENIED, "%s: %s", what, fc_error_text(FC_EDENIED));
+}
+
+/* ---- clear ---- */
+
+static bool may_clear(const struct call *call, const struct fc_select *select) {
+  bool own = call->session->ns != NULL && select->name_space.data != NULL &&
+             fc_str_equal(select->name_space, call->session->ns->name);
+  return own || call->session->admin;
+}
+
+static enum dispatch_result cleared(const struct call *call, uint64_t removed) {
+  (void)fc_encode_cleared(&call->dispatch->reply, call->id, removed);
+  return call_reply(call); /* looks at `failed` */
+}
+
+enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select) {
+  struct dispatch *dispatch = call->dispatch;
+  struct session *session = call->session;
+  if (session->clear == NULL) {
+    if (!may_clear(call, select))
+      return denied(call, "clearing what is not this client's namespace");
+    struct store_select what = {.view = select->view, .op = select->op};
+    if (select->name_space.data != NULL) {
+      what.ns = namespace_table_find(dispatch->namespaces, select->name_space);
+      if (what.ns == NULL)
+        return cleared(call, 0);
+    }
+    session->clear = calloc(1, sizeof *session->clear);
+    if (session->clear == NULL)
+      return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
+    store_clear_start(dispatch->store, &session->clear->clear, &what);
+  }
+  if (!store_clear_step(dispatch->store, &session->clear->clear, STORE_CLEAR_SLICE))
+    return DISPATCH_AGAIN; /* the next slice after the others had their turn */
+  uint64_t removed = session->clear->clear.removed;
+  free(session->clear);
+  session->clear = NULL;
+  dispatch->clears++;
+  return cleared(call, removed);
+}
+
+/* ---- list ---- */
+
+struct page {
+  struct fc_buf entries; /* encoded, behind one another */
+  uint32_t n;
+  uint64_t now_ns;
+};
+
+static bool add_to_page(void *arg, const struct entry *entry) {
+  struct page *page = arg;
+  struct fc_list_entry item = {
+      .name_space = entry->ns->name,
+      .key = entry_key(entry),
+      .value_size = entry->value_size,
+      .charge = entry_charge_of(entry),
+      .compute_ns = entry->compute_ns,
+      .idle_ns = page->now_ns - entry->last_use_ns,
+      .hits = entry->hits,
+  };
+  if (page->entries.size > LIST_PAGE_BYTES || fc_encode_list_entry(&page->entries, &item) < 0)
+    return false;
+  page->n++;
+  return true;
+}
+
+enum dispatch_result manage_list(const struct call *call, const struct fc_list *list) {
+  struct dispatch *dispatch = call->dispatch;
+  struct fc_buf *reply = &dispatch->reply;
+  struct store_select what = {.view = list->select.view, .op = list->select.op};
+  struct store_cursor cursor;
+  if (store_cursor_decode(&cursor, list->cursor, list->cursor_size) < 0)
+    return call_error(call, FC_EINVAL, "a list cursor is one that a list reply gave, or empty");
+  if (list->limit == 0)
+    return call_error(call, FC_EINVAL, "a list of at most 0 entries was asked for: ask for 1");
+  struct page page = {.now_ns = call->start_ns};
+  uint32_t limit = list->limit < LIST_PAGE_MAX ? list->limit : LIST_PAGE_MAX;
+  bool more = false;
+  bool there = true;
+  if (list->select.name_space.data != NULL) {
+    what.ns = namespace_table_find(dispatch->namespaces, list->select.name_space);
+    there = what.ns != NULL;
+  }
+  if (there)
+    more =
+        store_list(dispatch->store, &what, limit, LIST_EXAMINED_MAX, &cursor, add_to_page, &page);
+  uint8_t bytes[STORE_CURSOR_SIZE];
+  store_cursor_encode(&cursor, bytes);
+  (void)fc_encode_list_reply_head(reply, call->id, bytes, more ? sizeof bytes : 0, page.n);
+  (void)fc_buf_append(reply, page.entries.data, page.entries.size); /* `failed`: see call_reply */
+  bool failed = page.entries.failed;
+  fc_buf_free(&page.entries);
+  if (failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  if (!reply->failed)
+    fc_frame_finish(reply, 0, 0);
+  return call_reply(call);
+}
+
+/* ---- trace and shutdown ---- */
+
+enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request) {
+  struct trace *trace = call->dispatch->trace;
+  if (request->action != FC_TRACE_STATUS && !call->session->admin)
+    return denied(call, "controlling the trace");
+  if (request->action == FC_TRACE_OFF)
+    trace_off(trace);
+  if (request->action == FC_TRACE_ON) {
+    struct fault fault;
+    int rc = trace_on(trace, request->path, &fault);
+    if (rc < 0)
+      return call_error(call, rc, "%s", fault.text);
+  }
+  struct fc_trace_reply state = {
+      .on = trace_is_on(trace),
+      .path = fc_str_of(trace_path(trace)),
+      .lines = trace_lines(trace),
+      .lost = trace->lost,
+  };
+  (void)fc_encode_trace_reply(&call->dispatch->reply, call->id, &state);
+  return call_reply(call); /* looks at `failed` */
+}
+
+enum dispatch_result manage_shutdown(const struct call *call) {
+  if (!call->session->admin)
+    return denied(call, "shutting down");
+  (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_SHUTDOWN, call->id);
+  (void)call_reply(call); /* the daemon stops whether or not the asker hears of it */
+  return DISPATCH_SHUTDOWN;
+}

@@ -1,0 +1,150 @@
+/* Gets and puts of many keys. A reply to get_many goes out in parts, each of about
+ * PART_BYTES, made only when the one before has left. */
+#include <string.h>
+
+#include "daemon/dispatch_parts.h"
+#include "daemon/entry.h"
+#include "proto/errors.h"
+#include "proto/pieces.h"
+
+#define PART_BYTES (256u << 10)
+#define PART_KEYS 256u
+#define PART_HEAD_BYTES 64u /* what stands before the values */
+#define KEY_OVERHEAD_BYTES 5u
+
+struct part {
+  struct fc_key key;
+  uint32_t first, n;
+  size_t bytes;                   /* of the values */
+  struct entry *found[PART_KEYS]; /* NULL: a miss */
+};
+
+static void prompt_at(struct fc_key *key, const uint8_t *prompts, uint32_t i) {
+  memcpy(key->prompt.bytes, prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
+}
+
+/* Finds as many keys from `first` on as fit in one part. Changes nothing in the store: the part may
+ * have to wait. */
+static void find_part(const struct call *call, const struct fc_get_many *get, uint32_t first,
+                      struct part *part) {
+  part->key = get->key;
+  part->first = first;
+  part->n = 0;
+  part->bytes = 0;
+  while (part->n < PART_KEYS && first + part->n < get->n) {
+    prompt_at(&part->key, get->prompts, first + part->n);
+    struct entry *entry = store_peek(call->dispatch->store, call->session->ns, &part->key);
+    size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry->value_size);
+    if (part->n > 0 && part->bytes + more > PART_BYTES)
+      break; /* a part takes at least one, however large */
+    part->found[part->n++] = entry;
+    part->bytes += more;
+  }
+}
+
+/* `owners` says in which entry each piece lies. */
+static void encode_part(const struct call *call, const struct fc_get_many *get,
+                        const struct part *part, struct fc_pieces *pieces, struct entry **owners) {
+  struct dispatch *dispatch = call->dispatch;
+  struct fc_buf *reply = &dispatch->reply;
+  struct fc_get_many_reply head = {.clear_generation = dispatch->store->generation,
+                                   .first = part->first,
+                                   .last = part->first + part->n == get->n,
+                                   .values.n = part->n};
+  (void)fc_encode_get_many_reply_head(reply, call->id, &head); /* `failed` is looked at below */
+  for (uint32_t i = 0; i < part->n; i++) {
+    struct entry *entry = part->found[i];
+    if (entry == NULL) {
+      (void)fc_encode_nil(reply);
+      continue;
+    }
+    store_use(dispatch->store, entry, call->start_ns);
+    (void)fc_encode_bin_head(reply, entry->value_size);
+    size_t before = pieces->n;
+    fc_pieces_add(pieces, reply, entry_value(entry), entry->value_size);
+    if (pieces->n > before)
+      owners[pieces->n - 1] = entry;
+  }
+}
+
+/* The part's time is divided evenly over its hits. */
+static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part) {
+  uint64_t n_hits = 0;
+  for (uint32_t i = 0; i < part->n; i++)
+    n_hits += part->found[i] != NULL;
+  if (n_hits == 0)
+    return;
+  uint64_t wall_ns = (call_clock_ns() - call->start_ns) / n_hits;
+  for (uint32_t i = 0; i < part->n; i++) {
+    if (part->found[i] == NULL)
+      continue;
+    prompt_at(&part->key, get->prompts, part->first + i);
+    call_record_hit(call, &part->key, get->probe, part->found[i], wall_ns);
+  }
+}
+
+enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
+  struct session *session = call->session;
+  struct part part;
+  find_part(call, get, session->many_next, &part);
+  if (!call->sink->has_room(call->sink, part.bytes + PART_HEAD_BYTES))
+    return DISPATCH_AGAIN;
+  struct iovec list[2 * PART_KEYS + 1];
+  struct entry *owners[2 * PART_KEYS + 1] = {NULL};
+  struct fc_pieces pieces;
+  fc_pieces_init(&pieces, list);
+  struct fc_buf *reply = &call->dispatch->reply;
+  encode_part(call, get, &part, &pieces, owners);
+  if (reply->failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  fc_frame_finish(reply, 0, pieces.outside_bytes);
+  fc_pieces_finish(&pieces, reply);
+  call->sink->send(call->sink, pieces.list, owners, pieces.n);
+  if ((get->flags & FC_UNRECORDED) == 0)
+    record_part(call, get, &part);
+  session->many_next = part.first + part.n;
+  if (session->many_next < get->n)
+    return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
+  session->many_next = 0;
+  return DISPATCH_DONE;
+}
+
+static void record_put(const struct call *call, const struct fc_put_many *many) {
+  struct counters *sets[CALL_SETS];
+  call_sets(call, sets);
+  counters_miss(sets, CALL_SETS, many->n, many->compute_ns);
+  if (many->batch > 0)
+    counters_batch(sets, CALL_SETS, many->batch);
+  struct fc_key key = many->key;
+  for (uint32_t i = 0; i < many->n && trace_is_on(call->dispatch->trace); i++) {
+    prompt_at(&key, many->prompts, i);
+    call_trace(call, &key, many->probe, many->compute_ns / many->n, false);
+  }
+}
+
+enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+  struct fc_put put = {.flags = many->flags,
+                       .key = many->key,
+                       .epoch = many->epoch,
+                       .compute_ns = many->compute_ns / many->n};
+  struct fc_put_many_reply reply = {0};
+  struct fc_bins values = many->values;
+  int failed = 0;
+  for (uint32_t i = 0; i < many->n; i++) {
+    prompt_at(&put.key, many->prompts, i);
+    fc_bins_next(&values, &put.value, &put.value_size);
+    int outcome = call_put(call, &put);
+    reply.stored += outcome == FC_STORED;
+    reply.kept += outcome == FC_KEPT;
+    reply.stale += outcome == FC_STALE;
+    reply.too_big += outcome == FC_ETOOBIG;
+    if (outcome < 0 && outcome != FC_ETOOBIG)
+      failed = outcome;
+  }
+  if ((many->flags & FC_UNRECORDED) == 0)
+    record_put(call, many);
+  if (failed != 0)
+    return call_error(call, failed, "%s", fc_error_text(failed));
+  (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &reply);
+  return call_reply(call); /* looks at `failed` */
+}

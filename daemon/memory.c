@@ -1,0 +1,176 @@
+#include "daemon/memory.h"
+
+#include "daemon/size.h"
+#include "proto/errors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define FILE_MAX 65536u
+
+/* The tightest limit found so far. */
+struct tightest {
+  uint64_t bytes;
+  bool lasting; /* a limit that stays, not what happens to be free now */
+  char what[PATH_MAX + 64];
+};
+
+/* The start of a file, with a NUL; to be freed. NULL where there is none to read.
+ * O_NONBLOCK: a FIFO in its place must not hold up the start. */
+static char *read_file(const char *root, const char *path) {
+  char full[2 * PATH_MAX];
+  int n = snprintf(full, sizeof full, "%s%s", root, path);
+  if (n < 0 || (size_t)n >= sizeof full)
+    return NULL;
+  int fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    return NULL;
+  char *text = malloc(FILE_MAX + 1);
+  size_t size = 0;
+  while (text != NULL && size < FILE_MAX) {
+    ssize_t got = read(fd, text + size, FILE_MAX - size);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0) {
+      free(text);
+      text = NULL;
+    } else if (got == 0) {
+      break;
+    } else {
+      size += (size_t)got;
+    }
+  }
+  (void)close(fd); /* only read from */
+  if (text != NULL)
+    text[size] = '\0';
+  return text;
+}
+
+/* Digits and then an end of line, a space or nothing. */
+static bool parse_number(const char *text, uint64_t *out) {
+  uint64_t n = 0;
+  const char *at = text;
+  for (; *at >= '0' && *at <= '9'; at++) {
+    if (__builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (uint64_t)(*at - '0'), &n))
+      return false;
+  }
+  *out = n;
+  return at != text && (*at == '\0' || *at == '\n' || *at == ' ');
+}
+
+static void narrow(struct tightest *tightest, uint64_t bytes, bool lasting, const char *what) {
+  if (bytes >= tightest->bytes)
+    return;
+  tightest->bytes = bytes;
+  tightest->lasting = lasting;
+  (void)snprintf(tightest->what, sizeof tightest->what, "%s", what); /* a cut text is harmless */
+}
+
+/* `group` and each group above it, up to the mount. In a container the path may not
+ * exist below the mount: what is missing sets no limit, and the mount itself is the
+ * container's group. */
+static void walk_up(struct tightest *tightest, const char *root, const char *mount,
+                    const char *group, const char *file) {
+  char path[PATH_MAX];
+  int n = snprintf(path, sizeof path, "%s%s", mount, group);
+  if (n < 0 || (size_t)n >= sizeof path || strstr(group, "..") != NULL)
+    (void)snprintf(path, sizeof path, "%s", mount); /* one of our own literals: fits */
+  size_t bottom = strlen(mount), size = strlen(path);
+  for (;;) {
+    while (size > bottom && path[size - 1] == '/')
+      size--;
+    path[size] = '\0';
+    char limit[PATH_MAX + 64];
+    (void)snprintf(limit, sizeof limit, "%s/%s", path, file); /* fits */
+    char *text = read_file(root, limit);
+    uint64_t bytes;
+    if (text != NULL && parse_number(text, &bytes))
+      narrow(tightest, bytes, true, limit);
+    free(text);
+    if (size <= bottom)
+      return;
+    while (size > bottom && path[size - 1] != '/')
+      size--;
+  }
+}
+
+/* A line is "ID:CONTROLLERS:PATH"; version 2 has no controllers. */
+static void cgroup_line(struct tightest *tightest, const char *root, char *line) {
+  char *controllers = strchr(line, ':');
+  char *group = controllers == NULL ? NULL : strchr(++controllers, ':');
+  if (group == NULL || group[1] != '/')
+    return;
+  *group++ = '\0';
+  if (controllers[0] == '\0') {
+    walk_up(tightest, root, "/sys/fs/cgroup", group, "memory.max");
+    return;
+  }
+  char *rest = NULL;
+  for (char *name = strtok_r(controllers, ",", &rest); name != NULL;
+       name = strtok_r(NULL, ",", &rest)) {
+    if (strcmp(name, "memory") == 0)
+      walk_up(tightest, root, "/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+  }
+}
+
+static void check_cgroups(struct tightest *tightest, const char *root) {
+  char *text = read_file(root, "/proc/self/cgroup");
+  char *rest = NULL;
+  for (char *line = text == NULL ? NULL : strtok_r(text, "\n", &rest); line != NULL;
+       line = strtok_r(NULL, "\n", &rest))
+    cgroup_line(tightest, root, line);
+  free(text);
+}
+
+static void check_available(struct tightest *tightest, const char *root) {
+  static const char field[] = "MemAvailable:";
+  char *text = read_file(root, "/proc/meminfo");
+  const char *at = text == NULL ? NULL : strstr(text, field);
+  uint64_t kib;
+  if (at != NULL && (at == text || at[-1] == '\n')) {
+    at += sizeof field - 1;
+    at += strspn(at, " \t");
+    if (parse_number(at, &kib) && kib <= UINT64_MAX / 1024)
+      narrow(tightest, kib * 1024, false, "MemAvailable in /proc/meminfo");
+  }
+  free(text);
+}
+
+static void check_rlimit(struct tightest *tightest, __rlimit_resource_t resource,
+                         const char *what) {
+  struct rlimit limit;
+  if (getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    narrow(tightest, limit.rlim_cur, true, what);
+}
+
+int memory_check(const struct memory_need *need, const char *root, struct fault *fault) {
+  struct tightest tightest = {.bytes = UINT64_MAX};
+  uint64_t total = MEMORY_OVERHEAD_BYTES;
+  char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE], c[SIZE_TEXT_SIZE], d[SIZE_TEXT_SIZE];
+  if (__builtin_add_overflow(total, need->max_bytes, &total) ||
+      __builtin_add_overflow(total, need->client_budget_bytes, &total))
+    total = UINT64_MAX;
+  check_cgroups(&tightest, root);
+  check_available(&tightest, root);
+  check_rlimit(&tightest, RLIMIT_AS, "the limit on address space (RLIMIT_AS, ulimit -v)");
+  check_rlimit(&tightest, RLIMIT_DATA, "the limit on data (RLIMIT_DATA, ulimit -d)");
+  if (total <= tightest.bytes)
+    return 0;
+  return fault_set(fault, FC_ENOMEM,
+                   "not enough memory: %s are needed (%" PRIu64
+                   " bytes: --max-bytes %s, --client-budget %s, %s for the daemon itself), and %s "
+                   "(%" PRIu64 " bytes) %s by %s: lower --max-bytes, or %s",
+                   size_format(total, a), total, size_format(need->max_bytes, b),
+                   size_format(need->client_budget_bytes, c), "16 MiB",
+                   size_format(tightest.bytes, d), tightest.bytes,
+                   tightest.lasting ? "are allowed" : "are available", tightest.what,
+                   tightest.lasting ? "raise that limit" : "free some memory");
+}

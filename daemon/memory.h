@@ -1,0 +1,25 @@
+/* memory.h - is there the memory that the options promise? Asked once at start,
+ * so that a daemon that cannot keep its promise says so then, and is not killed
+ * under load. */
+#ifndef FC_DAEMON_MEMORY_H
+#define FC_DAEMON_MEMORY_H
+
+#include "daemon/fault.h"
+
+#include <stdint.h>
+
+#define MEMORY_OVERHEAD_BYTES (16u << 20) /* program, libraries, stacks, trace buffer */
+
+struct memory_need {
+  uint64_t max_bytes;           /* --max-bytes */
+  uint64_t client_budget_bytes; /* --client-budget */
+};
+
+/* Compares the need (both and the overhead) with the tightest memory limit of this
+ * process's control group and those above it (v1 and v2), with MemAvailable, and
+ * with RLIMIT_AS and RLIMIT_DATA. `root` stands before /proc and /sys: "" for
+ * the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM with
+ * a text that has both numbers. */
+int memory_check(const struct memory_need *need, const char *root, struct fault *fault);
+
+#endif

@@ -1,0 +1,51 @@
+/* namespace.h - one namespace: its LRU order, limit, counters and clears. The
+ * store keeps the entries and figures; the table (namespace_table.h) makes,
+ * names, counts clients and frees. Nobody else writes, but for `counters`.
+ *
+ * One thread. A pointer is valid while its holder counts as a client of it
+ * (namespace_table_open), otherwise until the next call that opens or closes. */
+#ifndef FC_DAEMON_NAMESPACE_H
+#define FC_DAEMON_NAMESPACE_H
+
+#include "daemon/clear_log.h"
+#include "daemon/counters.h"
+#include "daemon/lru.h"
+#include "proto/limits.h"
+
+/* Entries that went to keep a limit, by the limit. */
+struct evictions {
+  uint64_t by_entries; /* the namespace's max_entries */
+  uint64_t by_bytes;   /* the daemon's max_bytes */
+};
+
+struct namespace {
+  /* written by the table */
+  struct namespace *next; /* in order of creation; NULL: the last */
+  struct fc_str name;     /* points into name_data */
+  uint64_t seed;          /* of its keys' digests */
+  uint32_t clients;
+  uint64_t released;    /* order in which the last client left; of use where clients is 0 */
+  uint64_t max_entries; /* 0: no limit */
+
+  /* written by the store */
+  struct lru lru;
+  uint64_t entries;
+  uint64_t bytes; /* charge of its entries */
+  struct evictions evictions;
+  struct clear_log clears;
+  bool condemned; /* dropped: its entries are no longer found, and go step by step */
+
+  /* written by whoever counts */
+  struct counters counters;
+
+  char name_data[FC_NAME_MAX];
+};
+
+/* `name` is copied: 1 to FC_NAME_MAX bytes. No limit, no clients; puts that
+ * began before `generation` are stale. The struct must not be moved after. */
+void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uint64_t generation);
+
+/* Asserts that no entry is left; there is nothing to free. */
+void namespace_deinit(struct namespace *ns);
+
+#endif

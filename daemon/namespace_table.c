@@ -1,0 +1,131 @@
+#include "daemon/namespace_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/errors.h"
+
+/* Entries of a dropped namespace that the call which drops it frees itself. */
+#define DROP_SLICE 1024u
+
+void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit) {
+  *table = (struct namespace_table){.store = store, .limit = limit};
+}
+
+static void unlink_namespace(struct namespace_table *table, struct namespace *ns) {
+  struct namespace **link = &table->first;
+  while (*link != ns)
+    link = &(*link)->next;
+  *link = ns->next;
+  table->n--;
+}
+
+static void drop(struct namespace_table *table, struct namespace *ns) {
+  unlink_namespace(table, ns);
+  store_drop_start(table->store, ns);
+  ns->next = table->condemned;
+  table->condemned = ns;
+}
+
+void namespace_table_deinit(struct namespace_table *table) {
+  while (table->first != NULL)
+    drop(table, table->first);
+  while (!namespace_table_step(table, UINT64_MAX))
+    ;
+}
+
+bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
+  while (table->condemned != NULL) {
+    struct namespace *ns = table->condemned;
+    uint64_t before = ns->entries;
+    if (!store_drop_step(table->store, ns, max_entries))
+      return false;
+    max_entries -= before;
+    table->condemned = ns->next;
+    namespace_deinit(ns);
+    free(ns);
+  }
+  return true;
+}
+
+/* A walk, not a hash table: names are looked up once a connection, and a
+ * thousand comparisons, nearly all of lengths alone, take some microseconds. */
+struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name) {
+  struct namespace *ns = table->first;
+  while (ns != NULL && !fc_str_equal(ns->name, name))
+    ns = ns->next;
+  return ns;
+}
+
+/* The one longest without clients; NULL where all have some. */
+static struct namespace *longest_idle(const struct namespace_table *table) {
+  struct namespace *idle = NULL;
+  for (struct namespace *ns = table->first; ns != NULL; ns = ns->next)
+    if (ns->clients == 0 && (idle == NULL || ns->released < idle->released))
+      idle = ns;
+  return idle;
+}
+
+/* splitmix64: seeds that differ in one bit give unrelated digests. */
+static uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+static int make(struct namespace_table *table, struct fc_str name, struct namespace **out) {
+  struct namespace *victim = table->n < table->limit ? NULL : longest_idle(table);
+  if (table->n >= table->limit && victim == NULL)
+    return FC_EREFUSED;
+  struct namespace *ns = malloc(sizeof *ns);
+  if (ns == NULL)
+    return FC_ENOMEM;
+  if (victim != NULL)
+    drop(table, victim);
+  /* A namespace of that name may have been here before, and cleared. Its log is
+   * gone, so what began before this moment is stale. */
+  namespace_init(ns, name, mix(table->store->seed + table->made++), ++table->store->generation);
+  struct namespace **last = &table->first;
+  while (*last != NULL)
+    last = &(*last)->next;
+  *last = ns;
+  table->n++;
+  *out = ns;
+  return 0;
+}
+
+int namespace_table_open(struct namespace_table *table, struct fc_str name, struct namespace **ns) {
+  *ns = namespace_table_find(table, name);
+  int r = *ns == NULL ? make(table, name, ns) : 0;
+  if (r < 0)
+    return r;
+  (*ns)->clients++;
+  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+  return 0;
+}
+
+static bool worth_nothing(const struct namespace *ns) {
+  return ns->entries == 0 && ns->max_entries == 0 && ns->evictions.by_bytes == 0 &&
+         counters_are_zero(&ns->counters);
+}
+
+void namespace_table_close(struct namespace_table *table, struct namespace *ns) {
+  assert(ns->clients > 0);
+  if (--ns->clients > 0)
+    return;
+  ns->released = ++table->releases;
+  if (!worth_nothing(ns))
+    return;
+  drop(table, ns);
+  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+}
+
+int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
+                                    int64_t max_entries) {
+  if (max_entries <= 0)
+    return FC_EMAXENTRIES;
+  ns->max_entries = (uint64_t)max_entries;
+  store_trim(table->store, ns);
+  return 0;
+}

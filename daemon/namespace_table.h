@@ -1,0 +1,48 @@
+/* namespace_table.h - the namespaces by name: a bounded number of them, made
+ * when a client first names them. Past the bound the one longest without clients
+ * goes, entries included. One without entries, limit or counts goes when its
+ * last client leaves: nothing would be lost.
+ *
+ * Owns the namespaces. One thread. */
+#ifndef FC_DAEMON_NAMESPACE_TABLE_H
+#define FC_DAEMON_NAMESPACE_TABLE_H
+
+#include "daemon/namespace.h"
+#include "daemon/store.h"
+
+#define NAMESPACE_LIMIT_DEFAULT 1024u
+
+struct namespace_table {
+  struct namespace *first; /* in order of creation: walk by ->next */
+  uint32_t n, limit;
+  struct store *store;
+  uint64_t made, releases;     /* ever */
+  struct namespace *condemned; /* dropped, and not yet empty */
+};
+
+/* The store outlives the table. */
+void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit);
+
+/* Drops all, whether or not they have clients. */
+void namespace_table_deinit(struct namespace_table *table);
+
+/* NULL where there is none. */
+struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name);
+
+/* Finds or makes `name` (valid), and counts one client more. 0, FC_ENOMEM, or
+ * FC_EREFUSED where the bound is reached and all have clients. Making one raises
+ * the store's generation: what began before is stale in it. */
+int namespace_table_open(struct namespace_table *table, struct fc_str name, struct namespace **ns);
+
+/* One client less. The namespace may be gone after. */
+void namespace_table_close(struct namespace_table *table, struct namespace *ns);
+
+/* Limits its entries, and evicts at once. 0, or FC_EMAXENTRIES where not positive. */
+int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
+                                    int64_t max_entries);
+
+/* Frees up to `max_entries` entries of namespaces that were dropped. True: nothing is left to do.
+ * An open does a slice by itself; after it, this is to be called between other work until true. */
+bool namespace_table_step(struct namespace_table *table, uint64_t max_entries);
+
+#endif

@@ -1,0 +1,29 @@
+/* peer.h - who is at the other end of a connected Unix socket: what the kernel
+ * recorded when it connected, not what it says. */
+#ifndef FC_DAEMON_PEER_H
+#define FC_DAEMON_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct peer {
+  pid_t pid; /* 0: of another pid namespace */
+  uid_t uid;
+  gid_t gid;
+  gid_t *groups; /* supplementary; owned; NULL: none, or the kernel cannot say */
+  size_t n_groups;
+  int pidfd; /* owned, close-on-exec, readable when the process has ended; -1: none */
+};
+
+/* 0, FC_ENOMEM, or FC_EREFUSED where the kernel gives no credentials. With an error
+ * nothing is held. No pidfd (an old kernel, no descriptors left, the process is
+ * gone) is not an error. */
+int peer_init(struct peer *peer, int fd);
+void peer_deinit(struct peer *peer); /* idempotent */
+
+/* May it clear everything, control the trace, shut down? The daemon's own user,
+ * root, and the members of the admin group, if there is one. */
+bool peer_is_admin(const struct peer *peer, uid_t own_uid, bool has_admin_group, gid_t admin_group);
+
+#endif

@@ -1,0 +1,277 @@
+#include "daemon/server.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "daemon/conn.h"
+#include "daemon/conns.h"
+#include "daemon/listen.h"
+#include "daemon/memory.h"
+#include "daemon/notify.h"
+#include "proto/errors.h"
+
+#define DRAIN_MAX_MS 2000u /* for clients to take their last replies */
+
+struct server {
+  const struct options *options;
+  struct log log;
+  struct notify notify;
+  struct listener listener;
+  struct store store;
+  struct namespace_table namespaces;
+  struct dispatch dispatch;
+  struct trace trace;
+  struct conns conns;
+  uv_loop_t loop;
+  uv_pipe_t accepting;
+  uv_signal_t on_term, on_int, on_hup;
+  struct ticker watchdog;
+  uv_timer_t drain_bound;
+  bool stopping, emptied;
+  bool trace_stuck;
+};
+
+/* ---- the end: stop accepting, answer, close, write the trace ---- */
+
+static void trace_done(struct trace *trace, void *arg, bool flushed) {
+  (void)trace;
+  struct server *server = arg;
+  server->trace_stuck = !flushed;
+  if (!flushed) /* a write hangs in the kernel: the loop would wait for it for ever */
+    uv_stop(&server->loop);
+}
+
+static void close_handle(uv_handle_t *handle) {
+  if (!uv_is_closing(handle))
+    uv_close(handle, NULL);
+}
+
+static void emptied(void *arg) {
+  struct server *server = arg;
+  if (server->emptied)
+    return;
+  server->emptied = true;
+  conns_close(&server->conns);
+  close_handle((uv_handle_t *)&server->on_term);
+  close_handle((uv_handle_t *)&server->on_int);
+  close_handle((uv_handle_t *)&server->on_hup);
+  ticker_close(&server->watchdog);
+  close_handle((uv_handle_t *)&server->drain_bound);
+  trace_close(&server->trace, trace_done, server);
+}
+
+static void drained_too_long(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  log_line(&server->log, LOG_LEVEL_WARNING,
+           "%u clients did not take their last replies: closing their connections",
+           server->conns.count);
+  emptied(server);
+}
+
+static void stop(void *arg) {
+  struct server *server = arg;
+  if (server->stopping)
+    return;
+  server->stopping = true;
+  (void)notify_send(&server->notify, NOTIFY_STOPPING);
+  close_handle((uv_handle_t *)&server->accepting);
+  listener_close(&server->listener);
+  (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
+  conns_drain(&server->conns);
+}
+
+/* ---- events ---- */
+
+static void on_stop_signal(uv_signal_t *handle, int signum) {
+  struct server *server = handle->data;
+  log_line(&server->log, LOG_LEVEL_DEBUG, "signal %d: stopping", signum);
+  stop(server);
+}
+
+static void on_hup_signal(uv_signal_t *handle, int signum) {
+  (void)signum;
+  struct server *server = handle->data;
+  trace_reopen(&server->trace);
+}
+
+static void on_watchdog(void *arg) {
+  struct server *server = arg;
+  (void)notify_send(&server->notify, NOTIFY_WATCHDOG);
+}
+
+static void on_connection(uv_stream_t *stream, int status) {
+  struct server *server = stream->data;
+  int rc = status < 0 ? FC_EREFUSED : conn_accept(&server->conns, stream);
+  if (rc == 0)
+    return;
+  server->dispatch.refused++;
+  log_line(&server->log, LOG_LEVEL_WARNING, "a client could not be accepted: %s",
+           status < 0 ? uv_strerror(status) : fc_error_text(rc));
+}
+
+/* ---- the beginning ---- */
+
+/* Two descriptors a client (socket and pidfd): take what the hard limit gives. */
+static void raise_descriptor_limit(struct server *server) {
+  struct rlimit limit;
+  rlim_t want = 2u * server->options->max_clients + 64u;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+    return;
+  limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "%llu descriptors are few for %u clients: past them clients are refused; raise "
+             "LimitNOFILE or lower --max-clients",
+             (unsigned long long)limit.rlim_cur, server->options->max_clients);
+}
+
+static int start_cache(struct server *server, struct fault *fault) {
+  const struct options *options = server->options;
+  struct memory_need need = {.max_bytes = options->max_bytes,
+                             .client_budget_bytes = options->client_budget};
+  int rc = memory_check(&need, "", fault);
+  if (rc < 0)
+    return rc;
+  uint64_t random[2];
+  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
+  rc = store_init(&server->store, options->max_bytes, options->max_value, random[0]);
+  if (rc < 0)
+    return fault_set(fault, rc,
+                     "no memory for the table of a cache of %llu bytes: lower --max-bytes",
+                     (unsigned long long)options->max_bytes);
+  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
+  struct dispatch_config config = {
+      .store = &server->store,
+      .namespaces = &server->namespaces,
+      .trace = &server->trace,
+      .boot_id = random[1] == 0 ? 1 : random[1],
+      .max_clients = options->max_clients,
+      .in_flight_bytes = &server->conns.quota.used_bytes,
+  };
+  dispatch_init(&server->dispatch, &config);
+  return 0;
+}
+
+static void end_cache(struct server *server) {
+  namespace_table_deinit(&server->namespaces);
+  dispatch_deinit(&server->dispatch);
+  store_deinit(&server->store);
+}
+
+static int start_signals(struct server *server) {
+  uv_signal_t *handles[] = {&server->on_term, &server->on_int, &server->on_hup};
+  int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+  uv_signal_cb callbacks[] = {on_stop_signal, on_stop_signal, on_hup_signal};
+  for (size_t i = 0; i < 3; i++) {
+    handles[i]->data = server;
+    if (uv_signal_init(&server->loop, handles[i]) < 0 ||
+        uv_signal_start(handles[i], callbacks[i], numbers[i]) < 0)
+      return FC_EREFUSED;
+  }
+  return 0;
+}
+
+static int start_timers(struct server *server) {
+  server->drain_bound.data = server;
+  if (uv_timer_init(&server->loop, &server->drain_bound) < 0 ||
+      ticker_init(&server->watchdog, &server->loop, on_watchdog, server) < 0)
+    return FC_EREFUSED;
+  if (server->notify.watchdog_ms > 0)
+    ticker_start(&server->watchdog, (unsigned)server->notify.watchdog_ms);
+  return 0;
+}
+
+static int start_connections(struct server *server) {
+  const struct options *options = server->options;
+  struct conns_limits limits = {
+      .max_clients = options->max_clients,
+      .hello_timeout_ns = (uint64_t)options->hello_timeout_ms * 1000000u,
+      .stall_timeout_ns = (uint64_t)options->stall_timeout_ms * 1000000u,
+      .budget_bytes = options->client_budget,
+      .own_uid = geteuid(),
+      .has_admin_group = options->has_admin_group,
+      .admin_group = options->admin_group,
+  };
+  int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &limits, &server->log);
+  if (rc < 0)
+    return rc;
+  server->conns.on_shutdown = stop;
+  server->conns.on_empty = emptied;
+  server->conns.arg = server;
+  server->accepting.data = server;
+  if (uv_pipe_init(&server->loop, &server->accepting, 0) < 0 ||
+      uv_pipe_open(&server->accepting, server->listener.fd) < 0)
+    return FC_EREFUSED;
+  server->listener.fd = -1; /* the handle owns it now */
+  return uv_listen((uv_stream_t *)&server->accepting, SOMAXCONN, on_connection) < 0 ? FC_EREFUSED
+                                                                                    : 0;
+}
+
+static int start_loop(struct server *server, struct fault *fault) {
+  if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
+      start_timers(server) < 0 || start_connections(server) < 0)
+    return fault_set(fault, FC_EREFUSED,
+                     "the event loop could not be set up: out of descriptors or memory");
+  if (server->options->trace == NULL)
+    return 0;
+  return trace_on(&server->trace, fc_str_of(server->options->trace), fault);
+}
+
+/* Until the handlers stand, a signal to stop would end us with the socket left behind: it waits. */
+static void hold_stop_signals(bool hold) {
+  sigset_t signals;
+  (void)sigemptyset(&signals); /* these fail for invalid numbers alone */
+  (void)sigaddset(&signals, SIGTERM);
+  (void)sigaddset(&signals, SIGINT);
+  (void)sigaddset(&signals, SIGHUP);
+  (void)sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+}
+
+static int serve(struct server *server) {
+  hold_stop_signals(false);
+  log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
+  (void)notify_send(&server->notify, NOTIFY_READY); /* there may be nobody to tell */
+  (void)uv_run(&server->loop, UV_RUN_DEFAULT);      /* until the last handle is closed */
+  if (server->trace_stuck)
+    _exit(0); /* as trace.h says: its memory is still in use */
+  conns_deinit(&server->conns);
+  end_cache(server);
+  (void)uv_loop_close(&server->loop); /* nothing is left in it */
+  notify_deinit(&server->notify);
+  return EXIT_SUCCESS;
+}
+
+int server_run(const struct options *options) {
+  /* Static: libuv's handles must not move, and the scratch buffer is large. */
+  static struct server server;
+  struct fault fault;
+  server.options = options;
+  log_init(&server.log, STDERR_FILENO, options->verbose);
+  listener_init(&server.listener);
+  notify_init(&server.notify);
+  /* A peer that left, and a trace file at its size limit, are errors to handle, not our end. */
+  (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
+  (void)signal(SIGXFSZ, SIG_IGN);
+  hold_stop_signals(true);
+  raise_descriptor_limit(&server);
+  struct listener_options where = {.path = options->socket,
+                                   .has_group = options->has_socket_group,
+                                   .group = options->socket_group};
+  int rc = listener_open(&server.listener, &where, &fault);
+  if (rc == 0 && uv_loop_init(&server.loop) < 0)
+    rc = fault_set(&fault, FC_EREFUSED, "no event loop: out of descriptors or memory");
+  if (rc == 0)
+    rc = start_cache(&server, &fault);
+  if (rc == 0)
+    rc = start_loop(&server, &fault);
+  if (rc == 0)
+    return serve(&server);
+  log_line(&server.log, LOG_LEVEL_ERROR, "%s", fault.text);
+  listener_close(&server.listener);
+  return EXIT_FAILURE;
+}

@@ -1,0 +1,22 @@
+/* sink.h - where the dispatcher's replies go, without knowing what a socket is. */
+#ifndef FC_DAEMON_SINK_H
+#define FC_DAEMON_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+struct entry;
+
+struct sink {
+  /* May a reply of `bytes` be sent now? True until the peer lags behind; a
+   * false one is a promise that the frame is dispatched again later. */
+  bool (*has_room)(struct sink *sink, size_t bytes);
+  /* Sends. What cannot go at once is copied: the pieces may be gone when it
+   * returns; but for a piece that lies in owners[i], which is held until it is
+   * sent (`owners` NULL: none does). A failure ends the connection by itself. */
+  void (*send)(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+               size_t n);
+};
+
+#endif

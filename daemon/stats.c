@@ -1,0 +1,128 @@
+/* The stats reply: docs/operations.md says what each figure means. */
+#include <unistd.h>
+
+#include "daemon/dispatch_parts.h"
+#include "proto/errors.h"
+
+/* A map's head stands before its members are counted, so they are made apart. */
+struct figures {
+  struct fc_buf members;
+  uint32_t n;
+};
+
+static void add_uint(struct figures *f, const char *name, uint64_t value) {
+  (void)fc_encode_stat_uint(&f->members, name, value); /* `failed` is looked at in the end */
+  f->n++;
+}
+
+static void add_real(struct figures *f, const char *name, double value) {
+  (void)fc_encode_stat_real(&f->members, name, value);
+  f->n++;
+}
+
+static void add_text(struct figures *f, const char *name, struct fc_str value) {
+  (void)fc_encode_stat_text(&f->members, name, value);
+  f->n++;
+}
+
+static double seconds(uint64_t ns) {
+  return (double)ns / 1e9;
+}
+
+static double ratio(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0.0 : (double)part / (double)whole;
+}
+
+static void add_counters(struct figures *f, const struct counters *c) {
+  add_uint(f, "cache_hits", c->hits);
+  add_uint(f, "cache_misses", c->misses);
+  add_uint(f, "forward_passes", c->forward_passes);
+  add_real(f, "hit_rate", ratio(c->hits, c->hits + c->misses));
+  add_real(f, "scoring_wall_s", seconds(c->scoring_wall_ns));
+  add_uint(f, "shared_hits", c->shared_hits);
+  add_real(f, "saved_wall_s", seconds(c->saved_wall_ns));
+  add_uint(f, "batches_sent", c->batches_sent);
+  add_uint(f, "batched_prompts", c->batched_prompts);
+  add_uint(f, "max_batch_size", c->max_batch_size);
+  add_real(f, "avg_batch_size", ratio(c->batched_prompts, c->batches_sent));
+}
+
+static void add_store(struct figures *f, const struct dispatch *d) {
+  add_uint(f, "namespaces", d->namespaces->n);
+  add_uint(f, "entries", d->store->entries);
+  add_uint(f, "bytes", d->store->bytes);
+  add_uint(f, "max_bytes", d->store->max_bytes);
+  add_uint(f, "max_value", d->store->max_value);
+  add_uint(f, "evictions_entries", d->store->evictions.by_entries);
+  add_uint(f, "evictions_bytes", d->store->evictions.by_bytes);
+  add_uint(f, "puts_kept", d->puts_kept);
+  add_uint(f, "puts_stale", d->puts_stale);
+  add_uint(f, "puts_too_big", d->puts_too_big);
+  add_uint(f, "clears", d->clears);
+}
+
+static void add_daemon(struct figures *f, const struct call *call) {
+  const struct dispatch *d = call->dispatch;
+  add_text(f, "version", fc_str_of(FC_VERSION));
+  add_uint(f, "pid", (uint64_t)getpid());
+  add_real(f, "uptime_s", seconds(call->start_ns - d->started_ns));
+  add_uint(f, "clients", d->clients);
+  add_uint(f, "clients_max", d->max_clients);
+  add_store(f, d);
+  add_counters(f, &d->counters);
+  add_uint(f, "connections", d->connections);
+  add_uint(f, "refused", d->refused);
+  add_uint(f, "dropped", d->dropped);
+  add_uint(f, "memory_in_flight", *d->in_flight_bytes);
+  add_uint(f, "trace_on", trace_is_on(d->trace));
+  if (trace_is_on(d->trace))
+    add_text(f, "trace_path", fc_str_of(trace_path(d->trace)));
+  add_uint(f, "trace_lines", trace_lines(d->trace));
+  add_uint(f, "trace_lost", d->trace->lost);
+}
+
+static void add_namespace(struct figures *f, const struct namespace *ns) {
+  add_text(f, "namespace", ns->name);
+  add_uint(f, "clients", ns->clients);
+  add_uint(f, "entries", ns->entries);
+  add_uint(f, "bytes", ns->bytes);
+  if (ns->max_entries > 0)
+    add_uint(f, "max_entries", ns->max_entries);
+  add_counters(f, &ns->counters);
+  add_uint(f, "evictions_entries", ns->evictions.by_entries);
+  add_uint(f, "evictions_bytes", ns->evictions.by_bytes);
+}
+
+/* Appends the figures as a map, and empties them. */
+static void flush(struct figures *f, struct fc_buf *reply) {
+  (void)fc_encode_map_head(reply, f->n); /* `failed` is looked at in the end */
+  (void)fc_buf_append(reply, f->members.data, f->members.size);
+  if (f->members.failed)
+    reply->failed = true;
+  fc_buf_reset(&f->members);
+  f->n = 0;
+}
+
+enum dispatch_result manage_stats(const struct call *call, struct fc_str name_space) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  const struct namespace_table *table = call->dispatch->namespaces;
+  struct namespace *only = NULL;
+  bool all = name_space.data == NULL;
+  if (!all)
+    only = namespace_table_find(table, name_space);
+  struct figures f = {.n = 0};
+  (void)fc_encode_stats_reply_head(reply, call->id); /* `failed`: see call_reply */
+  add_daemon(&f, call);
+  flush(&f, reply);
+  (void)fc_encode_array_head(reply, all ? table->n : only != NULL);
+  for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next) {
+    if (!all && ns != only)
+      continue;
+    add_namespace(&f, ns);
+    flush(&f, reply);
+  }
+  fc_buf_free(&f.members);
+  if (!reply->failed)
+    fc_frame_finish(reply, 0, 0);
+  return call_reply(call);
+}

@@ -1,0 +1,104 @@
+/* store.h - the cache: entries by key, in exact LRU order, within two limits:
+ * each namespace's max_entries, and max_bytes over all of them.
+ *
+ * Values are copied in; an entry that is handed out is borrowed until the next
+ * call that may change the store (put, clear, drop, trim). The time is an
+ * argument, from a clock that does not go back. One thread.
+ *
+ * The bucket array is allocated once, for as many entries as max_bytes can
+ * hold, and never rehashed: rehashing would stall every client at the worst
+ * moment and need both arrays at once, while the pages of an array from calloc
+ * cost nothing until they are touched. It is not charged to max_bytes; it is at
+ * most 1/16 of it (but at least 8 KiB). */
+#ifndef FC_DAEMON_STORE_H
+#define FC_DAEMON_STORE_H
+
+#include "daemon/clear_log.h"
+#include "daemon/entry.h"
+#include "daemon/lru.h"
+#include "daemon/namespace.h"
+#include "proto/message.h"
+
+struct store_clear;
+
+struct store {
+  /* read by all, written by the store alone */
+  uint64_t max_bytes;
+  uint32_t max_value; /* largest value, bytes */
+  uint64_t entries;
+  uint64_t bytes; /* charge of all entries; at most max_bytes between calls */
+  struct evictions evictions;
+  uint64_t generation; /* of clears; never 0; what replies carry as clear_generation */
+
+  /* the store's own */
+  uint64_t seed;
+  struct entry **buckets;
+  uint64_t mask; /* number of buckets - 1 */
+  uint64_t last_stamp;
+  struct lru lru;
+  struct clear_log clears;           /* those of all namespaces */
+  struct store_clear *active_clears; /* started and not finished */
+};
+
+enum store_found { STORE_HIT = 0, STORE_MISS = 1 };
+
+struct store_put_info {
+  uint64_t client_id; /* who puts, for shared_hits */
+  uint64_t compute_ns;
+  uint64_t now_ns;
+  bool keep_first;     /* an entry that is there stays, and is promoted */
+  bool has_generation; /* the state of the clears when the computation began is known: */
+  uint64_t generation;
+};
+
+/* Buckets are sized from max_bytes. `seed` is random: it keys the digests. The
+ * struct must not be moved after. 0 or FC_ENOMEM. */
+int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed);
+
+/* Frees the entries; after the namespaces were (namespace_table_deinit). */
+void store_deinit(struct store *store);
+
+/* STORE_HIT: *entry, which becomes the most recently used, and counts the hit.
+ * STORE_MISS: *entry is NULL. */
+enum store_found store_get(struct store *store, struct namespace *ns, const struct fc_key *key,
+                           uint64_t now_ns, struct entry **entry);
+
+/* Only finds: changes neither order nor figures; NULL for a miss. */
+struct entry *store_peek(const struct store *store, const struct namespace *ns,
+                         const struct fc_key *key);
+
+/* What store_get does with an entry that store_peek has found. */
+void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
+
+/* An enum fc_put_outcome:
+ *   FC_STORED  stored or replaced (a replaced entry's hits start at 0 again), now the most
+ *              recently used; then entries went from the least recently used end, first the
+ *              namespace's until its max_entries held, then all until max_bytes held;
+ *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
+ *   FC_STALE   the key was cleared after info->generation: nothing changed;
+ * or, with nothing changed, an entry of that key included:
+ *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes;
+ *   FC_ENOMEM. */
+int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
+              const void *value, uint32_t size, const struct store_put_info *info);
+
+/* Evicts from the least recently used end until the namespace's max_entries holds; all at once,
+ * at some 0.2 us an entry. */
+void store_trim(struct store *store, struct namespace *ns);
+
+/* Takes every entry of a namespace out of sight at once, and ends the clears of it. They go,
+ * uncounted, by calls of store_drop_step; until it returns true they still count in `entries`
+ * and `bytes`, and the namespace must stand. */
+void store_drop_start(struct store *store, struct namespace *ns);
+
+/* Removes up to `max_entries` of them. True: none is left. */
+bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries);
+
+/* For the store's own files: takes the entry out of everything, and frees it. */
+void store_remove(struct store *store, struct entry *entry);
+
+/* Is the entry out of sight: in a dropped namespace, or selected by a clear that has not come
+ * to it yet? It is found by no get, put or list. */
+bool store_is_doomed(const struct store *store, const struct entry *entry);
+
+#endif

@@ -1,0 +1,110 @@
+#include "daemon/store_clear.h"
+
+#include <string.h>
+
+/* Why in slices: to remove a million small entries took 160 ms in the order in which they were
+ * put, 245 to 345 ms once use had shuffled it (nearly all of it cache misses), and max_bytes may
+ * hold many millions. A slice of 4096 took 4 ms at worst. */
+
+static struct entry *newer(const struct store *store, const struct store_clear *clear,
+                           const struct entry *entry) {
+  if (clear->ns == NULL)
+    return entry_of_all(lru_newer(&store->lru, &entry->in_all));
+  return entry_of_namespace(lru_newer(&clear->ns->lru, &entry->in_namespace));
+}
+
+static struct fc_str copy_name(struct fc_str name, char *data) {
+  if (name.data == NULL)
+    return name;
+  memcpy(data, name.data, name.size);
+  return (struct fc_str){data, name.size};
+}
+
+void store_clear_start(struct store *store, struct store_clear *clear,
+                       const struct store_select *select) {
+  clear->removed = 0;
+  clear->finished = false;
+  clear->ns = select->ns;
+  clear->view = copy_name(select->view, clear->view_data);
+  clear->op = copy_name(select->op, clear->op_data);
+  clear->last_stamp = store->last_stamp;
+  clear->at = select->ns == NULL ? entry_of_all(lru_oldest(&store->lru))
+                                 : entry_of_namespace(lru_oldest(&select->ns->lru));
+  clear->next = store->active_clears;
+  store->active_clears = clear;
+  store->generation++;
+  clear_log_add(select->ns == NULL ? &store->clears : &select->ns->clears, store->generation,
+                clear->view, clear->op);
+}
+
+static void finish(struct store *store, struct store_clear *clear) {
+  struct store_clear **link = &store->active_clears;
+  while (*link != clear)
+    link = &(*link)->next;
+  *link = clear->next;
+  clear->next = NULL;
+  clear->at = NULL;
+  clear->finished = true;
+}
+
+/* Is it this clear's to remove? Whatever it selects and was used since the
+ * start was put since: the store removes a selected entry rather than use it. */
+static bool selects(const struct store_clear *clear, const struct entry *entry) {
+  return entry->use_stamp <= clear->last_stamp && (clear->ns == NULL || clear->ns == entry->ns) &&
+         !entry->ns->condemned && entry_matches(entry, clear->view, clear->op);
+}
+
+bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries) {
+  if (clear->finished)
+    return true;
+  for (; max_entries > 0 && clear->at != NULL; max_entries--) {
+    struct entry *entry = clear->at;
+    if (entry->use_stamp > clear->last_stamp) {
+      clear->at = NULL; /* the list is in the order of stamps: from here on all is new */
+    } else if (selects(clear, entry)) {
+      clear->removed++;
+      store_remove(store, entry); /* moves `at` on */
+    } else {
+      clear->at = newer(store, clear, entry);
+    }
+  }
+  if (clear->at == NULL)
+    finish(store, clear);
+  return clear->finished;
+}
+
+void store_clear_cancel(struct store *store, struct store_clear *clear) {
+  if (!clear->finished)
+    finish(store, clear);
+}
+
+uint64_t store_clear_all(struct store *store, const struct store_select *select) {
+  struct store_clear clear;
+  store_clear_start(store, &clear, select);
+  while (!store_clear_step(store, &clear, UINT64_MAX))
+    ;
+  return clear.removed;
+}
+
+void store_clear_leave(struct store *store, const struct entry *entry) {
+  for (struct store_clear *clear = store->active_clears; clear != NULL; clear = clear->next)
+    if (clear->at == entry)
+      clear->at = newer(store, clear, entry);
+}
+
+struct store_clear *store_clear_of(const struct store *store, const struct entry *entry) {
+  struct store_clear *clear = store->active_clears;
+  while (clear != NULL && !selects(clear, entry))
+    clear = clear->next;
+  return clear;
+}
+
+void store_clear_forget(struct store *store, const struct namespace *ns) {
+  struct store_clear *clear = store->active_clears;
+  while (clear != NULL) {
+    struct store_clear *next = clear->next;
+    if (clear->ns == ns)
+      finish(store, clear);
+    clear = next;
+  }
+}

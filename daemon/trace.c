@@ -1,0 +1,385 @@
+#include "daemon/trace.h"
+
+#include "daemon/trace_file.h"
+#include "proto/errors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_BYTES (1u << 20) /* so many do not wait for the timer */
+#define FIRST_BYTES (64u << 10)
+#define KEEP_BYTES (1u << 20) /* a larger buffer is given back when it is empty */
+#define BUFFER_MAX (TRACE_UNWRITTEN_MAX + TRACE_LINE_MAX)
+#define CLOSE_FILES_MS 1000u /* of TRACE_CLOSE_MAX_MS: the pool may have to wait for a CPU */
+
+/* Lines from `start` to `size`; where `start` is within a line, its beginning is in
+ * the file already and its rest has to follow. */
+struct lines {
+  char *data;
+  size_t start, size, capacity;
+};
+
+struct trace_stream {
+  struct trace *trace;
+  struct trace_stream *next;
+  struct trace_file file;
+  struct lines filling; /* the loop appends here */
+  struct lines flying;  /* the batch that is written, or that has to be tried again */
+  uv_work_t work;
+  bool in_flight; /* the pool has `file` and `flying` */
+  bool retired;   /* close when drained */
+  bool ending;    /* the pool closes the file */
+  size_t written; /* what the pool says of its batch */
+  int error;
+};
+
+/* ---- lines -------------------------------------------------------------- */
+
+static size_t lines_left(const struct lines *lines) {
+  return lines->size - lines->start;
+}
+
+static void lines_free(struct lines *lines) {
+  free(lines->data);
+  *lines = (struct lines){0};
+}
+
+static void lines_reset(struct lines *lines) {
+  lines->start = lines->size = 0;
+  if (lines->capacity > KEEP_BYTES)
+    lines_free(lines);
+}
+
+/* Room for one more line at data + size. */
+static bool lines_reserve(struct lines *lines) {
+  if (lines->capacity - lines->size >= TRACE_LINE_MAX)
+    return true;
+  size_t capacity = lines->capacity == 0 ? FIRST_BYTES : lines->capacity * 2;
+  if (capacity > BUFFER_MAX)
+    capacity = BUFFER_MAX;
+  char *data = capacity - lines->size < TRACE_LINE_MAX ? NULL : realloc(lines->data, capacity);
+  if (data == NULL)
+    return false;
+  lines->data = data;
+  lines->capacity = capacity;
+  return true;
+}
+
+static uint64_t count_lines(const char *data, size_t size) {
+  uint64_t n = 0;
+  for (const char *at = data, *end = data + size;
+       at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+    n++;
+  return n;
+}
+
+/* Gives up the lines, but, where `keep_begun`, for the rest of one that stands in the
+ * file already: without it the next line would be joined to it. */
+static void lines_drop(struct trace *trace, struct lines *lines, bool keep_begun) {
+  size_t left = lines_left(lines), rest = 0;
+  if (left == 0)
+    return;
+  char *from = lines->data + lines->start;
+  if (keep_begun && lines->start > 0 && from[-1] != '\n')
+    rest = (size_t)((char *)memchr(from, '\n', left) - from) + 1; /* lines end so */
+  trace->lost += count_lines(from + rest, left - rest);
+  trace->unwritten_bytes -= left - rest;
+  lines->size = lines->start + rest;
+  if (rest == 0)
+    lines_reset(lines);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static void stream_advance(struct trace_stream *stream);
+static void on_timer(uv_timer_t *timer);
+static void finish_if_done(struct trace *trace);
+
+static void start_timer(struct trace *trace) {
+  if (!trace->closed && !uv_is_active((uv_handle_t *)&trace->timer))
+    (void)uv_timer_start(&trace->timer, on_timer, TRACE_DELAY_MS, 0); /* not closing: cannot fail */
+}
+
+static void pool_write(uv_work_t *work) {
+  struct trace_stream *stream = work->data;
+  const struct lines *lines = &stream->flying;
+  stream->error = trace_file_write(&stream->file, lines->data + lines->start, lines_left(lines),
+                                   &stream->written);
+}
+
+static bool may_pass(const struct trace_stream *stream) {
+  return stream->error == EAGAIN ||
+         (stream->file.regular && (stream->error == ENOSPC || stream->error == EDQUOT));
+}
+
+static void settle_failure(struct trace_stream *stream) {
+  struct trace *trace = stream->trace;
+  bool give_up = !may_pass(stream) || (trace->closing && stream->error != EAGAIN);
+  if (stream->error != EAGAIN)
+    log_once(trace->log, &trace->said_failed, LOG_LEVEL_WARNING,
+             "the trace cannot be written to %s: %s: %s", stream->file.path,
+             strerror(stream->error),
+             may_pass(stream) ? "lines wait until there is room" : "lines are lost and counted");
+  if (!give_up) {
+    start_timer(trace);
+    return;
+  }
+  lines_drop(trace, &stream->flying, !trace->closing);
+  if (trace->closing)
+    lines_drop(trace, &stream->filling, false);
+  else if (lines_left(&stream->flying) > 0)
+    start_timer(trace);
+}
+
+static void settle_success(struct trace_stream *stream) {
+  struct trace *trace = stream->trace;
+  lines_reset(&stream->flying);
+  if (!trace->said_failed && !trace->said_full)
+    return;
+  trace->said_failed = trace->said_full = false;
+  log_line(trace->log, LOG_LEVEL_INFO, "the trace is written again; %" PRIu64 " lines are lost",
+           trace->lost);
+}
+
+static void after_write(uv_work_t *work, int status) {
+  struct trace_stream *stream = work->data;
+  struct trace *trace = stream->trace;
+  (void)status; /* never cancelled: it would be UV_ECANCELED */
+  stream->in_flight = false;
+  if (trace->closed)
+    return; /* the bound has passed; whoever closed is leaving by _exit */
+  stream->flying.start += stream->written;
+  trace->unwritten_bytes -= stream->written;
+  if (stream->error != 0)
+    settle_failure(stream);
+  else
+    settle_success(stream);
+  /* A batch that has to wait for the timer goes when that is due. */
+  if (lines_left(&stream->flying) == 0)
+    stream_advance(stream);
+}
+
+static void pool_close(uv_work_t *work) {
+  struct trace_stream *stream = work->data;
+  stream->error = trace_file_deinit(&stream->file);
+}
+
+static void after_close(uv_work_t *work, int status) {
+  struct trace_stream *stream = work->data;
+  struct trace *trace = stream->trace;
+  (void)status; /* never cancelled */
+  if (trace->closed)
+    return;
+  if (stream->error != 0)
+    log_line(trace->log, LOG_LEVEL_WARNING, "closing a trace file failed: %s: lines may be missing",
+             strerror(stream->error));
+  struct trace_stream **link = &trace->files;
+  while (*link != stream)
+    link = &(*link)->next;
+  *link = stream->next;
+  lines_free(&stream->filling);
+  lines_free(&stream->flying);
+  free(stream);
+  finish_if_done(trace);
+}
+
+static void to_pool(struct trace_stream *stream, uv_work_cb work, uv_after_work_cb after) {
+  stream->in_flight = true;
+  stream->work.data = stream;
+  (void)uv_queue_work(stream->trace->loop, &stream->work, work,
+                      after); /* fails only without `work` */
+}
+
+/* The next step of a stream that the pool does not have: write, close, or nothing. */
+static void stream_advance(struct trace_stream *stream) {
+  if (stream->in_flight)
+    return;
+  if (lines_left(&stream->flying) == 0 && lines_left(&stream->filling) > 0) {
+    struct lines empty = stream->flying;
+    stream->flying = stream->filling;
+    stream->filling = empty;
+  }
+  if (lines_left(&stream->flying) > 0) {
+    to_pool(stream, pool_write, after_write);
+  } else if (stream->retired) {
+    stream->ending = true;
+    to_pool(stream, pool_close, after_close);
+  }
+}
+
+static void on_timer(uv_timer_t *timer) {
+  struct trace *trace = timer->data;
+  bool late = trace->closing && uv_now(trace->loop) >= trace->close_by_ms;
+  for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
+    if (late && !stream->in_flight) {
+      lines_drop(trace, &stream->flying, false);
+      lines_drop(trace, &stream->filling, false);
+    }
+    stream_advance(stream);
+  }
+  if (trace->closing) {
+    /* After the bound on writing, the pool still has to close the files. */
+    if (uv_now(trace->loop) >= trace->close_by_ms + CLOSE_FILES_MS)
+      trace->closed = true;
+    else
+      start_timer(trace);
+    finish_if_done(trace);
+  }
+}
+
+void trace_append(struct trace *trace, const struct trace_event *event) {
+  struct trace_stream *stream = trace->current;
+  struct lines *lines = &stream->filling;
+  trace->events++;
+  if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX || !lines_reserve(lines)) {
+    trace->lost++;
+    log_once(trace->log, &trace->said_full, LOG_LEVEL_WARNING,
+             "%s does not take the trace as fast as it comes: lines are lost and counted",
+             stream->file.path);
+    return;
+  }
+  size_t size = trace_line_format(lines->data + lines->size, event);
+  lines->size += size;
+  trace->unwritten_bytes += size;
+  if (lines->size >= BATCH_BYTES && lines_left(&stream->flying) == 0)
+    stream_advance(stream);
+  else
+    start_timer(trace);
+}
+
+/* ---- on, off, reopen ---------------------------------------------------- */
+
+int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log) {
+  *trace = (struct trace){.loop = loop, .log = log};
+  if (uv_timer_init(loop, &trace->timer) < 0)
+    return FC_ENOMEM;
+  trace->timer.data = trace;
+  return 0;
+}
+
+const char *trace_path(const struct trace *trace) {
+  return trace->current == NULL ? NULL : trace->current->file.path;
+}
+
+/* The stream that has the same file open, so that no two write to one file. */
+static struct trace_stream *find_same(const struct trace *trace, const struct trace_file *file,
+                                      unsigned *n_open) {
+  *n_open = 0;
+  struct trace_stream *found = NULL;
+  for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
+    ++*n_open;
+    if (!stream->ending && stream->file.device == file->device && stream->file.inode == file->inode)
+      found = stream;
+  }
+  return found;
+}
+
+static void make_current(struct trace *trace, struct trace_stream *stream) {
+  struct trace_stream *former = trace->current;
+  trace->current = stream;
+  if (stream != NULL)
+    stream->retired = false;
+  if (former != NULL && former != stream) {
+    former->retired = true;
+    if (former->flying.start == former->flying.size)
+      stream_advance(former); /* else the timer tries again first */
+  }
+}
+
+/* The pool reads file->fd alone, so the path may change under a write. */
+static void adopt_path(struct trace_stream *stream, struct trace_file *file) {
+  char *path = stream->file.path;
+  stream->file.path = file->path;
+  file->path = path;
+}
+
+int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
+  struct trace_file file;
+  unsigned n_open;
+  if (trace->closing)
+    return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
+  int r = trace_file_open(&file, path, fault);
+  if (r < 0)
+    return r;
+  struct trace_stream *stream = find_same(trace, &file, &n_open);
+  if (stream != NULL) {
+    adopt_path(stream, &file);
+    (void)trace_file_deinit(&file); /* nothing was written through this one */
+    make_current(trace, stream);
+    return 0;
+  }
+  stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
+  if (stream == NULL) {
+    fault_set(fault, FC_ETRACE,
+              "the trace file %s was not opened: %u former ones are still being written: try "
+              "again later",
+              file.path, n_open);
+    (void)trace_file_deinit(&file); /* nothing was written */
+    return FC_ETRACE;
+  }
+  stream->trace = trace;
+  stream->file = file;
+  stream->next = trace->files;
+  trace->files = stream;
+  make_current(trace, stream);
+  return 0;
+}
+
+void trace_off(struct trace *trace) {
+  make_current(trace, NULL);
+}
+
+void trace_reopen(struct trace *trace) {
+  struct fault fault;
+  if (trace->current == NULL)
+    return;
+  /* A copy: opening the same file again replaces the path that it was given. */
+  char *path = strdup(trace->current->file.path);
+  int r = path == NULL ? fault_set(&fault, FC_ENOMEM, "out of memory")
+                       : trace_on(trace, fc_str_of(path), &fault);
+  free(path);
+  if (r < 0)
+    log_line(trace->log, LOG_LEVEL_WARNING, "the trace stays in its old file: %s", fault.text);
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void after_timer_closed(uv_handle_t *handle) {
+  struct trace *trace = handle->data;
+  trace->on_closed(trace, trace->on_closed_arg, trace->files == NULL);
+}
+
+static void finish_if_done(struct trace *trace) {
+  if (!trace->closing || (trace->files != NULL && !trace->closed) ||
+      uv_is_closing((uv_handle_t *)&trace->timer))
+    return;
+  trace->closed = true;
+  for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
+    lines_drop(trace, &stream->filling, false); /* `flying` is the pool's */
+    log_line(trace->log, LOG_LEVEL_WARNING,
+             "a write to the trace is stuck: what it has may be lost");
+  }
+  if (trace->lost > 0)
+    log_line(trace->log, LOG_LEVEL_WARNING, "%" PRIu64 " of %" PRIu64 " trace lines were lost",
+             trace->lost, trace->events);
+  uv_close((uv_handle_t *)&trace->timer, after_timer_closed);
+}
+
+void trace_close(struct trace *trace, trace_closed_fn *closed, void *arg) {
+  trace->current = NULL;
+  trace->closing = true;
+  trace->on_closed = closed;
+  trace->on_closed_arg = arg;
+  uv_update_time(trace->loop);
+  trace->close_by_ms =
+      uv_now(trace->loop) + TRACE_CLOSE_MAX_MS - CLOSE_FILES_MS - 2 * TRACE_DELAY_MS;
+  for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
+    stream->retired = true;
+    stream_advance(stream);
+  }
+  (void)uv_timer_stop(&trace->timer); /* cannot fail */
+  start_timer(trace);
+  finish_if_done(trace);
+}

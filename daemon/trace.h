@@ -1,0 +1,83 @@
+/* trace.h - the trace file: lines gathered in memory, written in batches by the
+ * thread pool, in the file at most 100 ms later, whole lines only.
+ *
+ * Tracing never holds up service. At most TRACE_UNWRITTEN_MAX bytes wait to be
+ * written, whatever happens; past it lines are lost, and counted, and that is said
+ * once per episode. A disk that is full keeps the lines waiting, as it may get room
+ * again; any other failure of a write loses that batch, counted and said alike.
+ *
+ * Loop thread only; the pool touches only the batch that it writes. */
+#ifndef FC_DAEMON_TRACE_H
+#define FC_DAEMON_TRACE_H
+
+#include "daemon/fault.h"
+#include "daemon/log.h"
+#include "daemon/trace_line.h"
+
+#include <uv.h>
+
+#define TRACE_UNWRITTEN_MAX (8u << 20)
+#define TRACE_DELAY_MS 50u
+#define TRACE_CLOSE_MAX_MS 5000u
+#define TRACE_FILES_MAX 8u /* open at once: the current one, and those that are still draining */
+
+struct trace;
+/* `flushed`: everything is settled and the struct may go. False: a write is stuck
+ * in the kernel past the bound; its memory must stay, so end with _exit(2). */
+typedef void trace_closed_fn(struct trace *trace, void *arg, bool flushed);
+
+struct trace_stream; /* an open file with its unwritten lines; one per inode */
+
+struct trace {
+  uv_loop_t *loop;
+  struct log *log;
+  uv_timer_t timer;             /* due when the first unwritten line is TRACE_DELAY_MS old */
+  struct trace_stream *current; /* NULL: off */
+  struct trace_stream *files;   /* all that are open, also draining ones */
+  size_t unwritten_bytes;       /* over all files */
+  uint64_t events;              /* lines accepted or lost since the start */
+  uint64_t lost;                /* of them, those that will never be in a file */
+  bool said_full, said_failed;
+  bool closing, closed;
+  uint64_t close_by_ms; /* uv_now */
+  trace_closed_fn *on_closed;
+  void *on_closed_arg;
+};
+
+/* Off. `log` may be NULL; both outlive the trace. 0 or FC_ENOMEM. The struct must
+ * stay in place until trace_close is done. */
+int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
+
+/* Opens `path` to append (0640), makes its directory where missing, and traces to it
+ * from now on; what went before still reaches the former file. Opens on the spot, to
+ * say at once what is wrong: FC_ETRACE with a text. Then the former state stays. */
+int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
+/* No more lines; what was accepted is still written. */
+void trace_off(struct trace *trace);
+/* After rotation: opens the path anew, and the old file gets what was meant for it.
+ * Where that fails, it is logged and the old file stays in use. Nothing while off. */
+void trace_reopen(struct trace *trace);
+
+static inline bool trace_is_on(const struct trace *trace) {
+  return trace->current != NULL;
+}
+/* The path, or NULL while off; valid until the next call that changes it. */
+const char *trace_path(const struct trace *trace);
+/* Lines that are in a file or on their way into it. */
+static inline uint64_t trace_lines(const struct trace *trace) {
+  return trace->events - trace->lost;
+}
+
+/* Does nothing while off: one branch. */
+void trace_append(struct trace *trace, const struct trace_event *event);
+static inline void trace_write(struct trace *trace, const struct trace_event *event) {
+  if (__builtin_expect(trace->current != NULL, 0))
+    trace_append(trace, event);
+}
+
+/* Turns tracing off, writes out what was accepted, closes the files, and calls
+ * `closed` once, from the loop, within TRACE_CLOSE_MAX_MS. What could not be written
+ * is counted and logged. Call once. */
+void trace_close(struct trace *trace, trace_closed_fn *closed, void *arg);
+
+#endif
