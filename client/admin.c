@@ -1,0 +1,161 @@
+#include "client/admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/clear.h"
+#include "client/link.h"
+#include "client/stats.h"
+#include "proto/errors.h"
+
+#define PAGE_ENTRIES 500u
+#define DEADLINE_DEFAULT_MS 250u /* 0 would be none at all for a socket */
+
+struct admin {
+  struct link link;
+};
+
+static int fail_open(struct admin *admin, int code, struct fcache_error *error) {
+  if (error != NULL) {
+    error->code = code;
+    (void)snprintf(error->text, sizeof error->text, "%s",
+                   admin != NULL ? admin->link.error : fc_error_text(code)); /* cut where longer */
+  }
+  admin_close(admin);
+  return code;
+}
+
+int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms, struct admin **out,
+               struct fcache_error *error) {
+  struct link_options options = {
+      .socket = socket,
+      .name_space = name_space,
+      .deadline_ns = (uint64_t)(deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * 1000000u,
+      .quiet = true, /* the tool says itself what went wrong */
+  };
+  *out = NULL;
+  struct admin *admin = calloc(1, sizeof *admin);
+  if (admin == NULL)
+    return fail_open(NULL, FC_ENOMEM, error);
+  int rc = link_init(&admin->link, &options);
+  if (rc == 0)
+    rc = link_open(&admin->link);
+  if (rc < 0)
+    return fail_open(admin, rc, error);
+  *out = admin;
+  return 0;
+}
+
+void admin_close(struct admin *admin) {
+  if (admin == NULL)
+    return;
+  link_deinit(&admin->link);
+  free(admin);
+}
+
+const char *admin_error(const struct admin *admin) {
+  return admin->link.error;
+}
+
+const char *admin_server(const struct admin *admin) {
+  return admin->link.server;
+}
+
+/* A tool does not reconnect: what it saw so far may not be true of another daemon. */
+static bool up(const struct admin *admin) {
+  return admin->link.state == LINK_UP;
+}
+
+static int ask_simple(struct admin *admin, enum fc_type type) {
+  struct fc_reply reply;
+  if (!up(admin))
+    return FC_EUNAVAILABLE;
+  uint32_t id = link_begin(&admin->link, type);
+  (void)fc_encode_simple(&admin->link.request, type, id); /* the exchange looks at `failed` */
+  return link_exchange(&admin->link, id, NULL, 0, &reply);
+}
+
+int admin_ping(struct admin *admin, uint64_t *rtt_ns) {
+  uint64_t start_ns = channel_clock_ns();
+  int rc = ask_simple(admin, FC_PING);
+  *rtt_ns = channel_clock_ns() - start_ns;
+  return rc;
+}
+
+int admin_shutdown(struct admin *admin) {
+  return ask_simple(admin, FC_SHUTDOWN);
+}
+
+int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn, void *arg) {
+  struct fc_str name = name_space == NULL ? (struct fc_str){0} : fc_str_of(name_space);
+  return up(admin) ? stats_ask(&admin->link, name, fn, arg) : FC_EUNAVAILABLE;
+}
+
+int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed) {
+  return up(admin) ? clear_ask(&admin->link, select, removed) : FC_EUNAVAILABLE;
+}
+
+/* One page; moves the cursor on. */
+static int list_page(struct admin *admin, struct fc_list *list, uint8_t cursor[64],
+                     void (*fn)(void *arg, const struct fc_list_entry *entry), void *arg,
+                     uint64_t *listed) {
+  struct fc_reply reply;
+  uint32_t id = link_begin(&admin->link, FC_LIST);
+  (void)fc_encode_list(&admin->link.request, id, list); /* the exchange looks at `failed` */
+  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
+  if (rc < 0)
+    return rc;
+  if (reply.list.n == 0 && reply.list.cursor_size > 0 &&
+      reply.list.cursor_size == list->cursor_size &&
+      memcmp(reply.list.cursor, cursor, list->cursor_size) == 0)
+    return link_lost(&admin->link, FC_EPROTOCOL); /* pages that go nowhere would never end */
+  *listed += reply.list.n;
+  while (reply.list.n > 0) {
+    struct fc_list_entry entry;
+    fc_list_next(&reply.list, &entry);
+    fn(arg, &entry);
+  }
+  list->cursor_size = reply.list.cursor_size; /* the decoder takes at most 64 */
+  for (uint32_t i = 0; i < list->cursor_size; i++)
+    cursor[i] = reply.list.cursor[i];
+  return 0;
+}
+
+int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
+               void (*fn)(void *arg, const struct fc_list_entry *entry), void *arg) {
+  uint8_t cursor[64];
+  struct fc_list list = {.select = *select, .cursor = cursor};
+  uint64_t listed = 0;
+  do {
+    if (!up(admin))
+      return FC_EUNAVAILABLE;
+    list.limit = PAGE_ENTRIES;
+    if (limit > 0 && limit - listed < PAGE_ENTRIES)
+      list.limit = (uint32_t)(limit - listed);
+    int rc = list_page(admin, &list, cursor, fn, arg, &listed);
+    if (rc < 0)
+      return rc;
+  } while (list.cursor_size > 0 && (limit == 0 || listed < limit));
+  return 0;
+}
+
+int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
+                struct admin_trace *out) {
+  struct fc_reply reply;
+  struct fc_trace trace = {.action = action};
+  if (path != NULL)
+    trace.path = fc_str_of(path);
+  if (!up(admin))
+    return FC_EUNAVAILABLE;
+  uint32_t id = link_begin(&admin->link, FC_TRACE);
+  (void)fc_encode_trace(&admin->link.request, id, &trace); /* the exchange looks at `failed` */
+  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
+  if (rc < 0)
+    return rc;
+  *out = (struct admin_trace){
+      .on = reply.trace.on, .lines = reply.trace.lines, .lost = reply.trace.lost};
+  (void)snprintf(out->path, sizeof out->path, "%.*s", (int)reply.trace.path.size,
+                 reply.trace.path.data == NULL ? "" : reply.trace.path.data);
+  return 0;
+}

@@ -1,0 +1,291 @@
+/* Opening, closing, and the calls for one key. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/fork_mark.h"
+#include "client/handle.h"
+#include "client/value.h"
+#include "proto/errors.h"
+
+#define DEADLINE_DEFAULT_MS 250u
+
+static const char *environment(const char *name) {
+  const char *value = getenv(name);
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static int fail_open(struct fcache *cache, int code, const char *text, struct fcache_error *error) {
+  if (error != NULL) {
+    error->code = handle_code(code);
+    (void)snprintf(error->text, sizeof error->text, "%s", text); /* cut where longer */
+  }
+  fcache_close(cache);
+  return handle_code(code);
+}
+
+static int open_handle(const struct fcache_options *options, struct fcache *cache) {
+  const char *disable = environment("FCACHE_DISABLE");
+  uint32_t deadline_ms = options->deadline_ms != 0 ? options->deadline_ms : DEADLINE_DEFAULT_MS;
+  struct link_options link_options = {
+      .socket = options->socket,
+      .name_space =
+          options->name_space != NULL ? options->name_space : environment("FCACHE_NAMESPACE"),
+      .client = options->client,
+      .deadline_ns = (uint64_t)deadline_ms * 1000000u,
+      .max_entries = options->max_entries,
+      .log = options->log,
+      .log_arg = options->log_arg,
+      .disabled = disable != NULL && strcmp(disable, "0") != 0,
+  };
+  int rc = link_init(&cache->link, &link_options);
+  if (rc < 0)
+    return rc;
+  if (link_options.name_space == NULL)
+    return link_fault(&cache->link, FC_ENONAMESPACE, "%s", fc_error_text(FC_ENONAMESPACE));
+  rc = link_open(&cache->link);
+  bool is_ours = rc == FC_EMAXENTRIES || rc == FC_ENAME || rc == FC_ENONAMESPACE || rc == FC_EINVAL;
+  return is_ours ? rc : 0; /* a daemon that is absent, full or of another version is no error */
+}
+
+int fcache_open(const struct fcache_options *options, struct fcache **out,
+                struct fcache_error *error) {
+  static const struct fcache_options defaults = FCACHE_OPTIONS_INIT;
+  if (out == NULL)
+    return FCACHE_EINVAL;
+  *out = NULL;
+  if (options == NULL)
+    options = &defaults;
+  if (options->struct_size != sizeof *options)
+    return fail_open(NULL, FC_EINVAL,
+                     "the options' struct_size is not this library's: use FCACHE_OPTIONS_INIT, and "
+                     "build against the header of the library that is loaded",
+                     error);
+  struct fcache *cache = calloc(1, sizeof *cache);
+  if (cache == NULL)
+    return fail_open(NULL, FC_ENOMEM, "no memory for a handle", error);
+  int rc = open_handle(options, cache);
+  if (rc < 0)
+    return fail_open(cache, rc, cache->link.error, error);
+  *out = cache;
+  return FCACHE_OK;
+}
+
+void fcache_close(struct fcache *cache) {
+  if (cache == NULL)
+    return;
+  link_deinit(&cache->link);
+  free(cache);
+}
+
+const char *fcache_last_error(const struct fcache *cache) {
+  return cache->link.error;
+}
+
+bool fcache_connected(const struct fcache *cache) {
+  return cache->link.state == LINK_UP && !fork_mark_is_child(cache->link.fork_mark);
+}
+
+void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out) {
+  if (fork_mark_is_child(cache->link.fork_mark)) {
+    *out = (struct fcache_counters){0}; /* a child that has not used the handle yet */
+    return;
+  }
+  *out = cache->counters;
+  out->reconnects = cache->link.connections > 0 ? cache->link.connections - 1 : 0;
+}
+
+struct fcache_hash fcache_hash(const void *prompt, size_t size) {
+  struct fc_hash hash = fc_hash_prompt(prompt, size);
+  struct fcache_hash out;
+  static_assert(sizeof out == sizeof hash, "the public hash is the protocol's");
+  memcpy(&out, &hash, sizeof out);
+  return out;
+}
+
+int fcache_set_probe(struct fcache *cache, const char *probe) {
+  if (probe == NULL) {
+    cache->probe[0] = '\0';
+    return FCACHE_OK;
+  }
+  struct fc_str text = fc_str_of(probe);
+  if (!fc_name_valid(text))
+    return link_fault(&cache->link, FC_ENAME, "probe \"%.64s\": %s", probe,
+                      fc_error_text(FC_ENAME));
+  memcpy(cache->probe, probe, text.size + 1u);
+  return FCACHE_OK;
+}
+
+struct fc_str handle_probe(const struct fcache *cache) {
+  return cache->probe[0] == '\0' ? (struct fc_str){0} : fc_str_of(cache->probe);
+}
+
+void handle_enter(struct fcache *cache) {
+  if (!link_forked(&cache->link))
+    return;
+  cache->counters = (struct fcache_counters){0};
+  cache->misses = (struct recent){0};
+}
+
+bool handle_ready(struct fcache *cache) {
+  if (link_ready(&cache->link))
+    return true;
+  if (!cache->link.disabled)
+    cache->counters.degraded++;
+  return false;
+}
+
+bool handle_insist(struct fcache *cache) {
+  if (link_open(&cache->link) == 0)
+    return true;
+  if (!cache->link.disabled)
+    cache->counters.degraded++;
+  return false;
+}
+
+int handle_outcome(struct fcache *cache, int rc, int degraded) {
+  if (rc == 0 || rc == FC_EINVAL || rc == FC_ENAME || rc == FC_ETOOBIG || rc == FC_ENONAMESPACE)
+    return rc;
+  cache->counters.degraded++;
+  return degraded;
+}
+
+/* An epoch of another daemon is older than any of this one. */
+static bool is_older(const struct fcache *cache, struct fc_epoch a, struct fc_epoch b) {
+  if (a.boot_id != b.boot_id)
+    return a.boot_id != cache->link.epoch.boot_id;
+  return a.clear_generation < b.clear_generation;
+}
+
+bool handle_epoch(struct fcache *cache, const struct fc_key *key, const struct fcache_hash *prompts,
+                  size_t n, struct fc_epoch *epoch) {
+  struct fc_key one = *key;
+  bool any = false, reached = true;
+  *epoch = (struct fc_epoch){0};
+  for (size_t i = 0; i < n; i++) {
+    struct fc_epoch noted;
+    if (prompts != NULL)
+      memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    if (!recent_take(&cache->misses, &one, &noted))
+      continue; /* never looked up: as far as we know it is computed right now */
+    reached = reached && noted.boot_id != 0;
+    if (!any || is_older(cache, noted, *epoch))
+      *epoch = noted;
+    any = true;
+  }
+  return reached;
+}
+
+int handle_key(struct fcache *cache, const struct fcache_key *key, struct fc_key *out) {
+  if (key == NULL || key->op == NULL || key->view == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "a key needs an op and a view; one is NULL");
+  *out =
+      (struct fc_key){.op = fc_str_of(key->op), .view = fc_str_of(key->view), .top_k = key->top_k};
+  memcpy(out->prompt.bytes, key->prompt.bytes, FC_HASH_SIZE);
+  if (!fc_name_valid(out->op))
+    return link_fault(&cache->link, FC_ENAME, "op \"%.64s\": %s", key->op, fc_error_text(FC_ENAME));
+  if (!fc_name_valid(out->view))
+    return link_fault(&cache->link, FC_ENAME, "view \"%.64s\": %s", key->view,
+                      fc_error_text(FC_ENAME));
+  return 0;
+}
+
+static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size) {
+  struct fcache_value *value = arg;
+  (void)reply; /* a get has one value */
+  return value_reserve(value, size) < 0 ? NULL : value->data;
+}
+
+/* Where the value landed in its place it is there already. */
+static int take_value(struct fcache_value *value, const struct fc_get_reply *get) {
+  if (get->value != value->data)
+    return fcache_value_set(value, get->value, get->value_size);
+  value->size = get->value_size;
+  return FCACHE_OK;
+}
+
+int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
+                  struct fcache_value *value, struct fc_epoch *epoch) {
+  struct link *link = &cache->link;
+  struct fc_reply reply;
+  *epoch = (struct fc_epoch){0};
+  uint64_t start_ns = channel_clock_ns();
+  if (!handle_ready(cache))
+    return FCACHE_MISS;
+  struct fc_get get = {
+      .flags = flags & FCACHE_UNRECORDED, .key = *key, .probe = handle_probe(cache)};
+  uint32_t id = link_begin(link, FC_GET);
+  link_place(link, place_value, value);
+  (void)fc_encode_get(&link->request, id, &get); /* the exchange looks at `failed` */
+  int rc = link_exchange(link, id, NULL, 0, &reply);
+  if (rc < 0)
+    return handle_outcome(cache, rc, FCACHE_MISS);
+  link->epoch.clear_generation = reply.get.clear_generation;
+  *epoch = link->epoch;
+  if (reply.get.value == NULL)
+    return FCACHE_MISS;
+  if (take_value(value, &reply.get) < 0)
+    return link_fault(link, FC_ENOMEM, "no memory for a value of %u bytes", reply.get.value_size);
+  if ((flags & FCACHE_UNRECORDED) == 0) {
+    cache->counters.cache_hits++;
+    cache->counters.scoring_wall_ns += channel_clock_ns() - start_ns;
+  }
+  return FCACHE_OK;
+}
+
+int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flags,
+               struct fcache_value *value) {
+  struct fc_key wire;
+  handle_enter(cache);
+  int rc = handle_key(cache, key, &wire);
+  if (rc < 0)
+    return rc;
+  if (value == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "a get needs a value to fill; it is NULL");
+  struct fc_epoch epoch;
+  rc = handle_lookup(cache, &wire, flags, value, &epoch);
+  if (rc == FCACHE_MISS)
+    recent_note(&cache->misses, &wire, epoch);
+  return rc;
+}
+
+int handle_put(struct fcache *cache, const struct fc_put *put) {
+  struct link *link = &cache->link;
+  struct fc_reply reply;
+  if (!handle_ready(cache))
+    return FCACHE_NOT_STORED;
+  if (put->value_size > link->max_value)
+    return link_fault(link, FC_ETOOBIG, "a value of %u bytes does not fit: fcached at %s takes %u",
+                      put->value_size, link->path, link->max_value);
+  uint32_t id = link_begin(link, FC_PUT);
+  (void)fc_encode_put_head(&link->request, id, put); /* the exchange looks at `failed` */
+  int rc = link_exchange(link, id, put->value, put->value_size, &reply);
+  if (rc < 0)
+    return handle_outcome(cache, rc, FCACHE_NOT_STORED);
+  return reply.put == FC_STORED ? FCACHE_OK : FCACHE_NOT_STORED;
+}
+
+int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *data, size_t size,
+               uint64_t compute_ns, unsigned flags) {
+  struct fc_put put = {.flags = flags & (FCACHE_UNRECORDED | FCACHE_KEEP_FIRST),
+                       .value = data,
+                       .compute_ns = compute_ns};
+  handle_enter(cache);
+  int rc = handle_key(cache, key, &put.key);
+  if (rc < 0)
+    return rc;
+  if (size > UINT32_MAX || (data == NULL && size > 0))
+    return link_fault(&cache->link, size > UINT32_MAX ? FC_ETOOBIG : FC_EINVAL,
+                      "a value of %zu bytes cannot be put: give at most 1 GiB, and its address",
+                      size);
+  put.value_size = (uint32_t)size;
+  put.probe = handle_probe(cache);
+  if ((flags & FCACHE_UNRECORDED) == 0) {
+    cache->counters.cache_misses++;
+    cache->counters.forward_passes++;
+    cache->counters.scoring_wall_ns += compute_ns;
+  }
+  return handle_epoch(cache, &put.key, NULL, 1, &put.epoch) ? handle_put(cache, &put)
+                                                            : FCACHE_NOT_STORED;
+}

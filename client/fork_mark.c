@@ -1,0 +1,28 @@
+#include "client/fork_mark.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static size_t page_size(void) {
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+volatile int *fork_mark_new(void) {
+  void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED)
+    return NULL;
+  if (madvise(page, page_size(), MADV_WIPEONFORK) < 0) {
+    (void)munmap(page, page_size()); /* it was mapped above */
+    return NULL;
+  }
+  volatile int *mark = page;
+  fork_mark_set(mark);
+  return mark;
+}
+
+void fork_mark_free(volatile int *mark) {
+  if (mark != NULL)
+    (void)munmap((void *)(uintptr_t)mark, page_size()); /* it was mapped by fork_mark_new */
+}

@@ -1,0 +1,61 @@
+/* handle.h - what stands behind struct fcache, for the files of the library. */
+#ifndef FC_CLIENT_HANDLE_H
+#define FC_CLIENT_HANDLE_H
+
+#include "client/fcache.h"
+#include "client/link.h"
+#include "client/recent.h"
+
+struct fcache {
+  struct link link;
+  struct fcache_counters counters;
+  char probe[FC_NAME_MAX + 1]; /* "": none */
+  struct recent misses;        /* of fcache_get and fcache_get_many */
+};
+
+/* Every call starts here: lets a forked child begin anew. */
+void handle_enter(struct fcache *cache);
+
+/* Is the daemon there? Counts the call as degraded if not. */
+bool handle_ready(struct fcache *cache);
+
+/* For calls that have no other result: the same, but looks for the daemon at once,
+ * whatever the back-off, for one deadline at most. */
+bool handle_insist(struct fcache *cache);
+
+/* When the computation of a put's keys began: of `prompts` if not NULL, which complete
+ * `key`, else of `key` itself. {0, 0} where none of them missed lately. False where a
+ * lookup of one did not reach the daemon: nobody knows what was cleared since. */
+bool handle_epoch(struct fcache *cache, const struct fc_key *key, const struct fcache_hash *prompts,
+                  size_t n, struct fc_epoch *epoch);
+
+/* Checks the names of a key, and makes it the protocol's. 0, FC_EINVAL or FC_ENAME. */
+int handle_key(struct fcache *cache, const struct fcache_key *key, struct fc_key *out);
+
+/* The same for what a batch has in common; `n` prompts must fit in one call. */
+int handle_batch_key(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                     size_t n, struct fc_key *key);
+
+struct fc_str handle_probe(const struct fcache *cache);
+
+/* What the user gets for a code of the library: the public table has only some. */
+int handle_code(int code);
+
+/* What a lookup or put gives its user for the code of an exchange: what the caller did wrong is
+ * an error; a daemon that is gone, or cannot do it, is the result `degraded`, and is counted. */
+int handle_outcome(struct fcache *cache, int rc, int degraded);
+
+/* One lookup: FCACHE_OK, FCACHE_MISS with *epoch {0, 0} where the daemon is away, or an error. */
+int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
+                  struct fcache_value *value, struct fc_epoch *epoch);
+
+/* One put: as fcache_put. */
+int handle_put(struct fcache *cache, const struct fc_put *put);
+
+/* Many of each, as the public calls. *epoch is when the lookups ended; {0, 0}: away. */
+int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
+                       struct fcache_value *values, bool *hit, struct fc_epoch *epoch);
+int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
+                    const struct fcache_bytes *values);
+
+#endif

@@ -1,0 +1,375 @@
+#include "client/link.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/fork_mark.h"
+#include "proto/errors.h"
+#include "proto/limits.h"
+
+#define MS_NS 1000000u
+#define COPY_MAX_BYTES 8192u /* up to here a copy costs less than a second piece to send */
+
+int link_fault(struct link *link, int code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(link->error, sizeof link->error, format, args); /* cut where longer */
+  va_end(args);
+  for (char *at = link->error; *at != '\0'; at++) /* it goes to terminals and logs */
+    if ((unsigned char)*at < 0x20 || *at == 0x7f)
+      *at = '?';
+  return code;
+}
+
+/* ---- options ---- */
+
+static int copy_name(struct link *link, char to[FC_NAME_MAX + 1], const char *what,
+                     const char *name) {
+  struct fc_str text = fc_str_of(name);
+  if (!fc_name_valid(text))
+    return link_fault(link, FC_ENAME, "%s \"%.64s\": %s", what, name, fc_error_text(FC_ENAME));
+  memcpy(to, name, text.size + 1u);
+  return 0;
+}
+
+/* "PROGRAM-PID"; a program's name that is no valid one gives "worker-PID". */
+static void name_ourselves(struct link *link) {
+  char name[FC_NAME_MAX + 1];
+  (void)snprintf(name, sizeof name, "%.200s-%d", program_invocation_short_name, (int)getpid());
+  if (!fc_name_valid(fc_str_of(name)))
+    (void)snprintf(name, sizeof name, "worker-%d", (int)getpid());
+  memcpy(link->client, name, sizeof name);
+}
+
+static int take_options(struct link *link, const struct link_options *options) {
+  int rc = 0;
+  link->own_name = options->client == NULL;
+  if (link->own_name)
+    name_ourselves(link);
+  else
+    rc = copy_name(link, link->client, "client name", options->client);
+  if (rc == 0 && options->name_space != NULL)
+    rc = copy_name(link, link->name_space, "namespace", options->name_space);
+  if (rc < 0)
+    return rc;
+  if (options->max_entries != NULL) {
+    link->has_max_entries = true;
+    link->max_entries = *options->max_entries;
+    if (link->max_entries <= 0)
+      return link_fault(link, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
+                        (long long)link->max_entries);
+  }
+  if (sockets_find(&link->sockets, options->socket) < 0)
+    return link_fault(link, FC_EINVAL,
+                      "the socket's path is empty or longer than %u bytes: give a shorter one",
+                      SOCKET_PATH_MAX - 1u);
+  return 0;
+}
+
+int link_init(struct link *link, const struct link_options *options) {
+  memset(link, 0, sizeof *link);
+  channel_init(&link->channel, options->deadline_ns);
+  link->disabled = options->disabled;
+  link->said = options->quiet;
+  link->log = options->log;
+  link->log_arg = options->log_arg;
+  link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
+  int rc = take_options(link, options);
+  if (rc < 0)
+    return rc;
+  link->fork_mark = fork_mark_new();
+  if (link->fork_mark == NULL)
+    return link_fault(link, FC_ENOMEM, "no memory for a page that tells forks apart");
+  return 0;
+}
+
+void link_deinit(struct link *link) {
+  channel_deinit(&link->channel);
+  fork_mark_free(link->fork_mark);
+  link->fork_mark = NULL;
+  fc_buf_free(&link->request);
+}
+
+/* ---- coming and going ---- */
+
+static void say_off(struct link *link) {
+  if (link->said || link->disabled)
+    return;
+  link->said = true;
+  char line[FCACHE_ERROR_TEXT_SIZE + 128];
+  (void)snprintf(line, sizeof line,
+                 "fcache: sharing is off: %s; results are computed here and not shared",
+                 link->error);
+  if (link->log != NULL)
+    link->log(link->log_arg, line);
+  else
+    (void)fprintf(stderr, "%s\n", line); /* where stderr is gone there is nobody to tell */
+}
+
+/* The daemon is gone: link->error says how. */
+static int go_off(struct link *link) {
+  channel_close(&link->channel);
+  link->state = LINK_OFF;
+  link->retry_ns = channel_clock_ns() + link->backoff_ns;
+  link->backoff_ns *= 2;
+  if (link->backoff_ns > (uint64_t)LINK_BACKOFF_MAX_MS * MS_NS)
+    link->backoff_ns = (uint64_t)LINK_BACKOFF_MAX_MS * MS_NS;
+  say_off(link);
+  return FC_EUNAVAILABLE;
+}
+
+int link_lost(struct link *link, int rc) {
+  unsigned long long ms = link->channel.deadline_ns / MS_NS;
+  switch (rc) {
+  case FC_ETIMEDOUT:
+    (void)link_fault(link, rc, "fcached at %s did not answer within %llu ms", link->path, ms);
+    break;
+  case FC_EUNAVAILABLE:
+    (void)link_fault(link, rc, "fcached at %s closed the connection", link->path);
+    break;
+  case FC_ENOMEM:
+    (void)link_fault(link, rc, "no memory for the messages of fcached at %s", link->path);
+    break;
+  default:
+    (void)link_fault(link, rc, "what answers at %s is no fcached of this protocol", link->path);
+    break;
+  }
+  return go_off(link);
+}
+
+bool link_forked(struct link *link) {
+  if (!fork_mark_is_child(link->fork_mark))
+    return false;
+  fork_mark_set(link->fork_mark);
+  channel_close(&link->channel); /* our copy of the parent's socket: the parent keeps its own */
+  link->opening = link->state == LINK_UP;
+  link->state = LINK_OFF;
+  link->retry_ns = 0;
+  link->connections = 0;
+  link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
+  if (link->own_name)
+    name_ourselves(link);
+  return true;
+}
+
+/* Connects to the first socket that answers. */
+static int find_daemon(struct link *link) {
+  char tried[FCACHE_ERROR_TEXT_SIZE - 32];
+  size_t used = 0;
+  tried[0] = '\0';
+  for (size_t i = 0; i < link->sockets.n; i++) {
+    link->path = link->sockets.paths[i];
+    int rc = channel_connect(&link->channel, link->path);
+    if (rc == 0)
+      return 0;
+    int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s)", i > 0 ? ", " : "", link->path,
+                     strerror(-rc));
+    used += n > 0 && (size_t)n < sizeof tried - used ? (size_t)n : 0;
+  }
+  return link_fault(link, FC_EUNAVAILABLE, "no daemon at %s", tried);
+}
+
+static int send_hello(struct link *link) {
+  struct fc_hello hello = {
+      .version_min = FC_PROTOCOL_VERSION_MIN,
+      .version_max = FC_PROTOCOL_VERSION,
+      .client = fc_str_of(link->client),
+      .name_space = link->name_space[0] != '\0' ? fc_str_of(link->name_space) : (struct fc_str){0},
+      .has_max_entries = link->has_max_entries,
+      .max_entries = link->max_entries,
+  };
+  uint32_t id = link_begin(link, FC_HELLO);
+  int rc = fc_encode_hello(&link->request, id, &hello);
+  if (rc < 0)
+    return rc;
+  struct iovec piece = {link->request.data, link->request.size};
+  return channel_send(&link->channel, &piece, 1);
+}
+
+/* What we divide by and allocate later must be plausible. */
+static bool is_plausible(const struct fc_welcome *welcome) {
+  return welcome->version >= FC_PROTOCOL_VERSION_MIN && welcome->version <= FC_PROTOCOL_VERSION &&
+         welcome->boot_id != 0 && welcome->max_frame >= FC_HELLO_FRAME_MAX &&
+         welcome->max_value < welcome->max_frame;
+}
+
+static void welcome(struct link *link, const struct fc_welcome *welcome) {
+  link->state = LINK_UP;
+  link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
+  link->connections++;
+  link->epoch = (struct fc_epoch){welcome->boot_id, welcome->clear_generation};
+  link->max_value = welcome->max_value;
+  link->max_frame = welcome->max_frame;
+  (void)snprintf(link->server, sizeof link->server, "%.*s", (int)welcome->server.size,
+                 welcome->server.data); /* cut where longer */
+}
+
+/* Takes the answer to hello. FC_ETIMEDOUT where it is not there yet and `wait` is false. */
+static int take_welcome(struct link *link, bool wait) {
+  const uint8_t *body;
+  uint32_t size;
+  struct fc_reply reply = {0};
+  int rc = channel_receive(&link->channel, FC_HELLO_FRAME_MAX, wait, &body, &size);
+  if (rc == FC_ETIMEDOUT && !wait)
+    return rc;
+  if (rc == 0)
+    rc = fc_decode_reply(body, size, &reply);
+  if (rc < 0)
+    return link_lost(link, rc);
+  if (reply.type == (FC_REPLY | FC_HELLO) && is_plausible(&reply.welcome)) {
+    welcome(link, &reply.welcome);
+    return 0;
+  }
+  if (reply.type != FC_ERROR)
+    return link_lost(link, FC_EPROTOCOL);
+  (void)link_fault(link, reply.error.code, "fcached at %s refused: %.*s", link->path,
+                   (int)reply.error.text.size, reply.error.text.data);
+  (void)go_off(link);
+  return reply.error.code;
+}
+
+static int greet(struct link *link) {
+  int rc = find_daemon(link);
+  if (rc < 0)
+    return go_off(link);
+  rc = send_hello(link);
+  if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
+    return link_lost(link, rc);
+  link->state = LINK_GREETING;
+  return 0;
+}
+
+/* Nothing is read or sent on a number that the program has closed, and may use again. */
+static void check_descriptor(struct link *link) {
+  if (link->state == LINK_OFF || channel_is_ours(&link->channel))
+    return;
+  (void)link_fault(link, FC_EUNAVAILABLE, "the program closed the connection to fcached at %s",
+                   link->path);
+  (void)go_off(link);
+}
+
+int link_open(struct link *link) {
+  if (link->disabled)
+    return link_fault(link, FC_EUNAVAILABLE, "sharing is off: FCACHE_DISABLE is set");
+  link->opening = false;
+  check_descriptor(link);
+  if (link->state == LINK_UP)
+    return 0;
+  int rc = link->state == LINK_OFF ? greet(link) : 0;
+  if (rc < 0)
+    return rc;
+  channel_renew(&link->channel);
+  return take_welcome(link, true);
+}
+
+bool link_ready(struct link *link) {
+  if (link->disabled)
+    return false;
+  check_descriptor(link);
+  if (link->state == LINK_UP)
+    return true;
+  if (link->opening)
+    return link_open(link) == 0;
+  if (link->state == LINK_OFF && (channel_clock_ns() < link->retry_ns || greet(link) < 0))
+    return false;
+  return take_welcome(link, false) == 0;
+}
+
+/* ---- exchanges ---- */
+
+void link_place(struct link *link, link_place_fn *place, void *arg) {
+  link->place = place;
+  link->place_arg = arg;
+}
+
+uint32_t link_begin(struct link *link, enum fc_type type) {
+  link->place = NULL;
+  fc_buf_reset(&link->request);
+  link->expected = FC_REPLY | type;
+  if (++link->next_id == 0) /* 0 is the id of errors that answer no request */
+    link->next_id = 1;
+  return link->next_id;
+}
+
+/* An error that answers no request is the daemon's last word on this connection. */
+static int take_error(struct link *link, const struct fc_reply *reply) {
+  const struct fc_error_reply *error = &reply->error;
+  if (reply->id != 0)
+    return link_fault(link, error->code, "%.*s", (int)error->text.size, error->text.data);
+  (void)link_fault(link, error->code, "fcached at %s closed the connection: %.*s", link->path,
+                   (int)error->text.size, error->text.data);
+  return go_off(link);
+}
+
+struct landing {
+  struct link *link;
+  uint32_t id;
+  struct fc_reply *reply;
+  bool landed; /* the reply is decoded, and its value where it belongs */
+};
+
+static void *land(void *arg, const uint8_t *body, size_t have, uint32_t body_size, size_t *offset) {
+  struct landing *landing = arg;
+  struct link *link = landing->link;
+  uint32_t size;
+  if (!fc_decode_reply_head(body, have, body_size, landing->reply, offset, &size) ||
+      landing->reply->id != landing->id || landing->reply->type != link->expected)
+    return NULL;
+  void *to = link->place(link->place_arg, landing->reply, size);
+  landing->landed = to != NULL;
+  if (landing->reply->type == (FC_REPLY | FC_GET)) {
+    landing->reply->get.value = to;
+    landing->reply->get.value_size = size;
+  } else {
+    landing->reply->get_many.values = (struct fc_bins){.at = NULL, .size = size, .n = 1};
+  }
+  return to;
+}
+
+static int receive_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
+  const uint8_t *body;
+  uint32_t size;
+  for (;;) {
+    struct landing landing = {.link = link, .id = id, .reply = reply};
+    int rc = channel_receive_placed(&link->channel, link->max_frame,
+                                    link->place != NULL ? land : NULL, &landing, &body, &size);
+    if (rc == 0 && landing.landed)
+      return 0;
+    if (rc == 0)
+      rc = fc_decode_reply(body, size, reply);
+    if (rc < 0)
+      return link_lost(link, rc);
+    if (reply->type == FC_ERROR && (reply->id == id || reply->id == 0))
+      return take_error(link, reply);
+    if (reply->id == id)
+      return reply->type == link->expected ? 0 : link_lost(link, FC_EPROTOCOL);
+  }
+}
+
+int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
+  channel_renew(&link->channel);
+  return receive_reply(link, id, reply);
+}
+
+int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
+                         struct fc_reply *reply) {
+  if (link->request.failed)
+    return link_fault(link, FC_ENOMEM, "no memory for the request");
+  int rc = channel_send(&link->channel, pieces, n);
+  if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
+    return link_lost(link, rc);
+  return receive_reply(link, id, reply);
+}
+
+int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,
+                  struct fc_reply *reply) {
+  if (size > 0 && size <= COPY_MAX_BYTES && fc_buf_append(&link->request, value, size) == 0)
+    size = 0;
+  struct iovec pieces[2] = {{link->request.data, link->request.size},
+                            /* struct iovec has no const; sending changes nothing */
+                            {(void *)(uintptr_t)value, size}};
+  return link_exchange_pieces(link, id, pieces, size > 0 ? 2 : 1, reply);
+}

@@ -1,0 +1,122 @@
+/* link.h - the way to the daemon, as it comes and goes: finds it, greets it,
+ * exchanges requests for replies, and gets out of the way when it is not there.
+ *
+ * Only link_open waits for a welcome, at most one deadline, and the first use in a
+ * forked child, which is that child's opening. After a failure the next try comes
+ * after a back-off that doubles from LINK_BACKOFF_MIN_MS to LINK_BACKOFF_MAX_MS; it
+ * connects, sends hello and goes on: a later call finds the welcome. So a stopped
+ * daemon costs one deadline in all.
+ *
+ * A late reply is never taken for another's: ids do not repeat while a reply is
+ * awaited, and a connection that missed a deadline is closed. Every reply that is
+ * returned is of the type that answers the request. One thread. */
+#ifndef FC_CLIENT_LINK_H
+#define FC_CLIENT_LINK_H
+
+#include "client/channel.h"
+#include "client/fcache.h"
+#include "client/sockets.h"
+#include "proto/limits.h"
+#include "proto/message.h"
+
+#define LINK_BACKOFF_MIN_MS 100u
+#define LINK_BACKOFF_MAX_MS 2000u
+
+enum link_state {
+  LINK_OFF,      /* not before retry_ns */
+  LINK_GREETING, /* hello is sent */
+  LINK_UP,
+};
+
+struct link_options {
+  const char *socket;     /* NULL: the default places */
+  const char *name_space; /* NULL: none, for tools */
+  const char *client;     /* NULL: "PROGRAM-PID" */
+  uint64_t deadline_ns;
+  const int64_t *max_entries; /* NULL: none */
+  fcache_log_fn *log;         /* NULL: stderr */
+  void *log_arg;
+  bool disabled; /* never connects, says nothing */
+  bool quiet;    /* does not say that sharing is off */
+};
+
+/* Says where a large value that ends a reply belongs: *reply is set but for it. Returns room for
+ * `size` bytes, or NULL, and the value comes with the reply. Room that was taken is
+ * reply->get.value; in a part of a get_many, `values` then has n = 1, at = NULL and the value's
+ * size. When the exchange fails, the room holds anything. */
+typedef void *link_place_fn(void *arg, const struct fc_reply *reply, uint32_t size);
+
+struct link {
+  enum link_state state;
+  bool disabled, own_name;
+  bool said;    /* that sharing is off */
+  bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
+  struct sockets sockets;
+  const char *path; /* of `sockets`: the one connected to, or greeted last */
+  struct channel channel;
+  volatile int *fork_mark;
+  uint64_t retry_ns, backoff_ns;
+  uint32_t next_id;
+  enum fc_type expected; /* the type of reply to the request under way */
+  uint64_t connections;  /* welcomes, ever */
+  struct fc_buf request; /* made anew for each; kept for its memory */
+  struct fc_epoch epoch; /* the latest that the daemon told */
+  uint32_t max_value, max_frame;
+  char server[64];
+  char name_space[FC_NAME_MAX + 1], client[FC_NAME_MAX + 1];
+  bool has_max_entries;
+  int64_t max_entries;
+  fcache_log_fn *log;
+  void *log_arg;
+  link_place_fn *place; /* of the request under way; NULL: none */
+  void *place_arg;
+  char error[FCACHE_ERROR_TEXT_SIZE]; /* what went wrong last */
+};
+
+/* Checks and copies the options; connects to nothing. 0, FC_EINVAL, FC_ENAME,
+ * FC_EMAXENTRIES or FC_ENOMEM, with link->error set; deinit in any case. */
+int link_init(struct link *link, const struct link_options *options);
+void link_deinit(struct link *link);
+
+/* Connects now, whatever the back-off, and waits for the welcome. 0, also where it
+ * is connected; FC_EUNAVAILABLE where no daemon answers; or the code with which it
+ * refused hello. */
+int link_open(struct link *link);
+
+/* Is the daemon there now? Does not wait. False says why once (see fcache.h). */
+bool link_ready(struct link *link);
+
+/* True, once, in a forked child: the link has let go of the parent's connection. */
+bool link_forked(struct link *link);
+
+/* The id for the next request, of this type, to be made in link->request (which is
+ * empty). Its reply must be of that type: a peer is not trusted to match them. */
+uint32_t link_begin(struct link *link, enum fc_type type);
+
+/* Sends link->request and then `value`, and waits for the reply with that id:
+ * borrowed until the next call. 0; the code of an error reply; FC_ENOMEM, with
+ * nothing sent; or FC_EUNAVAILABLE where the daemon is gone (the link is then off).
+ * link->error says more. The link must be ready. */
+int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,
+                  struct fc_reply *reply);
+
+/* The same for pieces, which it may modify. */
+int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
+                         struct fc_reply *reply);
+
+/* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
+int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
+
+/* For the request that was begun last. */
+void link_place(struct link *link, link_place_fn *place, void *arg);
+
+/* The connection is of no more use, for `rc` (an error of channel.h, or FC_EPROTOCOL where what
+ * was said makes no sense): closes it, says so, and returns FC_EUNAVAILABLE. */
+int link_lost(struct link *link, int rc);
+
+/* Sets link->error, printf-like, and returns `code`. The text becomes one line without
+ * control characters, whatever a name or a peer's text had. */
+int link_fault(struct link *link, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

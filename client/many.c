@@ -1,0 +1,256 @@
+/* The calls for many keys: as few messages as the daemon's limits allow. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/handle.h"
+#include "client/value.h"
+#include "proto/errors.h"
+#include "proto/pieces.h"
+
+#define HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */
+#define PUTS_MAX 500u        /* keys a message: two pieces each, and the kernel takes 1,024 */
+#define VALUE_HEAD_BYTES 5u
+
+/* ---- gets ---- */
+
+static int take_values(struct fcache *cache, struct fc_get_many_reply *part,
+                       struct fcache_value *values, bool *hit) {
+  if (part->values.n == 1 && part->values.at == NULL) { /* it landed in its place */
+    values[part->first].size = part->values.size;
+    hit[part->first] = true;
+    return 0;
+  }
+  for (uint32_t i = part->first; part->values.n > 0; i++) {
+    const uint8_t *data;
+    uint32_t size;
+    fc_bins_next(&part->values, &data, &size);
+    if (data == NULL)
+      continue;
+    if (fcache_value_set(&values[i], data, size) < 0)
+      return link_fault(&cache->link, FC_ENOMEM, "no memory for a value of %u bytes", size);
+    hit[i] = true;
+  }
+  return 0;
+}
+
+struct places {
+  struct fcache_value *values;
+  uint32_t n;
+};
+
+static void *place_one(void *arg, const struct fc_reply *reply, uint32_t size) {
+  const struct places *places = arg;
+  uint32_t i = reply->get_many.first;
+  if (i >= places->n || value_reserve(&places->values[i], size) < 0)
+    return NULL;
+  return places->values[i].data;
+}
+
+/* One message, and all parts of its reply. */
+static int get_some(struct fcache *cache, const struct fc_get_many *get,
+                    struct fcache_value *values, bool *hit) {
+  struct link *link = &cache->link;
+  struct fc_reply reply;
+  struct fc_get_many_reply *part = &reply.get_many;
+  struct places places = {values, get->n};
+  uint32_t id = link_begin(link, FC_GET_MANY);
+  link_place(link, place_one, &places);
+  (void)fc_encode_get_many(&link->request, id, get); /* the exchange looks at `failed` */
+  int rc = link_exchange(link, id, NULL, 0, &reply);
+  for (uint32_t next = 0; rc == 0;) {
+    uint32_t n = part->values.n;
+    bool last = part->last;
+    /* Every index once, in order, and progress with each part: else we might wait for ever. */
+    if (part->first != next || n > get->n - next || (n == 0 && !last) ||
+        (last && n < get->n - next))
+      return link_lost(link, FC_EPROTOCOL);
+    next += n;
+    link->epoch.clear_generation = part->clear_generation;
+    /* Without memory the other parts need not be taken: their id will be skipped. */
+    rc = take_values(cache, part, values, hit);
+    if (rc < 0 || last)
+      return rc;
+    rc = link_next_reply(link, id, &reply);
+  }
+  return rc;
+}
+
+static void count_hits(struct fcache *cache, const bool *hit, uint32_t n, uint64_t wall_ns) {
+  uint64_t hits = 0;
+  for (uint32_t i = 0; i < n; i++)
+    hits += hit[i];
+  cache->counters.cache_hits += hits;
+  if (hits > 0)
+    cache->counters.scoring_wall_ns += wall_ns;
+}
+
+int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
+                       struct fcache_value *values, bool *hit, struct fc_epoch *epoch) {
+  uint64_t start_ns = channel_clock_ns();
+  *epoch = (struct fc_epoch){0};
+  if (get->n == 0)
+    return FCACHE_OK;
+  memset(hit, 0, get->n * sizeof *hit);
+  int rc = 0;
+  bool ready = handle_ready(cache);
+  for (uint32_t at = 0; ready && rc == 0 && at < get->n;) {
+    uint32_t most = (cache->link.max_frame - HEAD_MAX_BYTES) / FC_HASH_SIZE;
+    struct fc_get_many some = *get;
+    some.prompts = get->prompts + (size_t)at * FC_HASH_SIZE;
+    some.n = get->n - at < most ? get->n - at : most;
+    rc = get_some(cache, &some, values + at, hit + at);
+    if (rc == 0) /* the latest: what missed begins to be computed after the last lookup */
+      *epoch = cache->link.epoch;
+    at += some.n;
+  }
+  if ((get->flags & FCACHE_UNRECORDED) == 0)
+    count_hits(cache, hit, get->n, channel_clock_ns() - start_ns);
+  return handle_outcome(cache, rc, FCACHE_OK); /* what did not come is a miss */
+}
+
+/* ---- puts ---- */
+
+struct some_puts {
+  uint8_t prompts[PUTS_MAX * FC_HASH_SIZE];
+  const struct fcache_bytes *values[PUTS_MAX];
+  uint32_t n;
+  struct iovec list[2 * PUTS_MAX + 1];
+};
+
+/* Fills one message from key `at` on; returns where the next begins. */
+static uint32_t gather(const struct fcache *cache, const struct fc_put_many *put,
+                       const struct fcache_bytes *values, uint32_t at, struct some_puts *some,
+                       bool *too_big) {
+  size_t bytes = HEAD_MAX_BYTES;
+  some->n = 0;
+  for (; at < put->n && some->n < PUTS_MAX; at++) {
+    if (values[at].size > cache->link.max_value) {
+      *too_big = true;
+      continue;
+    }
+    size_t more = FC_HASH_SIZE + VALUE_HEAD_BYTES + values[at].size;
+    if (some->n > 0 && bytes + more > cache->link.max_frame)
+      break;
+    bytes += more;
+    memcpy(some->prompts + (size_t)some->n * FC_HASH_SIZE, put->prompts + (size_t)at * FC_HASH_SIZE,
+           FC_HASH_SIZE);
+    some->values[some->n++] = &values[at];
+  }
+  return at;
+}
+
+static int put_some(struct fcache *cache, const struct fc_put_many *put, struct some_puts *some,
+                    bool *not_stored, bool *too_big) {
+  struct link *link = &cache->link;
+  struct fc_put_many message = *put;
+  struct fc_pieces pieces;
+  struct fc_reply reply;
+  message.prompts = some->prompts;
+  message.n = message.values.n = some->n;
+  message.compute_ns = put->compute_ns / put->n * some->n;
+  uint32_t id = link_begin(link, FC_PUT_MANY);
+  fc_pieces_init(&pieces, some->list);
+  (void)fc_encode_put_many_head(&link->request, id, &message); /* the exchange looks at `failed` */
+  for (uint32_t i = 0; i < some->n; i++) {
+    (void)fc_encode_bin_head(&link->request, (uint32_t)some->values[i]->size);
+    fc_pieces_add(&pieces, &link->request, some->values[i]->data, some->values[i]->size);
+  }
+  if (!link->request.failed) {
+    fc_frame_finish(&link->request, 0, pieces.outside_bytes);
+    fc_pieces_finish(&pieces, &link->request);
+  }
+  int rc = link_exchange_pieces(link, id, pieces.list, pieces.n, &reply);
+  if (rc == 0) {
+    *not_stored = *not_stored || reply.put_many.stored < some->n;
+    *too_big = *too_big || reply.put_many.too_big > 0;
+  }
+  return rc;
+}
+
+int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
+                    const struct fcache_bytes *values) {
+  bool too_big = false, not_stored = false;
+  if (put->n == 0)
+    return FCACHE_OK;
+  if (!handle_ready(cache))
+    return FCACHE_NOT_STORED;
+  struct some_puts *some = malloc(sizeof *some);
+  if (some == NULL)
+    return link_fault(&cache->link, FC_ENOMEM, "no memory for a batch of puts");
+  struct fc_put_many next = *put;
+  int rc = 0;
+  for (uint32_t at = 0; rc == 0 && at < put->n;) {
+    at = gather(cache, put, values, at, some, &too_big);
+    if (some->n == 0)
+      break;
+    rc = put_some(cache, &next, some, &not_stored, &too_big);
+    next.batch = 0; /* the batch is counted once */
+  }
+  free(some);
+  if (rc < 0)
+    return handle_outcome(cache, rc, FCACHE_NOT_STORED);
+  if (too_big)
+    return link_fault(&cache->link, FC_ETOOBIG,
+                      "a value of the batch does not fit: fcached at %s takes %u bytes",
+                      cache->link.path, cache->link.max_value);
+  return not_stored ? FCACHE_NOT_STORED : FCACHE_OK;
+}
+
+/* ---- the public calls ---- */
+
+int handle_batch_key(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                     size_t n, struct fc_key *key) {
+  struct fcache_key public_key = {.op = op, .view = view, .top_k = top_k};
+  int rc = handle_key(cache, &public_key, key);
+  if (rc == 0 && n > UINT32_MAX / FC_HASH_SIZE)
+    rc = link_fault(&cache->link, FC_EINVAL, "%zu prompts are too many for one call: split it", n);
+  return rc;
+}
+
+int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                    const struct fcache_hash *prompts, size_t n, unsigned flags,
+                    struct fcache_value *values, bool *hit) {
+  struct fc_get_many get = {.flags = flags & FCACHE_UNRECORDED};
+  struct fc_epoch epoch;
+  handle_enter(cache);
+  int rc = handle_batch_key(cache, op, view, top_k, n, &get.key);
+  if (rc < 0)
+    return rc;
+  get.probe = handle_probe(cache);
+  get.prompts = (const uint8_t *)prompts;
+  get.n = (uint32_t)n;
+  if (n > 0 && (prompts == NULL || values == NULL || hit == NULL))
+    return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
+  rc = handle_lookup_many(cache, &get, values, hit, &epoch);
+  for (size_t i = 0; rc == FCACHE_OK && i < n; i++) {
+    if (hit[i])
+      continue;
+    memcpy(get.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    recent_note(&cache->misses, &get.key, epoch);
+  }
+  return rc;
+}
+
+int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                    const struct fcache_hash *prompts, const struct fcache_bytes *values, size_t n,
+                    uint64_t compute_ns, unsigned flags) {
+  struct fc_put_many put = {.flags = flags & (FCACHE_UNRECORDED | FCACHE_KEEP_FIRST),
+                            .compute_ns = compute_ns};
+  handle_enter(cache);
+  int rc = handle_batch_key(cache, op, view, top_k, n, &put.key);
+  if (rc < 0)
+    return rc;
+  if (n > 0 && (prompts == NULL || values == NULL))
+    return link_fault(&cache->link, FC_EINVAL, "prompts or values is NULL");
+  put.probe = handle_probe(cache);
+  put.prompts = (const uint8_t *)prompts;
+  put.n = (uint32_t)n;
+  if ((flags & FCACHE_UNRECORDED) == 0) {
+    cache->counters.cache_misses += n;
+    cache->counters.forward_passes += n;
+    cache->counters.scoring_wall_ns += compute_ns;
+  }
+  return handle_epoch(cache, &put.key, prompts, n, &put.epoch)
+             ? handle_put_many(cache, &put, values)
+             : FCACHE_NOT_STORED;
+}

@@ -1,0 +1,20 @@
+/* sockets.h - where the daemon may listen, in the order in which it is looked for. */
+#ifndef FC_CLIENT_SOCKETS_H
+#define FC_CLIENT_SOCKETS_H
+
+#include <stddef.h>
+
+#define SOCKETS_MAX 2u
+#define SOCKET_PATH_MAX 108u /* what an address takes, its NUL included */
+
+struct sockets {
+  char paths[SOCKETS_MAX][SOCKET_PATH_MAX];
+  size_t n;
+};
+
+/* `path` alone if not NULL; else $FCACHE_SOCKET alone if set and not empty; else
+ * $XDG_RUNTIME_DIR/fcached.sock (where set), then /run/fcached/fcached.sock. 0, or
+ * FC_EINVAL where a path that was asked for is empty or too long for an address. */
+int sockets_find(struct sockets *sockets, const char *path);
+
+#endif
