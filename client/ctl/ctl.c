@@ -1,0 +1,105 @@
+#include "client/ctl/ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/ctl/render.h"
+#include "proto/errors.h"
+#include "proto/key.h"
+
+/* A person waits: longer than a worker would, still no hang on a stopped daemon. */
+#define DEADLINE_MS 3000u
+#define LINE_SIZE 2048u
+
+/* ---- options ---- */
+
+static const struct argp_option common_options[] = {
+    {"socket", 'S', "PATH", 0,
+     "Ask the daemon on this socket only; default: $FCACHE_SOCKET alone if set, else "
+     "$XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock",
+     0},
+    {0}};
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): argp's type */
+static error_t parse_common(int key, char *arg, struct argp_state *state) {
+  struct ctl *ctl = state->input;
+
+  if (key != 'S')
+    return ARGP_ERR_UNKNOWN;
+  ctl->socket = arg;
+  return 0;
+}
+
+static const struct argp common_argp = {.options = common_options, .parser = parse_common};
+const struct argp_child ctl_children[] = {{&common_argp, 0, NULL, 0}, {0}};
+
+const char *ctl_name(struct argp_state *state, const char *option, const char *arg) {
+  char clean[LINE_SIZE];
+
+  if (!fc_name_valid(fc_str_of(arg)))
+    argp_error(state, "--%s \"%s\": %s", option, render_clean(clean, sizeof clean, arg),
+               fc_error_text(FC_ENAME));
+  return arg;
+}
+
+unsigned long ctl_number(struct argp_state *state, const char *option, const char *arg,
+                         unsigned long min, unsigned long max) {
+  unsigned long number;
+  char *end;
+
+  errno = 0;
+  number = strtoul(arg, &end, 10);
+  if (arg[0] < '0' || arg[0] > '9' || *end != '\0' || errno != 0 || number < min || number > max)
+    argp_error(state, "--%s takes a whole number from %lu to %lu; got \"%s\"", option, min, max,
+               arg);
+  return number;
+}
+
+/* ---- failures ---- */
+
+int ctl_error(const char *format, ...) {
+  char line[LINE_SIZE], clean[LINE_SIZE];
+  va_list args;
+
+  va_start(args, format);
+  (void)vsnprintf(line, sizeof line, format, args); /* a longer line is cut */
+  va_end(args);
+  (void)fprintf(stderr, "fcachectl: %s\n", render_clean(clean, sizeof clean, line));
+  return CTL_FAILED;
+}
+
+static int status_of(int code, const char *text) {
+  (void)ctl_error("%s", text && *text ? text : fc_error_text(code));
+  return code == FC_EUNAVAILABLE ? CTL_NO_DAEMON : CTL_FAILED;
+}
+
+int ctl_open(const struct ctl *ctl, const char *name_space, struct admin **admin) {
+  struct fcache_error error = {0};
+  int result = admin_open(ctl->socket, name_space, DEADLINE_MS, admin, &error);
+
+  return result == 0 ? CTL_DONE : status_of(result, error.text);
+}
+
+int ctl_result(struct admin *admin, int result) {
+  return result == 0 ? CTL_DONE : status_of(result, admin_error(admin));
+}
+
+char *ctl_absolute(const char *path) {
+  char *folder, *whole = NULL;
+
+  if (path[0] == '/') {
+    whole = strdup(path);
+  } else {
+    folder = getcwd(NULL, 0);
+    if (folder && asprintf(&whole, "%s/%s", folder, path) < 0)
+      whole = NULL;
+    free(folder);
+  }
+  if (!whole)
+    (void)ctl_error("cannot make %s absolute: %s", path, strerror(errno));
+  return whole;
+}

@@ -1,0 +1,95 @@
+/* fcachectl: finds the command that was asked for, and hands it the rest. */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ctl/ctl.h"
+
+static const struct {
+  const char *name;
+  ctl_command_fn *run;
+} commands[] = {
+    {"stats", stats_command}, {"ping", ping_command},   {"list", list_command},
+    {"clear", clear_command}, {"trace", trace_command}, {"shutdown", shutdown_command},
+    {"run", run_command},
+};
+
+static const char doc[] =
+    "Look into a running fcached and steer it; or run a command with one of its own."
+    "\v"
+    "Commands (fcachectl COMMAND --help has their options):\n"
+    "  stats               what the daemon and its namespaces did and hold\n"
+    "  ping                round trips to the daemon, measured\n"
+    "  list                the entries, most recently used first\n"
+    "  clear               remove entries\n"
+    "  trace on FILE|off|status\n"
+    "                      a JSON line per lookup\n"
+    "  shutdown            let the daemon finish, and end\n"
+    "  run -- CMD ARGS     a private daemon for the life of CMD\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon; of run, that of CMD.";
+
+struct args {
+  struct ctl *ctl; /* first: see CTL_PARSE */
+  int command;     /* index into argv; 0: none yet */
+};
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): argp's type */
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct args *args = state->input;
+
+  (void)arg;
+  CTL_PARSE(key, state);
+  switch (key) {
+  case ARGP_KEY_ARG:
+    args->command = state->next - 1;
+    state->next = state->argc; /* the rest is the command's */
+    return 0;
+  case ARGP_KEY_NO_ARGS:
+    argp_error(state, "which command?");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp argp = {
+    .parser = parse, .args_doc = "COMMAND [ARG...]", .doc = doc, .children = ctl_children};
+
+static void print_version(FILE *out, struct argp_state *state) {
+  (void)state;
+  (void)fprintf(out, "fcachectl %s\n", FC_VERSION);
+}
+
+static int run(struct ctl *ctl, int argc, char **argv) {
+  char name[64];
+
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    if (strcmp(argv[0], commands[i].name) != 0)
+      continue;
+    snprintf(name, sizeof name, "fcachectl %s", commands[i].name);
+    argv[0] = name; /* for the command's messages */
+    return commands[i].run(ctl, argc, argv);
+  }
+  (void)ctl_error("there is no command \"%s\": see fcachectl --help", argv[0]);
+  return CTL_USAGE;
+}
+
+int main(int argc, char **argv) {
+  struct ctl ctl = {0};
+  struct args args = {.ctl = &ctl};
+  int status;
+
+  argp_err_exit_status = CTL_USAGE;
+  argp_program_version_hook = print_version;
+  (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names, which are UTF-8 */
+  if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args) != 0)
+    return CTL_USAGE;
+  status = run(&ctl, argc - args.command, argv + args.command);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    (void)ctl_error("cannot write to stdout");
+    return status == CTL_DONE ? CTL_FAILED : status;
+  }
+  return status;
+}

@@ -1,0 +1,12 @@
+/* stats.h - reading the stats, for the commands that show them. */
+#ifndef FC_CTL_STATS_H
+#define FC_CTL_STATS_H
+
+#include "client/ctl/ctl.h"
+#include "client/ctl/figures.h"
+
+/* Adds one reading to `figures`, which was initialised and stays the caller's.
+ * CTL_DONE, or the status of a failure that was told. `name_space` NULL: all. */
+int stats_read(struct admin *admin, const char *name_space, struct figures *figures);
+
+#endif

@@ -1,0 +1,331 @@
+#include "client/ctl/stats_text.h"
+
+#include <string.h>
+
+#include "client/ctl/render.h"
+
+#define LABEL_COLUMNS 17u
+#define VALUE_COLUMNS (RENDER_COLUMNS - LABEL_COLUMNS)
+#define VALUE_SIZE 1024u
+
+/* ---- rows of one group ---- */
+
+typedef void value_fn(const struct figure_group *group, char value[VALUE_SIZE]);
+
+/* Shown where the first name of `names` is there; `names` are what the row covers. */
+struct row {
+  const char *label;
+  const char *names;
+  value_fn *value;
+};
+
+#define N(name) ((unsigned long long)figures_integer(group, name))
+
+static void value_version(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%s, pid %llu", figures_text(group, "version"), N("pid"));
+}
+
+static void value_uptime(const struct figure_group *group, char value[VALUE_SIZE]) {
+  render_seconds(figures_real(group, "uptime_s"), value);
+}
+
+/* Of a limit, where there is one. */
+static void count_of(const struct figure_group *group, const char *name, const char *limit,
+                     char value[VALUE_SIZE]) {
+  if (figures_find(group, limit))
+    render_share(N(name), N(limit), value);
+  else
+    snprintf(value, VALUE_SIZE, "%llu", N(name));
+}
+
+static void value_clients(const struct figure_group *group, char value[VALUE_SIZE]) {
+  count_of(group, "clients", "clients_max", value);
+}
+
+static void value_entries(const struct figure_group *group, char value[VALUE_SIZE]) {
+  count_of(group, "entries", "max_entries", value);
+}
+
+static void value_memory(const struct figure_group *group, char value[VALUE_SIZE]) {
+  if (figures_find(group, "max_bytes"))
+    render_share_bytes(N("bytes"), N("max_bytes"), value);
+  else
+    render_bytes(N("bytes"), value);
+}
+
+static void value_hits(const struct figure_group *group, char value[VALUE_SIZE]) {
+  render_share(N("cache_hits"), N("cache_hits") + N("cache_misses"), value);
+}
+
+static void value_shared(const struct figure_group *group, char value[VALUE_SIZE]) {
+  render_share(N("shared_hits"), N("cache_hits"), value);
+}
+
+static void value_batches(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char average[RENDER_SIZE] = "-";
+
+  if (N("batches_sent") > 0)
+    snprintf(average, sizeof average, "%.2f", figures_real(group, "avg_batch_size"));
+  snprintf(value, VALUE_SIZE, "%llu with %llu prompts, largest %llu, average %s", N("batches_sent"),
+           N("batched_prompts"), N("max_batch_size"), average);
+}
+
+static void value_evictions(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes", N("evictions_entries"),
+           N("evictions_bytes"));
+}
+
+static void value_puts(const struct figure_group *group, char value[VALUE_SIZE]) {
+  int used = snprintf(value, VALUE_SIZE, "%llu not the first, %llu from before a clear",
+                      N("puts_kept"), N("puts_stale"));
+
+  if (figures_find(group, "puts_too_big"))
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu too big", N("puts_too_big"));
+}
+
+static void value_connections(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu, %llu refused, %llu dropped", N("connections"), N("refused"),
+           N("dropped"));
+}
+
+static void value_trace(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost", N("trace_on") ? "on" : "off",
+           N("trace_lines"), N("trace_lost"));
+}
+
+static void plain(const struct figure *figure, char value[VALUE_SIZE]) {
+  switch (figure->kind) {
+  case FCACHE_STAT_BYTES:
+    render_bytes(figure->integer, value);
+    break;
+  case FCACHE_STAT_SECONDS:
+    render_seconds(figure->real, value);
+    break;
+  case FCACHE_STAT_RATIO:
+    snprintf(value, VALUE_SIZE, "%.4g", figure->real);
+    break;
+  case FCACHE_STAT_TEXT:
+    snprintf(value, VALUE_SIZE, "%s", figure->text);
+    break;
+  case FCACHE_STAT_COUNT:
+  default:
+    snprintf(value, VALUE_SIZE, "%llu", (unsigned long long)figure->integer);
+    break;
+  }
+}
+
+/* A row without a function shows its one figure plainly. */
+static const struct row rows[] = {
+    {"fcached", "version pid", value_version},
+    {"up", "uptime_s", value_uptime},
+    {"clients", "clients clients_max", value_clients},
+    {"namespaces", "namespaces", NULL},
+    {"entries", "entries max_entries", value_entries},
+    {"memory", "bytes max_bytes", value_memory},
+    {"  in flight", "memory_in_flight", NULL},
+    {"largest value", "max_value", NULL},
+    {"hits", "cache_hits cache_misses hit_rate", value_hits},
+    {"  shared", "shared_hits", value_shared},
+    {"forward passes", "forward_passes", NULL},
+    {"scoring time", "scoring_wall_s", NULL},
+    {"time saved", "saved_wall_s", NULL},
+    {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
+    {"evicted", "evictions_entries evictions_bytes", value_evictions},
+    {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
+    {"clears", "clears", NULL},
+    {"connections", "connections refused dropped", value_connections},
+    {"trace", "trace_on trace_lines trace_lost", value_trace},
+    {"  file", "trace_path", NULL},
+    {"idle", "idle_s", NULL},
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+static bool covers(const char *names, const char *name) {
+  size_t size = strlen(name);
+
+  for (const char *at = strstr(names, name); at; at = strstr(at + 1, name))
+    if ((at == names || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+      return true;
+  return false;
+}
+
+static bool is_known(const char *name) {
+  for (size_t i = 0; i < N_ROWS; i++)
+    if (covers(rows[i].names, name))
+      return true;
+  return false;
+}
+
+static void print_row(FILE *out, const char *label, const char *value) {
+  size_t width = render_width(label);
+
+  render_fit(out, label, width < LABEL_COLUMNS ? LABEL_COLUMNS - 1 : RENDER_COLUMNS / 2, 1);
+  (void)fputc(' ', out); /* the stream's error is checked at the end */
+  render_fit(out, value,
+             width < LABEL_COLUMNS ? VALUE_COLUMNS : RENDER_COLUMNS - RENDER_COLUMNS / 2 - 1, 0);
+  (void)fputc('\n', out);
+}
+
+static void print_known(FILE *out, const struct figure_group *group, const struct row *row) {
+  char first[32], value[VALUE_SIZE];
+  const struct figure *figure;
+
+  snprintf(first, sizeof first, "%.*s", (int)strcspn(row->names, " "), row->names);
+  figure = figures_find(group, first);
+  if (!figure || (figure->text && figure->text[0] == '\0'))
+    return;
+  if (row->value)
+    row->value(group, value);
+  else
+    plain(figure, value);
+  print_row(out, row->label, value);
+}
+
+void stats_text_group(FILE *out, const struct figure_group *group) {
+  char value[VALUE_SIZE];
+
+  if (group->name_space)
+    print_row(out, "namespace", group->name_space);
+  for (size_t i = 0; i < N_ROWS; i++)
+    print_known(out, group, &rows[i]);
+  for (size_t i = 0; i < group->n; i++) {
+    if (is_known(group->figures[i].name))
+      continue;
+    plain(&group->figures[i], value);
+    print_row(out, group->figures[i].name, value);
+  }
+}
+
+/* ---- the namespaces' table ---- */
+
+enum column { ENTRIES, SIZE, HITS, SHARED, SAVED, N_COLUMNS };
+
+static const char *const column_names[N_COLUMNS] = {"ENTRIES", "SIZE", "HITS", "SHARED", "SAVED"};
+
+static const char *cell(const struct figure_group *group, enum column column,
+                        char text[RENDER_SIZE]) {
+  switch (column) {
+  case ENTRIES:
+    return render_count(N("entries"), text);
+  case SIZE:
+    return render_bytes(N("bytes"), text);
+  case HITS:
+    return render_share_short(N("cache_hits"), N("cache_hits") + N("cache_misses"), text);
+  case SHARED:
+    return render_count(N("shared_hits"), text);
+  case SAVED:
+    return render_seconds(figures_real(group, "saved_wall_s"), text);
+  case N_COLUMNS:
+  default:
+    return "";
+  }
+}
+
+static void print_line(FILE *out, const char *name, size_t name_columns,
+                       const size_t widths[N_COLUMNS], const struct figure_group *group) {
+  char text[RENDER_SIZE];
+
+  render_fit(out, name, name_columns, 1);
+  for (int i = 0; i < N_COLUMNS; i++)
+    (void)fprintf(out, "  %*s", (int)widths[i],
+                  group ? cell(group, (enum column)i, text) : column_names[i]);
+  (void)fputc('\n', out); /* the stream's error is checked at the end */
+}
+
+void stats_text_namespaces(FILE *out, const struct figures *figures) {
+  size_t widths[N_COLUMNS], name_columns = strlen("NAMESPACE"), room = RENDER_COLUMNS;
+  char text[RENDER_SIZE];
+
+  for (int i = 0; i < N_COLUMNS; i++) {
+    widths[i] = strlen(column_names[i]);
+    for (size_t k = 0; k < figures->n; k++) {
+      size_t width = strlen(cell(&figures->namespaces[k], (enum column)i, text));
+
+      if (width > widths[i])
+        widths[i] = width;
+    }
+    room -= widths[i] + 2;
+  }
+  if (room > RENDER_COLUMNS || room < 1) /* figures out of all bounds: keep the line's shape */
+    room = 1;
+  for (size_t k = 0; k < figures->n; k++) {
+    size_t width = render_width(figures->namespaces[k].name_space);
+
+    if (width > name_columns)
+      name_columns = width;
+  }
+  if (name_columns > room)
+    name_columns = room;
+
+  print_line(out, "NAMESPACE", name_columns, widths, NULL);
+  for (size_t k = 0; k < figures->n; k++)
+    print_line(out, figures->namespaces[k].name_space, name_columns, widths,
+               &figures->namespaces[k]);
+}
+
+void stats_text_all(FILE *out, const struct figures *figures) {
+  stats_text_group(out, &figures->daemon);
+  if (figures->n == 0)
+    return;
+  (void)fputc('\n', out); /* the stream's error is checked at the end */
+  stats_text_namespaces(out, figures);
+}
+
+/* ---- the view that goes on ---- */
+
+#define WATCH_COLUMNS 8
+
+static void print_watch(FILE *out, const char *const cells[WATCH_COLUMNS]) {
+  static const int widths[WATCH_COLUMNS] = {7, 8, 9, 10, 9, 8, 8, 8};
+
+  for (int i = 0; i < WATCH_COLUMNS; i++)
+    (void)fprintf(out, "%s%*s", i ? " " : "", widths[i], cells[i]);
+  (void)fputc('\n', out); /* the stream's error is checked at the end */
+}
+
+void stats_text_watch_header(FILE *out) {
+  static const char *const names[WATCH_COLUMNS] = {"CLIENTS", "ENTRIES",  "SIZE",    "LOOKUPS/S",
+                                                   "HITS",    "PASSES/S", "EVICT/S", "SAVED"};
+
+  print_watch(out, names);
+}
+
+/* What two counters grew by together; false where one fell: another daemon has taken over. */
+static bool grew(const struct figure_group *before, const struct figure_group *now, const char *one,
+                 const char *other, uint64_t *by) {
+  uint64_t a = figures_integer(before, one), b = figures_integer(now, one);
+  uint64_t c = figures_integer(before, other), d = figures_integer(now, other);
+
+  *by = (b - a) + (d - c);
+  return b >= a && d >= c;
+}
+
+static void per_second(uint64_t n, double seconds, char text[RENDER_SIZE]) {
+  if (seconds > 0)
+    render_count((uint64_t)((double)n / seconds + 0.5), text);
+}
+
+void stats_text_watch_line(FILE *out, const struct figure_group *before,
+                           const struct figure_group *now, double seconds) {
+  char texts[WATCH_COLUMNS][RENDER_SIZE] = {"-", "-", "-", "-", "-", "-", "-", "-"};
+  const char *cells[WATCH_COLUMNS];
+  uint64_t hits, lookups, passes, evicted;
+
+  render_count(figures_integer(now, "clients"), texts[0]);
+  render_count(figures_integer(now, "entries"), texts[1]);
+  render_bytes(figures_integer(now, "bytes"), texts[2]);
+  if (grew(before, now, "cache_hits", "cache_misses", &lookups)) {
+    per_second(lookups, seconds, texts[3]);
+    hits = figures_integer(now, "cache_hits") - figures_integer(before, "cache_hits");
+    render_percent(hits, lookups, texts[4]);
+  }
+  if (grew(before, now, "forward_passes", "", &passes))
+    per_second(passes, seconds, texts[5]);
+  if (grew(before, now, "evictions_entries", "evictions_bytes", &evicted))
+    per_second(evicted, seconds, texts[6]);
+  render_seconds(figures_real(now, "saved_wall_s") - figures_real(before, "saved_wall_s"),
+                 texts[7]);
+  for (int i = 0; i < WATCH_COLUMNS; i++)
+    cells[i] = texts[i];
+  print_watch(out, cells);
+}

@@ -1,0 +1,91 @@
+/* fcachectl trace */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ctl/ctl.h"
+#include "client/ctl/render.h"
+
+struct args {
+  struct ctl *ctl; /* first: see CTL_PARSE */
+  enum fc_trace_action action;
+  const char *file;
+  unsigned words;
+};
+
+static void parse_word(struct args *args, const char *word, struct argp_state *state) {
+  if (args->words == 0 && strcmp(word, "on") == 0)
+    args->action = FC_TRACE_ON;
+  else if (args->words == 0 && strcmp(word, "off") == 0)
+    args->action = FC_TRACE_OFF;
+  else if (args->words == 0 && strcmp(word, "status") == 0)
+    args->action = FC_TRACE_STATUS;
+  else if (args->words == 1 && args->action == FC_TRACE_ON && *word)
+    args->file = word;
+  else
+    argp_error(state, "no use for \"%s\": trace takes on FILE, off or status", word);
+  args->words++;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct args *args = state->input;
+
+  CTL_PARSE(key, state);
+  switch (key) {
+  case ARGP_KEY_ARG:
+    parse_word(args, arg, state);
+    return 0;
+  case ARGP_KEY_END:
+    if (args->words == 0)
+      argp_error(state, "trace takes on FILE, off or status");
+    if (args->action == FC_TRACE_ON && !args->file)
+      argp_error(state, "trace on takes the FILE that lines are appended to");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "on FILE\noff\nstatus",
+    .doc = "Append a JSON line per lookup to FILE (which the daemon writes, with its rights), stop "
+           "that, or tell how it stands.",
+    .children = ctl_children};
+
+static void print_state(const struct admin_trace *trace) {
+  char clean[ADMIN_PATH_SIZE];
+
+  if (trace->path[0])
+    (void)printf("trace %s: %s, ", trace->on ? "on" : "off",
+                 render_clean(clean, sizeof clean, trace->path));
+  else
+    (void)printf("trace %s: ", trace->on ? "on" : "off");
+  (void)printf("%" PRIu64 " lines, %" PRIu64 " lost\n", trace->lines, trace->lost);
+}
+
+int trace_command(struct ctl *ctl, int argc, char **argv) {
+  struct args args = {.ctl = ctl};
+  struct admin_trace trace;
+  struct admin *admin;
+  char *path = NULL;
+  int status;
+
+  if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
+    return CTL_USAGE;
+  if (args.file) {
+    path = ctl_absolute(args.file);
+    if (!path)
+      return CTL_FAILED;
+  }
+  status = ctl_open(ctl, NULL, &admin);
+  if (status == CTL_DONE) {
+    status = ctl_result(admin, admin_trace(admin, args.action, path, &trace));
+    if (status == CTL_DONE)
+      print_state(&trace);
+    admin_close(admin);
+  }
+  free(path);
+  return status;
+}
