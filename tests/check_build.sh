@@ -1,0 +1,92 @@
+#!/bin/bash
+# check_build.sh - what must hold of the tree and of the built files themselves: the public header
+# stands alone, exports and SONAME are as listed, the binaries are hardened, the layers are kept.
+# Prints a line for what does not hold, and a count in Check's form.
+# Environment: FCACHE_BUILD (the build folder), CC, SAN.
+set -uo pipefail # so never "| grep -q": it ends early, and the left side dies of SIGPIPE
+export LC_ALL=C
+build=${FCACHE_BUILD:-build}
+CC=${CC:-cc}
+checks=0 failures=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+check() { # check TEXT COMMAND...: one check; what the command prints says what is wrong
+  local text=$1
+  shift
+  checks=$((checks + 1))
+  "$@" >"$tmp/out" 2>&1 && return
+  failures=$((failures + 1))
+  echo "check_build: $text"
+  sed 's/^/  /' "$tmp/out"
+}
+
+header_c() {
+  echo '#include "fcache.h"' >"$tmp/h.c"
+  "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -Iclient -fsyntax-only "$tmp/h.c"
+}
+header_cxx() {
+  local cxx=c++
+  case $CC in clang*) cxx=${CC/clang/clang++} ;; esac
+  echo '#include "fcache.h"
+int main() { return fcache_strerror(0) == nullptr; }' >"$tmp/h.cc"
+  "$cxx" -std=c++17 -Wall -Wextra -Werror -Iclient -fsyntax-only "$tmp/h.cc"
+}
+listed() { # one symbol or label a line, without the version's name
+  sed 's:/\*.*\*/::; s/#.*//' client/libfcache.map | tr ';:{}' '\n' | tr -d ' \t' |
+    grep '^fcache_' | sort -u >"$tmp/map"
+}
+# What the header declares is what the map lists is what the library exports.
+exports() {
+  nm -D --defined-only "$build/libfcache.so.0" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' |
+    sort -u >"$tmp/so"
+  listed
+  diff "$tmp/map" "$tmp/so" && [ -s "$tmp/so" ]
+}
+declared() {
+  tr '\n' ' ' <client/fcache.h | grep -oE 'FCACHE_API [^;(]*\(' | grep -oE 'fcache_[a-z_]+ *\(' |
+    tr -d ' (' | sort -u >"$tmp/h"
+  listed
+  diff "$tmp/h" "$tmp/map"
+}
+soname() {
+  readelf -d "$build/libfcache.so.0" | grep SONAME
+  readelf -d "$build/libfcache.so.0" | grep -c 'SONAME.*\[libfcache\.so\.0\]'
+}
+needed() { # the library costs its user libxxhash and libc, no more
+  ! readelf -d "$build/libfcache.so.0" | grep NEEDED | grep -vE 'libxxhash|libc\.so|ld-linux|libmsgpackc'
+}
+pie() { readelf -h "$1" | grep -c 'Type:.*DYN' && readelf -d "$1" | grep -c 'FLAGS_1.*PIE'; }
+relro() { readelf -lW "$1" | grep -c GNU_RELRO && readelf -d "$1" | grep -cE 'BIND_NOW|FLAGS.*NOW'; }
+nx() { readelf -lW "$1" | grep GNU_STACK | grep -vq 'RWE'; }
+protector() { readelf -W --dyn-syms "$1" | grep -c __stack_chk_fail; }
+fortify() { readelf -W --dyn-syms "$1" | grep -cE '_chk(@|$)'; }
+
+includes_none() { # includes_none FOLDER PATTERN: no file under FOLDER includes what matches
+  ! grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]($2)" --include='*.[ch]' "$1"
+}
+
+check 'fcache.h does not compile alone as C11' header_c
+check 'fcache.h does not compile alone as C++17' header_cxx
+check 'fcache.h declares other functions than client/libfcache.map lists' declared
+check 'libfcache.so.0 exports other names than client/libfcache.map lists' exports
+check 'libfcache.so.0 has another SONAME' soname
+if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify
+  check 'libfcache.so.0 needs more libraries than it should' needed
+  for f in fcached fcachectl; do
+    check "$f is not position independent (PIE)" pie "$build/$f"
+  done
+  for f in fcached fcachectl libfcache.so.0; do
+    check "$f is not fully RELRO with BIND_NOW" relro "$build/$f"
+    check "$f has an executable stack" nx "$build/$f"
+    check "$f was built without the stack protector" protector "$build/$f"
+    check "$f was built without _FORTIFY_SOURCE" fortify "$build/$f"
+  done
+fi
+check 'daemon/ includes from client/' includes_none daemon 'client/|fcache\.h|\.\./client'
+check 'client/ includes from daemon/ or libuv' includes_none client 'daemon/|uv\.h|\.\./daemon'
+check 'proto/ includes daemon/, client/ or libuv' includes_none proto 'daemon/|client/|fcache\.h|uv\.h'
+check 'the demo includes more than the public header' includes_none client/demo 'proto/|client/[a-ce-z]'
+
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" = 0 ]

@@ -1,0 +1,64 @@
+#!/bin/bash
+# run_tests.sh JOBS LOGDIR PROGRAM... - run test programs, JOBS side by side, each within
+# $TEST_TIMEOUT_S seconds; say nothing of those that pass; print what the others printed, and at
+# last `N passed, N failed`, summed over the lines in which Check counts. $TEST_WRAP, a command, runs
+# each compiled program where it is set. Exits 1 if anything failed.
+set -uo pipefail
+jobs=$1 logs=$2
+shift 2
+limit=${TEST_TIMEOUT_S:-150}
+rm -rf "$logs"
+mkdir -p "$logs"
+export CK_VERBOSITY=${CK_VERBOSITY:-normal}
+case ${SAN:-} in
+  '') ;;
+  *) export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-5} ;;
+esac
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+
+run_one() {
+  local program=$1 logs=$2 limit=$3 name status start wrap=
+  name=$(basename "$program")
+  start=$(date +%s.%N)
+  case $program in *.sh) ;; *) wrap=${TEST_WRAP:-} ;; esac
+  timeout -k 5 "$limit" ${wrap:+"$wrap"} "$program" >"$logs/$name.log" 2>&1 </dev/null
+  status=$?
+  case $status in
+    124 | 137) echo "$name: ended by the time limit of $limit s (or by SIGKILL)" >>"$logs/$name.log" ;;
+  esac
+  echo "$status $(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')" \
+    >"$logs/$name.status"
+}
+export -f run_one
+# xargs answers 123 where a program failed; each program's own status is in its file
+# shellcheck disable=SC2016 # the inner shell expands them
+printf '%s\0' "$@" | xargs -0 -r -n 1 -P "$jobs" bash -c 'run_one "$2" "$0" "$1"' "$logs" "$limit" || true
+
+passed=0 failed=0
+for program in "$@"; do
+  name=$(basename "$program") log=$logs/$(basename "$program").log
+  read -r status took <"$logs/$name.status" || { status=lost took=0; }
+  # "93%: Checks: 15, Failures: 1, Errors: 0", once for each runner of the program
+  read -r checks bad < <(awk '/^[0-9]+%: Checks: / { gsub(",", ""); c += $3; b += $5 + $7 }
+    END { print c + 0, b + 0 }' "$log")
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
+    # It died, or did not end: what it did not count is one failure.
+    bad=1
+    [ "$checks" -gt 0 ] || checks=1
+  elif [ "$checks" = 0 ]; then
+    echo "$name: printed no count of its checks" >>"$log"
+    bad=1 checks=1
+  fi
+  passed=$((passed + checks - bad)) failed=$((failed + bad))
+  if [ "$bad" != 0 ]; then
+    echo "--- $name failed (status $status, $took s); all it printed is in $log"
+    grep -v '^[0-9]*%: Checks' "$log" | tail -n 60
+  fi
+done
+echo "slowest: $(for f in "$logs"/*.status; do
+  echo "$(cut -d' ' -f2 "$f") $(basename "$f" .status)"
+done | sort -rn | head -n 3 | awk '{ printf "%s%s %s s", (NR > 1) ? ", " : "", $2, $1 }')"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

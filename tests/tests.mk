@@ -1,0 +1,76 @@
+# make check            every unit and system test, and the checks of the build itself
+# make check-valgrind   the unit tests and one daemon session under valgrind
+# make check-systemd    the units in a real systemd; names what it skips where there is none
+#   ONLY=store          just the tests whose names contain that
+#   TEST_JOBS=1         how many test programs run side by side (2)
+#   CK_RUN_CASE=...     as Check has it
+TEST_JOBS ?= 2
+TEST_TIMEOUT_S ?= 150
+ONLY ?=
+TB := $(B)/tests
+
+ifneq ($(DEPS),skip)
+CHECK_DEPS_OK := build/.deps-check
+VALGRIND_DEPS_OK := build/.deps-valgrind
+SYSTEMD_DEPS_OK := build/.deps-systemd
+# apt-get runs once at a time
+build/.deps-check: | build/.deps-build
+build/.deps-valgrind: | build/.deps-check
+build/.deps-fuzz: | build/.deps-build
+fuzz-compiler: | build/.deps-fuzz
+endif
+
+TEST_LIBS = $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -ljansson -luv -lmsgpackc \
+  -lxxhash -lm -lpthread
+# Check's macros pass arguments that these two would complain about.
+TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
+TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B))
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+SYSTEM_SRC := $(wildcard tests/system/test_*.c)
+# What the tests of a folder share: every .c there that is no test itself.
+UNIT_HELP := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+SYSTEM_HELP := $(filter-out $(SYSTEM_SRC),$(wildcard tests/system/*.c))
+UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
+SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
+picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
+
+$(TB)/obj/%.o: tests/%.c | $(DEPS_OK) $(CHECK_DEPS_OK)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(HARDEN) $(TEST_CFLAGS) -c -o $@ $<
+test_link = $(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(TEST_LIBS)
+TEST_ARCHIVES := $(DAEMON_A) $(CTL_A) $(CLIENT_A) $(PROTO_A)
+
+$(UNIT_TESTS): $(TB)/unit/%: $(TB)/obj/unit/%.o $(UNIT_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+$(SYSTEM_TESTS): $(TB)/system/%: $(TB)/obj/system/%.o $(SYSTEM_HELP:tests/%.c=$(TB)/obj/%.o) \
+    $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+.SECONDARY: $(UNIT_SRC:tests/%.c=$(TB)/obj/%.o) $(SYSTEM_SRC:tests/%.c=$(TB)/obj/%.o)
+
+.PHONY: check check-valgrind check-systemd tests
+tests: all $(UNIT_TESTS) $(SYSTEM_TESTS)
+check: tests
+	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
+	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
+	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS))
+
+# Millions of cheap checks each, hours under valgrind; the sanitizers run them.
+VALGRIND_SKIP := %/test_key %/test_store_model
+check-valgrind: tests $(TB)/valgrind/session | $(VALGRIND_DEPS_OK)
+	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/session) TEST_TIMEOUT_S=300 \
+	  CK_TIMEOUT_MULTIPLIER=20 CK_FORK=no TEST_WRAP=tests/valgrind/wrap.sh tests/run_tests.sh \
+	  $(TEST_JOBS) $(TB)/log-valgrind $(if $(ONLY),,tests/valgrind/session.sh) \
+	  $(call picked,$(filter-out $(VALGRIND_SKIP),$(UNIT_TESTS)))
+$(TB)/valgrind/session: $(TB)/obj/valgrind/session.o $(LIBA)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+
+check-systemd: all | $(SYSTEMD_DEPS_OK)
+	@MAKE='$(MAKE)' tests/systemd/run.sh

@@ -1,0 +1,341 @@
+#include "proto_samples.h"
+
+#include <stdlib.h>
+
+#include "proto/errors.h"
+#include "proto/frame.h"
+
+/* ---- whole messages ---- */
+
+static int append_value(struct fc_buf *buf, int error, const uint8_t *value, uint32_t size) {
+  return error ? error : fc_buf_append(buf, value, size);
+}
+
+static int append_bins(struct fc_buf *buf, struct fc_bins bins) {
+  const uint8_t *data;
+  uint32_t size;
+  int error = 0;
+
+  while (bins.n && !error) {
+    fc_bins_next(&bins, &data, &size);
+    error =
+        data ? append_value(buf, fc_encode_bin_head(buf, size), data, size) : fc_encode_nil(buf);
+  }
+  return error;
+}
+
+static int finish(struct fc_buf *buf, size_t start) {
+  fc_frame_finish(buf, start, 0);
+  return buf->failed ? FC_ENOMEM : 0;
+}
+
+int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
+  size_t start = buf->size;
+  uint32_t id = request->id;
+  int error;
+
+  switch (request->type) {
+  case FC_HELLO:
+    return fc_encode_hello(buf, id, &request->hello);
+  case FC_GET:
+    return fc_encode_get(buf, id, &request->get);
+  case FC_PUT:
+    return append_value(buf, fc_encode_put_head(buf, id, &request->put), request->put.value,
+                        request->put.value_size);
+  case FC_GET_MANY:
+    return fc_encode_get_many(buf, id, &request->get_many);
+  case FC_PUT_MANY:
+    error = fc_encode_put_many_head(buf, id, &request->put_many);
+    if (!error)
+      error = append_bins(buf, request->put_many.values);
+    return error ? error : finish(buf, start);
+  case FC_STATS:
+    return fc_encode_stats(buf, id, request->select.name_space);
+  case FC_CLEAR:
+    return fc_encode_clear(buf, id, &request->select);
+  case FC_LIST:
+    return fc_encode_list(buf, id, &request->list);
+  case FC_TRACE:
+    return fc_encode_trace(buf, id, &request->trace);
+  default:
+    return fc_encode_simple(buf, request->type, id);
+  }
+}
+
+static int encode_stat(struct fc_buf *buf, const struct fc_stat *stat) {
+  char name[256];
+
+  for (uint32_t i = 0; i < stat->name.size; i++)
+    name[i] = stat->name.data[i];
+  name[stat->name.size] = '\0';
+  if (stat->kind == FC_STAT_UINT)
+    return fc_encode_stat_uint(buf, name, stat->integer);
+  if (stat->kind == FC_STAT_REAL)
+    return fc_encode_stat_real(buf, name, stat->real);
+  return fc_encode_stat_text(buf, name, stat->text);
+}
+
+/* The maps' sizes stand before their pairs, so each map is walked twice: once
+ * counting, once writing. A namespace without figures is not seen by the walk. */
+static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_reply *stats) {
+  size_t start = buf->size;
+  struct fc_stats_walk ahead = {0}, walk = {0};
+  struct fc_stat stat, other;
+  bool more = fc_stats_next(stats, &ahead, &stat);
+  int error = fc_encode_stats_reply_head(buf, id);
+  uint32_t maps = 0;
+
+  for (int pass = 0; pass < 2 && !error; pass++) { /* the daemon's map, then the namespaces' */
+    struct fc_buf pairs = {0};
+
+    while (more && !error && (pass == 1 || !stat.name_space.data)) {
+      struct fc_str name_space = stat.name_space;
+      uint32_t n = name_space.data ? 1 : 0, left;
+
+      do {
+        n++;
+        more = fc_stats_next(stats, &ahead, &stat);
+      } while (more && stat.name_space.data == name_space.data);
+      error = fc_encode_map_head(&pairs, n);
+      left = name_space.data ? n - 1 : n;
+      if (name_space.data && !error)
+        error = fc_encode_stat_text(&pairs, "namespace", name_space);
+      for (; left && !error && fc_stats_next(stats, &walk, &other); left--)
+        error = encode_stat(&pairs, &other);
+      maps++;
+    }
+    if (pass == 0 && maps == 0 && !error)
+      error = fc_encode_map_head(&pairs, 0);
+    if (pass == 1 && !error)
+      error = fc_encode_array_head(buf, maps);
+    if (!error)
+      error = fc_buf_append(buf, pairs.data, pairs.size);
+    fc_buf_free(&pairs);
+    maps = 0;
+  }
+  return error ? error : finish(buf, start);
+}
+
+static int encode_list_reply(struct fc_buf *buf, uint32_t id, struct fc_list_reply list) {
+  size_t start = buf->size;
+  struct fc_list_entry entry;
+  int error = fc_encode_list_reply_head(buf, id, list.cursor, list.cursor_size, list.n);
+
+  while (list.n && !error) {
+    fc_list_next(&list, &entry);
+    error = fc_encode_list_entry(buf, &entry);
+  }
+  return error ? error : finish(buf, start);
+}
+
+static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
+  int error;
+
+  if (!get->value)
+    return fc_encode_miss(buf, id, get->clear_generation);
+  error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
+  return append_value(buf, error, get->value, get->value_size);
+}
+
+int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
+  size_t start = buf->size;
+  uint32_t id = reply->id;
+  int error;
+
+  switch ((unsigned)reply->type) {
+  case FC_REPLY | FC_HELLO:
+    return fc_encode_welcome(buf, id, &reply->welcome);
+  case FC_REPLY | FC_GET:
+    return encode_get_reply(buf, id, &reply->get);
+  case FC_REPLY | FC_PUT:
+    return fc_encode_put_reply(buf, id, reply->put);
+  case FC_REPLY | FC_GET_MANY:
+    error = fc_encode_get_many_reply_head(buf, id, &reply->get_many);
+    if (!error)
+      error = append_bins(buf, reply->get_many.values);
+    return error ? error : finish(buf, start);
+  case FC_REPLY | FC_PUT_MANY:
+    return fc_encode_put_many_reply(buf, id, &reply->put_many);
+  case FC_REPLY | FC_STATS:
+    return encode_stats(buf, id, &reply->stats);
+  case FC_REPLY | FC_CLEAR:
+    return fc_encode_cleared(buf, id, reply->removed);
+  case FC_REPLY | FC_LIST:
+    return encode_list_reply(buf, id, reply->list);
+  case FC_REPLY | FC_TRACE:
+    return fc_encode_trace_reply(buf, id, &reply->trace);
+  case FC_ERROR:
+    return fc_encode_error(buf, id, reply->error.code, reply->error.text);
+  default:
+    return fc_encode_simple(buf, reply->type, id);
+  }
+}
+
+/* ---- the samples ---- */
+
+#define STR(text)                                                                                  \
+  { (text), sizeof(text) - 1 }
+#define PROMPT_A "0123456789abcdef"
+#define PROMPT_B "ABCDEFGHIJKLMNOP"
+#define KEY                                                                                        \
+  {                                                                                                \
+    .op = STR("next_token_dist"), .view = STR("ft"), .top_k = 300, .prompt = { PROMPT_A }          \
+  }
+#define BYTES(text) ((const uint8_t *)(text))
+
+/* two bins, as they stand in a body */
+static const uint8_t two_bins[] = {0xc4, 3, 'o', 'n', 'e', 0xc4, 0};
+/* a bin, a nil, an empty bin */
+static const uint8_t bin_nil_bin[] = {0xc4, 1, 'v', 0xc0, 0xc4, 0};
+/* {"hits": 5, "rate": 0.5, "server": "x"}, [{"namespace": "m", "bytes": 70000}, {"namespace":
+ * "n"}] */
+static const uint8_t stats_fields[] = "\x83\xa4hits\x05\xa4rate\xcb\x3f\xe0\0\0\0\0\0\0\xa6server"
+                                      "\xa1x\x92\x82\xa9namespace\xa1m\xa5"
+                                      "bytes\xce\0\1\x11\x70\x82\xa9namespace\xa1n\xa1z\0";
+static const uint8_t one_entry[] =
+    "\x9a\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\xcd\x0c\x1c\xcd\x0d\x00\xce\x00\x98\x96\x80"
+    "\xcf\x00\x00\x00\x02\x54\x0b\xe4\x00\x09";
+
+static const struct {
+  const char *name, *text;
+  struct fc_request request;
+} requests[] = {
+    {"hello",
+     "[1, 0, 1, 1, \"worker-1\", \"model-a\", 1000]",
+     {.type = FC_HELLO, .hello = {1, 1, STR("worker-1"), STR("model-a"), true, 1000}}},
+    {"hello_tool",
+     "[1, 1, 1, 3, \"ctl\", nil, nil]",
+     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0}}},
+    {"hello_negative",
+     "[1, 2, 1, 1, \"w\", \"m\", -9223372036854775808]",
+     {.type = FC_HELLO, .id = 2, .hello = {1, 1, STR("w"), STR("m"), true, INT64_MIN}}},
+    {"get",
+     "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
+     {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation")}}},
+    {"get_no_probe",
+     "[2, 4294967295, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", nil]",
+     {.type = FC_GET, .id = UINT32_MAX, .get = {0, KEY, {0}}}},
+    {"put",
+     "[3, 8, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A
+     "\", nil, 18446744073709551615, 4, 12000000, \"value\"]",
+     {.type = FC_PUT,
+      .id = 8,
+      .put = {FC_KEEP_FIRST, KEY, {0}, {UINT64_MAX, 4}, 12000000, BYTES("value"), 5}}},
+    {"put_empty",
+     "[3, 9, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"p\", 0, 0, 0, \"\"]",
+     {.type = FC_PUT, .id = 9, .put = {0, KEY, STR("p"), {0, 0}, 0, BYTES(""), 0}}},
+    {"get_many",
+     "[4, 10, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\", nil]",
+     {.type = FC_GET_MANY, .id = 10, .get_many = {0, KEY, {0}, BYTES(PROMPT_A PROMPT_B), 2}}},
+    {"put_many",
+     "[5, 11, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B
+     "\", \"p\", 77, 1, 5000, 2, [\"one\", \"\"]]",
+     {.type = FC_PUT_MANY,
+      .id = 11,
+      .put_many = {FC_KEEP_FIRST,
+                   KEY,
+                   STR("p"),
+                   {77, 1},
+                   5000,
+                   2,
+                   BYTES(PROMPT_A PROMPT_B),
+                   2,
+                   {two_bins, sizeof two_bins, 2}}}},
+    {"ping", "[6, 12]", {.type = FC_PING, .id = 12}},
+    {"stats", "[7, 13, \"m\"]", {.type = FC_STATS, .id = 13, .select = {.name_space = STR("m")}}},
+    {"stats_all", "[7, 14, nil]", {.type = FC_STATS, .id = 14}},
+    {"clear",
+     "[8, 15, \"m\", \"ft\", \"logprob_of\"]",
+     {.type = FC_CLEAR, .id = 15, .select = {STR("m"), STR("ft"), STR("logprob_of")}}},
+    {"clear_all", "[8, 16, nil, nil, nil]", {.type = FC_CLEAR, .id = 16}},
+    {"list",
+     "[9, 17, \"m\", nil, \"op\", 100, \"\"]",
+     {.type = FC_LIST, .id = 17, .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0}}},
+    {"list_next",
+     "[9, 18, nil, \"v\", nil, 1, \"cursor\"]",
+     {.type = FC_LIST, .id = 18, .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6}}},
+    {"trace_status", "[10, 19, 0, nil]", {.type = FC_TRACE, .id = 19}},
+    {"trace_on",
+     "[10, 20, 1, \"/var/log/t.jsonl\"]",
+     {.type = FC_TRACE, .id = 20, .trace = {FC_TRACE_ON, STR("/var/log/t.jsonl")}}},
+    {"trace_off", "[10, 21, 2, nil]", {.type = FC_TRACE, .id = 21, .trace = {FC_TRACE_OFF, {0}}}},
+    {"shutdown", "[11, 22]", {.type = FC_SHUTDOWN, .id = 22}},
+};
+
+static const struct {
+  const char *name, *text;
+  struct fc_reply reply;
+} replies[] = {
+    {"welcome",
+     "[65, 0, 1, \"fcached 0.1.0\", 81985529216486895, 3, 16777216, 16842752]",
+     {.type = FC_REPLY | FC_HELLO,
+      .welcome = {1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u}}},
+    {"miss", "[66, 7, 3, nil]", {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, NULL, 0}}},
+    {"hit",
+     "[66, 7, 3, \"value\"]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES("value"), 5}}},
+    {"hit_empty",
+     "[66, 7, 3, \"\"]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES(""), 0}}},
+    {"stored", "[67, 8, 0]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STORED}},
+    {"kept", "[67, 8, 1]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_KEPT}},
+    {"stale", "[67, 8, 2]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STALE}},
+    {"got_many",
+     "[68, 10, 3, 0, false, [\"v\", nil, \"\"]]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 10,
+      .get_many = {3, 0, false, {bin_nil_bin, sizeof bin_nil_bin, 3}}}},
+    {"got_many_last",
+     "[68, 10, 3, 3, true, []]",
+     {.type = FC_REPLY | FC_GET_MANY, .id = 10, .get_many = {3, 3, true, {bin_nil_bin, 0, 0}}}},
+    {"put_many_done",
+     "[69, 11, 1, 2, 3, 4]",
+     {.type = FC_REPLY | FC_PUT_MANY, .id = 11, .put_many = {1, 2, 3, 4}}},
+    {"pong", "[70, 12]", {.type = FC_REPLY | FC_PING, .id = 12}},
+    {"stats_reply",
+     "[71, 13, {\"hits\"=>5, \"rate\"=>0.500000, \"server\"=>\"x\"}, [{\"namespace\"=>\"m\", "
+     "\"bytes\"=>70000}, {\"namespace\"=>\"n\", \"z\"=>0}]]",
+     {.type = FC_REPLY | FC_STATS, .id = 13, .stats = {stats_fields, sizeof stats_fields - 1}}},
+    {"cleared", "[72, 15, 99]", {.type = FC_REPLY | FC_CLEAR, .id = 15, .removed = 99}},
+    {"list_reply",
+     "[73, 17, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
+     "\", 7, 3100, 3328, 10000000, 10000000000, 9]]]",
+     {.type = FC_REPLY | FC_LIST,
+      .id = 17,
+      .list = {BYTES("cursor"), 6, 1, one_entry, sizeof one_entry - 1}}},
+    {"list_end",
+     "[73, 18, \"\", []]",
+     {.type = FC_REPLY | FC_LIST, .id = 18, .list = {BYTES(""), 0, 0, one_entry, 0}}},
+    {"trace_reply",
+     "[74, 19, true, \"/var/log/t.jsonl\", 1000000, 0]",
+     {.type = FC_REPLY | FC_TRACE, .id = 19, .trace = {true, STR("/var/log/t.jsonl"), 1000000, 0}}},
+    {"trace_is_off",
+     "[74, 21, false, nil, 5, 2]",
+     {.type = FC_REPLY | FC_TRACE, .id = 21, .trace = {false, {0}, 5, 2}}},
+    {"shutting_down", "[75, 22]", {.type = FC_REPLY | FC_SHUTDOWN, .id = 22}},
+    {"error",
+     "[127, 8, 5, \"the value is too large\"]",
+     {.type = FC_ERROR, .id = 8, .error = {FC_ETOOBIG, STR("the value is too large")}}},
+};
+
+void proto_samples(void (*each)(void *arg, const struct proto_sample *sample), void *arg) {
+  struct fc_buf buf = {0};
+
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+    struct proto_sample sample = {requests[i].name, requests[i].text, false, &buf};
+
+    fc_buf_reset(&buf);
+    if (proto_encode_request(&buf, &requests[i].request))
+      abort();
+    each(arg, &sample);
+  }
+  for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+    struct proto_sample sample = {replies[i].name, replies[i].text, true, &buf};
+
+    fc_buf_reset(&buf);
+    if (proto_encode_reply(&buf, &replies[i].reply))
+      abort();
+    each(arg, &sample);
+  }
+  fc_buf_free(&buf);
+}

@@ -1,0 +1,330 @@
+/* What fcachectl prints: units, shares, names that are cut, tables within 80 columns. */
+#include <check.h>
+#include <jansson.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ctl/figures.h"
+#include "client/ctl/list_print.h"
+#include "client/ctl/render.h"
+#include "client/ctl/stats_json.h"
+#include "client/ctl/stats_text.h"
+
+#define ELLIPSIS "\xe2\x80\xa6"
+
+START_TEST(bytes_have_units) {
+  char text[RENDER_SIZE];
+
+  ck_assert_str_eq(render_bytes(0, text), "0 B");
+  ck_assert_str_eq(render_bytes(1023, text), "1023 B");
+  ck_assert_str_eq(render_bytes(1024, text), "1 KiB");
+  ck_assert_str_eq(render_bytes(1536, text), "1.50 KiB");
+  ck_assert_str_eq(render_bytes(256u << 20, text), "256 MiB");
+  ck_assert_str_eq(render_bytes((256u << 20) + 1, text), "256 MiB");
+  ck_assert_str_eq(render_bytes(UINT64_C(12345678901), text), "11.5 GiB");
+  ck_assert_uint_le(strlen(render_bytes(UINT64_MAX, text)), 14);
+}
+END_TEST
+
+START_TEST(times_have_units) {
+  char text[RENDER_SIZE];
+
+  ck_assert_str_eq(render_seconds(0, text), "0 s");
+  ck_assert_str_eq(render_seconds(12.34e-6, text), "12.3 us");
+  ck_assert_str_eq(render_seconds(4.561e-3, text), "4.56 ms");
+  ck_assert_str_eq(render_seconds(0.9996, text), "1.00 s");
+  ck_assert_str_eq(render_seconds(59.94, text), "59.9 s");
+  ck_assert_str_eq(render_seconds(59.96, text), "1m 00s");
+  ck_assert_str_eq(render_seconds(3599.99, text), "59m 59s");
+  ck_assert_str_eq(render_seconds(11100, text), "3h 05m");
+  ck_assert_str_eq(render_seconds(12 * 86400.0 + 4 * 3600, text), "12d 4h");
+  ck_assert_str_eq(render_seconds(-1, text), "-");
+  ck_assert_str_eq(render_seconds(0.0 / strtod("0", NULL), text), "-");
+}
+END_TEST
+
+START_TEST(counts_are_exact_then_short) {
+  char text[RENDER_SIZE];
+
+  ck_assert_str_eq(render_count(0, text), "0");
+  ck_assert_str_eq(render_count(9999999, text), "9999999");
+  ck_assert_str_eq(render_count(12345678, text), "12.3M");
+  ck_assert_str_eq(render_count(UINT64_C(4560000000), text), "4.56G");
+}
+END_TEST
+
+START_TEST(rates_without_a_denominator_are_a_dash) {
+  char text[RENDER_SIZE];
+
+  ck_assert_str_eq(render_percent(0, 0, text), "-");
+  ck_assert_str_eq(render_percent(1, 3, text), "33.33%");
+  ck_assert_str_eq(render_share(8, 10, text), "8 / 10 (80.00%)");
+  ck_assert_str_eq(render_share(0, 0, text), "0 / 0 (-)");
+  ck_assert_str_eq(render_share_bytes(512, 1024, text), "512 B / 1 KiB (50.00%)");
+  ck_assert_str_eq(render_share_short(20000000, 40000000, text), "20.0M / 40.0M (50.00%)");
+}
+END_TEST
+
+static char *fit(const char *name, size_t columns, int pad) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  ck_assert_ptr_nonnull(out);
+  render_fit(out, name, columns, pad);
+  ck_assert_int_eq(fclose(out), 0);
+  return text;
+}
+
+static void check_fit(const char *name, size_t columns, int pad, const char *want) {
+  char *text = fit(name, columns, pad);
+
+  ck_assert_str_eq(text, want);
+  free(text);
+}
+
+START_TEST(names_are_cut_by_width) {
+  check_fit("abc", 5, 1, "abc  ");
+  check_fit("abc", 5, 0, "abc");
+  check_fit("abcde", 5, 1, "abcde");
+  check_fit("abcdef", 5, 1, "abcd" ELLIPSIS);
+  /* Three wide characters are six columns; two and the ellipsis are five. */
+  check_fit("\xe5\x90\x8d\xe5\x89\x8d\xe7\xa9\xba", 6, 1, "\xe5\x90\x8d\xe5\x89\x8d\xe7\xa9\xba");
+  check_fit("\xe5\x90\x8d\xe5\x89\x8d\xe7\xa9\xba", 5, 1, "\xe5\x90\x8d\xe5\x89\x8d" ELLIPSIS);
+  check_fit("\xe5\x90\x8d\xe5\x89\x8d\xe7\xa9\xba", 4, 1, "\xe5\x90\x8d" ELLIPSIS " ");
+  /* A combining accent takes no column. */
+  check_fit("e\xcc\x81"
+            "a",
+            3, 1,
+            "e\xcc\x81"
+            "a ");
+}
+END_TEST
+
+START_TEST(names_do_not_steer_the_terminal) {
+  char text[16];
+
+  check_fit("a\x1b[31m", 10, 0, "a?[31m");
+  check_fit("\xff\xc3", 10, 0, "??");
+  check_fit("\xc2\x9b"
+            "1m",
+            10, 0, "?1m"); /* CSI as one character */
+  ck_assert_str_eq(render_clean(text, sizeof text, "a\nb\x7f"), "a?b?");
+  ck_assert_str_eq(render_clean(text, 4, "abcdef"), "abc");
+  ck_assert_str_eq(render_clean(text, 4, "ab\xc3\xa9"), "ab"); /* no half characters */
+}
+END_TEST
+
+/* ---- whole views ---- */
+
+static void add(struct figures *figures, const char *name_space, const char *name,
+                enum fcache_stat_kind kind, double number, const char *text) {
+  struct fcache_stat stat = {.name_space = name_space,
+                             .name = name,
+                             .kind = kind,
+                             .integer = (uint64_t)number,
+                             .real = number,
+                             .text = text};
+
+  figures_add(figures, &stat);
+  ck_assert(!figures->failed);
+}
+
+/* Two namespaces: one small, one with a long name and figures as wide as they come. */
+static void fill(struct figures *figures) {
+  static const char *const counts[] = {"entries", "cache_hits", "cache_misses", "shared_hits"};
+  char long_name[256];
+
+  memset(long_name, 'n', 255);
+  long_name[255] = '\0';
+  figures_init(figures);
+  add(figures, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
+  add(figures, NULL, "cache_hits", FCACHE_STAT_COUNT, 8, NULL);
+  add(figures, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
+  add(figures, NULL, "hit_rate", FCACHE_STAT_RATIO, 0.8, NULL);
+  add(figures, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
+  add(figures, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
+  add(figures, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
+  add(figures, NULL, "trace_on", FCACHE_STAT_COUNT, 1, NULL);
+  add(figures, NULL, "trace_path", FCACHE_STAT_TEXT, 0, long_name);
+  add(figures, NULL, "of_a_later_daemon", FCACHE_STAT_COUNT, 42, NULL);
+  add(figures, "small", "entries", FCACHE_STAT_COUNT, 1, NULL);
+  for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+    add(figures, long_name, counts[i], FCACHE_STAT_COUNT, 9999998, NULL);
+  add(figures, long_name, "bytes", FCACHE_STAT_BYTES, 1.0995e12, NULL);
+  add(figures, long_name, "saved_wall_s", FCACHE_STAT_SECONDS, 999 * 86400.0 - 1, NULL);
+}
+
+static void check_widths(const char *text) {
+  char *copy = strdup(text), *rest = copy;
+
+  for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+    if (render_width(line) > RENDER_COLUMNS)
+      ck_abort_msg("%zu columns: %s", render_width(line), line);
+  free(copy);
+}
+
+START_TEST(stats_fit_80_columns) {
+  struct figures figures;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  fill(&figures);
+  stats_text_all(out, &figures);
+  stats_text_group(out, &figures.namespaces[1]);
+  stats_text_watch_header(out);
+  stats_text_watch_line(out, &figures.daemon, &figures.namespaces[1], 0.001);
+  ck_assert_int_eq(fclose(out), 0);
+  check_widths(text);
+  ck_assert_ptr_nonnull(strstr(text, "8 / 10 (80.00%)"));
+  ck_assert_ptr_nonnull(strstr(text, "1.50 KiB / 256 MiB (0.00%)"));
+  ck_assert_ptr_nonnull(strstr(text, "1m 30s"));
+  ck_assert_ptr_nonnull(strstr(text, "0 / 0 (-)")); /* of "small" */
+  ck_assert_ptr_nonnull(strstr(text, ELLIPSIS));
+  ck_assert_ptr_nonnull(strstr(text, "\nof_a_later_daemon "));
+  ck_assert_ptr_null(strstr(text, "hit_rate")); /* shown as a share */
+  free(text);
+  figures_deinit(&figures);
+  figures_deinit(&figures);
+}
+END_TEST
+
+START_TEST(watch_shows_what_changed) {
+  struct figures before, now;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  figures_init(&before);
+  figures_init(&now);
+  add(&before, NULL, "cache_hits", FCACHE_STAT_COUNT, 10, NULL);
+  add(&now, NULL, "cache_hits", FCACHE_STAT_COUNT, 16, NULL);
+  add(&now, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
+  stats_text_watch_line(out, &before.daemon, &now.daemon, 2);
+  stats_text_watch_line(out, &now.daemon, &before.daemon, 2); /* another daemon: counters fell */
+  ck_assert_int_eq(fclose(out), 0);
+  ck_assert_ptr_nonnull(strstr(text, "  4    75.00%"));
+  ck_assert_ptr_nonnull(strstr(text, "  -         -"));
+  free(text);
+  figures_deinit(&before);
+  figures_deinit(&now);
+}
+END_TEST
+
+START_TEST(json_has_numbers_as_numbers) {
+  struct figures figures;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  json_t *all, *daemon, *namespaces;
+
+  fill(&figures);
+  ck_assert_int_eq(stats_json_print(out, &figures), 0);
+  ck_assert_int_eq(fclose(out), 0);
+  all = json_loads(text, 0, NULL);
+  ck_assert_ptr_nonnull(all);
+  daemon = json_object_get(all, "daemon");
+  namespaces = json_object_get(all, "namespaces");
+  ck_assert_int_eq(json_integer_value(json_object_get(daemon, "cache_hits")), 8);
+  ck_assert(json_real_value(json_object_get(daemon, "hit_rate")) == 0.8);
+  ck_assert_ptr_nonnull(strstr(text, "\"hit_rate\": 0.8,"));
+  ck_assert_str_eq(json_string_value(json_object_get(daemon, "version")), "0.1.0");
+  ck_assert_uint_eq(json_array_size(namespaces), 2);
+  ck_assert_str_eq(json_string_value(json_object_get(json_array_get(namespaces, 0), "namespace")),
+                   "small");
+  json_decref(all);
+  free(text);
+  figures_deinit(&figures);
+}
+END_TEST
+
+static struct fc_list_entry wide_entry(const char *name) {
+  return (struct fc_list_entry){.name_space = fc_str_of(name),
+                                .key = {.op = fc_str_of(name),
+                                        .view = fc_str_of(name),
+                                        .top_k = UINT32_MAX,
+                                        .prompt = {{0xab, 0xcd, 0xef, 0x01}}},
+                                .value_size = UINT32_MAX,
+                                .charge = UINT32_MAX,
+                                .compute_ns = UINT64_C(3599000000000),
+                                .idle_ns = UINT64_C(8000000000000000),
+                                .hits = 9999999};
+}
+
+START_TEST(list_fits_80_columns) {
+  struct fc_list_entry entry;
+  char *text = NULL, name[256];
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  struct list_print print = {.out = out, .one_namespace = _i == 1};
+
+  memset(name, 'n', 255);
+  name[255] = '\0';
+  entry = wide_entry(name);
+  list_print_begin(&print);
+  list_print_entry(&print, &entry);
+  list_print_end(&print);
+  ck_assert_int_eq(fclose(out), 0);
+  check_widths(text);
+  ck_assert_ptr_nonnull(strstr(text, " abcdef01 "));
+  ck_assert_uint_eq(print.n, 1);
+  free(text);
+}
+END_TEST
+
+START_TEST(list_json_is_an_array) {
+  struct fc_list_entry entry = wide_entry("x");
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  struct list_print print = {.out = out, .json = true};
+  json_t *all;
+
+  list_print_begin(&print);
+  for (int i = 0; i < _i; i++)
+    list_print_entry(&print, &entry);
+  list_print_end(&print);
+  ck_assert_int_eq(fclose(out), 0);
+  ck_assert(!print.failed);
+  all = json_loads(text, 0, NULL);
+  ck_assert_ptr_nonnull(all);
+  ck_assert_uint_eq(json_array_size(all), (size_t)_i);
+  if (_i > 0) {
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(all, 0), "prompt_hash")),
+                     "abcdef01000000000000000000000000");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(all, 0), "value_bytes")),
+                     UINT32_MAX);
+  }
+  json_decref(all);
+  free(text);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("ctl_render");
+  TCase *tests = tcase_create("render");
+  SRunner *runner;
+  int failed;
+
+  setlocale(LC_CTYPE, "C.UTF-8");
+  tcase_add_test(tests, bytes_have_units);
+  tcase_add_test(tests, times_have_units);
+  tcase_add_test(tests, counts_are_exact_then_short);
+  tcase_add_test(tests, rates_without_a_denominator_are_a_dash);
+  tcase_add_test(tests, names_are_cut_by_width);
+  tcase_add_test(tests, names_do_not_steer_the_terminal);
+  tcase_add_test(tests, stats_fit_80_columns);
+  tcase_add_test(tests, watch_shows_what_changed);
+  tcase_add_test(tests, json_has_numbers_as_numbers);
+  tcase_add_loop_test(tests, list_fits_80_columns, 0, 2);
+  tcase_add_loop_test(tests, list_json_is_an_array, 0, 3);
+  suite_add_tcase(suite, tests);
+  runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,251 @@
+/* The table of namespaces: by name, bounded, and what goes when. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/namespace_table.h"
+#include "daemon/store_clear.h"
+#include "proto/errors.h"
+
+static struct store store;
+static struct namespace_table table;
+
+static void setup(void) {
+  ck_assert_int_eq(store_init(&store, 1 << 24, 1 << 20, 42), 0);
+  namespace_table_init(&table, &store, 3);
+}
+
+static void teardown(void) {
+  namespace_table_deinit(&table);
+  store_deinit(&store);
+  store_deinit(&store); /* idempotent */
+}
+
+static struct namespace *open_ns(const char *name) {
+  struct namespace *ns = NULL;
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &ns), 0);
+  return ns;
+}
+
+static struct namespace *find(const char *name) {
+  return namespace_table_find(&table, fc_str_of(name));
+}
+
+static struct fc_key key_of(uint32_t n) {
+  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+}
+
+static int put_began(struct namespace *ns, uint32_t n, uint64_t generation) {
+  struct fc_key key = key_of(n);
+  struct store_put_info info = {.has_generation = true, .generation = generation};
+  return store_put(&store, ns, &key, "value", 5, &info);
+}
+
+static void put(struct namespace *ns, uint32_t n) {
+  ck_assert_int_eq(put_began(ns, n, store.generation), FC_STORED);
+}
+
+static bool stored(struct namespace *ns, uint32_t n) {
+  struct fc_key key = key_of(n);
+  return store_peek(&store, ns, &key) != NULL;
+}
+
+START_TEST(test_the_same_name_is_the_same_namespace) {
+  struct namespace *a = open_ns("a"), *b = open_ns("b");
+  ck_assert_ptr_ne(a, b);
+  ck_assert_ptr_eq(open_ns("a"), a);
+  ck_assert_uint_eq(a->clients, 2);
+  ck_assert_uint_eq(table.n, 2);
+  ck_assert_ptr_eq(find("a"), a);
+  ck_assert_ptr_null(find("c"));
+  ck_assert_ptr_eq(table.first, a);
+  ck_assert_ptr_eq(a->next, b);
+  ck_assert_uint_ne(a->seed, b->seed);
+}
+END_TEST
+
+START_TEST(test_entries_outlive_the_last_client) {
+  struct namespace *a = open_ns("a");
+  put(a, 1);
+  namespace_table_close(&table, a);
+  ck_assert_ptr_eq(open_ns("a"), a);
+  ck_assert(stored(a, 1));
+}
+END_TEST
+
+START_TEST(test_one_that_holds_nothing_goes_with_its_last_client) {
+  struct namespace *a = open_ns("a");
+  open_ns("a");
+  namespace_table_close(&table, a);
+  ck_assert_ptr_eq(find("a"), a);
+  namespace_table_close(&table, a);
+  ck_assert_ptr_null(find("a"));
+  ck_assert_uint_eq(table.n, 0);
+}
+END_TEST
+
+START_TEST(test_counts_or_a_limit_keep_one) {
+  struct namespace *a = open_ns("a"), *b = open_ns("b");
+  struct counters *sets[] = {&a->counters, NULL};
+  counters_miss(sets, 2, 1, 10);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, b, 5), 0);
+  namespace_table_close(&table, a);
+  namespace_table_close(&table, b);
+  ck_assert_ptr_eq(find("a"), a);
+  ck_assert_ptr_eq(find("b"), b);
+}
+END_TEST
+
+START_TEST(test_past_the_bound_the_one_longest_without_clients_goes) {
+  struct namespace *a = open_ns("a"), *b = open_ns("b"), *c = open_ns("c");
+  put(a, 1);
+  put(b, 1);
+  put(c, 1);
+  namespace_table_close(&table, b);
+  namespace_table_close(&table, a);
+  struct namespace *d = open_ns("d");
+  ck_assert_ptr_null(find("b"));
+  ck_assert_ptr_eq(find("a"), a);
+  ck_assert_uint_eq(table.n, 3);
+  ck_assert_uint_eq(store.entries, 2);
+  ck_assert_uint_eq(store.evictions.by_bytes + store.evictions.by_entries, 0);
+  put(d, 1);
+  open_ns("a"); /* has a client again */
+  struct namespace *none = NULL;
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("e"), &none), FC_EREFUSED);
+  ck_assert_ptr_null(none);
+  ck_assert_uint_eq(table.n, 3);
+}
+END_TEST
+
+START_TEST(test_a_later_release_counts_anew) {
+  struct namespace *a = open_ns("a"), *b = open_ns("b"), *c = open_ns("c");
+  put(a, 1);
+  put(b, 1);
+  put(c, 1);
+  namespace_table_close(&table, a);
+  namespace_table_close(&table, b);
+  open_ns("a");
+  namespace_table_close(&table, a);
+  open_ns("d");
+  ck_assert_ptr_null(find("b"));
+  ck_assert_ptr_eq(find("a"), a);
+}
+END_TEST
+
+START_TEST(test_a_large_one_is_gone_at_once_and_freed_in_steps) {
+  struct namespace *a = open_ns("a");
+  for (uint32_t i = 0; i < 5000; i++)
+    put(a, i);
+  put(open_ns("b"), 1);
+  open_ns("c");
+  namespace_table_close(&table, a);
+  uint64_t before = store.generation;
+  struct namespace *d = open_ns("d");
+  ck_assert_ptr_null(find("a"));
+  ck_assert_uint_gt(store.entries, 1);
+  ck_assert_uint_gt(store.generation, before);
+  put(d, 1);
+  int steps = 0;
+  while (!namespace_table_step(&table, 1000)) {
+    ck_assert_int_lt(++steps, 10);
+  }
+  ck_assert_int_gt(steps, 1);
+  ck_assert_uint_eq(store.entries, 2);
+  ck_assert(stored(d, 1));
+  ck_assert(namespace_table_step(&table, 0));
+}
+END_TEST
+
+START_TEST(test_eviction_passes_through_a_dropped_one_uncounted) {
+  struct namespace *a = open_ns("a");
+  struct fc_key key = key_of(0);
+  uint64_t charge = entry_charge(&key, 5);
+  for (uint32_t i = 0; i < 3000; i++)
+    put(a, i);
+  open_ns("b");
+  open_ns("c");
+  namespace_table_close(&table, a);
+  struct namespace *d = open_ns("d");
+  ck_assert_ptr_nonnull(table.condemned);
+  store.max_bytes = store.bytes; /* full, but for what is on its way out */
+  put(d, 1);
+  put(d, 2);
+  ck_assert_uint_le(store.bytes, store.max_bytes);
+  ck_assert_uint_eq(store.evictions.by_bytes, 0);
+  ck_assert_uint_eq(d->bytes, 2 * charge);
+  ck_assert(stored(d, 1) && stored(d, 2));
+}
+END_TEST
+
+START_TEST(test_a_put_from_before_it_was_made_anew_is_stale) {
+  struct namespace *a = open_ns("a");
+  uint64_t began = store.generation;
+  ck_assert_int_eq(put_began(a, 1, began), FC_STORED);
+  struct store_select all = {.ns = a};
+  ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  uint64_t after_clear = store.generation;
+  namespace_table_close(&table, a); /* gone, and its log of clears with it */
+  ck_assert_ptr_null(find("a"));
+  a = open_ns("a");
+  ck_assert_int_eq(put_began(a, 1, began), FC_STALE);
+  ck_assert_int_eq(put_began(a, 1, after_clear), FC_STALE);
+  ck_assert_int_eq(put_began(a, 1, store.generation), FC_STORED);
+}
+END_TEST
+
+START_TEST(test_a_limit_must_be_positive_and_evicts_at_once) {
+  struct namespace *a = open_ns("a");
+  for (uint32_t i = 0; i < 10; i++)
+    put(a, i);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, a, 0), FC_EMAXENTRIES);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, a, INT64_MIN), FC_EMAXENTRIES);
+  ck_assert_uint_eq(a->entries, 10);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, a, 3), 0);
+  ck_assert_uint_eq(a->entries, 3);
+  ck_assert_uint_eq(a->evictions.by_entries, 7);
+  ck_assert_uint_eq(store.evictions.by_entries, 7);
+  ck_assert(stored(a, 9) && stored(a, 7) && !stored(a, 6));
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, a, INT64_MAX), 0);
+  put(a, 10);
+  ck_assert_uint_eq(a->entries, 4);
+}
+END_TEST
+
+START_TEST(test_dropping_ends_the_clears_of_it) {
+  struct namespace *a = open_ns("a");
+  put(a, 1);
+  open_ns("b");
+  open_ns("c");
+  namespace_table_close(&table, a);
+  struct store_select select = {.ns = a};
+  struct store_clear clear;
+  store_clear_start(&store, &clear, &select);
+  open_ns("d");
+  ck_assert(clear.finished);
+  ck_assert(store_clear_step(&store, &clear, 1));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("namespace");
+  TCase *tcase = tcase_create("namespace");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_test(tcase, test_the_same_name_is_the_same_namespace);
+  tcase_add_test(tcase, test_entries_outlive_the_last_client);
+  tcase_add_test(tcase, test_one_that_holds_nothing_goes_with_its_last_client);
+  tcase_add_test(tcase, test_counts_or_a_limit_keep_one);
+  tcase_add_test(tcase, test_past_the_bound_the_one_longest_without_clients_goes);
+  tcase_add_test(tcase, test_a_later_release_counts_anew);
+  tcase_add_test(tcase, test_a_large_one_is_gone_at_once_and_freed_in_steps);
+  tcase_add_test(tcase, test_eviction_passes_through_a_dropped_one_uncounted);
+  tcase_add_test(tcase, test_a_put_from_before_it_was_made_anew_is_stale);
+  tcase_add_test(tcase, test_a_limit_must_be_positive_and_evicts_at_once);
+  tcase_add_test(tcase, test_dropping_ends_the_clears_of_it);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

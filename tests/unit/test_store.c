@@ -1,0 +1,587 @@
+/* The cache's behaviour, one rule a test. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/namespace_table.h"
+#include "daemon/store_clear.h"
+#include "daemon/store_list.h"
+#include "proto/errors.h"
+
+#define MAX_VALUE 4096u
+
+static struct store store;
+static struct namespace_table table;
+static struct namespace *ns, *other;
+
+static void setup_with(uint64_t max_bytes) {
+  ck_assert_int_eq(store_init(&store, max_bytes, MAX_VALUE, 7), 0);
+  namespace_table_init(&table, &store, 8);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("other"), &other), 0);
+}
+
+static void setup(void) {
+  setup_with(1 << 20);
+}
+
+static void teardown(void) {
+  namespace_table_deinit(&table);
+  store_deinit(&store);
+}
+
+static struct fc_key key_named(const char *op, const char *view, uint32_t n) {
+  return (struct fc_key){.op = fc_str_of(op), .view = fc_str_of(view), .top_k = n};
+}
+
+static struct fc_key key_of(uint32_t n) {
+  return key_named("op", "base", n);
+}
+
+static int put_info(struct namespace *space, uint32_t n, const char *value,
+                    struct store_put_info info) {
+  struct fc_key key = key_of(n);
+  return store_put(&store, space, &key, value, (uint32_t)strlen(value), &info);
+}
+
+static void put(struct namespace *space, uint32_t n, const char *value) {
+  ck_assert_int_eq(put_info(space, n, value, (struct store_put_info){0}), FC_STORED);
+}
+
+static void put_named(struct namespace *space, const char *op, const char *view) {
+  struct fc_key key = key_named(op, view, 0);
+  struct store_put_info info = {0};
+  ck_assert_int_eq(store_put(&store, space, &key, "v", 1, &info), FC_STORED);
+}
+
+static bool stored(struct namespace *space, uint32_t n) {
+  struct fc_key key = key_of(n);
+  return store_peek(&store, space, &key) != NULL;
+}
+
+static struct entry *get(struct namespace *space, uint32_t n) {
+  struct fc_key key = key_of(n);
+  struct entry *entry;
+  enum store_found found = store_get(&store, space, &key, 99, &entry);
+  ck_assert_int_eq(found, entry == NULL ? STORE_MISS : STORE_HIT);
+  return entry;
+}
+
+static void assert_value(const struct entry *entry, const char *value) {
+  ck_assert_ptr_nonnull(entry);
+  ck_assert_uint_eq(entry->value_size, strlen(value));
+  ck_assert_mem_eq(entry_value(entry), value, strlen(value));
+}
+
+START_TEST(test_get_gives_what_was_put) {
+  ck_assert_ptr_null(get(ns, 1));
+  put(ns, 1, "one");
+  put(ns, 2, "two");
+  assert_value(get(ns, 1), "one");
+  assert_value(get(ns, 2), "two");
+  ck_assert_ptr_null(get(ns, 3));
+  ck_assert_ptr_null(get(other, 1));
+}
+END_TEST
+
+START_TEST(test_every_part_of_the_key_tells_entries_apart) {
+  struct fc_key keys[5];
+  keys[0] = key_named("op", "base", 1);
+  keys[1] = key_named("op2", "base", 1);
+  keys[2] = key_named("op", "ft", 1);
+  keys[3] = key_named("op", "base", 2);
+  keys[4] = keys[0];
+  keys[4].prompt.bytes[15] = 1;
+  struct store_put_info info = {0};
+  for (uint32_t i = 0; i < 5; i++)
+    ck_assert_int_eq(store_put(&store, ns, &keys[i], &i, sizeof i, &info), FC_STORED);
+  /* the same bytes, cut elsewhere */
+  struct fc_key cut = key_named("opb", "ase", 1);
+  ck_assert_ptr_null(store_peek(&store, ns, &cut));
+  ck_assert_uint_eq(store.entries, 5);
+  for (uint32_t i = 0; i < 5; i++)
+    ck_assert_mem_eq(entry_value(store_peek(&store, ns, &keys[i])), &i, sizeof i);
+}
+END_TEST
+
+START_TEST(test_an_empty_value_is_a_hit) {
+  struct fc_key key = key_of(1);
+  struct store_put_info info = {0};
+  ck_assert_int_eq(store_put(&store, ns, &key, NULL, 0, &info), FC_STORED);
+  struct entry *entry = get(ns, 1);
+  ck_assert_ptr_nonnull(entry);
+  ck_assert_uint_eq(entry->value_size, 0);
+}
+END_TEST
+
+START_TEST(test_put_replaces_with_any_size) {
+  const char *values[] = {"first", "other", "a longer one", "", "x"};
+  for (size_t i = 0; i < 5; i++) {
+    put(ns, 1, values[i]);
+    assert_value(get(ns, 1), values[i]);
+    struct fc_key key = key_of(1);
+    ck_assert_uint_eq(store.entries, 1);
+    ck_assert_uint_eq(ns->entries, 1);
+    ck_assert_uint_eq(store.bytes, entry_charge(&key, strlen(values[i])));
+    ck_assert_uint_eq(ns->bytes, store.bytes);
+  }
+}
+END_TEST
+
+START_TEST(test_an_entry_knows_its_history) {
+  struct store_put_info info = {.client_id = 5, .compute_ns = 1000, .now_ns = 10};
+  ck_assert_int_eq(put_info(ns, 1, "v", info), FC_STORED);
+  struct fc_key key = key_of(1);
+  const struct entry *entry = store_peek(&store, ns, &key);
+  ck_assert_uint_eq(entry->client_id, 5);
+  ck_assert_uint_eq(entry->compute_ns, 1000);
+  ck_assert_uint_eq(entry->last_use_ns, 10);
+  ck_assert_uint_eq(entry->hits, 0);
+  uint64_t stamp = entry->use_stamp;
+  get(ns, 1);
+  entry = get(ns, 1);
+  ck_assert_uint_eq(entry->hits, 2);
+  ck_assert_uint_eq(entry->last_use_ns, 99);
+  ck_assert_uint_gt(entry->use_stamp, stamp);
+  info.client_id = 6;
+  ck_assert_int_eq(put_info(ns, 1, "w", info), FC_STORED);
+  entry = store_peek(&store, ns, &key);
+  ck_assert_uint_eq(entry->client_id, 6);
+  ck_assert_uint_eq(entry->hits, 0);
+  struct fc_key back = entry_key(entry);
+  ck_assert(fc_str_equal(back.op, key.op) && fc_str_equal(back.view, key.view));
+  ck_assert_uint_eq(back.top_k, 1);
+}
+END_TEST
+
+START_TEST(test_max_entries_evicts_the_least_recently_used_of_its_namespace) {
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 2), 0);
+  put(other, 9, "older than all");
+  put(ns, 1, "a");
+  put(ns, 2, "b");
+  get(ns, 1);
+  put(ns, 3, "c");
+  ck_assert(stored(ns, 1) && !stored(ns, 2) && stored(ns, 3));
+  ck_assert(stored(other, 9));
+  put(ns, 1, "replaced"); /* promotes, evicts nothing */
+  put(ns, 4, "d");
+  ck_assert(stored(ns, 1) && !stored(ns, 3) && stored(ns, 4));
+  ck_assert_uint_eq(ns->evictions.by_entries, 2);
+  ck_assert_uint_eq(store.evictions.by_entries, 2);
+  ck_assert_uint_eq(other->evictions.by_entries, 0);
+}
+END_TEST
+
+START_TEST(test_peek_does_not_promote) {
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 2), 0);
+  put(ns, 1, "a");
+  put(ns, 2, "b");
+  ck_assert(stored(ns, 1));
+  put(ns, 3, "c");
+  ck_assert(!stored(ns, 1));
+}
+END_TEST
+
+START_TEST(test_max_bytes_evicts_the_least_recently_used_of_all) {
+  struct fc_key key = key_of(1);
+  store.max_bytes = 3 * entry_charge(&key, 1);
+  put(ns, 1, "a");
+  put(other, 1, "b");
+  put(ns, 2, "c");
+  get(ns, 1);
+  put(ns, 3, "d");
+  ck_assert(!stored(other, 1));
+  ck_assert(stored(ns, 1) && stored(ns, 2) && stored(ns, 3));
+  put(other, 2, "e");
+  ck_assert(!stored(ns, 2));
+  ck_assert_uint_eq(other->evictions.by_bytes, 1);
+  ck_assert_uint_eq(ns->evictions.by_bytes, 1);
+  ck_assert_uint_eq(store.evictions.by_bytes, 2);
+  ck_assert_uint_eq(store.evictions.by_entries, 0);
+  ck_assert_uint_eq(store.bytes, store.max_bytes);
+}
+END_TEST
+
+START_TEST(test_one_large_value_may_evict_all_others) {
+  char large[1001];
+  memset(large, 'x', sizeof large - 1);
+  large[1000] = '\0';
+  struct fc_key key = key_of(9);
+  store.max_bytes = entry_charge(&key, 1000);
+  for (uint32_t i = 0; i < 5; i++)
+    put(ns, i, "v");
+  put(ns, 9, large);
+  ck_assert_uint_eq(store.entries, 1);
+  assert_value(get(ns, 9), large);
+}
+END_TEST
+
+START_TEST(test_too_big_is_refused_and_leaves_what_is_there) {
+  char value[MAX_VALUE + 1];
+  memset(value, 'x', sizeof value);
+  struct fc_key key = key_of(1);
+  struct store_put_info info = {0};
+  put(ns, 1, "old");
+  ck_assert_int_eq(store_put(&store, ns, &key, value, MAX_VALUE + 1, &info), FC_ETOOBIG);
+  assert_value(get(ns, 1), "old");
+  store.max_bytes = entry_charge(&key, 100) - 1;
+  ck_assert_int_eq(store_put(&store, ns, &key, value, 100, &info), FC_ETOOBIG);
+  assert_value(get(ns, 1), "old");
+  store.max_bytes = 1 << 20;
+  ck_assert_int_eq(store_put(&store, ns, &key, value, MAX_VALUE, &info), FC_STORED);
+}
+END_TEST
+
+START_TEST(test_keep_first_promotes_and_keeps) {
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 2), 0);
+  struct store_put_info keep = {.client_id = 3, .keep_first = true, .now_ns = 50};
+  ck_assert_int_eq(put_info(ns, 1, "first", keep), FC_STORED);
+  put(ns, 2, "b");
+  keep.client_id = 4;
+  ck_assert_int_eq(put_info(ns, 1, "second", keep), FC_KEPT);
+  put(ns, 3, "c");
+  struct fc_key key = key_of(1);
+  assert_value(store_peek(&store, ns, &key), "first");
+  ck_assert_uint_eq(store_peek(&store, ns, &key)->client_id, 3);
+  ck_assert_uint_eq(store_peek(&store, ns, &key)->hits, 0);
+  ck_assert(!stored(ns, 2));
+}
+END_TEST
+
+START_TEST(test_charge_counts_struct_names_value_and_allocator) {
+  struct fc_key key = key_named("op", "base", 0);
+  uint64_t empty = entry_charge(&key, 0);
+  ck_assert_uint_eq(empty % 16, 0);
+  ck_assert_uint_ge(empty, sizeof(struct entry) + 6 + 16);
+  ck_assert_uint_eq(entry_charge(&key, 1600), empty + 1600);
+  ck_assert_uint_eq(entry_charge(&key, (uint64_t)UINT32_MAX + 1), empty + (1ull << 32));
+}
+END_TEST
+
+START_TEST(test_clear_selects_by_namespace_view_and_op) {
+  put_named(ns, "dist", "base");
+  put_named(ns, "dist", "ft");
+  put_named(ns, "roll", "base");
+  put_named(ns, "roll", "ft");
+  put_named(other, "dist", "base");
+  struct store_select select = {ns, fc_str_of("base"), fc_str_of("dist")};
+  ck_assert_uint_eq(store_clear_all(&store, &select), 1);
+  ck_assert_uint_eq(store_clear_all(&store, &select), 0);
+  select = (struct store_select){.ns = ns, .view = fc_str_of("ft")};
+  ck_assert_uint_eq(store_clear_all(&store, &select), 2);
+  select = (struct store_select){.op = fc_str_of("dist")};
+  ck_assert_uint_eq(store_clear_all(&store, &select), 1);
+  ck_assert_uint_eq(other->entries, 0);
+  select = (struct store_select){0};
+  ck_assert_uint_eq(store_clear_all(&store, &select), 1);
+  ck_assert_uint_eq(store.entries, 0);
+  ck_assert_uint_eq(store.bytes, 0);
+  ck_assert_uint_eq(store.evictions.by_bytes + store.evictions.by_entries, 0);
+}
+END_TEST
+
+START_TEST(test_what_began_before_a_clear_is_not_stored) {
+  uint64_t began = store.generation;
+  struct store_put_info info = {.has_generation = true, .generation = began};
+  struct store_select select = {.ns = ns, .view = fc_str_of("base")};
+  store_clear_all(&store, &select);
+  ck_assert_uint_gt(store.generation, began);
+  ck_assert_int_eq(put_info(ns, 1, "old", info), FC_STALE);
+  ck_assert(!stored(ns, 1));
+  ck_assert_int_eq(put_info(other, 1, "another namespace", info), FC_STORED);
+  struct fc_key ft = key_named("op", "ft", 1);
+  ck_assert_int_eq(store_put(&store, ns, &ft, "v", 1, &info), FC_STORED);
+  info.has_generation = false;
+  ck_assert_int_eq(put_info(ns, 1, "says nothing", info), FC_STORED);
+  info = (struct store_put_info){.has_generation = true, .generation = store.generation};
+  ck_assert_int_eq(put_info(ns, 1, "began after", info), FC_STORED);
+  /* a clear of all namespaces reaches each */
+  store_clear_all(&store, &(struct store_select){0});
+  ck_assert_int_eq(put_info(other, 1, "old", info), FC_STALE);
+  ck_assert_int_eq(put_info(ns, 1, "old", info), FC_STALE);
+}
+END_TEST
+
+START_TEST(test_a_clear_holds_from_its_start) {
+  for (uint32_t i = 0; i < 10; i++)
+    put(ns, i, "old");
+  struct store_clear clear;
+  store_clear_start(&store, &clear, &(struct store_select){.ns = ns});
+  ck_assert_ptr_null(get(ns, 3));
+  ck_assert(!stored(ns, 4));
+  ck_assert_uint_eq(ns->entries, 9); /* the get removed what it came across */
+  struct store_put_info keep = {.keep_first = true};
+  ck_assert_int_eq(put_info(ns, 5, "new", keep), FC_STORED);
+  put(ns, 20, "new");
+  ck_assert(!store_clear_step(&store, &clear, 3));
+  assert_value(get(ns, 5), "new");
+  while (!store_clear_step(&store, &clear, 3))
+    ck_assert_uint_le(clear.removed, 10);
+  ck_assert_uint_eq(clear.removed, 10);
+  ck_assert_uint_eq(ns->entries, 2);
+  assert_value(get(ns, 5), "new");
+  assert_value(get(ns, 20), "new");
+  ck_assert(store_clear_step(&store, &clear, 1));
+  store_clear_cancel(&store, &clear);
+}
+END_TEST
+
+START_TEST(test_clears_at_once_and_promotions_under_way) {
+  for (uint32_t i = 0; i < 50; i++) {
+    put(ns, i, "old");
+    put(other, i, "old");
+  }
+  put_named(ns, "op", "ft");
+  struct store_clear base, all;
+  store_clear_start(&store, &base, &(struct store_select){.ns = ns, .view = fc_str_of("base")});
+  ck_assert(!store_clear_step(&store, &base, 7));
+  store_clear_start(&store, &all, &(struct store_select){.op = fc_str_of("op")});
+  put(ns, 7, "new");
+  bool done = false;
+  for (uint32_t i = 0; !done; i++) {
+    ck_assert_uint_lt(i, 1000);
+    if (i % 3 == 0)
+      assert_value(get(ns, 7), "new");
+    bool one = store_clear_step(&store, &base, 2), two = store_clear_step(&store, &all, 3);
+    done = one && two;
+  }
+  ck_assert_uint_eq(base.removed + all.removed, 101);
+  ck_assert_uint_eq(store.entries, 1);
+  ck_assert_ptr_null(store.active_clears);
+}
+END_TEST
+
+START_TEST(test_an_eviction_of_what_is_being_cleared_counts_as_cleared) {
+  struct fc_key key = key_of(0);
+  for (uint32_t i = 0; i < 4; i++)
+    put(ns, i, "v");
+  store.max_bytes = 4 * entry_charge(&key, 1);
+  struct store_clear clear;
+  store_clear_start(&store, &clear, &(struct store_select){0});
+  put(other, 1, "v");
+  ck_assert_uint_eq(store.evictions.by_bytes, 0);
+  ck_assert_uint_eq(clear.removed, 1);
+  ck_assert(store_clear_step(&store, &clear, 100));
+  ck_assert_uint_eq(clear.removed, 4);
+  ck_assert(stored(other, 1));
+}
+END_TEST
+
+START_TEST(test_a_cancelled_clear_stops_there) {
+  for (uint32_t i = 0; i < 4; i++)
+    put(ns, i, "v");
+  struct store_clear clear;
+  store_clear_start(&store, &clear, &(struct store_select){0});
+  ck_assert(!store_clear_step(&store, &clear, 1));
+  store_clear_cancel(&store, &clear);
+  ck_assert(!stored(ns, 0));
+  ck_assert(stored(ns, 1) && stored(ns, 3));
+}
+END_TEST
+
+struct page {
+  uint32_t keys[64];
+  uint32_t n, room;
+};
+
+static bool emit(void *arg, const struct entry *entry) {
+  struct page *page = arg;
+  if (page->n == page->room)
+    return false;
+  page->keys[page->n++] = entry->top_k;
+  return true;
+}
+
+/* Lists with each page's cursor sent through its encoding. */
+static bool list_page(const struct store_select *select, uint32_t limit, uint64_t max_examined,
+                      uint8_t *bytes, size_t *size, struct page *page) {
+  struct store_cursor cursor;
+  ck_assert_int_eq(store_cursor_decode(&cursor, bytes, *size), 0);
+  bool more = store_list(&store, select, limit, max_examined, &cursor, emit, page);
+  *size = more ? STORE_CURSOR_SIZE : 0;
+  store_cursor_encode(&cursor, bytes);
+  return more;
+}
+
+START_TEST(test_list_is_newest_first_in_pages) {
+  for (uint32_t i = 0; i < 10; i++)
+    put(i % 2 == 0 ? ns : other, i, "v");
+  get(ns, 4);
+  const uint32_t all[] = {4, 9, 8, 7, 6, 5, 3, 2, 1, 0}, own[] = {4, 8, 6, 2, 0};
+  for (uint32_t limit = 1; limit < 12; limit++) {
+    struct page page = {.room = 64};
+    uint8_t cursor[STORE_CURSOR_SIZE];
+    size_t size = 0;
+    while (list_page(&(struct store_select){0}, limit, 100, cursor, &size, &page))
+      ck_assert_uint_eq(page.n % limit, 0);
+    ck_assert_uint_eq(page.n, 10);
+    ck_assert_mem_eq(page.keys, all, sizeof all);
+    page.n = 0;
+    while (list_page(&(struct store_select){.ns = ns}, 64, limit, cursor, &size, &page))
+      ck_assert_uint_le(page.n, 5);
+    ck_assert_uint_eq(page.n, 5);
+    ck_assert_mem_eq(page.keys, own, sizeof own);
+  }
+}
+END_TEST
+
+START_TEST(test_list_selects) {
+  put_named(ns, "dist", "base");
+  put_named(ns, "dist", "ft");
+  put_named(ns, "roll", "ft");
+  struct page page = {.room = 64};
+  uint8_t cursor[STORE_CURSOR_SIZE];
+  size_t size = 0;
+  struct store_select select = {.ns = ns, .view = fc_str_of("ft"), .op = fc_str_of("dist")};
+  ck_assert(!list_page(&select, 64, 100, cursor, &size, &page));
+  ck_assert_uint_eq(page.n, 1);
+}
+END_TEST
+
+START_TEST(test_list_goes_on_where_its_last_entry_is_gone_or_used) {
+  for (uint32_t i = 0; i < 10; i++)
+    put(ns, i, "v");
+  for (int gone = 0; gone < 2; gone++) {
+    struct page page = {.room = 64};
+    uint8_t cursor[STORE_CURSOR_SIZE];
+    size_t size = 0;
+    ck_assert(list_page(&(struct store_select){0}, 4, 100, cursor, &size, &page));
+    uint32_t last = page.keys[3];
+    if (gone == 0) {
+      get(ns, last);
+    } else {
+      struct fc_key key = key_of(last);
+      struct entry *entry;
+      ck_assert_int_eq(store_get(&store, ns, &key, 0, &entry), STORE_HIT);
+      store_remove(&store, entry);
+    }
+    /* examined in twos: the walk down to where it was takes pages of its own */
+    for (int turns = 0; list_page(&(struct store_select){0}, 4, 2, cursor, &size, &page); turns++)
+      ck_assert_int_lt(turns, 10);
+    ck_assert_uint_eq(page.n, 10);
+    for (uint32_t i = 0; i < 10; i++)
+      for (uint32_t j = 0; j < i; j++)
+        ck_assert_uint_ne(page.keys[i], page.keys[j]);
+  }
+}
+END_TEST
+
+START_TEST(test_list_ends_the_page_where_the_receiver_has_no_room) {
+  for (uint32_t i = 0; i < 5; i++)
+    put(ns, i, "v");
+  struct page page = {.room = 2};
+  uint8_t cursor[STORE_CURSOR_SIZE];
+  size_t size = 0;
+  ck_assert(list_page(&(struct store_select){0}, 64, 100, cursor, &size, &page));
+  ck_assert_uint_eq(page.n, 2);
+  page.room = 64;
+  ck_assert(!list_page(&(struct store_select){0}, 64, 100, cursor, &size, &page));
+  const uint32_t keys[] = {4, 3, 2, 1, 0};
+  ck_assert_uint_eq(page.n, 5);
+  ck_assert_mem_eq(page.keys, keys, sizeof keys);
+}
+END_TEST
+
+START_TEST(test_list_does_not_show_what_is_being_cleared) {
+  put(ns, 1, "v");
+  struct store_clear clear;
+  store_clear_start(&store, &clear, &(struct store_select){0});
+  put(ns, 2, "v");
+  struct page page = {.room = 64};
+  uint8_t cursor[STORE_CURSOR_SIZE];
+  size_t size = 0;
+  ck_assert(!list_page(&(struct store_select){0}, 64, 100, cursor, &size, &page));
+  ck_assert_uint_eq(page.n, 1);
+  ck_assert_uint_eq(page.keys[0], 2);
+  store_clear_cancel(&store, &clear);
+}
+END_TEST
+
+START_TEST(test_any_cursor_is_safe) {
+  put(ns, 1, "v");
+  uint8_t bytes[STORE_CURSOR_SIZE + 1];
+  struct store_cursor cursor;
+  ck_assert_int_eq(store_cursor_decode(&cursor, bytes, 1), FC_EINVAL);
+  ck_assert_int_eq(store_cursor_decode(&cursor, bytes, sizeof bytes), FC_EINVAL);
+  for (int fill = 0; fill < 256; fill++) {
+    memset(bytes, fill, sizeof bytes);
+    struct page page = {.room = 64};
+    size_t size = STORE_CURSOR_SIZE;
+    for (int turns = 0; list_page(&(struct store_select){.ns = ns}, 64, 1, bytes, &size, &page);
+         turns++)
+      ck_assert_int_lt(turns, 5);
+  }
+}
+END_TEST
+
+START_TEST(test_counters_charge_all_sets) {
+  struct counters a = {0}, b = {0};
+  struct counters *sets[] = {&a, NULL, &b};
+  ck_assert(counters_are_zero(&a));
+  counters_hit(sets, 3, 10, 1000, true);
+  counters_hit(sets, 3, 20, 2000, false);
+  counters_miss(sets, 3, 3, 600);
+  counters_batch(sets, 3, 5);
+  counters_batch(sets, 3, 2);
+  ck_assert_mem_eq(&a, &b, sizeof a);
+  struct counters expected = {.hits = 2,
+                              .misses = 3,
+                              .forward_passes = 3,
+                              .scoring_wall_ns = 630,
+                              .batches_sent = 2,
+                              .batched_prompts = 7,
+                              .max_batch_size = 5,
+                              .shared_hits = 1,
+                              .saved_wall_ns = 3000};
+  ck_assert_mem_eq(&a, &expected, sizeof a);
+  ck_assert(!counters_are_zero(&a));
+}
+END_TEST
+
+static TCase *basics(void) {
+  TCase *tcase = tcase_create("store");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_test(tcase, test_get_gives_what_was_put);
+  tcase_add_test(tcase, test_every_part_of_the_key_tells_entries_apart);
+  tcase_add_test(tcase, test_an_empty_value_is_a_hit);
+  tcase_add_test(tcase, test_put_replaces_with_any_size);
+  tcase_add_test(tcase, test_an_entry_knows_its_history);
+  tcase_add_test(tcase, test_max_entries_evicts_the_least_recently_used_of_its_namespace);
+  tcase_add_test(tcase, test_peek_does_not_promote);
+  tcase_add_test(tcase, test_max_bytes_evicts_the_least_recently_used_of_all);
+  tcase_add_test(tcase, test_one_large_value_may_evict_all_others);
+  tcase_add_test(tcase, test_too_big_is_refused_and_leaves_what_is_there);
+  tcase_add_test(tcase, test_keep_first_promotes_and_keeps);
+  tcase_add_test(tcase, test_charge_counts_struct_names_value_and_allocator);
+  tcase_add_test(tcase, test_counters_charge_all_sets);
+  return tcase;
+}
+
+static TCase *clears_and_lists(void) {
+  TCase *tcase = tcase_create("clears and lists");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_test(tcase, test_clear_selects_by_namespace_view_and_op);
+  tcase_add_test(tcase, test_what_began_before_a_clear_is_not_stored);
+  tcase_add_test(tcase, test_a_clear_holds_from_its_start);
+  tcase_add_test(tcase, test_clears_at_once_and_promotions_under_way);
+  tcase_add_test(tcase, test_an_eviction_of_what_is_being_cleared_counts_as_cleared);
+  tcase_add_test(tcase, test_a_cancelled_clear_stops_there);
+  tcase_add_test(tcase, test_list_is_newest_first_in_pages);
+  tcase_add_test(tcase, test_list_selects);
+  tcase_add_test(tcase, test_list_goes_on_where_its_last_entry_is_gone_or_used);
+  tcase_add_test(tcase, test_list_ends_the_page_where_the_receiver_has_no_room);
+  tcase_add_test(tcase, test_list_does_not_show_what_is_being_cleared);
+  tcase_add_test(tcase, test_any_cursor_is_safe);
+  return tcase;
+}
+
+int main(void) {
+  Suite *suite = suite_create("store");
+  suite_add_tcase(suite, basics());
+  suite_add_tcase(suite, clears_and_lists());
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
