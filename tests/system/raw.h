@@ -1,0 +1,57 @@
+/* raw.h - a bare connection that speaks the protocol, or breaks it: for tests
+ * that go below the client library. Built on proto/ alone. */
+#ifndef FC_TESTS_RAW_H
+#define FC_TESTS_RAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+
+struct raw {
+  int fd; /* -1: none */
+  uint8_t *in;
+  size_t in_size, in_capacity;
+  size_t taken;      /* bytes of `in` that the last reply used */
+  uint32_t next_id;  /* for the caller: the ids of its requests */
+  uint64_t boot_id;  /* of the welcome */
+  uint32_t max_body; /* FC_HELLO_FRAME_MAX until the welcome */
+};
+
+enum raw_result {
+  RAW_REPLY = 0,
+  RAW_CLOSED = 1,  /* the peer closed or reset */
+  RAW_TIMEOUT = 2, /* nothing whole within the bound */
+};
+
+/* Connects (blocking, close-on-exec). 0 or -errno; `raw` is initialised either way. */
+int raw_connect(struct raw *raw, const char *socket_path);
+
+/* Idempotent. */
+void raw_close(struct raw *raw);
+
+/* Connects and says hello; ends the test unless a welcome comes. `name_space` NULL: none. */
+void raw_open(struct raw *raw, const char *socket_path, const char *name_space);
+
+/* Sends hello and takes the answer: 0 for a welcome, the (negative) code of an
+ * error reply, or a positive raw_result. */
+int raw_hello(struct raw *raw, const char *client, const char *name_space);
+
+/* Sends all the bytes. 0 or -errno (-EPIPE: the peer is gone; no signal). */
+int raw_send(struct raw *raw, const void *data, size_t size);
+
+/* Sends what an encoder left in `buf`, and empties it. */
+int raw_send_buf(struct raw *raw, struct fc_buf *buf);
+
+/* The next reply, whichever request it answers: a raw_result, or a negative code
+ * where what came is no reply. *reply borrows from `raw` until the next call. */
+int raw_recv(struct raw *raw, struct fc_reply *reply, unsigned timeout_ms);
+
+/* Requests in one piece: sent, answered within 5 s, *reply as above. */
+int raw_put(struct raw *raw, const struct fc_put *put, struct fc_reply *reply);
+int raw_get(struct raw *raw, const struct fc_get *get, struct fc_reply *reply);
+
+/* A key of NUL-terminated names and a prompt's text. */
+struct fc_key raw_key(const char *op, const char *view, uint32_t top_k, const char *prompt);
+
+#endif

@@ -1,0 +1,368 @@
+/* How a daemon begins and ends: one at a time on a socket, faults 4, 5 and 20; and
+ * an end that finishes what was accepted. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/system/child.h"
+#include "tests/system/expect.h"
+#include "tests/system/harness.h"
+#include "tests/system/library.h"
+#include "tests/system/raw.h"
+#include "tests/system/sanitizer.h"
+#include "tests/system/trace_lines.h"
+
+#define ROUNDS (SANITIZER_SLOW ? 10 : 50)
+#define END_TIMEOUT_MS 20000u
+
+static struct daemon served;
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+static void assert_serves(void) {
+  struct raw raw;
+
+  raw_open(&raw, served.socket, "life");
+  raw_close(&raw);
+}
+
+static bool exists(const char *path) {
+  struct stat status;
+
+  return lstat(path, &status) == 0;
+}
+
+/* ---- one at a time ---- */
+
+START_TEST(a_second_daemon_is_told_that_one_runs) {
+  harness_start(&served, NULL);
+  const char *const argv[] = {harness_fcached(), "--socket", served.socket, NULL};
+  char *err;
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_ptr_nonnull(strstr(err, "already running"));
+  ck_assert_ptr_nonnull(strstr(err, served.socket));
+  free(err);
+  assert_serves();
+}
+END_TEST
+
+START_TEST(a_stale_socket_of_a_crash_is_replaced) {
+  struct raw raw;
+
+  for (int round = 0; round < 3; round++) {
+    harness_start(&served, NULL);
+    assert_serves();
+    harness_kill9(&served);
+    ck_assert(exists(served.socket));
+    ck_assert_int_eq(raw_connect(&raw, served.socket), -ECONNREFUSED);
+  }
+  harness_start(&served, NULL);
+  assert_serves();
+}
+END_TEST
+
+static bool one_has_ended(void *arg) {
+  pid_t *pids = arg;
+
+  return harness_is_gone(&pids[0]) || harness_is_gone(&pids[1]);
+}
+
+static bool answers(void *arg) {
+  struct raw raw;
+  bool answered;
+
+  (void)arg;
+  answered = raw_connect(&raw, served.socket) == 0 && raw_hello(&raw, "race", "race") == 0;
+  raw_close(&raw);
+  return answered;
+}
+
+/* Both are started on a stale socket; the winner is left as stale as the one before. */
+static void race(FILE *err) {
+  const char *const argv[] = {harness_fcached(), "--socket", served.socket, NULL};
+  pid_t pids[2];
+  char text[4096];
+
+  rewind(err);
+  ck_assert_int_eq(ftruncate(fileno(err), 0), 0);
+  for (int i = 0; i < 2; i++)
+    pids[i] = harness_spawn(argv, -1, fileno(err));
+  ck_assert(harness_wait_until(one_has_ended, pids, END_TIMEOUT_MS));
+  int loser = harness_is_gone(&pids[0]) ? 0 : 1;
+  ck_assert_int_eq(harness_wait(pids[loser], END_TIMEOUT_MS), 1);
+  ck_assert(harness_wait_until(answers, NULL, END_TIMEOUT_MS));
+  ck_assert(!harness_is_gone(&pids[!loser]));
+  rewind(err);
+  text[fread(text, 1, sizeof text - 1, err)] = '\0';
+  ck_assert_ptr_nonnull(strstr(text, "already running"));
+  ck_assert_int_eq(kill(pids[!loser], SIGKILL), 0);
+  ck_assert_int_eq(harness_wait(pids[!loser], END_TIMEOUT_MS), 128 + SIGKILL);
+  ck_assert(exists(served.socket));
+}
+
+START_TEST(of_two_started_at_once_one_serves) {
+  FILE *err = tmpfile();
+
+  ck_assert_ptr_nonnull(err);
+  harness_start(&served, NULL);
+  harness_kill9(&served);
+  if (SANITIZER_SLOW)
+    printf("%d rounds instead of 50: a sanitizer build\n", ROUNDS);
+  for (int round = 0; round < ROUNDS; round++)
+    race(err);
+  (void)fclose(err);
+  ck_assert_int_eq(unlink(served.socket), 0);
+}
+END_TEST
+
+/* The number in the first "(N bytes". */
+static unsigned long long bytes_in_brackets(const char *text) {
+  const char *at = strchr(text, '(');
+  char *end;
+
+  ck_assert_ptr_nonnull(at);
+  unsigned long long bytes = strtoull(at + 1, &end, 10);
+  ck_assert(strncmp(end, " bytes", 6) == 0);
+  return bytes;
+}
+
+START_TEST(more_memory_than_there_is_is_refused_with_both_numbers) {
+  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], *err;
+  unsigned long long needed, available;
+
+  harness_folder(folder);
+  (void)snprintf(path, sizeof path, "%s/s", folder);
+  const char *const argv[] = {harness_fcached(), "--socket", path, "--max-bytes", "100T", NULL};
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_ptr_nonnull(strstr(err, "not enough memory"));
+  ck_assert_ptr_nonnull(strstr(err, "--max-bytes"));
+  const char *second = strstr(err, ", and ");
+  ck_assert_ptr_nonnull(second);
+  needed = bytes_in_brackets(err);
+  available = bytes_in_brackets(second);
+  ck_assert_uint_ge(needed, 100ull << 40);
+  ck_assert_uint_gt(available, 0);
+  ck_assert_uint_lt(available, needed);
+  ck_assert(!exists(path));
+  free(err);
+}
+END_TEST
+
+START_TEST(the_socket_is_for_owner_and_group) {
+  struct stat status;
+
+  harness_start(&served, NULL);
+  ck_assert_int_eq(stat(served.socket, &status), 0);
+  ck_assert_uint_eq(status.st_mode & 07777, 0660);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+enum { PUTS = 1000 };
+
+/* All in the socket before the daemon, which is stopped, sees the first of them. */
+static void send_puts(struct raw *raw) {
+  struct fc_buf buf = {0};
+
+  for (uint32_t i = 0; i < PUTS; i++) {
+    char prompt[16];
+
+    (void)snprintf(prompt, sizeof prompt, "p%" PRIu32, i);
+    struct fc_put put = {
+        .key = raw_key("op", "view", 0, prompt), .value = (const uint8_t *)prompt, .value_size = 1};
+    ck_assert_int_eq(fc_encode_put_head(&buf, 1000 + i, &put), 0);
+    ck_assert_int_eq(fc_buf_append(&buf, put.value, put.value_size), 0);
+  }
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  fc_buf_free(&buf);
+}
+
+static void expect_all_answered(struct raw *raw) {
+  struct fc_reply reply;
+
+  for (uint32_t i = 0; i < PUTS; i++) {
+    EXPECT_EQUAL(raw_recv(raw, &reply, 5000), RAW_REPLY);
+    EXPECT_EQUAL(reply.type, FC_REPLY | FC_PUT);
+    EXPECT_EQUAL(reply.id, 1000 + i);
+    EXPECT_EQUAL(reply.put, FC_STORED);
+  }
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_CLOSED);
+}
+
+static void assert_ended_cleanly(void) {
+  pid_t pid = served.pid;
+
+  served.pid = 0;
+  ck_assert_int_eq(harness_wait(pid, END_TIMEOUT_MS), 0);
+  ck_assert(!exists(served.socket));
+}
+
+static void finish_by(int signal_number) {
+  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
+  struct raw raw, idle;
+
+  harness_folder(folder);
+  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_start(&served, "--trace", trace, NULL);
+  raw_open(&raw, served.socket, "life");
+  raw_open(&idle, served.socket, "life");
+  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  send_puts(&raw);
+  ck_assert_int_eq(kill(served.pid, signal_number), 0);
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  expect_all_answered(&raw);
+  assert_ended_cleanly();
+  ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), PUTS);
+  raw_close(&raw);
+  raw_close(&idle);
+}
+
+START_TEST(sigterm_finishes_what_was_accepted) {
+  finish_by(SIGTERM);
+}
+END_TEST
+
+START_TEST(sigint_finishes_what_was_accepted) {
+  finish_by(SIGINT);
+}
+END_TEST
+
+START_TEST(a_shutdown_request_ends_it_likewise) {
+  struct raw raw, busy;
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  harness_start(&served, NULL);
+  raw_open(&raw, served.socket, NULL);
+  raw_open(&busy, served.socket, "life");
+  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  send_puts(&busy);
+  ck_assert_int_eq(fc_encode_simple(&buf, FC_SHUTDOWN, 7), 0);
+  ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_SHUTDOWN);
+  ck_assert_uint_eq(reply.id, 7);
+  expect_all_answered(&busy);
+  assert_ended_cleanly();
+  raw_close(&raw);
+  raw_close(&busy);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* Replies that nobody takes do not hold it up for long. */
+START_TEST(a_client_that_does_not_read_does_not_keep_it_alive) {
+  static uint8_t value[1 << 20];
+  struct raw raw;
+  struct fc_reply reply;
+  struct fc_buf buf = {0};
+  struct fc_put put = {
+      .key = raw_key("op", "view", 0, "large"), .value = value, .value_size = sizeof value};
+  struct fc_get get = {.key = put.key};
+
+  harness_start(&served, NULL);
+  raw_open(&raw, served.socket, "life");
+  ck_assert_int_eq(raw_put(&raw, &put, &reply), RAW_REPLY);
+  for (uint32_t i = 0; i < 20; i++)
+    ck_assert_int_eq(fc_encode_get(&buf, i, &get), 0);
+  ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert(!exists(served.socket));
+  raw_close(&raw);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* ---- a worker's end ---- */
+
+struct heirs {
+  int ready[2], life[2]; /* pipes: one gives the heir's pid; the other ends when the test does */
+};
+
+/* A worker that connects and forks a child, which inherits the connection and goes on. */
+static int connect_and_fork(void *arg) {
+  struct heirs *heirs = arg;
+  struct raw raw;
+  char byte;
+
+  CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
+  CHILD_EXPECT(raw_hello(&raw, "worker", "life") == 0);
+  pid_t heir = fork();
+  CHILD_EXPECT(heir >= 0);
+  if (heir == 0) {
+    (void)close(heirs->life[1]);
+    while (read(heirs->life[0], &byte, 1) < 0 && errno == EINTR)
+      ;
+    _exit(0);
+  }
+  (void)close(heirs->life[1]);
+  CHILD_EXPECT(write(heirs->ready[1], &heir, sizeof heir) == sizeof heir);
+  for (;;)
+    (void)pause();
+}
+
+struct wanted {
+  struct fcache *cache;
+  uint64_t clients;
+};
+
+static bool has_clients(void *arg) {
+  struct wanted *wanted = arg;
+
+  return library_figure(wanted->cache, "clients") == wanted->clients;
+}
+
+START_TEST(a_dead_workers_connection_ends_though_its_child_holds_it) {
+  struct heirs heirs;
+  pid_t heir;
+
+  harness_start(&served, NULL);
+  struct wanted wanted = {library_open(served.socket, "life", NULL, 0), 2};
+  ck_assert_int_eq(pipe(heirs.ready), 0);
+  ck_assert_int_eq(pipe(heirs.life), 0);
+  pid_t worker = child_start(connect_and_fork, &heirs, NULL);
+  ck_assert_int_eq(read(heirs.ready[0], &heir, sizeof heir), sizeof heir);
+  ck_assert(has_clients(&wanted));
+  ck_assert_int_eq(kill(worker, SIGKILL), 0);
+  ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
+  wanted.clients = 1;
+  ck_assert(harness_wait_until(has_clients, &wanted, END_TIMEOUT_MS));
+  ck_assert(!harness_is_gone(&heir)); /* and it holds the socket still */
+  ck_assert_int_eq(kill(heir, SIGKILL), 0);
+  ck_assert(harness_wait_until(harness_is_gone, &heir, END_TIMEOUT_MS));
+  for (int i = 0; i < 2; i++) {
+    (void)close(heirs.ready[i]);
+    (void)close(heirs.life[i]);
+  }
+  fcache_close(wanted.cache);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("life");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, NULL, stop);
+  tcase_add_test(tcase, a_second_daemon_is_told_that_one_runs);
+  tcase_add_test(tcase, a_stale_socket_of_a_crash_is_replaced);
+  tcase_add_test(tcase, of_two_started_at_once_one_serves);
+  tcase_add_test(tcase, more_memory_than_there_is_is_refused_with_both_numbers);
+  tcase_add_test(tcase, the_socket_is_for_owner_and_group);
+  tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
+  tcase_add_test(tcase, sigint_finishes_what_was_accepted);
+  tcase_add_test(tcase, a_shutdown_request_ends_it_likewise);
+  tcase_add_test(tcase, a_client_that_does_not_read_does_not_keep_it_alive);
+  tcase_add_test(tcase, a_dead_workers_connection_ends_though_its_child_holds_it);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}

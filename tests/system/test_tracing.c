@@ -1,0 +1,299 @@
+/* The trace file of a whole daemon, fault 19 among them: only whole lines ever stand
+ * in it, soon; it can be rotated; and a disk that is full, or a reader that does not
+ * read, costs lines, which are counted and said, and never service. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/system/harness.h"
+#include "tests/system/library.h"
+#include "tests/system/trace_lines.h"
+
+#define TIMEOUT_MS 20000u
+#define MANY 400u /* puts in one message */
+
+static struct daemon served;
+static char folder[HARNESS_PATH_SIZE];
+
+struct path {
+  char text[HARNESS_PATH_SIZE + 64];
+};
+
+static void start(void) {
+  harness_folder(folder);
+}
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+static struct path path_of(const char *name) {
+  struct path path;
+
+  (void)snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+  return path;
+}
+
+static void put(struct fcache *cache, unsigned number) {
+  struct fcache_key key = {
+      .op = "op", .view = "view", .prompt = fcache_hash(&number, sizeof number), .top_k = number};
+
+  ck_assert_int_eq(fcache_put(cache, &key, "value", 5, 0, 0), FCACHE_OK);
+}
+
+/* Puts with the longest names: a trace line of more than a kilobyte each. */
+static void put_many_long(struct fcache *cache) {
+  static struct fcache_hash prompts[MANY];
+  static struct fcache_bytes values[MANY];
+  char name[256];
+
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  ck_assert_int_eq(fcache_set_probe(cache, name), FCACHE_OK);
+  for (unsigned i = 0; i < MANY; i++) {
+    prompts[i] = fcache_hash(&i, sizeof i);
+    values[i] = (struct fcache_bytes){"v", 1};
+  }
+  ck_assert_int_eq(fcache_put_many(cache, name, name, 0, prompts, values, MANY, 0, 0), FCACHE_OK);
+}
+
+static unsigned count_in_log(const char *text) {
+  char *log = harness_log(&served);
+  unsigned n = 0;
+
+  for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
+    n++;
+  free(log);
+  return n;
+}
+
+/* ---- when it works ---- */
+
+struct growth {
+  const char *path;
+  size_t lines;  /* wanted */
+  bool in_parts; /* the system may show a write of several pages before it is done */
+};
+
+/* A reader sees whole lines, at any moment. */
+static bool has_lines(void *arg) {
+  struct growth *growth = arg;
+  size_t size, lines = 0;
+  char *text = harness_read_file(growth->path, &size);
+
+  if (!text)
+    return growth->lines == 0;
+  ck_assert(growth->in_parts || size == 0 || text[size - 1] == '\n');
+  for (size_t i = 0; i < size; i++)
+    lines += text[i] == '\n';
+  free(text);
+  ck_assert_uint_le(lines, growth->lines);
+  return lines == growth->lines;
+}
+
+START_TEST(lines_are_soon_in_the_file_and_always_whole) {
+  struct path trace = path_of("made/for/it/trace");
+  struct growth growth = {.path = trace.text};
+
+  harness_start(&served, "--trace", trace.text, NULL);
+  struct fcache *cache = library_open(served.socket, "traced", "a worker", 0);
+  for (unsigned i = 0; i < 15; i++) { /* they fit in one page */
+    put(cache, i);
+    growth.lines++;
+    ck_assert(harness_wait_until(has_lines, &growth, 5000)); /* 100 ms, but for a busy machine */
+  }
+  growth.in_parts = true;
+  for (unsigned i = 0; i < 5; i++) {
+    put_many_long(cache);
+    growth.lines += MANY;
+  }
+  ck_assert(harness_wait_until(has_lines, &growth, 5000));
+  ck_assert_uint_eq(trace_lines_read(trace.text, NULL, NULL), growth.lines);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Reads lines whose top_k are a sequence. */
+static void assert_next(void *arg, const struct trace_line *line) {
+  long long *next = arg;
+
+  ck_assert_int_eq(line->top_k, *next);
+  ++*next;
+}
+
+static bool exists(void *path) {
+  struct stat status;
+
+  return stat(path, &status) == 0;
+}
+
+START_TEST(rotation_loses_no_line_and_no_order) {
+  enum { ROTATIONS = 5, PUTS = 200 };
+  struct path trace = path_of("trace"), old[ROTATIONS];
+  unsigned number = 0;
+
+  harness_start(&served, "--trace", trace.text, NULL);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  for (int i = 0; i < ROTATIONS; i++) {
+    char name[32];
+
+    (void)snprintf(name, sizeof name, "trace.%d", i);
+    old[i] = path_of(name);
+    for (int j = 0; j < PUTS; j++)
+      put(cache, number++);
+    ck_assert_int_eq(rename(trace.text, old[i].text), 0);
+    for (int j = 0; j < PUTS; j++)
+      put(cache, number++); /* these go to the old one, which is only renamed */
+    ck_assert_int_eq(kill(served.pid, SIGHUP), 0);
+    ck_assert(harness_wait_until(exists, trace.text, TIMEOUT_MS));
+  }
+  put(cache, number++);
+  ck_assert_uint_eq(library_figure(cache, "trace_lost"), 0);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  long long next = 0;
+  for (int i = 0; i < ROTATIONS; i++)
+    ck_assert_uint_ge(trace_lines_read(old[i].text, assert_next, &next), PUTS);
+  ck_assert_uint_ge(trace_lines_read(trace.text, assert_next, &next), 1);
+  ck_assert_int_eq(next, number); /* each once, all of them */
+}
+END_TEST
+
+START_TEST(a_trace_that_cannot_be_opened_is_an_error_at_start) {
+  struct path socket = path_of("s");
+  char *err;
+  const char *const argv[] = {harness_fcached(), "--socket", socket.text, "--trace", folder, NULL};
+
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_ptr_nonnull(strstr(err, folder));
+  ck_assert_ptr_nonnull(strstr(err, "trace"));
+  ck_assert(!exists(socket.text));
+  free(err);
+}
+END_TEST
+
+/* ---- when it does not ---- */
+
+static bool has_lost(void *cache) {
+  put_many_long(cache);
+  return library_figure(cache, "trace_lost") > 0;
+}
+
+static void assert_serves(struct fcache *cache) {
+  struct fcache_key key = library_key("op", "view", "served all the same", 0);
+
+  library_put_text(cache, &key, "value");
+  char *text = library_get_text(cache, &key);
+  ck_assert_str_eq(text, "value");
+  free(text);
+}
+
+/* A device that has no room, ever. */
+START_TEST(a_failing_disk_costs_lines_and_not_service) {
+  harness_start(&served, "--trace", "/dev/full", NULL);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  for (int i = 0; i < 5; i++) {
+    uint64_t lost = library_figure(cache, "trace_lost");
+
+    ck_assert(harness_wait_until(has_lost, cache, TIMEOUT_MS));
+    while (library_figure(cache, "trace_lost") == lost) /* a batch more; bounded by the test's */
+      assert_serves(cache);
+  }
+  ck_assert_uint_eq(count_in_log("the trace cannot be written to /dev/full"), 1);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert_uint_eq(count_in_log("trace lines were lost"), 1);
+}
+END_TEST
+
+/* A disk of 64 KiB, where the machine lets us have one. */
+static bool mount_small(const char *at) {
+  if (mkdir(at, 0700) < 0 || unshare(CLONE_NEWNS) < 0 ||
+      mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+      mount("tmpfs", at, "tmpfs", 0, "size=64k") < 0) {
+    printf("skipped: no small disk can be mounted: %s\n", strerror(errno));
+    return false;
+  }
+  return true;
+}
+
+static bool is_written_again(void *arg) {
+  (void)arg;
+  return count_in_log("the trace is written again") == 1;
+}
+
+START_TEST(a_full_disk_costs_what_does_not_fit_and_recovers) {
+  struct path disk = path_of("disk"), trace = path_of("disk/trace");
+
+  if (!mount_small(disk.text))
+    return;
+  harness_start(&served, "--trace", trace.text, NULL);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  ck_assert(harness_wait_until(has_lost, cache, TIMEOUT_MS));
+  assert_serves(cache);
+  /* what is on it is whole, though it ends where the disk did */
+  size_t before = trace_lines_read(trace.text, NULL, NULL);
+  ck_assert_uint_gt(before, 10);
+  ck_assert_uint_eq(count_in_log("the trace cannot be written to"), 1);
+  ck_assert_int_eq(mount(NULL, disk.text, NULL, MS_REMOUNT, "size=64m"), 0);
+  ck_assert(harness_wait_until(is_written_again, NULL, TIMEOUT_MS));
+  put_many_long(cache);
+  uint64_t lines = library_figure(cache, "trace_lines"), lost = library_figure(cache, "trace_lost");
+  struct fcache_counters counters;
+  fcache_get_counters(cache, &counters);
+  ck_assert_uint_eq(lines + lost, counters.cache_misses);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert_uint_eq(trace_lines_read(trace.text, NULL, NULL), lines); /* all that was not lost */
+  ck_assert_int_eq(umount2(disk.text, MNT_DETACH), 0);
+}
+END_TEST
+
+/* A FIFO without a reader cannot be opened; with one that never reads it fills up. */
+START_TEST(a_fifo_that_nobody_reads_blocks_nothing) {
+  struct path fifo = path_of("fifo"), socket = path_of("s");
+  char *err;
+  const char *const argv[] = {harness_fcached(), "--socket", socket.text,
+                              "--trace",         fifo.text,  NULL};
+
+  ck_assert_int_eq(mkfifo(fifo.text, 0600), 0);
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1); /* and not for ever in open() */
+  ck_assert_ptr_nonnull(strstr(err, fifo.text));
+  free(err);
+
+  int reader = open(fifo.text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ck_assert_int_ge(reader, 0);
+  harness_start(&served, "--trace", fifo.text, NULL);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  ck_assert(harness_wait_until(has_lost, cache, TIMEOUT_MS));
+  for (int i = 0; i < 100; i++)
+    assert_serves(cache);
+  ck_assert_uint_eq(count_in_log("lines are lost and counted"), 1);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0); /* nor does the end wait for it */
+  (void)close(reader);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("tracing");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_test(tcase, lines_are_soon_in_the_file_and_always_whole);
+  tcase_add_test(tcase, rotation_loses_no_line_and_no_order);
+  tcase_add_test(tcase, a_trace_that_cannot_be_opened_is_an_error_at_start);
+  tcase_add_test(tcase, a_failing_disk_costs_lines_and_not_service);
+  tcase_add_test(tcase, a_full_disk_costs_what_does_not_fit_and_recovers);
+  tcase_add_test(tcase, a_fifo_that_nobody_reads_blocks_nothing);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}
