@@ -1,0 +1,37 @@
+# make fuzz            runs each fuzzer, from a corpus that the encoders make; a finding's log is
+#                      shown, and its input stays in build/fuzz
+#   FUZZ_SECONDS=60    for how long each
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
+FUZZERS := frame request reply
+FB := build/fuzz
+FUZZ_SAN := address,undefined
+FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
+  -fno-sanitize-recover=all $(PKG_CFLAGS)
+FUZZ_SRC := $(wildcard proto/*.c) tests/unit/proto_samples.c
+
+.PHONY: fuzz fuzz-compiler
+fuzz-compiler: | $(DEPS_OK)
+	@mkdir -p $(FB)
+	@printf 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n);\nint \
+	LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) {return d && n ? 0 : 0;}\n' | \
+	  $(FUZZ_CC) -x c -fsanitize=fuzzer,$(FUZZ_SAN) -o $(FB)/probe - 2>/dev/null || \
+	  { echo "fuzz: needs clang with libFuzzer ($(FUZZ_CC) has none): apt-get install clang"; exit 1; }
+
+$(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
+	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
+$(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
+    $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SRC) -lxxhash
+
+fuzz: $(FB)/seeds $(FUZZERS:%=$(FB)/fuzz_%)
+	@mkdir -p $(FUZZERS:%=$(FB)/seed/%) $(FUZZERS:%=$(FB)/corpus/%)
+	@$(FB)/seeds $(FB)/seed
+	@for fuzzer in $(FUZZERS); do \
+	  log=$(FB)/$$fuzzer.log; \
+	  $(FB)/fuzz_$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    -max_len=4096 -print_final_stats=1 -artifact_prefix=$(FB)/$$fuzzer- \
+	    $(FB)/corpus/$$fuzzer $(FB)/seed/$$fuzzer >$$log 2>&1 || { tail -n 60 $$log; exit 1; }; \
+	  sed -n "s/^stat::number_of_executed_units: */fuzz: $$fuzzer, $(FUZZ_SECONDS) s, no finding, inputs: /p" \
+	    $$log; \
+	done

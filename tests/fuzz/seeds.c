@@ -1,0 +1,44 @@
+/* seeds FOLDER - writes the fuzzers' first corpus: every sample of the protocol's
+ * tests, as FOLDER/frame/NAME (a limit and a frame), FOLDER/request/NAME and
+ * FOLDER/reply/NAME (bodies). The folders must be there. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/frame.h"
+#include "tests/unit/proto_samples.h"
+
+static void write_seed(const char *folder, const char *kind, const char *name, const void *prefix,
+                       size_t prefix_size, const uint8_t *data, size_t size) {
+  char path[4096];
+  FILE *file;
+
+  if (snprintf(path, sizeof path, "%s/%s/%s", folder, kind, name) >= (int)sizeof path ||
+      !(file = fopen(path, "wb"))) {
+    fprintf(stderr, "seeds: cannot write %s: check the folder\n", path);
+    exit(EXIT_FAILURE);
+  }
+  if (fwrite(prefix, 1, prefix_size, file) != prefix_size || fwrite(data, 1, size, file) != size ||
+      fclose(file) != 0) {
+    fprintf(stderr, "seeds: cannot write all of %s: check the disk\n", path);
+    exit(EXIT_FAILURE);
+  }
+}
+
+static void write_sample(void *folder, const struct proto_sample *sample) {
+  const uint32_t limit = 1u << 20;
+  const struct fc_buf *frame = sample->frame;
+
+  write_seed(folder, "frame", sample->name, &limit, sizeof limit, frame->data, frame->size);
+  write_seed(folder, sample->reply ? "reply" : "request", sample->name, "", 0,
+             frame->data + FC_FRAME_HEADER, frame->size - FC_FRAME_HEADER);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    fprintf(stderr, "usage: seeds FOLDER\n");
+    return EXIT_FAILURE;
+  }
+  proto_samples(write_sample, argv[1]);
+  return EXIT_SUCCESS;
+}
