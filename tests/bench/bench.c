@@ -1,0 +1,133 @@
+/* bench - measures fcached beside memcached, redis-server and a bare round trip. */
+#include "tests/bench/report.h"
+#include "tests/bench/run.h"
+#include "tests/bench/scratch.h"
+
+#include <argp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_RESULTS = 512, MAX_ROUNDS = 64, MAX_BURST_MS = 10000 };
+
+struct arguments {
+  const char *fcached, *peers, *json;
+  struct bench_options options;
+};
+
+static const struct argp_option option_table[] = {
+    {"rows", 'r', "PATTERNS", 0, "Only rows whose name has, or matches, one of these", 0},
+    {"rounds", 'n', "N", 0, "Rounds to take the median of (9)", 0},
+    {"burst", 'b', "MS", 0, "Length of one row's turn in a round (150)", 0},
+    {"fcached", 'd', "PATH", 0, "The daemon (build/fcached)", 0},
+    {"peers", 'p', "FOLDER", 0, "What fetch-peers.sh unpacked (build/peers)", 0},
+    {"json", 'j', "FILE", 0, "Where the figures go (build/bench.json)", 0},
+    {0}};
+
+static unsigned long number(struct argp_state *state, const char *text, unsigned long most) {
+  char *end;
+  unsigned long value = strtoul(text, &end, 10);
+  if (*end != '\0' || value == 0 || value > most)
+    argp_error(state, "'%s' is not a number from 1 to %lu", text, most);
+  return value;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  struct arguments *arguments = state->input;
+  switch (key) {
+  case 'r':
+    arguments->options.patterns = text;
+    return 0;
+  case 'n':
+    arguments->options.rounds = (uint32_t)number(state, text, MAX_ROUNDS);
+    return 0;
+  case 'b':
+    arguments->options.burst_ns = number(state, text, MAX_BURST_MS) * 1000000u;
+    return 0;
+  case 'd':
+    arguments->fcached = text;
+    return 0;
+  case 'p':
+    arguments->peers = text;
+    return 0;
+  case 'j':
+    arguments->json = text;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+/* The last CPU that this process may use: the first often serves the interrupts. */
+static int pick_cpu(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    return 0;
+  int cpu = 0;
+  for (int i = 0; i < CPU_SETSIZE; i++) {
+    if (CPU_ISSET((size_t)i, &set))
+      cpu = i;
+  }
+  return cpu;
+}
+
+/* Both phases; results in `results`. */
+static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
+  char dir[SCRATCH_PATH_BYTES];
+  if (scratch_make(dir) != 0)
+    return -1;
+  struct bench_env env = {
+      .dir = dir, .fcached = arguments->fcached, .peers = arguments->peers, .cpu = pick_cpu()};
+  int result = bench_run(&env, &arguments->options, results, n);
+  if (result == 0) {
+    env.cpu = -1;
+    result = bench_run(&env, &arguments->options, results, n);
+  }
+  scratch_remove(dir);
+  return result;
+}
+
+static int report_all(const struct arguments *arguments, const struct bench_result *results,
+                      size_t n) {
+  if (n == 0) {
+    fprintf(stderr, "bench: no row has a name like '%s'\n", arguments->options.patterns);
+    return -1;
+  }
+  report_table("All processes on one CPU (these are judged)", results, n, false);
+  report_table("Unpinned (/unpinned; this measures the scheduler as much)", results, n, true);
+  printf("\nMedians of %u rounds. per s: operations; of the rows of 64, keys.\n",
+         arguments->options.rounds);
+  report_requirements(results, n);
+  return report_json(arguments->json, results, n);
+}
+
+int main(int argc, char **argv) {
+  static const struct argp argp = {
+      option_table, parse,
+      NULL,         "Measures fcached beside memcached, redis-server and a bare socket round trip.",
+      NULL,         NULL,
+      NULL};
+  struct arguments arguments = {.fcached = "build/fcached",
+                                .peers = "build/peers",
+                                .json = "build/bench.json",
+                                .options = {.rounds = 9, .burst_ns = 150000000}};
+  if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+    return 2;
+
+  /* Asked for between bursts, so that whatever happens the peers are ended in order. */
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGINT);
+  sigaddset(&stop, SIGTERM);
+  if (sigprocmask(SIG_BLOCK, &stop, NULL) != 0)
+    return 1;
+
+  struct bench_result *results = calloc(MAX_RESULTS, sizeof(*results));
+  size_t n = 0;
+  int result = results == NULL ? -1 : measure_all(&arguments, results, &n);
+  if (result == 0)
+    result = report_all(&arguments, results, n);
+  free(results);
+  return result == 0 ? 0 : 1;
+}

@@ -1,0 +1,10 @@
+/* peer_echo.h - no store at all: a process that answers 32 bytes with as many as asked. See peer.h.
+ */
+#ifndef BENCH_PEER_ECHO_H
+#define BENCH_PEER_ECHO_H
+
+#include "tests/bench/peer.h"
+
+void peer_echo_init(struct bench_peer *peer);
+
+#endif

@@ -1,0 +1,9 @@
+/* peer_memcached.h - memcached, by its text protocol. See peer.h. */
+#ifndef BENCH_PEER_MEMCACHED_H
+#define BENCH_PEER_MEMCACHED_H
+
+#include "tests/bench/peer.h"
+
+void peer_memcached_init(struct bench_peer *peer);
+
+#endif

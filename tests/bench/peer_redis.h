@@ -1,0 +1,9 @@
+/* peer_redis.h - redis-server, by RESP. See peer.h. */
+#ifndef BENCH_PEER_REDIS_H
+#define BENCH_PEER_REDIS_H
+
+#include "tests/bench/peer.h"
+
+void peer_redis_init(struct bench_peer *peer);
+
+#endif

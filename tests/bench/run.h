@@ -1,0 +1,36 @@
+/* run.h - one phase of the bench: the peers started, the rows measured, all ended.
+ *
+ * A phase has every process on one CPU, or none pinned. Its rounds go through
+ * all rows, so that a disturbance of the machine falls on all of them alike.
+ */
+#ifndef BENCH_RUN_H
+#define BENCH_RUN_H
+
+#include "tests/bench/measure.h"
+#include "tests/bench/rows.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What was measured of one row. */
+struct bench_result {
+  const struct bench_row *row;
+  uint32_t size; /* bytes */
+  bool unpinned;
+  struct measure measure;
+};
+
+struct bench_options {
+  const char *patterns; /* rows asked for: see bench_row_wanted */
+  uint32_t rounds;      /* 1 to 64 */
+  uint64_t burst_ns;    /* length of one burst */
+};
+
+/* Measures what `options` asks for and appends it to `results`, which has room
+ * for every row at every size, and counts up *n. 0, or -1 after saying on
+ * stderr what failed, or that a signal (SIGINT or SIGTERM, blocked by the
+ * caller) asked to stop. Either way nothing that it started is left. */
+int bench_run(const struct bench_env *env, const struct bench_options *options,
+              struct bench_result *results, size_t *n);
+
+#endif
