@@ -1,0 +1,240 @@
+#!/bin/bash
+# inside.sh - the tests of the units, run as root in a booted system that has fcached installed in
+# /usr/local and its user made. Prints `ok NAME` or `FAIL NAME` for each; `--list` prints the names.
+# Each test is a function, run in a shell of its own under `set -e`, in the order below; each starts
+# from a stopped service and a listening socket, and leaves its changes to `reset`.
+set -uo pipefail
+SOCKET=/run/fcached/fcached.sock
+OPTIONS=/etc/default/fcached
+DROP=/run/systemd/system/fcached.service.d
+TESTS=(
+  verify_finds_nothing
+  exposure_is_within_the_threshold
+  first_client_activates
+  start_returns_when_it_serves
+  start_fails_when_it_cannot_serve
+  runs_as_its_own_user
+  socket_has_mode_and_group
+  socket_group_of_a_drop_in_stays
+  others_are_kept_out
+  options_come_from_the_default_file
+  reload_reopens_the_trace
+  watchdog_leaves_a_healthy_daemon
+  watchdog_restarts_a_stopped_daemon
+  killed_daemon_is_restarted
+  stop_is_clean_and_the_socket_stays
+  shutdown_by_command_is_clean
+  user_units_activate_and_stop
+)
+[ "${1:-}" != --list ] || {
+  printf '%s\n' "${TESTS[@]//_/ }"
+  exit
+}
+
+export FCACHE_SOCKET=$SOCKET
+ping() { fcachectl ping; }
+show() { systemctl show -P "$1" fcached.service; }
+within() { # within SECONDS COMMAND...: until it succeeds
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || {
+      echo "not within the time: $*"
+      return 1
+    }
+    sleep 0.1
+  done
+}
+is() { # is WANTED COMMAND...: the command prints that
+  local want=$1 got
+  shift
+  got=$("$@")
+  [ "$got" = "$want" ] || {
+    echo "$*: wanted '$want', got '$got'"
+    return 1
+  }
+}
+differs() { # differs PROPERTY VALUE: of the service
+  local now
+  now=$(show "$1")
+  [ -n "$now" ] && [ "$now" != 0 ] && [ "$now" != "$2" ]
+}
+drop() { # drop LINE...: for the [Service] section
+  mkdir -p $DROP
+  { echo '[Service]' && printf '%s\n' "$@"; } >$DROP/test.conf
+  systemctl daemon-reload
+}
+reset() {
+  systemctl stop fcached.socket fcached.service
+  rm -rf $DROP /run/systemd/system/fcached.socket.d $OPTIONS
+  systemctl daemon-reload
+  systemctl reset-failed
+  systemctl start fcached.socket
+} >/dev/null 2>&1
+
+verify_finds_nothing() {
+  local user=/usr/local/lib/systemd/user
+  # The manual is no part of a minimal system; XDG_RUNTIME_DIR as a login would have it.
+  systemd-analyze --man=no verify fcached.service fcached.socket
+  XDG_RUNTIME_DIR=/run systemd-analyze --man=no --user verify $user/fcached.service $user/fcached.socket
+}
+exposure_is_within_the_threshold() {
+  systemd-analyze security --offline=true --threshold=10 --no-pager \
+    /usr/local/lib/systemd/system/fcached.service
+}
+first_client_activates() {
+  is inactive show ActiveState
+  ping
+  is active show ActiveState
+}
+start_returns_when_it_serves() {
+  is notify show Type
+  systemctl start fcached.service
+  is active show ActiveState
+  ping
+  differs MainPID ''
+}
+start_fails_when_it_cannot_serve() {
+  echo 'FCACHED_OPTIONS="--max-bytes nonsense"' >$OPTIONS
+  ! systemctl start fcached.service || return 1
+  ! ping
+}
+runs_as_its_own_user() {
+  ping
+  is fcached ps -o user= -p "$(show MainPID)"
+  is '' find /run/fcached -maxdepth 1 -type f -perm /0022
+}
+socket_has_mode_and_group() {
+  ping
+  is '660 fcached fcached' stat -c '%a %U %G' $SOCKET
+}
+socket_group_of_a_drop_in_stays() {
+  systemctl stop fcached.socket
+  mkdir -p /run/systemd/system/fcached.socket.d
+  printf '[Socket]\nSocketGroup=users\n' >/run/systemd/system/fcached.socket.d/test.conf
+  systemctl daemon-reload
+  systemctl start fcached.socket
+  ping
+  is 'users' stat -c %G $SOCKET
+  systemctl restart fcached.service
+  is 'users' stat -c %G $SOCKET
+}
+others_are_kept_out() {
+  local status=0
+  ping
+  setpriv --reuid=nobody --regid=fcached --clear-groups fcachectl ping
+  setpriv --reuid=nobody --regid=nogroup --clear-groups fcachectl ping || status=$?
+  [ $status = 3 ] || { echo "ping of a stranger: status $status" && return 1; }
+  status=0
+  setpriv --reuid=nobody --regid=fcached --clear-groups fcachectl shutdown || status=$?
+  [ $status = 1 ] || { echo "shutdown by a mere user: status $status" && return 1; }
+  ping
+}
+options_come_from_the_default_file() {
+  echo 'FCACHED_OPTIONS="--max-bytes 32M --trace /var/log/fcached/trace.jsonl"' >$OPTIONS
+  ping
+  grep -qz 32M "/proc/$(show MainPID)/cmdline"
+  within 5 test -e /var/log/fcached/trace.jsonl
+  is fcached stat -c %U /var/log/fcached/trace.jsonl
+}
+reload_reopens_the_trace() {
+  echo 'FCACHED_OPTIONS="--trace /var/log/fcached/trace.jsonl"' >$OPTIONS
+  ping
+  within 5 test -e /var/log/fcached/trace.jsonl
+  mv /var/log/fcached/trace.jsonl /var/log/fcached/trace.jsonl.1
+  systemctl reload fcached.service
+  within 5 test -e /var/log/fcached/trace.jsonl
+  ping
+}
+watchdog_leaves_a_healthy_daemon() {
+  local pid
+  drop WatchdogSec=1s
+  ping
+  pid=$(show MainPID)
+  sleep 3 # three terms of the watchdog
+  is "$pid" show MainPID
+  is 0 show NRestarts
+}
+watchdog_restarts_a_stopped_daemon() {
+  local pid
+  drop WatchdogSec=1s TimeoutAbortSec=2s
+  ping
+  pid=$(show MainPID)
+  kill -STOP "$pid"
+  within 15 differs MainPID "$pid"
+  within 10 ping
+  differs NRestarts 0
+}
+killed_daemon_is_restarted() {
+  local pid
+  ping
+  pid=$(show MainPID)
+  kill -KILL "$pid"
+  within 10 differs MainPID "$pid"
+  within 10 ping
+  is 1 show NRestarts
+}
+stop_is_clean_and_the_socket_stays() {
+  ping
+  systemctl stop fcached.service
+  is inactive show ActiveState
+  is success show Result
+  is 0 show ExecMainStatus
+  test -S $SOCKET
+  is active systemctl is-active fcached.socket
+  ping
+  is active show ActiveState
+}
+shutdown_by_command_is_clean() {
+  ping
+  fcachectl shutdown
+  within 10 is inactive show ActiveState
+  is success show Result
+  is 0 show NRestarts
+  ping
+}
+as_user() {
+  setpriv --reuid=lab --regid=lab --init-groups env -u FCACHE_SOCKET HOME=/home/lab \
+    XDG_RUNTIME_DIR="/run/user/$(id -u lab)" "$@"
+}
+user_units_activate_and_stop() {
+  local run
+  id lab >/dev/null 2>&1 || useradd --create-home lab
+  run=/run/user/$(id -u lab)
+  systemctl start "user@$(id -u lab).service"
+  within 10 test -S "$run/systemd/private"
+  as_user systemctl --user start fcached.socket
+  is '600 lab' stat -c '%a %U' "$run/fcached.sock"
+  as_user fcachectl ping
+  is active as_user systemctl --user is-active fcached.service
+  as_user systemctl --user stop fcached.service
+  test -S "$run/fcached.sock"
+  as_user systemctl --user start fcached.service
+  as_user fcachectl ping
+  as_user systemctl --user stop fcached.socket fcached.service
+  systemctl stop "user@$(id -u lab).service"
+}
+
+failures=0
+for name in "${TESTS[@]}"; do
+  reset
+  since=$(date '+%F %T')
+  # Not `if (...)`: that would switch -e off inside.
+  (
+    set -e
+    "$name"
+  ) >/tmp/out 2>&1
+  status=$?
+  if [ $status = 0 ]; then
+    echo "ok    ${name//_/ }"
+  else
+    failures=$((failures + 1))
+    echo "FAIL  ${name//_/ } (status $status)"
+    sed 's/^/      /' /tmp/out
+    journalctl -q --no-pager -o cat -u fcached.service -u fcached.socket --since "$since" |
+      tail -n 15 | sed 's/^/      | /'
+  fi
+done
+reset
+systemctl stop fcached.socket fcached.service
+[ $failures = 0 ]

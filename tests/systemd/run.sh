@@ -1,0 +1,90 @@
+#!/bin/bash
+# run.sh - test the units of systemd/ in a real systemd: installs into a scratch folder, boots a
+# throw-away system that has it, and runs inside.sh there. Ends with `N passed, N failed, N skipped`.
+# Needs root and the lab script (SYSTEMD_LAB=, by default in the folder shared/ beside the checkout);
+# without them it names each test that it skips, and runs what needs neither.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+here=tests/systemd
+lab=${SYSTEMD_LAB:-../shared/systemd-lab.sh}
+make=${MAKE:-make}
+passed=0 failed=0 skipped=0
+
+skip_all() { # skip_all REASON
+  echo "skipped, because $1:"
+  while read -r name; do
+    echo "  skip  $name"
+    skipped=$((skipped + 1))
+  done < <("$here/inside.sh" --list)
+}
+finish() {
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" = 0 ]
+  exit
+}
+
+tmp=$(mktemp -d)
+started=
+# shellcheck disable=SC2317 # the trap calls it
+end() {
+  [ -z "$started" ] || "$lab" stop >/dev/null 2>&1
+  rm -rf "$tmp"
+}
+trap end EXIT
+trap 'exit 130' INT TERM HUP
+
+# /usr/local is where a user's own `make install` goes, and in systemd's search path.
+if ! $make -s install PREFIX=/usr/local DESTDIR="$tmp/root" >"$tmp/install.log" 2>&1; then
+  cat "$tmp/install.log"
+  echo "FAIL  make install DESTDIR="
+  failed=1
+  finish
+fi
+
+# What needs no booted system.
+exposure="exposure of the installed service is at most 1.0"
+if command -v systemd-analyze >/dev/null; then
+  if systemd-analyze security --offline=true --threshold=10 --no-pager \
+    "$tmp/root/usr/local/lib/systemd/system/fcached.service" >"$tmp/exposure" 2>&1; then
+    echo "ok    $exposure ($(grep -oE '[0-9]+\.[0-9]+' "$tmp/exposure" | tail -n 1))"
+    passed=1
+  else
+    cat "$tmp/exposure"
+    echo "FAIL  $exposure"
+    failed=1
+  fi
+else
+  echo "  skip  $exposure (no systemd-analyze here)"
+  skipped=1
+fi
+
+if [ ! -x "$lab" ]; then
+  skip_all "there is no $lab (SYSTEMD_LAB= names another)"
+  finish
+fi
+if [ "$(id -u)" != 0 ]; then
+  skip_all "booting a systemd needs root"
+  finish
+fi
+
+if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
+  --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libmsgpackc2 --pkg libpam-systemd \
+  --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
+  cat "$tmp/lab.log"
+  echo "FAIL  booting the lab"
+  failed=$((failed + 1))
+  finish
+fi
+started=yes
+"$lab" exec -- /bin/bash /root/inside.sh >"$tmp/out" 2>"$tmp/err"
+status=$?
+cat "$tmp/out"
+passed=$((passed + $(grep -c '^ok ' "$tmp/out")))
+failed=$((failed + $(grep -c '^FAIL ' "$tmp/out")))
+expected=$("$here/inside.sh" --list | wc -l)
+if [ "$(grep -cE '^(ok|FAIL) ' "$tmp/out")" != "$expected" ]; then
+  cat "$tmp/err"
+  echo "FAIL  the tests in the lab ended early (status $status)"
+  failed=$((failed + 1))
+fi
+finish
