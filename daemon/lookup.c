@@ -67,7 +67,9 @@ int call_put(const struct call *call, const struct fc_put *put) {
   struct dispatch *dispatch = call->dispatch;
   bool known = put->epoch.boot_id != 0;
   int outcome = FC_STALE; /* what began under another daemon may have been cleared since */
-  if (!known || put->epoch.boot_id == dispatch->boot_id) {
+  if (put->withheld) {
+    outcome = FC_ETOOBIG;
+  } else if (!known || put->epoch.boot_id == dispatch->boot_id) {
     struct store_put_info info = {
         .client_id = call->session->client_id,
         .compute_ns = put->compute_ns,
@@ -93,6 +95,10 @@ enum dispatch_result lookup_put(const struct call *call, const struct fc_put *pu
     counters_miss(sets, CALL_SETS, 1, put->compute_ns);
     call_trace(call, &put->key, put->probe, put->compute_ns, false);
   }
+  if (outcome == FC_ETOOBIG && put->withheld)
+    return call_error(call, FC_ETOOBIG,
+                      "a value that was not sent does not fit: the limit is %u bytes (--max-value)",
+                      call->dispatch->store->max_value);
   if (outcome == FC_ETOOBIG)
     return call_error(call, FC_ETOOBIG,
                       "a value of %u bytes does not fit: the limit is %u bytes (--max-value), and "

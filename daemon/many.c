@@ -133,6 +133,7 @@ enum dispatch_result many_put(const struct call *call, const struct fc_put_many 
   for (uint32_t i = 0; i < many->n; i++) {
     prompt_at(&put.key, many->prompts, i);
     fc_bins_next(&values, &put.value, &put.value_size);
+    put.withheld = put.value == NULL;
     int outcome = call_put(call, &put);
     reply.stored += outcome == FC_STORED;
     reply.kept += outcome == FC_KEPT;

@@ -49,13 +49,13 @@ struct fc_hash fc_decode_hash(struct fc_cursor *cursor) {
   return hash;
 }
 
-void fc_decode_bins(struct fc_cursor *cursor, bool nils, struct fc_bins *bins) {
+void fc_decode_bins(struct fc_cursor *cursor, struct fc_bins *bins) {
   uint32_t n = fc_cursor_array(cursor), size;
 
   bins->at = cursor->at;
   bins->n = n;
   for (uint32_t i = 0; i < n && !cursor->error; i++)
-    if (!nils || !fc_cursor_nil(cursor))
+    if (!fc_cursor_nil(cursor))
       (void)fc_cursor_bin(cursor, &size); /* its error sticks */
   bins->size = (size_t)(cursor->at - bins->at);
 }

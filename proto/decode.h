@@ -5,9 +5,8 @@
 
 #include "proto/cursor.h"
 
-/* Opens a body [type, id, fields...] of at least `fields_of(type)` fields.
- * Returns the number of fields after the id; *type and *id are 0 where they
- * could not be read. */
+/* Opens a body [type, id, fields...]. Returns the number of fields after the id;
+ * *type and *id are 0 where they could not be read. */
 uint32_t fc_decode_open(struct fc_cursor *cursor, uint32_t *type, uint32_t *id);
 
 /* Ends the reading of a message that has `fields`, of which `known` were read:
@@ -20,9 +19,12 @@ struct fc_str fc_decode_name_or_nil(struct fc_cursor *cursor);
 
 struct fc_hash fc_decode_hash(struct fc_cursor *cursor);
 
-/* A list of bins, and of nils where `nils` says so, checked to its end. */
+/* A list of bins and nils, checked to its end. */
 struct fc_bins;
-void fc_decode_bins(struct fc_cursor *cursor, bool nils, struct fc_bins *bins);
+void fc_decode_bins(struct fc_cursor *cursor, struct fc_bins *bins);
+
+/* Is the path one that belongs to this action of a trace request? `path.data` NULL: none. */
+bool fc_trace_path_fits(uint32_t action, struct fc_str path);
 
 #define FC_CURSOR_BYTES_MAX 64u /* of a list's cursor */
 #define FC_PATH_MAX 4095u       /* of a trace file's path */

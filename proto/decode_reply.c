@@ -38,7 +38,7 @@ static uint32_t decode_get_many(struct fc_cursor *cursor, struct fc_get_many_rep
   get->clear_generation = fc_cursor_u64(cursor);
   get->first = fc_cursor_u32(cursor);
   get->last = fc_cursor_bool(cursor);
-  fc_decode_bins(cursor, true, &get->values);
+  fc_decode_bins(cursor, &get->values);
   if (get->values.n > UINT32_MAX - get->first)
     fc_cursor_fail(cursor, FC_EPROTOCOL);
   return 4;

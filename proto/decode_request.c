@@ -42,7 +42,9 @@ static uint32_t decode_put(struct fc_cursor *cursor, struct fc_put *put) {
   put->probe = fc_decode_name_or_nil(cursor);
   decode_epoch(cursor, &put->epoch);
   put->compute_ns = fc_cursor_u64(cursor);
-  put->value = fc_cursor_bin(cursor, &put->value_size);
+  put->withheld = fc_cursor_nil(cursor);
+  if (!put->withheld)
+    put->value = fc_cursor_bin(cursor, &put->value_size);
   return 10;
 }
 
@@ -70,7 +72,7 @@ static uint32_t decode_put_many(struct fc_cursor *cursor, struct fc_put_many *pu
   decode_epoch(cursor, &put->epoch);
   put->compute_ns = fc_cursor_u64(cursor);
   put->batch = fc_cursor_u32(cursor);
-  fc_decode_bins(cursor, false, &put->values);
+  fc_decode_bins(cursor, &put->values);
   if (put->values.n != put->n)
     fc_cursor_fail(cursor, FC_EPROTOCOL);
   return 11;
@@ -95,7 +97,9 @@ static uint32_t decode_list(struct fc_cursor *cursor, struct fc_list *list) {
   return fields + 2;
 }
 
-static bool path_valid(struct fc_str path) {
+bool fc_trace_path_fits(uint32_t action, struct fc_str path) {
+  if (action != FC_TRACE_ON) /* a path where none belongs is as wrong as none where one does */
+    return path.data == NULL;
   return path.size >= 1 && path.size <= FC_PATH_MAX && path.data[0] == '/' &&
          !memchr(path.data, '\0', path.size);
 }
@@ -106,10 +110,7 @@ static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace *trace) {
     fc_cursor_fail(cursor, FC_EPROTOCOL);
   if (!fc_cursor_nil(cursor))
     trace->path = fc_cursor_str(cursor);
-  if (cursor->error)
-    return 2;
-  /* a path where none belongs is as wrong as none where one does */
-  if (trace->action == FC_TRACE_ON ? !path_valid(trace->path) : trace->path.data != NULL)
+  if (!cursor->error && !fc_trace_path_fits(trace->action, trace->path))
     fc_cursor_fail(cursor, FC_EINVAL);
   return 2;
 }

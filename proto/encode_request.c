@@ -47,8 +47,11 @@ int fc_encode_put_head(struct fc_buf *buf, uint32_t id, const struct fc_put *put
   fc_pack_str_or_nil(&packer, put->probe);
   pack_epoch(&packer, &put->epoch);
   msgpack_pack_uint64(&packer, put->compute_ns);
-  msgpack_pack_bin(&packer, put->value_size);
-  return fc_encode_end(buf, start, put->value_size);
+  if (put->withheld)
+    msgpack_pack_nil(&packer);
+  else
+    msgpack_pack_bin(&packer, put->value_size);
+  return fc_encode_end(buf, start, put->withheld ? 0 : put->value_size);
 }
 
 int fc_encode_get_many(struct fc_buf *buf, uint32_t id, const struct fc_get_many *get) {

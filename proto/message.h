@@ -64,7 +64,7 @@ struct fc_epoch {
 };
 
 /* [3, id, flags, op, view, top_k, prompt, probe|nil, boot_id, clear_generation, compute_ns,
- * value(bin)] */
+ * value(bin)|nil]: nil is a value over the limit, which stays with the client and is recorded */
 struct fc_put {
   uint32_t flags;
   struct fc_key key;
@@ -73,6 +73,7 @@ struct fc_put {
   uint64_t compute_ns;
   const uint8_t *value;
   uint32_t value_size;
+  bool withheld; /* the value is over the limit, and is not sent */
 };
 
 /* [4, id, flags, op, view, top_k, prompts(bin 16*n), probe|nil], n >= 1 */
@@ -95,7 +96,7 @@ void fc_bins_next(struct fc_bins *bins, const uint8_t **data, uint32_t *size);
 
 /* [5, id, flags, op, view, top_k, prompts(bin 16*n), probe|nil, boot_id, clear_generation,
  *  compute_ns (of all n together), batch (prompts in the whole batch if this is the first message
- * of one computed by cached_batch, else 0), values(array of n bin)] */
+ * of one computed by cached_batch, else 0), values(array of n bin|nil, as in put)] */
 struct fc_put_many {
   uint32_t flags;
   struct fc_key key;

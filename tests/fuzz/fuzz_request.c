@@ -1,10 +1,11 @@
 /* libFuzzer: any bytes as a request's body. What is accepted is encoded again,
  * lists walked to their ends; that must be accepted too, and be encoded to the
- * same bytes. */
+ * same bytes. What is refused is explained. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/errors.h"
+#include "proto/explain.h"
 #include "proto/frame.h"
 #include "tests/unit/proto_samples.h"
 
@@ -21,7 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int error = fc_decode_request(data, size, &request);
 
   if (error) {
+    char text[FC_EXPLANATION_SIZE];
+
     require(error == FC_EPROTOCOL || error == FC_ENAME || error == FC_EINVAL);
+    fc_explain_request(data, size, text);
+    require(text[0] != '\0' && strlen(text) < sizeof text);
     return 0;
   }
   require(proto_encode_request(&first, &request) == 0);

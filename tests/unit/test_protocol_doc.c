@@ -83,8 +83,12 @@ static struct fc_key key(void) {
 START_TEST(the_dumped_requests_are_the_encoders) {
   const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000};
   const struct fc_get get = {0, key(), STR("ablation")};
-  const struct fc_put put = {
-      FC_KEEP_FIRST, key(), STR("ablation"), {0x0123456789abcdefu, 1}, 12000000, NULL, 10};
+  const struct fc_put put = {.flags = FC_KEEP_FIRST,
+                             .key = key(),
+                             .probe = STR("ablation"),
+                             .epoch = {0x0123456789abcdefu, 1},
+                             .compute_ns = 12000000,
+                             .value_size = 10};
   struct fc_buf buf = {0};
 
   ck_assert_int_eq(fc_encode_hello(&buf, 0, &hello), 0);

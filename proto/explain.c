@@ -1,0 +1,193 @@
+#include "proto/explain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/decode.h"
+#include "proto/errors.h"
+#include "proto/limits.h"
+#include "proto/message.h"
+
+enum kind {
+  END,
+  U32,
+  U64,
+  I64_OR_NIL,
+  NAME,
+  NAME_OR_NIL,
+  HASH,
+  HASHES,
+  VALUE,
+  VALUES,
+  LIMIT,
+  TOKEN,
+  ACTION,
+  PATH
+};
+
+static const char *const belongs[] = {
+    [U32] = "an integer from 0 to 2^32 - 1",
+    [U64] = "an integer from 0 to 2^64 - 1",
+    [I64_OR_NIL] = "an integer of 64 bits with a sign, or nil",
+    [NAME] = "a str of 1 to 255 bytes of UTF-8 without control characters",
+    [NAME_OR_NIL] = "a str of 1 to 255 bytes of UTF-8 without control characters, or nil",
+    [HASH] = "a bin of 16 bytes",
+    [HASHES] = "a bin of 16 bytes for each prompt, and of one prompt at least",
+    [VALUE] = "a bin, or nil for a value over the limit",
+    [VALUES] = "an array with a bin, or nil for one over the limit, for each prompt",
+    [LIMIT] = "an integer from 1 to 2^32 - 1",
+    [TOKEN] = "a bin of at most 64 bytes, as a list reply gave it, or empty",
+    [ACTION] = "0 (status), 1 (on) or 2 (off)",
+    [PATH] = "with action 1 a str, an absolute path of 1 to 4095 bytes without NUL; else nil",
+};
+
+struct field {
+  const char *name;
+  enum kind kind;
+};
+
+#define FIELD(name, kind)                                                                          \
+  { name, kind }
+#define KEY_NAMES FIELD("flags", U32), FIELD("op", NAME), FIELD("view", NAME), FIELD("top_k", U32)
+#define EPOCH FIELD("boot_id", U64), FIELD("clear_generation", U64)
+#define SELECT FIELD("namespace", NAME_OR_NIL), FIELD("view", NAME_OR_NIL), FIELD("op", NAME_OR_NIL)
+
+static const struct field hello[] = {
+    FIELD("version_min", U32),       FIELD("version_max", U32),        FIELD("client", NAME),
+    FIELD("namespace", NAME_OR_NIL), FIELD("max_entries", I64_OR_NIL), FIELD(NULL, END)};
+static const struct field get[] = {KEY_NAMES, FIELD("prompt", HASH), FIELD("probe", NAME_OR_NIL),
+                                   FIELD(NULL, END)};
+static const struct field put[] = {
+    KEY_NAMES,       FIELD("prompt", HASH),    FIELD("probe", NAME_OR_NIL),
+    EPOCH,           FIELD("compute_ns", U64), FIELD("value", VALUE),
+    FIELD(NULL, END)};
+static const struct field get_many[] = {KEY_NAMES, FIELD("prompts", HASHES),
+                                        FIELD("probe", NAME_OR_NIL), FIELD(NULL, END)};
+static const struct field put_many[] = {KEY_NAMES,
+                                        FIELD("prompts", HASHES),
+                                        FIELD("probe", NAME_OR_NIL),
+                                        EPOCH,
+                                        FIELD("compute_ns", U64),
+                                        FIELD("batch", U32),
+                                        FIELD("values", VALUES),
+                                        FIELD(NULL, END)};
+static const struct field none[] = {FIELD(NULL, END)};
+static const struct field stats[] = {FIELD("namespace", NAME_OR_NIL), FIELD(NULL, END)};
+static const struct field clear[] = {SELECT, FIELD(NULL, END)};
+static const struct field list[] = {SELECT, FIELD("limit", LIMIT), FIELD("cursor", TOKEN),
+                                    FIELD(NULL, END)};
+static const struct field trace[] = {FIELD("action", ACTION), FIELD("path", PATH),
+                                     FIELD(NULL, END)};
+
+static const struct {
+  const char *name;
+  const struct field *fields;
+} messages[] = {
+    [FC_HELLO] = {"hello", hello},
+    [FC_GET] = {"get", get},
+    [FC_PUT] = {"put", put},
+    [FC_GET_MANY] = {"get_many", get_many},
+    [FC_PUT_MANY] = {"put_many", put_many},
+    [FC_PING] = {"ping", none},
+    [FC_STATS] = {"stats", stats},
+    [FC_CLEAR] = {"clear", clear},
+    [FC_LIST] = {"list", list},
+    [FC_TRACE] = {"trace", trace},
+    [FC_SHUTDOWN] = {"shutdown", none},
+};
+
+/* What a later field is held against. */
+struct seen {
+  uint32_t prompts;
+  uint64_t action;
+};
+
+/* Takes one field; false where it is not what belongs there. */
+static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
+  struct fc_bins bins;
+  struct fc_str path = {0};
+  uint32_t size = 0;
+
+  switch (kind) {
+  case U32:
+    (void)fc_cursor_u32(cursor); /* the cursor keeps the error, here and below */
+    break;
+  case U64:
+    (void)fc_cursor_u64(cursor);
+    break;
+  case I64_OR_NIL:
+    if (!fc_cursor_nil(cursor))
+      (void)fc_cursor_i64(cursor);
+    break;
+  case NAME:
+    (void)fc_decode_name(cursor);
+    break;
+  case NAME_OR_NIL:
+    (void)fc_decode_name_or_nil(cursor);
+    break;
+  case HASH:
+    (void)fc_decode_hash(cursor);
+    break;
+  case HASHES:
+    (void)fc_cursor_bin(cursor, &size);
+    seen->prompts = size / FC_HASH_SIZE;
+    return size > 0 && size % FC_HASH_SIZE == 0;
+  case VALUE:
+    if (!fc_cursor_nil(cursor))
+      (void)fc_cursor_bin(cursor, &size);
+    break;
+  case VALUES:
+    fc_decode_bins(cursor, &bins);
+    return !cursor->error && bins.n == seen->prompts;
+  case LIMIT:
+    return fc_cursor_u32(cursor) > 0;
+  case TOKEN:
+    (void)fc_cursor_bin(cursor, &size);
+    return !cursor->error && size <= FC_CURSOR_BYTES_MAX;
+  case ACTION:
+    seen->action = fc_cursor_u32(cursor);
+    return !cursor->error && seen->action <= FC_TRACE_OFF;
+  case PATH:
+    if (!fc_cursor_nil(cursor))
+      path = fc_cursor_str(cursor);
+    return !cursor->error && fc_trace_path_fits((uint32_t)seen->action, path);
+  case END:
+    break;
+  }
+  return !cursor->error;
+}
+
+static void explain_fields(struct fc_cursor *cursor, const char *name, const struct field *fields,
+                           uint32_t n, char text[FC_EXPLANATION_SIZE]) {
+  struct seen seen = {0};
+  uint32_t i = 0;
+
+  for (; fields[i].kind != END; i++) {
+    if (i == n) {
+      (void)snprintf(text, FC_EXPLANATION_SIZE, "%s has %u fields: %s and what follows are missing",
+                     name, n, fields[i].name);
+      return;
+    }
+    if (!take(cursor, fields[i].kind, &seen)) {
+      (void)snprintf(text, FC_EXPLANATION_SIZE, "%s: its field %s must be %s", name, fields[i].name,
+                     belongs[fields[i].kind]);
+      return;
+    }
+  }
+  (void)snprintf(text, FC_EXPLANATION_SIZE,
+                 "%s: what stands behind its fields is no msgpack, or not in the array", name);
+}
+
+void fc_explain_request(const uint8_t *body, size_t size, char text[FC_EXPLANATION_SIZE]) {
+  struct fc_cursor cursor = fc_cursor_init(body, size);
+  uint32_t type, id, n = fc_decode_open(&cursor, &type, &id);
+
+  if (cursor.error)
+    (void)snprintf(text, FC_EXPLANATION_SIZE,
+                   "a body must be one msgpack array that begins with a type and an id, integers");
+  else if (type >= sizeof messages / sizeof messages[0] || messages[type].name == NULL)
+    (void)snprintf(text, FC_EXPLANATION_SIZE, "there is no request of type 0x%02x in protocol %u",
+                   type, FC_PROTOCOL_VERSION);
+  else
+    explain_fields(&cursor, messages[type].name, messages[type].fields, n, text);
+}
