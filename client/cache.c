@@ -42,7 +42,7 @@ static int open_handle(const struct fcache_options *options, struct fcache *cach
   int rc = link_init(&cache->link, &link_options);
   if (rc < 0)
     return rc;
-  if (link_options.name_space == NULL)
+  if (link_options.name_space == NULL && !link_options.disabled)
     return link_fault(&cache->link, FC_ENONAMESPACE, "%s", fc_error_text(FC_ENONAMESPACE));
   rc = link_open(&cache->link);
   bool is_ours = rc == FC_EMAXENTRIES || rc == FC_ENAME || rc == FC_ENONAMESPACE || rc == FC_EINVAL;
@@ -76,6 +76,7 @@ void fcache_close(struct fcache *cache) {
   if (cache == NULL)
     return;
   link_deinit(&cache->link);
+  recent_clear(&cache->misses);
   free(cache);
 }
 
@@ -125,7 +126,7 @@ void handle_enter(struct fcache *cache) {
   if (!link_forked(&cache->link))
     return;
   cache->counters = (struct fcache_counters){0};
-  cache->misses = (struct recent){0};
+  recent_clear(&cache->misses);
 }
 
 bool handle_ready(struct fcache *cache) {
@@ -167,7 +168,7 @@ bool handle_epoch(struct fcache *cache, const struct fc_key *key, const struct f
     struct fc_epoch noted;
     if (prompts != NULL)
       memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    if (!recent_take(&cache->misses, &one, &noted))
+    if (!recent_find(&cache->misses, &one, &noted))
       continue; /* never looked up: as far as we know it is computed right now */
     reached = reached && noted.boot_id != 0;
     if (!any || is_older(cache, noted, *epoch))
@@ -247,20 +248,26 @@ int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flag
   rc = handle_lookup(cache, &wire, flags, value, &epoch);
   if (rc == FCACHE_MISS)
     recent_note(&cache->misses, &wire, epoch);
+  else if (rc == FCACHE_OK) /* what is computed from now on is of now */
+    recent_forget(&cache->misses, &wire);
   return rc;
 }
 
-int handle_put(struct fcache *cache, const struct fc_put *put) {
+int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size) {
   struct link *link = &cache->link;
   struct fc_reply reply;
   if (!handle_ready(cache))
     return FCACHE_NOT_STORED;
-  if (put->value_size > link->max_value)
-    return link_fault(link, FC_ETOOBIG, "a value of %u bytes does not fit: fcached at %s takes %u",
-                      put->value_size, link->path, link->max_value);
+  put->probe = handle_probe(cache);
+  put->withheld = size > link->max_value; /* told all the same: the pass was made */
+  put->value_size = put->withheld ? 0 : (uint32_t)size;
   uint32_t id = link_begin(link, FC_PUT);
   (void)fc_encode_put_head(&link->request, id, put); /* the exchange looks at `failed` */
-  int rc = link_exchange(link, id, put->value, put->value_size, &reply);
+  int rc = link_exchange(link, id, data, put->value_size, &reply);
+  if (rc == FC_ETOOBIG) {
+    cache->counters.too_big++;
+    return link_too_big(link, size);
+  }
   if (rc < 0)
     return handle_outcome(cache, rc, FCACHE_NOT_STORED);
   return reply.put == FC_STORED ? FCACHE_OK : FCACHE_NOT_STORED;
@@ -269,23 +276,23 @@ int handle_put(struct fcache *cache, const struct fc_put *put) {
 int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *data, size_t size,
                uint64_t compute_ns, unsigned flags) {
   struct fc_put put = {.flags = flags & (FCACHE_UNRECORDED | FCACHE_KEEP_FIRST),
-                       .value = data,
                        .compute_ns = compute_ns};
   handle_enter(cache);
   int rc = handle_key(cache, key, &put.key);
   if (rc < 0)
     return rc;
-  if (size > UINT32_MAX || (data == NULL && size > 0))
-    return link_fault(&cache->link, size > UINT32_MAX ? FC_ETOOBIG : FC_EINVAL,
-                      "a value of %zu bytes cannot be put: give at most 1 GiB, and its address",
+  if (data == NULL && size > 0)
+    return link_fault(&cache->link, FC_EINVAL, "a value of %zu bytes needs its address; it is NULL",
                       size);
-  put.value_size = (uint32_t)size;
-  put.probe = handle_probe(cache);
   if ((flags & FCACHE_UNRECORDED) == 0) {
     cache->counters.cache_misses++;
     cache->counters.forward_passes++;
     cache->counters.scoring_wall_ns += compute_ns;
   }
-  return handle_epoch(cache, &put.key, NULL, 1, &put.epoch) ? handle_put(cache, &put)
-                                                            : FCACHE_NOT_STORED;
+  if (!handle_epoch(cache, &put.key, NULL, 1, &put.epoch))
+    return FCACHE_NOT_STORED;
+  rc = handle_put(cache, &put, data, size);
+  if (rc == FCACHE_OK) /* else it may be tried again, and is as old as it was */
+    recent_forget(&cache->misses, &put.key);
+  return rc;
 }

@@ -29,12 +29,8 @@ int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_com
   cache->counters.forward_passes++;
   cache->counters.scoring_wall_ns += put.compute_ns;
   /* Without a lookup that reached the daemon nobody knows what was cleared meanwhile. */
-  if (put.epoch.boot_id == 0 || value->size > UINT32_MAX)
-    return FCACHE_OK;
-  put.value = value->data;
-  put.value_size = (uint32_t)value->size;
-  put.probe = handle_probe(cache);
-  (void)handle_put(cache, &put); /* stored or not, the caller has its value */
+  if (put.epoch.boot_id != 0)
+    (void)handle_put(cache, &put, value->data, value->size); /* the caller has its value anyway */
   return FCACHE_OK;
 }
 

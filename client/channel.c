@@ -68,15 +68,28 @@ static int set_up(struct channel *channel) {
   return 0;
 }
 
+/* Never 0, 1 or 2: a program that runs without one of them would print into our connection. */
+static int open_socket(void) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return -errno;
+  if (fd > STDERR_FILENO)
+    return fd;
+  int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int error = errno;
+  (void)close(fd); /* nothing was sent */
+  return higher < 0 ? -error : higher;
+}
+
 int channel_connect(struct channel *channel, const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path)
     return -ENAMETOOLONG;
   memcpy(address.sun_path, path, strlen(path) + 1);
   /* Non-blocking while it connects: a full backlog must not hold us up. */
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = open_socket();
   if (fd < 0)
-    return -errno;
+    return fd;
   channel->fd = fd;
   channel->in_size = channel->taken = 0;
   int rc = 0;
@@ -91,19 +104,20 @@ int channel_connect(struct channel *channel, const char *path) {
   return rc;
 }
 
-/* Waits until the socket is ready for `events`, at most until the deadline. */
+/* Waits until the socket is ready for `events`, at most until the deadline; looks once at least. */
 static int wait_for(const struct channel *channel, short events) {
   struct pollfd poll_fd = {.fd = channel->fd, .events = events};
   for (;;) {
     uint64_t now_ns = channel_clock_ns();
-    if (now_ns >= channel->end_ns)
-      return FC_ETIMEDOUT;
-    uint64_t left_ms = (channel->end_ns - now_ns + 999999u) / 1000000u;
+    uint64_t left_ns = now_ns < channel->end_ns ? channel->end_ns - now_ns : 0;
+    uint64_t left_ms = (left_ns + 999999u) / 1000000u;
     int ready = poll(&poll_fd, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
     if (ready > 0)
       return 0;
     if (ready < 0 && errno != EINTR)
       return FC_EUNAVAILABLE;
+    if (left_ns == 0)
+      return FC_ETIMEDOUT;
   }
 }
 
@@ -121,7 +135,7 @@ static void advance(struct iovec **pieces, size_t *n, size_t sent) {
 
 void channel_renew(struct channel *channel) {
   channel->end_ns = channel_clock_ns() + channel->deadline_ns;
-  channel->started = false;
+  channel->started = channel->overtime = false;
 }
 
 int channel_send(struct channel *channel, struct iovec *pieces, size_t n) {
@@ -178,8 +192,13 @@ static void drop_taken(struct channel *channel) {
 static int read_some(struct channel *channel, bool wait, void *to, size_t room, size_t *got) {
   bool block = wait && !channel->started;
   *got = 0;
-  if (wait && !block && channel_clock_ns() >= channel->end_ns)
-    return FC_ETIMEDOUT; /* also where a peer never lets us wait: it sends, but no answer */
+  /* Also where a peer never lets us wait: it sends, but no answer. One read past the deadline is
+   * for a process that was stopped itself, and whose answer has come meanwhile. */
+  if (wait && !block && channel_clock_ns() >= channel->end_ns) {
+    if (channel->overtime)
+      return FC_ETIMEDOUT;
+    channel->overtime = true;
+  }
   ssize_t n = recv(channel->fd, to, room, block ? 0 : MSG_DONTWAIT);
   channel->started = channel->started || wait;
   if (n > 0) {

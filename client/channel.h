@@ -22,6 +22,7 @@ struct channel {
   uint64_t deadline_ns; /* how long an exchange may take */
   uint64_t end_ns;      /* when the one under way must have ended */
   bool started;         /* it has taken time: the socket's own timeout would be too long now */
+  bool overtime;        /* the one read past its end was made */
   uint8_t *in;
   size_t in_size, in_capacity;
   size_t taken; /* bytes of `in` that the last frame used */

@@ -32,8 +32,6 @@ int fcache_clear(struct fcache *cache, const char *view, const char *op, uint64_
   if (!handle_insist(cache))
     return FCACHE_EUNAVAILABLE;
   int rc = clear_ask(&cache->link, &select, &n);
-  if (rc == 0)
-    cache->misses = (struct recent){0}; /* what is put next is meant to stay */
   if (rc == 0 && removed != NULL)
     *removed = n;
   return handle_code(rc);

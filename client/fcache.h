@@ -8,10 +8,11 @@
  *
  * FAIL OPEN. The cache never breaks or hangs its user. With the daemon absent,
  * stopped, restarted or full, a lookup is a miss, `fcache_cached` computes, and
- * a put is FCACHE_NOT_STORED: at the cost of one deadline at most (default
- * 250 ms), after which the handle reconnects by itself, with back-off, without
- * waiting. The first time that sharing is off, one line says why and which
- * sockets were tried: on stderr, or to the `log` callback.
+ * a put is FCACHE_NOT_STORED: at the cost of one deadline without progress
+ * (default 250 ms), after which the handle reconnects by itself, with back-off,
+ * without waiting. The first time that sharing is off, one line says why and which
+ * sockets were tried, and the first time that a value is larger than the daemon
+ * takes, one line says so: on stderr, or to the `log` callback.
  *
  * RESULTS. 0 is success (for a get: a hit). Positive values of
  * enum fcache_result are outcomes to act on. Negative ones are errors, of
@@ -94,7 +95,7 @@ struct fcache_options {
   const char *socket;         /* the only socket to try; NULL: $FCACHE_SOCKET alone if set, else
                                  $XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock */
   const char *name_space;     /* NULL: $FCACHE_NAMESPACE; neither: FCACHE_ENONAMESPACE */
-  const char *client;         /* this worker's name in traces and listings; NULL: "PROGRAM-PID" */
+  const char *client;         /* this worker's name in traces; NULL: "PROGRAM-PID" */
   uint32_t deadline_ms;       /* bound of one exchange with the daemon; 0: 250 */
   const int64_t *max_entries; /* limit on the namespace's entries, which holds for all its clients;
                                  NULL: leave it as it is. Not positive: FCACHE_EMAXENTRIES */
@@ -110,8 +111,8 @@ struct fcache_options {
 #endif
 
 /* Opens a handle. `options` may be NULL. An absent daemon is no error (see
- * FAIL OPEN). $FCACHE_DISABLE=1 opens a handle that is off on purpose and says
- * nothing. On success *out is the caller's, to be closed. On failure *out is
+ * FAIL OPEN). $FCACHE_DISABLE=1 opens a handle that is off on purpose, needs no
+ * namespace and says nothing. On success *out is the caller's, to be closed. On failure *out is
  * NULL and, where `error` is not NULL, it says why. */
 FCACHE_API int fcache_open(const struct fcache_options *options, struct fcache **out,
                            struct fcache_error *error);
@@ -178,7 +179,10 @@ FCACHE_API int fcache_get(struct fcache *cache, const struct fcache_key *key, un
                           struct fcache_value *value);
 
 /* Stores or replaces. `compute_ns` is what the value cost to compute; it is
- * what a later hit saves. A put is recorded as a miss and a forward pass.
+ * what a later hit saves. A put is recorded as a miss and a forward pass, stored
+ * or not. Where this handle's last get of the key missed, the value counts as
+ * begun then, and a clear since is not undone: FCACHE_NOT_STORED, until the key is
+ * looked up again. (A handle remembers its latest 16,384 misses at least.)
  * FCACHE_OK, FCACHE_NOT_STORED, or an error (FCACHE_ETOOBIG names the limit in
  * fcache_last_error). */
 FCACHE_API int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *data,
@@ -251,6 +255,7 @@ struct fcache_counters {
   uint64_t max_batch_size;
   uint64_t degraded;   /* calls that found sharing off */
   uint64_t reconnects; /* connections after the first */
+  uint64_t too_big;    /* values that were not stored: larger than the daemon takes */
 };
 FCACHE_API void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out);
 
@@ -265,7 +270,7 @@ enum fcache_stat_kind {
   FCACHE_STAT_TEXT,    /* `text` */
 };
 
-/* One figure. Strings are valid during the callback. */
+/* One figure. Strings are valid during the callback, which may use the handle. */
 struct fcache_stat {
   const char *name_space; /* NULL: of the whole daemon */
   const char *name;       /* "cache_hits", "bytes", ...: docs/operations.md has them all */

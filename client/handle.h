@@ -49,8 +49,8 @@ int handle_outcome(struct fcache *cache, int rc, int degraded);
 int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
                   struct fcache_value *value, struct fc_epoch *epoch);
 
-/* One put: as fcache_put. */
-int handle_put(struct fcache *cache, const struct fc_put *put);
+/* One put, as fcache_put: completes *put, whose flags, key, epoch and compute time are set. */
+int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size);
 
 /* Many of each, as the public calls. *epoch is when the lookups ended; {0, 0}: away. */
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/fork_mark.h"
+#include "client/say.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
@@ -18,9 +19,12 @@ int link_fault(struct link *link, int code, const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(link->error, sizeof link->error, format, args); /* cut where longer */
   va_end(args);
-  for (char *at = link->error; *at != '\0'; at++) /* it goes to terminals and logs */
-    if ((unsigned char)*at < 0x20 || *at == 0x7f)
+  for (unsigned char *at = (unsigned char *)link->error; *at != '\0';
+       at++) /* for terminals, logs */
+    if (*at < 0x20 || *at == 0x7f)
       *at = '?';
+    else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
+      *at = at[1] = '?';
   return code;
 }
 
@@ -63,9 +67,7 @@ static int take_options(struct link *link, const struct link_options *options) {
                         (long long)link->max_entries);
   }
   if (sockets_find(&link->sockets, options->socket) < 0)
-    return link_fault(link, FC_EINVAL,
-                      "the socket's path is empty or longer than %u bytes: give a shorter one",
-                      SOCKET_PATH_MAX - 1u);
+    return link_fault(link, FC_EINVAL, "%s", link->sockets.fault);
   return 0;
 }
 
@@ -103,10 +105,27 @@ static void say_off(struct link *link) {
   (void)snprintf(line, sizeof line,
                  "fcache: sharing is off: %s; results are computed here and not shared",
                  link->error);
-  if (link->log != NULL)
-    link->log(link->log_arg, line);
+  say(link->log, link->log_arg, line);
+}
+
+int link_too_big(struct link *link, size_t size) {
+  if (size > link->max_value)
+    (void)link_fault(
+        link, FC_ETOOBIG,
+        "a value of %zu bytes does not fit: fcached at %s takes %u: raise its --max-value", size,
+        link->path, link->max_value);
   else
-    (void)fprintf(stderr, "%s\n", line); /* where stderr is gone there is nobody to tell */
+    (void)link_fault(link, FC_ETOOBIG,
+                     "a value of %zu bytes does not fit: it alone is more than fcached at %s may "
+                     "hold: raise its --max-bytes",
+                     size, link->path);
+  if (link->said_too_big)
+    return FC_ETOOBIG;
+  link->said_too_big = true;
+  char line[FCACHE_ERROR_TEXT_SIZE + 128];
+  (void)snprintf(line, sizeof line, "fcache: not shared: %s", link->error);
+  say(link->log, link->log_arg, line);
+  return FC_ETOOBIG;
 }
 
 /* The daemon is gone: link->error says how. */
@@ -157,19 +176,22 @@ bool link_forked(struct link *link) {
 
 /* Connects to the first socket that answers. */
 static int find_daemon(struct link *link) {
-  char tried[FCACHE_ERROR_TEXT_SIZE - 32];
+  char tried[FCACHE_ERROR_TEXT_SIZE - 48];
   size_t used = 0;
+  bool denied = false;
   tried[0] = '\0';
   for (size_t i = 0; i < link->sockets.n; i++) {
     link->path = link->sockets.paths[i];
     int rc = channel_connect(&link->channel, link->path);
     if (rc == 0)
       return 0;
-    int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s)", i > 0 ? ", " : "", link->path,
-                     strerror(-rc));
+    int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s%s)", i > 0 ? ", " : "",
+                     link->path, strerror(-rc), rc == -EACCES ? ": join the socket's group" : "");
     used += n > 0 && (size_t)n < sizeof tried - used ? (size_t)n : 0;
+    denied = denied || rc == -EACCES;
   }
-  return link_fault(link, FC_EUNAVAILABLE, "no daemon at %s", tried);
+  return link_fault(link, FC_EUNAVAILABLE, "%s %s",
+                    denied ? "no daemon could be reached at" : "no daemon at", tried);
 }
 
 static int send_hello(struct link *link) {

@@ -49,12 +49,13 @@ typedef void *link_place_fn(void *arg, const struct fc_reply *reply, uint32_t si
 struct link {
   enum link_state state;
   bool disabled, own_name;
-  bool said;    /* that sharing is off */
+  bool said; /* that sharing is off */
+  bool said_too_big;
   bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
   struct sockets sockets;
   const char *path; /* of `sockets`: the one connected to, or greeted last */
   struct channel channel;
-  volatile int *fork_mark;
+  volatile struct fork_mark *fork_mark;
   uint64_t retry_ns, backoff_ns;
   uint32_t next_id;
   enum fc_type expected; /* the type of reply to the request under way */
@@ -113,6 +114,10 @@ void link_place(struct link *link, link_place_fn *place, void *arg);
 /* The connection is of no more use, for `rc` (an error of channel.h, or FC_EPROTOCOL where what
  * was said makes no sense): closes it, says so, and returns FC_EUNAVAILABLE. */
 int link_lost(struct link *link, int rc);
+
+/* A value is over the daemon's limit: says so, the first time to the program's people too. Returns
+ * FC_ETOOBIG. */
+int link_too_big(struct link *link, size_t size);
 
 /* Sets link->error, printf-like, and returns `code`. The text becomes one line without
  * control characters, whatever a name or a peer's text had. */

@@ -36,12 +36,13 @@ static int take_values(struct fcache *cache, struct fc_get_many_reply *part,
 struct places {
   struct fcache_value *values;
   uint32_t n;
+  uint32_t next; /* index that the next part must begin with */
 };
 
 static void *place_one(void *arg, const struct fc_reply *reply, uint32_t size) {
   const struct places *places = arg;
   uint32_t i = reply->get_many.first;
-  if (i >= places->n || value_reserve(&places->values[i], size) < 0)
+  if (i != places->next || i >= places->n || value_reserve(&places->values[i], size) < 0)
     return NULL;
   return places->values[i].data;
 }
@@ -52,19 +53,18 @@ static int get_some(struct fcache *cache, const struct fc_get_many *get,
   struct link *link = &cache->link;
   struct fc_reply reply;
   struct fc_get_many_reply *part = &reply.get_many;
-  struct places places = {values, get->n};
+  struct places places = {.values = values, .n = get->n};
   uint32_t id = link_begin(link, FC_GET_MANY);
   link_place(link, place_one, &places);
   (void)fc_encode_get_many(&link->request, id, get); /* the exchange looks at `failed` */
   int rc = link_exchange(link, id, NULL, 0, &reply);
-  for (uint32_t next = 0; rc == 0;) {
-    uint32_t n = part->values.n;
+  while (rc == 0) {
+    uint32_t n = part->values.n, left = get->n - places.next;
     bool last = part->last;
     /* Every index once, in order, and progress with each part: else we might wait for ever. */
-    if (part->first != next || n > get->n - next || (n == 0 && !last) ||
-        (last && n < get->n - next))
+    if (part->first != places.next || n > left || (n == 0 && !last) || (last && n < left))
       return link_lost(link, FC_EPROTOCOL);
-    next += n;
+    places.next += n;
     link->epoch.clear_generation = part->clear_generation;
     /* Without memory the other parts need not be taken: their id will be skipped. */
     rc = take_values(cache, part, values, hit);
@@ -117,18 +117,18 @@ struct some_puts {
   struct iovec list[2 * PUTS_MAX + 1];
 };
 
+/* What is sent of a value: one over the limit is only told. */
+static size_t sent_size(const struct fcache *cache, const struct fcache_bytes *value) {
+  return value->size > cache->link.max_value ? 0 : value->size;
+}
+
 /* Fills one message from key `at` on; returns where the next begins. */
 static uint32_t gather(const struct fcache *cache, const struct fc_put_many *put,
-                       const struct fcache_bytes *values, uint32_t at, struct some_puts *some,
-                       bool *too_big) {
+                       const struct fcache_bytes *values, uint32_t at, struct some_puts *some) {
   size_t bytes = HEAD_MAX_BYTES;
   some->n = 0;
   for (; at < put->n && some->n < PUTS_MAX; at++) {
-    if (values[at].size > cache->link.max_value) {
-      *too_big = true;
-      continue;
-    }
-    size_t more = FC_HASH_SIZE + VALUE_HEAD_BYTES + values[at].size;
+    size_t more = FC_HASH_SIZE + VALUE_HEAD_BYTES + sent_size(cache, &values[at]);
     if (some->n > 0 && bytes + more > cache->link.max_frame)
       break;
     bytes += more;
@@ -140,7 +140,7 @@ static uint32_t gather(const struct fcache *cache, const struct fc_put_many *put
 }
 
 static int put_some(struct fcache *cache, const struct fc_put_many *put, struct some_puts *some,
-                    bool *not_stored, bool *too_big) {
+                    struct fc_put_many_reply *sum) {
   struct link *link = &cache->link;
   struct fc_put_many message = *put;
   struct fc_pieces pieces;
@@ -152,8 +152,12 @@ static int put_some(struct fcache *cache, const struct fc_put_many *put, struct 
   fc_pieces_init(&pieces, some->list);
   (void)fc_encode_put_many_head(&link->request, id, &message); /* the exchange looks at `failed` */
   for (uint32_t i = 0; i < some->n; i++) {
-    (void)fc_encode_bin_head(&link->request, (uint32_t)some->values[i]->size);
-    fc_pieces_add(&pieces, &link->request, some->values[i]->data, some->values[i]->size);
+    size_t size = sent_size(cache, some->values[i]);
+    if (size < some->values[i]->size)
+      (void)fc_encode_nil(&link->request);
+    else
+      (void)fc_encode_bin_head(&link->request, (uint32_t)size);
+    fc_pieces_add(&pieces, &link->request, some->values[i]->data, size);
   }
   if (!link->request.failed) {
     fc_frame_finish(&link->request, 0, pieces.outside_bytes);
@@ -161,15 +165,22 @@ static int put_some(struct fcache *cache, const struct fc_put_many *put, struct 
   }
   int rc = link_exchange_pieces(link, id, pieces.list, pieces.n, &reply);
   if (rc == 0) {
-    *not_stored = *not_stored || reply.put_many.stored < some->n;
-    *too_big = *too_big || reply.put_many.too_big > 0;
+    sum->stored += reply.put_many.stored;
+    sum->too_big += reply.put_many.too_big;
   }
   return rc;
 }
 
+static size_t largest_of(const struct fcache_bytes *values, uint32_t n) {
+  size_t largest = 0;
+  for (uint32_t i = 0; i < n; i++)
+    largest = values[i].size > largest ? values[i].size : largest;
+  return largest;
+}
+
 int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
                     const struct fcache_bytes *values) {
-  bool too_big = false, not_stored = false;
+  struct fc_put_many_reply sum = {0};
   if (put->n == 0)
     return FCACHE_OK;
   if (!handle_ready(cache))
@@ -180,20 +191,18 @@ int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
   struct fc_put_many next = *put;
   int rc = 0;
   for (uint32_t at = 0; rc == 0 && at < put->n;) {
-    at = gather(cache, put, values, at, some, &too_big);
-    if (some->n == 0)
-      break;
-    rc = put_some(cache, &next, some, &not_stored, &too_big);
+    at = gather(cache, put, values, at, some);
+    rc = put_some(cache, &next, some, &sum);
     next.batch = 0; /* the batch is counted once */
   }
   free(some);
   if (rc < 0)
     return handle_outcome(cache, rc, FCACHE_NOT_STORED);
-  if (too_big)
-    return link_fault(&cache->link, FC_ETOOBIG,
-                      "a value of the batch does not fit: fcached at %s takes %u bytes",
-                      cache->link.path, cache->link.max_value);
-  return not_stored ? FCACHE_NOT_STORED : FCACHE_OK;
+  if (sum.too_big > 0) {
+    cache->counters.too_big += sum.too_big;
+    return link_too_big(&cache->link, largest_of(values, put->n));
+  }
+  return sum.stored < put->n ? FCACHE_NOT_STORED : FCACHE_OK;
 }
 
 /* ---- the public calls ---- */
@@ -223,10 +232,11 @@ int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint
     return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
   rc = handle_lookup_many(cache, &get, values, hit, &epoch);
   for (size_t i = 0; rc == FCACHE_OK && i < n; i++) {
-    if (hit[i])
-      continue;
     memcpy(get.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    recent_note(&cache->misses, &get.key, epoch);
+    if (hit[i]) /* as in fcache_get */
+      recent_forget(&cache->misses, &get.key);
+    else
+      recent_note(&cache->misses, &get.key, epoch);
   }
   return rc;
 }
@@ -242,6 +252,10 @@ int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint
     return rc;
   if (n > 0 && (prompts == NULL || values == NULL))
     return link_fault(&cache->link, FC_EINVAL, "prompts or values is NULL");
+  for (size_t i = 0; i < n; i++)
+    if (values[i].data == NULL && values[i].size > 0)
+      return link_fault(&cache->link, FC_EINVAL,
+                        "value %zu of %zu bytes needs its address; it is NULL", i, values[i].size);
   put.probe = handle_probe(cache);
   put.prompts = (const uint8_t *)prompts;
   put.n = (uint32_t)n;
@@ -250,7 +264,12 @@ int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint
     cache->counters.forward_passes += n;
     cache->counters.scoring_wall_ns += compute_ns;
   }
-  return handle_epoch(cache, &put.key, prompts, n, &put.epoch)
-             ? handle_put_many(cache, &put, values)
-             : FCACHE_NOT_STORED;
+  if (!handle_epoch(cache, &put.key, prompts, n, &put.epoch))
+    return FCACHE_NOT_STORED;
+  rc = handle_put_many(cache, &put, values);
+  for (size_t i = 0; rc == FCACHE_OK && i < n; i++) { /* as in fcache_put */
+    memcpy(put.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    recent_forget(&cache->misses, &put.key);
+  }
+  return rc;
 }

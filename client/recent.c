@@ -1,19 +1,108 @@
 #include "client/recent.h"
 
-void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch) {
-  uint64_t digest = fc_key_digest(0, key);
-  size_t slot = digest % RECENT_SLOTS;
-  recent->slots[slot].known = true;
-  recent->slots[slot].digest = digest;
-  recent->slots[slot].epoch = epoch;
+#include <stdlib.h>
+
+#define FIRST_CAPACITY 64u
+
+struct recent_note {
+  enum {
+    NOTE_NONE = 0,
+    NOTE_KNOWN,
+    NOTE_FORGOTTEN
+  } state;         /* a forgotten one keeps its chain whole */
+  uint64_t digest; /* of the key */
+  struct fc_epoch epoch;
+};
+
+/* The digest's slot, or the free one where it belongs: there is one, since `n` is at most half. */
+static struct recent_note *slot_of(const struct recent_table *table, uint64_t digest) {
+  uint32_t mask = table->capacity - 1;
+  uint32_t at = (uint32_t)digest & mask;
+  while (table->slots[at].state != NOTE_NONE && table->slots[at].digest != digest)
+    at = (at + 1) & mask;
+  return &table->slots[at];
 }
 
-bool recent_take(struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch) {
-  uint64_t digest = fc_key_digest(0, key);
-  size_t slot = digest % RECENT_SLOTS;
-  if (!recent->slots[slot].known || recent->slots[slot].digest != digest)
+static struct recent_note *known(const struct recent_table *table, uint64_t digest) {
+  struct recent_note *note = table->slots == NULL ? NULL : slot_of(table, digest);
+  return note != NULL && note->state == NOTE_KNOWN ? note : NULL;
+}
+
+/* Room for one more note, in a table for what is still known: the forgotten go. */
+static bool reserve(struct recent_table *table) {
+  if (table->slots != NULL && (table->n + 1) * 2 <= table->capacity)
+    return true;
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < table->capacity; i++)
+    left += table->slots[i].state == NOTE_KNOWN;
+  struct recent_table larger = {.capacity = FIRST_CAPACITY};
+  while (larger.capacity < (left + 1) * 3)
+    larger.capacity *= 2;
+  larger.slots = calloc(larger.capacity, sizeof *larger.slots);
+  if (larger.slots == NULL)
     return false;
-  recent->slots[slot].known = false;
-  *epoch = recent->slots[slot].epoch;
+  for (uint32_t i = 0; i < table->capacity; i++) {
+    if (table->slots[i].state != NOTE_KNOWN)
+      continue;
+    *slot_of(&larger, table->slots[i].digest) = table->slots[i];
+    larger.n++;
+  }
+  free(table->slots);
+  *table = larger;
   return true;
+}
+
+static void table_clear(struct recent_table *table) {
+  free(table->slots);
+  *table = (struct recent_table){0};
+}
+
+static bool is_empty(const struct recent *recent) {
+  return recent->young.slots == NULL && recent->old.slots == NULL;
+}
+
+void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch) {
+  uint64_t digest = fc_key_digest(0, key);
+  struct recent_table *young = &recent->young;
+  struct recent_note *note = young->slots == NULL ? NULL : slot_of(young, digest);
+  if (note == NULL || note->state == NOTE_NONE) {
+    if (young->n == RECENT_MIN) {
+      table_clear(&recent->old);
+      recent->old = *young;
+      *young = (struct recent_table){0};
+    }
+    if (!reserve(young))
+      return;
+    note = slot_of(young, digest);
+    young->n++;
+  }
+  *note = (struct recent_note){NOTE_KNOWN, digest, epoch};
+}
+
+bool recent_find(const struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch) {
+  if (is_empty(recent))
+    return false;
+  uint64_t digest = fc_key_digest(0, key);
+  const struct recent_note *note = known(&recent->young, digest);
+  if (note == NULL)
+    note = known(&recent->old, digest);
+  if (note == NULL)
+    return false;
+  *epoch = note->epoch;
+  return true;
+}
+
+void recent_forget(struct recent *recent, const struct fc_key *key) {
+  if (is_empty(recent)) /* for a hit this is all it costs */
+    return;
+  uint64_t digest = fc_key_digest(0, key);
+  struct recent_note *notes[] = {known(&recent->young, digest), known(&recent->old, digest)};
+  for (size_t i = 0; i < 2; i++)
+    if (notes[i] != NULL)
+      notes[i]->state = NOTE_FORGOTTEN;
+}
+
+void recent_clear(struct recent *recent) {
+  table_clear(&recent->young);
+  table_clear(&recent->old);
 }

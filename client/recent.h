@@ -2,26 +2,40 @@
  * its lookup: a put of such a key says by it when its computation began, so that a
  * clear in between is not undone.
  *
- * A fixed table; a miss may push out an older one, whose put then goes without. Pure
- * memory, no I/O; zero it to start, nothing to free. One thread. */
+ * Remembers the latest RECENT_MIN at least, and twice as many at most (2 MiB); what
+ * is older is forgotten, and its put goes without. Memory is taken as misses come;
+ * zero it to start, recent_clear frees. Pure memory, no I/O. One thread. */
 #ifndef FC_CLIENT_RECENT_H
 #define FC_CLIENT_RECENT_H
 
 #include "proto/message.h"
 
-#define RECENT_SLOTS 64u
+#define RECENT_MIN 16384u
 
-struct recent {
-  struct {
-    bool known;
-    uint64_t digest;       /* of the key */
-    struct fc_epoch epoch; /* {0, 0}: the lookup did not reach the daemon */
-  } slots[RECENT_SLOTS];
+struct recent_note;
+
+struct recent_table {
+  struct recent_note *slots; /* open addressing; NULL while empty */
+  uint32_t capacity;         /* a power of two, at least twice `n` */
+  uint32_t n;                /* slots that are or were in use */
 };
 
+/* Two generations: when `young` is full it becomes `old`, and what was old goes. */
+struct recent {
+  struct recent_table young, old;
+};
+
+/* Replaces what was known of the key. {0, 0}: the lookup did not reach the daemon. Where there is
+ * no memory for it nothing is noted. */
 void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch);
 
-/* Forgets the key. False where it is not known; *epoch is then untouched. */
-bool recent_take(struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch);
+/* False where the key is not known; *epoch is then untouched. */
+bool recent_find(const struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch);
+
+/* Cheap where nothing is noted at all. */
+void recent_forget(struct recent *recent, const struct fc_key *key);
+
+/* Forgets all, and frees. Idempotent. */
+void recent_clear(struct recent *recent);
 
 #endif

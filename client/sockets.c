@@ -1,25 +1,51 @@
 #include "client/sockets.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/errors.h"
 
 static int add(struct sockets *sockets, const char *dir, const char *name) {
-  char *path = sockets->paths[sockets->n];
-  int size = snprintf(path, SOCKET_PATH_MAX, "%s%s", dir, name);
+  int size = snprintf(sockets->paths[sockets->n], SOCKET_PATH_MAX, "%s%s", dir, name);
   if (size <= 0 || (unsigned)size >= SOCKET_PATH_MAX)
     return FC_EINVAL;
   sockets->n++;
   return 0;
 }
 
+/* The one path that was asked for, by the option or variable `from`. */
+static int add_asked(struct sockets *sockets, const char *from, const char *path) {
+  char folder[PATH_MAX + 1];
+  if (path[0] == '\0') {
+    (void)snprintf(sockets->fault, sizeof sockets->fault,
+                   "%s is empty: give the path of the daemon's socket", from);
+    return FC_EINVAL;
+  }
+  if (path[0] != '/' && getcwd(folder, PATH_MAX) != NULL) {
+    strcat(folder, "/"); /* PATH_MAX leaves room for it */
+    if (add(sockets, folder, path) == 0)
+      return 0;
+  }
+  if (add(sockets, path, "") == 0)
+    return 0;
+  (void)snprintf(
+      sockets->fault, sizeof sockets->fault,
+      "%s, \"%.64s...\", has %zu bytes, and a socket's path at most %u: give a shorter one", from,
+      path, strlen(path), SOCKET_PATH_MAX - 1u);
+  return FC_EINVAL;
+}
+
 int sockets_find(struct sockets *sockets, const char *path) {
   sockets->n = 0;
-  const char *asked = path != NULL ? path : getenv("FCACHE_SOCKET");
-  if (path != NULL || (asked != NULL && asked[0] != '\0'))
-    return add(sockets, asked, "");
+  sockets->fault[0] = '\0';
+  if (path != NULL)
+    return add_asked(sockets, "the socket that was asked for", path);
+  const char *named = getenv("FCACHE_SOCKET");
+  if (named != NULL && named[0] != '\0')
+    return add_asked(sockets, "$FCACHE_SOCKET", named);
   const char *runtime = getenv("XDG_RUNTIME_DIR");
   if (runtime != NULL && runtime[0] == '/')
     (void)add(sockets, runtime, "/fcached.sock"); /* too long: nothing can listen there either */

@@ -1,6 +1,7 @@
 #include "client/stats.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/handle.h"
@@ -32,17 +33,11 @@ static const char *terminated(struct fc_str text, char *to, size_t room) {
   return to;
 }
 
-int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, void *arg) {
-  struct fc_reply reply;
-  uint32_t id = link_begin(link, FC_STATS);
-  (void)fc_encode_stats(&link->request, id, name_space); /* the exchange looks at `failed` */
-  int rc = link_exchange(link, id, NULL, 0, &reply);
-  if (rc < 0)
-    return rc;
+static void walk_stats(const struct fc_stats_reply *stats, fcache_stat_fn *fn, void *arg) {
   struct fc_stats_walk walk = {0};
   struct fc_stat stat;
   char name[FC_NAME_MAX + 1], space[FC_NAME_MAX + 1], text[TEXT_MAX];
-  while (fc_stats_next(&reply.stats, &walk, &stat)) {
+  while (fc_stats_next(stats, &walk, &stat)) {
     struct fcache_stat out = {
         .name_space =
             stat.name_space.data == NULL ? NULL : terminated(stat.name_space, space, sizeof space),
@@ -54,11 +49,30 @@ int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, v
     out.kind = kind_of(&stat, out.name);
     fn(arg, &out);
   }
+}
+
+int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, void *arg) {
+  struct fc_reply reply;
+  uint32_t id = link_begin(link, FC_STATS);
+  (void)fc_encode_stats(&link->request, id, name_space); /* the exchange looks at `failed` */
+  int rc = link_exchange(link, id, NULL, 0, &reply);
+  if (rc < 0)
+    return rc;
+  /* A copy: `fn` may use the handle, and with it the buffer that the reply stands in. */
+  uint8_t *copy = malloc(reply.stats.size);
+  if (copy == NULL)
+    return link_fault(link, FC_ENOMEM, "no memory for the stats");
+  memcpy(copy, reply.stats.at, reply.stats.size);
+  reply.stats.at = copy;
+  walk_stats(&reply.stats, fn, arg);
+  free(copy);
   return 0;
 }
 
 int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, void *arg) {
   handle_enter(cache);
+  if (fn == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "the stats need a function to go to; it is NULL");
   if (!handle_insist(cache))
     return FCACHE_EUNAVAILABLE;
   return handle_code(stats_ask(&cache->link, (struct fc_str){0}, fn, arg));

@@ -3,14 +3,18 @@
 #include "tests/system/expect.h"
 
 /* Namespaces come first, so that each one's entries are neighbours. */
-static struct model_entry *entry_at(struct model *model, struct model_key key) {
+uint32_t model_index(struct model_key key) {
   uint32_t i = key.space;
 
   i = i * MODEL_OPS + key.op;
   i = i * MODEL_VIEWS + key.view;
   i = i * MODEL_TOP_KS + key.top_k;
   i = i * MODEL_PROMPTS + key.prompt;
-  return &model->entries[i];
+  return i;
+}
+
+static struct model_entry *entry_at(struct model *model, struct model_key key) {
+  return &model->entries[model_index(key)];
 }
 
 static struct model_key key_of(uint32_t i) {

@@ -75,6 +75,9 @@ struct model_put {
 
 /* All zero is an empty one; set max_bytes. */
 
+/* Each key's own number below MODEL_KEYS. */
+uint32_t model_index(struct model_key key);
+
 /* The entry, now the most recently used, or NULL. A recorded hit of `getter` is counted. */
 const struct model_entry *model_get(struct model *model, struct model_key key, uint64_t getter,
                                     bool recorded);

@@ -14,7 +14,7 @@
 #include "proto/limits.h"
 
 #define BODY_MAX (64u << 20)
-#define WAIT_STEPS 5000 /* of a millisecond each */
+#define WAIT_STEPS 60000 /* of a millisecond each: longer than any deadline under test */
 
 struct start {
   struct peer *peer;
@@ -31,6 +31,7 @@ static void *run_script(void *arg) {
   peer->connections[start.nth].open = false;
   (void)close(fd); /* under the lock: peer_stop shuts down by number */
   (void)pthread_mutex_unlock(&peer->lock);
+  atomic_fetch_sub(&peer->busy, 1);
   return NULL;
 }
 
@@ -54,9 +55,10 @@ static void *accept_all(void *arg) {
     *start = (struct start){peer, nth};
     peer->connections[nth].fd = fd;
     peer->connections[nth].open = true;
+    atomic_store(&peer->accepted, nth + 1); /* before the script: who was answered is counted */
+    atomic_fetch_add(&peer->busy, 1);
     if (pthread_create(&peer->connections[nth].thread, NULL, run_script, start) != 0)
       abort();
-    atomic_store(&peer->accepted, nth + 1);
     (void)pthread_mutex_unlock(&peer->lock);
   }
 }
@@ -64,8 +66,9 @@ static void *accept_all(void *arg) {
 void peer_start(struct peer *peer, peer_script *script, void *arg) {
   memset(peer, 0, sizeof *peer);
   const char *base = getenv("TMPDIR");
-  (void)snprintf(peer->dir, sizeof peer->dir, "%.60s/fcpeer.XXXXXX",
-                 base != NULL && base[0] != '\0' ? base : "/tmp");
+  if (base == NULL || base[0] != '/' || strlen(base) > 60) /* it must fit in a socket's address */
+    base = "/tmp";
+  (void)snprintf(peer->dir, sizeof peer->dir, "%s/fcpeer.XXXXXX", base);
   ck_assert_ptr_nonnull(mkdtemp(peer->dir));
   (void)snprintf(peer->path, sizeof peer->path, "%.90s/peer.sock", peer->dir);
   peer->script = script;
@@ -122,8 +125,10 @@ bool peer_read(struct peer *peer, int fd, uint8_t **body, struct fc_request *req
   uint8_t header[FC_FRAME_HEADER];
   uint32_t size = 0;
   *body = NULL;
-  if (!read_all(fd, header, sizeof header) ||
-      fc_frame_peek(header, sizeof header, BODY_MAX, &size) != FC_FRAME_MORE)
+  atomic_fetch_sub(&peer->busy, 1);
+  bool came = read_all(fd, header, sizeof header);
+  atomic_fetch_add(&peer->busy, 1);
+  if (!came || fc_frame_peek(header, sizeof header, BODY_MAX, &size) != FC_FRAME_MORE)
     return false;
   *body = malloc(size);
   if (*body == NULL || !read_all(fd, *body, size) || fc_decode_request(*body, size, request) != 0) {
@@ -176,6 +181,12 @@ void peer_wait_closed(int fd) {
 void peer_wait_released(struct peer *peer) {
   for (int i = 0; i < WAIT_STEPS && !atomic_load(&peer->released); i++)
     (void)poll(NULL, 0, 1);
+}
+
+void peer_wait_idle(struct peer *peer) {
+  for (int i = 0; i < WAIT_STEPS && atomic_load(&peer->busy) > 0; i++)
+    (void)poll(NULL, 0, 1);
+  ck_assert_uint_eq(atomic_load(&peer->busy), 0);
 }
 
 void peer_send_hit(int fd, uint32_t id, const void *value, uint32_t size) {

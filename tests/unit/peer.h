@@ -32,6 +32,7 @@ struct peer {
   void *arg;                 /* the script's own */
   struct fc_welcome welcome; /* what peer_greet answers; set before connecting */
   atomic_uint accepted;      /* connections so far */
+  atomic_uint busy;          /* scripts at work: not those that wait for a request */
   atomic_uint seen;          /* requests that peer_read returned, hellos among them */
   atomic_bool released;      /* by the test, for scripts that wait for it */
   atomic_bool stopping;
@@ -68,6 +69,11 @@ void peer_wait_closed(int fd);
 
 /* Waits (bounded) until the test has set peer->released. */
 void peer_wait_released(struct peer *peer);
+
+/* For a test that is about to fork: waits (bounded) until every script awaits its next request, and
+ * so holds no memory and no lock. A child has no other thread than its own: what those of the peer
+ * held at that moment would be lost in it, and valgrind says so. */
+void peer_wait_idle(struct peer *peer);
 
 /* Replies, ready to be sent. */
 void peer_send_hit(int fd, uint32_t id, const void *value, uint32_t size);

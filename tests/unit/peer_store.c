@@ -28,7 +28,7 @@ static struct peer_entry *find(struct peer_store *store, const struct fc_key *ke
 /* An enum fc_put_outcome, or FC_ETOOBIG. */
 static int put(struct peer_store *store, const struct fc_key *key, uint32_t flags,
                const struct fc_epoch *epoch, const uint8_t *value, uint32_t size) {
-  if (size > store->peer.welcome.max_value)
+  if (value == NULL || size > store->peer.welcome.max_value) /* withheld, or sent all the same */
     return FC_ETOOBIG;
   if (epoch->boot_id != 0 &&
       (epoch->boot_id != PEER_BOOT_ID || epoch->clear_generation < store->generation))
