@@ -10,6 +10,10 @@ limit=${TEST_TIMEOUT_S:-150}
 rm -rf "$logs"
 mkdir -p "$logs"
 export CK_VERBOSITY=${CK_VERBOSITY:-normal}
+export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} # Check's own 4 s are few for a machine that stalls
+# What a user or a service manager may have set is not for the daemons under test.
+unset FCACHE_SOCKET FCACHE_NAMESPACE FCACHE_DISABLE NOTIFY_SOCKET LISTEN_FDS LISTEN_PID \
+  LISTEN_FDNAMES WATCHDOG_USEC WATCHDOG_PID JOURNAL_STREAM
 case ${SAN:-} in
   '') ;;
   *) export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-5} ;;
@@ -57,6 +61,7 @@ for program in "$@"; do
     grep -v '^[0-9]*%: Checks' "$log" | tail -n 60
   fi
 done
+grep -H '^skipped: ' "$logs"/*.log | sed 's:.*/\(.*\)\.log\:skipped:skipped in \1:' | sort | uniq -c
 echo "slowest: $(for f in "$logs"/*.status; do
   echo "$(cut -d' ' -f2 "$f") $(basename "$f" .status)"
 done | sort -rn | head -n 3 | awk '{ printf "%s%s %s s", (NR > 1) ? ", " : "", $2, $1 }')"

@@ -153,15 +153,16 @@ START_TEST(in_the_file_within_100_ms) {
   ck_assert_str_eq(trace_path(&trace), path);
   ck_assert_int_eq(stat(path, &st), 0);
   ck_assert_uint_eq(st.st_mode & 0777 & ~0640u, 0);
+  uint64_t start = now_ms(); /* before the loop's own time: it may stand still in between */
   uv_update_time(&loop);
-  uint64_t start = now_ms();
   put_lines(0, 3);
+  ck_assert_uint_le(uv_timer_get_due_in(&trace.timer), 100 - 20); /* what is left is the disk's */
   ck_assert_int_eq(stat(path, &st), 0);
   ck_assert_int_eq(st.st_size, 0); /* gathered */
   ck_assert(run_until_written(10000));
   uint64_t took = now_ms() - start;
   ck_assert_uint_ge(took, TRACE_DELAY_MS - 2);
-  ck_assert_uint_lt(took, 2000); /* 100 on a machine that does nothing else */
+  ck_assert_uint_lt(took, 10000); /* 100 on a machine that does nothing else */
   ck_assert_uint_eq(check_lines(path, 0), 3);
   ck_assert_uint_eq(trace_lines(&trace), 3);
 }
@@ -292,16 +293,21 @@ START_TEST(slow_disk_is_bounded) {
   ck_assert_int_ge(reader, 0);
   (void)fcntl(reader, F_SETPIPE_SZ, 1 << 20); /* only makes the end of this test faster */
   ck_assert_int_eq(on(fifo), 0);
-  for (unsigned i = 0; i < 100; i++) {
-    put_lines(i * 1000, 1000);
+  unsigned rounds = 0;
+  uint64_t until = now_ms() + 10000;
+  /* On until it is full: the write that fills the pipe may end at any time. */
+  while (rounds < 100 ||
+         (trace.unwritten_bytes <= TRACE_UNWRITTEN_MAX - 2 * TRACE_LINE_MAX && now_ms() < until)) {
+    put_lines(rounds++ * 1000, 1000);
     (void)uv_run(&loop, UV_RUN_NOWAIT);
+    ck_assert_uint_le(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX);
   }
   ck_assert_uint_gt(trace.lost, 0);
-  ck_assert_uint_le(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX);
   ck_assert_uint_gt(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX - 2 * TRACE_LINE_MAX);
   ck_assert_uint_eq(count_in_journal("as fast as it comes"), 1);
   /* Now it is read: all that was kept arrives, in whole lines. */
-  uint64_t lines = 0, torn = 0, until = now_ms() + 20000;
+  uint64_t lines = 0, torn = 0;
+  until = now_ms() + 20000;
   char *text = malloc(1u << 20);
   ck_assert_ptr_nonnull(text);
   char last = '\n';
@@ -317,7 +323,7 @@ START_TEST(slow_disk_is_bounded) {
   free(text);
   ck_assert_uint_eq(torn, 0);
   ck_assert_uint_eq(lines, trace_lines(&trace));
-  ck_assert_uint_eq(trace.events, 100000);
+  ck_assert_uint_eq(trace.events, rounds * 1000);
   ck_assert_uint_eq(trace.unwritten_bytes, 0);
   close_trace();
   ck_assert(was_flushed);
@@ -514,7 +520,9 @@ START_TEST(waits_for_room) {
     _exit(no_room_child());
   ck_assert_int_eq(waitpid(pid, &status, 0), pid);
   ck_assert(WIFEXITED(status));
-  if (WEXITSTATUS(status) != SKIPPED) /* not allowed to mount */
+  if (WEXITSTATUS(status) == SKIPPED)
+    printf("skipped: no small disk can be mounted here\n");
+  else
     ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 END_TEST
