@@ -20,16 +20,15 @@
 enum { CONNECT_TRIES = 2000, CONNECT_STEP_MS = 5, STOP_MS = 5000 };
 
 int child_pin_self(int cpu) {
+  static cpu_set_t before; /* as we were started: by taskset, for one */
+  static bool known;
   cpu_set_t set;
+  if (!known && sched_getaffinity(0, sizeof(before), &before) == 0)
+    known = true;
   CPU_ZERO(&set);
-  if (cpu >= 0) {
+  if (cpu >= 0)
     CPU_SET((size_t)cpu, &set);
-  } else {
-    /* The kernel cuts this down to the CPUs that the process may use. */
-    for (size_t i = 0; i < CPU_SETSIZE; i++)
-      CPU_SET(i, &set);
-  }
-  if (sched_setaffinity(0, sizeof(set), &set) == 0)
+  if (sched_setaffinity(0, sizeof(set), cpu >= 0 ? &set : &before) == 0)
     return 0;
   fprintf(stderr, "bench: cannot pin to CPU %d: %s\n", cpu, strerror(errno));
   return -1;

@@ -34,8 +34,8 @@ int child_connect(const struct child *child, const char *path);
 /* Ends it: SIGTERM, after 5 seconds SIGKILL; waits for its end. Idempotent. */
 void child_stop(struct child *child);
 
-/* Pins the calling thread and its later children to `cpu`; -1 for all CPUs
- * that it may use. */
+/* Pins the calling thread and its later children to `cpu`; -1 for those that
+ * the program was started with. */
 int child_pin_self(int cpu);
 
 #endif

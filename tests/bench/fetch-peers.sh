@@ -24,9 +24,10 @@ libraries() {
 }
 
 # True if the package lists know all of them.
-# shellcheck disable=SC2086
 known() {
-  [ -n "$(apt-cache show $packages 2>/dev/null)" ]
+  for package in $packages; do
+    [ -n "$(apt-cache show "$package" 2>/dev/null)" ] || return 1
+  done
 }
 
 { command -v apt-get && command -v dpkg; } >/dev/null ||
