@@ -4,6 +4,8 @@
 
 #include "client/ctl/ctl.h"
 #include "client/ctl/select.h"
+#include "client/ctl/stats.h"
+#include "proto/errors.h"
 
 struct args {
   struct ctl *ctl; /* first: see CTL_PARSE */
@@ -42,23 +44,48 @@ static const struct argp argp = {
            "after.",
     .children = ctl_children};
 
+static void say_removed(uint64_t removed, const char *missing) {
+  (void)printf("removed %" PRIu64 " %s", removed, removed == 1 ? "entry" : "entries");
+  if (missing)
+    (void)printf(": " STATS_NO_NAMESPACE, missing);
+  (void)putchar('\n'); /* stdout's error is checked at the end */
+}
+
+/* Anyone may clear a namespace as its client; to say hello as one makes a namespace that is not
+ * there, for which another may have to go with all its entries. So as a tool first, and as a
+ * client only where that is not enough and the namespace is known to exist. */
+static int clear(const struct args *args, struct admin **admin) {
+  const char *name_space = args->select.name_space;
+  struct fc_select select = select_of(&args->select);
+  uint64_t removed = 0;
+  int result = admin_clear(*admin, &select, &removed), status = CTL_DONE;
+  bool exists = true, denied = result == FC_EDENIED && name_space;
+
+  if (denied || (result == 0 && removed == 0 && name_space))
+    status = stats_has_namespace(*admin, name_space, &exists);
+  if (status == CTL_DONE && denied && exists) {
+    admin_close(*admin);
+    status = ctl_open(args->ctl, name_space, admin);
+    if (status == CTL_DONE)
+      result = admin_clear(*admin, &select, &removed);
+  }
+  if (status == CTL_DONE && exists)
+    status = ctl_result(*admin, result);
+  if (status == CTL_DONE)
+    say_removed(removed, exists ? NULL : name_space);
+  return status;
+}
+
 int clear_command(struct ctl *ctl, int argc, char **argv) {
   struct args args = {.ctl = ctl};
-  struct fc_select select;
   struct admin *admin;
-  uint64_t removed;
   int status;
 
   if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
     return CTL_USAGE;
-  select = select_of(&args.select);
-  /* As a client of the namespace: anyone may clear his own. */
-  status = ctl_open(ctl, args.select.name_space, &admin);
-  if (status != CTL_DONE)
-    return status;
-  status = ctl_result(admin, admin_clear(admin, &select, &removed));
+  status = ctl_open(ctl, NULL, &admin);
   if (status == CTL_DONE)
-    (void)printf("removed %" PRIu64 " %s\n", removed, removed == 1 ? "entry" : "entries");
+    status = clear(&args, &admin);
   admin_close(admin);
   return status;
 }

@@ -42,7 +42,7 @@ const char *ctl_name(struct argp_state *state, const char *option, const char *a
 unsigned long ctl_number(struct argp_state *state, const char *option, const char *arg,
                          unsigned long min, unsigned long max);
 
-/* Connects. CTL_DONE with *admin the caller's, or what was said on stderr. */
+/* Connects. CTL_DONE with *admin the caller's; else *admin is NULL, and stderr has been told. */
 int ctl_open(const struct ctl *ctl, const char *name_space, struct admin **admin);
 
 /* CTL_DONE for 0; else says admin_error() on stderr, and returns the status for it. */

@@ -73,13 +73,24 @@ int stats_read(struct admin *admin, const char *name_space, struct figures *figu
   return status;
 }
 
+int stats_has_namespace(struct admin *admin, const char *name_space, bool *has) {
+  struct figures figures;
+  int status;
+
+  figures_init(&figures);
+  status = stats_read(admin, name_space, &figures);
+  *has = figures_namespace(&figures, name_space) != NULL;
+  figures_deinit(&figures);
+  return status;
+}
+
 /* The group that was asked for; NULL where there is none, which it says. */
 static const struct figure_group *group_of(const struct figures *figures, const char *name_space) {
   const struct figure_group *group =
       name_space ? figures_namespace(figures, name_space) : &figures->daemon;
 
   if (!group)
-    (void)ctl_error("the daemon has no namespace \"%s\"", name_space);
+    (void)ctl_error(STATS_NO_NAMESPACE, name_space);
   return group;
 }
 

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/fcache.h"
+#include "tests/system/child.h"
 #include "tests/system/harness.h"
 
 #define CTL(...) ((const char *const[]){harness_fcachectl(), __VA_ARGS__, NULL})
@@ -140,6 +143,95 @@ START_TEST(clear_says_how_many) {
   expect(CTL("clear", "--namespace", "one", "--op", "another"), 0, "removed 0 entries\n");
   expect(CTL("clear", "--namespace", "one"), 0, "removed 5 entries\n");
   expect(CTL("clear", "--all"), 0, "removed 10 entries\n");
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+/* Whoever asks for it: a namespace that does not exist is not made, so no other has to go for it.
+ */
+START_TEST(clear_makes_and_evicts_no_namespace) {
+  memset(&daemon_, 0, sizeof daemon_);
+  harness_start(&daemon_, "--max-namespaces", "1", NULL);
+  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  work("one", 10);
+  expect(CTL("clear", "--namespace", "typo"), 0,
+         "removed 0 entries: the daemon has no namespace \"typo\"\n");
+  ck_assert_uint_eq(listed(CTL("list", "--json", "--namespace", "one")), 10);
+  expect(CTL("clear", "--namespace", "one", "--op", "another"), 0, "removed 0 entries\n");
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+/* fcachectl as a user who is no administrator. */
+struct stranger {
+  const char *const *argv;
+  int program_fd, out_fd; /* open beforehand: the program may be where others cannot go */
+};
+
+static int become_ctl(void *arg) {
+  struct stranger *stranger = arg;
+
+  CHILD_EXPECT(dup2(stranger->out_fd, STDOUT_FILENO) >= 0);
+  CHILD_EXPECT(fexecve(stranger->program_fd, (char *const *)(uintptr_t)stranger->argv, environ) ==
+               0);
+  return 0; /* never: it is fcachectl now */
+}
+
+static void expect_of_stranger(const char *const argv[], int status, const char *wants) {
+  static const struct child_user user = {.uid = 54321, .gid = 54322}; /* in no file */
+  struct stranger stranger = {.argv = argv,
+                              .program_fd = open(argv[0], O_RDONLY),
+                              .out_fd = memfd_create("stdout", MFD_CLOEXEC)};
+  char path[64], *out;
+  int got;
+
+  ck_assert(stranger.program_fd >= 0 && stranger.out_fd >= 0);
+  got = child_run(become_ctl, &stranger, &user);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", stranger.out_fd);
+  out = harness_read_file(path, NULL);
+  if (got != status || !out || strcmp(out, wants) != 0)
+    ck_abort_msg("%s by a stranger: status %d, not %d; it printed: %s", argv[1], got, status, out);
+  free(out);
+  close(stranger.program_fd);
+  close(stranger.out_fd);
+}
+
+START_TEST(clear_by_a_stranger_is_for_one_that_exists) {
+  char root[HARNESS_PATH_SIZE];
+
+  if (geteuid() != 0) {
+    printf("skipped: only root can become other users\n");
+    return;
+  }
+  memset(&daemon_, 0, sizeof daemon_);
+  harness_start(&daemon_, "--max-namespaces", "1", "--socket-group", "54322", NULL);
+  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  snprintf(root, sizeof root, "%s", daemon_.dir);
+  *strrchr(root, '/') = '\0';
+  ck_assert_int_eq(chmod(root, 0711), 0); /* the way to the socket */
+  ck_assert_int_eq(chmod(daemon_.dir, 0711), 0);
+  work("one", 10);
+  expect_of_stranger(CTL("clear", "--all"), 1, "");
+  expect_of_stranger(CTL("clear", "--namespace", "typo"), 0,
+                     "removed 0 entries: the daemon has no namespace \"typo\"\n");
+  ck_assert_uint_eq(listed(CTL("list", "--json", "--namespace", "one")), 10);
+  expect_of_stranger(CTL("clear", "--namespace", "one"), 0, "removed 10 entries\n");
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+START_TEST(list_of_no_namespace_says_so) {
+  char *out, *err;
+
+  start();
+  work("one", 3);
+  ck_assert_int_eq(harness_run(CTL("list", "--namespace", "typo"), &out, &err), 1);
+  ck_assert_str_eq(out, "");
+  ck_assert_str_eq(err, "fcachectl: the daemon has no namespace \"typo\"\n"); /* as stats does */
+  free(out);
+  free(err);
+  ck_assert_uint_eq(listed(CTL("list", "--json", "--namespace", "typo")), 0);
+  expect(CTL("list", "--namespace", "one", "--op", "another"), 0, "PROMPT");
   ck_assert_int_eq(harness_stop(&daemon_), 0);
 }
 END_TEST
@@ -405,6 +497,9 @@ int main(void) {
   tcase_add_test(commands, ping_measures);
   tcase_add_test(commands, list_selects_and_limits);
   tcase_add_test(commands, clear_says_how_many);
+  tcase_add_test(commands, clear_makes_and_evicts_no_namespace);
+  tcase_add_test(commands, clear_by_a_stranger_is_for_one_that_exists);
+  tcase_add_test(commands, list_of_no_namespace_says_so);
   tcase_add_test(commands, trace_goes_on_and_off);
   tcase_add_test(commands, shutdown_ends_it);
   tcase_add_test(commands, no_daemon_is_3_and_names_the_sockets);
