@@ -5,11 +5,11 @@
 
 #include "client/ctl/signals.h"
 
-/* Runs argv[0] (found in PATH) to its end. SIGINT, SIGQUIT, SIGTERM and SIGHUP that
- * a process sends us are passed on; those of the terminal reach it without us.
- * Returns its exit status, or 128 + signal where it was killed, with *ran true;
- * else 127 where there is no such program, 126 where it cannot be executed, which
- * it says on stderr. */
+/* Runs argv[0] (found in PATH) to its end. The signals of signals_take, SIGCHLD
+ * apart, that a process sends us are passed on; those of the terminal reach it
+ * without us. Returns its exit status, or 128 + signal where it was killed, with
+ * *ran true; else 127 where there is no such program, 126 where it cannot be
+ * executed, which it says on stderr. */
 int foreground_run(char *const argv[], struct signals *signals, bool *ran);
 
 #endif

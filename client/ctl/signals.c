@@ -4,21 +4,31 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* What may be meant for the command that we wait for. */
+static const int passed_on[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+
+static bool is_ignored(int signal) {
+  struct sigaction now;
+
+  return sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 int signals_take(struct signals *signals) {
-  struct sigaction plain = {.sa_handler = SIG_DFL}; /* ignored, children would leave no status */
+  struct sigaction plain = {.sa_handler = SIG_DFL};   /* ignored, children would leave no status */
+  struct sigaction ignored = {.sa_handler = SIG_IGN}; /* then a write says EPIPE */
   sigset_t taken;
 
   (void)sigemptyset(&taken); /* these cannot fail with valid numbers */
   (void)sigaddset(&taken, SIGCHLD);
-  (void)sigaddset(&taken, SIGINT);
-  (void)sigaddset(&taken, SIGQUIT);
-  (void)sigaddset(&taken, SIGTERM);
-  (void)sigaddset(&taken, SIGHUP);
+  for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
+    if (!is_ignored(passed_on[i])) /* blocked, an ignored one would come all the same */
+      (void)sigaddset(&taken, passed_on[i]);
   signals->fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals->fd < 0)
     return -errno;
   (void)sigprocmask(SIG_BLOCK, &taken, &signals->before);
   (void)sigaction(SIGCHLD, &plain, &signals->before_child);
+  (void)sigaction(SIGPIPE, &ignored, &signals->before_pipe);
   return 0;
 }
 
@@ -28,6 +38,7 @@ void signals_give_back(struct signals *signals) {
   (void)close(signals->fd);
   signals->fd = -1;
   (void)sigaction(SIGCHLD, &signals->before_child, NULL);
+  (void)sigaction(SIGPIPE, &signals->before_pipe, NULL);
   (void)sigprocmask(SIG_SETMASK, &signals->before, NULL);
 }
 

@@ -454,12 +454,61 @@ END_TEST
 
 START_TEST(run_passes_signals_on) {
   struct under_way run;
-  int signal = (int[]){SIGTERM, SIGINT, SIGHUP}[_i];
+  int signo = (int[]){SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}[_i];
 
+  (void)signal(signo, SIG_DFL); /* whatever ran the tests may have it ignored */
   start_run(&run, "exec sleep 60");
-  kill(run.ctl, signal);
-  ck_assert_int_eq(harness_wait(run.ctl, 10000), 128 + signal);
+  kill(run.ctl, signo);
+  ck_assert_int_eq(harness_wait(run.ctl, 10000), 128 + signo);
   ck_assert(harness_is_gone(&run.daemon));
+  ck_assert_uint_eq(leftovers(), 0);
+}
+END_TEST
+
+/* A daemon that sends `signal` to the run which is starting it, before it serves. */
+static void use_signalling_daemon(const char *signal) {
+  char folder[HARNESS_PATH_SIZE], script[HARNESS_PATH_SIZE + 32];
+  FILE *file;
+
+  set_runtime_dir();
+  harness_folder(folder);
+  snprintf(script, sizeof script, "%s/fcached", folder);
+  file = fopen(script, "we");
+  ck_assert_ptr_nonnull(file);
+  fprintf(file, "#!/bin/sh\nkill -%s $PPID\nexec %s \"$@\"\n", signal, harness_fcached());
+  ck_assert_int_eq(fchmod(fileno(file), 0700), 0);
+  ck_assert_int_eq(fclose(file), 0);
+  (void)setenv("FCACHED", script, 1);
+}
+
+START_TEST(run_is_ended_by_a_signal_at_the_start) {
+  (void)signal(SIGUSR1, SIG_DFL);
+  use_signalling_daemon("USR1");
+  expect(CTL("run", "--no-stats", "--", "sleep", "60"), 128 + SIGUSR1, NULL);
+  ck_assert_uint_eq(leftovers(), 0);
+}
+END_TEST
+
+START_TEST(run_leaves_an_ignored_signal_ignored) {
+  (void)signal(SIGHUP, SIG_IGN); /* as nohup does */
+  use_signalling_daemon("HUP");
+  expect(CTL("run", "--no-stats", "--", "sh", "-c", "kill -HUP $$ $PPID; exit 7"), 7, NULL);
+  ck_assert_uint_eq(leftovers(), 0);
+}
+END_TEST
+
+/* Its stats have no reader any more: CMD's status counts. CMD itself has SIGPIPE as it was. */
+START_TEST(run_outlives_the_reader_of_its_stderr) {
+  int fds[2];
+
+  (void)signal(SIGPIPE, SIG_DFL); /* whatever ran the tests may have it ignored */
+  set_runtime_dir();
+  ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+  close(fds[0]);
+  ck_assert_int_eq(
+      harness_wait(harness_spawn(CTL("run", "--", "sh", "-c", "exit 7"), -1, fds[1]), 20000), 7);
+  close(fds[1]);
+  expect(CTL("run", "--no-stats", "--", "sh", "-c", "kill -PIPE $$"), 128 + SIGPIPE, NULL);
   ck_assert_uint_eq(leftovers(), 0);
 }
 END_TEST
@@ -511,7 +560,10 @@ int main(void) {
   tcase_add_test(run, run_hands_the_environment_over);
   tcase_add_test(run, run_prints_stats_on_stderr);
   tcase_add_test(run, run_killed_leaves_no_daemon);
-  tcase_add_loop_test(run, run_passes_signals_on, 0, 3);
+  tcase_add_loop_test(run, run_passes_signals_on, 0, 5);
+  tcase_add_test(run, run_is_ended_by_a_signal_at_the_start);
+  tcase_add_test(run, run_leaves_an_ignored_signal_ignored);
+  tcase_add_test(run, run_outlives_the_reader_of_its_stderr);
   tcase_add_test(run, run_outlives_its_daemon);
   tcase_add_test(run, run_holds_no_pipe);
   suite_add_tcase(suite, run);
