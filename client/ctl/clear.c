@@ -25,11 +25,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args->all = true;
     return 0;
   case ARGP_KEY_ARG:
-    argp_error(state, "clear takes no \"%s\"", arg);
+    ctl_usage(state, "clear takes no \"%s\"", arg);
     return 0;
   case ARGP_KEY_END:
     if (!args->select.name_space == !args->all)
-      argp_error(state, "say what to clear: either --namespace NAME or --all");
+      ctl_usage(state, "say what to clear: either --namespace NAME or --all");
     return 0;
   default:
     return select_parse(&args->select, key, arg, state);

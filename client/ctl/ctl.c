@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/ctl/render.h"
+#include "client/sockets.h"
 #include "proto/errors.h"
 #include "proto/key.h"
 
@@ -15,7 +16,36 @@
 #define DEADLINE_MS 3000u
 #define LINE_SIZE 2048u
 
+/* One line, without control characters; a longer one is cut. */
+__attribute__((format(printf, 2, 0))) static void clean_line(char line[LINE_SIZE],
+                                                             const char *format, va_list args) {
+  char raw[LINE_SIZE];
+
+  (void)vsnprintf(raw, sizeof raw, format, args);
+  (void)render_clean(line, LINE_SIZE, raw);
+}
+
 /* ---- options ---- */
+
+void ctl_usage(const struct argp_state *state, const char *format, ...) {
+  char line[LINE_SIZE];
+  va_list args;
+
+  va_start(args, format);
+  clean_line(line, format, args);
+  va_end(args);
+  argp_error(state, "%s", line);
+}
+
+static void check_socket(const struct argp_state *state, const char *path) {
+  size_t size = strlen(path);
+
+  if (size == 0)
+    ctl_usage(state, "--socket is empty: give the path of the daemon's socket, or leave it out");
+  if (size >= SOCKET_PATH_MAX)
+    ctl_usage(state, "--socket is %zu bytes long: give a path of at most %u, which may be relative",
+              size, SOCKET_PATH_MAX - 1);
+}
 
 static const struct argp_option common_options[] = {
     {"socket", 'S', "PATH", 0,
@@ -24,12 +54,12 @@ static const struct argp_option common_options[] = {
      0},
     {0}};
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): argp's type */
 static error_t parse_common(int key, char *arg, struct argp_state *state) {
   struct ctl *ctl = state->input;
 
   if (key != 'S')
     return ARGP_ERR_UNKNOWN;
+  check_socket(state, arg);
   ctl->socket = arg;
   return 0;
 }
@@ -38,11 +68,8 @@ static const struct argp common_argp = {.options = common_options, .parser = par
 const struct argp_child ctl_children[] = {{&common_argp, 0, NULL, 0}, {0}};
 
 const char *ctl_name(struct argp_state *state, const char *option, const char *arg) {
-  char clean[LINE_SIZE];
-
   if (!fc_name_valid(fc_str_of(arg)))
-    argp_error(state, "--%s \"%s\": %s", option, render_clean(clean, sizeof clean, arg),
-               fc_error_text(FC_ENAME));
+    ctl_usage(state, "--%s \"%s\": %s", option, arg, fc_error_text(FC_ENAME));
   return arg;
 }
 
@@ -54,21 +81,21 @@ unsigned long ctl_number(struct argp_state *state, const char *option, const cha
   errno = 0;
   number = strtoul(arg, &end, 10);
   if (arg[0] < '0' || arg[0] > '9' || *end != '\0' || errno != 0 || number < min || number > max)
-    argp_error(state, "--%s takes a whole number from %lu to %lu; got \"%s\"", option, min, max,
-               arg);
+    ctl_usage(state, "--%s takes a whole number from %lu to %lu; got \"%s\"", option, min, max,
+              arg);
   return number;
 }
 
 /* ---- failures ---- */
 
 int ctl_error(const char *format, ...) {
-  char line[LINE_SIZE], clean[LINE_SIZE];
+  char line[LINE_SIZE];
   va_list args;
 
   va_start(args, format);
-  (void)vsnprintf(line, sizeof line, format, args); /* a longer line is cut */
+  clean_line(line, format, args);
   va_end(args);
-  (void)fprintf(stderr, "fcachectl: %s\n", render_clean(clean, sizeof clean, line));
+  (void)fprintf(stderr, "fcachectl: %s\n", line); /* nobody to tell if that fails */
   return CTL_FAILED;
 }
 

@@ -35,6 +35,12 @@ extern const struct argp_child ctl_children[];
       (state)->child_inputs[0] = *(struct ctl **)(state)->input;                                   \
   } while (0)
 
+/* Ends the process for wrong usage, with one line on stderr, without control
+ * characters, and argp's hint at --help. Every text that repeats an argument goes
+ * this way, not by argp_error. */
+void ctl_usage(const struct argp_state *state, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* `arg` if it is a valid name; else ends the process: wrong usage of `option`. */
 const char *ctl_name(struct argp_state *state, const char *option, const char *arg);
 

@@ -34,7 +34,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args->json = true;
     return 0;
   case ARGP_KEY_ARG:
-    argp_error(state, "list takes no \"%s\"", arg);
+    ctl_usage(state, "list takes no \"%s\"", arg);
     return 0;
   default:
     return select_parse(&args->select, key, arg, state);

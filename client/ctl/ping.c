@@ -31,7 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args->json = true;
     return 0;
   case ARGP_KEY_ARG:
-    argp_error(state, "ping takes no \"%s\"", arg);
+    ctl_usage(state, "ping takes no \"%s\"", arg);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;

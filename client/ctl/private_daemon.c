@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "client/ctl/ctl.h"
+#include "client/ctl/render.h"
 
 #define READY_TIMEOUT_MS 10000u
 #define STOP_TIMEOUT_MS 10000u
@@ -164,6 +165,15 @@ static void become(struct private_daemon *daemon, const struct private_daemon_op
   _exit(errno == ENOENT ? 127 : 126);
 }
 
+/* Passed on by lines, without control characters: it repeats what it was given. */
+static void print_said(char *said) {
+  char clean[SAID_MAX + 1];
+
+  for (char *line; (line = strsep(&said, "\n")) != NULL;)
+    if (*line != '\0')
+      (void)fprintf(stderr, "%s\n", render_clean(clean, sizeof clean, line));
+}
+
 /* What it said last, told as our own error. */
 static void tell_said(struct private_daemon *daemon, const char *what) {
   char said[SAID_MAX + 1];
@@ -177,7 +187,7 @@ static void tell_said(struct private_daemon *daemon, const char *what) {
     (void)ctl_error("run: fcached %s, by signal %d", what, WTERMSIG(daemon->status));
   else
     (void)ctl_error("run: fcached %s, with status %d", what, WEXITSTATUS(daemon->status));
-  (void)fputs(said, stderr); /* nobody to tell if that fails */
+  print_said(said);
 }
 
 int private_daemon_start(struct private_daemon *daemon,

@@ -16,7 +16,7 @@
 #include "client/ctl/stats_text.h"
 
 struct args {
-  struct ctl *ctl; /* first: see CTL_PARSE */
+  struct ctl *ctl;
   const char *max_bytes, *trace, *name_space;
   bool no_stats, json;
   char **command; /* NULL: none */
@@ -30,12 +30,12 @@ static const struct argp_option options[] = {
     {"namespace", 'n', "NAME", 0, "CMD's namespace, instead of a fresh name", 0},
     {"no-stats", KEY_NO_STATS, NULL, 0, "No stats at the end", 0},
     {"json", 'j', NULL, 0, "The stats as JSON", 0},
+    {"socket", 'S', "PATH", OPTION_HIDDEN, NULL, 0}, /* refused, with the reason */
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct args *args = state->input;
 
-  CTL_PARSE(key, state);
   switch (key) {
   case 'm':
     args->max_bytes = arg;
@@ -52,15 +52,18 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'j':
     args->json = true;
     return 0;
+  case 'S':
+    args->ctl->socket = arg;
+    return 0;
   case ARGP_KEY_ARG:
     args->command = &state->argv[state->next - 1];
     state->next = state->argc; /* the rest is CMD's */
     return 0;
   case ARGP_KEY_END:
-    if (!args->command)
-      argp_error(state, "which command is to run?");
     if (args->ctl->socket)
-      argp_error(state, "run makes a socket of its own: --socket has no use here");
+      ctl_usage(state, "run makes a socket of its own: --socket has no use here");
+    if (!args->command)
+      ctl_usage(state, "which command is to run?");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -79,8 +82,7 @@ static const struct argp argp = {
         "\n"
         "Exit status: that of CMD, 128 + N where signal N killed it, 127 where there is no such "
         "program, 126 where it cannot be executed; 1 where fcached cannot be started, 2 for wrong "
-        "usage.",
-    .children = ctl_children};
+        "usage."};
 
 /* Tells CMD where to go. 0 or a negative errno. */
 static int set_environment(const struct args *args, const struct private_daemon *daemon) {

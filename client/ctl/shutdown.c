@@ -11,7 +11,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   CTL_PARSE(key, state);
   if (key != ARGP_KEY_ARG)
     return ARGP_ERR_UNKNOWN;
-  argp_error(state, "shutdown takes no \"%s\"", arg);
+  ctl_usage(state, "shutdown takes no \"%s\"", arg);
   return 0;
 }
 

@@ -47,13 +47,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args->count = ctl_number(state, "count", arg, 1, 1000000000);
     return 0;
   case ARGP_KEY_ARG:
-    argp_error(state, "stats takes no \"%s\"", arg);
+    ctl_usage(state, "stats takes no \"%s\"", arg);
     return 0;
   case ARGP_KEY_END:
     if (args->json && args->watch_s)
-      argp_error(state, "--watch has no --json: call stats --json again and again instead");
+      ctl_usage(state, "--watch has no --json: call stats --json again and again instead");
     if (args->count && !args->watch_s)
-      argp_error(state, "--count goes with --watch");
+      ctl_usage(state, "--count goes with --watch");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;

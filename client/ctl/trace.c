@@ -24,7 +24,7 @@ static void parse_word(struct args *args, const char *word, struct argp_state *s
   else if (args->words == 1 && args->action == FC_TRACE_ON && *word)
     args->file = word;
   else
-    argp_error(state, "no use for \"%s\": trace takes on FILE, off or status", word);
+    ctl_usage(state, "no use for \"%s\": trace takes on FILE, off or status", word);
   args->words++;
 }
 
@@ -38,9 +38,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case ARGP_KEY_END:
     if (args->words == 0)
-      argp_error(state, "trace takes on FILE, off or status");
+      ctl_usage(state, "trace takes on FILE, off or status");
     if (args->action == FC_TRACE_ON && !args->file)
-      argp_error(state, "trace on takes the FILE that lines are appended to");
+      ctl_usage(state, "trace on takes the FILE that lines are appended to");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;

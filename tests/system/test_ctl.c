@@ -301,10 +301,50 @@ START_TEST(wrong_usage_is_2_and_help_0) {
   expect(CTL("stats", "--namespace", "a\nb"), 2, NULL);
   expect(CTL("list", "--limit", "-1"), 2, NULL);
   expect(CTL("run"), 2, NULL);
-  expect(CTL("run", "--socket", "/x", "--", "true"), 2, NULL);
   expect(CTL("--help"), 0, "Exit status");
   expect(CTL("run", "--help"), 0, "--max-bytes");
   expect(CTL("--version"), 0, "fcachectl " FC_VERSION "\n");
+}
+END_TEST
+
+/* Wrong usage, of which stderr says `wants`, and nothing that would steer a terminal. */
+static void expect_usage(const char *const argv[], const char *wants) {
+  char *err;
+  int got = harness_run(argv, NULL, &err);
+
+  if (got != 2 || !strstr(err, wants) || strchr(err, '\x1b'))
+    ck_abort_msg("%s: status %d, not 2; it said: %s", argv[1], got, err);
+  free(err);
+}
+
+START_TEST(wrong_sockets_are_wrong_usage) {
+  char path[110], *out;
+
+  memset(path, 'x', sizeof path);
+  path[108] = '\0';
+  expect_usage(CTL("--socket", path, "ping"), "--socket is 108 bytes long");
+  expect_usage(CTL("ping", "-S", path), "--socket is 108 bytes long");
+  expect_usage(CTL("--socket=", "ping"), "--socket is empty");
+  path[107] = '\0'; /* what an address takes */
+  expect(CTL("--socket", path, "ping"), 3, NULL);
+  expect_usage(CTL("--socket", "/x", "run", "--", "true"), "--socket has no use");
+  expect_usage(CTL("run", "--socket", "/x", "--", "true"), "--socket has no use");
+  ck_assert_int_eq(harness_run(CTL("run", "--help"), &out, NULL), 0);
+  ck_assert_ptr_null(strstr(out, "--socket"));
+  free(out);
+}
+END_TEST
+
+START_TEST(arguments_do_not_steer_the_terminal) {
+  static const char *const commands[] = {"stats", "ping", "list", "clear", "trace", "shutdown"};
+
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+    expect_usage(CTL(commands[i], "a\x1b[31m\n"), "\"a?[31m?\"");
+  expect_usage(CTL("list", "--limit", "1\x1b[31m"), "\"1?[31m\"");
+  expect_usage(CTL("list", "--view", "\x1b[31m"), "\"?[31m\"");
+  expect_usage(CTL("a\x1b[31m"), "\"a?[31m\"");
+  expect_usage(CTL("run", "--max-bytes", "1\x1b[31m", "--", "true"),
+               "1?[31m"); /* fcached says it */
 }
 END_TEST
 
@@ -553,6 +593,8 @@ int main(void) {
   tcase_add_test(commands, shutdown_ends_it);
   tcase_add_test(commands, no_daemon_is_3_and_names_the_sockets);
   tcase_add_test(commands, wrong_usage_is_2_and_help_0);
+  tcase_add_test(commands, wrong_sockets_are_wrong_usage);
+  tcase_add_test(commands, arguments_do_not_steer_the_terminal);
   tcase_add_test(commands, stdout_that_is_full_is_a_failure);
   suite_add_tcase(suite, commands);
   tcase_set_timeout(run, 60);
