@@ -10,13 +10,14 @@
 
 /* ---- for people ---- */
 
-/* Where all namespaces are shown, theirs is a column, and OP and VIEW are narrower. */
+/* What the figures, at their widest, leave of RENDER_COLUMNS. Where all namespaces are
+ * shown, theirs is a column, and OP and VIEW are narrower. */
 struct layout {
   size_t name_space, op, view;
 };
 
 static struct layout layout_of(const struct list_print *print) {
-  return print->one_namespace ? (struct layout){0, 16, 15} : (struct layout){11, 11, 8};
+  return print->one_namespace ? (struct layout){0, 16, 13} : (struct layout){10, 10, 8};
 }
 
 static void print_text(FILE *out, struct fc_str name, size_t columns) {
@@ -35,7 +36,7 @@ static void print_header(const struct list_print *print) {
   print_text(print->out, fc_str_of("NAMESPACE"), layout.name_space);
   print_text(print->out, fc_str_of("OP"), layout.op);
   print_text(print->out, fc_str_of("VIEW"), layout.view);
-  (void)fprintf(print->out, "%5s %-8s %8s %7s %7s %7s\n", "TOP_K", "PROMPT", "SIZE", "COST", "IDLE",
+  (void)fprintf(print->out, "%7s %-8s %8s %7s %7s %7s\n", "TOP_K", "PROMPT", "SIZE", "COST", "IDLE",
                 "HITS");
 }
 
@@ -48,7 +49,7 @@ static void print_line(const struct list_print *print, const struct fc_list_entr
   print_text(print->out, entry->name_space, layout.name_space);
   print_text(print->out, entry->key.op, layout.op);
   print_text(print->out, entry->key.view, layout.view);
-  (void)fprintf(print->out, "%5s %.*s %8s %7s %7s %7s\n", render_count(entry->key.top_k, top_k),
+  (void)fprintf(print->out, "%7s %.*s %8s %7s %7s %7s\n", render_count(entry->key.top_k, top_k),
                 (int)HASH_DIGITS, hash, render_bytes(entry->value_size, size),
                 render_seconds((double)entry->compute_ns / 1e9, cost),
                 render_seconds((double)entry->idle_ns / 1e9, idle),

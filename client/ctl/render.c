@@ -14,7 +14,7 @@ static void scaled(char text[RENDER_SIZE], double value, int exact, const char *
 }
 
 const char *render_bytes(uint64_t bytes, char text[RENDER_SIZE]) {
-  static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB"};
+  static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"};
   size_t unit = 0;
   uint64_t scale = 1;
 
@@ -27,7 +27,7 @@ const char *render_bytes(uint64_t bytes, char text[RENDER_SIZE]) {
 }
 
 const char *render_count(uint64_t count, char text[RENDER_SIZE]) {
-  static const char *const units[] = {"M", "G", "T"};
+  static const char *const units[] = {"M", "G", "T", "P", "E"};
   double value = (double)count / 1e6;
   size_t unit = 0;
 
@@ -43,7 +43,8 @@ const char *render_count(uint64_t count, char text[RENDER_SIZE]) {
   return text;
 }
 
-/* Two units, the smaller one cut, not rounded: "59m 59s" never becomes "59m 60s". */
+/* Two units, the smaller one cut, not rounded: "59m 59s" never becomes "59m 60s". The
+ * hours of 100 days matter to nobody, and would take a column more. */
 static void two_units(char text[RENDER_SIZE], double seconds) {
   unsigned long long whole = (unsigned long long)seconds;
 
@@ -51,8 +52,10 @@ static void two_units(char text[RENDER_SIZE], double seconds) {
     snprintf(text, RENDER_SIZE, "%llum %02llus", whole / 60, whole % 60);
   else if (whole < 86400)
     snprintf(text, RENDER_SIZE, "%lluh %02llum", whole / 3600, whole / 60 % 60);
-  else
+  else if (whole < 8640000)
     snprintf(text, RENDER_SIZE, "%llud %lluh", whole / 86400, whole / 3600 % 24);
+  else
+    snprintf(text, RENDER_SIZE, "%llud", whole / 86400);
 }
 
 const char *render_seconds(double seconds, char text[RENDER_SIZE]) {

@@ -12,14 +12,15 @@
 #define RENDER_SIZE 96u
 #define RENDER_COLUMNS 80u
 
-/* "0 B", "1.50 KiB", "256 MiB": at most 8 columns below 1024 TiB. */
+/* "0 B", "1.50 KiB", "256 MiB": at most 8 columns. */
 const char *render_bytes(uint64_t bytes, char text[RENDER_SIZE]);
 
-/* "12.3 us", "4.56 ms", "1.23 s", "12m 03s", "3h 05m", "12d 4h": at most 8 columns
- * below 1000 days. Not a number, or negative: "-". */
+/* "12.3 us", "4.56 ms", "1.23 s", "12m 03s", "3h 05m", "12d 4h", "120d": at most 7
+ * columns below a million days (more than 64 bits of nanoseconds). Not a number, or
+ * negative: "-". */
 const char *render_seconds(double seconds, char text[RENDER_SIZE]);
 
-/* Exact below 10 million, then "12.3M", "4.56G": at most 7 columns below 1e15. */
+/* Exact below 10 million, then "12.3M", "4.56G": at most 7 columns. */
 const char *render_count(uint64_t count, char text[RENDER_SIZE]);
 
 /* "80.00%", or "-" where `whole` is 0. */

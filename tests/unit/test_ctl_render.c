@@ -24,7 +24,8 @@ START_TEST(bytes_have_units) {
   ck_assert_str_eq(render_bytes(256u << 20, text), "256 MiB");
   ck_assert_str_eq(render_bytes((256u << 20) + 1, text), "256 MiB");
   ck_assert_str_eq(render_bytes(UINT64_C(12345678901), text), "11.5 GiB");
-  ck_assert_uint_le(strlen(render_bytes(UINT64_MAX, text)), 14);
+  ck_assert_str_eq(render_bytes(UINT64_MAX, text), "16.0 EiB");
+  ck_assert_uint_eq(strlen(render_bytes(UINT64_C(1023) << 50, text)), 8); /* the widest */
 }
 END_TEST
 
@@ -40,6 +41,9 @@ START_TEST(times_have_units) {
   ck_assert_str_eq(render_seconds(3599.99, text), "59m 59s");
   ck_assert_str_eq(render_seconds(11100, text), "3h 05m");
   ck_assert_str_eq(render_seconds(12 * 86400.0 + 4 * 3600, text), "12d 4h");
+  ck_assert_str_eq(render_seconds(100 * 86400.0 - 1, text), "99d 23h");
+  ck_assert_str_eq(render_seconds(100 * 86400.0 + 23 * 3600, text), "100d");
+  ck_assert_str_eq(render_seconds((double)UINT64_MAX / 1e9, text), "213503d");
   ck_assert_str_eq(render_seconds(-1, text), "-");
   ck_assert_str_eq(render_seconds(0.0 / strtod("0", NULL), text), "-");
 }
@@ -52,6 +56,7 @@ START_TEST(counts_are_exact_then_short) {
   ck_assert_str_eq(render_count(9999999, text), "9999999");
   ck_assert_str_eq(render_count(12345678, text), "12.3M");
   ck_assert_str_eq(render_count(UINT64_C(4560000000), text), "4.56G");
+  ck_assert_str_eq(render_count(UINT64_MAX, text), "18.4E");
 }
 END_TEST
 
@@ -241,21 +246,23 @@ START_TEST(json_has_numbers_as_numbers) {
 }
 END_TEST
 
+/* Every column as wide as it comes: 7 digits, "1023 MiB", "99d 23h". */
 static struct fc_list_entry wide_entry(const char *name) {
   return (struct fc_list_entry){.name_space = fc_str_of(name),
                                 .key = {.op = fc_str_of(name),
                                         .view = fc_str_of(name),
-                                        .top_k = UINT32_MAX,
+                                        .top_k = 9999999,
                                         .prompt = {{0xab, 0xcd, 0xef, 0x01}}},
-                                .value_size = UINT32_MAX,
+                                .value_size = 1023u << 20,
                                 .charge = UINT32_MAX,
-                                .compute_ns = UINT64_C(3599000000000),
-                                .idle_ns = UINT64_C(8000000000000000),
+                                .compute_ns = UINT64_C(8639999000000000),
+                                .idle_ns = UINT64_C(8639999000000000),
                                 .hits = 9999999};
 }
 
+/* The widest texts, and the largest numbers. */
 START_TEST(list_fits_80_columns) {
-  struct fc_list_entry entry;
+  struct fc_list_entry entry, largest;
   char *text = NULL, name[256];
   size_t size;
   FILE *out = open_memstream(&text, &size);
@@ -264,13 +271,19 @@ START_TEST(list_fits_80_columns) {
   memset(name, 'n', 255);
   name[255] = '\0';
   entry = wide_entry(name);
+  largest = wide_entry(name);
+  largest.key.top_k = UINT32_MAX;
+  largest.value_size = UINT32_MAX;
+  largest.compute_ns = largest.idle_ns = largest.hits = UINT64_MAX;
   list_print_begin(&print);
   list_print_entry(&print, &entry);
+  list_print_entry(&print, &largest);
   list_print_end(&print);
   ck_assert_int_eq(fclose(out), 0);
   check_widths(text);
-  ck_assert_ptr_nonnull(strstr(text, " abcdef01 "));
-  ck_assert_uint_eq(print.n, 1);
+  ck_assert_ptr_nonnull(strstr(text, " 9999999 abcdef01 1023 MiB 99d 23h 99d 23h 9999999\n"));
+  ck_assert_ptr_nonnull(strstr(text, " 4.29G abcdef01 4.00 GiB 213503d 213503d   18.4E\n"));
+  ck_assert_uint_eq(print.n, 2);
   free(text);
 }
 END_TEST
@@ -296,7 +309,7 @@ START_TEST(list_json_is_an_array) {
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(all, 0), "prompt_hash")),
                      "abcdef01000000000000000000000000");
     ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(all, 0), "value_bytes")),
-                     UINT32_MAX);
+                     1023u << 20);
   }
   json_decref(all);
   free(text);
