@@ -11,8 +11,8 @@
 enum ctl_status {
   CTL_DONE = 0,
   CTL_FAILED = 1,
-  CTL_USAGE = 2, /* argp's exit status for it, too */
-  CTL_NO_DAEMON = 3,
+  CTL_USAGE = 2,     /* argp's exit status for it, too */
+  CTL_NO_DAEMON = 3, /* or none that answers */
 };
 
 struct ctl {

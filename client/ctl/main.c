@@ -28,7 +28,8 @@ static const char doc[] =
     "  shutdown            let the daemon finish, and end\n"
     "  run -- CMD ARGS     a private daemon for the life of CMD\n"
     "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon; of run, that of CMD.";
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon that answers; of run, "
+    "that of CMD.";
 
 struct args {
   struct ctl *ctl; /* first: see CTL_PARSE */

@@ -293,6 +293,18 @@ START_TEST(no_daemon_is_3_and_names_the_sockets) {
 }
 END_TEST
 
+START_TEST(daemon_that_does_not_answer_is_3_too) {
+  char *err;
+
+  start();
+  kill(daemon_.pid, SIGSTOP);
+  ck_assert_int_eq(harness_run(CTL("ping"), NULL, &err), 3);
+  ck_assert_ptr_nonnull(strstr(err, daemon_.socket));
+  free(err);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
 START_TEST(wrong_usage_is_2_and_help_0) {
   expect((const char *const[]){harness_fcachectl(), NULL}, 2, NULL);
   expect(CTL("frobnicate"), 2, NULL);
@@ -592,6 +604,7 @@ int main(void) {
   tcase_add_test(commands, trace_goes_on_and_off);
   tcase_add_test(commands, shutdown_ends_it);
   tcase_add_test(commands, no_daemon_is_3_and_names_the_sockets);
+  tcase_add_test(commands, daemon_that_does_not_answer_is_3_too);
   tcase_add_test(commands, wrong_usage_is_2_and_help_0);
   tcase_add_test(commands, wrong_sockets_are_wrong_usage);
   tcase_add_test(commands, arguments_do_not_steer_the_terminal);
