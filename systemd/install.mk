@@ -1,9 +1,11 @@
 # make install, make uninstall: PREFIX and DESTDIR as usual. What lies outside the usual places:
 #   ETCDIR       /etc where PREFIX is /usr or /usr/local, else PREFIX/etc
 #   USERUNITDIR  where user units are looked for: under a PREFIX in $HOME that is share/systemd/user
+# Not empty where systemd and the loader look by themselves.
+SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
 LIBDIR := $(PREFIX)/lib
-ETCDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+ETCDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(LIBDIR)/systemd/system
 USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(LIBDIR))/systemd/user
 MAN_PAGES := $(wildcard docs/*.1 docs/*.8)
@@ -34,7 +36,10 @@ install: all
 	  $(call inst,644,systemd/fcached.default,$(ETCDIR)/default/fcached)
 	$(foreach p,$(MAN_PAGES),$(call inst,644,$(p),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) && ) true
 	@# A package's own scripts do these; a failure only means that the user does them by hand.
-	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then \
+	@[ -z '$(DESTDIR)' ] || exit 0; \
+	if [ -z '$(SYSTEM_PREFIX)' ]; then \
+	  echo 'no service is set up for this PREFIX; run it by hand: $(BINDIR)/fcached'; \
+	elif [ "$$(id -u)" = 0 ]; then \
 	  ldconfig || true; \
 	  if [ -d /run/systemd/system ]; then \
 	    systemd-sysusers $(LIBDIR)/sysusers.d/fcached.conf || true; \
