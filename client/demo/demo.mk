@@ -7,9 +7,11 @@ DEMO_A := $(B)/libdemo.a
 
 $(DEMO_A): $(call obj,$(DEMO_SRC))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 $(B)/demo $(B)/demo-worker: $(B)/%: $(DEMO_A) $(LIBA)
-	$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(DEMO_A) $(LIBA) -lxxhash -lm
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(DEMO_A) $(LIBA) -lxxhash -lm
 $(B)/demo: $(call obj,client/demo/main.c)
 $(B)/demo-worker: $(call obj,client/demo/worker.c)
 
