@@ -320,7 +320,7 @@ static const struct {
     B("fewer values than prompts", "\x9d\5\1\0\xa1o\xa1v\0" P "\xc0\0\0\0\0\x90", FC_EPROTOCOL),
     B("more values than prompts", "\x9d\5\1\0\xa1o\xa1v\0" P "\xc0\0\0\0\0\x92\xc4\0\xc4\0",
       FC_EPROTOCOL),
-    B("a nil among the values", "\x9d\5\1\0\xa1o\xa1v\0" P "\xc0\0\0\0\0\x91\xc0", FC_EPROTOCOL),
+    B("a number among the values", "\x9d\5\1\0\xa1o\xa1v\0" P "\xc0\0\0\0\0\x91\0", FC_EPROTOCOL),
     B("list: a limit of 0", "\x97\x09\1\xc0\xc0\xc0\0\xc4\0", FC_EINVAL),
     B("trace: action 3", "\x94\x0a\1\3\xc0", FC_EPROTOCOL),
     B("trace: on without a path", "\x94\x0a\1\1\xc0", FC_EINVAL),
