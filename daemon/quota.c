@@ -28,13 +28,25 @@ static void enqueue(struct quota *quota, struct quota_waiter *waiter) {
   waiter->next->prev = waiter;
 }
 
-void quota_forget(struct quota *quota, struct quota_waiter *waiter) {
-  (void)quota; /* the queue is a ring: the links are enough */
+static void leave(struct quota_waiter *waiter) {
   if (waiter->next == NULL)
     return;
   waiter->prev->next = waiter->next;
   waiter->next->prev = waiter->prev;
   waiter->next = waiter->prev = NULL;
+}
+
+/* The first in the queue may have got room, or become the first: it tries. */
+static void wake_first(struct quota *quota) {
+  if (quota->waiters.next != &quota->waiters)
+    quota->waiters.next->ready(quota->waiters.next);
+}
+
+void quota_forget(struct quota *quota, struct quota_waiter *waiter) {
+  bool first = quota->waiters.next == waiter;
+  leave(waiter);
+  if (first)
+    wake_first(quota);
 }
 
 bool quota_charge(struct quota *quota, size_t bytes, struct quota_waiter *waiter) {
@@ -44,10 +56,9 @@ bool quota_charge(struct quota *quota, size_t bytes, struct quota_waiter *waiter
     enqueue(quota, waiter);
     return false;
   }
-  quota_forget(quota, waiter);
+  leave(waiter);
   quota->used_bytes += bytes;
-  if (quota->waiters.next != &quota->waiters)
-    quota->waiters.next->ready(quota->waiters.next);
+  wake_first(quota);
   return true;
 }
 
@@ -56,6 +67,5 @@ void quota_release(struct quota *quota, size_t bytes) {
   if (bytes == 0)
     return;
   quota->used_bytes -= bytes;
-  if (quota->waiters.next != &quota->waiters)
-    quota->waiters.next->ready(quota->waiters.next);
+  wake_first(quota);
 }

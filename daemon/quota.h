@@ -1,8 +1,11 @@
-/* quota.h - the memory that all clients together may hold in flight: frames
- * that are being received and replies that are being sent, beyond what each
- * connection has for small ones. A large one reserves its whole size before
- * its first byte, so whoever was let in can finish: no two half-received
+/* quota.h - a pool of memory that all clients together may hold in flight, beyond
+ * what each connection has for small messages. A large one reserves its whole size
+ * before its first byte, so whoever was let in can finish: no two half-received
  * frames can block each other. Who does not fit waits, first come first served.
+ *
+ * The first in the queue holds up all behind it, so a waiter must charge, or leave
+ * (quota_forget), whenever it is called; and what was let in must never wait for
+ * room in the same pool.
  *
  * One thread. Each charge is undone by its holder; quota_deinit asserts that
  * nothing is left. */
@@ -13,8 +16,10 @@
 #include <stddef.h>
 
 struct quota_waiter {
-  struct quota_waiter *next, *prev;     /* NULL: not waiting */
-  void (*ready)(struct quota_waiter *); /* there may be room: try again */
+  struct quota_waiter *next, *prev; /* NULL: not waiting */
+  /* There may be room: try again. Called from within the calls below, also twice;
+   * it must make no call of them itself, but only see that one is made later. */
+  void (*ready)(struct quota_waiter *);
 };
 
 struct quota {
@@ -33,7 +38,8 @@ bool quota_charge(struct quota *quota, size_t bytes, struct quota_waiter *waiter
 /* Gives back, and calls `ready` of the first who waits. */
 void quota_release(struct quota *quota, size_t bytes);
 
-/* Leaves the queue; nothing happens where the waiter is not in it. */
+/* Leaves the queue, and calls `ready` of who is the first by that; nothing happens where the
+ * waiter is not in it. */
 void quota_forget(struct quota *quota, struct quota_waiter *waiter);
 
 #endif
