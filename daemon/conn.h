@@ -1,19 +1,26 @@
-/* conn.h - one client's connection: bytes in, frames to the dispatcher, replies
- * out. Everything is bounded:
+/* conn.h - one client's connection: bytes in, frames to the dispatcher; the replies
+ * go out by sender.h. Everything is bounded:
  *
- * - A reply is produced only when the one before has left: a peer that does not
- *   read holds one reply of memory, and after the stall timeout without
- *   progress it is cut.
- * - A frame is received into the shared scratch buffer; only an unfinished one
- *   is kept. One over FC_SMALL reserves its size in the quota first.
- * - At most CONN_TURN_MAX requests are handled in a turn of the loop, then the
- *   others get theirs.
- * - A frame once begun must be whole before the stall timeout, a hello before
- *   the hello timeout. A client that said hello and is silent is left in peace.
+ * - A request is taken up only when the reply before it has left, and at most
+ *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs.
+ * - A frame is received into the shared scratch buffer; only an unfinished one, or
+ *   what has to wait, is kept. A frame over CONN_SMALL reserves its size in the
+ *   quota of frames first, and holds it until it is handled. Handling may wait for
+ *   the quota of replies, never the reverse: so neither pool can block.
+ * - A frame once begun must be whole before the stall timeout, a hello before the
+ *   hello timeout; what waits for us has no deadline. A client that said hello and
+ *   is silent is left in peace.
  *
- * The peer's process is watched by a pidfd beside the socket, since a child that
- * it forked may hold the socket open after its death: what it had sent is still
- * handled, then the connection ends.
+ * What was accepted is finished: a frame that stands whole in the socket when its
+ * peer closes, dies or is told that we shut down is handled as any other, with its
+ * reply sent if there is still somebody to take it. So a connection ends
+ *
+ * - at the end of the stream, when all before it is handled and answered;
+ * - draining (the peer's process died, though a child that it forked may hold the
+ *   socket open; or the daemon ends), when besides the socket holds nothing more;
+ *   for the daemon's end the last word to a client is then FC_ESHUTDOWN, with id 0;
+ * - after an error that ends it, when that is sent;
+ * - at once, when the peer does not read, or we are out of memory.
  *
  * One thread, that of the loop. A conn frees itself when its handles have closed. */
 #ifndef FC_DAEMON_CONN_H
@@ -24,12 +31,12 @@
 #include "daemon/conns.h"
 #include "daemon/peer.h"
 #include "daemon/quota.h"
+#include "daemon/sender.h"
 #include "daemon/session.h"
-#include "daemon/sink.h"
 
 #define CONN_TURN_MAX 64u
 #define CONN_SEND_BUFFER (1 << 20) /* asked of the kernel; bytes */
-#define CONN_SMALL 65536u          /* a frame or reply up to this needs no reservation */
+#define CONN_SMALL 65536u          /* a frame up to this needs no reservation */
 
 struct conn {
   uv_pipe_t pipe;
@@ -39,40 +46,38 @@ struct conn {
   struct conn *next, *prev; /* in conns->all */
   struct conn *next_ready;  /* in conns->ready */
   struct session session;
-  struct sink sink;
+  struct sender sender;
   struct peer peer;
 
   uint8_t *in; /* what was read and not handled; NULL while empty */
   size_t in_size, in_capacity;
-  size_t in_charge_bytes;  /* reserved for the frame in `in` */
-  size_t out_charge_bytes; /* reserved for the reply under way */
-  size_t unsent_bytes;     /* handed to the loop, not yet taken by the kernel */
-  struct quota_waiter waiter;
+  size_t in_charge_bytes;     /* reserved for the frame in `in` */
+  struct quota_waiter waiter; /* for that reservation */
 
   uint64_t accepted_ns;
-  uint64_t frame_since_ns;    /* an unfinished frame began; 0: none */
-  uint64_t progress_ns;       /* the peer last took some of the unsent bytes */
-  size_t progress_left_bytes; /* unsent at that time */
+  uint64_t frame_since_ns; /* an unfinished frame began; 0: none */
 
-  bool watching_death, reading, ready, paused, eof;
-  bool draining;   /* ends when a whole turn brought nothing more */
-  bool read_seen;  /* something was read in this turn */
-  bool last_words; /* ends when the unsent bytes are out */
-  bool broken;     /* sending failed: ends when the frame in work is done with */
+  bool watching_death, ready;
+  bool reading;    /* from the socket */
+  bool paused;     /* `in` has whole frames, or the one in work */
+  bool eof;        /* the peer sends no more */
+  bool draining;   /* it is to end as soon as nothing accepted is left */
+  bool farewell;   /* with FC_ESHUTDOWN */
+  bool last_words; /* it takes no more requests, and ends when the replies are out */
   bool closing;
 };
 
 /* Takes a connection that `listener` has pending. FC_* error: nothing was made. */
 int conn_accept(struct conns *conns, uv_stream_t *listener);
 
-/* Handles what was left over, once what it waited for has come. */
+/* Goes on with what waited: for its turn, for room, for its reply to leave. */
 void conn_resume(struct conn *conn);
 
 /* Ends the connection now; idempotent. */
 void conn_close(struct conn *conn);
 
-/* Ends it when what the peer had sent is handled and answered. */
-void conn_drain(struct conn *conn);
+/* Ends it when what the peer had sent is handled and answered; with `farewell`, tells it why. */
+void conn_drain(struct conn *conn, bool farewell);
 
 /* Cuts the peer if one of its deadlines has passed. */
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns);

@@ -101,7 +101,8 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->dispatch = dispatch;
   conns->limits = *limits;
   conns->log = log;
-  quota_init(&conns->quota, limits->budget_bytes);
+  quota_init(&conns->frames, limits->budget_bytes / 2);
+  quota_init(&conns->replies, limits->budget_bytes / 2);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
     return FC_EREFUSED;
@@ -115,7 +116,7 @@ void conns_drain(struct conns *conns) {
     return;
   }
   for (struct conn *conn = conns->all; conn != NULL; conn = conn->next)
-    conn_drain(conn);
+    conn_drain(conn, true);
 }
 
 void conns_close(struct conns *conns) {
@@ -128,5 +129,6 @@ void conns_close(struct conns *conns) {
 }
 
 void conns_deinit(struct conns *conns) {
-  quota_deinit(&conns->quota);
+  quota_deinit(&conns->frames);
+  quota_deinit(&conns->replies);
 }

@@ -15,7 +15,7 @@ struct conns_limits {
   unsigned max_clients;
   uint64_t hello_timeout_ns;
   uint64_t stall_timeout_ns;
-  size_t budget_bytes; /* frames and replies in flight, all clients together */
+  size_t budget_bytes; /* in flight, all clients together: half for frames, half for replies */
   uid_t own_uid;       /* of the daemon: its clients are admins */
   bool has_admin_group;
   gid_t admin_group;
@@ -26,7 +26,9 @@ struct conns {
   struct dispatch *dispatch; /* borrowed */
   struct conns_limits limits;
   struct log *log;
-  struct quota quota;
+  /* Apart, because a frame in work may wait for room for its reply: from one pool, two frames that
+   * filled it would wait for ever. */
+  struct quota frames, replies;
   struct conn *all;
   unsigned count;
   uint64_t next_client_id;

@@ -28,7 +28,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .boot_id = config->boot_id,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
-      .in_flight_bytes = config->in_flight_bytes,
+      .frames_bytes = config->frames_bytes,
+      .replies_bytes = config->replies_bytes,
   };
 }
 

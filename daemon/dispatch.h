@@ -31,10 +31,10 @@ struct dispatch {
   uint64_t boot_id;
   uint64_t started_ns; /* monotonic */
   unsigned max_clients;
-  const size_t *in_flight_bytes; /* borrowed, for the stats */
-  struct counters counters;      /* of the whole daemon */
-  unsigned clients;              /* greeted, now */
-  uint64_t connections;          /* greeted, ever */
+  const size_t *frames_bytes, *replies_bytes; /* in flight; borrowed, for the stats */
+  struct counters counters; /* of the whole daemon */
+  unsigned clients;         /* greeted, now */
+  uint64_t connections;     /* greeted, ever */
   uint64_t refused; /* turned away: too many clients, a hello that could not be accepted */
   uint64_t dropped; /* cut for breaking the protocol or a deadline */
   uint64_t clears;
@@ -48,7 +48,7 @@ struct dispatch_config {
   struct trace *trace;
   uint64_t boot_id;
   unsigned max_clients;
-  const size_t *in_flight_bytes;
+  const size_t *frames_bytes, *replies_bytes;
 };
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config);

@@ -31,7 +31,8 @@ struct options {
 /* The defaults. */
 void options_init(struct options *options);
 
-/* Two whole frames of the largest value: one that comes in while one goes out. */
+/* Two whole frames of the largest value: one that comes in, in its half of the budget, and one
+ * that goes out, in the other. */
 uint64_t options_min_budget(uint32_t max_value);
 
 /* Sets one option by its long name ("max-bytes"). 0, or FC_EINVAL with a text that

@@ -151,7 +151,8 @@ static int start_cache(struct server *server, struct fault *fault) {
       .trace = &server->trace,
       .boot_id = random[1] == 0 ? 1 : random[1],
       .max_clients = options->max_clients,
-      .in_flight_bytes = &server->conns.quota.used_bytes,
+      .frames_bytes = &server->conns.frames.used_bytes,
+      .replies_bytes = &server->conns.replies.used_bytes,
   };
   dispatch_init(&server->dispatch, &config);
   return 0;

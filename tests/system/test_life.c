@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/errors.h"
 #include "tests/system/child.h"
 #include "tests/system/expect.h"
 #include "tests/system/harness.h"
@@ -185,6 +186,17 @@ static void send_puts(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
+/* The daemon says why, and closes. */
+static void expect_farewell(struct raw *raw) {
+  struct fc_reply reply;
+
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_ERROR);
+  ck_assert_uint_eq(reply.id, 0);
+  ck_assert_int_eq(reply.error.code, FC_ESHUTDOWN);
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_CLOSED);
+}
+
 static void expect_all_answered(struct raw *raw) {
   struct fc_reply reply;
 
@@ -194,7 +206,7 @@ static void expect_all_answered(struct raw *raw) {
     EXPECT_EQUAL(reply.id, 1000 + i);
     EXPECT_EQUAL(reply.put, FC_STORED);
   }
-  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_CLOSED);
+  expect_farewell(raw);
 }
 
 static void assert_ended_cleanly(void) {
@@ -219,6 +231,7 @@ static void finish_by(int signal_number) {
   ck_assert_int_eq(kill(served.pid, signal_number), 0);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   expect_all_answered(&raw);
+  expect_farewell(&idle);
   assert_ended_cleanly();
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), PUTS);
   raw_close(&raw);
@@ -251,10 +264,38 @@ START_TEST(a_shutdown_request_ends_it_likewise) {
   ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_SHUTDOWN);
   ck_assert_uint_eq(reply.id, 7);
+  expect_farewell(&raw);
   expect_all_answered(&busy);
   assert_ended_cleanly();
   raw_close(&raw);
   raw_close(&busy);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* More than a turn takes, and more than is read at once. */
+START_TEST(sigterm_answers_all_that_the_socket_holds) {
+  enum { PINGS = 8000 };
+  struct raw raw;
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  harness_start(&served, NULL);
+  raw_open(&raw, served.socket, NULL);
+  for (uint32_t i = 0; i < PINGS; i++)
+    ck_assert_int_eq(fc_encode_simple(&buf, FC_PING, i), 0);
+  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
+  ck_assert_int_eq(kill(served.pid, SIGTERM), 0);
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  for (uint32_t i = 0; i < PINGS; i++) {
+    EXPECT_EQUAL(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+    EXPECT_EQUAL(reply.type, FC_REPLY | FC_PING);
+    EXPECT_EQUAL(reply.id, i);
+  }
+  expect_farewell(&raw);
+  assert_ended_cleanly();
+  raw_close(&raw);
   fc_buf_free(&buf);
 }
 END_TEST
@@ -284,6 +325,42 @@ END_TEST
 
 /* ---- a worker's end ---- */
 
+struct wanted {
+  struct fcache *cache;
+  const char *figure;
+  uint64_t value;
+};
+
+static bool has_figure(void *arg) {
+  struct wanted *wanted = arg;
+
+  return library_figure(wanted->cache, wanted->figure) == wanted->value;
+}
+
+static void wait_for(struct fcache *cache, const char *figure, uint64_t value) {
+  struct wanted wanted = {cache, figure, value};
+
+  ck_assert_msg(harness_wait_until(has_figure, &wanted, END_TIMEOUT_MS), "%s is %llu", figure,
+                (unsigned long long)library_figure(cache, figure));
+}
+
+START_TEST(what_a_client_sent_before_it_closed_counts) {
+  struct raw raw;
+
+  harness_start(&served, NULL);
+  struct fcache *cache = library_open(served.socket, "life", NULL, 0);
+  raw_open(&raw, served.socket, "life");
+  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  send_puts(&raw);
+  raw_close(&raw); /* there is nobody to take even the first reply */
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  wait_for(cache, "cache_misses", PUTS);
+  wait_for(cache, "entries", PUTS);
+  wait_for(cache, "clients", 1);
+  fcache_close(cache);
+}
+END_TEST
+
 struct heirs {
   int ready[2], life[2]; /* pipes: one gives the heir's pid; the other ends when the test does */
 };
@@ -296,6 +373,8 @@ static int connect_and_fork(void *arg) {
 
   CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
   CHILD_EXPECT(raw_hello(&raw, "worker", "life") == 0);
+  CHILD_EXPECT(kill(served.pid, SIGSTOP) == 0);
+  send_puts(&raw); /* its last deed */
   pid_t heir = fork();
   CHILD_EXPECT(heir >= 0);
   if (heir == 0) {
@@ -310,40 +389,29 @@ static int connect_and_fork(void *arg) {
     (void)pause();
 }
 
-struct wanted {
-  struct fcache *cache;
-  uint64_t clients;
-};
-
-static bool has_clients(void *arg) {
-  struct wanted *wanted = arg;
-
-  return library_figure(wanted->cache, "clients") == wanted->clients;
-}
-
 START_TEST(a_dead_workers_connection_ends_though_its_child_holds_it) {
   struct heirs heirs;
   pid_t heir;
 
   harness_start(&served, NULL);
-  struct wanted wanted = {library_open(served.socket, "life", NULL, 0), 2};
+  struct fcache *cache = library_open(served.socket, "life", NULL, 0);
   ck_assert_int_eq(pipe(heirs.ready), 0);
   ck_assert_int_eq(pipe(heirs.life), 0);
   pid_t worker = child_start(connect_and_fork, &heirs, NULL);
   ck_assert_int_eq(read(heirs.ready[0], &heir, sizeof heir), sizeof heir);
-  ck_assert(has_clients(&wanted));
   ck_assert_int_eq(kill(worker, SIGKILL), 0);
   ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
-  wanted.clients = 1;
-  ck_assert(harness_wait_until(has_clients, &wanted, END_TIMEOUT_MS));
-  ck_assert(!harness_is_gone(&heir)); /* and it holds the socket still */
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  wait_for(cache, "clients", 1);
+  wait_for(cache, "cache_misses", PUTS); /* what it had sent is done */
+  ck_assert(!harness_is_gone(&heir));    /* and it holds the socket still */
   ck_assert_int_eq(kill(heir, SIGKILL), 0);
   ck_assert(harness_wait_until(harness_is_gone, &heir, END_TIMEOUT_MS));
   for (int i = 0; i < 2; i++) {
     (void)close(heirs.ready[i]);
     (void)close(heirs.life[i]);
   }
-  fcache_close(wanted.cache);
+  fcache_close(cache);
 }
 END_TEST
 
@@ -361,7 +429,9 @@ int main(void) {
   tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
   tcase_add_test(tcase, sigint_finishes_what_was_accepted);
   tcase_add_test(tcase, a_shutdown_request_ends_it_likewise);
+  tcase_add_test(tcase, sigterm_answers_all_that_the_socket_holds);
   tcase_add_test(tcase, a_client_that_does_not_read_does_not_keep_it_alive);
+  tcase_add_test(tcase, what_a_client_sent_before_it_closed_counts);
   tcase_add_test(tcase, a_dead_workers_connection_ends_though_its_child_holds_it);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);

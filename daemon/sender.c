@@ -1,0 +1,194 @@
+#include "daemon/sender.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/entry.h"
+
+/* What the kernel did not take at once: pieces of its own memory, copied, and of entries, held.
+ * One allocation: the pieces, their owners, the copied bytes. */
+struct unsent {
+  uv_write_t request;
+  struct sender *sender;
+  size_t size;
+  size_t n;
+  struct entry **owners; /* NULL: the piece is copied */
+  uv_buf_t pieces[];
+};
+
+static struct sender *sender_of(struct sink *sink) {
+  return (struct sender *)((char *)sink - offsetof(struct sender, sink));
+}
+
+static void release_charge(struct sender *sender) {
+  quota_release(sender->quota, sender->charge_bytes);
+  sender->charge_bytes = 0;
+}
+
+/* The peer has gone, which is its right; any other error is a failure of ours. */
+static void fail(struct sender *sender, int error) {
+  if (error == UV_EPIPE || error == UV_ECONNRESET)
+    sender->deaf = true;
+  else
+    sender->failed = true;
+}
+
+/* ---- what the kernel does not take at once ---- */
+
+static void unsent_free(struct unsent *unsent) {
+  for (size_t i = 0; i < unsent->n; i++)
+    if (unsent->owners[i] != NULL)
+      entry_release(unsent->owners[i]);
+  free(unsent);
+}
+
+static void written(uv_write_t *request, int status) {
+  struct unsent *unsent = request->data;
+  struct sender *sender = unsent->sender;
+  sender->unsent_bytes -= unsent->size;
+  unsent_free(unsent);
+  if (sender->closed)
+    return;
+  if (status < 0)
+    fail(sender, status);
+  if (sender->unsent_bytes > 0)
+    return;
+  release_charge(sender);
+  sender->moved(sender);
+}
+
+/* What is left of the pieces from byte `sent` on; NULL where out of memory. */
+static struct unsent *unsent_new(const struct iovec *pieces, struct entry *const *owners, size_t n,
+                                 size_t sent) {
+  size_t copied = 0;
+  for (size_t i = 0; i < n; i++)
+    copied += owners != NULL && owners[i] != NULL ? 0 : pieces[i].iov_len;
+  struct unsent *unsent =
+      malloc(sizeof *unsent + n * (sizeof(uv_buf_t) + sizeof(struct entry *)) + copied);
+  if (unsent == NULL)
+    return NULL;
+  unsent->n = n;
+  unsent->size = 0;
+  unsent->owners = (struct entry **)(unsent->pieces + n);
+  char *room = (char *)(unsent->owners + n);
+  for (size_t i = 0; i < n; i++) {
+    size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+    char *from = (char *)pieces[i].iov_base + skip;
+    size_t left = pieces[i].iov_len - skip;
+    sent -= skip;
+    unsent->size += left;
+    unsent->owners[i] = owners != NULL && left > 0 ? owners[i] : NULL;
+    if (unsent->owners[i] != NULL) {
+      entry_hold(unsent->owners[i]);
+    } else {
+      memcpy(room, from, left);
+      from = room;
+      room += left;
+    }
+    unsent->pieces[i] = uv_buf_init(from, (unsigned)left);
+  }
+  return unsent;
+}
+
+/* Hands what the kernel did not take, from byte `sent` on, to the loop. */
+static void send_rest(struct sender *sender, const struct iovec *pieces,
+                      struct entry *const *owners, size_t n, size_t sent) {
+  struct unsent *unsent = unsent_new(pieces, owners, n, sent);
+  if (unsent == NULL) {
+    log_line(sender->log, LOG_LEVEL_WARNING,
+             "out of memory for a reply to client %s: its connection is closed", sender->peer_name);
+    sender->failed = true;
+    return;
+  }
+  unsent->sender = sender;
+  unsent->request.data = unsent;
+  if (sender->unsent_bytes == 0)
+    sender->progress_ns = uv_hrtime();
+  sender->unsent_bytes += unsent->size;
+  sender->progress_left_bytes = sender->unsent_bytes;
+  if (uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
+    sender->unsent_bytes -= unsent->size;
+    unsent_free(unsent);
+    sender->failed = true;
+  }
+}
+
+/* ---- the sink ---- */
+
+static void send_reply(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+                       size_t n) {
+  struct sender *sender = sender_of(sink);
+  /* The request may have stood in line for a large reply, and be answered by a small one at last,
+   * because its entry is gone: its place must not hold up the others. */
+  quota_forget(sender->quota, &sender->waiter);
+  if (sender->failed || sender->deaf)
+    return;
+  /* uv_buf_t and struct iovec are the same on Unix: libuv asserts it too. */
+  static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "uv_buf_t is struct iovec");
+  size_t total = 0, sent = 0;
+  for (size_t i = 0; i < n; i++)
+    total += pieces[i].iov_len;
+  if (sender->unsent_bytes == 0) {
+    int done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
+    if (done < 0 && done != UV_EAGAIN) {
+      fail(sender, done);
+      release_charge(sender);
+      return;
+    }
+    sent = done > 0 ? (size_t)done : 0;
+  }
+  if (sent < total)
+    send_rest(sender, pieces, owners, n, sent);
+  else
+    release_charge(sender);
+}
+
+static bool has_room(struct sink *sink, size_t bytes) {
+  struct sender *sender = sender_of(sink);
+  if (sender->failed || sender->unsent_bytes > 0)
+    return false;
+  if (bytes <= SENDER_SMALL || sender->deaf)
+    return true;
+  if (!quota_charge(sender->quota, bytes, &sender->waiter))
+    return false;
+  sender->charge_bytes += bytes;
+  return true;
+}
+
+/* ---- the rest ---- */
+
+static void on_room(struct quota_waiter *waiter) {
+  struct sender *sender = (struct sender *)((char *)waiter - offsetof(struct sender, waiter));
+  sender->moved(sender);
+}
+
+void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
+                 const char *peer_name, void (*moved)(struct sender *sender)) {
+  *sender = (struct sender){
+      .sink = {.has_room = has_room, .send = send_reply},
+      .stream = stream,
+      .quota = quota,
+      .log = log,
+      .peer_name = peer_name,
+      .moved = moved,
+      .waiter.ready = on_room,
+  };
+}
+
+void sender_close(struct sender *sender) {
+  sender->closed = true;
+  quota_forget(sender->quota, &sender->waiter);
+  release_charge(sender);
+}
+
+bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns) {
+  if (sender->unsent_bytes == 0)
+    return false;
+  size_t left = uv_stream_get_write_queue_size(sender->stream);
+  if (left < sender->progress_left_bytes) {
+    sender->progress_left_bytes = left;
+    sender->progress_ns = now_ns;
+  }
+  return now_ns > sender->progress_ns + timeout_ns;
+}

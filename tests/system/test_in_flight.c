@@ -1,0 +1,259 @@
+/* Large messages of many clients share --client-budget. Whatever they do, nobody waits for ever:
+ * not for somebody who gave up, not for each other. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/errors.h"
+#include "proto/frame.h"
+#include "tests/system/child.h"
+#include "tests/system/harness.h"
+#include "tests/system/library.h"
+#include "tests/system/raw.h"
+
+#define TIMEOUT_MS 20000u
+#define LARGE (1u << 20) /* --max-value */
+
+static struct daemon served;
+
+static void start(void) {
+  /* the least that is allowed: one frame of the largest value, and one reply */
+  harness_start(&served, "--max-value", "1M", "--client-budget", "4200000", NULL);
+}
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+static void put_value(struct raw *raw, const char *view, uint32_t size) {
+  static uint8_t value[LARGE];
+  struct fc_put put = {.key = raw_key("op", view, 0, "p"), .value = value, .value_size = size};
+  struct fc_reply reply;
+
+  ck_assert_int_eq(raw_put(raw, &put, &reply), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT);
+}
+
+static void send_get(struct raw *raw, const char *view) {
+  struct fc_get get = {.key = raw_key("op", view, 0, "p")};
+  struct fc_buf buf = {0};
+
+  (void)fc_encode_get(&buf, 1, &get); /* raw_send_buf looks */
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  fc_buf_free(&buf);
+}
+
+static void expect_value(struct raw *raw, uint32_t size) {
+  struct fc_reply reply;
+
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
+  ck_assert_uint_eq(reply.get.value_size, size);
+}
+
+static void ask_simple(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {
+  ck_assert_int_eq(raw_send_buf(raw, buf), 0);
+  ck_assert_int_eq(raw_recv(raw, reply, 5000), RAW_REPLY);
+}
+
+/* The daemon has looked at all that was sent to it before. */
+static void catch_up(struct raw *raw) {
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  (void)fc_encode_simple(&buf, FC_PING, 9);
+  ask_simple(raw, &buf, &reply);
+  fc_buf_free(&buf);
+}
+
+static void clear_view(struct raw *raw, const char *view) {
+  struct fc_select select = {.name_space = fc_str_of("flight"), .view = fc_str_of(view)};
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  (void)fc_encode_clear(&buf, 2, &select);
+  ask_simple(raw, &buf, &reply);
+  ck_assert_uint_eq(reply.removed, 1);
+  fc_buf_free(&buf);
+}
+
+/* A client that asks for the largest value and does not take it: however much of that the kernel
+ * keeps, one reply stays in flight. */
+static void hold(struct raw *raw) {
+  struct pollfd arrived;
+
+  raw_open(raw, served.socket, "flight");
+  for (int i = 0; i < 30; i++)
+    send_get(raw, "largest");
+  arrived = (struct pollfd){.fd = raw->fd, .events = POLLIN};
+  ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
+}
+
+START_TEST(a_reply_that_shrinks_while_it_waits_holds_nobody_up) {
+  enum { HOLDERS = 2 };
+  struct raw putter, waiting, holders[HOLDERS], other;
+
+  raw_open(&putter, served.socket, "flight");
+  put_value(&putter, "largest", LARGE - 4096);
+  put_value(&putter, "cleared", 200000);
+  put_value(&putter, "kept", 200000);
+  for (int i = 0; i < HOLDERS; i++)
+    hold(&holders[i]);
+  raw_open(&waiting, served.socket, "flight");
+  send_get(&waiting, "cleared"); /* stands in line for its 200,000 bytes */
+  catch_up(&putter);
+  clear_view(&putter, "cleared");
+  for (int i = 0; i < HOLDERS; i++)
+    raw_close(&holders[i]);
+  expect_value(&waiting, 0); /* a miss, for which it need not stand there */
+  raw_open(&other, served.socket, "flight");
+  send_get(&other, "kept");
+  expect_value(&other, 200000);
+  put_value(&other, "another", 300000);
+  catch_up(&waiting);
+  raw_close(&putter);
+  raw_close(&waiting);
+  raw_close(&other);
+}
+END_TEST
+
+/* Who leaves the line takes nobody's turn with it. */
+START_TEST(a_client_that_leaves_the_line_lets_the_next_one_on) {
+  struct raw putter, holders[2], first, second;
+
+  raw_open(&putter, served.socket, "flight");
+  put_value(&putter, "largest", LARGE - 4096);
+  put_value(&putter, "small", 80000);
+  for (int i = 0; i < 2; i++)
+    hold(&holders[i]);
+  raw_open(&first, served.socket, "flight");
+  send_get(&first, "largest"); /* no room for that */
+  raw_open(&second, served.socket, "flight");
+  send_get(&second, "small"); /* would fit, but for the first */
+  catch_up(&putter);
+  raw_close(&holders[0]); /* still no room for both, with the second holder */
+  raw_close(&first);
+  expect_value(&second, 80000);
+  raw_close(&holders[1]);
+  raw_close(&second);
+  raw_close(&putter);
+}
+END_TEST
+
+enum { KEYS = 131000 }; /* nearly a whole frame; two of them, and the budget is full */
+
+/* Asks for very many keys at once, the first of which are large. */
+static void encode_many_keys(struct fc_buf *buf) {
+  static uint8_t prompts[KEYS * FC_HASH_SIZE];
+  struct fc_hash found = raw_key("op", "view", 0, "p").prompt;
+  struct fc_get_many get = {.key = raw_key("op", "view", 0, ""), .prompts = prompts, .n = KEYS};
+
+  memcpy(prompts, found.bytes, FC_HASH_SIZE);
+  memcpy(prompts + FC_HASH_SIZE, found.bytes, FC_HASH_SIZE);
+  (void)fc_encode_get_many(buf, 1, &get); /* buf->failed says it */
+}
+
+/* The whole answer. */
+static bool take_many_keys(struct raw *raw) {
+  struct fc_reply reply;
+  uint32_t seen = 0;
+  bool last = false;
+
+  while (!last) {
+    if (raw_recv(raw, &reply, 10000) != RAW_REPLY || (int)reply.type != (FC_REPLY | FC_GET_MANY) ||
+        reply.get_many.first != seen)
+      return false;
+    seen += reply.get_many.values.n;
+    last = reply.get_many.last;
+  }
+  return seen == KEYS;
+}
+
+struct gate {
+  int ready[2], go[2]; /* pipes */
+};
+
+/* Sends all but one byte, and the last when it is told to. */
+static int ask_in_two_steps(void *arg) {
+  struct gate *gate = arg;
+  struct fc_buf buf = {0};
+  struct raw raw;
+  char byte;
+
+  CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
+  CHILD_EXPECT(raw_hello(&raw, "many", "flight") == 0);
+  encode_many_keys(&buf);
+  CHILD_EXPECT(raw_send(&raw, buf.data, buf.size - 1) == 0);
+  CHILD_EXPECT(write(gate->ready[1], "r", 1) == 1);
+  CHILD_EXPECT(read(gate->go[0], &byte, 1) == 1);
+  CHILD_EXPECT(raw_send(&raw, buf.data + buf.size - 1, 1) == 0);
+  CHILD_EXPECT(take_many_keys(&raw));
+  fc_buf_free(&buf);
+  raw_close(&raw);
+  return 0;
+}
+
+/* Sends what the daemon takes of buf[0..size) without waiting for it: how much that was. */
+static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t size,
+                                 struct raw *other) {
+  size_t sent = 0, before;
+
+  do {
+    before = sent;
+    for (ssize_t n = 0; n >= 0 && sent<size; sent += n> 0 ? (size_t)n : 0)
+      n = send(raw->fd, data + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    catch_up(other); /* it has looked at that, and made room for more if it wants more */
+  } while (sent > before && sent < size);
+  return sent;
+}
+
+static bool nothing_is_in_flight(void *cache) {
+  return library_figure(cache, "memory_in_flight") == 0;
+}
+
+/* Were frames and replies one pool, both requests would hold it, and wait for room to answer. */
+START_TEST(requests_that_fill_the_budget_get_their_replies) {
+  struct raw putter, raw;
+  struct gate gate;
+  struct fc_buf buf = {0};
+  char byte;
+
+  raw_open(&putter, served.socket, "flight");
+  put_value(&putter, "view", 100000);
+  ck_assert(pipe(gate.ready) == 0 && pipe(gate.go) == 0);
+  pid_t child = child_start(ask_in_two_steps, &gate, NULL);
+  ck_assert_int_eq(read(gate.ready[0], &byte, 1), 1);
+  raw_open(&raw, served.socket, "flight");
+  encode_many_keys(&buf);
+  size_t sent = send_what_it_takes(&raw, buf.data, buf.size - 1, &putter);
+  ck_assert_int_eq(write(gate.go[1], "g", 1), 1);
+  ck_assert_int_eq(raw_send(&raw, buf.data + sent, buf.size - sent), 0);
+  ck_assert(take_many_keys(&raw));
+  ck_assert_int_eq(harness_wait(child, TIMEOUT_MS), 0);
+  struct fcache *cache = library_open(served.socket, "flight", NULL, 0);
+  ck_assert(harness_wait_until(nothing_is_in_flight, cache, TIMEOUT_MS));
+  fcache_close(cache);
+  raw_close(&putter);
+  raw_close(&raw);
+  fc_buf_free(&buf);
+  for (int i = 0; i < 2; i++) {
+    (void)close(gate.ready[i]);
+    (void)close(gate.go[i]);
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("in_flight");
+  TCase *tcase = tcase_create("daemon");
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_test(tcase, a_reply_that_shrinks_while_it_waits_holds_nobody_up);
+  tcase_add_test(tcase, a_client_that_leaves_the_line_lets_the_next_one_on);
+  tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}
