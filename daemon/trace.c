@@ -28,10 +28,11 @@ struct trace_stream {
   struct lines filling; /* the loop appends here */
   struct lines flying;  /* the batch that is written, or that has to be tried again */
   uv_work_t work;
-  bool in_flight; /* the pool has `file` and `flying` */
-  bool retired;   /* close when drained */
-  bool ending;    /* the pool closes the file */
-  size_t written; /* what the pool says of its batch */
+  bool in_flight;       /* the pool has `file` and `flying` */
+  bool retired;         /* close when drained */
+  bool ending;          /* the pool closes the file */
+  uint64_t lost_before; /* of the trace, when the batch went to the pool */
+  size_t written;       /* what the pool says of its batch */
   int error;
 };
 
@@ -138,6 +139,9 @@ static void settle_success(struct trace_stream *stream) {
   lines_reset(&stream->flying);
   if (!trace->said_failed && !trace->said_full)
     return;
+  /* A disk that is a little too slow takes a batch now and then: that ends no episode. */
+  if (trace->unwritten_bytes > 0 || trace->lost > stream->lost_before)
+    return;
   trace->said_failed = trace->said_full = false;
   log_line(trace->log, LOG_LEVEL_INFO, "the trace is written again; %" PRIu64 " lines are lost",
            trace->lost);
@@ -202,6 +206,7 @@ static void stream_advance(struct trace_stream *stream) {
     stream->filling = empty;
   }
   if (lines_left(&stream->flying) > 0) {
+    stream->lost_before = stream->trace->lost;
     to_pool(stream, pool_write, after_write);
   } else if (stream->retired) {
     stream->ending = true;
@@ -310,6 +315,9 @@ int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
     make_current(trace, stream);
     return 0;
   }
+  r = trace_file_end_line(&file, fault); /* only now: no stream of ours is writing to it */
+  if (r < 0)
+    return r;
   stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
   if (stream == NULL) {
     fault_set(fault, FC_ETRACE,
@@ -342,6 +350,8 @@ void trace_reopen(struct trace *trace) {
   free(path);
   if (r < 0)
     log_line(trace->log, LOG_LEVEL_WARNING, "the trace stays in its old file: %s", fault.text);
+  else
+    log_line(trace->log, LOG_LEVEL_INFO, "the trace was opened again: %s", trace_path(trace));
 }
 
 /* ---- the end ------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 #include "daemon/trace_file.h"
 
+#include "proto/decode.h"
 #include "proto/errors.h"
 
 #include <errno.h>
@@ -8,8 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define PATH_MAX_BYTES 4095u /* as the protocol has it */
 
 /* mkdir -p of what comes before the last slash. `path` is as it was at the end. */
 static int make_folders(char *path) {
@@ -36,8 +35,8 @@ static int open_append(char *path) {
 
 /* We may only append, so the last byte is read through a second descriptor. Where
  * that is not allowed the end counts as whole. */
-static bool ends_within_line(const struct trace_file *file, off_t size) {
-  if (!file->regular || size == 0)
+static bool ends_within_line(const struct trace_file *file) {
+  if (!file->regular)
     return false;
   int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
@@ -45,7 +44,7 @@ static bool ends_within_line(const struct trace_file *file, off_t size) {
   struct stat st;
   char last = '\n';
   bool same = fstat(fd, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode;
-  bool torn = same && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+  bool torn = same && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
   (void)close(fd); /* only read from */
   return torn;
 }
@@ -61,10 +60,10 @@ static int failed(struct trace_file *file, const char *what, struct fault *fault
 int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *fault) {
   struct stat st;
   *file = (struct trace_file){.fd = -1};
-  if (path.size == 0 || path.size > PATH_MAX_BYTES || memchr(path.data, '\0', path.size) != NULL)
+  if (path.size == 0 || path.size > FC_PATH_MAX || memchr(path.data, '\0', path.size) != NULL)
     return fault_set(fault, FC_ETRACE,
                      "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
-                     (unsigned)path.size, PATH_MAX_BYTES);
+                     (unsigned)path.size, FC_PATH_MAX);
   file->path = strndup(path.data, path.size);
   if (file->path == NULL)
     return fault_set(fault, FC_ENOMEM, "out of memory: the trace file was not opened");
@@ -76,7 +75,11 @@ int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *f
   file->device = st.st_dev;
   file->inode = st.st_ino;
   file->regular = S_ISREG(st.st_mode);
-  if (ends_within_line(file, st.st_size) && write(file->fd, "\n", 1) != 1)
+  return 0;
+}
+
+int trace_file_end_line(struct trace_file *file, struct fault *fault) {
+  if (ends_within_line(file) && write(file->fd, "\n", 1) != 1)
     return failed(file, "written to", fault);
   return 0;
 }

@@ -18,10 +18,14 @@ struct trace_file {
   char *path; /* owned, NUL-terminated */
 };
 
-/* Opens `path` to append (0640), and makes its directory where missing. Where the file
- * ends within a line (a crash, a full disk), that line is ended first, so that ours
- * stand alone. 0, FC_ENOMEM, or FC_ETRACE with a text; with an error nothing is held. */
+/* Opens `path` to append (0640), and makes its directory where missing. 0, FC_ENOMEM,
+ * or FC_ETRACE with a text; with an error nothing is held. */
 int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *fault);
+
+/* Where the file ends within a line (a crash, a full disk), ends that line, so that ours
+ * stand alone. Only for a file that nobody is writing: a line that is under way looks the
+ * same. 0, or FC_ETRACE with a text; then nothing is held. */
+int trace_file_end_line(struct trace_file *file, struct fault *fault);
 
 /* 0 or the errno of close(2), which says that the last writes may be lost. Idempotent. */
 int trace_file_deinit(struct trace_file *file);
