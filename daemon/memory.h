@@ -12,10 +12,11 @@
 
 struct memory_need {
   uint64_t max_bytes;           /* --max-bytes */
+  uint64_t table_bytes;         /* of the table that finds the entries: store_table_bytes */
   uint64_t client_budget_bytes; /* --client-budget */
 };
 
-/* Compares the need (both and the overhead) with the tightest memory limit of this
+/* Compares the need (all three and the overhead) with the tightest memory limit of this
  * process's control group and those above it (v1 and v2), with MemAvailable, and
  * with RLIMIT_AS and RLIMIT_DATA. `root` stands before /proc and /sys: "" for
  * the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM with

@@ -132,6 +132,7 @@ static void raise_descriptor_limit(struct server *server) {
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_need need = {.max_bytes = options->max_bytes,
+                             .table_bytes = store_table_bytes(options->max_bytes),
                              .client_budget_bytes = options->client_budget};
   int rc = memory_check(&need, "", fault);
   if (rc < 0)

@@ -13,6 +13,17 @@
 #define BYTES_PER_BUCKET 256u
 #define BUCKETS_MIN 1024u
 
+static uint64_t n_buckets(uint64_t max_bytes) {
+  uint64_t n = BUCKETS_MIN;
+  while (n < max_bytes / BYTES_PER_BUCKET)
+    n *= 2;
+  return n;
+}
+
+uint64_t store_table_bytes(uint64_t max_bytes) {
+  return n_buckets(max_bytes) * sizeof(struct entry *);
+}
+
 int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed) {
   memset(store, 0, sizeof *store);
   store->max_bytes = max_bytes;
@@ -21,9 +32,7 @@ int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint
   store->generation = 1;
   lru_init(&store->lru);
   clear_log_init(&store->clears, 1);
-  uint64_t n = BUCKETS_MIN;
-  while (n < max_bytes / BYTES_PER_BUCKET)
-    n *= 2;
+  uint64_t n = n_buckets(max_bytes);
   store->mask = n - 1;
   store->buckets = calloc(n, sizeof(struct entry *));
   return store->buckets == NULL ? FC_ENOMEM : 0;

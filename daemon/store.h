@@ -55,6 +55,9 @@ struct store_put_info {
  * struct must not be moved after. 0 or FC_ENOMEM. */
 int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed);
 
+/* What the bucket array of a store of that size takes, in bytes. */
+uint64_t store_table_bytes(uint64_t max_bytes);
+
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
 

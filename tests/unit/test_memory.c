@@ -43,8 +43,8 @@ static void put(const char *path, const char *text) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-/* 256 + 64 MiB and the overhead: 336 MiB */
-static const struct memory_need need = {256u << 20, 64u << 20};
+/* 256 + 8 + 64 MiB and the overhead: 344 MiB */
+static const struct memory_need need = {256u << 20, 8u << 20, 64u << 20};
 static struct fault fault;
 
 static int check(void) {
@@ -65,7 +65,8 @@ START_TEST(v2_tightest_above) {
   put("/sys/fs/cgroup/a.slice/memory.max", "300000000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(fault.text, "300000000 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "352321536 bytes"));
+  ck_assert_ptr_nonnull(strstr(fault.text, "360710144 bytes"));
+  ck_assert_ptr_nonnull(strstr(fault.text, "8 MiB to find its entries"));
   ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max"));
   ck_assert_ptr_nonnull(strstr(fault.text, "lower --max-bytes, or raise that limit"));
   put("/sys/fs/cgroup/memory.max", "1000\n"); /* and of the mount itself, as in a container */
@@ -76,7 +77,7 @@ END_TEST
 
 START_TEST(exactly_enough) {
   put("/proc/self/cgroup", "0::/\n");
-  put("/sys/fs/cgroup/memory.max", "352321536\n");
+  put("/sys/fs/cgroup/memory.max", "360710144\n");
   ck_assert_int_eq(check(), 0);
   put("/sys/fs/cgroup/memory.max", "352321535\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
@@ -162,7 +163,7 @@ START_TEST(very_long_group_and_strange_files) {
 END_TEST
 
 START_TEST(overflow_of_the_need) {
-  struct memory_need huge = {UINT64_MAX, UINT64_MAX};
+  struct memory_need huge = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
   ck_assert_int_eq(memory_check(&huge, root, &fault), FC_ENOMEM);
