@@ -140,6 +140,7 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
                            dispatch_max_body(conn->conns->dispatch, &conn->session), &body);
     *need = body == 0 ? 0 : (size_t)body + FC_FRAME_HEADER;
     if (rc < 0) {
+      dispatch_dropped(conn->conns->dispatch, &conn->session, fc_error_text(rc));
       fail(conn, rc);
       break;
     }
@@ -183,6 +184,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
   conn->paused = false;
   size_t used = handle_frames(conn, data, size, &need);
+  conns_chores(conn->conns); /* a hello may have dropped a namespace */
   if (conn->closing)
     return;
   size_t left = size - used;
@@ -284,10 +286,7 @@ static void on_sender_moved(struct sender *sender) {
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   const struct conns_limits *limits = &conn->conns->limits;
   if (sender_is_stalled(&conn->sender, now_ns, limits->stall_timeout_ns)) {
-    log_line(conn->conns->log, LOG_LEVEL_INFO,
-             "client %s (pid %ld) does not read its replies: its connection is closed",
-             conn->session.name_data, (long)conn->peer.pid);
-    conn->conns->dispatch->dropped++;
+    dispatch_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
     conn_close(conn);
     return;
   }
@@ -297,7 +296,8 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   bool late_frame =
       conn->frame_since_ns != 0 && now_ns > conn->frame_since_ns + limits->stall_timeout_ns;
   if (late_hello || late_frame) {
-    conn->conns->dispatch->dropped++;
+    dispatch_dropped(conn->conns->dispatch, &conn->session,
+                     late_hello ? "it did not say hello in time" : "its message took too long");
     fail(conn, FC_ETIMEDOUT);
   }
 }
@@ -334,10 +334,12 @@ static int start(struct conn *conn) {
   int send_bytes = CONN_SEND_BUFFER;
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
   const struct conns_limits *limits = &conn->conns->limits;
+  conn->session.pid = conn->peer.pid;
+  conn->session.uid = conn->peer.uid;
   conn->session.admin =
       peer_is_admin(&conn->peer, limits->own_uid, limits->has_admin_group, limits->admin_group);
   if (conn->conns->count > limits->max_clients) {
-    conn->conns->dispatch->refused++;
+    dispatch_refused(conn->conns->dispatch, &conn->session, fc_error_text(FC_EBUSY));
     fail(conn, FC_EBUSY);
     return 0;
   }

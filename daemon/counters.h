@@ -1,5 +1,5 @@
 /* counters.h - what lookups did, counted at once for everybody who is charged:
- * a connection, its namespace and the daemon each keep one set.
+ * a namespace and the daemon each keep one set.
  *
  * `sets` are `n_sets` borrowed pointers; a NULL among them is passed over. Zero
  * a set to start. One thread. */

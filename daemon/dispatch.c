@@ -8,11 +8,11 @@
 
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
+#include "daemon/log.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
 #define COPY_MAX_BYTES 8192u
-#define CHORE_SLICE 4096u /* entries: a few milliseconds at worst */
 
 uint64_t call_clock_ns(void) {
   struct timespec now;
@@ -25,6 +25,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .store = config->store,
       .namespaces = config->namespaces,
       .trace = config->trace,
+      .log = config->log,
       .boot_id = config->boot_id,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
@@ -65,6 +66,13 @@ enum dispatch_result call_reply(const struct call *call) {
   return DISPATCH_DONE;
 }
 
+enum dispatch_result call_reply_if_room(const struct call *call) {
+  const struct fc_buf *reply = &call->dispatch->reply;
+  if (!reply->failed && !call->sink->has_room(call->sink, reply->size))
+    return DISPATCH_AGAIN;
+  return call_reply(call); /* looks at `failed` */
+}
+
 static enum dispatch_result send_error(const struct call *call, int code, const char *text) {
   struct fc_buf *reply = &call->dispatch->reply;
   fc_buf_reset(reply);
@@ -83,9 +91,27 @@ enum dispatch_result call_error(const struct call *call, int code, const char *f
 
 void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code) {
   struct call call = {.dispatch = dispatch, .sink = sink, .id = id};
-  if (code == FC_EPROTOCOL || code == FC_EFRAME)
-    dispatch->dropped++;
   (void)send_error(&call, code, fc_error_text(code)); /* the connection ends anyway */
+}
+
+/* ---- who is turned away, and who is cut ---- */
+
+static void log_end(struct dispatch *dispatch, const struct session *session, const char *how,
+                    const char *reason) {
+  char who[SESSION_TEXT_SIZE];
+  log_line(dispatch->log, LOG_LEVEL_DEBUG, "%s: %s: %s", how, session_text(session, who), reason);
+}
+
+void dispatch_refused(struct dispatch *dispatch, const struct session *session,
+                      const char *reason) {
+  dispatch->refused++;
+  log_end(dispatch, session, "refused", reason);
+}
+
+void dispatch_dropped(struct dispatch *dispatch, const struct session *session,
+                      const char *reason) {
+  dispatch->dropped++;
+  log_end(dispatch, session, "dropped", reason);
 }
 
 /* ---- hello ---- */
@@ -94,34 +120,45 @@ uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session
   return session->greeted ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
 }
 
-static enum dispatch_result refuse_hello(const struct call *call) {
-  call->dispatch->refused++;
+static enum dispatch_result refuse_hello(const struct call *call, const char *reason) {
+  dispatch_refused(call->dispatch, call->session, reason);
   return DISPATCH_CLOSE;
 }
 
-/* Opens the namespace that a hello names, with its limit. An error is sent. */
-static bool enter_namespace(const struct call *call, const struct fc_hello *hello) {
+static enum dispatch_result no_namespace(const struct call *call, struct fc_str name, int code) {
+  if (code == FC_EREFUSED)
+    (void)call_error(call, code,
+                     "namespace %.*s cannot be made: %u namespaces have clients, which is the "
+                     "limit; raise --max-namespaces or close some clients",
+                     (int)name.size, name.data, call->dispatch->namespaces->limit);
+  else
+    (void)call_error(call, code, "%s", fc_error_text(code));
+  return refuse_hello(call, "its namespace cannot be made");
+}
+
+/* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_AGAIN while a
+ * lower limit still evicts; or the hello is refused. */
+static enum dispatch_result enter_namespace(const struct call *call, const struct fc_hello *hello) {
   struct namespace_table *table = call->dispatch->namespaces;
+  struct session *session = call->session;
   if (hello->name_space.data == NULL)
-    return true;
+    return DISPATCH_DONE;
   if (hello->has_max_entries && hello->max_entries <= 0) {
     (void)call_error(call, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
                      (long long)hello->max_entries);
-    return false;
+    return refuse_hello(call, "max_entries is not positive");
   }
-  int rc = namespace_table_open(table, hello->name_space, &call->session->ns);
-  if (rc < 0) {
-    call->session->ns = NULL;
-    (void)call_error(call, rc,
-                     "namespace %.*s cannot be made: %u namespaces have clients, which is the "
-                     "limit; raise --max-namespaces or close some clients",
-                     (int)hello->name_space.size, hello->name_space.data, table->limit);
-    return false;
+  if (session->ns == NULL) { /* else this hello was here before */
+    struct namespace *ns;
+    int rc = namespace_table_open(table, hello->name_space, &ns);
+    if (rc < 0)
+      return no_namespace(call, hello->name_space, rc);
+    session->ns = ns;
   }
-  if (hello->has_max_entries)
-    /* checked above: it is positive */
-    (void)namespace_table_set_max_entries(table, call->session->ns, hello->max_entries);
-  return true;
+  if (hello->has_max_entries && namespace_table_set_max_entries(
+                                    table, session->ns, hello->max_entries) == NAMESPACE_LIMIT_MORE)
+    return DISPATCH_AGAIN; /* the next slice after the others had their turn */
+  return DISPATCH_DONE;
 }
 
 static enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
@@ -129,6 +166,7 @@ static enum dispatch_result greet(const struct call *call, const struct fc_hello
   struct dispatch *dispatch = call->dispatch;
   if (session->greeted) {
     (void)call_error(call, FC_EPROTOCOL, "a second hello: open another connection instead");
+    dispatch_dropped(dispatch, session, "a second hello");
     return DISPATCH_CLOSE;
   }
   if (hello->version_min > FC_PROTOCOL_VERSION || hello->version_max < FC_PROTOCOL_VERSION_MIN) {
@@ -137,10 +175,11 @@ static enum dispatch_result greet(const struct call *call, const struct fc_hello
                      "update the older side",
                      FC_PROTOCOL_VERSION_MIN, FC_PROTOCOL_VERSION, hello->version_min,
                      hello->version_max);
-    return refuse_hello(call);
+    return refuse_hello(call, "no protocol version in common");
   }
-  if (!enter_namespace(call, hello))
-    return refuse_hello(call);
+  enum dispatch_result entered = enter_namespace(call, hello);
+  if (entered != DISPATCH_DONE)
+    return entered;
   memcpy(session->name_data, hello->client.data, hello->client.size);
   session->name = (struct fc_str){session->name_data, hello->client.size};
   session->greeted = true;
@@ -179,12 +218,12 @@ bool dispatch_has_chores(const struct dispatch *dispatch) {
 
 bool dispatch_chores(struct dispatch *dispatch) {
   struct clear_job *job = dispatch->orphans;
-  if (job != NULL && store_clear_step(dispatch->store, &job->clear, CHORE_SLICE)) {
+  if (job != NULL && store_clear_step(dispatch->store, &job->clear, STORE_SLICE)) {
     dispatch->orphans = job->next;
     dispatch->clears++;
     free(job);
   }
-  bool clean = namespace_table_step(dispatch->namespaces, CHORE_SLICE);
+  bool clean = namespace_table_step(dispatch->namespaces, STORE_SLICE);
   return dispatch->orphans != NULL || !clean;
 }
 
@@ -235,10 +274,14 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   fc_buf_reset(&dispatch->reply);
   if (rc == FC_EPROTOCOL || (rc < 0 && !session->greeted)) {
     dispatch_refuse(dispatch, sink, request.id, rc);
+    if (rc != FC_EPROTOCOL && request.type == FC_HELLO)
+      dispatch_refused(dispatch, session, fc_error_text(rc));
+    else
+      dispatch_dropped(dispatch, session, fc_error_text(rc));
     return DISPATCH_CLOSE;
   }
   if (!session->greeted && request.type != FC_HELLO) {
-    dispatch->dropped++;
+    dispatch_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
     (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));
     return DISPATCH_CLOSE;
   }

@@ -14,8 +14,10 @@
 #include "daemon/session.h"
 #include "daemon/sink.h"
 #include "daemon/store_clear.h"
-#include "daemon/trace.h"
 #include "proto/message.h"
+
+struct log;
+struct trace;
 
 /* A clear that takes more than one turn. */
 struct clear_job {
@@ -27,14 +29,15 @@ struct dispatch {
   struct store *store;                /* borrowed */
   struct namespace_table *namespaces; /* borrowed */
   struct trace *trace;                /* borrowed */
+  struct log *log;                    /* borrowed */
   struct clear_job *orphans;          /* clears whose client left; finished all the same */
   uint64_t boot_id;
   uint64_t started_ns; /* monotonic */
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes; /* in flight; borrowed, for the stats */
-  struct counters counters; /* of the whole daemon */
-  unsigned clients;         /* greeted, now */
-  uint64_t connections;     /* greeted, ever */
+  struct counters counters;                   /* of the whole daemon */
+  unsigned clients;                           /* greeted, now */
+  uint64_t connections;                       /* greeted, ever */
   uint64_t refused; /* turned away: too many clients, a hello that could not be accepted */
   uint64_t dropped; /* cut for breaking the protocol or a deadline */
   uint64_t clears;
@@ -46,6 +49,7 @@ struct dispatch_config {
   struct store *store;
   struct namespace_table *namespaces;
   struct trace *trace;
+  struct log *log;
   uint64_t boot_id;
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes;
@@ -56,13 +60,17 @@ void dispatch_deinit(struct dispatch *dispatch);
 
 enum dispatch_result {
   DISPATCH_DONE = 0,
-  DISPATCH_AGAIN,    /* no room for the reply: hand the same frame in again */
+  DISPATCH_AGAIN,    /* not done, or no room for the reply: hand the same frame in again */
   DISPATCH_CLOSE,    /* an error was sent; the connection ends after it */
   DISPATCH_SHUTDOWN, /* done; the daemon is to stop */
 };
 
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct sink *sink, const uint8_t *body, uint32_t size);
+
+/* Counts a connection as refused or as dropped, and logs why. */
+void dispatch_refused(struct dispatch *dispatch, const struct session *session, const char *reason);
+void dispatch_dropped(struct dispatch *dispatch, const struct session *session, const char *reason);
 
 /* Sends the error `code` on request `id`. */
 void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code);

@@ -17,13 +17,17 @@ struct call {
 };
 
 /* Where the request is to be recorded. */
-#define CALL_SETS 3u
+#define CALL_SETS 2u
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
 
 /* Sends what was made in dispatch->reply. */
 enum dispatch_result call_reply(const struct call *call);
 
-/* The same with the entry's value behind it. */
+/* The same for a reply of any size that had no effect yet: DISPATCH_AGAIN where there is no room
+ * for it now, and then it is made anew. */
+enum dispatch_result call_reply_if_room(const struct call *call);
+
+/* The same as call_reply with the entry's value behind it. */
 enum dispatch_result call_reply_value(const struct call *call, struct entry *entry);
 
 /* Sends an error with particulars; the connection goes on. */

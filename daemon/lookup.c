@@ -3,14 +3,14 @@
 
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
+#include "daemon/trace.h"
 #include "proto/errors.h"
 
 #define REPLY_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
 
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
-  sets[0] = &call->session->counters;
-  sets[1] = &call->session->ns->counters;
-  sets[2] = &call->dispatch->counters;
+  sets[0] = &call->session->ns->counters;
+  sets[1] = &call->dispatch->counters;
 }
 
 void call_trace(const struct call *call, const struct fc_key *key, struct fc_str probe,

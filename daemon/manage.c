@@ -1,9 +1,13 @@
 /* What people and tools ask for: clear, list, trace, shutdown. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
+#include "daemon/log.h"
 #include "daemon/store_list.h"
+#include "daemon/trace.h"
 #include "proto/errors.h"
 
 #define LIST_EXAMINED_MAX 4096u /* entries a request: a few milliseconds at worst */
@@ -22,7 +26,22 @@ static bool may_clear(const struct call *call, const struct fc_select *select) {
   return own || call->session->admin;
 }
 
-static enum dispatch_result cleared(const struct call *call, uint64_t removed) {
+static const char *or_any(struct fc_str name, char text[FC_NAME_MAX + 1]) {
+  (void)snprintf(text, FC_NAME_MAX + 1, "%.*s", (int)name.size, name.data == NULL ? "" : name.data);
+  return name.data == NULL ? "any" : text;
+}
+
+static void log_clear(const struct call *call, const struct fc_select *select, uint64_t removed) {
+  char who[SESSION_TEXT_SIZE], ns[FC_NAME_MAX + 1], view[FC_NAME_MAX + 1], op[FC_NAME_MAX + 1];
+  log_line(call->dispatch->log, LOG_LEVEL_DEBUG,
+           "cleared by %s: %" PRIu64 " entries of namespace %s, view %s, op %s",
+           session_text(call->session, who), removed, or_any(select->name_space, ns),
+           or_any(select->view, view), or_any(select->op, op));
+}
+
+static enum dispatch_result cleared(const struct call *call, const struct fc_select *select,
+                                    uint64_t removed) {
+  log_clear(call, select, removed);
   (void)fc_encode_cleared(&call->dispatch->reply, call->id, removed);
   return call_reply(call); /* looks at `failed` */
 }
@@ -37,20 +56,20 @@ enum dispatch_result manage_clear(const struct call *call, const struct fc_selec
     if (select->name_space.data != NULL) {
       what.ns = namespace_table_find(dispatch->namespaces, select->name_space);
       if (what.ns == NULL)
-        return cleared(call, 0);
+        return cleared(call, select, 0);
     }
     session->clear = calloc(1, sizeof *session->clear);
     if (session->clear == NULL)
       return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
     store_clear_start(dispatch->store, &session->clear->clear, &what);
   }
-  if (!store_clear_step(dispatch->store, &session->clear->clear, STORE_CLEAR_SLICE))
+  if (!store_clear_step(dispatch->store, &session->clear->clear, STORE_SLICE))
     return DISPATCH_AGAIN; /* the next slice after the others had their turn */
   uint64_t removed = session->clear->clear.removed;
   free(session->clear);
   session->clear = NULL;
   dispatch->clears++;
-  return cleared(call, removed);
+  return cleared(call, select, removed);
 }
 
 /* ---- list ---- */
@@ -108,20 +127,36 @@ enum dispatch_result manage_list(const struct call *call, const struct fc_list *
     return DISPATCH_CLOSE; /* no memory even for an error text */
   if (!reply->failed)
     fc_frame_finish(reply, 0, 0);
-  return call_reply(call);
+  return call_reply_if_room(call);
 }
 
 /* ---- trace and shutdown ---- */
+
+static void log_by(const struct call *call, const char *what) {
+  char who[SESSION_TEXT_SIZE];
+  log_line(call->dispatch->log, LOG_LEVEL_INFO, "%s by %s", what, session_text(call->session, who));
+}
+
+static int trace_on_for(const struct call *call, struct fc_str path, struct fault *fault) {
+  int rc = trace_on(call->dispatch->trace, path, fault);
+  char who[SESSION_TEXT_SIZE];
+  if (rc == 0)
+    log_line(call->dispatch->log, LOG_LEVEL_INFO, "trace turned on by %s: %s",
+             session_text(call->session, who), trace_path(call->dispatch->trace));
+  return rc;
+}
 
 enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request) {
   struct trace *trace = call->dispatch->trace;
   if (request->action != FC_TRACE_STATUS && !call->session->admin)
     return denied(call, "controlling the trace");
-  if (request->action == FC_TRACE_OFF)
+  if (request->action == FC_TRACE_OFF) {
     trace_off(trace);
+    log_by(call, "trace turned off");
+  }
   if (request->action == FC_TRACE_ON) {
     struct fault fault;
-    int rc = trace_on(trace, request->path, &fault);
+    int rc = trace_on_for(call, request->path, &fault);
     if (rc < 0)
       return call_error(call, rc, "%s", fault.text);
   }
@@ -138,6 +173,7 @@ enum dispatch_result manage_trace(const struct call *call, const struct fc_trace
 enum dispatch_result manage_shutdown(const struct call *call) {
   if (!call->session->admin)
     return denied(call, "shutting down");
+  log_by(call, "shut down");
   (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_SHUTDOWN, call->id);
   (void)call_reply(call); /* the daemon stops whether or not the asker hears of it */
   return DISPATCH_SHUTDOWN;

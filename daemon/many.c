@@ -1,5 +1,5 @@
 /* Gets and puts of many keys. A reply to get_many goes out in parts, each of about
- * PART_BYTES, made only when the one before has left. */
+ * PART_BYTES, made only when the one before has left; a put_many is done in slices. */
 #include <string.h>
 
 #include "daemon/dispatch_parts.h"
@@ -11,6 +11,7 @@
 #define PART_KEYS 256u
 #define PART_HEAD_BYTES 64u /* what stands before the values */
 #define KEY_OVERHEAD_BYTES 5u
+#define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
 
 struct part {
   struct fc_key key;
@@ -86,7 +87,7 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
 enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
   struct session *session = call->session;
   struct part part;
-  find_part(call, get, session->many_next, &part);
+  find_part(call, get, session->many.next, &part);
   if (!call->sink->has_room(call->sink, part.bytes + PART_HEAD_BYTES))
     return DISPATCH_AGAIN;
   struct iovec list[2 * PART_KEYS + 1];
@@ -102,10 +103,10 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
   call->sink->send(call->sink, pieces.list, owners, pieces.n);
   if ((get->flags & FC_UNRECORDED) == 0)
     record_part(call, get, &part);
-  session->many_next = part.first + part.n;
-  if (session->many_next < get->n)
+  session->many.next = part.first + part.n;
+  if (session->many.next < get->n)
     return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
-  session->many_next = 0;
+  session->many.next = 0;
   return DISPATCH_DONE;
 }
 
@@ -115,37 +116,52 @@ static void record_put(const struct call *call, const struct fc_put_many *many) 
   counters_miss(sets, CALL_SETS, many->n, many->compute_ns);
   if (many->batch > 0)
     counters_batch(sets, CALL_SETS, many->batch);
-  struct fc_key key = many->key;
-  for (uint32_t i = 0; i < many->n && trace_is_on(call->dispatch->trace); i++) {
-    prompt_at(&key, many->prompts, i);
-    call_trace(call, &key, many->probe, many->compute_ns / many->n, false);
-  }
 }
 
-enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+static void count_outcome(struct many_progress *progress, int outcome) {
+  struct fc_put_many_reply *counts = &progress->counts;
+  counts->stored += outcome == FC_STORED;
+  counts->kept += outcome == FC_KEPT;
+  counts->stale += outcome == FC_STALE;
+  counts->too_big += outcome == FC_ETOOBIG;
+  if (outcome < 0 && outcome != FC_ETOOBIG)
+    progress->failed = outcome;
+}
+
+/* Puts from progress->next on, as many as one turn may take. */
+static void put_slice(const struct call *call, const struct fc_put_many *many,
+                      struct many_progress *progress) {
   struct fc_put put = {.flags = many->flags,
                        .key = many->key,
                        .epoch = many->epoch,
                        .compute_ns = many->compute_ns / many->n};
-  struct fc_put_many_reply reply = {0};
-  struct fc_bins values = many->values;
-  int failed = 0;
-  for (uint32_t i = 0; i < many->n; i++) {
-    prompt_at(&put.key, many->prompts, i);
+  struct fc_bins values = {.at = many->values.at + progress->values_bytes,
+                           .size = many->values.size - progress->values_bytes,
+                           .n = many->n - progress->next};
+  const uint8_t *start = values.at;
+  for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES;
+       i++) {
+    prompt_at(&put.key, many->prompts, progress->next++);
     fc_bins_next(&values, &put.value, &put.value_size);
     put.withheld = put.value == NULL;
-    int outcome = call_put(call, &put);
-    reply.stored += outcome == FC_STORED;
-    reply.kept += outcome == FC_KEPT;
-    reply.stale += outcome == FC_STALE;
-    reply.too_big += outcome == FC_ETOOBIG;
-    if (outcome < 0 && outcome != FC_ETOOBIG)
-      failed = outcome;
+    count_outcome(progress, call_put(call, &put));
+    if ((many->flags & FC_UNRECORDED) == 0)
+      call_trace(call, &put.key, many->probe, put.compute_ns, false);
   }
+  progress->values_bytes = (size_t)(values.at - many->values.at);
+}
+
+enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+  struct many_progress *progress = &call->session->many;
+  put_slice(call, many, progress);
+  if (progress->next < many->n)
+    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+  struct many_progress done = *progress;
+  *progress = (struct many_progress){0};
   if ((many->flags & FC_UNRECORDED) == 0)
     record_put(call, many);
-  if (failed != 0)
-    return call_error(call, failed, "%s", fc_error_text(failed));
-  (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &reply);
+  if (done.failed != 0)
+    return call_error(call, done.failed, "%s", fc_error_text(done.failed));
+  (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &done.counts);
   return call_reply(call); /* looks at `failed` */
 }

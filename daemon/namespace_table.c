@@ -125,7 +125,6 @@ int namespace_table_set_max_entries(struct namespace_table *table, struct namesp
                                     int64_t max_entries) {
   if (max_entries <= 0)
     return FC_EMAXENTRIES;
-  ns->max_entries = (uint64_t)max_entries;
-  store_trim(table->store, ns);
-  return 0;
+  return store_limit(table->store, ns, (uint64_t)max_entries) ? NAMESPACE_LIMITED
+                                                              : NAMESPACE_LIMIT_MORE;
 }

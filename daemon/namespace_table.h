@@ -11,6 +11,8 @@
 #include "daemon/store.h"
 
 #define NAMESPACE_LIMIT_DEFAULT 1024u
+/* A stats reply has them all (stats.c has the sum), and a hello walks through them. */
+#define NAMESPACE_LIMIT_MAX 1400u
 
 struct namespace_table {
   struct namespace *first; /* in order of creation: walk by ->next */
@@ -37,7 +39,11 @@ int namespace_table_open(struct namespace_table *table, struct fc_str name, stru
 /* One client less. The namespace may be gone after. */
 void namespace_table_close(struct namespace_table *table, struct namespace *ns);
 
-/* Limits its entries, and evicts at once. 0, or FC_EMAXENTRIES where not positive. */
+enum namespace_limit_result { NAMESPACE_LIMITED = 0, NAMESPACE_LIMIT_MORE = 1 };
+
+/* Limits its entries, and evicts; NAMESPACE_LIMIT_MORE where a slice is done of that, and the same
+ * call is to be made again, after other work (see store_limit). FC_EMAXENTRIES where not positive.
+ */
 int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
                                     int64_t max_entries);
 

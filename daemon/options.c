@@ -1,5 +1,6 @@
 #include "daemon/options.h"
 
+#include "daemon/namespace_table.h"
 #include "daemon/size.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
@@ -15,7 +16,6 @@
 
 #define BYTES_MIN 4096u
 #define CLIENTS_MAX 1000000u
-#define NAMESPACES_MAX 1000000u
 #define TIMEOUT_MIN_MS 10u
 #define TIMEOUT_MAX_MS 3600000u
 
@@ -24,7 +24,7 @@ void options_init(struct options *options) {
       .max_bytes = FC_BYTES_MAX_DEFAULT,
       .max_value = FC_VALUE_MAX_DEFAULT,
       .max_clients = 1000,
-      .max_namespaces = 1024,
+      .max_namespaces = NAMESPACE_LIMIT_DEFAULT,
       .client_budget = OPTIONS_CLIENT_BUDGET_DEFAULT,
       .hello_timeout_ms = 10000,
       .stall_timeout_ms = 10000,
@@ -152,7 +152,7 @@ static int set_sizes(struct options *o, const char *name, const char *value, str
   if (strcmp(name, "max-clients") == 0)
     return set_count(name, value, CLIENTS_MAX, &o->max_clients, fault);
   if (strcmp(name, "max-namespaces") == 0)
-    return set_count(name, value, NAMESPACES_MAX, &o->max_namespaces, fault);
+    return set_count(name, value, NAMESPACE_LIMIT_MAX, &o->max_namespaces, fault);
   return fault_set(fault, FC_EINVAL, "there is no option --%s: see --help", name);
 }
 

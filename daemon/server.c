@@ -12,6 +12,7 @@
 #include "daemon/listen.h"
 #include "daemon/memory.h"
 #include "daemon/notify.h"
+#include "daemon/trace.h"
 #include "proto/errors.h"
 
 #define DRAIN_MAX_MS 2000u /* for clients to take their last replies */
@@ -150,6 +151,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .store = &server->store,
       .namespaces = &server->namespaces,
       .trace = &server->trace,
+      .log = &server->log,
       .boot_id = random[1] == 0 ? 1 : random[1],
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,

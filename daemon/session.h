@@ -5,24 +5,40 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "daemon/counters.h"
 #include "proto/key.h"
 #include "proto/limits.h"
+#include "proto/message.h"
 
 struct namespace;
 struct clear_job;
 
+/* How far a get_many or put_many is, of which a part is done in each turn. Zero between requests.
+ */
+struct many_progress {
+  uint32_t next;                   /* the first index that is not done */
+  size_t values_bytes;             /* put_many: of the encoded values that are done */
+  struct fc_put_many_reply counts; /* put_many: so far */
+  int failed;                      /* put_many: an FC_* error; 0: none */
+};
+
 struct session {
   uint64_t client_id; /* never used twice; the owner of what this client puts */
-  bool greeted;       /* a hello was accepted */
-  bool admin;         /* may clear what is not its own, control the trace, shut down */
+  pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
+  uid_t uid;
+  bool greeted; /* a hello was accepted */
+  bool admin;   /* may clear what is not its own, control the trace, shut down */
   char name_data[FC_NAME_MAX + 1];
   struct namespace *ns; /* a counted reference; NULL: a tool */
-  struct counters counters;
-  struct fc_str name;      /* of the client: points into name_data */
-  uint32_t many_next;      /* get_many under way: the first index not answered yet */
+  struct fc_str name;   /* of the client: points into name_data */
+  struct many_progress many;
   struct clear_job *clear; /* a clear under way: owned; NULL: none */
 };
+
+#define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)
+
+/* Who it is, for the log: "NAME (pid P, user U)". Returns `text`. */
+const char *session_text(const struct session *session, char text[SESSION_TEXT_SIZE]);
 
 #endif

@@ -1,8 +1,18 @@
 /* The stats reply: docs/operations.md says what each figure means. */
+#include <assert.h>
 #include <unistd.h>
 
 #include "daemon/dispatch_parts.h"
+#include "daemon/trace.h"
 #include "proto/errors.h"
+
+/* What the figures of the daemon and of a namespace take at most, names of 255 bytes and a path of
+ * 4,095 included; test_dispatch makes a reply of that size. The reply must fit in a frame, whose
+ * limit may be as low as FC_FRAME_SLACK. */
+#define DAEMON_BYTES_MAX 8192u
+#define NAMESPACE_BYTES_MAX 700u
+static_assert(DAEMON_BYTES_MAX + NAMESPACE_LIMIT_MAX * NAMESPACE_BYTES_MAX <= FC_FRAME_SLACK,
+              "the stats of all namespaces fit in one reply");
 
 /* A map's head stands before its members are counted, so they are made apart. */
 struct figures {
@@ -124,5 +134,5 @@ enum dispatch_result manage_stats(const struct call *call, struct fc_str name_sp
   fc_buf_free(&f.members);
   if (!reply->failed)
     fc_frame_finish(reply, 0, 0);
-  return call_reply(call);
+  return call_reply_if_room(call);
 }

@@ -126,12 +126,19 @@ static bool evict(struct store *store, struct entry *entry) {
   return counts;
 }
 
-void store_trim(struct store *store, struct namespace *ns) {
+static void trim_entries(struct store *store, struct namespace *ns) {
   while (ns->max_entries != 0 && ns->entries > ns->max_entries)
     if (evict(store, entry_of_namespace(lru_oldest(&ns->lru)))) {
       ns->evictions.by_entries++;
       store->evictions.by_entries++;
     }
+}
+
+bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries) {
+  uint64_t least = ns->entries > STORE_SLICE ? ns->entries - STORE_SLICE : 0;
+  ns->max_entries = max_entries > least ? max_entries : least;
+  trim_entries(store, ns);
+  return ns->max_entries == max_entries;
 }
 
 static void trim_bytes(struct store *store) {
@@ -210,7 +217,7 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
   entry->compute_ns = info->compute_ns;
   entry->hits = 0;
   /* The new entry is the newest and fits alone, so neither loop can come to it. */
-  store_trim(store, ns);
+  trim_entries(store, ns);
   trim_bytes(store);
   return FC_STORED;
 }

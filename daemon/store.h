@@ -21,6 +21,10 @@
 
 struct store_clear;
 
+/* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
+ * that serves others (some milliseconds at worst; store_clear.c has the figures). */
+#define STORE_SLICE 4096u
+
 struct store {
   /* read by all, written by the store alone */
   uint64_t max_bytes;
@@ -51,12 +55,12 @@ struct store_put_info {
   uint64_t generation;
 };
 
+/* What the bucket array of a store of that size takes, in bytes. */
+uint64_t store_table_bytes(uint64_t max_bytes);
+
 /* Buckets are sized from max_bytes. `seed` is random: it keys the digests. The
  * struct must not be moved after. 0 or FC_ENOMEM. */
 int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed);
-
-/* What the bucket array of a store of that size takes, in bytes. */
-uint64_t store_table_bytes(uint64_t max_bytes);
 
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
@@ -85,9 +89,10 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info);
 
-/* Evicts from the least recently used end until the namespace's max_entries holds; all at once,
- * at some 0.2 us an entry. */
-void store_trim(struct store *store, struct namespace *ns);
+/* Limits a namespace to `max_entries` (positive), evicting from its least recently used end, up to
+ * STORE_SLICE entries a call. True: that is the limit now. Else it is lower than it was, and holds,
+ * and the call is to be made again. */
+bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries);
 
 /* Takes every entry of a namespace out of sight at once, and ends the clears of it. They go,
  * uncounted, by calls of store_drop_step; until it returns true they still count in `entries`

@@ -13,8 +13,6 @@
 
 #include "daemon/store.h"
 
-#define STORE_CLEAR_SLICE 4096u /* entries a step: some milliseconds at worst */
-
 /* What to clear or to list. */
 struct store_select {
   struct namespace *ns;   /* NULL: all */

@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
 #include "tests/system/harness.h"
+#include "tests/system/library.h"
 #include "tests/system/raw.h"
 
 static struct daemon served;
 
 static void start(void) {
-  harness_start(&served, "--max-clients", "50", "--max-value", "1M", "--client-budget", "8M", NULL);
+  harness_start(&served, "--max-clients", "50", "--max-value", "1M", "--client-budget", "8M",
+                "--verbose", NULL);
 }
 
 /* Only for tests of the deadlines: a busy machine may miss them in any other. */
@@ -141,6 +144,51 @@ START_TEST(limits_are_refused_by_name) {
 }
 END_TEST
 
+static void expect_figures(struct fcache *cache, uint64_t refused, uint64_t dropped) {
+  ck_assert_uint_eq(library_figure(cache, "refused"), refused);
+  ck_assert_uint_eq(library_figure(cache, "dropped"), dropped);
+}
+
+static bool is_logged(const char *text) {
+  char *log = harness_log(&served);
+  bool there = strstr(log, text) != NULL;
+  free(log);
+  return there;
+}
+
+START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
+  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = FC_PROTOCOL_VERSION,
+                           .client = fc_str_of("bad\nname")};
+  struct fc_buf buf = {0};
+  struct raw raw;
+  char who[64];
+  expect_figures(cache, 0, 0);
+  ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
+  ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
+  expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME);
+  expect_figures(cache, 1, 0);
+  (void)snprintf(who, sizeof who, "not said hello (pid %ld, user %ld)", (long)getpid(),
+                 (long)geteuid());
+  ck_assert(is_logged("refused: "));
+  ck_assert(is_logged(who));
+  fc_buf_reset(&buf);
+  hello.client = fc_str_of("again");
+  ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
+  raw_open(&raw, served.socket, "hostile");
+  expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL);
+  expect_figures(cache, 1, 1);
+  ck_assert(is_logged("dropped: test (pid "));
+  ck_assert(is_logged("a second hello"));
+  ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
+  expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL);
+  expect_figures(cache, 1, 2);
+  fcache_close(cache);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 /* A get after hello, cut after each byte by the client's end. */
 START_TEST(a_frame_cut_at_every_byte_hurts_nobody) {
   struct fc_buf buf = {0};
@@ -247,6 +295,34 @@ static size_t peak_kb(pid_t pid) {
   free(status);
   return kb;
 }
+
+/* The client's end within a frame, while replies to whole ones are unsent. */
+START_TEST(the_end_within_a_frame_costs_no_reply) {
+  enum { GETS = 10 };
+  struct raw raw;
+  struct fc_reply reply;
+  static uint8_t value[1 << 20];
+  struct fc_buf buf = {0};
+  struct fc_put put = {
+      .key = raw_key("op", "view", 0, "large"), .value = value, .value_size = sizeof value};
+  struct fc_get get = {.key = put.key};
+  raw_open(&raw, served.socket, "cut");
+  ck_assert_int_eq(raw_put(&raw, &put, &reply), RAW_REPLY);
+  for (uint32_t i = 0; i < GETS; i++)
+    ck_assert_int_eq(fc_encode_get(&buf, i, &get), 0);
+  ck_assert_int_eq(fc_buf_append(&buf, "FCA1\0\0\0\5half", 12), 0);
+  ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
+  ck_assert_int_eq(shutdown(raw.fd, SHUT_WR), 0);
+  for (uint32_t i = 0; i < GETS; i++) {
+    ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+    ck_assert_uint_eq(reply.id, i);
+    ck_assert_uint_eq(reply.get.value_size, sizeof value);
+  }
+  ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_CLOSED);
+  raw_close(&raw);
+  fc_buf_free(&buf);
+}
+END_TEST
 
 /* Many requests for a large value, never read: one reply is made, then nothing. */
 START_TEST(a_client_that_never_reads_is_bounded_and_cut) {
@@ -434,9 +510,11 @@ int main(void) {
   tcase_add_test(tcase, malformed_frames_are_refused_by_name);
   tcase_add_test(tcase, a_request_before_hello_is_refused);
   tcase_add_test(tcase, limits_are_refused_by_name);
+  tcase_add_test(tcase, who_is_refused_and_who_is_dropped_is_counted_and_logged);
   tcase_add_test(tcase, a_frame_cut_at_every_byte_hurts_nobody);
   tcase_add_test(tcase, a_frame_in_two_pieces_is_one_request);
   tcase_add_test(tcase, pipelined_requests_are_all_answered_in_order);
+  tcase_add_test(tcase, the_end_within_a_frame_costs_no_reply);
   tcase_add_test(tcase, two_thousand_that_connect_are_bounded);
   tcase_add_test(tcase, no_descriptors_left_refuses_and_recovers);
   tcase_add_test(tcase, a_large_reply_is_split);

@@ -9,6 +9,7 @@
 
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include "tests/system/child.h"
 #include "tests/system/harness.h"
 #include "tests/system/library.h"
@@ -246,6 +247,61 @@ START_TEST(requests_that_fill_the_budget_get_their_replies) {
 }
 END_TEST
 
+/* ---- replies without values ---- */
+
+enum { LISTED = 1000, PAGES = 100 };
+
+static void put_long_names(struct raw *raw) {
+  static uint8_t prompts[LISTED * FC_HASH_SIZE];
+  char name[FC_NAME_MAX + 1];
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  memset(name, 'n', FC_NAME_MAX);
+  name[FC_NAME_MAX] = '\0';
+  for (uint32_t i = 0; i < LISTED; i++)
+    memcpy(prompts + (size_t)i * FC_HASH_SIZE, &i, sizeof i);
+  struct fc_put_many put = {
+      .key = raw_key(name, name, 0, ""), .prompts = prompts, .n = LISTED, .values.n = LISTED};
+  (void)fc_encode_put_many_head(&buf, 1, &put); /* raw_send_buf looks */
+  for (uint32_t i = 0; i < LISTED; i++)
+    (void)fc_encode_bin_head(&buf, 0);
+  fc_frame_finish(&buf, 0, 0);
+  ask_simple(raw, &buf, &reply);
+  ck_assert_uint_eq(reply.put_many.stored, LISTED);
+  fc_buf_free(&buf);
+}
+
+static bool something_is_in_flight(void *cache) {
+  return library_figure(cache, "memory_in_flight") > 0;
+}
+
+START_TEST(list_replies_count_as_in_flight) {
+  struct raw raw;
+  struct fc_list list = {.limit = LISTED};
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  raw_open(&raw, served.socket, "flight");
+  put_long_names(&raw);
+  for (uint32_t i = 0; i < PAGES; i++)
+    (void)fc_encode_list(&buf, i, &list); /* raw_send_buf looks */
+  ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
+  struct fcache *cache = library_open(served.socket, "flight", NULL, 0);
+  ck_assert(harness_wait_until(something_is_in_flight, cache, TIMEOUT_MS));
+  for (uint32_t i = 0; i < PAGES; i++) {
+    ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+    ck_assert_int_eq(reply.type, FC_REPLY | FC_LIST);
+    ck_assert_uint_eq(reply.id, i);
+    ck_assert_uint_gt(reply.list.n, 100);
+  }
+  ck_assert(harness_wait_until(nothing_is_in_flight, cache, TIMEOUT_MS));
+  fcache_close(cache);
+  raw_close(&raw);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("in_flight");
   TCase *tcase = tcase_create("daemon");
@@ -254,6 +310,7 @@ int main(void) {
   tcase_add_test(tcase, a_reply_that_shrinks_while_it_waits_holds_nobody_up);
   tcase_add_test(tcase, a_client_that_leaves_the_line_lets_the_next_one_on);
   tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
+  tcase_add_test(tcase, list_replies_count_as_in_flight);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }
