@@ -3,7 +3,6 @@
 #include "daemon/namespace_table.h"
 #include "daemon/size.h"
 #include "proto/errors.h"
-#include "proto/frame.h"
 #include "proto/limits.h"
 
 #include <argp.h>
@@ -32,7 +31,7 @@ void options_init(struct options *options) {
 }
 
 uint64_t options_min_budget(uint32_t max_value) {
-  return 2 * ((uint64_t)max_value + FC_FRAME_SLACK + FC_FRAME_HEADER);
+  return 2 * ((uint64_t)max_value + FC_FRAME_SLACK);
 }
 
 /* ---- one value ---------------------------------------------------------- */
