@@ -1,21 +1,22 @@
 #include "daemon/listen.h"
 
+#include "daemon/lock_file.h"
+#include "daemon/number.h"
 #include "proto/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST_HANDED_OVER 3 /* SD_LISTEN_FDS_START */
 #define HANDED_OVER_MAX 4096
-#define LOCK_TRIES 100
 
 void listener_init(struct listener *listener) {
   *listener = (struct listener){.fd = -1, .lock_fd = -1};
@@ -29,14 +30,11 @@ static void close_fd(int *fd) {
 
 /* ---- handed over -------------------------------------------------------- */
 
+/* -1: not set, or no number. */
 static long env_number(const char *name) {
-  const char *text = getenv(name);
-  if (text == NULL || text[0] < '0' || text[0] > '9')
-    return -1;
-  char *end;
-  errno = 0;
-  long n = strtol(text, &end, 10);
-  return *end != '\0' || errno != 0 ? -1 : n;
+  uint64_t n;
+  const char *end = number_parse(getenv(name), &n);
+  return end == NULL || *end != '\0' || n > LONG_MAX ? -1 : (long)n;
 }
 
 static bool option_is(int fd, int option, int wanted) {
@@ -146,81 +144,6 @@ static int need_folder(const char *path, bool make, struct fault *fault) {
                    folder, strerror(errno));
 }
 
-/* ---- the lock ----------------------------------------------------------- */
-
-/* What the lock file says of its holder: "pid 42", or that it does not say. */
-static void describe_holder(int fd, char *text, size_t size) {
-  char content[32];
-  ssize_t n = pread(fd, content, sizeof content - 1, 0);
-  content[n > 0 ? n : 0] = '\0';
-  char *end;
-  long pid = strtol(content, &end, 10);
-  if (content[0] >= '1' && content[0] <= '9' && *end == '\n' && pid > 0)
-    (void)snprintf(text, size, "pid %ld", pid);
-  else
-    (void)snprintf(text, size, "its pid is not recorded");
-}
-
-static int busy(const struct listener *listener, int fd, struct fault *fault) {
-  char holder[64];
-  describe_holder(fd, holder, sizeof holder);
-  return fault_set(fault, FC_EBUSY,
-                   "already running: another fcached (%s) serves %s: use that one, stop it, or "
-                   "give another --socket",
-                   holder, listener->path);
-}
-
-/* Is `path` still the file that we have open? A cleaner of temporary files may
- * have removed it between our open and our lock. */
-static bool same_file(int fd, const char *path) {
-  struct stat held, named;
-  return fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_dev == named.st_dev &&
-         held.st_ino == named.st_ino;
-}
-
-static int record_pid(int fd) {
-  char text[32];
-  int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-  if (n < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
-    return -1;
-  return 0;
-}
-
-static int lock_refused(const char *path, const char *why, struct fault *fault) {
-  return fault_set(fault, FC_EREFUSED,
-                   "cannot lock %s: %s: remove it if no fcached uses it, or give another --socket",
-                   path, why);
-}
-
-static int take_lock(struct listener *listener, struct fault *fault) {
-  char path[sizeof listener->path + 8];
-  (void)snprintf(path, sizeof path, "%s.lock", listener->path); /* fits */
-  for (int tries = 0; tries < LOCK_TRIES; tries++) {
-    struct stat st;
-    /* O_NONBLOCK: a FIFO in its place must not hold up the start. */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (fd < 0)
-      return lock_refused(path, strerror(errno), fault);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-      close_fd(&fd);
-      return lock_refused(path, "it is not a regular file", fault);
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-      int error = errno;
-      int r = error == EWOULDBLOCK ? busy(listener, fd, fault)
-                                   : lock_refused(path, strerror(error), fault);
-      close_fd(&fd);
-      return r;
-    }
-    if (same_file(fd, path)) {
-      listener->lock_fd = fd;
-      return record_pid(fd) < 0 ? lock_refused(path, strerror(errno), fault) : 0;
-    }
-    close_fd(&fd);
-  }
-  return lock_refused(path, "it is removed all the time", fault);
-}
-
 /* ---- the socket file ---------------------------------------------------- */
 
 static int refused(const struct listener *listener, const char *what, struct fault *fault) {
@@ -234,37 +157,50 @@ static void fill_address(const struct listener *listener, struct sockaddr_un *ad
   memcpy(address->sun_path, listener->path, sizeof address->sun_path); /* one less than ours */
 }
 
-/* Does anybody listen there who does not know our lock? */
-static bool is_alive(const struct listener *listener) {
+/* Only a socket may stand there: looked at before the lock file is made, so that a mistaken path
+ * leaves none behind. */
+static int check_kind(const struct listener *listener, struct fault *fault) {
+  struct stat st;
+  if (lstat(listener->path, &st) < 0)
+    return errno == ENOENT ? 0 : refused(listener, "stat", fault);
+  if (S_ISSOCK(st.st_mode))
+    return 0;
+  return fault_set(fault, FC_EINVAL,
+                   "cannot listen on %s: a file that is not a socket stands there: remove it, or "
+                   "give another --socket",
+                   listener->path);
+}
+
+/* Does anybody listen there who does not know our lock? 0: nobody does. Only what the kernel says
+ * for sure counts: what we cannot find out may be alive. */
+static int check_dead(const struct listener *listener, struct fault *fault) {
   struct sockaddr_un address;
   fill_address(listener, &address);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
-    return false;
-  bool alive =
-      connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN; /* full */
+    return refused(listener, "socket", fault);
+  bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  int error = errno;
   close_fd(&fd);
-  return alive;
-}
-
-/* Only with the lock held: what stands there is then the rest of a crash. */
-static int clear_stale(const struct listener *listener, struct fault *fault) {
-  struct stat st;
-  if (lstat(listener->path, &st) < 0)
-    return errno == ENOENT ? 0 : refused(listener, "stat", fault);
-  if (!S_ISSOCK(st.st_mode))
-    return fault_set(fault, FC_EINVAL,
-                     "cannot listen on %s: a file that is not a socket stands there: remove it, or "
-                     "give another --socket",
-                     listener->path);
-  if (is_alive(listener))
+  if (connected || error == EAGAIN) /* EAGAIN: its queue is full */
     return fault_set(fault, FC_EBUSY,
                      "already running: another program listens on %s: use that one, stop it, or "
                      "give another --socket",
                      listener->path);
-  if (unlink(listener->path) < 0 && errno != ENOENT)
+  errno = error;
+  return error == ECONNREFUSED || error == ENOENT
+             ? 0
+             : refused(listener, "finding out whether another program listens there", fault);
+}
+
+/* Only with the lock held: what stands there is then the rest of a crash. */
+static int clear_stale(const struct listener *listener, struct fault *fault) {
+  int r = check_kind(listener, fault);
+  if (r == 0)
+    r = check_dead(listener, fault);
+  if (r == 0 && unlink(listener->path) < 0 && errno != ENOENT)
     return refused(listener, "removing the stale socket file", fault);
-  return 0;
+  return r;
 }
 
 /* The mode is right from the first moment, and nobody can connect before listen(). */
@@ -307,7 +243,9 @@ int listener_open(struct listener *listener, const struct listener_options *opti
   if (r == 0)
     r = need_folder(listener->path, options->path == NULL, fault);
   if (r == 0)
-    r = take_lock(listener, fault);
+    r = check_kind(listener, fault);
+  if (r == 0)
+    r = lock_file_take(listener->path, &listener->lock_fd, fault);
   if (r == 0)
     r = clear_stale(listener, fault);
   if (r == 0)
@@ -317,15 +255,17 @@ int listener_open(struct listener *listener, const struct listener_options *opti
   return r;
 }
 
-void listener_close(struct listener *listener) {
+void listener_end(struct listener *listener) {
   struct stat st;
   /* An inode of 0 is none: nothing was bound. */
   if (listener->lock_fd >= 0 && listener->inode != 0 && lstat(listener->path, &st) == 0 &&
       st.st_dev == listener->device && st.st_ino == listener->inode)
     (void)unlink(listener->path); /* at worst a stale file stays: the next start replaces it */
   close_fd(&listener->fd);
-  if (listener->lock_fd >= 0)
-    (void)!ftruncate(listener->lock_fd, 0); /* the pid in it is a courtesy */
-  close_fd(&listener->lock_fd);
   listener->inode = 0;
+}
+
+void listener_close(struct listener *listener) {
+  listener_end(listener);
+  lock_file_release(listener->path, &listener->lock_fd);
 }

@@ -2,9 +2,8 @@
  *
  * In this order: the one that the service manager handed over (LISTEN_PID,
  * LISTEN_FDS), the path that was asked for, $XDG_RUNTIME_DIR/fcached.sock,
- * /run/fcached/fcached.sock. For a path, PATH.lock is locked (flock) for as long
- * as the daemon lives, and only its holder binds or unlinks PATH; the lock file
- * itself stays, since removing it could let two daemons lock two files. */
+ * /run/fcached/fcached.sock. For a path, PATH.lock (lock_file.h) is held for as
+ * long as the daemon lives, and only its holder binds or unlinks PATH. */
 #ifndef FC_DAEMON_LISTEN_H
 #define FC_DAEMON_LISTEN_H
 
@@ -45,7 +44,10 @@ int listener_open(struct listener *listener, const struct listener_options *opti
                   struct fault *fault);
 
 /* Closes; removes the socket file if it is still the one that we bound, also when
- * `fd` was taken over; then lets the lock go. Idempotent. */
+ * `fd` was taken over. Nobody else can serve there before listener_close. Idempotent. */
+void listener_end(struct listener *listener);
+
+/* The same, and lets the lock go. Idempotent. */
 void listener_close(struct listener *listener);
 
 #endif

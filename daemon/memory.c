@@ -1,5 +1,6 @@
 #include "daemon/memory.h"
 
+#include "daemon/number.h"
 #include "daemon/size.h"
 #include "proto/errors.h"
 
@@ -54,16 +55,10 @@ static char *read_file(const char *root, const char *path) {
   return text;
 }
 
-/* Digits and then an end of line, a space or nothing. */
-static bool parse_number(const char *text, uint64_t *out) {
-  uint64_t n = 0;
-  const char *at = text;
-  for (; *at >= '0' && *at <= '9'; at++) {
-    if (__builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (uint64_t)(*at - '0'), &n))
-      return false;
-  }
-  *out = n;
-  return at != text && (*at == '\0' || *at == '\n' || *at == ' ');
+/* A number, and then an end of line, a space or nothing. */
+static bool read_number(const char *text, uint64_t *out) {
+  const char *end = number_parse(text, out);
+  return end != NULL && (*end == '\0' || *end == '\n' || *end == ' ');
 }
 
 static void narrow(struct tightest *tightest, uint64_t bytes, bool lasting, const char *what) {
@@ -92,7 +87,7 @@ static void walk_up(struct tightest *tightest, const char *root, const char *mou
     (void)snprintf(limit, sizeof limit, "%s/%s", path, file); /* fits */
     char *text = read_file(root, limit);
     uint64_t bytes;
-    if (text != NULL && parse_number(text, &bytes))
+    if (text != NULL && read_number(text, &bytes))
       narrow(tightest, bytes, true, limit);
     free(text);
     if (size <= bottom)
@@ -138,7 +133,7 @@ static void check_available(struct tightest *tightest, const char *root) {
   if (at != NULL && (at == text || at[-1] == '\n')) {
     at += sizeof field - 1;
     at += strspn(at, " \t");
-    if (parse_number(at, &kib) && kib <= UINT64_MAX / 1024)
+    if (read_number(at, &kib) && kib <= UINT64_MAX / 1024)
       narrow(tightest, kib * 1024, false, "MemAvailable in /proc/meminfo");
   }
   free(text);

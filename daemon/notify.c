@@ -1,29 +1,23 @@
 #include "daemon/notify.h"
 
+#include "daemon/number.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static bool parse_number(const char *text, uint64_t *out) {
-  uint64_t n = 0;
-  if (text == NULL || *text == '\0')
-    return false;
-  for (; *text != '\0'; text++) {
-    if (*text < '0' || *text > '9' || __builtin_mul_overflow(n, 10u, &n) ||
-        __builtin_add_overflow(n, (uint64_t)(*text - '0'), &n))
-      return false;
-  }
-  *out = n;
-  return true;
+static bool env_number(const char *name, uint64_t *out) {
+  const char *end = number_parse(getenv(name), out);
+  return end != NULL && *end == '\0';
 }
 
 static uint64_t watchdog_interval_ms(void) {
   uint64_t usec, pid;
-  const char *pid_text = getenv("WATCHDOG_PID");
-  if (!parse_number(getenv("WATCHDOG_USEC"), &usec) || usec == 0)
+  if (!env_number("WATCHDOG_USEC", &usec) || usec == 0)
     return 0;
-  if (pid_text != NULL && (!parse_number(pid_text, &pid) || pid != (uint64_t)getpid()))
+  if (getenv("WATCHDOG_PID") != NULL &&
+      (!env_number("WATCHDOG_PID", &pid) || pid != (uint64_t)getpid()))
     return 0;
   uint64_t ms = usec / 2000;
   return ms == 0 ? 1 : ms;

@@ -36,19 +36,34 @@ struct server {
   bool trace_stuck;
 };
 
+/* Before the handlers stand and after they are gone, a signal to stop would end us with the socket
+ * or the lock file left behind: it waits. */
+static void hold_stop_signals(bool hold) {
+  sigset_t signals;
+  (void)sigemptyset(&signals); /* these fail for invalid numbers alone */
+  (void)sigaddset(&signals, SIGTERM);
+  (void)sigaddset(&signals, SIGINT);
+  (void)sigaddset(&signals, SIGHUP);
+  (void)sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+}
+
 /* ---- the end: stop accepting, answer, close, write the trace ---- */
+
+static void close_handle(uv_handle_t *handle) {
+  if (!uv_is_closing(handle))
+    uv_close(handle, NULL);
+}
 
 static void trace_done(struct trace *trace, void *arg, bool flushed) {
   (void)trace;
   struct server *server = arg;
   server->trace_stuck = !flushed;
+  hold_stop_signals(true); /* another one changes nothing any more */
+  close_handle((uv_handle_t *)&server->on_term);
+  close_handle((uv_handle_t *)&server->on_int);
+  close_handle((uv_handle_t *)&server->on_hup);
   if (!flushed) /* a write hangs in the kernel: the loop would wait for it for ever */
     uv_stop(&server->loop);
-}
-
-static void close_handle(uv_handle_t *handle) {
-  if (!uv_is_closing(handle))
-    uv_close(handle, NULL);
 }
 
 static void emptied(void *arg) {
@@ -57,9 +72,6 @@ static void emptied(void *arg) {
     return;
   server->emptied = true;
   conns_close(&server->conns);
-  close_handle((uv_handle_t *)&server->on_term);
-  close_handle((uv_handle_t *)&server->on_int);
-  close_handle((uv_handle_t *)&server->on_hup);
   ticker_close(&server->watchdog);
   close_handle((uv_handle_t *)&server->drain_bound);
   trace_close(&server->trace, trace_done, server);
@@ -80,7 +92,7 @@ static void stop(void *arg) {
   server->stopping = true;
   (void)notify_send(&server->notify, NOTIFY_STOPPING);
   close_handle((uv_handle_t *)&server->accepting);
-  listener_close(&server->listener);
+  listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
   conns_drain(&server->conns);
 }
@@ -226,21 +238,12 @@ static int start_loop(struct server *server, struct fault *fault) {
   return trace_on(&server->trace, fc_str_of(server->options->trace), fault);
 }
 
-/* Until the handlers stand, a signal to stop would end us with the socket left behind: it waits. */
-static void hold_stop_signals(bool hold) {
-  sigset_t signals;
-  (void)sigemptyset(&signals); /* these fail for invalid numbers alone */
-  (void)sigaddset(&signals, SIGTERM);
-  (void)sigaddset(&signals, SIGINT);
-  (void)sigaddset(&signals, SIGHUP);
-  (void)sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
-}
-
 static int serve(struct server *server) {
   hold_stop_signals(false);
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
   (void)notify_send(&server->notify, NOTIFY_READY); /* there may be nobody to tell */
   (void)uv_run(&server->loop, UV_RUN_DEFAULT);      /* until the last handle is closed */
+  listener_close(&server->listener); /* not before: the next daemon may write to the same trace */
   if (server->trace_stuck)
     _exit(0); /* as trace.h says: its memory is still in use */
   conns_deinit(&server->conns);

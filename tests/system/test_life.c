@@ -156,6 +156,19 @@ START_TEST(more_memory_than_there_is_is_refused_with_both_numbers) {
 }
 END_TEST
 
+START_TEST(a_mistaken_start_leaves_nothing_behind) {
+  char folder[HARNESS_PATH_SIZE], lock[HARNESS_PATH_SIZE + 8], *err;
+  const char *const argv[] = {harness_fcached(), "--socket", folder, NULL};
+
+  harness_folder(folder);
+  (void)snprintf(lock, sizeof lock, "%s.lock", folder);
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_ptr_nonnull(strstr(err, "not a socket"));
+  ck_assert(!exists(lock));
+  free(err);
+}
+END_TEST
+
 START_TEST(the_socket_is_for_owner_and_group) {
   struct stat status;
 
@@ -210,11 +223,14 @@ static void expect_all_answered(struct raw *raw) {
 }
 
 static void assert_ended_cleanly(void) {
+  char lock[HARNESS_PATH_SIZE + 8];
   pid_t pid = served.pid;
 
   served.pid = 0;
   ck_assert_int_eq(harness_wait(pid, END_TIMEOUT_MS), 0);
   ck_assert(!exists(served.socket));
+  (void)snprintf(lock, sizeof lock, "%s.lock", served.socket);
+  ck_assert(!exists(lock));
 }
 
 static void finish_by(int signal_number) {
@@ -425,6 +441,7 @@ int main(void) {
   tcase_add_test(tcase, a_stale_socket_of_a_crash_is_replaced);
   tcase_add_test(tcase, of_two_started_at_once_one_serves);
   tcase_add_test(tcase, more_memory_than_there_is_is_refused_with_both_numbers);
+  tcase_add_test(tcase, a_mistaken_start_leaves_nothing_behind);
   tcase_add_test(tcase, the_socket_is_for_owner_and_group);
   tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
   tcase_add_test(tcase, sigint_finishes_what_was_accepted);

@@ -166,6 +166,35 @@ START_TEST(rotation_loses_no_line_and_no_order) {
 }
 END_TEST
 
+static bool is_not_served(void *arg) {
+  (void)arg;
+  return !exists(served.socket);
+}
+
+/* Two daemons must not write to one trace: the next one starts when the last line is out. */
+START_TEST(nobody_starts_before_the_trace_is_written_out) {
+  struct path fifo = path_of("fifo");
+  const char *argv[] = {harness_fcached(), "--socket", NULL, NULL};
+  char *err;
+
+  ck_assert_int_eq(mkfifo(fifo.text, 0600), 0);
+  int reader = open(fifo.text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ck_assert_int_ge(reader, 0);
+  harness_start(&served, "--trace", fifo.text, NULL);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  put_many_long(cache); /* more than a FIFO holds: the last line waits for a reader */
+  fcache_close(cache);
+  ck_assert_int_eq(kill(served.pid, SIGTERM), 0);
+  ck_assert(harness_wait_until(is_not_served, NULL, TIMEOUT_MS));
+  argv[2] = served.socket;
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_ptr_nonnull(strstr(err, "already running"));
+  free(err);
+  (void)close(reader); /* no more lines can be written, which ends it at once */
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+END_TEST
+
 START_TEST(a_trace_that_cannot_be_opened_is_an_error_at_start) {
   struct path socket = path_of("s");
   char *err;
@@ -175,6 +204,7 @@ START_TEST(a_trace_that_cannot_be_opened_is_an_error_at_start) {
   ck_assert_ptr_nonnull(strstr(err, folder));
   ck_assert_ptr_nonnull(strstr(err, "trace"));
   ck_assert(!exists(socket.text));
+  ck_assert(!exists(path_of("s.lock").text));
   free(err);
 }
 END_TEST
@@ -290,6 +320,7 @@ int main(void) {
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_add_test(tcase, lines_are_soon_in_the_file_and_always_whole);
   tcase_add_test(tcase, rotation_loses_no_line_and_no_order);
+  tcase_add_test(tcase, nobody_starts_before_the_trace_is_written_out);
   tcase_add_test(tcase, a_trace_that_cannot_be_opened_is_an_error_at_start);
   tcase_add_test(tcase, a_failing_disk_costs_lines_and_not_service);
   tcase_add_test(tcase, a_full_disk_costs_what_does_not_fit_and_recovers);

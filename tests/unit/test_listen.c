@@ -1,5 +1,6 @@
 #include "daemon/listen.h"
 #include "proto/errors.h"
+#include "tests/system/sanitizer.h"
 
 #include <check.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -78,10 +80,23 @@ START_TEST(binds_and_removes) {
   close(fd);
   listener_close(&listener);
   ck_assert_int_eq(access(path, F_OK), -1);
-  ck_assert_int_eq(access(lock_path, F_OK), 0); /* stays, see listen.h */
+  ck_assert_int_eq(access(lock_path, F_OK), -1); /* nothing is left behind */
   listener_close(&listener);
   ck_assert_int_eq(open_at(&listener, path), 0);
   listener_close(&listener);
+}
+END_TEST
+
+/* A daemon that is ending serves no more, but is not yet done with what it serves from. */
+START_TEST(an_ended_one_still_keeps_others_away) {
+  struct listener first, second;
+  ck_assert_int_eq(open_at(&first, path), 0);
+  listener_end(&first);
+  ck_assert_int_eq(access(path, F_OK), -1);
+  ck_assert_int_eq(open_at(&second, path), FC_EBUSY);
+  listener_close(&first);
+  ck_assert_int_eq(open_at(&second, path), 0);
+  listener_close(&second);
 }
 END_TEST
 
@@ -170,6 +185,7 @@ START_TEST(leaves_other_files) {
   ck_assert_int_eq(open_at(&listener, path), FC_EINVAL);
   expect_said("not a socket");
   ck_assert_int_eq(pread(fd, content, sizeof content, 0), 4);
+  ck_assert_int_eq(access(lock_path, F_OK), -1); /* a mistake leaves nothing behind */
   close(fd);
   ck_assert_int_eq(access(path, F_OK), 0);
   ck_assert_int_eq(unlink(path), 0);
@@ -201,6 +217,44 @@ START_TEST(refuses_odd_lock_files) {
   ck_assert_int_eq(mkfifo(lock_path, 0600), 0);
   ck_assert_int_eq(open_at(&listener, path), FC_EREFUSED);
   expect_said("not a regular file");
+}
+END_TEST
+
+START_TEST(says_where_no_lock_file_can_be_made) {
+  struct listener listener;
+  ck_assert_int_eq(open_at(&listener, "/proc/fcached.sock"), FC_EREFUSED); /* not even by root */
+  expect_said("cannot make /proc/fcached.sock.lock");
+  expect_said("give another --socket, where files can be made");
+  ck_assert_ptr_null(strstr(fault.text, "remove it"));
+}
+END_TEST
+
+/* Where it cannot find out whether somebody listens, it leaves the socket alone. */
+static int few_descriptors_child(void) {
+  struct listener listener;
+  int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  struct rlimit few = {(rlim_t)next + 1, (rlim_t)next + 1}; /* the lock file's, and no more */
+  close(next);
+  if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+    return 1;
+  return open_at(&listener, path) == FC_EREFUSED && strstr(fault.text, "Too many open") ? 0 : 2;
+}
+
+START_TEST(leaves_a_socket_that_it_cannot_try) {
+  struct listener first;
+  int status;
+  ck_assert_int_eq(open_at(&first, path), 0);
+  ck_assert_int_eq(unlink(lock_path), 0); /* as if it knew nothing of the lock */
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0)
+    _exit(few_descriptors_child());
+  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+  ck_assert_int_eq(status, 0);
+  int fd = connect_to(path);
+  ck_assert_int_ge(fd, 0);
+  close(fd);
+  listener_close(&first);
 }
 END_TEST
 
@@ -374,12 +428,62 @@ START_TEST(one_wins) {
 }
 END_TEST
 
+#define TURNS (SANITIZER_SLOW ? 100 : 500)
+
+/* Starts and stops all the time. While it has the socket, nobody else may think so: the file
+ * `inside` is there only then. */
+static int start_and_stop(int start) {
+  char inside[120], byte;
+  snprintf(inside, sizeof inside, "%s.inside", path);
+  if (read(start, &byte, 1) != 0) /* the end of file is the start */
+    return 1;
+  for (int turn = 0; turn < TURNS;) {
+    struct listener listener;
+    int r = open_at(&listener, path);
+    if (r == FC_EBUSY)
+      continue;
+    int fd = r < 0 ? -1 : open(inside, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || close(fd) < 0 || access(path, F_OK) < 0)
+      return 2;
+    listener_end(&listener);
+    if (unlink(inside) < 0)
+      return 3;
+    listener_close(&listener);
+    turn++;
+  }
+  return 0;
+}
+
+START_TEST(one_wins_among_stops) {
+  int start[2], status;
+  pid_t pids[RACERS];
+  ck_assert_int_eq(pipe(start), 0);
+  for (int i = 0; i < RACERS; i++) {
+    pids[i] = fork();
+    ck_assert_int_ge(pids[i], 0);
+    if (pids[i] == 0) {
+      close(start[1]);
+      _exit(start_and_stop(start[0]));
+    }
+  }
+  close(start[0]);
+  close(start[1]);
+  for (int i = 0; i < RACERS; i++) {
+    ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+    ck_assert_int_eq(status, 0);
+  }
+  ck_assert_int_eq(access(path, F_OK), -1);
+  ck_assert_int_eq(access(lock_path, F_OK), -1);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("listen");
   TCase *tc = tcase_create("listen");
   tcase_add_checked_fixture(tc, set_up, tear_down);
   tcase_set_timeout(tc, 30);
   tcase_add_test(tc, binds_and_removes);
+  tcase_add_test(tc, an_ended_one_still_keeps_others_away);
   tcase_add_test(tc, removes_after_the_fd_was_taken_over);
   tcase_add_test(tc, already_running);
   tcase_add_test(tc, odd_content_of_the_lock_file);
@@ -388,11 +492,14 @@ int main(void) {
   tcase_add_test(tc, leaves_other_files);
   tcase_add_test(tc, removes_only_its_own_file);
   tcase_add_test(tc, refuses_odd_lock_files);
+  tcase_add_test(tc, says_where_no_lock_file_can_be_made);
+  tcase_add_test(tc, leaves_a_socket_that_it_cannot_try);
   tcase_add_test(tc, long_path);
   tcase_add_test(tc, default_places);
   tcase_add_test(tc, group);
   tcase_add_test(tc, handed_over);
   tcase_add_test(tc, one_wins);
+  tcase_add_test(tc, one_wins_among_stops);
   suite_add_tcase(suite, tc);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
