@@ -1,9 +1,12 @@
 #include "daemon/conn.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "proto/errors.h"
@@ -324,6 +327,21 @@ static void watch_death(struct conn *conn) {
 
 /* ---- the beginning ---- */
 
+/* Once the last descriptor is used, libuv closes whoever connects, and tells nobody: so that is
+ * said when it comes to that. */
+static void check_descriptors(struct conns *conns) {
+  int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+  if (fd >= 0) {
+    (void)close(fd); /* another name for stderr */
+    conns->said_no_descriptors = false;
+  } else if (errno == EMFILE || errno == ENFILE) {
+    log_once(conns->log, &conns->said_no_descriptors, LOG_LEVEL_WARNING,
+             "no descriptors are left at %u clients: others are turned away until some leave; "
+             "raise LimitNOFILE, or lower --max-clients",
+             conns->count);
+  }
+}
+
 static int start(struct conn *conn) {
   uv_os_fd_t fd;
   int rc = uv_fileno((uv_handle_t *)&conn->pipe, &fd);
@@ -334,6 +352,7 @@ static int start(struct conn *conn) {
   int send_bytes = CONN_SEND_BUFFER;
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
   const struct conns_limits *limits = &conn->conns->limits;
+  check_descriptors(conn->conns);
   conn->session.pid = conn->peer.pid;
   conn->session.uid = conn->peer.uid;
   conn->session.admin =
@@ -353,9 +372,9 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   if (conn == NULL)
     return FC_ENOMEM;
   conn->conns = conns;
-  if (uv_pipe_init(conns->loop, &conn->pipe, 0) < 0) {
+  if (uv_pipe_init(conns->loop, &conn->pipe, 0) < 0) { /* it only fills in the struct */
     free(conn);
-    return FC_EREFUSED;
+    return FC_ENOMEM;
   }
   conn->pipe.data = conn;
   conn->open_handles = 1;

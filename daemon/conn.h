@@ -67,7 +67,7 @@ struct conn {
   bool closing;
 };
 
-/* Takes a connection that `listener` has pending. FC_* error: nothing was made. */
+/* Takes the connection that `listener` has pending. FC_ENOMEM: it is pending still. */
 int conn_accept(struct conns *conns, uv_stream_t *listener);
 
 /* Goes on with what waited: for its turn, for room, for its reply to leave. */

@@ -58,8 +58,23 @@ static void leave_ready(struct conns *conns, struct conn *conn) {
   conn->ready = false;
 }
 
+void conns_accept(struct conns *conns, uv_stream_t *listener) {
+  int rc = conn_accept(conns, listener);
+  conns->unaccepted = rc < 0 ? listener : NULL;
+  if (rc == 0) {
+    conns->said_no_memory = false;
+    return;
+  }
+  log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
+           "no memory for another client: it waits until there is some");
+  if (conns->count == 0)
+    ticker_start(&conns->sweep, SWEEP_MS);
+}
+
 static void on_sweep(void *arg) {
   struct conns *conns = arg;
+  if (conns->unaccepted != NULL && !uv_is_closing((uv_handle_t *)conns->unaccepted))
+    conns_accept(conns, conns->unaccepted);
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
@@ -89,7 +104,8 @@ void conns_remove(struct conns *conns, struct conn *conn) {
     conn->next->prev = conn->prev;
   if (--conns->count > 0)
     return;
-  ticker_stop(&conns->sweep);
+  if (conns->unaccepted == NULL)
+    ticker_stop(&conns->sweep);
   if (conns->draining)
     conns->on_empty(conns->arg);
 }

@@ -35,6 +35,8 @@ struct conns {
   struct conn *ready_first, *ready_last; /* want another turn */
   uv_idle_t turn;                        /* runs while somebody is ready or there are chores */
   struct ticker sweep;                   /* looks at the deadlines while there are connections */
+  uv_stream_t *unaccepted;               /* has a connection that we had no memory for; or NULL */
+  bool said_no_memory, said_no_descriptors;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
   void (*on_empty)(void *arg);    /* after conns_drain: the last connection is gone */
@@ -44,6 +46,10 @@ struct conns {
 
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
                const struct conns_limits *limits, struct log *log);
+
+/* Takes the connection that `listener` has pending, or sees that it is tried again: libuv accepts
+ * no other before that one. */
+void conns_accept(struct conns *conns, uv_stream_t *listener);
 
 /* Closes what is left; the loop must then run until the handles are closed. */
 void conns_close(struct conns *conns);

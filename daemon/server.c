@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "daemon/conn.h"
 #include "daemon/conns.h"
 #include "daemon/listen.h"
 #include "daemon/memory.h"
@@ -118,12 +117,13 @@ static void on_watchdog(void *arg) {
 
 static void on_connection(uv_stream_t *stream, int status) {
   struct server *server = stream->data;
-  int rc = status < 0 ? FC_EREFUSED : conn_accept(&server->conns, stream);
-  if (rc == 0)
+  if (status == 0) {
+    conns_accept(&server->conns, stream);
     return;
+  }
   server->dispatch.refused++;
   log_line(&server->log, LOG_LEVEL_WARNING, "a client could not be accepted: %s",
-           status < 0 ? uv_strerror(status) : fc_error_text(rc));
+           uv_strerror(status));
 }
 
 /* ---- the beginning ---- */

@@ -404,6 +404,7 @@ START_TEST(no_descriptors_left_refuses_and_recovers) {
   ck_assert_uint_gt(welcomed, 5);
   ck_assert_uint_gt(refused, 0);
   ck_assert_uint_eq(welcomed + refused, 45); /* none hung */
+  ck_assert(is_logged("no descriptors are left at "));
   for (size_t i = 0; i < 45; i++)
     raw_close(&raws[i]);
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &old, NULL), 0);
