@@ -152,15 +152,6 @@ static void trim_bytes(struct store *store) {
   }
 }
 
-enum store_found store_get(struct store *store, struct namespace *ns, const struct fc_key *key,
-                           uint64_t now_ns, struct entry **entry) {
-  *entry = find(store, ns, fc_key_digest(ns->seed, key), key);
-  if (*entry == NULL)
-    return STORE_MISS;
-  store_use(store, *entry, now_ns);
-  return STORE_HIT;
-}
-
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns) {
   touch(store, entry, now_ns);
   entry->hits++;

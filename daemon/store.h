@@ -44,8 +44,6 @@ struct store {
   struct store_clear *active_clears; /* started and not finished */
 };
 
-enum store_found { STORE_HIT = 0, STORE_MISS = 1 };
-
 struct store_put_info {
   uint64_t client_id; /* who puts, for shared_hits */
   uint64_t compute_ns;
@@ -65,16 +63,13 @@ int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
 
-/* STORE_HIT: *entry, which becomes the most recently used, and counts the hit.
- * STORE_MISS: *entry is NULL. */
-enum store_found store_get(struct store *store, struct namespace *ns, const struct fc_key *key,
-                           uint64_t now_ns, struct entry **entry);
-
-/* Only finds: changes neither order nor figures; NULL for a miss. */
+/* Finds, and changes neither order nor figures, so that a get that has to wait can be made again;
+ * NULL for a miss. */
 struct entry *store_peek(const struct store *store, const struct namespace *ns,
                          const struct fc_key *key);
 
-/* What store_get does with an entry that store_peek has found. */
+/* Makes an entry that store_peek has found the most recently used, and counts the hit: together
+ * they are a get. */
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 
 /* An enum fc_put_outcome:

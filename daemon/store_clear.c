@@ -73,11 +73,6 @@ bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t m
   return clear->finished;
 }
 
-void store_clear_cancel(struct store *store, struct store_clear *clear) {
-  if (!clear->finished)
-    finish(store, clear);
-}
-
 uint64_t store_clear_all(struct store *store, const struct store_select *select) {
   struct store_clear clear;
   store_clear_start(store, &clear, select);

@@ -20,7 +20,7 @@ struct store_select {
 };
 
 /* One clear that runs. The caller owns the memory, and keeps it where it is
- * until the clear is finished or cancelled. */
+ * until the clear is finished. */
 struct store_clear {
   uint64_t removed; /* entries, so far */
   bool finished;
@@ -41,10 +41,6 @@ void store_clear_start(struct store *store, struct store_clear *clear,
 /* Looks at up to `max_entries`. True: finished, `removed` is final, and the
  * memory is the caller's again. */
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries);
-
-/* Gives the clear up before its end (its client left; best is to finish it all
- * the same): what was not removed yet is found again. A finished one is allowed. */
-void store_clear_cancel(struct store *store, struct store_clear *clear);
 
 /* All steps at once; returns the number removed. For tests and small caches. */
 uint64_t store_clear_all(struct store *store, const struct store_select *select);

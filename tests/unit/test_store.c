@@ -61,9 +61,9 @@ static bool stored(struct namespace *space, uint32_t n) {
 
 static struct entry *get(struct namespace *space, uint32_t n) {
   struct fc_key key = key_of(n);
-  struct entry *entry;
-  enum store_found found = store_get(&store, space, &key, 99, &entry);
-  ck_assert_int_eq(found, entry == NULL ? STORE_MISS : STORE_HIT);
+  struct entry *entry = store_peek(&store, space, &key);
+  if (entry != NULL)
+    store_use(&store, entry, 99);
   return entry;
 }
 
@@ -309,7 +309,7 @@ START_TEST(test_a_clear_holds_from_its_start) {
   store_clear_start(&store, &clear, &(struct store_select){.ns = ns});
   ck_assert_ptr_null(get(ns, 3));
   ck_assert(!stored(ns, 4));
-  ck_assert_uint_eq(ns->entries, 9); /* the get removed what it came across */
+  ck_assert_uint_eq(ns->entries, 10); /* they are out of sight, but not gone */
   struct store_put_info keep = {.keep_first = true};
   ck_assert_int_eq(put_info(ns, 5, "new", keep), FC_STORED);
   put(ns, 20, "new");
@@ -321,8 +321,7 @@ START_TEST(test_a_clear_holds_from_its_start) {
   ck_assert_uint_eq(ns->entries, 2);
   assert_value(get(ns, 5), "new");
   assert_value(get(ns, 20), "new");
-  ck_assert(store_clear_step(&store, &clear, 1));
-  store_clear_cancel(&store, &clear);
+  ck_assert(store_clear_step(&store, &clear, 1)); /* nothing happens any more */
 }
 END_TEST
 
@@ -367,15 +366,24 @@ START_TEST(test_an_eviction_of_what_is_being_cleared_counts_as_cleared) {
 }
 END_TEST
 
-START_TEST(test_a_cancelled_clear_stops_there) {
-  for (uint32_t i = 0; i < 4; i++)
+/* In slices: the limit of the moment holds after each of them. */
+START_TEST(test_a_lower_limit_sinks_to_its_value) {
+  enum { N = 2 * STORE_SLICE + 100 };
+  teardown();
+  setup_with(8 << 20);
+  for (uint32_t i = 0; i < N; i++)
     put(ns, i, "v");
-  struct store_clear clear;
-  store_clear_start(&store, &clear, &(struct store_select){0});
-  ck_assert(!store_clear_step(&store, &clear, 1));
-  store_clear_cancel(&store, &clear);
-  ck_assert(!stored(ns, 0));
-  ck_assert(stored(ns, 1) && stored(ns, 3));
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 50), NAMESPACE_LIMIT_MORE);
+  ck_assert_uint_eq(ns->max_entries, N - STORE_SLICE);
+  ck_assert_uint_eq(ns->entries, N - STORE_SLICE);
+  put(ns, N, "v"); /* another's, in between */
+  ck_assert_uint_eq(ns->entries, N - STORE_SLICE);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 50), NAMESPACE_LIMIT_MORE);
+  ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 50), NAMESPACE_LIMITED);
+  ck_assert_uint_eq(ns->max_entries, 50);
+  ck_assert_uint_eq(ns->entries, 50);
+  ck_assert_uint_eq(ns->evictions.by_entries, N + 1 - 50);
+  ck_assert(stored(ns, N) && stored(ns, N - 49) && !stored(ns, N - 50));
 }
 END_TEST
 
@@ -450,10 +458,7 @@ START_TEST(test_list_goes_on_where_its_last_entry_is_gone_or_used) {
     if (gone == 0) {
       get(ns, last);
     } else {
-      struct fc_key key = key_of(last);
-      struct entry *entry;
-      ck_assert_int_eq(store_get(&store, ns, &key, 0, &entry), STORE_HIT);
-      store_remove(&store, entry);
+      store_remove(&store, get(ns, last));
     }
     /* examined in twos: the walk down to where it was takes pages of its own */
     for (int turns = 0; list_page(&(struct store_select){0}, 4, 2, cursor, &size, &page); turns++)
@@ -493,7 +498,7 @@ START_TEST(test_list_does_not_show_what_is_being_cleared) {
   ck_assert(!list_page(&(struct store_select){0}, 64, 100, cursor, &size, &page));
   ck_assert_uint_eq(page.n, 1);
   ck_assert_uint_eq(page.keys[0], 2);
-  store_clear_cancel(&store, &clear);
+  ck_assert(store_clear_step(&store, &clear, 100));
 }
 END_TEST
 
@@ -565,7 +570,7 @@ static TCase *clears_and_lists(void) {
   tcase_add_test(tcase, test_a_clear_holds_from_its_start);
   tcase_add_test(tcase, test_clears_at_once_and_promotions_under_way);
   tcase_add_test(tcase, test_an_eviction_of_what_is_being_cleared_counts_as_cleared);
-  tcase_add_test(tcase, test_a_cancelled_clear_stops_there);
+  tcase_add_test(tcase, test_a_lower_limit_sinks_to_its_value);
   tcase_add_test(tcase, test_list_is_newest_first_in_pages);
   tcase_add_test(tcase, test_list_selects);
   tcase_add_test(tcase, test_list_goes_on_where_its_last_entry_is_gone_or_used);
