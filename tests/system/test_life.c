@@ -289,6 +289,53 @@ START_TEST(a_shutdown_request_ends_it_likewise) {
 }
 END_TEST
 
+static void ask(struct raw *raw, struct fc_buf *buf, uint32_t type) {
+  struct fc_reply reply;
+
+  ck_assert_int_eq(raw_send_buf(raw, buf), 0);
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
+  ck_assert_uint_eq(reply.type, FC_REPLY | type);
+}
+
+static void expect_logged(const char *before, const char *after) {
+  char *log = harness_log(&served), line[256];
+
+  (void)snprintf(line, sizeof line, "%s by test (pid %ld, user %ld)%s", before, (long)getpid(),
+                 (long)geteuid(), after);
+  ck_assert_msg(strstr(log, line) != NULL, "no \"%s\" in %s", line, log);
+  free(log);
+}
+
+START_TEST(who_controls_it_is_logged) {
+  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
+  struct raw raw;
+  struct fc_buf buf = {0};
+  struct fc_trace on = {.action = FC_TRACE_ON}, off = {.action = FC_TRACE_OFF};
+  struct fc_select select = {.name_space = fc_str_of("life"), .view = fc_str_of("base")};
+
+  harness_folder(folder);
+  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  on.path = fc_str_of(trace);
+  harness_start(&served, "--verbose", NULL);
+  raw_open(&raw, served.socket, "life");
+  (void)fc_encode_trace(&buf, 1, &on); /* ask looks */
+  ask(&raw, &buf, FC_TRACE);
+  expect_logged("trace turned on", ": /");
+  (void)fc_encode_trace(&buf, 2, &off);
+  ask(&raw, &buf, FC_TRACE);
+  expect_logged("trace turned off", "\n");
+  (void)fc_encode_clear(&buf, 3, &select);
+  ask(&raw, &buf, FC_CLEAR);
+  expect_logged("cleared", ": 0 entries of namespace life, view base, op any\n");
+  (void)fc_encode_simple(&buf, FC_SHUTDOWN, 4);
+  ask(&raw, &buf, FC_SHUTDOWN);
+  expect_logged("shut down", "\n");
+  assert_ended_cleanly();
+  raw_close(&raw);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 /* More than a turn takes, and more than is read at once. */
 START_TEST(sigterm_answers_all_that_the_socket_holds) {
   enum { PINGS = 8000 };
@@ -446,6 +493,7 @@ int main(void) {
   tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
   tcase_add_test(tcase, sigint_finishes_what_was_accepted);
   tcase_add_test(tcase, a_shutdown_request_ends_it_likewise);
+  tcase_add_test(tcase, who_controls_it_is_logged);
   tcase_add_test(tcase, sigterm_answers_all_that_the_socket_holds);
   tcase_add_test(tcase, a_client_that_does_not_read_does_not_keep_it_alive);
   tcase_add_test(tcase, what_a_client_sent_before_it_closed_counts);
