@@ -224,14 +224,14 @@ static const struct argp_option table[] = {
      2},
     {"max-clients", KEY_FIRST_LONG + 3, "N", 0, "Clients at a time (1000)", 2},
     {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
-     "Namespaces at a time; past it, the one longest without clients goes (1024)", 2},
+     "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1400)", 2},
     {"client-budget", KEY_FIRST_LONG + 5, "SIZE", 0,
      "Memory for messages in flight, of all clients together (64M, or two of the largest)", 2},
     {"trace", 't', "FILE", 0, "Append a JSON line per lookup to FILE; SIGHUP reopens it", 3},
     {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
     {"stall-timeout", KEY_FIRST_LONG + 7, "SECONDS", 0,
      "For a client that is in the middle of a message, or does not read, to go on (10)", 3},
-    {"verbose", 'v', NULL, 0, "Say more on stderr", 3},
+    {"verbose", 'v', NULL, 0, "Also log clears, and who is refused or cut, and why", 3},
     {0},
 };
 
