@@ -1,5 +1,6 @@
 #include "daemon/conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -98,8 +99,9 @@ static void read_on(struct conn *conn, bool on) {
     conn_close(conn);
 }
 
-/* Keeps the bytes that were not handled, in a buffer of at least `capacity`. */
+/* Keeps the bytes that were not handled (there are some), in a buffer of at least `capacity`. */
 static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
+  assert(data != NULL);
   bool inside = conn->in != NULL && data >= conn->in && data < conn->in + conn->in_capacity;
   if (inside && conn->in_capacity >= capacity) {
     if (data != conn->in) /* a large frame that waits stays where it is */
