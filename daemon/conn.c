@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -128,10 +129,29 @@ static void end_input(struct conn *conn) {
   quota_forget(&conn->conns->frames, &conn->waiter);
 }
 
-static void fail(struct conn *conn, int code) {
+static void fail(struct conn *conn, int code, const char *text) {
   end_input(conn);
-  dispatch_refuse(conn->conns->dispatch, &conn->sender.sink, 0, code);
+  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, code, text);
   settle(conn);
+}
+
+/* The peer has broken the protocol, or a deadline. */
+static void drop(struct conn *conn, int code, const char *text) {
+  dispatch_dropped(conn->conns->dispatch, &conn->session, text);
+  fail(conn, code, text);
+}
+
+/* The beginning of a frame, of `body` bytes, is none that we take. */
+static void refuse_frame(struct conn *conn, int code, uint32_t body, uint32_t max_body) {
+  char text[128];
+  if (code == FC_EFRAME)
+    (void)snprintf(text, sizeof text,
+                   "a body of %u bytes is larger than the limit of %u: send less in one message",
+                   body, max_body);
+  else
+    (void)snprintf(text, sizeof text,
+                   "this is no frame: it must begin with \"FCA1\" and the length of a body");
+  drop(conn, code, text);
 }
 
 /* Handles whole frames from the front. Returns the bytes used up; *need is the
@@ -141,12 +161,11 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
   *need = 0;
   for (unsigned turn = 0; !conn->closing && !conn->sender.failed && !conn->last_words; turn++) {
     uint32_t body = 0;
-    int rc = fc_frame_peek(data + used, size - used,
-                           dispatch_max_body(conn->conns->dispatch, &conn->session), &body);
+    uint32_t max_body = dispatch_max_body(conn->conns->dispatch, &conn->session);
+    int rc = fc_frame_peek(data + used, size - used, max_body, &body);
     *need = body == 0 ? 0 : (size_t)body + FC_FRAME_HEADER;
     if (rc < 0) {
-      dispatch_dropped(conn->conns->dispatch, &conn->session, fc_error_text(rc));
-      fail(conn, rc);
+      refuse_frame(conn, rc, body, max_body);
       break;
     }
     if (rc == FC_FRAME_MORE)
@@ -205,7 +224,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
     if (!conn->paused && reserve_input(conn, need))
       capacity = need > left ? need : left + 1; /* room to read into: alloc_input must give some */
     if (keep(conn, data + used, left, capacity) < 0) {
-      fail(conn, FC_ENOMEM);
+      fail(conn, FC_ENOMEM, fc_error_text(FC_ENOMEM));
       return;
     }
   }
@@ -228,7 +247,8 @@ static bool socket_is_empty(const struct conn *conn) {
 
 static void say_farewell(struct conn *conn) {
   end_input(conn);
-  dispatch_refuse(conn->conns->dispatch, &conn->sender.sink, 0, FC_ESHUTDOWN);
+  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, FC_ESHUTDOWN,
+                      fc_error_text(FC_ESHUTDOWN));
 }
 
 /* Nothing of what was accepted is left: is it to end? */
@@ -300,11 +320,11 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   bool late_hello = !conn->session.greeted && now_ns > conn->accepted_ns + limits->hello_timeout_ns;
   bool late_frame =
       conn->frame_since_ns != 0 && now_ns > conn->frame_since_ns + limits->stall_timeout_ns;
-  if (late_hello || late_frame) {
-    dispatch_dropped(conn->conns->dispatch, &conn->session,
-                     late_hello ? "it did not say hello in time" : "its message took too long");
-    fail(conn, FC_ETIMEDOUT);
-  }
+  if (late_hello)
+    drop(conn, FC_ETIMEDOUT, "no hello came in time: --hello-timeout says how long it may take");
+  else if (late_frame)
+    drop(conn, FC_ETIMEDOUT,
+         "the rest of a frame did not come in time: --stall-timeout says how long it may take");
 }
 
 static void on_death(uv_poll_t *poll, int status, int events) {
@@ -361,7 +381,7 @@ static int start(struct conn *conn) {
       peer_is_admin(&conn->peer, limits->own_uid, limits->has_admin_group, limits->admin_group);
   if (conn->conns->count > limits->max_clients) {
     dispatch_refused(conn->conns->dispatch, &conn->session, fc_error_text(FC_EBUSY));
-    fail(conn, FC_EBUSY);
+    fail(conn, FC_EBUSY, fc_error_text(FC_EBUSY));
     return 0;
   }
   watch_death(conn);

@@ -10,6 +10,7 @@
 #include "daemon/entry.h"
 #include "daemon/log.h"
 #include "proto/errors.h"
+#include "proto/explain.h"
 #include "proto/limits.h"
 
 #define COPY_MAX_BYTES 8192u
@@ -89,9 +90,9 @@ enum dispatch_result call_error(const struct call *call, int code, const char *f
   return send_error(call, code, text);
 }
 
-void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code) {
-  struct call call = {.dispatch = dispatch, .sink = sink, .id = id};
-  (void)send_error(&call, code, fc_error_text(code)); /* the connection ends anyway */
+void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code, const char *text) {
+  struct call call = {.dispatch = dispatch, .sink = sink};
+  (void)send_error(&call, code, text); /* the connection ends anyway */
 }
 
 /* ---- who is turned away, and who is cut ---- */
@@ -263,6 +264,19 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
   }
 }
 
+/* A body that is no request, or none that may be made, for `rc`. */
+static enum dispatch_result refuse_body(const struct call *call, enum fc_type type, int rc,
+                                        const uint8_t *body, uint32_t size) {
+  char text[FC_EXPLANATION_SIZE];
+  fc_explain_request(body, size, text);
+  (void)send_error(call, rc, text); /* where that fails there is no more to do */
+  if (rc == FC_EPROTOCOL)
+    dispatch_dropped(call->dispatch, call->session, text);
+  else if (type == FC_HELLO)
+    return refuse_hello(call, text);
+  return rc == FC_EPROTOCOL ? DISPATCH_CLOSE : DISPATCH_DONE;
+}
+
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct sink *sink, const uint8_t *body, uint32_t size) {
   /* Room for any reply but those with values, which ask for more themselves. */
@@ -272,21 +286,13 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   int rc = fc_decode_request(body, size, &request);
   struct call call = {dispatch, session, sink, request.id, call_clock_ns()};
   fc_buf_reset(&dispatch->reply);
-  if (rc == FC_EPROTOCOL || (rc < 0 && !session->greeted)) {
-    dispatch_refuse(dispatch, sink, request.id, rc);
-    if (rc != FC_EPROTOCOL && request.type == FC_HELLO)
-      dispatch_refused(dispatch, session, fc_error_text(rc));
-    else
-      dispatch_dropped(dispatch, session, fc_error_text(rc));
-    return DISPATCH_CLOSE;
-  }
-  if (!session->greeted && request.type != FC_HELLO) {
+  if (!session->greeted && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
     dispatch_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
     (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));
     return DISPATCH_CLOSE;
   }
   if (rc < 0)
-    return send_error(&call, rc, fc_error_text(rc));
+    return refuse_body(&call, request.type, rc, body, size);
   if (needs_namespace(request.type) && session->ns == NULL)
     return call_error(&call, FC_ENONAMESPACE,
                       "this client's hello named no namespace, so it can neither get nor put");

@@ -72,8 +72,8 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
 void dispatch_refused(struct dispatch *dispatch, const struct session *session, const char *reason);
 void dispatch_dropped(struct dispatch *dispatch, const struct session *session, const char *reason);
 
-/* Sends the error `code` on request `id`. */
-void dispatch_refuse(struct dispatch *dispatch, struct sink *sink, uint32_t id, int code);
+/* Sends an error that answers no request. */
+void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code, const char *text);
 
 /* The largest body that this session may send now, in bytes. */
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session);

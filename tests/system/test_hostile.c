@@ -52,38 +52,41 @@ static void assert_serves(void) {
 }
 
 /* Sends bytes; the answer must be the error, and then the end. */
-static void expect_error_then_end(struct raw *raw, const void *bytes, size_t size, int code) {
+static void expect_error_then_end(struct raw *raw, const void *bytes, size_t size, int code,
+                                  const char *text) {
   struct fc_reply reply;
   ck_assert_int_eq(raw_send(raw, bytes, size), 0);
   ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_ERROR);
   ck_assert_int_eq(reply.error.code, code);
-  ck_assert_uint_gt(reply.error.text.size, 10);
+  ck_assert_msg(memmem(reply.error.text.data, reply.error.text.size, text, strlen(text)) != NULL,
+                "\"%.*s\" does not say \"%s\"", (int)reply.error.text.size, reply.error.text.data,
+                text);
   ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_CLOSED);
   raw_close(raw);
 }
 
-static void expect_refusal(const void *bytes, size_t size, int code) {
+static void expect_refusal(const void *bytes, size_t size, int code, const char *text) {
   struct raw raw;
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
-  expect_error_then_end(&raw, bytes, size, code);
+  expect_error_then_end(&raw, bytes, size, code, text);
   raw_open(&raw, served.socket, "hostile"); /* the same after a good hello */
-  expect_error_then_end(&raw, bytes, size, code);
+  expect_error_then_end(&raw, bytes, size, code, text);
 }
 
 START_TEST(malformed_frames_are_refused_by_name) {
   uint8_t deep[FC_FRAME_HEADER + 1000];
   fc_frame_put_header(deep, 1000);
   memset(deep + FC_FRAME_HEADER, 0x91, 1000); /* arrays of one, a thousand deep */
-  expect_refusal("GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL);
-  expect_refusal("FCA1\0\0\0\0", 8, FC_EPROTOCOL);      /* length 0 */
-  expect_refusal("FCA1\xff\xff\xff\xff", 8, FC_EFRAME); /* 4 GiB */
-  expect_refusal(deep, sizeof deep, FC_EPROTOCOL);
-  expect_refusal("FCA1\0\0\0\3\xc0\xc0\xc0", 11, FC_EPROTOCOL); /* no array */
-  expect_refusal("FCA1\0\0\0\3\x92\xa1x", 11, FC_EPROTOCOL);    /* type is a string */
-  expect_refusal("FCA1\0\0\0\3\x92\x02\x01", 11, FC_EPROTOCOL); /* a get without fields */
-  expect_refusal("FCA1\0\0\0\3\x92\x33\x01", 11, FC_EPROTOCOL); /* an unknown type */
-  expect_refusal("FCA1\0\0\0\6\xdd\xff\xff\xff\xff\x02", 14, FC_EPROTOCOL); /* 4 G elements */
+  expect_refusal("GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL, "this is no frame");
+  expect_refusal("FCA1\0\0\0\0", 8, FC_EPROTOCOL, "this is no frame"); /* length 0 */
+  expect_refusal("FCA1\xff\xff\xff\xff", 8, FC_EFRAME, "a body of 4294967295 bytes is larger than");
+  expect_refusal(deep, sizeof deep, FC_EPROTOCOL, "one msgpack array that begins with a type");
+  expect_refusal("FCA1\0\0\0\3\xc0\xc0\xc0", 11, FC_EPROTOCOL, "must be one msgpack array");
+  expect_refusal("FCA1\0\0\0\3\x92\xa1x", 11, FC_EPROTOCOL, "a type and an id, integers");
+  expect_refusal("FCA1\0\0\0\3\x92\x02\x01", 11, FC_EPROTOCOL, "get has 0 fields: flags and");
+  expect_refusal("FCA1\0\0\0\3\x92\x33\x01", 11, FC_EPROTOCOL, "no request of type 0x33");
+  expect_refusal("FCA1\0\0\0\6\xdd\xff\xff\xff\xff\x02", 14, FC_EPROTOCOL, "must be one msgpack");
   assert_serves();
 }
 END_TEST
@@ -93,7 +96,7 @@ START_TEST(a_request_before_hello_is_refused) {
   struct fc_buf buf = {0};
   ck_assert_int_eq(fc_encode_simple(&buf, FC_PING, 7), 0);
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
-  expect_error_then_end(&raw, buf.data, buf.size, FC_ENOHELLO);
+  expect_error_then_end(&raw, buf.data, buf.size, FC_ENOHELLO, "hello");
   fc_buf_free(&buf);
   assert_serves();
 }
@@ -167,7 +170,8 @@ START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
   expect_figures(cache, 0, 0);
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
-  expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME);
+  expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME,
+                        "hello: its field client must be a str");
   expect_figures(cache, 1, 0);
   (void)snprintf(who, sizeof who, "not said hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
@@ -177,12 +181,12 @@ START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
   hello.client = fc_str_of("again");
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   raw_open(&raw, served.socket, "hostile");
-  expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL);
+  expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL, "a second hello");
   expect_figures(cache, 1, 1);
   ck_assert(is_logged("dropped: test (pid "));
   ck_assert(is_logged("a second hello"));
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
-  expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL);
+  expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL, "this is no frame");
   expect_figures(cache, 1, 2);
   fcache_close(cache);
   fc_buf_free(&buf);
