@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/clear_log.h"
+#include "runner.h"
 
 static const struct fc_str any = {NULL, 0};
 
@@ -115,9 +116,5 @@ int main(void) {
   tcase_add_test(tcase, test_a_repeated_clear_takes_one_record);
   tcase_add_test(tcase, test_a_wider_clear_covers_a_narrower_one_and_not_the_reverse);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "client/fcache.h"
 #include "peer_store.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #define DEADLINE_MS 20000u /* nothing here is to run into it */
 
@@ -853,9 +854,5 @@ int main(void) {
   tcase_add_test(tcase, gets_are_split_at_the_frame);
   tcase_add_test(tcase, too_big_in_a_batch_leaves_the_others_stored);
   tcase_add_test(tcase, parts_that_lead_nowhere_end_the_connection);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -23,6 +23,7 @@
 #include "peer.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "runner.h"
 
 #define DEADLINE_MS 150u
 #define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still far from "for ever" */
@@ -1061,9 +1062,5 @@ int main(void) {
   tcase_add_test(tcase, signals_do_not_cut_a_wait_short);
   tcase_add_test(tcase, signals_do_not_make_a_wait_longer);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

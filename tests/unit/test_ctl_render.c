@@ -11,6 +11,7 @@
 #include "client/ctl/render.h"
 #include "client/ctl/stats_json.h"
 #include "client/ctl/stats_text.h"
+#include "runner.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
 
@@ -319,8 +320,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("ctl_render");
   TCase *tests = tcase_create("render");
-  SRunner *runner;
-  int failed;
 
   setlocale(LC_CTYPE, "C.UTF-8");
   tcase_add_test(tests, bytes_have_units);
@@ -335,9 +334,5 @@ int main(void) {
   tcase_add_loop_test(tests, list_fits_80_columns, 0, 2);
   tcase_add_loop_test(tests, list_json_is_an_array, 0, 3);
   suite_add_tcase(suite, tests);
-  runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "proto/buf.h"
 #include "proto/cursor.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 static int write_buf(void *buf, const char *data, size_t size) {
   return fc_buf_append(buf, data, size);
@@ -123,16 +124,11 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("cursor");
   TCase *tests = tcase_create("cursor");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, integers_of_every_size);
   tcase_add_test(tests, strings_and_bins_of_every_head);
   tcase_add_test(tests, reals_keep_their_bits);
   tcase_add_test(tests, the_first_error_sticks);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "client/demo/compare_dist.h"
 #include "client/demo/ops.h"
 #include "client/demo/prompts.h"
+#include "runner.h"
 
 static const char *const views[] = {"base", "ft", "scaled_0.50", "scaled_1.25", "null_42"};
 enum { N_VIEWS = sizeof views / sizeof *views };
@@ -294,9 +295,5 @@ int main(void) {
   tcase_add_test(cases, wrong_texts_are_refused_by_name);
   tcase_add_test(cases, one_text_is_cut_in_two);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return runner_run(suite);
 }

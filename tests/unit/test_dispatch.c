@@ -9,6 +9,7 @@
 #include "daemon/trace.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "runner.h"
 
 static struct store store;
 static struct namespace_table table;
@@ -139,9 +140,5 @@ int main(void) {
   tcase_add_test(tcase, a_list_asks_for_room_before_it_is_sent);
   tcase_add_test(tcase, a_hello_that_finds_no_namespace_says_why);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -12,6 +12,7 @@
 #include "proto/explain.h"
 #include "proto/frame.h"
 #include "proto_samples.h"
+#include "runner.h"
 
 #define DOC "docs/protocol.md"
 #define FIELDS_MAX 16u
@@ -170,14 +171,9 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("explain");
   TCase *tests = tcase_create("explain");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, each_field_of_the_page_is_named);
   tcase_add_test(tests, what_is_wrong_otherwise_is_named_too);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "runner.h"
 
 #define BODY 5u
 #define FRAME (FC_FRAME_HEADER + BODY)
@@ -99,8 +100,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("frame");
   TCase *tests = tcase_create("frame");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, header_has_the_documented_bytes);
   tcase_add_test(tests, fed_byte_by_byte_is_done_at_the_last);
@@ -109,8 +108,5 @@ int main(void) {
   tcase_add_test(tests, empty_body_is_refused);
   tcase_add_test(tests, body_over_the_limit_is_refused_before_it_arrives);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -1,6 +1,7 @@
 /* <fcache.h> as its user sees it, with nothing else included: results, texts, values,
  * hashes. */
 #include "fcache.h"
+#include "runner.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -92,9 +93,5 @@ int main(void) {
   tcase_add_test(tcase, hashes_are_xxh3_of_the_bytes);
   tcase_add_test(tcase, closing_nothing_is_allowed);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "proto/key.h"
 #include "proto/limits.h"
+#include "runner.h"
 
 /* Judges an exact-size copy, so that a sanitizer sees a read past its end. */
 static bool valid(const void *bytes, size_t size) {
@@ -206,8 +207,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("key");
   TCase *tests = tcase_create("key");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, sizes_are_1_to_255_bytes);
   tcase_add_test(tests, every_code_point_is_judged);
@@ -221,8 +220,5 @@ int main(void) {
   tcase_add_test(tests, strings_compare_by_bytes);
   tcase_set_timeout(tests, 60);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -1,5 +1,6 @@
 #include "daemon/listen.h"
 #include "proto/errors.h"
+#include "runner.h"
 #include "tests/system/sanitizer.h"
 
 #include <check.h>
@@ -501,9 +502,5 @@ int main(void) {
   tcase_add_test(tc, one_wins);
   tcase_add_test(tc, one_wins_among_stops);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -1,5 +1,6 @@
 #include "daemon/memory.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #include <check.h>
 #include <ftw.h>
@@ -205,9 +206,5 @@ int main(void) {
   tcase_add_test(tc, overflow_of_the_need);
   tcase_add_test(tc, resource_limit);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

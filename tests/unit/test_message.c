@@ -11,6 +11,7 @@
 #include "proto/frame.h"
 #include "proto/limits.h"
 #include "proto_samples.h"
+#include "runner.h"
 
 static void check_frame(const struct fc_buf *frame) {
   uint32_t body;
@@ -325,8 +326,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("message");
   TCase *tests = tcase_create("message");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, every_message_survives_a_round_trip);
   tcase_add_test(tests, an_independent_reader_agrees);
@@ -339,8 +338,5 @@ int main(void) {
   tcase_add_test(tests, a_failed_buffer_says_so_and_keeps_whole_frames);
   tcase_add_test(tests, every_error_code_travels);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

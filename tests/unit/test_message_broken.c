@@ -9,6 +9,7 @@
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto_samples.h"
+#include "runner.h"
 
 /* Decodes a copy of exactly `size` bytes; *again, where given, takes what it was
  * decoded to, encoded. */
@@ -399,8 +400,6 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("message_broken");
   TCase *tests = tcase_create("message_broken");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, every_cut_is_refused);
   tcase_add_test(tests, every_changed_byte_is_survived);
@@ -413,8 +412,5 @@ int main(void) {
   tcase_add_test(tests, a_broken_request_keeps_its_id);
   tcase_set_timeout(tests, 60);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

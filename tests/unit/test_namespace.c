@@ -6,6 +6,7 @@
 #include "daemon/namespace_table.h"
 #include "daemon/store_clear.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 static struct store store;
 static struct namespace_table table;
@@ -243,9 +244,5 @@ int main(void) {
   tcase_add_test(tcase, test_a_limit_must_be_positive_and_evicts_at_once);
   tcase_add_test(tcase, test_dropping_ends_the_clears_of_it);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -1,5 +1,6 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "runner.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -186,9 +187,5 @@ int main(void) {
   tcase_add_test(tc, log_never_blocks);
   tcase_add_test(tc, journal_lines_have_a_priority);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

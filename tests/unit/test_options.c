@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
+#include "runner.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -222,9 +223,5 @@ int main(void) {
   tcase_add_test(tc, version_and_help);
   tcase_add_test(tc, wrong_usage_exits_2);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

@@ -1,5 +1,6 @@
 #include "daemon/peer.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -152,9 +153,5 @@ int main(void) {
   tcase_add_test(tc, another_user);
   tcase_add_test(tc, who_is_admin);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

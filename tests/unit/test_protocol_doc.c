@@ -7,6 +7,7 @@
 
 #include "proto/frame.h"
 #include "proto/message.h"
+#include "runner.h"
 
 #define DOC "docs/protocol.md"
 #define STR(text)                                                                                  \
@@ -142,15 +143,10 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("protocol_doc");
   TCase *tests = tcase_create("protocol_doc");
-  SRunner *runner = srunner_create(suite);
-  int failed;
 
   tcase_add_test(tests, the_dumped_requests_are_the_encoders);
   tcase_add_test(tests, the_dumped_replies_are_the_encoders);
   tcase_add_test(tests, the_hash_vectors_are_true);
   suite_add_tcase(suite, tests);
-  srunner_run_all(runner, CK_ENV);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return runner_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon/quota.h"
+#include "runner.h"
 
 #define LIMIT 100u
 
@@ -111,9 +112,5 @@ int main(void) {
   tcase_add_test(tcase, the_first_that_leaves_wakes_the_next);
   tcase_add_test(tcase, another_that_leaves_wakes_nobody);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

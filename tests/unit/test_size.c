@@ -1,5 +1,6 @@
 #include "daemon/size.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -91,9 +92,5 @@ int main(void) {
   tcase_add_loop_test(tc, refuses, 0, sizeof bad / sizeof bad[0]);
   tcase_add_test(tc, formats);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

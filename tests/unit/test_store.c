@@ -7,6 +7,7 @@
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #define MAX_VALUE 4096u
 
@@ -584,9 +585,5 @@ int main(void) {
   Suite *suite = suite_create("store");
   suite_add_tcase(suite, basics());
   suite_add_tcase(suite, clears_and_lists());
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

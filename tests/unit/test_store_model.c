@@ -9,6 +9,7 @@
 #include "daemon/namespace_table.h"
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
+#include "runner.h"
 
 #define OPERATIONS 250000u
 #define SPACES 3u
@@ -445,9 +446,5 @@ int main(void) {
   tcase_add_test(tcase, test_bytes_so_few_that_one_value_evicts_many);
   tcase_add_test(tcase, test_clears_in_slices_between_other_operations);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

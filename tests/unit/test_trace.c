@@ -1,6 +1,7 @@
 #include "daemon/trace.h"
 #include "daemon/trace_file.h"
 #include "proto/errors.h"
+#include "runner.h"
 
 #include <check.h>
 #include <errno.h>
@@ -571,9 +572,5 @@ int main(void) {
   tcase_add_test(forked, goes_on_after_a_failure);
   tcase_add_test(forked, waits_for_room);
   suite_add_tcase(suite, forked);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }

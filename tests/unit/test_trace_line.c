@@ -1,6 +1,7 @@
 #include "daemon/trace_line.h"
 
 #include "proto/limits.h"
+#include "runner.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -115,9 +116,5 @@ int main(void) {
   tcase_add_test(tc, longest_and_escaped);
   tcase_add_test(tc, small_numbers);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return runner_run(suite);
 }
