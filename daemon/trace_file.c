@@ -1,7 +1,7 @@
 #include "daemon/trace_file.h"
 
-#include "proto/decode.h"
 #include "proto/errors.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

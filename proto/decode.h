@@ -27,6 +27,5 @@ void fc_decode_bins(struct fc_cursor *cursor, struct fc_bins *bins);
 bool fc_trace_path_fits(uint32_t action, struct fc_str path);
 
 #define FC_CURSOR_BYTES_MAX 64u /* of a list's cursor */
-#define FC_PATH_MAX 4095u       /* of a trace file's path */
 
 #endif

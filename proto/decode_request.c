@@ -3,6 +3,7 @@
 
 #include "proto/decode.h"
 #include "proto/errors.h"
+#include "proto/limits.h"
 #include "proto/message.h"
 
 /* Each decode_* reads its fields and returns how many those are. */

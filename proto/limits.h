@@ -5,6 +5,7 @@
 #define FC_PROTOCOL_VERSION 1u     /* highest version spoken */
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
+#define FC_PATH_MAX 4095u          /* of a trace file's path */
 #define FC_HELLO_FRAME_MAX 65536u  /* body limit until the welcome */
 #define FC_FRAME_SLACK (1u << 20)  /* a body may be max_value + this: see welcome.max_frame */
 #define FC_VALUE_MAX_DEFAULT (16u << 20)
