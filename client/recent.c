@@ -30,10 +30,10 @@ static struct recent_note *known(const struct recent_table *table, uint64_t dige
 
 /* Room for one more note, in a table for what is still known: the forgotten go. */
 static bool reserve(struct recent_table *table) {
-  if (table->slots != NULL && (table->n + 1) * 2 <= table->capacity)
+  uint32_t old_capacity = table->slots == NULL ? 0 : table->capacity, left = 0;
+  if ((table->n + 1) * 2 <= old_capacity)
     return true;
-  uint32_t left = 0;
-  for (uint32_t i = 0; i < table->capacity; i++)
+  for (uint32_t i = 0; i < old_capacity; i++)
     left += table->slots[i].state == NOTE_KNOWN;
   struct recent_table larger = {.capacity = FIRST_CAPACITY};
   while (larger.capacity < (left + 1) * 3)
@@ -41,7 +41,7 @@ static bool reserve(struct recent_table *table) {
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL)
     return false;
-  for (uint32_t i = 0; i < table->capacity; i++) {
+  for (uint32_t i = 0; i < old_capacity; i++) {
     if (table->slots[i].state != NOTE_KNOWN)
       continue;
     *slot_of(&larger, table->slots[i].digest) = table->slots[i];

@@ -8,8 +8,10 @@
 
 #include "proto/errors.h"
 
+/* `dir` "": the name stands alone. */
 static int add(struct sockets *sockets, const char *dir, const char *name) {
-  int size = snprintf(sockets->paths[sockets->n], SOCKET_PATH_MAX, "%s%s", dir, name);
+  int size = snprintf(sockets->paths[sockets->n], SOCKET_PATH_MAX, "%s%s%s", dir,
+                      dir[0] != '\0' ? "/" : "", name);
   if (size <= 0 || (unsigned)size >= SOCKET_PATH_MAX)
     return FC_EINVAL;
   sockets->n++;
@@ -18,18 +20,15 @@ static int add(struct sockets *sockets, const char *dir, const char *name) {
 
 /* The one path that was asked for, by the option or variable `from`. */
 static int add_asked(struct sockets *sockets, const char *from, const char *path) {
-  char folder[PATH_MAX + 1];
+  char folder[PATH_MAX];
   if (path[0] == '\0') {
     (void)snprintf(sockets->fault, sizeof sockets->fault,
                    "%s is empty: give the path of the daemon's socket", from);
     return FC_EINVAL;
   }
-  if (path[0] != '/' && getcwd(folder, PATH_MAX) != NULL) {
-    strcat(folder, "/"); /* PATH_MAX leaves room for it */
-    if (add(sockets, folder, path) == 0)
-      return 0;
-  }
-  if (add(sockets, path, "") == 0)
+  if (path[0] != '/' && getcwd(folder, sizeof folder) != NULL && add(sockets, folder, path) == 0)
+    return 0;
+  if (add(sockets, "", path) == 0)
     return 0;
   (void)snprintf(
       sockets->fault, sizeof sockets->fault,
@@ -48,6 +47,6 @@ int sockets_find(struct sockets *sockets, const char *path) {
     return add_asked(sockets, "$FCACHE_SOCKET", named);
   const char *runtime = getenv("XDG_RUNTIME_DIR");
   if (runtime != NULL && runtime[0] == '/')
-    (void)add(sockets, runtime, "/fcached.sock"); /* too long: nothing can listen there either */
-  return add(sockets, "/run/fcached/fcached.sock", "");
+    (void)add(sockets, runtime, "fcached.sock"); /* too long: nothing can listen there either */
+  return add(sockets, "/run/fcached", "fcached.sock");
 }

@@ -97,8 +97,9 @@ static void check_wrong_field(const uint8_t *body, size_t size, uint32_t i, cons
 static void check_missing_field(const uint8_t *body, size_t size, uint32_t i, const char *name) {
   struct fc_buf cut = {0};
   char expected[64];
-  append(&cut, body, offset_of(body, size, i + 2));
-  cut.data[0] = (uint8_t)(0x90 | (i + 2)); /* the samples' arrays have a head of one byte */
+  uint8_t head = (uint8_t)(0x90 | (i + 2)); /* one byte, as in the samples */
+  append(&cut, &head, 1);
+  append(&cut, body + 1, offset_of(body, size, i + 2) - 1);
   (void)snprintf(expected, sizeof expected, " has %u fields: %s and what follows are missing", i,
                  name);
   check_says(&cut, expected);

@@ -234,8 +234,11 @@ END_TEST
 static int few_descriptors_child(void) {
   struct listener listener;
   int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  struct rlimit few = {(rlim_t)next + 1, (rlim_t)next + 1}; /* the lock file's, and no more */
+  struct rlimit few;
   close(next);
+  if (getrlimit(RLIMIT_NOFILE, &few) < 0)
+    return 1;
+  few.rlim_cur = (rlim_t)next + 1; /* the lock file's, and no more */
   if (setrlimit(RLIMIT_NOFILE, &few) < 0)
     return 1;
   return open_at(&listener, path) == FC_EREFUSED && strstr(fault.text, "Too many open") ? 0 : 2;
