@@ -16,7 +16,11 @@ static uint32_t decode_welcome(struct fc_cursor *cursor, struct fc_welcome *welc
   welcome->clear_generation = fc_cursor_u64(cursor);
   welcome->max_value = fc_cursor_u32(cursor);
   welcome->max_frame = fc_cursor_u32(cursor);
-  return 6;
+  if (welcome->version < 2) /* it knows no region */
+    return 6;
+  welcome->namespace_id = fc_cursor_u64(cursor);
+  welcome->client_id = fc_cursor_u64(cursor);
+  return 8;
 }
 
 static uint32_t decode_get(struct fc_cursor *cursor, struct fc_get_reply *get) {

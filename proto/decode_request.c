@@ -15,7 +15,10 @@ static uint32_t decode_hello(struct fc_cursor *cursor, struct fc_hello *hello) {
   hello->name_space = fc_decode_name_or_nil(cursor);
   hello->has_max_entries = !fc_cursor_nil(cursor);
   hello->max_entries = hello->has_max_entries ? fc_cursor_i64(cursor) : 0;
-  return 5;
+  if (hello->version_max < 2) /* it knows no region */
+    return 5;
+  hello->region_layout = fc_cursor_u32(cursor);
+  return 6;
 }
 
 static void decode_key_names(struct fc_cursor *cursor, uint32_t *flags, struct fc_key *key) {

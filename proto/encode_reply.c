@@ -5,7 +5,7 @@
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome) {
   size_t start;
-  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_HELLO), id, 6, &start);
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_HELLO), id, welcome->version >= 2 ? 8 : 6, &start);
 
   msgpack_pack_uint32(&packer, welcome->version);
   fc_pack_str(&packer, welcome->server);
@@ -13,6 +13,10 @@ int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *
   msgpack_pack_uint64(&packer, welcome->clear_generation);
   msgpack_pack_uint32(&packer, welcome->max_value);
   msgpack_pack_uint32(&packer, welcome->max_frame);
+  if (welcome->version >= 2) {
+    msgpack_pack_uint64(&packer, welcome->namespace_id);
+    msgpack_pack_uint64(&packer, welcome->client_id);
+  }
   return fc_encode_end(buf, start, 0);
 }
 

@@ -22,7 +22,9 @@ enum kind {
   LIMIT,
   TOKEN,
   ACTION,
-  PATH
+  PATH,
+  VERSION,
+  U32_FROM_2
 };
 
 static const char *const belongs[] = {
@@ -38,6 +40,8 @@ static const char *const belongs[] = {
     [LIMIT] = "an integer from 1 to 2^32 - 1",
     [TOKEN] = "a bin of at most 64 bytes, as a list reply gave it, or empty",
     [ACTION] = "0 (status), 1 (on) or 2 (off)",
+    [VERSION] = "an integer from 0 to 2^32 - 1",
+    [U32_FROM_2] = "an integer from 0 to 2^32 - 1",
     [PATH] = "with action 1 a str, an absolute path of 1 to 4095 bytes without NUL; else nil",
 };
 
@@ -53,8 +57,8 @@ struct field {
 #define SELECT FIELD("namespace", NAME_OR_NIL), FIELD("view", NAME_OR_NIL), FIELD("op", NAME_OR_NIL)
 
 static const struct field hello[] = {
-    FIELD("version_min", U32),       FIELD("version_max", U32),        FIELD("client", NAME),
-    FIELD("namespace", NAME_OR_NIL), FIELD("max_entries", I64_OR_NIL), FIELD(NULL, END)};
+    FIELD("version_min", U32),       FIELD("version_max", VERSION),        FIELD("client", NAME),
+    FIELD("namespace", NAME_OR_NIL), FIELD("max_entries", I64_OR_NIL), FIELD("region_layout", U32_FROM_2), FIELD(NULL, END)};
 static const struct field get[] = {KEY_NAMES, FIELD("prompt", HASH), FIELD("probe", NAME_OR_NIL),
                                    FIELD(NULL, END)};
 static const struct field put[] = {
@@ -100,6 +104,7 @@ static const struct {
 struct seen {
   uint32_t prompts;
   uint64_t action;
+  uint32_t version;
 };
 
 /* Takes one field; false where it is not what belongs there. */
@@ -151,6 +156,13 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
     if (!fc_cursor_nil(cursor))
       path = fc_cursor_str(cursor);
     return !cursor->error && fc_trace_path_fits((uint32_t)seen->action, path);
+  case VERSION:
+    seen->version = fc_cursor_u32(cursor);
+    break;
+  case U32_FROM_2:
+    if (seen->version >= 2)
+      (void)fc_cursor_u32(cursor);
+    break;
   case END:
     break;
   }
@@ -163,7 +175,7 @@ static void explain_fields(struct fc_cursor *cursor, const char *name, const str
   uint32_t i = 0;
 
   for (; fields[i].kind != END; i++) {
-    if (i == n) {
+    if (i == n && (fields[i].kind != U32_FROM_2 || seen.version >= 2)) {
       (void)snprintf(text, FC_EXPLANATION_SIZE, "%s has %u fields: %s and what follows are missing",
                      name, n, fields[i].name);
       return;

@@ -2,7 +2,7 @@
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-#define FC_PROTOCOL_VERSION 1u     /* highest version spoken */
+#define FC_PROTOCOL_VERSION 2u     /* highest version spoken; 2 has the region */
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */

@@ -40,13 +40,15 @@ enum fc_flags {
 
 /* ---- requests ---- */
 
-/* [1, id, version_min, version_max, client, namespace|nil, max_entries|nil] */
+/* [1, id, version_min, version_max, client, namespace|nil, max_entries|nil,
+ *  region_layout (from version_max 2 on)] */
 struct fc_hello {
   uint32_t version_min, version_max;
   struct fc_str client;
   struct fc_str name_space; /* none: a tool that does no gets or puts */
   bool has_max_entries;
   int64_t max_entries; /* any integer: the daemon refuses what is not positive */
+  uint32_t region_layout; /* of the region that the client can read; 0: it wants none */
 };
 
 /* [2, id, flags, op, view, top_k, prompt(bin 16), probe|nil] */
@@ -146,7 +148,8 @@ struct fc_request {
 
 /* ---- replies ---- */
 
-/* [0x41, id, version, server, boot_id, clear_generation, max_value, max_frame] */
+/* [0x41, id, version, server, boot_id, clear_generation, max_value, max_frame,
+ *  namespace_id, client_id (these two from version 2 on)] */
 struct fc_welcome {
   uint32_t version;
   struct fc_str server; /* "fcached 0.1.0" */
@@ -154,6 +157,10 @@ struct fc_welcome {
   uint64_t clear_generation;
   uint32_t max_value; /* largest value, bytes */
   uint32_t max_frame; /* largest body, either way, bytes */
+  /* Not 0 where the descriptors of the region and of this client's ring come beside the message, in
+   * this order (SCM_RIGHTS): the namespace's, in the region's entries and digests. */
+  uint64_t namespace_id;
+  uint64_t client_id; /* of this connection: the origin of what it puts; 0 where namespace_id is */
 };
 /* [0x42, id, clear_generation, value|nil] */
 struct fc_get_reply {

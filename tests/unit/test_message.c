@@ -146,7 +146,7 @@ START_TEST(hello_takes_any_max_entries) {
                             0,         1,      127,  128, 65536, INT64_MAX};
 
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-    struct fc_hello hello = {1, 2, fc_str_of("c"), fc_str_of("n"), true, limits[i]};
+    struct fc_hello hello = {1, 2, fc_str_of("c"), fc_str_of("n"), true, limits[i], 0};
     struct fc_buf buf = {0};
     struct fc_request request;
 

@@ -82,7 +82,7 @@ static struct fc_key key(void) {
 }
 
 START_TEST(the_dumped_requests_are_the_encoders) {
-  const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000};
+  const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0};
   const struct fc_get get = {0, key(), STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(the_dumped_replies_are_the_encoders) {
   const struct fc_welcome welcome = {
-      1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 1, 16777216, 17825792};
+      1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 1, 16777216, 17825792, 0, 0};
   struct fc_buf buf = {0};
 
   ck_assert_int_eq(fc_encode_welcome(&buf, 0, &welcome), 0);

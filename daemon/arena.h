@@ -1,0 +1,77 @@
+/* arena.h - the books of an arena: which of its bytes are free, and whose the others
+ * are. Books alone: the bytes themselves are never touched, they stand elsewhere (the
+ * region), and all that is kept about them stands here, in private memory.
+ *
+ * Offsets and sizes are bytes, multiples of ARENA_UNIT. A block is named by a number
+ * that stays until it is freed, also where the block is moved. One thread. */
+#ifndef FC_DAEMON_ARENA_H
+#define FC_DAEMON_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARENA_UNIT 16u
+#define ARENA_PIECES_MAX 16u
+#define ARENA_PIECE_MIN (16u << 10)
+#define ARENA_BLOCK_BYTES 32u /* of private memory that a block costs */
+
+typedef uint32_t arena_block; /* 0: none */
+
+struct arena_record; /* of a block, free or used */
+
+struct arena {
+  /* read by all */
+  uint64_t size;
+  uint64_t used_bytes; /* of all blocks in use */
+  uint64_t moved_bytes, moves; /* by arena_gather, ever */
+  /* the arena's own */
+  struct arena_record *records;
+  uint32_t n_records, capacity; /* records that are or were in use; allocated */
+  uint32_t spare;               /* first of the unused ones, linked */
+};
+
+/* All of `size` bytes (a multiple of ARENA_UNIT, up to 2^50) free. 0 or FC_ENOMEM. */
+int arena_init(struct arena *arena, uint64_t size);
+void arena_deinit(struct arena *arena);
+
+/* Takes one block of at least `size` bytes (> 0), rounded up to ARENA_UNIT, where it fits well: a
+ * good fit, low addresses first where nothing else decides, so that the end of the arena stays
+ * untouched until it is needed. `owner` (not NULL) is the caller's. 0 where there is no hole of that
+ * size, or no memory for the books. */
+arena_block arena_take(struct arena *arena, uint64_t size, void *owner);
+
+/* The same in up to ARENA_PIECES_MAX blocks of at least ARENA_PIECE_MIN each (but for the last),
+ * from the largest holes; their sizes together are at least `size`, and all but the last are
+ * multiples of ARENA_UNIT that are used whole. Returns how many blocks[] it filled; 0 where it
+ * cannot be done, with nothing taken. */
+size_t arena_take_pieces(struct arena *arena, uint64_t size, void *owner,
+                         arena_block blocks[ARENA_PIECES_MAX]);
+
+/* The block's bytes may be given to others from now on. */
+void arena_give(struct arena *arena, arena_block block);
+
+uint64_t arena_offset(const struct arena *arena, arena_block block);
+uint64_t arena_block_size(const struct arena *arena, arena_block block);
+void *arena_owner(const struct arena *arena, arena_block block);
+void arena_set_owner(struct arena *arena, arena_block block, void *owner);
+
+/* Called before a block is moved from its offset to `to`, which is lower (the two places may
+ * overlap): it moves the bytes, and whatever points to them. False: this block cannot be moved. The
+ * books still say the old offset; it must not call the arena but to read. */
+typedef bool arena_move_fn(void *arg, arena_block block, uint64_t to);
+
+/* Makes a hole of at least `size` bytes by moving blocks together, where the free bytes are enough,
+ * without moving more than `max_moved` bytes. True: arena_take(size) will find it. False: it could
+ * not; what was moved meanwhile stays moved, and is right. */
+bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_move_fn *move,
+                  void *arg);
+
+/* Of the largest hole. */
+uint64_t arena_largest(const struct arena *arena);
+
+static inline uint64_t arena_free_bytes(const struct arena *arena) {
+  return arena->size - arena->used_bytes;
+}
+
+#endif
