@@ -14,21 +14,29 @@
 #define ARENA_UNIT 16u
 #define ARENA_PIECES_MAX 16u
 #define ARENA_PIECE_MIN (16u << 10)
-#define ARENA_BLOCK_BYTES 32u /* of private memory that a block costs */
+#define ARENA_BLOCK_BYTES 32u /* of private memory that a block costs, and a hole */
+#define ARENA_MOVE_COST 256u
 
 typedef uint32_t arena_block; /* 0: none */
 
-struct arena_record; /* of a block, free or used */
+/* Holes are kept in lists by size: 32 classes for each doubling, exact ones below 32 units. */
+#define ARENA_LEVELS 43u
+#define ARENA_LEVEL_CLASSES 32u
+
+struct arena_record; /* of a block or a hole */
 
 struct arena {
   /* read by all */
   uint64_t size;
-  uint64_t used_bytes; /* of all blocks in use */
+  uint64_t used_bytes;         /* of all blocks */
   uint64_t moved_bytes, moves; /* by arena_gather, ever */
   /* the arena's own */
   struct arena_record *records;
-  uint32_t n_records, capacity; /* records that are or were in use; allocated */
-  uint32_t spare;               /* first of the unused ones, linked */
+  uint32_t n_records, capacity;   /* records that are or were in use; allocated */
+  uint32_t spare;                 /* first of those that were, linked; 0: none */
+  uint64_t levels;                /* bit l: a bit of classes[l] is set */
+  uint32_t classes[ARENA_LEVELS]; /* bit c: holes[l][c] is not empty */
+  uint32_t holes[ARENA_LEVELS][ARENA_LEVEL_CLASSES]; /* first of each list; 0: none */
 };
 
 /* All of `size` bytes (a multiple of ARENA_UNIT, up to 2^50) free. 0 or FC_ENOMEM. */
@@ -37,8 +45,8 @@ void arena_deinit(struct arena *arena);
 
 /* Takes one block of at least `size` bytes (> 0), rounded up to ARENA_UNIT, where it fits well: a
  * good fit, low addresses first where nothing else decides, so that the end of the arena stays
- * untouched until it is needed. `owner` (not NULL) is the caller's. 0 where there is no hole of that
- * size, or no memory for the books. */
+ * untouched until it is needed. `owner` (not NULL) is the caller's. 0 where there is no hole of
+ * that size, or no memory for the books. */
 arena_block arena_take(struct arena *arena, uint64_t size, void *owner);
 
 /* The same in up to ARENA_PIECES_MAX blocks of at least ARENA_PIECE_MIN each (but for the last),
@@ -62,8 +70,9 @@ void arena_set_owner(struct arena *arena, arena_block block, void *owner);
 typedef bool arena_move_fn(void *arg, arena_block block, uint64_t to);
 
 /* Makes a hole of at least `size` bytes by moving blocks together, where the free bytes are enough,
- * without moving more than `max_moved` bytes. True: arena_take(size) will find it. False: it could
- * not; what was moved meanwhile stays moved, and is right. */
+ * without moving more than `max_moved` bytes, where each block counts as ARENA_MOVE_COST more than
+ * its size: moving a small one takes as long as copying so much. True: arena_take(size) will find
+ * it. False: it could not; what was moved meanwhile stays moved, and is right. */
 bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_move_fn *move,
                   void *arg);
 

@@ -45,16 +45,19 @@ void dispatch_deinit(struct dispatch *dispatch) {
 
 enum dispatch_result call_reply_value(const struct call *call, struct entry *entry) {
   struct fc_buf *reply = &call->dispatch->reply;
-  const uint8_t *value = entry_value(entry);
-  uint32_t size = entry->value_size;
+  struct iovec pieces[1 + FC_REGION_PIECES_MAX];
+  struct entry *owners[1 + FC_REGION_PIECES_MAX] = {NULL};
+  size_t n = entry_value(entry, &pieces[1]);
+  uint32_t size = entry_value_size(entry);
   /* Up to here a copy costs less than a second piece to write. */
-  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, value, size) == 0)
+  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0)
     return call_reply(call);
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */
-  struct iovec pieces[2] = {{reply->data, reply->size}, {(void *)(uintptr_t)value, size}};
-  struct entry *owners[2] = {NULL, entry};
-  call->sink->send(call->sink, pieces, owners, 2);
+  pieces[0] = (struct iovec){reply->data, reply->size};
+  for (size_t i = 1; i <= n; i++)
+    owners[i] = entry;
+  call->sink->send(call->sink, pieces, owners, 1 + n);
   return DISPATCH_DONE;
 }
 

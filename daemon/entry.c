@@ -1,33 +1,9 @@
 #include "daemon/entry.h"
 
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-static size_t copy(uint8_t *to, const void *from, size_t size) {
-  if (size > 0) /* an empty value may be a NULL pointer, which memcpy must not see */
-    memcpy(to, from, size);
-  return size;
-}
-
-struct entry *entry_new(const struct fc_key *key, const void *value, uint32_t size) {
-  assert(key->op.size <= UINT8_MAX && key->view.size <= UINT8_MAX);
-  struct entry *entry = malloc(sizeof *entry + key->op.size + key->view.size + (size_t)size);
-  if (entry == NULL)
-    return NULL;
-  memset(entry, 0, sizeof *entry);
-  entry->holders = 1;
-  entry->prompt = key->prompt;
-  entry->top_k = key->top_k;
-  entry->value_size = size;
-  entry->op_size = (uint8_t)key->op.size;
-  entry->view_size = (uint8_t)key->view.size;
-  uint8_t *at = entry->data;
-  at += copy(at, key->op.data, key->op.size);
-  at += copy(at, key->view.data, key->view.size);
-  copy(at, value, size);
-  return entry;
-}
+#include "daemon/heap.h"
+#include "daemon/namespace.h"
 
 void entry_hold(struct entry *entry) {
   entry->holders++;
@@ -35,53 +11,85 @@ void entry_hold(struct entry *entry) {
 
 void entry_release(struct entry *entry) {
   if (--entry->holders == 0)
-    free(entry);
+    heap_entry_free(entry);
+}
+
+/* We alone write the region: our own loads need no order. */
+static uint64_t load(const _Atomic uint64_t *word) {
+  return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* Plain reads of what nobody else writes. */
+static const char *names_of(const struct fc_region_entry *placed) {
+  return (const char *)(placed + 1);
+}
+
+static struct fc_key key_of(const struct fc_region_entry *placed) {
+  uint64_t shape = load(&placed->shape),
+           prompt[2] = {load(&placed->prompt[0]), load(&placed->prompt[1])};
+  const char *names = names_of(placed);
+  struct fc_key key = {
+      .op = {names, fc_region_op_size(shape)},
+      .view = {names + fc_region_op_size(shape), fc_region_view_size(shape)},
+      .top_k = (uint32_t)load(&placed->numbers),
+  };
+  memcpy(key.prompt.bytes, prompt, FC_HASH_SIZE);
+  return key;
 }
 
 struct fc_key entry_key(const struct entry *entry) {
-  const char *names = (const char *)entry->data;
-  return (struct fc_key){
-      .op = {names, entry->op_size},
-      .view = {names + entry->op_size, entry->view_size},
-      .top_k = entry->top_k,
-      .prompt = entry->prompt,
-  };
+  return key_of(entry->placed);
 }
 
-const uint8_t *entry_value(const struct entry *entry) {
-  return entry->data + entry->op_size + entry->view_size;
+uint64_t entry_digest(const struct entry *entry) {
+  struct fc_key key = entry_key(entry);
+  return fc_key_digest(entry->ns->seed, &key);
 }
 
-void entry_set_value(struct entry *entry, const void *value) {
-  copy(entry->data + entry->op_size + entry->view_size, value, entry->value_size);
+uint32_t entry_value_size(const struct entry *entry) {
+  return (uint32_t)(load(&entry->placed->numbers) >> 32);
 }
 
-static bool name_is(const uint8_t *data, size_t size, struct fc_str name) {
-  return size == name.size && memcmp(data, name.data, size) == 0;
+uint64_t entry_compute_ns(const struct entry *entry) {
+  return load(&entry->placed->compute_ns);
 }
 
-bool entry_has_key(const struct entry *entry, const struct fc_key *key) {
-  return memcmp(entry->prompt.bytes, key->prompt.bytes, FC_HASH_SIZE) == 0 &&
-         entry->top_k == key->top_k && name_is(entry->data, entry->op_size, key->op) &&
-         name_is(entry->data + entry->op_size, entry->view_size, key->view);
+uint32_t entry_origin(const struct entry *entry) {
+  return (uint32_t)load(&entry->placed->origin);
+}
+
+size_t entry_value(const struct entry *entry, struct iovec pieces[FC_REGION_PIECES_MAX]) {
+  struct fc_region_entry *placed = entry->placed;
+  uint64_t shape = load(&placed->shape);
+  uint8_t *behind = (uint8_t *)(placed + 1) +
+                    fc_region_names_bytes(fc_region_op_size(shape), fc_region_view_size(shape));
+  uint32_t n = fc_region_n_pieces(shape);
+  if (n == 0) {
+    pieces[0] = (struct iovec){behind, entry_value_size(entry)};
+    return 1;
+  }
+  const struct fc_region_piece *table = (const struct fc_region_piece *)(void *)behind;
+  for (uint32_t i = 0; i < n; i++)
+    pieces[i] = (struct iovec){heap_of(entry)->region->base + load(&table[i].offset),
+                               (uint32_t)load(&table[i].extent)};
+  return n;
+}
+
+bool entry_is(const struct fc_region_entry *placed, uint64_t name_space, const struct fc_key *key) {
+  uint64_t prompt[2];
+  memcpy(prompt, key->prompt.bytes, FC_HASH_SIZE);
+  if (load(&placed->prompt[0]) != prompt[0] || load(&placed->prompt[1]) != prompt[1] ||
+      load(&placed->name_space) != name_space)
+    return false;
+  struct fc_key there = key_of(placed);
+  return there.top_k == key->top_k && fc_str_equal(there.op, key->op) &&
+         fc_str_equal(there.view, key->view);
 }
 
 bool entry_matches(const struct entry *entry, struct fc_str view, struct fc_str op) {
-  return (op.data == NULL || name_is(entry->data, entry->op_size, op)) &&
-         (view.data == NULL || name_is(entry->data + entry->op_size, entry->view_size, view));
-}
-
-static uint64_t charge(uint64_t names_size, uint64_t value_size) {
-  uint64_t block = sizeof(struct entry) + names_size + value_size;
-  return ((block + 15) & ~(uint64_t)15) + 16;
-}
-
-uint64_t entry_charge(const struct fc_key *key, uint64_t value_size) {
-  return charge((uint64_t)key->op.size + key->view.size, value_size);
-}
-
-uint64_t entry_charge_of(const struct entry *entry) {
-  return charge((uint64_t)entry->op_size + entry->view_size, entry->value_size);
+  struct fc_key key = entry_key(entry);
+  return (op.data == NULL || fc_str_equal(key.op, op)) &&
+         (view.data == NULL || fc_str_equal(key.view, view));
 }
 
 struct entry *entry_of_all(struct lru_node *node) {

@@ -38,8 +38,8 @@ void call_record_hit(const struct call *call, const struct fc_key *key, struct f
                      const struct entry *entry, uint64_t wall_ns) {
   struct counters *sets[CALL_SETS];
   call_sets(call, sets);
-  counters_hit(sets, CALL_SETS, wall_ns, entry->compute_ns,
-               entry->client_id != call->session->client_id);
+  counters_hit(sets, CALL_SETS, wall_ns, entry_compute_ns(entry),
+               entry_origin(entry) != (uint32_t)call->session->client_id);
   call_trace(call, key, probe, wall_ns, true);
 }
 
@@ -52,11 +52,11 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
     (void)fc_encode_miss(&dispatch->reply, call->id, dispatch->store->generation);
     return call_reply(call); /* looks at `failed` */
   }
-  if (!call->sink->has_room(call->sink, (size_t)found->value_size + REPLY_OVERHEAD_BYTES))
+  if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + REPLY_OVERHEAD_BYTES))
     return DISPATCH_AGAIN;
   store_use(dispatch->store, found, call->start_ns);
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
-                           found->value_size);
+                           entry_value_size(found));
   enum dispatch_result result = call_reply_value(call, found);
   if ((get->flags & FC_UNRECORDED) == 0)
     call_record_hit(call, &get->key, get->probe, found, call_clock_ns() - call->start_ns);

@@ -85,9 +85,9 @@ static bool add_to_page(void *arg, const struct entry *entry) {
   struct fc_list_entry item = {
       .name_space = entry->ns->name,
       .key = entry_key(entry),
-      .value_size = entry->value_size,
-      .charge = entry_charge_of(entry),
-      .compute_ns = entry->compute_ns,
+      .value_size = entry_value_size(entry),
+      .charge = heap_charge_of(entry),
+      .compute_ns = entry_compute_ns(entry),
       .idle_ns = page->now_ns - entry->last_use_ns,
       .hits = entry->hits,
   };

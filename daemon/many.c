@@ -9,6 +9,9 @@
 
 #define PART_BYTES (256u << 10)
 #define PART_KEYS 256u
+/* A stretch of the reply and a value for each key, and what follows; beyond that a part has as many
+ * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
+#define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
 #define PART_HEAD_BYTES 64u /* what stands before the values */
 #define KEY_OVERHEAD_BYTES 5u
 #define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
@@ -35,11 +38,24 @@ static void find_part(const struct call *call, const struct fc_get_many *get, ui
   while (part->n < PART_KEYS && first + part->n < get->n) {
     prompt_at(&part->key, get->prompts, first + part->n);
     struct entry *entry = store_peek(call->dispatch->store, call->session->ns, &part->key);
-    size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry->value_size);
+    size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry_value_size(entry));
     if (part->n > 0 && part->bytes + more > PART_BYTES)
       break; /* a part takes at least one, however large */
     part->found[part->n++] = entry;
     part->bytes += more;
+  }
+}
+
+/* An entry's value, wherever it lies. */
+static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc_pieces *pieces,
+                      struct entry **owners) {
+  struct iovec value[FC_REGION_PIECES_MAX];
+  size_t n = entry_value(entry, value);
+  for (size_t i = 0; i < n; i++) {
+    size_t before = pieces->n;
+    fc_pieces_add(pieces, reply, value[i].iov_base, value[i].iov_len);
+    if (pieces->n > before)
+      owners[pieces->n - 1] = entry;
   }
 }
 
@@ -60,11 +76,8 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
       continue;
     }
     store_use(dispatch->store, entry, call->start_ns);
-    (void)fc_encode_bin_head(reply, entry->value_size);
-    size_t before = pieces->n;
-    fc_pieces_add(pieces, reply, entry_value(entry), entry->value_size);
-    if (pieces->n > before)
-      owners[pieces->n - 1] = entry;
+    (void)fc_encode_bin_head(reply, entry_value_size(entry));
+    add_value(reply, entry, pieces, owners);
   }
 }
 
@@ -90,8 +103,8 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
   find_part(call, get, session->many.next, &part);
   if (!call->sink->has_room(call->sink, part.bytes + PART_HEAD_BYTES))
     return DISPATCH_AGAIN;
-  struct iovec list[2 * PART_KEYS + 1];
-  struct entry *owners[2 * PART_KEYS + 1] = {NULL};
+  struct iovec list[PART_PIECES];
+  struct entry *owners[PART_PIECES] = {NULL};
   struct fc_pieces pieces;
   fc_pieces_init(&pieces, list);
   struct fc_buf *reply = &call->dispatch->reply;

@@ -12,7 +12,7 @@
 
 struct memory_need {
   uint64_t max_bytes;           /* --max-bytes */
-  uint64_t table_bytes;         /* of the table that finds the entries: store_table_bytes */
+  uint64_t region_bytes;        /* beside them: region_overhead_bytes */
   uint64_t client_budget_bytes; /* --client-budget */
 };
 

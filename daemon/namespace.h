@@ -12,10 +12,12 @@
 #include "daemon/lru.h"
 #include "proto/limits.h"
 
-/* Entries that went to keep a limit, by the limit. */
-struct evictions {
-  uint64_t by_entries; /* the namespace's max_entries */
-  uint64_t by_bytes;   /* the daemon's max_bytes */
+/* Why entries go. */
+enum evict_cause {
+  EVICT_ENTRIES, /* the namespace's max_entries */
+  EVICT_BYTES,   /* the daemon's max_bytes */
+  EVICT_FORCED,  /* neither: there was no hole for a new entry, however others were moved */
+  EVICT_CAUSES
 };
 
 struct namespace {
@@ -30,8 +32,8 @@ struct namespace {
   /* written by the store */
   struct lru lru;
   uint64_t entries;
-  uint64_t bytes; /* charge of its entries */
-  struct evictions evictions;
+  uint64_t bytes;                   /* charge of its entries */
+  uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */
   struct clear_log clears;
   bool condemned; /* dropped: its entries are no longer found, and go step by step */
 

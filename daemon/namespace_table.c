@@ -106,7 +106,7 @@ int namespace_table_open(struct namespace_table *table, struct fc_str name, stru
 }
 
 static bool worth_nothing(const struct namespace *ns) {
-  return ns->entries == 0 && ns->max_entries == 0 && ns->evictions.by_bytes == 0 &&
+  return ns->entries == 0 && ns->max_entries == 0 && ns->evictions[EVICT_BYTES] == 0 &&
          counters_are_zero(&ns->counters);
 }
 

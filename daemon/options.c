@@ -160,6 +160,10 @@ int options_set(struct options *o, const char *name, const char *value, struct f
     o->verbose = true;
     return 0;
   }
+  if (strcmp(name, "no-region") == 0) {
+    o->no_region = true;
+    return 0;
+  }
   if (value == NULL)
     return fault_set(fault, FC_EINVAL, "--%s: needs a value: see --help", name);
   if (strcmp(name, "socket") == 0)
@@ -231,6 +235,8 @@ static const struct argp_option table[] = {
     {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
     {"stall-timeout", KEY_FIRST_LONG + 7, "SECONDS", 0,
      "For a client that is in the middle of a message, or does not read, to go on (10)", 3},
+    {"no-region", KEY_FIRST_LONG + 8, NULL, 0,
+     "Do not let clients read the cache themselves: each hit is a message", 2},
     {"verbose", 'v', NULL, 0, "Also log clears, and who is refused or cut, and why", 3},
     {0},
 };

@@ -23,6 +23,7 @@ struct options {
   const char *trace;         /* NULL: off */
   uint32_t hello_timeout_ms; /* 10 ms to 1 hour */
   uint32_t stall_timeout_ms; /* 10 ms to 1 hour */
+  bool no_region;
   bool verbose;
   /* which sizes were given: defaults adapt to the others in options_settle */
   bool has_max_value, has_client_budget;

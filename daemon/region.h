@@ -1,7 +1,7 @@
 /* region.h - the region as its one writer sees it: the memory, its header, and the
  * index that readers walk, each change of which is a window of the bucket's seqlock.
  *
- * The layout is proto/region.h. Where the entries lie is not decided here (arena.h),
+ * The layout is proto/region.h. Where the entries lie is not decided here (heap.h),
  * nor which (store.h). One thread, but for the readers, which are other processes. */
 #ifndef FC_DAEMON_REGION_H
 #define FC_DAEMON_REGION_H
@@ -9,52 +9,71 @@
 #include "daemon/fault.h"
 #include "proto/region.h"
 
+/* Only tests set it, to know that they would see it: 10 takes an entry out of its chain outside of
+ * a window (store.c), 11 never shows an odd number, 12 ends a window with the number it began with.
+ */
+#ifndef FC_REGION_MUTANT
+#define FC_REGION_MUTANT 0
+#endif
+
 struct region {
   /* read by all */
   uint64_t size; /* of the whole, bytes */
   uint64_t arena_offset, arena_size;
   uint64_t n_buckets;
-  int fd;       /* to hand to clients, sealed; -1: private, no client can map it */
+  int fd; /* to hand to clients, sealed; -1: no client can map it */
   uint8_t *base;
   /* the region's own */
   struct fc_region_header *header;
   struct fc_region_bucket *buckets;
-  uint64_t promised_bytes; /* of the arena: pages that the kernel has given */
+  uint64_t promised_bytes; /* of the arena: those that the kernel has given memory for */
 };
 
-/* What it takes beside max_bytes of entries: header, buckets, and room in the arena for holes. */
+/* What it takes beside `max_bytes` of entries: header, buckets, and the arena's room for holes. */
 uint64_t region_overhead_bytes(uint64_t max_bytes);
 
-/* Makes one for entries of `max_bytes` together. `shared`: clients may map it; where the kernel
- * cannot give such memory, *why says so and the region is private all the same. 0, or FC_ENOMEM.
- * The calling thread is to live as long as the daemon: its death is what readers look at. */
+/* Makes one for entries that are charged `max_bytes` together. `shared`: clients may map it; where
+ * the system cannot give such memory it is private all the same, fd is -1 and *why says why. 0, or
+ * FC_ENOMEM with *why. The calling thread is to live as long as the daemon serves: its end is what
+ * readers look at. */
 int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, uint64_t boot_id,
                 bool shared, struct fault *why);
-void region_deinit(struct region *region);
+void region_deinit(struct region *region); /* idempotent */
 
 /* Readers serve nothing from it from now on. */
 void region_retire(struct region *region);
 
-/* Makes sure that the arena's first `bytes` bytes have memory. False: the kernel has none. */
+/* Sees that the arena's first `bytes` bytes have memory: in steps, as an empty cache should cost
+ * little. False: the kernel has none; to touch them would be our end (SIGBUS). */
 bool region_promise(struct region *region, uint64_t bytes);
 
-/* ---- the index; a `digest` chooses the bucket ---- */
+/* ---- the index; a digest chooses the bucket ---- */
 
-/* The first entry of the chain, and the one after: offsets; 0: none. */
-uint64_t region_first(const struct region *region, uint64_t digest);
-static inline struct fc_region_entry *region_entry(const struct region *region, uint64_t offset) {
+static inline struct fc_region_entry *region_at(const struct region *region, uint64_t offset) {
   return (struct fc_region_entry *)(void *)(region->base + offset);
 }
+static inline uint64_t region_offset(const struct region *region, const void *at) {
+  return (uint64_t)((const uint8_t *)at - region->base);
+}
 
-/* A window: what stands between the two is seen by readers as one change. They nest, also on one
- * bucket. The bytes of an entry that readers can find may be changed within a window of its
- * bucket alone; they may be given to others once a window has taken it out of the chain. */
-void region_open(struct region *region, uint64_t digest);
+/* The chain's entries; NULL at its end. */
+struct fc_region_entry *region_first(const struct region *region, uint64_t digest);
+struct fc_region_entry *region_next(const struct region *region,
+                                    const struct fc_region_entry *entry);
+
+/* A window: readers take all that is stored between the two for one change, or try again. True: it
+ * is the caller's to close; false: it is open already, and its opener will close it.
+ *
+ * The bytes of an entry in a chain change within a window of its bucket alone; those of one that
+ * left it may change once the window that took it out was opened. */
+bool region_open(struct region *region, uint64_t digest);
 void region_close(struct region *region, uint64_t digest);
 
-/* Within a window: adds an entry in front; takes one out; puts one in the place of another. */
-void region_link(struct region *region, uint64_t digest, uint64_t offset);
-void region_unlink(struct region *region, uint64_t digest, uint64_t offset);
-void region_swap(struct region *region, uint64_t digest, uint64_t old_offset, uint64_t new_offset);
+/* Within a window: adds an entry in front; takes one out; lets the chain lead to `entry` where it
+ * led to `old`, which may be overwritten already (`entry->next` is the caller's). */
+void region_link(struct region *region, uint64_t digest, struct fc_region_entry *entry);
+void region_unlink(struct region *region, uint64_t digest, const struct fc_region_entry *entry);
+void region_relink(struct region *region, uint64_t digest, const struct fc_region_entry *old,
+                   const struct fc_region_entry *entry);
 
 #endif

@@ -21,6 +21,7 @@ struct server {
   struct log log;
   struct notify notify;
   struct listener listener;
+  struct region region;
   struct store store;
   struct namespace_table namespaces;
   struct dispatch dispatch;
@@ -90,6 +91,7 @@ static void stop(void *arg) {
     return;
   server->stopping = true;
   (void)notify_send(&server->notify, NOTIFY_STOPPING);
+  region_retire(&server->region); /* what clients still ask for, they ask by message */
   close_handle((uv_handle_t *)&server->accepting);
   listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
@@ -145,7 +147,7 @@ static void raise_descriptor_limit(struct server *server) {
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_need need = {.max_bytes = options->max_bytes,
-                             .table_bytes = store_table_bytes(options->max_bytes),
+                             .region_bytes = region_overhead_bytes(options->max_bytes),
                              .client_budget_bytes = options->client_budget};
   int rc = memory_check(&need, "", fault);
   if (rc < 0)
@@ -153,18 +155,24 @@ static int start_cache(struct server *server, struct fault *fault) {
   uint64_t random[2];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
-  rc = store_init(&server->store, options->max_bytes, options->max_value, random[0]);
+  uint64_t boot_id = random[1] == 0 ? 1 : random[1];
+  rc = region_init(&server->region, options->max_bytes, options->max_value, boot_id,
+                   !options->no_region, fault);
   if (rc < 0)
-    return fault_set(fault, rc,
-                     "no memory for the table of a cache of %llu bytes: lower --max-bytes",
-                     (unsigned long long)options->max_bytes);
+    return rc;
+  if (!options->no_region && server->region.fd < 0)
+    log_line(&server->log, LOG_LEVEL_WARNING, "%s", fault->text);
+  rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
+                  random[0]);
+  if (rc < 0)
+    return fault_set(fault, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
   struct dispatch_config config = {
       .store = &server->store,
       .namespaces = &server->namespaces,
       .trace = &server->trace,
       .log = &server->log,
-      .boot_id = random[1] == 0 ? 1 : random[1],
+      .boot_id = boot_id,
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
@@ -177,6 +185,7 @@ static void end_cache(struct server *server) {
   namespace_table_deinit(&server->namespaces);
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
+  region_deinit(&server->region);
 }
 
 static int start_signals(struct server *server) {

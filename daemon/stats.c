@@ -63,12 +63,28 @@ static void add_store(struct figures *f, const struct dispatch *d) {
   add_uint(f, "bytes", d->store->bytes);
   add_uint(f, "max_bytes", d->store->max_bytes);
   add_uint(f, "max_value", d->store->max_value);
-  add_uint(f, "evictions_entries", d->store->evictions.by_entries);
-  add_uint(f, "evictions_bytes", d->store->evictions.by_bytes);
+  add_uint(f, "evictions_entries", d->store->evictions[EVICT_ENTRIES]);
+  add_uint(f, "evictions_bytes", d->store->evictions[EVICT_BYTES]);
+  add_uint(f, "evictions_forced", d->store->evictions[EVICT_FORCED]);
   add_uint(f, "puts_kept", d->puts_kept);
   add_uint(f, "puts_stale", d->puts_stale);
   add_uint(f, "puts_too_big", d->puts_too_big);
   add_uint(f, "clears", d->clears);
+}
+
+/* How far the free bytes are from lying in one hole. */
+static double fragmentation(const struct arena *arena) {
+  uint64_t left = arena_free_bytes(arena);
+  return left == 0 ? 0.0 : 1.0 - ratio(arena_largest(arena), left);
+}
+
+static void add_region(struct figures *f, const struct dispatch *d) {
+  const struct arena *arena = &d->store->heap.arena;
+  add_uint(f, "region_shared", d->store->region->fd >= 0);
+  add_uint(f, "region_bytes", d->store->region->size);
+  add_uint(f, "region_used_bytes", arena->used_bytes);
+  add_real(f, "region_fragmentation", fragmentation(arena));
+  add_uint(f, "region_moved_bytes", arena->moved_bytes);
 }
 
 static void add_daemon(struct figures *f, const struct call *call) {
@@ -79,6 +95,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_uint(f, "clients", d->clients);
   add_uint(f, "clients_max", d->max_clients);
   add_store(f, d);
+  add_region(f, d);
   add_counters(f, &d->counters);
   add_uint(f, "connections", d->connections);
   add_uint(f, "refused", d->refused);
@@ -99,8 +116,8 @@ static void add_namespace(struct figures *f, const struct namespace *ns) {
   if (ns->max_entries > 0)
     add_uint(f, "max_entries", ns->max_entries);
   add_counters(f, &ns->counters);
-  add_uint(f, "evictions_entries", ns->evictions.by_entries);
-  add_uint(f, "evictions_bytes", ns->evictions.by_bytes);
+  add_uint(f, "evictions_entries", ns->evictions[EVICT_ENTRIES]);
+  add_uint(f, "evictions_bytes", ns->evictions[EVICT_BYTES]);
 }
 
 /* Appends the figures as a map, and empties them. */

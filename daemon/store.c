@@ -7,57 +7,31 @@
 #include "daemon/store_clear.h"
 #include "proto/errors.h"
 
-/* A bucket for every 256 bytes of max_bytes: about one for each of the smallest
- * entries that are usual (some 130 bytes of bookkeeping, names, and a number or
- * a few as the value), so chains stay short at every size. */
-#define BYTES_PER_BUCKET 256u
-#define BUCKETS_MIN 1024u
-
-static uint64_t n_buckets(uint64_t max_bytes) {
-  uint64_t n = BUCKETS_MIN;
-  while (n < max_bytes / BYTES_PER_BUCKET)
-    n *= 2;
-  return n;
-}
-
-uint64_t store_table_bytes(uint64_t max_bytes) {
-  return n_buckets(max_bytes) * sizeof(struct entry *);
-}
-
-int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed) {
+int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
+               uint64_t seed) {
   memset(store, 0, sizeof *store);
   store->max_bytes = max_bytes;
   store->max_value = max_value;
   store->seed = seed;
+  store->region = region;
   store->generation = 1;
   lru_init(&store->lru);
   clear_log_init(&store->clears, 1);
-  uint64_t n = n_buckets(max_bytes);
-  store->mask = n - 1;
-  store->buckets = calloc(n, sizeof(struct entry *));
-  return store->buckets == NULL ? FC_ENOMEM : 0;
+  return heap_init(&store->heap, region);
 }
 
 void store_deinit(struct store *store) {
-  if (store->buckets == NULL)
-    return;
   assert(store->entries == 0 && store->bytes == 0 && store->active_clears == NULL);
-  free(store->buckets);
-  store->buckets = NULL;
-}
-
-static struct entry **bucket_of(const struct store *store, uint64_t digest) {
-  return &store->buckets[digest & store->mask];
+  heap_deinit(&store->heap);
 }
 
 /* The entry, doomed or not. */
 static struct entry *find_any(const struct store *store, const struct namespace *ns,
                               uint64_t digest, const struct fc_key *key) {
-  struct entry *entry = *bucket_of(store, digest);
-  while (entry != NULL &&
-         !(entry->digest == digest && entry->ns == ns && entry_has_key(entry, key)))
-    entry = entry->chain;
-  return entry;
+  struct fc_region_entry *placed = region_first(store->region, digest);
+  while (placed != NULL && !entry_is(placed, ns->seed, key))
+    placed = region_next(store->region, placed);
+  return placed == NULL ? NULL : heap_entry_at(&store->heap, placed);
 }
 
 /* The entry, if it is not doomed. One that is goes here and now, so that what is
@@ -83,37 +57,49 @@ static void touch(struct store *store, struct entry *entry, uint64_t now_ns) {
   entry->last_use_ns = now_ns;
 }
 
-static void insert(struct store *store, struct namespace *ns, uint64_t digest,
-                   struct entry *entry) {
-  struct entry **bucket = bucket_of(store, digest);
-  entry->chain = *bucket;
-  *bucket = entry;
-  entry->ns = ns;
-  entry->digest = digest;
-  lru_add(&store->lru, &entry->in_all);
-  lru_add(&ns->lru, &entry->in_namespace);
-  uint64_t charge = entry_charge_of(entry);
+/* ---- in and out ---- */
+
+static void add_charge(struct store *store, struct namespace *ns, const struct entry *entry) {
+  uint64_t charge = heap_charge_of(entry);
   store->entries++;
   store->bytes += charge;
   ns->entries++;
   ns->bytes += charge;
 }
 
-void store_remove(struct store *store, struct entry *entry) {
+/* A placed entry enters the lists; the caller links it. */
+static void enlist(struct store *store, struct namespace *ns, struct entry *entry) {
+  entry->ns = ns;
+  lru_add(&store->lru, &entry->in_all);
+  lru_add(&ns->lru, &entry->in_namespace);
+  add_charge(store, ns, entry);
+}
+
+/* The entry, which the caller has taken out of its chain, leaves everything else. */
+static void delist(struct store *store, struct entry *entry) {
+  uint64_t charge = heap_charge_of(entry);
   store_clear_leave(store, entry);
-  struct entry **link = bucket_of(store, entry->digest);
-  while (*link != entry)
-    link = &(*link)->chain;
-  *link = entry->chain;
   lru_remove(&entry->in_all);
   lru_remove(&entry->in_namespace);
-  uint64_t charge = entry_charge_of(entry);
   store->entries--;
   store->bytes -= charge;
   entry->ns->entries--;
   entry->ns->bytes -= charge;
+  entry->ns = NULL;
   entry_release(entry);
 }
+
+void store_remove(struct store *store, struct entry *entry) {
+  uint64_t digest = entry_digest(entry);
+  /* The window comes first: only after it may the bytes be given to others. */
+  bool opened = FC_REGION_MUTANT != 10 && region_open(store->region, digest);
+  region_unlink(store->region, digest, entry->placed);
+  if (opened)
+    region_close(store->region, digest);
+  delist(store, entry);
+}
+
+/* ---- evictions ---- */
 
 /* True where the removal counts as an eviction; what a clear or a drop had
  * already taken out of sight does not. */
@@ -126,41 +112,55 @@ static bool evict(struct store *store, struct entry *entry) {
   return counts;
 }
 
-static void trim_entries(struct store *store, struct namespace *ns) {
-  while (ns->max_entries != 0 && ns->entries > ns->max_entries)
-    if (evict(store, entry_of_namespace(lru_oldest(&ns->lru)))) {
-      ns->evictions.by_entries++;
-      store->evictions.by_entries++;
-    }
+/* Hits that readers have served change who is the least recently used. */
+static void hear_of_hits(const struct store *store) {
+  if (store->before_evict != NULL)
+    store->before_evict(store->before_evict_arg);
+}
+
+static void evict_for(struct store *store, struct entry *entry, enum evict_cause cause) {
+  struct namespace *ns = entry->ns;
+  if (!evict(store, entry))
+    return;
+  ns->evictions[cause]++;
+  store->evictions[cause]++;
+}
+
+static void evict_oldest(struct store *store, enum evict_cause cause) {
+  evict_for(store, entry_of_all(lru_oldest(&store->lru)), cause);
+}
+
+static void trim_entries(struct store *store, struct namespace *ns, uint64_t most) {
+  while (ns->entries > most)
+    evict_for(store, entry_of_namespace(lru_oldest(&ns->lru)), EVICT_ENTRIES);
 }
 
 bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries) {
   uint64_t least = ns->entries > STORE_SLICE ? ns->entries - STORE_SLICE : 0;
   ns->max_entries = max_entries > least ? max_entries : least;
-  trim_entries(store, ns);
+  if (ns->entries > ns->max_entries) {
+    hear_of_hits(store);
+    trim_entries(store, ns, ns->max_entries);
+  }
   return ns->max_entries == max_entries;
 }
 
-static void trim_bytes(struct store *store) {
-  while (store->bytes > store->max_bytes) {
-    struct entry *oldest = entry_of_all(lru_oldest(&store->lru));
-    struct namespace *ns = oldest->ns;
-    if (evict(store, oldest)) {
-      ns->evictions.by_bytes++;
-      store->evictions.by_bytes++;
-    }
-  }
-}
+/* ---- gets and puts ---- */
 
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns) {
   touch(store, entry, now_ns);
   entry->hits++;
 }
 
+struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
+                                uint64_t digest, const struct fc_key *key) {
+  struct entry *entry = find_any(store, ns, digest, key);
+  return entry == NULL || store_is_doomed(store, entry) ? NULL : entry;
+}
+
 struct entry *store_peek(const struct store *store, const struct namespace *ns,
                          const struct fc_key *key) {
-  struct entry *entry = find_any(store, ns, fc_key_digest(ns->seed, key), key);
-  return entry == NULL || store_is_doomed(store, entry) ? NULL : entry;
+  return store_peek_digest(store, ns, fc_key_digest(ns->seed, key), key);
 }
 
 static bool stale(const struct store *store, const struct namespace *ns, const struct fc_key *key,
@@ -169,28 +169,64 @@ static bool stale(const struct store *store, const struct namespace *ns, const s
                                   clear_log_stale(&ns->clears, info->generation, key));
 }
 
-/* Makes the value stand under the key, as the only and the newest; `old` is the
- * key's entry, or NULL. */
-static struct entry *replace(struct store *store, struct namespace *ns, uint64_t digest,
-                             struct entry *old, const struct fc_key *key, const void *value,
-                             uint32_t size) {
-  /* In place spares a large value its fresh pages; not while somebody sends it. */
-  if (old != NULL && old->value_size == size && old->holders == 1) {
-    entry_set_value(old, value);
-    return old;
-  }
-  struct entry *entry = entry_new(key, value, size);
-  if (entry == NULL)
-    return NULL;
+/* Room in the limits for one more entry of `charge`, where `old` (or NULL) is about to go. That is
+ * made the newest first, as the others go for it; and without it the charge alone fits. */
+static void make_room(struct store *store, struct namespace *ns, struct entry *old, uint64_t charge,
+                      uint64_t now_ns) {
+  uint64_t bytes_most = store->max_bytes - charge + (old == NULL ? 0 : heap_charge_of(old));
+  uint64_t entries_most = ns->max_entries == 0 ? UINT64_MAX : ns->max_entries - (old == NULL);
+  if (ns->entries <= entries_most && store->bytes <= bytes_most)
+    return;
+  hear_of_hits(store);
   if (old != NULL)
-    store_remove(store, old);
-  insert(store, ns, digest, entry);
-  return entry;
+    touch(store, old, now_ns);
+  trim_entries(store, ns, entries_most);
+  while (store->bytes > bytes_most)
+    evict_oldest(store, EVICT_BYTES);
+}
+
+/* Finds a place at any price: others go, the least recently used first. */
+static bool place_by_force(struct store *store, struct entry *entry,
+                           const struct heap_value *value) {
+  while (!heap_place(&store->heap, entry, value, HEAP_GATHER)) {
+    if (store->entries == 0)
+      return false;
+    evict_oldest(store, EVICT_FORCED);
+  }
+  return true;
+}
+
+/* Makes the value stand under the key, as the only and the newest, in one window: so no reader sees
+ * neither the old value nor the new. `old` is the key's entry, or NULL. */
+static bool replace(struct store *store, struct namespace *ns, struct entry *old,
+                    struct entry *entry, const struct heap_value *value) {
+  struct region *region = store->region;
+  bool placed = heap_place(&store->heap, entry, value, old == NULL ? HEAP_GATHER : HEAP_AS_IT_IS);
+  bool opened = region_open(region, value->digest);
+  if (old != NULL) { /* its place may be needed: readers of this key wait for the window's end */
+    region_unlink(region, value->digest, old->placed);
+    delist(store, old);
+  }
+  placed = placed || place_by_force(store, entry, value);
+  if (placed) {
+    region_link(region, value->digest, entry->placed);
+    enlist(store, ns, entry);
+  }
+  if (opened)
+    region_close(region, value->digest);
+  return placed;
+}
+
+/* Where the value lies in several pieces it is charged a little more than was foreseen. */
+static void trim_bytes(struct store *store) {
+  while (store->bytes > store->max_bytes && store->entries > 1)
+    evict_oldest(store, EVICT_BYTES);
 }
 
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info) {
-  if (size > store->max_value || entry_charge(key, size) > store->max_bytes)
+  uint64_t charge = heap_charge(key, size);
+  if (size > store->max_value || charge > store->max_bytes)
     return FC_ETOOBIG;
   if (stale(store, ns, key, info))
     return FC_STALE;
@@ -200,15 +236,22 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
     touch(store, old, info->now_ns);
     return FC_KEPT;
   }
-  struct entry *entry = replace(store, ns, digest, old, key, value, size);
+  struct entry *entry = heap_entry_new(&store->heap);
   if (entry == NULL)
     return FC_ENOMEM;
+  struct heap_value what = {.key = key,
+                            .name_space = ns->seed,
+                            .digest = digest,
+                            .data = value,
+                            .size = size,
+                            .compute_ns = info->compute_ns,
+                            .origin = (uint32_t)info->client_id};
+  make_room(store, ns, old, charge, info->now_ns);
+  if (!replace(store, ns, old, entry, &what)) {
+    entry_release(entry);
+    return FC_ENOMEM;
+  }
   touch(store, entry, info->now_ns);
-  entry->client_id = info->client_id;
-  entry->compute_ns = info->compute_ns;
-  entry->hits = 0;
-  /* The new entry is the newest and fits alone, so neither loop can come to it. */
-  trim_entries(store, ns);
   trim_bytes(store);
   return FC_STORED;
 }

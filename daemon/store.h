@@ -5,16 +5,16 @@
  * call that may change the store (put, clear, drop, trim). The time is an
  * argument, from a clock that does not go back. One thread.
  *
- * The bucket array is allocated once, for as many entries as max_bytes can
- * hold, and never rehashed: rehashing would stall every client at the worst
- * moment and need both arrays at once, while the pages of an array from calloc
- * cost nothing until they are touched. It is not charged to max_bytes; it is at
- * most 1/16 of it (but at least 8 KiB). */
+ * An entry's bytes lie in the region, where clients read them; the store decides
+ * which are there, and its index is the region's. The number of buckets is fixed, by
+ * max_bytes, and never rehashed: rehashing would stall every client at the worst
+ * moment. */
 #ifndef FC_DAEMON_STORE_H
 #define FC_DAEMON_STORE_H
 
 #include "daemon/clear_log.h"
 #include "daemon/entry.h"
+#include "daemon/heap.h"
 #include "daemon/lru.h"
 #include "daemon/namespace.h"
 #include "proto/message.h"
@@ -30,14 +30,18 @@ struct store {
   uint64_t max_bytes;
   uint32_t max_value; /* largest value, bytes */
   uint64_t entries;
-  uint64_t bytes; /* charge of all entries; at most max_bytes between calls */
-  struct evictions evictions;
-  uint64_t generation; /* of clears; never 0; what replies carry as clear_generation */
+  uint64_t bytes;                   /* charge of all entries; at most max_bytes between calls */
+  uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */
+  uint64_t generation;              /* of clears; never 0; what replies carry as clear_generation */
+  /* Called before victims are chosen, wherever some are needed: hits that the order does not know
+   * yet are to be told now (store_use). It may change nothing else. NULL: none. */
+  void (*before_evict)(void *arg);
+  void *before_evict_arg;
 
   /* the store's own */
   uint64_t seed;
-  struct entry **buckets;
-  uint64_t mask; /* number of buckets - 1 */
+  struct region *region; /* borrowed */
+  struct heap heap;
   uint64_t last_stamp;
   struct lru lru;
   struct clear_log clears;           /* those of all namespaces */
@@ -53,12 +57,10 @@ struct store_put_info {
   uint64_t generation;
 };
 
-/* What the bucket array of a store of that size takes, in bytes. */
-uint64_t store_table_bytes(uint64_t max_bytes);
-
-/* Buckets are sized from max_bytes. `seed` is random: it keys the digests. The
- * struct must not be moved after. 0 or FC_ENOMEM. */
-int store_init(struct store *store, uint64_t max_bytes, uint32_t max_value, uint64_t seed);
+/* The region is one for `max_bytes`, and outlives the store. `seed` is random: it keys the digests.
+ * The struct must not be moved after. 0 or FC_ENOMEM. */
+int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
+               uint64_t seed);
 
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
@@ -68,19 +70,23 @@ void store_deinit(struct store *store);
 struct entry *store_peek(const struct store *store, const struct namespace *ns,
                          const struct fc_key *key);
 
+/* The same for a digest that is known, fc_key_digest(ns->seed, key); a wrong one finds nothing. */
+struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
+                                uint64_t digest, const struct fc_key *key);
+
 /* Makes an entry that store_peek has found the most recently used, and counts the hit: together
  * they are a get. */
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 
 /* An enum fc_put_outcome:
  *   FC_STORED  stored or replaced (a replaced entry's hits start at 0 again), now the most
- *              recently used; then entries went from the least recently used end, first the
+ *              recently used; for it entries went from the least recently used end, first the
  *              namespace's until its max_entries held, then all until max_bytes held;
  *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
  *   FC_STALE   the key was cleared after info->generation: nothing changed;
  * or, with nothing changed, an entry of that key included:
  *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes;
- *   FC_ENOMEM. */
+ *   FC_ENOMEM  but then others, and an entry of that key, may be gone. */
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info);
 

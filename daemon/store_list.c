@@ -49,10 +49,14 @@ static const struct entry *older(const struct store *store, const struct store_s
 static const struct entry *resume(const struct store *store, const struct store_select *select,
                                   const struct store_cursor *cursor) {
   if (cursor->stamp != 0) {
-    const struct entry *entry = store->buckets[cursor->digest & store->mask];
-    while (entry != NULL && entry->use_stamp != cursor->stamp) /* stamps are unique */
-      entry = entry->chain;
-    if (entry != NULL && (select->ns == NULL || entry->ns == select->ns))
+    const struct fc_region_entry *placed = region_first(store->region, cursor->digest);
+    const struct entry *entry = NULL;
+    for (; placed != NULL; placed = region_next(store->region, placed)) {
+      entry = heap_entry_at(&store->heap, placed);
+      if (entry->use_stamp == cursor->stamp) /* stamps are unique */
+        break;
+    }
+    if (placed != NULL && (select->ns == NULL || entry->ns == select->ns))
       return older(store, select, entry);
   }
   return newest(store, select);
@@ -70,7 +74,7 @@ bool store_list(const struct store *store, const struct store_select *select, ui
     max_examined--;
     limit -= shown ? 1 : 0;
     cursor->stamp = entry->use_stamp;
-    cursor->digest = entry->digest;
+    cursor->digest = entry_digest(entry);
     if (cursor->below == 0 || entry->use_stamp < cursor->below)
       cursor->below = entry->use_stamp;
   }

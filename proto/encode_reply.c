@@ -5,7 +5,8 @@
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome) {
   size_t start;
-  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_HELLO), id, welcome->version >= 2 ? 8 : 6, &start);
+  msgpack_packer packer =
+      fc_encode_begin(buf, REPLY_TO(FC_HELLO), id, welcome->version >= 2 ? 8 : 6, &start);
 
   msgpack_pack_uint32(&packer, welcome->version);
   fc_pack_str(&packer, welcome->server);

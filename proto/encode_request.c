@@ -3,7 +3,8 @@
 
 int fc_encode_hello(struct fc_buf *buf, uint32_t id, const struct fc_hello *hello) {
   size_t start;
-  msgpack_packer packer = fc_encode_begin(buf, FC_HELLO, id, hello->version_max >= 2 ? 6 : 5, &start);
+  msgpack_packer packer =
+      fc_encode_begin(buf, FC_HELLO, id, hello->version_max >= 2 ? 6 : 5, &start);
 
   msgpack_pack_uint32(&packer, hello->version_min);
   msgpack_pack_uint32(&packer, hello->version_max);

@@ -56,9 +56,13 @@ struct field {
 #define EPOCH FIELD("boot_id", U64), FIELD("clear_generation", U64)
 #define SELECT FIELD("namespace", NAME_OR_NIL), FIELD("view", NAME_OR_NIL), FIELD("op", NAME_OR_NIL)
 
-static const struct field hello[] = {
-    FIELD("version_min", U32),       FIELD("version_max", VERSION),        FIELD("client", NAME),
-    FIELD("namespace", NAME_OR_NIL), FIELD("max_entries", I64_OR_NIL), FIELD("region_layout", U32_FROM_2), FIELD(NULL, END)};
+static const struct field hello[] = {FIELD("version_min", U32),
+                                     FIELD("version_max", VERSION),
+                                     FIELD("client", NAME),
+                                     FIELD("namespace", NAME_OR_NIL),
+                                     FIELD("max_entries", I64_OR_NIL),
+                                     FIELD("region_layout", U32_FROM_2),
+                                     FIELD(NULL, END)};
 static const struct field get[] = {KEY_NAMES, FIELD("prompt", HASH), FIELD("probe", NAME_OR_NIL),
                                    FIELD(NULL, END)};
 static const struct field put[] = {

@@ -47,7 +47,7 @@ struct fc_hello {
   struct fc_str client;
   struct fc_str name_space; /* none: a tool that does no gets or puts */
   bool has_max_entries;
-  int64_t max_entries; /* any integer: the daemon refuses what is not positive */
+  int64_t max_entries;    /* any integer: the daemon refuses what is not positive */
   uint32_t region_layout; /* of the region that the client can read; 0: it wants none */
 };
 

@@ -42,9 +42,9 @@ struct fc_region_header {
 
   /* 0, then 1 for ever: this region serves nothing any more. */
   _Alignas(64) _Atomic uint32_t retired;
-  /* The futex word of a robust mutex that the daemon's main thread holds for life: its id while it
-   * lives; the kernel sets FUTEX_OWNER_DIED and clears the id when it ends, however it ends. What
-   * follows is the rest of that mutex, the C library's own. */
+  /* The futex word of a robust mutex that the daemon's main thread holds for life: that thread's id
+   * while it lives; the kernel sets FUTEX_OWNER_DIED and clears the id when it ends, however it
+   * ends. What follows is the rest of that mutex, the C library's own. */
   _Alignas(64) _Atomic uint32_t owner;
   uint8_t mutex_rest[60];
 };
@@ -72,7 +72,8 @@ struct fc_region_entry {
   _Atomic uint64_t prompt[2];  /* the 16 bytes of the hash */
   _Atomic uint64_t numbers;    /* top_k, and from bit 32 on the value's size */
   _Atomic uint64_t shape;      /* bits 0-7 op's size, 8-15 view's size, 16-31 n_pieces, 32-63
-                                  checksum: see fc_region_checksum */
+                                  checksum: low half of the value's XXH3-64 seeded by the key's
+                                  digest */
   _Atomic uint64_t compute_ns;
   _Atomic uint64_t origin; /* low 32 bits of the id of the client that put it; from bit 32 on what
                               the daemon finds its own books by, of no use to readers */
@@ -80,7 +81,9 @@ struct fc_region_entry {
 static_assert(sizeof(struct fc_region_entry) == 64, "layout 1");
 
 struct fc_region_piece {
-  _Atomic uint64_t offset, size; /* a multiple of 8 but for the last piece's size */
+  _Atomic uint64_t offset;
+  _Atomic uint64_t extent; /* low 32 bits: its bytes, a multiple of FC_REGION_UNIT but for the last
+                              piece; from bit 32 on the daemon's own, as in `origin` */
 };
 static_assert(sizeof(struct fc_region_piece) == 16, "layout 1");
 

@@ -292,8 +292,8 @@ static const struct {
      "[65, 0, 2, \"fcached 0.1.0\", 81985529216486895, 3, 16777216, 16842752, "
      "18446744073709551615, 4294967296]",
      {.type = FC_REPLY | FC_HELLO,
-      .welcome = {2, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u,
-                  UINT64_MAX, UINT64_C(1) << 32}}},
+      .welcome = {2, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u, UINT64_MAX,
+                  UINT64_C(1) << 32}}},
     {"miss", "[66, 7, 3, nil]", {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, NULL, 0}}},
     {"hit",
      "[66, 7, 3, \"value\"]",

@@ -7,10 +7,12 @@
 
 #include "daemon/dispatch.h"
 #include "daemon/trace.h"
+#include "private_store.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "runner.h"
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct trace trace; /* off */
@@ -42,7 +44,7 @@ static void count_sent(struct sink *sink, const struct iovec *pieces, struct ent
 }
 
 static void set_up(void) {
-  ck_assert_int_eq(store_init(&store, 16u << 20, 1, 42), 0);
+  private_store_init(&store, &region, 16u << 20, 1, 42);
   namespace_table_init(&table, &store, NAMESPACE_LIMIT_MAX);
   struct dispatch_config config = {.store = &store,
                                    .namespaces = &table,
@@ -64,13 +66,13 @@ static void tear_down(void) {
   dispatch_leave(&dispatch, &session);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
-  store_deinit(&store);
+  private_store_deinit(&store, &region);
 }
 
 /* The largest figures that there are. */
 static void fill(struct namespace *ns) {
   ns->max_entries = UINT64_MAX;
-  ns->evictions = (struct evictions){UINT64_MAX, UINT64_MAX};
+  memset(ns->evictions, 0xff, sizeof ns->evictions);
   ns->counters = (struct counters){UINT64_MAX, UINT64_MAX / 2, UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                    UINT64_MAX, UINT64_MAX,     UINT64_MAX, UINT64_MAX};
 }

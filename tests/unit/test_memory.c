@@ -67,7 +67,7 @@ START_TEST(v2_tightest_above) {
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(fault.text, "300000000 bytes"));
   ck_assert_ptr_nonnull(strstr(fault.text, "360710144 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "8 MiB to find its entries"));
+  ck_assert_ptr_nonnull(strstr(fault.text, "8 MiB to find and to move its entries"));
   ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max"));
   ck_assert_ptr_nonnull(strstr(fault.text, "lower --max-bytes, or raise that limit"));
   put("/sys/fs/cgroup/memory.max", "1000\n"); /* and of the mount itself, as in a container */

@@ -5,21 +5,22 @@
 
 #include "daemon/namespace_table.h"
 #include "daemon/store_clear.h"
+#include "private_store.h"
 #include "proto/errors.h"
 #include "runner.h"
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 
 static void setup(void) {
-  ck_assert_int_eq(store_init(&store, 1 << 24, 1 << 20, 42), 0);
+  private_store_init(&store, &region, 1 << 24, 1 << 20, 42);
   namespace_table_init(&table, &store, 3);
 }
 
 static void teardown(void) {
   namespace_table_deinit(&table);
-  store_deinit(&store);
-  store_deinit(&store); /* idempotent */
+  private_store_deinit(&store, &region);
 }
 
 static struct namespace *open_ns(const char *name) {
@@ -109,7 +110,7 @@ START_TEST(test_past_the_bound_the_one_longest_without_clients_goes) {
   ck_assert_ptr_eq(find("a"), a);
   ck_assert_uint_eq(table.n, 3);
   ck_assert_uint_eq(store.entries, 2);
-  ck_assert_uint_eq(store.evictions.by_bytes + store.evictions.by_entries, 0);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES] + store.evictions[EVICT_ENTRIES], 0);
   put(d, 1);
   open_ns("a"); /* has a client again */
   struct namespace *none = NULL;
@@ -161,7 +162,7 @@ END_TEST
 START_TEST(test_eviction_passes_through_a_dropped_one_uncounted) {
   struct namespace *a = open_ns("a");
   struct fc_key key = key_of(0);
-  uint64_t charge = entry_charge(&key, 5);
+  uint64_t charge = heap_charge(&key, 5);
   for (uint32_t i = 0; i < 3000; i++)
     put(a, i);
   open_ns("b");
@@ -173,7 +174,7 @@ START_TEST(test_eviction_passes_through_a_dropped_one_uncounted) {
   put(d, 1);
   put(d, 2);
   ck_assert_uint_le(store.bytes, store.max_bytes);
-  ck_assert_uint_eq(store.evictions.by_bytes, 0);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 0);
   ck_assert_uint_eq(d->bytes, 2 * charge);
   ck_assert(stored(d, 1) && stored(d, 2));
 }
@@ -204,8 +205,8 @@ START_TEST(test_a_limit_must_be_positive_and_evicts_at_once) {
   ck_assert_uint_eq(a->entries, 10);
   ck_assert_int_eq(namespace_table_set_max_entries(&table, a, 3), 0);
   ck_assert_uint_eq(a->entries, 3);
-  ck_assert_uint_eq(a->evictions.by_entries, 7);
-  ck_assert_uint_eq(store.evictions.by_entries, 7);
+  ck_assert_uint_eq(a->evictions[EVICT_ENTRIES], 7);
+  ck_assert_uint_eq(store.evictions[EVICT_ENTRIES], 7);
   ck_assert(stored(a, 9) && stored(a, 7) && !stored(a, 6));
   ck_assert_int_eq(namespace_table_set_max_entries(&table, a, INT64_MAX), 0);
   put(a, 10);

@@ -6,17 +6,19 @@
 #include "daemon/namespace_table.h"
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
+#include "private_store.h"
 #include "proto/errors.h"
 #include "runner.h"
 
 #define MAX_VALUE 4096u
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct namespace *ns, *other;
 
 static void setup_with(uint64_t max_bytes) {
-  ck_assert_int_eq(store_init(&store, max_bytes, MAX_VALUE, 7), 0);
+  private_store_init(&store, &region, max_bytes, MAX_VALUE, 7);
   namespace_table_init(&table, &store, 8);
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("other"), &other), 0);
@@ -28,7 +30,7 @@ static void setup(void) {
 
 static void teardown(void) {
   namespace_table_deinit(&table);
-  store_deinit(&store);
+  private_store_deinit(&store, &region);
 }
 
 static struct fc_key key_named(const char *op, const char *view, uint32_t n) {
@@ -70,8 +72,7 @@ static struct entry *get(struct namespace *space, uint32_t n) {
 
 static void assert_value(const struct entry *entry, const char *value) {
   ck_assert_ptr_nonnull(entry);
-  ck_assert_uint_eq(entry->value_size, strlen(value));
-  ck_assert_mem_eq(entry_value(entry), value, strlen(value));
+  private_store_check_value(entry, value, strlen(value));
 }
 
 START_TEST(test_get_gives_what_was_put) {
@@ -101,7 +102,7 @@ START_TEST(test_every_part_of_the_key_tells_entries_apart) {
   ck_assert_ptr_null(store_peek(&store, ns, &cut));
   ck_assert_uint_eq(store.entries, 5);
   for (uint32_t i = 0; i < 5; i++)
-    ck_assert_mem_eq(entry_value(store_peek(&store, ns, &keys[i])), &i, sizeof i);
+    private_store_check_value(store_peek(&store, ns, &keys[i]), &i, sizeof i);
 }
 END_TEST
 
@@ -111,7 +112,7 @@ START_TEST(test_an_empty_value_is_a_hit) {
   ck_assert_int_eq(store_put(&store, ns, &key, NULL, 0, &info), FC_STORED);
   struct entry *entry = get(ns, 1);
   ck_assert_ptr_nonnull(entry);
-  ck_assert_uint_eq(entry->value_size, 0);
+  ck_assert_uint_eq(entry_value_size(entry), 0);
 }
 END_TEST
 
@@ -123,7 +124,7 @@ START_TEST(test_put_replaces_with_any_size) {
     struct fc_key key = key_of(1);
     ck_assert_uint_eq(store.entries, 1);
     ck_assert_uint_eq(ns->entries, 1);
-    ck_assert_uint_eq(store.bytes, entry_charge(&key, strlen(values[i])));
+    ck_assert_uint_eq(store.bytes, heap_charge(&key, strlen(values[i])));
     ck_assert_uint_eq(ns->bytes, store.bytes);
   }
 }
@@ -134,8 +135,8 @@ START_TEST(test_an_entry_knows_its_history) {
   ck_assert_int_eq(put_info(ns, 1, "v", info), FC_STORED);
   struct fc_key key = key_of(1);
   const struct entry *entry = store_peek(&store, ns, &key);
-  ck_assert_uint_eq(entry->client_id, 5);
-  ck_assert_uint_eq(entry->compute_ns, 1000);
+  ck_assert_uint_eq(entry_origin(entry), 5);
+  ck_assert_uint_eq(entry_compute_ns(entry), 1000);
   ck_assert_uint_eq(entry->last_use_ns, 10);
   ck_assert_uint_eq(entry->hits, 0);
   uint64_t stamp = entry->use_stamp;
@@ -147,7 +148,7 @@ START_TEST(test_an_entry_knows_its_history) {
   info.client_id = 6;
   ck_assert_int_eq(put_info(ns, 1, "w", info), FC_STORED);
   entry = store_peek(&store, ns, &key);
-  ck_assert_uint_eq(entry->client_id, 6);
+  ck_assert_uint_eq(entry_origin(entry), 6);
   ck_assert_uint_eq(entry->hits, 0);
   struct fc_key back = entry_key(entry);
   ck_assert(fc_str_equal(back.op, key.op) && fc_str_equal(back.view, key.view));
@@ -167,9 +168,9 @@ START_TEST(test_max_entries_evicts_the_least_recently_used_of_its_namespace) {
   put(ns, 1, "replaced"); /* promotes, evicts nothing */
   put(ns, 4, "d");
   ck_assert(stored(ns, 1) && !stored(ns, 3) && stored(ns, 4));
-  ck_assert_uint_eq(ns->evictions.by_entries, 2);
-  ck_assert_uint_eq(store.evictions.by_entries, 2);
-  ck_assert_uint_eq(other->evictions.by_entries, 0);
+  ck_assert_uint_eq(ns->evictions[EVICT_ENTRIES], 2);
+  ck_assert_uint_eq(store.evictions[EVICT_ENTRIES], 2);
+  ck_assert_uint_eq(other->evictions[EVICT_ENTRIES], 0);
 }
 END_TEST
 
@@ -185,7 +186,7 @@ END_TEST
 
 START_TEST(test_max_bytes_evicts_the_least_recently_used_of_all) {
   struct fc_key key = key_of(1);
-  store.max_bytes = 3 * entry_charge(&key, 1);
+  store.max_bytes = 3 * heap_charge(&key, 1);
   put(ns, 1, "a");
   put(other, 1, "b");
   put(ns, 2, "c");
@@ -195,10 +196,10 @@ START_TEST(test_max_bytes_evicts_the_least_recently_used_of_all) {
   ck_assert(stored(ns, 1) && stored(ns, 2) && stored(ns, 3));
   put(other, 2, "e");
   ck_assert(!stored(ns, 2));
-  ck_assert_uint_eq(other->evictions.by_bytes, 1);
-  ck_assert_uint_eq(ns->evictions.by_bytes, 1);
-  ck_assert_uint_eq(store.evictions.by_bytes, 2);
-  ck_assert_uint_eq(store.evictions.by_entries, 0);
+  ck_assert_uint_eq(other->evictions[EVICT_BYTES], 1);
+  ck_assert_uint_eq(ns->evictions[EVICT_BYTES], 1);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 2);
+  ck_assert_uint_eq(store.evictions[EVICT_ENTRIES], 0);
   ck_assert_uint_eq(store.bytes, store.max_bytes);
 }
 END_TEST
@@ -208,7 +209,7 @@ START_TEST(test_one_large_value_may_evict_all_others) {
   memset(large, 'x', sizeof large - 1);
   large[1000] = '\0';
   struct fc_key key = key_of(9);
-  store.max_bytes = entry_charge(&key, 1000);
+  store.max_bytes = heap_charge(&key, 1000);
   for (uint32_t i = 0; i < 5; i++)
     put(ns, i, "v");
   put(ns, 9, large);
@@ -225,7 +226,7 @@ START_TEST(test_too_big_is_refused_and_leaves_what_is_there) {
   put(ns, 1, "old");
   ck_assert_int_eq(store_put(&store, ns, &key, value, MAX_VALUE + 1, &info), FC_ETOOBIG);
   assert_value(get(ns, 1), "old");
-  store.max_bytes = entry_charge(&key, 100) - 1;
+  store.max_bytes = heap_charge(&key, 100) - 1;
   ck_assert_int_eq(store_put(&store, ns, &key, value, 100, &info), FC_ETOOBIG);
   assert_value(get(ns, 1), "old");
   store.max_bytes = 1 << 20;
@@ -243,19 +244,20 @@ START_TEST(test_keep_first_promotes_and_keeps) {
   put(ns, 3, "c");
   struct fc_key key = key_of(1);
   assert_value(store_peek(&store, ns, &key), "first");
-  ck_assert_uint_eq(store_peek(&store, ns, &key)->client_id, 3);
+  ck_assert_uint_eq(entry_origin(store_peek(&store, ns, &key)), 3);
   ck_assert_uint_eq(store_peek(&store, ns, &key)->hits, 0);
   ck_assert(!stored(ns, 2));
 }
 END_TEST
 
-START_TEST(test_charge_counts_struct_names_value_and_allocator) {
+START_TEST(test_charge_counts_block_names_value_and_books) {
   struct fc_key key = key_named("op", "base", 0);
-  uint64_t empty = entry_charge(&key, 0);
-  ck_assert_uint_eq(empty % 16, 0);
-  ck_assert_uint_ge(empty, sizeof(struct entry) + 6 + 16);
-  ck_assert_uint_eq(entry_charge(&key, 1600), empty + 1600);
-  ck_assert_uint_eq(entry_charge(&key, (uint64_t)UINT32_MAX + 1), empty + (1ull << 32));
+  uint64_t empty = heap_charge(&key, 0);
+  ck_assert_uint_eq(empty, sizeof(struct fc_region_entry) + 16 + sizeof(struct entry) + 32);
+  ck_assert_uint_eq(heap_charge(&key, 8), empty);
+  ck_assert_uint_eq(heap_charge(&key, 9), empty + 16);
+  ck_assert_uint_eq(heap_charge(&key, 1600), empty + 1600);
+  ck_assert_uint_eq(heap_charge(&key, (uint64_t)UINT32_MAX + 1), empty + (1ull << 32));
 }
 END_TEST
 
@@ -277,7 +279,7 @@ START_TEST(test_clear_selects_by_namespace_view_and_op) {
   ck_assert_uint_eq(store_clear_all(&store, &select), 1);
   ck_assert_uint_eq(store.entries, 0);
   ck_assert_uint_eq(store.bytes, 0);
-  ck_assert_uint_eq(store.evictions.by_bytes + store.evictions.by_entries, 0);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES] + store.evictions[EVICT_ENTRIES], 0);
 }
 END_TEST
 
@@ -355,11 +357,11 @@ START_TEST(test_an_eviction_of_what_is_being_cleared_counts_as_cleared) {
   struct fc_key key = key_of(0);
   for (uint32_t i = 0; i < 4; i++)
     put(ns, i, "v");
-  store.max_bytes = 4 * entry_charge(&key, 1);
+  store.max_bytes = 4 * heap_charge(&key, 1);
   struct store_clear clear;
   store_clear_start(&store, &clear, &(struct store_select){0});
   put(other, 1, "v");
-  ck_assert_uint_eq(store.evictions.by_bytes, 0);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 0);
   ck_assert_uint_eq(clear.removed, 1);
   ck_assert(store_clear_step(&store, &clear, 100));
   ck_assert_uint_eq(clear.removed, 4);
@@ -383,7 +385,7 @@ START_TEST(test_a_lower_limit_sinks_to_its_value) {
   ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 50), NAMESPACE_LIMITED);
   ck_assert_uint_eq(ns->max_entries, 50);
   ck_assert_uint_eq(ns->entries, 50);
-  ck_assert_uint_eq(ns->evictions.by_entries, N + 1 - 50);
+  ck_assert_uint_eq(ns->evictions[EVICT_ENTRIES], N + 1 - 50);
   ck_assert(stored(ns, N) && stored(ns, N - 49) && !stored(ns, N - 50));
 }
 END_TEST
@@ -397,7 +399,7 @@ static bool emit(void *arg, const struct entry *entry) {
   struct page *page = arg;
   if (page->n == page->room)
     return false;
-  page->keys[page->n++] = entry->top_k;
+  page->keys[page->n++] = entry_key(entry).top_k;
   return true;
 }
 
@@ -558,7 +560,7 @@ static TCase *basics(void) {
   tcase_add_test(tcase, test_one_large_value_may_evict_all_others);
   tcase_add_test(tcase, test_too_big_is_refused_and_leaves_what_is_there);
   tcase_add_test(tcase, test_keep_first_promotes_and_keeps);
-  tcase_add_test(tcase, test_charge_counts_struct_names_value_and_allocator);
+  tcase_add_test(tcase, test_charge_counts_block_names_value_and_books);
   tcase_add_test(tcase, test_counters_charge_all_sets);
   return tcase;
 }

@@ -9,6 +9,7 @@
 #include "daemon/namespace_table.h"
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
+#include "private_store.h"
 #include "runner.h"
 
 #define OPERATIONS 250000u
@@ -145,7 +146,7 @@ static enum fc_put_outcome model_put(struct model *model, struct where at, const
   record->compute_ns = info->compute_ns;
   record->hits = 0;
   struct fc_key key = key_at(at);
-  record->charge = entry_charge(&key, size);
+  record->charge = heap_charge(&key, size);
   record->value_size = size;
   record->value = model->values[index_of(at)];
   memcpy(record->value, value, size);
@@ -172,6 +173,7 @@ static uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, 
 /* ---- both side by side ---- */
 
 struct world {
+  struct region region;
   struct store store;
   struct namespace_table table;
   struct namespace *spaces[SPACES];
@@ -212,11 +214,10 @@ static void do_get(struct world *world) {
   record->stamp = ++world->model.stamp;
   record->hits++;
   world->hits_seen++;
-  ck_assert_uint_eq(entry->value_size, record->value_size);
-  ck_assert_mem_eq(entry_value(entry), record->value, record->value_size);
+  private_store_check_value(entry, record->value, record->value_size);
   struct counters *sets[] = {&world->spaces[at.space]->counters, &world->counters[client],
                              &world->counters[CLIENTS]};
-  counters_hit(sets, 3, 7, entry->compute_ns, entry->client_id != client);
+  counters_hit(sets, 3, 7, entry_compute_ns(entry), entry_origin(entry) != client);
   const uint32_t models[] = {at.space, SPACES + client, SPACES + CLIENTS};
   for (int i = 0; i < 3; i++) {
     struct counters *counters = &world->model.counters[models[i]];
@@ -299,8 +300,8 @@ static void compare_space(struct world *world, uint32_t space) {
   model_totals(model, space, &entries, &bytes);
   ck_assert_uint_eq(ns->entries, entries);
   ck_assert_uint_eq(ns->bytes, bytes);
-  ck_assert_uint_eq(ns->evictions.by_entries, model->by_entries[space]);
-  ck_assert_uint_eq(ns->evictions.by_bytes, model->by_bytes[space]);
+  ck_assert_uint_eq(ns->evictions[EVICT_ENTRIES], model->by_entries[space]);
+  ck_assert_uint_eq(ns->evictions[EVICT_BYTES], model->by_bytes[space]);
   ck_assert_mem_eq(&ns->counters, &model->counters[space], sizeof ns->counters);
 }
 
@@ -316,8 +317,8 @@ static void compare_figures(struct world *world) {
   ck_assert_uint_eq(world->store.entries, entries);
   ck_assert_uint_eq(world->store.bytes, bytes);
   ck_assert_uint_le(bytes, world->store.max_bytes);
-  ck_assert_uint_eq(world->store.evictions.by_entries, by_entries);
-  ck_assert_uint_eq(world->store.evictions.by_bytes, by_bytes);
+  ck_assert_uint_eq(world->store.evictions[EVICT_ENTRIES], by_entries);
+  ck_assert_uint_eq(world->store.evictions[EVICT_BYTES], by_bytes);
   ck_assert_mem_eq(world->counters, &model->counters[SPACES], sizeof world->counters);
 }
 
@@ -337,7 +338,7 @@ static uint32_t name_index(struct fc_str name, const char *const *names, uint32_
 static bool compare_entry(void *arg, const struct entry *entry) {
   struct order *order = arg;
   struct world *world = order->world;
-  struct where at = {.prompt = entry->prompt.bytes[3]};
+  struct where at = {.prompt = entry_key(entry).prompt.bytes[3]};
   struct fc_key key = entry_key(entry);
   while (world->spaces[at.space] != entry->ns)
     at.space++;
@@ -347,9 +348,8 @@ static bool compare_entry(void *arg, const struct entry *entry) {
   ck_assert(record->there);
   ck_assert_uint_lt(record->stamp, order->last_stamp);
   ck_assert_uint_eq(record->hits, entry->hits);
-  ck_assert_uint_eq(record->client, entry->client_id);
-  ck_assert_uint_eq(record->value_size, entry->value_size);
-  ck_assert_mem_eq(entry_value(entry), record->value, record->value_size);
+  ck_assert_uint_eq(record->client, entry_origin(entry));
+  private_store_check_value(entry, record->value, record->value_size);
   order->last_stamp = record->stamp;
   order->n++;
   return true;
@@ -385,7 +385,7 @@ static void run(uint64_t seed, uint64_t max_bytes, bool sliced) {
   ck_assert_ptr_nonnull(world);
   world->random = seed;
   world->sliced = sliced;
-  ck_assert_int_eq(store_init(&world->store, max_bytes, VALUE_MAX, seed), 0);
+  private_store_init(&world->store, &world->region, max_bytes, VALUE_MAX, seed);
   namespace_table_init(&world->table, &world->store, SPACES);
   for (uint32_t i = 0; i < SPACES; i++) {
     char name[8];
@@ -413,7 +413,7 @@ static void run(uint64_t seed, uint64_t max_bytes, bool sliced) {
   for (int i = 0; i < 3; i++)
     ck_assert_uint_gt(world->outcomes_seen[i], OPERATIONS / 1000);
   namespace_table_deinit(&world->table);
-  store_deinit(&world->store);
+  private_store_deinit(&world->store, &world->region);
   free(world);
 }
 
