@@ -123,16 +123,25 @@ bool fc_hash_parse(const char *hex, size_t size, struct fc_hash *hash) {
 }
 
 /* Each part seeds the next, so that no part has to be copied beside another. */
-uint64_t fc_key_digest(uint64_t namespace_seed, const struct fc_key *key) {
+uint64_t fc_key_digest_names(uint64_t namespace_seed, struct fc_str op, struct fc_str view) {
+  uint64_t digest = XXH3_64bits_withSeed(op.data, op.size, namespace_seed);
+
+  return XXH3_64bits_withSeed(view.data, view.size, digest);
+}
+
+uint64_t fc_key_digest_finish(uint64_t names, const struct fc_hash *prompt, uint32_t top_k) {
   struct {
     uint8_t prompt[FC_HASH_SIZE];
     uint32_t top_k;
   } tail;
-  uint64_t digest;
 
-  digest = XXH3_64bits_withSeed(key->op.data, key->op.size, namespace_seed);
-  digest = XXH3_64bits_withSeed(key->view.data, key->view.size, digest);
-  memcpy(tail.prompt, key->prompt.bytes, sizeof tail.prompt);
-  tail.top_k = key->top_k;
-  return XXH3_64bits_withSeed(&tail, sizeof tail, digest);
+  memcpy(tail.prompt, prompt->bytes, sizeof tail.prompt);
+  tail.top_k = top_k;
+  return XXH3_64bits_withSeed(&tail, sizeof tail, names);
+}
+
+uint64_t fc_key_digest(uint64_t namespace_seed, const struct fc_key *key) {
+  uint64_t names = fc_key_digest_names(namespace_seed, key->op, key->view);
+
+  return fc_key_digest_finish(names, &key->prompt, key->top_k);
 }

@@ -44,4 +44,9 @@ bool fc_hash_parse(const char *hex, size_t size, struct fc_hash *hash);
 /* 64-bit digest of a whole key and its namespace's seed, for hash tables: XXH3-64. */
 uint64_t fc_key_digest(uint64_t namespace_seed, const struct fc_key *key);
 
+/* The same in two steps, for who looks up many prompts under the same names:
+ * fc_key_digest_finish(fc_key_digest_names(seed, op, view), prompt, top_k). */
+uint64_t fc_key_digest_names(uint64_t namespace_seed, struct fc_str op, struct fc_str view);
+uint64_t fc_key_digest_finish(uint64_t names, const struct fc_hash *prompt, uint32_t top_k);
+
 #endif
