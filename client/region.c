@@ -195,7 +195,7 @@ static uint32_t locate(const struct search *search, uint64_t size, struct piece 
     return 0;
   const struct fc_region_piece *table = (const void *)(search->map->base + at);
   for (uint32_t i = 0; i < n; i++) {
-    pieces[i] = (struct piece){load(&table[i].offset), load(&table[i].size)};
+    pieces[i] = (struct piece){load(&table[i].offset), (uint32_t)load(&table[i].extent)};
     if (pieces[i].size > size || pieces[i].offset % 8 != 0 ||
         !is_within(search->map, pieces[i].offset, pieces[i].size))
       return 0;
