@@ -41,7 +41,9 @@ struct conns {
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
   void (*on_empty)(void *arg);    /* after conns_drain: the last connection is gone */
   void *arg;
-  uint8_t scratch[65536]; /* what is being read, for one connection at a time */
+  /* What is being read, for one connection at a time. On a page's boundary, as the kernel's own
+   * buffers are: elsewhere its copy of 3 KB took up to 1.5 us longer (of a put's 12). */
+  _Alignas(4096) uint8_t scratch[65536];
 };
 
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,

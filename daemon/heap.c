@@ -15,6 +15,9 @@
 /* Bytes that are moved to make one hole, at most: a millisecond or two. */
 #define GATHER_MAX (4u << 20)
 
+/* A larger value is not overwritten while readers wait: it is placed anew, and then swapped in. */
+#define REWRITE_MAX (64u << 10)
+
 static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIECES_MAX,
               "the arena's blocks are the region's");
 
@@ -249,43 +252,53 @@ static void write_names(struct fc_region_entry *placed, const struct fc_key *key
   fc_shared_write(placed + 1, names, (size_t)key->op.size + key->view.size);
 }
 
-static void write_head(const struct entry *entry, const struct heap_value *value,
-                       uint32_t n_pieces) {
+/* What another value of the same size changes, but for the bytes. */
+static void write_particulars(const struct entry *entry, const struct heap_value *value,
+                              uint32_t n_pieces) {
   struct fc_region_entry *placed = entry->placed;
-  const struct fc_key *key = value->key;
-  uint64_t prompt[2];
-  memcpy(prompt, key->prompt.bytes, FC_HASH_SIZE);
   /* An empty value may be a NULL pointer. */
   uint32_t checksum = (uint32_t)XXH3_64bits_withSeed(value->size > 0 ? value->data : "",
                                                      value->size, value->digest);
+  store(&placed->shape,
+        fc_region_shape(value->key->op.size, value->key->view.size, n_pieces, checksum));
+  store(&placed->compute_ns, value->compute_ns);
+  store(&placed->origin, (uint64_t)entry->number << 32 | value->origin);
+}
+
+static void write_key(struct fc_region_entry *placed, const struct heap_value *value) {
+  const struct fc_key *key = value->key;
+  uint64_t prompt[2];
+  memcpy(prompt, key->prompt.bytes, FC_HASH_SIZE);
   store(&placed->name_space, value->name_space);
   store(&placed->prompt[0], prompt[0]);
   store(&placed->prompt[1], prompt[1]);
   store(&placed->numbers, (uint64_t)value->size << 32 | key->top_k);
-  store(&placed->shape, fc_region_shape(key->op.size, key->view.size, n_pieces, checksum));
-  store(&placed->compute_ns, value->compute_ns);
-  store(&placed->origin, (uint64_t)entry->number << 32 | value->origin);
   write_names(placed, key);
 }
 
-/* The value's bytes, over the pieces in order. */
-static void write_pieces(const struct heap *heap, const struct entry *entry,
-                         const struct heap_value *value, const struct blocks *blocks) {
+static void write_table(const struct heap *heap, const struct entry *entry, uint64_t size,
+                        const struct blocks *blocks) {
   struct fc_region_piece *table = table_of(entry->placed);
-  const uint8_t *data = value->data;
-  uint64_t left = value->size;
   for (uint32_t i = 0; i < blocks->n_pieces; i++) {
     arena_block block = blocks->pieces[i];
-    uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, block);
     uint64_t bytes = arena_block_size(&heap->arena, block);
-    bytes = bytes < left ? bytes : left;
-    store(&table[i].offset, offset);
+    bytes = bytes < size ? bytes : size;
+    store(&table[i].offset, heap->region->arena_offset + arena_offset(&heap->arena, block));
     store(&table[i].extent, (uint64_t)block << 32 | bytes);
-    fc_shared_write(heap->region->base + offset, data, bytes);
-    data += bytes;
-    left -= bytes;
+    size -= bytes;
   }
-  assert(left == 0);
+  assert(blocks->n_pieces == 0 || size == 0);
+}
+
+static void write_bytes(const struct entry *entry, const uint8_t *data) {
+  struct iovec pieces[FC_REGION_PIECES_MAX];
+  size_t n = entry_value(entry, pieces);
+  for (size_t i = 0; i < n; i++) {
+    if (pieces[i].iov_len == 0) /* an empty value */
+      continue;
+    fc_shared_write(pieces[i].iov_base, data, pieces[i].iov_len);
+    data += pieces[i].iov_len;
+  }
 }
 
 bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value *value,
@@ -296,10 +309,21 @@ bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value 
   uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, blocks.first);
   entry->block = blocks.first;
   entry->placed = region_at(heap->region, offset);
-  write_head(entry, value, blocks.n_pieces);
-  if (blocks.n_pieces > 0)
-    write_pieces(heap, entry, value, &blocks);
-  else
-    fc_shared_write((uint8_t *)entry->placed + head_bytes(value->key), value->data, value->size);
+  write_key(entry->placed, value);
+  write_particulars(entry, value, blocks.n_pieces);
+  write_table(heap, entry, value->size, &blocks);
+  write_bytes(entry, value->data);
+  return true;
+}
+
+bool heap_rewrite(struct entry *entry, const struct heap_value *value) {
+  if (entry->holders > 1 || entry_value_size(entry) != value->size || value->size > REWRITE_MAX)
+    return false;
+  struct region *region = heap_of(entry)->region;
+  bool opened = region_open(region, value->digest);
+  write_particulars(entry, value, n_pieces_of(entry->placed));
+  write_bytes(entry, value->data);
+  if (opened)
+    region_close(region, value->digest);
   return true;
 }

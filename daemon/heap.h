@@ -61,6 +61,10 @@ enum heap_effort {
 bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value *value,
                 enum heap_effort effort);
 
+/* Gives a placed entry that readers can find another value, in a window of its own. False, with
+ * nothing changed, where it is not to be done: of another size, large, or held. */
+bool heap_rewrite(struct entry *entry, const struct heap_value *value);
+
 /* The entry that stands at that place of the index. */
 struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed);
 

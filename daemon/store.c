@@ -223,10 +223,25 @@ static void trim_bytes(struct store *store) {
     evict_oldest(store, EVICT_BYTES);
 }
 
+/* Stores what is not to be written over what is there. */
+static int put_new(struct store *store, struct namespace *ns, struct entry *old,
+                   const struct heap_value *value, uint64_t now_ns) {
+  struct entry *entry = heap_entry_new(&store->heap);
+  if (entry == NULL)
+    return FC_ENOMEM;
+  make_room(store, ns, old, heap_charge(value->key, value->size), now_ns);
+  if (!replace(store, ns, old, entry, value)) {
+    entry_release(entry);
+    return FC_ENOMEM;
+  }
+  touch(store, entry, now_ns);
+  trim_bytes(store);
+  return FC_STORED;
+}
+
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info) {
-  uint64_t charge = heap_charge(key, size);
-  if (size > store->max_value || charge > store->max_bytes)
+  if (size > store->max_value || heap_charge(key, size) > store->max_bytes)
     return FC_ETOOBIG;
   if (stale(store, ns, key, info))
     return FC_STALE;
@@ -236,9 +251,6 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
     touch(store, old, info->now_ns);
     return FC_KEPT;
   }
-  struct entry *entry = heap_entry_new(&store->heap);
-  if (entry == NULL)
-    return FC_ENOMEM;
   struct heap_value what = {.key = key,
                             .name_space = ns->seed,
                             .digest = digest,
@@ -246,14 +258,12 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
                             .size = size,
                             .compute_ns = info->compute_ns,
                             .origin = (uint32_t)info->client_id};
-  make_room(store, ns, old, charge, info->now_ns);
-  if (!replace(store, ns, old, entry, &what)) {
-    entry_release(entry);
-    return FC_ENOMEM;
+  if (old != NULL && heap_rewrite(old, &what)) {
+    old->hits = 0;
+    touch(store, old, info->now_ns);
+    return FC_STORED;
   }
-  touch(store, entry, info->now_ns);
-  trim_bytes(store);
-  return FC_STORED;
+  return put_new(store, ns, old, &what, info->now_ns);
 }
 
 void store_drop_start(struct store *store, struct namespace *ns) {

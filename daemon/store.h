@@ -22,8 +22,8 @@
 struct store_clear;
 
 /* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
- * that serves others (some milliseconds at worst; store_clear.c has the figures). */
-#define STORE_SLICE 4096u
+ * that serves others (store_clear.c has the figures). */
+#define STORE_SLICE 1024u
 
 struct store {
   /* read by all, written by the store alone */
