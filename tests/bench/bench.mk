@@ -17,3 +17,12 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 .PHONY: bench
 bench: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)'
+
+# make bench-arena        designs of the arena's allocator side by side; no daemon, no memory touched
+ARENA_SIM := $(B)/bench-arena
+$(ARENA_SIM): $(call obj,tests/bench/arena/sim.c) $(DAEMON_A)
+	@echo '  LD   $@'
+	@$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lm
+.PHONY: bench-arena
+bench-arena: $(ARENA_SIM)
+	@$(ARENA_SIM)

@@ -1,0 +1,425 @@
+/* What a design of the arena costs: a cache is filled and turned over many times, with the books of
+ * the daemon's arena and no bytes behind them. Each put evicts from the old end until the byte
+ * limit holds; what has to be evicted beyond that, for want of a hole, is what is measured, beside
+ * the bytes that were moved to avoid it. `make bench-arena` prints the tables. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "daemon/arena.h"
+
+enum {
+  HEAD_BYTES = 64, /* of an entry in its first block, and of its op and view */
+  NAMES_BYTES = 24,
+  PIECE_BYTES = 16,  /* what the head says of a piece */
+  BOOKS_BYTES = 112, /* private memory of an entry, which the limit counts too */
+  KEY_BYTES = 44,    /* names, prompt hash, top_k: with the value, the payload */
+  CHUNK_BYTES = 1024,
+  CHUNK_BOOKS = 8, /* a link a chunk */
+  GETS_PER_PUT = 4,
+  TURNOVERS_WARM = 4, /* how often the arena's size is put before it is measured, and then */
+  TURNOVERS = 10,
+};
+static const uint64_t PIECES_FROM = 32u << 10; /* values that may be stored in pieces */
+
+/* ---- designs and mixes ---- */
+
+struct design {
+  const char *name;
+  bool pieces, gather, chunks;
+};
+static const struct design designs[] = {
+    {.name = "one block"},
+    {.name = "pieces", .pieces = true},
+    {.name = "gather", .gather = true},
+    {.name = "pieces+gather", .pieces = true, .gather = true},
+    {.name = "1 KiB chunks", .chunks = true},
+};
+static const struct design *const chosen = &designs[3];
+
+struct random {
+  uint64_t state;
+};
+
+static uint64_t random_next(struct random *random) { /* splitmix64 */
+  uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+  return z ^ z >> 31;
+}
+
+static uint64_t random_below(struct random *random, uint64_t n) {
+  return random_next(random) % n;
+}
+
+static uint64_t log_uniform(struct random *random, double from, double to) {
+  double u = (double)(random_next(random) >> 11) * 0x1p-53;
+  return (uint64_t)(from * pow(to / from, u));
+}
+
+/* The size of the next value, after `turnovers` of the arena. */
+typedef uint64_t mix_fn(struct random *random, double turnovers);
+
+static uint64_t mix_issue(struct random *random, double turnovers) {
+  (void)turnovers;
+  return log_uniform(random, 64, 1e6);
+}
+static uint64_t mix_small_then_large(struct random *random, double turnovers) {
+  (void)random;
+  return (uint64_t)turnovers % 2 == 0 ? 64 : 1000000;
+}
+static uint64_t mix_two(struct random *random, double turnovers) {
+  (void)turnovers;
+  return random_next(random) % 2 == 0 ? 3 << 10 : 40 << 10;
+}
+static uint64_t mix_two_below_pieces(struct random *random, double turnovers) {
+  (void)turnovers;
+  return random_next(random) % 2 == 0 ? 100 : 31 << 10;
+}
+static uint64_t mix_drift(struct random *random, double turnovers) {
+  (void)random;
+  double phase = fmod(turnovers, 4) / 4;
+  return (uint64_t)(64 * pow(1e6 / 64, phase));
+}
+static uint64_t mix_3100(struct random *random, double turnovers) {
+  (void)turnovers;
+  return 3100 + random_below(random, 2) * 64;
+}
+static uint64_t mix_below_pieces(struct random *random, double turnovers) {
+  (void)turnovers;
+  return log_uniform(random, 8 << 10, 32 << 10);
+}
+static uint64_t mix_tiny(struct random *random, double turnovers) {
+  (void)turnovers;
+  return random_below(random, 8193);
+}
+static uint64_t mix_tiny_log(struct random *random, double turnovers) {
+  (void)turnovers;
+  return log_uniform(random, 1, 8193);
+}
+
+/* ---- the cache ---- */
+
+struct setting {
+  const struct design *design;
+  mix_fn *mix;
+  uint64_t max_bytes, slack, max_moved;
+  uint64_t pinned_of; /* one block in so many cannot be moved; 0: all can */
+};
+
+struct entry {
+  struct entry *older, *newer; /* newer is also the next unused one */
+  size_t index;                /* in live[] */
+  uint64_t value_bytes, charge;
+  size_t n_blocks;
+  arena_block blocks[ARENA_PIECES_MAX + 1];
+};
+
+struct sim {
+  const struct setting *setting;
+  struct arena arena;
+  struct random random;
+  struct entry end; /* of the ring of entries, the oldest is its newer */
+  struct entry **live;
+  size_t n_live, capacity;
+  uint64_t charged, payload;
+  /* since the measuring began */
+  uint64_t puts, put_bytes, forced_bytes, failed_puts, moved_at_start;
+  uint64_t gathers, gather_moved_most, ns, ns_most;
+  double live_sum, live_least;
+  uint64_t samples;
+};
+
+static void *or_die(void *memory) {
+  if (memory == NULL) {
+    perror("arena_sim");
+    exit(1);
+  }
+  return memory;
+}
+
+static uint64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void promote(struct sim *sim, struct entry *entry) {
+  if (entry->newer != NULL) {
+    entry->newer->older = entry->older;
+    entry->older->newer = entry->newer;
+  }
+  entry->newer = &sim->end;
+  entry->older = sim->end.older;
+  entry->older->newer = entry;
+  sim->end.older = entry;
+}
+
+static void admit(struct sim *sim, struct entry *entry) {
+  if (sim->n_live == sim->capacity) {
+    sim->capacity = sim->capacity * 2 + 64;
+    sim->live = or_die(realloc(sim->live, sim->capacity * sizeof(struct entry *)));
+  }
+  entry->index = sim->n_live;
+  sim->live[sim->n_live++] = entry;
+  sim->charged += entry->charge;
+  sim->payload += KEY_BYTES + entry->value_bytes;
+  promote(sim, entry);
+}
+
+static void give_blocks(struct sim *sim, const struct entry *entry) {
+  for (size_t i = 0; i < entry->n_blocks; i++)
+    arena_give(&sim->arena, entry->blocks[i]);
+}
+
+/* Returns the payload that is gone. */
+static uint64_t evict(struct sim *sim) {
+  struct entry *entry = sim->end.newer;
+  uint64_t payload = KEY_BYTES + entry->value_bytes;
+  entry->older->newer = entry->newer;
+  entry->newer->older = entry->older;
+  sim->live[entry->index] = sim->live[--sim->n_live];
+  sim->live[entry->index]->index = entry->index;
+  sim->charged -= entry->charge;
+  sim->payload -= payload;
+  give_blocks(sim, entry);
+  free(entry);
+  return payload;
+}
+
+static bool move(void *arg, arena_block block, uint64_t to) {
+  const struct sim *sim = arg;
+  (void)to;
+  return sim->setting->pinned_of == 0 ||
+         block * UINT32_C(2654435761) % sim->setting->pinned_of != 0;
+}
+
+static bool take_one(struct sim *sim, struct entry *entry) {
+  uint64_t size = HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
+  entry->blocks[0] = arena_take(&sim->arena, size, entry);
+  entry->n_blocks = entry->blocks[0] != 0;
+  return entry->n_blocks != 0;
+}
+
+static bool take_pieces(struct sim *sim, struct entry *entry) {
+  if (entry->value_bytes < PIECES_FROM)
+    return false;
+  size_t n = arena_take_pieces(&sim->arena, entry->value_bytes, entry, entry->blocks);
+  entry->n_blocks = n;
+  if (n == 0)
+    return false;
+  uint64_t head = HEAD_BYTES + NAMES_BYTES + n * PIECE_BYTES;
+  entry->blocks[n] = arena_take(&sim->arena, head, entry);
+  if (entry->blocks[n] != 0) {
+    entry->n_blocks++;
+    return true;
+  }
+  give_blocks(sim, entry);
+  entry->n_blocks = 0;
+  return false;
+}
+
+static bool take_gathered(struct sim *sim, struct entry *entry) {
+  uint64_t before = sim->arena.moved_bytes;
+  bool done = arena_gather(&sim->arena, HEAD_BYTES + NAMES_BYTES + entry->value_bytes,
+                           sim->setting->max_moved, move, sim);
+  uint64_t moved = sim->arena.moved_bytes - before;
+  sim->gathers++;
+  if (moved > sim->gather_moved_most)
+    sim->gather_moved_most = moved;
+  if (!done)
+    return false;
+  if (!take_one(sim, entry)) {
+    fprintf(stderr, "arena_sim: a gathered hole was not found\n");
+    exit(1);
+  }
+  return true;
+}
+
+static bool take(struct sim *sim, struct entry *entry) {
+  const struct design *design = sim->setting->design;
+  return take_one(sim, entry) || (design->pieces && take_pieces(sim, entry)) ||
+         (design->gather && take_gathered(sim, entry));
+}
+
+/* What the limit counts for an entry. */
+static uint64_t charge_of(const struct sim *sim, const struct entry *entry) {
+  uint64_t bytes = HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
+  if (sim->setting->design->chunks) {
+    uint64_t chunks = (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    return chunks * (CHUNK_BYTES + CHUNK_BOOKS) + BOOKS_BYTES;
+  }
+  if (entry->n_blocks > 1)
+    bytes += (entry->n_blocks - 1) * (PIECE_BYTES + ARENA_BLOCK_BYTES);
+  return ((bytes + ARENA_UNIT - 1) & ~(uint64_t)(ARENA_UNIT - 1)) + BOOKS_BYTES + ARENA_BLOCK_BYTES;
+}
+
+static void put(struct sim *sim, uint64_t value_bytes) {
+  struct entry *entry = or_die(calloc(1, sizeof *entry));
+  entry->value_bytes = value_bytes;
+  entry->charge = charge_of(sim, entry);
+  uint64_t start = now_ns();
+  while (sim->charged + entry->charge > sim->setting->max_bytes)
+    evict(sim);
+  while (!sim->setting->design->chunks && !take(sim, entry) && sim->n_live > 0)
+    sim->forced_bytes += evict(sim);
+  uint64_t ns = now_ns() - start;
+  sim->ns += ns;
+  if (ns > sim->ns_most)
+    sim->ns_most = ns;
+  sim->puts++;
+  sim->put_bytes += KEY_BYTES + value_bytes;
+  if (!sim->setting->design->chunks && entry->n_blocks == 0) {
+    sim->failed_puts++;
+    free(entry);
+    return;
+  }
+  entry->charge = charge_of(sim, entry);
+  admit(sim, entry);
+}
+
+static void sample(struct sim *sim) {
+  double live = (double)sim->payload / (double)sim->arena.size;
+  sim->live_sum += live;
+  if (live < sim->live_least)
+    sim->live_least = live;
+  sim->samples++;
+}
+
+static void run_for(struct sim *sim, double from, double turnovers) {
+  double arena = (double)sim->arena.size;
+  sim->puts = sim->put_bytes = sim->forced_bytes = sim->failed_puts = 0;
+  sim->gathers = sim->gather_moved_most = sim->ns = sim->ns_most = sim->samples = 0;
+  sim->live_sum = 0;
+  sim->live_least = 1;
+  sim->moved_at_start = sim->arena.moved_bytes;
+  while ((double)sim->put_bytes < turnovers * arena) {
+    put(sim, sim->setting->mix(&sim->random, from + (double)sim->put_bytes / arena));
+    for (int i = 0; i < GETS_PER_PUT && sim->n_live > 0; i++)
+      promote(sim, sim->live[random_below(&sim->random, sim->n_live)]);
+    sample(sim);
+  }
+}
+
+static void print_figures(const char *name, const struct sim *sim) {
+  double put_bytes = (double)sim->put_bytes;
+  uint64_t moved = sim->arena.moved_bytes - sim->moved_at_start;
+  printf("%-34s %6.2f %6.2f %8.3f %8.3f %8.4f %9.0f %8.0f %8.0f\n", name,
+         100 * sim->live_sum / (double)sim->samples, 100 * sim->live_least,
+         100 * (double)sim->forced_bytes / put_bytes, (double)moved / put_bytes,
+         (double)sim->gathers / (double)sim->puts, (double)sim->gather_moved_most / 1024,
+         (double)sim->ns / (double)sim->puts, (double)sim->ns_most / 1000);
+  if (sim->failed_puts > 0)
+    printf("  %ju puts found no place in an empty arena\n", (uintmax_t)sim->failed_puts);
+}
+
+static void run(const char *name, const struct setting *setting, double turnovers) {
+  struct sim sim = {.setting = setting, .random = {.state = 1}};
+  sim.end.older = sim.end.newer = &sim.end;
+  uint64_t size = (setting->max_bytes + setting->slack) & ~(uint64_t)(ARENA_UNIT - 1);
+  if (arena_init(&sim.arena, size) != 0)
+    or_die(NULL);
+  run_for(&sim, 0, TURNOVERS_WARM);
+  run_for(&sim, TURNOVERS_WARM, turnovers);
+  print_figures(name, &sim);
+  while (sim.n_live > 0)
+    evict(&sim);
+  free(sim.live);
+  arena_deinit(&sim.arena);
+}
+
+/* ---- the tables ---- */
+
+static void print_head(const char *title) {
+  printf("\n%s\n%-34s %6s %6s %8s %8s %8s %9s %8s %8s\n", title, "", "live %", "least", "forced %",
+         "moved/B", "gathers", "most KiB", "ns/put", "worst us");
+}
+
+static const uint64_t MiB = 1u << 20, KiB = 1u << 10;
+
+static void table_of_designs(uint64_t max_bytes) {
+  char title[100];
+  snprintf(title, sizeof title, "designs: 64 bytes to 1 MB log-uniform, max_bytes %ju MiB",
+           (uintmax_t)(max_bytes / MiB));
+  print_head(title);
+  for (size_t i = 0; i < sizeof designs / sizeof *designs; i++) {
+    struct setting setting = {
+        .design = &designs[i],
+        .mix = mix_issue,
+        .max_bytes = max_bytes,
+        .slack = max_bytes / 64 + 64 * KiB,
+        .max_moved = 4 * MiB,
+    };
+    run(designs[i].name, &setting, TURNOVERS);
+  }
+}
+
+static void table_of_slacks(void) {
+  print_head("slack and bound of a gather: pieces+gather, the same mix, 64 MiB");
+  static const uint64_t slacks_kib[] = {2112, 1088, 576, 320, 64, 0};
+  static const uint64_t bounds[] = {1, 4, 16};
+  for (size_t i = 0; i < sizeof slacks_kib / sizeof *slacks_kib; i++)
+    for (size_t j = 0; j < sizeof bounds / sizeof *bounds; j++) {
+      struct setting setting = {
+          .design = chosen,
+          .mix = mix_issue,
+          .max_bytes = 64 * MiB,
+          .slack = slacks_kib[i] * KiB,
+          .max_moved = bounds[j] * MiB,
+      };
+      char name[40];
+      snprintf(name, sizeof name, "%ju KiB, %ju MiB", (uintmax_t)slacks_kib[i],
+               (uintmax_t)bounds[j]);
+      run(name, &setting, TURNOVERS);
+    }
+}
+
+struct named_mix {
+  const char *name;
+  mix_fn *mix;
+};
+
+static void table_of_mixes(const char *title, const struct named_mix *mixes, size_t n,
+                           struct setting setting, double turnovers) {
+  print_head(title);
+  for (size_t i = 0; i < n; i++) {
+    setting.mix = mixes[i].mix;
+    run(mixes[i].name, &setting, turnovers);
+  }
+}
+
+static const struct named_mix large_mixes[] = {
+    {.name = "log-uniform 64 B to 1 MB", .mix = mix_issue},
+    {.name = "64 B, then 1 MB", .mix = mix_small_then_large},
+    {.name = "3 KiB or 40 KiB", .mix = mix_two},
+    {.name = "100 B or 31 KiB", .mix = mix_two_below_pieces},
+    {.name = "drift 64 B to 1 MB", .mix = mix_drift},
+    {.name = "3100 or 3164 B", .mix = mix_3100},
+    {.name = "log-uniform 8 to 32 KiB", .mix = mix_below_pieces},
+};
+static const struct named_mix tiny_mixes[] = {
+    {.name = "uniform to 8 KiB", .mix = mix_tiny},
+    {.name = "log-uniform to 8 KiB", .mix = mix_tiny_log},
+};
+
+int main(void) {
+  table_of_designs(64 * MiB);
+  table_of_designs(512 * MiB);
+  table_of_slacks();
+  struct setting setting = {
+      .design = chosen,
+      .max_bytes = 64 * MiB,
+      .slack = MiB + 64 * KiB,
+      .max_moved = 4 * MiB,
+  };
+  table_of_mixes("mixes: pieces+gather, 64 MiB", large_mixes, 7, setting, TURNOVERS);
+  setting.pinned_of = 1000;
+  table_of_mixes("the same, one block in 1000 immovable", large_mixes, 7, setting, TURNOVERS);
+  setting = (struct setting){.design = chosen, .max_bytes = 64 * KiB, .max_moved = 4 * MiB};
+  table_of_mixes("tiny: 64 KiB, no slack", tiny_mixes, 2, setting, 50000);
+  setting.slack = 65 * KiB;
+  table_of_mixes("tiny: 64 KiB, slack 65 KiB", tiny_mixes, 2, setting, 50000);
+  return 0;
+}
