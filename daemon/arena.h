@@ -45,8 +45,8 @@ void arena_deinit(struct arena *arena);
 
 /* Takes one block of at least `size` bytes (> 0), rounded up to ARENA_UNIT, where it fits well: a
  * good fit, low addresses first where nothing else decides, so that the end of the arena stays
- * untouched until it is needed. `owner` (not NULL) is the caller's. 0 where there is no hole of
- * that size, or no memory for the books. */
+ * untouched until it is needed. `owner` is the caller's; a block whose owner is NULL is not moved.
+ * 0 where there is no hole of that size, or no memory for the books. */
 arena_block arena_take(struct arena *arena, uint64_t size, void *owner);
 
 /* The same in up to ARENA_PIECES_MAX blocks of at least ARENA_PIECE_MIN each (but for the last),
@@ -75,6 +75,12 @@ typedef bool arena_move_fn(void *arg, arena_block block, uint64_t to);
  * it. False: it could not; what was moved meanwhile stays moved, and is right. */
 bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_move_fn *move,
                   void *arg);
+
+/* As arena_take_pieces, but makes the holes: pieces of about the same size, in the places where
+ * that moves least. The blocks that it takes are not moved meanwhile. */
+size_t arena_gather_pieces(struct arena *arena, uint64_t size, void *owner,
+                           arena_block blocks[ARENA_PIECES_MAX], uint64_t max_moved,
+                           arena_move_fn *move, void *arg);
 
 /* Of the largest hole. */
 uint64_t arena_largest(const struct arena *arena);

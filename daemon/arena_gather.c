@@ -23,11 +23,12 @@ struct reach {
   uint64_t gain, cost;
 };
 
-static bool is_wall(const struct gather *gather, uint32_t record) {
+/* A block without an owner (record 0 is one, too) is not asked for. */
+static bool is_wall(const struct gather *gather, uint32_t block) {
   for (uint32_t i = 0; i < gather->n_walls; i++)
-    if (gather->walls[i] == record)
+    if (gather->walls[i] == block)
       return true;
-  return record == 0;
+  return gather->arena->records[block].owner == NULL;
 }
 
 static struct reach reach_from(struct gather *gather, uint32_t record, bool up, uint64_t limit) {
@@ -36,10 +37,10 @@ static struct reach reach_from(struct gather *gather, uint32_t record, bool up, 
   for (;;) {
     record = up ? records[record].above : records[record].below;
     gather->looks++;
-    if (is_wall(gather, record) || reach.cost > limit)
-      return (struct reach){0};
     if (arena_is_hole(gather->arena, record))
       break;
+    if (is_wall(gather, record) || reach.cost > limit)
+      return (struct reach){0};
     reach.cost += records[record].size + ARENA_MOVE_COST;
   }
   reach.hole = record;
@@ -134,19 +135,52 @@ static uint32_t slide(struct gather *gather, uint32_t hole, arena_move_fn *move,
   return stuck;
 }
 
+static bool make_hole(struct gather *gather, arena_move_fn *move, void *arg) {
+  while (gather->size <= arena_free_bytes(gather->arena)) {
+    uint32_t hole = cheap_window(gather);
+    if (hole == 0)
+      return false;
+    uint32_t stuck = slide(gather, hole, move, arg);
+    if (stuck == 0)
+      return true;
+    if (gather->n_walls == WALLS_MAX)
+      return false;
+    gather->walls[gather->n_walls++] = stuck;
+  }
+  return false;
+}
+
 bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_move_fn *move,
                   void *arg) {
   struct gather gather = {.arena = arena, .size = size, .may_cost = max_moved};
-  while (size <= arena_free_bytes(arena)) {
-    uint32_t hole = cheap_window(&gather);
-    if (hole == 0)
-      return false;
-    uint32_t stuck = slide(&gather, hole, move, arg);
-    if (stuck == 0)
-      return true;
-    if (gather.n_walls == WALLS_MAX)
-      return false;
-    gather.walls[gather.n_walls++] = stuck;
+  return make_hole(&gather, move, arg);
+}
+
+/* Pieces of equal size rather than what holes there are: each window is the cheapest one, and the
+ * last piece cannot be left over. */
+size_t arena_gather_pieces(struct arena *arena, uint64_t size, void *owner,
+                           arena_block blocks[ARENA_PIECES_MAX], uint64_t max_moved,
+                           arena_move_fn *move, void *arg) {
+  struct gather gather = {.arena = arena, .may_cost = max_moved};
+  uint64_t left = size;
+  size_t n = 0;
+  for (; left > 0 && n < ARENA_PIECES_MAX; n++) {
+    uint64_t slots = ARENA_PIECES_MAX - n;
+    uint64_t piece = (left + slots - 1) / slots;
+    if (piece < ARENA_PIECE_MIN)
+      piece = left < ARENA_PIECE_MIN ? left : ARENA_PIECE_MIN;
+    gather.size = piece;
+    blocks[n] = make_hole(&gather, move, arg) ? arena_take(arena, piece, NULL) : 0;
+    if (blocks[n] == 0)
+      break;
+    uint64_t taken = arena_block_size(arena, blocks[n]);
+    left -= taken < left ? taken : left;
   }
-  return false;
+  bool done = left == 0;
+  for (size_t i = 0; i < n; i++)
+    if (done)
+      arena_set_owner(arena, blocks[i], owner);
+    else
+      arena_give(arena, blocks[i]);
+  return done ? n : 0;
 }
