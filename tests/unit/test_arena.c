@@ -201,14 +201,13 @@ START_TEST(pieces_are_refused_where_they_would_be_too_small_or_too_many) {
   size_t n = fill(filled, 8 * KiB);
   for (size_t i = 0; i < n; i += 2)
     arena_give(&arena, filled[i]);
-  uint64_t used = arena.used_bytes;
   ck_assert_uint_eq(arena_take_pieces(&arena, 9 * KiB, &someone, blocks), 0);
   arena_deinit(&arena);
   set_up();
   n = fill(filled, 16 * KiB);
   for (size_t i = 0; i < n; i += 2)
     arena_give(&arena, filled[i]);
-  used = arena.used_bytes;
+  uint64_t used = arena.used_bytes;
   ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB + 1, &someone, blocks), 0);
   ck_assert_uint_eq(arena.used_bytes, used);
   check_books();
