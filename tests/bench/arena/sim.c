@@ -128,6 +128,7 @@ struct sim {
   /* since the measuring began */
   uint64_t puts, put_bytes, forced_bytes, failed_puts, moved_at_start;
   uint64_t gathers, gather_moved_most, ns;
+  uint64_t large_puts, pieces; /* of values that may be in pieces, and what they are in */
   double live_sum, live_least;
   uint64_t samples;
 };
@@ -178,8 +179,8 @@ static void give_blocks(struct sim *sim, const struct entry *entry) {
 static uint64_t evict(struct sim *sim) {
   struct entry *entry = sim->end.newer;
   uint64_t payload = KEY_BYTES + entry->value_bytes;
-  entry->older->newer = entry->newer;
-  entry->newer->older = entry->older;
+  sim->end.newer = entry->newer;
+  entry->newer->older = &sim->end;
   sim->live[entry->index] = sim->live[--sim->n_live];
   sim->live[entry->index]->index = entry->index;
   sim->charged -= entry->charge;
@@ -303,6 +304,12 @@ static void put(struct sim *sim, uint64_t value_bytes) {
   sim->ns += now_ns() - start;
   sim->puts++;
   sim->put_bytes += KEY_BYTES + value_bytes;
+  if (value_bytes >= PIECES_FROM) {
+    sim->large_puts++;
+    sim->pieces += sim->setting->design->chunks ? value_bytes / CHUNK_BYTES
+                   : entry->n_blocks > 1        ? entry->n_blocks - 1
+                                                : 1;
+  }
   if (!sim->setting->design->chunks && entry->n_blocks == 0) {
     sim->failed_puts++;
     free(entry);
@@ -324,6 +331,7 @@ static void run_for(struct sim *sim, double from, double turnovers) {
   double arena = (double)sim->arena.size;
   sim->puts = sim->put_bytes = sim->forced_bytes = sim->failed_puts = 0;
   sim->gathers = sim->gather_moved_most = sim->ns = sim->samples = 0;
+  sim->large_puts = sim->pieces = 0;
   sim->live_sum = 0;
   sim->live_least = 1;
   sim->moved_at_start = sim->arena.moved_bytes;
@@ -338,10 +346,11 @@ static void run_for(struct sim *sim, double from, double turnovers) {
 static void print_figures(const char *name, const struct sim *sim) {
   double put_bytes = (double)sim->put_bytes;
   uint64_t moved = sim->arena.moved_bytes - sim->moved_at_start;
-  printf("%-34s %6.2f %6.2f %8.3f %8.3f %8.4f %9.0f %8.0f\n", name,
+  printf("%-34s %6.2f %6.2f %8.3f %8.3f %8.4f %9.0f %6.2f %7.0f\n", name,
          100 * sim->live_sum / (double)sim->samples, 100 * sim->live_least,
          100 * (double)sim->forced_bytes / put_bytes, (double)moved / put_bytes,
          (double)sim->gathers / (double)sim->puts, (double)sim->gather_moved_most / 1024,
+         sim->large_puts == 0 ? 1 : (double)sim->pieces / (double)sim->large_puts,
          (double)sim->ns / (double)sim->puts);
   if (sim->failed_puts > 0)
     printf("  %ju puts found no place in an empty arena\n", (uintmax_t)sim->failed_puts);
@@ -365,8 +374,8 @@ static void run(const char *name, const struct setting *setting, double turnover
 /* ---- the tables ---- */
 
 static void print_head(const char *title) {
-  printf("\n%s\n%-34s %6s %6s %8s %8s %8s %9s %8s\n", title, "", "live %", "least", "forced %",
-         "moved/B", "gathers", "most KiB", "ns/put");
+  printf("\n%s\n%-34s %6s %6s %8s %8s %8s %9s %6s %7s\n", title, "", "live %", "least", "forced %",
+         "moved/B", "gathers", "most KiB", "pieces", "ns/put");
 }
 
 static const uint64_t MiB = 1u << 20, KiB = 1u << 10;
@@ -460,6 +469,10 @@ int main(void) {
   size_t n_large = sizeof large_mixes / sizeof *large_mixes;
   size_t n_tiny = sizeof tiny_mixes / sizeof *tiny_mixes;
   table_of_mixes("mixes: pieces+gather, 64 MiB", large_mixes, n_large, setting, TURNOVERS);
+  setting.design = &designs[4];
+  setting.mix = mix_3100;
+  run("1 KiB chunks: 3100 or 3164 B", &setting, TURNOVERS);
+  setting.design = chosen;
   setting.pinned_of = 1000;
   table_of_mixes("the same, one block in 1000 immovable", large_mixes, n_large, setting, TURNOVERS);
   setting = usual(64 * KiB);
