@@ -217,30 +217,41 @@ static bool take_one(struct heap *heap, struct entry *entry, uint64_t bytes,
   return false;
 }
 
-static bool take_several(struct heap *heap, struct entry *entry, const struct heap_value *value,
-                         struct blocks *blocks) {
-  if (value->size < SCATTER_MIN)
-    return false;
-  blocks->n_pieces = (uint32_t)arena_take_pieces(&heap->arena, value->size, entry, blocks->pieces);
-  if (blocks->n_pieces == 0)
-    return false;
-  blocks->first =
-      arena_take(&heap->arena,
-                 head_bytes(value->key) + blocks->n_pieces * sizeof(struct fc_region_piece), entry);
+/* The first block of an entry whose pieces are taken. */
+static bool take_head(struct heap *heap, struct entry *entry, const struct heap_value *value,
+                      enum heap_effort effort, struct blocks *blocks) {
+  uint64_t bytes = head_bytes(value->key) + blocks->n_pieces * sizeof(struct fc_region_piece);
+  blocks->first = arena_take(&heap->arena, bytes, entry);
+  if (blocks->first == 0 && effort == HEAP_GATHER &&
+      arena_gather(&heap->arena, bytes, GATHER_MAX, move_block, heap))
+    blocks->first = arena_take(&heap->arena, bytes, entry);
   bool good = blocks->first != 0 && promise(heap, blocks->first);
   for (uint32_t i = 0; i < blocks->n_pieces; i++)
     good = good && promise(heap, blocks->pieces[i]);
-  if (!good)
-    give(heap, blocks);
   return good;
+}
+
+static bool take_several(struct heap *heap, struct entry *entry, const struct heap_value *value,
+                         enum heap_effort effort, struct blocks *blocks) {
+  size_t n = arena_take_pieces(&heap->arena, value->size, entry, blocks->pieces);
+  if (n == 0 && effort == HEAP_GATHER)
+    n = arena_gather_pieces(&heap->arena, value->size, entry, blocks->pieces, GATHER_MAX,
+                            move_block, heap);
+  blocks->n_pieces = (uint32_t)n;
+  if (n > 0 && take_head(heap, entry, value, effort, blocks))
+    return true;
+  give(heap, blocks);
+  return false;
 }
 
 static bool take(struct heap *heap, struct entry *entry, const struct heap_value *value,
                  enum heap_effort effort, struct blocks *blocks) {
   uint64_t bytes = head_bytes(value->key) + value->size;
   *blocks = (struct blocks){0};
-  if (take_one(heap, entry, bytes, blocks) || take_several(heap, entry, value, blocks))
+  if (take_one(heap, entry, bytes, blocks))
     return true;
+  if (value->size >= SCATTER_MIN)
+    return take_several(heap, entry, value, effort, blocks);
   return effort == HEAP_GATHER && arena_gather(&heap->arena, bytes, GATHER_MAX, move_block, heap) &&
          take_one(heap, entry, bytes, blocks);
 }

@@ -191,7 +191,11 @@ static bool place_by_force(struct store *store, struct entry *entry,
   while (!heap_place(&store->heap, entry, value, HEAP_GATHER)) {
     if (store->entries == 0)
       return false;
-    evict_oldest(store, EVICT_FORCED);
+    /* An eighth of what is needed before the next try: each may move megabytes in vain. */
+    uint64_t before = store->bytes;
+    do
+      evict_oldest(store, EVICT_FORCED);
+    while (store->entries > 0 && before - store->bytes < value->size / 8);
   }
   return true;
 }
