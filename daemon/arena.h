@@ -15,7 +15,7 @@
 #define ARENA_PIECES_MAX 16u
 #define ARENA_PIECE_MIN (16u << 10)
 #define ARENA_BLOCK_BYTES 32u /* of private memory that a block costs, and a hole */
-#define ARENA_MOVE_COST 256u
+#define ARENA_MOVE_COST 256u  /* of a block in a gather, beside its size: see there */
 
 typedef uint32_t arena_block; /* 0: none */
 
@@ -46,7 +46,8 @@ void arena_deinit(struct arena *arena);
 /* Takes one block of at least `size` bytes (> 0), rounded up to ARENA_UNIT, where it fits well: a
  * good fit, low addresses first where nothing else decides, so that the end of the arena stays
  * untouched until it is needed. `owner` is the caller's; a block whose owner is NULL is not moved.
- * 0 where there is no hole of that size, or no memory for the books. */
+ * 0 where no hole of that size is found (one that is larger by less than a 32nd may be overlooked),
+ * or no memory for the books. */
 arena_block arena_take(struct arena *arena, uint64_t size, void *owner);
 
 /* The same in up to ARENA_PIECES_MAX blocks of at least ARENA_PIECE_MIN each (but for the last),
@@ -56,7 +57,7 @@ arena_block arena_take(struct arena *arena, uint64_t size, void *owner);
 size_t arena_take_pieces(struct arena *arena, uint64_t size, void *owner,
                          arena_block blocks[ARENA_PIECES_MAX]);
 
-/* The block's bytes may be given to others from now on. */
+/* The block's bytes may be given to others from now on. Needs no memory. */
 void arena_give(struct arena *arena, arena_block block);
 
 uint64_t arena_offset(const struct arena *arena, arena_block block);
@@ -77,12 +78,13 @@ bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_
                   void *arg);
 
 /* As arena_take_pieces, but makes the holes: pieces of about the same size, in the places where
- * that moves least. The blocks that it takes are not moved meanwhile. */
+ * that moves least. The blocks that it takes are not moved meanwhile; what was moved stays moved,
+ * also where it returns 0. */
 size_t arena_gather_pieces(struct arena *arena, uint64_t size, void *owner,
                            arena_block blocks[ARENA_PIECES_MAX], uint64_t max_moved,
                            arena_move_fn *move, void *arg);
 
-/* Of the largest hole. */
+/* Of the largest hole. For statistics: it looks at all holes of the highest class. */
 uint64_t arena_largest(const struct arena *arena);
 
 static inline uint64_t arena_free_bytes(const struct arena *arena) {

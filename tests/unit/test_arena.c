@@ -456,9 +456,9 @@ START_TEST(random_operations_keep_every_byte_and_the_books_right) {
   model->bytes = malloc(MiB);
   ck_assert_ptr_nonnull(model->bytes);
   model->state = (uint64_t)_i;
-  for (int i = 0; i < 60000; i++) {
+  for (int i = 0; i < 30000; i++) {
     /* full most of the time, and almost empty now and then */
-    uint32_t takes = i % 20000 < 17000 ? 3 : 1;
+    uint32_t takes = i % 10000 < 8000 ? 3 : 1;
     struct model_block *m = any(model, true);
     if (m == NULL || (arena_free_bytes(&arena) > MiB / 64 && draw(model, 4) < takes)) {
       model_take(model);
