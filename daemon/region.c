@@ -17,7 +17,7 @@
 #define BUCKETS_MAX UINT32_MAX
 /* Room in the arena beyond what entries are charged, for blocks to be moved together with: the
  * less, the farther they move. */
-#define SLACK_SHIFT 6
+#define SLACK_SHIFT 7
 #define SLACK_MIN (64u << 10)
 #define PROMISE_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
 
