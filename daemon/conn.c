@@ -209,6 +209,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
   conn->paused = false;
   size_t used = handle_frames(conn, data, size, &need);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
+  conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
   if (conn->closing)
     return;
   size_t left = size - used;
@@ -273,7 +274,8 @@ static void settle(struct conn *conn) {
   if (conn->closing || sender_is_busy(&conn->sender) || waits_for_room(conn))
     return; /* what it waits for calls again */
   if (conn->paused) {
-    conns_ready(conn->conns, conn);
+    if (!conn->session.waits_for_trace) /* else the rings' timer calls again */
+      conns_ready(conn->conns, conn);
     return;
   }
   if (!is_over(conn))
@@ -282,13 +284,20 @@ static void settle(struct conn *conn) {
     say_farewell(conn);
   if (sender_is_busy(&conn->sender))
     read_on(conn, false);
-  else
+  else if (dispatch_may_leave(conn->conns->dispatch, &conn->session))
     conn_close(conn);
+  else
+    conns_rings(conn->conns); /* whose timer calls again */
 }
 
 void conn_resume(struct conn *conn) {
   if (conn->closing)
     return;
+  const char *fault = dispatch_fault(&conn->session);
+  if (fault != NULL && !conn->last_words) {
+    drop(conn, FC_EPROTOCOL, fault);
+    return;
+  }
   bool stuck = conn->paused && sender_is_busy(&conn->sender);
   if (conn->in_size > 0 && !conn->reading && !conn->last_words && !stuck)
     process(conn, conn->in, conn->in_size);

@@ -42,6 +42,32 @@ void conns_chores(struct conns *conns) {
     (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
+static void set_rings_period(struct conns *conns, unsigned period_ms) {
+  if (period_ms == conns->rings_period_ms)
+    return;
+  conns->rings_period_ms = period_ms;
+  if (period_ms == 0)
+    ticker_stop(&conns->rings);
+  else
+    ticker_start(&conns->rings, period_ms);
+}
+
+/* Who waits for the trace tries again; whose ring is bad is dropped. */
+static void on_rings(void *arg) {
+  struct conns *conns = arg;
+  struct rings *rings = &conns->dispatch->rings;
+  for (struct conn *conn = rings->attention ? conns->all : NULL; conn != NULL; conn = conn->next)
+    if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
+      conns_ready(conns, conn);
+  set_rings_period(conns, rings_sweep(rings));
+}
+
+void conns_rings(struct conns *conns) {
+  unsigned period_ms = rings_period_ms(&conns->dispatch->rings);
+  if (conns->rings_period_ms == 0 || (period_ms != 0 && period_ms < conns->rings_period_ms))
+    set_rings_period(conns, period_ms);
+}
+
 static void leave_ready(struct conns *conns, struct conn *conn) {
   struct conn *before = NULL;
   for (struct conn *c = conns->ready_first; c != NULL; before = c, c = c->next_ready) {
@@ -122,7 +148,9 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
     return FC_EREFUSED;
-  return ticker_init(&conns->sweep, loop, on_sweep, conns);
+  conns->rings.fd = -1; /* may be closed without */
+  int rc = ticker_init(&conns->sweep, loop, on_sweep, conns);
+  return rc < 0 ? rc : ticker_init(&conns->rings, loop, on_rings, conns);
 }
 
 void conns_drain(struct conns *conns) {
@@ -142,6 +170,7 @@ void conns_close(struct conns *conns) {
   if (!uv_is_closing((uv_handle_t *)&conns->turn))
     uv_close((uv_handle_t *)&conns->turn, NULL);
   ticker_close(&conns->sweep);
+  ticker_close(&conns->rings);
 }
 
 void conns_deinit(struct conns *conns) {

@@ -34,6 +34,8 @@ struct conns {
   uint64_t next_client_id;
   struct conn *ready_first, *ready_last; /* want another turn */
   uv_idle_t turn;                        /* runs while somebody is ready or there are chores */
+  struct ticker rings;                   /* reads the rings while there are some */
+  unsigned rings_period_ms;              /* of `rings`; 0: stopped */
   struct ticker sweep;                   /* looks at the deadlines while there are connections */
   uv_stream_t *unaccepted;               /* has a connection that we had no memory for; or NULL */
   bool said_no_memory, said_no_descriptors;
@@ -67,6 +69,9 @@ void conns_ready(struct conns *conns, struct conn *conn);
 
 /* Makes sure that the dispatcher's chores are done in the turns to come. */
 void conns_chores(struct conns *conns);
+
+/* Makes sure that the rings are looked at as often as what is known of them asks for. */
+void conns_rings(struct conns *conns);
 
 /* For conn.c: entering and leaving the set. */
 void conns_add(struct conns *conns, struct conn *conn);

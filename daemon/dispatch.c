@@ -21,6 +21,11 @@ uint64_t call_clock_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static void before_evict(void *arg) {
+  struct dispatch *dispatch = arg;
+  (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
+}
+
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
   *dispatch = (struct dispatch){
       .store = config->store,
@@ -32,12 +37,22 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
       .replies_bytes = config->replies_bytes,
+      .region_fd = config->region_fd,
   };
+  struct rings_config rings = {.store = config->store,
+                               .trace = config->trace,
+                               .counters = &dispatch->counters,
+                               .pool_bytes = config->ring_pool_bytes};
+  rings_init(&dispatch->rings, &rings);
+  dispatch->store->before_evict = before_evict;
+  dispatch->store->before_evict_arg = dispatch;
 }
 
 void dispatch_deinit(struct dispatch *dispatch) {
   while (dispatch_chores(dispatch))
     ;
+  rings_deinit(&dispatch->rings);
+  dispatch->store->before_evict = NULL;
   fc_buf_free(&dispatch->reply);
 }
 
@@ -118,91 +133,21 @@ void dispatch_dropped(struct dispatch *dispatch, const struct session *session,
   log_end(dispatch, session, "dropped", reason);
 }
 
-/* ---- hello ---- */
-
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {
   return session->greeted ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
 }
 
-static enum dispatch_result refuse_hello(const struct call *call, const char *reason) {
-  dispatch_refused(call->dispatch, call->session, reason);
-  return DISPATCH_CLOSE;
-}
+/* ---- the end of a client ---- */
 
-static enum dispatch_result no_namespace(const struct call *call, struct fc_str name, int code) {
-  if (code == FC_EREFUSED)
-    (void)call_error(call, code,
-                     "namespace %.*s cannot be made: %u namespaces have clients, which is the "
-                     "limit; raise --max-namespaces or close some clients",
-                     (int)name.size, name.data, call->dispatch->namespaces->limit);
-  else
-    (void)call_error(call, code, "%s", fc_error_text(code));
-  return refuse_hello(call, "its namespace cannot be made");
-}
-
-/* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_AGAIN while a
- * lower limit still evicts; or the hello is refused. */
-static enum dispatch_result enter_namespace(const struct call *call, const struct fc_hello *hello) {
-  struct namespace_table *table = call->dispatch->namespaces;
-  struct session *session = call->session;
-  if (hello->name_space.data == NULL)
-    return DISPATCH_DONE;
-  if (hello->has_max_entries && hello->max_entries <= 0) {
-    (void)call_error(call, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
-                     (long long)hello->max_entries);
-    return refuse_hello(call, "max_entries is not positive");
-  }
-  if (session->ns == NULL) { /* else this hello was here before */
-    struct namespace *ns;
-    int rc = namespace_table_open(table, hello->name_space, &ns);
-    if (rc < 0)
-      return no_namespace(call, hello->name_space, rc);
-    session->ns = ns;
-  }
-  if (hello->has_max_entries && namespace_table_set_max_entries(
-                                    table, session->ns, hello->max_entries) == NAMESPACE_LIMIT_MORE)
-    return DISPATCH_AGAIN; /* the next slice after the others had their turn */
-  return DISPATCH_DONE;
-}
-
-static enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
-  struct session *session = call->session;
-  struct dispatch *dispatch = call->dispatch;
-  if (session->greeted) {
-    (void)call_error(call, FC_EPROTOCOL, "a second hello: open another connection instead");
-    dispatch_dropped(dispatch, session, "a second hello");
-    return DISPATCH_CLOSE;
-  }
-  if (hello->version_min > FC_PROTOCOL_VERSION || hello->version_max < FC_PROTOCOL_VERSION_MIN) {
-    (void)call_error(call, FC_EVERSION,
-                     "fcached " FC_VERSION " speaks protocol %u to %u, this client %u to %u: "
-                     "update the older side",
-                     FC_PROTOCOL_VERSION_MIN, FC_PROTOCOL_VERSION, hello->version_min,
-                     hello->version_max);
-    return refuse_hello(call, "no protocol version in common");
-  }
-  enum dispatch_result entered = enter_namespace(call, hello);
-  if (entered != DISPATCH_DONE)
-    return entered;
-  memcpy(session->name_data, hello->client.data, hello->client.size);
-  session->name = (struct fc_str){session->name_data, hello->client.size};
-  session->greeted = true;
-  dispatch->clients++;
-  dispatch->connections++;
-  struct fc_welcome welcome = {
-      .version =
-          hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION,
-      .server = fc_str_of("fcached " FC_VERSION),
-      .boot_id = dispatch->boot_id,
-      .clear_generation = dispatch->store->generation,
-      .max_value = dispatch->store->max_value,
-      .max_frame = dispatch_max_body(dispatch, session),
-  };
-  (void)fc_encode_welcome(&dispatch->reply, call->id, &welcome); /* call_reply looks at `failed` */
-  return call_reply(call);
+bool dispatch_may_leave(struct dispatch *dispatch, struct session *session) {
+  session->waits_for_trace = session->ring != NULL && !rings_drain(&dispatch->rings, session->ring);
+  return !session->waits_for_trace;
 }
 
 void dispatch_leave(struct dispatch *dispatch, struct session *session) {
+  if (session->ring != NULL)
+    rings_detach(&dispatch->rings, session->ring);
+  session->ring = NULL;
   if (session->clear != NULL) { /* it holds already: finish it, whoever asked */
     session->clear->next = dispatch->orphans;
     dispatch->orphans = session->clear;
@@ -229,6 +174,37 @@ bool dispatch_chores(struct dispatch *dispatch) {
   }
   bool clean = namespace_table_step(dispatch->namespaces, STORE_SLICE);
   return dispatch->orphans != NULL || !clean;
+}
+
+/* ---- rings ---- */
+
+const char *dispatch_fault(const struct session *session) {
+  return session->ring == NULL ? NULL : rings_fault(session->ring);
+}
+
+static enum dispatch_result wait_for_trace(const struct call *call) {
+  call->session->waits_for_trace = true;
+  return DISPATCH_AGAIN;
+}
+
+/* What the client served itself came before its request; and where figures are told, or the past is
+ * closed, so did what the others did. */
+static enum dispatch_result drain_before(const struct call *call, enum fc_type type) {
+  struct rings *rings = &call->dispatch->rings;
+  struct session *session = call->session;
+  if (session->ring != NULL && !rings_drain(rings, session->ring))
+    return wait_for_trace(call);
+  const char *fault = dispatch_fault(session);
+  if (fault != NULL) {
+    dispatch_dropped(call->dispatch, session, fault);
+    (void)call_error(call, FC_EPROTOCOL, "%s", fault); /* the connection ends anyway */
+    return DISPATCH_CLOSE;
+  }
+  bool begins_clear = type == FC_CLEAR && session->clear == NULL;
+  if ((type == FC_STATS || type == FC_LIST || type == FC_TRACE || begins_clear) &&
+      !rings_drain_all(rings) && type == FC_TRACE) /* its lines belong to the file as it is */
+    return wait_for_trace(call);
+  return DISPATCH_DONE;
 }
 
 /* ---- routing ---- */
@@ -276,19 +252,24 @@ static enum dispatch_result refuse_body(const struct call *call, enum fc_type ty
   if (rc == FC_EPROTOCOL)
     dispatch_dropped(call->dispatch, call->session, text);
   else if (type == FC_HELLO)
-    return refuse_hello(call, text);
+    return call_refuse_hello(call, text);
   return rc == FC_EPROTOCOL ? DISPATCH_CLOSE : DISPATCH_DONE;
 }
 
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct sink *sink, const uint8_t *body, uint32_t size) {
   /* Room for any reply but those with values, which ask for more themselves. */
+  session->waits_for_trace = false;
   if (!sink->has_room(sink, 0))
     return DISPATCH_AGAIN;
   struct fc_request request;
   int rc = fc_decode_request(body, size, &request);
-  struct call call = {dispatch, session, sink, request.id, call_clock_ns()};
+  struct call call = {dispatch, session, sink, request.id, 0};
   fc_buf_reset(&dispatch->reply);
+  enum dispatch_result drained = drain_before(&call, request.type);
+  if (drained != DISPATCH_DONE)
+    return drained;
+  call.start_ns = call_clock_ns(); /* not before: a hit in a ring is older than this request */
   if (!session->greeted && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
     dispatch_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
     (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));

@@ -11,6 +11,7 @@
 
 #include "daemon/counters.h"
 #include "daemon/namespace_table.h"
+#include "daemon/rings.h"
 #include "daemon/session.h"
 #include "daemon/sink.h"
 #include "daemon/store_clear.h"
@@ -42,6 +43,9 @@ struct dispatch {
   uint64_t dropped; /* cut for breaking the protocol or a deadline */
   uint64_t clears;
   uint64_t puts_kept, puts_stale, puts_too_big;
+  uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
+  struct rings rings;
+  int region_fd; /* to hand to clients; -1: there is no region that they could map */
   struct fc_buf reply; /* made anew for each reply; kept for its memory */
 };
 
@@ -53,14 +57,19 @@ struct dispatch_config {
   uint64_t boot_id;
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes;
+  int region_fd;          /* borrowed; -1: none */
+  size_t ring_pool_bytes; /* of all rings together */
 };
 
+/* Sets the store's before_evict, until dispatch_deinit. The struct must not be moved after. */
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config);
 void dispatch_deinit(struct dispatch *dispatch);
 
 enum dispatch_result {
   DISPATCH_DONE = 0,
-  DISPATCH_AGAIN,    /* not done, or no room for the reply: hand the same frame in again */
+  /* Not done, or no room for the reply: hand the same frame in again; where the session waits for
+   * the trace, not before rings_sweep was called. */
+  DISPATCH_AGAIN,
   DISPATCH_CLOSE,    /* an error was sent; the connection ends after it */
   DISPATCH_SHUTDOWN, /* done; the daemon is to stop */
 };
@@ -77,6 +86,13 @@ void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code,
 
 /* The largest body that this session may send now, in bytes. */
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session);
+
+/* NULL, or what is wrong with the session's ring: then the connection is to be dropped. */
+const char *dispatch_fault(const struct session *session);
+
+/* Asked before dispatch_leave, where there is time: true, or the session waits for the trace, and
+ * lines are lost if it leaves now. */
+bool dispatch_may_leave(struct dispatch *dispatch, struct session *session);
 
 /* The session's client is gone. Idempotent. */
 void dispatch_leave(struct dispatch *dispatch, struct session *session);

@@ -1,5 +1,5 @@
 /* dispatch_parts.h - what the files that the dispatcher is made of share:
- * dispatch.c (hello, routing, errors), lookup.c (get, put), many.c (their
+ * dispatch.c (routing, errors), greet.c (hello), lookup.c (get, put), many.c (their
  * many-key forms), manage.c (clear, list, trace, shutdown), stats.c. */
 #ifndef FC_DAEMON_DISPATCH_PARTS_H
 #define FC_DAEMON_DISPATCH_PARTS_H
@@ -45,6 +45,10 @@ void call_record_hit(const struct call *call, const struct fc_key *key, struct f
 /* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. */
 int call_put(const struct call *call, const struct fc_put *put);
 
+/* Counts a hello as refused, after its error was sent. */
+enum dispatch_result call_refuse_hello(const struct call *call, const char *reason);
+
+enum dispatch_result greet(const struct call *call, const struct fc_hello *hello);
 enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get);
 enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put);
 enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get);

@@ -40,6 +40,7 @@ void call_record_hit(const struct call *call, const struct fc_key *key, struct f
   call_sets(call, sets);
   counters_hit(sets, CALL_SETS, wall_ns, entry_compute_ns(entry),
                entry_origin(entry) != (uint32_t)call->session->client_id);
+  call->dispatch->hits_socket++;
   call_trace(call, key, probe, wall_ns, true);
 }
 

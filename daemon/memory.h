@@ -13,10 +13,11 @@
 struct memory_need {
   uint64_t max_bytes;           /* --max-bytes */
   uint64_t region_bytes;        /* beside them: region_overhead_bytes */
-  uint64_t client_budget_bytes; /* --client-budget */
+  uint64_t client_budget_bytes; /* --client-budget, for messages in flight */
+  uint64_t rings_bytes;         /* as much again, for the rings of clients; 0: there are none */
 };
 
-/* Compares the need (all three and the overhead) with the tightest memory limit of this
+/* Compares the need (all of these and the overhead) with the tightest memory limit of this
  * process's control group and those above it (v1 and v2), with MemAvailable, and
  * with RLIMIT_AS and RLIMIT_DATA. `root` stands before /proc and /sys: "" for
  * the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM with

@@ -85,7 +85,11 @@ static int make(struct namespace_table *table, struct fc_str name, struct namesp
     drop(table, victim);
   /* A namespace of that name may have been here before, and cleared. Its log is
    * gone, so what began before this moment is stale. */
-  namespace_init(ns, name, mix(table->store->seed + table->made++), ++table->store->generation);
+  uint64_t seed;
+  do /* never 0, which would stand for no namespace in a welcome: of one seed in 2^64 */
+    seed = mix(table->store->seed + table->made++);
+  while (seed == 0);
+  namespace_init(ns, name, seed, ++table->store->generation);
   struct namespace **last = &table->first;
   while (*last != NULL)
     last = &(*last)->next;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/entry.h"
 
@@ -144,6 +145,37 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
     release_charge(sender);
 }
 
+#define FDS_MAX 2u
+
+static bool send_with(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds) {
+  struct sender *sender = sender_of(sink);
+  uv_os_fd_t socket;
+  assert(n_fds <= FDS_MAX);
+  if (sender->failed || sender->deaf || sender->unsent_bytes > 0 ||
+      uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
+    return false;
+  union {
+    struct cmsghdr header; /* for its alignment */
+    char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+  } control = {0};
+  struct iovec one = *piece;
+  struct msghdr message = {.msg_iov = &one,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+  struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+  memcpy(CMSG_DATA(rights), fds, n_fds * sizeof(int));
+  ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0) /* whatever it is: without descriptors it may go, or fails as any reply does */
+    return false;
+  if ((size_t)sent < piece->iov_len)
+    send_rest(sender, piece, NULL, 1, (size_t)sent);
+  return true;
+}
+
 static bool has_room(struct sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
   if (sender->failed || sender->unsent_bytes > 0)
@@ -166,7 +198,7 @@ static void on_room(struct quota_waiter *waiter) {
 void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
                  const char *peer_name, void (*moved)(struct sender *sender)) {
   *sender = (struct sender){
-      .sink = {.has_room = has_room, .send = send_reply},
+      .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with},
       .stream = stream,
       .quota = quota,
       .log = log,

@@ -109,6 +109,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum) {
 static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
   struct server *server = handle->data;
+  (void)rings_drain_all(&server->dispatch.rings); /* what was before it belongs to the old file */
   trace_reopen(&server->trace);
 }
 
@@ -148,7 +149,8 @@ static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_need need = {.max_bytes = options->max_bytes,
                              .region_bytes = region_overhead_bytes(options->max_bytes),
-                             .client_budget_bytes = options->client_budget};
+                             .client_budget_bytes = options->client_budget,
+                             .rings_bytes = options->no_region ? 0 : options->client_budget};
   int rc = memory_check(&need, "", fault);
   if (rc < 0)
     return rc;
@@ -176,6 +178,8 @@ static int start_cache(struct server *server, struct fault *fault) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
+      .region_fd = -1,
+      .ring_pool_bytes = options->client_budget,
   };
   dispatch_init(&server->dispatch, &config);
   return 0;

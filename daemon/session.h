@@ -13,6 +13,7 @@
 
 struct namespace;
 struct clear_job;
+struct client_ring;
 
 /* How far a get_many or put_many is, of which a part is done in each turn. Zero between requests.
  */
@@ -34,6 +35,8 @@ struct session {
   struct fc_str name;   /* of the client: points into name_data */
   struct many_progress many;
   struct clear_job *clear; /* a clear under way: owned; NULL: none */
+  struct client_ring *ring; /* owned, see rings.h; NULL: it has none */
+  bool waits_for_trace;     /* the last frame, or the end, is to be tried again when a timer says so */
 };
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)

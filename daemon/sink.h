@@ -17,6 +17,9 @@ struct sink {
    * sent (`owners` NULL: none does). A failure ends the connection by itself. */
   void (*send)(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
                size_t n);
+  /* Sends a small reply, with descriptors beside its first byte. False: nothing was sent, as the
+   * peer lags behind or the kernel passes no descriptors on. */
+  bool (*send_with)(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds);
 };
 
 #endif

@@ -87,6 +87,17 @@ static void add_region(struct figures *f, const struct dispatch *d) {
   add_uint(f, "region_moved_bytes", arena->moved_bytes);
 }
 
+/* Which way hits were served, and what it costs to hear of those that needed no message. */
+static void add_planes(struct figures *f, const struct dispatch *d) {
+  add_uint(f, "hits_socket", d->hits_socket);
+  add_uint(f, "hits_region", d->rings.hits);
+  add_uint(f, "hits_unrecorded", d->rings.unrecorded);
+  add_uint(f, "rings", d->rings.n);
+  add_uint(f, "rings_bytes", d->rings.used_bytes);
+  add_uint(f, "ring_records", d->rings.records);
+  add_real(f, "drain_s", seconds(d->rings.drain_ns));
+}
+
 static void add_daemon(struct figures *f, const struct call *call) {
   const struct dispatch *d = call->dispatch;
   add_text(f, "version", fc_str_of(FC_VERSION));
@@ -97,6 +108,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_store(f, d);
   add_region(f, d);
   add_counters(f, &d->counters);
+  add_planes(f, d);
   add_uint(f, "connections", d->connections);
   add_uint(f, "refused", d->refused);
   add_uint(f, "dropped", d->dropped);

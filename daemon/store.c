@@ -163,6 +163,40 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
   return store_peek_digest(store, ns, fc_key_digest(ns->seed, key), key);
 }
 
+void store_prefetch(const struct store *store, uint64_t digest) {
+  region_prefetch(store->region, digest);
+}
+
+void store_prefetch_entry(const struct store *store, uint64_t digest) {
+  const char *placed = (const char *)region_first(store->region, digest);
+  __builtin_prefetch(placed); /* of NULL, too, it only asks; where it straddles two lines: both */
+  __builtin_prefetch(placed + sizeof(struct fc_region_entry) - 1);
+}
+
+void store_prefetch_books(const struct entry *entry) {
+  __builtin_prefetch(entry, 1);
+  __builtin_prefetch((const char *)(entry + 1) - 1, 1);
+}
+
+void store_prefetch(const struct store *store, const struct namespace *ns, uint64_t digest) {
+  (void)ns; /* one table for all */
+  __builtin_prefetch(bucket_of(store, digest));
+}
+
+void store_prefetch_entry(const struct store *store, const struct namespace *ns, uint64_t digest) {
+  (void)ns;
+  const char *entry = (const char *)*bucket_of(store, digest);
+  for (size_t line = 0; entry != NULL && line < sizeof(struct entry); line += 64)
+    __builtin_prefetch(entry + line, 1);
+}
+
+void store_prefetch_use(const struct entry *entry) {
+  __builtin_prefetch(entry->in_all.newer, 1);
+  __builtin_prefetch(entry->in_all.older, 1);
+  __builtin_prefetch(entry->in_namespace.newer, 1);
+  __builtin_prefetch(entry->in_namespace.older, 1);
+}
+
 static bool stale(const struct store *store, const struct namespace *ns, const struct fc_key *key,
                   const struct store_put_info *info) {
   return info->has_generation && (clear_log_stale(&store->clears, info->generation, key) ||
@@ -191,6 +225,7 @@ static bool place_by_force(struct store *store, struct entry *entry,
   while (!heap_place(&store->heap, entry, value, HEAP_GATHER)) {
     if (store->entries == 0)
       return false;
+    hear_of_hits(store);
     /* An eighth of what is needed before the next try: each may move megabytes in vain. */
     uint64_t before = store->bytes;
     do

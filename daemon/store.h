@@ -74,6 +74,14 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
 struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
                                 uint64_t digest, const struct fc_key *key);
 
+/* For who looks up many: each asks the memory for what the next step will read, and waits for
+ * nothing. First the bucket of a digest, then the first entry in it, then the books of an entry
+ * that was found, then what store_use writes beside them. */
+void store_prefetch(const struct store *store, uint64_t digest);
+void store_prefetch_entry(const struct store *store, uint64_t digest);
+void store_prefetch_books(const struct entry *entry);
+void store_prefetch_use(const struct entry *entry);
+
 /* Makes an entry that store_peek has found the most recently used, and counts the hit: together
  * they are a get. */
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns);

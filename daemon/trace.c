@@ -29,6 +29,8 @@ struct trace_stream {
   struct lines flying;  /* the batch that is written, or that has to be tried again */
   uv_work_t work;
   bool in_flight;       /* the pool has `file` and `flying` */
+  uint64_t flight_ms;   /* uv_now, when it got them */
+  bool failing;         /* the last write failed, and got nothing into the file */
   bool retired;         /* close when drained */
   bool ending;          /* the pool closes the file */
   uint64_t lost_before; /* of the trace, when the batch went to the pool */
@@ -156,6 +158,8 @@ static void after_write(uv_work_t *work, int status) {
     return; /* the bound has passed; whoever closed is leaving by _exit */
   stream->flying.start += stream->written;
   trace->unwritten_bytes -= stream->written;
+  /* A pipe that is full for now is no failure as long as somebody reads from it. */
+  stream->failing = stream->error != 0 && !(stream->error == EAGAIN && stream->written > 0);
   if (stream->error != 0)
     settle_failure(stream);
   else
@@ -191,6 +195,7 @@ static void after_close(uv_work_t *work, int status) {
 
 static void to_pool(struct trace_stream *stream, uv_work_cb work, uv_after_work_cb after) {
   stream->in_flight = true;
+  stream->flight_ms = uv_now(stream->trace->loop);
   stream->work.data = stream;
   (void)uv_queue_work(stream->trace->loop, &stream->work, work,
                       after); /* fails only without `work` */
@@ -232,6 +237,12 @@ static void on_timer(uv_timer_t *timer) {
       start_timer(trace);
     finish_if_done(trace);
   }
+}
+
+bool trace_fell_behind(const struct trace *trace) {
+  const struct trace_stream *stream = trace->current;
+  bool hangs = stream->in_flight && uv_now(trace->loop) > stream->flight_ms + TRACE_HANG_MS;
+  return !stream->failing && !hangs;
 }
 
 void trace_append(struct trace *trace, const struct trace_event *event) {

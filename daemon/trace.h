@@ -19,6 +19,7 @@
 #define TRACE_UNWRITTEN_MAX (8u << 20)
 #define TRACE_DELAY_MS 50u
 #define TRACE_CLOSE_MAX_MS 5000u
+#define TRACE_HANG_MS 1000u /* a write that takes longer counts as one that failed */
 #define TRACE_FILES_MAX 8u /* open at once: the current one, and those that are still draining */
 
 struct trace;
@@ -66,6 +67,17 @@ const char *trace_path(const struct trace *trace);
 /* Lines that are in a file or on their way into it. */
 static inline uint64_t trace_lines(const struct trace *trace) {
   return trace->events - trace->lost;
+}
+
+/* Are more than half of TRACE_UNWRITTEN_MAX waiting for a disk that takes them? Who can wait before
+ * it adds more loses no line. False where the last write failed or hangs: there waiting is of no
+ * use. */
+bool trace_fell_behind(const struct trace *trace);
+static inline bool trace_is_behind(const struct trace *trace) {
+  return __builtin_expect(
+      trace->current != NULL && trace->unwritten_bytes > TRACE_UNWRITTEN_MAX / 2 &&
+          trace_fell_behind(trace),
+      0);
 }
 
 /* Does nothing while off: one branch. */

@@ -61,6 +61,23 @@ static void value_shared(const struct figure_group *group, char value[VALUE_SIZE
   render_share(N("shared_hits"), N("cache_hits"), value);
 }
 
+static void value_planes(const struct figure_group *group, char value[VALUE_SIZE]) {
+  int used = snprintf(value, VALUE_SIZE, "%llu by clients themselves, %llu by message",
+                      N("hits_region"), N("hits_socket"));
+
+  if (N("hits_unrecorded") > 0)
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu not recorded", N("hits_unrecorded"));
+}
+
+static void value_rings(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char bytes[RENDER_SIZE], each[RENDER_SIZE] = "-";
+
+  if (N("ring_records") > 0)
+    render_seconds(figures_real(group, "drain_s") / (double)N("ring_records"), each);
+  snprintf(value, VALUE_SIZE, "%llu of %s, %llu records, %s each", N("rings"),
+           render_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
+}
+
 static void value_batches(const struct figure_group *group, char value[VALUE_SIZE]) {
   char average[RENDER_SIZE] = "-";
 
@@ -126,6 +143,8 @@ static const struct row rows[] = {
     {"largest value", "max_value", NULL},
     {"hits", "cache_hits cache_misses hit_rate", value_hits},
     {"  shared", "shared_hits", value_shared},
+    {"  served", "hits_region hits_socket hits_unrecorded", value_planes},
+    {"rings", "rings rings_bytes ring_records drain_s", value_rings},
     {"forward passes", "forward_passes", NULL},
     {"scoring time", "scoring_wall_s", NULL},
     {"time saved", "saved_wall_s", NULL},

@@ -1,0 +1,108 @@
+#include "daemon/hits.h"
+
+#include <assert.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t read_clock(clockid_t id) {
+  struct timespec now;
+  (void)clock_gettime(id, &now); /* cannot fail for these clocks */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+struct hits_clock hits_clock_now(void) {
+  return (struct hits_clock){.now_ns = read_clock(CLOCK_MONOTONIC),
+                             .real_ns = read_clock(CLOCK_REALTIME)};
+}
+
+static bool is_recorded(const struct ring_hit *hit) {
+  return (hit->record.flags & FC_RING_UNRECORDED) == 0;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t limit) {
+  return value < limit ? value : limit;
+}
+
+/* When the hit was served; now, where the client's clock is another (a time namespace) or a lie. */
+static uint64_t end_of(const struct hits_account *account, const struct hits_clock *clock,
+                       const struct fc_ring_hit *record) {
+  bool plausible = record->end_ns >= account->since_ns && record->end_ns <= clock->now_ns;
+  return plausible ? record->end_ns : clock->now_ns;
+}
+
+static uint64_t wall_of(const struct hits_account *account, const struct hits_clock *clock,
+                        const struct fc_ring_hit *record) {
+  return at_most(record->wall_ns, clock->now_ns - account->since_ns);
+}
+
+/* With a million entries each of these is a line that is not in the cache: asked for a batch ahead,
+ * they are waited for together. */
+static void find_all(const struct hits_account *account, const struct ring_hit *hits, size_t n,
+                     struct entry *found[RING_BATCH]) {
+  const struct store *store = account->store;
+  for (size_t i = 0; i < n; i++)
+    store_prefetch(store, hits[i].record.digest);
+  for (size_t i = 0; i < n; i++)
+    store_prefetch_entry(store, hits[i].record.digest);
+  for (size_t i = 0; i < n; i++) {
+    struct fc_key key = {.op = ring_hit_op(&hits[i]),
+                         .view = ring_hit_view(&hits[i]),
+                         .top_k = hits[i].record.top_k};
+    memcpy(key.prompt.bytes, hits[i].record.prompt, FC_HASH_SIZE);
+    found[i] = store_peek_digest(store, account->ns, hits[i].record.digest, &key);
+    if (found[i] != NULL)
+      store_prefetch_books(found[i]);
+  }
+  for (size_t i = 0; i < n; i++)
+    if (found[i] != NULL)
+      store_prefetch_use(found[i]);
+}
+
+static void count(struct hits_account *account, const struct hits_clock *clock,
+                  const struct fc_ring_hit *record) {
+  struct counters *sets[] = {&account->ns->counters, account->counters};
+  uint64_t left_ns = clock->now_ns - account->since_ns - account->wall_ns;
+  uint64_t wall_ns = at_most(record->wall_ns, left_ns);
+  account->wall_ns += wall_ns;
+  counters_hit(sets, sizeof sets / sizeof sets[0], wall_ns,
+               at_most(record->compute_ns, HITS_COMPUTE_MAX_NS),
+               record->owner != account->client_id);
+}
+
+size_t hits_count(struct hits_account *account, const struct hits_clock *clock,
+                  const struct ring_hit *hits, size_t n) {
+  struct entry *found[RING_BATCH];
+  size_t counted = 0;
+  assert(n <= RING_BATCH);
+  find_all(account, hits, n, found);
+  for (size_t i = 0; i < n; i++) {
+    if (found[i] != NULL)
+      store_use(account->store, found[i], end_of(account, clock, &hits[i].record));
+    if (!is_recorded(&hits[i]))
+      continue;
+    count(account, clock, &hits[i].record);
+    counted++;
+  }
+  return counted;
+}
+
+void hits_trace(const struct hits_account *account, const struct hits_clock *clock,
+                const struct ring_hit *hits, size_t n) {
+  if (!trace_is_on(account->trace))
+    return;
+  struct trace_event event = {
+      .hit = true, .name_space = account->ns->name, .client = account->client};
+  for (size_t i = 0; i < n; i++) {
+    const struct fc_ring_hit *record = &hits[i].record;
+    if (!is_recorded(&hits[i]))
+      continue;
+    event.ts_ns = clock->real_ns - (clock->now_ns - end_of(account, clock, record));
+    event.probe = ring_hit_probe(&hits[i]);
+    event.view = ring_hit_view(&hits[i]);
+    event.op = ring_hit_op(&hits[i]);
+    memcpy(event.prompt.bytes, record->prompt, FC_HASH_SIZE);
+    event.top_k = record->top_k;
+    event.wall_ns = wall_of(account, clock, record);
+    trace_write(account->trace, &event);
+  }
+}

@@ -1,0 +1,86 @@
+/* ring.h - one client's ring as the daemon sees it: the memory, and a reader that
+ * trusts nothing in it. The layout is proto/ring.h.
+ *
+ * Memory alone: what the records are good for is not decided here (hits.h), nor
+ * when they are read (rings.h). The daemon's one thread, beside the client, which
+ * may write anything anywhere at any time: each word is loaded once, and each slot
+ * copied before it is looked at. */
+#ifndef FC_DAEMON_RING_H
+#define FC_DAEMON_RING_H
+
+#include <stdbool.h>
+
+#include "proto/ring.h"
+
+#define RING_BATCH 32u /* hits that are read in one go */
+
+/* What a context stands for: an op, a view, and a probe or none. */
+struct ring_context {
+  uint8_t op_size, view_size, probe_size; /* op_size 0: not defined */
+  char names[3 * FC_NAME_MAX];            /* behind one another */
+};
+
+/* How far a ring is read, and the contexts that hold there. Zero it to start. */
+struct ring_reader {
+  uint64_t at;
+  struct ring_context contexts[FC_RING_CONTEXTS];
+};
+
+/* A checked record. */
+struct ring_hit {
+  struct fc_ring_hit record;          /* a copy */
+  const struct ring_context *context; /* borrowed until the reader reads on */
+};
+
+struct ring {
+  int fd;         /* to hand to the client; -1: it was, see ring_close_fd */
+  uint64_t bytes; /* of the mapping */
+  uint32_t n_slots;
+  uint64_t head; /* as ring_look last found it */
+  uint64_t tail; /* as ring_release last stored it */
+  /* the ring's own */
+  struct fc_ring_header *header;
+  const uint8_t *slots;
+  uint64_t unrecorded;
+};
+
+/* Makes a ring of `n_slots` (a power of two within the layout's bounds): all of its memory is
+ * allocated and the file sealed against any change of size, so that nobody gets SIGBUS. 0,
+ * FC_ENOMEM, or FC_EREFUSED where the kernel gives no such file. */
+int ring_init(struct ring *ring, uint32_t n_slots);
+void ring_close_fd(struct ring *ring); /* idempotent */
+void ring_deinit(struct ring *ring);
+
+/* Loads the head, once. 0, or FC_EPROTOCOL where it is nonsense, and then *why says what is wrong,
+ * as a text that lives for ever; ring->head is then as it was. */
+int ring_look(struct ring *ring, const char **why);
+
+/* Reads on up to `end` (ring->head as ring_look found it, or where another reader of the ring has
+ * been): up to RING_BATCH hits, in order. Contexts take no place in `hits`; *n may be 0 although
+ * reader->at is not at `end` yet. 0, or FC_EPROTOCOL with *why, and then *n is 0 and reader->at
+ * stands at the record that is malformed. */
+int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
+              struct ring_hit hits[RING_BATCH], size_t *n, const char **why);
+
+/* The client may use the slots before `at` again. */
+void ring_release(struct ring *ring, uint64_t at);
+
+/* By how much the client's count of hits that it could not record has grown since the last call. */
+uint64_t ring_unrecorded(struct ring *ring);
+
+/* The names of a hit, borrowed from its context. */
+static inline struct fc_str ring_hit_op(const struct ring_hit *hit) {
+  return (struct fc_str){hit->context->names, hit->context->op_size};
+}
+static inline struct fc_str ring_hit_view(const struct ring_hit *hit) {
+  return (struct fc_str){hit->context->names + hit->context->op_size, hit->context->view_size};
+}
+static inline struct fc_str ring_hit_probe(const struct ring_hit *hit) {
+  const struct ring_context *context = hit->context;
+  if (context->probe_size == 0)
+    return (struct fc_str){0};
+  return (struct fc_str){context->names + context->op_size + context->view_size,
+                         context->probe_size};
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* rings.h - the rings of all connections: made out of one pool of memory, and read
+ * when they are to be, so that order, counters and trace are as if each hit that a
+ * client served itself had been a message.
+ *
+ * A ring is read to the end before its client's next request, at its client's end,
+ * and on a timer (rings_sweep); all of them are before anything is evicted or any
+ * figure is told (rings_drain_all).
+ *
+ * No trace line is lost for want of speed: while the trace is behind, rings are left
+ * to fill, and a client whose ring is not empty waits for its reply. What an eviction
+ * or a figure needs is counted all the same; the slots then stay taken until their
+ * lines are made. So a client that is faster than the disk is bound by its ring, and
+ * nobody else waits.
+ *
+ * A ring in which something is wrong is read no more, and its connection is to end:
+ * see rings_fault. One thread; no loop. */
+#ifndef FC_DAEMON_RINGS_H
+#define FC_DAEMON_RINGS_H
+
+#include "daemon/hits.h"
+
+struct client_ring; /* the ring of one connection */
+
+struct rings_config {
+  struct store *store;
+  struct trace *trace;
+  struct counters *counters; /* of the daemon */
+  size_t pool_bytes;
+};
+
+struct rings {
+  struct rings_config config;
+  struct client_ring *first;
+  struct client_ring *next; /* whose turn it is in a sweep; NULL: the first's */
+  /* read by all */
+  uint32_t n;
+  size_t used_bytes;   /* of the pool */
+  uint64_t records;    /* hits that were read, ever */
+  uint64_t hits;       /* of them, those that were counted */
+  uint64_t unrecorded; /* hits that clients had no room for */
+  uint64_t drain_ns;   /* CPU time that reading took */
+  /* since the last sweep */
+  bool seen_any, seen_many; /* some ring held something; more than an eighth of its slots */
+  bool attention;           /* a ring turned out bad, or somebody waits for the trace */
+};
+
+void rings_init(struct rings *rings, const struct rings_config *config);
+void rings_deinit(struct rings *rings); /* asserts that no ring is left */
+
+/* What a ring of the pool costs it. */
+size_t rings_charge(uint32_t n_slots);
+
+/* Makes a ring for a client of that account (copied, with what it borrows; `wall_ns` and since_ns
+ * are set here). Its size is a share of what the pool has left. NULL: there is none to be had. */
+struct client_ring *rings_attach(struct rings *rings, const struct hits_account *account);
+
+/* The descriptor to hand to the client, and to be closed with rings_handed_over. */
+int rings_fd(const struct client_ring *ring);
+void rings_handed_over(struct client_ring *ring);
+
+/* Reads it to its end, and frees it. */
+void rings_detach(struct rings *rings, struct client_ring *ring);
+
+/* Reads all that the client has published. False: the trace is behind, and some is left; the client
+ * is to wait. */
+bool rings_drain(struct rings *rings, struct client_ring *ring);
+
+/* The same for all rings, and nothing is left uncounted. False: lines of the trace are still to be
+ * made. */
+bool rings_drain_all(struct rings *rings);
+
+/* For a timer: the same for as many rings as one turn may take, in turns; nothing while the trace
+ * is behind. Returns after how many milliseconds it is to be called again; 0: there are no rings.
+ */
+unsigned rings_sweep(struct rings *rings);
+/* The same without a sweep: what is now known of the rings may ask for another one sooner. */
+unsigned rings_period_ms(const struct rings *rings);
+
+/* NULL, or what is wrong with the ring, as a text that lives for ever. */
+const char *rings_fault(const struct client_ring *ring);
+
+#endif
