@@ -186,7 +186,7 @@ void store_prefetch(const struct store *store, const struct namespace *ns, uint6
 void store_prefetch_entry(const struct store *store, const struct namespace *ns, uint64_t digest) {
   (void)ns;
   const char *entry = (const char *)*bucket_of(store, digest);
-  for (size_t line = 0; entry != NULL && line < sizeof(struct entry); line += 64)
+  for (size_t line = 0; entry != NULL && line <= sizeof(struct entry); line += 64)
     __builtin_prefetch(entry + line, 1);
 }
 

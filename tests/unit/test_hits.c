@@ -1,0 +1,262 @@
+/* What a recorded hit is good for: order, counters, trace. */
+#include "daemon/hits.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/namespace_table.h"
+#include "daemon/store_clear.h"
+#include "ring_writer.h"
+#include "runner.h"
+#include "traced.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static struct store store;
+static struct namespace_table table;
+static struct namespace *ns;
+static struct counters counters; /* of the daemon */
+static struct traced traced;
+static struct ring_context context;
+static struct hits_account account;
+static struct hits_clock now;
+
+static void set_up(void) {
+  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 7), 0);
+  namespace_table_init(&table, &store, 8);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  traced_start(&traced);
+  memset(&counters, 0, sizeof counters);
+  context = (struct ring_context){.op_size = 2, .view_size = 4, .names = "opbaseprobe"};
+  now = (struct hits_clock){.now_ns = 100 * SECOND, .real_ns = 1000 * SECOND};
+  account = (struct hits_account){.store = &store,
+                                  .ns = ns,
+                                  .counters = &counters,
+                                  .trace = &traced.trace,
+                                  .client = fc_str_of("client"),
+                                  .client_id = 5,
+                                  .since_ns = 40 * SECOND};
+}
+
+static void tear_down(void) {
+  traced_end(&traced);
+  namespace_table_deinit(&table);
+  store_deinit(&store);
+}
+
+static struct fc_key key_of(uint32_t n) {
+  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+}
+
+static void put(uint32_t n) {
+  struct fc_key key = key_of(n);
+  struct store_put_info info = {.client_id = 3, .compute_ns = 7, .now_ns = 1};
+  ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+}
+
+static struct ring_hit hit_on(uint32_t n) {
+  struct fc_key key = key_of(n);
+  struct ring_hit hit = {.record = ring_writer_hit_on(ns->seed, 0, &key), .context = &context};
+  hit.record.end_ns = 99 * SECOND;
+  hit.record.wall_ns = 10;
+  hit.record.compute_ns = 20;
+  hit.record.owner = 3;
+  return hit;
+}
+
+static size_t apply(const struct ring_hit *hit) {
+  size_t counted = hits_count(&account, &now, hit, 1);
+  hits_trace(&account, &now, hit, 1);
+  return counted;
+}
+
+static struct entry *find(uint32_t n) {
+  struct fc_key key = key_of(n);
+  return store_peek(&store, ns, &key);
+}
+
+static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint64_t shared) {
+  const struct counters *sets[] = {&counters, &ns->counters};
+  for (int i = 0; i < 2; i++) {
+    ck_assert_uint_eq(sets[i]->hits, n);
+    ck_assert_uint_eq(sets[i]->scoring_wall_ns, wall_ns);
+    ck_assert_uint_eq(sets[i]->saved_wall_ns, saved_ns);
+    ck_assert_uint_eq(sets[i]->shared_hits, shared);
+    ck_assert_uint_eq(sets[i]->misses, 0);
+  }
+}
+
+START_TEST(a_hit_promotes_counts_and_traces) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), find(1));
+  ck_assert_ptr_eq(entry_of_namespace(lru_newest(&ns->lru)), find(1));
+  ck_assert_uint_eq(find(1)->hits, 1);
+  ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
+  assert_counted(1, 10, 20, 1);
+  ck_assert_str_eq(traced_text(&traced),
+                   "{\"ts\": 999.000000, \"probe\": null, \"view_id\": \"base\", \"prompt_hash\": "
+                   "\"00000000000000000000000000000000\", \"top_k\": 1, \"op\": \"op\", "
+                   "\"wall_ms\": 0.000010, \"hit\": true, \"namespace\": \"ns\", \"client\": "
+                   "\"client\"}\n");
+}
+END_TEST
+
+START_TEST(the_probe_of_the_context_is_traced) {
+  context.probe_size = 5;
+  struct ring_hit hit = hit_on(1);
+  (void)apply(&hit); /* one, as ever */
+  ck_assert_uint_eq(traced_count(&traced, "\"probe\": \"probe\""), 1);
+}
+END_TEST
+
+START_TEST(ones_own_entry_is_not_shared) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.owner = 5;
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 10, 20, 0);
+}
+END_TEST
+
+START_TEST(a_whole_batch_in_order) {
+  struct ring_hit hits[RING_BATCH];
+  for (uint32_t i = 0; i < RING_BATCH; i++)
+    put(i);
+  for (uint32_t i = 0; i < RING_BATCH; i++)
+    hits[i] = hit_on(RING_BATCH - 1 - i);
+  ck_assert_uint_eq(hits_count(&account, &now, hits, RING_BATCH), RING_BATCH);
+  assert_counted(RING_BATCH, RING_BATCH * 10, RING_BATCH * 20, RING_BATCH);
+  const struct lru_node *node = lru_oldest(&store.lru);
+  for (uint32_t i = RING_BATCH; i-- > 0; node = lru_newer(&store.lru, node))
+    ck_assert_ptr_eq(node, &find(i)->in_all);
+}
+END_TEST
+
+START_TEST(an_entry_that_is_gone_counts_all_the_same) {
+  put(1);
+  struct store_select all = {0};
+  ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 10, 20, 1);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+  ck_assert_uint_eq(store.entries, 0);
+}
+END_TEST
+
+START_TEST(an_entry_that_a_clear_has_doomed_is_not_promoted) {
+  struct store_clear clear;
+  struct store_select all = {0};
+  put(1);
+  put(2);
+  store_clear_start(&store, &clear, &all);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(entry_of_all(lru_oldest(&store.lru))->top_k, 1);
+  ck_assert(store_clear_step(&store, &clear, 10));
+  ck_assert_uint_eq(clear.removed, 2);
+}
+END_TEST
+
+START_TEST(a_digest_of_another_key_finds_nothing) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  hit.record.digest++;
+  ck_assert_uint_eq(apply(&hit), 1);
+  hit = hit_on(1);
+  hit.record.top_k = 2;
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits + find(2)->hits, 0);
+  assert_counted(2, 20, 40, 2);
+}
+END_TEST
+
+START_TEST(an_unrecorded_hit_promotes_alone) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  hit.record.flags = FC_RING_UNRECORDED;
+  ck_assert_uint_eq(apply(&hit), 0);
+  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), find(1));
+  assert_counted(0, 0, 0, 0);
+  ck_assert_str_eq(traced_text(&traced), "");
+}
+END_TEST
+
+START_TEST(wall_times_are_at_most_the_time_that_there_was) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.wall_ns = UINT64_MAX;
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 60 * SECOND, 20, 1); /* since it got its ring */
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(2, 60 * SECOND, 40, 2); /* and nothing is left of that */
+  now.now_ns += SECOND;
+  hit.record.wall_ns = SECOND / 2;
+  for (int i = 0; i < 3; i++)
+    ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(5, 61 * SECOND, 100, 5);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 60000.000000"), 2);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 500.000000"), 3);
+}
+END_TEST
+
+START_TEST(compute_times_are_bounded) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.compute_ns = UINT64_MAX;
+  for (int i = 0; i < 3; i++)
+    ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(3, 30, 3 * HITS_COMPUTE_MAX_NS, 3);
+}
+END_TEST
+
+/* Another time namespace, or a lie. */
+START_TEST(a_time_that_cannot_be_is_now) {
+  uint64_t ends[] = {0, account.since_ns - 1, now.now_ns + 1, UINT64_MAX};
+  put(1);
+  struct ring_hit hit = hit_on(1);
+  hit.record.end_ns = ends[_i];
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->last_use_ns, now.now_ns);
+  ck_assert_uint_eq(traced_count(&traced, "\"ts\": 1000.000000"), 1);
+}
+END_TEST
+
+START_TEST(a_trace_that_is_off_costs_nothing) {
+  trace_off(&traced.trace);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(traced.trace.events, 0);
+}
+END_TEST
+
+START_TEST(both_clocks_are_read) {
+  struct hits_clock one = hits_clock_now(), two = hits_clock_now();
+  ck_assert_uint_ge(two.now_ns, one.now_ns);
+  ck_assert_uint_gt(one.real_ns, UINT64_C(1700000000) * SECOND);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("hits");
+  TCase *tcase = tcase_create("hits");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_test(tcase, a_hit_promotes_counts_and_traces);
+  tcase_add_test(tcase, the_probe_of_the_context_is_traced);
+  tcase_add_test(tcase, ones_own_entry_is_not_shared);
+  tcase_add_test(tcase, a_whole_batch_in_order);
+  tcase_add_test(tcase, an_entry_that_is_gone_counts_all_the_same);
+  tcase_add_test(tcase, an_entry_that_a_clear_has_doomed_is_not_promoted);
+  tcase_add_test(tcase, a_digest_of_another_key_finds_nothing);
+  tcase_add_test(tcase, an_unrecorded_hit_promotes_alone);
+  tcase_add_test(tcase, wall_times_are_at_most_the_time_that_there_was);
+  tcase_add_test(tcase, compute_times_are_bounded);
+  tcase_add_loop_test(tcase, a_time_that_cannot_be_is_now, 0, 4);
+  tcase_add_test(tcase, a_trace_that_is_off_costs_nothing);
+  tcase_add_test(tcase, both_clocks_are_read);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

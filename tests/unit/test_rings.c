@@ -1,0 +1,370 @@
+/* All rings: whose memory they are, when they are read, and what happens while the trace is behind.
+ */
+#include "daemon/rings.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/namespace_table.h"
+#include "ring_writer.h"
+#include "runner.h"
+#include "traced.h"
+
+#define POOL (64u << 20)
+#define BUSY_MS 2u
+#define USED_MS 50u
+#define IDLE_MS 100u
+
+static struct store store;
+static struct namespace_table table;
+static struct namespace *ns;
+static struct counters counters; /* of the daemon */
+static struct traced traced;
+static struct rings rings;
+
+static void start_rings(size_t pool_bytes) {
+  struct rings_config config = {
+      .store = &store, .trace = &traced.trace, .counters = &counters, .pool_bytes = pool_bytes};
+  rings_init(&rings, &config);
+}
+
+static void set_up(void) {
+  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 7), 0);
+  namespace_table_init(&table, &store, 8);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  traced_start(&traced);
+  memset(&counters, 0, sizeof counters);
+  start_rings(POOL);
+}
+
+static void tear_down(void) {
+  while (rings.first != NULL)
+    rings_detach(&rings, rings.first);
+  rings_deinit(&rings);
+  traced_end(&traced);
+  namespace_table_deinit(&table);
+  store_deinit(&store);
+}
+
+/* A client with its ring. */
+struct client {
+  struct client_ring *ring;
+  struct ring_writer writer;
+};
+
+static struct client_ring *attach(const char *name) {
+  struct hits_account account = {.store = &store,
+                                 .ns = ns,
+                                 .counters = &counters,
+                                 .trace = &traced.trace,
+                                 .client = fc_str_of(name)};
+  return rings_attach(&rings, &account);
+}
+
+static struct client join(const char *name) {
+  struct client client = {.ring = attach(name)};
+  ck_assert_ptr_nonnull(client.ring);
+  ring_writer_open(&client.writer, rings_fd(client.ring));
+  rings_handed_over(client.ring);
+  ck_assert_int_eq(rings_fd(client.ring), -1);
+  ring_writer_context(&client.writer, 0, "op", "base", NULL);
+  return client;
+}
+
+static struct fc_key key_of(uint32_t n) {
+  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+}
+
+/* Hits on keys first, first + 1, ... */
+static void hit(struct client *client, uint32_t first, uint32_t n) {
+  for (uint32_t i = first; i < first + n; i++) {
+    struct fc_key key = key_of(i);
+    struct fc_ring_hit record = ring_writer_hit_on(ns->seed, 0, &key);
+    ring_writer_hit(&client->writer, &record);
+  }
+  ring_writer_publish(&client->writer);
+}
+
+static void hit_with_bad_flags(struct client *client) {
+  struct fc_key key = key_of(0);
+  struct fc_ring_hit record = ring_writer_hit_on(ns->seed, 0, &key);
+  record.flags = 0x8000;
+  ring_writer_hit(&client->writer, &record);
+  ring_writer_publish(&client->writer);
+}
+
+/* The file has a line for each of the keys 1 to n of that client, in order, and no other of it. */
+static void assert_lines(const char *client, uint32_t n) {
+  uint32_t seen = 0;
+  char name[64], field[32];
+  (void)snprintf(name, sizeof name, "\"client\": \"%s\"}\n", client);
+  for (const char *line = traced_text(&traced), *end; *line != '\0'; line = end + 1) {
+    end = strchr(line, '\n');
+    if (memmem(line, (size_t)(end - line) + 1, name, strlen(name)) == NULL)
+      continue;
+    int size = snprintf(field, sizeof field, "\"top_k\": %u,", ++seen);
+    ck_assert_msg(memmem(line, (size_t)(end - line), field, (size_t)size) != NULL, "%.*s",
+                  (int)(end - line), line);
+  }
+  ck_assert_uint_eq(seen, n);
+}
+
+/* ---- the pool ---- */
+
+START_TEST(a_ring_is_a_share_of_what_is_left) {
+  struct client first = join("first");
+  ck_assert_uint_eq(first.writer.header->n_slots, FC_RING_SLOTS_MAX);
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MAX));
+  struct client second = join("second"); /* a little is gone: half as many */
+  ck_assert_uint_eq(second.writer.header->n_slots, FC_RING_SLOTS_MAX / 2);
+  unsigned n = 2;
+  while (attach("another") != NULL)
+    n++;
+  ck_assert_uint_eq(rings.n, n);
+  ck_assert_uint_ge(n, 100);
+  ck_assert_uint_le(rings.used_bytes, POOL);
+  ck_assert_uint_gt(rings.used_bytes + rings_charge(FC_RING_SLOTS_MIN), POOL);
+  rings_detach(&rings, second.ring);
+  ck_assert_ptr_nonnull(attach("one more"));
+  ring_writer_close(&first.writer);
+  ring_writer_close(&second.writer);
+}
+END_TEST
+
+START_TEST(a_pool_too_small_gives_none) {
+  start_rings(rings_charge(FC_RING_SLOTS_MIN) - 1);
+  ck_assert_ptr_null(attach("client"));
+  start_rings(rings_charge(FC_RING_SLOTS_MIN));
+  ck_assert_ptr_nonnull(attach("client"));
+  ck_assert_ptr_null(attach("another"));
+}
+END_TEST
+
+/* ---- reading ---- */
+
+START_TEST(a_drain_reads_all_of_one_ring) {
+  struct client one = join("one"), other = join("other");
+  hit(&one, 1, 100);
+  hit(&other, 1, 7);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(counters.hits, 100);
+  ck_assert_uint_eq(ns->counters.hits, 100);
+  ck_assert_uint_eq(rings.hits, 100);
+  ck_assert_uint_eq(rings.records, 100);
+  ck_assert_uint_gt(rings.drain_ns, 0);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
+  ck_assert_uint_eq(ring_writer_used(&other.writer), 8);
+  ck_assert(rings_drain_all(&rings));
+  ck_assert_uint_eq(counters.hits, 107);
+  assert_lines("one", 100);
+  assert_lines("other", 7);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&other.writer);
+}
+END_TEST
+
+START_TEST(the_end_reads_what_is_left) {
+  struct client one = join("one");
+  hit(&one, 1, 10);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(counters.hits, 10);
+  ck_assert_uint_eq(rings.n, 0);
+  ck_assert_uint_eq(rings.used_bytes, 0);
+  assert_lines("one", 10);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(unrecorded_hits_of_all_are_summed) {
+  struct client one = join("one"), other = join("other");
+  atomic_store_explicit(&one.writer.header->unrecorded, 3, memory_order_relaxed);
+  atomic_store_explicit(&other.writer.header->unrecorded, 4, memory_order_relaxed);
+  for (int i = 0; i < 2; i++)
+    ck_assert(rings_drain_all(&rings));
+  ck_assert_uint_eq(rings.unrecorded, 7);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&other.writer);
+}
+END_TEST
+
+START_TEST(a_bad_ring_harms_no_other) {
+  struct client bad = join("bad"), good = join("good");
+  hit(&bad, 1, 5);
+  hit_with_bad_flags(&bad);
+  hit(&bad, 6, 5);
+  hit(&good, 1, 5);
+  ck_assert(rings_drain_all(&rings));
+  ck_assert_uint_eq(counters.hits, 10); /* what was before it counts */
+  ck_assert_ptr_nonnull(rings_fault(bad.ring));
+  ck_assert_ptr_null(rings_fault(good.ring));
+  ck_assert(rings.attention);
+  ck_assert(rings_drain(&rings, bad.ring)); /* nobody waits for it */
+  ck_assert_uint_eq(counters.hits, 10);
+  assert_lines("bad", 5);
+  ring_writer_close(&bad.writer);
+  ring_writer_close(&good.writer);
+}
+END_TEST
+
+START_TEST(a_head_that_is_nonsense_is_a_fault) {
+  struct client bad = join("bad");
+  atomic_store_explicit(&bad.writer.header->head, UINT64_MAX, memory_order_release);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS); /* somebody has to look at it */
+  ck_assert_ptr_nonnull(strstr(rings_fault(bad.ring), "head"));
+  ck_assert_uint_eq(counters.hits, 0);
+  ring_writer_close(&bad.writer);
+}
+END_TEST
+
+/* ---- the timer ---- */
+
+START_TEST(the_period_follows_the_load) {
+  ck_assert_uint_eq(rings_period_ms(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  struct client one = join("one");
+  ck_assert_uint_eq(rings_period_ms(&rings), IDLE_MS);
+  ck_assert_uint_eq(rings_sweep(&rings), IDLE_MS);
+  hit(&one, 1, 1);
+  ck_assert_uint_eq(rings_sweep(&rings), USED_MS);
+  hit(&one, 2, FC_RING_SLOTS_MAX / 8 + 1);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert_uint_eq(rings_sweep(&rings), IDLE_MS);
+  hit(&one, 2, FC_RING_SLOTS_MAX / 8 + 1);
+  ck_assert(rings_drain(&rings, one.ring)); /* a request found it so */
+  ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(a_sweep_is_bounded_and_goes_on_in_turns) {
+  struct client clients[7];
+  uint64_t left = 0;
+  trace_off(&traced.trace);
+  for (int i = 0; i < 7; i++) {
+    clients[i] = join("client");
+    hit(&clients[i], 1, clients[i].writer.header->n_slots - 1);
+    left += clients[i].writer.header->n_slots - 1;
+  }
+  ck_assert_uint_eq(left, 131065);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert_uint_ge(counters.hits, 64u << 10);
+  ck_assert_uint_lt(counters.hits, left);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS); /* those that were left come first */
+  ck_assert_uint_eq(counters.hits, left);
+  for (int i = 0; i < 7; i++)
+    ring_writer_close(&clients[i].writer);
+}
+END_TEST
+
+/* ---- the trace behind ---- */
+
+START_TEST(while_the_trace_is_behind_rings_fill) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert(!rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
+  ck_assert_uint_eq(counters.hits, 0);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 101);
+  traced_write_out(&traced);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(counters.hits, 100);
+  assert_lines("one", 100);
+  ck_assert_uint_eq(traced.trace.lost, 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(an_eviction_counts_them_and_their_lines_come_later) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  ck_assert(!rings_drain_all(&rings));
+  ck_assert_uint_eq(counters.hits, 100);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 101); /* their slots are still needed */
+  ring_writer_context(&one.writer, 0, "other", "base", NULL);
+  hit(&one, 101, 100);
+  ck_assert(!rings_drain_all(&rings));
+  ck_assert_uint_eq(counters.hits, 200);
+  ck_assert(!rings_drain(&rings, one.ring));
+  traced_write_out(&traced);
+  hit(&one, 201, 100);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(counters.hits, 300);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
+  assert_lines("one", 300);
+  ck_assert_uint_eq(traced_count(&traced, "\"op\": \"op\""), 100);
+  ck_assert_uint_eq(traced_count(&traced, "\"op\": \"other\""), 200);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* A ring's lines are more than half of what may wait: it is read in parts. */
+START_TEST(a_full_ring_loses_no_line) {
+  struct client one = join("one");
+  hit(&one, 1, FC_RING_SLOTS_MAX - 1);
+  unsigned turns = 0;
+  while (!rings_drain(&rings, one.ring)) {
+    turns++;
+    traced_write_out(&traced);
+  }
+  ck_assert_uint_ge(turns, 1);
+  ck_assert_uint_eq(traced.trace.lost, 0);
+  assert_lines("one", FC_RING_SLOTS_MAX - 1);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(slots_that_change_while_their_lines_are_owed_are_a_fault) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  ck_assert(!rings_drain_all(&rings));
+  memset(one.writer.slots, 0xff, one.writer.bytes - sizeof(struct fc_ring_header));
+  traced_write_out(&traced);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_ptr_nonnull(rings_fault(one.ring));
+  ck_assert_uint_eq(counters.hits, 100);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(the_end_makes_its_lines_even_so) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  ck_assert(!rings_drain_all(&rings));
+  hit(&one, 101, 100);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(counters.hits, 200);
+  assert_lines("one", 200);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("rings");
+  TCase *tcase = tcase_create("rings");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_set_timeout(tcase, 60);
+  tcase_add_test(tcase, a_ring_is_a_share_of_what_is_left);
+  tcase_add_test(tcase, a_pool_too_small_gives_none);
+  tcase_add_test(tcase, a_drain_reads_all_of_one_ring);
+  tcase_add_test(tcase, the_end_reads_what_is_left);
+  tcase_add_test(tcase, unrecorded_hits_of_all_are_summed);
+  tcase_add_test(tcase, a_bad_ring_harms_no_other);
+  tcase_add_test(tcase, a_head_that_is_nonsense_is_a_fault);
+  tcase_add_test(tcase, the_period_follows_the_load);
+  tcase_add_test(tcase, a_sweep_is_bounded_and_goes_on_in_turns);
+  tcase_add_test(tcase, while_the_trace_is_behind_rings_fill);
+  tcase_add_test(tcase, an_eviction_counts_them_and_their_lines_come_later);
+  tcase_add_test(tcase, a_full_ring_loses_no_line);
+  tcase_add_test(tcase, slots_that_change_while_their_lines_are_owed_are_a_fault);
+  tcase_add_test(tcase, the_end_makes_its_lines_even_so);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}
