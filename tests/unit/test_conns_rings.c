@@ -1,0 +1,296 @@
+/* Connections with rings, over real sockets: descriptors come with the welcome, the timer reads,
+ * what is bad is dropped, and who waits for the trace does not keep the loop busy. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/conn.h"
+#include "proto/errors.h"
+#include "proto/frame.h"
+#include "proto/region.h"
+#include "ring_writer.h"
+#include "runner.h"
+#include "traced.h"
+
+static struct store store;
+static struct namespace_table table;
+static struct traced traced;
+static struct dispatch dispatch;
+static struct conns conns;
+static uv_loop_t loop;
+static uv_pipe_t listener;
+static char path[128];
+static int region_fd;
+
+/* The client: its socket never blocks. */
+static int client_fd;
+static struct ring_writer writer;
+static uint8_t input[4096];
+static size_t input_size;
+
+static void on_connection(uv_stream_t *stream, int status) {
+  ck_assert_int_eq(status, 0);
+  conns_accept(&conns, stream);
+}
+
+static void set_up(void) {
+  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 42), 0);
+  namespace_table_init(&table, &store, 8);
+  traced_start(&traced);
+  region_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  ck_assert_int_ge(region_fd, 0);
+  struct dispatch_config config = {.store = &store,
+                                   .namespaces = &table,
+                                   .trace = &traced.trace,
+                                   .log = &traced.log,
+                                   .boot_id = 1,
+                                   .max_clients = 4,
+                                   .frames_bytes = &conns.frames.used_bytes,
+                                   .replies_bytes = &conns.replies.used_bytes,
+                                   .region_fd = region_fd,
+                                   .ring_pool_bytes = 64u << 20};
+  dispatch_init(&dispatch, &config);
+  struct conns_limits limits = {.max_clients = 4,
+                                .hello_timeout_ns = UINT64_C(60000000000),
+                                .stall_timeout_ns = UINT64_C(60000000000),
+                                .budget_bytes = 1u << 20,
+                                .own_uid = geteuid()};
+  ck_assert_int_eq(uv_loop_init(&loop), 0);
+  ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &limits, &traced.log), 0);
+  (void)snprintf(path, sizeof path, "%s/socket", traced.folder);
+  ck_assert_int_eq(uv_pipe_init(&loop, &listener, 0), 0);
+  ck_assert_int_eq(uv_pipe_bind(&listener, path), 0);
+  ck_assert_int_eq(uv_listen((uv_stream_t *)&listener, 4, on_connection), 0);
+  client_fd = -1;
+  input_size = 0;
+  memset(&writer, 0, sizeof writer);
+}
+
+static void tear_down(void) {
+  if (client_fd >= 0)
+    ck_assert_int_eq(close(client_fd), 0);
+  conns_close(&conns);
+  uv_close((uv_handle_t *)&listener, NULL); /* and unlinks */
+  ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  conns_deinit(&conns);
+  ck_assert_int_eq(uv_loop_close(&loop), 0);
+  if (writer.header != NULL)
+    ring_writer_close(&writer);
+  ck_assert_int_eq(close(region_fd), 0);
+  namespace_table_deinit(&table);
+  dispatch_deinit(&dispatch);
+  store_deinit(&store);
+  traced_end(&traced);
+}
+
+static void send_bytes(struct fc_buf *request) {
+  ck_assert(!request->failed);
+  ck_assert_int_eq(send(client_fd, request->data, request->size, MSG_NOSIGNAL),
+                   (ssize_t)request->size);
+  fc_buf_free(request);
+}
+
+/* What has come, and descriptors with it; false at the end of the stream. */
+static bool receive(int fds[2]) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
+  } control;
+  struct iovec room = {input + input_size, sizeof input - input_size};
+  struct msghdr message = {.msg_iov = &room,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  ssize_t n = recvmsg(client_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0) {
+    ck_assert_int_eq(errno, EAGAIN);
+    return true;
+  }
+  input_size += (size_t)n;
+  struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+  if (rights != NULL) {
+    ck_assert_ptr_nonnull(fds);
+    ck_assert_int_eq(rights->cmsg_type, SCM_RIGHTS);
+    ck_assert_uint_eq(rights->cmsg_len, CMSG_LEN(2 * sizeof(int)));
+    memcpy(fds, CMSG_DATA(rights), 2 * sizeof(int));
+  }
+  return n > 0;
+}
+
+/* Is there a whole reply? */
+static bool has_reply(void) {
+  uint32_t body;
+  return fc_frame_peek(input, input_size, FC_FRAME_SLACK, &body) == 0;
+}
+
+static struct fc_reply next_reply(int fds[2]) {
+  struct fc_reply reply;
+  while (!has_reply()) {
+    (void)uv_run(&loop, UV_RUN_ONCE); /* handles are left: the timer's, the listener */
+    (void)receive(fds);               /* the end of the stream comes after the reply */
+  }
+  uint32_t body = 0;
+  ck_assert_int_eq(fc_frame_peek(input, input_size, FC_FRAME_SLACK, &body), 0);
+  ck_assert_int_eq(fc_decode_reply(input + FC_FRAME_HEADER, body, &reply), 0);
+  input_size = 0; /* one at a time; texts stay until the next */
+  return reply;
+}
+
+static struct fc_welcome join(int fds[2]) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct fc_buf request = {0};
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = FC_PROTOCOL_VERSION,
+                           .client = fc_str_of("client"),
+                           .name_space = fc_str_of("ns"),
+                           .region_layout = FC_REGION_LAYOUT};
+  strcpy(address.sun_path, path);
+  client_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_ge(client_fd, 0);
+  ck_assert_int_eq(connect(client_fd, (struct sockaddr *)&address, sizeof address), 0);
+  ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
+  send_bytes(&request);
+  fds[0] = fds[1] = -1;
+  return next_reply(fds).welcome;
+}
+
+static void join_with_ring(void) {
+  int fds[2];
+  ck_assert_uint_ne(join(fds).namespace_id, 0);
+  ring_writer_open(&writer, fds[1]);
+  ck_assert_int_eq(close(fds[0]), 0);
+  ck_assert_int_eq(close(fds[1]), 0);
+  ring_writer_context(&writer, 0, "op", "base", NULL);
+}
+
+static void hit(uint32_t n) {
+  struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+  struct fc_ring_hit record = ring_writer_hit_on(table.first->seed, 0, &key);
+  ring_writer_hit(&writer, &record);
+  ring_writer_publish(&writer);
+}
+
+static void send_ping(void) {
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_simple(&request, FC_PING, 7), 0);
+  send_bytes(&request);
+}
+
+START_TEST(descriptors_come_with_the_welcome) {
+  int fds[2];
+  struct stat got, want;
+  struct fc_welcome welcome = join(fds);
+  ck_assert_uint_eq(welcome.namespace_id, table.first->seed);
+  ck_assert_uint_eq(welcome.client_id, 1);
+  ck_assert_int_ge(fds[0], 0);
+  ck_assert_int_eq(fstat(fds[0], &got), 0);
+  ck_assert_int_eq(fstat(region_fd, &want), 0);
+  ck_assert_uint_eq(got.st_rdev, want.st_rdev);
+  ring_writer_open(&writer, fds[1]); /* checks the layout */
+  ck_assert_int_eq(close(fds[0]), 0);
+  ck_assert_int_eq(close(fds[1]), 0);
+  send_ping(); /* and the connection goes on as any */
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
+}
+END_TEST
+
+START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
+  join_with_ring();
+  hit(1);
+  while (dispatch.counters.hits == 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+START_TEST(a_closed_connection_has_its_ring_read) {
+  join_with_ring();
+  hit(1);
+  hit(2);
+  ck_assert_int_eq(close(client_fd), 0);
+  client_fd = -1;
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.rings.n, 0);
+  while (conns.rings_period_ms != 0) /* and the timer comes to rest */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+}
+END_TEST
+
+START_TEST(a_bad_ring_is_dropped_by_the_timer) {
+  join_with_ring();
+  atomic_store_explicit(&writer.header->head, UINT64_MAX, memory_order_release);
+  struct fc_reply reply = next_reply(NULL);
+  ck_assert_int_eq(reply.type, FC_ERROR);
+  ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert(!receive(NULL));
+  ck_assert_uint_eq(dispatch.dropped, 1);
+}
+END_TEST
+
+/* Runs the loop until the rings' timer was there `n` times. */
+static void run_ticks(unsigned n) {
+  while (n > 0) {
+    struct rings *rings = &dispatch.rings;
+    rings->seen_any = true; /* a sweep forgets it */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+    n -= !rings->seen_any;
+  }
+}
+
+START_TEST(who_waits_for_the_trace_does_so_at_rest) {
+  join_with_ring();
+  hit(1);
+  traced_fall_behind(&traced);
+  send_ping();
+  run_ticks(3);
+  ck_assert(receive(NULL) && !has_reply());
+  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  while (uv_is_active((uv_handle_t *)&conns.turn)) /* what the last tick has woken goes to rest */
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  traced_write_out(&traced);
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+START_TEST(a_connection_ends_when_its_lines_are_made) {
+  join_with_ring();
+  hit(1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(close(client_fd), 0);
+  client_fd = -1;
+  run_ticks(3);
+  ck_assert_uint_eq(conns.count, 1);
+  traced_write_out(&traced);
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("conns_rings");
+  TCase *tcase = tcase_create("conns_rings");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_set_timeout(tcase, 30);
+  tcase_add_test(tcase, descriptors_come_with_the_welcome);
+  tcase_add_test(tcase, the_timer_reads_a_ring_whose_client_is_silent);
+  tcase_add_test(tcase, a_closed_connection_has_its_ring_read);
+  tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
+  tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
+  tcase_add_test(tcase, a_connection_ends_when_its_lines_are_made);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}
