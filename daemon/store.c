@@ -168,26 +168,16 @@ void store_prefetch(const struct store *store, uint64_t digest) {
 }
 
 void store_prefetch_entry(const struct store *store, uint64_t digest) {
-  const char *placed = (const char *)region_first(store->region, digest);
-  __builtin_prefetch(placed); /* of NULL, too, it only asks; where it straddles two lines: both */
-  __builtin_prefetch(placed + sizeof(struct fc_region_entry) - 1);
+  const struct fc_region_entry *placed = region_first(store->region, digest);
+  if (placed == NULL)
+    return;
+  __builtin_prefetch(placed); /* it may straddle two lines */
+  __builtin_prefetch((const char *)(placed + 1) - 1);
 }
 
 void store_prefetch_books(const struct entry *entry) {
   __builtin_prefetch(entry, 1);
   __builtin_prefetch((const char *)(entry + 1) - 1, 1);
-}
-
-void store_prefetch(const struct store *store, const struct namespace *ns, uint64_t digest) {
-  (void)ns; /* one table for all */
-  __builtin_prefetch(bucket_of(store, digest));
-}
-
-void store_prefetch_entry(const struct store *store, const struct namespace *ns, uint64_t digest) {
-  (void)ns;
-  const char *entry = (const char *)*bucket_of(store, digest);
-  for (size_t line = 0; entry != NULL && line <= sizeof(struct entry); line += 64)
-    __builtin_prefetch(entry + line, 1);
 }
 
 void store_prefetch_use(const struct entry *entry) {

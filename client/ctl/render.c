@@ -63,6 +63,8 @@ const char *render_seconds(double seconds, char text[RENDER_SIZE]) {
     snprintf(text, RENDER_SIZE, "-");
   else if (seconds == 0)
     snprintf(text, RENDER_SIZE, "0 s");
+  else if (seconds < 0.9995e-6)
+    scaled(text, seconds * 1e9, 0, " ns");
   else if (seconds < 0.9995e-3)
     scaled(text, seconds * 1e6, 0, " us");
   else if (seconds < 0.9995)

@@ -34,6 +34,8 @@ START_TEST(times_have_units) {
   char text[RENDER_SIZE];
 
   ck_assert_str_eq(render_seconds(0, text), "0 s");
+  ck_assert_str_eq(render_seconds(31.24e-9, text), "31.2 ns");
+  ck_assert_str_eq(render_seconds(0.9996e-6, text), "1.00 us");
   ck_assert_str_eq(render_seconds(12.34e-6, text), "12.3 us");
   ck_assert_str_eq(render_seconds(4.561e-3, text), "4.56 ms");
   ck_assert_str_eq(render_seconds(0.9996, text), "1.00 s");
@@ -153,6 +155,13 @@ static void fill(struct figures *figures) {
   add(figures, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
   add(figures, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
   add(figures, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
+  add(figures, NULL, "hits_region", FCACHE_STAT_COUNT, 7, NULL);
+  add(figures, NULL, "hits_socket", FCACHE_STAT_COUNT, 1, NULL);
+  add(figures, NULL, "hits_unrecorded", FCACHE_STAT_COUNT, 5, NULL);
+  add(figures, NULL, "rings", FCACHE_STAT_COUNT, 3, NULL);
+  add(figures, NULL, "rings_bytes", FCACHE_STAT_BYTES, 6 << 20, NULL);
+  add(figures, NULL, "ring_records", FCACHE_STAT_COUNT, 10, NULL);
+  add(figures, NULL, "drain_s", FCACHE_STAT_SECONDS, 500e-9, NULL);
   add(figures, NULL, "trace_on", FCACHE_STAT_COUNT, 1, NULL);
   add(figures, NULL, "trace_path", FCACHE_STAT_TEXT, 0, long_name);
   add(figures, NULL, "of_a_later_daemon", FCACHE_STAT_COUNT, 42, NULL);
@@ -188,6 +197,8 @@ START_TEST(stats_fit_80_columns) {
   ck_assert_ptr_nonnull(strstr(text, "8 / 10 (80.00%)"));
   ck_assert_ptr_nonnull(strstr(text, "1.50 KiB / 256 MiB (0.00%)"));
   ck_assert_ptr_nonnull(strstr(text, "1m 30s"));
+  ck_assert_ptr_nonnull(strstr(text, "7 by clients themselves, 1 by message, 5 not recorded"));
+  ck_assert_ptr_nonnull(strstr(text, "3 of 6 MiB, 10 records, 50.0 ns each"));
   ck_assert_ptr_nonnull(strstr(text, "0 / 0 (-)")); /* of "small" */
   ck_assert_ptr_nonnull(strstr(text, ELLIPSIS));
   ck_assert_ptr_nonnull(strstr(text, "\nof_a_later_daemon "));

@@ -52,7 +52,8 @@ static void set_up(void) {
                                    .boot_id = 1,
                                    .max_clients = 1,
                                    .frames_bytes = &never_in_flight,
-                                   .replies_bytes = &never_in_flight};
+                                   .replies_bytes = &never_in_flight,
+                                   .region_fd = -1};
   dispatch_init(&dispatch, &config);
   memset(&session, 0, sizeof session);
   session.greeted = true;

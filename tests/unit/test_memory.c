@@ -44,8 +44,11 @@ static void put(const char *path, const char *text) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-/* 256 + 8 + 64 MiB and the overhead: 344 MiB */
-static const struct memory_need need = {256u << 20, 8u << 20, 64u << 20};
+/* 256 + 8 + 64 + 16 MiB and the overhead: 360 MiB */
+static const struct memory_need need = {.max_bytes = 256u << 20,
+                                        .table_bytes = 8u << 20,
+                                        .client_budget_bytes = 64u << 20,
+                                        .rings_bytes = 16u << 20};
 static struct fault fault;
 
 static int check(void) {
@@ -66,8 +69,9 @@ START_TEST(v2_tightest_above) {
   put("/sys/fs/cgroup/a.slice/memory.max", "300000000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(fault.text, "300000000 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "360710144 bytes"));
+  ck_assert_ptr_nonnull(strstr(fault.text, "377487360 bytes"));
   ck_assert_ptr_nonnull(strstr(fault.text, "8 MiB to find and to move its entries"));
+  ck_assert_ptr_nonnull(strstr(fault.text, "64 MiB for messages and 16 MiB for rings"));
   ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max"));
   ck_assert_ptr_nonnull(strstr(fault.text, "lower --max-bytes, or raise that limit"));
   put("/sys/fs/cgroup/memory.max", "1000\n"); /* and of the mount itself, as in a container */
@@ -78,7 +82,7 @@ END_TEST
 
 START_TEST(exactly_enough) {
   put("/proc/self/cgroup", "0::/\n");
-  put("/sys/fs/cgroup/memory.max", "360710144\n");
+  put("/sys/fs/cgroup/memory.max", "377487360\n");
   ck_assert_int_eq(check(), 0);
   put("/sys/fs/cgroup/memory.max", "352321535\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
@@ -164,7 +168,7 @@ START_TEST(very_long_group_and_strange_files) {
 END_TEST
 
 START_TEST(overflow_of_the_need) {
-  struct memory_need huge = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+  struct memory_need huge = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
   ck_assert_int_eq(memory_check(&huge, root, &fault), FC_ENOMEM);
