@@ -3,7 +3,7 @@
 #   FUZZ_SECONDS=60    for how long each
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
-FUZZERS := frame request reply
+FUZZERS := frame request reply ring
 FB := build/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
@@ -20,9 +20,10 @@ fuzz-compiler: | $(DEPS_OK)
 
 $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
+$(FB)/fuzz_ring: daemon/ring.c
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
-    $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
-	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SRC) -lxxhash
+    $(wildcard proto/*.h daemon/ring.h tests/unit/*.h) | fuzz-compiler
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lxxhash
 
 fuzz: $(FB)/seeds $(FUZZERS:%=$(FB)/fuzz_%)
 	@mkdir -p $(FUZZERS:%=$(FB)/seed/%) $(FUZZERS:%=$(FB)/corpus/%)

@@ -1,11 +1,14 @@
 /* seeds FOLDER - writes the fuzzers' first corpus: every sample of the protocol's
  * tests, as FOLDER/frame/NAME (a limit and a frame), FOLDER/request/NAME and
- * FOLDER/reply/NAME (bodies). The folders must be there. */
+ * FOLDER/reply/NAME (bodies); and FOLDER/ring/hits (two heads and slots). The folders must be
+ * there. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/frame.h"
+#include "proto/ring.h"
 #include "tests/unit/proto_samples.h"
 
 static void write_seed(const char *folder, const char *kind, const char *name, const void *prefix,
@@ -34,11 +37,27 @@ static void write_sample(void *folder, const struct proto_sample *sample) {
              frame->data + FC_FRAME_HEADER, frame->size - FC_FRAME_HEADER);
 }
 
+/* A context and two hits, and then a third. */
+static void write_ring(const char *folder) {
+  const uint64_t heads[2] = {3, 4};
+  uint8_t slots[4][FC_RING_SLOT] = {{0}};
+  const struct fc_ring_context context = {
+      .kind = FC_RING_CONTEXT, .index = 1, .op_size = 2, .view_size = 4, .probe_size = 5};
+  const struct fc_ring_hit hit = {.kind = FC_RING_HIT, .context = 1, .top_k = 50};
+
+  memcpy(slots[0], &context, sizeof context);
+  memcpy(slots[0] + sizeof context, "opbaseprobe", 11);
+  for (int i = 1; i < 4; i++)
+    memcpy(slots[i], &hit, sizeof hit);
+  write_seed(folder, "ring", "hits", heads, sizeof heads, slots[0], sizeof slots);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) {
     fprintf(stderr, "usage: seeds FOLDER\n");
     return EXIT_FAILURE;
   }
   proto_samples(write_sample, argv[1]);
+  write_ring(argv[1]);
   return EXIT_SUCCESS;
 }
