@@ -55,15 +55,15 @@ size_t rings_charge(uint32_t n_slots);
 struct client_ring *rings_attach(struct rings *rings, const struct hits_account *account);
 
 /* The descriptor to hand to the client, and to be closed with rings_handed_over. */
-int rings_fd(const struct client_ring *ring);
-void rings_handed_over(struct client_ring *ring);
+int rings_fd(const struct client_ring *client);
+void rings_handed_over(struct client_ring *client);
 
 /* Reads it to its end, and frees it. */
-void rings_detach(struct rings *rings, struct client_ring *ring);
+void rings_detach(struct rings *rings, struct client_ring *client);
 
 /* Reads all that the client has published. False: the trace is behind, and some is left; the client
  * is to wait. */
-bool rings_drain(struct rings *rings, struct client_ring *ring);
+bool rings_drain(struct rings *rings, struct client_ring *client);
 
 /* The same for all rings, and nothing is left uncounted. False: lines of the trace are still to be
  * made. */
@@ -77,6 +77,6 @@ unsigned rings_sweep(struct rings *rings);
 unsigned rings_period_ms(const struct rings *rings);
 
 /* NULL, or what is wrong with the ring, as a text that lives for ever. */
-const char *rings_fault(const struct client_ring *ring);
+const char *rings_fault(const struct client_ring *client);
 
 #endif

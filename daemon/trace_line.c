@@ -14,21 +14,31 @@ static char *put_bytes(char *at, const char *data, size_t size) {
   return at + size;
 }
 
+static void put_pair(char *at, uint32_t n) {
+  at[0] = (char)('0' + n / 10);
+  at[1] = (char)('0' + n % 10);
+}
+
+/* How many digits there are is found first, so that each is stored where it stays: a copy of what
+ * was just stored bytewise waits until the stores are done. Two of them a division, as each
+ * division waits for the one before. */
 static char *put_number(char *at, uint64_t n) {
-  char digits[20];
-  size_t i = sizeof digits;
-  do {
-    digits[--i] = (char)('0' + n % 10);
-    n /= 10;
-  } while (n != 0);
-  return put_bytes(at, digits + i, sizeof digits - i);
+  size_t size = 1;
+  for (uint64_t limit = 10; n >= limit; limit *= 10)
+    if (++size == 20) /* 10^20 is no uint64_t */
+      break;
+  size_t i = size;
+  for (; i >= 2; i -= 2, n /= 100)
+    put_pair(at + i - 2, (uint32_t)(n % 100));
+  if (i == 1)
+    at[0] = (char)('0' + n);
+  return at + size;
 }
 
 static char *put_6_digits(char *at, uint32_t n) {
-  for (int i = 5; i >= 0; i--) {
-    at[i] = (char)('0' + n % 10);
-    n /= 10;
-  }
+  put_pair(at, n / 10000);
+  put_pair(at + 2, n / 100 % 100);
+  put_pair(at + 4, n % 100);
   return at + 6;
 }
 
@@ -39,16 +49,39 @@ static char *put_millionths(char *at, uint64_t n) {
   return put_6_digits(at, (uint32_t)(n % 1000000));
 }
 
+/* Is one of these eight bytes a quote or a backslash? A byte that is equal becomes zero, and the
+ * subtraction borrows from the highest bit of the zero ones (or above them, which costs a slow
+ * turn and nothing else). */
+static bool needs_escape(uint64_t eight) {
+  const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+  uint64_t quotes = eight ^ (ones * '"'), slashes = eight ^ (ones * '\\');
+  return (((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & highs;
+}
+
+static char *put_escaped(char *at, const char *data, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (data[i] == '"' || data[i] == '\\')
+      *at++ = '\\';
+    *at++ = data[i];
+  }
+  return at;
+}
+
 /* Names have no control characters: only the quote and the backslash need care.
  * The bound on the size keeps a caller's mistake inside the line. */
 static char *put_string(char *at, struct fc_str text) {
+  size_t size = text.size < FC_NAME_MAX ? text.size : FC_NAME_MAX, i = 0;
   *at++ = '"';
-  for (uint32_t i = 0; i < text.size && i < FC_NAME_MAX; i++) {
-    char c = text.data[i];
-    if (c == '"' || c == '\\')
-      *at++ = '\\';
-    *at++ = c;
+  for (uint64_t eight; size - i >= sizeof eight; i += sizeof eight) {
+    memcpy(&eight, text.data + i, sizeof eight);
+    if (needs_escape(eight)) {
+      at = put_escaped(at, text.data + i, sizeof eight);
+      continue;
+    }
+    memcpy(at, &eight, sizeof eight);
+    at += sizeof eight;
   }
+  at = put_escaped(at, text.data + i, size - i);
   *at++ = '"';
   return at;
 }

@@ -26,7 +26,7 @@ static struct dispatch dispatch;
 static struct conns conns;
 static uv_loop_t loop;
 static uv_pipe_t listener;
-static char path[128];
+static char path[100]; /* fits into sun_path */
 static int region_fd;
 
 /* The client: its socket never blocks. */
@@ -151,7 +151,7 @@ static struct fc_welcome join(int fds[2]) {
                            .client = fc_str_of("client"),
                            .name_space = fc_str_of("ns"),
                            .region_layout = FC_REGION_LAYOUT};
-  strcpy(address.sun_path, path);
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   client_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   ck_assert_int_ge(client_fd, 0);
   ck_assert_int_eq(connect(client_fd, (struct sockaddr *)&address, sizeof address), 0);

@@ -336,6 +336,71 @@ START_TEST(slow_disk_is_bounded) {
 }
 END_TEST
 
+/* Well over half of what may wait; the loop does not run meanwhile. */
+static void fill_half(void) {
+  while (trace.unwritten_bytes <= TRACE_UNWRITTEN_MAX / 4 * 3)
+    put_lines(0, 1000);
+}
+
+START_TEST(is_behind_while_the_disk_takes_its_time) {
+  ck_assert(!trace_is_behind(&trace));
+  ck_assert_int_eq(on(path), 0);
+  put_lines(0, 1000);
+  ck_assert(!trace_is_behind(&trace));
+  fill_half();
+  ck_assert(trace_is_behind(&trace));
+  ck_assert(run_until_written(10000));
+  ck_assert(!trace_is_behind(&trace));
+  fill_half();
+  trace_off(&trace);
+  ck_assert(!trace_is_behind(&trace));
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_is_not_waited_for) {
+  ck_assert_int_eq(on("/dev/full"), 0);
+  put_lines(0, 1);
+  ck_assert(run_until_written(10000));
+  fill_half();
+  ck_assert(!trace_is_behind(&trace));
+  ck_assert_int_eq(on(path), 0); /* another one is */
+  ck_assert(run_until_written(10000));
+  fill_half();
+  ck_assert(trace_is_behind(&trace));
+}
+END_TEST
+
+START_TEST(a_pipe_is_waited_for_while_somebody_reads) {
+  char fifo[96], text[4096];
+  snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+  ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+  int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ck_assert_int_ge(reader, 0);
+  ck_assert_int_eq(on(fifo), 0);
+  fill_half();
+  ck_assert(trace_is_behind(&trace));
+  while (trace_is_behind(&trace)) /* until a write got nothing into it */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  while (!trace_is_behind(&trace)) { /* until one did again */
+    ck_assert_uint_gt(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX / 2);
+    ck_assert_int_ge(read(reader, text, sizeof text), 0);
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  }
+  close(reader);
+}
+END_TEST
+
+START_TEST(a_write_that_hangs_is_not_waited_for) {
+  ck_assert_int_eq(on(path), 0);
+  fill_half(); /* the loop hears of no end of the write until it runs */
+  ck_assert(trace_is_behind(&trace));
+  uint64_t start = now_ms();
+  while (trace_is_behind(&trace))
+    uv_update_time(&loop);
+  ck_assert_uint_ge(now_ms() - start, TRACE_HANG_MS - 10);
+}
+END_TEST
+
 START_TEST(close_is_bounded) {
   char fifo[96];
   snprintf(fifo, sizeof fifo, "%s/fifo", dir);
@@ -561,6 +626,10 @@ int main(void) {
   tcase_add_test(tc, many_files_while_draining);
   tcase_add_test(tc, failing_disk);
   tcase_add_test(tc, slow_disk_is_bounded);
+  tcase_add_test(tc, is_behind_while_the_disk_takes_its_time);
+  tcase_add_test(tc, a_disk_that_fails_is_not_waited_for);
+  tcase_add_test(tc, a_pipe_is_waited_for_while_somebody_reads);
+  tcase_add_test(tc, a_write_that_hangs_is_not_waited_for);
   tcase_add_test(tc, close_is_bounded);
   tcase_add_test(tc, ends_a_torn_line_first);
   tcase_add_test(tc, the_same_file_is_opened_again_untouched);
