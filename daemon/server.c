@@ -178,7 +178,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
-      .region_fd = -1,
+      .region_fd = server->region.fd,
       .ring_pool_bytes = options->client_budget,
   };
   dispatch_init(&server->dispatch, &config);

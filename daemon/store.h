@@ -70,7 +70,8 @@ void store_deinit(struct store *store);
 struct entry *store_peek(const struct store *store, const struct namespace *ns,
                          const struct fc_key *key);
 
-/* The same for a digest that is known, fc_key_digest(ns->seed, key); a wrong one finds nothing. */
+/* The same for a digest that is known, fc_key_digest(ns->seed, key); a wrong one finds
+ * nothing, or still that key. */
 struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
                                 uint64_t digest, const struct fc_key *key);
 

@@ -16,9 +16,11 @@
 #include "proto/frame.h"
 #include "proto/region.h"
 #include "ring_writer.h"
+#include "private_store.h"
 #include "runner.h"
 #include "traced.h"
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct traced traced;
@@ -41,7 +43,7 @@ static void on_connection(uv_stream_t *stream, int status) {
 }
 
 static void set_up(void) {
-  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 42), 0);
+  private_store_init(&store, &region, 1 << 20, 4096, 42);
   namespace_table_init(&table, &store, 8);
   traced_start(&traced);
   region_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -86,7 +88,7 @@ static void tear_down(void) {
   ck_assert_int_eq(close(region_fd), 0);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
-  store_deinit(&store);
+  private_store_deinit(&store, &region);
   traced_end(&traced);
 }
 

@@ -10,9 +10,11 @@
 #include "proto/frame.h"
 #include "proto/region.h"
 #include "ring_writer.h"
+#include "private_store.h"
 #include "runner.h"
 #include "traced.h"
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct traced traced;
@@ -73,7 +75,7 @@ static void close_fds(void) {
 }
 
 static void set_up(void) {
-  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 42), 0);
+  private_store_init(&store, &region, 1 << 20, 4096, 42);
   namespace_table_init(&table, &store, 8);
   traced_start(&traced);
   struct dispatch_config config = {.store = &store,
@@ -109,7 +111,7 @@ static void tear_down(void) {
   ck_assert_int_eq(close(dispatch.region_fd), 0);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
-  store_deinit(&store);
+  private_store_deinit(&store, &region);
   traced_end(&traced);
 }
 
@@ -305,7 +307,7 @@ START_TEST(all_hits_come_before_bytes_evict) {
   join(&one);
   ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
   ck_assert_int_eq(put(&one, 2), DISPATCH_DONE);
-  store.max_bytes = 2 * entry_charge(&key, 1);
+  store.max_bytes = 2 * heap_charge(&key, 1);
   hit(&one, 1);
   (void)say_hello(&other, plain_hello);
   ck_assert_int_eq(put(&other, 3), DISPATCH_DONE);

@@ -46,7 +46,7 @@ static void put(const char *path, const char *text) {
 
 /* 256 + 8 + 64 + 16 MiB and the overhead: 360 MiB */
 static const struct memory_need need = {.max_bytes = 256u << 20,
-                                        .table_bytes = 8u << 20,
+                                        .region_bytes = 8u << 20,
                                         .client_budget_bytes = 64u << 20,
                                         .rings_bytes = 16u << 20};
 static struct fault fault;

@@ -8,6 +8,7 @@
 
 #include "daemon/namespace_table.h"
 #include "ring_writer.h"
+#include "private_store.h"
 #include "runner.h"
 #include "traced.h"
 
@@ -16,6 +17,7 @@
 #define USED_MS 50u
 #define IDLE_MS 100u
 
+static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct namespace *ns;
@@ -30,7 +32,7 @@ static void start_rings(size_t pool_bytes) {
 }
 
 static void set_up(void) {
-  ck_assert_int_eq(store_init(&store, 1 << 20, 4096, 7), 0);
+  private_store_init(&store, &region, 1 << 20, 4096, 7);
   namespace_table_init(&table, &store, 8);
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
   traced_start(&traced);
@@ -44,7 +46,7 @@ static void tear_down(void) {
   rings_deinit(&rings);
   traced_end(&traced);
   namespace_table_deinit(&table);
-  store_deinit(&store);
+  private_store_deinit(&store, &region);
 }
 
 /* A client with its ring. */
