@@ -26,7 +26,7 @@ static int fail_open(struct fcache *cache, int code, const char *text, struct fc
 }
 
 static int open_handle(const struct fcache_options *options, struct fcache *cache) {
-  const char *disable = environment("FCACHE_DISABLE");
+  const char *disable = environment("FCACHE_DISABLE"), *region = environment("FCACHE_REGION");
   uint32_t deadline_ms = options->deadline_ms != 0 ? options->deadline_ms : DEADLINE_DEFAULT_MS;
   struct link_options link_options = {
       .socket = options->socket,
@@ -38,6 +38,7 @@ static int open_handle(const struct fcache_options *options, struct fcache *cach
       .log = options->log,
       .log_arg = options->log_arg,
       .disabled = disable != NULL && strcmp(disable, "0") != 0,
+      .region = region == NULL || strcmp(region, "0") != 0,
   };
   int rc = link_init(&cache->link, &link_options);
   if (rc < 0)
@@ -95,6 +96,7 @@ void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out
   }
   *out = cache->counters;
   out->reconnects = cache->link.connections > 0 ? cache->link.connections - 1 : 0;
+  out->unrecorded = cache->link.plane.unrecorded;
 }
 
 struct fcache_hash fcache_hash(const void *prompt, size_t size) {
@@ -206,12 +208,10 @@ static int take_value(struct fcache_value *value, const struct fc_get_reply *get
   return FCACHE_OK;
 }
 
-int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
-                  struct fcache_value *value, struct fc_epoch *epoch) {
+static int ask_daemon(struct fcache *cache, const struct fc_key *key, unsigned flags,
+                      struct fcache_value *value, struct fc_epoch *epoch) {
   struct link *link = &cache->link;
   struct fc_reply reply;
-  *epoch = (struct fc_epoch){0};
-  uint64_t start_ns = channel_clock_ns();
   if (!handle_ready(cache))
     return FCACHE_MISS;
   struct fc_get get = {
@@ -228,11 +228,23 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
     return FCACHE_MISS;
   if (take_value(value, &reply.get) < 0)
     return link_fault(link, FC_ENOMEM, "no memory for a value of %u bytes", reply.get.value_size);
-  if ((flags & FCACHE_UNRECORDED) == 0) {
-    cache->counters.cache_hits++;
-    cache->counters.scoring_wall_ns += channel_clock_ns() - start_ns;
-  }
   return FCACHE_OK;
+}
+
+int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
+                  struct fcache_value *value, struct fc_epoch *epoch) {
+  uint64_t start_ns = channel_clock_ns(), now_ns = start_ns;
+  *epoch = (struct fc_epoch){0};
+  int rc = handle_hit(cache, key, flags, value, &now_ns);
+  if (rc == FCACHE_MISS) {
+    rc = ask_daemon(cache, key, flags, value, epoch);
+    now_ns = rc == FCACHE_OK ? channel_clock_ns() : start_ns;
+  }
+  if (rc == FCACHE_OK && (flags & FCACHE_UNRECORDED) == 0) {
+    cache->counters.cache_hits++;
+    cache->counters.scoring_wall_ns += now_ns - start_ns;
+  }
+  return rc;
 }
 
 int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flags,

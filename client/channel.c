@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
@@ -28,7 +27,7 @@ uint64_t channel_clock_ns(void) {
 }
 
 void channel_init(struct channel *channel, uint64_t deadline_ns) {
-  *channel = (struct channel){.fd = -1, .deadline_ns = deadline_ns};
+  *channel = (struct channel){.socket.fd = -1, .deadline_ns = deadline_ns};
 }
 
 void channel_deinit(struct channel *channel) {
@@ -39,33 +38,33 @@ void channel_deinit(struct channel *channel) {
 }
 
 bool channel_is_ours(const struct channel *channel) {
-  struct stat status;
-  return channel->fd >= 0 && fstat(channel->fd, &status) == 0 && status.st_dev == channel->device &&
-         status.st_ino == channel->inode;
+  return own_fd_is_ours(&channel->socket);
+}
+
+struct own_fd channel_part(struct channel *channel) {
+  struct own_fd socket = channel->socket;
+  channel->socket.fd = -1;
+  channel_close(channel);
+  return socket;
 }
 
 void channel_close(struct channel *channel) {
-  if (channel_is_ours(channel))
-    (void)close(channel->fd); /* nothing is lost: what mattered was answered */
-  channel->fd = -1;
+  own_fd_close(&channel->socket);
+  passed_close(&channel->passed);
   channel->in_size = channel->taken = 0;
 }
 
-static int set_up(struct channel *channel) {
-  struct stat status;
+static int set_up(struct channel *channel, int fd) {
   struct timeval bound = {.tv_sec = (time_t)(channel->deadline_ns / 1000000000u),
                           .tv_usec = (suseconds_t)(channel->deadline_ns % 1000000000u / 1000u)};
-  int flags = fcntl(channel->fd, F_GETFL);
-  if (flags < 0 || fcntl(channel->fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-      setsockopt(channel->fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound) < 0 ||
-      fstat(channel->fd, &status) < 0)
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof bound) < 0)
     return -errno;
-  channel->device = status.st_dev;
-  channel->inode = status.st_ino;
   /* Fewer waits for a large put, as far as the system's bound allows; what is given is as good. */
   int send_bytes = SEND_BUFFER;
-  (void)setsockopt(channel->fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
-  return 0;
+  (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
+  return own_fd_take(&channel->socket, fd);
 }
 
 /* Never 0, 1 or 2: a program that runs without one of them would print into our connection. */
@@ -90,23 +89,20 @@ int channel_connect(struct channel *channel, const char *path) {
   int fd = open_socket();
   if (fd < 0)
     return fd;
-  channel->fd = fd;
   channel->in_size = channel->taken = 0;
   int rc = 0;
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
     rc = -errno;
   if (rc == 0)
-    rc = set_up(channel);
-  if (rc < 0) {
+    rc = set_up(channel, fd);
+  if (rc < 0)
     (void)close(fd); /* it was opened above, and nothing was sent */
-    channel->fd = -1;
-  }
   return rc;
 }
 
 /* Waits until the socket is ready for `events`, at most until the deadline; looks once at least. */
 static int wait_for(const struct channel *channel, short events) {
-  struct pollfd poll_fd = {.fd = channel->fd, .events = events};
+  struct pollfd poll_fd = {.fd = channel->socket.fd, .events = events};
   for (;;) {
     uint64_t now_ns = channel_clock_ns();
     uint64_t left_ns = now_ns < channel->end_ns ? channel->end_ns - now_ns : 0;
@@ -145,8 +141,8 @@ int channel_send(struct channel *channel, struct iovec *pieces, size_t n) {
     /* Never blocking: SO_SNDTIMEO would bound each of the kernel's own pieces, not the whole.
      * One piece alone is the ordinary case, and 0.3 us cheaper without a msghdr. */
     int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    ssize_t sent = n == 1 ? send(channel->fd, pieces->iov_base, pieces->iov_len, flags)
-                          : sendmsg(channel->fd, &message, flags);
+    ssize_t sent = n == 1 ? send(channel->socket.fd, pieces->iov_base, pieces->iov_len, flags)
+                          : sendmsg(channel->socket.fd, &message, flags);
     if (sent < 0 && errno != EINTR && errno != EAGAIN)
       return FC_EUNAVAILABLE;
     if (sent > 0)
@@ -199,7 +195,10 @@ static int read_some(struct channel *channel, bool wait, void *to, size_t room, 
       return FC_ETIMEDOUT;
     channel->overtime = true;
   }
-  ssize_t n = recv(channel->fd, to, room, block ? 0 : MSG_DONTWAIT);
+  int flags = block ? 0 : MSG_DONTWAIT;
+  ssize_t n = channel->takes_descriptors
+                  ? passed_receive(&channel->passed, channel->socket.fd, to, room, flags)
+                  : recv(channel->socket.fd, to, room, flags);
   channel->started = channel->started || wait;
   if (n > 0) {
     *got = (size_t)n;

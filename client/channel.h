@@ -12,20 +12,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include <sys/uio.h>
 
+#include "client/own_fd.h"
+#include "client/passed.h"
+
 struct channel {
-  int fd; /* -1: closed */
-  dev_t device;
-  ino_t inode;          /* what the descriptor was when we opened it */
+  struct own_fd socket; /* none: closed */
   uint64_t deadline_ns; /* how long an exchange may take */
   uint64_t end_ns;      /* when the one under way must have ended */
   bool started;         /* it has taken time: the socket's own timeout would be too long now */
   bool overtime;        /* the one read past its end was made */
   uint8_t *in;
   size_t in_size, in_capacity;
-  size_t taken; /* bytes of `in` that the last frame used */
+  size_t taken;           /* bytes of `in` that the last frame used */
+  bool takes_descriptors; /* that come beside what is received; else the kernel drops them */
+  struct passed passed;
 };
 
 void channel_init(struct channel *channel, uint64_t deadline_ns);
@@ -37,6 +39,10 @@ int channel_connect(struct channel *channel, const char *path);
 /* Closes, unless the application has closed our descriptor and uses its number
  * for something else: that is left alone. Idempotent. */
 void channel_close(struct channel *channel);
+
+/* Ends the use of the channel, as channel_close does, but leaves the socket open: it is the
+ * caller's from now on. */
+struct own_fd channel_part(struct channel *channel);
 
 /* Is the descriptor still the socket that we opened? A system call (fstat). */
 bool channel_is_ours(const struct channel *channel);

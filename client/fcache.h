@@ -14,6 +14,13 @@
  * sockets were tried, and the first time that a value is larger than the daemon
  * takes, one line says so: on stderr, or to the `log` callback.
  *
+ * HITS. Where the daemon shares its memory, a hit is read from there, without a
+ * message and without a system call; the daemon learns of it from a ring in memory of
+ * the handle's own, so that its counters, its trace and the order of use are as if each
+ * hit had been a message. A daemon that is stopped leaves its entries readable; one that
+ * has ended does not. With $FCACHE_REGION=0, or where memory cannot be shared, hits are
+ * messages like everything else: slower, and otherwise the same.
+ *
  * RESULTS. 0 is success (for a get: a hit). Positive values of
  * enum fcache_result are outcomes to act on. Negative ones are errors, of
  * enum fcache_error_code, and only ever mean that the call was wrong (a name
@@ -253,9 +260,12 @@ struct fcache_counters {
   uint64_t batches_sent;    /* calls of compute_misses */
   uint64_t batched_prompts; /* misses passed to them */
   uint64_t max_batch_size;
-  uint64_t degraded;   /* calls that found sharing off */
-  uint64_t reconnects; /* connections after the first */
-  uint64_t too_big;    /* values that were not stored: larger than the daemon takes */
+  uint64_t degraded;    /* calls that found sharing off */
+  uint64_t reconnects;  /* connections after the first */
+  uint64_t too_big;     /* values that were not stored: larger than the daemon takes */
+  uint64_t region_hits; /* of cache_hits, those that were read from shared memory */
+  uint64_t unrecorded;  /* of those, the ones that the daemon could not be told of one by one: they
+                           are missing in its counters, its trace and its order of use */
 };
 FCACHE_API void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out);
 

@@ -45,6 +45,13 @@ int handle_code(int code);
  * an error; a daemon that is gone, or cannot do it, is the result `degraded`, and is counted. */
 int handle_outcome(struct fcache *cache, int rc, int degraded);
 
+/* One lookup in the region alone: FCACHE_OK with the value, and the hit recorded; FCACHE_MISS,
+ * which says nothing: ask the daemon; or FC_ENOMEM. *now_ns is when the lookup began
+ * (channel_clock_ns), and becomes when its hit was served. Counts all but cache_hits and the wall
+ * time. */
+int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
+               struct fcache_value *value, uint64_t *now_ns);
+
 /* One lookup: FCACHE_OK, FCACHE_MISS with *epoch {0, 0} where the daemon is away, or an error. */
 int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
                   struct fcache_value *value, struct fc_epoch *epoch);

@@ -74,6 +74,8 @@ static int take_options(struct link *link, const struct link_options *options) {
 int link_init(struct link *link, const struct link_options *options) {
   memset(link, 0, sizeof *link);
   channel_init(&link->channel, options->deadline_ns);
+  plane_init(&link->plane);
+  link->region = options->region && options->name_space != NULL;
   link->disabled = options->disabled;
   link->said = options->quiet;
   link->log = options->log;
@@ -89,7 +91,8 @@ int link_init(struct link *link, const struct link_options *options) {
 }
 
 void link_deinit(struct link *link) {
-  channel_deinit(&link->channel);
+  channel_deinit(&link->channel); /* the daemon takes what is left in the ring */
+  plane_drop(&link->plane);
   fork_mark_free(link->fork_mark);
   link->fork_mark = NULL;
   fc_buf_free(&link->request);
@@ -130,6 +133,8 @@ int link_too_big(struct link *link, size_t size) {
 
 /* The daemon is gone: link->error says how. */
 static int go_off(struct link *link) {
+  if (link->state == LINK_UP && link->channel.socket.fd >= 0)
+    plane_unattended(&link->plane);
   channel_close(&link->channel);
   link->state = LINK_OFF;
   link->retry_ns = channel_clock_ns() + link->backoff_ns;
@@ -145,6 +150,8 @@ int link_lost(struct link *link, int rc) {
   switch (rc) {
   case FC_ETIMEDOUT:
     (void)link_fault(link, rc, "fcached at %s did not answer within %llu ms", link->path, ms);
+    if (link->state == LINK_UP && plane_can_linger(&link->plane))
+      plane_linger(&link->plane, channel_part(&link->channel));
     break;
   case FC_EUNAVAILABLE:
     (void)link_fault(link, rc, "fcached at %s closed the connection", link->path);
@@ -163,7 +170,9 @@ bool link_forked(struct link *link) {
   if (!fork_mark_is_child(link->fork_mark))
     return false;
   fork_mark_set(link->fork_mark);
-  channel_close(&link->channel); /* our copy of the parent's socket: the parent keeps its own */
+  /* Our copies of the parent's socket and memory: the parent keeps its own. */
+  channel_close(&link->channel);
+  plane_drop(&link->plane);
   link->opening = link->state == LINK_UP;
   link->state = LINK_OFF;
   link->retry_ns = 0;
@@ -202,6 +211,7 @@ static int send_hello(struct link *link) {
       .name_space = link->name_space[0] != '\0' ? fc_str_of(link->name_space) : (struct fc_str){0},
       .has_max_entries = link->has_max_entries,
       .max_entries = link->max_entries,
+      .region_layout = link->region ? FC_REGION_LAYOUT : 0,
   };
   uint32_t id = link_begin(link, FC_HELLO);
   int rc = fc_encode_hello(&link->request, id, &hello);
@@ -219,6 +229,9 @@ static bool is_plausible(const struct fc_welcome *welcome) {
 }
 
 static void welcome(struct link *link, const struct fc_welcome *welcome) {
+  plane_welcome(&link->plane, welcome, &link->channel.passed);
+  passed_close(&link->channel.passed); /* what is mapped needs no descriptor */
+  link->channel.takes_descriptors = false;
   link->state = LINK_UP;
   link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
   link->connections++;
@@ -257,6 +270,7 @@ static int greet(struct link *link) {
   int rc = find_daemon(link);
   if (rc < 0)
     return go_off(link);
+  link->channel.takes_descriptors = link->region;
   rc = send_hello(link);
   if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
     return link_lost(link, rc);

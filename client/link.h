@@ -7,14 +7,19 @@
  * connects, sends hello and goes on: a later call finds the welcome. So a stopped
  * daemon costs one deadline in all.
  *
+ * With the welcome may come a region and a ring (plane.h). A connection that missed its
+ * deadline then stays open, unused, until the next welcome, so that what the ring holds
+ * is not lost.
+ *
  * A late reply is never taken for another's: ids do not repeat while a reply is
- * awaited, and a connection that missed a deadline is closed. Every reply that is
+ * awaited, and a connection that missed a deadline is never read again. Every reply that is
  * returned is of the type that answers the request. One thread. */
 #ifndef FC_CLIENT_LINK_H
 #define FC_CLIENT_LINK_H
 
 #include "client/channel.h"
 #include "client/fcache.h"
+#include "client/plane.h"
 #include "client/sockets.h"
 #include "proto/limits.h"
 #include "proto/message.h"
@@ -38,6 +43,7 @@ struct link_options {
   void *log_arg;
   bool disabled; /* never connects, says nothing */
   bool quiet;    /* does not say that sharing is off */
+  bool region;   /* asks for the region; only with a namespace */
 };
 
 /* Says where a large value that ends a reply belongs: *reply is set but for it. Returns room for
@@ -51,10 +57,12 @@ struct link {
   bool disabled, own_name;
   bool said; /* that sharing is off */
   bool said_too_big;
+  bool region;  /* is asked for */
   bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
   struct sockets sockets;
   const char *path; /* of `sockets`: the one connected to, or greeted last */
   struct channel channel;
+  struct plane plane;
   volatile struct fork_mark *fork_mark;
   uint64_t retry_ns, backoff_ns;
   uint32_t next_id;

@@ -13,11 +13,25 @@
 
 /* ---- gets ---- */
 
+/* The keys that the daemon is asked for, and where in the caller's arrays each belongs. */
+struct wanted {
+  const uint8_t *prompts;
+  uint32_t n;
+  const uint32_t *places; /* NULL: as they stand */
+  struct fcache_value *values;
+  bool *hit;
+};
+
+static uint32_t place_of(const struct wanted *wanted, uint32_t i) {
+  return wanted->places != NULL ? wanted->places[i] : i;
+}
+
 static int take_values(struct fcache *cache, struct fc_get_many_reply *part,
-                       struct fcache_value *values, bool *hit) {
+                       const struct wanted *wanted) {
   if (part->values.n == 1 && part->values.at == NULL) { /* it landed in its place */
-    values[part->first].size = part->values.size;
-    hit[part->first] = true;
+    uint32_t place = place_of(wanted, part->first);
+    wanted->values[place].size = part->values.size;
+    wanted->hit[place] = true;
     return 0;
   }
   for (uint32_t i = part->first; part->values.n > 0; i++) {
@@ -26,40 +40,44 @@ static int take_values(struct fcache *cache, struct fc_get_many_reply *part,
     fc_bins_next(&part->values, &data, &size);
     if (data == NULL)
       continue;
-    if (fcache_value_set(&values[i], data, size) < 0)
+    uint32_t place = place_of(wanted, i);
+    if (fcache_value_set(&wanted->values[place], data, size) < 0)
       return link_fault(&cache->link, FC_ENOMEM, "no memory for a value of %u bytes", size);
-    hit[i] = true;
+    wanted->hit[place] = true;
   }
   return 0;
 }
 
 struct places {
-  struct fcache_value *values;
-  uint32_t n;
+  const struct wanted *wanted;
   uint32_t next; /* index that the next part must begin with */
 };
 
 static void *place_one(void *arg, const struct fc_reply *reply, uint32_t size) {
   const struct places *places = arg;
   uint32_t i = reply->get_many.first;
-  if (i != places->next || i >= places->n || value_reserve(&places->values[i], size) < 0)
+  if (i != places->next || i >= places->wanted->n)
     return NULL;
-  return places->values[i].data;
+  struct fcache_value *value = &places->wanted->values[place_of(places->wanted, i)];
+  return value_reserve(value, size) < 0 ? NULL : value->data;
 }
 
 /* One message, and all parts of its reply. */
 static int get_some(struct fcache *cache, const struct fc_get_many *get,
-                    struct fcache_value *values, bool *hit) {
+                    const struct wanted *wanted) {
   struct link *link = &cache->link;
   struct fc_reply reply;
   struct fc_get_many_reply *part = &reply.get_many;
-  struct places places = {.values = values, .n = get->n};
+  struct fc_get_many message = *get;
+  struct places places = {.wanted = wanted};
+  message.prompts = wanted->prompts;
+  message.n = wanted->n;
   uint32_t id = link_begin(link, FC_GET_MANY);
   link_place(link, place_one, &places);
-  (void)fc_encode_get_many(&link->request, id, get); /* the exchange looks at `failed` */
+  (void)fc_encode_get_many(&link->request, id, &message); /* the exchange looks at `failed` */
   int rc = link_exchange(link, id, NULL, 0, &reply);
   while (rc == 0) {
-    uint32_t n = part->values.n, left = get->n - places.next;
+    uint32_t n = part->values.n, left = wanted->n - places.next;
     bool last = part->last;
     /* Every index once, in order, and progress with each part: else we might wait for ever. */
     if (part->first != places.next || n > left || (n == 0 && !last) || (last && n < left))
@@ -67,7 +85,7 @@ static int get_some(struct fcache *cache, const struct fc_get_many *get,
     places.next += n;
     link->epoch.clear_generation = part->clear_generation;
     /* Without memory the other parts need not be taken: their id will be skipped. */
-    rc = take_values(cache, part, values, hit);
+    rc = take_values(cache, part, wanted);
     if (rc < 0 || last)
       return rc;
     rc = link_next_reply(link, id, &reply);
@@ -75,13 +93,80 @@ static int get_some(struct fcache *cache, const struct fc_get_many *get,
   return rc;
 }
 
-static void count_hits(struct fcache *cache, const bool *hit, uint32_t n, uint64_t wall_ns) {
-  uint64_t hits = 0;
+/* All of them, in as many messages as the daemon's limit makes it. */
+static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
+                      const struct wanted *wanted, struct fc_epoch *epoch) {
+  int rc = 0;
+  if (!handle_ready(cache))
+    return 0;
+  for (uint32_t at = 0; rc == 0 && at < wanted->n;) {
+    uint32_t most = (cache->link.max_frame - HEAD_MAX_BYTES) / FC_HASH_SIZE;
+    struct wanted some = *wanted;
+    some.prompts += (size_t)at * FC_HASH_SIZE;
+    some.n = wanted->n - at < most ? wanted->n - at : most;
+    if (some.places != NULL) {
+      some.places += at;
+    } else {
+      some.values += at;
+      some.hit += at;
+    }
+    rc = get_some(cache, get, &some);
+    if (rc == 0) /* the latest: what missed begins to be computed after the last lookup */
+      *epoch = cache->link.epoch;
+    at += some.n;
+  }
+  return rc;
+}
+
+/* What the region has. Each hit's wall time is its own share: what passed since the one before. */
+static int get_from_region(struct fcache *cache, const struct fc_get_many *get, uint64_t start_ns,
+                           struct fcache_value *values, bool *hit) {
+  struct fc_key key = get->key;
+  uint64_t now_ns = start_ns;
+  for (uint32_t i = 0; i < get->n && cache->link.plane.region.base != NULL; i++) {
+    memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
+    int rc = handle_hit(cache, &key, get->flags, &values[i], &now_ns);
+    if (rc < 0)
+      return rc;
+    hit[i] = rc == FCACHE_OK;
+  }
+  return 0;
+}
+
+/* Asks the daemon for what is not hit yet, `n` keys of them. */
+static int get_rest(struct fcache *cache, const struct fc_get_many *get, uint32_t n,
+                    struct fcache_value *values, bool *hit, struct fc_epoch *epoch) {
+  struct wanted all = {.prompts = get->prompts, .n = get->n, .values = values, .hit = hit};
+  if (n == 0)
+    return 0;
+  if (n == get->n)
+    return ask_daemon(cache, get, &all, epoch);
+  uint8_t *prompts = malloc((size_t)n * FC_HASH_SIZE);
+  uint32_t *places = calloc(n, sizeof *places);
+  int rc = FC_ENOMEM;
+  if (prompts != NULL && places != NULL) {
+    struct wanted some = {.prompts = prompts, .places = places, .values = values, .hit = hit};
+    for (uint32_t i = 0; i < get->n; i++) {
+      if (hit[i])
+        continue;
+      memcpy(prompts + (size_t)some.n * FC_HASH_SIZE, get->prompts + (size_t)i * FC_HASH_SIZE,
+             FC_HASH_SIZE);
+      places[some.n++] = i;
+    }
+    rc = ask_daemon(cache, get, &some, epoch);
+  } else {
+    (void)link_fault(&cache->link, rc, "no memory for a batch of gets");
+  }
+  free(prompts);
+  free(places);
+  return rc;
+}
+
+static uint32_t count(const bool *hit, uint32_t n) {
+  uint32_t hits = 0;
   for (uint32_t i = 0; i < n; i++)
     hits += hit[i];
-  cache->counters.cache_hits += hits;
-  if (hits > 0)
-    cache->counters.scoring_wall_ns += wall_ns;
+  return hits;
 }
 
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
@@ -91,20 +176,14 @@ int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
   if (get->n == 0)
     return FCACHE_OK;
   memset(hit, 0, get->n * sizeof *hit);
-  int rc = 0;
-  bool ready = handle_ready(cache);
-  for (uint32_t at = 0; ready && rc == 0 && at < get->n;) {
-    uint32_t most = (cache->link.max_frame - HEAD_MAX_BYTES) / FC_HASH_SIZE;
-    struct fc_get_many some = *get;
-    some.prompts = get->prompts + (size_t)at * FC_HASH_SIZE;
-    some.n = get->n - at < most ? get->n - at : most;
-    rc = get_some(cache, &some, values + at, hit + at);
-    if (rc == 0) /* the latest: what missed begins to be computed after the last lookup */
-      *epoch = cache->link.epoch;
-    at += some.n;
+  int rc = get_from_region(cache, get, start_ns, values, hit);
+  if (rc == 0)
+    rc = get_rest(cache, get, get->n - count(hit, get->n), values, hit, epoch);
+  uint32_t hits = count(hit, get->n);
+  if ((get->flags & FCACHE_UNRECORDED) == 0 && hits > 0) {
+    cache->counters.cache_hits += hits;
+    cache->counters.scoring_wall_ns += channel_clock_ns() - start_ns;
   }
-  if ((get->flags & FCACHE_UNRECORDED) == 0)
-    count_hits(cache, hit, get->n, channel_clock_ns() - start_ns);
   return handle_outcome(cache, rc, FCACHE_OK); /* what did not come is a miss */
 }
 

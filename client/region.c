@@ -86,12 +86,12 @@ void region_unmap(struct region_map *map) {
   *map = (struct region_map){0};
 }
 
-/* Acquire: what is read from the region after this look is not read before it. That suffices: when a
- * daemon ends, the kernel marks `owner` before it lets go of the lock file that the next daemon waits
- * for, and a daemon sets `retired` before it hands out a successor. So whoever was told by the next
- * one that a key is cleared, and looks it up then, sees the mark here and reads nothing. What a
- * daemon leaves that ends after this look are whole entries, or odd sequences; and they are for a
- * lookup that had begun before. */
+/* Acquire: what is read from the region after this look is not read before it. That suffices: when
+ * a daemon ends, the kernel marks `owner` before it lets go of the lock file that the next daemon
+ * waits for, and a daemon sets `retired` before it hands out a successor. So whoever was told by
+ * the next one that a key is cleared, and looks it up then, sees the mark here and reads nothing.
+ * What a daemon leaves that ends after this look are whole entries, or odd sequences; and they are
+ * for a lookup that had begun before. */
 bool region_is_live(const struct region_map *map) {
   uint32_t owner = atomic_load_explicit(&map->header->owner, memory_order_acquire);
   return (owner & FC_REGION_TID_MASK) != 0 && (owner & FUTEX_OWNER_DIED) == 0 &&

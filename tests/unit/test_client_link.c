@@ -655,7 +655,7 @@ START_TEST(no_data_postpones_the_deadline) {
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
   ck_assert_int_eq((int)write(pair[1], frame, sizeof frame), (int)sizeof frame);
   channel_init(&channel, (uint64_t)DEADLINE_MS * 1000000u);
-  channel.fd = pair[0];
+  channel.socket.fd = pair[0];
   channel.started = true;
   channel.end_ns = channel_clock_ns() - 1;
   ck_assert_int_eq(channel_receive(&channel, 100, true, &body, &size), 0);

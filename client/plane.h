@@ -1,0 +1,70 @@
+/* plane.h - a handle's second way to its daemon, beside the socket: the region, from
+ * which it serves its own hits, and the ring, in which it tells of them.
+ *
+ * Both belong to one connection, and come with its welcome. They outlive it where that
+ * is of use:
+ *
+ *   attended     the daemon takes what the ring holds: while the connection lasts, and
+ *                while one that was given up for a missed deadline lingers, open, until
+ *                a new welcome has come. Closed then, it makes the daemon take the rest.
+ *   unattended   the daemon ended the connection: hits go on as long as the region is
+ *                live, and count as unrecorded; the next ring tells their number.
+ *
+ * A region that is dead or retired is let go of at the next lookup. What cannot be
+ * mapped is not there, silently: the socket does it all. One thread. */
+#ifndef FC_CLIENT_PLANE_H
+#define FC_CLIENT_PLANE_H
+
+#include <stdbool.h>
+
+#include "client/context.h"
+#include "client/own_fd.h"
+#include "client/passed.h"
+#include "client/region.h"
+#include "client/ring.h"
+#include "proto/message.h"
+
+struct plane {
+  struct region_map region; /* none: no hits from here */
+  struct ring ring;
+  bool attended;
+  struct own_fd lingering;      /* the connection that was given up, if any */
+  uint64_t boot_id, name_space; /* of the welcome that the two came with */
+  struct contexts contexts;
+  const struct context *context; /* of the latest hit; NULL: of another daemon's */
+  uint64_t unrecorded;           /* hits that no daemon was or will be told of one by one, ever */
+  uint64_t told;                 /* of these, what the ring says, or the last one said */
+  uint64_t unreported;           /* of these, what no ring has said */
+};
+
+void plane_init(struct plane *plane);
+
+/* Lets go of everything, telling nobody: at the end, and in a forked child, whose copies these are.
+ * Is as after plane_init. */
+void plane_drop(struct plane *plane);
+
+/* A welcome has come, with what was passed beside it, which stays the caller's to close. What was
+ * there before is let go of. */
+void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
+                   const struct passed *passed);
+
+/* Is it worth keeping the connection open when it is given up? */
+bool plane_can_linger(const struct plane *plane);
+/* Takes it. */
+void plane_linger(struct plane *plane, struct own_fd socket);
+
+/* The connection has ended, and does not linger. */
+void plane_unattended(struct plane *plane);
+
+/* Looks up a key whose names are valid. A hit fills `value`, and *record but for its times and
+ * flags. Without a region: a miss. */
+enum region_result plane_get(struct plane *plane, const struct fc_key *key, struct fc_str probe,
+                             struct fcache_value *value, struct fc_ring_hit *record);
+
+/* Records the latest hit. False where the ring is full, or has nobody at its other end. */
+bool plane_record(struct plane *plane, const struct fc_ring_hit *record);
+
+/* Counts a hit that could not be recorded, and tells the daemon the number. */
+void plane_count_unrecorded(struct plane *plane);
+
+#endif
