@@ -159,7 +159,27 @@ void peer_send(int fd, struct fc_buf *buf) {
   fc_buf_free(buf);
 }
 
-bool peer_greet(struct peer *peer, int fd) {
+/* Sends the first byte with the descriptors. */
+static bool send_passed(int fd, const void *data, const int *fds, unsigned n) {
+  union {
+    char bytes[CMSG_SPACE(PEER_PASSED_MAX * sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct iovec piece = {(void *)(uintptr_t)data, 1};
+  struct msghdr message = {.msg_iov = &piece,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+  memset(&control, 0, sizeof control);
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(n * sizeof(int));
+  memcpy(CMSG_DATA(head), fds, n * sizeof(int));
+  return sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
+}
+
+bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n) {
   uint8_t *body;
   struct fc_request request;
   struct fc_buf buf = {0};
@@ -168,8 +188,16 @@ bool peer_greet(struct peer *peer, int fd) {
   free(body);
   if (request.type != FC_HELLO || fc_encode_welcome(&buf, request.id, &peer->welcome) != 0)
     return false;
-  peer_send(fd, &buf);
-  return true;
+  atomic_store(&peer->layout, request.hello.region_layout);
+  bool sent = n == 0 || send_passed(fd, buf.data, fds, n);
+  size_t first = n == 0 ? 0 : 1;
+  sent = sent && peer_write(fd, buf.data + first, buf.size - first);
+  fc_buf_free(&buf);
+  return sent;
+}
+
+bool peer_greet(struct peer *peer, int fd) {
+  return peer_greet_with(peer, fd, NULL, 0);
 }
 
 void peer_wait_closed(int fd) {

@@ -18,6 +18,7 @@
 
 #define PEER_PATH_SIZE 108
 #define PEER_CONNECTIONS 256
+#define PEER_PASSED_MAX 16
 #define PEER_BOOT_ID 0x1122334455667788u
 
 struct peer;
@@ -33,6 +34,7 @@ struct peer {
   struct fc_welcome welcome; /* what peer_greet answers; set before connecting */
   atomic_uint accepted;      /* connections so far */
   atomic_uint busy;          /* scripts at work: not those that wait for a request */
+  atomic_uint layout;        /* region_layout of the latest hello */
   atomic_uint seen;          /* requests that peer_read returned, hellos among them */
   atomic_bool released;      /* by the test, for scripts that wait for it */
   atomic_bool stopping;
@@ -63,6 +65,9 @@ void peer_send(int fd, struct fc_buf *buf);
 
 /* Reads hello and sends peer->welcome. */
 bool peer_greet(struct peer *peer, int fd);
+
+/* The same with descriptors beside the welcome, which stay the caller's. */
+bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n);
 
 /* Waits until the other side has closed. */
 void peer_wait_closed(int fd);
