@@ -746,9 +746,9 @@ START_TEST(child_leaves_the_parents_plane_alone) {
   pid_t child = _i % 2 == 0 ? fork() : fork_raw();
   ck_assert_int_ge(child, 0);
   if (child == 0) {
-    char first = get(cache, "a"), second = get(cache, "a"); /* the first one opens its own */
-    bool right = _i / 2 == 0 ? first == 's' && second == 'r' && counters_of(cache).region_hits == 1
-                             : first == 'm' && second == 'm';
+    char one = get(cache, "a"), two = get(cache, "a"); /* the first one opens its own */
+    bool right = _i / 2 == 0 ? one == 's' && two == 'r' && counters_of(cache).region_hits == 1
+                             : one == 'm' && two == 'm';
     fcache_close(cache);
     _exit(right && mappings("test-region") == 1 ? 0 : 1);
   }
