@@ -66,7 +66,7 @@ static void add_pieces(struct region_build *build, struct fc_region_piece *table
     if (bytes > 0)
       memcpy(build->base + offset, value + each * i, bytes);
     atomic_store(&table[i].offset, offset);
-    atomic_store(&table[i].size, bytes);
+    atomic_store(&table[i].extent, bytes);
   }
 }
 

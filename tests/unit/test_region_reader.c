@@ -323,12 +323,12 @@ START_TEST(impossible_pieces_are_busy) {
       ck_assert_int_eq(get("a"), REGION_BUSY);
     }
     atomic_store(&table[i].offset, right);
-    right = atomic_load(&table[i].size);
+    right = atomic_load(&table[i].extent);
     for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
-      atomic_store(&table[i].size, sizes[j]);
+      atomic_store(&table[i].extent, sizes[j]);
       ck_assert_int_eq(get("a"), REGION_BUSY);
     }
-    atomic_store(&table[i].size, right);
+    atomic_store(&table[i].extent, right);
   }
   struct fc_region_entry *entry = region_build_entry(&build, offset);
   for (uint32_t n = 0; n < 3; n++) { /* fewer than there are, or more */
