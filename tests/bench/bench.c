@@ -1,4 +1,5 @@
-/* bench - measures fcached beside memcached, redis-server and a bare round trip. */
+/* bench - measures fcached beside memcached, redis-server, LMDB and what bounds them. */
+#include "tests/bench/footprint.h"
 #include "tests/bench/report.h"
 #include "tests/bench/run.h"
 #include "tests/bench/scratch.h"
@@ -72,7 +73,7 @@ static int pick_cpu(void) {
   return cpu;
 }
 
-/* Both phases; results in `results`. */
+/* Both phases, and the footprints; results in `results`. */
 static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
   char dir[SCRATCH_PATH_BYTES];
   if (scratch_make(dir) != 0)
@@ -84,6 +85,8 @@ static int measure_all(const struct arguments *arguments, struct bench_result *r
     env.cpu = -1;
     result = bench_run(&env, &arguments->options, results, n);
   }
+  if (result == 0)
+    result = footprint_run(&env, &arguments->options, results, n);
   scratch_remove(dir);
   return result;
 }
@@ -98,15 +101,20 @@ static int report_all(const struct arguments *arguments, const struct bench_resu
   report_table("Unpinned (/unpinned; this measures the scheduler as much)", results, n, true);
   printf("\nMedians of %u rounds. per s: operations; of the rows of 64, keys.\n",
          arguments->options.rounds);
+  report_more(results, n);
   report_requirements(results, n);
   return report_json(arguments->json, results, n);
 }
 
 int main(int argc, char **argv) {
   static const struct argp argp = {
-      option_table, parse,
-      NULL,         "Measures fcached beside memcached, redis-server and a bare socket round trip.",
-      NULL,         NULL,
+      option_table,
+      parse,
+      NULL,
+      "Measures fcached beside memcached, redis-server and LMDB, and beside the bare round "
+      "trip and the bare copy.",
+      NULL,
+      NULL,
       NULL};
   struct arguments arguments = {.fcached = "build/fcached",
                                 .peers = "build/peers",

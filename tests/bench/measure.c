@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MIN_OPERATIONS = 3, MAX_BURSTS = 64 };
+enum { MIN_SAMPLES = 3 };
 
 uint64_t measure_now_ns(void) {
   struct timespec now;
@@ -38,12 +38,6 @@ static int compare_ns(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static int compare_double(const void *a, const void *b) {
-  double x = *(const double *)a;
-  double y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* Nearest rank: the smallest sample that at least `share` of all do not exceed. */
 static double percentile_us(const struct samples *sorted, double share) {
   size_t rank = (size_t)(share * (double)sorted->n + 0.999999);
@@ -54,54 +48,64 @@ static double percentile_us(const struct samples *sorted, double share) {
   return (double)sorted->ns[rank - 1] / 1000.0;
 }
 
-int measure_burst(struct samples *samples, measure_fn *fn, void *arg, uint64_t burst_ns,
-                  uint32_t units, struct measure *out) {
-  uint64_t i = 0;
+/* A run of one operation: what its samples were taken of. */
+struct run {
+  struct samples *samples;
+  measure_fn *fn;
+  void *arg;
+  uint64_t i; /* operations so far */
+};
+
+static int operate(struct run *run, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++) {
+    if (run->fn(run->arg, run->i++) != 0)
+      return -1;
+  }
+  return 0;
+}
+
+static int warm_up(struct run *run, uint64_t ns) {
   uint64_t start_ns = measure_now_ns();
   do {
-    if (fn(arg, i++) != 0)
+    if (operate(run, 1) != 0)
       return -1;
-  } while (measure_now_ns() - start_ns < burst_ns / 10);
+  } while (measure_now_ns() - start_ns < ns);
+  return 0;
+}
 
+/* Samples of `block` operations each, sorted, for `ns`; how long it took to *elapsed_ns. */
+static int take(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_ns) {
+  struct samples *samples = run->samples;
   samples->n = 0;
-  start_ns = measure_now_ns();
+  uint64_t start_ns = measure_now_ns();
   uint64_t last_ns = start_ns;
   do {
-    if (fn(arg, i++) != 0)
+    if (operate(run, block) != 0)
       return -1;
     uint64_t now_ns = measure_now_ns();
     if (samples_add(samples, now_ns - last_ns) != 0)
       return -1;
     /* Read again: what the bookkeeping cost is in no sample. */
     last_ns = measure_now_ns();
-  } while (last_ns - start_ns < burst_ns || samples->n < MIN_OPERATIONS);
-
-  double elapsed_s = (double)(last_ns - start_ns) / 1e9;
-  out->per_s = (double)samples->n * units / elapsed_s;
+  } while (last_ns - start_ns < ns || samples->n < MIN_SAMPLES);
+  *elapsed_ns = last_ns - start_ns;
   qsort(samples->ns, samples->n, sizeof(*samples->ns), compare_ns);
-  out->p50_us = percentile_us(samples, 0.5);
-  out->p99_us = percentile_us(samples, 0.99);
-  out->p999_us = percentile_us(samples, 0.999);
   return 0;
 }
 
-static double median(double *values, size_t n) {
-  qsort(values, n, sizeof(*values), compare_double);
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
-struct measure measure_median(const struct measure *bursts, size_t n) {
-  double p50[MAX_BURSTS], p99[MAX_BURSTS], p999[MAX_BURSTS], per_s[MAX_BURSTS];
-  if (n > MAX_BURSTS)
-    n = MAX_BURSTS;
-  for (size_t i = 0; i < n; i++) {
-    p50[i] = bursts[i].p50_us;
-    p99[i] = bursts[i].p99_us;
-    p999[i] = bursts[i].p999_us;
-    per_s[i] = bursts[i].per_s;
-  }
-  return (struct measure){.p50_us = median(p50, n),
-                          .p99_us = median(p99, n),
-                          .p999_us = median(p999, n),
-                          .per_s = median(per_s, n)};
+int measure_burst(struct samples *samples, measure_fn *fn, void *arg, const struct burst *burst,
+                  struct measure *out) {
+  struct run run = {.samples = samples, .fn = fn, .arg = arg};
+  uint32_t block = burst->blocks ? MEASURE_BLOCK : 1;
+  uint64_t ns = burst->blocks ? burst->ns / 2 : burst->ns;
+  uint64_t elapsed_ns = 0;
+  if (warm_up(&run, burst->ns / 10) != 0 || take(&run, ns, block, &elapsed_ns) != 0)
+    return -1;
+  out->of[FIGURE_P50] = percentile_us(samples, 0.5) / block;
+  out->of[FIGURE_PER_S] = (double)samples->n * block * burst->units / ((double)elapsed_ns / 1e9);
+  if (burst->blocks && take(&run, ns, 1, &elapsed_ns) != 0)
+    return -1;
+  out->of[FIGURE_P99] = percentile_us(samples, 0.99);
+  out->of[FIGURE_P999] = percentile_us(samples, 0.999);
+  return 0;
 }

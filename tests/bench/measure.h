@@ -2,37 +2,46 @@
  *
  * A burst is one short run of one operation; a row's figure is the median of
  * its bursts, one a round, so that a disturbance of one round is outvoted.
+ *
+ * An operation of microseconds is timed on its own. One of some hundred
+ * nanoseconds is not: two readings of the clock take 40 of them, and keep the
+ * processor from beginning the next operation before this one has ended, as it
+ * does for who uses it. So the first half of such a burst is timed in blocks of
+ * MEASURE_BLOCK operations, whose median, divided, is p50, and whose number is
+ * per_s. The percentiles above need single operations: they come from the second
+ * half, with one reading of the clock in each of them.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
+#include "tests/bench/figures.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-/* Durations of single operations. Zero it to start; samples_deinit at the end. */
+enum { MEASURE_BLOCK = 16 };
+
+/* Durations of single operations, or of blocks. Zero it to start; samples_deinit at the end. */
 struct samples {
   uint64_t *ns;
   size_t n, capacity;
 };
 void samples_deinit(struct samples *samples);
 
-/* What one burst, or the median of several, found. */
-struct measure {
-  double p50_us, p99_us, p999_us;
-  double per_s; /* units a second: operations, or keys where an operation has many */
+struct burst {
+  uint64_t ns;    /* its length */
+  uint32_t units; /* that one operation counts for */
+  bool blocks;    /* timed in blocks, as above */
 };
 
 /* One operation, the `i`th of its burst. 0, or -1 after saying on stderr what failed. */
 typedef int measure_fn(void *arg, uint64_t i);
 
-/* Runs `fn` for `burst_ns`, after a tenth of that unmeasured, and at least three
- * times. `units` is how many units one operation counts for. `samples` is
+/* Runs `fn` for `burst->ns`, after a tenth of that unmeasured, and at least three
+ * times. Sets the percentiles and per_s of *out, and leaves the rest. `samples` is
  * scratch memory. 0, or -1 if `fn` failed or memory ran out. */
-int measure_burst(struct samples *samples, measure_fn *fn, void *arg, uint64_t burst_ns,
-                  uint32_t units, struct measure *out);
-
-/* Each figure's own median over `n` >= 1 bursts. */
-struct measure measure_median(const struct measure *bursts, size_t n);
+int measure_burst(struct samples *samples, measure_fn *fn, void *arg, const struct burst *burst,
+                  struct measure *out);
 
 /* Nanoseconds on the monotonic clock. */
 uint64_t measure_now_ns(void);

@@ -1,9 +1,18 @@
-/* peer_fcached.h - fcached, through <fcache.h> as its user writes it. See peer.h. */
+/* peer_fcached.h - fcached, through libfcache as its user would write it. */
 #ifndef BENCH_PEER_FCACHED_H
 #define BENCH_PEER_FCACHED_H
 
 #include "tests/bench/peer.h"
 
-void peer_fcached_init(struct bench_peer *peer);
+#include <stdbool.h>
+
+struct peer_fcached_options {
+  const char *name;      /* one of its own for each that runs at a time */
+  const char *max_bytes; /* of the daemon */
+  bool region;           /* hits come from the region; else over the socket */
+};
+
+/* Borrows the options. */
+void peer_fcached_init(struct bench_peer *peer, const struct peer_fcached_options *options);
 
 #endif

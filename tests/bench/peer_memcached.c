@@ -40,6 +40,7 @@ static int memcached_start(struct bench_peer *peer, const struct bench_env *env)
                               "1024",  "-I", "2m", "-u", "root", NULL};
   if (child_start(&state->child, peer->name, env->cpu, env->dir, libraries, argv) != 0)
     return -1;
+  peer->pid = state->child.pid;
   int fd = child_connect(&state->child, path);
   return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
 }

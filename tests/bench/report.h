@@ -1,4 +1,4 @@
-/* report.h - the table, the requirements and the file of figures. */
+/* report.h - the tables, the requirements and the file of figures. */
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
@@ -6,10 +6,14 @@
 
 #include <stddef.h>
 
-/* Prints a table of 80 columns for the rows that are `unpinned` or not, under `title`. */
+/* Prints a table of 80 columns for the rows with times that are `unpinned` or not, under `title`.
+ */
 void report_table(const char *title, const struct bench_result *results, size_t n, bool unpinned);
 
-/* Prints a line for every requirement whose two rows were measured. */
+/* Prints the figures that are in neither table: one a line. */
+void report_more(const struct bench_result *results, size_t n);
+
+/* Prints a line for every requirement whose rows were measured. */
 void report_requirements(const struct bench_result *results, size_t n);
 
 /* Writes one JSON object with a member per row. 0, or -1 after saying why on stderr. */

@@ -5,42 +5,76 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LARGE_BYTES = 100000 };
+
+/* The shapes that the lines of the table share. */
+#define EACH_SIZE .loads = LOADS_EACH_SIZE, .phases = PHASE_BOTH
+#define MILLION .loads = LOAD_MILLION_KEYS, .phases = PHASE_PINNED
+#define OPERATION(id, what) .peer = PEER_##id, .operation = OPERATION_##what
+#define SCENE(id)                                                                                  \
+  .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOAD_3100, .phases = PHASE_UNPINNED,           \
+  .fast = true
+#define FOOTPRINT(id) .kind = KIND_FOOTPRINT, .peer = PEER_##id
+
 /* Rows that are compared stand together: they are measured one right after the other. */
 const struct bench_row bench_rows[] = {
-    {"hit_socket", PEER_FCACHED, OPERATION_GET, "hit_socket"},
-    {"memcached_get", PEER_MEMCACHED, OPERATION_GET, "hit_socket"},
-    {"redis_get", PEER_REDIS, OPERATION_GET, "hit_socket"},
-    {"socket_rtt", PEER_ECHO, OPERATION_GET, "hit_socket"},
-    {"put", PEER_FCACHED, OPERATION_SET, "put"},
-    {"memcached_set", PEER_MEMCACHED, OPERATION_SET, "put"},
-    {"redis_set", PEER_REDIS, OPERATION_SET, "put"},
-    {"hit_many64", PEER_FCACHED, OPERATION_GET_MANY, "hit_many64"},
-    {"memcached_get_many64", PEER_MEMCACHED, OPERATION_GET_MANY, "hit_many64"},
-    {"redis_get_many64", PEER_REDIS, OPERATION_GET_MANY, "hit_many64"},
+    {.label = "hit_region", OPERATION(REGION, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
+    {.label = "lmdb_get", OPERATION(LMDB, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
+    {.label = "memcpy", OPERATION(MEMCPY, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
+    {.label = "hit_socket", OPERATION(SOCKET, GET), EACH_SIZE, .ours = "hit_socket"},
+    {.label = "memcached_get", OPERATION(MEMCACHED, GET), EACH_SIZE, .ours = "hit_socket"},
+    {.label = "redis_get", OPERATION(REDIS, GET), EACH_SIZE, .ours = "hit_socket"},
+    {.label = "socket_rtt", OPERATION(ECHO, GET), EACH_SIZE, .ours = "hit_socket"},
+    {.label = "put", OPERATION(SOCKET, SET), EACH_SIZE, .ours = "put"},
+    {.label = "memcached_set", OPERATION(MEMCACHED, SET), EACH_SIZE, .ours = "put"},
+    {.label = "redis_set", OPERATION(REDIS, SET), EACH_SIZE, .ours = "put"},
+    {.label = "hit_many64", OPERATION(SOCKET, GET_MANY), EACH_SIZE, .ours = "hit_many64"},
+    {.label = "memcached_get_many64",
+     OPERATION(MEMCACHED, GET_MANY),
+     EACH_SIZE,
+     .ours = "hit_many64"},
+    {.label = "redis_get_many64", OPERATION(REDIS, GET_MANY), EACH_SIZE, .ours = "hit_many64"},
+    {.label = "hit_region_1m",
+     OPERATION(REGION_1M, GET),
+     MILLION,
+     .fast = true,
+     .ours = "hit_region_1m"},
+    {.label = "lmdb_get_1m",
+     OPERATION(LMDB_1M, GET),
+     MILLION,
+     .fast = true,
+     .ours = "hit_region_1m"},
+    {.label = "hit_region_2proc", SCENE(TWO_READERS)},
+    {.label = "hit_region_churn", SCENE(CHURN)},
+    {.label = "hit_region_traced", SCENE(TRACED)},
+    {.label = "bytes_per_entry/fcached", FOOTPRINT(REGION)},
+    {.label = "bytes_per_entry/memcached", FOOTPRINT(MEMCACHED)},
+    {.label = "bytes_per_entry/redis", FOOTPRINT(REDIS)},
 };
 const size_t bench_n_rows = sizeof(bench_rows) / sizeof(bench_rows[0]);
 
-const uint32_t bench_sizes[] = {64, 3100, 1000000};
-const size_t bench_n_sizes = sizeof(bench_sizes) / sizeof(bench_sizes[0]);
-
-const struct bench_requirement bench_requirements[] = {
-    {"hit_socket", "memcached_get", 3100, FIGURE_P50, 1.05},
-    {"put", "memcached_set", 3100, FIGURE_P50, 1.05},
-    {"hit_many64", "memcached_get_many64", 64, FIGURE_PER_S, 1.0},
-    {"hit_many64", "memcached_get_many64", 3100, FIGURE_PER_S, 1.0},
-    {"hit_many64", "memcached_get_many64", 1000000, FIGURE_PER_S, 1.0},
-};
-const size_t bench_n_requirements = sizeof(bench_requirements) / sizeof(bench_requirements[0]);
+const struct bench_load bench_loads[] = {{.size = 64, .n = 1000},
+                                         {.size = 3100, .n = 1000},
+                                         {.size = 1000000, .n = 64},
+                                         {.size = 64, .n = 1000000}};
+const size_t bench_n_loads = sizeof(bench_loads) / sizeof(bench_loads[0]);
 
 uint32_t bench_row_units(const struct bench_row *row) {
   return row->operation == OPERATION_GET_MANY ? WORKLOAD_BATCH : 1;
 }
 
+bool bench_row_blocks(const struct bench_row *row, uint32_t size) {
+  return row->fast && size < LARGE_BYTES;
+}
+
 void bench_row_name(const struct bench_row *row, uint32_t size, bool unpinned,
                     char name[BENCH_NAME_BYTES]) {
+  const char *suffix = unpinned && (row->phases & PHASE_PINNED) != 0 ? "/unpinned" : "";
   /* Labels are short: see the table. */
-  (void)snprintf(name, BENCH_NAME_BYTES, "%s/%" PRIu32 "%s", row->label, size,
-                 unpinned ? "/unpinned" : "");
+  if (row->kind == KIND_FOOTPRINT)
+    (void)snprintf(name, BENCH_NAME_BYTES, "%s", row->label);
+  else
+    (void)snprintf(name, BENCH_NAME_BYTES, "%s/%" PRIu32 "%s", row->label, size, suffix);
 }
 
 static bool matches(const char *name, const char *pattern) {

@@ -1,8 +1,7 @@
-/* rows.h - what is measured, and what is required of it.
+/* rows.h - what is measured.
  *
  * To measure another operation, add a line to the table in rows.c (and, for
- * another server, a peer_X.c): a row is an operation of a peer, and it is
- * measured at every size.
+ * another server, a peer_X.c; for what takes more than one client, a scene_X.c).
  */
 #ifndef BENCH_ROWS_H
 #define BENCH_ROWS_H
@@ -13,37 +12,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum bench_peer_id { PEER_FCACHED, PEER_MEMCACHED, PEER_REDIS, PEER_ECHO, PEERS };
+enum bench_peer_id {
+  PEER_SOCKET,
+  PEER_REGION,
+  PEER_REGION_1M,
+  PEER_LMDB,
+  PEER_LMDB_1M,
+  PEER_MEMCPY,
+  PEER_MEMCACHED,
+  PEER_REDIS,
+  PEER_ECHO,
+  PEERS
+};
+enum bench_scene_id { SCENE_TWO_READERS, SCENE_CHURN, SCENE_TRACED, SCENES };
 enum bench_operation { OPERATION_GET, OPERATION_SET, OPERATION_GET_MANY };
 
-struct bench_row {
-  const char *label; /* the name, with "/SIZE" after it */
-  enum bench_peer_id peer;
-  enum bench_operation operation;
-  const char *ours; /* label of the row of ours to compare with; its own where it is ours */
+/* What a row's figures come from. */
+enum bench_kind {
+  KIND_OPERATION, /* an operation of a peer, again and again */
+  KIND_SCENE,
+  KIND_FOOTPRINT, /* the memory of a peer's server, in no phase: see footprint.h */
 };
 
-/* A bound on one row's figure over another's, pinned on one CPU. */
-struct bench_requirement {
-  const char *row, *against; /* labels */
-  uint32_t size;
-  enum bench_figure { FIGURE_P50, FIGURE_PER_S } figure;
-  double bound; /* p50: at most this ratio; per_s: at least */
+/* Bits: the sets that a row is measured with, by their place in bench_loads. */
+enum {
+  LOAD_64 = 1,
+  LOAD_3100 = 2,
+  LOAD_1000000 = 4,
+  LOADS_EACH_SIZE = LOAD_64 | LOAD_3100 | LOAD_1000000,
+  LOAD_MILLION_KEYS = 8
+};
+/* Bits: the phases that a row is measured in. */
+enum { PHASE_PINNED = 1, PHASE_UNPINNED = 2, PHASE_BOTH = PHASE_PINNED | PHASE_UNPINNED };
+
+struct bench_row {
+  const char *label; /* the name, with "/SIZE" after it but for a footprint */
+  enum bench_kind kind;
+  enum bench_peer_id peer;        /* unless it is a scene */
+  enum bench_operation operation; /* of an operation */
+  enum bench_scene_id scene;      /* of a scene */
+  unsigned loads, phases;
+  /* Of a small value, less than a microsecond: see measure.h. */
+  bool fast;
+  const char *ours; /* label of the row of ours to compare with: its own where it is ours; NULL:
+                       none */
+};
+
+struct bench_load {
+  uint32_t size, n; /* bytes of a value; keys */
 };
 
 extern const struct bench_row bench_rows[];
 extern const size_t bench_n_rows;
-extern const uint32_t bench_sizes[];
-extern const size_t bench_n_sizes;
-extern const struct bench_requirement bench_requirements[];
-extern const size_t bench_n_requirements;
+extern const struct bench_load bench_loads[];
+extern const size_t bench_n_loads;
 
 /* Operations that one call stands for: the keys of a batch, else 1. */
 uint32_t bench_row_units(const struct bench_row *row);
 
+/* Whether it is to be timed in blocks, with values of `size` bytes. */
+bool bench_row_blocks(const struct bench_row *row, uint32_t size);
+
 enum { BENCH_NAME_BYTES = 80 };
 
-/* "LABEL/SIZE", with "/unpinned" after it if so. */
+/* "LABEL/SIZE" or "LABEL", with "/unpinned" after it where the row has a pinned figure too and
+ * this is not it. */
 void bench_row_name(const struct bench_row *row, uint32_t size, bool unpinned,
                     char name[BENCH_NAME_BYTES]);
 

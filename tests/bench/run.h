@@ -6,7 +6,8 @@
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
 
-#include "tests/bench/measure.h"
+#include "tests/bench/env.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/rows.h"
 
 #include <stdbool.h>
@@ -27,10 +28,13 @@ struct bench_options {
 };
 
 /* Measures what `options` asks for and appends it to `results`, which has room
- * for every row at every size, and counts up *n. 0, or -1 after saying on
+ * for every row with every load, and counts up *n. 0, or -1 after saying on
  * stderr what failed, or that a signal (SIGINT or SIGTERM, blocked by the
  * caller) asked to stop. Either way nothing that it started is left. */
 int bench_run(const struct bench_env *env, const struct bench_options *options,
               struct bench_result *results, size_t *n);
+
+/* Whether one of these signals asked to stop; says so on stderr. */
+bool bench_asked_to_stop(void);
 
 #endif

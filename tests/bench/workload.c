@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_KEYS = 1000, LARGE_KEYS = 64, LARGE_BYTES = 100000 };
+/* Prime, or with large factors alone: no factor in common with 1,000, 64 or 1,000,000, so that
+ * every key has its turn. */
+enum { STEP = 617, LARGE_STEP = 618033, LARGE_SET = 100000 };
 
 static uint8_t first_byte(uint32_t index) {
   return (uint8_t)(index * 7u + 1u);
@@ -27,16 +29,20 @@ static void name_key(struct workload *load, uint32_t index) {
          (size_t)length < WORKLOAD_PROMPT ? (size_t)length : WORKLOAD_PROMPT);
 
   struct fcache_hash hash = fcache_hash(load->prompts[index], WORKLOAD_PROMPT);
-  char hex[33];
-  for (size_t i = 0; i < sizeof(hash.bytes); i++)
-    (void)snprintf(hex + 2 * i, 3, "%02x", hash.bytes[i]); /* always two digits */
+  static const char digits[] = "0123456789abcdef";
+  char hex[33] = "";
+  for (size_t i = 0; i < sizeof(hash.bytes); i++) {
+    hex[2 * i] = digits[hash.bytes[i] >> 4];
+    hex[2 * i + 1] = digits[hash.bytes[i] & 15];
+  }
   (void)snprintf(load->keys[index], WORKLOAD_KEY_BYTES, "bench:%s:%s:%d:%s", WORKLOAD_OP,
                  WORKLOAD_VIEW, WORKLOAD_TOP_K, hex); /* 62 bytes */
 }
 
-int workload_init(struct workload *load, uint32_t size) {
-  uint32_t n = size >= LARGE_BYTES ? LARGE_KEYS : MAX_KEYS;
-  *load = (struct workload){.size = size, .n = n};
+int workload_init(struct workload *load, uint32_t size, uint32_t n) {
+  bool large = n >= LARGE_SET;
+  *load = (struct workload){
+      .size = size, .n = n, .pick_step = large ? 1 : STEP, .store_step = large ? LARGE_STEP : 1};
   load->size_digits = (size_t)snprintf(load->size_text, sizeof(load->size_text), "%" PRIu32, size);
   load->prompts = calloc(n, sizeof(*load->prompts));
   load->keys = calloc(n, sizeof(*load->keys));
@@ -61,14 +67,23 @@ void workload_deinit(struct workload *load) {
 }
 
 uint32_t workload_pick(const struct workload *load, uint64_t i) {
-  /* 617 is prime, so it has no factor in common with 1,000 or 64: every key in turn. */
-  return (uint32_t)(i * 617u % load->n);
+  return (uint32_t)(i * load->pick_step % load->n);
+}
+
+uint32_t workload_stored(const struct workload *load, uint32_t i) {
+  return (uint32_t)((uint64_t)i * load->store_step % load->n);
 }
 
 const uint8_t *workload_value(struct workload *load, uint32_t index) {
   load->value[0] = first_byte(index);
   load->value[load->size - 1] = last_byte(index);
   return load->value;
+}
+
+void workload_write_value(const struct workload *load, uint32_t index, uint8_t *to) {
+  memcpy(to, load->value, load->size);
+  to[0] = first_byte(index);
+  to[load->size - 1] = last_byte(index);
 }
 
 bool workload_check(const struct workload *load, uint32_t index, const void *data, size_t size) {

@@ -1,0 +1,9 @@
+/* peer_memcpy.h - no store and no look-up: the value is copied out of an array of all. */
+#ifndef BENCH_PEER_MEMCPY_H
+#define BENCH_PEER_MEMCPY_H
+
+#include "tests/bench/peer.h"
+
+void peer_memcpy_init(struct bench_peer *peer);
+
+#endif

@@ -1,0 +1,64 @@
+#include "tests/bench/requirements.h"
+
+/* A figure of one row over the same of another. */
+#define RATIO(a, what, b, which_side, limit)                                                       \
+  {                                                                                                \
+    .row = (a), .figure = FIGURE_##what, .compare = COMPARE_RATIO, .against = (b),                 \
+    .against_figure = FIGURE_##what, .side = (which_side), .bound = (limit)                        \
+  }
+/* A figure of one row on its own. */
+#define ALONE(a, what, which_side, limit)                                                          \
+  { .row = (a), .figure = FIGURE_##what, .side = (which_side), .bound = (limit) }
+
+const struct bench_requirement bench_requirements[] = {
+    /* the socket plane: not behind memcached */
+    RATIO("hit_socket/3100", P50, "memcached_get/3100", AT_MOST, 1.05),
+    RATIO("put/3100", P50, "memcached_set/3100", AT_MOST, 1.05),
+    RATIO("hit_many64/64", PER_S, "memcached_get_many64/64", AT_LEAST, 1.0),
+    RATIO("hit_many64/3100", PER_S, "memcached_get_many64/3100", AT_LEAST, 1.0),
+    RATIO("hit_many64/1000000", PER_S, "memcached_get_many64/1000000", AT_LEAST, 1.0),
+    ALONE("hit_socket/3100", REGION_SHARE, AT_MOST, 0.0),
+
+    /* the region: its hits are its own, and this fast */
+    ALONE("hit_region/64", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region/1000000", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_1m/64", REGION_SHARE, AT_LEAST, 0.999),
+    RATIO("hit_region/3100", P50, "lmdb_get/3100", AT_MOST, 0.75),
+    RATIO("memcached_get/3100", P50, "hit_region/3100", AT_LEAST, 30),
+    RATIO("redis_get/3100", P50, "hit_region/3100", AT_LEAST, 30),
+    RATIO("memcached_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
+    RATIO("redis_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
+    {.row = "hit_region/64",
+     .figure = FIGURE_P50,
+     .compare = COMPARE_ABOVE,
+     .against = "memcpy/64",
+     .against_figure = FIGURE_P50,
+     .side = AT_MOST,
+     .bound = 0.15},
+    /* values of one size: operations a second compare as bandwidth */
+    RATIO("hit_region/1000000", PER_S, "memcpy/1000000", AT_LEAST, 0.85),
+    RATIO("hit_region_1m/64", P50, "lmdb_get_1m/64", AT_MOST, 0.5),
+
+    /* with others at work; a writer may send a reader to the socket now and then */
+    ALONE("hit_region_2proc/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_2proc/3100", RATIO, AT_LEAST, 1.7),
+    ALONE("hit_region_churn/3100", REGION_SHARE, AT_LEAST, 0.99),
+    ALONE("hit_region_churn/3100", PUTS_PER_S, AT_LEAST, 9500),
+    ALONE("hit_region_churn/3100", RATIO, AT_MOST, 1.5),
+    ALONE("hit_region_traced/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_traced/3100", TRACE_LOST, AT_MOST, 0),
+    ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.8),
+
+    /* memory */
+    {.row = "bytes_per_entry/fcached",
+     .figure = FIGURE_BYTES,
+     .compare = COMPARE_RATIO,
+     .against = "bytes_per_entry/fcached",
+     .against_figure = FIGURE_KEY_VALUE_BYTES,
+     .side = AT_MOST,
+     .bound = 1.08},
+    RATIO("bytes_per_entry/fcached", BYTES, "bytes_per_entry/memcached", AT_MOST, 1.0),
+    RATIO("bytes_per_entry/fcached", BYTES, "bytes_per_entry/redis", AT_MOST, 1.0),
+};
+const size_t bench_n_requirements = sizeof(bench_requirements) / sizeof(bench_requirements[0]);

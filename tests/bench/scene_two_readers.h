@@ -1,0 +1,9 @@
+/* scene_two_readers.h - two processes that get together, beside one alone. */
+#ifndef BENCH_SCENE_TWO_READERS_H
+#define BENCH_SCENE_TWO_READERS_H
+
+#include "tests/bench/scene.h"
+
+void scene_two_readers_init(struct bench_scene *scene);
+
+#endif
