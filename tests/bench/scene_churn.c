@@ -12,9 +12,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-/* The cache holds 20 times what is read, so that the LRU order keeps that in it. */
-#define CACHE "64M"
-enum { PUT_EVERY_NS = 100000, COMPUTE_NS = 10000000, MOST_PUTS = 64 << 10, LOOK_EVERY = 1024 };
+/* The cache holds many times what is read, so that the LRU order keeps that in it. */
+#define CACHE "256M"
+enum { PUT_EVERY_NS = 100000, COMPUTE_NS = 10000000, MOST_PUTS = 256 << 10, LOOK_EVERY = 1024 };
 
 struct churn {
   struct daemon daemon;

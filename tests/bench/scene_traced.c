@@ -73,8 +73,8 @@ static int traced_start(struct bench_scene *scene, const struct bench_env *env,
   scene->state = state;
   (void)snprintf(state->trace, sizeof(state->trace), "%s/trace.jsonl", env->dir); /* dir is short */
   const struct daemon_options traced = {
-      .name = "traced", .max_bytes = "64M", .trace = state->trace};
-  const struct daemon_options plain = {.name = "untraced", .max_bytes = "64M"};
+      .name = "traced", .max_bytes = "256M", .trace = state->trace};
+  const struct daemon_options plain = {.name = "untraced", .max_bytes = "256M"};
   if (pair_start(&state->traced, env, &traced, load) != 0)
     return -1;
   return pair_start(&state->plain, env, &plain, load);

@@ -51,7 +51,7 @@ static int two_readers_start(struct bench_scene *scene, const struct bench_env *
   }
   scene->state = state;
   state->first.load = state->second.load = load;
-  const struct daemon_options options = {.name = scene->name, .max_bytes = "64M"};
+  const struct daemon_options options = {.name = scene->name, .max_bytes = "256M"};
   if (daemon_start(&state->daemon, env, &options) != 0 ||
       worker_open(&state->first, state->daemon.socket, true) != 0 ||
       worker_fill(&state->first, load) != 0)
