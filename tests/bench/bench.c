@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_RESULTS = 512, MAX_ROUNDS = 64, MAX_BURST_MS = 10000 };
+enum { MAX_RESULTS = 512, MAX_ROUNDS = 64, MAX_BURST_MS = 10000, MAX_KEYS = 50000 };
 
 struct arguments {
   const char *fcached, *peers, *json;
@@ -21,6 +21,7 @@ static const struct argp_option option_table[] = {
     {"rows", 'r', "PATTERNS", 0, "Only rows whose name has, or matches, one of these", 0},
     {"rounds", 'n', "N", 0, "Rounds to take the median of (9)", 0},
     {"burst", 'b', "MS", 0, "Length of one row's turn in a round (150)", 0},
+    {"keys", 'k', "N", 0, "Keys of the hit_region/3100 rows and what is beside them (10000)", 0},
     {"fcached", 'd', "PATH", 0, "The daemon (build/fcached)", 0},
     {"peers", 'p', "FOLDER", 0, "What fetch-peers.sh unpacked (build/peers)", 0},
     {"json", 'j', "FILE", 0, "Where the figures go (build/bench.json)", 0},
@@ -45,6 +46,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     return 0;
   case 'b':
     arguments->options.burst_ns = number(state, text, MAX_BURST_MS) * 1000000u;
+    return 0;
+  case 'k':
+    arguments->options.keys = (uint32_t)number(state, text, MAX_KEYS);
     return 0;
   case 'd':
     arguments->fcached = text;

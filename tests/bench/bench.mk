@@ -1,5 +1,6 @@
 # make bench              all rows, pinned to one CPU and unpinned: under 6 minutes
 # make bench ROWS=PATTERN rows whose name has, or matches, PATTERN (several: commas)
+# make bench KEYS=N       so many keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
 BENCH_SRC := $(wildcard tests/bench/*.c)
 PEERS := build/peers
@@ -23,7 +24,8 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 
 .PHONY: bench
 bench: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
-	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)'
+	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)' \
+	  $(if $(KEYS),--keys=$(KEYS))
 
 # make bench-arena        designs of the arena's allocator side by side; no daemon, no memory touched
 ARENA_SIM := $(B)/bench-arena

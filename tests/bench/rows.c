@@ -8,42 +8,35 @@
 enum { LARGE_BYTES = 100000 };
 
 /* The shapes that the lines of the table share. */
-#define EACH_SIZE .loads = LOADS_EACH_SIZE, .phases = PHASE_BOTH
-#define MILLION .loads = LOAD_MILLION_KEYS, .phases = PHASE_PINNED
+#define OVER_SOCKET .loads = LOADS_SOCKET, .phases = PHASE_BOTH
+#define IN_MEMORY .loads = LOADS_MEMORY, .phases = PHASE_BOTH, .fast = true
+#define MILLION .loads = LOADS_MILLION, .phases = PHASE_PINNED, .fast = true
 #define OPERATION(id, what) .peer = PEER_##id, .operation = OPERATION_##what
 #define SCENE(id)                                                                                  \
-  .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOAD_3100, .phases = PHASE_UNPINNED,           \
+  .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOADS_SCENE, .phases = PHASE_UNPINNED,         \
   .fast = true
 #define FOOTPRINT(id) .kind = KIND_FOOTPRINT, .peer = PEER_##id
 
 /* Rows that are compared stand together: they are measured one right after the other. */
 const struct bench_row bench_rows[] = {
-    {.label = "hit_region", OPERATION(REGION, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
-    {.label = "lmdb_get", OPERATION(LMDB, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
-    {.label = "memcpy", OPERATION(MEMCPY, GET), EACH_SIZE, .fast = true, .ours = "hit_region"},
-    {.label = "hit_socket", OPERATION(SOCKET, GET), EACH_SIZE, .ours = "hit_socket"},
-    {.label = "memcached_get", OPERATION(MEMCACHED, GET), EACH_SIZE, .ours = "hit_socket"},
-    {.label = "redis_get", OPERATION(REDIS, GET), EACH_SIZE, .ours = "hit_socket"},
-    {.label = "socket_rtt", OPERATION(ECHO, GET), EACH_SIZE, .ours = "hit_socket"},
-    {.label = "put", OPERATION(SOCKET, SET), EACH_SIZE, .ours = "put"},
-    {.label = "memcached_set", OPERATION(MEMCACHED, SET), EACH_SIZE, .ours = "put"},
-    {.label = "redis_set", OPERATION(REDIS, SET), EACH_SIZE, .ours = "put"},
-    {.label = "hit_many64", OPERATION(SOCKET, GET_MANY), EACH_SIZE, .ours = "hit_many64"},
+    {.label = "hit_region", OPERATION(REGION, GET), IN_MEMORY, .ours = "hit_region"},
+    {.label = "lmdb_get", OPERATION(LMDB, GET), IN_MEMORY, .ours = "hit_region"},
+    {.label = "memcpy", OPERATION(MEMCPY, GET), IN_MEMORY, .ours = "hit_region"},
+    {.label = "hit_socket", OPERATION(SOCKET, GET), OVER_SOCKET, .ours = "hit_socket"},
+    {.label = "memcached_get", OPERATION(MEMCACHED, GET), OVER_SOCKET, .ours = "hit_socket"},
+    {.label = "redis_get", OPERATION(REDIS, GET), OVER_SOCKET, .ours = "hit_socket"},
+    {.label = "socket_rtt", OPERATION(ECHO, GET), OVER_SOCKET, .ours = "hit_socket"},
+    {.label = "put", OPERATION(SOCKET, SET), OVER_SOCKET, .ours = "put"},
+    {.label = "memcached_set", OPERATION(MEMCACHED, SET), OVER_SOCKET, .ours = "put"},
+    {.label = "redis_set", OPERATION(REDIS, SET), OVER_SOCKET, .ours = "put"},
+    {.label = "hit_many64", OPERATION(SOCKET, GET_MANY), OVER_SOCKET, .ours = "hit_many64"},
     {.label = "memcached_get_many64",
      OPERATION(MEMCACHED, GET_MANY),
-     EACH_SIZE,
+     OVER_SOCKET,
      .ours = "hit_many64"},
-    {.label = "redis_get_many64", OPERATION(REDIS, GET_MANY), EACH_SIZE, .ours = "hit_many64"},
-    {.label = "hit_region_1m",
-     OPERATION(REGION_1M, GET),
-     MILLION,
-     .fast = true,
-     .ours = "hit_region_1m"},
-    {.label = "lmdb_get_1m",
-     OPERATION(LMDB_1M, GET),
-     MILLION,
-     .fast = true,
-     .ours = "hit_region_1m"},
+    {.label = "redis_get_many64", OPERATION(REDIS, GET_MANY), OVER_SOCKET, .ours = "hit_many64"},
+    {.label = "hit_region_1m", OPERATION(REGION_1M, GET), MILLION, .ours = "hit_region_1m"},
+    {.label = "lmdb_get_1m", OPERATION(LMDB_1M, GET), MILLION, .ours = "hit_region_1m"},
     {.label = "hit_region_2proc", SCENE(TWO_READERS)},
     {.label = "hit_region_churn", SCENE(CHURN)},
     {.label = "hit_region_traced", SCENE(TRACED)},
@@ -53,10 +46,13 @@ const struct bench_row bench_rows[] = {
 };
 const size_t bench_n_rows = sizeof(bench_rows) / sizeof(bench_rows[0]);
 
-const struct bench_load bench_loads[] = {{.size = 64, .n = 1000},
-                                         {.size = 3100, .n = 1000},
-                                         {.size = 1000000, .n = 64},
-                                         {.size = 64, .n = 1000000}};
+const struct bench_load bench_loads[] = {
+    [SET_64] = {.size = 64, .n = 1000},
+    [SET_3100] = {.size = 3100, .n = 1000},
+    [SET_3100_MANY] = {.size = 3100, .n = 10000},
+    [SET_1000000] = {.size = 1000000, .n = 64},
+    [SET_MILLION_KEYS] = {.size = 64, .n = 1000000},
+};
 const size_t bench_n_loads = sizeof(bench_loads) / sizeof(bench_loads[0]);
 
 uint32_t bench_row_units(const struct bench_row *row) {

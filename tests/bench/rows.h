@@ -34,13 +34,16 @@ enum bench_kind {
   KIND_FOOTPRINT, /* the memory of a peer's server, in no phase: see footprint.h */
 };
 
-/* Bits: the sets that a row is measured with, by their place in bench_loads. */
+/* The sets of keys and values, by their place in bench_loads. */
+enum { SET_64, SET_3100, SET_3100_MANY, SET_1000000, SET_MILLION_KEYS };
+/* Bits: the sets that a row is measured with. */
 enum {
-  LOAD_64 = 1,
-  LOAD_3100 = 2,
-  LOAD_1000000 = 4,
-  LOADS_EACH_SIZE = LOAD_64 | LOAD_3100 | LOAD_1000000,
-  LOAD_MILLION_KEYS = 8
+  /* small enough for the processor's cache: of a round trip it is nothing that counts */
+  LOADS_SOCKET = 1 << SET_64 | 1 << SET_3100 | 1 << SET_1000000,
+  /* larger, as a cache is larger than that: of a hit in memory this is what counts */
+  LOADS_MEMORY = 1 << SET_64 | 1 << SET_3100_MANY | 1 << SET_1000000,
+  LOADS_SCENE = 1 << SET_3100_MANY,
+  LOADS_MILLION = 1 << SET_MILLION_KEYS
 };
 /* Bits: the phases that a row is measured in. */
 enum { PHASE_PINNED = 1, PHASE_UNPINNED = 2, PHASE_BOTH = PHASE_PINNED | PHASE_UNPINNED };

@@ -25,6 +25,7 @@ struct bench_options {
   const char *patterns; /* rows asked for: see bench_row_wanted */
   uint32_t rounds;      /* 1 to 64 */
   uint64_t burst_ns;    /* length of one burst */
+  uint32_t keys;        /* of SET_3100_MANY; 0: as many as its table says */
 };
 
 /* Measures what `options` asks for and appends it to `results`, which has room

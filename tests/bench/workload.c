@@ -7,9 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Prime, or with large factors alone: no factor in common with 1,000, 64 or 1,000,000, so that
- * every key has its turn. */
+/* From one key to the next, or somewhat more. */
 enum { STEP = 617, LARGE_STEP = 618033, LARGE_SET = 100000 };
+
+/* The first step from `least` on that leads to every one of `n` keys. */
+static uint32_t step_through(uint32_t least, uint32_t n) {
+  for (uint32_t step = least;; step++) {
+    uint32_t a = step;
+    uint32_t b = n;
+    while (b != 0) {
+      uint32_t rest = a % b;
+      a = b;
+      b = rest;
+    }
+    if (a == 1)
+      return step;
+  }
+}
 
 static uint8_t first_byte(uint32_t index) {
   return (uint8_t)(index * 7u + 1u);
@@ -41,8 +55,10 @@ static void name_key(struct workload *load, uint32_t index) {
 
 int workload_init(struct workload *load, uint32_t size, uint32_t n) {
   bool large = n >= LARGE_SET;
-  *load = (struct workload){
-      .size = size, .n = n, .pick_step = large ? 1 : STEP, .store_step = large ? LARGE_STEP : 1};
+  *load = (struct workload){.size = size,
+                            .n = n,
+                            .pick_step = large ? 1 : step_through(STEP, n),
+                            .store_step = large ? step_through(LARGE_STEP, n) : 1};
   load->size_digits = (size_t)snprintf(load->size_text, sizeof(load->size_text), "%" PRIu32, size);
   load->prompts = calloc(n, sizeof(*load->prompts));
   load->keys = calloc(n, sizeof(*load->keys));

@@ -37,8 +37,8 @@ struct workload {
   uint8_t *value;                   /* what workload_value hands out */
 };
 
-/* `n` keys, 1 or more, but no multiple of 617 or 206,011. 0, or -1 after saying on
- * stderr that memory ran out (deinit is then allowed). */
+/* `n` keys, 1 or more. 0, or -1 after saying on stderr that memory ran out (deinit is
+ * then allowed). */
 int workload_init(struct workload *load, uint32_t size, uint32_t n);
 void workload_deinit(struct workload *load);
 
