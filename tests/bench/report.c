@@ -35,6 +35,8 @@ static const struct bench_result *find_named(const struct bench_result *results,
 
 /* As many decimals as the size of it leaves of interest. */
 static const char *cell(double value, char text[CELL_BYTES]) {
+  if (isnan(value))
+    return "unknown";
   int decimals = value < 10 ? 3 : value < 100000 ? 1 : 0;
   (void)snprintf(text, CELL_BYTES, "%.*f", decimals, value); /* figures are short */
   return text;
