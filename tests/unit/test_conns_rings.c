@@ -3,12 +3,15 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/conn.h"
@@ -145,7 +148,7 @@ static struct fc_reply next_reply(int fds[2]) {
   return reply;
 }
 
-static struct fc_welcome join(int fds[2]) {
+static void say_hello(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct fc_buf request = {0};
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
@@ -159,6 +162,10 @@ static struct fc_welcome join(int fds[2]) {
   ck_assert_int_eq(connect(client_fd, (struct sockaddr *)&address, sizeof address), 0);
   ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
   send_bytes(&request);
+}
+
+static struct fc_welcome join(int fds[2]) {
+  say_hello();
   fds[0] = fds[1] = -1;
   return next_reply(fds).welcome;
 }
@@ -174,7 +181,7 @@ static void join_with_ring(void) {
 
 static void hit(uint32_t n) {
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
-  struct fc_ring_hit record = ring_writer_hit_on(table.first->seed, 0, &key);
+  struct fc_ring_hit record = ring_writer_hit_on(0, 0, &key); /* finds nothing, and counts */
   ring_writer_hit(&writer, &record);
   ring_writer_publish(&writer);
 }
@@ -282,6 +289,45 @@ START_TEST(a_connection_ends_when_its_lines_are_made) {
 }
 END_TEST
 
+/* A process of its own: says hello, records `n` hits, and waits to be killed, or for ever where a
+ * child that it forked has the socket too. */
+static void be_killed_after(uint32_t n, bool with_child) {
+  int fds[2];
+  struct pollfd readable;
+  say_hello();
+  do {
+    readable = (struct pollfd){.fd = client_fd, .events = POLLIN};
+    (void)poll(&readable, 1, -1); /* whatever ends it: then there is something to receive */
+    (void)receive(fds);
+  } while (!has_reply());
+  ring_writer_open(&writer, fds[1]);
+  ring_writer_context(&writer, 0, "op", "base", NULL);
+  for (uint32_t i = 0; i < n; i++)
+    hit(i);
+  if (with_child && fork() == 0) {
+    (void)alarm(60); /* nobody is left to end it, should the test fail */
+    (void)pause();
+  }
+  (void)raise(SIGKILL);
+}
+
+START_TEST(a_killed_process_has_its_ring_read) {
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0) {
+    (void)setpgid(0, 0); /* of its own: what it forks is found by it */
+    be_killed_after(100, _i == 1);
+  }
+  while (dispatch.connections == 0 || conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 100);
+  if (_i == 1)
+    ck_assert_int_eq(kill(-pid, SIGKILL), 0);
+  ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("conns_rings");
   TCase *tcase = tcase_create("conns_rings");
@@ -293,6 +339,7 @@ int main(void) {
   tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
   tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
   tcase_add_test(tcase, a_connection_ends_when_its_lines_are_made);
+  tcase_add_loop_test(tcase, a_killed_process_has_its_ring_read, 0, 2);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
