@@ -45,7 +45,7 @@ struct dispatch {
   uint64_t puts_kept, puts_stale, puts_too_big;
   uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
   struct rings rings;
-  int region_fd; /* to hand to clients; -1: there is no region that they could map */
+  int region_fd;       /* to hand to clients; -1: there is no region that they could map */
   struct fc_buf reply; /* made anew for each reply; kept for its memory */
 };
 

@@ -20,7 +20,7 @@
 #define TRACE_DELAY_MS 50u
 #define TRACE_CLOSE_MAX_MS 5000u
 #define TRACE_HANG_MS 1000u /* a write that takes longer counts as one that failed */
-#define TRACE_FILES_MAX 8u /* open at once: the current one, and those that are still draining */
+#define TRACE_FILES_MAX 8u  /* open at once: the current one, and those that are still draining */
 
 struct trace;
 /* `flushed`: everything is settled and the struct may go. False: a write is stuck
@@ -74,10 +74,10 @@ static inline uint64_t trace_lines(const struct trace *trace) {
  * use. */
 bool trace_fell_behind(const struct trace *trace);
 static inline bool trace_is_behind(const struct trace *trace) {
-  return __builtin_expect(
-      trace->current != NULL && trace->unwritten_bytes > TRACE_UNWRITTEN_MAX / 2 &&
-          trace_fell_behind(trace),
-      0);
+  return __builtin_expect(trace->current != NULL &&
+                              trace->unwritten_bytes > TRACE_UNWRITTEN_MAX / 2 &&
+                              trace_fell_behind(trace),
+                          0);
 }
 
 /* Does nothing while off: one branch. */

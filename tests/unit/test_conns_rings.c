@@ -292,7 +292,7 @@ END_TEST
 /* A process of its own: says hello, records `n` hits, and waits to be killed, or for ever where a
  * child that it forked has the socket too. */
 static void be_killed_after(uint32_t n, bool with_child) {
-  int fds[2];
+  int fds[2] = {-1, -1};
   struct pollfd readable;
   say_hello();
   do {

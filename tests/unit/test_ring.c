@@ -323,6 +323,8 @@ START_TEST(unrecorded_hits_are_told_once) {
   ck_assert_uint_eq(ring_unrecorded(&ring), 2);
   atomic_store_explicit(&writer.header->unrecorded, 1, memory_order_relaxed); /* it must not fall */
   ck_assert_uint_eq(ring_unrecorded(&ring), 0);
+  atomic_store_explicit(&writer.header->unrecorded, UINT64_MAX, memory_order_relaxed);
+  ck_assert_uint_eq(ring_unrecorded(&ring), UINT32_MAX);
 }
 END_TEST
 
