@@ -241,8 +241,10 @@ static void on_timer(uv_timer_t *timer) {
 
 bool trace_fell_behind(const struct trace *trace) {
   const struct trace_stream *stream = trace->current;
+  size_t own = lines_left(&stream->filling) + lines_left(&stream->flying);
+  size_t others = trace->unwritten_bytes - own; /* of former files, which may never move on */
   bool hangs = stream->in_flight && uv_now(trace->loop) > stream->flight_ms + TRACE_HANG_MS;
-  return !stream->failing && !hangs;
+  return own > (TRACE_UNWRITTEN_MAX - others) / 2 && !stream->failing && !hangs;
 }
 
 void trace_append(struct trace *trace, const struct trace_event *event) {

@@ -69,9 +69,8 @@ static inline uint64_t trace_lines(const struct trace *trace) {
   return trace->events - trace->lost;
 }
 
-/* Are more than half of TRACE_UNWRITTEN_MAX waiting for a disk that takes them? Who can wait before
- * it adds more loses no line. False where the last write failed or hangs: there waiting is of no
- * use. */
+/* Is more than half of what may wait waiting for a disk that takes it? Who can wait before it adds
+ * more loses no line. False where the last write failed or hangs: there waiting is of no use. */
 bool trace_fell_behind(const struct trace *trace);
 static inline bool trace_is_behind(const struct trace *trace) {
   return __builtin_expect(trace->current != NULL &&

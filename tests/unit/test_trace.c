@@ -390,6 +390,25 @@ START_TEST(a_pipe_is_waited_for_while_somebody_reads) {
 }
 END_TEST
 
+START_TEST(a_former_file_that_is_stuck_is_not_waited_for) {
+  char fifo[96];
+  snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+  ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+  int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ck_assert_int_eq(on(fifo), 0);
+  fill_half();
+  ck_assert_int_eq(on(path), 0);
+  ck_assert(!trace_is_behind(&trace));
+  put_lines(0, 8000); /* more than half of the quarter that is left */
+  ck_assert_uint_eq(trace.lost, 0);
+  ck_assert(trace_is_behind(&trace));
+  while (trace_is_behind(&trace)) /* this file moves on all the same */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_gt(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX / 2);
+  close(reader);
+}
+END_TEST
+
 START_TEST(a_write_that_hangs_is_not_waited_for) {
   ck_assert_int_eq(on(path), 0);
   uv_update_time(&loop);
@@ -630,6 +649,7 @@ int main(void) {
   tcase_add_test(tc, is_behind_while_the_disk_takes_its_time);
   tcase_add_test(tc, a_disk_that_fails_is_not_waited_for);
   tcase_add_test(tc, a_pipe_is_waited_for_while_somebody_reads);
+  tcase_add_test(tc, a_former_file_that_is_stuck_is_not_waited_for);
   tcase_add_test(tc, a_write_that_hangs_is_not_waited_for);
   tcase_add_test(tc, close_is_bounded);
   tcase_add_test(tc, ends_a_torn_line_first);
