@@ -30,13 +30,11 @@ static struct recent_note *known(const struct recent_table *table, uint64_t dige
 
 /* Room for one more note, in a table for what is still known: the forgotten go. */
 static bool reserve(struct recent_table *table) {
-  uint32_t old_capacity = table->slots == NULL ? 0 : table->capacity, left = 0;
+  uint32_t old_capacity = table->slots == NULL ? 0 : table->capacity;
   if ((table->n + 1) * 2 <= old_capacity)
     return true;
-  for (uint32_t i = 0; i < old_capacity; i++)
-    left += table->slots[i].state == NOTE_KNOWN;
-  struct recent_table larger = {.capacity = FIRST_CAPACITY};
-  while (larger.capacity < (left + 1) * 3)
+  struct recent_table larger = {.capacity = FIRST_CAPACITY, .known = table->known};
+  while (larger.capacity < (table->known + 1) * 3)
     larger.capacity *= 2;
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL)
@@ -58,7 +56,7 @@ static void table_clear(struct recent_table *table) {
 }
 
 static bool is_empty(const struct recent *recent) {
-  return recent->young.slots == NULL && recent->old.slots == NULL;
+  return recent->young.known == 0 && recent->old.known == 0;
 }
 
 void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch) {
@@ -76,6 +74,7 @@ void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoc
     note = slot_of(young, digest);
     young->n++;
   }
+  young->known += note->state != NOTE_KNOWN;
   *note = (struct recent_note){NOTE_KNOWN, digest, epoch};
 }
 
@@ -92,14 +91,20 @@ bool recent_find(const struct recent *recent, const struct fc_key *key, struct f
   return true;
 }
 
+static void forget(struct recent_table *table, uint64_t digest) {
+  struct recent_note *note = known(table, digest);
+  if (note == NULL)
+    return;
+  note->state = NOTE_FORGOTTEN;
+  table->known--;
+}
+
 void recent_forget(struct recent *recent, const struct fc_key *key) {
   if (is_empty(recent)) /* for a hit this is all it costs */
     return;
   uint64_t digest = fc_key_digest(0, key);
-  struct recent_note *notes[] = {known(&recent->young, digest), known(&recent->old, digest)};
-  for (size_t i = 0; i < 2; i++)
-    if (notes[i] != NULL)
-      notes[i]->state = NOTE_FORGOTTEN;
+  forget(&recent->young, digest);
+  forget(&recent->old, digest);
 }
 
 void recent_clear(struct recent *recent) {

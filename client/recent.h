@@ -18,6 +18,7 @@ struct recent_table {
   struct recent_note *slots; /* open addressing; NULL while empty */
   uint32_t capacity;         /* a power of two, at least twice `n` */
   uint32_t n;                /* slots that are or were in use */
+  uint32_t known;            /* of these, notes that are not forgotten */
 };
 
 /* Two generations: when `young` is full it becomes `old`, and what was old goes. */
@@ -32,7 +33,7 @@ void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoc
 /* False where the key is not known; *epoch is then untouched. */
 bool recent_find(const struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch);
 
-/* Cheap where nothing is noted at all. */
+/* Cheap where nothing is noted, or all of it is forgotten. */
 void recent_forget(struct recent *recent, const struct fc_key *key);
 
 /* Forgets all, and frees. Idempotent. */

@@ -10,8 +10,6 @@
 #include "proto/shared.h"
 
 #define TRIES 4u
-#define LINE_BYTES 64u
-#define PREFETCHED_BYTES 1024u /* of an entry, as soon as it is known where it stands */
 
 /* For tests alone: what a processor may do where one mark of the seqlock is missing. 1: what is
  * read while the sequence is odd is used. 2: the second look at the sequence is made before the
@@ -130,12 +128,6 @@ static const struct fc_region_entry *entry_of(const struct search *search) {
   return (const void *)(search->map->base + search->offset);
 }
 
-/* The lines that a value of ordinary size begins in come while the key is compared. */
-static void prefetch(const uint8_t *at) {
-  for (size_t i = 0; i < PREFETCHED_BYTES; i += LINE_BYTES)
-    __builtin_prefetch(at + i);
-}
-
 /* Is the entry at hand the wanted one? What differs most often comes first. */
 static bool is_it(struct search *search) {
   const struct fc_region_entry *entry = entry_of(search);
@@ -169,7 +161,6 @@ static enum region_result find(struct search *search) {
     if (search->offset % FC_REGION_UNIT != 0 ||
         !is_within(search->map, search->offset, sizeof(struct fc_region_entry)))
       return REGION_BUSY;
-    prefetch(search->map->base + search->offset);
     if (is_it(search))
       return REGION_HIT;
     search->offset = load(&entry_of(search)->next);
