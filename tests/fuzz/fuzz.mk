@@ -3,7 +3,7 @@
 #   FUZZ_SECONDS=60    for how long each
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
-FUZZERS := frame request reply ring
+FUZZERS := frame request reply region ring
 FB := build/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
@@ -20,10 +20,14 @@ fuzz-compiler: | $(DEPS_OK)
 
 $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
-$(FB)/fuzz_ring: daemon/ring.c
+# What two of them need beside the protocol.
+$(FB)/fuzz_region: FUZZ_MORE := client/region.c client/value.c tests/unit/region_build.c
+$(FB)/fuzz_region: client/region.c client/value.c tests/unit/region_build.c $(wildcard client/*.h)
+$(FB)/fuzz_ring: FUZZ_MORE := daemon/ring.c
+$(FB)/fuzz_ring: daemon/ring.c daemon/ring.h
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
-    $(wildcard proto/*.h daemon/ring.h tests/unit/*.h) | fuzz-compiler
-	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lxxhash
+    $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SRC) $(FUZZ_MORE) -lxxhash
 
 fuzz: $(FB)/seeds $(FUZZERS:%=$(FB)/fuzz_%)
 	@mkdir -p $(FUZZERS:%=$(FB)/seed/%) $(FUZZERS:%=$(FB)/corpus/%)
