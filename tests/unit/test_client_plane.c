@@ -160,6 +160,7 @@ static void set_up(void) {
   peer_start(&world.peer, serve, NULL);
   world.peer.welcome.namespace_id = SPACE;
   world.peer.welcome.client_id = 5;
+  atomic_store(&world.silent, false); /* what stands above is seen by who has seen this */
 }
 
 static void tear_down(void) {
@@ -494,7 +495,7 @@ static int get_in_child(void (*limit)(int), int arg) {
     limit(arg);
     if (fcache_open(&options, &cache, NULL) != FCACHE_OK)
       _exit('o');
-    int result = get(cache, "a");
+    int result = (unsigned char)get(cache, "a");
     fcache_close(cache);
     _exit(n_lines == 0 ? result : 'l');
   }
@@ -509,7 +510,7 @@ static void limit_descriptors(int n) {
   struct rlimit limit;
   if (next < 0 || close(next) != 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
     _exit('d');
-  limit.rlim_cur = (rlim_t)(next + n);
+  limit.rlim_cur = (rlim_t)next + (rlim_t)n;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
     _exit('d');
 }
