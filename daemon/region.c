@@ -221,12 +221,20 @@ struct fc_region_entry *region_next(const struct region *region,
   return entry_or_null(region, load(&entry->next));
 }
 
+/* What a window adds to the bucket's number. */
+enum {
+  AT_OPEN = FC_REGION_MUTANT == 11   ? 0
+            : FC_REGION_MUTANT == 14 ? 2
+                                     : 1,
+  AT_CLOSE = FC_REGION_MUTANT == 12 ? -1 : 2 - AT_OPEN,
+};
+
 bool region_open(struct region *region, uint64_t digest) {
   _Atomic uint64_t *sequence = &bucket_of(region, digest)->sequence;
   uint64_t even = load(sequence);
   if (even & 1)
     return false;
-  store(sequence, FC_REGION_MUTANT == 11 ? even : even + 1);
+  store(sequence, even + AT_OPEN);
   /* Release: no store of the window, nor of a block's next owner after it, is seen before the odd
    * number is. A reader that saw one of them finds the number changed (docs/region.md). */
   atomic_thread_fence(memory_order_release);
@@ -235,13 +243,8 @@ bool region_open(struct region *region, uint64_t digest) {
 
 void region_close(struct region *region, uint64_t digest) {
   _Atomic uint64_t *sequence = &bucket_of(region, digest)->sequence;
-  uint64_t next = load(sequence) + 1;
-  if (FC_REGION_MUTANT == 11)
-    next++;
-  else if (FC_REGION_MUTANT == 12)
-    next -= 2;
   /* Release: a reader that loads this number (acquire) sees every store of the window. */
-  atomic_store_explicit(sequence, next, memory_order_release);
+  atomic_store_explicit(sequence, load(sequence) + AT_CLOSE, memory_order_release);
 }
 
 /* The word that leads to the entry. */

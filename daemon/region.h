@@ -10,8 +10,10 @@
 #include "proto/region.h"
 
 /* Only tests set it, to know that they would see it: 10 takes an entry out of its chain outside of
- * a window (store.c), 11 never shows an odd number, 12 ends a window with the number it began with.
- */
+ * a window (store.c), 11 never shows an odd number, as without the release fence behind it, 12 ends
+ * a window with the number it began with, 13 moves blocks outside of a window (heap.c), 14 shows
+ * the number that ends a window before what the window stores, as without its release, 15 writes
+ * one value over another outside of a window (heap.c). */
 #ifndef FC_REGION_MUTANT
 #define FC_REGION_MUTANT 0
 #endif

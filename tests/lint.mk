@@ -7,7 +7,8 @@ build/.deps-lint: | build/.deps-build
 endif
 
 FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c tests/unit/*.c \
-  tests/system/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c tests/valgrind/*.c)
+  tests/system/*.c tests/storm/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c \
+  tests/valgrind/*.c)
 LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client/demo/*.h \
   tests/*/*.h)
 SCRIPTS = $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)

@@ -4,6 +4,7 @@
 #   ONLY=store          just the tests whose names contain that
 #   TEST_JOBS=1         how many test programs run side by side (2)
 #   CK_RUN_CASE=...     as Check has it
+#   FC_STORM_READS=...  how many test_storm makes (10000000)
 TEST_JOBS ?= 2
 TEST_TIMEOUT_S ?= 150
 ONLY ?=
@@ -39,7 +40,7 @@ $(TB)/obj/%.o: tests/%.c | $(DEPS_OK) $(CHECK_DEPS_OK)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(HARDEN) $(TEST_CFLAGS) -c -o $@ $<
-test_link = $(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(TEST_LIBS)
+test_link = $(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TEST_LIBS)
 TEST_ARCHIVES := $(DAEMON_A) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 
 $(UNIT_TESTS): $(TB)/unit/%: $(TB)/obj/unit/%.o $(UNIT_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
@@ -53,12 +54,37 @@ $(SYSTEM_TESTS): $(TB)/system/%: $(TB)/obj/system/%.o $(SYSTEM_HELP:tests/%.c=$(
 	$(test_link)
 .SECONDARY: $(UNIT_SRC:tests/%.c=$(TB)/obj/%.o) $(SYSTEM_SRC:tests/%.c=$(TB)/obj/%.o)
 
+# The storm: the region's writer against its readers. The same once more for each mark of the
+# protocol, with the file that holds it compiled without (FC_REGION_MUTANT=n): that one must fail.
+STORM_HELP := $(filter-out tests/storm/test_storm.c tests/storm/mutant.c,$(wildcard tests/storm/*.c)) \
+  tests/unit/runner.c
+STORM_TEST := $(TB)/storm/test_storm
+MUTANTS := 1:client/region 2:client/region 3:client/region 10:daemon/store 11:daemon/region \
+  12:daemon/region 13:daemon/heap 14:daemon/region 15:daemon/heap
+mutant_number = $(firstword $(subst :, ,$(1)))
+mutant_file = $(lastword $(subst :, ,$(1)))
+MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))
+define mutant_rules
+$(TB)/obj/mutants/$(1)/%.o: CPPFLAGS += -DFC_REGION_MUTANT=$(1)
+$(TB)/obj/mutants/$(1)/%.o: %.c | $(DEPS_OK)
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(FC_CFLAGS) $$(HARDEN) -c -o $$@ $$<
+$(TB)/storm/mutant_$(1): $(TB)/obj/storm/mutant.o $(TB)/obj/mutants/$(1)/$(2).o
+endef
+$(foreach m,$(MUTANTS),$(eval $(call mutant_rules,$(call mutant_number,$(m)),$(call mutant_file,$(m)))))
+$(STORM_TEST): $(TB)/obj/storm/test_storm.o
+$(STORM_TEST) $(MUTANT_TESTS): $(STORM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+
 .PHONY: check check-valgrind check-systemd tests
-tests: all $(UNIT_TESTS) $(SYSTEM_TESTS)
+tests: all $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(if $(SAN),,$(MUTANT_TESTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
-	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS))
+	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
 
 # Millions of cheap checks each, hours under valgrind; the sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model

@@ -1,0 +1,26 @@
+/* Linked with one file of the writer or the reader in which one mark of the protocol is switched
+ * off (FC_REGION_MUTANT): passes where the storm sees wrong answers. */
+#include <check.h>
+
+#include "../unit/runner.h"
+#include "storm.h"
+
+START_TEST(the_storm_sees_it) {
+  struct storm_plan plan = {
+      .reads = UINT64_MAX, .readers = 2, .buckets = 512, .until_wrong = true, .limit_s = 30};
+  struct storm_result result;
+  ck_assert(storm_run(&plan, &result));
+  storm_print("mutant", &result);
+  ck_assert_msg(result.reads.torn + result.reads.old > 0,
+                "a mark of the protocol was switched off, and no reader got a wrong value");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("mutant");
+  TCase *tests = tcase_create("mutant");
+  tcase_set_timeout(tests, 40);
+  tcase_add_test(tests, the_storm_sees_it);
+  suite_add_tcase(suite, tests);
+  return runner_run(suite);
+}

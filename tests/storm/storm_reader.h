@@ -1,0 +1,22 @@
+/* storm_reader.h - one reader of a storm. */
+#ifndef FC_TESTS_STORM_READER_H
+#define FC_TESTS_STORM_READER_H
+
+#include "client/region.h"
+#include "storm_board.h"
+
+struct storm_reader {
+  const struct region_map *map;
+  struct storm_board *board;
+  const struct storm_key *keys;
+  uint64_t name_space;
+  uint64_t n_reads;
+  uint32_t number; /* below STORM_READERS_MAX */
+  bool until_wrong;
+  bool history; /* reads also from a dead region, where a look-up must not begin */
+};
+
+/* Reads until it has read enough or the board says stop; its figures are in board->reads then. */
+void storm_reader_run(const struct storm_reader *reader);
+
+#endif

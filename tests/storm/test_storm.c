@@ -1,0 +1,105 @@
+/* No reader of the region ever gets a wrong value, however the writer storms, nor one that was
+ * replaced or cleared when its read began, nor a miss of what is only ever replaced: in 10 million
+ * reads, or $FC_STORM_READS. The same with the region's marks off: mutant.c. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../system/sanitizer.h"
+#include "../unit/runner.h"
+#include "storm.h"
+#include "storm_kill.h"
+
+#define READS (SANITIZER_SLOW ? 200000u : 10000000u)
+#define KILLS (SANITIZER_SLOW ? 20u : 200u)
+#define READERS 2u
+/* Where the writer is preempted in a window its bucket is busy for as long. */
+#define BUSY_MOST(answers) (SANITIZER_SLOW ? (answers) / 2 : (answers) / 4)
+#define LIMIT_S 45.0
+
+static uint64_t tenths_of_reads(uint32_t tenths) {
+  const char *asked = getenv("FC_STORM_READS");
+  return (asked == NULL ? READS : strtoull(asked, NULL, 10)) / 10 * tenths;
+}
+
+static void check_right(const struct storm_reads *reads) {
+  ck_assert_uint_eq(reads->torn, 0);
+  ck_assert_uint_eq(reads->old, 0);
+  ck_assert_uint_eq(reads->gone, 0);
+  ck_assert_uint_eq(reads->dead, 0);
+}
+
+/* Was it a storm, and did the readers see much of it? */
+static void check_storm(const struct storm_result *result) {
+  const struct storm_writes *writes = &result->writes;
+  ck_assert_uint_eq(writes->failed, 0);
+  ck_assert_uint_gt(writes->same_size, 0);
+  ck_assert_uint_gt(writes->replaced, writes->same_size);
+  ck_assert_uint_gt(writes->in_pieces, 0);
+  ck_assert_uint_gt(writes->kept, 0);
+  ck_assert_uint_gt(writes->evicted, 0);
+  ck_assert_uint_gt(writes->cleared, 0);
+  ck_assert_uint_gt(writes->moves, 0);
+  ck_assert_uint_ge(result->reads.hits, storm_answers(result) / 4);
+  ck_assert_uint_gt(result->reads.misses, 0);
+  ck_assert_uint_le(result->reads.busy, BUSY_MOST(storm_answers(result)));
+}
+
+static void run(const char *name, const struct storm_plan *plan) {
+  struct storm_result result;
+  ck_assert(storm_run(plan, &result));
+  storm_print(name, &result);
+  check_right(&result.reads);
+  ck_assert(!result.crashed);
+  ck_assert(result.finished);
+  check_storm(&result);
+}
+
+/* ThreadSanitizer sees both sides here. */
+START_TEST(threads_over_one_mapping_see_nothing_wrong) {
+  run("threads",
+      &(struct storm_plan){
+          .reads = tenths_of_reads(3), .readers = READERS, .buckets = 32, .limit_s = LIMIT_S});
+}
+END_TEST
+
+START_TEST(processes_see_nothing_wrong) {
+  run("processes", &(struct storm_plan){.reads = tenths_of_reads(5),
+                                        .readers = READERS,
+                                        .buckets = 512,
+                                        .processes = true,
+                                        .limit_s = LIMIT_S});
+}
+END_TEST
+
+START_TEST(processes_see_nothing_wrong_in_one_bucket) {
+  run("one bucket", &(struct storm_plan){.reads = tenths_of_reads(2),
+                                         .readers = READERS,
+                                         .buckets = 1,
+                                         .processes = true,
+                                         .limit_s = LIMIT_S});
+}
+END_TEST
+
+START_TEST(what_a_killed_writer_leaves_is_whole) {
+  struct storm_kills kills;
+  ck_assert(storm_kill(KILLS, &kills));
+  printf("killed: %u writers, %u in the midst of a change\n", kills.kills, kills.halves);
+  check_right(&kills.before);
+  check_right(&kills.after);
+  ck_assert_uint_gt(kills.after.hits, 0);
+  ck_assert_uint_eq(kills.undead, 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("storm");
+  TCase *tests = tcase_create("storm");
+  tcase_set_timeout(tests, LIMIT_S + 10);
+  tcase_add_test(tests, threads_over_one_mapping_see_nothing_wrong);
+  tcase_add_test(tests, processes_see_nothing_wrong);
+  tcase_add_test(tests, processes_see_nothing_wrong_in_one_bucket);
+  tcase_add_test(tests, what_a_killed_writer_leaves_is_whole);
+  suite_add_tcase(suite, tests);
+  return runner_run(suite);
+}
