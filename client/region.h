@@ -56,7 +56,7 @@ void region_unmap(struct region_map *map); /* of region_map_fd; idempotent */
 bool region_is_live(const struct region_map *map);
 
 /* Looks up `key` in the namespace of that id; `digest` is its fc_key_digest. A hit fills `value`;
- * otherwise nothing in it is of use. Waits some 20 us for the writer at most, without the kernel. */
+ * otherwise nothing in it is of use. Waits 20 us or so for the writer, without the kernel. */
 enum region_result region_get(const struct region_map *map, uint64_t name_space, uint64_t digest,
                               const struct fc_key *key, struct fcache_value *value,
                               struct region_hit *hit);
