@@ -87,9 +87,27 @@ static void value_batches(const struct figure_group *group, char value[VALUE_SIZ
            N("batched_prompts"), N("max_batch_size"), average);
 }
 
+static void value_region(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char used[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%s, %s", N("region_shared") ? "shared" : "private",
+           render_share_bytes(N("region_used_bytes"), N("region_bytes"), used));
+}
+
+static void value_holes(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char moved[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%.2f%% fragmented, %s moved together",
+           figures_real(group, "region_fragmentation") * 100,
+           render_bytes(N("region_moved_bytes"), moved));
+}
+
 static void value_evictions(const struct figure_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes", N("evictions_entries"),
-           N("evictions_bytes"));
+  int used = snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes",
+                      N("evictions_entries"), N("evictions_bytes"));
+
+  if (N("evictions_forced") > 0)
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu for a hole", N("evictions_forced"));
 }
 
 static void value_puts(const struct figure_group *group, char value[VALUE_SIZE]) {
@@ -140,6 +158,8 @@ static const struct row rows[] = {
     {"entries", "entries max_entries", value_entries},
     {"memory", "bytes max_bytes", value_memory},
     {"  in flight", "memory_in_flight", NULL},
+    {"region", "region_shared region_bytes region_used_bytes", value_region},
+    {"  holes", "region_fragmentation region_moved_bytes", value_holes},
     {"largest value", "max_value", NULL},
     {"hits", "cache_hits cache_misses hit_rate", value_hits},
     {"  shared", "shared_hits", value_shared},
@@ -149,7 +169,7 @@ static const struct row rows[] = {
     {"scoring time", "scoring_wall_s", NULL},
     {"time saved", "saved_wall_s", NULL},
     {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
-    {"evicted", "evictions_entries evictions_bytes", value_evictions},
+    {"evicted", "evictions_entries evictions_bytes evictions_forced", value_evictions},
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
     {"clears", "clears", NULL},
     {"connections", "connections refused dropped", value_connections},

@@ -154,6 +154,14 @@ static void fill(struct figures *figures) {
   add(figures, NULL, "hit_rate", FCACHE_STAT_RATIO, 0.8, NULL);
   add(figures, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
   add(figures, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
+  add(figures, NULL, "region_shared", FCACHE_STAT_COUNT, 1, NULL);
+  add(figures, NULL, "region_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
+  add(figures, NULL, "region_used_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
+  add(figures, NULL, "region_fragmentation", FCACHE_STAT_RATIO, 0.125, NULL);
+  add(figures, NULL, "region_moved_bytes", FCACHE_STAT_BYTES, 4 << 20, NULL);
+  add(figures, NULL, "evictions_entries", FCACHE_STAT_COUNT, 0, NULL);
+  add(figures, NULL, "evictions_bytes", FCACHE_STAT_COUNT, 9, NULL);
+  add(figures, NULL, "evictions_forced", FCACHE_STAT_COUNT, 2, NULL);
   add(figures, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
   add(figures, NULL, "hits_region", FCACHE_STAT_COUNT, 7, NULL);
   add(figures, NULL, "hits_socket", FCACHE_STAT_COUNT, 1, NULL);
@@ -196,6 +204,9 @@ START_TEST(stats_fit_80_columns) {
   check_widths(text);
   ck_assert_ptr_nonnull(strstr(text, "8 / 10 (80.00%)"));
   ck_assert_ptr_nonnull(strstr(text, "1.50 KiB / 256 MiB (0.00%)"));
+  ck_assert_ptr_nonnull(strstr(text, "\nregion           shared, 930 TiB / 930 TiB (100.00%)"));
+  ck_assert_ptr_nonnull(strstr(text, "12.50% fragmented, 4 MiB moved together"));
+  ck_assert_ptr_nonnull(strstr(text, "9 over max_bytes, 2 for a hole"));
   ck_assert_ptr_nonnull(strstr(text, "1m 30s"));
   ck_assert_ptr_nonnull(strstr(text, "7 by clients themselves, 1 by message, 5 not recorded"));
   ck_assert_ptr_nonnull(strstr(text, "3 of 6 MiB, 10 records, 50.0 ns each"));
