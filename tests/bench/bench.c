@@ -21,7 +21,7 @@ static const struct argp_option option_table[] = {
     {"rows", 'r', "PATTERNS", 0, "Only rows whose name has, or matches, one of these", 0},
     {"rounds", 'n', "N", 0, "Rounds to take the median of (9)", 0},
     {"burst", 'b', "MS", 0, "Length of one row's turn in a round (150)", 0},
-    {"keys", 'k', "N", 0, "Keys of the hit_region/3100 rows and what is beside them (10000)", 0},
+    {"keys", 'k', "N", 0, "Keys of the hit_region/3100 rows and what is beside them (1000)", 0},
     {"fcached", 'd', "PATH", 0, "The daemon (build/fcached)", 0},
     {"peers", 'p', "FOLDER", 0, "What fetch-peers.sh unpacked (build/peers)", 0},
     {"json", 'j', "FILE", 0, "Where the figures go (build/bench.json)", 0},

@@ -49,7 +49,7 @@ const size_t bench_n_rows = sizeof(bench_rows) / sizeof(bench_rows[0]);
 const struct bench_load bench_loads[] = {
     [SET_64] = {.size = 64, .n = 1000},
     [SET_3100] = {.size = 3100, .n = 1000},
-    [SET_3100_MANY] = {.size = 3100, .n = 10000},
+    [SET_3100_MANY] = {.size = 3100, .n = 1000},
     [SET_1000000] = {.size = 1000000, .n = 64},
     [SET_MILLION_KEYS] = {.size = 64, .n = 1000000},
 };
