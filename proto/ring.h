@@ -49,8 +49,9 @@ enum fc_ring_kind {
   FC_RING_CONTEXT = 2, /* as many slots as it needs: struct fc_ring_context and the names */
 };
 
-#define FC_RING_UNRECORDED 1u /* flag of a hit: promotes the entry, and is not counted or traced   \
-                               */
+#define FC_RING_UNRECORDED                                                                         \
+  1u /* flag of a hit: promotes the entry, and is not counted or traced                            \
+      */
 
 struct fc_ring_hit {
   uint8_t kind;

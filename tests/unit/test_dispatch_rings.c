@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "daemon/dispatch.h"
+#include "private_store.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/region.h"
 #include "ring_writer.h"
-#include "private_store.h"
 #include "runner.h"
 #include "traced.h"
 

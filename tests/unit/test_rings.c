@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "daemon/namespace_table.h"
-#include "ring_writer.h"
 #include "private_store.h"
+#include "ring_writer.h"
 #include "runner.h"
 #include "traced.h"
 
