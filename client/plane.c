@@ -95,7 +95,7 @@ enum region_result plane_get(struct plane *plane, const struct fc_key *key, stru
   if (result != REGION_HIT)
     return result;
   *record = (struct fc_ring_hit){
-      .top_k = key->top_k, .digest = digest, .compute_ns = hit.compute_ns, .owner = hit.owner};
+      .top_k = key->top_k, .digest = digest, .compute_ns = hit.compute_ns, .origin = hit.origin};
   memcpy(record->prompt, key->prompt.bytes, sizeof record->prompt);
   return REGION_HIT;
 }

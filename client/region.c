@@ -227,7 +227,7 @@ static enum region_result attempt(struct search *search, struct fcache_value *va
   if (result != REGION_HIT)
     return result;
   hit->compute_ns = load(&entry_of(search)->compute_ns);
-  hit->owner = (uint32_t)load(&entry_of(search)->origin);
+  hit->origin = load(&entry_of(search)->origin);
   if (FC_REGION_MUTANT == 3)
     search->sequence = load(&search->bucket->sequence);
   return FC_REGION_MUTANT == 2 || is_still(search) ? REGION_HIT : REGION_BUSY;

@@ -38,7 +38,7 @@ enum region_result {
 /* What a hit tells of its entry. */
 struct region_hit {
   uint64_t compute_ns;
-  uint32_t owner; /* low 32 bits of the id of the client that put it */
+  uint64_t origin; /* as it stands in the entry: the ring gives it back to the daemon */
 };
 
 /* Makes `map` one of memory that is mapped already, and stays the caller's: `size` bytes at `base`,

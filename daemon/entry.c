@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "daemon/heap.h"
-#include "daemon/namespace.h"
 
 void entry_hold(struct entry *entry) {
   entry->holders++;
@@ -39,11 +38,6 @@ static struct fc_key key_of(const struct fc_region_entry *placed) {
 
 struct fc_key entry_key(const struct entry *entry) {
   return key_of(entry->placed);
-}
-
-uint64_t entry_digest(const struct entry *entry) {
-  struct fc_key key = entry_key(entry);
-  return fc_key_digest(entry->ns->seed, &key);
 }
 
 uint32_t entry_value_size(const struct entry *entry) {

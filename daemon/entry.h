@@ -18,6 +18,7 @@ struct entry {
   struct lru_node in_all, in_namespace;
   struct fc_region_entry *placed; /* NULL: not yet */
   struct namespace *ns;           /* NULL: not in the store */
+  uint64_t digest;                /* of the key in that namespace */
   uint64_t use_stamp;   /* rises with each use of any entry: unique, and the LRU order in numbers */
   uint64_t last_use_ns; /* the time of the call that put or last got it */
   uint64_t hits;        /* gets since it was put */
@@ -36,8 +37,6 @@ struct fc_key entry_key(const struct entry *entry);
 uint32_t entry_value_size(const struct entry *entry);
 uint64_t entry_compute_ns(const struct entry *entry);
 uint32_t entry_origin(const struct entry *entry); /* low half of the id of the client that put it */
-
-uint64_t entry_digest(const struct entry *entry); /* while it is in the store */
 
 /* The value's bytes in order. Returns how many pieces: 1 where it lies in one or is empty. */
 size_t entry_value(const struct entry *entry, struct iovec pieces[FC_REGION_PIECES_MAX]);

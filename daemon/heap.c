@@ -60,7 +60,7 @@ static bool add_chunk(struct heap *heap) {
     return false;
   chunk->heap = heap;
   for (uint32_t i = CHUNK; i-- > 0;) {
-    chunk->entries[i].number = heap->n_chunks * CHUNK + i;
+    chunk->entries[i] = (struct entry){.number = heap->n_chunks * CHUNK + i};
     put_unused(heap, &chunk->entries[i]);
   }
   heap->chunks[heap->n_chunks++] = chunk;
@@ -91,9 +91,14 @@ static void store(_Atomic uint64_t *word, uint64_t value) {
   atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed) {
-  uint32_t number = (uint32_t)(load(&placed->origin) >> 32);
+struct entry *heap_entry_by(const struct heap *heap, uint32_t number) {
+  if (number / CHUNK >= heap->n_chunks)
+    return NULL;
   return &heap->chunks[number / CHUNK]->entries[number % CHUNK];
+}
+
+struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed) {
+  return heap_entry_by(heap, (uint32_t)(load(&placed->origin) >> 32));
 }
 
 /* ---- what lies behind an entry's head ---- */
@@ -176,7 +181,7 @@ static bool move_block(void *arg, arena_block block, uint64_t arena_to) {
     return false;
   uint64_t bytes = arena_block_size(&heap->arena, block);
   uint64_t to = region->arena_offset + arena_to;
-  uint64_t digest = entry_digest(entry);
+  uint64_t digest = entry->digest;
   bool opened = FC_REGION_MUTANT != 13 && region_open(region, digest);
   if (block == entry->block)
     move_head(region, entry, digest, bytes, to);
@@ -319,6 +324,7 @@ bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value 
     return false;
   uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, blocks.first);
   entry->block = blocks.first;
+  entry->digest = value->digest;
   entry->placed = region_at(heap->region, offset);
   write_key(entry->placed, value);
   write_particulars(entry, value, blocks.n_pieces);

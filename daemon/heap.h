@@ -65,6 +65,10 @@ bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value 
  * nothing changed, where it is not to be done: of another size, large, or held. */
 bool heap_rewrite(struct entry *entry, const struct heap_value *value);
 
+/* The entry of that number, which may be any, in use or not: one that is not has no namespace. NULL
+ * where there is none. */
+struct entry *heap_entry_by(const struct heap *heap, uint32_t number);
+
 /* The entry that stands at that place of the index. */
 struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed);
 

@@ -35,27 +35,30 @@ static uint64_t wall_of(const struct hits_account *account, const struct hits_cl
   return at_most(record->wall_ns, clock->now_ns - account->since_ns);
 }
 
-/* With a million entries each of these is a line that is not in the cache: asked for a batch ahead,
- * they are waited for together. */
+static uint32_t hint_of(const struct ring_hit *hit) {
+  return (uint32_t)(hit->record.origin >> 32);
+}
+
+/* Where the hint does not lead to it any more: it was put anew, or is gone. */
+static struct entry *look_up(const struct hits_account *account, const struct ring_hit *hit) {
+  struct fc_key key = {
+      .op = ring_hit_op(hit), .view = ring_hit_view(hit), .top_k = hit->record.top_k};
+  memcpy(key.prompt.bytes, hit->record.prompt, FC_HASH_SIZE);
+  return store_peek_digest(account->store, account->ns, hit->record.digest, &key);
+}
+
+/* With a million entries each of them is in lines that the cache does not have: asked for a batch
+ * ahead, they are waited for together. */
 static void find_all(const struct hits_account *account, const struct ring_hit *hits, size_t n,
                      struct entry *found[RING_BATCH]) {
-  const struct store *store = account->store;
   for (size_t i = 0; i < n; i++)
-    store_prefetch(store, hits[i].record.digest);
+    store_prefetch(account->store, hint_of(&hits[i]));
   for (size_t i = 0; i < n; i++)
-    store_prefetch_entry(store, hits[i].record.digest);
-  for (size_t i = 0; i < n; i++) {
-    struct fc_key key = {.op = ring_hit_op(&hits[i]),
-                         .view = ring_hit_view(&hits[i]),
-                         .top_k = hits[i].record.top_k};
-    memcpy(key.prompt.bytes, hits[i].record.prompt, FC_HASH_SIZE);
-    found[i] = store_peek_digest(store, account->ns, hits[i].record.digest, &key);
-    if (found[i] != NULL)
-      store_prefetch_books(found[i]);
-  }
+    found[i] =
+        store_peek_hint(account->store, account->ns, hint_of(&hits[i]), hits[i].record.digest);
   for (size_t i = 0; i < n; i++)
-    if (found[i] != NULL)
-      store_prefetch_use(found[i]);
+    if (found[i] == NULL)
+      found[i] = look_up(account, &hits[i]);
 }
 
 static void count(struct hits_account *account, const struct hits_clock *clock,
@@ -66,7 +69,7 @@ static void count(struct hits_account *account, const struct hits_clock *clock,
   account->wall_ns += wall_ns;
   counters_hit(sets, sizeof sets / sizeof sets[0], wall_ns,
                at_most(record->compute_ns, HITS_COMPUTE_MAX_NS),
-               record->owner != account->client_id);
+               (uint32_t)record->origin != account->client_id);
 }
 
 size_t hits_count(struct hits_account *account, const struct hits_clock *clock,

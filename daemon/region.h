@@ -58,11 +58,6 @@ static inline uint64_t region_offset(const struct region *region, const void *at
   return (uint64_t)((const uint8_t *)at - region->base);
 }
 
-/* Asks the memory for the bucket, and waits for nothing. */
-static inline void region_prefetch(const struct region *region, uint64_t digest) {
-  __builtin_prefetch(&region->buckets[fc_region_bucket_of(digest, region->n_buckets)]);
-}
-
 /* The chain's entries; NULL at its end. */
 struct fc_region_entry *region_first(const struct region *region, uint64_t digest);
 struct fc_region_entry *region_next(const struct region *region,

@@ -90,7 +90,7 @@ static void delist(struct store *store, struct entry *entry) {
 }
 
 void store_remove(struct store *store, struct entry *entry) {
-  uint64_t digest = entry_digest(entry);
+  uint64_t digest = entry->digest;
   /* The window comes first: only after it may the bytes be given to others. */
   bool opened = FC_REGION_MUTANT != 10 && region_open(store->region, digest);
   region_unlink(store->region, digest, entry->placed);
@@ -163,28 +163,26 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
   return store_peek_digest(store, ns, fc_key_digest(ns->seed, key), key);
 }
 
-void store_prefetch(const struct store *store, uint64_t digest) {
-  region_prefetch(store->region, digest);
-}
-
-void store_prefetch_entry(const struct store *store, uint64_t digest) {
-  const struct fc_region_entry *placed = region_first(store->region, digest);
-  if (placed == NULL)
+void store_prefetch(const struct store *store, uint32_t hint) {
+  const struct entry *entry = heap_entry_by(&store->heap, hint);
+  if (entry == NULL)
     return;
-  __builtin_prefetch(placed); /* it may straddle two lines */
-  __builtin_prefetch((const char *)(placed + 1) - 1);
-}
-
-void store_prefetch_books(const struct entry *entry) {
-  __builtin_prefetch(entry, 1);
+  __builtin_prefetch(entry, 1); /* it straddles two lines */
   __builtin_prefetch((const char *)(entry + 1) - 1, 1);
 }
 
-void store_prefetch_use(const struct entry *entry) {
+/* A digest of 64 bits is taken for the key: two keys of one in the same namespace would share their
+ * promotions now and then, and no value. */
+struct entry *store_peek_hint(const struct store *store, const struct namespace *ns, uint32_t hint,
+                              uint64_t digest) {
+  struct entry *entry = heap_entry_by(&store->heap, hint);
+  if (entry == NULL || entry->ns != ns || entry->digest != digest || store_is_doomed(store, entry))
+    return NULL;
   __builtin_prefetch(entry->in_all.newer, 1);
   __builtin_prefetch(entry->in_all.older, 1);
   __builtin_prefetch(entry->in_namespace.newer, 1);
   __builtin_prefetch(entry->in_namespace.older, 1);
+  return entry;
 }
 
 static bool stale(const struct store *store, const struct namespace *ns, const struct fc_key *key,

@@ -75,13 +75,13 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
 struct entry *store_peek_digest(const struct store *store, const struct namespace *ns,
                                 uint64_t digest, const struct fc_key *key);
 
-/* For who looks up many: each asks the memory for what the next step will read, and waits for
- * nothing. First the bucket of a digest, then the first entry in it, then the books of an entry
- * that was found, then what store_use writes beside them. */
-void store_prefetch(const struct store *store, uint64_t digest);
-void store_prefetch_entry(const struct store *store, uint64_t digest);
-void store_prefetch_books(const struct entry *entry);
-void store_prefetch_use(const struct entry *entry);
+/* For who looks up many by hints, which may be anything (the upper half of an entry's `origin`):
+ * the first asks the memory for the entry's books, and waits for nothing; the second gives the
+ * entry, where the hint still leads to that digest in the namespace, and asks for what store_use
+ * writes beside it. NULL: look it up. */
+void store_prefetch(const struct store *store, uint32_t hint);
+struct entry *store_peek_hint(const struct store *store, const struct namespace *ns, uint32_t hint,
+                              uint64_t digest);
 
 /* Makes an entry that store_peek has found the most recently used, and counts the hit: together
  * they are a get. */

@@ -74,7 +74,7 @@ bool store_list(const struct store *store, const struct store_select *select, ui
     max_examined--;
     limit -= shown ? 1 : 0;
     cursor->stamp = entry->use_stamp;
-    cursor->digest = entry_digest(entry);
+    cursor->digest = entry->digest;
     if (cursor->below == 0 || entry->use_stamp < cursor->below)
       cursor->below = entry->use_stamp;
   }

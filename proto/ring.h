@@ -63,8 +63,8 @@ struct fc_ring_hit {
   uint64_t end_ns;     /* CLOCK_MONOTONIC, when the hit was served */
   uint64_t wall_ns;    /* how long that took */
   uint64_t compute_ns; /* of the entry, as the client saw it */
-  uint32_t owner;      /* of the entry likewise: low 32 bits of the client id that put it */
-  uint32_t reserved;
+  uint64_t origin;     /* of the entry likewise, whole: who put it, and a hint by which the daemon
+                          finds it, as it is in the region */
 };
 static_assert(sizeof(struct fc_ring_hit) == FC_RING_SLOT, "one hit, one slot");
 

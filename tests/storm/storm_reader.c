@@ -12,7 +12,7 @@ static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, st
                   struct storm_reads *reads) {
   uint64_t version = hit->compute_ns;
   const struct fcache_value *value = &memory->value;
-  if (hit->owner != key || !storm_value_is(value->data, value->size, key, version))
+  if ((uint32_t)hit->origin != key || !storm_value_is(value->data, value->size, key, version))
     reads->torn++;
   else if (version < floor || version < memory->newest[key])
     reads->old++;

@@ -322,7 +322,7 @@ START_TEST(hit_is_no_message_and_is_told) {
   ck_assert_uint_eq(hit.top_k, 0);
   ck_assert_uint_eq(hit.flags, 0);
   ck_assert_uint_eq(hit.compute_ns, 1000);
-  ck_assert_uint_eq(hit.owner, 9);
+  ck_assert_uint_eq((uint32_t)hit.origin, 9);
   ck_assert_uint_ge(hit.end_ns, before_ns);
   ck_assert_uint_lt(hit.wall_ns, (uint64_t)LONG_MS * 1000000u);
   struct fcache_counters counters = counters_of(cache);

@@ -63,7 +63,7 @@ static struct ring_hit hit_on(uint32_t n) {
   hit.record.end_ns = 99 * SECOND;
   hit.record.wall_ns = 10;
   hit.record.compute_ns = 20;
-  hit.record.owner = 3;
+  hit.record.origin = 3;
   return hit;
 }
 
@@ -117,7 +117,7 @@ END_TEST
 
 START_TEST(ones_own_entry_is_not_shared) {
   struct ring_hit hit = hit_on(1);
-  hit.record.owner = 5;
+  hit.record.origin = 5;
   ck_assert_uint_eq(apply(&hit), 1);
   assert_counted(1, 10, 20, 0);
 }
@@ -163,17 +163,35 @@ START_TEST(an_entry_that_a_clear_has_doomed_is_not_promoted) {
 }
 END_TEST
 
-START_TEST(a_digest_of_another_key_finds_nothing) {
+START_TEST(a_wrong_digest_finds_nothing) {
   put(1);
   put(2);
   struct ring_hit hit = hit_on(1);
   hit.record.digest ^= UINT64_C(1) << 63; /* another bucket's */
   ck_assert_uint_eq(apply(&hit), 1);
-  hit = hit_on(1);
-  hit.record.top_k = 2;
-  ck_assert_uint_eq(apply(&hit), 1);
   ck_assert_uint_eq(find(1)->hits + find(2)->hits, 0);
-  assert_counted(2, 20, 40, 2);
+  assert_counted(1, 10, 20, 1);
+}
+END_TEST
+
+START_TEST(a_hint_may_be_anything) {
+  put(1);
+  put(2);
+  store_remove(&store, find(1));
+  put(3); /* where 1 was */
+  const uint32_t hints[] = {0, 1, 2, 1023, 1024, UINT32_MAX};
+  uint64_t n = sizeof hints / sizeof hints[0];
+  for (uint64_t i = 0; i < n; i++) {
+    struct ring_hit hit = hit_on(2);
+    hit.record.origin = (uint64_t)hints[i] << 32 | 3;
+    ck_assert_uint_eq(apply(&hit), 1);
+    ck_assert_uint_eq(find(2)->hits, i + 1);
+  }
+  struct ring_hit gone = hit_on(1);
+  gone.record.origin = (uint64_t)find(3)->number << 32 | 3;
+  ck_assert_uint_eq(apply(&gone), 1);
+  ck_assert_uint_eq(find(3)->hits, 0);
+  assert_counted(n + 1, 10 * (n + 1), 20 * (n + 1), n + 1);
 }
 END_TEST
 
@@ -252,7 +270,8 @@ int main(void) {
   tcase_add_test(tcase, a_whole_batch_in_order);
   tcase_add_test(tcase, an_entry_that_is_gone_counts_all_the_same);
   tcase_add_test(tcase, an_entry_that_a_clear_has_doomed_is_not_promoted);
-  tcase_add_test(tcase, a_digest_of_another_key_finds_nothing);
+  tcase_add_test(tcase, a_wrong_digest_finds_nothing);
+  tcase_add_test(tcase, a_hint_may_be_anything);
   tcase_add_test(tcase, an_unrecorded_hit_promotes_alone);
   tcase_add_test(tcase, wall_times_are_at_most_the_time_that_there_was);
   tcase_add_test(tcase, compute_times_are_bounded);

@@ -345,7 +345,7 @@ static enum region_result get(const struct region_map *map, uint32_t n,
   enum region_result result = region_get(map, NAMESPACE_ID, digest_of(n), &key, value, &hit);
   if (result == REGION_HIT) {
     ck_assert_uint_eq(hit.compute_ns, 6);
-    ck_assert_uint_eq(hit.owner, 5);
+    ck_assert_uint_eq((uint32_t)hit.origin, 5);
   }
   return result;
 }

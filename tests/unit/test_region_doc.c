@@ -58,7 +58,7 @@ static const struct layout layouts[] = {
      {FIELD(fc_ring_hit, kind), FIELD(fc_ring_hit, context), FIELD(fc_ring_hit, flags),
       FIELD(fc_ring_hit, top_k), FIELD(fc_ring_hit, digest), FIELD(fc_ring_hit, prompt),
       FIELD(fc_ring_hit, end_ns), FIELD(fc_ring_hit, wall_ns), FIELD(fc_ring_hit, compute_ns),
-      FIELD(fc_ring_hit, owner), FIELD(fc_ring_hit, reserved)}},
+      FIELD(fc_ring_hit, origin)}},
     {"fc_ring_context",
      sizeof(struct fc_ring_context),
      {FIELD(fc_ring_context, kind), FIELD(fc_ring_context, index), FIELD(fc_ring_context, op_size),

@@ -60,7 +60,7 @@ static void check_hit(const char *prompt, const char *text) {
   if (value.size > 0)
     ck_assert_mem_eq(value.data, text, value.size);
   ck_assert_uint_eq(hit.compute_ns, 1000);
-  ck_assert_uint_eq(hit.owner, 9);
+  ck_assert_uint_eq((uint32_t)hit.origin, 9);
 }
 
 static struct fc_region_bucket *bucket_of(const char *prompt) {

@@ -93,7 +93,7 @@ START_TEST(a_hit_comes_out_as_it_went_in) {
                            .end_ns = 2,
                            .wall_ns = 3,
                            .compute_ns = 4,
-                           .owner = 5};
+                           .origin = 5};
   ring_writer_context(&writer, 3, "op", "base", "probe");
   ring_writer_hit(&writer, &in);
   ck_assert_int_eq(look_and_next(), 0);
