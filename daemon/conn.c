@@ -50,6 +50,7 @@ void conn_close(struct conn *conn) {
   sender_close(&conn->sender);
   dispatch_leave(conn->conns->dispatch, &conn->session);
   conns_chores(conn->conns);
+  conns_rings(conn->conns); /* its ring may owe lines to the trace */
   conns_remove(conn->conns, conn);
   if (conn->watching_death)
     uv_close((uv_handle_t *)&conn->death, closed);
@@ -284,10 +285,8 @@ static void settle(struct conn *conn) {
     say_farewell(conn);
   if (sender_is_busy(&conn->sender))
     read_on(conn, false);
-  else if (dispatch_may_leave(conn->conns->dispatch, &conn->session))
-    conn_close(conn);
   else
-    conns_rings(conn->conns); /* whose timer calls again */
+    conn_close(conn);
 }
 
 void conn_resume(struct conn *conn) {

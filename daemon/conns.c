@@ -52,6 +52,12 @@ static void set_rings_period(struct conns *conns, unsigned period_ms) {
     ticker_start(&conns->rings, period_ms);
 }
 
+/* Is it the end: is nobody left, and no line of the trace owed to who was there? */
+static void end_if_empty(struct conns *conns) {
+  if (conns->draining && conns->count == 0 && !rings_owe_lines(&conns->dispatch->rings))
+    conns->on_empty(conns->arg);
+}
+
 /* Who waits for the trace tries again; whose ring is bad is dropped. */
 static void on_rings(void *arg) {
   struct conns *conns = arg;
@@ -60,6 +66,7 @@ static void on_rings(void *arg) {
     if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
       conns_ready(conns, conn);
   set_rings_period(conns, rings_sweep(rings));
+  end_if_empty(conns);
 }
 
 void conns_rings(struct conns *conns) {
@@ -132,8 +139,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
     return;
   if (conns->unaccepted == NULL)
     ticker_stop(&conns->sweep);
-  if (conns->draining)
-    conns->on_empty(conns->arg);
+  end_if_empty(conns);
 }
 
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
@@ -155,10 +161,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
 
 void conns_drain(struct conns *conns) {
   conns->draining = true;
-  if (conns->count == 0) {
-    conns->on_empty(conns->arg);
-    return;
-  }
+  end_if_empty(conns);
   for (struct conn *conn = conns->all; conn != NULL; conn = conn->next)
     conn_drain(conn, true);
 }

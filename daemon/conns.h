@@ -41,7 +41,7 @@ struct conns {
   bool said_no_memory, said_no_descriptors;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
-  void (*on_empty)(void *arg);    /* after conns_drain: the last connection is gone */
+  void (*on_empty)(void *arg);    /* after conns_drain: see there */
   void *arg;
   /* What is being read, for one connection at a time. On a page's boundary, as the kernel's own
    * buffers are: elsewhere its copy of 3 KB took up to 1.5 us longer (of a put's 12). */
@@ -55,13 +55,15 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
  * no other before that one. */
 void conns_accept(struct conns *conns, uv_stream_t *listener);
 
-/* Closes what is left; the loop must then run until the handles are closed. */
+/* Closes what is left; the loop must then run until the handles are closed. The rings are not
+ * looked at any more: lines that they owe are the caller's to see to (rings_pay_all). */
 void conns_close(struct conns *conns);
 
 /* After the loop has ended. */
 void conns_deinit(struct conns *conns);
 
-/* Every connection ends when what it had sent is answered; then on_empty. */
+/* Every connection ends when what it had sent is answered; when the last one is gone, and the lines
+ * of the trace that their rings owed are made, then on_empty. */
 void conns_drain(struct conns *conns);
 
 /* Queues a connection for the next turn; idempotent. */

@@ -139,11 +139,6 @@ uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session
 
 /* ---- the end of a client ---- */
 
-bool dispatch_may_leave(struct dispatch *dispatch, struct session *session) {
-  session->waits_for_trace = session->ring != NULL && !rings_drain(&dispatch->rings, session->ring);
-  return !session->waits_for_trace;
-}
-
 void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);

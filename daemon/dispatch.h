@@ -90,10 +90,6 @@ uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session
 /* NULL, or what is wrong with the session's ring: then the connection is to be dropped. */
 const char *dispatch_fault(const struct session *session);
 
-/* Asked before dispatch_leave, where there is time: true, or the session waits for the trace, and
- * lines are lost if it leaves now. */
-bool dispatch_may_leave(struct dispatch *dispatch, struct session *session);
-
 /* The session's client is gone. Idempotent. */
 void dispatch_leave(struct dispatch *dispatch, struct session *session);
 

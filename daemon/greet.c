@@ -58,6 +58,7 @@ static bool give_ring(const struct call *call, const struct fc_hello *hello) {
       .ns = session->ns,
       .counters = &dispatch->counters,
       .trace = dispatch->trace,
+      .name_space = session->ns->name,
       .client = session->name,
       .client_id = (uint32_t)session->client_id,
   };

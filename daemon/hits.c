@@ -94,7 +94,7 @@ void hits_trace(const struct hits_account *account, const struct hits_clock *clo
   if (!trace_is_on(account->trace))
     return;
   struct trace_event event = {
-      .hit = true, .name_space = account->ns->name, .client = account->client};
+      .hit = true, .name_space = account->name_space, .client = account->client};
   for (size_t i = 0; i < n; i++) {
     const struct fc_ring_hit *record = &hits[i].record;
     if (!is_recorded(&hits[i]))

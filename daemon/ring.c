@@ -1,6 +1,7 @@
 #include "daemon/ring.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -52,11 +53,17 @@ void ring_close_fd(struct ring *ring) {
   ring->fd = -1;
 }
 
-void ring_deinit(struct ring *ring) {
-  ring_close_fd(ring);
+static void unmap(struct ring *ring) {
   if (ring->header != NULL)
     (void)munmap(ring->header, ring->bytes); /* fails for a bad address alone */
   ring->header = NULL;
+}
+
+void ring_deinit(struct ring *ring) {
+  ring_close_fd(ring);
+  unmap(ring);
+  free(ring->kept);
+  ring->kept = NULL;
 }
 
 /* ---- head and tail ---- */
@@ -92,8 +99,27 @@ uint64_t ring_unrecorded(struct ring *ring) {
 
 /* ---- records ---- */
 
+static size_t place_of(const struct ring *ring, uint64_t i) {
+  return (size_t)(i & (ring->n_slots - 1)) * FC_RING_SLOT;
+}
+
 static const uint8_t *slot_at(const struct ring *ring, uint64_t i) {
-  return ring->slots + (i & (ring->n_slots - 1)) * FC_RING_SLOT;
+  return ring->slots + place_of(ring, i);
+}
+
+bool ring_keep(struct ring *ring, uint64_t from, uint64_t to) {
+  /* Of the ring's size, so that slots stand where they stood; what is not touched takes nothing. */
+  uint8_t *kept = malloc((size_t)ring->n_slots * FC_RING_SLOT);
+  if (kept == NULL)
+    return false;
+  for (uint64_t i = from; i != to; i++)
+    fc_shared_read(kept + place_of(ring, i), slot_at(ring, i), FC_RING_SLOT);
+  ring_release(ring, to);
+  ring_close_fd(ring);
+  unmap(ring);
+  ring->kept = kept;
+  ring->slots = kept;
+  return true;
 }
 
 static const char *check_hit(const struct ring_reader *reader, const struct fc_ring_hit *record) {

@@ -41,6 +41,7 @@ struct ring {
   /* the ring's own */
   struct fc_ring_header *header;
   const uint8_t *slots;
+  uint8_t *kept; /* where ring_keep has copied the slots to; else NULL */
   uint64_t unrecorded;
 };
 
@@ -64,6 +65,12 @@ int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
 
 /* The client may use the slots before `at` again. */
 void ring_release(struct ring *ring, uint64_t at);
+
+/* The client's part in it is over: copies the slots from `from` up to `to`, which is what ring_next
+ * can read from now on; tells the client that all before `to` was taken, and lets go of its memory.
+ * After it nothing but ring_next and ring_deinit is for use. False: no memory for the copy, and
+ * nothing has changed. */
+bool ring_keep(struct ring *ring, uint64_t from, uint64_t to);
 
 /* By how much the client's count of hits that it could not record has grown since the last call. */
 uint64_t ring_unrecorded(struct ring *ring);

@@ -10,16 +10,16 @@
  * to fill, and a client whose ring is not empty waits for its reply. What an eviction
  * or a figure needs is counted all the same; the slots then stay taken until their
  * lines are made. So a client that is faster than the disk is bound by its ring, and
- * nobody else waits.
+ * nobody else waits. The ring of a connection that ends while lines are owed lives on as
+ * an orphan, until a sweep has made them; its memory is the pool's until then, so that
+ * orphans are bounded, too: while there are many, new clients get smaller rings or none.
  *
  * A ring in which something is wrong is read no more, and its connection is to end:
  * see rings_fault. One thread; no loop. */
 #ifndef FC_DAEMON_RINGS_H
 #define FC_DAEMON_RINGS_H
 
-#include "daemon/hits.h"
-
-struct client_ring; /* the ring of one connection */
+#include "daemon/client_ring.h"
 
 struct rings_config {
   struct store *store;
@@ -31,9 +31,10 @@ struct rings_config {
 struct rings {
   struct rings_config config;
   struct client_ring *first;
-  struct client_ring *next; /* whose turn it is in a sweep; NULL: the first's */
+  struct client_ring *next;    /* whose turn it is in a sweep; NULL: the first's */
+  struct client_ring *orphans; /* the oldest first */
   /* read by all */
-  uint32_t n;
+  uint32_t n;          /* without orphans */
   size_t used_bytes;   /* of the pool */
   uint64_t records;    /* hits that were read, ever */
   uint64_t hits;       /* of them, those that were counted */
@@ -45,21 +46,30 @@ struct rings {
 };
 
 void rings_init(struct rings *rings, const struct rings_config *config);
-void rings_deinit(struct rings *rings); /* asserts that no ring is left */
+void rings_deinit(struct rings *rings); /* asserts that no ring is left, nor an orphan */
 
 /* What a ring of the pool costs it. */
 size_t rings_charge(uint32_t n_slots);
 
-/* Makes a ring for a client of that account (copied, with what it borrows; `wall_ns` and since_ns
- * are set here). Its size is a share of what the pool has left. NULL: there is none to be had. */
+/* Makes a ring for a client of that account, as client_ring_new does. Its size is a share of what
+ * the pool has left. NULL: there is none to be had. */
 struct client_ring *rings_attach(struct rings *rings, const struct hits_account *account);
 
 /* The descriptor to hand to the client, and to be closed with rings_handed_over. */
 int rings_fd(const struct client_ring *client);
 void rings_handed_over(struct client_ring *client);
 
-/* Reads it to its end, and frees it. */
+/* Reads it to its end, and frees it, or makes it an orphan. The account's store and namespace are
+ * not needed any more. */
 void rings_detach(struct rings *rings, struct client_ring *client);
+
+/* Are there orphans? Each sweep makes lines of theirs, as the trace has room. */
+static inline bool rings_owe_lines(const struct rings *rings) {
+  return rings->orphans != NULL;
+}
+
+/* Before the trace is closed: makes the orphans' lines, whether it has room or not. */
+void rings_pay_all(struct rings *rings);
 
 /* Reads all that the client has published. False: the trace is behind, and some is left; the client
  * is to wait. */
@@ -69,9 +79,9 @@ bool rings_drain(struct rings *rings, struct client_ring *client);
  * made. */
 bool rings_drain_all(struct rings *rings);
 
-/* For a timer: the same for as many rings as one turn may take, in turns; nothing while the trace
- * is behind. Returns after how many milliseconds it is to be called again; 0: there are no rings.
- */
+/* For a timer: the lines of orphans, then the same for as many rings as one turn may take, in
+ * turns; nothing while the trace is behind. Returns after how many milliseconds it is to be called
+ * again; 0: there are no rings, nor orphans. */
 unsigned rings_sweep(struct rings *rings);
 /* The same without a sweep: what is now known of the rings may ask for another one sooner. */
 unsigned rings_period_ms(const struct rings *rings);

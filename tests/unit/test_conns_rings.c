@@ -46,6 +46,7 @@ static void on_connection(uv_stream_t *stream, int status) {
 }
 
 static void set_up(void) {
+  ck_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* as the daemon does */
   private_store_init(&store, &region, 1 << 20, 4096, 42);
   namespace_table_init(&table, &store, 8);
   traced_start(&traced);
@@ -85,6 +86,7 @@ static void tear_down(void) {
   uv_close((uv_handle_t *)&listener, NULL); /* and unlinks */
   ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
   conns_deinit(&conns);
+  rings_pay_all(&dispatch.rings);
   ck_assert_int_eq(uv_loop_close(&loop), 0);
   if (writer.header != NULL)
     ring_writer_close(&writer);
@@ -273,19 +275,55 @@ START_TEST(who_waits_for_the_trace_does_so_at_rest) {
 }
 END_TEST
 
-START_TEST(a_connection_ends_when_its_lines_are_made) {
+static void leave_owing_a_line(void) {
   join_with_ring();
   hit(1);
   traced_fall_behind(&traced);
   ck_assert_int_eq(close(client_fd), 0);
   client_fd = -1;
-  run_ticks(3);
-  ck_assert_uint_eq(conns.count, 1);
-  traced_write_out(&traced);
+}
+
+START_TEST(a_connection_ends_before_its_lines_are_made) {
+  leave_owing_a_line();
   while (conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert(rings_owe_lines(&dispatch.rings));
+  traced_write_out(&traced);
+  while (conns.rings_period_ms != 0) /* they are made, and the timer comes to rest */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert(!rings_owe_lines(&dispatch.rings));
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+static void note_empty(void *arg) {
+  bool *empty = arg;
+  ck_assert(!*empty);
+  *empty = true;
+  conns_close(&conns); /* as the server does */
+}
+
+START_TEST(the_daemons_end_waits_for_lines_that_are_owed) {
+  bool empty = false;
+  conns.on_empty = note_empty;
+  conns.arg = &empty;
+  leave_owing_a_line();
+  if (_i == 0) /* the last connection ends before the drain, or in it */
+    while (conns.count > 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+  else
+    while (conns.count == 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+  conns_drain(&conns);
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  run_ticks(3);
+  ck_assert(!empty);
+  traced_write_out(&traced);
+  while (!empty)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
 
@@ -338,8 +376,9 @@ int main(void) {
   tcase_add_test(tcase, a_closed_connection_has_its_ring_read);
   tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
   tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
-  tcase_add_test(tcase, a_connection_ends_when_its_lines_are_made);
   tcase_add_loop_test(tcase, a_killed_process_has_its_ring_read, 0, 2);
+  tcase_add_test(tcase, a_connection_ends_before_its_lines_are_made);
+  tcase_add_loop_test(tcase, the_daemons_end_waits_for_lines_that_are_owed, 0, 2);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

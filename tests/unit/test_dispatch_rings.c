@@ -107,6 +107,7 @@ static void tear_down(void) {
     if (clients[i]->writer.header != NULL)
       ring_writer_close(&clients[i]->writer);
   }
+  rings_pay_all(&dispatch.rings);
   close_fds();
   ck_assert_int_eq(close(dispatch.region_fd), 0);
   namespace_table_deinit(&table);
@@ -359,7 +360,7 @@ START_TEST(a_bad_ring_ends_its_connection_alone) {
   ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
   ck_assert_ptr_nonnull(memmem(reply.error.text.data, reply.error.text.size, "head", 4));
   ck_assert_uint_eq(dispatch.dropped, 1);
-  ck_assert(dispatch_may_leave(&dispatch, &one.session));
+  dispatch_leave(&dispatch, &one.session);
   ck_assert_int_eq(ping(&other), DISPATCH_DONE);
 }
 END_TEST
@@ -374,13 +375,25 @@ START_TEST(a_client_waits_for_the_trace) {
   ck_assert_int_eq(ping(&one), DISPATCH_AGAIN);
   ck_assert(one.session.waits_for_trace);
   ck_assert_uint_eq(out.size, 0);
-  ck_assert(!dispatch_may_leave(&dispatch, &one.session));
   ck_assert_int_eq(ping(&other), DISPATCH_DONE); /* its ring is empty */
   ck_assert(!other.session.waits_for_trace);
   traced_write_out(&traced);
   ck_assert_int_eq(ping(&one), DISPATCH_DONE);
   ck_assert(!one.session.waits_for_trace);
-  ck_assert(dispatch_may_leave(&dispatch, &one.session));
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+START_TEST(who_leaves_waits_for_nothing) {
+  join(&one);
+  hit(&one, 1);
+  traced_fall_behind(&traced);
+  dispatch_leave(&dispatch, &one.session);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_ptr_null(one.session.ns);
+  ck_assert(rings_owe_lines(&dispatch.rings));
+  traced_write_out(&traced);
+  ck_assert_uint_eq(rings_sweep(&dispatch.rings), 0);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
@@ -430,6 +443,7 @@ int main(void) {
   tcase_add_test(tcase, stats_say_which_way_hits_were_served);
   tcase_add_test(tcase, a_bad_ring_ends_its_connection_alone);
   tcase_add_test(tcase, a_client_waits_for_the_trace);
+  tcase_add_test(tcase, who_leaves_waits_for_nothing);
   tcase_add_test(tcase, others_need_not_wait_for_a_figure);
   tcase_add_test(tcase, lines_that_are_owed_go_to_the_file_that_was_on);
   suite_add_tcase(suite, tcase);

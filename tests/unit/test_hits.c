@@ -36,6 +36,7 @@ static void set_up(void) {
                                   .ns = ns,
                                   .counters = &counters,
                                   .trace = &traced.trace,
+                                  .name_space = ns->name,
                                   .client = fc_str_of("client"),
                                   .client_id = 5,
                                   .since_ns = 40 * SECOND};

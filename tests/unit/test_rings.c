@@ -43,6 +43,7 @@ static void set_up(void) {
 static void tear_down(void) {
   while (rings.first != NULL)
     rings_detach(&rings, rings.first);
+  rings_pay_all(&rings);
   rings_deinit(&rings);
   traced_end(&traced);
   namespace_table_deinit(&table);
@@ -60,6 +61,7 @@ static struct client_ring *attach(const char *name) {
                                  .ns = ns,
                                  .counters = &counters,
                                  .trace = &traced.trace,
+                                 .name_space = ns->name,
                                  .client = fc_str_of(name)};
   return rings_attach(&rings, &account);
 }
@@ -335,15 +337,144 @@ START_TEST(slots_that_change_while_their_lines_are_owed_are_a_fault) {
 }
 END_TEST
 
-START_TEST(the_end_makes_its_lines_even_so) {
-  struct client one = join("one");
+/* ---- orphans ---- */
+
+/* The connection ends, and its namespace goes, with all that the account borrowed. */
+static void end_with_namespace(struct client *client) {
+  rings_detach(&rings, client->ring);
+  namespace_table_close(&table, ns);
+  for (char name[] = "a"; name[0] <= 'h'; name[0]++) {
+    struct namespace *another;
+    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &another), 0);
+  }
+  while (!namespace_table_step(&table, STORE_SLICE))
+    ;
+  ns = NULL;
+}
+
+START_TEST(the_lines_of_one_that_left_come_later) {
+  char name[] = "one";
+  struct client one = join(name);
+  memset(name, 'x', strlen(name));
   hit(&one, 1, 100);
   traced_fall_behind(&traced);
   ck_assert(!rings_drain_all(&rings));
+  ring_writer_context(&one.writer, 0, "other", "base", NULL);
   hit(&one, 101, 100);
-  rings_detach(&rings, one.ring);
-  ck_assert_uint_eq(counters.hits, 200);
+  end_with_namespace(&one);
+  ck_assert_uint_eq(counters.hits, 200); /* at once */
+  ck_assert_uint_eq(rings.n, 0);
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MAX));
+  ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
+  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  traced_write_out(&traced);
+  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings.used_bytes, 0);
   assert_lines("one", 200);
+  ck_assert_uint_eq(traced_count(&traced, "\"op\": \"op\""), 100);
+  ck_assert_uint_eq(traced_count(&traced, "\"namespace\": \"ns\""), 200);
+  ck_assert_uint_eq(traced.trace.lost, 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* What is counted is not the client's to report as lost, nor what is owed its to change. */
+START_TEST(an_orphan_is_none_of_its_clients_business) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
+  memset(one.writer.slots, 0xff, one.writer.bytes - sizeof(struct fc_ring_header));
+  traced_write_out(&traced);
+  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  assert_lines("one", 100);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* Each leaves with more lines than the trace has room for. */
+START_TEST(many_that_leave_at_once_lose_no_line) {
+  enum { CLIENTS = 6 };
+  struct client clients[CLIENTS];
+  uint32_t n[CLIENTS];
+  uint64_t sum = 0;
+  char name[] = "0";
+  for (int i = 0; i < CLIENTS; i++, name[0]++) {
+    clients[i] = join(name);
+    n[i] = clients[i].writer.header->n_slots - 1;
+    hit(&clients[i], 1, n[i]);
+    sum += n[i];
+  }
+  size_t used_bytes = rings.used_bytes;
+  for (int i = 0; i < CLIENTS; i++)
+    rings_detach(&rings, clients[i].ring);
+  ck_assert_uint_eq(counters.hits, sum);
+  ck_assert(rings_owe_lines(&rings));
+  ck_assert_uint_gt(rings.used_bytes, used_bytes / 2); /* the pool is short by what is owed */
+  struct client late = join("late");
+  ck_assert_uint_lt(late.writer.header->n_slots, FC_RING_SLOTS_MAX);
+  while (rings_owe_lines(&rings)) {
+    traced_write_out(&traced);
+    ck_assert_uint_eq(rings_sweep(&rings), rings_period_ms(&rings));
+  }
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(late.writer.header->n_slots));
+  ck_assert_uint_eq(traced.trace.lost, 0);
+  name[0] = '0';
+  for (int i = 0; i < CLIENTS; i++, name[0]++) {
+    assert_lines(name, n[i]);
+    ring_writer_close(&clients[i].writer);
+  }
+  ring_writer_close(&late.writer);
+}
+END_TEST
+
+START_TEST(orphans_come_before_who_is_there) {
+  struct client one = join("one"), two = join("two");
+  hit(&one, 1, FC_RING_SLOTS_MAX - 1);
+  hit(&two, 1, 10);
+  traced_fall_behind(&traced);
+  rings_detach(&rings, one.ring);
+  while (rings_owe_lines(&rings)) {
+    ck_assert(!rings_drain_all(&rings)); /* who closes the file waits for them */
+    ck_assert_uint_eq(counters.hits, FC_RING_SLOTS_MAX - 1 + 10);
+    traced_write_out(&traced);
+    (void)rings_sweep(&rings);
+  }
+  traced_write_out(&traced);
+  ck_assert(rings_drain_all(&rings));
+  assert_lines("one", FC_RING_SLOTS_MAX - 1);
+  assert_lines("two", 10);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&two.writer);
+}
+END_TEST
+
+START_TEST(at_the_end_all_is_paid) {
+  struct client one = join("one"), two = join("two");
+  hit(&one, 1, 100);
+  hit(&two, 1, 100);
+  traced_fall_behind(&traced);
+  rings_detach(&rings, two.ring);
+  rings_detach(&rings, one.ring);
+  rings_pay_all(&rings);
+  ck_assert_uint_eq(rings.used_bytes, 0);
+  assert_lines("one", 100);
+  assert_lines("two", 100);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&two.writer);
+}
+END_TEST
+
+START_TEST(where_no_trace_is_nothing_is_owed) {
+  struct client one = join("one");
+  hit(&one, 1, 100);
+  traced_fall_behind(&traced);
+  rings_detach(&rings, one.ring);
+  trace_off(&traced.trace);
+  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings.used_bytes, 0);
+  assert_lines("one", 0);
   ring_writer_close(&one.writer);
 }
 END_TEST
@@ -366,7 +497,12 @@ int main(void) {
   tcase_add_test(tcase, an_eviction_counts_them_and_their_lines_come_later);
   tcase_add_test(tcase, a_full_ring_loses_no_line);
   tcase_add_test(tcase, slots_that_change_while_their_lines_are_owed_are_a_fault);
-  tcase_add_test(tcase, the_end_makes_its_lines_even_so);
+  tcase_add_test(tcase, the_lines_of_one_that_left_come_later);
+  tcase_add_test(tcase, an_orphan_is_none_of_its_clients_business);
+  tcase_add_test(tcase, many_that_leave_at_once_lose_no_line);
+  tcase_add_test(tcase, orphans_come_before_who_is_there);
+  tcase_add_test(tcase, at_the_end_all_is_paid);
+  tcase_add_test(tcase, where_no_trace_is_nothing_is_owed);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
