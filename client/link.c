@@ -252,12 +252,14 @@ static int take_welcome(struct link *link, bool wait) {
     return rc;
   if (rc == 0)
     rc = fc_decode_reply(body, size, &reply);
-  if (rc < 0)
-    return link_lost(link, rc);
-  if (reply.type == (FC_REPLY | FC_HELLO) && is_plausible(&reply.welcome)) {
+  if (rc == 0 && reply.type == (FC_REPLY | FC_HELLO) && is_plausible(&reply.welcome)) {
     welcome(link, &reply.welcome);
     return 0;
   }
+  if (rc != FC_ETIMEDOUT && rc != FC_ENOMEM)
+    plane_turned_away(&link->plane);
+  if (rc < 0)
+    return link_lost(link, rc);
   if (reply.type != FC_ERROR)
     return link_lost(link, FC_EPROTOCOL);
   (void)link_fault(link, reply.error.code, "fcached at %s refused: %.*s", link->path,

@@ -8,8 +8,8 @@
  * daemon costs one deadline in all.
  *
  * With the welcome may come a region and a ring (plane.h). A connection that missed its
- * deadline then stays open, unused, until the next welcome, so that what the ring holds
- * is not lost.
+ * deadline then stays open, unused, until a new one is welcomed or turned away, so that
+ * what the ring holds is not lost.
  *
  * A late reply is never taken for another's: ids do not repeat while a reply is
  * awaited, and a connection that missed a deadline is never read again. Every reply that is

@@ -65,6 +65,11 @@ void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
   ring_set_unrecorded(&plane->ring, plane->told);
 }
 
+void plane_turned_away(struct plane *plane) {
+  end_ring(plane);
+  plane->attended = false;
+}
+
 bool plane_can_linger(const struct plane *plane) {
   return plane->attended && plane->region.base != NULL;
 }

@@ -6,7 +6,8 @@
  *
  *   attended     the daemon takes what the ring holds: while the connection lasts, and
  *                while one that was given up for a missed deadline lingers, open, until
- *                a new welcome has come. Closed then, it makes the daemon take the rest.
+ *                a new one is welcomed or turned away. Closed then, it makes the daemon
+ *                take the rest.
  *   unattended   the daemon ended the connection: hits go on as long as the region is
  *                live, and count as unrecorded; the next ring tells their number.
  *
@@ -52,6 +53,10 @@ void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
 bool plane_can_linger(const struct plane *plane);
 /* Takes it. */
 void plane_linger(struct plane *plane, struct own_fd socket);
+
+/* A new connection was ended by its other side, without a welcome. So somebody is there, who will
+ * take what the ring holds; and it may be the one that lingers for which no other is let in. */
+void plane_turned_away(struct plane *plane);
 
 /* The connection has ended, and does not linger. */
 void plane_unattended(struct plane *plane);

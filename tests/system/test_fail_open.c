@@ -256,6 +256,40 @@ START_TEST(a_stopped_daemon_costs_one_deadline_in_all) {
 }
 END_TEST
 
+/* Asks for what is not in the region, until the worker is connected again. */
+static bool comes_back_by_misses(void *arg) {
+  static unsigned number = 2000000;
+  struct worker *worker = arg;
+
+  ck_assert(ask(worker, number++));
+  return fcache_connected(worker->cache);
+}
+
+/* All of its clients hold on to what they had, in which their hits may still be taken; and no more
+ * fit. */
+START_TEST(a_full_daemon_that_was_stopped_takes_its_clients_back) {
+  struct worker workers[2];
+
+  harness_start(&served, "--max-clients", "2", NULL);
+  for (int i = 0; i < 2; i++) {
+    open_worker(&workers[i], served.socket, DEADLINE_MS);
+    ask_many(&workers[i], 0, 5);
+  }
+  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  for (unsigned i = 0; i < 2; i++) {
+    ck_assert(ask(&workers[i], 100 + i));
+    ck_assert(!fcache_connected(workers[i].cache));
+  }
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  for (int i = 0; i < 2; i++)
+    ck_assert(harness_wait_until(comes_back_by_misses, &workers[i], TIMEOUT_MS));
+  for (int i = 0; i < 2; i++) {
+    ck_assert_uint_eq(counters_of(&workers[i]).unrecorded, 0);
+    close_worker(&workers[i]);
+  }
+}
+END_TEST
+
 START_TEST(a_daemon_stopped_from_the_start_costs_one_deadline_too) {
   struct worker worker;
 
@@ -521,6 +555,7 @@ int main(void) {
   tcase_add_test(tcase, a_daemon_killed_in_the_middle_is_done_without);
   tcase_add_test(tcase, a_restarted_daemon_is_found_again);
   tcase_add_test(tcase, a_stopped_daemon_costs_one_deadline_in_all);
+  tcase_add_test(tcase, a_full_daemon_that_was_stopped_takes_its_clients_back);
   tcase_add_test(tcase, a_daemon_stopped_from_the_start_costs_one_deadline_too);
   tcase_add_test(tcase, a_batch_computes_what_does_not_come);
   tcase_add_test(tcase, switched_off_on_purpose_it_says_nothing);
