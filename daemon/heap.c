@@ -47,6 +47,8 @@ static void put_unused(struct heap *heap, struct entry *entry) {
 }
 
 static bool add_chunk(struct heap *heap) {
+  if (heap->n_chunks == UINT32_MAX / CHUNK) /* numbers have 32 bits */
+    return false;
   if (heap->n_chunks == heap->chunks_capacity) {
     uint32_t capacity = heap->chunks_capacity == 0 ? 64 : heap->chunks_capacity * 2;
     struct heap_chunk **chunks = realloc(heap->chunks, capacity * sizeof(struct heap_chunk *));

@@ -244,8 +244,12 @@ static bool replace(struct store *store, struct namespace *ns, struct entry *old
   return placed;
 }
 
-/* Where the value lies in several pieces it is charged a little more than was foreseen. */
-static void trim_bytes(struct store *store) {
+/* The entry that was put becomes the newest. Where its value lies in several pieces it is charged a
+ * little more than was foreseen, and others go for that, too. */
+static void settle(struct store *store, struct entry *entry, uint64_t now_ns) {
+  if (store->bytes > store->max_bytes)
+    hear_of_hits(store);
+  touch(store, entry, now_ns);
   while (store->bytes > store->max_bytes && store->entries > 1)
     evict_oldest(store, EVICT_BYTES);
 }
@@ -261,8 +265,7 @@ static int put_new(struct store *store, struct namespace *ns, struct entry *old,
     entry_release(entry);
     return FC_ENOMEM;
   }
-  touch(store, entry, now_ns);
-  trim_bytes(store);
+  settle(store, entry, now_ns);
   return FC_STORED;
 }
 

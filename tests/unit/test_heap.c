@@ -123,6 +123,29 @@ START_TEST(a_large_value_lies_in_the_holes_that_there_are) {
 }
 END_TEST
 
+static void use_the_oldest(void *arg) {
+  unsigned *calls = arg;
+  if ((*calls)++ == 0)
+    store_use(&store, peek(1), 0);
+}
+
+/* Its pieces are charged for what the limit has no room for, and that is seen last. */
+START_TEST(hits_are_heard_of_before_pieces_evict) {
+  unsigned calls = 0;
+  struct fc_key key = key_of(1000);
+  make_holes();
+  store.max_bytes = store.bytes + heap_charge(&key, 500000);
+  store.before_evict = use_the_oldest;
+  store.before_evict_arg = &calls;
+  ck_assert_int_eq(put(1000, 99, 500000), FC_STORED);
+  ck_assert_uint_gt(pieces_of(peek(1000)), 1);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 1);
+  ck_assert_uint_gt(calls, 0);
+  ck_assert(peek(1) != NULL && peek(3) == NULL && peek(5) != NULL);
+  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), peek(1000)); /* the hits were before it */
+}
+END_TEST
+
 START_TEST(what_cannot_be_scattered_is_made_room_for_by_moving) {
   uint32_t n = 0;
   for (; store.heap.arena.used_bytes + 5000 < store.heap.arena.size; n++) {
@@ -182,6 +205,13 @@ struct known {
   uint64_t seed; /* 0: never put, or replaced by a failure */
   uint32_t size;
 };
+
+START_TEST(entries_have_numbers_of_32_bits) {
+  struct heap heap = {.n_chunks = UINT32_MAX / 1024};
+  ck_assert_ptr_null(heap_entry_new(&heap)); /* no number is given twice */
+  ck_assert_uint_eq(heap.n_chunks, UINT32_MAX / 1024);
+}
+END_TEST
 
 static void check_some(const struct known *known) {
   uint32_t n = below(KEYS);
@@ -247,7 +277,9 @@ int main(void) {
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 120);
   tcase_add_test(tcase, a_large_value_lies_in_the_holes_that_there_are);
+  tcase_add_test(tcase, hits_are_heard_of_before_pieces_evict);
   tcase_add_test(tcase, what_cannot_be_scattered_is_made_room_for_by_moving);
+  tcase_add_test(tcase, entries_have_numbers_of_32_bits);
   tcase_add_test(tcase, what_is_held_stays_where_it_is);
   tcase_add_test(tcase, a_value_as_large_as_all_memory_finds_its_place);
   tcase_add_loop_test(tcase, random_operations_keep_every_byte, 0, 4);
