@@ -68,14 +68,14 @@ static void unmap(struct region *region) {
 /* Sealed before anybody else has it. Our own mapping, made before, stays writable. */
 static bool map_shared(struct region *region) {
   region->fd = memfd_create("fcached-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0 ||
-      !give_memory(region, 0, region->arena_offset))
+  if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0)
     return false;
   void *base = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
-  if (base == MAP_FAILED)
+  if (base == MAP_FAILED) /* too large: before it takes any memory */
     return false;
   region->base = base;
-  return fcntl(region->fd, F_ADD_SEALS,
+  return give_memory(region, 0, region->arena_offset) &&
+         fcntl(region->fd, F_ADD_SEALS,
                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
 }
 
