@@ -18,6 +18,7 @@ struct client_ring {
   struct hits_account account;
   const char *fault; /* NULL, or what is wrong, as a text that lives for ever */
   bool owes_lines;
+  uint64_t mark; /* for rings.c: a place in the ring */
   /* its own */
   struct ring_reader reader; /* up to here hits are promoted and counted */
   struct ring_reader lines;  /* where lines are owed: up to here they are made */
@@ -48,6 +49,11 @@ void client_ring_free(struct client_ring *client);
 
 /* Makes the lines that are owed, as the trace has room, then reads up to the head as it is now. */
 struct ring_reading client_ring_read(struct client_ring *client, enum ring_when_behind how);
+
+/* Are lines owed for records before the mark? */
+static inline bool client_ring_owes_to_mark(const struct client_ring *client) {
+  return client->owes_lines && client->lines.at < client->mark;
+}
 
 /* Is all counted that was read, and no line owed? True of a bad ring, too: there is no more to do.
  */

@@ -182,11 +182,30 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
   return DISPATCH_AGAIN;
 }
 
+static bool closes_trace_file(const struct fc_request *request) {
+  return request->type == FC_TRACE && request->trace.action != FC_TRACE_STATUS;
+}
+
+/* Are the lines made of all that was before this request? What is owed for hits since then is not
+ * its business: under load there is always some. */
+static bool file_has_its_lines(struct rings *rings, struct session *session) {
+  if (!session->marked_trace) {
+    session->marked_trace = !rings_drain_all(rings);
+    if (session->marked_trace)
+      rings_mark(rings);
+  } else {
+    session->marked_trace = rings_owe_to_mark(rings);
+  }
+  return !session->marked_trace;
+}
+
 /* What the client served itself came before its request; and where figures are told, or the past is
  * closed, so did what the others did. */
-static enum dispatch_result drain_before(const struct call *call, enum fc_type type) {
+static enum dispatch_result drain_before(const struct call *call,
+                                         const struct fc_request *request) {
   struct rings *rings = &call->dispatch->rings;
   struct session *session = call->session;
+  enum fc_type type = request->type;
   if (session->ring != NULL && !rings_drain(rings, session->ring))
     return wait_for_trace(call);
   const char *fault = dispatch_fault(session);
@@ -196,9 +215,10 @@ static enum dispatch_result drain_before(const struct call *call, enum fc_type t
     return DISPATCH_CLOSE;
   }
   bool begins_clear = type == FC_CLEAR && session->clear == NULL;
-  if ((type == FC_STATS || type == FC_LIST || type == FC_TRACE || begins_clear) &&
-      !rings_drain_all(rings) && type == FC_TRACE) /* its lines belong to the file as it is */
-    return wait_for_trace(call);
+  if (closes_trace_file(request))
+    return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
+  if (type == FC_STATS || type == FC_LIST || type == FC_TRACE || begins_clear)
+    (void)rings_drain_all(rings); /* lines that are owed come later */
   return DISPATCH_DONE;
 }
 
@@ -261,7 +281,7 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   int rc = fc_decode_request(body, size, &request);
   struct call call = {dispatch, session, sink, request.id, 0};
   fc_buf_reset(&dispatch->reply);
-  enum dispatch_result drained = drain_before(&call, request.type);
+  enum dispatch_result drained = drain_before(&call, &request);
   if (drained != DISPATCH_DONE)
     return drained;
   call.start_ns = call_clock_ns(); /* not before: a hit in a ring is older than this request */

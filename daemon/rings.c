@@ -86,6 +86,24 @@ void rings_pay_all(struct rings *rings) {
   (void)pay(rings, RING_MAKE_LINE);
 }
 
+void rings_mark(struct rings *rings) {
+  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
+    client->mark = client->reader.at;
+  for (struct client_ring *orphan = rings->orphans; orphan != NULL; orphan = orphan->next)
+    orphan->mark = orphan->reader.at;
+}
+
+bool rings_owe_to_mark(struct rings *rings) {
+  bool owed = false;
+  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
+    owed = owed || client_ring_owes_to_mark(client);
+  for (struct client_ring *orphan = rings->orphans; orphan != NULL; orphan = orphan->next)
+    owed = owed || client_ring_owes_to_mark(orphan);
+  if (owed)
+    rings->attention = true; /* whoever asked waits */
+  return owed;
+}
+
 /* ---- the timer ---- */
 
 unsigned rings_period_ms(const struct rings *rings) {

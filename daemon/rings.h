@@ -79,6 +79,12 @@ bool rings_drain(struct rings *rings, struct client_ring *client);
  * made. */
 bool rings_drain_all(struct rings *rings);
 
+/* What is owed now, after rings_drain_all, is to be made before the trace has another file: marks
+ * it. The other: is some of that still owed? Under load something always is, but not that for long.
+ */
+void rings_mark(struct rings *rings);
+bool rings_owe_to_mark(struct rings *rings);
+
 /* For a timer: the lines of orphans, then the same for as many rings as one turn may take, in
  * turns; nothing while the trace is behind. Returns after how many milliseconds it is to be called
  * again; 0: there are no rings, nor orphans. */

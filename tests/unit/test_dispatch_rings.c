@@ -422,10 +422,67 @@ START_TEST(lines_that_are_owed_go_to_the_file_that_was_on) {
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_AGAIN);
   ck_assert(one.session.waits_for_trace && trace_is_on(&traced.trace));
   traced_write_out(&traced);
+  (void)rings_sweep(&dispatch.rings);
   ck_assert_int_eq(fc_encode_trace(&request, 1, &off), 0);
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_DONE);
   ck_assert(!trace_is_on(&traced.trace));
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+static enum dispatch_result send_trace(struct client *client, enum fc_trace_action action) {
+  struct fc_trace message = {.action = action};
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_trace(&request, 1, &message), 0);
+  return send_request(client, &request);
+}
+
+/* Some lines are always owed, but none for ever. */
+START_TEST(a_trace_under_load_can_be_turned_off) {
+  join(&other);
+  (void)say_hello(&one, plain_hello);
+  ring_writer_open(&one.writer, out.fds[1]);
+  hit(&other, 1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  hit(&other, 2);
+  ck_assert(!rings_drain_all(&dispatch.rings)); /* as an eviction does */
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  ck_assert(dispatch.rings.attention);
+  traced_write_out(&traced);
+  (void)rings_sweep(&dispatch.rings);
+  hit(&other, 3);
+  traced_fall_behind(&traced);
+  ck_assert(!rings_drain_all(&dispatch.rings));
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_DONE);
+  ck_assert(!trace_is_on(&traced.trace));
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 2);
+}
+END_TEST
+
+START_TEST(an_orphans_lines_go_to_the_file_that_was_on) {
+  join(&other);
+  (void)say_hello(&one, plain_hello);
+  ring_writer_open(&one.writer, out.fds[1]);
+  hit(&other, 1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  dispatch_leave(&dispatch, &other.session);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  traced_write_out(&traced);
+  (void)rings_sweep(&dispatch.rings);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_DONE);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+START_TEST(who_asks_about_the_trace_waits_for_nothing) {
+  join(&other);
+  (void)say_hello(&one, plain_hello);
+  ring_writer_open(&one.writer, out.fds[1]);
+  hit(&other, 1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_STATUS), DISPATCH_DONE);
 }
 END_TEST
 
@@ -446,6 +503,9 @@ int main(void) {
   tcase_add_test(tcase, who_leaves_waits_for_nothing);
   tcase_add_test(tcase, others_need_not_wait_for_a_figure);
   tcase_add_test(tcase, lines_that_are_owed_go_to_the_file_that_was_on);
+  tcase_add_test(tcase, a_trace_under_load_can_be_turned_off);
+  tcase_add_test(tcase, an_orphans_lines_go_to_the_file_that_was_on);
+  tcase_add_test(tcase, who_asks_about_the_trace_waits_for_nothing);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
