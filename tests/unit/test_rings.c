@@ -103,8 +103,9 @@ static void assert_lines(const char *client, uint32_t n) {
   uint32_t seen = 0;
   char name[64], field[32];
   (void)snprintf(name, sizeof name, "\"client\": \"%s\"}\n", client);
-  for (const char *line = traced_text(&traced), *end; *line != '\0'; line = end + 1) {
-    end = strchr(line, '\n');
+  const char *line = traced_text(&traced), *past = line + traced.size;
+  for (const char *end; line < past; line = end + 1) {
+    end = memchr(line, '\n', (size_t)(past - line));
     if (memmem(line, (size_t)(end - line) + 1, name, strlen(name)) == NULL)
       continue;
     int size = snprintf(field, sizeof field, "\"top_k\": %u,", ++seen);

@@ -10,6 +10,7 @@ struct traced {
   uv_loop_t loop;
   char folder[64], path[96];
   char *text;
+  size_t size; /* of `text` */
 };
 
 void traced_start(struct traced *traced);
