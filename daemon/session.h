@@ -36,9 +36,8 @@ struct session {
   struct many_progress many;
   struct clear_job *clear;  /* a clear under way: owned; NULL: none */
   struct client_ring *ring; /* owned, see rings.h; NULL: it has none */
-  bool marked_trace; /* a request that closes the trace's file waits for the lines up to rings_mark
-                      */
-  bool waits_for_trace; /* the last frame is to be tried again when a timer says so */
+  bool marked_trace;        /* a request waits for the lines up to rings_mark */
+  bool waits_for_trace;     /* the last frame is to be tried again when a timer says so */
 };
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)
