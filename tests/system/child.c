@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -39,4 +40,12 @@ pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user
 
 int child_run(int (*fn)(void *arg), void *arg, const struct child_user *user) {
   return harness_wait(child_start(fn, arg, user), RUN_TIMEOUT_MS);
+}
+
+void *child_shared(size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+  if (memory == MAP_FAILED)
+    ck_abort_msg("no shared memory: %s", strerror(errno));
+  return memory;
 }

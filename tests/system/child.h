@@ -3,6 +3,7 @@
 #define FC_TESTS_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -28,5 +29,8 @@ pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user
 
 /* The same, and waits: what `fn` returned. Over a minute fails the test. */
 int child_run(int (*fn)(void *arg), void *arg, const struct child_user *user);
+
+/* Memory, zeroed, that children started after share with the caller; it may end with the test. */
+void *child_shared(size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tests/system/library.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,28 @@ struct fcache *library_open(const char *socket, const char *name_space, const ch
   if (!fcache_connected(cache))
     ck_abort_msg("not connected to %s: %s", socket, fcache_last_error(cache));
   return cache;
+}
+
+struct fcache *library_open_in_child(const char *socket, const char *name_space, const char *client,
+                                     uint32_t deadline_ms) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache *cache;
+  struct fcache_error error;
+
+  options.socket = socket;
+  options.name_space = name_space;
+  options.client = client;
+  options.deadline_ms = deadline_ms;
+  if (fcache_open(&options, &cache, &error) != FCACHE_OK)
+    (void)fprintf(stderr, "a handle on %s: %s\n", socket, error.text);
+  return cache;
+}
+
+struct fcache_counters library_counters(const struct fcache *cache) {
+  struct fcache_counters counters;
+
+  fcache_get_counters(cache, &counters);
+  return counters;
 }
 
 struct fcache_key library_key(const char *op, const char *view, const char *prompt,

@@ -17,6 +17,14 @@
 struct fcache *library_open(const char *socket, const char *name_space, const char *client,
                             int64_t max_entries);
 
+/* The same for children, which must not use Check: connected or not, NULL where it cannot be, which
+ * stderr then says. */
+struct fcache *library_open_in_child(const char *socket, const char *name_space, const char *client,
+                                     uint32_t deadline_ms);
+
+/* Counters of a handle. */
+struct fcache_counters library_counters(const struct fcache *cache);
+
 /* A key of NUL-terminated names and a prompt's text. Borrows the names. */
 struct fcache_key library_key(const char *op, const char *view, const char *prompt, uint32_t top_k);
 

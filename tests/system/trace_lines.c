@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char *const fields[] = {"ts", "probe",   "view_id", "prompt_hash", "top_k",
                                      "op", "wall_ms", "hit",     "namespace",   "client"};
@@ -81,4 +83,12 @@ size_t trace_lines_read(const char *path, void (*fn)(void *arg, const struct tra
   free(text);
   (void)fclose(file); /* only read */
   return n;
+}
+
+void trace_in_memory(char path[TRACE_PATH_SIZE]) {
+  int fd = memfd_create("trace", MFD_CLOEXEC);
+
+  if (fd < 0)
+    ck_abort_msg("memfd_create: %s", strerror(errno));
+  (void)snprintf(path, TRACE_PATH_SIZE, "/proc/%d/fd/%d", (int)getpid(), fd);
 }

@@ -19,4 +19,9 @@ struct trace_line {  /* texts are borrowed for the length of a callback */
 size_t trace_lines_read(const char *path, void (*fn)(void *arg, const struct trace_line *line),
                         void *arg);
 
+/* Fills `path` with that of a new file in memory, for a trace of which no line may be lost: a disk
+ * that stalls for a second costs lines. It is there as long as the test's process. */
+#define TRACE_PATH_SIZE 64
+void trace_in_memory(char path[TRACE_PATH_SIZE]);
+
 #endif
