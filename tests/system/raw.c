@@ -13,6 +13,7 @@
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
+#include "proto/region.h"
 
 #define REPLY_TIMEOUT_MS 5000u
 
@@ -20,7 +21,8 @@ int raw_connect(struct raw *raw, const char *socket_path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t size = strlen(socket_path) + 1;
 
-  *raw = (struct raw){.fd = -1, .next_id = 1, .max_body = FC_HELLO_FRAME_MAX};
+  *raw = (struct raw){
+      .fd = -1, .next_id = 1, .max_body = FC_HELLO_FRAME_MAX, .region_fd = -1, .ring_fd = -1};
   if (size > sizeof address.sun_path)
     return -ENAMETOOLONG;
   memcpy(address.sun_path, socket_path, size);
@@ -35,10 +37,13 @@ int raw_connect(struct raw *raw, const char *socket_path) {
 }
 
 void raw_close(struct raw *raw) {
-  if (raw->fd >= 0)
-    (void)close(raw->fd);
+  int fds[] = {raw->fd, raw->region_fd, raw->ring_fd};
+
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+    if (fds[i] >= 0)
+      (void)close(fds[i]);
   free(raw->in);
-  *raw = (struct raw){.fd = -1};
+  *raw = (struct raw){.fd = -1, .region_fd = -1, .ring_fd = -1};
 }
 
 int raw_send(struct raw *raw, const void *data, size_t size) {
@@ -73,6 +78,29 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* recv, with the two descriptors that may come beside the bytes. */
+static ssize_t receive(struct raw *raw, void *to, size_t room) {
+  union {
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct iovec piece = {to, room};
+  struct msghdr message = {.msg_iov = &piece,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  ssize_t got = recvmsg(raw->fd, &message, MSG_CMSG_CLOEXEC);
+  struct cmsghdr *head = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+  int fds[2];
+
+  if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof fds)) {
+    memcpy(fds, CMSG_DATA(head), sizeof fds);
+    raw->region_fd = fds[0];
+    raw->ring_fd = fds[1];
+  }
+  return got;
+}
+
 /* Reads what is there, at most until `end_ms`. A raw_result: RAW_REPLY if bytes came. */
 static int read_more(struct raw *raw, uint64_t end_ms) {
   uint64_t now = now_ms();
@@ -87,7 +115,7 @@ static int read_more(struct raw *raw, uint64_t end_ms) {
     if (!raw->in)
       ck_abort_msg("out of memory over a reply");
   }
-  got = recv(raw->fd, raw->in + raw->in_size, raw->in_capacity - raw->in_size, 0);
+  got = receive(raw, raw->in + raw->in_size, raw->in_capacity - raw->in_size);
   if (got <= 0)
     return RAW_CLOSED;
   raw->in_size += (size_t)got;
@@ -120,16 +148,12 @@ int raw_recv(struct raw *raw, struct fc_reply *reply, unsigned timeout_ms) {
 
 /* ---- whole exchanges ---- */
 
-int raw_hello(struct raw *raw, const char *client, const char *name_space) {
-  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
-                           .version_max = FC_PROTOCOL_VERSION,
-                           .client = fc_str_of(client),
-                           .name_space = fc_str_of(name_space)};
+static int say_hello(struct raw *raw, const struct fc_hello *hello) {
   struct fc_buf buf = {0};
   struct fc_reply reply;
   int result;
 
-  (void)fc_encode_hello(&buf, raw->next_id++, &hello); /* buf.failed says it */
+  (void)fc_encode_hello(&buf, raw->next_id++, hello); /* buf.failed says it */
   result = raw_send_buf(raw, &buf);
   fc_buf_free(&buf);
   if (result != 0)
@@ -143,7 +167,17 @@ int raw_hello(struct raw *raw, const char *client, const char *name_space) {
     return FC_EPROTOCOL;
   raw->boot_id = reply.welcome.boot_id;
   raw->max_body = reply.welcome.max_frame;
+  raw->namespace_id = reply.welcome.namespace_id;
   return 0;
+}
+
+int raw_hello(struct raw *raw, const char *client, const char *name_space) {
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = FC_PROTOCOL_VERSION,
+                           .client = fc_str_of(client),
+                           .name_space = fc_str_of(name_space)};
+
+  return say_hello(raw, &hello);
 }
 
 void raw_open(struct raw *raw, const char *socket_path, const char *name_space) {
@@ -154,6 +188,28 @@ void raw_open(struct raw *raw, const char *socket_path, const char *name_space) 
   result = raw_hello(raw, "test", name_space);
   if (result != 0)
     ck_abort_msg("no welcome on %s: %d", socket_path, result);
+}
+
+int raw_try_region(struct raw *raw, const char *socket_path, const char *client,
+                   const char *name_space) {
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = FC_PROTOCOL_VERSION,
+                           .client = fc_str_of(client),
+                           .name_space = fc_str_of(name_space),
+                           .region_layout = FC_REGION_LAYOUT};
+  int result = raw_connect(raw, socket_path);
+
+  if (result == 0)
+    result = say_hello(raw, &hello);
+  return result == 0 && raw->ring_fd < 0 ? -ENODATA : result;
+}
+
+void raw_open_region(struct raw *raw, const char *socket_path, const char *client,
+                     const char *name_space) {
+  int result = raw_try_region(raw, socket_path, client, name_space);
+
+  if (result != 0)
+    ck_abort_msg("no region with the welcome on %s: %d", socket_path, result);
 }
 
 static int exchange(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {

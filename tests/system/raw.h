@@ -12,10 +12,12 @@ struct raw {
   int fd; /* -1: none */
   uint8_t *in;
   size_t in_size, in_capacity;
-  size_t taken;      /* bytes of `in` that the last reply used */
-  uint32_t next_id;  /* for the caller: the ids of its requests */
-  uint64_t boot_id;  /* of the welcome */
-  uint32_t max_body; /* FC_HELLO_FRAME_MAX until the welcome */
+  size_t taken;           /* bytes of `in` that the last reply used */
+  uint32_t next_id;       /* for the caller: the ids of its requests */
+  uint64_t boot_id;       /* of the welcome */
+  uint32_t max_body;      /* FC_HELLO_FRAME_MAX until the welcome */
+  int region_fd, ring_fd; /* that came with the welcome; -1: none */
+  uint64_t namespace_id;  /* of the welcome */
 };
 
 enum raw_result {
@@ -27,7 +29,7 @@ enum raw_result {
 /* Connects (blocking, close-on-exec). 0 or -errno; `raw` is initialised either way. */
 int raw_connect(struct raw *raw, const char *socket_path);
 
-/* Idempotent. */
+/* Closes the descriptors too. Idempotent. */
 void raw_close(struct raw *raw);
 
 /* Connects and says hello; ends the test unless a welcome comes. `name_space` NULL: none. */
@@ -36,6 +38,14 @@ void raw_open(struct raw *raw, const char *socket_path, const char *name_space);
 /* Sends hello and takes the answer: 0 for a welcome, the (negative) code of an
  * error reply, or a positive raw_result. */
 int raw_hello(struct raw *raw, const char *client, const char *name_space);
+
+/* Connects and says hello as a client that asks for the region; it and the ring must come. The
+ * first ends the test where they do not; the second, for children, which must not use Check,
+ * returns 0 only where they did. */
+void raw_open_region(struct raw *raw, const char *socket_path, const char *client,
+                     const char *name_space);
+int raw_try_region(struct raw *raw, const char *socket_path, const char *client,
+                   const char *name_space);
 
 /* Sends all the bytes. 0 or -errno (-EPIPE: the peer is gone; no signal). */
 int raw_send(struct raw *raw, const void *data, size_t size);
