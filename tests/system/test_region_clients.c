@@ -290,7 +290,7 @@ START_TEST(a_reader_at_full_speed_has_each_hit_traced) {
 END_TEST
 
 struct consumer {
-  char path[HARNESS_PATH_SIZE];
+  char path[HARNESS_PATH_SIZE + 8];
   size_t lines;
 };
 
@@ -304,11 +304,12 @@ static void *consume(void *arg) {
 
 START_TEST(a_trace_that_is_read_slowly_costs_no_hit) {
   struct consumer consumer;
+  char folder[HARNESS_PATH_SIZE];
   pthread_t thread;
   uint64_t n = 150000u / SLOWER;
 
-  harness_folder(consumer.path);
-  (void)strcat(consumer.path, "/fifo");
+  harness_folder(folder);
+  (void)snprintf(consumer.path, sizeof consumer.path, "%s/fifo", folder);
   ck_assert_int_eq(mkfifo(consumer.path, 0600), 0);
   int fd = open(consumer.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* else the daemon cannot */
   ck_assert_int_ge(fd, 0);

@@ -136,7 +136,8 @@ static int read_all(void *arg) {
 
   (void)arg;
   CHILD_EXPECT(cache != NULL);
-  while (library_counters(cache).cache_hits < READS / READERS + 1 || common->puts < PUTS) {
+  while (!atomic_load(&common->end) &&
+         (library_counters(cache).cache_hits < READS / READERS + 1 || common->puts < PUTS)) {
     uint64_t number = choose(&random);
     struct fcache_key key = stamped_key(number);
     int rc = fcache_get(cache, &key, 0, &value);
