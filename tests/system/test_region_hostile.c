@@ -346,7 +346,7 @@ START_TEST(what_is_not_the_client_s_to_say_is_not_believed) {
                             .compute_ns = UINT64_MAX,
                             .digest = UINT64_MAX,
                             .top_k = UINT32_MAX,
-                            .owner = UINT32_MAX};
+                            .origin = UINT64_MAX};
 
   open_client(&client, "liar");
   client.ring->magic = 0;
