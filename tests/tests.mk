@@ -60,7 +60,7 @@ STORM_HELP := $(filter-out tests/storm/test_storm.c tests/storm/mutant.c,$(wildc
   tests/unit/runner.c
 STORM_TEST := $(TB)/storm/test_storm
 MUTANTS := 1:client/region 2:client/region 3:client/region 10:daemon/store 11:daemon/region \
-  12:daemon/region 13:daemon/heap 14:daemon/region 15:daemon/heap
+  12:daemon/region 13:daemon/heap_place 14:daemon/region 15:daemon/heap_place
 mutant_number = $(firstword $(subst :, ,$(1)))
 mutant_file = $(lastword $(subst :, ,$(1)))
 MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))
