@@ -7,7 +7,7 @@
 
 START_TEST(the_storm_sees_it) {
   struct storm_plan plan = {
-      .reads = UINT64_MAX, .readers = 2, .buckets = 512, .until_wrong = true, .limit_s = 30};
+      .reads = UINT64_MAX, .readers = 2, .buckets = 512, .until_wrong = true, .limit_s = 100};
   struct storm_result result;
   ck_assert(storm_run(&plan, &result));
   storm_print("mutant", &result);
@@ -19,7 +19,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("mutant");
   TCase *tests = tcase_create("mutant");
-  tcase_set_timeout(tests, 40);
+  tcase_set_timeout(tests, 110);
   tcase_add_test(tests, the_storm_sees_it);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
