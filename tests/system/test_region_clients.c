@@ -187,6 +187,45 @@ START_TEST(and_so_with_more_hits_than_the_largest_ring_holds) {
 }
 END_TEST
 
+/* ... also where a child that it forked lives on, with its socket open and its ring mapped. */
+struct orphan {
+  struct job job;
+  int gate; /* the child lives until the other end is closed */
+  int other_end;
+};
+
+static int be_killed_with_a_child(void *arg) {
+  const struct orphan *orphan = arg;
+  struct fcache *cache = sequence_open(served.socket, orphan->job.client);
+  char byte;
+
+  CHILD_EXPECT(cache != NULL);
+  CHILD_EXPECT(close(orphan->other_end) == 0);
+  CHILD_EXPECT(look_up(cache, &orphan->job) == 0);
+  if (fork() != 0)
+    (void)kill(getpid(), SIGKILL);
+  CHILD_EXPECT(read(orphan->gate, &byte, 1) == 0); /* nothing comes but the end */
+  return 0;
+}
+
+START_TEST(its_hits_are_counted_while_a_child_of_it_lives_on) {
+  static uint64_t lookups[SEQUENCE_CLIENTS_MAX];
+  struct orphan orphan = {.job = {.client = 0, .lookups = 700}};
+  int gate[2];
+
+  progress = child_shared(sizeof *progress);
+  ck_assert_int_eq(pipe(gate), 0);
+  orphan.gate = gate[0];
+  orphan.other_end = gate[1];
+  ck_assert_int_eq(harness_wait(child_start(be_killed_with_a_child, &orphan, NULL), TIMEOUT_MS),
+                   128 + SIGKILL);
+  settle(lookups);
+  ck_assert_uint_eq(lookups[0], orphan.job.lookups);
+  (void)close(gate[0]);
+  (void)close(gate[1]);
+}
+END_TEST
+
 /* ---- many clients, some of them killed at random ---- */
 
 enum { CLIENTS = 8, KILLED = 5 };
@@ -468,6 +507,7 @@ int main(void) {
   tcase_set_timeout(traced, 120);
   tcase_add_checked_fixture(traced, start, stop);
   tcase_add_test(traced, and_so_with_more_hits_than_the_largest_ring_holds);
+  tcase_add_test(traced, its_hits_are_counted_while_a_child_of_it_lives_on);
   tcase_add_test(traced, many_clients_killed_at_random_lose_and_double_nothing);
   tcase_add_test(traced, after_fork_each_has_a_ring_of_its_own);
   tcase_add_test(traced, after_a_raw_clone_too);

@@ -442,6 +442,32 @@ START_TEST(what_a_full_ring_cannot_take_is_counted) {
 }
 END_TEST
 
+/* What a killed daemon had not taken is in its client's counters, and the next daemon is told. */
+START_TEST(hits_that_a_killed_daemon_did_not_take_are_told_to_the_next) {
+  enum { TAKEN = 500, UNTAKEN = 3000 };
+  struct worker worker;
+
+  harness_start(&served, NULL);
+  put_all(0, STOP_NUMBERS, 1);
+  ck_assert(open_worker(&worker, "stopped", LIBRARY_PATIENT_MS));
+  hit_many(&worker, TAKEN);
+  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), TAKEN); /* so it has taken them */
+  stop_daemon();
+  hit_many(&worker, UNTAKEN);
+  harness_kill9(&served);
+  ck_assert_int_eq(get(&worker, 0), FCACHE_MISS);
+  harness_start(&served, NULL);
+  ck_assert(harness_wait_until(is_connected_again, &worker, TIMEOUT_MS));
+  uint64_t hits = library_counters(worker.cache).cache_hits;
+  ck_assert_uint_eq(library_counters(worker.cache).unrecorded, UNTAKEN);
+  ck_assert_uint_eq(library_figure(worker.cache, "hits_unrecorded"), UNTAKEN);
+  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), hits - TAKEN - UNTAKEN);
+  ck_assert_uint_eq(library_counters(worker.cache).reconnects, 1);
+  ck_assert_uint_eq(worker.lines, 1);
+  close_worker(&worker);
+}
+END_TEST
+
 /* ---- a region that is retired in mid-run ---- */
 
 enum { BIG_NUMBER = 7, BIG_GETS = 200 }; /* some 100 to 250 KiB each: more than sockets hold */
@@ -574,6 +600,7 @@ int main(void) {
   tcase_add_test(tcase, a_stopped_daemon_s_entries_are_read_and_each_hit_is_recorded);
   tcase_add_test(tcase, a_miss_costs_one_deadline_and_hits_go_on);
   tcase_add_test(tcase, what_a_full_ring_cannot_take_is_counted);
+  tcase_add_test(tcase, hits_that_a_killed_daemon_did_not_take_are_told_to_the_next);
   tcase_add_test(tcase, a_retired_region_serves_nothing_while_its_daemon_still_lives);
   tcase_add_test(tcase, threads_come_through_changes_of_region);
   suite_add_tcase(suite, tcase);
