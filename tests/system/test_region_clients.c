@@ -111,10 +111,18 @@ struct progress {
 
 static struct progress *progress; /* of each client, shared */
 
+/* Behind the daemon: a write of the trace whose thread starves for a second counts as one that
+ * hangs, and may cost lines, as promised; here none may be lost. */
+static bool stand_back(void) {
+  errno = 0;
+  return nice(5) != -1 || errno == 0;
+}
+
 static int look_up(struct fcache *cache, const struct job *job) {
   struct fcache_value value = {0};
   struct progress *mine = &progress[job->client];
 
+  CHILD_EXPECT(stand_back());
   for (uint64_t i = 0; i < job->lookups; i++) {
     atomic_store(&mine->begun, i + 1);
     CHILD_EXPECT(sequence_step(cache, job->client, i, &value));
@@ -281,6 +289,7 @@ static uint64_t race(uint64_t n) {
   struct fcache_value value = {0};
   uint64_t version;
 
+  ck_assert(stand_back());
   for (uint64_t i = 0; i < n; i++) {
     struct fcache_key key = stamped_key(i % SEQUENCE_KEYS * 8);
 

@@ -22,7 +22,7 @@
 #include "tests/system/stamped.h"
 
 #define TIMEOUT_MS 60000u
-#define DEADLINE_MS 1000u
+#define DEADLINE_MS 2000u
 
 enum { NUMBERS = 40, ROUNDS = 25, BATCH = 20 };
 
