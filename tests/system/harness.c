@@ -113,19 +113,27 @@ bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeou
   return true;
 }
 
-bool harness_is_gone(void *pid_t_pointer) {
-  pid_t pid = *(pid_t *)pid_t_pointer;
-  char path[64], *text, *state;
-  bool gone = true;
+/* The letter of /proc/PID/stat; 'X' where there is no such process. */
+static char state_of(pid_t pid) {
+  char path[64], *text, *name_end, state = 'X';
 
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   text = harness_read_file(path, NULL);
-  if (text) {
-    state = strrchr(text, ')');
-    gone = !state || state[1] == '\0' || state[2] == 'Z' || state[2] == 'X';
-  }
+  name_end = text ? strrchr(text, ')') : NULL;
+  if (name_end && name_end[1] == ' ')
+    state = name_end[2];
   free(text);
-  return gone;
+  return state;
+}
+
+bool harness_is_gone(void *pid_t_pointer) {
+  char state = state_of(*(pid_t *)pid_t_pointer);
+
+  return state == 'Z' || state == 'X';
+}
+
+static bool stands_still(void *pid_t_pointer) {
+  return state_of(*(pid_t *)pid_t_pointer) == 'T';
 }
 
 struct ending {
@@ -306,6 +314,12 @@ void harness_kill9(struct daemon *daemon) {
   daemon->pid = 0;
   (void)kill(pid, SIGKILL);
   (void)harness_wait(pid, STOP_TIMEOUT_MS);
+}
+
+bool harness_freeze(const struct daemon *daemon) {
+  pid_t pid = daemon->pid;
+
+  return kill(pid, SIGSTOP) == 0 && harness_wait_until(stands_still, &pid, STOP_TIMEOUT_MS);
 }
 
 char *harness_log(const struct daemon *daemon) {

@@ -44,6 +44,10 @@ int harness_stop(struct daemon *daemon);
 /* SIGKILL, and waits for the end. The socket file stays, as after a crash. */
 void harness_kill9(struct daemon *daemon);
 
+/* SIGSTOP, and waits until it stands still: the signal alone leaves it time to do more. False where
+ * it does not within 20 s. For children of the test too. SIGCONT lets it go on. */
+bool harness_freeze(const struct daemon *daemon);
+
 /* What the daemon has written to its log so far. The caller frees it. */
 char *harness_log(const struct daemon *daemon);
 

@@ -240,7 +240,7 @@ START_TEST(a_stopped_daemon_costs_one_deadline_in_all) {
   open_worker(&worker, served.socket, DEADLINE_MS);
   ask_many(&worker, 0, 5);
   worker.slow = 0;
-  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  ck_assert(harness_freeze(&served));
   /* over several back-offs: it connects to the stopped one anew, and waits for nothing */
   uint64_t end_ms = now_ms() + 5 * DEADLINE_MS / 2;
   for (unsigned i = 0; now_ms() < end_ms; i++)
@@ -294,7 +294,7 @@ START_TEST(a_daemon_stopped_from_the_start_costs_one_deadline_too) {
   struct worker worker;
 
   harness_start(&served, NULL);
-  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  ck_assert(harness_freeze(&served));
   open_worker(&worker, served.socket, DEADLINE_MS); /* this is the one */
   ck_assert(!fcache_connected(worker.cache));
   uint64_t end_ms = now_ms() + 2 * DEADLINE_MS;
@@ -339,7 +339,7 @@ START_TEST(a_batch_computes_what_does_not_come) {
     for (unsigned i = N / 2; i < N && round == 1; i++)
       prompts[i] = key_of(1000 + i).prompt; /* half of them nobody has stored */
     if (round == 1)
-      ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+      ck_assert(harness_freeze(&served));
     if (round == 3)
       harness_kill9(&served);
     ck_assert_int_eq(fcache_cached_batch(worker.cache, "op", "view", 0, prompts, N, compute_all,

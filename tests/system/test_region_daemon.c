@@ -350,7 +350,7 @@ static void hit_many(struct worker *worker, unsigned n) {
 }
 
 static void stop_daemon(void) {
-  ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
+  ck_assert(harness_freeze(&served));
 }
 
 static void continue_daemon(void) {

@@ -446,7 +446,7 @@ static int close_what_lingers(void *arg) {
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   for (uint64_t i = 0; i < NUMBERS; i++)
     CHILD_EXPECT(ask(cache, i, &value, &computed));
-  CHILD_EXPECT(kill(served.pid, SIGSTOP) == 0);
+  CHILD_EXPECT(harness_freeze(&served));
   CHILD_EXPECT(ask(cache, 1000, &value, &computed)); /* takes the deadline */
   CHILD_EXPECT(!fcache_connected(cache));
   CHILD_EXPECT(close_all_and_open(&application, folder));
