@@ -55,10 +55,11 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   }
   if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + REPLY_OVERHEAD_BYTES))
     return DISPATCH_AGAIN;
-  store_use(dispatch->store, found, call->start_ns);
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
   enum dispatch_result result = call_reply_value(call, found);
+  /* Behind the reply, as all of the bookkeeping: the client does not wait for it. */
+  store_use(dispatch->store, found, call->start_ns);
   if ((get->flags & FC_UNRECORDED) == 0)
     call_record_hit(call, &get->key, get->probe, found, call_clock_ns() - call->start_ns);
   return result;
