@@ -4,13 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#define RELEASE_SLOTS 4096u /* a waiting client gets room again while a ring is read */
-#define LONG_SLOTS 256u     /* from here on a drain takes longer than reading the CPU's clock */
-
-/* CPU time, to take the difference of. Its own clock costs 0.5 us a reading, and the clock on the
- * wall a twentieth of that: it will do where there is so little to read that we are hardly
- * preempted. */
-static uint64_t time_ns(bool long_work) {
+/* The CPU's own clock costs 0.5 us a reading, and the clock on the wall a twentieth of that: it
+ * will do where there is so little to read that we are hardly preempted. */
+uint64_t client_ring_time_ns(bool long_work) {
   struct timespec now;
   (void)clock_gettime(long_work ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
                       &now); /* cannot fail for these clocks */
@@ -47,7 +43,7 @@ void client_ring_free(struct client_ring *client) {
 
 /* ---- reading ---- */
 
-static void fail(struct client_ring *client, const char *why) {
+void client_ring_fail(struct client_ring *client, const char *why) {
   client->fault = why;
   client->owes_lines = false; /* there is no telling where the next one is */
 }
@@ -56,16 +52,15 @@ static bool trace_is_full(const struct client_ring *client, enum ring_when_behin
   return how != RING_MAKE_LINE && trace_is_behind(client->account.trace);
 }
 
-/* Makes the lines that are owed. */
-static void make_lines(struct client_ring *client, const struct hits_clock *clock,
-                       enum ring_when_behind how, struct ring_reading *reading) {
+void client_ring_make_lines(struct client_ring *client, const struct hits_clock *clock,
+                            enum ring_when_behind how, struct ring_reading *reading) {
   struct ring_hit hits[RING_BATCH];
   const char *why;
   size_t n;
   while (client->owes_lines && !trace_is_full(client, how)) {
     /* The slots are the client's to write: what was good once is checked again. */
     if (ring_next(&client->ring, &client->lines, client->reader.at, hits, &n, &why) < 0) {
-      fail(client, why);
+      client_ring_fail(client, why);
       return;
     }
     hits_trace(&client->account, clock, hits, n);
@@ -75,63 +70,26 @@ static void make_lines(struct client_ring *client, const struct hits_clock *cloc
   }
 }
 
-static void release(struct client_ring *client) {
+void client_ring_release(struct client_ring *client) {
   ring_release(&client->ring, client->owes_lines ? client->lines.at : client->reader.at);
 }
 
-static void owe_lines(struct client_ring *client) {
+void client_ring_owe(struct client_ring *client) {
   if (!client->owes_lines)
     client->lines = client->reader;
   client->owes_lines = true;
 }
 
-/* Promotes and counts up to the head, and makes the lines, unless some are owed before them. */
-static void read_on(struct client_ring *client, const struct hits_clock *clock,
-                    enum ring_when_behind how, struct ring_reading *reading) {
-  struct ring_hit hits[RING_BATCH];
-  const char *why;
-  size_t n;
-  while (client->reader.at != client->ring.head) {
-    if (client->owes_lines || trace_is_full(client, how)) {
-      if (how == RING_LEAVE_IT)
-        return;
-      owe_lines(client);
-    }
-    if (ring_next(&client->ring, &client->reader, client->ring.head, hits, &n, &why) < 0) {
-      fail(client, why);
-      return;
-    }
-    reading->records += n;
-    reading->hits += hits_count(&client->account, clock, hits, n);
-    if (!client->owes_lines)
-      hits_trace(&client->account, clock, hits, n);
-    if (client->reader.at - client->ring.tail >= RELEASE_SLOTS)
-      release(client);
-  }
-}
-
-struct ring_reading client_ring_read(struct client_ring *client, enum ring_when_behind how) {
-  struct ring_reading reading = {0};
+void client_ring_look(struct client_ring *client, struct ring_reading *reading) {
   const char *why;
   if (client->fault != NULL)
-    return reading;
+    return;
   if (ring_look(&client->ring, &why) < 0) {
-    fail(client, why);
-    return reading;
+    client_ring_fail(client, why);
+    return;
   }
-  reading.unrecorded = ring_unrecorded(&client->ring);
-  reading.slots = client->ring.head - client->reader.at;
-  if (reading.slots == 0 && !client->owes_lines)
-    return reading;
-  bool long_work = client->owes_lines || reading.slots > LONG_SLOTS;
-  uint64_t start_ns = time_ns(long_work);
-  struct hits_clock clock = hits_clock_now();
-  make_lines(client, &clock, how, &reading);
-  if (client->fault == NULL)
-    read_on(client, &clock, how, &reading);
-  release(client);
-  reading.cpu_ns = time_ns(long_work) - start_ns;
-  return reading;
+  reading->unrecorded += ring_unrecorded(&client->ring);
+  reading->slots += client->ring.head - client->reader.at;
 }
 
 bool client_ring_is_done(const struct client_ring *client) {
@@ -153,9 +111,9 @@ struct ring_reading client_ring_pay(struct client_ring *orphan, enum ring_when_b
   struct ring_reading reading = {0};
   if (trace_is_full(orphan, how))
     return reading;
-  uint64_t start_ns = time_ns(true);
+  uint64_t start_ns = client_ring_time_ns(true);
   struct hits_clock clock = hits_clock_now();
-  make_lines(orphan, &clock, how, &reading);
-  reading.cpu_ns = time_ns(true) - start_ns;
+  client_ring_make_lines(orphan, &clock, how, &reading);
+  reading.cpu_ns = client_ring_time_ns(true) - start_ns;
   return reading;
 }

@@ -1,12 +1,13 @@
-/* client_ring.h - the ring of one connection, with whose hits it holds: reads it, has
- * them promoted and counted, and makes the trace's lines of them, at once or later.
+/* client_ring.h - the ring of one connection, with whose hits it holds and how far they
+ * are read, and the making of the trace's lines that it owes.
  *
  * Where the trace is behind, a hit can be counted while its line is owed: the record
  * then stays in the ring until the line is made. A ring whose connection has ended
  * with lines owed can be kept as an orphan, which is the records alone.
  *
  * A ring in which something is wrong is read no more, see `fault`. One thread; no
- * loop. Which rings there are, and when they are read, is decided in rings.h. */
+ * loop. In what order hits are read is decided in ring_merge.h; which rings there are,
+ * and when they are read, in rings.h. */
 #ifndef FC_DAEMON_CLIENT_RING_H
 #define FC_DAEMON_CLIENT_RING_H
 
@@ -18,7 +19,12 @@ struct client_ring {
   struct hits_account account;
   const char *fault; /* NULL, or what is wrong, as a text that lives for ever */
   bool owes_lines;
-  uint64_t mark; /* for rings.c: a place in the ring */
+  uint64_t mark;            /* for rings.c: a place in the ring */
+  struct client_ring *also; /* for rings.c: the next that is to be read in the same reading */
+  /* for ring_merge.c, among the rings that it reads */
+  struct client_ring *sibling, *child;
+  uint64_t next_ns; /* when the next hit was served; 0: the next record is none */
+  bool next_is_hit;
   /* its own */
   struct ring_reader reader; /* up to here hits are promoted and counted */
   struct ring_reader lines;  /* where lines are owed: up to here they are made */
@@ -47,8 +53,32 @@ struct ring_reading {
 struct client_ring *client_ring_new(uint32_t n_slots, const struct hits_account *account);
 void client_ring_free(struct client_ring *client);
 
-/* Makes the lines that are owed, as the trace has room, then reads up to the head as it is now. */
-struct ring_reading client_ring_read(struct client_ring *client, enum ring_when_behind how);
+/* CPU time in ns, to take the difference of; the wall's, which costs less, unless the work is long.
+ */
+uint64_t client_ring_time_ns(bool long_work);
+
+/* Is there anything to look at or to do, with `room` in the trace? */
+static inline bool client_ring_has_news(const struct client_ring *client, bool room) {
+  return client->fault == NULL && (client->reader.at != client->ring.head ||
+                                   (client->owes_lines && room) || ring_has_news(&client->ring));
+}
+
+/* Finds where the head is now, to which it is to be read, and adds to the slots and unrecorded of
+ * `reading`. The ring may turn out bad. */
+void client_ring_look(struct client_ring *client, struct ring_reading *reading);
+
+/* Makes the lines that are owed, as the trace has room, and adds to lines_late. */
+void client_ring_make_lines(struct client_ring *client, const struct hits_clock *clock,
+                            enum ring_when_behind how, struct ring_reading *reading);
+
+/* The lines of all that is read from here on are to be made later. Idempotent. */
+void client_ring_owe(struct client_ring *client);
+
+/* The client gets the slots back that are not needed any more. */
+void client_ring_release(struct client_ring *client);
+
+/* Something is wrong with it, a text that lives for ever: it is read no more. */
+void client_ring_fail(struct client_ring *client, const char *why);
 
 /* Are lines owed for records before the mark? */
 static inline bool client_ring_owes_to_mark(const struct client_ring *client) {
@@ -64,8 +94,8 @@ bool client_ring_is_done(const struct client_ring *client);
  * taken. False: no memory for the copy; it is as it was. */
 bool client_ring_orphan(struct client_ring *client);
 
-/* Makes an orphan's lines; `how` is RING_OWE_LINE or RING_MAKE_LINE. Done when owes_lines is false.
- */
+/* Makes the lines that an orphan owes, or a ring that is to become none for want of memory; `how`
+ * is RING_OWE_LINE or RING_MAKE_LINE. Done when owes_lines is false. */
 struct ring_reading client_ring_pay(struct client_ring *orphan, enum ring_when_behind how);
 
 #endif

@@ -199,14 +199,14 @@ static bool file_has_its_lines(struct rings *rings, struct session *session) {
   return !session->marked_trace;
 }
 
-/* What the client served itself came before its request; and where figures are told, or the past is
- * closed, so did what the others did. */
+/* What clients served themselves came before the request; where figures are told, or the past is
+ * closed, that holds however many clients there are. */
 static enum dispatch_result drain_before(const struct call *call,
                                          const struct fc_request *request) {
   struct rings *rings = &call->dispatch->rings;
   struct session *session = call->session;
   enum fc_type type = request->type;
-  if (session->ring != NULL && !rings_drain(rings, session->ring))
+  if (!rings_drain(rings, session->ring))
     return wait_for_trace(call);
   const char *fault = dispatch_fault(session);
   if (fault != NULL) {

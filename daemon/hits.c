@@ -49,16 +49,16 @@ static struct entry *look_up(const struct hits_account *account, const struct ri
 
 /* With a million entries each of them is in lines that the cache does not have: asked for a batch
  * ahead, they are waited for together. */
-static void find_all(const struct hits_account *account, const struct ring_hit *hits, size_t n,
+static void find_all(struct hits_account *const accounts[], const struct ring_hit *hits, size_t n,
                      struct entry *found[RING_BATCH]) {
   for (size_t i = 0; i < n; i++)
-    store_prefetch(account->store, hint_of(&hits[i]));
+    store_prefetch(accounts[i]->store, hint_of(&hits[i]));
   for (size_t i = 0; i < n; i++)
-    found[i] =
-        store_peek_hint(account->store, account->ns, hint_of(&hits[i]), hits[i].record.digest);
+    found[i] = store_peek_hint(accounts[i]->store, accounts[i]->ns, hint_of(&hits[i]),
+                               hits[i].record.digest);
   for (size_t i = 0; i < n; i++)
     if (found[i] == NULL)
-      found[i] = look_up(account, &hits[i]);
+      found[i] = look_up(accounts[i], &hits[i]);
 }
 
 static void count(struct hits_account *account, const struct hits_clock *clock,
@@ -72,18 +72,18 @@ static void count(struct hits_account *account, const struct hits_clock *clock,
                (uint32_t)record->origin != account->client_id);
 }
 
-size_t hits_count(struct hits_account *account, const struct hits_clock *clock,
+size_t hits_count(struct hits_account *const accounts[], const struct hits_clock *clock,
                   const struct ring_hit *hits, size_t n) {
   struct entry *found[RING_BATCH];
   size_t counted = 0;
   assert(n <= RING_BATCH);
-  find_all(account, hits, n, found);
+  find_all(accounts, hits, n, found);
   for (size_t i = 0; i < n; i++) {
     if (found[i] != NULL)
-      store_use(account->store, found[i], end_of(account, clock, &hits[i].record));
+      store_use(accounts[i]->store, found[i], end_of(accounts[i], clock, &hits[i].record));
     if (!is_recorded(&hits[i]))
       continue;
-    count(account, clock, &hits[i].record);
+    count(accounts[i], clock, &hits[i].record);
     counted++;
   }
   return counted;

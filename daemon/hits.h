@@ -37,9 +37,9 @@ struct hits_clock {
 };
 struct hits_clock hits_clock_now(void);
 
-/* Promotes and counts `n` hits, RING_BATCH at most, in order. Returns how many were counted: those
- * that are not flagged FC_RING_UNRECORDED. */
-size_t hits_count(struct hits_account *account, const struct hits_clock *clock,
+/* Promotes and counts `n` hits, RING_BATCH at most, in order, each for its own account; the store
+ * is the same. Returns how many were counted: those that are not flagged FC_RING_UNRECORDED. */
+size_t hits_count(struct hits_account *const accounts[], const struct hits_clock *clock,
                   const struct ring_hit *hits, size_t n);
 
 /* Writes the trace's lines of those that are to be counted, if the trace is on. */

@@ -164,15 +164,30 @@ static const char *define(const struct ring *ring, struct ring_reader *reader, u
   return NULL;
 }
 
-int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
-              struct ring_hit hits[RING_BATCH], size_t *n, const char **why) {
+bool ring_peek(const struct ring *ring, const struct ring_reader *reader, uint64_t *end_ns) {
+  const uint8_t *slot = slot_at(ring, reader->at);
+  uint64_t head;
+  fc_shared_read(&head, slot, sizeof head);
+  fc_shared_read(end_ns, slot + offsetof(struct fc_ring_hit, end_ns), sizeof *end_ns);
+  uint8_t kind;
+  memcpy(&kind, &head, sizeof kind);
+  return kind == FC_RING_HIT;
+}
+
+int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_t end,
+                    uint64_t until_ns, struct ring_hit *hits, size_t room, size_t *n,
+                    const char **why) {
+  uint64_t start = reader->at;
   *n = 0;
-  while (*n < RING_BATCH && reader->at != end) {
+  while (*n < room && reader->at != end) {
     struct ring_hit *hit = &hits[*n];
     const char *wrong = "a record in its ring is of a kind that does not exist";
     fc_shared_read(&hit->record, slot_at(ring, reader->at), FC_RING_SLOT);
-    if (hit->record.kind == FC_RING_HIT)
+    if (hit->record.kind == FC_RING_HIT) {
+      if (hit->record.end_ns > until_ns && reader->at != start)
+        return 0;
       wrong = check_hit(reader, &hit->record);
+    }
     if (hit->record.kind == FC_RING_HIT && wrong == NULL) {
       hit->context = &reader->contexts[hit->record.context];
       reader->at++;
@@ -191,4 +206,9 @@ int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
     }
   }
   return 0;
+}
+
+int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
+              struct ring_hit hits[RING_BATCH], size_t *n, const char **why) {
+  return ring_next_until(ring, reader, end, UINT64_MAX, hits, RING_BATCH, n, why);
 }

@@ -56,12 +56,31 @@ void ring_deinit(struct ring *ring);
  * as a text that lives for ever; ring->head is then as it was. */
 int ring_look(struct ring *ring, const char **why);
 
+/* Would ring_look find another head, or ring_unrecorded something? For who asks about many rings.
+ */
+static inline bool ring_has_news(const struct ring *ring) {
+  /* Relaxed: what comes of it is loaded again, by ring_look. */
+  return atomic_load_explicit(&ring->header->head, memory_order_relaxed) != ring->head ||
+         atomic_load_explicit(&ring->header->unrecorded, memory_order_relaxed) != ring->unrecorded;
+}
+
+/* Of the record at reader->at, which there must be: is it a hit, and when was that served? As the
+ * slot stands now; the client may write another before it is read. */
+bool ring_peek(const struct ring *ring, const struct ring_reader *reader, uint64_t *end_ns);
+
 /* Reads on up to `end` (ring->head as ring_look found it, or where another reader of the ring has
  * been): up to RING_BATCH hits, in order. Contexts take no place in `hits`; *n may be 0 although
  * reader->at is not at `end` yet. 0, or FC_EPROTOCOL with *why, and then *n is 0 and reader->at
  * stands at the record that is malformed. */
 int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
               struct ring_hit hits[RING_BATCH], size_t *n, const char **why);
+
+/* The same, for `room` hits at most, and no further than to the first that was served after
+ * `until_ns`. One record is read in any case, be it a hit or a context, so that each call gets on.
+ */
+int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_t end,
+                    uint64_t until_ns, struct ring_hit *hits, size_t room, size_t *n,
+                    const char **why);
 
 /* The client may use the slots before `at` again. */
 void ring_release(struct ring *ring, uint64_t at);

@@ -3,8 +3,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "daemon/ring_merge.h"
+
 #define POOL_SHARE 32u            /* a ring gets at most that part of what is left */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
+#define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
 #define MANY_PART 8u              /* a ring with more than this part of its slots used is busy */
 #define PERIOD_BUSY_MS 2u         /* a ring of 32,768 slots lasts a fast client some 15 ms */
 #define PERIOD_USED_MS 50u
@@ -36,14 +39,91 @@ static uint64_t add_up(struct rings *rings, const struct ring_reading *reading) 
   return reading->records + reading->lines_late;
 }
 
-static uint64_t drain(struct rings *rings, struct client_ring *client, enum ring_when_behind how) {
-  bool was_bad = client->fault != NULL;
-  struct ring_reading reading = client_ring_read(client, how);
-  if (client->fault != NULL && !was_bad)
+static void look(struct rings *rings, struct client_ring *client, struct ring_reading *reading) {
+  uint64_t before = reading->slots;
+  client_ring_look(client, reading);
+  if (client->fault != NULL)
     rings->attention = true;
-  rings->seen_any = rings->seen_any || reading.slots > 0;
-  rings->seen_many = rings->seen_many || reading.slots > client->ring.n_slots / MANY_PART;
+  uint64_t slots = reading->slots - before;
+  rings->seen_any = rings->seen_any || slots > 0;
+  rings->seen_many = rings->seen_many || slots > client->ring.n_slots / MANY_PART;
+}
+
+/* Looks at `n` rings from `client` on, and lists those in which something is to be read or made. It
+ * comes before each request: where nothing is new, it loads each ring's head and no more. */
+static struct client_ring *gather(struct rings *rings, struct client_ring *client, uint32_t n,
+                                  struct ring_reading *reading) {
+  bool room = !trace_is_behind(rings->config.trace);
+  struct client_ring *list = NULL, **last = &list;
+  for (; n > 0; n--, client = client->next != NULL ? client->next : rings->first) {
+    if (!client_ring_has_news(client, room))
+      continue;
+    look(rings, client, reading);
+    if (client_ring_is_done(client))
+      continue;
+    *last = client;
+    last = &client->also;
+  }
+  *last = NULL;
+  return list;
+}
+
+/* Makes what the rings of the list owe; the one for which the trace has no room is the first the
+ * next time. */
+static void make_lines(struct rings *rings, struct client_ring *list,
+                       const struct hits_clock *clock, enum ring_when_behind how, uint64_t budget,
+                       struct ring_reading *reading) {
+  for (struct client_ring *client = list; client != NULL; client = client->also) {
+    if (!client->owes_lines)
+      continue;
+    if (reading->lines_late < budget)
+      client_ring_make_lines(client, clock, how, reading);
+    if (client->owes_lines) {
+      rings->next = client;
+      return;
+    }
+  }
+}
+
+/* Reads what gather has listed. */
+static void read_list(struct rings *rings, struct client_ring *list, enum ring_when_behind how,
+                      uint64_t budget, struct ring_reading *reading) {
+  bool long_work = reading->slots > LONG_SLOTS || list->owes_lines;
+  uint64_t start_ns = client_ring_time_ns(long_work);
+  struct hits_clock clock = hits_clock_now();
+  make_lines(rings, list, &clock, how, budget, reading);
+  if (reading->lines_late < budget)
+    ring_merge_read(list, rings->config.trace, &clock, how, budget - reading->lines_late, reading);
+  for (struct client_ring *client = list; client != NULL; client = client->also) {
+    client_ring_release(client);
+    if (client->fault != NULL || client->owes_lines)
+      rings->attention = true;
+  }
+  reading->cpu_ns += client_ring_time_ns(long_work) - start_ns;
+}
+
+/* Reads `n` rings from `first` on as if they were one, up to their heads as they are now or about
+ * `budget` records. Returns the work, as add_up. */
+static uint64_t read_rings(struct rings *rings, struct client_ring *first, uint32_t n,
+                           enum ring_when_behind how, uint64_t budget) {
+  struct ring_reading reading = {0};
+  struct client_ring *list = gather(rings, first, n, &reading);
+  if (list != NULL)
+    read_list(rings, list, how, budget, &reading);
   return add_up(rings, &reading);
+}
+
+static uint64_t read_all(struct rings *rings, enum ring_when_behind how, uint64_t budget) {
+  struct client_ring *first = rings->next != NULL ? rings->next : rings->first;
+  return read_rings(rings, first, rings->n, how, budget);
+}
+
+/* What comes before a request of the client, or its end. */
+static void read_for(struct rings *rings, struct client_ring *client) {
+  if (rings->n <= RINGS_TOGETHER)
+    (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
+  else if (client != NULL)
+    (void)read_rings(rings, client, 1, RING_OWE_LINE, UINT64_MAX);
 }
 
 /* Makes orphans' lines, in the order in which their clients left, for about SWEEP_RECORDS at most
@@ -62,9 +142,22 @@ static uint64_t pay(struct rings *rings, enum ring_when_behind how) {
   return work;
 }
 
+/* Has it something for which the trace has no room? Then it is left to fill. */
+static bool is_to_wait(struct rings *rings, struct client_ring *client) {
+  if (client == NULL || !trace_is_behind(rings->config.trace))
+    return false;
+  struct ring_reading reading = {0};
+  look(rings, client, &reading);
+  (void)add_up(rings, &reading);
+  return !client_ring_is_done(client);
+}
+
 bool rings_drain(struct rings *rings, struct client_ring *client) {
-  (void)drain(rings, client, RING_LEAVE_IT);
-  bool done = client_ring_is_done(client);
+  bool done = !is_to_wait(rings, client);
+  if (done) {
+    read_for(rings, client);
+    done = client == NULL || client_ring_is_done(client);
+  }
   if (!done)
     rings->attention = true; /* whoever asked waits */
   return done;
@@ -72,11 +165,10 @@ bool rings_drain(struct rings *rings, struct client_ring *client) {
 
 bool rings_drain_all(struct rings *rings) {
   (void)pay(rings, RING_OWE_LINE);
+  (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
   bool owed = rings_owe_lines(rings);
-  for (struct client_ring *client = rings->first; client != NULL; client = client->next) {
-    (void)drain(rings, client, RING_OWE_LINE);
+  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
     owed = owed || client->owes_lines;
-  }
   if (owed)
     rings->attention = true;
   return !owed;
@@ -119,15 +211,10 @@ unsigned rings_sweep(struct rings *rings) {
   if (trace_is_behind(rings->config.trace)) /* let them fill: it is they who are too fast */
     return PERIOD_BUSY_MS;
   uint64_t work = pay(rings, RING_OWE_LINE);
-  for (uint32_t i = 0; i < rings->n; i++) {
-    if (work >= SWEEP_RECORDS) {
-      rings->seen_many = true; /* the others soon */
-      break;
-    }
-    struct client_ring *client = rings->next != NULL ? rings->next : rings->first;
-    rings->next = client->next;
-    work += drain(rings, client, RING_LEAVE_IT);
-  }
+  if (work < SWEEP_RECORDS)
+    work += read_all(rings, RING_LEAVE_IT, SWEEP_RECORDS - work);
+  if (work >= SWEEP_RECORDS)
+    rings->seen_many = true; /* the rest soon */
   return rings_period_ms(rings);
 }
 
@@ -189,14 +276,17 @@ static void join_orphans(struct rings *rings, struct client_ring *client) {
 }
 
 void rings_detach(struct rings *rings, struct client_ring *client) {
-  (void)drain(rings, client, RING_OWE_LINE);
+  read_for(rings, client);
   leave_list(rings, client);
   if (client->owes_lines && client_ring_orphan(client)) {
     join_orphans(rings, client);
     return;
   }
-  if (client->owes_lines) /* no memory for an orphan: now or never */
-    (void)drain(rings, client, RING_MAKE_LINE);
+  if (client->owes_lines) { /* no memory for an orphan: now or never */
+    struct ring_reading reading = client_ring_pay(client, RING_MAKE_LINE);
+    (void)add_up(rings, &reading);
+  }
+  client_ring_release(client);
   discard(rings, client);
 }
 

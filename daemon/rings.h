@@ -2,9 +2,14 @@
  * when they are to be, so that order, counters and trace are as if each hit that a
  * client served itself had been a message.
  *
- * A ring is read to the end before its client's next request, at its client's end,
- * and on a timer (rings_sweep); all of them are before anything is evicted or any
- * figure is told (rings_drain_all).
+ * All rings are read, as if they were one (ring_merge.h), before each client's next
+ * request and at its end (rings_drain, rings_detach), before anything is evicted or any
+ * figure is told (rings_drain_all), and on a timer (rings_sweep). So the order of what
+ * was served one after another is the true one, whichever clients it was.
+ *
+ * Where there are more than RINGS_TOGETHER, looking at all of them would make each request
+ * dear: then a client's request and end have its own ring read alone, and in what order
+ * it and others were served is known from one reading of all of them to the next.
  *
  * No trace line is lost for want of speed: while the trace is behind, rings are left
  * to fill, and a client whose ring is not empty waits for its reply. What an eviction
@@ -21,6 +26,8 @@
 
 #include "daemon/client_ring.h"
 
+#define RINGS_TOGETHER 64u
+
 struct rings_config {
   struct store *store;
   struct trace *trace;
@@ -31,7 +38,7 @@ struct rings_config {
 struct rings {
   struct rings_config config;
   struct client_ring *first;
-  struct client_ring *next;    /* whose turn it is in a sweep; NULL: the first's */
+  struct client_ring *next;    /* whose owed lines are made first; NULL: the first's */
   struct client_ring *orphans; /* the oldest first */
   /* read by all */
   uint32_t n;          /* without orphans */
@@ -59,8 +66,8 @@ struct client_ring *rings_attach(struct rings *rings, const struct hits_account 
 int rings_fd(const struct client_ring *client);
 void rings_handed_over(struct client_ring *client);
 
-/* Reads it to its end, and frees it, or makes it an orphan. The account's store and namespace are
- * not needed any more. */
+/* Reads it to its end, as rings_drain, and frees it, or makes it an orphan. The account's store and
+ * namespace are not needed any more. */
 void rings_detach(struct rings *rings, struct client_ring *client);
 
 /* Are there orphans? Each sweep makes lines of theirs, as the trace has room. */
@@ -71,12 +78,13 @@ static inline bool rings_owe_lines(const struct rings *rings) {
 /* Before the trace is closed: makes the orphans' lines, whether it has room or not. */
 void rings_pay_all(struct rings *rings);
 
-/* Reads all that the client has published. False: the trace is behind, and some is left; the client
- * is to wait. */
+/* Before a request of the client, NULL where it has no ring: reads all that was published until
+ * now. False: the trace is behind, and something of this client's is left, or its lines; it is to
+ * wait. Lines of the others may be owed after it. */
 bool rings_drain(struct rings *rings, struct client_ring *client);
 
-/* The same for all rings, and nothing is left uncounted. False: lines of the trace are still to be
- * made. */
+/* The same for all rings, however many, and nothing is left uncounted. False: lines of the trace
+ * are still to be made. */
 bool rings_drain_all(struct rings *rings);
 
 /* What is owed now, after rings_drain_all, is to be made before the trace has another file: marks
@@ -85,9 +93,9 @@ bool rings_drain_all(struct rings *rings);
 void rings_mark(struct rings *rings);
 bool rings_owe_to_mark(struct rings *rings);
 
-/* For a timer: the lines of orphans, then the same for as many rings as one turn may take, in
- * turns; nothing while the trace is behind. Returns after how many milliseconds it is to be called
- * again; 0: there are no rings, nor orphans. */
+/* For a timer: the lines of orphans, then those that rings owe, then the oldest hits of all rings,
+ * as much as one turn may take; nothing while the trace is behind. Returns after how many
+ * milliseconds it is to be called again; 0: there are no rings, nor orphans. */
 unsigned rings_sweep(struct rings *rings);
 /* The same without a sweep: what is now known of the rings may ask for another one sooner. */
 unsigned rings_period_ms(const struct rings *rings);

@@ -4,9 +4,7 @@
  * that the test holds for any allocator with a fixed charge per size.
  *
  * On each plane: hits that the library serves itself from the region, and the two ways
- * to have messages alone. For one client the region must not show. In what order
- * several were served, the daemon knows only from one reading of their rings to the
- * next: so where another handle takes its turn, the rings are read first.
+ * to have messages alone. The region must not show, whichever handle's turn it is.
  *   FCACHE_TEST_SEED=N   the run that printed "seed N" again */
 #include <inttypes.h>
 #include <stdio.h>
@@ -68,7 +66,6 @@ struct world {
   struct model model;
   uint64_t charges[MODEL_SPACES][MODEL_OPS][MODEL_VIEWS][SIZES]; /* UINT64_MAX: does not fit */
   uint64_t random, connections, values_made;
-  uint32_t turn;                                /* the handle whose it is */
   uint64_t region_hits;                         /* of handles that are closed */
   uint64_t kept, stale, too_big, many, batches; /* what the run came across */
   struct fcache_value value, values[BATCH_MAX];
@@ -611,19 +608,8 @@ static void calibrate(void) {
   world.model.puts_too_big = library_figure(world.handles[0].cache, "puts_too_big");
 }
 
-/* Now and then another handle takes its turn: before the daemon tells a figure, it reads all rings.
- */
-static uint32_t choose_handle(void) {
-  if (one_in(8)) {
-    world.turn = below(HANDLES);
-    if (world.plane->region)
-      (void)library_figure(world.handles[world.turn].cache, "hits_region");
-  }
-  return world.turn;
-}
-
 static void operate(void) {
-  uint32_t i = choose_handle(), dice = below(1000);
+  uint32_t i = below(HANDLES), dice = below(1000);
   struct handle *handle = &world.handles[i];
 
   if (dice < 400)

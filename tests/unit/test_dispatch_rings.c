@@ -20,6 +20,7 @@ static struct namespace_table table;
 static struct traced traced;
 static struct dispatch dispatch;
 static size_t never_in_flight;
+static uint64_t served; /* hits so far, which tell their time */
 
 /* What the dispatcher sent last. */
 static struct {
@@ -162,6 +163,7 @@ static struct fc_key key_of(uint32_t n) {
 static void hit(struct client *client, uint32_t n) {
   struct fc_key key = key_of(n);
   struct fc_ring_hit record = ring_writer_hit_on(client->session.ns->seed, 0, &key);
+  record.end_ns = ++served;
   ring_writer_hit(&client->writer, &record);
   ring_writer_publish(&client->writer);
 }
@@ -262,8 +264,6 @@ START_TEST(all_hits_come_before_what_tells_of_them) {
   join(&one);
   join(&other);
   hit(&other, 1);
-  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 0); /* another's, and nobody has asked */
   int failed = _i == 0   ? fc_encode_stats(&request, 1, (struct fc_str){0})
                : _i == 1 ? fc_encode_list(&request, 1, &list)
                : _i == 2 ? fc_encode_clear(&request, 1, &all)
@@ -271,6 +271,59 @@ START_TEST(all_hits_come_before_what_tells_of_them) {
   ck_assert_int_eq(failed, 0);
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_DONE);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+static enum dispatch_result get(struct client *client, uint32_t n) {
+  struct fc_buf request = {0};
+  struct fc_get message = {.key = key_of(n)};
+  ck_assert_int_eq(fc_encode_get(&request, 1, &message), 0);
+  return send_request(client, &request);
+}
+
+static enum dispatch_result get_many(struct client *client, uint32_t n) {
+  static const uint8_t prompt[FC_HASH_SIZE];
+  struct fc_buf request = {0};
+  struct fc_get_many message = {.key = key_of(n), .prompts = prompt, .n = 1};
+  ck_assert_int_eq(fc_encode_get_many(&request, 1, &message), 0);
+  return send_request(client, &request);
+}
+
+/* Of two entries, 1 was hit by another client, then the request used 2: 1 goes first. */
+START_TEST(anothers_hit_comes_before_a_later_request) {
+  join(&one);
+  join(&other);
+  for (uint32_t n = 1; n <= 2; n++)
+    ck_assert_int_eq(put(&one, n), DISPATCH_DONE);
+  one.session.ns->max_entries = 2;
+  hit(&other, 1);
+  ck_assert_int_eq(_i == 0   ? get(&one, 2)
+                   : _i == 1 ? get_many(&one, 2)
+                             : put(&one, 2),
+                   DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, _i == 2 ? 1 : 2);
+  ck_assert_int_eq(put(&one, 3), DISPATCH_DONE);
+  ck_assert(!stored(1) && stored(2) && stored(3));
+}
+END_TEST
+
+/* What reads a ring where nothing else is asked for must not read it before the others. */
+START_TEST(no_ring_is_read_before_an_older_hit_of_another) {
+  join(&one);
+  join(&other);
+  for (uint32_t n = 1; n <= 2; n++)
+    ck_assert_int_eq(put(&one, n), DISPATCH_DONE);
+  one.session.ns->max_entries = 2;
+  hit(&other, 1);
+  hit(&one, 2);
+  if (_i == 0)
+    ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  else if (_i == 1)
+    (void)rings_sweep(&dispatch.rings);
+  else
+    (void)rings_drain(&dispatch.rings, one.session.ring);
+  ck_assert_int_eq(put(&other, 3), DISPATCH_DONE);
+  ck_assert(!stored(1) && stored(2) && stored(3));
 }
 END_TEST
 
@@ -282,7 +335,7 @@ START_TEST(all_hits_come_before_a_put_evicts) {
   one.session.ns->max_entries = 2;
   hit(&other, 1); /* so 2 is the oldest */
   ck_assert_int_eq(put(&one, 2), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 0); /* it replaced, and evicted nothing */
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
   hit(&other, 1);
   ck_assert_int_eq(put(&one, 3), DISPATCH_DONE);
   ck_assert_uint_eq(dispatch.counters.hits, 2);
@@ -494,6 +547,8 @@ int main(void) {
   tcase_add_loop_test(tcase, others_are_given_none, 0, 7);
   tcase_add_test(tcase, a_clients_hits_come_before_its_next_request);
   tcase_add_loop_test(tcase, all_hits_come_before_what_tells_of_them, 0, 4);
+  tcase_add_loop_test(tcase, anothers_hit_comes_before_a_later_request, 0, 3);
+  tcase_add_loop_test(tcase, no_ring_is_read_before_an_older_hit_of_another, 0, 3);
   tcase_add_test(tcase, all_hits_come_before_a_put_evicts);
   tcase_add_test(tcase, all_hits_come_before_a_lower_limit_evicts);
   tcase_add_test(tcase, all_hits_come_before_bytes_evict);

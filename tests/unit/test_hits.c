@@ -69,7 +69,8 @@ static struct ring_hit hit_on(uint32_t n) {
 }
 
 static size_t apply(const struct ring_hit *hit) {
-  size_t counted = hits_count(&account, &now, hit, 1);
+  struct hits_account *const accounts[] = {&account};
+  size_t counted = hits_count(accounts, &now, hit, 1);
   hits_trace(&account, &now, hit, 1);
   return counted;
 }
@@ -126,11 +127,14 @@ END_TEST
 
 START_TEST(a_whole_batch_in_order) {
   struct ring_hit hits[RING_BATCH];
+  struct hits_account *accounts[RING_BATCH];
   for (uint32_t i = 0; i < RING_BATCH; i++)
     put(i);
-  for (uint32_t i = 0; i < RING_BATCH; i++)
+  for (uint32_t i = 0; i < RING_BATCH; i++) {
     hits[i] = hit_on(RING_BATCH - 1 - i);
-  ck_assert_uint_eq(hits_count(&account, &now, hits, RING_BATCH), RING_BATCH);
+    accounts[i] = &account;
+  }
+  ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_BATCH), RING_BATCH);
   assert_counted(RING_BATCH, RING_BATCH * 10, RING_BATCH * 20, RING_BATCH);
   const struct lru_node *node = lru_oldest(&store.lru);
   for (uint32_t i = RING_BATCH; i-- > 0; node = lru_newer(&store.lru, node))

@@ -148,24 +148,197 @@ END_TEST
 
 /* ---- reading ---- */
 
-START_TEST(a_drain_reads_all_of_one_ring) {
+START_TEST(a_drain_reads_all_of_all_rings) {
   struct client one = join("one"), other = join("other");
   hit(&one, 1, 100);
   hit(&other, 1, 7);
   ck_assert(rings_drain(&rings, one.ring));
-  ck_assert_uint_eq(counters.hits, 100);
-  ck_assert_uint_eq(ns->counters.hits, 100);
-  ck_assert_uint_eq(rings.hits, 100);
-  ck_assert_uint_eq(rings.records, 100);
+  ck_assert_uint_eq(counters.hits, 107);
+  ck_assert_uint_eq(ns->counters.hits, 107);
+  ck_assert_uint_eq(rings.hits, 107);
+  ck_assert_uint_eq(rings.records, 107);
   ck_assert_uint_gt(rings.drain_ns, 0);
   ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
+  ck_assert_uint_eq(ring_writer_used(&other.writer), 0);
+  hit(&other, 8, 3);
+  ck_assert(rings_drain(&rings, NULL)); /* a request of one without a ring */
+  ck_assert_uint_eq(counters.hits, 110);
+  assert_lines("one", 100);
+  assert_lines("other", 10);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&other.writer);
+}
+END_TEST
+
+START_TEST(a_request_among_very_many_reads_its_own_ring) {
+  struct client one = join("one"), other = join("other");
+  while (rings.n <= RINGS_TOGETHER)
+    ck_assert_ptr_nonnull(attach("another"));
+  hit(&one, 1, 100);
+  hit(&other, 1, 7);
+  ck_assert(rings_drain(&rings, NULL));
+  ck_assert_uint_eq(counters.hits, 0);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(counters.hits, 100);
   ck_assert_uint_eq(ring_writer_used(&other.writer), 8);
   ck_assert(rings_drain_all(&rings));
   ck_assert_uint_eq(counters.hits, 107);
-  assert_lines("one", 100);
-  assert_lines("other", 7);
   ring_writer_close(&one.writer);
   ring_writer_close(&other.writer);
+}
+END_TEST
+
+/* ---- the order ---- */
+
+static void put_keys(uint32_t n) {
+  struct store_put_info info = {.now_ns = 1};
+  for (uint32_t i = 1; i <= n; i++) {
+    struct fc_key key = key_of(i);
+    ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+  }
+}
+
+/* Unpublished. */
+static void hit_at(struct client *client, uint32_t n, uint64_t end_ns) {
+  struct fc_key key = key_of(n);
+  struct fc_ring_hit record = ring_writer_hit_on(ns->seed, 0, &key);
+  record.end_ns = end_ns;
+  ring_writer_hit(&client->writer, &record);
+}
+
+/* The entries, from the least recently used on, are those of these keys, and no more. */
+static void assert_order(const uint32_t *keys, uint32_t n) {
+  const struct lru_node *node = lru_oldest(&store.lru);
+  for (uint32_t i = 0; i < n; i++, node = lru_newer(&store.lru, node)) {
+    struct fc_key key = key_of(keys[i]);
+    const struct entry *entry = store_peek(&store, ns, &key);
+    ck_assert_ptr_nonnull(entry);
+    ck_assert_msg(node == &entry->in_all, "another stands where %u should", keys[i]);
+  }
+  ck_assert_uint_eq(store.entries, n);
+}
+
+/* Keys 1, 2, ... are hit in that order by the clients, and a context comes between now and then. */
+static void hit_in_turns(struct client *clients, uint32_t n_clients, uint32_t n_keys) {
+  for (uint32_t i = 1; i <= n_keys; i++) {
+    struct client *client = &clients[i * i / 3 % n_clients];
+    if (i % 11 == 0)
+      ring_writer_context(&client->writer, 0, "op", "base", "probe");
+    hit_at(client, i, 1000 + i);
+  }
+  for (uint32_t i = 0; i < n_clients; i++)
+    ring_writer_publish(&clients[i].writer);
+}
+
+/* By whatever reads them: a request, an eviction, the timer, an end. */
+START_TEST(hits_of_several_count_as_they_were_served) {
+  enum { KEYS = 500, CLIENTS = 5 };
+  uint32_t keys[KEYS];
+  struct client clients[CLIENTS];
+  for (int i = 0; i < CLIENTS; i++)
+    clients[i] = join("client");
+  put_keys(KEYS);
+  hit_in_turns(clients, CLIENTS, KEYS);
+  if (_i == 0)
+    ck_assert(rings_drain(&rings, clients[0].ring));
+  else if (_i == 1)
+    ck_assert(rings_drain_all(&rings));
+  else if (_i == 2)
+    (void)rings_sweep(&rings);
+  else
+    rings_detach(&rings, clients[0].ring);
+  for (uint32_t i = 0; i < KEYS; i++)
+    keys[i] = i + 1;
+  assert_order(keys, KEYS);
+  ck_assert_uint_eq(counters.hits, KEYS);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), KEYS);
+  for (int i = 0; i < CLIENTS; i++)
+    ring_writer_close(&clients[i].writer);
+}
+END_TEST
+
+START_TEST(three_that_alternate_while_the_trace_is_behind) {
+  struct client clients[] = {join("a"), join("b"), join("c")};
+  put_keys(90);
+  uint32_t keys[90];
+  for (uint32_t i = 0; i < 90; i++) {
+    keys[i] = i % 3 * 30 + i / 3 + 1; /* the first one's are 1 to 30 */
+    hit_at(&clients[i % 3], keys[i], 1000 + i);
+  }
+  for (int i = 0; i < 3; i++)
+    ring_writer_publish(&clients[i].writer);
+  traced_fall_behind(&traced);
+  ck_assert(!rings_drain_all(&rings));
+  assert_order(keys, 90);
+  traced_write_out(&traced);
+  ck_assert(rings_drain_all(&rings));
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 90);
+  assert_lines("a", 30);
+  for (int i = 0; i < 3; i++)
+    ring_writer_close(&clients[i].writer);
+}
+END_TEST
+
+/* Whatever a client says about the time, its own hits stay in their order, and so do the others'.
+ */
+START_TEST(times_that_are_lies_move_ones_own_hits_alone) {
+  static const uint64_t lies[][3] = {
+      {0, 0, 0}, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, {900, 20, 1}, {UINT64_MAX, 0, 15}};
+  struct client liar = join("liar"), one = join("one"), two = join("two");
+  put_keys(7);
+  for (uint32_t i = 0; i < 3; i++)
+    hit_at(&liar, 1 + i, lies[_i][i]);
+  hit_at(&one, 4, 10);
+  hit_at(&two, 5, 20);
+  hit_at(&one, 6, 30);
+  hit_at(&two, 7, 40);
+  ring_writer_publish(&liar.writer);
+  ring_writer_publish(&one.writer);
+  ring_writer_publish(&two.writer);
+  ck_assert(rings_drain_all(&rings));
+  ck_assert_ptr_null(rings_fault(liar.ring));
+  ck_assert_uint_eq(counters.hits, 7);
+  uint32_t last_of_liar = 0, last_of_others = 3;
+  for (const struct lru_node *node = lru_oldest(&store.lru); node != NULL;
+       node = lru_newer(&store.lru, node))
+    for (uint32_t n = 1; n <= 7; n++) {
+      struct fc_key key = key_of(n);
+      if (node != &store_peek(&store, ns, &key)->in_all)
+        continue;
+      uint32_t *last = n <= 3 ? &last_of_liar : &last_of_others;
+      ck_assert_uint_eq(n, *last + 1);
+      *last = n;
+    }
+  ck_assert_uint_eq(last_of_liar + last_of_others, 10);
+  ring_writer_close(&liar.writer);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&two.writer);
+}
+END_TEST
+
+/* What was good before it has its place among the others' hits, and they go on. */
+START_TEST(a_ring_that_turns_out_bad_does_not_stop_the_others) {
+  static const uint32_t keys[] = {1, 2, 3, 4, 5};
+  struct client bad = join("bad"), one = join("one"), two = join("two");
+  put_keys(5);
+  hit_at(&one, 1, 10);
+  hit_at(&bad, 2, 20);
+  hit_with_bad_flags(&bad);
+  hit_at(&bad, 5, 25);
+  hit_at(&two, 3, 30);
+  hit_at(&one, 4, 40);
+  hit_at(&two, 5, 50);
+  ring_writer_publish(&bad.writer);
+  ring_writer_publish(&one.writer);
+  ring_writer_publish(&two.writer);
+  ck_assert(rings_drain_all(&rings));
+  ck_assert_ptr_nonnull(rings_fault(bad.ring));
+  ck_assert_ptr_null(rings_fault(one.ring));
+  ck_assert_uint_eq(counters.hits, 5);
+  assert_order(keys, 5);
+  ring_writer_close(&bad.writer);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&two.writer);
 }
 END_TEST
 
@@ -487,7 +660,12 @@ int main(void) {
   tcase_set_timeout(tcase, 60);
   tcase_add_test(tcase, a_ring_is_a_share_of_what_is_left);
   tcase_add_test(tcase, a_pool_too_small_gives_none);
-  tcase_add_test(tcase, a_drain_reads_all_of_one_ring);
+  tcase_add_test(tcase, a_drain_reads_all_of_all_rings);
+  tcase_add_test(tcase, a_request_among_very_many_reads_its_own_ring);
+  tcase_add_loop_test(tcase, hits_of_several_count_as_they_were_served, 0, 4);
+  tcase_add_test(tcase, three_that_alternate_while_the_trace_is_behind);
+  tcase_add_loop_test(tcase, times_that_are_lies_move_ones_own_hits_alone, 0, 4);
+  tcase_add_test(tcase, a_ring_that_turns_out_bad_does_not_stop_the_others);
   tcase_add_test(tcase, the_end_reads_what_is_left);
   tcase_add_test(tcase, unrecorded_hits_of_all_are_summed);
   tcase_add_test(tcase, a_bad_ring_harms_no_other);
