@@ -118,12 +118,13 @@ static uint64_t read_all(struct rings *rings, enum ring_when_behind how, uint64_
   return read_rings(rings, first, rings->n, how, budget);
 }
 
-/* What comes before a request of the client, or its end. */
-static void read_for(struct rings *rings, struct client_ring *client) {
+/* What comes before a request of a client, or its end; `own` is its ring, of which it has `n_own`,
+ * 0 or 1. */
+static void read_for(struct rings *rings, struct client_ring *own, uint32_t n_own) {
   if (rings->n <= RINGS_TOGETHER)
     (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
-  else if (client != NULL)
-    (void)read_rings(rings, client, 1, RING_OWE_LINE, UINT64_MAX);
+  else
+    (void)read_rings(rings, own, n_own, RING_OWE_LINE, UINT64_MAX);
 }
 
 /* Makes orphans' lines, in the order in which their clients left, for about SWEEP_RECORDS at most
@@ -155,7 +156,7 @@ static bool is_to_wait(struct rings *rings, struct client_ring *client) {
 bool rings_drain(struct rings *rings, struct client_ring *client) {
   bool done = !is_to_wait(rings, client);
   if (done) {
-    read_for(rings, client);
+    read_for(rings, client, client == NULL ? 0 : 1);
     done = client == NULL || client_ring_is_done(client);
   }
   if (!done)
@@ -276,7 +277,7 @@ static void join_orphans(struct rings *rings, struct client_ring *client) {
 }
 
 void rings_detach(struct rings *rings, struct client_ring *client) {
-  read_for(rings, client);
+  read_for(rings, client, 1);
   leave_list(rings, client);
   if (client->owes_lines && client_ring_orphan(client)) {
     join_orphans(rings, client);
