@@ -277,6 +277,7 @@ static void join_orphans(struct rings *rings, struct client_ring *client) {
 }
 
 void rings_detach(struct rings *rings, struct client_ring *client) {
+  assert(client != NULL); /* rings->next may be */
   read_for(rings, client, 1);
   leave_list(rings, client);
   if (client->owes_lines && client_ring_orphan(client)) {
