@@ -1,5 +1,7 @@
 #include "daemon/ring_merge.h"
 
+#define EXACT_SLOTS                                                                                \
+  4096u /* with more to read, up to RING_BATCH hits of a client are taken together */
 #define RELEASE_SLOTS 4096u /* a waiting client gets room again while a ring is read */
 
 /* What is read and not counted yet: of several rings, so that the entries of all are waited for
@@ -117,6 +119,7 @@ void ring_merge_read(struct client_ring *list, struct trace *trace, const struct
   for (struct client_ring *client = list; client != NULL; client = client->also)
     if (client->fault == NULL && client->reader.at != client->ring.head)
       heap = add(heap, client);
+  bool exact = reading->slots <= EXACT_SLOTS;
   uint64_t before = reading->records;
   while (heap != NULL && reading->records - before < budget) {
     struct client_ring *client = heap;
@@ -125,7 +128,7 @@ void ring_merge_read(struct client_ring *list, struct trace *trace, const struct
     if (!may_read(&batch, client))
       break;
     heap = rest_of(client);
-    uint64_t others_ns = heap == NULL ? UINT64_MAX : heap->next_ns;
+    uint64_t others_ns = heap == NULL || !exact ? UINT64_MAX : heap->next_ns;
     read_run(&batch, client, client->next_is_hit || heap == NULL ? others_ns : 0);
     if (client->fault == NULL && client->reader.at != client->ring.head)
       heap = add(heap, client);

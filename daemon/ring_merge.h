@@ -2,6 +2,10 @@
  * counted in the order in which they were served, as the records tell it (end_ns, a
  * clock that all clients of a machine share).
  *
+ * Where many thousands wait to be read, which takes several clients at full speed, the
+ * clients' hits alternate by up to 32: which of them came first says little then, and
+ * finding out would double the cost of a record.
+ *
  * The order within a ring is never changed: its next record alone is compared with the
  * others'. So a client that lies about the time moves its own hits among those of the
  * others, as it might have made them at another time, and changes nothing else.

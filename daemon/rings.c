@@ -292,6 +292,11 @@ void rings_detach(struct rings *rings, struct client_ring *client) {
   discard(rings, client);
 }
 
+bool rings_has_room(const struct client_ring *client) {
+  const struct ring *ring = &client->ring;
+  return ring->head - ring->tail <= ring->n_slots - ring->n_slots / 4;
+}
+
 const char *rings_fault(const struct client_ring *client) {
   return client->fault;
 }

@@ -100,6 +100,10 @@ unsigned rings_sweep(struct rings *rings);
 /* The same without a sweep: what is now known of the rings may ask for another one sooner. */
 unsigned rings_period_ms(const struct rings *rings);
 
+/* Can the client write again for a while: is a quarter of its slots free, as it was last looked at?
+ */
+bool rings_has_room(const struct client_ring *client);
+
 /* NULL, or what is wrong with the ring, as a text that lives for ever. */
 const char *rings_fault(const struct client_ring *client);
 

@@ -420,20 +420,33 @@ END_TEST
 
 /* ---- the trace behind ---- */
 
+START_TEST(a_ping_waits_for_room_alone) {
+  join(&one);
+  hit(&one, 1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert(!one.session.waits_for_trace);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_AGAIN);
+  traced_write_out(&traced);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
 START_TEST(a_client_waits_for_the_trace) {
   join(&one);
   join(&other);
   hit(&one, 1);
   traced_fall_behind(&traced);
-  ck_assert_int_eq(ping(&one), DISPATCH_AGAIN);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_AGAIN);
   ck_assert(one.session.waits_for_trace);
   ck_assert_uint_eq(out.size, 0);
   ck_assert_int_eq(ping(&other), DISPATCH_DONE); /* its ring is empty */
   ck_assert(!other.session.waits_for_trace);
   traced_write_out(&traced);
-  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
   ck_assert(!one.session.waits_for_trace);
-  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 2); /* of the hit, and of the put */
 }
 END_TEST
 
@@ -554,6 +567,7 @@ int main(void) {
   tcase_add_test(tcase, all_hits_come_before_bytes_evict);
   tcase_add_test(tcase, stats_say_which_way_hits_were_served);
   tcase_add_test(tcase, a_bad_ring_ends_its_connection_alone);
+  tcase_add_test(tcase, a_ping_waits_for_room_alone);
   tcase_add_test(tcase, a_client_waits_for_the_trace);
   tcase_add_test(tcase, who_leaves_waits_for_nothing);
   tcase_add_test(tcase, others_need_not_wait_for_a_figure);
