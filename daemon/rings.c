@@ -9,7 +9,7 @@
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
 #define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
 #define MANY_PART 8u              /* a ring with more than this part of its slots used is busy */
-#define PERIOD_BUSY_MS 2u         /* a ring of 32,768 slots lasts a fast client some 15 ms */
+#define PERIOD_BUSY_MS 1u         /* a ring of 32,768 slots lasts a fast client some 7 ms */
 #define PERIOD_USED_MS 50u
 #define PERIOD_IDLE_MS 100u
 
