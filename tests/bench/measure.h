@@ -3,13 +3,11 @@
  * A burst is one short run of one operation; a row's figure is the median of
  * its bursts, one a round, so that a disturbance of one round is outvoted.
  *
- * An operation of microseconds is timed on its own. One of some hundred
- * nanoseconds is not: two readings of the clock take 40 of them, and keep the
- * processor from beginning the next operation before this one has ended, as it
- * does for who uses it. So the first half of such a burst is timed in blocks of
- * MEASURE_BLOCK operations, whose median, divided, is p50, and whose number is
- * per_s. The percentiles above need single operations: they come from the second
- * half, with one reading of the clock in each of them.
+ * An operation of microseconds is timed on its own. Of one of some hundred
+ * nanoseconds a reading of the clock is a good part. So the first half of such a
+ * burst is timed in blocks of MEASURE_BLOCK operations, whose number is per_s; the
+ * percentiles are those of single operations, from the second half, less what two
+ * readings of the clock are apart with nothing between them.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H

@@ -13,7 +13,7 @@
 #include "traced.h"
 
 #define POOL (64u << 20)
-#define BUSY_MS 2u
+#define BUSY_MS 1u
 #define USED_MS 50u
 #define IDLE_MS 100u
 
