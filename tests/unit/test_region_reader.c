@@ -344,7 +344,7 @@ END_TEST
 /* ---- a writer meanwhile ---- */
 
 #define ROUNDS 20000u
-#define STORM_MAX_S 5 /* valgrind runs one thread at a time, each for long */
+#define STORM_MAX_S 5    /* valgrind runs one thread at a time, each for long */
 #define VALUE_MAX 16000u /* a copy long enough to be met by a write */
 
 struct storm {
