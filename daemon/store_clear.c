@@ -2,9 +2,8 @@
 
 #include <string.h>
 
-/* Why in slices: to remove a million small entries took 160 ms in the order in which they were
- * put, 245 to 345 ms once use had shuffled it (nearly all of it cache misses), and max_bytes may
- * hold many millions. A slice of 4096 took 4 ms at worst. */
+/* Why in slices: to remove a million small entries took 0.4 s (nearly all of it cache misses), and
+ * max_bytes may hold many millions. A slice of 1024 took 0.8 ms at worst. */
 
 static struct entry *newer(const struct store *store, const struct store_clear *clear,
                            const struct entry *entry) {
