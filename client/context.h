@@ -1,6 +1,5 @@
 /* context.h - the names that a handle uses again and again: op, view and probe together,
- * found by their content, with what was learned of them: that they are valid, and the
- * first half of their keys' digests.
+ * found by their content, with the first half of their keys' digests.
  *
  * As many as a ring can have at a time; a new one takes the place of the one that was
  * made longest ago. Private memory, no I/O. One thread. */

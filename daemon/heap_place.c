@@ -9,7 +9,8 @@
 
 /* A value from here on may lie in several pieces: a smaller one would make holes of its own. */
 #define SCATTER_MIN (2u * ARENA_PIECE_MIN)
-/* Bytes that are moved to make one hole, at most: a millisecond or two. */
+/* Bytes that are moved to make one hole, at most: others wait meanwhile (tests/bench/README.md has
+ * what another bound forces out). */
 #define GATHER_MAX (4u << 20)
 
 /* A larger value is not overwritten while readers wait: it is placed anew, and then swapped in. */

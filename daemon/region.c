@@ -10,7 +10,7 @@
 #include "proto/errors.h"
 
 /* A bucket for every 1024 bytes of max_bytes: 1.6% of it. Entries of the smallest usual values take
- * 270 bytes, so a full cache of such has chains of four; one of values of 3 KiB finds nearly every
+ * 290 bytes, so a full cache of such has chains of four; one of values of 3 KiB finds nearly every
  * entry at the first look. */
 #define BYTES_PER_BUCKET 1024u
 #define BUCKETS_MIN 64u

@@ -5,14 +5,16 @@
  * All rings are read, as if they were one (ring_merge.h), before each client's next
  * request and at its end (rings_drain, rings_detach), before anything is evicted or any
  * figure is told (rings_drain_all), and on a timer (rings_sweep). So the order of what
- * was served one after another is the true one, whichever clients it was.
+ * was served one after another is the true one, whichever clients it was; but for where
+ * thousands of hits wait to be read, as ring_merge.h says.
  *
  * Where there are more than RINGS_TOGETHER, looking at all of them would make each request
  * dear: then a client's request and end have its own ring read alone, and in what order
  * it and others were served is known from one reading of all of them to the next.
  *
  * No trace line is lost for want of speed: while the trace is behind, rings are left
- * to fill, and a client whose ring is not empty waits for its reply. What an eviction
+ * to fill, and a client whose ring is not empty waits for its reply; the reply to a ping
+ * waits for room in the ring alone (rings_has_room). What an eviction
  * or a figure needs is counted all the same; the slots then stay taken until their
  * lines are made. So a client that is faster than the disk is bound by its ring, and
  * nobody else waits. The ring of a connection that ends while lines are owed lives on as

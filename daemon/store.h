@@ -93,9 +93,9 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
  *              namespace's until its max_entries held, then all until max_bytes held;
  *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
  *   FC_STALE   the key was cleared after info->generation: nothing changed;
- * or, with nothing changed, an entry of that key included:
- *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes;
- *   FC_ENOMEM  but then others, and an entry of that key, may be gone. */
+ *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes: nothing changed,
+ *              an entry of that key included;
+ *   FC_ENOMEM  nothing is stored; others, and an entry of that key, may be gone. */
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info);
 

@@ -12,16 +12,23 @@ struct figure {
   double real;
 };
 
-struct fcache *library_open(const char *socket, const char *name_space, const char *client,
-                            int64_t max_entries) {
+static struct fcache_options options_of(const char *socket, const char *name_space,
+                                        const char *client, uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
-  struct fcache *cache;
-  struct fcache_error error;
 
   options.socket = socket;
   options.name_space = name_space;
   options.client = client;
-  options.deadline_ms = LIBRARY_PATIENT_MS;
+  options.deadline_ms = deadline_ms;
+  return options;
+}
+
+struct fcache *library_open(const char *socket, const char *name_space, const char *client,
+                            int64_t max_entries) {
+  struct fcache_options options = options_of(socket, name_space, client, LIBRARY_PATIENT_MS);
+  struct fcache *cache;
+  struct fcache_error error;
+
   options.max_entries = max_entries == 0 ? NULL : &max_entries;
   if (fcache_open(&options, &cache, &error) != FCACHE_OK)
     ck_abort_msg("a handle on %s: %s", socket, error.text);
@@ -32,14 +39,10 @@ struct fcache *library_open(const char *socket, const char *name_space, const ch
 
 struct fcache *library_open_in_child(const char *socket, const char *name_space, const char *client,
                                      uint32_t deadline_ms) {
-  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache_options options = options_of(socket, name_space, client, deadline_ms);
   struct fcache *cache;
   struct fcache_error error;
 
-  options.socket = socket;
-  options.name_space = name_space;
-  options.client = client;
-  options.deadline_ms = deadline_ms;
   if (fcache_open(&options, &cache, &error) != FCACHE_OK)
     (void)fprintf(stderr, "a handle on %s: %s\n", socket, error.text);
   return cache;

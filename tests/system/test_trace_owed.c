@@ -50,14 +50,18 @@ static struct fcache_key key_of(unsigned n) {
   return library_key(long_name, long_name, "prompt", n % KEYS);
 }
 
+static bool may_go(void *unused) {
+  (void)unused;
+  return atomic_load(&shared->go) != 0;
+}
+
 /* A client: hits, in order, and then waits for its end. */
 static int hit_and_wait(void *name) {
   struct fcache_value value = {0};
   struct fcache *cache = library_open(served.socket, "traced", name, 0);
 
   atomic_fetch_add(&shared->ready, 1);
-  while (atomic_load(&shared->go) == 0)
-    (void)usleep(1000);
+  CHILD_EXPECT(harness_wait_until(may_go, NULL, TIMEOUT_MS));
   for (unsigned i = 0; i < HITS; i++) {
     struct fcache_key key = key_of(i);
     CHILD_EXPECT(fcache_get(cache, &key, 0, &value) == FCACHE_OK);
