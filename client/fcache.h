@@ -21,6 +21,15 @@
  * has ended does not. With $FCACHE_REGION=0, or where memory cannot be shared, hits are
  * messages like everything else: slower, and otherwise the same.
  *
+ * LEASES. One miss, one forward pass: of all workers that miss a key at the same time, the
+ * first is granted its lease and computes; the others wait for its value, which is a hit, and
+ * whose wall time is the wait. fcache_cached and fcache_cached_batch do so by themselves. When
+ * the owner gives up, fails, dies, or takes longer than its lease's term, the first who waits
+ * takes over; a daemon that goes away costs who waits one deadline. A handle that has a lease
+ * is never made to wait: calls nested in a `compute` compute for themselves what others are
+ * computing, so no order of calls can deadlock, as long as they use the same handle. (With
+ * another handle, that does wait, two workers may wait for each other, until a wait's end.)
+ *
  * RESULTS. 0 is success (for a get: a hit). Positive values of
  * enum fcache_result are outcomes to act on. Negative ones are errors, of
  * enum fcache_error_code, and only ever mean that the call was wrong (a name
@@ -60,6 +69,8 @@ enum fcache_result {
   FCACHE_NOT_STORED = 2, /* a put that stored nothing: sharing is off, or was when this handle
                             looked the key up; another value was there first (FCACHE_KEEP_FIRST);
                             or a clear came between the lookup and the put */
+  FCACHE_LEASED = 3, /* a miss, with its lease (FCACHE_LEASE): others that ask for it wait for you.
+                        Compute it and put it, or call fcache_give_up */
 };
 
 enum fcache_error_code {
@@ -108,10 +119,15 @@ struct fcache_options {
                                  NULL: leave it as it is. Not positive: FCACHE_EMAXENTRIES */
   fcache_log_fn *log;         /* takes the lines that would go to stderr; NULL: stderr */
   void *log_arg;
+  uint32_t lease_ms; /* how long a computation of this handle may take before another worker takes
+                        it over; 0: 300,000 (5 minutes). The daemon bounds it (--lease-max) */
+  uint32_t wait_ms;  /* how long fcache_cached and fcache_cached_batch wait for what others compute;
+                        0: as long as lease_ms; FCACHE_NO_WAIT: not at all */
 };
+#define FCACHE_NO_WAIT UINT32_MAX
 #ifdef __cplusplus
 #define FCACHE_OPTIONS_INIT                                                                        \
-  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL }
+  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0 }
 #else
 #define FCACHE_OPTIONS_INIT                                                                        \
   { .struct_size = sizeof(struct fcache_options) }
@@ -178,6 +194,7 @@ FCACHE_API void fcache_value_free(struct fcache_value *value);
 enum fcache_flags {
   FCACHE_UNRECORDED = 1, /* no counter and no trace line for this call (preloading, tools) */
   FCACHE_KEEP_FIRST = 2, /* put: leave a value that is already stored */
+  FCACHE_LEASE = 4, /* get: what misses is to be computed here, if by nobody else: FCACHE_LEASED */
 };
 
 /* FCACHE_OK with the value, which becomes the most recently used; FCACHE_MISS,
@@ -185,7 +202,20 @@ enum fcache_flags {
 FCACHE_API int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flags,
                           struct fcache_value *value);
 
-/* Stores or replaces. `compute_ns` is what the value cost to compute; it is
+/* The same, waiting up to `wait_ms` for the value where another worker computes it (0: as
+ * fcache_get). FCACHE_MISS where that took longer, or nobody computes it (any more): compute it
+ * for yourself, if you like. FCACHE_LEASED, with FCACHE_LEASE alone, where it is yours to compute,
+ * at once or because the other gave it up. A handle that holds a lease does not wait. */
+FCACHE_API int fcache_get_wait(struct fcache *cache, const struct fcache_key *key, unsigned flags,
+                               uint32_t wait_ms, struct fcache_value *value);
+
+/* Gives back a lease that FCACHE_LEASED granted, where there will be no put: the next who waits
+ * gets it. FCACHE_OK, also where the handle has no such lease (any more), or an error. */
+FCACHE_API int fcache_give_up(struct fcache *cache, const struct fcache_key *key);
+
+/* Stores or replaces, and answers all who wait for the key. A put of a key whose lease this handle
+ * was granted stores only if no value is there yet (FCACHE_KEEP_FIRST): its term may have passed,
+ * and another worker been faster. `compute_ns` is what the value cost to compute; it is
  * what a later hit saves. A put is recorded as a miss and a forward pass, stored
  * or not. Where this handle's last get of the key missed, the value counts as
  * begun then, and a clear since is not undone: FCACHE_NOT_STORED, until the key is
@@ -214,7 +244,9 @@ FCACHE_API int fcache_put_many(struct fcache *cache, const char *op, const char 
  * of the caller's own, best positive: it is returned unchanged. */
 typedef int fcache_compute_fn(void *arg, struct fcache_value *value);
 
-/* The value of `key`: from the cache, or by `compute`, whose value is then put.
+/* The value of `key`: from the cache; from another worker that computes it now, after a wait of
+ * up to the handle's wait_ms; or by `compute`, whose value is then put. Where `compute` fails, the
+ * next worker that waits computes.
  * Where another worker stored the key meanwhile, its value stays stored, and
  * this call still returns what its own `compute` returned. 0 with the value;
  * what `compute` returned, if not 0, with nothing counted or stored; or
@@ -235,8 +267,10 @@ FCACHE_API int fcache_batch_add(struct fcache_batch *batch, const void *data, si
 typedef int fcache_compute_misses_fn(void *arg, const size_t *misses, size_t n_misses,
                                      struct fcache_batch *batch);
 
-/* All of `prompts`: looked up first, then what missed computed by one call of
- * `compute_misses` (none if nothing missed), then put. A prompt that stands
+/* All of `prompts`: looked up first, then what missed, and nobody else computes, by one call of
+ * `compute_misses` (none if there is nothing such), then put; only then this waits for what others
+ * compute, and what they give up, or are too long about, is computed by further calls, each with
+ * all that is to be had at the time. A prompt that stands
  * twice and misses is passed twice. values[0..n) are all
  * filled on success; after a failure their contents are not to be used.
  * FCACHE_EBATCH "batched compute returned X values for Y misses" where the
@@ -245,6 +279,9 @@ FCACHE_API int fcache_cached_batch(struct fcache *cache, const char *op, const c
                                    uint32_t top_k, const struct fcache_hash *prompts, size_t n,
                                    fcache_compute_misses_fn *compute_misses, void *arg,
                                    struct fcache_value *values);
+
+/* How long fcache_cached and fcache_cached_batch wait from now on, as wait_ms in the options. */
+FCACHE_API void fcache_set_wait(struct fcache *cache, uint32_t wait_ms);
 
 /* The label of the lookups that follow, in the trace; NULL for none. Copied. */
 FCACHE_API int fcache_set_probe(struct fcache *cache, const char *probe);
@@ -266,6 +303,9 @@ struct fcache_counters {
   uint64_t region_hits; /* of cache_hits, those that were read from shared memory */
   uint64_t unrecorded;  /* of those, the ones that the daemon could not be told of one by one: they
                            are missing in its counters, its trace and its order of use */
+  uint64_t leases_granted;
+  uint64_t coalesced_hits; /* of cache_hits, those after a wait for another worker's computation */
+  uint64_t lease_wait_ns;  /* waited for others, whatever came of it */
 };
 FCACHE_API void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out);
 

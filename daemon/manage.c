@@ -119,7 +119,7 @@ enum dispatch_result manage_list(const struct call *call, const struct fc_list *
         store_list(dispatch->store, &what, limit, LIST_EXAMINED_MAX, &cursor, add_to_page, &page);
   uint8_t bytes[STORE_CURSOR_SIZE];
   store_cursor_encode(&cursor, bytes);
-  (void)fc_encode_list_reply_head(reply, call->id, bytes, more ? sizeof bytes : 0, page.n);
+  (void)fc_encode_list_reply_head(reply, FC_LIST, call->id, bytes, more ? sizeof bytes : 0, page.n);
   (void)fc_buf_append(reply, page.entries.data, page.entries.size); /* `failed`: see call_reply */
   bool failed = page.entries.failed;
   fc_buf_free(&page.entries);

@@ -1,8 +1,9 @@
-/* The decoder of replies, and the walks over their lists; the contract is in message.h. */
+/* The decoder of replies; the contract is in message.h. */
 #include <limits.h>
 #include <string.h>
 
 #include "proto/decode.h"
+#include "proto/decode_lists.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 #include "proto/message.h"
@@ -23,11 +24,22 @@ static uint32_t decode_welcome(struct fc_cursor *cursor, struct fc_welcome *welc
   return 8;
 }
 
-static uint32_t decode_get(struct fc_cursor *cursor, struct fc_get_reply *get) {
+/* `fields` is the number of all: what a later version added is read where it is there. */
+static uint32_t decode_get(struct fc_cursor *cursor, uint32_t fields, struct fc_get_reply *get) {
+  uint32_t lease;
+
   get->clear_generation = fc_cursor_u64(cursor);
-  if (!fc_cursor_nil(cursor))
+  if (!fc_cursor_nil(cursor)) {
     get->value = fc_cursor_bin(cursor, &get->value_size);
-  return 2;
+    return 2;
+  }
+  if (fields < 3)
+    return 2;
+  lease = fc_cursor_u32(cursor);
+  if (lease > FC_LEASE_TAKEN)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  get->lease = (enum fc_lease_state)lease;
+  return 3;
 }
 
 static uint32_t decode_put(struct fc_cursor *cursor, enum fc_put_outcome *put) {
@@ -39,14 +51,41 @@ static uint32_t decode_put(struct fc_cursor *cursor, enum fc_put_outcome *put) {
   return 1;
 }
 
-static uint32_t decode_get_many(struct fc_cursor *cursor, struct fc_get_many_reply *get) {
+static uint32_t count_nils(struct fc_bins bins) {
+  uint32_t nils = 0;
+
+  while (bins.n > 0) {
+    const uint8_t *data;
+    uint32_t size;
+    fc_bins_next(&bins, &data, &size);
+    nils += data == NULL;
+  }
+  return nils;
+}
+
+static void decode_leases(struct fc_cursor *cursor, struct fc_get_many_reply *get) {
+  get->leases = fc_cursor_bin(cursor, &get->n_leases);
+  if (cursor->error)
+    return;
+  if (get->n_leases != count_nils(get->values))
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  for (uint32_t i = 0; i < get->n_leases; i++)
+    if (get->leases[i] > FC_LEASE_TAKEN)
+      fc_cursor_fail(cursor, FC_EPROTOCOL);
+}
+
+static uint32_t decode_get_many(struct fc_cursor *cursor, uint32_t fields,
+                                struct fc_get_many_reply *get) {
   get->clear_generation = fc_cursor_u64(cursor);
   get->first = fc_cursor_u32(cursor);
   get->last = fc_cursor_bool(cursor);
   fc_decode_bins(cursor, &get->values);
   if (get->values.n > UINT32_MAX - get->first)
     fc_cursor_fail(cursor, FC_EPROTOCOL);
-  return 4;
+  if (fields < 5)
+    return 4;
+  decode_leases(cursor, get);
+  return 5;
 }
 
 static uint32_t decode_put_many(struct fc_cursor *cursor, struct fc_put_many_reply *put) {
@@ -140,51 +179,7 @@ static uint32_t decode_stats(struct fc_cursor *cursor, struct fc_stats_reply *st
   return 2;
 }
 
-/* ---- list ---- */
-
-#define ENTRY_FIELDS 10u
-
-static void read_entry(struct fc_cursor *cursor, struct fc_list_entry *entry) {
-  uint32_t elements = fc_cursor_array(cursor);
-
-  entry->name_space = fc_decode_name(cursor);
-  entry->key.op = fc_decode_name(cursor);
-  entry->key.view = fc_decode_name(cursor);
-  entry->key.prompt = fc_decode_hash(cursor);
-  entry->key.top_k = fc_cursor_u32(cursor);
-  entry->value_size = fc_cursor_u32(cursor);
-  entry->charge = fc_cursor_u64(cursor);
-  entry->compute_ns = fc_cursor_u64(cursor);
-  entry->idle_ns = fc_cursor_u64(cursor);
-  entry->hits = fc_cursor_u64(cursor);
-  if (elements < ENTRY_FIELDS)
-    fc_cursor_fail(cursor, FC_EPROTOCOL);
-  else
-    fc_cursor_skip(cursor, elements - ENTRY_FIELDS);
-}
-
-void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry) {
-  struct fc_cursor cursor = fc_cursor_init(list->at, list->size);
-
-  read_entry(&cursor, entry);
-  list->at = cursor.at;
-  list->size = fc_cursor_left(&cursor);
-  list->n--;
-}
-
-static uint32_t decode_list(struct fc_cursor *cursor, struct fc_list_reply *list) {
-  struct fc_list_entry entry;
-
-  list->cursor = fc_cursor_bin(cursor, &list->cursor_size);
-  if (list->cursor_size > FC_CURSOR_BYTES_MAX)
-    fc_cursor_fail(cursor, FC_EPROTOCOL);
-  list->n = fc_cursor_array(cursor);
-  list->at = cursor->at;
-  for (uint32_t i = 0; i < list->n && !cursor->error; i++)
-    read_entry(cursor, &entry);
-  list->size = (size_t)(cursor->at - list->at);
-  return 2;
-}
+/* ---- the others ---- */
 
 static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace_reply *trace) {
   trace->on = fc_cursor_bool(cursor);
@@ -210,16 +205,16 @@ static uint32_t decode_error(struct fc_cursor *cursor, struct fc_error_reply *er
   return 2;
 }
 
-static uint32_t decode_fields(struct fc_cursor *cursor, struct fc_reply *reply) {
+static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, struct fc_reply *reply) {
   switch ((uint32_t)reply->type) {
   case FC_REPLY | FC_HELLO:
     return decode_welcome(cursor, &reply->welcome);
   case FC_REPLY | FC_GET:
-    return decode_get(cursor, &reply->get);
+    return decode_get(cursor, fields, &reply->get);
   case FC_REPLY | FC_PUT:
     return decode_put(cursor, &reply->put);
   case FC_REPLY | FC_GET_MANY:
-    return decode_get_many(cursor, &reply->get_many);
+    return decode_get_many(cursor, fields, &reply->get_many);
   case FC_REPLY | FC_PUT_MANY:
     return decode_put_many(cursor, &reply->put_many);
   case FC_REPLY | FC_STATS:
@@ -228,7 +223,14 @@ static uint32_t decode_fields(struct fc_cursor *cursor, struct fc_reply *reply) 
     reply->removed = fc_cursor_u64(cursor);
     return 1;
   case FC_REPLY | FC_LIST:
-    return decode_list(cursor, &reply->list);
+    return fc_decode_list(cursor, fc_read_list_entry, &reply->list);
+  case FC_REPLY | FC_LEASES:
+    return fc_decode_list(cursor, fc_read_lease_entry, &reply->list);
+  case FC_REPLY | FC_CLIENTS:
+    return fc_decode_list(cursor, fc_read_client_entry, &reply->list);
+  case FC_REPLY | FC_GIVE_UP:
+    reply->given_up = fc_cursor_u32(cursor);
+    return 1;
   case FC_REPLY | FC_TRACE:
     return decode_trace(cursor, &reply->trace);
   case FC_ERROR:
@@ -249,7 +251,7 @@ int fc_decode_reply(const uint8_t *body, size_t size, struct fc_reply *reply) {
   memset(reply, 0, sizeof *reply);
   fields = fc_decode_open(&cursor, &type, &reply->id);
   reply->type = (enum fc_type)type;
-  return fc_decode_close(&cursor, fields, decode_fields(&cursor, reply));
+  return fc_decode_close(&cursor, fields, decode_fields(&cursor, fields, reply));
 }
 
 bool fc_decode_reply_head(const uint8_t *body, size_t have, uint32_t body_size,

@@ -33,11 +33,18 @@ static void decode_epoch(struct fc_cursor *cursor, struct fc_epoch *epoch) {
   epoch->clear_generation = fc_cursor_u64(cursor);
 }
 
-static uint32_t decode_get(struct fc_cursor *cursor, struct fc_get *get) {
+/* Fields that a later version added are read where they are there: `fields` is the number of all.
+ */
+static uint32_t decode_get(struct fc_cursor *cursor, uint32_t fields, struct fc_get *get) {
   decode_key_names(cursor, &get->flags, &get->key);
   get->key.prompt = fc_decode_hash(cursor);
   get->probe = fc_decode_name_or_nil(cursor);
-  return 6;
+  get->has_terms = fields >= 8;
+  if (!get->has_terms)
+    return 6;
+  get->terms.lease_ms = fc_cursor_u32(cursor);
+  get->terms.wait_ms = fc_cursor_u32(cursor);
+  return 8;
 }
 
 static uint32_t decode_put(struct fc_cursor *cursor, struct fc_put *put) {
@@ -62,11 +69,16 @@ static uint32_t decode_prompts(struct fc_cursor *cursor, const uint8_t **prompts
   return size / FC_HASH_SIZE;
 }
 
-static uint32_t decode_get_many(struct fc_cursor *cursor, struct fc_get_many *get) {
+static uint32_t decode_get_many(struct fc_cursor *cursor, uint32_t fields,
+                                struct fc_get_many *get) {
   decode_key_names(cursor, &get->flags, &get->key);
   get->n = decode_prompts(cursor, &get->prompts);
   get->probe = fc_decode_name_or_nil(cursor);
-  return 6;
+  get->has_terms = fields >= 7;
+  if (!get->has_terms)
+    return 6;
+  get->terms.lease_ms = fc_cursor_u32(cursor);
+  return 7;
 }
 
 static uint32_t decode_put_many(struct fc_cursor *cursor, struct fc_put_many *put) {
@@ -89,16 +101,45 @@ static uint32_t decode_select(struct fc_cursor *cursor, struct fc_select *select
   return 3;
 }
 
+static void decode_paging(struct fc_cursor *cursor, uint32_t *limit, const uint8_t **token,
+                          uint32_t *token_size) {
+  *limit = fc_cursor_u32(cursor);
+  if (!cursor->error && *limit == 0) /* would page without end */
+    fc_cursor_fail(cursor, FC_EINVAL);
+  *token = fc_cursor_bin(cursor, token_size);
+  if (*token_size > FC_CURSOR_BYTES_MAX)
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+}
+
 static uint32_t decode_list(struct fc_cursor *cursor, struct fc_list *list) {
   uint32_t fields = decode_select(cursor, &list->select);
 
-  list->limit = fc_cursor_u32(cursor);
-  if (!cursor->error && list->limit == 0) /* would page without end */
-    fc_cursor_fail(cursor, FC_EINVAL);
-  list->cursor = fc_cursor_bin(cursor, &list->cursor_size);
-  if (list->cursor_size > FC_CURSOR_BYTES_MAX)
-    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  decode_paging(cursor, &list->limit, &list->cursor, &list->cursor_size);
   return fields + 2;
+}
+
+static uint32_t decode_page(struct fc_cursor *cursor, struct fc_page *page) {
+  page->name_space = fc_decode_name_or_nil(cursor);
+  decode_paging(cursor, &page->limit, &page->cursor, &page->cursor_size);
+  return 3;
+}
+
+/* All of the names, or none of them. */
+static uint32_t decode_give_up(struct fc_cursor *cursor, struct fc_give_up *give_up) {
+  bool all = fc_cursor_nil(cursor);
+
+  if (!all)
+    give_up->key.op = fc_decode_name(cursor);
+  if (!all)
+    give_up->key.view = fc_decode_name(cursor);
+  else if (!fc_cursor_nil(cursor))
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  give_up->key.top_k = fc_cursor_u32(cursor);
+  if (!all)
+    give_up->n = decode_prompts(cursor, &give_up->prompts);
+  else if (!fc_cursor_nil(cursor))
+    fc_cursor_fail(cursor, FC_EPROTOCOL);
+  return 4;
 }
 
 bool fc_trace_path_fits(uint32_t action, struct fc_str path) {
@@ -119,16 +160,17 @@ static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace *trace) {
   return 2;
 }
 
-static uint32_t decode_fields(struct fc_cursor *cursor, struct fc_request *request) {
+static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields,
+                              struct fc_request *request) {
   switch (request->type) {
   case FC_HELLO:
     return decode_hello(cursor, &request->hello);
   case FC_GET:
-    return decode_get(cursor, &request->get);
+    return decode_get(cursor, fields, &request->get);
   case FC_PUT:
     return decode_put(cursor, &request->put);
   case FC_GET_MANY:
-    return decode_get_many(cursor, &request->get_many);
+    return decode_get_many(cursor, fields, &request->get_many);
   case FC_PUT_MANY:
     return decode_put_many(cursor, &request->put_many);
   case FC_STATS:
@@ -140,6 +182,11 @@ static uint32_t decode_fields(struct fc_cursor *cursor, struct fc_request *reque
     return decode_list(cursor, &request->list);
   case FC_TRACE:
     return decode_trace(cursor, &request->trace);
+  case FC_GIVE_UP:
+    return decode_give_up(cursor, &request->give_up);
+  case FC_LEASES:
+  case FC_CLIENTS:
+    return decode_page(cursor, &request->page);
   case FC_PING:
   case FC_SHUTDOWN:
     return 0;
@@ -158,5 +205,5 @@ int fc_decode_request(const uint8_t *body, size_t size, struct fc_request *reque
   memset(request, 0, sizeof *request);
   fields = fc_decode_open(&cursor, &type, &request->id);
   request->type = (enum fc_type)type;
-  return fc_decode_close(&cursor, fields, decode_fields(&cursor, request));
+  return fc_decode_close(&cursor, fields, decode_fields(&cursor, fields, request));
 }

@@ -30,6 +30,17 @@ int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation) {
   return fc_encode_end(buf, start, 0);
 }
 
+int fc_encode_miss_lease(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
+                         enum fc_lease_state lease) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_GET), id, 3, &start);
+
+  msgpack_pack_uint64(&packer, clear_generation);
+  msgpack_pack_nil(&packer);
+  msgpack_pack_uint32(&packer, lease);
+  return fc_encode_end(buf, start, 0);
+}
+
 int fc_encode_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
                        uint32_t value_size) {
   size_t start;
@@ -51,7 +62,8 @@ int fc_encode_put_reply(struct fc_buf *buf, uint32_t id, enum fc_put_outcome out
 int fc_encode_get_many_reply_head(struct fc_buf *buf, uint32_t id,
                                   const struct fc_get_many_reply *reply) {
   size_t start; /* the caller knows it too, and finishes the frame */
-  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_GET_MANY), id, 4, &start);
+  msgpack_packer packer =
+      fc_encode_begin(buf, REPLY_TO(FC_GET_MANY), id, reply->n_leases > 0 ? 5 : 4, &start);
 
   msgpack_pack_uint64(&packer, reply->clear_generation);
   msgpack_pack_uint32(&packer, reply->first);
@@ -60,6 +72,13 @@ int fc_encode_get_many_reply_head(struct fc_buf *buf, uint32_t id,
   else
     msgpack_pack_false(&packer);
   msgpack_pack_array(&packer, reply->values.n);
+  return fc_encode_so_far(buf);
+}
+
+int fc_encode_leases(struct fc_buf *buf, const uint8_t *leases, uint32_t n) {
+  msgpack_packer packer = fc_packer(buf);
+
+  fc_pack_bin(&packer, leases, n);
   return fc_encode_so_far(buf);
 }
 
@@ -107,39 +126,20 @@ int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str valu
   return fc_encode_so_far(buf);
 }
 
+int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_GIVE_UP), id, 1, &start);
+
+  msgpack_pack_uint32(&packer, given_up);
+  return fc_encode_end(buf, start, 0);
+}
+
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed) {
   size_t start;
   msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_CLEAR), id, 1, &start);
 
   msgpack_pack_uint64(&packer, removed);
   return fc_encode_end(buf, start, 0);
-}
-
-int fc_encode_list_reply_head(struct fc_buf *buf, uint32_t id, const uint8_t *cursor,
-                              uint32_t cursor_size, uint32_t n) {
-  size_t start; /* the caller knows it too, and finishes the frame */
-  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_LIST), id, 2, &start);
-
-  fc_pack_bin(&packer, cursor, cursor_size);
-  msgpack_pack_array(&packer, n);
-  return fc_encode_so_far(buf);
-}
-
-int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
-  msgpack_packer packer = fc_packer(buf);
-
-  msgpack_pack_array(&packer, 10);
-  fc_pack_str(&packer, entry->name_space);
-  fc_pack_str(&packer, entry->key.op);
-  fc_pack_str(&packer, entry->key.view);
-  fc_pack_bin(&packer, entry->key.prompt.bytes, FC_HASH_SIZE);
-  msgpack_pack_uint32(&packer, entry->key.top_k);
-  msgpack_pack_uint32(&packer, entry->value_size);
-  msgpack_pack_uint64(&packer, entry->charge);
-  msgpack_pack_uint64(&packer, entry->compute_ns);
-  msgpack_pack_uint64(&packer, entry->idle_ns);
-  msgpack_pack_uint64(&packer, entry->hits);
-  return fc_encode_so_far(buf);
 }
 
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply) {

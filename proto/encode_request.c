@@ -33,11 +33,15 @@ static void pack_epoch(msgpack_packer *packer, const struct fc_epoch *epoch) {
 
 int fc_encode_get(struct fc_buf *buf, uint32_t id, const struct fc_get *get) {
   size_t start;
-  msgpack_packer packer = fc_encode_begin(buf, FC_GET, id, 6, &start);
+  msgpack_packer packer = fc_encode_begin(buf, FC_GET, id, get->has_terms ? 8 : 6, &start);
 
   pack_key_names(&packer, get->flags, &get->key);
   fc_pack_bin(&packer, get->key.prompt.bytes, FC_HASH_SIZE);
   fc_pack_str_or_nil(&packer, get->probe);
+  if (get->has_terms) {
+    msgpack_pack_uint32(&packer, get->terms.lease_ms);
+    msgpack_pack_uint32(&packer, get->terms.wait_ms);
+  }
   return fc_encode_end(buf, start, 0);
 }
 
@@ -59,11 +63,13 @@ int fc_encode_put_head(struct fc_buf *buf, uint32_t id, const struct fc_put *put
 
 int fc_encode_get_many(struct fc_buf *buf, uint32_t id, const struct fc_get_many *get) {
   size_t start;
-  msgpack_packer packer = fc_encode_begin(buf, FC_GET_MANY, id, 6, &start);
+  msgpack_packer packer = fc_encode_begin(buf, FC_GET_MANY, id, get->has_terms ? 7 : 6, &start);
 
   pack_key_names(&packer, get->flags, &get->key);
   fc_pack_bin(&packer, get->prompts, get->n * FC_HASH_SIZE);
   fc_pack_str_or_nil(&packer, get->probe);
+  if (get->has_terms)
+    msgpack_pack_uint32(&packer, get->terms.lease_ms);
   return fc_encode_end(buf, start, 0);
 }
 
@@ -119,5 +125,30 @@ int fc_encode_trace(struct fc_buf *buf, uint32_t id, const struct fc_trace *trac
 
   msgpack_pack_uint32(&packer, trace->action);
   fc_pack_str_or_nil(&packer, trace->path);
+  return fc_encode_end(buf, start, 0);
+}
+
+int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *give_up) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, FC_GIVE_UP, id, 4, &start);
+  bool all = give_up->key.op.data == NULL;
+
+  fc_pack_str_or_nil(&packer, give_up->key.op);
+  fc_pack_str_or_nil(&packer, all ? (struct fc_str){0} : give_up->key.view);
+  msgpack_pack_uint32(&packer, all ? 0 : give_up->key.top_k);
+  if (all)
+    msgpack_pack_nil(&packer);
+  else
+    fc_pack_bin(&packer, give_up->prompts, give_up->n * FC_HASH_SIZE);
+  return fc_encode_end(buf, start, 0);
+}
+
+int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const struct fc_page *page) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, type, id, 3, &start);
+
+  fc_pack_str_or_nil(&packer, page->name_space);
+  msgpack_pack_uint32(&packer, page->limit);
+  fc_pack_bin(&packer, page->cursor, page->cursor_size);
   return fc_encode_end(buf, start, 0);
 }

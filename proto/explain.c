@@ -24,7 +24,11 @@ enum kind {
   ACTION,
   PATH,
   VERSION,
-  U32_FROM_2
+  U32_FROM_2,
+  U32_IF_THERE,
+  NAME_OR_ALL,
+  NAME_AS_OP,
+  HASHES_AS_OP
 };
 
 static const char *const belongs[] = {
@@ -42,6 +46,11 @@ static const char *const belongs[] = {
     [ACTION] = "0 (status), 1 (on) or 2 (off)",
     [VERSION] = "an integer from 0 to 2^32 - 1",
     [U32_FROM_2] = "an integer from 0 to 2^32 - 1",
+    [U32_IF_THERE] = "an integer from 0 to 2^32 - 1",
+    [NAME_OR_ALL] = "a str of 1 to 255 bytes of UTF-8 without control characters, or nil for all",
+    [NAME_AS_OP] =
+        "with an op a str of 1 to 255 bytes of UTF-8 without control characters; else nil",
+    [HASHES_AS_OP] = "with an op a bin of 16 bytes for each prompt, one at least; else nil",
     [PATH] = "with action 1 a str, an absolute path of 1 to 4095 bytes without NUL; else nil",
 };
 
@@ -63,14 +72,19 @@ static const struct field hello[] = {FIELD("version_min", U32),
                                      FIELD("max_entries", I64_OR_NIL),
                                      FIELD("region_layout", U32_FROM_2),
                                      FIELD(NULL, END)};
-static const struct field get[] = {KEY_NAMES, FIELD("prompt", HASH), FIELD("probe", NAME_OR_NIL),
+static const struct field get[] = {KEY_NAMES,
+                                   FIELD("prompt", HASH),
+                                   FIELD("probe", NAME_OR_NIL),
+                                   FIELD("lease_ms", U32_IF_THERE),
+                                   FIELD("wait_ms", U32_IF_THERE),
                                    FIELD(NULL, END)};
 static const struct field put[] = {
     KEY_NAMES,       FIELD("prompt", HASH),    FIELD("probe", NAME_OR_NIL),
     EPOCH,           FIELD("compute_ns", U64), FIELD("value", VALUE),
     FIELD(NULL, END)};
 static const struct field get_many[] = {KEY_NAMES, FIELD("prompts", HASHES),
-                                        FIELD("probe", NAME_OR_NIL), FIELD(NULL, END)};
+                                        FIELD("probe", NAME_OR_NIL),
+                                        FIELD("lease_ms", U32_IF_THERE), FIELD(NULL, END)};
 static const struct field put_many[] = {KEY_NAMES,
                                         FIELD("prompts", HASHES),
                                         FIELD("probe", NAME_OR_NIL),
@@ -87,6 +101,12 @@ static const struct field list[] = {SELECT, FIELD("limit", LIMIT), FIELD("cursor
 static const struct field trace[] = {FIELD("action", ACTION), FIELD("path", PATH),
                                      FIELD(NULL, END)};
 
+static const struct field give_up[] = {FIELD("op", NAME_OR_ALL), FIELD("view", NAME_AS_OP),
+                                       FIELD("top_k", U32), FIELD("prompts", HASHES_AS_OP),
+                                       FIELD(NULL, END)};
+static const struct field page[] = {FIELD("namespace", NAME_OR_NIL), FIELD("limit", LIMIT),
+                                    FIELD("cursor", TOKEN), FIELD(NULL, END)};
+
 static const struct {
   const char *name;
   const struct field *fields;
@@ -102,6 +122,9 @@ static const struct {
     [FC_LIST] = {"list", list},
     [FC_TRACE] = {"trace", trace},
     [FC_SHUTDOWN] = {"shutdown", none},
+    [FC_GIVE_UP] = {"give_up", give_up},
+    [FC_LEASES] = {"leases", page},
+    [FC_CLIENTS] = {"clients", page},
 };
 
 /* What a later field is held against. */
@@ -109,6 +132,7 @@ struct seen {
   uint32_t prompts;
   uint64_t action;
   uint32_t version;
+  bool all; /* give_up: op is nil */
 };
 
 /* Takes one field; false where it is not what belongs there. */
@@ -141,6 +165,24 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
     (void)fc_cursor_bin(cursor, &size);
     seen->prompts = size / FC_HASH_SIZE;
     return size > 0 && size % FC_HASH_SIZE == 0;
+  case NAME_OR_ALL:
+    seen->all = fc_cursor_nil(cursor);
+    if (!seen->all)
+      (void)fc_decode_name(cursor);
+    break;
+  case NAME_AS_OP:
+    if (seen->all)
+      return fc_cursor_nil(cursor);
+    (void)fc_decode_name(cursor);
+    break;
+  case HASHES_AS_OP:
+    if (seen->all)
+      return fc_cursor_nil(cursor);
+    (void)fc_cursor_bin(cursor, &size);
+    return size > 0 && size % FC_HASH_SIZE == 0;
+  case U32_IF_THERE:
+    (void)fc_cursor_u32(cursor);
+    break;
   case VALUE:
     if (!fc_cursor_nil(cursor))
       (void)fc_cursor_bin(cursor, &size);
@@ -179,6 +221,8 @@ static void explain_fields(struct fc_cursor *cursor, const char *name, const str
   uint32_t i = 0;
 
   for (; fields[i].kind != END; i++) {
+    if (i >= n && fields[i].kind == U32_IF_THERE)
+      continue;
     if (i == n && (fields[i].kind != U32_FROM_2 || seen.version >= 2)) {
       (void)snprintf(text, FC_EXPLANATION_SIZE, "%s has %u fields: %s and what follows are missing",
                      name, n, fields[i].name);

@@ -2,7 +2,7 @@
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-#define FC_PROTOCOL_VERSION 2u     /* highest version spoken; 2 has the region */
+#define FC_PROTOCOL_VERSION 3u     /* highest version spoken; 2 has the region, 3 leases */
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */
@@ -11,5 +11,6 @@
 #define FC_VALUE_MAX_DEFAULT (16u << 20)
 #define FC_VALUE_MAX_CEILING (1u << 30) /* no --max-value above this */
 #define FC_BYTES_MAX_DEFAULT (256u << 20)
+#define FC_LEASE_MS_DEFAULT 300000u /* of a lease whose client asks for no term of its own */
 
 #endif

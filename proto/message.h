@@ -28,6 +28,9 @@ enum fc_type {
   FC_LIST = 0x09,
   FC_TRACE = 0x0a,
   FC_SHUTDOWN = 0x0b,
+  FC_GIVE_UP = 0x0c,
+  FC_LEASES = 0x0d,
+  FC_CLIENTS = 0x0e,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -36,6 +39,7 @@ enum fc_type {
 enum fc_flags {
   FC_UNRECORDED = 1u << 0, /* no counter, no trace line */
   FC_KEEP_FIRST = 1u << 1, /* put: an entry that is there stays (and is promoted) */
+  FC_LEASE = 1u << 2, /* get, get_many: what misses is to be computed here, if by nobody else */
 };
 
 /* ---- requests ---- */
@@ -51,11 +55,21 @@ struct fc_hello {
   uint32_t region_layout; /* of the region that the client can read; 0: it wants none */
 };
 
-/* [2, id, flags, op, view, top_k, prompt(bin 16), probe|nil] */
+/* What a get may ask for beside the value; all zero: nothing. Sent where has_terms says so, which
+ * is from version 3 on. */
+struct fc_lease_terms {
+  uint32_t lease_ms; /* how long the computation may take; 0: FC_LEASE_MS_DEFAULT. FC_LEASE alone */
+  uint32_t wait_ms;  /* how long to wait for another client's; 0: not at all. get alone */
+};
+
+/* [2, id, flags, op, view, top_k, prompt(bin 16), probe|nil, lease_ms, wait_ms (these two from
+ *  version 3 on)] */
 struct fc_get {
   uint32_t flags;
   struct fc_key key;
   struct fc_str probe;
+  bool has_terms;
+  struct fc_lease_terms terms;
 };
 
 /* The state of the cache when a computation began: a put that carries an older
@@ -78,13 +92,16 @@ struct fc_put {
   bool withheld; /* the value is over the limit, and is not sent */
 };
 
-/* [4, id, flags, op, view, top_k, prompts(bin 16*n), probe|nil], n >= 1 */
+/* [4, id, flags, op, view, top_k, prompts(bin 16*n), probe|nil, lease_ms (from version 3 on)],
+ * n >= 1 */
 struct fc_get_many {
   uint32_t flags;
   struct fc_key key; /* .prompt unused */
   struct fc_str probe;
   const uint8_t *prompts; /* n times FC_HASH_SIZE bytes */
   uint32_t n;
+  bool has_terms;
+  struct fc_lease_terms terms; /* .wait_ms unused */
 };
 
 /* A msgpack array of `n` bins (or nils), validated when decoded. */
@@ -131,6 +148,23 @@ struct fc_trace {
   struct fc_str path; /* 1 to 4095 bytes without NUL, absolute; with ON alone */
 };
 
+/* [12, id, op|nil, view|nil, top_k, prompts(bin 16*n)|nil] give_up: leases on these keys that the
+ * client has; with op nil, as are then view and prompts, all that it has, and its waits with them
+ */
+struct fc_give_up {
+  struct fc_key key; /* .prompt unused; .op none: all */
+  const uint8_t *prompts;
+  uint32_t n;
+};
+/* [13, id, namespace|nil (all), limit, cursor] leases: the oldest first */
+/* [14, id, namespace|nil (all), limit, cursor] clients: in the order in which they connected */
+struct fc_page {
+  struct fc_str name_space;
+  uint32_t limit; /* at least 1 */
+  const uint8_t *cursor;
+  uint32_t cursor_size; /* 0 to 64; 0: start */
+};
+
 struct fc_request {
   enum fc_type type;
   uint32_t id;
@@ -143,6 +177,8 @@ struct fc_request {
     struct fc_select select; /* stats (name_space alone), clear */
     struct fc_list list;
     struct fc_trace trace;
+    struct fc_give_up give_up;
+    struct fc_page page; /* leases, clients */
   };
 };
 
@@ -162,11 +198,19 @@ struct fc_welcome {
   uint64_t namespace_id;
   uint64_t client_id; /* of this connection: the origin of what it puts; 0 where namespace_id is */
 };
-/* [0x42, id, clear_generation, value|nil] */
+/* Whether somebody computes what is a miss. */
+enum fc_lease_state {
+  FC_LEASE_NONE = 0,    /* compute it for yourself: no lease was asked for or could be had, or the
+                           wait is over, or the client holds a lease and may not wait */
+  FC_LEASE_GRANTED = 1, /* it is yours to compute: put it, or give it up */
+  FC_LEASE_TAKEN = 2,   /* another client computes it: ask again, and wait */
+};
+/* [0x42, id, clear_generation, value|nil, lease (of a nil, from version 3 on)] */
 struct fc_get_reply {
   uint64_t clear_generation;
   const uint8_t *value; /* NULL: a miss */
   uint32_t value_size;
+  enum fc_lease_state lease; /* of a miss */
 };
 /* [0x43, id, outcome] */
 enum fc_put_outcome {
@@ -174,13 +218,16 @@ enum fc_put_outcome {
   FC_KEPT = 1,
   FC_STALE = 2
 }; /* KEPT: another was there first */
-/* [0x44, id, clear_generation, first (index), last (bool), values(array of bin|nil)]: one or more
- * parts that together have every index once, in order */
+/* [0x44, id, clear_generation, first (index), last (bool), values(array of bin|nil), leases(bin, an
+ *  fc_lease_state for each nil, in order)]: one or more parts that together have every index once,
+ * in order. `leases` is there where FC_LEASE was asked for and the part has a nil. */
 struct fc_get_many_reply {
   uint64_t clear_generation;
   uint32_t first;
   bool last;
   struct fc_bins values;
+  const uint8_t *leases; /* n_leases bytes, each a valid fc_lease_state; NULL: none were sent */
+  uint32_t n_leases;     /* the number of nils, or 0 */
 };
 /* [0x45, id, stored, kept, stale, too_big]: how many had each outcome */
 struct fc_put_many_reply {
@@ -212,6 +259,43 @@ struct fc_list_reply {
   const uint8_t *at; /* read with fc_list_next */
   size_t size;       /* bytes at `at` */
 };
+/* [0x4c, id, given_up]: how many leases the client had of these */
+/* [0x4d, id, cursor, leases(array of [namespace, op, view, prompt, top_k, client_id, client, pid,
+ *  held_ns, left_ns, waits])] */
+struct fc_lease_entry {
+  struct fc_str name_space;
+  struct fc_key key;
+  uint64_t client_id;
+  struct fc_str client;
+  int64_t pid;      /* 0: of another pid namespace */
+  uint64_t held_ns; /* since it was granted */
+  uint64_t left_ns; /* of its term */
+  uint32_t waits;   /* clients that wait for it */
+};
+/* [0x4e, id, cursor, clients(array of [client_id, client, pid, uid, namespace|nil, region (bool),
+ *  connected_ns, hits, shared_hits, leases, held, waits, wait])], where `held` is nil or
+ * [op, view, prompt, top_k] and `wait` nil or [op, view, prompt, top_k, waited_ns, client_id,
+ * client, pid] */
+struct fc_client_entry {
+  uint64_t client_id;
+  struct fc_str client;
+  int64_t pid; /* 0: of another pid namespace */
+  uint32_t uid;
+  struct fc_str name_space; /* none: a tool */
+  bool region;              /* it serves its own hits */
+  uint64_t connected_ns;    /* since its hello */
+  uint64_t hits, shared_hits;
+  uint32_t leases;    /* that it holds */
+  struct fc_key held; /* the oldest of them; .op none: it holds none */
+  uint32_t waits;     /* keys that it waits for */
+  struct {
+    struct fc_key key; /* the first of them; .op none: it waits for none */
+    uint64_t waited_ns;
+    uint64_t owner_id; /* who computes it */
+    struct fc_str owner;
+    int64_t owner_pid;
+  } wait;
+};
 /* [0x4a, id, on (bool), path|nil, lines, lost] */
 struct fc_trace_reply {
   bool on;
@@ -235,7 +319,8 @@ struct fc_reply {
     struct fc_put_many_reply put_many;
     struct fc_stats_reply stats;
     uint64_t removed;
-    struct fc_list_reply list;
+    struct fc_list_reply list; /* list, leases, clients */
+    uint32_t given_up;
     struct fc_trace_reply trace;
     struct fc_error_reply error;
   };
@@ -254,7 +339,10 @@ int fc_decode_reply(const uint8_t *body, size_t size, struct fc_reply *reply);
 bool fc_decode_reply_head(const uint8_t *body, size_t have, uint32_t body_size,
                           struct fc_reply *reply, size_t *offset, uint32_t *value_size);
 
-void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry); /* at most n times */
+/* The next of a list; call at most n times, the one that belongs to the reply's type. */
+void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry);
+void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
+void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
 
 /* One figure of a stats reply. `name_space` is none for the daemon's own. */
 struct fc_stat {
@@ -290,14 +378,19 @@ int fc_encode_stats(struct fc_buf *buf, uint32_t id, struct fc_str name_space);
 int fc_encode_clear(struct fc_buf *buf, uint32_t id, const struct fc_select *select);
 int fc_encode_list(struct fc_buf *buf, uint32_t id, const struct fc_list *list);
 int fc_encode_trace(struct fc_buf *buf, uint32_t id, const struct fc_trace *trace);
+int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *give_up);
+int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const struct fc_page *page);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
+int fc_encode_miss_lease(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
+                         enum fc_lease_state lease); /* from version 3 on */
 int fc_encode_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
                        uint32_t value_size); /* value follows */
 int fc_encode_put_reply(struct fc_buf *buf, uint32_t id, enum fc_put_outcome outcome);
 int fc_encode_put_many_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_put_many_reply *reply);
+int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
 int fc_encode_error(struct fc_buf *buf, uint32_t id, int code, struct fc_str text);
@@ -307,7 +400,8 @@ int fc_encode_error(struct fc_buf *buf, uint32_t id, int code, struct fc_str tex
  * `start`, counting `extra` bytes of values that are sent from elsewhere. */
 int fc_encode_put_many_head(struct fc_buf *buf, uint32_t id, const struct fc_put_many *put);
 int fc_encode_get_many_reply_head(struct fc_buf *buf, uint32_t id,
-                                  const struct fc_get_many_reply *reply); /* values.n */
+                                  const struct fc_get_many_reply *reply); /* values.n, n_leases */
+int fc_encode_leases(struct fc_buf *buf, const uint8_t *leases, uint32_t n); /* behind the values */
 int fc_encode_bin_head(struct fc_buf *buf,
                        uint32_t size); /* the bytes follow, appended or sent from elsewhere */
 int fc_encode_nil(struct fc_buf *buf);
@@ -317,9 +411,12 @@ int fc_encode_array_head(struct fc_buf *buf, uint32_t n);
 int fc_encode_stat_uint(struct fc_buf *buf, const char *name, uint64_t value);
 int fc_encode_stat_real(struct fc_buf *buf, const char *name, double value);
 int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str value);
-int fc_encode_list_reply_head(struct fc_buf *buf, uint32_t id, const uint8_t *cursor,
-                              uint32_t cursor_size, uint32_t n);
+/* `type` is the request's: list, leases or clients. */
+int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
+                              const uint8_t *cursor, uint32_t cursor_size, uint32_t n);
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry);
+int fc_encode_lease_entry(struct fc_buf *buf, const struct fc_lease_entry *entry);
+int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 
 #endif

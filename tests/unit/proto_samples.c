@@ -119,7 +119,7 @@ static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_r
 static int encode_list_reply(struct fc_buf *buf, uint32_t id, struct fc_list_reply list) {
   size_t start = buf->size;
   struct fc_list_entry entry;
-  int error = fc_encode_list_reply_head(buf, id, list.cursor, list.cursor_size, list.n);
+  int error = fc_encode_list_reply_head(buf, FC_LIST, id, list.cursor, list.cursor_size, list.n);
 
   while (list.n && !error) {
     fc_list_next(&list, &entry);

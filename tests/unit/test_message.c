@@ -245,7 +245,7 @@ START_TEST(list_entries_are_walked_in_order) {
                                 .idle_ns = 2,
                                 .hits = 3};
 
-  ck_assert_int_eq(fc_encode_list_reply_head(&buf, 3, (const uint8_t *)"abc", 3, 2), 0);
+  ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_LIST, 3, (const uint8_t *)"abc", 3, 2), 0);
   ck_assert_int_eq(fc_encode_list_entry(&buf, &entry), 0);
   entry.hits = 4;
   ck_assert_int_eq(fc_encode_list_entry(&buf, &entry), 0);

@@ -1,0 +1,169 @@
+/* leases.h - who computes what, and who waits for it: one miss, one forward pass.
+ *
+ * A plain state machine over keys, holders (one a connection) and time stamps that are given as
+ * arguments: no loop, no socket, no clock. A key has at most one lease, and a lease one owner.
+ *
+ *   asked for a key    nobody computes it: the asker gets the lease, if it wants it;
+ *                      else the asker waits, if it may and can, or computes for itself.
+ *   the lease ends     by a put of its key, whoever made it: all who wait get the value;
+ *                      because its owner gave it up, failed, died, or was too long about it, or its
+ *                      key was cleared: the first who waits and wants it gets the lease, the others
+ *                      wait on; where none wants it, they are told to compute for themselves.
+ *
+ * NO DEADLOCK. A holder that has a lease never waits: asking with a wait, it is told to compute for
+ * itself; and when it is granted a lease while it waits for others (it asked for several keys),
+ * those waits end, to be asked for anew. So whoever is waited for is not waiting.
+ *
+ * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
+ * (leases_next_due, lease_due) and answers, in the order in which it became so.
+ *
+ * BOUNDED. Leases and waits, in all and for each holder; past a bound, and without memory, the
+ * answer is LEASE_NONE. Times are bounded too.
+ *
+ * Counts into the daemon's counters and the namespace's. One thread. */
+#ifndef FC_DAEMON_LEASES_H
+#define FC_DAEMON_LEASES_H
+
+#include "daemon/deadlines.h"
+#include "daemon/namespace.h"
+#include "proto/message.h"
+
+struct lease_wait;
+
+/* One connection's part. Zero to start; leases_leave at the end. Read it, do not write. */
+struct lease_holder {
+  struct lease *held_first, *held_last; /* in the order in which they were granted */
+  uint32_t held;
+  struct lease_wait *wait_first, *wait_last; /* that are not over, in the order of their asking */
+  uint32_t waits;
+  struct lease_wait *due_first, *due_last; /* over, not yet taken */
+  struct lease_holder *next_due;           /* in the table's queue */
+  bool is_due;                             /* it is in that queue */
+};
+
+struct lease {
+  struct namespace *ns;
+  struct fc_key key; /* its names point into `names` */
+  uint64_t digest;
+  struct lease_holder *owner; /* NULL: over; kept for the due waits that look at its key */
+  uint64_t serial;            /* another, higher one for each grant */
+  uint64_t granted_ns;
+  struct deadline term;
+  struct lease_wait *wait_first, *wait_last; /* in the order of their asking */
+  uint32_t waits;
+
+  struct lease *next_held, *prev_held; /* of its owner */
+  struct lease *next, *prev;           /* of all, by serial */
+  struct lease *next_in_bucket;
+  uint32_t references; /* waits that are not freed, and the table's own */
+  char names[];
+};
+
+/* How a wait ends. */
+enum lease_end {
+  LEASE_END_PUT,     /* the value is stored: look it up (it may be gone again: then as AGAIN) */
+  LEASE_END_GRANTED, /* the lease is the waiter's now */
+  LEASE_END_AGAIN,   /* it was granted another lease; or nothing is known: it may ask again */
+  LEASE_END_NONE,    /* it is to compute for itself: its time is over, or it does not want the lease
+                        that nobody else wants, or the value cannot be stored */
+};
+
+struct lease_wait {
+  struct lease_holder *holder;
+  struct lease *lease; /* whose key it is */
+  uint32_t id;         /* of the request, for its reply */
+  uint32_t flags;      /* of the request: enum fc_flags */
+  uint64_t term_ns;    /* of the lease, should it become this one's */
+  uint64_t since_ns;
+  struct deadline until;
+  enum lease_end end;
+  struct lease_wait *next, *prev;                     /* of the lease */
+  struct lease_wait *next_of_holder, *prev_of_holder; /* of the holder; `due` ones by the first */
+  struct fc_str probe;                                /* points into probe_data; none: NULL */
+  char probe_data[];
+};
+
+struct leases_limits {
+  uint32_t leases, leases_each; /* in all, and of one holder; at least 1 */
+  uint32_t waits, waits_each;   /* likewise */
+  uint64_t time_max_ns;         /* of a term and of a wait, whatever was asked for */
+};
+
+struct leases {
+  struct leases_limits limits;
+  struct counters *counters;  /* of the daemon; borrowed */
+  uint32_t n, waits;          /* leases, and waits that are not over */
+  uint64_t serials;           /* given out */
+  struct lease *first, *last; /* by serial: the one granted longest ago first */
+  struct lease **buckets;     /* owned; a power of two of them; NULL while there was never any */
+  uint32_t n_buckets;
+  struct deadlines deadlines;                /* of leases and of waits */
+  struct lease_holder *due_first, *due_last; /* holders with something due */
+};
+
+void leases_init(struct leases *leases, const struct leases_limits *limits,
+                 struct counters *counters);
+/* All holders have left. */
+void leases_deinit(struct leases *leases);
+
+struct lease_request {
+  struct namespace *ns;
+  uint64_t digest; /* fc_key_digest(ns->seed, key) */
+  const struct fc_key *key;
+  bool wants;       /* the lease, if nobody has it */
+  uint64_t term_ns; /* of that lease */
+  uint64_t wait_ns; /* 0: it does not wait */
+  uint32_t id, flags;
+  struct fc_str probe; /* copied for a wait */
+};
+
+enum lease_answer {
+  LEASE_NONE,    /* compute for yourself */
+  LEASE_GRANTED, /* the lease is the holder's */
+  LEASE_TAKEN,   /* somebody else computes it, and wait_ns was 0 */
+  LEASE_WAITS,   /* the answer comes when the wait is over */
+};
+
+/* `holder` looked for the key, and it is not stored. One that has this key's lease itself is told
+ * LEASE_NONE: it is nested in its own computation. */
+enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
+                             const struct lease_request *request, uint64_t now_ns);
+
+/* The key's value is stored. */
+void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,
+                const struct fc_key *key, uint64_t now_ns);
+
+/* `holder` does not provide the key's value, of which it may have the lease (else nothing happens,
+ * and false). `for_all`: nobody can, the value cannot be stored; all who wait are told to compute
+ * for themselves. */
+bool leases_give_up(struct leases *leases, struct lease_holder *holder, const struct namespace *ns,
+                    uint64_t digest, const struct fc_key *key, bool for_all, uint64_t now_ns);
+
+/* All that it has, and its waits, which become due (LEASE_END_NONE). Returns the number of leases.
+ */
+uint32_t leases_give_up_all(struct leases *leases, struct lease_holder *holder, uint64_t now_ns);
+
+/* It is gone: the same, and nothing of it is due. Idempotent. */
+void leases_leave(struct leases *leases, struct lease_holder *holder, uint64_t now_ns);
+
+/* Entries were cleared: `ns` NULL: all; `view` and `op` none: any. */
+void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_str view,
+                  struct fc_str op, uint64_t now_ns);
+
+/* Ends what has had its time. */
+void leases_expire(struct leases *leases, uint64_t now_ns);
+
+/* When leases_expire is to be called next; UINT64_MAX: not at all. */
+uint64_t leases_next_ns(const struct leases *leases);
+
+/* Takes the next holder with something due off the queue: now, or when it has room for replies, its
+ * due waits are to be answered. NULL: there is none. */
+struct lease_holder *leases_next_due(struct leases *leases);
+
+/* Frees the holder's first due wait, which was answered. */
+void lease_due_done(struct lease_holder *holder);
+
+/* The first lease by serial after `serial`; NULL: none. For listings. */
+const struct lease *leases_after(const struct leases *leases, uint64_t serial);
+
+#endif
