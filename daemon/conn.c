@@ -50,7 +50,8 @@ void conn_close(struct conn *conn) {
   sender_close(&conn->sender);
   dispatch_leave(conn->conns->dispatch, &conn->session);
   conns_chores(conn->conns);
-  conns_rings(conn->conns); /* its ring may owe lines to the trace */
+  conns_rings(conn->conns);  /* its ring may owe lines to the trace */
+  conns_expiry(conn->conns); /* who waited for it may have got its leases */
   conns_remove(conn->conns, conn);
   if (conn->watching_death)
     uv_close((uv_handle_t *)&conn->death, closed);
@@ -211,6 +212,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t used = handle_frames(conn, data, size, &need);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
   conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
+  conns_expiry(conn->conns); /* or a get a lease */
   if (conn->closing)
     return;
   size_t left = size - used;
@@ -267,6 +269,8 @@ static void settle(struct conn *conn) {
     conn_close(conn);
     return;
   }
+  if (conn->orphaned) /* its leases are not to wait for a reader that is not there */
+    sender_deafen(&conn->sender);
   if (!read) /* what waits for us has no deadline */
     conn->frame_since_ns = 0;
   else if (conn->in_size > 0 && conn->frame_since_ns == 0)
@@ -292,6 +296,7 @@ static void settle(struct conn *conn) {
 void conn_resume(struct conn *conn) {
   if (conn->closing)
     return;
+  dispatch_resume(conn->conns->dispatch, &conn->session);
   const char *fault = dispatch_fault(&conn->session);
   if (fault != NULL && !conn->last_words) {
     drop(conn, FC_EPROTOCOL, fault);
@@ -340,6 +345,7 @@ static void on_death(uv_poll_t *poll, int status, int events) {
   (void)events;
   struct conn *conn = poll->data;
   (void)uv_poll_stop(poll); /* documented never to fail */
+  conn->orphaned = true;
   conn_drain(conn, false);
 }
 

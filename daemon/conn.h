@@ -61,6 +61,7 @@ struct conn {
   bool reading;    /* from the socket */
   bool paused;     /* `in` has whole frames, or the one in work */
   bool eof;        /* the peer sends no more */
+  bool orphaned;   /* the peer's process has died, whoever holds its socket */
   bool draining;   /* it is to end as soon as nothing accepted is left */
   bool farewell;   /* with FC_ESHUTDOWN */
   bool last_words; /* it takes no more requests, and ends when the replies are out */

@@ -75,6 +75,23 @@ void conns_rings(struct conns *conns) {
     set_rings_period(conns, period_ms);
 }
 
+static void on_expiry(void *arg) {
+  struct conns *conns = arg;
+  conns->expiry_ns = UINT64_MAX;
+  dispatch_expire(conns->dispatch);
+  conns_expiry(conns);
+}
+
+/* Set to what was the first to end, it may tick for nothing, once: cheaper than to set it anew at
+ * each lease that ends. */
+void conns_expiry(struct conns *conns) {
+  uint64_t next_ns = dispatch_next_ns(conns->dispatch);
+  if (next_ns >= conns->expiry_ns)
+    return;
+  conns->expiry_ns = next_ns;
+  ticker_once(&conns->expiry, next_ns);
+}
+
 static void leave_ready(struct conns *conns, struct conn *conn) {
   struct conn *before = NULL;
   for (struct conn *c = conns->ready_first; c != NULL; before = c, c = c->next_ready) {
@@ -154,9 +171,12 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
     return FC_EREFUSED;
-  conns->rings.fd = -1; /* may be closed without */
+  conns->rings.fd = conns->expiry.fd = -1; /* may be closed without */
+  conns->expiry_ns = UINT64_MAX;
   int rc = ticker_init(&conns->sweep, loop, on_sweep, conns);
-  return rc < 0 ? rc : ticker_init(&conns->rings, loop, on_rings, conns);
+  if (rc == 0)
+    rc = ticker_init(&conns->rings, loop, on_rings, conns);
+  return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
 }
 
 void conns_drain(struct conns *conns) {
@@ -174,6 +194,7 @@ void conns_close(struct conns *conns) {
     uv_close((uv_handle_t *)&conns->turn, NULL);
   ticker_close(&conns->sweep);
   ticker_close(&conns->rings);
+  ticker_close(&conns->expiry);
 }
 
 void conns_deinit(struct conns *conns) {

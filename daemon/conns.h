@@ -36,6 +36,8 @@ struct conns {
   uv_idle_t turn;                        /* runs while somebody is ready or there are chores */
   struct ticker rings;                   /* reads the rings while there are some */
   unsigned rings_period_ms;              /* of `rings`; 0: stopped */
+  struct ticker expiry;                  /* ends leases and waits that have had their time */
+  uint64_t expiry_ns;                    /* when it is set to; UINT64_MAX: it is not */
   struct ticker sweep;                   /* looks at the deadlines while there are connections */
   uv_stream_t *unaccepted;               /* has a connection that we had no memory for; or NULL */
   bool said_no_memory, said_no_descriptors;
@@ -74,6 +76,9 @@ void conns_chores(struct conns *conns);
 
 /* Makes sure that the rings are looked at as often as what is known of them asks for. */
 void conns_rings(struct conns *conns);
+
+/* Makes sure that leases and waits end in time. */
+void conns_expiry(struct conns *conns);
 
 /* For conn.c: entering and leaving the set. */
 void conns_add(struct conns *conns, struct conn *conn);

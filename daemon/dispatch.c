@@ -44,6 +44,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                .counters = &dispatch->counters,
                                .pool_bytes = config->ring_pool_bytes};
   rings_init(&dispatch->rings, &rings);
+  leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
   dispatch->store->before_evict = before_evict;
   dispatch->store->before_evict_arg = dispatch;
 }
@@ -52,6 +53,7 @@ void dispatch_deinit(struct dispatch *dispatch) {
   while (dispatch_chores(dispatch))
     ;
   rings_deinit(&dispatch->rings);
+  leases_deinit(&dispatch->leases);
   dispatch->store->before_evict = NULL;
   fc_buf_free(&dispatch->reply);
 }
@@ -139,7 +141,21 @@ uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session
 
 /* ---- the end of a client ---- */
 
+/* Out of the list of the greeted. */
+static void unlist(struct dispatch *dispatch, struct session *session) {
+  if (session->prev != NULL)
+    session->prev->next = session->next;
+  else
+    dispatch->first_session = session->next;
+  if (session->next != NULL)
+    session->next->prev = session->prev;
+  else
+    dispatch->last_session = session->prev;
+  session->next = session->prev = NULL;
+}
+
 void dispatch_leave(struct dispatch *dispatch, struct session *session) {
+  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;
@@ -151,9 +167,21 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
   session->ns = NULL;
-  if (session->greeted)
+  if (session->greeted) {
     dispatch->clients--;
+    unlist(dispatch, session);
+  }
   session->greeted = false;
+  waits_answer_all(dispatch);
+}
+
+void dispatch_resume(struct dispatch *dispatch, struct session *session) {
+  (void)waits_answer(dispatch, session); /* the rest at the next call */
+}
+
+void dispatch_expire(struct dispatch *dispatch) {
+  leases_expire(&dispatch->leases, call_clock_ns());
+  waits_answer_all(dispatch);
 }
 
 bool dispatch_has_chores(const struct dispatch *dispatch) {
@@ -174,6 +202,8 @@ bool dispatch_chores(struct dispatch *dispatch) {
 /* ---- rings ---- */
 
 const char *dispatch_fault(const struct session *session) {
+  if (session->unanswerable)
+    return "there was no memory for an answer that it waits for";
   return session->ring == NULL ? NULL : rings_fault(session->ring);
 }
 
@@ -219,7 +249,7 @@ static enum dispatch_result drain_before(const struct call *call,
   bool begins_clear = type == FC_CLEAR && session->clear == NULL;
   if (closes_trace_file(request))
     return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
-  if (type == FC_STATS || type == FC_LIST || type == FC_TRACE || begins_clear)
+  if (type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_TRACE || begins_clear)
     (void)rings_drain_all(rings); /* lines that are owed come later */
   return DISPATCH_DONE;
 }
@@ -227,7 +257,8 @@ static enum dispatch_result drain_before(const struct call *call,
 /* ---- routing ---- */
 
 static bool needs_namespace(enum fc_type type) {
-  return type == FC_GET || type == FC_PUT || type == FC_GET_MANY || type == FC_PUT_MANY;
+  return type == FC_GET || type == FC_PUT || type == FC_GET_MANY || type == FC_PUT_MANY ||
+         type == FC_GIVE_UP;
 }
 
 static enum dispatch_result route(const struct call *call, const struct fc_request *request) {
@@ -255,6 +286,12 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return manage_trace(call, &request->trace);
   case FC_SHUTDOWN:
     return manage_shutdown(call);
+  case FC_GIVE_UP:
+    return manage_give_up(call, &request->give_up);
+  case FC_LEASES:
+    return manage_leases(call, &request->page);
+  case FC_CLIENTS:
+    return manage_clients(call, &request->page);
   default: /* the decoder knows only the above */
     return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
   }
@@ -277,7 +314,8 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
                                     struct sink *sink, const uint8_t *body, uint32_t size) {
   /* Room for any reply but those with values, which ask for more themselves. */
   session->waits_for_trace = false;
-  if (!sink->has_room(sink, 0))
+  /* Who waited has its answers before it asks for more. */
+  if (!waits_answer(dispatch, session) || !sink->has_room(sink, 0))
     return DISPATCH_AGAIN;
   struct fc_request request;
   int rc = fc_decode_request(body, size, &request);
@@ -297,5 +335,7 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   if (needs_namespace(request.type) && session->ns == NULL)
     return call_error(&call, FC_ENONAMESPACE,
                       "this client's hello named no namespace, so it can neither get nor put");
-  return route(&call, &request);
+  enum dispatch_result result = route(&call, &request);
+  waits_answer_all(dispatch);
+  return result;
 }

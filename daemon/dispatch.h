@@ -45,6 +45,8 @@ struct dispatch {
   uint64_t puts_kept, puts_stale, puts_too_big;
   uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
   struct rings rings;
+  struct leases leases;
+  struct session *first_session, *last_session; /* the greeted, in the order of their welcomes */
   int region_fd;       /* to hand to clients; -1: there is no region that they could map */
   struct fc_buf reply; /* made anew for each reply; kept for its memory */
 };
@@ -59,6 +61,7 @@ struct dispatch_config {
   const size_t *frames_bytes, *replies_bytes;
   int region_fd;          /* borrowed; -1: none */
   size_t ring_pool_bytes; /* of all rings together */
+  struct leases_limits leases;
 };
 
 /* Sets the store's before_evict, until dispatch_deinit. The struct must not be moved after. */
@@ -87,7 +90,18 @@ void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code,
 /* The largest body that this session may send now, in bytes. */
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session);
 
-/* NULL, or what is wrong with the session's ring: then the connection is to be dropped. */
+/* What the session waits for is answered, as its sink has room. */
+void dispatch_resume(struct dispatch *dispatch, struct session *session);
+
+/* Leases and waits that have had their time end; the time is now, or not before dispatch_next_ns
+ * (CLOCK_MONOTONIC; UINT64_MAX: never, as things stand). */
+void dispatch_expire(struct dispatch *dispatch);
+static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
+  return leases_next_ns(&dispatch->leases);
+}
+
+/* NULL, or why the session's connection is to be dropped: what is wrong with its ring, or no memory
+ * for an answer that it waits for. */
 const char *dispatch_fault(const struct session *session);
 
 /* The session's client is gone. Idempotent. */

@@ -1,6 +1,7 @@
 /* dispatch_parts.h - what the files that the dispatcher is made of share:
  * dispatch.c (routing, errors), greet.c (hello), lookup.c (get, put), many.c (their
- * many-key forms), manage.c (clear, list, trace, shutdown), stats.c. */
+ * many-key forms), waits.c (answers that were waited for), manage.c (clear, list, trace,
+ * shutdown), manage_who.c (leases, clients, give_up), stats.c. */
 #ifndef FC_DAEMON_DISPATCH_PARTS_H
 #define FC_DAEMON_DISPATCH_PARTS_H
 
@@ -19,6 +20,8 @@ struct call {
 /* Where the request is to be recorded. */
 #define CALL_SETS 2u
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
+
+#define CALL_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
 
 /* Sends what was made in dispatch->reply. */
 enum dispatch_result call_reply(const struct call *call);
@@ -42,7 +45,12 @@ void call_trace(const struct call *call, const struct fc_key *key, struct fc_str
 void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
                      const struct entry *entry, uint64_t wall_ns);
 
-/* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. */
+/* The key is not stored: may this client compute it, or does it wait? */
+enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
+                                 const struct fc_get *get);
+
+/* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. Who waits for the key is
+ * answered when the frame is done. */
 int call_put(const struct call *call, const struct fc_put *put);
 
 /* Counts a hello as refused, after its error was sent. */
@@ -58,6 +66,14 @@ enum dispatch_result manage_clear(const struct call *call, const struct fc_selec
 enum dispatch_result manage_list(const struct call *call, const struct fc_list *list);
 enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request);
 enum dispatch_result manage_shutdown(const struct call *call);
+enum dispatch_result manage_give_up(const struct call *call, const struct fc_give_up *give_up);
+enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request);
+enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
+
+/* Answers the session's waits that are over, as long as there is room. True: none is left. */
+bool waits_answer(struct dispatch *dispatch, struct session *session);
+/* The same for all sessions whose waits became due since the last call. */
+void waits_answer_all(struct dispatch *dispatch);
 
 uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
 

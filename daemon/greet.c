@@ -90,8 +90,7 @@ static bool welcome_with_ring(const struct call *call, struct fc_welcome welcome
 static enum dispatch_result welcome(const struct call *call, const struct fc_hello *hello) {
   struct dispatch *dispatch = call->dispatch;
   struct fc_welcome welcome = {
-      .version =
-          hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION,
+      .version = call->session->version,
       .server = fc_str_of("fcached " FC_VERSION),
       .boot_id = dispatch->boot_id,
       .clear_generation = dispatch->store->generation,
@@ -102,6 +101,16 @@ static enum dispatch_result welcome(const struct call *call, const struct fc_hel
     return DISPATCH_DONE;
   (void)fc_encode_welcome(&dispatch->reply, call->id, &welcome); /* call_reply looks at `failed` */
   return call_reply(call);
+}
+
+/* The last of the greeted. */
+static void list(struct dispatch *dispatch, struct session *session) {
+  session->prev = dispatch->last_session;
+  if (session->prev != NULL)
+    session->prev->next = session;
+  else
+    dispatch->first_session = session;
+  dispatch->last_session = session;
 }
 
 enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
@@ -126,7 +135,12 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
   memcpy(session->name_data, hello->client.data, hello->client.size);
   session->name = (struct fc_str){session->name_data, hello->client.size};
   session->greeted = true;
+  session->version =
+      hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION;
+  session->greeted_ns = call->start_ns;
+  session->sink = call->sink;
   dispatch->clients++;
-  dispatch->connections++;
+  session->serial = ++dispatch->connections;
+  list(dispatch, session);
   return welcome(call, hello);
 }

@@ -28,6 +28,7 @@ struct hits_account {
   uint64_t since_ns;        /* CLOCK_MONOTONIC, when it got its ring: no hit is older */
   uint64_t wall_ns; /* of its hits so far: they came one after another, so it is at most the time
                        since then, whatever the records say */
+  uint64_t hits, shared_hits; /* that were counted */
 };
 
 /* One reading of both clocks, at about the same time. */

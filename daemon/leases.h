@@ -101,6 +101,16 @@ struct leases {
   struct lease_holder *due_first, *due_last; /* holders with something due */
 };
 
+/* The limits for `most` leases, and as many waits, of which a holder may have a quarter. */
+static inline struct leases_limits leases_limits_of(uint32_t most, uint64_t time_max_ms) {
+  uint32_t each = most < 4 ? 1 : most / 4;
+  return (struct leases_limits){.leases = most,
+                                .leases_each = each,
+                                .waits = most,
+                                .waits_each = each,
+                                .time_max_ns = time_max_ms * 1000000u};
+}
+
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);
 /* All holders have left. */

@@ -1,4 +1,5 @@
 /* Gets and puts of one key, and how they are recorded. */
+#include <assert.h>
 #include <time.h>
 
 #include "daemon/dispatch_parts.h"
@@ -6,7 +7,13 @@
 #include "daemon/trace.h"
 #include "proto/errors.h"
 
-#define REPLY_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
+#define MS_NS 1000000u
+
+/* As the wire has them. */
+static_assert((int)LEASE_NONE == (int)FC_LEASE_NONE &&
+                  (int)LEASE_GRANTED == (int)FC_LEASE_GRANTED &&
+                  (int)LEASE_TAKEN == (int)FC_LEASE_TAKEN,
+              "an answer that is no wait is sent as it is");
 
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
   sets[0] = &call->session->ns->counters;
@@ -37,11 +44,45 @@ void call_trace(const struct call *call, const struct fc_key *key, struct fc_str
 void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
                      const struct entry *entry, uint64_t wall_ns) {
   struct counters *sets[CALL_SETS];
+  bool shared = entry_origin(entry) != (uint32_t)call->session->client_id;
   call_sets(call, sets);
-  counters_hit(sets, CALL_SETS, wall_ns, entry_compute_ns(entry),
-               entry_origin(entry) != (uint32_t)call->session->client_id);
+  counters_hit(sets, CALL_SETS, wall_ns, entry_compute_ns(entry), shared);
+  call->session->hits++;
+  call->session->shared_hits += shared;
   call->dispatch->hits_socket++;
   call_trace(call, key, probe, wall_ns, true);
+}
+
+enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
+                                 const struct fc_get *get) {
+  struct namespace *ns = call->session->ns;
+  struct lease_request request = {
+      .ns = ns,
+      .digest = fc_key_digest(ns->seed, key),
+      .key = key,
+      .wants = (get->flags & FC_LEASE) != 0,
+      .term_ns = (uint64_t)get->terms.lease_ms * MS_NS,
+      .wait_ns = (uint64_t)get->terms.wait_ms * MS_NS,
+      .id = call->id,
+      .flags = get->flags,
+      .probe = get->probe,
+  };
+  return leases_ask(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+}
+
+static enum dispatch_result miss(const struct call *call, const struct fc_get *get) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  uint64_t generation = call->dispatch->store->generation;
+  enum lease_answer answer = LEASE_NONE;
+  if (call->session->version < 3) {
+    (void)fc_encode_miss(reply, call->id, generation);
+    return call_reply(call); /* looks at `failed` */
+  }
+  answer = call_ask_lease(call, &get->key, get);
+  if (answer == LEASE_WAITS)
+    return DISPATCH_DONE; /* the reply comes when the wait is over */
+  (void)fc_encode_miss_lease(reply, call->id, generation, (enum fc_lease_state)answer);
+  return call_reply(call); /* looks at `failed` */
 }
 
 enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get) {
@@ -49,11 +90,9 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   const struct namespace *ns = call->session->ns;
   /* Ask for room before anything is promoted or counted: the frame may come again. */
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
-  if (found == NULL) {
-    (void)fc_encode_miss(&dispatch->reply, call->id, dispatch->store->generation);
-    return call_reply(call); /* looks at `failed` */
-  }
-  if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + REPLY_OVERHEAD_BYTES))
+  if (found == NULL)
+    return miss(call, get);
+  if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + CALL_OVERHEAD_BYTES))
     return DISPATCH_AGAIN;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
@@ -63,6 +102,19 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   if ((get->flags & FC_UNRECORDED) == 0)
     call_record_hit(call, &get->key, get->probe, found, call_clock_ns() - call->start_ns);
   return result;
+}
+
+/* A put ends its key's lease: with its value, or without one. */
+static void end_lease(const struct call *call, const struct fc_key *key, int outcome) {
+  struct leases *leases = &call->dispatch->leases;
+  struct session *session = call->session;
+  uint64_t digest = fc_key_digest(session->ns->seed, key);
+  if (outcome == FC_STORED || outcome == FC_KEPT)
+    leases_put(leases, session->ns, digest, key, call->start_ns);
+  else /* stale: the next computes it anew; too big: nobody can store it, so none waits for others
+        */
+    (void)leases_give_up(leases, &session->leases, session->ns, digest, key, outcome != FC_STALE,
+                         call->start_ns); /* it may have none */
 }
 
 int call_put(const struct call *call, const struct fc_put *put) {
@@ -83,6 +135,8 @@ int call_put(const struct call *call, const struct fc_put *put) {
     outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
                         &info);
   }
+  if (dispatch->leases.n > 0)
+    end_lease(call, &put->key, outcome);
   dispatch->puts_kept += outcome == FC_KEPT;
   dispatch->puts_stale += outcome == FC_STALE;
   dispatch->puts_too_big += outcome == FC_ETOOBIG;

@@ -62,6 +62,7 @@ enum dispatch_result manage_clear(const struct call *call, const struct fc_selec
     if (session->clear == NULL)
       return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
     store_clear_start(dispatch->store, &session->clear->clear, &what);
+    leases_clear(&dispatch->leases, what.ns, what.view, what.op, call->start_ns);
   }
   if (!store_clear_step(dispatch->store, &session->clear->clear, STORE_SLICE))
     return DISPATCH_AGAIN; /* the next slice after the others had their turn */

@@ -21,6 +21,8 @@ struct part {
   uint32_t first, n;
   size_t bytes;                   /* of the values */
   struct entry *found[PART_KEYS]; /* NULL: a miss */
+  uint8_t leases[PART_KEYS];      /* an fc_lease_state for each miss, in order */
+  uint32_t n_leases;              /* 0: none was asked for */
 };
 
 static void prompt_at(struct fc_key *key, const uint8_t *prompts, uint32_t i) {
@@ -46,6 +48,20 @@ static void find_part(const struct call *call, const struct fc_get_many *get, ui
   }
 }
 
+/* The part is going out: its misses are this client's to compute, where nobody else does. */
+static void ask_leases(const struct call *call, const struct fc_get_many *many, struct part *part) {
+  struct fc_get get = {.flags = many->flags, .terms.lease_ms = many->terms.lease_ms};
+  part->n_leases = 0;
+  if (call->session->version < 3 || (many->flags & FC_LEASE) == 0)
+    return;
+  for (uint32_t i = 0; i < part->n; i++) {
+    if (part->found[i] != NULL)
+      continue;
+    prompt_at(&part->key, many->prompts, part->first + i);
+    part->leases[part->n_leases++] = (uint8_t)call_ask_lease(call, &part->key, &get);
+  }
+}
+
 /* An entry's value, wherever it lies. */
 static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc_pieces *pieces,
                       struct entry **owners) {
@@ -67,7 +83,8 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
   struct fc_get_many_reply head = {.clear_generation = dispatch->store->generation,
                                    .first = part->first,
                                    .last = part->first + part->n == get->n,
-                                   .values.n = part->n};
+                                   .values.n = part->n,
+                                   .n_leases = part->n_leases};
   (void)fc_encode_get_many_reply_head(reply, call->id, &head); /* `failed` is looked at below */
   for (uint32_t i = 0; i < part->n; i++) {
     struct entry *entry = part->found[i];
@@ -79,6 +96,8 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
     (void)fc_encode_bin_head(reply, entry_value_size(entry));
     add_value(reply, entry, pieces, owners);
   }
+  if (part->n_leases > 0)
+    (void)fc_encode_leases(reply, part->leases, part->n_leases);
 }
 
 /* The part's time is divided evenly over its hits. */
@@ -108,6 +127,7 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
   struct fc_pieces pieces;
   fc_pieces_init(&pieces, list);
   struct fc_buf *reply = &call->dispatch->reply;
+  ask_leases(call, get, &part);
   encode_part(call, get, &part, &pieces, owners);
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */

@@ -12,7 +12,7 @@
 
 #define NAMESPACE_LIMIT_DEFAULT 1024u
 /* A stats reply has them all (stats.c has the sum), and a hello walks through them. */
-#define NAMESPACE_LIMIT_MAX 1400u
+#define NAMESPACE_LIMIT_MAX 1250u
 
 struct namespace_table {
   struct namespace *first; /* in order of creation: walk by ->next */

@@ -15,6 +15,7 @@
 
 #define BYTES_MIN 4096u
 #define CLIENTS_MAX 1000000u
+#define LEASES_MAX 10000000u
 #define TIMEOUT_MIN_MS 10u
 #define TIMEOUT_MAX_MS 3600000u
 
@@ -27,6 +28,8 @@ void options_init(struct options *options) {
       .client_budget = OPTIONS_CLIENT_BUDGET_DEFAULT,
       .hello_timeout_ms = 10000,
       .stall_timeout_ms = 10000,
+      .lease_max_ms = 3600000,
+      .max_leases = 65536,
   };
 }
 
@@ -152,6 +155,8 @@ static int set_sizes(struct options *o, const char *name, const char *value, str
     return set_count(name, value, CLIENTS_MAX, &o->max_clients, fault);
   if (strcmp(name, "max-namespaces") == 0)
     return set_count(name, value, NAMESPACE_LIMIT_MAX, &o->max_namespaces, fault);
+  if (strcmp(name, "max-leases") == 0)
+    return set_count(name, value, LEASES_MAX, &o->max_leases, fault);
   return fault_set(fault, FC_EINVAL, "there is no option --%s: see --help", name);
 }
 
@@ -174,6 +179,8 @@ int options_set(struct options *o, const char *name, const char *value, struct f
     return set_seconds(name, value, &o->hello_timeout_ms, fault);
   if (strcmp(name, "stall-timeout") == 0)
     return set_seconds(name, value, &o->stall_timeout_ms, fault);
+  if (strcmp(name, "lease-max") == 0)
+    return set_seconds(name, value, &o->lease_max_ms, fault);
   if (strcmp(name, "socket-group") == 0) {
     int r = set_group(name, value, &o->socket_group, fault);
     o->has_socket_group = r == 0;
@@ -228,7 +235,7 @@ static const struct argp_option table[] = {
      2},
     {"max-clients", KEY_FIRST_LONG + 3, "N", 0, "Clients at a time (1000)", 2},
     {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
-     "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1400)", 2},
+     "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1250)", 2},
     {"client-budget", KEY_FIRST_LONG + 5, "SIZE", 0,
      "Memory for messages in flight, of all clients together, and as much again for the rings in "
      "which they record hits (64M, or two of the largest messages)",
@@ -237,6 +244,14 @@ static const struct argp_option table[] = {
     {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
     {"stall-timeout", KEY_FIRST_LONG + 7, "SECONDS", 0,
      "For a client that is in the middle of a message, or does not read, to go on (10)", 3},
+    {"max-leases", KEY_FIRST_LONG + 9, "N", 0,
+     "Results being computed at a time, and clients' waits for them: as many of each; one client "
+     "may have a quarter (65536)",
+     2},
+    {"lease-max", KEY_FIRST_LONG + 10, "SECONDS", 0,
+     "Longest that a client may take over a result that others wait for, whatever it asks for "
+     "(3600)",
+     3},
     {"no-region", KEY_FIRST_LONG + 8, NULL, 0,
      "Do not let clients read the cache themselves: each hit is a message", 2},
     {"verbose", 'v', NULL, 0, "Also log clears, and who is refused or cut, and why", 3},

@@ -23,6 +23,8 @@ struct options {
   const char *trace;         /* NULL: off */
   uint32_t hello_timeout_ms; /* 10 ms to 1 hour */
   uint32_t stall_timeout_ms; /* 10 ms to 1 hour */
+  uint32_t lease_max_ms;     /* 10 ms to 1 hour: of any lease's term, and of any wait */
+  uint32_t max_leases;       /* in all; waits likewise */
   bool no_region;
   bool verbose;
   /* which sizes were given: defaults adapt to the others in options_settle */

@@ -33,6 +33,7 @@ static void fail(struct sender *sender, int error) {
     sender->deaf = true;
   else
     sender->failed = true;
+  sender->moved(sender); /* the reply may have been another connection's doing */
 }
 
 /* ---- what the kernel does not take at once ---- */
@@ -99,7 +100,7 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   if (unsent == NULL) {
     log_line(sender->log, LOG_LEVEL_WARNING,
              "out of memory for a reply to client %s: its connection is closed", sender->peer_name);
-    sender->failed = true;
+    fail(sender, UV_ENOMEM);
     return;
   }
   unsent->sender = sender;
@@ -111,7 +112,7 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   if (uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
     sender->unsent_bytes -= unsent->size;
     unsent_free(unsent);
-    sender->failed = true;
+    fail(sender, UV_ENOMEM);
   }
 }
 
@@ -178,7 +179,7 @@ static bool send_with(struct sink *sink, const struct iovec *piece, const int *f
 
 static bool has_room(struct sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
-  if (sender->failed || sender->unsent_bytes > 0)
+  if (sender->failed || sender_is_busy(sender))
     return false;
   if (bytes <= SENDER_SMALL || sender->deaf)
     return true;
@@ -186,6 +187,11 @@ static bool has_room(struct sink *sink, size_t bytes) {
     return false;
   sender->charge_bytes += bytes;
   return true;
+}
+
+static void wake(struct sink *sink) {
+  struct sender *sender = sender_of(sink);
+  sender->moved(sender);
 }
 
 /* ---- the rest ---- */
@@ -198,7 +204,7 @@ static void on_room(struct quota_waiter *waiter) {
 void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
                  const char *peer_name, void (*moved)(struct sender *sender)) {
   *sender = (struct sender){
-      .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with},
+      .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with, .wake = wake},
       .stream = stream,
       .quota = quota,
       .log = log,
@@ -206,6 +212,10 @@ void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota
       .moved = moved,
       .waiter.ready = on_room,
   };
+}
+
+void sender_deafen(struct sender *sender) {
+  sender->deaf = true;
 }
 
 void sender_close(struct sender *sender) {

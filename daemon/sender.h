@@ -8,7 +8,7 @@
  *
  * Its states, of which the first that holds counts:
  *   failed   we could not send (no memory): the connection is to be closed
- *   deaf     the peer takes no replies any more. What it had sent is still to be
+ *   deaf     the peer takes no replies any more, or has died. What it had sent is still to be
  *            handled, so there is room for any reply, and replies are dropped
  *   busy     a part of a reply is unsent: nothing else is to be made
  *   waiting  the next reply stands in line for the quota
@@ -46,12 +46,15 @@ struct sender {
 void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
                  const char *peer_name, void (*moved)(struct sender *sender));
 
+/* Nobody is left to read: what is unsent is not waited for any more. */
+void sender_deafen(struct sender *sender);
+
 /* Gives back its reservation and its place in line. What is unsent goes when the
  * stream is closed, before its close callback. Idempotent. */
 void sender_close(struct sender *sender);
 
 static inline bool sender_is_busy(const struct sender *sender) {
-  return sender->unsent_bytes > 0;
+  return sender->unsent_bytes > 0 && !sender->deaf;
 }
 static inline bool sender_is_waiting(const struct sender *sender) {
   return sender->waiter.next != NULL;

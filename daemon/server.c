@@ -182,6 +182,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .replies_bytes = &server->conns.replies.used_bytes,
       .region_fd = server->region.fd,
       .ring_pool_bytes = options->client_budget,
+      .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
   };
   dispatch_init(&server->dispatch, &config);
   return 0;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/leases.h"
 #include "proto/key.h"
 #include "proto/limits.h"
 #include "proto/message.h"
@@ -14,6 +15,7 @@
 struct namespace;
 struct clear_job;
 struct client_ring;
+struct sink;
 
 /* How far a get_many or put_many is, of which a part is done in each turn. Zero between requests.
  */
@@ -22,22 +24,31 @@ struct many_progress {
   size_t values_bytes;             /* put_many: of the encoded values that are done */
   struct fc_put_many_reply counts; /* put_many: so far */
   int failed;                      /* put_many: an FC_* error; 0: none */
+  uint32_t given_up;               /* give_up: leases, so far */
 };
 
 struct session {
   uint64_t client_id; /* never used twice; the owner of what this client puts */
   pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
   uid_t uid;
-  bool greeted; /* a hello was accepted */
-  bool admin;   /* may clear what is not its own, control the trace, shut down */
+  bool greeted;        /* a hello was accepted */
+  uint32_t version;    /* of the protocol; 0 before the welcome */
+  uint64_t serial;     /* order of the welcomes */
+  uint64_t greeted_ns; /* CLOCK_MONOTONIC */
+  bool admin;          /* may clear what is not its own, control the trace, shut down */
   char name_data[FC_NAME_MAX + 1];
   struct namespace *ns; /* a counted reference; NULL: a tool */
   struct fc_str name;   /* of the client: points into name_data */
   struct many_progress many;
-  struct clear_job *clear;  /* a clear under way: owned; NULL: none */
-  struct client_ring *ring; /* owned, see rings.h; NULL: it has none */
-  bool marked_trace;        /* a request waits for the lines up to rings_mark */
-  bool waits_for_trace;     /* the last frame is to be tried again when a timer says so */
+  struct clear_job *clear;     /* a clear under way: owned; NULL: none */
+  struct client_ring *ring;    /* owned, see rings.h; NULL: it has none */
+  struct lease_holder leases;  /* what it computes and waits for */
+  struct sink *sink;           /* for answers to waits; borrowed, set by the welcome */
+  bool unanswerable;           /* there was no memory for such an answer: it is to be dropped */
+  uint64_t hits, shared_hits;  /* recorded, that were messages; a ring's are in its account */
+  struct session *next, *prev; /* among the greeted, in the order of their welcomes */
+  bool marked_trace;           /* a request waits for the lines up to rings_mark */
+  bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
 };
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)

@@ -10,7 +10,7 @@ struct entry;
 
 struct sink {
   /* May a reply of `bytes` be sent now? True until the peer lags behind; a
-   * false one is a promise that the frame is dispatched again later. */
+   * false one is a promise that the frame is dispatched again later, or dispatch_resume called. */
   bool (*has_room)(struct sink *sink, size_t bytes);
   /* Sends. What cannot go at once is copied: the pieces may be gone when it
    * returns; but for a piece that lies in owners[i], which is held until it is
@@ -20,6 +20,10 @@ struct sink {
   /* Sends a small reply, with descriptors beside its first byte. False: nothing was sent, as the
    * peer lags behind or the kernel passes no descriptors on. */
   bool (*send_with)(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds);
+  /* A reply was sent that no frame at hand asked for: it may have taken the room, or the place in
+   * line, of one that waits. Sees that both are tried again soon, and the session's faults looked
+   * at. */
+  void (*wake)(struct sink *sink);
 };
 
 #endif

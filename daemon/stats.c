@@ -10,7 +10,7 @@
  * 4,095 included; test_dispatch makes a reply of that size. The reply must fit in a frame, whose
  * limit may be as low as FC_FRAME_SLACK. */
 #define DAEMON_BYTES_MAX 8192u
-#define NAMESPACE_BYTES_MAX 700u
+#define NAMESPACE_BYTES_MAX 830u
 static_assert(DAEMON_BYTES_MAX + NAMESPACE_LIMIT_MAX * NAMESPACE_BYTES_MAX <= FC_FRAME_SLACK,
               "the stats of all namespaces fit in one reply");
 
@@ -55,6 +55,11 @@ static void add_counters(struct figures *f, const struct counters *c) {
   add_uint(f, "batched_prompts", c->batched_prompts);
   add_uint(f, "max_batch_size", c->max_batch_size);
   add_real(f, "avg_batch_size", ratio(c->batched_prompts, c->batches_sent));
+  add_uint(f, "coalesced_hits", c->coalesced_hits);
+  add_real(f, "lease_wait_s", seconds(c->lease_wait_ns));
+  add_uint(f, "leases_granted", c->leases_granted);
+  add_uint(f, "leases_abandoned", c->leases_abandoned);
+  add_uint(f, "leases_expired", c->leases_expired);
 }
 
 static void add_store(struct figures *f, const struct dispatch *d) {
@@ -108,6 +113,8 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_store(f, d);
   add_region(f, d);
   add_counters(f, &d->counters);
+  add_uint(f, "leases", d->leases.n);
+  add_uint(f, "lease_waits", d->leases.waits);
   add_planes(f, d);
   add_uint(f, "connections", d->connections);
   add_uint(f, "refused", d->refused);

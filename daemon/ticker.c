@@ -44,6 +44,15 @@ void ticker_start(struct ticker *ticker, unsigned period_ms) {
   set(ticker, period_ms);
 }
 
+void ticker_once(struct ticker *ticker, uint64_t at_ns) {
+  if (at_ns == 0) /* would stop it */
+    at_ns = 1;
+  struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(at_ns / 1000000000u),
+                                         .tv_nsec = (long)(at_ns % 1000000000u)}};
+  (void)timerfd_settime(ticker->fd, TFD_TIMER_ABSTIME, &spec,
+                        NULL); /* fails for a bad argument alone */
+}
+
 void ticker_stop(struct ticker *ticker) {
   set(ticker, 0);
 }

@@ -24,6 +24,9 @@ int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg),
 /* Every `period_ms` from now on; again, if it runs already. */
 void ticker_start(struct ticker *ticker, unsigned period_ms);
 
+/* Once, at that time (CLOCK_MONOTONIC), or now if it is past. */
+void ticker_once(struct ticker *ticker, uint64_t at_ns);
+
 /* Idempotent. */
 void ticker_stop(struct ticker *ticker);
 

@@ -123,7 +123,7 @@ static const struct {
     {"max-clients", "1x", "\"1x\" is not a number"},
     {"max-clients", "99999999999999999999999", "out of range"},
     {"max-namespaces", "", "\"\" is not a number"},
-    {"max-namespaces", "1401", "1401 is out of range: give 1 to 1400"},
+    {"max-namespaces", "1251", "1251 is out of range: give 1 to 1250"},
     {"hello-timeout", "0", "out of range: give 0.01 to 3600 seconds"},
     {"hello-timeout", "3601", "out of range"},
     {"hello-timeout", "99999999999999999999999", "out of range"},

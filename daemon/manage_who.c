@@ -1,0 +1,173 @@
+/* Who computes what, and who is connected: leases, clients, give_up. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "daemon/client_ring.h"
+#include "daemon/dispatch_parts.h"
+#include "proto/errors.h"
+
+#define PAGE_MAX 1000u /* items a reply, whatever was asked for */
+#define PAGE_BYTES (256u << 10)
+#define CURSOR_BYTES 8u /* a serial, big-endian: the last that was shown */
+
+/* ---- pages ---- */
+
+struct page {
+  struct fc_buf items; /* encoded, behind one another */
+  uint32_t n, limit;
+  uint64_t last;                /* serial of the last item */
+  const struct namespace *only; /* NULL: all */
+  bool none;                    /* the namespace that was asked for is not there */
+};
+
+static int open_page(const struct call *call, const struct fc_page *request, struct page *page) {
+  *page = (struct page){.limit = request->limit < PAGE_MAX ? request->limit : PAGE_MAX};
+  if (request->cursor_size != 0 && request->cursor_size != CURSOR_BYTES)
+    return FC_EINVAL;
+  for (uint32_t i = 0; i < request->cursor_size; i++)
+    page->last = page->last << 8 | request->cursor[i];
+  if (request->name_space.data != NULL) {
+    page->only = namespace_table_find(call->dispatch->namespaces, request->name_space);
+    page->none = page->only == NULL;
+  }
+  return 0;
+}
+
+static bool is_full(const struct page *page) {
+  return page->n == page->limit || page->items.size > PAGE_BYTES;
+}
+
+static enum dispatch_result bad_cursor(const struct call *call) {
+  return call_error(call, FC_EINVAL, "a cursor is one that the last page's reply gave, or empty");
+}
+
+static enum dispatch_result send_page(const struct call *call, enum fc_type type, struct page *page,
+                                      bool more) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  uint8_t cursor[CURSOR_BYTES];
+  for (uint32_t i = 0; i < CURSOR_BYTES; i++)
+    cursor[i] = (uint8_t)(page->last >> (56u - 8u * i));
+  (void)fc_encode_list_reply_head(reply, type, call->id, cursor, more ? CURSOR_BYTES : 0, page->n);
+  (void)fc_buf_append(reply, page->items.data, page->items.size); /* `failed`: see call_reply */
+  bool failed = page->items.failed;
+  fc_buf_free(&page->items);
+  if (failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  if (!reply->failed)
+    fc_frame_finish(reply, 0, 0);
+  return call_reply_if_room(call);
+}
+
+static const struct session *owner_of(const struct lease *lease) {
+  return (const struct session *)((const char *)lease->owner - offsetof(struct session, leases));
+}
+
+static uint64_t since(uint64_t now_ns, uint64_t then_ns) {
+  return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+/* ---- leases ---- */
+
+static void add_lease(struct page *page, const struct lease *lease, uint64_t now_ns) {
+  const struct session *owner = owner_of(lease);
+  struct fc_lease_entry item = {
+      .name_space = lease->ns->name,
+      .key = lease->key,
+      .client_id = owner->client_id,
+      .client = owner->name,
+      .pid = owner->pid,
+      .held_ns = since(now_ns, lease->granted_ns),
+      .left_ns = since(lease->term.at_ns, now_ns),
+      .waits = lease->waits,
+  };
+  (void)fc_encode_lease_entry(&page->items, &item); /* `failed` is looked at in the end */
+  page->last = lease->serial;
+  page->n++;
+}
+
+enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request) {
+  struct page page;
+  if (open_page(call, request, &page) < 0)
+    return bad_cursor(call);
+  const struct lease *lease = page.none ? NULL : leases_after(&call->dispatch->leases, page.last);
+  for (; lease != NULL && !is_full(&page); lease = lease->next)
+    if (page.only == NULL || lease->ns == page.only)
+      add_lease(&page, lease, call->start_ns);
+  return send_page(call, FC_LEASES, &page, lease != NULL);
+}
+
+/* ---- clients ---- */
+
+static void tell_wait(struct fc_client_entry *item, const struct lease_wait *wait,
+                      uint64_t now_ns) {
+  const struct session *owner = owner_of(wait->lease);
+  item->wait.key = wait->lease->key;
+  item->wait.waited_ns = since(now_ns, wait->since_ns);
+  item->wait.owner_id = owner->client_id;
+  item->wait.owner = owner->name;
+  item->wait.owner_pid = owner->pid;
+}
+
+static void add_client(struct page *page, const struct session *session, uint64_t now_ns) {
+  const struct lease_holder *holder = &session->leases;
+  const struct hits_account *ring = session->ring == NULL ? NULL : &session->ring->account;
+  struct fc_client_entry item = {
+      .client_id = session->client_id,
+      .client = session->name,
+      .pid = session->pid,
+      .uid = session->uid,
+      .name_space = session->ns == NULL ? (struct fc_str){0} : session->ns->name,
+      .region = ring != NULL,
+      .connected_ns = since(now_ns, session->greeted_ns),
+      .hits = session->hits + (ring == NULL ? 0 : ring->hits),
+      .shared_hits = session->shared_hits + (ring == NULL ? 0 : ring->shared_hits),
+      .leases = holder->held,
+      .waits = holder->waits,
+  };
+  if (holder->held_first != NULL)
+    item.held = holder->held_first->key;
+  if (holder->wait_first != NULL)
+    tell_wait(&item, holder->wait_first, now_ns);
+  (void)fc_encode_client_entry(&page->items, &item); /* `failed` is looked at in the end */
+  page->last = session->serial;
+  page->n++;
+}
+
+enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request) {
+  struct page page;
+  if (open_page(call, request, &page) < 0)
+    return bad_cursor(call);
+  const struct session *session = page.none ? NULL : call->dispatch->first_session;
+  while (session != NULL && session->serial <= page.last)
+    session = session->next;
+  for (; session != NULL && !is_full(&page); session = session->next)
+    if (page.only == NULL || session->ns == page.only)
+      add_client(&page, session, call->start_ns);
+  return send_page(call, FC_CLIENTS, &page, session != NULL);
+}
+
+/* ---- give_up ---- */
+
+enum dispatch_result manage_give_up(const struct call *call, const struct fc_give_up *give_up) {
+  struct dispatch *dispatch = call->dispatch;
+  struct session *session = call->session;
+  struct many_progress *progress = &session->many;
+  struct fc_key key = give_up->key;
+  bool all = key.op.data == NULL;
+  if (all)
+    progress->given_up = leases_give_up_all(&dispatch->leases, &session->leases, call->start_ns);
+  uint32_t end =
+      give_up->n - progress->next > STORE_SLICE ? progress->next + STORE_SLICE : give_up->n;
+  for (; !all && progress->next < end; progress->next++) {
+    memcpy(key.prompt.bytes, give_up->prompts + (size_t)progress->next * FC_HASH_SIZE,
+           FC_HASH_SIZE);
+    progress->given_up +=
+        leases_give_up(&dispatch->leases, &session->leases, session->ns,
+                       fc_key_digest(session->ns->seed, &key), &key, false, call->start_ns);
+  }
+  if (!all && progress->next < give_up->n)
+    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+  (void)fc_encode_given_up(&dispatch->reply, call->id, progress->given_up);
+  *progress = (struct many_progress){0};
+  return call_reply(call); /* looks at `failed` */
+}

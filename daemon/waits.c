@@ -1,0 +1,88 @@
+/* The answers that clients wait for: each goes out when its wait is over and its connection has
+ * room for it. */
+#include "daemon/dispatch_parts.h"
+#include "daemon/entry.h"
+
+/* A wait that is over, and how its client is told. */
+struct answer {
+  struct call call;
+  struct lease_wait *wait;
+  struct entry *found; /* NULL: no value */
+  enum fc_lease_state state;
+};
+
+/* What the wait came to: between its end and the answer a lease may have ended again, and an entry
+ * be gone; then the client asks once more. */
+static void look(struct answer *answer) {
+  const struct lease_wait *wait = answer->wait;
+  const struct lease *lease = wait->lease;
+  answer->state = wait->end == LEASE_END_NONE ? FC_LEASE_NONE : FC_LEASE_TAKEN;
+  if (wait->end == LEASE_END_GRANTED && lease->owner == wait->holder)
+    answer->state = FC_LEASE_GRANTED;
+  if (wait->end == LEASE_END_PUT)
+    answer->found =
+        store_peek_digest(answer->call.dispatch->store, lease->ns, lease->digest, &lease->key);
+}
+
+static void record(const struct answer *answer) {
+  const struct lease_wait *wait = answer->wait;
+  struct counters *sets[CALL_SETS];
+  if ((wait->flags & FC_UNRECORDED) != 0)
+    return;
+  call_record_hit(&answer->call, &wait->lease->key, wait->probe, answer->found,
+                  call_clock_ns() - wait->since_ns);
+  call_sets(&answer->call, sets);
+  for (size_t i = 0; i < CALL_SETS; i++)
+    sets[i]->coalesced_hits++;
+}
+
+/* False: there is no room for it yet. */
+static bool give(struct answer *answer) {
+  struct dispatch *dispatch = answer->call.dispatch;
+  struct session *session = answer->call.session;
+  uint64_t generation = dispatch->store->generation;
+  enum dispatch_result result;
+  look(answer);
+  uint32_t size = answer->found == NULL ? 0 : entry_value_size(answer->found);
+  if (!session->sink->has_room(session->sink, (size_t)size + CALL_OVERHEAD_BYTES))
+    return false;
+  fc_buf_reset(&dispatch->reply);
+  if (answer->found == NULL) {
+    (void)fc_encode_miss_lease(&dispatch->reply, answer->wait->id, generation, answer->state);
+    result = call_reply(&answer->call); /* looks at `failed` */
+  } else {
+    (void)fc_encode_hit_head(&dispatch->reply, answer->wait->id, generation, size);
+    result = call_reply_value(&answer->call, answer->found);
+    store_use(dispatch->store, answer->found, answer->call.start_ns);
+    record(answer);
+  }
+  if (result == DISPATCH_CLOSE) /* it would wait for ever */
+    session->unanswerable = true;
+  session->sink->wake(session->sink);
+  return true;
+}
+
+bool waits_answer(struct dispatch *dispatch, struct session *session) {
+  while (session->leases.due_first != NULL) {
+    struct answer answer = {
+        .call = {.dispatch = dispatch,
+                 .session = session,
+                 .sink = session->sink,
+                 .id = session->leases.due_first->id,
+                 .start_ns = call_clock_ns()},
+        .wait = session->leases.due_first,
+    };
+    if (!give(&answer))
+      break;
+    lease_due_done(&session->leases);
+  }
+  return session->leases.due_first == NULL;
+}
+
+void waits_answer_all(struct dispatch *dispatch) {
+  struct lease_holder *holder;
+  while ((holder = leases_next_due(&dispatch->leases)) != NULL) {
+    struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));
+    (void)waits_answer(dispatch, session); /* the rest when there is room: dispatch_resume */
+  }
+}
