@@ -92,7 +92,7 @@ static void set_up(void) {
   ck_assert_int_ge(config.region_fd, 0);
   dispatch_init(&dispatch, &config);
   memset(&out, 0, sizeof out);
-  out.sink = (struct sink){has_room, keep_sent, keep_sent_with};
+  out.sink = (struct sink){.has_room = has_room, .send = keep_sent, .send_with = keep_sent_with};
   out.fds[0] = out.fds[1] = -1;
   memset(&one, 0, sizeof one);
   memset(&other, 0, sizeof other);
