@@ -38,5 +38,5 @@ void counters_batch(struct counters *const *sets, size_t n_sets, uint64_t size) 
 
 bool counters_are_zero(const struct counters *counters) {
   return counters->hits == 0 && counters->misses == 0 && counters->forward_passes == 0 &&
-         counters->batches_sent == 0;
+         counters->batches_sent == 0 && counters->leases_granted == 0;
 }

@@ -1,4 +1,5 @@
-/* deadlines.h - things that are due at a time, the earliest first: a binary heap.
+/* deadlines.h - things that are due at a time, the earliest first: a binary heap. Of those at the
+ * same time, the one that was added or moved first is the first.
  *
  * The times are whatever clock the caller has; a struct deadline is embedded in what is due, and
  * stays where it is while it is in. Zero the set to start. One thread. */
@@ -11,15 +12,17 @@
 
 struct deadline {
   uint64_t at_ns;
-  size_t place; /* the set's own: 1 + its index; 0: it is not in */
+  uint64_t order; /* the set's own, as is `place` */
+  size_t place;   /* 1 + its index; 0: it is not in */
 };
 
 struct deadlines {
   struct deadline **heap; /* owned */
   size_t n, capacity;
+  uint64_t orders; /* given out */
 };
 
-/* It must not be in. False: out of memory, and it is not in. */
+/* `deadline` is zero, or was removed. False: out of memory, and it is not in. */
 bool deadlines_add(struct deadlines *set, struct deadline *deadline, uint64_t at_ns);
 
 /* Idempotent. */

@@ -1,7 +1,8 @@
 /* leases.h - who computes what, and who waits for it: one miss, one forward pass.
  *
  * A plain state machine over keys, holders (one a connection) and time stamps that are given as
- * arguments: no loop, no socket, no clock. A key has at most one lease, and a lease one owner.
+ * arguments and never go back: no loop, no socket, no clock. A key has at most one lease, and a
+ * lease one owner.
  *
  *   asked for a key    nobody computes it: the asker gets the lease, if it wants it;
  *                      else the asker waits, if it may and can, or computes for itself.
@@ -36,9 +37,10 @@ struct lease_holder {
   uint32_t held;
   struct lease_wait *wait_first, *wait_last; /* that are not over, in the order of their asking */
   uint32_t waits;
-  struct lease_wait *due_first, *due_last; /* over, not yet taken */
-  struct lease_holder *next_due;           /* in the table's queue */
-  bool is_due;                             /* it is in that queue */
+  struct lease_wait *due_first, *due_last; /* over, not yet answered */
+  uint32_t due;
+  struct lease_holder *next_due; /* in the table's queue */
+  bool is_due;                   /* it is in that queue */
 };
 
 struct lease {
@@ -73,7 +75,8 @@ struct lease_wait {
   struct lease *lease; /* whose key it is */
   uint32_t id;         /* of the request, for its reply */
   uint32_t flags;      /* of the request: enum fc_flags */
-  uint64_t term_ns;    /* of the lease, should it become this one's */
+  bool wants;          /* the lease, should it become free */
+  uint64_t term_ns;    /* of that lease */
   uint64_t since_ns;
   struct deadline until;
   enum lease_end end;
@@ -85,8 +88,8 @@ struct lease_wait {
 
 struct leases_limits {
   uint32_t leases, leases_each; /* in all, and of one holder; at least 1 */
-  uint32_t waits, waits_each;   /* likewise */
-  uint64_t time_max_ns;         /* of a term and of a wait, whatever was asked for */
+  uint32_t waits, waits_each;   /* likewise; each one's until they are answered */
+  uint64_t time_max_ns;         /* of a term and of a wait, whatever was asked for; at least 1 */
 };
 
 struct leases {
@@ -97,7 +100,8 @@ struct leases {
   struct lease *first, *last; /* by serial: the one granted longest ago first */
   struct lease **buckets;     /* owned; a power of two of them; NULL while there was never any */
   uint32_t n_buckets;
-  struct deadlines deadlines;                /* of leases and of waits */
+  struct deadlines terms;                    /* of the leases */
+  struct deadlines untils;                   /* of the waits that are not over */
   struct lease_holder *due_first, *due_last; /* holders with something due */
 };
 
@@ -121,7 +125,7 @@ struct lease_request {
   uint64_t digest; /* fc_key_digest(ns->seed, key) */
   const struct fc_key *key;
   bool wants;       /* the lease, if nobody has it */
-  uint64_t term_ns; /* of that lease */
+  uint64_t term_ns; /* of that lease; 0: FC_LEASE_MS_DEFAULT */
   uint64_t wait_ns; /* 0: it does not wait */
   uint32_t id, flags;
   struct fc_str probe; /* copied for a wait */
@@ -167,13 +171,15 @@ void leases_expire(struct leases *leases, uint64_t now_ns);
 uint64_t leases_next_ns(const struct leases *leases);
 
 /* Takes the next holder with something due off the queue: now, or when it has room for replies, its
- * due waits are to be answered. NULL: there is none. */
+ * due waits are to be answered. It is queued again with the next one that becomes due. NULL: there
+ * is none. */
 struct lease_holder *leases_next_due(struct leases *leases);
 
 /* Frees the holder's first due wait, which was answered. */
 void lease_due_done(struct lease_holder *holder);
 
-/* The first lease by serial after `serial`; NULL: none. For listings. */
+/* The first lease by serial after `serial`; NULL: none. For listings: it walks the list, so the
+ * further ones are to be had by ->next. */
 const struct lease *leases_after(const struct leases *leases, uint64_t serial);
 
 #endif

@@ -1,0 +1,158 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/leases_parts.h"
+
+#define BUCKETS_FIRST 64u
+
+/* ---- by key ---- */
+
+static struct lease **bucket_of(const struct leases *leases, uint64_t digest) {
+  return &leases->buckets[digest & (leases->n_buckets - 1)];
+}
+
+static bool is_of(const struct lease *lease, const struct namespace *ns, const struct fc_key *key) {
+  return lease->ns == ns && lease->key.top_k == key->top_k &&
+         memcmp(lease->key.prompt.bytes, key->prompt.bytes, FC_HASH_SIZE) == 0 &&
+         fc_str_equal(lease->key.op, key->op) && fc_str_equal(lease->key.view, key->view);
+}
+
+struct lease *leases_find(const struct leases *leases, const struct namespace *ns, uint64_t digest,
+                          const struct fc_key *key) {
+  if (leases->n == 0)
+    return NULL;
+  struct lease *lease = *bucket_of(leases, digest);
+  while (lease != NULL && !(lease->digest == digest && is_of(lease, ns, key)))
+    lease = lease->next_in_bucket;
+  return lease;
+}
+
+static void put_in_bucket(struct leases *leases, struct lease *lease) {
+  struct lease **bucket = bucket_of(leases, lease->digest);
+  lease->next_in_bucket = *bucket;
+  *bucket = lease;
+}
+
+static void take_from_bucket(struct leases *leases, struct lease *lease) {
+  struct lease **at = bucket_of(leases, lease->digest);
+  while (*at != lease)
+    at = &(*at)->next_in_bucket;
+  *at = lease->next_in_bucket;
+}
+
+/* All leases are owned now, and so in the list by serial: from there they go into the new buckets.
+ */
+static bool set_buckets(struct leases *leases, uint32_t n) {
+  struct lease **buckets = calloc(n, sizeof *buckets);
+  if (buckets == NULL)
+    return false;
+  free(leases->buckets);
+  leases->buckets = buckets;
+  leases->n_buckets = n;
+  for (struct lease *lease = leases->first; lease != NULL; lease = lease->next)
+    put_in_bucket(leases, lease);
+  return true;
+}
+
+/* Without memory for more, those that are there serve on, with longer chains. */
+static bool have_buckets(struct leases *leases) {
+  if (leases->n < leases->n_buckets)
+    return true;
+  bool more = leases->n_buckets <= UINT32_MAX / 2 &&
+              set_buckets(leases, leases->n_buckets == 0 ? BUCKETS_FIRST : 2 * leases->n_buckets);
+  return more || leases->n_buckets > 0;
+}
+
+/* ---- by serial ---- */
+
+static void enlist(struct leases *leases, struct lease *lease) {
+  lease->serial = ++leases->serials;
+  lease->next = NULL;
+  lease->prev = leases->last;
+  *(leases->last == NULL ? &leases->first : &leases->last->next) = lease;
+  leases->last = lease;
+}
+
+static void delist(struct leases *leases, struct lease *lease) {
+  *(lease->prev == NULL ? &leases->first : &lease->prev->next) = lease->next;
+  *(lease->next == NULL ? &leases->last : &lease->next->prev) = lease->prev;
+}
+
+const struct lease *leases_after(const struct leases *leases, uint64_t serial) {
+  const struct lease *lease = leases->first;
+  while (lease != NULL && lease->serial <= serial)
+    lease = lease->next;
+  return lease;
+}
+
+/* ---- in and out ---- */
+
+static struct fc_str copy_name(char *to, struct fc_str name) {
+  memcpy(to, name.data, name.size);
+  return (struct fc_str){to, name.size};
+}
+
+static struct lease *allocate(const struct lease_request *request) {
+  const struct fc_key *key = request->key;
+  struct lease *lease = malloc(sizeof *lease + key->op.size + key->view.size);
+  if (lease == NULL)
+    return NULL;
+  *lease = (struct lease){.ns = request->ns, .key = *key, .digest = request->digest};
+  lease->key.op = copy_name(lease->names, key->op);
+  lease->key.view = copy_name(lease->names + key->op.size, key->view);
+  lease->references = 1;
+  return lease;
+}
+
+struct lease *leases_make(struct leases *leases, const struct lease_request *request,
+                          uint64_t end_ns) {
+  struct lease *lease = have_buckets(leases) ? allocate(request) : NULL;
+  if (lease == NULL)
+    return NULL;
+  if (!deadlines_add(&leases->terms, &lease->term, end_ns)) {
+    free(lease);
+    return NULL;
+  }
+  put_in_bucket(leases, lease);
+  leases->n++;
+  return lease;
+}
+
+void leases_drop(struct leases *leases, struct lease *lease) {
+  assert(lease->owner == NULL && lease->waits == 0);
+  deadlines_remove(&leases->terms, &lease->term);
+  take_from_bucket(leases, lease);
+  leases->n--;
+  lease_release(lease);
+}
+
+void lease_release(struct lease *lease) {
+  if (--lease->references == 0)
+    free(lease);
+}
+
+/* ---- by owner ---- */
+
+void leases_own(struct leases *leases, struct lease *lease, struct lease_holder *holder,
+                uint64_t now_ns) {
+  assert(lease->owner == NULL);
+  enlist(leases, lease);
+  lease->owner = holder;
+  lease->granted_ns = now_ns;
+  lease->next_held = NULL;
+  lease->prev_held = holder->held_last;
+  *(holder->held_last == NULL ? &holder->held_first : &holder->held_last->next_held) = lease;
+  holder->held_last = lease;
+  holder->held++;
+}
+
+void leases_disown(struct leases *leases, struct lease *lease) {
+  struct lease_holder *holder = lease->owner;
+  struct lease *next = lease->next_held, *prev = lease->prev_held;
+  *(prev == NULL ? &holder->held_first : &prev->next_held) = next;
+  *(next == NULL ? &holder->held_last : &next->prev_held) = prev;
+  holder->held--;
+  delist(leases, lease);
+  lease->owner = NULL;
+}
