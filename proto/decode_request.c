@@ -33,13 +33,12 @@ static void decode_epoch(struct fc_cursor *cursor, struct fc_epoch *epoch) {
   epoch->clear_generation = fc_cursor_u64(cursor);
 }
 
-/* Fields that a later version added are read where they are there: `fields` is the number of all.
- */
+/* What a later version added is there as a whole or not at all; `fields` is the number of all. */
 static uint32_t decode_get(struct fc_cursor *cursor, uint32_t fields, struct fc_get *get) {
   decode_key_names(cursor, &get->flags, &get->key);
   get->key.prompt = fc_decode_hash(cursor);
   get->probe = fc_decode_name_or_nil(cursor);
-  get->has_terms = fields >= 8;
+  get->has_terms = fields > 6;
   if (!get->has_terms)
     return 6;
   get->terms.lease_ms = fc_cursor_u32(cursor);
@@ -74,7 +73,7 @@ static uint32_t decode_get_many(struct fc_cursor *cursor, uint32_t fields,
   decode_key_names(cursor, &get->flags, &get->key);
   get->n = decode_prompts(cursor, &get->prompts);
   get->probe = fc_decode_name_or_nil(cursor);
-  get->has_terms = fields >= 7;
+  get->has_terms = fields > 6;
   if (!get->has_terms)
     return 6;
   get->terms.lease_ms = fc_cursor_u32(cursor);

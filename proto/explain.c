@@ -25,7 +25,7 @@ enum kind {
   PATH,
   VERSION,
   U32_FROM_2,
-  U32_IF_THERE,
+  U32_OR_END, /* the message may end before it, as an earlier version's does */
   NAME_OR_ALL,
   NAME_AS_OP,
   HASHES_AS_OP
@@ -46,7 +46,7 @@ static const char *const belongs[] = {
     [ACTION] = "0 (status), 1 (on) or 2 (off)",
     [VERSION] = "an integer from 0 to 2^32 - 1",
     [U32_FROM_2] = "an integer from 0 to 2^32 - 1",
-    [U32_IF_THERE] = "an integer from 0 to 2^32 - 1",
+    [U32_OR_END] = "an integer from 0 to 2^32 - 1",
     [NAME_OR_ALL] = "a str of 1 to 255 bytes of UTF-8 without control characters, or nil for all",
     [NAME_AS_OP] =
         "with an op a str of 1 to 255 bytes of UTF-8 without control characters; else nil",
@@ -75,16 +75,16 @@ static const struct field hello[] = {FIELD("version_min", U32),
 static const struct field get[] = {KEY_NAMES,
                                    FIELD("prompt", HASH),
                                    FIELD("probe", NAME_OR_NIL),
-                                   FIELD("lease_ms", U32_IF_THERE),
-                                   FIELD("wait_ms", U32_IF_THERE),
+                                   FIELD("lease_ms", U32_OR_END),
+                                   FIELD("wait_ms", U32),
                                    FIELD(NULL, END)};
 static const struct field put[] = {
     KEY_NAMES,       FIELD("prompt", HASH),    FIELD("probe", NAME_OR_NIL),
     EPOCH,           FIELD("compute_ns", U64), FIELD("value", VALUE),
     FIELD(NULL, END)};
 static const struct field get_many[] = {KEY_NAMES, FIELD("prompts", HASHES),
-                                        FIELD("probe", NAME_OR_NIL),
-                                        FIELD("lease_ms", U32_IF_THERE), FIELD(NULL, END)};
+                                        FIELD("probe", NAME_OR_NIL), FIELD("lease_ms", U32_OR_END),
+                                        FIELD(NULL, END)};
 static const struct field put_many[] = {KEY_NAMES,
                                         FIELD("prompts", HASHES),
                                         FIELD("probe", NAME_OR_NIL),
@@ -100,7 +100,6 @@ static const struct field list[] = {SELECT, FIELD("limit", LIMIT), FIELD("cursor
                                     FIELD(NULL, END)};
 static const struct field trace[] = {FIELD("action", ACTION), FIELD("path", PATH),
                                      FIELD(NULL, END)};
-
 static const struct field give_up[] = {FIELD("op", NAME_OR_ALL), FIELD("view", NAME_AS_OP),
                                        FIELD("top_k", U32), FIELD("prompts", HASHES_AS_OP),
                                        FIELD(NULL, END)};
@@ -143,6 +142,7 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
 
   switch (kind) {
   case U32:
+  case U32_OR_END:
     (void)fc_cursor_u32(cursor); /* the cursor keeps the error, here and below */
     break;
   case U64:
@@ -180,9 +180,6 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
       return fc_cursor_nil(cursor);
     (void)fc_cursor_bin(cursor, &size);
     return size > 0 && size % FC_HASH_SIZE == 0;
-  case U32_IF_THERE:
-    (void)fc_cursor_u32(cursor);
-    break;
   case VALUE:
     if (!fc_cursor_nil(cursor))
       (void)fc_cursor_bin(cursor, &size);
@@ -221,8 +218,8 @@ static void explain_fields(struct fc_cursor *cursor, const char *name, const str
   uint32_t i = 0;
 
   for (; fields[i].kind != END; i++) {
-    if (i >= n && fields[i].kind == U32_IF_THERE)
-      continue;
+    if (i == n && fields[i].kind == U32_OR_END)
+      break;
     if (i == n && (fields[i].kind != U32_FROM_2 || seen.version >= 2)) {
       (void)snprintf(text, FC_EXPLANATION_SIZE, "%s has %u fields: %s and what follows are missing",
                      name, n, fields[i].name);

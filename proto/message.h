@@ -56,7 +56,7 @@ struct fc_hello {
 };
 
 /* What a get may ask for beside the value; all zero: nothing. Sent where has_terms says so, which
- * is from version 3 on. */
+ * is from version 3 on: all of the terms, or none. */
 struct fc_lease_terms {
   uint32_t lease_ms; /* how long the computation may take; 0: FC_LEASE_MS_DEFAULT. FC_LEASE alone */
   uint32_t wait_ms;  /* how long to wait for another client's; 0: not at all. get alone */

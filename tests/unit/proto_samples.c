@@ -57,6 +57,11 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_list(buf, id, &request->list);
   case FC_TRACE:
     return fc_encode_trace(buf, id, &request->trace);
+  case FC_GIVE_UP:
+    return fc_encode_give_up(buf, id, &request->give_up);
+  case FC_LEASES:
+  case FC_CLIENTS:
+    return fc_encode_page(buf, request->type, id, &request->page);
   default:
     return fc_encode_simple(buf, request->type, id);
   }
@@ -116,31 +121,61 @@ static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_r
   return error ? error : finish(buf, start);
 }
 
-static int encode_list_reply(struct fc_buf *buf, uint32_t id, struct fc_list_reply list) {
-  size_t start = buf->size;
+/* Encodes the list's next item; `type` is the request's. */
+static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_reply *list) {
   struct fc_list_entry entry;
-  int error = fc_encode_list_reply_head(buf, FC_LIST, id, list.cursor, list.cursor_size, list.n);
+  struct fc_lease_entry lease;
+  struct fc_client_entry client;
 
-  while (list.n && !error) {
-    fc_list_next(&list, &entry);
-    error = fc_encode_list_entry(buf, &entry);
+  if (type == FC_LEASES) {
+    fc_leases_next(list, &lease);
+    return fc_encode_lease_entry(buf, &lease);
   }
+  if (type == FC_CLIENTS) {
+    fc_clients_next(list, &client);
+    return fc_encode_client_entry(buf, &client);
+  }
+  fc_list_next(list, &entry);
+  return fc_encode_list_entry(buf, &entry);
+}
+
+static int encode_list_reply(struct fc_buf *buf, enum fc_type type, uint32_t id,
+                             struct fc_list_reply list) {
+  size_t start = buf->size;
+  int error = fc_encode_list_reply_head(buf, type, id, list.cursor, list.cursor_size, list.n);
+
+  while (list.n && !error)
+    error = encode_next(buf, type, &list);
   return error ? error : finish(buf, start);
 }
 
+/* fc_get_reply does not say whether a lease's state was sent: NONE is taken for an earlier
+ * version's miss, which means the same. */
 static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
   int error;
 
-  if (!get->value)
+  if (!get->value && get->lease == FC_LEASE_NONE)
     return fc_encode_miss(buf, id, get->clear_generation);
+  if (!get->value)
+    return fc_encode_miss_lease(buf, id, get->clear_generation, get->lease);
   error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
   return append_value(buf, error, get->value, get->value_size);
 }
 
-int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
+static int encode_get_many_reply(struct fc_buf *buf, uint32_t id,
+                                 const struct fc_get_many_reply *get) {
   size_t start = buf->size;
+  int error = fc_encode_get_many_reply_head(buf, id, get);
+
+  if (!error)
+    error = append_bins(buf, get->values);
+  if (!error && get->n_leases > 0)
+    error = fc_encode_leases(buf, get->leases, get->n_leases);
+  return error ? error : finish(buf, start);
+}
+
+int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   uint32_t id = reply->id;
-  int error;
 
   switch ((unsigned)reply->type) {
   case FC_REPLY | FC_HELLO:
@@ -150,10 +185,7 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_PUT:
     return fc_encode_put_reply(buf, id, reply->put);
   case FC_REPLY | FC_GET_MANY:
-    error = fc_encode_get_many_reply_head(buf, id, &reply->get_many);
-    if (!error)
-      error = append_bins(buf, reply->get_many.values);
-    return error ? error : finish(buf, start);
+    return encode_get_many_reply(buf, id, &reply->get_many);
   case FC_REPLY | FC_PUT_MANY:
     return fc_encode_put_many_reply(buf, id, &reply->put_many);
   case FC_REPLY | FC_STATS:
@@ -161,7 +193,11 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_CLEAR:
     return fc_encode_cleared(buf, id, reply->removed);
   case FC_REPLY | FC_LIST:
-    return encode_list_reply(buf, id, reply->list);
+  case FC_REPLY | FC_LEASES:
+  case FC_REPLY | FC_CLIENTS:
+    return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
+  case FC_REPLY | FC_GIVE_UP:
+    return fc_encode_given_up(buf, id, reply->given_up);
   case FC_REPLY | FC_TRACE:
     return fc_encode_trace_reply(buf, id, &reply->trace);
   case FC_ERROR:
@@ -195,6 +231,17 @@ static const uint8_t stats_fields[] = "\x83\xa4hits\x05\xa4rate\xcb\x3f\xe0\0\0\
 static const uint8_t one_entry[] =
     "\x9a\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\xcd\x0c\x1c\xcd\x0d\x00\xce\x00\x98\x96\x80"
     "\xcf\x00\x00\x00\x02\x54\x0b\xe4\x00\x09";
+static const uint8_t two_leases[] =
+    "\x9b\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x03\xa3w-1\xcd\x03\xe8\xcd\x27\x10\x14\x02"
+    "\x9b\xa1n\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x04\xa3w-2\x00\x01\x00\x00";
+/* one that computes a key and waits for another, one that does neither, a tool */
+static const uint8_t three_clients[] =
+    "\x9d\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
+    "\x94\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x01"
+    "\x98\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x2a\x04\xa3w-2\xcd\x03\xe9"
+    "\x9d\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
+    "\x9d\x05\xa3"
+    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0";
 
 static const struct {
   const char *name, *text;
@@ -214,10 +261,16 @@ static const struct {
      {.type = FC_HELLO, .id = 2, .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0}}},
     {"get",
      "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
-     {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation")}}},
+     {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation"), false, {0, 0}}}},
     {"get_no_probe",
      "[2, 4294967295, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", nil]",
-     {.type = FC_GET, .id = UINT32_MAX, .get = {0, KEY, {0}}}},
+     {.type = FC_GET, .id = UINT32_MAX, .get = {.key = KEY}}},
+    {"get_lease",
+     "[2, 9, 4, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\", 60000, 0]",
+     {.type = FC_GET, .id = 9, .get = {FC_LEASE, KEY, STR("ablation"), true, {60000, 0}}}},
+    {"get_wait",
+     "[2, 10, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", nil, 0, 4294967295]",
+     {.type = FC_GET, .id = 10, .get = {0, KEY, {0}, true, {0, UINT32_MAX}}}},
     {"put",
      "[3, 8, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A
      "\", nil, 18446744073709551615, 4, 12000000, \"value\"]",
@@ -234,7 +287,14 @@ static const struct {
       .put = {.key = KEY, .probe = STR("p"), .compute_ns = 7, .withheld = true}}},
     {"get_many",
      "[4, 10, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\", nil]",
-     {.type = FC_GET_MANY, .id = 10, .get_many = {0, KEY, {0}, BYTES(PROMPT_A PROMPT_B), 2}}},
+     {.type = FC_GET_MANY,
+      .id = 10,
+      .get_many = {.key = KEY, .prompts = BYTES(PROMPT_A PROMPT_B), .n = 2}}},
+    {"get_many_lease",
+     "[4, 11, 4, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\", nil, 300000]",
+     {.type = FC_GET_MANY,
+      .id = 11,
+      .get_many = {FC_LEASE, KEY, {0}, BYTES(PROMPT_A PROMPT_B), 2, true, {300000, 0}}}},
     {"put_many",
      "[5, 11, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B
      "\", \"p\", 77, 1, 5000, 2, [\"one\", \"\"]]",
@@ -278,6 +338,19 @@ static const struct {
      {.type = FC_TRACE, .id = 20, .trace = {FC_TRACE_ON, STR("/var/log/t.jsonl")}}},
     {"trace_off", "[10, 21, 2, nil]", {.type = FC_TRACE, .id = 21, .trace = {FC_TRACE_OFF, {0}}}},
     {"shutdown", "[11, 22]", {.type = FC_SHUTDOWN, .id = 22}},
+    {"give_up",
+     "[12, 23, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\"]",
+     {.type = FC_GIVE_UP, .id = 23, .give_up = {KEY, BYTES(PROMPT_A PROMPT_B), 2}}},
+    {"give_up_all", "[12, 24, nil, nil, 0, nil]", {.type = FC_GIVE_UP, .id = 24}},
+    {"leases",
+     "[13, 25, \"m\", 100, \"\"]",
+     {.type = FC_LEASES, .id = 25, .page = {STR("m"), 100, BYTES(""), 0}}},
+    {"leases_next",
+     "[13, 26, nil, 1, \"cursor\"]",
+     {.type = FC_LEASES, .id = 26, .page = {{0}, 1, BYTES("cursor"), 6}}},
+    {"clients",
+     "[14, 27, nil, 4294967295, \"\"]",
+     {.type = FC_CLIENTS, .id = 27, .page = {{0}, UINT32_MAX, BYTES(""), 0}}},
 };
 
 static const struct {
@@ -294,13 +367,21 @@ static const struct {
      {.type = FC_REPLY | FC_HELLO,
       .welcome = {2, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u, UINT64_MAX,
                   UINT64_C(1) << 32}}},
-    {"miss", "[66, 7, 3, nil]", {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, NULL, 0}}},
+    {"miss",
+     "[66, 7, 3, nil]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {.clear_generation = 3}}},
+    {"miss_granted",
+     "[66, 8, 3, nil, 1]",
+     {.type = FC_REPLY | FC_GET, .id = 8, .get = {3, NULL, 0, FC_LEASE_GRANTED}}},
+    {"miss_taken",
+     "[66, 9, 3, nil, 2]",
+     {.type = FC_REPLY | FC_GET, .id = 9, .get = {3, NULL, 0, FC_LEASE_TAKEN}}},
     {"hit",
      "[66, 7, 3, \"value\"]",
-     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES("value"), 5}}},
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES("value"), 5, FC_LEASE_NONE}}},
     {"hit_empty",
      "[66, 7, 3, \"\"]",
-     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES(""), 0}}},
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES(""), 0, FC_LEASE_NONE}}},
     {"stored", "[67, 8, 0]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STORED}},
     {"kept", "[67, 8, 1]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_KEPT}},
     {"stale", "[67, 8, 2]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STALE}},
@@ -308,10 +389,22 @@ static const struct {
      "[68, 10, 3, 0, false, [\"v\", nil, \"\"]]",
      {.type = FC_REPLY | FC_GET_MANY,
       .id = 10,
-      .get_many = {3, 0, false, {bin_nil_bin, sizeof bin_nil_bin, 3}}}},
+      .get_many = {3, 0, false, {bin_nil_bin, sizeof bin_nil_bin, 3}, NULL, 0}}},
+    {"got_many_leases",
+     "[68, 11, 3, 4, true, [\"v\", nil, \"\"], \"\1\"]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 11,
+      .get_many = {3, 4, true, {bin_nil_bin, sizeof bin_nil_bin, 3}, BYTES("\1"), 1}}},
+    {"got_many_all_leases",
+     "[68, 12, 3, 0, true, [nil, nil], \"\2\1\"]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 12,
+      .get_many = {3, 0, true, {BYTES("\xc0\xc0"), 2, 2}, BYTES("\2\1"), 2}}},
     {"got_many_last",
      "[68, 10, 3, 3, true, []]",
-     {.type = FC_REPLY | FC_GET_MANY, .id = 10, .get_many = {3, 3, true, {bin_nil_bin, 0, 0}}}},
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 10,
+      .get_many = {3, 3, true, {bin_nil_bin, 0, 0}, NULL, 0}}},
     {"put_many_done",
      "[69, 11, 1, 2, 3, 4]",
      {.type = FC_REPLY | FC_PUT_MANY, .id = 11, .put_many = {1, 2, 3, 4}}},
@@ -330,6 +423,26 @@ static const struct {
     {"list_end",
      "[73, 18, \"\", []]",
      {.type = FC_REPLY | FC_LIST, .id = 18, .list = {BYTES(""), 0, 0, one_entry, 0}}},
+    {"leases_reply",
+     "[77, 25, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
+     "\", 7, 3, \"w-1\", 1000, 10000, 20, 2], [\"n\", \"op\", \"v\", \"" PROMPT_B
+     "\", 0, 4, \"w-2\", 0, 1, 0, 0]]]",
+     {.type = FC_REPLY | FC_LEASES,
+      .id = 25,
+      .list = {BYTES("cursor"), 6, 2, two_leases, sizeof two_leases - 1}}},
+    {"leases_end",
+     "[77, 26, \"\", []]",
+     {.type = FC_REPLY | FC_LEASES, .id = 26, .list = {BYTES(""), 0, 0, two_leases, 0}}},
+    {"clients_reply",
+     "[78, 27, \"cursor\", [[3, \"w-1\", 1000, 5, \"m\", true, 100, 10, 9, 2, "
+     "[\"op\", \"view\", \"" PROMPT_A "\", 7], 1, "
+     "[\"op\", \"v\", \"" PROMPT_B "\", 0, 42, 4, \"w-2\", 1001]], "
+     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil], "
+     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil]]]",
+     {.type = FC_REPLY | FC_CLIENTS,
+      .id = 27,
+      .list = {BYTES("cursor"), 6, 3, three_clients, sizeof three_clients - 1}}},
+    {"given_up", "[76, 23, 2]", {.type = FC_REPLY | FC_GIVE_UP, .id = 23, .given_up = 2}},
     {"trace_reply",
      "[74, 19, true, \"/var/log/t.jsonl\", 1000000, 0]",
      {.type = FC_REPLY | FC_TRACE, .id = 19, .trace = {true, STR("/var/log/t.jsonl"), 1000000, 0}}},
@@ -342,11 +455,28 @@ static const struct {
      {.type = FC_ERROR, .id = 8, .error = {FC_ETOOBIG, STR("the value is too large")}}},
 };
 
+static enum proto_growth growth_of_request(const struct fc_request *request) {
+  if (request->type == FC_GET && !request->get.has_terms)
+    return PROTO_OLDER;
+  if (request->type == FC_GET_MANY)
+    return request->get_many.has_terms ? PROTO_NEWER : PROTO_OLDER;
+  return PROTO_SAME; /* a get's terms are two, and there together */
+}
+
+static enum proto_growth growth_of_reply(const struct fc_reply *reply) {
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET) && !reply->get.value)
+    return reply->get.lease == FC_LEASE_NONE ? PROTO_OLDER : PROTO_NEWER;
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET_MANY))
+    return reply->get_many.n_leases ? PROTO_NEWER : PROTO_OLDER;
+  return PROTO_SAME;
+}
+
 void proto_samples(void (*each)(void *arg, const struct proto_sample *sample), void *arg) {
   struct fc_buf buf = {0};
 
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-    struct proto_sample sample = {requests[i].name, requests[i].text, false, &buf};
+    struct proto_sample sample = {requests[i].name, requests[i].text, false,
+                                  growth_of_request(&requests[i].request), &buf};
 
     fc_buf_reset(&buf);
     if (proto_encode_request(&buf, &requests[i].request))
@@ -354,7 +484,8 @@ void proto_samples(void (*each)(void *arg, const struct proto_sample *sample), v
     each(arg, &sample);
   }
   for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
-    struct proto_sample sample = {replies[i].name, replies[i].text, true, &buf};
+    struct proto_sample sample = {replies[i].name, replies[i].text, true,
+                                  growth_of_reply(&replies[i].reply), &buf};
 
     fc_buf_reset(&buf);
     if (proto_encode_reply(&buf, &replies[i].reply))

@@ -6,12 +6,20 @@
 
 #include "proto/message.h"
 
+/* How a message has grown over the versions. */
+enum proto_growth {
+  PROTO_SAME,  /* not at all: what follows its fields is unknown */
+  PROTO_OLDER, /* a later version knows more fields behind its last */
+  PROTO_NEWER, /* and without its last field it is an earlier version's */
+};
+
 /* `text`: the body as msgpack-c's unpacker and printer show it. `frame` is valid
  * during the call. */
 struct proto_sample {
   const char *name;
   const char *text;
   bool reply;
+  enum proto_growth growth;
   const struct fc_buf *frame;
 };
 

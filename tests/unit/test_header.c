@@ -27,9 +27,13 @@ START_TEST(every_result_has_a_text_of_its_own) {
 END_TEST
 
 START_TEST(flags_are_one_bit_each) {
-  ck_assert_uint_eq(FCACHE_UNRECORDED & FCACHE_KEEP_FIRST, 0);
-  ck_assert_uint_eq(FCACHE_UNRECORDED & (FCACHE_UNRECORDED - 1), 0);
-  ck_assert_uint_eq(FCACHE_KEEP_FIRST & (FCACHE_KEEP_FIRST - 1), 0);
+  static const unsigned flags[] = {FCACHE_UNRECORDED, FCACHE_KEEP_FIRST, FCACHE_LEASE};
+  for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    ck_assert_uint_ne(flags[i], 0);
+    ck_assert_uint_eq(flags[i] & (flags[i] - 1), 0);
+    for (size_t j = 0; j < i; j++)
+      ck_assert_uint_eq(flags[i] & flags[j], 0);
+  }
 }
 END_TEST
 
@@ -41,7 +45,9 @@ START_TEST(options_start_with_their_size_and_nothing_else) {
   ck_assert(options.socket == zero.socket && options.name_space == zero.name_space &&
             options.client == zero.client && options.deadline_ms == zero.deadline_ms &&
             options.max_entries == zero.max_entries && options.log == zero.log &&
-            options.log_arg == zero.log_arg);
+            options.log_arg == zero.log_arg && options.lease_ms == zero.lease_ms &&
+            options.wait_ms == zero.wait_ms);
+  ck_assert_uint_ne(FCACHE_NO_WAIT, zero.wait_ms); /* that is as long as lease_ms */
 }
 END_TEST
 

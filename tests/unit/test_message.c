@@ -169,8 +169,9 @@ START_TEST(many_values_are_walked_in_order) {
   const uint8_t *data;
   uint32_t size;
 
-  ck_assert_int_eq(
-      fc_encode_get_many_reply_head(&buf, 3, &(struct fc_get_many_reply){9, 5, true, {.n = 3}}), 0);
+  ck_assert_int_eq(fc_encode_get_many_reply_head(
+                       &buf, 3, &(struct fc_get_many_reply){9, 5, true, {.n = 3}, NULL, 0}),
+                   0);
   ck_assert_int_eq(fc_encode_nil(&buf), 0);
   ck_assert_int_eq(fc_encode_bin_head(&buf, 300), 0);
   for (uint32_t i = 0; i < 300; i++)
@@ -269,6 +270,255 @@ START_TEST(list_entries_are_walked_in_order) {
 }
 END_TEST
 
+START_TEST(gets_carry_their_terms) {
+  struct fc_get get = {.flags = FC_LEASE,
+                       .key = {fc_str_of("op"), fc_str_of("v"), 3, fc_hash_prompt("", 0)},
+                       .has_terms = true,
+                       .terms = {UINT32_MAX, 7}};
+  struct fc_get_many many = {.flags = FC_LEASE,
+                             .key = get.key,
+                             .prompts = get.key.prompt.bytes,
+                             .n = 1,
+                             .has_terms = true,
+                             .terms = {UINT32_MAX, 7}};
+  struct fc_buf buf = {0};
+  struct fc_request request;
+
+  ck_assert_int_eq(fc_encode_get(&buf, 1, &get), 0);
+  ck_assert_int_eq(fc_decode_request(buf.data + 8, buf.size - 8, &request), 0);
+  ck_assert_uint_eq(request.get.flags, FC_LEASE);
+  ck_assert(request.get.has_terms);
+  ck_assert_uint_eq(request.get.terms.lease_ms, UINT32_MAX);
+  ck_assert_uint_eq(request.get.terms.wait_ms, 7);
+  fc_buf_reset(&buf);
+  get.has_terms = false; /* of an earlier version: the terms are not sent */
+  ck_assert_int_eq(fc_encode_get(&buf, 1, &get), 0);
+  ck_assert_int_eq(fc_decode_request(buf.data + 8, buf.size - 8, &request), 0);
+  ck_assert(!request.get.has_terms);
+  ck_assert_uint_eq(request.get.terms.lease_ms + request.get.terms.wait_ms, 0);
+  fc_buf_reset(&buf);
+  ck_assert_int_eq(fc_encode_get_many(&buf, 1, &many), 0);
+  ck_assert_int_eq(fc_decode_request(buf.data + 8, buf.size - 8, &request), 0);
+  ck_assert(request.get_many.has_terms);
+  ck_assert_uint_eq(request.get_many.terms.lease_ms, UINT32_MAX);
+  ck_assert_uint_eq(request.get_many.terms.wait_ms, 0); /* a get_many never waits */
+  fc_buf_free(&buf);
+}
+END_TEST
+
+START_TEST(misses_say_who_computes) {
+  static const enum fc_lease_state states[] = {FC_LEASE_NONE, FC_LEASE_GRANTED, FC_LEASE_TAKEN};
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    fc_buf_reset(&buf);
+    ck_assert_int_eq(fc_encode_miss_lease(&buf, 5, UINT64_MAX, states[i]), 0);
+    check_frame(&buf);
+    ck_assert_uint_eq(buf.data[8], 0x95);
+    ck_assert_uint_eq(buf.data[buf.size - 1], states[i]);
+    ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+    ck_assert_ptr_null(reply.get.value);
+    ck_assert_int_eq(reply.get.lease, states[i]);
+    ck_assert(reply.get.clear_generation == UINT64_MAX);
+  }
+  fc_buf_reset(&buf);
+  ck_assert_int_eq(fc_encode_miss(&buf, 5, 1),
+                   0); /* an earlier version's: nobody, as far as known */
+  ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+  ck_assert_int_eq(reply.get.lease, FC_LEASE_NONE);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+START_TEST(leases_of_a_part_stand_behind_its_values) {
+  static const uint8_t leases[] = {FC_LEASE_TAKEN, FC_LEASE_NONE};
+  const struct fc_get_many_reply part = {
+      .clear_generation = 1, .last = true, .values = {.n = 3}, .n_leases = 2};
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  ck_assert_int_eq(fc_encode_get_many_reply_head(&buf, 3, &part), 0);
+  ck_assert_int_eq(fc_encode_nil(&buf), 0);
+  ck_assert_int_eq(fc_encode_bin_head(&buf, 1), 0);
+  ck_assert_int_eq(fc_buf_append(&buf, "v", 1), 0);
+  ck_assert_int_eq(fc_encode_nil(&buf), 0);
+  ck_assert_int_eq(fc_encode_leases(&buf, leases, 2), 0);
+  fc_frame_finish(&buf, 0, 0);
+  check_frame(&buf);
+  ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+  ck_assert_uint_eq(reply.get_many.values.n, 3);
+  ck_assert_uint_eq(reply.get_many.n_leases, 2);
+  ck_assert_ptr_eq(reply.get_many.leases, buf.data + buf.size - 2); /* borrowed */
+  ck_assert_mem_eq(reply.get_many.leases, leases, 2);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* Decodes the first `have` bytes of a frame's body, where the whole is to be this long. */
+static bool head_of(const struct fc_buf *head, size_t have, uint32_t value_size,
+                    struct fc_reply *reply, size_t *offset) {
+  uint32_t body_size = (uint32_t)(head->size - FC_FRAME_HEADER) + value_size, size = 0;
+
+  if (!fc_decode_reply_head(head->data + FC_FRAME_HEADER, have, body_size, reply, offset, &size))
+    return false;
+  ck_assert_uint_eq(size, value_size);
+  ck_assert_uint_eq(*offset, head->size - FC_FRAME_HEADER);
+  return true;
+}
+
+START_TEST(a_hit_is_known_by_its_head) {
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+  size_t offset, whole;
+
+  ck_assert_int_eq(fc_encode_hit_head(&buf, 7, 3, 70000), 0);
+  whole = buf.size - FC_FRAME_HEADER;
+  ck_assert(head_of(&buf, whole, 70000, &reply, &offset));
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
+  ck_assert_uint_eq(reply.id, 7);
+  ck_assert(reply.get.clear_generation == 3);
+  for (size_t have = 0; have < whole; have++)
+    ck_assert_msg(!head_of(&buf, have, 70000, &reply, &offset), "known by %zu bytes", have);
+  ck_assert(!head_of(&buf, whole, 70001, &reply, &offset)); /* something follows its value */
+  ck_assert(!head_of(&buf, whole, 69999, &reply, &offset));
+  fc_buf_reset(&buf);
+
+  ck_assert_int_eq(fc_encode_get_many_reply_head(
+                       &buf, 8, &(struct fc_get_many_reply){9, 5, true, {.n = 1}, NULL, 0}),
+                   0);
+  ck_assert_int_eq(fc_encode_bin_head(&buf, 300), 0);
+  ck_assert(head_of(&buf, buf.size - FC_FRAME_HEADER, 300, &reply, &offset));
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET_MANY);
+  ck_assert_uint_eq(reply.get_many.first, 5);
+  ck_assert(reply.get_many.last);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+static void no_head(void *arg, const struct proto_sample *sample) {
+  const uint8_t *body = sample->frame->data + FC_FRAME_HEADER;
+  size_t size = sample->frame->size - FC_FRAME_HEADER, offset;
+  struct fc_reply reply;
+  uint32_t value_size;
+
+  (void)arg; /* no state */
+  if (sample->reply && strncmp(sample->name, "hit", 3) != 0)
+    ck_assert_msg(!fc_decode_reply_head(body, size, (uint32_t)size, &reply, &offset, &value_size),
+                  "%s taken for a hit", sample->name);
+}
+
+START_TEST(only_hits_are_known_by_their_heads) {
+  /* a hit, and a part with one, that a later version has made longer: not by their heads */
+  static const uint8_t hit[] = {0x95, 0x42, 1, 0, 0xc4, 1, 'v'};
+  static const uint8_t part[] = {0x97, 0x44, 1, 0, 0, 0xc3, 0x91, 0xc4, 1, 'v'};
+  struct fc_reply reply;
+  size_t offset;
+  uint32_t size;
+
+  proto_samples(no_head, NULL);
+  ck_assert(!fc_decode_reply_head(hit, sizeof hit, sizeof hit, &reply, &offset, &size));
+  ck_assert(!fc_decode_reply_head(part, sizeof part, sizeof part, &reply, &offset, &size));
+}
+END_TEST
+
+START_TEST(a_lease_gives_every_field) {
+  struct fc_lease_entry entry = {.name_space = fc_str_of("m"),
+                                 .key = {fc_str_of("op"), fc_str_of("v"), 3, fc_hash_prompt("", 0)},
+                                 .client_id = UINT64_MAX,
+                                 .client = fc_str_of("w"),
+                                 .pid = -1,
+                                 .held_ns = (uint64_t)1 << 40,
+                                 .left_ns = 2,
+                                 .waits = UINT32_MAX};
+  const struct fc_hash prompt = entry.key.prompt;
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_LEASES, 3, (const uint8_t *)"abc", 3, 1), 0);
+  ck_assert_int_eq(fc_encode_lease_entry(&buf, &entry), 0);
+  fc_frame_finish(&buf, 0, 0);
+  ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_LEASES);
+  ck_assert_mem_eq(reply.list.cursor, "abc", 3);
+  memset(&entry, 0, sizeof entry);
+  fc_leases_next(&reply.list, &entry);
+  assert_str(entry.name_space, "m");
+  assert_str(entry.key.op, "op");
+  assert_str(entry.key.view, "v");
+  ck_assert_uint_eq(entry.key.top_k, 3);
+  ck_assert_mem_eq(&entry.key.prompt, &prompt, sizeof prompt);
+  ck_assert(entry.client_id == UINT64_MAX && entry.pid == -1);
+  assert_str(entry.client, "w");
+  ck_assert(entry.held_ns == (uint64_t)1 << 40 && entry.left_ns == 2);
+  ck_assert_uint_eq(entry.waits, UINT32_MAX);
+  ck_assert_uint_eq(reply.list.n, 0);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* One that computes and waits, then a tool that does neither: nothing of the first sticks. */
+static void append_clients(struct fc_buf *buf) {
+  const struct fc_key key = {fc_str_of("op"), fc_str_of("v"), 3, fc_hash_prompt("", 0)};
+  const struct fc_key other = {fc_str_of("other"), fc_str_of("v2"), 4, fc_hash_prompt("a", 1)};
+  const struct fc_client_entry busy = {.client_id = 9,
+                                       .client = fc_str_of("w"),
+                                       .pid = INT64_MAX,
+                                       .uid = UINT32_MAX,
+                                       .name_space = fc_str_of("m"),
+                                       .region = true,
+                                       .connected_ns = 1,
+                                       .hits = 3,
+                                       .shared_hits = 2,
+                                       .leases = 5,
+                                       .held = key,
+                                       .waits = 6,
+                                       .wait = {other, 7, 8, fc_str_of("owner"), 77}};
+  const struct fc_client_entry tool = {.client = fc_str_of("ctl"), .pid = 1};
+
+  ck_assert_int_eq(fc_encode_list_reply_head(buf, FC_CLIENTS, 3, NULL, 0, 2), 0);
+  ck_assert_int_eq(fc_encode_client_entry(buf, &busy), 0);
+  ck_assert_int_eq(fc_encode_client_entry(buf, &tool), 0);
+  fc_frame_finish(buf, 0, 0);
+}
+
+START_TEST(a_client_gives_every_field) {
+  const struct fc_hash held = fc_hash_prompt("", 0), waited_for = fc_hash_prompt("a", 1);
+  struct fc_client_entry entry;
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  append_clients(&buf);
+  ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_CLIENTS);
+  fc_clients_next(&reply.list, &entry);
+  ck_assert(entry.client_id == 9 && entry.pid == INT64_MAX && entry.uid == UINT32_MAX);
+  assert_str(entry.client, "w");
+  assert_str(entry.name_space, "m");
+  ck_assert(entry.region && entry.connected_ns == 1 && entry.hits == 3 && entry.shared_hits == 2);
+  ck_assert(entry.leases == 5 && entry.waits == 6);
+  assert_str(entry.held.op, "op");
+  assert_str(entry.held.view, "v");
+  ck_assert_uint_eq(entry.held.top_k, 3);
+  ck_assert_mem_eq(&entry.held.prompt, &held, sizeof held);
+  assert_str(entry.wait.key.op, "other");
+  assert_str(entry.wait.key.view, "v2");
+  ck_assert_uint_eq(entry.wait.key.top_k, 4);
+  ck_assert_mem_eq(&entry.wait.key.prompt, &waited_for, sizeof waited_for);
+  ck_assert(entry.wait.waited_ns == 7 && entry.wait.owner_id == 8 && entry.wait.owner_pid == 77);
+  assert_str(entry.wait.owner, "owner");
+  fc_clients_next(&reply.list, &entry);
+  assert_str(entry.client, "ctl");
+  ck_assert_ptr_null(entry.name_space.data);
+  ck_assert_ptr_null(entry.held.op.data);
+  ck_assert_ptr_null(entry.wait.key.op.data);
+  ck_assert_ptr_null(entry.wait.owner.data);
+  ck_assert(!entry.region && entry.leases == 0 && entry.waits == 0);
+  ck_assert_uint_eq(reply.list.n, 0);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(frames_follow_each_other_in_one_buffer) {
   struct fc_buf buf = {0};
   uint32_t body;
@@ -334,6 +584,13 @@ int main(void) {
   tcase_add_test(tests, many_values_are_walked_in_order);
   tcase_add_test(tests, stats_are_walked_in_order);
   tcase_add_test(tests, list_entries_are_walked_in_order);
+  tcase_add_test(tests, gets_carry_their_terms);
+  tcase_add_test(tests, misses_say_who_computes);
+  tcase_add_test(tests, leases_of_a_part_stand_behind_its_values);
+  tcase_add_test(tests, a_hit_is_known_by_its_head);
+  tcase_add_test(tests, only_hits_are_known_by_their_heads);
+  tcase_add_test(tests, a_lease_gives_every_field);
+  tcase_add_test(tests, a_client_gives_every_field);
   tcase_add_test(tests, frames_follow_each_other_in_one_buffer);
   tcase_add_test(tests, a_failed_buffer_says_so_and_keeps_whole_frames);
   tcase_add_test(tests, every_error_code_travels);

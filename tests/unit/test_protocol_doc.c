@@ -83,7 +83,7 @@ static struct fc_key key(void) {
 
 START_TEST(the_dumped_requests_are_the_encoders) {
   const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0};
-  const struct fc_get get = {0, key(), STR("ablation")};
+  const struct fc_get get = {.key = key(), .probe = STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
                              .probe = STR("ablation"),
