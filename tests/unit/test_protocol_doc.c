@@ -117,6 +117,30 @@ START_TEST(the_dumped_replies_are_the_encoders) {
 }
 END_TEST
 
+START_TEST(the_dumped_leases_are_the_encoders) {
+  const struct fc_get get = {.flags = FC_LEASE,
+                             .key = key(),
+                             .probe = STR("ablation"),
+                             .has_terms = true,
+                             .terms = {.lease_ms = 60000, .wait_ms = 30000}};
+  const struct fc_give_up give_up = {.key = key(), .prompts = get.key.prompt.bytes, .n = 1};
+  struct fc_buf buf = {0};
+
+  ck_assert_int_eq(fc_encode_get(&buf, 4, &get), 0);
+  check_block("hex get_lease", &buf, "");
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_GRANTED), 0);
+  check_block("hex granted", &buf, "");
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_TAKEN), 0);
+  check_block("hex taken", &buf, "");
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_NONE), 0);
+  check_block("hex none", &buf, "");
+  ck_assert_int_eq(fc_encode_give_up(&buf, 5, &give_up), 0);
+  check_block("hex give_up", &buf, "");
+  ck_assert_int_eq(fc_encode_given_up(&buf, 5, 1), 0);
+  check_block("hex given_up", &buf, "");
+}
+END_TEST
+
 /* A line: the prompt's bytes in hex (nothing: empty), two spaces, the hash. */
 static void check_vector(void *count, const char *line) {
   struct fc_buf prompt = {0};
@@ -146,6 +170,7 @@ int main(void) {
 
   tcase_add_test(tests, the_dumped_requests_are_the_encoders);
   tcase_add_test(tests, the_dumped_replies_are_the_encoders);
+  tcase_add_test(tests, the_dumped_leases_are_the_encoders);
   tcase_add_test(tests, the_hash_vectors_are_true);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
