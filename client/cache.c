@@ -1,4 +1,4 @@
-/* Opening, closing, and the calls for one key. */
+/* Opening, closing, and puts of one key. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +25,10 @@ static int fail_open(struct fcache *cache, int code, const char *text, struct fc
   return handle_code(code);
 }
 
+void fcache_set_wait(struct fcache *cache, uint32_t wait_ms) {
+  cache->wait_ms = wait_ms == 0 ? cache->lease_ms : wait_ms == FCACHE_NO_WAIT ? 0 : wait_ms;
+}
+
 static int open_handle(const struct fcache_options *options, struct fcache *cache) {
   const char *disable = environment("FCACHE_DISABLE"), *region = environment("FCACHE_REGION");
   uint32_t deadline_ms = options->deadline_ms != 0 ? options->deadline_ms : DEADLINE_DEFAULT_MS;
@@ -40,6 +44,8 @@ static int open_handle(const struct fcache_options *options, struct fcache *cach
       .disabled = disable != NULL && strcmp(disable, "0") != 0,
       .region = region == NULL || strcmp(region, "0") != 0,
   };
+  cache->lease_ms = options->lease_ms != 0 ? options->lease_ms : FC_LEASE_MS_DEFAULT;
+  fcache_set_wait(cache, options->wait_ms);
   int rc = link_init(&cache->link, &link_options);
   if (rc < 0)
     return rc;
@@ -161,22 +167,25 @@ static bool is_older(const struct fcache *cache, struct fc_epoch a, struct fc_ep
   return a.clear_generation < b.clear_generation;
 }
 
-bool handle_epoch(struct fcache *cache, const struct fc_key *key, const struct fcache_hash *prompts,
-                  size_t n, struct fc_epoch *epoch) {
+bool handle_missed(struct fcache *cache, const struct fc_key *key,
+                   const struct fcache_hash *prompts, size_t n, struct recent_miss *out) {
   struct fc_key one = *key;
-  bool any = false, reached = true;
-  *epoch = (struct fc_epoch){0};
+  bool any = false, reached = true, leased = n > 0;
+  *out = (struct recent_miss){0};
   for (size_t i = 0; i < n; i++) {
-    struct fc_epoch noted;
+    struct recent_miss noted = {0};
     if (prompts != NULL)
       memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    if (!recent_find(&cache->misses, &one, &noted))
+    bool found = recent_find(&cache->misses, &one, &noted);
+    leased = leased && noted.leased;
+    if (!found)
       continue; /* never looked up: as far as we know it is computed right now */
-    reached = reached && noted.boot_id != 0;
-    if (!any || is_older(cache, noted, *epoch))
-      *epoch = noted;
+    reached = reached && noted.epoch.boot_id != 0;
+    if (!any || is_older(cache, noted.epoch, out->epoch))
+      out->epoch = noted.epoch;
     any = true;
   }
+  out->leased = leased;
   return reached;
 }
 
@@ -192,77 +201,6 @@ int handle_key(struct fcache *cache, const struct fcache_key *key, struct fc_key
     return link_fault(&cache->link, FC_ENAME, "view \"%.64s\": %s", key->view,
                       fc_error_text(FC_ENAME));
   return 0;
-}
-
-static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size) {
-  struct fcache_value *value = arg;
-  (void)reply; /* a get has one value */
-  return value_reserve(value, size) < 0 ? NULL : value->data;
-}
-
-/* Where the value landed in its place it is there already. */
-static int take_value(struct fcache_value *value, const struct fc_get_reply *get) {
-  if (get->value != value->data)
-    return fcache_value_set(value, get->value, get->value_size);
-  value->size = get->value_size;
-  return FCACHE_OK;
-}
-
-static int ask_daemon(struct fcache *cache, const struct fc_key *key, unsigned flags,
-                      struct fcache_value *value, struct fc_epoch *epoch) {
-  struct link *link = &cache->link;
-  struct fc_reply reply;
-  if (!handle_ready(cache))
-    return FCACHE_MISS;
-  struct fc_get get = {
-      .flags = flags & FCACHE_UNRECORDED, .key = *key, .probe = handle_probe(cache)};
-  uint32_t id = link_begin(link, FC_GET);
-  link_place(link, place_value, value);
-  (void)fc_encode_get(&link->request, id, &get); /* the exchange looks at `failed` */
-  int rc = link_exchange(link, id, NULL, 0, &reply);
-  if (rc < 0)
-    return handle_outcome(cache, rc, FCACHE_MISS);
-  link->epoch.clear_generation = reply.get.clear_generation;
-  *epoch = link->epoch;
-  if (reply.get.value == NULL)
-    return FCACHE_MISS;
-  if (take_value(value, &reply.get) < 0)
-    return link_fault(link, FC_ENOMEM, "no memory for a value of %u bytes", reply.get.value_size);
-  return FCACHE_OK;
-}
-
-int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
-                  struct fcache_value *value, struct fc_epoch *epoch) {
-  uint64_t start_ns = channel_clock_ns(), now_ns = start_ns;
-  *epoch = (struct fc_epoch){0};
-  int rc = handle_hit(cache, key, flags, value, &now_ns);
-  if (rc == FCACHE_MISS) {
-    rc = ask_daemon(cache, key, flags, value, epoch);
-    now_ns = rc == FCACHE_OK ? channel_clock_ns() : start_ns;
-  }
-  if (rc == FCACHE_OK && (flags & FCACHE_UNRECORDED) == 0) {
-    cache->counters.cache_hits++;
-    cache->counters.scoring_wall_ns += now_ns - start_ns;
-  }
-  return rc;
-}
-
-int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flags,
-               struct fcache_value *value) {
-  struct fc_key wire;
-  handle_enter(cache);
-  int rc = handle_key(cache, key, &wire);
-  if (rc < 0)
-    return rc;
-  if (value == NULL)
-    return link_fault(&cache->link, FC_EINVAL, "a get needs a value to fill; it is NULL");
-  struct fc_epoch epoch;
-  rc = handle_lookup(cache, &wire, flags, value, &epoch);
-  if (rc == FCACHE_MISS)
-    recent_note(&cache->misses, &wire, epoch);
-  else if (rc == FCACHE_OK) /* what is computed from now on is of now */
-    recent_forget(&cache->misses, &wire);
-  return rc;
 }
 
 int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size) {
@@ -301,8 +239,11 @@ int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *d
     cache->counters.forward_passes++;
     cache->counters.scoring_wall_ns += compute_ns;
   }
-  if (!handle_epoch(cache, &put.key, NULL, 1, &put.epoch))
+  struct recent_miss miss;
+  if (!handle_missed(cache, &put.key, NULL, 1, &miss))
     return FCACHE_NOT_STORED;
+  put.epoch = miss.epoch;
+  put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
   rc = handle_put(cache, &put, data, size);
   if (rc == FCACHE_OK) /* else it may be tried again, and is as old as it was */
     recent_forget(&cache->misses, &put.key);

@@ -15,23 +15,30 @@ int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_com
     return rc;
   if (compute == NULL || value == NULL)
     return link_fault(&cache->link, FC_EINVAL, "compute or value is NULL");
-  rc = handle_lookup(cache, &put.key, 0, value, &put.epoch);
+  rc = handle_lookup(cache, &put.key, FCACHE_LEASE, cache->wait_ms, value, &put.epoch);
   if (rc == FCACHE_OK || rc == FCACHE_ENOMEM)
     return rc;
+  bool leased = rc == FCACHE_LEASED;
   value->size = 0; /* a miss, or a daemon that refused: compute either way */
   uint64_t start_ns = channel_clock_ns();
   rc = compute(arg, value);
   put.compute_ns = channel_clock_ns() - start_ns;
-  if (rc != 0)
-    return rc;
   handle_enter(cache); /* compute may have forked */
+  if (rc != 0) {
+    if (leased)
+      (void)handle_give_up(cache, &put.key, &key->prompt, 1); /* its failure is the one to tell */
+    return rc;
+  }
   cache->counters.cache_misses++;
   cache->counters.forward_passes++;
   cache->counters.scoring_wall_ns += put.compute_ns;
   /* Without a lookup that reached the daemon nobody knows what was cleared meanwhile. */
-  if (put.epoch.boot_id != 0)
-    (void)handle_put(cache, &put, value->data, value->size); /* the caller has its value anyway */
-  return FCACHE_OK;
+  if (put.epoch.boot_id == 0)
+    return FCACHE_OK;
+  rc = handle_put(cache, &put, value->data, value->size);
+  if (rc == FCACHE_NOT_STORED && leased) /* the daemon need not have heard of it */
+    (void)handle_give_up(cache, &put.key, &key->prompt, 1);
+  return FCACHE_OK; /* the caller has its value anyway */
 }
 
 struct fcache_batch {

@@ -91,6 +91,7 @@ int channel_connect(struct channel *channel, const char *path) {
   if (fd < 0)
     return fd;
   channel->in_size = channel->taken = 0;
+  channel->cut = false;
   int rc = 0;
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
     rc = -errno;
@@ -101,12 +102,12 @@ int channel_connect(struct channel *channel, const char *path) {
   return rc;
 }
 
-/* Waits until the socket is ready for `events`, at most until the deadline; looks once at least. */
-static int wait_for(const struct channel *channel, short events) {
+/* Waits until the socket is ready for `events`, at most until then; looks once at least. */
+static int wait_for(const struct channel *channel, short events, uint64_t until_ns) {
   struct pollfd poll_fd = {.fd = channel->socket.fd, .events = events};
   for (;;) {
     uint64_t now_ns = channel_clock_ns();
-    uint64_t left_ns = now_ns < channel->end_ns ? channel->end_ns - now_ns : 0;
+    uint64_t left_ns = now_ns < until_ns ? until_ns - now_ns : 0;
     uint64_t left_ms = (left_ns + 999999u) / 1000000u;
     int ready = poll(&poll_fd, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
     if (ready > 0)
@@ -150,12 +151,25 @@ int channel_send(struct channel *channel, struct iovec *pieces, size_t n) {
       advance(&pieces, &n, (size_t)sent);
     if (n == 0)
       break;
-    channel->started = true;
-    int rc = wait_for(channel, POLLOUT);
+    channel->started = channel->cut = true;
+    int rc = wait_for(channel, POLLOUT, channel->end_ns);
     if (rc < 0)
       return rc;
   }
+  channel->cut = false;
   return 0;
+}
+
+bool channel_send_now(struct channel *channel, const void *data, size_t size) {
+  if (channel->cut)
+    return false;
+  ssize_t sent = send(channel->socket.fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  channel->cut = sent > 0 && (size_t)sent < size;
+  return sent >= 0 && (size_t)sent == size;
+}
+
+int channel_await(const struct channel *channel, uint64_t until_ns) {
+  return channel->in_size > channel->taken ? 0 : wait_for(channel, POLLIN, until_ns);
 }
 
 static int make_room(struct channel *channel, size_t need) {
@@ -215,7 +229,7 @@ static int read_some(struct channel *channel, bool wait, void *to, size_t room, 
     return FC_EUNAVAILABLE;
   if (!wait)
     return FC_ETIMEDOUT;
-  return wait_for(channel, POLLIN);
+  return wait_for(channel, POLLIN, channel->end_ns);
 }
 
 /* More of the frame into the buffer, which gets room for `need` bytes in all. */

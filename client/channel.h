@@ -23,6 +23,7 @@ struct channel {
   uint64_t end_ns;      /* when the one under way must have ended */
   bool started;         /* it has taken time: the socket's own timeout would be too long now */
   bool overtime;        /* the one read past its end was made */
+  bool cut;             /* a message was sent in part, and the rest never will be */
   uint8_t *in;
   size_t in_size, in_capacity;
   size_t taken;           /* bytes of `in` that the last frame used */
@@ -52,6 +53,14 @@ void channel_renew(struct channel *channel);
 
 /* Sends all pieces, which it may modify. */
 int channel_send(struct channel *channel, struct iovec *pieces, size_t n);
+
+/* Sends what there is room for at once. False where that was not all of it, or where a send was cut
+ * before: the other side then has half a message, and nothing more makes sense to it. */
+bool channel_send_now(struct channel *channel, const void *data, size_t size);
+
+/* Waits until there is something to receive, or the other side has closed, at most until `until_ns`
+ * (FC_ETIMEDOUT); looks once at least. What is received then has a deadline of its own. */
+int channel_await(const struct channel *channel, uint64_t until_ns);
 
 /* Asked when the beginning of a large frame is there: returns room for all of its body from *offset
  * on, which then goes there straight and not through the channel's buffer; or NULL. Of the body,

@@ -18,7 +18,8 @@ SAME(EUNAVAILABLE);
 SAME(EPROTOCOL);
 SAME(EREFUSED);
 static_assert((int)FCACHE_UNRECORDED == (int)FC_UNRECORDED &&
-                  (int)FCACHE_KEEP_FIRST == (int)FC_KEEP_FIRST,
+                  (int)FCACHE_KEEP_FIRST == (int)FC_KEEP_FIRST &&
+                  (int)FCACHE_LEASE == (int)FC_LEASE,
               "the public flags are the protocol's");
 
 int handle_code(int code) {
@@ -35,6 +36,8 @@ const char *fcache_strerror(int code) {
     return "done";
   case FCACHE_MISS:
     return "a miss: the key is not stored, or sharing is off";
+  case FCACHE_LEASED:
+    return "a miss, with its lease: compute it and put it, or give it up";
   case FCACHE_NOT_STORED:
     return "not stored: sharing is off, another value was first, or the key was cleared meanwhile";
   default:

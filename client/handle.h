@@ -5,12 +5,17 @@
 #include "client/fcache.h"
 #include "client/link.h"
 #include "client/recent.h"
+#include "client/wait.h"
+
+#define HANDLE_HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */
 
 struct fcache {
   struct link link;
   struct fcache_counters counters;
   char probe[FC_NAME_MAX + 1]; /* "": none */
   struct recent misses;        /* of fcache_get and fcache_get_many */
+  uint32_t lease_ms;
+  uint32_t wait_ms; /* of cached and cached_batch; 0: not at all */
 };
 
 /* Every call starts here: lets a forked child begin anew. */
@@ -23,11 +28,11 @@ bool handle_ready(struct fcache *cache);
  * whatever the back-off, for one deadline at most. */
 bool handle_insist(struct fcache *cache);
 
-/* When the computation of a put's keys began: of `prompts` if not NULL, which complete
- * `key`, else of `key` itself. {0, 0} where none of them missed lately. False where a
- * lookup of one did not reach the daemon: nobody knows what was cleared since. */
-bool handle_epoch(struct fcache *cache, const struct fc_key *key, const struct fcache_hash *prompts,
-                  size_t n, struct fc_epoch *epoch);
+/* When the computation of a put's keys began, and whether all are leased: of `prompts` if not
+ * NULL, which complete `key`, else of `key` itself. {0, 0} where none of them missed lately. False
+ * where a lookup of one did not reach the daemon: nobody knows what was cleared since. */
+bool handle_missed(struct fcache *cache, const struct fc_key *key,
+                   const struct fcache_hash *prompts, size_t n, struct recent_miss *out);
 
 /* Checks the names of a key, and makes it the protocol's. 0, FC_EINVAL or FC_ENAME. */
 int handle_key(struct fcache *cache, const struct fcache_key *key, struct fc_key *out);
@@ -52,9 +57,14 @@ int handle_outcome(struct fcache *cache, int rc, int degraded);
 int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
                struct fcache_value *value, uint64_t *now_ns);
 
-/* One lookup: FCACHE_OK, FCACHE_MISS with *epoch {0, 0} where the daemon is away, or an error. */
-int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags,
+/* One lookup: FCACHE_OK, FCACHE_MISS with *epoch {0, 0} where the daemon is away, with FCACHE_LEASE
+ * FCACHE_LEASED, or an error. It waits for another's computation for up to `wait_ms`. */
+int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags, uint32_t wait_ms,
                   struct fcache_value *value, struct fc_epoch *epoch);
+
+/* Gives back leases on `n` prompts, which complete `key`, as fcache_give_up. */
+int handle_give_up(struct fcache *cache, const struct fc_key *key,
+                   const struct fcache_hash *prompts, size_t n);
 
 /* One put, as fcache_put: completes *put, whose flags, key, epoch and compute time are set. */
 int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size);

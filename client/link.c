@@ -145,12 +145,29 @@ static int go_off(struct link *link) {
   return FC_EUNAVAILABLE;
 }
 
+uint32_t link_next_id(struct link *link) {
+  if (++link->next_id == 0) /* 0 is the id of errors that answer no request */
+    link->next_id = 1;
+  return link->next_id;
+}
+
+/* What the daemon may have granted us by now, or may still, is given up. False where it cannot be
+ * told at once: a connection that nobody reads must not keep others waiting. */
+static bool let_go_of_leases(struct link *link) {
+  static const struct fc_give_up all = {0};
+  if (!link_has_leases(link))
+    return true;
+  fc_buf_reset(&link->request);
+  return fc_encode_give_up(&link->request, link_next_id(link), &all) == 0 &&
+         channel_send_now(&link->channel, link->request.data, link->request.size);
+}
+
 int link_lost(struct link *link, int rc) {
   unsigned long long ms = link->channel.deadline_ns / MS_NS;
   switch (rc) {
   case FC_ETIMEDOUT:
     (void)link_fault(link, rc, "fcached at %s did not answer within %llu ms", link->path, ms);
-    if (link->state == LINK_UP && plane_can_linger(&link->plane))
+    if (link->state == LINK_UP && plane_can_linger(&link->plane) && let_go_of_leases(link))
       plane_linger(&link->plane, channel_part(&link->channel));
     break;
   case FC_EUNAVAILABLE:
@@ -236,6 +253,7 @@ static void welcome(struct link *link, const struct fc_welcome *welcome) {
   link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
   link->connections++;
   link->epoch = (struct fc_epoch){welcome->boot_id, welcome->clear_generation};
+  link->version = welcome->version;
   link->max_value = welcome->max_value;
   link->max_frame = welcome->max_frame;
   (void)snprintf(link->server, sizeof link->server, "%.*s", (int)welcome->server.size,
@@ -318,6 +336,10 @@ bool link_ready(struct link *link) {
 
 /* ---- exchanges ---- */
 
+bool link_has_leases(const struct link *link) {
+  return link->version >= 3;
+}
+
 void link_place(struct link *link, link_place_fn *place, void *arg) {
   link->place = place;
   link->place_arg = arg;
@@ -327,9 +349,7 @@ uint32_t link_begin(struct link *link, enum fc_type type) {
   link->place = NULL;
   fc_buf_reset(&link->request);
   link->expected = FC_REPLY | type;
-  if (++link->next_id == 0) /* 0 is the id of errors that answer no request */
-    link->next_id = 1;
-  return link->next_id;
+  return link_next_id(link);
 }
 
 /* An error that answers no request is the daemon's last word on this connection. */
@@ -342,9 +362,18 @@ static int take_error(struct link *link, const struct fc_reply *reply) {
   return go_off(link);
 }
 
+/* The index of `id` in the list, or `n`. */
+static uint32_t index_of(uint32_t id, const uint32_t *ids, uint32_t n) {
+  uint32_t i = 0;
+  while (i < n && ids[i] != id)
+    i++;
+  return i;
+}
+
 struct landing {
   struct link *link;
-  uint32_t id;
+  const uint32_t *ids; /* that are awaited */
+  uint32_t n;
   struct fc_reply *reply;
   bool landed; /* the reply is decoded, and its value where it belongs */
 };
@@ -354,7 +383,8 @@ static void *land(void *arg, const uint8_t *body, size_t have, uint32_t body_siz
   struct link *link = landing->link;
   uint32_t size;
   if (!fc_decode_reply_head(body, have, body_size, landing->reply, offset, &size) ||
-      landing->reply->id != landing->id || landing->reply->type != link->expected)
+      index_of(landing->reply->id, landing->ids, landing->n) == landing->n ||
+      landing->reply->type != link->expected)
     return NULL;
   void *to = link->place(link->place_arg, landing->reply, size);
   landing->landed = to != NULL;
@@ -367,24 +397,42 @@ static void *land(void *arg, const uint8_t *body, size_t have, uint32_t body_siz
   return to;
 }
 
-static int receive_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
+static int receive_one(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
+                       struct fc_reply *reply) {
   const uint8_t *body;
   uint32_t size;
-  for (;;) {
-    struct landing landing = {.link = link, .id = id, .reply = reply};
-    int rc = channel_receive_placed(&link->channel, link->max_frame,
-                                    link->place != NULL ? land : NULL, &landing, &body, &size);
-    if (rc == 0 && landing.landed)
-      return 0;
-    if (rc == 0)
-      rc = fc_decode_reply(body, size, reply);
-    if (rc < 0)
-      return link_lost(link, rc);
-    if (reply->type == FC_ERROR && (reply->id == id || reply->id == 0))
-      return take_error(link, reply);
-    if (reply->id == id)
-      return reply->type == link->expected ? 0 : link_lost(link, FC_EPROTOCOL);
+  struct landing landing = {.link = link, .ids = ids, .n = n, .reply = reply};
+  *which = n;
+  int rc = channel_receive_placed(&link->channel, link->max_frame,
+                                  link->place != NULL ? land : NULL, &landing, &body, &size);
+  if (rc == 0 && !landing.landed)
+    rc = fc_decode_reply(body, size, reply);
+  if (rc < 0)
+    return link_lost(link, rc);
+  uint32_t found = index_of(reply->id, ids, n);
+  if (reply->type == FC_ERROR && (found < n || reply->id == 0)) {
+    *which = found;
+    return take_error(link, reply);
   }
+  if (found < n && reply->type != link->expected)
+    return link_lost(link, FC_EPROTOCOL);
+  *which = found;
+  return 0;
+}
+
+int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
+                 struct fc_reply *reply) {
+  channel_renew(&link->channel);
+  return receive_one(link, ids, n, which, reply);
+}
+
+static int receive_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
+  uint32_t which;
+  int rc;
+  do
+    rc = receive_one(link, &id, 1, &which, reply);
+  while (rc == 0 && which > 0);
+  return rc;
 }
 
 int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
@@ -392,14 +440,32 @@ int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
   return receive_reply(link, id, reply);
 }
 
-int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
-                         struct fc_reply *reply) {
+static int send_pieces(struct link *link, struct iovec *pieces, size_t n) {
   if (link->request.failed)
     return link_fault(link, FC_ENOMEM, "no memory for the request");
   int rc = channel_send(&link->channel, pieces, n);
   if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
     return link_lost(link, rc);
-  return receive_reply(link, id, reply);
+  return 0;
+}
+
+int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
+                         struct fc_reply *reply) {
+  int rc = send_pieces(link, pieces, n);
+  return rc < 0 ? rc : receive_reply(link, id, reply);
+}
+
+int link_send(struct link *link) {
+  struct iovec piece = {link->request.data, link->request.size};
+  return send_pieces(link, &piece, 1);
+}
+
+int link_ping(struct link *link, uint32_t *id) {
+  fc_buf_reset(&link->request);
+  *id = link_next_id(link);
+  int rc = fc_encode_simple(&link->request, FC_PING, *id);
+  struct iovec piece = {link->request.data, link->request.size};
+  return rc < 0 ? rc : channel_send(&link->channel, &piece, 1);
 }
 
 int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,

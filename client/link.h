@@ -9,7 +9,8 @@
  *
  * With the welcome may come a region and a ring (plane.h). A connection that missed its
  * deadline then stays open, unused, until a new one is welcomed or turned away, so that
- * what the ring holds is not lost.
+ * what the ring holds is not lost. The daemon is told, if it can be at once, that nobody waits on
+ * it for anything any more: a lease that was granted too late for us is free for others.
  *
  * A late reply is never taken for another's: ids do not repeat while a reply is
  * awaited, and a connection that missed a deadline is never read again. Every reply that is
@@ -70,6 +71,7 @@ struct link {
   uint64_t connections;  /* welcomes, ever */
   struct fc_buf request; /* made anew for each; kept for its memory */
   struct fc_epoch epoch; /* the latest that the daemon told */
+  uint32_t version;      /* of the protocol, both sides' */
   uint32_t max_value, max_frame;
   char server[64];
   char name_space[FC_NAME_MAX + 1], client[FC_NAME_MAX + 1];
@@ -116,7 +118,29 @@ int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, s
 /* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
 int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
 
-/* For the request that was begun last. */
+/* Does the daemon that we are connected to know leases? */
+bool link_has_leases(const struct link *link);
+
+/* Requests whose replies take their time are sent apart from receiving: see wait.h.
+ *
+ * The id of one more request of the same type, to be appended to link->request. */
+uint32_t link_next_id(struct link *link);
+
+/* Sends link->request. 0, also where the daemon hung up, as receiving will tell; else as
+ * link_exchange. */
+int link_send(struct link *link);
+
+/* One message from the daemon, with a deadline of its own. *which is the index of the one of the
+ * `n` requests `ids` that it replies to, and `n` for any other message. Codes as of link_exchange:
+ * with *which < n the daemon's word on that request, with `n` the end of the connection. */
+int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
+                 struct fc_reply *reply);
+
+/* Sends a ping without awaiting its reply, which has *id; what else is awaited stays so. 0 or an
+ * error of channel.h: it closes nothing. */
+int link_ping(struct link *link, uint32_t *id);
+
+/* For the request that was begun last, and those added to it. */
 void link_place(struct link *link, link_place_fn *place, void *arg);
 
 /* The connection is of no more use, for `rc` (an error of channel.h, or FC_EPROTOCOL where what

@@ -7,8 +7,7 @@
 #include "proto/errors.h"
 #include "proto/pieces.h"
 
-#define HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */
-#define PUTS_MAX 500u        /* keys a message: two pieces each, and the kernel takes 1,024 */
+#define PUTS_MAX 500u /* keys a message: two pieces each, and the kernel takes 1,024 */
 #define VALUE_HEAD_BYTES 5u
 
 /* ---- gets ---- */
@@ -100,7 +99,7 @@ static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
   if (!handle_ready(cache))
     return 0;
   for (uint32_t at = 0; rc == 0 && at < wanted->n;) {
-    uint32_t most = (cache->link.max_frame - HEAD_MAX_BYTES) / FC_HASH_SIZE;
+    uint32_t most = (cache->link.max_frame - HANDLE_HEAD_MAX_BYTES) / FC_HASH_SIZE;
     struct wanted some = *wanted;
     some.prompts += (size_t)at * FC_HASH_SIZE;
     some.n = wanted->n - at < most ? wanted->n - at : most;
@@ -204,7 +203,7 @@ static size_t sent_size(const struct fcache *cache, const struct fcache_bytes *v
 /* Fills one message from key `at` on; returns where the next begins. */
 static uint32_t gather(const struct fcache *cache, const struct fc_put_many *put,
                        const struct fcache_bytes *values, uint32_t at, struct some_puts *some) {
-  size_t bytes = HEAD_MAX_BYTES;
+  size_t bytes = HANDLE_HEAD_MAX_BYTES;
   some->n = 0;
   for (; at < put->n && some->n < PUTS_MAX; at++) {
     size_t more = FC_HASH_SIZE + VALUE_HEAD_BYTES + sent_size(cache, &values[at]);
@@ -299,7 +298,7 @@ int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint
                     const struct fcache_hash *prompts, size_t n, unsigned flags,
                     struct fcache_value *values, bool *hit) {
   struct fc_get_many get = {.flags = flags & FCACHE_UNRECORDED};
-  struct fc_epoch epoch;
+  struct recent_miss miss = {0};
   handle_enter(cache);
   int rc = handle_batch_key(cache, op, view, top_k, n, &get.key);
   if (rc < 0)
@@ -309,13 +308,13 @@ int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint
   get.n = (uint32_t)n;
   if (n > 0 && (prompts == NULL || values == NULL || hit == NULL))
     return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
-  rc = handle_lookup_many(cache, &get, values, hit, &epoch);
+  rc = handle_lookup_many(cache, &get, values, hit, &miss.epoch);
   for (size_t i = 0; rc == FCACHE_OK && i < n; i++) {
     memcpy(get.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
     if (hit[i]) /* as in fcache_get */
       recent_forget(&cache->misses, &get.key);
     else
-      recent_note(&cache->misses, &get.key, epoch);
+      recent_note(&cache->misses, &get.key, &miss);
   }
   return rc;
 }
@@ -343,8 +342,11 @@ int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint
     cache->counters.forward_passes += n;
     cache->counters.scoring_wall_ns += compute_ns;
   }
-  if (!handle_epoch(cache, &put.key, prompts, n, &put.epoch))
+  struct recent_miss miss;
+  if (!handle_missed(cache, &put.key, prompts, n, &miss))
     return FCACHE_NOT_STORED;
+  put.epoch = miss.epoch;
+  put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
   rc = handle_put_many(cache, &put, values);
   for (size_t i = 0; rc == FCACHE_OK && i < n; i++) { /* as in fcache_put */
     memcpy(put.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);

@@ -11,7 +11,7 @@ struct recent_note {
     NOTE_FORGOTTEN
   } state;         /* a forgotten one keeps its chain whole */
   uint64_t digest; /* of the key */
-  struct fc_epoch epoch;
+  struct recent_miss miss;
 };
 
 /* The digest's slot, or the free one where it belongs: there is one, since `n` is at most half. */
@@ -59,9 +59,16 @@ static bool is_empty(const struct recent *recent) {
   return recent->young.known == 0 && recent->old.known == 0;
 }
 
-void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch) {
+static const struct recent_note *find(const struct recent *recent, uint64_t digest) {
+  const struct recent_note *note = known(&recent->young, digest);
+  return note != NULL ? note : known(&recent->old, digest);
+}
+
+void recent_note(struct recent *recent, const struct fc_key *key, const struct recent_miss *miss) {
   uint64_t digest = fc_key_digest(0, key);
   struct recent_table *young = &recent->young;
+  const struct recent_note *before = find(recent, digest);
+  bool leased = miss->leased || (before != NULL && before->miss.leased);
   struct recent_note *note = young->slots == NULL ? NULL : slot_of(young, digest);
   if (note == NULL || note->state == NOTE_NONE) {
     if (young->n == RECENT_MIN) {
@@ -75,19 +82,16 @@ void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoc
     young->n++;
   }
   young->known += note->state != NOTE_KNOWN;
-  *note = (struct recent_note){NOTE_KNOWN, digest, epoch};
+  *note = (struct recent_note){NOTE_KNOWN, digest, {miss->epoch, leased}};
 }
 
-bool recent_find(const struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch) {
+bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss) {
   if (is_empty(recent))
     return false;
-  uint64_t digest = fc_key_digest(0, key);
-  const struct recent_note *note = known(&recent->young, digest);
-  if (note == NULL)
-    note = known(&recent->old, digest);
+  const struct recent_note *note = find(recent, fc_key_digest(0, key));
   if (note == NULL)
     return false;
-  *epoch = note->epoch;
+  *miss = note->miss;
   return true;
 }
 

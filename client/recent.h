@@ -1,6 +1,6 @@
 /* recent.h - the keys that a handle's own gets missed lately, each with the epoch of
  * its lookup: a put of such a key says by it when its computation began, so that a
- * clear in between is not undone.
+ * clear in between is not undone. And whether its lease was granted then.
  *
  * Remembers the latest RECENT_MIN at least, and twice as many at most (2 MiB); what
  * is older is forgotten, and its put goes without. Memory is taken as misses come;
@@ -26,12 +26,17 @@ struct recent {
   struct recent_table young, old;
 };
 
-/* Replaces what was known of the key. {0, 0}: the lookup did not reach the daemon. Where there is
- * no memory for it nothing is noted. */
-void recent_note(struct recent *recent, const struct fc_key *key, struct fc_epoch epoch);
+struct recent_miss {
+  struct fc_epoch epoch; /* {0, 0}: the lookup did not reach the daemon */
+  bool leased;
+};
 
-/* False where the key is not known; *epoch is then untouched. */
-bool recent_find(const struct recent *recent, const struct fc_key *key, struct fc_epoch *epoch);
+/* Replaces what was known of the key, but for a lease: who looks again while it has one is granted
+ * no other. Where there is no memory for it nothing is noted. */
+void recent_note(struct recent *recent, const struct fc_key *key, const struct recent_miss *miss);
+
+/* False where the key is not known; *miss is then untouched. */
+bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss);
 
 /* Cheap where nothing is noted, or all of it is forgotten. */
 void recent_forget(struct recent *recent, const struct fc_key *key);
