@@ -232,7 +232,8 @@ FCACHE_API int fcache_get_many(struct fcache *cache, const char *op, const char 
                                uint32_t top_k, const struct fcache_hash *prompts, size_t n,
                                unsigned flags, struct fcache_value *values, bool *hit);
 
-/* `n` puts likewise. `compute_ns` is the time of all together, divided evenly.
+/* `n` puts likewise, with FCACHE_KEEP_FIRST where the leases of all were granted to this handle.
+ * `compute_ns` is the time of all together, divided evenly.
  * FCACHE_OK where all were stored, FCACHE_NOT_STORED where at least one was
  * not, FCACHE_ETOOBIG where one was too big (the others are stored). */
 FCACHE_API int fcache_put_many(struct fcache *cache, const char *op, const char *view,

@@ -69,9 +69,23 @@ int handle_give_up(struct fcache *cache, const struct fc_key *key,
 /* One put, as fcache_put: completes *put, whose flags, key, epoch and compute time are set. */
 int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size);
 
-/* Many of each, as the public calls. *epoch is when the lookups ended; {0, 0}: away. */
+/* How it stands with one of many lookups. */
+enum lookup_state {
+  LOOKUP_ASK = 0, /* to be looked up */
+  LOOKUP_DONE,    /* its value is there */
+  LOOKUP_FREE,    /* a miss: to be computed here, without a lease */
+  LOOKUP_LEASED,  /* a miss: to be computed here, with its lease */
+  LOOKUP_TAKEN,   /* a miss: another client computes it */
+};
+
+/* The state of a miss. Counts a lease. */
+enum lookup_state handle_missing(struct fcache *cache, enum fc_lease_state lease);
+
+/* Many of each, as the public calls. Looks up what is LOOKUP_ASK, with FC_LEASE asking for leases;
+ * afterwards nothing is. *epoch is when the lookups ended; {0, 0}: away. */
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
-                       struct fcache_value *values, bool *hit, struct fc_epoch *epoch);
+                       struct fcache_value *values, enum lookup_state *states,
+                       struct fc_epoch *epoch);
 int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
                     const struct fcache_bytes *values);
 

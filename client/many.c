@@ -18,33 +18,39 @@ struct wanted {
   uint32_t n;
   const uint32_t *places; /* NULL: as they stand */
   struct fcache_value *values;
-  bool *hit;
+  enum lookup_state *states;
 };
 
 static uint32_t place_of(const struct wanted *wanted, uint32_t i) {
   return wanted->places != NULL ? wanted->places[i] : i;
 }
 
+/* All of a part, also what there is no memory for: what is granted is ours to end. */
 static int take_values(struct fcache *cache, struct fc_get_many_reply *part,
                        const struct wanted *wanted) {
+  const uint8_t *lease = part->leases;
+  int rc = 0;
   if (part->values.n == 1 && part->values.at == NULL) { /* it landed in its place */
     uint32_t place = place_of(wanted, part->first);
     wanted->values[place].size = part->values.size;
-    wanted->hit[place] = true;
+    wanted->states[place] = LOOKUP_DONE;
     return 0;
   }
   for (uint32_t i = part->first; part->values.n > 0; i++) {
     const uint8_t *data;
-    uint32_t size;
+    uint32_t size, place = place_of(wanted, i);
+    enum lookup_state *state = &wanted->states[place];
     fc_bins_next(&part->values, &data, &size);
-    if (data == NULL)
-      continue;
-    uint32_t place = place_of(wanted, i);
-    if (fcache_value_set(&wanted->values[place], data, size) < 0)
-      return link_fault(&cache->link, FC_ENOMEM, "no memory for a value of %u bytes", size);
-    wanted->hit[place] = true;
+    if (data == NULL) {
+      *state = lease == NULL ? LOOKUP_FREE : handle_missing(cache, (enum fc_lease_state) * lease++);
+    } else if (fcache_value_set(&wanted->values[place], data, size) == FCACHE_OK) {
+      *state = LOOKUP_DONE;
+    } else {
+      *state = LOOKUP_FREE;
+      rc = link_fault(&cache->link, FC_ENOMEM, "no memory for a value of %u bytes", size);
+    }
   }
-  return 0;
+  return rc;
 }
 
 struct places {
@@ -61,6 +67,15 @@ static void *place_one(void *arg, const struct fc_reply *reply, uint32_t size) {
   return value_reserve(value, size) < 0 ? NULL : value->data;
 }
 
+/* Every index once, in order, and progress with each part: else we might wait for ever. */
+static bool is_next(const struct fc_get_many_reply *part, const struct fc_get_many *asked,
+                    uint32_t next) {
+  uint32_t n = part->values.n, left = asked->n - next;
+  if (part->n_leases > 0 && (asked->flags & FC_LEASE) == 0)
+    return false;
+  return part->first == next && n <= left && (n > 0 || part->last) && (!part->last || n == left);
+}
+
 /* One message, and all parts of its reply. */
 static int get_some(struct fcache *cache, const struct fc_get_many *get,
                     const struct wanted *wanted) {
@@ -69,6 +84,7 @@ static int get_some(struct fcache *cache, const struct fc_get_many *get,
   struct fc_get_many_reply *part = &reply.get_many;
   struct fc_get_many message = *get;
   struct places places = {.wanted = wanted};
+  int fault = 0;
   message.prompts = wanted->prompts;
   message.n = wanted->n;
   uint32_t id = link_begin(link, FC_GET_MANY);
@@ -76,17 +92,14 @@ static int get_some(struct fcache *cache, const struct fc_get_many *get,
   (void)fc_encode_get_many(&link->request, id, &message); /* the exchange looks at `failed` */
   int rc = link_exchange(link, id, NULL, 0, &reply);
   while (rc == 0) {
-    uint32_t n = part->values.n, left = wanted->n - places.next;
-    bool last = part->last;
-    /* Every index once, in order, and progress with each part: else we might wait for ever. */
-    if (part->first != places.next || n > left || (n == 0 && !last) || (last && n < left))
+    if (!is_next(part, &message, places.next))
       return link_lost(link, FC_EPROTOCOL);
-    places.next += n;
+    places.next += part->values.n;
     link->epoch.clear_generation = part->clear_generation;
-    /* Without memory the other parts need not be taken: their id will be skipped. */
     rc = take_values(cache, part, wanted);
-    if (rc < 0 || last)
-      return rc;
+    fault = fault == 0 ? rc : fault;
+    if (part->last)
+      return fault;
     rc = link_next_reply(link, id, &reply);
   }
   return rc;
@@ -98,6 +111,11 @@ static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
   int rc = 0;
   if (!handle_ready(cache))
     return 0;
+  struct fc_get_many message = *get;
+  if (!link_has_leases(&cache->link))
+    message.flags &= ~(uint32_t)FC_LEASE;
+  message.has_terms = (message.flags & FC_LEASE) != 0;
+  message.terms.lease_ms = cache->lease_ms;
   for (uint32_t at = 0; rc == 0 && at < wanted->n;) {
     uint32_t most = (cache->link.max_frame - HANDLE_HEAD_MAX_BYTES) / FC_HASH_SIZE;
     struct wanted some = *wanted;
@@ -107,9 +125,9 @@ static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
       some.places += at;
     } else {
       some.values += at;
-      some.hit += at;
+      some.states += at;
     }
-    rc = get_some(cache, get, &some);
+    rc = get_some(cache, &message, &some);
     if (rc == 0) /* the latest: what missed begins to be computed after the last lookup */
       *epoch = cache->link.epoch;
     at += some.n;
@@ -119,23 +137,35 @@ static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
 
 /* What the region has. Each hit's wall time is its own share: what passed since the one before. */
 static int get_from_region(struct fcache *cache, const struct fc_get_many *get, uint64_t start_ns,
-                           struct fcache_value *values, bool *hit) {
+                           struct fcache_value *values, enum lookup_state *states) {
   struct fc_key key = get->key;
   uint64_t now_ns = start_ns;
   for (uint32_t i = 0; i < get->n && cache->link.plane.region.base != NULL; i++) {
+    if (states[i] != LOOKUP_ASK)
+      continue;
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
     int rc = handle_hit(cache, &key, get->flags, &values[i], &now_ns);
     if (rc < 0)
       return rc;
-    hit[i] = rc == FCACHE_OK;
+    if (rc == FCACHE_OK)
+      states[i] = LOOKUP_DONE;
   }
   return 0;
 }
 
-/* Asks the daemon for what is not hit yet, `n` keys of them. */
-static int get_rest(struct fcache *cache, const struct fc_get_many *get, uint32_t n,
-                    struct fcache_value *values, bool *hit, struct fc_epoch *epoch) {
-  struct wanted all = {.prompts = get->prompts, .n = get->n, .values = values, .hit = hit};
+static uint32_t count(const enum lookup_state *states, uint32_t n, enum lookup_state which) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < n; i++)
+    found += states[i] == which;
+  return found;
+}
+
+/* Asks the daemon for what is still to be asked for. */
+static int get_rest(struct fcache *cache, const struct fc_get_many *get,
+                    struct fcache_value *values, enum lookup_state *states,
+                    struct fc_epoch *epoch) {
+  struct wanted all = {.prompts = get->prompts, .n = get->n, .values = values, .states = states};
+  uint32_t n = count(states, get->n, LOOKUP_ASK);
   if (n == 0)
     return 0;
   if (n == get->n)
@@ -144,9 +174,9 @@ static int get_rest(struct fcache *cache, const struct fc_get_many *get, uint32_
   uint32_t *places = calloc(n, sizeof *places);
   int rc = FC_ENOMEM;
   if (prompts != NULL && places != NULL) {
-    struct wanted some = {.prompts = prompts, .places = places, .values = values, .hit = hit};
+    struct wanted some = {.prompts = prompts, .places = places, .values = values, .states = states};
     for (uint32_t i = 0; i < get->n; i++) {
-      if (hit[i])
+      if (states[i] != LOOKUP_ASK)
         continue;
       memcpy(prompts + (size_t)some.n * FC_HASH_SIZE, get->prompts + (size_t)i * FC_HASH_SIZE,
              FC_HASH_SIZE);
@@ -161,29 +191,30 @@ static int get_rest(struct fcache *cache, const struct fc_get_many *get, uint32_
   return rc;
 }
 
-static uint32_t count(const bool *hit, uint32_t n) {
-  uint32_t hits = 0;
-  for (uint32_t i = 0; i < n; i++)
-    hits += hit[i];
-  return hits;
+enum lookup_state handle_missing(struct fcache *cache, enum fc_lease_state lease) {
+  cache->counters.leases_granted += lease == FC_LEASE_GRANTED;
+  return lease == FC_LEASE_GRANTED ? LOOKUP_LEASED
+         : lease == FC_LEASE_TAKEN ? LOOKUP_TAKEN
+                                   : LOOKUP_FREE;
 }
 
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
-                       struct fcache_value *values, bool *hit, struct fc_epoch *epoch) {
+                       struct fcache_value *values, enum lookup_state *states,
+                       struct fc_epoch *epoch) {
   uint64_t start_ns = channel_clock_ns();
+  uint32_t before = count(states, get->n, LOOKUP_DONE);
   *epoch = (struct fc_epoch){0};
-  if (get->n == 0)
-    return FCACHE_OK;
-  memset(hit, 0, get->n * sizeof *hit);
-  int rc = get_from_region(cache, get, start_ns, values, hit);
+  int rc = get_from_region(cache, get, start_ns, values, states);
   if (rc == 0)
-    rc = get_rest(cache, get, get->n - count(hit, get->n), values, hit, epoch);
-  uint32_t hits = count(hit, get->n);
+    rc = get_rest(cache, get, values, states, epoch);
+  for (uint32_t i = 0; i < get->n; i++) /* what did not come is a miss */
+    states[i] = states[i] == LOOKUP_ASK ? LOOKUP_FREE : states[i];
+  uint32_t hits = count(states, get->n, LOOKUP_DONE) - before;
   if ((get->flags & FCACHE_UNRECORDED) == 0 && hits > 0) {
     cache->counters.cache_hits += hits;
     cache->counters.scoring_wall_ns += channel_clock_ns() - start_ns;
   }
-  return handle_outcome(cache, rc, FCACHE_OK); /* what did not come is a miss */
+  return handle_outcome(cache, rc, FCACHE_OK);
 }
 
 /* ---- puts ---- */
@@ -294,28 +325,43 @@ int handle_batch_key(struct fcache *cache, const char *op, const char *view, uin
   return rc;
 }
 
+/* As in fcache_get. */
+static void note_misses(struct fcache *cache, const struct fc_get_many *get, const bool *hit,
+                        struct fc_epoch epoch) {
+  const struct recent_miss miss = {.epoch = epoch};
+  struct fc_key key = get->key;
+  for (uint32_t i = 0; i < get->n; i++) {
+    memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
+    if (hit[i])
+      recent_forget(&cache->misses, &key);
+    else
+      recent_note(&cache->misses, &key, &miss);
+  }
+}
+
 int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
                     const struct fcache_hash *prompts, size_t n, unsigned flags,
                     struct fcache_value *values, bool *hit) {
   struct fc_get_many get = {.flags = flags & FCACHE_UNRECORDED};
-  struct recent_miss miss = {0};
+  struct fc_epoch epoch;
   handle_enter(cache);
   int rc = handle_batch_key(cache, op, view, top_k, n, &get.key);
-  if (rc < 0)
+  if (rc < 0 || n == 0)
     return rc;
+  if (prompts == NULL || values == NULL || hit == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
   get.probe = handle_probe(cache);
   get.prompts = (const uint8_t *)prompts;
   get.n = (uint32_t)n;
-  if (n > 0 && (prompts == NULL || values == NULL || hit == NULL))
-    return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
-  rc = handle_lookup_many(cache, &get, values, hit, &miss.epoch);
-  for (size_t i = 0; rc == FCACHE_OK && i < n; i++) {
-    memcpy(get.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    if (hit[i]) /* as in fcache_get */
-      recent_forget(&cache->misses, &get.key);
-    else
-      recent_note(&cache->misses, &get.key, &miss);
-  }
+  enum lookup_state *states = calloc(n, sizeof *states); /* LOOKUP_ASK */
+  if (states == NULL)
+    return link_fault(&cache->link, FC_ENOMEM, "no memory for a batch of %zu prompts", n);
+  rc = handle_lookup_many(cache, &get, values, states, &epoch);
+  for (size_t i = 0; i < n; i++)
+    hit[i] = states[i] == LOOKUP_DONE;
+  free(states);
+  if (rc == FCACHE_OK)
+    note_misses(cache, &get, hit, epoch);
   return rc;
 }
 
