@@ -2,14 +2,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "client/clear.h"
 #include "client/link.h"
 #include "client/stats.h"
 #include "proto/errors.h"
 
-#define PAGE_ENTRIES 500u
+#define LEASES_VERSION 3u        /* of the protocol, the first that tells of leases and clients */
 #define DEADLINE_DEFAULT_MS 250u /* 0 would be none at all for a socket */
 
 struct admin {
@@ -96,48 +95,42 @@ int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *r
   return up(admin) ? clear_ask(&admin->link, select, removed) : FC_EUNAVAILABLE;
 }
 
-/* One page; moves the cursor on. */
-static int list_page(struct admin *admin, struct fc_list *list, uint8_t cursor[64],
-                     void (*fn)(void *arg, const struct fc_list_entry *entry), void *arg,
-                     uint64_t *listed) {
-  struct fc_reply reply;
-  uint32_t id = link_begin(&admin->link, FC_LIST);
-  (void)fc_encode_list(&admin->link.request, id, list); /* the exchange looks at `failed` */
-  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
-  if (rc < 0)
-    return rc;
-  if (reply.list.n == 0 && reply.list.cursor_size > 0 &&
-      reply.list.cursor_size == list->cursor_size &&
-      memcmp(reply.list.cursor, cursor, list->cursor_size) == 0)
-    return link_lost(&admin->link, FC_EPROTOCOL); /* pages that go nowhere would never end */
-  *listed += reply.list.n;
-  while (reply.list.n > 0) {
-    struct fc_list_entry entry;
-    fc_list_next(&reply.list, &entry);
-    fn(arg, &entry);
-  }
-  list->cursor_size = reply.list.cursor_size; /* the decoder takes at most 64 */
-  for (uint32_t i = 0; i < list->cursor_size; i++)
-    cursor[i] = reply.list.cursor[i];
-  return 0;
+int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
+               pages_entry_fn *fn, void *arg) {
+  struct pages pages = {
+      .type = FC_LIST, .select = *select, .limit = limit, .fn.entry = fn, .arg = arg};
+  return up(admin) ? pages_ask(&admin->link, &pages) : FC_EUNAVAILABLE;
 }
 
-int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
-               void (*fn)(void *arg, const struct fc_list_entry *entry), void *arg) {
-  uint8_t cursor[64];
-  struct fc_list list = {.select = *select, .cursor = cursor};
-  uint64_t listed = 0;
-  do {
-    if (!up(admin))
-      return FC_EUNAVAILABLE;
-    list.limit = PAGE_ENTRIES;
-    if (limit > 0 && limit - listed < PAGE_ENTRIES)
-      list.limit = (uint32_t)(limit - listed);
-    int rc = list_page(admin, &list, cursor, fn, arg, &listed);
-    if (rc < 0)
-      return rc;
-  } while (list.cursor_size > 0 && (limit == 0 || listed < limit));
-  return 0;
+/* A daemon that does not know the request would close the connection over it. */
+static int ask_new(struct admin *admin, const char *what, const struct pages *pages) {
+  if (!up(admin))
+    return FC_EUNAVAILABLE;
+  if (admin->link.version < LEASES_VERSION)
+    return link_fault(&admin->link, FC_EVERSION,
+                      "this daemon is older than the command and does not tell its %s: update it",
+                      what);
+  return pages_ask(&admin->link, pages);
+}
+
+int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pages_lease_fn *fn,
+                 void *arg) {
+  struct pages pages = {.type = FC_LEASES,
+                        .select.name_space = fc_str_of(name_space),
+                        .limit = limit,
+                        .fn.lease = fn,
+                        .arg = arg};
+  return ask_new(admin, "leases", &pages);
+}
+
+int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
+                  void *arg) {
+  struct pages pages = {.type = FC_CLIENTS,
+                        .select.name_space = fc_str_of(name_space),
+                        .limit = limit,
+                        .fn.client = fn,
+                        .arg = arg};
+  return ask_new(admin, "clients", &pages);
 }
 
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,

@@ -2,7 +2,7 @@
  * daemon. Not installed, not exported.
  *
  * Unlike a handle of <fcache.h> it does not fail open: what cannot be done is an
- * error. Every call is one exchange (list: one per page), bounded by the deadline.
+ * error. Every call is one exchange (listings: one per page), bounded by the deadline.
  * 0 is success; errors are the negative codes of proto/errors.h, FC_EUNAVAILABLE
  * where no daemon answered, and admin_error() has their text. One thread. */
 #ifndef FC_CLIENT_ADMIN_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "client/fcache.h"
-#include "proto/message.h"
+#include "client/pages.h"
 
 struct admin;
 
@@ -47,9 +47,16 @@ int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn,
 
 int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed);
 
-/* At most `limit` entries (0: all). What the entry borrows is valid during the callback. */
+/* At most `limit` (0: all) entries, the most recently used first; leases, the oldest first;
+ * clients, in the order in which they connected; `name_space` NULL: of all. What an item borrows is
+ * valid during the callback, which leaves `admin` alone. A daemon that is too old for leases and
+ * clients is FC_EVERSION, and stays connected. */
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
-               void (*fn)(void *arg, const struct fc_list_entry *entry), void *arg);
+               pages_entry_fn *fn, void *arg);
+int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pages_lease_fn *fn,
+                 void *arg);
+int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
+                  void *arg);
 
 /* `path` (absolute) with FC_TRACE_ON alone, else NULL. *out is the state after it. */
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
