@@ -10,9 +10,9 @@ static const struct {
   const char *name;
   ctl_command_fn *run;
 } commands[] = {
-    {"stats", stats_command}, {"ping", ping_command},   {"list", list_command},
-    {"clear", clear_command}, {"trace", trace_command}, {"shutdown", shutdown_command},
-    {"run", run_command},
+    {"stats", stats_command},   {"ping", ping_command},         {"list", list_command},
+    {"leases", leases_command}, {"clients", clients_command},   {"clear", clear_command},
+    {"trace", trace_command},   {"shutdown", shutdown_command}, {"run", run_command},
 };
 
 static const char doc[] =
@@ -22,6 +22,8 @@ static const char doc[] =
     "  stats               what the daemon and its namespaces did and hold\n"
     "  ping                round trips to the daemon, measured\n"
     "  list                the entries, most recently used first\n"
+    "  leases              what is being computed, by whom, and how many wait for it\n"
+    "  clients             who is connected, computes what, and waits for whom\n"
     "  clear               remove entries\n"
     "  trace on FILE|off|status\n"
     "                      a JSON line per lookup\n"

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#define PID_LARGEST (1 << 22) /* the kernel's PID_MAX_LIMIT */
+
 /* ---- numbers ---- */
 
 /* Three digits that matter, none after the point where `exact`. */
@@ -73,6 +75,14 @@ const char *render_seconds(double seconds, char text[RENDER_SIZE]) {
     scaled(text, seconds, 0, " s");
   else
     two_units(text, seconds < 60 ? 60 : seconds);
+  return text;
+}
+
+const char *render_pid(int64_t pid, char text[RENDER_SIZE]) {
+  if (pid > 0 && pid <= PID_LARGEST)
+    snprintf(text, RENDER_SIZE, "%d", (int)pid);
+  else
+    snprintf(text, RENDER_SIZE, "-");
   return text;
 }
 

@@ -23,6 +23,10 @@ const char *render_seconds(double seconds, char text[RENDER_SIZE]);
 /* Exact below 10 million, then "12.3M", "4.56G": at most 7 columns. */
 const char *render_count(uint64_t count, char text[RENDER_SIZE]);
 
+/* "4194304", the largest that Linux gives; what is no such pid, as 0 is for one that is not known:
+ * "-". At most 7 columns. */
+const char *render_pid(int64_t pid, char text[RENDER_SIZE]);
+
 /* "80.00%", or "-" where `whole` is 0. */
 const char *render_percent(uint64_t part, uint64_t whole, char text[RENDER_SIZE]);
 

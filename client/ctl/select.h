@@ -1,4 +1,4 @@
-/* select.h - the options --namespace, --view and --op of list and clear. */
+/* select.h - the options --namespace, --view and --op, of commands that take them. */
 #ifndef FC_CTL_SELECT_H
 #define FC_CTL_SELECT_H
 
@@ -8,9 +8,10 @@ struct select_args {
   const char *name_space, *view, *op; /* NULL: any; borrowed from argv */
 };
 
+#define SELECT_NAMESPACE_OPTION                                                                    \
+  { "namespace", 'n', "NAME", 0, "Only this namespace", 0 }
 #define SELECT_OPTIONS                                                                             \
-  {"namespace", 'n', "NAME", 0, "Only this namespace", 0},                                         \
-      {"view", 'v', "NAME", 0, "Only this view", 0}, {                                             \
+  SELECT_NAMESPACE_OPTION, {"view", 'v', "NAME", 0, "Only this view", 0}, {                        \
     "op", 'o', "NAME", 0, "Only this op", 0                                                        \
   }
 

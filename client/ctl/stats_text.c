@@ -78,6 +78,22 @@ static void value_rings(const struct figure_group *group, char value[VALUE_SIZE]
            render_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
 }
 
+static void value_leases(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu granted, %llu abandoned, %llu expired", N("leases_granted"),
+           N("leases_abandoned"), N("leases_expired"));
+}
+
+static void value_leases_now(const struct figure_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu held, %llu waits", N("leases"), N("lease_waits"));
+}
+
+static void value_waits(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char time[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%s in all, %llu ended with a hit",
+           render_seconds(figures_real(group, "lease_wait_s"), time), N("coalesced_hits"));
+}
+
 static void value_batches(const struct figure_group *group, char value[VALUE_SIZE]) {
   char average[RENDER_SIZE] = "-";
 
@@ -168,6 +184,9 @@ static const struct row rows[] = {
     {"forward passes", "forward_passes", NULL},
     {"scoring time", "scoring_wall_s", NULL},
     {"time saved", "saved_wall_s", NULL},
+    {"leases", "leases_granted leases_abandoned leases_expired", value_leases},
+    {"  now", "leases lease_waits", value_leases_now},
+    {"  waits", "lease_wait_s coalesced_hits", value_waits},
     {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
     {"evicted", "evictions_entries evictions_bytes evictions_forced", value_evictions},
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
@@ -312,10 +331,10 @@ void stats_text_all(FILE *out, const struct figures *figures) {
 
 /* ---- the view that goes on ---- */
 
-#define WATCH_COLUMNS 8
+#define WATCH_COLUMNS 9
 
 static void print_watch(FILE *out, const char *const cells[WATCH_COLUMNS]) {
-  static const int widths[WATCH_COLUMNS] = {7, 8, 9, 10, 9, 8, 8, 8};
+  static const int widths[WATCH_COLUMNS] = {7, 7, 8, 10, 9, 8, 7, 7, 7};
 
   for (int i = 0; i < WATCH_COLUMNS; i++)
     (void)fprintf(out, "%s%*s", i ? " " : "", widths[i], cells[i]);
@@ -323,8 +342,8 @@ static void print_watch(FILE *out, const char *const cells[WATCH_COLUMNS]) {
 }
 
 void stats_text_watch_header(FILE *out) {
-  static const char *const names[WATCH_COLUMNS] = {"CLIENTS", "ENTRIES",  "SIZE",    "LOOKUPS/S",
-                                                   "HITS",    "PASSES/S", "EVICT/S", "SAVED"};
+  static const char *const names[WATCH_COLUMNS] = {
+      "CLIENTS", "ENTRIES", "SIZE", "LOOKUPS/S", "HITS", "PASSES/S", "EVICT/S", "SAVED", "WAITS"};
 
   print_watch(out, names);
 }
@@ -346,7 +365,7 @@ static void per_second(uint64_t n, double seconds, char text[RENDER_SIZE]) {
 
 void stats_text_watch_line(FILE *out, const struct figure_group *before,
                            const struct figure_group *now, double seconds) {
-  char texts[WATCH_COLUMNS][RENDER_SIZE] = {"-", "-", "-", "-", "-", "-", "-", "-"};
+  char texts[WATCH_COLUMNS][RENDER_SIZE] = {"-", "-", "-", "-", "-", "-", "-", "-", "-"};
   const char *cells[WATCH_COLUMNS];
   uint64_t hits, lookups, passes, evicted;
 
@@ -364,6 +383,8 @@ void stats_text_watch_line(FILE *out, const struct figure_group *before,
     per_second(evicted, seconds, texts[6]);
   render_seconds(figures_real(now, "saved_wall_s") - figures_real(before, "saved_wall_s"),
                  texts[7]);
+  if (figures_find(now, "lease_waits")) /* of the whole daemon alone */
+    render_count(figures_integer(now, "lease_waits"), texts[8]);
   for (int i = 0; i < WATCH_COLUMNS; i++)
     cells[i] = texts[i];
   print_watch(out, cells);

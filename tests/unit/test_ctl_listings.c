@@ -1,0 +1,415 @@
+/* What fcachectl prints of entries, leases and clients: rows within 80 columns, and JSON. */
+#include <check.h>
+#include <jansson.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ctl/clients_print.h"
+#include "client/ctl/leases_print.h"
+#include "client/ctl/list_print.h"
+#include "printed.h"
+#include "runner.h"
+
+#define NOBODY 54321u /* a user in no file */
+
+/* ---- entries ---- */
+
+/* Every column as wide as it comes: 7 digits, "1023 MiB", "99d 23h". */
+static struct fc_list_entry wide_entry(const char *name) {
+  return (struct fc_list_entry){.name_space = fc_str_of(name),
+                                .key = {.op = fc_str_of(name),
+                                        .view = fc_str_of(name),
+                                        .top_k = 9999999,
+                                        .prompt = {{0xab, 0xcd, 0xef, 0x01}}},
+                                .value_size = 1023u << 20,
+                                .charge = UINT32_MAX,
+                                .compute_ns = UINT64_C(8639999000000000),
+                                .idle_ns = UINT64_C(8639999000000000),
+                                .hits = 9999999};
+}
+
+/* The widest texts, and the largest numbers. */
+START_TEST(list_fits_80_columns) {
+  struct fc_list_entry entry, largest;
+  char *text = NULL, name[256];
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  struct rows rows = {.out = out, .one_namespace = _i == 1};
+
+  memset(name, 'n', 255);
+  name[255] = '\0';
+  entry = wide_entry(name);
+  largest = wide_entry(name);
+  largest.key.top_k = UINT32_MAX;
+  largest.value_size = UINT32_MAX;
+  largest.compute_ns = largest.idle_ns = largest.hits = UINT64_MAX;
+  rows_begin(&rows);
+  list_print_entry(&rows, &entry);
+  list_print_entry(&rows, &largest);
+  rows_end(&rows, NULL);
+  ck_assert_int_eq(fclose(out), 0);
+  printed_fits(text);
+  ck_assert_ptr_nonnull(strstr(text, " 9999999 abcdef01 1023 MiB 99d 23h 99d 23h 9999999\n"));
+  ck_assert_ptr_nonnull(strstr(text, " 4.29G abcdef01 4.00 GiB 213503d 213503d   18.4E\n"));
+  ck_assert_uint_eq(rows.n, 2);
+  free(text);
+}
+END_TEST
+
+START_TEST(list_json_is_an_array) {
+  struct fc_list_entry entry = wide_entry("x");
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  struct rows rows = {.out = out, .json = true};
+  json_t *all;
+
+  rows_begin(&rows);
+  for (int i = 0; i < _i; i++)
+    list_print_entry(&rows, &entry);
+  rows_end(&rows, NULL);
+  ck_assert_int_eq(fclose(out), 0);
+  ck_assert(!rows.failed);
+  all = json_loads(text, 0, NULL);
+  ck_assert_ptr_nonnull(all);
+  ck_assert_uint_eq(json_array_size(all), (size_t)_i);
+  if (_i > 0) {
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(all, 0), "prompt_hash")),
+                     "abcdef01000000000000000000000000");
+    ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(all, 0), "value_bytes")),
+                     1023u << 20);
+  }
+  json_decref(all);
+  free(text);
+}
+END_TEST
+
+/* ---- what leases and clients share ---- */
+
+static char long_name[256];
+
+static void set_up(void) {
+  memset(long_name, 'n', 255);
+  long_name[255] = '\0';
+}
+
+static struct fc_key key_of(const char *op, const char *view) {
+  return (struct fc_key){.op = fc_str_of(op),
+                         .view = fc_str_of(view),
+                         .top_k = 64,
+                         .prompt = {{0xab, 0xcd, 0xef, 0x01}}};
+}
+
+/* Prints the items; the text is the caller's to free. */
+static char *print_leases(struct rows rows, const struct fc_lease_entry *leases, size_t n) {
+  char *text = NULL;
+  size_t size;
+
+  rows.out = open_memstream(&text, &size);
+  rows_begin(&rows);
+  for (size_t i = 0; i < n; i++)
+    leases_print_lease(&rows, &leases[i]);
+  rows_end(&rows, "nothing");
+  ck_assert_int_eq(fclose(rows.out), 0);
+  ck_assert(!rows.failed);
+  ck_assert_uint_eq(rows.n, n);
+  return text;
+}
+
+static char *print_clients(struct rows rows, const struct fc_client_entry *clients, size_t n) {
+  char *text = NULL;
+  size_t size;
+
+  rows.out = open_memstream(&text, &size);
+  rows_begin(&rows);
+  for (size_t i = 0; i < n; i++)
+    clients_print_client(&rows, &clients[i]);
+  rows_end(&rows, "nothing");
+  ck_assert_int_eq(fclose(rows.out), 0);
+  ck_assert(!rows.failed);
+  ck_assert_uint_eq(rows.n, n);
+  return text;
+}
+
+static void check_text(char *text, const char *want) {
+  ck_assert_str_eq(text, want);
+  free(text);
+}
+
+/* The first object of an array with `n`. The caller frees *all. */
+static json_t *first_of(char *text, size_t n, json_t **all) {
+  *all = json_loads(text, 0, NULL);
+  if (!*all)
+    ck_abort_msg("no JSON: %s", text);
+  ck_assert_uint_eq(json_array_size(*all), n);
+  free(text);
+  return json_array_get(*all, 0);
+}
+
+static void check_string(const json_t *object, const char *name, const char *want) {
+  ck_assert_pstr_eq(json_string_value(json_object_get(object, name)), want);
+}
+
+static void check_number(const json_t *object, const char *name, double want) {
+  const json_t *value = json_object_get(object, name);
+
+  ck_assert(json_is_number(value));
+  ck_assert_double_eq(json_number_value(value), want);
+}
+
+static void check_key(const json_t *object) {
+  check_string(object, "op", "logprob_of");
+  check_string(object, "view", "base");
+  check_string(object, "prompt_hash", "abcdef01000000000000000000000000");
+  check_number(object, "top_k", 64);
+}
+
+/* ---- leases ---- */
+
+static struct fc_lease_entry small_lease(void) {
+  return (struct fc_lease_entry){.name_space = fc_str_of("gpt2"),
+                                 .key = key_of("logprob_of", "base"),
+                                 .client_id = 3,
+                                 .client = fc_str_of("worker-1"),
+                                 .pid = 4711,
+                                 .held_ns = 1500000000,
+                                 .left_ns = UINT64_C(298500000000),
+                                 .waits = 7};
+}
+
+static struct fc_lease_entry largest_lease(void) {
+  return (struct fc_lease_entry){.name_space = fc_str_of(long_name),
+                                 .key = key_of(long_name, long_name),
+                                 .client_id = UINT64_MAX,
+                                 .client = fc_str_of(long_name),
+                                 .pid = INT64_MAX,
+                                 .held_ns = UINT64_MAX,
+                                 .left_ns = UINT64_MAX,
+                                 .waits = UINT32_MAX};
+}
+
+START_TEST(leases_are_rows) {
+  struct fc_lease_entry lease = small_lease();
+
+  check_text(print_leases((struct rows){.one_namespace = true}, &lease, 1),
+             "OP              VIEW       PROMPT   CLIENT           PID    HELD    LEFT WAITING\n"
+             "logprob_of      base       abcdef01 worker-1        4711  1.50 s  4m 58s       7\n");
+  check_text(print_leases((struct rows){0}, &lease, 1),
+             "NAMESPACE OP         VIEW   PROMPT   CLIENT          PID    HELD    LEFT WAITING\n"
+             "gpt2      logprob_of base   abcdef01 worker-1       4711  1.50 s  4m 58s       7\n");
+  lease.pid = 0; /* of another pid namespace */
+  char *text = print_leases((struct rows){0}, &lease, 1);
+  ck_assert_ptr_nonnull(strstr(text, "worker-1          -  1.50 s"));
+  free(text);
+}
+END_TEST
+
+START_TEST(leases_fit_80_columns) {
+  struct fc_lease_entry leases[] = {largest_lease(), small_lease(), largest_lease()};
+  char *text;
+
+  leases[2].pid = 4194304;
+  leases[2].waits = 9999999;
+  leases[2].held_ns = leases[2].left_ns = UINT64_C(8639999000000000);
+  text = print_leases((struct rows){.one_namespace = _i == 1}, leases, 3);
+  printed_fits(text);
+  ck_assert_ptr_nonnull(strstr(text, " 4194304 99d 23h 99d 23h 9999999\n"));
+  ck_assert_ptr_nonnull(strstr(text, "       - 213503d 213503d   4.29G\n"));
+  ck_assert_ptr_null(strstr(strstr(text, "CLIENT") + 1, "CLIENT")); /* one header */
+  free(text);
+}
+END_TEST
+
+START_TEST(leases_json_has_everything) {
+  struct fc_lease_entry leases[] = {small_lease(), largest_lease(), small_lease()};
+  json_t *all, *first;
+
+  leases[2].pid = 0;
+  first = first_of(print_leases((struct rows){.json = true}, leases, 3), 3, &all);
+  check_string(first, "namespace", "gpt2");
+  check_key(first);
+  check_string(first, "client", "worker-1");
+  check_number(first, "client_id", 3);
+  check_number(first, "pid", 4711);
+  check_number(first, "held_s", 1.5);
+  check_number(first, "left_s", 298.5);
+  check_number(first, "waits", 7);
+  ck_assert_uint_eq(json_object_size(first), 11);
+  check_string(json_array_get(all, 1), "client", long_name);
+  ck_assert(json_is_null(json_object_get(json_array_get(all, 2), "pid")));
+  json_decref(all);
+}
+END_TEST
+
+/* ---- clients ---- */
+
+static struct fc_client_entry small_client(void) {
+  return (struct fc_client_entry){.client_id = 3,
+                                  .client = fc_str_of("worker-1"),
+                                  .pid = 4711,
+                                  .uid = NOBODY,
+                                  .name_space = fc_str_of("gpt2"),
+                                  .region = true,
+                                  .connected_ns = 2500000000,
+                                  .hits = 120,
+                                  .shared_hits = 45};
+}
+
+static void give_lease(struct fc_client_entry *client, uint32_t n) {
+  client->held = key_of("logprob_of", "base");
+  client->leases = n;
+}
+
+static void give_wait(struct fc_client_entry *client, uint32_t n) {
+  client->wait.key = key_of("logprob_of", "base");
+  client->wait.waited_ns = 1234000000;
+  client->wait.owner_id = 9;
+  client->wait.owner = fc_str_of("worker-2");
+  client->wait.owner_pid = 4712;
+  client->waits = n;
+}
+
+/* Everything at its widest; both a lease and waits, whatever the daemon means by that. */
+static struct fc_client_entry largest_client(void) {
+  struct fc_client_entry client = {.client_id = UINT64_MAX,
+                                   .client = fc_str_of(long_name),
+                                   .pid = 4194304,
+                                   .uid = UINT32_MAX,
+                                   .name_space = fc_str_of(long_name),
+                                   .connected_ns = UINT64_MAX,
+                                   .hits = 9999999,
+                                   .shared_hits = 9999999};
+
+  give_lease(&client, 10000000);
+  give_wait(&client, 10000000);
+  client.held = client.wait.key = key_of(long_name, long_name);
+  client.wait.waited_ns = UINT64_MAX;
+  client.wait.owner = fc_str_of(long_name);
+  client.wait.owner_pid = 4194304;
+  return client;
+}
+
+START_TEST(clients_are_rows_with_what_they_do) {
+  struct fc_client_entry clients[] = {small_client(), small_client(), small_client(),
+                                      small_client()};
+
+  give_lease(&clients[1], 1);
+  give_lease(&clients[2], 3);
+  give_wait(&clients[3], 256);
+  clients[3].region = false;
+  clients[3].pid = 0;
+  check_text(print_clients((struct rows){.one_namespace = true}, clients, 4),
+             "    PID USER             CLIENT                         PLANE     HITS  SHARED\n"
+             "   4711 54321            worker-1                       region     120      45\n"
+             "   4711 54321            worker-1                       region     120      45\n"
+             "    computes logprob_of base abcdef01\n"
+             "   4711 54321            worker-1                       region     120      45\n"
+             "    computes logprob_of base abcdef01, +2 more\n"
+             "      - 54321            worker-1                       socket     120      45\n"
+             "    waits 1.23 s for logprob_of base abcdef01 of worker-2 (pid 4712), +255 more\n");
+  clients[0].name_space = (struct fc_str){0}; /* a tool */
+  check_text(print_clients((struct rows){0}, clients, 2),
+             "    PID USER       CLIENT             NAMESPACE           PLANE     HITS  SHARED\n"
+             "   4711 54321      worker-1           -                   region     120      45\n"
+             "   4711 54321      worker-1           gpt2                region     120      45\n"
+             "    computes logprob_of base abcdef01\n");
+}
+END_TEST
+
+START_TEST(clients_fit_80_columns) {
+  struct fc_client_entry clients[] = {small_client(), largest_client()};
+  char *text = print_clients((struct rows){.one_namespace = _i == 1}, clients, 2);
+
+  printed_fits(text);
+  ck_assert_ptr_nonnull(strstr(text, " socket 9999999 9999999\n"));
+  ck_assert_ptr_nonnull(strstr(text, " abcdef01, +9999999 more\n"));
+  ck_assert_ptr_nonnull(strstr(text, "    waits 213503d for "));
+  ck_assert_ptr_nonnull(strstr(text, " (pid 4194304), +9999999 more\n"));
+  free(text);
+}
+END_TEST
+
+START_TEST(users_have_names) {
+  struct fc_client_entry client = small_client();
+  json_t *all, *first;
+  char *text;
+
+  client.uid = 0;
+  text = print_clients((struct rows){0}, &client, 1);
+  ck_assert_ptr_nonnull(strstr(text, "\n   4711 root "));
+  free(text);
+  first = first_of(print_clients((struct rows){.json = true}, &client, 1), 1, &all);
+  check_string(first, "user", "root");
+  check_number(first, "uid", 0);
+  json_decref(all);
+}
+END_TEST
+
+START_TEST(clients_json_has_everything) {
+  struct fc_client_entry clients[] = {small_client(), small_client(), largest_client()};
+  json_t *all, *first, *second;
+
+  give_lease(&clients[0], 2);
+  give_wait(&clients[1], 4);
+  clients[1].name_space = (struct fc_str){0};
+  clients[1].region = false;
+  first = first_of(print_clients((struct rows){.json = true}, clients, 3), 3, &all);
+  check_string(first, "client", "worker-1");
+  check_number(first, "client_id", 3);
+  check_number(first, "pid", 4711);
+  check_number(first, "uid", NOBODY);
+  check_string(first, "user", "54321");
+  check_string(first, "namespace", "gpt2");
+  check_string(first, "plane", "region");
+  check_number(first, "connected_s", 2.5);
+  check_number(first, "hits", 120);
+  check_number(first, "shared_hits", 45);
+  check_number(first, "leases", 2);
+  check_key(json_object_get(first, "held"));
+  ck_assert(json_is_null(json_object_get(first, "wait")));
+  second = json_array_get(all, 1);
+  check_string(second, "plane", "socket");
+  ck_assert(json_is_null(json_object_get(second, "namespace")));
+  ck_assert(json_is_null(json_object_get(second, "held")));
+  check_number(second, "waits", 4);
+  second = json_object_get(second, "wait");
+  check_key(second);
+  check_number(second, "waited_s", 1.234);
+  check_string(second, "owner", "worker-2");
+  check_number(second, "owner_id", 9);
+  check_number(second, "owner_pid", 4712);
+  json_decref(all);
+}
+END_TEST
+
+/* ---- none ---- */
+
+START_TEST(nothing_is_said_to_people_and_empty_for_programs) {
+  check_text(print_leases((struct rows){0}, NULL, 0), "nothing\n");
+  check_text(print_clients((struct rows){0}, NULL, 0), "nothing\n");
+  check_text(print_leases((struct rows){.json = true}, NULL, 0), "[]\n");
+  check_text(print_clients((struct rows){.json = true}, NULL, 0), "[]\n");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("ctl_listings");
+  TCase *tests = tcase_create("listings");
+
+  setlocale(LC_CTYPE, "C.UTF-8");
+  set_up();
+  tcase_add_loop_test(tests, list_fits_80_columns, 0, 2);
+  tcase_add_loop_test(tests, list_json_is_an_array, 0, 3);
+  tcase_add_test(tests, leases_are_rows);
+  tcase_add_loop_test(tests, leases_fit_80_columns, 0, 2);
+  tcase_add_test(tests, leases_json_has_everything);
+  tcase_add_test(tests, clients_are_rows_with_what_they_do);
+  tcase_add_loop_test(tests, clients_fit_80_columns, 0, 2);
+  tcase_add_test(tests, users_have_names);
+  tcase_add_test(tests, clients_json_has_everything);
+  tcase_add_test(tests, nothing_is_said_to_people_and_empty_for_programs);
+  suite_add_tcase(suite, tests);
+  return runner_run(suite);
+}
