@@ -190,6 +190,8 @@ static void add_stat(void *arg, const struct fcache_stat *stat) {
     summary->forward_passes = stat->integer;
   else if (strcmp(stat->name, "shared_hits") == 0)
     summary->shared_hits = stat->integer;
+  else if (strcmp(stat->name, "coalesced_hits") == 0)
+    summary->coalesced_hits = stat->integer;
 }
 
 /* The daemon's own figures, by the library and as fcachectl shows them. */
@@ -218,9 +220,9 @@ static int ask_daemon(const struct gang_options *options, struct gang_summary *s
   return r < 0 ? -1 : 0;
 }
 
-#define N_FIGURES 5u
-static const char *const figure_names[N_FIGURES] = {"wall_ns", "hits", "misses", "forward_passes",
-                                                    "shared_hits"};
+#define N_FIGURES 6u
+static const char *const figure_names[N_FIGURES] = {
+    "wall_ns", "hits", "misses", "forward_passes", "shared_hits", "coalesced_hits"};
 
 /* The figures in the order of their names. */
 static void figures_of(struct gang_summary *summary, uint64_t *figures[N_FIGURES]) {
@@ -229,6 +231,7 @@ static void figures_of(struct gang_summary *summary, uint64_t *figures[N_FIGURES
   figures[2] = &summary->misses;
   figures[3] = &summary->forward_passes;
   figures[4] = &summary->shared_hits;
+  figures[5] = &summary->coalesced_hits;
 }
 
 static int write_summary(const struct gang_options *options, struct gang_summary *summary) {

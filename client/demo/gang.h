@@ -25,7 +25,8 @@ struct gang_options {
 struct gang_summary {
   uint64_t wall_ns; /* from the common start until the last worker was done */
   uint64_t hits, misses, forward_passes;
-  uint64_t shared_hits; /* on what another worker had put */
+  uint64_t shared_hits;    /* on what another worker had put */
+  uint64_t coalesced_hits; /* of these, the ones that waited while the other computed */
 };
 
 /* Runs the gang. In the folder, with "shared" or "plain" for RUN, it leaves

@@ -33,9 +33,6 @@ __attribute__((format(printf, 3, 4))) static void add(struct probe_report *repor
   number->value = value;
 }
 
-/* The probes below take `first` too, and begin with another view each: were all
- * workers to send the same batch at the same time, all would have to compute it. */
-
 static void free_values(struct fcache_value *values, size_t n) {
   for (size_t i = 0; i < n; i++)
     fcache_value_free(&values[i]);
@@ -88,11 +85,10 @@ static int perplexity_of(const struct fcache_value *values, size_t n, double *ou
 }
 
 /* Prompt by prompt, with fcache_cached. */
-static int probe_divergence(struct session *session, const struct prompts *prompts, unsigned first,
+static int probe_divergence(struct session *session, const struct prompts *prompts,
                             struct probe_report *report) {
   static const char *const views[] = {"base", "ft"};
   const struct prompt_list *list = &prompts->contexts;
-  (void)first; /* the prompts' own order already differs between workers */
   double sum = 0, largest = 0;
   int r = 0;
   for (size_t i = 0; i < list->n && r == 0; i++) {
@@ -116,13 +112,13 @@ static int probe_divergence(struct session *session, const struct prompts *promp
 }
 
 /* Batch by batch, with fcache_cached_batch. */
-static int probe_ablation(struct session *session, const struct prompts *prompts, unsigned first,
+static int probe_ablation(struct session *session, const struct prompts *prompts,
                           struct probe_report *report) {
   const struct prompt_list *contexts = &prompts->contexts, *passages = &prompts->passages;
   struct distribution *base = demo_alloc(contexts->n, sizeof *base);
   int r = distributions(session, "base", contexts, base);
   for (size_t i = 0; i < N_CURVE && r == 0; i++) {
-    const char *view = curve[(first + i) % N_CURVE];
+    const char *view = curve[i];
     struct fcache_value *values = demo_alloc(passages->n, sizeof *values);
     double divergence = 0, perplexity = 0;
     r = mean_divergence(session, base, view, contexts, &divergence);
@@ -165,8 +161,7 @@ static void mean_and_deviation(const double *values, size_t n, double *mean, dou
 
 /* What each null view diverges by, and gains on the completions, beside ft. */
 static int null_gains(struct session *session, const struct prompts *prompts,
-                      const struct fcache_bytes *joined, unsigned first,
-                      struct probe_report *report) {
+                      const struct fcache_bytes *joined, struct probe_report *report) {
   size_t n = prompts->openings.n;
   struct distribution *base = demo_alloc(prompts->contexts.n, sizeof *base);
   double of_base = 0, of_ft = 0, divergences[N_NULLS] = {0}, gains[N_NULLS] = {0};
@@ -176,11 +171,10 @@ static int null_gains(struct session *session, const struct prompts *prompts,
   if (r == 0)
     r = mean_completion(session, "ft", joined, n, &of_ft);
   for (size_t i = 0; i < N_NULLS && r == 0; i++) {
-    size_t v = (first + i) % N_NULLS;
-    r = mean_divergence(session, base, nulls[v], &prompts->contexts, &divergences[v]);
+    r = mean_divergence(session, base, nulls[i], &prompts->contexts, &divergences[i]);
     if (r == 0)
-      r = mean_completion(session, nulls[v], joined, n, &gains[v]);
-    gains[v] -= of_base;
+      r = mean_completion(session, nulls[i], joined, n, &gains[i]);
+    gains[i] -= of_base;
   }
   free_distributions(base, prompts->contexts.n);
   double mean = 0, deviation = 0;
@@ -194,26 +188,26 @@ static int null_gains(struct session *session, const struct prompts *prompts,
   return r;
 }
 
-static int probe_null(struct session *session, const struct prompts *prompts, unsigned first,
+static int probe_null(struct session *session, const struct prompts *prompts,
                       struct probe_report *report) {
   size_t n = prompts->openings.n;
   struct fcache_bytes *joined = demo_alloc(n, sizeof *joined);
   for (size_t i = 0; i < n; i++)
     joined[i] = ops_join(prompts->openings.items[i], prompts->completions.items[i]);
-  int r = null_gains(session, prompts, joined, first, report);
+  int r = null_gains(session, prompts, joined, report);
   for (size_t i = 0; i < n; i++)
     free((void *)(uintptr_t)joined[i].data); /* ops_join's memory is ours, fcache_bytes is const */
   free(joined);
   return r;
 }
 
-static int probe_perplexity(struct session *session, const struct prompts *prompts, unsigned first,
+static int probe_perplexity(struct session *session, const struct prompts *prompts,
                             struct probe_report *report) {
   static const char *const both[] = {"base", "ft"};
   const struct prompt_list *list = &prompts->passages;
   int r = 0;
   for (size_t k = 0; k < 2 && r == 0; k++) {
-    const char *view = both[(first + k) % 2];
+    const char *view = both[k];
     struct fcache_value *values = demo_alloc(list->n, sizeof *values);
     double perplexity = 0;
     for (size_t i = 0; i < list->n && r == 0; i++)
@@ -226,23 +220,22 @@ static int probe_perplexity(struct session *session, const struct prompts *promp
   return r;
 }
 
-int probes_run(struct session *session, const struct prompts *prompts, unsigned first,
+int probes_run(struct session *session, const struct prompts *prompts,
                struct probe_report *report) {
   static const struct {
     const char *name;
-    int (*run)(struct session *, const struct prompts *, unsigned, struct probe_report *);
+    int (*run)(struct session *, const struct prompts *, struct probe_report *);
   } probes[N_PROBES] = {{"divergence", probe_divergence},
                         {"ablation", probe_ablation},
                         {"null", probe_null},
                         {"perplexity", probe_perplexity}};
   *report = (struct probe_report){0};
   for (unsigned i = 0; i < N_PROBES; i++) {
-    unsigned which = (first + i) % N_PROBES;
-    int r = fcache_set_probe(session->cache, probes[which].name);
+    int r = fcache_set_probe(session->cache, probes[i].name);
     if (r == 0)
-      r = probes[which].run(session, prompts, first, report);
+      r = probes[i].run(session, prompts, report);
     if (r < 0) {
-      fprintf(stderr, "demo: the probe %s failed: %s\n", probes[which].name, fcache_strerror(r));
+      fprintf(stderr, "demo: the probe %s failed: %s\n", probes[i].name, fcache_strerror(r));
       return r;
     }
   }

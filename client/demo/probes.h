@@ -26,11 +26,9 @@ struct probe_report {
   size_t n;
 };
 
-/* Runs all four, beginning with number `first` (modulo 4) and going round, and
- * within each with another view: workers with different numbers seldom ask the same
- * at the same time. 0 or a negative code, said on stderr. */
-int probes_run(struct session *session, const struct prompts *prompts, unsigned first,
-               struct probe_report *report);
+/* Runs all four, in this order: workers that start together ask the same at the same time, and the
+ * cache has one of them compute it. 0 or a negative code, said on stderr. */
+int probes_run(struct session *session, const struct prompts *prompts, struct probe_report *report);
 
 /* How many lookups that is. */
 size_t probes_lookups(const struct prompts *prompts);

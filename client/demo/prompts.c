@@ -1,6 +1,8 @@
 #include "client/demo/prompts.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/demo/util.h"
 
@@ -25,7 +27,7 @@ static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-/* Draws one item, and where `after` is not NULL what follows it. */
+/* Draws one item, and for openings what follows it. */
 typedef struct fcache_bytes draw_fn(const struct corpus *corpus, uint64_t *state,
                                     struct fcache_bytes *after);
 
@@ -67,30 +69,25 @@ struct share {
   draw_fn *draw;
 };
 
+static bool has(const struct prompt_list *list, struct fcache_bytes item) {
+  for (size_t i = 0; i < list->n; i++)
+    if (list->items[i].size == item.size && memcmp(list->items[i].data, item.data, item.size) == 0)
+      return true;
+  return false;
+}
+
+/* What is drawn a second time is left out: a batch has its misses computed as often as they stand
+ * in it, and the demo counts. */
 static void draw_some(struct prompt_list *list, struct prompt_list *after, draw_fn *draw,
                       const struct corpus *corpus, uint64_t seed, size_t n) {
   uint64_t state = seed;
-  for (size_t i = 0; i < n; i++, list->n++)
-    list->items[list->n] = draw(corpus, &state, after ? &after->items[list->n] : NULL);
-  if (after)
-    after->n = list->n;
-}
-
-static void swap(struct fcache_bytes *a, struct fcache_bytes *b) {
-  struct fcache_bytes kept = *a;
-  *a = *b;
-  *b = kept;
-}
-
-/* Another order for each worker: were it the same, all would start on the same
- * prompt, and all would have to compute it. */
-static void shuffle(struct prompt_list *list, struct prompt_list *after, uint64_t seed) {
-  uint64_t state = seed;
-  for (size_t i = list->n; i > 1; i--) {
-    size_t k = demo_random_between(&state, 0, i - 1);
-    swap(&list->items[i - 1], &list->items[k]);
+  for (size_t i = 0; i < n; i++) {
+    struct fcache_bytes follows = {0}, item = draw(corpus, &state, &follows);
+    if (has(list, item))
+      continue;
     if (after)
-      swap(&after->items[i - 1], &after->items[k]);
+      after->items[after->n++] = follows;
+    list->items[list->n++] = item;
   }
 }
 
@@ -104,7 +101,6 @@ static void fill(struct prompt_list *list, struct prompt_list *after, const stru
   draw_some(list, after, share->draw, corpus, share->seed, share->shared);
   draw_some(list, after, share->draw, corpus, share->seed + 1 + index, share->own);
   draw_some(list, after, share->draw, corpus, share->seed + 1 + next, share->next);
-  shuffle(list, after, share->seed + 0x1000 + index);
 }
 
 void prompts_init(struct prompts *prompts, const struct corpus *corpus, unsigned index,

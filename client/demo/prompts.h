@@ -22,8 +22,9 @@ struct prompts {
   struct prompt_list completions; /* ... and how it goes on, as many */
 };
 
-/* Draws for worker `index` of `workers`, each list in an order of its own. The
- * items point into the corpus, which must live longer. */
+/* Draws for worker `index` of `workers`: first what all share, so that workers that start together
+ * ask the same at the same time. No list has an item twice. The items point into the corpus, which
+ * must live longer. */
 void prompts_init(struct prompts *prompts, const struct corpus *corpus, unsigned index,
                   unsigned workers);
 void prompts_deinit(struct prompts *prompts);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,16 +15,9 @@ void show_plan(const struct corpus *corpus) {
   printf("Four worker processes probe a small language model: interpolated trigrams, which\n"
          "each learns at its start from %zu texts of %zu tokens. Its view `ft` is adapted\n"
          "on three quarters of %.40s; no view has seen the rest. Their prompts\n"
-         "overlap. They run with one daemon, then without.\n\n",
+         "overlap, and they start together: what several miss at the same time, one\n"
+         "computes, and the others wait for it. They run with one daemon, then without.\n\n",
          corpus->n, tokens, slash ? slash + 1 : path);
-}
-
-/* The number of that name, or not a number: workers run their probes in another order. */
-static double number_of(const struct probe_report *report, const char *name) {
-  for (size_t i = 0; i < report->n; i++)
-    if (strcmp(report->numbers[i].name, name) == 0)
-      return report->numbers[i].value;
-  return NAN;
 }
 
 void show_probes(const struct run_outcome *outcome) {
@@ -37,7 +29,7 @@ void show_probes(const struct run_outcome *outcome) {
   for (size_t k = 0; k < first->n; k++) {
     printf("%-42s", first->numbers[k].name);
     for (unsigned i = 0; i < GANG_WORKERS; i++)
-      printf(" %8.4g", number_of(&outcome->reports[i].probes, first->numbers[k].name));
+      printf(" %8.4g", outcome->reports[i].probes.numbers[k].value);
     putchar('\n');
   }
 }
@@ -95,7 +87,8 @@ int show_trace(const char *path, unsigned n, uint64_t *lines) {
 
 void show_times(const struct run_outcome *shared, const struct run_outcome *plain) {
   printf("\n%.2f s with the daemon, %.2f s without. Of %" PRIu64 " hits, %" PRIu64
-         " were on what\nanother worker had computed.\n",
+         " were on what\nanother worker had computed, %" PRIu64
+         " of them after a wait until it was done.\n",
          (double)shared->summary.wall_ns / 1e9, (double)plain->summary.wall_ns / 1e9, shared->hits,
-         shared->summary.shared_hits);
+         shared->summary.shared_hits, shared->summary.coalesced_hits);
 }

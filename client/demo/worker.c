@@ -110,7 +110,7 @@ static int work(const struct worker_options *options, struct session *session,
   size_t expected = probes_lookups(&prompts);
   int r = wait_for_start(options, expected);
   if (r == 0)
-    r = probes_run(session, &prompts, options->index, &report->probes);
+    r = probes_run(session, &prompts, &report->probes);
   prompts_deinit(&prompts);
   if (r == 0 && session->lookups != expected) {
     fprintf(stderr, "demo: worker %u made other lookups than it announced\n", options->index);

@@ -119,6 +119,38 @@ START_TEST(views_differ) {
 }
 END_TEST
 
+static void check_distinct(const struct prompt_list *list) {
+  ck_assert_uint_gt(list->n, 0);
+  for (size_t i = 0; i < list->n; i++)
+    for (size_t k = 0; k < i; k++)
+      ck_assert(list->items[i].size != list->items[k].size ||
+                memcmp(list->items[i].data, list->items[k].data, list->items[i].size) != 0);
+}
+
+/* Of a text that says the same again and again, where what is drawn comes twice. */
+START_TEST(no_prompt_stands_twice_in_a_list) {
+  static const char *const only[] = {"We share. We share. We share."};
+  struct corpus corpus;
+  char error[DEMO_ERROR_SIZE], path[] = "/tmp/test-demo.XXXXXX";
+  int fd = mkstemp(path);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(close(fd), 0);
+  write_text(path, only, 1, 3000);
+  ck_assert_msg(corpus_load(&corpus, path, error) == 0, "%s", error);
+  for (unsigned i = 0; i < 4; i++) {
+    struct prompts prompts;
+    prompts_init(&prompts, &corpus, i, 4);
+    check_distinct(&prompts.contexts);
+    check_distinct(&prompts.passages);
+    check_distinct(&prompts.openings);
+    ck_assert_uint_eq(prompts.completions.n, prompts.openings.n);
+    prompts_deinit(&prompts);
+  }
+  corpus_deinit(&corpus);
+  ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
 START_TEST(adapting_helps_on_unseen_text) {
   struct world world;
   world_init(&world);
@@ -287,6 +319,7 @@ int main(void) {
   TCase *cases = tcase_create("model");
   tcase_add_test(cases, distributions_sum_to_one);
   tcase_add_test(cases, views_differ);
+  tcase_add_test(cases, no_prompt_stands_twice_in_a_list);
   tcase_add_test(cases, adapting_helps_on_unseen_text);
   tcase_add_test(cases, a_completion_is_the_end_of_the_text);
   tcase_add_test(cases, two_models_give_the_same_bytes);
