@@ -84,7 +84,7 @@ static void value_leases(const struct figure_group *group, char value[VALUE_SIZE
 }
 
 static void value_leases_now(const struct figure_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu held, %llu waits", N("leases"), N("lease_waits"));
+  snprintf(value, VALUE_SIZE, "%llu held, %llu waiting", N("leases"), N("lease_waits"));
 }
 
 static void value_waits(const struct figure_group *group, char value[VALUE_SIZE]) {

@@ -220,7 +220,7 @@ START_TEST(stats_fit_80_columns) {
   ck_assert_ptr_nonnull(strstr(text, "7 by clients themselves, 1 by message, 5 not recorded"));
   ck_assert_ptr_nonnull(strstr(text, "3 of 6 MiB, 10 records, 50.0 ns each"));
   ck_assert_ptr_nonnull(strstr(text, "\nleases           120 granted, 3 abandoned, 1 expired\n"));
-  ck_assert_ptr_nonnull(strstr(text, "\n  now            2 held, 5 waits\n"));
+  ck_assert_ptr_nonnull(strstr(text, "\n  now            2 held, 5 waiting\n"));
   ck_assert_ptr_nonnull(strstr(text, "\n  waits          1.23 s in all, 45 ended with a hit\n"));
   ck_assert_ptr_null(strstr(text, "\nlease_waits ")); /* nor another of them as it is */
   ck_assert_ptr_nonnull(strstr(text, "0 / 0 (-)"));   /* of "small" */
