@@ -1,5 +1,6 @@
 /* bench - measures fcached beside memcached, redis-server, LMDB and what bounds them. */
 #include "tests/bench/footprint.h"
+#include "tests/bench/herd.h"
 #include "tests/bench/report.h"
 #include "tests/bench/run.h"
 #include "tests/bench/scratch.h"
@@ -77,7 +78,7 @@ static int pick_cpu(void) {
   return cpu;
 }
 
-/* Both phases, and the footprints; results in `results`. */
+/* Both phases, the footprints and the herds; results in `results`. */
 static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
   char dir[SCRATCH_PATH_BYTES];
   if (scratch_make(dir) != 0)
@@ -91,6 +92,8 @@ static int measure_all(const struct arguments *arguments, struct bench_result *r
   }
   if (result == 0)
     result = footprint_run(&env, &arguments->options, results, n);
+  if (result == 0)
+    result = herd_run(&env, &arguments->options, results, n);
   scratch_remove(dir);
   return result;
 }
@@ -103,7 +106,7 @@ static int report_all(const struct arguments *arguments, const struct bench_resu
   }
   report_table("All processes on one CPU (these are judged)", results, n, false);
   report_table("Unpinned (/unpinned; this measures the scheduler as much)", results, n, true);
-  printf("\nMedians of %u rounds. per s: operations; of the rows of 64, keys.\n",
+  printf("\nMedians of %u rounds (herd8: one run). per s: operations; of the rows of 64, keys.\n",
          arguments->options.rounds);
   report_more(results, n);
   report_requirements(results, n);

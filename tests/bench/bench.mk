@@ -1,4 +1,4 @@
-# make bench              all rows, pinned to one CPU and unpinned: under 6 minutes
+# make bench              all rows, pinned to one CPU and unpinned: under 8 minutes
 # make bench ROWS=PATTERN rows whose name has, or matches, PATTERN (several: commas)
 # make bench KEYS=N       so many keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
@@ -26,6 +26,11 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 bench: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)' \
 	  $(if $(KEYS),--keys=$(KEYS))
+
+# make bench-herd         workers that miss together, alone: about two minutes
+.PHONY: bench-herd
+bench-herd: ROWS := herd8
+bench-herd: bench
 
 # make bench-arena        designs of the arena's allocator side by side; no daemon, no memory touched
 ARENA_SIM := $(B)/bench-arena

@@ -20,6 +20,8 @@ static const char *const names[FIGURES] = {
     [FIGURE_TRACE_LOST] = "trace_lost",
     [FIGURE_BYTES] = "bytes",
     [FIGURE_KEY_VALUE_BYTES] = "key_value_bytes",
+    [FIGURE_COMPUTES] = "computes",
+    [FIGURE_WALL_S] = "wall_s",
 };
 
 const char *figure_name(enum figure figure) {

@@ -20,6 +20,8 @@ enum figure {
   FIGURE_TRACE_LOST, /* lines that the daemon did not write, since its start */
   FIGURE_BYTES,      /* of memory for one entry */
   FIGURE_KEY_VALUE_BYTES, /* of its key and value together */
+  FIGURE_COMPUTES,        /* of all workers of a herd together */
+  FIGURE_WALL_S,          /* from their common start to the last one's end */
   FIGURES
 };
 

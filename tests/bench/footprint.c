@@ -1,9 +1,6 @@
 #include "tests/bench/footprint.h"
 
-#include "tests/bench/children.h"
-#include "tests/bench/peer_fcached.h"
-#include "tests/bench/peer_memcached.h"
-#include "tests/bench/peer_redis.h"
+#include "tests/bench/server.h"
 #include "tests/bench/worker.h"
 
 #include <inttypes.h>
@@ -80,12 +77,7 @@ static void measure_row(const struct bench_row *row, const struct bench_env *env
   (void)snprintf(room, sizeof(room), "%" PRIu64, (uint64_t)both * load->n * 108 / 100); /* fits */
   const struct peer_fcached_options options = {
       .name = "footprint", .max_bytes = room, .region = true};
-  if (row->peer == PEER_REGION)
-    peer_fcached_init(&peer, &options);
-  else if (row->peer == PEER_MEMCACHED)
-    peer_memcached_init(&peer);
-  else
-    peer_redis_init(&peer);
+  server_init(&peer, row->peer, &options);
   *out = measure_none();
   out->of[FIGURE_KEY_VALUE_BYTES] = (double)both;
   if (measure_peer(&peer, env, load, &out->of[FIGURE_BYTES]) != 0)

@@ -12,6 +12,7 @@
 #include "tests/bench/measure.h"
 #include "tests/bench/workload.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,13 @@ struct bench_peer {
   /* One exchange each: the value of key `index`, checked; the same stored. */
   int (*get)(struct bench_peer *peer, struct workload *load, uint32_t index);
   int (*set)(struct bench_peer *peer, struct workload *load, uint32_t index);
+  /* In a forked child: a connection of its own, in place of the parent's, which it leaves alone. */
+  int (*join)(struct bench_peer *peer);
+  /* The value of key `index` where it is stored, checked; *found says so. */
+  int (*find)(struct bench_peer *peer, struct workload *load, uint32_t index, bool *found);
+  /* The same, computed and stored where it is not; NULL: by `find` and `set`. */
+  int (*cached)(struct bench_peer *peer, struct workload *load, uint32_t index,
+                workload_compute_fn *compute, void *arg);
   /* Stores the whole set at once; NULL: by `set`, and where that is NULL too, not at all. */
   int (*fill)(struct bench_peer *peer, struct workload *load);
   /* WORKLOAD_BATCH keys from `first` on, going round; each value checked. */

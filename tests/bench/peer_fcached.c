@@ -49,6 +49,18 @@ static int fcached_set(struct bench_peer *peer, struct workload *load, uint32_t 
   return worker_put(&state->worker, load, index);
 }
 
+static int fcached_join(struct bench_peer *peer) {
+  struct fcached *state = peer->state;
+  worker_close(&state->worker); /* in the child alone */
+  return worker_open_plain(&state->worker, state->daemon.socket);
+}
+
+static int fcached_cached(struct bench_peer *peer, struct workload *load, uint32_t index,
+                          workload_compute_fn *compute, void *arg) {
+  struct fcached *state = peer->state;
+  return worker_cached(&state->worker, load, index, compute, arg);
+}
+
 static int fcached_fill(struct bench_peer *peer, struct workload *load) {
   struct fcached *state = peer->state;
   return worker_fill(&state->worker, load);
@@ -89,6 +101,8 @@ void peer_fcached_init(struct bench_peer *peer, const struct peer_fcached_option
                               .stop = fcached_stop,
                               .get = fcached_get,
                               .set = fcached_set,
+                              .join = fcached_join,
+                              .cached = fcached_cached,
                               .fill = fcached_fill,
                               .get_many = fcached_get_many,
                               .get_burst = fcached_get_burst};

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { END_BYTES = 5 }; /* "END\r\n", which is the whole of a miss */
+
 struct memcached {
   struct child child;
+  char socket[256];
   struct wire wire;
   char request[WORKLOAD_BATCH * WORKLOAD_KEY_BYTES + 16];
 };
@@ -23,11 +26,17 @@ static void memcached_stop(struct bench_peer *peer) {
   peer->state = NULL;
 }
 
+static int memcached_join(struct bench_peer *peer) {
+  struct memcached *state = peer->state;
+  wire_deinit(&state->wire); /* of the parent, in a child; else none */
+  int fd = child_connect(&state->child, state->socket);
+  return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
+}
+
 static int memcached_start(struct bench_peer *peer, const struct bench_env *env) {
-  char program[512], libraries[512], path[256];
+  char program[512], libraries[512];
   int length = snprintf(program, sizeof(program), "%s/bin/memcached", env->peers);
   (void)snprintf(libraries, sizeof(libraries), "%s/libs", env->peers); /* shorter than program */
-  (void)snprintf(path, sizeof(path), "%s/memcached.sock", env->dir);   /* dir is short */
   struct memcached *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
     fprintf(stderr, "bench: cannot name memcached in %s\n", env->peers);
@@ -35,14 +44,15 @@ static int memcached_start(struct bench_peer *peer, const struct bench_env *env)
     return -1;
   }
   peer->state = state;
+  (void)snprintf(state->socket, sizeof(state->socket), "%s/memcached.sock",
+                 env->dir); /* dir is short */
   /* One thread, room for all sets, items to 2 MB; -u is needed where the user is root. */
-  const char *const argv[] = {program, "-s", path, "-t", "1",    "-m",
-                              "1024",  "-I", "2m", "-u", "root", NULL};
+  const char *const argv[] = {program, "-s", state->socket, "-t", "1",    "-m",
+                              "1024",  "-I", "2m",          "-u", "root", NULL};
   if (child_start(&state->child, peer->name, env->cpu, env->dir, libraries, argv) != 0)
     return -1;
   peer->pid = state->child.pid;
-  int fd = child_connect(&state->child, path);
-  return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
+  return memcached_join(peer);
 }
 
 /* Length of "VALUE KEY 0 SIZE\r\n": all keys of a set are as long as each other. */
@@ -59,18 +69,18 @@ static bool check_item(const struct workload *load, const uint8_t *at, uint32_t 
          workload_check(load, index, at + head_bytes(load), load->size);
 }
 
-/* Reads the items of `n` keys from `first` on, and the end. */
+/* Reads the items of `n` keys from `first` on, and the end, of which `have` bytes are there. */
 static int receive_items(struct memcached *state, const struct workload *load, uint32_t first,
-                         uint32_t n) {
+                         uint32_t n, size_t have) {
   size_t item = head_bytes(load) + load->size + 2;
-  if (wire_receive(&state->wire, n * item + strlen("END\r\n")) != 0)
+  if (wire_receive_rest(&state->wire, have, n * item + END_BYTES - have) != 0)
     return -1;
   const uint8_t *at = state->wire.reply;
   for (uint32_t i = 0; i < n; i++, at += item) {
     if (!check_item(load, at, (first + i) % load->n))
       return wire_unexpected(&state->wire, "the value asked for");
   }
-  return memcmp(at, "END\r\n", 5) == 0 ? 0 : wire_unexpected(&state->wire, "END");
+  return memcmp(at, "END\r\n", END_BYTES) == 0 ? 0 : wire_unexpected(&state->wire, "END");
 }
 
 static int request_items(struct memcached *state, const struct workload *load, uint32_t first,
@@ -93,14 +103,23 @@ static int memcached_get(struct bench_peer *peer, struct workload *load, uint32_
   struct memcached *state = peer->state;
   if (request_items(state, load, index, 1) != 0)
     return -1;
-  return receive_items(state, load, index, 1);
+  return receive_items(state, load, index, 1, 0);
+}
+
+static int memcached_find(struct bench_peer *peer, struct workload *load, uint32_t index,
+                          bool *found) {
+  struct memcached *state = peer->state;
+  if (request_items(state, load, index, 1) != 0 || wire_receive(&state->wire, END_BYTES) != 0)
+    return -1;
+  *found = memcmp(state->wire.reply, "END\r\n", END_BYTES) != 0;
+  return *found ? receive_items(state, load, index, 1, END_BYTES) : 0;
 }
 
 static int memcached_get_many(struct bench_peer *peer, struct workload *load, uint32_t first) {
   struct memcached *state = peer->state;
   if (request_items(state, load, first, WORKLOAD_BATCH) != 0)
     return -1;
-  return receive_items(state, load, first, WORKLOAD_BATCH);
+  return receive_items(state, load, first, WORKLOAD_BATCH, 0);
 }
 
 static int memcached_set(struct bench_peer *peer, struct workload *load, uint32_t index) {
@@ -129,5 +148,7 @@ void peer_memcached_init(struct bench_peer *peer) {
                               .stop = memcached_stop,
                               .get = memcached_get,
                               .set = memcached_set,
+                              .join = memcached_join,
+                              .find = memcached_find,
                               .get_many = memcached_get_many};
 }

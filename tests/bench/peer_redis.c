@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MISS_BYTES = 5 }; /* "$-1\r\n" */
+
 struct redis {
   struct child child;
+  char socket[256];
   struct wire wire;
   char request[WORKLOAD_BATCH * (WORKLOAD_KEY_BYTES + 16) + 64];
 };
@@ -24,11 +27,17 @@ static void redis_stop(struct bench_peer *peer) {
   peer->state = NULL;
 }
 
+static int redis_join(struct bench_peer *peer) {
+  struct redis *state = peer->state;
+  wire_deinit(&state->wire); /* of the parent, in a child; else none */
+  int fd = child_connect(&state->child, state->socket);
+  return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
+}
+
 static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
-  char program[512], libraries[512], path[256], dir[256];
+  char program[512], libraries[512], dir[256];
   int length = snprintf(program, sizeof(program), "%s/bin/redis-server", env->peers);
   (void)snprintf(libraries, sizeof(libraries), "%s/libs", env->peers); /* shorter than program */
-  (void)snprintf(path, sizeof(path), "%s/redis.sock", env->dir);       /* dir is short */
   (void)snprintf(dir, sizeof(dir), "%s", env->dir);
   struct redis *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
@@ -37,14 +46,15 @@ static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
     return -1;
   }
   peer->state = state;
+  (void)snprintf(state->socket, sizeof(state->socket), "%s/redis.sock",
+                 env->dir); /* dir is short */
   const char *const argv[] = {
-      program, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly",
-      "no",    "--dir",  dir, "--daemonize",  "no", NULL};
+      program, "--port", "0", "--unixsocket", state->socket, "--save", "", "--appendonly",
+      "no",    "--dir",  dir, "--daemonize",  "no",          NULL};
   if (child_start(&state->child, peer->name, env->cpu, env->dir, libraries, argv) != 0)
     return -1;
   peer->pid = state->child.pid;
-  int fd = child_connect(&state->child, path);
-  return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
+  return redis_join(peer);
 }
 
 /* Writes "$LENGTH\r\n" of a value; its length. */
@@ -55,14 +65,15 @@ static size_t bulk_head(const struct workload *load, char *at) {
   return load->size_digits + 3;
 }
 
-/* Reads `head` (of a list, or ""), and the values of `n` keys from `first` on. */
+/* Reads `list` (the head of one, or ""), and the values of `n` keys from `first` on, of all which
+ * `have` bytes are there. */
 static int receive_values(struct redis *state, const struct workload *load, const char *list,
-                          uint32_t first, uint32_t n) {
+                          uint32_t first, uint32_t n, size_t have) {
   char head[24];
   size_t head_bytes = bulk_head(load, head);
   size_t list_bytes = strlen(list);
   size_t item = head_bytes + load->size + 2;
-  if (wire_receive(&state->wire, list_bytes + n * item) != 0)
+  if (wire_receive_rest(&state->wire, have, list_bytes + n * item - have) != 0)
     return -1;
   const uint8_t *at = state->wire.reply;
   if (memcmp(at, list, list_bytes) != 0)
@@ -98,11 +109,23 @@ static int request_values(struct redis *state, const struct workload *load, cons
   return wire_send(&state->wire, &iov, 1);
 }
 
+static int request_value(struct redis *state, const struct workload *load, uint32_t index) {
+  return request_values(state, load, "*2\r\n$3\r\nGET\r\n", index, 1);
+}
+
 static int redis_get(struct bench_peer *peer, struct workload *load, uint32_t index) {
   struct redis *state = peer->state;
-  if (request_values(state, load, "*2\r\n$3\r\nGET\r\n", index, 1) != 0)
+  if (request_value(state, load, index) != 0)
     return -1;
-  return receive_values(state, load, "", index, 1);
+  return receive_values(state, load, "", index, 1, 0);
+}
+
+static int redis_find(struct bench_peer *peer, struct workload *load, uint32_t index, bool *found) {
+  struct redis *state = peer->state;
+  if (request_value(state, load, index) != 0 || wire_receive(&state->wire, MISS_BYTES) != 0)
+    return -1;
+  *found = memcmp(state->wire.reply, "$-1\r\n", MISS_BYTES) != 0;
+  return *found ? receive_values(state, load, "", index, 1, MISS_BYTES) : 0;
 }
 
 static int redis_get_many(struct bench_peer *peer, struct workload *load, uint32_t first) {
@@ -110,7 +133,7 @@ static int redis_get_many(struct bench_peer *peer, struct workload *load, uint32
   static_assert(WORKLOAD_BATCH == 64, "the texts below have the number of keys in them");
   if (request_values(state, load, "*65\r\n$4\r\nMGET\r\n", first, WORKLOAD_BATCH) != 0)
     return -1;
-  return receive_values(state, load, "*64\r\n", first, WORKLOAD_BATCH);
+  return receive_values(state, load, "*64\r\n", first, WORKLOAD_BATCH, 0);
 }
 
 static int redis_set(struct bench_peer *peer, struct workload *load, uint32_t index) {
@@ -137,5 +160,7 @@ void peer_redis_init(struct bench_peer *peer) {
                               .stop = redis_stop,
                               .get = redis_get,
                               .set = redis_set,
+                              .join = redis_join,
+                              .find = redis_find,
                               .get_many = redis_get_many};
 }

@@ -111,16 +111,29 @@ static double bounded(const struct bench_requirement *need, double figure, doubl
   return NAN;
 }
 
+static bool is_met(const struct bench_requirement *need, double value) {
+  switch (need->side) {
+  case AT_MOST:
+    return value <= need->bound;
+  case AT_LEAST:
+    return value >= need->bound;
+  case EXACTLY:
+    return value == need->bound; /* a count, and so exact */
+  }
+  return false;
+}
+
 static void print_requirement(const struct bench_requirement *need, double value) {
   char is[CELL_BYTES], bound[CELL_BYTES];
-  bool met = need->side == AT_MOST ? value <= need->bound : value >= need->bound;
+  static const char *const sides[] = {
+      [AT_MOST] = "at most", [AT_LEAST] = "at least", [EXACTLY] = "exactly"};
   printf("%s %s is %s", need->row, figure_name(need->figure), cell(value, is));
   if (need->compare != COMPARE_NONE)
     printf(" %s %s's", need->compare == COMPARE_RATIO ? "of" : "above", need->against);
   if (need->compare != COMPARE_NONE && need->against_figure != need->figure)
     printf(" %s", figure_name(need->against_figure));
-  printf(" (at %s %s): %s\n", need->side == AT_MOST ? "most" : "least", cell(need->bound, bound),
-         met ? "ok" : "FAIL");
+  printf(" (%s %s): %s\n", sides[need->side], cell(need->bound, bound),
+         is_met(need, value) ? "ok" : "FAIL");
 }
 
 void report_requirements(const struct bench_result *results, size_t n) {

@@ -50,6 +50,12 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region_traced/3100", TRACE_LOST, AT_MOST, 0),
     ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.8),
 
+    /* one miss, one forward pass: 2,000 keys at 5 ms, one after the other, or two at a time */
+    ALONE("herd8/fcached", COMPUTES, EXACTLY, 2000),
+    ALONE("herd8/fcached", WALL_S, AT_MOST, 11.5),
+    ALONE("herd8_staggered/fcached", COMPUTES, EXACTLY, 2000),
+    ALONE("herd8_staggered/fcached", WALL_S, AT_MOST, 5.75),
+
     /* memory */
     {.row = "bytes_per_entry/fcached",
      .figure = FIGURE_BYTES,

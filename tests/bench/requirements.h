@@ -18,7 +18,7 @@ struct bench_requirement {
   } compare;
   const char *against; /* a row; its figure: */
   enum figure against_figure;
-  enum bench_side { AT_MOST, AT_LEAST } side;
+  enum bench_side { AT_MOST, AT_LEAST, EXACTLY } side;
   double bound;
 };
 

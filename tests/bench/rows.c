@@ -16,6 +16,7 @@ enum { LARGE_BYTES = 100000 };
   .kind = KIND_SCENE, .scene = SCENE_##id, .loads = LOADS_SCENE, .phases = PHASE_UNPINNED,         \
   .fast = true
 #define FOOTPRINT(id) .kind = KIND_FOOTPRINT, .peer = PEER_##id
+#define HERD(id) .kind = KIND_HERD, .peer = PEER_##id
 
 /* Rows that are compared stand together: they are measured one right after the other. */
 const struct bench_row bench_rows[] = {
@@ -43,6 +44,12 @@ const struct bench_row bench_rows[] = {
     {.label = "bytes_per_entry/fcached", FOOTPRINT(REGION)},
     {.label = "bytes_per_entry/memcached", FOOTPRINT(MEMCACHED)},
     {.label = "bytes_per_entry/redis", FOOTPRINT(REDIS)},
+    {.label = "herd8/fcached", HERD(REGION)},
+    {.label = "herd8/memcached", HERD(MEMCACHED)},
+    {.label = "herd8/redis", HERD(REDIS)},
+    {.label = "herd8_staggered/fcached", HERD(REGION), .staggered = true},
+    {.label = "herd8_staggered/memcached", HERD(MEMCACHED), .staggered = true},
+    {.label = "herd8_staggered/redis", HERD(REDIS), .staggered = true},
 };
 const size_t bench_n_rows = sizeof(bench_rows) / sizeof(bench_rows[0]);
 
@@ -67,7 +74,7 @@ void bench_row_name(const struct bench_row *row, uint32_t size, bool unpinned,
                     char name[BENCH_NAME_BYTES]) {
   const char *suffix = unpinned && (row->phases & PHASE_PINNED) != 0 ? "/unpinned" : "";
   /* Labels are short: see the table. */
-  if (row->kind == KIND_FOOTPRINT)
+  if (row->kind == KIND_FOOTPRINT || row->kind == KIND_HERD)
     (void)snprintf(name, BENCH_NAME_BYTES, "%s", row->label);
   else
     (void)snprintf(name, BENCH_NAME_BYTES, "%s/%" PRIu32 "%s", row->label, size, suffix);

@@ -32,6 +32,7 @@ enum bench_kind {
   KIND_OPERATION, /* an operation of a peer, again and again */
   KIND_SCENE,
   KIND_FOOTPRINT, /* the memory of a peer's server, in no phase: see footprint.h */
+  KIND_HERD,      /* workers that miss together, in no phase: see herd.h */
 };
 
 /* The sets of keys and values, by their place in bench_loads. */
@@ -49,11 +50,12 @@ enum {
 enum { PHASE_PINNED = 1, PHASE_UNPINNED = 2, PHASE_BOTH = PHASE_PINNED | PHASE_UNPINNED };
 
 struct bench_row {
-  const char *label; /* the name, with "/SIZE" after it but for a footprint */
+  const char *label; /* the name, with "/SIZE" after it but for a footprint and a herd */
   enum bench_kind kind;
   enum bench_peer_id peer;        /* unless it is a scene */
   enum bench_operation operation; /* of an operation */
   enum bench_scene_id scene;      /* of a scene */
+  bool staggered;                 /* of a herd: each begins elsewhere in the list */
   unsigned loads, phases;
   /* Of a small value, less than a microsecond: see measure.h. */
   bool fast;

@@ -50,6 +50,11 @@ int wire_send(struct wire *wire, struct iovec *iov, int n) {
 }
 
 int wire_receive(struct wire *wire, size_t size) {
+  return wire_receive_rest(wire, 0, size);
+}
+
+int wire_receive_rest(struct wire *wire, size_t have, size_t size) {
+  size += have;
   if (size > wire->capacity) {
     uint8_t *grown = realloc(wire->reply, size);
     if (grown == NULL) {
@@ -59,7 +64,7 @@ int wire_receive(struct wire *wire, size_t size) {
     wire->reply = grown;
     wire->capacity = size;
   }
-  for (size_t got = 0; got < size;) {
+  for (size_t got = have; got < size;) {
     ssize_t n = recv(wire->fd, wire->reply + got, size - got, 0);
     if (n <= 0) {
       fprintf(stderr, "bench: %s sent %zu of %zu bytes, then: %s\n", wire->name, got, size,

@@ -29,6 +29,9 @@ int wire_send(struct wire *wire, struct iovec *iov, int n);
 /* Reads exactly `size` bytes to wire->reply. */
 int wire_receive(struct wire *wire, size_t size);
 
+/* Reads as many bytes behind the `have` ones there. */
+int wire_receive_rest(struct wire *wire, size_t have, size_t size);
+
 /* -1, saying that the reply was not what it had to be. */
 int wire_unexpected(const struct wire *wire, const char *what);
 

@@ -17,13 +17,14 @@ static int choose_plane(bool region) {
   return -1;
 }
 
-int worker_open(struct worker *worker, const char *socket, bool region) {
+/* `deadline_ms` 0: the default one. */
+static int open_handle(struct worker *worker, const char *socket, bool region,
+                       uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   options.socket = socket;
   options.name_space = WORKER_NAMESPACE;
   options.client = "bench";
-  /* Failing open would fail the bench: noise must not look like an absent daemon. */
-  options.deadline_ms = DEADLINE_MS;
+  options.deadline_ms = deadline_ms;
   struct fcache_error error;
   if (choose_plane(region) != 0)
     return -1;
@@ -31,6 +32,15 @@ int worker_open(struct worker *worker, const char *socket, bool region) {
     return 0;
   fprintf(stderr, "bench: cannot open the cache on %s: %s\n", socket, error.text);
   return -1;
+}
+
+int worker_open(struct worker *worker, const char *socket, bool region) {
+  /* Failing open would fail the bench: noise must not look like an absent daemon. */
+  return open_handle(worker, socket, region, DEADLINE_MS);
+}
+
+int worker_open_plain(struct worker *worker, const char *socket) {
+  return open_handle(worker, socket, true, 0);
 }
 
 void worker_close(struct worker *worker) {
@@ -65,6 +75,30 @@ int worker_put(struct worker *worker, struct workload *load, uint32_t index) {
   int result =
       fcache_put(worker->cache, &key, workload_value(load, index), load->size, COMPUTE_NS, 0);
   return result == FCACHE_OK ? 0 : worker_unexpected(worker, "fcache_put", result);
+}
+
+/* What is computed, and how long it takes. */
+struct pass {
+  struct workload *load;
+  uint32_t index;
+  workload_compute_fn *compute;
+  void *arg;
+};
+
+static int make_value(void *arg, struct fcache_value *value) {
+  const struct pass *pass = arg;
+  pass->compute(pass->arg);
+  return fcache_value_set(value, workload_value(pass->load, pass->index), pass->load->size);
+}
+
+int worker_cached(struct worker *worker, struct workload *load, uint32_t index,
+                  workload_compute_fn *compute, void *arg) {
+  struct fcache_key key = worker_key(load, index);
+  struct pass pass = {.load = load, .index = index, .compute = compute, .arg = arg};
+  int result = fcache_cached(worker->cache, &key, make_value, &pass, &worker->value);
+  if (result != FCACHE_OK)
+    return worker_unexpected(worker, "fcache_cached", result);
+  return workload_check(load, index, worker->value.data, worker->value.size) ? 0 : -1;
 }
 
 /* ---- the whole set ------------------------------------------------------ */

@@ -26,6 +26,8 @@ struct worker {
 
 /* Connects. `region`: hits may be served from the region; else all go over the socket. */
 int worker_open(struct worker *worker, const char *socket, bool region);
+/* The same with all defaults, as most users have it: the deadline too. */
+int worker_open_plain(struct worker *worker, const char *socket);
 void worker_close(struct worker *worker);
 
 /* The cache's key of a workload's key. */
@@ -34,6 +36,10 @@ struct fcache_key worker_key(const struct workload *load, uint32_t index);
 /* The value of key `index`, checked; the same stored. */
 int worker_get(struct worker *worker, const struct workload *load, uint32_t index);
 int worker_put(struct worker *worker, struct workload *load, uint32_t index);
+
+/* The same by fcache_cached, with `compute` where it comes from nowhere else. */
+int worker_cached(struct worker *worker, struct workload *load, uint32_t index,
+                  workload_compute_fn *compute, void *arg);
 
 /* Stores the whole set, in batches. */
 int worker_fill(struct worker *worker, const struct workload *load);

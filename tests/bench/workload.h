@@ -25,6 +25,9 @@ enum {
   WORKLOAD_KEY_BYTES = 64 /* room for a key's text and its NUL */
 };
 
+/* Takes the time that computing a value takes. */
+typedef void workload_compute_fn(void *arg);
+
 struct workload {
   uint32_t size;                    /* bytes of each value */
   uint32_t n;                       /* keys */

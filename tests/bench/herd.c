@@ -1,0 +1,140 @@
+#include "tests/bench/herd.h"
+
+#include "tests/bench/helper.h"
+#include "tests/bench/server.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { WORKERS = 8, KEYS = 2000, VALUE_BYTES = 3100, COMPUTE_NS = 5000000, SPINS = 2000 };
+
+/* One worker, in a process of its own. */
+struct member {
+  struct bench_peer *peer;
+  struct workload *load;
+  uint32_t first; /* of its keys; then on, and around */
+  bool joined;
+  uint64_t computes;
+};
+
+static uint64_t cpu_ns(void) {
+  struct timespec spent;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) != 0)
+    return UINT64_MAX; /* there is no such kernel */
+  return (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec;
+}
+
+/* A forward pass: so much work, whoever else has the processor meanwhile. */
+static void compute(void *arg) {
+  struct member *member = arg;
+  uint64_t end_ns = cpu_ns() + COMPUTE_NS;
+  volatile uint32_t work = 1;
+  while (cpu_ns() < end_ns) {
+    for (uint32_t i = 0; i < SPINS; i++)
+      work = work * 1664525u + 1013904223u;
+  }
+  member->computes++;
+}
+
+/* As users of a plain cache do it: get, and on a miss compute and set. */
+static int get_or_set(struct member *member, uint32_t index) {
+  bool found = false;
+  if (member->peer->find(member->peer, member->load, index, &found) != 0)
+    return -1;
+  if (found)
+    return 0;
+  compute(member);
+  return member->peer->set(member->peer, member->load, index);
+}
+
+static int provide(struct member *member, uint32_t index) {
+  struct bench_peer *peer = member->peer;
+  if (peer->cached == NULL)
+    return get_or_set(member, index);
+  return peer->cached(peer, member->load, index, compute, member);
+}
+
+/* In the helper: its first burst connects it, its second is the whole list. */
+static int work(void *arg, uint64_t ns, struct measure *out) {
+  (void)ns; /* as long as it takes */
+  struct member *member = arg;
+  if (!member->joined) {
+    member->joined = true;
+    return member->peer->join(member->peer);
+  }
+  for (uint32_t i = 0; i < KEYS; i++) {
+    if (provide(member, (member->first + i) % KEYS) != 0)
+      return -1;
+  }
+  out->of[FIGURE_COMPUTES] = (double)member->computes;
+  return 0;
+}
+
+/* Lets all of them begin, and waits for the last. */
+static int race(const struct helper *helpers, struct measure *out) {
+  uint64_t start_ns = measure_now_ns();
+  double computes = 0;
+  for (size_t i = 0; i < WORKERS; i++) {
+    if (helper_begin(&helpers[i], 0) != 0)
+      return -1;
+  }
+  for (size_t i = 0; i < WORKERS; i++) {
+    struct measure found;
+    if (helper_end(&helpers[i], &found) != 0)
+      return -1;
+    computes += found.of[FIGURE_COMPUTES];
+  }
+  out->of[FIGURE_COMPUTES] = computes;
+  out->of[FIGURE_WALL_S] = (double)(measure_now_ns() - start_ns) / 1e9;
+  return 0;
+}
+
+static int measure_herd(struct bench_peer *peer, const struct bench_env *env, struct workload *load,
+                        bool staggered, struct measure *out) {
+  struct helper helpers[WORKERS] = {0};
+  int result = peer->start(peer, env);
+  for (uint32_t i = 0; result == 0 && i < WORKERS; i++) {
+    struct member member = {
+        .peer = peer, .load = load, .first = staggered ? i * KEYS / WORKERS : 0};
+    result = helper_start(&helpers[i], "a worker of the herd", env->cpu, work, &member);
+  }
+  if (result == 0)
+    result = race(helpers, out);
+  for (size_t i = 0; i < WORKERS; i++)
+    helper_stop(&helpers[i]);
+  return result;
+}
+
+/* What cannot be measured is said on stderr and stays unknown: the other figures are good. */
+static void measure_row(const struct bench_row *row, const struct bench_env *env,
+                        struct workload *load, struct measure *out) {
+  static const struct peer_fcached_options ours = {
+      .name = "herd", .max_bytes = "256M", .region = true};
+  struct bench_peer peer = {0};
+  server_init(&peer, row->peer, &ours);
+  *out = measure_none();
+  if (measure_herd(&peer, env, load, row->staggered, out) != 0)
+    fprintf(stderr, "bench: %s is left out\n", row->label);
+  peer.stop(&peer);
+}
+
+int herd_run(const struct bench_env *env, const struct bench_options *options,
+             struct bench_result *results, size_t *n) {
+  struct workload load = {0};
+  int result = 0;
+  for (size_t i = 0; i < bench_n_rows; i++) {
+    const struct bench_row *row = &bench_rows[i];
+    if (row->kind != KIND_HERD || !bench_row_wanted(row->label, options->patterns))
+      continue;
+    fprintf(stderr, "bench: %s\n", row->label);
+    if (bench_asked_to_stop() || (load.n == 0 && workload_init(&load, VALUE_BYTES, KEYS) != 0)) {
+      result = -1;
+      break;
+    }
+    struct bench_result *found = &results[(*n)++];
+    *found = (struct bench_result){.row = row, .size = VALUE_BYTES, .unpinned = true};
+    measure_row(row, env, &load, &found->measure);
+  }
+  workload_deinit(&load);
+  return result;
+}
