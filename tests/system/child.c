@@ -49,3 +49,38 @@ void *child_shared(size_t size) {
     ck_abort_msg("no shared memory: %s", strerror(errno));
   return memory;
 }
+
+void heir_init(struct heir *heir) {
+  if (pipe(heir->ready) != 0 || pipe(heir->life) != 0)
+    ck_abort_msg("pipe: %s", strerror(errno));
+}
+
+bool heir_leave(const struct heir *heir) {
+  char byte;
+  pid_t pid = fork();
+
+  (void)close(heir->life[1]);
+  if (pid == 0) {
+    while (read(heir->life[0], &byte, 1) < 0 && errno == EINTR)
+      ;
+    _exit(0);
+  }
+  return pid > 0 && write(heir->ready[1], &pid, sizeof pid) == sizeof pid;
+}
+
+pid_t heir_pid(const struct heir *heir) {
+  pid_t pid;
+
+  if (read(heir->ready[0], &pid, sizeof pid) != sizeof pid)
+    ck_abort_msg("no heir: %s", strerror(errno));
+  return pid;
+}
+
+void heir_end(struct heir *heir, pid_t pid) {
+  if (kill(pid, SIGKILL) != 0 || !harness_wait_until(harness_is_gone, &pid, RUN_TIMEOUT_MS))
+    ck_abort_msg("the heir %d cannot be ended", (int)pid);
+  for (int i = 0; i < 2; i++) {
+    (void)close(heir->ready[i]);
+    (void)close(heir->life[i]);
+  }
+}

@@ -30,6 +30,16 @@ pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user
 /* The same, and waits: what `fn` returned. Over a minute fails the test. */
 int child_run(int (*fn)(void *arg), void *arg, const struct child_user *user);
 
+/* A child's own child, which inherits all that it has open and goes on when it is killed; it ends
+ * with the test. */
+struct heir {
+  int ready[2], life[2]; /* pipes: one gives its pid; the other ends when the test does */
+};
+void heir_init(struct heir *heir);        /* before the child is started */
+bool heir_leave(const struct heir *heir); /* in the child, once: forks it. False where it cannot */
+pid_t heir_pid(const struct heir *heir);  /* waits until it is there */
+void heir_end(struct heir *heir, pid_t pid); /* kills it, and waits for its end */
+
 /* Memory, zeroed, that children started after share with the caller; it may end with the test. */
 void *child_shared(size_t size);
 

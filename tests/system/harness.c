@@ -94,19 +94,19 @@ char *harness_read_file(const char *path, size_t *size) {
 
 /* ---- waiting ---- */
 
-static uint64_t now_ms(void) {
+uint64_t harness_now_ns(void) {
   struct timespec now;
 
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeout_ms) {
-  uint64_t end_ms = now_ms() + timeout_ms;
+  uint64_t end_ns = harness_now_ns() + timeout_ms * UINT64_C(1000000);
   struct timespec pause = {.tv_nsec = 2000000};
 
   while (!condition(arg)) {
-    if (now_ms() >= end_ms)
+    if (harness_now_ns() >= end_ns)
       return false;
     (void)nanosleep(&pause, NULL); /* cut short is as good */
   }

@@ -12,6 +12,7 @@
 #include <check.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define HARNESS_PATH_SIZE 108 /* what a socket's address takes */
@@ -62,6 +63,9 @@ pid_t harness_spawn(const char *const argv[], int out_fd, int err_fd);
 
 /* Waits for a process of harness_spawn: as harness_run. */
 int harness_wait(pid_t pid, unsigned timeout_ms);
+
+/* The monotonic clock. */
+uint64_t harness_now_ns(void);
 
 /* Asks `condition` every few milliseconds. True as soon as it is; false after `timeout_ms`. */
 bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeout_ms);

@@ -1,9 +1,12 @@
 #include "tests/system/library.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/system/harness.h"
+
+#define FIGURE_TIMEOUT_MS 20000u
 
 struct figure {
   char name_space[256], name[64]; /* name_space "": the daemon's own */
@@ -151,4 +154,24 @@ uint64_t library_figure(struct fcache *cache, const char *name) {
   uint64_t value = figures_count(&figures, NULL, name);
   figures_free(&figures);
   return value;
+}
+
+struct wanted {
+  struct fcache *cache;
+  const char *name;
+  uint64_t value;
+};
+
+static bool has_figure(void *arg) {
+  struct wanted *wanted = arg;
+
+  return library_figure(wanted->cache, wanted->name) == wanted->value;
+}
+
+void library_wait_figure(struct fcache *cache, const char *name, uint64_t value) {
+  struct wanted wanted = {cache, name, value};
+
+  if (!harness_wait_until(has_figure, &wanted, FIGURE_TIMEOUT_MS))
+    ck_abort_msg("%s is %llu, not %llu", name, (unsigned long long)library_figure(cache, name),
+                 (unsigned long long)value);
 }

@@ -48,4 +48,7 @@ double figures_real(const struct figures *figures, const char *name_space, const
 /* One figure of the whole daemon, asked for now. */
 uint64_t library_figure(struct fcache *cache, const char *name);
 
+/* Waits until it is that. */
+void library_wait_figure(struct fcache *cache, const char *name, uint64_t value);
+
 #endif

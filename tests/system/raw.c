@@ -171,34 +171,41 @@ static int say_hello(struct raw *raw, const struct fc_hello *hello) {
   return 0;
 }
 
-int raw_hello(struct raw *raw, const char *client, const char *name_space) {
-  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
-                           .version_max = FC_PROTOCOL_VERSION,
+static struct fc_hello hello_of(const char *client, const char *name_space, uint32_t version) {
+  return (struct fc_hello){.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = version,
                            .client = fc_str_of(client),
                            .name_space = fc_str_of(name_space)};
+}
+
+int raw_hello(struct raw *raw, const char *client, const char *name_space) {
+  struct fc_hello hello = hello_of(client, name_space, FC_PROTOCOL_VERSION);
 
   return say_hello(raw, &hello);
 }
 
-void raw_open(struct raw *raw, const char *socket_path, const char *name_space) {
+void raw_open_version(struct raw *raw, const char *socket_path, const char *name_space,
+                      uint32_t version) {
+  struct fc_hello hello = hello_of("test", name_space, version);
   int result = raw_connect(raw, socket_path);
 
   if (result != 0)
     ck_abort_msg("connect to %s: %s", socket_path, strerror(-result));
-  result = raw_hello(raw, "test", name_space);
+  result = say_hello(raw, &hello);
   if (result != 0)
     ck_abort_msg("no welcome on %s: %d", socket_path, result);
 }
 
+void raw_open(struct raw *raw, const char *socket_path, const char *name_space) {
+  raw_open_version(raw, socket_path, name_space, FC_PROTOCOL_VERSION);
+}
+
 int raw_try_region(struct raw *raw, const char *socket_path, const char *client,
                    const char *name_space) {
-  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
-                           .version_max = FC_PROTOCOL_VERSION,
-                           .client = fc_str_of(client),
-                           .name_space = fc_str_of(name_space),
-                           .region_layout = FC_REGION_LAYOUT};
+  struct fc_hello hello = hello_of(client, name_space, FC_PROTOCOL_VERSION);
   int result = raw_connect(raw, socket_path);
 
+  hello.region_layout = FC_REGION_LAYOUT;
   if (result == 0)
     result = say_hello(raw, &hello);
   return result == 0 && raw->ring_fd < 0 ? -ENODATA : result;
@@ -228,10 +235,36 @@ int raw_put(struct raw *raw, const struct fc_put *put, struct fc_reply *reply) {
 }
 
 int raw_get(struct raw *raw, const struct fc_get *get, struct fc_reply *reply) {
+  uint32_t id;
+
+  return raw_ask(raw, get, &id) != 0 ? RAW_CLOSED : raw_recv(raw, reply, REPLY_TIMEOUT_MS);
+}
+
+int raw_give_up(struct raw *raw, const struct fc_key *key, struct fc_reply *reply) {
+  struct fc_give_up give_up = {0};
   struct fc_buf buf = {0};
 
-  (void)fc_encode_get(&buf, raw->next_id++, get); /* buf.failed says it */
+  if (key)
+    give_up = (struct fc_give_up){.key = *key, .prompts = key->prompt.bytes, .n = 1};
+  (void)fc_encode_give_up(&buf, raw->next_id++, &give_up); /* buf.failed says it */
   return exchange(raw, &buf, reply);
+}
+
+int raw_ask(struct raw *raw, const struct fc_get *get, uint32_t *id) {
+  struct fc_buf buf = {0};
+
+  *id = raw->next_id++;
+  (void)fc_encode_get(&buf, *id, get); /* buf.failed says it */
+  int result = raw_send_buf(raw, &buf);
+  fc_buf_free(&buf);
+  return result;
+}
+
+struct fc_get raw_lease_get(const struct fc_key *key, uint32_t lease_ms, uint32_t wait_ms) {
+  return (struct fc_get){.flags = FC_LEASE,
+                         .key = *key,
+                         .has_terms = true,
+                         .terms = {.lease_ms = lease_ms, .wait_ms = wait_ms}};
 }
 
 struct fc_key raw_key(const char *op, const char *view, uint32_t top_k, const char *prompt) {

@@ -39,6 +39,10 @@ void raw_open(struct raw *raw, const char *socket_path, const char *name_space);
  * error reply, or a positive raw_result. */
 int raw_hello(struct raw *raw, const char *client, const char *name_space);
 
+/* The same, of a client that speaks no version after `version`. */
+void raw_open_version(struct raw *raw, const char *socket_path, const char *name_space,
+                      uint32_t version);
+
 /* Connects and says hello as a client that asks for the region; it and the ring must come. The
  * first ends the test where they do not; the second, for children, which must not use Check,
  * returns 0 only where they did. */
@@ -60,6 +64,15 @@ int raw_recv(struct raw *raw, struct fc_reply *reply, unsigned timeout_ms);
 /* Requests in one piece: sent, answered within 5 s, *reply as above. */
 int raw_put(struct raw *raw, const struct fc_put *put, struct fc_reply *reply);
 int raw_get(struct raw *raw, const struct fc_get *get, struct fc_reply *reply);
+
+/* Of the namespace's leases that the client has: on `key`, or all, where it is NULL. */
+int raw_give_up(struct raw *raw, const struct fc_key *key, struct fc_reply *reply);
+
+/* Sends a get, whose answer may take its time: 0, with the request's id, or -errno. */
+int raw_ask(struct raw *raw, const struct fc_get *get, uint32_t *id);
+
+/* A get that wants the key's lease, and waits up to `wait_ms` where another client has that. */
+struct fc_get raw_lease_get(const struct fc_key *key, uint32_t lease_ms, uint32_t wait_ms);
 
 /* A key of NUL-terminated names and a prompt's text. */
 struct fc_key raw_key(const char *op, const char *view, uint32_t top_k, const char *prompt);

@@ -388,25 +388,6 @@ END_TEST
 
 /* ---- a worker's end ---- */
 
-struct wanted {
-  struct fcache *cache;
-  const char *figure;
-  uint64_t value;
-};
-
-static bool has_figure(void *arg) {
-  struct wanted *wanted = arg;
-
-  return library_figure(wanted->cache, wanted->figure) == wanted->value;
-}
-
-static void wait_for(struct fcache *cache, const char *figure, uint64_t value) {
-  struct wanted wanted = {cache, figure, value};
-
-  ck_assert_msg(harness_wait_until(has_figure, &wanted, END_TIMEOUT_MS), "%s is %llu", figure,
-                (unsigned long long)library_figure(cache, figure));
-}
-
 START_TEST(what_a_client_sent_before_it_closed_counts) {
   struct raw raw;
 
@@ -417,63 +398,41 @@ START_TEST(what_a_client_sent_before_it_closed_counts) {
   send_puts(&raw);
   raw_close(&raw); /* there is nobody to take even the first reply */
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  wait_for(cache, "cache_misses", PUTS);
-  wait_for(cache, "entries", PUTS);
-  wait_for(cache, "clients", 1);
+  library_wait_figure(cache, "cache_misses", PUTS);
+  library_wait_figure(cache, "entries", PUTS);
+  library_wait_figure(cache, "clients", 1);
   fcache_close(cache);
 }
 END_TEST
 
-struct heirs {
-  int ready[2], life[2]; /* pipes: one gives the heir's pid; the other ends when the test does */
-};
-
 /* A worker that connects and forks a child, which inherits the connection and goes on. */
 static int connect_and_fork(void *arg) {
-  struct heirs *heirs = arg;
   struct raw raw;
-  char byte;
 
   CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
   CHILD_EXPECT(raw_hello(&raw, "worker", "life") == 0);
   CHILD_EXPECT(kill(served.pid, SIGSTOP) == 0);
   send_puts(&raw); /* its last deed */
-  pid_t heir = fork();
-  CHILD_EXPECT(heir >= 0);
-  if (heir == 0) {
-    (void)close(heirs->life[1]);
-    while (read(heirs->life[0], &byte, 1) < 0 && errno == EINTR)
-      ;
-    _exit(0);
-  }
-  (void)close(heirs->life[1]);
-  CHILD_EXPECT(write(heirs->ready[1], &heir, sizeof heir) == sizeof heir);
+  CHILD_EXPECT(heir_leave(arg));
   for (;;)
     (void)pause();
 }
 
 START_TEST(a_dead_workers_connection_ends_though_its_child_holds_it) {
-  struct heirs heirs;
-  pid_t heir;
+  struct heir heir;
 
   harness_start(&served, NULL);
   struct fcache *cache = library_open(served.socket, "life", NULL, 0);
-  ck_assert_int_eq(pipe(heirs.ready), 0);
-  ck_assert_int_eq(pipe(heirs.life), 0);
-  pid_t worker = child_start(connect_and_fork, &heirs, NULL);
-  ck_assert_int_eq(read(heirs.ready[0], &heir, sizeof heir), sizeof heir);
+  heir_init(&heir);
+  pid_t worker = child_start(connect_and_fork, &heir, NULL);
+  pid_t heirs = heir_pid(&heir);
   ck_assert_int_eq(kill(worker, SIGKILL), 0);
   ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  wait_for(cache, "clients", 1);
-  wait_for(cache, "cache_misses", PUTS); /* what it had sent is done */
-  ck_assert(!harness_is_gone(&heir));    /* and it holds the socket still */
-  ck_assert_int_eq(kill(heir, SIGKILL), 0);
-  ck_assert(harness_wait_until(harness_is_gone, &heir, END_TIMEOUT_MS));
-  for (int i = 0; i < 2; i++) {
-    (void)close(heirs.ready[i]);
-    (void)close(heirs.life[i]);
-  }
+  library_wait_figure(cache, "clients", 1);
+  library_wait_figure(cache, "cache_misses", PUTS); /* what it had sent is done */
+  ck_assert(!harness_is_gone(&heirs));              /* and it holds the socket still */
+  heir_end(&heir, heirs);
   fcache_close(cache);
 }
 END_TEST
