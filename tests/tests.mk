@@ -5,6 +5,8 @@
 #   TEST_JOBS=1         how many test programs run side by side (2)
 #   CK_RUN_CASE=...     as Check has it
 #   FC_STORM_READS=...  how many test_storm makes (10000000)
+#   FC_LEASE_KILLS=...  how many owners of leases test_lease_kills kills (2000)
+# make storm-leases     10000 of them; prints what it saw
 TEST_JOBS ?= 2
 TEST_TIMEOUT_S ?= 150
 ONLY ?=
@@ -56,8 +58,7 @@ $(SYSTEM_TESTS): $(TB)/system/%: $(TB)/obj/system/%.o $(SYSTEM_HELP:tests/%.c=$(
 
 # The storm: the region's writer against its readers. The same once more for each mark of the
 # protocol, with the file that holds it compiled without (FC_REGION_MUTANT=n): that one must fail.
-STORM_HELP := $(filter-out tests/storm/test_storm.c tests/storm/mutant.c,$(wildcard tests/storm/*.c)) \
-  tests/unit/runner.c
+STORM_HELP := $(wildcard tests/storm/storm*.c) tests/unit/runner.c
 STORM_TEST := $(TB)/storm/test_storm
 MUTANTS := 1:client/region 2:client/region 3:client/region 10:daemon/store 11:daemon/region \
   12:daemon/region 13:daemon/heap_place 14:daemon/region 15:daemon/heap_place
@@ -79,12 +80,23 @@ $(STORM_TEST) $(MUTANT_TESTS): $(STORM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCH
 	$(call say,LD)
 	$(test_link)
 
+# The other storm: owners of leases, killed.
+LEASE_KILLS_TEST := $(TB)/storm/test_lease_kills
+$(LEASE_KILLS_TEST): $(TB)/obj/storm/test_lease_kills.o $(TB)/obj/storm/lease_kills.o \
+    $(TB)/obj/storm/storm_keys.o $(SYSTEM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+.PHONY: storm-leases
+storm-leases: all $(LEASE_KILLS_TEST)
+	@$(TEST_ENV) FC_LEASE_KILLS=$(or $(FC_LEASE_KILLS),10000) $(LEASE_KILLS_TEST)
+
 .PHONY: check check-valgrind check-systemd tests
-tests: all $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(if $(SAN),,$(MUTANT_TESTS))
+tests: all $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
-	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
+	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
 
 # Millions of cheap checks each, hours under valgrind; the sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model

@@ -1,0 +1,34 @@
+/* lease_kills.h - owners of leases, each a process of its own, that are killed at any moment, while
+ * two others wait for what they compute. */
+#ifndef FC_TESTS_LEASE_KILLS_H
+#define FC_TESTS_LEASE_KILLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lease_kills {
+  uint32_t kills;  /* of all owners-to-be */
+  uint32_t owned;  /* of those that had been granted the lease */
+  uint32_t values; /* owners that had put theirs before it took effect */
+  uint32_t grants; /* to the first who waited, because the owner had died */
+  uint64_t
+      *grant_ns; /* owned: `grants` times from the kill to the grant's arrival, in rising order */
+  uint32_t unanswered; /* waits of which nothing was heard in their time */
+  uint32_t wrong;      /* waits that ended otherwise than with the value or the lease */
+  uint32_t locked;     /* keys that nobody could get the lease of afterwards */
+};
+
+#define LEASE_KILLS_SPACE "kills" /* the namespace */
+
+/* Until so many that had the lease are killed. False, with the reason on stderr, where the storm
+ * could not be had. `kills` is to be freed either way. The caller runs under Check. */
+bool lease_kills_run(const char *socket, uint32_t owned, struct lease_kills *kills);
+void lease_kills_free(struct lease_kills *kills);
+
+/* The time that `percent` of the grants were made within, nanoseconds. */
+uint64_t lease_kills_percentile(const struct lease_kills *kills, double percent);
+
+/* How many were made later than that. */
+uint32_t lease_kills_later(const struct lease_kills *kills, uint64_t ns);
+
+#endif
