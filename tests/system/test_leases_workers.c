@@ -568,7 +568,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("leases_workers");
   TCase *tcase = tcase_create("workers");
-  tcase_set_timeout(tcase, 2 * TIMEOUT_MS / 1000);
+  tcase_set_timeout(tcase, 2 * TIMEOUT_MS / 1000.0);
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_add_test(tcase, workers_that_start_together_compute_each_key_once);
   tcase_add_test(tcase, a_computation_that_fails_hands_its_lease_on);
