@@ -199,8 +199,12 @@ static void expect_sums(const struct fcache_counters *sum) {
   ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), sum->cache_misses);
   ck_assert_uint_eq(figures_count(&figures, NULL, "forward_passes"), sum->forward_passes);
   ck_assert_uint_eq(figures_count(&figures, NULL, "leases_granted"), sum->leases_granted);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "coalesced_hits"), sum->coalesced_hits);
-  ck_assert_uint_eq(figures_count(&figures, SPACE, "coalesced_hits"), sum->coalesced_hits);
+  /* A worker that was told to wait may find the value there when it asks to: for the daemon it did
+   * not wait. */
+  ck_assert_uint_le(figures_count(&figures, NULL, "coalesced_hits"), sum->coalesced_hits);
+  ck_assert_uint_ge(figures_count(&figures, NULL, "coalesced_hits"), WORKERS - 1);
+  ck_assert_uint_eq(figures_count(&figures, SPACE, "coalesced_hits"),
+                    figures_count(&figures, NULL, "coalesced_hits"));
   ck_assert_uint_eq(figures_count(&figures, SPACE, "leases_granted"), sum->leases_granted);
   ck_assert_uint_eq(figures_count(&figures, NULL, "leases_abandoned"), 0);
   ck_assert_uint_eq(figures_count(&figures, NULL, "leases_expired"), 0);
