@@ -397,7 +397,7 @@ static int compute_misses(void *arg, const size_t *misses, size_t n, struct fcac
 /* In a child. */
 static int cached_batch(struct fcache *cache, struct batch *batch, uint32_t n) {
   static struct fcache_value values[BATCH];
-  struct fcache_hash prompts[BATCH];
+  struct fcache_hash prompts[BATCH] = {0};
 
   for (uint32_t i = 0; i < n; i++)
     prompts[i] = prompt_of(batch->keys[i]);
