@@ -1,0 +1,66 @@
+/* peer_leases.h - a script for peer.h that grants leases, or says that others have them, as a test
+ * tells it key by key; it records what it was sent.
+ *
+ * A key is a number: its prompt is lease_prompt(i), of any op and view. Its answers stand in a
+ * string, one for each lookup of it; the last one goes on for ever:
+ *   G granted   T taken   N none   H hit, "value I" and `padding` bytes   E an error
+ *   P waits until `pings` pings were answered, then the next letter
+ *   S silence, from then on about everything   X hangs up   L last words, then hangs up
+ *   ? a state that does not exist */
+#ifndef FC_TESTS_PEER_LEASES_H
+#define FC_TESTS_PEER_LEASES_H
+
+#include "client/fcache.h"
+#include "peer.h"
+
+#define LEASE_KEYS 64u
+#define LEASE_SEEN 512u
+
+/* A request as it came, hellos and pings aside. */
+struct lease_seen {
+  enum fc_type type;
+  uint32_t flags;
+  bool has_terms;
+  struct fc_lease_terms terms;
+  bool all;                  /* of give_up */
+  uint32_t n;                /* keys */
+  uint32_t keys[LEASE_KEYS]; /* their numbers */
+  uint64_t generation;       /* of a put's epoch */
+};
+
+struct peer_leases {
+  struct peer peer; /* its arg is this */
+  const char *answers[LEASE_KEYS];
+  uint32_t version; /* of the welcome; set before connecting */
+  int put_error;
+  uint32_t padding;
+  unsigned pings_wanted; /* see P */
+  unsigned pings_max;    /* from then on it is silent; 0: no end */
+  bool floods;           /* while it waits it says what answers nothing, again and again */
+  bool leases_unasked, leases_too_few; /* in get_many's replies */
+
+  pthread_mutex_t lock; /* of what follows */
+  unsigned at[LEASE_KEYS];
+  bool silent;
+  unsigned pings;
+  uint64_t generation; /* one more after each get and get_many */
+  struct {
+    uint32_t id, key;
+  } held[LEASE_KEYS];
+  unsigned n_held;
+  struct lease_seen seen[LEASE_SEEN];
+  unsigned n_seen;
+};
+
+void peer_leases_start(struct peer_leases *leases);
+void peer_leases_stop(struct peer_leases *leases);
+
+struct fcache_hash lease_prompt(uint32_t key);
+
+/* What was sent; `i` from 0. Ends the test where there is no such. */
+struct lease_seen lease_seen(struct peer_leases *leases, unsigned i);
+unsigned lease_n_seen(struct peer_leases *leases);
+unsigned lease_pings(struct peer_leases *leases);
+unsigned lease_n_held(struct peer_leases *leases); /* requests that P holds */
+
+#endif
