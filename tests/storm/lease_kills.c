@@ -198,6 +198,10 @@ static int compare_ns(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static bool is_good(const struct lease_kills *kills) {
+  return kills->unanswered == 0 && kills->wrong == 0 && kills->locked == 0;
+}
+
 bool lease_kills_run(const char *socket, uint32_t owned, struct lease_kills *kills) {
   struct storm storm = {.socket = socket, .random = 7};
   *kills = (struct lease_kills){.grant_ns = calloc(owned, sizeof *kills->grant_ns)};
@@ -209,7 +213,8 @@ bool lease_kills_run(const char *socket, uint32_t owned, struct lease_kills *kil
   raw_open(&storm.waiters[0], socket, LEASE_KILLS_SPACE);
   raw_open(&storm.waiters[1], socket, LEASE_KILLS_SPACE);
   raw_open(&storm.probe, socket, LEASE_KILLS_SPACE);
-  while (kills->owned < owned && kills->kills < owned * TRIES && kill_one(&storm, kills))
+  while (kills->owned < owned && kills->kills < owned * TRIES && is_good(kills) &&
+         kill_one(&storm, kills))
     continue;
   if (kills->owned < owned)
     fprintf(stderr, "after %u kills, %u of them with a lease, the storm did not go on\n",

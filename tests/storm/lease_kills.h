@@ -20,8 +20,9 @@ struct lease_kills {
 
 #define LEASE_KILLS_SPACE "kills" /* the namespace */
 
-/* Until so many that had the lease are killed. False, with the reason on stderr, where the storm
- * could not be had. `kills` is to be freed either way. The caller runs under Check. */
+/* Until so many that had the lease are killed, or something is not as it must be. False, with the
+ * reason on stderr, where the storm could not be had. `kills` is to be freed either way. The caller
+ * runs under Check. */
 bool lease_kills_run(const char *socket, uint32_t owned, struct lease_kills *kills);
 void lease_kills_free(struct lease_kills *kills);
 
