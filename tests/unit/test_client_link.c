@@ -671,6 +671,33 @@ START_TEST(no_data_postpones_the_deadline) {
 }
 END_TEST
 
+/* What is sent at once is sent whole or not at all, and never behind half a message. */
+START_TEST(nothing_is_sent_behind_half_a_message) {
+  int pair[2];
+  size_t size = 8u << 20;
+  char *data = calloc(1, size);
+  struct channel channel;
+  ck_assert_ptr_nonnull(data);
+  ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  channel_init(&channel, 1000000u);
+  channel.socket.fd = pair[0];
+  ck_assert(channel_send_now(&channel, data, 10));
+  if (_i == 0) {
+    struct iovec piece = {data, size};
+    ck_assert_int_eq(channel_send(&channel, &piece, 1), FC_ETIMEDOUT);
+  } else {
+    ck_assert(!channel_send_now(&channel, data, size));
+  }
+  while (recv(pair[1], data, size, MSG_DONTWAIT) > 0) /* there is room again */
+    continue;
+  ck_assert(!channel_send_now(&channel, data, 10));
+  channel_deinit(&channel); /* no socket that it opened: not closed */
+  ck_assert_int_eq(close(pair[0]), 0);
+  ck_assert_int_eq(close(pair[1]), 0);
+  free(data);
+}
+END_TEST
+
 /* A reply that comes after its deadline is nobody's: the connection is another by then. */
 static void serve_late_first(struct peer *peer, int fd, unsigned nth) {
   uint8_t *body;
@@ -1031,6 +1058,7 @@ static void add_replies(TCase *tcase) {
   tcase_add_test(tcase, replies_to_others_are_passed_over);
   tcase_add_test(tcase, floods_of_replies_to_others_meet_the_deadline);
   tcase_add_test(tcase, no_data_postpones_the_deadline);
+  tcase_add_loop_test(tcase, nothing_is_sent_behind_half_a_message, 0, 2);
   tcase_add_test(tcase, late_reply_is_nobodys);
   tcase_add_test(tcase, last_words_are_passed_on);
   tcase_add_test(tcase, dripping_replies_meet_the_deadline);

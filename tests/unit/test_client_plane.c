@@ -44,7 +44,9 @@ static struct {
   _Atomic(struct fc_ring_header *) rings[RINGS]; /* of each connection */
   atomic_bool ended[RINGS];
   atomic_uint gets, keys, pings; /* messages; keys of get_many */
+  atomic_uint let_go;            /* give_ups of all */
   atomic_bool silent;            /* neither greets nor answers */
+  atomic_bool deaf;              /* does not read on after its greeting */
   atomic_bool hangs_up;          /* at the next request */
   atomic_bool takes_nothing;     /* from the rings */
   unsigned n_passed;             /* descriptors beside the welcome */
@@ -92,6 +94,9 @@ static void answer(int fd, const struct fc_request *request) {
       (void)fc_buf_append(&out, "socket", 6);
   } else if (request->type == FC_GET_MANY) {
     answer_many(request, &out);
+  } else if (request->type == FC_GIVE_UP) {
+    atomic_fetch_add(&world.let_go, request->give_up.key.op.data == NULL);
+    (void)fc_encode_given_up(&out, request->id, 0);
   } else {
     atomic_fetch_add(&world.pings, 1);
     (void)fc_encode_simple(&out, FC_REPLY | FC_PING, request->id);
@@ -115,6 +120,8 @@ static void serve(struct peer *peer, int fd, unsigned nth) {
   atomic_store(&world.rings[nth], ring);
   bool greeted = peer_greet_with(peer, fd, fds, world.n_passed);
   (void)close(ring_fd);
+  while (atomic_load(&world.deaf) && !atomic_load(&peer->stopping))
+    (void)poll(NULL, 0, 1);
   while (greeted && peer_read(peer, fd, &body, &request)) {
     bool hangs_up = atomic_exchange(&world.hangs_up, false);
     if (request.type != FC_GET_MANY) { /* of which alone the body is needed: see peer_wait_idle */
@@ -707,6 +714,7 @@ END_TEST
 /* A miss met its deadline: hits go on, told in the old ring, until there is a new one. */
 START_TEST(stopped_daemons_hits_go_on) {
   int fd;
+  world.peer.welcome.version = _i == 0 ? 3 : 2;
   struct fcache *cache = open_cache(DEADLINE_MS);
   atomic_store(&world.silent, true);
   ck_assert_int_eq(get(cache, "b"), 'm');
@@ -722,12 +730,36 @@ START_TEST(stopped_daemons_hits_go_on) {
     ck_assert_uint_lt(now_ms(), end_ms);
   wait_for(&world.ended[first]); /* closed by us */
   ck_assert_uint_eq(atomic_load(&ring_of(0)->tail), 6);
+  /* What it may have granted us since is free as soon as it goes on. */
+  ck_assert_uint_eq(atomic_load(&world.let_go), _i == 0 ? 1 : 0);
   ck_assert_int_eq(connections(&fd), 1);
   ck_assert_int_eq(get(cache, "a"), 'r');
   ck_assert_uint_eq(head_of(0), 6);
   ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
   ck_assert_uint_eq(mappings("test-region"), 2);
   fcache_close(cache);
+}
+END_TEST
+
+/* Half a message stands in the socket: nothing more can be said there, not even that others need
+ * not wait for us. */
+START_TEST(connection_that_cannot_let_go_does_not_linger) {
+  int fd;
+  size_t size = 8u << 20;
+  char *data = calloc(1, size);
+  struct fcache_key key = key_of("b");
+  ck_assert_ptr_nonnull(data);
+  atomic_store(&world.deaf, true);
+  struct fcache *cache = open_cache(DEADLINE_MS);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_int_eq(fcache_put(cache, &key, data, size, 1, 0), FCACHE_NOT_STORED);
+  ck_assert_int_eq(connections(&fd), 0);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  atomic_store(&world.deaf, false);
+  wait_for(&world.ended[first]);
+  ck_assert_uint_eq(atomic_load(&world.let_go), 0);
+  fcache_close(cache);
+  free(data);
 }
 END_TEST
 
@@ -899,7 +931,8 @@ int main(void) {
   tcase_add_loop_test(tcase, dead_or_retired_region_is_let_go_of, 0, 2);
   tcase_add_test(tcase, full_ring_is_emptied_by_a_ping);
   tcase_add_test(tcase, full_ring_of_a_stopped_daemon);
-  tcase_add_test(tcase, stopped_daemons_hits_go_on);
+  tcase_add_loop_test(tcase, stopped_daemons_hits_go_on, 0, 2);
+  tcase_add_test(tcase, connection_that_cannot_let_go_does_not_linger);
   tcase_add_test(tcase, close_lets_go_of_what_lingers);
   tcase_add_test(tcase, reused_descriptor_is_left_alone);
   tcase_add_loop_test(tcase, hits_after_the_end_are_unrecorded_and_told, 0, 2);
