@@ -121,8 +121,10 @@ static bool on_get_many(struct peer_leases *leases, const struct fc_request *req
   for (; reply.values.n < get->n; reply.values.n++) {
     uint32_t key = key_of(get->prompts + (size_t)reply.values.n * FC_HASH_SIZE);
     char answer = next_answer(leases, key);
-    if (answer == 'X')
+    if (answer == 'X') {
+      fc_buf_free(&values);
       return false;
+    }
     if (answer == 'H') {
       (void)fc_encode_bin_head(&values, value_size(leases, key));
       add_value(leases, &values, key);

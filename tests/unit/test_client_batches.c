@@ -134,7 +134,8 @@ static void answer_with(const char *const *answers, size_t n) {
 static void check_call(const struct batch *batch, unsigned call, const size_t *want, size_t n) {
   ck_assert_uint_lt(call, batch->calls);
   ck_assert_uint_eq(batch->n[call], n);
-  ck_assert_mem_eq(batch->misses[call], want, n * sizeof *want);
+  for (size_t at = 0; at < n; at++)
+    ck_assert_uint_eq(batch->misses[call][at], want[at]);
 }
 #define CHECK_CALL(batch, call, ...)                                                               \
   check_call(batch, call, (const size_t[]){__VA_ARGS__},                                           \
@@ -145,7 +146,8 @@ static struct lease_seen check_seen(unsigned i, enum fc_type type, const uint32_
   struct lease_seen seen = lease_seen(leases, i);
   ck_assert_uint_eq(seen.type, type);
   ck_assert_uint_eq(seen.n, n);
-  ck_assert_mem_eq(seen.keys, keys, n * sizeof *keys);
+  for (uint32_t at = 0; at < n; at++)
+    ck_assert_uint_eq(seen.keys[at], keys[at]);
   return seen;
 }
 #define CHECK_SEEN(i, type, ...)                                                                   \
@@ -228,7 +230,8 @@ START_TEST(what_nobody_is_to_be_waited_for_is_computed) {
   ck_assert_int_eq(run(cache, 4, &batch), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 1);
   CHECK_CALL(&batch, 0, 0, 2, 3);
-  CHECK_SEEN(5, FC_PUT_MANY, 0, 2, 3);
+  /* as of the first answer that led to it: it may be the oldest */
+  ck_assert_uint_eq(CHECK_SEEN(5, FC_PUT_MANY, 0, 2, 3).generation, 8);
   ck_assert_uint_eq(lease_n_seen(leases), 6);
   fcache_close(cache);
 }

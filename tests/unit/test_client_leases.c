@@ -299,6 +299,18 @@ START_TEST(wait_ends_without_a_value) {
 }
 END_TEST
 
+START_TEST(patience_is_of_all_waits_together) {
+  struct fcache *cache = open_connected(DEADLINE_MS, WAIT_MS);
+  leases->answers[1] = "TPTPH";
+  ck_assert(!cached(cache, 1));
+  CHECK_TYPES(FC_GET, FC_GET, FC_GET);
+  ck_assert_uint_le(lease_seen(leases, 2).terms.wait_ms,
+                    lease_seen(leases, 1).terms.wait_ms - DEADLINE_MS / 4 + 1);
+  ck_assert_uint_ge(counters_of(cache).lease_wait_ns, DEADLINE_MS / 2 * (uint64_t)1000000);
+  fcache_close(cache);
+}
+END_TEST
+
 START_TEST(no_wait_computes_at_once) {
   struct fcache *cache = open_one(LONG_MS, FCACHE_NO_WAIT);
   leases->answers[1] = leases->answers[2] = "T";
@@ -512,6 +524,7 @@ int main(void) {
   tcase_add_test(tcase, get_waits_when_told);
   tcase_add_loop_test(tcase, wait_ends_with_the_value, 0, 2);
   tcase_add_loop_test(tcase, wait_ends_without_a_value, 0, 5);
+  tcase_add_test(tcase, patience_is_of_all_waits_together);
   tcase_add_test(tcase, no_wait_computes_at_once);
   tcase_add_test(tcase, taken_for_ever_is_not_asked_for_ever);
   tcase_add_test(tcase, failed_compute_gives_up_what_was_granted);
