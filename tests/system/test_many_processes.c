@@ -383,9 +383,7 @@ static void take_line(void *arg, const struct trace_line *line) {
   struct report *report = &reading->reports[worker];
   uint8_t *left = line->hit ? &report->hits[i] : &report->misses[i];
   EXPECT(*left > 0); /* no line twice, none too many */
-  --*left;
-  if (!line->hit)
-    EXPECT(report->hits[i] == 0); /* of a batch, the hits come first */
+  --*left; /* of a batch, what others were computing is a hit that comes after the own misses */
 }
 
 static void assert_trace(const char *path, struct report *reports, unsigned workers,
