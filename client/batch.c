@@ -177,6 +177,7 @@ static void wait_for_others(struct batching *batching) {
   bool granted = false;
   bool patient = batching->left_ns > 0 && batching->stalls < STALLS_MAX && handle_ready(cache) &&
                  link_has_leases(&cache->link);
+  batching->get.probe = handle_probe(cache); /* compute may have set another */
   if (patient)
     granted = others_await(cache, &batching->get, &batching->left_ns, batching->values,
                            batching->states, &batching->epoch);

@@ -1,8 +1,7 @@
 /* Gets of one key: from the region, from the daemon, or from who computes it now. */
-#include <string.h>
-
 #include "client/handle.h"
 #include "client/value.h"
+#include "client/wait.h"
 #include "proto/errors.h"
 
 #define MS_NS 1000000u

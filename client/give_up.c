@@ -16,7 +16,7 @@ int handle_give_up(struct fcache *cache, const struct fc_key *key,
   struct link *link = &cache->link;
   struct fc_give_up give_up = {.key = *key};
   int rc = 0;
-  if (!link_ready(link) || !link_has_leases(link))
+  if (n == 0 || !link_ready(link) || !link_has_leases(link))
     return FCACHE_OK; /* a connection that has ended took its leases with it */
   size_t most = (link->max_frame - HANDLE_HEAD_MAX_BYTES) / FC_HASH_SIZE;
   for (size_t at = 0; rc == 0 && at < n; at += give_up.n) {

@@ -5,7 +5,6 @@
 #include "client/fcache.h"
 #include "client/link.h"
 #include "client/recent.h"
-#include "client/wait.h"
 
 #define HANDLE_HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/value.h"
+#include "client/wait.h"
 #include "proto/errors.h"
 
 #define MS_NS 1000000u

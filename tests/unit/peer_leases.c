@@ -103,7 +103,11 @@ static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, st
 static bool on_get(struct peer_leases *leases, const struct fc_request *request,
                    struct fc_buf *out) {
   const struct fc_get *get = &request->get;
-  struct lease_seen seen = {FC_GET, get->flags, get->has_terms, get->terms, false, 0, {0}, 0};
+  struct lease_seen seen = {.type = FC_GET,
+                            .flags = get->flags,
+                            .has_probe = get->probe.data != NULL,
+                            .has_terms = get->has_terms,
+                            .terms = get->terms};
   record(leases, seen, get->key.prompt.bytes, 1);
   bool goes_on = answer_get(leases, request->id, key_of(get->key.prompt.bytes), out);
   leases->generation++;
@@ -113,7 +117,11 @@ static bool on_get(struct peer_leases *leases, const struct fc_request *request,
 static bool on_get_many(struct peer_leases *leases, const struct fc_request *request,
                         struct fc_buf *out) {
   const struct fc_get_many *get = &request->get_many;
-  struct lease_seen seen = {FC_GET_MANY, get->flags, get->has_terms, get->terms, false, 0, {0}, 0};
+  struct lease_seen seen = {.type = FC_GET_MANY,
+                            .flags = get->flags,
+                            .has_probe = get->probe.data != NULL,
+                            .has_terms = get->has_terms,
+                            .terms = get->terms};
   uint8_t states[LEASE_KEYS];
   struct fc_get_many_reply reply = {.clear_generation = leases->generation++, .last = true};
   struct fc_buf values = {0};

@@ -20,6 +20,7 @@
 struct lease_seen {
   enum fc_type type;
   uint32_t flags;
+  bool has_probe;
   bool has_terms;
   struct fc_lease_terms terms;
   bool all;                  /* of give_up */
