@@ -27,7 +27,9 @@ static uint32_t key_of(const uint8_t *prompt) {
 }
 
 static char next_answer(struct peer_leases *leases, uint32_t key) {
-  const char *answers = key < LEASE_KEYS ? leases->answers[key] : NULL;
+  if (key == LEASE_KEYS)
+    return leases->others;
+  const char *answers = leases->answers[key];
   if (answers == NULL)
     return 'N';
   char answer = answers[leases->at[key]];
@@ -122,34 +124,35 @@ static bool on_get_many(struct peer_leases *leases, const struct fc_request *req
                             .has_probe = get->probe.data != NULL,
                             .has_terms = get->has_terms,
                             .terms = get->terms};
-  uint8_t states[LEASE_KEYS];
   struct fc_get_many_reply reply = {.clear_generation = leases->generation++, .last = true};
-  struct fc_buf values = {0};
+  struct fc_buf values = {0}, states = {0};
+  bool goes_on = true;
   record(leases, seen, get->prompts, get->n);
-  for (; reply.values.n < get->n; reply.values.n++) {
+  for (; reply.values.n < get->n && goes_on; reply.values.n++) {
     uint32_t key = key_of(get->prompts + (size_t)reply.values.n * FC_HASH_SIZE);
     char answer = next_answer(leases, key);
-    if (answer == 'X') {
-      fc_buf_free(&values);
-      return false;
-    }
+    uint8_t state = (uint8_t)state_of(answer);
+    goes_on = answer != 'X';
     if (answer == 'H') {
       (void)fc_encode_bin_head(&values, value_size(leases, key));
       add_value(leases, &values, key);
     } else {
       (void)fc_encode_nil(&values);
-      states[reply.n_leases++] = (uint8_t)state_of(answer);
+      (void)fc_buf_append(&states, &state, 1);
     }
   }
-  if (leases->version < 3 || ((get->flags & FC_LEASE) == 0 && !leases->leases_unasked))
-    reply.n_leases = 0;
+  if (leases->version >= 3 && ((get->flags & FC_LEASE) != 0 || leases->leases_unasked))
+    reply.n_leases = (uint32_t)states.size;
   (void)fc_encode_get_many_reply_head(out, request->id, &reply);
   (void)fc_buf_append(out, values.data, values.size);
   if (reply.n_leases > 0)
-    (void)fc_encode_leases(out, states, reply.n_leases - leases->leases_too_few);
+    (void)fc_encode_leases(out, states.data, reply.n_leases - leases->leases_too_few);
   fc_frame_finish(out, 0, 0);
   fc_buf_free(&values);
-  return true;
+  fc_buf_free(&states);
+  if (!goes_on)
+    fc_buf_reset(out);
+  return goes_on;
 }
 
 static void on_put(struct peer_leases *leases, const struct fc_request *request,
@@ -263,6 +266,7 @@ void peer_leases_start(struct peer_leases *leases) {
   leases->generation = 7;
   leases->version = FC_PROTOCOL_VERSION;
   leases->pings_wanted = 1;
+  leases->others = 'N';
   peer_start(&leases->peer, serve, leases);
 }
 

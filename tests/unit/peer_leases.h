@@ -6,7 +6,8 @@
  *   G granted   T taken   N none   H hit, "value I" and `padding` bytes   E an error
  *   P waits until `pings` pings were answered, then the next letter
  *   S silence, from then on about everything   X hangs up   L last words, then hangs up
- *   ? a state that does not exist */
+ *   ? a state that does not exist
+ * Other prompts have the answer `others`. */
 #ifndef FC_TESTS_PEER_LEASES_H
 #define FC_TESTS_PEER_LEASES_H
 
@@ -32,6 +33,7 @@ struct lease_seen {
 struct peer_leases {
   struct peer peer; /* its arg is this */
   const char *answers[LEASE_KEYS];
+  char others;
   uint32_t version; /* of the welcome; set before connecting */
   int put_error;
   uint32_t padding;

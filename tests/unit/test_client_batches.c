@@ -353,6 +353,39 @@ START_TEST(failed_compute_gives_up_what_was_granted) {
 }
 END_TEST
 
+#define MANY 5000u /* more than a small frame takes */
+
+static int compute_nothing(void *arg, const size_t *misses, size_t n, struct fcache_batch *out) {
+  (void)arg;
+  (void)misses;
+  (void)out;
+  ck_assert_uint_eq(n, MANY);
+  return 99;
+}
+
+START_TEST(many_are_given_up_in_several_messages) {
+  struct fcache_hash *prompts = calloc(MANY, sizeof *prompts);
+  struct fcache_value *values = calloc(MANY, sizeof *values);
+  ck_assert(prompts != NULL && values != NULL);
+  for (uint32_t i = 0; i < MANY; i++)
+    prompts[i] = lease_prompt(LEASE_KEYS + i);
+  leases->others = 'G';
+  leases->peer.welcome.max_frame = 65536;
+  leases->peer.welcome.max_value = 32768;
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  ck_assert_int_eq(
+      fcache_cached_batch(cache, "op", "base", 0, prompts, MANY, compute_nothing, NULL, values),
+      99);
+  ck_assert_uint_eq(lease_n_seen(leases), 4);
+  ck_assert_uint_eq(lease_seen(leases, 2).type, FC_GIVE_UP);
+  ck_assert_uint_eq(lease_seen(leases, 2).n + lease_seen(leases, 3).n, MANY);
+  ck_assert_uint_eq(counters_of(cache).leases_granted, MANY);
+  fcache_close(cache);
+  free(prompts);
+  free(values);
+}
+END_TEST
+
 START_TEST(what_could_not_be_put_is_given_up) {
   struct fcache *cache = open_one(LONG_MS, WAIT_MS);
   struct batch batch = {0};
@@ -538,6 +571,7 @@ int main(void) {
   tcase_add_test(tcase, batch_waits_longer_than_a_deadline);
   tcase_add_test(tcase, impatient_batch_computes_the_rest);
   tcase_add_loop_test(tcase, failed_compute_gives_up_what_was_granted, 0, 4);
+  tcase_add_test(tcase, many_are_given_up_in_several_messages);
   tcase_add_test(tcase, what_could_not_be_put_is_given_up);
   tcase_add_loop_test(tcase, rest_is_computed_when_the_daemon_goes_away, 0, 4);
   tcase_add_test(tcase, stopped_daemon_costs_a_batch_one_deadline);
