@@ -5,9 +5,9 @@
 #include "proto/errors.h"
 
 #define MS_NS 1000000u
-#define ASKS_MAX                                                                                   \
-  8u /* "ask again" seldom comes twice in a row; a daemon that says nothing else is                \
-        not asked for ever */
+/* "Ask again" seldom comes twice in a row; a daemon that says nothing else is not asked for ever.
+ */
+#define ASKS_MAX 8u
 
 static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size) {
   struct fcache_value *value = arg;
