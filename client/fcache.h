@@ -272,6 +272,7 @@ typedef int fcache_compute_misses_fn(void *arg, const size_t *misses, size_t n_m
  * `compute_misses` (none if there is nothing such), then put; only then this waits for what others
  * compute, and what they give up, or are too long about, is computed by further calls, each with
  * all that is to be had at the time. A prompt that stands twice and misses is passed twice.
+ * In the trace stand first the hits, then what was computed here, then what others computed.
  * values[0..n) are all filled on success; after a failure their contents are not to be used.
  * FCACHE_EBATCH "batched compute returned X values for Y misses" where the
  * numbers differ. Hits stay counted when compute_misses fails. */
