@@ -100,8 +100,8 @@ check: tests
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
 
-# Millions of cheap checks each, hours under valgrind; the sanitizers run them.
-VALGRIND_SKIP := %/test_key %/test_store_model
+# Millions of cheap checks each, minutes to hours under valgrind; the sanitizers run them.
+VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients
 check-valgrind: tests $(TB)/valgrind/session | $(VALGRIND_DEPS_OK)
 	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/session) TEST_TIMEOUT_S=300 \
 	  CK_TIMEOUT_MULTIPLIER=20 CK_FORK=no TEST_WRAP=tests/valgrind/wrap.sh tests/run_tests.sh \
