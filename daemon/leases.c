@@ -13,7 +13,7 @@ void leases_init(struct leases *leases, const struct leases_limits *limits,
 }
 
 void leases_deinit(struct leases *leases) {
-  assert(leases->n == 0 && leases->waits == 0 && leases->due_first == NULL);
+  assert(leases->n == 0 && leases->waits == 0 && leases->due == 0 && leases->due_first == NULL);
   free(leases->buckets);
   deadlines_deinit(&leases->terms);
   deadlines_deinit(&leases->untils);
@@ -101,7 +101,7 @@ static enum lease_answer begin(struct leases *leases, struct lease_holder *holde
 
 /* Waits that are over count until they are answered: who reads no replies takes no more memory. */
 static bool may_wait(const struct leases *leases, const struct lease_holder *holder) {
-  return holder->held == 0 && leases->waits < leases->limits.waits &&
+  return holder->held == 0 && leases->waits + leases->due < leases->limits.waits &&
          holder->waits + holder->due < leases->limits.waits_each;
 }
 

@@ -16,7 +16,7 @@
  * those waits end, to be asked for anew. So whoever is waited for is not waiting.
  *
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
- * (leases_next_due, lease_due) and answers, in the order in which it became so.
+ * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
  *
  * BOUNDED. Leases and waits, in all and for each holder; past a bound, and without memory, the
  * answer is LEASE_NONE. Times are bounded too.
@@ -88,7 +88,7 @@ struct lease_wait {
 
 struct leases_limits {
   uint32_t leases, leases_each; /* in all, and of one holder; at least 1 */
-  uint32_t waits, waits_each;   /* likewise; each one's until they are answered */
+  uint32_t waits, waits_each;   /* likewise; until they are answered */
   uint64_t time_max_ns;         /* of a term and of a wait, whatever was asked for; at least 1 */
 };
 
@@ -96,6 +96,7 @@ struct leases {
   struct leases_limits limits;
   struct counters *counters;  /* of the daemon; borrowed */
   uint32_t n, waits;          /* leases, and waits that are not over */
+  uint32_t due;               /* waits that are over, not yet answered */
   uint64_t serials;           /* given out */
   struct lease *first, *last; /* by serial: the one granted longest ago first */
   struct lease **buckets;     /* owned; a power of two of them; NULL while there was never any */
@@ -176,7 +177,7 @@ uint64_t leases_next_ns(const struct leases *leases);
 struct lease_holder *leases_next_due(struct leases *leases);
 
 /* Frees the holder's first due wait, which was answered. */
-void lease_due_done(struct lease_holder *holder);
+void leases_due_done(struct leases *leases, struct lease_holder *holder);
 
 /* The first lease by serial after `serial`; NULL: none. For listings: it walks the list, so the
  * further ones are to be had by ->next. */

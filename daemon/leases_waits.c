@@ -86,6 +86,7 @@ static void make_due(struct leases *leases, struct lease_wait *wait) {
   *(holder->due_last == NULL ? &holder->due_first : &holder->due_last->next_of_holder) = wait;
   holder->due_last = wait;
   holder->due++;
+  leases->due++;
   enqueue(leases, holder);
 }
 
@@ -136,13 +137,14 @@ struct lease_holder *leases_next_due(struct leases *leases) {
   return NULL;
 }
 
-void lease_due_done(struct lease_holder *holder) {
+void leases_due_done(struct leases *leases, struct lease_holder *holder) {
   struct lease_wait *wait = holder->due_first;
   assert(wait != NULL);
   holder->due_first = wait->next_of_holder;
   if (holder->due_first == NULL)
     holder->due_last = NULL;
   holder->due--;
+  leases->due--;
   lease_release(wait->lease);
   free(wait);
 }
@@ -160,7 +162,7 @@ static void take_from_queue(struct leases *leases, struct lease_holder *holder) 
 
 void leases_forget_due(struct leases *leases, struct lease_holder *holder) {
   while (holder->due_first != NULL)
-    lease_due_done(holder);
+    leases_due_done(leases, holder);
   if (holder->is_due)
     take_from_queue(leases, holder);
 }

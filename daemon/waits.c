@@ -74,7 +74,7 @@ bool waits_answer(struct dispatch *dispatch, struct session *session) {
     };
     if (!give(&answer))
       break;
-    lease_due_done(&session->leases);
+    leases_due_done(&dispatch->leases, &session->leases);
   }
   return session->leases.due_first == NULL;
 }

@@ -144,6 +144,14 @@ static uint32_t model_n(const struct model *model) {
   return TWIN_KEYS - model_held(model, NOBODY);
 }
 
+/* Waits that are over and not answered. */
+static uint32_t model_due(const struct model *model) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    n += model->due[i].n;
+  return n;
+}
+
 static enum lease_answer model_ask(struct model *model, const struct twin_ask *ask,
                                    uint64_t now_ns) {
   const struct leases_limits *limits = &model->limits;
@@ -160,7 +168,7 @@ static enum lease_answer model_ask(struct model *model, const struct twin_ask *a
     return LEASE_NONE;
   if (ask->wait_ns == 0)
     return LEASE_TAKEN;
-  if (model_held(model, ask->holder) > 0 || model->n_waits >= limits->waits ||
+  if (model_held(model, ask->holder) > 0 || model->n_waits + model_due(model) >= limits->waits ||
       model_waits(model, ask->holder) + model->due[ask->holder].n >= limits->waits_each)
     return LEASE_NONE;
   model->waits[model->n_waits++] = (struct model_wait){
@@ -317,6 +325,7 @@ static void compare_leases(const struct twin *twin) {
   MUST(n == model_n(model));
   MUST(twin->leases.n == n);
   MUST(twin->leases.waits == model->n_waits);
+  MUST(twin->leases.due == model_due(model));
 }
 
 static void compare_holder(const struct twin *twin, uint32_t number) {
@@ -340,7 +349,7 @@ static void compare_holder(const struct twin *twin, uint32_t number) {
 static void twin_hold(const struct twin *twin) {
   const struct leases_limits *limits = &twin->model.limits;
   MUST(twin->leases.n <= limits->leases);
-  MUST(twin->leases.waits <= limits->waits);
+  MUST(twin->leases.waits + twin->leases.due <= limits->waits);
   for (uint32_t i = 0; i < TWIN_HOLDERS; i++) {
     const struct lease_holder *holder = &twin->holders[i];
     MUST(holder->held == 0 || holder->waits == 0);
@@ -517,7 +526,7 @@ bool twin_take_due(struct twin *twin, uint32_t holder, struct twin_told *told) {
   ck_assert_uint_gt(due->n, 0);
   *told = due->told[0];
   memmove(due->told, due->told + 1, --due->n * sizeof *told);
-  lease_due_done(holder_at(twin, holder));
+  leases_due_done(&twin->leases, holder_at(twin, holder));
   compare(twin);
   return true;
 }

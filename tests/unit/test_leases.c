@@ -262,7 +262,7 @@ static uint32_t take_due(struct lease_holder *holder, uint8_t prompt) {
   if (wait == NULL || wait->lease->key.prompt.bytes[0] != prompt)
     return NOTHING;
   enum lease_end end = wait->end;
-  lease_due_done(holder);
+  leases_due_done(&leases, holder);
   return end;
 }
 
@@ -382,8 +382,24 @@ START_TEST(waits_that_are_over_count_until_they_are_answered) {
   }
   ck_assert_int_eq(ask(a, 1), LEASE_GRANTED);
   ck_assert_int_eq(ask(b, 1), LEASE_NONE);
-  lease_due_done(b);
+  leases_due_done(&leases, b);
   ck_assert_int_eq(ask(b, 1), LEASE_WAITS);
+}
+END_TEST
+
+/* Else many such could, each its own. */
+START_TEST(waits_that_are_over_count_for_all_until_they_are_answered) {
+  limit(&(struct leases_limits){10, 10, 2, 1, UINT64_MAX});
+  ck_assert_int_eq(ask(a, 1), LEASE_GRANTED);
+  ck_assert_int_eq(ask(b, 1), LEASE_WAITS);
+  ck_assert_int_eq(ask(c, 1), LEASE_WAITS);
+  put(1, NOW);
+  ck_assert_int_eq(ask(a, 1), LEASE_GRANTED);
+  ck_assert_int_eq(ask(&holders[3], 1), LEASE_NONE);
+  leases_due_done(&leases, b);
+  ck_assert_int_eq(ask(&holders[3], 1), LEASE_WAITS);
+  leases_leave(&leases, c, NOW);
+  ck_assert_int_eq(ask(&holders[4], 1), LEASE_WAITS);
 }
 END_TEST
 
@@ -507,7 +523,7 @@ START_TEST(one_that_was_answered_or_left_is_not_due) {
   for (size_t i = 1; i < HOLDERS; i++)
     ck_assert_int_eq(ask(&holders[i], 1), LEASE_WAITS);
   put(1, NOW);
-  lease_due_done(&holders[1]);
+  leases_due_done(&leases, &holders[1]);
   leases_leave(&leases, &holders[4], NOW); /* the queue's last */
   leases_leave(&leases, &holders[2], NOW); /* in its middle */
   ck_assert_ptr_eq(leases_next_due(&leases), &holders[3]);
@@ -664,6 +680,7 @@ int main(void) {
   tcase_add_test(tcase, a_refused_lease_ends_no_wait);
   tcase_add_test(tcase, past_the_bound_of_waits_it_is_none);
   tcase_add_test(tcase, waits_that_are_over_count_until_they_are_answered);
+  tcase_add_test(tcase, waits_that_are_over_count_for_all_until_they_are_answered);
   tcase_add_loop_test(tcase, times_are_bounded, 0, sizeof time_cases / sizeof time_cases[0]);
   tcase_add_test(tcase, the_term_after_a_wait_is_bounded);
   tcase_add_test(tcase, a_wait_that_is_over_is_none);

@@ -143,7 +143,7 @@ START_TEST(an_end_takes_no_memory) {
   const struct lease_holder *due = leases_next_due(&leases);
   enum lease_end end = waiter.due_first->end;
   leases_expire(&leases, NOW + 10);
-  lease_due_done(&waiter);
+  leases_due_done(&leases, &waiter);
   failing = false; /* Check allocates too */
   ck_assert_uint_eq(failures, 0);
   ck_assert_ptr_eq(due, &waiter);
