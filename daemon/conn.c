@@ -124,11 +124,19 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
   return 0;
 }
 
+/* There are no more requests: others do not wait until the last replies were read. */
+static void let_go(struct conn *conn) {
+  dispatch_let_go(conn->conns->dispatch, &conn->session);
+  sender_leave_line(&conn->sender); /* it was for an answer to a wait */
+  conns_expiry(conn->conns);
+}
+
 /* No more requests: what they would need is given up. */
 static void end_input(struct conn *conn) {
   conn->last_words = true;
   conn->paused = false;
   quota_forget(&conn->conns->frames, &conn->waiter);
+  let_go(conn);
 }
 
 static void fail(struct conn *conn, int code, const char *text) {
@@ -271,6 +279,8 @@ static void settle(struct conn *conn) {
   }
   if (conn->orphaned) /* its leases are not to wait for a reader that is not there */
     sender_deafen(&conn->sender);
+  if (conn->eof && !conn->paused)
+    let_go(conn);
   if (!read) /* what waits for us has no deadline */
     conn->frame_since_ns = 0;
   else if (conn->in_size > 0 && conn->frame_since_ns == 0)

@@ -154,6 +154,11 @@ static void unlist(struct dispatch *dispatch, struct session *session) {
   session->next = session->prev = NULL;
 }
 
+void dispatch_let_go(struct dispatch *dispatch, struct session *session) {
+  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
+  waits_answer_all(dispatch);
+}
+
 void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)

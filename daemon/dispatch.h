@@ -104,6 +104,10 @@ static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
  * for an answer that it waits for. */
 const char *dispatch_fault(const struct session *session);
 
+/* The session has no leases and waits any more: it sends no more requests, so it can provide
+ * nothing, and is to be told of nothing. Idempotent. */
+void dispatch_let_go(struct dispatch *dispatch, struct session *session);
+
 /* The session's client is gone. Idempotent. */
 void dispatch_leave(struct dispatch *dispatch, struct session *session);
 

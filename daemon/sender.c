@@ -123,7 +123,7 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
   struct sender *sender = sender_of(sink);
   /* The request may have stood in line for a large reply, and be answered by a small one at last,
    * because its entry is gone: its place must not hold up the others. */
-  quota_forget(sender->quota, &sender->waiter);
+  sender_leave_line(sender);
   if (sender->failed || sender->deaf)
     return;
   /* uv_buf_t and struct iovec are the same on Unix: libuv asserts it too. */
@@ -214,13 +214,18 @@ void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota
   };
 }
 
+void sender_leave_line(struct sender *sender) {
+  quota_forget(sender->quota, &sender->waiter);
+}
+
 void sender_deafen(struct sender *sender) {
   sender->deaf = true;
+  sender_leave_line(sender);
 }
 
 void sender_close(struct sender *sender) {
   sender->closed = true;
-  quota_forget(sender->quota, &sender->waiter);
+  sender_leave_line(sender);
   release_charge(sender);
 }
 

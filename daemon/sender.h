@@ -46,8 +46,11 @@ struct sender {
 void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
                  const char *peer_name, void (*moved)(struct sender *sender));
 
-/* Nobody is left to read: what is unsent is not waited for any more. */
+/* Nobody is left to read: what is unsent is not waited for any more, nor is room. */
 void sender_deafen(struct sender *sender);
+
+/* The reply that it waits for room for is not to be sent. */
+void sender_leave_line(struct sender *sender);
 
 /* Gives back its reservation and its place in line. What is unsent goes when the
  * stream is closed, before its close callback. Idempotent. */

@@ -1,6 +1,7 @@
 /* Large messages of many clients share --client-budget. Whatever they do, nobody waits for ever:
  * not for somebody who gave up, not for each other. */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
+#define HUGE (8u << 20)  /* more than the kernel takes of a reply that nobody reads */
+#define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
 
 static struct daemon served;
 
@@ -25,12 +28,16 @@ static void start(void) {
   harness_start(&served, "--max-value", "1M", "--client-budget", "4200000", NULL);
 }
 
+static void start_huge(void) {
+  harness_start(&served, "--max-value", "8M", "--client-budget", "40M", NULL);
+}
+
 static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
 static void put_value(struct raw *raw, const char *view, uint32_t size) {
-  static uint8_t value[LARGE];
+  static uint8_t value[HUGE];
   struct fc_put put = {.key = raw_key("op", view, 0, "p"), .value = value, .value_size = size};
   struct fc_reply reply;
 
@@ -247,6 +254,95 @@ START_TEST(requests_that_fill_the_budget_get_their_replies) {
 }
 END_TEST
 
+/* ---- leases of who takes no replies ---- */
+
+static void expect_granted(struct raw *raw) {
+  struct fc_reply reply;
+
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
+  ck_assert_int_eq(reply.get.lease, FC_LEASE_GRANTED);
+}
+
+static void ask_lease(struct raw *raw) {
+  struct fc_key key = raw_key("op", "leased", 0, "p");
+  struct fc_get get = raw_lease_get(&key, TERM_MS, TERM_MS);
+  uint32_t id;
+
+  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+}
+
+/* In a child: takes the lease, and asks for what there is no room to send. */
+static int own_and_stand_in_line(void *heir) {
+  struct fc_key key = raw_key("op", "leased", 0, "p");
+  struct fc_get get = raw_lease_get(&key, TERM_MS, 0);
+  struct fc_get large = {.key = raw_key("op", "largest", 0, "p")};
+  struct fc_reply reply;
+  struct raw raw;
+  uint32_t id;
+
+  CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
+  CHILD_EXPECT(raw_hello(&raw, "owner", "flight") == 0);
+  CHILD_EXPECT(raw_get(&raw, &get, &reply) == RAW_REPLY);
+  CHILD_EXPECT(reply.get.lease == FC_LEASE_GRANTED);
+  CHILD_EXPECT(raw_ask(&raw, &large, &id) == 0);
+  CHILD_EXPECT(heir_leave(heir));
+  for (;;)
+    (void)pause();
+}
+
+/* Its reply is for nobody: it needs no room. */
+START_TEST(a_dead_client_stands_in_no_line) {
+  struct raw putter, holders[2], waiter;
+  struct heir heir;
+
+  heir_init(&heir);
+  raw_open(&putter, served.socket, "flight");
+  put_value(&putter, "largest", LARGE - 4096);
+  for (int i = 0; i < 2; i++)
+    hold(&holders[i]);
+  pid_t owner = child_start(own_and_stand_in_line, &heir, NULL);
+  pid_t child = heir_pid(&heir);
+  raw_open(&waiter, served.socket, "flight");
+  ask_lease(&waiter);
+  catch_up(&putter);
+  ck_assert_int_eq(kill(owner, SIGKILL), 0);
+  expect_granted(&waiter);
+  ck_assert_int_eq(harness_wait(owner, TIMEOUT_MS), 128 + SIGKILL);
+  heir_end(&heir, child);
+  for (int i = 0; i < 2; i++)
+    raw_close(&holders[i]);
+  raw_close(&waiter);
+  raw_close(&putter);
+}
+END_TEST
+
+/* It breaks the protocol, or closes its sending half: whether it reads its last replies or not, it
+ * can provide nothing any more. */
+START_TEST(who_sends_no_more_holds_no_lease) {
+  struct fc_get huge = {.key = raw_key("op", "huge", 0, "p")};
+  struct raw owner, waiter;
+  struct fc_buf buf = {0};
+
+  raw_open(&waiter, served.socket, "flight");
+  put_value(&waiter, "huge", HUGE - 4096);
+  raw_open(&owner, served.socket, "flight");
+  ask_lease(&owner);
+  expect_granted(&owner);
+  ask_lease(&waiter);
+  (void)fc_encode_get(&buf, 2, &huge); /* raw_send_buf looks */
+  if (_i == 0)
+    (void)fc_buf_append(&buf, "no frame", 8);
+  ck_assert_int_eq(raw_send_buf(&owner, &buf), 0);
+  if (_i == 1)
+    ck_assert_int_eq(shutdown(owner.fd, SHUT_WR), 0);
+  expect_granted(&waiter);
+  raw_close(&waiter);
+  raw_close(&owner);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 /* ---- replies without values ---- */
 
 enum { LISTED = 1000, PAGES = 100 };
@@ -305,12 +401,18 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("in_flight");
   TCase *tcase = tcase_create("daemon");
+  TCase *huge = tcase_create("huge");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_add_test(tcase, a_reply_that_shrinks_while_it_waits_holds_nobody_up);
   tcase_add_test(tcase, a_client_that_leaves_the_line_lets_the_next_one_on);
   tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
   tcase_add_test(tcase, list_replies_count_as_in_flight);
+  tcase_add_test(tcase, a_dead_client_stands_in_no_line);
   suite_add_tcase(suite, tcase);
+  tcase_set_timeout(huge, 60);
+  tcase_add_checked_fixture(huge, start_huge, stop);
+  tcase_add_loop_test(huge, who_sends_no_more_holds_no_lease, 0, 2);
+  suite_add_tcase(suite, huge);
   return harness_main(suite);
 }
