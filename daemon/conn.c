@@ -128,6 +128,7 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
 static void let_go(struct conn *conn) {
   dispatch_let_go(conn->conns->dispatch, &conn->session);
   sender_leave_line(&conn->sender); /* it was for an answer to a wait */
+  conns_chores(conn->conns);
   conns_expiry(conn->conns);
 }
 

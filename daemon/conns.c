@@ -79,6 +79,7 @@ static void on_expiry(void *arg) {
   struct conns *conns = arg;
   conns->expiry_ns = UINT64_MAX;
   dispatch_expire(conns->dispatch);
+  conns_chores(conns); /* very many waits may have ended */
   conns_expiry(conns);
 }
 

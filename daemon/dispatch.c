@@ -190,7 +190,8 @@ void dispatch_expire(struct dispatch *dispatch) {
 }
 
 bool dispatch_has_chores(const struct dispatch *dispatch) {
-  return dispatch->orphans != NULL || dispatch->namespaces->condemned != NULL;
+  return dispatch->orphans != NULL || dispatch->namespaces->condemned != NULL ||
+         dispatch->leases.due_first != NULL;
 }
 
 bool dispatch_chores(struct dispatch *dispatch) {
@@ -200,8 +201,10 @@ bool dispatch_chores(struct dispatch *dispatch) {
     dispatch->clears++;
     free(job);
   }
-  bool clean = namespace_table_step(dispatch->namespaces, STORE_SLICE);
-  return dispatch->orphans != NULL || !clean;
+  (void)namespace_table_step(dispatch->namespaces,
+                             STORE_SLICE); /* what is left is looked at below */
+  waits_answer_all(dispatch);
+  return dispatch_has_chores(dispatch);
 }
 
 /* ---- rings ---- */

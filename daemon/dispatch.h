@@ -111,8 +111,8 @@ void dispatch_let_go(struct dispatch *dispatch, struct session *session);
 /* The session's client is gone. Idempotent. */
 void dispatch_leave(struct dispatch *dispatch, struct session *session);
 
-/* Work that nobody waits for: namespaces that were dropped, clears whose client
- * left. Does a slice of it; true while some is left. */
+/* Work that is no request's: namespaces that were dropped, clears whose client left, answers
+ * to very many waits that ended together. Does a slice of it; true while some is left. */
 bool dispatch_chores(struct dispatch *dispatch);
 bool dispatch_has_chores(const struct dispatch *dispatch);
 

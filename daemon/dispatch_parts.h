@@ -72,7 +72,8 @@ enum dispatch_result manage_clients(const struct call *call, const struct fc_pag
 
 /* Answers the session's waits that are over, as long as there is room. True: none is left. */
 bool waits_answer(struct dispatch *dispatch, struct session *session);
-/* The same for all sessions whose waits became due since the last call. */
+/* The same for the sessions whose waits became due, in that order: for very many of them in slices,
+ * of which the next is a chore (dispatch_chores). */
 void waits_answer_all(struct dispatch *dispatch);
 
 uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */

@@ -3,6 +3,10 @@
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
 
+/* Answers in one go, and the rest of the client's whose turn it is: 64,000 took 0.1 s, and a second
+ * where the value had 8 KB. */
+#define ANSWERS_SLICE 256u
+
 /* A wait that is over, and how its client is told. */
 struct answer {
   struct call call;
@@ -80,8 +84,10 @@ bool waits_answer(struct dispatch *dispatch, struct session *session) {
 }
 
 void waits_answer_all(struct dispatch *dispatch) {
+  struct leases *leases = &dispatch->leases;
   struct lease_holder *holder;
-  while ((holder = leases_next_due(&dispatch->leases)) != NULL) {
+  uint32_t before = leases->due;
+  while (before - leases->due < ANSWERS_SLICE && (holder = leases_next_due(leases)) != NULL) {
     struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));
     (void)waits_answer(dispatch, session); /* the rest when there is room: dispatch_resume */
   }

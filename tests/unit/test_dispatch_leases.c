@@ -13,7 +13,7 @@
 #include "runner.h"
 
 #define CLIENTS 4u
-#define REPLIES_MAX 64u
+#define REPLIES_MAX 2000u
 #define VALUE_MAX 4096u
 
 static struct region region;
@@ -211,6 +211,26 @@ START_TEST(the_value_goes_to_all_who_wait_and_counts_as_their_hit) {
   ck_assert_uint_eq(clients[1].session.hits, 1);
   ck_assert_uint_eq(clients[1].session.shared_hits, 1);
   ck_assert_uint_eq(dispatch.leases.n, 0);
+}
+END_TEST
+
+/* Others have their turn in between. */
+START_TEST(very_many_answers_are_given_in_slices) {
+  enum { MANY = 1500 };
+  dispatch.leases.limits = leases_limits_of(4 * MANY, 3600000);
+  get(&clients[0], 1, 0);
+  expect_miss(&clients[0], 1, FC_LEASE_GRANTED);
+  for (int i = 0; i < MANY; i++)
+    get(&clients[1], 1, 60000);
+  get(&clients[2], 1, 60000);
+  ck_assert(!dispatch_has_chores(&dispatch));
+  ck_assert_int_eq(put(&clients[0], 1, 10).put, FC_STORED);
+  ck_assert_uint_eq(clients[1].n - clients[1].taken, MANY);
+  ck_assert(!has_reply(&clients[2]));
+  ck_assert(dispatch_has_chores(&dispatch));
+  ck_assert(!dispatch_chores(&dispatch));
+  expect_hit(&clients[2], 1, 10);
+  ck_assert(!dispatch_has_chores(&dispatch));
 }
 END_TEST
 
@@ -476,6 +496,7 @@ int main(void) {
   TCase *tcase = tcase_create("dispatch_leases");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_add_test(tcase, the_value_goes_to_all_who_wait_and_counts_as_their_hit);
+  tcase_add_test(tcase, very_many_answers_are_given_in_slices);
   tcase_add_test(tcase, an_older_client_gets_plain_misses_and_its_put_answers_all);
   tcase_add_test(tcase, a_lease_passes_on_when_it_is_given_up_or_its_owner_leaves);
   tcase_add_test(tcase, giving_up_all_ends_the_own_waits_too);
