@@ -94,6 +94,20 @@ enum dispatch_result call_reply_if_room(const struct call *call) {
   return call_reply(call); /* looks at `failed` */
 }
 
+enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
+                                     struct fc_buf *items, const struct page_end *end) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  (void)fc_encode_list_reply_head(reply, type, call->id, end->cursor, end->cursor_size, end->n);
+  (void)fc_buf_append(reply, items->data, items->size); /* `failed`: see call_reply */
+  bool failed = items->failed;
+  fc_buf_free(items);
+  if (failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  if (!reply->failed)
+    fc_frame_finish(reply, 0, 0);
+  return call_reply_if_room(call);
+}
+
 static enum dispatch_result send_error(const struct call *call, int code, const char *text) {
   struct fc_buf *reply = &call->dispatch->reply;
   fc_buf_reset(reply);

@@ -30,6 +30,16 @@ enum dispatch_result call_reply(const struct call *call);
  * for it now, and then it is made anew. */
 enum dispatch_result call_reply_if_room(const struct call *call);
 
+/* The same for a page of a listing: `n` items, encoded behind one another and freed here, and where
+ * the next page begins (`cursor_size` 0: this is the last). */
+struct page_end {
+  uint32_t n;
+  const uint8_t *cursor;
+  uint32_t cursor_size;
+};
+enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
+                                     struct fc_buf *items, const struct page_end *end);
+
 /* The same as call_reply with the entry's value behind it. */
 enum dispatch_result call_reply_value(const struct call *call, struct entry *entry);
 

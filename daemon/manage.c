@@ -100,7 +100,6 @@ static bool add_to_page(void *arg, const struct entry *entry) {
 
 enum dispatch_result manage_list(const struct call *call, const struct fc_list *list) {
   struct dispatch *dispatch = call->dispatch;
-  struct fc_buf *reply = &dispatch->reply;
   struct store_select what = {.view = list->select.view, .op = list->select.op};
   struct store_cursor cursor;
   if (store_cursor_decode(&cursor, list->cursor, list->cursor_size) < 0)
@@ -120,15 +119,8 @@ enum dispatch_result manage_list(const struct call *call, const struct fc_list *
         store_list(dispatch->store, &what, limit, LIST_EXAMINED_MAX, &cursor, add_to_page, &page);
   uint8_t bytes[STORE_CURSOR_SIZE];
   store_cursor_encode(&cursor, bytes);
-  (void)fc_encode_list_reply_head(reply, FC_LIST, call->id, bytes, more ? sizeof bytes : 0, page.n);
-  (void)fc_buf_append(reply, page.entries.data, page.entries.size); /* `failed`: see call_reply */
-  bool failed = page.entries.failed;
-  fc_buf_free(&page.entries);
-  if (failed)
-    return DISPATCH_CLOSE; /* no memory even for an error text */
-  if (!reply->failed)
-    fc_frame_finish(reply, 0, 0);
-  return call_reply_if_room(call);
+  struct page_end end = {page.n, bytes, more ? sizeof bytes : 0};
+  return call_reply_page(call, FC_LIST, &page.entries, &end);
 }
 
 /* ---- trace and shutdown ---- */

@@ -43,19 +43,11 @@ static enum dispatch_result bad_cursor(const struct call *call) {
 
 static enum dispatch_result send_page(const struct call *call, enum fc_type type, struct page *page,
                                       bool more) {
-  struct fc_buf *reply = &call->dispatch->reply;
   uint8_t cursor[CURSOR_BYTES];
   for (uint32_t i = 0; i < CURSOR_BYTES; i++)
     cursor[i] = (uint8_t)(page->last >> (56u - 8u * i));
-  (void)fc_encode_list_reply_head(reply, type, call->id, cursor, more ? CURSOR_BYTES : 0, page->n);
-  (void)fc_buf_append(reply, page->items.data, page->items.size); /* `failed`: see call_reply */
-  bool failed = page->items.failed;
-  fc_buf_free(&page->items);
-  if (failed)
-    return DISPATCH_CLOSE; /* no memory even for an error text */
-  if (!reply->failed)
-    fc_frame_finish(reply, 0, 0);
-  return call_reply_if_room(call);
+  struct page_end end = {page->n, cursor, more ? CURSOR_BYTES : 0};
+  return call_reply_page(call, type, &page->items, &end);
 }
 
 static const struct session *owner_of(const struct lease *lease) {
