@@ -460,10 +460,9 @@ int link_send(struct link *link) {
   return send_pieces(link, &piece, 1);
 }
 
-int link_ping(struct link *link, uint32_t *id) {
+int link_ping(struct link *link) {
   fc_buf_reset(&link->request);
-  *id = link_next_id(link);
-  int rc = fc_encode_simple(&link->request, FC_PING, *id);
+  int rc = fc_encode_simple(&link->request, FC_PING, link_next_id(link));
   struct iovec piece = {link->request.data, link->request.size};
   return rc < 0 ? rc : channel_send(&link->channel, &piece, 1);
 }

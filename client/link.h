@@ -136,9 +136,9 @@ int link_send(struct link *link);
 int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
                  struct fc_reply *reply);
 
-/* Sends a ping without awaiting its reply, which has *id; what else is awaited stays so. 0 or an
- * error of channel.h: it closes nothing. */
-int link_ping(struct link *link, uint32_t *id);
+/* Sends a ping without awaiting its reply, which answers none of what is awaited. 0 or an error of
+ * channel.h: it closes nothing. */
+int link_ping(struct link *link);
 
 /* For the request that was begun last, and those added to it. */
 void link_place(struct link *link, link_place_fn *place, void *arg);

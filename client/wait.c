@@ -12,15 +12,16 @@ void wait_begin(struct wait *wait, struct link *link, uint64_t bound_ns) {
 static int await_word(struct wait *wait) {
   uint64_t deadline_ns = wait->link->channel.deadline_ns, patience_ns = deadline_ns / 4;
   for (;;) {
-    uint64_t silent_ns = wait->ping_id == 0 ? patience_ns : deadline_ns - patience_ns;
+    uint64_t silent_ns = !wait->pinged ? patience_ns : deadline_ns - patience_ns;
     uint64_t until_ns = wait->heard_ns + silent_ns;
     bool is_end = until_ns >= wait->end_ns;
     int rc = channel_await(&wait->link->channel, is_end ? wait->end_ns : until_ns);
-    if (rc != FC_ETIMEDOUT || is_end || wait->ping_id != 0)
+    if (rc != FC_ETIMEDOUT || is_end || wait->pinged)
       return rc;
-    rc = link_ping(wait->link, &wait->ping_id);
+    rc = link_ping(wait->link);
     if (rc < 0)
       return rc;
+    wait->pinged = true;
     wait->heard_ns = channel_clock_ns(); /* we may have been stopped: the ping has its time */
   }
 }
@@ -34,11 +35,10 @@ int wait_next(struct wait *wait, const uint32_t *ids, uint32_t n, uint32_t *whic
     if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
       return link_lost(link, rc);
     rc = link_receive(link, ids, n, which, reply);
+    wait->heard_ns = channel_clock_ns();
+    wait->pinged = false; /* whatever came, the pong need not come as well */
     if (rc < 0 || *which < n)
       return rc;
-    wait->heard_ns = channel_clock_ns();
-    if (reply->id == wait->ping_id)
-      wait->ping_id = 0;
     if (wait->heard_ns >= wait->end_ns) /* it talks, but gives no answer */
       return link_lost(link, FC_ETIMEDOUT);
   }

@@ -13,7 +13,7 @@ struct wait {
   struct link *link;
   uint64_t heard_ns; /* when the daemon said something last, or the ping was sent */
   uint64_t end_ns;   /* when the replies must have come, however alive the daemon is */
-  uint32_t ping_id;  /* of the ping that is not answered; 0: none */
+  bool pinged;       /* and nothing was heard since */
 };
 
 /* A wait that the daemon was asked to end after `bound_ns`; it gets a deadline more. */

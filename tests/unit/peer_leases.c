@@ -47,6 +47,14 @@ static void record(struct peer_leases *leases, struct lease_seen seen, const uin
   leases->seen[leases->n_seen++] = seen;
 }
 
+static struct lease_seen seen_of(enum fc_type type, uint32_t flags, bool has_terms,
+                                 const struct fc_lease_terms *terms, struct fc_str probe) {
+  struct lease_seen seen = {.type = type, .flags = flags, .has_terms = has_terms, .terms = *terms};
+  (void)snprintf(seen.probe, sizeof seen.probe, "%.*s", (int)probe.size,
+                 probe.data == NULL ? "" : probe.data);
+  return seen;
+}
+
 static void add_value(struct peer_leases *leases, struct fc_buf *out, uint32_t key) {
   char text[32];
   static const uint8_t dots[4096];
@@ -105,11 +113,7 @@ static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, st
 static bool on_get(struct peer_leases *leases, const struct fc_request *request,
                    struct fc_buf *out) {
   const struct fc_get *get = &request->get;
-  struct lease_seen seen = {.type = FC_GET,
-                            .flags = get->flags,
-                            .has_probe = get->probe.data != NULL,
-                            .has_terms = get->has_terms,
-                            .terms = get->terms};
+  struct lease_seen seen = seen_of(FC_GET, get->flags, get->has_terms, &get->terms, get->probe);
   record(leases, seen, get->key.prompt.bytes, 1);
   bool goes_on = answer_get(leases, request->id, key_of(get->key.prompt.bytes), out);
   leases->generation++;
@@ -119,11 +123,8 @@ static bool on_get(struct peer_leases *leases, const struct fc_request *request,
 static bool on_get_many(struct peer_leases *leases, const struct fc_request *request,
                         struct fc_buf *out) {
   const struct fc_get_many *get = &request->get_many;
-  struct lease_seen seen = {.type = FC_GET_MANY,
-                            .flags = get->flags,
-                            .has_probe = get->probe.data != NULL,
-                            .has_terms = get->has_terms,
-                            .terms = get->terms};
+  struct lease_seen seen =
+      seen_of(FC_GET_MANY, get->flags, get->has_terms, &get->terms, get->probe);
   struct fc_get_many_reply reply = {.clear_generation = leases->generation++, .last = true};
   struct fc_buf values = {0}, states = {0};
   bool goes_on = true;
@@ -177,6 +178,16 @@ static void on_put(struct peer_leases *leases, const struct fc_request *request,
     (void)fc_encode_put_many_reply(out, request->id, &reply);
 }
 
+/* The one that was held longest. False to hang up. */
+static bool let_go_of_one(struct peer_leases *leases, struct fc_buf *out) {
+  if (leases->n_held == 0)
+    return true;
+  uint32_t id = leases->held[0].id, key = leases->held[0].key;
+  leases->n_held--;
+  memmove(leases->held, leases->held + 1, leases->n_held * sizeof leases->held[0]);
+  return answer_get(leases, id, key, out);
+}
+
 static bool on_ping(struct peer_leases *leases, const struct fc_request *request,
                     struct fc_buf *out) {
   bool goes_on = true;
@@ -184,6 +195,8 @@ static bool on_ping(struct peer_leases *leases, const struct fc_request *request
     leases->silent = true;
     return true;
   }
+  if (leases->trickles)
+    return let_go_of_one(leases, out);
   (void)fc_encode_simple(out, FC_REPLY | FC_PING, request->id);
   if (++leases->pings < leases->pings_wanted)
     return true;

@@ -7,6 +7,7 @@
  *   P waits until `pings` pings were answered, then the next letter
  *   S silence, from then on about everything   X hangs up   L last words, then hangs up
  *   ? a state that does not exist
+ * With `trickles` a ping is not answered, but each lets go of the one that P has held longest.
  * Other prompts have the answer `others`. */
 #ifndef FC_TESTS_PEER_LEASES_H
 #define FC_TESTS_PEER_LEASES_H
@@ -21,9 +22,9 @@
 struct lease_seen {
   enum fc_type type;
   uint32_t flags;
-  bool has_probe;
   bool has_terms;
   struct fc_lease_terms terms;
+  char probe[16];            /* of a get and a get_many; cut where longer */
   bool all;                  /* of give_up */
   uint32_t n;                /* keys */
   uint32_t keys[LEASE_KEYS]; /* their numbers */
@@ -38,8 +39,9 @@ struct peer_leases {
   int put_error;
   uint32_t padding;
   unsigned pings_wanted; /* see P */
-  unsigned pings_max;    /* from then on it is silent; 0: no end */
-  bool floods;           /* while it waits it says what answers nothing, again and again */
+  bool trickles;
+  unsigned pings_max; /* from then on it is silent; 0: no end */
+  bool floods;        /* while it waits it says what answers nothing, again and again */
   bool leases_unasked, leases_too_few; /* in get_many's replies */
 
   pthread_mutex_t lock; /* of what follows */

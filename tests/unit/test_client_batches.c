@@ -260,8 +260,8 @@ START_TEST(compute_may_set_another_probe) {
   ANSWER("G", "TH");
   ck_assert_int_eq(fcache_set_probe(cache, "before"), FCACHE_OK);
   ck_assert_int_eq(run(cache, 2, &batch), FCACHE_OK);
-  ck_assert(lease_seen(leases, 0).has_probe);
-  ck_assert(!lease_seen(leases, 2).has_probe);
+  ck_assert_str_ne(lease_seen(leases, 0).probe, "");
+  ck_assert_str_eq(lease_seen(leases, 2).probe, "");
   ck_assert_uint_eq(lease_seen(leases, 2).type, FC_GET);
   fcache_close(cache);
 }
@@ -310,6 +310,23 @@ START_TEST(batch_waits_longer_than_a_deadline) {
 }
 END_TEST
 
+/* A reply tells as well as a pong that the daemon is there: together they take far longer than a
+ * deadline, and no ping is ever answered. */
+START_TEST(each_reply_is_a_word_from_the_daemon) {
+  struct fcache *cache = open_one(800, WAIT_MS);
+  struct batch batch = {0};
+  ANSWER("TPH", "TPH", "TPH", "TPH", "TPH", "TPH", "TPH", "TPH");
+  leases->trickles = true;
+  uint64_t start_ms = now_ms();
+  ck_assert_int_eq(run(cache, 8, &batch), FCACHE_OK);
+  ck_assert_uint_ge(now_ms() - start_ms, 1599); /* each after a quarter of silence */
+  ck_assert_uint_eq(batch.calls, 0);
+  ck_assert_uint_eq(counters_of(cache).coalesced_hits, 8);
+  ck_assert(fcache_connected(cache));
+  fcache_close(cache);
+}
+END_TEST
+
 /* Its patience is over: all is computed by one call. */
 START_TEST(impatient_batch_computes_the_rest) {
   const uint32_t wait_ms = 400;
@@ -323,6 +340,43 @@ START_TEST(impatient_batch_computes_the_rest) {
   CHECK_CALL(&batch, 0, 0, 1, 2);
   CHECK_SEEN(4, FC_PUT_MANY, 0, 1, 2);
   ck_assert_uint_eq(lease_n_seen(leases), 5);
+  fcache_close(cache);
+}
+END_TEST
+
+struct relabel {
+  struct fcache *cache;
+  const char *probe;
+};
+
+static int compute_relabelled(void *arg, const size_t *misses, size_t n, struct fcache_batch *out) {
+  const struct relabel *relabel = arg;
+  (void)misses;
+  ck_assert_int_eq(fcache_set_probe(relabel->cache, relabel->probe), FCACHE_OK);
+  for (size_t i = 0; i < n; i++)
+    ck_assert_int_eq(fcache_batch_add(out, "mine", 4), FCACHE_OK);
+  return 0;
+}
+
+/* compute_misses may change it: what is looked up after that has the new one. */
+START_TEST(lookups_have_the_probe_of_their_time) {
+  static const char *const probes[] = {NULL, "longer"};
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  struct relabel relabel = {cache, probes[_i]};
+  struct fcache_hash prompts[3] = {lease_prompt(0), lease_prompt(1), lease_prompt(2)};
+  struct fcache_value values[3] = {{0}};
+  ANSWER("G", "TG", "TTH");
+  ck_assert_int_eq(fcache_set_probe(cache, "old"), FCACHE_OK);
+  ck_assert_int_eq(
+      fcache_cached_batch(cache, "op", "base", 0, prompts, 3, compute_relabelled, &relabel, values),
+      FCACHE_OK);
+  ck_assert_str_eq(CHECK_SEEN(0, FC_GET_MANY, 0, 1, 2).probe, "old");
+  const char *probe = relabel.probe == NULL ? "" : relabel.probe;
+  ck_assert_str_eq(CHECK_SEEN(2, FC_GET, 1).probe, probe);
+  ck_assert_str_eq(CHECK_SEEN(3, FC_GET, 2).probe, probe);
+  ck_assert_str_eq(CHECK_SEEN(4, FC_GET_MANY, 2).probe, probe);
+  for (size_t i = 0; i < 3; i++)
+    fcache_value_free(&values[i]);
   fcache_close(cache);
 }
 END_TEST
@@ -569,7 +623,9 @@ int main(void) {
   tcase_add_test(tcase, no_wait_computes_what_is_taken);
   tcase_add_test(tcase, taken_for_ever_is_not_asked_for_ever);
   tcase_add_test(tcase, batch_waits_longer_than_a_deadline);
+  tcase_add_test(tcase, each_reply_is_a_word_from_the_daemon);
   tcase_add_test(tcase, impatient_batch_computes_the_rest);
+  tcase_add_loop_test(tcase, lookups_have_the_probe_of_their_time, 0, 2);
   tcase_add_loop_test(tcase, failed_compute_gives_up_what_was_granted, 0, 4);
   tcase_add_test(tcase, many_are_given_up_in_several_messages);
   tcase_add_test(tcase, what_could_not_be_put_is_given_up);
