@@ -174,8 +174,7 @@ bool handle_missed(struct fcache *cache, const struct fc_key *key,
   *out = (struct recent_miss){0};
   for (size_t i = 0; i < n; i++) {
     struct recent_miss noted = {0};
-    if (prompts != NULL)
-      memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
     bool found = recent_find(&cache->misses, &one, &noted);
     leased = leased && noted.leased;
     if (!found)
@@ -240,12 +239,11 @@ int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *d
     cache->counters.scoring_wall_ns += compute_ns;
   }
   struct recent_miss miss;
-  if (!handle_missed(cache, &put.key, NULL, 1, &miss))
-    return FCACHE_NOT_STORED;
-  put.epoch = miss.epoch;
-  put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
-  rc = handle_put(cache, &put, data, size);
-  if (rc == FCACHE_OK) /* else it may be tried again, and is as old as it was */
-    recent_forget(&cache->misses, &put.key);
-  return rc;
+  rc = FCACHE_NOT_STORED;
+  if (handle_missed(cache, &put.key, &key->prompt, 1, &miss)) {
+    put.epoch = miss.epoch;
+    put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
+    rc = handle_put(cache, &put, data, size);
+  }
+  return handle_put_done(cache, &put.key, &key->prompt, 1, rc);
 }

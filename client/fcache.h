@@ -219,7 +219,8 @@ FCACHE_API int fcache_give_up(struct fcache *cache, const struct fcache_key *key
  * what a later hit saves. A put is recorded as a miss and a forward pass, stored
  * or not. Where this handle's last get of the key missed, the value counts as
  * begun then, and a clear since is not undone: FCACHE_NOT_STORED, until the key is
- * looked up again. (A handle remembers its latest 16,384 misses at least.)
+ * looked up again. (A handle remembers its latest 16,384 misses at least.) A lease whose value was
+ * not put, for whatever reason, is given up.
  * FCACHE_OK, FCACHE_NOT_STORED, or an error (FCACHE_ETOOBIG names the limit in
  * fcache_last_error). */
 FCACHE_API int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *data,

@@ -1,4 +1,6 @@
 /* Leases that are given back. */
+#include <string.h>
+
 #include "client/handle.h"
 #include "proto/errors.h"
 
@@ -25,6 +27,21 @@ int handle_give_up(struct fcache *cache, const struct fc_key *key,
     rc = give_up_some(link, &give_up);
   }
   return handle_outcome(cache, rc, FCACHE_OK);
+}
+
+int handle_put_done(struct fcache *cache, const struct fc_key *key,
+                    const struct fcache_hash *prompts, size_t n, int rc) {
+  struct fc_key one = *key;
+  for (size_t i = 0; i < n; i++) {
+    struct recent_miss noted = {0};
+    memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    if (rc == FCACHE_OK)
+      recent_forget(&cache->misses, &one);
+    else if (rc != FCACHE_ETOOBIG && recent_find(&cache->misses, &one, &noted) && noted.leased)
+      (void)handle_give_up(cache, &one, &prompts[i], 1); /* all we can; the note stays: it may be
+                                                            tried again, and is as old as it was */
+  }
+  return rc;
 }
 
 int fcache_give_up(struct fcache *cache, const struct fcache_key *key) {

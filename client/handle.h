@@ -27,8 +27,8 @@ bool handle_ready(struct fcache *cache);
  * whatever the back-off, for one deadline at most. */
 bool handle_insist(struct fcache *cache);
 
-/* When the computation of a put's keys began, and whether all are leased: of `prompts` if not
- * NULL, which complete `key`, else of `key` itself. {0, 0} where none of them missed lately. False
+/* When the computation of a put's keys began, and whether all are leased: of `prompts`, which
+ * complete `key`. {0, 0} where none of them missed lately. False
  * where a lookup of one did not reach the daemon: nobody knows what was cleared since. */
 bool handle_missed(struct fcache *cache, const struct fc_key *key,
                    const struct fcache_hash *prompts, size_t n, struct recent_miss *out);
@@ -64,6 +64,11 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
 /* Gives back leases on `n` prompts, which complete `key`, as fcache_give_up. */
 int handle_give_up(struct fcache *cache, const struct fc_key *key,
                    const struct fcache_hash *prompts, size_t n);
+
+/* What became of a public put of these, `rc`: leases that the handle's gets were granted and of
+ * whose end the daemon need not have heard are given up. Returns `rc`. */
+int handle_put_done(struct fcache *cache, const struct fc_key *key,
+                    const struct fcache_hash *prompts, size_t n, int rc);
 
 /* One put, as fcache_put: completes *put, whose flags, key, epoch and compute time are set. */
 int handle_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size);

@@ -389,14 +389,11 @@ int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint
     cache->counters.scoring_wall_ns += compute_ns;
   }
   struct recent_miss miss;
-  if (!handle_missed(cache, &put.key, prompts, n, &miss))
-    return FCACHE_NOT_STORED;
-  put.epoch = miss.epoch;
-  put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
-  rc = handle_put_many(cache, &put, values);
-  for (size_t i = 0; rc == FCACHE_OK && i < n; i++) { /* as in fcache_put */
-    memcpy(put.key.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    recent_forget(&cache->misses, &put.key);
+  rc = FCACHE_NOT_STORED;
+  if (handle_missed(cache, &put.key, prompts, n, &miss)) {
+    put.epoch = miss.epoch;
+    put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
+    rc = handle_put_many(cache, &put, values);
   }
-  return rc;
+  return handle_put_done(cache, &put.key, prompts, n, rc);
 }

@@ -371,6 +371,51 @@ START_TEST(what_could_not_be_put_is_given_up) {
 }
 END_TEST
 
+/* One of them was looked up while no daemon was there: nothing is put, but others wait for the
+ * other one. */
+START_TEST(what_is_not_put_for_anothers_sake_is_given_up) {
+  struct fcache_hash prompts[2] = {lease_prompt(1), lease_prompt(2)};
+  struct fcache_bytes values[2] = {{"a", 1}, {"b", 1}};
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  leases->answers[1] = "X";
+  leases->answers[2] = "G";
+  ck_assert_int_eq(get(cache, 1, 0, 0), FCACHE_MISS);
+  for (uint64_t end_ms = now_ms() + LONG_MS; get(cache, 3, 0, 0) == FCACHE_MISS;) {
+    ck_assert_uint_lt(now_ms(), end_ms);
+    if (fcache_connected(cache))
+      break;
+    (void)poll(NULL, 0, 1);
+  }
+  ck_assert_int_eq(get(cache, 2, FCACHE_LEASE, 0), FCACHE_LEASED);
+  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts, values, 2, 1, 0),
+                   FCACHE_NOT_STORED);
+  struct lease_seen last = lease_seen(leases, lease_n_seen(leases) - 1);
+  ck_assert_uint_eq(last.type, FC_GIVE_UP);
+  ck_assert_uint_eq(last.n, 1);
+  ck_assert_uint_eq(last.keys[0], 2);
+  fcache_close(cache);
+}
+END_TEST
+
+/* The daemon has no memory for it, and perhaps never got as far as the lease. */
+START_TEST(own_put_that_failed_gives_up) {
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  struct fcache_hash prompt = lease_prompt(2);
+  struct fcache_bytes value = {"b", 1};
+  leases->answers[1] = leases->answers[2] = "G";
+  leases->put_error = FC_ENOMEM;
+  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, 0), FCACHE_LEASED);
+  ck_assert_int_eq(get(cache, 2, FCACHE_LEASE, 0), FCACHE_LEASED);
+  ck_assert_int_eq(put(cache, 1), FCACHE_NOT_STORED);
+  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, &prompt, &value, 1, 1, 0),
+                   FCACHE_NOT_STORED);
+  CHECK_TYPES(FC_GET, FC_GET, FC_PUT, FC_GIVE_UP, FC_PUT_MANY, FC_GIVE_UP);
+  ck_assert_uint_eq(lease_seen(leases, 3).keys[0], 1);
+  ck_assert_uint_eq(lease_seen(leases, 5).keys[0], 2);
+  fcache_close(cache);
+}
+END_TEST
+
 /* ---- daemons that stop in the middle ---- */
 
 /* At once, or after some pings. */
@@ -529,6 +574,8 @@ int main(void) {
   tcase_add_test(tcase, taken_for_ever_is_not_asked_for_ever);
   tcase_add_test(tcase, failed_compute_gives_up_what_was_granted);
   tcase_add_test(tcase, what_could_not_be_put_is_given_up);
+  tcase_add_test(tcase, what_is_not_put_for_anothers_sake_is_given_up);
+  tcase_add_test(tcase, own_put_that_failed_gives_up);
   tcase_add_loop_test(tcase, stopped_daemon_costs_a_waiter_one_deadline, 0, 2);
   tcase_add_loop_test(tcase, daemon_that_goes_away_costs_nothing, 0, 4);
   tcase_add_loop_test(tcase, wait_is_bounded_here_too, 0, 2);
