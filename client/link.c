@@ -422,6 +422,10 @@ static int receive_one(struct link *link, const uint32_t *ids, uint32_t n, uint3
 
 int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
                  struct fc_reply *reply) {
+  *which = n;
+  check_descriptor(link); /* between two receives there may be a long wait */
+  if (link->state != LINK_UP)
+    return FC_EUNAVAILABLE;
   channel_renew(&link->channel);
   return receive_one(link, ids, n, which, reply);
 }
@@ -461,6 +465,8 @@ int link_send(struct link *link) {
 }
 
 int link_ping(struct link *link) {
+  if (!channel_is_ours(&link->channel))
+    return FC_EUNAVAILABLE;
   fc_buf_reset(&link->request);
   int rc = fc_encode_simple(&link->request, FC_PING, link_next_id(link));
   struct iovec piece = {link->request.data, link->request.size};

@@ -945,6 +945,54 @@ START_TEST(reused_descriptor_is_left_alone) {
 }
 END_TEST
 
+struct swap {
+  atomic_int fd; /* the handle's socket */
+  atomic_int other_end;
+};
+
+/* Has the handle wait, and puts something else at its socket's number meanwhile. */
+static void serve_a_swap(struct peer *peer, int fd, unsigned nth) {
+  struct swap *swap = peer->arg;
+  struct fc_request request;
+  struct fc_buf taken = {0};
+  uint8_t *body;
+  int pair[2];
+  if (nth > 0 || !peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+    return;
+  free(body);
+  if (fc_encode_miss_lease(&taken, request.id, 7, FC_LEASE_TAKEN) != 0)
+    return;
+  peer_send(fd, &taken);
+  if (!peer_read(peer, fd, &body, &request))
+    return;
+  free(body);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+      write(pair[1], "mine", 4) != 4 || dup3(pair[0], atomic_load(&swap->fd), O_CLOEXEC) < 0)
+    return;
+  (void)close(pair[0]);
+  atomic_store(&swap->other_end, pair[1]);
+  peer_wait_closed(fd);
+}
+
+/* A wait is long: no ping goes to a stranger, and nothing that one says is read. */
+START_TEST(descriptor_that_is_reused_during_a_wait_is_left_alone) {
+  struct swap swap = {.other_end = -1};
+  struct peer peer;
+  struct fcache_value value = {0};
+  struct fcache_key key = key_of("a");
+  peer_start(&peer, serve_a_swap, &swap);
+  struct fcache *cache = open_at(peer.path, 8 * DEADLINE_MS); /* it pings after a quarter */
+  atomic_store(&swap.fd, socket_of(peer.path));
+  ck_assert_int_eq(fcache_get_wait(cache, &key, FCACHE_LEASE, LONG_MS, &value), FCACHE_MISS);
+  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "the program closed the connection"));
+  ck_assert_int_ge(atomic_load(&swap.other_end), 0);
+  fcache_close(cache);
+  fcache_value_free(&value);
+  check_untouched(atomic_load(&swap.fd), atomic_load(&swap.other_end));
+  peer_stop(&peer);
+}
+END_TEST
+
 START_TEST(closed_descriptor_is_replaced_by_a_new_connection) {
   struct peer peer;
   peer_start(&peer, serve_hits, NULL);
@@ -1085,6 +1133,7 @@ int main(void) {
   tcase_add_test(tcase, clear_looks_for_the_daemon_at_once);
   tcase_add_test(tcase, forked_child_opens_its_own);
   tcase_add_loop_test(tcase, reused_descriptor_is_left_alone, 0, 4);
+  tcase_add_test(tcase, descriptor_that_is_reused_during_a_wait_is_left_alone);
   tcase_add_test(tcase, closed_descriptor_is_replaced_by_a_new_connection);
   tcase_add_test(tcase, descriptor_is_closed_on_exec);
   tcase_add_test(tcase, signals_do_not_cut_a_wait_short);
