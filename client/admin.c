@@ -8,7 +8,6 @@
 #include "client/stats.h"
 #include "proto/errors.h"
 
-#define LEASES_VERSION 3u        /* of the protocol, the first that tells of leases and clients */
 #define DEADLINE_DEFAULT_MS 250u /* 0 would be none at all for a socket */
 
 struct admin {
@@ -106,7 +105,7 @@ int admin_list(struct admin *admin, const struct fc_select *select, uint64_t lim
 static int ask_new(struct admin *admin, const char *what, const struct pages *pages) {
   if (!up(admin))
     return FC_EUNAVAILABLE;
-  if (admin->link.version < LEASES_VERSION)
+  if (!link_has_leases(&admin->link))
     return link_fault(&admin->link, FC_EVERSION,
                       "this daemon is older than the command and does not tell its %s: update it",
                       what);

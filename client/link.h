@@ -118,7 +118,7 @@ int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, s
 /* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
 int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
 
-/* Does the daemon that we are connected to know leases? */
+/* Does the daemon that we are connected to know leases, and tells of them and of its clients? */
 bool link_has_leases(const struct link *link);
 
 /* Requests whose replies take their time are sent apart from receiving: see wait.h.

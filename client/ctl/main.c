@@ -22,7 +22,7 @@ static const char doc[] =
     "  stats               what the daemon and its namespaces did and hold\n"
     "  ping                round trips to the daemon, measured\n"
     "  list                the entries, most recently used first\n"
-    "  leases              what is being computed, by whom, and how many wait for it\n"
+    "  leases              what is being computed, by whom, and for how many\n"
     "  clients             who is connected, computes what, and waits for whom\n"
     "  clear               remove entries\n"
     "  trace on FILE|off|status\n"
