@@ -15,8 +15,8 @@
 #include "proto/errors.h"
 #include "runner.h"
 
-#define LONG_MS 20000u    /* nothing is to run into it */
-#define DEADLINE_MS 1200u /* where waits are to be longer */
+#define LONG_MS 20000u   /* nothing is to run into it */
+#define DEADLINE_MS 600u /* where waits are to be longer */
 #define LEASE_MS 4321u
 #define WAIT_MS 60000u
 
@@ -420,7 +420,7 @@ END_TEST
 
 /* At once, or after some pings. */
 START_TEST(stopped_daemon_costs_a_waiter_one_deadline) {
-  const uint32_t deadline_ms = 1000;
+  const uint32_t deadline_ms = 500;
   struct fcache *cache = open_connected(deadline_ms, WAIT_MS);
   leases->answers[1] = _i == 0 ? "TS" : "TP";
   leases->pings_max = leases->pings_wanted = _i == 0 ? 0 : 2;
@@ -429,9 +429,9 @@ START_TEST(stopped_daemon_costs_a_waiter_one_deadline) {
   ck_assert(cached(cache, 1));
   uint64_t took_ms = now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms + (_i == 0 ? 0 : deadline_ms / 2) - 2);
-  ck_assert_uint_lt(took_ms, 4 * deadline_ms);
+  ck_assert_uint_lt(took_ms, 8 * deadline_ms);
   ck_assert(!fcache_connected(cache));
-  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "did not answer within 1000 ms"));
+  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "did not answer within 500 ms"));
   ck_assert_uint_gt(counters_of(cache).lease_wait_ns, 0);
   ck_assert_uint_ge(counters_of(cache).degraded, 1);
   fcache_close(cache);
@@ -440,11 +440,11 @@ END_TEST
 
 START_TEST(daemon_that_goes_away_costs_nothing) {
   static const char *const answers[] = {"TX", "TPX", "TL", "TPL"};
-  struct fcache *cache = open_connected(8000, WAIT_MS);
+  struct fcache *cache = open_connected(4000, WAIT_MS);
   leases->answers[1] = answers[_i];
   uint64_t start_ms = now_ms();
   ck_assert(cached(cache, 1));
-  ck_assert_uint_lt(now_ms() - start_ms, 7000); /* a ping after two seconds, and the end */
+  ck_assert_uint_lt(now_ms() - start_ms, 3900); /* a ping after a second, and the end */
   if (_i >= 2)
     ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "good bye"));
   fcache_close(cache);
@@ -470,7 +470,7 @@ END_TEST
 
 /* Who was stopped itself looks at what has come before it judges. */
 START_TEST(stopped_waiter_finds_its_value) {
-  const uint32_t deadline_ms = 1000;
+  const uint32_t deadline_ms = 500;
   leases->answers[1] = "TPH";
   leases->pings_wanted = 1;
   pid_t child = fork();

@@ -8,11 +8,10 @@
 #include <string.h>
 
 START_TEST(every_result_has_a_text_of_its_own) {
-  static const int codes[] = {FCACHE_OK,        FCACHE_MISS,    FCACHE_NOT_STORED,
-                              FCACHE_EINVAL,    FCACHE_ENOMEM,  FCACHE_ENONAMESPACE,
-                              FCACHE_ENAME,     FCACHE_ETOOBIG, FCACHE_EMAXENTRIES,
-                              FCACHE_EBATCH,    FCACHE_EDENIED, FCACHE_EUNAVAILABLE,
-                              FCACHE_EPROTOCOL, FCACHE_EREFUSED};
+  static const int codes[] = {
+      FCACHE_OK,     FCACHE_MISS,         FCACHE_NOT_STORED,   FCACHE_LEASED,    FCACHE_EINVAL,
+      FCACHE_ENOMEM, FCACHE_ENONAMESPACE, FCACHE_ENAME,        FCACHE_ETOOBIG,   FCACHE_EMAXENTRIES,
+      FCACHE_EBATCH, FCACHE_EDENIED,      FCACHE_EUNAVAILABLE, FCACHE_EPROTOCOL, FCACHE_EREFUSED};
   size_t n = sizeof codes / sizeof codes[0];
   for (size_t i = 0; i < n; i++) {
     const char *text = fcache_strerror(codes[i]);
