@@ -174,7 +174,8 @@ bool handle_missed(struct fcache *cache, const struct fc_key *key,
   *out = (struct recent_miss){0};
   for (size_t i = 0; i < n; i++) {
     struct recent_miss noted = {0};
-    memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
+    if (prompts != NULL)
+      memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
     bool found = recent_find(&cache->misses, &one, &noted);
     leased = leased && noted.leased;
     if (!found)
@@ -240,7 +241,7 @@ int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *d
   }
   struct recent_miss miss;
   rc = FCACHE_NOT_STORED;
-  if (handle_missed(cache, &put.key, &key->prompt, 1, &miss)) {
+  if (handle_missed(cache, &put.key, NULL, 1, &miss)) {
     put.epoch = miss.epoch;
     put.flags |= miss.leased ? FC_KEEP_FIRST : 0;
     rc = handle_put(cache, &put, data, size);

@@ -27,8 +27,8 @@ bool handle_ready(struct fcache *cache);
  * whatever the back-off, for one deadline at most. */
 bool handle_insist(struct fcache *cache);
 
-/* When the computation of a put's keys began, and whether all are leased: of `prompts`, which
- * complete `key`. {0, 0} where none of them missed lately. False
+/* When the computation of a put's keys began, and whether all are leased: of `prompts` if not
+ * NULL, which complete `key`, else of `key` itself. {0, 0} where none of them missed lately. False
  * where a lookup of one did not reach the daemon: nobody knows what was cleared since. */
 bool handle_missed(struct fcache *cache, const struct fc_key *key,
                    const struct fcache_hash *prompts, size_t n, struct recent_miss *out);
