@@ -73,7 +73,6 @@ struct batch {
   size_t misses[CALLS][MOST];
   unsigned fails; /* this call, from 1; 0: none */
   int error;      /* with it, or one value too few */
-  struct fcache *resets_probe;
 };
 
 static int compute(void *arg, const size_t *misses, size_t n, struct fcache_batch *out) {
@@ -81,8 +80,6 @@ static int compute(void *arg, const size_t *misses, size_t n, struct fcache_batc
   ck_assert_uint_lt(batch->calls, CALLS);
   batch->n[batch->calls] = n;
   memcpy(batch->misses[batch->calls++], misses, n * sizeof *misses);
-  if (batch->resets_probe != NULL)
-    ck_assert_int_eq(fcache_set_probe(batch->resets_probe, NULL), FCACHE_OK);
   bool fails = batch->calls == batch->fails;
   for (size_t i = fails ? 1 : 0; i < n; i++)
     ck_assert_int_eq(fcache_batch_add(out, "mine", 4), FCACHE_OK);
@@ -249,20 +246,6 @@ START_TEST(prompt_that_stands_twice_is_passed_twice) {
   ck_assert_uint_eq(batch.calls, 2);
   CHECK_CALL(&batch, 0, 0, 1, 2);
   CHECK_CALL(&batch, 1, 3, 4);
-  fcache_close(cache);
-}
-END_TEST
-
-/* The waits after it have the one that is set by then. */
-START_TEST(compute_may_set_another_probe) {
-  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
-  struct batch batch = {.resets_probe = cache};
-  ANSWER("G", "TH");
-  ck_assert_int_eq(fcache_set_probe(cache, "before"), FCACHE_OK);
-  ck_assert_int_eq(run(cache, 2, &batch), FCACHE_OK);
-  ck_assert_str_ne(lease_seen(leases, 0).probe, "");
-  ck_assert_str_eq(lease_seen(leases, 2).probe, "");
-  ck_assert_uint_eq(lease_seen(leases, 2).type, FC_GET);
   fcache_close(cache);
 }
 END_TEST
@@ -619,7 +602,6 @@ int main(void) {
   tcase_add_test(tcase, what_others_give_up_is_computed_together);
   tcase_add_test(tcase, what_nobody_is_to_be_waited_for_is_computed);
   tcase_add_test(tcase, prompt_that_stands_twice_is_passed_twice);
-  tcase_add_test(tcase, compute_may_set_another_probe);
   tcase_add_test(tcase, no_wait_computes_what_is_taken);
   tcase_add_test(tcase, taken_for_ever_is_not_asked_for_ever);
   tcase_add_test(tcase, batch_waits_longer_than_a_deadline);

@@ -9,6 +9,9 @@
 
 #include "leases_twin.h"
 #include "runner.h"
+#include "tests/system/sanitizer.h"
+
+#define SEEDS (SANITIZER_SLOW ? 10 : 40)
 
 #define CLIENTS 12u
 #define CALLS 40u /* of each client, those within others not counted */
@@ -426,11 +429,11 @@ int main(void) {
   Suite *suite = suite_create("leases_clients");
   TCase *tcase = tcase_create("leases_clients");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, each_key_is_computed_once, 0, 40);
-  tcase_add_loop_test(tcase, nested_calls_and_evictions, 0, 40);
-  tcase_add_loop_test(tcase, failures_deaths_and_clears, 0, 40);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, 40);
-  tcase_add_loop_test(tcase, terms_and_waits_that_pass, 0, 40);
+  tcase_add_loop_test(tcase, each_key_is_computed_once, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_calls_and_evictions, 0, SEEDS);
+  tcase_add_loop_test(tcase, failures_deaths_and_clears, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, terms_and_waits_that_pass, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

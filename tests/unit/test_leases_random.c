@@ -6,6 +6,9 @@
 
 #include "leases_twin.h"
 #include "runner.h"
+#include "tests/system/sanitizer.h"
+
+#define SEEDS (SANITIZER_SLOW ? 5 : 15)
 
 #define STEPS 20000u
 
@@ -132,10 +135,10 @@ int main(void) {
   Suite *suite = suite_create("leases_random");
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, wide_bounds, 0, 20);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, 20);
-  tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, 10);
-  tcase_add_loop_test(tcase, clients_that_hardly_read, 0, 10);
+  tcase_add_loop_test(tcase, wide_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, SEEDS);
+  tcase_add_loop_test(tcase, clients_that_hardly_read, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
