@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "client/clear.h"
-#include "client/link.h"
+#include "client/exchange.h"
 #include "client/stats.h"
 #include "proto/errors.h"
 

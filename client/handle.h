@@ -2,8 +2,8 @@
 #ifndef FC_CLIENT_HANDLE_H
 #define FC_CLIENT_HANDLE_H
 
+#include "client/exchange.h"
 #include "client/fcache.h"
-#include "client/link.h"
 #include "client/recent.h"
 
 #define HANDLE_HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */

@@ -12,7 +12,6 @@
 #include "proto/limits.h"
 
 #define MS_NS 1000000u
-#define COPY_MAX_BYTES 8192u /* up to here a copy costs less than a second piece to send */
 
 int link_fault(struct link *link, int code, const char *format, ...) {
   va_list args;
@@ -26,6 +25,26 @@ int link_fault(struct link *link, int code, const char *format, ...) {
     else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
       *at = at[1] = '?';
   return code;
+}
+
+/* ---- requests ---- */
+
+uint32_t link_next_id(struct link *link) {
+  if (++link->next_id == 0) /* 0 is the id of errors that answer no request */
+    link->next_id = 1;
+  return link->next_id;
+}
+
+uint32_t link_begin(struct link *link, enum fc_type type) {
+  link->place = NULL;
+  fc_buf_reset(&link->request);
+  link->expected = FC_REPLY | type;
+  return link_next_id(link);
+}
+
+void link_place(struct link *link, link_place_fn *place, void *arg) {
+  link->place = place;
+  link->place_arg = arg;
 }
 
 /* ---- options ---- */
@@ -131,8 +150,7 @@ int link_too_big(struct link *link, size_t size) {
   return FC_ETOOBIG;
 }
 
-/* The daemon is gone: link->error says how. */
-static int go_off(struct link *link) {
+int link_off(struct link *link) {
   if (link->state == LINK_UP && link->channel.socket.fd >= 0)
     plane_unattended(&link->plane);
   channel_close(&link->channel);
@@ -143,12 +161,6 @@ static int go_off(struct link *link) {
     link->backoff_ns = (uint64_t)LINK_BACKOFF_MAX_MS * MS_NS;
   say_off(link);
   return FC_EUNAVAILABLE;
-}
-
-uint32_t link_next_id(struct link *link) {
-  if (++link->next_id == 0) /* 0 is the id of errors that answer no request */
-    link->next_id = 1;
-  return link->next_id;
 }
 
 /* What the daemon may have granted us by now, or may still, is given up. False where it cannot be
@@ -180,7 +192,7 @@ int link_lost(struct link *link, int rc) {
     (void)link_fault(link, rc, "what answers at %s is no fcached of this protocol", link->path);
     break;
   }
-  return go_off(link);
+  return link_off(link);
 }
 
 bool link_forked(struct link *link) {
@@ -282,14 +294,14 @@ static int take_welcome(struct link *link, bool wait) {
     return link_lost(link, FC_EPROTOCOL);
   (void)link_fault(link, reply.error.code, "fcached at %s refused: %.*s", link->path,
                    (int)reply.error.text.size, reply.error.text.data);
-  (void)go_off(link);
+  (void)link_off(link);
   return reply.error.code;
 }
 
 static int greet(struct link *link) {
   int rc = find_daemon(link);
   if (rc < 0)
-    return go_off(link);
+    return link_off(link);
   link->channel.takes_descriptors = link->region;
   rc = send_hello(link);
   if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
@@ -298,20 +310,19 @@ static int greet(struct link *link) {
   return 0;
 }
 
-/* Nothing is read or sent on a number that the program has closed, and may use again. */
-static void check_descriptor(struct link *link) {
+void link_check(struct link *link) {
   if (link->state == LINK_OFF || channel_is_ours(&link->channel))
     return;
   (void)link_fault(link, FC_EUNAVAILABLE, "the program closed the connection to fcached at %s",
                    link->path);
-  (void)go_off(link);
+  (void)link_off(link);
 }
 
 int link_open(struct link *link) {
   if (link->disabled)
     return link_fault(link, FC_EUNAVAILABLE, "sharing is off: FCACHE_DISABLE is set");
   link->opening = false;
-  check_descriptor(link);
+  link_check(link);
   if (link->state == LINK_UP)
     return 0;
   int rc = link->state == LINK_OFF ? greet(link) : 0;
@@ -324,7 +335,7 @@ int link_open(struct link *link) {
 bool link_ready(struct link *link) {
   if (link->disabled)
     return false;
-  check_descriptor(link);
+  link_check(link);
   if (link->state == LINK_UP)
     return true;
   if (link->opening)
@@ -334,151 +345,6 @@ bool link_ready(struct link *link) {
   return take_welcome(link, false) == 0;
 }
 
-/* ---- exchanges ---- */
-
 bool link_has_leases(const struct link *link) {
   return link->version >= 3;
-}
-
-void link_place(struct link *link, link_place_fn *place, void *arg) {
-  link->place = place;
-  link->place_arg = arg;
-}
-
-uint32_t link_begin(struct link *link, enum fc_type type) {
-  link->place = NULL;
-  fc_buf_reset(&link->request);
-  link->expected = FC_REPLY | type;
-  return link_next_id(link);
-}
-
-/* An error that answers no request is the daemon's last word on this connection. */
-static int take_error(struct link *link, const struct fc_reply *reply) {
-  const struct fc_error_reply *error = &reply->error;
-  if (reply->id != 0)
-    return link_fault(link, error->code, "%.*s", (int)error->text.size, error->text.data);
-  (void)link_fault(link, error->code, "fcached at %s closed the connection: %.*s", link->path,
-                   (int)error->text.size, error->text.data);
-  return go_off(link);
-}
-
-/* The index of `id` in the list, or `n`. */
-static uint32_t index_of(uint32_t id, const uint32_t *ids, uint32_t n) {
-  uint32_t i = 0;
-  while (i < n && ids[i] != id)
-    i++;
-  return i;
-}
-
-struct landing {
-  struct link *link;
-  const uint32_t *ids; /* that are awaited */
-  uint32_t n;
-  struct fc_reply *reply;
-  bool landed; /* the reply is decoded, and its value where it belongs */
-};
-
-static void *land(void *arg, const uint8_t *body, size_t have, uint32_t body_size, size_t *offset) {
-  struct landing *landing = arg;
-  struct link *link = landing->link;
-  uint32_t size;
-  if (!fc_decode_reply_head(body, have, body_size, landing->reply, offset, &size) ||
-      index_of(landing->reply->id, landing->ids, landing->n) == landing->n ||
-      landing->reply->type != link->expected)
-    return NULL;
-  void *to = link->place(link->place_arg, landing->reply, size);
-  landing->landed = to != NULL;
-  if (landing->reply->type == (FC_REPLY | FC_GET)) {
-    landing->reply->get.value = to;
-    landing->reply->get.value_size = size;
-  } else {
-    landing->reply->get_many.values = (struct fc_bins){.at = NULL, .size = size, .n = 1};
-  }
-  return to;
-}
-
-static int receive_one(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
-                       struct fc_reply *reply) {
-  const uint8_t *body;
-  uint32_t size;
-  struct landing landing = {.link = link, .ids = ids, .n = n, .reply = reply};
-  *which = n;
-  int rc = channel_receive_placed(&link->channel, link->max_frame,
-                                  link->place != NULL ? land : NULL, &landing, &body, &size);
-  if (rc == 0 && !landing.landed)
-    rc = fc_decode_reply(body, size, reply);
-  if (rc < 0)
-    return link_lost(link, rc);
-  uint32_t found = index_of(reply->id, ids, n);
-  if (reply->type == FC_ERROR && (found < n || reply->id == 0)) {
-    *which = found;
-    return take_error(link, reply);
-  }
-  if (found < n && reply->type != link->expected)
-    return link_lost(link, FC_EPROTOCOL);
-  *which = found;
-  return 0;
-}
-
-int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
-                 struct fc_reply *reply) {
-  *which = n;
-  check_descriptor(link); /* between two receives there may be a long wait */
-  if (link->state != LINK_UP)
-    return FC_EUNAVAILABLE;
-  channel_renew(&link->channel);
-  return receive_one(link, ids, n, which, reply);
-}
-
-static int receive_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
-  uint32_t which;
-  int rc;
-  do
-    rc = receive_one(link, &id, 1, &which, reply);
-  while (rc == 0 && which > 0);
-  return rc;
-}
-
-int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply) {
-  channel_renew(&link->channel);
-  return receive_reply(link, id, reply);
-}
-
-static int send_pieces(struct link *link, struct iovec *pieces, size_t n) {
-  if (link->request.failed)
-    return link_fault(link, FC_ENOMEM, "no memory for the request");
-  int rc = channel_send(&link->channel, pieces, n);
-  if (rc < 0 && rc != FC_EUNAVAILABLE) /* one that hung up may have said why */
-    return link_lost(link, rc);
-  return 0;
-}
-
-int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
-                         struct fc_reply *reply) {
-  int rc = send_pieces(link, pieces, n);
-  return rc < 0 ? rc : receive_reply(link, id, reply);
-}
-
-int link_send(struct link *link) {
-  struct iovec piece = {link->request.data, link->request.size};
-  return send_pieces(link, &piece, 1);
-}
-
-int link_ping(struct link *link) {
-  if (!channel_is_ours(&link->channel))
-    return FC_EUNAVAILABLE;
-  fc_buf_reset(&link->request);
-  int rc = fc_encode_simple(&link->request, FC_PING, link_next_id(link));
-  struct iovec piece = {link->request.data, link->request.size};
-  return rc < 0 ? rc : channel_send(&link->channel, &piece, 1);
-}
-
-int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,
-                  struct fc_reply *reply) {
-  if (size > 0 && size <= COPY_MAX_BYTES && fc_buf_append(&link->request, value, size) == 0)
-    size = 0;
-  struct iovec pieces[2] = {{link->request.data, link->request.size},
-                            /* struct iovec has no const; sending changes nothing */
-                            {(void *)(uintptr_t)value, size}};
-  return link_exchange_pieces(link, id, pieces, size > 0 ? 2 : 1, reply);
 }

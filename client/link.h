@@ -1,5 +1,5 @@
-/* link.h - the way to the daemon, as it comes and goes: finds it, greets it,
- * exchanges requests for replies, and gets out of the way when it is not there.
+/* link.h - the way to the daemon, as it comes and goes: finds it, greets it, and gets out of
+ * the way when it is not there. Requests and replies are exchange.h's.
  *
  * Only link_open waits for a welcome, at most one deadline, and the first use in a
  * forked child, which is that child's opening. After a failure the next try comes
@@ -11,10 +11,7 @@
  * deadline then stays open, unused, until a new one is welcomed or turned away, so that
  * what the ring holds is not lost. The daemon is told, if it can be at once, that nobody waits on
  * it for anything any more: a lease that was granted too late for us is free for others.
- *
- * A late reply is never taken for another's: ids do not repeat while a reply is
- * awaited, and a connection that missed a deadline is never read again. Every reply that is
- * returned is of the type that answers the request. One thread. */
+ * One thread. */
 #ifndef FC_CLIENT_LINK_H
 #define FC_CLIENT_LINK_H
 
@@ -104,41 +101,11 @@ bool link_forked(struct link *link);
  * empty). Its reply must be of that type: a peer is not trusted to match them. */
 uint32_t link_begin(struct link *link, enum fc_type type);
 
-/* Sends link->request and then `value`, and waits for the reply with that id:
- * borrowed until the next call. 0; the code of an error reply; FC_ENOMEM, with
- * nothing sent; or FC_EUNAVAILABLE where the daemon is gone (the link is then off).
- * link->error says more. The link must be ready. */
-int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,
-                  struct fc_reply *reply);
-
-/* The same for pieces, which it may modify. */
-int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
-                         struct fc_reply *reply);
-
-/* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
-int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
-
 /* Does the daemon that we are connected to know leases, and tells of them and of its clients? */
 bool link_has_leases(const struct link *link);
 
-/* Requests whose replies take their time are sent apart from receiving: see wait.h.
- *
- * The id of one more request of the same type, to be appended to link->request. */
+/* The id of one more request of the same type, to be appended to link->request. */
 uint32_t link_next_id(struct link *link);
-
-/* Sends link->request. 0, also where the daemon hung up, as receiving will tell; else as
- * link_exchange. */
-int link_send(struct link *link);
-
-/* One message from the daemon, with a deadline of its own. *which is the index of the one of the
- * `n` requests `ids` that it replies to, and `n` for any other message. Codes as of link_exchange:
- * with *which < n the daemon's word on that request, with `n` the end of the connection. */
-int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
-                 struct fc_reply *reply);
-
-/* Sends a ping without awaiting its reply, which answers none of what is awaited. 0 or an error of
- * channel.h: it closes nothing. */
-int link_ping(struct link *link);
 
 /* For the request that was begun last, and those added to it. */
 void link_place(struct link *link, link_place_fn *place, void *arg);
@@ -146,6 +113,13 @@ void link_place(struct link *link, link_place_fn *place, void *arg);
 /* The connection is of no more use, for `rc` (an error of channel.h, or FC_EPROTOCOL where what
  * was said makes no sense): closes it, says so, and returns FC_EUNAVAILABLE. */
 int link_lost(struct link *link, int rc);
+
+/* The same where link->error says already how the daemon went. */
+int link_off(struct link *link);
+
+/* Nothing is read or sent on a number that the program has closed, and may use again: such a link
+ * is off then. A system call. */
+void link_check(struct link *link);
 
 /* A value is over the daemon's limit: says so, the first time to the program's people too. Returns
  * FC_ETOOBIG. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "client/link.h"
+#include "client/exchange.h"
 #include "proto/errors.h"
 
 #define PAGE_ITEMS 500u

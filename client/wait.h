@@ -7,7 +7,7 @@
 #ifndef FC_CLIENT_WAIT_H
 #define FC_CLIENT_WAIT_H
 
-#include "client/link.h"
+#include "client/exchange.h"
 
 struct wait {
   struct link *link;
