@@ -95,7 +95,7 @@ static bool computed(const struct batch *batch, size_t i) {
 }
 
 static int run_keys(struct fcache *cache, const uint32_t *keys, size_t n, struct batch *batch) {
-  struct fcache_hash prompts[LEASE_KEYS];
+  struct fcache_hash prompts[LEASE_KEYS] = {{{0}}};
   struct fcache_value values[LEASE_KEYS] = {{0}};
   for (size_t i = 0; i < n; i++)
     prompts[i] = lease_prompt(keys[i]);
