@@ -66,9 +66,8 @@ static int measure_peer(struct bench_peer *peer, const struct bench_env *env, st
   return 0;
 }
 
-/* What cannot be measured is said on stderr and stays unknown: the other figures are good. */
-static void measure_row(const struct bench_row *row, const struct bench_env *env,
-                        struct workload *load, struct measure *out) {
+static int measure_row(const struct bench_row *row, const struct bench_env *env,
+                       struct workload *load, struct measure *out) {
   struct bench_peer peer = {0};
   size_t both = key_bytes(row->peer, load) + load->size;
   /* Room for what is required of it and no more: an entry that took more would cost another one
@@ -78,30 +77,15 @@ static void measure_row(const struct bench_row *row, const struct bench_env *env
   const struct peer_fcached_options options = {
       .name = "footprint", .max_bytes = room, .region = true};
   server_init(&peer, row->peer, &options);
-  *out = measure_none();
   out->of[FIGURE_KEY_VALUE_BYTES] = (double)both;
-  if (measure_peer(&peer, env, load, &out->of[FIGURE_BYTES]) != 0)
-    fprintf(stderr, "bench: %s is left out\n", row->label);
+  int result = measure_peer(&peer, env, load, &out->of[FIGURE_BYTES]);
   peer.stop(&peer);
+  return result;
 }
 
 int footprint_run(const struct bench_env *env, const struct bench_options *options,
                   struct bench_result *results, size_t *n) {
-  struct workload load = {0};
-  int result = 0;
-  for (size_t i = 0; i < bench_n_rows; i++) {
-    const struct bench_row *row = &bench_rows[i];
-    if (row->kind != KIND_FOOTPRINT || !bench_row_wanted(row->label, options->patterns))
-      continue;
-    fprintf(stderr, "bench: %s\n", row->label);
-    if (bench_asked_to_stop() || (load.n == 0 && workload_init(&load, VALUE_BYTES, ENTRIES) != 0)) {
-      result = -1;
-      break;
-    }
-    struct bench_result *found = &results[(*n)++];
-    *found = (struct bench_result){.row = row, .size = VALUE_BYTES};
-    measure_row(row, env, &load, &found->measure);
-  }
-  workload_deinit(&load);
-  return result;
+  static const struct server_rows rows = {
+      .kind = KIND_FOOTPRINT, .value_bytes = VALUE_BYTES, .keys = ENTRIES, .measure = measure_row};
+  return server_rows_run(&rows, env, options, results, n);
 }

@@ -3,7 +3,6 @@
 #include "tests/bench/helper.h"
 #include "tests/bench/server.h"
 
-#include <stdio.h>
 #include <time.h>
 
 enum { WORKERS = 8, KEYS = 2000, VALUE_BYTES = 3100, COMPUTE_NS = 5000000, SPINS = 2000 };
@@ -105,36 +104,23 @@ static int measure_herd(struct bench_peer *peer, const struct bench_env *env, st
   return result;
 }
 
-/* What cannot be measured is said on stderr and stays unknown: the other figures are good. */
-static void measure_row(const struct bench_row *row, const struct bench_env *env,
-                        struct workload *load, struct measure *out) {
+static int measure_row(const struct bench_row *row, const struct bench_env *env,
+                       struct workload *load, struct measure *out) {
   static const struct peer_fcached_options ours = {
       .name = "herd", .max_bytes = "256M", .region = true};
   struct bench_peer peer = {0};
   server_init(&peer, row->peer, &ours);
-  *out = measure_none();
-  if (measure_herd(&peer, env, load, row->staggered, out) != 0)
-    fprintf(stderr, "bench: %s is left out\n", row->label);
+  int result = measure_herd(&peer, env, load, row->staggered, out);
   peer.stop(&peer);
+  return result;
 }
 
 int herd_run(const struct bench_env *env, const struct bench_options *options,
              struct bench_result *results, size_t *n) {
-  struct workload load = {0};
-  int result = 0;
-  for (size_t i = 0; i < bench_n_rows; i++) {
-    const struct bench_row *row = &bench_rows[i];
-    if (row->kind != KIND_HERD || !bench_row_wanted(row->label, options->patterns))
-      continue;
-    fprintf(stderr, "bench: %s\n", row->label);
-    if (bench_asked_to_stop() || (load.n == 0 && workload_init(&load, VALUE_BYTES, KEYS) != 0)) {
-      result = -1;
-      break;
-    }
-    struct bench_result *found = &results[(*n)++];
-    *found = (struct bench_result){.row = row, .size = VALUE_BYTES, .unpinned = true};
-    measure_row(row, env, &load, &found->measure);
-  }
-  workload_deinit(&load);
-  return result;
+  static const struct server_rows rows = {.kind = KIND_HERD,
+                                          .value_bytes = VALUE_BYTES,
+                                          .keys = KEYS,
+                                          .unpinned = true,
+                                          .measure = measure_row};
+  return server_rows_run(&rows, env, options, results, n);
 }
