@@ -273,19 +273,41 @@ static void serve(struct peer *peer, int fd, unsigned nth) {
   }
 }
 
-void peer_leases_start(struct peer_leases *leases) {
-  memset(leases, 0, sizeof *leases);
+struct peer_leases *peer_leases_start(void) {
+  struct peer_leases *leases = calloc(1, sizeof *leases);
+  ck_assert_ptr_nonnull(leases);
+  ck_assert_int_eq(unsetenv("FCACHE_DISABLE"), 0);
   ck_assert_int_eq(pthread_mutex_init(&leases->lock, NULL), 0);
   leases->generation = 7;
   leases->version = FC_PROTOCOL_VERSION;
   leases->pings_wanted = 1;
   leases->others = 'N';
   peer_start(&leases->peer, serve, leases);
+  return leases;
 }
 
 void peer_leases_stop(struct peer_leases *leases) {
   peer_stop(&leases->peer);
-  (void)pthread_mutex_destroy(&leases->lock);
+  (void)pthread_mutex_destroy(&leases->lock); /* nobody holds it */
+  free(leases);
+}
+
+static void ignore_line(void *arg, const char *line) {
+  (void)arg;
+  (void)line;
+}
+
+struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache *cache;
+  options.socket = path;
+  options.name_space = "test";
+  options.deadline_ms = deadline_ms;
+  options.lease_ms = PEER_LEASE_MS;
+  options.wait_ms = wait_ms;
+  options.log = ignore_line;
+  ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
+  return cache;
 }
 
 /* ---- looking ---- */

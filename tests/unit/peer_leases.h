@@ -57,8 +57,14 @@ struct peer_leases {
   unsigned n_seen;
 };
 
-void peer_leases_start(struct peer_leases *leases);
+#define PEER_LEASE_MS 4321u /* the term that the handles ask for */
+
+/* A started one, to be stopped, which frees it. */
+struct peer_leases *peer_leases_start(void);
 void peer_leases_stop(struct peer_leases *leases);
+
+/* A handle on the socket at `path`, which says nothing on stderr. */
+struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms);
 
 struct fcache_hash lease_prompt(uint32_t key);
 

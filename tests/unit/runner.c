@@ -1,6 +1,7 @@
 #include "runner.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 int runner_run(Suite *suite) {
   SRunner *runner = srunner_create(suite);
@@ -8,4 +9,10 @@ int runner_run(Suite *suite) {
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
   return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+uint64_t runner_now_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/fcache.h"
 #include "peer_leases.h"
@@ -19,44 +18,16 @@
 
 static struct peer_leases *leases;
 
-static void ignore_line(void *arg, const char *line) {
-  (void)arg;
-  (void)line;
-}
-
 static void set_up(void) {
-  (void)unsetenv("FCACHE_DISABLE");
-  leases = malloc(sizeof *leases);
-  ck_assert_ptr_nonnull(leases);
-  peer_leases_start(leases);
+  leases = peer_leases_start();
 }
 
 static void tear_down(void) {
   peer_leases_stop(leases);
-  free(leases);
-}
-
-static struct fcache *open_at(const char *path, uint32_t deadline_ms, uint32_t wait_ms) {
-  struct fcache_options options = FCACHE_OPTIONS_INIT;
-  struct fcache *cache;
-  options.socket = path;
-  options.name_space = "test";
-  options.deadline_ms = deadline_ms;
-  options.lease_ms = 4321;
-  options.wait_ms = wait_ms;
-  options.log = ignore_line;
-  ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
-  return cache;
 }
 
 static struct fcache *open_one(uint32_t deadline_ms, uint32_t wait_ms) {
-  return open_at(leases->peer.path, deadline_ms, wait_ms);
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+  return peer_leases_open(leases->peer.path, deadline_ms, wait_ms);
 }
 
 static struct fcache_counters counters_of(const struct fcache *cache) {
@@ -168,13 +139,13 @@ START_TEST(others_are_waited_for_after_the_put) {
   struct lease_seen asked = CHECK_SEEN(0, FC_GET_MANY, 0, 1, 2, 3, 4, 5);
   ck_assert_uint_eq(asked.flags, FC_LEASE);
   ck_assert(asked.has_terms);
-  ck_assert_uint_eq(asked.terms.lease_ms, 4321);
+  ck_assert_uint_eq(asked.terms.lease_ms, PEER_LEASE_MS);
   struct lease_seen put = CHECK_SEEN(1, FC_PUT_MANY, 0, 3, 5);
   ck_assert_uint_eq(put.flags, FC_KEEP_FIRST);
   ck_assert_uint_eq(put.generation, 7);
   struct lease_seen waits = CHECK_SEEN(2, FC_GET, 1);
   ck_assert_uint_eq(waits.flags, FC_LEASE);
-  ck_assert_uint_eq(waits.terms.lease_ms, 4321);
+  ck_assert_uint_eq(waits.terms.lease_ms, PEER_LEASE_MS);
   ck_assert_uint_gt(waits.terms.wait_ms, WAIT_MS / 2);
   ck_assert_uint_le(waits.terms.wait_ms, WAIT_MS);
   CHECK_SEEN(3, FC_GET, 4);
@@ -281,14 +252,14 @@ START_TEST(batch_waits_longer_than_a_deadline) {
   struct batch batch = {0};
   ANSWER("TPH", "TPH", "TPH");
   leases->pings_wanted = 5;
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run(cache, 3, &batch), FCACHE_OK);
-  ck_assert_uint_ge(now_ms() - start_ms, 1499);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, 1499);
   ck_assert_uint_eq(batch.calls, 0);
   ck_assert_uint_eq(lease_pings(leases), 5);
   ck_assert_uint_eq(counters_of(cache).coalesced_hits, 3);
   /* They were waited for side by side: that is one time. */
-  ck_assert_uint_lt(counters_of(cache).lease_wait_ns, (now_ms() - start_ms + 1) * 1000000u);
+  ck_assert_uint_lt(counters_of(cache).lease_wait_ns, (runner_now_ms() - start_ms + 1) * 1000000u);
   fcache_close(cache);
 }
 END_TEST
@@ -300,9 +271,9 @@ START_TEST(each_reply_is_a_word_from_the_daemon) {
   struct batch batch = {0};
   ANSWER("TPH", "TPH", "TPH", "TPH", "TPH", "TPH", "TPH", "TPH");
   leases->trickles = true;
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run(cache, 8, &batch), FCACHE_OK);
-  ck_assert_uint_ge(now_ms() - start_ms, 1599); /* each after a quarter of silence */
+  ck_assert_uint_ge(runner_now_ms() - start_ms, 1599); /* each after a quarter of silence */
   ck_assert_uint_eq(batch.calls, 0);
   ck_assert_uint_eq(counters_of(cache).coalesced_hits, 8);
   ck_assert(fcache_connected(cache));
@@ -316,9 +287,9 @@ START_TEST(impatient_batch_computes_the_rest) {
   struct fcache *cache = open_one(4 * wait_ms, wait_ms); /* so that the first ping is as late */
   struct batch batch = {0};
   ANSWER("TPN", "TPN", "TPT");
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run(cache, 3, &batch), FCACHE_OK);
-  ck_assert_uint_ge(now_ms() - start_ms, wait_ms - 1);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, wait_ms - 1);
   ck_assert_uint_eq(batch.calls, 1);
   CHECK_CALL(&batch, 0, 0, 1, 2);
   CHECK_SEEN(4, FC_PUT_MANY, 0, 1, 2);
@@ -458,9 +429,9 @@ START_TEST(stopped_daemon_costs_a_batch_one_deadline) {
   struct fcache *cache = open_one(deadline_ms, WAIT_MS);
   struct batch batch = {0};
   ANSWER("G", "TH", "TS", "TH", "TH");
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run(cache, 5, &batch), FCACHE_OK);
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms - 2);
   ck_assert_uint_lt(took_ms, 4 * deadline_ms);
   ck_assert_uint_eq(batch.calls, 2);
@@ -574,7 +545,7 @@ START_TEST(crowd_of_waits_is_a_window_at_a_time) {
   struct fcache_value *values = calloc(MOST, sizeof *values);
   ck_assert_ptr_nonnull(values);
   peer_start(&crowd.peer, serve_crowd, &crowd);
-  struct fcache *cache = open_at(crowd.peer.path, LONG_MS, WAIT_MS);
+  struct fcache *cache = peer_leases_open(crowd.peer.path, LONG_MS, WAIT_MS);
   for (uint32_t i = 0; i < MOST; i++)
     prompts[i] = lease_prompt(i);
   ck_assert_int_eq(

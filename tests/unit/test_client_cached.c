@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/fcache.h"
 #include "peer_store.h"
@@ -78,12 +77,6 @@ static unsigned puts_seen(void) {
   unsigned n = store->n_puts;
   unlock();
   return n;
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
 static struct fcache_key key_of(const char *prompt) {
@@ -289,13 +282,13 @@ END_TEST
 
 /* Gets of another key, until the handle is connected again. */
 static void wait_connected(struct fcache *handle) {
-  uint64_t end_ms = now_ms() + DEADLINE_MS;
+  uint64_t end_ms = runner_now_ms() + DEADLINE_MS;
   while (!fcache_connected(handle)) {
     struct fcache_key key = key_of("another");
     struct fcache_value value = {0};
     ck_assert_int_ge(fcache_get(handle, &key, FCACHE_UNRECORDED, &value), 0);
     fcache_value_free(&value);
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     (void)poll(NULL, 0, 1);
   }
 }
@@ -806,9 +799,9 @@ START_TEST(parts_that_lead_nowhere_end_the_connection) {
   store->stall_parts = true;
   unlock();
   hash_numbers(prompts, 4);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run_batch(cache, prompts, 4, &batch, values), FCACHE_OK);
-  ck_assert_uint_lt(now_ms() - start_ms, DEADLINE_MS / 2); /* it does not wait for more */
+  ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS / 2); /* it does not wait for more */
   check_values(values, 4, 0);
   ck_assert(!fcache_connected(cache));
   free_values(values, 4);

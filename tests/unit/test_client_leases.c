@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/fcache.h"
@@ -17,53 +16,28 @@
 
 #define LONG_MS 20000u   /* nothing is to run into it */
 #define DEADLINE_MS 600u /* where waits are to be longer */
-#define LEASE_MS 4321u
 #define WAIT_MS 60000u
 
 static struct peer_leases *leases;
 
-static void ignore_line(void *arg, const char *line) {
-  (void)arg;
-  (void)line;
-}
-
 static void set_up(void) {
-  (void)unsetenv("FCACHE_DISABLE");
-  leases = malloc(sizeof *leases);
-  ck_assert_ptr_nonnull(leases);
-  peer_leases_start(leases);
+  leases = peer_leases_start();
 }
 
 static void tear_down(void) {
   peer_leases_stop(leases);
-  free(leases);
 }
 
 static struct fcache *open_one(uint32_t deadline_ms, uint32_t wait_ms) {
-  struct fcache_options options = FCACHE_OPTIONS_INIT;
-  struct fcache *cache;
-  options.socket = leases->peer.path;
-  options.name_space = "test";
-  options.deadline_ms = deadline_ms;
-  options.lease_ms = LEASE_MS;
-  options.wait_ms = wait_ms;
-  options.log = ignore_line;
-  ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
-  return cache;
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+  return peer_leases_open(leases->peer.path, deadline_ms, wait_ms);
 }
 
 /* Connected, though a busy machine may miss so short a deadline over the greeting itself. */
 static struct fcache *open_connected(uint32_t deadline_ms, uint32_t wait_ms) {
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   struct fcache *cache = open_one(deadline_ms, wait_ms);
   while (!fcache_connected(cache)) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     fcache_close(cache);
     cache = open_one(deadline_ms, wait_ms);
   }
@@ -141,7 +115,7 @@ START_TEST(lease_is_asked_for_and_its_put_keeps_the_first) {
   struct lease_seen seen = lease_seen(leases, 0);
   ck_assert_uint_eq(seen.flags, FC_LEASE);
   ck_assert(seen.has_terms);
-  ck_assert_uint_eq(seen.terms.lease_ms, LEASE_MS);
+  ck_assert_uint_eq(seen.terms.lease_ms, PEER_LEASE_MS);
   ck_assert_uint_eq(seen.terms.wait_ms, 0);
   ck_assert_int_eq(put(cache, 1), FCACHE_OK);
   ck_assert_uint_eq(lease_seen(leases, 1).flags, FC_KEEP_FIRST);
@@ -253,9 +227,9 @@ START_TEST(wait_ends_with_the_value) {
   leases->answers[1] = "TPH";
   leases->pings_wanted = 5;
   leases->padding = _i == 0 ? 0 : 1u << 20; /* which goes straight to its place */
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert(!cached(cache, 1));
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, 5 * DEADLINE_MS / 4 - 1); /* each after a quarter of silence */
   ck_assert_uint_eq(lease_pings(leases), 5);
   CHECK_TYPES(FC_GET, FC_GET);
@@ -320,8 +294,8 @@ START_TEST(no_wait_computes_at_once) {
   ck_assert_uint_eq(lease_seen(leases, 0).flags, FC_LEASE); /* others may wait for us */
   fcache_set_wait(cache, 0);
   ck_assert(!cached(cache, 3));
-  ck_assert_uint_le(lease_seen(leases, 3).terms.wait_ms, LEASE_MS);
-  ck_assert_uint_gt(lease_seen(leases, 3).terms.wait_ms, LEASE_MS / 2);
+  ck_assert_uint_le(lease_seen(leases, 3).terms.wait_ms, PEER_LEASE_MS);
+  ck_assert_uint_gt(lease_seen(leases, 3).terms.wait_ms, PEER_LEASE_MS / 2);
   fcache_set_wait(cache, 777);
   ck_assert(!cached(cache, 4));
   ck_assert_uint_le(lease_seen(leases, 5).terms.wait_ms, 777);
@@ -380,8 +354,8 @@ START_TEST(what_is_not_put_for_anothers_sake_is_given_up) {
   leases->answers[1] = "X";
   leases->answers[2] = "G";
   ck_assert_int_eq(get(cache, 1, 0, 0), FCACHE_MISS);
-  for (uint64_t end_ms = now_ms() + LONG_MS; get(cache, 3, 0, 0) == FCACHE_MISS;) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+  for (uint64_t end_ms = runner_now_ms() + LONG_MS; get(cache, 3, 0, 0) == FCACHE_MISS;) {
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     if (fcache_connected(cache))
       break;
     (void)poll(NULL, 0, 1);
@@ -425,9 +399,9 @@ START_TEST(stopped_daemon_costs_a_waiter_one_deadline) {
   leases->answers[1] = _i == 0 ? "TS" : "TP";
   leases->pings_max = leases->pings_wanted = _i == 0 ? 0 : 2;
   leases->pings_wanted = 100;
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert(cached(cache, 1));
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms + (_i == 0 ? 0 : deadline_ms / 2) - 2);
   ck_assert_uint_lt(took_ms, 8 * deadline_ms);
   ck_assert(!fcache_connected(cache));
@@ -442,9 +416,9 @@ START_TEST(daemon_that_goes_away_costs_nothing) {
   static const char *const answers[] = {"TX", "TPX", "TL", "TPL"};
   struct fcache *cache = open_connected(4000, WAIT_MS);
   leases->answers[1] = answers[_i];
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert(cached(cache, 1));
-  ck_assert_uint_lt(now_ms() - start_ms, 3900); /* a ping after a second, and the end */
+  ck_assert_uint_lt(runner_now_ms() - start_ms, 3900); /* a ping after a second, and the end */
   if (_i >= 2)
     ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "good bye"));
   fcache_close(cache);
@@ -458,9 +432,9 @@ START_TEST(wait_is_bounded_here_too) {
   leases->answers[1] = "TP";
   leases->pings_wanted = 1000000;
   leases->floods = _i == 1;
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert(cached(cache, 1));
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms + wait_ms - 2);
   ck_assert_uint_lt(took_ms, LONG_MS / 2);
   ck_assert(!fcache_connected(cache));
@@ -482,13 +456,14 @@ START_TEST(stopped_waiter_finds_its_value) {
     fcache_close(cache);
     _exit(right ? 0 : 1);
   }
-  uint64_t end_ms = now_ms() + LONG_MS;
-  while (lease_n_held(leases) == 0 && now_ms() < end_ms)
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
+  while (lease_n_held(leases) == 0 && runner_now_ms() < end_ms)
     (void)poll(NULL, 0, 1);
   ck_assert_int_eq(kill(child, SIGSTOP), 0);
   ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
   ck_assert(WIFSTOPPED(status));
-  for (end_ms = now_ms() + 3 * (uint64_t)deadline_ms; now_ms() < end_ms;) /* the lapse under test */
+  for (end_ms = runner_now_ms() + 3 * (uint64_t)deadline_ms;
+       runner_now_ms() < end_ms;) /* the lapse under test */
     (void)poll(NULL, 0, 1);
   ck_assert_int_eq(kill(child, SIGCONT), 0);
   ck_assert_int_eq(waitpid(child, &status, 0), child);

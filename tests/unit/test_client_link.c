@@ -43,12 +43,6 @@ static void take_line(void *arg, const char *line) {
   (void)snprintf(lines.last, sizeof lines.last, "%s", line);
 }
 
-static uint64_t now_ms(void) {
-  struct timespec now;
-  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
 static struct fcache *open_at(const char *path, uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_error error = {0};
@@ -65,10 +59,10 @@ static struct fcache *open_at(const char *path, uint32_t deadline_ms) {
 /* Connected, though a busy machine may miss so short a deadline over the greeting itself: a call
  * would then be a miss at once, and show nothing of the deadline. */
 static struct fcache *open_connected(const char *path, uint32_t deadline_ms) {
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   struct fcache *cache = open_at(path, deadline_ms);
   while (!fcache_connected(cache)) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     fcache_close(cache);
     cache = open_at(path, deadline_ms);
   }
@@ -94,9 +88,9 @@ static int get(struct fcache *cache, const char *prompt) {
 
 /* Gets until one gives `rc`. */
 static void get_until(struct fcache *cache, int rc) {
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   while (get(cache, "a") != rc) {
-    ck_assert_msg(now_ms() < end_ms, "no get gave %d: %s", rc, fcache_last_error(cache));
+    ck_assert_msg(runner_now_ms() < end_ms, "no get gave %d: %s", rc, fcache_last_error(cache));
     (void)poll(NULL, 0, 1);
   }
 }
@@ -216,8 +210,8 @@ START_TEST(absent_daemon_is_said_once_and_computed_for) {
                    "or directory); results are computed here and not shared");
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
   ck_assert_int_eq(fcache_put(cache, &key, "x", 1, 1, 0), FCACHE_NOT_STORED);
-  uint64_t end_ms = now_ms() + 400; /* several tries to reconnect */
-  while (now_ms() < end_ms)
+  uint64_t end_ms = runner_now_ms() + 400; /* several tries to reconnect */
+  while (runner_now_ms() < end_ms)
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
   fcache_get_counters(cache, &counters);
   ck_assert_uint_ge(counters.degraded, 3);
@@ -427,9 +421,9 @@ START_TEST(broken_replies_are_misses) {
   struct peer peer;
   peer_start(&peer, serve_bytes, &bytes);
   struct fcache *cache = open_at(peer.path, LONG_MS);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  ck_assert_uint_lt(now_ms() - start_ms, LONG_MS / 2); /* it does not wait for more */
+  ck_assert_uint_lt(runner_now_ms() - start_ms, LONG_MS / 2); /* it does not wait for more */
   ck_assert(!fcache_connected(cache));
   ck_assert_uint_eq(lines.n, 1);
   fcache_close(cache);
@@ -502,10 +496,10 @@ START_TEST(dripping_replies_meet_the_deadline) {
   peer_start(&peer, serve_crumbs, &bytes);
   peer.welcome.max_value = 1; /* tells the script to be slow */
   struct fcache *cache = open_connected(peer.path, DEADLINE_MS);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  ck_assert_uint_ge(now_ms() - start_ms, DEADLINE_MS - 1);
-  ck_assert_uint_lt(now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, DEADLINE_MS - 1);
+  ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
   peer_stop(&peer);
 }
@@ -544,24 +538,24 @@ START_TEST(silence_costs_one_deadline_in_all) {
   const uint32_t deadline_ms = 3000;
   struct peer peer;
   peer_start(&peer, _i == 0 ? serve_silence : serve_nothing, NULL);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   struct fcache *cache = open_at(peer.path, deadline_ms);
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms - 1);
   ck_assert_uint_lt(took_ms, 2 * deadline_ms);
   ck_assert_ptr_nonnull(strstr(lines.first, "did not answer within 3000 ms"));
   /* No call waits while the back-off lasts, nor for the welcome of the next connection. */
-  start_ms = now_ms();
-  for (int i = 0; i < 1000 && now_ms() - start_ms < 50; i++)
+  start_ms = runner_now_ms();
+  for (int i = 0; i < 1000 && runner_now_ms() - start_ms < 50; i++)
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  while (_i == 0 && atomic_load(&peer.accepted) < 2 && now_ms() - start_ms < deadline_ms) {
+  while (_i == 0 && atomic_load(&peer.accepted) < 2 && runner_now_ms() - start_ms < deadline_ms) {
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
     (void)poll(NULL, 0, 1);
   }
   for (int i = 0; _i == 0 && i < 1000; i++)
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  ck_assert_uint_lt(now_ms() - start_ms, deadline_ms);
+  ck_assert_uint_lt(runner_now_ms() - start_ms, deadline_ms);
   ck_assert_uint_eq(lines.n, 1);
   fcache_close(cache);
   peer_stop(&peer);
@@ -576,10 +570,10 @@ START_TEST(unread_puts_meet_the_deadline) {
   struct fcache_key key = key_of("a");
   peer_start(&peer, serve_no_reading, NULL);
   struct fcache *cache = open_connected(peer.path, DEADLINE_MS);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(fcache_put(cache, &key, data, size, 1, 0), FCACHE_NOT_STORED);
-  ck_assert_uint_ge(now_ms() - start_ms, DEADLINE_MS - 1);
-  ck_assert_uint_lt(now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, DEADLINE_MS - 1);
+  ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
   peer_stop(&peer);
   free(data);
@@ -635,9 +629,9 @@ START_TEST(floods_of_replies_to_others_meet_the_deadline) {
   struct peer peer;
   peer_start(&peer, serve_flood, NULL);
   struct fcache *cache = open_connected(peer.path, DEADLINE_MS);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  ck_assert_uint_lt(now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
+  ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
   peer_stop(&peer);
 }
@@ -781,15 +775,15 @@ static void serve_hang_up(struct peer *peer, int fd, unsigned nth) {
 
 START_TEST(tries_come_ever_less_often) {
   struct peer peer;
-  uint64_t at_ms[4] = {0}, start_ms = now_ms();
+  uint64_t at_ms[4] = {0}, start_ms = runner_now_ms();
   unsigned seen = 0;
   peer_start(&peer, serve_hang_up, NULL);
   struct fcache *cache = open_at(peer.path, LONG_MS);
-  uint64_t end_ms = now_ms() + LONG_MS;
-  while (seen < 4 && now_ms() < end_ms) {
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
+  while (seen < 4 && runner_now_ms() < end_ms) {
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
     for (unsigned n = atomic_load(&peer.accepted); seen < n && seen < 4; seen++)
-      at_ms[seen] = now_ms();
+      at_ms[seen] = runner_now_ms();
     (void)poll(NULL, 0, 1);
   }
   ck_assert_uint_eq(seen, 4);
@@ -933,8 +927,8 @@ START_TEST(reused_descriptor_is_left_alone) {
   (void)snprintf(path, sizeof path, "%s/file", peer.dir);
   struct fcache *cache = open_at(peer.path, greeting ? DEADLINE_MS : LONG_MS);
   /* or while it awaits the welcome of another connection */
-  uint64_t end_ms = now_ms() + LONG_MS;
-  while (greeting && atomic_load(&peer.accepted) < 2 && now_ms() < end_ms)
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
+  while (greeting && atomic_load(&peer.accepted) < 2 && runner_now_ms() < end_ms)
     ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
   int fd = socket_of(peer.path);
   int other_end = _i % 2 == 0 ? replace_by_file(fd, path) : replace_by_socket(fd);
@@ -1086,9 +1080,9 @@ START_TEST(signals_do_not_make_a_wait_longer) {
   start_with_alarms(&peer, serve_nothing);
   struct fcache *cache = open_connected(peer.path, deadline_ms);
   unblock_alarms();
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
-  uint64_t took_ms = now_ms() - start_ms;
+  uint64_t took_ms = runner_now_ms() - start_ms;
   ring_every_5_ms(false);
   ck_assert_uint_ge(took_ms, deadline_ms - 1);
   ck_assert_uint_lt(took_ms, deadline_ms + SLACK_MS);

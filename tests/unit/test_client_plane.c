@@ -196,19 +196,13 @@ static void take_line(void *arg, const char *line) {
   n_lines++;
 }
 
-static uint64_t now_ms(void) {
-  struct timespec now;
-  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
 static unsigned first; /* the connection of the handle that was opened last; `nth` counts from it */
 
 /* Connected, though a busy machine may miss a short deadline over the greeting itself. */
 static struct fcache *open_cache(uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   options.socket = world.peer.path;
   options.name_space = "test";
   options.client = "tester";
@@ -216,7 +210,7 @@ static struct fcache *open_cache(uint32_t deadline_ms) {
   options.log = take_line;
   ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
   while (!fcache_connected(cache)) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     fcache_close(cache);
     ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
   }
@@ -292,19 +286,19 @@ static int connections(int *last) {
 }
 
 static void wait_for(const atomic_bool *flag) {
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   while (!atomic_load(flag)) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     (void)poll(NULL, 0, 1);
   }
 }
 
 /* Hits until there have been `n` connections. */
 static unsigned hit_until_connected(struct fcache *cache, uint64_t n) {
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   unsigned hits = 0;
   for (; counters_of(cache).reconnects + 1 < n; hits++) {
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
     ck_assert_int_eq(get(cache, "a"), 'r');
     (void)poll(NULL, 0, 1);
   }
@@ -316,7 +310,7 @@ static unsigned hit_until_connected(struct fcache *cache, uint64_t n) {
 START_TEST(hit_is_no_message_and_is_told) {
   struct fcache *cache = open_cache(LONG_MS);
   ck_assert_uint_eq(atomic_load(&world.peer.layout), FC_REGION_LAYOUT);
-  uint64_t before_ns = now_ms() * 1000000u;
+  uint64_t before_ns = runner_now_ms() * 1000000u;
   ck_assert_int_eq(get(cache, "a"), 'r');
   ck_assert_int_eq(get(cache, "c"), 'r');
   ck_assert_uint_eq(atomic_load(&world.peer.seen), 1); /* hello */
@@ -656,9 +650,9 @@ START_TEST(dead_or_retired_region_is_let_go_of) {
   atomic_store(&world.region.header->owner, BUILD_OWNER);
   atomic_store(&world.hangs_up, true);
   ck_assert_int_eq(get(cache, "a"), 'm');
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   while (get(cache, "a") != 'r')
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
   ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
   fcache_close(cache);
 }
@@ -684,9 +678,9 @@ START_TEST(full_ring_of_a_stopped_daemon) {
   for (unsigned i = 0; i < hits; i++)
     ck_assert_int_eq(get(cache, "a"), 'r');
   atomic_store(&world.silent, true);
-  uint64_t start_ms = now_ms();
+  uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(get(cache, "a"), 'r');
-  ck_assert_uint_ge(now_ms() - start_ms, DEADLINE_MS - 1);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, DEADLINE_MS - 1);
   for (hits++; hits < 2 * SLOTS; hits++)
     ck_assert_int_eq(get(cache, "a"), 'r');
   ck_assert_uint_eq(atomic_load(&world.pings), 0);
@@ -725,9 +719,9 @@ START_TEST(stopped_daemons_hits_go_on) {
   ck_assert_uint_eq(head_of(0), 6);
   ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
   atomic_store(&world.silent, false);
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   while (get(cache, "b") != 's')
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
   wait_for(&world.ended[first]); /* closed by us */
   ck_assert_uint_eq(atomic_load(&ring_of(0)->tail), 6);
   /* What it may have granted us since is free as soon as it goes on. */
@@ -788,9 +782,9 @@ START_TEST(reused_descriptor_is_left_alone) {
   ck_assert_int_eq(dup3(ends[0], fd, O_CLOEXEC), fd);
   ck_assert_int_eq(close(ends[0]), 0);
   atomic_store(&world.silent, false);
-  uint64_t end_ms = now_ms() + LONG_MS;
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
   while (get(cache, "b") != 's')
-    ck_assert_uint_lt(now_ms(), end_ms);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
   fcache_close(cache);
   ck_assert_int_eq((int)recv(ends[1], &byte, 1, MSG_DONTWAIT), -1); /* open, and nothing came */
   ck_assert_int_eq(close(fd), 0);

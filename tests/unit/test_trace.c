@@ -124,14 +124,10 @@ static unsigned count_in_journal(const char *part) {
   return n;
 }
 
-static uint64_t now_ms(void) {
-  return uv_hrtime() / 1000000;
-}
-
 /* Runs the loop until nothing is unwritten; false after `ms`. */
 static bool run_until_written(unsigned ms) {
-  uint64_t until = now_ms() + ms;
-  while (trace.unwritten_bytes > 0 && now_ms() < until)
+  uint64_t until = runner_now_ms() + ms;
+  while (trace.unwritten_bytes > 0 && runner_now_ms() < until)
     (void)uv_run(&loop, UV_RUN_ONCE); /* how many handles are left is not of interest */
   return trace.unwritten_bytes == 0;
 }
@@ -154,14 +150,14 @@ START_TEST(in_the_file_within_100_ms) {
   ck_assert_str_eq(trace_path(&trace), path);
   ck_assert_int_eq(stat(path, &st), 0);
   ck_assert_uint_eq(st.st_mode & 0777 & ~0640u, 0);
-  uint64_t start = now_ms(); /* before the loop's own time: it may stand still in between */
+  uint64_t start = runner_now_ms(); /* before the loop's own time: it may stand still in between */
   uv_update_time(&loop);
   put_lines(0, 3);
   ck_assert_uint_le(uv_timer_get_due_in(&trace.timer), 100 - 20); /* what is left is the disk's */
   ck_assert_int_eq(stat(path, &st), 0);
   ck_assert_int_eq(st.st_size, 0); /* gathered */
   ck_assert(run_until_written(10000));
-  uint64_t took = now_ms() - start;
+  uint64_t took = runner_now_ms() - start;
   ck_assert_uint_ge(took, TRACE_DELAY_MS - 2);
   ck_assert_uint_lt(took, 10000); /* 100 on a machine that does nothing else */
   ck_assert_uint_eq(check_lines(path, 0), 3);
@@ -254,8 +250,8 @@ START_TEST(many_files_while_draining) {
   put_lines(0, 2000); /* more than it holds */
   ck_assert_int_eq(on(path), 0);
   put_lines(0, 10); /* not held up by the FIFO */
-  uint64_t until = now_ms() + 10000;
-  while (check_lines(path, 0) < 10 && now_ms() < until)
+  uint64_t until = runner_now_ms() + 10000;
+  while (check_lines(path, 0) < 10 && runner_now_ms() < until)
     (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert_uint_eq(check_lines(path, 0), 10);
   ck_assert_int_eq(on(fifo), 0); /* the draining one is taken up again */
@@ -296,10 +292,10 @@ START_TEST(slow_disk_is_bounded) {
   (void)fcntl(reader, F_SETPIPE_SZ, 1 << 20); /* only makes the end of this test faster */
   ck_assert_int_eq(on(fifo), 0);
   unsigned rounds = 0;
-  uint64_t until = now_ms() + 10000;
+  uint64_t until = runner_now_ms() + 10000;
   /* On until it is full: the write that fills the pipe may end at any time. */
-  while (rounds < 100 ||
-         (trace.unwritten_bytes <= TRACE_UNWRITTEN_MAX - 2 * TRACE_LINE_MAX && now_ms() < until)) {
+  while (rounds < 100 || (trace.unwritten_bytes <= TRACE_UNWRITTEN_MAX - 2 * TRACE_LINE_MAX &&
+                          runner_now_ms() < until)) {
     put_lines(rounds++ * 1000, 1000);
     (void)uv_run(&loop, UV_RUN_NOWAIT);
     ck_assert_uint_le(trace.unwritten_bytes, TRACE_UNWRITTEN_MAX);
@@ -309,11 +305,11 @@ START_TEST(slow_disk_is_bounded) {
   ck_assert_uint_eq(count_in_journal("as fast as it comes"), 1);
   /* Now it is read, at first too slowly: all that was kept arrives, in whole lines. */
   uint64_t lines = 0, torn = 0, all = rounds * 1000 + 50000;
-  until = now_ms() + 20000;
+  until = runner_now_ms() + 20000;
   char *text = malloc(1u << 20);
   ck_assert_ptr_nonnull(text);
   char last = '\n';
-  while (lines < trace_lines(&trace) && now_ms() < until) {
+  while (lines < trace_lines(&trace) && runner_now_ms() < until) {
     if (trace.events < all)
       put_lines(0, 2000);
     ssize_t n = read(reader, text, 1u << 20);
@@ -412,12 +408,12 @@ END_TEST
 START_TEST(a_write_that_hangs_is_not_waited_for) {
   ck_assert_int_eq(on(path), 0);
   uv_update_time(&loop);
-  uint64_t start = now_ms();
+  uint64_t start = runner_now_ms();
   fill_half(); /* the loop hears of no end of the write until it runs */
   ck_assert(trace_is_behind(&trace));
   while (trace_is_behind(&trace))
     uv_update_time(&loop);
-  ck_assert_uint_ge(now_ms() - start, TRACE_HANG_MS - 10);
+  ck_assert_uint_ge(runner_now_ms() - start, TRACE_HANG_MS - 10);
 }
 END_TEST
 
@@ -428,9 +424,9 @@ START_TEST(close_is_bounded) {
   int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ck_assert_int_eq(on(fifo), 0);
   put_lines(0, 2000);
-  uint64_t start = now_ms();
+  uint64_t start = runner_now_ms();
   close_trace();
-  ck_assert_uint_lt(now_ms() - start, TRACE_CLOSE_MAX_MS + 2000);
+  ck_assert_uint_lt(runner_now_ms() - start, TRACE_CLOSE_MAX_MS + 2000);
   ck_assert(was_flushed); /* settled: the struct may go */
   ck_assert_uint_gt(trace.lost, 0);
   ck_assert_uint_eq(trace.unwritten_bytes, 0);
@@ -595,8 +591,8 @@ static int no_room_child(void) {
   if (on(file) < 0)
     return 2;
   put_lines(0, 1000);
-  uint64_t until = now_ms() + 10000;
-  while (count_in_journal("lines wait until there is room") == 0 && now_ms() < until)
+  uint64_t until = runner_now_ms() + 10000;
+  while (count_in_journal("lines wait until there is room") == 0 && runner_now_ms() < until)
     (void)uv_run(&loop, UV_RUN_ONCE);
   if (count_in_journal("lines wait until there is room") != 1 || trace.lost != 0)
     return 3;
