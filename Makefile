@@ -102,7 +102,7 @@ $(B)/libfcache.so: $(LIBSO)
 	@ln -sf $(SONAME) $@
 
 # Each area's targets stand beside its files.
--include tests/tests.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+-include client/python/python.mk tests/tests.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
   systemd/install.mk
 
 .PHONY: clean help

@@ -1,0 +1,87 @@
+"""The extension in C. What is public stands in fcached; this is the contract behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, final
+
+T = TypeVar("T")
+Prompt = str | bytes
+
+@final
+class _Sentinel:
+    """Falsy; its repr is its name; the same object after copy and pickle."""
+
+MISS: Final[_Sentinel]
+"""What a lookup returns that found nothing."""
+LEASED: Final[_Sentinel]
+"""What a lookup with ``lease=True`` returns for a miss that is now this worker's to compute."""
+
+class Client:
+    """One namespace, as one worker sees it. Any number of threads may use it: each has a handle of
+    the C library (a connection) of its own. Calls nested in ``compute`` use the same one."""
+
+    def __init__(
+        self,
+        namespace: str | None,
+        *,
+        socket: str | None,
+        client: str | None,
+        deadline_ms: int,
+        lease_ms: int,
+        wait_ms: int,  # -1: not at all; 0: as long as lease_ms
+        max_entries: int | None,
+        manifest: str | None,
+        verify: float,  # 0.0 to 1.0
+        ranks: Callable[[], bool] | None,  # asked per call once torch.distributed is imported:
+        # True turns sharing off for good
+    ) -> None: ...
+    def get(
+        self, op: str, view: str, prompt: Prompt, top_k: int = 0, *,
+        wait: float = 0.0, lease: bool = False, record: bool = True,
+    ) -> Any: ...
+    def put(
+        self, op: str, view: str, prompt: Prompt, top_k: int, value: Any, *,
+        compute_s: float = 0.0, keep_first: bool = False, record: bool = True,
+    ) -> bool: ...
+    def give_up(self, op: str, view: str, prompt: Prompt, top_k: int = 0) -> None: ...
+    def get_many(
+        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int = 0, *,
+        lease: bool = False, record: bool = True,
+    ) -> list[Any]: ...
+    def put_many(
+        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int, values: Sequence[Any], *,
+        compute_s: float = 0.0, keep_first: bool = False, record: bool = True,
+    ) -> bool: ...
+    def cached(
+        self, op: str, view: str, prompt: Prompt, top_k: int, compute: Callable[[], T]
+    ) -> T: ...
+    def cached_batch(
+        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int,
+        compute_misses: Callable[[list[int]], Sequence[T]],
+    ) -> list[T]: ...
+    def set_probe(self, probe: str | None) -> None: ...
+    def clear(self, view: str | None = None, op: str | None = None) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def connected(self) -> bool: ...
+    def _local(self, op: str, view: str, prompt: Prompt, top_k: int) -> Any:
+        """What `get` finds without a message, in shared memory: the value, recorded as a hit, or
+        MISS. Never waits."""
+    def _counters(self) -> dict[str, int]:
+        """struct fcache_counters summed over the threads' handles, and `unencodable`,
+        `undecodable`, `verified`, `differing`."""
+    def _server_stats(self) -> list[tuple[str | None, str, int | float | str]]:
+        """(namespace or None, name, value), in the daemon's order."""
+    # Called by C; fcached.Client has them.
+    def _on_unencodable(self, op: str, error: TypeError) -> None: ...
+    def _on_undecodable(self, op: str, error: ValueError) -> None: ...
+    def _on_differing(
+        self, op: str, view: str, prompt_hash: str, top_k: int, stored: str, computed: str
+    ) -> None:
+        """`verify` found a hit that a new computation does not give: both encodings' XXH3-128."""
+
+def encode(value: Any) -> bytes: ...
+def decode(data: bytes) -> Any: ...
+def prompt_hash(prompt: Prompt) -> str: ...
+def file_digest(path: str) -> str: ...

@@ -1,0 +1,20 @@
+# make python           the package for $(PYTHON), in $(B)/python, from the objects of the C library
+#   PYTHON=...          the interpreter (Debian's; it needs numpy)
+# pip does not come this way: pyproject.toml and setup.py do.
+PYTHON ?= /usr/bin/python3
+PYB := $(B)/python
+PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*.c))
+PY_FILES := $(patsubst client/python/%,$(PYB)/%,$(shell find client/python/fcached -name '*.py' -o -name '*.pyi' -o -name py.typed))
+PY_CORE := $(PYB)/fcached/_core.so
+PY_INCLUDES = $(shell $(PYTHON) -c 'import sysconfig, numpy; print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
+
+$(PY_OBJ): CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)
+$(PY_CORE): $(PY_OBJ) $(LIBA)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -shared -o $@ $^ -lxxhash
+$(PYB)/%: client/python/%
+	@mkdir -p $(@D)
+	@cp $< $@
+.PHONY: python
+python: $(PY_CORE) $(PY_FILES)

@@ -1,0 +1,62 @@
+"""What the tests of the package share: a daemon of their own, and a namespace per test."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+TIMEOUT_S = 30.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Returns once ``condition()`` holds; fails the test after ``timeout_s``."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.002)
+
+
+class Daemon:
+    """A daemon on a socket of its own. ``start`` and ``stop`` may be called again and again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.socket = str(folder / "fcached.sock")
+        self.options = options
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, "the daemon ended"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(self.socket) == 0
+
+    def start(self) -> None:
+        command = [os.environ["FCACHED"], "--socket", self.socket, *self.options]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_until(self._answers, "the daemon answers")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(TIMEOUT_S)
+            self.process = None
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    running = Daemon(tmp_path, "--max-bytes", "64M")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("FCACHE_") and name != "FCACHE_BUILD":
+            monkeypatch.delenv(name)
