@@ -271,7 +271,8 @@ static enum dispatch_result drain_before(const struct call *call,
   bool begins_clear = type == FC_CLEAR && session->clear == NULL;
   if (closes_trace_file(request))
     return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
-  if (type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_TRACE || begins_clear)
+  bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
+  if (tells || type == FC_TRACE || begins_clear)
     (void)rings_drain_all(rings); /* lines that are owed come later */
   return DISPATCH_DONE;
 }
@@ -281,6 +282,10 @@ static enum dispatch_result drain_before(const struct call *call,
 static bool needs_namespace(enum fc_type type) {
   return type == FC_GET || type == FC_PUT || type == FC_GET_MANY || type == FC_PUT_MANY ||
          type == FC_GIVE_UP;
+}
+
+static bool uses_namespace(enum fc_type type) {
+  return needs_namespace(type) && type != FC_GIVE_UP;
 }
 
 static enum dispatch_result route(const struct call *call, const struct fc_request *request) {
@@ -314,6 +319,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return manage_leases(call, &request->page);
   case FC_CLIENTS:
     return manage_clients(call, &request->page);
+  case FC_NAMESPACES:
+    return manage_namespaces(call, &request->page);
   default: /* the decoder knows only the above */
     return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
   }
@@ -357,6 +364,8 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   if (needs_namespace(request.type) && session->ns == NULL)
     return call_error(&call, FC_ENONAMESPACE,
                       "this client's hello named no namespace, so it can neither get nor put");
+  if (uses_namespace(request.type))
+    namespace_use(session->ns, call.start_ns);
   enum dispatch_result result = route(&call, &request);
   waits_answer_all(dispatch);
   return result;

@@ -47,6 +47,15 @@ static enum dispatch_result enter_namespace(const struct call *call, const struc
   return DISPATCH_DONE;
 }
 
+/* The manifest that a hello has becomes its namespace's: the latest stands. False: no memory. */
+static bool take_manifest(const struct call *call, const struct fc_hello *hello) {
+  struct namespace *ns = call->session->ns;
+  if (ns == NULL)
+    return true; /* a tool's says nothing about anything */
+  namespace_use(ns, call->start_ns);
+  return hello->manifest.data == NULL || namespace_set_manifest(ns, hello->manifest) == 0;
+}
+
 /* Gives the client its ring, where it can read the region and there is one. */
 static bool give_ring(const struct call *call, const struct fc_hello *hello) {
   struct dispatch *dispatch = call->dispatch;
@@ -132,6 +141,10 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
   enum dispatch_result entered = enter_namespace(call, hello);
   if (entered != DISPATCH_DONE)
     return entered;
+  if (!take_manifest(call, hello)) {
+    (void)call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
+    return call_refuse_hello(call, "no memory for its manifest");
+  }
   memcpy(session->name_data, hello->client.data, hello->client.size);
   session->name = (struct fc_str){session->name_data, hello->client.size};
   session->greeted = true;

@@ -81,8 +81,10 @@ size_t hits_count(struct hits_account *const accounts[], const struct hits_clock
   assert(n <= RING_BATCH);
   find_all(accounts, hits, n, found);
   for (size_t i = 0; i < n; i++) {
+    uint64_t end_ns = end_of(accounts[i], clock, &hits[i].record);
+    namespace_use(accounts[i]->ns, end_ns);
     if (found[i] != NULL)
-      store_use(accounts[i]->store, found[i], end_of(accounts[i], clock, &hits[i].record));
+      store_use(accounts[i]->store, found[i], end_ns);
     if (!is_recorded(&hits[i]))
       continue;
     count(accounts[i], clock, &hits[i].record);

@@ -4,58 +4,10 @@
 
 #include "daemon/client_ring.h"
 #include "daemon/dispatch_parts.h"
-#include "proto/errors.h"
-
-#define PAGE_MAX 1000u /* items a reply, whatever was asked for */
-#define PAGE_BYTES (256u << 10)
-#define CURSOR_BYTES 8u /* a serial, big-endian: the last that was shown */
-
-/* ---- pages ---- */
-
-struct page {
-  struct fc_buf items; /* encoded, behind one another */
-  uint32_t n, limit;
-  uint64_t last;                /* serial of the last item */
-  const struct namespace *only; /* NULL: all */
-  bool none;                    /* the namespace that was asked for is not there */
-};
-
-static int open_page(const struct call *call, const struct fc_page *request, struct page *page) {
-  *page = (struct page){.limit = request->limit < PAGE_MAX ? request->limit : PAGE_MAX};
-  if (request->cursor_size != 0 && request->cursor_size != CURSOR_BYTES)
-    return FC_EINVAL;
-  for (uint32_t i = 0; i < request->cursor_size; i++)
-    page->last = page->last << 8 | request->cursor[i];
-  if (request->name_space.data != NULL) {
-    page->only = namespace_table_find(call->dispatch->namespaces, request->name_space);
-    page->none = page->only == NULL;
-  }
-  return 0;
-}
-
-static bool is_full(const struct page *page) {
-  return page->n == page->limit || page->items.size > PAGE_BYTES;
-}
-
-static enum dispatch_result bad_cursor(const struct call *call) {
-  return call_error(call, FC_EINVAL, "a cursor is one that the last page's reply gave, or empty");
-}
-
-static enum dispatch_result send_page(const struct call *call, enum fc_type type, struct page *page,
-                                      bool more) {
-  uint8_t cursor[CURSOR_BYTES];
-  for (uint32_t i = 0; i < CURSOR_BYTES; i++)
-    cursor[i] = (uint8_t)(page->last >> (56u - 8u * i));
-  struct page_end end = {page->n, cursor, more ? CURSOR_BYTES : 0};
-  return call_reply_page(call, type, &page->items, &end);
-}
+#include "daemon/page.h"
 
 static const struct session *owner_of(const struct lease *lease) {
   return (const struct session *)((const char *)lease->owner - offsetof(struct session, leases));
-}
-
-static uint64_t since(uint64_t now_ns, uint64_t then_ns) {
-  return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
 /* ---- leases ---- */
@@ -68,8 +20,8 @@ static void add_lease(struct page *page, const struct lease *lease, uint64_t now
       .client_id = owner->client_id,
       .client = owner->name,
       .pid = owner->pid,
-      .held_ns = since(now_ns, lease->granted_ns),
-      .left_ns = since(lease->term.at_ns, now_ns),
+      .held_ns = page_since(now_ns, lease->granted_ns),
+      .left_ns = page_since(lease->term.at_ns, now_ns),
       .waits = lease->waits,
   };
   (void)fc_encode_lease_entry(&page->items, &item); /* `failed` is looked at in the end */
@@ -79,13 +31,13 @@ static void add_lease(struct page *page, const struct lease *lease, uint64_t now
 
 enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request) {
   struct page page;
-  if (open_page(call, request, &page) < 0)
-    return bad_cursor(call);
+  if (page_open(call, request, &page) < 0)
+    return page_bad_cursor(call);
   const struct lease *lease = page.none ? NULL : leases_after(&call->dispatch->leases, page.last);
-  for (; lease != NULL && !is_full(&page); lease = lease->next)
+  for (; lease != NULL && !page_is_full(&page); lease = lease->next)
     if (page.only == NULL || lease->ns == page.only)
       add_lease(&page, lease, call->start_ns);
-  return send_page(call, FC_LEASES, &page, lease != NULL);
+  return page_send(call, FC_LEASES, &page, lease != NULL);
 }
 
 /* ---- clients ---- */
@@ -94,7 +46,7 @@ static void tell_wait(struct fc_client_entry *item, const struct lease_wait *wai
                       uint64_t now_ns) {
   const struct session *owner = owner_of(wait->lease);
   item->wait.key = wait->lease->key;
-  item->wait.waited_ns = since(now_ns, wait->since_ns);
+  item->wait.waited_ns = page_since(now_ns, wait->since_ns);
   item->wait.owner_id = owner->client_id;
   item->wait.owner = owner->name;
   item->wait.owner_pid = owner->pid;
@@ -110,7 +62,7 @@ static void add_client(struct page *page, const struct session *session, uint64_
       .uid = session->uid,
       .name_space = session->ns == NULL ? (struct fc_str){0} : session->ns->name,
       .region = ring != NULL,
-      .connected_ns = since(now_ns, session->greeted_ns),
+      .connected_ns = page_since(now_ns, session->greeted_ns),
       .hits = session->hits + (ring == NULL ? 0 : ring->hits),
       .shared_hits = session->shared_hits + (ring == NULL ? 0 : ring->shared_hits),
       .leases = holder->held,
@@ -127,15 +79,15 @@ static void add_client(struct page *page, const struct session *session, uint64_
 
 enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request) {
   struct page page;
-  if (open_page(call, request, &page) < 0)
-    return bad_cursor(call);
+  if (page_open(call, request, &page) < 0)
+    return page_bad_cursor(call);
   const struct session *session = page.none ? NULL : call->dispatch->first_session;
   while (session != NULL && session->serial <= page.last)
     session = session->next;
-  for (; session != NULL && !is_full(&page); session = session->next)
+  for (; session != NULL && !page_is_full(&page); session = session->next)
     if (page.only == NULL || session->ns == page.only)
       add_client(&page, session, call->start_ns);
-  return send_page(call, FC_CLIENTS, &page, session != NULL);
+  return page_send(call, FC_CLIENTS, &page, session != NULL);
 }
 
 /* ---- give_up ---- */

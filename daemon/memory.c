@@ -150,11 +150,12 @@ int memory_check(const struct memory_need *need, const char *root, struct fault 
   struct tightest tightest = {.bytes = UINT64_MAX};
   uint64_t total = MEMORY_OVERHEAD_BYTES;
   char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE], c[SIZE_TEXT_SIZE], d[SIZE_TEXT_SIZE],
-      e[SIZE_TEXT_SIZE], f[SIZE_TEXT_SIZE];
+      e[SIZE_TEXT_SIZE], f[SIZE_TEXT_SIZE], g[SIZE_TEXT_SIZE];
   if (__builtin_add_overflow(total, need->max_bytes, &total) ||
       __builtin_add_overflow(total, need->region_bytes, &total) ||
       __builtin_add_overflow(total, need->client_budget_bytes, &total) ||
-      __builtin_add_overflow(total, need->rings_bytes, &total))
+      __builtin_add_overflow(total, need->rings_bytes, &total) ||
+      __builtin_add_overflow(total, need->manifests_bytes, &total))
     total = UINT64_MAX;
   check_cgroups(&tightest, root);
   check_available(&tightest, root);
@@ -166,11 +167,12 @@ int memory_check(const struct memory_need *need, const char *root, struct fault 
       fault, FC_ENOMEM,
       "not enough memory: %s are needed (%" PRIu64
       " bytes: --max-bytes %s, %s to find and to move its entries, --client-budget %s for messages "
-      "and %s for rings, %s for the daemon itself), and %s (%" PRIu64
+      "and %s for rings, %s for manifests, %s for the daemon itself), and %s (%" PRIu64
       " bytes) %s by %s: lower --max-bytes, or %s",
       size_format(total, a), total, size_format(need->max_bytes, b),
       size_format(need->region_bytes, e), size_format(need->client_budget_bytes, c),
-      size_format(need->rings_bytes, f), "16 MiB", size_format(tightest.bytes, d), tightest.bytes,
+      size_format(need->rings_bytes, f), size_format(need->manifests_bytes, g), "16 MiB",
+      size_format(tightest.bytes, d), tightest.bytes,
       tightest.lasting ? "are allowed" : "are available", tightest.what,
       tightest.lasting ? "raise that limit" : "free some memory");
 }

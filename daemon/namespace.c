@@ -1,7 +1,10 @@
 #include "daemon/namespace.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "proto/errors.h"
 
 void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uint64_t generation) {
   assert(name.size >= 1 && name.size <= FC_NAME_MAX);
@@ -15,5 +18,21 @@ void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uin
 
 void namespace_deinit(struct namespace *ns) {
   assert(ns->entries == 0 && ns->bytes == 0);
-  (void)ns; /* without assertions */
+  (void)namespace_set_manifest(ns, (struct fc_str){0}); /* none needs no memory */
+}
+
+int namespace_set_manifest(struct namespace *ns, struct fc_str manifest) {
+  char *copy = NULL;
+  if (fc_str_equal(manifest, ns->manifest))
+    return 0; /* as nearly always: the workers of one namespace name the same */
+  if (manifest.size > 0) {
+    copy = malloc(manifest.size);
+    if (copy == NULL)
+      return FC_ENOMEM;
+    memcpy(copy, manifest.data, manifest.size);
+  }
+  free(ns->manifest_data);
+  ns->manifest_data = copy;
+  ns->manifest = (struct fc_str){copy, manifest.size};
+  return 0;
 }

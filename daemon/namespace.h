@@ -1,6 +1,6 @@
-/* namespace.h - one namespace: its LRU order, limit, counters and clears. The
+/* namespace.h - one namespace: its LRU order, limit, counters, clears and manifest. The
  * store keeps the entries and figures; the table (namespace_table.h) makes,
- * names, counts clients and frees. Nobody else writes, but for `counters`.
+ * names, counts clients and frees. Nobody else writes, but for what the struct says.
  *
  * One thread. A pointer is valid while its holder counts as a client of it
  * (namespace_table_open), otherwise until the next call that opens or closes. */
@@ -25,6 +25,7 @@ struct namespace {
   struct namespace *next; /* in order of creation; NULL: the last */
   struct fc_str name;     /* points into name_data */
   uint64_t seed;          /* of its keys' digests */
+  uint64_t serial;        /* order of creation */
   uint32_t clients;
   uint64_t released;    /* order in which the last client left; of use where clients is 0 */
   uint64_t max_entries; /* 0: no limit */
@@ -39,6 +40,11 @@ struct namespace {
 
   /* written by whoever counts */
   struct counters counters;
+  uint64_t last_use_ns; /* namespace_use */
+
+  /* namespace_set_manifest; none: no hello had one */
+  struct fc_str manifest; /* points to manifest_data */
+  char *manifest_data;    /* owned */
 
   char name_data[FC_NAME_MAX];
 };
@@ -47,7 +53,17 @@ struct namespace {
  * began before `generation` are stale. The struct must not be moved after. */
 void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uint64_t generation);
 
-/* Asserts that no entry is left; there is nothing to free. */
+/* Asserts that no entry is left, and frees. */
 void namespace_deinit(struct namespace *ns);
+
+/* Keeps a copy of `manifest` in place of the one that was there; none frees that. 0, or FC_ENOMEM
+ * with nothing changed. */
+int namespace_set_manifest(struct namespace *ns, struct fc_str manifest);
+
+/* It was used at that time, or is known to have been later: a lookup, a put, a hello. */
+static inline void namespace_use(struct namespace *ns, uint64_t at_ns) {
+  if (ns->last_use_ns < at_ns)
+    ns->last_use_ns = at_ns;
+}
 
 #endif

@@ -23,6 +23,7 @@ static void unlink_namespace(struct namespace_table *table, struct namespace *ns
 static void drop(struct namespace_table *table, struct namespace *ns) {
   unlink_namespace(table, ns);
   store_drop_start(table->store, ns);
+  (void)namespace_set_manifest(ns, (struct fc_str){0}); /* at once: only those in the table count */
   ns->next = table->condemned;
   table->condemned = ns;
 }
@@ -90,6 +91,7 @@ static int make(struct namespace_table *table, struct fc_str name, struct namesp
     seed = mix(table->store->seed + table->made++);
   while (seed == 0);
   namespace_init(ns, name, seed, ++table->store->generation);
+  ns->serial = table->made;
   struct namespace **last = &table->first;
   while (*last != NULL)
     last = &(*last)->next;

@@ -1,7 +1,7 @@
 /* namespace_table.h - the namespaces by name: a bounded number of them, made
  * when a client first names them. Past the bound the one longest without clients
  * goes, entries included. One without entries, limit or counts goes when its
- * last client leaves: nothing would be lost.
+ * last client leaves: nothing would be lost. (A manifest alone says what would have gone in.)
  *
  * Owns the namespaces. One thread. */
 #ifndef FC_DAEMON_NAMESPACE_TABLE_H

@@ -152,7 +152,9 @@ static int start_cache(struct server *server, struct fault *fault) {
   struct memory_need need = {.max_bytes = options->max_bytes,
                              .region_bytes = region_overhead_bytes(options->max_bytes),
                              .client_budget_bytes = options->client_budget,
-                             .rings_bytes = options->no_region ? 0 : options->client_budget};
+                             .rings_bytes = options->no_region ? 0 : options->client_budget,
+                             .manifests_bytes =
+                                 (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
   int rc = memory_check(&need, "", fault);
   if (rc < 0)
     return rc;

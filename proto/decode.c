@@ -37,6 +37,17 @@ struct fc_str fc_decode_name_or_nil(struct fc_cursor *cursor) {
   return fc_cursor_nil(cursor) ? (struct fc_str){NULL, 0} : fc_decode_name(cursor);
 }
 
+struct fc_str fc_decode_manifest_or_nil(struct fc_cursor *cursor, int error) {
+  struct fc_str manifest = {NULL, 0};
+
+  if (fc_cursor_nil(cursor))
+    return manifest;
+  manifest = fc_cursor_str(cursor);
+  if (!cursor->error && !fc_manifest_valid(manifest))
+    fc_cursor_fail(cursor, error);
+  return manifest;
+}
+
 struct fc_hash fc_decode_hash(struct fc_cursor *cursor) {
   struct fc_hash hash = {{0}};
   uint32_t size;

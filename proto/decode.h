@@ -17,6 +17,9 @@ int fc_decode_close(struct fc_cursor *cursor, uint32_t fields, uint32_t known);
 struct fc_str fc_decode_name(struct fc_cursor *cursor);
 struct fc_str fc_decode_name_or_nil(struct fc_cursor *cursor);
 
+/* A valid manifest, or none of a nil; a str that is none is `error`. */
+struct fc_str fc_decode_manifest_or_nil(struct fc_cursor *cursor, int error);
+
 struct fc_hash fc_decode_hash(struct fc_cursor *cursor);
 
 /* A list of bins and nils, checked to its end. */

@@ -100,6 +100,23 @@ void fc_read_client_entry(struct fc_cursor *cursor, void *item) {
   close_item(cursor, elements, 13);
 }
 
+/* ---- namespaces ---- */
+
+void fc_read_namespace_entry(struct fc_cursor *cursor, void *item) {
+  struct fc_namespace_entry *entry = item;
+  uint32_t elements = fc_cursor_array(cursor);
+
+  entry->name_space = fc_decode_name(cursor);
+  entry->manifest = fc_decode_manifest_or_nil(cursor, FC_EPROTOCOL);
+  entry->entries = fc_cursor_u64(cursor);
+  entry->bytes = fc_cursor_u64(cursor);
+  entry->hits = fc_cursor_u64(cursor);
+  entry->misses = fc_cursor_u64(cursor);
+  entry->clients = fc_cursor_u32(cursor);
+  entry->idle_ns = fc_cursor_u64(cursor);
+  close_item(cursor, elements, 8);
+}
+
 /* ---- lists ---- */
 
 uint32_t fc_decode_list(struct fc_cursor *cursor, fc_read_item_fn *read,
@@ -108,6 +125,7 @@ uint32_t fc_decode_list(struct fc_cursor *cursor, fc_read_item_fn *read,
     struct fc_list_entry entry;
     struct fc_lease_entry lease;
     struct fc_client_entry client;
+    struct fc_namespace_entry name_space;
   } item;
 
   list->cursor = fc_cursor_bin(cursor, &list->cursor_size);
@@ -140,4 +158,8 @@ void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry) {
 
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry) {
   next(list, fc_read_client_entry, entry);
+}
+
+void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry) {
+  next(list, fc_read_namespace_entry, entry);
 }

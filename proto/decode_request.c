@@ -18,7 +18,10 @@ static uint32_t decode_hello(struct fc_cursor *cursor, struct fc_hello *hello) {
   if (hello->version_max < 2) /* it knows no region */
     return 5;
   hello->region_layout = fc_cursor_u32(cursor);
-  return 6;
+  if (hello->version_max < 4) /* nor manifests */
+    return 6;
+  hello->manifest = fc_decode_manifest_or_nil(cursor, FC_EINVAL);
+  return 7;
 }
 
 static void decode_key_names(struct fc_cursor *cursor, uint32_t *flags, struct fc_key *key) {
@@ -185,6 +188,7 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields,
     return decode_give_up(cursor, &request->give_up);
   case FC_LEASES:
   case FC_CLIENTS:
+  case FC_NAMESPACES:
     return decode_page(cursor, &request->page);
   case FC_PING:
   case FC_SHUTDOWN:

@@ -1,5 +1,5 @@
-/* The encoders of the replies that are lists: of entries, leases, clients. Their contract is in
- * message.h. */
+/* The encoders of the replies that are lists: of entries, leases, clients, namespaces. Their
+ * contract is in message.h. */
 #include "proto/encode.h"
 
 int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
@@ -90,5 +90,20 @@ int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *ent
   pack_held(&packer, entry);
   msgpack_pack_uint32(&packer, entry->waits);
   pack_wait(&packer, entry);
+  return fc_encode_so_far(buf);
+}
+
+int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry) {
+  msgpack_packer packer = fc_packer(buf);
+
+  msgpack_pack_array(&packer, 8);
+  fc_pack_str(&packer, entry->name_space);
+  fc_pack_str_or_nil(&packer, entry->manifest);
+  msgpack_pack_uint64(&packer, entry->entries);
+  msgpack_pack_uint64(&packer, entry->bytes);
+  msgpack_pack_uint64(&packer, entry->hits);
+  msgpack_pack_uint64(&packer, entry->misses);
+  msgpack_pack_uint32(&packer, entry->clients);
+  msgpack_pack_uint64(&packer, entry->idle_ns);
   return fc_encode_so_far(buf);
 }

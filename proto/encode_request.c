@@ -3,8 +3,8 @@
 
 int fc_encode_hello(struct fc_buf *buf, uint32_t id, const struct fc_hello *hello) {
   size_t start;
-  msgpack_packer packer =
-      fc_encode_begin(buf, FC_HELLO, id, hello->version_max >= 2 ? 6 : 5, &start);
+  uint32_t fields = hello->version_max >= 4 ? 7 : hello->version_max >= 2 ? 6 : 5;
+  msgpack_packer packer = fc_encode_begin(buf, FC_HELLO, id, fields, &start);
 
   msgpack_pack_uint32(&packer, hello->version_min);
   msgpack_pack_uint32(&packer, hello->version_max);
@@ -16,6 +16,8 @@ int fc_encode_hello(struct fc_buf *buf, uint32_t id, const struct fc_hello *hell
     msgpack_pack_nil(&packer);
   if (hello->version_max >= 2)
     msgpack_pack_uint32(&packer, hello->region_layout);
+  if (hello->version_max >= 4)
+    fc_pack_str_or_nil(&packer, hello->manifest);
   return fc_encode_end(buf, start, 0);
 }
 

@@ -25,6 +25,7 @@ enum kind {
   PATH,
   VERSION,
   U32_FROM_2,
+  MANIFEST_FROM_4,
   U32_OR_END, /* the message may end before it, as an earlier version's does */
   NAME_OR_ALL,
   NAME_AS_OP,
@@ -46,6 +47,7 @@ static const char *const belongs[] = {
     [ACTION] = "0 (status), 1 (on) or 2 (off)",
     [VERSION] = "an integer from 0 to 2^32 - 1",
     [U32_FROM_2] = "an integer from 0 to 2^32 - 1",
+    [MANIFEST_FROM_4] = "a str of 1 to 16384 bytes of UTF-8 without NUL, or nil",
     [U32_OR_END] = "an integer from 0 to 2^32 - 1",
     [NAME_OR_ALL] = "a str of 1 to 255 bytes of UTF-8 without control characters, or nil for all",
     [NAME_AS_OP] =
@@ -71,6 +73,7 @@ static const struct field hello[] = {FIELD("version_min", U32),
                                      FIELD("namespace", NAME_OR_NIL),
                                      FIELD("max_entries", I64_OR_NIL),
                                      FIELD("region_layout", U32_FROM_2),
+                                     FIELD("manifest", MANIFEST_FROM_4),
                                      FIELD(NULL, END)};
 static const struct field get[] = {KEY_NAMES,
                                    FIELD("prompt", HASH),
@@ -124,6 +127,7 @@ static const struct {
     [FC_GIVE_UP] = {"give_up", give_up},
     [FC_LEASES] = {"leases", page},
     [FC_CLIENTS] = {"clients", page},
+    [FC_NAMESPACES] = {"namespaces", page},
 };
 
 /* What a later field is held against. */
@@ -206,10 +210,20 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
     if (seen->version >= 2)
       (void)fc_cursor_u32(cursor);
     break;
+  case MANIFEST_FROM_4:
+    if (seen->version >= 4)
+      (void)fc_decode_manifest_or_nil(cursor, FC_EINVAL);
+    break;
   case END:
     break;
   }
   return !cursor->error;
+}
+
+/* May the message be without this field, as what it said so far goes? */
+static bool may_lack(enum kind kind, const struct seen *seen) {
+  return (kind == U32_FROM_2 && seen->version < 2) ||
+         (kind == MANIFEST_FROM_4 && seen->version < 4);
 }
 
 static void explain_fields(struct fc_cursor *cursor, const char *name, const struct field *fields,
@@ -220,7 +234,7 @@ static void explain_fields(struct fc_cursor *cursor, const char *name, const str
   for (; fields[i].kind != END; i++) {
     if (i == n && fields[i].kind == U32_OR_END)
       break;
-    if (i == n && (fields[i].kind != U32_FROM_2 || seen.version >= 2)) {
+    if (i == n && !may_lack(fields[i].kind, &seen)) {
       (void)snprintf(text, FC_EXPLANATION_SIZE, "%s has %u fields: %s and what follows are missing",
                      name, n, fields[i].name);
       return;

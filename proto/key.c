@@ -6,18 +6,16 @@
 
 #include "proto/limits.h"
 
-/* The length of the character at `s`, of `size` bytes at least 1, where it may
- * stand in a name; else 0. Bounds per first byte as in table 3-7 of the Unicode
- * standard, with C1 controls (C2 80..9F) left out. */
-static size_t name_char(const uint8_t *s, size_t size) {
+/* The length of the character of UTF-8 at `s`, of `size` bytes at least 1; 0: there is none. Bounds
+ * per first byte as in table 3-7 of the Unicode standard. */
+static size_t utf8_char(const uint8_t *s, size_t size) {
   uint8_t low = 0x80, high = 0xbf; /* of the second byte */
   size_t length;
 
   if (s[0] < 0x80)
-    return s[0] >= 0x20 && s[0] != 0x7f;
+    return 1;
   if (s[0] >= 0xc2 && s[0] <= 0xdf) {
     length = 2;
-    low = s[0] == 0xc2 ? 0xa0 : 0x80; /* C1 */
   } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
     length = 3;
     low = s[0] == 0xe0 ? 0xa0 : 0x80;  /* overlong */
@@ -35,6 +33,14 @@ static size_t name_char(const uint8_t *s, size_t size) {
     if (s[i] < 0x80 || s[i] > 0xbf)
       return 0;
   return length;
+}
+
+/* The same for one that may stand in a name: not a control character. */
+static size_t name_char(const uint8_t *s, size_t size) {
+  size_t length = utf8_char(s, size);
+  bool c0 = s[0] < 0x20 || s[0] == 0x7f, c1 = length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+
+  return c0 || c1 ? 0 : length;
 }
 
 /* True where all 8 bytes are 20..7E: nearly every name is plain ASCII, and every
@@ -57,6 +63,23 @@ bool fc_name_valid(struct fc_str name) {
     return false;
   while (left) {
     size_t length = left >= 8 && plain_word(s) ? 8 : name_char(s, left);
+
+    if (!length)
+      return false;
+    s += length;
+    left -= length;
+  }
+  return true;
+}
+
+bool fc_manifest_valid(struct fc_str manifest) {
+  const uint8_t *s = (const uint8_t *)manifest.data;
+  size_t left = manifest.size;
+
+  if (left < 1 || left > FC_MANIFEST_MAX)
+    return false;
+  while (left) {
+    size_t length = s[0] == '\0' ? 0 : utf8_char(s, left);
 
     if (!length)
       return false;

@@ -31,6 +31,9 @@ struct fc_key {
  * control characters (U+0000..1F, U+7F..9F). */
 bool fc_name_valid(struct fc_str name);
 
+/* 1 to FC_MANIFEST_MAX bytes of UTF-8 (as above) without U+0000: a namespace's manifest. */
+bool fc_manifest_valid(struct fc_str manifest);
+
 /* of a NUL-terminated string; NULL gives none */
 struct fc_str fc_str_of(const char *text);
 bool fc_str_equal(struct fc_str a, struct fc_str b);

@@ -2,10 +2,11 @@
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-#define FC_PROTOCOL_VERSION 3u     /* highest version spoken; 2 has the region, 3 leases */
+#define FC_PROTOCOL_VERSION 4u     /* highest spoken; 2 has the region, 3 leases, 4 manifests */
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */
+#define FC_MANIFEST_MAX 16384u     /* of a namespace's manifest */
 #define FC_HELLO_FRAME_MAX 65536u  /* body limit until the welcome */
 #define FC_FRAME_SLACK (1u << 20)  /* a body may be max_value + this: see welcome.max_frame */
 #define FC_VALUE_MAX_DEFAULT (16u << 20)

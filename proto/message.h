@@ -31,6 +31,7 @@ enum fc_type {
   FC_GIVE_UP = 0x0c,
   FC_LEASES = 0x0d,
   FC_CLIENTS = 0x0e,
+  FC_NAMESPACES = 0x0f,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -45,7 +46,7 @@ enum fc_flags {
 /* ---- requests ---- */
 
 /* [1, id, version_min, version_max, client, namespace|nil, max_entries|nil,
- *  region_layout (from version_max 2 on)] */
+ *  region_layout (from version_max 2 on), manifest|nil (from version_max 4 on)] */
 struct fc_hello {
   uint32_t version_min, version_max;
   struct fc_str client;
@@ -53,6 +54,7 @@ struct fc_hello {
   bool has_max_entries;
   int64_t max_entries;    /* any integer: the daemon refuses what is not positive */
   uint32_t region_layout; /* of the region that the client can read; 0: it wants none */
+  struct fc_str manifest; /* of the namespace: what its numbers depend on; none: leave it */
 };
 
 /* What a get may ask for beside the value; all zero: nothing. Sent where has_terms says so, which
@@ -158,6 +160,7 @@ struct fc_give_up {
 };
 /* [13, id, namespace|nil (all), limit, cursor] leases: the oldest first */
 /* [14, id, namespace|nil (all), limit, cursor] clients: in the order in which they connected */
+/* [15, id, namespace|nil (all), limit, cursor] namespaces (from version 4 on): the oldest first */
 struct fc_page {
   struct fc_str name_space;
   uint32_t limit; /* at least 1 */
@@ -178,7 +181,7 @@ struct fc_request {
     struct fc_list list;
     struct fc_trace trace;
     struct fc_give_up give_up;
-    struct fc_page page; /* leases, clients */
+    struct fc_page page; /* leases, clients, namespaces */
   };
 };
 
@@ -296,6 +299,17 @@ struct fc_client_entry {
     int64_t owner_pid;
   } wait;
 };
+/* [0x4f, id, cursor, namespaces(array of [namespace, manifest|nil, entries, bytes, hits, misses,
+ *  clients, idle_ns])] */
+struct fc_namespace_entry {
+  struct fc_str name_space;
+  struct fc_str manifest; /* none: no hello had one */
+  uint64_t entries;
+  uint64_t bytes; /* that count against max_bytes */
+  uint64_t hits, misses;
+  uint32_t clients; /* now */
+  uint64_t idle_ns; /* since its last lookup, put or hello */
+};
 /* [0x4a, id, on (bool), path|nil, lines, lost] */
 struct fc_trace_reply {
   bool on;
@@ -319,7 +333,7 @@ struct fc_reply {
     struct fc_put_many_reply put_many;
     struct fc_stats_reply stats;
     uint64_t removed;
-    struct fc_list_reply list; /* list, leases, clients */
+    struct fc_list_reply list; /* list, leases, clients, namespaces */
     uint32_t given_up;
     struct fc_trace_reply trace;
     struct fc_error_reply error;
@@ -343,6 +357,7 @@ bool fc_decode_reply_head(const uint8_t *body, size_t have, uint32_t body_size,
 void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry);
 void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
+void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry);
 
 /* One figure of a stats reply. `name_space` is none for the daemon's own. */
 struct fc_stat {
@@ -411,12 +426,13 @@ int fc_encode_array_head(struct fc_buf *buf, uint32_t n);
 int fc_encode_stat_uint(struct fc_buf *buf, const char *name, uint64_t value);
 int fc_encode_stat_real(struct fc_buf *buf, const char *name, double value);
 int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str value);
-/* `type` is the request's: list, leases or clients. */
+/* `type` is the request's: list, leases, clients or namespaces. */
 int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                               const uint8_t *cursor, uint32_t cursor_size, uint32_t n);
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry);
 int fc_encode_lease_entry(struct fc_buf *buf, const struct fc_lease_entry *entry);
 int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry);
+int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 
 #endif

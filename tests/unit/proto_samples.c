@@ -61,6 +61,7 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_give_up(buf, id, &request->give_up);
   case FC_LEASES:
   case FC_CLIENTS:
+  case FC_NAMESPACES:
     return fc_encode_page(buf, request->type, id, &request->page);
   default:
     return fc_encode_simple(buf, request->type, id);
@@ -126,6 +127,7 @@ static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_rep
   struct fc_list_entry entry;
   struct fc_lease_entry lease;
   struct fc_client_entry client;
+  struct fc_namespace_entry name_space;
 
   if (type == FC_LEASES) {
     fc_leases_next(list, &lease);
@@ -134,6 +136,10 @@ static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_rep
   if (type == FC_CLIENTS) {
     fc_clients_next(list, &client);
     return fc_encode_client_entry(buf, &client);
+  }
+  if (type == FC_NAMESPACES) {
+    fc_namespaces_next(list, &name_space);
+    return fc_encode_namespace_entry(buf, &name_space);
   }
   fc_list_next(list, &entry);
   return fc_encode_list_entry(buf, &entry);
@@ -195,6 +201,7 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_LIST:
   case FC_REPLY | FC_LEASES:
   case FC_REPLY | FC_CLIENTS:
+  case FC_REPLY | FC_NAMESPACES:
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
   case FC_REPLY | FC_GIVE_UP:
     return fc_encode_given_up(buf, id, reply->given_up);
@@ -242,6 +249,10 @@ static const uint8_t three_clients[] =
     "\x9d\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
     "\x9d\x05\xa3"
     "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0";
+/* one with a manifest, one without */
+static const uint8_t two_namespaces[] =
+    "\x98\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80"
+    "\x98\xa1n\xc0\x00\x00\x00\x00\x00\x00";
 
 static const struct {
   const char *name, *text;
@@ -249,16 +260,26 @@ static const struct {
 } requests[] = {
     {"hello",
      "[1, 0, 1, 2, \"worker-1\", \"model-a\", 1000, 0]",
-     {.type = FC_HELLO, .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0}}},
+     {.type = FC_HELLO, .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0, {0}}}},
     {"hello_region",
      "[1, 3, 1, 2, \"worker-1\", \"model-a\", nil, 7]",
-     {.type = FC_HELLO, .id = 3, .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7}}},
+     {.type = FC_HELLO,
+      .id = 3,
+      .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7, {0}}}},
+    {"hello_manifest",
+     "[1, 4, 1, 4, \"worker-1\", \"model-a\", nil, 7, \"{}\"]",
+     {.type = FC_HELLO,
+      .id = 4,
+      .hello = {1, 4, STR("worker-1"), STR("model-a"), false, 0, 7, STR("{}")}}},
+    {"hello_no_manifest",
+     "[1, 5, 3, 4, \"ctl\", nil, nil, 0, nil]",
+     {.type = FC_HELLO, .id = 5, .hello = {3, 4, STR("ctl"), {0}, false, 0, 0, {0}}}},
     {"hello_tool",
      "[1, 1, 1, 3, \"ctl\", nil, nil, 0]",
-     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0}}},
+     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0, {0}}}},
     {"hello_negative",
      "[1, 2, 1, 2, \"w\", \"m\", -9223372036854775808, 0]",
-     {.type = FC_HELLO, .id = 2, .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0}}},
+     {.type = FC_HELLO, .id = 2, .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0, {0}}}},
     {"get",
      "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
      {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation"), false, {0, 0}}}},
@@ -351,6 +372,9 @@ static const struct {
     {"clients",
      "[14, 27, nil, 4294967295, \"\"]",
      {.type = FC_CLIENTS, .id = 27, .page = {{0}, UINT32_MAX, BYTES(""), 0}}},
+    {"namespaces",
+     "[15, 28, \"m\", 500, \"cursor\"]",
+     {.type = FC_NAMESPACES, .id = 28, .page = {STR("m"), 500, BYTES("cursor"), 6}}},
 };
 
 static const struct {
@@ -442,6 +466,12 @@ static const struct {
      {.type = FC_REPLY | FC_CLIENTS,
       .id = 27,
       .list = {BYTES("cursor"), 6, 3, three_clients, sizeof three_clients - 1}}},
+    {"namespaces_reply",
+     "[79, 28, \"cursor\", [[\"m\", \"{\"a\":1}\", 2, 448, 4, 2, 1, 10000000], "
+     "[\"n\", nil, 0, 0, 0, 0, 0, 0]]]",
+     {.type = FC_REPLY | FC_NAMESPACES,
+      .id = 28,
+      .list = {BYTES("cursor"), 6, 2, two_namespaces, sizeof two_namespaces - 1}}},
     {"given_up", "[76, 23, 2]", {.type = FC_REPLY | FC_GIVE_UP, .id = 23, .given_up = 2}},
     {"trace_reply",
      "[74, 19, true, \"/var/log/t.jsonl\", 1000000, 0]",
@@ -456,6 +486,8 @@ static const struct {
 };
 
 static enum proto_growth growth_of_request(const struct fc_request *request) {
+  if (request->type == FC_HELLO && request->hello.version_max < 4)
+    return PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;
   if (request->type == FC_GET_MANY)

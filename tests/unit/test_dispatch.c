@@ -22,10 +22,11 @@ static size_t never_in_flight;
 
 /* What the dispatcher asked for and sent. */
 static struct {
-  struct sink sink; /* first */
-  size_t room;      /* the largest reply that is let through */
-  size_t asked;     /* the most that was asked for */
-  size_t sent;      /* bytes */
+  struct sink sink;   /* first */
+  size_t room;        /* the largest reply that is let through */
+  size_t asked;       /* the most that was asked for */
+  size_t sent;        /* bytes */
+  struct fc_buf last; /* the last reply, whole */
 } out;
 
 static bool has_room(struct sink *sink, size_t bytes) {
@@ -39,8 +40,11 @@ static void count_sent(struct sink *sink, const struct iovec *pieces, struct ent
                        size_t n) {
   (void)sink;
   (void)owners;
-  for (size_t i = 0; i < n; i++)
+  fc_buf_reset(&out.last);
+  for (size_t i = 0; i < n; i++) {
     out.sent += pieces[i].iov_len;
+    ck_assert_int_eq(fc_buf_append(&out.last, pieces[i].iov_base, pieces[i].iov_len), 0);
+  }
 }
 
 static void set_up(void) {
@@ -64,6 +68,7 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
+  fc_buf_free(&out.last);
   dispatch_leave(&dispatch, &session);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
@@ -105,6 +110,166 @@ START_TEST(the_stats_of_all_namespaces_fit_in_a_frame) {
 }
 END_TEST
 
+/* ---- namespaces ---- */
+
+static struct fc_reply replied(void) {
+  struct fc_reply reply;
+  ck_assert_int_eq(
+      fc_decode_reply(out.last.data + FC_FRAME_HEADER, out.last.size - FC_FRAME_HEADER, &reply), 0);
+  return reply;
+}
+
+/* The next page of all; `list` is the one before, zeroed for the first. */
+static void ask_page(struct fc_list_reply *list, uint32_t limit) {
+  struct fc_page page = {.limit = limit, .cursor = list->cursor, .cursor_size = list->cursor_size};
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_page(&request, FC_NAMESPACES, 5, &page), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  fc_buf_free(&request);
+  ck_assert_uint_eq(out.asked, out.sent);
+  ck_assert_uint_le(out.sent, dispatch_max_body(&dispatch, &session) + FC_FRAME_HEADER);
+  struct fc_reply reply = replied();
+  ck_assert_uint_eq(reply.type, FC_REPLY | FC_NAMESPACES);
+  *list = reply.list;
+}
+
+/* As many namespaces as there may be, with names, manifests and figures as large as they may be. */
+static void make_largest(void) {
+  static char manifest[FC_MANIFEST_MAX];
+  memset(manifest, 'm', sizeof manifest);
+  for (unsigned i = 0; i < NAMESPACE_LIMIT_MAX; i++) {
+    char name[FC_NAME_MAX + 1];
+    struct namespace *ns;
+    (void)snprintf(name, sizeof name, "%0*u", (int)FC_NAME_MAX, i);
+    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &ns), 0);
+    ck_assert_int_eq(namespace_set_manifest(ns, (struct fc_str){manifest, sizeof manifest}), 0);
+    fill(ns);
+  }
+}
+
+START_TEST(all_namespaces_are_listed_once_in_pages_that_fit_a_frame) {
+  struct fc_list_reply list = {0};
+  unsigned n = 0, pages = 0;
+  make_largest();
+  do {
+    ask_page(&list, UINT32_MAX);
+    for (pages++; list.n > 0; n++) {
+      struct fc_namespace_entry entry;
+      char name[FC_NAME_MAX + 1];
+      fc_namespaces_next(&list, &entry);
+      (void)snprintf(name, sizeof name, "%0*u", (int)FC_NAME_MAX, n);
+      ck_assert(fc_str_equal(entry.name_space, fc_str_of(name)));
+      ck_assert_uint_eq(entry.manifest.size, FC_MANIFEST_MAX);
+      ck_assert_uint_eq(entry.misses, UINT64_MAX / 2);
+      ck_assert_uint_eq(entry.clients, 1);
+    }
+  } while (list.cursor_size > 0);
+  ck_assert_uint_eq(n, NAMESPACE_LIMIT_MAX);
+  ck_assert_uint_lt(pages, NAMESPACE_LIMIT_MAX / 8);
+}
+END_TEST
+
+START_TEST(a_page_goes_on_where_namespaces_come_and_go) {
+  static const char names[] = "abc";
+  struct namespace *ns[3];
+  struct fc_list_reply list = {0};
+  struct fc_namespace_entry entry;
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(namespace_table_open(&table, (struct fc_str){&names[i], 1}, &ns[i]), 0);
+  ask_page(&list, 1);
+  ck_assert_uint_eq(list.n, 1);
+  namespace_table_close(&table, ns[0]); /* the one that was shown goes */
+  ask_page(&list, 1);
+  fc_namespaces_next(&list, &entry);
+  ck_assert(fc_str_equal(entry.name_space, fc_str_of("b")));
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), &ns[0]), 0);
+  ask_page(&list, 10);
+  ck_assert_uint_eq(list.n, 2); /* c, and the new a */
+  ck_assert_uint_eq(list.cursor_size, 0);
+}
+END_TEST
+
+static void leave(void) {
+  dispatch_leave(&dispatch, &session);
+  memset(&session, 0, sizeof session);
+}
+
+/* A client anew, with that manifest. */
+static void hello_with(const char *manifest, uint32_t version) {
+  struct fc_hello hello = {.version_min = 1,
+                           .version_max = version,
+                           .client = fc_str_of("client"),
+                           .name_space = fc_str_of("ns"),
+                           .manifest = fc_str_of(manifest)};
+  struct fc_buf request = {0};
+  leave();
+  ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  fc_buf_free(&request);
+}
+
+static void check_manifest(const char *manifest) {
+  struct fc_list_reply list = {0};
+  struct fc_namespace_entry entry;
+  ask_page(&list, 10);
+  ck_assert_uint_eq(list.n, 1);
+  fc_namespaces_next(&list, &entry);
+  ck_assert_ptr_eq(entry.manifest.data == NULL ? NULL : "", manifest == NULL ? NULL : "");
+  ck_assert(fc_str_equal(entry.manifest, fc_str_of(manifest)));
+}
+
+static void put(void) {
+  struct fc_put put = {.key = {.op = fc_str_of("op"), .view = fc_str_of("v")},
+                       .value = (const uint8_t *)"v",
+                       .value_size = 1};
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_put_head(&request, 1, &put), 0);
+  ck_assert_int_eq(fc_buf_append(&request, "v", 1), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  fc_buf_free(&request);
+}
+
+START_TEST(the_manifest_of_the_latest_hello_that_has_one_stays) {
+  hello_with(NULL, FC_PROTOCOL_VERSION);
+  put();
+  check_manifest(NULL);
+  hello_with("{\"a\": 1}", FC_PROTOCOL_VERSION);
+  check_manifest("{\"a\": 1}");
+  hello_with(NULL, FC_PROTOCOL_VERSION);
+  check_manifest("{\"a\": 1}");
+  hello_with("{\"a\": 2}", 3); /* of a version without: not sent */
+  check_manifest("{\"a\": 1}");
+  hello_with("{\"a\": 2}", FC_PROTOCOL_VERSION);
+  check_manifest("{\"a\": 2}");
+}
+END_TEST
+
+/* What a request does to the namespace's last use. */
+START_TEST(lookups_puts_and_hellos_are_uses) {
+  struct fc_get get = {.key = {.op = fc_str_of("op"), .view = fc_str_of("v")}};
+  struct fc_give_up all = {.n = 0};
+  struct fc_buf request = {0};
+  hello_with(NULL, FC_PROTOCOL_VERSION);
+  ck_assert_uint_gt(session.ns->last_use_ns, 0);
+  session.ns->last_use_ns = 0;
+  put();
+  ck_assert_uint_gt(session.ns->last_use_ns, 0);
+  session.ns->last_use_ns = 0;
+  ck_assert_int_eq(fc_encode_simple(&request, FC_PING, 1), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  fc_buf_reset(&request);
+  ck_assert_int_eq(fc_encode_give_up(&request, 1, &all), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  ck_assert_uint_eq(session.ns->last_use_ns, 0);
+  fc_buf_reset(&request);
+  get.key.top_k = 9; /* a miss */
+  ck_assert_int_eq(fc_encode_get(&request, 1, &get), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  ck_assert_uint_gt(session.ns->last_use_ns, 0);
+  fc_buf_free(&request);
+}
+END_TEST
+
 START_TEST(a_list_asks_for_room_before_it_is_sent) {
   struct fc_buf request = {0};
   struct fc_list list = {.limit = 10};
@@ -140,6 +305,10 @@ int main(void) {
   TCase *tcase = tcase_create("dispatch");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_add_test(tcase, the_stats_of_all_namespaces_fit_in_a_frame);
+  tcase_add_test(tcase, all_namespaces_are_listed_once_in_pages_that_fit_a_frame);
+  tcase_add_test(tcase, a_page_goes_on_where_namespaces_come_and_go);
+  tcase_add_test(tcase, the_manifest_of_the_latest_hello_that_has_one_stays);
+  tcase_add_test(tcase, lookups_puts_and_hellos_are_uses);
   tcase_add_test(tcase, a_list_asks_for_room_before_it_is_sent);
   tcase_add_test(tcase, a_hello_that_finds_no_namespace_says_why);
   suite_add_tcase(suite, tcase);

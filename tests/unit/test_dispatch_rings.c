@@ -259,6 +259,7 @@ END_TEST
 START_TEST(all_hits_come_before_what_tells_of_them) {
   static const struct fc_select all = {0};
   static const struct fc_list list = {.limit = 1};
+  static const struct fc_page page = {.limit = 1};
   static const struct fc_trace status = {.action = FC_TRACE_STATUS};
   struct fc_buf request = {0};
   join(&one);
@@ -267,6 +268,7 @@ START_TEST(all_hits_come_before_what_tells_of_them) {
   int failed = _i == 0   ? fc_encode_stats(&request, 1, (struct fc_str){0})
                : _i == 1 ? fc_encode_list(&request, 1, &list)
                : _i == 2 ? fc_encode_clear(&request, 1, &all)
+               : _i == 3 ? fc_encode_page(&request, FC_NAMESPACES, 1, &page)
                          : fc_encode_trace(&request, 1, &status);
   ck_assert_int_eq(failed, 0);
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_DONE);
@@ -559,7 +561,7 @@ int main(void) {
   tcase_add_test(tcase, a_client_that_can_read_the_region_is_given_both);
   tcase_add_loop_test(tcase, others_are_given_none, 0, 7);
   tcase_add_test(tcase, a_clients_hits_come_before_its_next_request);
-  tcase_add_loop_test(tcase, all_hits_come_before_what_tells_of_them, 0, 4);
+  tcase_add_loop_test(tcase, all_hits_come_before_what_tells_of_them, 0, 5);
   tcase_add_loop_test(tcase, anothers_hit_comes_before_a_later_request, 0, 3);
   tcase_add_loop_test(tcase, no_ring_is_read_before_an_older_hit_of_another, 0, 3);
   tcase_add_test(tcase, all_hits_come_before_a_put_evicts);

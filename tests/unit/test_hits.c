@@ -100,6 +100,7 @@ START_TEST(a_hit_promotes_counts_and_traces) {
   ck_assert_ptr_eq(entry_of_namespace(lru_newest(&ns->lru)), find(1));
   ck_assert_uint_eq(find(1)->hits, 1);
   ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
+  ck_assert_uint_eq(ns->last_use_ns, 99 * SECOND);
   assert_counted(1, 10, 20, 1);
   ck_assert_str_eq(traced_text(&traced),
                    "{\"ts\": 999.000000, \"probe\": null, \"view_id\": \"base\", \"prompt_hash\": "

@@ -32,9 +32,29 @@ START_TEST(sizes_are_1_to_255_bytes) {
 }
 END_TEST
 
+START_TEST(manifests_are_1_to_16384_bytes) {
+  char *manifest = malloc(FC_MANIFEST_MAX + 1);
+
+  ck_assert_ptr_nonnull(manifest);
+  memset(manifest, '{', FC_MANIFEST_MAX + 1);
+  ck_assert(!fc_manifest_valid((struct fc_str){NULL, 0}));
+  ck_assert(!fc_manifest_valid((struct fc_str){manifest, 0}));
+  ck_assert(fc_manifest_valid((struct fc_str){manifest, 1}));
+  ck_assert(fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX}));
+  ck_assert(!fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX + 1}));
+  manifest[FC_MANIFEST_MAX - 1] = (char)0xc3; /* a character that goes on behind the end */
+  ck_assert(!fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX}));
+  free(manifest);
+}
+END_TEST
+
 /* An independent statement of the rule: of the character's code point. */
 static bool allowed(uint32_t c) {
   return c >= 0x20 && !(c >= 0x7f && c <= 0x9f) && !(c >= 0xd800 && c <= 0xdfff) && c <= 0x10ffff;
+}
+
+static bool is_scalar(uint32_t c) {
+  return !(c >= 0xd800 && c <= 0xdfff) && c <= 0x10ffff;
 }
 
 /* `length` forces overlong forms. */
@@ -60,6 +80,9 @@ START_TEST(every_code_point_is_judged) {
     ck_assert_msg(fc_name_valid((struct fc_str){(char *)bytes, (uint32_t)shortest(c)}) ==
                       allowed(c),
                   "U+%04X", c);
+    ck_assert_msg(fc_manifest_valid((struct fc_str){(char *)bytes, (uint32_t)shortest(c)}) ==
+                      (c > 0 && is_scalar(c)),
+                  "U+%04X in a manifest", c);
   }
 }
 END_TEST
@@ -72,6 +95,8 @@ START_TEST(overlong_forms_are_refused) {
       put_utf8(bytes, c, length);
       ck_assert_msg(!fc_name_valid((struct fc_str){(char *)bytes, (uint32_t)length}),
                     "U+%04X in %zu bytes", c, length);
+      ck_assert_msg(!fc_manifest_valid((struct fc_str){(char *)bytes, (uint32_t)length}),
+                    "U+%04X in %zu bytes of a manifest", c, length);
     }
 }
 END_TEST
@@ -209,6 +234,7 @@ int main(void) {
   TCase *tests = tcase_create("key");
 
   tcase_add_test(tests, sizes_are_1_to_255_bytes);
+  tcase_add_test(tests, manifests_are_1_to_16384_bytes);
   tcase_add_test(tests, every_code_point_is_judged);
   tcase_add_test(tests, overlong_forms_are_refused);
   tcase_add_test(tests, every_byte_is_judged_at_every_place_of_a_word);

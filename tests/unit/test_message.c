@@ -146,7 +146,7 @@ START_TEST(hello_takes_any_max_entries) {
                             0,         1,      127,  128, 65536, INT64_MAX};
 
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-    struct fc_hello hello = {1, 2, fc_str_of("c"), fc_str_of("n"), true, limits[i], 0};
+    struct fc_hello hello = {1, 2, fc_str_of("c"), fc_str_of("n"), true, limits[i], 0, {0}};
     struct fc_buf buf = {0};
     struct fc_request request;
 
@@ -519,6 +519,53 @@ START_TEST(a_client_gives_every_field) {
 }
 END_TEST
 
+/* Of the versions before the field, nothing is sent and nothing is there. */
+START_TEST(a_manifest_goes_with_hello_from_version_4_on) {
+  for (uint32_t version = 1; version <= 5; version++) {
+    struct fc_hello hello = {1, version, fc_str_of("c"), fc_str_of("n"), false, 0, 1, {"{\t}", 3}};
+    struct fc_buf buf = {0};
+    struct fc_request request;
+
+    ck_assert_int_eq(fc_encode_hello(&buf, 0, &hello), 0);
+    ck_assert_int_eq(fc_decode_request(buf.data + 8, buf.size - 8, &request), 0);
+    ck_assert_uint_eq(request.hello.region_layout, version < 2 ? 0 : 1);
+    if (version < 4)
+      ck_assert_ptr_null(request.hello.manifest.data);
+    else
+      assert_str(request.hello.manifest, "{\t}");
+    fc_buf_free(&buf);
+  }
+}
+END_TEST
+
+START_TEST(a_namespace_gives_every_field) {
+  const struct fc_namespace_entry full = {
+      fc_str_of("m"), fc_str_of("{}"), 1, 2, 3, 4, UINT32_MAX, 6};
+  const struct fc_namespace_entry bare = {.name_space = fc_str_of("n"), .bytes = UINT64_MAX};
+  struct fc_namespace_entry entry;
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_NAMESPACES, 3, NULL, 0, 2), 0);
+  ck_assert_int_eq(fc_encode_namespace_entry(&buf, &full), 0);
+  ck_assert_int_eq(fc_encode_namespace_entry(&buf, &bare), 0);
+  fc_frame_finish(&buf, 0, 0);
+  ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_NAMESPACES);
+  fc_namespaces_next(&reply.list, &entry);
+  assert_str(entry.name_space, "m");
+  assert_str(entry.manifest, "{}");
+  ck_assert(entry.entries == 1 && entry.bytes == 2 && entry.hits == 3 && entry.misses == 4);
+  ck_assert(entry.clients == UINT32_MAX && entry.idle_ns == 6);
+  fc_namespaces_next(&reply.list, &entry);
+  assert_str(entry.name_space, "n");
+  ck_assert_ptr_null(entry.manifest.data);
+  ck_assert(entry.bytes == UINT64_MAX && entry.entries + entry.hits + entry.misses == 0);
+  ck_assert_uint_eq(reply.list.n, 0);
+  fc_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(frames_follow_each_other_in_one_buffer) {
   struct fc_buf buf = {0};
   uint32_t body;
@@ -591,6 +638,8 @@ int main(void) {
   tcase_add_test(tests, only_hits_are_known_by_their_heads);
   tcase_add_test(tests, a_lease_gives_every_field);
   tcase_add_test(tests, a_client_gives_every_field);
+  tcase_add_test(tests, a_manifest_goes_with_hello_from_version_4_on);
+  tcase_add_test(tests, a_namespace_gives_every_field);
   tcase_add_test(tests, frames_follow_each_other_in_one_buffer);
   tcase_add_test(tests, a_failed_buffer_says_so_and_keeps_whole_frames);
   tcase_add_test(tests, every_error_code_travels);

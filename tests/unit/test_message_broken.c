@@ -8,6 +8,7 @@
 
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include "proto_samples.h"
 #include "runner.h"
 
@@ -296,7 +297,7 @@ static const struct {
     B("not an array", "\x01", FC_EPROTOCOL),
     B("an empty array", "\x90", FC_EPROTOCOL),
     B("no id", "\x91\x06", FC_EPROTOCOL),
-    B("an unknown type", "\x92\x0f\x01", FC_EPROTOCOL),
+    B("an unknown type", "\x92\x10\x01", FC_EPROTOCOL),
     B("type 0", "\x92\0\1", FC_EPROTOCOL),
     B("a reply as a request", "\x92\x46\1", FC_EPROTOCOL),
     R("a request as a reply", "\x92\x06\1", FC_EPROTOCOL),
@@ -354,6 +355,17 @@ static const struct {
     B("clients: a limit of 0", "\x95\x0e\1\xc0\0\xc4\0", FC_EINVAL),
     B("clients: a cursor as str", "\x95\x0e\1\xc0\1\xa0", FC_EPROTOCOL),
     B("leases: an empty namespace", "\x95\x0d\1\xa0\1\xc4\0", FC_ENAME),
+    B("namespaces: a limit of 0", "\x95\x0f\1\xc0\0\xc4\0", FC_EINVAL),
+    B("hello: version 4 without a manifest", "\x98\1\1\1\4\xa1w\xa1m\xc0\0", FC_EPROTOCOL),
+    B("hello: no manifest", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xc0", 0),
+    B("hello: an empty manifest", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa0", FC_EINVAL),
+    B("hello: a manifest with a NUL", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa3{\0}", FC_EINVAL),
+    B("hello: a manifest that is cut UTF-8", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa2{\xc3", FC_EINVAL),
+    B("hello: a manifest with a surrogate", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa3\xed\xa0\x80",
+      FC_EINVAL),
+    B("hello: a manifest with controls", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa3\x1b\n\x7f", 0),
+    B("hello: a manifest as bin", "\x99\1\1\1\4\xa1w\xa1m\xc0\0\xc4\1{", FC_EPROTOCOL),
+    B("hello: a later field of version 3", "\x99\1\1\1\3\xa1w\xa1m\xc0\0\xc4\1{", 0),
     B("list: a limit of 0", "\x97\x09\1\xc0\xc0\xc0\0\xc4\0", FC_EINVAL),
     B("trace: action 3", "\x94\x0a\1\3\xc0", FC_EPROTOCOL),
     B("trace: on without a path", "\x94\x0a\1\1\xc0", FC_EINVAL),
@@ -406,6 +418,11 @@ static const struct {
       "\x94\x4e\1\xc4\0\x91" C "\xc0\1\x99\xa1o\xa1v" P "\1\1\1\xa1w\xff\xc0", 0),
     R("a client's wait for nobody",
       "\x94\x4e\1\xc4\0\x91" C "\xc0\1\x98\xa1o\xa1v" P "\1\1\1\xc0\1", FC_EPROTOCOL),
+    R("a namespace of 7 fields", "\x94\x4f\1\xc4\0\x91\x97\xa1m\xc0\1\1\1\1\1", FC_EPROTOCOL),
+    R("a namespace of 9 fields", "\x94\x4f\1\xc4\0\x91\x99\xa1m\xc0\1\1\1\1\1\1\x80", 0),
+    R("a namespace without a name", "\x94\x4f\1\xc4\0\x91\x98\xc0\xc0\1\1\1\1\1\1", FC_EPROTOCOL),
+    R("a namespace's manifest with a NUL", "\x94\x4f\1\xc4\0\x91\x98\xa1m\xa1\0\1\1\1\1\1\1",
+      FC_EPROTOCOL),
     R("more clients than bytes", "\x94\x4e\1\xc4\0\xdd\xff\xff\xff\xff", FC_EPROTOCOL),
     R("an item that nests", "\x94\x4e\1\xc4\0\x91\x91\x91\x91\xc0", FC_EPROTOCOL),
 #undef B
@@ -451,6 +468,41 @@ static int decode_reply_cursor(enum fc_type type, uint32_t size) {
   return error;
 }
 
+static char manifest_data[FC_MANIFEST_MAX + 1];
+
+static struct fc_str manifest_of(uint32_t size) {
+  memset(manifest_data, '{', sizeof manifest_data);
+  return (struct fc_str){manifest_data, size};
+}
+
+static int decode_manifest(uint32_t size) {
+  struct fc_hello hello = {.version_min = 1,
+                           .version_max = 4,
+                           .client = fc_str_of("c"),
+                           .name_space = fc_str_of("n"),
+                           .manifest = manifest_of(size)};
+  struct fc_buf buf = {0};
+  int error;
+
+  ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
+  error = decode(false, buf.data + 8, buf.size - 8, NULL);
+  fc_buf_free(&buf);
+  return error;
+}
+
+static int decode_reply_manifest(uint32_t size) {
+  struct fc_namespace_entry entry = {.name_space = fc_str_of("n"), .manifest = manifest_of(size)};
+  struct fc_buf buf = {0};
+  int error;
+
+  ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_NAMESPACES, 1, NULL, 0, 1), 0);
+  ck_assert_int_eq(fc_encode_namespace_entry(&buf, &entry), 0);
+  fc_frame_finish(&buf, 0, 0);
+  error = decode(true, buf.data + 8, buf.size - 8, NULL);
+  fc_buf_free(&buf);
+  return error;
+}
+
 static int decode_trace_path(uint32_t size) {
   char path[4096];
   struct fc_buf buf = {0};
@@ -464,7 +516,7 @@ static int decode_trace_path(uint32_t size) {
 }
 
 START_TEST(limits_are_exact) {
-  static const enum fc_type paged[] = {FC_LIST, FC_LEASES, FC_CLIENTS};
+  static const enum fc_type paged[] = {FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES};
 
   for (size_t i = 0; i < sizeof paged / sizeof paged[0]; i++) {
     ck_assert_int_eq(decode_page_cursor(paged[i], 64), 0);
@@ -472,6 +524,10 @@ START_TEST(limits_are_exact) {
     ck_assert_int_eq(decode_reply_cursor(paged[i], 64), 0);
     ck_assert_int_eq(decode_reply_cursor(paged[i], 65), FC_EPROTOCOL);
   }
+  ck_assert_int_eq(decode_manifest(16384), 0);
+  ck_assert_int_eq(decode_manifest(16385), FC_EINVAL);
+  ck_assert_int_eq(decode_reply_manifest(16384), 0);
+  ck_assert_int_eq(decode_reply_manifest(16385), FC_EPROTOCOL);
   ck_assert_int_eq(decode_trace_path(4095), 0);
   ck_assert_int_eq(decode_trace_path(4096), FC_EINVAL);
 }
@@ -480,9 +536,9 @@ END_TEST
 START_TEST(a_broken_request_keeps_its_id) {
   struct fc_request request;
 
-  ck_assert_int_eq(fc_decode_request((const uint8_t *)"\x92\x0f\x2a", 3, &request), FC_EPROTOCOL);
+  ck_assert_int_eq(fc_decode_request((const uint8_t *)"\x92\x10\x2a", 3, &request), FC_EPROTOCOL);
   ck_assert_uint_eq(request.id, 42);
-  ck_assert_int_eq(fc_decode_request((const uint8_t *)"\x92\x0f", 2, &request), FC_EPROTOCOL);
+  ck_assert_int_eq(fc_decode_request((const uint8_t *)"\x92\x10", 2, &request), FC_EPROTOCOL);
   ck_assert_uint_eq(request.id, 0);
 }
 END_TEST

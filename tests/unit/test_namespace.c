@@ -120,6 +120,80 @@ START_TEST(test_past_the_bound_the_one_longest_without_clients_goes) {
 }
 END_TEST
 
+static void set_manifest(struct namespace *ns, const char *text) {
+  ck_assert_int_eq(namespace_set_manifest(ns, fc_str_of(text)), 0);
+}
+
+static void check_manifest(const struct namespace *ns, const char *text) {
+  ck_assert(fc_str_equal(ns->manifest, fc_str_of(text)));
+}
+
+START_TEST(test_a_manifest_is_copied_and_the_latest_stands) {
+  char text[] = "{\"model\": \"a\"}";
+  struct namespace *a = open_ns("a"), *b = open_ns("b");
+  ck_assert_ptr_null(a->manifest.data);
+  set_manifest(a, text);
+  ck_assert_ptr_ne(a->manifest.data, text);
+  text[11] = 'b';
+  check_manifest(a, "{\"model\": \"a\"}");
+  const char *kept = a->manifest.data;
+  set_manifest(a, "{\"model\": \"a\"}");
+  ck_assert_ptr_eq(a->manifest.data, kept); /* the same again costs nothing */
+  set_manifest(a, text);
+  check_manifest(a, "{\"model\": \"b\"}");
+  ck_assert_ptr_null(b->manifest.data);
+  put(a, 1);
+  namespace_table_close(&table, a);
+  check_manifest(open_ns("a"), text); /* it lives with the entries */
+}
+END_TEST
+
+START_TEST(test_a_manifest_goes_with_its_namespace) {
+  struct namespace *a = open_ns("a");
+  set_manifest(a, "old");
+  for (uint32_t i = 0; i < 5000; i++) /* more than go in one step */
+    put(a, i);
+  namespace_table_close(&table, a);
+  (void)open_ns("b"), (void)open_ns("c"), (void)open_ns("d");
+  ck_assert_ptr_null(find("a"));
+  ck_assert_ptr_eq(table.condemned, a);
+  ck_assert_ptr_null(a->manifest.data); /* at once, though its entries go step by step */
+  while (!namespace_table_step(&table, 1024))
+    ;
+  namespace_table_close(&table, find("b"));
+  ck_assert_ptr_null(open_ns("a")->manifest.data);
+}
+END_TEST
+
+/* It says what would have gone in, and nothing did. */
+START_TEST(test_a_manifest_alone_keeps_no_namespace) {
+  struct namespace *a = open_ns("a");
+  set_manifest(a, "{}");
+  namespace_table_close(&table, a);
+  ck_assert_ptr_null(find("a"));
+}
+END_TEST
+
+START_TEST(test_namespaces_have_serials_in_their_order) {
+  (void)open_ns("a");
+  struct namespace *b = open_ns("b");
+  (void)open_ns("c");
+  namespace_table_close(&table, b);
+  (void)open_ns("b");
+  for (const struct namespace *ns = table.first; ns->next != NULL; ns = ns->next)
+    ck_assert_uint_lt(ns->serial, ns->next->serial);
+  ck_assert_uint_gt(table.first->serial, 0); /* a listing starts behind 0 */
+}
+END_TEST
+
+START_TEST(test_the_last_use_is_the_latest) {
+  struct namespace *a = open_ns("a");
+  namespace_use(a, 7);
+  namespace_use(a, 5);
+  ck_assert_uint_eq(a->last_use_ns, 7);
+}
+END_TEST
+
 START_TEST(test_a_later_release_counts_anew) {
   struct namespace *a = open_ns("a"), *b = open_ns("b"), *c = open_ns("c");
   put(a, 1);
@@ -238,6 +312,11 @@ int main(void) {
   tcase_add_test(tcase, test_one_that_holds_nothing_goes_with_its_last_client);
   tcase_add_test(tcase, test_counts_or_a_limit_keep_one);
   tcase_add_test(tcase, test_past_the_bound_the_one_longest_without_clients_goes);
+  tcase_add_test(tcase, test_a_manifest_is_copied_and_the_latest_stands);
+  tcase_add_test(tcase, test_a_manifest_goes_with_its_namespace);
+  tcase_add_test(tcase, test_a_manifest_alone_keeps_no_namespace);
+  tcase_add_test(tcase, test_namespaces_have_serials_in_their_order);
+  tcase_add_test(tcase, test_the_last_use_is_the_latest);
   tcase_add_test(tcase, test_a_later_release_counts_anew);
   tcase_add_test(tcase, test_a_large_one_is_gone_at_once_and_freed_in_steps);
   tcase_add_test(tcase, test_eviction_passes_through_a_dropped_one_uncounted);

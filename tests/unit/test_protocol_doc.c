@@ -82,7 +82,7 @@ static struct fc_key key(void) {
 }
 
 START_TEST(the_dumped_requests_are_the_encoders) {
-  const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0};
+  const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0}};
   const struct fc_get get = {.key = key(), .probe = STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
@@ -114,6 +114,24 @@ START_TEST(the_dumped_replies_are_the_encoders) {
   check_block("hex stored", &buf, "");
   ck_assert_int_eq(fc_encode_hit_head(&buf, 3, 1, 10), 0);
   check_block("hex hit", &buf, "the result");
+}
+END_TEST
+
+START_TEST(the_dumped_manifests_are_the_encoders) {
+  const struct fc_str manifest = STR("{\"model\": \"gpt2\"}");
+  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false, 0, 0, manifest};
+  const struct fc_page page = {.limit = 500};
+  const struct fc_namespace_entry entry = {STR("gpt2-r1"), manifest, 1, 224, 1, 1, 1, 10000000};
+  struct fc_buf buf = {0};
+
+  ck_assert_int_eq(fc_encode_hello(&buf, 0, &hello), 0);
+  check_block("hex hello_manifest", &buf, "");
+  ck_assert_int_eq(fc_encode_page(&buf, FC_NAMESPACES, 6, &page), 0);
+  check_block("hex namespaces", &buf, "");
+  ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_NAMESPACES, 6, NULL, 0, 1), 0);
+  ck_assert_int_eq(fc_encode_namespace_entry(&buf, &entry), 0);
+  fc_frame_finish(&buf, 0, 0);
+  check_block("hex namespaces_reply", &buf, "");
 }
 END_TEST
 
@@ -171,6 +189,7 @@ int main(void) {
   tcase_add_test(tests, the_dumped_requests_are_the_encoders);
   tcase_add_test(tests, the_dumped_replies_are_the_encoders);
   tcase_add_test(tests, the_dumped_leases_are_the_encoders);
+  tcase_add_test(tests, the_dumped_manifests_are_the_encoders);
   tcase_add_test(tests, the_hash_vectors_are_true);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
