@@ -102,10 +102,11 @@ int admin_list(struct admin *admin, const struct fc_select *select, uint64_t lim
 }
 
 /* A daemon that does not know the request would close the connection over it. */
-static int ask_new(struct admin *admin, const char *what, const struct pages *pages) {
+static int ask_new(struct admin *admin, bool (*has)(const struct link *link), const char *what,
+                   const struct pages *pages) {
   if (!up(admin))
     return FC_EUNAVAILABLE;
-  if (!link_has_leases(&admin->link))
+  if (!has(&admin->link))
     return link_fault(&admin->link, FC_EVERSION,
                       "this daemon is older than the command and does not tell its %s: update it",
                       what);
@@ -119,7 +120,7 @@ int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pa
                         .limit = limit,
                         .fn.lease = fn,
                         .arg = arg};
-  return ask_new(admin, "leases", &pages);
+  return ask_new(admin, link_has_leases, "leases", &pages);
 }
 
 int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
@@ -129,7 +130,17 @@ int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, p
                         .limit = limit,
                         .fn.client = fn,
                         .arg = arg};
-  return ask_new(admin, "clients", &pages);
+  return ask_new(admin, link_has_leases, "clients", &pages);
+}
+
+int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
+                     pages_namespace_fn *fn, void *arg) {
+  struct pages pages = {.type = FC_NAMESPACES,
+                        .select.name_space = fc_str_of(name_space),
+                        .limit = limit,
+                        .fn.name_space = fn,
+                        .arg = arg};
+  return ask_new(admin, link_has_manifests, "namespaces", &pages);
 }
 
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,

@@ -48,15 +48,18 @@ int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn,
 int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed);
 
 /* At most `limit` (0: all) entries, the most recently used first; leases, the oldest first;
- * clients, in the order in which they connected; `name_space` NULL: of all. What an item borrows is
- * valid during the callback, which leaves `admin` alone. A daemon that is too old for leases and
- * clients is FC_EVERSION, and stays connected. */
+ * clients, in the order in which they connected; namespaces, the one made first first; `name_space`
+ * NULL: of all. What an item borrows is valid during the callback, which leaves `admin` alone. A
+ * daemon that is too old for leases and clients, or for namespaces, is FC_EVERSION, and stays
+ * connected. */
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
                pages_entry_fn *fn, void *arg);
 int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pages_lease_fn *fn,
                  void *arg);
 int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
                   void *arg);
+int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
+                     pages_namespace_fn *fn, void *arg);
 
 /* `path` (absolute) with FC_TRACE_ON alone, else NULL. *out is the state after it. */
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,

@@ -123,11 +123,15 @@ struct fcache_options {
                         it over; 0: 300,000 (5 minutes). The daemon bounds it (--lease-max) */
   uint32_t wait_ms;  /* how long fcache_cached and fcache_cached_batch wait for what others compute;
                         0: as long as lease_ms; FCACHE_NO_WAIT: not at all */
+  const char *manifest; /* what the namespace's results depend on, by convention a flat object of
+                           JSON; kept with the namespace, where the latest stands, for people
+                           (fcachectl namespaces). 1 to 16,384 bytes of UTF-8, else FCACHE_EINVAL;
+                           NULL: none, which leaves the one that is there */
 };
 #define FCACHE_NO_WAIT UINT32_MAX
 #ifdef __cplusplus
 #define FCACHE_OPTIONS_INIT                                                                        \
-  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0 }
+  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, NULL }
 #else
 #define FCACHE_OPTIONS_INIT                                                                        \
   { .struct_size = sizeof(struct fcache_options) }

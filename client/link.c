@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,6 +68,18 @@ static void name_ourselves(struct link *link) {
   memcpy(link->client, name, sizeof name);
 }
 
+static int copy_manifest(struct link *link, const char *manifest) {
+  struct fc_str text = fc_str_of(manifest);
+  if (text.size < 1 || text.size > FC_MANIFEST_MAX)
+    return link_fault(link, FC_EINVAL,
+                      "a manifest has 1 to %u bytes, and this one %zu: shorten it, or give none",
+                      FC_MANIFEST_MAX, strlen(manifest));
+  if (!fc_manifest_valid(text))
+    return link_fault(link, FC_EINVAL, "the manifest is not UTF-8: encode it so, or give none");
+  link->manifest = strdup(manifest);
+  return link->manifest != NULL ? 0 : link_fault(link, FC_ENOMEM, "no memory for the manifest");
+}
+
 static int take_options(struct link *link, const struct link_options *options) {
   int rc = 0;
   link->own_name = options->client == NULL;
@@ -76,6 +89,8 @@ static int take_options(struct link *link, const struct link_options *options) {
     rc = copy_name(link, link->client, "client name", options->client);
   if (rc == 0 && options->name_space != NULL)
     rc = copy_name(link, link->name_space, "namespace", options->name_space);
+  if (rc == 0 && options->manifest != NULL)
+    rc = copy_manifest(link, options->manifest);
   if (rc < 0)
     return rc;
   if (options->max_entries != NULL) {
@@ -115,6 +130,8 @@ void link_deinit(struct link *link) {
   fork_mark_free(link->fork_mark);
   link->fork_mark = NULL;
   fc_buf_free(&link->request);
+  free(link->manifest);
+  link->manifest = NULL;
 }
 
 /* ---- coming and going ---- */
@@ -241,6 +258,7 @@ static int send_hello(struct link *link) {
       .has_max_entries = link->has_max_entries,
       .max_entries = link->max_entries,
       .region_layout = link->region ? FC_REGION_LAYOUT : 0,
+      .manifest = fc_str_of(link->manifest),
   };
   uint32_t id = link_begin(link, FC_HELLO);
   int rc = fc_encode_hello(&link->request, id, &hello);
@@ -347,4 +365,8 @@ bool link_ready(struct link *link) {
 
 bool link_has_leases(const struct link *link) {
   return link->version >= 3;
+}
+
+bool link_has_manifests(const struct link *link) {
+  return link->version >= 4;
 }

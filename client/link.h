@@ -37,6 +37,7 @@ struct link_options {
   const char *client;     /* NULL: "PROGRAM-PID" */
   uint64_t deadline_ns;
   const int64_t *max_entries; /* NULL: none */
+  const char *manifest;       /* NULL: none */
   fcache_log_fn *log;         /* NULL: stderr */
   void *log_arg;
   bool disabled; /* never connects, says nothing */
@@ -74,6 +75,7 @@ struct link {
   char name_space[FC_NAME_MAX + 1], client[FC_NAME_MAX + 1];
   bool has_max_entries;
   int64_t max_entries;
+  char *manifest; /* goes with every hello; NULL: none */
   fcache_log_fn *log;
   void *log_arg;
   link_place_fn *place; /* of the request under way; NULL: none */
@@ -101,8 +103,10 @@ bool link_forked(struct link *link);
  * empty). Its reply must be of that type: a peer is not trusted to match them. */
 uint32_t link_begin(struct link *link, enum fc_type type);
 
-/* Does the daemon that we are connected to know leases, and tells of them and of its clients? */
+/* Does the daemon that we are connected to know leases, and tells of them and of its clients? Does
+ * it know manifests, and tells of its namespaces? */
 bool link_has_leases(const struct link *link);
+bool link_has_manifests(const struct link *link);
 
 /* The id of one more request of the same type, to be appended to link->request. */
 uint32_t link_next_id(struct link *link);

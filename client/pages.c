@@ -40,6 +40,7 @@ static void hand_over(const struct pages *pages, struct fc_list_reply *page) {
   struct fc_list_entry entry;
   struct fc_lease_entry lease;
   struct fc_client_entry client;
+  struct fc_namespace_entry name_space;
   switch (pages->type) {
   case FC_LEASES:
     fc_leases_next(page, &lease);
@@ -48,6 +49,10 @@ static void hand_over(const struct pages *pages, struct fc_list_reply *page) {
   case FC_CLIENTS:
     fc_clients_next(page, &client);
     pages->fn.client(pages->arg, &client);
+    break;
+  case FC_NAMESPACES:
+    fc_namespaces_next(page, &name_space);
+    pages->fn.name_space(pages->arg, &name_space);
     break;
   default:
     fc_list_next(page, &entry);

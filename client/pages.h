@@ -1,4 +1,4 @@
-/* pages.h - the daemon's listings, page by page: entries, leases, clients. */
+/* pages.h - the daemon's listings, page by page: entries, leases, clients, namespaces. */
 #ifndef FC_CLIENT_PAGES_H
 #define FC_CLIENT_PAGES_H
 
@@ -11,15 +11,17 @@ struct link;
 typedef void pages_entry_fn(void *arg, const struct fc_list_entry *entry);
 typedef void pages_lease_fn(void *arg, const struct fc_lease_entry *lease);
 typedef void pages_client_fn(void *arg, const struct fc_client_entry *client);
+typedef void pages_namespace_fn(void *arg, const struct fc_namespace_entry *name_space);
 
 struct pages {
-  enum fc_type type;       /* FC_LIST, FC_LEASES or FC_CLIENTS */
-  struct fc_select select; /* of leases and clients the namespace alone; borrowed */
+  enum fc_type type;       /* FC_LIST, FC_LEASES, FC_CLIENTS or FC_NAMESPACES */
+  struct fc_select select; /* of all but FC_LIST the namespace alone; borrowed */
   uint64_t limit;          /* items at most; 0: all */
   union {                  /* that of the type */
     pages_entry_fn *entry;
     pages_lease_fn *lease;
     pages_client_fn *client;
+    pages_namespace_fn *name_space;
   } fn;
   void *arg;
 };

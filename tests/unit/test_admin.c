@@ -38,12 +38,15 @@ static void add_item(struct fc_buf *buf, enum fc_type type, uint32_t i) {
   struct fc_list_entry entry = {.name_space = name, .key = key};
   struct fc_lease_entry lease = {.name_space = name, .key = key, .client = name};
   struct fc_client_entry client = {.client = name, .client_id = i};
+  struct fc_namespace_entry ns = {.name_space = name, .entries = i};
   if (type == FC_LIST)
     (void)fc_encode_list_entry(buf, &entry); /* buf->failed says it */
   else if (type == FC_LEASES)
     (void)fc_encode_lease_entry(buf, &lease);
-  else
+  else if (type == FC_CLIENTS)
     (void)fc_encode_client_entry(buf, &client);
+  else
+    (void)fc_encode_namespace_entry(buf, &ns);
 }
 
 /* The cursor is the number of items given so far. */
@@ -114,7 +117,11 @@ static void take_client(void *arg, const struct fc_client_entry *client) {
   take(arg, client->client_id);
 }
 
-static const enum fc_type types[] = {FC_LIST, FC_LEASES, FC_CLIENTS};
+static void take_namespace(void *arg, const struct fc_namespace_entry *ns) {
+  take(arg, ns->entries);
+}
+
+static const enum fc_type types[] = {FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES};
 #define N_TYPES ((int)(sizeof types / sizeof types[0]))
 
 static int list(struct admin *admin, enum fc_type type, const char *name_space, uint64_t limit,
@@ -125,7 +132,9 @@ static int list(struct admin *admin, enum fc_type type, const char *name_space, 
     return admin_list(admin, &select, limit, take_entry, got);
   if (type == FC_LEASES)
     return admin_leases(admin, name_space, limit, take_lease, got);
-  return admin_clients(admin, name_space, limit, take_client, got);
+  if (type == FC_CLIENTS)
+    return admin_clients(admin, name_space, limit, take_client, got);
+  return admin_namespaces(admin, name_space, limit, take_namespace, got);
 }
 
 static struct admin *open_at(const struct peer *peer) {
@@ -223,10 +232,28 @@ START_TEST(older_daemons_are_told_of) {
                    "this daemon is older than the command and does not tell its leases: update it");
   ck_assert_int_eq(list(admin, FC_CLIENTS, NULL, 0, &got), FC_EVERSION);
   ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its clients: update it"));
+  ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its namespaces: update it"));
   ck_assert_uint_eq(atomic_load(&peer.seen), 1); /* hello */
   ck_assert_int_eq(admin_ping(admin, &rtt_ns), 0);
   ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got), 0); /* which it knows */
   ck_assert_uint_eq(got.n, 1);
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+/* One of the version before tells what it knows. */
+START_TEST(a_daemon_of_the_version_before_tells_its_leases) {
+  struct shelf shelf = {.items = 3, .page = 500};
+  struct peer peer;
+  struct got got;
+  peer_start(&peer, serve, &shelf);
+  peer.welcome.version = 3;
+  struct admin *admin = open_at(&peer);
+  ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
+  ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), 0);
+  ck_assert_uint_eq(got.n, 3);
   admin_close(admin);
   peer_stop(&peer);
 }
@@ -241,6 +268,7 @@ int main(void) {
   tcase_add_loop_test(tests, namespaces_are_passed_on, 0, N_TYPES);
   tcase_add_loop_test(tests, pages_that_go_nowhere_end, 0, N_TYPES);
   tcase_add_test(tests, older_daemons_are_told_of);
+  tcase_add_test(tests, a_daemon_of_the_version_before_tells_its_leases);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -23,6 +23,7 @@
 #include "peer.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include "runner.h"
 
 #define DEADLINE_MS 150u
@@ -330,6 +331,19 @@ START_TEST(wrong_options_fail_with_their_reason) {
   options.client = "\xff";
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_ENAME);
   options.client = NULL;
+  static char long_manifest[16386];
+  memset(long_manifest, 'm', 16385);
+  options.manifest = long_manifest;
+  ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
+  ck_assert_str_eq(error.text,
+                   "a manifest has 1 to 16384 bytes, and this one 16385: shorten it, or "
+                   "give none");
+  options.manifest = "";
+  ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
+  options.manifest = "{\"model\": \"\xe9\"}";
+  ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
+  ck_assert_str_eq(error.text, "the manifest is not UTF-8: encode it so, or give none");
+  options.manifest = NULL;
   options.socket = "";
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
   options.struct_size = 1;
@@ -767,6 +781,60 @@ START_TEST(reconnects_by_itself) {
 }
 END_TEST
 
+struct manifests {
+  atomic_uint hellos, right; /* that came, and with the manifest */
+  const char *expected;
+};
+
+/* Hangs up on the first, so that there is a second hello. */
+static void serve_manifests(struct peer *peer, int fd, unsigned nth) {
+  struct manifests *manifests = peer->arg;
+  struct fc_buf buf = {0};
+  struct fc_request request;
+  uint8_t *body;
+  if (!peer_read(peer, fd, &body, &request))
+    return;
+  atomic_fetch_add(&manifests->hellos, 1);
+  if (fc_str_equal(request.hello.manifest, fc_str_of(manifests->expected)))
+    atomic_fetch_add(&manifests->right, 1);
+  free(body);
+  if (fc_encode_welcome(&buf, request.id, &peer->welcome) != 0)
+    return;
+  peer_send(fd, &buf);
+  while (nth > 0 && peer_read(peer, fd, &body, &request)) {
+    free(body);
+    peer_send_hit(fd, request.id, "value", 5);
+  }
+}
+
+START_TEST(the_manifest_goes_with_each_hello) {
+  static char largest[16385];
+  memset(largest, 'm', 16384);
+  const char *const each[] = {"{\"model\": \"gpt2\"}", largest, NULL};
+  struct manifests manifests = {.expected = each[_i]};
+  struct peer peer;
+  peer_start(&peer, serve_manifests, &manifests);
+  peer.welcome.version = _i == 0 ? 3 : FC_PROTOCOL_VERSION; /* an older daemon skips it */
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache *cache;
+  char copied[sizeof largest];
+  options.socket = peer.path;
+  options.name_space = "n";
+  options.log = take_line;
+  if (manifests.expected != NULL) {
+    (void)snprintf(copied, sizeof copied, "%s", manifests.expected);
+    options.manifest = copied;
+  }
+  ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
+  memset(copied, 'x', sizeof copied);
+  get_until(cache, FCACHE_OK);
+  ck_assert_uint_eq(atomic_load(&manifests.hellos), 2);
+  ck_assert_uint_eq(atomic_load(&manifests.right), 2);
+  fcache_close(cache);
+  peer_stop(&peer);
+}
+END_TEST
+
 static void serve_hang_up(struct peer *peer, int fd, unsigned nth) {
   (void)peer;
   (void)fd;
@@ -1122,6 +1190,7 @@ int main(void) {
   tcase_add_test(tcase, refused_arguments_fail_the_open);
   tcase_add_loop_test(tcase, refusals_are_passed_on, 0, 3);
   add_replies(tcase);
+  tcase_add_loop_test(tcase, the_manifest_goes_with_each_hello, 0, 3);
   tcase_add_test(tcase, reconnects_by_itself);
   tcase_add_test(tcase, tries_come_ever_less_often);
   tcase_add_test(tcase, clear_looks_for_the_daemon_at_once);
