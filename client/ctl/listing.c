@@ -22,6 +22,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'j':
     input->args.json = true;
     return 0;
+  case LISTING_NO_MANIFEST:
+    input->args.no_manifest = true;
+    return 0;
   case ARGP_KEY_ARG:
     ctl_usage(state, "%s takes no \"%s\"", input->listing->name, arg);
     return 0;

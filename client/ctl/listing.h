@@ -1,5 +1,5 @@
-/* listing.h - what list, leases and clients have in common: a command that prints a listing of
- * the daemon's, with --namespace, --limit and --json. */
+/* listing.h - what list, leases, clients and namespaces have in common: a command that prints a
+ * listing of the daemon's, with --namespace, --limit and --json. */
 #ifndef FC_CTL_LISTING_H
 #define FC_CTL_LISTING_H
 
@@ -11,7 +11,10 @@ struct listing_args {
   struct select_args select;
   unsigned long limit; /* 0: all */
   bool json;
+  bool no_manifest;
 };
+
+#define LISTING_NO_MANIFEST 256 /* the key of the option --no-manifest, for who has it */
 
 #define LISTING_OPTIONS(things)                                                                    \
   {"limit", 'l', "N", 0, "At most N " things "; 0: all (100)", 0}, {                               \

@@ -10,9 +10,10 @@ static const struct {
   const char *name;
   ctl_command_fn *run;
 } commands[] = {
-    {"stats", stats_command},   {"ping", ping_command},         {"list", list_command},
-    {"leases", leases_command}, {"clients", clients_command},   {"clear", clear_command},
-    {"trace", trace_command},   {"shutdown", shutdown_command}, {"run", run_command},
+    {"stats", stats_command},   {"ping", ping_command},       {"list", list_command},
+    {"leases", leases_command}, {"clients", clients_command}, {"namespaces", namespaces_command},
+    {"clear", clear_command},   {"trace", trace_command},     {"shutdown", shutdown_command},
+    {"run", run_command},
 };
 
 static const char doc[] =
@@ -24,6 +25,7 @@ static const char doc[] =
     "  list                the entries, most recently used first\n"
     "  leases              what is being computed, by whom, and for how many\n"
     "  clients             who is connected, computes what, and waits for whom\n"
+    "  namespaces          which caches there are, and what goes into each\n"
     "  clear               remove entries\n"
     "  trace on FILE|off|status\n"
     "                      a JSON line per lookup\n"

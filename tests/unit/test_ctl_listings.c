@@ -1,4 +1,6 @@
-/* What fcachectl prints of entries, leases and clients: rows within 80 columns, and JSON. */
+/* What fcachectl prints of entries, leases, clients and namespaces: rows within 80 columns, and
+ * JSON.
+ */
 #include <check.h>
 #include <jansson.h>
 #include <locale.h>
@@ -9,6 +11,7 @@
 #include "client/ctl/clients_print.h"
 #include "client/ctl/leases_print.h"
 #include "client/ctl/list_print.h"
+#include "client/ctl/namespaces_print.h"
 #include "printed.h"
 #include "runner.h"
 
@@ -384,11 +387,183 @@ START_TEST(clients_json_has_everything) {
 }
 END_TEST
 
+/* ---- namespaces ---- */
+
+static struct fc_namespace_entry small_namespace(const char *manifest) {
+  return (struct fc_namespace_entry){.name_space = fc_str_of("gpt2"),
+                                     .manifest = fc_str_of(manifest),
+                                     .entries = 2,
+                                     .bytes = 448,
+                                     .hits = 4,
+                                     .misses = 2,
+                                     .clients = 1,
+                                     .idle_ns = 1500000000};
+}
+
+/* Everything at its widest. */
+static struct fc_namespace_entry wide_namespace(const char *manifest) {
+  return (struct fc_namespace_entry){.name_space = fc_str_of(long_name),
+                                     .manifest = fc_str_of(manifest),
+                                     .entries = 9999999,
+                                     .bytes = UINT64_C(1023) << 20,
+                                     .hits = 9999999,
+                                     .misses = 0,
+                                     .clients = 9999999,
+                                     .idle_ns = UINT64_C(8639999000000000)};
+}
+
+static char *print_namespaces(struct rows rows, const struct fc_namespace_entry *namespaces,
+                              size_t n, bool no_manifest) {
+  struct namespaces_view view = {.rows = &rows, .no_manifest = no_manifest};
+  char *text = NULL;
+  size_t size;
+
+  rows.out = open_memstream(&text, &size);
+  rows_begin(&rows);
+  for (size_t i = 0; i < n; i++)
+    namespaces_print(&view, &namespaces[i]);
+  rows_end(&rows, "nothing");
+  ck_assert_int_eq(fclose(rows.out), 0);
+  ck_assert(!rows.failed);
+  ck_assert_uint_eq(rows.n, n);
+  return text;
+}
+
+#define NAMESPACES_HEADER                                                                          \
+  "NAMESPACE          ENTRIES     SIZE                        HITS CLIENTS LAST USE\n"
+#define SMALL_ROW                                                                                  \
+  "gpt2                     2    448 B              4 / 6 (66.67%)       1   1.50 s\n"
+
+START_TEST(namespaces_are_rows_with_their_manifests) {
+  struct fc_namespace_entry namespaces[] = {
+      small_namespace(
+          "{\"model\": \"gpt2\", \"revision\": \"3f2c1\", \"scale\": 0.1, \"layers\": 12, "
+          "\"adapter\": null, \"more\": {\"a\": [1, true]}}"),
+      small_namespace(NULL), small_namespace("{}")};
+
+  namespaces[1].hits = namespaces[1].misses = 0;
+  check_text(print_namespaces((struct rows){0}, namespaces, 3, false),
+             NAMESPACES_HEADER SMALL_ROW "    model     gpt2\n"
+                                         "    revision  3f2c1\n"
+                                         "    scale     0.1\n"
+                                         "    layers    12\n"
+                                         "    adapter   null\n"
+                                         "    more      {\"a\":[1,true]}\n"
+                                         "gpt2                     2    448 B                   0 "
+                                         "/ 0 (-)       1   1.50 s\n" SMALL_ROW);
+  check_text(print_namespaces((struct rows){.one_namespace = true}, namespaces, 1, true),
+             NAMESPACES_HEADER SMALL_ROW);
+}
+END_TEST
+
+/* What is no object of JSON stands there as it is: also where a number is too large for jansson, or
+ * a string has a NUL. */
+START_TEST(other_manifests_are_lines) {
+  static const struct {
+    const char *manifest, *lines;
+  } cases[] = {{"gpt2, revision 3f2c1", "    gpt2, revision 3f2c1\n"},
+               {"one\n\ntwo\n", "    one\n    \n    two\n"},
+               {"[1, 2]", "    [1, 2]\n"},
+               {"12", "    12\n"},
+               {"{\"a\": 1", "    {\"a\": 1\n"},
+               {"{\"a\": 18446744073709551616}", "    {\"a\": 18446744073709551616}\n"},
+               {"{\"a\": \"\\u0000\"}", "    {\"a\": \"\\u0000\"}\n"},
+               {"\n", "    \n"}};
+
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct fc_namespace_entry entry = small_namespace(cases[i].manifest);
+    char want[256];
+
+    (void)snprintf(want, sizeof want, "%s%s", NAMESPACES_HEADER SMALL_ROW, cases[i].lines);
+    check_text(print_namespaces((struct rows){0}, &entry, 1, false), want);
+  }
+}
+END_TEST
+
+/* Nothing in a manifest steers the terminal: in keys, in values, and where it is no JSON. */
+START_TEST(manifests_from_strangers_are_harmless) {
+  static const char *const manifests[] = {
+      "{\"a\\u001b[2J\": \"b\\u001b[31m\\u0007\\r\\nc\\u009b\\u007f\", \"l\": [\"\\u009b\"]}",
+      "a\x1b[31m\r\b\x7f\xc2\x9b"};
+  static const char *const lines[] = {"    a?[2J  b?[31m???c??\n    l      [\"?\"]\n",
+                                      "    a?[31m????\n"};
+  struct fc_namespace_entry entry = small_namespace(manifests[_i]);
+  char want[256];
+
+  (void)snprintf(want, sizeof want, "%s%s", NAMESPACES_HEADER SMALL_ROW, lines[_i]);
+  check_text(print_namespaces((struct rows){0}, &entry, 1, false), want);
+}
+END_TEST
+
+START_TEST(namespaces_fit_80_columns) {
+  char *manifest = malloc(FC_MANIFEST_MAX + 1), *text;
+  struct fc_namespace_entry namespaces[4] = {small_namespace(NULL)};
+
+  ck_assert_ptr_nonnull(manifest);
+  memset(manifest, 'm', FC_MANIFEST_MAX);
+  manifest[FC_MANIFEST_MAX] = '\0';
+  namespaces[1] = wide_namespace(manifest); /* one line */
+  namespaces[2] = wide_namespace("{\"a key that is longer than its column\": \"v\", \"k\": 1}");
+  memcpy(manifest, "{\"model\": \"", 11);
+  memcpy(manifest + FC_MANIFEST_MAX - 2, "\"}", 2);
+  namespaces[3] = wide_namespace(manifest);
+  namespaces[3].entries = namespaces[3].bytes = namespaces[3].idle_ns = UINT64_MAX;
+  namespaces[3].hits = UINT64_MAX / 2;
+  namespaces[3].misses = UINT64_MAX / 2;
+  text = print_namespaces((struct rows){0}, namespaces, 4, false);
+  printed_fits(text);
+  ck_assert_ptr_nonnull(strstr(text, "nnnn\xe2\x80\xa6\n                   9999999 1023 MiB "
+                                     "9999999 / 9999999 (100.00%) 9999999  99d 23h\n    "));
+  ck_assert_ptr_nonnull(strstr(text, "    a key that is longer th\xe2\x80\xa6  v\n"));
+  ck_assert_ptr_nonnull(strstr(text, "    k                         1\n"));
+  ck_assert_ptr_nonnull(strstr(text, "    model  mmm"));
+  ck_assert_ptr_null(strstr(strstr(text, "CLIENTS") + 1, "CLIENTS")); /* one header */
+  free(text);
+  free(manifest);
+}
+END_TEST
+
+START_TEST(namespaces_json_has_everything) {
+  struct fc_namespace_entry namespaces[] = {
+      small_namespace("{\"model\": \"gpt2\", \"layers\": 12, \"scale\": 1.25}"),
+      small_namespace("gpt2\x1b"), wide_namespace(NULL), small_namespace("[1]")};
+  json_t *all, *first, *manifest;
+
+  namespaces[2].hits = 0;
+  first = first_of(print_namespaces((struct rows){.json = true}, namespaces, 4, false), 4, &all);
+  check_string(first, "namespace", "gpt2");
+  check_number(first, "entries", 2);
+  check_number(first, "bytes", 448);
+  check_number(first, "cache_hits", 4);
+  check_number(first, "cache_misses", 2);
+  ck_assert_double_eq_tol(json_real_value(json_object_get(first, "hit_rate")), 2.0 / 3, 1e-9);
+  check_number(first, "clients", 1);
+  check_number(first, "idle_s", 1.5);
+  manifest = json_object_get(first, "manifest");
+  check_string(manifest, "model", "gpt2");
+  check_number(manifest, "layers", 12);
+  ck_assert(json_is_integer(json_object_get(manifest, "layers")));
+  check_number(manifest, "scale", 1.25);
+  ck_assert_uint_eq(json_object_size(first), 9);
+  check_string(json_array_get(all, 1), "manifest", "gpt2\x1b");
+  ck_assert(json_is_null(json_object_get(json_array_get(all, 2), "manifest")));
+  check_number(json_array_get(all, 2), "hit_rate", 0);
+  check_string(json_array_get(all, 3), "manifest", "[1]");
+  json_decref(all);
+  first = first_of(print_namespaces((struct rows){.json = true}, namespaces, 1, true), 1, &all);
+  ck_assert_ptr_null(json_object_get(first, "manifest"));
+  ck_assert_uint_eq(json_object_size(first), 8);
+  json_decref(all);
+}
+END_TEST
+
 /* ---- none ---- */
 
 START_TEST(nothing_is_said_to_people_and_empty_for_programs) {
   check_text(print_leases((struct rows){0}, NULL, 0), "nothing\n");
   check_text(print_clients((struct rows){0}, NULL, 0), "nothing\n");
+  check_text(print_namespaces((struct rows){0}, NULL, 0, false), "nothing\n");
+  check_text(print_namespaces((struct rows){.json = true}, NULL, 0, false), "[]\n");
   check_text(print_leases((struct rows){.json = true}, NULL, 0), "[]\n");
   check_text(print_clients((struct rows){.json = true}, NULL, 0), "[]\n");
 }
@@ -409,6 +584,11 @@ int main(void) {
   tcase_add_loop_test(tests, clients_fit_80_columns, 0, 2);
   tcase_add_test(tests, users_have_names);
   tcase_add_test(tests, clients_json_has_everything);
+  tcase_add_test(tests, namespaces_are_rows_with_their_manifests);
+  tcase_add_test(tests, other_manifests_are_lines);
+  tcase_add_loop_test(tests, manifests_from_strangers_are_harmless, 0, 2);
+  tcase_add_test(tests, namespaces_fit_80_columns);
+  tcase_add_test(tests, namespaces_json_has_everything);
   tcase_add_test(tests, nothing_is_said_to_people_and_empty_for_programs);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
