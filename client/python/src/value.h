@@ -14,7 +14,8 @@ int value_init(void);
 int value_encode(PyObject *value, struct fcache_value *out);
 
 /* A new object, which shares nothing with `data`; or NULL with an exception: DecodeError where the
- * bytes are not of this encoding, whatever they hold, or name a class that is not registered here. */
+ * bytes are not of this encoding, whatever they hold, or name a class that is not registered here.
+ */
 PyObject *value_decode(const void *data, size_t size);
 
 /* Methods of the module: encode(value) -> bytes, decode(bytes) -> value, _register(cls, name,

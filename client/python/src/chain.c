@@ -1,0 +1,53 @@
+/* Causes of errors, and calls into Python. */
+#include "chain.h"
+
+#include <stdarg.h>
+
+static bool stays(PyObject *class) {
+  return PyErr_ExceptionMatches(class) || PyErr_ExceptionMatches(PyExc_MemoryError) ||
+         !PyErr_ExceptionMatches(PyExc_Exception);
+}
+
+void chain_raise(PyObject *class, const char *format, ...) {
+  PyObject *type;
+  PyObject *value;
+  PyObject *traceback;
+  PyObject *cause;
+  va_list arguments;
+
+  if (stays(class))
+    return;
+  PyErr_Fetch(&type, &cause, &traceback);
+  PyErr_NormalizeException(&type, &cause, &traceback);
+  if (traceback)
+    (void)PyException_SetTraceback(cause, traceback); /* it is a traceback: no error is possible */
+  Py_XDECREF(traceback);
+  Py_XDECREF(type);
+  va_start(arguments, format);
+  (void)PyErr_FormatV(class, format, arguments);
+  va_end(arguments);
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  PyException_SetCause(value, cause); /* takes the reference */
+  PyErr_Restore(type, value, traceback);
+}
+
+PyObject *chain_call(const char *function, const char *format, ...) {
+  PyObject *module = PyImport_ImportModule("fcached.values");
+  PyObject *callable = module ? PyObject_GetAttrString(module, function) : NULL;
+  PyObject *tuple = NULL;
+  PyObject *result = NULL;
+  va_list arguments;
+
+  if (callable) {
+    va_start(arguments, format);
+    tuple = Py_VaBuildValue(format, arguments);
+    va_end(arguments);
+  }
+  if (tuple)
+    result = PyObject_CallObject(callable, tuple);
+  Py_XDECREF(tuple);
+  Py_XDECREF(callable);
+  Py_XDECREF(module);
+  return result;
+}

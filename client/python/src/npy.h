@@ -1,0 +1,34 @@
+/* npy.h - numpy's C API for the files that use it, and the plain dtypes that need no Python code.
+ */
+#ifndef FCACHED_PY_NPY_H
+#define FCACHED_PY_NPY_H
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL fcached_npy_api
+#ifndef NPY_HOME
+#define NO_IMPORT_ARRAY
+#endif
+#include <Python.h>
+#include <numpy/arrayobject.h>
+#include <numpy/arrayscalars.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A number or bool in this machine's byte order. */
+struct plain {
+  PyArray_Descr *descr; /* numpy's own for the type: an array of it has this very object, mostly */
+  uint8_t size;         /* of text */
+  uint8_t itemsize;
+  char text[6]; /* "<i8" */
+};
+
+/* Imports numpy, once. False with an exception where it cannot be used. */
+bool npy_load(void);
+extern bool npy_loaded;
+
+/* NULL where there is none. */
+const struct plain *npy_plain_by_descr(const PyArray_Descr *descr);
+const struct plain *npy_plain_by_type(const PyTypeObject *scalar_type);
+const struct plain *npy_plain_by_text(const void *text, size_t size);
+
+#endif
