@@ -9,31 +9,47 @@
 #define MS_NS 1000000u
 #define STALLS_MAX 8u /* waits in a row that ended at once and for nothing: see get.c */
 
+struct computed {
+  struct fcache_value value;
+  bool skipped; /* it is not to be stored */
+};
+
 struct fcache_batch {
-  struct fcache_value *values;
+  struct computed *list;
   size_t n, capacity;
 };
 
-int fcache_batch_add(struct fcache_batch *batch, const void *data, size_t size) {
+static int append(struct fcache_batch *batch, struct computed computed) {
   if (batch->n == batch->capacity) {
     size_t capacity = batch->capacity == 0 ? 16 : batch->capacity * 2;
-    struct fcache_value *values = realloc(batch->values, capacity * sizeof *values);
-    if (values == NULL)
+    struct computed *list = realloc(batch->list, capacity * sizeof *list);
+    if (list == NULL)
       return FCACHE_ENOMEM;
-    batch->values = values;
+    batch->list = list;
     batch->capacity = capacity;
   }
-  struct fcache_value value = {0};
-  if (fcache_value_set(&value, data, size) < 0)
-    return FCACHE_ENOMEM;
-  batch->values[batch->n++] = value;
+  batch->list[batch->n++] = computed;
   return FCACHE_OK;
+}
+
+int fcache_batch_add(struct fcache_batch *batch, const void *data, size_t size) {
+  struct computed computed = {0};
+  int rc = fcache_value_set(&computed.value, data, size);
+  if (rc == FCACHE_OK)
+    rc = append(batch, computed);
+  if (rc < 0)
+    fcache_value_free(&computed.value);
+  return rc;
+}
+
+int fcache_batch_skip(struct fcache_batch *batch) {
+  return append(batch, (struct computed){.skipped = true});
 }
 
 static void batch_free(struct fcache_batch *batch) {
   for (size_t i = 0; i < batch->n; i++)
-    fcache_value_free(&batch->values[i]);
-  free(batch->values);
+    fcache_value_free(&batch->list[i].value);
+  free(batch->list);
 }
 
 /* One call of cached_batch. All lists have room for `n`, and are its own. */
@@ -96,13 +112,14 @@ static void collect(struct batching *batching) {
   }
 }
 
-/* Of what was to be computed, what was granted; what was not may be somebody else's, or of a call
- * that this one is nested in. */
-static void give_up(struct batching *batching) {
+/* Of what was to be computed, all or only what was skipped: what was granted of it; what was not
+ * may be somebody else's, or of a call that this one is nested in. */
+static void give_up(struct batching *batching, bool only_skipped) {
   size_t n = 0;
   for (size_t i = 0; i < batching->n_misses; i++)
-    if (batching->states[batching->misses[i]] == LOOKUP_LEASED)
-      batching->missed[n++] = batching->missed[i];
+    if (batching->states[batching->misses[i]] == LOOKUP_LEASED &&
+        (!only_skipped || batching->batch.list[i].skipped))
+      batching->missed[n++] = batching->prompts[batching->misses[i]];
   (void)handle_give_up(batching->cache, &batching->get.key, batching->missed, n); /* all we can */
 }
 
@@ -117,24 +134,36 @@ static void count_batch(struct fcache *cache, uint64_t n, uint64_t compute_ns) {
     counters->max_batch_size = n;
 }
 
-/* Puts what was computed. What could not be put is given up. */
+/* Makes the lists of what is to be put, the skipped left out; returns its number. */
+static uint32_t gather(struct batching *batching) {
+  uint32_t n = 0;
+  for (size_t i = 0; i < batching->n_misses; i++) {
+    const struct computed *computed = &batching->batch.list[i];
+    if (computed->skipped)
+      continue;
+    batching->missed[n] = batching->missed[i];
+    batching->bytes[n++] = (struct fcache_bytes){computed->value.data, computed->value.size};
+  }
+  return n;
+}
+
+/* Puts what was computed. What could not be put, or is not to be, is given up. */
 static void put_all(struct batching *batching, uint64_t compute_ns) {
+  uint32_t n = gather(batching);
   struct fc_put_many put = {.flags = FC_KEEP_FIRST,
                             .key = batching->get.key,
                             .probe = handle_probe(batching->cache),
                             .epoch = batching->epoch,
-                            .compute_ns = compute_ns,
+                            .compute_ns = compute_ns / batching->n_misses * n,
                             .prompts = (const uint8_t *)batching->missed,
-                            .n = (uint32_t)batching->n_misses,
+                            .n = n,
                             .batch = (uint32_t)batching->n_misses};
   int rc = FCACHE_NOT_STORED;
-  for (size_t i = 0; i < batching->n_misses; i++)
-    batching->bytes[i] =
-        (struct fcache_bytes){batching->batch.values[i].data, batching->batch.values[i].size};
   if (put.epoch.boot_id != 0) /* else nobody knows what was cleared meanwhile */
     rc = handle_put_many(batching->cache, &put, batching->bytes);
-  if (rc != FCACHE_OK && rc != FCACHE_ETOOBIG) /* the daemon need not have heard of it */
-    give_up(batching);
+  bool heard = rc == FCACHE_OK || rc == FCACHE_ETOOBIG; /* else the daemon need not know of it */
+  if (!heard || n < batching->n_misses)
+    give_up(batching, heard);
 }
 
 /* Hands what was computed to the caller. */
@@ -142,8 +171,8 @@ static void deliver(struct batching *batching) {
   for (size_t i = 0; i < batching->n_misses; i++) {
     struct fcache_value *value = &batching->values[batching->misses[i]];
     fcache_value_free(value);
-    *value = batching->batch.values[i];
-    batching->batch.values[i] = (struct fcache_value){0};
+    *value = batching->batch.list[i].value;
+    batching->batch.list[i].value = (struct fcache_value){0};
     batching->states[batching->misses[i]] = LOOKUP_DONE;
   }
 }
@@ -156,7 +185,7 @@ static int compute(struct batching *batching) {
   uint64_t compute_ns = channel_clock_ns() - start_ns;
   handle_enter(cache); /* compute may have forked */
   if (rc != 0 || batching->batch.n != batching->n_misses) {
-    give_up(batching);
+    give_up(batching, false);
     return rc != 0 ? rc
                    : link_fault(&cache->link, FC_EBATCH,
                                 "batched compute returned %zu values for %zu misses",
@@ -169,26 +198,29 @@ static int compute(struct batching *batching) {
   return FCACHE_OK;
 }
 
-/* Waits until there is something to compute, or everything is there. */
-static void wait_for_others(struct batching *batching) {
+/* Waits until there is something to compute, or everything is there. 0 or HANDLE_ENDED. */
+static int wait_for_others(struct batching *batching) {
   struct fcache *cache = batching->cache;
   size_t before = count_taken(batching);
   struct fc_epoch none;
-  bool granted = false;
+  int granted = 0;
   bool patient = batching->left_ns > 0 && batching->stalls < STALLS_MAX && handle_ready(cache) &&
                  link_has_leases(&cache->link);
   batching->get.probe = handle_probe(cache); /* compute may have set another */
   if (patient)
     granted = others_await(cache, &batching->get, &batching->left_ns, batching->values,
                            batching->states, &batching->epoch);
+  if (granted == HANDLE_ENDED)
+    return granted;
   batching->stalls = count_taken(batching) < before ? 0 : batching->stalls + 1;
-  if (granted && cache->link.state == LINK_UP) {
+  if (granted > 0 && cache->link.state == LINK_UP) {
     /* While we hold a lease we do not wait; but it may be that more is to be had by now. */
     (void)change(batching, LOOKUP_TAKEN, LOOKUP_ASK);
     (void)handle_lookup_many(cache, &batching->get, batching->values, batching->states, &none);
   }
   if (!patient || batching->left_ns == 0 || cache->link.state != LINK_UP)
     (void)change(batching, LOOKUP_TAKEN, LOOKUP_FREE);
+  return 0;
 }
 
 static int run(struct batching *batching) {
@@ -204,7 +236,8 @@ static int run(struct batching *batching) {
       rc = compute(batching);
     if (rc != 0 || count_taken(batching) == 0)
       return rc;
-    wait_for_others(batching);
+    if (wait_for_others(batching) == HANDLE_ENDED)
+      return batching->cache->asker.verdict;
   }
 }
 

@@ -45,6 +45,7 @@ static int open_handle(const struct fcache_options *options, struct fcache *cach
       .disabled = disable != NULL && strcmp(disable, "0") != 0,
       .region = region == NULL || strcmp(region, "0") != 0,
   };
+  cache->asker = (struct wait_asker){.ask = options->waiting, .arg = options->waiting_arg};
   cache->lease_ms = options->lease_ms != 0 ? options->lease_ms : FC_LEASE_MS_DEFAULT;
   fcache_set_wait(cache, options->wait_ms);
   int rc = link_init(&cache->link, &link_options);

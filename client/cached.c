@@ -15,6 +15,8 @@ int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_com
   rc = handle_lookup(cache, &put.key, FCACHE_LEASE, cache->wait_ms, value, &put.epoch);
   if (rc == FCACHE_OK || rc == FCACHE_ENOMEM)
     return rc;
+  if (rc == HANDLE_ENDED)
+    return cache->asker.verdict;
   bool leased = rc == FCACHE_LEASED;
   value->size = 0; /* a miss, or a daemon that refused: compute either way */
   uint64_t start_ns = channel_clock_ns();

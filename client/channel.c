@@ -102,8 +102,9 @@ int channel_connect(struct channel *channel, const char *path) {
   return rc;
 }
 
-/* Waits until the socket is ready for `events`, at most until then; looks once at least. */
-static int wait_for(const struct channel *channel, short events, uint64_t until_ns) {
+/* Waits until the socket is ready for `events`, at most until then; looks once at least. A signal
+ * ends it too: CHANNEL_INTERRUPTED. */
+static int wait_once(const struct channel *channel, short events, uint64_t until_ns) {
   struct pollfd poll_fd = {.fd = channel->socket.fd, .events = events};
   for (;;) {
     uint64_t now_ns = channel_clock_ns();
@@ -112,11 +113,19 @@ static int wait_for(const struct channel *channel, short events, uint64_t until_
     int ready = poll(&poll_fd, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
     if (ready > 0)
       return 0;
-    if (ready < 0 && errno != EINTR)
-      return FC_EUNAVAILABLE;
+    if (ready < 0)
+      return errno == EINTR ? CHANNEL_INTERRUPTED : FC_EUNAVAILABLE;
     if (left_ns == 0)
       return FC_ETIMEDOUT;
   }
+}
+
+static int wait_for(const struct channel *channel, short events, uint64_t until_ns) {
+  int rc;
+  do
+    rc = wait_once(channel, events, until_ns);
+  while (rc == CHANNEL_INTERRUPTED);
+  return rc;
 }
 
 static void advance(struct iovec **pieces, size_t *n, size_t sent) {
@@ -169,7 +178,7 @@ bool channel_send_now(struct channel *channel, const void *data, size_t size) {
 }
 
 int channel_await(const struct channel *channel, uint64_t until_ns) {
-  return channel->in_size > channel->taken ? 0 : wait_for(channel, POLLIN, until_ns);
+  return channel->in_size > channel->taken ? 0 : wait_once(channel, POLLIN, until_ns);
 }
 
 static int make_room(struct channel *channel, size_t need) {

@@ -59,7 +59,9 @@ int channel_send(struct channel *channel, struct iovec *pieces, size_t n);
 bool channel_send_now(struct channel *channel, const void *data, size_t size);
 
 /* Waits until there is something to receive, or the other side has closed, at most until `until_ns`
- * (FC_ETIMEDOUT); looks once at least. What is received then has a deadline of its own. */
+ * (FC_ETIMEDOUT); looks once at least. What is received then has a deadline of its own. A signal
+ * that comes meanwhile ends the wait: CHANNEL_INTERRUPTED. */
+#define CHANNEL_INTERRUPTED 1
 int channel_await(const struct channel *channel, uint64_t until_ns);
 
 /* Asked when the beginning of a large frame is there: returns room for all of its body from *offset

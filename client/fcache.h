@@ -106,6 +106,16 @@ struct fcache; /* a handle; opaque */
 /* Called with one line, without a newline. Must not use the handle. */
 typedef void fcache_log_fn(void *arg, const char *line);
 
+/* What happens to a line where there is no such callback, for callbacks that choose among lines: it
+ * goes to stderr, whole, and without ever holding the program up or ending it by SIGPIPE. */
+FCACHE_API void fcache_say(const char *line);
+
+/* Called while a call waits for what others compute: about once per deadline, and when a signal
+ * came. Not 0 ends the wait: the handle's leases are given up, at the cost of one deadline at most,
+ * and the call returns that number, which is best above 100, where no result is. Must not use the
+ * handle. It may fork: the child's call ends, or goes on without waiting, as the number says. */
+typedef int fcache_waiting_fn(void *arg);
+
 /* All zero means all defaults. Strings are copied. `struct_size` must be
  * sizeof(struct fcache_options): FCACHE_OPTIONS_INIT sets it. */
 struct fcache_options {
@@ -127,11 +137,13 @@ struct fcache_options {
                            JSON; kept with the namespace, where the latest stands, for people
                            (fcachectl namespaces). 1 to 16,384 bytes of UTF-8, else FCACHE_EINVAL;
                            NULL: none, which leaves the one that is there */
+  fcache_waiting_fn *waiting; /* NULL: a wait ends by itself only */
+  void *waiting_arg;
 };
 #define FCACHE_NO_WAIT UINT32_MAX
 #ifdef __cplusplus
 #define FCACHE_OPTIONS_INIT                                                                        \
-  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, NULL }
+  { sizeof(struct fcache_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL }
 #else
 #define FCACHE_OPTIONS_INIT                                                                        \
   { .struct_size = sizeof(struct fcache_options) }
@@ -199,6 +211,10 @@ enum fcache_flags {
   FCACHE_UNRECORDED = 1, /* no counter and no trace line for this call (preloading, tools) */
   FCACHE_KEEP_FIRST = 2, /* put: leave a value that is already stored */
   FCACHE_LEASE = 4, /* get: what misses is to be computed here, if by nobody else: FCACHE_LEASED */
+  FCACHE_LOCAL = 8, /* fcache_get: only what is to be had at once, in shared memory. A hit is as
+                       every hit; whatever would need a message, or a wait (no region, no room to
+                       record the hit in), is FCACHE_MISS, which says nothing of the key and counts
+                       nothing. For who holds a lock meanwhile, as a binding that of its language */
 };
 
 /* FCACHE_OK with the value, which becomes the most recently used; FCACHE_MISS,
@@ -237,6 +253,15 @@ FCACHE_API int fcache_get_many(struct fcache *cache, const char *op, const char 
                                uint32_t top_k, const struct fcache_hash *prompts, size_t n,
                                unsigned flags, struct fcache_value *values, bool *hit);
 
+/* The same, for who computes what is missing: results[i] is FCACHE_OK with values[i];
+ * FCACHE_LEASED, yours to compute, and then to put or give up; or FCACHE_MISS where another
+ * computes it, where the daemon granted no lease, or where sharing is off. Never waits for others.
+ * FCACHE_OK, or an error, after which no lease is held of these. A prompt that stands twice is
+ * leased once. */
+FCACHE_API int fcache_lease_many(struct fcache *cache, const char *op, const char *view,
+                                 uint32_t top_k, const struct fcache_hash *prompts, size_t n,
+                                 unsigned flags, struct fcache_value *values, int *results);
+
 /* `n` puts likewise, with FCACHE_KEEP_FIRST where the leases of all were granted to this handle.
  * `compute_ns` is the time of all together, divided evenly.
  * FCACHE_OK where all were stored, FCACHE_NOT_STORED where at least one was
@@ -266,6 +291,10 @@ struct fcache_batch;
 
 /* Appends one value (copied). 0 or FCACHE_ENOMEM. */
 FCACHE_API int fcache_batch_add(struct fcache_batch *batch, const void *data, size_t size);
+
+/* Appends none, where what was computed is not to be stored: it counts as computed, its lease is
+ * given up, and the caller's value of it becomes empty. 0 or FCACHE_ENOMEM. */
+FCACHE_API int fcache_batch_skip(struct fcache_batch *batch);
 
 /* Computes the prompts at `misses[0..n_misses)`, indices into the caller's
  * list in rising order, and adds one value for each, in order. 0, or an error

@@ -35,27 +35,29 @@ struct asking {
 };
 
 /* A get that waits, for as long as may be. */
-static int await(struct link *link, struct asking *asking, uint32_t id, struct fc_reply *reply) {
+static int await(struct fcache *cache, struct asking *asking, uint32_t id, struct fc_reply *reply) {
+  struct link *link = &cache->link;
   uint64_t start_ns = channel_clock_ns();
   struct wait wait;
   uint32_t which;
-  wait_begin(&wait, link, asking->left_ns);
+  wait_begin(&wait, link, &cache->asker, asking->left_ns);
   int rc = link_send(link);
   if (rc == 0)
     rc = wait_next(&wait, &id, 1, &which, reply);
   uint64_t waited_ns = channel_clock_ns() - start_ns;
   asking->waited_ns += waited_ns;
   asking->left_ns -= waited_ns < asking->left_ns ? waited_ns : asking->left_ns;
-  return rc;
+  return wait.ended ? HANDLE_ENDED : rc;
 }
 
-static int ask(struct link *link, struct asking *asking, bool waits, struct fc_reply *reply) {
+static int ask(struct fcache *cache, struct asking *asking, bool waits, struct fc_reply *reply) {
+  struct link *link = &cache->link;
   struct fc_get message = asking->get;
   message.terms.wait_ms = waits ? (uint32_t)((asking->left_ns + MS_NS - 1) / MS_NS) : 0;
   uint32_t id = link_begin(link, FC_GET);
   link_place(link, place_value, asking->value);
   (void)fc_encode_get(&link->request, id, &message); /* who sends it looks at `failed` */
-  int rc = waits ? await(link, asking, id, reply) : link_exchange(link, id, NULL, 0, reply);
+  int rc = waits ? await(cache, asking, id, reply) : link_exchange(link, id, NULL, 0, reply);
   if (rc < 0)
     return rc;
   link->epoch.clear_generation = reply->get.clear_generation;
@@ -81,7 +83,9 @@ static int ask_daemon(struct fcache *cache, struct asking *asking) {
     asking->get.terms.lease_ms = wants ? cache->lease_ms : 0;
   }
   for (unsigned asks = 0; asks < ASKS_MAX; asks++) {
-    int rc = ask(link, asking, asks > 0, &reply);
+    int rc = ask(cache, asking, asks > 0, &reply);
+    if (rc == HANDLE_ENDED)
+      return rc;
     if (rc < 0)
       return handle_outcome(cache, rc, FCACHE_MISS);
     if (reply.get.value != NULL)
@@ -123,7 +127,7 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
   int rc = handle_hit(cache, key, flags, value, &now_ns);
   if (rc == FCACHE_OK)
     count_hit(cache, flags, now_ns - start_ns);
-  if (rc != FCACHE_MISS)
+  if (rc != FCACHE_MISS || (flags & FCACHE_LOCAL) != 0)
     return rc;
   struct asking asking = {.get = {.flags = flags & (FCACHE_UNRECORDED | FCACHE_LEASE),
                                   .key = *key,
@@ -147,11 +151,13 @@ static int get(struct fcache *cache, const struct fcache_key *key, unsigned flag
   struct recent_miss miss = {0};
   rc = handle_lookup(cache, &wire, flags, wait_ms, value, &miss.epoch);
   miss.leased = rc == FCACHE_LEASED;
+  if (rc == FCACHE_MISS && (flags & FCACHE_LOCAL) != 0)
+    return rc; /* which is none: nobody was asked */
   if (rc == FCACHE_MISS || rc == FCACHE_LEASED)
     recent_note(&cache->misses, &wire, &miss);
   else if (rc == FCACHE_OK) /* what is computed from now on is of now */
     recent_forget(&cache->misses, &wire);
-  return rc;
+  return rc == HANDLE_ENDED ? cache->asker.verdict : rc;
 }
 
 int fcache_get(struct fcache *cache, const struct fcache_key *key, unsigned flags,

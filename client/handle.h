@@ -5,6 +5,7 @@
 #include "client/exchange.h"
 #include "client/fcache.h"
 #include "client/recent.h"
+#include "client/wait.h"
 
 #define HANDLE_HEAD_MAX_BYTES 2048u /* before the lists of a message: names and numbers */
 
@@ -15,7 +16,11 @@ struct fcache {
   struct recent misses;        /* of fcache_get and fcache_get_many */
   uint32_t lease_ms;
   uint32_t wait_ms; /* of cached and cached_batch; 0: not at all */
+  struct wait_asker asker;
 };
+
+/* Of a lookup: the program ended its wait, and no lease is held. The user gets asker.verdict. */
+#define HANDLE_ENDED (-1000)
 
 /* Every call starts here: lets a forked child begin anew. */
 void handle_enter(struct fcache *cache);
@@ -52,12 +57,13 @@ int handle_outcome(struct fcache *cache, int rc, int degraded);
 /* One lookup in the region alone: FCACHE_OK with the value, and the hit recorded; FCACHE_MISS,
  * which says nothing: ask the daemon; or FC_ENOMEM. *now_ns is when the lookup began
  * (channel_clock_ns), and becomes when its hit was served. Counts all but cache_hits and the wall
- * time. */
+ * time. With FCACHE_LOCAL a hit that can only be recorded after a message is FCACHE_MISS. */
 int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
                struct fcache_value *value, uint64_t *now_ns);
 
 /* One lookup: FCACHE_OK, FCACHE_MISS with *epoch {0, 0} where the daemon is away, with FCACHE_LEASE
- * FCACHE_LEASED, or an error. It waits for another's computation for up to `wait_ms`. */
+ * FCACHE_LEASED, HANDLE_ENDED, or an error. It waits for another's computation for up to `wait_ms`.
+ */
 int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags, uint32_t wait_ms,
                   struct fcache_value *value, struct fc_epoch *epoch);
 

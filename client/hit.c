@@ -17,14 +17,17 @@ static bool make_room(struct link *link) {
   return link_exchange(link, id, NULL, 0, &reply) == 0;
 }
 
-static void record_hit(struct fcache *cache, const struct fc_ring_hit *record) {
+/* False where that takes a message, and there is to be none: nothing is counted then. */
+static bool record_hit(struct fcache *cache, const struct fc_ring_hit *record, unsigned flags) {
   struct plane *plane = &cache->link.plane;
   bool counts = (record->flags & FC_RING_UNRECORDED) == 0;
+  bool recorded = plane_record(plane, record);
+  if (!recorded && (flags & FCACHE_LOCAL) != 0)
+    return false;
   cache->counters.region_hits += counts;
-  if (plane_record(plane, record) || (make_room(&cache->link) && plane_record(plane, record)))
-    return;
-  if (counts)
+  if (!recorded && !(make_room(&cache->link) && plane_record(plane, record)) && counts)
     plane_count_unrecorded(plane);
+  return true;
 }
 
 int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
@@ -39,7 +42,8 @@ int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
   record.end_ns = channel_clock_ns();
   record.wall_ns = record.end_ns - *now_ns;
   record.flags = (flags & FCACHE_UNRECORDED) != 0 ? FC_RING_UNRECORDED : 0;
-  record_hit(cache, &record);
+  if (!record_hit(cache, &record, flags))
+    return FCACHE_MISS;
   *now_ns = record.end_ns;
   return FCACHE_OK;
 }

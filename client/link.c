@@ -182,7 +182,7 @@ int link_off(struct link *link) {
 
 /* What the daemon may have granted us by now, or may still, is given up. False where it cannot be
  * told at once: a connection that nobody reads must not keep others waiting. */
-static bool let_go_of_leases(struct link *link) {
+bool link_let_go(struct link *link) {
   static const struct fc_give_up all = {0};
   if (!link_has_leases(link))
     return true;
@@ -196,7 +196,7 @@ int link_lost(struct link *link, int rc) {
   switch (rc) {
   case FC_ETIMEDOUT:
     (void)link_fault(link, rc, "fcached at %s did not answer within %llu ms", link->path, ms);
-    if (link->state == LINK_UP && plane_can_linger(&link->plane) && let_go_of_leases(link))
+    if (link->state == LINK_UP && plane_can_linger(&link->plane) && link_let_go(link))
       plane_linger(&link->plane, channel_part(&link->channel));
     break;
   case FC_EUNAVAILABLE:
@@ -212,7 +212,7 @@ int link_lost(struct link *link, int rc) {
   return link_off(link);
 }
 
-bool link_forked(struct link *link) {
+bool link_leave_parent(struct link *link) {
   if (!fork_mark_is_child(link->fork_mark))
     return false;
   fork_mark_set(link->fork_mark);
@@ -226,7 +226,14 @@ bool link_forked(struct link *link) {
   link->backoff_ns = (uint64_t)LINK_BACKOFF_MIN_MS * MS_NS;
   if (link->own_name)
     name_ourselves(link);
+  link->forked = true;
   return true;
+}
+
+bool link_forked(struct link *link) {
+  bool forked = link_leave_parent(link) || link->forked;
+  link->forked = false;
+  return forked;
 }
 
 /* Connects to the first socket that answers. */

@@ -58,6 +58,7 @@ struct link {
   bool said_too_big;
   bool region;  /* is asked for */
   bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
+  bool forked;  /* and nobody has been told that it is a child */
   struct sockets sockets;
   const char *path; /* of `sockets`: the one connected to, or greeted last */
   struct channel channel;
@@ -96,8 +97,16 @@ int link_open(struct link *link);
 /* Is the daemon there now? Does not wait. False says why once (see fcache.h). */
 bool link_ready(struct link *link);
 
+/* In a forked child: lets go of the parent's connection, which leaves the link off. True then; so
+ * far it is not told of by link_forked, which does the same. */
+bool link_leave_parent(struct link *link);
 /* True, once, in a forked child: the link has let go of the parent's connection. */
 bool link_forked(struct link *link);
+
+/* Tells the daemon, if that is to be had at once, that nobody here waits for anything or computes
+ * anything any more: it answers what waits, and others are granted the leases. False: it cannot be
+ * told. */
+bool link_let_go(struct link *link);
 
 /* The id for the next request, of this type, to be made in link->request (which is
  * empty). Its reply must be of that type: a peer is not trusted to match them. */

@@ -326,42 +326,90 @@ int handle_batch_key(struct fcache *cache, const char *op, const char *view, uin
 }
 
 /* As in fcache_get. */
-static void note_misses(struct fcache *cache, const struct fc_get_many *get, const bool *hit,
-                        struct fc_epoch epoch) {
-  const struct recent_miss miss = {.epoch = epoch};
+static void note_misses(struct fcache *cache, const struct fc_get_many *get,
+                        const enum lookup_state *states, struct fc_epoch epoch) {
+  struct recent_miss miss = {.epoch = epoch};
   struct fc_key key = get->key;
   for (uint32_t i = 0; i < get->n; i++) {
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
-    if (hit[i])
+    miss.leased = states[i] == LOOKUP_LEASED;
+    if (states[i] == LOOKUP_DONE)
       recent_forget(&cache->misses, &key);
     else
       recent_note(&cache->misses, &key, &miss);
   }
 }
 
+/* What a lookup that failed was granted all the same is given up. */
+static void give_up_leased(struct fcache *cache, const struct fc_get_many *get,
+                           const enum lookup_state *states) {
+  struct fcache_hash prompt;
+  for (uint32_t i = 0; i < get->n; i++) {
+    if (states[i] != LOOKUP_LEASED)
+      continue;
+    memcpy(prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
+    (void)handle_give_up(cache, &get->key, &prompt, 1); /* the first error is the one to tell */
+  }
+}
+
+/* What the public gets of many do: the lookups, and what is remembered of them. *out is the states,
+ * to be freed. */
+static int look_up(struct fcache *cache, struct fc_get_many *get, struct fcache_value *values,
+                   enum lookup_state **out) {
+  struct fc_epoch epoch;
+  enum lookup_state *states = calloc(get->n, sizeof *states); /* LOOKUP_ASK */
+  *out = states;
+  if (states == NULL)
+    return link_fault(&cache->link, FC_ENOMEM, "no memory for a batch of %u prompts", get->n);
+  get->probe = handle_probe(cache);
+  int rc = handle_lookup_many(cache, get, values, states, &epoch);
+  if (rc == FCACHE_OK)
+    note_misses(cache, get, states, epoch);
+  else
+    give_up_leased(cache, get, states);
+  return rc;
+}
+
 int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
                     const struct fcache_hash *prompts, size_t n, unsigned flags,
                     struct fcache_value *values, bool *hit) {
-  struct fc_get_many get = {.flags = flags & FCACHE_UNRECORDED};
-  struct fc_epoch epoch;
+  struct fc_get_many get = {
+      .flags = flags & FCACHE_UNRECORDED, .prompts = (const uint8_t *)prompts, .n = (uint32_t)n};
+  enum lookup_state *states;
   handle_enter(cache);
   int rc = handle_batch_key(cache, op, view, top_k, n, &get.key);
   if (rc < 0 || n == 0)
     return rc;
   if (prompts == NULL || values == NULL || hit == NULL)
     return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
-  get.probe = handle_probe(cache);
-  get.prompts = (const uint8_t *)prompts;
-  get.n = (uint32_t)n;
-  enum lookup_state *states = calloc(n, sizeof *states); /* LOOKUP_ASK */
-  if (states == NULL)
-    return link_fault(&cache->link, FC_ENOMEM, "no memory for a batch of %zu prompts", n);
-  rc = handle_lookup_many(cache, &get, values, states, &epoch);
+  rc = look_up(cache, &get, values, &states);
   for (size_t i = 0; i < n; i++)
-    hit[i] = states[i] == LOOKUP_DONE;
+    hit[i] = states != NULL && states[i] == LOOKUP_DONE;
   free(states);
-  if (rc == FCACHE_OK)
-    note_misses(cache, &get, hit, epoch);
+  return rc;
+}
+
+int fcache_lease_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                      const struct fcache_hash *prompts, size_t n, unsigned flags,
+                      struct fcache_value *values, int *results) {
+  struct fc_get_many get = {.flags = (flags & FCACHE_UNRECORDED) | FC_LEASE,
+                            .prompts = (const uint8_t *)prompts,
+                            .n = (uint32_t)n};
+  enum lookup_state *states;
+  handle_enter(cache);
+  int rc = handle_batch_key(cache, op, view, top_k, n, &get.key);
+  if (rc < 0 || n == 0)
+    return rc;
+  if (prompts == NULL || values == NULL || results == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "prompts, values or results is NULL");
+  rc = look_up(cache, &get, values, &states);
+  for (size_t i = 0; i < n; i++) {
+    enum lookup_state state = states == NULL || rc < 0 ? LOOKUP_FREE : states[i];
+    results[i] = state == LOOKUP_DONE     ? FCACHE_OK
+                 : state == LOOKUP_LEASED ? FCACHE_LEASED
+                                          : FCACHE_MISS;
+  }
+  free(states);
   return rc;
 }
 

@@ -111,8 +111,8 @@ static void count_wait(struct fcache *cache, uint32_t hits, uint64_t waited_ns) 
   cache->counters.scoring_wall_ns += waited_ns;
 }
 
-bool others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t *left_ns,
-                  struct fcache_value *values, enum lookup_state *states, struct fc_epoch *epoch) {
+int others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t *left_ns,
+                 struct fcache_value *values, enum lookup_state *states, struct fc_epoch *epoch) {
   uint64_t start_ns = channel_clock_ns();
   struct window window = {.link = &cache->link,
                           .get = get,
@@ -125,9 +125,10 @@ bool others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t 
   window.most =
       WINDOW_BYTES / (GET_MAX_BYTES + get->key.op.size + get->key.view.size + get->probe.size);
   window.most = window.most < WINDOW_MAX ? window.most : WINDOW_MAX;
-  wait_begin(&wait, &cache->link, *left_ns);
+  wait_begin(&wait, &cache->link, &cache->asker, *left_ns);
   for (;;) {
-    fill(&window, cache->lease_ms);
+    if (!wait.ended)
+      fill(&window, cache->lease_ms);
     if (window.n == 0 || cache->link.state != LINK_UP)
       break;
     int rc = wait_next(&wait, window.ids, window.n, &which, &reply);
@@ -139,5 +140,5 @@ bool others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t 
   cache->counters.degraded += cache->link.state != LINK_UP;
   *left_ns -= waited_ns < *left_ns ? waited_ns : *left_ns;
   count_wait(cache, window.hits, waited_ns);
-  return window.granted;
+  return wait.ended ? HANDLE_ENDED : window.granted;
 }

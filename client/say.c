@@ -30,6 +30,10 @@ static bool takes_a_line(int fd) {
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) != 0;
 }
 
+void fcache_say(const char *line) {
+  say(NULL, NULL, line);
+}
+
 void say(fcache_log_fn *log, void *log_arg, const char *line) {
   if (log != NULL) {
     log(log_arg, line);
