@@ -9,10 +9,12 @@
 int errors_init(void);
 
 /* Raises the class that belongs to `code` (enum fcache_error_code) with `text`, or the code's own
- * text where that is NULL or ""; sets its attribute `code`. Always NULL. */
+ * text where that is NULL or ""; sets its attribute `code`. FCACHE_ENOMEM is a MemoryError. Always
+ * NULL. */
 PyObject *errors_raise(int code, const char *text);
 
 /* The classes, borrowed. */
+extern PyObject *errors_argument; /* fcached.ArgumentError, a ValueError */
 extern PyObject *errors_encode; /* fcached.EncodeError, a TypeError */
 extern PyObject *errors_decode; /* fcached.DecodeError, a ValueError */
 extern PyObject *errors_batch;  /* fcached.BatchError, a RuntimeError */

@@ -1,0 +1,84 @@
+"""fcached: the processes of one machine share expensive results, such as forward passes.
+
+    import fcached
+
+    with fcached.Client("gpt2-base") as client:
+        logprob = client.cached("logprob_of", "base", prompt, 0, lambda: model(prompt))
+
+What one worker computed, the others of the namespace find; what several miss at the same time, one
+computes. Without the daemon, everything is computed as if there were no cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._core import LEASED, MISS, decode, encode, prompt_hash
+from .client import Client
+from .errors import (
+    ArgumentError,
+    BatchError,
+    DecodeError,
+    DeniedError,
+    EncodeError,
+    Error,
+    NamespaceError,
+    ProtocolError,
+    RefusedError,
+    TooBigError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from .stats import ServerStats, Stats
+
+__version__ = "0.1.0"
+
+# What takes time to import comes with its first use: name -> submodule, None for the submodule.
+_LAZY = {
+    "ServerStats": "stats",
+    "Stats": "stats",
+    "Namespace": "namespace",
+    "namespace_for": "namespace",
+    "register": "register",
+    "instrumentation": None,
+    "lm_eval": None,
+    "sway": None,
+}
+
+__all__ = [
+    "ArgumentError",
+    "BatchError",
+    "Client",
+    "DecodeError",
+    "DeniedError",
+    "EncodeError",
+    "Error",
+    "LEASED",
+    "MISS",
+    "NamespaceError",
+    "ProtocolError",
+    "RefusedError",
+    "ServerStats",
+    "Stats",
+    "TooBigError",
+    "UnavailableError",
+    "decode",
+    "encode",
+    "prompt_hash",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'fcached' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = _LAZY[name]
+    module = import_module(f".{home or name}", __name__)
+    value = module if home is None else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,277 @@
+/* Client.cached_batch. First what is in shared memory, without leaving Python's lock; the rest is
+ * the library's; and then, in one more call of compute_misses, the hits that are to be verified and
+ * those that cannot be decoded here. */
+#include "args.h"
+#include "errors.h"
+#include "hits.h"
+#include "many.h"
+#include "methods.h"
+#include "value.h"
+
+/* Why a hit is computed again. */
+enum again { NOT = 0, VERIFY, REPLACE };
+
+struct batching {
+  struct many many;
+  PyObject *compute_misses; /* borrowed */
+  PyObject *errors;         /* a list: of what was computed and has no encoding */
+  enum again *again;        /* of each prompt */
+  struct fcache_value *stored; /* of each that is to be verified */
+  size_t n_again;
+};
+
+/* ---- calling compute_misses ---- */
+
+static PyObject *make_indices(const size_t *indices, size_t n) {
+  PyObject *list = PyList_New((Py_ssize_t)n);
+  for (size_t i = 0; list != NULL && i < n; i++) {
+    PyObject *number = PyLong_FromSize_t(indices[i]);
+    if (number == NULL)
+      Py_CLEAR(list);
+    else
+      PyList_SET_ITEM(list, (Py_ssize_t)i, number);
+  }
+  return list;
+}
+
+/* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
+static PyObject *compute(struct batching *batching, const size_t *indices, size_t n) {
+  PyObject *list = make_indices(indices, n);
+  PyObject *computed =
+      list == NULL ? NULL : PyObject_CallOneArg(batching->compute_misses, list);
+  Py_XDECREF(list);
+  PyObject *values = computed == NULL ? NULL : PySequence_Tuple(computed);
+  Py_XDECREF(computed);
+  if (values == NULL || (size_t)PyTuple_GET_SIZE(values) == n)
+    return values;
+  char text[96];
+  (void)snprintf(text, sizeof text, "batched compute returned %zd values for %zu misses",
+                 PyTuple_GET_SIZE(values), n); /* fits */
+  Py_DECREF(values);
+  return errors_raise(FCACHE_EBATCH, text);
+}
+
+/* The result of prompt `i`, encoded. 0; 1 where it has no encoding, which is noted; or -1. */
+static int take_computed(struct batching *batching, size_t i, PyObject *value,
+                         struct fcache_value *encoded) {
+  PyObject *error;
+  Py_XSETREF(batching->many.results[i], Py_NewRef(value));
+  int rc = hits_encode(value, encoded, &error);
+  if (rc > 0 && PyList_Append(batching->errors, error) < 0)
+    rc = -1;
+  Py_XDECREF(error);
+  return rc;
+}
+
+/* ---- what the library asks for ---- */
+
+static int add_all(struct batching *batching, const size_t *indices, PyObject *values,
+                   struct fcache_batch *batch) {
+  struct fcache_value encoded = {0};
+  int rc = 0;
+  for (Py_ssize_t k = 0; rc == 0 && k < PyTuple_GET_SIZE(values); k++) {
+    rc = take_computed(batching, indices[k], PyTuple_GET_ITEM(values, k), &encoded);
+    if (rc < 0)
+      break;
+    rc = rc > 0 ? fcache_batch_skip(batch) : fcache_batch_add(batch, encoded.data, encoded.size);
+    if (rc < 0)
+      PyErr_NoMemory();
+  }
+  fcache_value_free(&encoded);
+  return rc < 0 ? HANDLE_RAISED : 0;
+}
+
+/* `misses` are indices of the rest; they become those of all prompts. */
+static int compute_rest(struct batching *batching, const size_t *misses, size_t n,
+                        struct fcache_batch *batch) {
+  size_t *indices = PyMem_Calloc(n, sizeof *indices);
+  if (indices == NULL) {
+    PyErr_NoMemory();
+    return HANDLE_RAISED;
+  }
+  for (size_t k = 0; k < n; k++)
+    indices[k] = batching->many.rest[misses[k]];
+  PyObject *values = compute(batching, indices, n);
+  int rc = values == NULL ? HANDLE_RAISED : add_all(batching, indices, values, batch);
+  Py_XDECREF(values);
+  PyMem_Free(indices);
+  return rc;
+}
+
+static int compute_unlocked(void *arg, const size_t *misses, size_t n, struct fcache_batch *batch) {
+  struct batching *batching = arg;
+  handle_acquire(batching->many.handle);
+  int rc = compute_rest(batching, misses, n, batch);
+  handle_release(batching->many.handle);
+  return rc;
+}
+
+/* ---- hits ---- */
+
+static int take_hit(void *arg, size_t i, struct fcache_value *value) {
+  struct batching *batching = arg;
+  struct many *many = &batching->many;
+  if (client_verifies(many->client)) {
+    batching->again[i] = VERIFY;
+    batching->n_again++;
+    if (fcache_value_set(&batching->stored[i], value->data, value->size) == FCACHE_OK)
+      return 0;
+    PyErr_NoMemory();
+    return -1;
+  }
+  many->results[i] = value_decode(value->data, value->size);
+  if (many->results[i] != NULL)
+    return 0;
+  batching->again[i] = REPLACE;
+  batching->n_again++;
+  return hits_undecodable(many->client, many->op);
+}
+
+static int look_up_rest(struct batching *batching) {
+  struct many *many = &batching->many;
+  struct handle *handle = many->handle;
+  const struct fcache_key *key = &many->key;
+  handle_release(handle);
+  int rc = fcache_cached_batch(handle->cache, key->op, key->view, key->top_k, many->hashes,
+                               many->n_rest, compute_unlocked, batching, many->values);
+  handle_acquire(handle);
+  if (rc != 0 && rc != HANDLE_RAISED)
+    (void)handle_raise(handle, rc);
+  for (size_t k = 0; rc == 0 && k < many->n_rest; k++)
+    if (many->results[many->rest[k]] == NULL)
+      rc = take_hit(batching, many->rest[k], &many->values[k]);
+  return rc == 0 ? 0 : -1;
+}
+
+/* ---- hits that are computed again ---- */
+
+static void put_again(struct batching *batching, size_t i, const struct fcache_value *encoded,
+                      uint64_t compute_ns) {
+  struct handle *handle = batching->many.handle;
+  struct fcache_key key = batching->many.key;
+  key.prompt = batching->many.prompts.hashes[i];
+  handle_release(handle);
+  (void)fcache_put(handle->cache, &key, encoded->data, encoded->size, compute_ns,
+                   0); /* the caller has its value either way, and the library counts */
+  handle_acquire(handle);
+}
+
+/* One result, which took `compute_ns`. */
+static int settle(struct batching *batching, size_t i, PyObject *value,
+                  struct fcache_value *encoded, uint64_t compute_ns) {
+  struct many *many = &batching->many;
+  bool verifies = batching->again[i] == VERIFY;
+  int rc = take_computed(batching, i, value, encoded);
+  if (rc < 0)
+    return rc;
+  if (rc > 0 || verifies)
+    hits_count_passes(many->client, 1, !verifies, compute_ns);
+  if (rc > 0)
+    return 0;
+  if (verifies) {
+    struct fcache_key key = many->key;
+    key.prompt = many->prompts.hashes[i];
+    return hits_verify(many->client, &key, &batching->stored[i], encoded);
+  }
+  put_again(batching, i, encoded, compute_ns);
+  return 0;
+}
+
+static int compute_again(struct batching *batching) {
+  size_t n = 0, *indices = PyMem_Calloc(batching->n_again, sizeof *indices);
+  struct fcache_value encoded = {0};
+  if (indices == NULL) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  for (size_t i = 0; i < batching->many.prompts.n; i++)
+    if (batching->again[i] != NOT)
+      indices[n++] = i;
+  uint64_t start_ns = hits_clock_ns();
+  PyObject *values = compute(batching, indices, n);
+  uint64_t each_ns = (hits_clock_ns() - start_ns) / n;
+  int rc = values == NULL ? -1 : 0;
+  for (size_t k = 0; rc == 0 && k < n; k++)
+    rc = settle(batching, indices[k], PyTuple_GET_ITEM(values, (Py_ssize_t)k), &encoded, each_ns);
+  Py_XDECREF(values);
+  fcache_value_free(&encoded);
+  PyMem_Free(indices);
+  return rc;
+}
+
+/* ---- the call ---- */
+
+/* Without the daemon, and without a handle. */
+static int compute_all(struct batching *batching) {
+  struct many *many = &batching->many;
+  struct fcache_counters *counters = &many->client->without;
+  uint64_t n = many->prompts.n, start_ns = hits_clock_ns();
+  if (n == 0)
+    return 0;
+  for (size_t i = 0; i < n; i++)
+    many->rest[i] = i;
+  PyObject *values = compute(batching, many->rest, n);
+  if (values == NULL)
+    return -1;
+  hits_count_passes(many->client, n, true, hits_clock_ns() - start_ns);
+  counters->batches_sent++;
+  counters->batched_prompts += n;
+  counters->max_batch_size = n > counters->max_batch_size ? n : counters->max_batch_size;
+  for (size_t i = 0; i < n; i++)
+    many->results[i] = Py_NewRef(PyTuple_GET_ITEM(values, (Py_ssize_t)i));
+  Py_DECREF(values);
+  return 0;
+}
+
+static int tell_unencodable(struct batching *batching) {
+  int rc = 0;
+  for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(batching->errors); i++)
+    rc = hits_unencodable(batching->many.client, batching->many.op,
+                          PyList_GET_ITEM(batching->errors, i));
+  return rc;
+}
+
+static int run(struct batching *batching) {
+  struct many *many = &batching->many;
+  size_t n = many->prompts.n + 1; /* never 0 */
+  if (many->handle == NULL)
+    return compute_all(batching);
+  batching->errors = PyList_New(0);
+  batching->again = PyMem_Calloc(n, sizeof *batching->again);
+  batching->stored = PyMem_Calloc(n, sizeof *batching->stored);
+  if (batching->errors == NULL || batching->again == NULL || batching->stored == NULL) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  int rc = many_look(many, 0, take_hit, batching);
+  if (rc == 0 && many->n_rest > 0)
+    rc = look_up_rest(batching);
+  if (rc == 0 && batching->n_again > 0)
+    rc = compute_again(batching);
+  return rc < 0 ? rc : tell_unencodable(batching);
+}
+
+static void batching_free(struct batching *batching) {
+  for (size_t i = 0; batching->stored != NULL && i < batching->many.prompts.n; i++)
+    fcache_value_free(&batching->stored[i]);
+  PyMem_Free(batching->stored);
+  PyMem_Free(batching->again);
+  Py_XDECREF(batching->errors);
+  many_end(&batching->many);
+}
+
+METHOD_FAST(client_cached_batch) {
+  static const struct args_spec spec = {
+      "cached_batch", 5, 5, {"op", "view", "prompts", "top_k", "compute_misses", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX], *list = NULL;
+  struct batching batching = {0};
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+    return NULL;
+  batching.compute_misses = given[4];
+  if (many_begin(&batching.many, client, given[0], given[1], given[2], given[3]) == 0 &&
+      run(&batching) == 0)
+    list = many_list(&batching.many);
+  batching_free(&batching);
+  return list;
+}

@@ -1,0 +1,259 @@
+#include "client.h"
+
+#include <structmember.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "handle.h"
+#include "keys.h"
+#include "methods.h"
+
+/* ---- what every call asks ---- */
+
+void client_notice_fork(struct client *client) {
+  if (client->forks == fork_count())
+    return;
+  handle_forget_others(client);
+  client->own = (struct own_counters){0};
+  client->gone = client->without = (struct fcache_counters){0};
+  client->random ^= (uint64_t)getpid() << 32; /* another share than the parent's */
+  client->random += client->random == 0;
+  client->forks = fork_count();
+}
+
+bool client_enter(struct client *client) {
+  if (client->closed) {
+    (void)errors_raise(FCACHE_EINVAL, "the client is closed");
+    return false;
+  }
+  client_notice_fork(client);
+  return true;
+}
+
+int client_is_off(struct client *client) {
+  static PyObject *name;
+  if (client->off || client->ranks == NULL)
+    return client->off;
+  if (name == NULL && (name = PyUnicode_InternFromString("torch.distributed")) == NULL)
+    return -1;
+  if (PyDict_GetItemWithError(PyImport_GetModuleDict(), name) == NULL)
+    return PyErr_Occurred() != NULL ? -1 : 0;
+  PyObject *several = PyObject_CallNoArgs(client->ranks);
+  int is_off = several == NULL ? -1 : PyObject_IsTrue(several);
+  Py_XDECREF(several);
+  if (is_off == 1)
+    client->off = true;
+  return is_off;
+}
+
+/* xorshift64, of our own: nobody's sequence of random numbers changes because hits are verified. */
+bool client_verifies(struct client *client) {
+  if (client->verify_below == 0)
+    return false;
+  client->random ^= client->random << 13;
+  client->random ^= client->random >> 7;
+  client->random ^= client->random << 17;
+  return client->random <= client->verify_below;
+}
+
+/* ---- making and ending ---- */
+
+static int take_strings(struct client *client, PyObject *strings) {
+  const char **outs[] = {&client->options.name_space, &client->options.socket,
+                         &client->options.client};
+  static const char *const whats[] = {"namespace", "socket", "client"};
+  for (int i = 0; i < 3; i++) {
+    PyObject *string = PyTuple_GET_ITEM(strings, i);
+    if (string != Py_None && keys_name(string, whats[i], outs[i]) < 0)
+      return -1;
+  }
+  client->strings = Py_NewRef(strings);
+  return 0;
+}
+
+static int take_limits(struct client *client, PyObject *max_entries, double verify, int wait_ms) {
+  client->options.wait_ms = wait_ms < 0 ? FCACHE_NO_WAIT : (uint32_t)wait_ms;
+  if (max_entries != Py_None) {
+    client->max_entries = PyLong_AsLongLong(max_entries);
+    if (client->max_entries == -1 && PyErr_Occurred())
+      return -1;
+    client->options.max_entries = &client->max_entries;
+  }
+  if (!(verify >= 0 && verify <= 1)) {
+    (void)errors_raise(FCACHE_EINVAL, "verify must be a share of the hits, 0 to 1");
+    return -1;
+  }
+  client->verify_below = verify == 1.0 ? UINT64_MAX : (uint64_t)(verify * 0x1p64);
+  if (getentropy(&client->random, sizeof client->random) < 0) {
+    (void)PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+  }
+  client->random += client->random == 0; /* the one state that xorshift never leaves */
+  return 0;
+}
+
+/* Opens this thread's handle, which tells whether the settings are right. */
+static int try_settings(struct client *client) {
+  client->closed = false;
+  struct handle *handle = handle_enter(client);
+  if (handle == NULL) {
+    client->closed = true;
+    return -1;
+  }
+  handle_leave(handle);
+  return 0;
+}
+
+static int init(PyObject *self, PyObject *args, PyObject *keywords) {
+  static const char *const names[] = {"namespace",   "socket",   "client", "deadline_ms", "lease_ms", "wait_ms",
+                          "max_entries", "manifest", "verify", "ranks",       NULL};
+  struct client *client = (struct client *)self;
+  PyObject *name_space, *socket, *name, *max_entries, *manifest, *ranks;
+  unsigned deadline_ms, lease_ms;
+  int wait_ms;
+  double verify;
+  if (client->made) {
+    PyErr_SetString(PyExc_RuntimeError, "a client is made once");
+    return -1;
+  }
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O$OOIIiOOdO:Client", (char **)(uintptr_t)names, &name_space,
+                                   &socket, &name, &deadline_ms, &lease_ms, &wait_ms, &max_entries,
+                                   &manifest, &verify, &ranks))
+    return -1;
+  client->made = true;
+  client->options = (struct fcache_options)FCACHE_OPTIONS_INIT;
+  client->options.deadline_ms = deadline_ms;
+  client->options.lease_ms = lease_ms;
+  client->forks = fork_count();
+  client->ranks = ranks == Py_None ? NULL : Py_NewRef(ranks);
+  PyObject *strings = PyTuple_Pack(4, name_space, socket, name, manifest);
+  int rc = strings == NULL ? -1 : take_strings(client, strings);
+  Py_XDECREF(strings);
+  if (rc == 0)
+    rc = take_limits(client, max_entries, verify, wait_ms);
+  return rc < 0 ? rc : try_settings(client);
+}
+
+static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+  (void)args;
+  (void)keywords;
+  struct client *client = (struct client *)type->tp_alloc(type, 0);
+  if (client != NULL)
+    client->closed = true; /* until it is made */
+  return (PyObject *)client;
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+  struct client *client = (struct client *)self;
+  Py_VISIT(client->ranks);
+  Py_VISIT(client->strings);
+  Py_VISIT(client->probe);
+  return 0;
+}
+
+/* The strings stay: the options borrow them, and they refer to nothing. */
+static int clear_references(PyObject *self) {
+  Py_CLEAR(((struct client *)self)->ranks);
+  return 0;
+}
+
+static void dealloc(PyObject *self) {
+  struct client *client = (struct client *)self;
+  PyObject_GC_UnTrack(self);
+  client->closed = true;
+  handle_orphan_all(client);
+  (void)clear_references(self);
+  Py_CLEAR(client->strings);
+  Py_CLEAR(client->probe);
+  Py_TYPE(self)->tp_free(self);
+}
+
+static PyObject *client_close(PyObject *self, PyObject *ignored) {
+  struct client *client = (struct client *)self;
+  (void)ignored;
+  client_notice_fork(client);
+  client->closed = true;
+  handle_close_all(client);
+  Py_RETURN_NONE;
+}
+
+/* ---- settings ---- */
+
+/* Tried on this thread's handle, and heard of by the others at their next call. */
+static PyObject *client_set_probe(PyObject *self, PyObject *probe) {
+  struct client *client = (struct client *)self;
+  const char *text;
+  if (!client_enter(client))
+    return NULL;
+  if (probe != Py_None && keys_name(probe, "probe", &text) < 0)
+    return NULL;
+  PyObject *before = client->probe;
+  client->probe = probe == Py_None ? NULL : Py_NewRef(probe);
+  client->probes++;
+  struct handle *handle = handle_enter(client);
+  if (handle != NULL) {
+    handle_leave(handle);
+    Py_XDECREF(before);
+    Py_RETURN_NONE;
+  }
+  Py_XDECREF(client->probe);
+  client->probe = before;
+  client->probes++;
+  return NULL;
+}
+
+static PyObject *get_connected(PyObject *self, void *closure) {
+  struct client *client = (struct client *)self;
+  (void)closure;
+  client_notice_fork(client);
+  return PyBool_FromLong(!client->closed && handle_any_connected(client));
+}
+
+static PyObject *get_closed(PyObject *self, void *closure) {
+  (void)closure;
+  return PyBool_FromLong(((struct client *)self)->closed);
+}
+
+#define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
+static PyMethodDef methods[] = {
+    {"get", FAST(client_get), NULL},
+    {"put", FAST(client_put), NULL},
+    {"give_up", FAST(client_give_up), NULL},
+    {"_local", FAST(client_local), NULL},
+    {"get_many", FAST(client_get_many), NULL},
+    {"put_many", FAST(client_put_many), NULL},
+    {"cached", FAST(client_cached), NULL},
+    {"cached_batch", FAST(client_cached_batch), NULL},
+    {"set_probe", client_set_probe, METH_O, NULL},
+    {"clear", FAST(client_clear), NULL},
+    {"close", client_close, METH_NOARGS, NULL},
+    {"_counters", client_counters, METH_NOARGS, NULL},
+    {"_server_stats", client_server_stats, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef properties[] = {
+    {"connected", get_connected, NULL, "True while a connection of this client is up.", NULL},
+    {"closed", get_closed, NULL, "True once it is closed: calls then raise ArgumentError.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyTypeObject type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "fcached._core.Client",
+    .tp_basicsize = sizeof(struct client),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = make,
+    .tp_init = init,
+    .tp_dealloc = dealloc,
+    .tp_traverse = traverse,
+    .tp_clear = clear_references,
+    .tp_methods = methods,
+    .tp_getset = properties,
+};
+
+int client_init(PyObject *module) {
+  if (PyType_Ready(&type) < 0)
+    return -1;
+  return PyModule_AddObjectRef(module, "Client", (PyObject *)&type);
+}

@@ -1,0 +1,56 @@
+#include "sentinel.h"
+
+struct sentinel {
+  PyObject_HEAD
+  const char *name; /* of the module's attribute */
+};
+
+PyObject *sentinel_miss, *sentinel_leased;
+
+static PyObject *get_repr(PyObject *self) {
+  return PyUnicode_FromString(((struct sentinel *)self)->name);
+}
+
+static int is_true(PyObject *self) {
+  (void)self;
+  return 0;
+}
+
+/* A string is looked up in the module that the type names: the object itself, in any process. */
+static PyObject *reduce(PyObject *self, PyObject *ignored) {
+  (void)ignored;
+  return get_repr(self);
+}
+
+static PyMethodDef methods[] = {
+    {"__reduce__", reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyNumberMethods as_number = {.nb_bool = is_true};
+static PyTypeObject type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "fcached._core._Sentinel",
+    .tp_basicsize = sizeof(struct sentinel),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_repr = get_repr,
+    .tp_as_number = &as_number,
+    .tp_methods = methods,
+};
+
+static PyObject *make(PyObject *module, const char *name) {
+  struct sentinel *sentinel = PyObject_New(struct sentinel, &type);
+  if (sentinel == NULL)
+    return NULL;
+  sentinel->name = name;
+  if (PyModule_AddObjectRef(module, name, (PyObject *)sentinel) < 0)
+    Py_CLEAR(sentinel);
+  return (PyObject *)sentinel;
+}
+
+int sentinel_init(PyObject *module) {
+  if (PyType_Ready(&type) < 0 ||
+      PyModule_AddObjectRef(module, "_Sentinel", (PyObject *)&type) < 0)
+    return -1;
+  sentinel_miss = make(module, "MISS");
+  sentinel_leased = make(module, "LEASED");
+  return sentinel_miss == NULL || sentinel_leased == NULL ? -1 : 0;
+}
