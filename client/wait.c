@@ -18,14 +18,14 @@ static int ask(struct wait *wait) {
   int verdict = wait->asker->ask(wait->asker->arg);
   uint64_t now_ns = channel_clock_ns();
   wait->ask_ns = now_ns + link->channel.deadline_ns;
-  if (link_leave_parent(link))
+  wait->ended = verdict != 0;
+  if (wait->ended) {
+    wait->asker->verdict = verdict;
+    wait->end_ns = wait->ask_ns;
+  }
+  if (link_leave_parent(link)) /* it forked */
     return FC_EUNAVAILABLE;
-  if (verdict == 0)
-    return 0;
-  wait->asker->verdict = verdict;
-  wait->ended = true;
-  wait->end_ns = now_ns + link->channel.deadline_ns;
-  return link_let_go(link) ? 0 : FC_ETIMEDOUT;
+  return !wait->ended || link_let_go(link) ? 0 : FC_ETIMEDOUT;
 }
 
 /* Until the daemon says something. FC_ETIMEDOUT where it does not any more. */

@@ -212,6 +212,8 @@ static void on_give_up(struct peer_leases *leases, const struct fc_request *requ
   const struct fc_give_up *give_up = &request->give_up;
   struct lease_seen seen = {.type = FC_GIVE_UP, .all = give_up->key.op.data == NULL};
   record(leases, seen, give_up->prompts, give_up->n);
+  while (seen.all && leases->n_held > 0)
+    (void)let_go_of_one(leases, out); /* the waits end too */
   (void)fc_encode_given_up(out, request->id, give_up->n);
 }
 

@@ -7,8 +7,9 @@
  *   P waits until `pings` pings were answered, then the next letter
  *   S silence, from then on about everything   X hangs up   L last words, then hangs up
  *   ? a state that does not exist
- * With `trickles` a ping is not answered, but each lets go of the one that P has held longest.
- * Other prompts have the answer `others`. */
+ * What P holds goes on to the next letter when all is given up. With `trickles` a ping is not
+ * answered, but each lets go of the one that P has held longest. Other prompts have the answer
+ * `others`. */
 #ifndef FC_TESTS_PEER_LEASES_H
 #define FC_TESTS_PEER_LEASES_H
 

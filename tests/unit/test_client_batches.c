@@ -371,6 +371,43 @@ static int compute_nothing(void *arg, const size_t *misses, size_t n, struct fca
   return 99;
 }
 
+static int compute_and_skip(void *arg, const size_t *misses, size_t n, struct fcache_batch *out) {
+  const bool *skips = arg;
+  for (size_t i = 0; i < n; i++)
+    ck_assert_int_eq(skips[misses[i]] ? fcache_batch_skip(out) : fcache_batch_add(out, "mine", 4),
+                     FCACHE_OK);
+  return 0;
+}
+
+/* Some of what was computed, or all of it. */
+START_TEST(what_is_skipped_is_given_up) {
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  struct fcache_hash prompts[4];
+  struct fcache_value values[4] = {{0}};
+  bool skips[4] = {_i == 1, true, true, _i == 1};
+  for (uint32_t i = 0; i < 4; i++)
+    prompts[i] = lease_prompt(i);
+  ANSWER("G", "G", "N", "G");
+  ck_assert_int_eq(
+      fcache_cached_batch(cache, "op", "base", 0, prompts, 4, compute_and_skip, skips, values),
+      FCACHE_OK);
+  if (_i == 0) {
+    CHECK_SEEN(1, FC_PUT_MANY, 0, 3);
+    CHECK_SEEN(2, FC_GIVE_UP, 1); /* 2 was not granted */
+  } else {
+    CHECK_SEEN(1, FC_GIVE_UP, 0, 1, 3);
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    ck_assert_uint_eq(values[i].size, skips[i] ? 0 : 4);
+    fcache_value_free(&values[i]);
+  }
+  struct fcache_counters counters = counters_of(cache);
+  ck_assert_uint_eq(counters.forward_passes, 4);
+  ck_assert_uint_eq(counters.batched_prompts, 4);
+  fcache_close(cache);
+}
+END_TEST
+
 START_TEST(many_are_given_up_in_several_messages) {
   struct fcache_hash *prompts = calloc(MANY, sizeof *prompts);
   struct fcache_value *values = calloc(MANY, sizeof *values);
@@ -580,6 +617,7 @@ int main(void) {
   tcase_add_test(tcase, impatient_batch_computes_the_rest);
   tcase_add_loop_test(tcase, lookups_have_the_probe_of_their_time, 0, 2);
   tcase_add_loop_test(tcase, failed_compute_gives_up_what_was_granted, 0, 4);
+  tcase_add_loop_test(tcase, what_is_skipped_is_given_up, 0, 2);
   tcase_add_test(tcase, many_are_given_up_in_several_messages);
   tcase_add_test(tcase, what_could_not_be_put_is_given_up);
   tcase_add_loop_test(tcase, rest_is_computed_when_the_daemon_goes_away, 0, 4);

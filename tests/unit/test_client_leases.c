@@ -219,6 +219,67 @@ START_TEST(get_waits_when_told) {
 }
 END_TEST
 
+/* ---- many at once ---- */
+
+static int lease_keys(struct fcache *cache, unsigned n, int *results) {
+  struct fcache_hash prompts[8];
+  struct fcache_value values[8] = {{0}};
+  for (unsigned i = 0; i < n; i++)
+    prompts[i] = lease_prompt(i);
+  int rc = fcache_lease_many(cache, "op", "base", 0, prompts, n, 0, values, results);
+  for (unsigned i = 0; i < n; i++) {
+    if (rc == FCACHE_OK && results[i] == FCACHE_OK)
+      ck_assert_mem_eq(values[i].data, "value", 5);
+    fcache_value_free(&values[i]);
+  }
+  return rc;
+}
+
+START_TEST(many_are_leased_in_one_exchange) {
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  int results[4];
+  leases->answers[0] = "GH";
+  leases->answers[1] = "T";
+  leases->answers[2] = "H";
+  leases->answers[3] = "N";
+  ck_assert_int_eq(lease_keys(cache, 4, results), FCACHE_OK);
+  ck_assert_int_eq(results[0], FCACHE_LEASED);
+  ck_assert_int_eq(results[1], FCACHE_MISS);
+  ck_assert_int_eq(results[2], FCACHE_OK);
+  ck_assert_int_eq(results[3], FCACHE_MISS);
+  CHECK_TYPES(FC_GET_MANY);
+  struct lease_seen seen = lease_seen(leases, 0);
+  ck_assert_uint_eq(seen.flags, FC_LEASE);
+  ck_assert_uint_eq(seen.terms.lease_ms, PEER_LEASE_MS);
+  ck_assert_uint_eq(counters_of(cache).leases_granted, 1);
+  ck_assert_uint_eq(counters_of(cache).cache_hits, 1);
+  ck_assert_int_eq(put(cache, 0), FCACHE_OK); /* of a lease, and of its time */
+  ck_assert_uint_eq(lease_seen(leases, 1).flags, FC_KEEP_FIRST);
+  ck_assert_uint_eq(lease_seen(leases, 1).generation, 7);
+  ck_assert_int_eq(put(cache, 3), FCACHE_OK);
+  ck_assert_uint_eq(lease_seen(leases, 2).flags, 0);
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(many_are_leased_by_nobody) {
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  int results[2] = {77, 77};
+  struct fcache_hash prompt = lease_prompt(0);
+  struct fcache_value value = {0};
+  ck_assert_int_eq(fcache_lease_many(cache, "", "base", 0, &prompt, 1, 0, &value, results),
+                   FCACHE_ENAME);
+  ck_assert_int_eq(fcache_lease_many(cache, "op", "base", 0, &prompt, 1, 0, &value, NULL),
+                   FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_lease_many(cache, "op", "base", 0, NULL, 0, 0, NULL, NULL), FCACHE_OK);
+  leases->answers[0] = "X";
+  ck_assert_int_eq(lease_keys(cache, 2, results), FCACHE_OK);
+  ck_assert(results[0] == FCACHE_MISS && results[1] == FCACHE_MISS);
+  ck_assert_uint_eq(counters_of(cache).degraded, 1);
+  fcache_close(cache);
+}
+END_TEST
+
 /* ---- cached ---- */
 
 /* The wait is far longer than a deadline: the pings make sure of the daemon. */
@@ -541,6 +602,8 @@ int main(void) {
   tcase_add_test(tcase, lease_is_remembered_over_other_lookups);
   tcase_add_test(tcase, lease_is_given_up);
   tcase_add_test(tcase, nothing_is_given_up_without_a_daemon);
+  tcase_add_test(tcase, many_are_leased_in_one_exchange);
+  tcase_add_test(tcase, many_are_leased_by_nobody);
   tcase_add_test(tcase, get_waits_when_told);
   tcase_add_loop_test(tcase, wait_ends_with_the_value, 0, 2);
   tcase_add_loop_test(tcase, wait_ends_without_a_value, 0, 5);

@@ -703,6 +703,60 @@ START_TEST(full_ring_of_a_stopped_daemon) {
 }
 END_TEST
 
+/* ---- hits without a message ---- */
+
+START_TEST(local_hit_is_as_any) {
+  struct fcache *cache = open_cache(LONG_MS);
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'r');
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL | FCACHE_UNRECORDED), 'r');
+  ck_assert_uint_eq(head_of(0), 3);
+  ck_assert_uint_eq(hit_at(0, 1).flags, 0);
+  ck_assert_uint_eq(hit_at(0, 2).flags, FC_RING_UNRECORDED);
+  ck_assert_uint_eq(counters_of(cache).cache_hits, 1);
+  ck_assert_uint_eq(counters_of(cache).region_hits, 1);
+  ck_assert_uint_gt(counters_of(cache).scoring_wall_ns, 0);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Nor does it count as a lookup: a put is then as of a key that was never asked for. */
+START_TEST(local_miss_asks_nobody) {
+  struct fcache *cache = open_cache(LONG_MS);
+  ck_assert_int_eq(get_with(cache, "b", FCACHE_LOCAL | FCACHE_LEASE), 'm');
+  ck_assert_uint_eq(atomic_load(&world.peer.seen), 1); /* hello */
+  ck_assert_uint_eq(head_of(0), 0);
+  ck_assert_int_eq(get(cache, "b"), 's');
+  atomic_store(&world.hangs_up, true);
+  ck_assert_int_eq(get(cache, "none"), 'm');
+  uint64_t degraded = counters_of(cache).degraded;
+  ck_assert_uint_eq(degraded, 1);
+  ck_assert_int_eq(get_with(cache, "b", FCACHE_LOCAL), 'm');
+  ck_assert_uint_eq(counters_of(cache).degraded, degraded);
+  fcache_close(cache);
+}
+END_TEST
+
+/* The ring is full, and emptying it would take a message; or there is nobody to empty it. */
+START_TEST(local_hit_that_cannot_be_recorded_is_a_miss) {
+  struct fcache *cache = open_cache(LONG_MS);
+  for (unsigned i = 0; i < SLOTS - 1; i++)
+    ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'r');
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'm');
+  struct fcache_counters counters = counters_of(cache);
+  ck_assert_uint_eq(counters.cache_hits, SLOTS - 1);
+  ck_assert_uint_eq(counters.region_hits, SLOTS - 1);
+  ck_assert_uint_eq(counters.unrecorded, 0);
+  ck_assert_uint_eq(atomic_load(&world.pings), 0);
+  ck_assert_int_eq(get(cache, "a"), 'r'); /* which made room */
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'r');
+  atomic_store(&world.hangs_up, true);
+  ck_assert_int_eq(get(cache, "b"), 'm');
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'm');
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  fcache_close(cache);
+}
+END_TEST
+
 /* ---- connections that end ---- */
 
 /* A miss met its deadline: hits go on, told in the old ring, until there is a new one. */
@@ -923,6 +977,9 @@ int main(void) {
   tcase_add_test(tcase, no_room_for_the_mapping);
   tcase_add_test(tcase, standard_streams_are_left_alone);
   tcase_add_loop_test(tcase, dead_or_retired_region_is_let_go_of, 0, 2);
+  tcase_add_test(tcase, local_hit_is_as_any);
+  tcase_add_test(tcase, local_miss_asks_nobody);
+  tcase_add_test(tcase, local_hit_that_cannot_be_recorded_is_a_miss);
   tcase_add_test(tcase, full_ring_is_emptied_by_a_ping);
   tcase_add_test(tcase, full_ring_of_a_stopped_daemon);
   tcase_add_loop_test(tcase, stopped_daemons_hits_go_on, 0, 2);
