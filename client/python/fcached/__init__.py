@@ -39,7 +39,7 @@ _LAZY = {
     "Stats": "stats",
     "Namespace": "namespace",
     "namespace_for": "namespace",
-    "register": "register",
+    "register": "values",
     "instrumentation": None,
     "lm_eval": None,
     "sway": None,
