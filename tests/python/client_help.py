@@ -83,9 +83,9 @@ def run_worker(script: str, *arguments: str) -> str:
 
 def held_leases(client: fcached.Client) -> int:
     """How many computations are under way, of all workers."""
-    return int(client.server_stats().daemon["leases_held"])
+    return int(client.server_stats().daemon["leases"])
 
 
 def waiters(client: fcached.Client) -> int:
     """How many wait for them."""
-    return int(client.server_stats().daemon["leases_waiting"])
+    return int(client.server_stats().daemon["lease_waits"])

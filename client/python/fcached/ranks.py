@@ -53,6 +53,6 @@ class Watch:
             " the ranks are independent, say so: independent_ranks=True or"
             " FCACHE_INDEPENDENT_RANKS=1",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
         return True

@@ -1,0 +1,139 @@
+"""Random operations of a client, against a plain model: a dictionary with an order of use."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+from client_help import open_client
+from conftest import Daemon
+
+from fcached import MISS
+
+LIMIT = 12
+N_PROMPTS = 20
+
+
+class Model:
+    """One namespace: an LRU of at most LIMIT entries, and the counts of its client."""
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self.hits = self.misses = self.batches = 0
+        self.missed: dict[tuple[Any, ...], bool] = {}  # lately, by a get: and cleared since?
+
+    def look_up(self, key: tuple[Any, ...]) -> Any:
+        """A get of the client's own: what misses counts as begun to be computed then."""
+        found = self.get(key)
+        if found is MISS:
+            self.missed[key] = False
+        return found
+
+    def get(self, key: tuple[Any, ...]) -> Any:
+        if key not in self.entries:
+            return MISS
+        self.hits += 1
+        self.missed.pop(key, None)
+        self.entries.move_to_end(key)
+        return self.entries[key]
+
+    def put_own(self, keys: list[tuple[Any, ...]], values: list[Any], keep: bool = False) -> bool:
+        """A put of the client's own: of what was cleared since it was looked up, nothing is kept."""
+        if any(self.missed.get(key, False) for key in keys):
+            self.misses += len(keys)
+            return False
+        stored = all([self.put(key, value, keep) for key, value in zip(keys, values)])
+        if stored:
+            for key in keys:
+                self.missed.pop(key, None)
+        return stored
+
+    def put(self, key: tuple[Any, ...], value: Any, keep_first: bool = False) -> bool:
+        self.misses += 1
+        if keep_first and key in self.entries:
+            self.entries.move_to_end(key)
+            return False
+        self.entries[key] = value
+        self.entries.move_to_end(key)
+        while len(self.entries) > LIMIT:
+            self.entries.popitem(last=False)
+        return True
+
+    def cached(self, key: tuple[Any, ...], value: Any) -> Any:
+        found = self.get(key)
+        if found is not MISS:
+            return found
+        self.put(key, value, keep_first=True)
+        return value
+
+    def cached_batch(self, keys: list[tuple[Any, ...]], values: list[Any]) -> list[Any]:
+        found = [self.get(key) for key in keys]
+        missed = [i for i, value in enumerate(found) if value is MISS]
+        self.batches += bool(missed)
+        for i in missed:
+            found[i] = values[i]
+            self.put(keys[i], values[i], keep_first=True)
+        return found
+
+    def clear(self, view: str | None, op: str | None) -> int:
+        def is_meant(key: tuple[Any, ...]) -> bool:
+            return view in (None, key[1]) and op in (None, key[0])
+
+        gone = [key for key in self.entries if is_meant(key)]
+        for key in self.missed:
+            self.missed[key] = self.missed[key] or is_meant(key)
+        for key in gone:
+            del self.entries[key]
+        return len(gone)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_operations(daemon: Daemon, seed: int) -> None:
+    rng, model = random.Random(seed), Model()
+
+    def key() -> tuple[str, str, str, int]:
+        return (rng.choice("ab"), rng.choice(["base", "ft"]), prompt(), rng.choice([0, 5]))
+
+    def prompt() -> str:
+        return f"p{rng.randrange(N_PROMPTS)}"
+
+    def value() -> Any:
+        return rng.choice([rng.random(), [rng.randrange(9)] * 3, "x" * rng.randrange(9), None])
+
+    with open_client(daemon, max_entries=LIMIT) as client:
+        for _ in range(1500):
+            which, (op, view, one, top_k), new = rng.random(), key(), value()
+            prompts = [prompt() for _ in range(rng.randrange(5))]
+            values = [value() for _ in prompts]
+            keys = [(op, view, p, top_k) for p in prompts]
+            if which < 0.3:
+                expected = model.look_up((op, view, one, top_k))
+                assert client.get(op, view, one, top_k) == expected
+            elif which < 0.5:
+                keep = rng.random() < 0.5
+                stored = model.put_own([(op, view, one, top_k)], [new], keep)
+                assert client.put(op, view, one, top_k, new, keep_first=keep) is stored
+            elif which < 0.75:
+                expected = model.cached((op, view, one, top_k), new)
+                assert client.cached(op, view, one, top_k, lambda new=new: new) == expected
+            elif which < 0.85:
+                many = model.cached_batch(keys, values)
+                got = client.cached_batch(
+                    op, view, prompts, top_k, lambda m, v=values: [v[i] for i in m]
+                )
+                assert got == many
+            elif which < 0.93:
+                many = [model.look_up(k) for k in keys]
+                assert client.get_many(op, view, prompts, top_k) == many
+            elif which < 0.97:
+                stored = model.put_own(keys, values)
+                assert client.put_many(op, view, prompts, top_k, values) is stored
+            else:
+                some_view, some_op = rng.choice([None, view]), rng.choice([None, op])
+                assert client.clear(some_view, some_op) == model.clear(some_view, some_op)
+        stats = client.stats()
+        assert (stats.cache_hits, stats.cache_misses) == (model.hits, model.misses)
+        assert stats.batches_sent == model.batches
+        assert client.server_stats().namespaces["test"]["entries"] == len(model.entries)
