@@ -12,7 +12,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from . import _core
 from .errors import ArgumentError, DecodeError
@@ -45,7 +45,10 @@ def register(
     name: str | None = None,
     encode: Callable[[Any], Any] | None = None,
     decode: Callable[[Any], Any] | None = None,
-) -> C: ...
+) -> C:
+    ...
+
+
 @overload
 def register(
     cls: None = None,
@@ -53,7 +56,10 @@ def register(
     name: str | None = None,
     encode: Callable[[Any], Any] | None = None,
     decode: Callable[[Any], Any] | None = None,
-) -> Callable[[C], C]: ...
+) -> Callable[[C], C]:
+    ...
+
+
 def register(
     cls: Any = None,
     *,
@@ -284,10 +290,12 @@ def _dtype_of_text(text: str) -> np.dtype[Any]:
 def _dtype_of_string(description: dict[str, Any]) -> np.dtype[Any]:
     import numpy as np
 
-    if not hasattr(np.dtypes, "StringDType"):
+    make = getattr(getattr(np, "dtypes", None), "StringDType", None)  # numpy 2 has it
+    if make is None:
         raise ValueError("this numpy has no StringDType")
     settings = {"na_object": description["na"]} if "na" in description else {}
-    return np.dtypes.StringDType(coerce=_flag(description["coerce"]), **settings)
+    dtype: np.dtype[Any] = make(coerce=_flag(description["coerce"]), **settings)
+    return dtype
 
 
 def _dtype_of_record(description: dict[str, Any]) -> np.dtype[Any]:
@@ -295,7 +303,11 @@ def _dtype_of_record(description: dict[str, Any]) -> np.dtype[Any]:
 
     names, formats, offsets, titles = [], [], [], []
     for name, kind, offset, *title in description["fields"]:
-        if not isinstance(name, str) or len(title) > 1 or not all(isinstance(t, str) for t in title):
+        if (
+            not isinstance(name, str)
+            or len(title) > 1
+            or not all(isinstance(t, str) for t in title)
+        ):
             raise ValueError("a field is not named by texts")
         names.append(name)
         formats.append(_dtype(kind))
@@ -334,7 +346,7 @@ def _flag(value: object) -> bool:
 # ---- what C calls: arrays that are not one block of memory ---------------------
 
 
-def _order(array: np.ndarray[Any, Any]) -> str:
+def _order(array: np.ndarray[Any, Any]) -> Literal["C", "F"]:
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
@@ -362,10 +374,10 @@ def _assemble(
 
     if not isinstance(parts, list):
         raise ValueError("the parts are no array")
-    order = "F" if fortran else "C"
+    order: Literal["C", "F"] = "F" if fortran else "C"
     if dtype.names is not None:
         _check_fields(dtype, shape, parts)
-        records = np.zeros(shape, dtype, order=order)  # type: ignore
+        records = np.zeros(shape, dtype, order=order)
         for name, part in zip(dtype.names, parts):
             records[name] = part
         return records
@@ -380,7 +392,8 @@ def _assemble(
     flat = np.empty(count, dtype)
     for i, part in enumerate(parts):
         flat[i] = missing if part is None else part
-    return flat.reshape(shape, order=order).copy(order="K")  # type: ignore
+    array: np.ndarray[Any, Any] = flat.reshape(shape, order=order).copy(order="K")
+    return array
 
 
 def _may_miss(dtype: np.dtype[Any]) -> bool:

@@ -281,7 +281,7 @@ static PyObject *decode_other_scalar(struct reader *reader) {
 
   if (!descr)
     return NULL;
-  if (descr->type_num == NPY_OBJECT || PyTypeNum_ISUSERDEF(descr->type_num)) {
+  if (descr->type_num == NPY_OBJECT || !npy_is_classic(descr)) {
     (void)reader_fail(reader, "a scalar of a dtype that has none");
     Py_DECREF((PyObject *)descr);
     return NULL;

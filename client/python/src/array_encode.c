@@ -26,7 +26,7 @@ static bool is_exact_scalar(PyObject *value) {
   descr = PyArray_DescrFromScalar(value);
   if (!descr)
     PyErr_Clear(); /* it is refused as a type that is not known */
-  exact = descr && descr->typeobj == Py_TYPE(value) && PyTypeNum_ISUSERDEF(descr->type_num) == 0;
+  exact = descr && descr->typeobj == Py_TYPE(value) && npy_is_classic(descr);
   Py_XDECREF((PyObject *)descr);
   return exact;
 }

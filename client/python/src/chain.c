@@ -8,11 +8,25 @@ static bool stays(PyObject *class) {
          !PyErr_ExceptionMatches(PyExc_Exception);
 }
 
+/* Its text says the cause's too, where that has one. */
+static void raise_because(PyObject *class, PyObject *text, PyObject *cause) {
+  PyObject *reason = PyObject_Str(cause);
+
+  if (!reason)
+    PyErr_Clear();
+  if (reason && PyUnicode_GET_LENGTH(reason) > 0)
+    (void)PyErr_Format(class, "%U: %U", text, reason);
+  else
+    PyErr_SetObject(class, text);
+  Py_XDECREF(reason);
+}
+
 void chain_raise(PyObject *class, const char *format, ...) {
   PyObject *type;
   PyObject *value;
   PyObject *traceback;
   PyObject *cause;
+  PyObject *text;
   va_list arguments;
 
   if (stays(class))
@@ -24,8 +38,11 @@ void chain_raise(PyObject *class, const char *format, ...) {
   Py_XDECREF(traceback);
   Py_XDECREF(type);
   va_start(arguments, format);
-  (void)PyErr_FormatV(class, format, arguments);
+  text = PyUnicode_FromFormatV(format, arguments);
   va_end(arguments);
+  if (text)
+    raise_because(class, text, cause);
+  Py_XDECREF(text);
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
   PyException_SetCause(value, cause); /* takes the reference */

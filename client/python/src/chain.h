@@ -5,10 +5,10 @@
 #include <Python.h>
 #include <stdbool.h>
 
-/* Replaces the exception that is set by one of `class` with that text (as PyErr_FromFormat), whose
- * __cause__ it becomes. What says nothing about the value stays as it is: MemoryError, and what is
- * no Exception (KeyboardInterrupt). Where `class` is set already, from further inside, it stays
- * too. */
+/* Replaces the exception that is set by one of `class` with that text (as PyErr_Format) and the
+ * other's own, whose __cause__ it becomes. What says nothing about the value stays as it is:
+ * MemoryError, and what is no Exception (KeyboardInterrupt). Where `class` is set already, from
+ * further inside, that stays too. */
 void chain_raise(PyObject *class, const char *format, ...);
 
 /* Calls a function of fcached.values, where the rare and slow parts are written in Python, with

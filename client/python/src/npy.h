@@ -22,6 +22,12 @@ struct plain {
   char text[6]; /* "<i8" */
 };
 
+/* Whether the dtype is one of the old ones, which alone have scalars of numpy's own types: not
+ * StringDType, and not those of other packages. */
+static inline bool npy_is_classic(const PyArray_Descr *descr) {
+  return descr->type_num < NPY_USERDEF;
+}
+
 /* Imports numpy, once. False with an exception where it cannot be used. */
 bool npy_load(void);
 extern bool npy_loaded;

@@ -61,7 +61,7 @@ static Py_ssize_t slot_offset(PyTypeObject *class, PyObject *name) {
   if (Py_TYPE(found) == &PyMemberDescr_Type) {
     const PyMemberDescrObject *member = (const PyMemberDescrObject *)found;
 
-    if (member->d_member->type == T_OBJECT_EX && PyType_IsSubtype(class, PyDescr_TYPE(member)))
+    if (member->d_member->type == T_OBJECT_EX && PyType_IsSubtype(class, member->d_common.d_type))
       offset = member->d_member->offset;
   }
   Py_DECREF(found);
