@@ -1,0 +1,153 @@
+"""Digests of files, remembered from one process to the next.
+
+A file's digest is the XXH3-128 of its bytes. Reading the weights of a model takes seconds to
+minutes, so what was read once is remembered in ``$XDG_CACHE_HOME/fcached/digests`` (else
+``~/.cache/fcached/digests``) by the file's device, inode, size, mtime and ctime: a write of any
+kind moves the ctime, which no program can set. The memory is for speed alone: where it cannot be
+read, written or believed, files are read again, and nothing else happens. Any number of processes
+may use it at once: each replaces the whole file, so of two that write in the same moment one is
+lost, which costs its reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from . import _core
+
+# The first line is this and the digest of the rest, so that damage is noticed.
+_HEADER = b"fcached digests 1 "
+_MAX_ENTRIES = 4096
+_MAX_BYTES = 2 << 20
+# A file that changed this recently may change again without a new time stamp.
+_SETTLED_NS = 2_000_000_000
+_DIGEST_LENGTH = 32
+
+_Stamp = list[int]  # size, mtime_ns, ctime_ns
+
+
+def _default_path() -> str:
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # as the XDG specification wants it
+        cache = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "fcached", "digests")
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _tells_changes(path: str, status: os.stat_result) -> bool:
+    """Whether another content would have another stamp."""
+    if status.st_ctime_ns > time.time_ns() - _SETTLED_NS:
+        return False
+    # A file system in an image (squashfs, ISO 9660) has no ctime but repeats the mtime, which who
+    # builds images likes to fix; the next image's file may have the same inode, size and times.
+    frozen = status.st_ctime_ns == status.st_mtime_ns and status.st_ctime_ns % 1_000_000_000 == 0
+    return not (frozen and os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def _is_ours_alone(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _read_all(path: str) -> bytes:
+    """The file's bytes; b"" where it is another user's, can be written by one, or is too big."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not _is_ours_alone(status):
+            return b""
+        data = file.read(_MAX_BYTES + 1)
+    return data if len(data) <= _MAX_BYTES else b""
+
+
+def _load(path: str) -> dict[str, object]:
+    """What the memory holds, each entry still to be checked; {} where it is absent or damaged."""
+    try:
+        header, _, body = _read_all(path).partition(b"\n")
+        if header != _HEADER + _core.prompt_hash(body).encode():
+            return {}
+        loaded = json.loads(body)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _store(path: str, entries: dict[str, object]) -> None:
+    """Replaces the memory. Raises OSError."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if not _is_ours_alone(os.stat(folder)):
+        return
+    while len(entries) > _MAX_ENTRIES:
+        del entries[next(iter(entries))]  # the oldest: a dict keeps the order of insertion
+    body = json.dumps(entries, separators=(",", ":")).encode()
+    descriptor, temporary = tempfile.mkstemp(prefix="digests.", dir=folder)  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(_HEADER + _core.prompt_hash(body).encode() + b"\n" + body)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class Digests:
+    """Digests of files, with the memory loaded at entry and what is new in it stored at exit::
+
+        with Digests() as digests:
+            print(digests.of("model.safetensors"))
+
+    One thread at a time. Entering and leaving never raise."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = _default_path() if path is None else path
+        self._known: dict[str, object] = {}
+        self._new: dict[str, object] = {}
+
+    def __enter__(self) -> Digests:
+        self._known = _load(self._path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._new:
+            return
+        # Loaded again: others may have added theirs while this process was reading weights.
+        merged = {key: entry for key, entry in _load(self._path).items() if key not in self._new}
+        merged.update(self._new)
+        try:
+            _store(self._path, merged)
+        except OSError:
+            pass  # a read-only or full home: the next process reads the files again
+
+    def of(
+        self, path: str, kind: str = "bytes", compute: Callable[[str], str] | None = None
+    ) -> str:
+        """32 hex digits: ``compute(path)`` (None: the digest of its bytes), or what that gave when
+        the file was last seen as it now is. ``kind`` names ``compute`` in the memory. Raises
+        OSError, and what ``compute`` raises.
+        """
+        before = os.stat(path)
+        key = f"{before.st_dev}:{before.st_ino}:{kind}"
+        entry = self._new.get(key, self._known.get(key))
+        if isinstance(entry, list) and entry[:-1] == _stamp(before):
+            digest: object = entry[-1]
+            if isinstance(digest, str) and len(digest) == _DIGEST_LENGTH:
+                return digest
+        computed = (compute or _core.file_digest)(path)
+        # A file that is written meanwhile is not remembered; its digest is of no use to anybody.
+        if _stamp(os.stat(path)) == _stamp(before) and _tells_changes(path, before):
+            self._new[key] = [*_stamp(before), computed]
+        return computed
