@@ -62,6 +62,17 @@ nx() { readelf -lW "$1" | grep GNU_STACK | grep -vq 'RWE'; }
 protector() { readelf -W --dyn-syms "$1" | grep -c __stack_chk_fail; }
 fortify() { readelf -W --dyn-syms "$1" | grep -cE '_chk(@|$)'; }
 
+# The Python package has the number of the library in it.
+versions() {
+  sed -n 's/^VERSION := //p' Makefile >"$tmp/make"
+  sed -n 's/^version = "\(.*\)".*/\1/p' client/python/pyproject.toml | diff "$tmp/make" -
+}
+# A process may hold the C library too, another version of it even: the extension's stays its own.
+extension() {
+  nm -D --defined-only "$build/python/fcached/_core.so" | awk '{ print $3 }' | sort >"$tmp/core"
+  echo PyInit__core | diff - "$tmp/core"
+}
+
 includes_none() { # includes_none FOLDER PATTERN: no file under FOLDER includes what matches
   ! grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]($2)" --include='*.[ch]' "$1"
 }
@@ -71,6 +82,8 @@ check 'fcache.h does not compile alone as C++17' header_cxx
 check 'fcache.h declares other functions than client/libfcache.map lists' declared
 check 'libfcache.so.0 exports other names than client/libfcache.map lists' exports
 check 'libfcache.so.0 has another SONAME' soname
+check 'client/python/pyproject.toml has another version than the Makefile' versions
+check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify
   check 'libfcache.so.0 needs more libraries than it should' needed
   for f in fcached fcachectl; do

@@ -6,13 +6,26 @@ PYB := $(B)/python
 PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*.c))
 PY_FILES := $(patsubst client/python/%,$(PYB)/%,$(shell find client/python/fcached -name '*.py' -o -name '*.pyi' -o -name py.typed))
 PY_CORE := $(PYB)/fcached/_core.so
-PY_INCLUDES = $(shell $(PYTHON) -c 'import sysconfig, numpy; print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())')
+PY_EXPORTS := client/python/src/core.map
+# Asked once, when the packages are there.
+PY_INCLUDES = $(eval PY_INCLUDES := $(shell $(PYTHON) -c 'import sysconfig, numpy; \
+  print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())'))$(PY_INCLUDES)
+
+# Another interpreter has its own packages.
+ifneq ($(DEPS),skip)
+ifeq ($(PYTHON),/usr/bin/python3)
+PYTHON_DEPS_OK := build/.deps-python
+build/.deps-python: | build/.deps-build
+endif
+endif
 
 $(PY_OBJ): CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)
-$(PY_CORE): $(PY_OBJ) $(LIBA)
+$(PY_OBJ): | $(PYTHON_DEPS_OK)
+$(PY_CORE): $(PY_OBJ) $(LIBA) $(PY_EXPORTS)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -shared -o $@ $^ -lxxhash
+	$(Q)$(CC) $(FC_LDFLAGS) $(if $(SAN),$(if $(filter clang%,$(CC)),-shared-libsan)) -shared \
+	  -Wl,--version-script=$(PY_EXPORTS) -o $@ $(filter %.o,$^) $(LIBA) -lxxhash
 $(PYB)/%: client/python/%
 	@mkdir -p $(@D)
 	@cp $< $@

@@ -1,34 +1,107 @@
-"""Builds fcached._core from its own sources and those of the C library beside it."""
+"""Builds fcached._core from its own sources and those of the C library, and the sdist with both.
 
-import glob
+In a checkout the library stands two folders up; an sdist carries what it needs of it in library/.
+Nothing of it is needed at run time: the extension holds the library, and exports its init alone.
+"""
+
+from __future__ import annotations
+
 import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
+from setuptools.errors import CompileError
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# In a checkout the library's sources stand two folders up; an sdist carries them in library/.
-ROOT = os.path.join(HERE, "library")
-if not os.path.isdir(ROOT):
-    ROOT = os.path.join(HERE, "..", "..")
+HERE = Path(__file__).resolve().parent
+ROOT = HERE / "library" if (HERE / "library").is_dir() else HERE.parent.parent
+PARTS = ("client", "proto")  # the folders of the library; their own files, nothing below
+HEADERS = ("xxhash.h", "msgpack.h")
+NO_HEADERS = """
+fcached: cannot compile with xxhash.h and msgpack.h, of which only the headers are needed.
+  Debian, Ubuntu:  apt-get install libxxhash-dev libmsgpack-dev   (libmsgpack-c-dev since Debian 13)
+  elsewhere:       install them, or name their folder in CPPFLAGS=-I...
+The compiler's own words stand above."""
 
 
-def sources() -> "list[str]":
-    """All C files of the extension, relative to this folder, as setuptools wants them."""
-    found = glob.glob(os.path.join(HERE, "src", "*.c"))
-    for part in ("client", "proto"):
-        found += glob.glob(os.path.join(ROOT, part, "*.c"))
-    return sorted(os.path.relpath(path, HERE) for path in found)
+def stage_library(folder: Path) -> list[str]:
+    """Copies the library's sources and headers below ``folder``. The sources, as they stand now."""
+    sources = []
+    for part in PARTS:
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for path in sorted((ROOT / part).glob("*.[ch]")):
+            copy = shutil.copy(path, folder / part)
+            if path.suffix == ".c":
+                sources.append(str(copy))
+    return sources
+
+
+class BuildCore(build_ext):
+    """Compiles a fresh copy of the library, within the build folder, with the extension's own
+    files: objects of ``../../client/x.c`` would land outside of it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        self._try_headers()
+        library = Path(self.build_temp) / "library"
+        shutil.rmtree(library, ignore_errors=True)
+        ext.sources = ext.sources + stage_library(library)
+        ext.include_dirs = [str(library), str(library / "client"), *ext.include_dirs]
+        ext.define_macros.append(("FC_VERSION", f'"{self.distribution.get_version()}"'))
+        self._leave_out_run_path()
+        self._compile_side_by_side()
+        super().build_extension(ext)
+
+    def _try_headers(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder) / "headers.c"
+            probe.write_text("".join(f"#include <{header}>\n" for header in HEADERS))
+            try:
+                self.compiler.compile([str(probe)], output_dir=folder)
+            except CompileError as error:
+                raise SystemExit(NO_HEADERS) from error
+
+    def _leave_out_run_path(self) -> None:
+        """Some interpreters' configuration adds their own folder; the extension loads nothing."""
+        kept = [word for word in self.compiler.linker_so if not word.startswith("-Wl,-rpath")]
+        self.compiler.set_executable("linker_so", kept)
+
+    def _compile_side_by_side(self) -> None:
+        one_by_one = self.compiler.compile
+
+        def compile_all(sources: list[str], **options: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: one_by_one([source], **options), sources)
+                return [name for names in objects for name in names]
+
+        self.compiler.compile = compile_all
+
+
+class SdistWithLibrary(sdist):
+    """The folder's own files, and the library's in library/."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        stage_library(Path(base_dir) / "library")
 
 
 setup(
+    license="MIT",
+    cmdclass={"build_ext": BuildCore, "sdist": SdistWithLibrary},
     ext_modules=[
         Extension(
             "fcached._core",
-            sources(),
-            include_dirs=[os.path.join(HERE, "src"), ROOT, os.path.join(ROOT, "client"), numpy.get_include()],
-            define_macros=[("_GNU_SOURCE", None), ("FC_VERSION", '"0.1.0"'), ("XXH_INLINE_ALL", None)],
-            extra_compile_args=["-std=c11", "-fvisibility=hidden"],
+            sorted(str(path.relative_to(HERE)) for path in (HERE / "src").glob("*.c")),
+            include_dirs=["src", numpy.get_include()],
+            define_macros=[("_GNU_SOURCE", None), ("XXH_INLINE_ALL", None)],
+            # No debug information: it would name this machine's folders.
+            extra_compile_args=["-std=c11", "-fvisibility=hidden", "-g0"],
+            extra_link_args=["-Wl,--version-script=src/core.map", "-Wl,-z,relro,-z,now"],
         )
-    ]
+    ],
 )
