@@ -102,8 +102,8 @@ $(B)/libfcache.so: $(LIBSO)
 	@ln -sf $(SONAME) $@
 
 # Each area's targets stand beside its files.
--include client/python/python.mk tests/tests.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
-  systemd/install.mk
+-include client/python/python.mk tests/python/python.mk tests/tests.mk tests/clients/clients.mk \
+  client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk systemd/install.mk
 
 .PHONY: clean help
 clean:
@@ -111,10 +111,12 @@ clean:
 help:
 	@echo 'make            build fcached, fcachectl, libfcache into build/'
 	@echo 'make demo       four workers share one daemon'
+	@echo 'make python     build the Python package into build/python'
 	@echo 'make check      run the tests'
-	@echo 'make bench      measure, beside memcached and Redis'
+	@echo 'make check-clients   run the programs in Python that use it, from the package index'
+	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
-	@echo 'make lint fuzz check-valgrind check-systemd clean'
+	@echo 'make lint format fuzz check-valgrind check-systemd clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants'
 
 -include $(shell find build -name '*.d' -type f 2>/dev/null)

@@ -1,4 +1,4 @@
-# make lint: the format, clang-tidy (.clang-tidy says which checks and why), and the scripts.
+# make lint: the format, clang-tidy (.clang-tidy says which checks and why), the scripts, and Python.
 #   FILES=daemon/store.c   only those files
 # Each file's clang-tidy result is a stamp in the build folder, so a second run sees only changes.
 ifneq ($(DEPS),skip)
@@ -6,26 +6,38 @@ LINT_DEPS_OK := build/.deps-lint
 build/.deps-lint: | build/.deps-build
 endif
 
-FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c tests/unit/*.c \
-  tests/system/*.c tests/storm/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c \
+FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c client/python/src/*.c \
+  tests/unit/*.c tests/system/*.c tests/storm/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c \
   tests/valgrind/*.c)
 LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client/demo/*.h \
-  tests/*/*.h)
+  client/python/src/*.h tests/*/*.h)
+# Python: the package, its tests and its build; all of it formatted, the package and its build typed.
+PY_ALL = $(shell git ls-files 'client/python/*.py' 'client/python/*.pyi' 'tests/*.py' 2>/dev/null)
+BLACK := black --quiet --line-length 100 --target-version py39
 SCRIPTS = $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
 LB := build/lint
 
-.PHONY: lint lint-format lint-tidy lint-scripts format
-lint: lint-format lint-tidy lint-scripts
+.PHONY: lint lint-format lint-tidy lint-scripts lint-python format
+lint: lint-format lint-tidy lint-scripts $(if $(filter file,$(origin FILES)),lint-python)
 	@echo 'lint: nothing found'
 lint-format: | $(LINT_DEPS_OK)
 	@clang-format --dry-run -Werror $(FILES) $(if $(filter file,$(origin FILES)),$(LINT_HEADERS))
 lint-tidy: $(FILES:%=$(LB)/%.tidy)
 lint-scripts: | $(LINT_DEPS_OK)
 	@$(if $(SCRIPTS),shellcheck $(SCRIPTS))
+# The tests may leave types out; a call that the package does not have is found all the same.
+lint-python: | $(LINT_DEPS_OK)
+	@$(if $(PY_ALL),$(BLACK) --check --diff $(PY_ALL))
+	@$(if $(PY_ALL),pyflakes3 $(filter %.py,$(PY_ALL)))
+	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=../../$(LB)/mypy -p fcached
+	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
+	  --cache-dir=$(LB)/mypy-tests $(filter tests/python/%,$(PY_ALL))
 format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
+	$(if $(PY_ALL),$(BLACK) $(PY_ALL))
 
 # The same language and includes as the build; gcc's own warning options mean nothing here.
+$(LB)/client/python/%.tidy: CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)
 $(LB)/%.tidy: % .clang-tidy tests/.clang-tidy $(LINT_HEADERS) | $(LINT_DEPS_OK)
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $< -- $(CPPFLAGS) -std=c11 $(PKG_CFLAGS) >$@.log 2>&1 || \

@@ -23,11 +23,15 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
 run_one() {
-  local program=$1 logs=$2 limit=$3 name status start wrap=
+  local program=$1 logs=$2 limit=$3 name status start run=()
   name=$(basename "$program")
   start=$(date +%s.%N)
-  case $program in *.sh) ;; *) wrap=${TEST_WRAP:-} ;; esac
-  timeout -k 5 "$limit" ${wrap:+"$wrap"} "$program" >"$logs/$name.log" 2>&1 </dev/null
+  case $program in
+    *.sh) ;;
+    *.py) run=("${TEST_PYTHON:-python3}" tests/python/run.py) ;;
+    *) run=(${TEST_WRAP:+"$TEST_WRAP"}) ;;
+  esac
+  timeout -k 5 "$limit" "${run[@]}" "$program" >"$logs/$name.log" 2>&1 </dev/null
   status=$?
   case $status in
     124 | 137) echo "$name: ended by the time limit of $limit s (or by SIGKILL)" >>"$logs/$name.log" ;;

@@ -1,4 +1,5 @@
-# make check            every unit and system test, and the checks of the build itself
+# make check            every unit and system test, those of the Python package, and the checks of
+#                       the build itself
 # make check-valgrind   the unit tests and one daemon session under valgrind
 # make check-systemd    the units in a real systemd; names what it skips where there is none
 #   ONLY=store          just the tests whose names contain that
@@ -27,7 +28,8 @@ TEST_LIBS = $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -ljanss
   -lxxhash -lm -lpthread
 # Check's macros pass arguments that these two would complain about.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
-TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B))
+TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
+  PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON)
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 SYSTEM_SRC := $(wildcard tests/system/test_*.c)
@@ -36,6 +38,11 @@ UNIT_HELP := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 SYSTEM_HELP := $(filter-out $(SYSTEM_SRC),$(wildcard tests/system/*.c))
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
+# Those that TSan has nothing to see in: one thread, no memory that another has. They take the most
+# time with it; ASan and UBSan run them too.
+TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
+  %/test_heap %/test_arena %/test_message_broken %/test_deadlines
+SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
 $(TB)/obj/%.o: tests/%.c | $(DEPS_OK) $(CHECK_DEPS_OK)
@@ -94,19 +101,25 @@ storm-leases: all $(LEASE_KILLS_TEST)
 	@$(TEST_ENV) FC_LEASE_KILLS=$(or $(FC_LEASE_KILLS),10000) $(LEASE_KILLS_TEST)
 
 .PHONY: check check-valgrind check-systemd tests
-tests: all $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS))
+tests: all python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
-	  $(call picked,$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
+	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
+	    $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
 
-# Millions of cheap checks each, minutes to hours under valgrind; the sanitizers run them.
-VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients
+# Many cheap checks each, a good part of a minute to hours under valgrind; the sanitizers run them.
+VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
+  %/test_arena %/test_heap %/test_deadlines
+# The longest first, or it ends long after the others.
+VALGRIND_FIRST := %/test_rings
+VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
+  $(filter-out $(VALGRIND_SKIP) $(VALGRIND_FIRST),$(UNIT_TESTS))
 check-valgrind: tests $(TB)/valgrind/session | $(VALGRIND_DEPS_OK)
 	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/session) TEST_TIMEOUT_S=300 \
 	  CK_TIMEOUT_MULTIPLIER=20 CK_FORK=no TEST_WRAP=tests/valgrind/wrap.sh tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log-valgrind $(if $(ONLY),,tests/valgrind/session.sh) \
-	  $(call picked,$(filter-out $(VALGRIND_SKIP),$(UNIT_TESTS)))
+	  $(call picked,$(VALGRIND_TESTS))
 $(TB)/valgrind/session: $(TB)/obj/valgrind/session.o $(LIBA)
 	@mkdir -p $(@D)
 	$(call say,LD)

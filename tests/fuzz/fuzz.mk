@@ -1,7 +1,9 @@
 # make fuzz            runs each fuzzer, from a corpus that the encoders make; a finding's log is
 #                      shown, and its input stays in build/fuzz
 #   FUZZ_SECONDS=60    for how long each
+#   FUZZ_JOBS=2        how many run side by side
 FUZZ_SECONDS ?= 60
+FUZZ_JOBS ?= 2
 FUZZ_CC ?= clang
 FUZZERS := frame request reply region ring
 FB := build/fuzz
@@ -32,11 +34,4 @@ $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
 fuzz: $(FB)/seeds $(FUZZERS:%=$(FB)/fuzz_%)
 	@mkdir -p $(FUZZERS:%=$(FB)/seed/%) $(FUZZERS:%=$(FB)/corpus/%)
 	@$(FB)/seeds $(FB)/seed
-	@for fuzzer in $(FUZZERS); do \
-	  log=$(FB)/$$fuzzer.log; \
-	  $(FB)/fuzz_$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
-	    -max_len=4096 -print_final_stats=1 -artifact_prefix=$(FB)/$$fuzzer- \
-	    $(FB)/corpus/$$fuzzer $(FB)/seed/$$fuzzer >$$log 2>&1 || { tail -n 60 $$log; exit 1; }; \
-	  sed -n "s/^stat::number_of_executed_units: */fuzz: $$fuzzer, $(FUZZ_SECONDS) s, no finding, inputs: /p" \
-	    $$log; \
-	done
+	@printf '%s\n' $(FUZZERS) | xargs -n 1 -P $(FUZZ_JOBS) tests/fuzz/run_one.sh $(FB) $(FUZZ_SECONDS)

@@ -1,0 +1,12 @@
+# The tests of the package, one program of make check a file; tests.mk runs them.
+PYTHON_SRC := $(wildcard tests/python/test_*.py)
+# With TSan those of threads and processes: it sees nothing in one thread.
+PYTHON_TESTS := $(if $(filter thread,$(SAN)),$(foreach word,thread process fork pool, \
+  $(filter $(wildcard tests/python/test_*$(word)*.py),$(PYTHON_SRC))),$(PYTHON_SRC))
+# clang's runtime stands in the daemon, and another one would be loaded into Python and its children:
+# they exclude each other. gcc has one library for both.
+ifneq ($(SAN),)
+ifneq ($(filter clang%,$(CC)),)
+PYTHON_TESTS :=
+endif
+endif
