@@ -1,0 +1,274 @@
+"""The instrumentation of one backend: its lookups, in this process and on the whole machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from fcached.errors import ArgumentError, Error
+from fcached.instrumentation.batch import Batch
+from fcached.instrumentation.cache import _MISS, ForwardCache, _prompt_hash
+from fcached.instrumentation.routes import (
+    NOT_SHAREABLE,
+    Route,
+    is_disabled,
+    look_nowhere,
+    route,
+)
+from fcached.instrumentation.stats import BackendStats
+from fcached.instrumentation.trace import TraceWriter, _TraceEvent, is_off
+
+if TYPE_CHECKING:
+    from fcached import Client, Namespace
+
+T = TypeVar("T")
+
+_MOST_ROUTES = 4096
+"""A program that makes up view ids without end finds their routes again, and stays small."""
+
+
+class _FrontCache(ForwardCache):
+    """The in-process cache of an instance that shares. To clear it is to say that its values are
+    stale, and stale they are for all who share them."""
+
+    def __init__(self, maxsize: int, clear_shared: Callable[[], None]) -> None:
+        super().__init__(maxsize)
+        self._clear_shared = clear_shared
+
+    def clear(self) -> None:
+        super().clear()
+        self._clear_shared()
+
+
+class _Timed:
+    """A ``compute`` that keeps how long it took: None until it has returned."""
+
+    __slots__ = ("_compute", "wall_s")
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute = compute
+        self.wall_s: float | None = None
+
+    def __call__(self) -> Any:
+        started = perf_counter()
+        value = self._compute()
+        self.wall_s = perf_counter() - started
+        return value
+
+
+class BackendInstrumentation:
+    """A backend's cache, trace and counters. Its views call :meth:`cached` for each forward pass.
+
+    ``namespace``, or ``$FCACHE_NAMESPACE``, names what the results depend on, and shares them
+    through the daemon; ``client_settings`` are further ones of :class:`fcached.Client` (``socket``,
+    ``verify``, ...). Without a namespace, and with ``$FCACHE_DISABLE=1``, results stay in this
+    process: ``cache`` holds the latest ``cache_maxsize`` of them, the objects themselves.
+
+    With one, ``cache`` has what this process computed, for when the daemon does not have it: it is
+    away, has evicted it or been cleared, could not take it. A lookup asks
+
+    1. the memory that the daemon shares,
+    2. ``cache``,
+    3. the daemon, and waits where another worker computes the value at the moment,
+
+    and then computes. What comes out of ``cache`` is never put to the daemon again: a clear may
+    have come between. Keys that a daemon does not take (an empty view, a negative ``top_k``) and
+    values that have no encoding stay in this process.
+
+    ``cache.clear()`` says that the values are stale: it also clears, for everybody, the namespaces
+    that this instance has used. Where the daemon could not be told, this instance shares no longer.
+
+    ``trace_path``: of the trace, which this process writes. ``ValueError`` where ``cache_maxsize``
+    is not positive; what :class:`fcached.Client` raises where ``namespace`` is not a name. Threads
+    may use an instance side by side as far as its backend lets them; counters may then lose counts.
+    After :meth:`close` lookups go on, in this process alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache_maxsize: int = 256,
+        trace_path: Path | None = None,
+        namespace: str | Namespace | None = None,
+        **client_settings: Any,
+    ) -> None:
+        self.cache = ForwardCache(maxsize=cache_maxsize)
+        self.stats = BackendStats()
+        self._current_probe: str | None = None
+        self._routes: dict[str, Route] = {}
+        self._clients: list[Client] = []
+        if not is_disabled() and (namespace or os.environ.get("FCACHE_NAMESPACE")):
+            from fcached import Client
+
+            self._share_through(Client(namespace or None, **client_settings))
+        self.trace = TraceWriter(trace_path)
+
+    def set_current_probe(self, name: str | None) -> None:
+        """The label of the lookups that follow, in the trace; None for none."""
+        self._current_probe = name
+        for client in self._clients:
+            _set_probe(client, name)
+
+    def close(self) -> None:
+        """Ends the trace and the sharing. May be called again."""
+        self._share_no_more()
+        self.trace.close()
+
+    # ---- which way a view goes ---------------------------------------------------------------
+
+    def _find_route(self, view_id: str) -> Route:
+        """A view's first lookup asks for its route. Must not raise."""
+        return route(view_id, self._clients[0] if self._clients else None)
+
+    def _new_route(self, view_id: str) -> Route:
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        found = self._routes[view_id] = self._find_route(view_id)
+        return found
+
+    def _share_through(self, client: Client) -> None:
+        """``client`` hears of probes, of clears and of the end, from now on."""
+        if not isinstance(self.cache, _FrontCache):
+            self.cache = _FrontCache(self.cache._maxsize, self._clear_shared)
+        _set_probe(client, self._current_probe)
+        self._clients.append(client)
+
+    def _share_no_more(self) -> None:
+        clients, self._clients = self._clients, []
+        self._routes.clear()
+        for client in clients:
+            client.close()
+
+    def _clear_shared(self) -> None:
+        try:
+            for client in self._clients:
+                client.clear()
+        except Error as error:
+            self._share_no_more()
+            print(
+                f"fcached: the shared results could not be cleared: {error}; "
+                "this backend's are no longer shared",
+                file=sys.stderr,
+            )
+
+    # ---- one lookup --------------------------------------------------------------------------
+
+    def cached(self, op: str, view_id: str, prompt: str, top_k: int, compute: Callable[[], T]) -> T:
+        """What ``op`` gives for ``prompt`` by the view ``view_id``: an earlier result, or now that
+        of ``compute``. A hit counts with the time of its lookup, a wait for another worker
+        included; a miss is a forward pass and counts with the time of ``compute``. What ``compute``
+        raises goes to the caller, and leaves neither count nor trace."""
+        started = perf_counter()
+        found = self._routes.get(view_id) or self._new_route(view_id)
+        try:
+            value = found[0](op, found[1], prompt, top_k)
+        except NOT_SHAREABLE:
+            value, found = _MISS, Route(look_nowhere, found.view, None)
+        if value is _MISS:
+            return self._cached_further(found, op, view_id, prompt, top_k, compute, started)
+        wall_s = perf_counter() - started
+        stats = self.stats
+        stats.cache_hits += 1
+        stats.scoring_wall_s += wall_s
+        if not is_off(self.trace):
+            self._trace(op, view_id, _prompt_hash(prompt), top_k, wall_s, hit=True)
+        return cast(T, value)
+
+    def _cached_further(
+        self,
+        found: Route,
+        op: str,
+        view_id: str,
+        prompt: str,
+        top_k: int,
+        compute: Callable[[], T],
+        started: float,
+    ) -> T:
+        """What shared memory did not have: from ``cache``, the daemon, or ``compute``."""
+        prompt_hash = _prompt_hash(prompt)
+        key = (op, found.view, prompt_hash, top_k)
+        value = self.cache.get(key)
+        if value is _MISS:
+            timed = _Timed(compute)
+            if found.client is None:
+                value = timed()
+            else:
+                value = found.client.cached(op, found.view, prompt, top_k, timed)
+            if timed.wall_s is not None:
+                self.cache.put(key, value)
+                self._count_miss(op, view_id, prompt_hash, top_k, timed.wall_s)
+                return cast(T, value)
+        self._count_hit(op, view_id, prompt_hash, top_k, perf_counter() - started)
+        return cast(T, value)
+
+    # ---- a batch -----------------------------------------------------------------------------
+
+    def cached_batch(
+        self,
+        op: str,
+        view_id: str,
+        prompts: Sequence[str],
+        top_k: int,
+        compute_misses: Callable[[list[int]], Sequence[Any]],
+    ) -> list[Any]:
+        """The same for many ``prompts``: a list of as many results. ``compute_misses`` gets the
+        indices of those that missed, in rising order, and returns a result for each, in that order:
+        another number of them is a ``RuntimeError``. It is called once where nothing is shared, and
+        once more for what other workers were computing and gave up. A batch's time is divided
+        evenly over its prompts; hits stay counted where ``compute_misses`` raises."""
+        batch = Batch(self, op, view_id, list(prompts), top_k)
+        batch.look_up()
+        batch.compute(compute_misses)
+        return batch.results
+
+    # ---- counters and trace ------------------------------------------------------------------
+
+    def _count_hit(
+        self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float
+    ) -> None:
+        self.stats.cache_hits += 1
+        self.stats.scoring_wall_s += wall_s
+        self._trace(op, view_id, prompt_hash, top_k, wall_s, hit=True)
+
+    def _count_miss(
+        self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float
+    ) -> None:
+        self.stats.cache_misses += 1
+        self.stats.forward_passes += 1
+        self.stats.scoring_wall_s += wall_s
+        self._trace(op, view_id, prompt_hash, top_k, wall_s, hit=False)
+
+    def _count_batch(self, size: int) -> None:
+        self.stats.batches_sent += 1
+        self.stats.batched_prompts += size
+        self.stats.max_batch_size = max(self.stats.max_batch_size, size)
+
+    def _trace(
+        self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float, *, hit: bool
+    ) -> None:
+        if not is_off(self.trace):
+            self.trace.write(
+                _TraceEvent(
+                    ts=time.time(),
+                    probe=self._current_probe,
+                    view_id=view_id,
+                    prompt_hash=prompt_hash,
+                    top_k=top_k,
+                    op=op,
+                    wall_ms=wall_s * 1000.0,
+                    hit=hit,
+                )
+            )
+
+
+def _set_probe(client: Client, probe: str | None) -> None:
+    """A label that the daemon does not take is none in its trace; this process's has it."""
+    try:
+        client.set_probe(probe)
+    except ArgumentError:
+        client.set_probe(None)

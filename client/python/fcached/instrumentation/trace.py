@@ -1,0 +1,66 @@
+"""The trace of one backend: a line for each lookup, in a file of its user's."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+_SLOTS = {"slots": True} if sys.version_info >= (3, 10) else {}
+
+
+@dataclass(**_SLOTS)
+class _TraceEvent:
+    """One lookup; its fields are those of a line, in that order."""
+
+    ts: float
+    """Seconds since the epoch."""
+    probe: str | None
+    view_id: str
+    prompt_hash: str
+    top_k: int
+    op: str
+    wall_ms: float
+    """Of the lookup that hit, or of the computation."""
+    hit: bool
+
+
+_FIELDS = tuple(field.name for field in fields(_TraceEvent))
+
+
+class TraceWriter:
+    """Appends to ``path`` one JSON object a line, each written out at once; makes the folders above
+    it. With ``None`` it is off: it writes nothing. Any number of threads may use it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._lock = threading.Lock()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+
+    def write(self, event: _TraceEvent) -> None:
+        if self._file is None:
+            return
+        line = json.dumps({name: getattr(event, name) for name in _FIELDS}) + "\n"
+        with self._lock:
+            if self._file is not None:
+                self._file.write(line)
+                self._file.flush()
+
+    def close(self) -> None:
+        """Writes nothing from now on. May be called again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+
+def is_off(trace: Any) -> bool:
+    """True where an event need not be made: ``trace`` would not write it. What a caller put there
+    instead of a :class:`TraceWriter` is asked with each event."""
+    return type(trace) is TraceWriter and trace._file is None
