@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from fcached.errors import ArgumentError, Error
 from fcached.instrumentation.batch import Batch
 from fcached.instrumentation.cache import _MISS, ForwardCache, _prompt_hash
-from fcached.instrumentation.routes import (
-    NOT_SHAREABLE,
-    Route,
-    is_disabled,
-    look_nowhere,
-    route,
-)
+from fcached.instrumentation.routes import NOT_SHAREABLE, Route, is_disabled, route
 from fcached.instrumentation.stats import BackendStats
 from fcached.instrumentation.trace import TraceWriter, _TraceEvent, is_off
 
@@ -45,7 +39,7 @@ class _FrontCache(ForwardCache):
         self._clear_shared()
 
 
-class _Timed:
+class Timed:
     """A ``compute`` that keeps how long it took: None until it has returned."""
 
     __slots__ = ("_compute", "wall_s")
@@ -102,10 +96,8 @@ class BackendInstrumentation:
         self._current_probe: str | None = None
         self._routes: dict[str, Route] = {}
         self._clients: list[Client] = []
-        if not is_disabled() and (namespace or os.environ.get("FCACHE_NAMESPACE")):
-            from fcached import Client
-
-            self._share_through(Client(namespace or None, **client_settings))
+        if not is_disabled():
+            self._share(namespace or os.environ.get("FCACHE_NAMESPACE"), client_settings)
         self.trace = TraceWriter(trace_path)
 
     def set_current_probe(self, name: str | None) -> None:
@@ -120,6 +112,13 @@ class BackendInstrumentation:
         self.trace.close()
 
     # ---- which way a view goes ---------------------------------------------------------------
+
+    def _share(self, namespace: str | Namespace | None, client_settings: dict[str, Any]) -> None:
+        """Called once by the constructor, unless sharing is disabled."""
+        if namespace:
+            from fcached import Client
+
+            self._share_through(Client(namespace, **client_settings))
 
     def _find_route(self, view_id: str) -> Route:
         """A view's first lookup asks for its route. Must not raise."""
@@ -168,7 +167,7 @@ class BackendInstrumentation:
         try:
             value = found[0](op, found[1], prompt, top_k)
         except NOT_SHAREABLE:
-            value, found = _MISS, Route(look_nowhere, found.view, None)
+            value, found = _MISS, route(found.view, None)
         if value is _MISS:
             return self._cached_further(found, op, view_id, prompt, top_k, compute, started)
         wall_s = perf_counter() - started
@@ -194,7 +193,7 @@ class BackendInstrumentation:
         key = (op, found.view, prompt_hash, top_k)
         value = self.cache.get(key)
         if value is _MISS:
-            timed = _Timed(compute)
+            timed = Timed(compute)
             if found.client is None:
                 value = timed()
             else:
@@ -221,7 +220,8 @@ class BackendInstrumentation:
         another number of them is a ``RuntimeError``. It is called once where nothing is shared, and
         once more for what other workers were computing and gave up. A batch's time is divided
         evenly over its prompts; hits stay counted where ``compute_misses`` raises."""
-        batch = Batch(self, op, view_id, list(prompts), top_k)
+        found = self._routes.get(view_id) or self._new_route(view_id)
+        batch = Batch(self, found, op, view_id, list(prompts), top_k)
         batch.look_up()
         batch.compute(compute_misses)
         return batch.results

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from fcached.instrumentation.cache import _MISS, _prompt_hash
-from fcached.instrumentation.routes import NOT_SHAREABLE
+from fcached.instrumentation.routes import NOT_SHAREABLE, Route, route, verifies
 
 if TYPE_CHECKING:
     from fcached.instrumentation.backend import BackendInstrumentation
@@ -19,18 +19,19 @@ class Batch:
     def __init__(
         self,
         inst: BackendInstrumentation,
+        found: Route,
         op: str,
         view_id: str,
         prompts: list[str],
         top_k: int,
     ) -> None:
         self._inst = inst
+        self._route = found
         self._op = op
         self._view_id = view_id
         self._prompts = prompts
         self._hashes = [_prompt_hash(prompt) for prompt in prompts]
         self._top_k = top_k
-        self._route = inst._routes.get(view_id) or inst._new_route(view_id)
         self.results: list[Any] = [_MISS] * len(prompts)
 
     def _missing(self) -> list[int]:
@@ -54,13 +55,13 @@ class Batch:
     def _look_up_shared(self) -> float:
         """Asks the daemon for all. Seconds of each hit."""
         client = self._route.client
-        if client is None or client.verify > 0.0 or not self._prompts:
+        if client is None or verifies(client) or not self._prompts:
             return 0.0
         started = perf_counter()
         try:
             self.results = client.get_many(self._op, self._route.view, self._prompts, self._top_k)
         except NOT_SHAREABLE:
-            self._route = self._route._replace(client=None)
+            self._route = route(self._route.view, None)
         wall_s = perf_counter() - started
         return wall_s / max(1, len(self.results) - len(self._missing()))
 

@@ -31,9 +31,15 @@ def look_nowhere(op: str, view: str, prompt: str, top_k: int) -> Any:
     return _MISS
 
 
+def verifies(client: Client) -> bool:
+    """True where the client is to see all hits in ``cached`` and ``cached_batch``, which compute a
+    share of them again."""
+    return float(client._settings["verify"]) > 0.0
+
+
 def route(view: str, client: Client | None) -> Route:
-    """To ``client``. One that verifies does so where it sees the hit: in its ``cached``."""
-    look = look_nowhere if client is None or client.verify > 0.0 else client._local
+    """The way of ``view`` to ``client``, or within this process."""
+    look = look_nowhere if client is None or verifies(client) else client._local
     return Route(look, view, client)
 
 
