@@ -54,14 +54,17 @@ class Batch:
 
     def _look_up_shared(self) -> float:
         """Asks the daemon for all. Seconds of each hit."""
-        client = self._route.client
-        if client is None or verifies(client) or not self._prompts:
+        look, view, client = self._route
+        if client is None or not self._prompts:
             return 0.0
         started = perf_counter()
         try:
-            self.results = client.get_many(self._op, self._route.view, self._prompts, self._top_k)
+            if verifies(client):
+                look(self._op, view, "", self._top_k)
+            else:
+                self.results = client.get_many(self._op, view, self._prompts, self._top_k)
         except NOT_SHAREABLE:
-            self._route = route(self._route.view, None)
+            self._route = route(view, None)
         wall_s = perf_counter() - started
         return wall_s / max(1, len(self.results) - len(self._missing()))
 

@@ -27,20 +27,30 @@ class Route(NamedTuple):
     """None where the view is not shared."""
 
 
-def look_nowhere(op: str, view: str, prompt: str, top_k: int) -> Any:
+def _look_nowhere(op: str, view: str, prompt: str, top_k: int) -> Any:
     return _MISS
 
 
+def _look_later(client: Client) -> Callable[[str, str, str, int], Any]:
+    """For a client that verifies: it is to see all hits in ``cached`` and ``cached_batch``, where
+    it computes a share of them again. Raises what is no key all the same."""
+
+    def look(op: str, view: str, prompt: str, top_k: int) -> Any:
+        client.give_up(op, view, "\0nobody has this lease", top_k)  # checks names, sends nothing
+        return _MISS
+
+    return look
+
+
 def verifies(client: Client) -> bool:
-    """True where the client is to see all hits in ``cached`` and ``cached_batch``, which compute a
-    share of them again."""
     return float(client._settings["verify"]) > 0.0
 
 
 def route(view: str, client: Client | None) -> Route:
     """The way of ``view`` to ``client``, or within this process."""
-    look = look_nowhere if client is None or verifies(client) else client._local
-    return Route(look, view, client)
+    if client is None:
+        return Route(_look_nowhere, view, None)
+    return Route(_look_later(client) if verifies(client) else client._local, view, client)
 
 
 def is_disabled() -> bool:

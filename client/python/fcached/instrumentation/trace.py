@@ -38,6 +38,8 @@ class TraceWriter:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: IO[str] | None = None
+        self.is_on = path is not None
+        """Where it is not, an event need not be made."""
         self._lock = threading.Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +60,4 @@ class TraceWriter:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-
-
-def is_off(trace: Any) -> bool:
-    """True where an event need not be made: ``trace`` would not write it. What a caller put there
-    instead of a :class:`TraceWriter` is asked with each event."""
-    return type(trace) is TraceWriter and trace._file is None
+                self.is_on = False
