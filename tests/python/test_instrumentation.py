@@ -189,6 +189,7 @@ class TestCached:
             inst.cached_batch("op", "base", [prompt], 0, never)
         assert inst.stats == BackendStats()
 
+    @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
     def test_a_value_without_an_encoding_is_a_hit_all_the_same(self, make: Make) -> None:
         inst, value = make(), object()
         assert inst.cached("op", "base", "p", 0, lambda: value) is value
@@ -284,6 +285,7 @@ class TestCachedBatch:
         assert len(set(walls)) == 1
         assert sum(walls) == pytest.approx(inst.stats.scoring_wall_s * 1000.0)
 
+    @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
     def test_values_without_an_encoding_are_hits_all_the_same(self, make: Make) -> None:
         inst, values = make(), [object(), object()]
         assert inst.cached_batch("op", "base", ["a", "b"], 0, lambda _: values) == values

@@ -27,8 +27,8 @@ _MOST_ROUTES = 4096
 
 
 class _FrontCache(ForwardCache):
-    """The in-process cache of an instance that shares. To clear it is to say that its values are
-    stale, and stale they are for all who share them."""
+    """The in-process cache of an instance. To clear it is to say that its values are stale, and
+    stale they are for all who share them."""
 
     def __init__(self, maxsize: int, clear_shared: Callable[[], None]) -> None:
         super().__init__(maxsize)
@@ -91,7 +91,7 @@ class BackendInstrumentation:
         namespace: str | Namespace | None = None,
         **client_settings: Any,
     ) -> None:
-        self.cache = ForwardCache(maxsize=cache_maxsize)
+        self.cache: ForwardCache = _FrontCache(cache_maxsize, self._clear_shared)
         self.stats = BackendStats()
         self._current_probe: str | None = None
         self._routes: dict[str, Route] = {}
@@ -132,8 +132,6 @@ class BackendInstrumentation:
 
     def _share_through(self, client: Client) -> None:
         """``client`` hears of probes, of clears and of the end, from now on."""
-        if not isinstance(self.cache, _FrontCache):
-            self.cache = _FrontCache(self.cache._maxsize, self._clear_shared)
         _set_probe(client, self._current_probe)
         self._clients.append(client)
 

@@ -1,0 +1,35 @@
+"""fcached.sway where there is no dlm-sway: this Python has none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_the_command_says_what_is_missing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fcached.sway", "run", "spec.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "fcached.sway: the module dlm_sway is not installed; this command runs dlm-sway: "
+        "pip install 'dlm-sway[hf]'\n"
+    )
+
+
+def test_install_leaves_nothing_behind() -> None:
+    script = (
+        "import sys, fcached.sway\n"
+        "for _ in range(2):\n"
+        "    try:\n        fcached.sway.install()\n"
+        "    except ImportError as error:\n        print(error.name)\n"
+        "print([name for name in sys.modules if name.startswith('dlm_sway')])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "dlm_sway\ndlm_sway\n[]\n"
