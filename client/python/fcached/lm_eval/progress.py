@@ -1,0 +1,37 @@
+"""One progress bar for a call that is computed in pieces; without it each piece shows its own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+def takes_disable_tqdm(method: Callable[..., Any]) -> bool:
+    """Most models' methods have the harness's switch, but not all."""
+    try:
+        return "disable_tqdm" in inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+class Progress:
+    """A bar of tqdm's, where that is installed, and nothing otherwise."""
+
+    def __init__(self, total: int, description: str, shown: bool) -> None:
+        self._bar: Any = None
+        if shown:
+            try:
+                tqdm = importlib.import_module("tqdm").tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, desc=description)
+
+    def advance(self, count: int) -> None:
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
