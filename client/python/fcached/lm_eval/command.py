@@ -64,7 +64,7 @@ def main() -> None:
     try:
         command = importlib.import_module("lm_eval.__main__")
     except ModuleNotFoundError as error:
-        if error.name != "lm_eval":
+        if error.name not in ("lm_eval", "lm_eval.__main__"):
             raise
         sys.exit("fcached.lm_eval: lm-evaluation-harness is not installed: pip install lm-eval")
     share_models()
