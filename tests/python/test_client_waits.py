@@ -114,9 +114,7 @@ def test_batches_share_the_work(daemon: Daemon) -> None:
         results[which] = client.cached_batch("op", "base", prompts, 0, batches[which])
 
     with open_client(daemon) as first, open_client(daemon) as second:
-        threads = [
-            threading.Thread(target=run, args=(i, c)) for i, c in enumerate((first, second))
-        ]
+        threads = [threading.Thread(target=run, args=(i, c)) for i, c in enumerate((first, second))]
         for thread in threads:
             thread.start()
         for thread in threads:

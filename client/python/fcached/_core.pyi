@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
 from typing import Any, Final, TypeVar, final
 
 T = TypeVar("T")
@@ -37,34 +38,71 @@ class Client:
         # True turns sharing off for good
     ) -> None: ...
     def get(
-        self, op: str, view: str, prompt: Prompt, top_k: int = 0, *,
-        wait: float = 0.0, lease: bool = False, record: bool = True,
+        self,
+        op: str,
+        view: str,
+        prompt: Prompt,
+        top_k: int = 0,
+        *,
+        wait: float = 0.0,
+        lease: bool = False,
+        record: bool = True,
     ) -> Any: ...
     def put(
-        self, op: str, view: str, prompt: Prompt, top_k: int, value: Any, *,
-        compute_s: float = 0.0, keep_first: bool = False, record: bool = True,
+        self,
+        op: str,
+        view: str,
+        prompt: Prompt,
+        top_k: int,
+        value: Any,
+        *,
+        compute_s: float = 0.0,
+        keep_first: bool = False,
+        record: bool = True,
     ) -> bool: ...
     def give_up(self, op: str, view: str, prompt: Prompt, top_k: int = 0) -> None: ...
     def get_many(
-        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int = 0, *,
-        lease: bool = False, record: bool = True,
+        self,
+        op: str,
+        view: str,
+        prompts: Iterable[Prompt],
+        top_k: int = 0,
+        *,
+        lease: bool = False,
+        record: bool = True,
     ) -> list[Any]: ...
     def put_many(
-        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int, values: Sequence[Any], *,
-        compute_s: float = 0.0, keep_first: bool = False, record: bool = True,
+        self,
+        op: str,
+        view: str,
+        prompts: Iterable[Prompt],
+        top_k: int,
+        values: Iterable[Any],
+        *,
+        compute_s: float = 0.0,
+        keep_first: bool = False,
+        record: bool = True,
     ) -> bool: ...
     def cached(
         self, op: str, view: str, prompt: Prompt, top_k: int, compute: Callable[[], T]
     ) -> T: ...
     def cached_batch(
-        self, op: str, view: str, prompts: Sequence[Prompt], top_k: int,
-        compute_misses: Callable[[list[int]], Sequence[T]],
+        self,
+        op: str,
+        view: str,
+        prompts: Iterable[Prompt],
+        top_k: int,
+        compute_misses: Callable[[list[int]], Iterable[T]],
     ) -> list[T]: ...
     def set_probe(self, probe: str | None) -> None: ...
     def clear(self, view: str | None = None, op: str | None = None) -> int: ...
     def close(self) -> None: ...
     @property
-    def connected(self) -> bool: ...
+    def connected(self) -> bool:
+        """True while a connection of this client is up, any thread's; a False may turn True at any
+        call."""
+    @property
+    def closed(self) -> bool: ...
     def _local(self, op: str, view: str, prompt: Prompt, top_k: int) -> Any:
         """What `get` finds without a message, in shared memory: the value, recorded as a hit, or
         MISS. Never waits."""
@@ -84,7 +122,7 @@ class Client:
 def encode(value: Any) -> bytes: ...
 def decode(data: bytes) -> Any: ...
 def prompt_hash(prompt: Prompt) -> str: ...
-def file_digest(path: str) -> str: ...
+def file_digest(path: str | PathLike[str]) -> str: ...
 def _register(
     cls: type[Any],
     name: str,

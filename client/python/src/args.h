@@ -9,8 +9,8 @@
 
 struct args_spec {
   const char *method;
-  unsigned required;   /* the first ones, which have to be there */
-  unsigned positional; /* the first ones, which may stand without a name */
+  unsigned required;               /* the first ones, which have to be there */
+  unsigned positional;             /* the first ones, which may stand without a name */
   const char *names[ARGS_MAX + 1]; /* NULL-terminated */
 };
 

@@ -13,9 +13,9 @@ enum again { NOT = 0, VERIFY, REPLACE };
 
 struct batching {
   struct many many;
-  PyObject *compute_misses; /* borrowed */
-  PyObject *errors;         /* a list: of what was computed and has no encoding */
-  enum again *again;        /* of each prompt */
+  PyObject *compute_misses;    /* borrowed */
+  PyObject *errors;            /* a list: of what was computed and has no encoding */
+  enum again *again;           /* of each prompt */
   struct fcache_value *stored; /* of each that is to be verified */
   size_t n_again;
 };
@@ -37,8 +37,7 @@ static PyObject *make_indices(const size_t *indices, size_t n) {
 /* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
 static PyObject *compute(struct batching *batching, const size_t *indices, size_t n) {
   PyObject *list = make_indices(indices, n);
-  PyObject *computed =
-      list == NULL ? NULL : PyObject_CallOneArg(batching->compute_misses, list);
+  PyObject *computed = list == NULL ? NULL : PyObject_CallOneArg(batching->compute_misses, list);
   Py_XDECREF(list);
   PyObject *values = computed == NULL ? NULL : PySequence_Tuple(computed);
   Py_XDECREF(computed);

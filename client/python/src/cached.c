@@ -154,8 +154,7 @@ METHOD_FAST(client_cached) {
       return NULL;
     args = given;
   }
-  if (!client_enter(call.client) ||
-      keys_make(args[0], args[1], args[2], args[3], &call.key) < 0)
+  if (!client_enter(call.client) || keys_make(args[0], args[1], args[2], args[3], &call.key) < 0)
     return NULL;
   call.op = args[0];
   call.compute = args[4];

@@ -106,8 +106,9 @@ static int try_settings(struct client *client) {
 }
 
 static int init(PyObject *self, PyObject *args, PyObject *keywords) {
-  static const char *const names[] = {"namespace",   "socket",   "client", "deadline_ms", "lease_ms", "wait_ms",
-                          "max_entries", "manifest", "verify", "ranks",       NULL};
+  static const char *const names[] = {"namespace", "socket",  "client",      "deadline_ms",
+                                      "lease_ms",  "wait_ms", "max_entries", "manifest",
+                                      "verify",    "ranks",   NULL};
   struct client *client = (struct client *)self;
   PyObject *name_space, *socket, *name, *max_entries, *manifest, *ranks;
   unsigned deadline_ms, lease_ms;
@@ -117,9 +118,9 @@ static int init(PyObject *self, PyObject *args, PyObject *keywords) {
     PyErr_SetString(PyExc_RuntimeError, "a client is made once");
     return -1;
   }
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O$OOIIiOOdO:Client", (char **)(uintptr_t)names, &name_space,
-                                   &socket, &name, &deadline_ms, &lease_ms, &wait_ms, &max_entries,
-                                   &manifest, &verify, &ranks))
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O$OOIIiOOdO:Client", (char **)(uintptr_t)names,
+                                   &name_space, &socket, &name, &deadline_ms, &lease_ms, &wait_ms,
+                                   &max_entries, &manifest, &verify, &ranks))
     return -1;
   client->made = true;
   client->options = (struct fcache_options)FCACHE_OPTIONS_INIT;

@@ -20,18 +20,17 @@ struct own_counters {
 };
 
 struct client {
-  PyObject_HEAD
-  bool made;   /* by __init__ */
-  bool closed; /* also before it is made */
-  bool off;    /* for good: there are several ranks */
-  PyObject *ranks;   /* asked whether there are several; NULL: they are independent */
-  PyObject *strings; /* a tuple of what `options` borrows */
+  PyObject_HEAD bool made; /* by __init__ */
+  bool closed;             /* also before it is made */
+  bool off;                /* for good: there are several ranks */
+  PyObject *ranks;         /* asked whether there are several; NULL: they are independent */
+  PyObject *strings;       /* a tuple of what `options` borrows */
   struct fcache_options options;
   int64_t max_entries; /* that options.max_entries points to */
   struct handle *handles;
-  uint64_t forks; /* fork_count() when it was used last */
-  PyObject *probe; /* a str, or NULL */
-  uint64_t probes; /* sets so far: a handle that knows of fewer has an old one */
+  uint64_t forks;        /* fork_count() when it was used last */
+  PyObject *probe;       /* a str, or NULL */
+  uint64_t probes;       /* sets so far: a handle that knows of fewer has an old one */
   uint64_t verify_below; /* a random number below it: verify this hit; 0: none */
   uint64_t random;       /* state of xorshift64, never 0 */
   struct own_counters own;

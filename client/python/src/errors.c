@@ -18,9 +18,9 @@ enum {
   N_CLASSES,
 };
 static const char *const names[N_CLASSES] = {
-    "Error",       "ArgumentError",    "NamespaceError", "TooBigError",  "BatchError",
-    "DeniedError", "UnavailableError", "ProtocolError",  "RefusedError", "EncodeError",
-    "DecodeError",
+    "Error",        "ArgumentError", "NamespaceError",   "TooBigError",
+    "BatchError",   "DeniedError",   "UnavailableError", "ProtocolError",
+    "RefusedError", "EncodeError",   "DecodeError",
 };
 static PyObject *classes[N_CLASSES];
 

@@ -15,8 +15,8 @@ PyObject *errors_raise(int code, const char *text);
 
 /* The classes, borrowed. */
 extern PyObject *errors_argument; /* fcached.ArgumentError, a ValueError */
-extern PyObject *errors_encode; /* fcached.EncodeError, a TypeError */
-extern PyObject *errors_decode; /* fcached.DecodeError, a ValueError */
-extern PyObject *errors_batch;  /* fcached.BatchError, a RuntimeError */
+extern PyObject *errors_encode;   /* fcached.EncodeError, a TypeError */
+extern PyObject *errors_decode;   /* fcached.DecodeError, a ValueError */
+extern PyObject *errors_batch;    /* fcached.BatchError, a RuntimeError */
 
 #endif

@@ -12,8 +12,10 @@ struct named {
   const char *name;
   size_t offset;
 };
-#define COUNTER(name) {#name, offsetof(struct fcache_counters, name)}
-#define OWN(name) {#name, offsetof(struct own_counters, name)}
+#define COUNTER(name)                                                                              \
+  { #name, offsetof(struct fcache_counters, name) }
+#define OWN(name)                                                                                  \
+  { #name, offsetof(struct own_counters, name) }
 static const struct named counters[] = {
     COUNTER(cache_hits),      COUNTER(cache_misses),   COUNTER(forward_passes),
     COUNTER(scoring_wall_ns), COUNTER(batches_sent),   COUNTER(batched_prompts),

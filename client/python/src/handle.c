@@ -10,8 +10,7 @@
 
 /* What a thread's state holds: the handles of this thread, of all clients. */
 struct thread {
-  PyObject_HEAD
-  struct handle *handles;
+  PyObject_HEAD struct handle *handles;
   uint64_t forks; /* fork_count() when it was used last */
 };
 

@@ -20,16 +20,16 @@
 struct thread;
 
 struct handle {
-  struct fcache *cache; /* NULL: closed */
+  struct fcache *cache;  /* NULL: closed */
   struct client *client; /* NULL: it is gone */
   struct handle *next_of_client, *next_of_thread;
   struct thread *thread;
-  unsigned depth; /* calls under way, one within the other */
-  bool away;      /* the GIL is released */
-  PyThreadState *state; /* while it is away */
+  unsigned depth;              /* calls under way, one within the other */
+  bool away;                   /* the GIL is released */
+  PyThreadState *state;        /* while it is away */
   struct fcache_counters seen; /* as it was when it went away */
   bool seen_connected;
-  uint64_t probes; /* that it has heard of: client->probes */
+  uint64_t probes;             /* that it has heard of: client->probes */
   struct fcache_value scratch; /* what a lookup fills */
 };
 

@@ -1,5 +1,5 @@
-/* hits.h - what becomes of a value that was found, and of one that was computed: decoding, encoding,
- * what cannot be, and verification. All need the GIL, and may run Python code. */
+/* hits.h - what becomes of a value that was found, and of one that was computed: decoding,
+ * encoding, what cannot be, and verification. All need the GIL, and may run Python code. */
 #ifndef FCACHED_PY_HITS_H
 #define FCACHED_PY_HITS_H
 

@@ -29,7 +29,8 @@ struct prompts {
 int keys_prompts(PyObject *object, struct prompts *out);
 void keys_prompts_free(struct prompts *prompts); /* zeroed is allowed; idempotent */
 
-/* Seconds, not negative and no NaN, in whole units of `unit_s` seconds, rounded up, at most `max`. */
+/* Seconds, not negative and no NaN, in whole units of `unit_s` seconds, rounded up, at most `max`.
+ */
 int keys_seconds(PyObject *object, const char *what, double unit_s, uint64_t max, uint64_t *out);
 
 #endif

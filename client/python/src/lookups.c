@@ -130,7 +130,8 @@ METHOD_FAST(client_put) {
   uint64_t compute_ns = 0;
   if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
-      (given[5] != NULL && keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0) ||
+      (given[5] != NULL &&
+       keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0) ||
       take_flag(given[6], false, FCACHE_KEEP_FIRST, &flags) < 0 ||
       take_record(given[7], &flags) < 0)
     return NULL;

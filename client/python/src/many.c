@@ -88,6 +88,7 @@ static int take_hit(void *arg, size_t i, struct fcache_value *value) {
   return many->results[i] != NULL ? 0 : hits_undecodable(many->client, many->op);
 }
 
+/* What shared memory has not, the daemon is asked for. */
 static int ask_for_rest(struct many *many, bool lease, unsigned flags) {
   struct handle *handle = many->handle;
   const struct fcache_key *key = &many->key;
@@ -133,10 +134,11 @@ METHOD_FAST(client_get_many) {
     return NULL;
   unsigned flags = record ? 0 : FCACHE_UNRECORDED;
   int rc = many_begin(&many, client, given[0], given[1], given[2], given[3]);
-  if (rc == 0 && many.handle != NULL)
+  if (rc == 0 && many.handle != NULL) {
     rc = many_look(&many, flags, take_hit, &many);
-  if (rc == 0 && many.n_rest > 0)
-    rc = ask_for_rest(&many, lease, flags);
+    if (rc == 0 && many.n_rest > 0)
+      rc = ask_for_rest(&many, lease, flags);
+  }
   if (rc == 0)
     list = many_list(&many);
   many_end(&many);
@@ -206,8 +208,8 @@ METHOD_FAST(client_put_many) {
       PyErr_Format(errors_argument, "%zd values for %zu prompts", PyTuple_GET_SIZE(values),
                    many.prompts.n);
     else
-      result = many.handle == NULL ? Py_NewRef(Py_False)
-                                   : put_all(&many, values, compute_ns, flags);
+      result =
+          many.handle == NULL ? Py_NewRef(Py_False) : put_all(&many, values, compute_ns, flags);
   }
   many_end(&many);
   Py_XDECREF(values);

@@ -1,5 +1,5 @@
-/* many.h - what the calls for many prompts have in common: their arguments, the pass over what is in
- * shared memory, and the list that they return. All need the GIL. */
+/* many.h - what the calls for many prompts have in common: their arguments, the pass over what is
+ * in shared memory, and the list that they return. All need the GIL. */
 #ifndef FCACHED_PY_MANY_H
 #define FCACHED_PY_MANY_H
 

@@ -1,8 +1,7 @@
 #include "sentinel.h"
 
 struct sentinel {
-  PyObject_HEAD
-  const char *name; /* of the module's attribute */
+  PyObject_HEAD const char *name; /* of the module's attribute */
 };
 
 PyObject *sentinel_miss, *sentinel_leased;
@@ -47,8 +46,7 @@ static PyObject *make(PyObject *module, const char *name) {
 }
 
 int sentinel_init(PyObject *module) {
-  if (PyType_Ready(&type) < 0 ||
-      PyModule_AddObjectRef(module, "_Sentinel", (PyObject *)&type) < 0)
+  if (PyType_Ready(&type) < 0 || PyModule_AddObjectRef(module, "_Sentinel", (PyObject *)&type) < 0)
     return -1;
   sentinel_miss = make(module, "MISS");
   sentinel_leased = make(module, "LEASED");
