@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from client_help import never, open_client, waiters
@@ -167,25 +169,33 @@ def test_client_that_nobody_holds_ends(daemon: Daemon) -> None:
         wait_until(lambda: connections(other) == 1, "its connections end")
 
 
-def test_probe_is_of_all_threads(daemon: Daemon, tmp_path: object) -> None:
-    with open_client(daemon) as client:
-        step = threading.Barrier(2)
+def test_probe_is_of_all_threads(tmp_path: Path) -> None:
+    """Also of those that have a connection already."""
+    trace = tmp_path / "trace.jsonl"
+    daemon = Daemon(tmp_path, "--trace", str(trace))
+    daemon.start()
+    step = threading.Barrier(2)
 
-        def use() -> None:
-            client.get("op", "base", "p")
-            step.wait(30)
-            step.wait(30)
-            with pytest.raises(fcached.ArgumentError, match="probe"):
-                client.set_probe("not\x01one")
-            client.get("op", "base", "p")
+    def use() -> None:
+        client.cached("op", "base", "p", 0, lambda: 1)
+        step.wait(30)
+        step.wait(30)
+        client.cached("op", "base", "p", 0, never)
+        with pytest.raises(fcached.ArgumentError, match="probe"):
+            client.set_probe("not\x01one")  # and the one before stays
+        client.cached("op", "base", "p", 0, never)
 
-        thread = threading.Thread(target=use)
-        thread.start()
-        step.wait(30)
-        client.set_probe("delta_kl")
-        step.wait(30)
-        thread.join()
-        assert client.cached("op", "base", "p", 0, lambda: 1) == 1
+    try:
+        with open_client(daemon) as client, ThreadPoolExecutor(1) as pool:
+            thread = pool.submit(use)
+            step.wait(30)
+            client.set_probe("delta_kl")
+            step.wait(30)
+            thread.result()
+    finally:
+        daemon.stop()
+    probes = [json.loads(line)["probe"] for line in trace.read_text().splitlines()]
+    assert probes == [None, "delta_kl", "delta_kl"]
 
 
 def test_descriptors_do_not_pile_up(daemon: Daemon) -> None:

@@ -222,7 +222,7 @@ END_TEST
 /* ---- many at once ---- */
 
 static int lease_keys(struct fcache *cache, unsigned n, int *results) {
-  struct fcache_hash prompts[8];
+  struct fcache_hash prompts[8] = {{{0}}};
   struct fcache_value values[8] = {{0}};
   for (unsigned i = 0; i < n; i++)
     prompts[i] = lease_prompt(i);

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .stats import ServerStats, Stats
 
+_WARNINGS_MAX = 1000  # different ones: a text may tell of a value's place
 _MS_MAX = 2**32 - 2  # the C library's own numbers of milliseconds end here
 
 
@@ -168,7 +169,7 @@ class Client(_core.Client):
         return _remake, (type(self), self._settings)
 
     def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
+        if text not in self._warned and len(self._warned) < _WARNINGS_MAX:
             self._warned.add(text)
             warnings.warn(text, RuntimeWarning, stacklevel=3)
 
