@@ -31,3 +31,26 @@ $(PYB)/%: client/python/%
 	@cp $< $@
 .PHONY: python
 python: $(PY_CORE) $(PY_FILES)
+
+# A virtual environment with the package in it, as pip builds and installs it:
+#   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
+# FOLDER/.fcached is its stamp. It is made anew only when REQUIREMENTS changed; MORE are further
+# arguments of `pip install`, if any.
+PACKAGE_SRC := $(wildcard client/*.[ch] proto/*.[ch] client/python/src/* client/python/fcached/*) \
+  $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)
+PIP := -m pip --disable-pip-version-check -qq
+define python_venv
+$(1)/.requirements: $(2) | $(3)
+	@echo '  VENV $(1)'
+	@rm -rf $(1)
+	@$$(PYTHON) -m venv $(1)
+	@$(1)/bin/python $$(PIP) install -r $(2)
+	$(if $(4),@$(1)/bin/python $$(PIP) install $(4))
+	@touch $$@
+# The folder in which setuptools collects what goes into a wheel may hold what is gone since.
+$(1)/.fcached: $$(PACKAGE_SRC) $(1)/.requirements
+	@echo '  PIP  $(1): client/python'
+	@rm -rf client/python/build
+	@$(1)/bin/python $$(PIP) install --force-reinstall --no-deps ./client/python
+	@touch $$@
+endef

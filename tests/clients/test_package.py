@@ -1,0 +1,193 @@
+"""The package as others get it: its sdist, its wheel, its types, the time that its import takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IMPORT_MS = 50.0
+
+
+def run(*command: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def output(*command: str, cwd: Path, **environment: str) -> str:
+    """What a command printed that must succeed."""
+    done = run(*command, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def wheel_command(target: Path) -> list[str]:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-v"]
+    return [*pip, "--no-deps", "--no-build-isolation", "-w", str(target), "."]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, made from a copy of the checkout, and unpacked far from any."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for part in ("client", "proto"):
+        ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+        shutil.copytree(ROOT / part, checkout / part, ignore=ignored)
+    shutil.copy(ROOT / "LICENSE", checkout)
+    hook = "import sys, setuptools.build_meta as b; b.build_sdist(sys.argv[1])"
+    made = tmp_path_factory.mktemp("sdist")
+    output(sys.executable, "-c", hook, str(made), cwd=checkout / "client" / "python")
+    shutil.rmtree(checkout)
+    (archive,) = made.iterdir()
+    with tarfile.open(archive) as tar:
+        assert not [member.name for member in tar if member.issym() or member.islnk()]
+        tar.extractall(made)
+    (folder,) = [path for path in made.iterdir() if path.is_dir()]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that the sdist alone gives."""
+    target = tmp_path_factory.mktemp("wheel")
+    output(*wheel_command(target), cwd=unpacked)
+    (path,) = target.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def extension(wheel: Path) -> Path:
+    """The extension of the wheel, unpacked."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".so")]
+        return Path(archive.extract(name, wheel.parent))
+
+
+def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    in_checkout = {
+        f"fcached/{path.relative_to(ROOT / 'client/python/fcached')}"
+        for pattern in ("*.py", "*.pyi", "py.typed")
+        for path in (ROOT / "client/python/fcached").rglob(pattern)
+    }
+    assert in_checkout and in_checkout <= names
+    assert [name for name in names if name.endswith("LICENSE")]
+    rest = {name for name in names - in_checkout if ".dist-info/" not in name}
+    assert [name.split(".")[0] for name in rest] == ["fcached/_core"]
+
+
+def test_the_sdist_has_the_licence(unpacked: Path) -> None:
+    assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_extension_exports_its_init_alone(extension: Path) -> None:
+    exported = output("nm", "-D", "--defined-only", str(extension), cwd=extension.parent)
+    assert [line.split()[-1] for line in exported.splitlines()] == ["PyInit__core"]
+
+
+def test_the_extension_needs_nothing_but_libc(extension: Path) -> None:
+    dynamic = output("readelf", "-d", str(extension), cwd=extension.parent, LC_ALL="C")
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
+    assert needed <= {"libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"}
+    assert not re.search(r"\((RPATH|RUNPATH)\)", dynamic)
+
+
+def test_the_extension_names_no_folder_of_the_machine(extension: Path, unpacked: Path) -> None:
+    content = extension.read_bytes()
+    for folder in (str(unpacked.parent), str(ROOT), sys.prefix, sys.base_prefix + "/include"):
+        assert folder.encode() not in content, folder
+
+
+def test_two_builds_give_the_same_extension(
+    extension: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(unpacked, elsewhere, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    output(*wheel_command(tmp_path), cwd=elsewhere)
+    (path,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".so")]
+        assert archive.read(name) == extension.read_bytes()
+
+
+def test_a_build_without_the_headers_names_the_packages(unpacked: Path, tmp_path: Path) -> None:
+    failed = run(*wheel_command(tmp_path), cwd=unpacked, CC="cc -nostdinc")
+    assert failed.returncode != 0
+    assert "apt-get install libxxhash-dev libmsgpack-dev" in failed.stdout
+
+
+USER = """
+from __future__ import annotations
+
+import fcached
+
+def expensive() -> float:
+    return 1.5
+
+with fcached.Client("mypy") as cache:
+    one: float = cache.cached("op", "base", "a prompt", 0, expensive)
+    many: list[float] = cache.cached_batch(
+        "op", "base", ["a", "b"], 0, lambda misses: [expensive() for _ in misses]
+    )
+    found = cache.get("op", "base", b"bytes too", 5)
+    if found is fcached.MISS:
+        stored: bool = cache.put("op", "base", b"bytes too", 5, found)
+    removed: int = cache.clear()
+raw: bytes = fcached.encode({"a": 1})
+"""
+
+
+def mypy(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """mypy --strict of a user's file, who has the package installed and nothing of the checkout."""
+    (folder / "user.py").write_text(text)
+    return run(
+        *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache")),
+        "user.py",
+        cwd=folder,
+        MYPYPATH="",
+    )
+
+
+def test_a_users_file_passes_strict_mypy(tmp_path: Path) -> None:
+    checked = mypy(USER, tmp_path)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_wrong_use_does_not_pass_mypy(tmp_path: Path) -> None:
+    checked = mypy(USER.replace("one: float", "one: str"), tmp_path)
+    assert checked.returncode == 1
+    assert "error" in checked.stdout
+
+
+def import_ms() -> float:
+    command = [sys.executable, "-X", "importtime", "-c", "import fcached"]
+    lines = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True).stderr
+    (total_us,) = re.findall(r"^import time: +\d+ \| +(\d+) \| fcached$", lines, re.MULTILINE)
+    return int(total_us) / 1000
+
+
+def test_the_import_is_quick() -> None:
+    times = [import_ms() for _ in range(9)]
+    print(f"import fcached: median {statistics.median(times):.1f} ms, least {min(times):.1f} ms")
+    assert min(times) < IMPORT_MS  # a busy machine makes others longer
+
+
+def test_the_import_brings_neither_numpy_nor_torch(tmp_path: Path) -> None:
+    code = "import sys, fcached; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
+    assert output(sys.executable, "-c", code, cwd=tmp_path) == "[]\n"
