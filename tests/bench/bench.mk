@@ -1,5 +1,6 @@
 # make bench              all rows, pinned to one CPU and unpinned: under 8 minutes
 # make bench ROWS=PATTERN rows whose name has, or matches, PATTERN (several: commas)
+# make bench-python      the rows in Python alone, py_hit; their figures are in build/bench-python.json
 # make bench KEYS=N       so many keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
 BENCH_SRC := $(wildcard tests/bench/*.c)
@@ -22,15 +23,39 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 	@tests/bench/fetch-peers.sh $(PEERS)
 	@touch $@
 
-.PHONY: bench
-bench: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
+# The rows in Python are a script in a virtual environment of its own, made when one is asked for.
+PY_ROWS := $(addprefix py_hit/,fcached fcached_instrumentation inprocess diskcache redis pymemcache)
+BENCH_VENV := build/bench-venv
+BENCH_PYTHON := $(BENCH_VENV)/bin/python
+# Not empty if ROWS picks one of them, by the rule of the rows in C; `only`, if it names no others.
+py_rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),py))'; do \
+  for r in $(PY_ROWS); do case $$r in ($$p | *"$$p"*) echo $$r ;; esac; done; done)
+py_rows_only = $(if $(ROWS),$(if $(filter-out py_%,$(subst $(comma), ,$(ROWS))),,only))
+
+ifneq ($(DEPS),skip)
+BENCH_PYTHON_DEPS_OK := build/.deps-bench-python
+build/.deps-bench-python: | build/.deps-bench
+endif
+
+# Of dlm-sway the in-process cache alone is used: torch and the rest of what it needs is left out.
+$(eval $(call python_venv,$(BENCH_VENV),tests/bench/requirements.txt,$(BENCH_PYTHON_DEPS_OK),\
+  --no-deps dlm-sway==0.1.0))
+
+.PHONY: bench bench-c bench-python
+bench: $(if $(py_rows_only),,bench-c) $(if $(py_rows_wanted),bench-python)
+bench-c: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)' \
 	  $(if $(KEYS),--keys=$(KEYS))
+# After the others, whatever -j says: side by side they would measure each other.
+bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
+    | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(py_rows_only),,bench-c))
+	@$(BENCH_PYTHON) tests/bench/py_hit.py --fcached=$(DAEMON) --peers=$(PEERS) \
+	  --json=build/bench-python.json --rows='$(ROWS)'
 
 # make bench-herd         workers that miss together, alone: about two minutes
 .PHONY: bench-herd
 bench-herd: ROWS := herd8
-bench-herd: bench
+bench-herd: bench-c
 
 # make bench-arena        designs of the arena's allocator side by side; no daemon, no memory touched
 ARENA_SIM := $(B)/bench-arena

@@ -1,0 +1,390 @@
+"""py_hit.py - a cached hit as Python sees it, beside what else a Python program could use.
+
+The value is a next-token distribution of 256 entries in the caller's own dataclass. All rows give
+the caller such an object; all but the in-process one decode it, from the same encoding. They are
+measured on one CPU, in turn, round by round: half of each turn singly, for the percentiles, and
+half in blocks, for the rate. The README beside this file says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fcached
+
+OP, VIEW, TOP_K = "next_token_dist", "base", 256
+N_PROMPTS = 1000
+BLOCK = 16  # hits between two readings of the clock, in the half that gives the rate
+START_S = 20.0
+
+Hit = Callable[[str], Any]  # what one row does: a prompt's value, which it has
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDist:
+    """As dlm-sway's class of that name."""
+
+    token_ids: np.ndarray[Any, np.dtype[np.int64]]
+    logprobs: np.ndarray[Any, np.dtype[np.float32]]
+    vocab_size: int
+    tail_logprob: float | None = field(default=None)
+
+
+fcached.register(TokenDist)
+
+
+def make_value(seed: int) -> TokenDist:
+    random = np.random.default_rng(seed)
+    ids = random.permutation(32_000)[:TOP_K].astype(np.int64)
+    scores = np.sort(random.normal(size=TOP_K))[::-1]
+    logprobs = (scores - np.log(np.exp(scores).sum()) - 0.05).astype(np.float32)
+    return TokenDist(ids, logprobs, 32_000, -3.0)
+
+
+def make_prompt(seed: int) -> str:
+    """About the length of a probe's prompt: one or two sentences."""
+    return (
+        f"Question {seed}: a worker on this machine has asked for the capital of country number "
+        f"{seed * 7919 % 1000}. Answer in one word. The answer is"
+    )
+
+
+def is_same(a: TokenDist, b: TokenDist) -> bool:
+    return (
+        type(a) is type(b)
+        and a.token_ids.dtype == b.token_ids.dtype
+        and a.logprobs.dtype == b.logprobs.dtype
+        and a.token_ids.tobytes() == b.token_ids.tobytes()
+        and a.logprobs.tobytes() == b.logprobs.tobytes()
+        and (a.vocab_size, a.tail_logprob) == (b.vocab_size, b.tail_logprob)
+    )
+
+
+def not_a_hit() -> TokenDist:
+    raise AssertionError("a value that was stored is not there any more")
+
+
+# ---- servers ----------------------------------------------------------------
+
+
+@contextmanager
+def server(command: list[str], socket: Path, libraries: Path | None = None) -> Iterator[Path]:
+    """Runs ``command`` until the block ends; enters it once ``socket`` is there."""
+    environment = dict(os.environ)
+    if libraries is not None:
+        environment["LD_LIBRARY_PATH"] = str(libraries)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + START_S
+        while not socket.exists():
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"py_hit: {command[0]} did not start")
+            time.sleep(0.01)
+        yield socket
+    finally:
+        process.terminate()
+        process.wait(START_S)
+
+
+@dataclass
+class Scene:
+    """Where the rows find what they need, and what ends when the bench does."""
+
+    folder: Path
+    fcached: str
+    peers: Path
+    stack: ExitStack
+    daemon: str | None = None
+
+    def daemon_socket(self) -> str:
+        """One daemon for the rows of fcached."""
+        if self.daemon is None:
+            path = self.folder / "fcached.sock"
+            command = [self.fcached, "--socket", str(path), "--max-bytes", "256M"]
+            self.daemon = str(self.stack.enter_context(server(command, path)))
+        return self.daemon
+
+    def peer(self, program: str, socket: Path, *options: str) -> Path:
+        command = [str(self.peers / "bin" / program), *options]
+        return self.stack.enter_context(server(command, socket, self.peers / "libs"))
+
+
+# ---- rows: each stores all values and returns its hit -------------------------
+
+Values = dict[str, TokenDist]
+Shares = Callable[[], float]  # of a row's hits so far, those that came from shared memory
+
+
+@dataclass
+class Row:
+    name: str
+    hit: Hit
+    region_share: Shares | None = None
+
+
+def store_key(prompt: str) -> str:
+    """The key as a text, for stores that have nothing else."""
+    return f"{OP}:{VIEW}:{fcached.prompt_hash(prompt)}:{TOP_K}"
+
+
+def row_fcached(scene: Scene, values: Values) -> Row:
+    client = scene.stack.enter_context(fcached.Client("py_hit", socket=scene.daemon_socket()))
+    for prompt, value in values.items():
+        client.put(OP, VIEW, prompt, TOP_K, value)
+
+    def region_share() -> float:
+        counters = client.stats()
+        return float(counters.region_hits / counters.cache_hits)
+
+    cached = client.cached
+    return Row("fcached", lambda prompt: cached(OP, VIEW, prompt, TOP_K, not_a_hit), region_share)
+
+
+def instrumented(instrumentation: Any, values: Values) -> Hit:
+    for prompt, value in values.items():
+        instrumentation.cached(OP, VIEW, prompt, TOP_K, lambda value=value: value)
+    cached = instrumentation.cached
+    return lambda prompt: cached(OP, VIEW, prompt, TOP_K, not_a_hit)
+
+
+def row_fcached_instrumentation(scene: Scene, values: Values) -> Row:
+    from fcached.instrumentation import BackendInstrumentation
+
+    os.environ["FCACHE_SOCKET"] = scene.daemon_socket()
+    shared = BackendInstrumentation(cache_maxsize=1, namespace="py_hit_instrumentation")
+    scene.stack.callback(shared.close)
+    return Row("fcached_instrumentation", instrumented(shared, values))
+
+
+def row_inprocess(scene: Scene, values: Values) -> Row:
+    from dlm_sway.backends._instrumentation import BackendInstrumentation
+
+    return Row("inprocess", instrumented(BackendInstrumentation(cache_maxsize=N_PROMPTS), values))
+
+
+def row_diskcache(scene: Scene, values: Values) -> Row:
+    import diskcache
+
+    cache = scene.stack.enter_context(diskcache.Cache(str(scene.folder / "diskcache")))
+    for prompt, value in values.items():
+        cache.set(store_key(prompt), fcached.encode(value))
+    return Row("diskcache", lambda prompt: fcached.decode(cache.get(store_key(prompt))))
+
+
+def row_redis(scene: Scene, values: Values) -> Row:
+    import redis
+
+    path = scene.folder / "redis.sock"
+    scene.peer("redis-server", path, "--port", "0", "--unixsocket", str(path), "--save", "")
+    client = scene.stack.enter_context(redis.Redis(unix_socket_path=str(path)))
+    for prompt, value in values.items():
+        client.set(store_key(prompt), fcached.encode(value))
+    return Row("redis", lambda prompt: fcached.decode(client.get(store_key(prompt))))
+
+
+def row_pymemcache(scene: Scene, values: Values) -> Row:
+    from pymemcache.client.base import Client
+
+    path = scene.folder / "memcached.sock"
+    scene.peer("memcached", path, "-s", str(path), "-t", "1", "-m", "256", "-u", "root")
+    client = Client(str(path))
+    scene.stack.callback(client.close)
+    for prompt, value in values.items():
+        client.set(store_key(prompt), fcached.encode(value), noreply=False)
+    return Row("pymemcache", lambda prompt: fcached.decode(client.get(store_key(prompt))))
+
+
+ROWS: dict[str, Callable[[Scene, Values], Row]] = {
+    "py_hit/fcached": row_fcached,
+    "py_hit/fcached_instrumentation": row_fcached_instrumentation,
+    "py_hit/inprocess": row_inprocess,
+    "py_hit/diskcache": row_diskcache,
+    "py_hit/redis": row_redis,
+    "py_hit/pymemcache": row_pymemcache,
+}
+OURS = "py_hit/fcached"
+
+
+# ---- measuring ----------------------------------------------------------------
+
+clock = time.perf_counter_ns
+
+
+def clock_ns() -> float:
+    """What two readings of the clock with nothing between them are apart."""
+    pairs = []
+    for _ in range(10_001):
+        begin = clock()
+        pairs.append(clock() - begin)
+    return statistics.median(pairs)
+
+
+def burst(hit: Hit, prompts: list[str], seconds: float, reading_ns: float) -> dict[str, float]:
+    """One turn of one row."""
+    half_ns = int(seconds * 1e9 / 2)
+    single: list[int] = []
+    end = clock() + half_ns
+    while clock() < end:
+        for prompt in prompts[: BLOCK * 4]:
+            begin = clock()
+            hit(prompt)
+            single.append(clock() - begin)
+        prompts = prompts[BLOCK * 4 :] + prompts[: BLOCK * 4]
+    hits, began = 0, clock()
+    while (took := clock() - began) < half_ns:
+        for prompt in prompts[:BLOCK]:
+            hit(prompt)
+        hits += BLOCK
+        prompts = prompts[BLOCK:] + prompts[:BLOCK]
+    single.sort()
+
+    def quantile_us(share: float) -> float:
+        return max(0.0, single[min(len(single) - 1, int(share * len(single)))] - reading_ns) / 1000
+
+    return {
+        "p50_us": quantile_us(0.5),
+        "p99_us": quantile_us(0.99),
+        "p999_us": quantile_us(0.999),
+        "per_s": hits / (took / 1e9),
+    }
+
+
+def measure(
+    rows: dict[str, Row], values: Values, rounds: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """The median of each figure over the rounds; every second round goes backwards."""
+    prompts = list(values)
+    for name, row in rows.items():
+        for prompt in prompts:
+            if not is_same(row.hit(prompt), values[prompt]):
+                raise SystemExit(f"py_hit: {name} gave another value than was stored")
+    reading_ns = clock_ns()
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    for number in range(rounds):
+        for name in list(rows)[:: -1 if number % 2 else 1]:
+            turns[name].append(burst(rows[name].hit, prompts, seconds, reading_ns))
+    found = {}
+    for name, bursts in turns.items():
+        found[name] = {key: statistics.median(b[key] for b in bursts) for key in bursts[0]}
+        share = rows[name].region_share
+        if share is not None:
+            found[name]["region_share"] = share()
+    return found
+
+
+# ---- the report, in the form of report.c ----------------------------------------
+
+
+def cell(value: float) -> str:
+    return f"{value:.{3 if value < 10 else 1 if value < 100_000 else 0}f}"
+
+
+def print_table(results: dict[str, dict[str, float]]) -> None:
+    print("\nHits in Python, all processes on one CPU (these are judged)")
+    head = ("p50 us", "p99 us", "p99.9 us", "per s", "p50/ours")
+    print(f"{'row':<32} {head[0]:>9} {head[1]:>9} {head[2]:>9} {head[3]:>10} {head[4]:>9}")
+    ours = results.get(OURS)
+    for name, of in results.items():
+        ratio = "-" if ours is None else f"{of['p50_us'] / ours['p50_us']:.2f}"
+        print(
+            f"{name:<32} {cell(of['p50_us']):>9} {cell(of['p99_us']):>9} "
+            f"{cell(of['p999_us']):>9} {of['per_s']:>10.0f} {'ours' if name == OURS else ratio:>9}"
+        )
+
+
+@dataclass
+class Requirement:
+    """A bound on a figure of a row, or on its ratio to another row's."""
+
+    row: str
+    figure: str
+    against: str | None
+    at_most: bool
+    bound: float
+
+    def line(self, results: dict[str, dict[str, float]]) -> str | None:
+        """None where a row was not measured."""
+        if self.row not in results or (self.against is not None and self.against not in results):
+            return None
+        value, of = results[self.row][self.figure], ""
+        if self.against is not None:
+            value, of = value / results[self.against][self.figure], f" of {self.against}'s"
+        met = value <= self.bound if self.at_most else value >= self.bound
+        side = "at most" if self.at_most else "at least"
+        bound = f"({side} {cell(self.bound)})"
+        return f"{self.row} {self.figure} is {cell(value)}{of} {bound}: {'ok' if met else 'FAIL'}"
+
+
+REQUIREMENTS = [
+    Requirement(OURS, "region_share", None, False, 0.999),
+    Requirement(OURS, "p50_us", "py_hit/inprocess", True, 0.5),
+    Requirement("py_hit/fcached_instrumentation", "p50_us", "py_hit/inprocess", True, 1.0),
+    Requirement("py_hit/diskcache", "p50_us", OURS, False, 10),
+    Requirement("py_hit/redis", "p50_us", OURS, False, 30),
+    Requirement("py_hit/pymemcache", "p50_us", OURS, False, 30),
+]
+
+
+def wanted(name: str, patterns: str) -> bool:
+    """As the rows in C: the name has one of the patterns in it, or matches it."""
+    parts = [part for part in patterns.split(",") if part]
+    return not parts or any(part in name or fnmatch.fnmatchcase(name, part) for part in parts)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measures a cached hit in Python.")
+    parser.add_argument("--fcached", required=True, help="the daemon")
+    parser.add_argument("--peers", required=True, type=Path, help="what fetch-peers.sh unpacked")
+    parser.add_argument("--json", required=True, type=Path, help="where the figures go")
+    parser.add_argument("--rows", default="", help="patterns, with commas; all rows by default")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.3, help="a row's turn in a round")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse()
+    names = [name for name in ROWS if wanted(name, arguments.rows)]
+    if not names:
+        print(f"py_hit: no row has a name like '{arguments.rows}'", file=sys.stderr)
+        return 1
+    for name in [name for name in os.environ if name.startswith("FCACHE_")]:
+        del os.environ[name]
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the servers inherit it
+    values = {make_prompt(seed): make_value(seed) for seed in range(N_PROMPTS)}
+    folder = Path(tempfile.mkdtemp(prefix="fcached-bench-"))
+    try:
+        with ExitStack() as stack:
+            scene = Scene(folder, arguments.fcached, arguments.peers.resolve(), stack)
+            rows = {name: ROWS[name](scene, values) for name in names}
+            results = measure(rows, values, arguments.rounds, arguments.seconds)
+    finally:
+        shutil.rmtree(folder)
+    print_table(results)
+    print(f"\nMedians of {arguments.rounds} rounds.\n")
+    for line in filter(None, (need.line(results) for need in REQUIREMENTS)):
+        print(line)
+    arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
