@@ -16,8 +16,9 @@ A part may be replaced at any time: ``inst.stats = BackendStats()``, ``inst.trac
 
 from __future__ import annotations
 
+from fcached._core import prompt_hash as _prompt_hash
 from fcached.instrumentation.backend import BackendInstrumentation
-from fcached.instrumentation.cache import _MISS, ForwardCache, _prompt_hash
+from fcached.instrumentation.cache import _MISS, ForwardCache
 from fcached.instrumentation.stats import BackendStats
 from fcached.instrumentation.trace import TraceWriter, _TraceEvent
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fcached._core import prompt_hash as hash_of
 from fcached.errors import ArgumentError, Error
 from fcached.instrumentation.batch import Batch
-from fcached.instrumentation.cache import _MISS, ForwardCache, _prompt_hash
+from fcached.instrumentation.cache import _MISS, ForwardCache
 from fcached.instrumentation.routes import NOT_SHAREABLE, Route, is_disabled, route
 from fcached.instrumentation.stats import BackendStats
 from fcached.instrumentation.trace import TraceWriter, _TraceEvent
@@ -176,7 +177,7 @@ class BackendInstrumentation:
         stats.scoring_wall_s += wall_s
         trace = self.trace
         if type(trace) is not TraceWriter or trace.is_on:
-            self._trace(op, view_id, _prompt_hash(prompt), top_k, wall_s, hit=True)
+            self._trace(op, view_id, hash_of(prompt), top_k, wall_s, hit=True)
         return value
 
     def _cached_further(
@@ -190,7 +191,7 @@ class BackendInstrumentation:
         started: float,
     ) -> T:
         """What shared memory did not have: from ``cache``, the daemon, or ``compute``."""
-        prompt_hash = _prompt_hash(prompt)
+        prompt_hash = hash_of(prompt)
         key = (op, found.view, prompt_hash, top_k)
         value: T = self.cache.get(key)
         if value is _MISS:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from fcached.instrumentation.cache import _MISS, _prompt_hash
+from fcached._core import prompt_hash as hash_of
+from fcached.instrumentation.cache import _MISS
 from fcached.instrumentation.routes import NOT_SHAREABLE, Route, route, verifies
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Batch:
         self._op = op
         self._view_id = view_id
         self._prompts = prompts
-        self._hashes = [_prompt_hash(prompt) for prompt in prompts]
+        self._hashes = [hash_of(prompt) for prompt in prompts]
         self._top_k = top_k
         self.results: list[Any] = [_MISS] * len(prompts)
 

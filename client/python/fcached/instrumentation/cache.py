@@ -7,7 +7,6 @@ from collections import OrderedDict
 from typing import Any
 
 from fcached._core import MISS
-from fcached._core import prompt_hash as _prompt_hash  # noqa: F401  the key's spelling of a prompt
 
 _MISS: Any = MISS
 """What :meth:`ForwardCache.get` returns for a key that it does not have: ``None`` is a value."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 
 def main() -> int:
     """The command's exit status: sway's own, or 1 where there is no sway."""
     try:
-        from dlm_sway.cli.app import app
+        app = importlib.import_module("dlm_sway.cli.app").app
     except ModuleNotFoundError as error:
         print(
             f"fcached.sway: the module {error.name} is not installed; this command runs dlm-sway: "

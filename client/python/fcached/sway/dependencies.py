@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -40,10 +41,15 @@ def namespaces(backend: Any, spec: Any, adapter: Any) -> NamespaceOf | None:
     if spec.kind == "mlx":  # it loads the base a second time, for its base view alone
         return _by_side(functools.partial(_mlx, spec), adapter, lambda: True)
     if spec.kind == "api":
-        return functools.lru_cache(None)(lambda view_id: _api())
+        return _for_all(_api)
     if label() is not None:
-        return functools.lru_cache(None)(lambda view_id: _custom(spec, adapter))
+        return _for_all(functools.partial(_custom, spec, adapter))
     return None
+
+
+def _for_all(of: Callable[[], Namespace]) -> NamespaceOf:
+    once = functools.lru_cache(None)(of)
+    return lambda view_id: once()
 
 
 def _by_side(
@@ -59,8 +65,9 @@ def _by_side(
 
 
 def _hf(backend: Any, spec: Any, adapter: Any) -> Namespace:
-    from dlm_sway.backends import hf
     from fcached import namespace_for
+
+    hf: Any = importlib.import_module("dlm_sway.backends.hf")
 
     return namespace_for(
         spec.base,
