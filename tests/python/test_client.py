@@ -265,6 +265,7 @@ def put_bytes(daemon: Daemon, prompt: str, data: bytes) -> None:
             ("log_arg", ctypes.c_void_p),
             ("lease_ms", ctypes.c_uint32),
             ("wait_ms", ctypes.c_uint32),
+            ("manifest", ctypes.c_char_p),
             ("waiting", ctypes.c_void_p),
             ("waiting_arg", ctypes.c_void_p),
         ]

@@ -29,7 +29,9 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .namespaces import Namespace, namespace_for
     from .stats import ServerStats, Stats
+    from .values import register
 
 __version__ = "0.1.0"
 
@@ -37,8 +39,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "ServerStats": "stats",
     "Stats": "stats",
-    "Namespace": "namespace",
-    "namespace_for": "namespace",
+    "Namespace": "namespaces",
+    "namespace_for": "namespaces",
     "register": "values",
     "instrumentation": None,
     "lm_eval": None,
@@ -55,6 +57,7 @@ __all__ = [
     "Error",
     "LEASED",
     "MISS",
+    "Namespace",
     "NamespaceError",
     "ProtocolError",
     "RefusedError",
@@ -64,7 +67,9 @@ __all__ = [
     "UnavailableError",
     "decode",
     "encode",
+    "namespace_for",
     "prompt_hash",
+    "register",
 ]
 
 

@@ -68,6 +68,12 @@ static int take_strings(struct client *client, PyObject *strings) {
     if (string != Py_None && keys_name(string, whats[i], outs[i]) < 0)
       return -1;
   }
+  PyObject *manifest = PyTuple_GET_ITEM(strings, 3);
+  if (manifest != Py_None) {
+    client->options.manifest = PyUnicode_AsUTF8(manifest); /* the library checks what it says */
+    if (client->options.manifest == NULL)
+      return -1;
+  }
   client->strings = Py_NewRef(strings);
   return 0;
 }
