@@ -59,6 +59,18 @@ bool client_verifies(struct client *client) {
 
 /* ---- making and ending ---- */
 
+/* The library checks the rest. */
+static int take_manifest(struct client *client, PyObject *manifest) {
+  Py_ssize_t size;
+  client->options.manifest = PyUnicode_AsUTF8AndSize(manifest, &size);
+  if (client->options.manifest == NULL)
+    return -1;
+  if (strlen(client->options.manifest) == (size_t)size)
+    return 0;
+  (void)errors_raise(FCACHE_EINVAL, "the manifest has a NUL in it: it is text, best of JSON");
+  return -1;
+}
+
 static int take_strings(struct client *client, PyObject *strings) {
   const char **outs[] = {&client->options.name_space, &client->options.socket,
                          &client->options.client};
@@ -69,11 +81,8 @@ static int take_strings(struct client *client, PyObject *strings) {
       return -1;
   }
   PyObject *manifest = PyTuple_GET_ITEM(strings, 3);
-  if (manifest != Py_None) {
-    client->options.manifest = PyUnicode_AsUTF8(manifest); /* the library checks what it says */
-    if (client->options.manifest == NULL)
-      return -1;
-  }
+  if (manifest != Py_None && take_manifest(client, manifest) < 0)
+    return -1;
   client->strings = Py_NewRef(strings);
   return 0;
 }
