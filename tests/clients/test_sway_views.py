@@ -71,7 +71,7 @@ def counts(backend: Backend) -> tuple[int, int]:
 def texts() -> list[str]:
     """Of 1 to some 250 tokens."""
     found = [text for _, text in sorted(pydoc_data.topics.topics.items())]
-    return [text[start : start + 3 * len(text) % 700 + 1] for text in found for start in (0, 400)]
+    return [text[: 3 * len(text) % 700 + 1] for text in found]
 
 
 def test_the_base_view_is_bit_equal_with_and_without_an_adapter(model: TinyModel) -> None:
@@ -84,7 +84,7 @@ def test_the_base_view_is_bit_equal_with_and_without_an_adapter(model: TinyModel
     tokenizer = AutoTokenizer.from_pretrained(model.base)
     bare = AutoModelForCausalLM.from_pretrained(model.base).eval()
     prompts = [ids for ids in (tokenizer(text).input_ids for text in texts()) if ids]
-    assert len(prompts) > 100
+    assert len(prompts) > 60
     for adapter in model.adapters:
         loaded = AutoModelForCausalLM.from_pretrained(model.base)
         tuned = PeftModel.from_pretrained(loaded, adapter, is_trainable=False).eval()

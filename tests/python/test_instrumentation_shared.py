@@ -275,6 +275,25 @@ class TestTheDaemonsWays:
         assert inst.cached("op", "base", "p", 0, never) is value
         assert make().cached("op", "base", "p", 0, lambda: 1) == 1
 
+    @pytest.mark.filterwarnings("ignore:computed again:RuntimeWarning")
+    def test_what_is_stored_cannot_be_read(self, make: Make) -> None:
+        class Gone:
+            """Of a class whose values another version put."""
+
+        fcached.register(Gone, name="test.Gone", encode=lambda _: 1, decode=fail_to_decode)
+        for prompt in ("p", "q"):
+            make().cached("op", "base", prompt, 0, Gone)
+        fill(make(), "sound")
+        inst = make()
+        assert inst.cached("op", "base", "p", 0, lambda: "computed") == "computed"
+        assert inst.cached("op", "base", "p", 0, never) == "computed"
+        values = inst.cached_batch("op", "base", ["q", "sound"], 0, lambda misses: misses)
+        assert values == [0, "of sound"]
+
+
+def fail_to_decode(_: Any) -> Any:
+    raise fcached.DecodeError("of another version")
+
 
 class TestClear:
     def test_clears_for_everybody(self, make: Make) -> None:

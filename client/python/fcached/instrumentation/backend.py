@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fcached._core import prompt_hash as hash_of
-from fcached.errors import ArgumentError, Error
+from fcached.errors import ArgumentError, DecodeError, Error
 from fcached.instrumentation.batch import Batch
 from fcached.instrumentation.cache import _MISS, ForwardCache
 from fcached.instrumentation.routes import NOT_SHAREABLE, Route, is_disabled, route
@@ -167,6 +167,8 @@ class BackendInstrumentation:
         look, view, _ = found
         try:
             value: T = look(op, view, prompt, top_k)
+        except DecodeError:  # the client counts it and computes
+            value = _MISS
         except NOT_SHAREABLE:
             value, found = _MISS, route(view, None)
         if value is _MISS:

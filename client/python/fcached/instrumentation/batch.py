@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from fcached._core import prompt_hash as hash_of
+from fcached.errors import DecodeError
 from fcached.instrumentation.cache import _MISS
 from fcached.instrumentation.routes import NOT_SHAREABLE, Route, route, verifies
 
@@ -64,6 +65,8 @@ class Batch:
                 look(self._op, view, "", self._top_k)
             else:
                 self.results = client.get_many(self._op, view, self._prompts, self._top_k)
+        except DecodeError:
+            pass  # the client counts it and computes
         except NOT_SHAREABLE:
             self._route = route(view, None)
         wall_s = perf_counter() - started
