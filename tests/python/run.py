@@ -14,6 +14,7 @@ import tempfile
 import pytest
 
 PRELOADED = "FCACHED_TESTS_PRELOADED"  # set in the environment of the second start
+SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tsan.supp")
 STUCK_S = "100"  # then pytest shows where each thread stands; run_tests.sh ends it at 150 s
 
 
@@ -32,7 +33,7 @@ def sanitizer_environment(san: str) -> dict[str, str]:
         # What the interpreter keeps until its end is no leak of ours: tests/valgrind looks for those.
         "ASAN_OPTIONS": "detect_leaks=0",
         # Tests fork from processes that have threads, as users do.
-        "TSAN_OPTIONS": "die_after_fork=0",
+        "TSAN_OPTIONS": f"die_after_fork=0:suppressions={SUPPRESSIONS}",
     }
     given = {name: os.environ.get(name, "") for name in options}
     return {

@@ -131,7 +131,7 @@ def test_what_numpy_cannot_give_back_is_refused() -> None:
     not hasattr(np, "dtypes") or not hasattr(np.dtypes, "StringDType"), reason="numpy 1"
 )
 def test_strings_of_any_length() -> None:
-    string = getattr(np.dtypes, "StringDType")
+    string = getattr(np.dtypes, "StringDType")  # type: ignore[attr-defined]
     for dtype in (string(), string(coerce=False), string(na_object=None), string(na_object="")):
         array = np.array(["a", "", "é" * 100, "x"], dtype).reshape(2, 2)
         for layout in (array, np.asfortranarray(array), array[::-1], array[:0]):

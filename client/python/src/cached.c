@@ -121,7 +121,7 @@ static PyObject *take_miss(struct call *call) {
 }
 
 static PyObject *cached(struct call *call) {
-  struct handle *handle = call->handle = handle_enter(call->client);
+  struct handle *handle = call->handle = handle_begin(call->client);
   PyObject *result;
   if (handle == NULL)
     return NULL;
@@ -131,7 +131,7 @@ static PyObject *cached(struct call *call) {
   } else { /* and what is wrong with the call is told there too */
     result = take_miss(call);
   }
-  handle_leave(handle);
+  handle_end(handle);
   return result;
 }
 

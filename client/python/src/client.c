@@ -111,12 +111,12 @@ static int take_limits(struct client *client, PyObject *max_entries, double veri
 /* Opens this thread's handle, which tells whether the settings are right. */
 static int try_settings(struct client *client) {
   client->closed = false;
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle == NULL) {
     client->closed = true;
     return -1;
   }
-  handle_leave(handle);
+  handle_end(handle);
   return 0;
 }
 
@@ -207,9 +207,9 @@ static PyObject *client_set_probe(PyObject *self, PyObject *probe) {
   PyObject *before = client->probe;
   client->probe = probe == Py_None ? NULL : Py_NewRef(probe);
   client->probes++;
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle != NULL) {
-    handle_leave(handle);
+    handle_end(handle);
     Py_XDECREF(before);
     Py_RETURN_NONE;
   }

@@ -89,7 +89,7 @@ PyObject *client_server_stats(PyObject *self, PyObject *ignored) {
   (void)ignored;
   if (!client_enter(client))
     return NULL;
-  struct collecting collecting = {.handle = handle_enter(client)};
+  struct collecting collecting = {.handle = handle_begin(client)};
   if (collecting.handle == NULL)
     return NULL;
   collecting.list = PyList_New(0);
@@ -102,7 +102,7 @@ PyObject *client_server_stats(PyObject *self, PyObject *ignored) {
       (void)handle_raise(collecting.handle, rc);
     }
   }
-  handle_leave(collecting.handle);
+  handle_end(collecting.handle);
   return collecting.list;
 }
 
@@ -116,13 +116,13 @@ METHOD_FAST(client_clear) {
       (given[0] != NULL && given[0] != Py_None && keys_name(given[0], "view", &view) < 0) ||
       (given[1] != NULL && given[1] != Py_None && keys_name(given[1], "op", &op) < 0))
     return NULL;
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
   handle_release(handle);
   int rc = fcache_clear(handle->cache, view, op, &removed);
   handle_acquire(handle);
   PyObject *result = rc < 0 ? handle_raise(handle, rc) : PyLong_FromUnsignedLongLong(removed);
-  handle_leave(handle);
+  handle_end(handle);
   return result;
 }

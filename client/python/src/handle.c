@@ -189,7 +189,7 @@ static int tell_probe(struct handle *handle) {
   return 0;
 }
 
-struct handle *handle_enter(struct client *client) {
+struct handle *handle_begin(struct client *client) {
   struct handle *handle = NULL;
   bool first = true;
   if (here == NULL && make_thread() == NULL)
@@ -209,7 +209,7 @@ struct handle *handle_enter(struct client *client) {
   return handle;
 }
 
-void handle_leave(struct handle *handle) {
+void handle_end(struct handle *handle) {
   if (--handle->depth == 0 && (handle->client == NULL || handle->client->closed))
     close_cache(handle);
 }

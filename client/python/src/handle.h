@@ -44,10 +44,10 @@ uint64_t fork_count(void);
 
 /* A handle of this thread for a call, opened where there is none; to be left. NULL with an
  * exception. */
-struct handle *handle_enter(struct client *client);
+struct handle *handle_begin(struct client *client);
 
 /* Closes it where the client was closed meanwhile. Keeps the exception that is set. */
-void handle_leave(struct handle *handle);
+void handle_end(struct handle *handle);
 
 /* Releases the GIL, and takes it again. */
 void handle_release(struct handle *handle);

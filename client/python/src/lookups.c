@@ -48,7 +48,7 @@ static PyObject *result_of(struct handle *handle, int rc) {
 
 static PyObject *get(struct client *client, const struct fcache_key *key, unsigned flags,
                      uint32_t wait_ms, bool local) {
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
   int rc = fcache_get(handle->cache, key, flags | FCACHE_LOCAL, &handle->scratch);
@@ -58,7 +58,7 @@ static PyObject *get(struct client *client, const struct fcache_key *key, unsign
     handle_acquire(handle);
   }
   PyObject *result = result_of(handle, rc);
-  handle_leave(handle);
+  handle_end(handle);
   return result;
 }
 
@@ -138,11 +138,11 @@ METHOD_FAST(client_put) {
   int is_off = client_is_off(client);
   if (is_off != 0)
     return is_off < 0 ? NULL : Py_NewRef(Py_False);
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
   PyObject *result = put(handle, &key, given[4], compute_ns, flags);
-  handle_leave(handle);
+  handle_end(handle);
   return result;
 }
 
@@ -154,13 +154,13 @@ METHOD_FAST(client_give_up) {
   if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0)
     return NULL;
-  struct handle *handle = handle_enter(client);
+  struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
   handle_release(handle);
   int rc = fcache_give_up(handle->cache, &key);
   handle_acquire(handle);
   PyObject *result = rc < 0 ? handle_raise(handle, rc) : Py_NewRef(Py_None);
-  handle_leave(handle);
+  handle_end(handle);
   return result;
 }

@@ -26,13 +26,13 @@ int many_begin(struct many *many, struct client *client, PyObject *op, PyObject 
   int is_off = client_is_off(client);
   if (is_off != 0)
     return is_off < 0 ? -1 : 0;
-  many->handle = handle_enter(client);
+  many->handle = handle_begin(client);
   return many->handle == NULL ? -1 : 0;
 }
 
 void many_end(struct many *many) {
   if (many->handle != NULL)
-    handle_leave(many->handle);
+    handle_end(many->handle);
   for (size_t i = 0; many->results != NULL && i < many->prompts.n; i++)
     Py_XDECREF(many->results[i]);
   for (size_t i = 0; many->values != NULL && i < many->prompts.n; i++)

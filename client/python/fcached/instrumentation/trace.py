@@ -7,7 +7,7 @@ import sys
 import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 _SLOTS = {"slots": True} if sys.version_info >= (3, 10) else {}
 
