@@ -97,6 +97,8 @@ class Daemon:
 class Client:
     """What fcached.lm_eval uses of fcached.Client, with its results."""
 
+    verify = 0.0
+
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self.lookups: list[list[bytes]] = []
@@ -106,7 +108,14 @@ class Client:
         return self._daemon.up
 
     def get_many(
-        self, op: str, view: str, prompts: Sequence[bytes], top_k: int = 0, *, lease: bool = False
+        self,
+        op: str,
+        view: str,
+        prompts: Sequence[bytes],
+        top_k: int = 0,
+        *,
+        lease: bool = False,
+        record: bool = True,
     ) -> list[Any]:
         self.lookups.append(list(prompts))
         return [self._get(prompt, lease) for prompt in prompts]

@@ -77,6 +77,29 @@ def test_another_view_is_another_key(daemon: Daemon, model: Model) -> None:
     assert len(model.passes) == 80
 
 
+class Drifting(Model):
+    """Answers a little otherwise than the others, as with other kernels."""
+
+    def answer(self, method: str, args: tuple[Any, ...]) -> Any:
+        logprob, greedy = super().answer(method, args)
+        return logprob + 0.5, greedy
+
+
+def test_verify_computes_hits_again(
+    daemon: Daemon, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = model.loglikelihood(REQUESTS)
+    again = wrap(Model(), "a-model", socket=daemon.socket, verify=1.0)
+    assert again.loglikelihood(REQUESTS) == stored
+    assert len(again.passes) == len(REQUESTS) and not caplog.records
+    monkeypatch.setenv("FCACHE_VERIFY", "1")
+    drifting = wrap(Drifting(), "a-model", socket=daemon.socket)
+    assert drifting.loglikelihood(REQUESTS) == Drifting().loglikelihood(REQUESTS) != stored
+    assert sum("verify" in record.getMessage() for record in caplog.records) == len(REQUESTS)
+    monkeypatch.delenv("FCACHE_VERIFY")
+    assert wrap(Model(), "a-model", socket=daemon.socket).loglikelihood(REQUESTS) == stored
+
+
 def test_without_a_daemon_nothing_is_different(tmp_path: Any) -> None:
     model = wrap(Model(), "a-model", socket=str(tmp_path / "none.sock"))
     assert model.loglikelihood(REQUESTS) == Model().loglikelihood(REQUESTS)

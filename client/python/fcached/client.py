@@ -161,6 +161,11 @@ class Client(_core.Client):
     ) -> None:
         self.close()
 
+    @property
+    def verify(self) -> float:
+        """The share of hits, 0 to 1, that is computed again and compared."""
+        return float(self._settings["verify"])
+
     def __repr__(self) -> str:
         state = "closed" if self.closed else "connected" if self.connected else "not connected"
         return f"<fcached.{type(self).__name__} namespace={self.namespace!r}, {state}>"

@@ -43,7 +43,7 @@ def _look_later(client: Client) -> Callable[[str, str, str, int], Any]:
 
 
 def verifies(client: Client) -> bool:
-    return float(client._settings["verify"]) > 0.0
+    return client.verify > 0.0
 
 
 def route(view: str, client: Client | None) -> Route:

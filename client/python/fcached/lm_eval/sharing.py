@@ -165,19 +165,44 @@ class _Call:
 
     def _look_up(self) -> list[bytes]:
         """Settles what is known; returns the keys of the rest."""
-        missing = []
-        for name, answer in self._ask(list(self._copies), lease=False):
+        missing, doubted = [], []
+        verifies = self._client.verify > 0
+        for name, answer in self._ask(list(self._copies), lease=False, record=not verifies):
             if answer is MISS:
                 missing.append(name)
+                continue
+            self._counts.found += 1
+            if verifies:
+                doubted.append(name)
             else:
-                self._counts.found += 1
                 self._settle(name, answer)
+        self._verify(doubted)
         return missing
 
-    def _ask(self, names: list[bytes], *, lease: bool) -> Iterable[tuple[bytes, Any]]:
+    def _verify(self, names: list[bytes]) -> None:
+        """Settles what is known by the client's own lookup, which computes a share of it again,
+        compares, counts and logs; what was computed is then the answer."""
         for first in range(0, len(names), _LOOKUP):
             piece = names[first : first + _LOOKUP]
-            answers = self._client.get_many(self._method, self._sharing.view, piece, lease=lease)
+            requests = [self._requests[self._copies[name][0]] for name in piece]
+            answers = self._client.cached_batch(
+                self._method,
+                self._sharing.view,
+                piece,
+                0,
+                lambda indices: self._call_model([requests[index] for index in indices]),
+            )
+            for name, answer in zip(piece, answers):
+                self._settle(name, answer)
+
+    def _ask(
+        self, names: list[bytes], *, lease: bool, record: bool = True
+    ) -> Iterable[tuple[bytes, Any]]:
+        for first in range(0, len(names), _LOOKUP):
+            piece = names[first : first + _LOOKUP]
+            answers = self._client.get_many(
+                self._method, self._sharing.view, piece, lease=lease, record=record
+            )
             self._held.update(name for name, got in zip(piece, answers) if got is LEASED)
             yield from zip(piece, answers)
 
