@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl_says.h"
 #include "tests/system/harness.h"
 #include "tests/system/library.h"
 #include "tests/system/raw.h"
@@ -92,44 +93,8 @@ static void end_wait(struct raw *raw, bool hit) {
 
 /* ---- what fcachectl says ---- */
 
-/* A command that is to succeed. The caller frees what it printed. */
-static char *printed(const char *const argv[]) {
-  char *out, *err;
-  int status = harness_run(argv, &out, &err);
-
-  if (status != 0)
-    ck_abort_msg("%s: status %d: %s%s", argv[1], status, out, err);
-  free(err);
-  return out;
-}
-
-static void expect(const char *const argv[], const char *want) {
-  char *out = printed(argv);
-
-  ck_assert_str_eq(out, want);
-  free(out);
-}
-
-static void expect_part(const char *const argv[], const char *want) {
-  char *out = printed(argv);
-
-  if (!strstr(out, want))
-    ck_abort_msg("%s: no \"%s\" in: %s", argv[1], want, out);
-  free(out);
-}
-
-static json_t *json_of(const char *const argv[]) {
-  char *out = printed(argv);
-  json_t *all = json_loads(out, 0, NULL);
-
-  if (!all)
-    ck_abort_msg("%s: no JSON: %s", argv[1], out);
-  free(out);
-  return all;
-}
-
 static size_t size_of(const char *const argv[]) {
-  json_t *all = json_of(argv);
+  json_t *all = ctl_json(argv);
   size_t n = json_array_size(all);
 
   ck_assert(json_is_array(all));
@@ -190,15 +155,15 @@ START_TEST(nothing_is_computed) {
   char *err;
 
   start();
-  expect(CTL("leases"), "no leases: nobody computes anything at the moment\n");
-  expect(CTL("leases", "--json"), "[]\n");
+  ctl_expect(CTL("leases"), "no leases: nobody computes anything at the moment\n");
+  ctl_expect(CTL("leases", "--json"), "[]\n");
   idle = client_of("idle", "one");
-  expect(CTL("leases", "--namespace", "one"),
-         "no leases: nobody computes anything in this namespace at the moment\n");
+  ctl_expect(CTL("leases", "--namespace", "one"),
+             "no leases: nobody computes anything in this namespace at the moment\n");
   ck_assert_int_eq(harness_run(CTL("leases", "--namespace", "typo"), NULL, &err), 1);
   ck_assert_str_eq(err, "fcachectl: the daemon has no namespace \"typo\"\n");
   free(err);
-  expect(CTL("leases", "-j", "-n", "typo"), "[]\n");
+  ctl_expect(CTL("leases", "-j", "-n", "typo"), "[]\n");
   raw_close(&idle);
   stop();
 }
@@ -218,7 +183,7 @@ START_TEST(leases_tell_who_computes_what) {
     waiters[i] = client_of("waiter", "one");
     begin_to_wait(&waiters[i], "b");
   }
-  all = json_of(CTL("leases", "--json"));
+  all = ctl_json(CTL("leases", "--json"));
   ck_assert_uint_eq(json_array_size(all), 3); /* the oldest first */
   lease = json_array_get(all, 0);
   ck_assert_pstr_eq(text(lease, "namespace"), "one");
@@ -236,12 +201,12 @@ START_TEST(leases_tell_who_computes_what) {
   json_decref(all);
   ck_assert_uint_eq(size_of(CTL("leases", "-j", "-n", "one")), 2);
   ck_assert_uint_eq(size_of(CTL("leases", "-j", "-l", "1")), 1);
-  expect_part(CTL("leases"), "\none       logprob_of base ");
-  expect_part(CTL("leases", "-n", "two"), "\nlogprob_of      base ");
+  ctl_expect_part(CTL("leases"), "\none       logprob_of base ");
+  ctl_expect_part(CTL("leases", "-n", "two"), "\nlogprob_of      base ");
   put(&owner, "a");
   put(&owner, "b");
   put(&other, "a");
-  expect(CTL("leases", "--json"), "[]\n");
+  ctl_expect(CTL("leases", "--json"), "[]\n");
   for (int i = 0; i < 2; i++) {
     end_wait(&waiters[i], true);
     raw_close(&waiters[i]);
@@ -263,7 +228,7 @@ START_TEST(leases_go_over_to_who_waits) {
   begin_to_wait(&waiter, "a");
   raw_close(&owner);
   end_wait(&waiter, false);
-  all = json_of(CTL("leases", "--json"));
+  all = ctl_json(CTL("leases", "--json"));
   ck_assert_uint_eq(json_array_size(all), 1);
   ck_assert_pstr_eq(text(json_array_get(all, 0), "client"), "waiter");
   ck_assert_int_eq(number(json_array_get(all, 0), "waits"), 0);
@@ -309,7 +274,7 @@ START_TEST(leases_come_in_pages) {
   take_many(&owner);
   ck_assert_uint_eq(size_of(CTL("leases", "-j")), 100);
   ck_assert_uint_eq(size_of(CTL("leases", "-j", "-l", "600")), 600);
-  all = json_of(CTL("leases", "-j", "-l", "0"));
+  all = ctl_json(CTL("leases", "-j", "-l", "0"));
   ck_assert_uint_eq(json_array_size(all), MANY);
   for (int i = 0; i < MANY; i++) { /* each once, in the order in which they were granted */
     struct fc_hash hash = fc_hash_prompt(&i, sizeof i);
@@ -319,10 +284,10 @@ START_TEST(leases_come_in_pages) {
     ck_assert_pstr_eq(text(json_array_get(all, (size_t)i), "prompt_hash"), hex);
   }
   json_decref(all);
-  all = json_of(CTL("clients", "-j"));
+  all = ctl_json(CTL("clients", "-j"));
   ck_assert_int_eq(number(client_in(all, "owner"), "leases"), MANY);
   json_decref(all);
-  expect_part(CTL("clients"), ", +699 more\n");
+  ctl_expect_part(CTL("clients"), ", +699 more\n");
   raw_close(&owner);
   stop();
 }
@@ -350,7 +315,7 @@ START_TEST(clients_tell_who_waits_for_whom) {
   take_lease(&owner, "a");
   take_lease(&owner, "b");
   begin_to_wait(&waiter, "b");
-  all = json_of(CTL("clients", "--json"));
+  all = ctl_json(CTL("clients", "--json"));
   client = client_in(all, "owner");
   check_self(client, "one", "socket");
   ck_assert_int_eq(number(client, "leases"), 2);
@@ -372,9 +337,9 @@ START_TEST(clients_tell_who_waits_for_whom) {
   ck_assert_uint_eq(size_of(CTL("clients", "-j", "-n", "one")), 2);
   ck_assert_uint_eq(size_of(CTL("clients", "-j", "-n", "one", "-l", "1")), 1);
   ck_assert_uint_eq(size_of(CTL("clients", "-j", "-n", "typo")), 0);
-  expect_part(CTL("clients", "-n", "one"), "\n    computes logprob_of base ");
+  ctl_expect_part(CTL("clients", "-n", "one"), "\n    computes logprob_of base ");
   snprintf(want, sizeof want, " of owner (pid %d)\n", (int)getpid());
-  expect_part(CTL("clients"), want);
+  ctl_expect_part(CTL("clients"), want);
   raw_close(&owner);
   raw_close(&waiter);
   raw_close(&idle);
@@ -398,7 +363,7 @@ START_TEST(clients_tell_their_hits_and_plane) {
     ck_assert_int_eq(fcache_get(reader, &key, 0, &value), FCACHE_OK);
   plane =
       library_counters(reader).region_hits > 0 ? "region" : "socket"; /* as the machine has it */
-  all = json_of(CTL("clients", "--json"));
+  all = ctl_json(CTL("clients", "--json"));
   client = client_in(all, "writer");
   check_self(client, "one", plane);
   ck_assert_int_eq(number(client, "hits"), 1);
@@ -426,11 +391,11 @@ START_TEST(stats_count_leases) {
   waiter = client_of("waiter", "one");
   take_lease(&owner, "a");
   begin_to_wait(&waiter, "a");
-  expect_part(CTL("stats"), "\nleases           1 granted, 0 abandoned, 0 expired\n"
-                            "  now            1 held, 1 waiting\n");
+  ctl_expect_part(CTL("stats"), "\nleases           1 granted, 0 abandoned, 0 expired\n"
+                                "  now            1 held, 1 waiting\n");
   put(&owner, "a");
   end_wait(&waiter, true);
-  all = json_of(CTL("stats", "--json"));
+  all = ctl_json(CTL("stats", "--json"));
   daemon = json_object_get(all, "daemon");
   one = json_array_get(json_object_get(all, "namespaces"), 0);
   ck_assert_int_eq(number(daemon, "leases"), 0);
@@ -442,7 +407,7 @@ START_TEST(stats_count_leases) {
   ck_assert(seconds(one, "lease_wait_s") > 0);
   ck_assert(seconds(daemon, "lease_wait_s") == seconds(one, "lease_wait_s"));
   json_decref(all);
-  expect_part(CTL("stats", "-n", "one"), " in all, 1 ended with a hit\n");
+  ctl_expect_part(CTL("stats", "-n", "one"), " in all, 1 ended with a hit\n");
   raw_close(&owner);
   raw_close(&waiter);
   stop();

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl_says.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
@@ -89,44 +90,9 @@ static void put_raw(struct raw *raw) {
 
 /* ---- what fcachectl says ---- */
 
-static char *printed(const char *const argv[]) {
-  char *out, *err;
-  int status = harness_run(argv, &out, &err);
-
-  if (status != 0)
-    ck_abort_msg("%s: status %d: %s%s", argv[1], status, out, err);
-  free(err);
-  return out;
-}
-
-static void expect(const char *const argv[], const char *want) {
-  char *out = printed(argv);
-
-  ck_assert_str_eq(out, want);
-  free(out);
-}
-
-static void expect_part(const char *const argv[], const char *want) {
-  char *out = printed(argv);
-
-  if (!strstr(out, want))
-    ck_abort_msg("%s: no \"%s\" in: %s", argv[1], want, out);
-  free(out);
-}
-
-static json_t *json_of(const char *const argv[]) {
-  char *out = printed(argv);
-  json_t *all = json_loads(out, 0, NULL);
-
-  if (!json_is_array(all))
-    ck_abort_msg("%s: no JSON array: %s", argv[1], out);
-  free(out);
-  return all;
-}
-
 /* Of the one namespace of that name; the caller frees *all. */
 static json_t *namespace_of(const char *name, json_t **all) {
-  *all = json_of(CTL("namespaces", "-j", "-n", name));
+  *all = ctl_json(CTL("namespaces", "-j", "-n", name));
   ck_assert_uint_eq(json_array_size(*all), 1);
   return json_array_get(*all, 0);
 }
@@ -165,13 +131,14 @@ START_TEST(nothing_there_is_said) {
   char *err;
 
   start("10");
-  expect(CTL("namespaces"), "no namespaces: no worker has named one yet, or what they named holds "
-                            "nothing\n");
-  expect(CTL("namespaces", "--json"), "[]\n");
+  ctl_expect(CTL("namespaces"),
+             "no namespaces: no worker has named one yet, or what they named holds "
+             "nothing\n");
+  ctl_expect(CTL("namespaces", "--json"), "[]\n");
   ck_assert_int_eq(harness_run(CTL("namespaces", "--namespace", "typo"), NULL, &err), 1);
   ck_assert_str_eq(err, "fcachectl: the daemon has no namespace \"typo\"\n");
   free(err);
-  expect(CTL("namespaces", "-j", "-n", "typo"), "[]\n");
+  ctl_expect(CTL("namespaces", "-j", "-n", "typo"), "[]\n");
   stop();
 }
 END_TEST
@@ -189,7 +156,7 @@ START_TEST(namespaces_tell_what_goes_in_and_how_it_does) {
   for (int i = 0; i < 3; i++)
     ck_assert_int_eq(fcache_get(two, &key, 0, &value), FCACHE_OK);
   other = open_with("plain", NULL);
-  all = json_of(CTL("namespaces", "--json"));
+  all = ctl_json(CTL("namespaces", "--json"));
   ck_assert_uint_eq(json_array_size(all), 2); /* the one made first first */
   ns = json_array_get(all, 0);
   ck_assert_pstr_eq(json_string_value(json_object_get(ns, "namespace")), "gpt2");
@@ -206,12 +173,14 @@ START_TEST(namespaces_tell_what_goes_in_and_how_it_does) {
   ck_assert_pstr_eq(json_string_value(json_object_get(ns, "namespace")), "plain");
   ck_assert(json_is_null(json_object_get(ns, "manifest")));
   json_decref(all);
-  expect_part(CTL("namespaces"), "NAMESPACE          ENTRIES     SIZE                        HITS "
-                                 "CLIENTS LAST USE\ngpt2                     1 ");
-  expect_part(CTL("namespaces"), "\n    model   gpt2\n    layers  12\nplain ");
-  expect_part(CTL("namespaces", "--no-manifest"), "3 / 4 (75.00%)       2 ");
-  expect_part(CTL("namespaces", "-n", "plain"), "LAST USE\nplain                    0      0 B ");
-  all = json_of(CTL("namespaces", "-j", "--no-manifest", "-l", "1"));
+  ctl_expect_part(CTL("namespaces"),
+                  "NAMESPACE          ENTRIES     SIZE                        HITS "
+                  "CLIENTS LAST USE\ngpt2                     1 ");
+  ctl_expect_part(CTL("namespaces"), "\n    model   gpt2\n    layers  12\nplain ");
+  ctl_expect_part(CTL("namespaces", "--no-manifest"), "3 / 4 (75.00%)       2 ");
+  ctl_expect_part(CTL("namespaces", "-n", "plain"),
+                  "LAST USE\nplain                    0      0 B ");
+  all = ctl_json(CTL("namespaces", "-j", "--no-manifest", "-l", "1"));
   ck_assert_uint_eq(json_array_size(all), 1);
   ck_assert_ptr_null(json_object_get(json_array_get(all, 0), "manifest"));
   json_decref(all);
@@ -287,7 +256,7 @@ START_TEST(the_latest_manifest_stands_and_goes_with_its_namespace) {
   expect_manifest("one", "model", "b"); /* it has an entry: it stays without clients */
   open_raw(&first, "two", (struct fc_str){0});
   put_raw(&first);
-  expect(CTL("namespaces", "-j", "-n", "one"), "[]\n");
+  ctl_expect(CTL("namespaces", "-j", "-n", "one"), "[]\n");
   raw_close(&first);
   open_raw(&second, "one", (struct fc_str){0});
   expect_manifest("one", NULL, NULL); /* another namespace of that name */
@@ -341,7 +310,7 @@ START_TEST(manifests_that_are_none_are_refused_by_name) {
     ck_assert_int_eq(raw_recv(&raw, &reply, REPLY_MS), RAW_CLOSED);
     raw_close(&raw);
   }
-  expect(CTL("namespaces", "-j"), "[]\n");
+  ctl_expect(CTL("namespaces", "-j"), "[]\n");
   stop();
 }
 END_TEST
@@ -351,11 +320,11 @@ START_TEST(what_a_manifest_holds_does_not_steer_the_terminal) {
 
   start("10");
   open_raw(&raw, "one", fc_str_of("a\x1b[2J\xc2\x9b\r"));
-  expect_part(CTL("namespaces"), "\n    a?[2J??\n");
+  ctl_expect_part(CTL("namespaces"), "\n    a?[2J??\n");
   expect_manifest("one", NULL, "a\x1b[2J\xc2\x9b\r");
   raw_close(&raw);
   open_raw(&raw, "two", fc_str_of("{\"k\\u001b[2J\": \"v\\u001b]0;x\\u0007\"}"));
-  expect_part(CTL("namespaces", "-n", "two"), "\n    k?[2J  v?]0;x?\n");
+  ctl_expect_part(CTL("namespaces", "-n", "two"), "\n    k?[2J  v?]0;x?\n");
   raw_close(&raw);
   stop();
 }
@@ -381,10 +350,10 @@ START_TEST(the_most_of_the_largest_are_listed) {
     put_raw(&raw);
     raw_close(&raw);
   }
-  all = json_of(CTL("namespaces", "-j"));
+  all = ctl_json(CTL("namespaces", "-j"));
   ck_assert_uint_eq(json_array_size(all), 100);
   json_decref(all);
-  all = json_of(CTL("namespaces", "-j", "-l", "0"));
+  all = ctl_json(CTL("namespaces", "-j", "-l", "0"));
   ck_assert_uint_eq(json_array_size(all), MOST);
   json_array_foreach(all, i, ns) {
     char name[32];
@@ -408,7 +377,7 @@ START_TEST(wrong_usage_is_2) {
   ck_assert_int_eq(harness_run(CTL("namespaces", "--view", "base"), NULL, NULL), 2);
   ck_assert_int_eq(harness_run(CTL("list", "--no-manifest"), NULL, NULL), 2);
   ck_assert_int_eq(harness_run(CTL("namespaces", "--socket", "/no/such"), NULL, NULL), 3);
-  expect_part(CTL("--help"), "\n  namespaces          which caches there are");
+  ctl_expect_part(CTL("--help"), "\n  namespaces          which caches there are");
 }
 END_TEST
 
