@@ -59,7 +59,7 @@ void doc_check_hex(const char *path, const char *title, const void *made, size_t
   char block[64];
   ck_assert_int_lt(snprintf(block, sizeof block, "hex %s", title), (int)sizeof block);
   doc_hex(path, block, &bytes);
-  bool same = bytes.size == size && !memcmp(bytes.data, made, size);
+  bool same = bytes.data != NULL && bytes.size == size && !memcmp(bytes.data, made, size);
   if (!same)
     print_bytes(made, size);
   ck_assert_msg(same, "%s: the block %s is not what the code makes (above)", path, block);
