@@ -529,8 +529,8 @@ START_TEST(test_counters_charge_all_sets) {
   counters_hit(sets, 3, 10, 1000, true);
   counters_hit(sets, 3, 20, 2000, false);
   counters_miss(sets, 3, 3, 600);
-  counters_batch(sets, 3, 5);
-  counters_batch(sets, 3, 2);
+  counters_batch(sets, 3, 5, 5, true);
+  counters_batch(sets, 3, 2, 2, true);
   ck_assert_mem_eq(&a, &b, sizeof a);
   struct counters expected = {.hits = 2,
                               .misses = 3,
