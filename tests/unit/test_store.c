@@ -546,6 +546,18 @@ START_TEST(test_counters_charge_all_sets) {
 }
 END_TEST
 
+START_TEST(test_times_stay_at_their_maximum) {
+  struct counters set = {0};
+  struct counters *sets[] = {&set};
+  for (int i = 0; i < 3; i++) {
+    counters_hit(sets, 1, UINT64_MAX / 2, UINT64_MAX / 2, false);
+    counters_miss(sets, 1, 1, UINT64_MAX / 2);
+  }
+  ck_assert_uint_eq(set.scoring_wall_ns, UINT64_MAX);
+  ck_assert_uint_eq(set.saved_wall_ns, UINT64_MAX);
+}
+END_TEST
+
 static TCase *basics(void) {
   TCase *tcase = tcase_create("store");
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -562,6 +574,7 @@ static TCase *basics(void) {
   tcase_add_test(tcase, test_keep_first_promotes_and_keeps);
   tcase_add_test(tcase, test_charge_counts_block_names_value_and_books);
   tcase_add_test(tcase, test_counters_charge_all_sets);
+  tcase_add_test(tcase, test_times_stay_at_their_maximum);
   return tcase;
 }
 
