@@ -14,7 +14,7 @@ struct counters {
   uint64_t hits;
   uint64_t misses;
   uint64_t forward_passes;
-  uint64_t scoring_wall_ns; /* lookups that hit, and computes */
+  uint64_t scoring_wall_ns; /* lookups that hit, and computes: what client_time charged */
   uint64_t batches_sent;
   uint64_t batched_prompts;
   uint64_t max_batch_size;
