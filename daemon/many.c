@@ -100,6 +100,13 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
     (void)fc_encode_leases(reply, part->leases, part->n_leases);
 }
 
+/* Takes one of `n` equal shares of what is left: together the shares are all of it. */
+static uint64_t take_share(uint64_t *left_ns, uint64_t n) {
+  uint64_t share_ns = n > 1 ? *left_ns / n : *left_ns;
+  *left_ns -= share_ns;
+  return share_ns;
+}
+
 /* The part's time until `end_ns` is divided evenly over its hits. */
 static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part,
                         uint64_t end_ns) {
@@ -114,8 +121,7 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
     if (part->found[i] == NULL)
       continue;
     prompt_at(&part->key, get->prompts, part->first + i);
-    record.wall_ns = left_ns / n_hits--;
-    left_ns -= record.wall_ns;
+    record.wall_ns = take_share(&left_ns, n_hits--);
     call_record_hit(call, &record, part->found[i]);
   }
 }
@@ -170,8 +176,7 @@ static void record_put(const struct call *call, const struct fc_put_many *many,
   struct call_record record = {.key = key,
                                .probe = many->probe,
                                .end_ns = call_clock_ns(),
-                               .wall_ns = progress->wall_ns / (many->n - progress->next)};
-  progress->wall_ns -= record.wall_ns;
+                               .wall_ns = take_share(&progress->wall_ns, many->n - progress->next)};
   call_record_put(call, &record);
 }
 

@@ -380,11 +380,12 @@ static uint64_t clock_ns(void) {
 
 /* A client that waits for several keys, and is served others meanwhile, was busy once. */
 START_TEST(waits_and_hits_that_overlap_count_once) {
-  enum { KEYS = 4, MS_NS = 1000000 };
+  enum { MS_NS = 1000000 };
+  const uint8_t keys = 4;
   while (clock_ns() - clients[1].session.time.since_ns < 20 * MS_NS)
     ; /* it is connected for long enough to be charged too much */
   uint64_t start_ns = clock_ns();
-  for (uint8_t n = 1; n <= KEYS; n++) {
+  for (uint8_t n = 1; n <= keys; n++) {
     get(&clients[0], n, 0);
     expect_miss(&clients[0], n, FC_LEASE_GRANTED);
     get(&clients[1], n, 60000);
@@ -394,14 +395,14 @@ START_TEST(waits_and_hits_that_overlap_count_once) {
   while (clock_ns() - begun_ns < 2 * MS_NS) {
     get(&clients[1], 100, 0);
     expect_hit(&clients[1], 100, 10);
-    if (clients[1].n + KEYS >= REPLIES_MAX)
+    if (clients[1].n + keys >= REPLIES_MAX)
       break;
   }
   uint64_t waited_ns = clock_ns() - begun_ns;
-  for (uint8_t n = 1; n <= KEYS; n++)
+  for (uint8_t n = 1; n <= keys; n++)
     ck_assert_int_eq(put(&clients[0], n, 10).put, FC_STORED);
-  uint64_t took_ns = clock_ns() - start_ns, puts_ns = (KEYS + 1) * 1000;
-  ck_assert_uint_eq(dispatch.counters.coalesced_hits, KEYS);
+  uint64_t took_ns = clock_ns() - start_ns, puts_ns = (keys + 1) * 1000;
+  ck_assert_uint_eq(dispatch.counters.coalesced_hits, keys);
   ck_assert_uint_le(dispatch.counters.lease_wait_ns, took_ns);
   ck_assert_uint_le(dispatch.counters.scoring_wall_ns, took_ns + puts_ns);
   ck_assert_uint_ge(dispatch.counters.scoring_wall_ns, waited_ns);
