@@ -80,6 +80,7 @@ static void put_many(uint32_t n, uint32_t batch, uint64_t compute_ns) {
     ck_assert_int_eq(fc_encode_bin_head(&request, 0), 0);
   fc_frame_finish(&request, 0, 0);
   ck_assert_int_eq(raw_send_buf(&raw, &request), 0);
+  fc_buf_free(&request);
   ck_assert_int_eq(raw_recv(&raw, &reply, TIMEOUT_MS), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT_MANY);
 }
@@ -90,6 +91,7 @@ static void ping(void) {
 
   ck_assert_int_eq(fc_encode_simple(&request, FC_PING, ++raw.next_id), 0);
   ck_assert_int_eq(raw_send_buf(&raw, &request), 0);
+  fc_buf_free(&request);
   ck_assert_int_eq(raw_recv(&raw, &reply, TIMEOUT_MS), RAW_REPLY);
 }
 
@@ -123,6 +125,7 @@ static uint64_t listed_compute_ns(void) {
   list.cursor = (const uint8_t *)"";
   ck_assert_int_eq(fc_encode_list(&request, ++raw.next_id, &list), 0);
   ck_assert_int_eq(raw_send_buf(&raw, &request), 0);
+  fc_buf_free(&request);
   ck_assert_int_eq(raw_recv(&raw, &reply, TIMEOUT_MS), RAW_REPLY);
   ck_assert_uint_eq(reply.list.n, 1);
   fc_list_next(&reply.list, &entry);
