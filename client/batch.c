@@ -5,6 +5,7 @@
 #include "client/handle.h"
 #include "client/others.h"
 #include "proto/errors.h"
+#include "proto/wall.h"
 
 #define MS_NS 1000000u
 #define STALLS_MAX 8u /* waits in a row that ended at once and for nothing: see get.c */
@@ -127,7 +128,7 @@ static void count_batch(struct fcache *cache, uint64_t n, uint64_t compute_ns) {
   struct fcache_counters *counters = &cache->counters;
   counters->cache_misses += n;
   counters->forward_passes += n;
-  counters->scoring_wall_ns += compute_ns;
+  handle_charge(cache, compute_ns);
   counters->batches_sent++;
   counters->batched_prompts += n;
   if (n > counters->max_batch_size)
@@ -154,7 +155,7 @@ static void put_all(struct batching *batching, uint64_t compute_ns) {
                             .key = batching->get.key,
                             .probe = handle_probe(batching->cache),
                             .epoch = batching->epoch,
-                            .compute_ns = compute_ns / batching->n_misses * n,
+                            .compute_ns = fc_part_of(compute_ns, n, (uint32_t)batching->n_misses),
                             .prompts = (const uint8_t *)batching->missed,
                             .n = n,
                             .batch = (uint32_t)batching->n_misses};
@@ -179,10 +180,10 @@ static void deliver(struct batching *batching) {
 
 static int compute(struct batching *batching) {
   struct fcache *cache = batching->cache;
-  uint64_t start_ns = channel_clock_ns();
+  uint64_t start_ns = channel_clock_ns(), before_ns = cache->counters.scoring_wall_ns;
   int rc = batching->compute_misses(batching->arg, batching->misses, batching->n_misses,
                                     &batching->batch);
-  uint64_t compute_ns = channel_clock_ns() - start_ns;
+  uint64_t compute_ns = handle_compute_ns(cache, start_ns, before_ns);
   handle_enter(cache); /* compute may have forked */
   if (rc != 0 || batching->batch.n != batching->n_misses) {
     give_up(batching, false);

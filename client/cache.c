@@ -8,6 +8,7 @@
 #include "client/handle.h"
 #include "client/value.h"
 #include "proto/errors.h"
+#include "proto/wall.h"
 
 #define DEADLINE_DEFAULT_MS 250u
 
@@ -139,6 +140,16 @@ void handle_enter(struct fcache *cache) {
   recent_clear(&cache->misses);
 }
 
+void handle_charge(struct fcache *cache, uint64_t wall_ns) {
+  fc_sum_add(&cache->counters.scoring_wall_ns, wall_ns);
+}
+
+uint64_t handle_compute_ns(const struct fcache *cache, uint64_t start_ns, uint64_t before_ns) {
+  uint64_t took_ns = channel_clock_ns() - start_ns, now_ns = cache->counters.scoring_wall_ns;
+  uint64_t nested_ns = now_ns > before_ns ? now_ns - before_ns : 0; /* a child's start at 0 */
+  return took_ns > nested_ns ? took_ns - nested_ns : 0;
+}
+
 bool handle_ready(struct fcache *cache) {
   if (link_ready(&cache->link))
     return true;
@@ -239,7 +250,7 @@ int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *d
   if ((flags & FCACHE_UNRECORDED) == 0) {
     cache->counters.cache_misses++;
     cache->counters.forward_passes++;
-    cache->counters.scoring_wall_ns += compute_ns;
+    handle_charge(cache, compute_ns);
   }
   struct recent_miss miss;
   rc = FCACHE_NOT_STORED;

@@ -19,9 +19,9 @@ int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_com
     return cache->asker.verdict;
   bool leased = rc == FCACHE_LEASED;
   value->size = 0; /* a miss, or a daemon that refused: compute either way */
-  uint64_t start_ns = channel_clock_ns();
+  uint64_t start_ns = channel_clock_ns(), before_ns = cache->counters.scoring_wall_ns;
   rc = compute(arg, value);
-  put.compute_ns = channel_clock_ns() - start_ns;
+  put.compute_ns = handle_compute_ns(cache, start_ns, before_ns);
   handle_enter(cache); /* compute may have forked */
   if (rc != 0) {
     if (leased)
@@ -30,7 +30,7 @@ int fcache_cached(struct fcache *cache, const struct fcache_key *key, fcache_com
   }
   cache->counters.cache_misses++;
   cache->counters.forward_passes++;
-  cache->counters.scoring_wall_ns += put.compute_ns;
+  handle_charge(cache, put.compute_ns);
   /* Without a lookup that reached the daemon nobody knows what was cleared meanwhile. */
   if (put.epoch.boot_id == 0)
     return FCACHE_OK;

@@ -235,14 +235,14 @@ FCACHE_API int fcache_give_up(struct fcache *cache, const struct fcache_key *key
 
 /* Stores or replaces, and answers all who wait for the key. A put of a key whose lease this handle
  * was granted stores only if no value is there yet (FCACHE_KEEP_FIRST): its term may have passed,
- * and another worker been faster. `compute_ns` is what the value cost to compute; it is
- * what a later hit saves. A put is recorded as a miss and a forward pass, stored
- * or not. Where this handle's last get of the key missed, the value counts as
- * begun then, and a clear since is not undone: FCACHE_NOT_STORED, until the key is
- * looked up again. (A handle remembers its latest 16,384 misses at least.) A lease whose value was
- * not put, for whatever reason, is given up.
- * FCACHE_OK, FCACHE_NOT_STORED, or an error (FCACHE_ETOOBIG names the limit in
- * fcache_last_error). */
+ * and another worker been faster. `compute_ns` is what the value cost to compute,
+ * without calls on this handle meanwhile, which count for themselves; it is what a later hit saves,
+ * and is counted by the daemon as scoring time as far as the handle was connected then. A put is
+ * recorded as a miss and a forward pass, stored or not. Where this handle's last get of the key
+ * missed, the value counts as begun then, and a clear since is not undone: FCACHE_NOT_STORED, until
+ * the key is looked up again. (A handle remembers its latest 16,384 misses at least.) A lease whose
+ * value was not put, for whatever reason, is given up. FCACHE_OK, FCACHE_NOT_STORED, or an error
+ * (FCACHE_ETOOBIG names the limit in fcache_last_error). */
 FCACHE_API int fcache_put(struct fcache *cache, const struct fcache_key *key, const void *data,
                           size_t size, uint64_t compute_ns, unsigned flags);
 
@@ -328,7 +328,8 @@ struct fcache_counters {
   uint64_t cache_hits;
   uint64_t cache_misses;
   uint64_t forward_passes;
-  uint64_t scoring_wall_ns; /* lookups that hit, and computes */
+  uint64_t scoring_wall_ns; /* in lookups that hit, in waits that ended with a hit, and in computes;
+                               waits that overlap count once, and so do nested calls */
   uint64_t batches_sent;    /* calls of compute_misses */
   uint64_t batched_prompts; /* misses passed to them */
   uint64_t max_batch_size;
@@ -340,7 +341,8 @@ struct fcache_counters {
                            are missing in its counters, its trace and its order of use */
   uint64_t leases_granted;
   uint64_t coalesced_hits; /* of cache_hits, those after a wait for another worker's computation */
-  uint64_t lease_wait_ns;  /* waited for others, whatever came of it */
+  uint64_t lease_wait_ns;  /* waited for others, whatever came of it; waits that overlap count once
+                            */
 };
 FCACHE_API void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out);
 

@@ -105,7 +105,7 @@ static void count_hit(struct fcache *cache, unsigned flags, uint64_t wall_ns) {
   if ((flags & FCACHE_UNRECORDED) != 0)
     return;
   cache->counters.cache_hits++;
-  cache->counters.scoring_wall_ns += wall_ns;
+  handle_charge(cache, wall_ns);
 }
 
 /* What the region did not have, looked up since `start_ns`. */

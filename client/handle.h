@@ -22,6 +22,13 @@ struct fcache {
 /* Of a lookup: the program ended its wait, and no lease is held. The user gets asker.verdict. */
 #define HANDLE_ENDED (-1000)
 
+/* Adds time to scoring_wall_ns. */
+void handle_charge(struct fcache *cache, uint64_t wall_ns);
+
+/* The time of a computation that began at `start_ns` (channel_clock_ns), with scoring_wall_ns at
+ * `before_ns` then: what nested calls were charged meanwhile is theirs, and no part of it. */
+uint64_t handle_compute_ns(const struct fcache *cache, uint64_t start_ns, uint64_t before_ns);
+
 /* Every call starts here: lets a forked child begin anew. */
 void handle_enter(struct fcache *cache);
 

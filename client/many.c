@@ -6,6 +6,7 @@
 #include "client/value.h"
 #include "proto/errors.h"
 #include "proto/pieces.h"
+#include "proto/wall.h"
 
 #define PUTS_MAX 500u /* keys a message: two pieces each, and the kernel takes 1,024 */
 #define VALUE_HEAD_BYTES 5u
@@ -135,16 +136,16 @@ static int ask_daemon(struct fcache *cache, const struct fc_get_many *get,
   return rc;
 }
 
-/* What the region has. Each hit's wall time is its own share: what passed since the one before. */
-static int get_from_region(struct fcache *cache, const struct fc_get_many *get, uint64_t start_ns,
+/* What the region has. Each hit's wall time is its own share: what passed since the one before.
+ * *now_ns is when the lookups began, and becomes when the last hit was served. */
+static int get_from_region(struct fcache *cache, const struct fc_get_many *get, uint64_t *now_ns,
                            struct fcache_value *values, enum lookup_state *states) {
   struct fc_key key = get->key;
-  uint64_t now_ns = start_ns;
   for (uint32_t i = 0; i < get->n && cache->link.plane.region.base != NULL; i++) {
     if (states[i] != LOOKUP_ASK)
       continue;
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
-    int rc = handle_hit(cache, &key, get->flags, &values[i], &now_ns);
+    int rc = handle_hit(cache, &key, get->flags, &values[i], now_ns);
     if (rc < 0)
       return rc;
     if (rc == FCACHE_OK)
@@ -201,10 +202,11 @@ enum lookup_state handle_missing(struct fcache *cache, enum fc_lease_state lease
 int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
                        struct fcache_value *values, enum lookup_state *states,
                        struct fc_epoch *epoch) {
-  uint64_t start_ns = channel_clock_ns();
+  uint64_t start_ns = channel_clock_ns(), now_ns = start_ns;
   uint32_t before = count(states, get->n, LOOKUP_DONE);
   *epoch = (struct fc_epoch){0};
-  int rc = get_from_region(cache, get, start_ns, values, states);
+  int rc = get_from_region(cache, get, &now_ns, values, states);
+  uint32_t of_region = count(states, get->n, LOOKUP_DONE) - before;
   if (rc == 0)
     rc = get_rest(cache, get, values, states, epoch);
   for (uint32_t i = 0; i < get->n; i++) /* what did not come is a miss */
@@ -212,7 +214,7 @@ int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
   uint32_t hits = count(states, get->n, LOOKUP_DONE) - before;
   if ((get->flags & FCACHE_UNRECORDED) == 0 && hits > 0) {
     cache->counters.cache_hits += hits;
-    cache->counters.scoring_wall_ns += channel_clock_ns() - start_ns;
+    handle_charge(cache, (hits > of_region ? channel_clock_ns() : now_ns) - start_ns);
   }
   return handle_outcome(cache, rc, FCACHE_OK);
 }
@@ -248,7 +250,9 @@ static uint32_t gather(const struct fcache *cache, const struct fc_put_many *put
   return at;
 }
 
-static int put_some(struct fcache *cache, const struct fc_put_many *put, struct some_puts *some,
+/* `*put` becomes what follows this message: its compute time is divided over the messages without a
+ * rest. */
+static int put_some(struct fcache *cache, struct fc_put_many *put, struct some_puts *some,
                     struct fc_put_many_reply *sum) {
   struct link *link = &cache->link;
   struct fc_put_many message = *put;
@@ -256,7 +260,10 @@ static int put_some(struct fcache *cache, const struct fc_put_many *put, struct 
   struct fc_reply reply;
   message.prompts = some->prompts;
   message.n = message.values.n = some->n;
-  message.compute_ns = put->compute_ns / put->n * some->n;
+  message.compute_ns = fc_part_of(put->compute_ns, some->n, put->n);
+  put->compute_ns -= message.compute_ns;
+  put->n -= some->n;
+  put->batch = 0; /* the batch is counted once */
   uint32_t id = link_begin(link, FC_PUT_MANY);
   fc_pieces_init(&pieces, some->list);
   (void)fc_encode_put_many_head(&link->request, id, &message); /* the exchange looks at `failed` */
@@ -302,7 +309,6 @@ int handle_put_many(struct fcache *cache, const struct fc_put_many *put,
   for (uint32_t at = 0; rc == 0 && at < put->n;) {
     at = gather(cache, put, values, at, some);
     rc = put_some(cache, &next, some, &sum);
-    next.batch = 0; /* the batch is counted once */
   }
   free(some);
   if (rc < 0)
@@ -434,7 +440,7 @@ int fcache_put_many(struct fcache *cache, const char *op, const char *view, uint
   if ((flags & FCACHE_UNRECORDED) == 0) {
     cache->counters.cache_misses += n;
     cache->counters.forward_passes += n;
-    cache->counters.scoring_wall_ns += compute_ns;
+    handle_charge(cache, compute_ns);
   }
   struct recent_miss miss;
   rc = FCACHE_NOT_STORED;

@@ -5,6 +5,7 @@
 #include "client/value.h"
 #include "client/wait.h"
 #include "proto/errors.h"
+#include "proto/wall.h"
 
 #define MS_NS 1000000u
 #define WINDOW_MAX 256u
@@ -22,6 +23,9 @@ struct window {
   uint32_t n, most;
   uint32_t ids[WINDOW_MAX];
   uint32_t places[WINDOW_MAX]; /* of each, its prompt */
+  uint64_t begun[WINDOW_MAX];  /* of each, for `sharing` */
+  struct fc_waits sharing;     /* of the time, among them */
+  uint64_t hits_ns, waited_ns; /* the shares of those that became hits, and of all */
   uint32_t hits;
   bool granted, computes; /* there is one granted; something to be computed */
 };
@@ -35,7 +39,18 @@ static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size)
   return value_reserve(value, size) < 0 ? NULL : value->data;
 }
 
-static void add(struct window *window, struct fc_get *message, bool first) {
+/* It has had its answer, or will get none. Returns its share of the time. */
+static uint64_t end_one(struct window *window, uint32_t which, uint64_t now_ns) {
+  uint64_t wall_ns = fc_waits_end(&window->sharing, window->begun[which], now_ns);
+  window->waited_ns += wall_ns;
+  window->n--;
+  window->ids[which] = window->ids[window->n];
+  window->places[which] = window->places[window->n];
+  window->begun[which] = window->begun[window->n];
+  return wall_ns;
+}
+
+static void add(struct window *window, struct fc_get *message, bool first, uint64_t now_ns) {
   struct link *link = window->link;
   uint32_t place = window->next;
   uint32_t id = first ? link_begin(link, FC_GET) : link_next_id(link);
@@ -43,6 +58,7 @@ static void add(struct window *window, struct fc_get *message, bool first) {
          FC_HASH_SIZE);
   (void)fc_encode_get(&link->request, id, message); /* the sending looks at `failed` */
   window->ids[window->n] = id;
+  window->begun[window->n] = fc_waits_begin(&window->sharing, now_ns);
   window->places[window->n++] = place;
 }
 
@@ -60,12 +76,13 @@ static void fill(struct window *window, uint32_t lease_ms) {
       .terms = {lease_ms, (uint32_t)((window->end_ns - now_ns + MS_NS - 1) / MS_NS)}};
   for (; window->next < window->get->n && window->n < window->most; window->next++)
     if (window->states[window->next] == LOOKUP_TAKEN)
-      add(window, &message, window->n == before);
+      add(window, &message, window->n == before, now_ns);
   if (window->n == before)
     return;
   link_place(window->link, place_value, window);
   if (link_send(window->link) < 0)
-    window->n = before; /* they are still to be asked for */
+    while (window->n > before) /* they are still to be asked for */
+      (void)end_one(window, window->n - 1, now_ns);
 }
 
 /* What became of the prompt: `rc` is the daemon's word where it refused the get. */
@@ -92,23 +109,21 @@ static enum lookup_state judge(struct fcache *cache, struct window *window, uint
 static void take(struct fcache *cache, struct window *window, uint32_t which, int rc,
                  const struct fc_reply *reply, struct fc_epoch *epoch) {
   uint32_t place = window->places[which];
-  window->ids[which] = window->ids[--window->n];
-  window->places[which] = window->places[window->n];
+  uint64_t wall_ns = end_one(window, which, channel_clock_ns());
   enum lookup_state state = judge(cache, window, place, rc, &reply->get);
   window->states[place] = state;
+  window->hits_ns += state == LOOKUP_DONE ? wall_ns : 0;
   if (window->computes || (state != LOOKUP_FREE && state != LOOKUP_LEASED))
     return;
   window->computes = true;
   *epoch = cache->link.epoch;
 }
 
-static void count_wait(struct fcache *cache, uint32_t hits, uint64_t waited_ns) {
-  cache->counters.lease_wait_ns += waited_ns;
-  if (hits == 0)
-    return;
-  cache->counters.cache_hits += hits;
-  cache->counters.coalesced_hits += hits;
-  cache->counters.scoring_wall_ns += waited_ns;
+static void count_wait(struct fcache *cache, const struct window *window) {
+  cache->counters.lease_wait_ns += window->waited_ns;
+  cache->counters.cache_hits += window->hits;
+  cache->counters.coalesced_hits += window->hits;
+  handle_charge(cache, window->hits_ns);
 }
 
 int others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t *left_ns,
@@ -139,6 +154,8 @@ int others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t *
   uint64_t waited_ns = channel_clock_ns() - start_ns;
   cache->counters.degraded += cache->link.state != LINK_UP;
   *left_ns -= waited_ns < *left_ns ? waited_ns : *left_ns;
-  count_wait(cache, window.hits, waited_ns);
+  while (window.n > 0)
+    (void)end_one(&window, window.n - 1, start_ns + waited_ns);
+  count_wait(cache, &window);
   return wait.ended ? HANDLE_ENDED : window.granted;
 }

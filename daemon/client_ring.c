@@ -31,8 +31,6 @@ struct client_ring *client_ring_new(uint32_t n_slots, const struct hits_account 
   client->account = *account;
   client->account.client = keep_name(client->names, account->client);
   client->account.name_space = keep_name(client->names + FC_NAME_MAX, account->name_space);
-  client->account.since_ns = hits_clock_now().now_ns;
-  client->account.wall_ns = 0;
   return client;
 }
 
@@ -52,7 +50,7 @@ static bool trace_is_full(const struct client_ring *client, enum ring_when_behin
   return how != RING_MAKE_LINE && trace_is_behind(client->account.trace);
 }
 
-void client_ring_make_lines(struct client_ring *client, const struct hits_clock *clock,
+void client_ring_make_lines(struct client_ring *client, const struct client_clock *clock,
                             enum ring_when_behind how, struct ring_reading *reading) {
   struct ring_hit hits[RING_BATCH];
   const char *why;
@@ -63,6 +61,7 @@ void client_ring_make_lines(struct client_ring *client, const struct hits_clock 
       client_ring_fail(client, why);
       return;
     }
+    hits_settle(&client->account, hits, n);
     hits_trace(&client->account, clock, hits, n);
     reading->lines_late += n;
     if (client->lines.at == client->reader.at)
@@ -88,7 +87,9 @@ void client_ring_look(struct client_ring *client, struct ring_reading *reading) 
     client_ring_fail(client, why);
     return;
   }
-  reading->unrecorded += ring_unrecorded(&client->ring);
+  uint64_t unrecorded = ring_unrecorded(&client->ring);
+  if (unrecorded > 0)
+    reading->unrecorded += hits_unrecorded(&client->account, client_clock_now().now_ns, unrecorded);
   reading->slots += client->ring.head - client->reader.at;
 }
 
@@ -104,6 +105,8 @@ bool client_ring_orphan(struct client_ring *client) {
   client->account.store = NULL;
   client->account.ns = NULL;
   client->account.counters = NULL;
+  client->own_time = *client->account.time;
+  client->account.time = &client->own_time;
   return true;
 }
 
@@ -112,7 +115,7 @@ struct ring_reading client_ring_pay(struct client_ring *orphan, enum ring_when_b
   if (trace_is_full(orphan, how))
     return reading;
   uint64_t start_ns = client_ring_time_ns(true);
-  struct hits_clock clock = hits_clock_now();
+  struct client_clock clock = client_clock_now();
   client_ring_make_lines(orphan, &clock, how, &reading);
   reading.cpu_ns = client_ring_time_ns(true) - start_ns;
   return reading;

@@ -17,7 +17,8 @@ struct client_ring {
   struct ring ring;
   struct client_ring *next, *prev; /* for rings.c */
   struct hits_account account;
-  const char *fault; /* NULL, or what is wrong, as a text that lives for ever */
+  struct client_time own_time; /* the account's, once the connection has ended */
+  const char *fault;           /* NULL, or what is wrong, as a text that lives for ever */
   bool owes_lines;
   uint64_t mark;            /* for rings.c: a place in the ring */
   struct client_ring *also; /* for rings.c: the next that is to be read in the same reading */
@@ -48,8 +49,8 @@ struct ring_reading {
   uint64_t cpu_ns;
 };
 
-/* Makes a ring for a client of that account: copied, with the names; `wall_ns` and since_ns are set
- * here. NULL where the system gives none. */
+/* Makes a ring for a client of that account: copied, with the names. NULL where the system gives
+ * none. */
 struct client_ring *client_ring_new(uint32_t n_slots, const struct hits_account *account);
 void client_ring_free(struct client_ring *client);
 
@@ -68,7 +69,7 @@ static inline bool client_ring_has_news(const struct client_ring *client, bool r
 void client_ring_look(struct client_ring *client, struct ring_reading *reading);
 
 /* Makes the lines that are owed, as the trace has room, and adds to lines_late. */
-void client_ring_make_lines(struct client_ring *client, const struct hits_clock *clock,
+void client_ring_make_lines(struct client_ring *client, const struct client_clock *clock,
                             enum ring_when_behind how, struct ring_reading *reading);
 
 /* The lines of all that is read from here on are to be made later. Idempotent. */

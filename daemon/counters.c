@@ -1,5 +1,7 @@
 #include "daemon/counters.h"
 
+#include "proto/wall.h"
+
 void counters_hit(struct counters *const *sets, size_t n_sets, uint64_t wall_ns, uint64_t saved_ns,
                   bool shared) {
   for (size_t i = 0; i < n_sets; i++) {
@@ -7,8 +9,8 @@ void counters_hit(struct counters *const *sets, size_t n_sets, uint64_t wall_ns,
     if (set == NULL)
       continue;
     set->hits++;
-    set->scoring_wall_ns += wall_ns;
-    set->saved_wall_ns += saved_ns;
+    fc_sum_add(&set->scoring_wall_ns, wall_ns);
+    fc_sum_add(&set->saved_wall_ns, saved_ns);
     set->shared_hits += shared ? 1 : 0;
   }
 }
@@ -20,17 +22,18 @@ void counters_miss(struct counters *const *sets, size_t n_sets, uint64_t n, uint
       continue;
     set->misses += n;
     set->forward_passes += n;
-    set->scoring_wall_ns += compute_ns;
+    fc_sum_add(&set->scoring_wall_ns, compute_ns);
   }
 }
 
-void counters_batch(struct counters *const *sets, size_t n_sets, uint64_t size) {
+void counters_batch(struct counters *const *sets, size_t n_sets, uint64_t n, uint64_t size,
+                    bool first) {
   for (size_t i = 0; i < n_sets; i++) {
     struct counters *set = sets[i];
     if (set == NULL)
       continue;
-    set->batches_sent++;
-    set->batched_prompts += size;
+    set->batches_sent += first ? 1 : 0;
+    set->batched_prompts += n;
     if (set->max_batch_size < size)
       set->max_batch_size = size;
   }

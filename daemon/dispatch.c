@@ -366,6 +366,8 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
                       "this client's hello named no namespace, so it can neither get nor put");
   if (uses_namespace(request.type))
     namespace_use(session->ns, call.start_ns);
+  if (request.type != FC_PUT_MANY)
+    session->batch = (struct batch_progress){0};
   enum dispatch_result result = route(&call, &request);
   waits_answer_all(dispatch);
   return result;

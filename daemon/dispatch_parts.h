@@ -48,13 +48,27 @@ enum dispatch_result call_reply_value(const struct call *call, struct entry *ent
 enum dispatch_result call_error(const struct call *call, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* One line of the trace, if it is on. */
-void call_trace(const struct call *call, const struct fc_key *key, struct fc_str probe,
-                uint64_t wall_ns, bool hit);
+/* What is recorded of one lookup or put. */
+struct call_record {
+  const struct fc_key *key;
+  struct fc_str probe;
+  uint64_t end_ns;  /* CLOCK_MONOTONIC; before the reply, after which the client may go on */
+  uint64_t wall_ns; /* what it took */
+};
 
-/* Records a hit on `entry` that took `wall_ns`. */
-void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
-                     const struct entry *entry, uint64_t wall_ns);
+/* One line of the trace, if it is on; wall_ns is what the client was charged. */
+void call_trace(const struct call *call, const struct call_record *record, bool hit);
+
+/* The time of this call until `end_ns`, shared with the waits of its client that are outstanding.
+ */
+uint64_t call_wall_ns(const struct call *call, uint64_t end_ns);
+
+/* Records a hit on `entry`: charges the client, counts and traces it. */
+void call_record_hit(const struct call *call, const struct call_record *record,
+                     const struct entry *entry);
+
+/* Records a put, for which the client was charged already: counts and traces it. */
+void call_record_put(const struct call *call, const struct call_record *record);
 
 /* The key is not stored: may this client compute it, or does it wait? */
 enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,

@@ -70,6 +70,8 @@ static bool give_ring(const struct call *call, const struct fc_hello *hello) {
       .name_space = session->ns->name,
       .client = session->name,
       .client_id = (uint32_t)session->client_id,
+      .started_ns = dispatch->started_ns,
+      .time = &session->time,
   };
   session->ring = rings_attach(&dispatch->rings, &account);
   return session->ring != NULL;
@@ -151,6 +153,7 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
   session->version =
       hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION;
   session->greeted_ns = call->start_ns;
+  session->time = (struct client_time){.since_ns = call->start_ns};
   session->sink = call->sink;
   dispatch->clients++;
   session->serial = ++dispatch->connections;

@@ -2,37 +2,18 @@
 
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
-static uint64_t read_clock(clockid_t id) {
-  struct timespec now;
-  (void)clock_gettime(id, &now); /* cannot fail for these clocks */
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-struct hits_clock hits_clock_now(void) {
-  return (struct hits_clock){.now_ns = read_clock(CLOCK_MONOTONIC),
-                             .real_ns = read_clock(CLOCK_REALTIME)};
-}
+#define HIT_MIN_NS 50u /* no client serves itself a hit in less */
 
 static bool is_recorded(const struct ring_hit *hit) {
   return (hit->record.flags & FC_RING_UNRECORDED) == 0;
 }
 
-static uint64_t at_most(uint64_t value, uint64_t limit) {
-  return value < limit ? value : limit;
-}
-
 /* When the hit was served; now, where the client's clock is another (a time namespace) or a lie. */
-static uint64_t end_of(const struct hits_account *account, const struct hits_clock *clock,
+static uint64_t end_of(const struct hits_account *account, const struct client_clock *clock,
                        const struct fc_ring_hit *record) {
-  bool plausible = record->end_ns >= account->since_ns && record->end_ns <= clock->now_ns;
+  bool plausible = record->end_ns >= account->time->since_ns && record->end_ns <= clock->now_ns;
   return plausible ? record->end_ns : clock->now_ns;
-}
-
-static uint64_t wall_of(const struct hits_account *account, const struct hits_clock *clock,
-                        const struct fc_ring_hit *record) {
-  return at_most(record->wall_ns, clock->now_ns - account->since_ns);
 }
 
 static uint32_t hint_of(const struct ring_hit *hit) {
@@ -61,21 +42,19 @@ static void find_all(struct hits_account *const accounts[], const struct ring_hi
       found[i] = look_up(accounts[i], &hits[i]);
 }
 
-static void count(struct hits_account *account, const struct hits_clock *clock,
-                  const struct fc_ring_hit *record) {
+static void count(struct hits_account *account, const struct client_clock *clock,
+                  struct fc_ring_hit *record) {
   struct counters *sets[] = {&account->ns->counters, account->counters};
-  uint64_t left_ns = clock->now_ns - account->since_ns - account->wall_ns;
-  uint64_t wall_ns = at_most(record->wall_ns, left_ns);
   bool shared = (uint32_t)record->origin != account->client_id;
-  account->wall_ns += wall_ns;
+  record->wall_ns = client_time_charge(account->time, clock->now_ns, record->wall_ns);
   account->hits++;
   account->shared_hits += shared;
-  counters_hit(sets, sizeof sets / sizeof sets[0], wall_ns,
-               at_most(record->compute_ns, HITS_COMPUTE_MAX_NS), shared);
+  counters_hit(sets, sizeof sets / sizeof sets[0], record->wall_ns,
+               client_time_compute_ns(record->compute_ns), shared);
 }
 
-size_t hits_count(struct hits_account *const accounts[], const struct hits_clock *clock,
-                  const struct ring_hit *hits, size_t n) {
+size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,
+                  struct ring_hit *hits, size_t n) {
   struct entry *found[RING_BATCH];
   size_t counted = 0;
   assert(n <= RING_BATCH);
@@ -93,7 +72,32 @@ size_t hits_count(struct hits_account *const accounts[], const struct hits_clock
   return counted;
 }
 
-void hits_trace(const struct hits_account *account, const struct hits_clock *clock,
+uint64_t hits_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n) {
+  uint64_t most = FC_RING_SLOTS_MAX + (now_ns - account->started_ns) / HIT_MIN_NS;
+  uint64_t left = most > account->unrecorded ? most - account->unrecorded : 0;
+  uint64_t counted = n < left ? n : left;
+  account->unrecorded += counted;
+  return counted;
+}
+
+void hits_owe(struct hits_account *account, const struct ring_hit *hits, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (is_recorded(&hits[i]))
+      account->owed_ns += hits[i].record.wall_ns;
+}
+
+void hits_settle(struct hits_account *account, struct ring_hit *hits, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    struct fc_ring_hit *record = &hits[i].record;
+    if (!is_recorded(&hits[i]))
+      continue;
+    if (record->wall_ns > account->owed_ns)
+      record->wall_ns = account->owed_ns;
+    account->owed_ns -= record->wall_ns;
+  }
+}
+
+void hits_trace(const struct hits_account *account, const struct client_clock *clock,
                 const struct ring_hit *hits, size_t n) {
   if (!trace_is_on(account->trace))
     return;
@@ -103,13 +107,13 @@ void hits_trace(const struct hits_account *account, const struct hits_clock *clo
     const struct fc_ring_hit *record = &hits[i].record;
     if (!is_recorded(&hits[i]))
       continue;
-    event.ts_ns = clock->real_ns - (clock->now_ns - end_of(account, clock, record));
+    event.ts_ns = client_time_stamp(account->time, clock, end_of(account, clock, record));
     event.probe = ring_hit_probe(&hits[i]);
     event.view = ring_hit_view(&hits[i]);
     event.op = ring_hit_op(&hits[i]);
     memcpy(event.prompt.bytes, record->prompt, FC_HASH_SIZE);
     event.top_k = record->top_k;
-    event.wall_ns = wall_of(account, clock, record);
+    event.wall_ns = record->wall_ns;
     trace_write(account->trace, &event);
   }
 }

@@ -28,6 +28,7 @@
 #include "daemon/deadlines.h"
 #include "daemon/namespace.h"
 #include "proto/message.h"
+#include "proto/wall.h"
 
 struct lease_wait;
 
@@ -39,6 +40,7 @@ struct lease_holder {
   uint32_t waits;
   struct lease_wait *due_first, *due_last; /* over, not yet answered */
   uint32_t due;
+  struct fc_waits sharing; /* of time, among its waits and, by the dispatcher, its other lookups */
   struct lease_holder *next_due; /* in the table's queue */
   bool is_due;                   /* it is in that queue */
 };
@@ -78,6 +80,8 @@ struct lease_wait {
   bool wants;          /* the lease, should it become free */
   uint64_t term_ns;    /* of that lease */
   uint64_t since_ns;
+  uint64_t begun;   /* of fc_waits */
+  uint64_t wall_ns; /* once it is over: its share of the time, as fc_waits has it */
   struct deadline until;
   enum lease_end end;
   struct lease_wait *next, *prev;                     /* of the lease */

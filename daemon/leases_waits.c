@@ -63,6 +63,7 @@ bool leases_wait(struct leases *leases, struct lease_holder *holder, struct leas
   }
   wait->term_ns = term_ns;
   wait->since_ns = now_ns;
+  wait->begun = fc_waits_begin(&holder->sharing, now_ns);
   line_up(wait, lease);
   line_up_of_holder(wait, holder);
   leases->waits++;
@@ -92,9 +93,9 @@ static void make_due(struct leases *leases, struct lease_wait *wait) {
 
 void leases_end_wait(struct leases *leases, struct lease_wait *wait, enum lease_end end,
                      uint64_t now_ns) {
-  uint64_t waited_ns = now_ns - wait->since_ns;
-  leases->counters->lease_wait_ns += waited_ns;
-  wait->lease->ns->counters.lease_wait_ns += waited_ns;
+  wait->wall_ns = fc_waits_end(&wait->holder->sharing, wait->begun, now_ns);
+  fc_sum_add(&leases->counters->lease_wait_ns, wait->wall_ns);
+  fc_sum_add(&wait->lease->ns->counters.lease_wait_ns, wait->wall_ns);
   deadlines_remove(&leases->untils, &wait->until);
   step_out(wait);
   step_out_of_holder(wait);

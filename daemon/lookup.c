@@ -1,6 +1,5 @@
 /* Gets and puts of one key, and how they are recorded. */
 #include <assert.h>
-#include <time.h>
 
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
@@ -20,20 +19,19 @@ void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
   sets[1] = &call->dispatch->counters;
 }
 
-void call_trace(const struct call *call, const struct fc_key *key, struct fc_str probe,
-                uint64_t wall_ns, bool hit) {
+void call_trace(const struct call *call, const struct call_record *record, bool hit) {
+  const struct fc_key *key = record->key;
   if (!trace_is_on(call->dispatch->trace))
     return;
-  struct timespec now;
-  (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
+  struct client_clock clock = client_clock_now();
   struct trace_event event = {
-      .ts_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
-      .probe = probe,
+      .ts_ns = client_time_stamp(&call->session->time, &clock, record->end_ns),
+      .probe = record->probe,
       .view = key->view,
       .prompt = key->prompt,
       .top_k = key->top_k,
       .op = key->op,
-      .wall_ns = wall_ns,
+      .wall_ns = record->wall_ns,
       .hit = hit,
       .name_space = call->session->ns->name,
       .client = call->session->name,
@@ -41,16 +39,24 @@ void call_trace(const struct call *call, const struct fc_key *key, struct fc_str
   trace_write(call->dispatch->trace, &event);
 }
 
-void call_record_hit(const struct call *call, const struct fc_key *key, struct fc_str probe,
-                     const struct entry *entry, uint64_t wall_ns) {
+uint64_t call_wall_ns(const struct call *call, uint64_t end_ns) {
+  struct fc_waits *sharing = &call->session->leases.sharing;
+  uint64_t begun = fc_waits_begin(sharing, call->start_ns);
+  return fc_waits_end(sharing, begun, end_ns);
+}
+
+void call_record_hit(const struct call *call, const struct call_record *record,
+                     const struct entry *entry) {
   struct counters *sets[CALL_SETS];
+  struct call_record charged = *record;
+  charged.wall_ns = client_time_charge(&call->session->time, record->end_ns, record->wall_ns);
   bool shared = entry_origin(entry) != (uint32_t)call->session->client_id;
   call_sets(call, sets);
-  counters_hit(sets, CALL_SETS, wall_ns, entry_compute_ns(entry), shared);
+  counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
   call->session->hits++;
   call->session->shared_hits += shared;
   call->dispatch->hits_socket++;
-  call_trace(call, key, probe, wall_ns, true);
+  call_trace(call, &charged, true);
 }
 
 enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
@@ -96,11 +102,14 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
     return DISPATCH_AGAIN;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
+  struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
   enum dispatch_result result = call_reply_value(call, found);
   /* Behind the reply, as all of the bookkeeping: the client does not wait for it. */
   store_use(dispatch->store, found, call->start_ns);
-  if ((get->flags & FC_UNRECORDED) == 0)
-    call_record_hit(call, &get->key, get->probe, found, call_clock_ns() - call->start_ns);
+  if ((get->flags & FC_UNRECORDED) == 0) {
+    record.wall_ns = call_wall_ns(call, record.end_ns);
+    call_record_hit(call, &record, found);
+  }
   return result;
 }
 
@@ -126,7 +135,7 @@ int call_put(const struct call *call, const struct fc_put *put) {
   } else if (!known || put->epoch.boot_id == dispatch->boot_id) {
     struct store_put_info info = {
         .client_id = call->session->client_id,
-        .compute_ns = put->compute_ns,
+        .compute_ns = client_time_compute_ns(put->compute_ns),
         .now_ns = call->start_ns,
         .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
         .has_generation = known,
@@ -143,13 +152,19 @@ int call_put(const struct call *call, const struct fc_put *put) {
   return outcome;
 }
 
+void call_record_put(const struct call *call, const struct call_record *record) {
+  struct counters *sets[CALL_SETS];
+  call_sets(call, sets);
+  counters_miss(sets, CALL_SETS, 1, record->wall_ns);
+  call_trace(call, record, false);
+}
+
 enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
   int outcome = call_put(call, put);
   if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
-    struct counters *sets[CALL_SETS];
-    call_sets(call, sets);
-    counters_miss(sets, CALL_SETS, 1, put->compute_ns);
-    call_trace(call, &put->key, put->probe, put->compute_ns, false);
+    struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};
+    record.wall_ns = client_time_charge(&call->session->time, record.end_ns, put->compute_ns);
+    call_record_put(call, &record);
   }
   if (outcome == FC_ETOOBIG && put->withheld)
     return call_error(call, FC_ETOOBIG,

@@ -100,19 +100,29 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
     (void)fc_encode_leases(reply, part->leases, part->n_leases);
 }
 
-/* The part's time is divided evenly over its hits. */
-static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part) {
+/* Takes one of `n` equal shares of what is left: together the shares are all of it. */
+static uint64_t take_share(uint64_t *left_ns, uint64_t n) {
+  uint64_t share_ns = n > 1 ? *left_ns / n : *left_ns;
+  *left_ns -= share_ns;
+  return share_ns;
+}
+
+/* The part's time until `end_ns` is divided evenly over its hits. */
+static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part,
+                        uint64_t end_ns) {
   uint64_t n_hits = 0;
   for (uint32_t i = 0; i < part->n; i++)
     n_hits += part->found[i] != NULL;
   if (n_hits == 0)
     return;
-  uint64_t wall_ns = (call_clock_ns() - call->start_ns) / n_hits;
+  uint64_t left_ns = call_wall_ns(call, end_ns);
+  struct call_record record = {.key = &part->key, .probe = get->probe, .end_ns = end_ns};
   for (uint32_t i = 0; i < part->n; i++) {
     if (part->found[i] == NULL)
       continue;
     prompt_at(&part->key, get->prompts, part->first + i);
-    call_record_hit(call, &part->key, get->probe, part->found[i], wall_ns);
+    record.wall_ns = take_share(&left_ns, n_hits--);
+    call_record_hit(call, &record, part->found[i]);
   }
 }
 
@@ -133,9 +143,10 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
     return DISPATCH_CLOSE; /* no memory even for an error text */
   fc_frame_finish(reply, 0, pieces.outside_bytes);
   fc_pieces_finish(&pieces, reply);
+  uint64_t end_ns = call_clock_ns();
   call->sink->send(call->sink, pieces.list, owners, pieces.n);
   if ((get->flags & FC_UNRECORDED) == 0)
-    record_part(call, get, &part);
+    record_part(call, get, &part, end_ns);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
     return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
@@ -143,12 +154,37 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
   return DISPATCH_DONE;
 }
 
-static void record_put(const struct call *call, const struct fc_put_many *many) {
+/* Of a batch, the prompts whose values came are counted, whatever the client says of its size. */
+static void record_batch(const struct call *call, const struct fc_put_many *many) {
+  struct batch_progress *batch = &call->session->batch;
   struct counters *sets[CALL_SETS];
-  call_sets(call, sets);
-  counters_miss(sets, CALL_SETS, many->n, many->compute_ns);
   if (many->batch > 0)
-    counters_batch(sets, CALL_SETS, many->batch);
+    *batch = (struct batch_progress){.left = many->batch};
+  uint32_t n = many->n < batch->left ? many->n : batch->left;
+  if (n == 0)
+    return;
+  batch->left -= n;
+  batch->size += n;
+  call_sets(call, sets);
+  counters_batch(sets, CALL_SETS, n, batch->size, many->batch > 0);
+}
+
+/* One value of those that are left, progress->next among them: what was charged for them is divided
+ * evenly. */
+static void record_put(const struct call *call, const struct fc_put_many *many,
+                       const struct fc_key *key, struct many_progress *progress) {
+  struct call_record record = {.key = key,
+                               .probe = many->probe,
+                               .end_ns = call_clock_ns(),
+                               .wall_ns = take_share(&progress->wall_ns, many->n - progress->next)};
+  call_record_put(call, &record);
+}
+
+/* The whole message, before its first value. */
+static void charge_puts(const struct call *call, const struct fc_put_many *many,
+                        struct many_progress *progress) {
+  progress->wall_ns = client_time_charge(&call->session->time, call->start_ns, many->compute_ns);
+  record_batch(call, many);
 }
 
 static void count_outcome(struct many_progress *progress, int outcome) {
@@ -172,14 +208,18 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
                            .size = many->values.size - progress->values_bytes,
                            .n = many->n - progress->next};
   const uint8_t *start = values.at;
+  bool is_recorded = (many->flags & FC_UNRECORDED) == 0;
+  if (is_recorded && progress->next == 0)
+    charge_puts(call, many, progress);
   for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES;
        i++) {
-    prompt_at(&put.key, many->prompts, progress->next++);
+    prompt_at(&put.key, many->prompts, progress->next);
     fc_bins_next(&values, &put.value, &put.value_size);
     put.withheld = put.value == NULL;
     count_outcome(progress, call_put(call, &put));
-    if ((many->flags & FC_UNRECORDED) == 0)
-      call_trace(call, &put.key, many->probe, put.compute_ns, false);
+    if (is_recorded)
+      record_put(call, many, &put.key, progress);
+    progress->next++;
   }
   progress->values_bytes = (size_t)(values.at - many->values.at);
 }
@@ -191,8 +231,6 @@ enum dispatch_result many_put(const struct call *call, const struct fc_put_many 
     return DISPATCH_AGAIN; /* the rest after the others had their turn */
   struct many_progress done = *progress;
   *progress = (struct many_progress){0};
-  if ((many->flags & FC_UNRECORDED) == 0)
-    record_put(call, many);
   if (done.failed != 0)
     return call_error(call, done.failed, "%s", fc_error_text(done.failed));
   (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &done.counts);

@@ -92,9 +92,10 @@ void ring_release(struct ring *ring, uint64_t at) {
 uint64_t ring_unrecorded(struct ring *ring) {
   /* Relaxed: a figure, which orders nothing. */
   uint64_t now = atomic_load_explicit(&ring->header->unrecorded, memory_order_relaxed);
-  uint64_t grown = now > ring->unrecorded ? now - ring->unrecorded : 0;
+  uint64_t grown = now > ring->most_unrecorded ? now - ring->most_unrecorded : 0;
   ring->unrecorded = now;
-  return grown < UINT32_MAX ? grown : UINT32_MAX; /* no sum overflows by what one client says */
+  ring->most_unrecorded += grown;
+  return grown;
 }
 
 /* ---- records ---- */

@@ -41,8 +41,9 @@ struct ring {
   /* the ring's own */
   struct fc_ring_header *header;
   const uint8_t *slots;
-  uint8_t *kept; /* where ring_keep has copied the slots to; else NULL */
-  uint64_t unrecorded;
+  uint8_t *kept;       /* where ring_keep has copied the slots to; else NULL */
+  uint64_t unrecorded; /* as ring_unrecorded last found it */
+  uint64_t most_unrecorded;
 };
 
 /* Makes a ring of `n_slots` (a power of two within the layout's bounds): all of its memory is
@@ -91,7 +92,8 @@ void ring_release(struct ring *ring, uint64_t at);
  * nothing has changed. */
 bool ring_keep(struct ring *ring, uint64_t from, uint64_t to);
 
-/* By how much the client's count of hits that it could not record has grown since the last call. */
+/* By how much the client's count of hits that it could not record has grown over all that it was
+ * before. It is the client's word. */
 uint64_t ring_unrecorded(struct ring *ring);
 
 /* The names of a hit, borrowed from its context. */

@@ -8,7 +8,7 @@
  * together even where every hit is another client's. */
 struct batch {
   struct trace *trace;
-  const struct hits_clock *clock;
+  const struct client_clock *clock;
   enum ring_when_behind how;
   struct ring_reading *reading;
   bool trace_full; /* when it was begun */
@@ -67,7 +67,9 @@ static void count_batch(struct batch *batch) {
     struct client_ring *client = batch->clients[i];
     for (end = i + 1; end < batch->n && batch->clients[end] == client; end++)
       ;
-    if (!client->owes_lines)
+    if (client->owes_lines)
+      hits_owe(&client->account, &batch->hits[i], end - i);
+    else
       hits_trace(&client->account, batch->clock, &batch->hits[i], end - i);
     if (client->reader.at - client->ring.tail >= RELEASE_SLOTS)
       client_ring_release(client);
@@ -107,8 +109,9 @@ static void read_run(struct batch *batch, struct client_ring *client, uint64_t u
     count_batch(batch);
 }
 
-void ring_merge_read(struct client_ring *list, struct trace *trace, const struct hits_clock *clock,
-                     enum ring_when_behind how, uint64_t budget, struct ring_reading *reading) {
+void ring_merge_read(struct client_ring *list, struct trace *trace,
+                     const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
+                     struct ring_reading *reading) {
   struct batch batch;
   batch.trace = trace;
   batch.clock = clock;

@@ -19,7 +19,8 @@
  * were looked at, or until `budget` records are read; adds to the records and hits of `reading`.
  * Lines that the trace has no room for are owed (RING_OWE_LINE), or all is left where it is from
  * there on (RING_LEAVE_IT). A ring may turn out bad; the others are read all the same. */
-void ring_merge_read(struct client_ring *list, struct trace *trace, const struct hits_clock *clock,
-                     enum ring_when_behind how, uint64_t budget, struct ring_reading *reading);
+void ring_merge_read(struct client_ring *list, struct trace *trace,
+                     const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
+                     struct ring_reading *reading);
 
 #endif

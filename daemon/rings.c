@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/ring_merge.h"
+#include "proto/wall.h"
 
 #define POOL_SHARE 32u            /* a ring gets at most that part of what is left */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
@@ -34,7 +35,7 @@ static void discard(struct rings *rings, struct client_ring *client) {
 static uint64_t add_up(struct rings *rings, const struct ring_reading *reading) {
   rings->records += reading->records;
   rings->hits += reading->hits;
-  rings->unrecorded += reading->unrecorded;
+  fc_sum_add(&rings->unrecorded, reading->unrecorded);
   rings->drain_ns += reading->cpu_ns;
   return reading->records + reading->lines_late;
 }
@@ -71,7 +72,7 @@ static struct client_ring *gather(struct rings *rings, struct client_ring *clien
 /* Makes what the rings of the list owe; the one for which the trace has no room is the first the
  * next time. */
 static void make_lines(struct rings *rings, struct client_ring *list,
-                       const struct hits_clock *clock, enum ring_when_behind how, uint64_t budget,
+                       const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
                        struct ring_reading *reading) {
   for (struct client_ring *client = list; client != NULL; client = client->also) {
     if (!client->owes_lines)
@@ -90,7 +91,7 @@ static void read_list(struct rings *rings, struct client_ring *list, enum ring_w
                       uint64_t budget, struct ring_reading *reading) {
   bool long_work = reading->slots > LONG_SLOTS || list->owes_lines;
   uint64_t start_ns = client_ring_time_ns(long_work);
-  struct hits_clock clock = hits_clock_now();
+  struct client_clock clock = client_clock_now();
   make_lines(rings, list, &clock, how, budget, reading);
   if (reading->lines_late < budget)
     ring_merge_read(list, rings->config.trace, &clock, how, budget - reading->lines_late, reading);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/client_time.h"
 #include "daemon/leases.h"
 #include "proto/key.h"
 #include "proto/limits.h"
@@ -24,7 +25,14 @@ struct many_progress {
   size_t values_bytes;             /* put_many: of the encoded values that are done */
   struct fc_put_many_reply counts; /* put_many: so far */
   int failed;                      /* put_many: an FC_* error; 0: none */
+  uint64_t wall_ns;                /* put_many: charged, of the values that are not done */
   uint32_t given_up;               /* give_up: leases, so far */
+};
+
+/* A batch whose values come in several put_many, one behind the other. Zero: none. */
+struct batch_progress {
+  uint32_t size; /* prompts that came */
+  uint32_t left; /* that it may still have, by what the client said of it */
 };
 
 struct session {
@@ -40,6 +48,8 @@ struct session {
   struct namespace *ns; /* a counted reference; NULL: a tool */
   struct fc_str name;   /* of the client: points into name_data */
   struct many_progress many;
+  struct batch_progress batch;
+  struct client_time time;
   struct clear_job *clear;     /* a clear under way: owned; NULL: none */
   struct client_ring *ring;    /* owned, see rings.h; NULL: it has none */
   struct lease_holder leases;  /* what it computes and waits for */

@@ -33,8 +33,11 @@ static void record(const struct answer *answer) {
   struct counters *sets[CALL_SETS];
   if ((wait->flags & FC_UNRECORDED) != 0)
     return;
-  call_record_hit(&answer->call, &wait->lease->key, wait->probe, answer->found,
-                  call_clock_ns() - wait->since_ns);
+  struct call_record record = {.key = &wait->lease->key,
+                               .probe = wait->probe,
+                               .end_ns = answer->call.start_ns,
+                               .wall_ns = wait->wall_ns};
+  call_record_hit(&answer->call, &record, answer->found);
   call_sets(&answer->call, sets);
   for (size_t i = 0; i < CALL_SETS; i++)
     sets[i]->coalesced_hits++;
@@ -67,6 +70,9 @@ static bool give(struct answer *answer) {
 }
 
 bool waits_answer(struct dispatch *dispatch, struct session *session) {
+  if (session->leases.due_first !=
+      NULL) /* hits that it served meanwhile come before, if they can */
+    (void)rings_drain(&dispatch->rings, session->ring);
   while (session->leases.due_first != NULL) {
     struct answer answer = {
         .call = {.dispatch = dispatch,

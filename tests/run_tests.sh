@@ -22,9 +22,13 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
+# Two folders may have a test of the same name.
+name_of() { echo "$(basename "$(dirname "$1")")-$(basename "$1")"; }
+export -f name_of
+
 run_one() {
   local program=$1 logs=$2 limit=$3 name status start run=()
-  name=$(basename "$program")
+  name=$(name_of "$program")
   start=$(date +%s.%N)
   case $program in
     *.sh) ;;
@@ -46,7 +50,7 @@ printf '%s\0' "$@" | xargs -0 -r -n 1 -P "$jobs" bash -c 'run_one "$2" "$0" "$1"
 
 passed=0 failed=0
 for program in "$@"; do
-  name=$(basename "$program") log=$logs/$(basename "$program").log
+  name=$(name_of "$program") log=$logs/$(name_of "$program").log
   read -r status took <"$logs/$name.status" || { status=lost took=0; }
   # "93%: Checks: 15, Failures: 1, Errors: 0", once for each runner of the program
   read -r checks bad < <(awk '/^[0-9]+%: Checks: / { gsub(",", ""); c += $3; b += $5 + $7 }

@@ -18,6 +18,7 @@ struct model_lease {
 struct model_wait {
   struct twin_ask ask;
   uint64_t term_ns, since_ns, until_ns;
+  uint64_t begun; /* of fc_waits, which tests/unit/test_wall.c proves */
 };
 
 struct model_due {
@@ -30,6 +31,7 @@ struct model {
   struct model_lease leases[TWIN_KEYS];
   struct model_wait waits[WAITS_MAX]; /* in the order of their asking */
   uint32_t n_waits;
+  struct fc_waits sharing[TWIN_HOLDERS];
   struct model_due due[TWIN_HOLDERS];
   uint32_t queue[TWIN_HOLDERS], n_queue;
   uint64_t serials;
@@ -84,8 +86,9 @@ static void model_end_wait(struct model *model, uint32_t i, enum lease_end end, 
   uint32_t holder = wait.ask.holder;
   model->n_waits--;
   memmove(&model->waits[i], &model->waits[i + 1], (model->n_waits - i) * sizeof(struct model_wait));
-  model->counters.lease_wait_ns += now_ns - wait.since_ns;
-  model->of_space[space_of(wait.ask.key)].lease_wait_ns += now_ns - wait.since_ns;
+  uint64_t wall_ns = fc_waits_end(&model->sharing[holder], wait.begun, now_ns);
+  model->counters.lease_wait_ns += wall_ns;
+  model->of_space[space_of(wait.ask.key)].lease_wait_ns += wall_ns;
   struct model_due *due = &model->due[holder];
   ck_assert_uint_lt(due->n, TWIN_WAITS_EACH);
   due->told[due->n++] = (struct twin_told){wait.ask.id, wait.ask.key, end};
@@ -172,7 +175,8 @@ static enum lease_answer model_ask(struct model *model, const struct twin_ask *a
       model_waits(model, ask->holder) + model->due[ask->holder].n >= limits->waits_each)
     return LEASE_NONE;
   model->waits[model->n_waits++] = (struct model_wait){
-      *ask, term_ns, now_ns, sum(now_ns, least(ask->wait_ns, limits->time_max_ns))};
+      *ask, term_ns, now_ns, sum(now_ns, least(ask->wait_ns, limits->time_max_ns)),
+      fc_waits_begin(&model->sharing[ask->holder], now_ns)};
   return LEASE_WAITS;
 }
 

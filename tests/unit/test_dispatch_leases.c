@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
@@ -371,6 +372,44 @@ START_TEST(who_takes_one_over_asks_anew_for_the_rest) {
 }
 END_TEST
 
+static uint64_t clock_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* A client that waits for several keys, and is served others meanwhile, was busy once. */
+START_TEST(waits_and_hits_that_overlap_count_once) {
+  enum { MS_NS = 1000000 };
+  const uint8_t keys = 4;
+  while (clock_ns() - clients[1].session.time.since_ns < 20 * MS_NS)
+    ; /* it is connected for long enough to be charged too much */
+  uint64_t start_ns = clock_ns();
+  for (uint8_t n = 1; n <= keys; n++) {
+    get(&clients[0], n, 0);
+    expect_miss(&clients[0], n, FC_LEASE_GRANTED);
+    get(&clients[1], n, 60000);
+  }
+  ck_assert_int_eq(put(&clients[2], 100, 10).put, FC_STORED);
+  uint64_t begun_ns = clock_ns();
+  while (clock_ns() - begun_ns < 2 * MS_NS) {
+    get(&clients[1], 100, 0);
+    expect_hit(&clients[1], 100, 10);
+    if (clients[1].n + keys >= REPLIES_MAX)
+      break;
+  }
+  uint64_t waited_ns = clock_ns() - begun_ns;
+  for (uint8_t n = 1; n <= keys; n++)
+    ck_assert_int_eq(put(&clients[0], n, 10).put, FC_STORED);
+  uint64_t took_ns = clock_ns() - start_ns, puts_ns = (keys + 1) * 1000;
+  ck_assert_uint_eq(dispatch.counters.coalesced_hits, keys);
+  ck_assert_uint_le(dispatch.counters.lease_wait_ns, took_ns);
+  ck_assert_uint_le(dispatch.counters.scoring_wall_ns, took_ns + puts_ns);
+  ck_assert_uint_ge(dispatch.counters.scoring_wall_ns, waited_ns);
+  ck_assert_uint_eq(clients[1].session.leases.sharing.n, 0);
+}
+END_TEST
+
 /* ---- room ---- */
 
 START_TEST(an_answer_waits_for_room_and_goes_before_later_requests) {
@@ -504,6 +543,7 @@ int main(void) {
   tcase_add_test(tcase, a_value_that_cannot_be_stored_sends_all_who_wait_to_compute);
   tcase_add_test(tcase, a_batch_is_told_what_is_its_own_to_compute);
   tcase_add_test(tcase, who_takes_one_over_asks_anew_for_the_rest);
+  tcase_add_test(tcase, waits_and_hits_that_overlap_count_once);
   tcase_add_test(tcase, an_answer_waits_for_room_and_goes_before_later_requests);
   tcase_add_test(tcase, what_is_gone_before_its_answer_is_to_be_asked_for_again);
   tcase_add_test(tcase, a_value_that_is_cleared_before_its_answer_is_a_miss_to_ask_again);

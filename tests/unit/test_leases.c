@@ -483,6 +483,31 @@ START_TEST(a_wait_that_is_over_is_none) {
 }
 END_TEST
 
+/* One client waits for three keys at a time: that is one wait, shared by the three. */
+START_TEST(waits_of_one_holder_that_overlap_count_once) {
+  struct fc_key keys[] = {key_of(1), key_of(2), key_of(3)};
+  struct lease_request request;
+  for (size_t i = 0; i < 3; i++) {
+    request = request_of(&keys[i]);
+    ck_assert_int_eq(leases_ask(&leases, a, &request, NOW), LEASE_GRANTED);
+    request = request_of(&keys[i]);
+    ck_assert_int_eq(leases_ask(&leases, b, &request, NOW), LEASE_WAITS);
+    request = request_of(&keys[i]);
+    ck_assert_int_eq(leases_ask(&leases, c, &request, NOW), LEASE_WAITS);
+  }
+  put(2, NOW + 90);
+  ck_assert_uint_eq(b->due_first->wall_ns, 30);
+  put(1, NOW + 100);
+  put(3, NOW + 100);
+  uint64_t walls_ns = 0;
+  for (const struct lease_wait *wait = b->due_first; wait != NULL; wait = wait->next_of_holder)
+    walls_ns += wait->wall_ns;
+  ck_assert_uint_eq(walls_ns, 100);
+  ck_assert_uint_eq(counters.lease_wait_ns, 200); /* of the two that waited */
+  ck_assert_uint_eq(space.counters.lease_wait_ns, 200);
+}
+END_TEST
+
 /* Who would have been handed the lease before its time was over is not sent away for a timer that
  * was late; who would not have been is not given it. */
 START_TEST(a_late_timer_takes_things_in_the_order_of_their_times) {
@@ -684,6 +709,7 @@ int main(void) {
   tcase_add_loop_test(tcase, times_are_bounded, 0, sizeof time_cases / sizeof time_cases[0]);
   tcase_add_test(tcase, the_term_after_a_wait_is_bounded);
   tcase_add_test(tcase, a_wait_that_is_over_is_none);
+  tcase_add_test(tcase, waits_of_one_holder_that_overlap_count_once);
   tcase_add_test(tcase, a_late_timer_takes_things_in_the_order_of_their_times);
   tcase_add_test(tcase, holders_become_due_in_order_and_once);
   tcase_add_test(tcase, one_that_was_answered_or_left_is_not_due);

@@ -56,13 +56,16 @@ struct client {
   struct ring_writer writer;
 };
 
+static struct client_time client_time; /* of all: connected when the machine started */
+
 static struct client_ring *attach(const char *name) {
   struct hits_account account = {.store = &store,
                                  .ns = ns,
                                  .counters = &counters,
                                  .trace = &traced.trace,
                                  .name_space = ns->name,
-                                 .client = fc_str_of(name)};
+                                 .client = fc_str_of(name),
+                                 .time = &client_time};
   return rings_attach(&rings, &account);
 }
 

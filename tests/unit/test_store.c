@@ -529,8 +529,8 @@ START_TEST(test_counters_charge_all_sets) {
   counters_hit(sets, 3, 10, 1000, true);
   counters_hit(sets, 3, 20, 2000, false);
   counters_miss(sets, 3, 3, 600);
-  counters_batch(sets, 3, 5);
-  counters_batch(sets, 3, 2);
+  counters_batch(sets, 3, 5, 5, true);
+  counters_batch(sets, 3, 2, 2, true);
   ck_assert_mem_eq(&a, &b, sizeof a);
   struct counters expected = {.hits = 2,
                               .misses = 3,
@@ -543,6 +543,18 @@ START_TEST(test_counters_charge_all_sets) {
                               .saved_wall_ns = 3000};
   ck_assert_mem_eq(&a, &expected, sizeof a);
   ck_assert(!counters_are_zero(&a));
+}
+END_TEST
+
+START_TEST(test_times_stay_at_their_maximum) {
+  struct counters set = {0};
+  struct counters *sets[] = {&set};
+  for (int i = 0; i < 3; i++) {
+    counters_hit(sets, 1, UINT64_MAX / 2, UINT64_MAX / 2, false);
+    counters_miss(sets, 1, 1, UINT64_MAX / 2);
+  }
+  ck_assert_uint_eq(set.scoring_wall_ns, UINT64_MAX);
+  ck_assert_uint_eq(set.saved_wall_ns, UINT64_MAX);
 }
 END_TEST
 
@@ -562,6 +574,7 @@ static TCase *basics(void) {
   tcase_add_test(tcase, test_keep_first_promotes_and_keeps);
   tcase_add_test(tcase, test_charge_counts_block_names_value_and_books);
   tcase_add_test(tcase, test_counters_charge_all_sets);
+  tcase_add_test(tcase, test_times_stay_at_their_maximum);
   return tcase;
 }
 

@@ -21,12 +21,27 @@ struct call {
   uint64_t compute_ns;
 };
 
+/* What the handle has counted as scoring time. */
+static uint64_t scoring_ns(const struct call *call) {
+  struct fcache_counters counters = {0};
+  if (call->handle->cache != NULL)
+    fcache_get_counters(call->handle->cache, &counters);
+  return counters.scoring_wall_ns;
+}
+
+/* The time since `start_ns`, without that of nested calls, which count for themselves. */
+static uint64_t compute_ns_since(const struct call *call, uint64_t start_ns, uint64_t before_ns) {
+  uint64_t took_ns = hits_clock_ns() - start_ns, now_ns = scoring_ns(call);
+  uint64_t nested_ns = now_ns > before_ns ? now_ns - before_ns : 0; /* a child's start at 0 */
+  return took_ns > nested_ns ? took_ns - nested_ns : 0;
+}
+
 /* Runs the computation, and encodes what it gives. 0, UNENCODABLE, or HANDLE_RAISED with an
  * exception and without a result. */
 static int compute(struct call *call, struct fcache_value *encoded) {
-  uint64_t start_ns = hits_clock_ns();
+  uint64_t before_ns = scoring_ns(call), start_ns = hits_clock_ns();
   call->result = PyObject_CallNoArgs(call->compute);
-  call->compute_ns = hits_clock_ns() - start_ns;
+  call->compute_ns = compute_ns_since(call, start_ns, before_ns);
   if (call->result == NULL)
     return HANDLE_RAISED;
   int rc = hits_encode(call->result, encoded, &call->error);
