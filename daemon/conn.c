@@ -120,10 +120,11 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
   } else {
     if (capacity < CONN_SMALL)
       capacity = CONN_SMALL;
-    uint8_t *room = data == conn->in ? realloc(conn->in, capacity) : malloc(capacity);
+    bool grows = data == conn->in;
+    uint8_t *room = grows ? realloc(conn->in, capacity) : malloc(capacity);
     if (room == NULL)
       return FC_ENOMEM;
-    if (data != conn->in) {
+    if (!grows) {
       memcpy(room, data, size);
       free(conn->in);
     }
