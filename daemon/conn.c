@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,24 +30,23 @@ static void closed(uv_handle_t *handle) {
   free(conn);
 }
 
-static void release_in_charge(struct conn *conn) {
-  quota_release(&conn->conns->frames, conn->in_charge_bytes);
-  conn->in_charge_bytes = 0;
+/* The large frame is done, or given up. */
+static void release_frame(struct conn *conn) {
+  intake_release(&conn->conns->frames, &conn->frame);
 }
 
 static void release_input(struct conn *conn) {
   free(conn->in);
   conn->in = NULL;
   conn->in_size = conn->in_capacity = 0;
-  release_in_charge(conn);
+  release_frame(conn);
 }
 
 void conn_close(struct conn *conn) {
   if (conn->closing)
     return;
   conn->closing = true;
-  quota_forget(&conn->conns->frames, &conn->waiter);
-  release_in_charge(conn); /* `in` itself stays until `closed`: a frame in it may be in work */
+  release_frame(conn); /* `in` itself stays until `closed`: a frame in it may be in work */
   sender_close(&conn->sender);
   dispatch_leave(conn->conns->dispatch, &conn->session);
   conns_chores(conn->conns);
@@ -77,6 +77,11 @@ static void alloc_input(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     *buf = uv_buf_init((char *)conn->conns->scratch, sizeof conn->conns->scratch);
 }
 
+static void mark_progress(struct conn *conn, size_t size) {
+  conn->mark_bytes = size;
+  conn->mark_ns = uv_hrtime();
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct conn *conn = stream->data;
   if (n == 0 || conn->closing)
@@ -86,6 +91,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     settle(conn);
   } else if (conn->in_size > 0) {
     conn->in_size += (size_t)n;
+    if (conn->in_size >= conn->mark_bytes + CONN_PROGRESS)
+      mark_progress(conn, conn->in_size);
     process(conn, conn->in, conn->in_size);
   } else {
     process(conn, (const uint8_t *)buf->base, (size_t)n);
@@ -96,6 +103,7 @@ static void read_on(struct conn *conn, bool on) {
   if (conn->reading == on)
     return;
   conn->reading = on;
+  mark_progress(conn, conn->in_size); /* from here on the peer can make some */
   if (!on)
     (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
   else if (uv_read_start((uv_stream_t *)&conn->pipe, alloc_input, on_read) < 0)
@@ -112,11 +120,14 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
   } else {
     if (capacity < CONN_SMALL)
       capacity = CONN_SMALL;
-    uint8_t *room = malloc(capacity);
+    bool grows = data == conn->in;
+    uint8_t *room = grows ? realloc(conn->in, capacity) : malloc(capacity);
     if (room == NULL)
       return FC_ENOMEM;
-    memcpy(room, data, size);
-    free(conn->in);
+    if (!grows) {
+      memcpy(room, data, size);
+      free(conn->in);
+    }
     conn->in = room;
     conn->in_capacity = capacity;
   }
@@ -136,12 +147,14 @@ static void let_go(struct conn *conn) {
 static void end_input(struct conn *conn) {
   conn->last_words = true;
   conn->paused = false;
-  quota_forget(&conn->conns->frames, &conn->waiter);
+  if (intake_is_waiting(&conn->frame))
+    release_frame(conn);
   let_go(conn);
 }
 
 static void fail(struct conn *conn, int code, const char *text) {
   end_input(conn);
+  release_input(conn); /* what others may wait for */
   dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, code, text);
   settle(conn);
 }
@@ -189,6 +202,9 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
     case DISPATCH_AGAIN:
       conn->paused = true;
       return used;
+    case DISPATCH_LATER:
+      conn->paused = conn->slices = true;
+      return used;
     case DISPATCH_SHUTDOWN:
       conn->conns->on_shutdown(conn->conns->arg);
       break;
@@ -204,20 +220,32 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
   return used;
 }
 
-/* An unfinished large frame reserves its size. False: it waits for room. */
-static bool reserve_input(struct conn *conn, size_t need) {
-  if (need <= CONN_SMALL || conn->in_charge_bytes > 0)
-    return true;
-  if (!quota_charge(&conn->conns->frames, need, &conn->waiter))
-    return false;
-  conn->in_charge_bytes = need;
-  return true;
+/* The capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are there. A
+ * large one takes memory as it comes. */
+static size_t capacity_for(const struct conn *conn, size_t left, size_t need) {
+  size_t now = conn->in_capacity > CONN_SMALL ? conn->in_capacity : CONN_SMALL;
+  if (need <= CONN_SMALL || left < now)
+    return now;
+  size_t step = now < CONN_STEP ? CONN_STEP : 2 * now;
+  return step < need ? step : need;
+}
+
+/* Keeps what is left of an unfinished frame, with room for more of it; or without, while there is
+ * no memory for it. 0 or FC_ENOMEM. */
+static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, size_t need) {
+  size_t capacity = capacity_for(conn, left, need);
+  bool grows = capacity > CONN_SMALL && capacity > conn->in_capacity;
+  if (grows && !intake_reserve(&conn->conns->frames, &conn->frame, capacity))
+    capacity = left;
+  else if (grows)
+    mark_progress(conn, left);
+  return keep(conn, data, left, capacity);
 }
 
 /* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
-  conn->paused = false;
+  conn->paused = conn->slices = false;
   size_t used = handle_frames(conn, data, size, &need);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
   conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
@@ -230,16 +258,17 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
     release_input(conn);
   } else if (!conn->last_words) {
     if (used > 0) { /* the large frame, if there was one, is done */
-      release_in_charge(conn);
+      release_frame(conn);
       conn->frame_since_ns = 0;
     }
-    size_t capacity = left;
-    if (!conn->paused && reserve_input(conn, need))
-      capacity = need > left ? need : left + 1; /* room to read into: alloc_input must give some */
-    if (keep(conn, data + used, left, capacity) < 0) {
+    int rc = conn->paused ? keep(conn, data + used, left, left)
+                          : keep_unfinished(conn, data + used, left, need);
+    if (rc < 0) {
       fail(conn, FC_ENOMEM, fc_error_text(FC_ENOMEM));
       return;
     }
+  } else {
+    release_input(conn);
   }
   settle(conn);
 }
@@ -247,7 +276,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
 /* ---- what comes next ---- */
 
 static bool waits_for_room(const struct conn *conn) {
-  return conn->waiter.next != NULL || sender_is_waiting(&conn->sender);
+  return intake_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
 }
 
 /* Every byte that the peer has sent by now is in the socket, or was read. */
@@ -273,7 +302,8 @@ static bool is_over(const struct conn *conn) {
 static void settle(struct conn *conn) {
   if (conn->closing)
     return;
-  bool read = !conn->paused && !conn->last_words && !conn->eof && conn->waiter.next == NULL;
+  bool open = !conn->paused && !conn->last_words && !conn->eof; /* to more of what was begun */
+  bool read = open && !intake_is_waiting(&conn->frame);
   if (conn->sender.failed) {
     conn_close(conn);
     return;
@@ -282,15 +312,21 @@ static void settle(struct conn *conn) {
     sender_deafen(&conn->sender);
   if (conn->eof && !conn->paused)
     let_go(conn);
-  if (!read) /* what waits for us has no deadline */
+  if (!open) /* what is whole and waits for us has no deadline */
     conn->frame_since_ns = 0;
   else if (conn->in_size > 0 && conn->frame_since_ns == 0)
     conn->frame_since_ns = uv_hrtime();
   read_on(conn, read);
-  if (conn->closing || sender_is_busy(&conn->sender) || waits_for_room(conn))
+  if (conn->closing)
+    return;
+  if (waits_for_room(conn))
+    conns_pressure(conn->conns);
+  if (sender_is_busy(&conn->sender) || waits_for_room(conn))
     return; /* what it waits for calls again */
   if (conn->paused) {
-    if (!conn->session.waits_for_trace) /* else the rings' timer calls again */
+    if (conn->slices)
+      conns_slice(conn->conns, conn, conn->session.slice_kind);
+    else if (!conn->session.waits_for_trace) /* else the rings' timer calls again */
       conns_ready(conn->conns, conn);
     return;
   }
@@ -304,9 +340,20 @@ static void settle(struct conn *conn) {
     conn_close(conn);
 }
 
+/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
+static bool has_hung_up(const struct conn *conn) {
+  uv_os_fd_t fd;
+  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
+    return false;
+  struct pollfd socket = {.fd = fd};
+  return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 void conn_resume(struct conn *conn) {
   if (conn->closing)
     return;
+  if (conn->paused && !conn->sender.sink.deaf && has_hung_up(conn))
+    sender_deafen(&conn->sender); /* what only reads is for nobody */
   dispatch_resume(conn->conns->dispatch, &conn->session);
   const char *fault = dispatch_fault(&conn->session);
   if (fault != NULL && !conn->last_words) {
@@ -320,8 +367,8 @@ void conn_resume(struct conn *conn) {
     settle(conn);
 }
 
-static void on_room(struct quota_waiter *waiter) {
-  struct conn *conn = (struct conn *)((char *)waiter - offsetof(struct conn, waiter));
+static void on_room(struct intake_frame *frame) {
+  struct conn *conn = (struct conn *)((char *)frame - offsetof(struct conn, frame));
   conns_ready(conn->conns, conn);
 }
 
@@ -349,6 +396,25 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   else if (late_frame)
     drop(conn, FC_ETIMEDOUT,
          "the rest of a frame did not come in time: --stall-timeout says how long it may take");
+}
+
+void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
+  bool holds_frame = frames && conn->frame.held_bytes > 0;
+  bool holds_reply = replies && conn->sender.charge_bytes > 0;
+  if (conn->closing || !(holds_frame || holds_reply))
+    return;
+  bool stalled = sender_is_stalled(&conn->sender, now_ns, CONN_GRACE_NS);
+  if (holds_reply && stalled) {
+    dispatch_dropped(conn->conns->dispatch, &conn->session,
+                     "it did not read its replies while others waited for room");
+    conn_close(conn);
+    return;
+  }
+  bool waits = conn->reading && now_ns > conn->mark_ns + CONN_GRACE_NS;
+  if (!holds_frame || !(waits || stalled))
+    return;
+  drop(conn, FC_ETIMEDOUT,
+       "a large frame made no progress while others waited for room: send frames in one go");
 }
 
 static void on_death(uv_poll_t *poll, int status, int events) {
@@ -430,7 +496,7 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   conn->session.client_id = ++conns->next_client_id;
   sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies, conns->log,
               conn->session.name_data, on_sender_moved);
-  conn->waiter.ready = on_room;
+  conn->frame.ready = on_room;
   conns_add(conns, conn);
   if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || start(conn) < 0)
     conn_close(conn);

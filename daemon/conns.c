@@ -3,38 +3,100 @@
 #include <string.h>
 
 #include "daemon/conn.h"
+#include "daemon/store.h"
 #include "proto/errors.h"
+#include "proto/frame.h"
+#include "proto/limits.h"
 
-#define SWEEP_MS 250u /* how late a deadline may be noticed */
+#define SWEEP_MS 250u    /* how late a deadline may be noticed */
+#define PRESSURE_MS 10u  /* the same for a peer without progress, while others wait for room */
+#define SLICES_A_TURN 2u /* of each kind; each takes about a millisecond at worst */
+
+/* ---- turns ---- */
+
+static void enqueue(struct conns_queue *queue, struct conn *conn) {
+  conn->queue = queue;
+  conn->next_queued = NULL;
+  conn->prev_queued = queue->last;
+  *(queue->last == NULL ? &queue->first : &queue->last->next_queued) = conn;
+  queue->last = conn;
+}
+
+static void leave_queue(struct conn *conn) {
+  struct conns_queue *queue = conn->queue;
+  if (queue == NULL)
+    return;
+  *(conn->prev_queued == NULL ? &queue->first : &conn->prev_queued->next_queued) =
+      conn->next_queued;
+  *(conn->next_queued == NULL ? &queue->last : &conn->next_queued->prev_queued) = conn->prev_queued;
+  conn->queue = NULL;
+}
+
+/* A slice that comes while none waits for its turn needs none. */
+static void allow_slices(struct conns *conns) {
+  for (int kind = 0; kind < SLICE_KINDS; kind++)
+    conns->dispatch->slices[kind] = conns->slices[kind].first == NULL ? SLICES_A_TURN : 0;
+}
+
+/* Connections that are queued now: one that queues itself again waits for the next turn. */
+static void run_ready(struct conns *conns) {
+  for (struct conn *conn = conns->ready.first, *next; conn != NULL; conn = next) {
+    next = conn->next_queued;
+    leave_queue(conn);
+    enqueue(&conns->due, conn);
+  }
+  while (conns->due.first != NULL) {
+    struct conn *conn = conns->due.first;
+    leave_queue(conn);
+    conn_resume(conn);
+  }
+}
+
+/* One slice for each of the first connections, which then queue up again. */
+static void run_slices(struct conns *conns, enum slice_kind kind) {
+  struct conns_queue *queue = &conns->slices[kind];
+  unsigned *allowed = &conns->dispatch->slices[kind];
+  for (unsigned left = SLICES_A_TURN; left > 0 && queue->first != NULL; left--) {
+    struct conn *conn = queue->first;
+    leave_queue(conn);
+    *allowed = 1;
+    conn_resume(conn);
+    *allowed = 0;
+  }
+}
+
+static bool has_queued(const struct conns *conns) {
+  bool queued = conns->ready.first != NULL;
+  for (int kind = 0; kind < SLICE_KINDS; kind++)
+    queued = queued || conns->slices[kind].first != NULL;
+  return queued;
+}
 
 static void on_turn(uv_idle_t *turn) {
   struct conns *conns = turn->data;
-  /* Only who is queued now: one that queues itself again waits for the next turn. */
-  struct conn *conn = conns->ready_first;
-  conns->ready_first = conns->ready_last = NULL;
-  while (conn != NULL) {
-    struct conn *next = conn->next_ready;
-    conn->next_ready = NULL;
-    conn->ready = false;
-    conn_resume(conn);
-    conn = next;
-  }
+  allow_slices(conns);
+  run_ready(conns);
+  for (int kind = 0; kind < SLICE_KINDS; kind++)
+    run_slices(conns, (enum slice_kind)kind);
+  allow_slices(conns);
   bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
-  if (conns->ready_first == NULL && !chores)
+  if (!has_queued(conns) && !chores)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
-void conns_ready(struct conns *conns, struct conn *conn) {
-  if (conn->ready || conn->closing)
+static void queue_up(struct conns *conns, struct conn *conn, struct conns_queue *queue) {
+  if (conn->queue != NULL || conn->closing)
     return;
-  conn->ready = true;
-  conn->next_ready = NULL;
-  if (conns->ready_last != NULL)
-    conns->ready_last->next_ready = conn;
-  else
-    conns->ready_first = conn;
-  conns->ready_last = conn;
+  enqueue(queue, conn);
   (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+}
+
+void conns_ready(struct conns *conns, struct conn *conn) {
+  queue_up(conns, conn, &conns->ready);
+}
+
+void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
+  queue_up(conns, conn, &conns->slices[kind]);
 }
 
 void conns_chores(struct conns *conns) {
@@ -93,21 +155,37 @@ void conns_expiry(struct conns *conns) {
   ticker_once(&conns->expiry, next_ns);
 }
 
-static void leave_ready(struct conns *conns, struct conn *conn) {
-  struct conn *before = NULL;
-  for (struct conn *c = conns->ready_first; c != NULL; before = c, c = c->next_ready) {
-    if (c != conn)
-      continue;
-    if (before != NULL)
-      before->next_ready = conn->next_ready;
-    else
-      conns->ready_first = conn->next_ready;
-    if (conns->ready_last == conn)
-      conns->ready_last = before;
-    break;
-  }
-  conn->ready = false;
+/* ---- memory ---- */
+
+/* Large frames that wait can be helped by any holder. Of the replies, large ones wait for what
+ * their like hold until the stall timeout, so that slow readers are left in peace; small ones do
+ * not. */
+static bool is_short_of_memory(const struct conns *conns) {
+  return intake_has_waiters(&conns->frames) || quota_has_waiters(&conns->replies, QUOTA_SMALL);
 }
+
+static void on_pressure(void *arg) {
+  struct conns *conns = arg;
+  uint64_t now_ns = uv_hrtime();
+  for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
+    next = conn->next;
+    bool frames = intake_has_waiters(&conns->frames);
+    bool replies = quota_has_waiters(&conns->replies, QUOTA_SMALL);
+    conn_give_way(conn, frames, replies, now_ns);
+  }
+  conns->under_pressure = is_short_of_memory(conns);
+  if (!conns->under_pressure)
+    ticker_stop(&conns->pressure);
+}
+
+void conns_pressure(struct conns *conns) {
+  if (conns->under_pressure || !is_short_of_memory(conns))
+    return;
+  conns->under_pressure = true;
+  ticker_start(&conns->pressure, PRESSURE_MS);
+}
+
+/* ---- entering and leaving ---- */
 
 void conns_accept(struct conns *conns, uv_stream_t *listener) {
   int rc = conn_accept(conns, listener);
@@ -144,9 +222,7 @@ void conns_add(struct conns *conns, struct conn *conn) {
 }
 
 void conns_remove(struct conns *conns, struct conn *conn) {
-  /* on_turn may hold a chain that this connection is part of: it stays linked
-   * there, and conn_resume ignores it once it is closing. */
-  leave_ready(conns, conn);
+  leave_queue(conn);
   if (conn->prev != NULL)
     conn->prev->next = conn->next;
   else
@@ -167,16 +243,21 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->dispatch = dispatch;
   conns->limits = *limits;
   conns->log = log;
-  quota_init(&conns->frames, limits->budget_bytes / 2);
-  quota_init(&conns->replies, limits->budget_bytes / 2);
+  size_t frame_bytes = (size_t)dispatch->store->max_value + FC_FRAME_SLACK + FC_FRAME_HEADER;
+  intake_init(&conns->frames, limits->budget_bytes / 2, frame_bytes);
+  quota_init(&conns->replies, limits->budget_bytes / 2,
+             (size_t)dispatch->store->max_value + SENDER_SMALL);
+  allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
     return FC_EREFUSED;
-  conns->rings.fd = conns->expiry.fd = -1; /* may be closed without */
+  conns->rings.fd = conns->expiry.fd = conns->pressure.fd = -1; /* may be closed without */
   conns->expiry_ns = UINT64_MAX;
   int rc = ticker_init(&conns->sweep, loop, on_sweep, conns);
   if (rc == 0)
     rc = ticker_init(&conns->rings, loop, on_rings, conns);
+  if (rc == 0)
+    rc = ticker_init(&conns->pressure, loop, on_pressure, conns);
   return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
 }
 
@@ -196,9 +277,10 @@ void conns_close(struct conns *conns) {
   ticker_close(&conns->sweep);
   ticker_close(&conns->rings);
   ticker_close(&conns->expiry);
+  ticker_close(&conns->pressure);
 }
 
 void conns_deinit(struct conns *conns) {
-  quota_deinit(&conns->frames);
+  intake_deinit(&conns->frames);
   quota_deinit(&conns->replies);
 }

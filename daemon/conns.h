@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "daemon/dispatch.h"
+#include "daemon/intake.h"
 #include "daemon/log.h"
 #include "daemon/quota.h"
 #include "daemon/ticker.h"
@@ -21,6 +22,11 @@ struct conns_limits {
   gid_t admin_group;
 };
 
+/* Connections that wait for a turn, first come, first served. */
+struct conns_queue {
+  struct conn *first, *last;
+};
+
 struct conns {
   uv_loop_t *loop;
   struct dispatch *dispatch; /* borrowed */
@@ -28,18 +34,23 @@ struct conns {
   struct log *log;
   /* Apart, because a frame in work may wait for room for its reply: from one pool, two frames that
    * filled it would wait for ever. */
-  struct quota frames, replies;
+  struct intake frames;
+  struct quota replies;
   struct conn *all;
   unsigned count;
   uint64_t next_client_id;
-  struct conn *ready_first, *ready_last; /* want another turn */
-  uv_idle_t turn;                        /* runs while somebody is ready or there are chores */
-  struct ticker rings;                   /* reads the rings while there are some */
-  unsigned rings_period_ms;              /* of `rings`; 0: stopped */
-  struct ticker expiry;                  /* ends leases and waits that have had their time */
-  uint64_t expiry_ns;                    /* when it is set to; UINT64_MAX: it is not */
-  struct ticker sweep;                   /* looks at the deadlines while there are connections */
-  uv_stream_t *unaccepted;               /* has a connection that we had no memory for; or NULL */
+  struct conns_queue ready;               /* want another turn */
+  struct conns_queue due;                 /* of `ready`, those whose turn is the current one */
+  struct conns_queue slices[SLICE_KINDS]; /* their next request is a slice (enum slice_kind) */
+  uv_idle_t turn;                         /* runs while somebody is queued or there are chores */
+  struct ticker rings;                    /* reads the rings while there are some */
+  unsigned rings_period_ms;               /* of `rings`; 0: stopped */
+  struct ticker expiry;                   /* ends leases and waits that have had their time */
+  uint64_t expiry_ns;                     /* when it is set to; UINT64_MAX: it is not */
+  struct ticker sweep;                    /* looks at the deadlines while there are connections */
+  struct ticker pressure;                 /* cuts who is stalled while others wait for room */
+  bool under_pressure;                    /* it runs */
+  uv_stream_t *unaccepted;                /* has a connection that we had no memory for; or NULL */
   bool said_no_memory, said_no_descriptors;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
@@ -68,8 +79,16 @@ void conns_deinit(struct conns *conns);
  * of the trace that their rings owed are made, then on_empty. */
 void conns_drain(struct conns *conns);
 
-/* Queues a connection for the next turn; idempotent. */
+/* Queues a connection for the next turn, unless it is queued; idempotent. */
 void conns_ready(struct conns *conns, struct conn *conn);
+
+/* Queues a connection until there is a turn for a slice of that kind. A few slices of each kind are
+ * done in one turn of the loop, so that short requests in between do not wait for long ones. */
+void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
+
+/* Some connection waits for memory: while that is so, a peer that holds some and makes no progress
+ * is cut. */
+void conns_pressure(struct conns *conns);
 
 /* Makes sure that the dispatcher's chores are done in the turns to come. */
 void conns_chores(struct conns *conns);

@@ -1,5 +1,6 @@
 #include "daemon/dispatch.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .replies_bytes = config->replies_bytes,
       .region_fd = config->region_fd,
   };
+  for (int kind = 0; kind < SLICE_KINDS; kind++)
+    dispatch->slices[kind] = UINT_MAX;
   struct rings_config rings = {.store = config->store,
                                .trace = config->trace,
                                .counters = &dispatch->counters,
@@ -50,6 +53,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
 }
 
 void dispatch_deinit(struct dispatch *dispatch) {
+  clears_end(dispatch);
   while (dispatch_chores(dispatch))
     ;
   rings_deinit(&dispatch->rings);
@@ -178,11 +182,11 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;
-  if (session->clear != NULL) { /* it holds already: finish it, whoever asked */
-    session->clear->next = dispatch->orphans;
-    dispatch->orphans = session->clear;
-    session->clear = NULL;
-  }
+  if (session->clear != NULL && session->clear->started)
+    clears_adopt(dispatch, session->clear); /* it holds already */
+  else
+    free(session->clear);
+  session->clear = NULL;
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
   session->ns = NULL;
@@ -204,19 +208,14 @@ void dispatch_expire(struct dispatch *dispatch) {
 }
 
 bool dispatch_has_chores(const struct dispatch *dispatch) {
-  return dispatch->orphans != NULL || dispatch->namespaces->condemned != NULL ||
+  return dispatch->orphans.first != NULL || dispatch->namespaces->condemned != NULL ||
          dispatch->leases.due_first != NULL;
 }
 
 bool dispatch_chores(struct dispatch *dispatch) {
-  struct clear_job *job = dispatch->orphans;
-  if (job != NULL && store_clear_step(dispatch->store, &job->clear, STORE_SLICE)) {
-    dispatch->orphans = job->next;
-    dispatch->clears++;
-    free(job);
-  }
-  (void)namespace_table_step(dispatch->namespaces,
-                             STORE_SLICE); /* what is left is looked at below */
+  /* What is left is looked at below. */
+  (void)clears_step(dispatch);
+  (void)namespace_table_step(dispatch->namespaces, STORE_SLICE);
   waits_answer_all(dispatch);
   return dispatch_has_chores(dispatch);
 }
@@ -268,7 +267,7 @@ static enum dispatch_result drain_before(const struct call *call,
     (void)call_error(call, FC_EPROTOCOL, "%s", fault); /* the connection ends anyway */
     return DISPATCH_CLOSE;
   }
-  bool begins_clear = type == FC_CLEAR && session->clear == NULL;
+  bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
   if (closes_trace_file(request))
     return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
   bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
@@ -339,6 +338,80 @@ static enum dispatch_result refuse_body(const struct call *call, enum fc_type ty
   return rc == FC_EPROTOCOL ? DISPATCH_CLOSE : DISPATCH_DONE;
 }
 
+/* ---- turns ---- */
+
+#define SHORT_KEYS 64u           /* a request of more keys is a slice, or several */
+#define SHORT_BYTES (256u << 10) /* one with more bytes of values, too */
+
+static enum slice_kind slice_of(const struct call *call, const struct fc_request *request) {
+  bool is_long = false;
+  switch (request->type) {
+  case FC_STATS:
+  case FC_LIST:
+  case FC_LEASES:
+  case FC_CLIENTS:
+  case FC_NAMESPACES:
+    return SLICE_TOOLS;
+  case FC_CLEAR: /* to queue one takes no slice */
+    return call->sink->deaf ? SLICE_NONE : SLICE_TOOLS;
+  case FC_HELLO:
+    is_long = request->hello.has_max_entries;
+    break;
+  case FC_GET_MANY:
+    is_long = request->get_many.n > SHORT_KEYS;
+    break;
+  case FC_PUT_MANY:
+    is_long = request->put_many.n > SHORT_KEYS || request->put_many.values.size > SHORT_BYTES;
+    break;
+  case FC_GIVE_UP:
+    is_long = request->give_up.n > SHORT_KEYS;
+    break;
+  default:
+    break;
+  }
+  return is_long ? SLICE_LOOKUPS : SLICE_NONE;
+}
+
+/* Takes a slice. False: there is none left of its kind. */
+static bool take_slice(const struct call *call, const struct fc_request *request) {
+  enum slice_kind kind = slice_of(call, request);
+  if (kind == SLICE_NONE)
+    return true;
+  call->session->slice_kind = kind;
+  if (call->dispatch->slices[kind] == 0)
+    return false;
+  call->dispatch->slices[kind]--;
+  return true;
+}
+
+/* Has it no effect but its reply? (A hit's effect on the order and the counters is one of a lookup
+ * that somebody made use of.) */
+static bool only_reads(const struct fc_request *request) {
+  switch (request->type) {
+  case FC_GET:
+  case FC_GET_MANY:
+  case FC_PING:
+  case FC_STATS:
+  case FC_LIST:
+  case FC_LEASES:
+  case FC_CLIENTS:
+  case FC_NAMESPACES:
+    return true;
+  case FC_TRACE:
+    return request->trace.action == FC_TRACE_STATUS;
+  default:
+    return false;
+  }
+}
+
+/* A put_many that is not done was checked when it came; to check each slice's whole body again
+ * would take time that grows with the square of its size. */
+static int decode(const struct session *session, const uint8_t *body, uint32_t size,
+                  struct fc_request *request) {
+  return session->many.next > 0 ? fc_decode_request_again(body, size, request)
+                                : fc_decode_request(body, size, request);
+}
+
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct sink *sink, const uint8_t *body, uint32_t size) {
   /* Room for any reply but those with values, which ask for more themselves. */
@@ -347,9 +420,15 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   if (!waits_answer(dispatch, session) || !sink->has_room(sink, 0))
     return DISPATCH_AGAIN;
   struct fc_request request;
-  int rc = fc_decode_request(body, size, &request);
+  int rc = decode(session, body, size, &request);
   struct call call = {dispatch, session, sink, request.id, 0};
   fc_buf_reset(&dispatch->reply);
+  if (rc == 0 && session->greeted && sink->deaf && only_reads(&request)) {
+    session->many = (struct many_progress){0};
+    return DISPATCH_DONE;
+  }
+  if (rc == 0 && !take_slice(&call, &request))
+    return DISPATCH_LATER;
   enum dispatch_result drained = drain_before(&call, &request);
   if (drained != DISPATCH_DONE)
     return drained;

@@ -20,10 +20,14 @@
 struct log;
 struct trace;
 
-/* A clear that takes more than one turn. */
-struct clear_job {
-  struct store_clear clear;
-  struct clear_job *next; /* among the orphans */
+struct clear_job;
+
+/* Clears whose client has left: carried out all the same (clears.c). At most CLEARS_QUEUED_MAX that
+ * have not started, none of which covers another, behind those that have. */
+#define CLEARS_QUEUED_MAX 256u
+struct clear_queue {
+  struct clear_job *first;
+  uint32_t n; /* not started */
 };
 
 struct dispatch {
@@ -31,7 +35,8 @@ struct dispatch {
   struct namespace_table *namespaces; /* borrowed */
   struct trace *trace;                /* borrowed */
   struct log *log;                    /* borrowed */
-  struct clear_job *orphans;          /* clears whose client left; finished all the same */
+  struct clear_queue orphans;
+  unsigned slices[SLICE_KINDS]; /* that may be done now: see DISPATCH_LATER; the caller's to set */
   uint64_t boot_id;
   uint64_t started_ns; /* monotonic */
   unsigned max_clients;
@@ -64,7 +69,8 @@ struct dispatch_config {
   struct leases_limits leases;
 };
 
-/* Sets the store's before_evict, until dispatch_deinit. The struct must not be moved after. */
+/* Sets the store's before_evict, until dispatch_deinit. Any number of slices may be done until the
+ * caller says otherwise. The struct must not be moved after. */
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config);
 void dispatch_deinit(struct dispatch *dispatch);
 
@@ -73,10 +79,14 @@ enum dispatch_result {
   /* Not done, or no room for the reply: hand the same frame in again; where the session waits for
    * the trace, not before rings_sweep was called. */
   DISPATCH_AGAIN,
+  /* Not begun, or not done, because its next slice has no turn: hand the same frame in again when
+   * `slices` of session->slice_kind has one. */
+  DISPATCH_LATER,
   DISPATCH_CLOSE,    /* an error was sent; the connection ends after it */
   DISPATCH_SHUTDOWN, /* done; the daemon is to stop */
 };
 
+/* Where the sink is deaf, requests that only read are dropped, and a clear is queued. */
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct sink *sink, const uint8_t *body, uint32_t size);
 

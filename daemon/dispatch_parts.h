@@ -1,8 +1,9 @@
 /* dispatch_parts.h - what the files that the dispatcher is made of share:
  * dispatch.c (routing, errors), greet.c (hello), lookup.c (get, put), many.c (their
  * many-key forms), waits.c (answers that were waited for), manage.c (clear, list, trace,
- * shutdown), manage_who.c (leases, clients, give_up), manage_namespaces.c, stats.c; and page.h, the
- * pages of what manage_*.c list. */
+ * shutdown), clears.c (clears that start, and those whose client has left), manage_who.c (leases,
+ * clients, give_up), manage_namespaces.c, stats.c; and page.h, the pages of what manage_*.c list.
+ */
 #ifndef FC_DAEMON_DISPATCH_PARTS_H
 #define FC_DAEMON_DISPATCH_PARTS_H
 
@@ -77,6 +78,29 @@ enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *k
 /* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. Who waits for the key is
  * answered when the frame is done. */
 int call_put(const struct call *call, const struct fc_put *put);
+
+/* A clear that takes more than one turn. */
+struct clear_job {
+  struct store_clear clear;
+  bool started;
+  struct clear_job *next; /* among the orphans */
+  /* of one that has not started; none: any; they point into `names` */
+  struct fc_select select;
+  char names[3 * FC_NAME_MAX];
+};
+
+/* clears.c: starts `job` on what `select` says. False: too many run, try again. A clear that has
+ * nothing to clear is finished at once; one of a namespace that is not there, too. */
+bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
+                  uint64_t now_ns);
+/* Queues a clear whose client has left, unless a queued one covers it. False: there is no room. */
+bool clears_queue(struct dispatch *dispatch, const struct fc_select *select);
+/* Takes over one that has started. */
+void clears_adopt(struct dispatch *dispatch, struct clear_job *job);
+/* Does a slice of the first; true while some are left. */
+bool clears_step(struct dispatch *dispatch);
+/* Drops what has not started, and finishes the rest. */
+void clears_end(struct dispatch *dispatch);
 
 /* Counts a hello as refused, after its error was sent. */
 enum dispatch_result call_refuse_hello(const struct call *call, const char *reason);

@@ -10,7 +10,7 @@
 #include "daemon/trace.h"
 #include "proto/errors.h"
 
-#define LIST_EXAMINED_MAX 4096u /* entries a request: a few milliseconds at worst */
+#define LIST_EXAMINED_MAX 2048u /* entries a request: a millisecond or two at worst */
 #define LIST_PAGE_MAX 1000u     /* entries a reply, whatever was asked for */
 #define LIST_PAGE_BYTES (256u << 10)
 
@@ -46,28 +46,40 @@ static enum dispatch_result cleared(const struct call *call, const struct fc_sel
   return call_reply(call); /* looks at `failed` */
 }
 
+/* Its client has left: no answer, and no turns of this connection. */
+static enum dispatch_result clear_for_nobody(const struct call *call,
+                                             const struct fc_select *select) {
+  struct session *session = call->session;
+  struct clear_job *job = session->clear;
+  session->clear = NULL;
+  if (job != NULL && job->started) {
+    clears_adopt(call->dispatch, job);
+    return DISPATCH_DONE;
+  }
+  free(job);
+  if (!may_clear(call, select) || clears_queue(call->dispatch, select))
+    return DISPATCH_DONE;
+  session->slice_kind = SLICE_TOOLS; /* tried again with those that wait for their turns */
+  return DISPATCH_LATER;
+}
+
 enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
-  if (session->clear == NULL) {
-    if (!may_clear(call, select))
-      return denied(call, "clearing what is not this client's namespace");
-    struct store_select what = {.view = select->view, .op = select->op};
-    if (select->name_space.data != NULL) {
-      what.ns = namespace_table_find(dispatch->namespaces, select->name_space);
-      if (what.ns == NULL)
-        return cleared(call, select, 0);
-    }
+  if (call->sink->deaf)
+    return clear_for_nobody(call, select);
+  if (session->clear == NULL && !may_clear(call, select))
+    return denied(call, "clearing what is not this client's namespace");
+  if (session->clear == NULL)
     session->clear = calloc(1, sizeof *session->clear);
-    if (session->clear == NULL)
-      return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
-    store_clear_start(dispatch->store, &session->clear->clear, &what);
-    leases_clear(&dispatch->leases, what.ns, what.view, what.op, call->start_ns);
-  }
-  if (!store_clear_step(dispatch->store, &session->clear->clear, STORE_SLICE))
+  struct clear_job *job = session->clear;
+  if (job == NULL)
+    return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
+  bool started = job->started || clears_start(dispatch, job, select, call->start_ns);
+  if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
     return DISPATCH_AGAIN; /* the next slice after the others had their turn */
-  uint64_t removed = session->clear->clear.removed;
-  free(session->clear);
+  uint64_t removed = job->clear.removed;
+  free(job);
   session->clear = NULL;
   dispatch->clears++;
   return cleared(call, select, removed);

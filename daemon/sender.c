@@ -1,8 +1,10 @@
 #include "daemon/sender.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "daemon/entry.h"
@@ -30,7 +32,7 @@ static void release_charge(struct sender *sender) {
 /* The peer has gone, which is its right; any other error is a failure of ours. */
 static void fail(struct sender *sender, int error) {
   if (error == UV_EPIPE || error == UV_ECONNRESET)
-    sender->deaf = true;
+    sender->sink.deaf = true;
   else
     sender->failed = true;
   sender->moved(sender); /* the reply may have been another connection's doing */
@@ -108,7 +110,8 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   if (sender->unsent_bytes == 0)
     sender->progress_ns = uv_hrtime();
   sender->unsent_bytes += unsent->size;
-  sender->progress_left_bytes = sender->unsent_bytes;
+  sender->seen_unsent_bytes = sender->unsent_bytes;
+  sender->seen_unread_bytes = 0; /* known from the next look on */
   if (uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
     sender->unsent_bytes -= unsent->size;
     unsent_free(unsent);
@@ -124,7 +127,7 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
   /* The request may have stood in line for a large reply, and be answered by a small one at last,
    * because its entry is gone: its place must not hold up the others. */
   sender_leave_line(sender);
-  if (sender->failed || sender->deaf)
+  if (sender->failed || sender->sink.deaf)
     return;
   /* uv_buf_t and struct iovec are the same on Unix: libuv asserts it too. */
   static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "uv_buf_t is struct iovec");
@@ -152,7 +155,7 @@ static bool send_with(struct sink *sink, const struct iovec *piece, const int *f
   struct sender *sender = sender_of(sink);
   uv_os_fd_t socket;
   assert(n_fds <= FDS_MAX);
-  if (sender->failed || sender->deaf || sender->unsent_bytes > 0 ||
+  if (sender->failed || sender->sink.deaf || sender->unsent_bytes > 0 ||
       uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
     return false;
   union {
@@ -181,11 +184,12 @@ static bool has_room(struct sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
   if (sender->failed || sender_is_busy(sender))
     return false;
-  if (bytes <= SENDER_SMALL || sender->deaf)
+  if (bytes <= SENDER_SMALL || sender->sink.deaf)
     return true;
+  release_charge(sender); /* of a reply that was not made after all */
   if (!quota_charge(sender->quota, bytes, &sender->waiter))
     return false;
-  sender->charge_bytes += bytes;
+  sender->charge_bytes = bytes;
   return true;
 }
 
@@ -219,7 +223,7 @@ void sender_leave_line(struct sender *sender) {
 }
 
 void sender_deafen(struct sender *sender) {
-  sender->deaf = true;
+  sender->sink.deaf = true;
   sender_leave_line(sender);
 }
 
@@ -229,13 +233,30 @@ void sender_close(struct sender *sender) {
   release_charge(sender);
 }
 
+/* Of the bytes that the kernel has taken, those that the peer has not. 0 where that is unknown. */
+static unsigned unread_bytes(const struct sender *sender) {
+  uv_os_fd_t socket;
+  int unread = 0;
+  if (uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0 ||
+      ioctl(socket, SIOCOUTQ, &unread) < 0 || unread < 0)
+    return 0;
+  return (unsigned)unread;
+}
+
+/* Bytes move from our memory to the kernel's, and from there to the peer. Either falls only when
+ * the peer has read. */
+static void see_progress(struct sender *sender, uint64_t now_ns) {
+  size_t unsent = uv_stream_get_write_queue_size(sender->stream);
+  unsigned unread = unread_bytes(sender);
+  if (unsent < sender->seen_unsent_bytes || unread < sender->seen_unread_bytes)
+    sender->progress_ns = now_ns;
+  sender->seen_unsent_bytes = unsent;
+  sender->seen_unread_bytes = unread;
+}
+
 bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns) {
   if (sender->unsent_bytes == 0)
     return false;
-  size_t left = uv_stream_get_write_queue_size(sender->stream);
-  if (left < sender->progress_left_bytes) {
-    sender->progress_left_bytes = left;
-    sender->progress_ns = now_ns;
-  }
+  see_progress(sender, now_ns);
   return now_ns > sender->progress_ns + timeout_ns;
 }

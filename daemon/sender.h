@@ -2,9 +2,12 @@
  *
  * A reply is made only when the one before has left: a peer that does not read
  * holds one reply of memory. One over SENDER_SMALL reserves its size in the quota
- * of replies first, and gives it back when it has left. A reply that was let in
+ * of replies first, and returns it when it has left. A reply that was let in
  * waits for nothing but its peer, which the stall timeout bounds; so the pool of
  * replies always moves on.
+ *
+ * A peer makes progress whenever it takes bytes, out of our memory or out of the
+ * kernel's. A slow reader is not stalled.
  *
  * Its states, of which the first that holds counts:
  *   failed   we could not send (no memory): the connection is to be closed
@@ -36,9 +39,10 @@ struct sender {
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
   struct quota_waiter waiter;
-  uint64_t progress_ns;       /* the peer last took some of the unsent bytes */
-  size_t progress_left_bytes; /* unsent at that time */
-  bool failed, deaf, closed;
+  uint64_t progress_ns;       /* the peer last took some bytes */
+  size_t seen_unsent_bytes;   /* in our memory at the last look */
+  unsigned seen_unread_bytes; /* in the kernel's at the last look */
+  bool failed, closed;
 };
 
 /* All but `sender` is borrowed, and outlives it. `moved` is called from the loop
@@ -57,13 +61,13 @@ void sender_leave_line(struct sender *sender);
 void sender_close(struct sender *sender);
 
 static inline bool sender_is_busy(const struct sender *sender) {
-  return sender->unsent_bytes > 0 && !sender->deaf;
+  return sender->unsent_bytes > 0 && !sender->sink.deaf;
 }
 static inline bool sender_is_waiting(const struct sender *sender) {
   return sender->waiter.next != NULL;
 }
 
-/* Is it busy, and has the peer taken nothing for `timeout_ns`? */
+/* Is a part of a reply unsent, and has the peer taken no byte for `timeout_ns`? */
 bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns);
 
 #endif

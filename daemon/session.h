@@ -35,6 +35,15 @@ struct batch_progress {
   uint32_t left; /* that it may still have, by what the client said of it */
 };
 
+/* What takes a good part of a millisecond, or many turns, is done in slices, and those of a kind
+ * take turns: so short requests do not wait for long ones, nor workers for tools. */
+enum slice_kind {
+  SLICE_LOOKUPS, /* many keys at once; a lower limit */
+  SLICE_TOOLS,   /* stats, listings, clears */
+  SLICE_KINDS,
+  SLICE_NONE = SLICE_KINDS /* short */
+};
+
 struct session {
   uint64_t client_id; /* never used twice; the owner of what this client puts */
   pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
@@ -59,6 +68,7 @@ struct session {
   struct session *next, *prev; /* among the greeted, in the order of their welcomes */
   bool marked_trace;           /* a request waits for the lines up to rings_mark */
   bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
+  enum slice_kind slice_kind;  /* of the last frame that came to DISPATCH_LATER */
 };
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)

@@ -9,6 +9,9 @@
 struct entry;
 
 struct sink {
+  /* Nobody takes replies any more: there is room for any, and they are dropped. Requests that only
+   * read need not be carried out. */
+  bool deaf;
   /* May a reply of `bytes` be sent now? True until the peer lags behind; a
    * false one is a promise that the frame is dispatched again later, or dispatch_resume called. */
   bool (*has_room)(struct sink *sink, size_t bytes);

@@ -17,6 +17,7 @@ int store_init(struct store *store, struct region *region, uint64_t max_bytes, u
   store->generation = 1;
   lru_init(&store->lru);
   clear_log_init(&store->clears, 1);
+  store_counts_init(&store->counts, seed);
   return heap_init(&store->heap, region);
 }
 
@@ -65,6 +66,8 @@ static void add_charge(struct store *store, struct namespace *ns, const struct e
   store->bytes += charge;
   ns->entries++;
   ns->bytes += charge;
+  struct fc_key key = entry_key(entry);
+  store_counts_add(&store->counts, ns->seed, key.view, key.op);
 }
 
 /* A placed entry enters the lists; the caller links it. */
@@ -85,6 +88,8 @@ static void delist(struct store *store, struct entry *entry) {
   store->bytes -= charge;
   entry->ns->entries--;
   entry->ns->bytes -= charge;
+  struct fc_key key = entry_key(entry);
+  store_counts_remove(&store->counts, entry->ns->seed, key.view, key.op);
   entry->ns = NULL;
   entry_release(entry);
 }

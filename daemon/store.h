@@ -17,6 +17,7 @@
 #include "daemon/heap.h"
 #include "daemon/lru.h"
 #include "daemon/namespace.h"
+#include "daemon/store_counts.h"
 #include "proto/message.h"
 
 struct store_clear;
@@ -24,6 +25,9 @@ struct store_clear;
 /* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
  * that serves others (store_clear.c has the figures). */
 #define STORE_SLICE 1024u
+
+/* Clears that may run at once: each get, put and eviction looks at all of them. */
+#define STORE_CLEARS_MAX 16u
 
 struct store {
   /* read by all, written by the store alone */
@@ -45,7 +49,9 @@ struct store {
   uint64_t last_stamp;
   struct lru lru;
   struct clear_log clears;           /* those of all namespaces */
-  struct store_clear *active_clears; /* started and not finished */
+  struct store_clear *active_clears; /* started and not finished: at most STORE_CLEARS_MAX */
+  unsigned n_active_clears;
+  struct store_counts counts; /* of the entries that are there, doomed or not */
 };
 
 struct store_put_info {

@@ -19,8 +19,28 @@ static struct fc_str copy_name(struct fc_str name, char *data) {
   return (struct fc_str){data, name.size};
 }
 
-void store_clear_start(struct store *store, struct store_clear *clear,
+static void finish(struct store *store, struct store_clear *clear) {
+  struct store_clear **link = &store->active_clears;
+  while (*link != clear)
+    link = &(*link)->next;
+  *link = clear->next;
+  store->n_active_clears--;
+  clear->next = NULL;
+  clear->at = NULL;
+  clear->finished = true;
+}
+
+static bool may_select(const struct store *store, const struct store_clear *clear) {
+  if ((clear->ns == NULL ? store->entries : clear->ns->entries) == 0)
+    return false;
+  return store_counts_may_have(&store->counts, clear->ns == NULL ? 0 : clear->ns->seed, clear->view,
+                               clear->op);
+}
+
+bool store_clear_start(struct store *store, struct store_clear *clear,
                        const struct store_select *select) {
+  if (store->n_active_clears == STORE_CLEARS_MAX)
+    return false;
   clear->removed = 0;
   clear->finished = false;
   clear->ns = select->ns;
@@ -31,19 +51,13 @@ void store_clear_start(struct store *store, struct store_clear *clear,
                                  : entry_of_namespace(lru_oldest(&select->ns->lru));
   clear->next = store->active_clears;
   store->active_clears = clear;
+  store->n_active_clears++;
   store->generation++;
   clear_log_add(select->ns == NULL ? &store->clears : &select->ns->clears, store->generation,
                 clear->view, clear->op);
-}
-
-static void finish(struct store *store, struct store_clear *clear) {
-  struct store_clear **link = &store->active_clears;
-  while (*link != clear)
-    link = &(*link)->next;
-  *link = clear->next;
-  clear->next = NULL;
-  clear->at = NULL;
-  clear->finished = true;
+  if (!may_select(store, clear))
+    finish(store, clear);
+  return true;
 }
 
 /* Is it this clear's to remove? Whatever it selects and was used since the
@@ -67,14 +81,15 @@ bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t m
       clear->at = newer(store, clear, entry);
     }
   }
-  if (clear->at == NULL)
+  if (clear->at == NULL || !may_select(store, clear))
     finish(store, clear);
   return clear->finished;
 }
 
 uint64_t store_clear_all(struct store *store, const struct store_select *select) {
   struct store_clear clear;
-  store_clear_start(store, &clear, select);
+  if (!store_clear_start(store, &clear, select))
+    return 0;
   while (!store_clear_step(store, &clear, UINT64_MAX))
     ;
   return clear.removed;

@@ -7,7 +7,8 @@
  * others (the .c has the figures). Until then the entries count in the figures
  * and limits. A clear is acknowledged when it is finished, with its number.
  *
- * Any number of clears may run at once. One thread. */
+ * One that selects nothing is finished when it starts. Up to STORE_CLEARS_MAX run at once. One
+ * thread. */
 #ifndef FC_DAEMON_STORE_CLEAR_H
 #define FC_DAEMON_STORE_CLEAR_H
 
@@ -34,15 +35,16 @@ struct store_clear {
   char view_data[FC_NAME_MAX], op_data[FC_NAME_MAX];
 };
 
-/* Raises the store's generation. `select` is copied. */
-void store_clear_start(struct store *store, struct store_clear *clear,
+/* Raises the store's generation. `select` is copied. False, with nothing changed: too many run. */
+bool store_clear_start(struct store *store, struct store_clear *clear,
                        const struct store_select *select);
 
 /* Looks at up to `max_entries`. True: finished, `removed` is final, and the
  * memory is the caller's again. */
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries);
 
-/* All steps at once; returns the number removed. For tests and small caches. */
+/* All steps at once; returns the number removed. For tests and small caches, while there is room
+ * for another clear. */
 uint64_t store_clear_all(struct store *store, const struct store_select *select);
 
 /* For the store alone: the entry leaves its place in the lists (by promotion or

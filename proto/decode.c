@@ -71,6 +71,13 @@ void fc_decode_bins(struct fc_cursor *cursor, struct fc_bins *bins) {
   bins->size = (size_t)(cursor->at - bins->at);
 }
 
+void fc_decode_checked_bins(struct fc_cursor *cursor, struct fc_bins *bins) {
+  bins->n = fc_cursor_array(cursor);
+  bins->at = cursor->at;
+  bins->size = fc_cursor_left(cursor);
+  cursor->at = cursor->end;
+}
+
 void fc_bins_next(struct fc_bins *bins, const uint8_t **data, uint32_t *size) {
   struct fc_cursor cursor = fc_cursor_init(bins->at, bins->size);
 

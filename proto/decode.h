@@ -25,6 +25,9 @@ struct fc_hash fc_decode_hash(struct fc_cursor *cursor);
 /* A list of bins and nils, checked to its end. */
 struct fc_bins;
 void fc_decode_bins(struct fc_cursor *cursor, struct fc_bins *bins);
+/* The same for one that fc_decode_bins has taken before. It is not walked through, so its `size` is
+ * of all that is left, and the cursor moves to the end. */
+void fc_decode_checked_bins(struct fc_cursor *cursor, struct fc_bins *bins);
 
 /* Is the path one that belongs to this action of a trace request? `path.data` NULL: none. */
 bool fc_trace_path_fits(uint32_t action, struct fc_str path);

@@ -83,14 +83,18 @@ static uint32_t decode_get_many(struct fc_cursor *cursor, uint32_t fields,
   return 7;
 }
 
-static uint32_t decode_put_many(struct fc_cursor *cursor, struct fc_put_many *put) {
+/* `checked`: the values were checked before, and are passed over. */
+static uint32_t decode_put_many(struct fc_cursor *cursor, bool checked, struct fc_put_many *put) {
   decode_key_names(cursor, &put->flags, &put->key);
   put->n = decode_prompts(cursor, &put->prompts);
   put->probe = fc_decode_name_or_nil(cursor);
   decode_epoch(cursor, &put->epoch);
   put->compute_ns = fc_cursor_u64(cursor);
   put->batch = fc_cursor_u32(cursor);
-  fc_decode_bins(cursor, &put->values);
+  if (checked)
+    fc_decode_checked_bins(cursor, &put->values);
+  else
+    fc_decode_bins(cursor, &put->values);
   if (put->values.n != put->n)
     fc_cursor_fail(cursor, FC_EPROTOCOL);
   return 11;
@@ -162,7 +166,7 @@ static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace *trace) {
   return 2;
 }
 
-static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields,
+static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, bool checked,
                               struct fc_request *request) {
   switch (request->type) {
   case FC_HELLO:
@@ -174,7 +178,7 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields,
   case FC_GET_MANY:
     return decode_get_many(cursor, fields, &request->get_many);
   case FC_PUT_MANY:
-    return decode_put_many(cursor, &request->put_many);
+    return decode_put_many(cursor, checked, &request->put_many);
   case FC_STATS:
     request->select.name_space = fc_decode_name_or_nil(cursor);
     return 1;
@@ -208,5 +212,16 @@ int fc_decode_request(const uint8_t *body, size_t size, struct fc_request *reque
   memset(request, 0, sizeof *request);
   fields = fc_decode_open(&cursor, &type, &request->id);
   request->type = (enum fc_type)type;
-  return fc_decode_close(&cursor, fields, decode_fields(&cursor, fields, request));
+  return fc_decode_close(&cursor, fields, decode_fields(&cursor, fields, false, request));
+}
+
+int fc_decode_request_again(const uint8_t *body, size_t size, struct fc_request *request) {
+  struct fc_cursor cursor = fc_cursor_init(body, size);
+  uint32_t type, fields;
+
+  memset(request, 0, sizeof *request);
+  fields = fc_decode_open(&cursor, &type, &request->id);
+  request->type = (enum fc_type)type;
+  (void)decode_fields(&cursor, fields, true, request); /* what follows them was checked, too */
+  return cursor.error;
 }

@@ -345,11 +345,15 @@ struct fc_reply {
 /* Where the body is malformed, *request still has the id if that could be read
  * (else 0), for the error reply. */
 int fc_decode_request(const uint8_t *body, size_t size, struct fc_request *request);
+/* The same for a body that fc_decode_request has taken before, and that has not changed: a long
+ * list of values is not walked through again. */
+int fc_decode_request_again(const uint8_t *body, size_t size, struct fc_request *request);
 int fc_decode_reply(const uint8_t *body, size_t size, struct fc_reply *reply);
 
-/* The same for the first `have` bytes of a reply that ends with one value, of which nothing need be
- * there yet: a hit, or a part of a get_many with one hit. True: *reply is set but for the value,
- * which begins at *offset and has *value_size bytes to the body's end. False: decode the whole. */
+/* The same as fc_decode_reply for the first `have` bytes of a reply that ends with one value, of
+ * which nothing need be there yet: a hit, or a part of a get_many with one hit. True: *reply is set
+ * but for the value, which begins at *offset and has *value_size bytes to the body's end. False:
+ * decode the whole. */
 bool fc_decode_reply_head(const uint8_t *body, size_t have, uint32_t body_size,
                           struct fc_reply *reply, size_t *offset, uint32_t *value_size);
 

@@ -18,6 +18,7 @@
 
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
+#define SECOND 700000u   /* of a value that does not fit beside the largest */
 #define HUGE (8u << 20)  /* more than the kernel takes of a reply that nobody reads */
 #define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
 
@@ -101,21 +102,18 @@ static void hold(struct raw *raw) {
 }
 
 START_TEST(a_reply_that_shrinks_while_it_waits_holds_nobody_up) {
-  enum { HOLDERS = 2 };
-  struct raw putter, waiting, holders[HOLDERS], other;
+  struct raw putter, waiting, holder, other;
 
   raw_open(&putter, served.socket, "flight");
   put_value(&putter, "largest", LARGE - 4096);
-  put_value(&putter, "cleared", 200000);
+  put_value(&putter, "cleared", SECOND);
   put_value(&putter, "kept", 200000);
-  for (int i = 0; i < HOLDERS; i++)
-    hold(&holders[i]);
+  hold(&holder);
   raw_open(&waiting, served.socket, "flight");
-  send_get(&waiting, "cleared"); /* stands in line for its 200,000 bytes */
+  send_get(&waiting, "cleared"); /* waits for room */
   catch_up(&putter);
   clear_view(&putter, "cleared");
-  for (int i = 0; i < HOLDERS; i++)
-    raw_close(&holders[i]);
+  raw_close(&holder);
   expect_value(&waiting, 0); /* a miss, for which it need not stand there */
   raw_open(&other, served.socket, "flight");
   send_get(&other, "kept");
@@ -128,25 +126,30 @@ START_TEST(a_reply_that_shrinks_while_it_waits_holds_nobody_up) {
 }
 END_TEST
 
-/* Who leaves the line takes nobody's turn with it. */
-START_TEST(a_client_that_leaves_the_line_lets_the_next_one_on) {
-  struct raw putter, holders[2], first, second;
+START_TEST(a_reply_that_fits_passes_those_that_do_not) {
+  struct raw putter, holder, first, second, other;
 
   raw_open(&putter, served.socket, "flight");
   put_value(&putter, "largest", LARGE - 4096);
+  put_value(&putter, "second", SECOND);
+  put_value(&putter, "fits", 300000);
   put_value(&putter, "small", 80000);
-  for (int i = 0; i < 2; i++)
-    hold(&holders[i]);
+  hold(&holder);
   raw_open(&first, served.socket, "flight");
   send_get(&first, "largest"); /* no room for that */
   raw_open(&second, served.socket, "flight");
-  send_get(&second, "small"); /* would fit, but for the first */
+  send_get(&second, "second"); /* nor for that */
   catch_up(&putter);
-  raw_close(&holders[0]); /* still no room for both, with the second holder */
-  raw_close(&first);
-  expect_value(&second, 80000);
-  raw_close(&holders[1]);
+  raw_open(&other, served.socket, "flight");
+  send_get(&other, "small");
+  expect_value(&other, 80000);
+  send_get(&other, "fits");
+  expect_value(&other, 300000);
+  raw_close(&first); /* takes nobody's turn with it */
+  raw_close(&holder);
+  expect_value(&second, SECOND);
   raw_close(&second);
+  raw_close(&other);
   raw_close(&putter);
 }
 END_TEST
@@ -293,14 +296,13 @@ static int own_and_stand_in_line(void *heir) {
 
 /* Its reply is for nobody: it needs no room. */
 START_TEST(a_dead_client_stands_in_no_line) {
-  struct raw putter, holders[2], waiter;
+  struct raw putter, holder, waiter;
   struct heir heir;
 
   heir_init(&heir);
   raw_open(&putter, served.socket, "flight");
   put_value(&putter, "largest", LARGE - 4096);
-  for (int i = 0; i < 2; i++)
-    hold(&holders[i]);
+  hold(&holder);
   pid_t owner = child_start(own_and_stand_in_line, &heir, NULL);
   pid_t child = heir_pid(&heir);
   raw_open(&waiter, served.socket, "flight");
@@ -310,8 +312,7 @@ START_TEST(a_dead_client_stands_in_no_line) {
   expect_granted(&waiter);
   ck_assert_int_eq(harness_wait(owner, TIMEOUT_MS), 128 + SIGKILL);
   heir_end(&heir, child);
-  for (int i = 0; i < 2; i++)
-    raw_close(&holders[i]);
+  raw_close(&holder);
   raw_close(&waiter);
   raw_close(&putter);
 }
@@ -405,7 +406,7 @@ int main(void) {
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_add_test(tcase, a_reply_that_shrinks_while_it_waits_holds_nobody_up);
-  tcase_add_test(tcase, a_client_that_leaves_the_line_lets_the_next_one_on);
+  tcase_add_test(tcase, a_reply_that_fits_passes_those_that_do_not);
   tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
   tcase_add_test(tcase, list_replies_count_as_in_flight);
   tcase_add_test(tcase, a_dead_client_stands_in_no_line);

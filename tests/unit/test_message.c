@@ -197,6 +197,48 @@ START_TEST(many_values_are_walked_in_order) {
 }
 END_TEST
 
+/* All of it is as it was the first time, the values too, though they are not walked through. */
+START_TEST(a_put_many_can_be_decoded_again) {
+  enum { N = 3 };
+  struct fc_buf buf = {0};
+  struct fc_request request;
+  uint8_t prompts[N * FC_HASH_SIZE] = {1, 2, 3};
+  struct fc_put_many put = {.key = {.op = fc_str_of("op"), .view = fc_str_of("view"), .top_k = 5},
+                            .compute_ns = 7,
+                            .batch = 2,
+                            .prompts = prompts,
+                            .n = N,
+                            .values.n = N};
+  const uint8_t *data;
+  uint32_t size;
+
+  ck_assert_int_eq(fc_encode_put_many_head(&buf, 4, &put), 0);
+  ck_assert_int_eq(fc_encode_bin_head(&buf, 1), 0);
+  ck_assert_int_eq(fc_buf_append(&buf, "x", 1), 0);
+  ck_assert_int_eq(fc_encode_nil(&buf), 0);
+  ck_assert_int_eq(fc_encode_bin_head(&buf, 2), 0);
+  ck_assert_int_eq(fc_buf_append(&buf, "yz", 2), 0);
+  fc_frame_finish(&buf, 0, 0);
+  ck_assert_int_eq(fc_decode_request(buf.data + 8, buf.size - 8, &request), 0);
+  const uint8_t *values = request.put_many.values.at;
+  ck_assert_int_eq(fc_decode_request_again(buf.data + 8, buf.size - 8, &request), 0);
+  ck_assert_int_eq(request.type, FC_PUT_MANY);
+  ck_assert_uint_eq(request.id, 4);
+  ck_assert_uint_eq(request.put_many.n, N);
+  ck_assert_uint_eq(request.put_many.batch, 2);
+  ck_assert_mem_eq(request.put_many.prompts, prompts, sizeof prompts);
+  ck_assert_ptr_eq(request.put_many.values.at, values);
+  ck_assert_uint_eq(request.put_many.values.n, N);
+  fc_bins_next(&request.put_many.values, &data, &size);
+  ck_assert(size == 1 && data[0] == 'x');
+  fc_bins_next(&request.put_many.values, &data, &size);
+  ck_assert_ptr_null(data);
+  fc_bins_next(&request.put_many.values, &data, &size);
+  ck_assert(size == 2 && data[1] == 'z');
+  fc_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(stats_are_walked_in_order) {
   struct fc_buf buf = {0};
   struct fc_reply reply;
@@ -629,6 +671,7 @@ int main(void) {
   tcase_add_test(tests, put_gives_every_field);
   tcase_add_test(tests, hello_takes_any_max_entries);
   tcase_add_test(tests, many_values_are_walked_in_order);
+  tcase_add_test(tests, a_put_many_can_be_decoded_again);
   tcase_add_test(tests, stats_are_walked_in_order);
   tcase_add_test(tests, list_entries_are_walked_in_order);
   tcase_add_test(tests, gets_carry_their_terms);

@@ -578,6 +578,63 @@ static TCase *basics(void) {
   return tcase;
 }
 
+/* Whether or not there were such entries before. */
+START_TEST(test_a_clear_that_selects_nothing_is_finished_when_it_starts) {
+  struct store_clear clear;
+  put_named(ns, "op", "base");
+  put_named(other, "op", "gone");
+  put_named(other, "gone", "base");
+  put_named(other, "other", "gone");
+  ck_assert_uint_eq(store_clear_all(&store, &(struct store_select){.ns = other}), 3);
+  const struct store_select nothing[] = {
+      {.view = fc_str_of("gone")},
+      {.op = fc_str_of("gone")},
+      {.view = fc_str_of("base"), .op = fc_str_of("other")},
+      {.ns = other},
+      {.ns = other, .op = fc_str_of("op")},
+  };
+  uint64_t generation = store.generation;
+  for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
+    ck_assert(store_clear_start(&store, &clear, &nothing[i]));
+    ck_assert(clear.finished);
+    ck_assert_uint_eq(clear.removed, 0);
+    ck_assert_uint_eq(store.generation, generation + i + 1); /* it counts against older puts */
+  }
+  ck_assert_uint_eq(store.n_active_clears, 0);
+}
+END_TEST
+
+/* It need not look at those that were used later. */
+START_TEST(test_a_clear_is_finished_with_its_last_entry) {
+  struct store_clear clear;
+  put_named(ns, "op", "first");
+  for (uint32_t i = 0; i < 50; i++)
+    put(ns, i, "v");
+  struct store_select first = {.view = fc_str_of("first")};
+  ck_assert(store_clear_start(&store, &clear, &first));
+  ck_assert(store_clear_step(&store, &clear, 2));
+  ck_assert_uint_eq(clear.removed, 1);
+}
+END_TEST
+
+/* Each get, put and eviction looks at all that run. */
+START_TEST(test_clears_that_run_are_bounded) {
+  struct store_clear clears[STORE_CLEARS_MAX], more;
+  struct store_select all = {0};
+  put(ns, 1, "v");
+  for (size_t i = 0; i < STORE_CLEARS_MAX; i++)
+    ck_assert(store_clear_start(&store, &clears[i], &all));
+  uint64_t generation = store.generation;
+  ck_assert(!store_clear_start(&store, &more, &all));
+  ck_assert_uint_eq(store.generation, generation);
+  ck_assert(store_clear_step(&store, &clears[0], 10));
+  ck_assert(store_clear_start(&store, &more, &all));
+  ck_assert(more.finished); /* nothing is left */
+  for (size_t i = 1; i < STORE_CLEARS_MAX; i++)
+    ck_assert(store_clear_step(&store, &clears[i], 10));
+}
+END_TEST
+
 static TCase *clears_and_lists(void) {
   TCase *tcase = tcase_create("clears and lists");
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -593,6 +650,9 @@ static TCase *clears_and_lists(void) {
   tcase_add_test(tcase, test_list_ends_the_page_where_the_receiver_has_no_room);
   tcase_add_test(tcase, test_list_does_not_show_what_is_being_cleared);
   tcase_add_test(tcase, test_any_cursor_is_safe);
+  tcase_add_test(tcase, test_a_clear_that_selects_nothing_is_finished_when_it_starts);
+  tcase_add_test(tcase, test_a_clear_is_finished_with_its_last_entry);
+  tcase_add_test(tcase, test_clears_that_run_are_bounded);
   return tcase;
 }
 

@@ -1,0 +1,290 @@
+/* Clients that stop in the middle of a large message, or read their replies slowly: the others'
+ * large messages pass. Bounds are well below the timeouts that would end such a client anyway. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proto/errors.h"
+#include "proto/frame.h"
+#include "tests/system/harness.h"
+#include "tests/system/library.h"
+#include "tests/system/raw.h"
+
+#define STALLED 8
+#define LONG_BEFORE_MS 5000u /* the stall timeout, which is 10 s where a test does not set it */
+#define MIB (1u << 20)
+
+static struct daemon served;
+static uint8_t bytes[16 * MIB];
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+/* A whole put, in time. */
+static void put_value(struct raw *raw, const char *view, uint32_t size) {
+  struct fc_put put = {.key = raw_key("op", view, 0, "p"), .value = bytes, .value_size = size};
+  struct fc_reply reply;
+
+  uint64_t start_ns = harness_now_ns();
+  ck_assert_int_eq(raw_put(raw, &put, &reply), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT);
+  ck_assert_uint_lt(harness_now_ns() - start_ns, LONG_BEFORE_MS * UINT64_C(1000000));
+}
+
+static void send_get(struct raw *raw, const char *view) {
+  struct fc_get get = {.key = raw_key("op", view, 0, "p")};
+  uint32_t id;
+
+  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+}
+
+/* Everything that was sent before was looked at. */
+static void catch_up(struct raw *raw) {
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  ck_assert_int_eq(fc_encode_simple(&buf, FC_PING, 9), 0);
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  ck_assert_int_eq(raw_recv(raw, &reply, LONG_BEFORE_MS), RAW_REPLY);
+  fc_buf_free(&buf);
+}
+
+/* Sends as much of data[0..size) as the daemon takes: 0 where it takes no more now. */
+static size_t send_some(struct raw *raw, const uint8_t *data, size_t size) {
+  ssize_t n = send(raw->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  ck_assert(n >= 0 || errno == EAGAIN || errno == EPIPE || errno == ECONNRESET);
+  return n > 0 ? (size_t)n : 0;
+}
+
+/* Begins a put of `size` bytes, sends up to `most` of its frame, and stops. */
+static void begin_put(struct raw *raw, struct raw *other, uint32_t size, size_t most) {
+  struct fc_put put = {.key = raw_key("op", "stalled", 0, "p"), .value = bytes, .value_size = size};
+  struct fc_buf buf = {0};
+
+  ck_assert_int_eq(fc_encode_put_head(&buf, 2, &put), 0);
+  ck_assert_int_eq(raw_send(raw, buf.data, buf.size), 0);
+  for (size_t sent = buf.size, n = 1; n > 0 && sent < most; sent += n) {
+    n = send_some(raw, bytes, most - sent);
+    if (n == 0) { /* once more, when the daemon has looked at what there was */
+      catch_up(other);
+      n = send_some(raw, bytes, most - sent);
+    }
+  }
+  fc_buf_free(&buf);
+}
+
+static uint64_t figure(const char *name) {
+  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
+  uint64_t value = library_figure(cache, name);
+  fcache_close(cache);
+  return value;
+}
+
+/* Each announces 16 MiB, and has sent 150 KB. */
+START_TEST(half_sent_frames_hold_up_no_put) {
+  struct raw stalled[STALLED], other;
+
+  harness_start(&served, NULL);
+  raw_open(&other, served.socket, "good");
+  for (int i = 0; i < STALLED; i++) {
+    raw_open(&stalled[i], served.socket, "stalled");
+    begin_put(&stalled[i], &other, 16 * MIB, 150000);
+  }
+  catch_up(&other);
+  put_value(&other, "a", 300000); /* within 5 s, or it fails */
+  put_value(&other, "b", 4 * MIB);
+  put_value(&other, "c", 16 * MIB);
+  ck_assert_uint_eq(figure("dropped"), 0); /* there was room for all */
+  for (int i = 0; i < STALLED; i++)
+    raw_close(&stalled[i]);
+  raw_close(&other);
+}
+END_TEST
+
+/* They hold all the memory for frames: those that make no progress are cut for others, at once. */
+START_TEST(stalled_frames_that_fill_the_budget_are_cut_for_others) {
+  struct raw stalled[STALLED], other;
+
+  harness_start(&served, "--max-value", "1M", "--client-budget", "8M", NULL);
+  raw_open(&other, served.socket, "good");
+  for (int i = 0; i < STALLED; i++) {
+    raw_open(&stalled[i], served.socket, "stalled");
+    begin_put(&stalled[i], &other, MIB, MIB - 1000);
+  }
+  put_value(&other, "a", 300000);
+  put_value(&other, "b", MIB);
+  ck_assert_uint_ge(figure("dropped"), 1);
+  for (int i = 0; i < STALLED; i++)
+    raw_close(&stalled[i]);
+  raw_close(&other);
+}
+END_TEST
+
+static bool is_cut(void *arg) {
+  struct pollfd end = {.fd = ((struct raw *)arg)->fd, .events = 0};
+  return poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* A frame's time runs while it waits for memory, too: so stalled ones do not take theirs one after
+ * another. */
+START_TEST(stalled_frames_are_all_cut_in_one_timeout) {
+  enum { MANY = 24 };
+  struct raw stalled[MANY], other;
+
+  harness_start(&served, "--max-value", "1M", "--client-budget", "8M", "--stall-timeout", "1",
+                NULL);
+  raw_open(&other, served.socket, "good");
+  for (int i = 0; i < MANY; i++) {
+    raw_open(&stalled[i], served.socket, "stalled");
+    begin_put(&stalled[i], &other, MIB, MIB / 2);
+  }
+  uint64_t start_ns = harness_now_ns();
+  for (int i = 0; i < MANY; i++)
+    ck_assert(harness_wait_until(is_cut, &stalled[i], LONG_BEFORE_MS));
+  ck_assert_uint_lt(harness_now_ns() - start_ns, UINT64_C(4000000000)); /* it was 6 s */
+  for (int i = 0; i < MANY; i++)
+    raw_close(&stalled[i]);
+  raw_close(&other);
+}
+END_TEST
+
+/* Many honest clients at once whose frames exceed the memory for them: all finish, none is cut. */
+START_TEST(large_puts_at_once_all_finish) {
+  enum { MANY = 16 };
+  struct raw raws[MANY];
+  struct fc_buf buf = {0};
+  size_t sent[MANY] = {0}, left = MANY;
+
+  harness_start(&served, "--max-value", "1M", "--client-budget", "4200000", NULL);
+  struct fc_put put = {
+      .key = raw_key("op", "view", 0, "p"), .value = bytes, .value_size = MIB - 4096};
+  ck_assert_int_eq(fc_encode_put_head(&buf, 2, &put), 0);
+  ck_assert_int_eq(fc_buf_append(&buf, bytes, put.value_size), 0);
+  for (int i = 0; i < MANY; i++)
+    raw_open(&raws[i], served.socket, "honest");
+  while (left > 0) { /* as the daemon takes it: a client's own deadline is not the matter here */
+    struct pollfd room[MANY];
+    for (int i = 0; i < MANY; i++)
+      room[i] = (struct pollfd){.fd = sent[i] < buf.size ? raws[i].fd : -1, .events = POLLOUT};
+    ck_assert_int_gt(poll(room, MANY, LONG_BEFORE_MS), 0);
+    for (int i = 0; i < MANY; i++) {
+      if (room[i].revents == 0)
+        continue;
+      sent[i] += send_some(&raws[i], buf.data + sent[i], buf.size - sent[i]);
+      left -= sent[i] == buf.size;
+    }
+  }
+  for (int i = 0; i < MANY; i++) {
+    struct fc_reply reply;
+    ck_assert_int_eq(raw_recv(&raws[i], &reply, LONG_BEFORE_MS), RAW_REPLY);
+    ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT);
+    raw_close(&raws[i]);
+  }
+  ck_assert_uint_eq(figure("dropped"), 0);
+  ck_assert_uint_eq(figure("memory_in_flight"), 0);
+  fc_buf_free(&buf);
+}
+END_TEST
+
+/* ---- replies ---- */
+
+static void ask_huge(struct raw *raw) {
+  raw_open(raw, served.socket, "values");
+  for (int i = 0; i < 4; i++)
+    send_get(raw, "huge");
+}
+
+START_TEST(readers_that_stop_hold_up_no_smaller_reply) {
+  struct raw readers[STALLED], other;
+  struct fc_reply reply;
+
+  harness_start(&served, "--max-value", "8M", "--client-budget", "40M", NULL);
+  raw_open(&other, served.socket, "values");
+  put_value(&other, "huge", 8 * MIB - 4096);
+  put_value(&other, "medium", 200000);
+  for (int i = 0; i < STALLED; i++)
+    ask_huge(&readers[i]);
+  catch_up(&other);
+  send_get(&other, "medium");
+  ck_assert_int_eq(raw_recv(&other, &reply, LONG_BEFORE_MS), RAW_REPLY);
+  ck_assert_uint_eq(reply.get.value_size, 200000);
+  for (int i = 0; i < STALLED; i++)
+    raw_close(&readers[i]);
+  raw_close(&other);
+}
+END_TEST
+
+/* The same where those that stopped hold the small replies' memory, too: they are cut. */
+START_TEST(readers_that_stop_are_cut_for_others) {
+  enum { MANY = 60 };
+  struct raw readers[MANY], other;
+  struct fc_reply reply;
+
+  harness_start(&served, "--max-value", "1M", "--client-budget", "8M", NULL);
+  raw_open(&other, served.socket, "values");
+  put_value(&other, "medium", 200000);
+  for (int i = 0; i < MANY; i++) {
+    raw_open(&readers[i], served.socket, "values");
+    for (int j = 0; j < 100; j++) /* more than the kernel takes */
+      send_get(&readers[i], "medium");
+  }
+  catch_up(&other);
+  send_get(&other, "medium");
+  ck_assert_int_eq(raw_recv(&other, &reply, LONG_BEFORE_MS), RAW_REPLY);
+  ck_assert_uint_eq(reply.get.value_size, 200000);
+  ck_assert_uint_ge(figure("dropped"), 1);
+  for (int i = 0; i < MANY; i++)
+    raw_close(&readers[i]);
+  raw_close(&other);
+}
+END_TEST
+
+/* 75 KB a second, for four timeouts: the kernel alone sees that it reads. */
+START_TEST(a_slow_reader_is_not_cut) {
+  enum { STEPS = 40, STEP_BYTES = 7500, STEP_MS = 100 };
+  struct raw reader, other;
+  struct fc_reply reply;
+  uint8_t part[STEP_BYTES];
+  size_t got = 0;
+
+  harness_start(&served, "--stall-timeout", "1", NULL);
+  raw_open(&other, served.socket, "values");
+  put_value(&other, "large", 8 * MIB);
+  raw_open(&reader, served.socket, "values");
+  send_get(&reader, "large");
+  for (int i = 0; i < STEPS; i++) {
+    ck_assert_int_eq(raw_recv(&other, &reply, STEP_MS), RAW_TIMEOUT); /* its pace */
+    ssize_t n = recv(reader.fd, part, sizeof part, 0);
+    ck_assert_int_gt(n, 0);
+    got += (size_t)n;
+  }
+  while (got < 8 * MIB) {
+    ssize_t n = recv(reader.fd, part, sizeof part, 0);
+    ck_assert_int_gt(n, 0);
+    got += (size_t)n;
+  }
+  ck_assert_uint_eq(figure("dropped"), 0);
+  raw_close(&reader);
+  raw_close(&other);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("neighbours");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, NULL, stop);
+  tcase_add_test(tcase, half_sent_frames_hold_up_no_put);
+  tcase_add_test(tcase, stalled_frames_that_fill_the_budget_are_cut_for_others);
+  tcase_add_test(tcase, stalled_frames_are_all_cut_in_one_timeout);
+  tcase_add_test(tcase, large_puts_at_once_all_finish);
+  tcase_add_test(tcase, readers_that_stop_hold_up_no_smaller_reply);
+  tcase_add_test(tcase, readers_that_stop_are_cut_for_others);
+  tcase_add_test(tcase, a_slow_reader_is_not_cut);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}
