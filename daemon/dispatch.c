@@ -54,6 +54,7 @@ void dispatch_deinit(struct dispatch *dispatch) {
     ;
   rings_deinit(&dispatch->rings);
   leases_deinit(&dispatch->leases);
+  processes_deinit(&dispatch->processes);
   dispatch->store->before_evict = NULL;
   fc_buf_free(&dispatch->reply);
 }
@@ -186,6 +187,10 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
   session->ns = NULL;
+  if (session->process != NULL)
+    processes_leave(&dispatch->processes, session->process);
+  session->process = NULL;
+  session->leases.process = NULL;
   if (session->greeted) {
     dispatch->clients--;
     unlist(dispatch, session);

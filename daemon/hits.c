@@ -66,7 +66,7 @@ static void count(struct hits_account *account, const struct hits_clock *clock,
   struct counters *sets[] = {&account->ns->counters, account->counters};
   uint64_t left_ns = clock->now_ns - account->since_ns - account->wall_ns;
   uint64_t wall_ns = at_most(record->wall_ns, left_ns);
-  bool shared = (uint32_t)record->origin != account->client_id;
+  bool shared = (uint32_t)record->origin != account->origin;
   account->wall_ns += wall_ns;
   account->hits++;
   account->shared_hits += shared;

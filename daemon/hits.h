@@ -24,7 +24,7 @@ struct hits_account {
   struct trace *trace;
   struct fc_str name_space; /* its name, for the trace, for which `ns` need not be there any more */
   struct fc_str client;     /* its name */
-  uint32_t client_id;       /* low 32 bits */
+  uint32_t origin;          /* session_origin: of what its process puts */
   uint64_t since_ns;        /* CLOCK_MONOTONIC, when it got its ring: no hit is older */
   uint64_t wall_ns; /* of its hits so far: they came one after another, so it is at most the time
                        since then, whatever the records say */
