@@ -339,7 +339,9 @@ struct fcache_counters {
   uint64_t unrecorded;  /* of those, the ones that the daemon could not be told of one by one: they
                            are missing in its counters, its trace and its order of use */
   uint64_t leases_granted;
-  uint64_t coalesced_hits; /* of cache_hits, those after a wait for another worker's computation */
+  uint64_t coalesced_hits; /* of cache_hits, those that ended a wait for the computation of another
+                              handle. What was put before the daemon made this one wait is not among
+                              them */
   uint64_t lease_wait_ns;  /* waited for others, whatever came of it */
 };
 FCACHE_API void fcache_get_counters(const struct fcache *cache, struct fcache_counters *out);

@@ -22,8 +22,8 @@ struct window {
   uint32_t n, most;
   uint32_t ids[WINDOW_MAX];
   uint32_t places[WINDOW_MAX]; /* of each, its prompt */
-  uint32_t hits;
-  bool granted, computes; /* there is one granted; something to be computed */
+  uint32_t hits, coalesced;    /* of the hits, those that ended a wait: others were put before */
+  bool granted, computes;      /* there is one granted; something to be computed */
 };
 
 static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size) {
@@ -81,6 +81,7 @@ static enum lookup_state judge(struct fcache *cache, struct window *window, uint
     else if (fcache_value_set(value, get->value, get->value_size) < 0)
       return LOOKUP_FREE;
     window->hits++;
+    window->coalesced += get->waited;
     return LOOKUP_DONE;
   }
   enum lookup_state state = handle_missing(cache, get->lease);
@@ -102,12 +103,12 @@ static void take(struct fcache *cache, struct window *window, uint32_t which, in
   *epoch = cache->link.epoch;
 }
 
-static void count_wait(struct fcache *cache, uint32_t hits, uint64_t waited_ns) {
+static void count_wait(struct fcache *cache, const struct window *window, uint64_t waited_ns) {
   cache->counters.lease_wait_ns += waited_ns;
-  if (hits == 0)
+  if (window->hits == 0)
     return;
-  cache->counters.cache_hits += hits;
-  cache->counters.coalesced_hits += hits;
+  cache->counters.cache_hits += window->hits;
+  cache->counters.coalesced_hits += window->coalesced;
   cache->counters.scoring_wall_ns += waited_ns;
 }
 
@@ -139,6 +140,6 @@ int others_await(struct fcache *cache, const struct fc_get_many *get, uint64_t *
   uint64_t waited_ns = channel_clock_ns() - start_ns;
   cache->counters.degraded += cache->link.state != LINK_UP;
   *left_ns -= waited_ns < *left_ns ? waited_ns : *left_ns;
-  count_wait(cache, window.hits, waited_ns);
+  count_wait(cache, &window, waited_ns);
   return wait.ended ? HANDLE_ENDED : window.granted;
 }
