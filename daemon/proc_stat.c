@@ -1,26 +1,45 @@
 #include "daemon/proc_stat.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TEXT_MAX 1024u /* the fields before and up to field 22 take less */
 
-/* Field 2 is the program's name in parentheses, which may hold spaces and parentheses itself: the
- * last one ends it. Behind it follow field 3, a letter, field 4, the parent, and so on. */
-bool proc_stat_parse(const char *text, struct proc_stat *stat) {
-  const char *behind = strrchr(text, ')');
-  intmax_t parent;
-  uintmax_t start;
-  if (behind == NULL ||
-      sscanf(behind + 1,
-             " %*c %jd %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ju",
-             &parent, &start) != 2)
+/* The text of the field that is `n` behind the one at `at`; NULL: there are not so many. */
+static const char *skip_fields(const char *at, unsigned n) {
+  for (; n > 0 && at != NULL; n--) {
+    at = strchr(at, ' ');
+    at = at == NULL ? NULL : at + 1;
+  }
+  return at;
+}
+
+static bool read_number(const char *text, uint64_t *number) {
+  char *end;
+  if (text == NULL || *text < '0' || *text > '9')
     return false;
-  *stat = (struct proc_stat){.parent = (pid_t)parent, .start_ticks = start};
+  errno = 0;
+  *number = strtoull(text, &end, 10);
+  return errno == 0 && (*end == ' ' || *end == '\n' || *end == '\0');
+}
+
+/* Field 2 is the program's name in parentheses, which may hold spaces and parentheses itself: the
+ * last one ends it. Field 4 is the parent, field 22 the time of creation. */
+bool proc_stat_parse(const char *text, struct proc_stat *stat) {
+  const char *behind = strrchr(text, ')'), *parent;
+  uint64_t pid;
+  if (behind == NULL)
+    return false;
+  parent = skip_fields(behind, 2);
+  if (!read_number(parent, &pid) || pid > INT32_MAX ||
+      !read_number(skip_fields(parent, 18), &stat->start_ticks))
+    return false;
+  stat->parent = (pid_t)pid;
   return true;
 }
 
