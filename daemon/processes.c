@@ -47,10 +47,12 @@ static void become_busy(struct processes *processes, struct process *process) {
 }
 
 static void forget_idle(struct processes *processes, uint32_t most) {
-  while (processes->idle > most) {
-    struct process *process = processes->idle_first;
-    become_busy(processes, process);
-    forget(processes, process);
+  struct process *oldest;
+  while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
+    processes->idle_first = oldest->next_idle;
+    *(oldest->next_idle == NULL ? &processes->idle_last : &oldest->next_idle->prev_idle) = NULL;
+    processes->idle--;
+    forget(processes, oldest);
   }
 }
 

@@ -71,9 +71,9 @@ static struct child start(bool between) {
   child.first = fork();
   ck_assert_int_ge(child.first, 0);
   if (child.first == 0) {
-    pid_t inner = between ? fork() : 0, pid = getpid();
+    pid_t inner = between ? fork() : 0;
     if (inner == 0)
-      (void)!write(ends[1], &(pid_t){getpid()}, sizeof pid);
+      (void)!write(ends[1], &(pid_t){getpid()}, sizeof(pid_t));
     for (;;)
       (void)pause();
   }
