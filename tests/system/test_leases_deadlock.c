@@ -152,6 +152,11 @@ static bool one_waits(void *arg) {
   return library_figure(arg, "lease_waits") == 1;
 }
 
+static bool one_is_there(void *unused) {
+  (void)unused;
+  return atomic_load(&board->computing) >= 1;
+}
+
 static int look_up(void *unused) {
   (void)unused;
   atomic_fetch_add(&board->computing, 1);
@@ -167,9 +172,8 @@ START_TEST(a_worker_waits_for_its_creator) {
   struct fcache *cache = open_handle();
   ck_assert_ptr_nonnull(cache);
   pid_t pid = child_start(look_up, NULL, NULL);
-  while (atomic_load(&board->computing) == 0)
-    (void)usleep(1000);
-  (void)usleep(20000); /* the kernel tells when a process was created to 10 ms */
+  ck_assert(harness_wait_until(one_is_there, NULL, TIMEOUT_MS));
+  harness_outlive_tick();
   ck_assert_int_eq(fcache_get(cache, &key, FCACHE_LEASE, &value), FCACHE_LEASED);
   atomic_fetch_add(&board->computing, 1);
   ck_assert(harness_wait_until(one_waits, cache, TIMEOUT_MS));
