@@ -27,8 +27,11 @@
  * the owner gives up, fails, dies, or takes longer than its lease's term, the first who waits
  * takes over; a daemon that goes away costs who waits one deadline. A handle that has a lease
  * is never made to wait: calls nested in a `compute` compute for themselves what others are
- * computing, so no order of calls can deadlock, as long as they use the same handle. (With
- * another handle, that does wait, two workers may wait for each other, until a wait's end.)
+ * computing, so no order of calls on one handle can deadlock. A `compute` may also wait for other
+ * threads, and for processes that it creates, which ask with handles of their own: the daemon
+ * refuses a wait that would close a circle of processes, and that call computes for itself. Within
+ * one process handles wait for each other. Where a `compute` waits for another thread, that thread
+ * must not wait for what this process computes: give its handle FCACHE_NO_WAIT.
  *
  * RESULTS. 0 is success (for a get: a hit). Positive values of
  * enum fcache_result are outcomes to act on. Negative ones are errors, of
@@ -340,7 +343,9 @@ struct fcache_counters {
   uint64_t unrecorded;  /* of those, the ones that the daemon could not be told of one by one: they
                            are missing in its counters, its trace and its order of use */
   uint64_t leases_granted;
-  uint64_t coalesced_hits; /* of cache_hits, those after a wait for another worker's computation */
+  uint64_t coalesced_hits; /* of cache_hits, those that ended a wait for the computation of another
+                              handle. What was put before the daemon made this one wait is not among
+                              them */
   uint64_t lease_wait_ns;  /* waited for others, whatever came of it; waits that overlap count once
                             */
 };

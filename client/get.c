@@ -31,6 +31,7 @@ struct asking {
   struct fcache_value *value;
   uint64_t left_ns;      /* that it may wait */
   uint64_t waited_ns;    /* that it did wait */
+  bool coalesced;        /* the hit ended a wait for another's computation, as the daemon says */
   struct fc_epoch epoch; /* of the latest answer */
 };
 
@@ -88,6 +89,7 @@ static int ask_daemon(struct fcache *cache, struct asking *asking) {
       return rc;
     if (rc < 0)
       return handle_outcome(cache, rc, FCACHE_MISS);
+    asking->coalesced = reply.get.waited;
     if (reply.get.value != NULL)
       return take_value(link, asking->value, &reply.get);
     if (reply.get.lease == FC_LEASE_GRANTED) {
@@ -115,7 +117,7 @@ static int look_further(struct fcache *cache, struct asking *asking, uint64_t st
   if (rc != FCACHE_OK)
     return rc;
   count_hit(cache, asking->get.flags, channel_clock_ns() - start_ns);
-  if (asking->waited_ns > 0 && (asking->get.flags & FC_UNRECORDED) == 0)
+  if (asking->coalesced && (asking->get.flags & FC_UNRECORDED) == 0)
     cache->counters.coalesced_hits++;
   return FCACHE_OK;
 }

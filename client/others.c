@@ -26,8 +26,8 @@ struct window {
   uint64_t begun[WINDOW_MAX];  /* of each, for `sharing` */
   struct fc_waits sharing;     /* of the time, among them */
   uint64_t hits_ns, waited_ns; /* the shares of those that became hits, and of all */
-  uint32_t hits;
-  bool granted, computes; /* there is one granted; something to be computed */
+  uint32_t hits, coalesced;    /* of the hits, those that ended a wait: others were put before */
+  bool granted, computes;      /* there is one granted; something to be computed */
 };
 
 static void *place_value(void *arg, const struct fc_reply *reply, uint32_t size) {
@@ -98,6 +98,7 @@ static enum lookup_state judge(struct fcache *cache, struct window *window, uint
     else if (fcache_value_set(value, get->value, get->value_size) < 0)
       return LOOKUP_FREE;
     window->hits++;
+    window->coalesced += get->waited;
     return LOOKUP_DONE;
   }
   enum lookup_state state = handle_missing(cache, get->lease);
@@ -122,7 +123,7 @@ static void take(struct fcache *cache, struct window *window, uint32_t which, in
 static void count_wait(struct fcache *cache, const struct window *window) {
   cache->counters.lease_wait_ns += window->waited_ns;
   cache->counters.cache_hits += window->hits;
-  cache->counters.coalesced_hits += window->hits;
+  cache->counters.coalesced_hits += window->coalesced;
   handle_charge(cache, window->hits_ns);
 }
 

@@ -467,6 +467,7 @@ static int start(struct conn *conn) {
   const struct conns_limits *limits = &conn->conns->limits;
   check_descriptors(conn->conns);
   conn->session.pid = conn->peer.pid;
+  conn->session.birth = conn->peer.birth;
   conn->session.uid = conn->peer.uid;
   conn->session.admin =
       peer_is_admin(&conn->peer, limits->own_uid, limits->has_admin_group, limits->admin_group);

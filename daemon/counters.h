@@ -18,19 +18,19 @@ struct counters {
   uint64_t batches_sent;
   uint64_t batched_prompts;
   uint64_t max_batch_size;
-  uint64_t shared_hits;   /* hits on entries that another client put */
+  uint64_t shared_hits;   /* hits on entries that another process put */
   uint64_t saved_wall_ns; /* compute time that hits did not spend again */
   uint64_t leases_granted;
   uint64_t
       leases_abandoned; /* given up, their owner failed or went away, or their key was cleared */
   uint64_t leases_expired;
-  uint64_t coalesced_hits; /* hits after a wait for another client's computation */
+  uint64_t coalesced_hits; /* hits that ended a wait for another connection's computation */
   uint64_t lease_wait_ns;  /* of all waits that are over, whatever their end; waits of one client
                               that overlap count once */
 };
 
 /* One hit: the lookup took `wall_ns`, computing the value once took `saved_ns`,
- * and `shared` says that another client put it. */
+ * and `shared` says that another process put it. */
 void counters_hit(struct counters *const *sets, size_t n_sets, uint64_t wall_ns, uint64_t saved_ns,
                   bool shared);
 

@@ -58,28 +58,42 @@ void dispatch_deinit(struct dispatch *dispatch) {
     ;
   rings_deinit(&dispatch->rings);
   leases_deinit(&dispatch->leases);
+  processes_deinit(&dispatch->processes);
   dispatch->store->before_evict = NULL;
   fc_buf_free(&dispatch->reply);
 }
 
 /* ---- replies ---- */
 
-enum dispatch_result call_reply_value(const struct call *call, struct entry *entry) {
+/* `tail` is behind the value: `tail_size` bytes, at most 1. */
+static enum dispatch_result reply_value(const struct call *call, struct entry *entry, uint8_t tail,
+                                        size_t tail_size) {
   struct fc_buf *reply = &call->dispatch->reply;
-  struct iovec pieces[1 + FC_REGION_PIECES_MAX];
-  struct entry *owners[1 + FC_REGION_PIECES_MAX] = {NULL};
+  struct iovec pieces[2 + FC_REGION_PIECES_MAX];
+  struct entry *owners[2 + FC_REGION_PIECES_MAX] = {NULL};
   size_t n = entry_value(entry, &pieces[1]);
   uint32_t size = entry_value_size(entry);
   /* Up to here a copy costs less than a second piece to write. */
-  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0)
+  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
+    (void)fc_buf_append(reply, &tail, tail_size); /* call_reply looks at `failed` */
     return call_reply(call);
+  }
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */
   pieces[0] = (struct iovec){reply->data, reply->size};
   for (size_t i = 1; i <= n; i++)
     owners[i] = entry;
-  call->sink->send(call->sink, pieces, owners, 1 + n);
+  pieces[1 + n] = (struct iovec){&tail, tail_size}; /* nobody's: it is copied */
+  call->sink->send(call->sink, pieces, owners, 1 + n + tail_size);
   return DISPATCH_DONE;
+}
+
+enum dispatch_result call_reply_value(const struct call *call, struct entry *entry) {
+  return reply_value(call, entry, 0, 0);
+}
+
+enum dispatch_result call_reply_waited_value(const struct call *call, struct entry *entry) {
+  return reply_value(call, entry, FC_HIT_WAITED, 1);
 }
 
 enum dispatch_result call_reply(const struct call *call) {
@@ -190,6 +204,10 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
   session->ns = NULL;
+  if (session->process != NULL)
+    processes_leave(&dispatch->processes, session->process);
+  session->process = NULL;
+  session->leases.process = NULL;
   if (session->greeted) {
     dispatch->clients--;
     unlist(dispatch, session);

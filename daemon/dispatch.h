@@ -11,6 +11,7 @@
 
 #include "daemon/counters.h"
 #include "daemon/namespace_table.h"
+#include "daemon/processes.h"
 #include "daemon/rings.h"
 #include "daemon/session.h"
 #include "daemon/sink.h"
@@ -51,6 +52,7 @@ struct dispatch {
   uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
   struct rings rings;
   struct leases leases;
+  struct processes processes;                   /* of the greeted */
   struct session *first_session, *last_session; /* the greeted, in the order of their welcomes */
   int region_fd;       /* to hand to clients; -1: there is no region that they could map */
   struct fc_buf reply; /* made anew for each reply; kept for its memory */

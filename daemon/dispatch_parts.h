@@ -42,8 +42,10 @@ struct page_end {
 enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
                                      struct fc_buf *items, const struct page_end *end);
 
-/* The same as call_reply with the entry's value behind it. */
+/* The same as call_reply with the entry's value behind it; and of a hit that ends a wait, with the
+ * byte behind that. */
 enum dispatch_result call_reply_value(const struct call *call, struct entry *entry);
+enum dispatch_result call_reply_waited_value(const struct call *call, struct entry *entry);
 
 /* Sends an error with particulars; the connection goes on. */
 enum dispatch_result call_error(const struct call *call, int code, const char *format, ...)

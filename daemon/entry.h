@@ -36,7 +36,8 @@ void entry_release(struct entry *entry);
 struct fc_key entry_key(const struct entry *entry);
 uint32_t entry_value_size(const struct entry *entry);
 uint64_t entry_compute_ns(const struct entry *entry);
-uint32_t entry_origin(const struct entry *entry); /* low half of the id of the client that put it */
+uint32_t entry_origin(const struct entry *entry); /* low half of the number of the process that put
+                                                     it, see processes.h */
 
 /* The value's bytes in order. Returns how many pieces: 1 where it lies in one or is empty. */
 size_t entry_value(const struct entry *entry, struct iovec pieces[FC_REGION_PIECES_MAX]);

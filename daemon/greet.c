@@ -69,7 +69,7 @@ static bool give_ring(const struct call *call, const struct fc_hello *hello) {
       .trace = dispatch->trace,
       .name_space = session->ns->name,
       .client = session->name,
-      .client_id = (uint32_t)session->client_id,
+      .origin = session_origin(session),
       .started_ns = dispatch->started_ns,
       .time = &session->time,
   };
@@ -124,6 +124,14 @@ static void list(struct dispatch *dispatch, struct session *session) {
   dispatch->last_session = session;
 }
 
+/* Its connections are of one process. Where that is not known, each is one of its own. */
+static void join_process(struct dispatch *dispatch, struct session *session) {
+  session->process =
+      processes_join(&dispatch->processes, session->pid, session->birth, session->client_id);
+  if (session->process != NULL)
+    session->leases.process = &session->process->leases;
+}
+
 enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
   struct session *session = call->session;
   struct dispatch *dispatch = call->dispatch;
@@ -155,6 +163,7 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
   session->greeted_ns = call->start_ns;
   session->time = (struct client_time){.since_ns = call->start_ns};
   session->sink = call->sink;
+  join_process(dispatch, session);
   dispatch->clients++;
   session->serial = ++dispatch->connections;
   list(dispatch, session);

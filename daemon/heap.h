@@ -44,7 +44,7 @@ struct heap_value {
   const void *data;
   uint32_t size;
   uint64_t compute_ns;
-  uint32_t origin; /* low half of the id of the client that puts */
+  uint32_t origin; /* number of the process that puts */
 };
 
 /* A fresh entry: all zero but for `number` and `holders`, which is 1. NULL where out of memory. It

@@ -45,7 +45,7 @@ static void find_all(struct hits_account *const accounts[], const struct ring_hi
 static void count(struct hits_account *account, const struct client_clock *clock,
                   struct fc_ring_hit *record) {
   struct counters *sets[] = {&account->ns->counters, account->counters};
-  bool shared = (uint32_t)record->origin != account->client_id;
+  bool shared = (uint32_t)record->origin != account->origin;
   record->wall_ns = client_time_charge(account->time, clock->now_ns, record->wall_ns);
   account->hits++;
   account->shared_hits += shared;

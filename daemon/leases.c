@@ -37,8 +37,7 @@ static uint64_t term_of(const struct leases *leases, const struct lease_request 
 
 /* ---- a lease begins and ends ---- */
 
-/* Whoever has a lease does not wait: with that, no ring of those who wait for one another can be.
- */
+/* A holder that has a lease does not wait: no holder waits for one that waits. */
 static void grant(struct leases *leases, struct lease *lease, struct lease_holder *holder,
                   uint64_t now_ns) {
   leases_end_waits_of(leases, holder, LEASE_END_AGAIN, now_ns);
@@ -60,6 +59,23 @@ static struct lease_wait *first_that_wants(const struct lease *lease) {
   return wait;
 }
 
+/* The lease has another owner, for whose process the others wait from now on. The waits of
+ * processes for which that one waits would close a circle. The edges to the former owner go first,
+ * so that no circle is found that is over. */
+static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
+  struct lease_process *owner = lease->owner->process;
+  if (lease->wait_first == NULL)
+    return;
+  for (struct lease_wait *wait = lease->wait_first; wait != NULL; wait = wait->next)
+    leases_edge_remove(wait);
+  leases_search(leases, owner);
+  for (struct lease_wait *wait = lease->wait_first, *next; wait != NULL; wait = next) {
+    next = wait->next;
+    if (leases_found(leases, wait->holder->process, owner) || !leases_edge_add(wait))
+      leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);
+  }
+}
+
 /* No bound is in the way: the number of leases stays, and who waits has none. */
 static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_wait *wait = first_that_wants(lease);
@@ -72,6 +88,7 @@ static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_n
   leases_disown(leases, lease);
   leases_end_wait(leases, wait, LEASE_END_GRANTED, now_ns);
   grant(leases, lease, holder, now_ns);
+  wait_for_new_owner(leases, lease, now_ns);
 }
 
 static void count_abandoned(struct leases *leases, struct lease *lease) {
@@ -105,6 +122,15 @@ static bool may_wait(const struct leases *leases, const struct lease_holder *hol
          holder->waits + holder->due < leases->limits.waits_each;
 }
 
+static bool closes_circle(struct leases *leases, const struct lease_holder *holder,
+                          const struct lease *lease) {
+  struct lease_process *owner = lease->owner->process;
+  if (holder->process == NULL || holder->process == owner)
+    return false;
+  leases_search(leases, owner);
+  return leases_found(leases, holder->process, owner);
+}
+
 enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
                              const struct lease_request *request, uint64_t now_ns) {
   struct lease *lease = leases_find(leases, request->ns, request->digest, request->key);
@@ -115,10 +141,10 @@ enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
   if (request->wait_ns == 0)
     return LEASE_TAKEN;
   uint64_t until_ns = later(now_ns, bounded(leases, request->wait_ns));
-  return may_wait(leases, holder) && leases_wait(leases, holder, lease, request,
-                                                 term_of(leases, request), now_ns, until_ns)
-             ? LEASE_WAITS
-             : LEASE_NONE;
+  bool waits =
+      may_wait(leases, holder) && !closes_circle(leases, holder, lease) &&
+      leases_wait(leases, holder, lease, request, term_of(leases, request), now_ns, until_ns);
+  return waits ? LEASE_WAITS : LEASE_NONE;
 }
 
 void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,

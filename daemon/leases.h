@@ -1,8 +1,8 @@
 /* leases.h - who computes what, and who waits for it: one miss, one forward pass.
  *
- * A plain state machine over keys, holders (one a connection) and time stamps that are given as
- * arguments and never go back: no loop, no socket, no clock. A key has at most one lease, and a
- * lease one owner.
+ * A plain state machine over keys, holders (one a connection), their processes and time stamps that
+ * are given as arguments and never go back: no loop, no socket, no clock. A key has at most one
+ * lease, and a lease one owner.
  *
  *   asked for a key    nobody computes it: the asker gets the lease, if it wants it;
  *                      else the asker waits, if it may and can, or computes for itself.
@@ -14,6 +14,15 @@
  * NO DEADLOCK. A holder that has a lease never waits: asking with a wait, it is told to compute for
  * itself; and when it is granted a lease while it waits for others (it asked for several keys),
  * those waits end, to be asked for anew. So whoever is waited for is not waiting.
+ *   A computation may also hand work to other threads of its process, which have other holders, and
+ * to processes that it creates for that: its helpers. So a process as a whole may wait for the
+ * processes that its holders wait for, and for its helpers. A wait that would close a circle of
+ * processes is refused (LEASE_NONE); where a lease goes to another owner, the waits for it that
+ * close a circle now end (LEASE_END_NONE). Only a circle of waits that exists at that moment is a
+ * reason, or one that is too large to be searched.
+ *   Within one process a wait is never refused: its threads that miss a key together compute it
+ * once, and cannot be told from threads that a computation waits for. Where it does, the wait lasts
+ * until its time is over.
  *
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
@@ -31,9 +40,27 @@
 #include "proto/wall.h"
 
 struct lease_wait;
+struct lease_edge;
 
-/* One connection's part. Zero to start; leases_leave at the end. Read it, do not write. */
+/* A process, as far as its holders hold and wait. Zero to start; leases_forget_process at the end.
+ * Read it, do not write. */
+struct lease_process {
+  uint32_t held;                 /* leases, of all its holders */
+  uint64_t computing_since_ns;   /* when `held` was last 0, if it is not 0 now */
+  struct lease_edge *edge_first; /* to the processes that its holders wait for */
+  uint32_t edges;
+  struct lease_process *helper_of; /* NULL: of none */
+  struct lease_process *helper_first, *next_helper, *prev_helper;
+  uint64_t found_by; /* the latest search that found it */
+  struct lease_process *next_found;
+};
+
+/* One connection's part. Zero to start, but for `process`; leases_leave at the end. Read it, do not
+ * write. */
 struct lease_holder {
+  struct lease_process
+      *process; /* borrowed, until leases_leave; NULL: not known, it is in no circle
+                 */
   struct lease *held_first, *held_last; /* in the order in which they were granted */
   uint32_t held;
   struct lease_wait *wait_first, *wait_last; /* that are not over, in the order of their asking */
@@ -69,7 +96,8 @@ enum lease_end {
   LEASE_END_GRANTED, /* the lease is the waiter's now */
   LEASE_END_AGAIN,   /* it was granted another lease; or nothing is known: it may ask again */
   LEASE_END_NONE,    /* it is to compute for itself: its time is over, or it does not want the lease
-                        that nobody else wants, or the value cannot be stored */
+                        that nobody else wants, or the value cannot be stored, or it would be in a
+                        circle of waits */
 };
 
 struct lease_wait {
@@ -86,6 +114,7 @@ struct lease_wait {
   enum lease_end end;
   struct lease_wait *next, *prev;                     /* of the lease */
   struct lease_wait *next_of_holder, *prev_of_holder; /* of the holder; `due` ones by the first */
+  struct lease_edge *edge;                            /* NULL: within a process, or not known */
   struct fc_str probe;                                /* points into probe_data; none: NULL */
   char probe_data[];
 };
@@ -108,6 +137,8 @@ struct leases {
   struct deadlines terms;                    /* of the leases */
   struct deadlines untils;                   /* of the waits that are not over */
   struct lease_holder *due_first, *due_last; /* holders with something due */
+  uint64_t searches;                         /* for circles, so far */
+  bool search_ended;                         /* the latest found all that there is to be found */
 };
 
 /* The limits for `most` leases, and as many waits, of which a holder may have a quarter. */
@@ -124,6 +155,13 @@ void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);
 /* All holders have left. */
 void leases_deinit(struct leases *leases);
+
+/* `helper` was created for a computation of `of`, which may wait for it from now on. Once for a
+ * process, before it waits or is waited for. */
+void leases_set_helper(struct lease_process *helper, struct lease_process *of);
+
+/* All its holders have left. It is nobody's helper, and has none, any more. */
+void leases_forget_process(struct lease_process *process);
 
 struct lease_request {
   struct namespace *ns;

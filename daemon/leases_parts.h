@@ -1,6 +1,6 @@
 /* leases_parts.h - what the files of the lease table share: leases.c has the rules, leases_table.c
- * keeps the leases and finds them, leases_waits.c keeps the waits and what of them is due. Nobody
- * else's business. */
+ * keeps the leases and finds them, leases_waits.c keeps the waits and what of them is due,
+ * leases_circles.c knows which processes wait for which. Nobody else's business. */
 #ifndef FC_DAEMON_LEASES_PARTS_H
 #define FC_DAEMON_LEASES_PARTS_H
 
@@ -32,7 +32,8 @@ void lease_release(struct lease *lease);
 
 /* ---- leases_waits.c ---- */
 
-/* The holder waits for the lease from now on. False: out of memory. */
+/* The holder waits for the lease from now on. False: out of memory, or its process waits for too
+ * many others. */
 bool leases_wait(struct leases *leases, struct lease_holder *holder, struct lease *lease,
                  const struct lease_request *request, uint64_t term_ns, uint64_t now_ns,
                  uint64_t until_ns);
@@ -49,5 +50,22 @@ void leases_end_waits_of(struct leases *leases, struct lease_holder *holder, enu
 
 /* Nothing of the holder's is due, and it is in no queue. */
 void leases_forget_due(struct leases *leases, struct lease_holder *holder);
+
+/* ---- leases_circles.c ---- */
+
+/* The wait counts for its process's edge to the process of the lease's owner. False: out of memory,
+ * or there are too many edges. */
+bool leases_edge_add(struct lease_wait *wait);
+
+/* It counts no more, if it did. */
+void leases_edge_remove(struct lease_wait *wait);
+
+/* Finds the processes that `start` waits for, directly or through others. */
+void leases_search(struct leases *leases, struct lease_process *start);
+
+/* Did the latest search, which began at `start`, find the process? Then a wait of that process for
+ * `start` closes a circle. True where the search was too long to tell. */
+bool leases_found(const struct leases *leases, const struct lease_process *process,
+                  const struct lease_process *start);
 
 #endif

@@ -145,6 +145,8 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_holder 
   *(holder->held_last == NULL ? &holder->held_first : &holder->held_last->next_held) = lease;
   holder->held_last = lease;
   holder->held++;
+  if (holder->process != NULL && holder->process->held++ == 0)
+    holder->process->computing_since_ns = now_ns;
 }
 
 void leases_disown(struct leases *leases, struct lease *lease) {
@@ -153,6 +155,8 @@ void leases_disown(struct leases *leases, struct lease *lease) {
   *(prev == NULL ? &holder->held_first : &prev->next_held) = next;
   *(next == NULL ? &holder->held_last : &next->prev_held) = prev;
   holder->held--;
+  if (holder->process != NULL)
+    holder->process->held--;
   delist(leases, lease);
   lease->owner = NULL;
 }

@@ -20,7 +20,6 @@ static struct lease_wait *allocate(const struct lease_request *request) {
 }
 
 static void line_up(struct lease_wait *wait, struct lease *lease) {
-  wait->lease = lease;
   lease->references++;
   wait->prev = lease->wait_last;
   *(lease->wait_last == NULL ? &lease->wait_first : &lease->wait_last->next) = wait;
@@ -29,7 +28,6 @@ static void line_up(struct lease_wait *wait, struct lease *lease) {
 }
 
 static void line_up_of_holder(struct lease_wait *wait, struct lease_holder *holder) {
-  wait->holder = holder;
   wait->prev_of_holder = holder->wait_last;
   *(holder->wait_last == NULL ? &holder->wait_first : &holder->wait_last->next_of_holder) = wait;
   holder->wait_last = wait;
@@ -63,6 +61,13 @@ bool leases_wait(struct leases *leases, struct lease_holder *holder, struct leas
   }
   wait->term_ns = term_ns;
   wait->since_ns = now_ns;
+  wait->holder = holder;
+  wait->lease = lease;
+  if (!leases_edge_add(wait)) {
+    deadlines_remove(&leases->untils, &wait->until);
+    free(wait);
+    return false;
+  }
   wait->begun = fc_waits_begin(&holder->sharing, now_ns);
   line_up(wait, lease);
   line_up_of_holder(wait, holder);
@@ -97,6 +102,7 @@ void leases_end_wait(struct leases *leases, struct lease_wait *wait, enum lease_
   fc_sum_add(&leases->counters->lease_wait_ns, wait->wall_ns);
   fc_sum_add(&wait->lease->ns->counters.lease_wait_ns, wait->wall_ns);
   deadlines_remove(&leases->untils, &wait->until);
+  leases_edge_remove(wait);
   step_out(wait);
   step_out_of_holder(wait);
   leases->waits--;

@@ -50,7 +50,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   struct counters *sets[CALL_SETS];
   struct call_record charged = *record;
   charged.wall_ns = client_time_charge(&call->session->time, record->end_ns, record->wall_ns);
-  bool shared = entry_origin(entry) != (uint32_t)call->session->client_id;
+  bool shared = entry_origin(entry) != session_origin(call->session);
   call_sets(call, sets);
   counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
   call->session->hits++;
@@ -134,7 +134,7 @@ int call_put(const struct call *call, const struct fc_put *put) {
     outcome = FC_ETOOBIG;
   } else if (!known || put->epoch.boot_id == dispatch->boot_id) {
     struct store_put_info info = {
-        .client_id = call->session->client_id,
+        .origin = session_origin(call->session),
         .compute_ns = client_time_compute_ns(put->compute_ns),
         .now_ns = call->start_ns,
         .keep_first = (put->flags & FC_KEEP_FIRST) != 0,

@@ -1,8 +1,10 @@
 #include "daemon/peer.h"
 
+#include "daemon/proc_stat.h"
 #include "proto/errors.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,6 +49,16 @@ static int open_pidfd(int fd, pid_t pid) {
   return opened < 0 ? -1 : (int)opened;
 }
 
+/* The pid may be another process's by now: it is not if the one that connected still lives when it
+ * has been read. */
+static uint64_t read_birth(pid_t pid, int pidfd) {
+  struct proc_stat stat;
+  struct pollfd death = {.fd = pidfd, .events = POLLIN};
+  if (pidfd < 0 || !proc_stat_read(pid, &stat) || poll(&death, 1, 0) != 0)
+    return 0;
+  return peer_birth(stat.start_ticks);
+}
+
 int peer_init(struct peer *peer, int fd) {
   struct ucred creds;
   socklen_t size = sizeof creds;
@@ -60,6 +72,7 @@ int peer_init(struct peer *peer, int fd) {
   if (r < 0)
     return r;
   peer->pidfd = open_pidfd(fd, creds.pid);
+  peer->birth = read_birth(creds.pid, peer->pidfd);
   return 0;
 }
 

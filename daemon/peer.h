@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct peer {
@@ -13,6 +14,8 @@ struct peer {
   gid_t gid;
   gid_t *groups; /* supplementary; owned; NULL: none, or the kernel cannot say */
   size_t n_groups;
+  uint64_t
+      birth; /* tells processes apart that had the same pid one after the other; 0: not known */
   int pidfd; /* owned, close-on-exec, readable when the process has ended; -1: none */
 };
 
@@ -20,6 +23,14 @@ struct peer {
  * nothing is held. No pidfd (an old kernel, no descriptors left, the process is
  * gone) is not an error. */
 int peer_init(struct peer *peer, int fd);
+/* A process's `birth`, of struct proc_stat's start_ticks, and back where it is not 0. */
+static inline uint64_t peer_birth(uint64_t start_ticks) {
+  return start_ticks + 1;
+}
+static inline uint64_t peer_birth_ticks(uint64_t birth) {
+  return birth - 1;
+}
+
 void peer_deinit(struct peer *peer); /* idempotent */
 
 /* May it clear everything, control the trace, shut down? The daemon's own user,

@@ -16,6 +16,7 @@
 struct namespace;
 struct clear_job;
 struct client_ring;
+struct process;
 struct sink;
 
 /* How far a get_many or put_many is, of which a part is done in each turn. Zero between requests.
@@ -45,8 +46,9 @@ enum slice_kind {
 };
 
 struct session {
-  uint64_t client_id; /* never used twice; the owner of what this client puts */
+  uint64_t client_id; /* never used twice */
   pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
+  uint64_t birth;     /* of that process, see peer.h; 0: not known */
   uid_t uid;
   bool greeted;        /* a hello was accepted */
   uint32_t version;    /* of the protocol; 0 before the welcome */
@@ -62,6 +64,7 @@ struct session {
   struct clear_job *clear;     /* a clear under way: owned; NULL: none */
   struct client_ring *ring;    /* owned, see rings.h; NULL: it has none */
   struct lease_holder leases;  /* what it computes and waits for */
+  struct process *process;     /* since the welcome; NULL: not known, a process of its own */
   struct sink *sink;           /* for answers to waits; borrowed, set by the welcome */
   bool unanswerable;           /* there was no memory for such an answer: it is to be dropped */
   uint64_t hits, shared_hits;  /* recorded, that were messages; a ring's are in its account */
@@ -70,6 +73,10 @@ struct session {
   bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
   enum slice_kind slice_kind;  /* of the last frame that came to DISPATCH_LATER */
 };
+
+/* What its entries say of who put them (entry_origin): the same for all connections of a process.
+ */
+uint32_t session_origin(const struct session *session);
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)
 

@@ -292,7 +292,7 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
                             .data = value,
                             .size = size,
                             .compute_ns = info->compute_ns,
-                            .origin = (uint32_t)info->client_id};
+                            .origin = info->origin};
   if (old != NULL && heap_rewrite(old, &what)) {
     old->hits = 0;
     touch(store, old, info->now_ns);

@@ -55,7 +55,7 @@ struct store {
 };
 
 struct store_put_info {
-  uint64_t client_id; /* who puts, for shared_hits */
+  uint32_t origin; /* of whose process it is, for shared_hits: see entry_origin */
   uint64_t compute_ns;
   uint64_t now_ns;
   bool keep_first;     /* an entry that is there stays, and is promoted */

@@ -58,8 +58,8 @@ static bool give(struct answer *answer) {
     (void)fc_encode_miss_lease(&dispatch->reply, answer->wait->id, generation, answer->state);
     result = call_reply(&answer->call); /* looks at `failed` */
   } else {
-    (void)fc_encode_hit_head(&dispatch->reply, answer->wait->id, generation, size);
-    result = call_reply_value(&answer->call, answer->found);
+    (void)fc_encode_waited_hit_head(&dispatch->reply, answer->wait->id, generation, size);
+    result = call_reply_waited_value(&answer->call, answer->found);
     store_use(dispatch->store, answer->found, answer->call.start_ns);
     record(answer);
   }

@@ -31,7 +31,10 @@ static uint32_t decode_get(struct fc_cursor *cursor, uint32_t fields, struct fc_
   get->clear_generation = fc_cursor_u64(cursor);
   if (!fc_cursor_nil(cursor)) {
     get->value = fc_cursor_bin(cursor, &get->value_size);
-    return 2;
+    if (fields < 3)
+      return 2;
+    get->waited = fc_cursor_bool(cursor);
+    return 3;
   }
   if (fields < 3)
     return 2;

@@ -51,6 +51,16 @@ int fc_encode_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generatio
   return fc_encode_end(buf, start, value_size);
 }
 
+int fc_encode_waited_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
+                              uint32_t value_size) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_GET), id, 3, &start);
+
+  msgpack_pack_uint64(&packer, clear_generation);
+  msgpack_pack_bin(&packer, value_size);
+  return fc_encode_end(buf, start, value_size + 1);
+}
+
 int fc_encode_put_reply(struct fc_buf *buf, uint32_t id, enum fc_put_outcome outcome) {
   size_t start;
   msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_PUT), id, 1, &start);

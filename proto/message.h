@@ -214,6 +214,7 @@ struct fc_get_reply {
   const uint8_t *value; /* NULL: a miss */
   uint32_t value_size;
   enum fc_lease_state lease; /* of a miss */
+  bool waited;               /* of a hit: the get waited for another connection's put */
 };
 /* [0x43, id, outcome] */
 enum fc_put_outcome {
@@ -406,6 +407,10 @@ int fc_encode_miss_lease(struct fc_buf *buf, uint32_t id, uint64_t clear_generat
                          enum fc_lease_state lease); /* from version 3 on */
 int fc_encode_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
                        uint32_t value_size); /* value follows */
+/* Of a hit that ends a wait: the value follows, and then the byte FC_HIT_WAITED. */
+int fc_encode_waited_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,
+                              uint32_t value_size);
+#define FC_HIT_WAITED UINT8_C(0xc3) /* msgpack's true */
 int fc_encode_put_reply(struct fc_buf *buf, uint32_t id, enum fc_put_outcome outcome);
 int fc_encode_put_many_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_put_many_reply *reply);

@@ -75,8 +75,9 @@ struct fc_region_entry {
                                   checksum: low half of the value's XXH3-64 seeded by the key's
                                   digest */
   _Atomic uint64_t compute_ns;
-  _Atomic uint64_t origin; /* low 32 bits of the id of the client that put it; from bit 32 on what
-                              the daemon finds its own books by, of no use to readers */
+  _Atomic uint64_t origin; /* low 32 bits of the number of the process that put it: the id of that
+                              process's first client; from bit 32 on what the daemon finds its own
+                              books by, of no use to readers */
 };
 static_assert(sizeof(struct fc_region_entry) == 64, "layout 1");
 

@@ -132,6 +132,7 @@ INTERRUPTED = """
         "get": lambda: client.get("op", "base", "p", wait=600),
     }[sys.argv[2]]
     print("ready", flush=True)
+    sys.stdin.readline()
     try:
         call()
     except KeyboardInterrupt:
@@ -144,15 +145,20 @@ INTERRUPTED = """
 def test_ctrl_c_ends_a_wait(daemon: Daemon) -> None:
     for call in ("cached", "batch", "get"):
         with open_client(daemon) as client:
-            assert client.get("op", "base", "p", lease=True) is LEASED
             worker = start_worker(INTERRUPTED, daemon.socket, call)
             try:
+                # It is there before the lease: else it would be a helper, and not wait.
+                assert worker.stdin is not None and worker.stdout is not None
+                assert worker.stdout.readline() == "ready\n"
+                assert client.get("op", "base", "p", lease=True) is LEASED
+                worker.stdin.write("\n")
+                worker.stdin.flush()
                 wait_until(lambda: waiters(client) == 1, "it waits")
                 sent = time.monotonic()
                 worker.send_signal(signal.SIGINT)
                 out, err = worker.communicate(timeout=TIMEOUT_S)
                 assert time.monotonic() - sent < TIMEOUT_S / 2
-                assert out.splitlines() == ["ready", "interrupted", "MISS", "True 0"], err
+                assert out.splitlines() == ["interrupted", "MISS", "True 0"], err
             finally:
                 worker.kill()
                 worker.wait()

@@ -51,7 +51,7 @@ static void put(struct storm_writer *writer, uint32_t key, bool keep_first) {
   uint64_t version = ++writer->version;
   uint32_t size = storm_value_size(key, version);
   struct store_put_info info = {
-      .client_id = key, .compute_ns = version, .now_ns = version, .keep_first = keep_first};
+      .origin = key, .compute_ns = version, .now_ns = version, .keep_first = keep_first};
   const struct entry *old = peek(writer, key);
   uint32_t old_size = old == NULL ? 0 : entry_value_size(old);
   storm_value_fill(writer->value, size, key, version);

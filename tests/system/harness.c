@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -99,6 +100,12 @@ uint64_t harness_now_ns(void) {
 
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void harness_outlive_tick(void) {
+  uint64_t start_ns = harness_now_ns();
+  while (harness_now_ns() - start_ns < 2 * UINT64_C(10000000))
+    (void)sched_yield();
 }
 
 bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeout_ms) {

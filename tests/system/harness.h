@@ -67,6 +67,10 @@ int harness_wait(pid_t pid, unsigned timeout_ms);
 /* The monotonic clock. */
 uint64_t harness_now_ns(void);
 
+/* Returns when what was created so far is older than what is done next, also as /proc tells it, to
+ * a tick of 10 ms. */
+void harness_outlive_tick(void);
+
 /* Asks `condition` every few milliseconds. True as soon as it is; false after `timeout_ms`. */
 bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeout_ms);
 

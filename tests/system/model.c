@@ -87,23 +87,20 @@ static bool is_stale(const struct model *model, const struct model_put *put) {
   return false;
 }
 
-static void count_hit(struct model_counters *counters, const struct model_entry *entry,
-                      uint64_t getter) {
+static void count_hit(struct model_counters *counters, const struct model_entry *entry) {
   counters->hits++;
-  counters->shared_hits += entry->putter != getter;
   counters->saved_ns += entry->compute_ns;
 }
 
-const struct model_entry *model_get(struct model *model, struct model_key key, uint64_t getter,
-                                    bool recorded) {
+const struct model_entry *model_get(struct model *model, struct model_key key, bool recorded) {
   struct model_entry *entry = entry_at(model, key);
 
   if (!entry->there)
     return NULL;
   entry->stamp = ++model->stamp;
   if (recorded) {
-    count_hit(&model->counters, entry, getter);
-    count_hit(&model->spaces[key.space].counters, entry, getter);
+    count_hit(&model->counters, entry);
+    count_hit(&model->spaces[key.space].counters, entry);
   }
   return entry;
 }
@@ -121,7 +118,6 @@ static enum model_outcome store(struct model *model, const struct model_put *put
   }
   *entry = (struct model_entry){.there = true,
                                 .stamp = ++model->stamp,
-                                .putter = put->putter,
                                 .compute_ns = put->compute_ns,
                                 .charge = put->charge,
                                 .value = put->value};

@@ -31,12 +31,12 @@ struct model_value {
 struct model_entry {
   bool there;
   uint64_t stamp; /* of its last use: the least is the oldest */
-  uint64_t putter, compute_ns, charge;
+  uint64_t compute_ns, charge;
   struct model_value value;
 };
 
 struct model_counters {
-  uint64_t hits, misses, shared_hits, saved_ns, compute_ns;
+  uint64_t hits, misses, saved_ns, compute_ns;
   uint64_t batches_sent, batched_prompts, max_batch_size;
 };
 
@@ -67,7 +67,7 @@ struct model_put {
   struct model_key key;
   struct model_value value;
   uint64_t charge; /* UINT64_MAX: does not fit */
-  uint64_t putter, compute_ns;
+  uint64_t compute_ns;
   bool keep_first, recorded;
   bool has_generation; /* `generation` is the model's when its computation began */
   uint64_t generation;
@@ -78,9 +78,8 @@ struct model_put {
 /* Each key's own number below MODEL_KEYS. */
 uint32_t model_index(struct model_key key);
 
-/* The entry, now the most recently used, or NULL. A recorded hit of `getter` is counted. */
-const struct model_entry *model_get(struct model *model, struct model_key key, uint64_t getter,
-                                    bool recorded);
+/* The entry, now the most recently used, or NULL. A recorded hit is counted. */
+const struct model_entry *model_get(struct model *model, struct model_key key, bool recorded);
 
 enum model_outcome model_put(struct model *model, const struct model_put *put);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ctl_says.h"
+#include "tests/system/child.h"
 #include "tests/system/harness.h"
 #include "tests/system/library.h"
 #include "tests/system/raw.h"
@@ -347,9 +348,20 @@ START_TEST(clients_tell_who_waits_for_whom) {
 }
 END_TEST
 
+/* From a process of its own. */
+static int put_from_elsewhere(void *arg) {
+  struct fcache_key key = library_key("op", "base", "elsewhere", 0);
+  struct fcache *cache = library_open_in_child(arg, "one", "elsewhere", LIBRARY_PATIENT_MS);
+  CHILD_EXPECT(cache != NULL);
+  CHILD_EXPECT(fcache_put(cache, &key, "value", 5, 1000000, 0) == FCACHE_OK);
+  fcache_close(cache);
+  return 0;
+}
+
 START_TEST(clients_tell_their_hits_and_plane) {
   struct fcache *writer, *reader;
   struct fcache_key key = library_key("op", "base", "prompt", 0);
+  struct fcache_key elsewhere = library_key("op", "base", "elsewhere", 0);
   struct fcache_value value = {0};
   json_t *all, *client;
   const char *plane;
@@ -359,8 +371,11 @@ START_TEST(clients_tell_their_hits_and_plane) {
   reader = library_open(daemon_.socket, "one", "reader", 0);
   ck_assert_int_eq(fcache_put(writer, &key, "value", 5, 1000000, 0), FCACHE_OK);
   ck_assert_int_eq(fcache_get(writer, &key, 0, &value), FCACHE_OK);
+  ck_assert_int_eq(child_run(put_from_elsewhere, daemon_.socket, NULL), 0);
   for (int i = 0; i < 3; i++)
     ck_assert_int_eq(fcache_get(reader, &key, 0, &value), FCACHE_OK);
+  for (int i = 0; i < 2; i++)
+    ck_assert_int_eq(fcache_get(reader, &elsewhere, 0, &value), FCACHE_OK);
   plane =
       library_counters(reader).region_hits > 0 ? "region" : "socket"; /* as the machine has it */
   all = ctl_json(CTL("clients", "--json"));
@@ -370,8 +385,8 @@ START_TEST(clients_tell_their_hits_and_plane) {
   ck_assert_int_eq(number(client, "shared_hits"), 0);
   client = client_in(all, "reader");
   check_self(client, "one", plane);
-  ck_assert_int_eq(number(client, "hits"), 3);
-  ck_assert_int_eq(number(client, "shared_hits"), 3);
+  ck_assert_int_eq(number(client, "hits"), 5);
+  ck_assert_int_eq(number(client, "shared_hits"), 2); /* the writer is of the reader's process */
   json_decref(all);
   fcache_value_free(&value);
   fcache_close(writer);

@@ -158,7 +158,9 @@ static int look_up(void *pass) {
   return cached_once(pass, LIBRARY_PATIENT_MS, NULL);
 }
 
+/* Once the test has the key's lease. */
 static int look_up_in_time(void *pass) {
+  CHILD_EXPECT(harness_wait_until(is_open, NULL, TIMEOUT_MS));
   return cached_once(pass, DEADLINE_MS, &board->counters[0]);
 }
 
@@ -502,10 +504,13 @@ static void own(struct raw *raw, uint32_t key) {
   ck_assert_int_eq(reply.get.lease, FC_LEASE_GRANTED);
 }
 
-/* A worker with the default deadline that waits for a computation that never ends. */
+/* A worker with the default deadline that waits for a computation that never ends. It is older than
+ * the lease: else it would be a helper of its owner, and not wait. */
 static pid_t start_waiter(struct raw *owner, struct pass *pass) {
-  own(owner, pass->key);
   pid_t waiter = child_start(look_up_in_time, pass, NULL);
+  harness_outlive_tick();
+  own(owner, pass->key);
+  atomic_store(&board->open, true);
   library_wait_figure(watch, "lease_waits", 1);
   return waiter;
 }

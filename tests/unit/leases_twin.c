@@ -28,6 +28,8 @@ struct model_due {
 
 struct model {
   struct leases_limits limits;
+  uint32_t process[TWIN_HOLDERS];     /* of each; TWIN_PROCESSES: not known */
+  uint32_t helper_of[TWIN_PROCESSES]; /* TWIN_PROCESSES: of none */
   struct model_lease leases[TWIN_KEYS];
   struct model_wait waits[WAITS_MAX]; /* in the order of their asking */
   uint32_t n_waits;
@@ -43,6 +45,7 @@ struct twin {
   struct counters counters;
   struct namespace spaces[TWIN_SPACES];
   struct lease_holder holders[TWIN_HOLDERS];
+  struct lease_process processes[TWIN_PROCESSES];
   uint64_t digest_mask;
   struct model model;
 };
@@ -116,12 +119,55 @@ static void model_end_waits_for(struct model *model, uint32_t key, enum lease_en
       i++;
 }
 
+/* Does a holder of process `from` wait for one of `to`? */
+static bool model_waits_for(const struct model *model, uint32_t from, uint32_t to) {
+  for (uint32_t i = 0; i < model->n_waits; i++) {
+    const struct model_lease *lease = &model->leases[model->waits[i].ask.key];
+    if (lease->owner != NOBODY && model->process[model->waits[i].ask.holder] == from &&
+        model->process[lease->owner] == to)
+      return true;
+  }
+  return false;
+}
+
+static bool model_depends(const struct model *model, uint32_t from, uint32_t to) {
+  return model->helper_of[to] == from || model_waits_for(model, from, to);
+}
+
+/* By growing the set of those that `to` depends on until it grows no more. */
+static bool model_closes_circle(const struct model *model, uint32_t from, uint32_t to) {
+  bool found[TWIN_PROCESSES] = {false}, grows = true;
+  if (from == TWIN_PROCESSES || to == TWIN_PROCESSES || from == to)
+    return false;
+  found[to] = true;
+  while (grows) {
+    grows = false;
+    for (uint32_t a = 0; a < TWIN_PROCESSES; a++)
+      for (uint32_t b = 0; b < TWIN_PROCESSES; b++)
+        if (found[a] && !found[b] && a != b && model_depends(model, a, b))
+          found[b] = grows = true;
+  }
+  return found[from];
+}
+
 static void model_grant(struct model *model, uint32_t key, uint32_t holder, uint64_t end_ns,
                         uint64_t now_ns) {
   model_end_waits_of(model, holder, LEASE_END_AGAIN, now_ns);
   model->leases[key] = (struct model_lease){holder, ++model->serials, now_ns, end_ns};
   model->counters.leases_granted++;
   model->of_space[space_of(key)].leases_granted++;
+}
+
+/* The waits for a key that has a new owner: those that close a circle end. */
+static void model_break_circles(struct model *model, uint32_t key, uint64_t now_ns) {
+  uint32_t owner = model->process[model->leases[key].owner];
+  for (uint32_t i = 0; i < model->n_waits;) {
+    uint32_t from = model->process[model->waits[i].ask.holder];
+    if (model->waits[i].ask.key == key && model_closes_circle(model, from, owner))
+      model_end_wait(model, i, LEASE_END_NONE, now_ns);
+    else
+      i++;
+  }
 }
 
 static void model_hand_over(struct model *model, uint32_t key, uint64_t now_ns) {
@@ -132,6 +178,7 @@ static void model_hand_over(struct model *model, uint32_t key, uint64_t now_ns) 
       continue;
     model_end_wait(model, i, LEASE_END_GRANTED, now_ns);
     model_grant(model, key, wait.ask.holder, sum(now_ns, wait.term_ns), now_ns);
+    model_break_circles(model, key, now_ns);
     return;
   }
   model_end_waits_for(model, key, LEASE_END_NONE, now_ns);
@@ -173,6 +220,8 @@ static enum lease_answer model_ask(struct model *model, const struct twin_ask *a
     return LEASE_TAKEN;
   if (model_held(model, ask->holder) > 0 || model->n_waits + model_due(model) >= limits->waits ||
       model_waits(model, ask->holder) + model->due[ask->holder].n >= limits->waits_each)
+    return LEASE_NONE;
+  if (model_closes_circle(model, model->process[ask->holder], model->process[owner]))
     return LEASE_NONE;
   model->waits[model->n_waits++] = (struct model_wait){
       *ask, term_ns, now_ns, sum(now_ns, least(ask->wait_ns, limits->time_max_ns)),
@@ -368,8 +417,25 @@ static void twin_hold(const struct twin *twin) {
   }
 }
 
+/* No process waits for itself through others; and the table's edges are the model's. */
+static void compare_processes(const struct twin *twin) {
+  const struct model *model = &twin->model;
+  for (uint32_t a = 0; a < TWIN_PROCESSES; a++) {
+    uint32_t held = 0, edges = 0;
+    for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+      held += model->process[i] == a ? model_held(model, i) : 0;
+    for (uint32_t b = 0; b < TWIN_PROCESSES; b++) {
+      edges += a != b && model_waits_for(model, a, b);
+      MUST(a == b || !model_depends(model, a, b) || !model_closes_circle(model, a, b));
+    }
+    MUST(twin->processes[a].held == held);
+    MUST(twin->processes[a].edges == edges);
+  }
+}
+
 static void compare(const struct twin *twin) {
   const struct model *model = &twin->model;
+  compare_processes(twin);
   compare_leases(twin);
   for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
     compare_holder(twin, i);
@@ -397,6 +463,10 @@ struct twin *twin_open(const struct leases_limits *limits, uint64_t digest_mask)
   }
   twin->digest_mask = digest_mask;
   twin->model.limits = *limits;
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    twin->model.process[i] = TWIN_PROCESSES;
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+    twin->model.helper_of[i] = TWIN_PROCESSES;
   for (uint32_t key = 0; key < TWIN_KEYS; key++)
     twin->model.leases[key].owner = NOBODY;
   return twin;
@@ -406,9 +476,29 @@ void twin_close(struct twin *twin) {
   ck_assert_uint_eq(twin_next_due(twin), NOBODY);
   compare(twin);
   leases_deinit(&twin->leases);
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+    leases_forget_process(&twin->processes[i]);
   for (uint32_t i = 0; i < TWIN_SPACES; i++)
     namespace_deinit(&twin->spaces[i]);
   free(twin);
+}
+
+void twin_set_process(struct twin *twin, uint32_t holder, uint32_t process) {
+  ck_assert_uint_eq(twin->holders[holder].held + twin->holders[holder].waits, 0);
+  twin->model.process[holder] = process;
+  twin->holders[holder].process = process == TWIN_PROCESSES ? NULL : &twin->processes[process];
+}
+
+void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of) {
+  twin->model.helper_of[helper] = of;
+  leases_set_helper(&twin->processes[helper], &twin->processes[of]);
+}
+
+bool twin_closes_circle(const struct twin *twin, const struct twin_ask *ask) {
+  const struct model *model = &twin->model;
+  uint32_t owner = model->leases[ask->key].owner;
+  return owner != NOBODY &&
+         model_closes_circle(model, model->process[ask->holder], model->process[owner]);
 }
 
 static const char *const view_names[TWIN_VIEWS] = {"base", "ft"};

@@ -29,10 +29,22 @@ struct twin_ask {
 
 struct twin;
 
+#define TWIN_PROCESSES 6u
+
 /* Digests are cut to the bits of `digest_mask`: with few, most keys collide. */
 struct twin *twin_open(const struct leases_limits *limits, uint64_t digest_mask);
 /* All holders have left. */
 void twin_close(struct twin *twin);
+
+/* The process of a holder that neither holds nor waits; TWIN_PROCESSES: it is not known, as to
+ * start with. */
+void twin_set_process(struct twin *twin, uint32_t holder, uint32_t process);
+
+/* `helper` is one of `of` from now on, once; it has never waited or held. */
+void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of);
+
+/* Would this wait close a circle of processes? As the model has it. */
+bool twin_closes_circle(const struct twin *twin, const struct twin_ask *ask);
 
 /* As the leases_* of the same names; keys and holders are numbers. */
 enum lease_answer twin_ask(struct twin *twin, const struct twin_ask *ask, uint64_t now_ns);

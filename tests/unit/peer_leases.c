@@ -86,6 +86,11 @@ static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, st
     if (fc_encode_hit_head(out, id, leases->generation, value_size(leases, key)) == 0)
       add_value(leases, out, key);
     return true;
+  case 'W':
+    if (fc_encode_waited_hit_head(out, id, leases->generation, value_size(leases, key)) == 0)
+      add_value(leases, out, key);
+    (void)fc_buf_append(out, &(uint8_t){FC_HIT_WAITED}, 1);
+    return true;
   case 'E':
     (void)fc_encode_error(out, id, FC_EREFUSED, fc_str_of("the peer's words"));
     return true;

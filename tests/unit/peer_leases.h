@@ -4,6 +4,7 @@
  * A key is a number: its prompt is lease_prompt(i), of any op and view. Its answers stand in a
  * string, one for each lookup of it; the last one goes on for ever:
  *   G granted   T taken   N none   H hit, "value I" and `padding` bytes   E an error
+ *   W the same hit, which ends a wait
  *   P waits until `pings` pings were answered, then the next letter
  *   S silence, from then on about everything   X hangs up   L last words, then hangs up
  *   ? a state that does not exist

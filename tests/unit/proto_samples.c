@@ -164,8 +164,12 @@ static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get
     return fc_encode_miss(buf, id, get->clear_generation);
   if (!get->value)
     return fc_encode_miss_lease(buf, id, get->clear_generation, get->lease);
-  error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
-  return append_value(buf, error, get->value, get->value_size);
+  if (get->waited)
+    error = fc_encode_waited_hit_head(buf, id, get->clear_generation, get->value_size);
+  else
+    error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
+  error = append_value(buf, error, get->value, get->value_size);
+  return !error && get->waited ? fc_buf_append(buf, &(uint8_t){FC_HIT_WAITED}, 1) : error;
 }
 
 static int encode_get_many_reply(struct fc_buf *buf, uint32_t id,
@@ -406,6 +410,11 @@ static const struct {
     {"hit_empty",
      "[66, 7, 3, \"\"]",
      {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES(""), 0, FC_LEASE_NONE}}},
+    {"hit_waited",
+     "[66, 7, 3, \"value\", true]",
+     {.type = FC_REPLY | FC_GET,
+      .id = 7,
+      .get = {3, BYTES("value"), 5, FC_LEASE_NONE, .waited = true}}},
     {"stored", "[67, 8, 0]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STORED}},
     {"kept", "[67, 8, 1]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_KEPT}},
     {"stale", "[67, 8, 2]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STALE}},
@@ -496,7 +505,9 @@ static enum proto_growth growth_of_request(const struct fc_request *request) {
 }
 
 static enum proto_growth growth_of_reply(const struct fc_reply *reply) {
-  if ((uint32_t)reply->type == (FC_REPLY | FC_GET) && !reply->get.value)
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET) && reply->get.value)
+    return reply->get.waited ? PROTO_NEWER : PROTO_OLDER;
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET))
     return reply->get.lease == FC_LEASE_NONE ? PROTO_OLDER : PROTO_NEWER;
   if ((uint32_t)reply->type == (FC_REPLY | FC_GET_MANY))
     return reply->get_many.n_leases ? PROTO_NEWER : PROTO_OLDER;

@@ -285,7 +285,7 @@ END_TEST
 /* The wait is far longer than a deadline: the pings make sure of the daemon. */
 START_TEST(wait_ends_with_the_value) {
   struct fcache *cache = open_connected(DEADLINE_MS, WAIT_MS);
-  leases->answers[1] = "TPH";
+  leases->answers[1] = "TPW";
   leases->pings_wanted = 5;
   leases->padding = _i == 0 ? 0 : 1u << 20; /* which goes straight to its place */
   uint64_t start_ms = runner_now_ms();
@@ -336,7 +336,7 @@ END_TEST
 
 START_TEST(patience_is_of_all_waits_together) {
   struct fcache *cache = open_connected(DEADLINE_MS, WAIT_MS);
-  leases->answers[1] = "TPTPH";
+  leases->answers[1] = "TPTPW";
   ck_assert(!cached(cache, 1));
   CHECK_TYPES(FC_GET, FC_GET, FC_GET);
   ck_assert_uint_le(lease_seen(leases, 2).terms.wait_ms,
@@ -506,7 +506,7 @@ END_TEST
 /* Who was stopped itself looks at what has come before it judges. */
 START_TEST(stopped_waiter_finds_its_value) {
   const uint32_t deadline_ms = 500;
-  leases->answers[1] = "TPH";
+  leases->answers[1] = "TPW";
   leases->pings_wanted = 1;
   pid_t child = fork();
   int status;

@@ -137,11 +137,11 @@ static void check_over(struct fcache *cache, unsigned n_seen) {
 }
 
 /* The answers that come after it was given up: one too late, a lease too late, none. */
-static const char *const endings[] = {"TPH", "TPG", "TPN"};
+static const char *const endings[] = {"TPW", "TPG", "TPN"};
 
 START_TEST(program_is_asked_once_per_deadline) {
   struct fcache *cache = open_one(DEADLINE_MS);
-  leases->answers[1] = "TPH";
+  leases->answers[1] = "TPW";
   leases->pings_wanted = 12; /* one for each quarter of a deadline's silence */
   unsigned computed = 0;
   uint64_t start_ms = runner_now_ms();
@@ -259,7 +259,7 @@ START_TEST(child_that_is_forked_in_a_wait) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;
   int status;
-  leases->answers[1] = "TPH";
+  leases->answers[1] = "TPW";
   leases->answers[9] = "H";
   leases->pings_wanted = 8;
   program.forks = true;

@@ -71,7 +71,7 @@ static struct fc_key key_of(uint32_t n) {
 
 static int put(uint32_t n, uint64_t seed, uint32_t size) {
   struct fc_key key = key_of(n);
-  struct store_put_info info = {.client_id = 5, .compute_ns = seed};
+  struct store_put_info info = {.origin = 5, .compute_ns = seed};
   return store_put(&store, ns, &key, bytes_of(seed, size), size, &info);
 }
 

@@ -39,9 +39,9 @@ static void set_up(void) {
                                   .trace = &traced.trace,
                                   .name_space = ns->name,
                                   .client = fc_str_of("client"),
-                                  .client_id = 5,
-                                  .started_ns = 30 * SECOND,
-                                  .time = &client_time};
+                                   .origin = 5,
+                                   .started_ns = 30 * SECOND,
+                                   .time = &client_time};
   client_time = (struct client_time){.since_ns = 40 * SECOND};
 }
 
@@ -57,7 +57,7 @@ static struct fc_key key_of(uint32_t n) {
 
 static void put(uint32_t n) {
   struct fc_key key = key_of(n);
-  struct store_put_info info = {.client_id = 3, .compute_ns = 7, .now_ns = 1};
+  struct store_put_info info = {.origin = 3, .compute_ns = 7, .now_ns = 1};
   ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
 }
 

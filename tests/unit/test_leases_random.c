@@ -17,7 +17,8 @@ struct world {
   uint64_t random, now_ns;
   uint32_t ids;
   uint32_t answers[LEASE_WAITS + 1], ends[LEASE_END_NONE + 1]; /* how often each was seen */
-  bool lazy;                                                   /* few replies are taken */
+  uint32_t circles; /* waits that would have closed one */
+  bool lazy;        /* few replies are taken */
 };
 
 static uint32_t below(struct world *world, uint32_t n) {
@@ -38,6 +39,7 @@ static void ask(struct world *world) {
                          .term_ns = below(world, 20) == 0 ? 0 : 1 + below(world, 2000),
                          .wait_ns = below(world, 4) == 0 ? 0 : 1 + below(world, 1500),
                          .id = ++world->ids};
+  world->circles += ask.wait_ns > 0 && twin_closes_circle(world->twin, &ask);
   world->answers[twin_ask(world->twin, &ask, world->now_ns)]++;
 }
 
@@ -89,12 +91,24 @@ static void step(struct world *world) {
     take(world, holder, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
 }
 
-static void run(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
-                bool lazy) {
+/* Processes of several connections each, some of them of none that is known; with helpers, a chain
+ * of them too. */
+static void make_processes(struct world *world) {
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    twin_set_process(world->twin, i, below(world, TWIN_PROCESSES + 1));
+  for (uint32_t i = 1; i < TWIN_PROCESSES; i++)
+    if (below(world, 3) == 0)
+      twin_set_helper(world->twin, i, below(world, i));
+}
+
+static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
+                   bool lazy, bool processes) {
   struct world world = {.twin = twin_open(limits, digest_mask),
                         .random = 88172645463325252u + seed,
                         .now_ns = 1,
                         .lazy = lazy};
+  if (processes)
+    make_processes(&world);
   for (uint32_t i = 0; i < STEPS; i++)
     step(&world);
   for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
@@ -104,8 +118,20 @@ static void run(uint64_t seed, const struct leases_limits *limits, uint64_t dige
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
   for (int i = 0; i <= LEASE_END_NONE; i++)
     ck_assert_uint_gt(world.ends[i], STEPS / 600);
+  ck_assert(processes ? world.circles > STEPS / 200 : world.circles == 0);
   twin_close(world.twin);
 }
+
+static void run(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
+                bool lazy) {
+  run_in(seed, limits, digest_mask, lazy, false);
+}
+
+START_TEST(several_connections_a_process) {
+  const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true);
+}
+END_TEST
 
 START_TEST(wide_bounds) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
@@ -135,6 +161,7 @@ int main(void) {
   Suite *suite = suite_create("leases_random");
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
+  tcase_add_loop_test(tcase, several_connections_a_process, 0, SEEDS);
   tcase_add_loop_test(tcase, wide_bounds, 0, SEEDS);
   tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
   tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, SEEDS);

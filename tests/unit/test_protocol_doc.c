@@ -330,7 +330,7 @@ START_TEST(an_entry_in_pieces_is_charged_as_documented) {
   struct store store;
   struct namespace ns;
   struct iovec pieces[FC_REGION_PIECES_MAX];
-  const struct store_put_info info = {.client_id = 1};
+  const struct store_put_info info = {.origin = 1};
   const struct store_select odd = {.ns = &ns, .view = STR("odd")};
 
   private_store_init(&store, &region, MAX_BYTES, LARGE, 1);

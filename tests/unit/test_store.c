@@ -131,7 +131,7 @@ START_TEST(test_put_replaces_with_any_size) {
 END_TEST
 
 START_TEST(test_an_entry_knows_its_history) {
-  struct store_put_info info = {.client_id = 5, .compute_ns = 1000, .now_ns = 10};
+  struct store_put_info info = {.origin = 5, .compute_ns = 1000, .now_ns = 10};
   ck_assert_int_eq(put_info(ns, 1, "v", info), FC_STORED);
   struct fc_key key = key_of(1);
   const struct entry *entry = store_peek(&store, ns, &key);
@@ -145,7 +145,7 @@ START_TEST(test_an_entry_knows_its_history) {
   ck_assert_uint_eq(entry->hits, 2);
   ck_assert_uint_eq(entry->last_use_ns, 99);
   ck_assert_uint_gt(entry->use_stamp, stamp);
-  info.client_id = 6;
+  info.origin = 6;
   ck_assert_int_eq(put_info(ns, 1, "w", info), FC_STORED);
   entry = store_peek(&store, ns, &key);
   ck_assert_uint_eq(entry_origin(entry), 6);
@@ -236,10 +236,10 @@ END_TEST
 
 START_TEST(test_keep_first_promotes_and_keeps) {
   ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 2), 0);
-  struct store_put_info keep = {.client_id = 3, .keep_first = true, .now_ns = 50};
+  struct store_put_info keep = {.origin = 3, .keep_first = true, .now_ns = 50};
   ck_assert_int_eq(put_info(ns, 1, "first", keep), FC_STORED);
   put(ns, 2, "b");
-  keep.client_id = 4;
+  keep.origin = 4;
   ck_assert_int_eq(put_info(ns, 1, "second", keep), FC_KEPT);
   put(ns, 3, "c");
   struct fc_key key = key_of(1);

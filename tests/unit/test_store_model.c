@@ -142,7 +142,7 @@ static enum fc_put_outcome model_put(struct model *model, struct where at, const
   if (record->there && info->keep_first)
     return FC_KEPT;
   record->there = true;
-  record->client = info->client_id;
+  record->client = info->origin;
   record->compute_ns = info->compute_ns;
   record->hits = 0;
   struct fc_key key = key_at(at);
@@ -235,7 +235,7 @@ static void do_put(struct world *world) {
   uint32_t size = below(world, 4) == 0 ? 64 : below(world, VALUE_MAX + 1);
   memset(value, (int)below(world, 256), sizeof value);
   uint64_t back = below(world, RECENT);
-  struct store_put_info info = {.client_id = below(world, CLIENTS),
+  struct store_put_info info = {.origin = below(world, CLIENTS),
                                 .compute_ns = below(world, 1000),
                                 .keep_first = below(world, 3) == 0,
                                 .has_generation = below(world, 2) == 0,
@@ -245,10 +245,10 @@ static void do_put(struct world *world) {
   int outcome = store_put(&world->store, ns, &key, value, size, &info);
   ck_assert_int_eq(outcome, model_put(&world->model, at, value, size, &info));
   world->outcomes_seen[outcome]++;
-  struct counters *sets[] = {&ns->counters, &world->counters[info.client_id],
+  struct counters *sets[] = {&ns->counters, &world->counters[info.origin],
                              &world->counters[CLIENTS]};
   counters_miss(sets, 3, 1, info.compute_ns);
-  const uint32_t models[] = {at.space, SPACES + (uint32_t)info.client_id, SPACES + CLIENTS};
+  const uint32_t models[] = {at.space, SPACES + info.origin, SPACES + CLIENTS};
   for (int i = 0; i < 3; i++) {
     struct counters *counters = &world->model.counters[models[i]];
     counters->misses++;

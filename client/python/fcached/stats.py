@@ -41,7 +41,7 @@ class Stats:
     leases_granted: int
     """Misses that were given to this client to compute."""
     coalesced_hits: int
-    """Of ``cache_hits``, those after a wait for another worker's computation."""
+    """Of ``cache_hits``, those that ended a wait for another worker's computation."""
     lease_wait_s: float
     """Waited for other workers, whatever came of it."""
     unencodable: int
