@@ -8,11 +8,15 @@ void plane_init(struct plane *plane) {
   plane->lingering.fd = -1;
 }
 
+void plane_forget(struct plane *plane) {
+  own_fd_close(&plane->lingering);
+  plane_init(plane);
+}
+
 void plane_drop(struct plane *plane) {
   region_unmap(&plane->region);
   ring_unmap(&plane->ring);
-  own_fd_close(&plane->lingering);
-  plane_init(plane);
+  plane_forget(plane);
 }
 
 /* ---- the life of a connection ---- */

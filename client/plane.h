@@ -40,9 +40,12 @@ struct plane {
 
 void plane_init(struct plane *plane);
 
-/* Lets go of everything, telling nobody: at the end, and in a forked child, whose copies these are.
- * Is as after plane_init. */
+/* Unmaps and closes everything, without a word to the daemon: at the end. Is as after plane_init.
+ */
 void plane_drop(struct plane *plane);
+
+/* The same in a forked child, where nothing is mapped: only the descriptor is closed. */
+void plane_forget(struct plane *plane);
 
 /* A welcome has come, with what was passed beside it, which stays the caller's to close. What was
  * there before is let go of. */
