@@ -11,7 +11,7 @@
  *   unattended   the daemon ended the connection: hits go on as long as the region is
  *                live, and count as unrecorded; the next ring tells their number.
  *
- * A region that is dead or retired is let go of at the next lookup. What cannot be
+ * A region that is dead or retired is let go of at the next call. What cannot be
  * mapped is not there, silently: the socket does it all. One thread. */
 #ifndef FC_CLIENT_PLANE_H
 #define FC_CLIENT_PLANE_H
@@ -63,6 +63,10 @@ void plane_turned_away(struct plane *plane);
 
 /* The connection has ended, and does not linger. */
 void plane_unattended(struct plane *plane);
+
+/* Unmaps the region where its daemon has ended: its memory stays allocated as long as somebody maps
+ * it. Two loads where there is nothing to do. */
+void plane_release_dead(struct plane *plane);
 
 /* Looks up a key whose names are valid. A hit fills `value`, and *record but for its times and
  * flags. Without a region: a miss. */

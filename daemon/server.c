@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "daemon/conns.h"
+#include "daemon/dead_regions.h"
 #include "daemon/descriptors.h"
 #include "daemon/listen.h"
 #include "daemon/memory.h"
@@ -141,6 +142,25 @@ static void on_connection(uv_stream_t *stream, int status) {
 
 /* ---- the beginning ---- */
 
+/* Memory that other regions keep is no longer free, so it is in the check already: here it is
+ * named. */
+static int check_memory(struct server *server, const struct memory_need *need,
+                        struct fault *fault) {
+  char text[DEAD_REGIONS_TEXT_SIZE];
+  struct fc_region_uses dead;
+  struct fault why;
+  int rc = memory_check(need, "", &why);
+  if (rc == 0 && !server->log.verbose)
+    return 0;
+  dead_regions_find("", &dead);
+  dead_regions_describe(&dead, text);
+  if (rc < 0)
+    return fault_set(fault, rc, "%s%s%s", why.text, text[0] != '\0' ? "; " : "", text);
+  if (text[0] != '\0')
+    log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
+  return 0;
+}
+
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_need need = {.max_bytes = options->max_bytes,
@@ -149,7 +169,7 @@ static int start_cache(struct server *server, struct fault *fault) {
                              .rings_bytes = server->shares ? options->client_budget : 0,
                              .manifests_bytes =
                                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
-  int rc = memory_check(&need, "", fault);
+  int rc = check_memory(server, &need, fault);
   if (rc < 0)
     return rc;
   uint64_t random[2];
