@@ -1,19 +1,27 @@
 #include "proto/region_uses.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "START-END PERMS OFFSET DEVICE INODE   /memfd:NAME (deleted)" */
 static bool read_line(const char *line, struct fc_region_use *use) {
-  uint64_t start, end;
-  char perms[5], path[sizeof "/memfd:" FC_REGION_MEMFD "+"]; /* one more: a longer name shows */
-  if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %" SCNu64 " %22s", &start, &end, perms,
-             &use->inode, path) != 5)
+  static const char name[] = "/memfd:" FC_REGION_MEMFD;
+  const char *path = strchr(line, '/');
+  char *at;
+  if (path == NULL || strncmp(path, name, sizeof name - 1) != 0 ||
+      strchr(" \n", path[sizeof name - 1]) == NULL) /* or the line's NUL */
+    return false;
+  uint64_t start = strtoull(line, &at, 16);
+  uint64_t end = *at == '-' ? strtoull(at + 1, &at, 16) : 0;
+  if (end <= start || path - at < 6)
     return false;
   use->bytes = end - start;
-  use->has_daemon = perms[1] == 'w';
-  return end > start && strcmp(path, "/memfd:" FC_REGION_MEMFD) == 0;
+  use->has_daemon = at[2] == 'w';
+  (void)strtoull(at + 5, &at, 16);                            /* the offset */
+  at += strspn(at, " ") + strcspn(at + strspn(at, " "), " "); /* the device */
+  use->inode = strtoull(at, &at, 10);
+  return *at == ' ' && at < path;
 }
 
 static struct fc_region_use *find(struct fc_region_uses *uses, uint64_t inode) {

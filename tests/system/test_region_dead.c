@@ -75,7 +75,7 @@ END_TEST
 
 /* The addresses may be another's in a child: closing its copy of the handle leaves them alone. */
 static int close_copy(void *arg) {
-  char *taken[512];
+  static char *taken[512];
   size_t size = 1u << 20;
 
   for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
