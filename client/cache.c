@@ -134,8 +134,10 @@ struct fc_str handle_probe(const struct fcache *cache) {
 }
 
 void handle_enter(struct fcache *cache) {
-  if (!link_forked(&cache->link))
+  if (!link_forked(&cache->link)) {
+    plane_release_dead(&cache->link.plane);
     return;
+  }
   cache->counters = (struct fcache_counters){0};
   recent_clear(&cache->misses);
 }

@@ -44,7 +44,9 @@
  * be used side by side. Calls on the same handle from inside a `compute`
  * callback are allowed. FORK. A child may go on using a handle that it
  * inherited: it leaves the parent's connection alone and opens its own, with
- * counters that start at 0; that first costs one deadline at most.
+ * counters that start at 0; that first costs one deadline at most. The memory
+ * that the library shares with the daemon is not mapped in the child: a signal
+ * handler that interrupts a call of the library and forks must not return there.
  *
  * NAMES (namespace, op, view, probe, client) are NUL-terminated strings of 1 to
  * 255 bytes of UTF-8 without control characters, compared bytewise.

@@ -33,6 +33,8 @@ static bool record_hit(struct fcache *cache, const struct fc_ring_hit *record, u
 int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
                struct fcache_value *value, uint64_t *now_ns) {
   struct fc_ring_hit record;
+  /* A callback within this call may have forked: the child has no region to read. */
+  (void)link_leave_parent(&cache->link);
   enum region_result result =
       plane_get(&cache->link.plane, key, handle_probe(cache), value, &record);
   if (result == REGION_NOMEM)

@@ -125,6 +125,8 @@ int link_init(struct link *link, const struct link_options *options) {
 }
 
 void link_deinit(struct link *link) {
+  if (link->fork_mark != NULL) /* else it never was connected */
+    (void)link_leave_parent(link);
   channel_deinit(&link->channel); /* the daemon takes what is left in the ring */
   plane_drop(&link->plane);
   fork_mark_free(link->fork_mark);
@@ -216,9 +218,9 @@ bool link_leave_parent(struct link *link) {
   if (!fork_mark_is_child(link->fork_mark))
     return false;
   fork_mark_set(link->fork_mark);
-  /* Our copies of the parent's socket and memory: the parent keeps its own. */
+  /* Our copy of the parent's socket; of its shared memory there is none (region.h). */
   channel_close(&link->channel);
-  plane_drop(&link->plane);
+  plane_forget(&link->plane);
   link->opening = link->state == LINK_UP;
   link->state = LINK_OFF;
   link->retry_ns = 0;

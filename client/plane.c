@@ -8,11 +8,15 @@ void plane_init(struct plane *plane) {
   plane->lingering.fd = -1;
 }
 
+void plane_forget(struct plane *plane) {
+  own_fd_close(&plane->lingering);
+  plane_init(plane);
+}
+
 void plane_drop(struct plane *plane) {
   region_unmap(&plane->region);
   ring_unmap(&plane->ring);
-  own_fd_close(&plane->lingering);
-  plane_init(plane);
+  plane_forget(plane);
 }
 
 /* ---- the life of a connection ---- */
@@ -82,17 +86,19 @@ void plane_unattended(struct plane *plane) {
   plane->attended = false; /* the ring is kept until it is sure that nobody takes anything more */
 }
 
+void plane_release_dead(struct plane *plane) {
+  if (plane->region.base != NULL && !region_is_live(&plane->region))
+    region_unmap(&plane->region);
+}
+
 /* ---- hits ---- */
 
 enum region_result plane_get(struct plane *plane, const struct fc_key *key, struct fc_str probe,
                              struct fcache_value *value, struct fc_ring_hit *record) {
   struct region_hit hit;
+  plane_release_dead(plane);
   if (plane->region.base == NULL)
     return REGION_MISS;
-  if (!region_is_live(&plane->region)) {
-    region_unmap(&plane->region);
-    return REGION_MISS;
-  }
   plane->context = context_find(&plane->contexts, key, probe);
   uint64_t digest = fc_key_digest_finish(plane->context->digest, &key->prompt, key->top_k);
   enum region_result result =

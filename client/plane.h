@@ -11,7 +11,7 @@
  *   unattended   the daemon ended the connection: hits go on as long as the region is
  *                live, and count as unrecorded; the next ring tells their number.
  *
- * A region that is dead or retired is let go of at the next lookup. What cannot be
+ * A region that is dead or retired is let go of at the next call. What cannot be
  * mapped is not there, silently: the socket does it all. One thread. */
 #ifndef FC_CLIENT_PLANE_H
 #define FC_CLIENT_PLANE_H
@@ -40,9 +40,12 @@ struct plane {
 
 void plane_init(struct plane *plane);
 
-/* Lets go of everything, telling nobody: at the end, and in a forked child, whose copies these are.
- * Is as after plane_init. */
+/* Unmaps and closes everything, without a word to the daemon: at the end. Is as after plane_init.
+ */
 void plane_drop(struct plane *plane);
+
+/* The same in a forked child, where nothing is mapped: only the descriptor is closed. */
+void plane_forget(struct plane *plane);
 
 /* A welcome has come, with what was passed beside it, which stays the caller's to close. What was
  * there before is let go of. */
@@ -60,6 +63,10 @@ void plane_turned_away(struct plane *plane);
 
 /* The connection has ended, and does not linger. */
 void plane_unattended(struct plane *plane);
+
+/* Unmaps the region where its daemon has ended: its memory stays allocated as long as somebody maps
+ * it. Two loads where there is nothing to do. */
+void plane_release_dead(struct plane *plane);
 
 /* Looks up a key whose names are valid. A hit fills `value`, and *record but for its times and
  * flags. Without a region: a miss. */

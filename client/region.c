@@ -71,6 +71,8 @@ bool region_map_fd(struct region_map *map, int fd, uint64_t boot_id) {
   if (base == MAP_FAILED)
     return false;
   (void)madvise(base, size, MADV_DONTDUMP); /* where it cannot: a larger core file */
+  (void)madvise(base, size,
+                MADV_DONTFORK); /* where it cannot: a child keeps the memory allocated */
   if (region_attach(map, base, size) && map->boot_id == boot_id)
     return true;
   *map = (struct region_map){0};

@@ -47,7 +47,8 @@ bool region_attach(struct region_map *map, const void *base, size_t size);
 
 /* Maps a descriptor, which stays the caller's and is not needed any more. False, with nothing
  * mapped, where it is no region of the daemon `boot_id`, where it could be cut under us (its
- * seals), or where there is no room for it. */
+ * seals), or where there is no room for it. A forked child does not have the mapping: its copy of
+ * `map` must be neither read through nor unmapped, since the addresses may be another's there. */
 bool region_map_fd(struct region_map *map, int fd, uint64_t boot_id);
 void region_unmap(struct region_map *map); /* of region_map_fd; idempotent */
 

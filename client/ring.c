@@ -45,6 +45,8 @@ bool ring_map_fd(struct ring *ring, int fd) {
   if (base == MAP_FAILED)
     return false;
   (void)madvise(base, size, MADV_DONTDUMP); /* where it cannot: a larger core file */
+  (void)madvise(base, size,
+                MADV_DONTFORK); /* where it cannot: a child keeps the memory allocated */
   if (ring_attach(ring, base, size))
     return true;
   (void)munmap(base, size); /* it was mapped above */

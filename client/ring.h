@@ -29,7 +29,7 @@ bool ring_attach(struct ring *ring, void *base, size_t size);
 
 /* Maps a descriptor, which stays the caller's and is not needed any more. False, with nothing
  * mapped, where it is no fresh ring, where it could be cut under us (its seals), or where there is
- * no room for it. */
+ * no room for it. As with region_map_fd, a forked child does not have the mapping. */
 bool ring_map_fd(struct ring *ring, int fd);
 void ring_unmap(struct ring *ring); /* of ring_map_fd; idempotent */
 

@@ -56,12 +56,13 @@ static bool same_file(int fd, const char *path) {
          held.st_ino == named.st_ino;
 }
 
-static int record_pid(int fd) {
+/* For people, in "already running". A full disk, or a limit on file sizes, costs that number and
+ * nothing else: the lock is what counts. A half-written number would be a wrong one. */
+static void record_pid(int fd) {
   char text[32];
   int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-  if (n < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
-    return -1;
-  return 0;
+  if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n)
+    (void)!ftruncate(fd, 0); /* it made the file shorter before */
 }
 
 static int refused(const char *path, const char *why, struct fault *fault) {
@@ -91,11 +92,8 @@ static int try_lock(const char *path, const char *socket_path, int fd, struct fa
                                 : refused(path, strerror(errno), fault);
   if (!same_file(fd, path))
     return 1;
-  if (record_pid(fd) == 0)
-    return 0;
-  int error = errno;
-  (void)unlink(path); /* as its holder that we are */
-  return refused(path, strerror(error), fault);
+  record_pid(fd);
+  return 0;
 }
 
 int lock_file_take(const char *socket_path, int *lock_fd, struct fault *fault) {

@@ -12,7 +12,8 @@
 
 #include "daemon/fault.h"
 
-/* Takes the lock of the socket at `socket_path`, and writes our pid into it. 0 and
+/* Takes the lock of the socket at `socket_path`, and writes our pid into it where the disk takes
+ * it. 0 and
  * *lock_fd, a descriptor (close-on-exec) for lock_file_release; FC_EBUSY where
  * another process holds it; FC_EREFUSED where there can be no such file. The lock
  * goes, at the latest, with the process. */

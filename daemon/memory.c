@@ -19,8 +19,9 @@
 
 /* The tightest limit found so far. */
 struct tightest {
-  uint64_t bytes;
-  bool lasting; /* a limit that stays, not what happens to be free now */
+  uint64_t bytes;       /* that may still be taken */
+  uint64_t limit_bytes; /* the limit itself: more, where some of it is in use */
+  bool lasting;         /* a limit that stays, not what happens to be free now */
   char what[PATH_MAX + 64];
 };
 
@@ -61,19 +62,72 @@ static bool read_number(const char *text, uint64_t *out) {
   return end != NULL && (*end == '\0' || *end == '\n' || *end == ' ');
 }
 
-static void narrow(struct tightest *tightest, uint64_t bytes, bool lasting, const char *what) {
+/* `used`: of the limit, what cannot be had back. */
+static void narrow(struct tightest *tightest, uint64_t limit, uint64_t used, bool lasting,
+                   const char *what) {
+  uint64_t bytes = limit > used ? limit - used : 0;
   if (bytes >= tightest->bytes)
     return;
   tightest->bytes = bytes;
+  tightest->limit_bytes = limit;
   tightest->lasting = lasting;
   (void)snprintf(tightest->what, sizeof tightest->what, "%s", what); /* a cut text is harmless */
+}
+
+/* How a version of control groups names its files, and what of the memory in use the kernel takes
+ * back when it needs some: file pages and slabs, those of the groups below included. The shared
+ * memory of a region is none of these. */
+struct cgroup_files {
+  const char *limit, *usage;
+  const char *reclaimable[3];
+};
+static const struct cgroup_files version_1 = {
+    "memory.limit_in_bytes",
+    "memory.usage_in_bytes",
+    {"total_inactive_file", "total_active_file", "total_slab_reclaimable"}};
+static const struct cgroup_files version_2 = {
+    "memory.max", "memory.current", {"inactive_file", "active_file", "slab_reclaimable"}};
+
+/* The number of the line "FIELD NUMBER" (blanks between); false where there is none. */
+static bool find_field(const char *text, const char *field, uint64_t *out) {
+  size_t size = strlen(field);
+  for (const char *at = text; (at = strstr(at, field)) != NULL; at += size)
+    if ((at == text || at[-1] == '\n') && (at[size] == ' ' || at[size] == '\t'))
+      return read_number(at + size + strspn(at + size, " \t"), out);
+  return false;
+}
+
+static bool read_group_number(const char *root, const char *group, const char *file,
+                              uint64_t *out) {
+  char path[PATH_MAX + 64];
+  (void)snprintf(path, sizeof path, "%s/%s", group, file); /* fits */
+  char *text = read_file(root, path);
+  bool is_number = text != NULL && read_number(text, out);
+  free(text);
+  return is_number;
+}
+
+/* Memory of the group, and of those below it, that is in use and stays so. What cannot be read
+ * counts as none: then the limit alone is held against the need. */
+static uint64_t group_used(const char *root, const char *group, const struct cgroup_files *files) {
+  char path[PATH_MAX + 64];
+  uint64_t used, bytes;
+  if (!read_group_number(root, group, files->usage, &used))
+    return 0;
+  (void)snprintf(path, sizeof path, "%s/memory.stat", group); /* fits */
+  char *stat = read_file(root, path);
+  for (size_t i = 0; stat != NULL && i < sizeof files->reclaimable / sizeof(char *); i++)
+    if (find_field(stat, files->reclaimable[i], &bytes))
+      used = used > bytes ? used - bytes : 0;
+  free(stat);
+  return used;
 }
 
 /* `group` and each group above it, up to the mount. In a container the path may not
  * exist below the mount: what is missing sets no limit, and the mount itself is the
  * container's group. */
 static void walk_up(struct tightest *tightest, const char *root, const char *mount,
-                    const char *group, const char *file) {
+                    const char *group, const struct cgroup_files *files) {
   char path[PATH_MAX];
   int n = snprintf(path, sizeof path, "%s%s", mount, group);
   if (n < 0 || (size_t)n >= sizeof path || strstr(group, "..") != NULL)
@@ -83,13 +137,11 @@ static void walk_up(struct tightest *tightest, const char *root, const char *mou
     while (size > bottom && path[size - 1] == '/')
       size--;
     path[size] = '\0';
-    char limit[PATH_MAX + 64];
-    (void)snprintf(limit, sizeof limit, "%s/%s", path, file); /* fits */
-    char *text = read_file(root, limit);
-    uint64_t bytes;
-    if (text != NULL && read_number(text, &bytes))
-      narrow(tightest, bytes, true, limit);
-    free(text);
+    char name[PATH_MAX + 64];
+    uint64_t limit;
+    (void)snprintf(name, sizeof name, "%s/%s", path, files->limit); /* fits */
+    if (read_group_number(root, path, files->limit, &limit))
+      narrow(tightest, limit, group_used(root, path, files), true, name);
     if (size <= bottom)
       return;
     while (size > bottom && path[size - 1] != '/')
@@ -105,14 +157,14 @@ static void cgroup_line(struct tightest *tightest, const char *root, char *line)
     return;
   *group++ = '\0';
   if (controllers[0] == '\0') {
-    walk_up(tightest, root, "/sys/fs/cgroup", group, "memory.max");
+    walk_up(tightest, root, "/sys/fs/cgroup", group, &version_2);
     return;
   }
   char *rest = NULL;
   for (char *name = strtok_r(controllers, ",", &rest); name != NULL;
        name = strtok_r(NULL, ",", &rest)) {
     if (strcmp(name, "memory") == 0)
-      walk_up(tightest, root, "/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+      walk_up(tightest, root, "/sys/fs/cgroup/memory", group, &version_1);
   }
 }
 
@@ -126,16 +178,10 @@ static void check_cgroups(struct tightest *tightest, const char *root) {
 }
 
 static void check_available(struct tightest *tightest, const char *root) {
-  static const char field[] = "MemAvailable:";
   char *text = read_file(root, "/proc/meminfo");
-  const char *at = text == NULL ? NULL : strstr(text, field);
   uint64_t kib;
-  if (at != NULL && (at == text || at[-1] == '\n')) {
-    at += sizeof field - 1;
-    at += strspn(at, " \t");
-    if (read_number(at, &kib) && kib <= UINT64_MAX / 1024)
-      narrow(tightest, kib * 1024, false, "MemAvailable in /proc/meminfo");
-  }
+  if (text != NULL && find_field(text, "MemAvailable:", &kib) && kib <= UINT64_MAX / 1024)
+    narrow(tightest, kib * 1024, 0, false, "MemAvailable in /proc/meminfo");
   free(text);
 }
 
@@ -143,14 +189,32 @@ static void check_rlimit(struct tightest *tightest, __rlimit_resource_t resource
                          const char *what) {
   struct rlimit limit;
   if (getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-    narrow(tightest, limit.rlim_cur, true, what);
+    narrow(tightest, limit.rlim_cur, 0, true, what);
+}
+
+/* "and 100 MiB (104857600 bytes) are allowed by FILE: lower --max-bytes, or raise that limit". */
+static void describe(const struct tightest *tightest, char *text, size_t size) {
+  char left[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE], used[SIZE_TEXT_SIZE];
+  uint64_t used_bytes = tightest->limit_bytes - tightest->bytes;
+  (void)size_format(tightest->bytes, left);
+  if (used_bytes > 0) /* a cut text is harmless, here and below */
+    (void)snprintf(text, size,
+                   "%s (%" PRIu64
+                   " bytes) are left of the %s allowed by %.400s, where %s are in use: lower "
+                   "--max-bytes, free memory in that group, or raise that limit",
+                   left, tightest->bytes, size_format(tightest->limit_bytes, limit), tightest->what,
+                   size_format(used_bytes, used));
+  else
+    (void)snprintf(text, size, "%s (%" PRIu64 " bytes) are %s by %.400s: lower --max-bytes, or %s",
+                   left, tightest->bytes, tightest->lasting ? "allowed" : "available",
+                   tightest->what, tightest->lasting ? "raise that limit" : "free some memory");
 }
 
 int memory_check(const struct memory_need *need, const char *root, struct fault *fault) {
   struct tightest tightest = {.bytes = UINT64_MAX};
   uint64_t total = MEMORY_OVERHEAD_BYTES;
-  char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE], c[SIZE_TEXT_SIZE], d[SIZE_TEXT_SIZE],
-      e[SIZE_TEXT_SIZE], f[SIZE_TEXT_SIZE], g[SIZE_TEXT_SIZE];
+  char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE], c[SIZE_TEXT_SIZE], e[SIZE_TEXT_SIZE],
+      f[SIZE_TEXT_SIZE], g[SIZE_TEXT_SIZE], there_is[FAULT_TEXT_SIZE];
   if (__builtin_add_overflow(total, need->max_bytes, &total) ||
       __builtin_add_overflow(total, need->region_bytes, &total) ||
       __builtin_add_overflow(total, need->client_budget_bytes, &total) ||
@@ -163,16 +227,13 @@ int memory_check(const struct memory_need *need, const char *root, struct fault 
   check_rlimit(&tightest, RLIMIT_DATA, "the limit on data (RLIMIT_DATA, ulimit -d)");
   if (total <= tightest.bytes)
     return 0;
+  describe(&tightest, there_is, sizeof there_is);
   return fault_set(
       fault, FC_ENOMEM,
       "not enough memory: %s are needed (%" PRIu64
       " bytes: --max-bytes %s, %s to find and to move its entries, --client-budget %s for messages "
-      "and %s for rings, %s for manifests, %s for the daemon itself), and %s (%" PRIu64
-      " bytes) %s by %s: lower --max-bytes, or %s",
+      "and %s for rings, %s for manifests, %s for the daemon itself), and %s",
       size_format(total, a), total, size_format(need->max_bytes, b),
       size_format(need->region_bytes, e), size_format(need->client_budget_bytes, c),
-      size_format(need->rings_bytes, f), size_format(need->manifests_bytes, g), "16 MiB",
-      size_format(tightest.bytes, d), tightest.bytes,
-      tightest.lasting ? "are allowed" : "are available", tightest.what,
-      tightest.lasting ? "raise that limit" : "free some memory");
+      size_format(need->rings_bytes, f), size_format(need->manifests_bytes, g), "16 MiB", there_is);
 }

@@ -18,11 +18,11 @@ struct memory_need {
   uint64_t manifests_bytes;     /* of as many namespaces as there may be */
 };
 
-/* Compares the need (all of these and the overhead) with the tightest memory limit of this
- * process's control group and those above it (v1 and v2), with MemAvailable, and
- * with RLIMIT_AS and RLIMIT_DATA. `root` stands before /proc and /sys: "" for
- * the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM with
- * a text that has both numbers. */
+/* Compares the need (all of these and the overhead) with what the tightest memory limit leaves of
+ * this process's control group and those above it (v1 and v2: the limit less what is in use and
+ * cannot be reclaimed), with MemAvailable, and with RLIMIT_AS and RLIMIT_DATA. `root` stands before
+ * /proc and /sys: "" for the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM
+ * with a text that has both numbers. */
 int memory_check(const struct memory_need *need, const char *root, struct fault *fault);
 
 #endif

@@ -5,9 +5,11 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/errors.h"
+#include "proto/region_uses.h"
 
 /* A bucket for every 1024 bytes of max_bytes: 1.6% of it. Entries of the smallest usual values take
  * 290 bytes, so a full cache of such has chains of four; one of values of 3 KiB finds nearly every
@@ -67,7 +69,7 @@ static void unmap(struct region *region) {
 
 /* Sealed before anybody else has it. Our own mapping, made before, stays writable. */
 static bool map_shared(struct region *region) {
-  region->fd = memfd_create("fcached-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  region->fd = memfd_create(FC_REGION_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0)
     return false;
   void *base = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
@@ -77,6 +79,11 @@ static bool map_shared(struct region *region) {
   return give_memory(region, 0, region->arena_offset) &&
          fcntl(region->fd, F_ADD_SEALS,
                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
+}
+
+uint64_t region_inode(const struct region *region) {
+  struct stat status;
+  return region->fd >= 0 && fstat(region->fd, &status) == 0 ? status.st_ino : 0;
 }
 
 static bool map_private(struct region *region) {

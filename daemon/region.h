@@ -42,6 +42,9 @@ int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, u
                 bool shared, struct fault *why);
 void region_deinit(struct region *region); /* idempotent */
 
+/* By which readers' maps show it (region_uses.h); 0 where no client can map it. */
+uint64_t region_inode(const struct region *region);
+
 /* Readers serve nothing from it from now on. */
 void region_retire(struct region *region);
 

@@ -3,14 +3,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "daemon/conns.h"
+#include "daemon/dead_regions.h"
+#include "daemon/descriptors.h"
 #include "daemon/listen.h"
 #include "daemon/memory.h"
 #include "daemon/notify.h"
+#include "daemon/pool.h"
+#include "daemon/robust.h"
 #include "daemon/trace.h"
 #include "proto/errors.h"
 
@@ -32,19 +35,24 @@ struct server {
   uv_signal_t on_term, on_int, on_hup;
   struct ticker watchdog;
   uv_timer_t drain_bound;
+  uv_work_t pool_ready;
+  struct fault no_pool; /* why there are no threads, and so no trace */
+  bool shares;          /* clients may map the region */
+  bool said_unaccepted;
   bool stopping, emptied;
   bool trace_stuck;
 };
 
-/* Before the handlers stand and after they are gone, a signal to stop would end us with the socket
- * or the lock file left behind: it waits. */
+/* While no handler is installed, at the start and from the end of the loop on, a signal to stop
+ * would end us with the socket or the lock file left behind: it is held back. Threads inherit the
+ * mask, so all of them are made while it is held: one that is not blocked there would take it. */
 static void hold_stop_signals(bool hold) {
   sigset_t signals;
   (void)sigemptyset(&signals); /* these fail for invalid numbers alone */
   (void)sigaddset(&signals, SIGTERM);
   (void)sigaddset(&signals, SIGINT);
   (void)sigaddset(&signals, SIGHUP);
-  (void)sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+  (void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
 /* ---- the end: stop accepting, answer, close, write the trace ---- */
@@ -123,28 +131,34 @@ static void on_watchdog(void *arg) {
 static void on_connection(uv_stream_t *stream, int status) {
   struct server *server = stream->data;
   if (status == 0) {
+    server->said_unaccepted = false;
     conns_accept(&server->conns, stream);
     return;
   }
   server->dispatch.refused++;
-  log_line(&server->log, LOG_LEVEL_WARNING, "a client could not be accepted: %s",
-           uv_strerror(status));
+  log_once(&server->log, &server->said_unaccepted, LOG_LEVEL_WARNING,
+           "a client could not be accepted: %s", uv_strerror(status));
 }
 
 /* ---- the beginning ---- */
 
-/* Two descriptors a client (socket and pidfd): take what the hard limit gives. */
-static void raise_descriptor_limit(struct server *server) {
-  struct rlimit limit;
-  rlim_t want = 2u * server->options->max_clients + 64u;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
-    return;
-  limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-  if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
-    log_line(&server->log, LOG_LEVEL_WARNING,
-             "%llu descriptors are few for %u clients: past them clients are refused; raise "
-             "LimitNOFILE or lower --max-clients",
-             (unsigned long long)limit.rlim_cur, server->options->max_clients);
+/* Memory that other regions keep is no longer free, so it is in the check already: here it is
+ * named. */
+static int check_memory(struct server *server, const struct memory_need *need,
+                        struct fault *fault) {
+  char text[DEAD_REGIONS_TEXT_SIZE];
+  struct fc_region_uses dead;
+  struct fault why;
+  int rc = memory_check(need, "", &why);
+  if (rc == 0 && !server->log.verbose)
+    return 0;
+  dead_regions_find("", &dead);
+  dead_regions_describe(&dead, text);
+  if (rc < 0)
+    return fault_set(fault, rc, "%s%s%s", why.text, text[0] != '\0' ? "; " : "", text);
+  if (text[0] != '\0')
+    log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
+  return 0;
 }
 
 static int start_cache(struct server *server, struct fault *fault) {
@@ -152,21 +166,21 @@ static int start_cache(struct server *server, struct fault *fault) {
   struct memory_need need = {.max_bytes = options->max_bytes,
                              .region_bytes = region_overhead_bytes(options->max_bytes),
                              .client_budget_bytes = options->client_budget,
-                             .rings_bytes = options->no_region ? 0 : options->client_budget,
+                             .rings_bytes = server->shares ? options->client_budget : 0,
                              .manifests_bytes =
                                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
-  int rc = memory_check(&need, "", fault);
+  int rc = check_memory(server, &need, fault);
   if (rc < 0)
     return rc;
   uint64_t random[2];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_init(&server->region, options->max_bytes, options->max_value, boot_id,
-                   !options->no_region, fault);
+  rc = region_init(&server->region, options->max_bytes, options->max_value, boot_id, server->shares,
+                   fault);
   if (rc < 0)
     return rc;
-  if (!options->no_region && server->region.fd < 0)
+  if (server->shares && server->region.fd < 0)
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", fault->text);
   rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
                   random[0]);
@@ -246,11 +260,22 @@ static int start_connections(struct server *server) {
                                                                                     : 0;
 }
 
+/* Without threads the daemon serves, and cannot trace; a trace that was asked for at start is then
+ * an error (trace_on). */
+static void start_pool(struct server *server) {
+  if (pool_start(&server->loop, &server->pool_ready, &server->no_pool) == 0)
+    return;
+  server->trace.no_pool = &server->no_pool;
+  if (server->options->trace == NULL)
+    log_line(&server->log, LOG_LEVEL_WARNING, "serving without a trace: %s", server->no_pool.text);
+}
+
 static int start_loop(struct server *server, struct fault *fault) {
   if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
       start_timers(server) < 0 || start_connections(server) < 0)
     return fault_set(fault, FC_EREFUSED,
                      "the event loop could not be set up: out of descriptors or memory");
+  start_pool(server);
   if (server->options->trace == NULL)
     return 0;
   return trace_on(&server->trace, fc_str_of(server->options->trace), fault);
@@ -271,6 +296,28 @@ static int serve(struct server *server) {
   return EXIT_SUCCESS;
 }
 
+/* What needs one thread and no lock or socket that a child could keep. */
+static void prepare(struct server *server) {
+  struct fault why;
+  /* A peer that left, and a trace file at its size limit, are errors to handle, not our end. */
+  (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
+  (void)signal(SIGXFSZ, SIG_IGN);
+  hold_stop_signals(true);
+  descriptors_raise_limit(server->options->max_clients, &server->log);
+  server->shares = !server->options->no_region;
+  if (server->shares && robust_prove(&why) < 0) {
+    server->shares = false;
+    log_line(&server->log, LOG_LEVEL_WARNING, "%s", why.text);
+  }
+}
+
+static int open_loop(struct server *server, struct fault *fault) {
+  int rc = descriptors_prove(fault);
+  if (rc == 0 && uv_loop_init(&server->loop) < 0)
+    rc = fault_set(fault, FC_EREFUSED, "no event loop: out of descriptors or memory");
+  return rc;
+}
+
 int server_run(const struct options *options) {
   /* Static: libuv's handles must not move, and the scratch buffer is large. */
   static struct server server;
@@ -279,17 +326,13 @@ int server_run(const struct options *options) {
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
   notify_init(&server.notify);
-  /* A peer that left, and a trace file at its size limit, are errors to handle, not our end. */
-  (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
-  (void)signal(SIGXFSZ, SIG_IGN);
-  hold_stop_signals(true);
-  raise_descriptor_limit(&server);
+  prepare(&server);
   struct listener_options where = {.path = options->socket,
                                    .has_group = options->has_socket_group,
                                    .group = options->socket_group};
   int rc = listener_open(&server.listener, &where, &fault);
-  if (rc == 0 && uv_loop_init(&server.loop) < 0)
-    rc = fault_set(&fault, FC_EREFUSED, "no event loop: out of descriptors or memory");
+  if (rc == 0)
+    rc = open_loop(&server, &fault);
   if (rc == 0)
     rc = start_cache(&server, &fault);
   if (rc == 0)

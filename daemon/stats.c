@@ -86,6 +86,7 @@ static double fragmentation(const struct arena *arena) {
 static void add_region(struct figures *f, const struct dispatch *d) {
   const struct arena *arena = &d->store->heap.arena;
   add_uint(f, "region_shared", d->store->region->fd >= 0);
+  add_uint(f, "region_inode", region_inode(d->store->region));
   add_uint(f, "region_bytes", d->store->region->size);
   add_uint(f, "region_used_bytes", arena->used_bytes);
   add_real(f, "region_fragmentation", fragmentation(arena));

@@ -318,6 +318,8 @@ int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
   unsigned n_open;
   if (trace->closing)
     return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
+  if (trace->no_pool != NULL)
+    return fault_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
   int r = trace_file_open(&file, path, fault);
   if (r < 0)
     return r;

@@ -39,6 +39,8 @@ struct trace {
   uint64_t events;              /* lines accepted or lost since the start */
   uint64_t lost;                /* of them, those that will never be in a file */
   bool said_full, said_failed;
+  const struct fault
+      *no_pool; /* why there are no threads to write with (pool.h); NULL: there are */
   bool closing, closed;
   uint64_t close_by_ms; /* uv_now */
   trace_closed_fn *on_closed;
@@ -51,7 +53,8 @@ int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
 
 /* Opens `path` to append (0640), makes its directory where missing, and traces to it
  * from now on; what went before still reaches the former file. Opens on the spot, to
- * say at once what is wrong: FC_ETRACE with a text. Then the former state stays. */
+ * say at once what is wrong: FC_ETRACE with a text, also where there are no threads. Then the
+ * former state stays. */
 int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
 /* No more lines; what was accepted is still written. */
 void trace_off(struct trace *trace);

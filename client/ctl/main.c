@@ -1,8 +1,10 @@
 /* fcachectl: finds the command that was asked for, and hands it the rest. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/ctl/ctl.h"
 
@@ -81,11 +83,28 @@ static int run(struct ctl *ctl, int argc, char **argv) {
   return CTL_USAGE;
 }
 
+/* A closed 0, 1 or 2 must not become a connection that something prints into. What is opened here
+ * fails like a closed one: 0 cannot be read from, 1 and 2 cannot be written to. */
+static void fill_standard(void) {
+  int fd;
+
+  do { /* the lowest free number each time */
+    fd = open("/dev/null", O_RDONLY);
+    if (fd == STDIN_FILENO) {
+      (void)close(fd);
+      fd = open("/dev/null", O_WRONLY);
+    }
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) /* else there is no /dev/null, and nothing better to be done */
+    (void)close(fd);
+}
+
 int main(int argc, char **argv) {
   struct ctl ctl = {0};
   struct args args = {.ctl = &ctl};
   int status;
 
+  fill_standard();
   argp_err_exit_status = CTL_USAGE;
   argp_program_version_hook = print_version;
   (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names, which are UTF-8 */

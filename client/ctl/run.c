@@ -80,9 +80,12 @@ static const struct argp argp = {
         "\v"
         "fcached is $FCACHED, else the one beside fcachectl, else the one in PATH.\n"
         "\n"
+        "Where fcached cannot be started, CMD runs without a cache, and a line on stderr says why; "
+        "with --trace it does not run.\n"
+        "\n"
         "Exit status: that of CMD, 128 + N where signal N killed it, 127 where there is no such "
-        "program, 126 where it cannot be executed; 1 where fcached cannot be started, 2 for wrong "
-        "usage."};
+        "program, 126 where it cannot be executed; 1 where the trace that was asked for cannot be "
+        "had, 2 for wrong usage."};
 
 /* Tells CMD where to go. 0 or a negative errno. */
 static int set_environment(const struct args *args, const struct private_daemon *daemon) {
@@ -120,6 +123,31 @@ static void print_stats(const struct args *args, const struct private_daemon *da
   admin_close(admin);
 }
 
+static int run_beside(const struct args *args, const struct private_daemon *daemon,
+                      struct signals *signals, bool *ran) {
+  int error = set_environment(args, daemon);
+
+  if (error < 0)
+    return ctl_error("run: cannot set CMD's environment: %s", strerror(-error));
+  return foreground_run(args->command, signals, ran);
+}
+
+/* fcached did not start, which stderr has been told. A cache must not keep CMD from its work; a
+ * trace, though, was asked for by name, and nothing has been computed yet. */
+static int run_without(const struct args *args, struct private_daemon *daemon,
+                       struct signals *signals) {
+  bool ran;
+
+  if (args->trace)
+    return ctl_error("run: CMD was not run: there is no trace without fcached: leave --trace out "
+                     "to run it without a cache");
+  private_daemon_stop(daemon); /* it may be there, and only slow */
+  (void)ctl_error("run: running CMD without a cache: it computes everything itself");
+  if (setenv("FCACHE_DISABLE", "1", 1) < 0)
+    return ctl_error("run: cannot set CMD's environment: %s", strerror(errno));
+  return run_beside(args, daemon, signals, &ran);
+}
+
 static int run_with(const struct args *args, const struct private_daemon_options *settings,
                     struct signals *signals) {
   struct private_daemon daemon;
@@ -128,18 +156,14 @@ static int run_with(const struct args *args, const struct private_daemon_options
 
   private_daemon_init(&daemon);
   status = private_daemon_start(&daemon, settings, signals);
-  if (status < 0) {
-    status = -status;
-  } else if (status > 0) {
+  if (status == -CTL_USAGE)
+    status = CTL_USAGE;
+  else if (status < 0)
+    status = run_without(args, &daemon, signals);
+  else if (status > 0)
     status += 128; /* the signal came before CMD was there */
-  } else {
-    int error = set_environment(args, &daemon);
-
-    if (error < 0)
-      status = ctl_error("run: cannot set CMD's environment: %s", strerror(-error));
-    else
-      status = foreground_run(args->command, signals, &ran);
-  }
+  else
+    status = run_beside(args, &daemon, signals, &ran);
   if (ran && !args->no_stats)
     print_stats(args, &daemon);
   private_daemon_stop(&daemon);

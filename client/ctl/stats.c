@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "client/ctl/ctl.h"
+#include "client/ctl/dead_regions.h"
 #include "client/ctl/figures.h"
 #include "client/ctl/stats.h"
 #include "client/ctl/stats_json.h"
@@ -102,6 +103,7 @@ static int print_once(const struct args *args, struct admin *admin) {
   figures_init(&figures);
   status = stats_read(admin, args->name_space, &figures);
   if (status == CTL_DONE) {
+    dead_regions_add(&figures);
     group = group_of(&figures, args->name_space);
     if (!group)
       status = CTL_FAILED;

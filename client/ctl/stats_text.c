@@ -118,6 +118,13 @@ static void value_holes(const struct figure_group *group, char value[VALUE_SIZE]
            render_bytes(N("region_moved_bytes"), moved));
 }
 
+static void value_dead(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char bytes[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%llu of ended daemons, up to %s, by process %s", N("dead_regions"),
+           render_bytes(N("dead_regions_bytes"), bytes), figures_text(group, "dead_regions_pids"));
+}
+
 static void value_evictions(const struct figure_group *group, char value[VALUE_SIZE]) {
   int used = snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes",
                       N("evictions_entries"), N("evictions_bytes"));
@@ -174,8 +181,9 @@ static const struct row rows[] = {
     {"entries", "entries max_entries", value_entries},
     {"memory", "bytes max_bytes", value_memory},
     {"  in flight", "memory_in_flight", NULL},
-    {"region", "region_shared region_bytes region_used_bytes", value_region},
+    {"region", "region_shared region_inode region_bytes region_used_bytes", value_region},
     {"  holes", "region_fragmentation region_moved_bytes", value_holes},
+    {"  dead", "dead_regions_pids dead_regions dead_regions_bytes", value_dead}, /* if there are */
     {"largest value", "max_value", NULL},
     {"hits", "cache_hits cache_misses hit_rate", value_hits},
     {"  shared", "shared_hits", value_shared},

@@ -401,8 +401,32 @@ START_TEST(run_passes_the_status_on) {
   expect(CTL("run", "--", "/no/such/program"), 127, NULL);
   expect(CTL("run", "--", "/"), 126, NULL);
   expect(CTL("run", "--max-bytes", "many", "--", "true"), 2, NULL);
-  (void)setenv("FCACHED", "/no/such/daemon", 1);
-  expect(CTL("run", "--", "true"), 1, NULL);
+  ck_assert_uint_eq(leftovers(), 0);
+}
+END_TEST
+
+/* A cache must not keep a command from its work: without a daemon it runs with the cache off, and
+ * neither finds another daemon. A trace that was asked for is another matter. */
+START_TEST(run_runs_its_command_without_a_daemon) {
+  static const char script[] =
+      "echo \"$FCACHE_DISABLE,${FCACHE_NAMESPACE%%-*}\"; test -S \"$FCACHE_SOCKET\" || exit 7";
+  char *out, *err;
+
+  set_runtime_dir();
+  (void)setenv("FCACHE_SOCKET", "/tmp", 1);
+  (void)setenv("FCACHED", _i == 0 ? "/no/such/daemon" : "/bin/false", 1);
+  const char *const argv[] = {harness_fcachectl(), "run", "--", "sh", "-c", script, NULL};
+  ck_assert_int_eq(harness_run(argv, &out, &err), 7);
+  ck_assert_str_eq(out, "1,run\n");
+  ck_assert_ptr_nonnull(strstr(err, "fcached did not start"));
+  ck_assert_ptr_nonnull(strstr(err, "running CMD without a cache"));
+  free(out);
+  free(err);
+  ck_assert_int_eq(harness_run(CTL("run", "--trace", "t", "--", "echo", "ran"), &out, &err), 1);
+  ck_assert_str_eq(out, "");
+  ck_assert_ptr_nonnull(strstr(err, "leave --trace out"));
+  free(out);
+  free(err);
   ck_assert_uint_eq(leftovers(), 0);
 }
 END_TEST
@@ -612,6 +636,7 @@ int main(void) {
   suite_add_tcase(suite, commands);
   tcase_set_timeout(run, 60);
   tcase_add_test(run, run_passes_the_status_on);
+  tcase_add_loop_test(run, run_runs_its_command_without_a_daemon, 0, 2);
   tcase_add_test(run, run_hands_the_environment_over);
   tcase_add_test(run, run_prints_stats_on_stderr);
   tcase_add_test(run, run_killed_leaves_no_daemon);

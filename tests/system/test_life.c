@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/errors.h"
@@ -264,6 +265,39 @@ START_TEST(sigint_finishes_what_was_accepted) {
 }
 END_TEST
 
+/* Whoever is impatient sends another, and the last of them comes when the handlers are gone. */
+static bool is_signalled_to_its_end(void *arg) {
+  pid_t pid = *(pid_t *)arg;
+  siginfo_t info = {0};
+
+  for (int i = 0; i < 2000; i++) {
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid)
+      return true;
+    (void)kill(pid, i % 2 == 0 ? SIGTERM : SIGINT); /* our child, not waited for yet */
+  }
+  return false;
+}
+
+START_TEST(more_signals_do_not_end_it_otherwise) {
+  char trace[HARNESS_PATH_SIZE + 8];
+
+  for (int round = 0; round < ROUNDS; round++) {
+    harness_start(&served, NULL);
+    (void)snprintf(trace, sizeof trace, "%s/trace", served.dir);
+    const char *const on[] = {harness_fcachectl(), "-S", served.socket, "trace", "on", trace, NULL};
+    ck_assert_int_eq(harness_run(on, NULL, NULL), 0);
+    struct fcache *cache = library_open(served.socket, "life", NULL, 0);
+    struct fcache_key key = library_key("op", "view", "prompt", 0);
+    ck_assert_int_eq(fcache_put(cache, &key, "x", 1, 0, 0), FCACHE_OK); /* a line to be written */
+    fcache_close(cache);
+    ck_assert(harness_wait_until(is_signalled_to_its_end, &served.pid, END_TIMEOUT_MS));
+    assert_ended_cleanly();
+    ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), 1);
+    ck_assert_int_eq(unlink(trace), 0);
+  }
+}
+END_TEST
+
 START_TEST(a_shutdown_request_ends_it_likewise) {
   struct raw raw, busy;
   struct fc_buf buf = {0};
@@ -451,6 +485,7 @@ int main(void) {
   tcase_add_test(tcase, the_socket_is_for_owner_and_group);
   tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
   tcase_add_test(tcase, sigint_finishes_what_was_accepted);
+  tcase_add_test(tcase, more_signals_do_not_end_it_otherwise);
   tcase_add_test(tcase, a_shutdown_request_ends_it_likewise);
   tcase_add_test(tcase, who_controls_it_is_logged);
   tcase_add_test(tcase, sigterm_answers_all_that_the_socket_holds);

@@ -101,6 +101,45 @@ START_TEST(v1_memory_controller) {
 }
 END_TEST
 
+/* What is in use and cannot be had back is not there for us; file pages and slabs can. */
+START_TEST(v2_what_is_in_use_counts) {
+  put("/proc/self/cgroup", "0::/a.slice/b.service\n");
+  put("/sys/fs/cgroup/a.slice/memory.max", "629145600\n");
+  put("/sys/fs/cgroup/a.slice/memory.current", "524288000\n");
+  ck_assert_int_eq(check(), FC_ENOMEM);
+  ck_assert_ptr_nonnull(strstr(fault.text, "100 MiB (104857600 bytes) are left of the 600 MiB "));
+  ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max, where 500 MiB "));
+  put("/sys/fs/cgroup/a.slice/memory.stat",
+      "anon 1\nfile 500000000\nshmem 200000000\nactive_file 100000000\ninactive_file 100000000\n"
+      "slab_reclaimable 72521439\nslab 99999999999\n");
+  ck_assert_int_eq(check(), FC_ENOMEM);
+  ck_assert_ptr_nonnull(strstr(fault.text, "(377379039 bytes)"));
+  put("/sys/fs/cgroup/a.slice/memory.stat",
+      "inactive_file 100000000\nactive_file 100000000\nslab_reclaimable 72629760\n");
+  ck_assert_int_eq(check(), 0);
+  put("/sys/fs/cgroup/a.slice/b.service/memory.max", "500000000\n"); /* our own group */
+  put("/sys/fs/cgroup/a.slice/b.service/memory.current", "200000000\n");
+  ck_assert_int_eq(check(), FC_ENOMEM);
+  ck_assert_ptr_nonnull(strstr(fault.text, "(300000000 bytes)"));
+  put("/sys/fs/cgroup/a.slice/b.service/memory.current",
+      "600000000\n"); /* over it, as after a cut */
+  ck_assert_int_eq(check(), FC_ENOMEM);
+  ck_assert_ptr_nonnull(strstr(fault.text, "(0 bytes)"));
+}
+END_TEST
+
+START_TEST(v1_what_is_in_use_counts) {
+  put("/proc/self/cgroup", "4:memory:/x\n");
+  put("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "629145600\n");
+  put("/sys/fs/cgroup/memory/x/memory.usage_in_bytes", "524288000\n");
+  ck_assert_int_eq(check(), FC_ENOMEM);
+  ck_assert_ptr_nonnull(strstr(fault.text, "(104857600 bytes)"));
+  put("/sys/fs/cgroup/memory/x/memory.stat",
+      "inactive_file 999999999\ntotal_inactive_file 272629760\ntotal_active_file 0\n");
+  ck_assert_int_eq(check(), 0);
+}
+END_TEST
+
 START_TEST(path_outside_the_mount) {
   put("/proc/self/cgroup", "0::/../../other\n");
   put("/sys/fs/cgroup/memory.max", "1000\n");
@@ -145,8 +184,11 @@ static const char *const odd_limits[] = {
 };
 
 START_TEST(odd_limit_files) {
-  put("/proc/self/cgroup", "0::/\n");
+  put("/proc/self/cgroup", "0::/x\n");
   put("/sys/fs/cgroup/memory.max", odd_limits[_i]);
+  put("/sys/fs/cgroup/x/memory.max", "400000000\n");
+  put("/sys/fs/cgroup/x/memory.current", odd_limits[_i]);
+  put("/sys/fs/cgroup/x/memory.stat", odd_limits[_i]);
   put("/proc/meminfo", "MemAvailable: 99999999999999999999 kB\nMemAvailable: x\n");
   ck_assert_int_eq(check(), 0);
 }
@@ -204,6 +246,8 @@ int main(void) {
   tcase_add_test(tc, v2_tightest_above);
   tcase_add_test(tc, exactly_enough);
   tcase_add_test(tc, v1_memory_controller);
+  tcase_add_test(tc, v2_what_is_in_use_counts);
+  tcase_add_test(tc, v1_what_is_in_use_counts);
   tcase_add_test(tc, path_outside_the_mount);
   tcase_add_test(tc, available_memory);
   tcase_add_loop_test(tc, odd_group_files, 0, sizeof odd_groups / sizeof odd_groups[0]);

@@ -227,7 +227,7 @@ static struct fc_key example_key(void) {
 /* What the daemon has stored for the page's key. */
 static const struct fc_region_entry *stored(const void *value, uint32_t size) {
   struct fc_key key = example_key();
-  struct store_put_info info = {.client_id = 7, .compute_ns = 12000000};
+  struct store_put_info info = {.origin = 7, .compute_ns = 12000000};
   ck_assert_int_eq(store_put(&store, &ns, &key, value, size, &info), FC_STORED);
   return store_peek(&store, &ns, &key)->placed;
 }
