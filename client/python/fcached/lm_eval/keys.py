@@ -38,8 +38,10 @@ def key(args: Iterable[Any]) -> bytes:
     """
     try:
         spelled = json.dumps([_spell(arg) for arg in args], separators=(",", ":"))
-    except (ValueError, RecursionError) as error:
-        raise Unkeyable(str(error)) from error
+    except Unkeyable:
+        raise
+    except Exception as error:  # an image that is closed, an array whose memory is gone
+        raise Unkeyable(str(error) or repr(error)) from error
     return hashlib.sha256(_SPELLING + spelled.encode("ascii")).digest()
 
 
