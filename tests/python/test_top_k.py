@@ -82,7 +82,10 @@ def test_the_drop_in_shares_them_and_traces_them_as_they_are(
     one.close()
     other.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["top_k"], line["hit"]) for line in lines] == [(sys.maxsize, True), (2**32, False)]
+    assert [(line["top_k"], line["hit"]) for line in lines] == [
+        (sys.maxsize, True),
+        (2**32, False),
+    ]
 
 
 class Unhashable(list[Any]):

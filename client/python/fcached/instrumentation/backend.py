@@ -145,13 +145,13 @@ class BackendInstrumentation:
             return
         _stop_watching(self._cache, self._clear_shared)
         self._cache = cache
-        if not _watch(cache, self._clear_shared):
+        self._clear_shared()
+        if not _watch(cache, self._clear_shared) and self._shares():
             self._share_no_more()
             log_line(
                 f"fcached: this backend's results are no longer shared: {type(cache).__name__} does "
                 "not tell when it is cleared"
             )
-        self._clear_shared()
 
     def set_current_probe(self, name: str | None) -> None:
         """The label of the lookups that follow, in the trace; None for none."""
@@ -162,7 +162,10 @@ class BackendInstrumentation:
     def close(self) -> None:
         """Ends the trace and the sharing. May be called again."""
         self._share_no_more()
-        self.trace.close()
+        try:
+            self.trace.close()
+        except Exception as error:
+            self._excuse("trace", error)
 
     # ---- which way a view goes ---------------------------------------------------------------
 
@@ -187,6 +190,9 @@ class BackendInstrumentation:
         """``client`` hears of probes, of clears and of the end, from now on."""
         _set_probe(client, self._current_probe)
         self._clients.append(client)
+
+    def _shares(self) -> bool:
+        return bool(self._clients)
 
     def _share_no_more(self) -> None:
         clients, self._clients = self._clients, []

@@ -58,7 +58,7 @@ class TraceWriter:
     def close(self) -> None:
         """Writes nothing from now on. May be called again."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-                self.is_on = False
+            file, self._file = self._file, None
+            self.is_on = False
+            if file is not None:
+                file.close()

@@ -79,6 +79,9 @@ class BackendInstrumentation(_BackendInstrumentation):
         self._share_through(client)
         return client
 
+    def _shares(self) -> bool:
+        return self._namespace_of is not None
+
     def _share_no_more(self) -> None:
         self._namespace_of = None
         self._by_name = {}
