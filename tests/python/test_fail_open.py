@@ -51,6 +51,10 @@ def closed() -> io.StringIO:
     return stream
 
 
+def write(message: Any, *_: Any) -> None:
+    sys.stderr.write(str(message))
+
+
 def fail(*_: Any, **__: Any) -> Any:
     raise RuntimeError("beside the result")
 
@@ -69,7 +73,7 @@ def beside(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
             if request.param == "showwarning":
                 warnings.showwarning = fail
             elif request.param in STREAMS:  # pytest keeps warnings to itself; others print them
-                warnings.showwarning = lambda message, *_: sys.stderr.write(str(message))
+                setattr(warnings, "showwarning", write)
                 patch.setattr(sys, "stderr", STREAMS[request.param])
             yield
 
@@ -335,10 +339,10 @@ def test_a_client_that_is_closed_in_between(daemon: Daemon) -> None:
         inst._clients[0].close()
         return MISS
 
-    inst.cache.get = closing_get  # type: ignore[method-assign]
+    setattr(inst.cache, "get", closing_get)
     assert inst.cached("op", "base", "p", 0, lambda: 1) == 1
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
-    inst.cache.get = closing_get  # type: ignore[method-assign]
+    setattr(inst.cache, "get", closing_get)
     assert inst.cached_batch("op", "base", ["q"], 0, lambda _: [2]) == [2]
     assert (inst.stats.cache_misses, inst.stats.batches_sent) == (1, 1)
 

@@ -487,7 +487,7 @@ class TestHitsBeforeAFailure:
                 client.put("op", "base", prompt, 0, value)
             return get(key)
 
-        inst.cache.get = get_and_put  # type: ignore[method-assign]
+        setattr(inst.cache, "get", get_and_put)
         client.get("op", "base", "connect")
         yield SimpleNamespace(inst=inst, events=events, client=client, values=values)
         client.close()

@@ -123,13 +123,14 @@ def batch(request: pytest.FixtureRequest, daemon: Daemon) -> Callable[[Any], lis
             return list(sharing.call("loglikelihood_rolling", lambda _: returned, requests))
 
     shared = {"namespace": "test", "socket": daemon.socket}
-    return {
+    ways: dict[str, Callable[[Any], list[Any]]] = {
         "client": by_client,
         "ranks": by_ranks,
         "drop-in": lambda returned: by_drop_in(returned, **shared),
         "drop-in alone": by_drop_in,
         "harness": by_harness,
-    }[request.param]
+    }
+    return ways[request.param]
 
 
 @pytest.mark.parametrize("make", POSITIONS)

@@ -22,10 +22,9 @@
   "get($self, /, op, view, prompt, top_k=0, *, wait=0.0, lease=False, record=True)\n--\n\n"        \
   "The value stored under a key, or MISS.\n\n" DOC_KEY                                             \
   "wait: seconds to wait for the value where another worker computes it at the moment.\n"          \
-  "lease=True: a miss that no other worker computes is LEASED instead. Others then wait for "      \
-  "this\n"                                                                                         \
-  "worker: compute the value and put it, or call give_up. record=False: neither counted nor\n"     \
-  "traced.\n\n"                                                                                    \
+  "lease=True: a miss that no other worker computes is LEASED instead. Others then wait for\n"     \
+  "this worker: compute the value and put it, or call give_up. record=False: neither counted\n"    \
+  "nor traced.\n\n"                                                                                \
   "Without a daemon it returns MISS.\n\n" DOC_KEY_ERRORS                                           \
   "DecodeError where the stored bytes are not a value of this encoding, or are of a class that\n"  \
   "is not registered here."
@@ -65,11 +64,11 @@
   "put() for many prompts in one exchange. True where all values were stored.\n\n"                 \
   "prompts and values: sequences or iterators, with one value for each prompt, in their order.\n"  \
   "compute_s: seconds that all took together, which are divided evenly.\n\n" DOC_KEY               \
-  "\n" DOC_KEY_ERRORS "TypeError also for prompts or values without an order, such as a set or a " \
-                      "dict; ArgumentError\n"                                                      \
-  "for another number of values. EncodeError where a value has no encoding: then none is "         \
-  "stored.\n"                                                                                      \
-  "TooBigError where one is larger than the daemon takes: then the others are stored."
+  "\n" DOC_KEY_ERRORS                                                                              \
+  "TypeError also for prompts or values without an order, such as a set or a dict.\n"              \
+  "ArgumentError for another number of values. EncodeError where a value has no encoding:\n"       \
+  "then none is stored. TooBigError where one is larger than the daemon takes: then the others\n"  \
+  "are stored."
 
 #define DOC_CACHED                                                                                 \
   "cached($self, /, op, view, prompt, top_k, compute)\n--\n\n"                                     \
