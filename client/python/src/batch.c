@@ -230,7 +230,7 @@ static int compute_again(struct batching *batching) {
       indices[n++] = i;
   uint64_t start_ns = hits_clock_ns();
   PyObject *values = compute(batching, indices, n);
-  uint64_t each_ns = (hits_clock_ns() - start_ns) / n;
+  uint64_t each_ns = (hits_clock_ns() - start_ns) / batching->n_again;
   int rc = values == NULL ? -1 : 0;
   for (size_t k = 0; rc == 0 && k < n; k++)
     rc = settle(batching, indices[k], PyTuple_GET_ITEM(values, (Py_ssize_t)k), &encoded, each_ns);

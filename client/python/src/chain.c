@@ -49,15 +49,16 @@ void chain_raise(PyObject *class, const char *format, ...) {
   PyErr_Restore(type, value, traceback);
 }
 
-PyObject *chain_call_in(const char *name, const char *function, const char *format, va_list list) {
-  PyObject *module = PyImport_ImportModule(name);
-  PyObject *callable = module ? PyObject_GetAttrString(module, function) : NULL;
+PyObject *chain_call_in(const char *module, const char *function, const char *format,
+                        va_list list) {
+  PyObject *imported = PyImport_ImportModule(module);
+  PyObject *callable = imported ? PyObject_GetAttrString(imported, function) : NULL;
   PyObject *tuple = callable ? Py_VaBuildValue(format, list) : NULL;
   PyObject *result = tuple ? PyObject_CallObject(callable, tuple) : NULL;
 
   Py_XDECREF(tuple);
   Py_XDECREF(callable);
-  Py_XDECREF(module);
+  Py_XDECREF(imported);
   return result;
 }
 
