@@ -137,4 +137,7 @@ def storable(method: str, answer: Any) -> bool:
         if not isinstance(answer, (tuple, list)) or len(answer) != 2 or answer[1] is None:
             return False
         answer = answer[0]
-    return isinstance(answer, (float, int)) and math.isfinite(answer)
+    try:
+        return isinstance(answer, (float, int)) and math.isfinite(answer)
+    except OverflowError:  # an int that no float can be
+        return False
