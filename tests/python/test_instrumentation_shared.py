@@ -389,6 +389,18 @@ class TestReplaceTheCache:
         inst.cache = Renamed()
         assert inst.cache.clear(quietly=True) == "cleared"  # type: ignore
 
+    def test_its_clear_may_fail(self, make: Make) -> None:
+        class Failing(Own):
+            def clear(self) -> None:
+                raise OSError("no such disk")
+
+        inst = make()
+        inst.cache = Failing()  # type: ignore[assignment]
+        fill(inst, "a")
+        with pytest.raises(OSError, match="no such disk"):
+            inst.cache.clear()
+        assert make().cached("op", "base", "a", 0, lambda: "new") == "new"
+
     def test_the_old_one_clears_itself(self, make: Make) -> None:
         inst, other = make(), make()
         old = inst.cache

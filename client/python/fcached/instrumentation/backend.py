@@ -36,11 +36,12 @@ class _Clear:
         self.tells: list[WeakMethod[Callable[[], None]]] = []
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
-        result = self._clear(*args, **kw)
-        for tell in [reference() for reference in self.tells]:
-            if tell is not None:
-                tell()
-        return result
+        try:
+            return self._clear(*args, **kw)
+        finally:  # its values are stale, whatever became of them here
+            for tell in [reference() for reference in self.tells]:
+                if tell is not None:
+                    tell()
 
 
 def _watch(cache: Any, tell: Callable[[], None]) -> bool:
