@@ -303,7 +303,8 @@ FCACHE_API int fcache_batch_skip(struct fcache_batch *batch);
 
 /* Computes the prompts at `misses[0..n_misses)`, indices into the caller's
  * list in rising order, and adds one value for each, in order. 0, or an error
- * of the caller's own, returned unchanged. */
+ * of the caller's own, returned unchanged. At that time values[i] of fcache_cached_batch is filled
+ * for each prompt that was found or computed before, and as the caller gave it for the others. */
 typedef int fcache_compute_misses_fn(void *arg, const size_t *misses, size_t n_misses,
                                      struct fcache_batch *batch);
 

@@ -365,8 +365,7 @@ def test_arguments_are_checked(daemon: Daemon) -> None:
             (lambda: client.get("o", "v", 7), TypeError, "a prompt must be a str or bytes"),
             (lambda: client.get("o", "v", "\ud800"), UnicodeEncodeError, "surrogates"),
             (lambda: client.get("o", "v", "p", -1), fcached.ArgumentError, "top_k .* got -1"),
-            (lambda: client.get("o", "v", "p", 2**32), fcached.ArgumentError, "4294967295"),
-            (lambda: client.get("o", "v", "p", 2**70), fcached.ArgumentError, "4294967295"),
+            (lambda: client.get("o", "v", "p", -(2**70)), fcached.ArgumentError, "0 or more"),
             (lambda: client.get("o", "v", "p", 1.0), TypeError, "top_k must be an int, not float"),
             (lambda: client.get("o", "v", "p", None), TypeError, "top_k must be an int"),
             (lambda: client.get("o", "v", "p", wait=-1), fcached.ArgumentError, "wait .* got -1"),
@@ -380,7 +379,7 @@ def test_arguments_are_checked(daemon: Daemon) -> None:
             (lambda: client.get("o", "v", "p", 0, 1), TypeError, "4 arguments without a name"),
             (lambda: client.get("o", "v", "p", prompt="q"), TypeError, "twice"),
             (lambda: client.get("o", "v", "p", nope=1), TypeError, "no argument 'nope'"),
-            (lambda: client.get_many("o", "v", "abc"), TypeError, "not one str"),
+            (lambda: client.get_many("o", "v", "abc"), TypeError, "got str, which is one text"),
             (lambda: client.get_many("o", "v", 5), TypeError, "iterable"),
             (lambda: client.get_many("o", "v", ["a", 5]), TypeError, "a prompt must be"),
             (

@@ -160,7 +160,7 @@ class TestCached:
             ("op", "tab\t", 0),
             ("", "base", 0),
             ("op", "base", -1),
-            ("op", "base", 2**32),
+            ("op", "base", -(2**70)),
             ("op", "base", None),
             ("op", "base", 1.5),
             ("op", None, 0),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import multiprocessing
 import os
 import threading
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,8 @@ import pytest
 from conftest import Daemon, wait_until
 
 import fcached
-from fcached.instrumentation import BackendInstrumentation, BackendStats
+from fcached.instrumentation import _MISS, BackendInstrumentation, BackendStats, ForwardCache
+from fcached.sway.instrumentation import BackendInstrumentation as SwayInstrumentation
 
 Make = Callable[..., BackendInstrumentation]
 
@@ -320,6 +325,234 @@ class TestClear:
         assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
         assert inst.cached("op", "base", "a", 0, never) == "new"
         assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
+
+
+class Slotted:
+    """A program's own cache, whose methods nobody can replace."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: dict[Any, Any] = {}
+
+    def get(self, key: Any) -> Any:
+        return self.entries.get(key, _MISS)
+
+    def put(self, key: Any, value: Any) -> None:
+        self.entries[key] = value
+
+    def clear(self) -> None:
+        self.entries.clear()
+
+
+class Own(Slotted):
+    """One whose methods can be: it has no __slots__."""
+
+
+class Renamed(ForwardCache):
+    """One that clears in its own way, and tells of it."""
+
+    def clear(self, *, quietly: bool = False) -> str:  # type: ignore[override]
+        with self._lock:
+            self._entries.clear()
+        return "cleared"
+
+
+class TestReplaceTheCache:
+    """To replace it says that its values are stale, as to clear it does."""
+
+    @pytest.mark.parametrize("kind", [lambda: ForwardCache(8), Own, Slotted, Renamed])
+    def test_what_was_computed_before_is_not_served(
+        self, make: Make, kind: Callable[[], Any]
+    ) -> None:
+        inst, other = make(), make()
+        fill(inst, "a", "b")
+        inst.cache = kind()
+        assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
+        assert inst.cached_batch("op", "base", ["b"], 0, lambda _: ["new b"]) == ["new b"]
+        assert other.cached("op", "base", "b", 0, lambda: "new b") == "new b"
+        assert inst.cached("op", "base", "a", 0, never) == "new"
+
+    @pytest.mark.parametrize("kind", [lambda: ForwardCache(8), Own, Slotted, Renamed])
+    def test_the_new_one_clears_what_is_shared(self, make: Make, kind: Callable[[], Any]) -> None:
+        inst, other = make(), make()
+        inst.cache = cache = kind()
+        assert inst.cache is cache
+        fill(inst, "a")
+        cache.clear()
+        assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
+        assert inst.cached("op", "base", "a", 0, never) == "new"
+        assert other.cached("op", "base", "a", 0, lambda: "new") == "new"
+
+    def test_its_clear_has_its_arguments_and_its_result(self, make: Make) -> None:
+        inst = make()
+        inst.cache = Renamed()
+        assert inst.cache.clear(quietly=True) == "cleared"  # type: ignore
+
+    def test_its_clear_may_fail(self, make: Make) -> None:
+        class Failing(Own):
+            def clear(self) -> None:
+                raise OSError("no such disk")
+
+        inst = make()
+        inst.cache = Failing()  # type: ignore[assignment]
+        fill(inst, "a")
+        with pytest.raises(OSError, match="no such disk"):
+            inst.cache.clear()
+        assert make().cached("op", "base", "a", 0, lambda: "new") == "new"
+
+    def test_the_old_one_clears_itself(self, make: Make) -> None:
+        inst, other = make(), make()
+        old = inst.cache
+        inst.cache = ForwardCache(8)
+        fill(inst, "a")
+        old.clear()
+        assert other.cached("op", "base", "a", 0, never) == "of a"
+        inst.cache = old
+        assert other.cached("op", "base", "a", 0, lambda: "new") == "new"
+        old.clear()
+        assert make().cached("op", "base", "a", 0, lambda: "newer") == "newer"
+
+    def test_to_set_the_same_is_not_to_replace_it(self, make: Make) -> None:
+        inst, other = make(), make()
+        fill(inst, "a")
+        inst.cache = inst.cache
+        assert inst.cached("op", "base", "a", 0, never) == "of a"
+        assert other.cached("op", "base", "a", 0, never) == "of a"
+
+    def test_two_may_have_one(self, make: Make) -> None:
+        one, other = make(), make(namespace="m")
+        one.cache = other.cache = cache = ForwardCache(8)
+        fill(one, "a")
+        fill(other, "b")
+        cache.clear()
+        for inst, prompt in ((one, "a"), (other, "b")):
+            assert inst.cached("op", "base", prompt, 0, lambda: "new") == "new"
+
+    def test_it_does_not_keep_the_instance(self, make: Make, daemon: Daemon) -> None:
+        cache = ForwardCache(8)
+        inst = BackendInstrumentation(namespace="n", socket=daemon.socket)
+        inst.cache = cache
+        gone = weakref.ref(inst)
+        del inst
+        gc.collect()
+        assert gone() is None
+        cache.clear()
+
+    def test_without_a_daemon_to_tell_it_shares_no_longer(
+        self, make: Make, daemon: Daemon, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        inst = make()
+        fill(inst, "a")
+        daemon.stop()
+        inst.cache = ForwardCache(8)
+        daemon.start()
+        assert "could not be cleared" in capfd.readouterr().err
+        assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
+        assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
+
+    def test_one_that_does_not_tell_ends_the_sharing(
+        self, make: Make, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        inst = make()
+        inst.cache = Slotted()  # type: ignore[assignment]
+        assert "Slotted does not tell when it is cleared" in capfd.readouterr().err
+        fill(inst, "a")
+        assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
+
+    def test_in_the_one_of_sway(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
+        inst = SwayInstrumentation()
+        inst.share_by(lambda view: fcached.Namespace(f"n-{view}"))
+        for view in ("base", "ft"):
+            inst.cached("op", view, "a", 0, lambda: "old")
+        inst.cache = ForwardCache(8)
+        for view in ("base", "ft"):
+            assert inst.cached("op", view, "a", 0, lambda: "new") == "new"
+        inst.cache.clear()
+        for view in ("base", "ft"):
+            assert inst.cached("op", view, "a", 0, lambda: "newer") == "newer"
+        inst.close()
+
+
+@pytest.mark.parametrize("region", ["1", "0"], ids=["shared memory", "messages"])
+class TestHitsBeforeAFailure:
+    """Hits stay counted where compute_misses fails, whenever they came."""
+
+    @pytest.fixture
+    def late(self, make: Make, daemon: Daemon, region: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """An instance; what is in `late.values` is put by another worker between the two lookups of
+        a batch, and `late.events` is its trace."""
+        monkeypatch.setenv("FCACHE_REGION", region)
+        inst = make()
+        events: list[Any] = []
+        values: dict[str, Any] = {}
+        inst.trace = SimpleNamespace(  # type: ignore[assignment]
+            write=events.append, close=lambda: None
+        )
+        client = fcached.Client("n", socket=daemon.socket, deadline=5.0)
+        get = inst.cache.get
+
+        def get_and_put(key: Any) -> Any:
+            while values:
+                prompt, value = values.popitem()
+                client.put("op", "base", prompt, 0, value)
+            return get(key)
+
+        setattr(inst.cache, "get", get_and_put)
+        client.get("op", "base", "connect")
+        yield SimpleNamespace(inst=inst, events=events, client=client, values=values)
+        client.close()
+
+    def test_one_between_the_lookups(self, late: Any) -> None:
+        late.values["hit"] = "of another"
+        with pytest.raises(ZeroDivisionError):
+            late.inst.cached_batch("op", "base", ["a", "hit", "b"], 0, lambda _: [1 // 0])
+        assert count(late.inst) == (1, 0, 0)
+        (event,) = late.events
+        assert event.hit and event.prompt_hash == fcached.prompt_hash("hit")
+        assert event.wall_ms == pytest.approx(late.inst.stats.scoring_wall_s * 1000.0)
+        assert late.inst.stats.scoring_wall_s > 0.0
+
+    def test_one_between_the_lookups_is_traced_before_the_misses(self, late: Any) -> None:
+        late.values["hit"] = "of another"
+        values = late.inst.cached_batch("op", "base", ["a", "hit", "b"], 0, list)
+        assert values == [0, "of another", 2]
+        assert [event.hit for event in late.events] == [True, False, False]
+        assert count(late.inst) == (1, 2, 2)
+        walls_ms = sum(event.wall_ms for event in late.events)
+        assert walls_ms == pytest.approx(late.inst.stats.scoring_wall_s * 1000.0)
+
+    def test_one_that_another_finished_before_a_further_call_fails(self, late: Any) -> None:
+        late.client.get_many("op", "base", ["waited", "given up"], lease=True)
+        asked: list[list[int]] = []
+
+        def compute(misses: list[int]) -> list[str]:
+            asked.append(misses)
+            if len(asked) == 2:
+                raise ZeroDivisionError
+            late.client.put("op", "base", "waited", 0, "of another")
+            late.client.give_up("op", "base", "given up")
+            return ["mine"]
+
+        with pytest.raises(ZeroDivisionError):
+            late.inst.cached_batch("op", "base", ["waited", "given up", "mine"], 0, compute)
+        assert asked == [[2], [1]]
+        assert count(late.inst) == (1, 1, 1)
+        assert [event.hit for event in late.events] == [False, True]
+
+    def test_one_that_cannot_be_read_is_none(self, late: Any) -> None:
+        fcached.register(Gone, name="test.Late", encode=lambda _: 1, decode=fail_to_decode)
+        late.values["unreadable"] = Gone()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(ZeroDivisionError):
+                late.inst.cached_batch("op", "base", ["a", "unreadable"], 0, lambda _: [1 // 0])
+        assert count(late.inst) == (0, 0, 0)
+
+
+class Gone:
+    """Of a class whose values another version put."""
 
 
 class TestClose:

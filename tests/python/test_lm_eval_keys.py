@@ -137,5 +137,5 @@ def test_answers_that_are_none_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> 
     for nothing in (None, -1.5, (-1.5,), (-1.5, None), (None, True), (math.nan, True)):
         assert not keys.storable(LOGLIKELIHOOD, nothing)
     assert keys.storable(ROLLING, -1.5) and keys.storable(ROLLING, 0)
-    for nothing in (None, (-1.5, True), math.nan, -math.inf, "x"):
+    for nothing in (None, (-1.5, True), math.nan, -math.inf, "x", 10**400):
         assert not keys.storable(ROLLING, nothing)

@@ -42,14 +42,19 @@ struct batch {
   unsigned calls;
   size_t n[CALLS];
   size_t misses[CALLS][MOST];
-  unsigned fails; /* this call, from 1; 0: none */
-  int error;      /* with it, or one value too few */
+  unsigned fails;                    /* this call, from 1; 0: none */
+  int error;                         /* with it, or one value too few */
+  const struct fcache_value *values; /* of run_keys */
+  size_t n_values;
+  uint64_t filled[CALLS]; /* a bit for each that had a value when compute was called */
 };
 
 static int compute(void *arg, const size_t *misses, size_t n, struct fcache_batch *out) {
   struct batch *batch = arg;
   ck_assert_uint_lt(batch->calls, CALLS);
   batch->n[batch->calls] = n;
+  for (size_t i = 0; i < batch->n_values; i++)
+    batch->filled[batch->calls] |= (uint64_t)(batch->values[i].size > 0) << i;
   memcpy(batch->misses[batch->calls++], misses, n * sizeof *misses);
   bool fails = batch->calls == batch->fails;
   for (size_t i = fails ? 1 : 0; i < n; i++)
@@ -70,6 +75,8 @@ static int run_keys(struct fcache *cache, const uint32_t *keys, size_t n, struct
   struct fcache_value values[LEASE_KEYS] = {{0}};
   for (size_t i = 0; i < n; i++)
     prompts[i] = lease_prompt(keys[i]);
+  batch->values = values;
+  batch->n_values = n < 64 ? n : 0;
   int rc = fcache_cached_batch(cache, "op", "base", 0, prompts, n, compute, batch, values);
   for (size_t i = 0; i < n; i++) {
     char text[32];
@@ -136,6 +143,7 @@ START_TEST(others_are_waited_for_after_the_put) {
   ck_assert_int_eq(run(cache, 6, &batch), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 1);
   CHECK_CALL(&batch, 0, 0, 3, 5);
+  ck_assert_uint_eq(batch.filled[0], UINT64_C(1) << 2);
   struct lease_seen asked = CHECK_SEEN(0, FC_GET_MANY, 0, 1, 2, 3, 4, 5);
   ck_assert_uint_eq(asked.flags, FC_LEASE);
   ck_assert(asked.has_terms);

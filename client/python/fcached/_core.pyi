@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, Protocol, TypeVar, final
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Prompt = str | bytes
+
+class Items(Protocol[T_co]):
+    """What is indexed from 0 to its length: a list, a tuple, an array."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> T_co: ...
 
 @final
 class _Sentinel:
@@ -92,8 +99,19 @@ class Client:
         view: str,
         prompts: Iterable[Prompt],
         top_k: int,
-        compute_misses: Callable[[list[int]], Iterable[T]],
+        compute_misses: Callable[[list[int]], Items[T]],
     ) -> list[T]: ...
+    def _cached_batch(
+        self,
+        op: str,
+        view: str,
+        prompts: Iterable[Prompt],
+        top_k: int,
+        compute_misses: Callable[[list[int]], Items[T]],
+        found: Callable[[list[int]], object],
+    ) -> list[T]:
+        """`cached_batch`, which calls `found` before each call of `compute_misses` with the indices
+        of the hits since the call before. What it raises costs nothing."""
     def set_probe(self, probe: str | None) -> None: ...
     def clear(self, view: str | None = None, op: str | None = None) -> int: ...
     def close(self) -> None: ...
@@ -112,21 +130,22 @@ class Client:
     def _server_stats(self) -> list[tuple[str | None, str, int | float | str]]:
         """(namespace or None, name, value), in the daemon's order."""
     # Called by C; fcached.Client has them.
-    def _on_unencodable(self, op: str, error: TypeError) -> None: ...
+    def _on_unencodable(self, op: str, error: Exception) -> None: ...
     def _on_undecodable(self, op: str, error: ValueError) -> None: ...
     def _on_differing(
         self, op: str, view: str, prompt_hash: str, top_k: int, stored: str, computed: str
     ) -> None:
         """`verify` found a hit that a new computation does not give: both encodings' XXH3-128."""
 
-def encode(value: Any) -> bytes: ...
-def decode(data: bytes) -> Any: ...
-def prompt_hash(prompt: Prompt) -> str: ...
-def file_digest(path: str | PathLike[str]) -> str: ...
+def encode(value: Any, /) -> bytes: ...
+def decode(data: bytes, /) -> Any: ...
+def prompt_hash(prompt: Prompt, /) -> str: ...
+def file_digest(path: str | PathLike[str], /) -> str: ...
 def _register(
     cls: type[Any],
     name: str,
     fields: tuple[str, ...] | None,
     encode: Callable[[Any], Any] | None,
     decode: Callable[[Any], Any] | None,
+    /,
 ) -> None: ...

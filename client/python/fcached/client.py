@@ -178,8 +178,8 @@ class Client(_core.Client):
             self._warned.add(text)
             warnings.warn(text, RuntimeWarning, stacklevel=3)
 
-    def _on_unencodable(self, op: str, error: TypeError) -> None:
-        self._warn_once(f"not shared: a result of {op!r}: {error}")
+    def _on_unencodable(self, op: str, error: Exception) -> None:
+        self._warn_once(f"not shared: a result of {op!r}: {str(error) or repr(error)}")
 
     def _on_undecodable(self, op: str, error: ValueError) -> None:
         self._warn_once(f"computed again: what is stored of {op!r} cannot be read: {error}")

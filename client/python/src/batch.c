@@ -4,6 +4,7 @@
 #include "args.h"
 #include "errors.h"
 #include "hits.h"
+#include "items.h"
 #include "many.h"
 #include "methods.h"
 #include "value.h"
@@ -14,8 +15,10 @@ enum again { NOT = 0, VERIFY, REPLACE };
 struct batching {
   struct many many;
   PyObject *compute_misses;    /* borrowed */
+  PyObject *found;             /* borrowed: is called with the indices of hits; or NULL */
   PyObject *errors;            /* a list: of what was computed and has no encoding */
   enum again *again;           /* of each prompt */
+  bool *settled;               /* of each prompt: computed here, or `found` was called with it */
   struct fcache_value *stored; /* of each that is to be verified */
   size_t n_again;
 };
@@ -34,20 +37,48 @@ static PyObject *make_indices(const size_t *indices, size_t n) {
   return list;
 }
 
+/* Calls `found` with the hits since the last time, before a computation that may fail. 0; or -1
+ * with an exception that is no Exception. */
+static int tell_found(struct batching *batching) {
+  struct many *many = &batching->many;
+  size_t n = 0, *hits = NULL;
+  if (batching->found != NULL && batching->settled != NULL)
+    hits = PyMem_Calloc(many->prompts.n + 1, sizeof *hits);
+  for (size_t i = 0; hits != NULL && i < many->prompts.n; i++) {
+    if (many->results[i] == NULL || batching->settled[i])
+      continue;
+    batching->settled[i] = true;
+    hits[n++] = i;
+  }
+  PyObject *list = n == 0 ? NULL : make_indices(hits, n);
+  PyObject *result = list == NULL ? NULL : PyObject_CallOneArg(batching->found, list);
+  Py_XDECREF(result);
+  Py_XDECREF(list);
+  PyMem_Free(hits);
+  return hits_excuse(batching->found);
+}
+
+/* What compute_misses returned, as a tuple of `n` values; or NULL with an exception. */
+static PyObject *values_of(PyObject *computed, size_t n) {
+  Py_ssize_t count = items_count(computed, "what compute_misses returns");
+  if (count < 0)
+    return NULL;
+  if ((size_t)count == n)
+    return items_at(computed, count);
+  char text[96];
+  (void)snprintf(text, sizeof text, "batched compute returned %zd values for %zu misses", count,
+                 n); /* fits */
+  return errors_raise(FCACHE_EBATCH, text);
+}
+
 /* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
 static PyObject *compute(struct batching *batching, const size_t *indices, size_t n) {
-  PyObject *list = make_indices(indices, n);
+  PyObject *list = tell_found(batching) < 0 ? NULL : make_indices(indices, n);
   PyObject *computed = list == NULL ? NULL : PyObject_CallOneArg(batching->compute_misses, list);
   Py_XDECREF(list);
-  PyObject *values = computed == NULL ? NULL : PySequence_Tuple(computed);
+  PyObject *values = computed == NULL ? NULL : values_of(computed, n);
   Py_XDECREF(computed);
-  if (values == NULL || (size_t)PyTuple_GET_SIZE(values) == n)
-    return values;
-  char text[96];
-  (void)snprintf(text, sizeof text, "batched compute returned %zd values for %zu misses",
-                 PyTuple_GET_SIZE(values), n); /* fits */
-  Py_DECREF(values);
-  return errors_raise(FCACHE_EBATCH, text);
+  return values;
 }
 
 /* The result of prompt `i`, encoded. 0; 1 where it has no encoding, which is noted; or -1. */
@@ -55,10 +86,44 @@ static int take_computed(struct batching *batching, size_t i, PyObject *value,
                          struct fcache_value *encoded) {
   PyObject *error;
   Py_XSETREF(batching->many.results[i], Py_NewRef(value));
+  batching->settled[i] = true;
   int rc = hits_encode(value, encoded, &error);
   if (rc > 0 && PyList_Append(batching->errors, error) < 0)
-    rc = -1;
+    (void)hits_excuse(error); /* there was no memory */
   Py_XDECREF(error);
+  return rc;
+}
+
+/* ---- hits ---- */
+
+static int take_hit(void *arg, size_t i, struct fcache_value *value) {
+  struct batching *batching = arg;
+  struct many *many = &batching->many;
+  if (client_verifies(many->client) &&
+      fcache_value_set(&batching->stored[i], value->data, value->size) == FCACHE_OK) {
+    batching->again[i] = VERIFY;
+    batching->n_again++;
+    return 0;
+  }
+  many->results[i] = value_decode(value->data, value->size);
+  if (many->results[i] != NULL)
+    return 0;
+  batching->again[i] = REPLACE;
+  batching->n_again++;
+  return hits_undecodable(many->client, many->op);
+}
+
+/* Takes what the library has found of the rest: all of it at the end of its call, before that what
+ * it has filled (an empty value waits for the end). 0, or -1. */
+static int take_found(struct batching *batching, bool at_end) {
+  struct many *many = &batching->many;
+  int rc = 0;
+  for (size_t k = 0; rc == 0 && k < many->n_rest; k++) {
+    size_t i = many->rest[k];
+    if ((at_end || many->values[k].size > 0) && many->results[i] == NULL &&
+        batching->again[i] == NOT)
+      rc = take_hit(batching, i, &many->values[k]);
+  }
   return rc;
 }
 
@@ -72,8 +137,9 @@ static int add_all(struct batching *batching, const size_t *indices, PyObject *v
     rc = take_computed(batching, indices[k], PyTuple_GET_ITEM(values, k), &encoded);
     if (rc < 0)
       break;
-    rc = rc > 0 ? fcache_batch_skip(batch) : fcache_batch_add(batch, encoded.data, encoded.size);
-    if (rc < 0)
+    if (rc == 0)
+      rc = fcache_batch_add(batch, encoded.data, encoded.size);
+    if (rc != 0 && (rc = fcache_batch_skip(batch)) < 0) /* also where there is no memory for it */
       PyErr_NoMemory();
   }
   fcache_value_free(&encoded);
@@ -90,7 +156,7 @@ static int compute_rest(struct batching *batching, const size_t *misses, size_t 
   }
   for (size_t k = 0; k < n; k++)
     indices[k] = batching->many.rest[misses[k]];
-  PyObject *values = compute(batching, indices, n);
+  PyObject *values = take_found(batching, false) < 0 ? NULL : compute(batching, indices, n);
   int rc = values == NULL ? HANDLE_RAISED : add_all(batching, indices, values, batch);
   Py_XDECREF(values);
   PyMem_Free(indices);
@@ -105,27 +171,6 @@ static int compute_unlocked(void *arg, const size_t *misses, size_t n, struct fc
   return rc;
 }
 
-/* ---- hits ---- */
-
-static int take_hit(void *arg, size_t i, struct fcache_value *value) {
-  struct batching *batching = arg;
-  struct many *many = &batching->many;
-  if (client_verifies(many->client)) {
-    batching->again[i] = VERIFY;
-    batching->n_again++;
-    if (fcache_value_set(&batching->stored[i], value->data, value->size) == FCACHE_OK)
-      return 0;
-    PyErr_NoMemory();
-    return -1;
-  }
-  many->results[i] = value_decode(value->data, value->size);
-  if (many->results[i] != NULL)
-    return 0;
-  batching->again[i] = REPLACE;
-  batching->n_again++;
-  return hits_undecodable(many->client, many->op);
-}
-
 static int look_up_rest(struct batching *batching) {
   struct many *many = &batching->many;
   struct handle *handle = many->handle;
@@ -136,10 +181,7 @@ static int look_up_rest(struct batching *batching) {
   handle_acquire(handle);
   if (rc != 0 && rc != HANDLE_RAISED)
     (void)handle_raise(handle, rc);
-  for (size_t k = 0; rc == 0 && k < many->n_rest; k++)
-    if (many->results[many->rest[k]] == NULL)
-      rc = take_hit(batching, many->rest[k], &many->values[k]);
-  return rc == 0 ? 0 : -1;
+  return rc == 0 ? take_found(batching, true) : -1;
 }
 
 /* ---- hits that are computed again ---- */
@@ -188,7 +230,7 @@ static int compute_again(struct batching *batching) {
       indices[n++] = i;
   uint64_t start_ns = hits_clock_ns();
   PyObject *values = compute(batching, indices, n);
-  uint64_t each_ns = (hits_clock_ns() - start_ns) / n;
+  uint64_t each_ns = (hits_clock_ns() - start_ns) / batching->n_again;
   int rc = values == NULL ? -1 : 0;
   for (size_t k = 0; rc == 0 && k < n; k++)
     rc = settle(batching, indices[k], PyTuple_GET_ITEM(values, (Py_ssize_t)k), &encoded, each_ns);
@@ -237,8 +279,10 @@ static int run(struct batching *batching) {
     return compute_all(batching);
   batching->errors = PyList_New(0);
   batching->again = PyMem_Calloc(n, sizeof *batching->again);
+  batching->settled = PyMem_Calloc(n, sizeof *batching->settled);
   batching->stored = PyMem_Calloc(n, sizeof *batching->stored);
-  if (batching->errors == NULL || batching->again == NULL || batching->stored == NULL) {
+  if (batching->errors == NULL || batching->again == NULL || batching->settled == NULL ||
+      batching->stored == NULL) {
     PyErr_NoMemory();
     return -1;
   }
@@ -255,22 +299,38 @@ static void batching_free(struct batching *batching) {
     fcache_value_free(&batching->stored[i]);
   PyMem_Free(batching->stored);
   PyMem_Free(batching->again);
+  PyMem_Free(batching->settled);
   Py_XDECREF(batching->errors);
   many_end(&batching->many);
+}
+
+static PyObject *cached_batch(struct client *client, PyObject *const given[ARGS_MAX],
+                              PyObject *found) {
+  struct batching batching = {.compute_misses = given[4], .found = found};
+  PyObject *list = NULL;
+  if (many_begin(&batching.many, client, given[0], given[1], given[2], given[3]) == 0 &&
+      run(&batching) == 0)
+    list = many_list(&batching.many);
+  batching_free(&batching);
+  return list;
 }
 
 METHOD_FAST(client_cached_batch) {
   static const struct args_spec spec = {
       "cached_batch", 5, 5, {"op", "view", "prompts", "top_k", "compute_misses", NULL}};
   struct client *client = (struct client *)self;
-  PyObject *given[ARGS_MAX], *list = NULL;
-  struct batching batching = {0};
+  PyObject *given[ARGS_MAX];
   if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
     return NULL;
-  batching.compute_misses = given[4];
-  if (many_begin(&batching.many, client, given[0], given[1], given[2], given[3]) == 0 &&
-      run(&batching) == 0)
-    list = many_list(&batching.many);
-  batching_free(&batching);
-  return list;
+  return cached_batch(client, given, NULL);
+}
+
+METHOD_FAST(client_cached_batch_found) {
+  static const struct args_spec spec = {
+      "_cached_batch", 6, 6, {"op", "view", "prompts", "top_k", "compute_misses", "found", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+    return NULL;
+  return cached_batch(client, given, given[5]);
 }

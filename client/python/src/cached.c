@@ -9,7 +9,7 @@
 #include "methods.h"
 #include "value.h"
 
-#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, and not to be stored */
+#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, and cannot be stored */
 
 struct call {
   struct client *client;

@@ -49,22 +49,24 @@ void chain_raise(PyObject *class, const char *format, ...) {
   PyErr_Restore(type, value, traceback);
 }
 
-PyObject *chain_call(const char *function, const char *format, ...) {
-  PyObject *module = PyImport_ImportModule("fcached.values");
-  PyObject *callable = module ? PyObject_GetAttrString(module, function) : NULL;
-  PyObject *tuple = NULL;
-  PyObject *result = NULL;
-  va_list arguments;
+PyObject *chain_call_in(const char *module, const char *function, const char *format,
+                        va_list list) {
+  PyObject *imported = PyImport_ImportModule(module);
+  PyObject *callable = imported ? PyObject_GetAttrString(imported, function) : NULL;
+  PyObject *tuple = callable ? Py_VaBuildValue(format, list) : NULL;
+  PyObject *result = tuple ? PyObject_CallObject(callable, tuple) : NULL;
 
-  if (callable) {
-    va_start(arguments, format);
-    tuple = Py_VaBuildValue(format, arguments);
-    va_end(arguments);
-  }
-  if (tuple)
-    result = PyObject_CallObject(callable, tuple);
   Py_XDECREF(tuple);
   Py_XDECREF(callable);
-  Py_XDECREF(module);
+  Py_XDECREF(imported);
+  return result;
+}
+
+PyObject *chain_call(const char *function, const char *format, ...) {
+  va_list arguments;
+
+  va_start(arguments, format);
+  PyObject *result = chain_call_in("fcached.values", function, format, arguments);
+  va_end(arguments);
   return result;
 }

@@ -4,8 +4,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "args.h"
+#include "client_docs.h"
 #include "errors.h"
 #include "handle.h"
+#include "hits.h"
 #include "keys.h"
 #include "methods.h"
 
@@ -42,6 +45,9 @@ int client_is_off(struct client *client) {
   PyObject *several = PyObject_CallNoArgs(client->ranks);
   int is_off = several == NULL ? -1 : PyObject_IsTrue(several);
   Py_XDECREF(several);
+  /* Nobody can say; or its warning is an error here. To compute is always right. */
+  if (is_off < 0 && hits_excuse((PyObject *)client) == 0)
+    is_off = 1;
   if (is_off == 1)
     client->off = true;
   return is_off;
@@ -196,12 +202,8 @@ static PyObject *client_close(PyObject *self, PyObject *ignored) {
 
 /* ---- settings ---- */
 
-/* Tried on this thread's handle, and heard of by the others at their next call. */
-static PyObject *client_set_probe(PyObject *self, PyObject *probe) {
-  struct client *client = (struct client *)self;
+static PyObject *set_probe(struct client *client, PyObject *probe) {
   const char *text;
-  if (!client_enter(client))
-    return NULL;
   if (probe != Py_None && keys_name(probe, "probe", &text) < 0)
     return NULL;
   PyObject *before = client->probe;
@@ -219,6 +221,16 @@ static PyObject *client_set_probe(PyObject *self, PyObject *probe) {
   return NULL;
 }
 
+/* Tried on this thread's handle, and heard of by the others at their next call. */
+static METHOD_FAST(client_set_probe) {
+  static const struct args_spec spec = {"set_probe", 1, 1, {"probe", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+    return NULL;
+  return set_probe(client, given[0]);
+}
+
 static PyObject *get_connected(PyObject *self, void *closure) {
   struct client *client = (struct client *)self;
   (void)closure;
@@ -233,19 +245,20 @@ static PyObject *get_closed(PyObject *self, void *closure) {
 
 #define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 static PyMethodDef methods[] = {
-    {"get", FAST(client_get), NULL},
-    {"put", FAST(client_put), NULL},
-    {"give_up", FAST(client_give_up), NULL},
-    {"_local", FAST(client_local), NULL},
-    {"get_many", FAST(client_get_many), NULL},
-    {"put_many", FAST(client_put_many), NULL},
-    {"cached", FAST(client_cached), NULL},
-    {"cached_batch", FAST(client_cached_batch), NULL},
-    {"set_probe", client_set_probe, METH_O, NULL},
-    {"clear", FAST(client_clear), NULL},
-    {"close", client_close, METH_NOARGS, NULL},
-    {"_counters", client_counters, METH_NOARGS, NULL},
-    {"_server_stats", client_server_stats, METH_NOARGS, NULL},
+    {"get", FAST(client_get), DOC_GET},
+    {"put", FAST(client_put), DOC_PUT},
+    {"give_up", FAST(client_give_up), DOC_GIVE_UP},
+    {"_local", FAST(client_local), DOC_LOCAL},
+    {"get_many", FAST(client_get_many), DOC_GET_MANY},
+    {"put_many", FAST(client_put_many), DOC_PUT_MANY},
+    {"cached", FAST(client_cached), DOC_CACHED},
+    {"cached_batch", FAST(client_cached_batch), DOC_CACHED_BATCH},
+    {"_cached_batch", FAST(client_cached_batch_found), DOC_CACHED_BATCH_FOUND},
+    {"set_probe", FAST(client_set_probe), DOC_SET_PROBE},
+    {"clear", FAST(client_clear), DOC_CLEAR},
+    {"close", client_close, METH_NOARGS, DOC_CLOSE},
+    {"_counters", client_counters, METH_NOARGS, DOC_COUNTERS},
+    {"_server_stats", client_server_stats, METH_NOARGS, DOC_SERVER_STATS},
     {NULL, NULL, 0, NULL},
 };
 
@@ -257,6 +270,7 @@ static PyGetSetDef properties[] = {
 
 static PyTypeObject type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "fcached._core.Client",
+    .tp_doc = DOC_CLIENT,
     .tp_basicsize = sizeof(struct client),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = make,

@@ -48,8 +48,8 @@ bool client_enter(struct client *client);
 /* What a forked child starts with: no counts, and no handles but the forking thread's. */
 void client_notice_fork(struct client *client);
 
-/* Asks whether there are several ranks, which turns the client off for good. 1: it is off; 0; or -1
- * with an exception. */
+/* Asks whether there are several ranks, which turns the client off for good, as does a question
+ * that fails. 1: it is off; 0; or -1 with an exception that is no Exception. */
 int client_is_off(struct client *client);
 
 /* Is this hit one of the share that is computed again? */

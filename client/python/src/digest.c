@@ -85,10 +85,12 @@ static PyObject *file_digest(PyObject *module, PyObject *path) {
 
 PyMethodDef digest_methods[] = {
     {"prompt_hash", prompt_hash, METH_O,
-     "prompt_hash(prompt)\n--\n\nXXH3-128 (seed 0) of a prompt's bytes, UTF-8 where it is a str, "
+     "prompt_hash(prompt, /)\n--\n\nXXH3-128 (seed 0) of a prompt's bytes, UTF-8 where it is a "
+     "str, "
      "as 32 hex digits: as traces and listings spell it."},
     {"file_digest", file_digest, METH_O,
-     "file_digest(path)\n--\n\nXXH3-128 (seed 0) of a file's bytes as 32 hex digits. Other threads "
+     "file_digest(path, /)\n--\n\nXXH3-128 (seed 0) of a file's bytes as 32 hex digits. Other "
+     "threads "
      "run meanwhile. OSError where it cannot be read."},
     {NULL, NULL, 0, NULL},
 };

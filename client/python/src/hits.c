@@ -27,10 +27,19 @@ static PyObject *take_exception(void) {
   return value;
 }
 
+int hits_excuse(PyObject *source) {
+  if (PyErr_Occurred() == NULL)
+    return 0;
+  if (!PyErr_ExceptionMatches(PyExc_Exception))
+    return -1;
+  PyErr_WriteUnraisable(source);
+  return 0;
+}
+
 static int tell(struct client *client, const char *method, PyObject *op, PyObject *error) {
   PyObject *result = PyObject_CallMethod((PyObject *)client, method, "OO", op, error);
   Py_XDECREF(result);
-  return result == NULL ? -1 : 0;
+  return hits_excuse((PyObject *)client);
 }
 
 int hits_undecodable(struct client *client, PyObject *op) {
@@ -47,7 +56,7 @@ int hits_encode(PyObject *value, struct fcache_value *out, PyObject **error) {
   *error = NULL;
   if (value_encode(value, out) == 0)
     return 0;
-  if (!PyErr_ExceptionMatches(errors_encode))
+  if (!PyErr_ExceptionMatches(PyExc_Exception))
     return -1;
   *error = take_exception();
   return 1;
@@ -75,7 +84,7 @@ int hits_verify(struct client *client, const struct fcache_key *key,
   Py_XDECREF(was);
   Py_XDECREF(is);
   Py_XDECREF(result);
-  return result == NULL ? -1 : 0;
+  return hits_excuse((PyObject *)client);
 }
 
 void hits_count_passes(struct client *client, uint64_t n, bool misses, uint64_t wall_ns) {

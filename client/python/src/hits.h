@@ -11,19 +11,25 @@
 /* Decodes what the handle's last lookup left in its scratch. NULL with an exception. */
 PyObject *hits_decode(struct handle *handle);
 
+/* No warning, log line or count costs the caller a result. Reports the exception that one of them
+ * raised, if any, to sys.unraisablehook, as of `source`, and clears it. 0; or -1 where it is no
+ * Exception (KeyboardInterrupt, SystemExit): it then stays set. */
+int hits_excuse(PyObject *source);
+
 /* After a DecodeError was raised: takes it back, counts it and tells client._on_undecodable. 0; or
  * -1 with an exception, the present one where it is another. */
 int hits_undecodable(struct client *client, PyObject *op);
 
-/* Encodes. 0; 1 where the value has no encoding, with *error the EncodeError, the caller's; or -1
- * with an exception. */
+/* Encodes. 0; 1 where the value cannot be encoded, with *error the reason, an EncodeError or a
+ * MemoryError, the caller's; or -1 with an exception that is no Exception. */
 int hits_encode(PyObject *value, struct fcache_value *out, PyObject **error);
 
-/* Counts a value that has no encoding, and tells client._on_unencodable. 0, or -1. */
+/* Counts a value that cannot be encoded, and tells client._on_unencodable. 0; or -1 as hits_excuse.
+ */
 int hits_unencodable(struct client *client, PyObject *op, PyObject *error);
 
-/* Compares what is stored with what was computed anew, and counts; tells client._on_differing. 0,
- * or -1 with an exception. */
+/* Compares what is stored with what was computed anew, and counts; tells client._on_differing. 0;
+ * or -1 as hits_excuse. */
 int hits_verify(struct client *client, const struct fcache_key *key,
                 const struct fcache_value *stored, const struct fcache_value *computed);
 

@@ -2,8 +2,10 @@
 
 #include <math.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "errors.h"
+#include "items.h"
 
 int keys_name(PyObject *object, const char *what, const char **out) {
   Py_ssize_t size;
@@ -40,55 +42,98 @@ int keys_prompt(PyObject *prompt, struct fcache_hash *out) {
   return 0;
 }
 
-int keys_top_k(PyObject *top_k, uint32_t *out) {
-  *out = 0;
+/* Its 64 bits where it has no more, else a hash of all of them. 0 with an exception. */
+static uint64_t bits_of(PyObject *number) {
+  uint64_t bits = PyLong_AsUnsignedLongLong(number);
+  if (!PyErr_Occurred())
+    return bits;
+  if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+    return 0;
+  PyErr_Clear();
+  PyObject *text = PyNumber_ToBase(number, 16); /* of any length, unlike decimal digits */
+  if (text == NULL)
+    return 0;
+  bits = XXH3_64bits(PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
+  Py_DECREF(text);
+  return bits != 0 ? bits : 1;
+}
+
+static int take_top_k(PyObject *number, struct top_k *out) {
+  int overflow = 0;
+  long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+  if (value < 0 && overflow <= 0) { /* -1 where it overflows */
+    PyErr_Format(errors_argument, "top_k must be 0 or more; got %R", number);
+    return -1;
+  }
+  if (overflow == 0 && value <= UINT32_MAX) {
+    out->number = (uint32_t)value;
+    return 0;
+  }
+  out->number = UINT32_MAX;
+  out->beyond = bits_of(number);
+  return out->beyond == 0 ? -1 : 0;
+}
+
+int keys_top_k(PyObject *top_k, struct top_k *out) {
+  *out = (struct top_k){0};
   if (top_k == NULL)
     return 0;
-  int overflow = 0;
   PyObject *number = PyNumber_Index(top_k);
   if (number == NULL) {
     if (PyErr_ExceptionMatches(PyExc_TypeError))
       PyErr_Format(PyExc_TypeError, "top_k must be an int, not %.200s", Py_TYPE(top_k)->tp_name);
     return -1;
   }
-  long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-  if (overflow != 0 || value < 0 || value > UINT32_MAX) {
-    PyErr_Format(errors_argument, "top_k must be 0 to 4294967295; got %R", number);
-    Py_DECREF(number);
-    return -1;
-  }
+  int rc = take_top_k(number, out);
   Py_DECREF(number);
-  *out = (uint32_t)value;
-  return 0;
+  return rc;
+}
+
+struct fcache_hash keys_hash(struct fcache_hash prompt, const struct top_k *top_k) {
+  XXH128_canonical_t canonical;
+  struct fcache_hash hash;
+  if (top_k->beyond == 0)
+    return prompt;
+  XXH128_canonicalFromHash(&canonical,
+                           XXH3_128bits_withSeed(prompt.bytes, sizeof prompt.bytes, top_k->beyond));
+  memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
+  return hash;
 }
 
 int keys_make(PyObject *op, PyObject *view, PyObject *prompt, PyObject *top_k,
               struct fcache_key *out) {
+  struct top_k number;
   if (keys_name(op, "op", &out->op) < 0 || keys_name(view, "view", &out->view) < 0 ||
-      keys_top_k(top_k, &out->top_k) < 0)
+      keys_top_k(top_k, &number) < 0 || keys_prompt(prompt, &out->prompt) < 0)
     return -1;
-  return keys_prompt(prompt, &out->prompt);
+  out->top_k = number.number;
+  out->prompt = keys_hash(out->prompt, &number);
+  return 0;
 }
 
-int keys_prompts(PyObject *object, struct prompts *out) {
-  *out = (struct prompts){0};
-  if (PyUnicode_Check(object) || PyBytes_Check(object)) {
-    PyErr_Format(PyExc_TypeError, "prompts must be a sequence of prompts, not one %.200s",
-                 Py_TYPE(object)->tp_name);
+static int hash_all(struct prompts *prompts, const struct top_k *top_k) {
+  prompts->hashes = PyMem_Calloc(prompts->n > 0 ? prompts->n : 1, sizeof *prompts->hashes);
+  if (prompts->hashes == NULL) {
+    PyErr_NoMemory();
     return -1;
   }
+  for (size_t i = 0; i < prompts->n; i++) {
+    struct fcache_hash *hash = &prompts->hashes[i];
+    if (keys_prompt(PyTuple_GET_ITEM(prompts->list, (Py_ssize_t)i), hash) < 0)
+      return -1;
+    *hash = keys_hash(*hash, top_k);
+  }
+  return 0;
+}
+
+int keys_prompts(PyObject *object, const struct top_k *top_k, struct prompts *out) {
+  *out = (struct prompts){0};
   /* A copy of a list: code that runs later may change the caller's. */
-  out->list = PySequence_Tuple(object);
+  out->list = items_in_order(object, "prompts", PY_SSIZE_T_MAX);
   if (out->list == NULL)
     return -1;
   out->n = (size_t)PyTuple_GET_SIZE(out->list);
-  out->hashes = PyMem_Calloc(out->n > 0 ? out->n : 1, sizeof *out->hashes);
-  if (out->hashes == NULL)
-    PyErr_NoMemory();
-  for (size_t i = 0; out->hashes != NULL && i < out->n; i++)
-    if (keys_prompt(PyTuple_GET_ITEM(out->list, (Py_ssize_t)i), &out->hashes[i]) < 0)
-      break;
-  if (!PyErr_Occurred())
+  if (hash_all(out, top_k) == 0)
     return 0;
   keys_prompts_free(out);
   return -1;

@@ -3,6 +3,7 @@
 #include "args.h"
 #include "errors.h"
 #include "hits.h"
+#include "items.h"
 #include "methods.h"
 #include "sentinel.h"
 #include "value.h"
@@ -11,9 +12,11 @@ int many_begin(struct many *many, struct client *client, PyObject *op, PyObject 
                PyObject *prompts, PyObject *top_k) {
   many->client = client;
   many->op = op;
+  struct top_k number;
   if (keys_name(op, "op", &many->key.op) < 0 || keys_name(view, "view", &many->key.view) < 0 ||
-      keys_top_k(top_k, &many->key.top_k) < 0 || keys_prompts(prompts, &many->prompts) < 0)
+      keys_top_k(top_k, &number) < 0 || keys_prompts(prompts, &number, &many->prompts) < 0)
     return -1;
+  many->key.top_k = number.number;
   size_t n = many->prompts.n + 1; /* never 0 */
   many->results = PyMem_Calloc(n, sizeof *many->results);
   many->rest = PyMem_Calloc(n, sizeof *many->rest);
@@ -185,6 +188,18 @@ static PyObject *put_all(struct many *many, PyObject *values, uint64_t compute_n
   return result;
 }
 
+/* One value for each prompt, a new tuple; or NULL with an exception. */
+static PyObject *values_of(PyObject *given, size_t n_prompts) {
+  PyObject *values = items_in_order(given, "values", (Py_ssize_t)n_prompts);
+  if (values == NULL || (size_t)PyTuple_GET_SIZE(values) == n_prompts)
+    return values;
+  bool more = (size_t)PyTuple_GET_SIZE(values) > n_prompts;
+  PyErr_Format(errors_argument, "%s%zd values for %zu prompts", more ? "more than " : "",
+               more ? (Py_ssize_t)n_prompts : PyTuple_GET_SIZE(values), n_prompts);
+  Py_DECREF(values);
+  return NULL;
+}
+
 METHOD_FAST(client_put_many) {
   static const struct args_spec spec = {
       "put_many",
@@ -202,15 +217,11 @@ METHOD_FAST(client_put_many) {
       (given[5] != NULL && keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0))
     return NULL;
   unsigned flags = (keep ? FCACHE_KEEP_FIRST : 0u) | (record ? 0u : FCACHE_UNRECORDED);
-  PyObject *values = PySequence_Tuple(given[4]);
-  if (values != NULL && many_begin(&many, client, given[0], given[1], given[2], given[3]) == 0) {
-    if ((size_t)PyTuple_GET_SIZE(values) != many.prompts.n)
-      PyErr_Format(errors_argument, "%zd values for %zu prompts", PyTuple_GET_SIZE(values),
-                   many.prompts.n);
-    else
-      result =
-          many.handle == NULL ? Py_NewRef(Py_False) : put_all(&many, values, compute_ns, flags);
-  }
+  PyObject *values = NULL;
+  if (many_begin(&many, client, given[0], given[1], given[2], given[3]) == 0)
+    values = values_of(given[4], many.prompts.n);
+  if (values != NULL)
+    result = many.handle == NULL ? Py_NewRef(Py_False) : put_all(&many, values, compute_ns, flags);
   many_end(&many);
   Py_XDECREF(values);
   return result;

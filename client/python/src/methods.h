@@ -15,7 +15,8 @@ METHOD_FAST(client_get_many); /* many.c */
 METHOD_FAST(client_put_many);
 METHOD_FAST(client_cached);       /* cached.c */
 METHOD_FAST(client_cached_batch); /* batch.c */
-METHOD_FAST(client_clear);        /* figures.c */
+METHOD_FAST(client_cached_batch_found);
+METHOD_FAST(client_clear); /* figures.c */
 PyObject *client_counters(PyObject *self, PyObject *ignored);
 PyObject *client_server_stats(PyObject *self, PyObject *ignored);
 

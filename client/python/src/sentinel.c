@@ -30,6 +30,7 @@ static PyTypeObject type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "fcached._core._Sentinel",
     .tp_basicsize = sizeof(struct sentinel),
     .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_doc = "fcached.MISS or fcached.LEASED. Falsy; the same object after copy and pickle.",
     .tp_repr = get_repr,
     .tp_as_number = &as_number,
     .tp_methods = methods,

@@ -58,9 +58,13 @@ static PyObject *decode(PyObject *module, PyObject *data) {
 
 PyMethodDef value_methods[] = {
     {"encode", encode, METH_O,
-     "encode(value, /)\n--\n\nThe bytes of a value, as the daemon stores them."},
+     "encode(value, /)\n--\n\nThe bytes of a value, as the daemon stores them; EncodeError where "
+     "it "
+     "has no encoding."},
     {"decode", decode, METH_O,
      "decode(data, /)\n--\n\nThe value of bytes that encode() made; DecodeError for any other."},
-    {"_register", registry_register, METH_VARARGS, NULL},
+    {"_register", registry_register, METH_VARARGS,
+     "_register(cls, name, fields, encode, decode, /)\n--\n\nWhat fcached.register() does, once it "
+     "has checked its arguments."},
     {NULL, NULL, 0, NULL},
 };

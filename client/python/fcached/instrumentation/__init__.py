@@ -11,7 +11,8 @@ machine::
     dist = inst.cached("next_token_dist", "base", prompt, 256, lambda: forward(prompt))
     inst.stats.to_dict()["hit_rate"]
 
-A part may be replaced at any time: ``inst.stats = BackendStats()``, ``inst.trace = TraceWriter(p)``.
+A part may be replaced at any time: ``inst.stats = BackendStats()``, ``inst.trace = TraceWriter(p)``,
+and ``inst.cache = ForwardCache(n)``, which says that the values are stale, the shared ones too.
 """
 
 from __future__ import annotations

@@ -6,13 +6,25 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from fcached import items
 from fcached._core import prompt_hash as hash_of
-from fcached.errors import DecodeError
+from fcached.errors import DecodeError, Error
 from fcached.instrumentation.cache import _MISS
 from fcached.instrumentation.routes import NOT_SHAREABLE, Route, route, verifies
 
 if TYPE_CHECKING:
+    from fcached import Client
     from fcached.instrumentation.backend import BackendInstrumentation
+
+
+def _values(given: Any, size: int) -> list[Any]:
+    """What ``compute_misses`` returned, one value for each of ``size`` misses."""
+    returned = items.count(given, "what compute_misses returns")
+    if returned != size:
+        raise RuntimeError(
+            f"batched compute returned {returned} values for {size} misses — backend bug"
+        )
+    return items.at_positions(given, size)
 
 
 class Batch:
@@ -49,7 +61,7 @@ class Batch:
             wall_s = shared_wall_s
             if result is _MISS:
                 started = perf_counter()
-                result = self.results[index] = self._inst.cache.get(self._key(index))
+                result = self.results[index] = self._inst._get_own(self._key(index))
                 wall_s = perf_counter() - started
             if result is not _MISS:
                 self._count_hit(index, wall_s)
@@ -78,42 +90,68 @@ class Batch:
         if not misses:
             return
         computed_s = 0.0
+        began = False
 
         def compute_some(positions: list[int]) -> list[Any]:
             """``positions`` are those in ``misses``."""
-            nonlocal computed_s
+            nonlocal began, computed_s
+            began = True
             indices = [misses[position] for position in positions]
             started = perf_counter()
-            values = compute_misses(list(indices))
-            if len(values) != len(indices):
-                raise RuntimeError(
-                    f"batched compute returned {len(values)} values for {len(indices)} misses "
-                    "— backend bug"
-                )
+            values = _values(compute_misses(list(indices)), len(indices))
             wall_s = perf_counter() - started
             computed_s += wall_s
-            self._keep(indices, list(values), wall_s)
-            return list(values)
+            self._keep(indices, values, wall_s)
+            return values
 
-        if self._route.client is None:
-            compute_some(list(range(len(misses))))
-            return
-        started = perf_counter()
-        prompts = [self._prompts[index] for index in misses]
-        values = self._route.client.cached_batch(
-            self._op, self._route.view, prompts, self._top_k, compute_some
+        client = self._route.client
+        if client is not None:
+            try:
+                self._compute_shared(client, misses, compute_some, lambda: computed_s)
+                return
+            except Error:  # closed meanwhile, by another thread
+                if began:
+                    raise
+        compute_some(list(range(len(misses))))
+
+    def _compute_shared(
+        self,
+        client: Client,
+        misses: list[int],
+        compute_some: Callable[[list[int]], list[Any]],
+        computed_s: Callable[[], float],
+    ) -> None:
+        """By way of ``client``, which looks ``misses`` up again: others may have put them since."""
+        started, told_s = perf_counter(), 0.0
+        told: set[int] = set()
+
+        def count(indices: list[int]) -> None:
+            """Hits of this call, which share the time that nothing else accounts for."""
+            nonlocal told_s
+            wall_s = perf_counter() - started - computed_s() - told_s
+            told_s += wall_s
+            told.update(indices)
+            for index in indices:
+                self._count_hit(index, wall_s / len(indices))
+
+        values = client._cached_batch(
+            self._op,
+            self._route.view,
+            [self._prompts[index] for index in misses],
+            self._top_k,
+            compute_some,
+            lambda positions: count([misses[position] for position in positions]),
         )
-        wall_s = perf_counter() - started - computed_s
-        late = [pair for pair in zip(misses, values) if self.results[pair[0]] is _MISS]
-        for index, value in late:
+        found = [pair for pair in zip(misses, values) if self.results[pair[0]] is _MISS]
+        for index, value in found:
             self.results[index] = value
-            self._count_hit(index, wall_s / len(late))
+        count([index for index, _ in found if index not in told])
 
     def _keep(self, indices: list[int], values: list[Any], wall_s: float) -> None:
         self._inst._count_batch(len(indices))
         for index, value in zip(indices, values):
             self.results[index] = value
-            self._inst.cache.put(self._key(index), value)
+            self._inst._put_own(self._key(index), value)
             self._inst._count_miss(
                 self._op, self._view_id, self._hashes[index], self._top_k, wall_s / len(indices)
             )

@@ -25,6 +25,7 @@ class BackendStats:
 
     @property
     def total_lookups(self) -> int:
+        """Hits and misses."""
         return self.cache_hits + self.cache_misses
 
     @property

@@ -46,9 +46,10 @@ class TraceWriter:
             self._file = path.open("a", encoding="utf-8")
 
     def write(self, event: _TraceEvent) -> None:
+        """Appends a line. OSError where the file does not take it."""
         if self._file is None:
             return
-        line = json.dumps({name: getattr(event, name) for name in _FIELDS}) + "\n"
+        line = json.dumps({name: getattr(event, name) for name in _FIELDS}, default=str) + "\n"
         with self._lock:
             if self._file is not None:
                 self._file.write(line)
@@ -57,7 +58,7 @@ class TraceWriter:
     def close(self) -> None:
         """Writes nothing from now on. May be called again."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-                self.is_on = False
+            file, self._file = self._file, None
+            self.is_on = False
+            if file is not None:
+                file.close()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import NamespaceError
+from ..fail_open import attempt
 from .keys import METHODS, key
 from .sharing import LOGGER, Method, Sharing
 
@@ -106,7 +107,7 @@ def _open(
     from .identity import namespace_of
 
     found = namespace_of(lm, arguments)
-    LOGGER.info("fcached: sharing in the namespace %s", found)
+    attempt(LOGGER.info, "fcached: sharing in the namespace %s", found)
     return Client(found, **options)
 
 

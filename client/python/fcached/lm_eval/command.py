@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Error
+from ..fail_open import attempt
 from . import wrap
 from .sharing import LOGGER
 
@@ -43,8 +43,8 @@ def _share(lm: Any, arguments: Mapping[str, Any]) -> Any:
     """The evaluation is what the user is here for: without a namespace it goes on unshared."""
     try:
         return wrap(lm, arguments=arguments)
-    except Error as error:
-        LOGGER.warning("fcached: sharing is off: %s", error)
+    except Exception as error:
+        attempt(LOGGER.warning, "fcached: sharing is off: %s", error)
         return lm
 
 

@@ -38,8 +38,10 @@ def key(args: Iterable[Any]) -> bytes:
     """
     try:
         spelled = json.dumps([_spell(arg) for arg in args], separators=(",", ":"))
-    except (ValueError, RecursionError) as error:
-        raise Unkeyable(str(error)) from error
+    except Unkeyable:
+        raise
+    except Exception as error:  # an image that is closed, an array whose memory is gone
+        raise Unkeyable(str(error) or repr(error)) from error
     return hashlib.sha256(_SPELLING + spelled.encode("ascii")).digest()
 
 
@@ -135,4 +137,7 @@ def storable(method: str, answer: Any) -> bool:
         if not isinstance(answer, (tuple, list)) or len(answer) != 2 or answer[1] is None:
             return False
         answer = answer[0]
-    return isinstance(answer, (float, int)) and math.isfinite(answer)
+    try:
+        return isinstance(answer, (float, int)) and math.isfinite(answer)
+    except OverflowError:  # an int that no float can be
+        return False

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..fail_open import attempt
+
 
 def takes_disable_tqdm(method: Callable[..., Any]) -> bool:
     """Most models' methods have the harness's switch, but not all."""
@@ -17,21 +19,24 @@ def takes_disable_tqdm(method: Callable[..., Any]) -> bool:
 
 
 class Progress:
-    """A bar of tqdm's, where that is installed, and nothing otherwise."""
+    """A bar of tqdm's, where that is installed and stderr takes it, and nothing otherwise."""
 
     def __init__(self, total: int, description: str, shown: bool) -> None:
         self._bar: Any = None
         if shown:
-            try:
-                tqdm = importlib.import_module("tqdm").tqdm
-            except ImportError:
-                return
-            self._bar = tqdm(total=total, desc=description)
+            attempt(self._show, total, description)
+
+    def _show(self, total: int, description: str) -> None:
+        try:
+            tqdm = importlib.import_module("tqdm").tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(total=total, desc=description)
 
     def advance(self, count: int) -> None:
         if self._bar is not None:
-            self._bar.update(count)
+            attempt(self._bar.update, count)
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            attempt(self._bar.close)

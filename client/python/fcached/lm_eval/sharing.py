@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import LEASED, MISS
-from ..errors import BatchError, Error
+from .. import LEASED, MISS, items
+from ..errors import BatchError
+from ..fail_open import attempt
 from . import keys, reports, schedule
 from .progress import Progress, takes_disable_tqdm
 
@@ -69,6 +70,8 @@ class Sharing:
         that scores a text by its windows, goes straight through: it belongs to the outer one."""
         if getattr(self._inside, "method", None) or self._ranks_differ():
             return compute(requests, *args, **kw)
+        if not isinstance(requests, Sequence):
+            requests = list(requests)
         self._inside.method = method
         try:
             return _Call(self, method, compute, requests, args, kw).run()
@@ -82,7 +85,7 @@ class Sharing:
     def warn_once(self, topic: str, text: str) -> None:
         if topic not in self._warned:
             self._warned.add(topic)
-            LOGGER.warning("fcached: %s", text)
+            attempt(LOGGER.warning, "fcached: %s", text)
 
     def _ranks_differ(self) -> bool:
         """Ranks of one run meet in collective operations: a hit on one of them would hang all."""
@@ -316,14 +319,13 @@ class _Call:
         self._counts.private += len(self._private)
         self._private = []
 
-    def _call_model(self, requests: list[Any]) -> Sequence[Any]:
-        answers: Sequence[Any] = self._original(requests, *self._args, **self._kw)
-        if len(answers) != len(requests):
-            raise BatchError(
-                f"{type(self._sharing.lm).__name__}.{self._method} returned {len(answers)} answers "
-                f"for {len(requests)} requests"
-            )
-        return answers
+    def _call_model(self, requests: list[Any]) -> list[Any]:
+        name = f"{type(self._sharing.lm).__name__}.{self._method}"
+        answers = self._original(requests, *self._args, **self._kw)
+        count = items.count(answers, f"what {name} returns")
+        if count != len(requests):
+            raise BatchError(f"{name} returned {count} answers for {len(requests)} requests")
+        return items.at_positions(answers, count)
 
     def worth(self, answer: Any) -> bool:
         return keys.storable(self._method, answer)
@@ -343,8 +345,8 @@ class _Call:
                 keep_first=not replace,
                 record=not replace,
             )
-        except Error as error:
-            self._client.give_up(self._method, view, name)
+        except Exception as error:
+            attempt(self._client.give_up, self._method, view, name)
             self._sharing.warn_once(
                 f"put of {type(error).__name__}",
                 f"{self._method}: an answer is not shared: {error}",
@@ -353,7 +355,7 @@ class _Call:
     def _give_up(self) -> None:
         """Of what was leased and has come to nothing: who waits for it computes it at once."""
         while self._held:
-            self._client.give_up(self._method, self._sharing.view, self._held.pop())
+            attempt(self._client.give_up, self._method, self._sharing.view, self._held.pop())
 
     # What is seen of it
 
@@ -366,7 +368,8 @@ class _Call:
 
     def _log(self) -> None:
         counts = self._counts
-        LOGGER.info(
+        attempt(
+            LOGGER.info,
             "fcached: %s: %d requests, %d different: %d found, %d computed here, %d by others "
             "meanwhile; %d not shared",
             self._method,
@@ -397,14 +400,20 @@ class _Puts:
         return seconds
 
     def early(self, name: bytes, answer: Any) -> None:
-        """What the model tells of, from whatever thread. Told again, as of a request that stands
-        twice, it is put once."""
+        """What the model tells of, from whatever thread, in the middle of its computation."""
+        attempt(self._early_one, name, answer)
+
+    def final(self, name: bytes, answer: Any) -> None:
+        """What the model returned, which is what counts where it told of something else."""
+        attempt(self._final_one, name, answer)
+
+    def _early_one(self, name: bytes, answer: Any) -> None:
+        """Told again, as of a request that stands twice, it is put once."""
         if self._call.worth(answer) and self._waiting.pop(name, False):
             self._early[name] = answer
             self._call.put(name, answer, self._seconds())
 
-    def final(self, name: bytes, answer: Any) -> None:
-        """What the model returned, which is what counts where it told of something else."""
+    def _final_one(self, name: bytes, answer: Any) -> None:
         worth = self._call.worth(answer)
         if self._waiting.pop(name, False):
             if worth:

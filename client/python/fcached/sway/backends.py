@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from fcached.fail_open import log_line
 from fcached.sway.dependencies import namespaces
 from fcached.sway.instrumentation import BackendInstrumentation
 
@@ -24,10 +24,14 @@ def share(backend: Any, spec: Any, adapter: Any) -> None:
     if not isinstance(inst, BackendInstrumentation):
         return
     try:
-        _tell_views_apart(backend, inst)
-    except AttributeError as error:
+        _share(inst, backend, spec, adapter)
+    except Exception as error:  # the suite does not need this
         _say(f"results of {type(backend).__name__} stay in this process: {error}")
-        return
+
+
+def _share(inst: BackendInstrumentation, backend: Any, spec: Any, adapter: Any) -> None:
+    """What it raises says that the backend is not as expected: it then does not share."""
+    _tell_views_apart(backend, inst)
     if spec.kind == "api":
         inst.set_key_view(backend.id, _api_view(backend))
     namespace_of = namespaces(backend, spec, adapter)
@@ -41,7 +45,7 @@ def share(backend: Any, spec: Any, adapter: Any) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"fcached.sway: {line}", file=sys.stderr)
+    log_line(f"fcached.sway: {line}")
 
 
 def _tell_views_apart(backend: Any, inst: BackendInstrumentation) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fcached.fail_open import log_line
 from fcached.instrumentation import (
     _MISS,
     BackendStats,
@@ -65,10 +65,9 @@ class BackendInstrumentation(_BackendInstrumentation):
                 self._by_name[namespace] = self._open(namespace)
         except Exception as error:  # whatever it is, the suite does not need this
             self._share_no_more()
-            print(
+            log_line(
                 f"fcached.sway: results stay in this process: what the view {view_id!r} depends on "
-                f"could not be told: {error}",
-                file=sys.stderr,
+                f"could not be told: {error}"
             )
             return None
         return self._by_name[namespace]
@@ -79,6 +78,9 @@ class BackendInstrumentation(_BackendInstrumentation):
         client = Client(namespace)
         self._share_through(client)
         return client
+
+    def _shares(self) -> bool:
+        return self._namespace_of is not None
 
     def _share_no_more(self) -> None:
         self._namespace_of = None
@@ -121,7 +123,7 @@ class BackendInstrumentation(_BackendInstrumentation):
         timed = Timed(compute)
         value: T = timed()
         prompt_hash = _prompt_hash(prompt)
-        self.cache.put((op, self._own_route(view_id).view, prompt_hash, top_k), value)
+        self._put_own((op, self._own_route(view_id).view, prompt_hash, top_k), value)
         self._count_miss(op, view_id, prompt_hash, top_k, timed.wall_s or 0.0)
         return value
 
