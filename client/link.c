@@ -11,6 +11,7 @@
 #include "client/say.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 #define MS_NS 1000000u
 
@@ -19,12 +20,8 @@ int link_fault(struct link *link, int code, const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(link->error, sizeof link->error, format, args); /* cut where longer */
   va_end(args);
-  for (unsigned char *at = (unsigned char *)link->error; *at != '\0';
-       at++) /* for terminals, logs */
-    if (*at < 0x20 || *at == 0x7f)
-      *at = '?';
-    else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
-      *at = at[1] = '?';
+  size_t size = fc_utf8_clean(link->error, strlen(link->error)); /* for terminals and logs */
+  link->error[size] = '\0';
   return code;
 }
 

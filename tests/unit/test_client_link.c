@@ -392,7 +392,7 @@ START_TEST(refusals_are_passed_on) {
       {FC_EBUSY, "100 clients are\r\n\x1b[1mtoo\xc2\x9bmany", true},
       {FC_EBUSY, "100 clients are??", false},
       {FC_EVERSION, "we speak 9", true}};
-  static const char *const said[] = {"100 clients are???[1mtoo??many", "100 clients are",
+  static const char *const said[] = {"100 clients are???[1mtoo?many", "100 clients are",
                                      "we speak 9"};
   struct refusal refusal = refusals[_i];
   struct peer peer;
