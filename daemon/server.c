@@ -220,6 +220,25 @@ static int start_timers(struct server *server) {
   return 0;
 }
 
+/* In a user namespace that shows strangers under our own number, their power would be ours. */
+static struct peer_admins admins_of(struct server *server) {
+  struct peer_admins admins = {.own_uid = geteuid(),
+                               .has_group = server->options->has_admin_group,
+                               .group = server->options->admin_group};
+  id_map_read(&admins.ids, "");
+  if (!id_map_knows_uid(&admins.ids, admins.own_uid))
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "uid %ld is that of every user outside this user namespace: clients with it get no "
+             "administrator's rights; run fcached as another user, or use --admin-group",
+             (long)admins.own_uid);
+  if (admins.has_group && !id_map_knows_gid(&admins.ids, admins.group))
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "--admin-group: gid %ld is that of every group outside this user namespace: its "
+             "members get no administrator's rights; give another group",
+             (long)admins.group);
+  return admins;
+}
+
 static int start_connections(struct server *server) {
   const struct options *options = server->options;
   struct conns_limits limits = {
@@ -227,9 +246,7 @@ static int start_connections(struct server *server) {
       .hello_timeout_ns = (uint64_t)options->hello_timeout_ms * 1000000u,
       .stall_timeout_ns = (uint64_t)options->stall_timeout_ms * 1000000u,
       .budget_bytes = options->client_budget,
-      .own_uid = geteuid(),
-      .has_admin_group = options->has_admin_group,
-      .admin_group = options->admin_group,
+      .admins = admins_of(server),
   };
   int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &limits, &server->log);
   if (rc < 0)
