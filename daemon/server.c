@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/acceptor.h"
 #include "daemon/conns.h"
 #include "daemon/listen.h"
 #include "daemon/memory.h"
@@ -28,7 +29,7 @@ struct server {
   struct trace trace;
   struct conns conns;
   uv_loop_t loop;
-  uv_pipe_t accepting;
+  struct acceptor acceptor;
   uv_signal_t on_term, on_int, on_hup;
   struct ticker watchdog;
   uv_timer_t drain_bound;
@@ -94,7 +95,7 @@ static void stop(void *arg) {
   server->stopping = true;
   (void)notify_send(&server->notify, NOTIFY_STOPPING);
   region_retire(&server->region); /* what clients still ask for, they ask by message */
-  close_handle((uv_handle_t *)&server->accepting);
+  acceptor_close(&server->acceptor);
   listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
   conns_drain(&server->conns);
@@ -132,6 +133,12 @@ static void on_connection(uv_stream_t *stream, int status) {
 }
 
 /* ---- the beginning ---- */
+
+static struct listener_options where_of(const struct options *options) {
+  return (struct listener_options){.path = options->socket,
+                                   .has_group = options->has_socket_group,
+                                   .group = options->socket_group};
+}
 
 /* Two descriptors a client (socket and pidfd): take what the hard limit gives. */
 static void raise_descriptor_limit(struct server *server) {
@@ -254,13 +261,15 @@ static int start_connections(struct server *server) {
   server->conns.on_shutdown = stop;
   server->conns.on_empty = emptied;
   server->conns.arg = server;
-  server->accepting.data = server;
-  if (uv_pipe_init(&server->loop, &server->accepting, 0) < 0 ||
-      uv_pipe_open(&server->accepting, server->listener.fd) < 0)
-    return FC_EREFUSED;
-  server->listener.fd = -1; /* the handle owns it now */
-  return uv_listen((uv_stream_t *)&server->accepting, SOMAXCONN, on_connection) < 0 ? FC_EREFUSED
-                                                                                    : 0;
+  struct listener_options where = where_of(options);
+  struct acceptor_config config = {.loop = &server->loop,
+                                   .listener = &server->listener,
+                                   .where = &where,
+                                   .conns = &server->conns,
+                                   .log = &server->log,
+                                   .on_connection = on_connection,
+                                   .arg = server};
+  return acceptor_start(&server->acceptor, &config);
 }
 
 static int start_loop(struct server *server, struct fault *fault) {
@@ -301,9 +310,7 @@ int server_run(const struct options *options) {
   (void)signal(SIGXFSZ, SIG_IGN);
   hold_stop_signals(true);
   raise_descriptor_limit(&server);
-  struct listener_options where = {.path = options->socket,
-                                   .has_group = options->has_socket_group,
-                                   .group = options->socket_group};
+  struct listener_options where = where_of(options);
   int rc = listener_open(&server.listener, &where, &fault);
   if (rc == 0 && uv_loop_init(&server.loop) < 0)
     rc = fault_set(&fault, FC_EREFUSED, "no event loop: out of descriptors or memory");
@@ -315,5 +322,5 @@ int server_run(const struct options *options) {
     return serve(&server);
   log_line(&server.log, LOG_LEVEL_ERROR, "%s", fault.text);
   listener_close(&server.listener);
-  return EXIT_FAILURE;
+  return rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
 }
