@@ -35,12 +35,11 @@ struct listener_options {
 /* Nothing held yet. */
 void listener_init(struct listener *listener);
 
-/* Obtains the socket. A path or a group that was asked for and is not that of a socket that was
- * handed over is FC_EINVAL: one of the two is a mistake. 0; FC_EBUSY when another daemon serves there ("already
- * running", with the socket and its pid); FC_EINVAL for a path or a handed-over
- * descriptor that cannot be right; FC_EREFUSED for what the system refused. With
- * an error nothing is held. Changes the umask for a moment: call before there are
- * threads. */
+/* Obtains the socket. 0; FC_EBUSY when another daemon serves there ("already running",
+ * with the socket and its pid); FC_EINVAL for a path or a handed-over descriptor that
+ * cannot be right, and for a path or a group that was asked for where a socket was
+ * handed over that has another; FC_EREFUSED for what the system refused. With an error
+ * nothing is held. Changes the umask for a moment: call before there are threads. */
 int listener_open(struct listener *listener, const struct listener_options *options,
                   struct fault *fault);
 

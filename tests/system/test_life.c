@@ -188,6 +188,7 @@ static void expect_ping(struct raw *raw) {
   ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
   ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_PING);
+  fc_buf_free(&buf);
 }
 
 static bool says_gone(void *arg) {
