@@ -30,7 +30,7 @@ static const struct child_user inner_group = {.uid = STRANGER, .gid = FIRST + 10
 struct starting {
   int program_fd;
   int unshared[2], mapped[2]; /* pipes */
-  const char *socket, *admin_group;
+  char *socket, *admin_group;
 };
 
 static char folder[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
@@ -42,9 +42,8 @@ static pid_t pid;
 static int serve(void *arg) {
   struct starting *starting = arg;
   char byte = 1;
-  char *argv[] = {(char[]){"fcached"},           (char[]){"--socket"},
-                  strdup(starting->socket),      (char[]){"--admin-group"},
-                  strdup(starting->admin_group), NULL};
+  char *argv[] = {(char[]){"fcached"},       (char[]){"--socket"},  starting->socket,
+                  (char[]){"--admin-group"}, starting->admin_group, NULL};
   char *environment[] = {NULL};
 
   CHILD_EXPECT(setgroups(0, NULL) == 0);
@@ -80,7 +79,7 @@ static bool answers(void *arg) {
 }
 
 /* False, with the reason said, where there can be no such namespace. */
-static bool start(const char *admin_group) {
+static bool start(char *admin_group) {
   struct starting starting = {.socket = socket_path, .admin_group = admin_group};
   char byte;
 
@@ -176,7 +175,7 @@ static int has_power(void *arg) {
 
 /* Its own user's number is also that of all whom it cannot see: even that user has no rights. */
 START_TEST(strangers_are_not_the_daemons_own_user) {
-  if (!start("1000"))
+  if (!start((char[]){"1000"}))
     return;
   ck_assert_int_eq(child_run(is_nobody, NULL, &stranger), 0);
   ck_assert_int_eq(child_run(is_nobody, NULL, &own_user), 0);
@@ -188,7 +187,7 @@ START_TEST(strangers_are_not_the_daemons_own_user) {
 END_TEST
 
 START_TEST(strangers_are_not_in_the_admin_group) {
-  if (!start("65534"))
+  if (!start((char[]){"65534"}))
     return;
   ck_assert_int_eq(child_run(is_nobody, NULL, &stranger), 0);
   ck_assert_int_eq(child_run(has_power, NULL, &inner_root), 0);

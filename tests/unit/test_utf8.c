@@ -1,6 +1,7 @@
 #include "proto/utf8.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ END_TEST
 
 static void check_clean(const char *text, const char *want) {
   char buf[64];
-  strcpy(buf, text);
+  (void)snprintf(buf, sizeof buf, "%s", text);
   size_t size = fc_utf8_clean(buf, strlen(buf));
   ck_assert_uint_eq(size, strlen(want));
   ck_assert_mem_eq(buf, want, size);
