@@ -81,20 +81,36 @@ static int open_socket(void) {
   return higher < 0 ? -error : higher;
 }
 
-int channel_connect(struct channel *channel, const char *path) {
+/* Non-blocking, or bounded by SO_SNDTIMEO: a full queue must not hold us up longer. */
+static int connect_once(int fd, const struct sockaddr_un *address, uint64_t until_ns) {
+  uint64_t now_ns = channel_clock_ns();
+  if (now_ns < until_ns) {
+    uint64_t left_us = (until_ns - now_ns + 999u) / 1000u;
+    struct timeval bound = {.tv_sec = (time_t)(left_us / 1000000u),
+                            .tv_usec = (suseconds_t)(left_us % 1000000u)};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound) < 0)
+      return -errno;
+  }
+  return connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
+}
+
+int channel_connect(struct channel *channel, const char *path, uint64_t until_ns) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path)
     return -ENAMETOOLONG;
   memcpy(address.sun_path, path, strlen(path) + 1);
-  /* Non-blocking while it connects: a full backlog must not hold us up. */
   int fd = open_socket();
   if (fd < 0)
     return fd;
   channel->in_size = channel->taken = 0;
   channel->cut = false;
-  int rc = 0;
-  if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
-    rc = -errno;
+  int rc = connect_once(fd, &address, 0);
+  while ((rc == -EAGAIN || rc == -EINTR) && channel_clock_ns() < until_ns)
+    rc = connect_once(fd, &address, until_ns);
+  if (rc == -EINTR) /* a signal, when the time was over */
+    rc = -EAGAIN;
   if (rc == 0)
     rc = set_up(channel, fd);
   if (rc < 0)
@@ -143,6 +159,13 @@ static void advance(struct iovec **pieces, size_t *n, size_t sent) {
 void channel_renew(struct channel *channel) {
   channel->end_ns = channel_clock_ns() + channel->deadline_ns;
   channel->started = channel->overtime = false;
+}
+
+void channel_limit(struct channel *channel, uint64_t end_ns) {
+  if (channel->end_ns <= end_ns)
+    return;
+  channel->end_ns = end_ns;
+  channel->started = true; /* the socket's own timeout would be too long */
 }
 
 int channel_send(struct channel *channel, struct iovec *pieces, size_t n) {

@@ -34,8 +34,10 @@ struct channel {
 void channel_init(struct channel *channel, uint64_t deadline_ns);
 void channel_deinit(struct channel *channel);
 
-/* Connects without waiting. 0 or -errno. */
-int channel_connect(struct channel *channel, const char *path);
+/* Connects. 0 or -errno; -EAGAIN where something listens there, and accepts connections no faster
+ * than they come (its queue is full). Then waits for a place in the queue until `until_ns`; 0: does
+ * not wait. */
+int channel_connect(struct channel *channel, const char *path, uint64_t until_ns);
 
 /* Closes, unless the application has closed our descriptor and uses its number
  * for something else: that is left alone. Idempotent. */
@@ -50,6 +52,8 @@ bool channel_is_ours(const struct channel *channel);
 
 /* Starts a deadline for the receives that follow; a send does so by itself. */
 void channel_renew(struct channel *channel);
+/* The deadline that runs ends at `end_ns`, if that is sooner. */
+void channel_limit(struct channel *channel, uint64_t end_ns);
 
 /* Sends all pieces, which it may modify. */
 int channel_send(struct channel *channel, struct iovec *pieces, size_t n);

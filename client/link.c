@@ -11,6 +11,7 @@
 #include "client/say.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 #define MS_NS 1000000u
 
@@ -19,12 +20,8 @@ int link_fault(struct link *link, int code, const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(link->error, sizeof link->error, format, args); /* cut where longer */
   va_end(args);
-  for (unsigned char *at = (unsigned char *)link->error; *at != '\0';
-       at++) /* for terminals, logs */
-    if (*at < 0x20 || *at == 0x7f)
-      *at = '?';
-    else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* U+0080 to U+009F */
-      *at = at[1] = '?';
+  size_t size = fc_utf8_clean(link->error, strlen(link->error)); /* for terminals and logs */
+  link->error[size] = '\0';
   return code;
 }
 
@@ -238,21 +235,39 @@ bool link_forked(struct link *link) {
   return forked;
 }
 
-/* Connects to the first socket that answers. */
-static int find_daemon(struct link *link) {
+static int busy(struct link *link, uint64_t until_ns) {
+  if (until_ns == 0)
+    return link_fault(link, FC_EUNAVAILABLE,
+                      "fcached at %s is busy: its queue of new connections is full", link->path);
+  return link_fault(link, FC_EUNAVAILABLE,
+                    "fcached at %s is busy: its queue of new connections was full for %llu ms",
+                    link->path, (unsigned long long)(link->channel.deadline_ns / MS_NS));
+}
+
+/* Connects to the first socket that answers. Where none does and one has a full queue, waits for
+ * that one until `until_ns` (0: does not wait). */
+static int find_daemon(struct link *link, uint64_t until_ns) {
   char tried[FCACHE_ERROR_TEXT_SIZE - 48];
   size_t used = 0;
   bool denied = false;
+  const char *full = NULL;
   tried[0] = '\0';
   for (size_t i = 0; i < link->sockets.n; i++) {
     link->path = link->sockets.paths[i];
-    int rc = channel_connect(&link->channel, link->path);
+    int rc = channel_connect(&link->channel, link->path, 0);
     if (rc == 0)
       return 0;
+    if (rc == -EAGAIN && full == NULL)
+      full = link->path;
     int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s%s)", i > 0 ? ", " : "",
                      link->path, strerror(-rc), rc == -EACCES ? ": join the socket's group" : "");
     used += n > 0 && (size_t)n < sizeof tried - used ? (size_t)n : 0;
     denied = denied || rc == -EACCES;
+  }
+  if (full != NULL) {
+    link->path = full;
+    bool connected = until_ns != 0 && channel_connect(&link->channel, full, until_ns) == 0;
+    return connected ? 0 : busy(link, until_ns);
   }
   return link_fault(link, FC_EUNAVAILABLE, "%s %s",
                     denied ? "no daemon could be reached at" : "no daemon at", tried);
@@ -325,8 +340,9 @@ static int take_welcome(struct link *link, bool wait) {
   return reply.error.code;
 }
 
-static int greet(struct link *link) {
-  int rc = find_daemon(link);
+/* Connects and sends hello; waits for a full queue until `until_ns`, if need be. */
+static int greet(struct link *link, uint64_t until_ns) {
+  int rc = find_daemon(link, until_ns);
   if (rc < 0)
     return link_off(link);
   link->channel.takes_descriptors = link->region;
@@ -352,10 +368,12 @@ int link_open(struct link *link) {
   link_check(link);
   if (link->state == LINK_UP)
     return 0;
-  int rc = link->state == LINK_OFF ? greet(link) : 0;
+  uint64_t end_ns = channel_clock_ns() + link->channel.deadline_ns;
+  int rc = link->state == LINK_OFF ? greet(link, end_ns) : 0;
   if (rc < 0)
     return rc;
   channel_renew(&link->channel);
+  channel_limit(&link->channel, end_ns); /* one deadline in all */
   return take_welcome(link, true);
 }
 
@@ -367,7 +385,7 @@ bool link_ready(struct link *link) {
     return true;
   if (link->opening)
     return link_open(link) == 0;
-  if (link->state == LINK_OFF && (channel_clock_ns() < link->retry_ns || greet(link) < 0))
+  if (link->state == LINK_OFF && (channel_clock_ns() < link->retry_ns || greet(link, 0) < 0))
     return false;
   return take_welcome(link, false) == 0;
 }

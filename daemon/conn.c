@@ -469,8 +469,7 @@ static int start(struct conn *conn) {
   conn->session.pid = conn->peer.pid;
   conn->session.birth = conn->peer.birth;
   conn->session.uid = conn->peer.uid;
-  conn->session.admin =
-      peer_is_admin(&conn->peer, limits->own_uid, limits->has_admin_group, limits->admin_group);
+  conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
   if (conn->conns->count > limits->max_clients) {
     dispatch_refused(conn->conns->dispatch, &conn->session, fc_error_text(FC_EBUSY));
     fail(conn, FC_EBUSY, fc_error_text(FC_EBUSY));

@@ -7,6 +7,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/intake.h"
 #include "daemon/log.h"
+#include "daemon/peer.h"
 #include "daemon/quota.h"
 #include "daemon/ticker.h"
 
@@ -17,9 +18,7 @@ struct conns_limits {
   uint64_t hello_timeout_ns;
   uint64_t stall_timeout_ns;
   size_t budget_bytes; /* in flight, all clients together: half for frames, half for replies */
-  uid_t own_uid;       /* of the daemon: its clients are admins */
-  bool has_admin_group;
-  gid_t admin_group;
+  struct peer_admins admins;
 };
 
 /* Connections that wait for a turn, first come, first served. */

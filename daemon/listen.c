@@ -96,6 +96,32 @@ static int take_handed_over(struct listener *listener, struct fault *fault) {
   return 0;
 }
 
+static bool is_same_file(const char *one, const char *other) {
+  struct stat a, b;
+  return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* An option that is given has its effect, or is an error: for a socket that was handed over, the
+ * service manager decides. */
+static int check_asked(const struct listener *listener, const struct listener_options *options,
+                       struct fault *fault) {
+  const char *path = listener->path[0] != '\0' ? listener->path : "one without a path";
+  struct stat st;
+  if (options->path != NULL && strcmp(options->path, path) != 0 &&
+      !is_same_file(options->path, path))
+    return fault_set(fault, FC_EINVAL,
+                     "--socket %s: the service manager handed over another socket, %s: leave "
+                     "--socket out, or set ListenStream= of the .socket unit",
+                     options->path, path);
+  if (options->has_group && (stat(path, &st) < 0 || st.st_gid != options->group))
+    return fault_set(fault, FC_EINVAL,
+                     "--socket-group: the socket that the service manager handed over, %s, has "
+                     "another group than %ld: leave --socket-group out, or set SocketGroup= of the "
+                     ".socket unit",
+                     path, (long)options->group);
+  return 0;
+}
+
 /* ---- which path --------------------------------------------------------- */
 
 static int choose_path(struct listener *listener, const char *asked, struct fault *fault) {
@@ -237,6 +263,10 @@ int listener_open(struct listener *listener, const struct listener_options *opti
                   struct fault *fault) {
   listener_init(listener);
   int r = take_handed_over(listener, fault);
+  if (r == 0 && listener->fd >= 0)
+    r = check_asked(listener, options, fault);
+  if (r < 0)
+    listener_close(listener);
   if (r < 0 || listener->fd >= 0)
     return r;
   r = choose_path(listener, options->path, fault);
@@ -255,11 +285,58 @@ int listener_open(struct listener *listener, const struct listener_options *opti
   return r;
 }
 
+/* An inode of 0 is none: nothing was bound. */
+static bool is_ours(const struct listener *listener, const struct stat *st) {
+  return listener->inode != 0 && st->st_dev == listener->device && st->st_ino == listener->inode;
+}
+
+/* Takes the lock again where its file is no longer ours. */
+static int restore_lock(struct listener *listener, struct fault *fault) {
+  int fd;
+  if (lock_file_is_held(listener->path, listener->lock_fd))
+    return 0;
+  int r = lock_file_take(listener->path, &fd, fault);
+  if (r < 0)
+    return r;
+  close_fd(&listener->lock_fd); /* of a file that has no name any more */
+  listener->lock_fd = fd;
+  return 0;
+}
+
+int listener_restore(struct listener *listener, const struct listener_options *options,
+                     struct fault *fault) {
+  struct stat st;
+  if (listener->lock_fd < 0 || listener->handed_over)
+    return 0;
+  bool there = lstat(listener->path, &st) == 0;
+  if (!there && errno != ENOENT && errno != ENOTDIR)
+    return 0; /* nobody can tell, and a client neither */
+  if (there && is_ours(listener, &st)) {
+    (void)restore_lock(listener, fault); /* one that starts has it, and finds us: soon again */
+    return 0;
+  }
+  int r = need_folder(listener->path, options->path == NULL, fault);
+  if (r == 0)
+    r = restore_lock(listener, fault);
+  if (r == 0)
+    r = clear_stale(listener, fault);
+  if (r < 0)
+    return r;
+  struct listener fresh = *listener;
+  fresh.fd = -1;
+  fresh.inode = 0;
+  r = bind_and_listen(&fresh, options, fault);
+  if (r < 0) {
+    listener_end(&fresh);
+    return r;
+  }
+  *listener = fresh;
+  return 1;
+}
+
 void listener_end(struct listener *listener) {
   struct stat st;
-  /* An inode of 0 is none: nothing was bound. */
-  if (listener->lock_fd >= 0 && listener->inode != 0 && lstat(listener->path, &st) == 0 &&
-      st.st_dev == listener->device && st.st_ino == listener->inode)
+  if (listener->lock_fd >= 0 && lstat(listener->path, &st) == 0 && is_ours(listener, &st))
     (void)unlink(listener->path); /* at worst a stale file stays: the next start replaces it */
   close_fd(&listener->fd);
   listener->inode = 0;

@@ -35,13 +35,22 @@ struct listener_options {
 /* Nothing held yet. */
 void listener_init(struct listener *listener);
 
-/* Obtains the socket. 0; FC_EBUSY when another daemon serves there ("already
- * running", with the socket and its pid); FC_EINVAL for a path or a handed-over
- * descriptor that cannot be right; FC_EREFUSED for what the system refused. With
- * an error nothing is held. Changes the umask for a moment: call before there are
- * threads. */
+/* Obtains the socket. 0; FC_EBUSY when another daemon serves there ("already running",
+ * with the socket and its pid); FC_EINVAL for a path or a handed-over descriptor that
+ * cannot be right, and for a path or a group that was asked for where a socket was
+ * handed over that has another; FC_EREFUSED for what the system refused. With an error
+ * nothing is held. Changes the umask for a moment: call before there are threads. */
 int listener_open(struct listener *listener, const struct listener_options *options,
                   struct fault *fault);
+
+/* Makes the socket file again where it, or the lock file, was removed or replaced while the daemon
+ * lives. 0: all is as it was, or handed over. 1: listener->fd is a new socket, listening; what is
+ * connected, and the former socket, are untouched. An error as from listener_open where another
+ * daemon has the lock by now, something else is in the socket's place, or the system refuses; then
+ * nothing has changed, and a later call may succeed. Changes the umask for a moment: no other
+ * thread may create files meanwhile. */
+int listener_restore(struct listener *listener, const struct listener_options *options,
+                     struct fault *fault);
 
 /* Closes; removes the socket file if it is still the one that we bound, also when
  * `fd` was taken over. Nobody else can serve there before listener_close. Idempotent. */

@@ -41,7 +41,16 @@ static void describe_holder(int fd, char *text, size_t size) {
 
 static int busy(const char *socket_path, int fd, struct fault *fault) {
   char holder[64];
+  struct stat st;
   describe_holder(fd, holder, sizeof holder);
+  /* Before it binds, while it writes its trace at the end, or after somebody removed the file. */
+  if (lstat(socket_path, &st) < 0 && errno == ENOENT)
+    return fault_set(
+        fault, FC_EBUSY,
+        "already running: another fcached (%s) holds the lock of %s, and that socket is "
+        "not there at the moment: it is starting, ending or making it again: try in a "
+        "second, stop it, or give another --socket",
+        holder, socket_path);
   return fault_set(fault, FC_EBUSY,
                    "already running: another fcached (%s) serves %s: use that one, stop it, or "
                    "give another --socket",
@@ -113,6 +122,10 @@ int lock_file_take(const char *socket_path, int *lock_fd, struct fault *fault) {
       return r;
   }
   return refused(path.text, "it is removed all the time", fault);
+}
+
+bool lock_file_is_held(const char *socket_path, int lock_fd) {
+  return same_file(lock_fd, lock_path_of(socket_path).text);
 }
 
 void lock_file_release(const char *socket_path, int *lock_fd) {

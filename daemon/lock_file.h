@@ -10,14 +10,19 @@
 #ifndef FC_DAEMON_LOCK_FILE_H
 #define FC_DAEMON_LOCK_FILE_H
 
+#include <stdbool.h>
+
 #include "daemon/fault.h"
 
 /* Takes the lock of the socket at `socket_path`, and writes our pid into it where the disk takes
- * it. 0 and
- * *lock_fd, a descriptor (close-on-exec) for lock_file_release; FC_EBUSY where
- * another process holds it; FC_EREFUSED where there can be no such file. The lock
- * goes, at the latest, with the process. */
+ * it. 0 and *lock_fd, a descriptor (close-on-exec) for lock_file_release; FC_EBUSY where another
+ * process holds it; FC_EREFUSED where there can be no such file. The lock goes, at the latest, with
+ * the process. */
 int lock_file_take(const char *socket_path, int *lock_fd, struct fault *fault);
+
+/* True while the file that we have locked has its name: false once somebody has removed or replaced
+ * it, and another process can take the lock of the socket. */
+bool lock_file_is_held(const char *socket_path, int lock_fd);
 
 /* Unlinks it, and lets it go: PATH must not be touched after. *lock_fd becomes -1;
  * nothing happens where it is that already. */

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/utf8.h"
+
 #define LINE_SIZE 1024 /* below PIPE_BUF: a pipe with room for it takes it whole */
 
 void log_init(struct log *log, int fd, bool verbose) {
@@ -71,10 +73,7 @@ static void line_v(struct log *log, enum log_level level, const char *format, va
   if (size > LINE_SIZE - 1)
     size = LINE_SIZE - 1;
   /* A name from outside must not start a line of its own or steer a terminal. */
-  for (size_t i = start; i < size; i++) {
-    if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-      line[i] = '?';
-  }
+  size = start + fc_utf8_clean(line + start, size - start);
   line[size++] = '\n'; /* in the place of the NUL */
   if ((log->dropped > 0 && !put_dropped(log)) || !put(log->fd, line, size))
     log->dropped++;

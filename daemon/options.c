@@ -196,20 +196,25 @@ int options_set(struct options *o, const char *name, const char *value, struct f
 
 int options_settle(struct options *o, struct fault *fault) {
   char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE];
+  /* Also in bytes: two sizes that differ may read alike when they are rounded. */
   if (o->max_value > o->max_bytes) {
     if (o->has_max_value)
       return fault_set(fault, FC_EINVAL,
-                       "--max-value: %s is more than --max-bytes, %s: lower it, or raise that",
-                       size_format(o->max_value, a), size_format(o->max_bytes, b));
+                       "--max-value: %s (%" PRIu32 " bytes) is more than --max-bytes, %s (%" PRIu64
+                       " bytes): lower it, or raise that",
+                       size_format(o->max_value, a), o->max_value, size_format(o->max_bytes, b),
+                       o->max_bytes);
     o->max_value = (uint32_t)o->max_bytes;
   }
   uint64_t least = options_min_budget(o->max_value);
   if (o->client_budget < least) {
     if (o->has_client_budget)
       return fault_set(fault, FC_EINVAL,
-                       "--client-budget: %s is less than two frames of --max-value need, %" PRIu64
-                       " bytes: raise it, or lower --max-value",
-                       size_format(o->client_budget, a), least);
+                       "--client-budget: %s (%" PRIu64
+                       " bytes) is less than two frames of --max-value need, %s (%" PRIu64
+                       " bytes): raise it, or lower --max-value",
+                       size_format(o->client_budget, a), o->client_budget, size_format(least, b),
+                       least);
     o->client_budget = least;
   }
   return 0;
@@ -255,12 +260,13 @@ static const struct argp_option table[] = {
     {"no-region", KEY_FIRST_LONG + 8, NULL, 0,
      "Do not let clients read the cache themselves: each hit is a message", 2},
     {"verbose", 'v', NULL, 0, "Also log clears, and who is refused or cut, and why", 3},
+    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0}, /* as --help */
     {0},
 };
 
 static const struct argp_option *find(int key) {
-  for (const struct argp_option *option = table; option->name != NULL; option++) {
-    if (option->key == key)
+  for (const struct argp_option *option = table; option->key != 0; option++) {
+    if (option->name != NULL && option->key == key)
       return option;
   }
   return NULL;
@@ -269,6 +275,8 @@ static const struct argp_option *find(int key) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct options *options = state->input;
   struct fault fault;
+  if (key == 'h' || (key == ARGP_KEY_ARG && strcmp(arg, "help") == 0))
+    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* ends the process */
   if (key == ARGP_KEY_ARG) {
     argp_error(state, "\"%s\" is not an option: fcached takes no arguments", arg);
     return 0;

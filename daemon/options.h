@@ -47,8 +47,8 @@ int options_set(struct options *options, const char *name, const char *value, st
  * max_value raises the default client_budget. 0 or FC_EINVAL. */
 int options_settle(struct options *options, struct fault *fault);
 
-/* All of the above from a command line. Prints and exits for --help, --usage and
- * --version (status 0) and for wrong usage (status 2): returns only with good
+/* All of the above from a command line. Prints and exits for --help, -h, help, --usage
+ * and --version (status 0) and for wrong usage (status 2): returns only with good
  * options. Main thread, at start. */
 void options_parse(int argc, char **argv, struct options *options);
 

@@ -83,16 +83,19 @@ void peer_deinit(struct peer *peer) {
   *peer = (struct peer){.pidfd = -1};
 }
 
-bool peer_is_admin(const struct peer *peer, uid_t own_uid, bool has_admin_group,
-                   gid_t admin_group) {
-  if (peer->uid == 0 || peer->uid == own_uid)
+static bool is_admin_group(const struct peer_admins *admins, gid_t gid) {
+  return gid == admins->group && id_map_knows_gid(&admins->ids, gid);
+}
+
+bool peer_is_admin(const struct peer *peer, const struct peer_admins *admins) {
+  if ((peer->uid == 0 || peer->uid == admins->own_uid) && id_map_knows_uid(&admins->ids, peer->uid))
     return true;
-  if (!has_admin_group)
+  if (!admins->has_group)
     return false;
-  if (peer->gid == admin_group)
+  if (is_admin_group(admins, peer->gid))
     return true;
   for (size_t i = 0; i < peer->n_groups; i++) {
-    if (peer->groups[i] == admin_group)
+    if (is_admin_group(admins, peer->groups[i]))
       return true;
   }
   return false;

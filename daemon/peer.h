@@ -3,6 +3,8 @@
 #ifndef FC_DAEMON_PEER_H
 #define FC_DAEMON_PEER_H
 
+#include "daemon/id_map.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +35,16 @@ static inline uint64_t peer_birth_ticks(uint64_t birth) {
 
 void peer_deinit(struct peer *peer); /* idempotent */
 
-/* May it clear everything, control the trace, shut down? The daemon's own user,
- * root, and the members of the admin group, if there is one. */
-bool peer_is_admin(const struct peer *peer, uid_t own_uid, bool has_admin_group, gid_t admin_group);
+/* Whose clients may do everything. */
+struct peer_admins {
+  uid_t own_uid; /* the daemon's */
+  bool has_group;
+  gid_t group;
+  struct id_map ids; /* what the peers' ids mean here */
+};
+
+/* May it clear everything, control the trace, shut down? The daemon's own user, root, and the
+ * members of the admin group, if there is one. Never a peer for an id that may be anybody's. */
+bool peer_is_admin(const struct peer *peer, const struct peer_admins *admins);
 
 #endif

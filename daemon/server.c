@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/acceptor.h"
 #include "daemon/conns.h"
 #include "daemon/dead_regions.h"
 #include "daemon/descriptors.h"
@@ -31,7 +32,7 @@ struct server {
   struct trace trace;
   struct conns conns;
   uv_loop_t loop;
-  uv_pipe_t accepting;
+  struct acceptor acceptor;
   uv_signal_t on_term, on_int, on_hup;
   struct ticker watchdog;
   uv_timer_t drain_bound;
@@ -102,7 +103,7 @@ static void stop(void *arg) {
   server->stopping = true;
   (void)notify_send(&server->notify, NOTIFY_STOPPING);
   region_retire(&server->region); /* what clients still ask for, they ask by message */
-  close_handle((uv_handle_t *)&server->accepting);
+  acceptor_close(&server->acceptor);
   listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
   conns_drain(&server->conns);
@@ -159,6 +160,12 @@ static int check_memory(struct server *server, const struct memory_need *need,
   if (text[0] != '\0')
     log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
   return 0;
+}
+
+static struct listener_options where_of(const struct options *options) {
+  return (struct listener_options){.path = options->socket,
+                                   .has_group = options->has_socket_group,
+                                   .group = options->socket_group};
 }
 
 static int start_cache(struct server *server, struct fault *fault) {
@@ -234,6 +241,25 @@ static int start_timers(struct server *server) {
   return 0;
 }
 
+/* In a user namespace that shows strangers under our own number, their power would be ours. */
+static struct peer_admins admins_of(struct server *server) {
+  struct peer_admins admins = {.own_uid = geteuid(),
+                               .has_group = server->options->has_admin_group,
+                               .group = server->options->admin_group};
+  id_map_read(&admins.ids, "");
+  if (!id_map_knows_uid(&admins.ids, admins.own_uid))
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "uid %ld is that of every user outside this user namespace: clients with it get no "
+             "administrator's rights; run fcached as another user, or use --admin-group",
+             (long)admins.own_uid);
+  if (admins.has_group && !id_map_knows_gid(&admins.ids, admins.group))
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "--admin-group: gid %ld is that of every group outside this user namespace: its "
+             "members get no administrator's rights; give another group",
+             (long)admins.group);
+  return admins;
+}
+
 static int start_connections(struct server *server) {
   const struct options *options = server->options;
   struct conns_limits limits = {
@@ -241,9 +267,7 @@ static int start_connections(struct server *server) {
       .hello_timeout_ns = (uint64_t)options->hello_timeout_ms * 1000000u,
       .stall_timeout_ns = (uint64_t)options->stall_timeout_ms * 1000000u,
       .budget_bytes = options->client_budget,
-      .own_uid = geteuid(),
-      .has_admin_group = options->has_admin_group,
-      .admin_group = options->admin_group,
+      .admins = admins_of(server),
   };
   int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &limits, &server->log);
   if (rc < 0)
@@ -251,13 +275,15 @@ static int start_connections(struct server *server) {
   server->conns.on_shutdown = stop;
   server->conns.on_empty = emptied;
   server->conns.arg = server;
-  server->accepting.data = server;
-  if (uv_pipe_init(&server->loop, &server->accepting, 0) < 0 ||
-      uv_pipe_open(&server->accepting, server->listener.fd) < 0)
-    return FC_EREFUSED;
-  server->listener.fd = -1; /* the handle owns it now */
-  return uv_listen((uv_stream_t *)&server->accepting, SOMAXCONN, on_connection) < 0 ? FC_EREFUSED
-                                                                                    : 0;
+  struct listener_options where = where_of(options);
+  struct acceptor_config config = {.loop = &server->loop,
+                                   .listener = &server->listener,
+                                   .where = &where,
+                                   .conns = &server->conns,
+                                   .log = &server->log,
+                                   .on_connection = on_connection,
+                                   .arg = server};
+  return acceptor_start(&server->acceptor, &config);
 }
 
 /* Without threads the daemon serves, and cannot trace; a trace that was asked for at start is then
@@ -327,9 +353,7 @@ int server_run(const struct options *options) {
   listener_init(&server.listener);
   notify_init(&server.notify);
   prepare(&server);
-  struct listener_options where = {.path = options->socket,
-                                   .has_group = options->has_socket_group,
-                                   .group = options->socket_group};
+  struct listener_options where = where_of(options);
   int rc = listener_open(&server.listener, &where, &fault);
   if (rc == 0)
     rc = open_loop(&server, &fault);
@@ -341,5 +365,5 @@ int server_run(const struct options *options) {
     return serve(&server);
   log_line(&server.log, LOG_LEVEL_ERROR, "%s", fault.text);
   listener_close(&server.listener);
-  return EXIT_FAILURE;
+  return rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
 }

@@ -7,7 +7,9 @@
 
 /* Serves until SIGTERM, SIGINT or a shutdown request; what was accepted by then
  * is answered, the trace is written, the socket removed. Returns the process's
- * exit status: 0 after a clean end, 1 where it could not start (said on stderr). */
+ * exit status: 0 after a clean end; where it could not start (said on stderr) 1, or
+ * SERVER_WRONG_USAGE for an option that only turns out wrong here: trying again will not help. */
+#define SERVER_WRONG_USAGE 2
 int server_run(const struct options *options);
 
 #endif

@@ -126,6 +126,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
     add_text(f, "trace_path", fc_str_of(trace_path(d->trace)));
   add_uint(f, "trace_lines", trace_lines(d->trace));
   add_uint(f, "trace_lost", d->trace->lost);
+  add_uint(f, "trace_waiting", trace_waiting(d->trace));
 }
 
 static void add_namespace(struct figures *f, const struct namespace *ns) {

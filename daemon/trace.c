@@ -31,10 +31,12 @@ struct trace_stream {
   bool in_flight;       /* the pool has `file` and `flying` */
   uint64_t flight_ms;   /* uv_now, when it got them */
   bool failing;         /* the last write failed, and got nothing into the file */
+  uint64_t failing_ms;  /* uv_now, when that began */
   bool retired;         /* close when drained */
   bool ending;          /* the pool closes the file */
   uint64_t lost_before; /* of the trace, when the batch went to the pool */
-  size_t written;       /* what the pool says of its batch */
+  size_t written;       /* what the pool says of its batch, */
+  uint64_t n_written;   /* and how many lines of it are whole now */
   int error;
 };
 
@@ -94,6 +96,36 @@ static void lines_drop(struct trace *trace, struct lines *lines, bool keep_begun
     lines_reset(lines);
 }
 
+/* Gives up the rest of a line whose beginning is in a file that is not written any more. */
+static void lines_drop_begun(struct trace *trace, struct lines *lines) {
+  size_t left = lines_left(lines);
+  if (left == 0 || lines->start == 0 || lines->data[lines->start - 1] == '\n')
+    return;
+  char *from = lines->data + lines->start;
+  size_t rest = (size_t)((char *)memchr(from, '\n', left) - from) + 1; /* lines end so */
+  lines->start += rest;
+  trace->lost++;
+  trace->unwritten_bytes -= rest;
+}
+
+/* Puts the lines of `from`, which are whole, before those of `to`, of which no byte is written.
+ * Without memory they stay where they are. */
+static void lines_move(struct lines *to, struct lines *from) {
+  size_t moved = lines_left(from), kept = lines_left(to);
+  if (moved == 0)
+    return;
+  char *data = malloc(moved + kept + TRACE_LINE_MAX);
+  if (data == NULL)
+    return;
+  memcpy(data, from->data + from->start, moved);
+  if (kept > 0)
+    memcpy(data + moved, to->data + to->start, kept);
+  lines_free(to);
+  lines_free(from);
+  *to =
+      (struct lines){.data = data, .size = moved + kept, .capacity = moved + kept + TRACE_LINE_MAX};
+}
+
 /* ---- writing ------------------------------------------------------------ */
 
 static void stream_advance(struct trace_stream *stream);
@@ -110,6 +142,7 @@ static void pool_write(uv_work_t *work) {
   const struct lines *lines = &stream->flying;
   stream->error = trace_file_write(&stream->file, lines->data + lines->start, lines_left(lines),
                                    &stream->written);
+  stream->n_written = count_lines(lines->data + lines->start, stream->written);
 }
 
 static bool may_pass(const struct trace_stream *stream) {
@@ -117,8 +150,49 @@ static bool may_pass(const struct trace_stream *stream) {
          (stream->file.regular && (stream->error == ENOSPC || stream->error == EDQUOT));
 }
 
+static bool hangs(const struct trace_stream *stream) {
+  return stream->in_flight && uv_now(stream->trace->loop) > stream->flight_ms + TRACE_HANG_MS;
+}
+
+/* A former file that does not take its lines is not waited for: it would stay open, and a full disk
+ * would not get its room back. A pipe has a while, as its reader may be slow. */
+static bool is_hopeless(const struct trace_stream *stream) {
+  uint64_t since_ms = uv_now(stream->trace->loop) - stream->failing_ms;
+  return hangs(stream) || (!stream->in_flight && stream->failing &&
+                           (stream->error != EAGAIN || since_ms >= TRACE_HANG_MS));
+}
+
+/* The current file gets the lines of a former one; where there is none, they are lost at once. What
+ * the pool has stays there. */
+static void abandon(struct trace_stream *stream) {
+  struct trace *trace = stream->trace;
+  struct lines *parts[] = {&stream->filling, stream->in_flight ? NULL : &stream->flying};
+  uint64_t lost_before = trace->lost;
+  size_t size = 0;
+  for (size_t i = 0; i < 2 && parts[i] != NULL;
+       i++) { /* the older lines last: each goes in front */
+    lines_drop_begun(trace, parts[i]);
+    size += lines_left(parts[i]);
+    if (trace->current != NULL)
+      lines_move(&trace->current->filling, parts[i]);
+    lines_drop(trace, parts[i], false);
+  }
+  if (size == 0 && trace->lost == lost_before)
+    return;
+  log_line(trace->log, LOG_LEVEL_WARNING,
+           "%s does not take its last lines, and is closed: %s%s; %" PRIu64 " lines are lost",
+           stream->file.path, trace->current != NULL ? "they go to " : "there is no other file",
+           trace->current != NULL ? trace->current->file.path : "", trace->lost - lost_before);
+  if (trace->current != NULL)
+    start_timer(trace);
+}
+
 static void settle_failure(struct trace_stream *stream) {
   struct trace *trace = stream->trace;
+  if (stream->retired && !trace->closing && may_pass(stream) && is_hopeless(stream)) {
+    abandon(stream);
+    return;
+  }
   bool give_up = !may_pass(stream) || (trace->closing && stream->error != EAGAIN);
   if (stream->error != EAGAIN)
     log_once(trace->log, &trace->said_failed, LOG_LEVEL_WARNING,
@@ -158,8 +232,12 @@ static void after_write(uv_work_t *work, int status) {
     return; /* the bound has passed; whoever closed is leaving by _exit */
   stream->flying.start += stream->written;
   trace->unwritten_bytes -= stream->written;
+  trace->written += stream->n_written;
   /* A pipe that is full for now is no failure as long as somebody reads from it. */
-  stream->failing = stream->error != 0 && !(stream->error == EAGAIN && stream->written > 0);
+  bool failing = stream->error != 0 && !(stream->error == EAGAIN && stream->written > 0);
+  if (failing && !stream->failing)
+    stream->failing_ms = uv_now(trace->loop);
+  stream->failing = failing;
   if (stream->error != 0)
     settle_failure(stream);
   else
@@ -243,8 +321,7 @@ bool trace_fell_behind(const struct trace *trace) {
   const struct trace_stream *stream = trace->current;
   size_t own = lines_left(&stream->filling) + lines_left(&stream->flying);
   size_t others = trace->unwritten_bytes - own; /* of former files, which may never move on */
-  bool hangs = stream->in_flight && uv_now(trace->loop) > stream->flight_ms + TRACE_HANG_MS;
-  return own > (TRACE_UNWRITTEN_MAX - others) / 2 && !stream->failing && !hangs;
+  return own > (TRACE_UNWRITTEN_MAX - others) / 2 && !stream->failing && !hangs(stream);
 }
 
 void trace_append(struct trace *trace, const struct trace_event *event) {
@@ -301,6 +378,8 @@ static void make_current(struct trace *trace, struct trace_stream *stream) {
     stream->retired = false;
   if (former != NULL && former != stream) {
     former->retired = true;
+    if (is_hopeless(former))
+      abandon(former);
     if (former->flying.start == former->flying.size)
       stream_advance(former); /* else the timer tries again first */
   }

@@ -3,8 +3,11 @@
  *
  * Tracing never holds up service. At most TRACE_UNWRITTEN_MAX bytes wait to be
  * written, whatever happens; past it lines are lost, and counted, and that is said
- * once per episode. A disk that is full keeps the lines waiting, as it may get room
- * again; any other failure of a write loses that batch, counted and said alike.
+ * once per episode. A disk that is full keeps the lines of the current file waiting, as
+ * it may get room again; any other failure of a write loses that batch, counted and said
+ * alike. A former file (trace_off, trace_on with another, trace_reopen) is written out and
+ * closed; once its disk is full, or it takes nothing for TRACE_HANG_MS, its lines go to the
+ * current file, or are lost and counted where there is none, and it is closed.
  *
  * Loop thread only; the pool touches only the batch that it writes. */
 #ifndef FC_DAEMON_TRACE_H
@@ -37,7 +40,8 @@ struct trace {
   struct trace_stream *files;   /* all that are open, also draining ones */
   size_t unwritten_bytes;       /* over all files */
   uint64_t events;              /* lines accepted or lost since the start */
-  uint64_t lost;                /* of them, those that will never be in a file */
+  uint64_t lost;                /* of them, those that will never be in a file, */
+  uint64_t written;             /* and those that are in one */
   bool said_full, said_failed;
   const struct fault
       *no_pool; /* why there are no threads to write with (pool.h); NULL: there are */
@@ -56,9 +60,9 @@ int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
  * say at once what is wrong: FC_ETRACE with a text, also where there are no threads. Then the
  * former state stays. */
 int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
-/* No more lines; what was accepted is still written. */
+/* No more lines; what was accepted is still written, where the file takes it. */
 void trace_off(struct trace *trace);
-/* After rotation: opens the path anew, and the old file gets what was meant for it.
+/* After rotation: opens the path anew, and the old file gets what was meant for it, if it can.
  * Where that fails, it is logged and the old file stays in use. Nothing while off. */
 void trace_reopen(struct trace *trace);
 
@@ -70,6 +74,10 @@ const char *trace_path(const struct trace *trace);
 /* Lines that are in a file or on their way into it. */
 static inline uint64_t trace_lines(const struct trace *trace) {
   return trace->events - trace->lost;
+}
+/* Of these, the ones that are in no file yet. */
+static inline uint64_t trace_waiting(const struct trace *trace) {
+  return trace->events - trace->lost - trace->written;
 }
 
 /* Is more than half of what may wait waiting for a disk that takes it? Who can wait before it adds

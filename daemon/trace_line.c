@@ -1,11 +1,13 @@
 #include "daemon/trace_line.h"
 
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 #include <assert.h>
 #include <string.h>
 
-static_assert(5 * 2 * FC_NAME_MAX + 400 < TRACE_LINE_MAX, "five escaped names and the rest fit");
+/* Two or four bytes of UTF-8 become at most three times as many of ASCII. */
+static_assert(5 * 3 * FC_NAME_MAX + 400 < TRACE_LINE_MAX, "five escaped names and the rest fit");
 
 #define LITERAL(at, text) put_bytes(at, text, sizeof(text) - 1)
 
@@ -49,48 +51,74 @@ static char *put_millionths(char *at, uint64_t n) {
   return put_6_digits(at, (uint32_t)(n % 1000000));
 }
 
-/* Is one of these eight bytes a quote or a backslash? A byte that is equal becomes zero, and the
- * subtraction borrows from the highest bit of the zero ones (or above them, which costs a slow
- * turn and nothing else). */
+/* Is one of these eight bytes a quote, a backslash, a control character or no ASCII? A byte that is
+ * equal becomes zero, and the subtraction borrows from the highest bit of the zero ones (or above
+ * them, which costs a slow turn and nothing else). */
 static bool needs_escape(uint64_t eight) {
   const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
   uint64_t quotes = eight ^ (ones * '"'), slashes = eight ^ (ones * '\\');
-  return (((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & highs;
+  return (((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes) | (eight - ones * ' ') |
+          eight) &
+         highs;
 }
 
-static char *put_escaped(char *at, const char *data, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    if (data[i] == '"' || data[i] == '\\')
-      *at++ = '\\';
-    *at++ = data[i];
-  }
+static const char hex_digits[] = "0123456789abcdef";
+
+static char *put_u16(char *at, uint32_t unit) {
+  at = LITERAL(at, "\\u");
+  for (int shift = 12; shift >= 0; shift -= 4)
+    *at++ = hex_digits[unit >> shift & 15];
   return at;
 }
 
-/* Names have no control characters: only the quote and the backslash need care.
- * The bound on the size keeps a caller's mistake inside the line. */
+/* Past U+FFFF: a pair of surrogates. */
+static char *put_code(char *at, uint32_t code) {
+  if (code < 0x10000)
+    return put_u16(at, code);
+  at = put_u16(at, 0xd800 + ((code - 0x10000) >> 10));
+  return put_u16(at, 0xdc00 + ((code - 0x10000) & 0x3ff));
+}
+
+/* One character of a name, of which `left` bytes are left; *length is its own. A caller's mistake,
+ * a byte that is no part of a name, becomes a '?': the line stays a line, and ASCII. */
+static char *put_char(char *at, const char *data, size_t left, size_t *length) {
+  uint32_t code = 0;
+  size_t size = fc_utf8_char((const uint8_t *)data, left, &code);
+  *length = size == 0 ? 1 : size;
+  if (size == 0 || fc_utf8_is_control(code))
+    return LITERAL(at, "?");
+  if (size > 1)
+    return put_code(at, code);
+  if (data[0] == '"' || data[0] == '\\')
+    *at++ = '\\';
+  *at++ = data[0];
+  return at;
+}
+
+/* As Python's json.dumps writes it: ASCII, so that no reader's locale and no separator of lines
+ * (U+2028) matters. The bound on the size keeps a caller's mistake inside the line. */
 static char *put_string(char *at, struct fc_str text) {
   size_t size = text.size < FC_NAME_MAX ? text.size : FC_NAME_MAX, i = 0;
   *at++ = '"';
-  for (uint64_t eight; size - i >= sizeof eight; i += sizeof eight) {
-    memcpy(&eight, text.data + i, sizeof eight);
-    if (needs_escape(eight)) {
-      at = put_escaped(at, text.data + i, sizeof eight);
-      continue;
-    }
-    memcpy(at, &eight, sizeof eight);
-    at += sizeof eight;
+  while (i < size) {
+    uint64_t eight = UINT64_MAX; /* fewer are left: one character after the other */
+    size_t length = sizeof eight;
+    if (size - i >= sizeof eight)
+      memcpy(&eight, text.data + i, sizeof eight);
+    if (needs_escape(eight))
+      at = put_char(at, text.data + i, size - i, &length);
+    else
+      at = put_bytes(at, text.data + i, sizeof eight);
+    i += length;
   }
-  at = put_escaped(at, text.data + i, size - i);
   *at++ = '"';
   return at;
 }
 
 static char *put_hex(char *at, const struct fc_hash *hash) {
-  static const char digits[] = "0123456789abcdef";
   for (size_t i = 0; i < FC_HASH_SIZE; i++) {
-    *at++ = digits[hash->bytes[i] >> 4];
-    *at++ = digits[hash->bytes[i] & 15];
+    *at++ = hex_digits[hash->bytes[i] >> 4];
+    *at++ = hex_digits[hash->bytes[i] & 15];
   }
   return at;
 }

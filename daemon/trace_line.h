@@ -1,6 +1,7 @@
 /* trace_line.h - one line of the trace: JSON with exactly these fields, in this
  * order: ts, probe, view_id, prompt_hash, top_k, op, wall_ms, hit, namespace,
- * client. A pure function, and on the way of every hit: no allocation, no printf. */
+ * client. ASCII, as Python's json.dumps writes it: any other character is \uXXXX.
+ * A pure function, and on the way of every hit: no allocation, no printf. */
 #ifndef FC_DAEMON_TRACE_LINE_H
 #define FC_DAEMON_TRACE_LINE_H
 
@@ -23,8 +24,8 @@ struct trace_event {
   struct fc_str name_space, client;
 };
 
-/* no line is longer: five names, each byte of which may be escaped, and the rest */
-#define TRACE_LINE_MAX 3072u
+/* no line is longer: five names, escaped, and the rest */
+#define TRACE_LINE_MAX 4608u
 
 /* Writes the line with its newline, without a NUL; returns its size in bytes. */
 size_t trace_line_format(char line[TRACE_LINE_MAX], const struct trace_event *event);

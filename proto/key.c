@@ -5,42 +5,14 @@
 #include <xxhash.h>
 
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
-/* The length of the character of UTF-8 at `s`, of `size` bytes at least 1; 0: there is none. Bounds
- * per first byte as in table 3-7 of the Unicode standard. */
-static size_t utf8_char(const uint8_t *s, size_t size) {
-  uint8_t low = 0x80, high = 0xbf; /* of the second byte */
-  size_t length;
-
-  if (s[0] < 0x80)
-    return 1;
-  if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-    length = 2;
-  } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
-    length = 3;
-    low = s[0] == 0xe0 ? 0xa0 : 0x80;  /* overlong */
-    high = s[0] == 0xed ? 0x9f : 0xbf; /* surrogates */
-  } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-    length = 4;
-    low = s[0] == 0xf0 ? 0x90 : 0x80;  /* overlong */
-    high = s[0] == 0xf4 ? 0x8f : 0xbf; /* past U+10FFFF */
-  } else {
-    return 0;
-  }
-  if (size < length || s[1] < low || s[1] > high)
-    return 0;
-  for (size_t i = 2; i < length; i++)
-    if (s[i] < 0x80 || s[i] > 0xbf)
-      return 0;
-  return length;
-}
-
-/* The same for one that may stand in a name: not a control character. */
+/* The length of the character at `s` if it may be part of a name, else 0. */
 static size_t name_char(const uint8_t *s, size_t size) {
-  size_t length = utf8_char(s, size);
-  bool c0 = s[0] < 0x20 || s[0] == 0x7f, c1 = length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+  uint32_t code = 0;
+  size_t length = fc_utf8_char(s, size, &code);
 
-  return c0 || c1 ? 0 : length;
+  return fc_utf8_is_control(code) ? 0 : length;
 }
 
 /* True where all 8 bytes are 20..7E: nearly every name is plain ASCII, and every
@@ -79,7 +51,8 @@ bool fc_manifest_valid(struct fc_str manifest) {
   if (left < 1 || left > FC_MANIFEST_MAX)
     return false;
   while (left) {
-    size_t length = s[0] == '\0' ? 0 : utf8_char(s, left);
+    uint32_t code;
+    size_t length = s[0] == '\0' ? 0 : fc_utf8_char(s, left, &code);
 
     if (!length)
       return false;

@@ -52,11 +52,14 @@ static const struct argp_option common_options[] = {
      "Ask the daemon on this socket only; default: $FCACHE_SOCKET alone if set, else "
      "$XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock",
      0},
+    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0}, /* as --help */
     {0}};
 
 static error_t parse_common(int key, char *arg, struct argp_state *state) {
   struct ctl *ctl = state->input;
 
+  if (key == 'h')
+    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* ends the process */
   if (key != 'S')
     return ARGP_ERR_UNKNOWN;
   check_socket(state, arg);

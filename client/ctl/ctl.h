@@ -26,7 +26,7 @@ typedef int ctl_command_fn(struct ctl *ctl, int argc, char **argv);
 ctl_command_fn stats_command, list_command, leases_command, clients_command, namespaces_command,
     clear_command, trace_command, ping_command, shutdown_command, run_command;
 
-/* --socket, for the `children` of every command's parser, whose input starts with
+/* --socket and -h, for the `children` of every command's parser, whose input starts with
  * a `struct ctl *` and whose function begins with CTL_PARSE. */
 extern const struct argp_child ctl_children[];
 #define CTL_PARSE(key, state)                                                                      \

@@ -1,6 +1,10 @@
 #include "client/ctl/list_print.h"
 
+#include <inttypes.h>
+
 #include "client/ctl/render.h"
+
+#define TOP_K_COLUMNS 7 /* enough for what is usual */
 
 /* ---- for people ---- */
 
@@ -22,20 +26,23 @@ void list_print_header(const struct rows *rows) {
   rows_name(rows->out, fc_str_of("NAMESPACE"), layout.name_space);
   rows_name(rows->out, fc_str_of("OP"), layout.op);
   rows_name(rows->out, fc_str_of("VIEW"), layout.view);
-  (void)fprintf(rows->out, "%7s %-*s %8s %7s %7s %7s\n", "TOP_K", ROWS_HASH_DIGITS, "PROMPT",
-                "SIZE", "COST", "IDLE", "HITS");
+  (void)fprintf(rows->out, "%*s %-*s %8s %7s %7s %7s\n", TOP_K_COLUMNS, "TOP_K", ROWS_HASH_DIGITS,
+                "PROMPT", "SIZE", "COST", "IDLE", "HITS");
 }
 
+/* A top_k is a key's, so it is printed whole; its largest numbers take their room from VIEW. */
 static void print_line(const struct rows *rows, const struct fc_list_entry *entry) {
   char top_k[RENDER_SIZE], size[RENDER_SIZE], cost[RENDER_SIZE], idle[RENDER_SIZE],
       hits[RENDER_SIZE], hash[FC_HASH_HEX_SIZE];
   struct layout layout = layout_of(rows);
+  int digits = snprintf(top_k, sizeof top_k, "%" PRIu32, entry->key.top_k);
+  size_t taken = digits > TOP_K_COLUMNS ? (size_t)(digits - TOP_K_COLUMNS) : 0;
 
   fc_hash_hex(&entry->key.prompt, hash);
   rows_name(rows->out, entry->name_space, layout.name_space);
   rows_name(rows->out, entry->key.op, layout.op);
-  rows_name(rows->out, entry->key.view, layout.view);
-  (void)fprintf(rows->out, "%7s %.*s %8s %7s %7s %7s\n", render_count(entry->key.top_k, top_k),
+  rows_name(rows->out, entry->key.view, layout.view - taken);
+  (void)fprintf(rows->out, "%*s %.*s %8s %7s %7s %7s\n", TOP_K_COLUMNS + (int)taken, top_k,
                 ROWS_HASH_DIGITS, hash, render_bytes(entry->value_size, size),
                 render_seconds((double)entry->compute_ns / 1e9, cost),
                 render_seconds((double)entry->idle_ns / 1e9, idle),

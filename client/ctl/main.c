@@ -33,6 +33,7 @@ static const char doc[] =
     "                      a JSON line per lookup\n"
     "  shutdown            let the daemon finish, and end\n"
     "  run -- CMD ARGS     a private daemon for the life of CMD\n"
+    "  help [COMMAND]      this text, or that of COMMAND\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon that answers; of run, "
     "that of CMD.";
@@ -99,6 +100,21 @@ static void fill_standard(void) {
     (void)close(fd);
 }
 
+/* argv[0] is "help". Good usage ends the process: --help does so, of fcachectl or of a command. */
+static int help(struct ctl *ctl, int argc, char **argv) {
+  char program[] = "fcachectl", option[] = "--help";
+  bool whole = argc == 1 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0;
+  char *asked[] = {whole ? program : argv[1], option, NULL};
+  struct args args = {.ctl = ctl};
+
+  if (argc <= 2 && whole)
+    (void)argp_parse(&argp, 2, asked, ARGP_IN_ORDER, NULL, &args);
+  else if (argc <= 2)
+    return run(ctl, 2, asked);
+  (void)ctl_error("help takes one command: see fcachectl --help");
+  return CTL_USAGE;
+}
+
 int main(int argc, char **argv) {
   struct ctl ctl = {0};
   struct args args = {.ctl = &ctl};
@@ -110,7 +126,9 @@ int main(int argc, char **argv) {
   (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names, which are UTF-8 */
   if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args) != 0)
     return CTL_USAGE;
-  status = run(&ctl, argc - args.command, argv + args.command);
+  argc -= args.command;
+  argv += args.command;
+  status = strcmp(argv[0], "help") == 0 ? help(&ctl, argc, argv) : run(&ctl, argc, argv);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     (void)ctl_error("cannot write to stdout");
     return status == CTL_DONE ? CTL_FAILED : status;

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "proto/utf8.h"
+
 #define PID_LARGEST (1 << 22) /* the kernel's PID_MAX_LIMIT */
 
 /* ---- numbers ---- */
@@ -132,34 +134,19 @@ struct glyph {
   int printable;
 };
 
-static size_t sequence_size(unsigned char lead) {
-  return lead < 0x80   ? 1
-         : lead < 0xc2 ? 0
-         : lead < 0xe0 ? 2
-         : lead < 0xf0 ? 3
-         : lead < 0xf5 ? 4
-                       : 0;
-}
-
 static struct glyph glyph_at(const char *at) {
-  const unsigned char *bytes = (const unsigned char *)at;
-  struct glyph glyph = {.size = sequence_size(bytes[0]), .width = 1};
-  wchar_t code;
+  struct glyph glyph = {.size = 1, .width = 1};
+  uint32_t code = 0;
+  size_t size = fc_utf8_char((const uint8_t *)at, strnlen(at, 4), &code);
   int width;
 
-  code = (wchar_t)(glyph.size < 2 ? bytes[0] : bytes[0] & (0x7f >> glyph.size));
-  for (size_t i = 1; i < glyph.size; i++) {
-    if ((bytes[i] & 0xc0) != 0x80) /* the NUL at the end too */
-      glyph.size = 0;
-    else
-      code = (wchar_t)(code << 6 | (bytes[i] & 0x3f));
-  }
-  if (glyph.size == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-    glyph.size = glyph.size ? glyph.size : 1;
+  if (size == 0)
     return glyph;
-  }
+  glyph.size = size;
+  if (!fc_utf8_fits_line(code))
+    return glyph;
   glyph.printable = 1;
-  width = wcwidth(code);
+  width = wcwidth((wchar_t)code);
   if (width >= 0)
     glyph.width = (size_t)width;
   return glyph;

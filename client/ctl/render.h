@@ -40,12 +40,12 @@ const char *render_share_bytes(uint64_t part, uint64_t whole, char text[RENDER_S
 size_t render_width(const char *name);
 
 /* Prints `name` in at most `columns` (at least 1), cut with an ellipsis where it is
- * wider, and filled with spaces up to `columns` where `pad` is not 0. Control
- * characters, and bytes that are not UTF-8, are shown as '?': a name comes from
- * strangers, and must not steer the terminal. */
+ * wider, and filled with spaces up to `columns` where `pad` is not 0. Characters that
+ * do not fit a line (fc_utf8_fits_line), and bytes that are not UTF-8, are shown as
+ * '?': a name comes from strangers, and must not steer the terminal. */
 void render_fit(FILE *out, const char *name, size_t columns, int pad);
 
-/* Copies `from` likewise without control characters; cut to `size`. Returns `to`. */
+/* Copies `from` with '?' for the same characters; cut to `size`. Returns `to`. */
 char *render_clean(char *to, size_t size, const char *from);
 
 #endif

@@ -42,7 +42,7 @@ void rows_object(struct rows *rows, json_t *object) {
     return;
   }
   (void)fputs(rows->n ? ",\n  " : "\n  ", rows->out);
-  (void)json_dumpf(object, rows->out, JSON_REAL_PRECISION(DIGITS));
+  (void)json_dumpf(object, rows->out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
   json_decref(object);
   rows->n++;
 }

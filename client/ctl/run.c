@@ -31,6 +31,7 @@ static const struct argp_option options[] = {
     {"no-stats", KEY_NO_STATS, NULL, 0, "No stats at the end", 0},
     {"json", 'j', NULL, 0, "The stats as JSON", 0},
     {"socket", 'S', "PATH", OPTION_HIDDEN, NULL, 0}, /* refused, with the reason */
+    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},       /* as --help */
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -54,6 +55,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'S':
     args->ctl->socket = arg;
+    return 0;
+  case 'h':
+    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* ends the process */
     return 0;
   case ARGP_KEY_ARG:
     args->command = &state->argv[state->next - 1];

@@ -50,7 +50,7 @@ int stats_json_print(FILE *out, const struct figures *figures) {
   failed |= json_object_set_new(all, "namespaces", namespaces);
   if (!failed) {
     /* A failed write shows in the stream, which is checked at the end. */
-    (void)json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
+    (void)json_dumpf(all, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
     (void)fputc('\n', out);
   }
   json_decref(all);

@@ -147,8 +147,8 @@ static void value_connections(const struct figure_group *group, char value[VALUE
 }
 
 static void value_trace(const struct figure_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost", N("trace_on") ? "on" : "off",
-           N("trace_lines"), N("trace_lost"));
+  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost, %llu not written yet",
+           N("trace_on") ? "on" : "off", N("trace_lines"), N("trace_lost"), N("trace_waiting"));
 }
 
 static void plain(const struct figure *figure, char value[VALUE_SIZE]) {
@@ -200,7 +200,7 @@ static const struct row rows[] = {
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
     {"clears", "clears", NULL},
     {"connections", "connections refused dropped", value_connections},
-    {"trace", "trace_on trace_lines trace_lost", value_trace},
+    {"trace", "trace_on trace_lines trace_lost trace_waiting", value_trace},
     {"  file", "trace_path", NULL},
     {"idle", "idle_s", NULL},
 };

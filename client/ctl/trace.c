@@ -54,7 +54,12 @@ static const struct argp argp = {
            "that, or tell how it stands.",
     .children = ctl_children};
 
-static void print_state(const struct admin_trace *trace) {
+static void find_waiting(void *arg, const struct fcache_stat *stat) {
+  if (!stat->name_space && strcmp(stat->name, "trace_waiting") == 0)
+    *(uint64_t *)arg = stat->integer;
+}
+
+static void print_state(const struct admin_trace *trace, uint64_t waiting) {
   char clean[ADMIN_PATH_SIZE];
 
   if (trace->path[0])
@@ -62,13 +67,17 @@ static void print_state(const struct admin_trace *trace) {
                  render_clean(clean, sizeof clean, trace->path));
   else
     (void)printf("trace %s: ", trace->on ? "on" : "off");
-  (void)printf("%" PRIu64 " lines, %" PRIu64 " lost\n", trace->lines, trace->lost);
+  (void)printf("%" PRIu64 " lines, %" PRIu64 " lost", trace->lines, trace->lost);
+  if (waiting > 0)
+    (void)printf(", %" PRIu64 " not written yet", waiting);
+  (void)putchar('\n');
 }
 
 int trace_command(struct ctl *ctl, int argc, char **argv) {
   struct args args = {.ctl = ctl};
   struct admin_trace trace;
   struct admin *admin;
+  uint64_t waiting = 0;
   char *path = NULL;
   int status;
 
@@ -82,8 +91,10 @@ int trace_command(struct ctl *ctl, int argc, char **argv) {
   status = ctl_open(ctl, NULL, &admin);
   if (status == CTL_DONE) {
     status = ctl_result(admin, admin_trace(admin, args.action, path, &trace));
+    if (status == CTL_DONE) /* an older daemon does not count those that wait */
+      status = ctl_result(admin, admin_stats(admin, NULL, find_waiting, &waiting));
     if (status == CTL_DONE)
-      print_state(&trace);
+      print_state(&trace, waiting);
     admin_close(admin);
   }
   free(path);

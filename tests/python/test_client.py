@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import signal
@@ -530,6 +531,28 @@ def test_probe_stands_in_the_trace(tmp_path: Path) -> None:
     assert len(lines) == 2
     assert '"probe":"delta_kl"' in lines[0].replace(" ", "")
     assert '"probe":null' in lines[1].replace(" ", "")
+
+
+def test_trace_is_ascii_as_json_dumps_writes_it(tmp_path: Path) -> None:
+    """One line for every reader: of lines (U+2028 ends one for str.splitlines), of any locale."""
+    names = ["a\u2028b", "\u2029", "\u00a0x", "caf\u00e9", "\U0001f600", "\uffff", 'q"\\']
+    trace = tmp_path / "trace.jsonl"
+    daemon = Daemon(tmp_path, "--trace", str(trace))
+    daemon.start()
+    try:
+        for name in names:
+            with fcached.Client(name, socket=daemon.socket, client=name, deadline=5.0) as client:
+                wait_until(lambda client=client: connects(client), "the client connects")
+                client.set_probe(name)
+                client.put(name, name, "p", 0, 1)
+    finally:
+        daemon.stop()
+    lines = trace.read_text(encoding="ascii").splitlines()
+    assert len(lines) == len(names)
+    for name, line in zip(names, lines):
+        text = json.dumps(name)
+        for field in ("probe", "view_id", "op", "namespace", "client"):
+            assert f'"{field}": {text}' in line
 
 
 # ---- hashes ----

@@ -165,6 +165,23 @@ def test_a_memory_that_others_may_write_is_ignored(tmp_path: Path, memory: str) 
     assert Path(memory).stat().st_mode & 0o777 == 0o600, "its replacement is ours alone"
 
 
+@pytest.mark.parametrize(("mapped", "believed"), [("4294967295", True), ("65536", False)])
+def test_a_memory_that_may_be_anybodys_is_ignored(
+    tmp_path: Path, memory: str, monkeypatch: pytest.MonkeyPatch, mapped: str, believed: bool
+) -> None:
+    """In a user namespace that maps a part of the users, the overflow id owns all others' files."""
+    (tmp_path / "uid_map").write_text(f"         0     100000 {mapped}\n")
+    (tmp_path / "overflowuid").write_text(f"{os.geteuid()}\n")
+    monkeypatch.setattr(digests, "_UID_MAP", str(tmp_path / "uid_map"), raising=False)
+    monkeypatch.setattr(digests, "_OVERFLOW_UID", str(tmp_path / "overflowuid"), raising=False)
+    file, reader = tmp_path / "weights", Reader()
+    file.write_bytes(b"w")
+    settle(file)
+    for _ in range(2):
+        assert digest_of(file, memory, reader) == _core.file_digest(str(file))
+    assert len(reader.read) == (1 if believed else 2)
+
+
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
 def test_a_memory_that_is_no_file_is_ignored(tmp_path: Path, memory: str, kind: str) -> None:
     file, reader = tmp_path / "weights", Reader()

@@ -319,6 +319,35 @@ START_TEST(wrong_usage_is_2_and_help_0) {
 }
 END_TEST
 
+/* Every way to ask for help prints the same on stdout, and is no error. */
+START_TEST(help_is_found_by_all_its_names) {
+  static const char *const commands[] = {"stats",      "ping",  "list",  "leases",   "clients",
+                                         "namespaces", "clear", "trace", "shutdown", "run"};
+  char *whole, *other;
+
+  ck_assert_int_eq(harness_run(CTL("--help"), &whole, NULL), 0);
+  for (size_t i = 0; i < 2; i++) {
+    ck_assert_int_eq(harness_run(CTL(i == 0 ? "-h" : "help"), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+  }
+  free(whole);
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    ck_assert_int_eq(harness_run(CTL(commands[i], "--help"), &whole, NULL), 0);
+    ck_assert_ptr_nonnull(strstr(whole, commands[i]));
+    ck_assert_int_eq(harness_run(CTL(commands[i], "-h"), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+    ck_assert_int_eq(harness_run(CTL("help", commands[i]), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+    free(whole);
+  }
+  expect(CTL("help", "frobnicate"), 2, NULL);
+  expect(CTL("help", "stats", "ping"), 2, NULL);
+}
+END_TEST
+
 /* Wrong usage, of which stderr says `wants`, and nothing that would steer a terminal. */
 static void expect_usage(const char *const argv[], const char *wants) {
   char *err;
@@ -630,6 +659,7 @@ int main(void) {
   tcase_add_test(commands, no_daemon_is_3_and_names_the_sockets);
   tcase_add_test(commands, daemon_that_does_not_answer_is_3_too);
   tcase_add_test(commands, wrong_usage_is_2_and_help_0);
+  tcase_add_test(commands, help_is_found_by_all_its_names);
   tcase_add_test(commands, wrong_sockets_are_wrong_usage);
   tcase_add_test(commands, arguments_do_not_steer_the_terminal);
   tcase_add_test(commands, stdout_that_is_full_is_a_failure);

@@ -163,10 +163,103 @@ START_TEST(a_mistaken_start_leaves_nothing_behind) {
 
   harness_folder(folder);
   (void)snprintf(lock, sizeof lock, "%s.lock", folder);
-  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 2);
   ck_assert_ptr_nonnull(strstr(err, "not a socket"));
   ck_assert(!exists(lock));
   free(err);
+}
+END_TEST
+
+/* ---- a socket that is removed while its daemon lives ---- */
+
+static bool can_connect(void *arg) {
+  struct raw raw;
+  bool connected = raw_connect(&raw, served.socket) == 0;
+
+  (void)arg;
+  raw_close(&raw);
+  return connected;
+}
+
+static void expect_ping(struct raw *raw) {
+  struct fc_buf buf = {0};
+  struct fc_reply reply;
+
+  (void)fc_encode_simple(&buf, FC_PING, raw->next_id++); /* raw_send_buf looks */
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_PING);
+  fc_buf_free(&buf);
+}
+
+static bool says_gone(void *arg) {
+  char *log = harness_log(&served);
+  bool says = strstr(log, "its socket is gone") != NULL && strstr(log, "not a socket") != NULL;
+
+  (void)arg;
+  free(log);
+  return says;
+}
+
+/* _i: the lock file goes too, as by a cleaner of /tmp. */
+START_TEST(a_removed_socket_is_made_again) {
+  struct raw before, queued, after;
+  char lock[HARNESS_PATH_SIZE + 8];
+
+  harness_start(&served, NULL);
+  (void)snprintf(lock, sizeof lock, "%s.lock", served.socket);
+  raw_open(&before, served.socket, "life");
+  /* One that is in the queue when the file goes: the daemon stands still. */
+  ck_assert(harness_freeze(&served));
+  ck_assert_int_eq(raw_connect(&queued, served.socket), 0);
+  ck_assert_int_eq(unlink(served.socket), 0);
+  if (_i == 1)
+    ck_assert_int_eq(unlink(lock), 0);
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  ck_assert(harness_wait_until(can_connect, NULL, END_TIMEOUT_MS));
+  ck_assert_int_eq(raw_hello(&queued, "queued", "life"), 0);
+  raw_open(&after, served.socket, "life");
+  expect_ping(&before);
+  expect_ping(&queued);
+  expect_ping(&after);
+  ck_assert(exists(lock));
+  char *log = harness_log(&served);
+  ck_assert_ptr_nonnull(strstr(log, "was removed: it is made again"));
+  free(log);
+  raw_close(&before);
+  raw_close(&queued);
+  raw_close(&after);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert(!exists(served.socket) && !exists(lock));
+}
+END_TEST
+
+START_TEST(a_second_daemon_says_that_the_socket_is_gone) {
+  char *err;
+
+  harness_start(&served, NULL);
+  const char *const argv[] = {harness_fcached(), "--socket", served.socket, NULL};
+  ck_assert(harness_freeze(&served));
+  ck_assert_int_eq(unlink(served.socket), 0);
+  ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  ck_assert_ptr_nonnull(strstr(err, "that socket is not there at the moment"));
+  free(err);
+  ck_assert(harness_wait_until(can_connect, NULL, END_TIMEOUT_MS));
+}
+END_TEST
+
+/* Nothing that is not ours is removed; once the place is free, the daemon is found again. */
+START_TEST(a_file_in_the_sockets_place_stays) {
+  harness_start(&served, NULL);
+  ck_assert_int_eq(unlink(served.socket), 0);
+  FILE *file = fopen(served.socket, "we");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_eq(fclose(file), 0);
+  ck_assert(harness_wait_until(says_gone, NULL, END_TIMEOUT_MS));
+  ck_assert(exists(served.socket));
+  ck_assert_int_eq(unlink(served.socket), 0);
+  ck_assert(harness_wait_until(can_connect, NULL, 2 * END_TIMEOUT_MS));
 }
 END_TEST
 
@@ -482,6 +575,9 @@ int main(void) {
   tcase_add_test(tcase, of_two_started_at_once_one_serves);
   tcase_add_test(tcase, more_memory_than_there_is_is_refused_with_both_numbers);
   tcase_add_test(tcase, a_mistaken_start_leaves_nothing_behind);
+  tcase_add_loop_test(tcase, a_removed_socket_is_made_again, 0, 2);
+  tcase_add_test(tcase, a_second_daemon_says_that_the_socket_is_gone);
+  tcase_add_test(tcase, a_file_in_the_sockets_place_stays);
   tcase_add_test(tcase, the_socket_is_for_owner_and_group);
   tcase_add_test(tcase, sigterm_finishes_what_was_accepted);
   tcase_add_test(tcase, sigint_finishes_what_was_accepted);

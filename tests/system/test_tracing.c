@@ -286,6 +286,163 @@ START_TEST(a_full_disk_costs_what_does_not_fit_and_recovers) {
 }
 END_TEST
 
+/* ---- a full disk is freed ---- */
+
+struct full {
+  struct path disk, trace, other;
+  struct fcache *cache;
+  unsigned n_puts;
+  size_t written; /* lines in the file; the others wait */
+};
+
+static uint64_t n_lines(const struct full *full) {
+  return library_figure(full->cache, "trace_lines");
+}
+
+/* A few lines at a time, so that those that do not fit are few: they are to fit on the empty disk.
+ */
+static bool cannot_be_written(void *arg) {
+  struct full *full = arg;
+
+  if (count_in_log("lines wait until there is room") == 1)
+    return true;
+  if (library_figure(full->cache, "trace_lines") == trace_lines_read(full->trace.text, NULL, NULL))
+    for (unsigned i = 0; i < 20; i++)
+      put(full->cache, full->n_puts++);
+  return false;
+}
+
+/* Traces to a disk until that is full, with a few lines that wait. */
+static bool fill(struct full *full) {
+  full->disk = path_of("disk");
+  full->trace = path_of("disk/trace");
+  full->other = path_of("other");
+  if (!mount_small(full->disk.text))
+    return false;
+  harness_start(&served, "--trace", full->trace.text, NULL);
+  full->cache = library_open(served.socket, "traced", NULL, 0);
+  ck_assert(harness_wait_until(cannot_be_written, full, TIMEOUT_MS));
+  full->written = trace_lines_read(full->trace.text, NULL, NULL);
+  ck_assert_uint_eq(library_figure(full->cache, "trace_lost"), 0);
+  ck_assert_uint_gt(n_lines(full), full->written);
+  return true;
+}
+
+static void finish(struct full *full) {
+  fcache_close(full->cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert_uint_eq(count_in_log("trace lines were lost"), 0);
+  ck_assert_int_eq(umount2(full->disk.text, MNT_DETACH), 0);
+}
+
+/* Does the daemon have no file open that has no name any more? */
+static bool keeps_no_deleted_file(void *arg) {
+  char path[64], target[256];
+  bool none = true;
+
+  (void)arg;
+  for (int fd = 3; fd < 64; fd++) {
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)served.pid, fd);
+    ssize_t size = readlink(path, target, sizeof target - 1);
+    target[size < 0 ? 0 : size] = '\0';
+    none = none && !(strstr(target, "/trace") && strstr(target, "(deleted)"));
+  }
+  return none;
+}
+
+static void ctl_trace(const char *word, const char *path, char **out) {
+  const char *const argv[] = {
+      harness_fcachectl(), "--socket", served.socket, "trace", word, path, NULL};
+
+  ck_assert_int_eq(harness_run(argv, out, NULL), 0);
+}
+
+START_TEST(a_full_disk_is_freed_by_removing_the_trace) {
+  struct full full = {0};
+
+  if (!fill(&full))
+    return;
+  ck_assert_int_eq(unlink(full.trace.text), 0);
+  ck_assert_int_eq(kill(served.pid, SIGHUP), 0);
+  struct growth rest = {full.trace.text, n_lines(&full) - full.written, true};
+  ck_assert(harness_wait_until(has_lines, &rest, TIMEOUT_MS));
+  ck_assert(harness_wait_until(keeps_no_deleted_file, NULL, TIMEOUT_MS));
+  put(full.cache, UINT32_MAX);
+  rest.lines++;
+  ck_assert(harness_wait_until(has_lines, &rest, TIMEOUT_MS));
+  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_figure(full.cache, "trace_waiting"), 0);
+  finish(&full);
+}
+END_TEST
+
+/* The disk is still full, and the lines wait for the new file; that counts as waiting. */
+START_TEST(a_full_disk_is_freed_by_moving_the_trace_first) {
+  struct full full = {0};
+
+  if (!fill(&full))
+    return;
+  struct path moved = path_of("disk/trace.1");
+  ck_assert_int_eq(rename(full.trace.text, moved.text), 0);
+  ck_assert_int_eq(kill(served.pid, SIGHUP), 0);
+  struct growth rest = {full.trace.text, 0, true};
+  ck_assert(harness_wait_until(has_lines, &rest, TIMEOUT_MS));
+  ck_assert_uint_eq(trace_lines_read(moved.text, NULL, NULL), full.written);
+  rest.lines = n_lines(&full) - full.written;
+  ck_assert_uint_eq(library_figure(full.cache, "trace_waiting"), rest.lines);
+  ck_assert_int_eq(unlink(moved.text), 0);
+  ck_assert(harness_wait_until(has_lines, &rest, TIMEOUT_MS));
+  ck_assert(keeps_no_deleted_file(NULL));
+  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
+  finish(&full);
+}
+END_TEST
+
+START_TEST(a_trace_elsewhere_gets_the_lines_of_a_full_disk) {
+  struct full full = {0};
+
+  if (!fill(&full))
+    return;
+  uint64_t waiting = n_lines(&full) - full.written;
+  ck_assert_int_eq(unlink(full.trace.text), 0);
+  ctl_trace("on", full.other.text, NULL);
+  struct growth rest = {full.other.text, waiting, true};
+  ck_assert(harness_wait_until(has_lines, &rest, TIMEOUT_MS));
+  ck_assert(harness_wait_until(keeps_no_deleted_file, NULL, TIMEOUT_MS));
+  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
+  finish(&full);
+}
+END_TEST
+
+static bool has_lost_all_that_waited(void *arg) {
+  struct full *full = arg;
+
+  return library_figure(full->cache, "trace_lost") > 0 &&
+         library_figure(full->cache, "trace_lines") == full->written;
+}
+
+START_TEST(a_trace_that_is_turned_off_loses_at_once_what_a_full_disk_does_not_take) {
+  struct full full = {0};
+  char *out, want[64];
+
+  if (!fill(&full))
+    return;
+  uint64_t waiting = n_lines(&full) - full.written;
+  ctl_trace("status", NULL, &out);
+  (void)snprintf(want, sizeof want, "0 lost, %llu not written yet\n", (unsigned long long)waiting);
+  ck_assert_msg(strstr(out, want) != NULL, "no \"%s\" in %s", want, out);
+  free(out);
+  ck_assert_int_eq(unlink(full.trace.text), 0);
+  ctl_trace("off", NULL, NULL);
+  ck_assert(harness_wait_until(has_lost_all_that_waited, &full, TIMEOUT_MS));
+  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), waiting);
+  ck_assert(harness_wait_until(keeps_no_deleted_file, NULL, TIMEOUT_MS));
+  fcache_close(full.cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert_int_eq(umount2(full.disk.text, MNT_DETACH), 0);
+}
+END_TEST
+
 /* A FIFO without a reader cannot be opened; with one that never reads it fills up. */
 START_TEST(a_fifo_that_nobody_reads_blocks_nothing) {
   struct path fifo = path_of("fifo"), socket = path_of("s");
@@ -324,6 +481,10 @@ int main(void) {
   tcase_add_test(tcase, a_trace_that_cannot_be_opened_is_an_error_at_start);
   tcase_add_test(tcase, a_failing_disk_costs_lines_and_not_service);
   tcase_add_test(tcase, a_full_disk_costs_what_does_not_fit_and_recovers);
+  tcase_add_test(tcase, a_full_disk_is_freed_by_removing_the_trace);
+  tcase_add_test(tcase, a_full_disk_is_freed_by_moving_the_trace_first);
+  tcase_add_test(tcase, a_trace_elsewhere_gets_the_lines_of_a_full_disk);
+  tcase_add_test(tcase, a_trace_that_is_turned_off_loses_at_once_what_a_full_disk_does_not_take);
   tcase_add_test(tcase, a_fifo_that_nobody_reads_blocks_nothing);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);

@@ -18,6 +18,9 @@ TESTS=(
   socket_group_of_a_drop_in_stays
   others_are_kept_out
   options_come_from_the_default_file
+  a_typo_and_a_client_are_mended_by_one_restart
+  options_that_cannot_be_met_are_mended_by_one_restart
+  a_socket_of_ones_own_is_refused
   reload_reopens_the_trace
   watchdog_leaves_a_healthy_daemon
   watchdog_restarts_a_stopped_daemon
@@ -137,6 +140,51 @@ options_come_from_the_default_file() {
   within 5 test -e /var/log/fcached/trace.jsonl
   is fcached stat -c %U /var/log/fcached/trace.jsonl
 }
+journal_names() { # journal_names TEXT: since this test began
+  journalctl -q --no-pager -o cat -u fcached.service --since "$SINCE" | grep -qF -- "$1"
+}
+settled() { # neither the service nor its socket is on its way to another state
+  case "$(show ActiveState) $(systemctl show -P SubState fcached.socket)" in
+  "failed failed" | "failed listening" | activating* | active*) ;;
+  *) return 1 ;;
+  esac
+}
+mended() {
+  echo 'FCACHED_OPTIONS="--max-bytes 32M"' >$OPTIONS
+  systemctl restart fcached.service
+  ping
+  is active show ActiveState
+  is active systemctl is-active fcached.socket
+  is '660 fcached fcached' stat -c '%a %U %G' $SOCKET
+}
+a_typo_and_a_client_are_mended_by_one_restart() {
+  local typo
+  # Again and again, and at once: no limit that counts starts may be in the way.
+  for typo in '--max-byts 32M' '--max-bytes 32X' '--max-clients none'; do
+    echo "FCACHED_OPTIONS=\"$typo\"" >$OPTIONS
+    ! systemctl restart fcached.service || return 1
+    ! ping || return 1
+    journal_names "${typo%% *}"
+    within 10 settled
+    mended
+  done
+}
+options_that_cannot_be_met_are_mended_by_one_restart() {
+  echo 'FCACHED_OPTIONS="--max-bytes 1000T"' >$OPTIONS
+  ! ping || return 1
+  within 10 journal_names '--max-bytes'
+  sleep 4 # several starts that fail
+  mended
+}
+a_socket_of_ones_own_is_refused() {
+  echo 'FCACHED_OPTIONS="--socket /run/fcached/other.sock"' >$OPTIONS
+  ! systemctl start fcached.service || return 1
+  is 2 show ExecMainStatus
+  journal_names '--socket /run/fcached/other.sock'
+  echo "FCACHED_OPTIONS=\"--socket $SOCKET\"" >$OPTIONS
+  systemctl restart fcached.service
+  ping
+}
 reload_reopens_the_trace() {
   echo 'FCACHED_OPTIONS="--trace /var/log/fcached/trace.jsonl"' >$OPTIONS
   ping
@@ -219,6 +267,7 @@ failures=0
 for name in "${TESTS[@]}"; do
   reset
   since=$(date '+%F %T')
+  export SINCE=$since
   # Not `if (...)`: that would switch -e off inside.
   (
     set -e

@@ -392,7 +392,7 @@ START_TEST(refusals_are_passed_on) {
       {FC_EBUSY, "100 clients are\r\n\x1b[1mtoo\xc2\x9bmany", true},
       {FC_EBUSY, "100 clients are??", false},
       {FC_EVERSION, "we speak 9", true}};
-  static const char *const said[] = {"100 clients are???[1mtoo??many", "100 clients are",
+  static const char *const said[] = {"100 clients are???[1mtoo?many", "100 clients are",
                                      "we speak 9"};
   struct refusal refusal = refusals[_i];
   struct peer peer;
@@ -573,6 +573,93 @@ START_TEST(silence_costs_one_deadline_in_all) {
   ck_assert_uint_eq(lines.n, 1);
   fcache_close(cache);
   peer_stop(&peer);
+}
+END_TEST
+
+/* Listens, and has its queue full: closed connections stay there until they are accepted. */
+static int listen_full(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+  ck_assert_int_eq(listen(listener, 0), 0);
+  do {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    rc = connect(fd, (struct sockaddr *)&address, sizeof address);
+    ck_assert(rc == 0 || errno == EAGAIN);
+    ck_assert_int_eq(close(fd), 0);
+  } while (rc == 0);
+  return listener;
+}
+
+START_TEST(full_queue_is_said_to_be_busy) {
+  const uint32_t deadline_ms = 500;
+  char path[64];
+  (void)snprintf(path, sizeof path, "/tmp/fcached-test-%d.sock", (int)getpid());
+  int listener = listen_full(path);
+  uint64_t start_ms = runner_now_ms();
+  struct fcache *cache = open_at(path, deadline_ms);
+  uint64_t took_ms = runner_now_ms() - start_ms;
+  ck_assert_int_eq(get(cache, "a"), FCACHE_MISS);
+  fcache_close(cache);
+  ck_assert_int_eq(close(listener), 0);
+  ck_assert_int_eq(unlink(path), 0);
+  ck_assert_uint_ge(took_ms, deadline_ms - 1);
+  ck_assert_uint_lt(took_ms, 2 * deadline_ms);
+  ck_assert_uint_eq(lines.n, 1);
+  ck_assert_msg(strstr(lines.first, "is busy: its queue of new connections was full for 500 ms") &&
+                    !strstr(lines.first, "no daemon"),
+                "%s", lines.first);
+}
+END_TEST
+
+struct late {
+  struct peer *peer; /* whose welcome it gives */
+  int listener;
+  pid_t waiting; /* the thread that is to wait first */
+};
+
+static bool sleeps(pid_t thread) {
+  char path[64], text[256] = "";
+  (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+  FILE *file = fopen(path, "re");
+  bool read_it = file != NULL && fgets(text, sizeof text, file) != NULL;
+  if (file != NULL)
+    (void)fclose(file); /* only read */
+  const char *end = read_it ? strrchr(text, ')') : NULL;
+  return end != NULL && end[1] == ' ' && end[2] == 'S';
+}
+
+/* Accepts only once the client waits for it: first what fills the queue, then the client. */
+static void *accept_late(void *arg) {
+  struct late *late = arg;
+  struct pollfd ready = {.fd = late->listener, .events = POLLIN};
+  for (int i = 0; i < 5000 && !sleeps(late->waiting); i++)
+    (void)poll(NULL, 0, 1);
+  while (poll(&ready, 1, 1000) == 1) {
+    int fd = accept4(late->listener, NULL, NULL, SOCK_CLOEXEC);
+    serve_hits(late->peer, fd, 0); /* returns at once from those that are closed */
+    (void)close(fd);               /* nothing to lose */
+  }
+  return NULL;
+}
+
+START_TEST(full_queue_is_waited_for) {
+  char path[64];
+  struct peer peer;
+  pthread_t thread;
+  peer_start(&peer, serve_hits, NULL);
+  (void)snprintf(path, sizeof path, "/tmp/fcached-test-%d.sock", (int)getpid());
+  struct late late = {.peer = &peer, .listener = listen_full(path), .waiting = gettid()};
+  ck_assert_int_eq(pthread_create(&thread, NULL, accept_late, &late), 0);
+  struct fcache *cache = open_at(path, LONG_MS);
+  int rc = get(cache, "a");
+  fcache_close(cache);
+  ck_assert_int_eq(pthread_join(thread, NULL), 0);
+  ck_assert_int_eq(close(late.listener), 0);
+  ck_assert_int_eq(unlink(path), 0);
+  peer_stop(&peer);
+  ck_assert_msg(rc == 0 && lines.n == 0, "%d: %s", rc, lines.first);
 }
 END_TEST
 
@@ -1173,6 +1260,8 @@ static void add_replies(TCase *tcase) {
   tcase_add_test(tcase, last_words_are_passed_on);
   tcase_add_test(tcase, dripping_replies_meet_the_deadline);
   tcase_add_loop_test(tcase, silence_costs_one_deadline_in_all, 0, 2);
+  tcase_add_test(tcase, full_queue_is_said_to_be_busy);
+  tcase_add_test(tcase, full_queue_is_waited_for);
   tcase_add_test(tcase, unread_puts_meet_the_deadline);
 }
 

@@ -67,7 +67,7 @@ static void set_up(void) {
                                 .hello_timeout_ns = UINT64_C(60000000000),
                                 .stall_timeout_ns = UINT64_C(60000000000),
                                 .budget_bytes = 1u << 20,
-                                .own_uid = geteuid()};
+                                .admins.own_uid = geteuid()};
   ck_assert_int_eq(uv_loop_init(&loop), 0);
   ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &limits, &traced.log), 0);
   (void)snprintf(path, sizeof path, "%s/socket", traced.folder);

@@ -55,7 +55,7 @@ START_TEST(list_fits_80_columns) {
   ck_assert_int_eq(fclose(out), 0);
   printed_fits(text);
   ck_assert_ptr_nonnull(strstr(text, " 9999999 abcdef01 1023 MiB 99d 23h 99d 23h 9999999\n"));
-  ck_assert_ptr_nonnull(strstr(text, " 4.29G abcdef01 4.00 GiB 213503d 213503d   18.4E\n"));
+  ck_assert_ptr_nonnull(strstr(text, " 4294967295 abcdef01 4.00 GiB 213503d 213503d   18.4E\n"));
   ck_assert_uint_eq(rows.n, 2);
   free(text);
 }

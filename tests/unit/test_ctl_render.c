@@ -130,7 +130,9 @@ START_TEST(names_do_not_steer_the_terminal) {
   check_fit("\xc2\x9b"
             "1m",
             10, 0, "?1m"); /* CSI as one character */
-  ck_assert_str_eq(render_clean(text, sizeof text, "a\nb\x7f"), "a?b?");
+  /* what ends a line, or turns the direction of writing */
+  check_fit("a\xe2\x80\xa8\xe2\x80\xae\xc2\x85", 10, 1, "a???      ");
+  ck_assert_str_eq(render_clean(text, sizeof text, "a\nb\x7f\xe2\x80\xa9"), "a?b??");
   ck_assert_str_eq(render_clean(text, 4, "abcdef"), "abc");
   ck_assert_str_eq(render_clean(text, 4, "ab\xc3\xa9"), "ab"); /* no half characters */
 }
@@ -285,6 +287,24 @@ START_TEST(json_has_numbers_as_numbers) {
 }
 END_TEST
 
+/* A reader of lines or of another locale reads it all the same. */
+START_TEST(json_is_ascii) {
+  struct figures figures;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  figures_init(&figures);
+  add(&figures, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
+  add(&figures, "n\xe2\x80\xa8m", "entries", FCACHE_STAT_COUNT, 1, NULL);
+  ck_assert_int_eq(stats_json_print(out, &figures), 0);
+  ck_assert_int_eq(fclose(out), 0);
+  ck_assert_ptr_nonnull(strstr(text, "\"n\\u2028m\""));
+  free(text);
+  figures_deinit(&figures);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("ctl_render");
   TCase *tests = tcase_create("render");
@@ -300,6 +320,7 @@ int main(void) {
   tcase_add_test(tests, stats_fit_80_columns);
   tcase_add_test(tests, watch_shows_what_changed);
   tcase_add_test(tests, json_has_numbers_as_numbers);
+  tcase_add_test(tests, json_is_ascii);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

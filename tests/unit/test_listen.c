@@ -317,6 +317,90 @@ START_TEST(group) {
 }
 END_TEST
 
+/* ---- made again ---- */
+
+static int restore(struct listener *listener) {
+  struct listener_options options = {.path = path};
+  return listener_restore(listener, &options, &fault);
+}
+
+/* As the loop does: the former socket stays open, and its owner takes the new one over. */
+static void expect_restored(struct listener *listener) {
+  int former = listener->fd;
+  struct stat st;
+  ck_assert_int_eq(restore(listener), 1);
+  ck_assert_int_ne(listener->fd, former);
+  ck_assert_int_eq(close(former), 0);
+  ck_assert_int_eq(lstat(path, &st), 0);
+  ck_assert_uint_eq(st.st_mode & 07777, 0660);
+  int fd = connect_to(path);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(restore(listener), 0);
+}
+
+START_TEST(a_removed_socket_is_made_again) {
+  struct listener listener, second;
+  ck_assert_int_eq(open_at(&listener, path), 0);
+  ck_assert_int_eq(restore(&listener), 0); /* nothing is wrong */
+  ck_assert_int_eq(unlink(path), 0);
+  expect_restored(&listener);
+  ck_assert_int_eq(unlink(path), 0);
+  ck_assert_int_eq(unlink(lock_path), 0);
+  expect_restored(&listener);
+  ck_assert_int_eq(open_at(&second, path), FC_EBUSY); /* the lock is held as well */
+  ck_assert_int_eq(unlink(lock_path), 0);
+  ck_assert_int_eq(restore(&listener), 0);
+  ck_assert_int_eq(access(lock_path, F_OK), 0);
+  listener_close(&listener);
+  ck_assert(access(path, F_OK) < 0 && access(lock_path, F_OK) < 0);
+}
+END_TEST
+
+START_TEST(another_daemon_is_left_alone) {
+  struct listener first, second;
+  struct stat before, after;
+  ck_assert_int_eq(open_at(&first, path), 0);
+  ck_assert_int_eq(unlink(path), 0);
+  ck_assert_int_eq(unlink(lock_path), 0);
+  ck_assert_int_eq(open_at(&second, path), 0); /* it cannot know of the first */
+  ck_assert_int_eq(lstat(path, &before), 0);
+  ck_assert_int_eq(restore(&first), FC_EBUSY);
+  expect_said("already running");
+  ck_assert_int_eq(lstat(path, &after), 0);
+  ck_assert_uint_eq(before.st_ino, after.st_ino);
+  listener_close(&second);
+  expect_restored(&first); /* once the other is gone */
+  listener_close(&first);
+}
+END_TEST
+
+START_TEST(what_took_the_sockets_place_stays) {
+  struct listener listener;
+  ck_assert_int_eq(open_at(&listener, path), 0);
+  ck_assert_int_eq(unlink(path), 0);
+  int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(restore(&listener), FC_EINVAL);
+  expect_said("not a socket");
+  listener_end(&listener);
+  ck_assert_int_eq(access(path, F_OK), 0);
+  listener_close(&listener);
+  ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+START_TEST(another_lock_holder_is_described_truly) {
+  struct listener first, second;
+  ck_assert_int_eq(open_at(&first, path), 0);
+  ck_assert_int_eq(unlink(path), 0);
+  ck_assert_int_eq(open_at(&second, path), FC_EBUSY);
+  expect_said("that socket is not there at the moment");
+  listener_close(&first);
+}
+END_TEST
+
 /* ---- handed over: in a child, whose descriptors from 3 on are ours to set ---- */
 
 static int handed_over_child(int kind) {
@@ -335,9 +419,21 @@ static int handed_over_child(int kind) {
   setenv("LISTEN_PID", kind == 5 ? "1" : pid, 1);
   setenv("LISTEN_FDS", kind == 3 || kind == 4 ? "2" : "1", 1);
   setenv("LISTEN_FDNAMES", "fcached.socket", 1);
-  char other[120];
+  char other[120], same[140];
   snprintf(other, sizeof other, "%s.other", path);
-  int r = open_at(&listener, other);
+  snprintf(same, sizeof same, "%s/../%s", dir, path + 1 + (strrchr(dir, '/') - dir));
+  const char *asked[] = {[6] = other, [7] = path, [8] = same, [9] = path};
+  struct listener_options options = {.path = kind == 5 ? other : kind < 6 ? NULL : asked[kind]};
+  options.has_group = kind >= 8;
+  options.group = kind == 9 ? getegid() + 1 : getegid();
+  int r = listener_open(&listener, &options, &fault);
+  if (kind == 9)
+    return r == FC_EINVAL && strstr(fault.text, "--socket-group: ") && listener.fd < 0 ? 4 : 21;
+  if (kind == 6)
+    return r == FC_EINVAL && strstr(fault.text, "--socket ") && strstr(fault.text, other) &&
+                   strstr(fault.text, path) && listener.fd < 0
+               ? 3
+               : 19;
   if (r < 0)
     return strstr(fault.text, "exactly one ListenStream") != NULL ? 1 : 13;
   if (!listener.handed_over)
@@ -348,8 +444,11 @@ static int handed_over_child(int kind) {
     return 16;
   if (kind == 4 && fcntl(4, F_GETFD) >= 0)
     return 17; /* what is of no use is closed */
+  if (kind == 0 && (unlink(path) < 0 || listener_restore(&listener, &options, &fault) != 0 ||
+                    access(path, F_OK) == 0))
+    return 20; /* made again by the service manager, or by nobody */
   listener_close(&listener);
-  return access(path, F_OK) == 0 ? 0 : 18; /* never unlinked */
+  return kind == 0 || access(path, F_OK) == 0 ? 0 : 18; /* never unlinked */
 }
 
 static int in_child(int kind) {
@@ -371,6 +470,10 @@ START_TEST(handed_over) {
   ck_assert_int_eq(in_child(3), 1); /* two */
   ck_assert_int_eq(in_child(4), 0); /* and something else */
   ck_assert_int_eq(in_child(5), 2); /* for another process */
+  ck_assert_int_eq(in_child(6), 3); /* and --socket names another path */
+  ck_assert_int_eq(in_child(7), 0); /* or the same */
+  ck_assert_int_eq(in_child(8), 0); /* or the same in other words, and its group */
+  ck_assert_int_eq(in_child(9), 4); /* and --socket-group another group */
 }
 END_TEST
 
@@ -501,6 +604,10 @@ int main(void) {
   tcase_add_test(tc, long_path);
   tcase_add_test(tc, default_places);
   tcase_add_test(tc, group);
+  tcase_add_test(tc, a_removed_socket_is_made_again);
+  tcase_add_test(tc, another_daemon_is_left_alone);
+  tcase_add_test(tc, what_took_the_sockets_place_stays);
+  tcase_add_test(tc, another_lock_holder_is_described_truly);
   tcase_add_test(tc, handed_over);
   tcase_add_test(tc, one_wins);
   tcase_add_test(tc, one_wins_among_stops);

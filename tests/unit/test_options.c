@@ -102,11 +102,14 @@ START_TEST(sizes_must_agree) {
   ck_assert_int_eq(options_set(&o, "max-value", "2M", &fault), 0);
   ck_assert_int_eq(options_settle(&o, &fault), FC_EINVAL);
   ck_assert_str_eq(fault.text,
-                   "--max-value: 2 MiB is more than --max-bytes, 1 MiB: lower it, or raise that");
+                   "--max-value: 2 MiB (2097152 bytes) is more than --max-bytes, 1 MiB (1048576 "
+                   "bytes): lower it, or raise that");
   options_init(&o);
   ck_assert_int_eq(options_set(&o, "client-budget", "1M", &fault), 0);
   ck_assert_int_eq(options_settle(&o, &fault), FC_EINVAL);
-  ck_assert_ptr_nonnull(strstr(fault.text, "--client-budget: 1 MiB"));
+  ck_assert_str_eq(fault.text,
+                   "--client-budget: 1 MiB (1048576 bytes) is less than two frames of --max-value "
+                   "need, 34 MiB (35651584 bytes): raise it, or lower --max-value");
 }
 END_TEST
 
@@ -192,6 +195,12 @@ START_TEST(version_and_help) {
       "--trace=",     "--hello-timeout=", "--stall-timeout=",  "--verbose"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     ck_assert_msg(strstr(said, names[i]) != NULL, "%s", names[i]);
+  static const char *const others[] = {"-h", "help"};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    char same[sizeof said];
+    ck_assert_int_eq(run((const char *const[]){"fcached", others[i], NULL}, same, sizeof same), 0);
+    ck_assert_str_eq(same, said);
+  }
 }
 END_TEST
 

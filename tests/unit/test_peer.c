@@ -91,6 +91,14 @@ static void finish_client(pid_t pid, int fd, const struct peer *peer) {
   ck_assert_int_eq(status, 0);
 }
 
+static struct peer_admins admins(uid_t own_uid, bool has_group, gid_t group) {
+  return (struct peer_admins){.own_uid = own_uid, .has_group = has_group, .group = group};
+}
+
+static bool is_admin(const struct peer *peer, struct peer_admins who) {
+  return peer_is_admin(peer, &who);
+}
+
 START_TEST(another_process) {
   struct sockaddr_un where;
   socklen_t size;
@@ -101,7 +109,7 @@ START_TEST(another_process) {
   ck_assert_int_ge(fd, 0);
   ck_assert_int_eq(peer_init(&peer, fd), 0);
   ck_assert_int_eq(peer.pid, pid);
-  ck_assert(peer_is_admin(&peer, geteuid(), false, 0));
+  ck_assert(is_admin(&peer, admins(geteuid(), false, 0)));
   finish_client(pid, fd, &peer);
   peer_deinit(&peer);
   close(listener);
@@ -122,11 +130,11 @@ START_TEST(another_user) {
   ck_assert_uint_eq(peer.uid, 12345);
   ck_assert_uint_eq(peer.gid, 12346);
   ck_assert_uint_eq(peer.n_groups, MANY_GROUPS);
-  ck_assert(!peer_is_admin(&peer, 0, false, 20001));
-  ck_assert(!peer_is_admin(&peer, 0, true, 19999));
-  ck_assert(peer_is_admin(&peer, 0, true, 20299));  /* a supplementary group */
-  ck_assert(peer_is_admin(&peer, 0, true, 12346));  /* its own */
-  ck_assert(peer_is_admin(&peer, 12345, false, 0)); /* the daemon's user */
+  ck_assert(!is_admin(&peer, admins(0, false, 20001)));
+  ck_assert(!is_admin(&peer, admins(0, true, 19999)));
+  ck_assert(is_admin(&peer, admins(0, true, 20299)));  /* a supplementary group */
+  ck_assert(is_admin(&peer, admins(0, true, 12346)));  /* its own */
+  ck_assert(is_admin(&peer, admins(12345, false, 0))); /* the daemon's user */
   finish_client(pid, fd, &peer);
   peer_deinit(&peer);
   close(listener);
@@ -136,11 +144,34 @@ END_TEST
 START_TEST(who_is_admin) {
   struct peer root = {.uid = 0, .gid = 5, .pidfd = -1};
   struct peer user = {.uid = 7, .gid = 0, .pidfd = -1};
-  ck_assert(peer_is_admin(&root, 99, false, 0));
-  ck_assert(peer_is_admin(&user, 7, false, 0));
-  ck_assert(!peer_is_admin(&user, 8, false, 0)); /* no admin group is not group 0 */
-  ck_assert(peer_is_admin(&user, 8, true, 0));
-  ck_assert(!peer_is_admin(&user, 8, true, 1));
+  ck_assert(is_admin(&root, admins(99, false, 0)));
+  ck_assert(is_admin(&user, admins(7, false, 0)));
+  ck_assert(!is_admin(&user, admins(8, false, 0))); /* no admin group is not group 0 */
+  ck_assert(is_admin(&user, admins(8, true, 0)));
+  ck_assert(!is_admin(&user, admins(8, true, 1)));
+}
+END_TEST
+
+/* As the kernel shows ids where a part of them is mapped: 65534 is anybody. */
+START_TEST(overflow_ids_are_nobody) {
+  struct id_map partial = {
+      .uids_partial = true, .gids_partial = true, .overflow_uid = 65534, .overflow_gid = 65533};
+  gid_t groups[] = {3, 65533};
+  struct peer stranger = {.uid = 65534, .gid = 65533, .groups = groups, .n_groups = 2, .pidfd = -1};
+  struct peer root = {.uid = 0, .gid = 65533, .pidfd = -1};
+  struct peer_admins who = admins(65534, true, 65533);
+  ck_assert(peer_is_admin(&stranger, &who)); /* all are mapped */
+  who.ids = partial;
+  ck_assert(!peer_is_admin(&stranger, &who));
+  ck_assert(peer_is_admin(&root, &who));
+  who.group = 3; /* a group that is mapped is what it says */
+  ck_assert(peer_is_admin(&stranger, &who));
+  who.has_group = false;
+  ck_assert(!peer_is_admin(&stranger, &who));
+  who.own_uid = 7;
+  ck_assert(!peer_is_admin(&stranger, &who));
+  who.ids.overflow_uid = 0; /* sysctl kernel.overflowuid=0 */
+  ck_assert(!peer_is_admin(&root, &who));
 }
 END_TEST
 
@@ -152,6 +183,7 @@ int main(void) {
   tcase_add_test(tc, another_process);
   tcase_add_test(tc, another_user);
   tcase_add_test(tc, who_is_admin);
+  tcase_add_test(tc, overflow_ids_are_nobody);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

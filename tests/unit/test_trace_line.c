@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,50 @@ START_TEST(longest_and_escaped) {
 }
 END_TEST
 
+/* Each as Python's json.dumps writes it. */
+START_TEST(other_than_ascii_is_escaped) {
+  static const char *const cases[][2] = {
+      {"style\xe2\x80\xa8probe", "style\\u2028probe"},
+      {"\xc2\xa0\xc3\xa9", "\\u00a0\\u00e9"},
+      {"\xf0\x9f\x98\x80", "\\ud83d\\ude00"},
+      {"\xf4\x8f\xbf\xbf|\xf0\x90\x80\x80", "\\udbff\\udfff|\\ud800\\udc00"},
+      {"\xef\xbf\xbf", "\\uffff"},
+      {"1234567\xe2\x82\xac"
+       "8",
+       "1234567\\u20ac8"}, /* it goes over the end of a word */
+      {"\"\xe2\x82\xac\\", "\\\"\\u20ac\\\\"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char line[TRACE_LINE_MAX + 1], want[128];
+    struct trace_event event = sample();
+    event.probe = event.client = fc_str_of(cases[i][0]);
+    line[trace_line_format(line, &event)] = '\0';
+    (void)snprintf(want, sizeof want, "\"probe\": \"%s\", ", cases[i][1]);
+    ck_assert_msg(strstr(line, want) != NULL, "%s: %s", want, line);
+    (void)snprintf(want, sizeof want, "\"client\": \"%s\"}\n", cases[i][1]);
+    ck_assert_msg(strstr(line, want) != NULL, "%s: %s", want, line);
+  }
+}
+END_TEST
+
+/* Names are checked before; a mistake of ours must still leave the others' lines whole. */
+START_TEST(no_name_breaks_the_line) {
+  char longest[FC_NAME_MAX];
+  for (unsigned first = 0; first < 256; first++) {
+    memset(longest, (int)first, sizeof longest);
+    struct trace_event event = sample();
+    event.probe = event.view = event.op = event.name_space = event.client =
+        (struct fc_str){longest, sizeof longest};
+    char line[TRACE_LINE_MAX];
+    size_t size = trace_line_format(line, &event);
+    ck_assert_uint_le(size, TRACE_LINE_MAX);
+    for (size_t i = 0; i + 1 < size; i++)
+      ck_assert(line[i] >= ' ' && (unsigned char)line[i] < 0x80);
+    json_decref(parse(&event));
+  }
+}
+END_TEST
+
 START_TEST(small_numbers) {
   struct trace_event event = sample();
   char line[TRACE_LINE_MAX + 1];
@@ -114,6 +159,8 @@ int main(void) {
   tcase_add_test(tc, exact_line);
   tcase_add_test(tc, fields_in_order);
   tcase_add_test(tc, longest_and_escaped);
+  tcase_add_test(tc, other_than_ascii_is_escaped);
+  tcase_add_test(tc, no_name_breaks_the_line);
   tcase_add_test(tc, small_numbers);
   suite_add_tcase(suite, tc);
   return runner_run(suite);

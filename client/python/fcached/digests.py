@@ -28,6 +28,8 @@ _MAX_BYTES = 2 << 20
 # A file that changed this recently may change again without a new time stamp.
 _SETTLED_NS = 2_000_000_000
 _DIGEST_LENGTH = 32
+_UID_MAP = "/proc/self/uid_map"
+_OVERFLOW_UID = "/proc/sys/kernel/overflowuid"
 
 _Stamp = list[int]  # size, mtime_ns, ctime_ns
 
@@ -53,8 +55,22 @@ def _tells_changes(path: str, status: os.stat_result) -> bool:
     return not (frozen and os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
+def _may_be_anybodys(uid: int) -> bool:
+    """Whether the user namespace shows every user outside it under this number."""
+    try:
+        with open(_UID_MAP, encoding="ascii") as file:
+            mapped = sum(int(line.split()[2]) for line in file)
+        with open(_OVERFLOW_UID, encoding="ascii") as file:
+            overflow = int(file.read())
+    except (OSError, ValueError, IndexError):
+        return uid == 65534
+    return mapped < 2**32 - 1 and uid == overflow
+
+
 def _is_ours_alone(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if status.st_uid != os.geteuid() or _may_be_anybodys(status.st_uid):
+        return False
+    return not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _read_all(path: str) -> bytes:
