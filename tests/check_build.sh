@@ -54,7 +54,7 @@ soname() {
   readelf -d "$build/libfcache.so.0" | grep -c 'SONAME.*\[libfcache\.so\.0\]'
 }
 needed() { # the library costs its user libxxhash and libc, no more
-  ! readelf -d "$build/libfcache.so.0" | grep NEEDED | grep -vE 'libxxhash|libc\.so|ld-linux|libmsgpackc'
+  ! readelf -d "$build/libfcache.so.0" | grep NEEDED | grep -vE 'libxxhash|libc\.so|ld-linux'
 }
 pie() { readelf -h "$1" | grep -c 'Type:.*DYN' && readelf -d "$1" | grep -c 'FLAGS_1.*PIE'; }
 relro() { readelf -lW "$1" | grep -c GNU_RELRO && readelf -d "$1" | grep -cE 'BIND_NOW|FLAGS.*NOW'; }
