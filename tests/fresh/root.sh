@@ -87,7 +87,7 @@ done
 setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" bash -c '
   root=$1 command=$2
   shift 2
-  mount --rbind /dev "$root/dev" && mount -t tmpfs tmpfs "$root/dev/shm" && mount -t tmpfs tmpfs "$root/tmp" &&
+  mount --rbind "$root" "$root" && mount --rbind /dev "$root/dev" && mount -t tmpfs tmpfs "$root/dev/shm" && mount -t tmpfs tmpfs "$root/tmp" &&
     mount -t sysfs -o ro sysfs "$root/sys" || exit 125
   chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" bash -c "cd /root/fcached && $command"
   exit $?' _ "$root" "$command" "${kept[@]}" 7>&- 9>&- &

@@ -4,7 +4,7 @@
 # and one for the rest of its case. What a machine printed is in build/ci/fresh-CASE.log.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
-cases=("${@:-bookworm trixie newcomer}")
+[ $# != 0 ] || set -- bookworm trixie newcomer
 logs=$PWD/build/ci
 mkdir -p "$logs"
 passed=0 failed=0
@@ -19,7 +19,7 @@ fi
 child=
 trap 'trap "" INT TERM; [ -z "$child" ] || { kill "$child"; wait "$child"; }; exit 130' INT TERM
 
-for case in ${cases[*]}; do
+for case in "$@"; do
   suite=$case script=tests/fresh/readme.sh log=$logs/fresh-$case.log start=$SECONDS
   [ "$case" != newcomer ] || suite=bookworm script=tests/fresh/newcomer.sh
   tests/fresh/root.sh "$suite" . "$script" >"$log" 2>&1 </dev/null &
