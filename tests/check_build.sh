@@ -62,6 +62,17 @@ nx() { readelf -lW "$1" | grep GNU_STACK | grep -vq 'RWE'; }
 protector() { readelf -W --dyn-syms "$1" | grep -c __stack_chk_fail; }
 fortify() { readelf -W --dyn-syms "$1" | grep -cE '_chk(@|$)'; }
 
+# C11 has no implicit declarations, yet old compilers only warn: the library would lack a function when it is loaded.
+implicit() {
+  local flags
+  # shellcheck disable=SC2016 # make expands it
+  flags=$(make -s --no-print-directory DEPS=skip CFLAGS=-Wno-implicit-function-declaration \
+    --eval='show-flags: ; @echo $(FC_CFLAGS)' show-flags) || return
+  echo 'int f(void); int f(void) { return g(); }' >"$tmp/implicit.c"
+  # shellcheck disable=SC2086 # a list of options
+  ! "$CC" ${flags%%-MMD*} -c -o "$tmp/implicit.o" "$tmp/implicit.c" 2>"$tmp/said" && grep implicit "$tmp/said"
+}
+
 # The Python package has the number of the library in it.
 versions() {
   sed -n 's/^VERSION := //p' Makefile >"$tmp/make"
@@ -82,6 +93,7 @@ check 'fcache.h does not compile alone as C++17' header_cxx
 check 'fcache.h declares other functions than client/libfcache.map lists' declared
 check 'libfcache.so.0 exports other names than client/libfcache.map lists' exports
 check 'libfcache.so.0 has another SONAME' soname
+check 'an implicit declaration does not fail the build' implicit
 check 'client/python/pyproject.toml has another version than the Makefile' versions
 check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify

@@ -9,7 +9,7 @@ FUZZERS := frame request reply region ring
 FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
-  -fno-sanitize-recover=all -Werror=implicit $(PKG_CFLAGS)
+  -fno-sanitize-recover=all -Werror=implicit-function-declaration $(PKG_CFLAGS)
 FUZZ_SRC := $(wildcard proto/*.c) tests/unit/proto_samples.c
 
 .PHONY: fuzz fuzz-compiler
