@@ -73,6 +73,15 @@ implicit() {
   ! "$CC" ${flags%%-MMD*} -c -o "$tmp/implicit.o" "$tmp/implicit.c" 2>"$tmp/said" && grep implicit "$tmp/said"
 }
 
+# The units of a user are where systemd looks for them, and the last words of make install name the command.
+home_install() {
+  local units=$tmp/.local/share/systemd/user
+  make -s --no-print-directory DEPS=skip HOME="$tmp" PREFIX="$tmp/.local" install >"$tmp/said" 2>&1 || return
+  cat "$tmp/said"
+  grep -F 'systemctl --user enable --now fcached.socket' "$tmp/said" &&
+    [ -f "$units/fcached.socket" ] && grep -F "ExecStart=$tmp/.local/bin/fcached " "$units/fcached.service"
+}
+
 # The Python package has the number of the library in it.
 versions() {
   sed -n 's/^VERSION := //p' Makefile >"$tmp/make"
@@ -97,6 +106,7 @@ check 'an implicit declaration does not fail the build' implicit
 check 'client/python/pyproject.toml has another version than the Makefile' versions
 check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify
+  check 'make install below the home folder does not say how to start the service' home_install
   check 'libfcache.so.0 needs more libraries than it should' needed
   for f in fcached fcachectl; do
     check "$f is not position independent (PIE)" pie "$build/$f"
