@@ -82,6 +82,21 @@ home_install() {
     [ -f "$units/fcached.socket" ] && grep -F "ExecStart=$tmp/.local/bin/fcached " "$units/fcached.service"
 }
 
+# Make cannot build in a path with a space; it says so before it does anything.
+refuses_space() {
+  mkdir -p "$tmp/a space"
+  cp Makefile "$tmp/a space"
+  ! env -u MAKEFLAGS make -C "$tmp/a space" --no-print-directory >"$tmp/said" 2>&1 && cat "$tmp/said" &&
+    [ "$(wc -l <"$tmp/said")" = 1 ] && grep -F "$tmp/a space" "$tmp/said"
+}
+# make clean removes the build folder: that must not be one with other files in it.
+refuses_used_folder() {
+  mkdir -p "$tmp/used"
+  touch "$tmp/used/file"
+  ! env -u MAKEFLAGS make --no-print-directory BUILD="$tmp/used" clean >"$tmp/said" 2>&1 && cat "$tmp/said" &&
+    grep -F "BUILD=$tmp/used must be a new or empty folder" "$tmp/said" && [ -e "$tmp/used/file" ]
+}
+
 # The Python package has the number of the library in it.
 versions() {
   sed -n 's/^VERSION := //p' Makefile >"$tmp/make"
@@ -103,6 +118,8 @@ check 'fcache.h declares other functions than client/libfcache.map lists' declar
 check 'libfcache.so.0 exports other names than client/libfcache.map lists' exports
 check 'libfcache.so.0 has another SONAME' soname
 check 'an implicit declaration does not fail the build' implicit
+check 'a path with a space is not refused in one line' refuses_space
+check 'a build folder with other files in it is not refused' refuses_used_folder
 check 'client/python/pyproject.toml has another version than the Makefile' versions
 check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify
