@@ -13,7 +13,7 @@ chown -R newcomer: /home/newcomer/fcached
 as_newcomer() { # as_newcomer FOLDER COMMAND [SETTING...]: with no settings but these
   local folder=$1 command=$2
   shift 2
-  setpriv --reuid=newcomer --regid=newcomer --init-groups --inh-caps=-all env -i PATH=/usr/bin:/bin "$@" \
+  setpriv --reuid=newcomer --regid=newcomer --init-groups --inh-caps=-all env -i PATH=/usr/bin:/bin MAKEFLAGS="${MAKEFLAGS:-}" "$@" \
     bash -c "umask 077 && cd $folder && $command"
 }
 

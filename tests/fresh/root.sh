@@ -76,9 +76,9 @@ cp -a "$base/." "$root/" || fail "no copy of $base"
 chmod 755 "$root"
 git clone -q "$tree" "$root/root/fcached" || fail "no clone of $tree"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-# Of this machine's environment only what leads to the network, and no locale.
+# Of this machine's environment only what leads to the network, and make's number of jobs. No locale.
 kept=()
-for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_DEFAULT_TIMEOUT; do
+for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_DEFAULT_TIMEOUT MAKEFLAGS; do
   [ -z "${!name:-}" ] || kept+=("$name=${!name}")
 done
 # All mounts and processes are in namespaces of their own, which end with the process that `child` names, and that one
