@@ -131,6 +131,7 @@ help:
 	@echo 'make python     build the Python package into $(BUILD)/python'
 	@echo 'make check      run the tests'
 	@echo 'make check-clients   run the programs in Python that use it, from the package index'
+	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
 	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make lint format fuzz check-valgrind check-systemd clean'
