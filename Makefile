@@ -2,26 +2,43 @@
 #   CC=clang            the compiler
 #   SAN=address,undefined | SAN=thread    a sanitizer build, in a build folder of its own
 #   WERROR=1            warnings are errors (CI sets it)
+#   BUILD=/elsewhere    the folder that everything is built in (build); the sources may be read-only
 #   PREFIX, DESTDIR     for install
 #   V=1                 show the commands
 #   DEPS=skip           do not look for missing packages (packagers, offline builds)
 .DEFAULT_GOAL := all
+BUILD := build
+PREFIX ?= /usr/local
+# Make splits words at spaces, and the recipes' shells read other characters.
+ifneq ($(shell printf %s "$$PWD"'$(subst ','\'',$(BUILD)$(PREFIX))' | \
+  LC_ALL=C tr -d '0-9A-Za-z/._+,=@~^\200-\377-' | wc -c),0)
+$(error fcached cannot be built in a path with a space or another special character: \
+  the sources are in '$(CURDIR)', BUILD='$(BUILD)', PREFIX='$(PREFIX)'. Use another folder)
+endif
+# `make clean` removes the whole folder: nothing else may be in it.
+ifneq ($(BUILD),build)
+ifneq ($(shell mkdir -p $(BUILD) && { [ -e $(BUILD)/.fcached-build ] || [ -z "$$(ls -A $(BUILD))" ]; } && \
+  touch $(BUILD)/.fcached-build && echo ok),ok)
+$(error BUILD=$(BUILD) must be a new or empty folder, or one that a build made, where you may write)
+endif
+endif
 VERSION := 0.1.0
 CC ?= cc
 AR ?= ar
 OBJCOPY ?= objcopy
 SAN ?=
-PREFIX ?= /usr/local
 comma := ,
 V ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
-PKGS := libuv msgpack libxxhash
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
+# The package is called msgpack-c since its version 6 (Debian 13). Asked once, when the packages are there.
+MSGPACK = $(eval MSGPACK := $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack))$(MSGPACK)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv $(MSGPACK) libxxhash))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-  -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion
+  -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
+  -Werror=implicit-function-declaration
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
@@ -51,9 +68,9 @@ CTL_A := $(B)/libctl.a
 
 # Missing packages are installed, or named, before anything is compiled; see the script.
 ifneq ($(DEPS),skip)
-DEPS_OK := build/.deps-build $(if $(filter clang%,$(CC)),build/.deps-clang)
+DEPS_OK := $(BUILD)/.deps-build $(if $(filter clang%,$(CC)),$(BUILD)/.deps-clang)
 endif
-build/.deps-%: Makefile .ci/packages
+$(BUILD)/.deps-%: Makefile .ci/packages
 	@mkdir -p $(@D)
 	@.ci/packages $*
 	@touch $@
@@ -107,16 +124,17 @@ $(B)/libfcache.so: $(LIBSO)
 
 .PHONY: clean help
 clean:
-	rm -rf build
+	rm -rf $(BUILD)
 help:
-	@echo 'make            build fcached, fcachectl, libfcache into build/'
+	@echo 'make            build fcached, fcachectl, libfcache into $(BUILD)/'
 	@echo 'make demo       four workers share one daemon'
-	@echo 'make python     build the Python package into build/python'
+	@echo 'make python     build the Python package into $(BUILD)/python'
 	@echo 'make check      run the tests'
 	@echo 'make check-clients   run the programs in Python that use it, from the package index'
+	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
 	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make lint format fuzz check-valgrind check-systemd clean'
-	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants'
+	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build folder'
 
--include $(shell find build -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

@@ -37,8 +37,13 @@ install: all
 	$(foreach p,$(MAN_PAGES),$(call inst,644,$(p),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) && ) true
 	@# A package's own scripts do these; a failure only means that the user does them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
-	if [ -z '$(SYSTEM_PREFIX)' ]; then \
-	  echo 'no service is set up for this PREFIX; run it by hand: $(BINDIR)/fcached'; \
+	if [ '$(PREFIX)' = "$$HOME/.local" ]; then \
+	  echo 'start it with: systemctl --user daemon-reload && systemctl --user enable --now fcached.socket'; \
+	  echo 'or without systemd: $(BINDIR)/fcached'; \
+	elif [ -z '$(SYSTEM_PREFIX)' ]; then \
+	  echo 'systemd looks for no units below this PREFIX; make the user service known to it with:'; \
+	  echo '  systemctl --user link $(USERUNITDIR)/fcached.socket $(USERUNITDIR)/fcached.service'; \
+	  echo 'or run the daemon by hand: $(BINDIR)/fcached'; \
 	elif [ "$$(id -u)" = 0 ]; then \
 	  ldconfig || true; \
 	  if [ -d /run/systemd/system ]; then \

@@ -54,13 +54,48 @@ soname() {
   readelf -d "$build/libfcache.so.0" | grep -c 'SONAME.*\[libfcache\.so\.0\]'
 }
 needed() { # the library costs its user libxxhash and libc, no more
-  ! readelf -d "$build/libfcache.so.0" | grep NEEDED | grep -vE 'libxxhash|libc\.so|ld-linux|libmsgpackc'
+  ! readelf -d "$build/libfcache.so.0" | grep NEEDED | grep -vE 'libxxhash|libc\.so|ld-linux'
 }
 pie() { readelf -h "$1" | grep -c 'Type:.*DYN' && readelf -d "$1" | grep -c 'FLAGS_1.*PIE'; }
 relro() { readelf -lW "$1" | grep -c GNU_RELRO && readelf -d "$1" | grep -cE 'BIND_NOW|FLAGS.*NOW'; }
 nx() { readelf -lW "$1" | grep GNU_STACK | grep -vq 'RWE'; }
 protector() { readelf -W --dyn-syms "$1" | grep -c __stack_chk_fail; }
 fortify() { readelf -W --dyn-syms "$1" | grep -cE '_chk(@|$)'; }
+
+# C11 has no implicit declarations, yet old compilers only warn: the library would lack a function when it is loaded.
+implicit() {
+  local flags
+  # shellcheck disable=SC2016 # make expands it
+  flags=$(make -s --no-print-directory DEPS=skip CFLAGS=-Wno-implicit-function-declaration \
+    --eval='show-flags: ; @echo $(FC_CFLAGS)' show-flags) || return
+  echo 'int f(void); int f(void) { return g(); }' >"$tmp/implicit.c"
+  # shellcheck disable=SC2086 # a list of options
+  ! "$CC" ${flags%%-MMD*} -c -o "$tmp/implicit.o" "$tmp/implicit.c" 2>"$tmp/said" && grep implicit "$tmp/said"
+}
+
+# The units of a user are where systemd looks for them, and the last words of make install name the command.
+home_install() {
+  local units=$tmp/.local/share/systemd/user
+  make -s --no-print-directory DEPS=skip HOME="$tmp" PREFIX="$tmp/.local" install >"$tmp/said" 2>&1 || return
+  cat "$tmp/said"
+  grep -F 'systemctl --user enable --now fcached.socket' "$tmp/said" &&
+    [ -f "$units/fcached.socket" ] && grep -F "ExecStart=$tmp/.local/bin/fcached " "$units/fcached.service"
+}
+
+# Make cannot build in a path with a space; it says so before it does anything.
+refuses_space() {
+  mkdir -p "$tmp/a space"
+  cp Makefile "$tmp/a space"
+  ! env -u MAKEFLAGS make -C "$tmp/a space" --no-print-directory >"$tmp/said" 2>&1 && cat "$tmp/said" &&
+    [ "$(wc -l <"$tmp/said")" = 1 ] && grep -F "$tmp/a space" "$tmp/said"
+}
+# make clean removes the build folder: that must not be one with other files in it.
+refuses_used_folder() {
+  mkdir -p "$tmp/used"
+  touch "$tmp/used/file"
+  ! env -u MAKEFLAGS make --no-print-directory BUILD="$tmp/used" clean >"$tmp/said" 2>&1 && cat "$tmp/said" &&
+    grep -F "BUILD=$tmp/used must be a new or empty folder" "$tmp/said" && [ -e "$tmp/used/file" ]
+}
 
 # The Python package has the number of the library in it.
 versions() {
@@ -82,9 +117,13 @@ check 'fcache.h does not compile alone as C++17' header_cxx
 check 'fcache.h declares other functions than client/libfcache.map lists' declared
 check 'libfcache.so.0 exports other names than client/libfcache.map lists' exports
 check 'libfcache.so.0 has another SONAME' soname
+check 'an implicit declaration does not fail the build' implicit
+check 'a path with a space is not refused in one line' refuses_space
+check 'a build folder with other files in it is not refused' refuses_used_folder
 check 'client/python/pyproject.toml has another version than the Makefile' versions
 check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify
+  check 'make install below the home folder does not say how to start the service' home_install
   check 'libfcache.so.0 needs more libraries than it should' needed
   for f in fcached fcachectl; do
     check "$f is not position independent (PIE)" pie "$build/$f"

@@ -2,8 +2,8 @@
 #   FILES=daemon/store.c   only those files
 # Each file's clang-tidy result is a stamp in the build folder, so a second run sees only changes.
 ifneq ($(DEPS),skip)
-LINT_DEPS_OK := build/.deps-lint
-build/.deps-lint: | build/.deps-build
+LINT_DEPS_OK := $(BUILD)/.deps-lint
+$(BUILD)/.deps-lint: | $(BUILD)/.deps-build
 endif
 
 FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c client/python/src/*.c \
@@ -13,9 +13,9 @@ LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client
   client/python/src/*.h tests/*/*.h)
 # Python: the package, its tests and its build; all of it formatted, the package and its build typed.
 PY_ALL = $(shell git ls-files 'client/python/*.py' 'client/python/*.pyi' 'tests/*.py' 2>/dev/null)
-BLACK := black --quiet --line-length 100 --target-version py39
+BLACK := black --quiet --line-length 100 --target-version py310
 SCRIPTS = $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
-LB := build/lint
+LB := $(BUILD)/lint
 
 .PHONY: lint lint-format lint-tidy lint-scripts lint-python format
 lint: lint-format lint-tidy lint-scripts $(if $(filter file,$(origin FILES)),lint-python)
@@ -31,7 +31,7 @@ TESTS_MAY := arg-type call-arg call-overload misc operator var-annotated
 lint-python: | $(LINT_DEPS_OK)
 	@$(if $(PY_ALL),$(BLACK) --check --diff $(PY_ALL))
 	@$(if $(PY_ALL),pyflakes3 $(filter %.py,$(PY_ALL)))
-	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=../../$(LB)/mypy -p fcached
+	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=$(abspath $(LB))/mypy -p fcached
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
 	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests $(filter tests/python/%,$(PY_ALL))
 format: | $(LINT_DEPS_OK)

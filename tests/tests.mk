@@ -14,18 +14,17 @@ ONLY ?=
 TB := $(B)/tests
 
 ifneq ($(DEPS),skip)
-CHECK_DEPS_OK := build/.deps-check
-VALGRIND_DEPS_OK := build/.deps-valgrind
-SYSTEMD_DEPS_OK := build/.deps-systemd
+CHECK_DEPS_OK := $(BUILD)/.deps-check
+VALGRIND_DEPS_OK := $(BUILD)/.deps-valgrind
+SYSTEMD_DEPS_OK := $(BUILD)/.deps-systemd
 # apt-get runs once at a time
-build/.deps-check: | build/.deps-build
-build/.deps-valgrind: | build/.deps-check
-build/.deps-fuzz: | build/.deps-build
-fuzz-compiler: | build/.deps-fuzz
+$(BUILD)/.deps-check: | $(BUILD)/.deps-build
+$(BUILD)/.deps-valgrind: | $(BUILD)/.deps-check
+$(BUILD)/.deps-fuzz: | $(BUILD)/.deps-build
+fuzz-compiler: | $(BUILD)/.deps-fuzz
 endif
 
-TEST_LIBS = $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) -ljansson -luv -lmsgpackc \
-  -lxxhash -lm -lpthread
+TEST_LIBS = $(shell pkg-config --libs check $(MSGPACK)) -ljansson -luv -lxxhash -lm -lpthread
 # Check's macros pass arguments that these two would complain about.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \

@@ -14,8 +14,8 @@ PY_INCLUDES = $(eval PY_INCLUDES := $(shell $(PYTHON) -c 'import sysconfig, nump
 # Another interpreter has its own packages.
 ifneq ($(DEPS),skip)
 ifeq ($(PYTHON),/usr/bin/python3)
-PYTHON_DEPS_OK := build/.deps-python
-build/.deps-python: | build/.deps-build
+PYTHON_DEPS_OK := $(BUILD)/.deps-python
+$(BUILD)/.deps-python: | $(BUILD)/.deps-build
 endif
 endif
 
@@ -47,10 +47,8 @@ $(1)/.requirements: $(2) | $(3)
 	@$(1)/bin/python $$(PIP) install -r $(2)
 	$(if $(4),@$(1)/bin/python $$(PIP) install $(4))
 	@touch $$@
-# The folder in which setuptools collects what goes into a wheel may hold what is gone since.
 $(1)/.fcached: $$(PACKAGE_SRC) $(1)/.requirements
 	@echo '  PIP  $(1): client/python'
-	@rm -rf client/python/build
 	@$(1)/bin/python $$(PIP) install --force-reinstall --no-deps ./client/python
 	@touch $$@
 endef

@@ -6,6 +6,7 @@ Nothing of it is needed at run time: the extension holds the library, and export
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
+from setuptools.command.egg_info import egg_info
 from setuptools.command.sdist import sdist
 from setuptools.errors import CompileError
 
@@ -82,6 +85,30 @@ class BuildCore(build_ext):
         self.compiler.compile = compile_all
 
 
+def folder_until_exit(name: str) -> str:
+    """Returns a folder of that name outside of the sources, which may be read-only, or hold what an
+    earlier build left."""
+    parent = tempfile.mkdtemp(prefix="fcached-build-")
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    folder = Path(parent) / name
+    folder.mkdir()
+    return str(folder)
+
+
+class BuildElsewhere(build):
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.build_base = folder_until_exit("build")
+
+
+class EggInfoElsewhere(egg_info):
+    def finalize_options(self) -> None:
+        # An sdist has the egg-info in it, and finds it by its place in the sources.
+        if self.egg_base is None and "sdist" not in self.distribution.commands:
+            self.egg_base = folder_until_exit("egg-info")
+        super().finalize_options()
+
+
 class SdistWithLibrary(sdist):
     """The folder's own files, and the library's in library/."""
 
@@ -95,7 +122,12 @@ class SdistWithLibrary(sdist):
 # nanoseconds; with it, each of these is a call.
 setup(
     license="MIT",
-    cmdclass={"build_ext": BuildCore, "sdist": SdistWithLibrary},
+    cmdclass={
+        "build": BuildElsewhere,
+        "build_ext": BuildCore,
+        "egg_info": EggInfoElsewhere,
+        "sdist": SdistWithLibrary,
+    },
     ext_modules=[
         Extension(
             "fcached._core",
@@ -103,7 +135,10 @@ setup(
             include_dirs=["src", numpy.get_include()],
             define_macros=[("_GNU_SOURCE", None), ("XXH_INLINE_ALL", None)],
             # No debug information: it would name this machine's folders.
-            extra_compile_args=["-std=c11", "-fvisibility=hidden", "-g0"],
+            extra_compile_args=[
+                *("-std=c11", "-fvisibility=hidden", "-g0"),
+                "-Werror=implicit-function-declaration",  # else the import fails, not the build
+            ],
             extra_link_args=["-Wl,--version-script=src/core.map", "-Wl,-z,relro,-z,now"],
         )
     ],

@@ -4,13 +4,13 @@
 # make bench KEYS=N       so many keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
 BENCH_SRC := $(wildcard tests/bench/*.c)
-PEERS := build/peers
+PEERS := $(BUILD)/peers
 
 # lmdb.h; apt-get runs once at a time.
 ifneq ($(DEPS),skip)
-$(call obj,$(BENCH_SRC)): | build/.deps-bench
-$(PEERS)/.unpacked: | build/.deps-bench
-build/.deps-bench: | build/.deps-build
+$(call obj,$(BENCH_SRC)): | $(BUILD)/.deps-bench
+$(PEERS)/.unpacked: | $(BUILD)/.deps-bench
+$(BUILD)/.deps-bench: | $(BUILD)/.deps-build
 endif
 
 $(BENCH): $(call obj,$(BENCH_SRC)) $(LIBA)
@@ -25,7 +25,7 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 
 # The rows in Python are a script in a virtual environment of its own, made when one is asked for.
 PY_ROWS := $(addprefix py_hit/,fcached fcached_instrumentation inprocess diskcache redis pymemcache)
-BENCH_VENV := build/bench-venv
+BENCH_VENV := $(BUILD)/bench-venv
 BENCH_PYTHON := $(BENCH_VENV)/bin/python
 # Not empty if ROWS picks one of them, by the rule of the rows in C; `only`, if it names no others.
 py_rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),py))'; do \
@@ -33,8 +33,8 @@ py_rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),py)
 py_rows_only = $(if $(ROWS),$(if $(filter-out py_%,$(subst $(comma), ,$(ROWS))),,only))
 
 ifneq ($(DEPS),skip)
-BENCH_PYTHON_DEPS_OK := build/.deps-bench-python
-build/.deps-bench-python: | build/.deps-bench
+BENCH_PYTHON_DEPS_OK := $(BUILD)/.deps-bench-python
+$(BUILD)/.deps-bench-python: | $(BUILD)/.deps-bench
 endif
 
 # Of dlm-sway the in-process cache alone is used: torch and the rest of what it needs is left out.
@@ -44,13 +44,13 @@ $(eval $(call python_venv,$(BENCH_VENV),tests/bench/requirements.txt,$(BENCH_PYT
 .PHONY: bench bench-c bench-python
 bench: $(if $(py_rows_only),,bench-c) $(if $(py_rows_wanted),bench-python)
 bench-c: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
-	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=build/bench.json --rows='$(ROWS)' \
+	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=$(BUILD)/bench.json --rows='$(ROWS)' \
 	  $(if $(KEYS),--keys=$(KEYS))
 # After the others, whatever -j says: side by side they would measure each other.
 bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
     | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(py_rows_only),,bench-c))
 	@$(BENCH_PYTHON) tests/bench/py_hit.py --fcached=$(DAEMON) --peers=$(PEERS) \
-	  --json=build/bench-python.json --rows='$(ROWS)'
+	  --json=$(BUILD)/bench-python.json --rows='$(ROWS)'
 
 # make bench-herd         workers that miss together, alone: about two minutes
 .PHONY: bench-herd

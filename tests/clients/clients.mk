@@ -3,13 +3,13 @@
 #   CLIENT_JOBS=2       how many of its files run side by side (1: some compare times)
 # The virtual environment stays, until requirements.txt is changed.
 CLIENT_JOBS ?= 1
-CLIENTS_VENV := build/clients-venv
+CLIENTS_VENV := $(BUILD)/clients-venv
 CLIENTS_PYTHON := $(CLIENTS_VENV)/bin/python
 CLIENTS_TESTS := $(wildcard tests/clients/test_*.py)
 
 ifneq ($(DEPS),skip)
-CLIENTS_DEPS_OK := build/.deps-clients
-build/.deps-clients: | build/.deps-build
+CLIENTS_DEPS_OK := $(BUILD)/.deps-clients
+$(BUILD)/.deps-clients: | $(BUILD)/.deps-build
 endif
 
 $(eval $(call python_venv,$(CLIENTS_VENV),tests/clients/requirements.txt,$(CLIENTS_DEPS_OK)))

@@ -132,6 +132,28 @@ def test_a_build_without_the_headers_names_the_packages(unpacked: Path, tmp_path
     assert "apt-get install libxxhash-dev libmsgpack-dev" in failed.stdout
 
 
+def test_an_implicit_declaration_fails_the_build(unpacked: Path, tmp_path: Path) -> None:
+    """Otherwise the import fails, where Python's headers do not have a function that is used."""
+    tree = tmp_path / "tree"
+    shutil.copytree(unpacked, tree)
+    with (tree / "src" / "path.c").open("a") as source:
+        source.write("int not_declared_caller(void);\n")
+        source.write("int not_declared_caller(void) { return not_declared(); }\n")
+    lenient = "-Wno-error -Wno-implicit-function-declaration"
+    failed = run(*wheel_command(tmp_path), cwd=tree, CFLAGS=lenient)
+    assert failed.returncode != 0
+    assert re.search("error: implicit declaration of function .not_declared", failed.stdout)
+
+
+def test_a_build_leaves_nothing_in_the_sources(unpacked: Path, tmp_path: Path) -> None:
+    """They may be read-only; what an earlier build left would get into the wheel."""
+    tree = tmp_path / "tree"
+    shutil.copytree(unpacked, tree)
+    before = {path: path.stat().st_mtime_ns for path in tree.rglob("*")}
+    output(*wheel_command(tmp_path), cwd=tree)
+    assert {path: path.stat().st_mtime_ns for path in tree.rglob("*")} == before
+
+
 USER = """
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 2
 FUZZ_CC ?= clang
 FUZZERS := frame request reply region ring
-FB := build/fuzz
+FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
-  -fno-sanitize-recover=all $(PKG_CFLAGS)
+  -fno-sanitize-recover=all -Werror=implicit-function-declaration $(PKG_CFLAGS)
 FUZZ_SRC := $(wildcard proto/*.c) tests/unit/proto_samples.c
 
 .PHONY: fuzz fuzz-compiler

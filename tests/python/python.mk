@@ -14,3 +14,13 @@ ifneq ($(filter clang%,$(CC)),)
 PYTHON_TESTS :=
 endif
 endif
+
+# make check-pythons    the package as pip builds it, with each version of Python that it promises and this machine has
+ifneq ($(DEPS),skip)
+PYTHONS_DEPS_OK := $(BUILD)/.deps-pip
+$(BUILD)/.deps-pip: | $(BUILD)/.deps-build
+endif
+.PHONY: check-pythons
+check-pythons: all | $(PYTHONS_DEPS_OK)
+	@FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
+	  tests/python/versions.sh $(abspath $(BUILD))/pythons

@@ -90,7 +90,8 @@ def main() -> int:
     start_again_with_sanitizer()
     count = Count()
     sys.dont_write_bytecode = True
-    with tempfile.TemporaryDirectory(prefix="fcached-tests-") as folder:
+    # Not in $TMPDIR, which may be long: the path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="fcached-tests-", dir="/tmp") as folder:
         options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--basetemp={folder}/t"]
         options += ["-o", f"faulthandler_timeout={STUCK_S}"]
         status = pytest.main([*options, *sys.argv[1:]], plugins=[count])

@@ -252,7 +252,7 @@ def put_bytes(daemon: Daemon, prompt: str, data: bytes) -> None:
     """What a client in another language may have stored: these very bytes."""
     import ctypes
 
-    library = ctypes.CDLL(os.environ["FCACHED"].replace("fcached", "libfcache.so.0"))
+    library = ctypes.CDLL(os.path.join(os.path.dirname(os.environ["FCACHED"]), "libfcache.so.0"))
 
     class Options(ctypes.Structure):
         _fields_ = [

@@ -1,0 +1,98 @@
+#!/bin/bash
+# root.sh SUITE TREE COMMAND - run COMMAND (bash) as root in a new minimal Debian of SUITE that has git, make and a
+# compiler, in /root/fcached, a clone of TREE. Ends with COMMAND's status, or with 125 if the root cannot be made.
+# It needs to be root. Nothing is left of the new root, also after a signal.
+# Environment: FRESH_CACHE, the folder that keeps one unused root for each suite (/var/tmp/fcached-fresh).
+set -uo pipefail
+suite=$1 tree=$(cd "$2" && pwd) command=$3
+cache=${FRESH_CACHE:-/var/tmp/fcached-fresh}
+base=$cache/$suite
+packages=build-essential,ca-certificates,git,make
+
+fail() {
+  echo "root.sh: $*" >&2
+  exit 125
+}
+
+# The mirror that this machine's apt uses for Debian; nothing if it uses none, which means mmdebstrap's own.
+mirror() {
+  local codename
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  # shellcheck disable=SC2016 # apt expands it
+  apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" "Codename: $codename" |
+    head -n 1
+}
+
+# How this machine reaches it: proxies, time-outs and the like.
+reach() {
+  apt-config dump Acquire | grep -E '^Acquire::(https?|Check-|Retries|AllowInsecure)'
+}
+
+make_base() {
+  local from options
+  from=$(mirror) options=$cache/$suite.apt.conf
+  reach >"$options"
+  rm -rf --one-file-system "$base" "$base.new"
+  echo "root.sh: making the minimal root of $suite" >&2
+  # shellcheck disable=SC2086 # no word if there is no mirror
+  mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$options" "$suite" "$base.new" $from >&2 ||
+    fail "mmdebstrap cannot make a root of $suite"
+  cp /etc/ssl/certs/ca-certificates.crt "$base.new/etc/ssl/certs/" # this machine's, which may have more
+  echo "$packages" >"$base.new/.made-of"
+  mv "$base.new" "$base"
+}
+
+# A process that was killed could not remove its root. Its lock is free then.
+remove_abandoned() {
+  local lock
+  for lock in "$cache"/run.*.lock; do
+    [ ! -e "$lock" ] || flock -n "$lock" rm -rf --one-file-system "${lock%.lock}" "$lock"
+  done
+}
+
+[ "$(id -u)" = 0 ] || fail "needs to be root"
+mkdir -p "$cache" || exit 125
+exec 7>"$cache/lock" 9>/dev/null
+flock 7 # one process at a time makes a base, or removes what another one left
+remove_abandoned
+[ "$(cat "$base/.made-of" 2>/dev/null)" = "$packages" ] || make_base
+root=$(mktemp -d "$cache/run.XXXXXX") || exit 125
+exec 9>"$root.lock"
+flock 9
+flock -u 7
+
+child=
+# shellcheck disable=SC2317 # the trap calls it
+finish() {
+  trap '' INT TERM HUP
+  [ -z "$child" ] || { kill -KILL "$child" && wait "$child"; } 2>/dev/null
+  rm -rf --one-file-system "$root" "$root.lock"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+cp -a "$base/." "$root/" || fail "no copy of $base"
+chmod 755 "$root"
+git clone -q "$tree" "$root/root/fcached" || fail "no clone of $tree"
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+# Of this machine's environment only what leads to the network, and make's number of jobs. No locale.
+kept=()
+for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_DEFAULT_TIMEOUT MAKEFLAGS; do
+  [ -z "${!name:-}" ] || kept+=("$name=${!name}")
+done
+# All mounts and processes are in namespaces of their own, which end with the process that `child` names, and that one
+# with this script.
+# shellcheck disable=SC2016 # the inner shell expands them
+setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" bash -c '
+  root=$1 command=$2
+  shift 2
+  mount --rbind "$root" "$root" && mount --rbind /dev "$root/dev" && mount -t tmpfs tmpfs "$root/dev/shm" && mount -t tmpfs tmpfs "$root/tmp" &&
+    mount -t sysfs -o ro sysfs "$root/sys" || exit 125
+  chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" bash -c "cd /root/fcached && $command"
+  exit $?' _ "$root" "$command" "${kept[@]}" 7>&- 9>&- &
+child=$!
+wait "$child"
+status=$?
+child=
+exit "$status"

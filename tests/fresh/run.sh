@@ -1,0 +1,45 @@
+#!/bin/bash
+# run.sh [CASE...] - the first hour of a stranger, on machines that have git, make and a compiler: Debian 12 and 13 as
+# root, and Debian 12 as an ordinary user. Prints `N passed, N failed, N skipped`: the checks of each machine's `make check`,
+# and one for the rest of its case. What a machine printed is in build/ci/fresh-CASE.log.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+[ $# != 0 ] || set -- bookworm trixie newcomer
+logs=$PWD/build/ci
+mkdir -p "$logs"
+passed=0 failed=0
+
+if [ "$(id -u)" != 0 ]; then
+  echo 'skipped: fresh: a root for another Debian is made by root only'
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 0
+fi
+.ci/packages fresh || exit 1
+
+child=
+trap 'trap "" INT TERM; [ -z "$child" ] || { kill "$child"; wait "$child"; }; exit 130' INT TERM
+
+for case in "$@"; do
+  suite=$case script=tests/fresh/readme.sh log=$logs/fresh-$case.log start=$SECONDS
+  [ "$case" != newcomer ] || suite=bookworm script=tests/fresh/newcomer.sh
+  # One of them builds with one job, as the README does; the others as this machine was told.
+  flags=${MAKEFLAGS:-}
+  [ "$case" != bookworm ] || flags=
+  MAKEFLAGS=$flags tests/fresh/root.sh "$suite" . "$script" >"$log" 2>&1 </dev/null &
+  child=$!
+  wait "$child"
+  status=$?
+  child=
+  read -r p f < <(awk '/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3 } END { print p + 0, f + 0 }' "$log")
+  if [ "$status" = 0 ] && [ "$p" != 0 ]; then
+    p=$((p + 1))
+  else
+    f=$((f + 1))
+    echo "--- $case failed (status $status); all it printed is in $log"
+    tail -n 60 "$log"
+  fi
+  passed=$((passed + p)) failed=$((failed + f))
+  echo "$case: passed $p, failed $f, in $((SECONDS - start)) s"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
