@@ -140,7 +140,7 @@ class Wire:
         self.socket.connect(path)
         self.max_frame = BEFORE_WELCOME
         self.descriptors: list[int] = []
-        self._received = b""
+        self._received = bytearray()
         self._id = 0
         self._kept: list[list[object]] = []
 
@@ -185,7 +185,7 @@ class Wire:
             raise Malformed(f"a frame that begins with {self._received[:8].hex()}")
         self._fill(8 + size)
         body = msgpack.unpackb(self._received[8 : 8 + size])
-        self._received = self._received[8 + size :]
+        del self._received[: 8 + size]
         head = Fields(body)
         head.u32(), head.u32()
         assert isinstance(body, list)
