@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -119,6 +119,33 @@ def test_namespace_without_a_place_is_refused(tmp_path: Path) -> None:
             with refused(wire.EREFUSED):
                 Client(daemon.socket, "two")
         Client(daemon.socket, "two").close()
+
+
+def test_namespace_that_was_never_used_ends_with_its_last_client(daemon: Daemon) -> None:
+    with Client(daemon.socket) as tool:
+        Client(daemon.socket, "unused", manifest="{}").close()
+        Client(daemon.socket, "limited", max_entries=5).close()
+        with Client(daemon.socket, "used") as client:
+            known = client.get(A)
+            client.put(A, b"a")
+        names = ["limited", "used"]
+        wait_until(lambda: [each.namespace for each in tool.namespaces()] == names, "it is gone")
+        Client(daemon.socket, "unused").close()  # made anew
+        with Client(daemon.socket, "unused") as client:
+            assert client.put(A, b"a", known) == m.STALE  # known before the namespace was made
+
+
+def test_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
+    options = "--max-bytes", "8M", "--max-value", "1M", "--stall-timeout", "1"
+    with running(tmp_path, *options) as daemon, Client(daemon.socket) as tool:
+        with Client(daemon.socket, "ns") as client:
+            client.put(A, bytes(BIG))
+            for _ in range(8):
+                client.ask(A)
+            wait_until(lambda: figure(tool, "dropped") == 1, "it is dropped")
+            with pytest.raises((Closed, Refused)):
+                while True:
+                    client.wire.receive()
 
 
 # Puts
@@ -263,15 +290,16 @@ def test_user_without_rights_is_denied(tmp_path: Path, monkeypatch: pytest.Monke
             os.seteuid(0)
         with client:
             assert client.trace().on is False and client.clear("ns") == 0
-            for request in (
-                client.clear,
-                lambda: client.clear("other"),
-                lambda: client.trace(1, str(tmp_path / "t")),
-                lambda: client.trace(2),
-                client.shutdown,
-            ):
+            requests: list[tuple[int, list[object]]] = [
+                (m.CLEAR, [None, None, None]),
+                (m.CLEAR, ["other", None, None]),
+                (m.TRACE, [1, str(tmp_path / "t")]),
+                (m.TRACE, [2, None]),
+                (m.SHUTDOWN, []),
+            ]
+            for type, fields in requests:
                 with refused(wire.EDENIED):
-                    request()
+                    client.wire.call(type, *fields)
 
 
 @pytest.mark.parametrize("by_message", [True, False])
@@ -292,10 +320,9 @@ def test_shutdown_is_told_to_each_client(daemon: Daemon, by_message: bool) -> No
 
 def waiting(client: Client, wanted: m.Key, flags: int = m.LEASE, wait_ms: int = 60000) -> int:
     """Sends a get that waits; returns once the daemon has it in its queue."""
-    before = figure(client, "lease_waits")
-    assert isinstance(before, int)
     id = client.ask(wanted, None, flags, 0, wait_ms)
-    wait_until(lambda: figure(client, "lease_waits") == before + 1, "it waits")
+    client.ping()  # is answered at once; requests take effect in the order in which they were sent
+    assert any(peer.wait and peer.wait.key == wanted for peer in client.clients())
     return id
 
 
@@ -326,7 +353,7 @@ class Trio:
 
 
 @pytest.fixture
-def trio(daemon: Daemon) -> object:
+def trio(daemon: Daemon) -> Iterator[Trio]:
     result = Trio(daemon.socket)
     yield result
     result.close()
@@ -400,7 +427,6 @@ def test_wait_without_the_flag_never_gets_the_lease(daemon: Daemon) -> None:
     with Client(daemon.socket, "ns") as owner, Client(daemon.socket, "ns") as other:
         owner.get(A, flags=m.LEASE)
         id = waiting(other, A, flags=0)
-        other.ping()  # is answered at once
         owner.give_up()
         assert other.wait_for(id).lease == m.NONE
 
@@ -420,6 +446,16 @@ def test_leases_past_their_bound_are_not_granted(tmp_path: Path) -> None:
         with Client(daemon.socket, "ns") as client:
             got = client.get_many([key(i) for i in range(4)], flags=m.LEASE)
             assert [each.lease for each in got] == [m.GRANTED, m.GRANTED, m.NONE, m.NONE]
+
+
+def test_term_of_a_lease_is_bounded(tmp_path: Path) -> None:
+    with running(tmp_path, "--max-bytes", "1M", "--lease-max", "60") as daemon:
+        with Client(daemon.socket, "ns") as client:
+            client.get(A, flags=m.LEASE, lease_ms=2**32 - 1)
+            client.get(B, flags=m.LEASE)  # 0: 5 minutes
+            client.get(C, flags=m.LEASE, lease_ms=50000)
+            terms = [round((each.held_ns + each.left_ns) / 1e9) for each in client.leases()]
+            assert terms == [60, 60, 50]
 
 
 # Errors
@@ -470,14 +506,15 @@ def test_bad_argument_is_refused_as_the_page_says(daemon: Daemon, what: str) -> 
 
 def test_tool_can_neither_get_nor_put(daemon: Daemon) -> None:
     with Client(daemon.socket) as tool:
-        for request in (
+        requests: list[Callable[[], object]] = [
             lambda: tool.get(A),
             lambda: tool.get_many([A]),
             lambda: tool.put(A, b""),
             lambda: tool.put_many([A], [b""]),
             lambda: tool.give_up(A),
             tool.give_up,
-        ):
+        ]
+        for request in requests:
             with refused(wire.ENONAMESPACE):
                 request()
 

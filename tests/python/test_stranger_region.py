@@ -19,7 +19,7 @@ from stranger import messages as m
 from stranger import region, ring, wire
 from stranger.client import Client, hash_of
 from stranger.region import Busy, Dead, Region, Unusable
-from stranger.support import blocks, dump, figure, key, running
+from stranger.support import blocks, dump, figure, key, refused, running
 from stranger.wire import Closed
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="Python has no atomics")
@@ -160,11 +160,38 @@ def test_region_of_a_daemon_that_ended_is_retired(client: Client, daemon: Daemon
     assert client.read(A) is None and client.region is None
 
 
-def test_region_outlives_its_connection(client: Client) -> None:
+def test_region_outlives_its_connection(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
-    client.wire.send(0x3F)
-    client.wire.receive()
-    assert is_in_region(client, A)
+    with refused(wire.EPROTOCOL):
+        client.wire.call(0x3F)
+    with pytest.raises(Closed):
+        client.ping()
+    assert client.read(A) == client.read(A, flags=m.UNRECORDED) == b"a"
+    assert client.unreported == 1
+    with Client(daemon.socket, "ns", region=True) as again:
+        assert again.ring is not None and again.welcome.boot_id == client.welcome.boot_id
+        again.ring.count_unrecorded(client.unreported)
+        assert figure(again, "hits_unrecorded") == 1
+        assert figure(again, "cache_hits") == 0
+
+
+def test_region_is_sealed_against_writes_and_changes_of_size(daemon: Daemon) -> None:
+    connection = wire.Wire(daemon.socket, 20)
+    connection.call(m.HELLO, *m.hello((1, 4), "stranger", "ns", None, 1, None))
+    shared, records = connection.descriptors
+    f_seal_seal, f_seal_future_write = 1, 16
+    size_seals = region.F_SEAL_SHRINK | region.F_SEAL_GROW
+    seals = fcntl.fcntl(shared, region.F_GET_SEALS)
+    assert seals & ~8 == size_seals | f_seal_seal | f_seal_future_write
+    assert fcntl.fcntl(records, region.F_GET_SEALS) & size_seals == size_seals
+    for descriptor in shared, records:
+        with pytest.raises(PermissionError):
+            os.ftruncate(descriptor, 0)
+    with pytest.raises(PermissionError):
+        mmap.mmap(shared, 0)
+    with pytest.raises(PermissionError):
+        os.pwrite(shared, b"x", 0)
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -292,9 +319,7 @@ def test_pieces_are_put_together_in_their_order(made: Made) -> None:
         (128, 1, Dead),
     ],
 )
-def test_changed_word_has_its_result(
-    made: Made, offset: int, word: int, expected: object
-) -> None:
+def test_changed_word_has_its_result(made: Made, offset: int, word: int, expected: object) -> None:
     made.set(offset, word)
     assert result_of(made) == expected
 
@@ -379,6 +404,34 @@ def test_hits_of_a_client_that_left_are_counted(client: Client, daemon: Daemon) 
     wait_until(lambda: figure(client, "hits_region") == 1, "the ring is read")
 
 
+def test_hits_of_a_client_that_was_killed_are_counted(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    child = os.fork()
+    if child == 0:
+        try:
+            other = Client(daemon.socket, "ns", region=True)
+            for _ in range(5):
+                other.read(A)
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    wait_until(lambda: figure(client, "hits_region") == 5, "the ring is read")
+
+
+def test_ring_of_the_parent_is_not_for_its_child(client: Client) -> None:
+    client.put(A, b"a")
+    child = os.fork()
+    if child == 0:
+        try:
+            client.read(A)
+        except AssertionError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 @pytest.mark.parametrize("flags, counted", [(0, 1), (m.UNRECORDED, 0)])
 def test_hit_in_the_ring_makes_the_entry_the_most_recently_used(
     daemon: Daemon, flags: int, counted: int
@@ -390,6 +443,10 @@ def test_hit_in_the_ring_makes_the_entry_the_most_recently_used(
         client.put(C, b"c")  # evicts B, which would have stayed without the hit
         assert [is_in_region(client, each) for each in (A, B, C)] == [True, False, True]
         assert figure(client, "cache_hits") == counted
+        assert {entry.prompt: entry.hits for entry in client.entries()} == {
+            A.prompt: 1,
+            C.prompt: 0,
+        }
         client.put(B, b"b")  # no hit came between: A goes
         assert [is_in_region(client, each) for each in (A, B, C)] == [False, True, True]
 
@@ -425,7 +482,7 @@ def test_contexts_wrap_around_the_end_of_the_ring(client: Client) -> None:
     while client.ring.head < client.ring.n_slots * 5 // 4:  # 14 slots a hit
         assert client.read(keys[hits % 17], "p" * 255) == b"v"
         hits += 1
-    assert client.ring.head == 14 * hits and client.not_recorded == 0
+    assert client.ring.head == 14 * hits and client.ring.unrecorded == 0
     assert figure(client, "hits_region") == hits
 
 
@@ -440,23 +497,19 @@ def test_full_ring_is_emptied_by_a_ping_or_the_hit_is_not_recorded(
         client.wire.socket.settimeout(0.01)
         assert client.read(A) == b"a"
         assert client.read(A, flags=m.UNRECORDED) == b"a"
-    assert client.not_recorded == 1 and client.ring.unrecorded == 1
+    assert client.ring.unrecorded == 1
     client.wire.socket.settimeout(20)
-    assert client.read(A) == b"a"  # there is room again
-    assert client.not_recorded == 1
+    assert client.read(A) == b"a"  # the pong that is late makes room again
+    assert client.ring.unrecorded == 1
     assert figure(client, "hits_region") == client.served - 2  # one of these was unrecorded
     assert figure(client, "hits_unrecorded") == 1
 
 
-def test_hits_of_a_client_without_a_ring_are_reported_in_its_next_one(
-    client: Client, daemon: Daemon
-) -> None:
-    with Client(daemon.socket, "ns", region=True) as again:
-        assert again.ring is not None
-        again.ring.count_unrecorded(3)
-        again.ping()
-        again.ring.count_unrecorded(2)
-        assert figure(again, "hits_unrecorded") == 5
+def test_unrecorded_hits_are_added_as_they_grow(client: Client) -> None:
+    assert client.ring is not None
+    for growth, total in (3, 3), (2, 5):
+        client.ring.count_unrecorded(growth)
+        assert figure(client, "hits_unrecorded") == total
     assert figure(client, "cache_hits") == 0
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Optional
 
 import msgpack
 import pytest
@@ -26,8 +27,10 @@ def of(*prompts: bytes) -> m.Key:
     return HELLO._replace(prompt=b"".join(map(hash_of, prompts)))
 
 
-def hello(versions: tuple[int, int], *rest: object) -> list[object]:
-    return m.hello(versions, "worker-1", "gpt2-r1", *rest)
+def hello(
+    versions: tuple[int, int], max_entries: Optional[int], layout: int, manifest: Optional[str]
+) -> list[object]:
+    return m.hello(versions, "worker-1", "gpt2-r1", max_entries, layout, manifest)
 
 
 REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {

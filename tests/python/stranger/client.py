@@ -38,7 +38,9 @@ class Client:
     ) -> None:
         self.region: Optional[Region] = None
         self.ring: Optional[Ring] = None
-        self.served = self.not_recorded = 0  # hits from the region, and those that no ring has
+        self.served = 0  # hits from the region
+        self.unreported = 0  # of these, the ones that no ring has recorded or counted
+        self._ping: Optional[int] = None  # the id of the one that asks for room in the ring
         self.wire = Wire(path, timeout_s)
         layout = LAYOUT if region and platform.machine() == "x86_64" else 0
         try:
@@ -109,17 +111,22 @@ class Client:
         assert self.ring is not None
         self.served += 1
         record = (key, hit, probe, flags & m.UNRECORDED, end, end - start)
-        if not self.ring.append(*record) and not (self._pong() and self.ring.append(*record)):
+        if self.wire.ended:
+            self.unreported += not flags & m.UNRECORDED
+        elif not self.ring.append(*record) and not (self._pong() and self.ring.append(*record)):
             if not flags & m.UNRECORDED:
-                self.not_recorded += 1
                 self.ring.count_unrecorded()
         return hit.value
 
     def _pong(self) -> bool:
+        """Whether the daemon has read the ring. At most one ping is under way, even if it is late."""
         try:
-            self.ping()
+            if self._ping is None:
+                self._ping = self.wire.send(m.PING)
+            self.wire.reply(self._ping, m.PING)
         except (TimeoutError, Closed, Refused):
             return False
+        self._ping = None
         return True
 
     def ask(

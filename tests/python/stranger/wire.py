@@ -140,6 +140,7 @@ class Wire:
         self.socket.connect(path)
         self.max_frame = BEFORE_WELCOME
         self.descriptors: list[int] = []
+        self.ended = False
         self._received = bytearray()
         self._id = 0
         self._kept: list[list[object]] = []
@@ -169,6 +170,7 @@ class Wire:
             if flags & socket.MSG_CTRUNC:
                 self.drop_descriptors()
             if not data:
+                self.ended = True
                 raise Closed("the daemon closed the connection")
             self._received += data
 
