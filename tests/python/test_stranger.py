@@ -84,6 +84,24 @@ def test_value_of_each_version_is_stored_and_found(daemon: Daemon, version: int)
         assert [each.namespace for each in client.namespaces()] == ["ns"]
 
 
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_version_decides_how_many_fields_a_reply_has(daemon: Daemon, version: int) -> None:
+    with Client(daemon.socket, "ns", versions=(1, version)) as client:
+        client.put(A, b"a")
+
+        def size(type: int, *fields: object) -> int:
+            client.wire.send(type, *fields)
+            return len(client.wire.receive())
+
+        leases = version >= 3
+        assert size(m.GET, *m.get(version, 0, A, None, 0, 0)) == 4  # a hit
+        assert size(m.GET, *m.get(version, 0, B, None, 0, 0)) == 4 + leases
+        assert size(m.GET, 0, *B, None) == 4 + leases  # without lease_ms and wait_ms
+        assert size(m.GET_MANY, m.LEASE, *A, None) == 6
+        assert size(m.GET_MANY, 0, *B, None) == 6
+        assert size(m.GET_MANY, m.LEASE, *B, None) == 6 + leases
+
+
 def test_requests_in_a_row_are_answered_by_their_ids(daemon: Daemon) -> None:
     with Client(daemon.socket, "ns") as client:
         client.put(A, b"a")
@@ -209,6 +227,16 @@ def test_clear_makes_older_puts_stale_and_raises_the_generation(daemon: Daemon) 
         assert client.get(ft).value is None
         with Client(daemon.socket, "another") as another:
             assert another.welcome.clear_generation == missed.clear_generation + 3
+
+
+def test_put_after_more_clears_than_are_remembered_is_stale(daemon: Daemon) -> None:
+    with Client(daemon.socket, "ns") as client:
+        known = client.get(A)
+        for i in range(16):
+            client.clear("ns", f"view {i}")
+        assert client.put(A, b"a", known) == m.STORED
+        client.clear("ns", "one more")
+        assert client.put(A, b"a", known) == m.STALE
 
 
 # Tools

@@ -10,7 +10,7 @@ import platform
 import signal
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,6 +131,43 @@ def test_hits_go_on_while_the_daemon_is_stopped(client: Client, daemon: Daemon) 
         assert client.read(A) == b"a"
     client.ping()
     assert figure(client, "hits_region") == 1
+
+
+def test_value_that_is_replaced_all_the_time_is_read_whole(client: Client, daemon: Daemon) -> None:
+    size = 20000
+    client.put(A, bytes(size))
+    child = os.fork()
+    if child == 0:
+        try:
+            with Client(daemon.socket, "ns") as writer:
+                for i in range(10**9):
+                    writer.put(A, bytes([i % 251]) * (size - i % 2))  # in place, and anew
+        finally:
+            os._exit(1)
+    assert client.region is not None
+    busy = changes = 0
+    last = b"\0"
+    while changes < 200:
+        try:
+            hit = client.region.look_up(client.welcome.namespace_id, A)
+        except Busy:
+            busy += 1
+            continue
+        assert hit is not None, "a key that is only ever replaced is never missed"
+        assert len(hit.value) >= size - 1 and len(set(hit.value)) == 1
+        changes += hit.value[:1] != last
+        last = hit.value[:1]
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_region_is_given_from_version_2_on(daemon: Daemon, version: int) -> None:
+    with Client(daemon.socket, "ns", versions=(1, version), region=True) as client:
+        assert client.region is not None and client.welcome.client_id > 0
+        client.put(A, b"a")
+        assert client.read(A) == b"a"
+        assert figure(client, "hits_region") == 1
 
 
 def test_region_of_a_killed_daemon_is_dead(client: Client, daemon: Daemon) -> None:
@@ -511,6 +548,19 @@ def test_unrecorded_hits_are_added_as_they_grow(client: Client) -> None:
         client.ring.count_unrecorded(growth)
         assert figure(client, "hits_unrecorded") == total
     assert figure(client, "cache_hits") == 0
+
+
+def test_client_for_whose_ring_is_no_memory_asks_by_the_socket(tmp_path: Path) -> None:
+    options = "--max-bytes", "1M", "--max-value", "64K", "--client-budget", "3M"
+    with running(tmp_path, *options) as daemon, ExitStack() as clients:
+        sizes = []
+        while not sizes or sizes[-1]:
+            client = clients.enter_context(Client(daemon.socket, "ns", region=True))
+            sizes.append(client.ring.n_slots if client.ring else 0)
+        assert sizes == sorted(sizes, reverse=True) and sizes[-2] == ring.SLOTS_MIN
+        assert (client.welcome.namespace_id, client.welcome.client_id) == (0, 0)
+        client.put(A, b"a")
+        assert client.get(A).value == b"a"
 
 
 def test_ring_that_makes_no_sense_is_not_used(daemon: Daemon) -> None:
