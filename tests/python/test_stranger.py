@@ -515,6 +515,7 @@ BAD: dict[str, tuple[int, Sequence[object], int, bool]] = {
     "odd prompts": (m.GET_MANY, [0, *A[:3], HASH + b"x", None], wire.EPROTOCOL, True),
     "values": (m.PUT_MANY, [0, *A, None, 0, 0, 0, 0, []], wire.EPROTOCOL, True),
     "long cursor": (m.NAMESPACES, [None, 1, bytes(65)], wire.EPROTOCOL, True),
+    "path for the status": (m.TRACE, [0, "/tmp/x"], wire.EINVAL, False),
     "action": (m.TRACE, [3, None], wire.EPROTOCOL, True),
     "op without view": (m.GIVE_UP, [NAME, None, 0, HASH], wire.EPROTOCOL, True),
     "op without prompts": (m.GIVE_UP, [NAME, "base", 0, None], wire.EPROTOCOL, True),
@@ -530,6 +531,16 @@ def test_bad_argument_is_refused_as_the_page_says(daemon: Daemon, what: str) -> 
     with Client(daemon.socket, "ns") as client:
         id = client.wire.send(type, *fields)
         assert error_of(client.wire) == (id, code, closed)
+
+
+def test_lease_fields_of_version_1_are_checked_and_ignored(daemon: Daemon) -> None:
+    with Client(daemon.socket, "ns", versions=(1, 1)) as client:
+        for _ in range(2):
+            fields = client.wire.call(m.GET, m.LEASE, *A, None, 1000, 1000)
+            assert m.got(fields, 1).value is None
+        assert client.leases() == []
+        id = client.wire.send(m.GET, 0, *A, None, "no u32", 0)
+        assert error_of(client.wire) == (id, wire.EPROTOCOL, True)
 
 
 def test_tool_can_neither_get_nor_put(daemon: Daemon) -> None:

@@ -553,7 +553,7 @@ def test_unrecorded_hits_are_added_as_they_grow(client: Client) -> None:
 def test_client_for_whose_ring_is_no_memory_asks_by_the_socket(tmp_path: Path) -> None:
     options = "--max-bytes", "1M", "--max-value", "64K", "--client-budget", "3M"
     with running(tmp_path, *options) as daemon, ExitStack() as clients:
-        sizes = []
+        sizes: list[int] = []
         while not sizes or sizes[-1]:
             client = clients.enter_context(Client(daemon.socket, "ns", region=True))
             sizes.append(client.ring.n_slots if client.ring else 0)
