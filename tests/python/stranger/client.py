@@ -1,0 +1,253 @@
+"""A client: the socket, the region and the ring together."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from typing import Optional, TypeVar
+
+import xxhash
+
+from . import messages as m
+from .region import LAYOUT, Busy, Dead, Region, Unusable
+from .ring import Ring
+from .wire import Closed, Fields, Refused, Wire
+
+T = TypeVar("T")
+VERSIONS = (1, 4)
+
+
+def hash_of(prompt: bytes) -> bytes:
+    return xxhash.xxh3_128_digest(prompt)
+
+
+class Client:
+    """Without a namespace it is a tool, which can neither get nor put."""
+
+    def __init__(
+        self,
+        path: str,
+        namespace: Optional[str] = None,
+        client: str = "stranger",
+        versions: tuple[int, int] = VERSIONS,
+        max_entries: Optional[int] = None,
+        region: bool = False,
+        manifest: Optional[str] = None,
+        timeout_s: float = 20,
+    ) -> None:
+        self.region: Optional[Region] = None
+        self.ring: Optional[Ring] = None
+        self.served = 0  # hits from the region
+        self.unreported = 0  # of these, the ones that no ring has recorded or counted
+        self._ping: Optional[int] = None  # the id of the one that asks for room in the ring
+        self.wire = Wire(path, timeout_s)
+        layout = LAYOUT if region and platform.machine() == "x86_64" else 0
+        try:
+            fields = m.hello(versions, client, namespace, max_entries, layout, manifest)
+            self.welcome = m.welcome(self.wire.call(m.HELLO, *fields))
+            self.wire.max_frame = self.welcome.max_frame
+            self._map()
+        except BaseException:
+            self.close()
+            raise
+
+    def _map(self) -> None:
+        try:
+            if len(self.wire.descriptors) == 2:
+                self.region = Region(self.wire.descriptors[0], self.welcome.boot_id)
+                self.ring = Ring(self.wire.descriptors[1])
+        except Unusable:
+            self._unmap()
+        self.wire.drop_descriptors()
+
+    def _unmap(self) -> None:
+        for mapping in self.region, self.ring:
+            if mapping is not None:
+                mapping.close()
+        self.region = self.ring = None
+
+    def close(self) -> None:
+        self._unmap()
+        self.wire.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Gets
+
+    def get(
+        self,
+        key: m.Key,
+        probe: Optional[str] = None,
+        flags: int = 0,
+        lease_ms: int = 0,
+        wait_ms: int = 0,
+    ) -> m.Got:
+        """From the region if the key is there, else by the socket."""
+        value = self.read(key, probe, flags)
+        if value is not None:
+            return m.Got(0, value)  # the generation is for a put after a miss
+        return self.wait_for(self.ask(key, probe, flags, lease_ms, wait_ms))
+
+    def read(self, key: m.Key, probe: Optional[str] = None, flags: int = 0) -> Optional[bytes]:
+        """From the region alone. The hit is recorded in the ring."""
+        if self.region is None:
+            return None
+        start = time.monotonic_ns()
+        try:
+            hit = self.region.look_up(self.welcome.namespace_id, key)
+        except Busy:
+            return None
+        except Dead:
+            self._unmap()
+            return None
+        if hit is None:
+            return None
+        end = time.monotonic_ns()
+        assert self.ring is not None
+        self.served += 1
+        record = (key, hit, probe, flags & m.UNRECORDED, end, end - start)
+        if self.wire.ended:
+            self.unreported += not flags & m.UNRECORDED
+        elif not self.ring.append(*record) and not (self._pong() and self.ring.append(*record)):
+            if not flags & m.UNRECORDED:
+                self.ring.count_unrecorded()
+        return hit.value
+
+    def _pong(self) -> bool:
+        """Whether the daemon has read the ring. At most one ping is under way, even if it is late."""
+        try:
+            if self._ping is None:
+                self._ping = self.wire.send(m.PING)
+            self.wire.reply(self._ping, m.PING)
+        except (TimeoutError, Closed, Refused):
+            return False
+        self._ping = None
+        return True
+
+    def ask(
+        self,
+        key: m.Key,
+        probe: Optional[str] = None,
+        flags: int = 0,
+        lease_ms: int = 0,
+        wait_ms: int = 0,
+    ) -> int:
+        """Sends a get. ``wait_for`` its id gives the reply, which may take ``wait_ms``."""
+        fields = m.get(self.welcome.version, flags, key, probe, lease_ms, wait_ms)
+        return self.wire.send(m.GET, *fields)
+
+    def wait_for(self, id: int) -> m.Got:
+        return m.got(self.wire.reply(id, m.GET), self.welcome.version)
+
+    def get_many(
+        self, keys: Sequence[m.Key], probe: Optional[str] = None, flags: int = 0, lease_ms: int = 0
+    ) -> list[m.Got]:
+        """``keys`` differ in their prompts alone."""
+        version = self.welcome.version
+        fields = m.get_many(version, flags, together(keys), probe, lease_ms)
+        id = self.wire.send(m.GET_MANY, *fields)
+        result: list[m.Got] = []
+        last = False
+        while not last:
+            part = m.part(self.wire.reply(id, m.GET_MANY), version, flags)
+            assert part.first == len(result), "each index comes once, in order"
+            leases = iter(part.leases or bytes(len(part.values)))
+            for value in part.values:
+                lease = next(leases) if value is None else m.NONE
+                result.append(m.Got(part.clear_generation, value, lease))
+            last = part.last
+        assert len(result) == len(keys)
+        return result
+
+    # Puts
+
+    def put(
+        self,
+        key: m.Key,
+        value: Optional[bytes],
+        known: Optional[m.Got] = None,
+        probe: Optional[str] = None,
+        flags: int = 0,
+        compute_ns: int = 1000,
+    ) -> int:
+        """``known`` is the miss that came before; None: the put is never stale."""
+        pair = (self.welcome.boot_id, known.clear_generation) if known else (0, 0)
+        fields = m.put(flags, key, probe, *pair, compute_ns, value)
+        return m.outcome(self.wire.call(m.PUT, *fields))
+
+    def put_many(
+        self,
+        keys: Sequence[m.Key],
+        values: Sequence[Optional[bytes]],
+        known: Optional[m.Got] = None,
+        flags: int = 0,
+        compute_ns: int = 1000,
+        batch: int = 0,
+    ) -> m.Counts:
+        pair = (self.welcome.boot_id, known.clear_generation) if known else (0, 0)
+        fields = m.put_many(flags, together(keys), None, *pair, compute_ns, batch, values)
+        return m.counts(self.wire.call(m.PUT_MANY, *fields))
+
+    def give_up(self, *keys: m.Key) -> int:
+        """Without keys: all leases and all waits."""
+        fields = list(together(keys)) if keys else [None, None, 0, None]
+        return self.wire.call(m.GIVE_UP, *fields).u32()
+
+    # Tools
+
+    def ping(self) -> None:
+        self.wire.call(m.PING)
+
+    def stats(self, namespace: Optional[str] = None) -> m.Stats:
+        return m.stats(self.wire.call(m.STATS, namespace))
+
+    def clear(
+        self,
+        namespace: Optional[str] = None,
+        view: Optional[str] = None,
+        op: Optional[str] = None,
+    ) -> int:
+        return self.wire.call(m.CLEAR, namespace, view, op).u64()
+
+    def trace(self, action: int = 0, path: Optional[str] = None) -> m.Trace:
+        return m.trace(self.wire.call(m.TRACE, action, path))
+
+    def shutdown(self) -> None:
+        self.wire.call(m.SHUTDOWN)
+
+    def entries(
+        self,
+        namespace: Optional[str] = None,
+        view: Optional[str] = None,
+        op: Optional[str] = None,
+        limit: int = 1000,
+    ) -> list[m.Entry]:
+        return self._pages(m.LIST, m.entry, [namespace, view, op, limit])
+
+    def leases(self, namespace: Optional[str] = None, limit: int = 1000) -> list[m.Lease]:
+        return self._pages(m.LEASES, m.lease, [namespace, limit])
+
+    def clients(self, namespace: Optional[str] = None, limit: int = 1000) -> list[m.Peer]:
+        return self._pages(m.CLIENTS, m.peer, [namespace, limit])
+
+    def namespaces(self, namespace: Optional[str] = None, limit: int = 1000) -> list[m.Namespace]:
+        return self._pages(m.NAMESPACES, m.namespace, [namespace, limit])
+
+    def _pages(self, type: int, row: Callable[[Fields], T], fields: list[object]) -> list[T]:
+        rows: list[T] = []
+        cursor = b""
+        while True:
+            cursor, more = m.page(self.wire.call(type, *fields, cursor), row)
+            rows += more
+            if not cursor:
+                return rows
+
+
+def together(keys: Sequence[m.Key]) -> m.Key:
+    assert len({key[:3] for key in keys}) == 1
+    return keys[0]._replace(prompt=b"".join(key.prompt for key in keys))

@@ -1,0 +1,627 @@
+"""docs/region.md against the daemon, by a reader and a ring's writer that were made from that page alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import platform
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Daemon, wait_until
+from stranger import messages as m
+from stranger import region, ring, wire
+from stranger.client import Client, hash_of
+from stranger.region import Busy, Dead, Region, Unusable
+from stranger.support import blocks, dump, figure, key, refused, running
+from stranger.wire import Closed
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="Python has no atomics")
+
+A, B, C = key(1), key(2), key(3)
+F_ADD_SEALS = 1033
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[Client]:
+    with Client(daemon.socket, "ns", region=True) as result:
+        assert result.region is not None and result.ring is not None
+        yield result
+
+
+@contextmanager
+def stopped(daemon: Daemon) -> Iterator[None]:
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+
+def end(daemon: Daemon, signal_number: int) -> None:
+    assert daemon.process is not None
+    daemon.process.send_signal(signal_number)
+    daemon.process.wait(20)
+
+
+def is_in_region(client: Client, wanted: m.Key) -> bool:
+    """Whether a look-up finds the key; nothing is recorded."""
+    assert client.region is not None
+    return client.region.look_up(client.welcome.namespace_id, wanted) is not None
+
+
+# The region of a daemon
+
+
+def test_values_of_all_sizes_are_read(client: Client) -> None:
+    sizes = [0, 1, 7, 8, 15, 16, 17, 4095, 32768, 65536, 65537, 2**20 + 3]
+    for i, size in enumerate(sizes):
+        names = "o" * (1 + i), "é" * (i + 1)
+        client.put(key(i, *names), os.urandom(size), compute_ns=i)
+        client.ask(key(i, *names))
+        [answer] = [client.wait_for(client.wire._id)]
+        assert client.read(key(i, *names)) == answer.value
+        assert client.region is not None
+        hit = client.region.look_up(client.welcome.namespace_id, key(i, *names))
+        assert hit is not None and len(hit.value) == size and hit.compute_ns == i
+        assert hit.origin & 0xFFFFFFFF == client.welcome.client_id
+
+
+def test_longest_names_are_found(client: Client) -> None:
+    wanted = key(1, "o" * 255, "v" * 255, 2**32 - 1)
+    client.put(wanted, b"value")
+    assert client.read(wanted) == b"value"
+    assert client.read(wanted._replace(top_k=0)) is None
+    assert client.read(wanted._replace(op="o" * 254)) is None
+    assert client.read(wanted._replace(view="v" * 254 + "w")) is None
+
+
+def test_value_in_pieces_is_read(tmp_path: Path) -> None:
+    with running(tmp_path, "--max-bytes", "4M", "--max-value", "4M") as daemon:
+        with Client(daemon.socket, "ns", region=True) as client:
+            for i in range(98):  # holes between entries of another op
+                client.put(key(i, op="ab"[i % 2]), bytes(40000))
+            client.clear("ns", op="a")
+            value = os.urandom(500003)
+            client.put(A, value)
+            assert client.region is not None
+            pieces = client.region.pieces_of(client.welcome.namespace_id, A)
+            assert 1 < pieces <= 16
+            assert client.read(A) == value
+            [entry] = client.entries(op=A.op)
+            names = 16  # "logprob_of" and "base", 14 bytes
+            assert entry.charge == (64 + names + 16 * pieces + 128) + 500016 + 32 * pieces
+
+
+def test_chains_are_walked_to_their_end(tmp_path: Path) -> None:
+    with running(tmp_path, "--max-bytes", "1M") as daemon:
+        with Client(daemon.socket, "ns", region=True) as client:
+            assert client.region is not None and client.region.n_buckets == 1024
+            keys = [key(i) for i in range(3000)]
+            assert client.put_many(keys, [each.prompt for each in keys]) == (3000, 0, 0, 0)
+            assert all(client.read(each) == each.prompt for each in keys)
+            assert client.read(key(3000)) is None
+
+
+def test_other_namespaces_are_not_found(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    with Client(daemon.socket, "other", region=True) as other:
+        assert other.read(A) is None and client.read(A) == b"a"
+
+
+def test_cleared_and_replaced_values_are_not_found(client: Client) -> None:
+    for value in b"first", b"other", b"a longer one":
+        client.put(A, value)
+        assert client.read(A) == value
+    client.clear("ns")
+    assert client.read(A) is None
+
+
+def test_hits_go_on_while_the_daemon_is_stopped(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    with stopped(daemon):
+        assert client.read(A) == b"a"
+    client.ping()
+    assert figure(client, "hits_region") == 1
+
+
+def test_value_that_is_replaced_all_the_time_is_read_whole(client: Client, daemon: Daemon) -> None:
+    size = 20000
+    client.put(A, bytes(size))
+    child = os.fork()
+    if child == 0:
+        try:
+            with Client(daemon.socket, "ns") as writer:
+                for i in range(10**9):
+                    writer.put(A, bytes([i % 251]) * (size - i % 2))  # in place, and anew
+        finally:
+            os._exit(1)
+    assert client.region is not None
+    busy = changes = 0
+    last = b"\0"
+    while changes < 200:
+        try:
+            hit = client.region.look_up(client.welcome.namespace_id, A)
+        except Busy:
+            busy += 1
+            continue
+        assert hit is not None, "a key that is only ever replaced is never missed"
+        assert len(hit.value) >= size - 1 and len(set(hit.value)) == 1
+        changes += hit.value[:1] != last
+        last = hit.value[:1]
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_region_is_given_from_version_2_on(daemon: Daemon, version: int) -> None:
+    with Client(daemon.socket, "ns", versions=(1, version), region=True) as client:
+        assert client.region is not None and client.welcome.client_id > 0
+        client.put(A, b"a")
+        assert client.read(A) == b"a"
+        assert figure(client, "hits_region") == 1
+
+
+def test_region_of_a_killed_daemon_is_dead(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    seen, boot_id = client.region, client.welcome.boot_id
+    assert seen is not None and daemon.process is not None and seen.lives()
+    assert seen.owner & region.TID_MASK == daemon.process.pid
+    end(daemon, signal.SIGKILL)
+    assert seen.owner & (region.OWNER_DIED | region.TID_MASK) == region.OWNER_DIED
+    assert seen.retired == 0
+    with pytest.raises(Dead):
+        seen.look_up(client.welcome.namespace_id, A)
+    assert client.read(A) is None and client.region is None  # unmapped
+    with pytest.raises(Closed):
+        client.get(A)
+    daemon.start()
+    with Client(daemon.socket, "ns", region=True) as again:
+        assert again.welcome.boot_id != boot_id and again.read(A) is None
+
+
+def test_region_of_a_daemon_that_ended_is_retired(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    end(daemon, signal.SIGTERM)
+    assert client.region is not None
+    assert client.region.retired == 1 and client.region.owner & region.TID_MASK == 0
+    assert not client.region.lives()
+    assert client.read(A) is None and client.region is None
+
+
+def test_region_outlives_its_connection(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    with refused(wire.EPROTOCOL):
+        client.wire.call(0x3F)
+    with pytest.raises(Closed):
+        client.ping()
+    assert client.read(A) == client.read(A, flags=m.UNRECORDED) == b"a"
+    assert client.unreported == 1
+    with Client(daemon.socket, "ns", region=True) as again:
+        assert again.ring is not None and again.welcome.boot_id == client.welcome.boot_id
+        again.ring.count_unrecorded(client.unreported)
+        assert figure(again, "hits_unrecorded") == 1
+        assert figure(again, "cache_hits") == 0
+
+
+def test_region_is_sealed_against_writes_and_changes_of_size(daemon: Daemon) -> None:
+    connection = wire.Wire(daemon.socket, 20)
+    connection.call(m.HELLO, *m.hello((1, 4), "stranger", "ns", None, 1, None))
+    shared, records = connection.descriptors
+    f_seal_seal, f_seal_future_write = 1, 16
+    size_seals = region.F_SEAL_SHRINK | region.F_SEAL_GROW
+    seals = fcntl.fcntl(shared, region.F_GET_SEALS)
+    assert seals & ~8 == size_seals | f_seal_seal | f_seal_future_write
+    assert fcntl.fcntl(records, region.F_GET_SEALS) & size_seals == size_seals
+    for descriptor in shared, records:
+        with pytest.raises(PermissionError):
+            os.ftruncate(descriptor, 0)
+    with pytest.raises(PermissionError):
+        mmap.mmap(shared, 0)
+    with pytest.raises(PermissionError):
+        os.pwrite(shared, b"x", 0)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "versions, namespace, layout",
+    [((1, 1), "ns", 1), ((1, 4), None, 1), ((1, 4), "ns", 0), ((1, 4), "ns", 2)],
+)
+def test_hello_that_cannot_have_the_region_gets_none(
+    daemon: Daemon, versions: tuple[int, int], namespace: str, layout: int
+) -> None:
+    connection = wire.Wire(daemon.socket, 20)
+    fields = m.hello(versions, "stranger", namespace, None, layout, None)
+    welcome = m.welcome(connection.call(m.HELLO, *fields))
+    assert (welcome.namespace_id, welcome.client_id, connection.descriptors) == (0, 0, [])
+    connection.close()
+
+
+def test_daemon_that_shares_nothing_answers_by_the_socket(tmp_path: Path) -> None:
+    with running(tmp_path, "--max-bytes", "1M", "--no-region") as daemon:
+        with Client(daemon.socket, "ns", region=True) as client:
+            assert client.region is None and client.welcome.namespace_id == 0
+            client.put(A, b"a")
+            assert client.get(A).value == b"a"
+
+
+# A region that is made by hand, from the dump of the page
+
+NAMESPACE_ID = 0x1122334455667788
+HELLO = m.Key("next_token_dist", "base", 50, hash_of(b"hello"))
+D = region.digest(NAMESPACE_ID, HELLO)
+SIZE, BUCKETS, ARENA, N_BUCKETS = 0x4000, 0x100, 0x1000, 64
+BUCKET = BUCKETS + 16 * region.bucket(D, N_BUCKETS)
+AT = ARENA + 0x100
+[DUMP] = [dump(text) for name, text in blocks("region.md", "hex") if name == "entry"]
+
+
+class Made:
+    """A region of one entry. ``set`` overwrites a word of it."""
+
+    def __init__(self, seals: int = region.F_SEAL_SHRINK | region.F_SEAL_GROW) -> None:
+        self.descriptor = os.memfd_create("region", os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.descriptor, SIZE)
+        fcntl.fcntl(self.descriptor, F_ADD_SEALS, seals)
+        self.map = mmap.mmap(self.descriptor, SIZE)
+        header = region.MAGIC, region.LAYOUT | 1024 << 32, SIZE, 5
+        places = BUCKETS, N_BUCKETS, ARENA, SIZE - ARENA
+        self.map[:64] = struct.pack("=8Q", *header, *places)
+        self.set(192, os.getpid())
+        self.set(BUCKET, 8)
+        self.set(BUCKET + 8, AT)
+        self.map[AT : AT + len(DUMP)] = DUMP
+
+    def set(self, offset: int, word: int) -> None:
+        self.map[offset : offset + 8] = struct.pack("=Q", word)
+
+    def close(self) -> None:
+        self.map.close()
+        os.close(self.descriptor)
+
+    def open(self, boot_id: int = 5, kind: Callable[[int, int], Region] = Region) -> Region:
+        return kind(self.descriptor, boot_id)
+
+
+@pytest.fixture
+def made() -> Iterator[Made]:
+    result = Made()
+    yield result
+    result.close()
+
+
+def result_of(made: Made) -> object:
+    reader = made.open()
+    try:
+        hit = reader.look_up(NAMESPACE_ID, HELLO)
+        return hit and hit.value
+    except (Busy, Dead) as error:
+        return type(error)
+    finally:
+        reader.close()
+
+
+def test_entry_of_the_page_is_found(made: Made) -> None:
+    reader = made.open()
+    assert reader.look_up(NAMESPACE_ID, HELLO) == (b"the result", 12000000, 7, D)
+    assert reader.look_up(NAMESPACE_ID + 1, HELLO) is None
+    reader.close()
+
+
+def test_pieces_are_put_together_in_their_order(made: Made) -> None:
+    value = b"0123456789abcdefrest"
+    value_sum = region.checksum(D, value)
+    made.set(AT + 32, 50 | 20 << 32)
+    made.set(AT + 40, 15 | 4 << 8 | 2 << 16 | value_sum << 32)
+    table = AT + 64 + 24
+    made.map[table : table + 32] = struct.pack("=4Q", ARENA + 0x400, 16, ARENA + 0x300, 4)
+    made.map[ARENA + 0x400 : ARENA + 0x410] = value[:16]
+    made.map[ARENA + 0x300 : ARENA + 0x304] = value[16:]
+    assert result_of(made) == value
+    made.set(table + 8, 7 << 32 | 16)  # the upper half is the daemon's own
+    assert result_of(made) == value
+    for offset, word in (table, ARENA + 0x408), (table, SIZE), (table + 8, 15), (table, 0):
+        old = made.map[offset : offset + 8]
+        made.set(offset, word)
+        assert result_of(made) is Busy
+        made.map[offset : offset + 8] = old
+    assert result_of(made) == value
+
+
+@pytest.mark.parametrize(
+    "offset, word, expected",
+    [
+        (BUCKET, 9, Busy),  # odd: a window is open
+        (BUCKET + 8, 0, None),
+        (BUCKET + 8, AT + 8, Busy),
+        (BUCKET + 8, SIZE - 48, Busy),
+        (BUCKET + 8, 2**63, Busy),
+        (AT, AT, b"the result"),  # the chain beyond the entry does not matter
+        (AT + 8, NAMESPACE_ID + 1, None),
+        (AT + 32, 51 | 10 << 32, None),
+        (AT + 32, 50 | 1025 << 32, Busy),  # over max_value
+        (AT + 40, 0xEE02A24C0000040F, Busy),  # a wrong checksum
+        (AT + 40, 0xEE02A24D0011040F, Busy),  # 17 pieces
+        (192, 0, Dead),
+        (192, 5 | region.OWNER_DIED, Dead),
+        (192, 5 | 0x80000000, b"the result"),
+        (128, 1, Dead),
+    ],
+)
+def test_changed_word_has_its_result(made: Made, offset: int, word: int, expected: object) -> None:
+    made.set(offset, word)
+    assert result_of(made) == expected
+
+
+def test_chain_that_is_a_circle_is_busy(made: Made) -> None:
+    made.set(AT, AT)
+    made.set(AT + 8, NAMESPACE_ID + 1)
+    assert result_of(made) is Busy
+
+
+@pytest.mark.parametrize("changes, expected", [(3, b"the result"), (4, Busy)])
+def test_copy_under_a_changing_number_is_repeated(
+    made: Made, changes: int, expected: object
+) -> None:
+    left = changes
+
+    class Disturbed(Region):
+        def _copy(self, offset: int, n: int) -> bytes:
+            nonlocal left
+            copy = super()._copy(offset, n)
+            if n == len(b"the result") and left:
+                left -= 1
+                made.set(BUCKET, 100 - 2 * left)
+            return copy
+
+    reader = made.open(kind=Disturbed)
+    if expected is Busy:
+        with pytest.raises(Busy):
+            reader.look_up(NAMESPACE_ID, HELLO)
+    else:
+        hit = reader.look_up(NAMESPACE_ID, HELLO)
+        assert hit is not None and hit.value == expected
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "offset, word",
+    [(0, 0), (8, 2), (16, SIZE + 8), (32, 240), (32, 264), (40, 0), (40, 2**32), (40, 241)]
+    + [(48, ARENA + 8), (56, SIZE), (56, 2**64 - ARENA), (56, 24)],
+)
+def test_header_that_makes_no_sense_is_not_used(made: Made, offset: int, word: int) -> None:
+    made.open().close()
+    made.set(offset, word)
+    with pytest.raises(Unusable):
+        made.open()
+
+
+def test_region_of_another_boot_or_without_seals_is_not_used(made: Made) -> None:
+    with pytest.raises(Unusable):
+        made.open(boot_id=6)
+    unsealed = Made(region.F_SEAL_GROW)
+    with pytest.raises(Unusable):
+        unsealed.open()
+    unsealed.close()
+
+
+# The ring
+
+
+def test_hits_from_the_region_are_counted(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a", compute_ns=10**9)
+    with Client(daemon.socket, "ns", region=True) as other:
+        for _ in range(3):
+            assert other.read(A) == b"a"
+        assert client.read(A) == b"a"
+        stats = client.stats("ns")
+        assert [stats.daemon[name] for name in ("hits_region", "hits_socket")] == [4, 0]
+        [counted] = stats.namespaces
+        assert (counted["cache_hits"], counted["shared_hits"]) == (4, 3)
+        saved = counted["saved_wall_s"]
+        assert isinstance(saved, float) and 3.9 < saved <= 4
+        assert client.entries()[0].hits == 4
+        assert [(peer.hits, peer.shared_hits) for peer in client.clients()] == [(1, 0), (3, 3)]
+        assert [peer.region for peer in client.clients()] == [True, True]
+    assert client.ring is not None and client.ring.unread() == 0
+
+
+def test_hits_of_a_client_that_left_are_counted(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    with Client(daemon.socket, "ns", region=True) as other:
+        other.read(A)
+    wait_until(lambda: figure(client, "hits_region") == 1, "the ring is read")
+
+
+def test_hits_of_a_client_that_was_killed_are_counted(client: Client, daemon: Daemon) -> None:
+    client.put(A, b"a")
+    child = os.fork()
+    if child == 0:
+        try:
+            other = Client(daemon.socket, "ns", region=True)
+            for _ in range(5):
+                other.read(A)
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    wait_until(lambda: figure(client, "hits_region") == 5, "the ring is read")
+
+
+def test_ring_of_the_parent_is_not_for_its_child(client: Client) -> None:
+    client.put(A, b"a")
+    child = os.fork()
+    if child == 0:
+        try:
+            client.read(A)
+        except AssertionError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("flags, counted", [(0, 1), (m.UNRECORDED, 0)])
+def test_hit_in_the_ring_makes_the_entry_the_most_recently_used(
+    daemon: Daemon, flags: int, counted: int
+) -> None:
+    with Client(daemon.socket, "ns", region=True, max_entries=2) as client:
+        client.put(A, b"a")
+        client.put(B, b"b")
+        assert client.read(A, flags=flags) == b"a"
+        client.put(C, b"c")  # evicts B, which would have stayed without the hit
+        assert [is_in_region(client, each) for each in (A, B, C)] == [True, False, True]
+        assert figure(client, "cache_hits") == counted
+        assert {entry.prompt: entry.hits for entry in client.entries()} == {
+            A.prompt: 1,
+            C.prompt: 0,
+        }
+        client.put(B, b"b")  # no hit came between: A goes
+        assert [is_in_region(client, each) for each in (A, B, C)] == [False, True, True]
+
+
+def test_hits_are_traced_with_their_contexts(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    client.trace(1, str(path))
+    keys = [key(i, op=f"op {i}", view="é" * (1 + i), top_k=i) for i in range(40)]
+    for each in keys:
+        client.put(each, b"v", flags=m.UNRECORDED)
+    expected = []
+    for i in [*range(40), 39, 38, 3]:  # more contexts than indices
+        probe = f"probe {i}" if i % 2 else None
+        client.read(keys[i], probe)
+        prompt = keys[i].prompt.hex()
+        expected.append(("ns", "stranger", *keys[i][:3], prompt, probe, True))
+    client.read(keys[0], "not traced", m.UNRECORDED)
+    client.trace(2)
+    wait_until(lambda: path.read_text().count("\n") == len(expected), "the trace is written")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = "namespace", "client", "op", "view_id", "top_k", "prompt_hash", "probe", "hit"
+    assert [tuple(line[name] for name in names) for line in lines] == expected
+    assert all(0 < line["wall_ms"] < 10000 for line in lines)
+    assert sorted(line["ts"] for line in lines) == [line["ts"] for line in lines]
+
+
+def test_contexts_wrap_around_the_end_of_the_ring(client: Client) -> None:
+    assert client.ring is not None
+    keys = [key(i, "o" * 255, f"{i:02}" + "v" * 253) for i in range(17)]  # one over the indices
+    for each in keys:
+        client.put(each, b"v")
+    hits = 0
+    while client.ring.head < client.ring.n_slots * 5 // 4:  # 14 slots a hit
+        assert client.read(keys[hits % 17], "p" * 255) == b"v"
+        hits += 1
+    assert client.ring.head == 14 * hits and client.ring.unrecorded == 0
+    assert figure(client, "hits_region") == hits
+
+
+def test_full_ring_is_emptied_by_a_ping_or_the_hit_is_not_recorded(
+    client: Client, daemon: Daemon
+) -> None:
+    client.put(A, b"a")
+    assert client.ring is not None and client.region is not None
+    with stopped(daemon):
+        while client.ring.unread() < client.ring.n_slots:
+            assert client.read(A) == b"a"
+        client.wire.socket.settimeout(0.01)
+        assert client.read(A) == b"a"
+        assert client.read(A, flags=m.UNRECORDED) == b"a"
+    assert client.ring.unrecorded == 1
+    client.wire.socket.settimeout(20)
+    assert client.read(A) == b"a"  # the pong that is late makes room again
+    assert client.ring.unrecorded == 1
+    assert figure(client, "hits_region") == client.served - 2  # one of these was unrecorded
+    assert figure(client, "hits_unrecorded") == 1
+
+
+def test_unrecorded_hits_are_added_as_they_grow(client: Client) -> None:
+    assert client.ring is not None
+    for growth, total in (3, 3), (2, 5):
+        client.ring.count_unrecorded(growth)
+        assert figure(client, "hits_unrecorded") == total
+    assert figure(client, "cache_hits") == 0
+
+
+def test_client_for_whose_ring_is_no_memory_asks_by_the_socket(tmp_path: Path) -> None:
+    options = "--max-bytes", "1M", "--max-value", "64K", "--client-budget", "3M"
+    with running(tmp_path, *options) as daemon, ExitStack() as clients:
+        sizes: list[int] = []
+        while not sizes or sizes[-1]:
+            client = clients.enter_context(Client(daemon.socket, "ns", region=True))
+            sizes.append(client.ring.n_slots if client.ring else 0)
+        assert sizes == sorted(sizes, reverse=True) and sizes[-2] == ring.SLOTS_MIN
+        assert (client.welcome.namespace_id, client.welcome.client_id) == (0, 0)
+        client.put(A, b"a")
+        assert client.get(A).value == b"a"
+
+
+def test_ring_that_makes_no_sense_is_not_used(daemon: Daemon) -> None:
+    for number, word in (0, 0), (1, 500), (1, 1 << 16), (8, 1), (8, 0):
+        descriptor = os.memfd_create("ring", os.MFD_ALLOW_SEALING)
+        os.ftruncate(descriptor, 192 + 64 * 512)
+        with mmap.mmap(descriptor, 0) as memory:
+            memory[:16] = struct.pack("=QQ", ring.MAGIC, 512)
+            memory[8 * number : 8 * number + 8] = struct.pack("=Q", word)
+            fcntl.fcntl(descriptor, F_ADD_SEALS, region.F_SEAL_SHRINK | region.F_SEAL_GROW)
+            if (number, word) == (8, 0):
+                ring.Ring(descriptor).close()
+            else:
+                with pytest.raises(Unusable):
+                    ring.Ring(descriptor)
+        os.close(descriptor)
+
+
+def context(index: int = 0, names: bytes = b"ov", sizes: tuple[int, int, int] = (1, 1, 0)) -> bytes:
+    return struct.pack("=5B3x", 2, index, *sizes) + names
+
+
+def hit(index: int = 0, flags: int = 0) -> bytes:
+    return struct.pack("=BBHI", 1, index, flags, 0)
+
+
+NONSENSE: dict[str, list[bytes]] = {
+    "kind 0": [b""],
+    "kind 3": [b"\3"],
+    "undefined context": [context(), hit(1)],
+    "context 16": [context(), hit(16)],
+    "unknown flag": [context(), hit(flags=2)],
+    "index 16": [context(16)],
+    "no op": [context(sizes=(0, 1, 0))],
+    "no view": [context(sizes=(1, 0, 0))],
+    "no UTF-8": [context(names=b"\xffv")],
+    "control character": [context(names=b"ovp\x7f", sizes=(1, 1, 2))],
+    "half a context": [context(names=b"o" * 56, sizes=(255, 255, 255))],
+}
+
+
+@pytest.mark.parametrize("during_a_request", [False, True])
+@pytest.mark.parametrize("what", [*NONSENSE, "head too far", "head behind"])
+def test_nonsense_in_a_ring_ends_its_connection_alone(
+    client: Client, daemon: Daemon, what: str, during_a_request: bool
+) -> None:
+    client.put(A, b"a")
+    with Client(daemon.socket, "ns", region=True) as broken:
+        assert broken.ring is not None and broken.read(A) == b"a"
+        broken.ping()
+        with stopped(daemon):  # so that the request is there when the record is found
+            records = NONSENSE.get(what, [])
+            for i, record in enumerate(records):
+                broken.ring.write_slot(broken.ring.head + i, record)
+            far = {"head too far": broken.ring.n_slots + 1, "head behind": -1}
+            broken.ring.publish(broken.ring.head + far.get(what, len(records)))
+            id = broken.wire.send(m.PING) if during_a_request else 0
+        body = broken.wire.receive()
+        assert body[0] == wire.ERROR and body[2] == wire.EPROTOCOL and "its ring" in str(body[3])
+        assert body[1] in (0, id), "the timer may have come first"
+        with pytest.raises(Closed):
+            broken.wire.receive()
+    assert client.read(A) == b"a"
+    assert figure(client, "hits_region") == 2 and figure(client, "dropped") == 1
