@@ -38,7 +38,7 @@ install() { # install VERSION PYTHON: the package and what its tests need
   local bin=$folder/$1/bin
   rm -rf "${folder:?}/$1" && "$2" -m venv "$folder/$1" &&
     "$bin/pip" wheel -qq --no-deps -w "$folder/$1/wheel" "./$package" &&
-    "$bin/pip" install -qq numpy msgpack pytest "$folder/$1"/wheel/*.whl &&
+    "$bin/pip" install -qq numpy msgpack xxhash pytest "$folder/$1"/wheel/*.whl &&
     (cd "$folder" && "$bin/python" -W error -c 'import fcached, fcached._core')
 }
 
