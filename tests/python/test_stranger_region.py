@@ -20,7 +20,6 @@ from stranger import messages as m
 from stranger import region, ring, wire
 from stranger.client import Client, hash_of
 from stranger.region import Busy, Dead, Region, Unusable
-from stranger.ring import Ring
 from stranger.support import blocks, dump, figure, key, refused, running
 from stranger.wire import Closed
 
@@ -531,13 +530,12 @@ def test_ring_that_makes_no_sense_is_not_used(daemon: Daemon) -> None:
         os.close(descriptor)
 
 
-def broken_by(client: Client, *slots: bytes) -> Ring:
-    """The client's ring after these slots, which ``append`` would not write."""
+def append_slots(client: Client, *slots: bytes) -> None:
+    """Publishes slots that ``append`` would not write."""
     assert client.ring is not None
     for i, slot in enumerate(slots):
         client.ring.write_slot(client.ring.head + i, slot)
     client.ring.publish(client.ring.head + len(slots))
-    return client.ring
 
 
 def test_figures_that_cannot_be_and_bytes_without_meaning_are_accepted(client: Client) -> None:
@@ -548,7 +546,7 @@ def test_figures_that_cannot_be_and_bytes_without_meaning_are_accepted(client: C
     ]
     context = struct.pack("=8B", 2, 0, 1, 1, 0, 9, 9, 9) + b"ov" + b"\xff" * 54
     client.put(A, b"a")
-    broken_by(client, context, *hits)
+    append_slots(client, context, *hits)
     assert figure(client, "hits_region") == 4 and client.entries()[0].hits == 0
     [counted] = client.stats("ns").namespaces
     assert counted["shared_hits"] == 4 and counted["saved_wall_s"] == 4 * 86400.0
@@ -564,7 +562,7 @@ def test_bad_ring_ends_its_connection_alone(
     with Client(daemon.socket, "ns", region=True) as broken:
         assert broken.read(A) == b"a"
         with stopped(daemon):  # so that the request is there when the record is found
-            broken_by(broken, b"\3")
+            append_slots(broken, b"\3")
             id = broken.wire.send(m.PING) if during_a_request else 0
         body = broken.wire.receive()
         assert body[0] == wire.ERROR and body[2] == wire.EPROTOCOL and "its ring" in str(body[3])

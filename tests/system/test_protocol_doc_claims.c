@@ -157,6 +157,8 @@ static const struct {
     {"a second hello", BYTES(HELLO("\x97", "\x01\x01", C, NIL NIL)), WORKER},
     {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", "\xa0", NIL NIL)), NOBODY},
     {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), NOBODY},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x03\x00", C, "\xa0" NIL)), NOBODY},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), WORKER},
 #define MANIFEST "hello: a bad manifest, also without a namespace"
     {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, N NIL "\x00\xa0")), NOBODY},
     {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, NIL NIL "\x00\xa0")), NOBODY},
