@@ -403,13 +403,6 @@ def test_hits_from_the_region_are_counted(client: Client, daemon: Daemon) -> Non
     assert client.ring is not None and client.ring.unread() == 0
 
 
-def test_hits_of_a_client_that_left_are_counted(client: Client, daemon: Daemon) -> None:
-    client.put(A, b"a")
-    with Client(daemon.socket, "ns", region=True) as other:
-        other.read(A)
-    wait_until(lambda: figure(client, "hits_region") == 1, "the ring is read")
-
-
 def test_hits_of_a_client_that_was_killed_are_counted(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     child = os.fork()
