@@ -132,6 +132,25 @@ static void join_process(struct dispatch *dispatch, struct session *session) {
     session->leases.process = &session->process->leases;
 }
 
+/* A range that begins above its end has no version at all. */
+static bool has_common_version(const struct fc_hello *hello) {
+  return hello->version_min <= hello->version_max && hello->version_min <= FC_PROTOCOL_VERSION &&
+         hello->version_max >= FC_PROTOCOL_VERSION_MIN;
+}
+
+static enum dispatch_result refuse_versions(const struct call *call, const struct fc_hello *hello) {
+  if (hello->version_min > hello->version_max)
+    (void)call_error(call, FC_EVERSION, "hello: version_min %u is above version_max %u",
+                     hello->version_min, hello->version_max);
+  else
+    (void)call_error(call, FC_EVERSION,
+                     "fcached " FC_VERSION " speaks protocol %u to %u, this client %u to %u: "
+                     "update the older side",
+                     FC_PROTOCOL_VERSION_MIN, FC_PROTOCOL_VERSION, hello->version_min,
+                     hello->version_max);
+  return call_refuse_hello(call, "no protocol version in common");
+}
+
 enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
   struct session *session = call->session;
   struct dispatch *dispatch = call->dispatch;
@@ -140,14 +159,8 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
     dispatch_dropped(dispatch, session, "a second hello");
     return DISPATCH_CLOSE;
   }
-  if (hello->version_min > FC_PROTOCOL_VERSION || hello->version_max < FC_PROTOCOL_VERSION_MIN) {
-    (void)call_error(call, FC_EVERSION,
-                     "fcached " FC_VERSION " speaks protocol %u to %u, this client %u to %u: "
-                     "update the older side",
-                     FC_PROTOCOL_VERSION_MIN, FC_PROTOCOL_VERSION, hello->version_min,
-                     hello->version_max);
-    return call_refuse_hello(call, "no protocol version in common");
-  }
+  if (!has_common_version(hello))
+    return refuse_versions(call, hello);
   enum dispatch_result entered = enter_namespace(call, hello);
   if (entered != DISPATCH_DONE)
     return entered;

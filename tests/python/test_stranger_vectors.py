@@ -40,7 +40,7 @@ REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "get": (m.GET, 1, m.get(1, 0, HELLO, "ablation", 0, 0)),
     "get_lease": (m.GET, 4, m.get(3, m.LEASE, HELLO, "ablation", 60000, 30000)),
     "get_many": (m.GET_MANY, 2, m.get_many(3, m.LEASE, of(b"hello", b"a", b""), None, 60000)),
-    "put": (m.PUT, 2, m.put(2, HELLO, "ablation", BOOT, 1, 12000000, b"the result")),
+    "put": (m.PUT, 2, m.put(2, HELLO, "ablation", BOOT, 2, 12000000, b"the result")),
     "put_many": (
         m.PUT_MANY,
         3,
@@ -57,18 +57,18 @@ SERVER = "fcached 0.1.0"
 LIMITS = (16777216, 17825792)
 ENTRY = ("gpt2-r1", *HELLO[:2], HELLO.prompt, 50, 10, 240, 12000000, 10000000, 1)
 REPLIES: dict[str, tuple[int, int, Callable[[Fields], object], object]] = {
-    "welcome": (0x41, 0, m.welcome, m.Welcome(1, SERVER, BOOT, 1, *LIMITS)),
+    "welcome": (0x41, 0, m.welcome, m.Welcome(1, SERVER, BOOT, 2, *LIMITS)),
     "welcome_region": (
         0x41,
         1,
         m.welcome,
         m.Welcome(4, SERVER, BOOT, 2, *LIMITS, 0x1122334455667788, 7),
     ),
-    "miss": (0x42, 1, lambda f: m.got(f, 1), m.Got(1, None)),
-    "hit": (0x42, 3, lambda f: m.got(f, 3), m.Got(1, b"the result")),
-    "granted": (0x42, 4, lambda f: m.got(f, 3), m.Got(1, None, m.GRANTED)),
-    "taken": (0x42, 4, lambda f: m.got(f, 3), m.Got(1, None, m.TAKEN)),
-    "none": (0x42, 4, lambda f: m.got(f, 3), m.Got(1, None, m.NONE)),
+    "miss": (0x42, 1, lambda f: m.got(f, 1), m.Got(2, None)),
+    "hit": (0x42, 3, lambda f: m.got(f, 3), m.Got(2, b"the result")),
+    "granted": (0x42, 4, lambda f: m.got(f, 3), m.Got(2, None, m.GRANTED)),
+    "taken": (0x42, 4, lambda f: m.got(f, 3), m.Got(2, None, m.TAKEN)),
+    "none": (0x42, 4, lambda f: m.got(f, 3), m.Got(2, None, m.NONE)),
     "stored": (0x43, 2, m.outcome, m.STORED),
     "get_many_reply": (
         0x44,

@@ -151,12 +151,24 @@ static const struct {
     {HALF_GIVEN, BYTES("\x96\x0c" ID NIL V "\x00" NIL), WORKER},
     {HALF_GIVEN, BYTES("\x96\x0c" ID NIL NIL "\x00" PROMPT), WORKER},
     {"bytes behind the array", BYTES("\x92\x06" ID NIL), WORKER},
+    {"a body that ends within a field", BYTES("\x93\x07" ID "\xa2n"), WORKER},
     {"an unknown type of message, also as the first one", BYTES("\x92\x33" ID), WORKER},
     {"an unknown type of message, also as the first one", BYTES("\x92\x33" ID), NOBODY},
     {"a second hello", BYTES(HELLO("\x97", "\x01\x01", C, NIL NIL)), WORKER},
     {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", "\xa0", NIL NIL)), NOBODY},
     {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), NOBODY},
-    {"hello: a bad manifest", BYTES(HELLO("\x99", "\x01\x04", C, N NIL "\x00\xa0")), NOBODY},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x03\x00", C, "\xa0" NIL)), NOBODY},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), WORKER},
+#define MANIFEST "hello: a bad manifest, also without a namespace"
+    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, N NIL "\x00\xa0")), NOBODY},
+    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, NIL NIL "\x00\xa0")), NOBODY},
+    {MANIFEST,
+     BYTES(HELLO("\x99", "\x01\x04", C,
+                 N NIL "\x00\xa2"
+                       "a\0")),
+     NOBODY},
+    {"too few fields", BYTES(HELLO("\x97", "\x01\x02", C, N NIL)), NOBODY},
+    {"too few fields", BYTES(HELLO("\x98", "\x01\x04", C, N NIL "\x00")), NOBODY},
 #define NO_ENTRIES "hello: a max_entries of 0 or less with a namespace"
     {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\x00")), NOBODY},
     {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\xff")), NOBODY},
@@ -165,7 +177,16 @@ static const struct {
 #define NO_VERSION "hello: no version in common"
     {NO_VERSION, BYTES(HELLO("\x97", "\x00\x00", C, NIL NIL)), NOBODY},
     {NO_VERSION, BYTES(HELLO("\x99", "\x63\x64", C, NIL NIL "\x00" NIL)), NOBODY},
-    {"a valid request before hello", BYTES("\x92\x06" ID), NOBODY},
+#define INVERTED "hello: a version_min above version_max"
+    {INVERTED, BYTES(HELLO("\x98", "\x03\x02", C, NIL NIL "\x00")), NOBODY},
+    {INVERTED, BYTES(HELLO("\x99", "\x05\x04", C, NIL NIL "\x00" NIL)), NOBODY},
+    {INVERTED, BYTES(HELLO("\x97", "\x03\x00", C, NIL NIL)), NOBODY},
+#define EARLY "a request before hello, unless the answer would be EPROTOCOL"
+    {EARLY, BYTES("\x92\x06" ID), NOBODY},
+    {EARLY, BYTES(GET_OF("\x98", "\x00", "\xa0")), NOBODY},   /* else ENAME */
+    {EARLY, BYTES("\x95\x0f" ID NIL "\x00\xc4\x00"), NOBODY}, /* else EINVAL */
+    {"too few fields", BYTES("\x92\x02" ID), NOBODY},
+    {TYPE, BYTES(GET_OF("\x98", "\x00", NIL)), NOBODY},
     {"hello: a max_entries of 0 or less without a namespace",
      BYTES(HELLO("\x97", "\x01\x01", C, NIL "\x00")), NOBODY},
     {"unknown bits in flags", BYTES(GET_OF("\x98", "\xcc\xf8", O)), WORKER},
@@ -297,6 +318,7 @@ START_TEST(an_error_without_a_readable_id_has_the_id_0_and_ends_the_connection) 
       {BYTES("FCA1\0\0\0\2\x91\x06"), FC_EPROTOCOL},      /* no id */
       {BYTES("FCA1\0\0\0\4\x92\xa1x\x07"), FC_EPROTOCOL}, /* the type is no number */
       {BYTES("FCA1\0\0\0\3\x92\x06\xff"), FC_EPROTOCOL},  /* nor is the id one of 32 bits */
+      {BYTES("FCA1\0\0\0\3\x94\x06\x07"), FC_EPROTOCOL},  /* four elements in two bytes */
   };
   for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
     struct raw raw;

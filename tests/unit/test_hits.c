@@ -39,9 +39,9 @@ static void set_up(void) {
                                   .trace = &traced.trace,
                                   .name_space = ns->name,
                                   .client = fc_str_of("client"),
-                                   .origin = 5,
-                                   .started_ns = 30 * SECOND,
-                                   .time = &client_time};
+                                  .origin = 5,
+                                  .started_ns = 30 * SECOND,
+                                  .time = &client_time};
   client_time = (struct client_time){.since_ns = 40 * SECOND};
 }
 
@@ -204,6 +204,22 @@ START_TEST(a_hint_may_be_anything) {
 }
 END_TEST
 
+/* What else the record says goes into the trace as written. */
+START_TEST(a_true_hint_needs_the_digest_alone_and_another_the_whole_key) {
+  put(1);
+  struct ring_hit hit = hit_on(1);
+  hit.record.top_k = 9;
+  hit.record.origin = (uint64_t)find(1)->number << 32 | 3;
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits, 1);
+  hit.record.origin = (uint64_t)UINT32_MAX << 32 | 3;
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits, 1);
+  assert_counted(2, 20, 40, 2);
+  ck_assert_uint_eq(traced_count(&traced, "\"top_k\": 9"), 2);
+}
+END_TEST
+
 START_TEST(an_unrecorded_hit_promotes_alone) {
   put(1);
   put(2);
@@ -325,6 +341,7 @@ int main(void) {
   tcase_add_test(tcase, an_entry_that_a_clear_has_doomed_is_not_promoted);
   tcase_add_test(tcase, a_wrong_digest_finds_nothing);
   tcase_add_test(tcase, a_hint_may_be_anything);
+  tcase_add_test(tcase, a_true_hint_needs_the_digest_alone_and_another_the_whole_key);
   tcase_add_test(tcase, an_unrecorded_hit_promotes_alone);
   tcase_add_test(tcase, wall_times_are_at_most_the_time_that_there_was);
   tcase_add_test(tcase, lines_that_are_owed_add_up_to_what_was_charged);

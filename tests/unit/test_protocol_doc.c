@@ -46,7 +46,7 @@ START_TEST(the_dumped_requests_are_the_encoders) {
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
                              .probe = STR("ablation"),
-                             .epoch = {0x0123456789abcdefu, 1},
+                             .epoch = {0x0123456789abcdefu, 2},
                              .compute_ns = 12000000,
                              .value_size = 10};
   struct fc_buf buf = {0};
@@ -62,16 +62,16 @@ END_TEST
 
 START_TEST(the_dumped_replies_are_the_encoders) {
   const struct fc_welcome welcome = {
-      1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 1, 16777216, 17825792, 0, 0};
+      1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 2, 16777216, 17825792, 0, 0};
   struct fc_buf buf = {0};
 
   ck_assert_int_eq(fc_encode_welcome(&buf, 0, &welcome), 0);
   check_block("welcome", &buf, "");
-  ck_assert_int_eq(fc_encode_miss(&buf, 1, 1), 0);
+  ck_assert_int_eq(fc_encode_miss(&buf, 1, 2), 0);
   check_block("miss", &buf, "");
   ck_assert_int_eq(fc_encode_put_reply(&buf, 2, FC_STORED), 0);
   check_block("stored", &buf, "");
-  ck_assert_int_eq(fc_encode_hit_head(&buf, 3, 1, 10), 0);
+  ck_assert_int_eq(fc_encode_hit_head(&buf, 3, 2, 10), 0);
   check_block("hit", &buf, "the result");
 }
 END_TEST
@@ -107,11 +107,11 @@ START_TEST(the_dumped_leases_are_the_encoders) {
 
   ck_assert_int_eq(fc_encode_get(&buf, 4, &get), 0);
   check_block("get_lease", &buf, "");
-  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_GRANTED), 0);
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 2, FC_LEASE_GRANTED), 0);
   check_block("granted", &buf, "");
-  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_TAKEN), 0);
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 2, FC_LEASE_TAKEN), 0);
   check_block("taken", &buf, "");
-  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 1, FC_LEASE_NONE), 0);
+  ck_assert_int_eq(fc_encode_miss_lease(&buf, 4, 2, FC_LEASE_NONE), 0);
   check_block("none", &buf, "");
   ck_assert_int_eq(fc_encode_give_up(&buf, 5, &give_up), 0);
   check_block("give_up", &buf, "");

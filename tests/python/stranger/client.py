@@ -108,15 +108,25 @@ class Client:
         if hit is None:
             return None
         end = time.monotonic_ns()
-        assert self.ring is not None
         self.served += 1
-        record = (key, hit, probe, flags & m.UNRECORDED, end, end - start)
         if self.wire.ended:
-            self.unreported += not flags & m.UNRECORDED
-        elif not self.ring.append(*record) and not (self._pong() and self.ring.append(*record)):
-            if not flags & m.UNRECORDED:
-                self.ring.count_unrecorded()
+            self._end_ring()
+        record = (key, hit, probe, flags & m.UNRECORDED, end, end - start)
+        ring = self.ring
+        if ring and (ring.append(*record) or (self._pong() and ring.append(*record))):
+            return hit.value
+        if ring and not flags & m.UNRECORDED:
+            ring.count_unrecorded()
+        elif not flags & m.UNRECORDED:
+            self.unreported += 1
         return hit.value
+
+    def _end_ring(self) -> None:
+        """The connection has ended, so the ring is not read any more; the region may still live."""
+        if self.ring is not None:
+            self.unreported += self.ring.lost()
+            self.ring.close()
+            self.ring = None
 
     def _pong(self) -> bool:
         """Whether the daemon has read the ring. At most one ping is under way, even if it is late."""

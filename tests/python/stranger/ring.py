@@ -84,6 +84,16 @@ class Ring:
         self.unrecorded += hits
         self._memory.words[COUNTED] = self.unrecorded
 
+    def lost(self) -> int:
+        """How many hits to be counted the daemon has not read. Final once the connection has ended."""
+        hits, at = 0, self._memory.words[TAIL]
+        while at < self.head:
+            start = HEADER + at % self.n_slots * SLOT
+            kind, _, first, second, third = self._memory.bytes[start : start + 5]
+            hits += kind == HIT and not first & UNRECORDED
+            at += 1 if kind == HIT else (8 + first + second + third + 63) // SLOT
+        return hits
+
     def unread(self) -> int:
         """How many slots the daemon has not read."""
         return self.head - self._memory.words[TAIL]

@@ -12,6 +12,8 @@ import msgpack
 MAGIC = b"FCA1"
 ERROR = 0x7F
 REPLY = 0x40  # the reply to type T has type REPLY + T
+ROOM = socket.CMSG_LEN(2 * 4)  # for the control message with two descriptors
+CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds would not pass it on
 BEFORE_WELCOME = 65536  # the largest body until the welcome says otherwise
 
 EINVAL, ENOMEM, ENONAMESPACE, ENAME, ETOOBIG, EMAXENTRIES = 1, 2, 3, 4, 5, 6
@@ -163,10 +165,12 @@ class Wire:
         while len(self._received) < size:
             try:
                 # Room for two descriptors: only the welcome has them.
-                data, descriptors, flags, _ = socket.recv_fds(self.socket, 1 << 20, 2)
+                data, controls, flags, _ = self.socket.recvmsg(1 << 20, ROOM, CLOSE_ON_EXEC)
             except ConnectionResetError:
-                data, descriptors, flags = b"", [], 0
-            self.descriptors += descriptors
+                data, controls, flags = b"", [], 0
+            for level, kind, content in controls:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    self.descriptors += struct.unpack(f"={len(content) // 4}i", content)
             if flags & socket.MSG_CTRUNC:
                 self.drop_descriptors()
             if not data:
