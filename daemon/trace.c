@@ -385,7 +385,7 @@ static void make_current(struct trace *trace, struct trace_stream *stream) {
   }
 }
 
-/* The pool reads file->fd alone, so the path may change under a write. */
+/* The pool does not use file->path, so that may change under a write. */
 static void adopt_path(struct trace_stream *stream, struct trace_file *file) {
   char *path = stream->file.path;
   stream->file.path = file->path;
@@ -409,9 +409,7 @@ int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
     make_current(trace, stream);
     return 0;
   }
-  r = trace_file_end_line(&file, fault); /* only now: no stream of ours is writing to it */
-  if (r < 0)
-    return r;
+  trace_file_look_at_end(&file); /* only now: no stream of ours is writing to it */
   stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
   if (stream == NULL) {
     fault_set(fault, FC_ETRACE,

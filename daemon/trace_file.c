@@ -33,20 +33,20 @@ static int open_append(char *path) {
   return fd;
 }
 
-/* We may only append, so the last byte is read through a second descriptor. Where
- * that is not allowed the end counts as whole. */
-static bool ends_within_line(const struct trace_file *file) {
+/* The size of a file that ends within a line; 0 for any other. We may only append, so the last
+ * byte is read through a second descriptor. Where that is not allowed the end counts as whole. */
+static off_t torn_size(const struct trace_file *file) {
   if (!file->regular)
-    return false;
+    return 0;
   int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
-    return false;
+    return 0;
   struct stat st;
   char last = '\n';
   bool same = fstat(fd, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode;
   bool torn = same && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
   (void)close(fd); /* only read from */
-  return torn;
+  return torn ? st.st_size : 0;
 }
 
 static int failed(struct trace_file *file, const char *what, struct fault *fault) {
@@ -78,10 +78,8 @@ int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *f
   return 0;
 }
 
-int trace_file_end_line(struct trace_file *file, struct fault *fault) {
-  if (ends_within_line(file) && write(file->fd, "\n", 1) != 1)
-    return failed(file, "written to", fault);
-  return 0;
+void trace_file_look_at_end(struct trace_file *file) {
+  file->torn_bytes = torn_size(file);
 }
 
 int trace_file_deinit(struct trace_file *file) {
@@ -118,9 +116,25 @@ static int write_all(int fd, const char *data, size_t size, size_t *written) {
   return 0;
 }
 
-int trace_file_write(const struct trace_file *file, const char *data, size_t size,
-                     size_t *written) {
-  int error = write_all(file->fd, data, size, written);
+/* Ends the line that the file ended within. A file of another size has changed since: its end is
+ * the affair of another writer. 0 or an errno. */
+static int end_line(struct trace_file *file) {
+  struct stat st;
+  size_t written;
+  int error = 0;
+  if (file->torn_bytes > 0 && fstat(file->fd, &st) == 0 && st.st_size == file->torn_bytes)
+    error = write_all(file->fd, "\n", 1, &written);
+  if (error == 0)
+    file->torn_bytes = 0;
+  return error;
+}
+
+int trace_file_write(struct trace_file *file, const char *data, size_t size, size_t *written) {
+  *written = 0;
+  int error = end_line(file);
+  if (error != 0)
+    return error;
+  error = write_all(file->fd, data, size, written);
   if (error == 0 || *written == 0 || data[*written - 1] == '\n')
     return error;
   const char *newline = memrchr(data, '\n', *written);

@@ -15,17 +15,18 @@ struct trace_file {
   dev_t device;
   ino_t inode;
   bool regular;
-  char *path; /* owned, NUL-terminated */
+  off_t torn_bytes; /* the size of a file that ends within a line, until that line is ended */
+  char *path;       /* owned, NUL-terminated */
 };
 
 /* Opens `path` to append (0640), and makes its directory where missing. 0, FC_ENOMEM,
  * or FC_ETRACE with a text; with an error nothing is held. */
 int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *fault);
 
-/* Where the file ends within a line (a crash, a full disk), ends that line, so that ours
- * stand alone. Only for a file that nobody is writing: a line that is under way looks the
- * same. 0, or FC_ETRACE with a text; then nothing is held. */
-int trace_file_end_line(struct trace_file *file, struct fault *fault);
+/* Where the file ends within a line (a crash, a full disk), the next write ends that line first. It
+ * is not written at once: the disk may still be full. Only for a file that no stream is writing to:
+ * a line that is under way looks the same. */
+void trace_file_look_at_end(struct trace_file *file);
 
 /* 0 or the errno of close(2), which says that the last writes may be lost. Idempotent. */
 int trace_file_deinit(struct trace_file *file);
@@ -34,7 +35,7 @@ int trace_file_deinit(struct trace_file *file);
  * before. *written says how many of the bytes are in the file at the end. On a failure
  * within a line its beginning is cut off again, where the file allows that and nobody
  * else has appended since; where not, *written ends within the line, and the next call
- * begins with its rest. 0 or an errno. Any thread. */
-int trace_file_write(const struct trace_file *file, const char *data, size_t size, size_t *written);
+ * begins with its rest. 0 or an errno. Any thread, one at a time. */
+int trace_file_write(struct trace_file *file, const char *data, size_t size, size_t *written);
 
 #endif

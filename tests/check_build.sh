@@ -97,6 +97,38 @@ refuses_used_folder() {
     grep -F "BUILD=$tmp/used must be a new or empty folder" "$tmp/said" && [ -e "$tmp/used/file" ]
 }
 
+# Virtual environments have the package as it is: all of its files are prerequisites of the installation.
+installs_again() {
+  # shellcheck disable=SC2016 # make expands it
+  make -s --no-print-directory DEPS=skip --eval='show-files: ; @printf "%s\n" $(PACKAGE_SRC)' show-files | sort >"$tmp/made" || return
+  find client/python/fcached -name __pycache__ -prune -o -type f -print | sort | comm -23 - "$tmp/made" >"$tmp/missing"
+  cat "$tmp/missing"
+  [ -s "$tmp/made" ] && [ ! -s "$tmp/missing" ]
+}
+# With a PYTHONPATH of the user's, the programs in virtual environments would import another package.
+own_path() { # own_path TARGET PROGRAM: prints what TARGET's recipe would run PROGRAM with
+  make -n --no-print-directory DEPS=skip "$1" >"$tmp/recipe" 2>&1 || { cat "$tmp/recipe"; return 1; }
+  grep -B 3 -F "$2" "$tmp/recipe" | sed -E "s:([^ ]*python )?$2.*:printenv PYTHONPATH:" | sed -n '/FCACHED=\|printenv/,/printenv/p' >"$tmp/run"
+  cat "$tmp/run"
+  [ -s "$tmp/run" ] && [ -z "$(PYTHONPATH=/elsewhere bash "$tmp/run")" ]
+}
+
+# The lint finds the same scripts and Python files where git does not answer: another owner's tree, no git.
+lint_without_git() {
+  mkdir -p "$tmp/bin"
+  printf '#!/bin/sh\necho "fatal: detected dubious ownership" >&2\nexit 128\n' >"$tmp/bin/git"
+  chmod +x "$tmp/bin/git"
+  # shellcheck disable=SC2016 # make expands it
+  PATH=$tmp/bin:$PATH make -s --no-print-directory DEPS=skip \
+    --eval='show-lint: ; @printf "%s\n" $(PY_ALL) $(SCRIPTS)' show-lint | sort >"$tmp/linted" || return
+  {
+    find client/python tests -name __pycache__ -prune -o \( -name '*.py' -o -name '*.pyi' \) -print
+    grep -rlE '^#!/bin/(ba)?sh' .ci client daemon tests --include='*.sh' --include=run
+  } | sort -u | comm -23 - "$tmp/linted" >"$tmp/missing"
+  cat "$tmp/missing"
+  [ ! -s "$tmp/missing" ]
+}
+
 # The Python package has the number of the library in it.
 versions() {
   sed -n 's/^VERSION := //p' Makefile >"$tmp/make"
@@ -120,6 +152,10 @@ check 'libfcache.so.0 has another SONAME' soname
 check 'an implicit declaration does not fail the build' implicit
 check 'a path with a space is not refused in one line' refuses_space
 check 'a build folder with other files in it is not refused' refuses_used_folder
+check 'a change of these files of the package would not install it again' installs_again
+check 'make check-clients passes PYTHONPATH on' own_path check-clients tests/run_tests.sh
+check 'make bench-python passes PYTHONPATH on' own_path bench-python tests/bench/py_hit.py
+check 'make lint leaves out files where git does not answer' lint_without_git
 check 'client/python/pyproject.toml has another version than the Makefile' versions
 check 'the extension exports more than its init' extension
 if [ -z "${SAN:-}" ]; then # a sanitizer's build has its own libraries and no fortify

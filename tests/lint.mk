@@ -12,9 +12,12 @@ FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*
 LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client/demo/*.h \
   client/python/src/*.h tests/*/*.h)
 # Python: the package, its tests and its build; all of it formatted, the package and its build typed.
-PY_ALL = $(shell git ls-files 'client/python/*.py' 'client/python/*.pyi' 'tests/*.py' 2>/dev/null)
+# By find: git refuses another owner's tree, and an unpacked source has none.
+PY_ALL = $(shell find client/python tests \( -name '.?*' -o -name build -o -name __pycache__ \) -prune \
+  -o \( -name '*.py' -o -name '*.pyi' \) -print | sort)
 BLACK := black --quiet --line-length 100 --target-version py310
-SCRIPTS = $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!/bin/(ba)?sh' 2>/dev/null)
+SCRIPTS = $(shell find .ci client daemon proto systemd tests -name __pycache__ -prune \
+  -o -type f -exec awk 'FNR == 1 && /^\#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }' {} + | sort)
 LB := $(BUILD)/lint
 
 .PHONY: lint lint-format lint-tidy lint-scripts lint-python format
@@ -24,19 +27,19 @@ lint-format: | $(LINT_DEPS_OK)
 	@clang-format --dry-run -Werror $(FILES) $(if $(filter file,$(origin FILES)),$(LINT_HEADERS))
 lint-tidy: $(FILES:%=$(LB)/%.tidy)
 lint-scripts: | $(LINT_DEPS_OK)
-	@$(if $(SCRIPTS),shellcheck $(SCRIPTS))
+	@shellcheck $(SCRIPTS)
 # The tests may leave types out, and make wrong calls on purpose; a name that the package does not have
 # is found all the same.
 TESTS_MAY := arg-type call-arg call-overload misc operator var-annotated
 lint-python: | $(LINT_DEPS_OK)
-	@$(if $(PY_ALL),$(BLACK) --check --diff $(PY_ALL))
-	@$(if $(PY_ALL),pyflakes3 $(filter %.py,$(PY_ALL)))
+	@$(BLACK) --check --diff $(PY_ALL)
+	@pyflakes3 $(filter %.py,$(PY_ALL))
 	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=$(abspath $(LB))/mypy -p fcached
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
 	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests $(filter tests/python/%,$(PY_ALL))
 format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
-	$(if $(PY_ALL),$(BLACK) $(PY_ALL))
+	$(BLACK) $(PY_ALL)
 
 # The same language and includes as the build; gcc's own warning options mean nothing here.
 $(LB)/client/python/%.tidy: CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)

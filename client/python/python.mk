@@ -36,9 +36,11 @@ python: $(PY_CORE) $(PY_FILES)
 #   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
 # FOLDER/.fcached is its stamp. It is made anew only when REQUIREMENTS changed; MORE are further
 # arguments of `pip install`, if any.
-PACKAGE_SRC := $(wildcard client/*.[ch] proto/*.[ch] client/python/src/* client/python/fcached/*) \
+PACKAGE_SRC := $(wildcard client/*.[ch] proto/*.[ch] client/python/src/*) $(PY_FILES:$(PYB)/%=client/python/%) \
   $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)
-PIP := -m pip --disable-pip-version-check -qq
+# A PYTHONPATH of the user's may name build/python, which would be imported in the installed package's place.
+VENV_ENV := env -u PYTHONPATH -u PYTHONHOME
+PIP := -I -m pip --disable-pip-version-check -qq
 define python_venv
 $(1)/.requirements: $(2) | $(3)
 	@echo '  VENV $(1)'

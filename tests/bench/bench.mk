@@ -49,7 +49,7 @@ bench-c: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 # After the others, whatever -j says: side by side they would measure each other.
 bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
     | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(py_rows_only),,bench-c))
-	@$(BENCH_PYTHON) tests/bench/py_hit.py --fcached=$(DAEMON) --peers=$(PEERS) \
+	@$(VENV_ENV) $(BENCH_PYTHON) tests/bench/py_hit.py --fcached=$(DAEMON) --peers=$(PEERS) \
 	  --json=$(BUILD)/bench-python.json --rows='$(ROWS)'
 
 # make bench-herd         workers that miss together, alone: about two minutes

@@ -18,5 +18,5 @@ $(eval $(call python_venv,$(CLIENTS_VENV),tests/clients/requirements.txt,$(CLIEN
 check-clients: all $(CLIENTS_VENV)/.fcached
 	@FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
 	  TEST_PYTHON=$(abspath $(CLIENTS_PYTHON)) TEST_TIMEOUT_S=400 HF_HUB_OFFLINE=1 \
-	  TOKENIZERS_PARALLELISM=false tests/run_tests.sh $(CLIENT_JOBS) $(B)/tests/log-clients \
+	  TOKENIZERS_PARALLELISM=false $(VENV_ENV) tests/run_tests.sh $(CLIENT_JOBS) $(B)/tests/log-clients \
 	  $(call picked,$(CLIENTS_TESTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -89,3 +90,49 @@ def held_leases(client: fcached.Client) -> int:
 def waiters(client: fcached.Client) -> int:
     """How many wait for them."""
     return int(client.server_stats().daemon["lease_waits"])
+
+
+def put_bytes(daemon: Daemon, prompt: str, data: bytes) -> None:
+    """What a client in another language may have stored: these very bytes."""
+    import ctypes
+
+    library = ctypes.CDLL(os.path.join(os.path.dirname(os.environ["FCACHED"]), "libfcache.so.0"))
+
+    class Options(ctypes.Structure):
+        _fields_ = [
+            ("struct_size", ctypes.c_size_t),
+            ("socket", ctypes.c_char_p),
+            ("name_space", ctypes.c_char_p),
+            ("client", ctypes.c_char_p),
+            ("deadline_ms", ctypes.c_uint32),
+            ("max_entries", ctypes.c_void_p),
+            ("log", ctypes.c_void_p),
+            ("log_arg", ctypes.c_void_p),
+            ("lease_ms", ctypes.c_uint32),
+            ("wait_ms", ctypes.c_uint32),
+            ("manifest", ctypes.c_char_p),
+            ("waiting", ctypes.c_void_p),
+            ("waiting_arg", ctypes.c_void_p),
+        ]
+
+    class Key(ctypes.Structure):
+        _fields_ = [
+            ("op", ctypes.c_char_p),
+            ("view", ctypes.c_char_p),
+            ("prompt", ctypes.c_uint8 * 16),
+            ("top_k", ctypes.c_uint32),
+        ]
+
+    options = Options(
+        struct_size=ctypes.sizeof(Options),
+        socket=daemon.socket.encode(),
+        name_space=b"test",
+        deadline_ms=5000,
+    )
+    cache = ctypes.c_void_p()
+    assert library.fcache_open(ctypes.byref(options), ctypes.byref(cache), None) == 0
+    key = Key(b"op", b"base", (ctypes.c_uint8 * 16)(*bytes.fromhex(fcached.prompt_hash(prompt))), 0)
+    size = ctypes.c_size_t(len(data))
+    put = library.fcache_put(cache, ctypes.byref(key), data, size, ctypes.c_uint64(1), 0)
+    library.fcache_close(cache)
+    assert put == 0

@@ -463,6 +463,76 @@ START_TEST(a_trace_that_is_turned_off_loses_at_once_what_a_full_disk_does_not_ta
 }
 END_TEST
 
+/* ---- a full disk, and a line on it without its end ---- */
+
+#define TORN_BYTES 4096 /* whole blocks: there is no room for one byte more */
+
+/* Makes `path` a file that ends within a line, and fills the disk with `filler`. */
+static void tear(const char *path, const char *filler) {
+  char block[TORN_BYTES];
+  FILE *file = fopen(path, "we");
+
+  memset(block, '.', sizeof block);
+  ck_assert_ptr_nonnull(file);
+  ck_assert_uint_eq(fwrite(block, sizeof block, 1, file), 1);
+  ck_assert_int_eq(fclose(file), 0);
+  int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  ck_assert_int_ge(fd, 0);
+  while (write(fd, block, sizeof block) > 0)
+    ;
+  ck_assert_int_eq(errno, ENOSPC);
+  ck_assert_int_eq(close(fd), 0);
+}
+
+static bool waits_for_room(void *arg) {
+  (void)arg;
+  return count_in_log("lines wait until there is room") == 1;
+}
+
+enum way { AT_START, BY_COMMAND, BY_SIGNAL, N_WAYS };
+
+static void trace_to_torn(enum way way, const char *trace, const char *filler) {
+  struct growth none = {trace, 0, true};
+
+  if (way == AT_START)
+    tear(trace, filler);
+  harness_start(&served, way == BY_COMMAND ? NULL : "--trace", trace, NULL);
+  if (way == AT_START)
+    return;
+  ck_assert(has_lines(&none));
+  (void)unlink(trace); /* for BY_SIGNAL, to be another file at its path */
+  tear(trace, filler);
+  if (way == BY_COMMAND)
+    ctl_trace("on", trace, NULL);
+  else
+    ck_assert_int_eq(kill(served.pid, SIGHUP), 0);
+}
+
+START_TEST(a_full_disk_does_not_refuse_a_file_that_ends_within_a_line) {
+  struct path disk = path_of("disk"), trace = path_of("disk/trace"), filler = path_of("disk/x");
+
+  if (!mount_small(disk.text))
+    return;
+  trace_to_torn((enum way)_i, trace.text, filler.text);
+  struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
+  put(cache, 1);
+  ck_assert(harness_wait_until(waits_for_room, NULL, TIMEOUT_MS));
+  assert_serves(cache);
+  ck_assert_uint_eq(library_figure(cache, "trace_lost"), 0);
+  ck_assert_int_eq(unlink(filler.text), 0);
+  struct growth whole = {trace.text, 1 + library_figure(cache, "trace_lines"), false};
+  ck_assert(harness_wait_until(is_written_again, NULL, TIMEOUT_MS));
+  ck_assert(has_lines(&whole));
+  char *text = harness_read_file(trace.text, NULL);
+  ck_assert_int_eq(strncmp(text + TORN_BYTES, "\n{\"ts\": ", 8), 0);
+  free(text);
+  ck_assert_uint_eq(library_figure(cache, "trace_waiting"), 0);
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  ck_assert_int_eq(umount2(disk.text, MNT_DETACH), 0);
+}
+END_TEST
+
 /* A FIFO without a reader cannot be opened; with one that never reads it fills up. */
 START_TEST(a_fifo_that_nobody_reads_blocks_nothing) {
   struct path fifo = path_of("fifo"), socket = path_of("s");
@@ -505,6 +575,7 @@ int main(void) {
   tcase_add_test(tcase, a_full_disk_is_freed_by_moving_the_trace_first);
   tcase_add_test(tcase, a_trace_elsewhere_gets_the_lines_of_a_full_disk);
   tcase_add_test(tcase, a_trace_that_is_turned_off_loses_at_once_what_a_full_disk_does_not_take);
+  tcase_add_loop_test(tcase, a_full_disk_does_not_refuse_a_file_that_ends_within_a_line, 0, N_WAYS);
   tcase_add_test(tcase, a_fifo_that_nobody_reads_blocks_nothing);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);

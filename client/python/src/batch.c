@@ -2,6 +2,7 @@
  * the library's; and then, in one more call of compute_misses, the hits that are to be verified and
  * those that cannot be decoded here. */
 #include "args.h"
+#include "computing.h"
 #include "errors.h"
 #include "hits.h"
 #include "items.h"
@@ -71,13 +72,23 @@ static PyObject *values_of(PyObject *computed, size_t n) {
   return errors_raise(FCACHE_EBATCH, text);
 }
 
-/* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
-static PyObject *compute(struct batching *batching, const size_t *indices, size_t n) {
+static PyObject *call_compute(struct batching *batching, const size_t *indices, size_t n) {
   PyObject *list = tell_found(batching) < 0 ? NULL : make_indices(indices, n);
   PyObject *computed = list == NULL ? NULL : PyObject_CallOneArg(batching->compute_misses, list);
   Py_XDECREF(list);
   PyObject *values = computed == NULL ? NULL : values_of(computed, n);
   Py_XDECREF(computed);
+  return values;
+}
+
+/* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
+static PyObject *compute(struct batching *batching, const size_t *indices, size_t n,
+                         struct computing_time *time) {
+  struct computing *computing = computing_begin(batching->many.client, batching->many.handle);
+  if (computing == NULL)
+    return NULL;
+  PyObject *values = call_compute(batching, indices, n);
+  *time = computing_end(computing);
   return values;
 }
 
@@ -156,8 +167,11 @@ static int compute_rest(struct batching *batching, const size_t *misses, size_t 
   }
   for (size_t k = 0; k < n; k++)
     indices[k] = batching->many.rest[misses[k]];
-  PyObject *values = take_found(batching, false) < 0 ? NULL : compute(batching, indices, n);
+  struct computing_time time;
+  PyObject *values = take_found(batching, false) < 0 ? NULL : compute(batching, indices, n, &time);
   int rc = values == NULL ? HANDLE_RAISED : add_all(batching, indices, values, batch);
+  if (rc == 0)
+    computing_uncharge(batching->many.client, time.without_ns);
   Py_XDECREF(values);
   PyMem_Free(indices);
   return rc;
@@ -228,9 +242,9 @@ static int compute_again(struct batching *batching) {
   for (size_t i = 0; i < batching->many.prompts.n; i++)
     if (batching->again[i] != NOT)
       indices[n++] = i;
-  uint64_t start_ns = hits_clock_ns();
-  PyObject *values = compute(batching, indices, n);
-  uint64_t each_ns = (hits_clock_ns() - start_ns) / batching->n_again;
+  struct computing_time time = {0};
+  PyObject *values = compute(batching, indices, n, &time);
+  uint64_t each_ns = time.own_ns / batching->n_again;
   int rc = values == NULL ? -1 : 0;
   for (size_t k = 0; rc == 0 && k < n; k++)
     rc = settle(batching, indices[k], PyTuple_GET_ITEM(values, (Py_ssize_t)k), &encoded, each_ns);
@@ -246,15 +260,16 @@ static int compute_again(struct batching *batching) {
 static int compute_all(struct batching *batching) {
   struct many *many = &batching->many;
   struct fcache_counters *counters = &many->client->without;
-  uint64_t n = many->prompts.n, start_ns = hits_clock_ns();
+  struct computing_time time = {0};
+  uint64_t n = many->prompts.n;
   if (n == 0)
     return 0;
   for (size_t i = 0; i < n; i++)
     many->rest[i] = i;
-  PyObject *values = compute(batching, many->rest, n);
+  PyObject *values = compute(batching, many->rest, n, &time);
   if (values == NULL)
     return -1;
-  hits_count_passes(many->client, n, true, hits_clock_ns() - start_ns);
+  hits_count_passes(many->client, n, true, time.own_ns);
   counters->batches_sent++;
   counters->batched_prompts += n;
   counters->max_batch_size = n > counters->max_batch_size ? n : counters->max_batch_size;

@@ -2,6 +2,7 @@
  * with the lock taken again for the computation. */
 #include "args.h"
 #include "client.h"
+#include "computing.h"
 #include "errors.h"
 #include "handle.h"
 #include "hits.h"
@@ -18,30 +19,17 @@ struct call {
   PyObject *op, *compute; /* borrowed */
   PyObject *result;       /* what was computed, or NULL */
   PyObject *error;        /* why it is not stored, or NULL */
-  uint64_t compute_ns;
+  struct computing_time time;
 };
-
-/* What the handle has counted as scoring time. */
-static uint64_t scoring_ns(const struct call *call) {
-  struct fcache_counters counters = {0};
-  if (call->handle->cache != NULL)
-    fcache_get_counters(call->handle->cache, &counters);
-  return counters.scoring_wall_ns;
-}
-
-/* The time since `start_ns`, without that of nested calls, which count for themselves. */
-static uint64_t compute_ns_since(const struct call *call, uint64_t start_ns, uint64_t before_ns) {
-  uint64_t took_ns = hits_clock_ns() - start_ns, now_ns = scoring_ns(call);
-  uint64_t nested_ns = now_ns > before_ns ? now_ns - before_ns : 0; /* a child's start at 0 */
-  return took_ns > nested_ns ? took_ns - nested_ns : 0;
-}
 
 /* Runs the computation, and encodes what it gives. 0, UNENCODABLE, or HANDLE_RAISED with an
  * exception and without a result. */
 static int compute(struct call *call, struct fcache_value *encoded) {
-  uint64_t before_ns = scoring_ns(call), start_ns = hits_clock_ns();
+  struct computing *computing = computing_begin(call->client, call->handle);
+  if (computing == NULL)
+    return HANDLE_RAISED;
   call->result = PyObject_CallNoArgs(call->compute);
-  call->compute_ns = compute_ns_since(call, start_ns, before_ns);
+  call->time = computing_end(computing);
   if (call->result == NULL)
     return HANDLE_RAISED;
   int rc = hits_encode(call->result, encoded, &call->error);
@@ -73,7 +61,7 @@ static PyObject *verify(struct call *call, const struct fcache_value *stored) {
   struct fcache_value encoded = {0};
   int rc = compute(call, &encoded);
   if (rc != HANDLE_RAISED)
-    hits_count_passes(call->client, 1, false, call->compute_ns);
+    hits_count_passes(call->client, 1, false, call->time.own_ns);
   if (rc == UNENCODABLE)
     (void)tell_unencodable(call);
   else if (rc == 0 && hits_verify(call->client, &call->key, stored, &encoded) < 0)
@@ -89,11 +77,11 @@ static PyObject *replace(struct call *call) {
   int rc = compute(call, &encoded);
   if (rc == 0) {
     handle_release(handle);
-    (void)fcache_put(handle->cache, &call->key, encoded.data, encoded.size, call->compute_ns,
+    (void)fcache_put(handle->cache, &call->key, encoded.data, encoded.size, call->time.own_ns,
                      0); /* the caller has its value either way, and the library counts */
     handle_acquire(handle);
   } else if (rc == UNENCODABLE) {
-    hits_count_passes(call->client, 1, true, call->compute_ns);
+    hits_count_passes(call->client, 1, true, call->time.own_ns);
     (void)tell_unencodable(call);
   }
   fcache_value_free(&encoded);
@@ -123,9 +111,11 @@ static PyObject *take_miss(struct call *call) {
   handle_acquire(handle);
   if (rc == FCACHE_OK && call->result == NULL)
     return take_hit(call, &value);
+  if (rc == FCACHE_OK)
+    computing_uncharge(call->client, call->time.without_ns);
   handle_return_scratch(handle, &value);
   if (rc == UNENCODABLE) {
-    hits_count_passes(call->client, 1, true, call->compute_ns);
+    hits_count_passes(call->client, 1, true, call->time.own_ns);
     (void)tell_unencodable(call);
   } else if (rc != FCACHE_OK) {
     Py_CLEAR(call->result);
@@ -152,10 +142,13 @@ static PyObject *cached(struct call *call) {
 
 /* Without the daemon, and without a handle. */
 static PyObject *compute_only(struct call *call) {
-  uint64_t start_ns = hits_clock_ns();
+  struct computing *computing = computing_begin(call->client, NULL);
+  if (computing == NULL)
+    return NULL;
   PyObject *result = PyObject_CallNoArgs(call->compute);
+  uint64_t own_ns = computing_end(computing).own_ns;
   if (result != NULL)
-    hits_count_passes(call->client, 1, true, hits_clock_ns() - start_ns);
+    hits_count_passes(call->client, 1, true, own_ns);
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct computing;
 struct handle;
 
 /* Lines of the library that are said once for a client, however many handles it has. */
@@ -28,11 +29,12 @@ struct client {
   struct fcache_options options;
   int64_t max_entries; /* that options.max_entries points to */
   struct handle *handles;
-  uint64_t forks;        /* fork_count() when it was used last */
-  PyObject *probe;       /* a str, or NULL */
-  uint64_t probes;       /* sets so far: a handle that knows of fewer has an old one */
-  uint64_t verify_below; /* a random number below it: verify this hit; 0: none */
-  uint64_t random;       /* state of xorshift64, never 0 */
+  struct computing *computing; /* what runs at the moment, in any thread */
+  uint64_t forks;              /* fork_count() when it was used last */
+  PyObject *probe;             /* a str, or NULL */
+  uint64_t probes;             /* sets so far: a handle that knows of fewer has an old one */
+  uint64_t verify_below;       /* a random number below it: verify this hit; 0: none */
+  uint64_t random;             /* state of xorshift64, never 0 */
   struct own_counters own;
   struct fcache_counters gone;    /* of handles that are closed */
   struct fcache_counters without; /* of calls, or parts of them, that no handle counts */

@@ -1,5 +1,7 @@
 #include "hits.h"
 
+#include "computing.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -90,7 +92,7 @@ int hits_verify(struct client *client, const struct fcache_key *key,
 void hits_count_passes(struct client *client, uint64_t n, bool misses, uint64_t wall_ns) {
   client->without.cache_misses += misses ? n : 0;
   client->without.forward_passes += n;
-  client->without.scoring_wall_ns += wall_ns;
+  computing_charge(client, wall_ns);
 }
 
 uint64_t hits_clock_ns(void) {
