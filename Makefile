@@ -39,7 +39,11 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv $(MSGPACK) l
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
   -Werror=implicit-function-declaration
-HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+# What the compiler makes programs for, by its own name. Asked once, when the packages are there.
+MACHINE = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
+HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
+  $(if $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE)),-fcf-protection) \
+  $(if $(filter aarch64-% arm64-%,$(MACHINE)),-mbranch-protection=standard)
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
@@ -134,7 +138,7 @@ help:
 	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
 	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
-	@echo 'make lint format fuzz check-valgrind check-systemd clean'
+	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build folder'
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

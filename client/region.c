@@ -240,6 +240,8 @@ static enum region_result attempt(struct search *search, struct fcache_value *va
 static void pause_once(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory"); /* `yield` takes no time on most of them */
 #else
   atomic_signal_fence(memory_order_seq_cst); /* a round of the loop that is not left out */
 #endif

@@ -32,12 +32,26 @@ size_t fc_utf8_long_char(const uint8_t *s, size_t size, uint32_t *code) {
   return length;
 }
 
-bool fc_utf8_fits_line(uint32_t code) {
-  bool separates = code == 0x2028 || code == 0x2029;
-  bool directs = code == 0x61c || code == 0x200e || code == 0x200f ||
-                 (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+/* Unicode's property Default_Ignorable_Code_Point, which is of its characters that are not seen;
+ * what separates lines; and the controls of interlinear annotations and of hieroglyphs, which have
+ * no look of their own either. The controls of the writing direction are among the first. */
+static const struct {
+  uint32_t first, last;
+} unfit[] = {
+    {0x00ad, 0x00ad},   {0x034f, 0x034f},   {0x061c, 0x061c},   {0x115f, 0x1160},
+    {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},   {0x2028, 0x202e},
+    {0x2060, 0x206f},   {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},
+    {0xffa0, 0xffa0},   {0xfff0, 0xfffb},   {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},
+    {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+};
 
-  return !fc_utf8_is_control(code) && !separates && !directs;
+bool fc_utf8_fits_line(uint32_t code) {
+  if (fc_utf8_is_control(code))
+    return false;
+  for (size_t i = 0; i < sizeof unfit / sizeof unfit[0] && code >= unfit[i].first; i++)
+    if (code <= unfit[i].last)
+      return false;
+  return true;
 }
 
 size_t fc_utf8_clean(char *text, size_t size) {

@@ -24,8 +24,10 @@ static inline bool fc_utf8_is_control(uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0);
 }
 
-/* False for a character that ends a line for some reader, or changes how a terminal shows the rest
- * of the line: control characters, U+2028, U+2029, and the controls of the writing direction. */
+/* False for a character that ends a line for some reader, that changes how a terminal shows the
+ * rest of the line, or that is not seen, so that two names would look the same: control characters,
+ * U+2028, U+2029, the controls of the writing direction, and invisible characters, among them the
+ * joiners and the selectors of variants. Spaces fit. */
 bool fc_utf8_fits_line(uint32_t code);
 
 /* Replaces with '?', in place, every character that does not fit a line, and every byte that is not

@@ -2,6 +2,7 @@
 #                       the build itself
 # make check-valgrind   the unit tests and one daemon session under valgrind
 # make check-systemd    the units in a real systemd; names what it skips where there is none
+# make check-aarch64    the last commit, compiled for AArch64, and the unit tests in an emulator; needs root
 #   ONLY=store          just the tests whose names contain that
 #   TEST_JOBS=1         how many test programs run side by side (2)
 #   CK_RUN_CASE=...     as Check has it
@@ -126,3 +127,17 @@ $(TB)/valgrind/session: $(TB)/obj/valgrind/session.o $(LIBA)
 
 check-systemd: all | $(SYSTEMD_DEPS_OK)
 	@MAKE='$(MAKE)' tests/systemd/run.sh
+
+# For AArch64, in a Debian of its own: this machine's packages stay as they are.
+.PHONY: check-aarch64 check-emulated
+check-aarch64:
+	@tests/aarch64/run.sh
+
+# The unit tests in the emulator of $(EMULATOR), a command. Not those beside a scripted daemon, whose threads and
+# deadlines it makes too slow, nor those that take it a minute each.
+EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -l '"peer.h"' $(UNIT_SRC))) \
+  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings
+EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
+check-emulated: all $(EMULATED_TESTS)
+	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' tests/run_tests.sh $(TEST_JOBS) $(TB)/log-emulated \
+	  $(EMULATED_TESTS)

@@ -2,12 +2,16 @@
 # root.sh SUITE TREE COMMAND - run COMMAND (bash) as root in a new minimal Debian of SUITE that has git, make and a
 # compiler, in /root/fcached, a clone of TREE. Ends with COMMAND's status, or with 125 if the root cannot be made.
 # It needs to be root. Nothing is left of the new root, also after a signal.
-# Environment: FRESH_CACHE, the folder that keeps one unused root for each suite (/var/tmp/fcached-fresh).
+# Environment: FRESH_CACHE, the folder that keeps one unused root for each suite (/var/tmp/fcached-fresh);
+# FRESH_FOREIGN, an architecture whose packages can be installed too (arm64); FRESH_PACKAGES, those that are there
+# instead of a compiler, separated by commas.
 set -uo pipefail
 suite=$1 tree=$(cd "$2" && pwd) command=$3
 cache=${FRESH_CACHE:-/var/tmp/fcached-fresh}
-base=$cache/$suite
-packages=build-essential,ca-certificates,git,make
+foreign=${FRESH_FOREIGN:-}
+name=$suite${foreign:+-$foreign}
+base=$cache/$name
+packages=ca-certificates,git,make,${FRESH_PACKAGES:-build-essential}
 
 fail() {
   echo "root.sh: $*" >&2
@@ -31,12 +35,13 @@ reach() {
 
 make_base() {
   local from options
-  from=$(mirror) options=$cache/$suite.apt.conf
+  from=$(mirror) options=$cache/$name.apt.conf
   reach >"$options"
   rm -rf --one-file-system "$base" "$base.new"
-  echo "root.sh: making the minimal root of $suite" >&2
+  echo "root.sh: making the minimal root of $name" >&2
   # shellcheck disable=SC2086 # no word if there is no mirror
-  mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$options" "$suite" "$base.new" $from >&2 ||
+  mmdebstrap --quiet --variant=minbase --architectures="$(dpkg --print-architecture)${foreign:+,$foreign}" \
+    --include="$packages" --aptopt="$options" "$suite" "$base.new" $from >&2 ||
     fail "mmdebstrap cannot make a root of $suite"
   cp /etc/ssl/certs/ca-certificates.crt "$base.new/etc/ssl/certs/" # this machine's, which may have more
   echo "$packages" >"$base.new/.made-of"

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -9,6 +10,13 @@ int runner_run(Suite *suite) {
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
   return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+bool runner_lacks(const char *what) {
+  if (getenv("FC_EMULATED") == NULL)
+    return false;
+  printf("skipped: the emulator has no %s\n", what);
+  return true;
 }
 
 uint64_t runner_now_ms(void) {

@@ -220,6 +220,8 @@ START_TEST(overflow_of_the_need) {
 END_TEST
 
 START_TEST(resource_limit) {
+  if (runner_lacks("limits of memory"))
+    return;
   int status;
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);

@@ -225,11 +225,15 @@ static void check_attack(uid_t as) {
 }
 
 START_TEST(nobody_else_changes_it) {
+  if (runner_lacks("seals against holes"))
+    return;
   check_attack(getuid());
 }
 END_TEST
 
 START_TEST(nor_does_another_user) {
+  if (runner_lacks("seals against holes"))
+    return;
   if (getuid() != 0) {
     printf("skipped: the region against another user: only root can be one\n");
     return;
@@ -288,6 +292,8 @@ static void prepare_nothing(struct region *region) {
 }
 
 START_TEST(a_killed_owner_is_seen) {
+  if (runner_lacks("robust mutexes"))
+    return;
   struct owner owner;
   start_owner(&owner, prepare_nothing);
   ck_assert(region_is_live(&owner.map));
@@ -298,6 +304,8 @@ START_TEST(a_killed_owner_is_seen) {
 END_TEST
 
 START_TEST(a_stopped_owner_lives) {
+  if (runner_lacks("robust mutexes"))
+    return;
   struct owner owner;
   int status;
   start_owner(&owner, prepare_nothing);
@@ -353,6 +361,8 @@ static enum region_result get(const struct region_map *map, uint32_t n,
 }
 
 START_TEST(an_owner_that_died_in_a_window_leaves_it_busy) {
+  if (runner_lacks("robust mutexes"))
+    return;
   struct owner owner;
   struct fcache_value value = {0};
   start_owner(&owner, prepare_half_a_window);

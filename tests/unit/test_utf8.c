@@ -66,11 +66,58 @@ START_TEST(clean_text_is_one_line) {
 }
 END_TEST
 
+/* The first and the last of each row; those beside it are seen, or belong to no row. */
+START_TEST(what_is_not_seen_does_not_fit) {
+  static const struct {
+    uint32_t first, last;
+  } unfit[] = {
+      {0x0, 0x1f},        {0x7f, 0x9f},       {0xad, 0xad},     /* a soft hyphen */
+      {0x34f, 0x34f},     {0x61c, 0x61c},     {0x115f, 0x1160}, /* the fillers of Hangul */
+      {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f}, /* zero width, joiners, marks */
+      {0x2028, 0x202e},   {0x2060, 0x206f},   {0x3164, 0x3164},   {0xfe00, 0xfe0f},
+      {0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xfffb},   {0x13430, 0x1343f},
+      {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}, /* the tags, and more selectors */
+  };
+  for (size_t i = 0; i < sizeof unfit / sizeof unfit[0]; i++) {
+    for (uint32_t code = unfit[i].first; code <= unfit[i].last; code++)
+      ck_assert_msg(!fc_utf8_fits_line(code), "U+%04X", (unsigned)code);
+    ck_assert(unfit[i].first == 0 || fc_utf8_fits_line(unfit[i].first - 1));
+    ck_assert(fc_utf8_fits_line(unfit[i].last + 1));
+  }
+}
+END_TEST
+
+/* Letters, signs and spaces of many scripts, also those that Unicode counts as format characters
+ * but that are seen, as the Arabic sign of a number; and what joins the letter before it. */
+START_TEST(what_is_seen_fits) {
+  static const uint32_t seen[] = {' ',    '~',     0xa0,    0xe9,    0x301,   0x5d0,  0x600,
+                                  0x627,  0x6dd,   0x8e2,   0x915,   0x1100,  0x1161, 0x180a,
+                                  0x2003, 0x2027,  0x202f,  0x205f,  0x3000,  0x540d, 0xac00,
+                                  0xfffd, 0x110bd, 0x1f600, 0x20000, 0x10ffff};
+  for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++)
+    ck_assert_msg(fc_utf8_fits_line(seen[i]), "U+%04X", (unsigned)seen[i]);
+}
+END_TEST
+
+START_TEST(clean_text_has_nothing_unseen) {
+  check_clean("a\xc2\xad"
+              "b\xe2\x80\x8b"
+              "c\xef\xbb\xbf"
+              "d\xe3\x85\xa4"
+              "e\xf3\xa0\x81\x81"
+              "f\xef\xb8\x8f",
+              "a?b?c?d?e?f?");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("utf8");
   TCase *tests = tcase_create("utf8");
   tcase_add_test(tests, a_character_has_its_number);
   tcase_add_test(tests, clean_text_is_one_line);
+  tcase_add_test(tests, what_is_not_seen_does_not_fit);
+  tcase_add_test(tests, what_is_seen_fits);
+  tcase_add_test(tests, clean_text_has_nothing_unseen);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }
