@@ -29,9 +29,11 @@
  * is never made to wait: calls nested in a `compute` compute for themselves what others are
  * computing, so no order of calls on one handle can deadlock. A `compute` may also wait for other
  * threads, and for processes that it creates, which ask with handles of their own: the daemon
- * refuses a wait that would close a circle of processes, and that call computes for itself. Within
- * one process handles wait for each other. Where a `compute` waits for another thread, that thread
- * must not wait for what this process computes: give its handle FCACHE_NO_WAIT.
+ * ends a wait that keeps a circle of processes closed after about the time that a computation takes
+ * (10 s at most), and that call computes for itself. A process that was created inside a `compute`
+ * never waits for what its creator computes. Within one process handles wait for each other. Where
+ * a `compute` waits for another thread, that thread must not wait for what this process computes:
+ * give its handle FCACHE_NO_WAIT.
  *
  * RESULTS. 0 is success (for a get: a hit). Positive values of
  * enum fcache_result are outcomes to act on. Negative ones are errors, of

@@ -7,6 +7,10 @@
 
 #define NS_PER_MS 1000000u
 
+/* Of all searches in one leases_expire, so that very many waits that end together do not keep the
+ * daemon from others: less than a millisecond. */
+#define EXPIRE_STEPS_MAX 65536u
+
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters) {
   *leases = (struct leases){.limits = *limits, .counters = counters};
@@ -60,8 +64,9 @@ static struct lease_wait *first_that_wants(const struct lease *lease) {
 }
 
 /* The lease has another owner, for whose process the others wait from now on. The waits of
- * processes for which that one waits would close a circle. The edges to the former owner go first,
- * so that no circle is found that is over. */
+ * processes for which that one waits close a circle. The edges to the former owner go first, so
+ * that no circle is found that is over; those to the new one do not change what is found from it.
+ */
 static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   if (lease->wait_first == NULL)
@@ -71,8 +76,12 @@ static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
   leases_search(leases, owner);
   for (struct lease_wait *wait = lease->wait_first, *next; wait != NULL; wait = next) {
     next = wait->next;
-    if (leases_found(leases, wait->holder->process, owner) || !leases_edge_add(wait))
+    if (leases_is_helper(wait->holder->process, owner)) {
       leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);
+      continue;
+    }
+    leases_edge_add(wait);
+    leases_set_grace(leases, wait, leases_closes_circle(leases, wait), now_ns);
   }
 }
 
@@ -122,13 +131,21 @@ static bool may_wait(const struct leases *leases, const struct lease_holder *hol
          holder->waits + holder->due < leases->limits.waits_each;
 }
 
-static bool closes_circle(struct leases *leases, const struct lease_holder *holder,
-                          const struct lease *lease) {
+static enum lease_answer begin_wait(struct leases *leases, struct lease_holder *holder,
+                                    struct lease *lease, const struct lease_request *request,
+                                    uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
-  if (holder->process == NULL || holder->process == owner)
-    return false;
+  uint64_t until_ns = later(now_ns, bounded(leases, request->wait_ns));
+  if (!may_wait(leases, holder) || leases_is_helper(holder->process, owner))
+    return LEASE_NONE;
+  struct lease_wait *wait =
+      leases_wait(leases, holder, lease, request, term_of(leases, request), now_ns, until_ns);
+  if (wait == NULL)
+    return LEASE_NONE;
+  leases_edge_add(wait);
   leases_search(leases, owner);
-  return leases_found(leases, holder->process, owner);
+  leases_set_grace(leases, wait, leases_closes_circle(leases, wait), now_ns);
+  return LEASE_WAITS;
 }
 
 enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
@@ -140,18 +157,16 @@ enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
     return LEASE_NONE;
   if (request->wait_ns == 0)
     return LEASE_TAKEN;
-  uint64_t until_ns = later(now_ns, bounded(leases, request->wait_ns));
-  bool waits =
-      may_wait(leases, holder) && !closes_circle(leases, holder, lease) &&
-      leases_wait(leases, holder, lease, request, term_of(leases, request), now_ns, until_ns);
-  return waits ? LEASE_WAITS : LEASE_NONE;
+  return begin_wait(leases, holder, lease, request, now_ns);
 }
 
 void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,
                 const struct fc_key *key, uint64_t now_ns) {
   struct lease *lease = leases_find(leases, ns, digest, key);
-  if (lease != NULL)
-    end(leases, lease, LEASE_END_PUT, now_ns);
+  if (lease == NULL)
+    return;
+  leases_learn(lease, now_ns);
+  end(leases, lease, LEASE_END_PUT, now_ns);
 }
 
 bool leases_give_up(struct leases *leases, struct lease_holder *holder, const struct namespace *ns,
@@ -224,13 +239,14 @@ static void expire(struct leases *leases, struct lease *lease, uint64_t now_ns) 
 /* In the order of their times, also where the caller is late: who would have been handed the lease
  * before its wait was over gets it. At the same time, the lease goes first, for the same reason. */
 void leases_expire(struct leases *leases, uint64_t now_ns) {
+  uint32_t steps = EXPIRE_STEPS_MAX;
   for (;;) {
     struct deadline *term = deadlines_first(&leases->terms);
     struct deadline *until = deadlines_first(&leases->untils);
     if (is_over(term, now_ns) && (until == NULL || term->at_ns <= until->at_ns))
       expire(leases, lease_of(term), now_ns);
     else if (is_over(until, now_ns))
-      leases_end_wait(leases, wait_of(until), LEASE_END_NONE, now_ns);
+      leases_wait_over(leases, wait_of(until), &steps, now_ns);
     else
       return;
   }

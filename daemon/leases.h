@@ -16,13 +16,18 @@
  * those waits end, to be asked for anew. So whoever is waited for is not waiting.
  *   A computation may also hand work to other threads of its process, which have other holders, and
  * to processes that it creates for that: its helpers. So a process as a whole may wait for the
- * processes that its holders wait for, and for its helpers. A wait that would close a circle of
- * processes is refused (LEASE_NONE); where a lease goes to another owner, the waits for it that
- * close a circle now end (LEASE_END_NONE). Only a circle of waits that exists at that moment is a
- * reason, or one that is too large to be searched.
- *   Within one process a wait is never refused: its threads that miss a key together compute it
- * once, and cannot be told from threads that a computation waits for. Where it does, the wait lasts
- * until its time is over.
+ * processes that its holders wait for, and for its helpers.
+ *   Certain: a helper that waits for a lease of the process that it helps waits for itself. Such
+ * a wait is refused (LEASE_NONE), and ends at once where a lease goes to such an owner.
+ *   A guess: a circle of processes. It is a deadlock if their computations wait for these very
+ * waits, and harmless if their threads are independent. Only time can tell: a wait that closes a
+ * circle lasts for a grace at most, which is about the time that computations take in its
+ * namespace. Then the wait ends (LEASE_END_NONE) if the circle still exists, and goes on for as
+ * long as was asked if not. So a deadlock costs one grace, and an independent computation is
+ * waited for. A circle that is too large to be searched is taken for one.
+ *   Within one process a wait closes no circle: its threads that miss a key together compute it
+ * once, and cannot be told from threads that a computation waits for. Where it does, the wait
+ * lasts until its time is over.
  *
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
@@ -39,6 +44,14 @@
 #include "proto/message.h"
 #include "proto/wall.h"
 
+/* The grace is LEASES_GRACE_FACTOR times the smoothed time from a lease's grant to its put: most
+ * computations take less than twice the mean. Within bounds: the least is what a busy machine adds
+ * to short ones, and the most is what a client that is slow on purpose can cost the others. */
+#define LEASES_GRACE_FACTOR 2u
+#define LEASES_GRACE_MIN_NS UINT64_C(100000000)
+#define LEASES_GRACE_MAX_NS UINT64_C(10000000000)
+#define LEASES_GRACE_UNKNOWN_NS UINT64_C(1000000000) /* while no lease was put */
+
 struct lease_wait;
 struct lease_edge;
 
@@ -51,7 +64,8 @@ struct lease_process {
   uint32_t edges;
   struct lease_process *helper_of; /* NULL: of none */
   struct lease_process *helper_first, *next_helper, *prev_helper;
-  uint64_t found_by; /* the latest search that found it */
+  uint64_t delayed_ns, delayed_until_ns; /* by graces in vain, in all, and by the last one */
+  uint64_t found_by;                     /* the latest search that found it */
   struct lease_process *next_found;
 };
 
@@ -79,6 +93,7 @@ struct lease {
   struct lease_holder *owner; /* NULL: over; kept for the due waits that look at its key */
   uint64_t serial;            /* another, higher one for each grant */
   uint64_t granted_ns;
+  uint64_t delayed_before_ns; /* its owner's process, then */
   struct deadline term;
   struct lease_wait *wait_first, *wait_last; /* in the order of their asking */
   uint32_t waits;
@@ -96,8 +111,8 @@ enum lease_end {
   LEASE_END_GRANTED, /* the lease is the waiter's now */
   LEASE_END_AGAIN,   /* it was granted another lease; or nothing is known: it may ask again */
   LEASE_END_NONE,    /* it is to compute for itself: its time is over, or it does not want the lease
-                        that nobody else wants, or the value cannot be stored, or it would be in a
-                        circle of waits */
+                        that nobody else wants, or the value cannot be stored, or its grace in a
+                        circle is over, or it helps the lease's new owner */
 };
 
 struct lease_wait {
@@ -110,12 +125,13 @@ struct lease_wait {
   uint64_t since_ns;
   uint64_t begun;   /* of fc_waits */
   uint64_t wall_ns; /* once it is over: its share of the time, as fc_waits has it */
-  struct deadline until;
+  uint64_t asked_until_ns, grace_since_ns;
+  struct deadline until; /* before asked_until_ns: it closed a circle, and this ends its grace */
   enum lease_end end;
   struct lease_wait *next, *prev;                     /* of the lease */
   struct lease_wait *next_of_holder, *prev_of_holder; /* of the holder; `due` ones by the first */
-  struct lease_edge *edge;                            /* NULL: within a process, or not known */
-  struct fc_str probe;                                /* points into probe_data; none: NULL */
+  struct lease_edge *edge; /* NULL: within a process, or not known, or past a bound */
+  struct fc_str probe;     /* points into probe_data; none: NULL */
   char probe_data[];
 };
 
@@ -139,6 +155,7 @@ struct leases {
   struct lease_holder *due_first, *due_last; /* holders with something due */
   uint64_t searches;                         /* for circles, so far */
   bool search_ended;                         /* the latest found all that there is to be found */
+  uint32_t search_steps;                     /* that the latest took */
 };
 
 /* The limits for `most` leases, and as many waits, of which a holder may have a quarter. */

@@ -1,6 +1,7 @@
 /* leases_parts.h - what the files of the lease table share: leases.c has the rules, leases_table.c
  * keeps the leases and finds them, leases_waits.c keeps the waits and what of them is due,
- * leases_circles.c knows which processes wait for which. Nobody else's business. */
+ * leases_circles.c knows which processes wait for which, leases_grace.c how long a wait in a circle
+ * may last. Nobody else's business. */
 #ifndef FC_DAEMON_LEASES_PARTS_H
 #define FC_DAEMON_LEASES_PARTS_H
 
@@ -32,11 +33,10 @@ void lease_release(struct lease *lease);
 
 /* ---- leases_waits.c ---- */
 
-/* The holder waits for the lease from now on. False: out of memory, or its process waits for too
- * many others. */
-bool leases_wait(struct leases *leases, struct lease_holder *holder, struct lease *lease,
-                 const struct lease_request *request, uint64_t term_ns, uint64_t now_ns,
-                 uint64_t until_ns);
+/* Begins a wait of the holder for the lease, without an edge. Returns NULL if memory is out. */
+struct lease_wait *leases_wait(struct leases *leases, struct lease_holder *holder,
+                               struct lease *lease, const struct lease_request *request,
+                               uint64_t term_ns, uint64_t now_ns, uint64_t until_ns);
 
 /* The wait becomes due: its holder's last, and the holder is queued. */
 void leases_end_wait(struct leases *leases, struct lease_wait *wait, enum lease_end end,
@@ -53,19 +53,43 @@ void leases_forget_due(struct leases *leases, struct lease_holder *holder);
 
 /* ---- leases_circles.c ---- */
 
-/* The wait counts for its process's edge to the process of the lease's owner. False: out of memory,
- * or there are too many edges. */
-bool leases_edge_add(struct lease_wait *wait);
+/* Counts the wait for its process's edge to the process of the lease's owner. Without memory, and
+ * past the bound on edges, the wait has none. */
+void leases_edge_add(struct lease_wait *wait);
 
 /* It counts no more, if it did. */
 void leases_edge_remove(struct lease_wait *wait);
 
-/* Finds the processes that `start` waits for, directly or through others. */
+/* Returns whether `process` was created for a computation of `of`, directly or through other
+ * helpers. False where the way between them is too long to be searched. */
+bool leases_is_helper(const struct lease_process *process, const struct lease_process *of);
+
+/* Finds the processes that `start` waits for, directly or through others; it may be NULL. */
 void leases_search(struct leases *leases, struct lease_process *start);
 
-/* Did the latest search, which began at `start`, find the process? Then a wait of that process for
- * `start` closes a circle. True where the search was too long to tell. */
-bool leases_found(const struct leases *leases, const struct lease_process *process,
-                  const struct lease_process *start);
+/* After a search from the process of the owner of the lease that it waits for: returns whether the
+ * wait closes a circle. True too where a bound kept the search from the answer, or the wait from an
+ * edge. */
+bool leases_closes_circle(const struct leases *leases, const struct lease_wait *wait);
+
+/* Adds the time since then to the delays of the processes that the latest search found from `start`
+ * on, and none of it twice. */
+void leases_add_delay(const struct leases *leases, struct lease_process *start, uint64_t since_ns,
+                      uint64_t now_ns);
+
+/* ---- leases_grace.c ---- */
+
+/* Sets the time of a wait that begins, or whose lease has a new owner: what was asked for, and a
+ * grace at most if it closes a circle. */
+void leases_set_grace(struct leases *leases, struct lease_wait *wait, bool closes_circle,
+                      uint64_t now_ns);
+
+/* Learns from a lease that a put ends, while it has its owner still. */
+void leases_learn(const struct lease *lease, uint64_t now_ns);
+
+/* The time of the wait has come. Ends it, or lets it go on if it had a grace only, and its circle
+ * is gone. Takes what it searches from `steps`; with none left, it takes the circle for granted. */
+void leases_wait_over(struct leases *leases, struct lease_wait *wait, uint32_t *steps,
+                      uint64_t now_ns);
 
 #endif

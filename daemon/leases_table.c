@@ -145,7 +145,10 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_holder 
   *(holder->held_last == NULL ? &holder->held_first : &holder->held_last->next_held) = lease;
   holder->held_last = lease;
   holder->held++;
-  if (holder->process != NULL && holder->process->held++ == 0)
+  if (holder->process == NULL)
+    return;
+  lease->delayed_before_ns = holder->process->delayed_ns;
+  if (holder->process->held++ == 0)
     holder->process->computing_since_ns = now_ns;
 }
 

@@ -49,30 +49,26 @@ static void step_out_of_holder(struct lease_wait *wait) {
   holder->waits--;
 }
 
-bool leases_wait(struct leases *leases, struct lease_holder *holder, struct lease *lease,
-                 const struct lease_request *request, uint64_t term_ns, uint64_t now_ns,
-                 uint64_t until_ns) {
+struct lease_wait *leases_wait(struct leases *leases, struct lease_holder *holder,
+                               struct lease *lease, const struct lease_request *request,
+                               uint64_t term_ns, uint64_t now_ns, uint64_t until_ns) {
   struct lease_wait *wait = allocate(request);
   if (wait == NULL)
-    return false;
+    return NULL;
   if (!deadlines_add(&leases->untils, &wait->until, until_ns)) {
     free(wait);
-    return false;
+    return NULL;
   }
+  wait->asked_until_ns = until_ns;
   wait->term_ns = term_ns;
   wait->since_ns = now_ns;
   wait->holder = holder;
   wait->lease = lease;
-  if (!leases_edge_add(wait)) {
-    deadlines_remove(&leases->untils, &wait->until);
-    free(wait);
-    return false;
-  }
   wait->begun = fc_waits_begin(&holder->sharing, now_ns);
   line_up(wait, lease);
   line_up_of_holder(wait, holder);
   leases->waits++;
-  return true;
+  return wait;
 }
 
 /* ---- that are over ---- */

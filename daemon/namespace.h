@@ -38,6 +38,9 @@ struct namespace {
   struct clear_log clears;
   bool condemned; /* dropped: its entries are no longer found, and go step by step */
 
+  /* written by the lease table */
+  uint64_t lease_ns; /* smoothed time from the grant of a lease to its put; 0: none was put */
+
   /* written by whoever counts */
   struct counters counters;
   uint64_t last_use_ns; /* namespace_use */

@@ -1,10 +1,13 @@
 /* Workers whose computations wait for other threads and processes that ask the cache themselves:
- * nobody waits until a lease's term is over, which here is a minute. */
+ * nobody waits until a lease's term is over, which here is a minute. And workers whose threads are
+ * independent of each other: each key is computed once. */
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/system/child.h"
@@ -19,6 +22,8 @@
 struct board {
   _Atomic uint32_t computing; /* workers that hold their lease */
   _Atomic uint32_t nested;    /* computations of nested lookups */
+  _Atomic uint32_t computed;  /* by independent threads */
+  _Atomic uint32_t ready;     /* processes whose threads may begin */
 };
 
 static struct daemon served;
@@ -112,6 +117,78 @@ START_TEST(two_workers_with_threads_want_each_others_key) {
 }
 END_TEST
 
+/* ---- independent threads ---- */
+
+#define POOLS 4
+#define THREADS 8
+#define KEYS 200u
+#define COMPUTE_NS 10000000 /* less than any grace */
+
+/* The threads of a process share out the keys, which all processes take in the same order. */
+struct pool {
+  _Atomic uint32_t next;
+};
+
+static int compute_alone(void *unused, struct fcache_value *value) {
+  struct timespec time = {.tv_nsec = COMPUTE_NS};
+  (void)unused;
+  atomic_fetch_add(&board->computed, 1);
+  (void)nanosleep(&time, NULL); /* a signal would make it shorter, which is as good */
+  return fcache_value_set(value, "value", 5);
+}
+
+static int look_up_keys(struct pool *pool) {
+  struct fcache_value value = {0};
+  struct fcache *cache = open_handle();
+  CHILD_EXPECT(cache != NULL);
+  for (uint32_t i; (i = atomic_fetch_add(&pool->next, 1)) < KEYS;) {
+    char prompt[16];
+    snprintf(prompt, sizeof prompt, "%u", i);
+    struct fcache_key key = library_key("op", "base", prompt, 0);
+    CHILD_EXPECT(fcache_cached(cache, &key, compute_alone, NULL, &value) == FCACHE_OK);
+  }
+  fcache_value_free(&value);
+  fcache_close(cache);
+  return 0;
+}
+
+static void *run_thread(void *pool) {
+  return look_up_keys(pool) == 0 ? pool : NULL;
+}
+
+static bool all_are_ready(void *unused) {
+  (void)unused;
+  return atomic_load(&board->ready) == POOLS;
+}
+
+static int run_pool(void *unused) {
+  struct pool pool = {0};
+  pthread_t threads[THREADS];
+  (void)unused;
+  atomic_fetch_add(&board->ready, 1);
+  CHILD_EXPECT(harness_wait_until(all_are_ready, NULL, TIMEOUT_MS));
+  for (int i = 0; i < THREADS; i++)
+    CHILD_EXPECT(pthread_create(&threads[i], NULL, run_thread, &pool) == 0);
+  for (int i = 0; i < THREADS; i++) {
+    void *result = NULL;
+    CHILD_EXPECT(pthread_join(threads[i], &result) == 0);
+    CHILD_EXPECT(result != NULL);
+  }
+  return 0;
+}
+
+START_TEST(independent_threads_compute_each_key_once) {
+  pid_t pids[POOLS];
+  start();
+  for (int i = 0; i < POOLS; i++)
+    pids[i] = child_start(run_pool, NULL, NULL);
+  for (int i = 0; i < POOLS; i++)
+    ck_assert_int_eq(end_of(pids[i]), 0);
+  ck_assert_uint_eq(board->computed, KEYS);
+  stop();
+}
+END_TEST
+
 /* ---- children ---- */
 
 /* A child that asks with a handle of its own, or with the one that it inherits. */
@@ -191,6 +268,7 @@ int main(void) {
   TCase *tcase = tcase_create("leases_deadlock");
   tcase_set_timeout(tcase, 120);
   tcase_add_test(tcase, two_workers_with_threads_want_each_others_key);
+  tcase_add_test(tcase, independent_threads_compute_each_key_once);
   tcase_add_loop_test(tcase, a_child_of_a_computation_wants_its_key, 0, 2);
   tcase_add_test(tcase, a_worker_waits_for_its_creator);
   suite_add_tcase(suite, tcase);

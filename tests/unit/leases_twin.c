@@ -13,11 +13,14 @@
 struct model_lease {
   uint32_t owner; /* NOBODY: there is none */
   uint64_t serial, granted_ns, end_ns;
+  uint64_t delayed_before_ns; /* the process of its owner */
 };
 
 struct model_wait {
   struct twin_ask ask;
-  uint64_t term_ns, since_ns, until_ns;
+  uint64_t term_ns, since_ns, asked_until_ns, grace_since_ns, until_ns;
+  uint64_t order; /* of its setting to until_ns */
+  bool closes;    /* it closed a circle when its lease got its owner, or when it was asked */
   uint64_t begun; /* of fc_waits, which tests/unit/test_wall.c proves */
 };
 
@@ -36,7 +39,10 @@ struct model {
   struct fc_waits sharing[TWIN_HOLDERS];
   struct model_due due[TWIN_HOLDERS];
   uint32_t queue[TWIN_HOLDERS], n_queue;
-  uint64_t serials;
+  uint64_t serials, orders;
+  uint64_t lease_ns[TWIN_SPACES];
+  uint64_t delayed_ns[TWIN_PROCESSES + 1], delayed_until_ns[TWIN_PROCESSES];
+  struct twin_graces graces;
   struct counters counters, of_space[TWIN_SPACES];
 };
 
@@ -119,54 +125,153 @@ static void model_end_waits_for(struct model *model, uint32_t key, enum lease_en
       i++;
 }
 
+enum which { ALL_WAITS, LONG_WAITS }; /* those that closed no circle */
+
 /* Does a holder of process `from` wait for one of `to`? */
-static bool model_waits_for(const struct model *model, uint32_t from, uint32_t to) {
+static bool model_waits_for(const struct model *model, enum which which, uint32_t from,
+                            uint32_t to) {
   for (uint32_t i = 0; i < model->n_waits; i++) {
-    const struct model_lease *lease = &model->leases[model->waits[i].ask.key];
-    if (lease->owner != NOBODY && model->process[model->waits[i].ask.holder] == from &&
-        model->process[lease->owner] == to)
+    const struct model_wait *wait = &model->waits[i];
+    const struct model_lease *lease = &model->leases[wait->ask.key];
+    if (lease->owner != NOBODY && model->process[wait->ask.holder] == from &&
+        model->process[lease->owner] == to && (which == ALL_WAITS || !wait->closes))
       return true;
   }
   return false;
 }
 
-static bool model_depends(const struct model *model, uint32_t from, uint32_t to) {
-  return model->helper_of[to] == from || model_waits_for(model, from, to);
+static bool model_depends(const struct model *model, enum which which, uint32_t from, uint32_t to) {
+  return model->helper_of[to] == from || model_waits_for(model, which, from, to);
 }
 
-/* By growing the set of those that `to` depends on until it grows no more. */
-static bool model_closes_circle(const struct model *model, uint32_t from, uint32_t to) {
-  bool found[TWIN_PROCESSES] = {false}, grows = true;
-  if (from == TWIN_PROCESSES || to == TWIN_PROCESSES || from == to)
-    return false;
-  found[to] = true;
+struct found {
+  bool is[TWIN_PROCESSES];
+};
+
+/* By growing the set of those that `start` depends on until it grows no more. */
+static struct found model_find(const struct model *model, enum which which, uint32_t start) {
+  struct found found = {{false}};
+  bool grows = start < TWIN_PROCESSES;
+  if (grows)
+    found.is[start] = true;
   while (grows) {
     grows = false;
     for (uint32_t a = 0; a < TWIN_PROCESSES; a++)
       for (uint32_t b = 0; b < TWIN_PROCESSES; b++)
-        if (found[a] && !found[b] && a != b && model_depends(model, a, b))
-          found[b] = grows = true;
+        if (found.is[a] && !found.is[b] && a != b && model_depends(model, which, a, b))
+          found.is[b] = grows = true;
   }
-  return found[from];
+  return found;
+}
+
+static bool model_closes_circle(const struct model *model, enum which which, uint32_t from,
+                                uint32_t to) {
+  if (from == TWIN_PROCESSES || to == TWIN_PROCESSES || from == to)
+    return false;
+  return model_find(model, which, to).is[from];
+}
+
+static bool model_helps(const struct model *model, uint32_t process, uint32_t of) {
+  while (process != TWIN_PROCESSES && of != TWIN_PROCESSES) {
+    process = model->helper_of[process];
+    if (process == of)
+      return true;
+  }
+  return false;
+}
+
+/* ---- the model's graces ---- */
+
+static uint64_t model_grace(const struct model *model, uint32_t key) {
+  uint64_t lease_ns = model->lease_ns[space_of(key)];
+  if (lease_ns == 0)
+    return 1000000000;
+  uint64_t grace = least(2 * lease_ns, 10000000000u);
+  return grace < 100000000 ? 100000000 : grace;
+}
+
+static void model_set_until(struct model *model, struct model_wait *wait, uint64_t until_ns) {
+  if (wait->until_ns != until_ns)
+    wait->order = ++model->orders;
+  wait->until_ns = until_ns;
+}
+
+static void model_set_grace(struct model *model, struct model_wait *wait, uint64_t now_ns) {
+  uint32_t key = wait->ask.key;
+  wait->closes = model_closes_circle(model, ALL_WAITS, model->process[wait->ask.holder],
+                                     model->process[model->leases[key].owner]);
+  wait->grace_since_ns = now_ns;
+  uint64_t end_ns = wait->closes ? sum(now_ns, model_grace(model, key)) : UINT64_MAX;
+  model->graces.given += end_ns < wait->asked_until_ns;
+  model_set_until(model, wait, least(wait->asked_until_ns, end_ns));
+}
+
+static void model_learn(struct model *model, uint32_t key, uint64_t now_ns) {
+  const struct model_lease *lease = &model->leases[key];
+  uint32_t process = model->process[lease->owner];
+  uint64_t *lease_ns = &model->lease_ns[space_of(key)];
+  uint64_t all_ns = now_ns - lease->granted_ns;
+  uint64_t delay_ns = model->delayed_ns[process] - lease->delayed_before_ns;
+  uint64_t took_ns = all_ns - least(all_ns, delay_ns);
+  if (took_ns < all_ns / 8 + 1)
+    took_ns = all_ns / 8 + 1;
+  took_ns = least(took_ns, 10000000000u);
+  if (*lease_ns == 0)
+    *lease_ns = took_ns;
+  else if (took_ns > *lease_ns)
+    *lease_ns += (took_ns - *lease_ns) / 2;
+  else
+    *lease_ns -= (*lease_ns - took_ns) / 32;
+}
+
+static void model_delay(struct model *model, uint32_t process, uint64_t since_ns, uint64_t now_ns) {
+  uint64_t *until_ns = &model->delayed_until_ns[process];
+  model->delayed_ns[process] += least(now_ns - since_ns, now_ns - *until_ns);
+  *until_ns = now_ns;
+}
+
+static void model_wait_over(struct model *model, uint32_t i, uint64_t now_ns) {
+  struct model_wait *wait = &model->waits[i];
+  uint32_t from = model->process[wait->ask.holder];
+  uint32_t owner = model->process[model->leases[wait->ask.key].owner];
+  if (wait->until_ns < wait->asked_until_ns) {
+    if (!model_closes_circle(model, ALL_WAITS, from, owner)) {
+      model->graces.lifted++;
+      wait->closes = false;
+      model_set_until(model, wait, wait->asked_until_ns);
+      return;
+    }
+    model->graces.ended++;
+    struct found found = model_find(model, ALL_WAITS, owner);
+    for (uint32_t process = 0; process < TWIN_PROCESSES; process++)
+      if (found.is[process])
+        model_delay(model, process, wait->grace_since_ns, now_ns);
+  }
+  model_end_wait(model, i, LEASE_END_NONE, now_ns);
 }
 
 static void model_grant(struct model *model, uint32_t key, uint32_t holder, uint64_t end_ns,
                         uint64_t now_ns) {
   model_end_waits_of(model, holder, LEASE_END_AGAIN, now_ns);
-  model->leases[key] = (struct model_lease){holder, ++model->serials, now_ns, end_ns};
+  model->leases[key] = (struct model_lease){holder, ++model->serials, now_ns, end_ns,
+                                            model->delayed_ns[model->process[holder]]};
   model->counters.leases_granted++;
   model->of_space[space_of(key)].leases_granted++;
 }
 
-/* The waits for a key that has a new owner: those that close a circle end. */
-static void model_break_circles(struct model *model, uint32_t key, uint64_t now_ns) {
+/* The waits for a key that has a new owner. */
+static void model_wait_for_owner(struct model *model, uint32_t key, uint64_t now_ns) {
   uint32_t owner = model->process[model->leases[key].owner];
   for (uint32_t i = 0; i < model->n_waits;) {
-    uint32_t from = model->process[model->waits[i].ask.holder];
-    if (model->waits[i].ask.key == key && model_closes_circle(model, from, owner))
+    struct model_wait *wait = &model->waits[i];
+    if (wait->ask.key == key && model_helps(model, model->process[wait->ask.holder], owner)) {
+      model->graces.dropped++;
       model_end_wait(model, i, LEASE_END_NONE, now_ns);
-    else
-      i++;
+      continue;
+    }
+    if (wait->ask.key == key)
+      model_set_grace(model, wait, now_ns);
+    i++;
   }
 }
 
@@ -178,7 +283,7 @@ static void model_hand_over(struct model *model, uint32_t key, uint64_t now_ns) 
       continue;
     model_end_wait(model, i, LEASE_END_GRANTED, now_ns);
     model_grant(model, key, wait.ask.holder, sum(now_ns, wait.term_ns), now_ns);
-    model_break_circles(model, key, now_ns);
+    model_wait_for_owner(model, key, now_ns);
     return;
   }
   model_end_waits_for(model, key, LEASE_END_NONE, now_ns);
@@ -221,11 +326,20 @@ static enum lease_answer model_ask(struct model *model, const struct twin_ask *a
   if (model_held(model, ask->holder) > 0 || model->n_waits + model_due(model) >= limits->waits ||
       model_waits(model, ask->holder) + model->due[ask->holder].n >= limits->waits_each)
     return LEASE_NONE;
-  if (model_closes_circle(model, model->process[ask->holder], model->process[owner]))
+  if (model_helps(model, model->process[ask->holder], model->process[owner])) {
+    model->graces.refused++;
     return LEASE_NONE;
-  model->waits[model->n_waits++] = (struct model_wait){
-      *ask, term_ns, now_ns, sum(now_ns, least(ask->wait_ns, limits->time_max_ns)),
-      fc_waits_begin(&model->sharing[ask->holder], now_ns)};
+  }
+  struct model_wait *wait = &model->waits[model->n_waits++];
+  uint64_t until_ns = sum(now_ns, least(ask->wait_ns, limits->time_max_ns));
+  *wait = (struct model_wait){.ask = *ask,
+                              .term_ns = term_ns,
+                              .since_ns = now_ns,
+                              .asked_until_ns = until_ns,
+                              .until_ns = until_ns,
+                              .order = ++model->orders,
+                              .begun = fc_waits_begin(&model->sharing[ask->holder], now_ns)};
+  model_set_grace(model, wait, now_ns);
   return LEASE_WAITS;
 }
 
@@ -288,9 +402,12 @@ static uint32_t model_first_term(const struct model *model) {
 
 static uint32_t model_first_until(const struct model *model) {
   uint32_t first = 0;
-  for (uint32_t i = 1; i < model->n_waits; i++)
-    if (model->waits[i].until_ns < model->waits[first].until_ns)
+  for (uint32_t i = 1; i < model->n_waits; i++) {
+    const struct model_wait *wait = &model->waits[i], *best = &model->waits[first];
+    if (wait->until_ns < best->until_ns ||
+        (wait->until_ns == best->until_ns && wait->order < best->order))
       first = i;
+  }
   return first;
 }
 
@@ -310,7 +427,7 @@ static void model_expire(struct model *model, uint64_t now_ns) {
     if (least(term_ns, until_ns) > now_ns)
       return;
     if (term_ns > until_ns) {
-      model_end_wait(model, wait, LEASE_END_NONE, now_ns);
+      model_wait_over(model, wait, now_ns);
       continue;
     }
     model->counters.leases_expired++;
@@ -349,6 +466,7 @@ static void compare_waits_for(const struct twin *twin, const struct lease *lease
     MUST(wait->id == model->waits[i].ask.id);
     MUST(wait->since_ns == model->waits[i].since_ns);
     MUST(wait->until.at_ns == model->waits[i].until_ns);
+    MUST(wait->asked_until_ns == model->waits[i].asked_until_ns);
     MUST(wait->holder == &twin->holders[model->waits[i].ask.holder]);
     MUST(wait->lease == lease);
     wait = wait->next;
@@ -417,7 +535,8 @@ static void twin_hold(const struct twin *twin) {
   }
 }
 
-/* No process waits for itself through others; and the table's edges are the model's. */
+/* Of the waits that closed no circle, none waits for itself through others: each circle has one
+ * that closed it, and so a grace. And the table's edges are the model's. */
 static void compare_processes(const struct twin *twin) {
   const struct model *model = &twin->model;
   for (uint32_t a = 0; a < TWIN_PROCESSES; a++) {
@@ -425,11 +544,13 @@ static void compare_processes(const struct twin *twin) {
     for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
       held += model->process[i] == a ? model_held(model, i) : 0;
     for (uint32_t b = 0; b < TWIN_PROCESSES; b++) {
-      edges += a != b && model_waits_for(model, a, b);
-      MUST(a == b || !model_depends(model, a, b) || !model_closes_circle(model, a, b));
+      edges += a != b && model_waits_for(model, ALL_WAITS, a, b);
+      MUST(a == b || !model_depends(model, LONG_WAITS, a, b) ||
+           !model_closes_circle(model, LONG_WAITS, a, b));
     }
     MUST(twin->processes[a].held == held);
     MUST(twin->processes[a].edges == edges);
+    MUST(twin->processes[a].delayed_ns == model->delayed_ns[a]);
   }
 }
 
@@ -440,8 +561,10 @@ static void compare(const struct twin *twin) {
   for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
     compare_holder(twin, i);
   MUST(memcmp(&twin->counters, &model->counters, sizeof twin->counters) == 0);
-  for (uint32_t i = 0; i < TWIN_SPACES; i++)
+  for (uint32_t i = 0; i < TWIN_SPACES; i++) {
     MUST(memcmp(&twin->spaces[i].counters, &model->of_space[i], sizeof model->of_space[i]) == 0);
+    MUST(twin->spaces[i].lease_ns == model->lease_ns[i]);
+  }
   uint32_t key, wait;
   uint64_t term_ns, until_ns;
   model_nearest(model, &key, &term_ns, &wait, &until_ns);
@@ -498,7 +621,16 @@ bool twin_closes_circle(const struct twin *twin, const struct twin_ask *ask) {
   const struct model *model = &twin->model;
   uint32_t owner = model->leases[ask->key].owner;
   return owner != NOBODY &&
-         model_closes_circle(model, model->process[ask->holder], model->process[owner]);
+         model_closes_circle(model, ALL_WAITS, model->process[ask->holder], model->process[owner]);
+}
+
+struct twin_graces twin_graces(const struct twin *twin) {
+  return twin->model.graces;
+}
+
+uint64_t twin_until(const struct twin *twin, uint32_t holder) {
+  ck_assert_ptr_nonnull(twin->holders[holder].wait_first);
+  return twin->holders[holder].wait_first->until.at_ns;
 }
 
 static const char *const view_names[TWIN_VIEWS] = {"base", "ft"};
@@ -535,6 +667,8 @@ enum lease_answer twin_ask(struct twin *twin, const struct twin_ask *ask, uint64
 void twin_put(struct twin *twin, uint32_t key, uint64_t now_ns) {
   struct fc_key made = key_of(key);
   leases_put(&twin->leases, &twin->spaces[space_of(key)], digest_of(twin, key), &made, now_ns);
+  if (twin->model.leases[key].owner != NOBODY)
+    model_learn(&twin->model, key, now_ns);
   twin->model.leases[key].owner = NOBODY;
   model_end_waits_for(&twin->model, key, LEASE_END_PUT, now_ns);
   compare(twin);

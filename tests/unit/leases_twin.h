@@ -46,6 +46,19 @@ void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of);
 /* Would this wait close a circle of processes? As the model has it. */
 bool twin_closes_circle(const struct twin *twin, const struct twin_ask *ask);
 
+/* What became of waits in circles so far, as the model has it. */
+struct twin_graces {
+  uint32_t given; /* a grace, which was shorter than what was asked */
+  uint32_t ended; /* with their circle still there */
+  uint32_t lifted;
+  uint32_t refused; /* helpers' waits for the process that they help, at once */
+  uint32_t dropped; /* the same, where a lease went to that process */
+};
+struct twin_graces twin_graces(const struct twin *twin);
+
+/* When the first wait of the holder ends; it has one. */
+uint64_t twin_until(const struct twin *twin, uint32_t holder);
+
 /* As the leases_* of the same names; keys and holders are numbers. */
 enum lease_answer twin_ask(struct twin *twin, const struct twin_ask *ask, uint64_t now_ns);
 void twin_put(struct twin *twin, uint32_t key, uint64_t now_ns);

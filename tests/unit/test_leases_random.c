@@ -17,8 +17,9 @@ struct world {
   uint64_t random, now_ns;
   uint32_t ids;
   uint32_t answers[LEASE_WAITS + 1], ends[LEASE_END_NONE + 1]; /* how often each was seen */
-  uint32_t circles; /* waits that would have closed one */
-  bool lazy;        /* few replies are taken */
+  uint32_t circles;                                            /* waits that closed one */
+  uint64_t unit_ns;                                            /* of its times */
+  bool lazy;                                                   /* few replies are taken */
 };
 
 static uint32_t below(struct world *world, uint32_t n) {
@@ -33,12 +34,13 @@ static uint32_t some_key(struct world *world) {
 }
 
 static void ask(struct world *world) {
-  struct twin_ask ask = {.holder = below(world, TWIN_HOLDERS),
-                         .key = some_key(world),
-                         .wants = below(world, 5) != 0,
-                         .term_ns = below(world, 20) == 0 ? 0 : 1 + below(world, 2000),
-                         .wait_ns = below(world, 4) == 0 ? 0 : 1 + below(world, 1500),
-                         .id = ++world->ids};
+  struct twin_ask ask = {
+      .holder = below(world, TWIN_HOLDERS),
+      .key = some_key(world),
+      .wants = below(world, 5) != 0,
+      .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
+      .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
+      .id = ++world->ids};
   world->circles += ask.wait_ns > 0 && twin_closes_circle(world->twin, &ask);
   world->answers[twin_ask(world->twin, &ask, world->now_ns)]++;
 }
@@ -60,11 +62,11 @@ static void pass(struct world *world) {
   uint64_t next_ns = twin_next_ns(world->twin);
   uint32_t dice = below(world, 8);
   if (dice < 4)
-    world->now_ns += below(world, 20);
+    world->now_ns += below(world, 20) * world->unit_ns;
   else if (dice < 7 && next_ns != UINT64_MAX && next_ns > world->now_ns + 1)
     world->now_ns = next_ns - below(world, 2);
   else
-    world->now_ns += below(world, 600);
+    world->now_ns += below(world, 600) * world->unit_ns;
   if (below(world, 3) != 0)
     twin_expire(world->twin, world->now_ns);
 }
@@ -106,6 +108,7 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
   struct world world = {.twin = twin_open(limits, digest_mask),
                         .random = 88172645463325252u + seed,
                         .now_ns = 1,
+                        .unit_ns = processes ? 100000000 : 1, /* graces are of seconds */
                         .lazy = lazy};
   if (processes)
     make_processes(&world);
@@ -119,6 +122,8 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
   for (int i = 0; i <= LEASE_END_NONE; i++)
     ck_assert_uint_gt(world.ends[i], STEPS / 600);
   ck_assert(processes ? world.circles > STEPS / 200 : world.circles == 0);
+  struct twin_graces graces = twin_graces(world.twin);
+  ck_assert(!processes || (graces.given > STEPS / 1000 && graces.ended > 0 && graces.lifted > 0));
   twin_close(world.twin);
 }
 
