@@ -15,11 +15,12 @@
  * takes, one line says so: on stderr, or to the `log` callback.
  *
  * HITS. Where the daemon shares its memory, a hit is read from there, without a
- * message and without a system call; the daemon learns of it from a ring in memory of
- * the handle's own, so that its counters, its trace and the order of use are as if each
- * hit had been a message. A daemon that is stopped leaves its entries readable; one that
- * has ended does not. With $FCACHE_REGION=0, or where memory cannot be shared, hits are
- * messages like everything else: slower, and otherwise the same.
+ * message and without a system call (but for a look, every 1,024 hits, whether the
+ * connection lasts); the daemon learns of it from a ring in memory of the handle's own, so
+ * that its counters, its trace and the order of use are as if each hit had been a message.
+ * A daemon that is stopped leaves its entries readable; one that has ended does not. With
+ * $FCACHE_REGION=0, or where memory cannot be shared, hits are messages like everything else:
+ * slower, and otherwise the same.
  *
  * LEASES. One miss, one forward pass: of all workers that miss a key at the same time, the
  * first is granted its lease and computes; the others wait for its value, which is a hit, and

@@ -41,6 +41,9 @@ int handle_hit(struct fcache *cache, const struct fc_key *key, unsigned flags,
     return link_fault(&cache->link, FC_ENOMEM, "no memory for a value from the region");
   if (result != REGION_HIT)
     return FCACHE_MISS;
+  if (plane_is_to_be_checked(&cache->link.plane) &&
+      !link_serves_hits(&cache->link, (flags & FCACHE_LOCAL) != 0))
+    return FCACHE_MISS;
   record.end_ns = channel_clock_ns();
   record.wall_ns = record.end_ns - *now_ns;
   record.flags = (flags & FCACHE_UNRECORDED) != 0 ? FC_RING_UNRECORDED : 0;

@@ -390,6 +390,29 @@ bool link_ready(struct link *link) {
   return take_welcome(link, false) == 0;
 }
 
+bool link_serves_hits(struct link *link, bool silent) {
+  struct plane *plane = &link->plane;
+  plane->unchecked = 0;
+  if (plane_lingers(plane))
+    return true;
+  link_check(link);
+  if (link->state == LINK_UP) {
+    if (own_fd_is_connected(&link->channel.socket))
+      return true;
+    (void)link_lost(link, FC_EUNAVAILABLE);
+  }
+  if (plane->attended)
+    plane_turned_away(plane); /* what lingered has ended too */
+  /* A daemon that lives may have ended the connection for its own reasons: then it greets us. */
+  if (link->state == LINK_OFF && !silent && greet(link, 0) == 0)
+    return true;
+  if (link->state == LINK_GREETING && channel_clock_ns() < link->channel.end_ns)
+    return !silent;
+  if (!silent)
+    plane_let_go(plane);
+  return false;
+}
+
 bool link_has_leases(const struct link *link) {
   return link->version >= 3;
 }

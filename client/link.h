@@ -108,6 +108,12 @@ bool link_forked(struct link *link);
  * told. */
 bool link_let_go(struct link *link);
 
+/* The plane wants the connection looked at: may a hit be served from the region? True while a
+ * connection shows that the daemon lives. One that has ended is closed here, and then only a daemon
+ * that can be greeted at once, and welcomes us within the deadline, keeps the region in use. With
+ * `silent` nobody is greeted. Waits for nothing; three system calls where all is well. */
+bool link_serves_hits(struct link *link, bool silent);
+
 /* The id for the next request, of this type, to be made in link->request (which is
  * empty). Its reply must be of that type: a peer is not trusted to match them. */
 uint32_t link_begin(struct link *link, enum fc_type type);

@@ -1,6 +1,7 @@
 #include "client/own_fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@ bool own_fd_is_ours(const struct own_fd *own) {
   struct stat status;
   return own->fd >= 0 && fstat(own->fd, &status) == 0 && status.st_dev == own->device &&
          status.st_ino == own->inode;
+}
+
+bool own_fd_is_connected(const struct own_fd *own) {
+  struct pollfd poll_fd = {.fd = own->fd, .events = POLLRDHUP};
+  return own_fd_is_ours(own) && poll(&poll_fd, 1, 0) == 0;
 }
 
 void own_fd_close(struct own_fd *own) {

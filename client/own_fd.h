@@ -18,6 +18,9 @@ int own_fd_take(struct own_fd *own, int fd);
 /* Is it still what we opened? A system call. */
 bool own_fd_is_ours(const struct own_fd *own);
 
+/* Of a connection: is its other side still there? Two system calls. */
+bool own_fd_is_connected(const struct own_fd *own);
+
 /* Closes it, unless it is not ours any more. Idempotent. */
 void own_fd_close(struct own_fd *own);
 

@@ -1,6 +1,5 @@
 #include "client/plane.h"
 
-#include <poll.h>
 #include <string.h>
 
 void plane_init(struct plane *plane) {
@@ -21,18 +20,12 @@ void plane_drop(struct plane *plane) {
 
 /* ---- the life of a connection ---- */
 
-/* Is there still a daemon at the other end, that will take what the ring holds when we close? */
-static bool is_heard(const struct own_fd *socket) {
-  struct pollfd poll_fd = {.fd = socket->fd, .events = POLLRDHUP};
-  return own_fd_is_ours(socket) && poll(&poll_fd, 1, 0) == 0;
-}
-
 /* The ring's connection ends here, if it has not ended before: a daemon that lives has taken what
  * was in the ring by now, or will; one that has gone left it there. */
 static void end_ring(struct plane *plane) {
   if (plane->ring.header == NULL)
     return;
-  if (!is_heard(&plane->lingering)) {
+  if (!own_fd_is_connected(&plane->lingering)) {
     uint64_t lost = ring_untaken(&plane->ring);
     plane->unrecorded += lost;
     plane->unreported += lost;
@@ -64,6 +57,7 @@ void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
     return;
   }
   plane->attended = true;
+  plane->unchecked = 0;
   plane->told = plane->unreported;
   plane->unreported = 0;
   ring_set_unrecorded(&plane->ring, plane->told);
@@ -89,6 +83,18 @@ void plane_unattended(struct plane *plane) {
 void plane_release_dead(struct plane *plane) {
   if (plane->region.base != NULL && !region_is_live(&plane->region))
     region_unmap(&plane->region);
+}
+
+void plane_let_go(struct plane *plane) {
+  region_unmap(&plane->region);
+}
+
+bool plane_is_to_be_checked(struct plane *plane) {
+  return ++plane->unchecked >= PLANE_UNCHECKED_MAX;
+}
+
+bool plane_lingers(const struct plane *plane) {
+  return plane->attended && own_fd_is_connected(&plane->lingering);
 }
 
 /* ---- hits ---- */

@@ -25,6 +25,11 @@
 #include "client/ring.h"
 #include "proto/message.h"
 
+/* So many hits are served without a look at the connection. The region says itself when its daemon
+ * has ended; but where an old kernel freed a killed daemon's memory early, it could not mark that.
+ */
+#define PLANE_UNCHECKED_MAX 1024u
+
 struct plane {
   struct region_map region; /* none: no hits from here */
   struct ring ring;
@@ -36,6 +41,7 @@ struct plane {
   uint64_t unrecorded;           /* hits that no daemon was or will be told of one by one, ever */
   uint64_t told;                 /* of these, what the ring says, or the last one said */
   uint64_t unreported;           /* of these, what no ring has said */
+  uint32_t unchecked;            /* hits since the connection was looked at */
 };
 
 void plane_init(struct plane *plane);
@@ -67,6 +73,16 @@ void plane_unattended(struct plane *plane);
 /* Unmaps the region where its daemon has ended: its memory stays allocated as long as somebody maps
  * it. Two loads where there is nothing to do. */
 void plane_release_dead(struct plane *plane);
+
+/* Unmaps the region whatever it says. */
+void plane_let_go(struct plane *plane);
+
+/* Counts a hit. True where the connection is to be looked at before one more is served: see
+ * link_serves_hits, which sets `unchecked` to 0. */
+bool plane_is_to_be_checked(struct plane *plane);
+
+/* Is there a connection that lingers, with the daemon still at its other end? */
+bool plane_lingers(const struct plane *plane);
 
 /* Looks up a key whose names are valid. A hit fills `value`, and *record but for its times and
  * flags. Without a region: a miss. */

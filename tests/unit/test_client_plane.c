@@ -871,6 +871,80 @@ START_TEST(hits_after_the_end_are_unrecorded_and_told) {
 }
 END_TEST
 
+/* ---- a daemon that died, and a region that does not say so ---- */
+
+/* What a killed daemon's connection looks like. */
+static void cut_connection(unsigned nth) {
+  ck_assert_int_eq(pthread_mutex_lock(&world.peer.lock), 0);
+  ck_assert(world.peer.connections[nth].open);
+  ck_assert_int_eq(shutdown(world.peer.connections[nth].fd, SHUT_RDWR), 0);
+  ck_assert_int_eq(pthread_mutex_unlock(&world.peer.lock), 0);
+}
+
+/* 0: the ring has room all the time. 1: it gets full before. 2: nobody may be asked. 3: a missed
+ * deadline left the connection open, and then the daemon dies. */
+START_TEST(unmarked_region_of_a_dead_daemon_serves_few_hits) {
+  struct fcache *cache = open_cache(_i == 3 ? DEADLINE_MS : LONG_MS);
+  char away[PEER_PATH_SIZE + 4];
+  unsigned flags = _i == 2 ? FCACHE_LOCAL : 0, hits = 0;
+  (void)snprintf(away, sizeof away, "%s.old", world.peer.path);
+  ck_assert_int_eq(get_with(cache, "a", flags), 'r');
+  ck_assert_int_eq(rename(world.peer.path, away), 0);
+  if (_i == 3) {
+    atomic_store(&world.silent, true);
+    ck_assert_int_eq(get(cache, "b"), 'm');
+  }
+  cut_connection(first);
+  while (get_with(cache, "a", flags) == 'r') {
+    ck_assert_uint_le(++hits, PLANE_UNCHECKED_MAX);
+    if (_i != 1)
+      take(first);
+  }
+  ck_assert_uint_ge(hits, PLANE_UNCHECKED_MAX - 8); /* the look is seldom */
+  ck_assert(!fcache_connected(cache));
+  ck_assert_int_eq(get_with(cache, "a", flags), 'm');
+  if (_i != 2)
+    ck_assert_uint_eq(mappings("test-region"), 1); /* ours */
+  /* It is there again, or another one is. */
+  atomic_store(&world.silent, false);
+  ck_assert_int_eq(rename(away, world.peer.path), 0);
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
+  while (get(cache, "a") != 'r')
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
+  fcache_close(cache);
+}
+END_TEST
+
+/* It lives, and ended the connection for its own reasons. */
+START_TEST(hits_go_on_where_the_daemon_hung_up) {
+  struct fcache *cache = open_cache(LONG_MS);
+  uint64_t end_ms = runner_now_ms() + LONG_MS;
+  cut_connection(first);
+  while (counters_of(cache).reconnects == 0) {
+    ck_assert_int_eq(get(cache, "a"), 'r');
+    take(first);
+    ck_assert_uint_lt(runner_now_ms(), end_ms);
+  }
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(counters_of(cache).degraded, 0);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Many hits on a connection that lasts: each look finds it. */
+START_TEST(hits_go_on_while_the_connection_lasts) {
+  struct fcache *cache = open_cache(LONG_MS);
+  for (unsigned i = 0; i < 3 * PLANE_UNCHECKED_MAX; i++) {
+    ck_assert_int_eq(get(cache, "a"), 'r');
+    take(first);
+  }
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  ck_assert_uint_eq(atomic_load(&world.peer.accepted), first + 1);
+  ck_assert_uint_eq(atomic_load(&world.pings), 0);
+  fcache_close(cache);
+}
+END_TEST
+
 /* ---- forks ---- */
 
 static pid_t fork_raw(void) {
@@ -987,6 +1061,9 @@ int main(void) {
   tcase_add_test(tcase, close_lets_go_of_what_lingers);
   tcase_add_test(tcase, reused_descriptor_is_left_alone);
   tcase_add_loop_test(tcase, hits_after_the_end_are_unrecorded_and_told, 0, 2);
+  tcase_add_loop_test(tcase, unmarked_region_of_a_dead_daemon_serves_few_hits, 0, 4);
+  tcase_add_test(tcase, hits_go_on_where_the_daemon_hung_up);
+  tcase_add_test(tcase, hits_go_on_while_the_connection_lasts);
   tcase_add_loop_test(tcase, child_leaves_the_parents_plane_alone, 0, 4);
   tcase_add_test(tcase, each_daemon_is_told_once);
   suite_add_tcase(suite, tcase);

@@ -132,6 +132,8 @@ START_TEST(names_do_not_steer_the_terminal) {
             10, 0, "?1m"); /* CSI as one character */
   /* what ends a line, or turns the direction of writing */
   check_fit("a\xe2\x80\xa8\xe2\x80\xae\xc2\x85", 10, 1, "a???      ");
+  /* what is not seen: two names must not look the same */
+  check_fit("a\xe2\x80\x8b\xef\xb8\x8f\xc2\xad", 10, 1, "a???      ");
   ck_assert_str_eq(render_clean(text, sizeof text, "a\nb\x7f\xe2\x80\xa9"), "a?b??");
   ck_assert_str_eq(render_clean(text, 4, "abcdef"), "abc");
   ck_assert_str_eq(render_clean(text, 4, "ab\xc3\xa9"), "ab"); /* no half characters */
