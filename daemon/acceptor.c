@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include "daemon/watch.h"
 #include "proto/errors.h"
 
 static uv_stream_t *stream_of(struct acceptor_socket *socket) {
@@ -26,7 +27,9 @@ static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_soc
   if (uv_pipe_open(&socket->pipe, acceptor->listener->fd) < 0)
     return FC_EREFUSED;
   acceptor->listener->fd = -1;
-  return uv_listen(stream_of(socket), SOMAXCONN, acceptor->on_connection) < 0 ? FC_EREFUSED : 0;
+  if (uv_listen(stream_of(socket), SOMAXCONN, acceptor->on_connection) < 0)
+    return FC_EREFUSED;
+  return watch_take((uv_handle_t *)&socket->pipe);
 }
 
 /* A client that connected before the file was removed may still wait to be accepted. */
@@ -60,7 +63,7 @@ static void restore(struct acceptor *acceptor, struct acceptor_socket *socket) {
   if (begin(acceptor, loop, socket) < 0) {
     end(socket);
     listener_end(acceptor->listener); /* nobody would serve there */
-    say_failure(acceptor, "out of descriptors or memory");
+    say_failure(acceptor, "out of descriptors, memory or fs.epoll.max_user_watches");
     return;
   }
   acceptor->current = !acceptor->current;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/watch.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/message.h"
@@ -99,15 +100,23 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   }
 }
 
+static void say_no_watches(struct conns *conns, const char *what_then) {
+  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", what_then, WATCH_FULL);
+}
+
 static void read_on(struct conn *conn, bool on) {
   if (conn->reading == on)
     return;
   conn->reading = on;
   mark_progress(conn, conn->in_size); /* from here on the peer can make some */
-  if (!on)
+  if (!on) {
     (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
-  else if (uv_read_start((uv_stream_t *)&conn->pipe, alloc_input, on_read) < 0)
+  } else if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
+    say_no_watches(conn->conns, "a connection is closed");
     conn_close(conn);
+  } else if (uv_read_start((uv_stream_t *)&conn->pipe, alloc_input, on_read) < 0) {
+    conn_close(conn);
+  }
 }
 
 /* Keeps the bytes that were not handled (there are some), in a buffer of at least `capacity`. */
@@ -427,15 +436,26 @@ static void on_death(uv_poll_t *poll, int status, int events) {
 }
 
 static void watch_death(struct conn *conn) {
-  if (conn->peer.pidfd < 0 || uv_poll_init(conn->conns->loop, &conn->death, conn->peer.pidfd) < 0)
+  const char *unwatched = "a client's process is not watched, the end of its connection alone is";
+  if (conn->peer.pidfd < 0)
     return; /* the socket's end alone then tells */
+  if (uv_poll_init(conn->conns->loop, &conn->death, conn->peer.pidfd) < 0) { /* it tries a place */
+    say_no_watches(conn->conns, unwatched);
+    return;
+  }
   conn->death.data = conn;
   conn->open_handles++;
   conn->watching_death = true;
-  if (uv_poll_start(&conn->death, UV_READABLE, on_death) < 0)
+  if (uv_poll_start(&conn->death, UV_READABLE, on_death) < 0) {
     log_line(conn->conns->log, LOG_LEVEL_WARNING,
              "cannot watch process %ld: the end of its connection tells instead",
              (long)conn->peer.pid);
+  } else if (watch_take((uv_handle_t *)&conn->death) < 0) {
+    (void)uv_poll_stop(&conn->death); /* documented never to fail */
+    say_no_watches(conn->conns, unwatched);
+  } else {
+    conn->conns->said_no_watches = false;
+  }
 }
 
 /* ---- the beginning ---- */
@@ -475,6 +495,12 @@ static int start(struct conn *conn) {
     fail(conn, FC_EBUSY, fc_error_text(FC_EBUSY));
     return 0;
   }
+  if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
+    say_no_watches(conn->conns, "a client is refused");
+    dispatch_refused(conn->conns->dispatch, &conn->session, WATCH_FULL);
+    fail(conn, FC_EBUSY, WATCH_FULL);
+    return 0;
+  }
   watch_death(conn);
   settle(conn);
   return 0;
@@ -484,6 +510,11 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   struct conn *conn = calloc(1, sizeof *conn);
   if (conn == NULL)
     return FC_ENOMEM;
+  /* While a connection waited for memory, libuv did not watch the listener. */
+  if (watch_take((uv_handle_t *)listener) < 0) {
+    free(conn);
+    return FC_ENOMEM;
+  }
   conn->conns = conns;
   if (uv_pipe_init(conns->loop, &conn->pipe, 0) < 0) { /* it only fills in the struct */
     free(conn);

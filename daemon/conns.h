@@ -50,7 +50,7 @@ struct conns {
   struct ticker pressure;                 /* cuts who is stalled while others wait for room */
   bool under_pressure;                    /* it runs */
   uv_stream_t *unaccepted;                /* has a connection that we had no memory for; or NULL */
-  bool said_no_memory, said_no_descriptors;
+  bool said_no_memory, said_no_descriptors, said_no_watches;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
   void (*on_empty)(void *arg);    /* after conns_drain: see there */

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/watch.h"
 #include "proto/errors.h"
 
 #define PER_CLIENT 2u /* its socket and its pidfd */
@@ -41,6 +44,22 @@ void descriptors_raise_limit(unsigned max_clients, struct log *log) {
              (unsigned long long)limit.rlim_cur, max_clients);
 }
 
+/* Does the kernel watch that many? Descriptors are there for it. */
+static bool prove_watches(void) {
+  int fds[LOOP - 1], n = 0;
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  bool failed = epoll < 0;
+  for (; n < LOOP - 1 && !failed; n++) {
+    struct epoll_event none = {0};
+    fds[n] = eventfd(0, EFD_CLOEXEC);
+    failed = fds[n] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fds[n], &none) < 0;
+  }
+  while (n > 0)
+    (void)close(fds[--n]); /* holds nothing; one that was not opened is -1 */
+  (void)close(epoll);
+  return !failed;
+}
+
 int descriptors_prove(struct fault *fault) {
   int fds[LOOP], n = 0, error = 0;
   for (; n < LOOP && error == 0; n += error == 0) {
@@ -49,8 +68,10 @@ int descriptors_prove(struct fault *fault) {
   }
   while (n > 0)
     (void)close(fds[--n]); /* nothing was read from them */
-  if (error == 0)
+  if (error == 0 && prove_watches())
     return 0;
+  if (error == 0)
+    return fault_set(fault, FC_EREFUSED, "no event loop: %s", WATCH_FULL);
   return fault_set(fault, FC_EREFUSED,
                    "no event loop: it takes %d descriptors more than there are: %s: raise %s", LOOP,
                    strerror(error),

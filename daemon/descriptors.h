@@ -1,5 +1,5 @@
 /* descriptors.h - the descriptors of the process at start: the standard three, the limit, and
- * whether there are enough for the event loop. */
+ * whether there are enough for the event loop, and watched. */
 #ifndef FC_DAEMON_DESCRIPTORS_H
 #define FC_DAEMON_DESCRIPTORS_H
 
@@ -16,8 +16,9 @@ int descriptors_fill_standard(void);
  * not enough, it says so. */
 void descriptors_raise_limit(unsigned max_clients, struct log *log);
 
-/* Are there the descriptors that libuv opens without a way to report a failure (it aborts)?
- * 0, or FC_EREFUSED with a text. Holds none afterwards: call it right before uv_loop_init. */
+/* Are there the descriptors that libuv opens, and the places in an epoll that it takes, without a
+ * way to report a failure (it aborts)? 0, or FC_EREFUSED with a text. Holds none afterwards: call
+ * it right before uv_loop_init. */
 int descriptors_prove(struct fault *fault);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "daemon/entry.h"
+#include "daemon/watch.h"
 
 /* What the kernel did not take at once: pieces of its own memory, copied, and of entries, held.
  * One allocation: the pieces, their owners, the copied bytes. */
@@ -112,7 +113,8 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   sender->unsent_bytes += unsent->size;
   sender->seen_unsent_bytes = sender->unsent_bytes;
   sender->seen_unread_bytes = 0; /* known from the next look on */
-  if (uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
+  if (watch_take((uv_handle_t *)sender->stream) < 0 ||
+      uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
     sender->unsent_bytes -= unsent->size;
     unsent_free(unsent);
     fail(sender, UV_ENOMEM);

@@ -300,7 +300,8 @@ static int start_loop(struct server *server, struct fault *fault) {
   if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
       start_timers(server) < 0 || start_connections(server) < 0)
     return fault_set(fault, FC_EREFUSED,
-                     "the event loop could not be set up: out of descriptors or memory");
+                     "the event loop could not be set up: out of descriptors, memory or "
+                     "fs.epoll.max_user_watches");
   start_pool(server);
   if (server->options->trace == NULL)
     return 0;

@@ -3,6 +3,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "daemon/watch.h"
 #include "proto/errors.h"
 
 static void on_expired(uv_poll_t *poll, int status, int events) {
@@ -33,7 +34,8 @@ int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg),
     ticker->fd = -1;
     return FC_EREFUSED;
   }
-  if (uv_poll_start(&ticker->poll, UV_READABLE, on_expired) < 0) {
+  if (uv_poll_start(&ticker->poll, UV_READABLE, on_expired) < 0 ||
+      watch_take((uv_handle_t *)&ticker->poll) < 0) {
     ticker_close(ticker);
     return FC_EREFUSED;
   }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -57,11 +58,24 @@ static int refuse_clone(bool threads) {
   return install(filter, sizeof filter / sizeof filter[0]);
 }
 
+static int refuse_watches(unsigned from) {
+  struct sock_filter filter[] = {
+      LOAD(nr),      UNLESS_SKIP(SYS_epoll_ctl, 5),
+      LOAD(args[1]), UNLESS_SKIP(EPOLL_CTL_ADD, 3),
+      LOAD(args[2]), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, from, 0, 1),
+      FAIL(ENOSPC),  ALLOW,
+  };
+
+  return install(filter, sizeof filter / sizeof filter[0]);
+}
+
 static int apply(const char *lack) {
   if (strcmp(lack, FILTERED_NO_MARKS) == 0)
     return refuse_robust_list(0);
   if (strcmp(lack, FILTERED_NO_ROBUST) == 0)
     return refuse_robust_list(ENOSYS);
+  if (strncmp(lack, FILTERED_NO_WATCHES, strlen(FILTERED_NO_WATCHES)) == 0)
+    return refuse_watches((unsigned)strtoul(lack + strlen(FILTERED_NO_WATCHES), NULL, 10));
   return refuse_clone(strcmp(lack, FILTERED_NO_THREADS) == 0);
 }
 

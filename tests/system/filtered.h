@@ -11,6 +11,10 @@
 #define FILTERED_NO_FORKS "fork"       /* fork fails with EAGAIN, as at a limit on processes */
 #define FILTERED_NO_THREADS "thread"   /* so does the creation of threads */
 
+/* epoll_ctl(ADD) fails with ENOSPC, as at fs.epoll.max_user_watches, for descriptors from a number
+ * on, which follows. */
+#define FILTERED_NO_WATCHES "watches-"
+
 /* At the start of the test program's main: where it was started to become another program behind a
  * filter, does so, and does not return. */
 void filtered_become(int argc, char **argv);

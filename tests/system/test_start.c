@@ -1,6 +1,6 @@
 /* Starts where something is missing, faults 26 and 27: marks of dead owners, processes, threads,
- * descriptors, room on the disk. The daemon serves without what needs it, or says what it lacks;
- * it never ends by a signal. */
+ * descriptors, watches of them, room on the disk. The daemon serves without what needs it, or says
+ * what it lacks; it never ends by a signal. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -244,6 +244,93 @@ START_TEST(few_descriptors_are_an_error) {
 }
 END_TEST
 
+/* ---- descriptors that the kernel does not watch ---- */
+
+/* The `nth` number that is free in the daemon, as it runs without a filter: the next client's
+ * socket has the first, and the pidfd of its process the second. */
+static unsigned free_descriptor(unsigned nth) {
+  char path[64];
+  unsigned fd = 0;
+
+  harness_start(&served, NULL);
+  for (;; fd++) {
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%u", (int)served.pid, fd);
+    if (!exists(path) && nth-- == 0)
+      break;
+  }
+  ck_assert_int_eq(harness_stop(&served), 0);
+  return fd;
+}
+
+static bool refuse_watches(unsigned from) {
+  char lack[32];
+
+  (void)snprintf(lack, sizeof lack, FILTERED_NO_WATCHES "%u", from);
+  return filtered_use(lack);
+}
+
+static void expect_once_in_log(const char *text) {
+  char *log = harness_log(&served);
+  const char *first = strstr(log, text);
+
+  ck_assert_msg(first != NULL && strstr(first + 1, text) == NULL, "not once \"%s\": %s", text, log);
+  free(log);
+}
+
+START_TEST(a_client_that_cannot_be_watched_is_refused) {
+  char *err;
+
+  if (!refuse_watches(free_descriptor(0)))
+    return;
+  harness_start(&served, NULL);
+  const char *const ping[] = {harness_fcachectl(), "-S", served.socket, "ping", "--count=1", NULL};
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(harness_run(ping, NULL, &err), 1);
+    ck_assert_msg(strstr(err, "raise fs.epoll.max_user_watches") != NULL, "%s", err);
+    free(err);
+  }
+  expect_once_in_log("a client is refused: the kernel watches no more");
+}
+END_TEST
+
+START_TEST(a_client_whose_process_cannot_be_watched_is_served) {
+  if (!refuse_watches(free_descriptor(1)))
+    return;
+  harness_start(&served, NULL);
+  for (int i = 0; i < 2; i++) {
+    struct fcache *cache = library_open(served.socket, "start", NULL, 0);
+    store_and_read(cache, 1);
+    fcache_close(cache);
+  }
+  expect_once_in_log("process is not watched");
+}
+END_TEST
+
+/* As with few descriptors, every start fails, at the last for its trace. */
+START_TEST(few_watches_are_an_error) {
+  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], fcached[4096], *err;
+  unsigned end = free_descriptor(0), few = 0, other = 0;
+
+  harness_folder(folder);
+  (void)snprintf(path, sizeof path, "%s/s", folder);
+  (void)snprintf(fcached, sizeof fcached, "%s", harness_fcached());
+  for (unsigned from = 3; from <= end; from++) {
+    if (!refuse_watches(from))
+      return;
+    const char *const argv[] = {harness_fcached(), "--socket", path, "--trace", "/", NULL};
+    int status = harness_run(argv, NULL, &err);
+    ck_assert_msg(status == 1, "watches below %u: status %d, %s", from, status, err);
+    other += strstr(err, "the trace file / cannot be") != NULL;
+    few += strstr(err, "fs.epoll.max_user_watches") != NULL;
+    free(err);
+    (void)setenv("FCACHED", fcached, 1);
+  }
+  ck_assert_uint_gt(other, 0);
+  ck_assert_uint_gt(few, 10);
+  ck_assert_uint_eq(few + other, end - 2);
+}
+END_TEST
+
 /* ---- no room on the disk ---- */
 
 /* `fcached`: one that has room for its own words. */
@@ -339,6 +426,9 @@ int main(int argc, char **argv) {
                       sizeof closings / sizeof closings[0]);
   tcase_add_loop_test(tcase, run_with_closed_streams_too, 0, sizeof closings / sizeof closings[0]);
   tcase_add_test(tcase, few_descriptors_are_an_error);
+  tcase_add_test(tcase, a_client_that_cannot_be_watched_is_refused);
+  tcase_add_test(tcase, a_client_whose_process_cannot_be_watched_is_served);
+  tcase_add_test(tcase, few_watches_are_an_error);
   tcase_add_test(tcase, a_limit_on_file_sizes_costs_the_pid_alone);
   tcase_add_test(tcase, a_full_disk_costs_the_pid_alone);
   suite_add_tcase(suite, tcase);
