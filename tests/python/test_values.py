@@ -519,7 +519,7 @@ def _loses_memory(call: Any) -> bool:
 
 
 def test_the_smallest_lost_object_is_noticed() -> None:
-    kept: list[object] = [None] * 5 * CALLS
+    kept: list[object] = [None for _ in range(5 * CALLS)]
     numbers = iter(range(len(kept)))
 
     def lose() -> None:
