@@ -22,8 +22,8 @@ has() {
 
 inside() {
   export PKG_CONFIG_LIBDIR=/usr/lib/$cross/pkgconfig:/usr/share/pkgconfig
-  make DEPS=skip WERROR=1 CC="$cross-gcc" AR="$cross-ar" OBJCOPY="$cross-objcopy" EMULATOR=qemu-aarch64 check-emulated ||
-    return
+  make -j"$(nproc)" DEPS=skip WERROR=1 CC="$cross-gcc" AR="$cross-ar" OBJCOPY="$cross-objcopy" \
+    EMULATOR=qemu-aarch64 check-emulated || return
   # Return addresses are signed, jumps land at marks, and the reader's pause is one.
   has build/fcached paciasp bti && has build/libfcache.so.0 paciasp bti && has build/pic/client/region.o isb || return
   qemu-aarch64 build/fcached --version | grep '^fcached [0-9]' && qemu-aarch64 build/fcachectl --version || return
@@ -44,4 +44,5 @@ packages=gcc-$cross,pkg-config,qemu-user
 for library in libc6-dev libuv1-dev libmsgpack-c-dev libxxhash-dev libjansson-dev check; do
   packages+=,$library:arm64
 done
+unset MAKEFLAGS # whose file descriptors for jobs do not get there
 FRESH_FOREIGN=arm64 FRESH_PACKAGES=$packages exec tests/fresh/root.sh trixie . 'tests/aarch64/run.sh inside'
