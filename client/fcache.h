@@ -231,9 +231,10 @@ FCACHE_API int fcache_get(struct fcache *cache, const struct fcache_key *key, un
                           struct fcache_value *value);
 
 /* The same, waiting up to `wait_ms` for the value where another worker computes it (0: as
- * fcache_get). FCACHE_MISS where that took longer, or nobody computes it (any more): compute it
- * for yourself, if you like. FCACHE_LEASED, with FCACHE_LEASE alone, where it is yours to compute,
- * at once or because the other gave it up. A handle that holds a lease does not wait. */
+ * fcache_get). FCACHE_MISS where that took longer, nobody computes it (any more), or the daemon
+ * refused or ended the wait (see LEASES): compute it for yourself, if you like. FCACHE_LEASED, with
+ * FCACHE_LEASE alone, where it is yours to compute, at once or because the other gave it up. A
+ * handle that holds a lease does not wait. */
 FCACHE_API int fcache_get_wait(struct fcache *cache, const struct fcache_key *key, unsigned flags,
                                uint32_t wait_ms, struct fcache_value *value);
 
