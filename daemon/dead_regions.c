@@ -55,7 +55,7 @@ void dead_regions_describe(const struct fc_region_uses *dead, char text[DEAD_REG
   (void)snprintf(
       text, DEAD_REGIONS_TEXT_SIZE,
       "shared memory of daemons that have ended, or are another user's: %u region%s of up to "
-      "%s, mapped by process %s: each is freed at those processes' next lookup, or with "
+      "%s, mapped by process %s: each is freed at those processes' next call, or with "
       "them",
       dead->n, dead->n == 1 ? "" : "s", size_format(fc_region_uses_bytes(dead), size), pids);
 }
