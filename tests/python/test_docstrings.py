@@ -105,7 +105,8 @@ def test_help_shows_them() -> None:
     out = io.StringIO()
     pydoc.Helper(output=out).help(fcached.Client.put_many)
     text = out.getvalue()
-    assert "put_many(self, /, op, view, prompts, top_k, values, *, compute_s=0.0" in text
+    shown = "".join(text.split())  # Python 3.13 breaks the signature into lines
+    assert "put_many(self,/,op,view,prompts,top_k,values,*,compute_s=0.0" in shown
     assert "seconds" in text and "TooBigError" in text and "--" not in text
 
 
