@@ -436,7 +436,8 @@ static void on_death(uv_poll_t *poll, int status, int events) {
 }
 
 static void watch_death(struct conn *conn) {
-  const char *unwatched = "a client's process is not watched, the end of its connection alone is";
+  const char *unwatched =
+      "a client's process is not watched, its exit is seen by its socket closing";
   if (conn->peer.pidfd < 0)
     return; /* the socket's end alone then tells */
   if (uv_poll_init(conn->conns->loop, &conn->death, conn->peer.pidfd) < 0) { /* it tries a place */
@@ -448,7 +449,7 @@ static void watch_death(struct conn *conn) {
   conn->watching_death = true;
   if (uv_poll_start(&conn->death, UV_READABLE, on_death) < 0) {
     log_line(conn->conns->log, LOG_LEVEL_WARNING,
-             "cannot watch process %ld: the end of its connection tells instead",
+             "cannot watch process %ld: its exit is seen by its socket closing",
              (long)conn->peer.pid);
   } else if (watch_take((uv_handle_t *)&conn->death) < 0) {
     (void)uv_poll_stop(&conn->death); /* documented never to fail */
