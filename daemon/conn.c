@@ -15,10 +15,16 @@
 #include "daemon/watch.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include "proto/message.h"
+
+#define PAGE_BYTES 4096u
+#define KEEP_UNIT 16384u /* of small buffers beyond the floor; such are whole pages of their own */
+#define CONN_RESERVED_MAX (CONN_SMALL + PAGE_BYTES) /* for the most that is kept of the scratch */
 
 static void process(struct conn *conn, const uint8_t *data, size_t size);
 static void settle(struct conn *conn);
+static void release_input(struct conn *conn);
 
 /* ---- the end ---- */
 
@@ -27,27 +33,27 @@ static void closed(uv_handle_t *handle) {
   if (--conn->open_handles > 0)
     return;
   peer_deinit(&conn->peer);
-  free(conn->in);
+  release_input(conn);
   free(conn);
 }
 
-/* The large frame is done, or given up. */
-static void release_frame(struct conn *conn) {
-  intake_release(&conn->conns->frames, &conn->frame);
-}
-
 static void release_input(struct conn *conn) {
-  free(conn->in);
+  size_t held_bytes = conn->frame.held_bytes;
+  intake_release(&conn->conns->frames, &conn->frame);
+  if (conn->in_capacity > CONN_SMALL)
+    intake_give_spare(&conn->conns->frames, conn->in, held_bytes);
+  else
+    free(conn->in);
   conn->in = NULL;
   conn->in_size = conn->in_capacity = 0;
-  release_frame(conn);
 }
 
 void conn_close(struct conn *conn) {
   if (conn->closing)
     return;
   conn->closing = true;
-  release_frame(conn); /* `in` itself stays until `closed`: a frame in it may be in work */
+  /* `in` stays until `closed`, and its reservation with it: a frame in it may be in work. */
+  intake_leave(&conn->conns->frames, &conn->frame);
   sender_close(&conn->sender);
   dispatch_leave(conn->conns->dispatch, &conn->session);
   conns_chores(conn->conns);
@@ -68,14 +74,26 @@ void conn_drain(struct conn *conn, bool farewell) {
 
 /* ---- receiving ---- */
 
+/* What is kept, and read on in the scratch buffer, may grow to so many bytes now. */
+static size_t reading_limit(const struct conn *conn) {
+  if (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX))
+    return sizeof conn->conns->scratch;
+  return conn->in_capacity > CONN_FLOOR ? conn->in_capacity : CONN_FLOOR;
+}
+
 static void alloc_input(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct conn *conn = handle->data;
-  if (conn->in_size > 0)
+  if (conn->in_capacity > CONN_SMALL) {
     *buf = uv_buf_init((char *)conn->in + conn->in_size,
                        (unsigned)(conn->in_capacity - conn->in_size));
-  else
-    *buf = uv_buf_init((char *)conn->conns->scratch, sizeof conn->conns->scratch);
+    return;
+  }
+  size_t limit = reading_limit(conn);
+  if (conn->in_size > 0)
+    memcpy(conn->conns->scratch, conn->in, conn->in_size);
+  *buf =
+      uv_buf_init((char *)conn->conns->scratch + conn->in_size, (unsigned)(limit - conn->in_size));
 }
 
 static void mark_progress(struct conn *conn, size_t size) {
@@ -85,19 +103,24 @@ static void mark_progress(struct conn *conn, size_t size) {
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct conn *conn = stream->data;
+  (void)buf;
   if (n == 0 || conn->closing)
     return;
+  if (n == UV_ENOBUFS) { /* the room that there was is gone: it has to reserve some */
+    process(conn, conn->in, conn->in_size);
+    return;
+  }
   if (n < 0) {
     conn->eof = true;
     settle(conn);
-  } else if (conn->in_size > 0) {
-    conn->in_size += (size_t)n;
-    if (conn->in_size >= conn->mark_bytes + CONN_PROGRESS)
-      mark_progress(conn, conn->in_size);
-    process(conn, conn->in, conn->in_size);
-  } else {
-    process(conn, (const uint8_t *)buf->base, (size_t)n);
+    return;
   }
+  size_t size = conn->in_size + (size_t)n;
+  if (size >= conn->mark_bytes + CONN_PROGRESS)
+    mark_progress(conn, size);
+  if (conn->in_capacity > CONN_SMALL)
+    conn->in_size = size;
+  process(conn, conn->in_capacity > CONN_SMALL ? conn->in : conn->conns->scratch, size);
 }
 
 static void say_no_watches(struct conns *conns, const char *what_then) {
@@ -119,28 +142,64 @@ static void read_on(struct conn *conn, bool on) {
   }
 }
 
-/* Keeps the bytes that were not handled (there are some), in a buffer of at least `capacity`. */
+static size_t round_up(size_t bytes, size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+/* What a buffer of that capacity reserves. */
+static size_t charge_of(size_t capacity) {
+  return capacity <= CONN_FLOOR ? 0 : round_up(capacity + CONN_MALLOC_BYTES, PAGE_BYTES);
+}
+
+size_t conn_frame_bytes(uint32_t max_value) {
+  return charge_of((size_t)max_value + FC_FRAME_SLACK + FC_FRAME_HEADER);
+}
+
+/* Of a buffer for no more than `bytes`, as long as they are read on in the scratch buffer. */
+static size_t capacity_to_keep(size_t bytes) {
+  return bytes <= CONN_FLOOR ? CONN_FLOOR : round_up(bytes, KEEP_UNIT);
+}
+
+/* A buffer of that capacity, which is reserved, with the bytes that are to be kept. 0 or FC_ENOMEM.
+ */
+static int move_to_buffer(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
+  bool grows = data == conn->in && conn->in_capacity > CONN_SMALL;
+  size_t charge = charge_of(capacity), bytes = charge > 0 ? charge - CONN_MALLOC_BYTES : capacity;
+  uint8_t *room = grows ? realloc(conn->in, bytes) : malloc(bytes);
+  if (room == NULL)
+    return FC_ENOMEM;
+  if (!grows) {
+    memcpy(room, data, size);
+    free(conn->in);
+  }
+  conn->in = room;
+  conn->in_capacity = capacity;
+  conn->in_size = size;
+  return 0;
+}
+
+/* Keeps the bytes that were not handled (there are some) in a buffer of that capacity, for which
+ * there is room: what alloc_input gave was no more than that. 0 or FC_ENOMEM. */
 static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
+  struct intake *frames = &conn->conns->frames;
   assert(data != NULL);
-  bool inside = conn->in != NULL && data >= conn->in && data < conn->in + conn->in_capacity;
-  if (inside && conn->in_capacity >= capacity) {
+  if (conn->frame.held_bytes == 0 && capacity > CONN_FLOOR)
+    mark_progress(conn, size);
+  bool reserved = intake_reserve(frames, &conn->frame, charge_of(capacity));
+  assert(reserved);
+  if (!reserved) /* a fault of ours: rather than to hold what is not counted */
+    return FC_ENOMEM;
+  if (capacity != conn->in_capacity) {
+    int rc = move_to_buffer(conn, data, size, capacity);
+    if (rc < 0)
+      return rc;
+  } else {
     if (data != conn->in) /* a large frame that waits stays where it is */
       memmove(conn->in, data, size);
-  } else {
-    if (capacity < CONN_SMALL)
-      capacity = CONN_SMALL;
-    bool grows = data == conn->in;
-    uint8_t *room = grows ? realloc(conn->in, capacity) : malloc(capacity);
-    if (room == NULL)
-      return FC_ENOMEM;
-    if (!grows) {
-      memcpy(room, data, size);
-      free(conn->in);
-    }
-    conn->in = room;
-    conn->in_capacity = capacity;
+    conn->in_size = size;
   }
-  conn->in_size = size;
+  if (!intake_is_waiting(&conn->frame)) /* for more */
+    intake_shrink(frames, &conn->frame, charge_of(capacity));
   return 0;
 }
 
@@ -156,8 +215,7 @@ static void let_go(struct conn *conn) {
 static void end_input(struct conn *conn) {
   conn->last_words = true;
   conn->paused = false;
-  if (intake_is_waiting(&conn->frame))
-    release_frame(conn);
+  intake_leave(&conn->conns->frames, &conn->frame);
   let_go(conn);
 }
 
@@ -229,26 +287,64 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
   return used;
 }
 
-/* The capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are there. A
- * large one takes memory as it comes. */
-static size_t capacity_for(const struct conn *conn, size_t left, size_t need) {
-  size_t now = conn->in_capacity > CONN_SMALL ? conn->in_capacity : CONN_SMALL;
-  if (need <= CONN_SMALL || left < now)
-    return now;
-  size_t step = now < CONN_STEP ? CONN_STEP : 2 * now;
+/* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are there.
+ * A large one takes memory as it comes. */
+static size_t next_capacity(const struct conn *conn, size_t left, size_t need) {
+  if (need <= CONN_FLOOR)
+    return CONN_FLOOR;
+  if (need <= CONN_SMALL || left < CONN_SMALL)
+    return need < CONN_SMALL ? round_up(need, KEEP_UNIT) : CONN_SMALL;
+  size_t step = conn->in_capacity < CONN_STEP ? CONN_STEP : 2 * conn->in_capacity;
   return step < need ? step : need;
+}
+
+/* Takes the spare buffer for a large frame, if it suits: its pages are there already. */
+static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size_t capacity,
+                       size_t need) {
+  if (conn->in_capacity > CONN_SMALL || capacity <= CONN_SMALL)
+    return false;
+  uint8_t *spare = intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
+                                     charge_of(need));
+  if (spare == NULL)
+    return false;
+  memcpy(spare, data, left);
+  free(conn->in);
+  conn->in = spare;
+  conn->in_size = left;
+  conn->in_capacity = conn->frame.held_bytes - CONN_MALLOC_BYTES;
+  if (conn->in_capacity > need) /* of the next frame nothing is read into it */
+    conn->in_capacity = need;
+  return true;
 }
 
 /* Keeps what is left of an unfinished frame, with room for more of it; or without, while there is
  * no memory for it. 0 or FC_ENOMEM. */
 static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, size_t need) {
-  size_t capacity = capacity_for(conn, left, need);
-  bool grows = capacity > CONN_SMALL && capacity > conn->in_capacity;
-  if (grows && !intake_reserve(&conn->conns->frames, &conn->frame, capacity))
-    capacity = left;
-  else if (grows)
+  struct intake *frames = &conn->conns->frames;
+  size_t capacity = next_capacity(conn, left, need), now = conn->in_capacity;
+  if (now <= CONN_SMALL) {
+    now = capacity_to_keep(left);
+    if (left < CONN_SMALL && intake_has_room(frames, CONN_RESERVED_MAX))
+      return keep(conn, data, left, now);
+    if (!intake_reserve(frames, &conn->frame, charge_of(now)))
+      return FC_ENOMEM; /* as in `keep` */
+  }
+  bool grows = capacity > now && left >= (now > CONN_SMALL ? now : 0);
+  if (grows && take_spare(conn, data, left, capacity, need)) {
     mark_progress(conn, left);
-  return keep(conn, data, left, capacity);
+    return 0;
+  }
+  if (grows && intake_reserve(frames, &conn->frame, charge_of(capacity))) {
+    mark_progress(conn, left);
+    now = capacity;
+  }
+  return keep(conn, data, left, now);
+}
+
+/* Keeps whole frames that wait for us. A large one stays where it is. 0 or FC_ENOMEM. */
+static int keep_paused(struct conn *conn, const uint8_t *data, size_t left) {
+  bool is_large = conn->in_capacity > CONN_SMALL;
+  return keep(conn, data, left, is_large ? conn->in_capacity : capacity_to_keep(left));
 }
 
 /* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
@@ -266,11 +362,12 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
     conn->frame_since_ns = 0;
     release_input(conn);
   } else if (!conn->last_words) {
-    if (used > 0) { /* the large frame, if there was one, is done */
-      release_frame(conn);
+    if (used > 0) {
       conn->frame_since_ns = 0;
+      if (left > CONN_FLOOR)
+        mark_progress(conn, left);
     }
-    int rc = conn->paused ? keep(conn, data + used, left, left)
+    int rc = conn->paused ? keep_paused(conn, data + used, left)
                           : keep_unfinished(conn, data + used, left, need);
     if (rc < 0) {
       fail(conn, FC_ENOMEM, fc_error_text(FC_ENOMEM));
@@ -423,7 +520,7 @@ void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns
   if (!holds_frame || !(waits || stalled))
     return;
   drop(conn, FC_ETIMEDOUT,
-       "a large frame made no progress while others waited for room: send frames in one go");
+       "a frame made no progress while others waited for memory: send frames in one go");
 }
 
 static void on_death(uv_poll_t *poll, int status, int events) {

@@ -5,10 +5,12 @@
  *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. Long
  *   ones, and slices of what takes many turns, wait for a turn of their kind
  *   (enum slice_kind).
- * - A frame is received into the shared scratch buffer; only an unfinished one, or
- *   what has to wait, is kept. A frame over CONN_SMALL reserves memory for its bytes
- *   as they come (intake.h), and holds it until it is handled. Handling may wait for
- *   the quota of replies, never the reverse: so neither pool can block.
+ * - Bytes are received into the shared scratch buffer; only an unfinished frame, or
+ *   what has to wait, is kept. Up to CONN_FLOOR bytes each client may keep. More are
+ *   reserved as they come (intake.h), and held until they are handled; while there is
+ *   nothing to reserve, no more than the floor is read from the socket. A frame over
+ *   CONN_SMALL is received where it is kept. Handling may wait for the quota of
+ *   replies, never the reverse: so neither pool can block.
  * - A frame once begun must be whole before the stall timeout, also while it waits for
  *   memory, and a hello before the hello timeout; a whole frame that waits for us has
  *   no deadline. A client that said hello and is silent is left in peace.
@@ -40,8 +42,10 @@
 
 #define CONN_TURN_MAX 16u
 #define CONN_SEND_BUFFER (1 << 20) /* asked of the kernel; bytes */
-#define CONN_SMALL 65536u          /* a frame up to this needs no reservation */
-#define CONN_STEP 262144u          /* the first reservation of a larger one, at most; then twice */
+#define CONN_FLOOR 4096u           /* input that each client may keep without a reservation */
+#define CONN_SMALL 65536u          /* what is kept up to this is read on in the scratch buffer */
+#define CONN_STEP 262144u          /* the first reservation of more, at most; then twice as much */
+#define CONN_MALLOC_BYTES 16u      /* malloc's own, of a buffer of whole pages */
 #define CONN_GRACE_NS 100000000u   /* without progress, while others wait for memory */
 #define CONN_PROGRESS 65536u       /* fewer bytes of a large frame in that time are none */
 
@@ -59,8 +63,8 @@ struct conn {
 
   uint8_t *in; /* what was read and not handled; NULL while empty */
   size_t in_size, in_capacity;
-  struct intake_frame frame; /* the reservation for the large frame in `in` */
-  size_t mark_bytes;         /* of that frame, received at ... */
+  struct intake_frame frame; /* the reservation for `in`, if that is larger than the floor */
+  size_t mark_bytes;         /* of what is in it, received at ... */
   uint64_t mark_ns;          /* ... this time: it has made progress, or was let on */
 
   uint64_t accepted_ns;
@@ -77,6 +81,9 @@ struct conn {
   bool last_words; /* it takes no more requests, and ends when the replies are out */
   bool closing;
 };
+
+/* What a frame with the largest value reserves, at most. */
+size_t conn_frame_bytes(uint32_t max_value);
 
 /* Takes the connection that `listener` has pending. FC_ENOMEM: it is pending still. */
 int conn_accept(struct conns *conns, uv_stream_t *listener);

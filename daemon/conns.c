@@ -10,6 +10,7 @@
 
 #define SWEEP_MS 250u    /* how late a deadline may be noticed */
 #define PRESSURE_MS 10u  /* the same for a peer without progress, while others wait for room */
+#define SHARED_MIN_BYTES (1u << 20) /* for frames beside the largest, whatever the budget is */
 #define SLICES_A_TURN 2u /* of each kind; each takes about a millisecond at worst */
 
 /* ---- turns ---- */
@@ -236,6 +237,11 @@ void conns_remove(struct conns *conns, struct conn *conn) {
   end_if_empty(conns);
 }
 
+size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value) {
+  size_t least = conn_frame_bytes(max_value) + SHARED_MIN_BYTES;
+  return budget_bytes / 2 > least ? budget_bytes / 2 : least;
+}
+
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
                const struct conns_limits *limits, struct log *log) {
   memset(conns, 0, sizeof *conns);
@@ -243,10 +249,10 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->dispatch = dispatch;
   conns->limits = *limits;
   conns->log = log;
-  size_t frame_bytes = (size_t)dispatch->store->max_value + FC_FRAME_SLACK + FC_FRAME_HEADER;
-  intake_init(&conns->frames, limits->budget_bytes / 2, frame_bytes);
-  quota_init(&conns->replies, limits->budget_bytes / 2,
-             (size_t)dispatch->store->max_value + SENDER_SMALL);
+  uint32_t max_value = dispatch->store->max_value;
+  intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value),
+              conn_frame_bytes(max_value));
+  quota_init(&conns->replies, limits->budget_bytes / 2, (size_t)max_value + SINK_HELD_MAX);
   allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)

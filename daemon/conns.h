@@ -60,6 +60,10 @@ struct conns {
   _Alignas(4096) uint8_t scratch[65536];
 };
 
+/* Memory for frames beyond each client's floor: half of the budget, or a little more than the
+ * largest frame. */
+size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value);
+
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
                const struct conns_limits *limits, struct log *log);
 

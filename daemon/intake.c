@@ -1,6 +1,7 @@
 #include "daemon/intake.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* Waiters that one release looks at. Those behind are reached by a later one; the first is always
  * looked at, so none waits for ever. */
@@ -17,6 +18,8 @@ void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes
 void intake_deinit(struct intake *intake) {
   assert(intake->used_bytes == 0 && intake->lane == NULL);
   assert(!intake_has_waiters(intake));
+  free(intake->spare);
+  intake->spare = NULL;
 }
 
 static void leave(struct intake_frame *frame) {
@@ -42,6 +45,17 @@ static bool may_have_lane(const struct intake *intake, const struct intake_frame
   return !intake_has_waiters(intake) || intake->waiters.next == frame;
 }
 
+static bool spare_fits(const struct intake *intake) {
+  return intake->used_bytes + intake->spare_bytes <=
+         intake->shared_limit_bytes + intake->lane_limit_bytes;
+}
+
+static void free_spare(struct intake *intake) {
+  free(intake->spare);
+  intake->spare = NULL;
+  intake->spare_bytes = 0;
+}
+
 static bool admit(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
   size_t more = wanted_bytes - frame->held_bytes;
   bool shared = intake->lane != frame && more <= intake->shared_limit_bytes - intake->shared_bytes;
@@ -56,6 +70,8 @@ static bool admit(struct intake *intake, struct intake_frame *frame, size_t want
   }
   frame->held_bytes += more;
   intake->used_bytes += more;
+  if (!spare_fits(intake))
+    free_spare(intake);
   return true;
 }
 
@@ -84,14 +100,56 @@ static void admit_waiters(struct intake *intake) {
   }
 }
 
-void intake_release(struct intake *intake, struct intake_frame *frame) {
-  if (frame->held_bytes == 0 && frame->next == NULL)
+void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t bytes) {
+  if (frame->held_bytes <= bytes && frame->next == NULL)
     return;
   leave(frame);
-  intake->used_bytes -= frame->held_bytes;
-  intake->shared_bytes -= frame->held_bytes - frame->lane_bytes;
-  frame->held_bytes = frame->lane_bytes = 0;
-  if (intake->lane == frame)
+  size_t less = frame->held_bytes > bytes ? frame->held_bytes - bytes : 0;
+  size_t of_lane = less < frame->lane_bytes ? less : frame->lane_bytes;
+  frame->held_bytes -= less;
+  frame->lane_bytes -= of_lane;
+  intake->used_bytes -= less;
+  intake->shared_bytes -= less - of_lane;
+  if (intake->lane == frame && frame->lane_bytes == 0)
     intake->lane = NULL;
   admit_waiters(intake);
+}
+
+void intake_release(struct intake *intake, struct intake_frame *frame) {
+  intake_shrink(intake, frame, 0);
+}
+
+void intake_leave(struct intake *intake, struct intake_frame *frame) {
+  intake_shrink(intake, frame, frame->held_bytes);
+}
+
+/* ---- the spare ---- */
+
+void intake_give_spare(struct intake *intake, void *buffer, size_t bytes) {
+  if (bytes <= intake->spare_bytes) {
+    free(buffer);
+    return;
+  }
+  free(intake->spare);
+  intake->spare = buffer;
+  intake->spare_bytes = bytes;
+  if (!spare_fits(intake))
+    free_spare(intake);
+}
+
+void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_t least,
+                        size_t most) {
+  void *spare = intake->spare;
+  size_t bytes = intake->spare_bytes;
+  if (spare == NULL || bytes < least || bytes > most || bytes < frame->held_bytes)
+    return NULL;
+  intake->spare = NULL;
+  intake->spare_bytes = 0;
+  if (bytes > frame->held_bytes && !admit(intake, frame, bytes)) {
+    intake->spare = spare;
+    intake->spare_bytes = bytes;
+    return NULL;
+  }
+  leave(frame);
+  return spare;
 }

@@ -1,4 +1,5 @@
-/* intake.h - the memory that large frames of all clients together may hold while they are received.
+/* intake.h - the memory that unfinished and waiting frames of all clients together may hold beyond
+ * the floor that each client has (CONN_FLOOR).
  *
  * A frame reserves memory as its bytes arrive, not as its header announces them: a client that
  * announces much and sends little holds little. A frame whose next step fits passes those whose
@@ -8,6 +9,9 @@
  * has two parts. All frames share the first. The second, the lane, has room for one whole frame of
  * the largest size, and belongs to one frame at a time: the first that waited. That frame always
  * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
+ *
+ * A large buffer that a frame is done with can be kept as a spare for the next one, which then needs
+ * no new pages. It counts as free: where a reservation needs its bytes, it goes back to the system.
  *
  * One thread. Each frame is released by its holder; intake_deinit asserts that nothing is left. */
 #ifndef FC_DAEMON_INTAKE_H
@@ -33,6 +37,8 @@ struct intake {
   size_t used_bytes, shared_bytes; /* all that is reserved; of that, not in the lane */
   struct intake_frame *lane;       /* whose it is; NULL: nobody's */
   struct intake_frame waiters;     /* head of the ring */
+  void *spare;                     /* owned; NULL: none */
+  size_t spare_bytes;
 };
 
 /* `largest_bytes`: no frame is larger. What is left of `limit_bytes` beside one of that size is
@@ -44,9 +50,30 @@ void intake_deinit(struct intake *intake);
  * (once) and returns false. */
 bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes);
 
-/* Returns all that the frame holds, and its place among the waiters. Those that now have room get
- * it. Idempotent. */
+/* Returns what the frame holds beyond `bytes`, and its place among the waiters. Waiters that now
+ * have room get it. Nothing happens where it holds no more and does not wait. */
+void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t bytes);
+
+/* Returns all of it. Idempotent. */
 void intake_release(struct intake *intake, struct intake_frame *frame);
+
+/* Leaves the waiters, with all that it holds. Idempotent. */
+void intake_leave(struct intake *intake, struct intake_frame *frame);
+
+/* Would any frame that holds nothing get `bytes` at once? Stays true until a reservation is made. */
+static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
+  return intake->waiters.next == &intake->waiters &&
+         bytes <= intake->shared_limit_bytes - intake->shared_bytes;
+}
+
+/* Takes a buffer of malloc as the spare, or frees it where the spare is larger or there is no room
+ * for it beside what is reserved. */
+void intake_give_spare(struct intake *intake, void *buffer, size_t bytes);
+
+/* Hands out the spare if it has `least` to `most` bytes and the frame can hold it: its bytes are then
+ * what the frame holds in all. NULL, with nothing changed, where not. */
+void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_t least,
+                        size_t most);
 
 static inline bool intake_is_waiting(const struct intake_frame *frame) {
   return frame->next != NULL;

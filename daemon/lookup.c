@@ -98,7 +98,8 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
   if (found == NULL)
     return miss(call, get);
-  if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + CALL_OVERHEAD_BYTES))
+  size_t room = sink_room_for(entry_value_size(found)) + CALL_OVERHEAD_BYTES;
+  if (!call->sink->has_room(call->sink, room))
     return DISPATCH_AGAIN;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));

@@ -126,11 +126,19 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
   }
 }
 
+/* Memory for a part that its client does not read: pieces and heads, and its entries if they are
+ * large. A key has a stretch of the reply and a value, which may lie in several pieces. */
+static size_t room_for(const struct part *part) {
+  size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
+  return sink_room_for(part->bytes) + PART_HEAD_BYTES + (size_t)part->n * KEY_OVERHEAD_BYTES +
+         pieces * SINK_PIECE_BYTES;
+}
+
 enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
   struct session *session = call->session;
   struct part part;
   find_part(call, get, session->many.next, &part);
-  if (!call->sink->has_room(call->sink, part.bytes + PART_HEAD_BYTES))
+  if (!call->sink->has_room(call->sink, room_for(&part)))
     return DISPATCH_AGAIN;
   struct iovec list[PART_PIECES];
   struct entry *owners[PART_PIECES] = {NULL};

@@ -53,8 +53,11 @@ static void written(uv_write_t *request, int status) {
   struct sender *sender = unsent->sender;
   sender->unsent_bytes -= unsent->size;
   unsent_free(unsent);
-  if (sender->closed)
+  if (sender->closed) {
+    if (sender->unsent_bytes == 0)
+      release_charge(sender);
     return;
+  }
   if (status < 0)
     fail(sender, status);
   if (sender->unsent_bytes > 0)
@@ -186,7 +189,7 @@ static bool has_room(struct sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
   if (sender->failed || sender_is_busy(sender))
     return false;
-  if (bytes <= SENDER_SMALL || sender->sink.deaf)
+  if (bytes <= SENDER_FLOOR || sender->sink.deaf)
     return true;
   release_charge(sender); /* of a reply that was not made after all */
   if (!quota_charge(sender->quota, bytes, &sender->waiter))
@@ -232,7 +235,8 @@ void sender_deafen(struct sender *sender) {
 void sender_close(struct sender *sender) {
   sender->closed = true;
   sender_leave_line(sender);
-  release_charge(sender);
+  if (sender->unsent_bytes == 0) /* else when the loop has given its memory back */
+    release_charge(sender);
 }
 
 /* Of the bytes that the kernel has taken, those that the peer has not. 0 where that is unknown. */

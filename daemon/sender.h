@@ -1,8 +1,8 @@
 /* sender.h - a connection's replies on their way out.
  *
  * A reply is made only when the one before has left: a peer that does not read
- * holds one reply of memory. One over SENDER_SMALL reserves its size in the quota
- * of replies first, and returns it when it has left. A reply that was let in
+ * holds one reply of memory, and last words behind it. One over SENDER_FLOOR reserves its
+ * size in the quota of replies first, and returns it when it has left. A reply that was let in
  * waits for nothing but its peer, which the stall timeout bounds; so the pool of
  * replies always moves on.
  *
@@ -27,7 +27,10 @@
 #include "daemon/quota.h"
 #include "daemon/sink.h"
 
-#define SENDER_SMALL 65536u /* a reply up to this needs no reservation */
+/* What each client may hold without a reservation: a reply with the largest value that is copied,
+ * or an error; and last words. */
+#define SENDER_FLOOR 10240u
+#define SENDER_LAST_WORDS 2048u
 
 struct sender {
   struct sink sink; /* what the dispatcher sees of it */

@@ -51,7 +51,7 @@ static bool give(struct answer *answer) {
   enum dispatch_result result;
   look(answer);
   uint32_t size = answer->found == NULL ? 0 : entry_value_size(answer->found);
-  if (!session->sink->has_room(session->sink, (size_t)size + CALL_OVERHEAD_BYTES))
+  if (!session->sink->has_room(session->sink, sink_room_for(size) + CALL_OVERHEAD_BYTES))
     return false;
   fc_buf_reset(&dispatch->reply);
   if (answer->found == NULL) {
