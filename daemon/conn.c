@@ -32,9 +32,11 @@ static void closed(uv_handle_t *handle) {
   struct conn *conn = handle->data;
   if (--conn->open_handles > 0)
     return;
+  struct conns *conns = conn->conns;
   peer_deinit(&conn->peer);
   release_input(conn);
   free(conn);
+  conns_freed(conns);
 }
 
 static void release_input(struct conn *conn) {
@@ -48,6 +50,23 @@ static void release_input(struct conn *conn) {
   conn->in_size = conn->in_capacity = 0;
 }
 
+static void close_pipe(struct conn *conn) {
+  conn->lingers = false;
+  send_buffer_return(&conn->conns->send_buffers, &conn->sender.buffer);
+  conns_remove(conn->conns, conn);
+  uv_close((uv_handle_t *)&conn->pipe, closed);
+}
+
+/* The peer sees the end behind what it has not read. Nothing of this can fail for an open socket,
+ * and with any other there is nothing to wait for. */
+static bool linger(struct conn *conn) {
+  if (conn->conns->draining || !sender_leaves_unread(&conn->sender) ||
+      shutdown(conn->sender.buffer.fd, SHUT_RDWR) < 0)
+    return false;
+  conn->lingers = true;
+  return true;
+}
+
 void conn_close(struct conn *conn) {
   if (conn->closing)
     return;
@@ -59,10 +78,18 @@ void conn_close(struct conn *conn) {
   conns_chores(conn->conns);
   conns_rings(conn->conns);  /* its ring may owe lines to the trace */
   conns_expiry(conn->conns); /* who waited for it may have got its leases */
-  conns_remove(conn->conns, conn);
+  conns_unqueue(conn);
+  (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
   if (conn->watching_death)
     uv_close((uv_handle_t *)&conn->death, closed);
-  uv_close((uv_handle_t *)&conn->pipe, closed);
+  if (!linger(conn))
+    close_pipe(conn);
+}
+
+void conn_end(struct conn *conn) {
+  conn_close(conn);
+  if (conn->lingers)
+    close_pipe(conn);
 }
 
 /* In the next turn: the caller may be walking through the connections. */
@@ -487,6 +514,10 @@ static void on_sender_moved(struct sender *sender) {
 
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   const struct conns_limits *limits = &conn->conns->limits;
+  if (conn->lingers && !sender_leaves_unread(&conn->sender)) /* as when the peer has closed its end */
+    close_pipe(conn);
+  if (conn->closing)
+    return;
   if (sender_is_stalled(&conn->sender, now_ns, limits->stall_timeout_ns)) {
     dispatch_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
     conn_close(conn);
@@ -578,16 +609,14 @@ static int start(struct conn *conn) {
   int rc = uv_fileno((uv_handle_t *)&conn->pipe, &fd);
   if (rc < 0 || peer_init(&conn->peer, fd) < 0)
     return FC_EREFUSED;
-  /* Twice what it is by default, if the system's bound allows: half as many waits and switches for
-   * a large reply. What is given is as good. */
-  int send_bytes = CONN_SEND_BUFFER;
-  (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
+  sender_start(&conn->sender, fd);
   const struct conns_limits *limits = &conn->conns->limits;
   check_descriptors(conn->conns);
   conn->session.pid = conn->peer.pid;
   conn->session.birth = conn->peer.birth;
   conn->session.uid = conn->peer.uid;
   conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
+  peer_forget_groups(&conn->peer); /* they may be 256 KiB */
   if (conn->conns->count > limits->max_clients) {
     dispatch_refused(conn->conns->dispatch, &conn->session, fc_error_text(FC_EBUSY));
     fail(conn, FC_EBUSY, fc_error_text(FC_EBUSY));
@@ -605,6 +634,8 @@ static int start(struct conn *conn) {
 }
 
 int conn_accept(struct conns *conns, uv_stream_t *listener) {
+  if (conns->allocated >= conns->limits.max_clients + CONN_REFUSED_MAX)
+    return FC_EBUSY;
   struct conn *conn = calloc(1, sizeof *conn);
   if (conn == NULL)
     return FC_ENOMEM;
@@ -623,8 +654,8 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   conn->peer.pidfd = -1;
   conn->accepted_ns = uv_hrtime();
   conn->session.client_id = ++conns->next_client_id;
-  sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies, conns->log,
-              conn->session.name_data, on_sender_moved);
+  sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies,
+              &conns->send_buffers, conns->log, conn->session.name_data, on_sender_moved);
   conn->frame.ready = on_room;
   conns_add(conns, conn);
   if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || start(conn) < 0)

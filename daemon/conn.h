@@ -28,6 +28,10 @@
  * - after an error that ends it, when that is sent;
  * - at once, when the peer does not read, or we are out of memory.
  *
+ * What the kernel keeps of replies is the daemon's memory until the peer has read it,
+ * also behind a closed socket. So the socket of a connection that has ended stays, and
+ * counts as a client, until its peer has read everything or is gone (`lingers`).
+ *
  * One thread, that of the loop. A conn frees itself when its handles have closed. */
 #ifndef FC_DAEMON_CONN_H
 #define FC_DAEMON_CONN_H
@@ -41,7 +45,6 @@
 #include "daemon/session.h"
 
 #define CONN_TURN_MAX 16u
-#define CONN_SEND_BUFFER (1 << 20) /* asked of the kernel; bytes */
 #define CONN_FLOOR 4096u           /* input that each client may keep without a reservation */
 #define CONN_SMALL 65536u          /* what is kept up to this is read on in the scratch buffer */
 #define CONN_STEP 262144u          /* the first reservation of more, at most; then twice as much */
@@ -80,19 +83,27 @@ struct conn {
   bool farewell;   /* with FC_ESHUTDOWN */
   bool last_words; /* it takes no more requests, and ends when the replies are out */
   bool closing;
+  bool lingers; /* closing, but for its socket: the peer has not read what was sent */
 };
 
 /* What a frame with the largest value reserves, at most. */
 size_t conn_frame_bytes(uint32_t max_value);
 
-/* Takes the connection that `listener` has pending. FC_ENOMEM: it is pending still. */
+/* Connections beyond max_clients that there may be at a time, to be told that they are too many. */
+#define CONN_REFUSED_MAX 64u
+
+/* Takes the connection that `listener` has pending. FC_ENOMEM, or FC_EBUSY where there are
+ * CONN_REFUSED_MAX too many already: it is pending still. */
 int conn_accept(struct conns *conns, uv_stream_t *listener);
 
 /* Goes on with what waited: for its turn, for room, for its reply to leave. */
 void conn_resume(struct conn *conn);
 
-/* Ends the connection now; idempotent. */
+/* Ends the connection now; idempotent. Its socket may linger. */
 void conn_close(struct conn *conn);
+
+/* The same, and nothing lingers. */
+void conn_end(struct conn *conn);
 
 /* Ends it when what the peer had sent is handled and answered; with `farewell`, tells it why. */
 void conn_drain(struct conn *conn, bool farewell);

@@ -191,20 +191,24 @@ void conns_pressure(struct conns *conns) {
 void conns_accept(struct conns *conns, uv_stream_t *listener) {
   int rc = conn_accept(conns, listener);
   conns->unaccepted = rc < 0 ? listener : NULL;
-  if (rc == 0) {
+  if (rc == 0)
     conns->said_no_memory = false;
+  if (rc == 0 || rc == FC_EBUSY) /* the latter is tried again when one of them is gone */
     return;
-  }
   log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
            "no memory for another client: it waits until there is some");
   if (conns->count == 0)
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
-static void on_sweep(void *arg) {
-  struct conns *conns = arg;
+static void accept_pending(struct conns *conns) {
   if (conns->unaccepted != NULL && !uv_is_closing((uv_handle_t *)conns->unaccepted))
     conns_accept(conns, conns->unaccepted);
+}
+
+static void on_sweep(void *arg) {
+  struct conns *conns = arg;
+  accept_pending(conns);
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
@@ -218,12 +222,21 @@ void conns_add(struct conns *conns, struct conn *conn) {
   if (conns->all != NULL)
     conns->all->prev = conn;
   conns->all = conn;
+  conns->allocated++;
   if (conns->count++ == 0)
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
-void conns_remove(struct conns *conns, struct conn *conn) {
+void conns_unqueue(struct conn *conn) {
   leave_queue(conn);
+}
+
+void conns_freed(struct conns *conns) {
+  conns->allocated--;
+  accept_pending(conns);
+}
+
+void conns_remove(struct conns *conns, struct conn *conn) {
   if (conn->prev != NULL)
     conn->prev->next = conn->next;
   else
@@ -253,6 +266,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value),
               conn_frame_bytes(max_value));
   quota_init(&conns->replies, limits->budget_bytes / 2, (size_t)max_value + SINK_HELD_MAX);
+  send_buffers_init(&conns->send_buffers, limits->budget_bytes / 2);
   allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
@@ -270,14 +284,19 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
 void conns_drain(struct conns *conns) {
   conns->draining = true;
   end_if_empty(conns);
-  for (struct conn *conn = conns->all; conn != NULL; conn = conn->next)
-    conn_drain(conn, true);
+  for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
+    next = conn->next;
+    if (conn->lingers)
+      conn_end(conn);
+    else
+      conn_drain(conn, true);
+  }
 }
 
 void conns_close(struct conns *conns) {
   conns->draining = false; /* nobody waits for on_empty any more */
   while (conns->all != NULL)
-    conn_close(conns->all);
+    conn_end(conns->all);
   if (!uv_is_closing((uv_handle_t *)&conns->turn))
     uv_close((uv_handle_t *)&conns->turn, NULL);
   ticker_close(&conns->sweep);
@@ -289,4 +308,5 @@ void conns_close(struct conns *conns) {
 void conns_deinit(struct conns *conns) {
   intake_deinit(&conns->frames);
   quota_deinit(&conns->replies);
+  send_buffers_deinit(&conns->send_buffers);
 }

@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/peer.h"
 #include "daemon/quota.h"
+#include "daemon/send_buffer.h"
 #include "daemon/ticker.h"
 
 struct conn;
@@ -35,8 +36,10 @@ struct conns {
    * filled it would wait for ever. */
   struct intake frames;
   struct quota replies;
+  struct send_buffers send_buffers;
   struct conn *all;
-  unsigned count;
+  unsigned count;     /* of `all`: clients, and those whose sockets linger */
+  unsigned allocated; /* those that are being closed included */
   uint64_t next_client_id;
   struct conns_queue ready;               /* want another turn */
   struct conns_queue due;                 /* of `ready`, those whose turn is the current one */
@@ -105,5 +108,7 @@ void conns_expiry(struct conns *conns);
 /* For conn.c: entering and leaving the set. */
 void conns_add(struct conns *conns, struct conn *conn);
 void conns_remove(struct conns *conns, struct conn *conn);
+void conns_unqueue(struct conn *conn); /* it gets no more turns */
+void conns_freed(struct conns *conns); /* a struct conn is gone: another may be accepted */
 
 #endif

@@ -76,10 +76,16 @@ int peer_init(struct peer *peer, int fd) {
   return 0;
 }
 
+void peer_forget_groups(struct peer *peer) {
+  free(peer->groups);
+  peer->groups = NULL;
+  peer->n_groups = 0;
+}
+
 void peer_deinit(struct peer *peer) {
   if (peer->pidfd >= 0)
     (void)close(peer->pidfd); /* nothing was written: nothing to lose */
-  free(peer->groups);
+  peer_forget_groups(peer);
   *peer = (struct peer){.pidfd = -1};
 }
 

@@ -35,6 +35,9 @@ static inline uint64_t peer_birth_ticks(uint64_t birth) {
 
 void peer_deinit(struct peer *peer); /* idempotent */
 
+/* Frees the list of groups: peer_is_admin must have been asked before. Idempotent. */
+void peer_forget_groups(struct peer *peer);
+
 /* Whose clients may do everything. */
 struct peer_admins {
   uid_t own_uid; /* the daemon's */

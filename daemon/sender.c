@@ -1,14 +1,14 @@
 #include "daemon/sender.h"
 
 #include <assert.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "daemon/entry.h"
 #include "daemon/watch.h"
+
+#define SMALL_REPLY_BYTES 1024u /* as the kernel counts: an error is one */
 
 /* What the kernel did not take at once: pieces of its own memory, copied, and of entries, held.
  * One allocation: the pieces, their owners, the copied bytes. */
@@ -126,6 +126,17 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
 
 /* ---- the sink ---- */
 
+/* What the kernel takes at once: a number of bytes, or libuv's error. */
+static int write_now(struct sender *sender, const struct iovec *pieces, size_t n, size_t total) {
+  bool large = total > SEND_BUFFER_REPLY;
+  if (large)
+    (void)send_buffer_enlarge(sender->buffers, &sender->buffer); /* else it takes more turns */
+  int done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
+  if (done == UV_EAGAIN && !large && send_buffer_enlarge(sender->buffers, &sender->buffer))
+    done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
+  return done == UV_EAGAIN ? 0 : done;
+}
+
 static void send_reply(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
                        size_t n) {
   struct sender *sender = sender_of(sink);
@@ -140,13 +151,13 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
   for (size_t i = 0; i < n; i++)
     total += pieces[i].iov_len;
   if (sender->unsent_bytes == 0) {
-    int done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
-    if (done < 0 && done != UV_EAGAIN) {
+    int done = write_now(sender, pieces, n, total);
+    if (done < 0) {
       fail(sender, done);
       release_charge(sender);
       return;
     }
-    sent = done > 0 ? (size_t)done : 0;
+    sent = (size_t)done;
   }
   if (sent < total)
     send_rest(sender, pieces, owners, n, sent);
@@ -210,17 +221,24 @@ static void on_room(struct quota_waiter *waiter) {
   sender->moved(sender);
 }
 
-void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
-                 const char *peer_name, void (*moved)(struct sender *sender)) {
+void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota,
+                 struct send_buffers *buffers, struct log *log, const char *peer_name,
+                 void (*moved)(struct sender *sender)) {
   *sender = (struct sender){
       .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with, .wake = wake},
       .stream = stream,
       .quota = quota,
+      .buffers = buffers,
+      .buffer.fd = -1,
       .log = log,
       .peer_name = peer_name,
       .moved = moved,
       .waiter.ready = on_room,
   };
+}
+
+void sender_start(struct sender *sender, int fd) {
+  send_buffer_init(&sender->buffer, fd);
 }
 
 void sender_leave_line(struct sender *sender) {
@@ -239,21 +257,15 @@ void sender_close(struct sender *sender) {
     release_charge(sender);
 }
 
-/* Of the bytes that the kernel has taken, those that the peer has not. 0 where that is unknown. */
-static unsigned unread_bytes(const struct sender *sender) {
-  uv_os_fd_t socket;
-  int unread = 0;
-  if (uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0 ||
-      ioctl(socket, SIOCOUTQ, &unread) < 0 || unread < 0)
-    return 0;
-  return (unsigned)unread;
+bool sender_leaves_unread(const struct sender *sender) {
+  return send_buffer_unread(sender->buffer.fd) > SMALL_REPLY_BYTES;
 }
 
 /* Bytes move from our memory to the kernel's, and from there to the peer. Either falls only when
  * the peer has read. */
 static void see_progress(struct sender *sender, uint64_t now_ns) {
   size_t unsent = uv_stream_get_write_queue_size(sender->stream);
-  unsigned unread = unread_bytes(sender);
+  size_t unread = send_buffer_unread(sender->buffer.fd);
   if (unsent < sender->seen_unsent_bytes || unread < sender->seen_unread_bytes)
     sender->progress_ns = now_ns;
   sender->seen_unsent_bytes = unsent;

@@ -25,6 +25,7 @@
 
 #include "daemon/log.h"
 #include "daemon/quota.h"
+#include "daemon/send_buffer.h"
 #include "daemon/sink.h"
 
 /* What each client may hold without a reservation: a reply with the largest value that is copied,
@@ -36,6 +37,8 @@ struct sender {
   struct sink sink; /* what the dispatcher sees of it */
   uv_stream_t *stream;
   struct quota *quota;
+  struct send_buffers *buffers;
+  struct send_buffer buffer; /* in the kernel; set up by sender_start */
   struct log *log;
   const char *peer_name;                /* for the log */
   void (*moved)(struct sender *sender); /* from busy or waiting: ask again what it is now */
@@ -44,14 +47,21 @@ struct sender {
   struct quota_waiter waiter;
   uint64_t progress_ns;       /* the peer last took some bytes */
   size_t seen_unsent_bytes;   /* in our memory at the last look */
-  unsigned seen_unread_bytes; /* in the kernel's at the last look */
+  size_t seen_unread_bytes;   /* in the kernel's at the last look */
   bool failed, closed;
 };
 
 /* All but `sender` is borrowed, and outlives it. `moved` is called from the loop
  * or from within another connection's calls: it must do no work on the spot. */
-void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
-                 const char *peer_name, void (*moved)(struct sender *sender));
+void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota,
+                 struct send_buffers *buffers, struct log *log, const char *peer_name,
+                 void (*moved)(struct sender *sender));
+
+/* The stream's socket is there. Once, before the first reply. */
+void sender_start(struct sender *sender, int fd);
+
+/* Of what was sent, does the kernel keep more than a small reply for the peer? */
+bool sender_leaves_unread(const struct sender *sender);
 
 /* Nobody is left to read: what is unsent is not waited for any more, nor is room. */
 void sender_deafen(struct sender *sender);
