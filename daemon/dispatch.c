@@ -15,6 +15,7 @@
 #include "proto/limits.h"
 
 #define COPY_MAX_BYTES 8192u
+#define REPLY_KEPT_BYTES (64u << 10) /* of the buffer for replies, between two of them */
 
 uint64_t call_clock_ns(void) {
   struct timespec now;
@@ -64,6 +65,12 @@ void dispatch_deinit(struct dispatch *dispatch) {
 }
 
 /* ---- replies ---- */
+
+void call_reset_reply(struct dispatch *dispatch) {
+  if (dispatch->reply.capacity > REPLY_KEPT_BYTES)
+    fc_buf_free(&dispatch->reply);
+  fc_buf_reset(&dispatch->reply);
+}
 
 /* `tail` is behind the value: `tail_size` bytes, at most 1. */
 static enum dispatch_result reply_value(const struct call *call, struct entry *entry, uint8_t tail,
@@ -440,7 +447,7 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   struct fc_request request;
   int rc = decode(session, body, size, &request);
   struct call call = {dispatch, session, sink, request.id, 0};
-  fc_buf_reset(&dispatch->reply);
+  call_reset_reply(dispatch);
   if (rc == 0 && session->greeted && sink->deaf && only_reads(&request)) {
     session->many = (struct many_progress){0};
     return DISPATCH_DONE;

@@ -25,6 +25,9 @@ void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
 
 #define CALL_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
 
+/* Empties dispatch->reply, and gives its memory back if the last reply was a large one. */
+void call_reset_reply(struct dispatch *dispatch);
+
 /* Sends what was made in dispatch->reply. */
 enum dispatch_result call_reply(const struct call *call);
 

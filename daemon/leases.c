@@ -11,6 +11,21 @@
  * daemon from others: less than a millisecond. */
 #define EXPIRE_STEPS_MAX 65536u
 
+/* Of an array that doubles until it has `n` pointers. */
+static size_t bytes_of_pointers(uint32_t n) {
+  size_t capacity = 64;
+  while (capacity < n)
+    capacity *= 2;
+  return capacity * sizeof(void *);
+}
+
+/* Besides leases and waits: two heaps, and the buckets, of which the old ones stand beside the new
+ * ones while they grow. */
+size_t leases_bytes_max(const struct leases_limits *limits) {
+  return leases_bytes_allowed(limits) + bytes_of_pointers(limits->leases) * 5 / 2 +
+         bytes_of_pointers(limits->waits);
+}
+
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters) {
   *leases = (struct leases){.limits = *limits, .counters = counters};

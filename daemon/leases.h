@@ -32,7 +32,7 @@
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
  *
- * BOUNDED. Leases and waits, in all and for each holder; past a bound, and without memory, the
+ * BOUNDED. Leases and waits, in all and for each holder, and the memory of all; past a bound, and without memory, the
  * answer is LEASE_NONE. Times are bounded too.
  *
  * Counts into the daemon's counters and the namespace's. One thread. */
@@ -146,6 +146,7 @@ struct leases {
   struct counters *counters;  /* of the daemon; borrowed */
   uint32_t n, waits;          /* leases, and waits that are not over */
   uint32_t due;               /* waits that are over, not yet answered */
+  size_t bytes;               /* of the memory of leases and waits, names included */
   uint64_t serials;           /* given out */
   struct lease *first, *last; /* by serial: the one granted longest ago first */
   struct lease **buckets;     /* owned; a power of two of them; NULL while there was never any */
@@ -167,6 +168,16 @@ static inline struct leases_limits leases_limits_of(uint32_t most, uint64_t time
                                 .waits_each = each,
                                 .time_max_ns = time_max_ms * 1000000u};
 }
+
+/* What a lease or a wait may take on average, names of 60 bytes included; and beside that. */
+#define LEASES_BYTES_EACH 320u
+#define LEASES_BYTES_MORE 65536u
+static inline size_t leases_bytes_allowed(const struct leases_limits *limits) {
+  return ((size_t)limits->leases + limits->waits) * LEASES_BYTES_EACH + LEASES_BYTES_MORE;
+}
+
+/* Memory that a table with these limits may take. */
+size_t leases_bytes_max(const struct leases_limits *limits);
 
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);

@@ -31,6 +31,7 @@ struct lease_edge {
   uint32_t waits;
   struct lease_edge *next, *prev; /* of `from` */
 };
+static_assert(sizeof(struct lease_edge) <= LEASES_EDGE_BYTES, "each wait is charged for one");
 
 /* ---- edges ---- */
 

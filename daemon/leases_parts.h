@@ -29,7 +29,11 @@ void leases_disown(struct leases *leases, struct lease *lease);
 void leases_drop(struct leases *leases, struct lease *lease);
 
 /* One who looks at it less. It may be gone after. */
-void lease_release(struct lease *lease);
+void leases_release(struct leases *leases, struct lease *lease);
+
+/* Allocates and frees what counts in leases->bytes. NULL: out of memory, or past the bound. */
+void *leases_alloc(struct leases *leases, size_t bytes);
+void leases_free(struct leases *leases, void *what, size_t bytes);
 
 /* ---- leases_waits.c ---- */
 
@@ -52,6 +56,8 @@ void leases_end_waits_of(struct leases *leases, struct lease_holder *holder, enu
 void leases_forget_due(struct leases *leases, struct lease_holder *holder);
 
 /* ---- leases_circles.c ---- */
+
+#define LEASES_EDGE_BYTES 64u /* of an edge, which a wait may need */
 
 /* Counts the wait for its process's edge to the process of the lease's owner. Without memory, and
  * past the bound on edges, the wait has none. */

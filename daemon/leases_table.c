@@ -93,9 +93,33 @@ static struct fc_str copy_name(char *to, struct fc_str name) {
   return (struct fc_str){to, name.size};
 }
 
-static struct lease *allocate(const struct lease_request *request) {
+#define MALLOC_BYTES 16u
+
+void *leases_alloc(struct leases *leases, size_t bytes) {
+  size_t charge = bytes + MALLOC_BYTES, left = leases_bytes_allowed(&leases->limits);
+  left = left > leases->bytes ? left - leases->bytes : 0;
+  void *what = charge > left ? NULL : malloc(bytes);
+  if (what != NULL)
+    leases->bytes += charge;
+  return what;
+}
+
+void leases_free(struct leases *leases, void *what, size_t bytes) {
+  leases->bytes -= bytes + MALLOC_BYTES;
+  free(what);
+}
+
+static size_t bytes_of(const struct fc_key *key) {
+  return sizeof(struct lease) + key->op.size + key->view.size;
+}
+
+static void free_lease(struct leases *leases, struct lease *lease) {
+  leases_free(leases, lease, bytes_of(&lease->key));
+}
+
+static struct lease *allocate(struct leases *leases, const struct lease_request *request) {
   const struct fc_key *key = request->key;
-  struct lease *lease = malloc(sizeof *lease + key->op.size + key->view.size);
+  struct lease *lease = leases_alloc(leases, bytes_of(key));
   if (lease == NULL)
     return NULL;
   *lease = (struct lease){.ns = request->ns, .key = *key, .digest = request->digest};
@@ -107,11 +131,11 @@ static struct lease *allocate(const struct lease_request *request) {
 
 struct lease *leases_make(struct leases *leases, const struct lease_request *request,
                           uint64_t end_ns) {
-  struct lease *lease = have_buckets(leases) ? allocate(request) : NULL;
+  struct lease *lease = have_buckets(leases) ? allocate(leases, request) : NULL;
   if (lease == NULL)
     return NULL;
   if (!deadlines_add(&leases->terms, &lease->term, end_ns)) {
-    free(lease);
+    free_lease(leases, lease);
     return NULL;
   }
   put_in_bucket(leases, lease);
@@ -124,12 +148,12 @@ void leases_drop(struct leases *leases, struct lease *lease) {
   deadlines_remove(&leases->terms, &lease->term);
   take_from_bucket(leases, lease);
   leases->n--;
-  lease_release(lease);
+  leases_release(leases, lease);
 }
 
-void lease_release(struct lease *lease) {
+void leases_release(struct leases *leases, struct lease *lease) {
   if (--lease->references == 0)
-    free(lease);
+    free_lease(leases, lease);
 }
 
 /* ---- by owner ---- */

@@ -6,9 +6,18 @@
 
 /* ---- that go on ---- */
 
-static struct lease_wait *allocate(const struct lease_request *request) {
+/* With the edge that it may need. */
+static size_t bytes_of(struct fc_str probe) {
+  return sizeof(struct lease_wait) + probe.size + LEASES_EDGE_BYTES;
+}
+
+static void free_wait(struct leases *leases, struct lease_wait *wait) {
+  leases_free(leases, wait, bytes_of(wait->probe));
+}
+
+static struct lease_wait *allocate(struct leases *leases, const struct lease_request *request) {
   struct fc_str probe = request->probe;
-  struct lease_wait *wait = malloc(sizeof *wait + probe.size);
+  struct lease_wait *wait = leases_alloc(leases, bytes_of(probe));
   if (wait == NULL)
     return NULL;
   *wait = (struct lease_wait){.id = request->id, .flags = request->flags, .wants = request->wants};
@@ -52,11 +61,11 @@ static void step_out_of_holder(struct lease_wait *wait) {
 struct lease_wait *leases_wait(struct leases *leases, struct lease_holder *holder,
                                struct lease *lease, const struct lease_request *request,
                                uint64_t term_ns, uint64_t now_ns, uint64_t until_ns) {
-  struct lease_wait *wait = allocate(request);
+  struct lease_wait *wait = allocate(leases, request);
   if (wait == NULL)
     return NULL;
   if (!deadlines_add(&leases->untils, &wait->until, until_ns)) {
-    free(wait);
+    free_wait(leases, wait);
     return NULL;
   }
   wait->asked_until_ns = until_ns;
@@ -148,8 +157,8 @@ void leases_due_done(struct leases *leases, struct lease_holder *holder) {
     holder->due_last = NULL;
   holder->due--;
   leases->due--;
-  lease_release(wait->lease);
-  free(wait);
+  leases_release(leases, wait->lease);
+  free_wait(leases, wait);
 }
 
 static void take_from_queue(struct leases *leases, struct lease_holder *holder) {

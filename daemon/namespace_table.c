@@ -8,6 +8,14 @@
 /* Entries of a dropped namespace that the call which drops it frees itself. */
 #define DROP_SLICE 1024u
 
+#define MALLOC_BYTES 16u /* of each allocation */
+
+size_t namespace_table_bytes_max(uint32_t limit) {
+  size_t structs = (size_t)limit + NAMESPACE_CONDEMNED_MAX;
+  return structs * (sizeof(struct namespace) + MALLOC_BYTES) +
+         (size_t)limit * (FC_MANIFEST_MAX + MALLOC_BYTES);
+}
+
 void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit) {
   *table = (struct namespace_table){.store = store, .limit = limit};
 }
@@ -26,6 +34,9 @@ static void drop(struct namespace_table *table, struct namespace *ns) {
   (void)namespace_set_manifest(ns, (struct fc_str){0}); /* at once: only those in the table count */
   ns->next = table->condemned;
   table->condemned = ns;
+  table->n_condemned++;
+  while (table->n_condemned > NAMESPACE_CONDEMNED_MAX)
+    (void)namespace_table_step(table, DROP_SLICE);
 }
 
 void namespace_table_deinit(struct namespace_table *table) {
@@ -43,6 +54,7 @@ bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
       return false;
     max_entries -= before;
     table->condemned = ns->next;
+    table->n_condemned--;
     namespace_deinit(ns);
     free(ns);
   }

@@ -14,13 +14,20 @@
 /* A stats reply has them all (stats.c has the sum), and a hello walks through them. */
 #define NAMESPACE_LIMIT_MAX 1250u
 
+/* Dropped ones of which entries are left: past it, a call that drops one empties others first. */
+#define NAMESPACE_CONDEMNED_MAX 64u
+
 struct namespace_table {
   struct namespace *first; /* in order of creation: walk by ->next */
   uint32_t n, limit;
   struct store *store;
   uint64_t made, releases;     /* ever */
   struct namespace *condemned; /* dropped, and not yet empty */
+  uint32_t n_condemned;        /* at most NAMESPACE_CONDEMNED_MAX between calls */
 };
+
+/* Memory that so many namespaces may take, those that are dropped and the manifests included. */
+size_t namespace_table_bytes_max(uint32_t limit);
 
 /* The store outlives the table. */
 void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "daemon/acceptor.h"
+#include "daemon/allocator.h"
 #include "daemon/conns.h"
 #include "daemon/dead_regions.h"
 #include "daemon/descriptors.h"
@@ -326,6 +327,7 @@ static int serve(struct server *server) {
 /* What needs one thread and no lock or socket that a child could keep. */
 static void prepare(struct server *server) {
   struct fault why;
+  allocator_set_up();
   /* A peer that left, and a trace file at its size limit, are errors to handle, not our end. */
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);

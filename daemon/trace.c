@@ -2,6 +2,7 @@
 
 #include "daemon/trace_file.h"
 #include "proto/errors.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #define FIRST_BYTES (64u << 10)
 #define KEEP_BYTES (1u << 20) /* a larger buffer is given back when it is empty */
 #define BUFFER_MAX (TRACE_UNWRITTEN_MAX + TRACE_LINE_MAX)
+#define BUFFERS_MAX (2 * BUFFER_MAX) /* of all files together: one that fills, one that is written */
 #define CLOSE_FILES_MS 1000u /* of TRACE_CLOSE_MAX_MS: the pool may have to wait for a CPU */
 
 /* Lines from `start` to `size`; where `start` is within a line, its beginning is in
@@ -46,30 +48,38 @@ static size_t lines_left(const struct lines *lines) {
   return lines->size - lines->start;
 }
 
-static void lines_free(struct lines *lines) {
+static void lines_free(struct trace *trace, struct lines *lines) {
   free(lines->data);
+  trace->buffer_bytes -= lines->capacity;
   *lines = (struct lines){0};
 }
 
-static void lines_reset(struct lines *lines) {
+static void lines_reset(struct trace *trace, struct lines *lines) {
   lines->start = lines->size = 0;
   if (lines->capacity > KEEP_BYTES)
-    lines_free(lines);
+    lines_free(trace, lines);
+}
+
+/* False: no memory, or no more is allowed. */
+static bool lines_resize(struct trace *trace, struct lines *lines, size_t capacity) {
+  size_t others = trace->buffer_bytes - lines->capacity;
+  char *data = capacity > BUFFERS_MAX - others ? NULL : realloc(lines->data, capacity);
+  if (data == NULL)
+    return false;
+  lines->data = data;
+  lines->capacity = capacity;
+  trace->buffer_bytes = others + capacity;
+  return true;
 }
 
 /* Room for one more line at data + size. */
-static bool lines_reserve(struct lines *lines) {
+static bool lines_reserve(struct trace *trace, struct lines *lines) {
   if (lines->capacity - lines->size >= TRACE_LINE_MAX)
     return true;
   size_t capacity = lines->capacity == 0 ? FIRST_BYTES : lines->capacity * 2;
   if (capacity > BUFFER_MAX)
     capacity = BUFFER_MAX;
-  char *data = capacity - lines->size < TRACE_LINE_MAX ? NULL : realloc(lines->data, capacity);
-  if (data == NULL)
-    return false;
-  lines->data = data;
-  lines->capacity = capacity;
-  return true;
+  return capacity - lines->size >= TRACE_LINE_MAX && lines_resize(trace, lines, capacity);
 }
 
 static uint64_t count_lines(const char *data, size_t size) {
@@ -93,7 +103,7 @@ static void lines_drop(struct trace *trace, struct lines *lines, bool keep_begun
   trace->unwritten_bytes -= left - rest;
   lines->size = lines->start + rest;
   if (rest == 0)
-    lines_reset(lines);
+    lines_reset(trace, lines);
 }
 
 /* Gives up the rest of a line whose beginning is in a file that is not written any more. */
@@ -110,20 +120,21 @@ static void lines_drop_begun(struct trace *trace, struct lines *lines) {
 
 /* Puts the lines of `from`, which are whole, before those of `to`, of which no byte is written.
  * Without memory they stay where they are. */
-static void lines_move(struct lines *to, struct lines *from) {
-  size_t moved = lines_left(from), kept = lines_left(to);
+static void lines_move(struct trace *trace, struct lines *to, struct lines *from) {
+  size_t moved = lines_left(from), kept = lines_left(to), least = moved + kept + TRACE_LINE_MAX;
   if (moved == 0)
     return;
-  char *data = malloc(moved + kept + TRACE_LINE_MAX);
-  if (data == NULL)
+  memmove(from->data, from->data + from->start, moved);
+  from->start = 0;
+  from->size = moved;
+  if (from->capacity < least && !lines_resize(trace, from, least))
     return;
-  memcpy(data, from->data + from->start, moved);
   if (kept > 0)
-    memcpy(data + moved, to->data + to->start, kept);
-  lines_free(to);
-  lines_free(from);
-  *to =
-      (struct lines){.data = data, .size = moved + kept, .capacity = moved + kept + TRACE_LINE_MAX};
+    memcpy(from->data + moved, to->data + to->start, kept);
+  from->size += kept;
+  lines_free(trace, to);
+  *to = *from;
+  *from = (struct lines){0};
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -174,7 +185,7 @@ static void abandon(struct trace_stream *stream) {
     lines_drop_begun(trace, parts[i]);
     size += lines_left(parts[i]);
     if (trace->current != NULL)
-      lines_move(&trace->current->filling, parts[i]);
+      lines_move(trace, &trace->current->filling, parts[i]);
     lines_drop(trace, parts[i], false);
   }
   if (size == 0 && trace->lost == lost_before)
@@ -212,7 +223,7 @@ static void settle_failure(struct trace_stream *stream) {
 
 static void settle_success(struct trace_stream *stream) {
   struct trace *trace = stream->trace;
-  lines_reset(&stream->flying);
+  lines_reset(trace, &stream->flying);
   if (!trace->said_failed && !trace->said_full)
     return;
   /* A disk that is a little too slow takes a batch now and then: that ends no episode. */
@@ -265,8 +276,8 @@ static void after_close(uv_work_t *work, int status) {
   while (*link != stream)
     link = &(*link)->next;
   *link = stream->next;
-  lines_free(&stream->filling);
-  lines_free(&stream->flying);
+  lines_free(trace, &stream->filling);
+  lines_free(trace, &stream->flying);
   free(stream);
   finish_if_done(trace);
 }
@@ -328,7 +339,7 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
   struct trace_stream *stream = trace->current;
   struct lines *lines = &stream->filling;
   trace->events++;
-  if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX || !lines_reserve(lines)) {
+  if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX || !lines_reserve(trace, lines)) {
     trace->lost++;
     log_once(trace->log, &trace->said_full, LOG_LEVEL_WARNING,
              "%s does not take the trace as fast as it comes: lines are lost and counted",
@@ -345,6 +356,10 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
 }
 
 /* ---- on, off, reopen ---------------------------------------------------- */
+
+size_t trace_bytes_max(void) {
+  return BUFFERS_MAX + TRACE_FILES_MAX * (sizeof(struct trace_stream) + FC_PATH_MAX + 1);
+}
 
 int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log) {
   *trace = (struct trace){.loop = loop, .log = log};

@@ -39,6 +39,7 @@ struct trace {
   struct trace_stream *current; /* NULL: off */
   struct trace_stream *files;   /* all that are open, also draining ones */
   size_t unwritten_bytes;       /* over all files */
+  size_t buffer_bytes;          /* of the memory that lines have, over all files */
   uint64_t events;              /* lines accepted or lost since the start */
   uint64_t lost;                /* of them, those that will never be in a file, */
   uint64_t written;             /* and those that are in one */
@@ -65,6 +66,9 @@ void trace_off(struct trace *trace);
 /* After rotation: opens the path anew, and the old file gets what was meant for it, if it can.
  * Where that fails, it is logged and the old file stays in use. Nothing while off. */
 void trace_reopen(struct trace *trace);
+
+/* Memory that a trace may take, files included. */
+size_t trace_bytes_max(void);
 
 static inline bool trace_is_on(const struct trace *trace) {
   return trace->current != NULL;

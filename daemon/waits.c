@@ -53,7 +53,7 @@ static bool give(struct answer *answer) {
   uint32_t size = answer->found == NULL ? 0 : entry_value_size(answer->found);
   if (!session->sink->has_room(session->sink, sink_room_for(size) + CALL_OVERHEAD_BYTES))
     return false;
-  fc_buf_reset(&dispatch->reply);
+  call_reset_reply(dispatch);
   if (answer->found == NULL) {
     (void)fc_encode_miss_lease(&dispatch->reply, answer->wait->id, generation, answer->state);
     result = call_reply(&answer->call); /* looks at `failed` */
