@@ -19,14 +19,17 @@ static bool one_of(const char *name, const char *const names[], size_t n) {
 /* The wire says how a figure is encoded; its name says what it measures. */
 static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *name) {
   static const char *const bytes[] = {
-      "bytes",       "max_bytes",    "max_value",         "memory_in_flight",
-      "rings_bytes", "region_bytes", "region_used_bytes", "region_moved_bytes"};
+      "bytes",        "max_bytes",         "max_value",         "rings_bytes",
+      "region_bytes", "region_used_bytes", "region_moved_bytes"};
+  static const char memory[] = "memory_"; /* of all these */
   size_t size = strlen(name);
   if (stat->kind == FC_STAT_TEXT)
     return FCACHE_STAT_TEXT;
   if (stat->kind == FC_STAT_UINT)
-    return one_of(name, bytes, sizeof bytes / sizeof bytes[0]) ? FCACHE_STAT_BYTES
-                                                               : FCACHE_STAT_COUNT;
+    return one_of(name, bytes, sizeof bytes / sizeof bytes[0]) ||
+                   strncmp(name, memory, sizeof memory - 1) == 0
+               ? FCACHE_STAT_BYTES
+               : FCACHE_STAT_COUNT;
   return size > 2 && strcmp(name + size - 2, "_s") == 0 ? FCACHE_STAT_SECONDS : FCACHE_STAT_RATIO;
 }
 

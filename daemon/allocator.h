@@ -1,5 +1,6 @@
-/* allocator.h - how the C library's allocator is set up, so that memory that was freed does not stay
- * with the daemon: its own estimate of what will be needed again would keep as much as was ever used.
+/* allocator.h - how the C library's allocator is set up, so that memory that was freed does not
+ * stay with the daemon: its own estimate of what will be needed again would keep as much as was
+ * ever used.
  *
  * Buffers of ALLOCATOR_PAGES_MIN bytes and more are pages of their own, and go back to the system
  * when they are freed. All threads share one heap. */

@@ -19,7 +19,8 @@
 #include "proto/message.h"
 
 #define PAGE_BYTES 4096u
-#define KEEP_UNIT 16384u /* of small buffers beyond the floor; such are whole pages of their own */
+#define KEEP_UNIT 16384u /* of small buffers beyond the floor; such are whole pages of their own   \
+                          */
 #define CONN_RESERVED_MAX (CONN_SMALL + PAGE_BYTES) /* for the most that is kept of the scratch */
 
 static void process(struct conn *conn, const uint8_t *data, size_t size);
@@ -178,6 +179,11 @@ static size_t charge_of(size_t capacity) {
   return capacity <= CONN_FLOOR ? 0 : round_up(capacity + CONN_MALLOC_BYTES, PAGE_BYTES);
 }
 
+size_t conn_bytes_max(void) {
+  return sizeof(struct conn) + CONN_FLOOR + SENDER_FLOOR + SENDER_LAST_WORDS +
+         (size_t)4 * CONN_MALLOC_BYTES;
+}
+
 size_t conn_frame_bytes(uint32_t max_value) {
   return charge_of((size_t)max_value + FC_FRAME_SLACK + FC_FRAME_HEADER);
 }
@@ -314,8 +320,8 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
   return used;
 }
 
-/* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are there.
- * A large one takes memory as it comes. */
+/* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are
+ * there. A large one takes memory as it comes. */
 static size_t next_capacity(const struct conn *conn, size_t left, size_t need) {
   if (need <= CONN_FLOOR)
     return CONN_FLOOR;
@@ -330,8 +336,8 @@ static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size
                        size_t need) {
   if (conn->in_capacity > CONN_SMALL || capacity <= CONN_SMALL)
     return false;
-  uint8_t *spare = intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
-                                     charge_of(need));
+  uint8_t *spare =
+      intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity), charge_of(need));
   if (spare == NULL)
     return false;
   memcpy(spare, data, left);
@@ -514,7 +520,8 @@ static void on_sender_moved(struct sender *sender) {
 
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   const struct conns_limits *limits = &conn->conns->limits;
-  if (conn->lingers && !sender_leaves_unread(&conn->sender)) /* as when the peer has closed its end */
+  if (conn->lingers &&
+      !sender_leaves_unread(&conn->sender)) /* as when the peer has closed its end */
     close_pipe(conn);
   if (conn->closing)
     return;
@@ -654,8 +661,8 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   conn->peer.pidfd = -1;
   conn->accepted_ns = uv_hrtime();
   conn->session.client_id = ++conns->next_client_id;
-  sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies,
-              &conns->send_buffers, conns->log, conn->session.name_data, on_sender_moved);
+  sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies, &conns->send_buffers,
+              conns->log, conn->session.name_data, on_sender_moved);
   conn->frame.ready = on_room;
   conns_add(conns, conn);
   if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || start(conn) < 0)

@@ -8,10 +8,10 @@
 #include "proto/frame.h"
 #include "proto/limits.h"
 
-#define SWEEP_MS 250u    /* how late a deadline may be noticed */
-#define PRESSURE_MS 10u  /* the same for a peer without progress, while others wait for room */
+#define SWEEP_MS 250u   /* how late a deadline may be noticed */
+#define PRESSURE_MS 10u /* the same for a peer without progress, while others wait for room */
 #define SHARED_MIN_BYTES (1u << 20) /* for frames beside the largest, whatever the budget is */
-#define SLICES_A_TURN 2u /* of each kind; each takes about a millisecond at worst */
+#define SLICES_A_TURN 2u            /* of each kind; each takes about a millisecond at worst */
 
 /* ---- turns ---- */
 
@@ -266,7 +266,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value),
               conn_frame_bytes(max_value));
   quota_init(&conns->replies, limits->budget_bytes / 2, (size_t)max_value + SINK_HELD_MAX);
-  send_buffers_init(&conns->send_buffers, limits->budget_bytes / 2);
+  send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
   allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)

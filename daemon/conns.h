@@ -67,6 +67,11 @@ struct conns {
  * largest frame. */
 size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value);
 
+/* The pool of large send buffers, which are the kernel's: as much as half of the budget. */
+static inline size_t conns_send_bytes(size_t budget_bytes) {
+  return budget_bytes / 2;
+}
+
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
                const struct conns_limits *limits, struct log *log);
 

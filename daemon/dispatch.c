@@ -39,6 +39,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
       .replies_bytes = config->replies_bytes,
+      .memory = config->memory,
       .region_fd = config->region_fd,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)

@@ -22,6 +22,14 @@ struct log;
 struct trace;
 
 struct clear_job;
+struct memory_amounts;
+
+/* What is known of all of the daemon's memory, for the stats. */
+struct memory_report {
+  const struct memory_amounts *bounds; /* borrowed; NULL: nothing is known */
+  void (*in_use)(void *arg, struct memory_amounts *used);
+  void *arg;
+};
 
 /* Clears whose client has left: carried out all the same (clears.c). At most CLEARS_QUEUED_MAX that
  * have not started, none of which covers another, behind those that have. */
@@ -42,11 +50,12 @@ struct dispatch {
   uint64_t started_ns; /* monotonic */
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes; /* in flight; borrowed, for the stats */
-  struct counters counters;                   /* of the whole daemon */
-  unsigned clients;                           /* greeted, now */
-  uint64_t connections;                       /* greeted, ever */
-  uint64_t refused; /* turned away: too many clients, a hello that could not be accepted */
-  uint64_t dropped; /* cut for breaking the protocol or a deadline */
+  struct memory_report memory;
+  struct counters counters; /* of the whole daemon */
+  unsigned clients;         /* greeted, now */
+  uint64_t connections;     /* greeted, ever */
+  uint64_t refused;         /* turned away: too many clients, a hello that could not be accepted */
+  uint64_t dropped;         /* cut for breaking the protocol or a deadline */
   uint64_t clears;
   uint64_t puts_kept, puts_stale, puts_too_big;
   uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
@@ -66,6 +75,7 @@ struct dispatch_config {
   uint64_t boot_id;
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes;
+  struct memory_report memory;
   int region_fd;          /* borrowed; -1: none */
   size_t ring_pool_bytes; /* of all rings together */
   struct leases_limits leases;

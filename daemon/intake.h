@@ -10,8 +10,9 @@
  * the largest size, and belongs to one frame at a time: the first that waited. That frame always
  * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
  *
- * A large buffer that a frame is done with can be kept as a spare for the next one, which then needs
- * no new pages. It counts as free: where a reservation needs its bytes, it goes back to the system.
+ * A large buffer that a frame is done with can be kept as a spare for the next one, which then
+ * needs no new pages. It counts as free: where a reservation needs its bytes, it goes back to the
+ * system.
  *
  * One thread. Each frame is released by its holder; intake_deinit asserts that nothing is left. */
 #ifndef FC_DAEMON_INTAKE_H
@@ -60,7 +61,8 @@ void intake_release(struct intake *intake, struct intake_frame *frame);
 /* Leaves the waiters, with all that it holds. Idempotent. */
 void intake_leave(struct intake *intake, struct intake_frame *frame);
 
-/* Would any frame that holds nothing get `bytes` at once? Stays true until a reservation is made. */
+/* Would any frame that holds nothing get `bytes` at once? Stays true until a reservation is made.
+ */
 static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
   return intake->waiters.next == &intake->waiters &&
          bytes <= intake->shared_limit_bytes - intake->shared_bytes;
@@ -70,8 +72,8 @@ static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
  * for it beside what is reserved. */
 void intake_give_spare(struct intake *intake, void *buffer, size_t bytes);
 
-/* Hands out the spare if it has `least` to `most` bytes and the frame can hold it: its bytes are then
- * what the frame holds in all. NULL, with nothing changed, where not. */
+/* Hands out the spare if it has `least` to `most` bytes and the frame can hold it: its bytes are
+ * then what the frame holds in all. NULL, with nothing changed, where not. */
 void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_t least,
                         size_t most);
 

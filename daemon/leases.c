@@ -26,6 +26,11 @@ size_t leases_bytes_max(const struct leases_limits *limits) {
          bytes_of_pointers(limits->waits);
 }
 
+size_t leases_bytes(const struct leases *leases) {
+  return leases->bytes +
+         (leases->n_buckets + leases->terms.capacity + leases->untils.capacity) * sizeof(void *);
+}
+
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters) {
   *leases = (struct leases){.limits = *limits, .counters = counters};

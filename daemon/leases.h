@@ -32,8 +32,8 @@
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
  *
- * BOUNDED. Leases and waits, in all and for each holder, and the memory of all; past a bound, and without memory, the
- * answer is LEASE_NONE. Times are bounded too.
+ * BOUNDED. Leases and waits, in all and for each holder, and the memory of all; past a bound, and
+ * without memory, the answer is LEASE_NONE. Times are bounded too.
  *
  * Counts into the daemon's counters and the namespace's. One thread. */
 #ifndef FC_DAEMON_LEASES_H
@@ -178,6 +178,8 @@ static inline size_t leases_bytes_allowed(const struct leases_limits *limits) {
 
 /* Memory that a table with these limits may take. */
 size_t leases_bytes_max(const struct leases_limits *limits);
+/* What it takes now. */
+size_t leases_bytes(const struct leases *leases);
 
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);

@@ -210,17 +210,38 @@ static void describe(const struct tightest *tightest, char *text, size_t size) {
                    tightest->what, tightest->lasting ? "raise that limit" : "free some memory");
 }
 
-int memory_check(const struct memory_need *need, const char *root, struct fault *fault) {
+/* The options that bound each part. */
+static const char *const causes[MEMORY_PARTS] = {
+    [MEMORY_REGION] = "--max-bytes",
+    [MEMORY_MESSAGES] = "--client-budget",
+    [MEMORY_SOCKETS] = "--client-budget and --max-clients",
+    [MEMORY_RINGS] = "--client-budget",
+    [MEMORY_CLIENTS] = "--max-clients",
+    [MEMORY_NAMESPACES] = "--max-namespaces",
+    [MEMORY_LEASES] = "--max-leases",
+};
+
+/* "region 262.6 MiB (--max-bytes), messages 64 MiB (--client-budget), ...". */
+static void list_parts(const struct memory_amounts *bounds, char *text, size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int part = 0; part < MEMORY_PARTS; part++) {
+    char bytes[SIZE_TEXT_SIZE];
+    const char *cause = causes[part];
+    int n =
+        snprintf(text + used, size - used, "%s%s %s%s%s%s", part == 0 ? "" : ", ",
+                 memory_part_name((enum memory_part)part), size_format(bounds->bytes[part], bytes),
+                 cause == NULL ? "" : " (", cause == NULL ? "" : cause, cause == NULL ? "" : ")");
+    if (n < 0 || (size_t)n >= size - used)
+      return; /* a cut text is harmless */
+    used += (size_t)n;
+  }
+}
+
+int memory_check(const struct memory_amounts *bounds, const char *root, struct fault *fault) {
   struct tightest tightest = {.bytes = UINT64_MAX};
-  uint64_t total = MEMORY_OVERHEAD_BYTES;
-  char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE], c[SIZE_TEXT_SIZE], e[SIZE_TEXT_SIZE],
-      f[SIZE_TEXT_SIZE], g[SIZE_TEXT_SIZE], there_is[FAULT_TEXT_SIZE];
-  if (__builtin_add_overflow(total, need->max_bytes, &total) ||
-      __builtin_add_overflow(total, need->region_bytes, &total) ||
-      __builtin_add_overflow(total, need->client_budget_bytes, &total) ||
-      __builtin_add_overflow(total, need->rings_bytes, &total) ||
-      __builtin_add_overflow(total, need->manifests_bytes, &total))
-    total = UINT64_MAX;
+  uint64_t total = memory_total_sum(bounds);
+  char size[SIZE_TEXT_SIZE], parts[FAULT_TEXT_SIZE], there_is[FAULT_TEXT_SIZE];
   check_cgroups(&tightest, root);
   check_available(&tightest, root);
   check_rlimit(&tightest, RLIMIT_AS, "the limit on address space (RLIMIT_AS, ulimit -v)");
@@ -228,12 +249,8 @@ int memory_check(const struct memory_need *need, const char *root, struct fault 
   if (total <= tightest.bytes)
     return 0;
   describe(&tightest, there_is, sizeof there_is);
-  return fault_set(
-      fault, FC_ENOMEM,
-      "not enough memory: %s are needed (%" PRIu64
-      " bytes: --max-bytes %s, %s to find and to move its entries, --client-budget %s for messages "
-      "and %s for rings, %s for manifests, %s for the daemon itself), and %s",
-      size_format(total, a), total, size_format(need->max_bytes, b),
-      size_format(need->region_bytes, e), size_format(need->client_budget_bytes, c),
-      size_format(need->rings_bytes, f), size_format(need->manifests_bytes, g), "16 MiB", there_is);
+  list_parts(bounds, parts, sizeof parts);
+  return fault_set(fault, FC_ENOMEM,
+                   "not enough memory: %s are needed (%" PRIu64 " bytes), and %s; of these: %s",
+                   size_format(total, size), total, there_is, parts);
 }

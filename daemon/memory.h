@@ -5,24 +5,13 @@
 #define FC_DAEMON_MEMORY_H
 
 #include "daemon/fault.h"
+#include "daemon/memory_total.h"
 
-#include <stdint.h>
-
-#define MEMORY_OVERHEAD_BYTES (16u << 20) /* program, libraries, stacks, trace buffer */
-
-struct memory_need {
-  uint64_t max_bytes;           /* --max-bytes */
-  uint64_t region_bytes;        /* beside them: region_overhead_bytes */
-  uint64_t client_budget_bytes; /* --client-budget, for messages in flight */
-  uint64_t rings_bytes;         /* as much again, for the rings of clients; 0: there are none */
-  uint64_t manifests_bytes;     /* of as many namespaces as there may be */
-};
-
-/* Compares the need (all of these and the overhead) with what the tightest memory limit leaves of
+/* Compares the sum of the bounds with what the tightest memory limit leaves of
  * this process's control group and those above it (v1 and v2: the limit less what is in use and
  * cannot be reclaimed), with MemAvailable, and with RLIMIT_AS and RLIMIT_DATA. `root` stands before
  * /proc and /sys: "" for the real ones. What is absent or unreadable sets no limit. 0, or FC_ENOMEM
- * with a text that has both numbers. */
-int memory_check(const struct memory_need *need, const char *root, struct fault *fault);
+ * with a text that has both numbers, and each part with the option that bounds it. */
+int memory_check(const struct memory_amounts *bounds, const char *root, struct fault *fault);
 
 #endif

@@ -16,6 +16,14 @@ size_t namespace_table_bytes_max(uint32_t limit) {
          (size_t)limit * (FC_MANIFEST_MAX + MALLOC_BYTES);
 }
 
+size_t namespace_table_bytes(const struct namespace_table *table) {
+  size_t structs = (size_t)table->n + table->n_condemned;
+  size_t bytes = structs * (sizeof(struct namespace) + MALLOC_BYTES);
+  for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next)
+    bytes += ns->manifest.size > 0 ? ns->manifest.size + MALLOC_BYTES : 0;
+  return bytes;
+}
+
 void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit) {
   *table = (struct namespace_table){.store = store, .limit = limit};
 }

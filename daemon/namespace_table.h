@@ -29,6 +29,9 @@ struct namespace_table {
 /* Memory that so many namespaces may take, those that are dropped and the manifests included. */
 size_t namespace_table_bytes_max(uint32_t limit);
 
+/* What they take now. It walks through them. */
+size_t namespace_table_bytes(const struct namespace_table *table);
+
 /* The store outlives the table. */
 void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit);
 

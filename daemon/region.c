@@ -96,11 +96,12 @@ static bool map_private(struct region *region) {
 }
 
 bool region_promise(struct region *region, uint64_t bytes) {
-  if (bytes <= region->promised_bytes || region->fd < 0)
+  if (bytes <= region->promised_bytes)
     return true;
   uint64_t end = round_up(bytes, PROMISE_STEP);
   end = end < region->arena_size ? end : region->arena_size;
-  if (!give_memory(region, region->arena_offset + region->promised_bytes,
+  if (region->fd >= 0 && /* private memory comes as it is touched */
+      !give_memory(region, region->arena_offset + region->promised_bytes,
                    end - region->promised_bytes))
     return false;
   region->promised_bytes = end;

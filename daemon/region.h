@@ -28,7 +28,7 @@ struct region {
   /* the region's own */
   struct fc_region_header *header;
   struct fc_region_bucket *buckets;
-  uint64_t promised_bytes; /* of the arena: those that the kernel has given memory for */
+  uint64_t promised_bytes; /* of the arena: those that have memory, or may */
 };
 
 /* What it takes beside `max_bytes` of entries: header, buckets, and the arena's room for holes. */

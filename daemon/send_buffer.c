@@ -9,8 +9,9 @@
 
 void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
   size_t share = limit_bytes / 16;
-  *pool = (struct send_buffers){.limit_bytes = limit_bytes,
-                                .large_bytes = share < SEND_BUFFER_LARGE ? share : SEND_BUFFER_LARGE};
+  *pool =
+      (struct send_buffers){.limit_bytes = limit_bytes,
+                            .large_bytes = share < SEND_BUFFER_LARGE ? share : SEND_BUFFER_LARGE};
   pool->lent.next = pool->lent.prev = &pool->lent;
 }
 

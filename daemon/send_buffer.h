@@ -12,13 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SEND_BUFFER_SMALL 8192u          /* asked of the kernel, which doubles it */
+#define SEND_BUFFER_SMALL 8192u /* asked of the kernel, which doubles it */
 /* A large one, at most: likewise, and the system may have a lower bound. A 16th of the pool where
  * that is less. */
 #define SEND_BUFFER_LARGE (1u << 20)
-#define SEND_BUFFER_SMALL_BYTES 20480u   /* what the small one takes at most, overheads included */
+#define SEND_BUFFER_SMALL_BYTES 20480u /* what the small one takes at most, overheads included */
 #define SEND_BUFFER_OVER_BYTES (32u << 10) /* a large one, beyond what the kernel says */
-#define SEND_BUFFER_REPLY 12288u         /* a reply over this is better off with a large one */
+#define SEND_BUFFER_REPLY 12288u           /* a reply over this is better off with a large one */
 
 /* A socket's part. Zero but for `fd` while nothing is lent. */
 struct send_buffer {
@@ -29,7 +29,7 @@ struct send_buffer {
 
 struct send_buffers {
   size_t limit_bytes, used_bytes;
-  size_t large_bytes; /* asked of the kernel for a large one */
+  size_t large_bytes;      /* asked of the kernel for a large one */
   struct send_buffer lent; /* head of the ring */
 };
 

@@ -45,9 +45,9 @@ struct sender {
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
   struct quota_waiter waiter;
-  uint64_t progress_ns;       /* the peer last took some bytes */
-  size_t seen_unsent_bytes;   /* in our memory at the last look */
-  size_t seen_unread_bytes;   /* in the kernel's at the last look */
+  uint64_t progress_ns;     /* the peer last took some bytes */
+  size_t seen_unsent_bytes; /* in our memory at the last look */
+  size_t seen_unread_bytes; /* in the kernel's at the last look */
   bool failed, closed;
 };
 

@@ -26,6 +26,7 @@ struct server {
   struct log log;
   struct notify notify;
   struct listener listener;
+  struct memory_amounts memory; /* bounds */
   struct region region;
   struct store store;
   struct namespace_table namespaces;
@@ -146,12 +147,11 @@ static void on_connection(uv_stream_t *stream, int status) {
 
 /* Memory that other regions keep is no longer free, so it is in the check already: here it is
  * named. */
-static int check_memory(struct server *server, const struct memory_need *need,
-                        struct fault *fault) {
+static int check_memory(struct server *server, struct fault *fault) {
   char text[DEAD_REGIONS_TEXT_SIZE];
   struct fc_region_uses dead;
   struct fault why;
-  int rc = memory_check(need, "", &why);
+  int rc = memory_check(&server->memory, "", &why);
   if (rc == 0 && !server->log.verbose)
     return 0;
   dead_regions_find("", &dead);
@@ -169,15 +169,35 @@ static struct listener_options where_of(const struct options *options) {
                                    .group = options->socket_group};
 }
 
+static void memory_in_use(void *arg, struct memory_amounts *used) {
+  const struct server *server = arg;
+  const struct conns *conns = &server->conns;
+  *used = (struct memory_amounts){{
+      [MEMORY_REGION] = server->region.arena_offset + server->region.promised_bytes,
+      [MEMORY_MESSAGES] =
+          conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
+      [MEMORY_SOCKETS] =
+          conns->allocated * memory_total_socket_bytes() + conns->send_buffers.used_bytes,
+      [MEMORY_RINGS] = server->dispatch.rings.used_bytes,
+      [MEMORY_CLIENTS] = conns->allocated * memory_total_client_bytes(),
+      [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
+      [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
+      [MEMORY_TRACE] = server->trace.buffer_bytes,
+      [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
+  }};
+}
+
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
-  struct memory_need need = {.max_bytes = options->max_bytes,
-                             .region_bytes = region_overhead_bytes(options->max_bytes),
-                             .client_budget_bytes = options->client_budget,
-                             .rings_bytes = server->shares ? options->client_budget : 0,
-                             .manifests_bytes =
-                                 (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
-  int rc = check_memory(server, &need, fault);
+  struct memory_settings settings = {.max_bytes = options->max_bytes,
+                                     .client_budget = options->client_budget,
+                                     .max_value = options->max_value,
+                                     .max_clients = options->max_clients,
+                                     .max_namespaces = options->max_namespaces,
+                                     .max_leases = options->max_leases,
+                                     .shares = server->shares};
+  memory_total_bounds(&settings, &server->memory);
+  int rc = check_memory(server, fault);
   if (rc < 0)
     return rc;
   uint64_t random[2];
@@ -204,6 +224,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
+      .memory = {.bounds = &server->memory, .in_use = memory_in_use, .arg = server},
       .region_fd = server->region.fd,
       .ring_pool_bytes = options->client_budget,
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),

@@ -1,8 +1,11 @@
 /* The stats reply: docs/operations.md says what each figure means. */
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/dispatch_parts.h"
+#include "daemon/memory_total.h"
 #include "daemon/trace.h"
 #include "proto/errors.h"
 
@@ -104,6 +107,23 @@ static void add_planes(struct figures *f, const struct dispatch *d) {
   add_real(f, "drain_s", seconds(d->rings.drain_ns));
 }
 
+/* All memory, in use and as it is bounded; and the same of its parts. */
+static void add_memory(struct figures *f, const struct memory_report *memory) {
+  struct memory_amounts used;
+  if (memory->bounds == NULL)
+    return;
+  memory->in_use(memory->arg, &used);
+  add_uint(f, "memory_used", memory_total_sum(&used));
+  add_uint(f, "memory_bound", memory_total_sum(memory->bounds));
+  for (int part = 0; part < MEMORY_PARTS; part++) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "memory_%s", memory_part_name((enum memory_part)part));
+    add_uint(f, name, used.bytes[part]);
+    (void)strcat(name, "_bound"); /* fits */
+    add_uint(f, name, memory->bounds->bytes[part]);
+  }
+}
+
 static void add_daemon(struct figures *f, const struct call *call) {
   const struct dispatch *d = call->dispatch;
   add_text(f, "version", fc_str_of(FC_VERSION));
@@ -121,6 +141,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_uint(f, "refused", d->refused);
   add_uint(f, "dropped", d->dropped);
   add_uint(f, "memory_in_flight", *d->frames_bytes + *d->replies_bytes);
+  add_memory(f, &d->memory);
   add_uint(f, "trace_on", trace_is_on(d->trace));
   if (trace_is_on(d->trace))
     add_text(f, "trace_path", fc_str_of(trace_path(d->trace)));

@@ -13,7 +13,8 @@
 #define FIRST_BYTES (64u << 10)
 #define KEEP_BYTES (1u << 20) /* a larger buffer is given back when it is empty */
 #define BUFFER_MAX (TRACE_UNWRITTEN_MAX + TRACE_LINE_MAX)
-#define BUFFERS_MAX (2 * BUFFER_MAX) /* of all files together: one that fills, one that is written */
+#define BUFFERS_MAX                                                                                \
+  (2 * BUFFER_MAX)           /* of all files together: one that fills, one that is written */
 #define CLOSE_FILES_MS 1000u /* of TRACE_CLOSE_MAX_MS: the pool may have to wait for a CPU */
 
 /* Lines from `start` to `size`; where `start` is within a line, its beginning is in
@@ -339,7 +340,8 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
   struct trace_stream *stream = trace->current;
   struct lines *lines = &stream->filling;
   trace->events++;
-  if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX || !lines_reserve(trace, lines)) {
+  if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX ||
+      !lines_reserve(trace, lines)) {
     trace->lost++;
     log_once(trace->log, &trace->said_full, LOG_LEVEL_WARNING,
              "%s does not take the trace as fast as it comes: lines are lost and counted",

@@ -53,6 +53,24 @@ static void value_memory(const struct figure_group *group, char value[VALUE_SIZE
     render_bytes(N("bytes"), value);
 }
 
+static void value_total(const struct figure_group *group, char value[VALUE_SIZE]) {
+  render_share_bytes(N("memory_used"), N("memory_bound"), value);
+}
+
+#define VALUE_MEMORY(part)                                                                         \
+  static void value_memory_##part(const struct figure_group *group, char value[VALUE_SIZE]) {      \
+    render_share_bytes(N("memory_" #part), N("memory_" #part "_bound"), value);                    \
+  }
+VALUE_MEMORY(region)
+VALUE_MEMORY(messages)
+VALUE_MEMORY(sockets)
+VALUE_MEMORY(rings)
+VALUE_MEMORY(clients)
+VALUE_MEMORY(namespaces)
+VALUE_MEMORY(leases)
+VALUE_MEMORY(trace)
+VALUE_MEMORY(daemon)
+
 static void value_hits(const struct figure_group *group, char value[VALUE_SIZE]) {
   render_share(N("cache_hits"), N("cache_hits") + N("cache_misses"), value);
 }
@@ -181,6 +199,16 @@ static const struct row rows[] = {
     {"entries", "entries max_entries", value_entries},
     {"memory", "bytes max_bytes", value_memory},
     {"  in flight", "memory_in_flight", NULL},
+    {"total memory", "memory_used memory_bound", value_total},
+    {"  region", "memory_region memory_region_bound", value_memory_region},
+    {"  messages", "memory_messages memory_messages_bound", value_memory_messages},
+    {"  sockets", "memory_sockets memory_sockets_bound", value_memory_sockets},
+    {"  rings", "memory_rings memory_rings_bound", value_memory_rings},
+    {"  clients", "memory_clients memory_clients_bound", value_memory_clients},
+    {"  namespaces", "memory_namespaces memory_namespaces_bound", value_memory_namespaces},
+    {"  leases", "memory_leases memory_leases_bound", value_memory_leases},
+    {"  trace", "memory_trace memory_trace_bound", value_memory_trace},
+    {"  daemon", "memory_daemon memory_daemon_bound", value_memory_daemon},
     {"region", "region_shared region_inode region_bytes region_used_bytes", value_region},
     {"  holes", "region_fragmentation region_moved_bytes", value_holes},
     {"  dead", "dead_regions_pids dead_regions dead_regions_bytes", value_dead}, /* if there are */

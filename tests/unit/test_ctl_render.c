@@ -169,6 +169,10 @@ static void fill(struct figures *figures) {
   add(figures, NULL, "hit_rate", FCACHE_STAT_RATIO, 0.8, NULL);
   add(figures, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
   add(figures, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
+  add(figures, NULL, "memory_used", FCACHE_STAT_BYTES, 42 << 20, NULL);
+  add(figures, NULL, "memory_bound", FCACHE_STAT_BYTES, 560 << 20, NULL);
+  add(figures, NULL, "memory_sockets", FCACHE_STAT_BYTES, 1023e12, NULL);
+  add(figures, NULL, "memory_sockets_bound", FCACHE_STAT_BYTES, 1023e12, NULL);
   add(figures, NULL, "region_shared", FCACHE_STAT_COUNT, 1, NULL);
   add(figures, NULL, "region_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
   add(figures, NULL, "region_used_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);

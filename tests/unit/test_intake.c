@@ -102,6 +102,75 @@ START_TEST(without_a_shared_part_there_is_the_lane) {
 }
 END_TEST
 
+START_TEST(what_is_shrunk_goes_to_a_waiter) {
+  ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  ck_assert(!intake_reserve(&intake, &frames[2], 60));
+  intake_shrink(&intake, &frames[1], 450);
+  ck_assert_uint_eq(frames[1].held_bytes, 450);
+  ck_assert_uint_eq(n_ready, 0);
+  intake_shrink(&intake, &frames[1], 440);
+  ck_assert_ptr_eq(ready[0], &frames[2]);
+  ck_assert_uint_eq(intake.used_bytes, LARGEST + 500);
+  intake_shrink(&intake, &frames[1], 441); /* it holds less: nothing happens */
+  ck_assert_uint_eq(frames[1].held_bytes, 440);
+}
+END_TEST
+
+START_TEST(a_frame_that_shrinks_leaves_the_lane) {
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED));
+  ck_assert(intake_reserve(&intake, &frames[1], 300)); /* in the lane */
+  ck_assert(!intake_reserve(&intake, &frames[2], 10));
+  intake_shrink(&intake, &frames[1], 100);
+  ck_assert(intake_is_waiting(&frames[2])); /* it has the lane still */
+  intake_shrink(&intake, &frames[1], 0);
+  ck_assert_ptr_eq(ready[0], &frames[2]);
+}
+END_TEST
+
+START_TEST(there_is_no_room_while_a_frame_waits) {
+  ck_assert(intake_has_room(&intake, SHARED));
+  ck_assert(!intake_has_room(&intake, SHARED + 1));
+  ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED - 100));
+  ck_assert(intake_has_room(&intake, 100));
+  ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
+  ck_assert(!intake_has_room(&intake, 1));
+  intake_leave(&intake, &frames[2]);
+  ck_assert(intake_has_room(&intake, 100));
+}
+END_TEST
+
+START_TEST(a_spare_buffer_counts_as_free) {
+  void *buffer = malloc(400), *small = malloc(100);
+  intake_give_spare(&intake, buffer, 400);
+  intake_give_spare(&intake, small, 100); /* freed: the larger one stays */
+  ck_assert_uint_eq(intake.spare_bytes, 400);
+  ck_assert_ptr_null(intake_take_spare(&intake, &frames[0], 401, 1000));
+  ck_assert_ptr_null(intake_take_spare(&intake, &frames[0], 100, 399));
+  ck_assert_ptr_eq(intake_take_spare(&intake, &frames[0], 300, 400), buffer);
+  ck_assert_uint_eq(frames[0].held_bytes, 400);
+  intake_release(&intake, &frames[0]);
+  intake_give_spare(&intake, buffer, 400);
+  ck_assert(intake_reserve(&intake, &frames[1], LARGEST));
+  ck_assert_uint_eq(intake.spare_bytes, 400); /* beside it */
+  ck_assert(intake_reserve(&intake, &frames[2], 101));
+  ck_assert_uint_eq(intake.spare_bytes, 0); /* it had to go */
+}
+END_TEST
+
+/* Taken for a frame that cannot hold it, it would be memory beyond the limit. */
+START_TEST(a_spare_that_cannot_be_held_stays) {
+  void *buffer = malloc(50);
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED));
+  ck_assert(intake_reserve(&intake, &frames[1], LARGEST - 60));
+  intake_give_spare(&intake, buffer, 50);
+  ck_assert_ptr_null(intake_take_spare(&intake, &frames[2], 1, 50));
+  ck_assert_uint_eq(frames[2].held_bytes, 0);
+  ck_assert_uint_eq(intake.spare_bytes, 50);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("intake");
   TCase *tcase = tcase_create("intake");
@@ -111,6 +180,11 @@ int main(void) {
   tcase_add_test(tcase, what_fits_passes_what_does_not);
   tcase_add_test(tcase, a_waiter_that_leaves_is_not_called);
   tcase_add_test(tcase, without_a_shared_part_there_is_the_lane);
+  tcase_add_test(tcase, what_is_shrunk_goes_to_a_waiter);
+  tcase_add_test(tcase, a_frame_that_shrinks_leaves_the_lane);
+  tcase_add_test(tcase, there_is_no_room_while_a_frame_waits);
+  tcase_add_test(tcase, a_spare_buffer_counts_as_free);
+  tcase_add_test(tcase, a_spare_that_cannot_be_held_stays);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

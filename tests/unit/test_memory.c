@@ -44,17 +44,21 @@ static void put(const char *path, const char *text) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-/* 256 + 8 + 64 + 12 + 4 MiB and the overhead: 360 MiB */
-static const struct memory_need need = {.max_bytes = 256u << 20,
-                                        .region_bytes = 8u << 20,
-                                        .client_budget_bytes = 64u << 20,
-                                        .rings_bytes = 12u << 20,
-                                        .manifests_bytes = 4u << 20};
+/* 360 MiB */
+static const struct memory_amounts bounds = {{[MEMORY_REGION] = 264u << 20,
+                                              [MEMORY_MESSAGES] = 60u << 20,
+                                              [MEMORY_SOCKETS] = 4u << 20,
+                                              [MEMORY_RINGS] = 12u << 20,
+                                              [MEMORY_CLIENTS] = 1u << 20,
+                                              [MEMORY_NAMESPACES] = 4u << 20,
+                                              [MEMORY_LEASES] = 3u << 20,
+                                              [MEMORY_TRACE] = 8u << 20,
+                                              [MEMORY_DAEMON] = 4u << 20}};
 static struct fault fault;
 
 static int check(void) {
   memset(&fault, 0, sizeof fault);
-  return memory_check(&need, root, &fault);
+  return memory_check(&bounds, root, &fault);
 }
 
 START_TEST(nothing_known_is_no_limit) {
@@ -71,9 +75,11 @@ START_TEST(v2_tightest_above) {
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(fault.text, "300000000 bytes"));
   ck_assert_ptr_nonnull(strstr(fault.text, "377487360 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "8 MiB to find and to move its entries"));
-  ck_assert_ptr_nonnull(
-      strstr(fault.text, "64 MiB for messages and 12 MiB for rings, 4 MiB for manifests"));
+  ck_assert_ptr_nonnull(strstr(
+      fault.text, "region 264 MiB (--max-bytes), messages 60 MiB (--client-budget), sockets 4 MiB "
+                  "(--client-budget and --max-clients), rings 12 MiB (--client-budget), clients "
+                  "1 MiB (--max-clients), namespaces 4 MiB (--max-namespaces), leases 3 MiB "
+                  "(--max-leases), trace 8 MiB, daemon 4 MiB"));
   ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max"));
   ck_assert_ptr_nonnull(strstr(fault.text, "lower --max-bytes, or raise that limit"));
   put("/sys/fs/cgroup/memory.max", "1000\n"); /* and of the mount itself, as in a container */
@@ -212,7 +218,7 @@ START_TEST(very_long_group_and_strange_files) {
 END_TEST
 
 START_TEST(overflow_of_the_need) {
-  struct memory_need huge = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+  struct memory_amounts huge = {{UINT64_MAX, UINT64_MAX, UINT64_MAX}};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
   ck_assert_int_eq(memory_check(&huge, root, &fault), FC_ENOMEM);
