@@ -19,13 +19,15 @@
 #include "proto/message.h"
 
 #define PAGE_BYTES 4096u
-#define KEEP_UNIT 16384u /* of small buffers beyond the floor; such are whole pages of their own   \
-                          */
+#define KEEP_UNIT                                                                                  \
+  16384u /* of small buffers beyond the floor; such are whole pages of their own                   \
+          */
 #define CONN_RESERVED_MAX (CONN_SMALL + PAGE_BYTES) /* for the most that is kept of the scratch */
 
 static void process(struct conn *conn, const uint8_t *data, size_t size);
 static void settle(struct conn *conn);
 static void release_input(struct conn *conn);
+static void starve(struct conn *conn, bool starved);
 
 /* ---- the end ---- */
 
@@ -48,7 +50,7 @@ static void release_input(struct conn *conn) {
   else
     free(conn->in);
   conn->in = NULL;
-  conn->in_size = conn->in_capacity = 0;
+  conn->in_size = conn->in_capacity = conn->need = 0;
 }
 
 static void close_pipe(struct conn *conn) {
@@ -74,6 +76,7 @@ void conn_close(struct conn *conn) {
   conn->closing = true;
   /* `in` stays until `closed`, and its reservation with it: a frame in it may be in work. */
   intake_leave(&conn->conns->frames, &conn->frame);
+  starve(conn, false);
   sender_close(&conn->sender);
   dispatch_leave(conn->conns->dispatch, &conn->session);
   conns_chores(conn->conns);
@@ -102,11 +105,31 @@ void conn_drain(struct conn *conn, bool farewell) {
 
 /* ---- receiving ---- */
 
+/* Bytes that the peer has sent and that were not read; 0 where that is unknown. */
+static size_t unread_bytes(const struct conn *conn) {
+  uv_os_fd_t fd;
+  int unread = 0;
+  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0 || ioctl(fd, FIONREAD, &unread) < 0 ||
+      unread < 0)
+    return 0;
+  return (size_t)unread;
+}
+
+/* A small frame whose rest is in the socket can be read and handled at once, without a reservation.
+ * Where it has to wait, or less is read than there seemed to be (descriptors that come with it end
+ * a read), the part for whole frames has room for it. */
+static bool can_finish(const struct conn *conn) {
+  return conn->need > 0 && conn->need <= CONN_SMALL && conn->in_capacity <= CONN_SMALL &&
+         intake_has_room_whole(&conn->conns->frames, CONN_RESERVED_MAX) &&
+         conn->in_size + unread_bytes(conn) >= conn->need;
+}
+
 /* What is kept, and read on in the scratch buffer, may grow to so many bytes now. */
 static size_t reading_limit(const struct conn *conn) {
   if (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX))
     return sizeof conn->conns->scratch;
-  return conn->in_capacity > CONN_FLOOR ? conn->in_capacity : CONN_FLOOR;
+  size_t limit = conn->in_capacity > CONN_FLOOR ? conn->in_capacity : CONN_FLOOR;
+  return conn->need > limit && can_finish(conn) ? conn->need : limit;
 }
 
 static void alloc_input(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
@@ -218,7 +241,7 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
   assert(data != NULL);
   if (conn->frame.held_bytes == 0 && capacity > CONN_FLOOR)
     mark_progress(conn, size);
-  bool reserved = intake_reserve(frames, &conn->frame, charge_of(capacity));
+  bool reserved = intake_reserve_whole(frames, &conn->frame, charge_of(capacity));
   assert(reserved);
   if (!reserved) /* a fault of ours: rather than to hold what is not counted */
     return FC_ENOMEM;
@@ -249,6 +272,7 @@ static void end_input(struct conn *conn) {
   conn->last_words = true;
   conn->paused = false;
   intake_leave(&conn->conns->frames, &conn->frame);
+  starve(conn, false);
   let_go(conn);
 }
 
@@ -320,13 +344,19 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
   return used;
 }
 
+static void starve(struct conn *conn, bool starved) {
+  conn->conns->starved += starved;
+  conn->conns->starved -= conn->starved;
+  conn->starved = starved;
+}
+
 /* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are
  * there. A large one takes memory as it comes. */
 static size_t next_capacity(const struct conn *conn, size_t left, size_t need) {
   if (need <= CONN_FLOOR)
     return CONN_FLOOR;
-  if (need <= CONN_SMALL || left < CONN_SMALL)
-    return need < CONN_SMALL ? round_up(need, KEEP_UNIT) : CONN_SMALL;
+  if (left < CONN_SMALL)
+    return CONN_SMALL;
   size_t step = conn->in_capacity < CONN_STEP ? CONN_STEP : 2 * conn->in_capacity;
   return step < need ? step : need;
 }
@@ -359,10 +389,14 @@ static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, 
     now = capacity_to_keep(left);
     if (left < CONN_SMALL && intake_has_room(frames, CONN_RESERVED_MAX))
       return keep(conn, data, left, now);
-    if (!intake_reserve(frames, &conn->frame, charge_of(now)))
+    if (!intake_reserve_whole(frames, &conn->frame, charge_of(now)))
       return FC_ENOMEM; /* as in `keep` */
   }
   bool grows = capacity > now && left >= (now > CONN_SMALL ? now : 0);
+  if (grows && need <= CONN_SMALL) {
+    starve(conn, need > now && !can_finish(conn));
+    return keep(conn, data, left, now);
+  }
   if (grows && take_spare(conn, data, left, capacity, need)) {
     mark_progress(conn, left);
     return 0;
@@ -384,6 +418,7 @@ static int keep_paused(struct conn *conn, const uint8_t *data, size_t left) {
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
   conn->paused = conn->slices = false;
+  starve(conn, false);
   size_t used = handle_frames(conn, data, size, &need);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
   conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
@@ -400,6 +435,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
       if (left > CONN_FLOOR)
         mark_progress(conn, left);
     }
+    conn->need = conn->paused ? 0 : need;
     int rc = conn->paused ? keep_paused(conn, data + used, left)
                           : keep_unfinished(conn, data + used, left, need);
     if (rc < 0) {
@@ -415,15 +451,12 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
 /* ---- what comes next ---- */
 
 static bool waits_for_room(const struct conn *conn) {
-  return intake_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
+  return conn->starved || intake_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
 }
 
 /* Every byte that the peer has sent by now is in the socket, or was read. */
 static bool socket_is_empty(const struct conn *conn) {
-  uv_os_fd_t fd;
-  int unread = 0;
-  return uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0 || ioctl(fd, FIONREAD, &unread) < 0 ||
-         unread == 0;
+  return unread_bytes(conn) == 0;
 }
 
 static void say_farewell(struct conn *conn) {
@@ -442,7 +475,7 @@ static void settle(struct conn *conn) {
   if (conn->closing)
     return;
   bool open = !conn->paused && !conn->last_words && !conn->eof; /* to more of what was begun */
-  bool read = open && !intake_is_waiting(&conn->frame);
+  bool read = open && !conn->starved && !intake_is_waiting(&conn->frame);
   if (conn->sender.failed) {
     conn_close(conn);
     return;
@@ -543,6 +576,9 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
 }
 
 void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
+  if (conn->starved &&
+      (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn)))
+    conns_ready(conn->conns, conn);
   bool holds_frame = frames && conn->frame.held_bytes > 0;
   bool holds_reply = replies && conn->sender.charge_bytes > 0;
   if (conn->closing || !(holds_frame || holds_reply))
@@ -554,7 +590,7 @@ void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns
     conn_close(conn);
     return;
   }
-  bool waits = conn->reading && now_ns > conn->mark_ns + CONN_GRACE_NS;
+  bool waits = (conn->reading || conn->starved) && now_ns > conn->mark_ns + CONN_GRACE_NS;
   if (!holds_frame || !(waits || stalled))
     return;
   drop(conn, FC_ETIMEDOUT,

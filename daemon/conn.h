@@ -8,8 +8,10 @@
  * - Bytes are received into the shared scratch buffer; only an unfinished frame, or
  *   what has to wait, is kept. Up to CONN_FLOOR bytes each client may keep. More are
  *   reserved as they come (intake.h), and held until they are handled; while there is
- *   nothing to reserve, no more than the floor is read from the socket. A frame over
- *   CONN_SMALL is received where it is kept. Handling may wait for the quota of
+ *   nothing to reserve, no more than the floor is read from the socket. The rest of a
+ *   frame of up to CONN_SMALL bytes stays there until it is whole, and is then handled
+ *   at once, or until there is memory. A larger frame is received where it is kept,
+ *   and queues for memory. Handling may wait for the quota of
  *   replies, never the reverse: so neither pool can block.
  * - A frame once begun must be whole before the stall timeout, also while it waits for
  *   memory, and a hello before the hello timeout; a whole frame that waits for us has
@@ -66,6 +68,7 @@ struct conn {
 
   uint8_t *in; /* what was read and not handled; NULL while empty */
   size_t in_size, in_capacity;
+  size_t need; /* of the unfinished frame in it; 0: not known */
   struct intake_frame frame; /* the reservation for `in`, if that is larger than the floor */
   size_t mark_bytes;         /* of what is in it, received at ... */
   uint64_t mark_ns;          /* ... this time: it has made progress, or was let on */
@@ -75,6 +78,7 @@ struct conn {
 
   bool watching_death;
   bool reading;    /* from the socket */
+  bool starved;    /* a small frame whose rest is not all there waits for memory */
   bool paused;     /* `in` has whole frames, or the one in work */
   bool slices;     /* paused, until there is a turn for a slice (session.slice_kind) */
   bool eof;        /* the peer sends no more */

@@ -11,6 +11,7 @@
 #define SWEEP_MS 250u   /* how late a deadline may be noticed */
 #define PRESSURE_MS 10u /* the same for a peer without progress, while others wait for room */
 #define SHARED_MIN_BYTES (1u << 20) /* for frames beside the largest, whatever the budget is */
+#define WHOLE_BYTES (1u << 20)      /* for small frames that are whole, and wait for their turn */
 #define SLICES_A_TURN 2u            /* of each kind; each takes about a millisecond at worst */
 
 /* ---- turns ---- */
@@ -158,11 +159,15 @@ void conns_expiry(struct conns *conns) {
 
 /* ---- memory ---- */
 
-/* Large frames that wait can be helped by any holder. Of the replies, large ones wait for what
+/* Frames that wait can be helped by any holder. Of the replies, large ones wait for what
  * their like hold until the stall timeout, so that slow readers are left in peace; small ones do
  * not. */
+static bool frames_wait(const struct conns *conns) {
+  return intake_has_waiters(&conns->frames) || conns->starved > 0;
+}
+
 static bool is_short_of_memory(const struct conns *conns) {
-  return intake_has_waiters(&conns->frames) || quota_has_waiters(&conns->replies, QUOTA_SMALL);
+  return frames_wait(conns) || quota_has_waiters(&conns->replies, QUOTA_SMALL);
 }
 
 static void on_pressure(void *arg) {
@@ -170,7 +175,7 @@ static void on_pressure(void *arg) {
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
-    bool frames = intake_has_waiters(&conns->frames);
+    bool frames = frames_wait(conns);
     bool replies = quota_has_waiters(&conns->replies, QUOTA_SMALL);
     conn_give_way(conn, frames, replies, now_ns);
   }
@@ -252,7 +257,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
 
 size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value) {
   size_t least = conn_frame_bytes(max_value) + SHARED_MIN_BYTES;
-  return budget_bytes / 2 > least ? budget_bytes / 2 : least;
+  return (budget_bytes / 2 > least ? budget_bytes / 2 : least) + WHOLE_BYTES;
 }
 
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
@@ -263,8 +268,8 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->limits = *limits;
   conns->log = log;
   uint32_t max_value = dispatch->store->max_value;
-  intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value),
-              conn_frame_bytes(max_value));
+  intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
+              conn_frame_bytes(max_value), WHOLE_BYTES);
   quota_init(&conns->replies, limits->budget_bytes / 2, (size_t)max_value + SINK_HELD_MAX);
   send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
   allow_slices(conns);

@@ -40,6 +40,7 @@ struct conns {
   struct conn *all;
   unsigned count;     /* of `all`: clients, and those whose sockets linger */
   unsigned allocated; /* those that are being closed included */
+  unsigned starved;   /* see struct conn */
   uint64_t next_client_id;
   struct conns_queue ready;               /* want another turn */
   struct conns_queue due;                 /* of `ready`, those whose turn is the current one */
@@ -64,7 +65,7 @@ struct conns {
 };
 
 /* Memory for frames beyond each client's floor: half of the budget, or a little more than the
- * largest frame. */
+ * largest frame; and some for frames that are whole. */
 size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value);
 
 /* The pool of large send buffers, which are the kernel's: as much as half of the budget. */

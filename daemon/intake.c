@@ -7,10 +7,12 @@
  * looked at, so none waits for ever. */
 #define LOOKED_AT_MAX 16u
 
-void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes) {
+void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes,
+                 size_t whole_bytes) {
   *intake = (struct intake){
       .shared_limit_bytes = limit_bytes > largest_bytes ? limit_bytes - largest_bytes : 0,
       .lane_limit_bytes = largest_bytes,
+      .whole_limit_bytes = whole_bytes,
   };
   intake->waiters.next = intake->waiters.prev = &intake->waiters;
 }
@@ -47,7 +49,7 @@ static bool may_have_lane(const struct intake *intake, const struct intake_frame
 
 static bool spare_fits(const struct intake *intake) {
   return intake->used_bytes + intake->spare_bytes <=
-         intake->shared_limit_bytes + intake->lane_limit_bytes;
+         intake->shared_limit_bytes + intake->lane_limit_bytes + intake->whole_limit_bytes;
 }
 
 static void free_spare(struct intake *intake) {
@@ -56,9 +58,20 @@ static void free_spare(struct intake *intake) {
   intake->spare_bytes = 0;
 }
 
+static void hold(struct intake *intake, struct intake_frame *frame, size_t more) {
+  frame->held_bytes += more;
+  intake->used_bytes += more;
+  if (!spare_fits(intake))
+    free_spare(intake);
+}
+
+static bool fits_shared(const struct intake *intake, size_t more) {
+  return more <= intake->shared_limit_bytes - intake->shared_bytes;
+}
+
 static bool admit(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
   size_t more = wanted_bytes - frame->held_bytes;
-  bool shared = intake->lane != frame && more <= intake->shared_limit_bytes - intake->shared_bytes;
+  bool shared = intake->lane != frame && fits_shared(intake, more);
   if (!shared && !may_have_lane(intake, frame))
     return false;
   if (shared) {
@@ -68,10 +81,7 @@ static bool admit(struct intake *intake, struct intake_frame *frame, size_t want
     frame->lane_bytes += more;
     assert(frame->lane_bytes <= intake->lane_limit_bytes);
   }
-  frame->held_bytes += more;
-  intake->used_bytes += more;
-  if (!spare_fits(intake))
-    free_spare(intake);
+  hold(intake, frame, more);
   return true;
 }
 
@@ -85,6 +95,26 @@ bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wa
   }
   leave(frame);
   return true;
+}
+
+bool intake_reserve_whole(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+  if (wanted_bytes <= frame->held_bytes)
+    return true;
+  size_t more = wanted_bytes - frame->held_bytes;
+  if (intake_has_room(intake, more)) {
+    intake->shared_bytes += more;
+  } else if (intake_has_room_whole(intake, more)) {
+    intake->whole_bytes += more;
+    frame->whole_bytes += more;
+  } else {
+    return false;
+  }
+  hold(intake, frame, more);
+  return true;
+}
+
+static size_t least_of(size_t a, size_t b) {
+  return a < b ? a : b;
 }
 
 static void admit_waiters(struct intake *intake) {
@@ -105,11 +135,14 @@ void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t byt
     return;
   leave(frame);
   size_t less = frame->held_bytes > bytes ? frame->held_bytes - bytes : 0;
-  size_t of_lane = less < frame->lane_bytes ? less : frame->lane_bytes;
+  size_t of_whole = least_of(less, frame->whole_bytes);
+  size_t of_lane = least_of(less - of_whole, frame->lane_bytes);
   frame->held_bytes -= less;
+  frame->whole_bytes -= of_whole;
   frame->lane_bytes -= of_lane;
   intake->used_bytes -= less;
-  intake->shared_bytes -= less - of_lane;
+  intake->whole_bytes -= of_whole;
+  intake->shared_bytes -= less - of_whole - of_lane;
   if (intake->lane == frame && frame->lane_bytes == 0)
     intake->lane = NULL;
   admit_waiters(intake);

@@ -10,6 +10,9 @@
  * the largest size, and belongs to one frame at a time: the first that waited. That frame always
  * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
  *
+ * A third part is for frames that are whole and wait for something else: they never wait for memory
+ * here, so whoever has seen that there is room in it may read the rest of a frame and keep it.
+ *
  * A large buffer that a frame is done with can be kept as a spare for the next one, which then
  * needs no new pages. It counts as free: where a reservation needs its bytes, it goes back to the
  * system.
@@ -28,28 +31,36 @@ struct intake_frame {
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
   size_t lane_bytes;                /* of these, in the lane */
+  size_t whole_bytes;               /* of these, in the part for whole frames */
   /* What it waited for is reserved. Called from within the calls below; it must make no call of
    * them itself, but only see that one is made later. */
   void (*ready)(struct intake_frame *frame);
 };
 
 struct intake {
-  size_t shared_limit_bytes, lane_limit_bytes;
-  size_t used_bytes, shared_bytes; /* all that is reserved; of that, not in the lane */
-  struct intake_frame *lane;       /* whose it is; NULL: nobody's */
-  struct intake_frame waiters;     /* head of the ring */
-  void *spare;                     /* owned; NULL: none */
+  size_t shared_limit_bytes, lane_limit_bytes, whole_limit_bytes;
+  size_t used_bytes;           /* all that is reserved */
+  size_t shared_bytes;         /* of that, in the shared part */
+  size_t whole_bytes;          /* of that, in the part for whole frames */
+  struct intake_frame *lane;   /* whose it is; NULL: nobody's */
+  struct intake_frame waiters; /* head of the ring */
+  void *spare;                 /* owned; NULL: none */
   size_t spare_bytes;
 };
 
 /* `largest_bytes`: no frame is larger. What is left of `limit_bytes` beside one of that size is
- * shared; nothing may be left: then large frames are received one after another. */
-void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes);
+ * shared; nothing may be left: then large frames are received one after another. `whole_bytes` come
+ * on top, for frames that are whole. */
+void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes,
+                 size_t whole_bytes);
 void intake_deinit(struct intake *intake);
 
 /* Reserves until the frame holds `wanted_bytes` in all, at most `largest_bytes`; or queues it
  * (once) and returns false. */
 bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes);
+
+/* The same for a frame that is whole, also from the part for such. It is not queued. */
+bool intake_reserve_whole(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes);
 
 /* Returns what the frame holds beyond `bytes`, and its place among the waiters. Waiters that now
  * have room get it. Nothing happens where it holds no more and does not wait. */
@@ -66,6 +77,11 @@ void intake_leave(struct intake *intake, struct intake_frame *frame);
 static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
   return intake->waiters.next == &intake->waiters &&
          bytes <= intake->shared_limit_bytes - intake->shared_bytes;
+}
+
+/* The same for intake_reserve_whole. */
+static inline bool intake_has_room_whole(const struct intake *intake, size_t bytes) {
+  return bytes <= intake->whole_limit_bytes - intake->whole_bytes;
 }
 
 /* Takes a buffer of malloc as the spare, or frees it where the spare is larger or there is no room

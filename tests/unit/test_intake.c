@@ -8,6 +8,7 @@
 #define LIMIT 1500u
 #define LARGEST 1000u
 #define SHARED (LIMIT - LARGEST)
+#define WHOLE 100u
 
 enum { FRAMES = 5 };
 
@@ -21,7 +22,7 @@ static void note(struct intake_frame *frame) {
 }
 
 static void set_up(void) {
-  intake_init(&intake, LIMIT, LARGEST);
+  intake_init(&intake, LIMIT, LARGEST, WHOLE);
   for (int i = 0; i < FRAMES; i++)
     frames[i] = (struct intake_frame){.ready = note};
   n_ready = 0;
@@ -93,7 +94,7 @@ END_TEST
 
 /* As the smallest budget has it: large frames come one after another. */
 START_TEST(without_a_shared_part_there_is_the_lane) {
-  intake_init(&intake, LARGEST - 8, LARGEST);
+  intake_init(&intake, LARGEST - 8, LARGEST, 0);
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
   ck_assert(!intake_reserve(&intake, &frames[1], 1));
   intake_release(&intake, &frames[0]);
@@ -154,7 +155,7 @@ START_TEST(a_spare_buffer_counts_as_free) {
   intake_give_spare(&intake, buffer, 400);
   ck_assert(intake_reserve(&intake, &frames[1], LARGEST));
   ck_assert_uint_eq(intake.spare_bytes, 400); /* beside it */
-  ck_assert(intake_reserve(&intake, &frames[2], 101));
+  ck_assert(intake_reserve(&intake, &frames[2], 201));
   ck_assert_uint_eq(intake.spare_bytes, 0); /* it had to go */
 }
 END_TEST
@@ -168,6 +169,30 @@ START_TEST(a_spare_that_cannot_be_held_stays) {
   ck_assert_ptr_null(intake_take_spare(&intake, &frames[2], 1, 50));
   ck_assert_uint_eq(frames[2].held_bytes, 0);
   ck_assert_uint_eq(intake.spare_bytes, 50);
+}
+END_TEST
+
+START_TEST(whole_frames_have_a_part_of_their_own) {
+  ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
+  ck_assert(intake_reserve_whole(&intake, &frames[3], WHOLE - 10));
+  ck_assert(!intake_reserve_whole(&intake, &frames[4], 11));
+  ck_assert(!intake_is_waiting(&frames[4]));
+  ck_assert(intake_has_room_whole(&intake, 10));
+  intake_shrink(&intake, &frames[3], 20);
+  ck_assert_uint_eq(n_ready, 0); /* it is of no use to others */
+  ck_assert(intake_reserve_whole(&intake, &frames[4], WHOLE - 20));
+  ck_assert_uint_le(intake.used_bytes, LIMIT + WHOLE);
+}
+END_TEST
+
+/* From the shared part while there is room: the other is for when there is none. */
+START_TEST(a_whole_frame_takes_what_others_may_first) {
+  ck_assert(intake_reserve_whole(&intake, &frames[0], SHARED));
+  ck_assert_uint_eq(intake.whole_bytes, 0);
+  ck_assert(intake_reserve_whole(&intake, &frames[1], WHOLE));
+  ck_assert_uint_eq(intake.whole_bytes, WHOLE);
 }
 END_TEST
 
@@ -185,6 +210,8 @@ int main(void) {
   tcase_add_test(tcase, there_is_no_room_while_a_frame_waits);
   tcase_add_test(tcase, a_spare_buffer_counts_as_free);
   tcase_add_test(tcase, a_spare_that_cannot_be_held_stays);
+  tcase_add_test(tcase, whole_frames_have_a_part_of_their_own);
+  tcase_add_test(tcase, a_whole_frame_takes_what_others_may_first);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
