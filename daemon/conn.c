@@ -577,8 +577,10 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
 
 void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
   if (conn->starved &&
-      (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn)))
+      (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn))) {
     conns_ready(conn->conns, conn);
+    return;
+  }
   bool holds_frame = frames && conn->frame.held_bytes > 0;
   bool holds_reply = replies && conn->sender.charge_bytes > 0;
   if (conn->closing || !(holds_frame || holds_reply))
