@@ -138,7 +138,7 @@ help:
 	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
 	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
-	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 clean'
+	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 check-memory-waves clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build folder'
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

@@ -352,10 +352,10 @@ static void starve(struct conn *conn, bool starved) {
 
 /* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are
  * there. A large one takes memory as it comes. */
-static size_t next_capacity(const struct conn *conn, size_t left, size_t need) {
+static size_t next_capacity(const struct conn *conn, size_t need) {
   if (need <= CONN_FLOOR)
     return CONN_FLOOR;
-  if (left < CONN_SMALL)
+  if (need <= CONN_SMALL)
     return CONN_SMALL;
   size_t step = conn->in_capacity < CONN_STEP ? CONN_STEP : 2 * conn->in_capacity;
   return step < need ? step : need;
@@ -384,7 +384,7 @@ static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size
  * no memory for it. 0 or FC_ENOMEM. */
 static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, size_t need) {
   struct intake *frames = &conn->conns->frames;
-  size_t capacity = next_capacity(conn, left, need), now = conn->in_capacity;
+  size_t capacity = next_capacity(conn, need), now = conn->in_capacity;
   if (now <= CONN_SMALL) {
     now = capacity_to_keep(left);
     if (left < CONN_SMALL && intake_has_room(frames, CONN_RESERVED_MAX))
@@ -575,6 +575,13 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
          "the rest of a frame did not come in time: --stall-timeout says how long it may take");
 }
 
+/* Nothing but what the peer has not sent yet holds up its frame. One that waits for memory has a
+ * peer that waits, too, if there is more in the socket. */
+static bool waits_for_peer(const struct conn *conn) {
+  return conn->reading || conn->starved ||
+         (intake_is_waiting(&conn->frame) && unread_bytes(conn) == 0);
+}
+
 void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
   if (conn->starved &&
       (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn))) {
@@ -592,8 +599,8 @@ void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns
     conn_close(conn);
     return;
   }
-  bool waits = (conn->reading || conn->starved) && now_ns > conn->mark_ns + CONN_GRACE_NS;
-  if (!holds_frame || !(waits || stalled))
+  bool late = now_ns > conn->mark_ns + CONN_GRACE_NS;
+  if (!holds_frame || !(stalled || (late && waits_for_peer(conn))))
     return;
   drop(conn, FC_ETIMEDOUT,
        "a frame made no progress while others waited for memory: send frames in one go");

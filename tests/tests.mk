@@ -9,6 +9,8 @@
 #   FC_STORM_READS=...  how many test_storm makes (10000000)
 #   FC_LEASE_KILLS=...  how many owners of leases test_lease_kills kills (2000)
 # make storm-leases     10000 of them; prints what it saw
+# make check-memory-waves   what 1,000 clients can do to a daemon in a memory control group; needs root
+#   SECONDS=n           for so long (600)
 TEST_JOBS ?= 2
 TEST_TIMEOUT_S ?= 150
 ONLY ?=
@@ -127,6 +129,10 @@ $(TB)/valgrind/session: $(TB)/obj/valgrind/session.o $(LIBA)
 
 check-systemd: all | $(SYSTEMD_DEPS_OK)
 	@MAKE='$(MAKE)' tests/systemd/run.sh
+
+.PHONY: check-memory-waves
+check-memory-waves: all
+	@$(TEST_ENV) WAVES_SECONDS=$(or $(SECONDS),600) $(PYTHON) tests/waves/memory_waves.py
 
 # For AArch64, in a Debian of its own: this machine's packages stay as they are.
 .PHONY: check-aarch64 check-emulated
