@@ -245,7 +245,8 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
   assert(reserved);
   if (!reserved) /* a fault of ours: rather than to hold what is not counted */
     return FC_ENOMEM;
-  if (capacity != conn->in_capacity) {
+  bool same = capacity == conn->in_capacity;
+  if (!same) {
     int rc = move_to_buffer(conn, data, size, capacity);
     if (rc < 0)
       return rc;
@@ -254,7 +255,8 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
       memmove(conn->in, data, size);
     conn->in_size = size;
   }
-  if (!intake_is_waiting(&conn->frame)) /* for more */
+  /* One that waits wants more; a large one may have a spare buffer, which is larger. */
+  if (!intake_is_waiting(&conn->frame) && !(same && capacity > CONN_SMALL))
     intake_shrink(frames, &conn->frame, charge_of(capacity));
   return 0;
 }
@@ -366,8 +368,8 @@ static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size
                        size_t need) {
   if (conn->in_capacity > CONN_SMALL || capacity <= CONN_SMALL)
     return false;
-  uint8_t *spare =
-      intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity), charge_of(need));
+  uint8_t *spare = intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
+                                     2 * charge_of(need));
   if (spare == NULL)
     return false;
   memcpy(spare, data, left);

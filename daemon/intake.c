@@ -159,10 +159,6 @@ void intake_leave(struct intake *intake, struct intake_frame *frame) {
 /* ---- the spare ---- */
 
 void intake_give_spare(struct intake *intake, void *buffer, size_t bytes) {
-  if (bytes <= intake->spare_bytes) {
-    free(buffer);
-    return;
-  }
   free(intake->spare);
   intake->spare = buffer;
   intake->spare_bytes = bytes;

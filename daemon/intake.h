@@ -84,8 +84,8 @@ static inline bool intake_has_room_whole(const struct intake *intake, size_t byt
   return bytes <= intake->whole_limit_bytes - intake->whole_bytes;
 }
 
-/* Takes a buffer of malloc as the spare, or frees it where the spare is larger or there is no room
- * for it beside what is reserved. */
+/* Takes a buffer of malloc as the spare in place of the one that there was, or frees it where there
+ * is no room for it beside what is reserved. */
 void intake_give_spare(struct intake *intake, void *buffer, size_t bytes);
 
 /* Hands out the spare if it has `least` to `most` bytes and the frame can hold it: its bytes are

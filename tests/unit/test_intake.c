@@ -143,9 +143,9 @@ START_TEST(there_is_no_room_while_a_frame_waits) {
 END_TEST
 
 START_TEST(a_spare_buffer_counts_as_free) {
-  void *buffer = malloc(400), *small = malloc(100);
-  intake_give_spare(&intake, buffer, 400);
-  intake_give_spare(&intake, small, 100); /* freed: the larger one stays */
+  void *buffer = malloc(400), *former = malloc(500);
+  intake_give_spare(&intake, former, 500);
+  intake_give_spare(&intake, buffer, 400); /* the other is freed */
   ck_assert_uint_eq(intake.spare_bytes, 400);
   ck_assert_ptr_null(intake_take_spare(&intake, &frames[0], 401, 1000));
   ck_assert_ptr_null(intake_take_spare(&intake, &frames[0], 100, 399));
