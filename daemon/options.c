@@ -242,8 +242,10 @@ static const struct argp_option table[] = {
     {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
      "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1250)", 2},
     {"client-budget", KEY_FIRST_LONG + 5, "SIZE", 0,
-     "Memory for messages in flight, of all clients together, and as much again for the rings in "
-     "which they record hits (64M, or two of the largest messages)",
+     "Memory for messages in flight, of all clients together; half as much again for the kernel's "
+     "buffers of replies, and as much again for the rings in which clients record hits (64M, or "
+     "two "
+     "of the largest messages)",
      2},
     {"trace", 't', "FILE", 0, "Append a JSON line per lookup to FILE; SIGHUP reopens it", 3},
     {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
