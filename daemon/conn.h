@@ -68,7 +68,7 @@ struct conn {
 
   uint8_t *in; /* what was read and not handled; NULL while empty */
   size_t in_size, in_capacity;
-  size_t need; /* of the unfinished frame in it; 0: not known */
+  size_t need;               /* of the unfinished frame in it; 0: not known */
   struct intake_frame frame; /* the reservation for `in`, if that is larger than the floor */
   size_t mark_bytes;         /* of what is in it, received at ... */
   uint64_t mark_ns;          /* ... this time: it has made progress, or was let on */

@@ -1,7 +1,6 @@
 /* The stats reply: docs/operations.md says what each figure means. */
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "daemon/dispatch_parts.h"
@@ -119,7 +118,7 @@ static void add_memory(struct figures *f, const struct memory_report *memory) {
     char name[64];
     (void)snprintf(name, sizeof name, "memory_%s", memory_part_name((enum memory_part)part));
     add_uint(f, name, used.bytes[part]);
-    (void)strcat(name, "_bound"); /* fits */
+    (void)snprintf(name, sizeof name, "memory_%s_bound", memory_part_name((enum memory_part)part));
     add_uint(f, name, memory->bounds->bytes[part]);
   }
 }

@@ -308,7 +308,7 @@ START_TEST(the_parts_of_memory_add_up) {
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     (void)snprintf(name, sizeof name, "memory_%s", parts[i]);
     uint64_t part = library_figure(cache, name);
-    (void)strcat(name, "_bound");
+    (void)snprintf(name, sizeof name, "memory_%s_bound", parts[i]);
     ck_assert_uint_le(part, library_figure(cache, name));
     used += part;
     bound += library_figure(cache, name);
