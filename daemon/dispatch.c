@@ -34,6 +34,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .trace = config->trace,
       .log = config->log,
       .boot_id = config->boot_id,
+      .secret = config->secret,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
@@ -48,6 +49,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                .pool_bytes = config->ring_pool_bytes};
   rings_init(&dispatch->rings, &rings);
   leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
+  dispatch->processes.secret = config->secret;
   dispatch->store->before_evict = before_evict;
   dispatch->store->before_evict_arg = dispatch;
 }

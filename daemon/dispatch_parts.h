@@ -77,6 +77,10 @@ void call_record_put(const struct call *call, const struct call_record *record);
 enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
                                  const struct fc_get *get);
 
+/* What the lease table knows the key by. Its seed is secret: that of the keys in the store is not,
+ * and a client that knows it can choose keys by the thousand of one digest. */
+uint64_t call_lease_digest(const struct call *call, const struct fc_key *key);
+
 /* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. Who waits for the key is
  * answered when the frame is done. */
 int call_put(const struct call *call, const struct fc_put *put);

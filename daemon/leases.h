@@ -182,7 +182,8 @@ void leases_forget_process(struct lease_process *process);
 
 struct lease_request {
   struct namespace *ns;
-  uint64_t digest; /* fc_key_digest(ns->seed, key) */
+  uint64_t digest; /* of namespace and key. The caller sees that no client can predict it, or keys
+                      by the thousand could share a bucket */
   const struct fc_key *key;
   bool wants;       /* the lease, if nobody has it */
   uint64_t term_ns; /* of that lease; 0: FC_LEASE_MS_DEFAULT */

@@ -71,6 +71,7 @@ static void add_store(struct figures *f, const struct dispatch *d) {
   add_uint(f, "evictions_entries", d->store->evictions[EVICT_ENTRIES]);
   add_uint(f, "evictions_bytes", d->store->evictions[EVICT_BYTES]);
   add_uint(f, "evictions_forced", d->store->evictions[EVICT_FORCED]);
+  add_uint(f, "evictions_chain", d->store->evictions[EVICT_CHAIN]);
   add_uint(f, "puts_kept", d->puts_kept);
   add_uint(f, "puts_stale", d->puts_stale);
   add_uint(f, "puts_too_big", d->puts_too_big);

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store_chain.h"
 #include "daemon/store_clear.h"
 #include "proto/errors.h"
 
 int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed) {
+               uint64_t seed, uint64_t secret) {
   memset(store, 0, sizeof *store);
   store->max_bytes = max_bytes;
   store->max_value = max_value;
@@ -17,7 +18,7 @@ int store_init(struct store *store, struct region *region, uint64_t max_bytes, u
   store->generation = 1;
   lru_init(&store->lru);
   clear_log_init(&store->clears, 1);
-  store_counts_init(&store->counts, seed);
+  store_counts_init(&store->counts, secret);
   return heap_init(&store->heap, region);
 }
 
@@ -212,6 +213,14 @@ static void make_room(struct store *store, struct namespace *ns, struct entry *o
     evict_oldest(store, EVICT_BYTES);
 }
 
+/* Room in the digest's bucket for one more entry. */
+static void make_room_in_chain(struct store *store, const struct namespace *ns, uint64_t digest) {
+  if (store_chain_has_room(store, digest))
+    return;
+  hear_of_hits(store);
+  evict_for(store, store_chain_victim(store, ns, digest), EVICT_CHAIN);
+}
+
 /* Finds a place at any price: others go, the least recently used first. */
 static bool place_by_force(struct store *store, struct entry *entry,
                            const struct heap_value *value) {
@@ -266,6 +275,8 @@ static int put_new(struct store *store, struct namespace *ns, struct entry *old,
   if (entry == NULL)
     return FC_ENOMEM;
   make_room(store, ns, old, heap_charge(value->key, value->size), now_ns);
+  if (old == NULL)
+    make_room_in_chain(store, ns, value->digest);
   if (!replace(store, ns, old, entry, value)) {
     entry_release(entry);
     return FC_ENOMEM;

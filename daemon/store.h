@@ -43,7 +43,7 @@ struct store {
   void *before_evict_arg;
 
   /* the store's own */
-  uint64_t seed;
+  uint64_t seed;         /* of the namespaces' seeds: clients know those, and so this one */
   struct region *region; /* borrowed */
   struct heap heap;
   uint64_t last_stamp;
@@ -63,10 +63,11 @@ struct store_put_info {
   uint64_t generation;
 };
 
-/* The region is one for `max_bytes`, and outlives the store. `seed` is random: it keys the digests.
- * The struct must not be moved after. 0 or FC_ENOMEM. */
+/* The region is one for `max_bytes`, and outlives the store. Two random numbers: `seed` keys the
+ * digests, and each client can work it out from its namespace's id; `secret` keys what no client
+ * may predict. The struct must not be moved after. 0 or FC_ENOMEM. */
 int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed);
+               uint64_t seed, uint64_t secret);
 
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
@@ -96,7 +97,8 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 /* An enum fc_put_outcome:
  *   FC_STORED  stored or replaced (a replaced entry's hits start at 0 again), now the most
  *              recently used; for it entries went from the least recently used end, first the
- *              namespace's until its max_entries held, then all until max_bytes held;
+ *              namespace's until its max_entries held, then all until max_bytes held; and one of
+ *              its bucket, where that is full (store_chain.h);
  *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
  *   FC_STALE   the key was cleared after info->generation: nothing changed;
  *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes: nothing changed,

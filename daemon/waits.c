@@ -24,8 +24,7 @@ static void look(struct answer *answer) {
   if (wait->end == LEASE_END_GRANTED && lease->owner == wait->holder)
     answer->state = FC_LEASE_GRANTED;
   if (wait->end == LEASE_END_PUT)
-    answer->found =
-        store_peek_digest(answer->call.dispatch->store, lease->ns, lease->digest, &lease->key);
+    answer->found = store_peek(answer->call.dispatch->store, lease->ns, &lease->key);
 }
 
 static void record(const struct answer *answer) {

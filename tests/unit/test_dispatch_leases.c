@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "colliding.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
 #include "daemon/trace.h"
@@ -106,7 +107,8 @@ static void set_up(void) {
                                    .frames_bytes = &never_in_flight,
                                    .replies_bytes = &never_in_flight,
                                    .region_fd = -1,
-                                   .leases = leases_limits_of(16, 3600000)};
+                                   .leases = leases_limits_of(16, 3600000),
+                                   .secret = 43};
   dispatch_init(&dispatch, &config);
   memset(clients, 0, sizeof clients);
   for (unsigned i = 0; i < CLIENTS; i++) {
@@ -353,6 +355,36 @@ START_TEST(a_batch_is_told_what_is_its_own_to_compute) {
 }
 END_TEST
 
+/* A client that knows its namespace's seed chooses keys of one digest. */
+START_TEST(keys_of_one_digest_share_no_bucket) {
+  enum { MANY = 200 };
+  uint8_t prompts[MANY * FC_HASH_SIZE];
+  uint64_t seed = clients[0].session.ns->seed;
+  struct fc_get_many many = {.flags = FC_LEASE,
+                             .key = colliding_key(seed, "op", "base", 0),
+                             .prompts = prompts,
+                             .n = MANY,
+                             .has_terms = true,
+                             .terms.lease_ms = 60000};
+  for (uint32_t i = 0; i < MANY; i++) {
+    struct fc_key key = colliding_key(seed, "op", "base", i);
+    memcpy(prompts + (size_t)i * FC_HASH_SIZE, key.prompt.bytes, FC_HASH_SIZE);
+  }
+  dispatch.leases.limits = leases_limits_of(4 * MANY, 3600000);
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_get_many(&request, 300, &many), 0);
+  send_request(&clients[0], &request);
+  ck_assert_uint_eq(reply_of(&clients[0]).get_many.n_leases, MANY);
+  ck_assert_uint_eq(dispatch.leases.n, MANY);
+  for (uint32_t i = 0; i < dispatch.leases.n_buckets; i++) {
+    uint32_t n = 0;
+    for (struct lease *at = dispatch.leases.buckets[i]; at != NULL; at = at->next_in_bucket)
+      n++;
+    ck_assert_uint_lt(n, 16);
+  }
+}
+END_TEST
+
 START_TEST(who_takes_one_over_asks_anew_for_the_rest) {
   const uint8_t numbers[] = {1, 2, 3};
   get_many(&clients[0], numbers, 3);
@@ -542,6 +574,7 @@ int main(void) {
   tcase_add_test(tcase, a_clear_passes_the_lease_on_and_the_old_result_is_not_stored);
   tcase_add_test(tcase, a_value_that_cannot_be_stored_sends_all_who_wait_to_compute);
   tcase_add_test(tcase, a_batch_is_told_what_is_its_own_to_compute);
+  tcase_add_test(tcase, keys_of_one_digest_share_no_bucket);
   tcase_add_test(tcase, who_takes_one_over_asks_anew_for_the_rest);
   tcase_add_test(tcase, waits_and_hits_that_overlap_count_once);
   tcase_add_test(tcase, an_answer_waits_for_room_and_goes_before_later_requests);

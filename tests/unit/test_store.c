@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "colliding.h"
 #include "daemon/namespace_table.h"
+#include "daemon/store_chain.h"
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
 #include "private_store.h"
@@ -635,6 +637,107 @@ START_TEST(test_clears_that_run_are_bounded) {
 }
 END_TEST
 
+/* ---- keys that share a bucket ---- */
+
+static void put_colliding(struct namespace *space, uint32_t i) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", i);
+  struct store_put_info info = {0};
+  ck_assert_int_eq(store_put(&store, space, &key, "v", 1, &info), FC_STORED);
+}
+
+static struct entry *find_colliding(struct namespace *space, uint32_t i) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", i);
+  return store_peek(&store, space, &key);
+}
+
+static uint64_t digest_of_colliding(struct namespace *space) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", 0);
+  return fc_key_digest(space->seed, &key);
+}
+
+static uint32_t longest_chain(void) {
+  uint32_t longest = 0;
+  for (uint64_t bucket = 0; bucket < region.n_buckets; bucket++) {
+    uint64_t digest = ((bucket << 32) + region.n_buckets - 1) / region.n_buckets << 32;
+    uint32_t n = 0;
+    for (const struct fc_region_entry *at = region_first(&region, digest); at != NULL;
+         at = region_next(&region, at))
+      n++;
+    longest = n > longest ? n : longest;
+  }
+  return longest;
+}
+
+/* A key of `other` in the bucket to which all of the colliding keys of `ns` belong. */
+static uint32_t neighbour_in_bucket(void) {
+  uint64_t bucket = fc_region_bucket_of(digest_of_colliding(ns), region.n_buckets);
+  for (uint32_t n = 0;; n++) {
+    struct fc_key key = key_of(n);
+    if (fc_region_bucket_of(fc_key_digest(other->seed, &key), region.n_buckets) == bucket)
+      return n;
+  }
+}
+
+START_TEST(test_a_bucket_holds_so_many) {
+  const uint32_t many = 1000;
+  for (uint32_t i = 0; i < many; i++)
+    put_colliding(ns, i);
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+  ck_assert_uint_eq(store.evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
+  ck_assert_uint_eq(ns->evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 0);
+  for (uint32_t i = 0; i < many; i++)
+    ck_assert_int_eq(find_colliding(ns, i) != NULL, i >= many - STORE_CHAIN_MAX);
+}
+END_TEST
+
+START_TEST(test_of_a_full_bucket_the_least_recently_used_goes) {
+  for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  put_colliding(ns, 5); /* replaces, and takes no place of another's */
+  ck_assert_uint_eq(store.evictions[EVICT_CHAIN], 0);
+  store_use(&store, find_colliding(ns, 0), 1);
+  put_colliding(ns, STORE_CHAIN_MAX);
+  ck_assert_ptr_nonnull(find_colliding(ns, 0));
+  ck_assert_ptr_null(find_colliding(ns, 1));
+  ck_assert_ptr_nonnull(find_colliding(ns, 2));
+}
+END_TEST
+
+/* Its clients choose its keys: what they make of it is theirs to bear. */
+START_TEST(test_a_namespace_fills_a_bucket_at_its_own_cost) {
+  uint32_t n = neighbour_in_bucket();
+  put(other, n, "neighbour's");
+  for (uint32_t i = 0; i < 10 * STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  ck_assert(stored(other, n));
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+  ck_assert_uint_eq(other->evictions[EVICT_CHAIN], 0);
+}
+END_TEST
+
+START_TEST(test_another_namespace_can_still_put_into_a_full_bucket) {
+  uint32_t n = neighbour_in_bucket();
+  for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  put(other, n, "neighbour's");
+  ck_assert(stored(other, n));
+  ck_assert_ptr_null(find_colliding(ns, 0));
+  ck_assert_uint_eq(ns->evictions[EVICT_CHAIN], 1);
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+}
+END_TEST
+
+static TCase *buckets(void) {
+  TCase *tcase = tcase_create("keys that share a bucket");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_test(tcase, test_a_bucket_holds_so_many);
+  tcase_add_test(tcase, test_of_a_full_bucket_the_least_recently_used_goes);
+  tcase_add_test(tcase, test_a_namespace_fills_a_bucket_at_its_own_cost);
+  tcase_add_test(tcase, test_another_namespace_can_still_put_into_a_full_bucket);
+  return tcase;
+}
+
 static TCase *clears_and_lists(void) {
   TCase *tcase = tcase_create("clears and lists");
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -660,5 +763,6 @@ int main(void) {
   Suite *suite = suite_create("store");
   suite_add_tcase(suite, basics());
   suite_add_tcase(suite, clears_and_lists());
+  suite_add_tcase(suite, buckets());
   return runner_run(suite);
 }
