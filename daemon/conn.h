@@ -43,7 +43,7 @@
 #define CONN_SMALL 65536u          /* a frame up to this needs no reservation */
 #define CONN_STEP 262144u          /* the first reservation of a larger one, at most; then twice */
 #define CONN_GRACE_NS 100000000u   /* without progress, while others wait for memory */
-#define CONN_PROGRESS 65536u       /* fewer bytes of a large frame in that time are none */
+#define CONN_PROGRESS SENDER_PROGRESS /* fewer bytes of a large frame in that time are none */
 
 struct conn {
   uv_pipe_t pipe;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/conn.h"
+#include "daemon/reclaim.h"
 #include "daemon/store.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
@@ -157,11 +158,8 @@ void conns_expiry(struct conns *conns) {
 
 /* ---- memory ---- */
 
-/* Large frames that wait can be helped by any holder. Of the replies, large ones wait for what
- * their like hold until the stall timeout, so that slow readers are left in peace; small ones do
- * not. */
 static bool is_short_of_memory(const struct conns *conns) {
-  return intake_has_waiters(&conns->frames) || quota_has_waiters(&conns->replies, QUOTA_SMALL);
+  return intake_has_waiters(&conns->frames) || quota_has_waiters(&conns->replies);
 }
 
 static void on_pressure(void *arg) {
@@ -170,7 +168,7 @@ static void on_pressure(void *arg) {
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
     bool frames = intake_has_waiters(&conns->frames);
-    bool replies = quota_has_waiters(&conns->replies, QUOTA_SMALL);
+    bool replies = quota_has_waiters(&conns->replies);
     conn_give_way(conn, frames, replies, now_ns);
   }
   conns->under_pressure = is_short_of_memory(conns);
@@ -245,8 +243,8 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   conns->log = log;
   size_t frame_bytes = (size_t)dispatch->store->max_value + FC_FRAME_SLACK + FC_FRAME_HEADER;
   intake_init(&conns->frames, limits->budget_bytes / 2, frame_bytes);
-  quota_init(&conns->replies, limits->budget_bytes / 2,
-             (size_t)dispatch->store->max_value + SENDER_SMALL);
+  quota_init(&conns->replies, limits->budget_bytes / 2);
+  reclaim_begin(conns);
   allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
@@ -281,6 +279,7 @@ void conns_close(struct conns *conns) {
 }
 
 void conns_deinit(struct conns *conns) {
+  reclaim_end(conns);
   intake_deinit(&conns->frames);
   quota_deinit(&conns->replies);
 }

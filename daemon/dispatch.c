@@ -14,8 +14,6 @@
 #include "proto/explain.h"
 #include "proto/limits.h"
 
-#define COPY_MAX_BYTES 8192u
-
 uint64_t call_clock_ns(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
@@ -76,7 +74,7 @@ static enum dispatch_result reply_value(const struct call *call, struct entry *e
   size_t n = entry_value(entry, &pieces[1]);
   uint32_t size = entry_value_size(entry);
   /* Up to here a copy costs less than a second piece to write. */
-  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
+  if (size <= CALL_COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
     (void)fc_buf_append(reply, &tail, tail_size); /* call_reply looks at `failed` */
     return call_reply(call);
   }

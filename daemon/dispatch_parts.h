@@ -23,7 +23,9 @@ struct call {
 #define CALL_SETS 2u
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
 
-#define CALL_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
+/* What is copied of a reply with one value, at most: what stands around it, and a small value. */
+#define CALL_COPIED_BYTES (64u + CALL_COPY_MAX_BYTES)
+#define CALL_COPY_MAX_BYTES 8192u /* a value up to this is copied */
 
 /* Sends what was made in dispatch->reply. */
 enum dispatch_result call_reply(const struct call *call);

@@ -102,7 +102,7 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
   if (found == NULL)
     return miss(call, get);
-  if (!call->sink->has_room(call->sink, (size_t)entry_value_size(found) + CALL_OVERHEAD_BYTES))
+  if (!call->sink->has_room(call->sink, CALL_COPIED_BYTES))
     return DISPATCH_AGAIN;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));

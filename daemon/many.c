@@ -12,8 +12,9 @@
 /* A stretch of the reply and a value for each key, and what follows; beyond that a part has as many
  * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
 #define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
-#define PART_HEAD_BYTES 64u /* what stands before the values */
 #define KEY_OVERHEAD_BYTES 5u
+/* All but the values: what stands before them, and of each key its overhead and its lease. */
+#define PART_COPIED_BYTES (64u + PART_KEYS * (KEY_OVERHEAD_BYTES + 1))
 #define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
 
 struct part {
@@ -130,7 +131,7 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
   struct session *session = call->session;
   struct part part;
   find_part(call, get, session->many.next, &part);
-  if (!call->sink->has_room(call->sink, part.bytes + PART_HEAD_BYTES))
+  if (!call->sink->has_room(call->sink, PART_COPIED_BYTES))
     return DISPATCH_AGAIN;
   struct iovec list[PART_PIECES];
   struct entry *owners[PART_PIECES] = {NULL};

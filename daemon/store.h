@@ -29,6 +29,13 @@ struct store_clear;
 /* Clears that may run at once: each get, put and eviction looks at all of them. */
 #define STORE_CLEARS_MAX 16u
 
+/* What the store wants back of the entries that are held (entry_hold). */
+enum store_reclaim {
+  STORE_RECLAIM_UNLISTED, /* of those that left the store, what is over unlisted_max */
+  STORE_RECLAIM_SLOW,     /* all, of holders that are slow: they leave no place for a new entry */
+  STORE_RECLAIM_ALL,      /* all, as nothing else is left */
+};
+
 struct store {
   /* read by all, written by the store alone */
   uint64_t max_bytes;
@@ -41,6 +48,11 @@ struct store {
    * yet are to be told now (store_use). It may change nothing else. NULL: none. */
   void (*before_evict)(void *arg);
   void *before_evict_arg;
+  /* Called from within calls that remove or place entries: holders are to release some. It may
+   * change nothing else. NULL: none. */
+  void (*reclaim)(void *arg, enum store_reclaim what);
+  void *reclaim_arg;
+  uint64_t unlisted_max;
 
   /* the store's own */
   uint64_t seed;         /* of the namespaces' seeds: clients know those, and so this one */
@@ -122,6 +134,11 @@ bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_ent
 
 /* For the store's own files: takes the entry out of everything, and frees it. */
 void store_remove(struct store *store, struct entry *entry);
+
+/* What entries take that left the store while they were held. */
+static inline uint64_t store_unlisted_bytes(const struct store *store) {
+  return store->heap.unlisted_bytes;
+}
 
 /* Is the entry out of sight: in a dropped namespace, or selected by a clear that has not come
  * to it yet? It is found by no get, put or list. */

@@ -49,15 +49,15 @@ static bool give(struct answer *answer) {
   uint64_t generation = dispatch->store->generation;
   enum dispatch_result result;
   look(answer);
-  uint32_t size = answer->found == NULL ? 0 : entry_value_size(answer->found);
-  if (!session->sink->has_room(session->sink, (size_t)size + CALL_OVERHEAD_BYTES))
+  if (!session->sink->has_room(session->sink, CALL_COPIED_BYTES))
     return false;
   fc_buf_reset(&dispatch->reply);
   if (answer->found == NULL) {
     (void)fc_encode_miss_lease(&dispatch->reply, answer->wait->id, generation, answer->state);
     result = call_reply(&answer->call); /* looks at `failed` */
   } else {
-    (void)fc_encode_waited_hit_head(&dispatch->reply, answer->wait->id, generation, size);
+    (void)fc_encode_waited_hit_head(&dispatch->reply, answer->wait->id, generation,
+                                    entry_value_size(answer->found));
     result = call_reply_waited_value(&answer->call, answer->found);
     store_use(dispatch->store, answer->found, answer->call.start_ns);
     record(answer);

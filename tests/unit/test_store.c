@@ -728,6 +728,96 @@ START_TEST(test_another_namespace_can_still_put_into_a_full_bucket) {
 }
 END_TEST
 
+/* ---- entries that are held when they leave ---- */
+
+static unsigned reclaims[3];
+static struct entry *to_release;
+
+static void release_held(void *arg, enum store_reclaim what) {
+  (void)arg;
+  reclaims[what]++;
+  if (to_release != NULL)
+    entry_release(to_release);
+  to_release = NULL;
+}
+
+static struct entry *hold(uint32_t n) {
+  struct entry *entry = get(ns, n);
+  ck_assert_ptr_nonnull(entry);
+  entry_hold(entry);
+  return entry;
+}
+
+static void set_reclaim(uint64_t most) {
+  memset(reclaims, 0, sizeof reclaims);
+  to_release = NULL;
+  store.reclaim = release_held;
+  store.unlisted_max = most;
+}
+
+/* By an eviction, a replacement, a clear. */
+START_TEST(test_what_is_held_keeps_its_place) {
+  struct store_select all = {0};
+  put(ns, 1, "value");
+  struct entry *entry = hold(1);
+  uint64_t charge = heap_charge_of(entry);
+  set_reclaim(charge);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+  if (_i == 0)
+    ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 1), NAMESPACE_LIMITED);
+  if (_i == 0)
+    put(ns, 2, "another");
+  if (_i == 1)
+    put(ns, 1, "other");
+  if (_i == 2)
+    ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), charge);
+  private_store_check_value(entry, "value", 5);
+  ck_assert_uint_eq(reclaims[STORE_RECLAIM_UNLISTED], 0);
+  entry_release(entry);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+}
+END_TEST
+
+START_TEST(test_past_a_bound_it_is_wanted_back) {
+  put(ns, 1, "value");
+  struct entry *entry = hold(1);
+  set_reclaim(heap_charge_of(entry) - 1);
+  to_release = entry;
+  put(ns, 1, "other");
+  ck_assert_uint_eq(reclaims[STORE_RECLAIM_UNLISTED], 1);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+  assert_value(get(ns, 1), "other");
+}
+END_TEST
+
+/* Or else others would be moved, and evicted by force, for room that there is not. */
+START_TEST(test_it_counts_in_the_limit_of_bytes) {
+  static char large[MAX_VALUE];
+  memset(large, 'x', sizeof large - 1);
+  put(ns, 0, large);
+  struct entry *entry = hold(0);
+  set_reclaim(UINT64_MAX);
+  for (uint32_t i = 1; i < 1000; i++) {
+    put(ns, i, large);
+    ck_assert_uint_le(store.bytes + store_unlisted_bytes(&store), store.max_bytes);
+  }
+  ck_assert_uint_gt(store_unlisted_bytes(&store), 0);
+  ck_assert_uint_eq(store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(reclaims[0] + reclaims[1] + reclaims[2], 0);
+  entry_release(entry);
+}
+END_TEST
+
+static TCase *held(void) {
+  TCase *tcase = tcase_create("entries that are held");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_loop_test(tcase, test_what_is_held_keeps_its_place, 0, 3);
+  tcase_add_test(tcase, test_past_a_bound_it_is_wanted_back);
+  tcase_add_test(tcase, test_it_counts_in_the_limit_of_bytes);
+  return tcase;
+}
+
 static TCase *buckets(void) {
   TCase *tcase = tcase_create("keys that share a bucket");
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -764,5 +854,6 @@ int main(void) {
   suite_add_tcase(suite, basics());
   suite_add_tcase(suite, clears_and_lists());
   suite_add_tcase(suite, buckets());
+  suite_add_tcase(suite, held());
   return runner_run(suite);
 }
