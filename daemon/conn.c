@@ -343,6 +343,10 @@ static void settle(struct conn *conn) {
   }
   if (!is_over(conn))
     return;
+  if (conn->session.leases.due_first != NULL) { /* more than one turn's answers */
+    conns_ready(conn->conns, conn);
+    return;
+  }
   if (conn->farewell && conn->session.greeted && !conn->eof && !conn->last_words)
     say_farewell(conn);
   if (sender_is_busy(&conn->sender))

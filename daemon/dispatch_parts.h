@@ -128,7 +128,8 @@ enum dispatch_result manage_leases(const struct call *call, const struct fc_page
 enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
 enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request);
 
-/* Answers the session's waits that are over, as long as there is room. True: none is left. */
+/* Answers some of the session's waits that are over, as long as there is room; after each it is
+ * woken, so the rest comes with its next turn. True: none is left. */
 bool waits_answer(struct dispatch *dispatch, struct session *session);
 /* The same for the sessions whose waits became due, in that order: for very many of them in slices,
  * of which the next is a chore (dispatch_chores). */

@@ -242,7 +242,7 @@ static size_t read_rest(struct raw *reader, uint8_t fill) {
 
 static void start_for_huge(const char *max_bytes) {
   harness_start(&served, "--max-value", "8M", "--client-budget", "40M", "--max-bytes", max_bytes,
-                NULL);
+                "--stall-timeout", "60", NULL);
 }
 
 /* They hold 64 MiB of values, and those cost nothing while they are stored. */
@@ -283,7 +283,7 @@ START_TEST(slow_readers_of_evicted_values_hold_up_nobody) {
     put_filled(&other, huge[i], HUGE_BYTES, (uint8_t)i);
   begin_reading(readers);
   for (int i = 0; i < 60; i++) {
-    char view[16];
+    char view[32];
     (void)snprintf(view, sizeof view, "new %d", i);
     put_filled(&other, view, 4 * MIB, 99);
     expect_value(&other, view, 4 * MIB);
@@ -307,7 +307,7 @@ START_TEST(readers_that_stop_leave_a_place_for_large_values) {
   enum { READERS = 200, SIZE = 60000 };
   static struct raw readers[READERS];
   struct raw other;
-  char view[16];
+  char view[32];
 
   harness_start(&served, "--max-value", "8M", "--max-bytes", "16M", NULL);
   raw_open(&other, served.socket, "values");
