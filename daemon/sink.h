@@ -13,7 +13,8 @@ struct sink {
    * read need not be carried out. */
   bool deaf;
   /* May a reply be sent now of which `bytes` are copied (what lies in entries is not)? True until
-   * the peer lags behind; a false one is a promise that the frame is dispatched again later, or dispatch_resume called. */
+   * the peer lags behind; a false one is a promise that the frame is dispatched again later, or
+   * dispatch_resume called. */
   bool (*has_room)(struct sink *sink, size_t bytes);
   /* Sends. What cannot go at once is copied: the pieces may be gone when it
    * returns; but for a piece that lies in owners[i], which is held until it is
