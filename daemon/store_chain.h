@@ -8,11 +8,11 @@
 
 #include "daemon/store.h"
 
-/* Honest keys never get there: a full cache of the smallest values has 5 entries a bucket on the
- * average, and then a given bucket has 64 with a probability of 3e-47, of 2^32 buckets one with
- * 1e-37. A walk over a full chain takes some 6 us, and readers look at far more entries
- * (FC_REGION_CHAIN_MAX). */
-#define STORE_CHAIN_MAX 64u
+/* Honest keys hardly ever get there: a full cache of the smallest values has 5 entries a bucket on
+ * the average, and then a given bucket has 32 with a probability of 6e-16. At a million puts a
+ * second that is one entry evicted too early in decades. A walk over a full chain takes 3 us at
+ * worst, and readers look at far more entries (FC_REGION_CHAIN_MAX). */
+#define STORE_CHAIN_MAX 32u
 
 /* Is there room for one more entry in the bucket of that digest? */
 bool store_chain_has_room(const struct store *store, uint64_t digest);
