@@ -9,7 +9,7 @@
 #include "daemon/store.h"
 
 /* Honest keys hardly ever get there: a full cache of the smallest values has 5 entries a bucket on
- * the average, and then a given bucket has 32 with a probability of 6e-16. At a million puts a
+ * the average, and then a given bucket has 32 with a probability of 7e-16. At a million puts a
  * second that is one entry evicted too early in decades. A walk over a full chain takes 3 us at
  * worst, and readers look at far more entries (FC_REGION_CHAIN_MAX). */
 #define STORE_CHAIN_MAX 32u
