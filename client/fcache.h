@@ -242,6 +242,11 @@ FCACHE_API int fcache_get_wait(struct fcache *cache, const struct fcache_key *ke
  * gets it. FCACHE_OK, also where the handle has no such lease (any more), or an error. */
 FCACHE_API int fcache_give_up(struct fcache *cache, const struct fcache_key *key);
 
+/* The same for `n` keys of one op, view and top_k, in one message: all that a batch was granted and
+ * will not put. */
+FCACHE_API int fcache_give_up_many(struct fcache *cache, const char *op, const char *view,
+                                   uint32_t top_k, const struct fcache_hash *prompts, size_t n);
+
 /* Stores or replaces, and answers all who wait for the key. A put of a key whose lease this handle
  * was granted stores only if no value is there yet (FCACHE_KEEP_FIRST): its term may have passed,
  * and another worker been faster. `compute_ns` is what the value cost to compute,

@@ -1,4 +1,5 @@
 /* Leases that are given back. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/handle.h"
@@ -29,18 +30,52 @@ int handle_give_up(struct fcache *cache, const struct fc_key *key,
   return handle_outcome(cache, rc, FCACHE_OK);
 }
 
+void handle_give_up_those(struct fcache *cache, const struct fc_key *key,
+                          const struct fcache_hash *prompts, size_t n, handle_which_fn *which,
+                          const void *arg) {
+  struct fcache_hash *list = malloc(n * sizeof *list);
+  size_t chosen = 0;
+  if (list == NULL) { /* the end of the connection ends its leases as well */
+    (void)link_lost(&cache->link, FC_ENOMEM);
+    return;
+  }
+  for (size_t i = 0; i < n; i++)
+    if (which(arg, i))
+      list[chosen++] = prompts[i];
+  (void)handle_give_up(cache, key, list, chosen); /* all we can */
+  free(list);
+}
+
+/* Keys that differ in their prompts. */
+struct many_keys {
+  const struct fcache *cache;
+  const struct fc_key *key;
+  const struct fcache_hash *prompts;
+};
+
+static struct fc_key key_at(const struct many_keys *keys, size_t i) {
+  struct fc_key key = *keys->key;
+  memcpy(key.prompt.bytes, keys->prompts[i].bytes, FC_HASH_SIZE);
+  return key;
+}
+
+static bool is_leased(const void *arg, size_t i) {
+  const struct many_keys *keys = arg;
+  struct recent_miss noted = {0};
+  struct fc_key key = key_at(keys, i);
+  return recent_find(&keys->cache->misses, &key, &noted) && noted.leased;
+}
+
 int handle_put_done(struct fcache *cache, const struct fc_key *key,
                     const struct fcache_hash *prompts, size_t n, int rc) {
-  struct fc_key one = *key;
-  for (size_t i = 0; i < n; i++) {
-    struct recent_miss noted = {0};
-    memcpy(one.prompt.bytes, prompts[i].bytes, FC_HASH_SIZE);
-    if (rc == FCACHE_OK)
-      recent_forget(&cache->misses, &one);
-    else if (rc != FCACHE_ETOOBIG && recent_find(&cache->misses, &one, &noted) && noted.leased)
-      (void)handle_give_up(cache, &one, &prompts[i], 1); /* all we can; the note stays: it may be
-                                                            tried again, and is as old as it was */
+  struct many_keys keys = {cache, key, prompts};
+  for (size_t i = 0; rc == FCACHE_OK && i < n; i++) {
+    struct fc_key one = key_at(&keys, i);
+    recent_forget(&cache->misses, &one);
   }
+  /* The notes stay: the put may be tried again, and its computation is as old as it was. */
+  if (rc != FCACHE_OK && rc != FCACHE_ETOOBIG && n > 0 && !recent_is_empty(&cache->misses))
+    handle_give_up_those(cache, key, prompts, n, is_leased, &keys);
   return rc;
 }
 
@@ -52,4 +87,21 @@ int fcache_give_up(struct fcache *cache, const struct fcache_key *key) {
     return rc;
   recent_forget(&cache->misses, &wire);
   return handle_give_up(cache, &wire, &key->prompt, 1);
+}
+
+int fcache_give_up_many(struct fcache *cache, const char *op, const char *view, uint32_t top_k,
+                        const struct fcache_hash *prompts, size_t n) {
+  struct fc_key key;
+  handle_enter(cache);
+  int rc = handle_batch_key(cache, op, view, top_k, n, &key);
+  if (rc < 0 || n == 0)
+    return rc;
+  if (prompts == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "prompts is NULL");
+  struct many_keys keys = {cache, &key, prompts};
+  for (size_t i = 0; i < n; i++) {
+    struct fc_key one = key_at(&keys, i);
+    recent_forget(&cache->misses, &one);
+  }
+  return handle_give_up(cache, &key, prompts, n);
 }

@@ -78,6 +78,13 @@ int handle_lookup(struct fcache *cache, const struct fc_key *key, unsigned flags
 int handle_give_up(struct fcache *cache, const struct fc_key *key,
                    const struct fcache_hash *prompts, size_t n);
 
+/* The same for those of the `n` (> 0) for which `which` says so: one message for all, as far as the
+ * daemon's limit allows. Without memory for that the connection ends, and its leases with it. */
+typedef bool handle_which_fn(const void *arg, size_t i);
+void handle_give_up_those(struct fcache *cache, const struct fc_key *key,
+                          const struct fcache_hash *prompts, size_t n, handle_which_fn *which,
+                          const void *arg);
+
 /* What became of a public put of these, `rc`: leases that the handle's gets were granted and of
  * whose end the daemon need not have heard are given up. Returns `rc`. */
 int handle_put_done(struct fcache *cache, const struct fc_key *key,

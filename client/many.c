@@ -346,22 +346,15 @@ static void note_misses(struct fcache *cache, const struct fc_get_many *get,
   }
 }
 
-/* What a lookup that failed was granted all the same is given up. */
-static void give_up_leased(struct fcache *cache, const struct fc_get_many *get,
-                           const enum lookup_state *states) {
-  struct fcache_hash prompt;
-  for (uint32_t i = 0; i < get->n; i++) {
-    if (states[i] != LOOKUP_LEASED)
-      continue;
-    memcpy(prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
-    (void)handle_give_up(cache, &get->key, &prompt, 1); /* the first error is the one to tell */
-  }
+static bool is_leased(const void *arg, size_t i) {
+  const enum lookup_state *states = arg;
+  return states[i] == LOOKUP_LEASED;
 }
 
 /* What the public gets of many do: the lookups, and what is remembered of them. *out is the states,
  * to be freed. */
-static int look_up(struct fcache *cache, struct fc_get_many *get, struct fcache_value *values,
-                   enum lookup_state **out) {
+static int look_up(struct fcache *cache, struct fc_get_many *get, const struct fcache_hash *prompts,
+                   struct fcache_value *values, enum lookup_state **out) {
   struct fc_epoch epoch;
   enum lookup_state *states = calloc(get->n, sizeof *states); /* LOOKUP_ASK */
   *out = states;
@@ -371,8 +364,8 @@ static int look_up(struct fcache *cache, struct fc_get_many *get, struct fcache_
   int rc = handle_lookup_many(cache, get, values, states, &epoch);
   if (rc == FCACHE_OK)
     note_misses(cache, get, states, epoch);
-  else
-    give_up_leased(cache, get, states);
+  else /* what was granted all the same */
+    handle_give_up_those(cache, &get->key, prompts, get->n, is_leased, states);
   return rc;
 }
 
@@ -388,7 +381,7 @@ int fcache_get_many(struct fcache *cache, const char *op, const char *view, uint
     return rc;
   if (prompts == NULL || values == NULL || hit == NULL)
     return link_fault(&cache->link, FC_EINVAL, "prompts, values or hit is NULL");
-  rc = look_up(cache, &get, values, &states);
+  rc = look_up(cache, &get, prompts, values, &states);
   for (size_t i = 0; i < n; i++)
     hit[i] = states != NULL && states[i] == LOOKUP_DONE;
   free(states);
@@ -408,7 +401,7 @@ int fcache_lease_many(struct fcache *cache, const char *op, const char *view, ui
     return rc;
   if (prompts == NULL || values == NULL || results == NULL)
     return link_fault(&cache->link, FC_EINVAL, "prompts, values or results is NULL");
-  rc = look_up(cache, &get, values, &states);
+  rc = look_up(cache, &get, prompts, values, &states);
   for (size_t i = 0; i < n; i++) {
     enum lookup_state state = states == NULL || rc < 0 ? LOOKUP_FREE : states[i];
     results[i] = state == LOOKUP_DONE     ? FCACHE_OK

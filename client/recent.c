@@ -1,6 +1,7 @@
 #include "client/recent.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define FIRST_CAPACITY 64u
 
@@ -55,17 +56,28 @@ static void table_clear(struct recent_table *table) {
   *table = (struct recent_table){0};
 }
 
-static bool is_empty(const struct recent *recent) {
-  return recent->young.known == 0 && recent->old.known == 0;
-}
-
 static const struct recent_note *find(const struct recent *recent, uint64_t digest) {
   const struct recent_note *note = known(&recent->young, digest);
   return note != NULL ? note : known(&recent->old, digest);
 }
 
+/* Early in the boot of a machine the kernel may have no random numbers yet: then an address will
+ * do. */
+static uint64_t draw_seed(const struct recent *recent) {
+  uint64_t seed;
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+    seed = (uint64_t)(uintptr_t)recent;
+  return seed | 1; /* never 0 */
+}
+
+static uint64_t digest_of(const struct recent *recent, const struct fc_key *key) {
+  return fc_key_digest(recent->seed, key);
+}
+
 void recent_note(struct recent *recent, const struct fc_key *key, const struct recent_miss *miss) {
-  uint64_t digest = fc_key_digest(0, key);
+  if (recent->seed == 0)
+    recent->seed = draw_seed(recent);
+  uint64_t digest = digest_of(recent, key);
   struct recent_table *young = &recent->young;
   const struct recent_note *before = find(recent, digest);
   bool leased = miss->leased || (before != NULL && before->miss.leased);
@@ -86,9 +98,9 @@ void recent_note(struct recent *recent, const struct fc_key *key, const struct r
 }
 
 bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss) {
-  if (is_empty(recent))
+  if (recent_is_empty(recent))
     return false;
-  const struct recent_note *note = find(recent, fc_key_digest(0, key));
+  const struct recent_note *note = find(recent, digest_of(recent, key));
   if (note == NULL)
     return false;
   *miss = note->miss;
@@ -104,9 +116,9 @@ static void forget(struct recent_table *table, uint64_t digest) {
 }
 
 void recent_forget(struct recent *recent, const struct fc_key *key) {
-  if (is_empty(recent)) /* for a hit this is all it costs */
+  if (recent_is_empty(recent)) /* for a hit this is all it costs */
     return;
-  uint64_t digest = fc_key_digest(0, key);
+  uint64_t digest = digest_of(recent, key);
   forget(&recent->young, digest);
   forget(&recent->old, digest);
 }

@@ -24,6 +24,8 @@ struct recent_table {
 /* Two generations: when `young` is full it becomes `old`, and what was old goes. */
 struct recent {
   struct recent_table young, old;
+  uint64_t seed; /* of the digests; 0: none yet. Drawn here, so that nobody who chooses prompts for
+                    this process can choose some that share a slot, or a note */
 };
 
 struct recent_miss {
@@ -37,6 +39,10 @@ void recent_note(struct recent *recent, const struct fc_key *key, const struct r
 
 /* False where the key is not known; *miss is then untouched. */
 bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss);
+
+static inline bool recent_is_empty(const struct recent *recent) {
+  return recent->young.known == 0 && recent->old.known == 0;
+}
 
 /* Cheap where nothing is noted, or all of it is forgotten. */
 void recent_forget(struct recent *recent, const struct fc_key *key);

@@ -495,8 +495,10 @@ static void settle(struct conn *conn) {
     return;
   if (waits_for_room(conn))
     conns_pressure(conn->conns);
-  if (sender_is_busy(&conn->sender) || waits_for_room(conn))
-    return; /* what it waits for calls again */
+  /* What it waits for calls again. Room did so already where its request has no turn now: it stands
+   * in line still, and holds up the others until it has one. */
+  if (sender_is_busy(&conn->sender) || (waits_for_room(conn) && !conn->slices))
+    return;
   if (conn->paused) {
     if (conn->slices)
       conns_slice(conn->conns, conn, conn->session.slice_kind);
@@ -506,6 +508,10 @@ static void settle(struct conn *conn) {
   }
   if (!is_over(conn))
     return;
+  if (conn->session.leases.due_first != NULL) { /* more than one turn's answers */
+    conns_ready(conn->conns, conn);
+    return;
+  }
   if (conn->farewell && conn->session.greeted && !conn->eof && !conn->last_words)
     say_farewell(conn);
   if (sender_is_busy(&conn->sender))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/conn.h"
+#include "daemon/reclaim.h"
 #include "daemon/store.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
@@ -159,15 +160,13 @@ void conns_expiry(struct conns *conns) {
 
 /* ---- memory ---- */
 
-/* Frames that wait can be helped by any holder. Of the replies, large ones wait for what
- * their like hold until the stall timeout, so that slow readers are left in peace; small ones do
- * not. */
+/* Frames that wait can be helped by any holder. */
 static bool frames_wait(const struct conns *conns) {
   return intake_has_waiters(&conns->frames) || conns->starved > 0;
 }
 
 static bool is_short_of_memory(const struct conns *conns) {
-  return frames_wait(conns) || quota_has_waiters(&conns->replies, QUOTA_SMALL);
+  return frames_wait(conns) || quota_has_waiters(&conns->replies);
 }
 
 static void on_pressure(void *arg) {
@@ -176,7 +175,7 @@ static void on_pressure(void *arg) {
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
     bool frames = frames_wait(conns);
-    bool replies = quota_has_waiters(&conns->replies, QUOTA_SMALL);
+    bool replies = quota_has_waiters(&conns->replies);
     conn_give_way(conn, frames, replies, now_ns);
   }
   conns->under_pressure = is_short_of_memory(conns);
@@ -270,8 +269,9 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   uint32_t max_value = dispatch->store->max_value;
   intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
               conn_frame_bytes(max_value), WHOLE_BYTES);
-  quota_init(&conns->replies, limits->budget_bytes / 2, (size_t)max_value + SINK_HELD_MAX);
+  quota_init(&conns->replies, limits->budget_bytes / 2);
   send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
+  reclaim_begin(conns);
   allow_slices(conns);
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
@@ -311,6 +311,7 @@ void conns_close(struct conns *conns) {
 }
 
 void conns_deinit(struct conns *conns) {
+  reclaim_end(conns);
   intake_deinit(&conns->frames);
   quota_deinit(&conns->replies);
   send_buffers_deinit(&conns->send_buffers);

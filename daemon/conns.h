@@ -18,7 +18,9 @@ struct conns_limits {
   unsigned max_clients;
   uint64_t hello_timeout_ns;
   uint64_t stall_timeout_ns;
-  size_t budget_bytes; /* in flight, all clients together: half for frames, half for replies */
+  /* In flight, all clients together: half for frames; half for what replies copy, and as much for
+   * entries that have left the store and are being sent. */
+  size_t budget_bytes;
   struct peer_admins admins;
 };
 

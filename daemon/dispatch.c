@@ -14,7 +14,6 @@
 #include "proto/explain.h"
 #include "proto/limits.h"
 
-#define COPY_MAX_BYTES 8192u
 #define REPLY_KEPT_BYTES (64u << 10) /* of the buffer for replies, between two of them */
 
 uint64_t call_clock_ns(void) {
@@ -35,6 +34,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .trace = config->trace,
       .log = config->log,
       .boot_id = config->boot_id,
+      .secret = config->secret,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
@@ -50,6 +50,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                .pool_bytes = config->ring_pool_bytes};
   rings_init(&dispatch->rings, &rings);
   leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
+  dispatch->processes.secret = config->secret;
   dispatch->store->before_evict = before_evict;
   dispatch->store->before_evict_arg = dispatch;
 }
@@ -82,7 +83,7 @@ static enum dispatch_result reply_value(const struct call *call, struct entry *e
   size_t n = entry_value(entry, &pieces[1]);
   uint32_t size = entry_value_size(entry);
   /* Up to here a copy costs less than a second piece to write. */
-  if (size <= COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
+  if (size <= CALL_COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
     (void)fc_buf_append(reply, &tail, tail_size); /* call_reply looks at `failed` */
     return call_reply(call);
   }

@@ -46,7 +46,7 @@ struct dispatch {
   struct log *log;                    /* borrowed */
   struct clear_queue orphans;
   unsigned slices[SLICE_KINDS]; /* that may be done now: see DISPATCH_LATER; the caller's to set */
-  uint64_t boot_id;
+  uint64_t boot_id, secret;
   uint64_t started_ns; /* monotonic */
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes; /* in flight; borrowed, for the stats */
@@ -79,6 +79,7 @@ struct dispatch_config {
   int region_fd;          /* borrowed; -1: none */
   size_t ring_pool_bytes; /* of all rings together */
   struct leases_limits leases;
+  uint64_t secret; /* random; no client can know it */
 };
 
 /* Sets the store's before_evict, until dispatch_deinit. Any number of slices may be done until the

@@ -23,7 +23,9 @@ struct call {
 #define CALL_SETS 2u
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
 
-#define CALL_OVERHEAD_BYTES 64u /* what stands around a value in a reply, at most */
+/* What is copied of a reply with one value, at most: what stands around it, and a small value. */
+#define CALL_COPIED_BYTES (64u + CALL_COPY_MAX_BYTES)
+#define CALL_COPY_MAX_BYTES 8192u /* a value up to this is copied */
 
 /* Empties dispatch->reply, and gives its memory back if the last reply was a large one. */
 void call_reset_reply(struct dispatch *dispatch);
@@ -80,6 +82,10 @@ void call_record_put(const struct call *call, const struct call_record *record);
 enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
                                  const struct fc_get *get);
 
+/* What the lease table knows the key by. Its seed is secret: that of the keys in the store is not,
+ * and a client that knows it can choose keys by the thousand of one digest. */
+uint64_t call_lease_digest(const struct call *call, const struct fc_key *key);
+
 /* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. Who waits for the key is
  * answered when the frame is done. */
 int call_put(const struct call *call, const struct fc_put *put);
@@ -125,7 +131,8 @@ enum dispatch_result manage_leases(const struct call *call, const struct fc_page
 enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
 enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request);
 
-/* Answers the session's waits that are over, as long as there is room. True: none is left. */
+/* Answers some of the session's waits that are over, as long as there is room; after each it is
+ * woken, so the rest comes with its next turn. True: none is left. */
 bool waits_answer(struct dispatch *dispatch, struct session *session);
 /* The same for the sessions whose waits became due, in that order: for very many of them in slices,
  * of which the next is a chore (dispatch_chores). */

@@ -8,9 +8,18 @@ void entry_hold(struct entry *entry) {
   entry->holders++;
 }
 
-void entry_release(struct entry *entry) {
+void entry_unlist(struct entry *entry) {
   if (--entry->holders == 0)
     heap_entry_free(entry);
+  else
+    heap_of(entry)->unlisted_bytes += heap_charge_of(entry);
+}
+
+void entry_release(struct entry *entry) {
+  if (--entry->holders > 0)
+    return;
+  heap_of(entry)->unlisted_bytes -= heap_charge_of(entry);
+  heap_entry_free(entry);
 }
 
 /* We alone write the region: our own loads need no order. */

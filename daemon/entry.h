@@ -32,6 +32,9 @@ struct entry {
 void entry_hold(struct entry *entry);
 void entry_release(struct entry *entry);
 
+/* The store lets go. While others hold the entry its charge counts in the heap's unlisted_bytes. */
+void entry_unlist(struct entry *entry);
+
 /* The following read what is placed; names and values are borrowed. */
 struct fc_key entry_key(const struct entry *entry);
 uint32_t entry_value_size(const struct entry *entry);

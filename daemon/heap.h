@@ -19,6 +19,7 @@ struct heap_chunk;
 struct heap {
   struct region *region; /* borrowed */
   struct arena arena;
+  uint64_t unlisted_bytes; /* charge of entries that left the store and are held (entry_unlist) */
   /* the heap's own */
   struct heap_chunk **chunks; /* entries by their number */
   uint32_t n_chunks, chunks_capacity;
@@ -48,7 +49,7 @@ struct heap_value {
 };
 
 /* A fresh entry: all zero but for `number` and `holders`, which is 1. NULL where out of memory. It
- * goes by entry_release. */
+ * goes by entry_unlist. */
 struct entry *heap_entry_new(struct heap *heap);
 
 enum heap_effort {

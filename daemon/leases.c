@@ -146,8 +146,10 @@ static enum lease_answer begin(struct leases *leases, struct lease_holder *holde
 }
 
 /* Waits that are over count until they are answered: who reads no replies takes no more memory. */
-static bool may_wait(const struct leases *leases, const struct lease_holder *holder) {
-  return holder->held == 0 && leases->waits + leases->due < leases->limits.waits &&
+static bool may_wait(const struct leases *leases, const struct lease_holder *holder,
+                     const struct lease *lease) {
+  return holder->held == 0 && lease->waits < LEASES_WAITS_FOR_ONE_MAX &&
+         leases->waits + leases->due < leases->limits.waits &&
          holder->waits + holder->due < leases->limits.waits_each;
 }
 
@@ -156,7 +158,7 @@ static enum lease_answer begin_wait(struct leases *leases, struct lease_holder *
                                     uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   uint64_t until_ns = later(now_ns, bounded(leases, request->wait_ns));
-  if (!may_wait(leases, holder) || leases_is_helper(holder->process, owner))
+  if (!may_wait(leases, holder, lease) || leases_is_helper(holder->process, owner))
     return LEASE_NONE;
   struct lease_wait *wait =
       leases_wait(leases, holder, lease, request, term_of(leases, request), now_ns, until_ns);

@@ -32,8 +32,8 @@
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
  *
- * BOUNDED. Leases and waits, in all and for each holder, and the memory of all; past a bound, and
- * without memory, the answer is LEASE_NONE. Times are bounded too.
+ * BOUNDED. Leases and waits, in all and for each holder, the waits for one lease, and the memory of
+ * all; past a bound, and without memory, the answer is LEASE_NONE. Times are bounded too.
  *
  * Counts into the daemon's counters and the namespace's. One thread. */
 #ifndef FC_DAEMON_LEASES_H
@@ -51,6 +51,10 @@
 #define LEASES_GRACE_MIN_NS UINT64_C(100000000)
 #define LEASES_GRACE_MAX_NS UINT64_C(10000000000)
 #define LEASES_GRACE_UNKNOWN_NS UINT64_C(1000000000) /* while no lease was put */
+
+/* Waits for one lease, of all holders together: a put of its key ends them all at once, which takes
+ * about a microsecond each while others have no turn. */
+#define LEASES_WAITS_FOR_ONE_MAX 4096u
 
 struct lease_wait;
 struct lease_edge;
@@ -195,7 +199,8 @@ void leases_forget_process(struct lease_process *process);
 
 struct lease_request {
   struct namespace *ns;
-  uint64_t digest; /* fc_key_digest(ns->seed, key) */
+  uint64_t digest; /* of namespace and key. The caller sees that no client can predict it, or keys
+                      by the thousand could share a bucket */
   const struct fc_key *key;
   bool wants;       /* the lease, if nobody has it */
   uint64_t term_ns; /* of that lease; 0: FC_LEASE_MS_DEFAULT */

@@ -59,12 +59,16 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   call_trace(call, &charged, true);
 }
 
+uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
+  return fc_key_digest(call->session->ns->seed ^ call->dispatch->secret, key);
+}
+
 enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
                                  const struct fc_get *get) {
   struct namespace *ns = call->session->ns;
   struct lease_request request = {
       .ns = ns,
-      .digest = fc_key_digest(ns->seed, key),
+      .digest = call_lease_digest(call, key),
       .key = key,
       .wants = (get->flags & FC_LEASE) != 0,
       .term_ns = (uint64_t)get->terms.lease_ms * MS_NS,
@@ -98,8 +102,7 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
   if (found == NULL)
     return miss(call, get);
-  size_t room = sink_room_for(entry_value_size(found)) + CALL_OVERHEAD_BYTES;
-  if (!call->sink->has_room(call->sink, room))
+  if (!call->sink->has_room(call->sink, CALL_COPIED_BYTES))
     return DISPATCH_AGAIN;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
@@ -118,7 +121,7 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
 static void end_lease(const struct call *call, const struct fc_key *key, int outcome) {
   struct leases *leases = &call->dispatch->leases;
   struct session *session = call->session;
-  uint64_t digest = fc_key_digest(session->ns->seed, key);
+  uint64_t digest = call_lease_digest(call, key);
   if (outcome == FC_STORED || outcome == FC_KEPT)
     leases_put(leases, session->ns, digest, key, call->start_ns);
   else /* stale: the next computes it anew; too big: nobody can store it, so none waits for others

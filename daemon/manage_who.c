@@ -107,7 +107,7 @@ enum dispatch_result manage_give_up(const struct call *call, const struct fc_giv
            FC_HASH_SIZE);
     progress->given_up +=
         leases_give_up(&dispatch->leases, &session->leases, session->ns,
-                       fc_key_digest(session->ns->seed, &key), &key, false, call->start_ns);
+                       call_lease_digest(call, &key), &key, false, call->start_ns);
   }
   if (!all && progress->next < give_up->n)
     return DISPATCH_AGAIN; /* the rest after the others had their turn */

@@ -12,8 +12,8 @@
 /* A stretch of the reply and a value for each key, and what follows; beyond that a part has as many
  * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
 #define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
-#define PART_HEAD_BYTES 64u /* what stands before the values */
 #define KEY_OVERHEAD_BYTES 5u
+#define PART_HEAD_BYTES 64u /* what stands before the values */
 #define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
 
 struct part {
@@ -126,12 +126,10 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
   }
 }
 
-/* Memory for a part that its client does not read: pieces and heads, and its entries if they are
- * large. A key has a stretch of the reply and a value, which may lie in several pieces. */
+/* Memory for a part that its client does not read: pieces and heads. A key has a stretch of the reply and a value, which may lie in several pieces. */
 static size_t room_for(const struct part *part) {
   size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
-  return sink_room_for(part->bytes) + PART_HEAD_BYTES + (size_t)part->n * KEY_OVERHEAD_BYTES +
-         pieces * SINK_PIECE_BYTES;
+  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * SINK_PIECE_BYTES;
 }
 
 enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {

@@ -17,6 +17,7 @@ enum evict_cause {
   EVICT_ENTRIES, /* the namespace's max_entries */
   EVICT_BYTES,   /* the daemon's max_bytes */
   EVICT_FORCED,  /* neither: there was no hole for a new entry, however others were moved */
+  EVICT_CHAIN,   /* its bucket of the index was full (store_chain.h) */
   EVICT_CAUSES
 };
 

@@ -2,18 +2,23 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "daemon/peer.h"
 #include "daemon/proc_stat.h"
 
 #define ANCESTORS_MAX 8u /* shells and wrappers between a process and its creator's client */
 
+static uint32_t index_of(const struct processes *processes, pid_t pid) {
+  return (uint32_t)(XXH3_64bits_withSeed(&pid, sizeof pid, processes->secret) % PROCESSES_BUCKETS);
+}
+
 static struct process **bucket_of(struct processes *processes, pid_t pid) {
-  return &processes->buckets[(unsigned)pid % PROCESSES_BUCKETS];
+  return &processes->buckets[index_of(processes, pid)];
 }
 
 struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t birth) {
-  struct process *process = processes->buckets[(unsigned)pid % PROCESSES_BUCKETS];
+  struct process *process = processes->buckets[index_of(processes, pid)];
   while (process != NULL && !(process->pid == pid && process->birth == birth))
     process = process->next_in_bucket;
   return process;

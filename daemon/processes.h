@@ -25,8 +25,9 @@ struct process {
   struct process *next_idle, *prev_idle; /* where it has no connection */
 };
 
-/* Zero to start. */
+/* Zero to start, but for `secret`. */
 struct processes {
+  uint64_t secret; /* random: so no user can choose pids that share a bucket */
   struct process *buckets[PROCESSES_BUCKETS];
   struct process *idle_first, *idle_last; /* the one longest without a connection first */
   uint32_t idle;

@@ -270,11 +270,9 @@ static void leave_list(struct rings *rings, struct client_ring *client) {
 }
 
 static void join_orphans(struct rings *rings, struct client_ring *client) {
-  struct client_ring **last = &rings->orphans;
-  while (*last != NULL)
-    last = &(*last)->next;
   client->next = NULL;
-  *last = client;
+  *(rings->orphans == NULL ? &rings->orphans : &rings->last_orphan->next) = client;
+  rings->last_orphan = client;
 }
 
 void rings_detach(struct rings *rings, struct client_ring *client) {

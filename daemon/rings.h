@@ -40,8 +40,8 @@ struct rings_config {
 struct rings {
   struct rings_config config;
   struct client_ring *first;
-  struct client_ring *next;    /* whose owed lines are made first; NULL: the first's */
-  struct client_ring *orphans; /* the oldest first */
+  struct client_ring *next; /* whose owed lines are made first; NULL: the first's */
+  struct client_ring *orphans, *last_orphan; /* the oldest first */
   /* read by all */
   uint32_t n;          /* without orphans */
   size_t used_bytes;   /* of the pool */

@@ -15,6 +15,7 @@
 struct unsent {
   uv_write_t request;
   struct sender *sender;
+  struct unsent *next; /* of the same sender */
   size_t size;
   size_t n;
   struct entry **owners; /* NULL: the piece is copied */
@@ -41,11 +42,30 @@ static void fail(struct sender *sender, int error) {
 
 /* ---- what the kernel does not take at once ---- */
 
-static void unsent_free(struct unsent *unsent) {
-  for (size_t i = 0; i < unsent->n; i++)
+static void release_entries(struct unsent *unsent) {
+  for (size_t i = 0; i < unsent->n; i++) {
     if (unsent->owners[i] != NULL)
       entry_release(unsent->owners[i]);
+    unsent->owners[i] = NULL;
+  }
+}
+
+static void unsent_free(struct unsent *unsent) {
+  struct unsent **link = &unsent->sender->first;
+  while (*link != NULL && *link != unsent)
+    link = &(*link)->next;
+  if (*link != NULL)
+    *link = unsent->next;
+  release_entries(unsent);
   free(unsent);
+}
+
+static void add_unsent(struct sender *sender, struct unsent *unsent) {
+  struct unsent **end = &sender->first;
+  while (*end != NULL) /* seldom more than one: see sender_is_busy */
+    end = &(*end)->next;
+  *end = unsent;
+  unsent->next = NULL;
 }
 
 static void written(uv_write_t *request, int status) {
@@ -67,8 +87,8 @@ static void written(uv_write_t *request, int status) {
 }
 
 /* What is left of the pieces from byte `sent` on; NULL where out of memory. */
-static struct unsent *unsent_new(const struct iovec *pieces, struct entry *const *owners, size_t n,
-                                 size_t sent) {
+static struct unsent *unsent_new(struct sender *sender, const struct iovec *pieces,
+                                 struct entry *const *owners, size_t n, size_t sent) {
   size_t copied = 0;
   for (size_t i = 0; i < n; i++)
     copied += owners != NULL && owners[i] != NULL ? 0 : pieces[i].iov_len;
@@ -76,6 +96,7 @@ static struct unsent *unsent_new(const struct iovec *pieces, struct entry *const
       malloc(sizeof *unsent + n * (sizeof(uv_buf_t) + sizeof(struct entry *)) + copied);
   if (unsent == NULL)
     return NULL;
+  unsent->sender = sender;
   unsent->n = n;
   unsent->size = 0;
   unsent->owners = (struct entry **)(unsent->pieces + n);
@@ -102,17 +123,20 @@ static struct unsent *unsent_new(const struct iovec *pieces, struct entry *const
 /* Hands what the kernel did not take, from byte `sent` on, to the loop. */
 static void send_rest(struct sender *sender, const struct iovec *pieces,
                       struct entry *const *owners, size_t n, size_t sent) {
-  struct unsent *unsent = unsent_new(pieces, owners, n, sent);
+  struct unsent *unsent = unsent_new(sender, pieces, owners, n, sent);
   if (unsent == NULL) {
     log_line(sender->log, LOG_LEVEL_WARNING,
              "out of memory for a reply to client %s: its connection is closed", sender->peer_name);
     fail(sender, UV_ENOMEM);
     return;
   }
-  unsent->sender = sender;
   unsent->request.data = unsent;
-  if (sender->unsent_bytes == 0)
-    sender->progress_ns = uv_hrtime();
+  add_unsent(sender, unsent);
+  if (sender->unsent_bytes == 0) {
+    sender->progress_ns = sender->begun_ns = uv_hrtime();
+    sender->begun_bytes = sent;
+  }
+  sender->begun_bytes += unsent->size;
   sender->unsent_bytes += unsent->size;
   sender->seen_unsent_bytes = sender->unsent_bytes;
   sender->seen_unread_bytes = 0; /* known from the next look on */
@@ -250,8 +274,14 @@ void sender_deafen(struct sender *sender) {
   sender_leave_line(sender);
 }
 
+static void release_all_entries(struct sender *sender) {
+  for (struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
+    release_entries(unsent);
+}
+
 void sender_close(struct sender *sender) {
   sender->closed = true;
+  release_all_entries(sender);
   sender_leave_line(sender);
   if (sender->unsent_bytes == 0) /* else when the loop has given its memory back */
     release_charge(sender);
@@ -259,6 +289,31 @@ void sender_close(struct sender *sender) {
 
 bool sender_leaves_unread(const struct sender *sender) {
   return send_buffer_unread(sender->buffer.fd) > SMALL_REPLY_BYTES;
+}
+
+bool sender_holds(const struct sender *sender, enum sender_entries which) {
+  for (const struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
+    for (size_t i = 0; i < unsent->n; i++)
+      if (unsent->owners[i] != NULL && (which == SENDER_ANY || unsent->owners[i]->ns == NULL))
+        return true;
+  return false;
+}
+
+uint64_t sender_pace(const struct sender *sender, uint64_t now_ns) {
+  size_t left = uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
+  size_t taken = sender->begun_bytes > left ? sender->begun_bytes - left : 0;
+  uint64_t time_ns = now_ns > sender->begun_ns ? now_ns - sender->begun_ns : 1;
+  return (taken + SENDER_PROGRESS) * UINT64_C(1000000000) / time_ns;
+}
+
+void sender_abandon(struct sender *sender) {
+  uv_os_fd_t socket;
+  /* What the loop has queued is written no more: the bytes will be others'. */
+  if (uv_fileno((const uv_handle_t *)sender->stream, &socket) == 0)
+    (void)shutdown(socket, SHUT_RDWR); /* fails where it is no longer connected: as good */
+  release_all_entries(sender);
+  sender->failed = true;
+  sender->moved(sender);
 }
 
 /* Bytes move from our memory to the kernel's, and from there to the peer. Either falls only when

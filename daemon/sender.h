@@ -1,10 +1,12 @@
 /* sender.h - a connection's replies on their way out.
  *
  * A reply is made only when the one before has left: a peer that does not read
- * holds one reply of memory, and last words behind it. One over SENDER_FLOOR reserves its
- * size in the quota of replies first, and returns it when it has left. A reply that was let in
- * waits for nothing but its peer, which the stall timeout bounds; so the pool of
- * replies always moves on.
+ * holds one reply of memory, and last words behind it. Values are sent from where they
+ * are stored, and their entries held until then (reclaim.h bounds what that costs). A
+ * reply that takes more than SENDER_FLOOR beside them reserves that in the quota of
+ * replies first, and returns it when it has left. A reply that was let in waits for
+ * nothing but its peer, which the stall timeout bounds; so the pool of replies always
+ * moves on.
  *
  * A peer makes progress whenever it takes bytes, out of our memory or out of the
  * kernel's. A slow reader is not stalled.
@@ -32,6 +34,9 @@
  * or an error; and last words. */
 #define SENDER_FLOOR 10240u
 #define SENDER_LAST_WORDS 2048u
+#define SENDER_PROGRESS 65536u /* the kernel tells of what the peer took in pieces of that size */
+
+struct unsent;
 
 struct sender {
   struct sink sink; /* what the dispatcher sees of it */
@@ -45,6 +50,9 @@ struct sender {
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
   struct quota_waiter waiter;
+  struct unsent *first;     /* parts of replies that the loop has, in their order */
+  size_t begun_bytes;       /* of the replies of which a part is unsent, sent or not */
+  uint64_t begun_ns;        /* the first of them was made */
   uint64_t progress_ns;     /* the peer last took some bytes */
   size_t seen_unsent_bytes; /* in our memory at the last look */
   size_t seen_unread_bytes; /* in the kernel's at the last look */
@@ -69,8 +77,9 @@ void sender_deafen(struct sender *sender);
 /* The reply that it waits for room for is not to be sent. */
 void sender_leave_line(struct sender *sender);
 
-/* Gives back its reservation and its place in line. What is unsent goes when the
- * stream is closed, before its close callback. Idempotent. */
+/* Gives back its reservation, its place in line and the entries that it holds: the stream must be
+ * closed before the loop runs again. What is unsent goes then, before the close callback.
+ * Idempotent. */
 void sender_close(struct sender *sender);
 
 static inline bool sender_is_busy(const struct sender *sender) {
@@ -79,6 +88,19 @@ static inline bool sender_is_busy(const struct sender *sender) {
 static inline bool sender_is_waiting(const struct sender *sender) {
   return sender->waiter.next != NULL;
 }
+
+/* Does what is unsent hold entries: any, or such as have left the store? */
+enum sender_entries { SENDER_ANY, SENDER_UNLISTED };
+bool sender_holds(const struct sender *sender, enum sender_entries which);
+
+/* How fast the peer takes the replies of which a part is unsent, in bytes a second since they were
+ * made. It counts as having taken SENDER_PROGRESS bytes more: so one that has just begun is fast.
+ */
+uint64_t sender_pace(const struct sender *sender, uint64_t now_ns);
+
+/* Gives back the entries that it holds, now: the peer gets no more bytes, and the sender has
+ * failed. No other call is made from within. */
+void sender_abandon(struct sender *sender);
 
 /* Is a part of a reply unsent, and has the peer taken no byte for `timeout_ns`? */
 bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns);

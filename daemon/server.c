@@ -200,7 +200,7 @@ static int start_cache(struct server *server, struct fault *fault) {
   int rc = check_memory(server, fault);
   if (rc < 0)
     return rc;
-  uint64_t random[2];
+  uint64_t random[4];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
@@ -211,7 +211,7 @@ static int start_cache(struct server *server, struct fault *fault) {
   if (server->shares && server->region.fd < 0)
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", fault->text);
   rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
-                  random[0]);
+                  random[0], random[2]);
   if (rc < 0)
     return fault_set(fault, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
@@ -228,6 +228,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .region_fd = server->region.fd,
       .ring_pool_bytes = options->client_budget,
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
+      .secret = random[3],
   };
   dispatch_init(&server->dispatch, &config);
   return 0;

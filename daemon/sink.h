@@ -8,22 +8,16 @@
 
 struct entry;
 
-/* A reply's entries are sent from where they lie, and cost no memory of the daemon. Up to so many
- * bytes of them, a reply needs no room for them. */
-#define SINK_HELD_MAX 65536u
-static inline size_t sink_room_for(size_t entries_bytes) {
-  return entries_bytes <= SINK_HELD_MAX ? 0 : entries_bytes;
-}
-
 #define SINK_PIECE_BYTES 48u /* what the sink spends on each piece that it has to keep */
 
 struct sink {
   /* Nobody takes replies any more: there is room for any, and they are dropped. Requests that only
    * read need not be carried out. */
   bool deaf;
-  /* May a reply be sent now that takes `bytes` of memory if the peer does not read it? True until
-   * the peer lags behind; a
-   * false one is a promise that the frame is dispatched again later, or dispatch_resume called. */
+  /* May a reply be sent now that takes `bytes` of memory if the peer does not read it: what is
+   * copied, and the list of its pieces, but not what lies in entries? True until the peer lags
+   * behind; a false one is a promise that the frame is dispatched again later, or dispatch_resume
+   * called. */
   bool (*has_room)(struct sink *sink, size_t bytes);
   /* Sends. What cannot go at once is copied: the pieces may be gone when it
    * returns; but for a piece that lies in owners[i], which is held until it is

@@ -73,6 +73,7 @@ static void add_store(struct figures *f, const struct dispatch *d) {
   add_uint(f, "evictions_entries", d->store->evictions[EVICT_ENTRIES]);
   add_uint(f, "evictions_bytes", d->store->evictions[EVICT_BYTES]);
   add_uint(f, "evictions_forced", d->store->evictions[EVICT_FORCED]);
+  add_uint(f, "evictions_chain", d->store->evictions[EVICT_CHAIN]);
   add_uint(f, "puts_kept", d->puts_kept);
   add_uint(f, "puts_stale", d->puts_stale);
   add_uint(f, "puts_too_big", d->puts_too_big);
@@ -90,6 +91,7 @@ static void add_region(struct figures *f, const struct dispatch *d) {
   add_uint(f, "region_shared", d->store->region->fd >= 0);
   add_uint(f, "region_inode", region_inode(d->store->region));
   add_uint(f, "region_bytes", d->store->region->size);
+  add_uint(f, "region_unlisted_bytes", store_unlisted_bytes(d->store));
   add_uint(f, "region_used_bytes", arena->used_bytes);
   add_real(f, "region_fragmentation", fragmentation(arena));
   add_uint(f, "region_moved_bytes", arena->moved_bytes);

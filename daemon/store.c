@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store_chain.h"
 #include "daemon/store_clear.h"
 #include "proto/errors.h"
 
 int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed) {
+               uint64_t seed, uint64_t secret) {
   memset(store, 0, sizeof *store);
   store->max_bytes = max_bytes;
   store->max_value = max_value;
@@ -17,7 +18,7 @@ int store_init(struct store *store, struct region *region, uint64_t max_bytes, u
   store->generation = 1;
   lru_init(&store->lru);
   clear_log_init(&store->clears, 1);
-  store_counts_init(&store->counts, seed);
+  store_counts_init(&store->counts, secret);
   return heap_init(&store->heap, region);
 }
 
@@ -78,6 +79,11 @@ static void enlist(struct store *store, struct namespace *ns, struct entry *entr
   add_charge(store, ns, entry);
 }
 
+static void reclaim(const struct store *store, enum store_reclaim what) {
+  if (store->reclaim != NULL)
+    store->reclaim(store->reclaim_arg, what);
+}
+
 /* The entry, which the caller has taken out of its chain, leaves everything else. */
 static void delist(struct store *store, struct entry *entry) {
   uint64_t charge = heap_charge_of(entry);
@@ -91,7 +97,9 @@ static void delist(struct store *store, struct entry *entry) {
   struct fc_key key = entry_key(entry);
   store_counts_remove(&store->counts, entry->ns->seed, key.view, key.op);
   entry->ns = NULL;
-  entry_release(entry);
+  entry_unlist(entry);
+  if (store_unlisted_bytes(store) > store->unlisted_max)
+    reclaim(store, STORE_RECLAIM_UNLISTED);
 }
 
 void store_remove(struct store *store, struct entry *entry) {
@@ -196,34 +204,62 @@ static bool stale(const struct store *store, const struct namespace *ns, const s
                                   clear_log_stale(&ns->clears, info->generation, key));
 }
 
+/* What left the store while it was held has its place still. */
+static uint64_t taken_bytes(const struct store *store) {
+  return store->bytes + store_unlisted_bytes(store);
+}
+
 /* Room in the limits for one more entry of `charge`, where `old` (or NULL) is about to go. That is
  * made the newest first, as the others go for it; and without it the charge alone fits. */
 static void make_room(struct store *store, struct namespace *ns, struct entry *old, uint64_t charge,
                       uint64_t now_ns) {
-  uint64_t bytes_most = store->max_bytes - charge + (old == NULL ? 0 : heap_charge_of(old));
+  uint64_t freed = old == NULL || old->holders > 1 ? 0 : heap_charge_of(old);
+  uint64_t bytes_most = store->max_bytes - charge + freed;
   uint64_t entries_most = ns->max_entries == 0 ? UINT64_MAX : ns->max_entries - (old == NULL);
-  if (ns->entries <= entries_most && store->bytes <= bytes_most)
+  if (ns->entries <= entries_most && taken_bytes(store) <= bytes_most)
     return;
   hear_of_hits(store);
   if (old != NULL)
     touch(store, old, now_ns);
   trim_entries(store, ns, entries_most);
-  while (store->bytes > bytes_most)
+  while (taken_bytes(store) > bytes_most && store->entries > (old != NULL))
     evict_oldest(store, EVICT_BYTES);
 }
 
-/* Finds a place at any price: others go, the least recently used first. */
+/* Room in the digest's bucket for one more entry. */
+static void make_room_in_chain(struct store *store, const struct namespace *ns, uint64_t digest) {
+  if (store_chain_has_room(store, digest))
+    return;
+  hear_of_hits(store);
+  evict_for(store, store_chain_victim(store, ns, digest), EVICT_CHAIN);
+}
+
+/* Evicts an eighth of what is needed before the next try: each may move megabytes in vain. */
+static void evict_by_force(struct store *store, const struct heap_value *value) {
+  hear_of_hits(store);
+  uint64_t before = store->bytes;
+  do
+    evict_oldest(store, EVICT_FORCED);
+  while (store->entries > 0 && before - store->bytes < value->size / 8);
+}
+
+/* Finds a place at any price: others go, the least recently used first. Where a 16th of all did not
+ * help, it is the entries that replies hold, as these cannot be moved: slow readers go. */
 static bool place_by_force(struct store *store, struct entry *entry,
                            const struct heap_value *value) {
+  uint64_t before = store->bytes;
+  bool reclaimed = false;
   while (!heap_place(&store->heap, entry, value, HEAP_GATHER)) {
-    if (store->entries == 0)
-      return false;
-    hear_of_hits(store);
-    /* An eighth of what is needed before the next try: each may move megabytes in vain. */
-    uint64_t before = store->bytes;
-    do
-      evict_oldest(store, EVICT_FORCED);
-    while (store->entries > 0 && before - store->bytes < value->size / 8);
+    if (store->entries == 0) {
+      reclaim(store, STORE_RECLAIM_ALL);
+      return heap_place(&store->heap, entry, value, HEAP_GATHER);
+    }
+    if (!reclaimed && before - store->bytes > store->max_bytes / 16) {
+      reclaimed = true;
+      reclaim(store, STORE_RECLAIM_SLOW);
+    } else {
+      evict_by_force(store, value);
+    }
   }
   return true;
 }
@@ -252,10 +288,10 @@ static bool replace(struct store *store, struct namespace *ns, struct entry *old
 /* The entry that was put becomes the newest. Where its value lies in several pieces it is charged a
  * little more than was foreseen, and others go for that, too. */
 static void settle(struct store *store, struct entry *entry, uint64_t now_ns) {
-  if (store->bytes > store->max_bytes)
+  if (taken_bytes(store) > store->max_bytes)
     hear_of_hits(store);
   touch(store, entry, now_ns);
-  while (store->bytes > store->max_bytes && store->entries > 1)
+  while (taken_bytes(store) > store->max_bytes && store->entries > 1)
     evict_oldest(store, EVICT_BYTES);
 }
 
@@ -266,8 +302,10 @@ static int put_new(struct store *store, struct namespace *ns, struct entry *old,
   if (entry == NULL)
     return FC_ENOMEM;
   make_room(store, ns, old, heap_charge(value->key, value->size), now_ns);
+  if (old == NULL)
+    make_room_in_chain(store, ns, value->digest);
   if (!replace(store, ns, old, entry, value)) {
-    entry_release(entry);
+    entry_unlist(entry);
     return FC_ENOMEM;
   }
   settle(store, entry, now_ns);

@@ -29,6 +29,13 @@ struct store_clear;
 /* Clears that may run at once: each get, put and eviction looks at all of them. */
 #define STORE_CLEARS_MAX 16u
 
+/* What the store wants back of the entries that are held (entry_hold). */
+enum store_reclaim {
+  STORE_RECLAIM_UNLISTED, /* of those that left the store, what is over unlisted_max */
+  STORE_RECLAIM_SLOW,     /* all, of holders that are slow: they leave no place for a new entry */
+  STORE_RECLAIM_ALL,      /* all, as nothing else is left */
+};
+
 struct store {
   /* read by all, written by the store alone */
   uint64_t max_bytes;
@@ -41,9 +48,14 @@ struct store {
    * yet are to be told now (store_use). It may change nothing else. NULL: none. */
   void (*before_evict)(void *arg);
   void *before_evict_arg;
+  /* Called from within calls that remove or place entries: holders are to release some. It may
+   * change nothing else. NULL: none. */
+  void (*reclaim)(void *arg, enum store_reclaim what);
+  void *reclaim_arg;
+  uint64_t unlisted_max;
 
   /* the store's own */
-  uint64_t seed;
+  uint64_t seed;         /* of the namespaces' seeds: clients know those, and so this one */
   struct region *region; /* borrowed */
   struct heap heap;
   uint64_t last_stamp;
@@ -63,10 +75,11 @@ struct store_put_info {
   uint64_t generation;
 };
 
-/* The region is one for `max_bytes`, and outlives the store. `seed` is random: it keys the digests.
- * The struct must not be moved after. 0 or FC_ENOMEM. */
+/* The region is one for `max_bytes`, and outlives the store. Two random numbers: `seed` keys the
+ * digests, and each client can work it out from its namespace's id; `secret` keys what no client
+ * may predict. The struct must not be moved after. 0 or FC_ENOMEM. */
 int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed);
+               uint64_t seed, uint64_t secret);
 
 /* Frees the entries; after the namespaces were (namespace_table_deinit). */
 void store_deinit(struct store *store);
@@ -96,7 +109,8 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 /* An enum fc_put_outcome:
  *   FC_STORED  stored or replaced (a replaced entry's hits start at 0 again), now the most
  *              recently used; for it entries went from the least recently used end, first the
- *              namespace's until its max_entries held, then all until max_bytes held;
+ *              namespace's until its max_entries held, then all until max_bytes held; and one of
+ *              its bucket, where that is full (store_chain.h);
  *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
  *   FC_STALE   the key was cleared after info->generation: nothing changed;
  *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes: nothing changed,
@@ -120,6 +134,11 @@ bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_ent
 
 /* For the store's own files: takes the entry out of everything, and frees it. */
 void store_remove(struct store *store, struct entry *entry);
+
+/* What entries take that left the store while they were held. */
+static inline uint64_t store_unlisted_bytes(const struct store *store) {
+  return store->heap.unlisted_bytes;
+}
 
 /* Is the entry out of sight: in a dropped namespace, or selected by a clear that has not come
  * to it yet? It is found by no get, put or list. */

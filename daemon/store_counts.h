@@ -2,8 +2,8 @@
  * known at once.
  *
  * Of fixed size, whatever clients store: names share counters by their hashes. Where a counter is 0
- * there is no such entry; else there may be one. The hashes are seeded, so no client can choose
- * names that share one. No memory is owned; one thread. */
+ * there is no such entry; else there may be one. The hashes have a secret seed, so no client can
+ * choose names that share one. No memory is owned; one thread. */
 #ifndef FC_DAEMON_STORE_COUNTS_H
 #define FC_DAEMON_STORE_COUNTS_H
 
@@ -16,7 +16,7 @@ struct store_counts {
   uint32_t counts[STORE_COUNTS];
 };
 
-/* `seed` is random. */
+/* `seed` is random, and no client can know it. */
 void store_counts_init(struct store_counts *counts, uint64_t seed);
 
 /* An entry of that view and op came into the namespace of that seed (namespace.h), or went. */

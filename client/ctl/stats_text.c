@@ -148,7 +148,10 @@ static void value_evictions(const struct figure_group *group, char value[VALUE_S
                       N("evictions_entries"), N("evictions_bytes"));
 
   if (N("evictions_forced") > 0)
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu for a hole", N("evictions_forced"));
+    used += snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu for a hole",
+                     N("evictions_forced"));
+  if (N("evictions_chain") > 0)
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu collided", N("evictions_chain"));
 }
 
 static void value_puts(const struct figure_group *group, char value[VALUE_SIZE]) {
@@ -224,7 +227,8 @@ static const struct row rows[] = {
     {"  now", "leases lease_waits", value_leases_now},
     {"  waits", "lease_wait_s coalesced_hits", value_waits},
     {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
-    {"evicted", "evictions_entries evictions_bytes evictions_forced", value_evictions},
+    {"evicted", "evictions_entries evictions_bytes evictions_forced evictions_chain",
+     value_evictions},
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
     {"clears", "clears", NULL},
     {"connections", "connections refused dropped", value_connections},

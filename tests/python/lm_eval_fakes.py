@@ -166,6 +166,10 @@ class Client:
             del self._daemon.leases[prompt]
             self._daemon.turns.happened()
 
+    def give_up_many(self, op: str, view: str, prompts: list[bytes], top_k: int = 0) -> None:
+        for prompt in prompts:
+            self.give_up(op, view, prompt, top_k)
+
 
 @dataclass
 class Request:

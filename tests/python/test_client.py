@@ -120,6 +120,19 @@ def test_many_leases(daemon: Daemon) -> None:
         assert other.stats().leases_granted == 1
 
 
+def test_many_leases_are_given_up_together(daemon: Daemon) -> None:
+    prompts = [f"p{i}" for i in range(100)]
+    with open_client(daemon) as client, open_client(daemon) as other:
+        assert client.get_many("op", "base", prompts, lease=True) == [LEASED] * 100
+        client.give_up_many("op", "base", prompts[1:])
+        assert other.get_many("op", "base", prompts, lease=True) == [MISS] + [LEASED] * 99
+        other.give_up_many("op", "base", iter(prompts))
+        with pytest.raises(TypeError):
+            other.give_up_many("op", "base", "p1")
+        with pytest.raises(fcached.ArgumentError):
+            other.give_up_many("", "base", ["p1"])
+
+
 def test_put_that_cannot_be_encoded_gives_its_lease_up(daemon: Daemon) -> None:
     with open_client(daemon) as client, open_client(daemon) as other:
         assert client.get("op", "base", "p", lease=True) is LEASED

@@ -71,6 +71,7 @@ CALLS: dict[str, Callable[[fcached.Client], Any]] = {
     "put_many": lambda c: c.put_many("op", "base", ["put", "put too"], 0, ["x", [1.5]]),
     "put_many, unencodable": lambda c: c.put_many("op", "base", ["a", "b"], 0, [1, object()]),
     "give_up": lambda c: c.give_up("op", "base", "none"),
+    "give_up_many": lambda c: c.give_up_many("op", "base", ["none", "a"]),
     "set_probe": lambda c: c.set_probe("probe"),
     "clear": lambda c: c.clear("no such view"),
     "_local": lambda c: c._local("op", "base", "stored", 0),
@@ -136,6 +137,7 @@ def test_arguments_keep_their_references(daemon: Daemon) -> None:
             client.put(op, view, prompt, 0, value)
             client.cached_batch(op, view, [prompt], 0, fail)
             client.give_up(op, view, "none")
+            client.give_up_many(op, view, [prompt, "none"])
             client.clear(view, op)
             client.cached(op, view, prompt, 0, compute)
         after = [sys.getrefcount(each) for each in objects]

@@ -423,6 +423,7 @@ def test_the_harness_gets_answers_that_cannot_be_put(
             get=client.get,
             put=fail,
             give_up=fail,
+            give_up_many=fail,
         )
         sharing = Sharing(object(), broken)  # type: ignore[arg-type]
         answers = sharing.call("loglikelihood_rolling", answer, [Request(("a",)), Request(("bb",))])

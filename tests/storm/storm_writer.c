@@ -135,8 +135,8 @@ bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, u
   }
   /* The store is to use the arena's slack as well: so moves and forced evictions, rare in a daemon,
    * happen all the time. */
-  if (store_init(&writer->store, &writer->region, writer->region.arena_size, STORM_VALUE_MAX, 7) !=
-      0) {
+  if (store_init(&writer->store, &writer->region, writer->region.arena_size, STORM_VALUE_MAX, 7,
+                 8) != 0) {
     fprintf(stderr, "no memory for a store\n");
     region_deinit(&writer->region);
     return false;

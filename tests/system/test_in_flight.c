@@ -18,7 +18,6 @@
 
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
-#define SECOND 700000u   /* of a value that does not fit beside the largest */
 #define HUGE (8u << 20)  /* more than the kernel takes of a reply that nobody reads */
 #define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
 
@@ -55,14 +54,6 @@ static void send_get(struct raw *raw, const char *view) {
   fc_buf_free(&buf);
 }
 
-static void expect_value(struct raw *raw, uint32_t size) {
-  struct fc_reply reply;
-
-  ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
-  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
-  ck_assert_uint_eq(reply.get.value_size, size);
-}
-
 static void ask_simple(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {
   ck_assert_int_eq(raw_send_buf(raw, buf), 0);
   ck_assert_int_eq(raw_recv(raw, reply, 5000), RAW_REPLY);
@@ -78,17 +69,6 @@ static void catch_up(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
-static void clear_view(struct raw *raw, const char *view) {
-  struct fc_select select = {.name_space = fc_str_of("flight"), .view = fc_str_of(view)};
-  struct fc_buf buf = {0};
-  struct fc_reply reply;
-
-  (void)fc_encode_clear(&buf, 2, &select);
-  ask_simple(raw, &buf, &reply);
-  ck_assert_uint_eq(reply.removed, 1);
-  fc_buf_free(&buf);
-}
-
 /* A client that asks for the largest value and does not take it: however much of that the kernel
  * keeps, one reply stays in flight. */
 static void hold(struct raw *raw) {
@@ -100,59 +80,6 @@ static void hold(struct raw *raw) {
   arrived = (struct pollfd){.fd = raw->fd, .events = POLLIN};
   ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
 }
-
-START_TEST(a_reply_that_shrinks_while_it_waits_holds_nobody_up) {
-  struct raw putter, waiting, holder, other;
-
-  raw_open(&putter, served.socket, "flight");
-  put_value(&putter, "largest", LARGE - 4096);
-  put_value(&putter, "cleared", SECOND);
-  put_value(&putter, "kept", 200000);
-  hold(&holder);
-  raw_open(&waiting, served.socket, "flight");
-  send_get(&waiting, "cleared"); /* waits for room */
-  catch_up(&putter);
-  clear_view(&putter, "cleared");
-  raw_close(&holder);
-  expect_value(&waiting, 0); /* a miss, for which it need not stand there */
-  raw_open(&other, served.socket, "flight");
-  send_get(&other, "kept");
-  expect_value(&other, 200000);
-  put_value(&other, "another", 300000);
-  catch_up(&waiting);
-  raw_close(&putter);
-  raw_close(&waiting);
-  raw_close(&other);
-}
-END_TEST
-
-START_TEST(a_reply_that_fits_passes_those_that_do_not) {
-  struct raw putter, holder, first, second, other;
-
-  raw_open(&putter, served.socket, "flight");
-  put_value(&putter, "largest", LARGE - 4096);
-  put_value(&putter, "second", SECOND);
-  put_value(&putter, "fits", 300000);
-  put_value(&putter, "small", 80000);
-  hold(&holder);
-  raw_open(&first, served.socket, "flight");
-  send_get(&first, "largest"); /* no room for that */
-  raw_open(&second, served.socket, "flight");
-  send_get(&second, "second"); /* nor for that */
-  catch_up(&putter);
-  raw_open(&other, served.socket, "flight");
-  send_get(&other, "small");
-  expect_value(&other, 80000);
-  send_get(&other, "fits");
-  expect_value(&other, 300000);
-  raw_close(&first); /* takes nobody's turn with it */
-  raw_close(&holder);
-  expect_value(&second, SECOND);
-  raw_close(&second);
-  raw_close(&other);
-  raw_close(&putter);
-}
-END_TEST
 
 enum { KEYS = 131000 }; /* nearly a whole frame; two of them, and the budget is full */
 
@@ -405,8 +332,6 @@ int main(void) {
   TCase *huge = tcase_create("huge");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_reply_that_shrinks_while_it_waits_holds_nobody_up);
-  tcase_add_test(tcase, a_reply_that_fits_passes_those_that_do_not);
   tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
   tcase_add_test(tcase, list_replies_count_as_in_flight);
   tcase_add_test(tcase, a_dead_client_stands_in_no_line);

@@ -2,12 +2,14 @@
  * large messages pass. Bounds are well below the timeouts that would end such a client anyway. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "proto/errors.h"
 #include "proto/frame.h"
+#include "proto/limits.h"
 #include "tests/system/harness.h"
 #include "tests/system/library.h"
 #include "tests/system/raw.h"
@@ -191,54 +193,193 @@ END_TEST
 
 /* ---- replies ---- */
 
-static void ask_huge(struct raw *raw) {
-  raw_open(raw, served.socket, "values");
-  for (int i = 0; i < 4; i++)
-    send_get(raw, "huge");
+/* A value whose bytes are all `fill`. */
+static void put_filled(struct raw *raw, const char *view, uint32_t size, uint8_t fill) {
+  memset(bytes, fill, size);
+  put_value(raw, view, size);
 }
 
-START_TEST(readers_that_stop_hold_up_no_smaller_reply) {
-  struct raw readers[STALLED], other;
+static void expect_value(struct raw *raw, const char *view, uint32_t size) {
   struct fc_reply reply;
 
-  harness_start(&served, "--max-value", "8M", "--client-budget", "40M", NULL);
+  uint64_t start_ns = harness_now_ns();
+  send_get(raw, view);
+  ck_assert_int_eq(raw_recv(raw, &reply, LONG_BEFORE_MS), RAW_REPLY);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
+  ck_assert_uint_eq(reply.get.value_size, size);
+  ck_assert_uint_lt(harness_now_ns() - start_ns, LONG_BEFORE_MS * UINT64_C(1000000));
+}
+
+static const char *const huge[STALLED] = {"h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"};
+#define HUGE_BYTES (8 * MIB - 4096)
+
+/* Each asks for a value of its own, and reads the beginning. */
+static void begin_reading(struct raw readers[STALLED]) {
+  uint8_t head[64];
+
+  for (int i = 0; i < STALLED; i++) {
+    raw_open(&readers[i], served.socket, "values");
+    send_get(&readers[i], huge[i]);
+    ck_assert_int_eq(recv(readers[i].fd, head, sizeof head, MSG_WAITALL), sizeof head);
+  }
+}
+
+/* What is left of its value: how much came before it was cut, if it was. All of it is the value's:
+ * not a byte may be of what was stored in its place. */
+static size_t read_rest(struct raw *reader, uint8_t fill) {
+  static uint8_t part[65536];
+  size_t got = 64, others = 0;
+  ssize_t n;
+
+  while (got < HUGE_BYTES && (n = recv(reader->fd, part, sizeof part, 0)) > 0) {
+    got += (size_t)n;
+    for (ssize_t i = 0; i < n; i++)
+      others += part[i] != fill;
+  }
+  ck_assert_uint_eq(others, 0);
+  return got;
+}
+
+static void start_for_huge(const char *max_bytes) {
+  harness_start(&served, "--max-value", "8M", "--client-budget", "40M", "--max-bytes", max_bytes,
+                "--stall-timeout", "60", NULL);
+}
+
+/* They hold 64 MiB of values, and those cost nothing while they are stored. */
+START_TEST(slow_readers_hold_up_nobody) {
+  struct raw readers[STALLED], other;
+
+  start_for_huge("100M");
   raw_open(&other, served.socket, "values");
-  put_value(&other, "huge", 8 * MIB - 4096);
-  put_value(&other, "medium", 200000);
+  put_filled(&other, "medium", 4 * MIB, 99);
+  put_filled(&other, "small", 200000, 99);
   for (int i = 0; i < STALLED; i++)
-    ask_huge(&readers[i]);
+    put_filled(&other, huge[i], HUGE_BYTES, (uint8_t)i);
+  begin_reading(readers);
+  for (int i = 0; i < 20; i++) {
+    expect_value(&other, "medium", 4 * MIB);
+    expect_value(&other, "small", 200000);
+  }
+  put_filled(&other, "new", 4 * MIB, 99);
+  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  for (int i = 0; i < STALLED; i++) {
+    ck_assert_uint_ge(read_rest(&readers[i], (uint8_t)i), HUGE_BYTES);
+    raw_close(&readers[i]);
+  }
+  ck_assert_uint_eq(figure("dropped"), 0);
+  raw_close(&other);
+}
+END_TEST
+
+/* What is evicted meanwhile takes room, up to half of the budget; then the slowest are cut. Others
+ * get and put as ever. */
+START_TEST(slow_readers_of_evicted_values_hold_up_nobody) {
+  struct raw readers[STALLED], other;
+  unsigned whole = 0;
+
+  start_for_huge("160M");
+  raw_open(&other, served.socket, "values");
+  for (int i = 0; i < STALLED; i++)
+    put_filled(&other, huge[i], HUGE_BYTES, (uint8_t)i);
+  begin_reading(readers);
+  for (int i = 0; i < 60; i++) {
+    char view[32];
+    (void)snprintf(view, sizeof view, "new %d", i);
+    put_filled(&other, view, 4 * MIB, 99);
+    expect_value(&other, view, 4 * MIB);
+    ck_assert_uint_le(figure("region_unlisted_bytes"), 20 * MIB);
+  }
+  ck_assert_uint_ge(figure("region_unlisted_bytes"), HUGE_BYTES);
+  for (int i = 0; i < STALLED; i++) {
+    whole += read_rest(&readers[i], (uint8_t)i) >= HUGE_BYTES;
+    raw_close(&readers[i]);
+  }
+  ck_assert_uint_eq(whole, 2);
+  ck_assert_uint_eq(figure("dropped"), STALLED - 2);
+  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  raw_close(&other);
+}
+END_TEST
+
+/* Values that are stored, but cannot be moved while they are read: so there is no place for a large
+ * one, though there is room. It is the readers that go, not all that others have stored. */
+START_TEST(readers_that_stop_leave_a_place_for_large_values) {
+  enum { READERS = 200, SIZE = 60000 };
+  static struct raw readers[READERS];
+  struct raw other;
+  char view[32];
+
+  harness_start(&served, "--max-value", "8M", "--max-bytes", "16M", NULL);
+  raw_open(&other, served.socket, "values");
+  for (int i = 0; i < READERS; i++) {
+    (void)snprintf(view, sizeof view, "small %d", i);
+    put_filled(&other, view, SIZE, 1);
+  }
+  for (int i = 0; i < READERS; i++) {
+    raw_open(&readers[i], served.socket, "values");
+    (void)snprintf(view, sizeof view, "small %d", i);
+    for (int j = 0; j < 40; j++) /* more than the kernel takes */
+      send_get(&readers[i], view);
+  }
   catch_up(&other);
-  send_get(&other, "medium");
-  ck_assert_int_eq(raw_recv(&other, &reply, LONG_BEFORE_MS), RAW_REPLY);
-  ck_assert_uint_eq(reply.get.value_size, 200000);
-  for (int i = 0; i < STALLED; i++)
+  ck_assert_int_eq(raw_recv(&other, &(struct fc_reply){0}, 150),
+                   RAW_TIMEOUT); /* they are slow now */
+  put_filled(&other, "large", 7 * MIB, 2);
+  expect_value(&other, "large", 7 * MIB);
+  ck_assert_uint_ge(figure("dropped"), 1);
+  ck_assert_uint_ge(figure("entries"), 20);
+  for (int i = 0; i < READERS; i++)
     raw_close(&readers[i]);
   raw_close(&other);
 }
 END_TEST
 
-/* The same where those that stopped hold the small replies' memory, too: they are cut. */
-START_TEST(readers_that_stop_are_cut_for_others) {
-  enum { MANY = 60 };
+static bool some_are_cut(void *unused) {
+  (void)unused;
+  return figure("dropped") > 0;
+}
+
+/* More than all memory for copies is asked for, and not read: those are cut for others. */
+START_TEST(listings_that_nobody_reads_are_cut_for_others) {
+  enum { MANY = 40, LISTED = 1000 };
+  static uint8_t prompts[LISTED * FC_HASH_SIZE];
   struct raw readers[MANY], other;
+  struct fc_list list = {.limit = LISTED};
+  char name[FC_NAME_MAX + 1] = {0};
+  struct fc_buf buf = {0};
   struct fc_reply reply;
 
-  harness_start(&served, "--max-value", "1M", "--client-budget", "8M", NULL);
+  harness_start(&served, "--max-value", "1M", "--client-budget", "4200000", NULL);
   raw_open(&other, served.socket, "values");
-  put_value(&other, "medium", 200000);
+  memset(name, 'n', FC_NAME_MAX);
+  for (uint32_t i = 0; i < LISTED; i++)
+    memcpy(prompts + (size_t)i * FC_HASH_SIZE, &i, sizeof i);
+  struct fc_put_many put = {
+      .key = raw_key(name, name, 0, ""), .prompts = prompts, .n = LISTED, .values.n = LISTED};
+  ck_assert_int_eq(fc_encode_put_many_head(&buf, 1, &put), 0);
+  for (uint32_t i = 0; i < LISTED; i++)
+    ck_assert_int_eq(fc_encode_bin_head(&buf, 0), 0);
+  fc_frame_finish(&buf, 0, 0);
+  ck_assert_int_eq(raw_send_buf(&other, &buf), 0);
+  ck_assert_int_eq(raw_recv(&other, &reply, LONG_BEFORE_MS), RAW_REPLY);
+  ck_assert_uint_eq(reply.put_many.stored, LISTED);
+  fc_buf_reset(&buf);
+  for (int j = 0; j < 20; j++) /* more than the kernel takes */
+    ck_assert_int_eq(fc_encode_list(&buf, (uint32_t)j, &list), 0);
   for (int i = 0; i < MANY; i++) {
     raw_open(&readers[i], served.socket, "values");
-    for (int j = 0; j < 100; j++) /* more than the kernel takes */
-      send_get(&readers[i], "medium");
+    ck_assert_int_eq(raw_send(&readers[i], buf.data, buf.size), 0);
   }
-  catch_up(&other);
-  send_get(&other, "medium");
+  fc_buf_reset(&buf);
+  ck_assert_int_eq(fc_encode_list(&buf, 77, &list), 0);
+  ck_assert_int_eq(raw_send_buf(&other, &buf), 0);
   ck_assert_int_eq(raw_recv(&other, &reply, LONG_BEFORE_MS), RAW_REPLY);
-  ck_assert_uint_eq(reply.get.value_size, 200000);
-  ck_assert_uint_ge(figure("dropped"), 1);
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_LIST);
+  ck_assert(harness_wait_until(some_are_cut, NULL, LONG_BEFORE_MS));
   for (int i = 0; i < MANY; i++)
     raw_close(&readers[i]);
   raw_close(&other);
+  fc_buf_free(&buf);
 }
 END_TEST
 
@@ -282,8 +423,10 @@ int main(void) {
   tcase_add_test(tcase, stalled_frames_that_fill_the_budget_are_cut_for_others);
   tcase_add_test(tcase, stalled_frames_are_all_cut_in_one_timeout);
   tcase_add_test(tcase, large_puts_at_once_all_finish);
-  tcase_add_test(tcase, readers_that_stop_hold_up_no_smaller_reply);
-  tcase_add_test(tcase, readers_that_stop_are_cut_for_others);
+  tcase_add_test(tcase, slow_readers_hold_up_nobody);
+  tcase_add_test(tcase, slow_readers_of_evicted_values_hold_up_nobody);
+  tcase_add_test(tcase, readers_that_stop_leave_a_place_for_large_values);
+  tcase_add_test(tcase, listings_that_nobody_reads_are_cut_for_others);
   tcase_add_test(tcase, a_slow_reader_is_not_cut);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client/fcache.h"
+#include "colliding.h"
 #include "peer_leases.h"
 #include "proto/errors.h"
 #include "runner.h"
@@ -432,6 +433,74 @@ START_TEST(what_is_not_put_for_anothers_sake_is_given_up) {
 }
 END_TEST
 
+/* Nor does each key of a batch have a message of its own. */
+START_TEST(batch_whose_put_failed_gives_up_in_one_message) {
+  enum { MANY = 40 };
+  struct fcache_hash prompts[MANY];
+  struct fcache_bytes values[MANY];
+  struct fcache_value found[MANY] = {{0}};
+  int results[MANY];
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  for (uint32_t i = 0; i < MANY; i++) {
+    prompts[i] = lease_prompt(i);
+    values[i] = (struct fcache_bytes){"v", 1};
+    leases->answers[i] = i % 2 == 0 ? "G" : "T";
+  }
+  leases->put_error = FC_ENOMEM;
+  ck_assert_int_eq(fcache_lease_many(cache, "op", "base", 0, prompts, MANY, 0, found, results),
+                   FCACHE_OK);
+  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts, values, MANY, 1, 0),
+                   FCACHE_NOT_STORED);
+  CHECK_TYPES(FC_GET_MANY, FC_PUT_MANY, FC_GIVE_UP);
+  struct lease_seen given_up = lease_seen(leases, 2);
+  ck_assert_uint_eq(given_up.n, MANY / 2);
+  for (uint32_t i = 0; i < MANY / 2; i++)
+    ck_assert_uint_eq(given_up.keys[i], 2 * i);
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(many_are_given_up_in_one_message) {
+  struct fcache_hash prompts[3] = {lease_prompt(1), lease_prompt(2), lease_prompt(3)};
+  struct fcache_bytes values[3] = {{"a", 1}, {"b", 1}, {"c", 1}};
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  leases->answers[1] = leases->answers[2] = leases->answers[3] = "G";
+  for (uint32_t i = 1; i <= 3; i++)
+    ck_assert_int_eq(get(cache, i, FCACHE_LEASE, 0), FCACHE_LEASED);
+  ck_assert_int_eq(fcache_give_up_many(cache, "op", "", 0, prompts, 3), FCACHE_ENAME);
+  ck_assert_int_eq(fcache_give_up_many(cache, "op", "base", 0, NULL, 3), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_give_up_many(cache, "op", "base", 0, NULL, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_give_up_many(cache, "op", "base", 0, prompts, 3), FCACHE_OK);
+  leases->put_error = FC_ENOMEM;
+  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts, values, 3, 1, 0),
+                   FCACHE_NOT_STORED); /* and there is nothing left to give up */
+  CHECK_TYPES(FC_GET, FC_GET, FC_GET, FC_GIVE_UP, FC_PUT_MANY);
+  ck_assert_uint_eq(lease_seen(leases, 3).n, 3);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Whoever chooses prompts for a process could otherwise make one key pass for another: a result
+ * from before a clear would be stored after it. */
+START_TEST(no_prompt_passes_for_another) {
+  struct fcache *cache = open_one(LONG_MS, WAIT_MS);
+  struct fcache_key keys[2];
+  struct fcache_value value = {0};
+  leases->others = 'N';
+  for (uint32_t i = 0; i < 2; i++) {
+    struct fc_key key = colliding_key(0, "op", "base", i);
+    keys[i] = (struct fcache_key){.op = "op", .view = "base", .top_k = key.top_k};
+    memcpy(keys[i].prompt.bytes, key.prompt.bytes, FC_HASH_SIZE);
+    ck_assert_int_eq(fcache_get(cache, &keys[i], 0, &value), FCACHE_MISS);
+  }
+  ck_assert_int_eq(fcache_put(cache, &keys[0], "x", 1, 1000, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(cache, &keys[1], "x", 1, 1000, 0), FCACHE_OK);
+  ck_assert_uint_lt(lease_seen(leases, 2).generation, lease_seen(leases, 3).generation);
+  fcache_value_free(&value);
+  fcache_close(cache);
+}
+END_TEST
+
 /* The daemon has no memory for it, and perhaps never got as far as the lease. */
 START_TEST(own_put_that_failed_gives_up) {
   struct fcache *cache = open_one(LONG_MS, WAIT_MS);
@@ -614,6 +683,9 @@ int main(void) {
   tcase_add_test(tcase, what_could_not_be_put_is_given_up);
   tcase_add_test(tcase, what_is_not_put_for_anothers_sake_is_given_up);
   tcase_add_test(tcase, own_put_that_failed_gives_up);
+  tcase_add_test(tcase, batch_whose_put_failed_gives_up_in_one_message);
+  tcase_add_test(tcase, many_are_given_up_in_one_message);
+  tcase_add_test(tcase, no_prompt_passes_for_another);
   tcase_add_loop_test(tcase, stopped_daemon_costs_a_waiter_one_deadline, 0, 2);
   tcase_add_loop_test(tcase, daemon_that_goes_away_costs_nothing, 0, 4);
   tcase_add_loop_test(tcase, wait_is_bounded_here_too, 0, 2);

@@ -181,6 +181,7 @@ static void fill(struct figures *figures) {
   add(figures, NULL, "evictions_entries", FCACHE_STAT_COUNT, 0, NULL);
   add(figures, NULL, "evictions_bytes", FCACHE_STAT_COUNT, 9, NULL);
   add(figures, NULL, "evictions_forced", FCACHE_STAT_COUNT, 2, NULL);
+  add(figures, NULL, "evictions_chain", FCACHE_STAT_COUNT, 3, NULL);
   add(figures, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
   add(figures, NULL, "hits_region", FCACHE_STAT_COUNT, 7, NULL);
   add(figures, NULL, "hits_socket", FCACHE_STAT_COUNT, 1, NULL);
@@ -223,7 +224,7 @@ START_TEST(stats_fit_80_columns) {
   ck_assert_ptr_nonnull(strstr(text, "1.50 KiB / 256 MiB (0.00%)"));
   ck_assert_ptr_nonnull(strstr(text, "\nregion           shared, 930 TiB / 930 TiB (100.00%)"));
   ck_assert_ptr_nonnull(strstr(text, "12.50% fragmented, 4 MiB moved together"));
-  ck_assert_ptr_nonnull(strstr(text, "9 over max_bytes, 2 for a hole"));
+  ck_assert_ptr_nonnull(strstr(text, "9 over max_bytes, 2 for a hole, 3 collided"));
   ck_assert_ptr_nonnull(strstr(text, "1m 30s"));
   ck_assert_ptr_nonnull(strstr(text, "7 by clients themselves, 1 by message, 5 not recorded"));
   ck_assert_ptr_nonnull(strstr(text, "3 of 6 MiB, 10 records, 50.0 ns each"));

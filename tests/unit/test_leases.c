@@ -372,6 +372,20 @@ START_TEST(past_the_bound_of_waits_it_is_none) {
 }
 END_TEST
 
+/* A put ends them all at once. */
+START_TEST(past_the_bound_of_waits_for_one_lease_it_is_none) {
+  limit(&(struct leases_limits){10, 10, 100000, 100000, UINT64_MAX});
+  ck_assert_int_eq(ask(a, 1), LEASE_GRANTED);
+  for (uint32_t i = 0; i < LEASES_WAITS_FOR_ONE_MAX; i++)
+    if (ask(b, 1) != LEASE_WAITS)
+      ck_abort_msg("wait %u is refused", i);
+  ck_assert_int_eq(ask(b, 1), LEASE_NONE);
+  ck_assert_int_eq(ask(c, 1), LEASE_NONE);
+  ck_assert_int_eq(ask(a, 2), LEASE_GRANTED);
+  ck_assert_int_eq(ask(c, 2), LEASE_WAITS); /* one for another */
+}
+END_TEST
+
 /* Else one that reads no replies could have any number of them kept for it. */
 START_TEST(waits_that_are_over_count_until_they_are_answered) {
   limit(&(struct leases_limits){10, 10, 10, 2, UINT64_MAX});
@@ -704,6 +718,7 @@ int main(void) {
   tcase_add_test(tcase, past_the_bound_of_leases_it_is_none);
   tcase_add_test(tcase, a_refused_lease_ends_no_wait);
   tcase_add_test(tcase, past_the_bound_of_waits_it_is_none);
+  tcase_add_test(tcase, past_the_bound_of_waits_for_one_lease_it_is_none);
   tcase_add_test(tcase, waits_that_are_over_count_until_they_are_answered);
   tcase_add_test(tcase, waits_that_are_over_count_for_all_until_they_are_answered);
   tcase_add_loop_test(tcase, times_are_bounded, 0, sizeof time_cases / sizeof time_cases[0]);

@@ -136,6 +136,25 @@ START_TEST(so_many_are_remembered) {
 }
 END_TEST
 
+/* A user can make processes until they have such pids. */
+START_TEST(pids_are_spread_over_the_buckets) {
+  enum { MANY = 4 * PROCESSES_BUCKETS };
+  uint32_t longest = 0;
+  for (uint32_t i = 0; i < MANY; i++)
+    (void)processes_join(&processes, 100096 + (pid_t)(i * PROCESSES_BUCKETS), 1, 2 + i);
+  for (uint32_t i = 0; i < PROCESSES_BUCKETS; i++) {
+    uint32_t n = 0;
+    for (struct process *at = processes.buckets[i]; at != NULL; at = at->next_in_bucket)
+      n++;
+    longest = n > longest ? n : longest;
+  }
+  ck_assert_uint_lt(longest, 32);
+  for (uint32_t i = 0; i < MANY; i++)
+    processes_leave(&processes,
+                    processes_find(&processes, 100096 + (pid_t)(i * PROCESSES_BUCKETS), 1));
+}
+END_TEST
+
 /* ---- helpers ---- */
 
 START_TEST(a_child_of_a_computation_is_a_helper) {
@@ -213,6 +232,7 @@ int main(void) {
   tcase_add_test(tcase, a_process_is_remembered);
   tcase_add_test(tcase, one_whose_birth_is_not_known_is_not_remembered);
   tcase_add_test(tcase, so_many_are_remembered);
+  tcase_add_test(tcase, pids_are_spread_over_the_buckets);
   tcase_add_loop_test(tcase, a_child_of_a_computation_is_a_helper, 0, 2);
   tcase_add_test(tcase, a_child_of_a_helper_is_its_helper);
   tcase_add_test(tcase, a_child_from_before_the_computation_is_none);

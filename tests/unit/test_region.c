@@ -336,7 +336,7 @@ static void prepare_half_a_window(struct region *region) {
   static struct store store;
   static struct namespace ns;
   struct store_put_info info = {.origin = 5, .compute_ns = 6};
-  if (store_init(&store, region, MAX_BYTES, MAX_VALUE, 7) != 0)
+  if (store_init(&store, region, MAX_BYTES, MAX_VALUE, 7, 8) != 0)
     _exit(1);
   namespace_init(&ns, fc_str_of("ns"), NAMESPACE_ID, 1);
   for (uint32_t n = 1; n <= 2; n++) {

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "colliding.h"
 #include "daemon/namespace_table.h"
+#include "daemon/store_chain.h"
 #include "daemon/store_clear.h"
 #include "daemon/store_list.h"
 #include "private_store.h"
@@ -635,6 +637,197 @@ START_TEST(test_clears_that_run_are_bounded) {
 }
 END_TEST
 
+/* ---- keys that share a bucket ---- */
+
+static void put_colliding(struct namespace *space, uint32_t i) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", i);
+  struct store_put_info info = {0};
+  ck_assert_int_eq(store_put(&store, space, &key, "v", 1, &info), FC_STORED);
+}
+
+static struct entry *find_colliding(struct namespace *space, uint32_t i) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", i);
+  return store_peek(&store, space, &key);
+}
+
+static uint64_t digest_of_colliding(struct namespace *space) {
+  struct fc_key key = colliding_key(space->seed, "op", "base", 0);
+  return fc_key_digest(space->seed, &key);
+}
+
+static uint32_t longest_chain(void) {
+  uint32_t longest = 0;
+  for (uint64_t bucket = 0; bucket < region.n_buckets; bucket++) {
+    uint64_t digest = ((bucket << 32) + region.n_buckets - 1) / region.n_buckets << 32;
+    uint32_t n = 0;
+    for (const struct fc_region_entry *at = region_first(&region, digest); at != NULL;
+         at = region_next(&region, at))
+      n++;
+    longest = n > longest ? n : longest;
+  }
+  return longest;
+}
+
+/* A key of `other` in the bucket to which all of the colliding keys of `ns` belong. */
+static uint32_t neighbour_in_bucket(void) {
+  uint64_t bucket = fc_region_bucket_of(digest_of_colliding(ns), region.n_buckets);
+  for (uint32_t n = 0;; n++) {
+    struct fc_key key = key_of(n);
+    if (fc_region_bucket_of(fc_key_digest(other->seed, &key), region.n_buckets) == bucket)
+      return n;
+  }
+}
+
+START_TEST(test_a_bucket_holds_so_many) {
+  const uint32_t many = 1000;
+  for (uint32_t i = 0; i < many; i++)
+    put_colliding(ns, i);
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+  ck_assert_uint_eq(store.evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
+  ck_assert_uint_eq(ns->evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES], 0);
+  for (uint32_t i = 0; i < many; i++)
+    ck_assert_int_eq(find_colliding(ns, i) != NULL, i >= many - STORE_CHAIN_MAX);
+}
+END_TEST
+
+START_TEST(test_of_a_full_bucket_the_least_recently_used_goes) {
+  for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  put_colliding(ns, 5); /* replaces, and takes no place of another's */
+  ck_assert_uint_eq(store.evictions[EVICT_CHAIN], 0);
+  store_use(&store, find_colliding(ns, 0), 1);
+  put_colliding(ns, STORE_CHAIN_MAX);
+  ck_assert_ptr_nonnull(find_colliding(ns, 0));
+  ck_assert_ptr_null(find_colliding(ns, 1));
+  ck_assert_ptr_nonnull(find_colliding(ns, 2));
+}
+END_TEST
+
+/* Its clients choose its keys: what they make of it is theirs to bear. */
+START_TEST(test_a_namespace_fills_a_bucket_at_its_own_cost) {
+  uint32_t n = neighbour_in_bucket();
+  put(other, n, "neighbour's");
+  for (uint32_t i = 0; i < 10 * STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  ck_assert(stored(other, n));
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+  ck_assert_uint_eq(other->evictions[EVICT_CHAIN], 0);
+}
+END_TEST
+
+START_TEST(test_another_namespace_can_still_put_into_a_full_bucket) {
+  uint32_t n = neighbour_in_bucket();
+  for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
+    put_colliding(ns, i);
+  put(other, n, "neighbour's");
+  ck_assert(stored(other, n));
+  ck_assert_ptr_null(find_colliding(ns, 0));
+  ck_assert_uint_eq(ns->evictions[EVICT_CHAIN], 1);
+  ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
+}
+END_TEST
+
+/* ---- entries that are held when they leave ---- */
+
+static unsigned reclaims[3];
+static struct entry *to_release;
+
+static void release_held(void *arg, enum store_reclaim what) {
+  (void)arg;
+  reclaims[what]++;
+  if (to_release != NULL)
+    entry_release(to_release);
+  to_release = NULL;
+}
+
+static struct entry *hold(uint32_t n) {
+  struct entry *entry = get(ns, n);
+  ck_assert_ptr_nonnull(entry);
+  entry_hold(entry);
+  return entry;
+}
+
+static void set_reclaim(uint64_t most) {
+  memset(reclaims, 0, sizeof reclaims);
+  to_release = NULL;
+  store.reclaim = release_held;
+  store.unlisted_max = most;
+}
+
+/* By an eviction, a replacement, a clear. */
+START_TEST(test_what_is_held_keeps_its_place) {
+  struct store_select all = {0};
+  put(ns, 1, "value");
+  struct entry *entry = hold(1);
+  uint64_t charge = heap_charge_of(entry);
+  set_reclaim(charge);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+  if (_i == 0)
+    ck_assert_int_eq(namespace_table_set_max_entries(&table, ns, 1), NAMESPACE_LIMITED);
+  if (_i == 0)
+    put(ns, 2, "another");
+  if (_i == 1)
+    put(ns, 1, "other");
+  if (_i == 2)
+    ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), charge);
+  private_store_check_value(entry, "value", 5);
+  ck_assert_uint_eq(reclaims[STORE_RECLAIM_UNLISTED], 0);
+  entry_release(entry);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+}
+END_TEST
+
+START_TEST(test_past_a_bound_it_is_wanted_back) {
+  put(ns, 1, "value");
+  struct entry *entry = hold(1);
+  set_reclaim(heap_charge_of(entry) - 1);
+  to_release = entry;
+  put(ns, 1, "other");
+  ck_assert_uint_eq(reclaims[STORE_RECLAIM_UNLISTED], 1);
+  ck_assert_uint_eq(store_unlisted_bytes(&store), 0);
+  assert_value(get(ns, 1), "other");
+}
+END_TEST
+
+/* Or else others would be moved, and evicted by force, for room that there is not. */
+START_TEST(test_it_counts_in_the_limit_of_bytes) {
+  static char large[MAX_VALUE];
+  memset(large, 'x', sizeof large - 1);
+  put(ns, 0, large);
+  struct entry *entry = hold(0);
+  set_reclaim(UINT64_MAX);
+  for (uint32_t i = 1; i < 1000; i++) {
+    put(ns, i, large);
+    ck_assert_uint_le(store.bytes + store_unlisted_bytes(&store), store.max_bytes);
+  }
+  ck_assert_uint_gt(store_unlisted_bytes(&store), 0);
+  ck_assert_uint_eq(store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(reclaims[0] + reclaims[1] + reclaims[2], 0);
+  entry_release(entry);
+}
+END_TEST
+
+static TCase *held(void) {
+  TCase *tcase = tcase_create("entries that are held");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_loop_test(tcase, test_what_is_held_keeps_its_place, 0, 3);
+  tcase_add_test(tcase, test_past_a_bound_it_is_wanted_back);
+  tcase_add_test(tcase, test_it_counts_in_the_limit_of_bytes);
+  return tcase;
+}
+
+static TCase *buckets(void) {
+  TCase *tcase = tcase_create("keys that share a bucket");
+  tcase_add_checked_fixture(tcase, setup, teardown);
+  tcase_add_test(tcase, test_a_bucket_holds_so_many);
+  tcase_add_test(tcase, test_of_a_full_bucket_the_least_recently_used_goes);
+  tcase_add_test(tcase, test_a_namespace_fills_a_bucket_at_its_own_cost);
+  tcase_add_test(tcase, test_another_namespace_can_still_put_into_a_full_bucket);
+  return tcase;
+}
+
 static TCase *clears_and_lists(void) {
   TCase *tcase = tcase_create("clears and lists");
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -660,5 +853,7 @@ int main(void) {
   Suite *suite = suite_create("store");
   suite_add_tcase(suite, basics());
   suite_add_tcase(suite, clears_and_lists());
+  suite_add_tcase(suite, buckets());
+  suite_add_tcase(suite, held());
   return runner_run(suite);
 }

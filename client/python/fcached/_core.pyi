@@ -68,6 +68,9 @@ class Client:
         record: bool = True,
     ) -> bool: ...
     def give_up(self, op: str, view: str, prompt: Prompt, top_k: int = 0) -> None: ...
+    def give_up_many(
+        self, op: str, view: str, prompts: Iterable[Prompt], top_k: int = 0
+    ) -> None: ...
     def get_many(
         self,
         op: str,

@@ -251,6 +251,7 @@ static PyMethodDef methods[] = {
     {"_local", FAST(client_local), DOC_LOCAL},
     {"get_many", FAST(client_get_many), DOC_GET_MANY},
     {"put_many", FAST(client_put_many), DOC_PUT_MANY},
+    {"give_up_many", FAST(client_give_up_many), DOC_GIVE_UP_MANY},
     {"cached", FAST(client_cached), DOC_CACHED},
     {"cached_batch", FAST(client_cached_batch), DOC_CACHED_BATCH},
     {"_cached_batch", FAST(client_cached_batch_found), DOC_CACHED_BATCH_FOUND},

@@ -49,6 +49,12 @@
   "for the key gets it. Does nothing where there is no such lease (any more).\n\n" DOC_KEY         \
   "\n" DOC_KEY_ERRORS
 
+#define DOC_GIVE_UP_MANY                                                                           \
+  "give_up_many($self, /, op, view, prompts, top_k=0)\n--\n\n"                                     \
+  "give_up() for many prompts in one message.\n\n"                                                 \
+  "prompts: a sequence or an iterator of them.\n\n" DOC_KEY "\n" DOC_KEY_ERRORS                    \
+  "TypeError also for prompts without an order, such as a set, and for one str."
+
 #define DOC_GET_MANY                                                                               \
   "get_many($self, /, op, view, prompts, top_k=0, *, lease=False, record=True)\n--\n\n"            \
   "get() for many prompts in one exchange: a list with one item for each, in their order. An\n"    \

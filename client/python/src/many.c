@@ -119,6 +119,16 @@ static int ask_for_rest(struct many *many, bool lease, unsigned flags) {
   return rc;
 }
 
+/* A code of the library, and no exception. */
+static int give_up_all(struct many *many) {
+  struct handle *handle = many->handle;
+  handle_release(handle);
+  int rc = fcache_give_up_many(handle->cache, many->key.op, many->key.view, many->key.top_k,
+                               many->prompts.hashes, many->prompts.n);
+  handle_acquire(handle);
+  return rc;
+}
+
 /* An optional truth value; -1 with an exception. */
 static int take_bool(PyObject *argument, int missing) {
   return argument == NULL ? missing : PyObject_IsTrue(argument);
@@ -148,6 +158,22 @@ METHOD_FAST(client_get_many) {
   return list;
 }
 
+METHOD_FAST(client_give_up_many) {
+  static const struct args_spec spec = {
+      "give_up_many", 3, 4, {"op", "view", "prompts", "top_k", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX], *result = NULL;
+  struct many many = {0};
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+    return NULL;
+  if (many_begin(&many, client, given[0], given[1], given[2], given[3]) == 0) {
+    int rc = many.handle == NULL ? FCACHE_OK : give_up_all(&many);
+    result = rc < 0 ? handle_raise(many.handle, rc) : Py_NewRef(Py_None);
+  }
+  many_end(&many);
+  return result;
+}
+
 /* ---- put_many ---- */
 
 /* Encodes all into many->values. 0, or -1 with an exception, and the leases given up. */
@@ -155,13 +181,7 @@ static int encode_all(struct many *many, PyObject *values) {
   for (size_t i = 0; i < many->prompts.n; i++) {
     if (value_encode(PyTuple_GET_ITEM(values, (Py_ssize_t)i), &many->values[i]) == 0)
       continue;
-    struct fcache_key key = many->key;
-    handle_release(many->handle);
-    for (size_t j = 0; j < many->prompts.n; j++) {
-      key.prompt = many->prompts.hashes[j];
-      (void)fcache_give_up(many->handle->cache, &key); /* the exception is the one to tell */
-    }
-    handle_acquire(many->handle);
+    (void)give_up_all(many); /* the exception is the one to tell */
     return -1;
   }
   return 0;

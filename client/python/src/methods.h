@@ -13,6 +13,7 @@ METHOD_FAST(client_give_up);
 METHOD_FAST(client_local);
 METHOD_FAST(client_get_many); /* many.c */
 METHOD_FAST(client_put_many);
+METHOD_FAST(client_give_up_many);
 METHOD_FAST(client_cached);       /* cached.c */
 METHOD_FAST(client_cached_batch); /* batch.c */
 METHOD_FAST(client_cached_batch_found);

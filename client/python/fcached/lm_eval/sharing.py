@@ -354,8 +354,9 @@ class _Call:
 
     def _give_up(self) -> None:
         """Of what was leased and has come to nothing: who waits for it computes it at once."""
-        while self._held:
-            attempt(self._client.give_up, self._method, self._sharing.view, self._held.pop())
+        held, self._held = list(self._held), set()
+        if held:
+            attempt(self._client.give_up_many, self._method, self._sharing.view, held)
 
     # What is seen of it
 
