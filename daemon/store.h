@@ -25,6 +25,9 @@ struct store_clear;
 /* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
  * that serves others (store_clear.c has the figures). */
 #define STORE_SLICE 1024u
+/* And of entries that are zeroed when they go, so much more than one has (of its charge, bytes): to
+ * zero that takes about a millisecond. One entry takes less than it took to put it. */
+#define STORE_SLICE_BYTES (4u << 20)
 
 /* Clears that may run at once: each get, put and eviction looks at all of them. */
 #define STORE_CLEARS_MAX 16u
@@ -115,11 +118,15 @@ bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries
  * and `bytes`, and the namespace must stand. */
 void store_drop_start(struct store *store, struct namespace *ns);
 
-/* Removes up to `max_entries` of them. True: none is left. */
-bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries);
+/* Removes up to `max_entries` of them, and zeroes their bytes in the region where `wipe`: then up
+ * to STORE_SLICE_BYTES. True: none is left. */
+bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries, bool wipe);
 
-/* For the store's own files: takes the entry out of everything, and frees it. */
+/* For the store's own files: takes the entry out of everything, and frees it. The second zeroes its
+ * bytes in the region too, at once or when the last sender lets go (entry_wipe): every entry that a
+ * clear or a drop has taken out of sight goes so. */
 void store_remove(struct store *store, struct entry *entry);
+void store_erase(struct store *store, struct entry *entry);
 
 /* Is the entry out of sight: in a dropped namespace, or selected by a clear that has not come
  * to it yet? It is found by no get, put or list. */

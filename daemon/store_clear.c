@@ -70,13 +70,15 @@ static bool selects(const struct store_clear *clear, const struct entry *entry) 
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries) {
   if (clear->finished)
     return true;
-  for (; max_entries > 0 && clear->at != NULL; max_entries--) {
+  uint64_t erased_bytes = 0;
+  for (; max_entries > 0 && erased_bytes < STORE_SLICE_BYTES && clear->at != NULL; max_entries--) {
     struct entry *entry = clear->at;
     if (entry->use_stamp > clear->last_stamp) {
       clear->at = NULL; /* the list is in the order of stamps: from here on all is new */
     } else if (selects(clear, entry)) {
       clear->removed++;
-      store_remove(store, entry); /* moves `at` on */
+      erased_bytes += heap_charge_of(entry);
+      store_erase(store, entry); /* moves `at` on */
     } else {
       clear->at = newer(store, clear, entry);
     }
