@@ -143,7 +143,7 @@ static void log_by(const struct call *call, const char *what) {
 }
 
 static int trace_on_for(const struct call *call, struct fc_str path, struct fault *fault) {
-  int rc = trace_on(call->dispatch->trace, path, fault);
+  int rc = trace_on_below(call->dispatch->trace, path, fault);
   char who[SESSION_TEXT_SIZE];
   if (rc == 0)
     log_line(call->dispatch->log, LOG_LEVEL_INFO, "trace turned on by %s: %s",
