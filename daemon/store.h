@@ -25,8 +25,8 @@ struct store_clear;
 /* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
  * that serves others (store_clear.c has the figures). */
 #define STORE_SLICE 1024u
-/* And of entries that are zeroed when they go, so much more than one has (of its charge, bytes): to
- * zero that takes about a millisecond. One entry takes less than it took to put it. */
+/* Bytes (of their charge) of entries that are zeroed in one go, but for the last entry, which takes
+ * less time than it took to put it: less than a millisecond. */
 #define STORE_SLICE_BYTES (4u << 20)
 
 /* Clears that may run at once: each get, put and eviction looks at all of them. */

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* Why in slices: to remove a million small entries took 0.4 s (nearly all of it cache misses), and
- * max_bytes may hold many millions. A slice of 1024 took 0.8 ms at worst. */
+ * max_bytes may hold many millions. A slice of 1024 took 0.8 ms at worst. To zero 320 MB of large
+ * values took 25 ms: 0.3 ms for STORE_SLICE_BYTES, and 1.3 ms for one value of 16 MB. */
 
 static struct entry *newer(const struct store *store, const struct store_clear *clear,
                            const struct entry *entry) {
