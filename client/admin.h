@@ -61,7 +61,8 @@ int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, p
 int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
                      pages_namespace_fn *fn, void *arg);
 
-/* `path` (absolute) with FC_TRACE_ON alone, else NULL. *out is the state after it. */
+/* `path` (as the daemon understands it) with FC_TRACE_ON alone, else NULL. *out is the state after
+ * it. */
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
                 struct admin_trace *out);
 

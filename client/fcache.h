@@ -129,22 +129,27 @@ typedef int fcache_waiting_fn(void *arg);
 struct fcache_options {
   size_t struct_size;
   const char *socket;         /* the only socket to try; NULL: $FCACHE_SOCKET alone if set, else
-                                 $XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock */
+                                 $XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock.
+                                 A daemon there is used only if its user is this process's, root,
+                                 the one that $FCACHE_DAEMON_USER names (by name or number), or, at
+                                 the last of these paths, the owner of /run/fcached */
   const char *name_space;     /* NULL: $FCACHE_NAMESPACE; neither: FCACHE_ENONAMESPACE */
   const char *client;         /* this worker's name in traces; NULL: "PROGRAM-PID" */
   uint32_t deadline_ms;       /* bound of one exchange with the daemon; 0: 250 */
   const int64_t *max_entries; /* limit on the namespace's entries, which holds for all its clients;
-                                 NULL: leave it as it is. Not positive: FCACHE_EMAXENTRIES */
+                                 ignored where another user made the namespace. NULL: leave it as
+                                 it is. Not positive: FCACHE_EMAXENTRIES */
   fcache_log_fn *log;         /* takes the lines that would go to stderr; NULL: stderr */
   void *log_arg;
   uint32_t lease_ms; /* how long a computation of this handle may take before another worker takes
                         it over; 0: 300,000 (5 minutes). The daemon bounds it (--lease-max) */
   uint32_t wait_ms;  /* how long fcache_cached and fcache_cached_batch wait for what others compute;
                         0: as long as lease_ms; FCACHE_NO_WAIT: not at all */
-  const char *manifest; /* what the namespace's results depend on, by convention a flat object of
-                           JSON; kept with the namespace, where the latest stands, for people
-                           (fcachectl namespaces). 1 to 16,384 bytes of UTF-8, else FCACHE_EINVAL;
-                           NULL: none, which leaves the one that is there */
+  const char
+      *manifest; /* what the namespace's results depend on, by convention a flat object of
+                    JSON; kept with the namespace, where the latest stands, for people
+                    (fcachectl namespaces); ignored where another user made that. 1 to 16,384 bytes
+                    of UTF-8, else FCACHE_EINVAL; NULL: none, which leaves the one that is there */
   fcache_waiting_fn *waiting; /* NULL: a wait ends by itself only */
   void *waiting_arg;
 };
@@ -394,7 +399,8 @@ FCACHE_API int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, voi
 
 /* Removes the entries of this handle's namespace with that view and that op
  * (NULL: any). Complete when it returns 0: what began to be computed before is
- * not stored after. *removed, where not NULL, is their number. */
+ * not stored after. *removed, where not NULL, is their number. FCACHE_EDENIED where
+ * another user made the namespace, unless this one administers the daemon. */
 FCACHE_API int fcache_clear(struct fcache *cache, const char *view, const char *op,
                             uint64_t *removed);
 

@@ -14,6 +14,7 @@
 #include "proto/utf8.h"
 
 #define MS_NS 1000000u
+#define WHY_SIZE 192u /* why one socket has no daemon for us */
 
 int link_fault(struct link *link, int code, const char *format, ...) {
   va_list args;
@@ -99,6 +100,7 @@ static int take_options(struct link *link, const struct link_options *options) {
   }
   if (sockets_find(&link->sockets, options->socket) < 0)
     return link_fault(link, FC_EINVAL, "%s", link->sockets.fault);
+  daemon_user_read(&link->daemon_user);
   return 0;
 }
 
@@ -244,30 +246,46 @@ static int busy(struct link *link, uint64_t until_ns) {
                     link->path, (unsigned long long)(link->channel.deadline_ns / MS_NS));
 }
 
+/* Connects to the daemon at link->path, if it is one of a trusted user. 0, or -errno with `why`. */
+static int connect_to(struct link *link, uint64_t until_ns, char *why, size_t size) {
+  int rc = channel_connect(&link->channel, link->path, until_ns);
+  if (rc < 0) {
+    (void)snprintf(why, size, "%s%s", strerror(-rc),
+                   rc == -EACCES ? ": join the socket's group" : "");
+    return rc;
+  }
+  if (daemon_user_is_trusted(&link->daemon_user, link->channel.socket.fd, link->path, why, size))
+    return 0;
+  channel_close(&link->channel);
+  return -EACCES;
+}
+
 /* Connects to the first socket that answers. Where none does and one has a full queue, waits for
  * that one until `until_ns` (0: does not wait). */
 static int find_daemon(struct link *link, uint64_t until_ns) {
-  char tried[FCACHE_ERROR_TEXT_SIZE - 48];
+  char tried[FCACHE_ERROR_TEXT_SIZE - 48], why[WHY_SIZE];
   size_t used = 0;
   bool denied = false;
   const char *full = NULL;
   tried[0] = '\0';
   for (size_t i = 0; i < link->sockets.n; i++) {
     link->path = link->sockets.paths[i];
-    int rc = channel_connect(&link->channel, link->path, 0);
+    int rc = connect_to(link, 0, why, sizeof why);
     if (rc == 0)
       return 0;
     if (rc == -EAGAIN && full == NULL)
       full = link->path;
-    int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s%s)", i > 0 ? ", " : "",
-                     link->path, strerror(-rc), rc == -EACCES ? ": join the socket's group" : "");
+    int n = snprintf(tried + used, sizeof tried - used, "%s%s (%s)", i > 0 ? ", " : "", link->path,
+                     why);
     used += n > 0 && (size_t)n < sizeof tried - used ? (size_t)n : 0;
     denied = denied || rc == -EACCES;
   }
   if (full != NULL) {
     link->path = full;
-    bool connected = until_ns != 0 && channel_connect(&link->channel, full, until_ns) == 0;
-    return connected ? 0 : busy(link, until_ns);
+    int rc = until_ns == 0 ? -EAGAIN : connect_to(link, until_ns, why, sizeof why);
+    if (rc == -EACCES)
+      return link_fault(link, FC_EUNAVAILABLE, "no daemon could be reached at %s (%s)", full, why);
+    return rc == 0 ? 0 : busy(link, until_ns);
   }
   return link_fault(link, FC_EUNAVAILABLE, "%s %s",
                     denied ? "no daemon could be reached at" : "no daemon at", tried);

@@ -16,6 +16,7 @@
 #define FC_CLIENT_LINK_H
 
 #include "client/channel.h"
+#include "client/daemon_user.h"
 #include "client/fcache.h"
 #include "client/plane.h"
 #include "client/sockets.h"
@@ -60,7 +61,8 @@ struct link {
   bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
   bool forked;  /* and nobody has been told that it is a child */
   struct sockets sockets;
-  const char *path; /* of `sockets`: the one connected to, or greeted last */
+  struct daemon_user daemon_user; /* whose daemons are trusted */
+  const char *path;               /* of `sockets`: the one connected to, or greeted last */
   struct channel channel;
   struct plane plane;
   volatile struct fork_mark *fork_mark;

@@ -47,6 +47,6 @@ int sockets_find(struct sockets *sockets, const char *path) {
     return add_asked(sockets, "$FCACHE_SOCKET", named);
   const char *runtime = getenv("XDG_RUNTIME_DIR");
   if (runtime != NULL && runtime[0] == '/')
-    (void)add(sockets, runtime, "fcached.sock"); /* too long: nothing can listen there either */
-  return add(sockets, "/run/fcached", "fcached.sock");
+    (void)add(sockets, runtime, SOCKETS_NAME); /* too long: nothing can listen there either */
+  return add(sockets, SOCKETS_SYSTEM_DIR, SOCKETS_NAME);
 }

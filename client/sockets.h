@@ -7,6 +7,11 @@
 #define SOCKETS_MAX 2u
 #define SOCKET_PATH_MAX 108u /* what an address takes, its NUL included */
 
+/* Of the system's daemon. */
+#define SOCKETS_SYSTEM_ABOVE "/run"
+#define SOCKETS_SYSTEM_DIR SOCKETS_SYSTEM_ABOVE "/fcached"
+#define SOCKETS_NAME "fcached.sock"
+
 struct sockets {
   char paths[SOCKETS_MAX][SOCKET_PATH_MAX];
   size_t n;

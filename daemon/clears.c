@@ -9,7 +9,7 @@ bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct
   struct store_select what = {.view = select->view, .op = select->op};
   if (select->name_space.data != NULL) {
     what.ns = namespace_table_find(dispatch->namespaces, select->name_space);
-    if (what.ns == NULL) {
+    if (what.ns == NULL || (job->namespace_id != 0 && job->namespace_id != what.ns->seed)) {
       job->started = job->clear.finished = true;
       return true;
     }
@@ -38,6 +38,11 @@ static bool covers(const struct fc_select *wide, const struct fc_select *narrow)
          covers_name(wide->view, narrow->view) && covers_name(wide->op, narrow->op);
 }
 
+/* Is it the very namespace that `select`, one that is there, names? */
+static bool is_of(const struct clear_job *job, uint64_t namespace_id) {
+  return job->namespace_id == 0 || namespace_id == 0 || job->namespace_id == namespace_id;
+}
+
 /* The job at *link is done, or another does it. */
 static void take_out(struct dispatch *dispatch, struct clear_job **link) {
   struct clear_job *job = *link;
@@ -48,13 +53,15 @@ static void take_out(struct dispatch *dispatch, struct clear_job **link) {
 }
 
 /* Is there one that covers `select` and has not started? Those that `select` covers go. */
-static bool merge(struct dispatch *dispatch, const struct fc_select *select) {
+static bool merge(struct dispatch *dispatch, const struct fc_select *select,
+                  uint64_t namespace_id) {
   struct clear_job **link = &dispatch->orphans.first;
   while (*link != NULL) {
     struct clear_job *job = *link;
-    if (!job->started && covers(&job->select, select))
+    bool same = !job->started && is_of(job, namespace_id);
+    if (same && covers(&job->select, select))
       return true;
-    if (!job->started && covers(select, &job->select))
+    if (same && covers(select, &job->select))
       take_out(dispatch, link);
     else
       link = &job->next;
@@ -64,13 +71,19 @@ static bool merge(struct dispatch *dispatch, const struct fc_select *select) {
 
 bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
   struct clear_queue *queue = &dispatch->orphans;
-  if (merge(dispatch, select)) {
+  const struct namespace *ns = NULL;
+  if (select->name_space.data != NULL)
+    ns = namespace_table_find(dispatch->namespaces, select->name_space);
+  bool is_gone = select->name_space.data != NULL && ns == NULL; /* so there is nothing to clear */
+  uint64_t namespace_id = ns == NULL ? 0 : ns->seed;
+  if (is_gone || merge(dispatch, select, namespace_id)) {
     dispatch->clears++;
     return true;
   }
   struct clear_job *job = queue->n < CLEARS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
   if (job == NULL)
     return false;
+  job->namespace_id = namespace_id;
   job->select.name_space = copy(job->names, select->name_space);
   job->select.view = copy(job->names + FC_NAME_MAX, select->view);
   job->select.op = copy(job->names + (size_t)2 * FC_NAME_MAX, select->op);

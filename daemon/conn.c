@@ -675,6 +675,7 @@ static int start(struct conn *conn) {
   conn->session.pid = conn->peer.pid;
   conn->session.birth = conn->peer.birth;
   conn->session.uid = conn->peer.uid;
+  conn->session.uid_unknown = !id_map_knows_uid(&limits->admins.ids, conn->peer.uid);
   conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
   peer_forget_groups(&conn->peer); /* they may be 256 KiB */
   if (conn->conns->count > limits->max_clients) {

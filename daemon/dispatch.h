@@ -57,6 +57,7 @@ struct dispatch {
   uint64_t refused;         /* turned away: too many clients, a hello that could not be accepted */
   uint64_t dropped;         /* cut for breaking the protocol or a deadline */
   uint64_t clears;
+  uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
   uint64_t puts_kept, puts_stale, puts_too_big;
   uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
   struct rings rings;

@@ -95,6 +95,8 @@ struct clear_job {
   struct store_clear clear;
   bool started;
   struct clear_job *next; /* among the orphans */
+  uint64_t
+      namespace_id; /* its seed, of one that was queued: no other of that name is meant; 0: any */
   /* of one that has not started; none: any; they point into `names` */
   struct fc_select select;
   char names[3 * FC_NAME_MAX];

@@ -22,6 +22,10 @@ void entry_release(struct entry *entry) {
   heap_entry_free(entry);
 }
 
+void entry_wipe(struct entry *entry) {
+  entry->wipe = 1;
+}
+
 /* We alone write the region: our own loads need no order. */
 static uint64_t load(const _Atomic uint64_t *word) {
   return atomic_load_explicit(word, memory_order_relaxed);

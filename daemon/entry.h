@@ -23,8 +23,9 @@ struct entry {
   uint64_t last_use_ns; /* the time of the call that put or last got it */
   uint64_t hits;        /* gets since it was put */
   arena_block block;    /* the first; those of pieces stand with them */
-  uint32_t holders;     /* see entry_hold */
-  uint32_t number;      /* in the heap: the region leads back to the entry by it */
+  uint32_t holders : 31; /* see entry_hold */
+  uint32_t wipe : 1;     /* see entry_wipe */
+  uint32_t number;       /* in the heap: the region leads back to the entry by it */
 };
 
 /* The store's own reference is the first; whoever sends a value from where it lies takes another,
@@ -34,6 +35,9 @@ void entry_release(struct entry *entry);
 
 /* The store lets go. While others hold the entry its charge counts in the heap's unlisted_bytes. */
 void entry_unlist(struct entry *entry);
+/* Its bytes in the region are zeroed before they are free for others: when the last holder lets go.
+ * For an entry that has left its chain, as clients may still map it. */
+void entry_wipe(struct entry *entry);
 
 /* The following read what is placed; names and values are borrowed. */
 struct fc_key entry_key(const struct entry *entry);

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "daemon/dispatch_parts.h"
+#include "daemon/log.h"
+#include "daemon/rights.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 #include "proto/region.h"
@@ -22,6 +24,31 @@ static enum dispatch_result no_namespace(const struct call *call, struct fc_str 
   return call_refuse_hello(call, "its namespace cannot be made");
 }
 
+/* A worker that shares another user's namespace gives the options that it gives everywhere: they do
+ * not keep it from sharing. */
+static void ignore_setting(const struct call *call, const char *what) {
+  const struct session *session = call->session;
+  char who[SESSION_TEXT_SIZE];
+  call->dispatch->settings_ignored++;
+  log_line(call->dispatch->log, LOG_LEVEL_DEBUG,
+           "the %s of %s is ignored: namespace %.*s is another user's", what,
+           session_text(session, who), (int)session->ns->name.size, session->ns->name.data);
+}
+
+/* DISPATCH_AGAIN while a lower limit still evicts. */
+static enum dispatch_result set_limit(const struct call *call, int64_t max_entries) {
+  struct namespace *ns = call->session->ns;
+  if (!rights_may(call->session, RIGHT_SET_LIMIT, ns)) {
+    if (ns->max_entries != (uint64_t)max_entries)
+      ignore_setting(call, "max_entries");
+    return DISPATCH_DONE;
+  }
+  return namespace_table_set_max_entries(call->dispatch->namespaces, ns, max_entries) ==
+                 NAMESPACE_LIMIT_MORE
+             ? DISPATCH_AGAIN /* the next slice after the others had their turn */
+             : DISPATCH_DONE;
+}
+
 /* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_AGAIN while a
  * lower limit still evicts; or the hello is refused. */
 static enum dispatch_result enter_namespace(const struct call *call, const struct fc_hello *hello) {
@@ -40,11 +67,9 @@ static enum dispatch_result enter_namespace(const struct call *call, const struc
     if (rc < 0)
       return no_namespace(call, hello->name_space, rc);
     session->ns = ns;
+    rights_claim(session);
   }
-  if (hello->has_max_entries && namespace_table_set_max_entries(
-                                    table, session->ns, hello->max_entries) == NAMESPACE_LIMIT_MORE)
-    return DISPATCH_AGAIN; /* the next slice after the others had their turn */
-  return DISPATCH_DONE;
+  return hello->has_max_entries ? set_limit(call, hello->max_entries) : DISPATCH_DONE;
 }
 
 /* The manifest that a hello has becomes its namespace's: the latest stands. False: no memory. */
@@ -53,7 +78,12 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
   if (ns == NULL)
     return true; /* a tool's says nothing about anything */
   namespace_use(ns, call->start_ns);
-  return hello->manifest.data == NULL || namespace_set_manifest(ns, hello->manifest) == 0;
+  if (hello->manifest.data == NULL || fc_str_equal(hello->manifest, ns->manifest))
+    return true;
+  if (rights_may(call->session, RIGHT_SET_MANIFEST, ns))
+    return namespace_set_manifest(ns, hello->manifest) == 0;
+  ignore_setting(call, "manifest");
+  return true;
 }
 
 /* Gives the client its ring, where it can read the region and there is one. */

@@ -4,6 +4,7 @@
 
 #include "daemon/heap_parts.h"
 #include "proto/errors.h"
+#include "proto/shared.h"
 
 #define CHUNK 1024u /* entries that are allocated together */
 
@@ -100,13 +101,21 @@ uint64_t heap_charge_of(const struct entry *entry) {
   return charge;
 }
 
+static void give_block(struct heap *heap, arena_block block, bool wipe) {
+  uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, block);
+  if (wipe)
+    fc_shared_zero(heap->region->base + offset, arena_block_size(&heap->arena, block));
+  arena_give(&heap->arena, block);
+}
+
+/* The pieces go first: their table is in the entry's own block. */
 void heap_entry_free(struct entry *entry) {
   struct heap *heap = heap_of(entry);
   if (entry->placed != NULL) {
     uint32_t n = heap_n_pieces(entry->placed);
     for (uint32_t i = 0; i < n; i++)
-      arena_give(&heap->arena, heap_piece_block(&heap_table(entry->placed)[i]));
-    arena_give(&heap->arena, entry->block);
+      give_block(heap, heap_piece_block(&heap_table(entry->placed)[i]), entry->wipe);
+    give_block(heap, entry->block, entry->wipe);
   }
   put_unused(heap, entry);
 }

@@ -21,11 +21,19 @@ static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIEC
 
 /* ---- moving ---- */
 
+/* Moves a block's bytes, and zeroes those of its former place that are a hole now: a clear of the
+ * entry would not find them there. */
+static void move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
+  uint64_t by = (uint64_t)(from - to), vacated = by < bytes ? by : bytes;
+  fc_shared_move_down(to, from, bytes);
+  fc_shared_zero(from + bytes - vacated, vacated);
+}
+
 static void move_head(struct region *region, struct entry *entry, uint64_t digest, uint64_t bytes,
                       uint64_t to) {
   struct fc_region_entry *from = entry->placed;
   entry->placed = region_at(region, to);
-  fc_shared_move_down(entry->placed, from, bytes);
+  move_bytes((uint8_t *)entry->placed, (uint8_t *)from, bytes);
   region_relink(region, digest, from, entry->placed);
 }
 
@@ -34,7 +42,7 @@ static void move_piece(struct region *region, const struct entry *entry, arena_b
   struct fc_region_piece *piece = heap_table(entry->placed);
   while (heap_piece_block(piece) != block)
     piece++;
-  fc_shared_move_down(region->base + to, region->base + heap_load(&piece->offset), bytes);
+  move_bytes(region->base + to, region->base + heap_load(&piece->offset), bytes);
   heap_store(&piece->offset, to);
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/dispatch_parts.h"
 #include "daemon/entry.h"
 #include "daemon/log.h"
+#include "daemon/rights.h"
 #include "daemon/store_list.h"
 #include "daemon/trace.h"
 #include "proto/errors.h"
@@ -21,9 +22,26 @@ static enum dispatch_result denied(const struct call *call, const char *what) {
 /* ---- clear ---- */
 
 static bool may_clear(const struct call *call, const struct fc_select *select) {
-  bool own = call->session->ns != NULL && select->name_space.data != NULL &&
-             fc_str_equal(select->name_space, call->session->ns->name);
-  return own || call->session->admin;
+  if (select->name_space.data == NULL)
+    return rights_may(call->session, RIGHT_CLEAR_ALL, NULL);
+  return rights_may(call->session, RIGHT_CLEAR_NAMESPACE,
+                    namespace_table_find(call->dispatch->namespaces, select->name_space));
+}
+
+static enum dispatch_result clear_denied(const struct call *call, const struct fc_select *select) {
+  const struct namespace *ns = NULL;
+  char owner[64] = "";
+  if (select->name_space.data == NULL)
+    return denied(call, "clearing all namespaces");
+  ns = namespace_table_find(call->dispatch->namespaces, select->name_space);
+  if (ns != NULL && ns->has_owner)
+    (void)snprintf(owner, sizeof owner, "the user that made it (uid %lu), ",
+                   (unsigned long)ns->owner);
+  return call_error(
+      call, FC_EDENIED,
+      "clearing namespace %.*s: only %sthe daemon's user, root and its admin group may "
+      "do that",
+      (int)select->name_space.size, select->name_space.data, owner);
 }
 
 static const char *or_any(struct fc_str name, char text[FC_NAME_MAX + 1]) {
@@ -68,8 +86,9 @@ enum dispatch_result manage_clear(const struct call *call, const struct fc_selec
   struct session *session = call->session;
   if (call->sink->deaf)
     return clear_for_nobody(call, select);
-  if (session->clear == NULL && !may_clear(call, select))
-    return denied(call, "clearing what is not this client's namespace");
+  /* Until it starts: meanwhile another namespace may have been made under that name. */
+  if ((session->clear == NULL || !session->clear->started) && !may_clear(call, select))
+    return clear_denied(call, select);
   if (session->clear == NULL)
     session->clear = calloc(1, sizeof *session->clear);
   struct clear_job *job = session->clear;
@@ -143,7 +162,7 @@ static void log_by(const struct call *call, const char *what) {
 }
 
 static int trace_on_for(const struct call *call, struct fc_str path, struct fault *fault) {
-  int rc = trace_on(call->dispatch->trace, path, fault);
+  int rc = trace_on_below(call->dispatch->trace, path, fault);
   char who[SESSION_TEXT_SIZE];
   if (rc == 0)
     log_line(call->dispatch->log, LOG_LEVEL_INFO, "trace turned on by %s: %s",
@@ -153,7 +172,7 @@ static int trace_on_for(const struct call *call, struct fc_str path, struct faul
 
 enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request) {
   struct trace *trace = call->dispatch->trace;
-  if (request->action != FC_TRACE_STATUS && !call->session->admin)
+  if (request->action != FC_TRACE_STATUS && !rights_may(call->session, RIGHT_TRACE, NULL))
     return denied(call, "controlling the trace");
   if (request->action == FC_TRACE_OFF) {
     trace_off(trace);
@@ -176,7 +195,7 @@ enum dispatch_result manage_trace(const struct call *call, const struct fc_trace
 }
 
 enum dispatch_result manage_shutdown(const struct call *call) {
-  if (!call->session->admin)
+  if (!rights_may(call->session, RIGHT_SHUTDOWN, NULL))
     return denied(call, "shutting down");
   log_by(call, "shut down");
   (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_SHUTDOWN, call->id);

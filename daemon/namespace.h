@@ -7,6 +7,8 @@
 #ifndef FC_DAEMON_NAMESPACE_H
 #define FC_DAEMON_NAMESPACE_H
 
+#include <sys/types.h>
+
 #include "daemon/clear_log.h"
 #include "daemon/counters.h"
 #include "daemon/lru.h"
@@ -30,6 +32,11 @@ struct namespace {
   uint32_t clients;
   uint64_t released;    /* order in which the last client left; of use where clients is 0 */
   uint64_t max_entries; /* 0: no limit */
+
+  /* written by rights_claim */
+  bool claimed;   /* a client has entered it */
+  bool has_owner; /* that client's user is known: */
+  uid_t owner;
 
   /* written by the store */
   struct lru lru;

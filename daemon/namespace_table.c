@@ -47,26 +47,34 @@ static void drop(struct namespace_table *table, struct namespace *ns) {
     (void)namespace_table_step(table, DROP_SLICE);
 }
 
+static void free_condemned(struct namespace_table *table) {
+  struct namespace *ns = table->condemned;
+  table->condemned = ns->next;
+  table->n_condemned--;
+  namespace_deinit(ns);
+  free(ns);
+}
+
+/* At the daemon's end nothing is zeroed: it would take seconds of a large cache, and the memory
+ * goes to nobody but those clients that still map it. */
 void namespace_table_deinit(struct namespace_table *table) {
   while (table->first != NULL)
     drop(table, table->first);
-  while (!namespace_table_step(table, UINT64_MAX))
-    ;
+  for (; table->condemned != NULL; free_condemned(table))
+    (void)store_drop_step(table->store, table->condemned, UINT64_MAX, false); /* all of them */
 }
 
 bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
-  while (table->condemned != NULL) {
+  uint64_t bytes_before = table->store->bytes;
+  while (table->condemned != NULL && bytes_before - table->store->bytes < STORE_SLICE_BYTES) {
     struct namespace *ns = table->condemned;
     uint64_t before = ns->entries;
-    if (!store_drop_step(table->store, ns, max_entries))
+    if (!store_drop_step(table->store, ns, max_entries, true))
       return false;
     max_entries -= before;
-    table->condemned = ns->next;
-    table->n_condemned--;
-    namespace_deinit(ns);
-    free(ns);
+    free_condemned(table);
   }
-  return true;
+  return table->condemned == NULL;
 }
 
 /* A walk, not a hash table: names are looked up once a connection, and a

@@ -57,8 +57,9 @@ enum namespace_limit_result { NAMESPACE_LIMITED = 0, NAMESPACE_LIMIT_MORE = 1 };
 int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
                                     int64_t max_entries);
 
-/* Frees up to `max_entries` entries of namespaces that were dropped. True: nothing is left to do.
- * An open does a slice by itself; after it, this is to be called between other work until true. */
+/* Frees up to `max_entries` entries of namespaces that were dropped, zeroed (store_drop_step), and
+ * up to STORE_SLICE_BYTES, or twice that. True: nothing is left to do. An open does a slice by
+ * itself; after it, this is to be called between other work until true. */
 bool namespace_table_step(struct namespace_table *table, uint64_t max_entries);
 
 #endif

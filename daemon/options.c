@@ -175,6 +175,8 @@ int options_set(struct options *o, const char *name, const char *value, struct f
     return set_path(name, value, &o->socket, fault);
   if (strcmp(name, "trace") == 0)
     return set_path(name, value, &o->trace, fault);
+  if (strcmp(name, "trace-dir") == 0)
+    return set_path(name, value, &o->trace_dir, fault);
   if (strcmp(name, "hello-timeout") == 0)
     return set_seconds(name, value, &o->hello_timeout_ms, fault);
   if (strcmp(name, "stall-timeout") == 0)
@@ -248,6 +250,10 @@ static const struct argp_option table[] = {
      "of the largest messages)",
      2},
     {"trace", 't', "FILE", 0, "Append a JSON line per lookup to FILE; SIGHUP reopens it", 3},
+    {"trace-dir", KEY_FIRST_LONG + 11, "DIR", 0,
+     "Let clients that may control the trace have it written to files below DIR (the folder of "
+     "--trace's FILE)",
+     3},
     {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
     {"stall-timeout", KEY_FIRST_LONG + 7, "SECONDS", 0,
      "For a client that is in the middle of a message, or does not read, to go on (10)", 3},

@@ -21,6 +21,7 @@ struct options {
   uint32_t max_namespaces;
   uint64_t client_budget;    /* at least options_min_budget(max_value) */
   const char *trace;         /* NULL: off */
+  const char *trace_dir;     /* NULL: the folder of `trace`, see trace_dir_open_beside */
   uint32_t hello_timeout_ms; /* 10 ms to 1 hour */
   uint32_t stall_timeout_ms; /* 10 ms to 1 hour */
   uint32_t lease_max_ms;     /* 10 ms to 1 hour: of any lease's term, and of any wait */

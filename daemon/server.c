@@ -319,6 +319,19 @@ static void start_pool(struct server *server) {
     log_line(&server->log, LOG_LEVEL_WARNING, "serving without a trace: %s", server->no_pool.text);
 }
 
+static int start_trace(struct server *server, struct fault *fault) {
+  const struct options *options = server->options;
+  int rc = 0;
+  if (options->trace_dir != NULL)
+    rc = trace_set_dir(&server->trace, options->trace_dir, fault);
+  if (rc < 0 || options->trace == NULL)
+    return rc;
+  rc = trace_on(&server->trace, fc_str_of(options->trace), fault);
+  if (rc == 0 && options->trace_dir == NULL)
+    trace_set_dir_beside(&server->trace);
+  return rc;
+}
+
 static int start_loop(struct server *server, struct fault *fault) {
   if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
       start_timers(server) < 0 || start_connections(server) < 0)
@@ -326,9 +339,7 @@ static int start_loop(struct server *server, struct fault *fault) {
                      "the event loop could not be set up: out of descriptors, memory or "
                      "fs.epoll.max_user_watches");
   start_pool(server);
-  if (server->options->trace == NULL)
-    return 0;
-  return trace_on(&server->trace, fc_str_of(server->options->trace), fault);
+  return start_trace(server, fault);
 }
 
 static int serve(struct server *server) {

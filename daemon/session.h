@@ -50,13 +50,15 @@ struct session {
   pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
   uint64_t birth;     /* of that process, see peer.h; 0: not known */
   uid_t uid;
+  bool uid_unknown;    /* the number may be any user's: see id_map.h */
   bool greeted;        /* a hello was accepted */
   uint32_t version;    /* of the protocol; 0 before the welcome */
   uint64_t serial;     /* order of the welcomes */
   uint64_t greeted_ns; /* CLOCK_MONOTONIC */
-  bool admin;          /* may clear what is not its own, control the trace, shut down */
+  bool admin;          /* has the rights of an administrator: see rights.h */
   char name_data[FC_NAME_MAX + 1];
   struct namespace *ns; /* a counted reference; NULL: a tool */
+  bool made_namespace;  /* its hello made it */
   struct fc_str name;   /* of the client: points into name_data */
   struct many_progress many;
   struct batch_progress batch;

@@ -141,6 +141,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_uint(f, "connections", d->connections);
   add_uint(f, "refused", d->refused);
   add_uint(f, "dropped", d->dropped);
+  add_uint(f, "settings_ignored", d->settings_ignored);
   add_uint(f, "memory_in_flight", *d->frames_bytes + *d->replies_bytes);
   add_memory(f, &d->memory);
   add_uint(f, "trace_on", trace_is_on(d->trace));

@@ -47,7 +47,7 @@ static struct entry *find(struct store *store, const struct namespace *ns, uint6
   if (clear == NULL)
     return entry;
   clear->removed++;
-  store_remove(store, entry);
+  store_erase(store, entry);
   return NULL;
 }
 
@@ -112,6 +112,11 @@ void store_remove(struct store *store, struct entry *entry) {
   delist(store, entry);
 }
 
+void store_erase(struct store *store, struct entry *entry) {
+  entry_wipe(entry);
+  store_remove(store, entry);
+}
+
 /* ---- evictions ---- */
 
 /* True where the removal counts as an eviction; what a clear or a drop had
@@ -121,7 +126,10 @@ static bool evict(struct store *store, struct entry *entry) {
   bool counts = clear == NULL && !entry->ns->condemned;
   if (clear != NULL)
     clear->removed++;
-  store_remove(store, entry);
+  if (counts)
+    store_remove(store, entry);
+  else
+    store_erase(store, entry);
   return counts;
 }
 
@@ -344,9 +352,16 @@ void store_drop_start(struct store *store, struct namespace *ns) {
   store_clear_forget(store, ns);
 }
 
-bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries) {
-  for (; max_entries > 0 && ns->entries > 0; max_entries--)
-    store_remove(store, entry_of_namespace(lru_oldest(&ns->lru)));
+bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries, bool wipe) {
+  uint64_t erased_bytes = 0;
+  for (; max_entries > 0 && erased_bytes < STORE_SLICE_BYTES && ns->entries > 0; max_entries--) {
+    struct entry *entry = entry_of_namespace(lru_oldest(&ns->lru));
+    erased_bytes += wipe ? heap_charge_of(entry) : 0;
+    if (wipe)
+      store_erase(store, entry);
+    else
+      store_remove(store, entry);
+  }
   return ns->entries == 0;
 }
 

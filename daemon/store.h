@@ -25,6 +25,9 @@ struct store_clear;
 /* Entries that are put, removed or evicted in one go: more take too long for one turn of a loop
  * that serves others (store_clear.c has the figures). */
 #define STORE_SLICE 1024u
+/* Bytes (of their charge) of entries that are zeroed in one go, but for the last entry, which takes
+ * less time than it took to put it: less than a millisecond. */
+#define STORE_SLICE_BYTES (4u << 20)
 
 /* Clears that may run at once: each get, put and eviction looks at all of them. */
 #define STORE_CLEARS_MAX 16u
@@ -129,11 +132,15 @@ bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries
  * and `bytes`, and the namespace must stand. */
 void store_drop_start(struct store *store, struct namespace *ns);
 
-/* Removes up to `max_entries` of them. True: none is left. */
-bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries);
+/* Removes up to `max_entries` of them, and zeroes their bytes in the region where `wipe`: then up
+ * to STORE_SLICE_BYTES. True: none is left. */
+bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries, bool wipe);
 
-/* For the store's own files: takes the entry out of everything, and frees it. */
+/* For the store's own files: takes the entry out of everything, and frees it. The second zeroes its
+ * bytes in the region too, at once or when the last sender lets go (entry_wipe): every entry that a
+ * clear or a drop has taken out of sight goes so. */
 void store_remove(struct store *store, struct entry *entry);
+void store_erase(struct store *store, struct entry *entry);
 
 /* What entries take that left the store while they were held. */
 static inline uint64_t store_unlisted_bytes(const struct store *store) {

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* Why in slices: to remove a million small entries took 0.4 s (nearly all of it cache misses), and
- * max_bytes may hold many millions. A slice of 1024 took 0.8 ms at worst. */
+ * max_bytes may hold many millions. A slice of 1024 took 0.8 ms at worst. To zero 320 MB of large
+ * values took 25 ms: 0.3 ms for STORE_SLICE_BYTES, and 1.3 ms for one value of 16 MB. */
 
 static struct entry *newer(const struct store *store, const struct store_clear *clear,
                            const struct entry *entry) {
@@ -70,13 +71,15 @@ static bool selects(const struct store_clear *clear, const struct entry *entry) 
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries) {
   if (clear->finished)
     return true;
-  for (; max_entries > 0 && clear->at != NULL; max_entries--) {
+  uint64_t erased_bytes = 0;
+  for (; max_entries > 0 && erased_bytes < STORE_SLICE_BYTES && clear->at != NULL; max_entries--) {
     struct entry *entry = clear->at;
     if (entry->use_stamp > clear->last_stamp) {
       clear->at = NULL; /* the list is in the order of stamps: from here on all is new */
     } else if (selects(clear, entry)) {
       clear->removed++;
-      store_remove(store, entry); /* moves `at` on */
+      erased_bytes += heap_charge_of(entry);
+      store_erase(store, entry); /* moves `at` on */
     } else {
       clear->at = newer(store, clear, entry);
     }

@@ -5,7 +5,9 @@
  * before are stale. The memory goes by calls of store_clear_step, because
  * freeing a million entries takes too long for one turn of a loop that serves
  * others (the .c has the figures). Until then the entries count in the figures
- * and limits. A clear is acknowledged when it is finished, with its number.
+ * and limits. Their bytes in the region, which clients map, are zeroed as they go. A clear is
+ * acknowledged when it is finished, with its number: then nothing of them is left, but for a value
+ * that is being sent at that moment, which is zeroed when its sender lets go.
  *
  * One that selects nothing is finished when it starts. Up to STORE_CLEARS_MAX run at once. One
  * thread. */
@@ -39,8 +41,8 @@ struct store_clear {
 bool store_clear_start(struct store *store, struct store_clear *clear,
                        const struct store_select *select);
 
-/* Looks at up to `max_entries`. True: finished, `removed` is final, and the
- * memory is the caller's again. */
+/* Looks at up to `max_entries`, and zeroes up to STORE_SLICE_BYTES. True: finished, `removed` is
+ * final, and the memory is the caller's again. */
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries);
 
 /* All steps at once; returns the number removed. For tests and small caches, while there is room

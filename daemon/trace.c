@@ -365,6 +365,7 @@ size_t trace_bytes_max(void) {
 
 int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log) {
   *trace = (struct trace){.loop = loop, .log = log};
+  trace_dir_init(&trace->dir);
   if (uv_timer_init(loop, &trace->timer) < 0)
     return FC_ENOMEM;
   trace->timer.data = trace;
@@ -406,17 +407,19 @@ static void make_current(struct trace *trace, struct trace_stream *stream) {
 static void adopt_path(struct trace_stream *stream, struct trace_file *file) {
   char *path = stream->file.path;
   stream->file.path = file->path;
+  stream->file.dir = file->dir;
   file->path = path;
 }
 
-int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
+static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_str path,
+                   struct fault *fault) {
   struct trace_file file;
   unsigned n_open;
   if (trace->closing)
     return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
   if (trace->no_pool != NULL)
     return fault_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
-  int r = trace_file_open(&file, path, fault);
+  int r = trace_file_open(&file, dir, path, fault);
   if (r < 0)
     return r;
   struct trace_stream *stream = find_same(trace, &file, &n_open);
@@ -444,6 +447,24 @@ int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
   return 0;
 }
 
+int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
+  return turn_on(trace, NULL, path, fault);
+}
+
+int trace_on_below(struct trace *trace, struct fc_str path, struct fault *fault) {
+  return turn_on(trace, &trace->dir, path, fault);
+}
+
+int trace_set_dir(struct trace *trace, const char *path, struct fault *fault) {
+  return trace_dir_open(&trace->dir, path, fault);
+}
+
+void trace_set_dir_beside(struct trace *trace) {
+  struct stat st;
+  if (trace->current != NULL && fstat(trace->current->file.fd, &st) == 0)
+    trace_dir_open_beside(&trace->dir, trace->current->file.path, &st);
+}
+
 void trace_off(struct trace *trace) {
   make_current(trace, NULL);
 }
@@ -455,7 +476,7 @@ void trace_reopen(struct trace *trace) {
   /* A copy: opening the same file again replaces the path that it was given. */
   char *path = strdup(trace->current->file.path);
   int r = path == NULL ? fault_set(&fault, FC_ENOMEM, "out of memory")
-                       : trace_on(trace, fc_str_of(path), &fault);
+                       : turn_on(trace, trace->current->file.dir, fc_str_of(path), &fault);
   free(path);
   if (r < 0)
     log_line(trace->log, LOG_LEVEL_WARNING, "the trace stays in its old file: %s", fault.text);
@@ -467,6 +488,7 @@ void trace_reopen(struct trace *trace) {
 
 static void after_timer_closed(uv_handle_t *handle) {
   struct trace *trace = handle->data;
+  trace_dir_deinit(&trace->dir);
   trace->on_closed(trace, trace->on_closed_arg, trace->files == NULL);
 }
 

@@ -15,6 +15,7 @@
 
 #include "daemon/fault.h"
 #include "daemon/log.h"
+#include "daemon/trace_dir.h"
 #include "daemon/trace_line.h"
 
 #include <uv.h>
@@ -43,6 +44,7 @@ struct trace {
   uint64_t events;              /* lines accepted or lost since the start */
   uint64_t lost;                /* of them, those that will never be in a file, */
   uint64_t written;             /* and those that are in one */
+  struct trace_dir dir;         /* below which clients may name files */
   bool said_full, said_failed;
   const struct fault
       *no_pool; /* why there are no threads to write with (pool.h); NULL: there are */
@@ -59,12 +61,20 @@ int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
 /* Opens `path` to append (0640), makes its directory where missing, and traces to it
  * from now on; what went before still reaches the former file. Opens on the spot, to
  * say at once what is wrong: FC_ETRACE with a text, also where there are no threads. Then the
- * former state stays. */
+ * former state stays. The first takes whatever the path names, for a path of the command line; the
+ * second a file below the folder for traces, for a client's (trace_dir.h). */
 int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
+int trace_on_below(struct trace *trace, struct fc_str path, struct fault *fault);
+
+/* Makes `path` the folder below which clients may name files: there is none before. 0, FC_ENOMEM or
+ * FC_ETRACE. The second makes it that of the current file (trace_dir_open_beside). */
+int trace_set_dir(struct trace *trace, const char *path, struct fault *fault);
+void trace_set_dir_beside(struct trace *trace);
 /* No more lines; what was accepted is still written, where the file takes it. */
 void trace_off(struct trace *trace);
-/* After rotation: opens the path anew, and the old file gets what was meant for it, if it can.
- * Where that fails, it is logged and the old file stays in use. Nothing while off. */
+/* After rotation: opens the path anew, as it was opened before, and the old file gets what was
+ * meant for it, if it can. Where that fails, it is logged and the old file stays in use. Nothing
+ * while off. */
 void trace_reopen(struct trace *trace);
 
 /* Memory that a trace may take, files included. */

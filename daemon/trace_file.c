@@ -10,27 +10,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* mkdir -p of what comes before the last slash. `path` is as it was at the end. */
-static int make_folders(char *path) {
-  for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-    *slash = '\0';
-    int r = mkdir(path, 0755);
-    int error = errno;
-    *slash = '/';
-    if (r < 0 && error != EEXIST) {
-      errno = error;
-      return -1;
-    }
-  }
-  return 0;
+/* The descriptor, or FC_ETRACE with a text. */
+static int open_append(const struct trace_dir *dir, char *path, struct fault *fault) {
+  const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  if (dir != NULL)
+    return trace_dir_open_file(dir, path, flags, fault);
+  int fd = open(path, flags, 0640);
+  if (fd < 0 && errno == ENOENT && trace_dir_make_above(path) == 0)
+    fd = open(path, flags, 0640);
+  if (fd >= 0)
+    return fd;
+  return fault_set(fault, FC_ETRACE,
+                   "the trace file %s cannot be opened to append: %s: give another "
+                   "path",
+                   path, strerror(errno));
 }
 
-static int open_append(char *path) {
-  const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  int fd = open(path, flags, 0640);
-  if (fd < 0 && errno == ENOENT && make_folders(path) == 0)
-    fd = open(path, flags, 0640);
-  return fd;
+static int open_to_read(const struct trace_file *file) {
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  struct fault fault; /* where it cannot be read, that is no fault */
+  if (file->dir != NULL)
+    return trace_dir_open_file(file->dir, file->path, flags, &fault);
+  return open(file->path, flags);
 }
 
 /* The size of a file that ends within a line; 0 for any other. We may only append, so the last
@@ -38,7 +39,7 @@ static int open_append(char *path) {
 static off_t torn_size(const struct trace_file *file) {
   if (!file->regular)
     return 0;
-  int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int fd = open_to_read(file);
   if (fd < 0)
     return 0;
   struct stat st;
@@ -49,33 +50,52 @@ static off_t torn_size(const struct trace_file *file) {
   return torn ? st.st_size : 0;
 }
 
-static int failed(struct trace_file *file, const char *what, struct fault *fault) {
-  int error = errno;
-  fault_set(fault, FC_ETRACE, "the trace file %s cannot be %s: %s: give another path", file->path,
-            what, strerror(error));
-  (void)trace_file_deinit(file); /* nothing was written */
-  return FC_ETRACE;
+static int check_path(struct fc_str path, struct fault *fault) {
+  if (path.size > 0 && path.size <= FC_PATH_MAX && memchr(path.data, '\0', path.size) == NULL)
+    return 0;
+  return fault_set(fault, FC_ETRACE,
+                   "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
+                   (unsigned)path.size, FC_PATH_MAX);
 }
 
-int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *fault) {
+static int take_path(struct trace_file *file, struct fc_str path, struct fault *fault) {
+  int rc = FC_ENOMEM;
+  if (file->dir != NULL) {
+    file->path = trace_dir_path_of(file->dir, path, &rc, fault);
+  } else {
+    file->path = strndup(path.data, path.size);
+    if (file->path == NULL)
+      fault_set(fault, rc, "out of memory: the trace file was not opened");
+  }
+  return file->path == NULL ? rc : 0;
+}
+
+static int open_named(struct trace_file *file, struct fc_str path, struct fault *fault) {
+  int rc = check_path(path, fault);
+  if (rc == 0)
+    rc = take_path(file, path, fault);
+  if (rc < 0)
+    return rc;
+  file->fd = open_append(file->dir, file->path, fault);
+  return file->fd < 0 ? FC_ETRACE : 0;
+}
+
+int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
+                    struct fault *fault) {
   struct stat st;
-  *file = (struct trace_file){.fd = -1};
-  if (path.size == 0 || path.size > FC_PATH_MAX || memchr(path.data, '\0', path.size) != NULL)
-    return fault_set(fault, FC_ETRACE,
-                     "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
-                     (unsigned)path.size, FC_PATH_MAX);
-  file->path = strndup(path.data, path.size);
-  if (file->path == NULL)
-    return fault_set(fault, FC_ENOMEM, "out of memory: the trace file was not opened");
-  file->fd = open_append(file->path);
-  if (file->fd < 0)
-    return failed(file, "opened to append", fault);
-  if (fstat(file->fd, &st) < 0)
-    return failed(file, "examined", fault);
-  file->device = st.st_dev;
-  file->inode = st.st_ino;
-  file->regular = S_ISREG(st.st_mode);
-  return 0;
+  *file = (struct trace_file){.fd = -1, .dir = dir};
+  int rc = open_named(file, path, fault);
+  if (rc == 0 && fstat(file->fd, &st) == 0) {
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+    file->regular = S_ISREG(st.st_mode);
+    return 0;
+  }
+  if (rc == 0)
+    rc = fault_set(fault, FC_ETRACE, "the trace file %s cannot be examined: %s: give another path",
+                   file->path, strerror(errno));
+  (void)trace_file_deinit(file); /* nothing was written */
+  return rc;
 }
 
 void trace_file_look_at_end(struct trace_file *file) {

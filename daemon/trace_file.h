@@ -3,7 +3,7 @@
 #ifndef FC_DAEMON_TRACE_FILE_H
 #define FC_DAEMON_TRACE_FILE_H
 
-#include "daemon/fault.h"
+#include "daemon/trace_dir.h"
 #include "proto/key.h"
 
 #include <stdbool.h>
@@ -17,11 +17,15 @@ struct trace_file {
   bool regular;
   off_t torn_bytes; /* the size of a file that ends within a line, until that line is ended */
   char *path;       /* owned, NUL-terminated */
+  const struct trace_dir
+      *dir; /* it was opened below, by a client's wish; NULL: anywhere; borrowed */
 };
 
-/* Opens `path` to append (0640), and makes its directory where missing. 0, FC_ENOMEM,
+/* Opens `path` to append (0640), and makes its directory where missing. `dir` NULL: whatever it
+ * names, for a path of the command line. Else as trace_dir.h says, for a client's. 0, FC_ENOMEM,
  * or FC_ETRACE with a text; with an error nothing is held. */
-int trace_file_open(struct trace_file *file, struct fc_str path, struct fault *fault);
+int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
+                    struct fault *fault);
 
 /* Where the file ends within a line (a crash, a full disk), the next write ends that line first. It
  * is not written at once: the disk may still be full. Only for a file that no stream is writing to:

@@ -151,8 +151,7 @@ static uint32_t decode_give_up(struct fc_cursor *cursor, struct fc_give_up *give
 bool fc_trace_path_fits(uint32_t action, struct fc_str path) {
   if (action != FC_TRACE_ON) /* a path where none belongs is as wrong as none where one does */
     return path.data == NULL;
-  return path.size >= 1 && path.size <= FC_PATH_MAX && path.data[0] == '/' &&
-         !memchr(path.data, '\0', path.size);
+  return path.size >= 1 && path.size <= FC_PATH_MAX && !memchr(path.data, '\0', path.size);
 }
 
 static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace *trace) {

@@ -53,7 +53,7 @@ static const char *const belongs[] = {
     [NAME_AS_OP] =
         "with an op a str of 1 to 255 bytes of UTF-8 without control characters; else nil",
     [HASHES_AS_OP] = "with an op a bin of 16 bytes for each prompt, one at least; else nil",
-    [PATH] = "with action 1 a str, an absolute path of 1 to 4095 bytes without NUL; else nil",
+    [PATH] = "with action 1 a str, a path of 1 to 4095 bytes without NUL; else nil",
 };
 
 struct field {

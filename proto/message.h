@@ -147,7 +147,7 @@ struct fc_list {
 enum fc_trace_action { FC_TRACE_STATUS = 0, FC_TRACE_ON = 1, FC_TRACE_OFF = 2 };
 struct fc_trace {
   uint32_t action;
-  struct fc_str path; /* 1 to 4095 bytes without NUL, absolute; with ON alone */
+  struct fc_str path; /* 1 to 4095 bytes without NUL; with ON alone */
 };
 
 /* [12, id, op|nil, view|nil, top_k, prompts(bin 16*n)|nil] give_up: leases on these keys that the

@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define ZEROS_BYTES 4096u /* stays in the nearest cache while much is zeroed */
+
 /* ThreadSanitizer sees words alone; in machine code it would be blind. */
 #if defined(__SANITIZE_THREAD__)
 #define WORDS_ALONE 1
@@ -119,6 +121,15 @@ void fc_shared_write(void *shared, const void *from, size_t size) {
     uint64_t word = 0;
     memcpy(&word, at, size);
     store(to, word);
+  }
+}
+
+void fc_shared_zero(void *shared, size_t size) {
+  static const uint8_t zeros[ZEROS_BYTES];
+  uint8_t *to = shared;
+  for (size_t left = size, n; left > 0; left -= n, to += n) {
+    n = left < sizeof zeros ? left : sizeof zeros;
+    fc_shared_write(to, zeros, n);
   }
 }
 

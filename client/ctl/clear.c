@@ -39,8 +39,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Remove entries: of a namespace, which anyone may, or of all, which is for the daemon's "
-           "own user, root and its admin group. What is being computed meanwhile is not stored "
+    .doc = "Remove entries: of a namespace, for the user who made it, or of all. The daemon's own "
+           "user, "
+           "root and its admin group may do both. What is being computed meanwhile is not stored "
            "after.",
     .children = ctl_children};
 
@@ -51,9 +52,10 @@ static void say_removed(uint64_t removed, const char *missing) {
   (void)putchar('\n'); /* stdout's error is checked at the end */
 }
 
-/* Anyone may clear a namespace as its client; to say hello as one makes a namespace that is not
- * there, for which another may have to go with all its entries. So as a tool first, and as a
- * client only where that is not enough and the namespace is known to exist. */
+/* An older daemon lets every client of a namespace clear it, and no tool. To say hello as a
+ * client makes a namespace that is not there, for which another may have to go with all its
+ * entries. So as a tool first, and as a client only where that is not enough and the namespace is
+ * known to exist. */
 static int clear(const struct args *args, struct admin **admin) {
   const char *name_space = args->select.name_space;
   struct fc_select select = select_of(&args->select);

@@ -50,8 +50,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp argp = {
     .parser = parse,
     .args_doc = "on FILE\noff\nstatus",
-    .doc = "Append a JSON line per lookup to FILE (which the daemon writes, with its rights), stop "
-           "that, or tell how it stands.",
+    .doc = "Append a JSON line per lookup to FILE, stop that, or tell how it stands. The daemon "
+           "writes "
+           "FILE, below its folder for traces (its --trace-dir, or that of its --trace): give a "
+           "path below that folder, or one that is relative to it.",
     .children = ctl_children};
 
 static void find_waiting(void *arg, const struct fcache_stat *stat) {
@@ -78,25 +80,18 @@ int trace_command(struct ctl *ctl, int argc, char **argv) {
   struct admin_trace trace;
   struct admin *admin;
   uint64_t waiting = 0;
-  char *path = NULL;
   int status;
 
   if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
     return CTL_USAGE;
-  if (args.file) {
-    path = ctl_absolute(args.file);
-    if (!path)
-      return CTL_FAILED;
-  }
   status = ctl_open(ctl, NULL, &admin);
   if (status == CTL_DONE) {
-    status = ctl_result(admin, admin_trace(admin, args.action, path, &trace));
+    status = ctl_result(admin, admin_trace(admin, args.action, args.file, &trace));
     if (status == CTL_DONE) /* an older daemon does not count those that wait */
       status = ctl_result(admin, admin_stats(admin, NULL, find_waiting, &waiting));
     if (status == CTL_DONE)
       print_state(&trace, waiting);
     admin_close(admin);
   }
-  free(path);
   return status;
 }

@@ -49,7 +49,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    running = Daemon(tmp_path, "--max-bytes", "64M")
+    running = Daemon(tmp_path, "--max-bytes", "64M", "--trace-dir", str(tmp_path))
     running.start()
     yield running
     running.stop()

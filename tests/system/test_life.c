@@ -372,11 +372,12 @@ static bool is_signalled_to_its_end(void *arg) {
 }
 
 START_TEST(more_signals_do_not_end_it_otherwise) {
-  char trace[HARNESS_PATH_SIZE + 8];
+  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
 
+  harness_folder(folder);
+  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
   for (int round = 0; round < ROUNDS; round++) {
-    harness_start(&served, NULL);
-    (void)snprintf(trace, sizeof trace, "%s/trace", served.dir);
+    harness_start(&served, "--trace-dir", folder, NULL);
     const char *const on[] = {harness_fcachectl(), "-S", served.socket, "trace", "on", trace, NULL};
     ck_assert_int_eq(harness_run(on, NULL, NULL), 0);
     struct fcache *cache = library_open(served.socket, "life", NULL, 0);
@@ -443,7 +444,7 @@ START_TEST(who_controls_it_is_logged) {
   harness_folder(folder);
   (void)snprintf(trace, sizeof trace, "%s/trace", folder);
   on.path = fc_str_of(trace);
-  harness_start(&served, "--verbose", NULL);
+  harness_start(&served, "--verbose", "--trace-dir", folder, NULL);
   raw_open(&raw, served.socket, "life");
   (void)fc_encode_trace(&buf, 1, &on); /* ask looks */
   ask(&raw, &buf, FC_TRACE);

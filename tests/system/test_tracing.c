@@ -339,7 +339,7 @@ static bool fill(struct full *full) {
   full->other = path_of("other");
   if (!mount_small(full->disk.text))
     return false;
-  harness_start(&served, "--trace", full->trace.text, NULL);
+  harness_start(&served, "--trace", full->trace.text, "--trace-dir", folder, NULL);
   full->cache = library_open(served.socket, "traced", NULL, 0);
   ck_assert(harness_wait_until(cannot_be_written, full, TIMEOUT_MS));
   full->written = lines_on_disk(full);
@@ -496,7 +496,7 @@ static void trace_to_torn(enum way way, const char *trace, const char *filler) {
 
   if (way == AT_START)
     tear(trace, filler);
-  harness_start(&served, way == BY_COMMAND ? NULL : "--trace", trace, NULL);
+  harness_start(&served, "--trace-dir", folder, way == BY_COMMAND ? NULL : "--trace", trace, NULL);
   if (way == AT_START)
     return;
   ck_assert(has_lines(&none));

@@ -173,6 +173,33 @@ static int has_power(void *arg) {
   return 0;
 }
 
+static int clear_own(struct raw *raw) {
+  struct fc_buf buf = {0};
+  struct fc_select own = {.name_space = fc_str_of("made by a stranger")};
+
+  (void)fc_encode_clear(&buf, raw->next_id++, &own); /* buf.failed says it */
+  return ask(raw, &buf);
+}
+
+/* Of many users of one number none owns a namespace; the connection that made it does. */
+static int owns_only_as_its_maker(void *arg) {
+  struct raw maker, second, tool;
+
+  (void)arg;
+  CHILD_EXPECT(raw_connect(&maker, socket_path) == 0);
+  CHILD_EXPECT(raw_hello(&maker, "maker", "made by a stranger") == 0);
+  CHILD_EXPECT(clear_own(&maker) == 0);
+  CHILD_EXPECT(raw_connect(&second, socket_path) == 0);
+  CHILD_EXPECT(raw_hello(&second, "second", "made by a stranger") == 0);
+  CHILD_EXPECT(clear_own(&second) == FC_EDENIED);
+  CHILD_EXPECT(raw_connect(&tool, socket_path) == 0 && raw_hello(&tool, "tool", NULL) == 0);
+  CHILD_EXPECT(clear_own(&tool) == FC_EDENIED);
+  raw_close(&tool);
+  raw_close(&second);
+  raw_close(&maker);
+  return 0;
+}
+
 /* Its own user's number is also that of all whom it cannot see: even that user has no rights. */
 START_TEST(strangers_are_not_the_daemons_own_user) {
   if (!start((char[]){"1000"}))
@@ -180,6 +207,8 @@ START_TEST(strangers_are_not_the_daemons_own_user) {
   ck_assert_int_eq(child_run(is_nobody, NULL, &stranger), 0);
   ck_assert_int_eq(child_run(is_nobody, NULL, &own_user), 0);
   ck_assert_int_eq(child_run(is_nobody, NULL, NULL), 0); /* root outside is not root inside */
+  ck_assert_int_eq(child_run(owns_only_as_its_maker, NULL, &stranger), 0);
+  ck_assert_int_eq(child_run(owns_only_as_its_maker, NULL, &own_user), 0);
   ck_assert_int_eq(child_run(has_power, NULL, &inner_root), 0);
   ck_assert_int_eq(child_run(has_power, NULL, &inner_group), 0);
   stop();

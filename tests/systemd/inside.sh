@@ -22,6 +22,7 @@ TESTS=(
   options_that_cannot_be_met_are_mended_by_one_restart
   a_socket_of_ones_own_is_refused
   reload_reopens_the_trace
+  traces_of_clients_are_below_the_log_folder
   watchdog_leaves_a_healthy_daemon
   watchdog_restarts_a_stopped_daemon
   killed_daemon_is_restarted
@@ -194,6 +195,14 @@ reload_reopens_the_trace() {
   within 5 test -e /var/log/fcached/trace.jsonl
   ping
 }
+traces_of_clients_are_below_the_log_folder() {
+  ping
+  fcachectl trace on sub/today.jsonl
+  is fcached stat -c %U /var/log/fcached/sub/today.jsonl
+  fcachectl trace off
+  ! fcachectl trace on /run/fcached/today.jsonl || return 1
+  ! test -e /run/fcached/today.jsonl
+}
 watchdog_leaves_a_healthy_daemon() {
   local pid
   drop WatchdogSec=4s # it is told every 2 s: a busy machine may be late by as much
@@ -255,6 +264,8 @@ user_units_activate_and_stop() {
   is '600 lab' stat -c '%a %U' "$run/fcached.sock"
   as_user fcachectl ping
   is active as_user systemctl --user is-active fcached.service
+  as_user fcachectl trace on today.jsonl
+  find /home/lab -path '*/log/fcached/today.jsonl' -user lab | grep -q .
   as_user systemctl --user stop fcached.service
   test -S "$run/fcached.sock"
   as_user systemctl --user start fcached.service

@@ -7,6 +7,7 @@
 
 #include "daemon/dispatch.h"
 #include "daemon/memory_total.h"
+#include "daemon/rights.h"
 #include "daemon/trace.h"
 #include "private_store.h"
 #include "proto/errors.h"
@@ -309,6 +310,61 @@ START_TEST(a_hello_that_finds_no_namespace_says_why) {
 }
 END_TEST
 
+/* ---- clears of clients that have left ---- */
+
+static void put_in(struct namespace *ns) {
+  struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base")};
+  struct store_put_info info = {0};
+  ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+}
+
+/* A namespace that a user of that number makes. */
+static struct namespace *enter(struct session *as, uid_t uid, const char *name) {
+  as->uid = uid;
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &as->ns), 0);
+  rights_claim(as);
+  return as->ns;
+}
+
+static void queue_clear(const char *name) {
+  struct fc_buf request = {0};
+  struct fc_select select = {.name_space = fc_str_of(name)};
+  out.sink.deaf = true;
+  ck_assert_int_eq(fc_encode_clear(&request, 1, &select), 0);
+  ck_assert_int_eq(ask(&request), DISPATCH_DONE);
+  fc_buf_free(&request);
+}
+
+/* It is of the namespace that there was then, which another user may have made anew meanwhile. */
+START_TEST(a_queued_clear_spares_another_namespace_of_that_name) {
+  struct session other = {.greeted = false};
+  put_in(enter(&session, 1, "ns"));
+  queue_clear("ns");
+  queue_clear("ns"); /* the first covers it */
+  ck_assert_uint_eq(dispatch.orphans.n, 1);
+  ck_assert_uint_eq(store.entries, 1); /* no chore was done yet */
+  table.limit = 1;
+  dispatch_leave(&dispatch, &session);
+  (void)enter(&other, 2, "else"); /* the one without clients goes */
+  namespace_table_close(&table, other.ns);
+  put_in(enter(&other, 2, "ns"));
+  session.greeted = true;
+  dispatch.clients = 1;
+  session.uid = 1;
+  queue_clear("ns"); /* no right to it: dropped */
+  ck_assert_uint_eq(dispatch.orphans.n, 1);
+  while (dispatch_chores(&dispatch))
+    ;
+  ck_assert_uint_eq(store.entries, 1);
+  session.uid = 2;
+  queue_clear("ns");
+  while (dispatch_chores(&dispatch))
+    ;
+  ck_assert_uint_eq(store.entries, 0);
+  namespace_table_close(&table, other.ns);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("dispatch");
   TCase *tcase = tcase_create("dispatch");
@@ -320,6 +376,7 @@ int main(void) {
   tcase_add_test(tcase, lookups_puts_and_hellos_are_uses);
   tcase_add_test(tcase, a_list_asks_for_room_before_it_is_sent);
   tcase_add_test(tcase, a_hello_that_finds_no_namespace_says_why);
+  tcase_add_test(tcase, a_queued_clear_spares_another_namespace_of_that_name);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -14,6 +14,7 @@
 #define VALUE_MAX (1u << 20)
 #define KEYS 2048u
 #define HELD 4u
+#define WALLS 7u /* entries that moving comes upon, and cannot move */
 
 static struct region region;
 static struct store store;
@@ -271,6 +272,73 @@ START_TEST(random_operations_keep_every_byte) {
 }
 END_TEST
 
+/* ---- what is left of an entry ---- */
+
+static bool is_zero(const uint8_t *bytes, uint64_t size) {
+  while (size > 0 && bytes[size - 1] == 0)
+    size--;
+  return size == 0;
+}
+
+/* Entries come and go by clears alone, and are moved: nothing may be left of any, neither where it
+ * was nor where it was moved from, but of one that is still held. */
+START_TEST(nothing_is_left_of_what_was_cleared) {
+  bool scatters = _i % 2 == 1;
+  uint64_t most = scatters ? MAX_BYTES / 4 * 3 : MAX_BYTES / 64 * 63, pieces = 0;
+  struct entry *held = NULL;
+  struct store_clear clear;
+  random_state = (uint64_t)_i + 1;
+  for (uint64_t i = 1; i <= 20000; i++) {
+    uint32_t n = below(KEYS), size = log_uniform(scatters ? 20 : 15);
+    struct fc_key key = key_of(n);
+    while (peek(n) != NULL || store.bytes + heap_charge(&key, size) > most)
+      store_erase(&store, peek(n) != NULL ? peek(n) : entry_of_all(lru_oldest(&store.lru)));
+    ck_assert_int_eq(put(n, i, size), FC_STORED);
+    pieces += pieces_of(peek(n)) - 1;
+    if (held == NULL && i > 10000) {
+      held = peek(n);
+      entry_hold(held);
+    }
+  }
+  ck_assert_uint_gt(scatters ? pieces : store.heap.arena.moves, 10);
+  (void)store_clear_start(&store, &clear, &(struct store_select){.ns = ns});
+  for (uint32_t n = 0; n < KEYS; n += 3) /* some are met by a put before the clear comes to them */
+    ck_assert_int_eq(put(n, n, 8), FC_STORED);
+  while (!store_clear_step(&store, &clear, 10))
+    ;
+  ck_assert_uint_eq(store.evictions[EVICT_FORCED] + store.evictions[EVICT_BYTES], 0);
+  (void)store_clear_all(&store, &(struct store_select){.ns = ns});
+  ck_assert(!is_zero(region.base + region.arena_offset, region.arena_size));
+  entry_release(held);
+  ck_assert(is_zero(region.base + region.arena_offset, region.arena_size));
+}
+END_TEST
+
+/* Where moving comes upon an entry that is held it goes on elsewhere, and nothing is put over what
+ * it has moved from so far. */
+START_TEST(nothing_is_left_where_an_entry_was_moved_from) {
+  struct entry *held[WALLS];
+  uint32_t n = 0;
+  for (; store.heap.arena.used_bytes + 5000 < store.heap.arena.size; n++) {
+    store.max_bytes = 2 * MAX_BYTES; /* to fill the arena itself */
+    ck_assert_int_eq(put(n, n, 3000), FC_STORED);
+  }
+  for (uint32_t i = 0; i < n; i += 8)
+    store_erase(&store, peek(i));
+  for (uint32_t i = 0; i < WALLS; i++) {
+    held[i] = peek((n - 20 - 40 * i) / 8 * 8 + 4);
+    entry_hold(held[i]);
+  }
+  ck_assert_int_eq(put(n, 77, 20000), FC_STORED);
+  ck_assert_uint_gt(store.heap.arena.moves, 7 * 7); /* more than one hole takes */
+  ck_assert_uint_eq(store.evictions[EVICT_FORCED], 0);
+  (void)store_clear_all(&store, &(struct store_select){.ns = ns});
+  for (uint32_t i = 0; i < WALLS; i++)
+    entry_release(held[i]);
+  ck_assert(is_zero(region.base + region.arena_offset, region.arena_size));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("heap");
   TCase *tcase = tcase_create("all");
@@ -283,6 +351,8 @@ int main(void) {
   tcase_add_test(tcase, what_is_held_stays_where_it_is);
   tcase_add_test(tcase, a_value_as_large_as_all_memory_finds_its_place);
   tcase_add_loop_test(tcase, random_operations_keep_every_byte, 0, 4);
+  tcase_add_test(tcase, nothing_is_left_where_an_entry_was_moved_from);
+  tcase_add_loop_test(tcase, nothing_is_left_of_what_was_cleared, 0, 4);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

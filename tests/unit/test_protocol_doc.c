@@ -347,7 +347,7 @@ START_TEST(an_entry_in_pieces_is_charged_as_documented) {
   size_t n = entry_value(entry, pieces);
   ck_assert_uint_gt(n, 1);
   ck_assert_uint_eq(heap_charge_of(entry), charge_in_pieces(&large, pieces, n));
-  (void)store_drop_step(&store, &ns, UINT64_MAX);
+  (void)store_drop_step(&store, &ns, UINT64_MAX, false);
   namespace_deinit(&ns);
   private_store_deinit(&store, &region);
 }

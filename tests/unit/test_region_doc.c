@@ -214,7 +214,7 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-  (void)store_drop_step(&store, &ns, UINT64_MAX);
+  (void)store_drop_step(&store, &ns, UINT64_MAX, false);
   namespace_deinit(&ns);
   private_store_deinit(&store, &region);
 }

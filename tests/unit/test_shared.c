@@ -64,6 +64,20 @@ START_TEST(writes_copy_and_zero_the_padding) {
 }
 END_TEST
 
+START_TEST(zeroes_what_was_asked_alone) {
+  static uint8_t shared[3 * 4096 + 64] __attribute__((aligned(8)));
+  for (size_t size = 0; size <= sizeof shared - 16; size += size < SIZE_MAX_TESTED ? 8 : 1016) {
+    fill(shared, sizeof shared, 5);
+    fc_shared_zero(shared + 8, size);
+    ck_assert(is_all(shared + 8, size, 0));
+    for (size_t i = 0; i < 8; i++)
+      ck_assert(shared[i] == (uint8_t)(i * 7u + 5u) &&
+                shared[8 + size + i] ==
+                    (uint8_t)((8 + size + i) * 7u + ((8 + size + i) >> 8) * 13u + 5u));
+  }
+}
+END_TEST
+
 START_TEST(moves_down_over_themselves_by_any_distance) {
   static uint8_t expected[2 * ROOM], shared[2 * ROOM] __attribute__((aligned(8)));
   for (size_t size = 0; size <= SIZE_MAX_TESTED; size += 8)
@@ -98,6 +112,7 @@ int main(void) {
   TCase *tcase = tcase_create("shared");
   tcase_add_test(tcase, reads_copy_what_was_asked);
   tcase_add_test(tcase, writes_copy_and_zero_the_padding);
+  tcase_add_test(tcase, zeroes_what_was_asked_alone);
   tcase_add_test(tcase, moves_down_over_themselves_by_any_distance);
   tcase_add_test(tcase, large_values_are_whole);
   suite_add_tcase(suite, tcase);

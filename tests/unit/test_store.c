@@ -307,6 +307,34 @@ START_TEST(test_what_began_before_a_clear_is_not_stored) {
 }
 END_TEST
 
+/* To zero what goes takes time, too. */
+START_TEST(test_a_slice_of_a_clear_is_bounded_by_bytes) {
+  enum { VALUES = 64, BYTES = 256 << 10 };
+  struct store_clear clear;
+  char *value = calloc(1, BYTES);
+  ck_assert_ptr_nonnull(value);
+  teardown();
+  private_store_init(&store, &region, 32 << 20, BYTES, 7);
+  namespace_table_init(&table, &store, 8);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  for (uint32_t i = 0; i < VALUES; i++) {
+    struct fc_key key = key_of(i);
+    struct store_put_info info = {0};
+    ck_assert_int_eq(store_put(&store, ns, &key, value, BYTES, &info), FC_STORED);
+  }
+  free(value);
+  ck_assert(store_clear_start(&store, &clear, &(struct store_select){.ns = ns}));
+  uint64_t before = 0, steps = 0;
+  for (bool done = false; !done; before = clear.removed, steps++) {
+    done = store_clear_step(&store, &clear, STORE_SLICE);
+    ck_assert_uint_gt(clear.removed, before);
+    ck_assert_uint_le((clear.removed - before - 1) * BYTES, STORE_SLICE_BYTES);
+  }
+  ck_assert_uint_ge(steps, VALUES / (STORE_SLICE_BYTES / BYTES));
+  ck_assert_uint_eq(clear.removed, VALUES);
+}
+END_TEST
+
 START_TEST(test_a_clear_holds_from_its_start) {
   for (uint32_t i = 0; i < 10; i++)
     put(ns, i, "old");
@@ -833,6 +861,7 @@ static TCase *clears_and_lists(void) {
   tcase_add_checked_fixture(tcase, setup, teardown);
   tcase_add_test(tcase, test_clear_selects_by_namespace_view_and_op);
   tcase_add_test(tcase, test_what_began_before_a_clear_is_not_stored);
+  tcase_add_test(tcase, test_a_slice_of_a_clear_is_bounded_by_bytes);
   tcase_add_test(tcase, test_a_clear_holds_from_its_start);
   tcase_add_test(tcase, test_clears_at_once_and_promotions_under_way);
   tcase_add_test(tcase, test_an_eviction_of_what_is_being_cleared_counts_as_cleared);

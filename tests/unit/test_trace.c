@@ -469,7 +469,7 @@ static int limited_child(void) {
   struct stat st;
   size_t written;
   struct rlimit limit = {16, RLIM_INFINITY};
-  if (trace_file_open(&file, fc_str_of(path), &fault) < 0)
+  if (trace_file_open(&file, NULL, fc_str_of(path), &fault) < 0)
     return 1;
   if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
     return 2;
@@ -507,7 +507,7 @@ START_TEST(begun_line_is_finished) {
   snprintf(fifo, sizeof fifo, "%s/fifo", dir);
   ck_assert_int_eq(mkfifo(fifo, 0600), 0);
   int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  ck_assert_int_eq(trace_file_open(&file, fc_str_of(fifo), &fault), 0);
+  ck_assert_int_eq(trace_file_open(&file, NULL, fc_str_of(fifo), &fault), 0);
   size_t size = 200001; /* one line, larger than the pipe */
   char *line = malloc(size);
   ck_assert_ptr_nonnull(line);

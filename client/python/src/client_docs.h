@@ -120,8 +120,8 @@
   "Removes this namespace's entries of that view and that op (None: of any), for all workers.\n"   \
   "Returns their number. When it returns, the clear is complete: what began to be computed\n"      \
   "before is not stored after.\n\n"                                                                \
-  "Raises UnavailableError where no daemon answers, DeniedError where this user may not clear,\n"  \
-  "TypeError and ArgumentError as get()."
+  "Raises UnavailableError where no daemon answers, DeniedError where another user made\n"         \
+  "the namespace, TypeError and ArgumentError as get()."
 
 #define DOC_CLOSE                                                                                  \
   "close($self, /)\n--\n\n"                                                                        \
