@@ -14,7 +14,7 @@ struct memory_need {
   uint64_t max_bytes;           /* --max-bytes */
   uint64_t region_bytes;        /* beside them: region_overhead_bytes */
   uint64_t client_budget_bytes; /* --client-budget, for messages in flight */
-  uint64_t rings_bytes;         /* as much again, for the rings of clients; 0: there are none */
+  uint64_t rings_bytes;         /* rings_pool_bytes; 0: there are none */
   uint64_t manifests_bytes;     /* of as many namespaces as there may be */
 };
 

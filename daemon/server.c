@@ -170,12 +170,13 @@ static struct listener_options where_of(const struct options *options) {
 
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
-  struct memory_need need = {.max_bytes = options->max_bytes,
-                             .region_bytes = region_overhead_bytes(options->max_bytes),
-                             .client_budget_bytes = options->client_budget,
-                             .rings_bytes = server->shares ? options->client_budget : 0,
-                             .manifests_bytes =
-                                 (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
+  struct memory_need need = {
+      .max_bytes = options->max_bytes,
+      .region_bytes = region_overhead_bytes(options->max_bytes),
+      .client_budget_bytes = options->client_budget,
+      .rings_bytes =
+          server->shares ? rings_pool_bytes(options->client_budget, options->max_clients) : 0,
+      .manifests_bytes = (uint64_t)options->max_namespaces * FC_MANIFEST_MAX};
   int rc = check_memory(server, &need, fault);
   if (rc < 0)
     return rc;
@@ -204,7 +205,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
       .region_fd = server->region.fd,
-      .ring_pool_bytes = options->client_budget,
+      .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
   };
   dispatch_init(&server->dispatch, &config);
