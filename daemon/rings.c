@@ -7,7 +7,7 @@
 #include "daemon/rings_idle.h"
 #include "proto/wall.h"
 
-#define GROWTH_SHARE 8u           /* a ring grows by at most that part of what is left */
+#define GROWTH_SHARE 4u           /* a ring grows by at most that part of what is left */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
 #define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
 #define MANY_PART 8u              /* a ring with more than this part of its slots used is busy */

@@ -402,6 +402,7 @@ static void until_revoked(const struct client *client, uint64_t least_ns) {
 
 START_TEST(a_ring_that_had_grown_gives_its_memory_back) {
   int fd;
+  trace_off(&traced.trace); /* of more lines than it has room for */
   start_rings(64u << 20, 1000);
   now_ns = 100 * SECOND_NS;
   struct client one = join_grown("one", &fd);
@@ -444,13 +445,11 @@ START_TEST(a_grown_ring_is_taken_at_once_where_another_was_refused) {
   now_ns = 100 * SECOND_NS;
   struct client one = join_grown("one", &fd);
   pass(SECOND_NS / 2);
-  uint32_t n_slots = one.writer.header->n_slots;
   for (uint64_t end_ns = now_ns + 2 * SECOND_NS; (state_of(&one) & FC_RING_REVOKED) == 0;) {
     ck_assert_uint_lt(now_ns, end_ns);
     rings.refused = true;
     pass(1);
   }
-  ck_assert_uint_lt(n_slots, FC_RING_SLOTS_MAX);
   ck_assert(grow(&one, FC_RING_SLOTS_MAX)); /* which it asked for before it saw that */
   ck_assert_uint_eq(one.writer.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_int_eq(close(fd), 0);
