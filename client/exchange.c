@@ -134,3 +134,20 @@ int link_exchange(struct link *link, uint32_t id, const void *value, size_t size
                             {(void *)(uintptr_t)value, size}};
   return link_exchange_pieces(link, id, pieces, size > 0 ? 2 : 1, reply);
 }
+
+int link_exchange_ring(struct link *link, uint32_t want_slots) {
+  struct fc_ring_request request = {.region_layout = FC_REGION_LAYOUT, .want_slots = want_slots};
+  struct fc_reply reply;
+  uint32_t id = link_begin(link, FC_RING);
+  (void)fc_encode_ring(&link->request, id, &request); /* the exchange looks at `failed` */
+  plane_ask_ring(&link->plane);
+  link->channel.takes_descriptors = true;
+  int rc = link_exchange(link, id, NULL, 0, &reply);
+  if (rc == 0)
+    plane_take_ring(&link->plane, &reply.ring, &link->channel.passed);
+  else if (link->state == LINK_UP) /* else the daemon may have answered: it is not to be used */
+    plane_keep_ring(&link->plane);
+  passed_close(&link->channel.passed); /* what is mapped needs no descriptor */
+  link->channel.takes_descriptors = false;
+  return rc;
+}

@@ -23,6 +23,10 @@ int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, s
 /* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
 int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
 
+/* Asks for another ring (fc_ring_request), which is in use when it returns, if there was one to be
+ * had. What the ring held is taken in any case, as with each request. Codes as of link_exchange. */
+int link_exchange_ring(struct link *link, uint32_t want_slots);
+
 /* Requests whose replies take their time are sent apart from receiving (wait.h).
  *
  * Sends link->request. 0, also where the daemon hung up, as receiving will tell; else as

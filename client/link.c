@@ -438,3 +438,7 @@ bool link_has_leases(const struct link *link) {
 bool link_has_manifests(const struct link *link) {
   return link->version >= 4;
 }
+
+bool link_has_rings(const struct link *link) {
+  return link->version >= 5;
+}

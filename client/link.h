@@ -124,6 +124,8 @@ uint32_t link_begin(struct link *link, enum fc_type type);
  * it know manifests, and tells of its namespaces? */
 bool link_has_leases(const struct link *link);
 bool link_has_manifests(const struct link *link);
+/* Does it hand out another ring, and show the state of the one that there is? */
+bool link_has_rings(const struct link *link);
 
 /* The id of one more request of the same type, to be appended to link->request. */
 uint32_t link_next_id(struct link *link);

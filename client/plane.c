@@ -34,6 +34,35 @@ static void end_ring(struct plane *plane) {
   ring_unmap(&plane->ring);
 }
 
+static void set_name_space(struct plane *plane, uint64_t name_space) {
+  if (plane->name_space == name_space)
+    return;
+  plane->name_space = name_space;
+  context_reseed(&plane->contexts, name_space);
+  plane->context = NULL; /* its digest means nothing here */
+}
+
+/* Maps what was passed, the region if it is not there yet. False, with nothing mapped, where that
+ * cannot be: hits of which the daemon is not told would spoil its order. */
+static bool map_passed(struct plane *plane, const struct passed *passed) {
+  bool has_region = plane->region.base != NULL;
+  if (passed_is_whole(passed) &&
+      (has_region || region_map_fd(&plane->region, passed->fds[0].fd, plane->boot_id)) &&
+      ring_map_fd(&plane->ring, passed->fds[1].fd))
+    return true;
+  region_unmap(&plane->region);
+  return false;
+}
+
+/* A fresh ring is there, which says what no ring has said. */
+static void begin_ring(struct plane *plane) {
+  plane->attended = true;
+  plane->unchecked = 0;
+  plane->told = plane->unreported;
+  plane->unreported = 0;
+  ring_set_unrecorded(&plane->ring, plane->told);
+}
+
 void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
                    const struct passed *passed) {
   end_ring(plane);
@@ -42,25 +71,58 @@ void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
     plane->unreported += plane->told;
     plane->told = 0;
   }
-  plane->attended = false;
+  plane->attended = plane->between_rings = false;
+  plane->lacked = 0;
+  plane->seek_ns = plane->seek_wait_ns = 0;
   plane->boot_id = welcome->boot_id;
-  if (plane->name_space != welcome->namespace_id) {
-    plane->name_space = welcome->namespace_id;
-    context_reseed(&plane->contexts, welcome->namespace_id);
-    plane->context = NULL; /* its digest means nothing here */
-  }
-  if (welcome->namespace_id == 0 || !passed_is_whole(passed) ||
-      !region_map_fd(&plane->region, passed->fds[0].fd, welcome->boot_id))
+  set_name_space(plane, welcome->namespace_id);
+  if (welcome->namespace_id != 0 && map_passed(plane, passed))
+    begin_ring(plane);
+}
+
+/* ---- another ring ---- */
+
+bool plane_wants_ring(const struct plane *plane, uint32_t *want_slots) {
+  if (!plane->attended)
+    return false;
+  bool revoked = (ring_state(&plane->ring) & FC_RING_REVOKED) != 0;
+  *want_slots = revoked ? 0 : FC_RING_SLOTS_MAX;
+  return revoked || plane->ring.n_slots < FC_RING_SLOTS_MAX;
+}
+
+bool plane_is_to_seek(struct plane *plane, uint64_t now_ns) {
+  if (plane->region.base != NULL || ++plane->lacked < PLANE_SEEK_LOOKUPS)
+    return false;
+  if (plane->seek_ns == 0) /* since the welcome */
+    plane->seek_ns = now_ns + PLANE_SEEK_MIN_NS;
+  if (now_ns < plane->seek_ns)
+    return false;
+  plane->lacked = 0;
+  plane->seek_wait_ns = plane->seek_wait_ns == 0 ? PLANE_SEEK_MIN_NS : 2 * plane->seek_wait_ns;
+  if (plane->seek_wait_ns > PLANE_SEEK_MAX_NS)
+    plane->seek_wait_ns = PLANE_SEEK_MAX_NS;
+  plane->seek_ns = now_ns + plane->seek_wait_ns;
+  return true;
+}
+
+void plane_ask_ring(struct plane *plane) {
+  plane->between_rings = true;
+}
+
+void plane_keep_ring(struct plane *plane) {
+  plane->between_rings = false;
+}
+
+void plane_take_ring(struct plane *plane, const struct fc_ring_reply *reply,
+                     const struct passed *passed) {
+  plane->between_rings = false;
+  if (reply->namespace_id == 0)
     return;
-  if (!ring_map_fd(&plane->ring, passed->fds[1].fd)) {
-    region_unmap(&plane->region); /* hits that nobody hears of would spoil the order */
-    return;
-  }
-  plane->attended = true;
-  plane->unchecked = 0;
-  plane->told = plane->unreported;
-  plane->unreported = 0;
-  ring_set_unrecorded(&plane->ring, plane->told);
+  ring_unmap(&plane->ring); /* the daemon took what was in it before it answered */
+  plane->attended = false;
+  set_name_space(plane, reply->namespace_id);
+  if (map_passed(plane, passed))
+    begin_ring(plane);
 }
 
 void plane_turned_away(struct plane *plane) {
@@ -117,14 +179,23 @@ enum region_result plane_get(struct plane *plane, const struct fc_key *key, stru
   return REGION_HIT;
 }
 
+static bool has_ring(const struct plane *plane) {
+  return plane->attended && !plane->between_rings;
+}
+
+uint32_t plane_ring_state(const struct plane *plane) {
+  return has_ring(plane) ? ring_state(&plane->ring) : 0;
+}
+
 bool plane_record(struct plane *plane, const struct fc_ring_hit *record) {
-  return plane->attended && plane->context != NULL &&
+  return has_ring(plane) && plane->context != NULL &&
+         (ring_state(&plane->ring) & FC_RING_REVOKED) == 0 &&
          ring_hit(&plane->ring, plane->context, record);
 }
 
 void plane_count_unrecorded(struct plane *plane) {
   plane->unrecorded++;
-  if (plane->attended)
+  if (has_ring(plane))
     ring_set_unrecorded(&plane->ring, ++plane->told);
   else
     plane->unreported++;

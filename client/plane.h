@@ -11,8 +11,13 @@
  *   unattended   the daemon ended the connection: hits go on as long as the region is
  *                live, and count as unrecorded; the next ring tells their number.
  *
+ *
+ * The ring may be replaced while the connection lasts: by a larger one when it is full, or by an
+ * ordinary one when it was revoked. Where the welcome came without region and ring, or they could
+ * not be mapped, they are asked for again later (plane_is_to_seek).
+ *
  * A region that is dead or retired is let go of at the next call. What cannot be
- * mapped is not there, silently: the socket does it all. One thread. */
+ * mapped is not there, silently: the socket does it all meanwhile. One thread. */
 #ifndef FC_CLIENT_PLANE_H
 #define FC_CLIENT_PLANE_H
 
@@ -30,18 +35,27 @@
  */
 #define PLANE_UNCHECKED_MAX 1024u
 
+/* So many lookups without a region, and so much time, before it is asked for again; the time
+ * doubles up to the maximum. */
+#define PLANE_SEEK_LOOKUPS 64u
+#define PLANE_SEEK_MIN_NS UINT64_C(1000000000)
+#define PLANE_SEEK_MAX_NS UINT64_C(64000000000)
+
 struct plane {
   struct region_map region; /* none: no hits from here */
   struct ring ring;
   bool attended;
-  struct own_fd lingering;      /* the connection that was given up, if any */
+  bool between_rings;      /* another was asked for, and no answer has come: this one may be gone */
+  struct own_fd lingering; /* the connection that was given up, if any */
   uint64_t boot_id, name_space; /* of the welcome that the two came with */
   struct contexts contexts;
-  const struct context *context; /* of the latest hit; NULL: of another daemon's */
-  uint64_t unrecorded;           /* hits that no daemon was or will be told of one by one, ever */
-  uint64_t told;                 /* of these, what the ring says, or the last one said */
-  uint64_t unreported;           /* of these, what no ring has said */
-  uint32_t unchecked;            /* hits since the connection was looked at */
+  const struct context *context;  /* of the latest hit; NULL: of another daemon's */
+  uint64_t unrecorded;            /* hits that no daemon was or will be told of one by one, ever */
+  uint64_t told;                  /* of these, what the ring says, or the last one said */
+  uint64_t unreported;            /* of these, what no ring has said */
+  uint32_t unchecked;             /* hits since the connection was looked at */
+  uint32_t lacked;                /* lookups without a region, since it was asked for */
+  uint64_t seek_ns, seek_wait_ns; /* when it is to be asked for, and how long that was put off */
 };
 
 void plane_init(struct plane *plane);
@@ -57,6 +71,23 @@ void plane_forget(struct plane *plane);
  * there before is let go of. */
 void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
                    const struct passed *passed);
+
+/* What `ring` is to ask for, where a hit could not be recorded: the size (fc_ring_request), or
+ * false where another ring would not help. */
+bool plane_wants_ring(const struct plane *plane, uint32_t *want_slots);
+
+/* Counts a lookup. True where the region is not there, and is to be asked for now. */
+bool plane_is_to_seek(struct plane *plane, uint64_t now_ns);
+
+/* Another ring is asked for: until plane_take_ring, or plane_keep_ring where it was refused, hits
+ * are not recorded, since the daemon may have handed over the new one already. */
+void plane_ask_ring(struct plane *plane);
+void plane_keep_ring(struct plane *plane);
+
+/* The answer has come, with what was passed beside it, which stays the caller's to close. The ring
+ * that was there before is let go of, if there is another one. */
+void plane_take_ring(struct plane *plane, const struct fc_ring_reply *reply,
+                     const struct passed *passed);
 
 /* Is it worth keeping the connection open when it is given up? */
 bool plane_can_linger(const struct plane *plane);
@@ -89,7 +120,11 @@ bool plane_lingers(const struct plane *plane);
 enum region_result plane_get(struct plane *plane, const struct fc_key *key, struct fc_str probe,
                              struct fcache_value *value, struct fc_ring_hit *record);
 
-/* Records the latest hit. False where the ring is full, or has nobody at its other end. */
+/* Is there a message to be sent with the latest hit, as the daemon shows by the ring? */
+uint32_t plane_ring_state(const struct plane *plane);
+
+/* Records the latest hit. False where the ring is full or revoked, or has nobody at its other end.
+ */
 bool plane_record(struct plane *plane, const struct fc_ring_hit *record);
 
 /* Counts a hit that could not be recorded, and tells the daemon the number. */

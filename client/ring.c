@@ -119,6 +119,8 @@ uint64_t ring_untaken(const struct ring *ring) {
   uint64_t at = atomic_load_explicit(&ring->header->tail, memory_order_acquire);
   if (ring->head - at > ring->n_slots)
     at = ring->tail;
+  if (ring->header->magic == 0) /* the daemon has taken all, and handed out another ring */
+    return 0;
   while (at != ring->head) {
     struct fc_ring_hit hit;
     struct fc_ring_context context;

@@ -33,6 +33,14 @@ bool ring_attach(struct ring *ring, void *base, size_t size);
 bool ring_map_fd(struct ring *ring, int fd);
 void ring_unmap(struct ring *ring); /* of ring_map_fd; idempotent */
 
+/* What the daemon shows of the ring: FC_RING_ASLEEP, FC_RING_REVOKED, or 0, which it is nearly
+ * always. A load. */
+static inline uint32_t ring_state(const struct ring *ring) {
+  /* Relaxed: the daemon bears with one that is seen late. The line is the tail's, which is loaded
+   * as the ring goes on. */
+  return atomic_load_explicit(&ring->header->state, memory_order_relaxed);
+}
+
 /* Records a hit; what it says of its kind and context is filled in here, and the names of a context
  * that the daemon does not know go first. False, with nothing written, where the ring is full. */
 bool ring_hit(struct ring *ring, const struct context *context, const struct fc_ring_hit *hit);

@@ -34,7 +34,25 @@ struct client_ring *client_ring_new(uint32_t n_slots, const struct hits_account 
   return client;
 }
 
+void client_ring_list(struct client_ring **list, struct client_ring *client) {
+  client->prev = NULL;
+  client->next = *list;
+  if (client->next != NULL)
+    client->next->prev = client;
+  *list = client;
+}
+
+void client_ring_unlist(struct client_ring **list, struct client_ring *client) {
+  if (client->prev != NULL)
+    client->prev->next = client->next;
+  else
+    *list = client->next;
+  if (client->next != NULL)
+    client->next->prev = client->prev;
+}
+
 void client_ring_free(struct client_ring *client) {
+  ring_give_back(&client->ring);
   ring_deinit(&client->ring);
   free(client);
 }

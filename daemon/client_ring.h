@@ -20,6 +20,12 @@ struct client_ring {
   struct client_time own_time; /* the account's, once the connection has ended */
   const char *fault;           /* NULL, or what is wrong, as a text that lives for ever */
   bool owes_lines;
+  /* for rings.c and rings_idle.c */
+  size_t charge_bytes;      /* of the pool */
+  bool asleep;              /* it is in that list */
+  bool had_news;            /* since idle rings were last looked for */
+  uint32_t state;           /* that the client is shown: FC_RING_* bits */
+  uint64_t idle_ns;         /* since when it has had no news, CLOCK_MONOTONIC; 0: it has had some */
   uint64_t mark;            /* for rings.c: a place in the ring */
   struct client_ring *also; /* for rings.c: the next that is to be read in the same reading */
   /* for ring_merge.c, among the rings that it reads */
@@ -53,6 +59,10 @@ struct ring_reading {
  * none. */
 struct client_ring *client_ring_new(uint32_t n_slots, const struct hits_account *account);
 void client_ring_free(struct client_ring *client);
+
+/* Into a list, as its first; out of the list that it is in. */
+void client_ring_list(struct client_ring **list, struct client_ring *client);
+void client_ring_unlist(struct client_ring **list, struct client_ring *client);
 
 /* CPU time in ns, to take the difference of; the wall's, which costs less, unless the work is long.
  */

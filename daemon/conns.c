@@ -130,7 +130,7 @@ static void on_rings(void *arg) {
   for (struct conn *conn = rings->attention ? conns->all : NULL; conn != NULL; conn = conn->next)
     if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
       conns_ready(conns, conn);
-  set_rings_period(conns, rings_sweep(rings));
+  set_rings_period(conns, rings_sweep(rings, uv_hrtime()));
   end_if_empty(conns);
 }
 

@@ -24,7 +24,7 @@ uint64_t call_clock_ns(void) {
 
 static void before_evict(void *arg) {
   struct dispatch *dispatch = arg;
-  (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
+  rings_drain_awake(&dispatch->rings);
 }
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
@@ -47,7 +47,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
   struct rings_config rings = {.store = config->store,
                                .trace = config->trace,
                                .counters = &dispatch->counters,
-                               .pool_bytes = config->ring_pool_bytes};
+                               .pool_bytes = config->ring_pool_bytes,
+                               .max_clients = config->max_clients};
   rings_init(&dispatch->rings, &rings);
   leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
   dispatch->processes.secret = config->secret;
@@ -285,8 +286,10 @@ static enum dispatch_result drain_before(const struct call *call,
   struct session *session = call->session;
   enum fc_type type = request->type;
   bool done = rings_drain(rings, session->ring);
-  /* A ping asks for no more than room: the rest of the ring is read while the client goes on. */
-  if (!done && !(type == FC_PING && rings_has_room(session->ring)))
+  /* A ping asks for no more than room, and may be answered by less than another ring: the rest of
+   * the ring is read while the client goes on. */
+  bool asks_for_room = type == FC_PING || type == FC_RING;
+  if (!done && !(asks_for_room && rings_has_room(session->ring)))
     return wait_for_trace(call);
   const char *fault = dispatch_fault(session);
   if (fault != NULL) {
@@ -347,6 +350,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return manage_clients(call, &request->page);
   case FC_NAMESPACES:
     return manage_namespaces(call, &request->page);
+  case FC_RING:
+    return greet_ring(call, &request->ring);
   default: /* the decoder knows only the above */
     return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
   }
@@ -423,6 +428,7 @@ static bool only_reads(const struct fc_request *request) {
   case FC_LEASES:
   case FC_CLIENTS:
   case FC_NAMESPACES:
+  case FC_RING:
     return true;
   case FC_TRACE:
     return request->trace.action == FC_TRACE_STATUS;

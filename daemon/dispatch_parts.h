@@ -119,6 +119,7 @@ void clears_end(struct dispatch *dispatch);
 enum dispatch_result call_refuse_hello(const struct call *call, const char *reason);
 
 enum dispatch_result greet(const struct call *call, const struct fc_hello *hello);
+enum dispatch_result greet_ring(const struct call *call, const struct fc_ring_request *request);
 enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get);
 enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put);
 enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get);

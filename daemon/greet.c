@@ -1,6 +1,7 @@
 /* Hello and welcome: who a client is, which namespace it enters, and what it is handed. */
 #include <string.h>
 
+#include "daemon/client_ring.h"
 #include "daemon/dispatch_parts.h"
 #include "daemon/log.h"
 #include "daemon/rights.h"
@@ -86,12 +87,16 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
   return true;
 }
 
-/* Gives the client its ring, where it can read the region and there is one. */
-static bool give_ring(const struct call *call, const struct fc_hello *hello) {
+/* ---- region and ring ---- */
+
+static bool can_have_ring(const struct call *call, uint32_t region_layout) {
+  return region_layout == FC_REGION_LAYOUT && call->dispatch->region_fd >= 0 &&
+         call->session->ns != NULL;
+}
+
+static struct client_ring *make_ring(const struct call *call) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
-  if (hello->region_layout != FC_REGION_LAYOUT || dispatch->region_fd < 0 || session->ns == NULL)
-    return false;
   struct hits_account account = {
       .store = dispatch->store,
       .ns = session->ns,
@@ -103,29 +108,77 @@ static bool give_ring(const struct call *call, const struct fc_hello *hello) {
       .started_ns = dispatch->started_ns,
       .time = &session->time,
   };
-  session->ring = rings_attach(&dispatch->rings, &account);
-  return session->ring != NULL;
+  return rings_attach(&dispatch->rings, session->version >= 5, &account);
 }
 
-/* Welcomes with the region and the ring. False: they could not be sent, and nothing was. */
-static bool welcome_with_ring(const struct call *call, struct fc_welcome welcome) {
+/* Sends the reply that was made, with the region and the ring, which is the client's from now on.
+ * False: they could not be sent, and nothing was; the ring is gone. */
+static bool send_ring(const struct call *call, struct client_ring *ring) {
   struct dispatch *dispatch = call->dispatch;
-  struct session *session = call->session;
-  welcome.namespace_id = session->ns->seed;
-  welcome.client_id = session->client_id;
   bool sent = false;
-  if (fc_encode_welcome(&dispatch->reply, call->id, &welcome) == 0) {
+  if (!dispatch->reply.failed) {
     struct iovec piece = {dispatch->reply.data, dispatch->reply.size};
-    int fds[] = {dispatch->region_fd, rings_fd(session->ring)};
+    int fds[] = {dispatch->region_fd, rings_fd(ring)};
     sent = call->sink->send_with(call->sink, &piece, fds, sizeof fds / sizeof fds[0]);
   }
-  rings_handed_over(session->ring);
-  if (sent)
+  rings_handed_over(ring);
+  if (sent) {
+    call->session->ring = ring;
     return true;
-  rings_detach(&dispatch->rings, session->ring);
-  session->ring = NULL;
+  }
+  rings_detach(&dispatch->rings, ring);
   fc_buf_reset(&dispatch->reply);
   return false;
+}
+
+/* What the client had recorded in the old ring was read before this request; where lines of that
+ * are owed, it keeps that ring for now. */
+static struct client_ring *make_another(const struct call *call,
+                                        const struct fc_ring_request *request) {
+  const struct client_ring *old = call->session->ring;
+  if (!can_have_ring(call, request->region_layout))
+    return NULL;
+  if (old == NULL)
+    return make_ring(call);
+  return client_ring_is_done(old)
+             ? rings_attach_anew(&call->dispatch->rings, old, request->want_slots)
+             : NULL;
+}
+
+enum dispatch_result greet_ring(const struct call *call, const struct fc_ring_request *request) {
+  struct dispatch *dispatch = call->dispatch;
+  struct session *session = call->session;
+  struct client_ring *old = session->ring, *ring = make_another(call, request);
+  struct fc_ring_reply reply = {0};
+  if (ring != NULL) {
+    reply = (struct fc_ring_reply){session->ns->seed, session->client_id};
+    (void)fc_encode_ring_reply(&dispatch->reply, call->id, &reply); /* see send_ring */
+    if (send_ring(call, ring)) {
+      if (old != NULL)
+        rings_detach_replaced(&dispatch->rings, old);
+      return DISPATCH_DONE;
+    }
+  }
+  reply = (struct fc_ring_reply){0};
+  (void)fc_encode_ring_reply(&dispatch->reply, call->id, &reply); /* call_reply looks at `failed` */
+  return call_reply(call);
+}
+
+/* ---- the welcome ---- */
+
+/* Welcomes with the region and the ring, where the client can read the region and there is a ring.
+ * False: nothing was sent. */
+static bool welcome_with_ring(const struct call *call, uint32_t region_layout,
+                              struct fc_welcome welcome) {
+  struct session *session = call->session;
+  session->asked_for_region = welcome.version >= 2 && can_have_ring(call, region_layout);
+  struct client_ring *ring = session->asked_for_region ? make_ring(call) : NULL;
+  if (ring == NULL)
+    return false;
+  welcome.namespace_id = session->ns->seed;
+  welcome.client_id = session->client_id;
+  (void)fc_encode_welcome(&call->dispatch->reply, call->id, &welcome); /* see send_ring */
+  return send_ring(call, ring);
 }
 
 static enum dispatch_result welcome(const struct call *call, const struct fc_hello *hello) {
@@ -138,7 +191,7 @@ static enum dispatch_result welcome(const struct call *call, const struct fc_hel
       .max_value = dispatch->store->max_value,
       .max_frame = dispatch_max_body(dispatch, call->session),
   };
-  if (welcome.version >= 2 && give_ring(call, hello) && welcome_with_ring(call, welcome))
+  if (welcome_with_ring(call, hello->region_layout, welcome))
     return DISPATCH_DONE;
   (void)fc_encode_welcome(&dispatch->reply, call->id, &welcome); /* call_reply looks at `failed` */
   return call_reply(call);

@@ -55,7 +55,7 @@ void memory_total_bounds(const struct memory_settings *settings, struct memory_a
   bytes[MEMORY_REGION] = add(settings->max_bytes, region_overhead_bytes(settings->max_bytes));
   bytes[MEMORY_MESSAGES] = add(conns_frames_bytes(budget, settings->max_value), budget / 2);
   bytes[MEMORY_SOCKETS] = add(conns * memory_total_socket_bytes(), conns_send_bytes(budget));
-  bytes[MEMORY_RINGS] = settings->shares ? budget : 0;
+  bytes[MEMORY_RINGS] = settings->shares ? rings_pool_bytes(budget, settings->max_clients) : 0;
   bytes[MEMORY_CLIENTS] = conns * memory_total_client_bytes();
   bytes[MEMORY_NAMESPACES] = namespace_table_bytes_max(settings->max_namespaces);
   bytes[MEMORY_LEASES] = leases_bytes_max(&leases);

@@ -76,6 +76,10 @@ int ring_look(struct ring *ring, const char **why) {
     *why = "its ring's head went back, or is further ahead than the ring has slots";
     return FC_EPROTOCOL;
   }
+  if (ring->punched && head - ring->punched_at > FC_RING_RECORD_SLOTS_MAX) {
+    *why = "its ring was revoked, and it went on writing records there";
+    return FC_EPROTOCOL;
+  }
   ring->head = head;
   return 0;
 }
@@ -98,6 +102,43 @@ uint64_t ring_unrecorded(struct ring *ring) {
   return grown;
 }
 
+/* ---- memory that comes back ---- */
+
+static size_t place_of(const struct ring *ring, uint64_t i);
+
+/* Whole pages from `from` up to `to`, offsets in the mapping. No write seal is on the file, so its
+ * pages can be taken out of it; the mapping stays, and whoever touches it again has a new page of
+ * zeros, at his own cost. */
+static bool remove_pages(struct ring *ring, size_t from, size_t to) {
+  return from >= to || madvise((uint8_t *)ring->header + from, to - from, MADV_REMOVE) == 0;
+}
+
+bool ring_punch(struct ring *ring) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  size_t first = sizeof(struct fc_ring_header) + place_of(ring, ring->head);
+  size_t past = first + (size_t)FC_RING_RECORD_SLOTS_MAX * FC_RING_SLOT;
+  /* Where the record would wrap, the rest of it is in the first page, which stays. */
+  static_assert(sizeof(struct fc_ring_header) + FC_RING_RECORD_SLOTS_MAX * FC_RING_SLOT <= 4096,
+                "the first slots are in the header's page");
+  if (!remove_pages(ring, page, first / page * page) ||
+      !remove_pages(ring, (past + page - 1) / page * page, ring->bytes))
+    return false;
+  ring->punched = true;
+  ring->punched_at = ring->head;
+  return true;
+}
+
+void ring_give_back(struct ring *ring) {
+  size_t from = ring->replaced ? 0 : (size_t)sysconf(_SC_PAGESIZE);
+  if (ring->header != NULL && ring->tail == ring->head)
+    (void)remove_pages(ring, from, ring->bytes); /* where it cannot, the client keeps the memory */
+}
+
+void ring_set_state(struct ring *ring, uint32_t state) {
+  /* Relaxed: it orders nothing; rings_idle.c says why a client that sees it late does no harm. */
+  atomic_store_explicit(&ring->header->state, state, memory_order_relaxed);
+}
+
 /* ---- records ---- */
 
 static size_t place_of(const struct ring *ring, uint64_t i) {
@@ -116,6 +157,7 @@ bool ring_keep(struct ring *ring, uint64_t from, uint64_t to) {
   for (uint64_t i = from; i != to; i++)
     fc_shared_read(kept + place_of(ring, i), slot_at(ring, i), FC_RING_SLOT);
   ring_release(ring, to);
+  ring_give_back(ring);
   ring_close_fd(ring);
   unmap(ring);
   ring->kept = kept;

@@ -41,6 +41,10 @@ struct ring {
   /* the ring's own */
   struct fc_ring_header *header;
   const uint8_t *slots;
+  bool knows_state; /* the client looks at the state; for who makes the ring to set */
+  bool replaced;    /* the client has another one */
+  bool punched;
+  uint64_t punched_at; /* the head then */
   uint8_t *kept;       /* where ring_keep has copied the slots to; else NULL */
   uint64_t unrecorded; /* as ring_unrecorded last found it */
   uint64_t most_unrecorded;
@@ -85,6 +89,21 @@ int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_
 
 /* The client may use the slots before `at` again. */
 void ring_release(struct ring *ring, uint64_t at);
+
+/* Sets the word that the client looks at before it writes: FC_RING_* bits. */
+void ring_set_state(struct ring *ring, uint32_t state);
+
+/* Gives the memory of the slots back to the system: all but those into which a client that was
+ * stopped within its record may still write it. All that was published has been read. From now on a
+ * record that is published beyond that is a fault of ring_look. False: the kernel keeps the memory,
+ * and nothing has changed. */
+bool ring_punch(struct ring *ring);
+
+/* The same at the end of a ring's use: a client that keeps the mapping does not keep our memory.
+ * The header stays for the client, which may go on for a while before it finds that the connection
+ * has ended, and counts then what was not taken; unless another ring has taken its place
+ * (`replaced`): then it reads as zeros, too. A ring that is not read to its end stays as it is. */
+void ring_give_back(struct ring *ring);
 
 /* The client's part in it is over: copies the slots from `from` up to `to`, which is what ring_next
  * can read from now on; tells the client that all before `to` was taken, and lets go of its memory.

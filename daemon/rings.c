@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "daemon/ring_merge.h"
+#include "daemon/rings_idle.h"
 #include "proto/wall.h"
 
-#define POOL_SHARE 32u            /* a ring gets at most that part of what is left */
+#define GROWTH_SHARE 4u           /* a ring grows by at most that part of what is left */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
 #define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
 #define MANY_PART 8u              /* a ring with more than this part of its slots used is busy */
@@ -14,8 +15,17 @@
 #define PERIOD_USED_MS 50u
 #define PERIOD_IDLE_MS 100u
 
+/* The largest for which half of the pool has room for all clients, so that the other half is there
+ * to grow; the smallest in any case. */
+static uint32_t base_slots(const struct rings_config *config) {
+  uint32_t n = FC_RING_SLOTS_MAX;
+  while (n > FC_RING_SLOTS_MIN && config->max_clients * rings_charge(n) > config->pool_bytes / 2)
+    n /= 2;
+  return n;
+}
+
 void rings_init(struct rings *rings, const struct rings_config *config) {
-  *rings = (struct rings){.config = *config};
+  *rings = (struct rings){.config = *config, .base_slots = base_slots(config)};
 }
 
 void rings_deinit(struct rings *rings) {
@@ -23,9 +33,14 @@ void rings_deinit(struct rings *rings) {
   (void)rings; /* without assertions */
 }
 
+void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes) {
+  rings->used_bytes += bytes - client->charge_bytes; /* modulo 2^64: it may fall */
+  client->charge_bytes = bytes;
+}
+
 /* Frees a ring that is in no list any more. */
 static void discard(struct rings *rings, struct client_ring *client) {
-  rings->used_bytes -= rings_charge(client->ring.n_slots);
+  rings_recharge(rings, client, 0);
   client_ring_free(client);
 }
 
@@ -59,6 +74,7 @@ static struct client_ring *gather(struct rings *rings, struct client_ring *clien
   for (; n > 0; n--, client = client->next != NULL ? client->next : rings->first) {
     if (!client_ring_has_news(client, room))
       continue;
+    client->had_news = true;
     look(rings, client, reading);
     if (client_ring_is_done(client))
       continue;
@@ -116,13 +132,13 @@ static uint64_t read_rings(struct rings *rings, struct client_ring *first, uint3
 
 static uint64_t read_all(struct rings *rings, enum ring_when_behind how, uint64_t budget) {
   struct client_ring *first = rings->next != NULL ? rings->next : rings->first;
-  return read_rings(rings, first, rings->n, how, budget);
+  return read_rings(rings, first, rings_n_awake(rings), how, budget);
 }
 
 /* What comes before a request of a client, or its end; `own` is its ring, of which it has `n_own`,
  * 0 or 1. */
 static void read_for(struct rings *rings, struct client_ring *own, uint32_t n_own) {
-  if (rings->n <= RINGS_TOGETHER)
+  if (rings_n_awake(rings) <= RINGS_TOGETHER)
     (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
   else
     (void)read_rings(rings, own, n_own, RING_OWE_LINE, UINT64_MAX);
@@ -155,6 +171,8 @@ static bool is_to_wait(struct rings *rings, struct client_ring *client) {
 }
 
 bool rings_drain(struct rings *rings, struct client_ring *client) {
+  if (client != NULL && client->asleep && client_ring_has_news(client, true))
+    rings_wake(rings, client);
   bool done = !is_to_wait(rings, client);
   if (done) {
     read_for(rings, client, client == NULL ? 0 : 1);
@@ -165,7 +183,12 @@ bool rings_drain(struct rings *rings, struct client_ring *client) {
   return done;
 }
 
+void rings_drain_awake(struct rings *rings) {
+  (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
+}
+
 bool rings_drain_all(struct rings *rings) {
+  rings_wake_all(rings);
   (void)pay(rings, RING_OWE_LINE);
   (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
   bool owed = rings_owe_lines(rings);
@@ -206,12 +229,13 @@ unsigned rings_period_ms(const struct rings *rings) {
   return rings->n == 0 ? 0 : rings->seen_any ? PERIOD_USED_MS : PERIOD_IDLE_MS;
 }
 
-unsigned rings_sweep(struct rings *rings) {
+unsigned rings_sweep(struct rings *rings, uint64_t now_ns) {
   rings->seen_any = rings->seen_many = rings->attention = false;
   if (rings->n == 0 && !rings_owe_lines(rings))
     return 0;
   if (trace_is_behind(rings->config.trace)) /* let them fill: it is they who are too fast */
     return PERIOD_BUSY_MS;
+  rings_idle_look(rings, now_ns);
   uint64_t work = pay(rings, RING_OWE_LINE);
   if (work < SWEEP_RECORDS)
     work += read_all(rings, RING_LEAVE_IT, SWEEP_RECORDS - work);
@@ -226,26 +250,64 @@ size_t rings_charge(uint32_t n_slots) {
   return (size_t)fc_ring_bytes(n_slots) + sizeof(struct client_ring);
 }
 
-/* The largest power of two of slots that the pool's share allows; 0: not even the smallest. */
-static uint32_t slots_for(const struct rings *rings) {
-  size_t left = rings->config.pool_bytes - rings->used_bytes;
-  uint32_t n = FC_RING_SLOTS_MAX;
-  while (n > FC_RING_SLOTS_MIN && n > left / POOL_SHARE / FC_RING_SLOT)
-    n /= 2;
-  return rings_charge(n) <= left ? n : 0;
+size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients) {
+  size_t least = (size_t)max_clients * rings_charge(FC_RING_SLOTS_MIN);
+  return budget_bytes > least ? budget_bytes : least;
 }
 
-struct client_ring *rings_attach(struct rings *rings, const struct hits_account *account) {
-  uint32_t n_slots = slots_for(rings);
+/* What is neither used nor reserved for clients that are still to come. */
+static size_t left_to_grow(const struct rings *rings) {
+  const struct rings_config *config = &rings->config;
+  size_t to_come = config->max_clients > rings->n ? config->max_clients - rings->n : 0;
+  size_t taken = rings->used_bytes + to_come * rings_charge(rings->base_slots);
+  return config->pool_bytes > taken ? config->pool_bytes - taken : 0;
+}
+
+/* The size of a ring to take the place of `old`, up to `most`; 0: none larger is to be had. */
+static uint32_t slots_to_grow(const struct rings *rings, const struct client_ring *old,
+                              uint32_t most) {
+  size_t share = old->charge_bytes + left_to_grow(rings) / GROWTH_SHARE;
+  uint32_t n = FC_RING_SLOTS_MAX;
+  while (n > old->ring.n_slots && (n > most || rings_charge(n) > share))
+    n /= 2;
+  return n > old->ring.n_slots ? n : 0;
+}
+
+/* In no list yet. */
+static struct client_ring *attach(struct rings *rings, uint32_t n_slots, bool knows_state,
+                                  const struct hits_account *account) {
   struct client_ring *client = n_slots == 0 ? NULL : client_ring_new(n_slots, account);
-  if (client == NULL)
+  if (client == NULL) {
+    rings->refused = true;
     return NULL;
-  client->next = rings->first;
-  if (client->next != NULL)
-    client->next->prev = client;
-  rings->first = client;
+  }
+  client->ring.knows_state = knows_state;
   rings->n++;
-  rings->used_bytes += rings_charge(n_slots);
+  rings_recharge(rings, client, rings_charge(n_slots));
+  return client;
+}
+
+struct client_ring *rings_attach(struct rings *rings, bool knows_state,
+                                 const struct hits_account *account) {
+  size_t left = rings->config.pool_bytes - rings->used_bytes; /* orphans may have taken it */
+  bool fits =
+      rings->used_bytes <= rings->config.pool_bytes && rings_charge(rings->base_slots) <= left;
+  struct client_ring *client = attach(rings, fits ? rings->base_slots : 0, knows_state, account);
+  if (client != NULL)
+    rings_begin(rings, client);
+  return client;
+}
+
+struct client_ring *rings_attach_anew(struct rings *rings, const struct client_ring *old,
+                                      uint32_t most_slots) {
+  /* One that was revoked while the client asked for a larger one is not to be kept, either. */
+  bool is_plain = most_slots == 0 || (old->state & FC_RING_REVOKED) != 0;
+  uint32_t n_slots = is_plain ? rings->base_slots : slots_to_grow(rings, old, most_slots);
+  if (!old->ring.knows_state && !is_plain) /* it could not be taken back */
+    n_slots = 0;
+  struct client_ring *client = attach(rings, n_slots, old->ring.knows_state, &old->account);
+  if (client != NULL) /* for a hit that is at hand */
+    client_ring_list(&rings->first, client);
   return client;
 }
 
@@ -260,12 +322,7 @@ void rings_handed_over(struct client_ring *client) {
 static void leave_list(struct rings *rings, struct client_ring *client) {
   if (rings->next == client)
     rings->next = client->next;
-  if (client->prev != NULL)
-    client->prev->next = client->next;
-  else
-    rings->first = client->next;
-  if (client->next != NULL)
-    client->next->prev = client->prev;
+  client_ring_unlist(&rings->first, client);
   rings->n--;
 }
 
@@ -277,6 +334,7 @@ static void join_orphans(struct rings *rings, struct client_ring *client) {
 
 void rings_detach(struct rings *rings, struct client_ring *client) {
   assert(client != NULL); /* rings->next may be */
+  rings_wake(rings, client);
   read_for(rings, client, 1);
   leave_list(rings, client);
   if (client->owes_lines && client_ring_orphan(client)) {
@@ -289,6 +347,11 @@ void rings_detach(struct rings *rings, struct client_ring *client) {
   }
   client_ring_release(client);
   discard(rings, client);
+}
+
+void rings_detach_replaced(struct rings *rings, struct client_ring *client) {
+  client->ring.replaced = true;
+  rings_detach(rings, client);
 }
 
 bool rings_has_room(const struct client_ring *client) {

@@ -226,7 +226,7 @@ static int start_cache(struct server *server, struct fault *fault) {
       .replies_bytes = &server->conns.replies.used_bytes,
       .memory = {.bounds = &server->memory, .in_use = memory_in_use, .arg = server},
       .region_fd = server->region.fd,
-      .ring_pool_bytes = options->client_budget,
+      .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
       .secret = random[3],
   };

@@ -97,13 +97,23 @@ static void add_region(struct figures *f, const struct dispatch *d) {
   add_uint(f, "region_moved_bytes", arena->moved_bytes);
 }
 
+static uint64_t clients_without_ring(const struct dispatch *d) {
+  uint64_t n = 0;
+  for (const struct session *session = d->first_session; session != NULL; session = session->next)
+    n += session->asked_for_region && session->ring == NULL;
+  return n;
+}
+
 /* Which way hits were served, and what it costs to hear of those that needed no message. */
 static void add_planes(struct figures *f, const struct dispatch *d) {
   add_uint(f, "hits_socket", d->hits_socket);
   add_uint(f, "hits_region", d->rings.hits);
   add_uint(f, "hits_unrecorded", d->rings.unrecorded);
   add_uint(f, "rings", d->rings.n);
+  add_uint(f, "rings_asleep", d->rings.n_asleep);
   add_uint(f, "rings_bytes", d->rings.used_bytes);
+  add_uint(f, "rings_bytes_max", d->rings.config.pool_bytes);
+  add_uint(f, "clients_without_ring", clients_without_ring(d));
   add_uint(f, "ring_records", d->rings.records);
   add_real(f, "drain_s", seconds(d->rings.drain_ns));
 }

@@ -197,6 +197,12 @@ static uint32_t decode_trace(struct fc_cursor *cursor, struct fc_trace_reply *tr
   return 4;
 }
 
+static uint32_t decode_ring(struct fc_cursor *cursor, struct fc_ring_reply *ring) {
+  ring->namespace_id = fc_cursor_u64(cursor);
+  ring->client_id = fc_cursor_u64(cursor);
+  return 2;
+}
+
 static uint32_t decode_error(struct fc_cursor *cursor, struct fc_error_reply *error) {
   uint32_t code = fc_cursor_u32(cursor);
 
@@ -238,6 +244,8 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, struct 
     return 1;
   case FC_REPLY | FC_TRACE:
     return decode_trace(cursor, &reply->trace);
+  case FC_REPLY | FC_RING:
+    return decode_ring(cursor, &reply->ring);
   case FC_ERROR:
     return decode_error(cursor, &reply->error);
   case FC_REPLY | FC_PING:

@@ -130,6 +130,12 @@ static uint32_t decode_page(struct fc_cursor *cursor, struct fc_page *page) {
   return 3;
 }
 
+static uint32_t decode_ring(struct fc_cursor *cursor, struct fc_ring_request *ring) {
+  ring->region_layout = fc_cursor_u32(cursor);
+  ring->want_slots = fc_cursor_u32(cursor);
+  return 2;
+}
+
 /* All of the names, or none of them. */
 static uint32_t decode_give_up(struct fc_cursor *cursor, struct fc_give_up *give_up) {
   bool all = fc_cursor_nil(cursor);
@@ -193,6 +199,8 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, bool ch
   case FC_CLIENTS:
   case FC_NAMESPACES:
     return decode_page(cursor, &request->page);
+  case FC_RING:
+    return decode_ring(cursor, &request->ring);
   case FC_PING:
   case FC_SHUTDOWN:
     return 0;

@@ -166,6 +166,15 @@ int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace
   return fc_encode_end(buf, start, 0);
 }
 
+int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_RING), id, 2, &start);
+
+  msgpack_pack_uint64(&packer, reply->namespace_id);
+  msgpack_pack_uint64(&packer, reply->client_id);
+  return fc_encode_end(buf, start, 0);
+}
+
 int fc_encode_error(struct fc_buf *buf, uint32_t id, int code, struct fc_str text) {
   size_t start;
   msgpack_packer packer = fc_encode_begin(buf, FC_ERROR, id, 2, &start);

@@ -154,3 +154,12 @@ int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const str
   fc_pack_bin(&packer, page->cursor, page->cursor_size);
   return fc_encode_end(buf, start, 0);
 }
+
+int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request *ring) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, FC_RING, id, 2, &start);
+
+  msgpack_pack_uint32(&packer, ring->region_layout);
+  msgpack_pack_uint32(&packer, ring->want_slots);
+  return fc_encode_end(buf, start, 0);
+}

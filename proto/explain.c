@@ -108,6 +108,8 @@ static const struct field give_up[] = {FIELD("op", NAME_OR_ALL), FIELD("view", N
                                        FIELD(NULL, END)};
 static const struct field page[] = {FIELD("namespace", NAME_OR_NIL), FIELD("limit", LIMIT),
                                     FIELD("cursor", TOKEN), FIELD(NULL, END)};
+static const struct field ring[] = {FIELD("region_layout", U32), FIELD("want_slots", U32),
+                                    FIELD(NULL, END)};
 
 static const struct {
   const char *name;
@@ -128,6 +130,7 @@ static const struct {
     [FC_LEASES] = {"leases", page},
     [FC_CLIENTS] = {"clients", page},
     [FC_NAMESPACES] = {"namespaces", page},
+    [FC_RING] = {"ring", ring},
 };
 
 /* What a later field is held against. */

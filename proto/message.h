@@ -32,6 +32,7 @@ enum fc_type {
   FC_LEASES = 0x0d,
   FC_CLIENTS = 0x0e,
   FC_NAMESPACES = 0x0f,
+  FC_RING = 0x10,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -168,6 +169,13 @@ struct fc_page {
   uint32_t cursor_size; /* 0 to 64; 0: start */
 };
 
+/* [16, id, region_layout, want_slots] ring (from version 5 on): another ring */
+struct fc_ring_request {
+  uint32_t region_layout; /* as in hello */
+  uint32_t want_slots;    /* a larger ring than the client has, of up to so many slots; 0: a fresh
+                             one of the ordinary size, whatever it has */
+};
+
 struct fc_request {
   enum fc_type type;
   uint32_t id;
@@ -182,6 +190,7 @@ struct fc_request {
     struct fc_trace trace;
     struct fc_give_up give_up;
     struct fc_page page; /* leases, clients, namespaces */
+    struct fc_ring_request ring;
   };
 };
 
@@ -311,6 +320,13 @@ struct fc_namespace_entry {
   uint32_t clients; /* now */
   uint64_t idle_ns; /* since its last lookup, put or hello */
 };
+/* [0x50, id, namespace_id, client_id] */
+struct fc_ring_reply {
+  /* As in the welcome, with the same two descriptors beside the message; 0: no ring for now, and
+   * the client keeps the one that it has, if any. */
+  uint64_t namespace_id;
+  uint64_t client_id;
+};
 /* [0x4a, id, on (bool), path|nil, lines, lost] */
 struct fc_trace_reply {
   bool on;
@@ -337,6 +353,7 @@ struct fc_reply {
     struct fc_list_reply list; /* list, leases, clients, namespaces */
     uint32_t given_up;
     struct fc_trace_reply trace;
+    struct fc_ring_reply ring;
     struct fc_error_reply error;
   };
 };
@@ -400,6 +417,7 @@ int fc_encode_list(struct fc_buf *buf, uint32_t id, const struct fc_list *list);
 int fc_encode_trace(struct fc_buf *buf, uint32_t id, const struct fc_trace *trace);
 int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *give_up);
 int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const struct fc_page *page);
+int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request *ring);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -417,6 +435,7 @@ int fc_encode_put_many_reply(struct fc_buf *buf, uint32_t id,
 int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
+int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply);
 int fc_encode_error(struct fc_buf *buf, uint32_t id, int code, struct fc_str text);
 
 /* Messages with lists are made in pieces. The heads leave the frame's length

@@ -38,11 +38,20 @@ struct fc_ring_header {
                                   on another ring: rises, may start above 0 */
   /* written by the daemon */
   _Alignas(64) _Atomic uint64_t tail;
-  uint8_t reserved_2[56];
+  _Atomic uint32_t state; /* FC_RING_ASLEEP | FC_RING_REVOKED, or 0: of a client that speaks version
+                             5 or later alone, which looks at it before it writes a record */
+  uint8_t reserved_2[52];
 };
 static_assert(offsetof(struct fc_ring_header, head) == 64, "two sides, two cache lines");
 static_assert(offsetof(struct fc_ring_header, tail) == 128, "two sides, two cache lines");
+static_assert(offsetof(struct fc_ring_header, state) == 136,
+              "in the line of what the daemon writes");
 static_assert(sizeof(struct fc_ring_header) == 192, "slots begin on a cache line");
+
+enum fc_ring_state {
+  FC_RING_ASLEEP = 1,  /* the daemon looks at this ring seldom: a ping follows the next record */
+  FC_RING_REVOKED = 2, /* no record is to be written any more: the client asks for another ring */
+};
 
 enum fc_ring_kind {
   FC_RING_HIT = 1,     /* one slot: struct fc_ring_hit */
@@ -79,6 +88,11 @@ struct fc_ring_context {
 };
 static_assert(sizeof(struct fc_ring_context) == 8, "the names begin at byte 8");
 #define FC_RING_CONTEXT_BYTES_MAX (8u + 3u * FC_NAME_MAX)
+
+#define FC_RING_RECORD_SLOTS_MAX 14u /* that are published at once: a context and its hit */
+static_assert(FC_RING_RECORD_SLOTS_MAX ==
+                  (FC_RING_CONTEXT_BYTES_MAX + FC_RING_SLOT - 1) / FC_RING_SLOT + 1,
+              "the longest context, and a hit");
 
 /* Slots that a context with so many bytes of names takes. */
 static inline uint32_t fc_ring_context_slots(uint32_t names_size) {

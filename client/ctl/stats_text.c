@@ -96,6 +96,13 @@ static void value_rings(const struct figure_group *group, char value[VALUE_SIZE]
            render_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
 }
 
+static void value_rings_now(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char bytes[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%llu asleep, %llu clients without one, %s at most",
+           N("rings_asleep"), N("clients_without_ring"), render_bytes(N("rings_bytes_max"), bytes));
+}
+
 static void value_leases(const struct figure_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%llu granted, %llu abandoned, %llu expired", N("leases_granted"),
            N("leases_abandoned"), N("leases_expired"));
@@ -220,6 +227,7 @@ static const struct row rows[] = {
     {"  shared", "shared_hits", value_shared},
     {"  served", "hits_region hits_socket hits_unrecorded", value_planes},
     {"rings", "rings rings_bytes ring_records drain_s", value_rings},
+    {"  now", "rings_asleep clients_without_ring rings_bytes_max", value_rings_now},
     {"forward passes", "forward_passes", NULL},
     {"scoring time", "scoring_wall_s", NULL},
     {"time saved", "saved_wall_s", NULL},

@@ -486,6 +486,26 @@ def test_contexts_wrap_around_the_end_of_the_ring(client: Client) -> None:
     assert figure(client, "hits_region") == hits
 
 
+def test_rings_of_version_5_grow_and_sleep(daemon: Daemon) -> None:
+    with Client(daemon.socket, "ns", region=True, versions=(1, 5)) as client:
+        others = [Client(daemon.socket, "ns", region=True, versions=(1, 5)) for _ in range(16)]
+        late = Client(daemon.socket, "ns", region=True, versions=(1, 5))
+        assert late.ring is not None and late.ring.state() == ring.ASLEEP
+        client.put(A, b"a")
+        assert late.read(A) == b"a" and late.ring.state() == 0  # its ping was answered
+        assert client.ring is not None
+        small = client.ring.n_slots
+        for _ in range(4 * small):
+            assert client.read(A) == b"a"
+        assert client.ring.n_slots > small
+        assert not client.another_ring(client.ring.n_slots)  # no larger one
+        assert client.another_ring(0) and client.ring.n_slots == small
+        assert client.read(A) == b"a"
+        assert figure(client, "hits_region") == 4 * small + 2
+        for other in [*others, late]:
+            other.close()
+
+
 def test_full_ring_is_emptied_by_a_ping_or_the_hit_is_not_recorded(
     client: Client, daemon: Daemon
 ) -> None:

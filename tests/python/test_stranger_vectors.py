@@ -36,7 +36,7 @@ def hello(
 REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "hello": (m.HELLO, 0, hello((1, 1), 100000, 0, None)),
     "hello_manifest": (m.HELLO, 0, hello((1, 4), None, 0, MANIFEST)),
-    "hello_region": (m.HELLO, 1, hello((1, 4), None, 1, None)),
+    "hello_region": (m.HELLO, 1, hello((1, 5), None, 1, None)),
     "get": (m.GET, 1, m.get(1, 0, HELLO, "ablation", 0, 0)),
     "get_lease": (m.GET, 4, m.get(3, m.LEASE, HELLO, "ablation", 60000, 30000)),
     "get_many": (m.GET_MANY, 2, m.get_many(3, m.LEASE, of(b"hello", b"a", b""), None, 60000)),
@@ -51,6 +51,7 @@ REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "list": (m.LIST, 4, ["gpt2-r1", None, None, 100, b""]),
     "clear": (m.CLEAR, 5, ["gpt2-r1", "base", None]),
     "ping": (m.PING, 6, []),
+    "ring": (m.RING, 2, [1, 32768]),
 }
 
 SERVER = "fcached 0.1.0"
@@ -62,7 +63,7 @@ REPLIES: dict[str, tuple[int, int, Callable[[Fields], object], object]] = {
         0x41,
         1,
         m.welcome,
-        m.Welcome(4, SERVER, BOOT, 2, *LIMITS, 0x1122334455667788, 7),
+        m.Welcome(5, SERVER, BOOT, 2, *LIMITS, 0x1122334455667788, 7),
     ),
     "miss": (0x42, 1, lambda f: m.got(f, 1), m.Got(2, None)),
     "hit": (0x42, 3, lambda f: m.got(f, 3), m.Got(2, b"the result")),
@@ -80,6 +81,7 @@ REPLIES: dict[str, tuple[int, int, Callable[[Fields], object], object]] = {
     "cleared": (0x48, 5, Fields.u64, 1),
     "list_reply": (0x49, 4, lambda f: m.page(f, m.entry), (b"", [m.Entry(*ENTRY)])),
     "pong": (0x46, 6, lambda f: None, None),
+    "ring_reply": (0x50, 2, m.another_ring, True),
     "given_up": (0x4C, 5, Fields.u32, 1),
     "namespaces_reply": (
         0x4F,

@@ -57,8 +57,8 @@ static void stop(void) {
 #define PUT_MANY "\x9d\x05" ID "\x00" O V "\x00" PROMPT NIL "\x00\x00\x00\x00"
 
 enum opening {
-  WORKER, /* greeted, version 4, in a namespace */
-  TOOL,   /* greeted, version 4, without one */
+  WORKER, /* greeted, version 5, in a namespace */
+  TOOL,   /* greeted, version 5, without one */
   FIRST,  /* greeted, version 1, in a namespace */
   NOBODY, /* connected, no more */
 };
@@ -206,11 +206,12 @@ static const struct {
     {ABSENT, BYTES("\x95\x08" ID NONE NONE NONE), WORKER},
     {ABSENT, BYTES("\x97\x09" ID NONE NIL NIL "\x01\xc4\x00"), WORKER},
     {ABSENT, BYTES("\x95\x0e" ID NONE "\x01\xc4\x00"), WORKER},
-#define LATER "a message of version 3 or 4 on a connection of version 1"
+#define LATER "a message of version 3, 4 or 5 on a connection of version 1"
     {LATER, BYTES("\x96\x0c" ID NIL NIL "\x00" NIL), FIRST},
     {LATER, BYTES("\x95\x0d" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0e" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0f" ID NIL "\x01\xc4\x00"), FIRST},
+    {LATER, BYTES("\x94\x10" ID "\x01\x00"), FIRST},
     {"a get with lease, lease_ms and wait_ms on a connection of version 1: no lease is granted",
      BYTES(GET_OF("\x9a", "\x04", O) "\x00\x00"), FIRST},
     {"a seventh field that is no u32 in a get of version 1",

@@ -363,7 +363,7 @@ START_TEST(a_stopped_daemon_s_entries_are_read_and_each_hit_is_recorded) {
   unsigned n = 20000; /* fewer than a ring holds */
 
   trace_in_memory(trace);
-  harness_start(&served, "--trace", trace, NULL);
+  harness_start(&served, "--trace", trace, "--max-clients", "8", NULL); /* large rings */
   put_all(0, STOP_NUMBERS, 1);
   ck_assert(open_worker(&worker, "stopped", DEADLINE_MS));
   hit_many(&worker, 100);
@@ -393,7 +393,7 @@ START_TEST(a_miss_costs_one_deadline_and_hits_go_on) {
   struct worker worker;
 
   trace_in_memory(trace);
-  harness_start(&served, "--trace", trace, NULL);
+  harness_start(&served, "--trace", trace, "--max-clients", "8", NULL); /* large rings */
   put_all(0, STOP_NUMBERS, 1);
   ck_assert(open_worker(&worker, "stopped", DEADLINE_MS));
   hit_many(&worker, 100);
@@ -447,7 +447,7 @@ START_TEST(hits_that_a_killed_daemon_did_not_take_are_told_to_the_next) {
   enum { TAKEN = 500, UNTAKEN = 3000 };
   struct worker worker;
 
-  harness_start(&served, NULL);
+  harness_start(&served, "--max-clients", "8", NULL); /* large rings */
   put_all(0, STOP_NUMBERS, 1);
   ck_assert(open_worker(&worker, "stopped", LIBRARY_PATIENT_MS));
   hit_many(&worker, TAKEN);

@@ -38,7 +38,7 @@ static void set_up(void) {
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ck_assert_ptr_ne(shared, MAP_FAILED);
   /* Rings of 16,384 slots at the least. */
-  harness_start(&served, "--trace", trace, "--client-budget", "64M", NULL);
+  harness_start(&served, "--trace", trace, "--client-budget", "64M", "--max-clients", "8", NULL);
 }
 
 static void tear_down(void) {

@@ -179,6 +179,17 @@ static bool send_passed(int fd, const void *data, const int *fds, unsigned n) {
   return sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
 }
 
+static bool send_all_with(int fd, const struct fc_buf *buf, const int *fds, unsigned n) {
+  size_t first = n == 0 ? 0 : 1;
+  return (n == 0 || send_passed(fd, buf->data, fds, n)) &&
+         peer_write(fd, buf->data + first, buf->size - first);
+}
+
+void peer_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n) {
+  (void)send_all_with(fd, buf, fds, n); /* as in peer_send */
+  fc_buf_free(buf);
+}
+
 bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n) {
   uint8_t *body;
   struct fc_request request;
@@ -189,9 +200,7 @@ bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n) {
   if (request.type != FC_HELLO || fc_encode_welcome(&buf, request.id, &peer->welcome) != 0)
     return false;
   atomic_store(&peer->layout, request.hello.region_layout);
-  bool sent = n == 0 || send_passed(fd, buf.data, fds, n);
-  size_t first = n == 0 ? 0 : 1;
-  sent = sent && peer_write(fd, buf.data + first, buf.size - first);
+  bool sent = send_all_with(fd, &buf, fds, n);
   fc_buf_free(&buf);
   return sent;
 }

@@ -63,6 +63,9 @@ bool peer_write(int fd, const void *data, size_t size);
 /* Sends an encoded reply, and frees it. */
 void peer_send(int fd, struct fc_buf *buf);
 
+/* The same with descriptors beside it, which stay the caller's. */
+void peer_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n);
+
 /* Reads hello and sends peer->welcome. */
 bool peer_greet(struct peer *peer, int fd);
 

@@ -63,6 +63,8 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
   case FC_CLIENTS:
   case FC_NAMESPACES:
     return fc_encode_page(buf, request->type, id, &request->page);
+  case FC_RING:
+    return fc_encode_ring(buf, id, &request->ring);
   default:
     return fc_encode_simple(buf, request->type, id);
   }
@@ -211,6 +213,8 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
     return fc_encode_given_up(buf, id, reply->given_up);
   case FC_REPLY | FC_TRACE:
     return fc_encode_trace_reply(buf, id, &reply->trace);
+  case FC_REPLY | FC_RING:
+    return fc_encode_ring_reply(buf, id, &reply->ring);
   case FC_ERROR:
     return fc_encode_error(buf, id, reply->error.code, reply->error.text);
   default:
@@ -379,6 +383,7 @@ static const struct {
     {"namespaces",
      "[15, 28, \"m\", 500, \"cursor\"]",
      {.type = FC_NAMESPACES, .id = 28, .page = {STR("m"), 500, BYTES("cursor"), 6}}},
+    {"ring", "[16, 29, 1, 32768]", {.type = FC_RING, .id = 29, .ring = {1, 32768}}},
 };
 
 static const struct {
@@ -488,6 +493,10 @@ static const struct {
     {"trace_is_off",
      "[74, 21, false, nil, 5, 2]",
      {.type = FC_REPLY | FC_TRACE, .id = 21, .trace = {false, {0}, 5, 2}}},
+    {"ring_reply",
+     "[80, 29, 1234567890123, 7]",
+     {.type = FC_REPLY | FC_RING, .id = 29, .ring = {1234567890123, 7}}},
+    {"no_ring", "[80, 30, 0, 0]", {.type = FC_REPLY | FC_RING, .id = 30}},
     {"shutting_down", "[75, 22]", {.type = FC_REPLY | FC_SHUTDOWN, .id = 22}},
     {"error",
      "[127, 8, 5, \"the value is too large\"]",

@@ -43,14 +43,19 @@ static struct {
   int region_fd;
   _Atomic(struct fc_ring_header *) rings[RINGS]; /* of each connection */
   atomic_bool ended[RINGS];
-  atomic_uint gets, keys, pings; /* messages; keys of get_many */
-  atomic_uint let_go;            /* give_ups of all */
-  atomic_bool silent;            /* neither greets nor answers */
-  atomic_bool deaf;              /* does not read on after its greeting */
-  atomic_bool hangs_up;          /* at the next request */
-  atomic_bool takes_nothing;     /* from the rings */
-  unsigned n_passed;             /* descriptors beside the welcome */
-  int first_passed;              /* instead of the region, if not -1 */
+  atomic_uint gets, keys, pings;                  /* messages; keys of get_many */
+  atomic_uint let_go;                             /* give_ups of all */
+  atomic_bool silent;                             /* neither greets nor answers */
+  atomic_bool deaf;                               /* does not read on after its greeting */
+  atomic_bool hangs_up;                           /* at the next request */
+  atomic_bool takes_nothing;                      /* from the rings */
+  atomic_uint asked;                              /* for another ring */
+  atomic_uint wanted;                             /* slots, by the latest of these */
+  atomic_uint next_slots;                         /* of the ring that is given then; 0: none */
+  atomic_bool given_half;                         /* it comes without the ring */
+  _Atomic(struct fc_ring_header *) former[RINGS]; /* whose place another has taken */
+  unsigned n_passed;                              /* descriptors beside the welcome */
+  int first_passed;                               /* instead of the region, if not -1 */
   int ring_seals;
 } world;
 
@@ -84,8 +89,31 @@ static void answer_many(const struct fc_request *request, struct fc_buf *out) {
   fc_frame_finish(out, 0, 0);
 }
 
-static void answer(int fd, const struct fc_request *request) {
+/* What the old ring held was taken before. */
+static void answer_ring(int fd, const struct fc_request *request, unsigned nth) {
+  uint32_t slots = atomic_exchange(&world.next_slots, 0);
+  struct fc_ring_reply reply = {slots == 0 ? 0 : SPACE, slots == 0 ? 0 : 5};
+  struct fc_ring_header *ring;
   struct fc_buf out = {0};
+  atomic_store(&world.wanted, request->ring.want_slots);
+  atomic_fetch_add(&world.asked, 1);
+  (void)fc_encode_ring_reply(&out, request->id, &reply);
+  if (slots == 0) {
+    peer_send(fd, &out);
+    return;
+  }
+  int fds[] = {world.region_fd, ring_build_fd(&ring, slots, SEALS)};
+  atomic_store(&world.former[nth], atomic_exchange(&world.rings[nth], ring));
+  peer_send_with(fd, &out, fds, atomic_load(&world.given_half) ? 1 : 2);
+  (void)close(fds[1]);
+}
+
+static void answer(int fd, const struct fc_request *request, unsigned nth) {
+  struct fc_buf out = {0};
+  if (request->type == FC_RING) {
+    answer_ring(fd, request, nth);
+    return;
+  }
   if (request->type == FC_GET) {
     atomic_fetch_add(&world.gets, 1);
     if (!has(request->get.key.prompt.bytes))
@@ -131,7 +159,7 @@ static void serve(struct peer *peer, int fd, unsigned nth) {
     wait_while_silent();
     take(nth); /* before the request is handled */
     if (!hangs_up)
-      answer(fd, &request);
+      answer(fd, &request, nth);
     free(body);
     if (hangs_up)
       break;
@@ -178,11 +206,18 @@ static void set_up(void) {
   atomic_store(&world.silent, false); /* what stands above is seen by who has seen this */
 }
 
+static void unmap_ring(struct fc_ring_header *ring) {
+  ck_assert_int_eq(munmap(ring, fc_ring_bytes(ring->n_slots)), 0);
+}
+
 static void tear_down(void) {
   peer_stop(&world.peer);
   for (int i = 0; i < RINGS; i++)
     if (atomic_load(&world.rings[i]) != NULL)
-      ck_assert_int_eq(munmap(atomic_load(&world.rings[i]), fc_ring_bytes(SLOTS)), 0);
+      unmap_ring(atomic_load(&world.rings[i]));
+  for (int i = 0; i < RINGS; i++)
+    if (atomic_load(&world.former[i]) != NULL)
+      unmap_ring(atomic_load(&world.former[i]));
   region_build_unmap(&world.region);
   ck_assert_int_eq(close(world.region_fd), 0);
   ck_assert_uint_eq(open_descriptors(), descriptors_before);
@@ -660,7 +695,9 @@ END_TEST
 
 /* ---- a full ring ---- */
 
+/* Of a daemon that hands out no other. */
 START_TEST(full_ring_is_emptied_by_a_ping) {
+  world.peer.welcome.version = 4;
   struct fcache *cache = open_cache(LONG_MS);
   for (unsigned i = 0; i < 3 * SLOTS; i++)
     ck_assert_int_eq(get(cache, "a"), 'r');
@@ -673,6 +710,7 @@ END_TEST
 
 /* It costs one deadline; then hits go on, and their number is told. */
 START_TEST(full_ring_of_a_stopped_daemon) {
+  world.peer.welcome.version = 4;
   struct fcache *cache = open_cache(DEADLINE_MS);
   unsigned hits = SLOTS - 1;
   for (unsigned i = 0; i < hits; i++)
@@ -699,6 +737,174 @@ START_TEST(full_ring_of_a_stopped_daemon) {
   ck_assert_uint_eq(head_of(0) - 1 + head_of(1) - 1 + counters.unrecorded, hits);
   ck_assert_uint_eq(atomic_load(&ring_of(0)->unrecorded), counters.unrecorded);
   ck_assert_uint_eq(atomic_load(&ring_of(1)->unrecorded), 0);
+  fcache_close(cache);
+}
+END_TEST
+
+/* ---- another ring ---- */
+
+/* Hits and contexts that are in a ring, and the hits in another one. */
+static void assert_records(const struct fc_ring_header *ring, uint64_t hits) {
+  ck_assert_uint_eq(atomic_load(&ring->head), hits + 1);
+}
+
+START_TEST(full_ring_makes_place_for_a_larger_one) {
+  struct fcache *cache = open_cache(LONG_MS);
+  atomic_store(&world.next_slots, 4 * SLOTS);
+  for (unsigned i = 0; i < 3 * SLOTS; i++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(atomic_load(&world.asked), 1);
+  ck_assert_uint_eq(atomic_load(&world.wanted), FC_RING_SLOTS_MAX);
+  ck_assert_uint_eq(atomic_load(&world.pings), 0);
+  assert_records(atomic_load(&world.former[first]), SLOTS - 1);
+  assert_records(ring_of(0), 2 * SLOTS + 1);
+  ck_assert_uint_eq(counters_of(cache).region_hits, 3 * SLOTS);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  ck_assert_uint_eq(mappings("test-ring"), 3); /* ours, and its own */
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(full_ring_is_emptied_where_there_is_no_larger_one) {
+  struct fcache *cache = open_cache(LONG_MS);
+  for (unsigned i = 0; i < 3 * SLOTS; i++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(atomic_load(&world.asked), 3);
+  assert_records(ring_of(0), 3 * SLOTS);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  fcache_close(cache);
+}
+END_TEST
+
+/* It costs one deadline. What comes after the request is not recorded, since the daemon may have
+ * let go of the ring when it answered; the next ring says how many these were. */
+START_TEST(ring_that_a_stopped_daemon_was_asked_for) {
+  struct fcache *cache = open_cache(DEADLINE_MS);
+  unsigned hits = SLOTS - 1;
+  for (unsigned i = 0; i < hits; i++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  atomic_store(&world.next_slots, 4 * SLOTS);
+  atomic_store(&world.silent, true);
+  for (unsigned end = 2 * SLOTS; hits < end; hits++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(counters_of(cache).unrecorded, SLOTS + 1);
+  ck_assert_uint_eq(atomic_load(&ring_of(0)->unrecorded), 0);
+  atomic_store(&world.silent, false);
+  hits += hit_until_connected(cache, 2);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  hits++;
+  wait_for(&world.ended[first]);
+  assert_records(atomic_load(&world.former[first]), SLOTS - 1);
+  ck_assert_uint_eq(head_of(0), 0);
+  struct fcache_counters counters = counters_of(cache);
+  ck_assert_uint_eq(SLOTS - 1 + head_of(1) - 1 + counters.unrecorded, hits);
+  ck_assert_uint_eq(atomic_load(&ring_of(1)->unrecorded), counters.unrecorded);
+  fcache_close(cache);
+}
+END_TEST
+
+/* Without the ring the region is of no use; it is as if the welcome had brought none. */
+START_TEST(another_ring_that_cannot_be_mapped) {
+  struct fcache *cache = open_cache(LONG_MS);
+  for (unsigned i = 0; i < SLOTS - 1; i++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  atomic_store(&world.next_slots, 4 * SLOTS);
+  atomic_store(&world.given_half, true);
+  ck_assert_int_eq(get(cache, "a"), 'r'); /* and is not recorded */
+  ck_assert_int_eq(get(cache, "a"), 's');
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 1);
+  ck_assert_uint_eq(mappings("test-region"), 1); /* ours */
+  fcache_close(cache);
+}
+END_TEST
+
+static void set_state(uint32_t state) {
+  atomic_store(&ring_of(0)->state, state);
+}
+
+START_TEST(hit_in_a_sleeping_ring_is_followed_by_a_ping) {
+  struct fcache *cache = open_cache(LONG_MS);
+  set_state(FC_RING_ASLEEP);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(atomic_load(&world.pings), 1);
+  ck_assert_uint_eq(atomic_load(&ring_of(0)->tail), 2); /* after the hit, which the daemon took */
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'm'); /* it would take a message */
+  ck_assert_uint_eq(head_of(0), 2);
+  set_state(0);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'r');
+  ck_assert_uint_eq(atomic_load(&world.pings), 1);
+  ck_assert_uint_eq(atomic_load(&world.asked), 0);
+  fcache_close(cache);
+}
+END_TEST
+
+/* The hit is recorded, and the daemon finds it when it goes on. */
+START_TEST(hit_in_a_sleeping_ring_of_a_stopped_daemon) {
+  struct fcache *cache = open_cache(DEADLINE_MS);
+  set_state(FC_RING_ASLEEP);
+  atomic_store(&world.silent, true);
+  for (unsigned i = 0; i < 10; i++)
+    ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(head_of(0), 11);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  atomic_store(&world.silent, false);
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(revoked_ring_is_not_written_to) {
+  struct fcache *cache = open_cache(LONG_MS);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  set_state(_i == 0 ? FC_RING_REVOKED : FC_RING_REVOKED | FC_RING_ASLEEP);
+  ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'm');
+  atomic_store(&world.next_slots, SLOTS);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  ck_assert_uint_eq(atomic_load(&world.asked), 1);
+  ck_assert_uint_eq(atomic_load(&world.wanted), 0); /* one like any other */
+  assert_records(atomic_load(&world.former[first]), 1);
+  assert_records(ring_of(0), 2);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 0);
+  set_state(FC_RING_REVOKED); /* and no other is to be had */
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  assert_records(ring_of(0), 2);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 1);
+  ck_assert_uint_eq(atomic_load(&ring_of(0)->unrecorded), 1);
+  fcache_close(cache);
+}
+END_TEST
+
+/* It came to nothing at the welcome. */
+START_TEST(region_is_asked_for_again) {
+  world.n_passed = _i == 0 ? 0 : 1;
+  if (_i == 0)
+    world.peer.welcome.namespace_id = 0;
+  struct fcache *cache = open_cache(LONG_MS);
+  uint64_t start_ms = runner_now_ms();
+  ck_assert_int_eq(get(cache, "a"), 's');
+  atomic_store(&world.next_slots, SLOTS);
+  unsigned gets = 1;
+  for (; get(cache, "a") != 'r'; gets++)
+    ck_assert_uint_lt(runner_now_ms() - start_ms, LONG_MS);
+  ck_assert_uint_ge(gets, PLANE_SEEK_LOOKUPS);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, PLANE_SEEK_MIN_NS / 1000000);
+  ck_assert_uint_eq(atomic_load(&world.asked), 1);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  assert_records(ring_of(0), 2);
+  ck_assert_uint_eq(atomic_load(&world.gets), gets);
+  fcache_close(cache);
+}
+END_TEST
+
+START_TEST(region_that_is_not_to_be_had_is_asked_for_seldom) {
+  world.n_passed = 0;
+  world.peer.welcome.namespace_id = 0;
+  world.peer.welcome.version = _i == 0 ? FC_PROTOCOL_VERSION : 4;
+  struct fcache *cache = open_cache(LONG_MS);
+  for (uint64_t start_ms = runner_now_ms(); runner_now_ms() - start_ms < 2500;)
+    ck_assert_int_eq(get(cache, "a"), 's');
+  ck_assert_uint_eq(atomic_load(&world.asked), _i == 0 ? 2 : 0);
   fcache_close(cache);
 }
 END_TEST
@@ -747,6 +953,7 @@ START_TEST(local_hit_that_cannot_be_recorded_is_a_miss) {
   ck_assert_uint_eq(counters.region_hits, SLOTS - 1);
   ck_assert_uint_eq(counters.unrecorded, 0);
   ck_assert_uint_eq(atomic_load(&world.pings), 0);
+  ck_assert_uint_eq(atomic_load(&world.asked), 0);
   ck_assert_int_eq(get(cache, "a"), 'r'); /* which made room */
   ck_assert_int_eq(get_with(cache, "a", FCACHE_LOCAL), 'r');
   atomic_store(&world.hangs_up, true);
@@ -1056,6 +1263,15 @@ int main(void) {
   tcase_add_test(tcase, local_hit_that_cannot_be_recorded_is_a_miss);
   tcase_add_test(tcase, full_ring_is_emptied_by_a_ping);
   tcase_add_test(tcase, full_ring_of_a_stopped_daemon);
+  tcase_add_test(tcase, full_ring_makes_place_for_a_larger_one);
+  tcase_add_test(tcase, full_ring_is_emptied_where_there_is_no_larger_one);
+  tcase_add_test(tcase, ring_that_a_stopped_daemon_was_asked_for);
+  tcase_add_test(tcase, another_ring_that_cannot_be_mapped);
+  tcase_add_test(tcase, hit_in_a_sleeping_ring_is_followed_by_a_ping);
+  tcase_add_test(tcase, hit_in_a_sleeping_ring_of_a_stopped_daemon);
+  tcase_add_loop_test(tcase, revoked_ring_is_not_written_to, 0, 2);
+  tcase_add_loop_test(tcase, region_is_asked_for_again, 0, 2);
+  tcase_add_loop_test(tcase, region_that_is_not_to_be_had_is_asked_for_seldom, 0, 2);
   tcase_add_loop_test(tcase, stopped_daemons_hits_go_on, 0, 2);
   tcase_add_test(tcase, connection_that_cannot_let_go_does_not_linger);
   tcase_add_test(tcase, close_lets_go_of_what_lingers);

@@ -188,6 +188,9 @@ static void fill(struct figures *figures) {
   add(figures, NULL, "hits_unrecorded", FCACHE_STAT_COUNT, 5, NULL);
   add(figures, NULL, "rings", FCACHE_STAT_COUNT, 3, NULL);
   add(figures, NULL, "rings_bytes", FCACHE_STAT_BYTES, 6 << 20, NULL);
+  add(figures, NULL, "rings_asleep", FCACHE_STAT_COUNT, 999, NULL);
+  add(figures, NULL, "clients_without_ring", FCACHE_STAT_COUNT, 998, NULL);
+  add(figures, NULL, "rings_bytes_max", FCACHE_STAT_BYTES, 64 << 20, NULL);
   add(figures, NULL, "ring_records", FCACHE_STAT_COUNT, 10, NULL);
   add(figures, NULL, "drain_s", FCACHE_STAT_SECONDS, 500e-9, NULL);
   add(figures, NULL, "leases_granted", FCACHE_STAT_COUNT, 120, NULL);
@@ -228,6 +231,7 @@ START_TEST(stats_fit_80_columns) {
   ck_assert_ptr_nonnull(strstr(text, "1m 30s"));
   ck_assert_ptr_nonnull(strstr(text, "7 by clients themselves, 1 by message, 5 not recorded"));
   ck_assert_ptr_nonnull(strstr(text, "3 of 6 MiB, 10 records, 50.0 ns each"));
+  ck_assert_ptr_nonnull(strstr(text, "999 asleep, 998 clients without one, 64 MiB at most\n"));
   ck_assert_ptr_nonnull(strstr(text, "\nleases           120 granted, 3 abandoned, 1 expired\n"));
   ck_assert_ptr_nonnull(strstr(text, "\n  now            2 held, 5 waiting\n"));
   ck_assert_ptr_nonnull(strstr(text, "\n  waits          1.23 s in all, 45 ended with a hit\n"));

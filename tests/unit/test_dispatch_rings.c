@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/client_ring.h"
 #include "daemon/dispatch.h"
 #include "private_store.h"
 #include "proto/errors.h"
@@ -136,7 +137,8 @@ static struct fc_reply replied(void) {
 }
 
 static const struct fc_hello plain_hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
-                                            .version_max = FC_PROTOCOL_VERSION,
+                                            .version_max =
+                                                4, /* does not look at its ring's state */
                                             .client = {"client", 6},
                                             .name_space = {"ns", 2},
                                             .region_layout = FC_REGION_LAYOUT};
@@ -245,6 +247,147 @@ START_TEST(others_are_given_none) {
 }
 END_TEST
 
+/* ---- another one ---- */
+
+static struct fc_ring_reply ask_ring(struct client *client, uint32_t layout, uint32_t want_slots) {
+  struct fc_buf request = {0};
+  struct fc_ring_request ring = {layout, want_slots};
+  ck_assert_int_eq(fc_encode_ring(&request, 3, &ring), 0);
+  ck_assert_int_eq(send_request(client, &request), DISPATCH_DONE);
+  struct fc_reply reply = replied();
+  ck_assert_int_eq(reply.type, FC_REPLY | FC_RING);
+  ck_assert_uint_eq(reply.id, 3);
+  return reply.ring;
+}
+
+/* The one that came is in use. */
+static void take_ring(struct client *client) {
+  if (client->writer.header != NULL)
+    ring_writer_close(&client->writer);
+  ck_assert_int_ge(out.fds[0], 0);
+  ring_writer_open(&client->writer, out.fds[1]);
+  close_fds();
+  ring_writer_context(&client->writer, 0, "op", "base", NULL);
+}
+
+/* Its ring can grow. */
+static void join_version_5(struct client *client) {
+  struct fc_hello hello = plain_hello;
+  hello.version_max = FC_PROTOCOL_VERSION;
+  (void)say_hello(client, hello);
+  take_ring(client);
+}
+
+static uint64_t stat_of(const char *name) {
+  struct fc_buf request = {0};
+  struct fc_stats_walk walk = {0};
+  struct fc_stat stat;
+  ck_assert_int_eq(fc_encode_stats(&request, 1, (struct fc_str){0}), 0);
+  ck_assert_int_eq(send_request(&one, &request), DISPATCH_DONE);
+  struct fc_reply reply = replied();
+  while (fc_stats_next(&reply.stats, &walk, &stat))
+    if (fc_str_equal(stat.name, fc_str_of(name)))
+      return stat.integer;
+  ck_abort_msg("stats have no %s", name);
+  return 0;
+}
+
+START_TEST(a_larger_ring_takes_the_place) {
+  dispatch.rings.base_slots = FC_RING_SLOTS_MIN;
+  join_version_5(&one);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
+  hit(&one, 1);
+  struct fc_ring_reply reply = ask_ring(&one, FC_REGION_LAYOUT, 2048);
+  ck_assert_uint_eq(reply.namespace_id, one.session.ns->seed);
+  ck_assert_uint_eq(reply.client_id, 11);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  take_ring(&one);
+  ck_assert_uint_eq(one.writer.header->n_slots, 2048);
+  hit(&one, 1);
+  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(one.session.ring->account.hits, 2);
+  ck_assert_uint_eq(dispatch.rings.n, 1);
+  /* None that is no larger; and one of the ordinary size in any case. */
+  ck_assert_uint_eq(ask_ring(&one, FC_REGION_LAYOUT, 2048).namespace_id, 0);
+  ck_assert_int_eq(out.fds[0], -1);
+  ck_assert_uint_ne(ask_ring(&one, FC_REGION_LAYOUT, 0).namespace_id, 0);
+  take_ring(&one);
+  ck_assert_uint_eq(one.writer.header->n_slots, FC_RING_SLOTS_MIN);
+  ck_assert_uint_eq(stat_of("rings"), 1);
+  ck_assert_uint_eq(stat_of("rings_bytes"), rings_charge(FC_RING_SLOTS_MIN));
+}
+END_TEST
+
+START_TEST(a_client_without_a_ring_is_counted_and_given_one_later) {
+  size_t pool_bytes = dispatch.rings.config.pool_bytes;
+  dispatch.rings.config.pool_bytes = 1000;
+  ck_assert_uint_eq(say_hello(&one, plain_hello).namespace_id, 0);
+  ck_assert_uint_eq(stat_of("clients_without_ring"), 1);
+  ck_assert_uint_eq(ask_ring(&one, FC_REGION_LAYOUT, 0).namespace_id, 0);
+  struct fc_hello without = plain_hello;
+  without.region_layout = 0;
+  (void)say_hello(&other, without);
+  ck_assert_uint_eq(stat_of("clients_without_ring"), 1); /* one that asked for none */
+  dispatch.rings.config.pool_bytes = pool_bytes;
+  ck_assert_uint_ne(ask_ring(&one, FC_REGION_LAYOUT, _i == 0 ? 0 : 4096).namespace_id, 0);
+  take_ring(&one);
+  ck_assert_uint_eq(stat_of("clients_without_ring"), 0);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
+  hit(&one, 1);
+  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+/* The old one stays in use. */
+START_TEST(another_ring_that_cannot_be_had) {
+  dispatch.rings.base_slots = FC_RING_SLOTS_MIN;
+  join_version_5(&one);
+  hit(&one, 1);
+  if (_i == 0)
+    out.no_fds = true;
+  else if (_i == 1)
+    traced_fall_behind(&traced);
+  struct fc_ring_reply reply =
+      ask_ring(&one, _i == 2 ? FC_REGION_LAYOUT + 1 : FC_REGION_LAYOUT, FC_RING_SLOTS_MAX);
+  ck_assert_uint_eq(reply.namespace_id, 0);
+  ck_assert_uint_eq(reply.client_id, 0);
+  ck_assert_int_eq(out.fds[0], -1);
+  ck_assert_uint_eq(dispatch.rings.n, 1);
+  traced_write_out(&traced);
+  hit(&one, 2);
+  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 2);
+}
+END_TEST
+
+/* A client that looks at the state sends a ping after the first hit; no other reads its ring. */
+START_TEST(a_new_ring_among_many_is_asleep) {
+  static struct client many[RINGS_AWAKE - 1];
+  struct fc_hello hello = plain_hello;
+  memset(many, 0, sizeof many);
+  for (unsigned i = 0; i < RINGS_AWAKE - 1; i++) {
+    (void)say_hello(&many[i], hello);
+    close_fds();
+  }
+  join(&other);
+  join_version_5(&one);
+  ck_assert_uint_eq(one.writer.header->state, FC_RING_ASLEEP);
+  hit(&one, 1);
+  ck_assert_int_eq(ping(&other), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  ck_assert_int_eq(ping(&one), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(one.writer.header->state, 0);
+  hit(&one, 2);
+  ck_assert_int_eq(ping(&other), DISPATCH_DONE);
+  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  for (unsigned i = 0; i < RINGS_AWAKE - 1; i++)
+    dispatch_leave(&dispatch, &many[i].session);
+}
+END_TEST
+
 /* ---- what is read before what ---- */
 
 START_TEST(a_clients_hits_come_before_its_next_request) {
@@ -321,7 +464,7 @@ START_TEST(no_ring_is_read_before_an_older_hit_of_another) {
   if (_i == 0)
     ck_assert_int_eq(ping(&one), DISPATCH_DONE);
   else if (_i == 1)
-    (void)rings_sweep(&dispatch.rings);
+    (void)rings_sweep(&dispatch.rings, 0);
   else
     (void)rings_drain(&dispatch.rings, one.session.ring);
   ck_assert_int_eq(put(&other, 3), DISPATCH_DONE);
@@ -461,7 +604,7 @@ START_TEST(who_leaves_waits_for_nothing) {
   ck_assert_ptr_null(one.session.ns);
   ck_assert(rings_owe_lines(&dispatch.rings));
   traced_write_out(&traced);
-  ck_assert_uint_eq(rings_sweep(&dispatch.rings), 0);
+  ck_assert_uint_eq(rings_sweep(&dispatch.rings, 0), 0);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
@@ -490,7 +633,7 @@ START_TEST(lines_that_are_owed_go_to_the_file_that_was_on) {
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_AGAIN);
   ck_assert(one.session.waits_for_trace && trace_is_on(&traced.trace));
   traced_write_out(&traced);
-  (void)rings_sweep(&dispatch.rings);
+  (void)rings_sweep(&dispatch.rings, 0);
   ck_assert_int_eq(fc_encode_trace(&request, 1, &off), 0);
   ck_assert_int_eq(send_request(&one, &request), DISPATCH_DONE);
   ck_assert(!trace_is_on(&traced.trace));
@@ -518,7 +661,7 @@ START_TEST(a_trace_under_load_can_be_turned_off) {
   ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
   ck_assert(dispatch.rings.attention);
   traced_write_out(&traced);
-  (void)rings_sweep(&dispatch.rings);
+  (void)rings_sweep(&dispatch.rings, 0);
   hit(&other, 3);
   traced_fall_behind(&traced);
   ck_assert(!rings_drain_all(&dispatch.rings));
@@ -538,7 +681,7 @@ START_TEST(an_orphans_lines_go_to_the_file_that_was_on) {
   dispatch_leave(&dispatch, &other.session);
   ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
   traced_write_out(&traced);
-  (void)rings_sweep(&dispatch.rings);
+  (void)rings_sweep(&dispatch.rings, 0);
   ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_DONE);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
@@ -560,6 +703,10 @@ int main(void) {
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_add_test(tcase, a_client_that_can_read_the_region_is_given_both);
   tcase_add_loop_test(tcase, others_are_given_none, 0, 7);
+  tcase_add_test(tcase, a_larger_ring_takes_the_place);
+  tcase_add_loop_test(tcase, a_client_without_a_ring_is_counted_and_given_one_later, 0, 2);
+  tcase_add_loop_test(tcase, another_ring_that_cannot_be_had, 0, 3);
+  tcase_add_test(tcase, a_new_ring_among_many_is_asleep);
   tcase_add_test(tcase, a_clients_hits_come_before_its_next_request);
   tcase_add_loop_test(tcase, all_hits_come_before_what_tells_of_them, 0, 5);
   tcase_add_loop_test(tcase, anothers_hit_comes_before_a_later_request, 0, 3);

@@ -13,6 +13,7 @@
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "proto/message.h"
+#include "proto/ring.h"
 #include "runner.h"
 
 #define DOC "docs/protocol.md"
@@ -134,15 +135,21 @@ static const uint8_t *three_prompts(void) {
 }
 
 START_TEST(the_dumped_region_hello_is_the_encoders) {
-  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}};
-  const struct fc_welcome welcome = {4,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
+  const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}};
+  const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
+  const struct fc_ring_request ring = {1, FC_RING_SLOTS_MAX};
+  const struct fc_ring_reply given = {0x1122334455667788u, 7};
   struct fc_buf buf = {0};
 
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   check_block("hello_region", &buf, "");
   ck_assert_int_eq(fc_encode_welcome(&buf, 1, &welcome), 0);
   check_block("welcome_region", &buf, "");
+  ck_assert_int_eq(fc_encode_ring(&buf, 2, &ring), 0);
+  check_block("ring", &buf, "");
+  ck_assert_int_eq(fc_encode_ring_reply(&buf, 2, &given), 0);
+  check_block("ring_reply", &buf, "");
 }
 END_TEST
 

@@ -58,7 +58,7 @@ static const struct layout layouts[] = {
      sizeof(struct fc_ring_header),
      {FIELD(fc_ring_header, magic), FIELD(fc_ring_header, n_slots), FIELD(fc_ring_header, reserved),
       FIELD(fc_ring_header, reserved_1), FIELD(fc_ring_header, head),
-      FIELD(fc_ring_header, unrecorded), FIELD(fc_ring_header, tail),
+      FIELD(fc_ring_header, unrecorded), FIELD(fc_ring_header, tail), FIELD(fc_ring_header, state),
       FIELD(fc_ring_header, reserved_2)}},
     {"fc_ring_hit",
      sizeof(struct fc_ring_hit),
@@ -93,6 +93,9 @@ static const struct constant {
     {"FC_RING_HIT", FC_RING_HIT},
     {"FC_RING_CONTEXT", FC_RING_CONTEXT},
     {"FC_RING_UNRECORDED", FC_RING_UNRECORDED},
+    {"FC_RING_ASLEEP", FC_RING_ASLEEP},
+    {"FC_RING_REVOKED", FC_RING_REVOKED},
+    {"FC_RING_RECORD_SLOTS_MAX", FC_RING_RECORD_SLOTS_MAX},
 };
 #define N_CONSTANTS (sizeof constants / sizeof constants[0])
 

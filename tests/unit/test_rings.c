@@ -3,10 +3,14 @@
 #include "daemon/rings.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/namespace_table.h"
+#include "daemon/rings_idle.h"
 #include "private_store.h"
 #include "ring_writer.h"
 #include "runner.h"
@@ -25,9 +29,12 @@ static struct counters counters; /* of the daemon */
 static struct traced traced;
 static struct rings rings;
 
-static void start_rings(size_t pool_bytes) {
-  struct rings_config config = {
-      .store = &store, .trace = &traced.trace, .counters = &counters, .pool_bytes = pool_bytes};
+static void start_rings(size_t pool_bytes, unsigned max_clients) {
+  struct rings_config config = {.store = &store,
+                                .trace = &traced.trace,
+                                .counters = &counters,
+                                .pool_bytes = pool_bytes,
+                                .max_clients = max_clients};
   rings_init(&rings, &config);
 }
 
@@ -37,12 +44,14 @@ static void set_up(void) {
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
   traced_start(&traced);
   memset(&counters, 0, sizeof counters);
-  start_rings(POOL);
+  start_rings(POOL, 4); /* the base is the largest size */
 }
 
 static void tear_down(void) {
   while (rings.first != NULL)
     rings_detach(&rings, rings.first);
+  while (rings.asleep != NULL)
+    rings_detach(&rings, rings.asleep);
   rings_pay_all(&rings);
   rings_deinit(&rings);
   traced_end(&traced);
@@ -58,7 +67,7 @@ struct client {
 
 static struct client_time client_time; /* of all: connected when the machine started */
 
-static struct client_ring *attach(const char *name) {
+static struct client_ring *attach_one(const char *name, bool knows_state) {
   struct hits_account account = {.store = &store,
                                  .ns = ns,
                                  .counters = &counters,
@@ -66,17 +75,26 @@ static struct client_ring *attach(const char *name) {
                                  .name_space = ns->name,
                                  .client = fc_str_of(name),
                                  .time = &client_time};
-  return rings_attach(&rings, &account);
+  return rings_attach(&rings, knows_state, &account);
 }
 
-static struct client join(const char *name) {
-  struct client client = {.ring = attach(name)};
+/* Of a client that does not look at the ring's state. */
+static struct client_ring *attach(const char *name) {
+  return attach_one(name, false);
+}
+
+static struct client join_with(struct client_ring *ring) {
+  struct client client = {.ring = ring};
   ck_assert_ptr_nonnull(client.ring);
   ring_writer_open(&client.writer, rings_fd(client.ring));
   rings_handed_over(client.ring);
   ck_assert_int_eq(rings_fd(client.ring), -1);
   ring_writer_context(&client.writer, 0, "op", "base", NULL);
   return client;
+}
+
+static struct client join(const char *name) {
+  return join_with(attach(name));
 }
 
 static struct fc_key key_of(uint32_t n) {
@@ -120,32 +138,357 @@ static void assert_lines(const char *client, uint32_t n) {
 
 /* ---- the pool ---- */
 
-START_TEST(a_ring_is_a_share_of_what_is_left) {
-  struct client first = join("first");
-  ck_assert_uint_eq(first.writer.header->n_slots, FC_RING_SLOTS_MAX);
-  ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MAX));
-  struct client second = join("second"); /* a little is gone: half as many */
-  ck_assert_uint_eq(second.writer.header->n_slots, FC_RING_SLOTS_MAX / 2);
-  unsigned n = 2;
-  while (attach("another") != NULL)
-    n++;
-  ck_assert_uint_eq(rings.n, n);
-  ck_assert_uint_ge(n, 100);
-  ck_assert_uint_le(rings.used_bytes, POOL);
-  ck_assert_uint_gt(rings.used_bytes + rings_charge(FC_RING_SLOTS_MIN), POOL);
-  rings_detach(&rings, second.ring);
-  ck_assert_ptr_nonnull(attach("one more"));
-  ring_writer_close(&first.writer);
-  ring_writer_close(&second.writer);
+static const struct {
+  size_t budget_bytes;
+  unsigned max_clients;
+  uint32_t slots;
+} pools[] = {{64u << 20, 1000, FC_RING_SLOTS_MIN},
+             {1u << 20, 1000, FC_RING_SLOTS_MIN},
+             {64u << 20, 100, 4096},
+             {64u << 20, 4, FC_RING_SLOTS_MAX},
+             {64u << 20, 1, FC_RING_SLOTS_MAX}};
+
+START_TEST(every_client_gets_the_same_ring) {
+  start_rings(rings_pool_bytes(pools[_i].budget_bytes, pools[_i].max_clients),
+              pools[_i].max_clients);
+  for (unsigned n = 0; n < pools[_i].max_clients; n++) {
+    const struct client_ring *ring = attach_one("client", n % 2 == 0);
+    ck_assert_ptr_nonnull(ring);
+    ck_assert_uint_eq(ring->ring.n_slots, pools[_i].slots);
+  }
+  ck_assert_uint_eq(rings.used_bytes, pools[_i].max_clients * rings_charge(pools[_i].slots));
+  ck_assert_uint_le(rings.used_bytes, rings.config.pool_bytes);
 }
 END_TEST
 
-START_TEST(a_pool_too_small_gives_none) {
-  start_rings(rings_charge(FC_RING_SLOTS_MIN) - 1);
-  ck_assert_ptr_null(attach("client"));
-  start_rings(rings_charge(FC_RING_SLOTS_MIN));
-  ck_assert_ptr_nonnull(attach("client"));
-  ck_assert_ptr_null(attach("another"));
+START_TEST(a_pool_that_is_used_up_gives_none) {
+  start_rings(2 * rings_charge(FC_RING_SLOTS_MIN), 1);
+  struct client_ring *one = attach("client"), *two = attach("another");
+  ck_assert_ptr_nonnull(one);
+  ck_assert_ptr_nonnull(two);
+  ck_assert_ptr_null(attach("one more"));
+  ck_assert(rings.refused);
+  rings_detach(&rings, two);
+  ck_assert_ptr_nonnull(attach("one more"));
+}
+END_TEST
+
+/* Takes the place of the client's ring, as the dispatcher does it. */
+static bool grow(struct client *client, uint32_t most_slots) {
+  struct client_ring *ring = rings_attach_anew(&rings, client->ring, most_slots);
+  if (ring == NULL)
+    return false;
+  ring_writer_close(&client->writer);
+  rings_detach_replaced(&rings, client->ring);
+  *client = join_with(ring);
+  return true;
+}
+
+START_TEST(rings_grow_out_of_what_none_to_come_will_need) {
+  enum { CLIENTS = 100 };
+  struct client clients[CLIENTS / 2];
+  uint32_t slots = FC_RING_SLOTS_MAX;
+  start_rings(64u << 20, CLIENTS);
+  for (int i = 0; i < CLIENTS / 2; i++)
+    clients[i] = join_with(attach_one("client", true));
+  ck_assert(grow(&clients[0], FC_RING_SLOTS_MIN) == false); /* no larger one was asked for */
+  for (int i = 0; i < CLIENTS / 2; i++) {
+    if (!grow(&clients[i], FC_RING_SLOTS_MAX))
+      break;
+    uint32_t grown = clients[i].writer.header->n_slots;
+    ck_assert_uint_gt(grown, rings.base_slots);
+    ck_assert_uint_le(grown, slots); /* each gets a part of what is left */
+    slots = grown;
+  }
+  ck_assert_uint_gt(clients[3].writer.header->n_slots, rings.base_slots);
+  ck_assert_uint_le(rings.used_bytes, rings.config.pool_bytes);
+  for (int i = CLIENTS / 2; i < CLIENTS; i++)
+    ck_assert_ptr_nonnull(attach("to come"));
+  ck_assert_uint_le(rings.used_bytes, rings.config.pool_bytes);
+  for (int i = 0; i < CLIENTS / 2; i++)
+    ring_writer_close(&clients[i].writer);
+}
+END_TEST
+
+/* It could not be taken back from a client that does not look at the state. */
+START_TEST(rings_of_older_clients_do_not_grow) {
+  start_rings(64u << 20, 1000);
+  struct client one = join("one");
+  ck_assert(!grow(&one, FC_RING_SLOTS_MAX));
+  ck_assert(grow(&one, 0));
+  ck_assert(!one.ring->ring.knows_state);
+  ck_assert_uint_eq(one.writer.header->n_slots, FC_RING_SLOTS_MIN);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(a_larger_ring_goes_on_with_the_counts) {
+  start_rings(64u << 20, 1000);
+  struct client one = join_with(attach_one("one", true));
+  hit(&one, 1, 100);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert(grow(&one, FC_RING_SLOTS_MAX));
+  hit(&one, 101, 1000);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_uint_eq(one.ring->account.hits, 1100);
+  ck_assert_uint_eq(counters.hits, 1100);
+  ck_assert_uint_eq(rings.n, 1);
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(one.writer.header->n_slots));
+  assert_lines("one", 1100);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* ---- rings without news ---- */
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static uint64_t now_ns;
+
+/* Sweeps every 100 ms for so long. */
+static void pass(uint64_t time_ns) {
+  for (uint64_t end_ns = now_ns + time_ns; now_ns < end_ns;) {
+    now_ns += SECOND_NS / 10;
+    (void)rings_sweep(&rings, now_ns);
+  }
+}
+
+static uint32_t state_of(const struct client *client) {
+  return atomic_load_explicit(&client->writer.header->state, memory_order_relaxed);
+}
+
+/* Memory of the file, as the system has it. */
+static uint64_t allocated_bytes(int fd) {
+  struct stat status;
+  ck_assert_int_eq(fstat(fd, &status), 0);
+  return (uint64_t)status.st_blocks * 512;
+}
+
+/* So many that idle ones fall asleep. */
+static void attach_awake(void) {
+  start_rings(64u << 20, 1000);
+  while (rings_n_awake(&rings) < RINGS_AWAKE)
+    ck_assert_ptr_nonnull(attach("awake"));
+}
+
+START_TEST(few_rings_stay_awake) {
+  now_ns = 100 * SECOND_NS;
+  for (unsigned i = 0; i < RINGS_AWAKE; i++)
+    ck_assert_uint_eq(attach_one("client", true)->state, 0);
+  pass(3 * SECOND_NS);
+  ck_assert_uint_eq(rings.n_asleep, 0);
+  ck_assert_uint_eq(attach_one("one more", true)->state, FC_RING_ASLEEP);
+  pass(3 * SECOND_NS);
+  ck_assert_uint_eq(rings.n_asleep, 1);
+}
+END_TEST
+
+START_TEST(a_ring_sleeps_until_its_client_makes_a_request) {
+  attach_awake();
+  struct client one = join_with(attach_one("one", true));
+  now_ns = 100 * SECOND_NS;
+  ck_assert_uint_eq(state_of(&one), FC_RING_ASLEEP); /* a new one */
+  for (int i = 0; i < 3; i++) {
+    ck_assert_uint_eq(rings.n_asleep, 1);
+    ck_assert(rings_drain(&rings, one.ring)); /* with nothing recorded */
+    ck_assert_uint_eq(state_of(&one), FC_RING_ASLEEP);
+    hit(&one, 1 + (uint32_t)i, 1);
+    ck_assert(rings_drain(&rings, NULL)); /* anybody's */
+    ck_assert_uint_eq(counters.hits, i);
+    ck_assert(rings_drain(&rings, one.ring));
+    ck_assert_uint_eq(counters.hits, i + 1);
+    ck_assert_uint_eq(rings.n_asleep, 0);
+    ck_assert_uint_eq(state_of(&one), 0);
+    pass(SECOND_NS / 2);
+    ck_assert_uint_eq(state_of(&one), 0);
+    /* It is shown before it is so: there is another look between. */
+    while (state_of(&one) == 0)
+      pass(1);
+    ck_assert_uint_eq(rings.n_asleep, 0);
+    pass(1);
+  }
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* A client that looked at the state before it was asleep, and was stopped until now. */
+START_TEST(a_hit_without_a_request_is_found_by_the_timer) {
+  attach_awake();
+  struct client one = join_with(attach_one("one", true)), other = join("other");
+  now_ns = 100 * SECOND_NS;
+  pass(2 * SECOND_NS);
+  ck_assert_uint_eq(rings.n_asleep, 1);
+  hit(&one, 1, 1);
+  hit(&other, 1, 1);
+  rings_drain_awake(&rings);
+  ck_assert_uint_eq(counters.hits, 1);
+  pass(1);
+  ck_assert_uint_eq(counters.hits, 2);
+  ck_assert_uint_eq(rings.n_asleep, 0);
+  ck_assert_uint_eq(state_of(&one), 0);
+  hit(&one, 2, 1);
+  rings_drain_awake(&rings);
+  ck_assert_uint_eq(counters.hits, 3);
+  pass(3 * SECOND_NS);
+  ck_assert_uint_eq(rings.n_asleep, 1);
+  hit(&one, 3, 1);
+  ck_assert(rings_drain_all(&rings)); /* a figure is exact in any case */
+  ck_assert_uint_eq(counters.hits, 4);
+  ring_writer_close(&one.writer);
+  ring_writer_close(&other.writer);
+}
+END_TEST
+
+START_TEST(what_is_left_in_a_sleeping_ring_is_read_at_the_end) {
+  attach_awake();
+  uint32_t before = rings.n;
+  struct client one = join_with(attach_one("one", true));
+  hit(&one, 1, 10);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(counters.hits, 10);
+  ck_assert_uint_eq(rings.n, before);
+  ck_assert_uint_eq(rings.n_asleep, 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* They do not look at the state; among many an idle one is looked at by the timer alone. */
+START_TEST(rings_of_older_clients_sleep_among_very_many) {
+  struct client clients[RINGS_TOGETHER + 1];
+  start_rings(64u << 20, 1000);
+  for (unsigned i = 0; i <= RINGS_TOGETHER; i++) {
+    clients[i] = join("client");
+    ck_assert_uint_eq(state_of(&clients[i]), 0);
+  }
+  ck_assert_uint_eq(rings.n_asleep, 1);
+  now_ns = 100 * SECOND_NS;
+  pass(3 * SECOND_NS);
+  ck_assert_uint_eq(rings_n_awake(&rings), RINGS_TOGETHER);
+  for (unsigned i = 0; i <= RINGS_TOGETHER; i++)
+    hit(&clients[i], 1, 1);
+  pass(1);
+  ck_assert_uint_eq(counters.hits, RINGS_TOGETHER + 1);
+  ck_assert_uint_eq(rings.n_asleep, 0);
+  pass(3 * SECOND_NS);
+  ck_assert_uint_eq(rings_n_awake(&rings), RINGS_TOGETHER);
+  for (unsigned i = 0; i <= RINGS_TOGETHER; i++) {
+    ck_assert_uint_eq(state_of(&clients[i]), 0);
+    ring_writer_close(&clients[i].writer);
+  }
+}
+END_TEST
+
+/* A client whose ring has grown: `fd` is its file. */
+static struct client join_grown(const char *name, int *fd) {
+  struct client client = join_with(attach_one(name, true));
+  struct client_ring *ring = rings_attach_anew(&rings, client.ring, FC_RING_SLOTS_MAX);
+  ck_assert_ptr_nonnull(ring);
+  *fd = fcntl(rings_fd(ring), F_DUPFD_CLOEXEC, 0);
+  ck_assert_int_ge(*fd, 0);
+  ring_writer_close(&client.writer);
+  rings_detach(&rings, client.ring);
+  return join_with(ring);
+}
+
+static void until_revoked(const struct client *client, uint64_t least_ns) {
+  uint64_t start_ns = now_ns;
+  while ((state_of(client) & FC_RING_REVOKED) == 0)
+    pass(1);
+  ck_assert_uint_ge(now_ns - start_ns, least_ns);
+  ck_assert_uint_lt(now_ns - start_ns, least_ns + 2 * SECOND_NS);
+}
+
+#define KEPT_BYTES (3u * 65536u) /* three pages at most, the largest that there are */
+
+START_TEST(a_ring_that_had_grown_gives_its_memory_back) {
+  int fd;
+  trace_off(&traced.trace); /* of more lines than it has room for */
+  start_rings(64u << 20, 1000);
+  now_ns = 100 * SECOND_NS;
+  struct client one = join_grown("one", &fd);
+  uint32_t n_slots = one.writer.header->n_slots, at = _i == 0 ? 100 : n_slots - 5;
+  ck_assert_uint_gt(n_slots, 4096);
+  pass(1);
+  hit(&one, 1, at); /* up to the place in the ring, the end of it too */
+  pass(SECOND_NS);
+  ck_assert_uint_eq(counters.hits, at);
+  ck_assert_uint_eq(allocated_bytes(fd), (fc_ring_bytes(n_slots) + 4095) / 4096 * 4096);
+  until_revoked(&one, 3 * SECOND_NS);
+  ck_assert_uint_gt(rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN)); /* not yet */
+  pass(1);
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN));
+  ck_assert_uint_le(allocated_bytes(fd), KEPT_BYTES);
+  /* One record may still come, the longest that there is: of a client that was stopped. */
+  char name[FC_NAME_MAX + 1];
+  memset(name, 'n', FC_NAME_MAX);
+  name[FC_NAME_MAX] = '\0';
+  uint64_t before = allocated_bytes(fd);
+  ring_writer_context(&one.writer, 1, name, name, name);
+  hit(&one, 1, 1);
+  ck_assert_uint_eq(allocated_bytes(fd), before);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_ptr_null(rings_fault(one.ring));
+  ck_assert_uint_eq(counters.hits, at + 1);
+  /* It gets one like any other. */
+  ck_assert(grow(&one, 0));
+  ck_assert_uint_eq(one.writer.header->n_slots, FC_RING_SLOTS_MIN);
+  ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN));
+  ck_assert_uint_eq(allocated_bytes(fd), 0); /* whoever keeps it */
+  ck_assert_int_eq(close(fd), 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(a_grown_ring_is_taken_at_once_where_another_was_refused) {
+  int fd;
+  start_rings(64u << 20, 1000);
+  now_ns = 100 * SECOND_NS;
+  struct client one = join_grown("one", &fd);
+  pass(SECOND_NS / 2);
+  for (uint64_t end_ns = now_ns + 2 * SECOND_NS; (state_of(&one) & FC_RING_REVOKED) == 0;) {
+    ck_assert_uint_lt(now_ns, end_ns);
+    rings.refused = true;
+    pass(1);
+  }
+  ck_assert(grow(&one, FC_RING_SLOTS_MAX)); /* which it asked for before it saw that */
+  ck_assert_uint_eq(one.writer.header->n_slots, FC_RING_SLOTS_MIN);
+  ck_assert_int_eq(close(fd), 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+START_TEST(who_goes_on_in_a_ring_that_was_taken_is_cut) {
+  int fd;
+  start_rings(64u << 20, 1000);
+  now_ns = 100 * SECOND_NS;
+  struct client one = join_grown("one", &fd);
+  pass(1);
+  until_revoked(&one, 4 * SECOND_NS);
+  pass(1);
+  hit(&one, 1, FC_RING_RECORD_SLOTS_MAX + 1);
+  ck_assert(rings_drain(&rings, one.ring));
+  ck_assert_ptr_nonnull(strstr(rings_fault(one.ring), "revoked"));
+  ck_assert_uint_eq(counters.hits, 0);
+  ck_assert_int_eq(close(fd), 0);
+  ring_writer_close(&one.writer);
+}
+END_TEST
+
+/* What the client keeps of a ring after the end is not the daemon's memory; but for the header, by
+ * which it finds what it wrote there after that. */
+START_TEST(the_end_gives_the_memory_back) {
+  struct client_ring *ring = attach_one("one", _i == 0);
+  int fd = fcntl(rings_fd(ring), F_DUPFD_CLOEXEC, 0);
+  struct client one = join_with(ring);
+  hit(&one, 1, 1000);
+  rings_detach(&rings, one.ring);
+  ck_assert_uint_eq(counters.hits, 1000);
+  ck_assert_uint_le(allocated_bytes(fd), 65536); /* the largest page that there is */
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
+  hit(&one, 1, 1);
+  ck_assert_uint_eq(ring_writer_used(&one.writer), 1);
+  ck_assert_int_eq(close(fd), 0);
+  ring_writer_close(&one.writer);
 }
 END_TEST
 
@@ -174,9 +517,11 @@ START_TEST(a_drain_reads_all_of_all_rings) {
 END_TEST
 
 START_TEST(a_request_among_very_many_reads_its_own_ring) {
+  start_rings(POOL, 1000);
   struct client one = join("one"), other = join("other");
-  while (rings.n <= RINGS_TOGETHER)
+  while (rings_n_awake(&rings) < RINGS_TOGETHER)
     ck_assert_ptr_nonnull(attach("another"));
+  rings_wake(&rings, attach("one that has hits"));
   hit(&one, 1, 100);
   hit(&other, 1, 7);
   ck_assert(rings_drain(&rings, NULL));
@@ -247,7 +592,7 @@ START_TEST(hits_of_several_count_as_they_were_served) {
   else if (_i == 1)
     ck_assert(rings_drain_all(&rings));
   else if (_i == 2)
-    (void)rings_sweep(&rings);
+    (void)rings_sweep(&rings, 0);
   else
     rings_detach(&rings, clients[0].ring);
   for (uint32_t i = 0; i < KEYS; i++)
@@ -391,7 +736,7 @@ END_TEST
 START_TEST(a_head_that_is_nonsense_is_a_fault) {
   struct client bad = join("bad");
   atomic_store_explicit(&bad.writer.header->head, UINT64_MAX, memory_order_release);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS); /* somebody has to look at it */
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS); /* somebody has to look at it */
   ck_assert_ptr_nonnull(strstr(rings_fault(bad.ring), "head"));
   ck_assert_uint_eq(counters.hits, 0);
   ring_writer_close(&bad.writer);
@@ -402,40 +747,40 @@ END_TEST
 
 START_TEST(the_period_follows_the_load) {
   ck_assert_uint_eq(rings_period_ms(&rings), 0);
-  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), 0);
   struct client one = join("one");
   ck_assert_uint_eq(rings_period_ms(&rings), IDLE_MS);
-  ck_assert_uint_eq(rings_sweep(&rings), IDLE_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), IDLE_MS);
   hit(&one, 1, 1);
-  ck_assert_uint_eq(rings_sweep(&rings), USED_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), USED_MS);
   hit(&one, 2, FC_RING_SLOTS_MAX / 8 + 1);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
-  ck_assert_uint_eq(rings_sweep(&rings), IDLE_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), IDLE_MS);
   hit(&one, 2, FC_RING_SLOTS_MAX / 8 + 1);
   ck_assert(rings_drain(&rings, one.ring)); /* a request found it so */
   ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
   rings_detach(&rings, one.ring);
-  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), 0);
   ring_writer_close(&one.writer);
 }
 END_TEST
 
 START_TEST(a_sweep_is_bounded_and_goes_on_in_turns) {
-  struct client clients[7];
+  struct client clients[4];
   uint64_t left = 0;
   trace_off(&traced.trace);
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 4; i++) {
     clients[i] = join("client");
     hit(&clients[i], 1, clients[i].writer.header->n_slots - 1);
     left += clients[i].writer.header->n_slots - 1;
   }
-  ck_assert_uint_eq(left, 131065);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert_uint_eq(left, 131068);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS);
   ck_assert_uint_ge(counters.hits, 64u << 10);
   ck_assert_uint_lt(counters.hits, left);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS); /* those that were left come first */
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS); /* those that were left come first */
   ck_assert_uint_eq(counters.hits, left);
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < 4; i++)
     ring_writer_close(&clients[i].writer);
 }
 END_TEST
@@ -446,7 +791,7 @@ START_TEST(while_the_trace_is_behind_rings_fill) {
   struct client one = join("one");
   hit(&one, 1, 100);
   traced_fall_behind(&traced);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS);
   ck_assert(!rings_drain(&rings, one.ring));
   ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
   ck_assert_uint_eq(counters.hits, 0);
@@ -543,9 +888,9 @@ START_TEST(the_lines_of_one_that_left_come_later) {
   ck_assert_uint_eq(rings.n, 0);
   ck_assert_uint_eq(rings.used_bytes, rings_charge(FC_RING_SLOTS_MAX));
   ck_assert_uint_eq(rings_period_ms(&rings), BUSY_MS);
-  ck_assert_uint_eq(rings_sweep(&rings), BUSY_MS);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), BUSY_MS);
   traced_write_out(&traced);
-  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), 0);
   ck_assert_uint_eq(rings.used_bytes, 0);
   assert_lines("one", 200);
   ck_assert_uint_eq(traced_count(&traced, "\"op\": \"op\""), 100);
@@ -564,7 +909,7 @@ START_TEST(an_orphan_is_none_of_its_clients_business) {
   ck_assert_uint_eq(ring_writer_used(&one.writer), 0);
   memset(one.writer.slots, 0xff, one.writer.bytes - sizeof(struct fc_ring_header));
   traced_write_out(&traced);
-  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), 0);
   assert_lines("one", 100);
   ring_writer_close(&one.writer);
 }
@@ -590,10 +935,9 @@ START_TEST(many_that_leave_at_once_lose_no_line) {
   ck_assert(rings_owe_lines(&rings));
   ck_assert_uint_gt(rings.used_bytes, used_bytes / 2); /* the pool is short by what is owed */
   struct client late = join("late");
-  ck_assert_uint_lt(late.writer.header->n_slots, FC_RING_SLOTS_MAX);
   while (rings_owe_lines(&rings)) {
     traced_write_out(&traced);
-    ck_assert_uint_eq(rings_sweep(&rings), rings_period_ms(&rings));
+    ck_assert_uint_eq(rings_sweep(&rings, 0), rings_period_ms(&rings));
   }
   ck_assert_uint_eq(rings.used_bytes, rings_charge(late.writer.header->n_slots));
   ck_assert_uint_eq(traced.trace.lost, 0);
@@ -616,7 +960,7 @@ START_TEST(orphans_come_before_who_is_there) {
     ck_assert(!rings_drain_all(&rings)); /* who closes the file waits for them */
     ck_assert_uint_eq(counters.hits, FC_RING_SLOTS_MAX - 1 + 10);
     traced_write_out(&traced);
-    (void)rings_sweep(&rings);
+    (void)rings_sweep(&rings, 0);
   }
   traced_write_out(&traced);
   ck_assert(rings_drain_all(&rings));
@@ -649,7 +993,7 @@ START_TEST(where_no_trace_is_nothing_is_owed) {
   traced_fall_behind(&traced);
   rings_detach(&rings, one.ring);
   trace_off(&traced.trace);
-  ck_assert_uint_eq(rings_sweep(&rings), 0);
+  ck_assert_uint_eq(rings_sweep(&rings, 0), 0);
   ck_assert_uint_eq(rings.used_bytes, 0);
   assert_lines("one", 0);
   ring_writer_close(&one.writer);
@@ -661,8 +1005,20 @@ int main(void) {
   TCase *tcase = tcase_create("rings");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, a_ring_is_a_share_of_what_is_left);
-  tcase_add_test(tcase, a_pool_too_small_gives_none);
+  tcase_add_loop_test(tcase, every_client_gets_the_same_ring, 0, sizeof pools / sizeof pools[0]);
+  tcase_add_test(tcase, a_pool_that_is_used_up_gives_none);
+  tcase_add_test(tcase, rings_grow_out_of_what_none_to_come_will_need);
+  tcase_add_test(tcase, rings_of_older_clients_do_not_grow);
+  tcase_add_test(tcase, a_larger_ring_goes_on_with_the_counts);
+  tcase_add_test(tcase, few_rings_stay_awake);
+  tcase_add_test(tcase, a_ring_sleeps_until_its_client_makes_a_request);
+  tcase_add_test(tcase, a_hit_without_a_request_is_found_by_the_timer);
+  tcase_add_test(tcase, what_is_left_in_a_sleeping_ring_is_read_at_the_end);
+  tcase_add_test(tcase, rings_of_older_clients_sleep_among_very_many);
+  tcase_add_loop_test(tcase, a_ring_that_had_grown_gives_its_memory_back, 0, 2);
+  tcase_add_test(tcase, a_grown_ring_is_taken_at_once_where_another_was_refused);
+  tcase_add_test(tcase, who_goes_on_in_a_ring_that_was_taken_is_cut);
+  tcase_add_loop_test(tcase, the_end_gives_the_memory_back, 0, 2);
   tcase_add_test(tcase, a_drain_reads_all_of_all_rings);
   tcase_add_test(tcase, a_request_among_very_many_reads_its_own_ring);
   tcase_add_loop_test(tcase, hits_of_several_count_as_they_were_served, 0, 4);

@@ -10,12 +10,12 @@ from typing import Optional, TypeVar
 import xxhash
 
 from . import messages as m
-from .region import LAYOUT, Busy, Dead, Region, Unusable
-from .ring import Ring
+from .region import LAYOUT, Busy, Dead, Hit, Region, Unusable
+from .ring import ASLEEP, REVOKED, SLOTS_MAX, Ring
 from .wire import Closed, Fields, Refused, Wire
 
 T = TypeVar("T")
-VERSIONS = (1, 4)
+VERSIONS = (1, 4)  # on 5 the ring's state is looked at, and the daemon must be there
 
 
 def hash_of(prompt: bytes) -> bytes:
@@ -112,6 +112,9 @@ class Client:
         if self.wire.ended:
             self._end_ring()
         record = (key, hit, probe, flags & m.UNRECORDED, end, end - start)
+        if self.welcome.version >= 5:
+            self._record_by_state(record)
+            return hit.value
         ring = self.ring
         if ring and (ring.append(*record) or (self._pong() and ring.append(*record))):
             return hit.value
@@ -120,6 +123,34 @@ class Client:
         elif not flags & m.UNRECORDED:
             self.unreported += 1
         return hit.value
+
+    def _record_by_state(self, record: tuple[m.Key, Hit, Optional[str], int, int, int]) -> None:
+        """As region.md has it for version 5; the daemon must be there."""
+        assert self.ring is not None
+        state = self.ring.state()
+        if state & REVOKED:
+            assert self.another_ring(0)
+        elif not self.ring.append(*record):
+            self.another_ring(SLOTS_MAX)  # or there is room
+        elif state & ASLEEP:
+            self.ping()
+            return
+        else:
+            return
+        assert self.ring.append(*record)
+
+    def another_ring(self, want_slots: int) -> bool:
+        """Whether there was one to be had. The one that there was is let go of then."""
+        if not m.another_ring(self.wire.call(m.RING, LAYOUT, want_slots)):
+            return False
+        assert len(self.wire.descriptors) == 2
+        if self.ring is not None:
+            self.ring.close()
+        if self.region is None:
+            self.region = Region(self.wire.descriptors[0], self.welcome.boot_id)
+        self.ring = Ring(self.wire.descriptors[1])
+        self.wire.drop_descriptors()
+        return True
 
     def _end_ring(self) -> None:
         """The connection has ended, so the ring is not read any more; the region may still live."""

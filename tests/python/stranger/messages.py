@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, TypeVar
 from .wire import Fields, Malformed
 
 HELLO, GET, PUT, GET_MANY, PUT_MANY, PING, STATS, CLEAR, LIST, TRACE = range(0x01, 0x0B)
-SHUTDOWN, GIVE_UP, LEASES, CLIENTS, NAMESPACES = range(0x0B, 0x10)
+SHUTDOWN, GIVE_UP, LEASES, CLIENTS, NAMESPACES, RING = range(0x0B, 0x11)
 
 UNRECORDED, KEEP_FIRST, LEASE = 1, 2, 4  # flags
 NONE, GRANTED, TAKEN = 0, 1, 2  # of a lease
@@ -145,6 +145,13 @@ def welcome(f: Fields) -> Welcome:
     if base.boot_id == 0:
         raise Malformed("a boot_id of 0")
     return base._replace(namespace_id=f.u64(), client_id=f.u64()) if base.version >= 2 else base
+
+
+def another_ring(f: Fields) -> bool:
+    namespace_id, client_id = f.u64(), f.u64()
+    if (namespace_id == 0) != (client_id == 0):
+        raise Malformed("one id without the other")
+    return namespace_id != 0
 
 
 def get(

@@ -16,7 +16,9 @@ SLOTS_MIN, SLOTS_MAX = 512, 32768
 CONTEXTS = 16
 HIT, CONTEXT = 1, 2  # kinds
 UNRECORDED = 1
+ASLEEP, REVOKED = 1, 2  # bits of the state
 HEAD, COUNTED, TAIL = 64 // 8, 72 // 8, 128 // 8  # words of the header
+STATE = 136 // 4  # its half
 
 
 class Ring:
@@ -42,6 +44,9 @@ class Ring:
 
     def close(self) -> None:
         self._memory.close()
+
+    def state(self) -> int:
+        return self._memory.halves[STATE]
 
     def append(
         self, key: Key, hit: Hit, probe: Optional[str], flags: int, end_ns: int, wall_ns: int

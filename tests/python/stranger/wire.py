@@ -164,7 +164,7 @@ class Wire:
     def _fill(self, size: int) -> None:
         while len(self._received) < size:
             try:
-                # Room for two descriptors: only the welcome has them.
+                # Room for two descriptors: the welcome has them, and the reply to ring.
                 data, controls, flags, _ = self.socket.recvmsg(1 << 20, ROOM, CLOSE_ON_EXEC)
             except ConnectionResetError:
                 data, controls, flags = b"", [], 0
