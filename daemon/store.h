@@ -118,7 +118,17 @@ void store_drop_start(struct store *store, struct namespace *ns);
 /* Removes up to `max_entries` of them. True: none is left. */
 bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries);
 
-/* For the store's own files: takes the entry out of everything, and frees it. */
+/* The least and the most recently used of a namespace, or of all (NULL), and the neighbours of an
+ * entry in that order. NULL: there is none. */
+struct entry *store_oldest(const struct store *store, const struct namespace *ns);
+struct entry *store_newest(const struct store *store, const struct namespace *ns);
+struct entry *store_newer(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry);
+struct entry *store_older(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry);
+
+/* For the store's own files: takes the entry out of everything, and frees it. Others may get
+ * another number and place. */
 void store_remove(struct store *store, struct entry *entry);
 
 /* Is the entry out of sight: in a dropped namespace, or selected by a clear that has not come
