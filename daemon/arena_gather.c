@@ -1,5 +1,6 @@
 /* Sliding blocks down is chosen over a full compaction because its cost can be bounded: a window of
- * neighbours is found whose holes together are large enough and whose blocks are few bytes. */
+ * neighbours is found whose holes together are large enough and whose blocks are few bytes. Where
+ * the blocks are small, a place is emptied instead (arena_evacuate.c). */
 #include "daemon/arena_parts.h"
 
 enum {
@@ -15,6 +16,7 @@ struct gather {
   uint32_t walls[WALLS_MAX];
   uint32_t n_walls;
   uint32_t looks;
+  bool slides_only; /* blocks did not fit elsewhere */
 };
 
 /* From the end of a window to the next hole: what taking it in would give and cost. */
@@ -23,28 +25,29 @@ struct reach {
   uint64_t gain, cost;
 };
 
-/* A block without an owner (record 0 is one, too) is not asked for. */
+/* A block without an owner (record 0 is one, too) is not moved. */
 static bool is_wall(const struct gather *gather, uint32_t block) {
   for (uint32_t i = 0; i < gather->n_walls; i++)
     if (gather->walls[i] == block)
       return true;
-  return gather->arena->records[block].owner == NULL;
+  return arena_at(gather->arena, block)->owner == 0;
 }
 
 static struct reach reach_from(struct gather *gather, uint32_t record, bool up, uint64_t limit) {
-  const struct arena_record *records = gather->arena->records;
+  const struct arena_record *at = arena_at(gather->arena, record);
   struct reach reach = {0};
   for (;;) {
-    record = up ? records[record].above : records[record].below;
+    record = up ? at->above : at->below;
+    at = arena_at(gather->arena, record);
     gather->looks++;
     if (arena_is_hole(gather->arena, record))
       break;
     if (is_wall(gather, record) || reach.cost > limit)
       return (struct reach){0};
-    reach.cost += records[record].size + ARENA_MOVE_COST;
+    reach.cost += at->size + ARENA_MOVE_COST;
   }
   reach.hole = record;
-  reach.gain = records[record].size;
+  reach.gain = at->size;
   return reach;
 }
 
@@ -61,7 +64,7 @@ static bool is_better(const struct reach *a, const struct reach *b, uint64_t mis
  * lowers *limit to its cost; 0: there is none that costs so little. */
 static uint32_t window_around(struct gather *gather, uint32_t hole, uint64_t *limit) {
   uint32_t lowest = hole;
-  uint64_t free_bytes = gather->arena->records[hole].size, cost = 0;
+  uint64_t free_bytes = arena_at(gather->arena, hole)->size, cost = 0;
   struct reach up = {0}, down = {0};
   if (free_bytes < gather->size) {
     up = reach_from(gather, hole, true, *limit);
@@ -99,16 +102,16 @@ static uint32_t cheap_window(struct gather *gather) {
 
 /* Lets the hole and the block above it change places, in the books. */
 static void change_places(struct arena *arena, uint32_t hole, uint32_t block) {
-  struct arena_record *records = arena->records;
-  uint32_t below = records[hole].below, above = records[block].above;
-  records[block].place = records[hole].place & ~(uint64_t)ARENA_HOLE;
-  records[hole].place += records[block].size;
-  records[below].above = block;
-  records[block].below = below;
-  records[block].above = hole;
-  records[hole].below = block;
-  records[hole].above = above;
-  records[above].below = hole;
+  struct arena_record *hole_at = arena_at(arena, hole), *block_at = arena_at(arena, block);
+  uint32_t below = hole_at->below, above = block_at->above;
+  block_at->place = hole_at->place & ~(uint64_t)ARENA_HOLE;
+  hole_at->place += block_at->size;
+  arena_at(arena, below)->above = block;
+  block_at->below = below;
+  block_at->above = hole;
+  hole_at->below = block;
+  hole_at->above = above;
+  arena_at(arena, above)->below = hole;
 }
 
 /* Moves the blocks above the hole below it, one by one, until what it meets and takes in has made
@@ -118,13 +121,13 @@ static uint32_t slide(struct gather *gather, uint32_t hole, arena_move_fn *move,
   struct arena *arena = gather->arena;
   uint32_t stuck = 0;
   arena_unlist_hole(arena, hole);
-  while (arena->records[hole].size < gather->size) {
-    uint32_t block = arena->records[hole].above;
+  while (arena_at(arena, hole)->size < gather->size) {
+    uint32_t block = arena_at(arena, hole)->above;
     if (!move(arg, block, arena_offset(arena, hole))) {
       stuck = block;
       break;
     }
-    uint64_t size = arena->records[block].size;
+    uint64_t size = arena_at(arena, block)->size;
     gather->may_cost -= size + ARENA_MOVE_COST;
     arena->moved_bytes += size;
     arena->moves++;
@@ -137,6 +140,14 @@ static uint32_t slide(struct gather *gather, uint32_t hole, arena_move_fn *move,
 
 static bool make_hole(struct gather *gather, arena_move_fn *move, void *arg) {
   while (gather->size <= arena_free_bytes(gather->arena)) {
+    struct arena_place place = {0};
+    if (!gather->slides_only)
+      place = arena_find_place(gather->arena, gather->size, gather->may_cost);
+    if (place.hole != 0) {
+      if (arena_evacuate(gather->arena, &place, gather->size, &gather->may_cost, move, arg))
+        return true;
+      gather->slides_only = true;
+    }
     uint32_t hole = cheap_window(gather);
     if (hole == 0)
       return false;
@@ -158,7 +169,7 @@ bool arena_gather(struct arena *arena, uint64_t size, uint64_t max_moved, arena_
 
 /* Pieces of equal size rather than what holes there are: each window is the cheapest one, and the
  * last piece cannot be left over. */
-size_t arena_gather_pieces(struct arena *arena, uint64_t size, void *owner,
+size_t arena_gather_pieces(struct arena *arena, uint64_t size, uint64_t owner,
                            arena_block blocks[ARENA_PIECES_MAX], uint64_t max_moved,
                            arena_move_fn *move, void *arg) {
   struct gather gather = {.arena = arena, .may_cost = max_moved};
@@ -170,7 +181,7 @@ size_t arena_gather_pieces(struct arena *arena, uint64_t size, void *owner,
     if (piece < ARENA_PIECE_MIN)
       piece = left < ARENA_PIECE_MIN ? left : ARENA_PIECE_MIN;
     gather.size = piece;
-    blocks[n] = make_hole(&gather, move, arg) ? arena_take(arena, piece, NULL) : 0;
+    blocks[n] = make_hole(&gather, move, arg) ? arena_take(arena, piece, 0) : 0;
     if (blocks[n] == 0)
       break;
     uint64_t taken = arena_block_size(arena, blocks[n]);

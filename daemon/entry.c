@@ -6,24 +6,35 @@
 
 void entry_hold(struct entry *entry) {
   entry->holders++;
+  heap_pin(entry);
 }
 
 void entry_unlist(struct entry *entry) {
-  if (--entry->holders == 0)
-    heap_entry_free(entry);
-  else
-    heap_of(entry)->unlisted_bytes += heap_charge_of(entry);
+  struct heap *heap = heap_of(entry);
+  if (entry->holders > 1)
+    heap->unlisted_bytes += heap_charge_of(entry);
+  heap_entry_drop(heap, entry);
 }
 
+/* The last holder of an entry that was placed is one of an entry that the store let go. */
 void entry_release(struct entry *entry) {
-  if (--entry->holders > 0)
-    return;
-  heap_of(entry)->unlisted_bytes -= heap_charge_of(entry);
-  heap_entry_free(entry);
+  struct heap *heap = heap_of(entry);
+  heap_unpin(entry);
+  if (entry->holders == 1 && entry->block != 0)
+    heap->unlisted_bytes -= heap_charge_of(entry);
+  heap_entry_drop(heap, entry);
 }
 
 void entry_wipe(struct entry *entry) {
   entry->wipe = 1;
+}
+
+struct namespace *entry_namespace(const struct entry *entry) {
+  return entry->name_space == 0 ? NULL : heap_namespace(heap_of(entry), entry->name_space);
+}
+
+struct fc_region_entry *entry_placed(const struct entry *entry) {
+  return heap_placed(heap_of(entry), entry);
 }
 
 /* We alone write the region: our own loads need no order. */
@@ -50,34 +61,35 @@ static struct fc_key key_of(const struct fc_region_entry *placed) {
 }
 
 struct fc_key entry_key(const struct entry *entry) {
-  return key_of(entry->placed);
+  return key_of(entry_placed(entry));
 }
 
 uint32_t entry_value_size(const struct entry *entry) {
-  return (uint32_t)(load(&entry->placed->numbers) >> 32);
+  return (uint32_t)(load(&entry_placed(entry)->numbers) >> 32);
 }
 
 uint64_t entry_compute_ns(const struct entry *entry) {
-  return load(&entry->placed->compute_ns);
+  return load(&entry_placed(entry)->compute_ns);
 }
 
 uint32_t entry_origin(const struct entry *entry) {
-  return (uint32_t)load(&entry->placed->origin);
+  return (uint32_t)load(&entry_placed(entry)->origin);
 }
 
 size_t entry_value(const struct entry *entry, struct iovec pieces[FC_REGION_PIECES_MAX]) {
-  struct fc_region_entry *placed = entry->placed;
+  const struct heap *heap = heap_of(entry);
+  struct fc_region_entry *placed = heap_placed(heap, entry);
   uint64_t shape = load(&placed->shape);
   uint8_t *behind = (uint8_t *)(placed + 1) +
                     fc_region_names_bytes(fc_region_op_size(shape), fc_region_view_size(shape));
   uint32_t n = fc_region_n_pieces(shape);
   if (n == 0) {
-    pieces[0] = (struct iovec){behind, entry_value_size(entry)};
+    pieces[0] = (struct iovec){behind, (uint32_t)(load(&placed->numbers) >> 32)};
     return 1;
   }
   const struct fc_region_piece *table = (const struct fc_region_piece *)(void *)behind;
   for (uint32_t i = 0; i < n; i++)
-    pieces[i] = (struct iovec){heap_of(entry)->region->base + load(&table[i].offset),
+    pieces[i] = (struct iovec){heap->region->base + load(&table[i].offset),
                                (uint32_t)load(&table[i].extent)};
   return n;
 }
@@ -97,15 +109,4 @@ bool entry_matches(const struct entry *entry, struct fc_str view, struct fc_str 
   struct fc_key key = entry_key(entry);
   return (op.data == NULL || fc_str_equal(key.op, op)) &&
          (view.data == NULL || fc_str_equal(key.view, view));
-}
-
-struct entry *entry_of_all(struct lru_node *node) {
-  return node == NULL ? NULL
-                      : (struct entry *)(void *)((char *)node - offsetof(struct entry, in_all));
-}
-
-struct entry *entry_of_namespace(struct lru_node *node) {
-  return node == NULL
-             ? NULL
-             : (struct entry *)(void *)((char *)node - offsetof(struct entry, in_namespace));
 }

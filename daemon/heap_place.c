@@ -9,10 +9,6 @@
 
 /* A value from here on may lie in several pieces: a smaller one would make holes of its own. */
 #define SCATTER_MIN (2u * ARENA_PIECE_MIN)
-/* Bytes that are moved to make one hole, at most: others wait meanwhile (tests/bench/README.md has
- * what another bound forces out). */
-#define GATHER_MAX (4u << 20)
-
 /* A larger value is not overwritten while readers wait: it is placed anew, and then swapped in. */
 #define REWRITE_MAX (64u << 10)
 
@@ -24,22 +20,22 @@ static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIEC
 /* Moves a block's bytes, and zeroes those of its former place that are a hole now: a clear of the
  * entry would not find them there. */
 static void move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
-  uint64_t by = (uint64_t)(from - to), vacated = by < bytes ? by : bytes;
+  uint64_t vacated = to < from && (uint64_t)(from - to) < bytes ? (uint64_t)(from - to) : bytes;
   fc_shared_move_down(to, from, bytes);
   fc_shared_zero(from + bytes - vacated, vacated);
 }
 
-static void move_head(struct region *region, struct entry *entry, uint64_t digest, uint64_t bytes,
-                      uint64_t to) {
-  struct fc_region_entry *from = entry->placed;
-  entry->placed = region_at(region, to);
-  move_bytes((uint8_t *)entry->placed, (uint8_t *)from, bytes);
-  region_relink(region, digest, from, entry->placed);
+/* The entry is where its block is, so that the books need no change. */
+static void move_head(struct region *region, struct fc_region_entry *from, uint64_t digest,
+                      uint64_t bytes, uint64_t to) {
+  struct fc_region_entry *placed = region_at(region, to);
+  move_bytes((uint8_t *)placed, (uint8_t *)from, bytes);
+  region_relink(region, digest, from, placed);
 }
 
-static void move_piece(struct region *region, const struct entry *entry, arena_block block,
-                       uint64_t bytes, uint64_t to) {
-  struct fc_region_piece *piece = heap_table(entry->placed);
+static void move_piece(struct region *region, const struct fc_region_entry *placed,
+                       arena_block block, uint64_t bytes, uint64_t to) {
+  struct fc_region_piece *piece = heap_table(placed);
   while (heap_piece_block(piece) != block)
     piece++;
   move_bytes(region->base + to, region->base + heap_load(&piece->offset), bytes);
@@ -47,20 +43,26 @@ static void move_piece(struct region *region, const struct entry *entry, arena_b
 }
 
 /* Not while somebody sends it from where it is, nor before it is linked. */
-static bool move_block(void *arg, arena_block block, uint64_t arena_to) {
+bool heap_move_block(void *arg, arena_block block, uint64_t arena_to) {
   struct heap *heap = arg;
   struct region *region = heap->region;
-  struct entry *entry = arena_owner(&heap->arena, block);
-  if (entry->holders > 1 || entry->ns == NULL)
+  uint64_t owner = arena_owner(&heap->arena, block);
+  if (!region_promise(region, arena_to + arena_block_size(&heap->arena, block)))
+    return false;
+  if (heap_owner_kind(owner) != HEAP_OF_ENTRY)
+    return heap_move_chunk(heap, owner, arena_to);
+  const struct entry *entry = heap_entry(heap, (uint32_t)owner);
+  if (entry->holders > 1 || entry->name_space == 0)
     return false;
   uint64_t bytes = arena_block_size(&heap->arena, block);
   uint64_t to = region->arena_offset + arena_to;
   uint64_t digest = entry->digest;
+  struct fc_region_entry *placed = heap_placed(heap, entry);
   bool opened = FC_REGION_MUTANT != 13 && region_open(region, digest);
   if (block == entry->block)
-    move_head(region, entry, digest, bytes, to);
+    move_head(region, placed, digest, bytes, to);
   else
-    move_piece(region, entry, block, bytes, to);
+    move_piece(region, placed, block, bytes, to);
   if (opened)
     region_close(region, digest);
   return true;
@@ -74,11 +76,6 @@ struct blocks {
   uint32_t n_pieces;
 };
 
-static bool promise(const struct heap *heap, arena_block block) {
-  return region_promise(heap->region,
-                        arena_offset(&heap->arena, block) + arena_block_size(&heap->arena, block));
-}
-
 static void give(struct heap *heap, struct blocks *blocks) {
   for (uint32_t i = 0; i < blocks->n_pieces; i++)
     arena_give(&heap->arena, blocks->pieces[i]);
@@ -87,10 +84,14 @@ static void give(struct heap *heap, struct blocks *blocks) {
   *blocks = (struct blocks){0};
 }
 
+static uint64_t owner_of(const struct entry *entry) {
+  return heap_owner(HEAP_OF_ENTRY, entry->number);
+}
+
 static bool take_one(struct heap *heap, struct entry *entry, uint64_t bytes,
                      struct blocks *blocks) {
-  blocks->first = arena_take(&heap->arena, bytes, entry);
-  if (blocks->first != 0 && promise(heap, blocks->first))
+  blocks->first = arena_take(&heap->arena, bytes, owner_of(entry));
+  if (blocks->first != 0 && heap_promise(heap, blocks->first))
     return true;
   give(heap, blocks);
   return false;
@@ -100,22 +101,22 @@ static bool take_one(struct heap *heap, struct entry *entry, uint64_t bytes,
 static bool take_head(struct heap *heap, struct entry *entry, const struct heap_value *value,
                       enum heap_effort effort, struct blocks *blocks) {
   uint64_t bytes = heap_head_bytes(value->key) + blocks->n_pieces * sizeof(struct fc_region_piece);
-  blocks->first = arena_take(&heap->arena, bytes, entry);
+  blocks->first = arena_take(&heap->arena, bytes, owner_of(entry));
   if (blocks->first == 0 && effort == HEAP_GATHER &&
-      arena_gather(&heap->arena, bytes, GATHER_MAX, move_block, heap))
-    blocks->first = arena_take(&heap->arena, bytes, entry);
-  bool good = blocks->first != 0 && promise(heap, blocks->first);
+      arena_gather(&heap->arena, bytes, HEAP_GATHER_MAX, heap_move_block, heap))
+    blocks->first = arena_take(&heap->arena, bytes, owner_of(entry));
+  bool good = blocks->first != 0 && heap_promise(heap, blocks->first);
   for (uint32_t i = 0; i < blocks->n_pieces; i++)
-    good = good && promise(heap, blocks->pieces[i]);
+    good = good && heap_promise(heap, blocks->pieces[i]);
   return good;
 }
 
 static bool take_several(struct heap *heap, struct entry *entry, const struct heap_value *value,
                          enum heap_effort effort, struct blocks *blocks) {
-  size_t n = arena_take_pieces(&heap->arena, value->size, entry, blocks->pieces);
+  size_t n = arena_take_pieces(&heap->arena, value->size, owner_of(entry), blocks->pieces);
   if (n == 0 && effort == HEAP_GATHER)
-    n = arena_gather_pieces(&heap->arena, value->size, entry, blocks->pieces, GATHER_MAX,
-                            move_block, heap);
+    n = arena_gather_pieces(&heap->arena, value->size, owner_of(entry), blocks->pieces,
+                            HEAP_GATHER_MAX, heap_move_block, heap);
   blocks->n_pieces = (uint32_t)n;
   if (n > 0 && take_head(heap, entry, value, effort, blocks))
     return true;
@@ -131,7 +132,8 @@ static bool take(struct heap *heap, struct entry *entry, const struct heap_value
     return true;
   if (value->size >= SCATTER_MIN)
     return take_several(heap, entry, value, effort, blocks);
-  return effort == HEAP_GATHER && arena_gather(&heap->arena, bytes, GATHER_MAX, move_block, heap) &&
+  return effort == HEAP_GATHER &&
+         arena_gather(&heap->arena, bytes, HEAP_GATHER_MAX, heap_move_block, heap) &&
          take_one(heap, entry, bytes, blocks);
 }
 
@@ -143,16 +145,15 @@ static void write_names(struct fc_region_entry *placed, const struct fc_key *key
 }
 
 /* What another value of the same size changes, but for the bytes. */
-static void write_particulars(const struct entry *entry, const struct heap_value *value,
-                              uint32_t n_pieces) {
-  struct fc_region_entry *placed = entry->placed;
+static void write_particulars(struct fc_region_entry *placed, uint32_t number,
+                              const struct heap_value *value, uint32_t n_pieces) {
   /* An empty value may be a NULL pointer. */
   uint32_t checksum = (uint32_t)XXH3_64bits_withSeed(value->size > 0 ? value->data : "",
                                                      value->size, value->digest);
   heap_store(&placed->shape,
              fc_region_shape(value->key->op.size, value->key->view.size, n_pieces, checksum));
   heap_store(&placed->compute_ns, value->compute_ns);
-  heap_store(&placed->origin, (uint64_t)entry->number << 32 | value->origin);
+  heap_store(&placed->origin, (uint64_t)number << 32 | value->origin);
 }
 
 static void write_key(struct fc_region_entry *placed, const struct heap_value *value) {
@@ -166,9 +167,9 @@ static void write_key(struct fc_region_entry *placed, const struct heap_value *v
   write_names(placed, key);
 }
 
-static void write_table(const struct heap *heap, const struct entry *entry, uint64_t size,
-                        const struct blocks *blocks) {
-  struct fc_region_piece *table = heap_table(entry->placed);
+static void write_table(const struct heap *heap, const struct fc_region_entry *placed,
+                        uint64_t size, const struct blocks *blocks) {
+  struct fc_region_piece *table = heap_table(placed);
   for (uint32_t i = 0; i < blocks->n_pieces; i++) {
     arena_block block = blocks->pieces[i];
     uint64_t bytes = arena_block_size(&heap->arena, block);
@@ -194,15 +195,14 @@ static void write_bytes(const struct entry *entry, const uint8_t *data) {
 bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value *value,
                 enum heap_effort effort) {
   struct blocks blocks;
-  if (!take(heap, entry, value, effort, &blocks))
+  if (!heap_books_for_blocks(heap, effort) || !take(heap, entry, value, effort, &blocks))
     return false;
-  uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, blocks.first);
   entry->block = blocks.first;
   entry->digest = value->digest;
-  entry->placed = region_at(heap->region, offset);
-  write_key(entry->placed, value);
-  write_particulars(entry, value, blocks.n_pieces);
-  write_table(heap, entry, value->size, &blocks);
+  struct fc_region_entry *placed = heap_placed(heap, entry);
+  write_key(placed, value);
+  write_particulars(placed, entry->number, value, blocks.n_pieces);
+  write_table(heap, placed, value->size, &blocks);
   write_bytes(entry, value->data);
   return true;
 }
@@ -210,9 +210,10 @@ bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value 
 bool heap_rewrite(struct entry *entry, const struct heap_value *value) {
   if (entry->holders > 1 || entry_value_size(entry) != value->size || value->size > REWRITE_MAX)
     return false;
+  struct fc_region_entry *placed = entry_placed(entry);
   struct region *region = heap_of(entry)->region;
   bool opened = FC_REGION_MUTANT != 15 && region_open(region, value->digest);
-  write_particulars(entry, value, heap_n_pieces(entry->placed));
+  write_particulars(placed, entry->number, value, heap_n_pieces(placed));
   write_bytes(entry, value->data);
   if (opened)
     region_close(region, value->digest);

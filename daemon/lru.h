@@ -1,35 +1,40 @@
-/* lru.h - a list from the most to the least recently used, linked through its
- * members: nothing here allocates or fails. A member stands in at most one list
- * per node, and leaves it before its memory goes. One thread. */
+/* lru.h - a list of entries from the most to the least recently used, linked through
+ * their numbers: nothing here allocates or fails. An entry stands in at most one list
+ * of each kind, and leaves it before its slot is given back. One thread. */
 #ifndef FC_DAEMON_LRU_H
 #define FC_DAEMON_LRU_H
 
-#include <stddef.h>
+#include <stdint.h>
 
+#include "daemon/slots.h"
+
+struct entry;
+
+enum lru_kind { LRU_OF_ALL, LRU_OF_NAMESPACE, LRU_KINDS };
+
+/* Numbers of entries; 0: none. */
 struct lru_node {
-  struct lru_node *newer, *older;
+  uint32_t newer, older;
 };
-
-/* A ring closed by `end`: end.older is the most recently used, end.newer the
- * least. The struct must not be moved once it is initialised. */
 struct lru {
-  struct lru_node end;
+  uint32_t newest, oldest;
 };
 
 void lru_init(struct lru *lru);
 
-/* Adds as the most recently used. `node` stands in no list. */
-void lru_add(struct lru *lru, struct lru_node *node);
+/* `entries`: where the numbers lead to (heap.h). */
 
-void lru_remove(struct lru_node *node);
+/* Adds as the most recently used. The entry stands in no list of that kind. */
+void lru_add(struct lru *lru, enum lru_kind kind, const struct slots *entries, uint32_t number);
+
+void lru_remove(struct lru *lru, enum lru_kind kind, const struct slots *entries, uint32_t number);
 
 /* Makes a member the most recently used. */
-void lru_promote(struct lru *lru, struct lru_node *node);
+void lru_promote(struct lru *lru, enum lru_kind kind, const struct slots *entries,
+                 struct entry *entry);
 
-/* The ends of the list, and the neighbours of a member; NULL where there is none. */
-struct lru_node *lru_newest(const struct lru *lru);
-struct lru_node *lru_oldest(const struct lru *lru);
-struct lru_node *lru_older(const struct lru *lru, const struct lru_node *node);
-struct lru_node *lru_newer(const struct lru *lru, const struct lru_node *node);
+/* A member has another number from now on, at which its node stands already. */
+void lru_renumber(struct lru *lru, enum lru_kind kind, const struct slots *entries, uint32_t from,
+                  uint32_t to);
 
 #endif

@@ -115,7 +115,7 @@ struct page {
 static bool add_to_page(void *arg, const struct entry *entry) {
   struct page *page = arg;
   struct fc_list_entry item = {
-      .name_space = entry->ns->name,
+      .name_space = entry_namespace(entry)->name,
       .key = entry_key(entry),
       .value_size = entry_value_size(entry),
       .charge = heap_charge_of(entry),

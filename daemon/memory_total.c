@@ -45,7 +45,9 @@ static uint64_t bytes_of_daemon(const struct memory_amounts *bounds) {
   uint64_t remembered =
       PROCESSES_IDLE_MAX * (sizeof(struct process) + MALLOC_BYTES) +
       (CLEARS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
-  return PROGRAM_BYTES + WORK_BYTES + remembered + heap / HOLES_SHARE + mapped / TABLE_SHARE;
+  uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
+  return PROGRAM_BYTES + WORK_BYTES + remembered + heap / HOLES_SHARE + mapped / TABLE_SHARE +
+         chunks * sizeof(struct slots_chunk *);
 }
 
 void memory_total_bounds(const struct memory_settings *settings, struct memory_amounts *bounds) {

@@ -40,6 +40,7 @@ struct namespace {
 
   /* written by the store */
   struct lru lru;
+  uint32_t number; /* in the heap, for its entries to name it; 0: it has had none */
   uint64_t entries;
   uint64_t bytes;                   /* charge of its entries */
   uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */

@@ -17,10 +17,10 @@
 #define BYTES_PER_BUCKET 1024u
 #define BUCKETS_MIN 64u
 #define BUCKETS_MAX UINT32_MAX
-/* Room in the arena beyond what entries are charged, for blocks to be moved together with: the
- * less, the farther they move. */
-#define SLACK_SHIFT 7
-#define SLACK_MIN (64u << 10)
+/* Room in the arena beyond what entries are charged: for blocks to be moved together with (the
+ * less, the farther they move), and for books that are not in use. */
+#define SLACK_SHIFT 6
+#define SLACK_MIN (128u << 10)
 #define PROMISE_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -58,9 +58,20 @@ static bool give_memory(const struct region *region, uint64_t offset, uint64_t b
   return rc == 0;
 }
 
+/* Maps the front, and leaves room for the region behind it, where any access fails or, if it is to
+ * be private, none does. */
+static bool reserve(struct region *region, int protection) {
+  uint8_t *front = mmap(NULL, REGION_FRONT_BYTES + region->size, protection,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (front == MAP_FAILED) /* too large: before it takes any memory */
+    return false;
+  region->base = front + REGION_FRONT_BYTES;
+  return mprotect(front, REGION_FRONT_BYTES, PROT_READ | PROT_WRITE) == 0;
+}
+
 static void unmap(struct region *region) {
-  if (region->base != NULL)
-    (void)munmap(region->base, region->size); /* a mapping of ours: cannot fail */
+  if (region->base != NULL) /* a mapping of ours: cannot fail */
+    (void)munmap(region->base - REGION_FRONT_BYTES, REGION_FRONT_BYTES + region->size);
   if (region->fd >= 0)
     (void)close(region->fd); /* memory: there is nothing to lose */
   region->base = NULL;
@@ -72,10 +83,9 @@ static bool map_shared(struct region *region) {
   region->fd = memfd_create(FC_REGION_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0)
     return false;
-  void *base = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
-  if (base == MAP_FAILED) /* too large: before it takes any memory */
+  if (!reserve(region, PROT_NONE) || mmap(region->base, region->size, PROT_READ | PROT_WRITE,
+                                          MAP_SHARED | MAP_FIXED, region->fd, 0) == MAP_FAILED)
     return false;
-  region->base = base;
   return give_memory(region, 0, region->arena_offset) &&
          fcntl(region->fd, F_ADD_SEALS,
                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
@@ -84,15 +94,6 @@ static bool map_shared(struct region *region) {
 uint64_t region_inode(const struct region *region) {
   struct stat status;
   return region->fd >= 0 && fstat(region->fd, &status) == 0 ? status.st_ino : 0;
-}
-
-static bool map_private(struct region *region) {
-  void *base = mmap(NULL, region->size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED)
-    return false;
-  region->base = base;
-  return true;
 }
 
 bool region_promise(struct region *region, uint64_t bytes) {
@@ -178,7 +179,7 @@ int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, u
                     (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);
-  if (!map_private(region))
+  if (!reserve(region, PROT_READ | PROT_WRITE))
     return fault_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
                      (unsigned long long)max_bytes);
   use_mapping(region, max_value, boot_id);

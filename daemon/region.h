@@ -18,6 +18,8 @@
 #define FC_REGION_MUTANT 0
 #endif
 
+#define REGION_FRONT_BYTES 65536u /* a multiple of every page size */
+
 struct region {
   /* read by all */
   uint64_t size; /* of the whole, bytes */
@@ -31,7 +33,8 @@ struct region {
   uint64_t promised_bytes; /* of the arena: those that have memory, or may */
 };
 
-/* What it takes beside `max_bytes` of entries: header, buckets, and the arena's room for holes. */
+/* What it takes beside `max_bytes` of entries: header, buckets, and the arena's room for holes and
+ * for books that are not in use. */
 uint64_t region_overhead_bytes(uint64_t max_bytes);
 
 /* Makes one for entries that are charged `max_bytes` together. `shared`: clients may map it; where
@@ -56,6 +59,12 @@ bool region_promise(struct region *region, uint64_t bytes);
 
 static inline struct fc_region_entry *region_at(const struct region *region, uint64_t offset) {
   return (struct fc_region_entry *)(void *)(region->base + offset);
+}
+/* A pointer that the heap keeps in front of the region, in memory of the daemon alone: from an
+ * address in the region and its offset, `base` follows, and from that the heap. The region itself
+ * has no address of the daemon in it, as clients read it. */
+static inline void **region_front(const uint8_t *base) {
+  return (void **)(uintptr_t)(base - REGION_FRONT_BYTES);
 }
 static inline uint64_t region_offset(const struct region *region, const void *at) {
   return (uint64_t)((const uint8_t *)at - region->base);

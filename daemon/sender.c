@@ -294,7 +294,7 @@ bool sender_leaves_unread(const struct sender *sender) {
 bool sender_holds(const struct sender *sender, enum sender_entries which) {
   for (const struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
     for (size_t i = 0; i < unsent->n; i++)
-      if (unsent->owners[i] != NULL && (which == SENDER_ANY || unsent->owners[i]->ns == NULL))
+      if (unsent->owners[i] != NULL && (which == SENDER_ANY || unsent->owners[i]->name_space == 0))
         return true;
   return false;
 }

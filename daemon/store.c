@@ -6,6 +6,7 @@
 
 #include "daemon/store_chain.h"
 #include "daemon/store_clear.h"
+#include "daemon/store_tidy.h"
 #include "proto/errors.h"
 
 int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
@@ -52,11 +53,42 @@ static struct entry *find(struct store *store, const struct namespace *ns, uint6
 }
 
 static void touch(struct store *store, struct entry *entry, uint64_t now_ns) {
-  store_clear_leave(store, entry);
-  lru_promote(&store->lru, &entry->in_all);
-  lru_promote(&entry->ns->lru, &entry->in_namespace);
+  if (store->active_clears != NULL)
+    store_clear_leave(store, entry);
+  const struct slots *entries = &store->heap.entries;
+  struct namespace *ns = heap_namespace(&store->heap, entry->name_space);
+  lru_promote(&store->lru, LRU_OF_ALL, entries, entry);
+  lru_promote(&ns->lru, LRU_OF_NAMESPACE, entries, entry);
   entry->use_stamp = ++store->last_stamp;
   entry->last_use_ns = now_ns;
+}
+
+/* ---- the order ---- */
+
+static struct entry *entry_or_null(const struct store *store, uint32_t number) {
+  return number == 0 ? NULL : heap_entry(&store->heap, number);
+}
+
+static enum lru_kind kind_of(const struct namespace *ns) {
+  return ns == NULL ? LRU_OF_ALL : LRU_OF_NAMESPACE;
+}
+
+struct entry *store_oldest(const struct store *store, const struct namespace *ns) {
+  return entry_or_null(store, (ns == NULL ? &store->lru : &ns->lru)->oldest);
+}
+
+struct entry *store_newest(const struct store *store, const struct namespace *ns) {
+  return entry_or_null(store, (ns == NULL ? &store->lru : &ns->lru)->newest);
+}
+
+struct entry *store_newer(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry) {
+  return entry_or_null(store, entry->lists[kind_of(ns)].newer);
+}
+
+struct entry *store_older(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry) {
+  return entry_or_null(store, entry->lists[kind_of(ns)].older);
 }
 
 /* ---- in and out ---- */
@@ -73,9 +105,9 @@ static void add_charge(struct store *store, struct namespace *ns, const struct e
 
 /* A placed entry enters the lists; the caller links it. */
 static void enlist(struct store *store, struct namespace *ns, struct entry *entry) {
-  entry->ns = ns;
-  lru_add(&store->lru, &entry->in_all);
-  lru_add(&ns->lru, &entry->in_namespace);
+  entry->name_space = ns->number;
+  lru_add(&store->lru, LRU_OF_ALL, &store->heap.entries, entry->number);
+  lru_add(&ns->lru, LRU_OF_NAMESPACE, &store->heap.entries, entry->number);
   add_charge(store, ns, entry);
 }
 
@@ -87,26 +119,28 @@ static void reclaim(const struct store *store, enum store_reclaim what) {
 /* The entry, which the caller has taken out of its chain, leaves everything else. */
 static void delist(struct store *store, struct entry *entry) {
   uint64_t charge = heap_charge_of(entry);
+  struct namespace *ns = heap_namespace(&store->heap, entry->name_space);
   store_clear_leave(store, entry);
-  lru_remove(&entry->in_all);
-  lru_remove(&entry->in_namespace);
+  lru_remove(&store->lru, LRU_OF_ALL, &store->heap.entries, entry->number);
+  lru_remove(&ns->lru, LRU_OF_NAMESPACE, &store->heap.entries, entry->number);
   store->entries--;
   store->bytes -= charge;
-  entry->ns->entries--;
-  entry->ns->bytes -= charge;
+  ns->entries--;
+  ns->bytes -= charge;
   struct fc_key key = entry_key(entry);
-  store_counts_remove(&store->counts, entry->ns->seed, key.view, key.op);
-  entry->ns = NULL;
+  store_counts_remove(&store->counts, ns->seed, key.view, key.op);
+  entry->name_space = 0;
   entry_unlist(entry);
   if (store_unlisted_bytes(store) > store->unlisted_max)
     reclaim(store, STORE_RECLAIM_UNLISTED);
+  store_tidy(store);
 }
 
 void store_remove(struct store *store, struct entry *entry) {
   uint64_t digest = entry->digest;
   /* The window comes first: only after it may the bytes be given to others. */
   bool opened = FC_REGION_MUTANT != 10 && region_open(store->region, digest);
-  region_unlink(store->region, digest, entry->placed);
+  region_unlink(store->region, digest, heap_placed(&store->heap, entry));
   if (opened)
     region_close(store->region, digest);
   delist(store, entry);
@@ -123,7 +157,7 @@ void store_erase(struct store *store, struct entry *entry) {
  * already taken out of sight does not. */
 static bool evict(struct store *store, struct entry *entry) {
   struct store_clear *clear = store_clear_of(store, entry);
-  bool counts = clear == NULL && !entry->ns->condemned;
+  bool counts = clear == NULL && !heap_namespace(&store->heap, entry->name_space)->condemned;
   if (clear != NULL)
     clear->removed++;
   if (counts)
@@ -140,7 +174,7 @@ static void hear_of_hits(const struct store *store) {
 }
 
 static void evict_for(struct store *store, struct entry *entry, enum evict_cause cause) {
-  struct namespace *ns = entry->ns;
+  struct namespace *ns = heap_namespace(&store->heap, entry->name_space);
   if (!evict(store, entry))
     return;
   ns->evictions[cause]++;
@@ -148,12 +182,12 @@ static void evict_for(struct store *store, struct entry *entry, enum evict_cause
 }
 
 static void evict_oldest(struct store *store, enum evict_cause cause) {
-  evict_for(store, entry_of_all(lru_oldest(&store->lru)), cause);
+  evict_for(store, store_oldest(store, NULL), cause);
 }
 
 static void trim_entries(struct store *store, struct namespace *ns, uint64_t most) {
   while (ns->entries > most)
-    evict_for(store, entry_of_namespace(lru_oldest(&ns->lru)), EVICT_ENTRIES);
+    evict_for(store, store_oldest(store, ns), EVICT_ENTRIES);
 }
 
 bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries) {
@@ -186,23 +220,28 @@ struct entry *store_peek(const struct store *store, const struct namespace *ns,
 
 void store_prefetch(const struct store *store, uint32_t hint) {
   const struct entry *entry = heap_entry_by(&store->heap, hint);
-  if (entry == NULL)
-    return;
-  __builtin_prefetch(entry, 1); /* it straddles two lines */
-  __builtin_prefetch((const char *)(entry + 1) - 1, 1);
+  if (entry != NULL)
+    __builtin_prefetch(entry, 1);
 }
 
 /* A digest of 64 bits is taken for the key: two keys of one in the same namespace would share their
  * promotions now and then, and no value. */
 struct entry *store_peek_hint(const struct store *store, const struct namespace *ns, uint32_t hint,
                               uint64_t digest) {
+  const struct slots *entries = &store->heap.entries;
   struct entry *entry = heap_entry_by(&store->heap, hint);
-  if (entry == NULL || entry->ns != ns || entry->digest != digest || store_is_doomed(store, entry))
+  if (entry == NULL || entry->name_space == 0 || entry->name_space != ns->number ||
+      entry->digest != digest || ns->condemned ||
+      (store->active_clears != NULL && store_clear_of(store, entry) != NULL))
     return NULL;
-  __builtin_prefetch(entry->in_all.newer, 1);
-  __builtin_prefetch(entry->in_all.older, 1);
-  __builtin_prefetch(entry->in_namespace.newer, 1);
-  __builtin_prefetch(entry->in_namespace.older, 1);
+  /* 0 is none, and has a place as well. The neighbours are often the same in both lists. */
+  struct lru_node all = entry->lists[LRU_OF_ALL], own = entry->lists[LRU_OF_NAMESPACE];
+  __builtin_prefetch(slots_at(entries, ENTRY_BITS, all.newer), 1);
+  __builtin_prefetch(slots_at(entries, ENTRY_BITS, all.older), 1);
+  if (own.newer != all.newer)
+    __builtin_prefetch(slots_at(entries, ENTRY_BITS, own.newer), 1);
+  if (own.older != all.older)
+    __builtin_prefetch(slots_at(entries, ENTRY_BITS, own.older), 1);
   return entry;
 }
 
@@ -217,11 +256,13 @@ static uint64_t taken_bytes(const struct store *store) {
   return store->bytes + store_unlisted_bytes(store);
 }
 
-/* Room in the limits for one more entry of `charge`, where `old` (or NULL) is about to go. That is
- * made the newest first, as the others go for it; and without it the charge alone fits. */
+/* Room in the limits for one more entry of `charge`, where `old` (held by the caller, or NULL) is
+ * about to go. That is made the newest first, as the others go for it; and without it the charge
+ * alone fits. */
 static void make_room(struct store *store, struct namespace *ns, struct entry *old, uint64_t charge,
                       uint64_t now_ns) {
-  uint64_t freed = old == NULL || old->holders > 1 ? 0 : heap_charge_of(old);
+  bool sent = old != NULL && old->holders > 2; /* then it keeps its place for now */
+  uint64_t freed = old == NULL || sent ? 0 : heap_charge_of(old);
   uint64_t bytes_most = store->max_bytes - charge + freed;
   uint64_t entries_most = ns->max_entries == 0 ? UINT64_MAX : ns->max_entries - (old == NULL);
   if (ns->entries <= entries_most && taken_bytes(store) <= bytes_most)
@@ -273,19 +314,20 @@ static bool place_by_force(struct store *store, struct entry *entry,
 }
 
 /* Makes the value stand under the key, as the only and the newest, in one window: so no reader sees
- * neither the old value nor the new. `old` is the key's entry, or NULL. */
+ * neither the old value nor the new. `old` is the key's entry, held, or NULL. */
 static bool replace(struct store *store, struct namespace *ns, struct entry *old,
                     struct entry *entry, const struct heap_value *value) {
   struct region *region = store->region;
   bool placed = heap_place(&store->heap, entry, value, old == NULL ? HEAP_GATHER : HEAP_AS_IT_IS);
   bool opened = region_open(region, value->digest);
   if (old != NULL) { /* its place may be needed: readers of this key wait for the window's end */
-    region_unlink(region, value->digest, old->placed);
+    region_unlink(region, value->digest, heap_placed(&store->heap, old));
+    entry_release(old);
     delist(store, old);
   }
   placed = placed || place_by_force(store, entry, value);
   if (placed) {
-    region_link(region, value->digest, entry->placed);
+    region_link(region, value->digest, heap_placed(&store->heap, entry));
     enlist(store, ns, entry);
   }
   if (opened)
@@ -303,21 +345,48 @@ static void settle(struct store *store, struct entry *entry, uint64_t now_ns) {
     evict_oldest(store, EVICT_BYTES);
 }
 
-/* Stores what is not to be written over what is there. */
-static int put_new(struct store *store, struct namespace *ns, struct entry *old,
-                   const struct heap_value *value, uint64_t now_ns) {
-  struct entry *entry = heap_entry_new(&store->heap);
-  if (entry == NULL)
-    return FC_ENOMEM;
+/* A fresh entry, for which others go where there is no room for its books. `old` stays. */
+static struct entry *new_entry(struct store *store, struct entry *old, uint64_t now_ns) {
+  struct entry *entry;
+  while ((entry = heap_entry_new(&store->heap)) == NULL && store->entries > (old != NULL)) {
+    hear_of_hits(store);
+    if (old != NULL)
+      touch(store, old, now_ns); /* the newest: it is not the one that goes */
+    evict_oldest(store, EVICT_FORCED);
+  }
+  return entry;
+}
+
+/* Makes room for the value and its entry, which is held. NULL: there is none. `old` stays where it
+ * is. */
+static struct entry *prepare(struct store *store, struct namespace *ns, struct entry *old,
+                             const struct heap_value *value, uint64_t now_ns) {
+  if (!heap_number_namespace(&store->heap, ns))
+    return NULL;
   make_room(store, ns, old, heap_charge(value->key, value->size), now_ns);
   if (old == NULL)
     make_room_in_chain(store, ns, value->digest);
-  if (!replace(store, ns, old, entry, value)) {
-    entry_unlist(entry);
+  return new_entry(store, old, now_ns);
+}
+
+/* Stores what is not to be written over what is there. */
+static int put_new(struct store *store, struct namespace *ns, struct entry *old,
+                   const struct heap_value *value, uint64_t now_ns) {
+  if (old != NULL)
+    entry_hold(old); /* others that go let entries change their places */
+  struct entry *entry = prepare(store, ns, old, value, now_ns);
+  if (entry == NULL) {
+    if (old != NULL)
+      entry_release(old);
     return FC_ENOMEM;
   }
-  settle(store, entry, now_ns);
-  return FC_STORED;
+  bool stored = replace(store, ns, old, entry, value);
+  if (stored)
+    settle(store, entry, now_ns);
+  else
+    heap_entry_drop(&store->heap, entry);
+  entry_release(entry);
+  return stored ? FC_STORED : FC_ENOMEM;
 }
 
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
@@ -355,16 +424,20 @@ void store_drop_start(struct store *store, struct namespace *ns) {
 bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries, bool wipe) {
   uint64_t erased_bytes = 0;
   for (; max_entries > 0 && erased_bytes < STORE_SLICE_BYTES && ns->entries > 0; max_entries--) {
-    struct entry *entry = entry_of_namespace(lru_oldest(&ns->lru));
+    struct entry *entry = store_oldest(store, ns);
     erased_bytes += wipe ? heap_charge_of(entry) : 0;
     if (wipe)
       store_erase(store, entry);
     else
       store_remove(store, entry);
   }
-  return ns->entries == 0;
+  if (ns->entries > 0)
+    return false;
+  heap_forget_namespace(&store->heap, ns);
+  return true;
 }
 
 bool store_is_doomed(const struct store *store, const struct entry *entry) {
-  return entry->ns->condemned || store_clear_of(store, entry) != NULL;
+  return heap_namespace(&store->heap, entry->name_space)->condemned ||
+         store_clear_of(store, entry) != NULL;
 }

@@ -136,9 +136,18 @@ void store_drop_start(struct store *store, struct namespace *ns);
  * to STORE_SLICE_BYTES. True: none is left. */
 bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_entries, bool wipe);
 
-/* For the store's own files: takes the entry out of everything, and frees it. The second zeroes its
- * bytes in the region too, at once or when the last sender lets go (entry_wipe): every entry that a
- * clear or a drop has taken out of sight goes so. */
+/* The least and the most recently used of a namespace, or of all (NULL), and the neighbours of an
+ * entry in that order. NULL: there is none. */
+struct entry *store_oldest(const struct store *store, const struct namespace *ns);
+struct entry *store_newest(const struct store *store, const struct namespace *ns);
+struct entry *store_newer(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry);
+struct entry *store_older(const struct store *store, const struct namespace *ns,
+                          const struct entry *entry);
+
+/* For the store's own files: takes the entry out of everything, and frees it. Others may get
+ * another number and place. The second zeroes its bytes in the region too, at once or when the last
+ * sender lets go (entry_wipe): every entry that a clear or a drop has taken out of sight goes so. */
 void store_remove(struct store *store, struct entry *entry);
 void store_erase(struct store *store, struct entry *entry);
 

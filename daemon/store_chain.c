@@ -23,7 +23,7 @@ struct entry *store_chain_victim(const struct store *store, const struct namespa
   for (; placed != NULL; placed = region_next(store->region, placed)) {
     struct entry *entry = heap_entry_at(&store->heap, placed);
     oldest = older_of(oldest, entry);
-    if (entry->ns == ns)
+    if (entry->name_space == ns->number)
       own = older_of(own, entry);
   }
   return own != NULL ? own : oldest;

@@ -32,7 +32,7 @@ struct store_clear {
   struct store_clear *next;
   struct namespace *ns;   /* NULL: all */
   uint64_t last_stamp;    /* what was last used up to here goes; anything later was put since */
-  struct entry *at;       /* the next to look at, from the least recently used up */
+  uint32_t at;            /* number of the next to look at, from the least recently used up */
   struct fc_str view, op; /* point into the two below */
   char view_data[FC_NAME_MAX], op_data[FC_NAME_MAX];
 };

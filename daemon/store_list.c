@@ -34,17 +34,6 @@ int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_
   return 0;
 }
 
-static const struct entry *newest(const struct store *store, const struct store_select *select) {
-  return select->ns == NULL ? entry_of_all(lru_newest(&store->lru))
-                            : entry_of_namespace(lru_newest(&select->ns->lru));
-}
-
-static const struct entry *older(const struct store *store, const struct store_select *select,
-                                 const struct entry *entry) {
-  return select->ns == NULL ? entry_of_all(lru_older(&store->lru, &entry->in_all))
-                            : entry_of_namespace(lru_older(&select->ns->lru, &entry->in_namespace));
-}
-
 /* The first entry that the page looks at. */
 static const struct entry *resume(const struct store *store, const struct store_select *select,
                                   const struct store_cursor *cursor) {
@@ -56,17 +45,17 @@ static const struct entry *resume(const struct store *store, const struct store_
       if (entry->use_stamp == cursor->stamp) /* stamps are unique */
         break;
     }
-    if (placed != NULL && (select->ns == NULL || entry->ns == select->ns))
-      return older(store, select, entry);
+    if (placed != NULL && (select->ns == NULL || entry_namespace(entry) == select->ns))
+      return store_older(store, select->ns, entry);
   }
-  return newest(store, select);
+  return store_newest(store, select->ns);
 }
 
 bool store_list(const struct store *store, const struct store_select *select, uint32_t limit,
                 uint64_t max_examined, struct store_cursor *cursor, store_list_fn *emit,
                 void *arg) {
   const struct entry *entry = resume(store, select, cursor);
-  for (; entry != NULL; entry = older(store, select, entry)) {
+  for (; entry != NULL; entry = store_older(store, select->ns, entry)) {
     bool shown = (cursor->below == 0 || entry->use_stamp < cursor->below) &&
                  entry_matches(entry, select->view, select->op) && !store_is_doomed(store, entry);
     if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))

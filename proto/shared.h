@@ -21,8 +21,8 @@ void fc_shared_write(void *shared, const void *from, size_t size);
 /* Zeroes `size` bytes of it, a multiple of 8. */
 void fc_shared_zero(void *shared, size_t size);
 
-/* Moves `size` bytes towards lower addresses, `to` < `from`; they may overlap. Both are
- * multiples of 8. */
+/* Moves `size` bytes towards lower addresses, where they may overlap, or anywhere where they do
+ * not. Both are multiples of 8. */
 void fc_shared_move_down(void *to, const void *from, size_t size);
 
 #endif

@@ -42,8 +42,8 @@ static void count_put(struct storm_writer *writer, uint32_t key, const uint32_t 
   writes->puts++;
   writes->replaced += old_size != NULL;
   writes->same_size += old_size != NULL && entry != NULL && *old_size == entry_value_size(entry);
-  if (entry != NULL &&
-      fc_region_n_pieces(atomic_load_explicit(&entry->placed->shape, memory_order_relaxed)) > 0)
+  if (entry != NULL && fc_region_n_pieces(atomic_load_explicit(&entry_placed(entry)->shape,
+                                                               memory_order_relaxed)) > 0)
     writes->in_pieces++;
 }
 
@@ -99,7 +99,7 @@ static void hold_another(struct storm_writer *writer) {
 }
 
 static void name_victim(struct storm_writer *writer) {
-  const struct entry *oldest = entry_of_all(lru_oldest(&writer->store.lru));
+  const struct entry *oldest = store_oldest(&writer->store, NULL);
   if (oldest != NULL) /* its origin is the client id, which is the key's number */
     atomic_store_explicit(&writer->board->next_victim, entry_origin(oldest), memory_order_relaxed);
 }

@@ -11,15 +11,22 @@
 #define KiB ((uint64_t)1 << 10)
 #define MiB ((uint64_t)1 << 20)
 
+#define SOMEONE 77u /* an owner */
+#define CHUNKS 24u  /* of records, at most */
+
 static struct arena arena;
-static char someone; /* an owner */
+static _Alignas(SLOTS_ALIGN) uint8_t chunks[CHUNKS][SLOTS_CHUNK_BYTES]; /* outside of the arena */
 
 static void tear_down(void) {
   arena_deinit(&arena);
 }
 
+static void set_up_with(uint64_t size) {
+  ck_assert_int_eq(arena_init(&arena, size, CHUNKS, chunks[0]), 0);
+}
+
 static void set_up(void) {
-  ck_assert_int_eq(arena_init(&arena, MiB), 0);
+  set_up_with(MiB);
 }
 
 /* Where the walk over all records stands. Check notes each of its assertions, so the many small
@@ -32,7 +39,7 @@ struct walk {
 static bool step(struct walk *walk, uint32_t i) {
   uint64_t size = arena_block_size(&arena, i);
   bool hole = arena_is_hole(&arena, i);
-  bool ok = arena_offset(&arena, i) == walk->offset && arena.records[i].below == walk->before &&
+  bool ok = arena_offset(&arena, i) == walk->offset && arena_at(&arena, i)->below == walk->before &&
             size > 0 && size % ARENA_UNIT == 0 && !(hole && arena_is_hole(&arena, walk->before));
   walk->holes += hole;
   walk->used += hole ? 0 : size;
@@ -48,10 +55,10 @@ static bool step(struct walk *walk, uint32_t i) {
 static void check_books(void) {
   struct walk walk = {0};
   bool ok = true;
-  for (uint32_t i = arena.records[0].above; i != 0; i = arena.records[i].above)
+  for (uint32_t i = arena_at(&arena, 0)->above; i != 0; i = arena_at(&arena, i)->above)
     ok = step(&walk, i) && ok;
   ck_assert(ok);
-  ck_assert_uint_eq(arena.records[0].below, walk.before);
+  ck_assert_uint_eq(arena_at(&arena, 0)->below, walk.before);
   ck_assert_uint_eq(walk.offset, arena.size);
   ck_assert_uint_eq(walk.used, arena.used_bytes);
   ck_assert_uint_eq(walk.largest, arena_largest(&arena));
@@ -65,9 +72,9 @@ static void check_books(void) {
 }
 
 static arena_block take(uint64_t size) {
-  arena_block block = arena_take(&arena, size, &someone);
+  arena_block block = arena_take(&arena, size, SOMEONE);
   ck_assert_uint_ne(block, 0);
-  ck_assert_ptr_eq(arena_owner(&arena, block), &someone);
+  ck_assert_uint_eq(arena_owner(&arena, block), SOMEONE);
   ck_assert_uint_eq(arena_block_size(&arena, block), (size + 15) / 16 * 16);
   return block;
 }
@@ -75,6 +82,13 @@ static arena_block take(uint64_t size) {
 static bool may_move(void *arg, arena_block block, uint64_t to) {
   ck_assert_uint_lt(to, arena_offset(&arena, block));
   return arg == NULL || block != *(arena_block *)arg;
+}
+
+static bool may_move_anywhere(void *arg, arena_block block, uint64_t to) {
+  (void)arg;
+  (void)block;
+  (void)to;
+  return true;
 }
 
 /* ---- one by one ---- */
@@ -86,7 +100,7 @@ START_TEST(a_new_arena_is_one_hole) {
   ck_assert_uint_eq(arena_offset(&arena, take(MiB)), 0);
   ck_assert_uint_eq(arena_largest(&arena), 0);
   ck_assert_uint_eq(arena_free_bytes(&arena), 0);
-  ck_assert_uint_eq(arena_take(&arena, 1, &someone), 0);
+  ck_assert_uint_eq(arena_take(&arena, 1, SOMEONE), 0);
   check_books();
 }
 END_TEST
@@ -94,7 +108,7 @@ END_TEST
 START_TEST(an_arena_may_be_as_large_as_can_be) {
   arena_deinit(&arena);
   uint64_t size = UINT64_C(1) << 50;
-  ck_assert_int_eq(arena_init(&arena, size), 0);
+  set_up_with(size);
   arena_block low = take(size - 16), high = take(16);
   ck_assert_uint_eq(arena_offset(&arena, high), size - 16);
   arena_give(&arena, low);
@@ -104,15 +118,15 @@ START_TEST(an_arena_may_be_as_large_as_can_be) {
 END_TEST
 
 START_TEST(no_size_is_too_small_or_too_large_to_be_refused) {
-  ck_assert_uint_eq(arena_take(&arena, 0, &someone), 0);
-  ck_assert_uint_eq(arena_take(&arena, MiB + 1, &someone), 0);
-  ck_assert_uint_eq(arena_take(&arena, UINT64_MAX, &someone), 0);
+  ck_assert_uint_eq(arena_take(&arena, 0, SOMEONE), 0);
+  ck_assert_uint_eq(arena_take(&arena, MiB + 1, SOMEONE), 0);
+  ck_assert_uint_eq(arena_take(&arena, UINT64_MAX, SOMEONE), 0);
   arena_block blocks[ARENA_PIECES_MAX];
-  ck_assert_uint_eq(arena_take_pieces(&arena, 0, &someone, blocks), 0);
-  ck_assert_uint_eq(arena_take_pieces(&arena, UINT64_MAX, &someone, blocks), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 0, SOMEONE, blocks), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, UINT64_MAX, SOMEONE, blocks), 0);
   ck_assert(!arena_gather(&arena, UINT64_MAX, UINT64_MAX, may_move, NULL));
   ck_assert_uint_eq(
-      arena_gather_pieces(&arena, UINT64_MAX, &someone, blocks, UINT64_MAX, may_move, NULL), 0);
+      arena_gather_pieces(&arena, UINT64_MAX, SOMEONE, blocks, UINT64_MAX, may_move, NULL), 0);
   ck_assert_uint_eq(arena.used_bytes, 0);
   check_books();
 }
@@ -156,10 +170,26 @@ START_TEST(of_two_that_fit_the_closer_one_is_taken) {
 }
 END_TEST
 
+START_TEST(blocks_from_above_lie_together_below_an_end) {
+  arena_block high = arena_take_high(&arena, 1000, MiB / 2);
+  ck_assert_uint_eq(arena_offset(&arena, high), MiB / 2 - 1008);
+  ck_assert_uint_eq(arena_offset(&arena, take(16)), 0); /* the closer hole, from below */
+  arena_block next = arena_take_high(&arena, 1000, MiB / 2);
+  ck_assert_uint_eq(arena_offset(&arena, next), MiB / 2 - 2016);
+  ck_assert_uint_eq(arena_owner(&arena, next), 0);
+  take(MiB / 2 - 2016 - 16);
+  check_books();
+  arena_block beyond = arena_take_high(&arena, 1000, MiB / 2); /* where it must be, from below */
+  ck_assert_uint_eq(arena_offset(&arena, beyond), MiB / 2);
+  ck_assert_uint_eq(arena_take_high(&arena, MiB, MiB), 0);
+  check_books();
+}
+END_TEST
+
 START_TEST(a_block_has_the_owner_that_was_set_last) {
   arena_block block = take(100);
-  arena_set_owner(&arena, block, &arena);
-  ck_assert_ptr_eq(arena_owner(&arena, block), &arena);
+  arena_set_owner(&arena, block, UINT64_MAX);
+  ck_assert_uint_eq(arena_owner(&arena, block), UINT64_MAX);
 }
 END_TEST
 
@@ -178,20 +208,20 @@ START_TEST(pieces_are_the_largest_holes_used_whole) {
   for (size_t i = 0; i < 5; i++) /* five holes: 16, 32, 48, 64 and 80 KiB */
     for (size_t j = 0; j <= i; j++)
       arena_give(&arena, filled[i * (i + 1) / 2 + i + j]);
-  ck_assert_uint_eq(arena_take_pieces(&arena, 150 * KiB + 1, &someone, blocks), 3);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 150 * KiB + 1, SOMEONE, blocks), 3);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[0]), 80 * KiB);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[1]), 64 * KiB);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[2]), 6 * KiB + 16);
   ck_assert_uint_eq(arena_offset(&arena, blocks[2]), 0); /* in the hole that fits best */
   for (int i = 0; i < 3; i++)
-    ck_assert_ptr_eq(arena_owner(&arena, blocks[i]), &someone);
+    ck_assert_uint_eq(arena_owner(&arena, blocks[i]), SOMEONE);
   check_books();
 }
 END_TEST
 
 START_TEST(one_hole_that_is_large_enough_is_one_piece) {
   arena_block blocks[ARENA_PIECES_MAX];
-  ck_assert_uint_eq(arena_take_pieces(&arena, 100 * KiB, &someone, blocks), 1);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 100 * KiB, SOMEONE, blocks), 1);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[0]), 100 * KiB);
 }
 END_TEST
@@ -201,40 +231,51 @@ START_TEST(pieces_are_refused_where_they_would_be_too_small_or_too_many) {
   size_t n = fill(filled, 8 * KiB);
   for (size_t i = 0; i < n; i += 2)
     arena_give(&arena, filled[i]);
-  ck_assert_uint_eq(arena_take_pieces(&arena, 9 * KiB, &someone, blocks), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 9 * KiB, SOMEONE, blocks), 0);
   arena_deinit(&arena);
   set_up();
   n = fill(filled, 16 * KiB);
   for (size_t i = 0; i < n; i += 2)
     arena_give(&arena, filled[i]);
   uint64_t used = arena.used_bytes;
-  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB + 1, &someone, blocks), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB + 1, SOMEONE, blocks), 0);
   ck_assert_uint_eq(arena.used_bytes, used);
   check_books();
-  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB, &someone, blocks), 16);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB, SOMEONE, blocks), 16);
 }
 END_TEST
 
 /* ---- moving together ---- */
 
-/* Every second block of 8 KiB is free: 512 KiB in holes of 8. */
-static void make_stripes(arena_block filled[128]) {
-  size_t n = fill(filled, 8 * KiB);
-  for (size_t i = 0; i < n; i += 2)
+/* Every second block of this size is free: half of 128 of them. */
+static void make_stripes_of(arena_block filled[128], uint64_t size) {
+  tear_down();
+  set_up_with(128 * size);
+  ck_assert_uint_eq(fill(filled, size), 128);
+  for (size_t i = 0; i < 128; i += 2)
     arena_give(&arena, filled[i]);
+}
+
+/* Blocks that are too large to be moved out of the way: they slide. */
+#define WIDE (16 * KiB)
+static void make_wide_stripes(arena_block filled[128]) {
+  make_stripes_of(filled, WIDE);
+}
+static void make_stripes(arena_block filled[128]) {
+  make_stripes_of(filled, 8 * KiB);
 }
 
 START_TEST(a_gather_makes_the_hole_and_moves_no_more_than_it_must) {
   arena_block filled[128];
-  make_stripes(filled);
-  ck_assert(arena_gather(&arena, 32 * KiB, MiB, may_move, NULL));
+  make_wide_stripes(filled);
+  ck_assert(arena_gather(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 3); /* what stands between four holes */
-  ck_assert_uint_eq(arena.moved_bytes, 24 * KiB);
+  ck_assert_uint_eq(arena.moved_bytes, 3 * WIDE);
   check_books();
-  ck_assert(arena_gather(&arena, 32 * KiB, 0, may_move, NULL)); /* it is there */
+  ck_assert(arena_gather(&arena, 4 * WIDE, 0, may_move, NULL)); /* it is there */
   ck_assert_uint_eq(arena.moves, 3);
-  take(32 * KiB);
-  ck_assert(arena_gather(&arena, arena_free_bytes(&arena), 2 * MiB, may_move, NULL));
+  take(4 * WIDE);
+  ck_assert(arena_gather(&arena, arena_free_bytes(&arena), 4 * MiB, may_move, NULL));
   check_books();
   take(arena_free_bytes(&arena));
 }
@@ -242,31 +283,56 @@ END_TEST
 
 START_TEST(a_gather_keeps_its_bound) {
   arena_block filled[128];
-  make_stripes(filled);
-  uint64_t cost = 3 * (8 * KiB + ARENA_MOVE_COST);
-  ck_assert(!arena_gather(&arena, 32 * KiB, cost - 1, may_move, NULL));
+  make_wide_stripes(filled);
+  uint64_t cost = 3 * (WIDE + ARENA_MOVE_COST);
+  ck_assert(!arena_gather(&arena, 4 * WIDE, cost - 1, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 0);
-  ck_assert(arena_gather(&arena, 32 * KiB, cost, may_move, NULL));
+  ck_assert(arena_gather(&arena, 4 * WIDE, cost, may_move, NULL));
 }
 END_TEST
 
 START_TEST(a_gather_goes_around_what_cannot_be_moved) {
   arena_block filled[128];
-  make_stripes(filled);
+  make_wide_stripes(filled);
   for (size_t i = 1; i < 128; i += 2)
     if (i != 123 && i != 125)
-      arena_set_owner(&arena, filled[i], NULL);
-  ck_assert(!arena_gather(&arena, 32 * KiB, MiB, may_move, NULL));
+      arena_set_owner(&arena, filled[i], 0);
+  ck_assert(!arena_gather(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 0);
-  ck_assert(arena_gather(&arena, 24 * KiB, MiB, may_move, NULL));
+  ck_assert(arena_gather(&arena, 3 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 2);
   for (size_t i = 1; i < 128; i += 2)
-    arena_set_owner(&arena, filled[i], &someone);
+    arena_set_owner(&arena, filled[i], SOMEONE);
   arena_block stuck = filled[1]; /* and this one is asked */
-  ck_assert(arena_gather(&arena, arena_free_bytes(&arena) - 8 * KiB, MiB, may_move, &stuck));
-  ck_assert_uint_eq(arena_offset(&arena, stuck), 8 * KiB);
-  ck_assert(!arena_gather(&arena, arena_free_bytes(&arena), MiB, may_move, &stuck));
+  ck_assert(arena_gather(&arena, arena_free_bytes(&arena) - WIDE, 2 * MiB, may_move, &stuck));
+  ck_assert_uint_eq(arena_offset(&arena, stuck), WIDE);
+  ck_assert(!arena_gather(&arena, arena_free_bytes(&arena), 2 * MiB, may_move, &stuck));
   check_books();
+}
+END_TEST
+
+/* Everything in blocks of 16 bytes, of which each fourth is free: a hole of 4 KiB is made by moving
+ * what is there, not the threefold of what stands between so many holes. */
+START_TEST(small_blocks_are_moved_out_of_the_way) {
+  enum { SIZE = 16, N = 1536 };
+  static arena_block filled[N];
+  tear_down();
+  set_up_with((uint64_t)N * SIZE);
+  for (uint32_t i = 1; i < 12; i++)
+    ck_assert_ptr_nonnull(slots_add(&arena.records, chunks[i]));
+  ck_assert_uint_eq(fill(filled, SIZE), N);
+  for (size_t i = N; i-- > 0;) /* the lowest last: those are looked at first */
+    if (i % 4 == 3)
+      arena_give(&arena, filled[i]);
+  ck_assert(arena_gather(&arena, 4 * KiB, MiB, may_move_anywhere, NULL));
+  ck_assert_uint_ge(arena_largest(&arena), 4 * KiB);
+  ck_assert_uint_le(arena.moved_bytes, 4 * KiB);
+  check_books();
+  take(4 * KiB);
+  /* too few holes are left elsewhere, and sliding does it */
+  ck_assert(arena_gather(&arena, arena_free_bytes(&arena), MiB, may_move_anywhere, NULL));
+  check_books();
+  take(arena_free_bytes(&arena));
 }
 END_TEST
 
@@ -293,15 +359,15 @@ START_TEST(pieces_are_gathered_and_not_moved_meanwhile) {
   arena_block filled[128], blocks[ARENA_PIECES_MAX];
   make_stripes(filled);
   uint64_t used = arena.used_bytes;
-  ck_assert_uint_eq(arena_take_pieces(&arena, 300 * KiB, &someone, blocks), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, 300 * KiB, SOMEONE, blocks), 0);
   ck_assert_uint_eq(
-      arena_gather_pieces(&arena, 300 * KiB, &someone, blocks, 64 * KiB, may_move, NULL), 0);
+      arena_gather_pieces(&arena, 300 * KiB, SOMEONE, blocks, 64 * KiB, may_move, NULL), 0);
   ck_assert_uint_eq(arena.used_bytes, used);
-  ck_assert_uint_eq(arena_gather_pieces(&arena, 300 * KiB, &someone, blocks, MiB, may_move, NULL),
+  ck_assert_uint_eq(arena_gather_pieces(&arena, 300 * KiB, SOMEONE, blocks, MiB, may_move, NULL),
                     16);
   ck_assert_uint_eq(arena.used_bytes, used + 300 * KiB);
   for (int i = 0; i < 16; i++)
-    ck_assert_ptr_eq(arena_owner(&arena, blocks[i]), &someone);
+    ck_assert_uint_eq(arena_owner(&arena, blocks[i]), SOMEONE);
   check_books();
 }
 END_TEST
@@ -315,19 +381,20 @@ START_TEST(without_a_record_nothing_is_taken_and_giving_still_works) {
   arena_block high = take(32 * KiB);
   take(16);
   arena_give(&arena, low);
-  /* as if no more records could be had */
-  uint32_t n_records = arena.n_records, capacity = arena.capacity;
-  arena.n_records = arena.capacity = UINT32_MAX;
-  ck_assert_uint_eq(arena_take(&arena, 100, &someone), 0);
-  ck_assert_uint_eq(arena_take(&arena, 32 * KiB, &someone), 0);
-  ck_assert_uint_eq(arena_take_pieces(&arena, MiB - 64 * KiB, &someone, blocks), 0);
+  uint32_t taken[1u << ARENA_RECORD_BITS], n = 0;
+  while ((taken[n] = slots_take(&arena.records)) != 0)
+    n++;
+  ck_assert_uint_eq(arena_spare_records(&arena), 0);
+  ck_assert_uint_eq(arena_take(&arena, 100, SOMEONE), 0);
+  ck_assert_uint_eq(arena_take(&arena, 32 * KiB, SOMEONE), 0);
+  ck_assert_uint_eq(arena_take_pieces(&arena, MiB - 64 * KiB, SOMEONE, blocks), 0);
   check_books();
   low = take(64 * KiB); /* the whole of a hole needs none */
   arena_give(&arena, low);
   arena_give(&arena, high);
   check_books();
-  arena.n_records = n_records;
-  arena.capacity = capacity;
+  while (n > 0)
+    slots_give(&arena.records, taken[--n]);
   take(100);
   check_books();
 }
@@ -349,7 +416,8 @@ struct model {
   uint8_t *bytes; /* of the arena */
   uint64_t used;
   uint64_t state; /* of the random numbers */
-  unsigned gathered, in_pieces;
+  bool is_chunk[CHUNKS];
+  unsigned gathered, in_pieces, renumbered, chunks_removed, moved_up;
 };
 
 static uint32_t draw(struct model *model, uint32_t below) {
@@ -359,10 +427,12 @@ static uint32_t draw(struct model *model, uint32_t below) {
 
 static bool model_move(void *arg, arena_block block, uint64_t to) {
   struct model *model = arg;
-  struct model_block *m = arena_owner(&arena, block);
-  ck_assert(m->block == block && m->offset == arena_offset(&arena, block) && to < m->offset);
+  struct model_block *m = &model->blocks[arena_owner(&arena, block) - 1];
+  ck_assert(m->block == block && m->offset == arena_offset(&arena, block) &&
+            (to < m->offset || to >= m->offset + m->size));
   if (m->pinned)
     return false;
+  model->moved_up += to > m->offset;
   memmove(model->bytes + to, model->bytes + m->offset, m->size);
   m->offset = to;
   return true;
@@ -386,7 +456,7 @@ static void model_add(struct model *model, arena_block block) {
       .content = (uint8_t)draw(model, 256),
       .pinned = draw(model, 50) == 0,
   };
-  arena_set_owner(&arena, block, m);
+  arena_set_owner(&arena, block, (uint64_t)(m - model->blocks) + 1);
   memset(model->bytes + m->offset, m->content, m->size);
   model->used += m->size;
 }
@@ -404,10 +474,38 @@ static void model_add_pieces(struct model *model, uint64_t size, const arena_blo
   model->in_pieces += n > 1;
 }
 
+/* Provides records, and takes those chunks back that are empty. */
+static void model_tidy(struct model *model) {
+  arena_block from, to;
+  uint32_t unused = 1;
+  while (arena_tidy(&arena, &from, &to)) {
+    if (to == 0)
+      continue;
+    struct model_block *m = &model->blocks[arena_owner(&arena, to) - 1];
+    ck_assert_uint_eq(m->block, from);
+    m->block = to;
+    model->renumbered++;
+  }
+  const struct slots_chunk *empty;
+  while ((empty = slots_remove_empty(&arena.records)) != NULL) {
+    model->is_chunk[((const uint8_t *)empty - chunks[0]) / SLOTS_CHUNK_BYTES] = false;
+    model->chunks_removed++;
+  }
+  ck_assert_uint_le(arena.records.n_slots,
+                    arena.records.n_used + arena.records.n_used / 8 + (3u << ARENA_RECORD_BITS));
+  if (arena_spare_records(&arena) >= 2 * ARENA_PIECES_MAX)
+    return;
+  while (model->is_chunk[unused])
+    unused++;
+  model->is_chunk[unused] = true;
+  ck_assert_ptr_nonnull(slots_add(&arena.records, chunks[unused]));
+}
+
 static void model_take(struct model *model) {
+  model_tidy(model);
   uint64_t size = 1 + draw(model, 1u << (4 + draw(model, 14)));
   arena_block blocks[ARENA_PIECES_MAX];
-  arena_block block = arena_take(&arena, size, model);
+  arena_block block = arena_take(&arena, size, SOMEONE);
   if (block != 0) {
     ck_assert_uint_eq(arena_block_size(&arena, block), (size + 15) / 16 * 16);
     model_add(model, block);
@@ -415,13 +513,13 @@ static void model_take(struct model *model) {
   }
   uint32_t way = draw(model, 3);
   if (way == 0) {
-    size_t n = arena_take_pieces(&arena, size, model, blocks);
+    size_t n = arena_take_pieces(&arena, size, SOMEONE, blocks);
     model_add_pieces(model, size, blocks, n);
   } else if (way == 1) {
-    size_t n = arena_gather_pieces(&arena, size, model, blocks, MiB / 4, model_move, model);
+    size_t n = arena_gather_pieces(&arena, size, SOMEONE, blocks, MiB / 4, model_move, model);
     model_add_pieces(model, size, blocks, n);
   } else if (arena_gather(&arena, size, MiB / 4, model_move, model)) {
-    block = arena_take(&arena, size, model);
+    block = arena_take(&arena, size, SOMEONE);
     ck_assert_uint_ne(block, 0);
     model_add(model, block);
     model->gathered++;
@@ -437,7 +535,8 @@ static void model_give(struct model *model, struct model_block *m) {
 static void model_check_block(const struct model *model, const struct model_block *m) {
   const uint8_t *bytes = model->bytes + m->offset;
   ck_assert(arena_offset(&arena, m->block) == m->offset &&
-            arena_block_size(&arena, m->block) == m->size && arena_owner(&arena, m->block) == m &&
+            arena_block_size(&arena, m->block) == m->size &&
+            arena_owner(&arena, m->block) == (uint64_t)(m - model->blocks) + 1 &&
             !arena_is_hole(&arena, m->block));
   ck_assert(bytes[0] == m->content && memcmp(bytes, bytes + 1, m->size - 1) == 0);
 }
@@ -471,6 +570,9 @@ START_TEST(random_operations_keep_every_byte_and_the_books_right) {
   }
   ck_assert_uint_gt(model->gathered, 20);
   ck_assert_uint_gt(model->in_pieces, 20);
+  ck_assert_uint_gt(model->renumbered, 100);
+  ck_assert_uint_gt(model->chunks_removed, 2);
+  ck_assert_uint_gt(model->moved_up, 20);
   for (uint32_t i = 0; i < MODEL_BLOCKS; i++)
     if (model->blocks[i].block != 0)
       model_give(model, &model->blocks[i]);
@@ -492,6 +594,7 @@ int main(void) {
   tcase_add_test(c, free_neighbours_become_one);
   tcase_add_test(c, the_end_of_the_arena_is_left_alone_while_a_hole_will_do);
   tcase_add_test(c, of_two_that_fit_the_closer_one_is_taken);
+  tcase_add_test(c, blocks_from_above_lie_together_below_an_end);
   tcase_add_test(c, a_block_has_the_owner_that_was_set_last);
   tcase_add_test(c, pieces_are_the_largest_holes_used_whole);
   tcase_add_test(c, one_hole_that_is_large_enough_is_one_piece);
@@ -499,6 +602,7 @@ int main(void) {
   tcase_add_test(c, a_gather_makes_the_hole_and_moves_no_more_than_it_must);
   tcase_add_test(c, a_gather_keeps_its_bound);
   tcase_add_test(c, a_gather_goes_around_what_cannot_be_moved);
+  tcase_add_test(c, small_blocks_are_moved_out_of_the_way);
   tcase_add_test(c, a_gather_gives_up_where_nothing_can_be_moved);
   tcase_add_test(c, pieces_are_gathered_and_not_moved_meanwhile);
   tcase_add_test(c, without_a_record_nothing_is_taken_and_giving_still_works);

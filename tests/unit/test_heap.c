@@ -1,5 +1,6 @@
 /* Where values lie: in one piece, in several, moved, replaced, held; their bytes are the same. */
 #include <check.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,11 +87,11 @@ static void check(const struct entry *entry, uint32_t n, uint64_t seed, uint32_t
   struct fc_key key = key_of(n);
   const uint8_t *bytes = bytes_of(seed, size);
   private_store_check_value(entry, bytes, size);
-  ck_assert(entry_is(entry->placed, ns->seed, &key));
+  ck_assert(entry_is(entry_placed(entry), ns->seed, &key));
   ck_assert_uint_eq(entry_compute_ns(entry), seed);
   ck_assert_uint_eq(entry_origin(entry), 5);
   uint64_t digest = fc_key_digest(ns->seed, &key);
-  ck_assert_uint_eq(fc_region_checksum_of(entry->placed->shape),
+  ck_assert_uint_eq(fc_region_checksum_of(entry_placed(entry)->shape),
                     (uint32_t)XXH3_64bits_withSeed(bytes, size, digest));
 }
 
@@ -143,7 +144,7 @@ START_TEST(hits_are_heard_of_before_pieces_evict) {
   ck_assert_uint_eq(store.evictions[EVICT_BYTES], 1);
   ck_assert_uint_gt(calls, 0);
   ck_assert(peek(1) != NULL && peek(3) == NULL && peek(5) != NULL);
-  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), peek(1000)); /* the hits were before it */
+  ck_assert_ptr_eq(store_newest(&store, NULL), peek(1000)); /* the hits were before it */
 }
 END_TEST
 
@@ -172,12 +173,12 @@ START_TEST(what_is_held_stays_where_it_is) {
   struct entry *one = peek(0), *other = peek(1);
   entry_hold(one);
   entry_hold(other);
-  const void *where = one->placed;
+  const void *where = entry_placed(one);
   ck_assert_int_eq(put(1, 7, 2000), FC_STORED); /* a replacement leaves the old one to its holder */
   for (uint32_t i = 2; i < 2000; i++)
     ck_assert_int_eq(put(i, i, 1 + below(30000)), FC_STORED);
   ck_assert_ptr_null(peek(0));
-  ck_assert_ptr_eq(one->placed, where);
+  ck_assert_ptr_eq(entry_placed(one), where);
   private_store_check_value(one, bytes_of(5, 3000), 3000);
   private_store_check_value(other, bytes_of(6, 300000), 300000);
   entry_release(one);
@@ -207,10 +208,131 @@ struct known {
   uint32_t size;
 };
 
-START_TEST(entries_have_numbers_of_32_bits) {
-  struct heap heap = {.n_chunks = UINT32_MAX / 1024};
-  ck_assert_ptr_null(heap_entry_new(&heap)); /* no number is given twice */
-  ck_assert_uint_eq(heap.n_chunks, UINT32_MAX / 1024);
+START_TEST(no_number_is_given_twice) {
+  struct slots *entries = &store.heap.entries;
+  struct entry *held[1u << ENTRY_BITS];
+  uint32_t n = 0;
+  entries->max_chunks = entries->n_chunks;    /* as if all numbers of 32 bits were in use */
+  bool seen[1u << ENTRY_BITS] = {[0] = true}; /* none */
+  while ((held[n] = heap_entry_new(&store.heap)) != NULL) {
+    uint32_t number = held[n++]->number;
+    ck_assert(number < 1u << ENTRY_BITS && !seen[number]);
+    seen[number] = true;
+  }
+  ck_assert_uint_eq(n, (1u << ENTRY_BITS) - 1);
+  while (n > 0) {
+    heap_entry_drop(&store.heap, held[--n]);
+    entry_release(held[n]);
+  }
+}
+END_TEST
+
+/* ---- the memory of the books ---- */
+
+/* Zero with a sanitizer's allocator. */
+static size_t allocated_bytes(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/* Puts new keys until everything that was there before has gone, with hits that mix the order. */
+static void wave(uint32_t size) {
+  static uint32_t n;
+  uint32_t first = n;
+  struct fc_key key = key_of(0);
+  for (uint64_t bytes = 0; bytes < 2 * store.max_bytes; bytes += heap_charge(&key, size)) {
+    ck_assert_int_eq(put(n, n, size), FC_STORED);
+    struct entry *entry = peek(first + below(n - first + 1));
+    if (entry != NULL)
+      store_use(&store, entry, n);
+    n++;
+  }
+  const struct entry *newest = peek(n - 1);
+  check(newest, n - 1, n - 1, size);
+}
+
+START_TEST(all_that_entries_take_lies_in_the_region_whatever_their_sizes) {
+  static const uint32_t sizes[] = {60000, 0, 60000, 100, 31000, 3000, 0, 1000, 16000, 0, 60000};
+  wave(60000);
+  size_t allocated = allocated_bytes();
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    wave(sizes[i]);
+    ck_assert_uint_eq(allocated_bytes(), allocated);
+    ck_assert_uint_ge(store.bytes, store.max_bytes / 100 * 97);
+  }
+}
+END_TEST
+
+#define MANY 6000u
+
+/* By the hint that readers send back; and the region leads to the same entry. */
+static void check_hint(uint32_t n) {
+  struct fc_key key = key_of(n);
+  uint32_t hint = (uint32_t)(entry_placed(peek(n))->origin >> 32);
+  ck_assert_ptr_eq(store_peek_hint(&store, ns, hint, fc_key_digest(ns->seed, &key)), peek(n));
+}
+
+static void check_order(uint64_t last_stamp, uint64_t n) {
+  bool ok = true;
+  for (const struct entry *at = store_newest(&store, NULL), *own = store_newest(&store, ns);
+       at != NULL; at = store_older(&store, NULL, at), own = store_older(&store, ns, own), n--) {
+    ok = ok && at == own && at->use_stamp <= last_stamp && entry_namespace(at) == ns;
+    last_stamp = at->use_stamp;
+  }
+  ck_assert(ok);
+  ck_assert_uint_eq(n, 0);
+}
+
+/* Most of many small entries go, in any order, while others are held, and while a clear of a third
+ * of them is under way: the rest moves together, and each is still found in every way. */
+START_TEST(books_move_together_and_lead_to_their_entries) {
+  struct entry *held[HELD];
+  struct store_clear clear;
+  uint32_t numbers[MANY], renumbered = 0;
+  for (uint32_t n = 0; n < MANY; n++) {
+    struct fc_key key = key_of(n);
+    struct store_put_info info = {.origin = 5, .compute_ns = n};
+    key.view = fc_str_of(n % 3 == 0 ? "cleared" : "base");
+    ck_assert_int_eq(store_put(&store, ns, &key, bytes_of(n, n % 200), n % 200, &info), FC_STORED);
+  }
+  for (uint32_t n = 1; n < MANY; n++)
+    numbers[n] = n % 3 == 0 ? 0 : peek(n)->number;
+  for (uint32_t i = 0; i < HELD; i++) {
+    held[i] = peek(1501 + 600 * i);
+    entry_hold(held[i]);
+    ck_assert_uint_eq(held[i]->number, numbers[1501 + 600 * i]);
+  }
+  uint64_t chunks = store.heap.entries.n_slots;
+  ck_assert(
+      store_clear_start(&store, &clear, &(struct store_select){.view = fc_str_of("cleared")}));
+  for (uint32_t removed = 0; removed < MANY / 2;) {
+    uint32_t n = below(MANY);
+    struct entry *entry = n % 3 == 0 || n % 20 == 1 ? NULL : peek(n);
+    if (entry == NULL)
+      continue;
+    store_remove(&store, entry);
+    removed++;
+    if (removed % 4 == 0)
+      (void)store_clear_step(&store, &clear, 3);
+  }
+  while (!store_clear_step(&store, &clear, 10))
+    ;
+  ck_assert_uint_eq(clear.removed, MANY / 3);
+  ck_assert_uint_lt(store.heap.entries.n_slots, chunks / 3);
+  for (uint32_t n = 0; n < MANY; n++)
+    if (n % 3 != 0 && peek(n) != NULL) {
+      check(peek(n), n, n, n % 200);
+      check_hint(n);
+      renumbered += peek(n)->number != numbers[n];
+    }
+  ck_assert_uint_gt(renumbered, 100);
+  check_order(UINT64_MAX, store.entries);
+  for (uint32_t i = 0; i < HELD; i++) {
+    uint32_t n = 1501 + 600 * i;
+    ck_assert_uint_eq(held[i]->number, numbers[n]);
+    private_store_check_value(held[i], bytes_of(n, n % 200), n % 200);
+    entry_release(held[i]);
+  }
 }
 END_TEST
 
@@ -292,7 +414,7 @@ START_TEST(nothing_is_left_of_what_was_cleared) {
     uint32_t n = below(KEYS), size = log_uniform(scatters ? 20 : 15);
     struct fc_key key = key_of(n);
     while (peek(n) != NULL || store.bytes + heap_charge(&key, size) > most)
-      store_erase(&store, peek(n) != NULL ? peek(n) : entry_of_all(lru_oldest(&store.lru)));
+      store_erase(&store, peek(n) != NULL ? peek(n) : store_oldest(&store, NULL));
     ck_assert_int_eq(put(n, i, size), FC_STORED);
     pieces += pieces_of(peek(n)) - 1;
     if (held == NULL && i > 10000) {
@@ -347,7 +469,9 @@ int main(void) {
   tcase_add_test(tcase, a_large_value_lies_in_the_holes_that_there_are);
   tcase_add_test(tcase, hits_are_heard_of_before_pieces_evict);
   tcase_add_test(tcase, what_cannot_be_scattered_is_made_room_for_by_moving);
-  tcase_add_test(tcase, entries_have_numbers_of_32_bits);
+  tcase_add_test(tcase, no_number_is_given_twice);
+  tcase_add_test(tcase, all_that_entries_take_lies_in_the_region_whatever_their_sizes);
+  tcase_add_test(tcase, books_move_together_and_lead_to_their_entries);
   tcase_add_test(tcase, what_is_held_stays_where_it_is);
   tcase_add_test(tcase, a_value_as_large_as_all_memory_finds_its_place);
   tcase_add_loop_test(tcase, random_operations_keep_every_byte, 0, 4);

@@ -99,8 +99,8 @@ START_TEST(a_hit_promotes_counts_and_traces) {
   put(2);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), find(1));
-  ck_assert_ptr_eq(entry_of_namespace(lru_newest(&ns->lru)), find(1));
+  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&store, ns), find(1));
   ck_assert_uint_eq(find(1)->hits, 1);
   ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
   ck_assert_uint_eq(ns->last_use_ns, 99 * SECOND);
@@ -140,9 +140,9 @@ START_TEST(a_whole_batch_in_order) {
   }
   ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_BATCH), RING_BATCH);
   assert_counted(RING_BATCH, RING_BATCH * 10, RING_BATCH * 20, RING_BATCH);
-  const struct lru_node *node = lru_oldest(&store.lru);
-  for (uint32_t i = RING_BATCH; i-- > 0; node = lru_newer(&store.lru, node))
-    ck_assert_ptr_eq(node, &find(i)->in_all);
+  const struct entry *at = store_oldest(&store, NULL);
+  for (uint32_t i = RING_BATCH; i-- > 0; at = store_newer(&store, NULL, at))
+    ck_assert_ptr_eq(at, find(i));
 }
 END_TEST
 
@@ -166,7 +166,7 @@ START_TEST(an_entry_that_a_clear_has_doomed_is_not_promoted) {
   store_clear_start(&store, &clear, &all);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_uint_eq(entry_key(entry_of_all(lru_oldest(&store.lru))).top_k, 1);
+  ck_assert_uint_eq(entry_key(store_oldest(&store, NULL)).top_k, 1);
   ck_assert(store_clear_step(&store, &clear, 10));
   ck_assert_uint_eq(clear.removed, 2);
 }
@@ -226,7 +226,7 @@ START_TEST(an_unrecorded_hit_promotes_alone) {
   struct ring_hit hit = hit_on(1);
   hit.record.flags = FC_RING_UNRECORDED;
   ck_assert_uint_eq(apply(&hit), 0);
-  ck_assert_ptr_eq(entry_of_all(lru_newest(&store.lru)), find(1));
+  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
   assert_counted(0, 0, 0, 0);
   ck_assert_str_eq(traced_text(&traced), "");
 }

@@ -331,7 +331,7 @@ static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *p
 
 /* Holes are left between small entries, none of them large enough for the next value. */
 START_TEST(an_entry_in_pieces_is_charged_as_documented) {
-  enum { SMALL = 20000, LARGE = 100000, MAX_BYTES = 1 << 20 };
+  enum { SMALL = 20000, LARGE = 200000, MAX_BYTES = 1 << 20 };
   static uint8_t value[LARGE];
   struct region region;
   struct store store;

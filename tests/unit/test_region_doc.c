@@ -232,7 +232,7 @@ static const struct fc_region_entry *stored(const void *value, uint32_t size) {
   struct fc_key key = example_key();
   struct store_put_info info = {.origin = 7, .compute_ns = 12000000};
   ck_assert_int_eq(store_put(&store, &ns, &key, value, size, &info), FC_STORED);
-  return store_peek(&store, &ns, &key)->placed;
+  return entry_placed(store_peek(&store, &ns, &key));
 }
 
 START_TEST(the_documented_entry_is_what_the_daemon_writes) {
@@ -279,7 +279,7 @@ START_TEST(the_documented_records_are_what_a_client_writes) {
                             .end_ns = 5000000000,
                             .wall_ns = 1200,
                             .compute_ns = 12000000,
-                            .origin = 7};
+                            .origin = UINT64_C(1) << 32 | 7};
   struct fc_ring_header *memory = aligned_alloc(64, fc_ring_bytes(FC_RING_SLOTS_MIN));
   ck_assert_ptr_nonnull(memory);
   ring_build_init(memory, FC_RING_SLOTS_MIN);

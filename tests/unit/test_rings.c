@@ -556,12 +556,12 @@ static void hit_at(struct client *client, uint32_t n, uint64_t end_ns) {
 
 /* The entries, from the least recently used on, are those of these keys, and no more. */
 static void assert_order(const uint32_t *keys, uint32_t n) {
-  const struct lru_node *node = lru_oldest(&store.lru);
-  for (uint32_t i = 0; i < n; i++, node = lru_newer(&store.lru, node)) {
+  const struct entry *at = store_oldest(&store, NULL);
+  for (uint32_t i = 0; i < n; i++, at = store_newer(&store, NULL, at)) {
     struct fc_key key = key_of(keys[i]);
     const struct entry *entry = store_peek(&store, ns, &key);
     ck_assert_ptr_nonnull(entry);
-    ck_assert_msg(node == &entry->in_all, "another stands where %u should", keys[i]);
+    ck_assert_msg(at == entry, "another stands where %u should", keys[i]);
   }
   ck_assert_uint_eq(store.entries, n);
 }
@@ -647,11 +647,11 @@ START_TEST(times_that_are_lies_move_ones_own_hits_alone) {
   ck_assert_ptr_null(rings_fault(liar.ring));
   ck_assert_uint_eq(counters.hits, 7);
   uint32_t last_of_liar = 0, last_of_others = 3;
-  for (const struct lru_node *node = lru_oldest(&store.lru); node != NULL;
-       node = lru_newer(&store.lru, node))
+  for (const struct entry *at = store_oldest(&store, NULL); at != NULL;
+       at = store_newer(&store, NULL, at))
     for (uint32_t n = 1; n <= 7; n++) {
       struct fc_key key = key_of(n);
-      if (node != &store_peek(&store, ns, &key)->in_all)
+      if (at != store_peek(&store, ns, &key))
         continue;
       uint32_t *last = n <= 3 ? &last_of_liar : &last_of_others;
       ck_assert_uint_eq(n, *last + 1);

@@ -255,7 +255,7 @@ END_TEST
 START_TEST(test_charge_counts_block_names_value_and_books) {
   struct fc_key key = key_named("op", "base", 0);
   uint64_t empty = heap_charge(&key, 0);
-  ck_assert_uint_eq(empty, sizeof(struct fc_region_entry) + 16 + sizeof(struct entry) + 32);
+  ck_assert_uint_eq(empty, sizeof(struct fc_region_entry) + 16 + sizeof(struct entry) + 2 * 32);
   ck_assert_uint_eq(heap_charge(&key, 8), empty);
   ck_assert_uint_eq(heap_charge(&key, 9), empty + 16);
   ck_assert_uint_eq(heap_charge(&key, 1600), empty + 1600);

@@ -340,7 +340,7 @@ static bool compare_entry(void *arg, const struct entry *entry) {
   struct world *world = order->world;
   struct where at = {.prompt = entry_key(entry).prompt.bytes[3]};
   struct fc_key key = entry_key(entry);
-  while (world->spaces[at.space] != entry->ns)
+  while (world->spaces[at.space] != entry_namespace(entry))
     at.space++;
   at.op = name_index(key.op, op_names, OPS);
   at.view = name_index(key.view, view_names, VIEWS);

@@ -1,7 +1,8 @@
 /* What a design of the arena costs: a cache is filled and turned over many times, with the books of
- * the daemon's arena and no bytes behind them. Each put evicts from the old end until the byte
- * limit holds; what has to be evicted beyond that, for want of a hole, is what is measured, beside
- * the bytes that were moved to avoid it. `make bench-arena` prints the tables. */
+ * the daemon's arena and no bytes behind them. The books of entries and the arena's records take
+ * their room in it, as in the daemon (daemon/heap_books.c). Each put evicts from the old end until
+ * the byte limit holds; what has to be evicted beyond that, for want of a hole, is what is
+ * measured, beside the bytes that were moved to avoid it. `make bench-arena` prints the tables. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +14,11 @@
 enum {
   HEAD_BYTES = 64, /* of an entry in its first block, and of its op and view */
   NAMES_BYTES = 24,
-  PIECE_BYTES = 16,  /* what the head says of a piece */
-  BOOKS_BYTES = 112, /* private memory of an entry, which the limit counts too */
+  PIECE_BYTES = 16,         /* what the head says of a piece */
+  BOOKS_BYTES = 96,         /* of an entry, which the limit counts too, and of a hole beside it */
+  BOOKS_CHUNK_BYTES = 8304, /* of the books of so many entries, and of twice as many records */
+  BOOKS_CHUNK_ENTRIES = 128,
+  RECORDS_KEPT = 40, /* for a put */
   KEY_BYTES = 44,    /* names, prompt hash, top_k: with the value, the payload */
   CHUNK_BYTES = 1024,
   CHUNK_BOOKS = 8, /* a link a chunk */
@@ -124,6 +128,10 @@ struct sim {
   struct entry end; /* of the ring of entries, the oldest is its newer */
   struct entry **live;
   size_t n_live, capacity;
+  arena_block *books; /* of entries */
+  size_t n_books, books_capacity;
+  void **records; /* the memory of the arena's */
+  size_t n_records;
   uint64_t charged, payload;
   /* since the measuring began */
   uint64_t puts, put_bytes, forced_bytes, failed_puts, moved_at_start;
@@ -175,6 +183,11 @@ static void give_blocks(struct sim *sim, const struct entry *entry) {
     arena_give(&sim->arena, entry->blocks[i]);
 }
 
+static void give_books(struct sim *sim) {
+  while (sim->n_books > 2 && sim->n_live < (sim->n_books - 2) * BOOKS_CHUNK_ENTRIES)
+    arena_give(&sim->arena, sim->books[--sim->n_books]);
+}
+
 /* Returns the payload that is gone. */
 static uint64_t evict(struct sim *sim) {
   struct entry *entry = sim->end.newer;
@@ -186,6 +199,7 @@ static uint64_t evict(struct sim *sim) {
   sim->charged -= entry->charge;
   sim->payload -= payload;
   give_blocks(sim, entry);
+  give_books(sim);
   free(entry);
   return payload;
 }
@@ -197,9 +211,49 @@ static bool move(void *arg, arena_block block, uint64_t to) {
          block * UINT32_C(2654435761) % sim->setting->pinned_of != 0;
 }
 
+/* The arena has numbers as owners, and the simulation uses none of them. */
+enum { ENTRY = 1, NOBODY = 0 };
+
+static arena_block take_books(struct sim *sim) {
+  arena_block block = arena_take_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
+  if (block == 0 &&
+      arena_gather(&sim->arena, BOOKS_CHUNK_BYTES, sim->setting->max_moved, move, sim))
+    block = arena_take_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
+  if (block != 0)
+    arena_set_owner(&sim->arena, block, ENTRY);
+  return block;
+}
+
+static void *add_records(struct sim *sim) {
+  void *memory = or_die(aligned_alloc(SLOTS_ALIGN, SLOTS_CHUNK_BYTES));
+  sim->records = or_die(realloc(sim->records, (sim->n_records + 1) * sizeof(void *)));
+  sim->records[sim->n_records++] = memory;
+  return memory;
+}
+
+/* Sees that there are books for one more entry. False: there is no room for them. */
+static bool provide(struct sim *sim) {
+  if (arena_spare_records(&sim->arena) < RECORDS_KEPT) {
+    if (take_books(sim) == 0)
+      return false;
+    (void)or_die(slots_add(&sim->arena.records, add_records(sim)));
+  }
+  while (sim->n_live >= sim->n_books * BOOKS_CHUNK_ENTRIES) {
+    if (sim->n_books == sim->books_capacity) {
+      sim->books_capacity = sim->books_capacity * 2 + 64;
+      sim->books = or_die(realloc(sim->books, sim->books_capacity * sizeof(arena_block)));
+    }
+    arena_block block = take_books(sim);
+    if (block == 0)
+      return false;
+    sim->books[sim->n_books++] = block;
+  }
+  return true;
+}
+
 static bool take_one(struct sim *sim, struct entry *entry) {
   uint64_t size = HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
-  entry->blocks[0] = arena_take(&sim->arena, size, entry);
+  entry->blocks[0] = arena_take(&sim->arena, size, ENTRY);
   entry->n_blocks = entry->blocks[0] != 0;
   return entry->n_blocks != 0;
 }
@@ -215,9 +269,9 @@ static uint64_t head_bytes(const struct entry *entry) {
 /* Behind the head's block, which is taken. */
 static bool take_value(struct sim *sim, struct entry *entry, bool gather) {
   arena_block *pieces = entry->blocks + 1;
-  size_t n = gather ? arena_gather_pieces(&sim->arena, entry->value_bytes, entry, pieces,
+  size_t n = gather ? arena_gather_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces,
                                           sim->setting->max_moved, move, sim)
-                    : arena_take_pieces(&sim->arena, entry->value_bytes, entry, pieces);
+                    : arena_take_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces);
   if (n == 0)
     arena_give(&sim->arena, entry->blocks[0]);
   entry->n_blocks = n == 0 ? 0 : n + 1;
@@ -227,7 +281,7 @@ static bool take_value(struct sim *sim, struct entry *entry, bool gather) {
 static bool take_pieces(struct sim *sim, struct entry *entry) {
   if (entry->value_bytes < PIECES_FROM)
     return false;
-  entry->blocks[0] = arena_take(&sim->arena, head_bytes(entry), NULL);
+  entry->blocks[0] = arena_take(&sim->arena, head_bytes(entry), NOBODY);
   return entry->blocks[0] != 0 && take_value(sim, entry, false);
 }
 
@@ -237,7 +291,7 @@ static bool gather(struct sim *sim, struct entry *entry) {
   uint64_t first = in_pieces ? head_bytes(entry) : HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
   if (!arena_gather(&sim->arena, first, setting->max_moved, move, sim))
     return false;
-  entry->blocks[0] = arena_take(&sim->arena, first, NULL);
+  entry->blocks[0] = arena_take(&sim->arena, first, NOBODY);
   if (entry->blocks[0] == 0) {
     fprintf(stderr, "arena_sim: a gathered hole was not found\n");
     exit(1);
@@ -249,7 +303,7 @@ static bool gather(struct sim *sim, struct entry *entry) {
 /* From now on the blocks may be moved. */
 static void own(struct sim *sim, struct entry *entry) {
   for (size_t i = 0; i < entry->n_blocks; i++)
-    arena_set_owner(&sim->arena, entry->blocks[i], entry);
+    arena_set_owner(&sim->arena, entry->blocks[i], ENTRY);
 }
 
 static bool take_gathered(struct sim *sim, struct entry *entry) {
@@ -264,6 +318,8 @@ static bool take_gathered(struct sim *sim, struct entry *entry) {
 
 static bool take(struct sim *sim, struct entry *entry) {
   const struct design *design = sim->setting->design;
+  if (!provide(sim))
+    return false;
   if (!take_one(sim, entry) && !(design->pieces && take_pieces(sim, entry)) &&
       !(design->gather && take_gathered(sim, entry)))
     return false;
@@ -275,12 +331,13 @@ static bool take(struct sim *sim, struct entry *entry) {
 static uint64_t charge_of(const struct sim *sim, const struct entry *entry) {
   uint64_t bytes = HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
   if (entry->n_blocks > 1)
-    bytes = head_bytes(entry) + entry->value_bytes + (entry->n_blocks - 1) * ARENA_BLOCK_BYTES;
+    bytes = head_bytes(entry) + entry->value_bytes + (entry->n_blocks - 1) * ARENA_RECORD_BYTES;
   if (sim->setting->design->chunks) {
     uint64_t chunks = (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
     return chunks * (CHUNK_BYTES + CHUNK_BOOKS) + BOOKS_BYTES;
   }
-  return ((bytes + ARENA_UNIT - 1) & ~(uint64_t)(ARENA_UNIT - 1)) + BOOKS_BYTES + ARENA_BLOCK_BYTES;
+  return ((bytes + ARENA_UNIT - 1) & ~(uint64_t)(ARENA_UNIT - 1)) + BOOKS_BYTES +
+         ARENA_RECORD_BYTES;
 }
 
 /* Not one by one: after a gather that failed, as many bytes as make it worth while to try again. */
@@ -360,7 +417,7 @@ static void run(const char *name, const struct setting *setting, double turnover
   struct sim sim = {.setting = setting, .random = {.state = 1}};
   sim.end.older = sim.end.newer = &sim.end;
   uint64_t size = (setting->max_bytes + setting->slack) & ~(uint64_t)(ARENA_UNIT - 1);
-  if (arena_init(&sim.arena, size) != 0)
+  if (arena_init(&sim.arena, size, UINT32_MAX >> ARENA_RECORD_BITS, add_records(&sim)) != 0)
     or_die(NULL);
   run_for(&sim, 0, TURNOVERS_WARM);
   run_for(&sim, TURNOVERS_WARM, turnovers);
@@ -368,7 +425,11 @@ static void run(const char *name, const struct setting *setting, double turnover
   while (sim.n_live > 0)
     evict(&sim);
   free(sim.live);
+  free(sim.books);
   arena_deinit(&sim.arena);
+  while (sim.n_records > 0)
+    free(sim.records[--sim.n_records]);
+  free(sim.records);
 }
 
 /* ---- the tables ---- */
@@ -381,7 +442,7 @@ static void print_head(const char *title) {
 static const uint64_t MiB = 1u << 20, KiB = 1u << 10;
 
 static uint64_t usual_slack(uint64_t max_bytes) {
-  return max_bytes / 128 + 64 * KiB;
+  return max_bytes / 64 + 128 * KiB;
 }
 
 static struct setting usual(uint64_t max_bytes) {
@@ -390,7 +451,7 @@ static struct setting usual(uint64_t max_bytes) {
       .mix = mix_issue,
       .max_bytes = max_bytes,
       .slack = usual_slack(max_bytes),
-      .max_moved = 4 * MiB,
+      .max_moved = 8 * MiB,
   };
 }
 
@@ -419,8 +480,8 @@ static void table_of_sizes(void) {
 
 static void table_of_slacks(void) {
   print_head("slack, and bound of a gather: pieces+gather, the same mix, 64 MiB");
-  static const uint64_t slacks_kib[] = {2112, 1088, 576, 320, 64, 0};
-  static const uint64_t bounds[] = {1, 4, 16};
+  static const uint64_t slacks_kib[] = {2112, 1152, 576, 320, 64, 0};
+  static const uint64_t bounds[] = {1, 4, 8, 16};
   for (size_t i = 0; i < sizeof slacks_kib / sizeof *slacks_kib; i++)
     for (size_t j = 0; j < sizeof bounds / sizeof *bounds; j++) {
       struct setting setting = usual(64 * MiB);
