@@ -38,8 +38,7 @@ static void tear_down(void) {
 /* Of what is sent, as much as the kernel takes. */
 static size_t fill(const struct send_buffer *buffer, size_t piece) {
   static char bytes[65536];
-  ssize_t n;
-  while ((n = send(buffer->fd, bytes, piece, MSG_DONTWAIT)) > 0)
+  while (send(buffer->fd, bytes, piece, MSG_DONTWAIT) > 0)
     ;
   return send_buffer_unread(buffer->fd);
 }

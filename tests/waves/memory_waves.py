@@ -23,7 +23,7 @@ import waves_raw as raw
 from waves_group import Group, skip
 
 CLIENTS = 980  # beside the good one, and those that come and go
-OPTIONS = ["--max-bytes", "64M", "--client-budget", "40M", "--max-namespaces", "200"]
+OPTIONS = ["--max-bytes", "64M", "--client-budget", "64M", "--max-namespaces", "200"]
 OPTIONS += ["--max-leases", "20000"]
 SERVED_S = (
     15.0  # the good client's requests, each: what stalls is cut within 10 s (--stall-timeout)
