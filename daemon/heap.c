@@ -50,7 +50,9 @@ void heap_entry_drop(struct heap *heap, struct entry *entry) {
       give_block(heap, heap_piece_block(&heap_table(placed)[i]), entry->wipe);
     give_block(heap, entry->block, entry->wipe);
   }
-  slots_give(&heap->entries, entry->number);
+  uint32_t number = entry->number;
+  *entry = (struct entry){0}; /* clients can read the books: no digest stays in them */
+  slots_give(&heap->entries, number);
 }
 
 struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed) {

@@ -1,8 +1,7 @@
 /* The chunks of the books: entries, and the arena's records. Each is a block of the arena. */
-#include <string.h>
-
 #include "daemon/heap_parts.h"
 #include "proto/errors.h"
+#include "proto/shared.h"
 
 /* Room to align the slots in the block, wherever it lies. */
 #define BLOCK_BYTES (SLOTS_CHUNK_BYTES + SLOTS_ALIGN - ARENA_UNIT)
@@ -84,7 +83,7 @@ bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to) {
     return false;
   uint64_t to = aligned_in(heap, arena_to);
   struct slots_chunk *moved = (struct slots_chunk *)(void *)(heap->region->base + to);
-  memmove(moved, chunk, SLOTS_CHUNK_BYTES);
+  heap_move_bytes((uint8_t *)moved, (uint8_t *)chunk, SLOTS_CHUNK_BYTES);
   moved->offset = to;
   slots_moved(slots, moved);
   return true;
@@ -136,8 +135,11 @@ static void renumber_block(struct heap *heap, arena_block from, arena_block to) 
 
 static void give_back(struct heap *heap, struct slots *slots) {
   struct slots_chunk *chunk = slots_remove_empty(slots);
-  if (chunk != NULL)
-    arena_give(&heap->arena, chunk->block);
+  if (chunk == NULL)
+    return;
+  arena_block block = chunk->block;
+  fc_shared_zero(chunk, SLOTS_CHUNK_BYTES);
+  arena_give(&heap->arena, block);
 }
 
 void heap_tidy(struct heap *heap) {

@@ -17,9 +17,9 @@ static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIEC
 
 /* ---- moving ---- */
 
-/* Moves a block's bytes, and zeroes those of its former place that are a hole now: a clear of the
- * entry would not find them there. */
-static void move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
+void heap_move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
+  if (to == from) /* the place of a chunk is aligned within its block */
+    return;
   uint64_t vacated = to < from && (uint64_t)(from - to) < bytes ? (uint64_t)(from - to) : bytes;
   fc_shared_move_down(to, from, bytes);
   fc_shared_zero(from + bytes - vacated, vacated);
@@ -29,7 +29,7 @@ static void move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
 static void move_head(struct region *region, struct fc_region_entry *from, uint64_t digest,
                       uint64_t bytes, uint64_t to) {
   struct fc_region_entry *placed = region_at(region, to);
-  move_bytes((uint8_t *)placed, (uint8_t *)from, bytes);
+  heap_move_bytes((uint8_t *)placed, (uint8_t *)from, bytes);
   region_relink(region, digest, from, placed);
 }
 
@@ -38,7 +38,7 @@ static void move_piece(struct region *region, const struct fc_region_entry *plac
   struct fc_region_piece *piece = heap_table(placed);
   while (heap_piece_block(piece) != block)
     piece++;
-  move_bytes(region->base + to, region->base + heap_load(&piece->offset), bytes);
+  heap_move_bytes(region->base + to, region->base + heap_load(&piece->offset), bytes);
   heap_store(&piece->offset, to);
 }
 

@@ -280,7 +280,7 @@ def result_of(made: Made) -> object:
 
 def test_entry_of_the_page_is_found(made: Made) -> None:
     reader = made.open()
-    assert reader.look_up(NAMESPACE_ID, HELLO) == (b"the result", 12000000, 7, D)
+    assert reader.look_up(NAMESPACE_ID, HELLO) == (b"the result", 12000000, 1 << 32 | 7, D)
     assert reader.look_up(NAMESPACE_ID + 1, HELLO) is None
     reader.close()
 

@@ -161,7 +161,7 @@ def test_checksum_vectors_are_those_of_the_page() -> None:
 def test_records_of_the_ring_have_the_bytes_of_the_page() -> None:
     [text] = [text for name, text in blocks("region.md", "hex") if name == "ring"]
     d = region.digest(0x1122334455667788, HELLO)
-    hit = region.Hit(b"the result", 12000000, 7, d)
+    hit = region.Hit(b"the result", 12000000, 1 << 32 | 7, d)
     records = ring.context_record(0, HELLO.op, HELLO.view, "ablation")
     records += ring.hit_record(0, HELLO, hit, 0, 5000000000, 1200)
     assert records.hex(" ") == dump(text).hex(" ")

@@ -158,7 +158,7 @@ START_TEST(stats_say_how_many_and_whose) {
     (void)snprintf(text, sizeof text, "%s", out);
     free(out);
     (void)snprintf(pid, sizeof pid, "by process %d", (int)getpid());
-    ck_assert_ptr_nonnull(strstr(text, "of ended daemons, up to 262 MiB"));
+    ck_assert_ptr_nonnull(strstr(text, "of ended daemons, up to 264 MiB"));
     ck_assert_ptr_nonnull(strstr(text, pid));
     ck_assert_int_ge(dead_regions(), 1);
   } else {
