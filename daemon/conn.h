@@ -2,8 +2,9 @@
  * go out by sender.h. Everything is bounded:
  *
  * - A request is taken up only when the reply before it has left, and at most
- *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. Long
- *   ones, and slices of what takes many turns, wait for a turn of their kind
+ *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. The
+ *   connections of one user share a time in each turn (conns_turn_is_over). Long
+ *   requests, and slices of what takes many turns, wait for a turn of their kind
  *   (enum slice_kind).
  * - A frame is received into the shared scratch buffer; only an unfinished one, or
  *   what has to wait, is kept. A frame over CONN_SMALL reserves memory for its bytes
@@ -50,9 +51,8 @@ struct conn {
   uv_poll_t death; /* of the peer's process */
   unsigned open_handles;
   struct conns *conns;
-  struct conn *next, *prev;  /* in conns->all */
-  struct conns_queue *queue; /* where it waits for a turn; NULL: nowhere */
-  struct conn *next_queued, *prev_queued;
+  struct conn *next, *prev; /* in conns->all */
+  struct turn turn;         /* among those of its user that wait for one */
   struct session session;
   struct sender sender;
   struct peer peer;
@@ -66,6 +66,7 @@ struct conn {
   uint64_t accepted_ns;
   uint64_t frame_since_ns; /* an unfinished frame began; 0: none */
 
+  bool charged; /* to its user, as a connection */
   bool watching_death;
   bool reading;    /* from the socket */
   bool paused;     /* `in` has whole frames, or the one in work */

@@ -9,6 +9,9 @@
  * the largest size, and belongs to one frame at a time: the first that waited. That frame always
  * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
  *
+ * Of the first part a user's frames hold its share at most (users.h). Past that, one frame of the
+ * user waits for the lane among the others' frames, and the rest of them for that one.
+ *
  * One thread. Each frame is released by its holder; intake_deinit asserts that nothing is left. */
 #ifndef FC_DAEMON_INTAKE_H
 #define FC_DAEMON_INTAKE_H
@@ -16,10 +19,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One connection's frame. Zero but for `ready` while it holds nothing; not to be moved while it
- * waits. */
+#include "daemon/users.h"
+
+/* One connection's frame. Zero but for `user`, `ready` and `share.ready` while it holds nothing;
+ * not to be moved while it waits. */
 struct intake_frame {
-  struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait */
+  struct user *user;                /* borrowed; NULL: it is nobody's, and has no share */
+  struct user_wait share;           /* for its user's share: `ready` of it only tries again */
+  bool past_share;                  /* among the waiters for the lane alone */
+  struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait there */
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
   size_t lane_bytes;                /* of these, in the lane */
@@ -49,7 +57,7 @@ bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wa
 void intake_release(struct intake *intake, struct intake_frame *frame);
 
 static inline bool intake_is_waiting(const struct intake_frame *frame) {
-  return frame->next != NULL;
+  return frame->next != NULL || user_is_waiting(&frame->share);
 }
 static inline bool intake_has_waiters(const struct intake *intake) {
   return intake->waiters.next != &intake->waiters;

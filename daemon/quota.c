@@ -20,7 +20,7 @@ void quota_deinit(struct quota *quota) {
   assert(!quota_has_waiters(quota, QUOTA_SMALL) && !quota_has_waiters(quota, QUOTA_LARGE));
 }
 
-static enum quota_class class_of(const struct quota *quota, size_t bytes) {
+enum quota_class quota_class_of(const struct quota *quota, size_t bytes) {
   return bytes <= quota->limit_bytes / SMALL_DIVISOR ? QUOTA_SMALL : QUOTA_LARGE;
 }
 
@@ -89,7 +89,7 @@ void quota_forget(struct quota *quota, struct quota_waiter *waiter) {
 }
 
 bool quota_charge(struct quota *quota, size_t bytes, struct quota_waiter *waiter) {
-  enum quota_class class = class_of(quota, bytes);
+  enum quota_class class = quota_class_of(quota, bytes);
   if (waiter->next != NULL && waiter->class != class)
     leave(quota, waiter); /* it waited with another reply */
   bool passes = !is_first(quota, waiter, class);
@@ -114,7 +114,7 @@ void quota_release(struct quota *quota, size_t bytes) {
   if (bytes == 0)
     return;
   quota->used_bytes -= bytes;
-  if (class_of(quota, bytes) == QUOTA_SMALL)
+  if (quota_class_of(quota, bytes) == QUOTA_SMALL)
     quota->used_small_bytes -= bytes;
   wake(quota);
 }

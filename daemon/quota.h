@@ -43,6 +43,9 @@ struct quota {
 void quota_init(struct quota *quota, size_t limit_bytes, size_t largest_bytes);
 void quota_deinit(struct quota *quota);
 
+/* Of which class a charge of that size is. */
+enum quota_class quota_class_of(const struct quota *quota, size_t bytes);
+
 /* Reserves `bytes`, or queues `waiter` (once) and returns false. A charge over
  * the whole limit is let in when nothing else is held, so that it cannot wait
  * for ever. */

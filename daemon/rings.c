@@ -26,6 +26,7 @@ void rings_deinit(struct rings *rings) {
 /* Frees a ring that is in no list any more. */
 static void discard(struct rings *rings, struct client_ring *client) {
   rings->used_bytes -= rings_charge(client->ring.n_slots);
+  user_release(client->account.user, USER_RING_BYTES, rings_charge(client->ring.n_slots));
   client_ring_free(client);
 }
 
@@ -226,9 +227,13 @@ size_t rings_charge(uint32_t n_slots) {
   return (size_t)fc_ring_bytes(n_slots) + sizeof(struct client_ring);
 }
 
-/* The largest power of two of slots that the pool's share allows; 0: not even the smallest. */
-static uint32_t slots_for(const struct rings *rings) {
+/* The largest power of two of slots that the pool and the user's share of it allow; 0: not even the
+ * smallest. */
+static uint32_t slots_for(const struct rings *rings, struct user *user) {
   size_t left = rings->config.pool_bytes - rings->used_bytes;
+  uint64_t room = user_room(user, USER_RING_BYTES);
+  if (room < left)
+    left = room;
   uint32_t n = FC_RING_SLOTS_MAX;
   while (n > FC_RING_SLOTS_MIN && n > left / POOL_SHARE / FC_RING_SLOT)
     n /= 2;
@@ -236,7 +241,7 @@ static uint32_t slots_for(const struct rings *rings) {
 }
 
 struct client_ring *rings_attach(struct rings *rings, const struct hits_account *account) {
-  uint32_t n_slots = slots_for(rings);
+  uint32_t n_slots = slots_for(rings, account->user);
   struct client_ring *client = n_slots == 0 ? NULL : client_ring_new(n_slots, account);
   if (client == NULL)
     return NULL;
@@ -246,6 +251,7 @@ struct client_ring *rings_attach(struct rings *rings, const struct hits_account 
   rings->first = client;
   rings->n++;
   rings->used_bytes += rings_charge(n_slots);
+  user_charge(account->user, USER_RING_BYTES, rings_charge(n_slots));
   return client;
 }
 

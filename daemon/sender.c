@@ -25,9 +25,32 @@ static struct sender *sender_of(struct sink *sink) {
   return (struct sender *)((char *)sink - offsetof(struct sender, sink));
 }
 
+static enum user_resource resource_of(const struct sender *sender, size_t bytes) {
+  return quota_class_of(sender->quota, bytes) == QUOTA_SMALL ? USER_SMALL_REPLY_BYTES
+                                                             : USER_LARGE_REPLY_BYTES;
+}
+
 static void release_charge(struct sender *sender) {
-  quota_release(sender->quota, sender->charge_bytes);
+  size_t bytes = sender->charge_bytes;
   sender->charge_bytes = 0;
+  quota_release(sender->quota, bytes);
+  user_release(sender->user, resource_of(sender, bytes), bytes);
+}
+
+/* Reserves room for a reply, in the user's share and in the pool; or waits for either. */
+static bool charge(struct sender *sender, size_t bytes) {
+  enum user_resource resource = resource_of(sender, bytes);
+  if (!user_may_take(sender->user, resource, bytes)) {
+    quota_forget(sender->quota, &sender->waiter);
+    user_wait_for(sender->user, resource, &sender->share);
+    return false;
+  }
+  user_stop_waiting(&sender->share);
+  if (!quota_charge(sender->quota, bytes, &sender->waiter))
+    return false;
+  user_charge(sender->user, resource, bytes);
+  sender->charge_bytes = bytes;
+  return true;
 }
 
 /* The peer has gone, which is its right; any other error is a failure of ours. */
@@ -189,10 +212,7 @@ static bool has_room(struct sink *sink, size_t bytes) {
   if (bytes <= SENDER_SMALL || sender->sink.deaf)
     return true;
   release_charge(sender); /* of a reply that was not made after all */
-  if (!quota_charge(sender->quota, bytes, &sender->waiter))
-    return false;
-  sender->charge_bytes = bytes;
-  return true;
+  return charge(sender, bytes);
 }
 
 static void wake(struct sink *sink) {
@@ -207,6 +227,11 @@ static void on_room(struct quota_waiter *waiter) {
   sender->moved(sender);
 }
 
+static void on_share(struct user_wait *wait) {
+  struct sender *sender = (struct sender *)((char *)wait - offsetof(struct sender, share));
+  sender->moved(sender);
+}
+
 void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota, struct log *log,
                  const char *peer_name, void (*moved)(struct sender *sender)) {
   *sender = (struct sender){
@@ -217,10 +242,12 @@ void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota
       .peer_name = peer_name,
       .moved = moved,
       .waiter.ready = on_room,
+      .share.ready = on_share,
   };
 }
 
 void sender_leave_line(struct sender *sender) {
+  user_stop_waiting(&sender->share);
   quota_forget(sender->quota, &sender->waiter);
 }
 

@@ -14,7 +14,7 @@
  *   deaf     the peer takes no replies any more, or has died. What it had sent is still to be
  *            handled, so there is room for any reply, and replies are dropped
  *   busy     a part of a reply is unsent: nothing else is to be made
- *   waiting  the next reply stands in line for the quota
+ *   waiting  the next reply waits for the quota, or for room in its user's share of that
  *   free     none of these
  *
  * One thread, that of the loop. */
@@ -26,6 +26,7 @@
 #include "daemon/log.h"
 #include "daemon/quota.h"
 #include "daemon/sink.h"
+#include "daemon/users.h"
 
 #define SENDER_SMALL 65536u /* a reply up to this needs no reservation */
 
@@ -39,6 +40,8 @@ struct sender {
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
   struct quota_waiter waiter;
+  struct user *user;          /* whose replies share in the pool; borrowed; NULL: nobody's */
+  struct user_wait share;     /* for room in that share */
   uint64_t progress_ns;       /* the peer last took some bytes */
   size_t seen_unsent_bytes;   /* in our memory at the last look */
   unsigned seen_unread_bytes; /* in the kernel's at the last look */
@@ -64,7 +67,7 @@ static inline bool sender_is_busy(const struct sender *sender) {
   return sender->unsent_bytes > 0 && !sender->sink.deaf;
 }
 static inline bool sender_is_waiting(const struct sender *sender) {
-  return sender->waiter.next != NULL;
+  return sender->waiter.next != NULL || user_is_waiting(&sender->share);
 }
 
 /* Is a part of a reply unsent, and has the peer taken no byte for `timeout_ns`? */

@@ -30,6 +30,7 @@ struct server {
   struct namespace_table namespaces;
   struct dispatch dispatch;
   struct trace trace;
+  struct users users;
   struct conns conns;
   uv_loop_t loop;
   struct acceptor acceptor;
@@ -168,6 +169,17 @@ static struct listener_options where_of(const struct options *options) {
                                    .group = options->socket_group};
 }
 
+/* Those of connections and messages are set by conns_init. */
+static void set_user_limits(struct server *server) {
+  const struct options *options = server->options;
+  users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
+  users_set_limit(&server->users, USER_MANIFEST_BYTES,
+                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX);
+  users_set_limit(&server->users, USER_RING_BYTES, options->client_budget);
+  users_set_limit(&server->users, USER_LEASES, options->max_leases);
+  users_set_limit(&server->users, USER_WAITS, options->max_leases);
+}
+
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_need need = {.max_bytes = options->max_bytes,
@@ -194,11 +206,13 @@ static int start_cache(struct server *server, struct fault *fault) {
   if (rc < 0)
     return fault_set(fault, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
+  set_user_limits(server);
   struct dispatch_config config = {
       .store = &server->store,
       .namespaces = &server->namespaces,
       .trace = &server->trace,
       .log = &server->log,
+      .users = &server->users,
       .boot_id = boot_id,
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
@@ -216,6 +230,7 @@ static void end_cache(struct server *server) {
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
   region_deinit(&server->region);
+  users_deinit(&server->users);
 }
 
 static int start_signals(struct server *server) {
@@ -269,7 +284,8 @@ static int start_connections(struct server *server) {
       .budget_bytes = options->client_budget,
       .admins = admins_of(server),
   };
-  int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &limits, &server->log);
+  int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &server->users, &limits,
+                      &server->log);
   if (rc < 0)
     return rc;
   server->conns.on_shutdown = stop;
@@ -330,7 +346,7 @@ static void prepare(struct server *server) {
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);
   hold_stop_signals(true);
-  descriptors_raise_limit(server->options->max_clients, &server->log);
+  descriptors_raise_limit(server->options->max_clients, CONNS_RESERVED, &server->log);
   server->shares = !server->options->no_region;
   if (server->shares && robust_prove(&why) < 0) {
     server->shares = false;
@@ -353,6 +369,7 @@ int server_run(const struct options *options) {
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
   notify_init(&server.notify);
+  users_init(&server.users, options->user_share);
   prepare(&server);
   struct listener_options where = where_of(options);
   int rc = listener_open(&server.listener, &where, &fault);
