@@ -57,6 +57,8 @@ static uint64_t most_ns(const struct conns *conns) {
 bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns) {
   struct user *user = conn->session.user;
   see(conns, user);
+  if (conns->slicing)
+    return false;
   if (conns->contended && !conns->resuming && user->lines[SLICE_KINDS].n > 0)
     return true;
   return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= most_ns(conns);
@@ -109,7 +111,9 @@ static void run_slices(struct conns *conns, enum slice_kind kind) {
     if (turn == NULL)
       return;
     *allowed = 1;
+    conns->slicing = true;
     conn_resume(conn_of(turn));
+    conns->slicing = false;
     *allowed = 0;
   }
 }

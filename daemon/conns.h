@@ -47,6 +47,7 @@ struct conns {
   uint32_t seen;                    /* users with requests in it */
   bool contended;                   /* there were several, in it or in the one before */
   bool resuming;                    /* connections that were queued have their turn */
+  bool slicing;                     /* one of these has a slice, whatever its user had before */
   uv_prepare_t reading;             /* before what comes in is read */
   uv_idle_t turn;                   /* runs while a connection is queued or there are chores */
   struct ticker rings;              /* reads the rings while there are some */

@@ -95,6 +95,16 @@ START_TEST(what_comes_in_waits_behind_what_is_queued) {
 }
 END_TEST
 
+/* Else it would lose the slice to its user's other connections, each time anew. */
+START_TEST(a_slice_is_not_taken_back) {
+  ck_assert(!is_over_after(&two, 0));
+  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  ck_assert(is_over_after(&one, 0));
+  conns.slicing = true;
+  ck_assert(!is_over_after(&one, 0));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("conns_turns");
   TCase *tests = tcase_create("turns");
@@ -103,6 +113,7 @@ int main(void) {
   tcase_add_test(tests, where_there_are_others_it_has_little);
   tcase_add_test(tests, one_that_was_left_alone_has_milliseconds_again);
   tcase_add_test(tests, what_comes_in_waits_behind_what_is_queued);
+  tcase_add_test(tests, a_slice_is_not_taken_back);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }
