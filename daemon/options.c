@@ -238,7 +238,9 @@ static const struct argp_option table[] = {
     {"socket-group", KEY_FIRST_LONG, "GROUP", 0,
      "Group of the socket, whose mode is 0660: its members may connect", 1},
     {"admin-group", KEY_FIRST_LONG + 1, "GROUP", 0,
-     "Its members may clear everything, control the trace and shut down", 1},
+     "Its members may clear everything, control the trace, close clients' connections and shut "
+     "down",
+     1},
     {"max-bytes", 'm', "SIZE", 0, "Memory for entries, of all namespaces together (256M)", 2},
     {"max-value", KEY_FIRST_LONG + 2, "SIZE", 0, "Largest value (16M; at most --max-bytes, and 1G)",
      2},
