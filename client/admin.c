@@ -101,15 +101,32 @@ int admin_list(struct admin *admin, const struct fc_select *select, uint64_t lim
   return up(admin) ? pages_ask(&admin->link, &pages) : FC_EUNAVAILABLE;
 }
 
+static int too_old(struct admin *admin, const char *what) {
+  return link_fault(&admin->link, FC_EVERSION,
+                    "this daemon is older than the command and does not %s: update it", what);
+}
+
+int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {
+  struct fc_reply reply;
+  if (!up(admin))
+    return FC_EUNAVAILABLE;
+  if (!link_has_users(&admin->link))
+    return too_old(admin, "close connections");
+  uint32_t id = link_begin(&admin->link, FC_KILL);
+  (void)fc_encode_kill(&admin->link.request, id, client_id); /* the exchange looks at `failed` */
+  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
+  if (rc == 0)
+    *killed = reply.killed;
+  return rc;
+}
+
 /* A daemon that does not know the request would close the connection over it. */
 static int ask_new(struct admin *admin, bool (*has)(const struct link *link), const char *what,
                    const struct pages *pages) {
   if (!up(admin))
     return FC_EUNAVAILABLE;
   if (!has(&admin->link))
-    return link_fault(&admin->link, FC_EVERSION,
-                      "this daemon is older than the command and does not tell its %s: update it",
-                      what);
+    return too_old(admin, what);
   return pages_ask(&admin->link, pages);
 }
 
@@ -120,7 +137,7 @@ int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pa
                         .limit = limit,
                         .fn.lease = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_leases, "leases", &pages);
+  return ask_new(admin, link_has_leases, "tell its leases", &pages);
 }
 
 int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
@@ -130,7 +147,7 @@ int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, p
                         .limit = limit,
                         .fn.client = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_leases, "clients", &pages);
+  return ask_new(admin, link_has_leases, "tell its clients", &pages);
 }
 
 int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
@@ -140,7 +157,7 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
                         .limit = limit,
                         .fn.name_space = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_manifests, "namespaces", &pages);
+  return ask_new(admin, link_has_manifests, "tell its namespaces", &pages);
 }
 
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,

@@ -68,4 +68,8 @@ int admin_trace(struct admin *admin, enum fc_trace_action action, const char *pa
 
 int admin_shutdown(struct admin *admin);
 
+/* Closes the connection of the client with that id. *killed: there was one. A daemon that is too
+ * old is FC_EVERSION. */
+int admin_kill(struct admin *admin, uint64_t client_id, bool *killed);
+
 #endif

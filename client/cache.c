@@ -40,6 +40,7 @@ static int open_handle(const struct fcache_options *options, struct fcache *cach
       .client = options->client,
       .deadline_ns = (uint64_t)deadline_ms * 1000000u,
       .max_entries = options->max_entries,
+      .max_bytes = options->max_bytes,
       .manifest = options->manifest,
       .log = options->log,
       .log_arg = options->log_arg,

@@ -25,7 +25,7 @@ static_assert((int)FCACHE_UNRECORDED == (int)FC_UNRECORDED &&
 int handle_code(int code) {
   if (code == FC_EVERSION)
     return FCACHE_EPROTOCOL;
-  if (code == FC_ESHUTDOWN || code == FC_EBUSY || code == FC_ETIMEDOUT)
+  if (code == FC_ESHUTDOWN || code == FC_EBUSY || code == FC_ETIMEDOUT || code == FC_EKILLED)
     return FCACHE_EUNAVAILABLE;
   return code < FCACHE_EREFUSED ? FCACHE_EREFUSED : code;
 }

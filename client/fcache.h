@@ -152,6 +152,9 @@ struct fcache_options {
                     of UTF-8, else FCACHE_EINVAL; NULL: none, which leaves the one that is there */
   fcache_waiting_fn *waiting; /* NULL: a wait ends by itself only */
   void *waiting_arg;
+  uint64_t max_bytes; /* limit on the bytes that the namespace's entries are charged, which holds
+                         for all its clients: past it, the least recently used of the namespace go.
+                         0: leave it as it is. A daemon of an earlier version has no such limit */
 };
 #define FCACHE_NO_WAIT UINT32_MAX
 #ifdef __cplusplus

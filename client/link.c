@@ -98,6 +98,7 @@ static int take_options(struct link *link, const struct link_options *options) {
       return link_fault(link, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
                         (long long)link->max_entries);
   }
+  link->max_bytes = options->max_bytes;
   if (sockets_find(&link->sockets, options->socket) < 0)
     return link_fault(link, FC_EINVAL, "%s", link->sockets.fault);
   daemon_user_read(&link->daemon_user);
@@ -157,7 +158,7 @@ int link_too_big(struct link *link, size_t size) {
   else
     (void)link_fault(link, FC_ETOOBIG,
                      "a value of %zu bytes does not fit: it alone is more than fcached at %s may "
-                     "hold: raise its --max-bytes",
+                     "hold: raise its --max-bytes, or the namespace's max_bytes",
                      size, link->path);
   if (link->said_too_big)
     return FC_ETOOBIG;
@@ -301,6 +302,8 @@ static int send_hello(struct link *link) {
       .max_entries = link->max_entries,
       .region_layout = link->region ? FC_REGION_LAYOUT : 0,
       .manifest = fc_str_of(link->manifest),
+      .has_max_bytes = link->max_bytes > 0,
+      .max_bytes = link->max_bytes,
   };
   uint32_t id = link_begin(link, FC_HELLO);
   int rc = fc_encode_hello(&link->request, id, &hello);
@@ -440,5 +443,9 @@ bool link_has_manifests(const struct link *link) {
 }
 
 bool link_has_rings(const struct link *link) {
+  return link->version >= 5;
+}
+
+bool link_has_users(const struct link *link) {
   return link->version >= 5;
 }

@@ -38,6 +38,7 @@ struct link_options {
   const char *client;     /* NULL: "PROGRAM-PID" */
   uint64_t deadline_ns;
   const int64_t *max_entries; /* NULL: none */
+  uint64_t max_bytes;         /* 0: none */
   const char *manifest;       /* NULL: none */
   fcache_log_fn *log;         /* NULL: stderr */
   void *log_arg;
@@ -78,6 +79,7 @@ struct link {
   char name_space[FC_NAME_MAX + 1], client[FC_NAME_MAX + 1];
   bool has_max_entries;
   int64_t max_entries;
+  uint64_t max_bytes;
   char *manifest; /* goes with every hello; NULL: none */
   fcache_log_fn *log;
   void *log_arg;
@@ -121,11 +123,12 @@ bool link_serves_hits(struct link *link, bool silent);
 uint32_t link_begin(struct link *link, enum fc_type type);
 
 /* Does the daemon that we are connected to know leases, and tells of them and of its clients? Does
- * it know manifests, and tells of its namespaces? */
+ * it know manifests, and tells of its namespaces? Does it know limits of users, and `kill`? */
 bool link_has_leases(const struct link *link);
 bool link_has_manifests(const struct link *link);
 /* Does it hand out another ring, and show the state of the one that there is? */
 bool link_has_rings(const struct link *link);
+bool link_has_users(const struct link *link);
 
 /* The id of one more request of the same type, to be appended to link->request. */
 uint32_t link_next_id(struct link *link);

@@ -31,6 +31,17 @@ static void starve(struct conn *conn, bool starved);
 
 /* ---- the end ---- */
 
+static void set_user(struct conn *conn, struct user *user) {
+  conn->session.user = conn->session.leases.user = user;
+  conn->sender.user = conn->frame.user = user;
+}
+
+static void leave_user(struct conn *conn) {
+  struct user *user = conn->session.user;
+  set_user(conn, NULL);
+  user_leave(user);
+}
+
 static void closed(uv_handle_t *handle) {
   struct conn *conn = handle->data;
   if (--conn->open_handles > 0)
@@ -38,6 +49,7 @@ static void closed(uv_handle_t *handle) {
   struct conns *conns = conn->conns;
   peer_deinit(&conn->peer);
   release_input(conn);
+  leave_user(conn);
   free(conn);
   conns_freed(conns);
 }
@@ -57,6 +69,9 @@ static void close_pipe(struct conn *conn) {
   conn->lingers = false;
   send_buffer_return(&conn->conns->send_buffers, &conn->sender.buffer);
   conns_remove(conn->conns, conn);
+  if (conn->charged)
+    user_release(conn->session.user, USER_CONNECTIONS, 1);
+  conn->charged = false;
   uv_close((uv_handle_t *)&conn->pipe, closed);
 }
 
@@ -305,8 +320,9 @@ static void refuse_frame(struct conn *conn, int code, uint32_t body, uint32_t ma
 }
 
 /* Handles whole frames from the front. Returns the bytes used up; *need is the
- * size of the unfinished frame at the end, 0 where its header is not whole. */
-static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size, size_t *need) {
+ * size of the unfinished frame at the end, 0 where its header is not whole; `start_ns` is now. */
+static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size, uint64_t start_ns,
+                            size_t *need) {
   size_t used = 0;
   *need = 0;
   for (unsigned turn = 0; !conn->closing && !conn->sender.failed && !conn->last_words; turn++) {
@@ -320,7 +336,7 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
     }
     if (rc == FC_FRAME_MORE)
       break;
-    conn->paused = turn == CONN_TURN_MAX;
+    conn->paused = turn == CONN_TURN_MAX || conns_turn_is_over(conn->conns, conn, start_ns);
     if (conn->paused)
       break;
     switch (dispatch_frame(conn->conns->dispatch, &conn->session, &conn->sender.sink,
@@ -419,9 +435,11 @@ static int keep_paused(struct conn *conn, const uint8_t *data, size_t left) {
 /* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
+  uint64_t start_ns = uv_hrtime();
   conn->paused = conn->slices = false;
   starve(conn, false);
-  size_t used = handle_frames(conn, data, size, &need);
+  size_t used = handle_frames(conn, data, size, start_ns, &need);
+  conns_spend(conn->conns, conn, start_ns);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
   conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
   conns_expiry(conn->conns); /* or a get a lease */
@@ -529,9 +547,21 @@ static bool has_hung_up(const struct conn *conn) {
   return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* By an administrator. A peer that does not read its replies is not waited for. */
+static void kill_conn(struct conn *conn) {
+  if (conn->last_words || sender_is_busy(&conn->sender))
+    conn_close(conn);
+  else
+    drop(conn, FC_EKILLED, fc_error_text(FC_EKILLED));
+}
+
 void conn_resume(struct conn *conn) {
   if (conn->closing)
     return;
+  if (conn->session.killed) {
+    kill_conn(conn);
+    return;
+  }
   if (conn->paused && !conn->sender.sink.deaf && has_hung_up(conn))
     sender_deafen(&conn->sender); /* what only reads is for nobody */
   dispatch_resume(conn->conns->dispatch, &conn->session);
@@ -549,6 +579,11 @@ void conn_resume(struct conn *conn) {
 
 static void on_room(struct intake_frame *frame) {
   struct conn *conn = (struct conn *)((char *)frame - offsetof(struct conn, frame));
+  conns_ready(conn->conns, conn);
+}
+
+static void on_share(struct user_wait *wait) {
+  struct conn *conn = (struct conn *)((char *)wait - offsetof(struct conn, frame.share));
   conns_ready(conn->conns, conn);
 }
 
@@ -664,6 +699,39 @@ static void check_descriptors(struct conns *conns) {
   }
 }
 
+static bool join_user(struct conn *conn) {
+  const struct peer_admins *admins = &conn->conns->limits.admins;
+  struct user *user =
+      users_join(conn->conns->users, conn->peer.uid, !peer_has_owner_uid(&conn->peer, admins));
+  set_user(conn, user);
+  return user != NULL;
+}
+
+/* Counts the connection, if there is room for it among all, and in its user's share; or else as one
+ * that is reserved for administrators, if it may be one. False: no; `text` says why. */
+static bool take_place(struct conn *conn, char *text, size_t size) {
+  struct conns *conns = conn->conns;
+  struct user *user = conn->session.user;
+  bool full = conns->count - conns->reserved > conns->limits.max_clients;
+  bool share = user_may_take(user, USER_CONNECTIONS, 1);
+  char held[USER_TEXT_SIZE];
+  if ((full || !share) && conn->session.admin && conns->reserved < CONNS_RESERVED) {
+    conn->session.reserved = true;
+    conns->reserved++;
+  } else if (full) {
+    (void)snprintf(text, size, "%s", fc_error_text(FC_EBUSY));
+    return false;
+  } else if (!share) {
+    user_count_refused(user, USER_CONNECTIONS);
+    (void)snprintf(text, size, "%s: close some of them, or raise --max-clients",
+                   user_share_text(user, USER_CONNECTIONS, held)); /* fits */
+    return false;
+  }
+  user_charge(user, USER_CONNECTIONS, 1);
+  conn->charged = true;
+  return true;
+}
+
 static int start(struct conn *conn) {
   uv_os_fd_t fd;
   int rc = uv_fileno((uv_handle_t *)&conn->pipe, &fd);
@@ -678,9 +746,12 @@ static int start(struct conn *conn) {
   conn->session.uid_unknown = !id_map_knows_uid(&limits->admins.ids, conn->peer.uid);
   conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
   peer_forget_groups(&conn->peer); /* they may be 256 KiB */
-  if (conn->conns->count > limits->max_clients) {
-    dispatch_refused(conn->conns->dispatch, &conn->session, fc_error_text(FC_EBUSY));
-    fail(conn, FC_EBUSY, fc_error_text(FC_EBUSY));
+  if (!join_user(conn))
+    return FC_ENOMEM;
+  char text[USER_TEXT_SIZE + 64];
+  if (!take_place(conn, text, sizeof text)) {
+    dispatch_refused(conn->conns->dispatch, &conn->session, text);
+    fail(conn, FC_EBUSY, text);
     return 0;
   }
   if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
@@ -718,6 +789,7 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies, &conns->send_buffers,
               conns->log, conn->session.name_data, on_sender_moved);
   conn->frame.ready = on_room;
+  conn->frame.share.ready = on_share;
   conns_add(conns, conn);
   if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || start(conn) < 0)
     conn_close(conn);

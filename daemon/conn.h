@@ -2,8 +2,9 @@
  * go out by sender.h. Everything is bounded:
  *
  * - A request is taken up only when the reply before it has left, and at most
- *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. Long
- *   ones, and slices of what takes many turns, wait for a turn of their kind
+ *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. The
+ *   connections of one user share a time in each turn (conns_turn_is_over). Long
+ *   requests, and slices of what takes many turns, wait for a turn of their kind
  *   (enum slice_kind).
  * - Bytes are received into the shared scratch buffer; only an unfinished frame, or
  *   what has to wait, is kept. Up to CONN_FLOOR bytes each client may keep. More are
@@ -59,9 +60,8 @@ struct conn {
   uv_poll_t death; /* of the peer's process */
   unsigned open_handles;
   struct conns *conns;
-  struct conn *next, *prev;  /* in conns->all */
-  struct conns_queue *queue; /* where it waits for a turn; NULL: nowhere */
-  struct conn *next_queued, *prev_queued;
+  struct conn *next, *prev; /* in conns->all */
+  struct turn turn;         /* among those of its user that wait for one */
   struct session session;
   struct sender sender;
   struct peer peer;
@@ -76,6 +76,7 @@ struct conn {
   uint64_t accepted_ns;
   uint64_t frame_since_ns; /* an unfinished frame began; 0: none */
 
+  bool charged; /* to its user, as a connection */
   bool watching_death;
   bool reading;    /* from the socket */
   bool starved;    /* a small frame whose rest is not all there waits for memory */

@@ -1,5 +1,6 @@
 #include "daemon/conns.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/conn.h"
@@ -15,24 +16,67 @@
 #define WHOLE_BYTES (1u << 20)      /* for small frames that are whole, and wait for their turn */
 #define SLICES_A_TURN 2u            /* of each kind; each takes about a millisecond at worst */
 
+/* What one user's requests may take of a turn. Where others have requests too, little: each of
+ * theirs waits for it. Alone it has more, as a turn costs some microseconds; but others may come,
+ * and wait for the rest of it. */
+#define TURN_NS 4000000u
+#define TURN_CONTENDED_NS 15000u
+#define WINDOW_MS 50u /* a user that had a request in the last one or two is there */
+
 /* ---- turns ---- */
 
-static void enqueue(struct conns_queue *queue, struct conn *conn) {
-  conn->queue = queue;
-  conn->next_queued = NULL;
-  conn->prev_queued = queue->last;
-  *(queue->last == NULL ? &queue->first : &queue->last->next_queued) = conn;
-  queue->last = conn;
+static struct conn *conn_of(struct turn *turn) {
+  return (struct conn *)((char *)turn - offsetof(struct conn, turn));
 }
 
-static void leave_queue(struct conn *conn) {
-  struct conns_queue *queue = conn->queue;
-  if (queue == NULL)
+static void begin_turn(struct conns *conns) {
+  conns->turn_number++;
+  uint64_t now_ms = uv_now(conns->loop);
+  if (now_ms < conns->window_ms + WINDOW_MS)
     return;
-  *(conn->prev_queued == NULL ? &queue->first : &conn->prev_queued->next_queued) =
-      conn->next_queued;
-  *(conn->next_queued == NULL ? &queue->last : &conn->next_queued->prev_queued) = conn->prev_queued;
-  conn->queue = NULL;
+  conns->contended = conns->seen > 1;
+  conns->seen = 0;
+  conns->window++;
+  conns->window_ms = now_ms;
+}
+
+static void see(struct conns *conns, struct user *user) {
+  if (user->seen == conns->window)
+    return;
+  user->seen = conns->window;
+  conns->contended = ++conns->seen > 1 || conns->contended;
+}
+
+static uint64_t spent_ns(const struct conns *conns, const struct user *user) {
+  return user->turn == conns->turn_number ? user->spent_ns : 0;
+}
+
+static uint64_t most_ns(const struct conns *conns) {
+  return conns->contended ? TURN_CONTENDED_NS : TURN_NS;
+}
+
+/* What comes in of a user that has requests queued is queued behind them, where others have some
+ * too: else the user would have both turns, and the queued ones might wait for ever. */
+bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+  struct user *user = conn->session.user;
+  see(conns, user);
+  if (conns->slicing)
+    return false;
+  if (conns->contended && !conns->resuming && user->lines[SLICE_KINDS].n > 0)
+    return true;
+  return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= most_ns(conns);
+}
+
+void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+  struct user *user = conn->session.user;
+  if (user == NULL) /* it is closed */
+    return;
+  user->spent_ns = spent_ns(conns, user) + (uv_hrtime() - since_ns);
+  user->turn = conns->turn_number;
+}
+
+static void on_reading(uv_prepare_t *reading) {
+  begin_turn(reading->data);
 }
 
 /* A slice that comes while none waits for its turn needs none. */
@@ -41,29 +85,38 @@ static void allow_slices(struct conns *conns) {
     conns->dispatch->slices[kind] = conns->slices[kind].first == NULL ? SLICES_A_TURN : 0;
 }
 
-/* Connections that are queued now: one that queues itself again waits for the next turn. */
-static void run_ready(struct conns *conns) {
-  for (struct conn *conn = conns->ready.first, *next; conn != NULL; conn = next) {
-    next = conn->next_queued;
-    leave_queue(conn);
-    enqueue(&conns->due, conn);
-  }
-  while (conns->due.first != NULL) {
-    struct conn *conn = conns->due.first;
-    leave_queue(conn);
+/* A user's connections that are queued now, as far as its time goes: one that queues itself again
+ * waits for the next turn, as the others do that are not reached. At least one has its turn. */
+static void run_line(struct conns *conns, struct turn_line *line) {
+  struct user *user = conn_of(line->first)->session.user;
+  user_hold(user); /* the line is its, and the last connection may close */
+  turns_put_last(line);
+  for (uint32_t due = line->n; due > 0 && line->n > 0; due--) {
+    struct conn *conn = conn_of(line->first);
+    turns_remove(&conn->turn);
     conn_resume(conn);
+    if (spent_ns(conns, user) >= most_ns(conns))
+      break;
   }
+  user_leave(user);
 }
 
-/* One slice for each of the first connections, which then queue up again. */
+static void run_ready(struct conns *conns) {
+  for (uint32_t lines = conns->ready.n; lines > 0 && conns->ready.first != NULL; lines--)
+    run_line(conns, conns->ready.first);
+}
+
+/* One slice for the first connection of each of the first users, which then queue up again. */
 static void run_slices(struct conns *conns, enum slice_kind kind) {
-  struct conns_queue *queue = &conns->slices[kind];
   unsigned *allowed = &conns->dispatch->slices[kind];
-  for (unsigned left = SLICES_A_TURN; left > 0 && queue->first != NULL; left--) {
-    struct conn *conn = queue->first;
-    leave_queue(conn);
+  for (unsigned left = SLICES_A_TURN; left > 0; left--) {
+    struct turn *turn = turns_next(&conns->slices[kind]);
+    if (turn == NULL)
+      return;
     *allowed = 1;
-    conn_resume(conn);
+    conns->slicing = true;
+    conn_resume(conn_of(turn));
+    conns->slicing = false;
     *allowed = 0;
   }
 }
@@ -77,29 +130,33 @@ static bool has_queued(const struct conns *conns) {
 
 static void on_turn(uv_idle_t *turn) {
   struct conns *conns = turn->data;
+  begin_turn(conns);
   allow_slices(conns);
+  conns->resuming = true;
   run_ready(conns);
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     run_slices(conns, (enum slice_kind)kind);
+  conns->resuming = false;
   allow_slices(conns);
   bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
   if (!has_queued(conns) && !chores)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
-static void queue_up(struct conns *conns, struct conn *conn, struct conns_queue *queue) {
-  if (conn->queue != NULL || conn->closing)
+static void queue_up(struct conns *conns, struct conn *conn, struct turns *turns, unsigned line) {
+  if (conn->turn.line != NULL || conn->closing)
     return;
-  enqueue(queue, conn);
+  turns_add(turns, &conn->session.user->lines[line], &conn->turn);
   (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
 void conns_ready(struct conns *conns, struct conn *conn) {
-  queue_up(conns, conn, &conns->ready);
+  queue_up(conns, conn, &conns->ready, SLICE_KINDS);
 }
 
 void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
-  queue_up(conns, conn, &conns->slices[kind]);
+  static_assert(SLICE_KINDS < USER_LINES, "a user has a line for each kind, and one for the rest");
+  queue_up(conns, conn, &conns->slices[kind], kind);
 }
 
 void conns_chores(struct conns *conns) {
@@ -166,7 +223,9 @@ static bool frames_wait(const struct conns *conns) {
 }
 
 static bool is_short_of_memory(const struct conns *conns) {
-  return frames_wait(conns) || quota_has_waiters(&conns->replies);
+  return frames_wait(conns) || quota_has_waiters(&conns->replies) ||
+         users_have_waits(conns->users, USER_FRAME_BYTES) ||
+         users_have_waits(conns->users, USER_REPLY_BYTES);
 }
 
 static void on_pressure(void *arg) {
@@ -174,8 +233,9 @@ static void on_pressure(void *arg) {
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
-    bool frames = frames_wait(conns);
-    bool replies = quota_has_waiters(&conns->replies);
+    const struct user *user = conn->session.user; /* others of the same user may wait for it */
+    bool frames = frames_wait(conns) || user_has_waits(user, USER_FRAME_BYTES);
+    bool replies = quota_has_waiters(&conns->replies) || user_has_waits(user, USER_REPLY_BYTES);
     conn_give_way(conn, frames, replies, now_ns);
   }
   conns->under_pressure = is_short_of_memory(conns);
@@ -232,7 +292,7 @@ void conns_add(struct conns *conns, struct conn *conn) {
 }
 
 void conns_unqueue(struct conn *conn) {
-  leave_queue(conn);
+  turns_remove(&conn->turn);
 }
 
 void conns_freed(struct conns *conns) {
@@ -241,6 +301,7 @@ void conns_freed(struct conns *conns) {
 }
 
 void conns_remove(struct conns *conns, struct conn *conn) {
+  conns->reserved -= conn->session.reserved;
   if (conn->prev != NULL)
     conn->prev->next = conn->next;
   else
@@ -259,10 +320,17 @@ size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value) {
   return (budget_bytes / 2 > least ? budget_bytes / 2 : least) + WHOLE_BYTES;
 }
 
-int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
+static void set_user_limits(struct conns *conns) {
+  users_set_limit(conns->users, USER_CONNECTIONS, conns->limits.max_clients);
+  users_set_limit(conns->users, USER_FRAME_BYTES, conns->frames.shared_limit_bytes);
+  users_set_limit(conns->users, USER_REPLY_BYTES, conns->replies.limit_bytes);
+}
+
+int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log) {
   memset(conns, 0, sizeof *conns);
   conns->loop = loop;
+  conns->users = users;
   conns->dispatch = dispatch;
   conns->limits = *limits;
   conns->log = log;
@@ -272,9 +340,12 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   quota_init(&conns->replies, limits->budget_bytes / 2);
   send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
   reclaim_begin(conns);
+  set_user_limits(conns);
   allow_slices(conns);
-  conns->turn.data = conns;
-  if (uv_idle_init(loop, &conns->turn) < 0)
+  conns->turn.data = conns->reading.data = conns;
+  conns->window = 1; /* no user was seen in it */
+  if (uv_idle_init(loop, &conns->turn) < 0 || uv_prepare_init(loop, &conns->reading) < 0 ||
+      uv_prepare_start(&conns->reading, on_reading) < 0)
     return FC_EREFUSED;
   conns->rings.fd = conns->expiry.fd = conns->pressure.fd = -1; /* may be closed without */
   conns->expiry_ns = UINT64_MAX;
@@ -304,6 +375,8 @@ void conns_close(struct conns *conns) {
     conn_end(conns->all);
   if (!uv_is_closing((uv_handle_t *)&conns->turn))
     uv_close((uv_handle_t *)&conns->turn, NULL);
+  if (!uv_is_closing((uv_handle_t *)&conns->reading))
+    uv_close((uv_handle_t *)&conns->reading, NULL);
   ticker_close(&conns->sweep);
   ticker_close(&conns->rings);
   ticker_close(&conns->expiry);

@@ -11,6 +11,10 @@
 #include "daemon/quota.h"
 #include "daemon/send_buffer.h"
 #include "daemon/ticker.h"
+#include "daemon/users.h"
+
+/* Beyond max_clients, for administrators: their tools connect while all others are in use. */
+#define CONNS_RESERVED 4u
 
 struct conn;
 
@@ -24,14 +28,10 @@ struct conns_limits {
   struct peer_admins admins;
 };
 
-/* Connections that wait for a turn, first come, first served. */
-struct conns_queue {
-  struct conn *first, *last;
-};
-
 struct conns {
   uv_loop_t *loop;
   struct dispatch *dispatch; /* borrowed */
+  struct users *users;       /* borrowed */
   struct conns_limits limits;
   struct log *log;
   /* Apart, because a frame in work may wait for room for its reply: from one pool, two frames that
@@ -43,19 +43,27 @@ struct conns {
   unsigned count;     /* of `all`: clients, and those whose sockets linger */
   unsigned allocated; /* those that are being closed included */
   unsigned starved;   /* see struct conn */
+  unsigned reserved;  /* of `count`, connections that are reserved for administrators */
   uint64_t next_client_id;
-  struct conns_queue ready;               /* want another turn */
-  struct conns_queue due;                 /* of `ready`, those whose turn is the current one */
-  struct conns_queue slices[SLICE_KINDS]; /* their next request is a slice (enum slice_kind) */
-  uv_idle_t turn;                         /* runs while somebody is queued or there are chores */
-  struct ticker rings;                    /* reads the rings while there are some */
-  unsigned rings_period_ms;               /* of `rings`; 0: stopped */
-  struct ticker expiry;                   /* ends leases and waits that have had their time */
-  uint64_t expiry_ns;                     /* when it is set to; UINT64_MAX: it is not */
-  struct ticker sweep;                    /* looks at the deadlines while there are connections */
-  struct ticker pressure;                 /* cuts who is stalled while others wait for room */
-  bool under_pressure;                    /* it runs */
-  uv_stream_t *unaccepted;                /* has a connection that we had no memory for; or NULL */
+  struct turns ready;               /* connections that want another turn */
+  struct turns slices[SLICE_KINDS]; /* whose next request is a slice (enum slice_kind) */
+  uint64_t turn_number;             /* a turn of the loop has two: what was queued, what comes in */
+  uint64_t window;                  /* number of the one under way, in which users are counted */
+  uint64_t window_ms;               /* when it began, as uv_now has it */
+  uint32_t seen;                    /* users with requests in it */
+  bool contended;                   /* there were several, in it or in the one before */
+  bool resuming;                    /* connections that were queued have their turn */
+  bool slicing;                     /* one of these has a slice, whatever its user had before */
+  uv_prepare_t reading;             /* before what comes in is read */
+  uv_idle_t turn;                   /* runs while a connection is queued or there are chores */
+  struct ticker rings;              /* reads the rings while there are some */
+  unsigned rings_period_ms;         /* of `rings`; 0: stopped */
+  struct ticker expiry;             /* ends leases and waits that have had their time */
+  uint64_t expiry_ns;               /* when it is set to; UINT64_MAX: it is not */
+  struct ticker sweep;              /* looks at the deadlines while there are connections */
+  struct ticker pressure;           /* cuts who is stalled while others wait for room */
+  bool under_pressure;              /* it runs */
+  uv_stream_t *unaccepted;          /* has a connection that we had no memory for; or NULL */
   bool said_no_memory, said_no_descriptors, said_no_watches;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
@@ -75,7 +83,8 @@ static inline size_t conns_send_bytes(size_t budget_bytes) {
   return budget_bytes / 2;
 }
 
-int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
+/* Sets the limits of `users` that concern connections and messages. */
+int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log);
 
 /* Takes the connection that `listener` has pending, or sees that it is tried again: libuv accepts
@@ -99,6 +108,13 @@ void conns_ready(struct conns *conns, struct conn *conn);
 /* Queues a connection until there is a turn for a slice of that kind. A few slices of each kind are
  * done in one turn of the loop, so that short requests in between do not wait for long ones. */
 void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
+
+/* The connection has a request: has its user had its time in this turn? Then the request waits for
+ * the next turn. `since_ns`: of its time, this part is not counted yet (conns_spend). */
+bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns);
+
+/* Counts the time since then as its user's, in this turn. */
+void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns);
 
 /* Some connection waits for memory: while that is so, a peer that holds some and makes no progress
  * is cut. */

@@ -31,9 +31,9 @@ int descriptors_fill_standard(void) {
   return fd < 0 ? FC_EREFUSED : 0;
 }
 
-void descriptors_raise_limit(unsigned max_clients, struct log *log) {
+void descriptors_raise_limit(unsigned max_clients, unsigned reserved, struct log *log) {
   struct rlimit limit;
-  rlim_t want = PER_CLIENT * (rlim_t)max_clients + OWN;
+  rlim_t want = PER_CLIENT * ((rlim_t)max_clients + reserved) + OWN;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
     return;
   limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;

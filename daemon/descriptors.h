@@ -12,9 +12,9 @@
  * there is no /dev/null to open. Before anything else opens a descriptor. */
 int descriptors_fill_standard(void);
 
-/* Raises the soft limit, as far as the hard one allows, to what `max_clients` take; where that is
- * not enough, it says so. */
-void descriptors_raise_limit(unsigned max_clients, struct log *log);
+/* Raises the soft limit, as far as the hard one allows, to what `max_clients` take, and `reserved`
+ * connections more; where that is not enough, it says so. */
+void descriptors_raise_limit(unsigned max_clients, unsigned reserved, struct log *log);
 
 /* Are there the descriptors that libuv opens, and the places in an epoll that it takes, without a
  * way to report a failure (it aborts)? 0, or FC_EREFUSED with a text. Holds none afterwards: call

@@ -33,6 +33,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .namespaces = config->namespaces,
       .trace = config->trace,
       .log = config->log,
+      .users = config->users,
       .boot_id = config->boot_id,
       .secret = config->secret,
       .started_ns = call_clock_ns(),
@@ -352,6 +353,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return manage_namespaces(call, &request->page);
   case FC_RING:
     return greet_ring(call, &request->ring);
+  case FC_KILL:
+    return manage_kill(call, request->kill);
   default: /* the decoder knows only the above */
     return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
   }
@@ -387,7 +390,7 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_CLEAR: /* to queue one takes no slice */
     return call->sink->deaf ? SLICE_NONE : SLICE_TOOLS;
   case FC_HELLO:
-    is_long = request->hello.has_max_entries;
+    is_long = request->hello.has_max_entries || request->hello.has_max_bytes;
     break;
   case FC_GET_MANY:
     is_long = request->get_many.n > SHORT_KEYS;

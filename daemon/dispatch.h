@@ -44,6 +44,7 @@ struct dispatch {
   struct namespace_table *namespaces; /* borrowed */
   struct trace *trace;                /* borrowed */
   struct log *log;                    /* borrowed */
+  const struct users *users;          /* borrowed, for the stats */
   struct clear_queue orphans;
   unsigned slices[SLICE_KINDS]; /* that may be done now: see DISPATCH_LATER; the caller's to set */
   uint64_t boot_id, secret;
@@ -55,7 +56,7 @@ struct dispatch {
   unsigned clients;         /* greeted, now */
   uint64_t connections;     /* greeted, ever */
   uint64_t refused;         /* turned away: too many clients, a hello that could not be accepted */
-  uint64_t dropped;         /* cut for breaking the protocol or a deadline */
+  uint64_t dropped;         /* cut for breaking the protocol or a deadline, or by an administrator */
   uint64_t clears;
   uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
   uint64_t puts_kept, puts_stale, puts_too_big;
@@ -73,6 +74,7 @@ struct dispatch_config {
   struct namespace_table *namespaces;
   struct trace *trace;
   struct log *log;
+  const struct users *users;
   uint64_t boot_id;
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes;

@@ -1,8 +1,9 @@
 /* dispatch_parts.h - what the files that the dispatcher is made of share:
  * dispatch.c (routing, errors), greet.c (hello), lookup.c (get, put), many.c (their
  * many-key forms), waits.c (answers that were waited for), manage.c (clear, list, trace,
- * shutdown), clears.c (clears that start, and those whose client has left), manage_who.c (leases,
- * clients, give_up), manage_namespaces.c, stats.c; and page.h, the pages of what manage_*.c list.
+ * shutdown, kill), clears.c (clears that start, and those whose client has left), manage_who.c
+ * (leases, clients, give_up), manage_namespaces.c, stats.c; and page.h, the pages of what
+ * manage_*.c list.
  */
 #ifndef FC_DAEMON_DISPATCH_PARTS_H
 #define FC_DAEMON_DISPATCH_PARTS_H
@@ -133,6 +134,7 @@ enum dispatch_result manage_give_up(const struct call *call, const struct fc_giv
 enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request);
 enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
 enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request);
+enum dispatch_result manage_kill(const struct call *call, uint64_t client_id);
 
 /* Answers some of the session's waits that are over, as long as there is room; after each it is
  * woken, so the rest comes with its next turn. True: none is left. */

@@ -15,7 +15,14 @@ enum dispatch_result call_refuse_hello(const struct call *call, const char *reas
 }
 
 static enum dispatch_result no_namespace(const struct call *call, struct fc_str name, int code) {
-  if (code == FC_EREFUSED)
+  struct user *user = call->session->user;
+  char share[USER_TEXT_SIZE];
+  if (code == FC_EREFUSED && !user_may_take(user, USER_NAMESPACES, 1))
+    (void)call_error(call, code,
+                     "namespace %.*s cannot be made: %s: close some clients, or raise "
+                     "--max-namespaces",
+                     (int)name.size, name.data, user_share_text(user, USER_NAMESPACES, share));
+  else if (code == FC_EREFUSED)
     (void)call_error(call, code,
                      "namespace %.*s cannot be made: %u namespaces have clients, which is the "
                      "limit; raise --max-namespaces or close some clients",
@@ -36,18 +43,23 @@ static void ignore_setting(const struct call *call, const char *what) {
            session_text(session, who), (int)session->ns->name.size, session->ns->name.data);
 }
 
-/* DISPATCH_AGAIN while a lower limit still evicts. */
-static enum dispatch_result set_limit(const struct call *call, int64_t max_entries) {
+/* Sets the limits that the hello has. DISPATCH_AGAIN while a lower one still evicts. */
+static enum dispatch_result set_limits(const struct call *call, const struct fc_hello *hello) {
+  struct namespace_table *table = call->dispatch->namespaces;
   struct namespace *ns = call->session->ns;
   if (!rights_may(call->session, RIGHT_SET_LIMIT, ns)) {
-    if (ns->max_entries != (uint64_t)max_entries)
+    if (hello->has_max_entries && ns->max_entries != (uint64_t)hello->max_entries)
       ignore_setting(call, "max_entries");
+    if (hello->has_max_bytes && ns->max_bytes != hello->max_bytes)
+      ignore_setting(call, "max_bytes");
     return DISPATCH_DONE;
   }
-  return namespace_table_set_max_entries(call->dispatch->namespaces, ns, max_entries) ==
-                 NAMESPACE_LIMIT_MORE
-             ? DISPATCH_AGAIN /* the next slice after the others had their turn */
-             : DISPATCH_DONE;
+  bool more = (hello->has_max_entries && namespace_table_set_max_entries(
+                                             table, ns, hello->max_entries) == NAMESPACE_LIMIT_MORE) ||
+              (hello->has_max_bytes && namespace_table_set_max_bytes(
+                                           table, ns, hello->max_bytes) == NAMESPACE_LIMIT_MORE);
+  return more ? DISPATCH_AGAIN /* the next slice after the others had their turn */
+              : DISPATCH_DONE;
 }
 
 /* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_AGAIN while a
@@ -57,33 +69,51 @@ static enum dispatch_result enter_namespace(const struct call *call, const struc
   struct session *session = call->session;
   if (hello->name_space.data == NULL)
     return DISPATCH_DONE;
+  if (session->reserved) {
+    (void)call_error(call, FC_EBUSY, "%s", fc_error_text(FC_EBUSY));
+    return call_refuse_hello(call, "this connection is reserved for administrators' tools");
+  }
   if (hello->has_max_entries && hello->max_entries <= 0) {
     (void)call_error(call, FC_EMAXENTRIES, "max_entries must be positive; got %lld",
                      (long long)hello->max_entries);
     return call_refuse_hello(call, "max_entries is not positive");
   }
+  if (hello->has_max_bytes && hello->max_bytes == 0) {
+    (void)call_error(call, FC_EINVAL, "max_bytes must be positive; got 0");
+    return call_refuse_hello(call, "max_bytes is not positive");
+  }
   if (session->ns == NULL) { /* else this hello was here before */
     struct namespace *ns;
-    int rc = namespace_table_open(table, hello->name_space, &ns);
+    int rc = namespace_table_open(table, hello->name_space, session->user, &ns);
     if (rc < 0)
       return no_namespace(call, hello->name_space, rc);
     session->ns = ns;
     rights_claim(session);
   }
-  return hello->has_max_entries ? set_limit(call, hello->max_entries) : DISPATCH_DONE;
+  return set_limits(call, hello);
 }
 
-/* The manifest that a hello has becomes its namespace's: the latest stands. False: no memory. */
+/* Sets the manifest of the hello's namespace: the latest one replaces the former. A user that holds
+ * its share of the memory for manifests is served without: no result depends on one. False: no
+ * memory. */
 static bool take_manifest(const struct call *call, const struct fc_hello *hello) {
   struct namespace *ns = call->session->ns;
+  struct user *user = call->session->user;
   if (ns == NULL)
     return true; /* a tool's says nothing about anything */
   namespace_use(ns, call->start_ns);
   if (hello->manifest.data == NULL || fc_str_equal(hello->manifest, ns->manifest))
     return true;
-  if (rights_may(call->session, RIGHT_SET_MANIFEST, ns))
-    return namespace_set_manifest(ns, hello->manifest) == 0;
-  ignore_setting(call, "manifest");
+  if (!rights_may(call->session, RIGHT_SET_MANIFEST, ns)) {
+    ignore_setting(call, "manifest");
+    return true;
+  }
+  if (user_may_take(user, USER_MANIFEST_BYTES, hello->manifest.size))
+    return namespace_set_manifest(ns, user, hello->manifest) == 0;
+  char share[USER_TEXT_SIZE];
+  user_count_refused(user, USER_MANIFEST_BYTES);
+  log_line(call->dispatch->log, LOG_LEVEL_DEBUG, "manifest of namespace %.*s not kept: %s",
+           (int)ns->name.size, ns->name.data, user_share_text(user, USER_MANIFEST_BYTES, share));
   return true;
 }
 
@@ -101,6 +131,7 @@ static struct client_ring *make_ring(const struct call *call) {
       .store = dispatch->store,
       .ns = session->ns,
       .counters = &dispatch->counters,
+      .user = session->user,
       .trace = dispatch->trace,
       .name_space = session->ns->name,
       .client = session->name,

@@ -12,12 +12,14 @@
 #include "daemon/ring.h"
 #include "daemon/store.h"
 #include "daemon/trace.h"
+#include "daemon/users.h"
 
 /* Whose hits, and who is charged. All is borrowed. */
 struct hits_account {
   struct store *store;
   struct namespace *ns;
   struct counters *counters; /* of the daemon */
+  struct user *user;         /* whose ring it is; NULL: not known */
   struct trace *trace;
   struct fc_str name_space; /* its name, for the trace, for which `ns` need not be there any more */
   struct fc_str client;     /* its name */

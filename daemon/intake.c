@@ -25,16 +25,35 @@ void intake_deinit(struct intake *intake) {
 }
 
 static void leave(struct intake_frame *frame) {
+  user_stop_waiting(&frame->share);
   if (frame->next == NULL)
     return;
   frame->prev->next = frame->next;
   frame->next->prev = frame->prev;
   frame->next = frame->prev = NULL;
+  if (!frame->past_share)
+    return;
+  frame->past_share = false;
+  frame->user->frames_in_line--;
+  user_wake(frame->user, USER_FRAME_BYTES); /* the next of them may stand in line */
+}
+
+static bool is_past_share(const struct intake_frame *frame, size_t more) {
+  return !user_may_take(frame->user, USER_FRAME_BYTES, more);
 }
 
 static void enqueue(struct intake *intake, struct intake_frame *frame) {
   if (frame->next != NULL)
     return;
+  bool past_share = is_past_share(frame, frame->wanted_bytes - frame->held_bytes);
+  if (past_share && frame->user->frames_in_line > 0) {
+    user_wait_for(frame->user, USER_FRAME_BYTES, &frame->share);
+    return;
+  }
+  user_stop_waiting(&frame->share);
+  frame->past_share = past_share;
+  if (past_share)
+    frame->user->frames_in_line++;
   frame->prev = intake->waiters.prev;
   frame->next = &intake->waiters;
   frame->prev->next = frame;
@@ -65,22 +84,41 @@ static void hold(struct intake *intake, struct intake_frame *frame, size_t more)
     free_spare(intake);
 }
 
-static bool fits_shared(const struct intake *intake, size_t more) {
-  return more <= intake->shared_limit_bytes - intake->shared_bytes;
+/* A frame over half of the shared part would leave the others little while it waits for the rest.
+ */
+static bool fits_shared(const struct intake *intake, const struct intake_frame *frame,
+                        size_t wanted_bytes) {
+  size_t more = wanted_bytes - frame->held_bytes;
+  return intake->lane != frame && wanted_bytes <= intake->shared_limit_bytes / 2 &&
+         more <= intake->shared_limit_bytes - intake->shared_bytes && !is_past_share(frame, more);
+}
+
+static void hold_shared(struct intake *intake, struct intake_frame *frame, size_t more) {
+  intake->shared_bytes += more;
+  user_charge(frame->user, USER_FRAME_BYTES, more);
+}
+
+/* The lane has room for all of it: what it held in the shared part is for others again. Nobody
+ * waits for that who is not looked at after this frame: while the lane is free, nobody waits at
+ * all. */
+static void hold_in_lane(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+  size_t shared_bytes = frame->held_bytes - frame->lane_bytes - frame->whole_bytes;
+  intake->lane = frame;
+  intake->shared_bytes -= shared_bytes;
+  frame->lane_bytes = wanted_bytes - frame->whole_bytes;
+  assert(frame->lane_bytes <= intake->lane_limit_bytes);
+  user_release(frame->user, USER_FRAME_BYTES, shared_bytes);
 }
 
 static bool admit(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
-  size_t more = wanted_bytes - frame->held_bytes;
-  bool shared = intake->lane != frame && fits_shared(intake, more);
+  bool shared = fits_shared(intake, frame, wanted_bytes);
   if (!shared && !may_have_lane(intake, frame))
     return false;
-  if (shared) {
-    intake->shared_bytes += more;
-  } else {
-    intake->lane = frame;
-    frame->lane_bytes += more;
-    assert(frame->lane_bytes <= intake->lane_limit_bytes);
-  }
+  size_t more = wanted_bytes - frame->held_bytes;
+  if (shared)
+    hold_shared(intake, frame, more);
+  else
+    hold_in_lane(intake, frame, wanted_bytes);
   hold(intake, frame, more);
   return true;
 }
@@ -101,8 +139,8 @@ bool intake_reserve_whole(struct intake *intake, struct intake_frame *frame, siz
   if (wanted_bytes <= frame->held_bytes)
     return true;
   size_t more = wanted_bytes - frame->held_bytes;
-  if (intake_has_room(intake, more)) {
-    intake->shared_bytes += more;
+  if (intake_has_room(intake, more) && !is_past_share(frame, more)) {
+    hold_shared(intake, frame, more);
   } else if (intake_has_room_whole(intake, more)) {
     intake->whole_bytes += more;
     frame->whole_bytes += more;
@@ -131,18 +169,20 @@ static void admit_waiters(struct intake *intake) {
 }
 
 void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t bytes) {
-  if (frame->held_bytes <= bytes && frame->next == NULL)
+  if (frame->held_bytes <= bytes && !intake_is_waiting(frame))
     return;
   leave(frame);
   size_t less = frame->held_bytes > bytes ? frame->held_bytes - bytes : 0;
   size_t of_whole = least_of(less, frame->whole_bytes);
   size_t of_lane = least_of(less - of_whole, frame->lane_bytes);
+  size_t of_shared = less - of_whole - of_lane;
   frame->held_bytes -= less;
   frame->whole_bytes -= of_whole;
   frame->lane_bytes -= of_lane;
   intake->used_bytes -= less;
   intake->whole_bytes -= of_whole;
-  intake->shared_bytes -= less - of_whole - of_lane;
+  intake->shared_bytes -= of_shared;
+  user_release(frame->user, USER_FRAME_BYTES, of_shared);
   if (intake->lane == frame && frame->lane_bytes == 0)
     intake->lane = NULL;
   admit_waiters(intake);

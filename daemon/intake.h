@@ -10,6 +10,10 @@
  * the largest size, and belongs to one frame at a time: the first that waited. That frame always
  * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
  *
+ * Of the first part a user's frames hold its share at most (users.h). Past that, one frame of the
+ * user waits for the lane among the others' frames, and the rest of them for that one. And no frame
+ * holds more than half of it.
+ *
  * A third part is for frames that are whole and wait for something else: they never wait for memory
  * here, so whoever has seen that there is room in it may read the rest of a frame and keep it.
  *
@@ -24,10 +28,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One connection's frame. Zero but for `ready` while it holds nothing; not to be moved while it
- * waits. */
+#include "daemon/users.h"
+
+/* One connection's frame. Zero but for `user`, `ready` and `share.ready` while it holds nothing;
+ * not to be moved while it waits. */
 struct intake_frame {
-  struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait */
+  struct user *user;                /* borrowed; NULL: it is nobody's, and has no share */
+  struct user_wait share;           /* for its user's share: `ready` of it only tries again */
+  bool past_share;                  /* among the waiters for the lane alone */
+  struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait there */
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
   size_t lane_bytes;                /* of these, in the lane */
@@ -94,7 +103,7 @@ void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_
                         size_t most);
 
 static inline bool intake_is_waiting(const struct intake_frame *frame) {
-  return frame->next != NULL;
+  return frame->next != NULL || user_is_waiting(&frame->share);
 }
 static inline bool intake_has_waiters(const struct intake *intake) {
   return intake->waiters.next != &intake->waiters;

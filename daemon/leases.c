@@ -105,7 +105,8 @@ static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
   }
 }
 
-/* No bound is in the way: the number of leases stays, and who waits has none. */
+/* No bound is in the way: the number of leases stays, and who waits has none. The new owner's user
+ * may come to hold more than its share, by what its waits are granted: they are bounded, too. */
 static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_wait *wait = first_that_wants(lease);
   if (wait == NULL) {
@@ -132,10 +133,18 @@ static void abandon(struct leases *leases, struct lease *lease, uint64_t now_ns)
 
 /* ---- what comes from outside ---- */
 
+static bool has_share(const struct lease_holder *holder, enum user_resource resource) {
+  if (user_may_take(holder->user, resource, 1))
+    return true;
+  user_count_refused(holder->user, resource);
+  return false;
+}
+
 static enum lease_answer begin(struct leases *leases, struct lease_holder *holder,
                                const struct lease_request *request, uint64_t now_ns) {
   const struct leases_limits *limits = &leases->limits;
-  if (!request->wants || leases->n >= limits->leases || holder->held >= limits->leases_each)
+  if (!request->wants || leases->n >= limits->leases || holder->held >= limits->leases_each ||
+      !has_share(holder, USER_LEASES))
     return LEASE_NONE;
   uint64_t end_ns = later(now_ns, term_of(leases, request));
   struct lease *lease = leases_make(leases, request, end_ns);
@@ -150,7 +159,7 @@ static bool may_wait(const struct leases *leases, const struct lease_holder *hol
                      const struct lease *lease) {
   return holder->held == 0 && lease->waits < LEASES_WAITS_FOR_ONE_MAX &&
          leases->waits + leases->due < leases->limits.waits &&
-         holder->waits + holder->due < leases->limits.waits_each;
+         holder->waits + holder->due < leases->limits.waits_each && has_share(holder, USER_WAITS);
 }
 
 static enum lease_answer begin_wait(struct leases *leases, struct lease_holder *holder,

@@ -32,8 +32,9 @@
  * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
  * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
  *
- * BOUNDED. Leases and waits, in all and for each holder, the waits for one lease, and the memory of
- * all; past a bound, and without memory, the answer is LEASE_NONE. Times are bounded too.
+ * BOUNDED. Leases and waits, in all, for each holder and for each user (users.h), the waits for one
+ * lease, and the memory of all; past a bound, and without memory, the answer is LEASE_NONE. Times
+ * are bounded too.
  *
  * Counts into the daemon's counters and the namespace's. One thread. */
 #ifndef FC_DAEMON_LEASES_H
@@ -41,6 +42,7 @@
 
 #include "daemon/deadlines.h"
 #include "daemon/namespace.h"
+#include "daemon/users.h"
 #include "proto/message.h"
 #include "proto/wall.h"
 
@@ -73,9 +75,10 @@ struct lease_process {
   struct lease_process *next_found;
 };
 
-/* One connection's part. Zero to start, but for `process`; leases_leave at the end. Read it, do not
- * write. */
+/* One connection's part. Zero to start, but for `user` and `process`; leases_leave at the end. Read
+ * it, do not write. */
 struct lease_holder {
+  struct user *user; /* whose leases and waits are charged; borrowed; NULL: nobody's */
   struct lease_process
       *process; /* borrowed, until leases_leave; NULL: not known, it is in no circle
                  */

@@ -169,6 +169,7 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_holder 
   *(holder->held_last == NULL ? &holder->held_first : &holder->held_last->next_held) = lease;
   holder->held_last = lease;
   holder->held++;
+  user_charge(holder->user, USER_LEASES, 1);
   if (holder->process == NULL)
     return;
   lease->delayed_before_ns = holder->process->delayed_ns;
@@ -182,6 +183,7 @@ void leases_disown(struct leases *leases, struct lease *lease) {
   *(prev == NULL ? &holder->held_first : &prev->next_held) = next;
   *(next == NULL ? &holder->held_last : &next->prev_held) = prev;
   holder->held--;
+  user_release(holder->user, USER_LEASES, 1);
   if (holder->process != NULL)
     holder->process->held--;
   delist(leases, lease);

@@ -77,6 +77,7 @@ struct lease_wait *leases_wait(struct leases *leases, struct lease_holder *holde
   line_up(wait, lease);
   line_up_of_holder(wait, holder);
   leases->waits++;
+  user_charge(holder->user, USER_WAITS, 1);
   return wait;
 }
 
@@ -157,6 +158,7 @@ void leases_due_done(struct leases *leases, struct lease_holder *holder) {
     holder->due_last = NULL;
   holder->due--;
   leases->due--;
+  user_release(holder->user, USER_WAITS, 1);
   leases_release(leases, wait->lease);
   free_wait(leases, wait);
 }

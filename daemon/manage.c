@@ -1,4 +1,4 @@
-/* What people and tools ask for: clear, list, trace, shutdown. */
+/* What people and tools ask for: clear, list, trace, shutdown, kill. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,7 +154,7 @@ enum dispatch_result manage_list(const struct call *call, const struct fc_list *
   return call_reply_page(call, FC_LIST, &page.entries, &end);
 }
 
-/* ---- trace and shutdown ---- */
+/* ---- trace, shutdown and kill ---- */
 
 static void log_by(const struct call *call, const char *what) {
   char who[SESSION_TEXT_SIZE];
@@ -201,4 +201,27 @@ enum dispatch_result manage_shutdown(const struct call *call) {
   (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_SHUTDOWN, call->id);
   (void)call_reply(call); /* the daemon stops whether or not the asker hears of it */
   return DISPATCH_SHUTDOWN;
+}
+
+static struct session *find_client(const struct dispatch *dispatch, uint64_t client_id) {
+  struct session *session = dispatch->first_session;
+  while (session != NULL && session->client_id != client_id)
+    session = session->next;
+  return session;
+}
+
+/* The connection ends at its next turn, which is after this reply: it may be the asker's own. */
+enum dispatch_result manage_kill(const struct call *call, uint64_t client_id) {
+  if (!call->session->admin)
+    return denied(call, "closing a client's connection");
+  struct session *session = find_client(call->dispatch, client_id);
+  char who[SESSION_TEXT_SIZE], by[SESSION_TEXT_SIZE];
+  if (session != NULL) {
+    log_line(call->dispatch->log, LOG_LEVEL_INFO, "client %" PRIu64 ", %s, closed by %s", client_id,
+             session_text(session, who), session_text(call->session, by));
+    session->killed = true;
+    session->sink->wake(session->sink);
+  }
+  (void)fc_encode_killed(&call->dispatch->reply, call->id, session != NULL);
+  return call_reply(call); /* looks at `failed` */
 }

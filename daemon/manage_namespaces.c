@@ -11,6 +11,7 @@ static void add_namespace(struct page *page, const struct namespace *ns, uint64_
       .hits = ns->counters.hits,
       .misses = ns->counters.misses,
       .clients = ns->clients,
+      .max_bytes = ns->max_bytes,
       .idle_ns = page_since(now_ns, ns->last_use_ns),
   };
   (void)fc_encode_namespace_entry(&page->items, &item); /* `failed` is looked at in the end */

@@ -52,6 +52,19 @@ static void tell_wait(struct fc_client_entry *item, const struct lease_wait *wai
   item->wait.owner_pid = owner->pid;
 }
 
+static void tell_user(struct fc_user_entry *item, const struct user *user) {
+  const uint64_t *used = user->used;
+  *item = (struct fc_user_entry){
+      .connections = used[USER_CONNECTIONS],
+      .namespaces = used[USER_NAMESPACES],
+      .leases = used[USER_LEASES],
+      .waits = used[USER_WAITS],
+      .ring_bytes = used[USER_RING_BYTES],
+      .message_bytes = used[USER_FRAME_BYTES] + used[USER_REPLY_BYTES],
+      .manifest_bytes = used[USER_MANIFEST_BYTES],
+  };
+}
+
 static void add_client(struct page *page, const struct session *session, uint64_t now_ns) {
   const struct lease_holder *holder = &session->leases;
   const struct hits_account *ring = session->ring == NULL ? NULL : &session->ring->account;
@@ -68,6 +81,9 @@ static void add_client(struct page *page, const struct session *session, uint64_
       .leases = holder->held,
       .waits = holder->waits,
   };
+  item.has_user = session->user != NULL;
+  if (item.has_user)
+    tell_user(&item.user, session->user);
   if (holder->held_first != NULL)
     item.held = holder->held_first->key;
   if (holder->wait_first != NULL)

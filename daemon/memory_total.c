@@ -38,7 +38,14 @@ uint64_t memory_total_client_bytes(void) {
   return conn_bytes_max() + sizeof(struct clear_job) + sizeof(struct process) + 2 * MALLOC_BYTES;
 }
 
-static uint64_t bytes_of_daemon(const struct memory_amounts *bounds) {
+/* A user has a connection, or has made a namespace. */
+static uint64_t bytes_of_users(const struct memory_settings *settings) {
+  uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces;
+  return users * (sizeof(struct user) + MALLOC_BYTES);
+}
+
+static uint64_t bytes_of_daemon(const struct memory_settings *settings,
+                                const struct memory_amounts *bounds) {
   uint64_t heap = bounds->bytes[MEMORY_CLIENTS] + bounds->bytes[MEMORY_NAMESPACES] +
                   bounds->bytes[MEMORY_LEASES];
   uint64_t mapped = add(bounds->bytes[MEMORY_REGION], bounds->bytes[MEMORY_MESSAGES]);
@@ -46,8 +53,8 @@ static uint64_t bytes_of_daemon(const struct memory_amounts *bounds) {
       PROCESSES_IDLE_MAX * (sizeof(struct process) + MALLOC_BYTES) +
       (CLEARS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
-  return PROGRAM_BYTES + WORK_BYTES + remembered + heap / HOLES_SHARE + mapped / TABLE_SHARE +
-         chunks * sizeof(struct slots_chunk *);
+  return PROGRAM_BYTES + WORK_BYTES + remembered + bytes_of_users(settings) + heap / HOLES_SHARE +
+         mapped / TABLE_SHARE + chunks * sizeof(struct slots_chunk *);
 }
 
 void memory_total_bounds(const struct memory_settings *settings, struct memory_amounts *bounds) {
@@ -62,7 +69,7 @@ void memory_total_bounds(const struct memory_settings *settings, struct memory_a
   bytes[MEMORY_NAMESPACES] = namespace_table_bytes_max(settings->max_namespaces);
   bytes[MEMORY_LEASES] = leases_bytes_max(&leases);
   bytes[MEMORY_TRACE] = trace_bytes_max();
-  bytes[MEMORY_DAEMON] = bytes_of_daemon(bounds);
+  bytes[MEMORY_DAEMON] = bytes_of_daemon(settings, bounds);
 }
 
 uint64_t memory_total_sum(const struct memory_amounts *amounts) {

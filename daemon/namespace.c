@@ -18,10 +18,10 @@ void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uin
 
 void namespace_deinit(struct namespace *ns) {
   assert(ns->entries == 0 && ns->bytes == 0);
-  (void)namespace_set_manifest(ns, (struct fc_str){0}); /* none needs no memory */
+  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* none needs no memory */
 }
 
-int namespace_set_manifest(struct namespace *ns, struct fc_str manifest) {
+int namespace_set_manifest(struct namespace *ns, struct user *user, struct fc_str manifest) {
   char *copy = NULL;
   if (fc_str_equal(manifest, ns->manifest))
     return 0; /* as nearly always: the workers of one namespace name the same */
@@ -31,7 +31,10 @@ int namespace_set_manifest(struct namespace *ns, struct fc_str manifest) {
       return FC_ENOMEM;
     memcpy(copy, manifest.data, manifest.size);
   }
+  user_release(ns->manifest_user, USER_MANIFEST_BYTES, ns->manifest.size);
+  user_charge(user, USER_MANIFEST_BYTES, manifest.size);
   free(ns->manifest_data);
+  ns->manifest_user = user;
   ns->manifest_data = copy;
   ns->manifest = (struct fc_str){copy, manifest.size};
   return 0;

@@ -12,14 +12,16 @@
 #include "daemon/clear_log.h"
 #include "daemon/counters.h"
 #include "daemon/lru.h"
+#include "daemon/users.h"
 #include "proto/limits.h"
 
 /* Why entries go. */
 enum evict_cause {
-  EVICT_ENTRIES, /* the namespace's max_entries */
-  EVICT_BYTES,   /* the daemon's max_bytes */
-  EVICT_FORCED,  /* neither: there was no hole for a new entry, however others were moved */
-  EVICT_CHAIN,   /* its bucket of the index was full (store_chain.h) */
+  EVICT_ENTRIES,   /* the namespace's max_entries */
+  EVICT_BYTES,     /* the daemon's max_bytes */
+  EVICT_OWN_BYTES, /* the namespace's max_bytes */
+  EVICT_FORCED,    /* none: there was no hole for a new entry, however others were moved */
+  EVICT_CHAIN,     /* its bucket of the index was full (store_chain.h) */
   EVICT_CAUSES
 };
 
@@ -30,8 +32,8 @@ struct namespace {
   uint64_t seed;          /* of its keys' digests */
   uint64_t serial;        /* order of creation */
   uint32_t clients;
-  uint64_t released;    /* order in which the last client left; of use where clients is 0 */
-  uint64_t max_entries; /* 0: no limit */
+  uint64_t released;  /* order in which the last client left; of use where clients is 0 */
+  struct user *maker; /* charged for it while it is in the table; NULL: nobody */
 
   /* written by rights_claim */
   bool claimed;   /* a client has entered it */
@@ -39,6 +41,7 @@ struct namespace {
   uid_t owner;
 
   /* written by the store */
+  uint64_t max_entries, max_bytes; /* 0: no limit */
   struct lru lru;
   uint32_t number; /* in the heap, for its entries to name it; 0: it has had none */
   uint64_t entries;
@@ -55,8 +58,9 @@ struct namespace {
   uint64_t last_use_ns; /* namespace_use */
 
   /* namespace_set_manifest; none: no hello had one */
-  struct fc_str manifest; /* points to manifest_data */
-  char *manifest_data;    /* owned */
+  struct fc_str manifest;     /* points to manifest_data */
+  char *manifest_data;        /* owned */
+  struct user *manifest_user; /* charged for it; NULL: nobody */
 
   char name_data[FC_NAME_MAX];
 };
@@ -68,9 +72,10 @@ void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uin
 /* Asserts that no entry is left, and frees. */
 void namespace_deinit(struct namespace *ns);
 
-/* Keeps a copy of `manifest` in place of the one that was there; none frees that. 0, or FC_ENOMEM
- * with nothing changed. */
-int namespace_set_manifest(struct namespace *ns, struct fc_str manifest);
+/* Keeps a copy of `manifest` in place of the one that was there, and charges `user` for it until it
+ * is replaced or the namespace is dropped; none frees that. 0, or FC_ENOMEM with nothing changed.
+ */
+int namespace_set_manifest(struct namespace *ns, struct user *user, struct fc_str manifest);
 
 /* It was used at that time, or is known to have been later: a lookup, a put, a hello. */
 static inline void namespace_use(struct namespace *ns, uint64_t at_ns) {

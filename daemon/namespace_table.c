@@ -36,10 +36,13 @@ static void unlink_namespace(struct namespace_table *table, struct namespace *ns
   table->n--;
 }
 
+/* Only what is in the table counts: nobody is charged any more. */
 static void drop(struct namespace_table *table, struct namespace *ns) {
   unlink_namespace(table, ns);
   store_drop_start(table->store, ns);
-  (void)namespace_set_manifest(ns, (struct fc_str){0}); /* at once: only those in the table count */
+  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* none needs no memory */
+  user_release(ns->maker, USER_NAMESPACES, 1);
+  ns->maker = NULL;
   ns->next = table->condemned;
   table->condemned = ns;
   table->n_condemned++;
@@ -86,13 +89,30 @@ struct namespace *namespace_table_find(const struct namespace_table *table, stru
   return ns;
 }
 
-/* The one longest without clients; NULL where all have some. */
-static struct namespace *longest_idle(const struct namespace_table *table) {
+/* The one longest without clients, of those that `maker` made (NULL: of all); NULL where all have
+ * some. */
+static struct namespace *longest_idle(const struct namespace_table *table,
+                                      const struct user *maker) {
   struct namespace *idle = NULL;
   for (struct namespace *ns = table->first; ns != NULL; ns = ns->next)
-    if (ns->clients == 0 && (idle == NULL || ns->released < idle->released))
+    if (ns->clients == 0 && (maker == NULL || ns->maker == maker) &&
+        (idle == NULL || ns->released < idle->released))
       idle = ns;
   return idle;
+}
+
+/* Finds what is to go for one more of the maker's: NULL if there is room. FC_EREFUSED: nothing may.
+ */
+static int find_victim(const struct namespace_table *table, struct user *maker,
+                       struct namespace **victim) {
+  bool has_share = user_may_take(maker, USER_NAMESPACES, 1);
+  *victim = NULL;
+  if (has_share && table->n < table->limit)
+    return 0;
+  *victim = longest_idle(table, has_share ? NULL : maker);
+  if (!has_share)
+    user_count_refused(maker, USER_NAMESPACES);
+  return *victim == NULL ? FC_EREFUSED : 0;
 }
 
 /* splitmix64: seeds that differ in one bit give unrelated digests. */
@@ -103,10 +123,12 @@ static uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-static int make(struct namespace_table *table, struct fc_str name, struct namespace **out) {
-  struct namespace *victim = table->n < table->limit ? NULL : longest_idle(table);
-  if (table->n >= table->limit && victim == NULL)
-    return FC_EREFUSED;
+static int make(struct namespace_table *table, struct fc_str name, struct user *maker,
+                struct namespace **out) {
+  struct namespace *victim;
+  int rc = find_victim(table, maker, &victim);
+  if (rc < 0)
+    return rc;
   struct namespace *ns = malloc(sizeof *ns);
   if (ns == NULL)
     return FC_ENOMEM;
@@ -120,6 +142,8 @@ static int make(struct namespace_table *table, struct fc_str name, struct namesp
   while (seed == 0);
   namespace_init(ns, name, seed, ++table->store->generation);
   ns->serial = table->made;
+  ns->maker = maker;
+  user_charge(maker, USER_NAMESPACES, 1);
   struct namespace **last = &table->first;
   while (*last != NULL)
     last = &(*last)->next;
@@ -129,9 +153,10 @@ static int make(struct namespace_table *table, struct fc_str name, struct namesp
   return 0;
 }
 
-int namespace_table_open(struct namespace_table *table, struct fc_str name, struct namespace **ns) {
+int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
+                         struct namespace **ns) {
   *ns = namespace_table_find(table, name);
-  int r = *ns == NULL ? make(table, name, ns) : 0;
+  int r = *ns == NULL ? make(table, name, maker, ns) : 0;
   if (r < 0)
     return r;
   (*ns)->clients++;
@@ -140,8 +165,8 @@ int namespace_table_open(struct namespace_table *table, struct fc_str name, stru
 }
 
 static bool worth_nothing(const struct namespace *ns) {
-  return ns->entries == 0 && ns->max_entries == 0 && ns->evictions[EVICT_BYTES] == 0 &&
-         counters_are_zero(&ns->counters);
+  return ns->entries == 0 && ns->max_entries == 0 && ns->max_bytes == 0 &&
+         ns->evictions[EVICT_BYTES] == 0 && counters_are_zero(&ns->counters);
 }
 
 void namespace_table_close(struct namespace_table *table, struct namespace *ns) {
@@ -161,4 +186,11 @@ int namespace_table_set_max_entries(struct namespace_table *table, struct namesp
     return FC_EMAXENTRIES;
   return store_limit(table->store, ns, (uint64_t)max_entries) ? NAMESPACE_LIMITED
                                                               : NAMESPACE_LIMIT_MORE;
+}
+
+int namespace_table_set_max_bytes(struct namespace_table *table, struct namespace *ns,
+                                  uint64_t max_bytes) {
+  if (max_bytes == 0)
+    return FC_EINVAL;
+  return store_limit_bytes(table->store, ns, max_bytes) ? NAMESPACE_LIMITED : NAMESPACE_LIMIT_MORE;
 }

@@ -1,7 +1,8 @@
 /* namespace_table.h - the namespaces by name: a bounded number of them, made
  * when a client first names them. Past the bound the one longest without clients
- * goes, entries included. One without entries, limit or counts goes when its
- * last client leaves: nothing would be lost. (A manifest alone says what would have gone in.)
+ * goes, entries included; past a user's share of the bound (users.h), of those that this user made.
+ * One without entries, limit or counts goes when its last client leaves: nothing would be lost. (A
+ * manifest alone says what would have gone in.)
  *
  * Owns the namespaces. One thread. */
 #ifndef FC_DAEMON_NAMESPACE_TABLE_H
@@ -41,10 +42,12 @@ void namespace_table_deinit(struct namespace_table *table);
 /* NULL where there is none. */
 struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name);
 
-/* Finds or makes `name` (valid), and counts one client more. 0, FC_ENOMEM, or
- * FC_EREFUSED where the bound is reached and all have clients. Making one raises
+/* Finds or makes `name` (valid), and counts one client more. `maker` (NULL: nobody) is charged for
+ * one that is made. 0, FC_ENOMEM, or FC_EREFUSED where the bound, or the maker's share of it, is
+ * reached and all have clients. Making one raises
  * the store's generation: what began before is stale in it. */
-int namespace_table_open(struct namespace_table *table, struct fc_str name, struct namespace **ns);
+int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
+                         struct namespace **ns);
 
 /* One client less. The namespace may be gone after. */
 void namespace_table_close(struct namespace_table *table, struct namespace *ns);
@@ -56,6 +59,10 @@ enum namespace_limit_result { NAMESPACE_LIMITED = 0, NAMESPACE_LIMIT_MORE = 1 };
  */
 int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
                                     int64_t max_entries);
+
+/* The same for the bytes that its entries are charged; FC_EINVAL where that is 0. */
+int namespace_table_set_max_bytes(struct namespace_table *table, struct namespace *ns,
+                                  uint64_t max_bytes);
 
 /* Frees up to `max_entries` entries of namespaces that were dropped, zeroed (store_drop_step), and
  * up to STORE_SLICE_BYTES, or twice that. True: nothing is left to do. An open does a slice by

@@ -2,6 +2,7 @@
 
 #include "daemon/namespace_table.h"
 #include "daemon/size.h"
+#include "daemon/users.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
@@ -24,6 +25,7 @@ void options_init(struct options *options) {
       .max_bytes = FC_BYTES_MAX_DEFAULT,
       .max_value = FC_VALUE_MAX_DEFAULT,
       .max_clients = 1000,
+      .user_share = USER_SHARE_DEFAULT,
       .max_namespaces = NAMESPACE_LIMIT_DEFAULT,
       .client_budget = OPTIONS_CLIENT_BUDGET_DEFAULT,
       .hello_timeout_ms = 10000,
@@ -153,6 +155,8 @@ static int set_sizes(struct options *o, const char *name, const char *value, str
     return set_client_budget(o, name, value, fault);
   if (strcmp(name, "max-clients") == 0)
     return set_count(name, value, CLIENTS_MAX, &o->max_clients, fault);
+  if (strcmp(name, "user-share") == 0)
+    return set_count(name, value, 100, &o->user_share, fault);
   if (strcmp(name, "max-namespaces") == 0)
     return set_count(name, value, NAMESPACE_LIMIT_MAX, &o->max_namespaces, fault);
   if (strcmp(name, "max-leases") == 0)
@@ -236,13 +240,20 @@ static const struct argp_option table[] = {
     {"socket-group", KEY_FIRST_LONG, "GROUP", 0,
      "Group of the socket, whose mode is 0660: its members may connect", 1},
     {"admin-group", KEY_FIRST_LONG + 1, "GROUP", 0,
-     "Its members may clear everything, control the trace and shut down", 1},
+     "Its members may clear everything, control the trace, close clients' connections and shut "
+     "down",
+     1},
     {"max-bytes", 'm', "SIZE", 0, "Memory for entries, of all namespaces together (256M)", 2},
     {"max-value", KEY_FIRST_LONG + 2, "SIZE", 0, "Largest value (16M; at most --max-bytes, and 1G)",
      2},
     {"max-clients", KEY_FIRST_LONG + 3, "N", 0, "Clients at a time (1000)", 2},
     {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
      "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1250)", 2},
+    {"user-share", KEY_FIRST_LONG + 11, "PERCENT", 0,
+     "Most of what the other users leave that one user may hold, of clients, namespaces, leases, "
+     "waits, rings and messages; root and fcached's own user have no such limit (75; 100: nobody "
+     "has one)",
+     2},
     {"client-budget", KEY_FIRST_LONG + 5, "SIZE", 0,
      "Memory for messages in flight, of all clients together; half as much again for the kernel's "
      "buffers of replies, and as much again for the rings in which clients record hits (64M, or "

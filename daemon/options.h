@@ -19,6 +19,7 @@ struct options {
   uint32_t max_value; /* 1..FC_VALUE_MAX_CEILING, and at most max_bytes */
   uint32_t max_clients;
   uint32_t max_namespaces;
+  uint32_t user_share;       /* percent, 1 to 100: see users.h */
   uint64_t client_budget;    /* at least options_min_budget(max_value) */
   const char *trace;         /* NULL: off */
   const char *trace_dir;     /* NULL: the folder of `trace`, see trace_dir_open_beside */

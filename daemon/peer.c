@@ -93,8 +93,13 @@ static bool is_admin_group(const struct peer_admins *admins, gid_t gid) {
   return gid == admins->group && id_map_knows_gid(&admins->ids, gid);
 }
 
+bool peer_has_owner_uid(const struct peer *peer, const struct peer_admins *admins) {
+  return (peer->uid == 0 || peer->uid == admins->own_uid) &&
+         id_map_knows_uid(&admins->ids, peer->uid);
+}
+
 bool peer_is_admin(const struct peer *peer, const struct peer_admins *admins) {
-  if ((peer->uid == 0 || peer->uid == admins->own_uid) && id_map_knows_uid(&admins->ids, peer->uid))
+  if (peer_has_owner_uid(peer, admins))
     return true;
   if (!admins->has_group)
     return false;

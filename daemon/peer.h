@@ -46,8 +46,12 @@ struct peer_admins {
   struct id_map ids; /* what the peers' ids mean here */
 };
 
-/* May it clear everything, control the trace, shut down? The daemon's own user, root, and the
- * members of the admin group, if there is one. Never a peer for an id that may be anybody's. */
+/* Is it of the daemon's own user, or root? Never a peer for an id that may be anybody's. */
+bool peer_has_owner_uid(const struct peer *peer, const struct peer_admins *admins);
+
+/* May it clear everything, control the trace, close connections, shut down? The daemon's own user,
+ * root, and the members of the admin group, if there is one. Never a peer for an id that may be
+ * anybody's. */
 bool peer_is_admin(const struct peer *peer, const struct peer_admins *admins);
 
 #endif

@@ -34,8 +34,14 @@ void rings_deinit(struct rings *rings) {
 }
 
 void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes) {
-  rings->used_bytes += bytes - client->charge_bytes; /* modulo 2^64: it may fall */
+  struct user *user = client->account.user;
+  size_t before = client->charge_bytes;
   client->charge_bytes = bytes;
+  rings->used_bytes += bytes - before; /* modulo 2^64: it may fall */
+  if (bytes > before)
+    user_charge(user, USER_RING_BYTES, bytes - before);
+  else
+    user_release(user, USER_RING_BYTES, before - bytes);
 }
 
 /* Frees a ring that is in no list any more. */
@@ -263,10 +269,13 @@ static size_t left_to_grow(const struct rings *rings) {
   return config->pool_bytes > taken ? config->pool_bytes - taken : 0;
 }
 
-/* The size of a ring to take the place of `old`, up to `most`; 0: none larger is to be had. */
+/* The size of a ring to take the place of `old`, up to `most`, in its user's share; 0: none larger
+ * is to be had. Rings of the ordinary size are bounded by the user's share of connections. */
 static uint32_t slots_to_grow(const struct rings *rings, const struct client_ring *old,
                               uint32_t most) {
-  size_t share = old->charge_bytes + left_to_grow(rings) / GROWTH_SHARE;
+  uint64_t room = user_room(old->account.user, USER_RING_BYTES);
+  size_t left = left_to_grow(rings) / GROWTH_SHARE;
+  size_t share = old->charge_bytes + (room < left ? (size_t)room : left);
   uint32_t n = FC_RING_SLOTS_MAX;
   while (n > old->ring.n_slots && (n > most || rings_charge(n) > share))
     n /= 2;

@@ -27,8 +27,25 @@ static struct sender *sender_of(struct sink *sink) {
 }
 
 static void release_charge(struct sender *sender) {
-  quota_release(sender->quota, sender->charge_bytes);
+  size_t bytes = sender->charge_bytes;
   sender->charge_bytes = 0;
+  quota_release(sender->quota, bytes);
+  user_release(sender->user, USER_REPLY_BYTES, bytes);
+}
+
+/* Reserves room for a reply, in the user's share and in the pool; or waits for either. */
+static bool charge(struct sender *sender, size_t bytes) {
+  if (!user_may_take(sender->user, USER_REPLY_BYTES, bytes)) {
+    quota_forget(sender->quota, &sender->waiter);
+    user_wait_for(sender->user, USER_REPLY_BYTES, &sender->share);
+    return false;
+  }
+  user_stop_waiting(&sender->share);
+  if (!quota_charge(sender->quota, bytes, &sender->waiter))
+    return false;
+  user_charge(sender->user, USER_REPLY_BYTES, bytes);
+  sender->charge_bytes = bytes;
+  return true;
 }
 
 /* The peer has gone, which is its right; any other error is a failure of ours. */
@@ -227,10 +244,7 @@ static bool has_room(struct sink *sink, size_t bytes) {
   if (bytes <= SENDER_FLOOR || sender->sink.deaf)
     return true;
   release_charge(sender); /* of a reply that was not made after all */
-  if (!quota_charge(sender->quota, bytes, &sender->waiter))
-    return false;
-  sender->charge_bytes = bytes;
-  return true;
+  return charge(sender, bytes);
 }
 
 static void wake(struct sink *sink) {
@@ -242,6 +256,11 @@ static void wake(struct sink *sink) {
 
 static void on_room(struct quota_waiter *waiter) {
   struct sender *sender = (struct sender *)((char *)waiter - offsetof(struct sender, waiter));
+  sender->moved(sender);
+}
+
+static void on_share(struct user_wait *wait) {
+  struct sender *sender = (struct sender *)((char *)wait - offsetof(struct sender, share));
   sender->moved(sender);
 }
 
@@ -258,6 +277,7 @@ void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota
       .peer_name = peer_name,
       .moved = moved,
       .waiter.ready = on_room,
+      .share.ready = on_share,
   };
 }
 
@@ -266,6 +286,7 @@ void sender_start(struct sender *sender, int fd) {
 }
 
 void sender_leave_line(struct sender *sender) {
+  user_stop_waiting(&sender->share);
   quota_forget(sender->quota, &sender->waiter);
 }
 

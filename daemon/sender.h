@@ -16,7 +16,7 @@
  *   deaf     the peer takes no replies any more, or has died. What it had sent is still to be
  *            handled, so there is room for any reply, and replies are dropped
  *   busy     a part of a reply is unsent: nothing else is to be made
- *   waiting  the next reply stands in line for the quota
+ *   waiting  the next reply waits for the quota, or for room in its user's share of that
  *   free     none of these
  *
  * One thread, that of the loop. */
@@ -29,6 +29,7 @@
 #include "daemon/quota.h"
 #include "daemon/send_buffer.h"
 #include "daemon/sink.h"
+#include "daemon/users.h"
 
 /* What each client may hold without a reservation: a reply with the largest value that is copied,
  * or an error; and last words. */
@@ -50,6 +51,8 @@ struct sender {
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
   struct quota_waiter waiter;
+  struct user *user;        /* whose replies share in the pool; borrowed; NULL: nobody's */
+  struct user_wait share;   /* for room in that share */
   struct unsent *first;     /* parts of replies that the loop has, in their order */
   size_t begun_bytes;       /* of the replies of which a part is unsent, sent or not */
   uint64_t begun_ns;        /* the first of them was made */
@@ -86,7 +89,7 @@ static inline bool sender_is_busy(const struct sender *sender) {
   return sender->unsent_bytes > 0 && !sender->sink.deaf;
 }
 static inline bool sender_is_waiting(const struct sender *sender) {
-  return sender->waiter.next != NULL;
+  return sender->waiter.next != NULL || user_is_waiting(&sender->share);
 }
 
 /* Does what is unsent hold entries: any, or such as have left the store? */

@@ -32,6 +32,7 @@ struct server {
   struct namespace_table namespaces;
   struct dispatch dispatch;
   struct trace trace;
+  struct users users;
   struct conns conns;
   uv_loop_t loop;
   struct acceptor acceptor;
@@ -187,6 +188,18 @@ static void memory_in_use(void *arg, struct memory_amounts *used) {
   }};
 }
 
+/* Those of connections and messages are set by conns_init. */
+static void set_user_limits(struct server *server) {
+  const struct options *options = server->options;
+  users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
+  users_set_limit(&server->users, USER_MANIFEST_BYTES,
+                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX);
+  users_set_limit(&server->users, USER_RING_BYTES,
+                  rings_pool_bytes(options->client_budget, options->max_clients));
+  users_set_limit(&server->users, USER_LEASES, options->max_leases);
+  users_set_limit(&server->users, USER_WAITS, options->max_leases);
+}
+
 static int start_cache(struct server *server, struct fault *fault) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -215,11 +228,13 @@ static int start_cache(struct server *server, struct fault *fault) {
   if (rc < 0)
     return fault_set(fault, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
+  set_user_limits(server);
   struct dispatch_config config = {
       .store = &server->store,
       .namespaces = &server->namespaces,
       .trace = &server->trace,
       .log = &server->log,
+      .users = &server->users,
       .boot_id = boot_id,
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
@@ -239,6 +254,7 @@ static void end_cache(struct server *server) {
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
   region_deinit(&server->region);
+  users_deinit(&server->users);
 }
 
 static int start_signals(struct server *server) {
@@ -292,7 +308,8 @@ static int start_connections(struct server *server) {
       .budget_bytes = options->client_budget,
       .admins = admins_of(server),
   };
-  int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &limits, &server->log);
+  int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &server->users, &limits,
+                      &server->log);
   if (rc < 0)
     return rc;
   server->conns.on_shutdown = stop;
@@ -365,7 +382,7 @@ static void prepare(struct server *server) {
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);
   hold_stop_signals(true);
-  descriptors_raise_limit(server->options->max_clients, &server->log);
+  descriptors_raise_limit(server->options->max_clients, CONNS_RESERVED, &server->log);
   server->shares = !server->options->no_region;
   if (server->shares && robust_prove(&why) < 0) {
     server->shares = false;
@@ -388,6 +405,7 @@ int server_run(const struct options *options) {
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
   notify_init(&server.notify);
+  users_init(&server.users, options->user_share);
   prepare(&server);
   struct listener_options where = where_of(options);
   int rc = listener_open(&server.listener, &where, &fault);

@@ -14,6 +14,7 @@
 #include "proto/message.h"
 
 struct namespace;
+struct user;
 struct clear_job;
 struct client_ring;
 struct process;
@@ -39,9 +40,9 @@ struct batch_progress {
 /* What takes a good part of a millisecond, or many turns, is done in slices, and those of a kind
  * take turns: so short requests do not wait for long ones, nor workers for tools. */
 enum slice_kind {
-  SLICE_LOOKUPS, /* many keys at once; a lower limit */
-  SLICE_TOOLS,   /* stats, listings, clears */
-  SLICE_KINDS,
+  SLICE_LOOKUPS,           /* many keys at once; a lower limit */
+  SLICE_TOOLS,             /* stats, listings, clears */
+  SLICE_KINDS,             /* users.h counts them in USER_LINES */
   SLICE_NONE = SLICE_KINDS /* short */
 };
 
@@ -51,6 +52,9 @@ struct session {
   uint64_t birth;     /* of that process, see peer.h; 0: not known */
   uid_t uid;
   bool uid_unknown;    /* the number may be any user's: see id_map.h */
+  struct user *user;   /* of that uid; borrowed; NULL: not known, see users.h */
+  bool reserved;       /* it has a connection that is reserved for administrators' tools */
+  bool killed;         /* an administrator wants it closed */
   bool greeted;        /* a hello was accepted */
   uint32_t version;    /* of the protocol; 0 before the welcome */
   uint64_t serial;     /* order of the welcomes */

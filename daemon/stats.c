@@ -72,6 +72,7 @@ static void add_store(struct figures *f, const struct dispatch *d) {
   add_uint(f, "max_value", d->store->max_value);
   add_uint(f, "evictions_entries", d->store->evictions[EVICT_ENTRIES]);
   add_uint(f, "evictions_bytes", d->store->evictions[EVICT_BYTES]);
+  add_uint(f, "evictions_own_bytes", d->store->evictions[EVICT_OWN_BYTES]);
   add_uint(f, "evictions_forced", d->store->evictions[EVICT_FORCED]);
   add_uint(f, "evictions_chain", d->store->evictions[EVICT_CHAIN]);
   add_uint(f, "puts_kept", d->puts_kept);
@@ -135,6 +136,18 @@ static void add_memory(struct figures *f, const struct memory_report *memory) {
   }
 }
 
+static void add_users(struct figures *f, const struct users *users) {
+  const uint64_t *refused = users->refused;
+  add_uint(f, "users", users->n);
+  add_uint(f, "user_share", users->share_percent);
+  add_uint(f, "share_refused_clients", refused[USER_CONNECTIONS]);
+  add_uint(f, "share_refused_namespaces", refused[USER_NAMESPACES]);
+  add_uint(f, "share_refused_manifests", refused[USER_MANIFEST_BYTES]);
+  add_uint(f, "share_refused_leases", refused[USER_LEASES]);
+  add_uint(f, "share_refused_waits", refused[USER_WAITS]);
+  add_uint(f, "share_held_messages", refused[USER_FRAME_BYTES] + refused[USER_REPLY_BYTES]);
+}
+
 static void add_daemon(struct figures *f, const struct call *call) {
   const struct dispatch *d = call->dispatch;
   add_text(f, "version", fc_str_of(FC_VERSION));
@@ -152,6 +165,7 @@ static void add_daemon(struct figures *f, const struct call *call) {
   add_uint(f, "refused", d->refused);
   add_uint(f, "dropped", d->dropped);
   add_uint(f, "settings_ignored", d->settings_ignored);
+  add_users(f, d->users);
   add_uint(f, "memory_in_flight", *d->frames_bytes + *d->replies_bytes);
   add_memory(f, &d->memory);
   add_uint(f, "trace_on", trace_is_on(d->trace));
@@ -169,9 +183,12 @@ static void add_namespace(struct figures *f, const struct namespace *ns) {
   add_uint(f, "bytes", ns->bytes);
   if (ns->max_entries > 0)
     add_uint(f, "max_entries", ns->max_entries);
+  if (ns->max_bytes > 0)
+    add_uint(f, "max_bytes", ns->max_bytes);
   add_counters(f, &ns->counters);
   add_uint(f, "evictions_entries", ns->evictions[EVICT_ENTRIES]);
   add_uint(f, "evictions_bytes", ns->evictions[EVICT_BYTES]);
+  add_uint(f, "evictions_own_bytes", ns->evictions[EVICT_OWN_BYTES]);
 }
 
 /* Appends the figures as a map, and empties them. */

@@ -190,6 +190,12 @@ static void trim_entries(struct store *store, struct namespace *ns, uint64_t mos
     evict_for(store, store_oldest(store, ns), EVICT_ENTRIES);
 }
 
+/* At most `slice` of them. */
+static void trim_bytes(struct store *store, struct namespace *ns, uint64_t most, uint64_t slice) {
+  for (; ns->bytes > most && slice > 0; slice--)
+    evict_for(store, store_oldest(store, ns), EVICT_OWN_BYTES);
+}
+
 bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries) {
   uint64_t least = ns->entries > STORE_SLICE ? ns->entries - STORE_SLICE : 0;
   ns->max_entries = max_entries > least ? max_entries : least;
@@ -198,6 +204,15 @@ bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries
     trim_entries(store, ns, ns->max_entries);
   }
   return ns->max_entries == max_entries;
+}
+
+bool store_limit_bytes(struct store *store, struct namespace *ns, uint64_t max_bytes) {
+  if (ns->bytes > max_bytes) {
+    hear_of_hits(store);
+    trim_bytes(store, ns, max_bytes, STORE_SLICE);
+  }
+  ns->max_bytes = ns->bytes > max_bytes ? ns->bytes : max_bytes;
+  return ns->max_bytes == max_bytes;
 }
 
 /* ---- gets and puts ---- */
@@ -262,15 +277,17 @@ static uint64_t taken_bytes(const struct store *store) {
 static void make_room(struct store *store, struct namespace *ns, struct entry *old, uint64_t charge,
                       uint64_t now_ns) {
   bool sent = old != NULL && old->holders > 2; /* then it keeps its place for now */
-  uint64_t freed = old == NULL || sent ? 0 : heap_charge_of(old);
-  uint64_t bytes_most = store->max_bytes - charge + freed;
+  uint64_t old_charge = old == NULL ? 0 : heap_charge_of(old);
+  uint64_t bytes_most = store->max_bytes - charge + (sent ? 0 : old_charge);
+  uint64_t own_most = ns->max_bytes == 0 ? UINT64_MAX : ns->max_bytes - charge + old_charge;
   uint64_t entries_most = ns->max_entries == 0 ? UINT64_MAX : ns->max_entries - (old == NULL);
-  if (ns->entries <= entries_most && taken_bytes(store) <= bytes_most)
+  if (ns->entries <= entries_most && ns->bytes <= own_most && taken_bytes(store) <= bytes_most)
     return;
   hear_of_hits(store);
   if (old != NULL)
     touch(store, old, now_ns);
   trim_entries(store, ns, entries_most);
+  trim_bytes(store, ns, own_most, UINT64_MAX);
   while (taken_bytes(store) > bytes_most && store->entries > (old != NULL))
     evict_oldest(store, EVICT_BYTES);
 }
@@ -338,9 +355,13 @@ static bool replace(struct store *store, struct namespace *ns, struct entry *old
 /* The entry that was put becomes the newest. Where its value lies in several pieces it is charged a
  * little more than was foreseen, and others go for that, too. */
 static void settle(struct store *store, struct entry *entry, uint64_t now_ns) {
-  if (taken_bytes(store) > store->max_bytes)
+  struct namespace *ns = entry_namespace(entry);
+  uint64_t own_most = ns->max_bytes == 0 ? UINT64_MAX : ns->max_bytes;
+  if (taken_bytes(store) > store->max_bytes || ns->bytes > own_most)
     hear_of_hits(store);
   touch(store, entry, now_ns);
+  while (ns->bytes > own_most && ns->entries > 1)
+    trim_bytes(store, ns, own_most, 1);
   while (taken_bytes(store) > store->max_bytes && store->entries > 1)
     evict_oldest(store, EVICT_BYTES);
 }
@@ -391,7 +412,9 @@ static int put_new(struct store *store, struct namespace *ns, struct entry *old,
 
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info) {
-  if (size > store->max_value || heap_charge(key, size) > store->max_bytes)
+  uint64_t charge = heap_charge(key, size);
+  if (size > store->max_value || charge > store->max_bytes ||
+      (ns->max_bytes != 0 && charge > ns->max_bytes))
     return FC_ETOOBIG;
   if (stale(store, ns, key, info))
     return FC_STALE;

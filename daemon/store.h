@@ -1,5 +1,5 @@
-/* store.h - the cache: entries by key, in exact LRU order, within two limits:
- * each namespace's max_entries, and max_bytes over all of them.
+/* store.h - the cache: entries by key, in exact LRU order, within three limits:
+ * each namespace's max_entries and max_bytes, and max_bytes over all of them.
  *
  * Values are copied in; an entry that is handed out is borrowed until the next
  * call that may change the store (put, clear, drop, trim). The time is an
@@ -112,11 +112,11 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 /* An enum fc_put_outcome:
  *   FC_STORED  stored or replaced (a replaced entry's hits start at 0 again), now the most
  *              recently used; for it entries went from the least recently used end, first the
- *              namespace's until its max_entries held, then all until max_bytes held; and one of
- *              its bucket, where that is full (store_chain.h);
+ *              namespace's until its max_entries and its max_bytes held, then all until max_bytes
+ *              held; and one of its bucket, where that is full (store_chain.h);
  *   FC_KEPT    keep_first, and the key was there: it was promoted, its value stays;
  *   FC_STALE   the key was cleared after info->generation: nothing changed;
- *   FC_ETOOBIG the value is over max_value, or its charge alone over max_bytes: nothing changed,
+ *   FC_ETOOBIG the value is over max_value, or its charge alone over a max_bytes: nothing changed,
  *              an entry of that key included;
  *   FC_ENOMEM  nothing is stored; others, and an entry of that key, may be gone. */
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
@@ -126,6 +126,8 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
  * STORE_SLICE entries a call. True: that is the limit now. Else it is lower than it was, and holds,
  * and the call is to be made again. */
 bool store_limit(struct store *store, struct namespace *ns, uint64_t max_entries);
+/* The same for the charge of its entries: `max_bytes` (positive). */
+bool store_limit_bytes(struct store *store, struct namespace *ns, uint64_t max_bytes);
 
 /* Takes every entry of a namespace out of sight at once, and ends the clears of it. They go,
  * uncounted, by calls of store_drop_step; until it returns true they still count in `entries`

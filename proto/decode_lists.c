@@ -79,6 +79,19 @@ static void read_wait(struct fc_cursor *cursor, struct fc_client_entry *entry) {
   close_item(cursor, elements, 8);
 }
 
+static void read_user(struct fc_cursor *cursor, struct fc_user_entry *user) {
+  uint32_t elements = fc_cursor_array(cursor);
+
+  user->connections = fc_cursor_u64(cursor);
+  user->namespaces = fc_cursor_u64(cursor);
+  user->leases = fc_cursor_u64(cursor);
+  user->waits = fc_cursor_u64(cursor);
+  user->ring_bytes = fc_cursor_u64(cursor);
+  user->message_bytes = fc_cursor_u64(cursor);
+  user->manifest_bytes = fc_cursor_u64(cursor);
+  close_item(cursor, elements, 7);
+}
+
 void fc_read_client_entry(struct fc_cursor *cursor, void *item) {
   struct fc_client_entry *entry = item;
   uint32_t elements = fc_cursor_array(cursor);
@@ -97,7 +110,10 @@ void fc_read_client_entry(struct fc_cursor *cursor, void *item) {
   read_held(cursor, entry);
   entry->waits = fc_cursor_u32(cursor);
   read_wait(cursor, entry);
-  close_item(cursor, elements, 13);
+  entry->has_user = elements > 13 && !fc_cursor_nil(cursor); /* from version 5 on */
+  if (entry->has_user)
+    read_user(cursor, &entry->user);
+  close_item(cursor, elements, elements > 13 ? 14 : 13);
 }
 
 /* ---- namespaces ---- */
@@ -114,7 +130,10 @@ void fc_read_namespace_entry(struct fc_cursor *cursor, void *item) {
   entry->misses = fc_cursor_u64(cursor);
   entry->clients = fc_cursor_u32(cursor);
   entry->idle_ns = fc_cursor_u64(cursor);
-  close_item(cursor, elements, 8);
+  entry->max_bytes = 0;
+  if (elements > 8 && !fc_cursor_nil(cursor)) /* from version 5 on */
+    entry->max_bytes = fc_cursor_u64(cursor);
+  close_item(cursor, elements, elements > 8 ? 9 : 8);
 }
 
 /* ---- lists ---- */

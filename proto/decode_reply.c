@@ -239,6 +239,9 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, struct 
     return fc_decode_list(cursor, fc_read_client_entry, &reply->list);
   case FC_REPLY | FC_NAMESPACES:
     return fc_decode_list(cursor, fc_read_namespace_entry, &reply->list);
+  case FC_REPLY | FC_KILL:
+    reply->killed = fc_cursor_bool(cursor);
+    return 1;
   case FC_REPLY | FC_GIVE_UP:
     reply->given_up = fc_cursor_u32(cursor);
     return 1;

@@ -21,7 +21,11 @@ static uint32_t decode_hello(struct fc_cursor *cursor, struct fc_hello *hello) {
   if (hello->version_max < 4) /* nor manifests */
     return 6;
   hello->manifest = fc_decode_manifest_or_nil(cursor, FC_EINVAL);
-  return 7;
+  if (hello->version_max < 5) /* nor limits in bytes */
+    return 7;
+  hello->has_max_bytes = !fc_cursor_nil(cursor);
+  hello->max_bytes = hello->has_max_bytes ? fc_cursor_u64(cursor) : 0;
+  return 8;
 }
 
 static void decode_key_names(struct fc_cursor *cursor, uint32_t *flags, struct fc_key *key) {
@@ -201,6 +205,9 @@ static uint32_t decode_fields(struct fc_cursor *cursor, uint32_t fields, bool ch
     return decode_page(cursor, &request->page);
   case FC_RING:
     return decode_ring(cursor, &request->ring);
+  case FC_KILL:
+    request->kill = fc_cursor_u64(cursor);
+    return 1;
   case FC_PING:
   case FC_SHUTDOWN:
     return 0;

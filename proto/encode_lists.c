@@ -70,10 +70,21 @@ static void pack_wait(msgpack_packer *packer, const struct fc_client_entry *entr
   msgpack_pack_int64(packer, entry->wait.owner_pid);
 }
 
+static void pack_user(msgpack_packer *packer, const struct fc_user_entry *user) {
+  msgpack_pack_array(packer, 7);
+  msgpack_pack_uint64(packer, user->connections);
+  msgpack_pack_uint64(packer, user->namespaces);
+  msgpack_pack_uint64(packer, user->leases);
+  msgpack_pack_uint64(packer, user->waits);
+  msgpack_pack_uint64(packer, user->ring_bytes);
+  msgpack_pack_uint64(packer, user->message_bytes);
+  msgpack_pack_uint64(packer, user->manifest_bytes);
+}
+
 int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry) {
   msgpack_packer packer = fc_packer(buf);
 
-  msgpack_pack_array(&packer, 13);
+  msgpack_pack_array(&packer, 14);
   msgpack_pack_uint64(&packer, entry->client_id);
   fc_pack_str(&packer, entry->client);
   msgpack_pack_int64(&packer, entry->pid);
@@ -90,13 +101,17 @@ int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *ent
   pack_held(&packer, entry);
   msgpack_pack_uint32(&packer, entry->waits);
   pack_wait(&packer, entry);
+  if (entry->has_user)
+    pack_user(&packer, &entry->user);
+  else
+    msgpack_pack_nil(&packer);
   return fc_encode_so_far(buf);
 }
 
 int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry) {
   msgpack_packer packer = fc_packer(buf);
 
-  msgpack_pack_array(&packer, 8);
+  msgpack_pack_array(&packer, 9);
   fc_pack_str(&packer, entry->name_space);
   fc_pack_str_or_nil(&packer, entry->manifest);
   msgpack_pack_uint64(&packer, entry->entries);
@@ -105,5 +120,9 @@ int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entr
   msgpack_pack_uint64(&packer, entry->misses);
   msgpack_pack_uint32(&packer, entry->clients);
   msgpack_pack_uint64(&packer, entry->idle_ns);
+  if (entry->max_bytes > 0)
+    msgpack_pack_uint64(&packer, entry->max_bytes);
+  else
+    msgpack_pack_nil(&packer);
   return fc_encode_so_far(buf);
 }

@@ -144,6 +144,17 @@ int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up) {
   return fc_encode_end(buf, start, 0);
 }
 
+int fc_encode_killed(struct fc_buf *buf, uint32_t id, bool killed) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_KILL), id, 1, &start);
+
+  if (killed)
+    msgpack_pack_true(&packer);
+  else
+    msgpack_pack_false(&packer);
+  return fc_encode_end(buf, start, 0);
+}
+
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed) {
   size_t start;
   msgpack_packer packer = fc_encode_begin(buf, REPLY_TO(FC_CLEAR), id, 1, &start);

@@ -3,7 +3,8 @@
 
 int fc_encode_hello(struct fc_buf *buf, uint32_t id, const struct fc_hello *hello) {
   size_t start;
-  uint32_t fields = hello->version_max >= 4 ? 7 : hello->version_max >= 2 ? 6 : 5;
+  uint32_t version = hello->version_max;
+  uint32_t fields = version >= 5 ? 8 : version >= 4 ? 7 : version >= 2 ? 6 : 5;
   msgpack_packer packer = fc_encode_begin(buf, FC_HELLO, id, fields, &start);
 
   msgpack_pack_uint32(&packer, hello->version_min);
@@ -14,10 +15,14 @@ int fc_encode_hello(struct fc_buf *buf, uint32_t id, const struct fc_hello *hell
     msgpack_pack_int64(&packer, hello->max_entries);
   else
     msgpack_pack_nil(&packer);
-  if (hello->version_max >= 2)
+  if (version >= 2)
     msgpack_pack_uint32(&packer, hello->region_layout);
-  if (hello->version_max >= 4)
+  if (version >= 4)
     fc_pack_str_or_nil(&packer, hello->manifest);
+  if (version >= 5 && hello->has_max_bytes)
+    msgpack_pack_uint64(&packer, hello->max_bytes);
+  else if (version >= 5)
+    msgpack_pack_nil(&packer);
   return fc_encode_end(buf, start, 0);
 }
 
@@ -161,5 +166,13 @@ int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request
 
   msgpack_pack_uint32(&packer, ring->region_layout);
   msgpack_pack_uint32(&packer, ring->want_slots);
+  return fc_encode_end(buf, start, 0);
+}
+
+int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id) {
+  size_t start;
+  msgpack_packer packer = fc_encode_begin(buf, FC_KILL, id, 1, &start);
+
+  msgpack_pack_uint64(&packer, client_id);
   return fc_encode_end(buf, start, 0);
 }

@@ -26,7 +26,8 @@
   X(EBUSY, -15, "the daemon has as many clients as it takes: raise its --max-clients")             \
   X(ETRACE, -16, "the trace file cannot be opened")                                                \
   X(ESHUTDOWN, -17, "the daemon is shutting down")                                                 \
-  X(ETIMEDOUT, -18, "the peer took too long over its message")
+  X(ETIMEDOUT, -18, "the peer took too long over its message")                                     \
+  X(EKILLED, -19, "an administrator closed this connection (fcachectl kill)")
 
 enum fc_error {
 #define X(name, code, text) FC_##name = (code),

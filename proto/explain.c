@@ -26,6 +26,7 @@ enum kind {
   VERSION,
   U32_FROM_2,
   MANIFEST_FROM_4,
+  BYTES_FROM_5,
   U32_OR_END, /* the message may end before it, as an earlier version's does */
   NAME_OR_ALL,
   NAME_AS_OP,
@@ -48,6 +49,7 @@ static const char *const belongs[] = {
     [VERSION] = "an integer from 0 to 2^32 - 1",
     [U32_FROM_2] = "an integer from 0 to 2^32 - 1",
     [MANIFEST_FROM_4] = "a str of 1 to 16384 bytes of UTF-8 without NUL, or nil",
+    [BYTES_FROM_5] = "an integer from 0 to 2^64 - 1, or nil",
     [U32_OR_END] = "an integer from 0 to 2^32 - 1",
     [NAME_OR_ALL] = "a str of 1 to 255 bytes of UTF-8 without control characters, or nil for all",
     [NAME_AS_OP] =
@@ -74,6 +76,7 @@ static const struct field hello[] = {FIELD("version_min", U32),
                                      FIELD("max_entries", I64_OR_NIL),
                                      FIELD("region_layout", U32_FROM_2),
                                      FIELD("manifest", MANIFEST_FROM_4),
+                                     FIELD("max_bytes", BYTES_FROM_5),
                                      FIELD(NULL, END)};
 static const struct field get[] = {KEY_NAMES,
                                    FIELD("prompt", HASH),
@@ -111,6 +114,8 @@ static const struct field page[] = {FIELD("namespace", NAME_OR_NIL), FIELD("limi
 static const struct field ring[] = {FIELD("region_layout", U32), FIELD("want_slots", U32),
                                     FIELD(NULL, END)};
 
+static const struct field kill[] = {FIELD("client_id", U64), FIELD(NULL, END)};
+
 static const struct {
   const char *name;
   const struct field *fields;
@@ -131,6 +136,7 @@ static const struct {
     [FC_CLIENTS] = {"clients", page},
     [FC_NAMESPACES] = {"namespaces", page},
     [FC_RING] = {"ring", ring},
+    [FC_KILL] = {"kill", kill},
 };
 
 /* What a later field is held against. */
@@ -217,6 +223,10 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
     if (seen->version >= 4)
       (void)fc_decode_manifest_or_nil(cursor, FC_EINVAL);
     break;
+  case BYTES_FROM_5:
+    if (seen->version >= 5 && !fc_cursor_nil(cursor))
+      (void)fc_cursor_u64(cursor);
+    break;
   case END:
     break;
   }
@@ -226,7 +236,8 @@ static bool take(struct fc_cursor *cursor, enum kind kind, struct seen *seen) {
 /* May the message be without this field, as what it said so far goes? */
 static bool may_lack(enum kind kind, const struct seen *seen) {
   return (kind == U32_FROM_2 && seen->version < 2) ||
-         (kind == MANIFEST_FROM_4 && seen->version < 4);
+         (kind == MANIFEST_FROM_4 && seen->version < 4) ||
+         (kind == BYTES_FROM_5 && seen->version < 5);
 }
 
 static void explain_fields(struct fc_cursor *cursor, const char *name, const struct field *fields,

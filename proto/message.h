@@ -33,6 +33,7 @@ enum fc_type {
   FC_CLIENTS = 0x0e,
   FC_NAMESPACES = 0x0f,
   FC_RING = 0x10,
+  FC_KILL = 0x11,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -47,7 +48,8 @@ enum fc_flags {
 /* ---- requests ---- */
 
 /* [1, id, version_min, version_max, client, namespace|nil, max_entries|nil,
- *  region_layout (from version_max 2 on), manifest|nil (from version_max 4 on)] */
+ *  region_layout (from version_max 2 on), manifest|nil (from version_max 4 on),
+ *  max_bytes|nil (from version_max 5 on)] */
 struct fc_hello {
   uint32_t version_min, version_max;
   struct fc_str client;
@@ -56,6 +58,8 @@ struct fc_hello {
   int64_t max_entries;    /* any integer: the daemon refuses what is not positive */
   uint32_t region_layout; /* of the region that the client can read; 0: it wants none */
   struct fc_str manifest; /* of the namespace: what its numbers depend on; none: leave it */
+  bool has_max_bytes;
+  uint64_t max_bytes; /* of the namespace's entries, as they are charged: the daemon refuses 0 */
 };
 
 /* What a get may ask for beside the value; all zero: nothing. Sent where has_terms says so, which
@@ -168,6 +172,7 @@ struct fc_page {
   const uint8_t *cursor;
   uint32_t cursor_size; /* 0 to 64; 0: start */
 };
+/* [17, id, client_id] kill (from version 5 on): closes that connection */
 
 /* [16, id, region_layout, want_slots] ring (from version 5 on): another ring */
 struct fc_ring_request {
@@ -191,6 +196,7 @@ struct fc_request {
     struct fc_give_up give_up;
     struct fc_page page; /* leases, clients, namespaces */
     struct fc_ring_request ring;
+    uint64_t kill;       /* a client_id */
   };
 };
 
@@ -286,9 +292,14 @@ struct fc_lease_entry {
   uint32_t waits;   /* clients that wait for it */
 };
 /* [0x4e, id, cursor, clients(array of [client_id, client, pid, uid, namespace|nil, region (bool),
- *  connected_ns, hits, shared_hits, leases, held, waits, wait])], where `held` is nil or
- * [op, view, prompt, top_k] and `wait` nil or [op, view, prompt, top_k, waited_ns, client_id,
- * client, pid] */
+ *  connected_ns, hits, shared_hits, leases, held, waits, wait, user (from version 5 on)])], where
+ * `held` is nil or [op, view, prompt, top_k], `wait` nil or [op, view, prompt, top_k, waited_ns,
+ * client_id, client, pid] and `user` nil or [connections, namespaces, leases, waits, ring_bytes,
+ * message_bytes, manifest_bytes] */
+/* What all clients of one user hold. */
+struct fc_user_entry {
+  uint64_t connections, namespaces, leases, waits, ring_bytes, message_bytes, manifest_bytes;
+};
 struct fc_client_entry {
   uint64_t client_id;
   struct fc_str client;
@@ -308,17 +319,20 @@ struct fc_client_entry {
     struct fc_str owner;
     int64_t owner_pid;
   } wait;
+  bool has_user; /* it was sent */
+  struct fc_user_entry user;
 };
 /* [0x4f, id, cursor, namespaces(array of [namespace, manifest|nil, entries, bytes, hits, misses,
- *  clients, idle_ns])] */
+ *  clients, idle_ns, max_bytes|nil (from version 5 on)])] */
 struct fc_namespace_entry {
   struct fc_str name_space;
   struct fc_str manifest; /* none: no hello had one */
   uint64_t entries;
   uint64_t bytes; /* that count against max_bytes */
   uint64_t hits, misses;
-  uint32_t clients; /* now */
-  uint64_t idle_ns; /* since its last lookup, put or hello */
+  uint32_t clients;   /* now */
+  uint64_t idle_ns;   /* since its last lookup, put or hello */
+  uint64_t max_bytes; /* its own limit; 0: none, or the daemon is too old to say */
 };
 /* [0x50, id, namespace_id, client_id] */
 struct fc_ring_reply {
@@ -327,6 +341,7 @@ struct fc_ring_reply {
   uint64_t namespace_id;
   uint64_t client_id;
 };
+/* [0x51, id, found (bool)]: there was such a client, and it is being closed */
 /* [0x4a, id, on (bool), path|nil, lines, lost] */
 struct fc_trace_reply {
   bool on;
@@ -352,6 +367,7 @@ struct fc_reply {
     uint64_t removed;
     struct fc_list_reply list; /* list, leases, clients, namespaces */
     uint32_t given_up;
+    bool killed;
     struct fc_trace_reply trace;
     struct fc_ring_reply ring;
     struct fc_error_reply error;
@@ -418,6 +434,7 @@ int fc_encode_trace(struct fc_buf *buf, uint32_t id, const struct fc_trace *trac
 int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *give_up);
 int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const struct fc_page *page);
 int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request *ring);
+int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -433,6 +450,7 @@ int fc_encode_put_reply(struct fc_buf *buf, uint32_t id, enum fc_put_outcome out
 int fc_encode_put_many_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_put_many_reply *reply);
 int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up);
+int fc_encode_killed(struct fc_buf *buf, uint32_t id, bool killed);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
 int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/render.h"
@@ -14,13 +15,13 @@ static const char *plane_of(const struct fc_client_entry *client) {
 }
 
 /* The user's name, or its number where it has none here. */
-static const char *user_of(const struct fc_client_entry *client, char text[USER_SIZE]) {
-  const struct passwd *user = getpwuid(client->uid);
+static const char *user_of(uint32_t uid, char text[USER_SIZE]) {
+  const struct passwd *user = getpwuid(uid);
 
   if (user)
     (void)render_clean(text, USER_SIZE, user->pw_name);
   else
-    (void)snprintf(text, USER_SIZE, "%" PRIu32, client->uid);
+    (void)snprintf(text, USER_SIZE, "%" PRIu32, uid);
   return text;
 }
 
@@ -28,33 +29,36 @@ static const char *user_of(const struct fc_client_entry *client, char text[USER_
 
 /* What the figures, at their widest, leave of RENDER_COLUMNS. */
 struct layout {
-  size_t user, client, name_space;
+  size_t client, name_space;
 };
 
 static struct layout layout_of(const struct rows *rows) {
-  return rows->one_namespace ? (struct layout){16, 30, 0} : (struct layout){10, 18, 19};
+  return rows->one_namespace ? (struct layout){41, 0} : (struct layout){21, 19};
 }
+
+#define ID_COLUMNS 7
 
 static void print_header(const struct rows *rows) {
   struct layout layout = layout_of(rows);
 
-  (void)fprintf(rows->out, "%7s ", "PID");
-  rows_name(rows->out, fc_str_of("USER"), layout.user);
+  (void)fprintf(rows->out, "%*s %7s ", ID_COLUMNS, "ID", "PID");
   rows_name(rows->out, fc_str_of("CLIENT"), layout.client);
   rows_name(rows->out, fc_str_of("NAMESPACE"), layout.name_space);
   (void)fprintf(rows->out, "%-6s %7s %7s\n", "PLANE", "HITS", "SHARED");
 }
 
-static void print_line(const struct rows *rows, const struct fc_client_entry *client) {
-  char pid[RENDER_SIZE], hits[RENDER_SIZE], shared[RENDER_SIZE], user[USER_SIZE];
+/* The id is never cut, as `kill` takes it: one that is longer than usual takes from the name. */
+static void print_line(FILE *out, struct layout layout, const struct fc_client_entry *client) {
+  char pid[RENDER_SIZE], hits[RENDER_SIZE], shared[RENDER_SIZE];
   struct fc_str name_space = client->name_space.data ? client->name_space : fc_str_of("-");
-  struct layout layout = layout_of(rows);
+  int columns = fprintf(out, "%*" PRIu64, ID_COLUMNS, client->client_id);
 
-  (void)fprintf(rows->out, "%7s ", render_pid(client->pid, pid));
-  rows_name(rows->out, fc_str_of(user_of(client, user)), layout.user);
-  rows_name(rows->out, client->client, layout.client);
-  rows_name(rows->out, name_space, layout.name_space);
-  (void)fprintf(rows->out, "%-6s %7s %7s\n", plane_of(client), render_count(client->hits, hits),
+  if (columns > ID_COLUMNS)
+    layout.client -= (size_t)columns - ID_COLUMNS;
+  (void)fprintf(out, " %7s ", render_pid(client->pid, pid));
+  rows_name(out, client->client, layout.client);
+  rows_name(out, name_space, layout.name_space);
+  (void)fprintf(out, "%-6s %7s %7s\n", plane_of(client), render_count(client->hits, hits),
                 render_count(client->shared_hits, shared));
 }
 
@@ -143,35 +147,197 @@ static json_t *wait_of(const struct fc_client_entry *client) {
   return rows_with_key(NULL, &client->wait.key, rest);
 }
 
+/* Of all clients of the user; null where the daemon is too old to say. */
+static json_t *user_holds(const struct fc_client_entry *client) {
+  const struct fc_user_entry *user = &client->user;
+
+  if (!client->has_user)
+    return json_null();
+  return json_pack(
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "connections", rows_integer(user->connections),
+      "namespaces", rows_integer(user->namespaces), "leases", rows_integer(user->leases), "waits",
+      rows_integer(user->waits), "ring_bytes", rows_integer(user->ring_bytes), "message_bytes",
+      rows_integer(user->message_bytes), "manifest_bytes", rows_integer(user->manifest_bytes));
+}
+
 static json_t *object_of(const struct fc_client_entry *client) {
   char user[USER_SIZE];
 
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                   "client", rows_string(client->client), "client_id",
-                   rows_integer(client->client_id), "pid", rows_pid(client->pid), "uid",
-                   rows_integer(client->uid), "user", rows_string(fc_str_of(user_of(client, user))),
-                   "namespace", rows_string(client->name_space), "plane", plane_of(client),
-                   "connected_s", rows_seconds(client->connected_ns), "hits",
-                   rows_integer(client->hits), "shared_hits", rows_integer(client->shared_hits),
-                   "leases", rows_integer(client->leases), "held", held_of(client), "waits",
-                   rows_integer(client->waits), "wait", wait_of(client));
+  return json_pack(
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
+      rows_string(client->client), "client_id", rows_integer(client->client_id), "pid",
+      rows_pid(client->pid), "uid", rows_integer(client->uid), "user",
+      rows_string(fc_str_of(user_of(client->uid, user))), "user_holds", user_holds(client),
+      "namespace", rows_string(client->name_space), "plane", plane_of(client), "connected_s",
+      rows_seconds(client->connected_ns), "hits", rows_integer(client->hits), "shared_hits",
+      rows_integer(client->shared_hits), "leases", rows_integer(client->leases), "held",
+      held_of(client), "waits", rows_integer(client->waits), "wait", wait_of(client));
+}
+
+/* ---- groups ---- */
+
+struct clients_group {
+  uint32_t uid;
+  struct fc_user_entry holds; /* of all its clients; of a daemon that is too old: of those listed */
+  uint64_t listed;            /* clients that came */
+  char **rows;                /* the first of them, as text; owned */
+  size_t n_rows;
+};
+
+/* NULL without memory. */
+static struct clients_group *group_of(struct clients_view *view, uint32_t uid) {
+  struct clients_group *groups;
+
+  for (size_t i = view->n_groups; i > 0; i--) /* clients of one user often come together */
+    if (view->groups[i - 1].uid == uid)
+      return &view->groups[i - 1];
+  groups = realloc(view->groups, (view->n_groups + 1) * sizeof *groups);
+  if (!groups)
+    return NULL;
+  view->groups = groups;
+  groups[view->n_groups] = (struct clients_group){.uid = uid};
+  return &groups[view->n_groups++];
+}
+
+static void add_up(struct clients_group *group, const struct fc_client_entry *client) {
+  group->listed++;
+  if (client->has_user) {
+    group->holds = client->user;
+    return;
+  }
+  group->holds.connections++;
+  group->holds.leases += client->leases;
+  group->holds.waits += client->waits;
+}
+
+/* The client's row and what is below it; the caller's. NULL without memory. */
+static char *text_of(const struct rows *rows, const struct fc_client_entry *client) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  if (!out)
+    return NULL;
+  print_line(out, layout_of(rows), client);
+  if (client->held.op.data)
+    print_held(out, client);
+  if (client->wait.key.op.data)
+    print_wait(out, client);
+  if (fclose(out) == 0)
+    return text;
+  free(text);
+  return NULL;
+}
+
+/* Makes room for a row more: the numbers of rows double. */
+static bool grow(struct clients_group *group) {
+  char **rows;
+
+  if (group->n_rows & (group->n_rows - 1)) /* there is room up to the next power of two */
+    return true;
+  rows = realloc(group->rows, (group->n_rows ? 2 * group->n_rows : 1) * sizeof *rows);
+  if (rows)
+    group->rows = rows;
+  return rows != NULL;
+}
+
+static bool collect(struct clients_view *view, const struct fc_client_entry *client) {
+  struct clients_group *group = group_of(view, client->uid);
+  char *text;
+
+  if (!group)
+    return false;
+  add_up(group, client);
+  if (view->limit > 0 && group->n_rows == view->limit)
+    return true;
+  text = grow(group) ? text_of(view->rows, client) : NULL;
+  if (text)
+    group->rows[group->n_rows++] = text;
+  return text != NULL;
+}
+
+static int most_connections_first(const void *one, const void *other) {
+  const struct clients_group *a = one, *b = other;
+
+  if (a->holds.connections != b->holds.connections)
+    return a->holds.connections > b->holds.connections ? -1 : 1;
+  return a->uid < b->uid ? -1 : 1;
+}
+
+static const char *plural(uint64_t n) {
+  return n == 1 ? "" : "s";
+}
+
+static void print_user(FILE *out, const struct clients_group *group) {
+  char name[USER_SIZE], clients[RENDER_SIZE], leases[RENDER_SIZE], waits[RENDER_SIZE],
+      rings[RENDER_SIZE];
+  const struct fc_user_entry *holds = &group->holds;
+
+  render_fit(out, user_of(group->uid, name), 16, 0); /* with the rest at its widest: 80 columns */
+  (void)fprintf(out, ": %s client%s, %s lease%s, %s wait%s, rings %s\n",
+                render_count(holds->connections, clients), plural(holds->connections),
+                render_count(holds->leases, leases), plural(holds->leases),
+                render_count(holds->waits, waits), plural(holds->waits),
+                render_bytes(holds->ring_bytes, rings));
+}
+
+/* Its first `most` rows, and how many are left out. */
+static void print_group(FILE *out, const struct clients_group *group, uint64_t most) {
+  char left[RENDER_SIZE];
+  size_t n = group->n_rows < most ? group->n_rows : (size_t)most;
+
+  print_user(out, group);
+  for (size_t i = 0; i < n; i++)
+    (void)fputs(group->rows[i], out);
+  if (group->listed > n)
+    (void)fprintf(out, INDENT "%s more: --limit 0 lists all\n",
+                  render_count(group->listed - n, left));
+}
+
+/* The rows that each user may have, so that those with few do not lose them to one with many. */
+static uint64_t rows_each(const struct clients_view *view) {
+  uint64_t left = view->limit;
+
+  for (size_t n = view->n_groups; n > 0 && view->limit > 0; n--) { /* those with few come last */
+    uint64_t listed = view->groups[n - 1].listed;
+
+    if (listed > left / n)
+      return left / n;
+    left -= listed;
+  }
+  return UINT64_MAX;
 }
 
 /* ---- both ---- */
 
 void clients_print_client(void *arg, const struct fc_client_entry *client) {
-  struct rows *rows = arg;
+  struct clients_view *view = arg;
 
-  if (rows->json) {
-    rows_object(rows, object_of(client));
-    return;
+  if (view->rows->json)
+    rows_object(view->rows, object_of(client));
+  else if (collect(view, client))
+    view->rows->n++;
+  else
+    view->rows->failed = true;
+}
+
+void clients_print_end(struct clients_view *view) {
+  uint64_t each;
+
+  if (view->n_groups > 0) {
+    qsort(view->groups, view->n_groups, sizeof *view->groups, most_connections_first);
+    print_header(view->rows);
   }
-  if (rows->n == 0)
-    print_header(rows);
-  print_line(rows, client);
-  if (client->held.op.data)
-    print_held(rows->out, client);
-  if (client->wait.key.op.data)
-    print_wait(rows->out, client);
-  rows->n++;
+  each = rows_each(view);
+  for (size_t i = 0; i < view->n_groups; i++) {
+    struct clients_group *group = &view->groups[i];
+
+    print_group(view->rows->out, group, each);
+    for (size_t row = 0; row < group->n_rows; row++)
+      free(group->rows[row]);
+    free(group->rows);
+  }
+  free(view->groups);
+  view->groups = NULL;
+  view->n_groups = 0;
 }

@@ -24,7 +24,7 @@ struct ctl {
 typedef int ctl_command_fn(struct ctl *ctl, int argc, char **argv);
 
 ctl_command_fn stats_command, list_command, leases_command, clients_command, namespaces_command,
-    clear_command, trace_command, ping_command, shutdown_command, run_command;
+    clear_command, trace_command, ping_command, kill_command, shutdown_command, run_command;
 
 /* --socket and -h, for the `children` of every command's parser, whose input starts with
  * a `struct ctl *` and whose function begins with CTL_PARSE. */

@@ -12,9 +12,11 @@ static const struct {
   const char *name;
   ctl_command_fn *run;
 } commands[] = {
-    {"stats", stats_command},   {"ping", ping_command},       {"list", list_command},
-    {"leases", leases_command}, {"clients", clients_command}, {"namespaces", namespaces_command},
-    {"clear", clear_command},   {"trace", trace_command},     {"shutdown", shutdown_command},
+    {"stats", stats_command},     {"ping", ping_command},
+    {"list", list_command},       {"leases", leases_command},
+    {"clients", clients_command}, {"namespaces", namespaces_command},
+    {"clear", clear_command},     {"trace", trace_command},
+    {"kill", kill_command},       {"shutdown", shutdown_command},
     {"run", run_command},
 };
 
@@ -26,11 +28,12 @@ static const char doc[] =
     "  ping                round trips to the daemon, measured\n"
     "  list                the entries, most recently used first\n"
     "  leases              what is being computed, by whom, and for how many\n"
-    "  clients             who is connected, computes what, and waits for whom\n"
+    "  clients             the connected clients by user, with their leases and waits\n"
     "  namespaces          which caches there are, and what goes into each\n"
     "  clear               remove entries\n"
     "  trace on FILE|off|status\n"
     "                      a JSON line per lookup\n"
+    "  kill CLIENT         close a client's connection\n"
     "  shutdown            let the daemon finish, and end\n"
     "  run -- CMD ARGS     a private daemon for the life of CMD\n"
     "  help [COMMAND]      this text, or that of COMMAND\n"

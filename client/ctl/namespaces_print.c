@@ -57,6 +57,13 @@ static void print_row(FILE *out, const struct fc_namespace_entry *entry) {
                 render_seconds((double)entry->idle_ns / 1e9, idle));
 }
 
+static void print_limit(FILE *out, const struct fc_namespace_entry *entry) {
+  char bytes[RENDER_SIZE];
+
+  if (entry->max_bytes > 0)
+    (void)fprintf(out, INDENT "at most %s\n", render_bytes(entry->max_bytes, bytes));
+}
+
 static size_t widest_key(json_t *object) {
   size_t widest = 1;
   const char *key;
@@ -129,15 +136,20 @@ static bool print_manifest(FILE *out, struct fc_str manifest) {
 
 /* ---- for programs ---- */
 
+static json_t *integer_or_null(uint64_t number) {
+  return number > 0 ? rows_integer(number) : json_null();
+}
+
 /* The names are those of the stats: each is the same figure. */
 static json_t *object_of(const struct fc_namespace_entry *entry, bool no_manifest) {
   double lookups = (double)entry->hits + (double)entry->misses;
   double rate = lookups > 0 ? (double)entry->hits / lookups : 0;
   json_t *object = json_pack(
-      "{s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "namespace", rows_string(entry->name_space),
-      "entries", rows_integer(entry->entries), "bytes", rows_integer(entry->bytes), "cache_hits",
-      rows_integer(entry->hits), "cache_misses", rows_integer(entry->misses), "hit_rate", rate,
-      "clients", rows_integer(entry->clients), "idle_s", rows_seconds(entry->idle_ns));
+      "{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "namespace", rows_string(entry->name_space),
+      "entries", rows_integer(entry->entries), "bytes", rows_integer(entry->bytes), "max_bytes",
+      integer_or_null(entry->max_bytes), "cache_hits", rows_integer(entry->hits), "cache_misses",
+      rows_integer(entry->misses), "hit_rate", rate, "clients", rows_integer(entry->clients),
+      "idle_s", rows_seconds(entry->idle_ns));
   json_t *manifest;
 
   if (!object || no_manifest)
@@ -164,6 +176,7 @@ void namespaces_print(void *arg, const struct fc_namespace_entry *name_space) {
   if (rows->n == 0)
     print_header(rows->out);
   print_row(rows->out, name_space);
+  print_limit(rows->out, name_space);
   if (!view->no_manifest && !print_manifest(rows->out, name_space->manifest))
     rows->failed = true;
   rows->n++;

@@ -154,6 +154,9 @@ static void value_evictions(const struct figure_group *group, char value[VALUE_S
   int used = snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes",
                       N("evictions_entries"), N("evictions_bytes"));
 
+  if (N("evictions_own_bytes") > 0)
+    used += snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu over a namespace's max_bytes",
+                     N("evictions_own_bytes"));
   if (N("evictions_forced") > 0)
     used += snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu for a hole",
                      N("evictions_forced"));
@@ -172,6 +175,16 @@ static void value_puts(const struct figure_group *group, char value[VALUE_SIZE])
 static void value_connections(const struct figure_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%llu, %llu refused, %llu dropped", N("connections"), N("refused"),
            N("dropped"));
+}
+
+/* Refusals for a share, whatever they were of, and messages that waited for it. */
+static void value_users(const struct figure_group *group, char value[VALUE_SIZE]) {
+  unsigned long long refused = N("share_refused_clients") + N("share_refused_namespaces") +
+                               N("share_refused_manifests") + N("share_refused_leases") +
+                               N("share_refused_waits");
+
+  snprintf(value, VALUE_SIZE, "%llu, each up to %llu%%, %llu refused more, %llu messages held",
+           N("users"), N("user_share"), refused, N("share_held_messages"));
 }
 
 static void value_trace(const struct figure_group *group, char value[VALUE_SIZE]) {
@@ -235,11 +248,16 @@ static const struct row rows[] = {
     {"  now", "leases lease_waits", value_leases_now},
     {"  waits", "lease_wait_s coalesced_hits", value_waits},
     {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
-    {"evicted", "evictions_entries evictions_bytes evictions_forced evictions_chain",
+    {"evicted",
+     "evictions_entries evictions_bytes evictions_own_bytes evictions_forced evictions_chain",
      value_evictions},
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
     {"clears", "clears", NULL},
     {"connections", "connections refused dropped", value_connections},
+    {"users",
+     "users user_share share_refused_clients share_refused_namespaces share_refused_manifests "
+     "share_refused_leases share_refused_waits share_held_messages",
+     value_users},
     {"trace", "trace_on trace_lines trace_lost trace_waiting", value_trace},
     {"  file", "trace_path", NULL},
     {"idle", "idle_s", NULL},
@@ -415,7 +433,7 @@ void stats_text_watch_line(FILE *out, const struct figure_group *before,
                            const struct figure_group *now, double seconds) {
   char texts[WATCH_COLUMNS][RENDER_SIZE] = {"-", "-", "-", "-", "-", "-", "-", "-", "-"};
   const char *cells[WATCH_COLUMNS];
-  uint64_t hits, lookups, passes, evicted;
+  uint64_t hits, lookups, passes, evicted, evicted_own;
 
   render_count(figures_integer(now, "clients"), texts[0]);
   render_count(figures_integer(now, "entries"), texts[1]);
@@ -427,8 +445,9 @@ void stats_text_watch_line(FILE *out, const struct figure_group *before,
   }
   if (grew(before, now, "forward_passes", "", &passes))
     per_second(passes, seconds, texts[5]);
-  if (grew(before, now, "evictions_entries", "evictions_bytes", &evicted))
-    per_second(evicted, seconds, texts[6]);
+  if (grew(before, now, "evictions_entries", "evictions_bytes", &evicted) &&
+      grew(before, now, "evictions_own_bytes", "", &evicted_own))
+    per_second(evicted + evicted_own, seconds, texts[6]);
   render_seconds(figures_real(now, "saved_wall_s") - figures_real(before, "saved_wall_s"),
                  texts[7]);
   if (figures_find(now, "lease_waits")) /* of the whole daemon alone */

@@ -113,6 +113,7 @@ def put_bytes(daemon: Daemon, prompt: str, data: bytes) -> None:
             ("manifest", ctypes.c_char_p),
             ("waiting", ctypes.c_void_p),
             ("waiting_arg", ctypes.c_void_p),
+            ("max_bytes", ctypes.c_uint64),
         ]
 
     class Key(ctypes.Structure):

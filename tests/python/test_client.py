@@ -43,6 +43,31 @@ def test_put_is_found(daemon: Daemon) -> None:
         assert other.get(op="op", view="base", prompt="prompt", top_k=5) == {"a": [1, 2.5]}
 
 
+def test_max_bytes_limits_the_namespace_for_all(daemon: Daemon) -> None:
+    with open_client(daemon, max_bytes=20_000) as client, open_client(daemon) as other:
+        for i in range(50):
+            other.put("op", "base", f"p{i}", 0, b"x" * 1000)
+        figures = client.server_stats().namespaces[client.namespace or ""]
+        assert figures["max_bytes"] == 20_000
+        assert 10_000 < figures["bytes"] <= 20_000
+        assert figures["evictions_own_bytes"] == 50 - figures["entries"]
+        assert client.get("op", "base", "p49") == b"x" * 1000
+        assert client.get("op", "base", "p0") is MISS
+        with pytest.raises(fcached.Error, match="max_bytes"):
+            client.put("op", "base", "large", 0, b"x" * 20_000)
+        copy = pickle.loads(pickle.dumps(client))
+        assert copy.server_stats().namespaces[client.namespace or ""]["max_bytes"] == 20_000
+        copy.close()
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_max_bytes_must_be_positive(daemon: Daemon, wrong: int) -> None:
+    with pytest.raises(fcached.ArgumentError, match="max_bytes must be positive"):
+        fcached.Client("n", socket=daemon.socket, max_bytes=wrong)
+    with pytest.raises(TypeError):
+        fcached.Client("n", socket=daemon.socket, max_bytes="1")  # type: ignore[arg-type]
+
+
 def test_none_and_false_are_values(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         for value in (None, False, 0, "", b"", [], 0.0):

@@ -118,7 +118,8 @@ void storm_writer_step(struct storm_writer *writer) {
     put_any(writer);
   use_pinned(writer);
   name_victim(writer);
-  writer->writes.evicted = writer->store.evictions[EVICT_BYTES];
+  writer->writes.evicted =
+      writer->store.evictions[EVICT_BYTES] + writer->store.evictions[EVICT_CHAIN];
   writer->writes.forced = writer->store.evictions[EVICT_FORCED];
   writer->writes.moves = writer->store.heap.arena.moves;
 }

@@ -167,11 +167,16 @@ static const struct {
 #define NO_ENTRIES "hello: a max_entries of 0 or less with a namespace"
     {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\x00")), NOBODY},
     {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\xff")), NOBODY},
+    {"hello: a max_bytes of 0 with a namespace",
+     BYTES(HELLO("\x9a", "\x01\x05", C, N NIL "\x00" NIL "\x00")), NOBODY},
+    {"hello: a max_bytes of 0 without a namespace",
+     BYTES(HELLO("\x9a", "\x01\x05", C, NIL NIL "\x00" NIL "\x00")), NOBODY},
+    {"kill: a client_id that no connection has", BYTES("\x93\x11" ID "\xcd\xff\xff"), TOOL},
     {"hello: a max_entries of 2^63 or more",
      BYTES(HELLO("\x97", "\x01\x01", C, N "\xcf\x80\0\0\0\0\0\0\0")), NOBODY},
 #define NO_VERSION "hello: no version in common"
     {NO_VERSION, BYTES(HELLO("\x97", "\x00\x00", C, NIL NIL)), NOBODY},
-    {NO_VERSION, BYTES(HELLO("\x99", "\x63\x64", C, NIL NIL "\x00" NIL)), NOBODY},
+    {NO_VERSION, BYTES(HELLO("\x9a", "\x63\x64", C, NIL NIL "\x00" NIL NIL)), NOBODY},
 #define INVERTED "hello: a version_min above version_max"
     {INVERTED, BYTES(HELLO("\x98", "\x03\x02", C, NIL NIL "\x00")), NOBODY},
     {INVERTED, BYTES(HELLO("\x99", "\x05\x04", C, NIL NIL "\x00" NIL)), NOBODY},

@@ -65,6 +65,8 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_page(buf, request->type, id, &request->page);
   case FC_RING:
     return fc_encode_ring(buf, id, &request->ring);
+  case FC_KILL:
+    return fc_encode_kill(buf, id, request->kill);
   default:
     return fc_encode_simple(buf, request->type, id);
   }
@@ -209,6 +211,8 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_CLIENTS:
   case FC_REPLY | FC_NAMESPACES:
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
+  case FC_REPLY | FC_KILL:
+    return fc_encode_killed(buf, id, reply->killed);
   case FC_REPLY | FC_GIVE_UP:
     return fc_encode_given_up(buf, id, reply->given_up);
   case FC_REPLY | FC_TRACE:
@@ -251,16 +255,18 @@ static const uint8_t two_leases[] =
     "\x9b\xa1n\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x04\xa3w-2\x00\x01\x00\x00";
 /* one that computes a key and waits for another, one that does neither, a tool */
 static const uint8_t three_clients[] =
-    "\x9d\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
+    "\x9e\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
     "\x94\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x01"
     "\x98\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x2a\x04\xa3w-2\xcd\x03\xe9"
-    "\x9d\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
-    "\x9d\x05\xa3"
-    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0";
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
+    "\x9e\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
+    "\x9e\x05\xa3"
+    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0\xc0";
 /* one with a manifest, one without */
 static const uint8_t two_namespaces[] =
-    "\x98\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80"
-    "\x98\xa1n\xc0\x00\x00\x00\x00\x00\x00";
+    "\x99\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80\xcd\x10\x00"
+    "\x99\xa1n\xc0\x00\x00\x00\x00\x00\x00\xc0";
 
 static const struct {
   const char *name, *text;
@@ -268,26 +274,37 @@ static const struct {
 } requests[] = {
     {"hello",
      "[1, 0, 1, 2, \"worker-1\", \"model-a\", 1000, 0]",
-     {.type = FC_HELLO, .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0, {0}}}},
+     {.type = FC_HELLO,
+      .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0, {0}, false, 0}}},
     {"hello_region",
      "[1, 3, 1, 2, \"worker-1\", \"model-a\", nil, 7]",
      {.type = FC_HELLO,
       .id = 3,
-      .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7, {0}}}},
+      .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7, {0}, false, 0}}},
     {"hello_manifest",
      "[1, 4, 1, 4, \"worker-1\", \"model-a\", nil, 7, \"{}\"]",
      {.type = FC_HELLO,
       .id = 4,
-      .hello = {1, 4, STR("worker-1"), STR("model-a"), false, 0, 7, STR("{}")}}},
+      .hello = {1, 4, STR("worker-1"), STR("model-a"), false, 0, 7, STR("{}"), false, 0}}},
     {"hello_no_manifest",
      "[1, 5, 3, 4, \"ctl\", nil, nil, 0, nil]",
-     {.type = FC_HELLO, .id = 5, .hello = {3, 4, STR("ctl"), {0}, false, 0, 0, {0}}}},
+     {.type = FC_HELLO, .id = 5, .hello = {3, 4, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
+    {"hello_max_bytes",
+     "[1, 6, 4, 5, \"w\", \"m\", nil, 0, nil, 4294967296]",
+     {.type = FC_HELLO,
+      .id = 6,
+      .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, true, UINT64_C(1) << 32}}},
+    {"hello_no_max_bytes",
+     "[1, 7, 4, 5, \"w\", \"m\", nil, 0, nil, nil]",
+     {.type = FC_HELLO, .id = 7, .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, false, 0}}},
     {"hello_tool",
      "[1, 1, 1, 3, \"ctl\", nil, nil, 0]",
-     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0, {0}}}},
+     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
     {"hello_negative",
      "[1, 2, 1, 2, \"w\", \"m\", -9223372036854775808, 0]",
-     {.type = FC_HELLO, .id = 2, .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0, {0}}}},
+     {.type = FC_HELLO,
+      .id = 2,
+      .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0, {0}, false, 0}}},
     {"get",
      "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
      {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation"), false, {0, 0}}}},
@@ -384,6 +401,7 @@ static const struct {
      "[15, 28, \"m\", 500, \"cursor\"]",
      {.type = FC_NAMESPACES, .id = 28, .page = {STR("m"), 500, BYTES("cursor"), 6}}},
     {"ring", "[16, 29, 1, 32768]", {.type = FC_RING, .id = 29, .ring = {1, 32768}}},
+    {"kill", "[17, 29, 4294967296]", {.type = FC_KILL, .id = 29, .kill = UINT64_C(1) << 32}},
 };
 
 static const struct {
@@ -446,6 +464,8 @@ static const struct {
     {"put_many_done",
      "[69, 11, 1, 2, 3, 4]",
      {.type = FC_REPLY | FC_PUT_MANY, .id = 11, .put_many = {1, 2, 3, 4}}},
+    {"killed", "[81, 29, true]", {.type = FC_REPLY | FC_KILL, .id = 29, .killed = true}},
+    {"not_killed", "[81, 30, false]", {.type = FC_REPLY | FC_KILL, .id = 30}},
     {"pong", "[70, 12]", {.type = FC_REPLY | FC_PING, .id = 12}},
     {"stats_reply",
      "[71, 13, {\"hits\"=>5, \"rate\"=>0.500000, \"server\"=>\"x\"}, [{\"namespace\"=>\"m\", "
@@ -474,15 +494,16 @@ static const struct {
     {"clients_reply",
      "[78, 27, \"cursor\", [[3, \"w-1\", 1000, 5, \"m\", true, 100, 10, 9, 2, "
      "[\"op\", \"view\", \"" PROMPT_A "\", 7], 1, "
-     "[\"op\", \"v\", \"" PROMPT_B "\", 0, 42, 4, \"w-2\", 1001]], "
-     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil], "
-     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil]]]",
+     "[\"op\", \"v\", \"" PROMPT_B "\", 0, 42, 4, \"w-2\", 1001], "
+     "[2, 1, 3, 4, 32768, 0, 5]], "
+     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil, [2, 1, 3, 4, 32768, 0, 5]], "
+     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil, nil]]]",
      {.type = FC_REPLY | FC_CLIENTS,
       .id = 27,
       .list = {BYTES("cursor"), 6, 3, three_clients, sizeof three_clients - 1}}},
     {"namespaces_reply",
-     "[79, 28, \"cursor\", [[\"m\", \"{\"a\":1}\", 2, 448, 4, 2, 1, 10000000], "
-     "[\"n\", nil, 0, 0, 0, 0, 0, 0]]]",
+     "[79, 28, \"cursor\", [[\"m\", \"{\"a\":1}\", 2, 448, 4, 2, 1, 10000000, 4096], "
+     "[\"n\", nil, 0, 0, 0, 0, 0, 0, nil]]]",
      {.type = FC_REPLY | FC_NAMESPACES,
       .id = 28,
       .list = {BYTES("cursor"), 6, 2, two_namespaces, sizeof two_namespaces - 1}}},
@@ -504,7 +525,7 @@ static const struct {
 };
 
 static enum proto_growth growth_of_request(const struct fc_request *request) {
-  if (request->type == FC_HELLO && request->hello.version_max < 4)
+  if (request->type == FC_HELLO && request->hello.version_max < 5)
     return PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;

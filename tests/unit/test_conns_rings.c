@@ -28,6 +28,7 @@ static struct store store;
 static struct namespace_table table;
 static struct traced traced;
 static struct dispatch dispatch;
+static struct users users;
 static struct conns conns;
 static uv_loop_t loop;
 static uv_pipe_t listener;
@@ -56,6 +57,7 @@ static void set_up(void) {
                                    .namespaces = &table,
                                    .trace = &traced.trace,
                                    .log = &traced.log,
+                                   .users = &users,
                                    .boot_id = 1,
                                    .max_clients = 4,
                                    .frames_bytes = &conns.frames.used_bytes,
@@ -68,8 +70,9 @@ static void set_up(void) {
                                 .stall_timeout_ns = UINT64_C(60000000000),
                                 .budget_bytes = 1u << 20,
                                 .admins.own_uid = geteuid()};
+  users_init(&users, USER_SHARE_DEFAULT);
   ck_assert_int_eq(uv_loop_init(&loop), 0);
-  ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &limits, &traced.log), 0);
+  ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, &traced.log), 0);
   (void)snprintf(path, sizeof path, "%s/socket", traced.folder);
   ck_assert_int_eq(uv_pipe_init(&loop, &listener, 0), 0);
   ck_assert_int_eq(uv_pipe_bind(&listener, path), 0);
@@ -93,6 +96,7 @@ static void tear_down(void) {
   ck_assert_int_eq(close(region_fd), 0);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
+  users_deinit(&users);
   private_store_deinit(&store, &region);
   traced_end(&traced);
 }

@@ -121,14 +121,18 @@ static char *print_leases(struct rows rows, const struct fc_lease_entry *leases,
   return text;
 }
 
+static uint64_t limit; /* of print_clients */
+
 static char *print_clients(struct rows rows, const struct fc_client_entry *clients, size_t n) {
+  struct clients_view view = {.rows = &rows, .limit = limit};
   char *text = NULL;
   size_t size;
 
   rows.out = open_memstream(&text, &size);
   rows_begin(&rows);
   for (size_t i = 0; i < n; i++)
-    clients_print_client(&rows, &clients[i]);
+    clients_print_client(&view, &clients[i]);
+  clients_print_end(&view);
   rows_end(&rows, "nothing");
   ck_assert_int_eq(fclose(rows.out), 0);
   ck_assert(!rows.failed);
@@ -257,7 +261,9 @@ static struct fc_client_entry small_client(void) {
                                   .region = true,
                                   .connected_ns = 2500000000,
                                   .hits = 120,
-                                  .shared_hits = 45};
+                                  .shared_hits = 45,
+                                  .has_user = true,
+                                  .user = {5, 1, 4, 256, 32768, 7, 8}};
 }
 
 static void give_lease(struct fc_client_entry *client, uint32_t n) {
@@ -276,14 +282,17 @@ static void give_wait(struct fc_client_entry *client, uint32_t n) {
 
 /* Everything at its widest; both a lease and waits, whatever the daemon means by that. */
 static struct fc_client_entry largest_client(void) {
-  struct fc_client_entry client = {.client_id = UINT64_MAX,
-                                   .client = fc_str_of(long_name),
-                                   .pid = 4194304,
-                                   .uid = UINT32_MAX,
-                                   .name_space = fc_str_of(long_name),
-                                   .connected_ns = UINT64_MAX,
-                                   .hits = 9999999,
-                                   .shared_hits = 9999999};
+  struct fc_client_entry client = {
+      .client_id = UINT64_MAX,
+      .client = fc_str_of(long_name),
+      .pid = 4194304,
+      .uid = UINT32_MAX,
+      .name_space = fc_str_of(long_name),
+      .connected_ns = UINT64_MAX,
+      .hits = 9999999,
+      .shared_hits = 9999999,
+      .has_user = true,
+      .user = {10000000, 1, 10000000, 10000000, UINT64_C(1023) << 20, 1, 1}};
 
   give_lease(&client, 10000000);
   give_wait(&client, 10000000);
@@ -304,20 +313,64 @@ START_TEST(clients_are_rows_with_what_they_do) {
   clients[3].region = false;
   clients[3].pid = 0;
   check_text(print_clients((struct rows){.one_namespace = true}, clients, 4),
-             "    PID USER             CLIENT                         PLANE     HITS  SHARED\n"
-             "   4711 54321            worker-1                       region     120      45\n"
-             "   4711 54321            worker-1                       region     120      45\n"
+             "     ID     PID CLIENT                                    PLANE     HITS  SHARED\n"
+             "54321: 5 clients, 4 leases, 256 waits, rings 32 KiB\n"
+             "      3    4711 worker-1                                  region     120      45\n"
+             "      3    4711 worker-1                                  region     120      45\n"
              "    computes logprob_of base abcdef01\n"
-             "   4711 54321            worker-1                       region     120      45\n"
+             "      3    4711 worker-1                                  region     120      45\n"
              "    computes logprob_of base abcdef01, +2 more\n"
-             "      - 54321            worker-1                       socket     120      45\n"
+             "      3       - worker-1                                  socket     120      45\n"
              "    waits 1.23 s for logprob_of base abcdef01 of worker-2 (pid 4712), +255 more\n");
   clients[0].name_space = (struct fc_str){0}; /* a tool */
   check_text(print_clients((struct rows){0}, clients, 2),
-             "    PID USER       CLIENT             NAMESPACE           PLANE     HITS  SHARED\n"
-             "   4711 54321      worker-1           -                   region     120      45\n"
-             "   4711 54321      worker-1           gpt2                region     120      45\n"
+             "     ID     PID CLIENT                NAMESPACE           PLANE     HITS  SHARED\n"
+             "54321: 5 clients, 4 leases, 256 waits, rings 32 KiB\n"
+             "      3    4711 worker-1              -                   region     120      45\n"
+             "      3    4711 worker-1              gpt2                region     120      45\n"
              "    computes logprob_of base abcdef01\n");
+}
+END_TEST
+
+/* Whoever connected first, and whatever the limit: each user has its line. */
+START_TEST(clients_are_grouped_by_user) {
+  struct fc_client_entry clients[7];
+
+  for (uint32_t i = 0; i < 7; i++) {
+    clients[i] = small_client();
+    clients[i].client_id = i + 1;
+    clients[i].uid = i == 1 || i == 4 ? 4000000001 : 4000000000 + (i == 6 ? 2 : 3);
+    clients[i].user = (struct fc_user_entry){.connections = i == 1 || i == 4 ? 2 : i == 6 ? 1 : 4};
+  }
+  limit = 4;
+  check_text(print_clients((struct rows){.one_namespace = true}, clients, 7),
+             "     ID     PID CLIENT                                    PLANE     HITS  SHARED\n"
+             "4000000003: 4 clients, 0 leases, 0 waits, rings 0 B\n"
+             "      1    4711 worker-1                                  region     120      45\n"
+             "    3 more: --limit 0 lists all\n"
+             "4000000001: 2 clients, 0 leases, 0 waits, rings 0 B\n"
+             "      2    4711 worker-1                                  region     120      45\n"
+             "    1 more: --limit 0 lists all\n"
+             "4000000002: 1 client, 0 leases, 0 waits, rings 0 B\n"
+             "      7    4711 worker-1                                  region     120      45\n");
+  limit = 0;
+}
+END_TEST
+
+/* It does not say what a user holds: what its listed clients have is added up. */
+START_TEST(an_older_daemons_clients_are_grouped_too) {
+  struct fc_client_entry clients[] = {small_client(), small_client()};
+
+  clients[0].has_user = clients[1].has_user = false;
+  give_lease(&clients[0], 3);
+  give_wait(&clients[1], 1);
+  check_text(print_clients((struct rows){.one_namespace = true}, clients, 2),
+             "     ID     PID CLIENT                                    PLANE     HITS  SHARED\n"
+             "54321: 2 clients, 3 leases, 1 wait, rings 0 B\n"
+             "      3    4711 worker-1                                  region     120      45\n"
+             "    computes logprob_of base abcdef01, +2 more\n"
+             "      3    4711 worker-1                                  region     120      45\n"
+             "    waits 1.23 s for logprob_of base abcdef01 of worker-2 (pid 4712)\n");
 }
 END_TEST
 
@@ -341,7 +394,7 @@ START_TEST(users_have_names) {
 
   client.uid = 0;
   text = print_clients((struct rows){0}, &client, 1);
-  ck_assert_ptr_nonnull(strstr(text, "\n   4711 root "));
+  ck_assert_ptr_nonnull(strstr(text, "\nroot: 5 clients, "));
   free(text);
   first = first_of(print_clients((struct rows){.json = true}, &client, 1), 1, &all);
   check_string(first, "user", "root");
@@ -370,6 +423,15 @@ START_TEST(clients_json_has_everything) {
   check_number(first, "hits", 120);
   check_number(first, "shared_hits", 45);
   check_number(first, "leases", 2);
+  ck_assert_uint_eq(json_object_size(first), 15);
+  second = json_object_get(first, "user_holds");
+  check_number(second, "connections", 5);
+  check_number(second, "namespaces", 1);
+  check_number(second, "leases", 4);
+  check_number(second, "waits", 256);
+  check_number(second, "ring_bytes", 32768);
+  check_number(second, "message_bytes", 7);
+  check_number(second, "manifest_bytes", 8);
   check_key(json_object_get(first, "held"));
   ck_assert(json_is_null(json_object_get(first, "wait")));
   second = json_array_get(all, 1);
@@ -408,6 +470,7 @@ static struct fc_namespace_entry wide_namespace(const char *manifest) {
                                      .bytes = UINT64_C(1023) << 20,
                                      .hits = 9999999,
                                      .misses = 0,
+                                     .max_bytes = UINT64_C(1023) << 20,
                                      .clients = 9999999,
                                      .idle_ns = UINT64_C(8639999000000000)};
 }
@@ -453,6 +516,9 @@ START_TEST(namespaces_are_rows_with_their_manifests) {
                                          "/ 0 (-)       1   1.50 s\n" SMALL_ROW);
   check_text(print_namespaces((struct rows){.one_namespace = true}, namespaces, 1, true),
              NAMESPACES_HEADER SMALL_ROW);
+  namespaces[0].max_bytes = 3u << 20;
+  check_text(print_namespaces((struct rows){.one_namespace = true}, namespaces, 1, true),
+             NAMESPACES_HEADER SMALL_ROW "    at most 3 MiB\n");
 }
 END_TEST
 
@@ -534,6 +600,7 @@ START_TEST(namespaces_json_has_everything) {
   check_string(first, "namespace", "gpt2");
   check_number(first, "entries", 2);
   check_number(first, "bytes", 448);
+  ck_assert(json_is_null(json_object_get(first, "max_bytes")));
   check_number(first, "cache_hits", 4);
   check_number(first, "cache_misses", 2);
   ck_assert_double_eq_tol(json_real_value(json_object_get(first, "hit_rate")), 2.0 / 3, 1e-9);
@@ -544,15 +611,16 @@ START_TEST(namespaces_json_has_everything) {
   check_number(manifest, "layers", 12);
   ck_assert(json_is_integer(json_object_get(manifest, "layers")));
   check_number(manifest, "scale", 1.25);
-  ck_assert_uint_eq(json_object_size(first), 9);
+  ck_assert_uint_eq(json_object_size(first), 10);
   check_string(json_array_get(all, 1), "manifest", "gpt2\x1b");
   ck_assert(json_is_null(json_object_get(json_array_get(all, 2), "manifest")));
   check_number(json_array_get(all, 2), "hit_rate", 0);
+  check_number(json_array_get(all, 2), "max_bytes", (double)(UINT64_C(1023) << 20));
   check_string(json_array_get(all, 3), "manifest", "[1]");
   json_decref(all);
   first = first_of(print_namespaces((struct rows){.json = true}, namespaces, 1, true), 1, &all);
   ck_assert_ptr_null(json_object_get(first, "manifest"));
-  ck_assert_uint_eq(json_object_size(first), 8);
+  ck_assert_uint_eq(json_object_size(first), 9);
   json_decref(all);
 }
 END_TEST
@@ -581,6 +649,8 @@ int main(void) {
   tcase_add_loop_test(tests, leases_fit_80_columns, 0, 2);
   tcase_add_test(tests, leases_json_has_everything);
   tcase_add_test(tests, clients_are_rows_with_what_they_do);
+  tcase_add_test(tests, clients_are_grouped_by_user);
+  tcase_add_test(tests, an_older_daemons_clients_are_grouped_too);
   tcase_add_loop_test(tests, clients_fit_80_columns, 0, 2);
   tcase_add_test(tests, users_have_names);
   tcase_add_test(tests, clients_json_has_everything);

@@ -18,6 +18,7 @@ static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct trace trace; /* off */
+static struct users users;
 static struct dispatch dispatch;
 static struct session session;
 static size_t never_in_flight;
@@ -52,9 +53,11 @@ static void count_sent(struct sink *sink, const struct iovec *pieces, struct ent
 static void set_up(void) {
   private_store_init(&store, &region, 16u << 20, 1, 42);
   namespace_table_init(&table, &store, NAMESPACE_LIMIT_MAX);
+  users_init(&users, USER_SHARE_DEFAULT);
   struct dispatch_config config = {.store = &store,
                                    .namespaces = &table,
                                    .trace = &trace,
+                                   .users = &users,
                                    .boot_id = 1,
                                    .max_clients = 1,
                                    .frames_bytes = &never_in_flight,
@@ -79,7 +82,7 @@ static void tear_down(void) {
 
 /* The largest figures that there are. */
 static void fill(struct namespace *ns) {
-  ns->max_entries = UINT64_MAX;
+  ns->max_entries = ns->max_bytes = UINT64_MAX;
   memset(ns->evictions, 0xff, sizeof ns->evictions);
   memset(&ns->counters, 0xff, sizeof ns->counters);
   ns->counters.misses = UINT64_MAX / 2;
@@ -106,7 +109,7 @@ START_TEST(the_stats_of_all_namespaces_fit_in_a_frame) {
   for (unsigned i = 0; i < NAMESPACE_LIMIT_MAX; i++) {
     struct namespace *ns;
     (void)snprintf(name, sizeof name, "%0*u", (int)FC_NAME_MAX, i);
-    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &ns), 0);
+    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &ns), 0);
     fill(ns);
   }
   ck_assert_int_eq(fc_encode_stats(&request, 1, fc_str_of(NULL)), 0);
@@ -151,8 +154,9 @@ static void make_largest(void) {
     char name[FC_NAME_MAX + 1];
     struct namespace *ns;
     (void)snprintf(name, sizeof name, "%0*u", (int)FC_NAME_MAX, i);
-    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &ns), 0);
-    ck_assert_int_eq(namespace_set_manifest(ns, (struct fc_str){manifest, sizeof manifest}), 0);
+    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &ns), 0);
+    ck_assert_int_eq(namespace_set_manifest(ns, NULL, (struct fc_str){manifest, sizeof manifest}),
+                     0);
     fill(ns);
   }
 }
@@ -185,14 +189,14 @@ START_TEST(a_page_goes_on_where_namespaces_come_and_go) {
   struct fc_list_reply list = {0};
   struct fc_namespace_entry entry;
   for (int i = 0; i < 3; i++)
-    ck_assert_int_eq(namespace_table_open(&table, (struct fc_str){&names[i], 1}, &ns[i]), 0);
+    ck_assert_int_eq(namespace_table_open(&table, (struct fc_str){&names[i], 1}, NULL, &ns[i]), 0);
   ask_page(&list, 1);
   ck_assert_uint_eq(list.n, 1);
   namespace_table_close(&table, ns[0]); /* the one that was shown goes */
   ask_page(&list, 1);
   fc_namespaces_next(&list, &entry);
   ck_assert(fc_str_equal(entry.name_space, fc_str_of("b")));
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), &ns[0]), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), NULL, &ns[0]), 0);
   ask_page(&list, 10);
   ck_assert_uint_eq(list.n, 2); /* c, and the new a */
   ck_assert_uint_eq(list.cursor_size, 0);
@@ -299,7 +303,7 @@ START_TEST(a_hello_that_finds_no_namespace_says_why) {
                            .name_space = fc_str_of("one too many")};
   struct namespace *ns;
   table.limit = 1;
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("held"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("held"), NULL, &ns), 0);
   session.greeted = false;
   dispatch.clients = 0;
   ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
@@ -321,7 +325,7 @@ static void put_in(struct namespace *ns) {
 /* A namespace that a user of that number makes. */
 static struct namespace *enter(struct session *as, uid_t uid, const char *name) {
   as->uid = uid;
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &as->ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &as->ns), 0);
   rights_claim(as);
   return as->ns;
 }

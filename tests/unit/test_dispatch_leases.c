@@ -23,6 +23,7 @@ static struct store store;
 static struct namespace_table table;
 static struct trace trace; /* off */
 static struct log quiet;
+static struct users users;
 static struct dispatch dispatch;
 static size_t never_in_flight;
 
@@ -98,10 +99,12 @@ static void join(struct client *client, uint32_t version) {
 static void set_up(void) {
   private_store_init(&store, &region, 1 << 20, VALUE_MAX, 42);
   namespace_table_init(&table, &store, 8);
+  users_init(&users, USER_SHARE_DEFAULT);
   struct dispatch_config config = {.store = &store,
                                    .namespaces = &table,
                                    .trace = &trace,
                                    .log = &quiet,
+                                   .users = &users,
                                    .boot_id = 1,
                                    .max_clients = CLIENTS,
                                    .frames_bytes = &never_in_flight,

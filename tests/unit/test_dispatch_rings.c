@@ -19,6 +19,7 @@ static struct region region;
 static struct store store;
 static struct namespace_table table;
 static struct traced traced;
+static struct users users;
 static struct dispatch dispatch;
 static size_t never_in_flight;
 static uint64_t served; /* hits so far, which tell their time */
@@ -80,10 +81,12 @@ static void set_up(void) {
   private_store_init(&store, &region, 1 << 20, 4096, 42);
   namespace_table_init(&table, &store, 8);
   traced_start(&traced);
+  users_init(&users, USER_SHARE_DEFAULT);
   struct dispatch_config config = {.store = &store,
                                    .namespaces = &table,
                                    .trace = &traced.trace,
                                    .log = &traced.log,
+                                   .users = &users,
                                    .boot_id = 1,
                                    .max_clients = 4,
                                    .frames_bytes = &never_in_flight,

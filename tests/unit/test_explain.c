@@ -16,7 +16,7 @@
 
 #define DOC "docs/protocol.md"
 #define FIELDS_MAX 16u
-#define TYPES 0x11u
+#define TYPES 0x12u
 
 /* ---- the requests of the page ---- */
 

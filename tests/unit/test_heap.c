@@ -28,7 +28,7 @@ static uint8_t *scratch; /* the bytes of one value */
 static void set_up(void) {
   private_store_init(&store, &region, MAX_BYTES, VALUE_MAX, 7);
   namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
   random_state = 1;
   scratch = malloc(VALUE_MAX);
   ck_assert_ptr_nonnull(scratch);

@@ -28,7 +28,7 @@ static struct client_clock now;
 static void set_up(void) {
   private_store_init(&store, &region, 1 << 20, 4096, 7);
   namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
   traced_start(&traced);
   memset(&counters, 0, sizeof counters);
   context = (struct ring_context){.op_size = 2, .view_size = 4, .names = "opbaseprobe"};

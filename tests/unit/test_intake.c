@@ -10,7 +10,7 @@
 #define SHARED (LIMIT - LARGEST)
 #define WHOLE 100u
 
-enum { FRAMES = 5 };
+enum { FRAMES = 6 };
 
 static struct intake intake;
 static struct intake_frame frames[FRAMES];
@@ -196,6 +196,50 @@ START_TEST(a_whole_frame_takes_what_others_may_first) {
 }
 END_TEST
 
+static unsigned tries; /* calls of a frame that waits for its user's share */
+
+static void count_try(struct user_wait *wait) {
+  (void)wait;
+  tries++;
+}
+
+/* Its other frames wait for that one, and another user's frame passes all of them. */
+START_TEST(past_its_share_a_user_has_one_frame_in_line) {
+  struct users users;
+  users_init(&users, 75);
+  users_set_limit(&users, USER_FRAME_BYTES, SHARED);
+  struct user *user = users_join(&users, 1, true), *other = users_join(&users, 2, true);
+  for (int i = 0; i < 4; i++) {
+    frames[i].user = user;
+    frames[i].share.ready = count_try;
+  }
+  frames[5].user = other;
+  tries = 0;
+  ck_assert(intake_reserve(&intake, &frames[4], LARGEST)); /* nobody's: the lane is taken */
+  ck_assert(intake_reserve(&intake, &frames[0], 300));
+  ck_assert(intake_reserve(&intake, &frames[1], 75)); /* its share: 3/4 of 500 */
+  ck_assert(!intake_reserve(&intake, &frames[2], 100));
+  ck_assert(!intake_reserve(&intake, &frames[3], 5));
+  ck_assert(intake_is_waiting(&frames[2]) && intake_is_waiting(&frames[3]));
+  ck_assert(intake_reserve(&intake, &frames[5], 93)); /* 3/4 of 125 */
+  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 375);
+  intake_release(&intake, &frames[4]); /* the lane goes to the one in line */
+  ck_assert_ptr_eq(ready[0], &frames[2]);
+  ck_assert_uint_eq(frames[2].lane_bytes, 100);
+  ck_assert_uint_eq(tries, 1);
+  ck_assert(!intake_reserve(&intake, &frames[3], 5)); /* in line now */
+  intake_release(&intake, &frames[1]);
+  ck_assert_ptr_eq(ready[1], &frames[3]);
+  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 305); /* 3/4 of 407 */
+  for (int i = 0; i < FRAMES; i++)
+    intake_release(&intake, &frames[i]);
+  ck_assert_uint_eq(user->frames_in_line, 0);
+  user_leave(user);
+  user_leave(other);
+  users_deinit(&users);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("intake");
   TCase *tcase = tcase_create("intake");
@@ -212,6 +256,7 @@ int main(void) {
   tcase_add_test(tcase, a_spare_that_cannot_be_held_stays);
   tcase_add_test(tcase, whole_frames_have_a_part_of_their_own);
   tcase_add_test(tcase, a_whole_frame_takes_what_others_may_first);
+  tcase_add_test(tcase, past_its_share_a_user_has_one_frame_in_line);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

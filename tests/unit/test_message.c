@@ -146,7 +146,12 @@ START_TEST(hello_takes_any_max_entries) {
                             0,         1,      127,  128, 65536, INT64_MAX};
 
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-    struct fc_hello hello = {1, 2, fc_str_of("c"), fc_str_of("n"), true, limits[i], 0, {0}};
+    struct fc_hello hello = {.version_min = 1,
+                             .version_max = 2,
+                             .client = fc_str_of("c"),
+                             .name_space = fc_str_of("n"),
+                             .has_max_entries = true,
+                             .max_entries = limits[i]};
     struct fc_buf buf = {0};
     struct fc_request request;
 
@@ -562,9 +567,15 @@ START_TEST(a_client_gives_every_field) {
 END_TEST
 
 /* Of the versions before the field, nothing is sent and nothing is there. */
-START_TEST(a_manifest_goes_with_hello_from_version_4_on) {
-  for (uint32_t version = 1; version <= 5; version++) {
-    struct fc_hello hello = {1, version, fc_str_of("c"), fc_str_of("n"), false, 0, 1, {"{\t}", 3}};
+START_TEST(a_manifest_goes_with_hello_from_version_4_on_and_max_bytes_from_5_on) {
+  for (uint32_t version = 1; version <= 6; version++) {
+    struct fc_hello hello = {.version_min = 1,
+                             .version_max = version,
+                             .client = fc_str_of("c"),
+                             .region_layout = 1,
+                             .manifest = {"{\t}", 3},
+                             .has_max_bytes = true,
+                             .max_bytes = UINT64_MAX};
     struct fc_buf buf = {0};
     struct fc_request request;
 
@@ -575,6 +586,8 @@ START_TEST(a_manifest_goes_with_hello_from_version_4_on) {
       ck_assert_ptr_null(request.hello.manifest.data);
     else
       assert_str(request.hello.manifest, "{\t}");
+    ck_assert(request.hello.has_max_bytes == (version >= 5));
+    ck_assert(request.hello.max_bytes == (version >= 5 ? UINT64_MAX : 0));
     fc_buf_free(&buf);
   }
 }
@@ -582,7 +595,7 @@ END_TEST
 
 START_TEST(a_namespace_gives_every_field) {
   const struct fc_namespace_entry full = {
-      fc_str_of("m"), fc_str_of("{}"), 1, 2, 3, 4, UINT32_MAX, 6};
+      fc_str_of("m"), fc_str_of("{}"), 1, 2, 3, 4, UINT32_MAX, 6, 7};
   const struct fc_namespace_entry bare = {.name_space = fc_str_of("n"), .bytes = UINT64_MAX};
   struct fc_namespace_entry entry;
   struct fc_buf buf = {0};
@@ -681,7 +694,7 @@ int main(void) {
   tcase_add_test(tests, only_hits_are_known_by_their_heads);
   tcase_add_test(tests, a_lease_gives_every_field);
   tcase_add_test(tests, a_client_gives_every_field);
-  tcase_add_test(tests, a_manifest_goes_with_hello_from_version_4_on);
+  tcase_add_test(tests, a_manifest_goes_with_hello_from_version_4_on_and_max_bytes_from_5_on);
   tcase_add_test(tests, a_namespace_gives_every_field);
   tcase_add_test(tests, frames_follow_each_other_in_one_buffer);
   tcase_add_test(tests, a_failed_buffer_says_so_and_keeps_whole_frames);

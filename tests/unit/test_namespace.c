@@ -25,7 +25,7 @@ static void teardown(void) {
 
 static struct namespace *open_ns(const char *name) {
   struct namespace *ns = NULL;
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &ns), 0);
   return ns;
 }
 
@@ -114,14 +114,14 @@ START_TEST(test_past_the_bound_the_one_longest_without_clients_goes) {
   put(d, 1);
   open_ns("a"); /* has a client again */
   struct namespace *none = NULL;
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("e"), &none), FC_EREFUSED);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("e"), NULL, &none), FC_EREFUSED);
   ck_assert_ptr_null(none);
   ck_assert_uint_eq(table.n, 3);
 }
 END_TEST
 
 static void set_manifest(struct namespace *ns, const char *text) {
-  ck_assert_int_eq(namespace_set_manifest(ns, fc_str_of(text)), 0);
+  ck_assert_int_eq(namespace_set_manifest(ns, NULL, fc_str_of(text)), 0);
 }
 
 static void check_manifest(const struct namespace *ns, const char *text) {
@@ -288,6 +288,55 @@ START_TEST(test_a_limit_must_be_positive_and_evicts_at_once) {
 }
 END_TEST
 
+START_TEST(test_a_lower_limit_in_bytes_evicts_in_slices) {
+  struct namespace *a = open_ns("a");
+  for (uint32_t i = 0; i < 3 * STORE_SLICE; i++)
+    put(a, i);
+  uint64_t charge = a->bytes / a->entries, most = (STORE_SLICE - 1) * charge;
+  ck_assert_int_eq(namespace_table_set_max_bytes(&table, a, 0), FC_EINVAL);
+  ck_assert_int_eq(namespace_table_set_max_bytes(&table, a, UINT64_MAX), NAMESPACE_LIMITED);
+  int calls = 1;
+  while (namespace_table_set_max_bytes(&table, a, most) == NAMESPACE_LIMIT_MORE) {
+    ck_assert_uint_eq(a->entries, (3 - (unsigned)calls) * STORE_SLICE);
+    ck_assert_uint_eq(a->max_bytes, a->bytes); /* so far */
+    calls++;
+  }
+  ck_assert_int_eq(calls, 3);
+  ck_assert_uint_eq(a->entries, STORE_SLICE - 1);
+  ck_assert_uint_eq(a->max_bytes, most);
+  ck_assert_uint_eq(a->evictions[EVICT_OWN_BYTES], 2 * STORE_SLICE + 1);
+  put(a, 0);
+  ck_assert_uint_eq(a->entries, STORE_SLICE - 1);
+}
+END_TEST
+
+/* The namespace is the maker's until it is dropped, and a manifest its giver's until it is
+ * replaced.
+ */
+START_TEST(test_what_it_takes_is_charged_to_users) {
+  struct users users;
+  struct namespace *a;
+  users_init(&users, 75);
+  users_set_limit(&users, USER_NAMESPACES, 8);
+  struct user *maker = users_join(&users, 1, true), *giver = users_join(&users, 2, true);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), maker, &a), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), giver, &a), 0);
+  ck_assert_uint_eq(maker->used[USER_NAMESPACES], 1);
+  ck_assert_uint_eq(giver->used[USER_NAMESPACES], 0);
+  ck_assert_int_eq(namespace_set_manifest(a, maker, fc_str_of("one")), 0);
+  ck_assert_uint_eq(maker->used[USER_MANIFEST_BYTES], 3);
+  ck_assert_int_eq(namespace_set_manifest(a, giver, fc_str_of("other")), 0);
+  ck_assert_uint_eq(maker->used[USER_MANIFEST_BYTES], 0);
+  ck_assert_uint_eq(giver->used[USER_MANIFEST_BYTES], 5);
+  user_leave(maker);
+  user_leave(giver);
+  ck_assert_uint_eq(users.n, 2); /* what they left keeps them */
+  namespace_table_close(&table, a);
+  namespace_table_close(&table, a); /* unused: it goes */
+  users_deinit(&users);
+}
+END_TEST
+
 START_TEST(test_dropping_ends_the_clears_of_it) {
   struct namespace *a = open_ns("a");
   put(a, 1);
@@ -322,6 +371,8 @@ int main(void) {
   tcase_add_test(tcase, test_eviction_passes_through_a_dropped_one_uncounted);
   tcase_add_test(tcase, test_a_put_from_before_it_was_made_anew_is_stale);
   tcase_add_test(tcase, test_a_limit_must_be_positive_and_evicts_at_once);
+  tcase_add_test(tcase, test_a_lower_limit_in_bytes_evicts_in_slices);
+  tcase_add_test(tcase, test_what_it_takes_is_charged_to_users);
   tcase_add_test(tcase, test_dropping_ends_the_clears_of_it);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);

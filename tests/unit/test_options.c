@@ -38,6 +38,7 @@ START_TEST(defaults) {
   ck_assert_uint_eq(o.max_value, 16u << 20);
   ck_assert_uint_eq(o.max_clients, 1000);
   ck_assert_uint_eq(o.max_namespaces, 1024);
+  ck_assert_uint_eq(o.user_share, 75);
   ck_assert_uint_eq(o.client_budget, 64u << 20);
   ck_assert_uint_eq(o.hello_timeout_ms, 10000);
   ck_assert_uint_eq(o.stall_timeout_ms, 10000);
@@ -58,6 +59,7 @@ START_TEST(takes_a_command_line) {
                                       "--max-value=64M",
                                       "--max-clients=7",
                                       "--max-namespaces=3",
+                                      "--user-share=100",
                                       "--trace",
                                       "t.jsonl",
                                       "--hello-timeout=2",
@@ -76,6 +78,7 @@ START_TEST(takes_a_command_line) {
   ck_assert_uint_eq(o.client_budget, options_min_budget(64u << 20)); /* raised with max-value */
   ck_assert_uint_eq(o.max_clients, 7);
   ck_assert_uint_eq(o.max_namespaces, 3);
+  ck_assert_uint_eq(o.user_share, 100);
   ck_assert_str_eq(o.trace, "t.jsonl");
   ck_assert_uint_eq(o.hello_timeout_ms, 2000);
   ck_assert_uint_eq(o.stall_timeout_ms, 250);
@@ -127,6 +130,8 @@ static const struct {
     {"max-clients", "99999999999999999999999", "out of range"},
     {"max-namespaces", "", "\"\" is not a number"},
     {"max-namespaces", "1251", "1251 is out of range: give 1 to 1250"},
+    {"user-share", "0", "0 is out of range: give 1 to 100"},
+    {"user-share", "101", "101 is out of range: give 1 to 100"},
     {"hello-timeout", "0", "out of range: give 0.01 to 3600 seconds"},
     {"hello-timeout", "3601", "out of range"},
     {"hello-timeout", "99999999999999999999999", "out of range"},

@@ -42,7 +42,8 @@ static struct fc_key key(void) {
 }
 
 START_TEST(the_dumped_requests_are_the_encoders) {
-  const struct fc_hello hello = {1, 1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0}};
+  const struct fc_hello hello = {1,     1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0},
+                                 false, 0};
   const struct fc_get get = {.key = key(), .probe = STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
@@ -79,9 +80,10 @@ END_TEST
 
 START_TEST(the_dumped_manifests_are_the_encoders) {
   const struct fc_str manifest = STR("{\"model\": \"gpt2\"}");
-  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false, 0, 0, manifest};
+  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false,
+                                 0, 0, manifest,        false,          0};
   const struct fc_page page = {.limit = 500};
-  struct fc_namespace_entry entry = {STR("gpt2-r1"), manifest, 1, 0, 1, 1, 1, 10000000};
+  struct fc_namespace_entry entry = {STR("gpt2-r1"), manifest, 1, 0, 1, 1, 1, 10000000, 0};
   const struct fc_key entry_key = key();
   struct fc_buf buf = {0};
 
@@ -135,7 +137,7 @@ static const uint8_t *three_prompts(void) {
 }
 
 START_TEST(the_dumped_region_hello_is_the_encoders) {
-  const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}};
+  const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}, false, 0};
   const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
   const struct fc_ring_request ring = {1, FC_RING_SLOTS_MAX};

@@ -41,7 +41,7 @@ static void start_rings(size_t pool_bytes, unsigned max_clients) {
 static void set_up(void) {
   private_store_init(&store, &region, 1 << 20, 4096, 7);
   namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
   traced_start(&traced);
   memset(&counters, 0, sizeof counters);
   start_rings(POOL, 4); /* the base is the largest size */
@@ -867,7 +867,7 @@ static void end_with_namespace(struct client *client) {
   namespace_table_close(&table, ns);
   for (char name[] = "a"; name[0] <= 'h'; name[0]++) {
     struct namespace *another;
-    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), &another), 0);
+    ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &another), 0);
   }
   while (!namespace_table_step(&table, STORE_SLICE))
     ;

@@ -22,8 +22,8 @@ static struct namespace *ns, *other;
 static void setup_with(uint64_t max_bytes) {
   private_store_init(&store, &region, max_bytes, MAX_VALUE, 7);
   namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("other"), &other), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("other"), NULL, &other), 0);
 }
 
 static void setup(void) {
@@ -206,6 +206,45 @@ START_TEST(test_max_bytes_evicts_the_least_recently_used_of_all) {
 }
 END_TEST
 
+START_TEST(test_a_namespaces_max_bytes_evicts_the_least_recently_used_of_it) {
+  struct fc_key key = key_of(1);
+  uint64_t charge = heap_charge(&key, 1);
+  put(other, 9, "older than all");
+  ck_assert_int_eq(namespace_table_set_max_bytes(&table, ns, 3 * charge), 0);
+  for (uint32_t i = 1; i <= 3; i++)
+    put(ns, i, "v");
+  get(ns, 1);
+  put(ns, 4, "v");
+  ck_assert(stored(ns, 1) && !stored(ns, 2) && stored(ns, 3) && stored(ns, 4));
+  ck_assert(stored(other, 9));
+  put(ns, 3, "w"); /* replaced: nothing goes */
+  ck_assert_uint_eq(ns->entries, 3);
+  ck_assert_uint_eq(ns->bytes, 3 * charge);
+  put(ns, 3, "a larger value: another goes for it");
+  ck_assert(!stored(ns, 1) && stored(ns, 3) && stored(ns, 4));
+  ck_assert_uint_eq(ns->evictions[EVICT_OWN_BYTES], 2);
+  ck_assert_uint_eq(store.evictions[EVICT_OWN_BYTES], 2);
+  ck_assert_uint_eq(store.evictions[EVICT_BYTES] + other->evictions[EVICT_OWN_BYTES], 0);
+}
+END_TEST
+
+START_TEST(test_what_alone_is_more_than_its_namespaces_max_bytes_is_too_big) {
+  struct fc_key key = key_of(1);
+  char value[117];
+  memset(value, 'x', sizeof value - 1);
+  value[sizeof value - 1] = '\0';
+  put(ns, 1, "old");
+  ck_assert_int_eq(namespace_table_set_max_bytes(&table, ns, heap_charge(&key, 100)), 0);
+  ck_assert_int_eq(put_info(ns, 1, value, (struct store_put_info){0}), FC_ETOOBIG);
+  assert_value(get(ns, 1), "old");
+  put(other, 1, value);
+  value[100] = '\0';
+  put(ns, 1, value);
+  put(ns, 2, value); /* alone it may be there */
+  ck_assert(!stored(ns, 1) && stored(ns, 2));
+}
+END_TEST
+
 START_TEST(test_one_large_value_may_evict_all_others) {
   char large[1001];
   memset(large, 'x', sizeof large - 1);
@@ -316,7 +355,7 @@ START_TEST(test_a_slice_of_a_clear_is_bounded_by_bytes) {
   teardown();
   private_store_init(&store, &region, 32 << 20, BYTES, 7);
   namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), &ns), 0);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
   for (uint32_t i = 0; i < VALUES; i++) {
     struct fc_key key = key_of(i);
     struct store_put_info info = {0};
@@ -599,6 +638,8 @@ static TCase *basics(void) {
   tcase_add_test(tcase, test_max_entries_evicts_the_least_recently_used_of_its_namespace);
   tcase_add_test(tcase, test_peek_does_not_promote);
   tcase_add_test(tcase, test_max_bytes_evicts_the_least_recently_used_of_all);
+  tcase_add_test(tcase, test_a_namespaces_max_bytes_evicts_the_least_recently_used_of_it);
+  tcase_add_test(tcase, test_what_alone_is_more_than_its_namespaces_max_bytes_is_too_big);
   tcase_add_test(tcase, test_one_large_value_may_evict_all_others);
   tcase_add_test(tcase, test_too_big_is_refused_and_leaves_what_is_there);
   tcase_add_test(tcase, test_keep_first_promotes_and_keeps);

@@ -390,7 +390,8 @@ static void run(uint64_t seed, uint64_t max_bytes, bool sliced) {
   for (uint32_t i = 0; i < SPACES; i++) {
     char name[8];
     snprintf(name, sizeof name, "n%u", i);
-    ck_assert_int_eq(namespace_table_open(&world->table, fc_str_of(name), &world->spaces[i]), 0);
+    ck_assert_int_eq(namespace_table_open(&world->table, fc_str_of(name), NULL, &world->spaces[i]),
+                     0);
   }
   /* far enough from 0 that no put claims to have begun before its namespace */
   for (uint32_t i = 0; i < 2 * RECENT; i++)

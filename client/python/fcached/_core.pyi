@@ -39,6 +39,7 @@ class Client:
         lease_ms: int,
         wait_ms: int,  # -1: not at all; 0: as long as lease_ms
         max_entries: int | None,
+        max_bytes: int | None,
         manifest: str | None,
         verify: float,  # 0.0 to 1.0
         ranks: Callable[[], bool] | None,  # asked per call once torch.distributed is imported:

@@ -62,8 +62,9 @@ class Client(_core.Client):
     traces. Seconds: ``deadline`` bounds one exchange with the daemon, ``lease`` how long a
     computation may take before another worker takes it over, and ``wait`` how long ``cached`` and
     ``cached_batch`` wait for what others compute (None: as long as ``lease``; 0: not at all).
-    ``max_entries`` limits the namespace for all its clients. ``verify``: the share of hits, 0 to 1,
-    that is computed again and compared (None: ``$FCACHE_VERIFY``, else none).
+    ``max_entries`` and ``max_bytes`` limit the namespace for all its clients; bytes are those that
+    the daemon charges for an entry, a little more than its key and value have. ``verify``: the
+    share of hits, 0 to 1, that is computed again and compared (None: ``$FCACHE_VERIFY``, else none).
     ``independent_ranks=True`` (or ``$FCACHE_INDEPENDENT_RANKS=1``): the ranks of torch.distributed
     may take different branches; else sharing is off where there are several.
 
@@ -90,6 +91,7 @@ class Client(_core.Client):
         lease: float = 300.0,
         wait: float | None = None,
         max_entries: int | None = None,
+        max_bytes: int | None = None,
         manifest: str | None = None,
         verify: float | None = None,
         independent_ranks: bool | None = None,
@@ -115,6 +117,7 @@ class Client(_core.Client):
             "lease": lease,
             "wait": wait,
             "max_entries": max_entries,
+            "max_bytes": max_bytes,
             "manifest": manifest,
             "verify": _share(verify),
             "independent_ranks": bool(independent_ranks),
@@ -127,6 +130,7 @@ class Client(_core.Client):
             lease_ms=lease_ms,
             wait_ms=min(wait_ms, 2**31 - 1),
             max_entries=max_entries,
+            max_bytes=max_bytes,
             manifest=manifest,
             verify=self._settings["verify"],
             ranks=None if independent_ranks else ranks.Watch(),

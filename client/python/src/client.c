@@ -93,7 +93,22 @@ static int take_strings(struct client *client, PyObject *strings) {
   return 0;
 }
 
-static int take_limits(struct client *client, PyObject *max_entries, double verify, int wait_ms) {
+static int take_max_bytes(struct client *client, PyObject *max_bytes) {
+  if (max_bytes == Py_None)
+    return 0;
+  long long bytes = PyLong_AsLongLong(max_bytes);
+  if (bytes == -1 && PyErr_Occurred())
+    return -1;
+  if (bytes <= 0) {
+    (void)errors_raise(FCACHE_EINVAL, "max_bytes must be positive");
+    return -1;
+  }
+  client->options.max_bytes = (uint64_t)bytes;
+  return 0;
+}
+
+static int take_limits(struct client *client, PyObject *max_entries, PyObject *max_bytes,
+                       double verify, int wait_ms) {
   client->options.wait_ms = wait_ms < 0 ? FCACHE_NO_WAIT : (uint32_t)wait_ms;
   if (max_entries != Py_None) {
     client->max_entries = PyLong_AsLongLong(max_entries);
@@ -101,6 +116,8 @@ static int take_limits(struct client *client, PyObject *max_entries, double veri
       return -1;
     client->options.max_entries = &client->max_entries;
   }
+  if (take_max_bytes(client, max_bytes) < 0)
+    return -1;
   if (!(verify >= 0 && verify <= 1)) {
     (void)errors_raise(FCACHE_EINVAL, "verify must be a share of the hits, 0 to 1");
     return -1;
@@ -128,10 +145,10 @@ static int try_settings(struct client *client) {
 
 static int init(PyObject *self, PyObject *args, PyObject *keywords) {
   static const char *const names[] = {"namespace", "socket",  "client",      "deadline_ms",
-                                      "lease_ms",  "wait_ms", "max_entries", "manifest",
-                                      "verify",    "ranks",   NULL};
+                                      "lease_ms",  "wait_ms", "max_entries", "max_bytes",
+                                      "manifest",  "verify",  "ranks",       NULL};
   struct client *client = (struct client *)self;
-  PyObject *name_space, *socket, *name, *max_entries, *manifest, *ranks;
+  PyObject *name_space, *socket, *name, *max_entries, *max_bytes, *manifest, *ranks;
   unsigned deadline_ms, lease_ms;
   int wait_ms;
   double verify;
@@ -139,9 +156,9 @@ static int init(PyObject *self, PyObject *args, PyObject *keywords) {
     PyErr_SetString(PyExc_RuntimeError, "a client is made once");
     return -1;
   }
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O$OOIIiOOdO:Client", (char **)(uintptr_t)names,
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O$OOIIiOOOdO:Client", (char **)(uintptr_t)names,
                                    &name_space, &socket, &name, &deadline_ms, &lease_ms, &wait_ms,
-                                   &max_entries, &manifest, &verify, &ranks))
+                                   &max_entries, &max_bytes, &manifest, &verify, &ranks))
     return -1;
   client->made = true;
   client->options = (struct fcache_options)FCACHE_OPTIONS_INIT;
@@ -153,7 +170,7 @@ static int init(PyObject *self, PyObject *args, PyObject *keywords) {
   int rc = strings == NULL ? -1 : take_strings(client, strings);
   Py_XDECREF(strings);
   if (rc == 0)
-    rc = take_limits(client, max_entries, verify, wait_ms);
+    rc = take_limits(client, max_entries, max_bytes, verify, wait_ms);
   return rc < 0 ? rc : try_settings(client);
 }
 

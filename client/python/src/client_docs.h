@@ -13,8 +13,8 @@
   "that is not valid, or where the client is closed.\n"
 
 #define DOC_CLIENT                                                                                 \
-  "Client(namespace, *, socket, client, deadline_ms, lease_ms, wait_ms, max_entries, manifest,\n"  \
-  "       verify, ranks)\n--\n\n"                                                                  \
+  "Client(namespace, *, socket, client, deadline_ms, lease_ms, wait_ms, max_entries, max_bytes,\n" \
+  "       manifest, verify, ranks)\n--\n\n"                                                        \
   "What fcached.Client extends: see there. Milliseconds; wait_ms -1: not at all, 0: as long as\n"  \
   "lease_ms."
 

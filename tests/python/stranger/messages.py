@@ -134,10 +134,12 @@ def hello(
     max_entries: Optional[int],
     layout: int,
     manifest: Optional[str],
+    max_bytes: Optional[int] = None,
 ) -> list[object]:
     """``version_max`` alone decides how many fields there are."""
-    fields = [*versions, client, namespace, max_entries, layout, manifest]
-    return fields[: 5 if versions[1] < 2 else 6 if versions[1] < 4 else 7]
+    fields = [*versions, client, namespace, max_entries, layout, manifest, max_bytes]
+    latest = versions[1]
+    return fields[: 5 if latest < 2 else 6 if latest < 4 else 7 if latest < 5 else 8]
 
 
 def welcome(f: Fields) -> Welcome:
