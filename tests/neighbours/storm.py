@@ -1,0 +1,268 @@
+#!/usr/bin/python3
+"""Bad neighbours of every kind at once, beside good workers that must not notice them.
+
+usage: storm.py FCACHED WORKER
+
+First the workers are alone (QUIET_S seconds), then with the neighbours (SECONDS). Fails where a call of
+a worker failed, missed its deadline or had a wrong value; where a p99 was more than twice the quiet
+one; or where the daemon had more memory than it said it would.
+
+  SECONDS=60 QUIET_S=20      how long
+  KINDS='frames readers'     only the kinds whose names contain one of these words
+  TIMES=no                   do not judge the p99: for machines with other work
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import messages
+import users
+import work
+from figures import Comparison, Phase, size_text
+from neighbour import Neighbour, end_with_parent
+from wire import Client
+
+WORKERS = 4
+MAX_BYTES = 256 << 20
+SAMPLE_S = 0.1
+
+KINDS: tuple[type[Neighbour], ...] = (
+    messages.Frames,
+    messages.SlowReaders,
+    messages.SteadyReaders,
+    messages.SmallMessages,
+    messages.Dribble,
+    messages.Hellos,
+    messages.Tools,
+    work.Clears,
+    work.PutMany,
+    work.Waves,
+    work.Colliding,
+    work.MaxEntries,
+    work.Leases,
+    work.IdleRegions,
+    work.BadRings,
+    users.TakesAll,
+    users.Stopped,
+    users.Killed,
+)
+
+
+class Daemon:
+    def __init__(self, binary: str, folder: Path) -> None:
+        self.socket = str(folder / "s")
+        self.log = folder / "log"
+        command = [binary, "--socket", self.socket, "--max-bytes", str(MAX_BYTES)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, preexec_fn=end_with_parent, start_new_session=True
+            )
+        self.pid = self._process.pid
+
+    def wait(self) -> None:
+        for _ in range(1000):
+            with suppress(OSError):
+                Client(self.socket, space=None).close()
+                os.chmod(self.socket, 0o666)
+                return
+            if not self.runs():
+                break
+            time.sleep(0.01)
+        sys.exit(f"storm: {self.log.read_text()}")
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def rss(self) -> int:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Worker:
+    def __init__(self, binary: str, socket: str, number: int) -> None:
+        self._process = subprocess.Popen(
+            [binary, socket, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent,
+            start_new_session=True,
+        )
+
+    def line(self) -> None:
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # its report will be missing
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
+    def report(self) -> list[str]:
+        assert self._process.stdout
+        lines = []
+        for line in self._process.stdout:
+            if line == "end\n":
+                return lines
+            lines.append(line.rstrip("\n"))
+        sys.exit("storm: a worker ended in the middle of its work")
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Memory(threading.Thread):
+    """Looks at the daemon's resident memory all the time."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__(daemon=True)
+        self._daemon = daemon
+        self._over = threading.Event()
+        self.most = 0
+
+    def run(self) -> None:
+        while not self._over.wait(SAMPLE_S):
+            with suppress(OSError):
+                self.most = max(self.most, self._daemon.rss())
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def measure(workers: list[Worker], seconds: float) -> Phase:
+    phase = Phase()
+    for worker in workers:
+        worker.line()
+    time.sleep(seconds)
+    for worker in workers:
+        worker.line()
+    for worker in workers:
+        phase.add(worker.report())
+    return phase
+
+
+def stated_bound(daemon: Daemon) -> int:
+    """What the daemon says that it will never exceed."""
+    client = Client(daemon.socket, space=None)
+    try:
+        stats = client.stats()
+    finally:
+        client.close()
+    if "memory_bound" in stats:
+        return stats["memory_bound"]
+    budget, manifests, rest = 64 << 20, 16 << 20, 16 << 20  # of the start check of older daemons
+    return stats["region_bytes"] + 2 * budget + manifests + rest
+
+
+def chosen_kinds() -> list[type[Neighbour]]:
+    words = os.environ.get("KINDS", "").split()
+    chosen = [kind for kind in KINDS if not words or any(word in kind.name for word in words)]
+    if not chosen:
+        sys.exit(f"storm: no kind of neighbour of that name: {' '.join(k.name for k in KINDS)}")
+    return chosen
+
+
+def print_neighbours(neighbours: list[Neighbour]) -> None:
+    print(f"\n{'neighbour':16}{'rounds':>9}{'cut':>9}{'refused':>9}")
+    for neighbour in neighbours:
+        note = neighbour.note.read()
+        print(f"{neighbour.name:16}{note['rounds']:>9}{note['cut']:>9}{note['refused']:>9}")
+        print(f"    {neighbour.sentence}")
+
+
+class Verdict:
+    def __init__(self) -> None:
+        self.good = True
+
+    def say(self, good: bool, text: str) -> None:
+        self.good = self.good and good
+        print(f"{'ok  ' if good else 'FAIL'}  {text}")
+
+
+def judge(
+    quiet: Phase, storm: Phase, bound: int, most: int, neighbours: list[Neighbour]
+) -> Verdict:
+    verdict = Verdict()
+    print()
+    for name in ("failed", "degraded", "late", "wrong", "no_region"):
+        bad, of = storm.counts[name], storm.counts["calls"]
+        what = "new workers without the region" if name == "no_region" else f"calls {name}"
+        verdict.say(bad == 0, f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls")
+    for fault in storm.faults[:10]:
+        print(f"      {fault}"[:80])
+    slow = Comparison(quiet, storm).slow()
+    text = f"p99 at most {Comparison.MOST:g} times the quiet one: {', '.join(slow) or 'all'}"
+    if os.environ.get("TIMES") == "no":
+        print(f"--    {text} (not judged)")
+    else:
+        verdict.say(not slow, text if not slow else text.replace(": ", ", but not: ", 1))
+    verdict.say(most <= bound, f"memory: at most {size_text(most)} of {size_text(bound)}")
+    idle = [n.name for n in neighbours if n.note.read()["rounds"] == 0]
+    verdict.say(not idle, f"each neighbour did something: {', '.join(idle) or 'all'}")
+    return verdict
+
+
+def storm(fcached: str, worker: str) -> bool:
+    seconds = float(os.environ.get("SECONDS", "60"))
+    quiet_s = float(os.environ.get("QUIET_S", "20"))
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="fcached-storm-"))
+        stack.callback(shutil.rmtree, folder, True)
+        folder.chmod(0o755)  # for other users
+        daemon = Daemon(fcached, folder)
+        stack.callback(daemon.end)
+        daemon.wait()
+        bound = stated_bound(daemon)
+        memory = Memory(daemon)
+        memory.start()
+        stack.callback(memory.end)
+        workers = [Worker(worker, daemon.socket, number) for number in range(WORKERS)]
+        for each in workers:
+            stack.callback(each.end)
+        measure(workers, 2)  # the cache is filled
+        quiet = measure(workers, quiet_s)
+        neighbours = [kind(daemon.socket) for kind in chosen_kinds()]
+        for neighbour in neighbours:
+            neighbour.start()
+            stack.callback(neighbour.end)
+        stormy = measure(workers, seconds)
+        ended = [n.name for n in neighbours if not n.end()]
+        Comparison(quiet, stormy).print()
+        print_neighbours(neighbours)
+        verdict = judge(quiet, stormy, bound, memory.most, neighbours)
+        verdict.say(daemon.runs(), "the daemon still runs")
+        verdict.say(not ended, f"no neighbour broke by itself: {', '.join(ended) or 'none'}")
+        return verdict.good
+
+
+def main() -> int:
+    if len(sys.argv) != 3:
+        print(__doc__.split("\n\n")[1], file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        return 0 if storm(*sys.argv[1:]) else 1
+    except KeyboardInterrupt:
+        print("storm: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,347 @@
+/* worker - a good client of the storm: gets, puts, batches and leases through the library, all the
+ * time, with values of 1 KB, 100 KB and 4 MB that are checked byte by byte.
+ *
+ *   worker SOCKET NUMBER
+ *
+ * A line on stdin begins a measurement, the next one ends it: then the worker prints, on stdout,
+ *   latency KIND SIZE NS:COUNT ... max:NS     for each kind of call and size
+ *   count NAME N                              calls that failed, came late, ...
+ *   fault TEXT                                what the first of these were
+ *   end
+ * The end of stdin ends it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/fcache.h"
+#include "histogram.h"
+
+#define DEADLINE_MS 250u
+#define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
+#define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
+#define SPACE "good"
+#define FRESH_MS 40u /* a new key for `cached` that often, the same one for all workers */
+#define FAULTS_SHOWN 5u
+#define BATCH_MAX 16u
+
+enum kind { KIND_REGION, KIND_SOCKET, KIND_MISS, KIND_PUT, KIND_BATCH, KIND_CACHED, KIND_OPEN };
+#define KINDS 7
+static const char *const kind_names[KINDS] = {"region", "socket", "miss", "put",
+                                              "batch",  "cached", "open"};
+
+/* How many values of a size there are, how many a batch has, and how often the size comes, in
+ * percent. */
+static const struct size {
+  const char *name;
+  uint32_t bytes, keys, batch;
+  unsigned percent;
+} sizes[] = {
+    {"1 KB", 1000, 2000, BATCH_MAX, 82}, {"100 KB", 100000, 64, 4, 14}, {"4 MB", 4000000, 6, 2, 4}};
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+enum count { COUNT_CALLS, COUNT_FAILED, COUNT_DEGRADED, COUNT_WRONG, COUNT_LATE, COUNT_NO_REGION };
+#define COUNTS 6
+static const char *const count_names[COUNTS] = {"calls", "failed", "degraded",
+                                                "wrong", "late",   "no_region"};
+
+struct worker {
+  const char *socket;
+  struct fcache *mapped, *asking; /* one with the region, one without */
+  struct fcache_value value, values[BATCH_MAX];
+  uint8_t *computed; /* as large as the largest value */
+  uint64_t random;
+  struct histogram latency[KINDS][SIZES];
+  uint64_t counts[COUNTS];
+  unsigned faults;
+};
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t any_below(struct worker *worker, uint64_t n) {
+  worker->random ^= worker->random << 13;
+  worker->random ^= worker->random >> 7;
+  worker->random ^= worker->random << 17;
+  return worker->random % n;
+}
+
+/* ---- keys, and what belongs to them ---- */
+
+static struct fcache_key key_of(size_t size, uint64_t number) {
+  uint64_t prompt[2] = {size, number};
+  return (struct fcache_key){
+      .op = "op", .view = "base", .prompt = fcache_hash(prompt, sizeof prompt)};
+}
+
+static uint64_t word_of(const struct fcache_hash *prompt, size_t i) {
+  uint64_t seed;
+  memcpy(&seed, prompt->bytes, sizeof seed);
+  return (seed | 1) * (i + 0x9e3779b97f4a7c15u);
+}
+
+static void compute(const struct fcache_hash *prompt, size_t bytes, uint8_t *to) {
+  for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+    uint64_t word = word_of(prompt, at);
+    memcpy(to + at, &word, bytes - at < sizeof word ? bytes - at : sizeof word);
+  }
+}
+
+static bool is_right(const struct fcache_hash *prompt, size_t bytes,
+                     const struct fcache_value *value) {
+  if (value->size != bytes)
+    return false;
+  for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+    uint64_t word = word_of(prompt, at);
+    if (memcmp((const uint8_t *)value->data + at, &word,
+               bytes - at < sizeof word ? bytes - at : sizeof word) != 0)
+      return false;
+  }
+  return true;
+}
+
+/* ---- what is written down ---- */
+
+static void fault(struct worker *worker, enum count count, const char *what, const char *text) {
+  worker->counts[count]++;
+  if (worker->faults++ < FAULTS_SHOWN)
+    printf("fault %s of %s: %s\n", count_names[count], what, text);
+}
+
+static struct fcache_counters counters_of(const struct fcache *cache) {
+  struct fcache_counters counters;
+  fcache_get_counters(cache, &counters);
+  return counters;
+}
+
+/* One call on `cache`, which took from `start_ns` until now. `before` are its counters then. */
+static void note(struct worker *worker, struct fcache *cache, enum kind kind, size_t size, int rc,
+                 uint64_t start_ns, const struct fcache_counters *before) {
+  uint64_t ns = now_ns() - start_ns;
+  struct fcache_counters after = counters_of(cache);
+  char what[64], text[128];
+  (void)snprintf(what, sizeof what, "%s %s", kind_names[kind], sizes[size].name); /* fits */
+  histogram_add(&worker->latency[kind][size], ns);
+  worker->counts[COUNT_CALLS]++;
+  if (after.degraded != before->degraded || after.reconnects != before->reconnects)
+    fault(worker, COUNT_DEGRADED, what, fcache_last_error(cache));
+  else if (rc < 0 || rc == FCACHE_NOT_STORED)
+    fault(worker, COUNT_FAILED, what, rc < 0 ? fcache_last_error(cache) : fcache_strerror(rc));
+  (void)snprintf(text, sizeof text, "%.1f ms", (double)ns / 1e6); /* fits */
+  if (ns > LATE_NS)
+    fault(worker, COUNT_LATE, what, text);
+}
+
+static void check(struct worker *worker, size_t size, const struct fcache_hash *prompt,
+                  const struct fcache_value *value) {
+  if (!is_right(prompt, sizes[size].bytes, value))
+    fault(worker, COUNT_WRONG, sizes[size].name, "another value than was put");
+}
+
+/* ---- the calls ---- */
+
+static void put(struct worker *worker, struct fcache *cache, size_t size,
+                const struct fcache_key *key) {
+  compute(&key->prompt, sizes[size].bytes, worker->computed);
+  struct fcache_counters before = counters_of(cache);
+  uint64_t start_ns = now_ns();
+  int rc = fcache_put(cache, key, worker->computed, sizes[size].bytes, 0, 0);
+  note(worker, cache, KIND_PUT, size, rc, start_ns, &before);
+}
+
+static void get(struct worker *worker, struct fcache *cache, size_t size) {
+  struct fcache_key key = key_of(size, any_below(worker, sizes[size].keys));
+  struct fcache_counters before = counters_of(cache);
+  uint64_t start_ns = now_ns();
+  int rc = fcache_get(cache, &key, 0, &worker->value);
+  bool by_region = counters_of(cache).region_hits != before.region_hits;
+  enum kind kind = rc == FCACHE_MISS ? KIND_MISS : by_region ? KIND_REGION : KIND_SOCKET;
+  note(worker, cache, kind, size, rc, start_ns, &before);
+  if (rc == FCACHE_OK)
+    check(worker, size, &key.prompt, &worker->value);
+  else if (rc == FCACHE_MISS)
+    put(worker, cache, size, &key);
+}
+
+struct computing {
+  struct worker *worker;
+  const struct fcache_hash *prompts;
+  size_t size;
+};
+
+static int compute_one(void *arg, struct fcache_value *value) {
+  const struct computing *computing = arg;
+  size_t bytes = sizes[computing->size].bytes;
+  compute(computing->prompts, bytes, computing->worker->computed);
+  return fcache_value_set(value, computing->worker->computed, bytes);
+}
+
+static int compute_misses(void *arg, const size_t *misses, size_t n, struct fcache_batch *batch) {
+  const struct computing *computing = arg;
+  size_t bytes = sizes[computing->size].bytes;
+  int rc = 0;
+  for (size_t i = 0; i < n && rc == 0; i++) {
+    compute(&computing->prompts[misses[i]], bytes, computing->worker->computed);
+    rc = fcache_batch_add(batch, computing->worker->computed, bytes);
+  }
+  return rc;
+}
+
+static void cached_batch(struct worker *worker, struct fcache *cache, size_t size) {
+  struct fcache_hash prompts[BATCH_MAX];
+  struct computing computing = {worker, prompts, size};
+  for (size_t i = 0; i < sizes[size].batch; i++)
+    prompts[i] = key_of(size, any_below(worker, sizes[size].keys)).prompt;
+  struct fcache_counters before = counters_of(cache);
+  uint64_t start_ns = now_ns();
+  int rc = fcache_cached_batch(cache, "op", "base", 0, prompts, sizes[size].batch, compute_misses,
+                               &computing, worker->values);
+  note(worker, cache, KIND_BATCH, size, rc, start_ns, &before);
+  for (size_t i = 0; rc == 0 && i < sizes[size].batch; i++)
+    check(worker, size, &prompts[i], &worker->values[i]);
+}
+
+/* A key that nobody had before: one worker is granted its lease, and others may wait for it. */
+static void cached(struct worker *worker, struct fcache *cache, size_t size) {
+  uint64_t number = now_ns() / 1000000 / FRESH_MS * FRESH_MS + sizes[size].keys;
+  struct fcache_key key = key_of(size, number);
+  struct computing computing = {worker, &key.prompt, size};
+  struct fcache_counters before = counters_of(cache);
+  uint64_t start_ns = now_ns();
+  int rc = fcache_cached(cache, &key, compute_one, &computing, &worker->value);
+  note(worker, cache, KIND_CACHED, size, rc, start_ns, &before);
+  if (rc == 0)
+    check(worker, size, &key.prompt, &worker->value);
+}
+
+static struct fcache *open_handle(const struct worker *worker, bool region) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache_error error;
+  struct fcache *cache = NULL;
+  options.socket = worker->socket;
+  options.name_space = SPACE;
+  options.deadline_ms = DEADLINE_MS;
+  if (setenv("FCACHE_REGION", region ? "1" : "0", 1) != 0 ||
+      fcache_open(&options, &cache, &error) != 0) {
+    fprintf(stderr, "worker: cannot open a handle: %s\n", cache == NULL ? error.text : "no memory");
+    exit(1);
+  }
+  return cache;
+}
+
+/* A worker that has just been started: its first calls. The second is to need no message. */
+static void open_new(struct worker *worker) {
+  struct fcache *cache = open_handle(worker, true);
+  struct fcache_key key = key_of(0, any_below(worker, sizes[0].keys));
+  struct fcache_counters before = counters_of(cache);
+  uint64_t start_ns = now_ns();
+  int rc = fcache_get(cache, &key, 0, &worker->value);
+  note(worker, cache, KIND_OPEN, 0, rc, start_ns, &before);
+  if (rc == FCACHE_MISS)
+    put(worker, cache, 0, &key);
+  if (fcache_connected(cache) && fcache_get(cache, &key, 0, &worker->value) == FCACHE_OK &&
+      counters_of(cache).region_hits == 0)
+    fault(worker, COUNT_NO_REGION, "a new worker", "its hits are messages");
+  fcache_close(cache);
+}
+
+static void call_once(struct worker *worker) {
+  uint64_t dice = any_below(worker, 100);
+  size_t size = dice < sizes[0].percent ? 0 : dice < sizes[0].percent + sizes[1].percent ? 1 : 2;
+  dice = any_below(worker, 100);
+  if (dice < 35)
+    get(worker, worker->mapped, size);
+  else if (dice < 65)
+    get(worker, worker->asking, size);
+  else if (dice < 82) {
+    struct fcache_key key = key_of(size, any_below(worker, sizes[size].keys));
+    put(worker, dice < 73 ? worker->mapped : worker->asking, size, &key);
+  } else if (dice < 90)
+    cached_batch(worker, dice < 86 ? worker->mapped : worker->asking, size);
+  else if (dice < 98)
+    cached(worker, dice < 94 ? worker->mapped : worker->asking, size);
+  else
+    open_new(worker);
+}
+
+/* ---- measurements ---- */
+
+/* The next line of stdin, without waiting where `now`: 1, or 0 where there is none yet, or -1 at
+ * the end. The lines' text means nothing. */
+static int take_line(bool now) {
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  char c;
+  int ready = poll(&input, 1, now ? 0 : -1);
+  if (ready <= 0)
+    return ready == 0 || errno == EINTR ? 0 : -1;
+  while (read(STDIN_FILENO, &c, 1) == 1)
+    if (c == '\n')
+      return 1;
+  return -1;
+}
+
+static void report(const struct worker *worker) {
+  for (size_t kind = 0; kind < KINDS; kind++)
+    for (size_t size = 0; size < SIZES; size++)
+      if (worker->latency[kind][size].max_ns > 0) {
+        printf("latency %s %s", kind_names[kind], sizes[size].name);
+        histogram_print(&worker->latency[kind][size], stdout);
+        putchar('\n');
+      }
+  for (size_t i = 0; i < COUNTS; i++)
+    printf("count %s %" PRIu64 "\n", count_names[i], worker->counts[i]);
+  puts("end");
+  (void)fflush(stdout); /* whoever reads it sees that lines are missing */
+}
+
+static void rest(struct worker *worker) {
+  struct timespec pause = {.tv_nsec = (long)any_below(worker, (uint64_t)2 * PAUSE_NS)};
+  (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
+}
+
+static void forget(struct worker *worker) {
+  memset(worker->latency, 0, sizeof worker->latency);
+  memset(worker->counts, 0, sizeof worker->counts);
+  worker->faults = 0;
+}
+
+int main(int argc, char **argv) {
+  static struct worker worker;
+  if (argc != 3) {
+    fprintf(stderr, "usage: worker SOCKET NUMBER\n");
+    return 2;
+  }
+  worker.socket = argv[1];
+  worker.random = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15u + 1;
+  worker.computed = malloc(sizes[SIZES - 1].bytes);
+  worker.mapped = open_handle(&worker, true);
+  worker.asking = open_handle(&worker, false);
+  if (worker.computed == NULL)
+    return 1;
+  while (take_line(false) >= 0) {
+    int line;
+    forget(&worker);
+    while ((line = take_line(true)) == 0) {
+      call_once(&worker);
+      rest(&worker);
+    }
+    if (line < 0)
+      break;
+    report(&worker);
+  }
+  fcache_close(worker.mapped);
+  fcache_close(worker.asking);
+  for (size_t i = 0; i < BATCH_MAX; i++)
+    fcache_value_free(&worker.values[i]);
+  fcache_value_free(&worker.value);
+  free(worker.computed);
+  return 0;
+}
