@@ -73,8 +73,10 @@ class Comparison:
     """The storm's percentiles beside the quiet ones."""
 
     MOST = 2.0
-    FLOOR_NS = 1_000_000  # a p99 below this is not compared: it is the scheduler's
-    CALLS_MIN = 100  # for a percentile that means something
+    # A quiet p99 below this counts as this. A call waits for one of 4 MB before it, or for another
+    # process's slice of a processor, and whether 1% of them do is chance.
+    FLOOR_NS = 2_000_000
+    CALLS_MIN = 200  # for a percentile that means something
 
     def __init__(self, quiet: Phase, storm: Phase) -> None:
         self._quiet, self._storm = quiet, storm

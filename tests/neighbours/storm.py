@@ -29,7 +29,7 @@ import messages
 import users
 import work
 from figures import Comparison, Phase, size_text
-from neighbour import Neighbour, end_with_parent
+from neighbour import Neighbour, end_with_parent, raise_priority
 from wire import Client
 
 WORKERS = 4
@@ -58,6 +58,12 @@ KINDS: tuple[type[Neighbour], ...] = (
 )
 
 
+def favoured() -> None:
+    """For the daemon and the workers, before they run."""
+    end_with_parent()
+    raise_priority()
+
+
 class Daemon:
     def __init__(self, binary: str, folder: Path) -> None:
         self.socket = str(folder / "s")
@@ -65,7 +71,7 @@ class Daemon:
         command = [binary, "--socket", self.socket, "--max-bytes", str(MAX_BYTES)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=end_with_parent, start_new_session=True
+                command, stdout=log, stderr=log, preexec_fn=favoured, start_new_session=True
             )
         self.pid = self._process.pid
 
@@ -103,7 +109,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=end_with_parent,
+            preexec_fn=favoured,
             start_new_session=True,
         )
 
@@ -180,10 +186,11 @@ def chosen_kinds() -> list[type[Neighbour]]:
 
 
 def print_neighbours(neighbours: list[Neighbour]) -> None:
-    print(f"\n{'neighbour':16}{'rounds':>9}{'cut':>9}{'refused':>9}")
+    fields = neighbours[0].note.FIELDS
+    print(f"\n{'neighbour':16}" + "".join(f"{field:>9}" for field in fields))
     for neighbour in neighbours:
         note = neighbour.note.read()
-        print(f"{neighbour.name:16}{note['rounds']:>9}{note['cut']:>9}{note['refused']:>9}")
+        print(f"{neighbour.name:16}" + "".join(f"{note[field]:>9}" for field in fields))
         print(f"    {neighbour.sentence}")
 
 
@@ -214,7 +221,7 @@ def judge(
     else:
         verdict.say(not slow, text if not slow else text.replace(": ", ", but not: ", 1))
     verdict.say(most <= bound, f"memory: at most {size_text(most)} of {size_text(bound)}")
-    idle = [n.name for n in neighbours if n.note.read()["rounds"] == 0]
+    idle = [n.name for n in neighbours if n.note.read()["clients"] == 0]
     verdict.say(not idle, f"each neighbour did something: {', '.join(idle) or 'all'}")
     return verdict
 

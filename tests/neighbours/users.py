@@ -87,6 +87,7 @@ class Stopped(Children):
 
     def child(self, number: int) -> None:
         client = Client(self.path, region=number % 2)
+        self.note.add("clients")
         if number < 2:
             client.socket.setblocking(False)
             with suppress(BlockingIOError):
@@ -111,6 +112,7 @@ class Killed(Children):
 
     def child(self, number: int) -> None:
         client = Client(self.path, region=number % 2, space="killed")
+        self.note.add("clients")
         while True:
             key = prompts(random.randrange(100), 1)
             client.put(key, bytes(random.choice((0, 100, 70_000, 3_000_000))))

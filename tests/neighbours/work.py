@@ -33,8 +33,8 @@ class PutMany(Neighbour):
 
     def round(self) -> None:
         with self.client() as client:
-            client.put_many(os.urandom(16_000_000), repeated(None, 1_000_000))
-            client.put_many(os.urandom(3_200_000), repeated(b"", 200_000))
+            client.put_many(prompts(random.getrandbits(48), 1_000_000), repeated(None, 1_000_000))
+            client.put_many(prompts(random.getrandbits(48), 200_000), repeated(b"", 200_000))
 
 
 class Waves(Neighbour):

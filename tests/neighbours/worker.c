@@ -239,10 +239,10 @@ static struct fcache *open_handle(const struct worker *worker, bool region) {
 
 /* A worker that has just been started: its first calls. The second is to need no message. */
 static void open_new(struct worker *worker) {
-  struct fcache *cache = open_handle(worker, true);
   struct fcache_key key = key_of(0, any_below(worker, sizes[0].keys));
-  struct fcache_counters before = counters_of(cache);
+  const struct fcache_counters before = {0};
   uint64_t start_ns = now_ns();
+  struct fcache *cache = open_handle(worker, true);
   int rc = fcache_get(cache, &key, 0, &worker->value);
   note(worker, cache, KIND_OPEN, 0, rc, start_ns, &before);
   if (rc == FCACHE_MISS)
