@@ -251,10 +251,21 @@ static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, 
   return keep(conn, data, left, capacity);
 }
 
+/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
+static bool has_hung_up(const struct conn *conn) {
+  uv_os_fd_t fd;
+  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
+    return false;
+  struct pollfd socket = {.fd = fd};
+  return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 /* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
   conn->paused = conn->slices = false;
+  if (!conn->session.greeted && has_hung_up(conn))
+    sender_deafen(&conn->sender); /* what a welcome gives it would only be made and freed again */
   size_t used = handle_frames(conn, data, size, &need);
   conns_chores(conn->conns); /* a hello may have dropped a namespace */
   conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
@@ -347,15 +358,6 @@ static void settle(struct conn *conn) {
     read_on(conn, false);
   else
     conn_close(conn);
-}
-
-/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
-static bool has_hung_up(const struct conn *conn) {
-  uv_os_fd_t fd;
-  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
-    return false;
-  struct pollfd socket = {.fd = fd};
-  return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void conn_resume(struct conn *conn) {

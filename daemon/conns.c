@@ -1,5 +1,6 @@
 #include "daemon/conns.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/conn.h"
@@ -8,8 +9,12 @@
 #include "proto/frame.h"
 #include "proto/limits.h"
 
-#define SWEEP_MS 250u    /* how late a deadline may be noticed */
-#define PRESSURE_MS 10u  /* the same for a peer without progress, while others wait for room */
+#define SWEEP_MS 250u   /* how late a deadline may be noticed */
+#define PRESSURE_MS 10u /* the same for a peer without progress, while others wait for room */
+/* Each takes some 50 us, with what comes of it. libuv alone would accept as long as clients come,
+ * and nobody else would have a turn: not those that left, either, whose connections would still
+ * count. */
+#define ACCEPTS_A_TURN 4u
 #define SLICES_A_TURN 2u /* of each kind; each takes about a millisecond at worst */
 
 /* ---- turns ---- */
@@ -72,15 +77,28 @@ static bool has_queued(const struct conns *conns) {
   return queued;
 }
 
+static void accept_again(struct conns *conns) {
+  for (unsigned i = 0; i < CONNS_LISTENERS; i++) {
+    uv_stream_t *listener = conns->unaccepted[i];
+    conns->unaccepted[i] = NULL;
+    if (listener != NULL && !uv_is_closing((uv_handle_t *)listener))
+      conns_accept(conns, listener);
+  }
+}
+
 static void on_turn(uv_idle_t *turn) {
   struct conns *conns = turn->data;
+  bool late = conns->accepts_left == 0;
+  conns->accepts_left = ACCEPTS_A_TURN;
+  if (late)
+    accept_again(conns);
   allow_slices(conns);
   run_ready(conns);
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     run_slices(conns, (enum slice_kind)kind);
   allow_slices(conns);
   bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
-  if (!has_queued(conns) && !chores)
+  if (!has_queued(conns) && !chores && conns->accepts_left > 0)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
@@ -187,13 +205,33 @@ void conns_pressure(struct conns *conns) {
 
 /* ---- entering and leaving ---- */
 
+bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener) {
+  bool found = false;
+  for (unsigned i = 0; i < CONNS_LISTENERS; i++)
+    found = found || conns->unaccepted[i] == listener;
+  return found;
+}
+
+static void try_again(struct conns *conns, uv_stream_t *listener) {
+  unsigned i = 0;
+  while (conns->unaccepted[i] != NULL && conns->unaccepted[i] != listener)
+    i++;
+  assert(i < CONNS_LISTENERS); /* there are no more */
+  conns->unaccepted[i] = listener;
+}
+
 void conns_accept(struct conns *conns, uv_stream_t *listener) {
-  int rc = conn_accept(conns, listener);
-  conns->unaccepted = rc < 0 ? listener : NULL;
-  if (rc == 0) {
+  if (conns->accepts_left == 0) {
+    try_again(conns, listener);
+    (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+    return;
+  }
+  conns->accepts_left--;
+  if (conn_accept(conns, listener) == 0) {
     conns->said_no_memory = false;
     return;
   }
+  try_again(conns, listener);
   log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
            "no memory for another client: it waits until there is some");
   if (conns->count == 0)
@@ -202,8 +240,7 @@ void conns_accept(struct conns *conns, uv_stream_t *listener) {
 
 static void on_sweep(void *arg) {
   struct conns *conns = arg;
-  if (conns->unaccepted != NULL && !uv_is_closing((uv_handle_t *)conns->unaccepted))
-    conns_accept(conns, conns->unaccepted);
+  accept_again(conns);
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
@@ -231,7 +268,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
     conn->next->prev = conn->prev;
   if (--conns->count > 0)
     return;
-  if (conns->unaccepted == NULL)
+  if (!conns->said_no_memory)
     ticker_stop(&conns->sweep);
   end_if_empty(conns);
 }
@@ -248,6 +285,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
   quota_init(&conns->replies, limits->budget_bytes / 2,
              (size_t)dispatch->store->max_value + SENDER_SMALL);
   allow_slices(conns);
+  conns->accepts_left = ACCEPTS_A_TURN;
   conns->turn.data = conns;
   if (uv_idle_init(loop, &conns->turn) < 0)
     return FC_EREFUSED;

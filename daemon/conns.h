@@ -22,6 +22,8 @@ struct conns_limits {
 };
 
 /* Connections that wait for a turn, first come, first served. */
+#define CONNS_LISTENERS 2u
+
 struct conns_queue {
   struct conn *first, *last;
 };
@@ -49,7 +51,9 @@ struct conns {
   struct ticker sweep;                    /* looks at the deadlines while there are connections */
   struct ticker pressure;                 /* cuts who is stalled while others wait for room */
   bool under_pressure;                    /* it runs */
-  uv_stream_t *unaccepted;                /* has a connection that we had no memory for; or NULL */
+  /* Listeners with a connection that libuv has accepted and we have not taken; or NULL. */
+  uv_stream_t *unaccepted[CONNS_LISTENERS];
+  unsigned accepts_left; /* in this turn: one client that connects all the time takes no more */
   bool said_no_memory, said_no_descriptors, said_no_watches;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
@@ -63,9 +67,13 @@ struct conns {
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch,
                const struct conns_limits *limits, struct log *log);
 
-/* Takes the connection that `listener` has pending, or sees that it is tried again: libuv accepts
- * no other before that one. */
+/* Takes the connection that `listener` has pending, or sees that it is tried again, in the next
+ * turn or when there is memory: libuv accepts no other before that one. At most CONNS_LISTENERS
+ * listeners at a time. */
 void conns_accept(struct conns *conns, uv_stream_t *listener);
+
+/* Has the listener a connection that is to be tried again? */
+bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener);
 
 /* Closes what is left; the loop must then run until the handles are closed. The rings are not
  * looked at any more: lines that they owe are the caller's to see to (rings_pay_all). */

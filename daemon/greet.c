@@ -56,11 +56,12 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
   return hello->manifest.data == NULL || namespace_set_manifest(ns, hello->manifest) == 0;
 }
 
-/* Gives the client its ring, where it can read the region and there is one. */
+/* Gives the client its ring, where it can read the region, there is one, and it has not left. */
 static bool give_ring(const struct call *call, const struct fc_hello *hello) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
-  if (hello->region_layout != FC_REGION_LAYOUT || dispatch->region_fd < 0 || session->ns == NULL)
+  if (hello->region_layout != FC_REGION_LAYOUT || dispatch->region_fd < 0 || session->ns == NULL ||
+      call->sink->deaf)
     return false;
   struct hits_account account = {
       .store = dispatch->store,
