@@ -43,6 +43,7 @@ class Phase:
 
     def __init__(self) -> None:
         self.latencies: defaultdict[Row, Latencies] = defaultdict(Latencies)
+        self.processor = Latencies()
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
 
@@ -52,6 +53,8 @@ class Phase:
             if word == "latency":
                 kind, number, unit, text = rest.split(" ", 3)
                 self.latencies[kind, f"{number} {unit}"].add(text)
+            elif word == "processor":
+                self.processor.add(rest)
             elif word == "count":
                 name, n = rest.split()
                 self.counts[name] += int(n)
@@ -98,6 +101,12 @@ class Comparison:
         """The rows whose p99 is too long."""
         rows = [row for row in self.rows() if self.counts(row)]
         return [" ".join(row) for row in rows if self.ratio(row) > self.MOST]
+
+    def print_machine(self) -> None:
+        quiet, storm = self._quiet.processor, self._storm.processor
+        print("\nnot in these: what a call waited for a processor (p99, max):")
+        for name, phase in ("quiet", quiet), ("storm", storm):
+            print(f"    {name} {time_text(phase.percentile_ns(99))}, {time_text(phase.max_ns)}")
 
     def print(self) -> None:
         print(

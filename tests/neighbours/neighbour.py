@@ -31,16 +31,26 @@ def end_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def set_priority(nice: int) -> None:
+    """Where we may. A session may have a priority of its own (sched_autogroup)."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as group:
+        group.write(str(nice))
+
+
 def raise_priority() -> None:
-    """For the daemon and the workers, where we may: other work on the machine is not measured."""
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    """For the daemon and the workers, in a session of their own: other work on the machine is not
+    to be measured."""
+    os.setsid()
+    set_priority(-10)
 
 
 def lowest_priority() -> None:
     """For the neighbours, which get the time that nobody else wants: what they do to the daemon is
     measured, not what they do to the processors."""
-    os.setpriority(os.PRIO_PROCESS, 0, 19)
+    os.setsid()
+    set_priority(19)
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
@@ -96,7 +106,6 @@ class Neighbour:
 
     def _begin(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the storm ends us
-        os.setpgid(0, 0)
         lowest_priority()
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

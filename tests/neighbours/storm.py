@@ -8,7 +8,8 @@ a worker failed, missed its deadline or had a wrong value; where a p99 was more 
 one; or where the daemon had more memory than it said it would.
 
   SECONDS=60 QUIET_S=20      how long
-  KINDS='frames readers'     only the kinds whose names contain one of these words
+  KINDS='frames readers'     only the kinds whose names contain one of these words; '-frames': all
+                             but those
   TIMES=no                   do not judge the p99: for machines with other work
 """
 
@@ -70,9 +71,7 @@ class Daemon:
         self.log = folder / "log"
         command = [binary, "--socket", self.socket, "--max-bytes", str(MAX_BYTES)]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=favoured, start_new_session=True
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=favoured)
         self.pid = self._process.pid
 
     def wait(self) -> None:
@@ -103,14 +102,13 @@ class Daemon:
 
 
 class Worker:
-    def __init__(self, binary: str, socket: str, number: int) -> None:
+    def __init__(self, binary: str, daemon: Daemon, number: int) -> None:
         self._process = subprocess.Popen(
-            [binary, socket, str(number)],
+            [binary, daemon.socket, str(daemon.pid), str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             preexec_fn=favoured,
-            start_new_session=True,
         )
 
     def line(self) -> None:
@@ -179,7 +177,10 @@ def stated_bound(daemon: Daemon) -> int:
 
 def chosen_kinds() -> list[type[Neighbour]]:
     words = os.environ.get("KINDS", "").split()
-    chosen = [kind for kind in KINDS if not words or any(word in kind.name for word in words)]
+    wanted = [word for word in words if word[0] != "-"] or [""]
+    unwanted = [word[1:] for word in words if word[0] == "-"]
+    chosen = [kind for kind in KINDS if any(word in kind.name for word in wanted)]
+    chosen = [kind for kind in chosen if not any(word in kind.name for word in unwanted)]
     if not chosen:
         sys.exit(f"storm: no kind of neighbour of that name: {' '.join(k.name for k in KINDS)}")
     return chosen
@@ -212,6 +213,8 @@ def judge(
         bad, of = storm.counts[name], storm.counts["calls"]
         what = "new workers without the region" if name == "no_region" else f"calls {name}"
         verdict.say(bad == 0, f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls")
+    if storm.counts["stalled"] > 0:
+        print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
     for fault in storm.faults[:10]:
         print(f"      {fault}"[:80])
     slow = Comparison(quiet, storm).slow()
@@ -240,7 +243,7 @@ def storm(fcached: str, worker: str) -> bool:
         memory = Memory(daemon)
         memory.start()
         stack.callback(memory.end)
-        workers = [Worker(worker, daemon.socket, number) for number in range(WORKERS)]
+        workers = [Worker(worker, daemon, number) for number in range(WORKERS)]
         for each in workers:
             stack.callback(each.end)
         measure(workers, 2)  # the cache is filled
@@ -252,6 +255,7 @@ def storm(fcached: str, worker: str) -> bool:
         stormy = measure(workers, seconds)
         ended = [n.name for n in neighbours if not n.end()]
         Comparison(quiet, stormy).print()
+        Comparison(quiet, stormy).print_machine()
         print_neighbours(neighbours)
         verdict = judge(quiet, stormy, bound, memory.most, neighbours)
         verdict.say(daemon.runs(), "the daemon still runs")

@@ -1,15 +1,20 @@
 /* worker - a good client of the storm: gets, puts, batches and leases through the library, all the
  * time, with values of 1 KB, 100 KB and 4 MB that are checked byte by byte.
  *
- *   worker SOCKET NUMBER
+ *   worker SOCKET DAEMON_PID NUMBER
+ *
+ * From a call's time is taken what this process and the daemon waited for a processor meanwhile:
+ * that is other programs' doing.
  *
  * A line on stdin begins a measurement, the next one ends it: then the worker prints, on stdout,
  *   latency KIND SIZE NS:COUNT ... max:NS     for each kind of call and size
+ *   processor NS:COUNT ... max:NS             what was taken from calls
  *   count NAME N                              calls that failed, came late, ...
  *   fault TEXT                                what the first of these were
  *   end
  * The end of stdin ends it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -24,6 +29,7 @@
 
 #define DEADLINE_MS 250u
 #define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
+#define SHORT_NS 300000u  /* calls up to here are taken as they are */
 #define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
 #define SPACE "good"
 #define FRESH_MS 40u /* a new key for `cached` that often, the same one for all workers */
@@ -45,18 +51,40 @@ static const struct size {
     {"1 KB", 1000, 2000, BATCH_MAX, 82}, {"100 KB", 100000, 64, 4, 14}, {"4 MB", 4000000, 6, 2, 4}};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
-enum count { COUNT_CALLS, COUNT_FAILED, COUNT_DEGRADED, COUNT_WRONG, COUNT_LATE, COUNT_NO_REGION };
-#define COUNTS 6
-static const char *const count_names[COUNTS] = {"calls", "failed", "degraded",
-                                                "wrong", "late",   "no_region"};
+enum count {
+  COUNT_CALLS,
+  COUNT_FAILED,
+  COUNT_DEGRADED,
+  COUNT_WRONG,
+  COUNT_LATE,
+  COUNT_NO_REGION,
+  COUNT_STALLED, /* failed or degraded after a deadline that was missed for want of a processor */
+};
+#define COUNTS 7
+static const char *const count_names[COUNTS] = {"calls", "failed",    "degraded", "wrong",
+                                                "late",  "no_region", "stalled"};
+
+/* A handle, and whether its connection was lost for want of a processor. */
+struct handle {
+  struct fcache *cache;
+  bool stalled;
+};
+
+/* Before a call. */
+struct start {
+  uint64_t ns, waited_ns;
+  struct fcache_counters counters;
+};
 
 struct worker {
   const char *socket;
-  struct fcache *mapped, *asking; /* one with the region, one without */
+  int own_times, daemon_times;  /* what the scheduler knows of us and of the daemon's main thread */
+  struct handle mapped, asking; /* one with the region, one without */
   struct fcache_value value, values[BATCH_MAX];
   uint8_t *computed; /* as large as the largest value */
   uint64_t random;
   struct histogram latency[KINDS][SIZES];
+  struct histogram processor;
   uint64_t counts[COUNTS];
   unsigned faults;
 };
@@ -122,22 +150,65 @@ static struct fcache_counters counters_of(const struct fcache *cache) {
   return counters;
 }
 
-/* One call on `cache`, which took from `start_ns` until now. `before` are its counters then. */
-static void note(struct worker *worker, struct fcache *cache, enum kind kind, size_t size, int rc,
-                 uint64_t start_ns, const struct fcache_counters *before) {
-  uint64_t ns = now_ns() - start_ns;
-  struct fcache_counters after = counters_of(cache);
-  char what[64], text[128];
-  (void)snprintf(what, sizeof what, "%s %s", kind_names[kind], sizes[size].name); /* fits */
-  histogram_add(&worker->latency[kind][size], ns);
-  worker->counts[COUNT_CALLS]++;
-  if (after.degraded != before->degraded || after.reconnects != before->reconnects)
-    fault(worker, COUNT_DEGRADED, what, fcache_last_error(cache));
-  else if (rc < 0 || rc == FCACHE_NOT_STORED)
-    fault(worker, COUNT_FAILED, what, rc < 0 ? fcache_last_error(cache) : fcache_strerror(rc));
-  (void)snprintf(text, sizeof text, "%.1f ms", (double)ns / 1e6); /* fits */
-  if (ns > LATE_NS)
+/* What the process of an open /proc/PID/schedstat has waited for a processor so far. */
+static uint64_t waited_ns(int times) {
+  char text[128];
+  ssize_t n = pread(times, text, sizeof text - 1, 0);
+  text[n > 0 ? n : 0] = '\0';
+  const char *second = strchr(text, ' ');
+  return second == NULL ? 0 : strtoull(second, NULL, 10);
+}
+
+static uint64_t all_waited_ns(const struct worker *worker) {
+  return waited_ns(worker->own_times) + waited_ns(worker->daemon_times);
+}
+
+/* Before a call on a handle; NULL: one that does not exist yet. */
+static struct start start_call(const struct worker *worker, const struct handle *handle) {
+  struct start start = {.waited_ns = all_waited_ns(worker)};
+  if (handle != NULL)
+    start.counters = counters_of(handle->cache);
+  start.ns = now_ns();
+  return start;
+}
+
+/* What is wrong with a call that took `ns`, of which `waited` were for a processor. */
+static void judge(struct worker *worker, struct handle *handle, const char *what, int rc,
+                  const struct start *start, uint64_t ns, uint64_t waited) {
+  struct fcache_counters now = counters_of(handle->cache);
+  char text[128];
+  bool degraded = now.degraded != start->counters.degraded;
+  bool late = ns > LATE_NS, excused = late && ns - waited < LATE_NS * 4 / 5;
+  bool lost = degraded || now.reconnects != start->counters.reconnects;
+  bool failed = rc < 0 || rc == FCACHE_NOT_STORED;
+  if (excused || !lost)
+    handle->stalled = excused; /* until a call finds it connected */
+  (void)snprintf(text, sizeof text, "%.1f ms, %.1f of them for a processor", (double)ns / 1e6,
+                 (double)waited / 1e6); /* fits */
+  if (handle->stalled && (late || lost || failed))
+    worker->counts[COUNT_STALLED]++;
+  else if (lost)
+    fault(worker, COUNT_DEGRADED, what, fcache_last_error(handle->cache));
+  else if (failed)
+    fault(worker, COUNT_FAILED, what,
+          rc < 0 ? fcache_last_error(handle->cache) : fcache_strerror(rc));
+  else if (late)
     fault(worker, COUNT_LATE, what, text);
+}
+
+static void end_call(struct worker *worker, struct handle *handle, enum kind kind, size_t size,
+                     int rc, const struct start *start) {
+  uint64_t ns = now_ns() - start->ns, waited = 0;
+  char what[64];
+  (void)snprintf(what, sizeof what, "%s %s", kind_names[kind], sizes[size].name); /* fits */
+  if (ns > SHORT_NS)
+    waited = all_waited_ns(worker) - start->waited_ns;
+  if (waited > ns)
+    waited = ns;
+  histogram_add(&worker->latency[kind][size], ns - waited);
+  histogram_add(&worker->processor, waited);
+  worker->counts[COUNT_CALLS]++;
+  judge(worker, handle, what, rc, start, ns, waited);
 }
 
 static void check(struct worker *worker, size_t size, const struct fcache_hash *prompt,
@@ -148,27 +219,25 @@ static void check(struct worker *worker, size_t size, const struct fcache_hash *
 
 /* ---- the calls ---- */
 
-static void put(struct worker *worker, struct fcache *cache, size_t size,
+static void put(struct worker *worker, struct handle *handle, size_t size,
                 const struct fcache_key *key) {
   compute(&key->prompt, sizes[size].bytes, worker->computed);
-  struct fcache_counters before = counters_of(cache);
-  uint64_t start_ns = now_ns();
-  int rc = fcache_put(cache, key, worker->computed, sizes[size].bytes, 0, 0);
-  note(worker, cache, KIND_PUT, size, rc, start_ns, &before);
+  struct start start = start_call(worker, handle);
+  int rc = fcache_put(handle->cache, key, worker->computed, sizes[size].bytes, 0, 0);
+  end_call(worker, handle, KIND_PUT, size, rc, &start);
 }
 
-static void get(struct worker *worker, struct fcache *cache, size_t size) {
+static void get(struct worker *worker, struct handle *handle, size_t size) {
   struct fcache_key key = key_of(size, any_below(worker, sizes[size].keys));
-  struct fcache_counters before = counters_of(cache);
-  uint64_t start_ns = now_ns();
-  int rc = fcache_get(cache, &key, 0, &worker->value);
-  bool by_region = counters_of(cache).region_hits != before.region_hits;
+  struct start start = start_call(worker, handle);
+  int rc = fcache_get(handle->cache, &key, 0, &worker->value);
+  bool by_region = counters_of(handle->cache).region_hits != start.counters.region_hits;
   enum kind kind = rc == FCACHE_MISS ? KIND_MISS : by_region ? KIND_REGION : KIND_SOCKET;
-  note(worker, cache, kind, size, rc, start_ns, &before);
+  end_call(worker, handle, kind, size, rc, &start);
   if (rc == FCACHE_OK)
     check(worker, size, &key.prompt, &worker->value);
   else if (rc == FCACHE_MISS)
-    put(worker, cache, size, &key);
+    put(worker, handle, size, &key);
 }
 
 struct computing {
@@ -195,29 +264,27 @@ static int compute_misses(void *arg, const size_t *misses, size_t n, struct fcac
   return rc;
 }
 
-static void cached_batch(struct worker *worker, struct fcache *cache, size_t size) {
+static void cached_batch(struct worker *worker, struct handle *handle, size_t size) {
   struct fcache_hash prompts[BATCH_MAX];
   struct computing computing = {worker, prompts, size};
   for (size_t i = 0; i < sizes[size].batch; i++)
     prompts[i] = key_of(size, any_below(worker, sizes[size].keys)).prompt;
-  struct fcache_counters before = counters_of(cache);
-  uint64_t start_ns = now_ns();
-  int rc = fcache_cached_batch(cache, "op", "base", 0, prompts, sizes[size].batch, compute_misses,
-                               &computing, worker->values);
-  note(worker, cache, KIND_BATCH, size, rc, start_ns, &before);
+  struct start start = start_call(worker, handle);
+  int rc = fcache_cached_batch(handle->cache, "op", "base", 0, prompts, sizes[size].batch,
+                               compute_misses, &computing, worker->values);
+  end_call(worker, handle, KIND_BATCH, size, rc, &start);
   for (size_t i = 0; rc == 0 && i < sizes[size].batch; i++)
     check(worker, size, &prompts[i], &worker->values[i]);
 }
 
 /* A key that nobody had before: one worker is granted its lease, and others may wait for it. */
-static void cached(struct worker *worker, struct fcache *cache, size_t size) {
+static void cached(struct worker *worker, struct handle *handle, size_t size) {
   uint64_t number = now_ns() / 1000000 / FRESH_MS * FRESH_MS + sizes[size].keys;
   struct fcache_key key = key_of(size, number);
   struct computing computing = {worker, &key.prompt, size};
-  struct fcache_counters before = counters_of(cache);
-  uint64_t start_ns = now_ns();
-  int rc = fcache_cached(cache, &key, compute_one, &computing, &worker->value);
-  note(worker, cache, KIND_CACHED, size, rc, start_ns, &before);
+  struct start start = start_call(worker, handle);
+  int rc = fcache_cached(handle->cache, &key, compute_one, &computing, &worker->value);
+  end_call(worker, handle, KIND_CACHED, size, rc, &start);
   if (rc == 0)
     check(worker, size, &key.prompt, &worker->value);
 }
@@ -240,17 +307,17 @@ static struct fcache *open_handle(const struct worker *worker, bool region) {
 /* A worker that has just been started: its first calls. The second is to need no message. */
 static void open_new(struct worker *worker) {
   struct fcache_key key = key_of(0, any_below(worker, sizes[0].keys));
-  const struct fcache_counters before = {0};
-  uint64_t start_ns = now_ns();
-  struct fcache *cache = open_handle(worker, true);
-  int rc = fcache_get(cache, &key, 0, &worker->value);
-  note(worker, cache, KIND_OPEN, 0, rc, start_ns, &before);
+  struct start start = start_call(worker, NULL);
+  struct handle handle = {.cache = open_handle(worker, true)};
+  int rc = fcache_get(handle.cache, &key, 0, &worker->value);
+  end_call(worker, &handle, KIND_OPEN, 0, rc, &start);
   if (rc == FCACHE_MISS)
-    put(worker, cache, 0, &key);
-  if (fcache_connected(cache) && fcache_get(cache, &key, 0, &worker->value) == FCACHE_OK &&
-      counters_of(cache).region_hits == 0)
+    put(worker, &handle, 0, &key);
+  if (fcache_connected(handle.cache) &&
+      fcache_get(handle.cache, &key, 0, &worker->value) == FCACHE_OK &&
+      counters_of(handle.cache).region_hits == 0)
     fault(worker, COUNT_NO_REGION, "a new worker", "its hits are messages");
-  fcache_close(cache);
+  fcache_close(handle.cache);
 }
 
 static void call_once(struct worker *worker) {
@@ -258,16 +325,16 @@ static void call_once(struct worker *worker) {
   size_t size = dice < sizes[0].percent ? 0 : dice < sizes[0].percent + sizes[1].percent ? 1 : 2;
   dice = any_below(worker, 100);
   if (dice < 35)
-    get(worker, worker->mapped, size);
+    get(worker, &worker->mapped, size);
   else if (dice < 65)
-    get(worker, worker->asking, size);
+    get(worker, &worker->asking, size);
   else if (dice < 82) {
     struct fcache_key key = key_of(size, any_below(worker, sizes[size].keys));
-    put(worker, dice < 73 ? worker->mapped : worker->asking, size, &key);
+    put(worker, dice < 73 ? &worker->mapped : &worker->asking, size, &key);
   } else if (dice < 90)
-    cached_batch(worker, dice < 86 ? worker->mapped : worker->asking, size);
+    cached_batch(worker, dice < 86 ? &worker->mapped : &worker->asking, size);
   else if (dice < 98)
-    cached(worker, dice < 94 ? worker->mapped : worker->asking, size);
+    cached(worker, dice < 94 ? &worker->mapped : &worker->asking, size);
   else
     open_new(worker);
 }
@@ -296,6 +363,9 @@ static void report(const struct worker *worker) {
         histogram_print(&worker->latency[kind][size], stdout);
         putchar('\n');
       }
+  printf("processor");
+  histogram_print(&worker->processor, stdout);
+  putchar('\n');
   for (size_t i = 0; i < COUNTS; i++)
     printf("count %s %" PRIu64 "\n", count_names[i], worker->counts[i]);
   puts("end");
@@ -307,23 +377,33 @@ static void rest(struct worker *worker) {
   (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
 }
 
+/* -1 where there is no such file: then nothing is taken. */
+static int open_times(const char *pid) {
+  char path[64];
+  (void)snprintf(path, sizeof path, "/proc/%.20s/schedstat", pid); /* fits */
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static void forget(struct worker *worker) {
   memset(worker->latency, 0, sizeof worker->latency);
+  memset(&worker->processor, 0, sizeof worker->processor);
   memset(worker->counts, 0, sizeof worker->counts);
   worker->faults = 0;
 }
 
 int main(int argc, char **argv) {
   static struct worker worker;
-  if (argc != 3) {
-    fprintf(stderr, "usage: worker SOCKET NUMBER\n");
+  if (argc != 4) {
+    fprintf(stderr, "usage: worker SOCKET DAEMON_PID NUMBER\n");
     return 2;
   }
   worker.socket = argv[1];
-  worker.random = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15u + 1;
+  worker.random = strtoull(argv[3], NULL, 10) * 0x9e3779b97f4a7c15u + 1;
   worker.computed = malloc(sizes[SIZES - 1].bytes);
-  worker.mapped = open_handle(&worker, true);
-  worker.asking = open_handle(&worker, false);
+  worker.own_times = open_times("self");
+  worker.daemon_times = open_times(argv[2]);
+  worker.mapped.cache = open_handle(&worker, true);
+  worker.asking.cache = open_handle(&worker, false);
   if (worker.computed == NULL)
     return 1;
   while (take_line(false) >= 0) {
@@ -337,8 +417,8 @@ int main(int argc, char **argv) {
       break;
     report(&worker);
   }
-  fcache_close(worker.mapped);
-  fcache_close(worker.asking);
+  fcache_close(worker.mapped.cache);
+  fcache_close(worker.asking.cache);
   for (size_t i = 0; i < BATCH_MAX; i++)
     fcache_value_free(&worker.values[i]);
   fcache_value_free(&worker.value);
