@@ -7,7 +7,7 @@
 
 /* Clients that wait to be accepted; the others wait in connect. The more wait here, the longer does
  * one that comes behind those of a client that connects all the time. */
-#define BACKLOG 256
+#define BACKLOG 128
 
 static uv_stream_t *stream_of(struct acceptor_socket *socket) {
   return (uv_stream_t *)&socket->pipe;

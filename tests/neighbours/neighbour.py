@@ -46,13 +46,11 @@ def raise_priority() -> None:
     set_priority(-10)
 
 
-def lowest_priority() -> None:
-    """For the neighbours, which get the time that nobody else wants: what they do to the daemon is
-    measured, not what they do to the processors."""
+def lower_priority() -> None:
+    """For the neighbours: what they do to the daemon is measured, not what they do to the
+    processors."""
     os.setsid()
-    set_priority(19)
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    set_priority(10)
 
 
 class Note:
@@ -106,7 +104,7 @@ class Neighbour:
 
     def _begin(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the storm ends us
-        lowest_priority()
+        lower_priority()
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         if self.nobody and os.getuid() == 0:

@@ -29,7 +29,9 @@
 
 #define DEADLINE_MS 250u
 #define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
-#define SHORT_NS 300000u  /* calls up to here are taken as they are */
+#define SHORT_NS 300000u /* calls up to here are taken as they are */
+#define RUN_AGAIN_NS 500000000
+#define RUN_AGAIN_LOOKS 100
 #define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
 #define SPACE "good"
 #define FRESH_MS 40u /* a new key for `cached` that often, the same one for all workers */
@@ -196,11 +198,22 @@ static void judge(struct worker *worker, struct handle *handle, const char *what
     fault(worker, COUNT_LATE, what, text);
 }
 
+/* What the scheduler counts of a wait it counts at its end: after a late call, the daemon may still
+ * wait. */
+static void let_daemon_run(const struct worker *worker) {
+  struct timespec pause = {.tv_nsec = RUN_AGAIN_NS / RUN_AGAIN_LOOKS};
+  uint64_t before = waited_ns(worker->daemon_times);
+  for (int i = 0; i < RUN_AGAIN_LOOKS && waited_ns(worker->daemon_times) == before; i++)
+    (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
+}
+
 static void end_call(struct worker *worker, struct handle *handle, enum kind kind, size_t size,
                      int rc, const struct start *start) {
   uint64_t ns = now_ns() - start->ns, waited = 0;
   char what[64];
   (void)snprintf(what, sizeof what, "%s %s", kind_names[kind], sizes[size].name); /* fits */
+  if (ns > LATE_NS)
+    let_daemon_run(worker);
   if (ns > SHORT_NS)
     waited = all_waited_ns(worker) - start->waited_ns;
   if (waited > ns)
@@ -289,6 +302,12 @@ static void cached(struct worker *worker, struct handle *handle, size_t size) {
     check(worker, size, &key.prompt, &worker->value);
 }
 
+/* What is wrong with a call is said with the call. */
+static void say_nothing(void *arg, const char *line) {
+  (void)arg;
+  (void)line;
+}
+
 static struct fcache *open_handle(const struct worker *worker, bool region) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_error error;
@@ -296,6 +315,7 @@ static struct fcache *open_handle(const struct worker *worker, bool region) {
   options.socket = worker->socket;
   options.name_space = SPACE;
   options.deadline_ms = DEADLINE_MS;
+  options.log = say_nothing;
   if (setenv("FCACHE_REGION", region ? "1" : "0", 1) != 0 ||
       fcache_open(&options, &cache, &error) != 0) {
     fprintf(stderr, "worker: cannot open a handle: %s\n", cache == NULL ? error.text : "no memory");
