@@ -60,16 +60,10 @@ def frame(type: int, id: int, *fields: Field) -> bytes:
     return header(len(body)) + body
 
 
-def _numbers() -> dict[int, str]:
-    return {0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"} | {
-        0xD0: ">b",
-        0xD1: ">h",
-        0xD2: ">i",
-        0xD3: ">q",
-    }
-
-
-NUMBERS = _numbers()
+NUMBERS = {
+    **{0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"},
+    **{0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"},
+}
 SIZES = {  # of what follows: a string, bytes, an array or a map
     **{0xC4: ">B", 0xC5: ">H", 0xC6: ">I", 0xD9: ">B", 0xDA: ">H", 0xDB: ">I"},
     **{0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"},
@@ -81,6 +75,8 @@ def decode(data: bytes, at: int = 0) -> tuple[object, int]:
     code, at = data[at], at + 1
     if code < 0x80:
         return code, at
+    if code >= 0xE0:
+        return code - 0x100, at
     if code in (0xC0, 0xC2, 0xC3):
         return {0xC0: None, 0xC2: False, 0xC3: True}[code], at
     if code in NUMBERS:
