@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -227,7 +228,7 @@ def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
     if storm.counts["stalled"] > 0:
         print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
     for fault in storm.faults[:10]:
-        print(f"      {fault}"[:80])
+        print(textwrap.fill(fault, 80, initial_indent="      ", subsequent_indent=" " * 10))
 
 
 def judge_times(verdict: Verdict, comparison: Comparison) -> None:

@@ -30,8 +30,7 @@
 #define DEADLINE_MS 250u
 #define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
 #define SHORT_NS 300000u /* calls up to here are taken as they are */
-#define RUN_AGAIN_NS 500000000
-#define RUN_AGAIN_LOOKS 100
+#define RUN_AGAIN_NS UINT64_C(5000000000)
 #define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
 #define SPACE "good"
 #define FRESH_MS 40u /* a new key for `cached` that often, the same one for all workers */
@@ -140,10 +139,13 @@ static bool is_right(const struct fcache_hash *prompt, size_t bytes,
 
 /* ---- what is written down ---- */
 
-static void fault(struct worker *worker, enum count count, const char *what, const char *text) {
+/* Of a call that took `ns`, of which `waited` were for a processor. */
+static void fault(struct worker *worker, enum count count, const char *what, uint64_t ns,
+                  uint64_t waited, const char *text) {
   worker->counts[count]++;
   if (worker->faults++ < FAULTS_SHOWN)
-    printf("fault %s of %s: %s\n", count_names[count], what, text);
+    printf("fault %s: %s, %.1f ms (and %.1f for a processor) %s\n", count_names[count], what,
+           (double)(ns - waited) / 1e6, (double)waited / 1e6, text);
 }
 
 static struct fcache_counters counters_of(const struct fcache *cache) {
@@ -152,17 +154,22 @@ static struct fcache_counters counters_of(const struct fcache *cache) {
   return counters;
 }
 
-/* What the process of an open /proc/PID/schedstat has waited for a processor so far. */
-static uint64_t waited_ns(int times) {
-  char text[128];
-  ssize_t n = pread(times, text, sizeof text - 1, 0);
+/* What the scheduler knows of a process: nanoseconds on a processor, and waiting for one. */
+struct times {
+  uint64_t run_ns, waited_ns;
+};
+
+/* From an open /proc/PID/schedstat. */
+static struct times times_of(int fd) {
+  char text[128], *rest;
+  ssize_t n = pread(fd, text, sizeof text - 1, 0);
   text[n > 0 ? n : 0] = '\0';
-  const char *second = strchr(text, ' ');
-  return second == NULL ? 0 : strtoull(second, NULL, 10);
+  uint64_t run_ns = strtoull(text, &rest, 10);
+  return (struct times){run_ns, strtoull(rest, NULL, 10)};
 }
 
 static uint64_t all_waited_ns(const struct worker *worker) {
-  return waited_ns(worker->own_times) + waited_ns(worker->daemon_times);
+  return times_of(worker->own_times).waited_ns + times_of(worker->daemon_times).waited_ns;
 }
 
 /* Before a call on a handle; NULL: one that does not exist yet. */
@@ -178,33 +185,32 @@ static struct start start_call(const struct worker *worker, const struct handle 
 static void judge(struct worker *worker, struct handle *handle, const char *what, int rc,
                   const struct start *start, uint64_t ns, uint64_t waited) {
   struct fcache_counters now = counters_of(handle->cache);
-  char text[128];
-  bool degraded = now.degraded != start->counters.degraded;
+  const char *text = rc > 0 ? fcache_strerror(rc) : fcache_last_error(handle->cache);
   bool late = ns > LATE_NS, excused = late && ns - waited < LATE_NS * 4 / 5;
-  bool lost = degraded || now.reconnects != start->counters.reconnects;
+  bool lost =
+      now.degraded != start->counters.degraded || now.reconnects != start->counters.reconnects;
   bool failed = rc < 0 || rc == FCACHE_NOT_STORED;
   if (excused || !lost)
     handle->stalled = excused; /* until a call finds it connected */
-  (void)snprintf(text, sizeof text, "%.1f ms, %.1f of them for a processor", (double)ns / 1e6,
-                 (double)waited / 1e6); /* fits */
   if (handle->stalled && (late || lost || failed))
     worker->counts[COUNT_STALLED]++;
   else if (lost)
-    fault(worker, COUNT_DEGRADED, what, fcache_last_error(handle->cache));
+    fault(worker, COUNT_DEGRADED, what, ns, waited, fcache_last_error(handle->cache));
   else if (failed)
-    fault(worker, COUNT_FAILED, what,
-          rc < 0 ? fcache_last_error(handle->cache) : fcache_strerror(rc));
+    fault(worker, COUNT_FAILED, what, ns, waited, text);
   else if (late)
-    fault(worker, COUNT_LATE, what, text);
+    fault(worker, COUNT_LATE, what, ns, waited, "");
 }
 
-/* What the scheduler counts of a wait it counts at its end: after a late call, the daemon may still
- * wait. */
+/* The scheduler counts a wait at its end: after a late call, the daemon may still wait. */
 static void let_daemon_run(const struct worker *worker) {
-  struct timespec pause = {.tv_nsec = RUN_AGAIN_NS / RUN_AGAIN_LOOKS};
-  uint64_t before = waited_ns(worker->daemon_times);
-  for (int i = 0; i < RUN_AGAIN_LOOKS && waited_ns(worker->daemon_times) == before; i++)
+  struct timespec pause = {.tv_nsec = 5000000};
+  uint64_t until_ns = now_ns() + RUN_AGAIN_NS;
+  struct times before = times_of(worker->daemon_times), now = before;
+  while (now.run_ns == before.run_ns && now_ns() < until_ns) {
     (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
+    now = times_of(worker->daemon_times);
+  }
 }
 
 static void end_call(struct worker *worker, struct handle *handle, enum kind kind, size_t size,
@@ -227,7 +233,7 @@ static void end_call(struct worker *worker, struct handle *handle, enum kind kin
 static void check(struct worker *worker, size_t size, const struct fcache_hash *prompt,
                   const struct fcache_value *value) {
   if (!is_right(prompt, sizes[size].bytes, value))
-    fault(worker, COUNT_WRONG, sizes[size].name, "another value than was put");
+    fault(worker, COUNT_WRONG, sizes[size].name, 0, 0, "another value than was put");
 }
 
 /* ---- the calls ---- */
@@ -336,7 +342,7 @@ static void open_new(struct worker *worker) {
   if (fcache_connected(handle.cache) &&
       fcache_get(handle.cache, &key, 0, &worker->value) == FCACHE_OK &&
       counters_of(handle.cache).region_hits == 0)
-    fault(worker, COUNT_NO_REGION, "a new worker", "its hits are messages");
+    fault(worker, COUNT_NO_REGION, "a new worker", 0, 0, "its hits are messages");
   fcache_close(handle.cache);
 }
 
