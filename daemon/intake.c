@@ -42,18 +42,33 @@ static bool may_have_lane(const struct intake *intake, const struct intake_frame
   return !intake_has_waiters(intake) || intake->waiters.next == frame;
 }
 
+/* A frame over half of the shared part would leave the others little while it waits for the rest.
+ */
+static bool fits_shared(const struct intake *intake, const struct intake_frame *frame,
+                        size_t wanted_bytes) {
+  return intake->lane != frame && wanted_bytes <= intake->shared_limit_bytes / 2 &&
+         wanted_bytes - frame->held_bytes <= intake->shared_limit_bytes - intake->shared_bytes;
+}
+
+/* The lane has room for all of it: what it held in the shared part is for others again. Nobody
+ * waits for that who is not looked at after this frame: while the lane is free, nobody waits at
+ * all. */
+static void hold_in_lane(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+  intake->lane = frame;
+  intake->shared_bytes -= frame->held_bytes - frame->lane_bytes;
+  frame->lane_bytes = wanted_bytes;
+  assert(frame->lane_bytes <= intake->lane_limit_bytes);
+}
+
 static bool admit(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
   size_t more = wanted_bytes - frame->held_bytes;
-  bool shared = intake->lane != frame && more <= intake->shared_limit_bytes - intake->shared_bytes;
+  bool shared = fits_shared(intake, frame, wanted_bytes);
   if (!shared && !may_have_lane(intake, frame))
     return false;
-  if (shared) {
+  if (shared)
     intake->shared_bytes += more;
-  } else {
-    intake->lane = frame;
-    frame->lane_bytes += more;
-    assert(frame->lane_bytes <= intake->lane_limit_bytes);
-  }
+  else
+    hold_in_lane(intake, frame, wanted_bytes);
   frame->held_bytes += more;
   intake->used_bytes += more;
   return true;

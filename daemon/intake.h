@@ -5,9 +5,11 @@
  * step does not.
  *
  * Frames that each hold a part and wait for the rest could block each other for ever. So the pool
- * has two parts. All frames share the first. The second, the lane, has room for one whole frame of
- * the largest size, and belongs to one frame at a time: the first that waited. That frame always
- * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
+ * has two parts. All frames share the first, of which one may hold half. The second, the lane, has
+ * room for one whole frame of the largest size, and belongs to one frame at a time: the first that
+ * waited. That frame moves to it with all that it holds, and always finishes (or its client is
+ * cut); then the next waiter has the lane. So none starves, and smaller frames pass those that
+ * wait.
  *
  * One thread. Each frame is released by its holder; intake_deinit asserts that nothing is left. */
 #ifndef FC_DAEMON_INTAKE_H
@@ -22,7 +24,7 @@ struct intake_frame {
   struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait */
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
-  size_t lane_bytes;                /* of these, in the lane */
+  size_t lane_bytes;                /* all of these, where it has the lane; else 0 */
   /* What it waited for is reserved. Called from within the calls below; it must make no call of
    * them itself, but only see that one is made later. */
   void (*ready)(struct intake_frame *frame);
@@ -36,7 +38,8 @@ struct intake {
 };
 
 /* `largest_bytes`: no frame is larger. What is left of `limit_bytes` beside one of that size is
- * shared; nothing may be left: then large frames are received one after another. */
+ * shared; nothing may be left: then large frames are received one after another, as are those over
+ * half of the shared part. */
 void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes);
 void intake_deinit(struct intake *intake);
 

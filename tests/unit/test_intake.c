@@ -5,7 +5,7 @@
 #include "daemon/intake.h"
 #include "runner.h"
 
-#define LIMIT 1500u
+#define LIMIT 2000u
 #define LARGEST 1000u
 #define SHARED (LIMIT - LARGEST)
 
@@ -63,10 +63,10 @@ START_TEST(frames_that_fill_the_pool_all_finish) {
 END_TEST
 
 START_TEST(what_fits_passes_what_does_not) {
-  ck_assert(intake_reserve(&intake, &frames[0], SHARED - 100));
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED / 2));
   ck_assert(intake_reserve(&intake, &frames[1], LARGEST)); /* in the lane */
   ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[3], 100));
+  ck_assert(intake_reserve(&intake, &frames[3], SHARED / 2));
   ck_assert(!intake_reserve(&intake, &frames[4], 50));
   intake_release(&intake, &frames[3]);
   ck_assert_uint_eq(n_ready, 1); /* frame 4, though 2 has waited longer */
@@ -78,9 +78,34 @@ START_TEST(what_fits_passes_what_does_not) {
 }
 END_TEST
 
+/* However much it held before. */
+START_TEST(a_frame_in_the_lane_holds_nothing_of_the_shared_part) {
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[2], 100)); /* has the lane */
+  ck_assert(!intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(!intake_reserve(&intake, &frames[3], SHARED / 2));
+  intake_release(&intake, &frames[2]);
+  ck_assert_uint_eq(frames[0].lane_bytes, LARGEST);
+  ck_assert_uint_eq(frames[3].held_bytes, SHARED / 2);
+  ck_assert_uint_eq(n_ready, 2);
+}
+END_TEST
+
+/* Two that wait for the lane leave as much of the shared part as one of them holds. */
+START_TEST(a_frame_holds_at_most_half_of_the_shared_part) {
+  ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 4));
+  ck_assert(!intake_reserve(&intake, &frames[1], SHARED / 2 + 1));
+  ck_assert(intake_reserve(&intake, &frames[2], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[3], SHARED / 4));
+}
+END_TEST
+
 START_TEST(a_waiter_that_leaves_is_not_called) {
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[4], SHARED / 2));
   ck_assert(!intake_reserve(&intake, &frames[2], 10));
   ck_assert(!intake_reserve(&intake, &frames[3], 20));
   intake_release(&intake, &frames[2]);
@@ -109,6 +134,8 @@ int main(void) {
   tcase_add_test(tcase, a_frame_holds_what_it_reserved_and_no_more);
   tcase_add_test(tcase, frames_that_fill_the_pool_all_finish);
   tcase_add_test(tcase, what_fits_passes_what_does_not);
+  tcase_add_test(tcase, a_frame_in_the_lane_holds_nothing_of_the_shared_part);
+  tcase_add_test(tcase, a_frame_holds_at_most_half_of_the_shared_part);
   tcase_add_test(tcase, a_waiter_that_leaves_is_not_called);
   tcase_add_test(tcase, without_a_shared_part_there_is_the_lane);
   suite_add_tcase(suite, tcase);
