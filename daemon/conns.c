@@ -14,8 +14,8 @@
 /* Each takes some 50 us, with what comes of it. libuv alone would accept as long as clients come,
  * and nobody else would have a turn: not those that left, either, whose connections would still
  * count. */
-#define ACCEPTS_A_TURN 16u
-#define SLICES_A_TURN 2u /* of each kind; each takes about a millisecond at worst */
+#define ACCEPTS_A_TURN 8u
+#define SLICES_A_TURN 1u /* of each kind; each takes about a millisecond at worst */
 
 /* ---- turns ---- */
 

@@ -89,7 +89,7 @@ void conns_drain(struct conns *conns);
 /* Queues a connection for the next turn, unless it is queued; idempotent. */
 void conns_ready(struct conns *conns, struct conn *conn);
 
-/* Queues a connection until there is a turn for a slice of that kind. A few slices of each kind are
+/* Queues a connection until there is a turn for a slice of that kind. One slice of each kind is
  * done in one turn of the loop, so that short requests in between do not wait for long ones. */
 void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
 

@@ -190,8 +190,10 @@ static void judge(struct worker *worker, struct handle *handle, const char *what
   bool lost =
       now.degraded != start->counters.degraded || now.reconnects != start->counters.reconnects;
   bool failed = rc < 0 || rc == FCACHE_NOT_STORED;
-  if (excused || !lost)
-    handle->stalled = excused; /* until a call finds it connected */
+  if (excused)
+    handle->stalled = true;
+  else if (!lost && fcache_connected(handle->cache))
+    handle->stalled = false;
   if (handle->stalled && (late || lost || failed))
     worker->counts[COUNT_STALLED]++;
   else if (lost)
