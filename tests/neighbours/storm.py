@@ -227,7 +227,7 @@ def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
         verdict.say(bad == 0, f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls")
     if storm.counts["stalled"] > 0:
         print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
-    for fault in storm.faults[:10]:
+    for fault in storm.faults[:16]:
         print(textwrap.fill(fault, 80, initial_indent="      ", subsequent_indent=" " * 10))
 
 
