@@ -123,8 +123,9 @@ $(B)/libfcache.so: $(LIBSO)
 	@ln -sf $(SONAME) $@
 
 # Each area's targets stand beside its files.
--include client/python/python.mk tests/python/python.mk tests/tests.mk tests/clients/clients.mk \
-  client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk systemd/install.mk
+-include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
+  tests/clients/clients.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+  systemd/install.mk
 
 .PHONY: clean help
 clean:
@@ -134,6 +135,7 @@ help:
 	@echo 'make demo       four workers share one daemon'
 	@echo 'make python     build the Python package into $(BUILD)/python'
 	@echo 'make check      run the tests'
+	@echo 'make storm-neighbours  good workers beside bad neighbours of every kind at once'
 	@echo 'make check-clients   run the programs in Python that use it, from the package index'
 	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
 	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'

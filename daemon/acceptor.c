@@ -5,6 +5,10 @@
 #include "daemon/watch.h"
 #include "proto/errors.h"
 
+/* Clients that wait to be accepted; the others wait in connect. The more wait here, the longer does
+ * one that comes behind those of a client that connects all the time. */
+#define BACKLOG 128
+
 static uv_stream_t *stream_of(struct acceptor_socket *socket) {
   return (uv_stream_t *)&socket->pipe;
 }
@@ -27,7 +31,7 @@ static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_soc
   if (uv_pipe_open(&socket->pipe, acceptor->listener->fd) < 0)
     return FC_EREFUSED;
   acceptor->listener->fd = -1;
-  if (uv_listen(stream_of(socket), SOMAXCONN, acceptor->on_connection) < 0)
+  if (uv_listen(stream_of(socket), BACKLOG, acceptor->on_connection) < 0)
     return FC_EREFUSED;
   return watch_take((uv_handle_t *)&socket->pipe);
 }
@@ -36,7 +40,7 @@ static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_soc
 static bool is_drained(const struct acceptor *acceptor, struct acceptor_socket *socket) {
   uv_os_fd_t fd;
   struct pollfd waiting = {.events = POLLIN};
-  if (acceptor->conns->unaccepted == stream_of(socket))
+  if (conns_is_unaccepted(acceptor->conns, stream_of(socket)))
     return false;
   if (uv_fileno((uv_handle_t *)&socket->pipe, &fd) < 0)
     return true;

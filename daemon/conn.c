@@ -432,11 +432,22 @@ static int keep_paused(struct conn *conn, const uint8_t *data, size_t left) {
   return keep(conn, data, left, is_large ? conn->in_capacity : capacity_to_keep(left));
 }
 
+/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
+static bool has_hung_up(const struct conn *conn) {
+  uv_os_fd_t fd;
+  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
+    return false;
+  struct pollfd socket = {.fd = fd};
+  return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 /* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
   uint64_t start_ns = uv_hrtime();
   conn->paused = conn->slices = false;
+  if (!conn->session.greeted && has_hung_up(conn))
+    sender_deafen(&conn->sender); /* what a welcome gives it would only be made and freed again */
   starve(conn, false);
   size_t used = handle_frames(conn, data, size, start_ns, &need);
   conns_spend(conn->conns, conn, start_ns);
@@ -536,15 +547,6 @@ static void settle(struct conn *conn) {
     read_on(conn, false);
   else
     conn_close(conn);
-}
-
-/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
-static bool has_hung_up(const struct conn *conn) {
-  uv_os_fd_t fd;
-  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
-    return false;
-  struct pollfd socket = {.fd = fd};
-  return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 /* By an administrator. A peer that does not read its replies is not waited for. */

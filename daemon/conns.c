@@ -14,7 +14,11 @@
 #define PRESSURE_MS 10u /* the same for a peer without progress, while others wait for room */
 #define SHARED_MIN_BYTES (1u << 20) /* for frames beside the largest, whatever the budget is */
 #define WHOLE_BYTES (1u << 20)      /* for small frames that are whole, and wait for their turn */
-#define SLICES_A_TURN 2u            /* of each kind; each takes about a millisecond at worst */
+/* Each takes some 50 us, with what comes of it. libuv alone would accept as long as clients come,
+ * and nobody else would have a turn: not those that left, either, whose connections would still
+ * count. */
+#define ACCEPTS_A_TURN 8u
+#define SLICES_A_TURN 1u /* of each kind; each takes about a millisecond at worst */
 
 /* What one user's requests may take of a turn. Where others have requests too, little: each of
  * theirs waits for it. Alone it has more, as a turn costs some microseconds; but others may come,
@@ -128,9 +132,22 @@ static bool has_queued(const struct conns *conns) {
   return queued;
 }
 
+static void accept_again(struct conns *conns) {
+  for (unsigned i = 0; i < CONNS_LISTENERS; i++) {
+    uv_stream_t *listener = conns->unaccepted[i];
+    conns->unaccepted[i] = NULL;
+    if (listener != NULL && !uv_is_closing((uv_handle_t *)listener))
+      conns_accept(conns, listener);
+  }
+}
+
 static void on_turn(uv_idle_t *turn) {
   struct conns *conns = turn->data;
   begin_turn(conns);
+  bool late = conns->accepts_left == 0;
+  conns->accepts_left = ACCEPTS_A_TURN;
+  if (late)
+    accept_again(conns);
   allow_slices(conns);
   conns->resuming = true;
   run_ready(conns);
@@ -139,7 +156,7 @@ static void on_turn(uv_idle_t *turn) {
   conns->resuming = false;
   allow_slices(conns);
   bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
-  if (!has_queued(conns) && !chores)
+  if (!has_queued(conns) && !chores && conns->accepts_left > 0)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
@@ -252,12 +269,35 @@ void conns_pressure(struct conns *conns) {
 
 /* ---- entering and leaving ---- */
 
+bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener) {
+  bool found = false;
+  for (unsigned i = 0; i < CONNS_LISTENERS; i++)
+    found = found || conns->unaccepted[i] == listener;
+  return found;
+}
+
+static void try_again(struct conns *conns, uv_stream_t *listener) {
+  unsigned i = 0;
+  while (conns->unaccepted[i] != NULL && conns->unaccepted[i] != listener)
+    i++;
+  assert(i < CONNS_LISTENERS); /* there are no more */
+  conns->unaccepted[i] = listener;
+}
+
 void conns_accept(struct conns *conns, uv_stream_t *listener) {
+  if (conns->accepts_left == 0) {
+    try_again(conns, listener);
+    (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+    return;
+  }
+  conns->accepts_left--;
   int rc = conn_accept(conns, listener);
-  conns->unaccepted = rc < 0 ? listener : NULL;
-  if (rc == 0)
+  if (rc == 0) {
     conns->said_no_memory = false;
-  if (rc == 0 || rc == FC_EBUSY) /* the latter is tried again when one of them is gone */
+    return;
+  }
+  try_again(conns, listener);
+  if (rc == FC_EBUSY) /* when one of them is gone */
     return;
   log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
            "no memory for another client: it waits until there is some");
@@ -265,14 +305,9 @@ void conns_accept(struct conns *conns, uv_stream_t *listener) {
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
-static void accept_pending(struct conns *conns) {
-  if (conns->unaccepted != NULL && !uv_is_closing((uv_handle_t *)conns->unaccepted))
-    conns_accept(conns, conns->unaccepted);
-}
-
 static void on_sweep(void *arg) {
   struct conns *conns = arg;
-  accept_pending(conns);
+  accept_again(conns);
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
@@ -297,7 +332,7 @@ void conns_unqueue(struct conn *conn) {
 
 void conns_freed(struct conns *conns) {
   conns->allocated--;
-  accept_pending(conns);
+  accept_again(conns);
 }
 
 void conns_remove(struct conns *conns, struct conn *conn) {
@@ -310,7 +345,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
     conn->next->prev = conn->prev;
   if (--conns->count > 0)
     return;
-  if (conns->unaccepted == NULL)
+  if (!conns->said_no_memory)
     ticker_stop(&conns->sweep);
   end_if_empty(conns);
 }
@@ -342,6 +377,7 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   reclaim_begin(conns);
   set_user_limits(conns);
   allow_slices(conns);
+  conns->accepts_left = ACCEPTS_A_TURN;
   conns->turn.data = conns->reading.data = conns;
   conns->window = 1; /* no user was seen in it */
   if (uv_idle_init(loop, &conns->turn) < 0 || uv_prepare_init(loop, &conns->reading) < 0 ||

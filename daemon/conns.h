@@ -28,6 +28,8 @@ struct conns_limits {
   struct peer_admins admins;
 };
 
+#define CONNS_LISTENERS 2u
+
 struct conns {
   uv_loop_t *loop;
   struct dispatch *dispatch; /* borrowed */
@@ -63,7 +65,9 @@ struct conns {
   struct ticker sweep;              /* looks at the deadlines while there are connections */
   struct ticker pressure;           /* cuts who is stalled while others wait for room */
   bool under_pressure;              /* it runs */
-  uv_stream_t *unaccepted;          /* has a connection that we had no memory for; or NULL */
+  /* Listeners with a connection that libuv has accepted and we have not taken; or NULL. */
+  uv_stream_t *unaccepted[CONNS_LISTENERS];
+  unsigned accepts_left; /* in this turn: one client that connects all the time takes no more */
   bool said_no_memory, said_no_descriptors, said_no_watches;
   bool draining;
   void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
@@ -87,9 +91,13 @@ static inline size_t conns_send_bytes(size_t budget_bytes) {
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log);
 
-/* Takes the connection that `listener` has pending, or sees that it is tried again: libuv accepts
- * no other before that one. */
+/* Takes the connection that `listener` has pending, or sees that it is tried again, in the next
+ * turn or when there is memory: libuv accepts no other before that one. At most CONNS_LISTENERS
+ * listeners at a time. */
 void conns_accept(struct conns *conns, uv_stream_t *listener);
+
+/* Has the listener a connection that is to be tried again? */
+bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener);
 
 /* Closes what is left; the loop must then run until the handles are closed. The rings are not
  * looked at any more: lines that they owe are the caller's to see to (rings_pay_all). */
@@ -105,7 +113,7 @@ void conns_drain(struct conns *conns);
 /* Queues a connection for the next turn, unless it is queued; idempotent. */
 void conns_ready(struct conns *conns, struct conn *conn);
 
-/* Queues a connection until there is a turn for a slice of that kind. A few slices of each kind are
+/* Queues a connection until there is a turn for a slice of that kind. One slice of each kind is
  * done in one turn of the loop, so that short requests in between do not wait for long ones. */
 void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
 

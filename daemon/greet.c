@@ -121,7 +121,7 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
 
 static bool can_have_ring(const struct call *call, uint32_t region_layout) {
   return region_layout == FC_REGION_LAYOUT && call->dispatch->region_fd >= 0 &&
-         call->session->ns != NULL;
+         call->session->ns != NULL && !call->sink->deaf; /* it has left */
 }
 
 static struct client_ring *make_ring(const struct call *call) {

@@ -6,13 +6,14 @@
  * step does not.
  *
  * Frames that each hold a part and wait for the rest could block each other for ever. So the pool
- * has two parts. All frames share the first. The second, the lane, has room for one whole frame of
- * the largest size, and belongs to one frame at a time: the first that waited. That frame always
- * finishes (or its client is cut), and then the next waiter has the lane. So none starves.
+ * has two parts. All frames share the first, of which one may hold half. The second, the lane, has
+ * room for one whole frame of the largest size, and belongs to one frame at a time: the first that
+ * waited. That frame moves to it with all that it holds, and always finishes (or its client is
+ * cut); then the next waiter has the lane. So none starves, and smaller frames pass those that
+ * wait.
  *
  * Of the first part a user's frames hold its share at most (users.h). Past that, one frame of the
- * user waits for the lane among the others' frames, and the rest of them for that one. And no frame
- * holds more than half of it.
+ * user waits for the lane among the others' frames, and the rest of them for that one.
  *
  * A third part is for frames that are whole and wait for something else: they never wait for memory
  * here, so whoever has seen that there is room in it may read the rest of a frame and keep it.
@@ -39,7 +40,7 @@ struct intake_frame {
   struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait there */
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
-  size_t lane_bytes;                /* of these, in the lane */
+  size_t lane_bytes;                /* of these, in the lane; 0 where it has not the lane */
   size_t whole_bytes;               /* of these, in the part for whole frames */
   /* What it waited for is reserved. Called from within the calls below; it must make no call of
    * them itself, but only see that one is made later. */
@@ -58,8 +59,8 @@ struct intake {
 };
 
 /* `largest_bytes`: no frame is larger. What is left of `limit_bytes` beside one of that size is
- * shared; nothing may be left: then large frames are received one after another. `whole_bytes` come
- * on top, for frames that are whole. */
+ * shared; nothing may be left: then large frames are received one after another, as are those over
+ * half of the shared part. `whole_bytes` come on top, for frames that are whole. */
 void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes,
                  size_t whole_bytes);
 void intake_deinit(struct intake *intake);
@@ -84,7 +85,7 @@ void intake_leave(struct intake *intake, struct intake_frame *frame);
 /* Would any frame that holds nothing get `bytes` at once? Stays true until a reservation is made.
  */
 static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
-  return intake->waiters.next == &intake->waiters &&
+  return intake->waiters.next == &intake->waiters && bytes <= intake->shared_limit_bytes / 2 &&
          bytes <= intake->shared_limit_bytes - intake->shared_bytes;
 }
 

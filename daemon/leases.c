@@ -234,14 +234,15 @@ static bool is_selected(const struct lease *lease, const struct namespace *ns, s
          (op.data == NULL || fc_str_equal(lease->key.op, op));
 }
 
-/* A lease that is handed over goes to the end of the list, where the clear must not come to it
- * again. No other lease moves or ends by that. */
+/* Of a namespace, its own leases alone are looked at: clients may clear it often, and other clients
+ * hold many. A lease that is handed over goes to the end of the list, where the clear must not come
+ * to it again. No other lease moves or ends by that. */
 void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_str view,
                   struct fc_str op, uint64_t now_ns) {
   uint64_t last = leases->serials;
-  for (struct lease *lease = leases->first, *next; lease != NULL && lease->serial <= last;
-       lease = next) {
-    next = lease->next;
+  for (struct lease *lease = ns == NULL ? leases->first : ns->lease_first, *next;
+       lease != NULL && lease->serial <= last; lease = next) {
+    next = ns == NULL ? lease->next : lease->next_in_ns;
     if (is_selected(lease, ns, view, op))
       abandon(leases, lease, now_ns);
   }

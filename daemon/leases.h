@@ -107,6 +107,7 @@ struct lease {
 
   struct lease *next_held, *prev_held; /* of its owner */
   struct lease *next, *prev;           /* of all, by serial */
+  struct lease *next_in_ns, *prev_in_ns;
   struct lease *next_in_bucket;
   uint32_t references; /* waits that are not freed, and the table's own */
   char names[];

@@ -66,17 +66,30 @@ static bool have_buckets(struct leases *leases) {
 
 /* ---- by serial ---- */
 
+static void enlist_in_namespace(struct namespace *ns, struct lease *lease) {
+  lease->next_in_ns = NULL;
+  lease->prev_in_ns = ns->lease_last;
+  *(ns->lease_last == NULL ? &ns->lease_first : &ns->lease_last->next_in_ns) = lease;
+  ns->lease_last = lease;
+}
+
 static void enlist(struct leases *leases, struct lease *lease) {
   lease->serial = ++leases->serials;
   lease->next = NULL;
   lease->prev = leases->last;
   *(leases->last == NULL ? &leases->first : &leases->last->next) = lease;
   leases->last = lease;
+  enlist_in_namespace(lease->ns, lease);
 }
 
 static void delist(struct leases *leases, struct lease *lease) {
+  struct namespace *ns = lease->ns;
   *(lease->prev == NULL ? &leases->first : &lease->prev->next) = lease->next;
   *(lease->next == NULL ? &leases->last : &lease->next->prev) = lease->prev;
+  *(lease->prev_in_ns == NULL ? &ns->lease_first : &lease->prev_in_ns->next_in_ns) =
+      lease->next_in_ns;
+  *(lease->next_in_ns == NULL ? &ns->lease_last : &lease->next_in_ns->prev_in_ns) =
+      lease->prev_in_ns;
 }
 
 const struct lease *leases_after(const struct leases *leases, uint64_t serial) {

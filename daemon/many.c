@@ -15,6 +15,9 @@
 #define KEY_OVERHEAD_BYTES 5u
 #define PART_HEAD_BYTES 64u /* what stands before the values */
 #define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
+/* Where room has to be made by moving entries, a put takes many times as long as it does otherwise.
+ */
+#define PUT_SLICE_NS 1000000u
 
 struct part {
   struct fc_key key;
@@ -203,6 +206,10 @@ static void count_outcome(struct many_progress *progress, int outcome) {
     progress->failed = outcome;
 }
 
+static bool is_over(uint64_t start_ns, uint32_t puts) {
+  return puts % 8 == 0 && puts > 0 && call_clock_ns() - start_ns > PUT_SLICE_NS;
+}
+
 /* Puts from progress->next on, as many as one turn may take. */
 static void put_slice(const struct call *call, const struct fc_put_many *many,
                       struct many_progress *progress) {
@@ -217,7 +224,8 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
   bool is_recorded = (many->flags & FC_UNRECORDED) == 0;
   if (is_recorded && progress->next == 0)
     charge_puts(call, many, progress);
-  for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES;
+  for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES &&
+                       !is_over(call->start_ns, i);
        i++) {
     prompt_at(&put.key, many->prompts, progress->next);
     fc_bins_next(&values, &put.value, &put.value_size);

@@ -52,6 +52,7 @@ struct namespace {
 
   /* written by the lease table */
   uint64_t lease_ns; /* smoothed time from the grant of a lease to its put; 0: none was put */
+  struct lease *lease_first, *lease_last; /* by serial */
 
   /* written by whoever counts */
   struct counters counters;

@@ -7,8 +7,8 @@ $(BUILD)/.deps-lint: | $(BUILD)/.deps-build
 endif
 
 FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c client/python/src/*.c \
-  tests/unit/*.c tests/system/*.c tests/storm/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c \
-  tests/valgrind/*.c)
+  tests/unit/*.c tests/system/*.c tests/storm/*.c tests/neighbours/*.c tests/fuzz/*.c tests/bench/*.c \
+  tests/bench/*/*.c tests/valgrind/*.c)
 LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client/demo/*.h \
   client/python/src/*.h tests/*/*.h)
 # Python: the package, its tests and its build; all of it formatted, the package and its build typed.
@@ -36,7 +36,8 @@ lint-python: | $(LINT_DEPS_OK)
 	@pyflakes3 $(filter %.py,$(PY_ALL))
 	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=$(abspath $(LB))/mypy -p fcached
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
-	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests $(filter tests/python/%,$(PY_ALL))
+	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests \
+	  $(filter tests/python/% tests/neighbours/%,$(PY_ALL))
 format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
 	$(BLACK) $(PY_ALL)

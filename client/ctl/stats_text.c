@@ -135,6 +135,13 @@ static void value_region(const struct figure_group *group, char value[VALUE_SIZE
            render_share_bytes(N("region_used_bytes"), N("region_bytes"), used));
 }
 
+static void value_unlisted(const struct figure_group *group, char value[VALUE_SIZE]) {
+  char bytes[RENDER_SIZE];
+
+  snprintf(value, VALUE_SIZE, "%s of entries that left while clients read them",
+           render_bytes(N("region_unlisted_bytes"), bytes));
+}
+
 static void value_holes(const struct figure_group *group, char value[VALUE_SIZE]) {
   char moved[RENDER_SIZE];
 
@@ -234,6 +241,7 @@ static const struct row rows[] = {
     {"  daemon", "memory_daemon memory_daemon_bound", value_memory_daemon},
     {"region", "region_shared region_inode region_bytes region_used_bytes", value_region},
     {"  holes", "region_fragmentation region_moved_bytes", value_holes},
+    {"  unlisted", "region_unlisted_bytes", value_unlisted},
     {"  dead", "dead_regions_pids dead_regions dead_regions_bytes", value_dead}, /* if there are */
     {"largest value", "max_value", NULL},
     {"hits", "cache_hits cache_misses hit_rate", value_hits},
@@ -253,6 +261,7 @@ static const struct row rows[] = {
      value_evictions},
     {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
     {"clears", "clears", NULL},
+    {"settings ignored", "settings_ignored", NULL},
     {"connections", "connections refused dropped", value_connections},
     {"users",
      "users user_share share_refused_clients share_refused_namespaces share_refused_manifests "

@@ -2,6 +2,7 @@
  * large messages pass. Bounds are well below the timeouts that would end such a client anyway. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -413,6 +414,25 @@ START_TEST(a_slow_reader_is_not_cut) {
 }
 END_TEST
 
+/* They would be over as soon as the daemon looked at them. It does so between accepting them, or
+ * they would take the places of those that come behind them. */
+START_TEST(clients_that_left_before_they_were_accepted_take_no_places) {
+  enum { LEFT = 100 }; /* as many as connect without waiting, and more than there are places */
+  struct raw raw;
+
+  harness_start(&served, "--max-clients", "50", NULL);
+  ck_assert(harness_freeze(&served));
+  for (int i = 0; i < LEFT; i++) {
+    ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
+    raw_close(&raw);
+  }
+  ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
+  raw_open(&raw, served.socket, "good"); /* accepted after all of them */
+  raw_close(&raw);
+  ck_assert_uint_eq(figure("refused"), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("neighbours");
   TCase *tcase = tcase_create("daemon");
@@ -428,6 +448,7 @@ int main(void) {
   tcase_add_test(tcase, readers_that_stop_leave_a_place_for_large_values);
   tcase_add_test(tcase, listings_that_nobody_reads_are_cut_for_others);
   tcase_add_test(tcase, a_slow_reader_is_not_cut);
+  tcase_add_test(tcase, clients_that_left_before_they_were_accepted_take_no_places);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -5,7 +5,7 @@
 #include "daemon/intake.h"
 #include "runner.h"
 
-#define LIMIT 1500u
+#define LIMIT 2000u
 #define LARGEST 1000u
 #define SHARED (LIMIT - LARGEST)
 #define WHOLE 100u
@@ -64,10 +64,10 @@ START_TEST(frames_that_fill_the_pool_all_finish) {
 END_TEST
 
 START_TEST(what_fits_passes_what_does_not) {
-  ck_assert(intake_reserve(&intake, &frames[0], SHARED - 100));
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED / 2));
   ck_assert(intake_reserve(&intake, &frames[1], LARGEST)); /* in the lane */
   ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[3], 100));
+  ck_assert(intake_reserve(&intake, &frames[3], SHARED / 2));
   ck_assert(!intake_reserve(&intake, &frames[4], 50));
   intake_release(&intake, &frames[3]);
   ck_assert_uint_eq(n_ready, 1); /* frame 4, though 2 has waited longer */
@@ -79,9 +79,34 @@ START_TEST(what_fits_passes_what_does_not) {
 }
 END_TEST
 
+/* However much it held before. */
+START_TEST(a_frame_in_the_lane_holds_nothing_of_the_shared_part) {
+  ck_assert(intake_reserve(&intake, &frames[0], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[2], 100)); /* has the lane */
+  ck_assert(!intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(!intake_reserve(&intake, &frames[3], SHARED / 2));
+  intake_release(&intake, &frames[2]);
+  ck_assert_uint_eq(frames[0].lane_bytes, LARGEST);
+  ck_assert_uint_eq(frames[3].held_bytes, SHARED / 2);
+  ck_assert_uint_eq(n_ready, 2);
+}
+END_TEST
+
+/* Two that wait for the lane leave as much of the shared part as one of them holds. */
+START_TEST(a_frame_holds_at_most_half_of_the_shared_part) {
+  ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 4));
+  ck_assert(!intake_reserve(&intake, &frames[1], SHARED / 2 + 1));
+  ck_assert(intake_reserve(&intake, &frames[2], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[3], SHARED / 4));
+}
+END_TEST
+
 START_TEST(a_waiter_that_leaves_is_not_called) {
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[4], SHARED / 2));
   ck_assert(!intake_reserve(&intake, &frames[2], 10));
   ck_assert(!intake_reserve(&intake, &frames[3], 20));
   intake_release(&intake, &frames[2]);
@@ -103,23 +128,29 @@ START_TEST(without_a_shared_part_there_is_the_lane) {
 }
 END_TEST
 
+/* Two frames, as one may hold half. */
+static void fill_shared(int a, int b) {
+  ck_assert(intake_reserve(&intake, &frames[a], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[b], SHARED / 2));
+}
+
 START_TEST(what_is_shrunk_goes_to_a_waiter) {
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  fill_shared(1, 4);
   ck_assert(!intake_reserve(&intake, &frames[2], 60));
   intake_shrink(&intake, &frames[1], 450);
   ck_assert_uint_eq(frames[1].held_bytes, 450);
   ck_assert_uint_eq(n_ready, 0);
   intake_shrink(&intake, &frames[1], 440);
   ck_assert_ptr_eq(ready[0], &frames[2]);
-  ck_assert_uint_eq(intake.used_bytes, LARGEST + 500);
+  ck_assert_uint_eq(intake.used_bytes, LARGEST + SHARED);
   intake_shrink(&intake, &frames[1], 441); /* it holds less: nothing happens */
   ck_assert_uint_eq(frames[1].held_bytes, 440);
 }
 END_TEST
 
 START_TEST(a_frame_that_shrinks_leaves_the_lane) {
-  ck_assert(intake_reserve(&intake, &frames[0], SHARED));
+  fill_shared(0, 4);
   ck_assert(intake_reserve(&intake, &frames[1], 300)); /* in the lane */
   ck_assert(!intake_reserve(&intake, &frames[2], 10));
   intake_shrink(&intake, &frames[1], 100);
@@ -130,10 +161,11 @@ START_TEST(a_frame_that_shrinks_leaves_the_lane) {
 END_TEST
 
 START_TEST(there_is_no_room_while_a_frame_waits) {
-  ck_assert(intake_has_room(&intake, SHARED));
-  ck_assert(!intake_has_room(&intake, SHARED + 1));
+  ck_assert(intake_has_room(&intake, SHARED / 2));
+  ck_assert(!intake_has_room(&intake, SHARED / 2 + 1));
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[1], SHARED - 100));
+  ck_assert(intake_reserve(&intake, &frames[1], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[3], SHARED / 2 - 100));
   ck_assert(intake_has_room(&intake, 100));
   ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
   ck_assert(!intake_has_room(&intake, 1));
@@ -155,7 +187,8 @@ START_TEST(a_spare_buffer_counts_as_free) {
   intake_give_spare(&intake, buffer, 400);
   ck_assert(intake_reserve(&intake, &frames[1], LARGEST));
   ck_assert_uint_eq(intake.spare_bytes, 400); /* beside it */
-  ck_assert(intake_reserve(&intake, &frames[2], 201));
+  ck_assert(intake_reserve(&intake, &frames[2], SHARED / 2));
+  ck_assert(intake_reserve(&intake, &frames[3], WHOLE + 101));
   ck_assert_uint_eq(intake.spare_bytes, 0); /* it had to go */
 }
 END_TEST
@@ -163,7 +196,7 @@ END_TEST
 /* Taken for a frame that cannot hold it, it would be memory beyond the limit. */
 START_TEST(a_spare_that_cannot_be_held_stays) {
   void *buffer = malloc(50);
-  ck_assert(intake_reserve(&intake, &frames[0], SHARED));
+  fill_shared(0, 3);
   ck_assert(intake_reserve(&intake, &frames[1], LARGEST - 60));
   intake_give_spare(&intake, buffer, 50);
   ck_assert_ptr_null(intake_take_spare(&intake, &frames[2], 1, 50));
@@ -174,7 +207,7 @@ END_TEST
 
 START_TEST(whole_frames_have_a_part_of_their_own) {
   ck_assert(intake_reserve(&intake, &frames[0], LARGEST));
-  ck_assert(intake_reserve(&intake, &frames[1], SHARED));
+  fill_shared(1, 5);
   ck_assert(!intake_reserve(&intake, &frames[2], LARGEST));
   ck_assert(intake_reserve_whole(&intake, &frames[3], WHOLE - 10));
   ck_assert(!intake_reserve_whole(&intake, &frames[4], 11));
@@ -189,7 +222,8 @@ END_TEST
 
 /* From the shared part while there is room: the other is for when there is none. */
 START_TEST(a_whole_frame_takes_what_others_may_first) {
-  ck_assert(intake_reserve_whole(&intake, &frames[0], SHARED));
+  ck_assert(intake_reserve_whole(&intake, &frames[0], SHARED / 2));
+  ck_assert(intake_reserve_whole(&intake, &frames[2], SHARED / 2));
   ck_assert_uint_eq(intake.whole_bytes, 0);
   ck_assert(intake_reserve_whole(&intake, &frames[1], WHOLE));
   ck_assert_uint_eq(intake.whole_bytes, WHOLE);
@@ -216,13 +250,13 @@ START_TEST(past_its_share_a_user_has_one_frame_in_line) {
   frames[5].user = other;
   tries = 0;
   ck_assert(intake_reserve(&intake, &frames[4], LARGEST)); /* nobody's: the lane is taken */
-  ck_assert(intake_reserve(&intake, &frames[0], 300));
-  ck_assert(intake_reserve(&intake, &frames[1], 75)); /* its share: 3/4 of 500 */
+  ck_assert(intake_reserve(&intake, &frames[0], 500));
+  ck_assert(intake_reserve(&intake, &frames[1], 250)); /* its share: 3/4 of 1000 */
   ck_assert(!intake_reserve(&intake, &frames[2], 100));
   ck_assert(!intake_reserve(&intake, &frames[3], 5));
   ck_assert(intake_is_waiting(&frames[2]) && intake_is_waiting(&frames[3]));
-  ck_assert(intake_reserve(&intake, &frames[5], 93)); /* 3/4 of 125 */
-  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 375);
+  ck_assert(intake_reserve(&intake, &frames[5], 187)); /* 3/4 of 250 */
+  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 750);
   intake_release(&intake, &frames[4]); /* the lane goes to the one in line */
   ck_assert_ptr_eq(ready[0], &frames[2]);
   ck_assert_uint_eq(frames[2].lane_bytes, 100);
@@ -230,7 +264,7 @@ START_TEST(past_its_share_a_user_has_one_frame_in_line) {
   ck_assert(!intake_reserve(&intake, &frames[3], 5)); /* in line now */
   intake_release(&intake, &frames[1]);
   ck_assert_ptr_eq(ready[1], &frames[3]);
-  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 305); /* 3/4 of 407 */
+  ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 505); /* of 3/4 of 813 */
   for (int i = 0; i < FRAMES; i++)
     intake_release(&intake, &frames[i]);
   ck_assert_uint_eq(user->frames_in_line, 0);
@@ -247,6 +281,8 @@ int main(void) {
   tcase_add_test(tcase, a_frame_holds_what_it_reserved_and_no_more);
   tcase_add_test(tcase, frames_that_fill_the_pool_all_finish);
   tcase_add_test(tcase, what_fits_passes_what_does_not);
+  tcase_add_test(tcase, a_frame_in_the_lane_holds_nothing_of_the_shared_part);
+  tcase_add_test(tcase, a_frame_holds_at_most_half_of_the_shared_part);
   tcase_add_test(tcase, a_waiter_that_leaves_is_not_called);
   tcase_add_test(tcase, without_a_shared_part_there_is_the_lane);
   tcase_add_test(tcase, what_is_shrunk_goes_to_a_waiter);
