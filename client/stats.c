@@ -18,10 +18,15 @@ static bool one_of(const char *name, const char *const names[], size_t n) {
 
 /* The wire says how a figure is encoded; its name says what it measures. */
 static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *name) {
-  static const char *const bytes[] = {
-      "bytes",           "max_bytes",    "max_value",         "rings_bytes",
-      "rings_bytes_max", "region_bytes", "region_used_bytes", "region_moved_bytes",
-      "region_unlisted_bytes"};
+  static const char *const bytes[] = {"bytes",
+                                      "max_bytes",
+                                      "max_value",
+                                      "rings_bytes",
+                                      "rings_bytes_max",
+                                      "region_bytes",
+                                      "region_used_bytes",
+                                      "region_moved_bytes",
+                                      "region_unlisted_bytes"};
   static const char memory[] = "memory_"; /* of all these */
   size_t size = strlen(name);
   if (stat->kind == FC_STAT_TEXT)

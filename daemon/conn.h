@@ -48,11 +48,11 @@
 #include "daemon/session.h"
 
 #define CONN_TURN_MAX 16u
-#define CONN_FLOOR 4096u              /* input that each client may keep without a reservation */
-#define CONN_SMALL 65536u             /* what is kept up to this is read on in the scratch buffer */
-#define CONN_STEP 262144u             /* the first reservation of more, at most; then twice as much */
-#define CONN_MALLOC_BYTES 16u         /* malloc's own, of a buffer of whole pages */
-#define CONN_GRACE_NS 100000000u      /* without progress, while others wait for memory */
+#define CONN_FLOOR 4096u         /* input that each client may keep without a reservation */
+#define CONN_SMALL 65536u        /* what is kept up to this is read on in the scratch buffer */
+#define CONN_STEP 262144u        /* the first reservation of more, at most; then twice as much */
+#define CONN_MALLOC_BYTES 16u    /* malloc's own, of a buffer of whole pages */
+#define CONN_GRACE_NS 100000000u /* without progress, while others wait for memory */
 #define CONN_PROGRESS SENDER_PROGRESS /* fewer bytes of a large frame in that time are none */
 
 struct conn {

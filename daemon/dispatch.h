@@ -56,7 +56,7 @@ struct dispatch {
   unsigned clients;         /* greeted, now */
   uint64_t connections;     /* greeted, ever */
   uint64_t refused;         /* turned away: too many clients, a hello that could not be accepted */
-  uint64_t dropped;         /* cut for breaking the protocol or a deadline, or by an administrator */
+  uint64_t dropped; /* cut for breaking the protocol or a deadline, or by an administrator */
   uint64_t clears;
   uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
   uint64_t puts_kept, puts_stale, puts_too_big;

@@ -23,8 +23,8 @@ struct entry {
   uint64_t use_stamp;   /* rises with each use of any entry: unique, and the LRU order in numbers */
   uint64_t last_use_ns; /* the time of the call that put or last got it */
   uint64_t hits;        /* gets since it was put */
-  arena_block block;     /* the first; those of pieces stand with them. 0: not placed yet */
-  uint32_t name_space;   /* the namespace's number in the heap; 0: the entry is not in the store */
+  arena_block block;    /* the first; those of pieces stand with them. 0: not placed yet */
+  uint32_t name_space;  /* the namespace's number in the heap; 0: the entry is not in the store */
   uint32_t holders : 31; /* see entry_hold; 0: the slot is not in use */
   uint32_t wipe : 1;     /* see entry_wipe */
   uint32_t number;       /* in the heap: the region leads back to the entry by it */

@@ -54,10 +54,11 @@ static enum dispatch_result set_limits(const struct call *call, const struct fc_
       ignore_setting(call, "max_bytes");
     return DISPATCH_DONE;
   }
-  bool more = (hello->has_max_entries && namespace_table_set_max_entries(
-                                             table, ns, hello->max_entries) == NAMESPACE_LIMIT_MORE) ||
-              (hello->has_max_bytes && namespace_table_set_max_bytes(
-                                           table, ns, hello->max_bytes) == NAMESPACE_LIMIT_MORE);
+  bool more =
+      (hello->has_max_entries &&
+       namespace_table_set_max_entries(table, ns, hello->max_entries) == NAMESPACE_LIMIT_MORE) ||
+      (hello->has_max_bytes &&
+       namespace_table_set_max_bytes(table, ns, hello->max_bytes) == NAMESPACE_LIMIT_MORE);
   return more ? DISPATCH_AGAIN /* the next slice after the others had their turn */
               : DISPATCH_DONE;
 }

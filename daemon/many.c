@@ -13,7 +13,7 @@
  * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
 #define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
 #define KEY_OVERHEAD_BYTES 5u
-#define PART_HEAD_BYTES 64u /* what stands before the values */
+#define PART_HEAD_BYTES 64u       /* what stands before the values */
 #define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
 /* Where room has to be made by moving entries, a put takes many times as long as it does otherwise.
  */
@@ -129,7 +129,8 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
   }
 }
 
-/* Memory for a part that its client does not read: pieces and heads. A key has a stretch of the reply and a value, which may lie in several pieces. */
+/* Memory for a part that its client does not read: pieces and heads. A key has a stretch of the
+ * reply and a value, which may lie in several pieces. */
 static size_t room_for(const struct part *part) {
   size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
   return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * SINK_PIECE_BYTES;

@@ -249,7 +249,7 @@ static const struct argp_option table[] = {
     {"max-clients", KEY_FIRST_LONG + 3, "N", 0, "Clients at a time (1000)", 2},
     {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
      "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1250)", 2},
-    {"user-share", KEY_FIRST_LONG + 11, "PERCENT", 0,
+    {"user-share", KEY_FIRST_LONG + 12, "PERCENT", 0,
      "Most of what the other users leave that one user may hold, of clients, namespaces, leases, "
      "waits, rings and messages; root and fcached's own user have no such limit (75; 100: nobody "
      "has one)",

@@ -321,7 +321,8 @@ bool sender_holds(const struct sender *sender, enum sender_entries which) {
 }
 
 uint64_t sender_pace(const struct sender *sender, uint64_t now_ns) {
-  size_t left = uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
+  size_t left =
+      uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
   size_t taken = sender->begun_bytes > left ? sender->begun_bytes - left : 0;
   uint64_t time_ns = now_ns > sender->begun_ns ? now_ns - sender->begun_ns : 1;
   return (taken + SENDER_PROGRESS) * UINT64_C(1000000000) / time_ns;

@@ -149,7 +149,8 @@ struct entry *store_older(const struct store *store, const struct namespace *ns,
 
 /* For the store's own files: takes the entry out of everything, and frees it. Others may get
  * another number and place. The second zeroes its bytes in the region too, at once or when the last
- * sender lets go (entry_wipe): every entry that a clear or a drop has taken out of sight goes so. */
+ * sender lets go (entry_wipe): every entry that a clear or a drop has taken out of sight goes so.
+ */
 void store_remove(struct store *store, struct entry *entry);
 void store_erase(struct store *store, struct entry *entry);
 

@@ -2,7 +2,8 @@
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-#define FC_PROTOCOL_VERSION 5u     /* highest spoken; 2 has the region, 3 leases, 4 manifests, 5 rings anew, users */
+/* Highest spoken: 2 has the region, 3 leases, 4 manifests, 5 rings anew and users. */
+#define FC_PROTOCOL_VERSION 5u
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */

@@ -196,7 +196,7 @@ struct fc_request {
     struct fc_give_up give_up;
     struct fc_page page; /* leases, clients, namespaces */
     struct fc_ring_request ring;
-    uint64_t kill;       /* a client_id */
+    uint64_t kill; /* a client_id */
   };
 };
 

@@ -168,13 +168,9 @@ def stated_bound(daemon: Daemon) -> int:
     """What the daemon says that it will never exceed."""
     client = Client(daemon.socket, space=None)
     try:
-        stats = client.stats()
+        return client.stats()["memory_bound"]
     finally:
         client.close()
-    if "memory_bound" in stats:
-        return stats["memory_bound"]
-    budget, manifests, rest = 64 << 20, 16 << 20, 16 << 20  # of the start check of older daemons
-    return stats["region_bytes"] + 2 * budget + manifests + rest
 
 
 def chosen_kinds() -> list[type[Neighbour]]:

@@ -30,7 +30,7 @@ static void check_right(const struct storm_reads *reads) {
 }
 
 /* Was it a storm, and did the readers see much of it? */
-static void check_storm(const struct storm_result *result) {
+static void check_storm(const struct storm_plan *plan, const struct storm_result *result) {
   const struct storm_writes *writes = &result->writes;
   ck_assert_uint_eq(writes->failed, 0);
   ck_assert_uint_gt(writes->same_size, 0);
@@ -39,7 +39,8 @@ static void check_storm(const struct storm_result *result) {
   ck_assert_uint_gt(writes->kept, 0);
   ck_assert_uint_gt(writes->evicted, 0);
   ck_assert_uint_gt(writes->cleared, 0);
-  ck_assert_uint_gt(writes->moves, 0);
+  if (plan->buckets > 1) /* one has so few entries that nothing needs to be moved */
+    ck_assert_uint_gt(writes->moves, 0);
   ck_assert_uint_ge(result->reads.hits, storm_answers(result) / 4);
   ck_assert_uint_gt(result->reads.misses, 0);
   ck_assert_uint_le(result->reads.busy, BUSY_MOST(storm_answers(result)));
@@ -52,7 +53,7 @@ static void run(const char *name, const struct storm_plan *plan) {
   check_right(&result.reads);
   ck_assert(!result.crashed);
   ck_assert(result.finished);
-  check_storm(&result);
+  check_storm(plan, &result);
 }
 
 /* ThreadSanitizer sees both sides here. */
