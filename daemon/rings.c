@@ -7,6 +7,7 @@
 #include "daemon/rings_idle.h"
 #include "proto/wall.h"
 
+#define GROWTH_PART 4u            /* of the budget, at least, is for rings that grow */
 #define GROWTH_SHARE 4u           /* a ring grows by at most that part of what is left */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
 #define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
@@ -257,7 +258,7 @@ size_t rings_charge(uint32_t n_slots) {
 }
 
 size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients) {
-  size_t least = (size_t)max_clients * rings_charge(FC_RING_SLOTS_MIN);
+  size_t least = (size_t)max_clients * rings_charge(FC_RING_SLOTS_MIN) + budget_bytes / GROWTH_PART;
   return budget_bytes > least ? budget_bytes : least;
 }
 

@@ -80,7 +80,8 @@ size_t rings_charge(uint32_t n_slots);
 /* A ring's memory is charged to the pool here alone, and released with `bytes` 0. */
 void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes);
 
-/* The pool's size: `budget_bytes`, or what the smallest rings of all clients take. */
+/* The pool's size: `budget_bytes`, or what the smallest rings of all clients take, and a quarter of
+ * it to grow. */
 size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients);
 
 /* Makes a ring of the base size for a client of that account, as client_ring_new does.

@@ -11,7 +11,7 @@
 
 #define BATCH_BYTES (1u << 20) /* so many do not wait for the timer */
 #define FIRST_BYTES (64u << 10)
-#define KEEP_BYTES (1u << 20) /* a larger buffer is given back when it is empty */
+#define KEEP_BYTES (1u << 20) /* a larger buffer is given back once all is written */
 #define BUFFER_MAX (TRACE_UNWRITTEN_MAX + TRACE_LINE_MAX)
 #define BUFFERS_MAX                                                                                \
   (2 * BUFFER_MAX)           /* of all files together: one that fills, one that is written */
@@ -224,7 +224,11 @@ static void settle_failure(struct trace_stream *stream) {
 
 static void settle_success(struct trace_stream *stream) {
   struct trace *trace = stream->trace;
-  lines_reset(trace, &stream->flying);
+  stream->flying.start = stream->flying.size = 0;
+  if (lines_left(&stream->filling) == 0) { /* else both are soon full again */
+    lines_reset(trace, &stream->flying);
+    lines_reset(trace, &stream->filling);
+  }
   if (!trace->said_failed && !trace->said_full)
     return;
   /* A disk that is a little too slow takes a batch now and then: that ends no episode. */
