@@ -76,26 +76,34 @@ static void reclaim(struct send_buffers *pool) {
   }
 }
 
-/* What a large one takes at most, whatever bound the system has. */
-static size_t expected_bytes(const struct send_buffers *pool) {
-  return 2 * pool->large_bytes + SEND_BUFFER_OVER_BYTES;
+/* What one takes at most, whatever bound the system has. */
+static size_t expected_bytes(size_t asked) {
+  return 2 * asked + SEND_BUFFER_OVER_BYTES;
 }
 
-bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer) {
-  if (buffer->bytes > 0) {
-    leave(buffer);
-    enter_last(pool, buffer);
-    return true;
-  }
-  if (pool->used_bytes + expected_bytes(pool) > pool->limit_bytes)
+/* Lends a buffer of that size, within so many bytes of the pool. */
+static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t asked,
+                 size_t most_bytes) {
+  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
     reclaim(pool);
-  if (pool->used_bytes + expected_bytes(pool) > pool->limit_bytes)
+  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
     return false;
-  size_t size = set_size(buffer->fd, (int)pool->large_bytes);
+  size_t size = set_size(buffer->fd, (int)asked);
   if (size == 0)
     return false;
   buffer->bytes = size + SEND_BUFFER_OVER_BYTES;
   pool->used_bytes += buffer->bytes;
   enter_last(pool, buffer);
   return true;
+}
+
+bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer) {
+  size_t medium = pool->large_bytes < SEND_BUFFER_MEDIUM ? pool->large_bytes : SEND_BUFFER_MEDIUM;
+  if (buffer->bytes > 0) {
+    leave(buffer);
+    enter_last(pool, buffer);
+    return true;
+  }
+  return lend(pool, buffer, pool->large_bytes, pool->limit_bytes / 2) ||
+         lend(pool, buffer, medium, pool->limit_bytes);
 }

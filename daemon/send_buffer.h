@@ -1,9 +1,11 @@
 /* send_buffer.h - the kernel's memory for replies that peers have not read yet.
  *
  * A control group charges it to the daemon, so it is bounded: each socket has a small send buffer,
- * which takes an ordinary reply at once, and a pool lends large ones to sockets that need them. One
- * that is lent stays with its socket until another needs it, and then goes if it is empty. Where
- * none can be had, a large reply takes more turns of the loop, and nothing waits for a buffer.
+ * which takes an ordinary reply at once, and a pool lends larger ones to sockets that need them.
+ * One that is lent stays with its socket until another needs it, and then goes if it is empty. Half
+ * of the pool is for medium ones, of which there are many: peers that read slowly, or not at all,
+ * keep theirs, and must not leave the others with small ones. Where none can be had, a large reply
+ * takes more turns of the loop, and nothing waits for a buffer.
  *
  * One thread. Each socket returns its buffer before it is closed. */
 #ifndef FC_DAEMON_SEND_BUFFER_H
@@ -16,9 +18,10 @@
 /* A large one, at most: likewise, and the system may have a lower bound. A 16th of the pool where
  * that is less. */
 #define SEND_BUFFER_LARGE (1u << 20)
+#define SEND_BUFFER_MEDIUM (64u << 10) /* likewise */
 #define SEND_BUFFER_SMALL_BYTES 20480u /* what the small one takes at most, overheads included */
-#define SEND_BUFFER_OVER_BYTES (32u << 10) /* a large one, beyond what the kernel says */
-#define SEND_BUFFER_REPLY 12288u           /* a reply over this is better off with a large one */
+#define SEND_BUFFER_OVER_BYTES (32u << 10) /* one that is lent, beyond what the kernel says */
+#define SEND_BUFFER_REPLY 12288u /* a reply over this is better off with one that is lent */
 
 /* A socket's part. Zero but for `fd` while nothing is lent. */
 struct send_buffer {
@@ -39,8 +42,8 @@ void send_buffers_deinit(struct send_buffers *pool); /* asserts that nothing is 
 /* Gives the socket its small buffer. */
 void send_buffer_init(struct send_buffer *buffer, int fd);
 
-/* Sees that the socket has a large buffer, or that its one is the last to go. False: there is none
- * to be had now. */
+/* Sees that the socket has the largest buffer that can be had now, and that it is the last to go.
+ * False: it has its small one. */
 bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer);
 
 /* Its socket is about to be closed. Idempotent. */

@@ -92,8 +92,18 @@ START_TEST(an_empty_buffer_goes_to_another_socket) {
 }
 END_TEST
 
+/* Peers that do not read keep half of the pool at most: then there are medium ones. */
+START_TEST(peers_that_do_not_read_leave_medium_ones) {
+  send_buffers_init(&pool, 8u << 20);
+  ck_assert_uint_eq(lend_all(), SOCKETS);
+  ck_assert_uint_gt(buffers[2].bytes, 1u << 20);
+  for (int i = 3; i < SOCKETS; i++)
+    ck_assert_uint_eq(buffers[i].bytes, 2 * SEND_BUFFER_MEDIUM + SEND_BUFFER_OVER_BYTES);
+}
+END_TEST
+
 START_TEST(the_one_in_use_is_the_last_to_go) {
-  pool.limit_bytes = 2 * EACH;
+  pool.limit_bytes = 4 * EACH; /* half of it for large ones */
   ck_assert(send_buffer_enlarge(&pool, &buffers[0]));
   ck_assert(send_buffer_enlarge(&pool, &buffers[1]));
   ck_assert(send_buffer_enlarge(&pool, &buffers[0]));
@@ -111,6 +121,7 @@ int main(void) {
   tcase_add_loop_test(tcase, a_full_large_buffer_takes_what_it_is_charged, 0, 6);
   tcase_add_test(tcase, the_pool_is_never_exceeded);
   tcase_add_test(tcase, an_empty_buffer_goes_to_another_socket);
+  tcase_add_test(tcase, peers_that_do_not_read_leave_medium_ones);
   tcase_add_test(tcase, the_one_in_use_is_the_last_to_go);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
