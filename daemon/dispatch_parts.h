@@ -91,6 +91,10 @@ uint64_t call_lease_digest(const struct call *call, const struct fc_key *key);
  * answered when the frame is done. */
 int call_put(const struct call *call, const struct fc_put *put);
 
+/* Before it: false where others have to go for the value, and more of them than one turn may take.
+ * Then this turn's have gone. */
+bool call_put_has_room(const struct call *call, const struct fc_put *put);
+
 /* A clear that takes more than one turn. */
 struct clear_job {
   struct store_clear clear;

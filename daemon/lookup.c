@@ -130,21 +130,36 @@ static void end_lease(const struct call *call, const struct fc_key *key, int out
                          call->start_ns); /* it may have none */
 }
 
+static struct store_put_info put_info(const struct call *call, const struct fc_put *put) {
+  return (struct store_put_info){
+      .origin = session_origin(call->session),
+      .compute_ns = client_time_compute_ns(put->compute_ns),
+      .now_ns = call->start_ns,
+      .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
+      .has_generation = put->epoch.boot_id != 0,
+      .generation = put->epoch.clear_generation,
+  };
+}
+
+/* What began under another daemon may have been cleared since. */
+static bool is_of_this_daemon(const struct call *call, const struct fc_put *put) {
+  return put->epoch.boot_id == 0 || put->epoch.boot_id == call->dispatch->boot_id;
+}
+
+bool call_put_has_room(const struct call *call, const struct fc_put *put) {
+  struct store_put_info info = put_info(call, put);
+  return put->withheld || !is_of_this_daemon(call, put) ||
+         store_put_has_room(call->dispatch->store, call->session->ns, &put->key, put->value_size,
+                            &info);
+}
+
 int call_put(const struct call *call, const struct fc_put *put) {
   struct dispatch *dispatch = call->dispatch;
-  bool known = put->epoch.boot_id != 0;
-  int outcome = FC_STALE; /* what began under another daemon may have been cleared since */
+  int outcome = FC_STALE;
   if (put->withheld) {
     outcome = FC_ETOOBIG;
-  } else if (!known || put->epoch.boot_id == dispatch->boot_id) {
-    struct store_put_info info = {
-        .origin = session_origin(call->session),
-        .compute_ns = client_time_compute_ns(put->compute_ns),
-        .now_ns = call->start_ns,
-        .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
-        .has_generation = known,
-        .generation = put->epoch.clear_generation,
-    };
+  } else if (is_of_this_daemon(call, put)) {
+    struct store_put_info info = put_info(call, put);
     outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
                         &info);
   }
@@ -164,6 +179,8 @@ void call_record_put(const struct call *call, const struct call_record *record) 
 }
 
 enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
+  if (!call_put_has_room(call, put))
+    return DISPATCH_AGAIN; /* more goes for it after the others had their turn */
   int outcome = call_put(call, put);
   if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
     struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};

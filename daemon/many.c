@@ -228,9 +228,13 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
   for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES &&
                        !is_over(call->start_ns, i);
        i++) {
+    struct fc_bins rest = values;
     prompt_at(&put.key, many->prompts, progress->next);
-    fc_bins_next(&values, &put.value, &put.value_size);
+    fc_bins_next(&rest, &put.value, &put.value_size);
     put.withheld = put.value == NULL;
+    if (!call_put_has_room(call, &put))
+      break;
+    values = rest;
     count_outcome(progress, call_put(call, &put));
     if (is_recorded)
       record_put(call, many, &put.key, progress);

@@ -410,11 +410,53 @@ static int put_new(struct store *store, struct namespace *ns, struct entry *old,
   return stored ? FC_STORED : FC_ENOMEM;
 }
 
+/* A value that fits in no cache, or in no limit of the namespace. */
+static bool is_too_big(const struct store *store, const struct namespace *ns, uint32_t size,
+                       uint64_t charge) {
+  return size > store->max_value || charge > store->max_bytes ||
+         (ns->max_bytes != 0 && charge > ns->max_bytes);
+}
+
+/* Has one entry of the namespace to go for a put of `bytes` more than there are; or any entry? */
+static bool is_over_own(const struct namespace *ns, uint64_t bytes) {
+  return ns->max_bytes != 0 && ns->bytes > ns->max_bytes - bytes && ns->entries > 0;
+}
+static bool is_over(const struct store *store, const struct namespace *ns, uint64_t bytes) {
+  return is_over_own(ns, bytes) ||
+         (taken_bytes(store) > store->max_bytes - bytes && store->entries > 0);
+}
+
+static void evict_slice(struct store *store, struct namespace *ns, uint64_t bytes) {
+  hear_of_hits(store);
+  for (unsigned left = STORE_SLICE; left > 0 && is_over(store, ns, bytes); left--) {
+    if (is_over_own(ns, bytes))
+      trim_bytes(store, ns, ns->max_bytes - bytes, 1);
+    else
+      evict_oldest(store, EVICT_BYTES);
+  }
+}
+
+bool store_put_has_room(struct store *store, struct namespace *ns, const struct fc_key *key,
+                        uint32_t size, const struct store_put_info *info) {
+  uint64_t charge = heap_charge(key, size);
+  if (charge <= STORE_SLICE * heap_charge(key, 0) || is_too_big(store, ns, size, charge) ||
+      stale(store, ns, key, info))
+    return true;
+  struct entry *old = store_peek(store, ns, key);
+  uint64_t old_charge = old == NULL ? 0 : heap_charge_of(old);
+  if ((old != NULL && info->keep_first) || old_charge >= charge ||
+      !is_over(store, ns, charge - old_charge))
+    return true;
+  if (old != NULL)
+    touch(store, old, info->now_ns); /* as in make_room */
+  evict_slice(store, ns, charge - old_charge);
+  return !is_over(store, ns, charge - old_charge);
+}
+
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info) {
   uint64_t charge = heap_charge(key, size);
-  if (size > store->max_value || charge > store->max_bytes ||
-      (ns->max_bytes != 0 && charge > ns->max_bytes))
+  if (is_too_big(store, ns, size, charge))
     return FC_ETOOBIG;
   if (stale(store, ns, key, info))
     return FC_STALE;

@@ -122,6 +122,11 @@ void store_use(struct store *store, struct entry *entry, uint64_t now_ns);
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info);
 
+/* Before a put, in a turn that others share: true, or false where STORE_SLICE entries have gone for
+ * the put and more have to. A large value may need the room of 100,000 small ones. */
+bool store_put_has_room(struct store *store, struct namespace *ns, const struct fc_key *key,
+                        uint32_t size, const struct store_put_info *info);
+
 /* Limits a namespace to `max_entries` (positive), evicting from its least recently used end, up to
  * STORE_SLICE entries a call. True: that is the limit now. Else it is lower than it was, and holds,
  * and the call is to be made again. */

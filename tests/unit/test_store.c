@@ -346,6 +346,35 @@ START_TEST(test_what_began_before_a_clear_is_not_stored) {
 }
 END_TEST
 
+/* A large value that needs the room of thousands has it slice by slice, and the put takes no more.
+ */
+START_TEST(test_room_for_a_large_value_is_made_in_slices) {
+  enum { SMALL = 5000, LARGE = 1 << 20 };
+  char *value = calloc(1, LARGE);
+  struct store_put_info info = {.keep_first = _i == 1};
+  struct fc_key key = key_of(SMALL);
+  unsigned slices = 0;
+  ck_assert_ptr_nonnull(value);
+  teardown();
+  setup_with(2 << 20);
+  store.max_value = LARGE;
+  for (uint32_t i = 0; i < 2 * SMALL; i++)
+    put(ns, i == SMALL ? 0 : i, "v");
+  for (uint64_t before = store.entries; !store_put_has_room(&store, ns, &key, LARGE - 200, &info);
+       before = store.entries, slices++)
+    ck_assert_uint_eq(before - store.entries, STORE_SLICE);
+  ck_assert_uint_ge(slices, 3);
+  uint64_t before = store.entries;
+  ck_assert_int_eq(store_put(&store, ns, &key, value, LARGE - 200, &info), FC_STORED);
+  ck_assert_uint_ge(store.entries + STORE_SLICE, before);
+  ck_assert_uint_eq(store.evictions[EVICT_FORCED], 0);
+  before = store.entries;
+  ck_assert(store_put_has_room(&store, ns, &key, LARGE - 200, &info)); /* it replaces as much */
+  ck_assert_uint_eq(store.entries, before);
+  free(value);
+}
+END_TEST
+
 /* To zero what goes takes time, too. */
 START_TEST(test_a_slice_of_a_clear_is_bounded_by_bytes) {
   enum { VALUES = 64, BYTES = 256 << 10 };
@@ -916,6 +945,7 @@ static TCase *clears_and_lists(void) {
   tcase_add_test(tcase, test_a_clear_that_selects_nothing_is_finished_when_it_starts);
   tcase_add_test(tcase, test_a_clear_is_finished_with_its_last_entry);
   tcase_add_test(tcase, test_clears_that_run_are_bounded);
+  tcase_add_loop_test(tcase, test_room_for_a_large_value_is_made_in_slices, 0, 2);
   return tcase;
 }
 
