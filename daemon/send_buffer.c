@@ -97,13 +97,15 @@ static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t a
   return true;
 }
 
-bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer) {
+bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer, bool large_reply) {
   size_t medium = pool->large_bytes < SEND_BUFFER_MEDIUM ? pool->large_bytes : SEND_BUFFER_MEDIUM;
   if (buffer->bytes > 0) {
     leave(buffer);
     enter_last(pool, buffer);
     return true;
   }
+  if (!large_reply)
+    return lend(pool, buffer, medium, pool->limit_bytes / 4 * 3);
   return lend(pool, buffer, pool->large_bytes, pool->limit_bytes / 2) ||
          lend(pool, buffer, medium, pool->limit_bytes);
 }

@@ -2,10 +2,11 @@
  *
  * A control group charges it to the daemon, so it is bounded: each socket has a small send buffer,
  * which takes an ordinary reply at once, and a pool lends larger ones to sockets that need them.
- * One that is lent stays with its socket until another needs it, and then goes if it is empty. Half
- * of the pool is for medium ones, of which there are many: peers that read slowly, or not at all,
- * keep theirs, and must not leave the others with small ones. Where none can be had, a large reply
- * takes more turns of the loop, and nothing waits for a buffer.
+ * One that is lent stays with its socket until another needs it, and then goes if it is empty.
+ * Peers that read slowly, or not at all, keep theirs, and must not leave the others with small
+ * ones: so large ones have half of the pool, the rest is for medium ones, of which there are many,
+ * and the last quarter is for large replies alone. Where none can be had, a large reply takes more
+ * turns of the loop, and nothing waits for a buffer.
  *
  * One thread. Each socket returns its buffer before it is closed. */
 #ifndef FC_DAEMON_SEND_BUFFER_H
@@ -42,9 +43,9 @@ void send_buffers_deinit(struct send_buffers *pool); /* asserts that nothing is 
 /* Gives the socket its small buffer. */
 void send_buffer_init(struct send_buffer *buffer, int fd);
 
-/* Sees that the socket has the largest buffer that can be had now, and that it is the last to go.
- * False: it has its small one. */
-bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer);
+/* Sees that the socket has a larger buffer, the largest that can be had now for a large reply, a
+ * medium one for many small ones; and that it is the last to go. False: it has its small one. */
+bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer, bool large_reply);
 
 /* Its socket is about to be closed. Idempotent. */
 void send_buffer_return(struct send_buffers *pool, struct send_buffer *buffer);

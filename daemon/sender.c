@@ -169,9 +169,12 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
 
 /* What the kernel takes at once: a number of bytes, or libuv's error. */
 static int write_now(struct sender *sender, const struct iovec *pieces, size_t n, size_t total) {
-  if (total > SEND_BUFFER_REPLY)
-    (void)send_buffer_enlarge(sender->buffers, &sender->buffer); /* else it takes more turns */
+  bool large = total > SEND_BUFFER_REPLY;
+  if (large) /* without one it takes more turns */
+    (void)send_buffer_enlarge(sender->buffers, &sender->buffer, true);
   int done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
+  if (done == UV_EAGAIN && !large && send_buffer_enlarge(sender->buffers, &sender->buffer, false))
+    done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
   return done == UV_EAGAIN ? 0 : done;
 }
 

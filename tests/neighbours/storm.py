@@ -71,7 +71,9 @@ class Daemon:
     def __init__(self, binary: str, folder: Path) -> None:
         self.socket = str(folder / "s")
         self.log = folder / "log"
+        # Root's neighbours have no share of the places for clients, and come in hundreds.
         command = [binary, "--socket", self.socket, "--max-bytes", str(MAX_BYTES)]
+        command += ["--max-clients", "3000"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=favoured)
         self.pid = self._process.pid

@@ -107,7 +107,7 @@ static int read_more(struct raw *raw, uint64_t end_ms) {
   struct pollfd poll_fd = {.fd = raw->fd, .events = POLLIN};
   ssize_t got;
 
-  if (now >= end_ms || poll(&poll_fd, 1, (int)(end_ms - now)) <= 0)
+  if (poll(&poll_fd, 1, now < end_ms ? (int)(end_ms - now) : 0) <= 0)
     return RAW_TIMEOUT;
   if (raw->in_capacity - raw->in_size < 65536) {
     raw->in_capacity = raw->in_capacity * 2 + 65536;

@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(a_full_large_buffer_takes_what_it_is_charged) {
   static const size_t pieces[] = {1, 100, 3000, 4097, 8000, 65536};
-  ck_assert(send_buffer_enlarge(&pool, &buffers[0]));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[0], true));
   ck_assert_uint_eq(pool.used_bytes, EACH);
   ck_assert_uint_gt(fill(&buffers[0], pieces[_i]), LARGE_BYTES - 1);
   ck_assert_uint_le(send_buffer_unread(buffers[0].fd), pool.used_bytes);
@@ -63,7 +63,7 @@ END_TEST
 static unsigned lend_all(void) {
   unsigned n = 0;
   for (int i = 0; i < SOCKETS; i++)
-    if (send_buffer_enlarge(&pool, &buffers[i])) {
+    if (send_buffer_enlarge(&pool, &buffers[i], true)) {
       (void)fill(&buffers[i], 8000);
       n++;
     }
@@ -74,7 +74,7 @@ START_TEST(the_pool_is_never_exceeded) {
   pool.limit_bytes = 2 * EACH + EACH / 2;
   ck_assert_uint_eq(lend_all(), 2);
   ck_assert_uint_le(pool.used_bytes, pool.limit_bytes);
-  ck_assert(!send_buffer_enlarge(&pool, &buffers[SOCKETS - 1])); /* none is empty */
+  ck_assert(!send_buffer_enlarge(&pool, &buffers[SOCKETS - 1], true)); /* none is empty */
 }
 END_TEST
 
@@ -84,7 +84,7 @@ START_TEST(an_empty_buffer_goes_to_another_socket) {
   ck_assert_uint_eq(lend_all(), 2);
   while (recv(peers[1], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
     ;
-  ck_assert(send_buffer_enlarge(&pool, &buffers[3]));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[3], true));
   ck_assert_uint_eq(buffers[1].bytes, 0);
   ck_assert_uint_gt(buffers[0].bytes, 0); /* its peer has not read */
   ck_assert_uint_le(fill(&buffers[1], 8000), SEND_BUFFER_SMALL_BYTES);
@@ -102,12 +102,23 @@ START_TEST(peers_that_do_not_read_leave_medium_ones) {
 }
 END_TEST
 
+/* Small replies leave a quarter of the pool to large ones. */
+START_TEST(small_replies_leave_some_for_large_ones) {
+  pool.limit_bytes = 4 * EACH;
+  for (int i = 0; i < 4; i++) {
+    ck_assert_int_eq(send_buffer_enlarge(&pool, &buffers[i], false), i < 3);
+    (void)fill(&buffers[i], 100);
+  }
+  ck_assert(send_buffer_enlarge(&pool, &buffers[3], true));
+}
+END_TEST
+
 START_TEST(the_one_in_use_is_the_last_to_go) {
   pool.limit_bytes = 4 * EACH; /* half of it for large ones */
-  ck_assert(send_buffer_enlarge(&pool, &buffers[0]));
-  ck_assert(send_buffer_enlarge(&pool, &buffers[1]));
-  ck_assert(send_buffer_enlarge(&pool, &buffers[0]));
-  ck_assert(send_buffer_enlarge(&pool, &buffers[2]));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[0], true));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[1], true));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[0], true));
+  ck_assert(send_buffer_enlarge(&pool, &buffers[2], true));
   ck_assert_uint_eq(buffers[1].bytes, 0);
   ck_assert_uint_gt(buffers[0].bytes, 0);
 }
@@ -122,6 +133,7 @@ int main(void) {
   tcase_add_test(tcase, the_pool_is_never_exceeded);
   tcase_add_test(tcase, an_empty_buffer_goes_to_another_socket);
   tcase_add_test(tcase, peers_that_do_not_read_leave_medium_ones);
+  tcase_add_test(tcase, small_replies_leave_some_for_large_ones);
   tcase_add_test(tcase, the_one_in_use_is_the_last_to_go);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
