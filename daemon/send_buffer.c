@@ -40,6 +40,7 @@ size_t send_buffer_unread(int fd) {
 }
 
 static void leave(struct send_buffer *buffer) {
+  assert(buffer->prev != NULL && buffer->next != NULL); /* it is lent */
   buffer->prev->next = buffer->next;
   buffer->next->prev = buffer->prev;
   buffer->next = buffer->prev = NULL;

@@ -318,7 +318,7 @@ END_TEST
 
 static int makes_every_namespace(void *arg) {
   struct raw raws[SHARE];
-  char name[16], text[256];
+  char name[32], text[256];
 
   (void)arg;
   for (int round = 0; round < 2; round++)
