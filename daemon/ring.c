@@ -128,10 +128,11 @@ bool ring_punch(struct ring *ring) {
   return true;
 }
 
+/* Of a ring that the client has left. Of one whose connection has ended it may not know that yet,
+ * and record on: it counts what nobody took, and that must not be taken from it. */
 void ring_give_back(struct ring *ring) {
-  size_t from = ring->replaced ? 0 : (size_t)sysconf(_SC_PAGESIZE);
-  if (ring->header != NULL && ring->tail == ring->head)
-    (void)remove_pages(ring, from, ring->bytes); /* where it cannot, the client keeps the memory */
+  if (ring->header != NULL && ring->replaced && ring->tail == ring->head)
+    (void)remove_pages(ring, 0, ring->bytes); /* where it cannot, the client keeps the memory */
 }
 
 void ring_set_state(struct ring *ring, uint32_t state) {

@@ -99,10 +99,9 @@ void ring_set_state(struct ring *ring, uint32_t state);
  * and nothing has changed. */
 bool ring_punch(struct ring *ring);
 
-/* The same at the end of a ring's use: a client that keeps the mapping does not keep our memory.
- * The header stays for the client, which may go on for a while before it finds that the connection
- * has ended, and counts then what was not taken; unless another ring has taken its place
- * (`replaced`): then it reads as zeros, too. A ring that is not read to its end stays as it is. */
+/* The same for the whole of a ring that another has taken the place of (`replaced`): the client has
+ * left it. Any other stays as it is: the client may go on there before it finds that the connection
+ * has ended, and counts then what was not taken. */
 void ring_give_back(struct ring *ring);
 
 /* The client's part in it is over: copies the slots from `from` up to `to`, which is what ring_next
