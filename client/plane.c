@@ -189,13 +189,13 @@ uint32_t plane_ring_state(const struct plane *plane) {
 
 bool plane_record(struct plane *plane, const struct fc_ring_hit *record) {
   return has_ring(plane) && plane->context != NULL &&
-         (ring_state(&plane->ring) & FC_RING_REVOKED) == 0 &&
+         (ring_state(&plane->ring) & (FC_RING_REVOKED | FC_RING_ENDED)) == 0 &&
          ring_hit(&plane->ring, plane->context, record);
 }
 
 void plane_count_unrecorded(struct plane *plane) {
   plane->unrecorded++;
-  if (has_ring(plane))
+  if (has_ring(plane) && (ring_state(&plane->ring) & FC_RING_ENDED) == 0)
     ring_set_unrecorded(&plane->ring, ++plane->told);
   else
     plane->unreported++;

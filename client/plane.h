@@ -123,7 +123,7 @@ enum region_result plane_get(struct plane *plane, const struct fc_key *key, stru
 /* Is there a message to be sent with the latest hit, as the daemon shows by the ring? */
 uint32_t plane_ring_state(const struct plane *plane);
 
-/* Records the latest hit. False where the ring is full or revoked, or has nobody at its other end.
+/* Records the latest hit. False where the ring is full or revoked, or its connection has ended.
  */
 bool plane_record(struct plane *plane, const struct fc_ring_hit *record);
 

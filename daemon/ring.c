@@ -128,11 +128,17 @@ bool ring_punch(struct ring *ring) {
   return true;
 }
 
-/* Of a ring that the client has left. Of one whose connection has ended it may not know that yet,
- * and record on: it counts what nobody took, and that must not be taken from it. */
+/* A client that knows the state stops at FC_RING_ENDED, but for a record that is under way. An
+ * older one may go on, and then counts what nobody took from the slots: what it writes before it
+ * loses them here is in no count. */
 void ring_give_back(struct ring *ring) {
-  if (ring->header != NULL && ring->replaced && ring->tail == ring->head)
-    (void)remove_pages(ring, 0, ring->bytes); /* where it cannot, the client keeps the memory */
+  size_t from = ring->replaced ? 0 : (size_t)sysconf(_SC_PAGESIZE);
+  if (ring->header == NULL)
+    return;
+  if (ring->knows_state && !ring->replaced)
+    (void)ring_punch(ring); /* where it cannot, the client keeps the memory; below, too */
+  else if (ring->tail == ring->head)
+    (void)remove_pages(ring, from, ring->bytes);
 }
 
 void ring_set_state(struct ring *ring, uint32_t state) {

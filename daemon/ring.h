@@ -99,9 +99,10 @@ void ring_set_state(struct ring *ring, uint32_t state);
  * and nothing has changed. */
 bool ring_punch(struct ring *ring);
 
-/* The same for the whole of a ring that another has taken the place of (`replaced`): the client has
- * left it. Any other stays as it is: the client may go on there before it finds that the connection
- * has ended, and counts then what was not taken. */
+/* The same at the end of a ring's use: a client that keeps the mapping does not keep our memory.
+ * The header and a record that is under way stay for the client; unless another ring has taken the
+ * place of this one (`replaced`): then all of it reads as zeros. Before it, a client that knows the
+ * state is shown FC_RING_ENDED, and the ring is read. */
 void ring_give_back(struct ring *ring);
 
 /* The client's part in it is over: copies the slots from `from` up to `to`, which is what ring_next

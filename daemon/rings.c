@@ -345,6 +345,8 @@ static void join_orphans(struct rings *rings, struct client_ring *client) {
 void rings_detach(struct rings *rings, struct client_ring *client) {
   assert(client != NULL); /* rings->next may be */
   rings_wake(rings, client);
+  if (client->ring.knows_state && !client->ring.replaced)
+    ring_set_state(&client->ring, FC_RING_ENDED); /* before the last reading: see ring_give_back */
   read_for(rings, client, 1);
   leave_list(rings, client);
   if (client->owes_lines && client_ring_orphan(client)) {

@@ -38,7 +38,7 @@ struct fc_ring_header {
                                   on another ring: rises, may start above 0 */
   /* written by the daemon */
   _Alignas(64) _Atomic uint64_t tail;
-  _Atomic uint32_t state; /* FC_RING_ASLEEP | FC_RING_REVOKED, or 0: of a client that speaks version
+  _Atomic uint32_t state; /* FC_RING_* bits of enum fc_ring_state: of a client that speaks version
                              5 or later alone, which looks at it before it writes a record */
   uint8_t reserved_2[52];
 };
@@ -51,6 +51,7 @@ static_assert(sizeof(struct fc_ring_header) == 192, "slots begin on a cache line
 enum fc_ring_state {
   FC_RING_ASLEEP = 1,  /* the daemon looks at this ring seldom: a ping follows the next record */
   FC_RING_REVOKED = 2, /* no record is to be written any more: the client asks for another ring */
+  FC_RING_ENDED = 4,   /* likewise, because the connection has ended */
 };
 
 enum fc_ring_kind {

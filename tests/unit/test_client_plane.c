@@ -875,6 +875,19 @@ START_TEST(revoked_ring_is_not_written_to) {
 }
 END_TEST
 
+/* Nobody reads there any more, not even the count of what could not be recorded. */
+START_TEST(ended_ring_is_told_nothing) {
+  struct fcache *cache = open_cache(LONG_MS);
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  set_state(FC_RING_ENDED); /* and no other is to be had */
+  ck_assert_int_eq(get(cache, "a"), 'r');
+  assert_records(ring_of(0), 1);
+  ck_assert_uint_eq(atomic_load(&ring_of(0)->unrecorded), 0);
+  ck_assert_uint_eq(counters_of(cache).unrecorded, 1);
+  fcache_close(cache);
+}
+END_TEST
+
 /* It came to nothing at the welcome. */
 START_TEST(region_is_asked_for_again) {
   world.n_passed = _i == 0 ? 0 : 1;
@@ -1270,6 +1283,7 @@ int main(void) {
   tcase_add_test(tcase, hit_in_a_sleeping_ring_is_followed_by_a_ping);
   tcase_add_test(tcase, hit_in_a_sleeping_ring_of_a_stopped_daemon);
   tcase_add_loop_test(tcase, revoked_ring_is_not_written_to, 0, 2);
+  tcase_add_test(tcase, ended_ring_is_told_nothing);
   tcase_add_loop_test(tcase, region_is_asked_for_again, 0, 2);
   tcase_add_loop_test(tcase, region_that_is_not_to_be_had_is_asked_for_seldom, 0, 2);
   tcase_add_loop_test(tcase, stopped_daemons_hits_go_on, 0, 2);
