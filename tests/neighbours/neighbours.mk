@@ -2,7 +2,8 @@
 #                         may fail or be late, nor the daemon take more memory than it said; 90 s
 #   SECONDS=600 QUIET_S=20        how long
 #   KINDS='frames readers'        only the kinds whose names contain one of these words
-#   TIMES=no                      do not judge the p99 nor missed deadlines: for machines with other work
+#   TIMES=no                      do not judge the p99, and let 1 call in 200 miss its deadline: for
+#                                 machines with other work
 STORM_WORKER := $(TB)/neighbours/worker
 $(STORM_WORKER): $(TB)/obj/neighbours/worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
 	@mkdir -p $(@D)

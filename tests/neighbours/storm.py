@@ -10,7 +10,8 @@ one; or where the daemon had more memory than it said it would.
   SECONDS=60 QUIET_S=20      how long
   KINDS='frames readers'     only the kinds whose names contain one of these words; '-frames': all
                              but those
-  TIMES=no                   do not judge the p99 nor missed deadlines: for machines with other work
+  TIMES=no                   do not judge the p99, and let 1 call in 200 miss its deadline: for
+                             machines with other work
 """
 
 from __future__ import annotations
@@ -223,10 +224,8 @@ def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
         bad, of = storm.counts[name], storm.counts["calls"]
         what = "new workers without the region" if name == "no_region" else f"calls {name}"
         text = f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls"
-        if os.environ.get("TIMES") == "no" and name in ("failed", "degraded", "late"):
-            print(f"--    {text} (not judged)")
-        else:
-            verdict.say(bad == 0, text)
+        by_time = os.environ.get("TIMES") == "no" and name in ("failed", "degraded", "late")
+        verdict.say(bad <= (of // 200 if by_time else 0), text)
     if storm.counts["stalled"] > 0:
         print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
     for fault in storm.faults[:16]:
