@@ -29,7 +29,7 @@ enum user_resource {
   USER_RING_BYTES,
   USER_LEASES,
   USER_WAITS,       /* for leases of others, until they are answered */
-  USER_FRAME_BYTES, /* of large frames, outside the lane (intake.h) */
+  USER_FRAME_BYTES, /* of frames beyond the floor, outside the lane (intake.h) */
   USER_REPLY_BYTES, /* that replies copy, beyond each connection's floor */
   USER_RESOURCES
 };
