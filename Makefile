@@ -47,15 +47,15 @@ HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
-CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient
+CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient/include
 CFLAGS ?= -g
 FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP
 FC_LDFLAGS = $(LDFLAGS) $(LDHARDEN) $(SANFLAGS)
 
-PROTO_SRC := $(wildcard proto/*.c)
-DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
-CLIENT_SRC := $(wildcard client/*.c)
-CTL_SRC := $(filter-out client/ctl/main.c,$(wildcard client/ctl/*.c))
+PROTO_SRC := $(wildcard proto/*.c proto/*/*.c)
+DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
+CLIENT_SRC := $(wildcard client/lib/*/*.c)
+CTL_SRC := $(filter-out client/ctl/fcachectl.c,$(wildcard client/ctl/*.c client/ctl/*/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
@@ -74,9 +74,9 @@ CTL_A := $(B)/libctl.a
 ifneq ($(DEPS),skip)
 DEPS_OK := $(BUILD)/.deps-build $(if $(filter clang%,$(CC)),$(BUILD)/.deps-clang)
 endif
-$(BUILD)/.deps-%: Makefile .ci/packages
+$(BUILD)/.deps-%: Makefile tests/packages.sh
 	@mkdir -p $(@D)
-	@.ci/packages $*
+	@tests/packages.sh $*
 	@touch $@
 
 .PHONY: all
@@ -112,7 +112,7 @@ $(LIBA): $(call pic,$(CLIENT_SRC) $(PROTO_SRC))
 $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
-$(CTL): $(call obj,client/ctl/main.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
+$(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lxxhash -lm
 $(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map

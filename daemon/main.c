@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "daemon/descriptors.h"
 #include "daemon/options.h"
+#include "daemon/os/descriptors.h"
 #include "daemon/server.h"
 
 int main(int argc, char **argv) {

@@ -1,10 +1,10 @@
 #include "daemon/memory_total.h"
 
-#include "daemon/conn.h"
-#include "daemon/conns.h"
-#include "daemon/dispatch_parts.h"
-#include "daemon/region.h"
-#include "daemon/trace.h"
+#include "daemon/net/conn.h"
+#include "daemon/net/conns.h"
+#include "daemon/region/region_writer.h"
+#include "daemon/requests/handlers.h"
+#include "daemon/trace/trace.h"
 #include "proto/limits.h"
 
 #define MALLOC_BYTES 16u /* the allocator's own, of each allocation */

@@ -1,8 +1,8 @@
 #include "daemon/options.h"
 
-#include "daemon/namespace_table.h"
-#include "daemon/size.h"
-#include "daemon/users.h"
+#include "daemon/base/parse_size.h"
+#include "daemon/base/users.h"
+#include "daemon/store/namespace_table.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 

@@ -2,7 +2,7 @@
 #ifndef FC_DAEMON_OPTIONS_H
 #define FC_DAEMON_OPTIONS_H
 
-#include "daemon/fault.h"
+#include "daemon/base/error_text.h"
 
 #include <stdbool.h>
 #include <stdint.h>

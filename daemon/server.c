@@ -6,17 +6,17 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "daemon/acceptor.h"
-#include "daemon/allocator.h"
-#include "daemon/conns.h"
-#include "daemon/dead_regions.h"
-#include "daemon/descriptors.h"
-#include "daemon/listen.h"
-#include "daemon/memory.h"
-#include "daemon/notify.h"
-#include "daemon/pool.h"
-#include "daemon/robust.h"
-#include "daemon/trace.h"
+#include "daemon/base/allocator.h"
+#include "daemon/memory_check.h"
+#include "daemon/net/acceptor.h"
+#include "daemon/net/conns.h"
+#include "daemon/os/dead_regions.h"
+#include "daemon/os/descriptors.h"
+#include "daemon/os/listen.h"
+#include "daemon/os/robust_futex.h"
+#include "daemon/os/sd_notify.h"
+#include "daemon/os/thread_pool.h"
+#include "daemon/trace/trace.h"
 #include "proto/errors.h"
 
 #define DRAIN_MAX_MS 2000u /* for clients to take their last replies, and the trace its lines */

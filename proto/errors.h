@@ -1,7 +1,7 @@
 /* errors.h - the one table of codes: those that travel in error replies, and
  * those that the library returns. A code is a negative int in C and the same
  * number, positive, on the wire. <fcache.h> spells the public ones out for its
- * reader; client/error.c asserts that the two agree.
+ * reader; client/lib/api/error.c asserts that the two agree.
  *
  * X(NAME, code, text): the text says what happened, to what, and what to do;
  * a reply or fcache_last_error adds the particulars. */

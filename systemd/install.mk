@@ -24,7 +24,7 @@ install: all
 	$(call inst,644,$(LIBA),$(LIBDIR)/libfcache.a)
 	$(call inst,755,$(LIBSO),$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libfcache.so'
-	$(call inst,644,client/fcache.h,$(PREFIX)/include/fcache.h)
+	$(call inst,644,client/include/fcache.h,$(PREFIX)/include/fcache.h)
 	$(call fill,client/fcache.pc.in,$(LIBDIR)/pkgconfig/fcache.pc)
 	$(call fill,systemd/fcached.service,$(UNITDIR)/fcached.service)
 	$(call fill,systemd/fcached.socket,$(UNITDIR)/fcached.socket)

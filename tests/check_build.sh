@@ -23,14 +23,14 @@ check() { # check TEXT COMMAND...: one check; what the command prints says what 
 
 header_c() {
   echo '#include "fcache.h"' >"$tmp/h.c"
-  "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -Iclient -fsyntax-only "$tmp/h.c"
+  "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -Iclient/include -fsyntax-only "$tmp/h.c"
 }
 header_cxx() {
   local cxx=c++
   case $CC in clang*) cxx=${CC/clang/clang++} ;; esac
   echo '#include "fcache.h"
 int main() { return fcache_strerror(0) == nullptr; }' >"$tmp/h.cc"
-  "$cxx" -std=c++17 -Wall -Wextra -Werror -Iclient -fsyntax-only "$tmp/h.cc"
+  "$cxx" -std=c++17 -Wall -Wextra -Werror -Iclient/include -fsyntax-only "$tmp/h.cc"
 }
 listed() { # one symbol or label a line, without the version's name
   sed 's:/\*.*\*/::; s/#.*//' client/libfcache.map | tr ';:{}' '\n' | tr -d ' \t' |
@@ -44,7 +44,7 @@ exports() {
   diff "$tmp/map" "$tmp/so" && [ -s "$tmp/so" ]
 }
 declared() {
-  tr '\n' ' ' <client/fcache.h | grep -oE 'FCACHE_API [^;(]*\(' | grep -oE 'fcache_[a-z_]+ *\(' |
+  tr '\n' ' ' <client/include/fcache.h | grep -oE 'FCACHE_API [^;(]*\(' | grep -oE 'fcache_[a-z_]+ *\(' |
     tr -d ' (' | sort -u >"$tmp/h"
   listed
   diff "$tmp/h" "$tmp/map"

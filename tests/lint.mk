@@ -1,16 +1,13 @@
 # make lint: the format, clang-tidy (.clang-tidy says which checks and why), the scripts, and Python.
-#   FILES=daemon/store.c   only those files
+#   FILES=daemon/store/store.c   only those files
 # Each file's clang-tidy result is a stamp in the build folder, so a second run sees only changes.
 ifneq ($(DEPS),skip)
 LINT_DEPS_OK := $(BUILD)/.deps-lint
 $(BUILD)/.deps-lint: | $(BUILD)/.deps-build
 endif
 
-FILES ?= $(wildcard proto/*.c daemon/*.c client/*.c client/ctl/*.c client/demo/*.c client/python/src/*.c \
-  tests/unit/*.c tests/system/*.c tests/storm/*.c tests/neighbours/*.c tests/fuzz/*.c tests/bench/*.c \
-  tests/bench/*/*.c tests/valgrind/*.c)
-LINT_HEADERS := $(wildcard proto/*.h daemon/*.h client/*.h client/ctl/*.h client/demo/*.h \
-  client/python/src/*.h tests/*/*.h)
+FILES ?= $(shell find proto daemon client tests -name build -prune -o -name '*.c' -print | sort)
+LINT_HEADERS := $(shell find proto daemon client tests -name build -prune -o -name '*.h' -print | sort)
 # Python: the package, its tests and its build; all of it formatted, the package and its build typed.
 # By find: git refuses another owner's tree, and an unpacked source has none.
 PY_ALL = $(shell find client/python tests \( -name '.?*' -o -name build -o -name __pycache__ \) -prune \

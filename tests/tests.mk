@@ -33,17 +33,16 @@ TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
   PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON)
 
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-SYSTEM_SRC := $(wildcard tests/system/test_*.c)
-# What the tests of a folder share: every .c there that is no test itself.
-UNIT_HELP := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
-SYSTEM_HELP := $(filter-out $(SYSTEM_SRC),$(wildcard tests/system/*.c))
+UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
+SYSTEM_SRC := $(wildcard tests/system/*/test_*.c)
+# Shared by the tests. An archive, so that a test links the helpers that it uses and no others.
+SUPPORT_A := $(TB)/libsupport.a
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # Those that TSan has nothing to see in: one thread, no memory that another has. They take the most
 # time with it; ASan and UBSan run them too.
 TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_heap %/test_arena %/test_message_broken %/test_deadlines
+  %/test_leases_nested %/test_heap %/test_arena %/test_message_broken %/test_timer_heap
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
@@ -52,27 +51,26 @@ $(TB)/obj/%.o: tests/%.c | $(DEPS_OK) $(CHECK_DEPS_OK)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(HARDEN) $(TEST_CFLAGS) -c -o $@ $<
 test_link = $(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(TEST_LIBS)
-TEST_ARCHIVES := $(DAEMON_A) $(CTL_A) $(CLIENT_A) $(PROTO_A)
+TEST_ARCHIVES := $(SUPPORT_A) $(DAEMON_A) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 
-$(UNIT_TESTS): $(TB)/unit/%: $(TB)/obj/unit/%.o $(UNIT_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
-	@mkdir -p $(@D)
-	$(call say,LD)
-	$(test_link)
-$(SYSTEM_TESTS): $(TB)/system/%: $(TB)/obj/system/%.o $(SYSTEM_HELP:tests/%.c=$(TB)/obj/%.o) \
-    $(TEST_ARCHIVES)
+$(SUPPORT_A): $(patsubst tests/%.c,$(TB)/obj/%.o,$(wildcard tests/support/*.c))
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+$(UNIT_TESTS) $(SYSTEM_TESTS): $(TB)/%: $(TB)/obj/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)
 # Its allocations fail when it says so.
-$(TB)/unit/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(TB)/unit/leases/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 .SECONDARY: $(UNIT_SRC:tests/%.c=$(TB)/obj/%.o) $(SYSTEM_SRC:tests/%.c=$(TB)/obj/%.o)
 
 # The storm: the region's writer against its readers. The same once more for each mark of the
 # protocol, with the file that holds it compiled without (FC_REGION_MUTANT=n): that one must fail.
-STORM_HELP := $(wildcard tests/storm/storm*.c) tests/unit/runner.c
+STORM_HELP := $(wildcard tests/storm/storm*.c)
 STORM_TEST := $(TB)/storm/test_storm
-MUTANTS := 1:client/region 2:client/region 3:client/region 10:daemon/store 11:daemon/region \
-  12:daemon/region 13:daemon/heap_place 14:daemon/region 15:daemon/heap_place
+MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader 10:daemon/store/store 11:daemon/region/region_writer \
+  12:daemon/region/region_writer 13:daemon/region/heap_alloc 14:daemon/region/region_writer 15:daemon/region/heap_alloc
 mutant_number = $(firstword $(subst :, ,$(1)))
 mutant_file = $(lastword $(subst :, ,$(1)))
 MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))
@@ -94,7 +92,7 @@ $(STORM_TEST) $(MUTANT_TESTS): $(STORM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCH
 # The other storm: owners of leases, killed.
 LEASE_KILLS_TEST := $(TB)/storm/test_lease_kills
 $(LEASE_KILLS_TEST): $(TB)/obj/storm/test_lease_kills.o $(TB)/obj/storm/lease_kills.o \
-    $(TB)/obj/storm/storm_keys.o $(SYSTEM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
+    $(TB)/obj/storm/storm_keys.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)
@@ -112,17 +110,17 @@ check: tests
 
 # Many cheap checks each, a good part of a minute to hours under valgrind; the sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_arena %/test_heap %/test_deadlines
+  %/test_leases_nested %/test_arena %/test_heap %/test_timer_heap
 # The longest first, or it ends long after the others.
 VALGRIND_FIRST := %/test_rings
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
   $(filter-out $(VALGRIND_SKIP) $(VALGRIND_FIRST),$(UNIT_TESTS))
-check-valgrind: tests $(TB)/valgrind/session | $(VALGRIND_DEPS_OK)
-	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/session) TEST_TIMEOUT_S=300 \
+check-valgrind: tests $(TB)/valgrind/valgrind_session | $(VALGRIND_DEPS_OK)
+	@$(TEST_ENV) FCACHE_SESSION=$(abspath $(TB)/valgrind/valgrind_session) TEST_TIMEOUT_S=300 \
 	  CK_TIMEOUT_MULTIPLIER=20 CK_FORK=no TEST_WRAP=tests/valgrind/wrap.sh tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log-valgrind $(if $(ONLY),,tests/valgrind/session.sh) \
 	  $(call picked,$(VALGRIND_TESTS))
-$(TB)/valgrind/session: $(TB)/obj/valgrind/session.o $(LIBA)
+$(TB)/valgrind/valgrind_session: $(TB)/obj/valgrind/valgrind_session.o $(LIBA)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/ctl/render.h"
-#include "client/sockets.h"
+#include "client/ctl/print/render.h"
+#include "client/lib/util/socket_paths.h"
 #include "proto/errors.h"
 #include "proto/key.h"
 

@@ -6,7 +6,7 @@
 #include <argp.h>
 #include <stdbool.h>
 
-#include "client/admin.h"
+#include "client/lib/admin/admin.h"
 
 enum ctl_status {
   CTL_DONE = 0,

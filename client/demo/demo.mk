@@ -20,4 +20,4 @@ demo: $(DAEMON) $(CTL) $(B)/demo $(B)/demo-worker
 	@$(B)/demo
 
 # The test of the model links it; the archive of the tests comes from tests.mk.
-$(B)/tests/unit/test_demo_model: $(DEMO_A)
+$(B)/tests/unit/demo/test_demo_model: $(DEMO_A)

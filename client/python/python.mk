@@ -3,7 +3,7 @@
 # pip does not come this way: pyproject.toml and setup.py do.
 PYTHON ?= /usr/bin/python3
 PYB := $(B)/python
-PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*.c))
+PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*/*.c))
 PY_FILES := $(patsubst client/python/%,$(PYB)/%,$(shell find client/python/fcached -name '*.py' -o -name '*.pyi' -o -name py.typed))
 PY_CORE := $(PYB)/fcached/_core.so
 PY_EXPORTS := client/python/src/core.map
@@ -36,7 +36,7 @@ python: $(PY_CORE) $(PY_FILES)
 #   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
 # FOLDER/.fcached is its stamp. It is made anew only when REQUIREMENTS changed; MORE are further
 # arguments of `pip install`, if any.
-PACKAGE_SRC := $(wildcard client/*.[ch] proto/*.[ch] client/python/src/*) $(PY_FILES:$(PYB)/%=client/python/%) \
+PACKAGE_SRC := $(wildcard client/include/*.h client/lib/*/*.[ch] proto/*.[ch] proto/*/*.[ch] client/python/src/* client/python/src/*/*) $(PY_FILES:$(PYB)/%=client/python/%) \
   $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)
 # A PYTHONPATH of the user's may name build/python, which would be imported in the installed package's place.
 VENV_ENV := env -u PYTHONPATH -u PYTHONHOME

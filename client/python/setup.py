@@ -24,7 +24,7 @@ from setuptools.errors import CompileError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "library" if (HERE / "library").is_dir() else HERE.parent.parent
-PARTS = ("client", "proto")  # the folders of the library; their own files, nothing below
+PARTS = ("client/include", "client/lib", "proto")  # the folders of the library
 HEADERS = ("xxhash.h", "msgpack.h")
 NO_HEADERS = """
 fcached: cannot compile with xxhash.h and msgpack.h, of which only the headers are needed.
@@ -37,9 +37,10 @@ def stage_library(folder: Path) -> list[str]:
     """Copies the library's sources and headers below ``folder``. The sources, as they stand now."""
     sources = []
     for part in PARTS:
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        for path in sorted((ROOT / part).glob("*.[ch]")):
-            copy = shutil.copy(path, folder / part)
+        for path in sorted((ROOT / part).rglob("*.[ch]")):
+            copy = folder / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
             if path.suffix == ".c":
                 sources.append(str(copy))
     return sources
@@ -54,7 +55,7 @@ class BuildCore(build_ext):
         library = Path(self.build_temp) / "library"
         shutil.rmtree(library, ignore_errors=True)
         ext.sources = ext.sources + stage_library(library)
-        ext.include_dirs = [str(library), str(library / "client"), *ext.include_dirs]
+        ext.include_dirs = [str(library), str(library / "client" / "include"), *ext.include_dirs]
         ext.define_macros.append(("FC_VERSION", f'"{self.distribution.get_version()}"'))
         self._leave_out_run_path()
         self._compile_side_by_side()
@@ -131,7 +132,7 @@ setup(
     ext_modules=[
         Extension(
             "fcached._core",
-            sorted(str(path.relative_to(HERE)) for path in (HERE / "src").glob("*.c")),
+            sorted(str(path.relative_to(HERE)) for path in (HERE / "src").rglob("*.c")),
             include_dirs=["src", numpy.get_include()],
             define_macros=[("_GNU_SOURCE", None), ("XXH_INLINE_ALL", None)],
             # No debug information: it would name this machine's folders.

@@ -25,7 +25,7 @@ inside() {
   make -j"$(nproc)" DEPS=skip WERROR=1 CC="$cross-gcc" AR="$cross-ar" OBJCOPY="$cross-objcopy" \
     EMULATOR=qemu-aarch64 check-emulated || return
   # Return addresses are signed, jumps land at marks, and the reader's pause is one.
-  has build/fcached paciasp bti && has build/libfcache.so.0 paciasp bti && has build/pic/client/region.o isb || return
+  has build/fcached paciasp bti && has build/libfcache.so.0 paciasp bti && has build/pic/client/lib/shm/region_reader.o isb || return
   qemu-aarch64 build/fcached --version | grep '^fcached [0-9]' && qemu-aarch64 build/fcachectl --version || return
   echo '1 passed, 0 failed' # of what came out
 }
@@ -39,7 +39,7 @@ if [ "$(id -u)" != 0 ]; then
   echo '0 passed, 0 failed, 1 skipped'
   exit 0
 fi
-.ci/packages fresh || exit 1
+tests/packages.sh fresh || exit 1
 packages=gcc-$cross,pkg-config,qemu-user
 for library in libc6-dev libuv1-dev libmsgpack-c-dev libxxhash-dev libjansson-dev check; do
   packages+=,$library:arm64

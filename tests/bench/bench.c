@@ -1,8 +1,8 @@
 /* bench - measures fcached beside memcached, redis-server, LMDB and what bounds them. */
+#include "tests/bench/bench_report.h"
+#include "tests/bench/bench_run.h"
 #include "tests/bench/footprint.h"
 #include "tests/bench/herd.h"
-#include "tests/bench/report.h"
-#include "tests/bench/run.h"
 #include "tests/bench/scratch.h"
 
 #include <argp.h>

@@ -1,7 +1,7 @@
 #include "tests/bench/footprint.h"
 
-#include "tests/bench/server.h"
-#include "tests/bench/worker.h"
+#include "tests/bench/bench_worker.h"
+#include "tests/bench/peer_server.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef BENCH_FOOTPRINT_H
 #define BENCH_FOOTPRINT_H
 
-#include "tests/bench/run.h"
+#include "tests/bench/bench_run.h"
 
 /* As bench_run, for the footprints. */
 int footprint_run(const struct bench_env *env, const struct bench_options *options,

@@ -5,7 +5,7 @@
 #ifndef BENCH_HELPER_H
 #define BENCH_HELPER_H
 
-#include "tests/bench/children.h"
+#include "tests/bench/bench_children.h"
 #include "tests/bench/measure.h"
 
 #include <stdint.h>

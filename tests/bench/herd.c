@@ -1,7 +1,7 @@
 #include "tests/bench/herd.h"
 
 #include "tests/bench/helper.h"
-#include "tests/bench/server.h"
+#include "tests/bench/peer_server.h"
 
 #include <time.h>
 

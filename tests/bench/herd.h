@@ -8,7 +8,7 @@
 #ifndef BENCH_HERD_H
 #define BENCH_HERD_H
 
-#include "tests/bench/run.h"
+#include "tests/bench/bench_run.h"
 
 /* As bench_run, for the herds. */
 int herd_run(const struct bench_env *env, const struct bench_options *options,

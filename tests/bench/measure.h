@@ -12,7 +12,7 @@
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
-#include "tests/bench/figures.h"
+#include "tests/bench/bench_figures.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "tests/bench/peer_echo.h"
 
-#include "tests/bench/children.h"
+#include "tests/bench/bench_children.h"
 #include "tests/bench/wire.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef BENCH_PEER_ECHO_H
 #define BENCH_PEER_ECHO_H
 
-#include "tests/bench/peer.h"
+#include "tests/bench/bench_peer.h"
 
 void peer_echo_init(struct bench_peer *peer);
 

@@ -2,7 +2,7 @@
 #ifndef BENCH_PEER_FCACHED_H
 #define BENCH_PEER_FCACHED_H
 
-#include "tests/bench/peer.h"
+#include "tests/bench/bench_peer.h"
 
 #include <stdbool.h>
 

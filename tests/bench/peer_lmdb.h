@@ -2,7 +2,7 @@
 #ifndef BENCH_PEER_LMDB_H
 #define BENCH_PEER_LMDB_H
 
-#include "tests/bench/peer.h"
+#include "tests/bench/bench_peer.h"
 
 /* `name`, borrowed, names the file: one of its own for each that is open at a time. */
 void peer_lmdb_init(struct bench_peer *peer, const char *name);

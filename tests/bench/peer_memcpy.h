@@ -2,7 +2,7 @@
 #ifndef BENCH_PEER_MEMCPY_H
 #define BENCH_PEER_MEMCPY_H
 
-#include "tests/bench/peer.h"
+#include "tests/bench/bench_peer.h"
 
 void peer_memcpy_init(struct bench_peer *peer);
 

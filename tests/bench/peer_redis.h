@@ -2,7 +2,7 @@
 #ifndef BENCH_PEER_REDIS_H
 #define BENCH_PEER_REDIS_H
 
-#include "tests/bench/peer.h"
+#include "tests/bench/bench_peer.h"
 
 void peer_redis_init(struct bench_peer *peer);
 

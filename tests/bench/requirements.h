@@ -2,7 +2,7 @@
 #ifndef BENCH_REQUIREMENTS_H
 #define BENCH_REQUIREMENTS_H
 
-#include "tests/bench/figures.h"
+#include "tests/bench/bench_figures.h"
 
 #include <stddef.h>
 

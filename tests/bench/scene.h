@@ -7,8 +7,8 @@
 #ifndef BENCH_SCENE_H
 #define BENCH_SCENE_H
 
+#include "tests/bench/bench_peer.h"
 #include "tests/bench/measure.h"
-#include "tests/bench/peer.h"
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 #include "tests/bench/scene_churn.h"
 
-#include "tests/bench/daemon.h"
+#include "tests/bench/bench_daemon.h"
+#include "tests/bench/bench_worker.h"
 #include "tests/bench/helper.h"
-#include "tests/bench/worker.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "tests/bench/scene_traced.h"
 
-#include "tests/bench/daemon.h"
-#include "tests/bench/worker.h"
+#include "tests/bench/bench_daemon.h"
+#include "tests/bench/bench_worker.h"
 
 #include <errno.h>
 #include <stdio.h>

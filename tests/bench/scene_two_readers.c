@@ -1,8 +1,8 @@
 #include "tests/bench/scene_two_readers.h"
 
-#include "tests/bench/daemon.h"
+#include "tests/bench/bench_daemon.h"
+#include "tests/bench/bench_worker.h"
 #include "tests/bench/helper.h"
-#include "tests/bench/worker.h"
 
 #include <math.h>
 #include <stdio.h>

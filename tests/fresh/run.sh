@@ -14,7 +14,7 @@ if [ "$(id -u)" != 0 ]; then
   echo "0 passed, 0 failed, 1 skipped"
   exit 0
 fi
-.ci/packages fresh || exit 1
+tests/packages.sh fresh || exit 1
 
 child=
 trap 'trap "" INT TERM; [ -z "$child" ] || { kill "$child"; wait "$child"; }; exit 130' INT TERM

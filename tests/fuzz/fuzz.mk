@@ -10,7 +10,7 @@ FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
   -fno-sanitize-recover=all -Werror=implicit-function-declaration $(PKG_CFLAGS)
-FUZZ_SRC := $(wildcard proto/*.c) tests/unit/proto_samples.c
+FUZZ_SRC := $(wildcard proto/*.c proto/*/*.c) tests/support/proto_samples.c
 
 .PHONY: fuzz fuzz-compiler
 fuzz-compiler: | $(DEPS_OK)
@@ -20,15 +20,15 @@ fuzz-compiler: | $(DEPS_OK)
 	  $(FUZZ_CC) -x c -fsanitize=fuzzer,$(FUZZ_SAN) -o $(FB)/probe - 2>/dev/null || \
 	  { echo "fuzz: needs clang with libFuzzer ($(FUZZ_CC) has none): apt-get install clang"; exit 1; }
 
-$(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
+$(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
 # What two of them need beside the protocol.
-$(FB)/fuzz_region: FUZZ_MORE := client/region.c client/value.c tests/unit/region_build.c
-$(FB)/fuzz_region: client/region.c client/value.c tests/unit/region_build.c $(wildcard client/*.h)
-$(FB)/fuzz_ring: FUZZ_MORE := daemon/ring.c
-$(FB)/fuzz_ring: daemon/ring.c daemon/ring.h
+$(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c
+$(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
+$(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c
+$(FB)/fuzz_ring: daemon/rings/ring_reader.c daemon/rings/ring_reader.h
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
-    $(wildcard proto/*.h tests/unit/*.h) | fuzz-compiler
+    $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SRC) $(FUZZ_MORE) -lxxhash
 
 fuzz: $(FB)/seeds $(FUZZERS:%=$(FB)/fuzz_%)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proto/errors.h"
-#include "proto/frame.h"
+#include "proto/wire/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

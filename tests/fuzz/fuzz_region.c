@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/region.h"
-#include "tests/unit/region_build.h"
+#include "client/lib/shm/region_reader.h"
+#include "tests/support/region_builder.h"
 
 #define SIZE 8192u
 #define SPACE 3u

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "proto/errors.h"
-#include "proto/explain.h"
-#include "proto/frame.h"
-#include "tests/unit/proto_samples.h"
+#include "proto/wire/explain.h"
+#include "proto/wire/frame.h"
+#include "tests/support/proto_samples.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "daemon/ring.h"
+#include "daemon/rings/ring_reader.h"
 #include "proto/errors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/frame.h"
-#include "proto/ring.h"
-#include "tests/unit/proto_samples.h"
+#include "proto/shm/ring_layout.h"
+#include "proto/wire/frame.h"
+#include "tests/support/proto_samples.h"
 
 static void write_seed(const char *folder, const char *kind, const char *name, const void *prefix,
                        size_t prefix_size, const uint8_t *data, size_t size) {

@@ -4,8 +4,8 @@
 #   KINDS='frames readers'        only the kinds whose names contain one of these words
 #   TIMES=no                      do not judge the p99, and let 1 call in 200 miss its deadline: for
 #                                 machines with other work
-STORM_WORKER := $(TB)/neighbours/worker
-$(STORM_WORKER): $(TB)/obj/neighbours/worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
+STORM_WORKER := $(TB)/neighbours/storm_worker
+$(STORM_WORKER): $(TB)/obj/neighbours/storm_worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lxxhash

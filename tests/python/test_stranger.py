@@ -309,7 +309,7 @@ def test_wait_without_the_flag_never_gets_the_lease(daemon: Daemon) -> None:
 
 
 def test_error_has_the_id_of_its_request_and_may_end_the_connection(daemon: Daemon) -> None:
-    """Two of many: tests/system/test_protocol_doc_claims.c tries the page's whole table."""
+    """Two of many: tests/system/hostile/test_protocol_doc_claims.c tries the page's whole table."""
     with Client(daemon.socket, "ns") as client:
         id = client.wire.send(m.STATS, "a\x85")
         assert error_of(client.wire) == (id, wire.ENAME, False)

@@ -10,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../system/child.h"
-#include "../system/harness.h"
-#include "../system/raw.h"
 #include "storm_keys.h"
+#include "tests/support/child_process.h"
+#include "tests/support/harness.h"
+#include "tests/support/raw.h"
 
 #define LEASE_MS 300000u /* no term passes here: it is the death that frees a lease */
 #define WAIT_MS 10000u

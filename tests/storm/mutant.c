@@ -2,8 +2,8 @@
  * off (FC_REGION_MUTANT): passes where the storm sees wrong answers. */
 #include <check.h>
 
-#include "../unit/runner.h"
 #include "storm.h"
+#include "tests/support/runner.h"
 
 START_TEST(the_storm_sees_it) {
   struct storm_plan plan = {

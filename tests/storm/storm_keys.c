@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/region.h"
+#include "proto/shm/region_layout.h"
 
 static const char *const ops[STORM_GROUPS] = {"op0", "op1", "op2", "op3",
                                               "op4", "op5", "op6", "op7"};

@@ -2,7 +2,7 @@
 #ifndef FC_TESTS_STORM_READER_H
 #define FC_TESTS_STORM_READER_H
 
-#include "client/region.h"
+#include "client/lib/shm/region_reader.h"
 #include "storm_board.h"
 
 struct storm_reader {

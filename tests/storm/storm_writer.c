@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/store_clear.h"
+#include "daemon/store/store_clear.h"
 #include "proto/errors.h"
 
 /* For the region; about half of what all keys' values take. */

@@ -4,7 +4,7 @@
 #ifndef FC_TESTS_STORM_WRITER_H
 #define FC_TESTS_STORM_WRITER_H
 
-#include "daemon/store.h"
+#include "daemon/store/store.h"
 #include "storm_board.h"
 
 struct storm_writer {

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../system/harness.h"
-#include "../system/library.h"
-#include "../system/sanitizer.h"
 #include "lease_kills.h"
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+#include "tests/support/sanitizer.h"
 
 #define KILLS (SANITIZER_SLOW ? 200u : 2000u)
 #define KILLS_A_SECOND 50u /* that the slowest machine does: for the time limit */

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../system/sanitizer.h"
-#include "../unit/runner.h"
 #include "storm.h"
 #include "storm_kill.h"
+#include "tests/support/runner.h"
+#include "tests/support/sanitizer.h"
 
 #define READS (SANITIZER_SLOW ? 200000u : 10000000u)
 #define KILLS (SANITIZER_SLOW ? 20u : 200u)

@@ -1,15 +1,16 @@
 /* What a design of the arena costs: a cache is filled and turned over many times, with the books of
  * the daemon's arena and no bytes behind them. The books of entries and the arena's records take
- * their room in it, as in the daemon (daemon/heap_books.c). Each put evicts from the old end until
- * the byte limit holds; what has to be evicted beyond that, for want of a hole, is what is
- * measured, beside the bytes that were moved to avoid it. `make bench-arena` prints the tables. */
+ * their room in it, as in the daemon (daemon/region/heap_chunks.c). Each put evicts from the old
+ * end until the byte limit holds; what has to be evicted beyond that, for want of a hole, is what
+ * is measured, beside the bytes that were moved to avoid it. `make bench-arena` prints the tables.
+ */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "daemon/arena.h"
+#include "daemon/region/arena.h"
 
 enum {
   HEAD_BYTES = 64, /* of an entry in its first block, and of its op and view */

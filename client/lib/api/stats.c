@@ -1,0 +1,90 @@
+#include "client/lib/api/stats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/api/handle.h"
+#include "proto/errors.h"
+
+#define TEXT_MAX 4096u
+
+static bool one_of(const char *name, const char *const names[], size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(name, names[i]) == 0)
+      return true;
+  return false;
+}
+
+/* The wire says how a figure is encoded; its name says what it measures. */
+static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *name) {
+  static const char *const bytes[] = {"bytes",
+                                      "max_bytes",
+                                      "max_value",
+                                      "rings_bytes",
+                                      "rings_bytes_max",
+                                      "region_bytes",
+                                      "region_used_bytes",
+                                      "region_moved_bytes",
+                                      "region_unlisted_bytes"};
+  static const char memory[] = "memory_"; /* of all these */
+  size_t size = strlen(name);
+  if (stat->kind == FC_STAT_TEXT)
+    return FCACHE_STAT_TEXT;
+  if (stat->kind == FC_STAT_UINT)
+    return one_of(name, bytes, sizeof bytes / sizeof bytes[0]) ||
+                   strncmp(name, memory, sizeof memory - 1) == 0
+               ? FCACHE_STAT_BYTES
+               : FCACHE_STAT_COUNT;
+  return size > 2 && strcmp(name + size - 2, "_s") == 0 ? FCACHE_STAT_SECONDS : FCACHE_STAT_RATIO;
+}
+
+static const char *terminated(struct fc_str text, char *to, size_t room) {
+  (void)snprintf(to, room, "%.*s", (int)text.size, text.data == NULL ? "" : text.data);
+  return to;
+}
+
+static void walk_stats(const struct fc_stats_reply *stats, fcache_stat_fn *fn, void *arg) {
+  struct fc_stats_walk walk = {0};
+  struct fc_stat stat;
+  char name[FC_NAME_MAX + 1], space[FC_NAME_MAX + 1], text[TEXT_MAX];
+  while (fc_stats_next(stats, &walk, &stat)) {
+    struct fcache_stat out = {
+        .name_space =
+            stat.name_space.data == NULL ? NULL : terminated(stat.name_space, space, sizeof space),
+        .name = terminated(stat.name, name, sizeof name),
+        .integer = stat.integer,
+        .real = stat.real,
+        .text = terminated(stat.text, text, sizeof text),
+    };
+    out.kind = kind_of(&stat, out.name);
+    fn(arg, &out);
+  }
+}
+
+int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, void *arg) {
+  struct fc_reply reply;
+  uint32_t id = link_begin(link, FC_STATS);
+  (void)fc_encode_stats(&link->request, id, name_space); /* the exchange looks at `failed` */
+  int rc = link_exchange(link, id, NULL, 0, &reply);
+  if (rc < 0)
+    return rc;
+  /* A copy: `fn` may use the handle, and with it the buffer that the reply stands in. */
+  uint8_t *copy = malloc(reply.stats.size);
+  if (copy == NULL)
+    return link_fault(link, FC_ENOMEM, "no memory for the stats");
+  memcpy(copy, reply.stats.at, reply.stats.size);
+  reply.stats.at = copy;
+  walk_stats(&reply.stats, fn, arg);
+  free(copy);
+  return 0;
+}
+
+int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, void *arg) {
+  handle_enter(cache);
+  if (fn == NULL)
+    return link_fault(&cache->link, FC_EINVAL, "the stats need a function to go to; it is NULL");
+  if (!handle_insist(cache))
+    return FCACHE_EUNAVAILABLE;
+  return handle_code(stats_ask(&cache->link, (struct fc_str){0}, fn, arg));
+}

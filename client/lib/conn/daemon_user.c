@@ -1,0 +1,104 @@
+#include "client/lib/conn/daemon_user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/lib/util/socket_paths.h"
+
+#define VARIABLE "FCACHE_DAEMON_USER"
+#define ENTRY_BYTES 16384u /* of a user's record: more than any has */
+/* What the kernel shows for each user that a user namespace does not map. */
+#define OVERFLOW_UID 65534u
+
+/* ---- the variable ---- */
+
+static bool parse_number(const char *text, uid_t *uid) {
+  char *end;
+  errno = 0;
+  unsigned long long number = strtoull(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number >= UINT32_MAX)
+    return false;
+  *uid = (uid_t)number;
+  return true;
+}
+
+static bool find_name(const char *name, uid_t *uid) {
+  struct passwd entry, *found = NULL;
+  char *buffer = malloc(ENTRY_BYTES);
+  if (buffer != NULL && getpwnam_r(name, &entry, buffer, ENTRY_BYTES, &found) == 0 && found != NULL)
+    *uid = found->pw_uid;
+  free(buffer);
+  return found != NULL;
+}
+
+void daemon_user_read(struct daemon_user *user) {
+  const char *text = getenv(VARIABLE);
+  *user = (struct daemon_user){0};
+  if (text == NULL || text[0] == '\0')
+    return;
+  user->is_named = parse_number(text, &user->named) || find_name(text, &user->named);
+  user->is_unknown = !user->is_named;
+}
+
+/* ---- the other end ---- */
+
+/* Does this user namespace have every user, so that each number is one user's? */
+static bool maps_every_user(void) {
+  static const char first[] = "         0          0 4294967295\n";
+  char text[sizeof first + 1];
+  int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return false;
+  ssize_t got = read(fd, text, sizeof text);
+  (void)close(fd); /* only read from */
+  return got == (ssize_t)sizeof first - 1 && memcmp(text, first, sizeof first - 1) == 0;
+}
+
+/* False where the number may be any user's. */
+static bool is_one_user(uid_t uid) {
+  return uid != OVERFLOW_UID || maps_every_user();
+}
+
+/* A folder of that user, where nobody else can make or replace a file. */
+static bool is_folder_of(const char *path, uid_t uid) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid &&
+         (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* The service's user: nobody but root could give it that folder. */
+static bool is_service(const char *path, uid_t uid) {
+  return strcmp(path, SOCKETS_SYSTEM_DIR "/" SOCKETS_NAME) == 0 &&
+         is_folder_of(SOCKETS_SYSTEM_ABOVE, 0) && is_folder_of(SOCKETS_SYSTEM_DIR, uid);
+}
+
+bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *path, char *why,
+                            size_t size) {
+  struct ucred creds;
+  socklen_t got = sizeof creds;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &creds, &got) < 0 || got != sizeof creds) {
+    (void)snprintf(why, size, "the kernel does not say whose daemon that is");
+    return false;
+  }
+  if (creds.uid == 0 || (user->is_named && creds.uid == user->named))
+    return true;
+  bool known = is_one_user(creds.uid);
+  if (known && (creds.uid == geteuid() || is_service(path, creds.uid)))
+    return true;
+  const char *unknown = user->is_unknown ? " (it names no user of this system now)" : "";
+  (void)snprintf(
+      why, size,
+      known ? "not trusted: user %lu runs it; to trust that one, set $" VARIABLE "=%lu%s"
+            : "not trusted: which user runs it is not known here (%lu stands for many); to "
+              "trust it all the same, set $" VARIABLE "=%lu%s",
+      (unsigned long)creds.uid, (unsigned long)creds.uid, unknown);
+  return false;
+}

@@ -1,0 +1,166 @@
+/* Gets and puts of one key. */
+#include "glue/args.h"
+#include "glue/py_errors.h"
+#include "glue/py_value.h"
+#include "keys.h"
+#include "methods.h"
+#include "py_client.h"
+#include "py_handle.h"
+#include "py_hits.h"
+#include "values/sentinel.h"
+
+/* `flag` where the argument is true; where it was not given, `missing`. -1 with an exception. */
+static int take_flag(PyObject *argument, bool missing, unsigned flag, unsigned *flags) {
+  int is_set = argument == NULL ? missing : PyObject_IsTrue(argument);
+  if (is_set < 0)
+    return -1;
+  *flags |= is_set ? flag : 0;
+  return 0;
+}
+
+/* The other way round: `record`. */
+static int take_record(PyObject *argument, unsigned *flags) {
+  int recorded = argument == NULL ? 1 : PyObject_IsTrue(argument);
+  if (recorded < 0)
+    return -1;
+  *flags |= recorded ? 0 : FCACHE_UNRECORDED;
+  return 0;
+}
+
+static PyObject *result_of(struct handle *handle, int rc) {
+  switch (rc) {
+  case FCACHE_OK:
+    break;
+  case FCACHE_MISS:
+    return Py_NewRef(sentinel_miss);
+  case FCACHE_LEASED:
+    return Py_NewRef(sentinel_leased);
+  case HANDLE_RAISED:
+    return NULL;
+  default:
+    return handle_raise(handle, rc);
+  }
+  PyObject *value = hits_decode(handle);
+  if (value == NULL && PyErr_ExceptionMatches(errors_decode))
+    handle->client->own.undecodable++;
+  return value;
+}
+
+static PyObject *get(struct client *client, const struct fcache_key *key, unsigned flags,
+                     uint32_t wait_ms, bool local) {
+  struct handle *handle = handle_begin(client);
+  if (handle == NULL)
+    return NULL;
+  int rc = fcache_get(handle->cache, key, flags | FCACHE_LOCAL, &handle->scratch);
+  if (rc == FCACHE_MISS && !local) {
+    handle_release(handle);
+    rc = fcache_get_wait(handle->cache, key, flags, wait_ms, &handle->scratch);
+    handle_acquire(handle);
+  }
+  PyObject *result = result_of(handle, rc);
+  handle_end(handle);
+  return result;
+}
+
+METHOD_FAST(client_get) {
+  static const struct args_spec spec = {
+      "get", 3, 4, {"op", "view", "prompt", "top_k", "wait", "lease", "record", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  struct fcache_key key;
+  unsigned flags = 0;
+  uint64_t wait_ms = 0;
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+      keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
+      (given[4] != NULL && keys_seconds(given[4], "wait", 1e-3, UINT32_MAX - 1, &wait_ms) < 0) ||
+      take_flag(given[5], false, FCACHE_LEASE, &flags) < 0 || take_record(given[6], &flags) < 0)
+    return NULL;
+  int is_off = client_is_off(client);
+  if (is_off != 0)
+    return is_off < 0 ? NULL : Py_NewRef(sentinel_miss);
+  return get(client, &key, flags, (uint32_t)wait_ms, false);
+}
+
+METHOD_FAST(client_local) {
+  static const struct args_spec spec = {"_local", 4, 4, {"op", "view", "prompt", "top_k", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  struct fcache_key key;
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
+    return NULL;
+  int is_off = client_is_off(client);
+  if (is_off != 0)
+    return is_off < 0 ? NULL : Py_NewRef(sentinel_miss);
+  return get(client, &key, 0, 0, true);
+}
+
+static void give_up(struct handle *handle, const struct fcache_key *key) {
+  handle_release(handle);
+  (void)fcache_give_up(handle->cache, key); /* its names are good: the put's were */
+  handle_acquire(handle);
+}
+
+/* True, False, or NULL with an exception. */
+static PyObject *put(struct handle *handle, const struct fcache_key *key, PyObject *value,
+                     uint64_t compute_ns, unsigned flags) {
+  struct fcache_value encoded = handle_take_scratch(handle);
+  if (value_encode(value, &encoded) < 0) {
+    handle_return_scratch(handle, &encoded);
+    give_up(handle, key); /* others may be waiting for what there will not be */
+    return NULL;
+  }
+  handle_release(handle);
+  int rc = fcache_put(handle->cache, key, encoded.data, encoded.size, compute_ns, flags);
+  handle_acquire(handle);
+  handle_return_scratch(handle, &encoded);
+  return rc < 0 ? handle_raise(handle, rc) : PyBool_FromLong(rc == FCACHE_OK);
+}
+
+METHOD_FAST(client_put) {
+  static const struct args_spec spec = {
+      "put",
+      5,
+      5,
+      {"op", "view", "prompt", "top_k", "value", "compute_s", "keep_first", "record", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  struct fcache_key key;
+  unsigned flags = 0;
+  uint64_t compute_ns = 0;
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+      keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
+      (given[5] != NULL &&
+       keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0) ||
+      take_flag(given[6], false, FCACHE_KEEP_FIRST, &flags) < 0 ||
+      take_record(given[7], &flags) < 0)
+    return NULL;
+  int is_off = client_is_off(client);
+  if (is_off != 0)
+    return is_off < 0 ? NULL : Py_NewRef(Py_False);
+  struct handle *handle = handle_begin(client);
+  if (handle == NULL)
+    return NULL;
+  PyObject *result = put(handle, &key, given[4], compute_ns, flags);
+  handle_end(handle);
+  return result;
+}
+
+METHOD_FAST(client_give_up) {
+  static const struct args_spec spec = {"give_up", 3, 4, {"op", "view", "prompt", "top_k", NULL}};
+  struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
+  struct fcache_key key;
+  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
+    return NULL;
+  struct handle *handle = handle_begin(client);
+  if (handle == NULL)
+    return NULL;
+  handle_release(handle);
+  int rc = fcache_give_up(handle->cache, &key);
+  handle_acquire(handle);
+  PyObject *result = rc < 0 ? handle_raise(handle, rc) : Py_NewRef(Py_None);
+  handle_end(handle);
+  return result;
+}

@@ -1,0 +1,173 @@
+/* Client.cached: found in shared memory without leaving Python's lock; or else the library's way,
+ * with the lock taken again for the computation. */
+#include "computing.h"
+#include "glue/args.h"
+#include "glue/py_errors.h"
+#include "glue/py_value.h"
+#include "keys.h"
+#include "methods.h"
+#include "py_client.h"
+#include "py_handle.h"
+#include "py_hits.h"
+
+#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, and cannot be stored */
+
+struct call {
+  struct client *client;
+  struct handle *handle;
+  struct fcache_key key;
+  PyObject *op, *compute; /* borrowed */
+  PyObject *result;       /* what was computed, or NULL */
+  PyObject *error;        /* why it is not stored, or NULL */
+  struct computing_time time;
+};
+
+/* Runs the computation, and encodes what it gives. 0, UNENCODABLE, or HANDLE_RAISED with an
+ * exception and without a result. */
+static int compute(struct call *call, struct fcache_value *encoded) {
+  struct computing *computing = computing_begin(call->client, call->handle);
+  if (computing == NULL)
+    return HANDLE_RAISED;
+  call->result = PyObject_CallNoArgs(call->compute);
+  call->time = computing_end(computing);
+  if (call->result == NULL)
+    return HANDLE_RAISED;
+  int rc = hits_encode(call->result, encoded, &call->error);
+  if (rc < 0)
+    Py_CLEAR(call->result);
+  return rc < 0 ? HANDLE_RAISED : rc == 0 ? 0 : UNENCODABLE;
+}
+
+/* The library's callback. */
+static int compute_unlocked(void *arg, struct fcache_value *encoded) {
+  struct call *call = arg;
+  handle_acquire(call->handle);
+  int rc = compute(call, encoded);
+  handle_release(call->handle);
+  return rc;
+}
+
+/* Tells of a result that is not stored. */
+static int tell_unencodable(struct call *call) {
+  int rc = hits_unencodable(call->client, call->op, call->error);
+  Py_CLEAR(call->error);
+  if (rc < 0)
+    Py_CLEAR(call->result);
+  return rc;
+}
+
+/* A hit of the share that is computed again. */
+static PyObject *verify(struct call *call, const struct fcache_value *stored) {
+  struct fcache_value encoded = {0};
+  int rc = compute(call, &encoded);
+  if (rc != HANDLE_RAISED)
+    hits_count_passes(call->client, 1, false, call->time.own_ns);
+  if (rc == UNENCODABLE)
+    (void)tell_unencodable(call);
+  else if (rc == 0 && hits_verify(call->client, &call->key, stored, &encoded) < 0)
+    Py_CLEAR(call->result);
+  fcache_value_free(&encoded);
+  return call->result;
+}
+
+/* What is stored cannot be read here: computes it, and replaces what is stored. */
+static PyObject *replace(struct call *call) {
+  struct fcache_value encoded = {0};
+  struct handle *handle = call->handle;
+  int rc = compute(call, &encoded);
+  if (rc == 0) {
+    handle_release(handle);
+    (void)fcache_put(handle->cache, &call->key, encoded.data, encoded.size, call->time.own_ns,
+                     0); /* the caller has its value either way, and the library counts */
+    handle_acquire(handle);
+  } else if (rc == UNENCODABLE) {
+    hits_count_passes(call->client, 1, true, call->time.own_ns);
+    (void)tell_unencodable(call);
+  }
+  fcache_value_free(&encoded);
+  return call->result;
+}
+
+/* What was found is `stored`, taken from the handle; it is given back. */
+static PyObject *take_hit(struct call *call, struct fcache_value *stored) {
+  PyObject *result = NULL;
+  if (call->client->verify_below != 0 && client_verifies(call->client)) {
+    result = verify(call, stored);
+    handle_return_scratch(call->handle, stored);
+    return result;
+  }
+  result = value_decode(stored->data, stored->size);
+  handle_return_scratch(call->handle, stored);
+  if (result == NULL && hits_undecodable(call->client, call->op) == 0)
+    result = replace(call);
+  return result;
+}
+
+static PyObject *take_miss(struct call *call) {
+  struct handle *handle = call->handle;
+  struct fcache_value value = handle_take_scratch(handle);
+  handle_release(handle);
+  int rc = fcache_cached(handle->cache, &call->key, compute_unlocked, call, &value);
+  handle_acquire(handle);
+  if (rc == FCACHE_OK && call->result == NULL)
+    return take_hit(call, &value);
+  if (rc == FCACHE_OK)
+    computing_uncharge(call->client, call->time.without_ns);
+  handle_return_scratch(handle, &value);
+  if (rc == UNENCODABLE) {
+    hits_count_passes(call->client, 1, true, call->time.own_ns);
+    (void)tell_unencodable(call);
+  } else if (rc != FCACHE_OK) {
+    Py_CLEAR(call->result);
+    if (rc != HANDLE_RAISED)
+      (void)handle_raise(handle, rc);
+  }
+  return call->result;
+}
+
+static PyObject *cached(struct call *call) {
+  struct handle *handle = call->handle = handle_begin(call->client);
+  PyObject *result;
+  if (handle == NULL)
+    return NULL;
+  if (fcache_get(handle->cache, &call->key, FCACHE_LOCAL, &handle->scratch) == FCACHE_OK) {
+    struct fcache_value stored = handle_take_scratch(handle);
+    result = take_hit(call, &stored);
+  } else { /* and what is wrong with the call is told there too */
+    result = take_miss(call);
+  }
+  handle_end(handle);
+  return result;
+}
+
+/* Without the daemon, and without a handle. */
+static PyObject *compute_only(struct call *call) {
+  struct computing *computing = computing_begin(call->client, NULL);
+  if (computing == NULL)
+    return NULL;
+  PyObject *result = PyObject_CallNoArgs(call->compute);
+  uint64_t own_ns = computing_end(computing).own_ns;
+  if (result != NULL)
+    hits_count_passes(call->client, 1, true, own_ns);
+  return result;
+}
+
+METHOD_FAST(client_cached) {
+  static const struct args_spec spec = {
+      "cached", 5, 5, {"op", "view", "prompt", "top_k", "compute", NULL}};
+  struct call call = {.client = (struct client *)self};
+  PyObject *given[ARGS_MAX];
+  if (n_args != 5 || keywords != NULL) {
+    if (args_take(&spec, args, n_args, keywords, given) < 0)
+      return NULL;
+    args = given;
+  }
+  if (!client_enter(call.client) || keys_make(args[0], args[1], args[2], args[3], &call.key) < 0)
+    return NULL;
+  call.op = args[0];
+  call.compute = args[4];
+  int is_off = client_is_off(call.client);
+  if (is_off != 0)
+    return is_off < 0 ? NULL : compute_only(&call);
+  return cached(&call);
+}

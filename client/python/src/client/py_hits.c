@@ -1,0 +1,102 @@
+#include "py_hits.h"
+
+#include "computing.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "glue/digest.h"
+#include "glue/py_errors.h"
+#include "glue/py_value.h"
+
+/* Decoding may run Python code, which may use the handle: so the scratch is taken from it. */
+PyObject *hits_decode(struct handle *handle) {
+  struct fcache_value scratch = handle_take_scratch(handle);
+  PyObject *value = value_decode(scratch.data, scratch.size);
+  handle_return_scratch(handle, &scratch);
+  return value;
+}
+
+/* The exception that is set, normalized, taken back. */
+static PyObject *take_exception(void) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != NULL && value != NULL)
+    (void)PyException_SetTraceback(value, traceback); /* fails only for what is no traceback */
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return value;
+}
+
+int hits_excuse(PyObject *source) {
+  if (PyErr_Occurred() == NULL)
+    return 0;
+  if (!PyErr_ExceptionMatches(PyExc_Exception))
+    return -1;
+  PyErr_WriteUnraisable(source);
+  return 0;
+}
+
+static int tell(struct client *client, const char *method, PyObject *op, PyObject *error) {
+  PyObject *result = PyObject_CallMethod((PyObject *)client, method, "OO", op, error);
+  Py_XDECREF(result);
+  return hits_excuse((PyObject *)client);
+}
+
+int hits_undecodable(struct client *client, PyObject *op) {
+  if (!PyErr_ExceptionMatches(errors_decode))
+    return -1;
+  PyObject *error = take_exception();
+  client->own.undecodable++;
+  int rc = tell(client, "_on_undecodable", op, error);
+  Py_DECREF(error);
+  return rc;
+}
+
+int hits_encode(PyObject *value, struct fcache_value *out, PyObject **error) {
+  *error = NULL;
+  if (value_encode(value, out) == 0)
+    return 0;
+  if (!PyErr_ExceptionMatches(PyExc_Exception))
+    return -1;
+  *error = take_exception();
+  return 1;
+}
+
+int hits_unencodable(struct client *client, PyObject *op, PyObject *error) {
+  client->own.unencodable++;
+  return tell(client, "_on_unencodable", op, error);
+}
+
+int hits_verify(struct client *client, const struct fcache_key *key,
+                const struct fcache_value *stored, const struct fcache_value *computed) {
+  client->own.verified++;
+  if (stored->size == computed->size && memcmp(stored->data, computed->data, stored->size) == 0)
+    return 0;
+  client->own.differing++;
+  PyObject *prompt = digest_hex(key->prompt.bytes);
+  PyObject *was = digest_bytes(stored->data, stored->size);
+  PyObject *is = digest_bytes(computed->data, computed->size);
+  PyObject *result = NULL;
+  if (prompt != NULL && was != NULL && is != NULL)
+    result = PyObject_CallMethod((PyObject *)client, "_on_differing", "ssOIOO", key->op, key->view,
+                                 prompt, key->top_k, was, is);
+  Py_XDECREF(prompt);
+  Py_XDECREF(was);
+  Py_XDECREF(is);
+  Py_XDECREF(result);
+  return hits_excuse((PyObject *)client);
+}
+
+void hits_count_passes(struct client *client, uint64_t n, bool misses, uint64_t wall_ns) {
+  client->without.cache_misses += misses ? n : 0;
+  client->without.forward_passes += n;
+  computing_charge(client, wall_ns);
+}
+
+uint64_t hits_clock_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

@@ -1,0 +1,220 @@
+#include "daemon/base/users.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WOKEN_MAX 8u /* waits, of one user, at a time */
+
+void users_init(struct users *users, uint32_t share_percent) {
+  assert(share_percent >= 1 && share_percent <= 100);
+  *users = (struct users){.share_percent = share_percent};
+}
+
+void users_deinit(struct users *users) {
+  for (int resource = 0; resource < USER_RESOURCES; resource++)
+    assert(users->used[resource] == 0 && users->waiting[resource].n == 0);
+  assert(users->n == 0 && users->first == NULL);
+  (void)users; /* without assertions */
+}
+
+void users_set_limit(struct users *users, enum user_resource resource, uint64_t limit) {
+  users->limits[resource] = limit;
+}
+
+/* ---- coming and going ---- */
+
+/* Uids near one another, as they are given out, are in different buckets. */
+static struct user **bucket_of(struct users *users, uid_t uid) {
+  return &users->buckets[uid % USERS_BUCKETS];
+}
+
+static struct user *find(struct users *users, uid_t uid) {
+  struct user *user = *bucket_of(users, uid);
+  while (user != NULL && user->uid != uid)
+    user = user->next_in_bucket;
+  return user;
+}
+
+static struct user *make(struct users *users, uid_t uid) {
+  struct user *user = calloc(1, sizeof *user);
+  if (user == NULL)
+    return NULL;
+  struct user **bucket = bucket_of(users, uid);
+  user->users = users;
+  user->uid = uid;
+  user->next_in_bucket = *bucket;
+  *bucket = user;
+  user->next = users->first;
+  if (user->next != NULL)
+    user->next->prev = user;
+  users->first = user;
+  users->n++;
+  return user;
+}
+
+static void discard(struct user *user) {
+  struct users *users = user->users;
+  struct user **at = bucket_of(users, user->uid);
+  while (*at != user)
+    at = &(*at)->next_in_bucket;
+  *at = user->next_in_bucket;
+  *(user->prev == NULL ? &users->first : &user->prev->next) = user->next;
+  if (user->next != NULL)
+    user->next->prev = user->prev;
+  for (int resource = 0; resource < USER_RESOURCES; resource++)
+    assert(user->waits[resource].n == 0);
+  for (unsigned i = 0; i < USER_LINES; i++)
+    assert(user->lines[i].n == 0);
+  users->n--;
+  free(user);
+}
+
+static void discard_if_done(struct user *user) {
+  if (user->references > 0)
+    return;
+  for (int resource = 0; resource < USER_RESOURCES; resource++)
+    if (user->used[resource] > 0)
+      return;
+  discard(user);
+}
+
+struct user *users_join(struct users *users, uid_t uid, bool limited) {
+  struct user *user = find(users, uid);
+  if (user == NULL)
+    user = make(users, uid);
+  if (user == NULL)
+    return NULL;
+  user->limited = limited;
+  user->references++;
+  return user;
+}
+
+void user_hold(struct user *user) {
+  if (user != NULL)
+    user->references++;
+}
+
+void user_leave(struct user *user) {
+  if (user == NULL)
+    return;
+  assert(user->references > 0);
+  user->references--;
+  discard_if_done(user);
+}
+
+/* ---- shares ---- */
+
+static uint64_t share_of(uint64_t left, uint32_t percent) {
+  return left / 100 * percent + left % 100 * percent / 100; /* does not overflow */
+}
+
+/* Of what the other users leave. */
+static uint64_t share(const struct user *user, enum user_resource resource) {
+  const struct users *users = user->users;
+  uint64_t others = users->used[resource] - user->used[resource];
+  uint64_t limit = users->limits[resource];
+  return share_of(limit > others ? limit - others : 0, users->share_percent);
+}
+
+static bool has_share(const struct user *user) {
+  return user != NULL && user->limited && user->users->share_percent < 100;
+}
+
+uint64_t user_room(const struct user *user, enum user_resource resource) {
+  if (!has_share(user))
+    return UINT64_MAX;
+  uint64_t most = share(user, resource), own = user->used[resource];
+  return most > own ? most - own : 0;
+}
+
+bool user_may_take(const struct user *user, enum user_resource resource, uint64_t amount) {
+  return !has_share(user) || user->used[resource] == 0 || amount <= user_room(user, resource);
+}
+
+void user_count_refused(struct user *user, enum user_resource resource) {
+  user->users->refused[resource]++;
+}
+
+void user_charge(struct user *user, enum user_resource resource, uint64_t amount) {
+  if (user == NULL)
+    return;
+  user->used[resource] += amount;
+  user->users->used[resource] += amount;
+}
+
+/* ---- waits ---- */
+
+void user_wait_for(struct user *user, enum user_resource resource, struct user_wait *wait) {
+  if (wait->turn.line == &user->waits[resource])
+    return;
+  turns_remove(&wait->turn); /* it waited for another resource */
+  assert(user->used[resource] > 0);
+  user_count_refused(user, resource);
+  turns_add(&user->users->waiting[resource], &user->waits[resource], &wait->turn);
+}
+
+void user_stop_waiting(struct user_wait *wait) {
+  turns_remove(&wait->turn);
+}
+
+static void wake(const struct turn_line *line) {
+  struct turn *turn = line->first;
+  for (unsigned woken = 0; turn != NULL && woken < WOKEN_MAX; woken++) {
+    struct turn *next = turn->next;
+    struct user_wait *wait = (struct user_wait *)turn;
+    wait->ready(wait);
+    turn = next;
+  }
+}
+
+void user_wake(struct user *user, enum user_resource resource) {
+  if (user != NULL)
+    wake(&user->waits[resource]);
+}
+
+/* What one user returns is room for another, too: each time for the next one that waits. */
+static void wake_after_release(struct user *user, enum user_resource resource) {
+  struct turn_line *own = &user->waits[resource];
+  struct turns *waiting = &user->users->waiting[resource];
+  wake(own);
+  if (own->n > 0)
+    turns_put_last(own);
+  if (waiting->first == NULL || waiting->first == own)
+    return;
+  turns_put_last(waiting->first);
+  wake(waiting->last);
+}
+
+void user_release(struct user *user, enum user_resource resource, uint64_t amount) {
+  if (user == NULL || amount == 0)
+    return;
+  struct users *users = user->users;
+  assert(user->used[resource] >= amount && users->used[resource] >= amount);
+  user->used[resource] -= amount;
+  users->used[resource] -= amount;
+  if (users_have_waits(users, resource))
+    wake_after_release(user, resource);
+  discard_if_done(user);
+}
+
+/* ---- words ---- */
+
+const char *user_share_text(const struct user *user, enum user_resource resource,
+                            char text[USER_TEXT_SIZE]) {
+  static const char *const names[USER_RESOURCES] = {[USER_CONNECTIONS] = "connections",
+                                                    [USER_NAMESPACES] = "namespaces",
+                                                    [USER_MANIFEST_BYTES] = "bytes of manifests",
+                                                    [USER_RING_BYTES] = "bytes of rings",
+                                                    [USER_LEASES] = "leases",
+                                                    [USER_WAITS] = "waits",
+                                                    [USER_FRAME_BYTES] = "bytes of requests",
+                                                    [USER_REPLY_BYTES] = "bytes of replies"};
+  (void)snprintf(text, USER_TEXT_SIZE,
+                 "user %" PRIu32 " holds %" PRIu64 " of %" PRIu64
+                 " %s, which is its share (--user-share %" PRIu32 ")",
+                 (uint32_t)user->uid, user->used[resource], user->users->limits[resource],
+                 names[resource], user->users->share_percent); /* fits */
+  return text;
+}

@@ -1,0 +1,140 @@
+#include "daemon/leases/processes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "daemon/os/peer.h"
+#include "daemon/os/proc_stat.h"
+
+#define ANCESTORS_MAX 8u /* shells and wrappers between a process and its creator's client */
+
+static uint32_t index_of(const struct processes *processes, pid_t pid) {
+  return (uint32_t)(XXH3_64bits_withSeed(&pid, sizeof pid, processes->secret) % PROCESSES_BUCKETS);
+}
+
+static struct process **bucket_of(struct processes *processes, pid_t pid) {
+  return &processes->buckets[index_of(processes, pid)];
+}
+
+struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t birth) {
+  struct process *process = processes->buckets[index_of(processes, pid)];
+  while (process != NULL && !(process->pid == pid && process->birth == birth))
+    process = process->next_in_bucket;
+  return process;
+}
+
+static void forget(struct processes *processes, struct process *process) {
+  struct process **at = bucket_of(processes, process->pid);
+  while (*at != process)
+    at = &(*at)->next_in_bucket;
+  *at = process->next_in_bucket;
+  leases_forget_process(&process->leases);
+  free(process);
+}
+
+/* ---- without a connection ---- */
+
+static void become_idle(struct processes *processes, struct process *process) {
+  process->next_idle = NULL;
+  process->prev_idle = processes->idle_last;
+  *(processes->idle_last == NULL ? &processes->idle_first : &processes->idle_last->next_idle) =
+      process;
+  processes->idle_last = process;
+  processes->idle++;
+}
+
+static void become_busy(struct processes *processes, struct process *process) {
+  struct process *next = process->next_idle, *prev = process->prev_idle;
+  *(prev == NULL ? &processes->idle_first : &prev->next_idle) = next;
+  *(next == NULL ? &processes->idle_last : &next->prev_idle) = prev;
+  processes->idle--;
+}
+
+static void forget_idle(struct processes *processes, uint32_t most) {
+  struct process *oldest;
+  while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
+    processes->idle_first = oldest->next_idle;
+    *(oldest->next_idle == NULL ? &processes->idle_last : &oldest->next_idle->prev_idle) = NULL;
+    processes->idle--;
+    forget(processes, oldest);
+  }
+}
+
+void processes_deinit(struct processes *processes) {
+  forget_idle(processes, 0);
+}
+
+/* ---- helpers ---- */
+
+/* The nearest process above this one that is a client. NULL: there is none, or /proc does not tell.
+ */
+static struct process *find_creator(const struct processes *processes, pid_t pid) {
+  struct proc_stat stat;
+  bool known = proc_stat_read(pid, &stat);
+  for (unsigned i = 0; known && i < ANCESTORS_MAX; i++) {
+    pid_t parent = stat.parent;
+    known = proc_stat_read(parent, &stat);
+    if (!known)
+      break;
+    struct process *found = processes_find(processes, parent, peer_birth(stat.start_ticks));
+    if (found != NULL)
+      return found;
+  }
+  return NULL;
+}
+
+/* A process that was created while its creator computed, or by a helper, is taken for a helper for
+ * as long as it lives: its creator may give it work in later computations, too. One that was
+ * created before is a worker like others. */
+static void find_out_whose_helper(const struct processes *processes, struct process *process) {
+  struct process *creator = process->birth == 0 ? NULL : find_creator(processes, process->pid);
+  if (creator == NULL || creator == process)
+    return;
+  uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(process->birth));
+  bool computed = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
+  if (computed || creator->leases.helper_of != NULL)
+    leases_set_helper(&process->leases, &creator->leases);
+}
+
+/* ---- connections ---- */
+
+static struct process *make(struct processes *processes, pid_t pid, uint64_t birth,
+                            uint64_t number) {
+  struct process *process = calloc(1, sizeof *process);
+  if (process == NULL)
+    return NULL;
+  process->pid = pid;
+  process->birth = birth;
+  process->number = number;
+  process->next_in_bucket = *bucket_of(processes, pid);
+  *bucket_of(processes, pid) = process;
+  find_out_whose_helper(processes, process);
+  return process;
+}
+
+struct process *processes_join(struct processes *processes, pid_t pid, uint64_t birth,
+                               uint64_t number) {
+  if (pid <= 0)
+    return NULL;
+  struct process *process = processes_find(processes, pid, birth);
+  if (process == NULL)
+    process = make(processes, pid, birth, number);
+  else if (process->connections == 0)
+    become_busy(processes, process);
+  if (process != NULL)
+    process->connections++;
+  return process;
+}
+
+void processes_leave(struct processes *processes, struct process *process) {
+  assert(process->connections > 0);
+  if (--process->connections > 0)
+    return;
+  if (process->birth == 0) { /* the next with this pid may be another */
+    forget(processes, process);
+    return;
+  }
+  become_idle(processes, process);
+  forget_idle(processes, PROCESSES_IDLE_MAX);
+}

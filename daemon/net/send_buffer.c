@@ -1,0 +1,112 @@
+#include "daemon/net/send_buffer.h"
+
+#include <assert.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define LOOKED_AT_MAX 4u /* lent buffers, for one that may go: each look is a system call */
+
+void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
+  size_t share = limit_bytes / 16;
+  *pool =
+      (struct send_buffers){.limit_bytes = limit_bytes,
+                            .large_bytes = share < SEND_BUFFER_LARGE ? share : SEND_BUFFER_LARGE};
+  pool->lent.next = pool->lent.prev = &pool->lent;
+}
+
+void send_buffers_deinit(struct send_buffers *pool) {
+  assert(pool->used_bytes == 0 && pool->lent.next == &pool->lent);
+  (void)pool; /* without assertions */
+}
+
+/* Returns what the kernel says that the socket has now; 0 where it does not. */
+static size_t set_size(int fd, int bytes) {
+  socklen_t size = sizeof bytes;
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) < 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &size) < 0 || bytes < 0)
+    return 0;
+  return (size_t)bytes;
+}
+
+void send_buffer_init(struct send_buffer *buffer, int fd) {
+  *buffer = (struct send_buffer){.fd = fd};
+  (void)set_size(fd, (int)SEND_BUFFER_SMALL); /* of a socket, no value is refused */
+}
+
+size_t send_buffer_unread(int fd) {
+  int unread = 0;
+  return ioctl(fd, SIOCOUTQ, &unread) < 0 || unread < 0 ? 0 : (size_t)unread;
+}
+
+static void leave(struct send_buffer *buffer) {
+  assert(buffer->prev != NULL && buffer->next != NULL); /* it is lent */
+  buffer->prev->next = buffer->next;
+  buffer->next->prev = buffer->prev;
+  buffer->next = buffer->prev = NULL;
+}
+
+static void enter_last(struct send_buffers *pool, struct send_buffer *buffer) {
+  buffer->prev = pool->lent.prev;
+  buffer->next = &pool->lent;
+  buffer->prev->next = buffer;
+  buffer->next->prev = buffer;
+}
+
+void send_buffer_return(struct send_buffers *pool, struct send_buffer *buffer) {
+  if (buffer->bytes == 0)
+    return;
+  leave(buffer);
+  pool->used_bytes -= buffer->bytes;
+  buffer->bytes = 0;
+}
+
+/* Takes a large buffer back from a socket whose peer has read everything. */
+static void reclaim(struct send_buffers *pool) {
+  struct send_buffer *buffer = pool->lent.next;
+  for (unsigned i = 0; i < LOOKED_AT_MAX && buffer != &pool->lent; i++) {
+    struct send_buffer *next = buffer->next;
+    if (send_buffer_unread(buffer->fd) == 0) {
+      (void)set_size(buffer->fd, (int)SEND_BUFFER_SMALL); /* as in send_buffer_init */
+      send_buffer_return(pool, buffer);
+      return;
+    }
+    leave(buffer); /* the others are looked at the next time */
+    enter_last(pool, buffer);
+    buffer = next;
+  }
+}
+
+/* What one takes at most, whatever bound the system has. */
+static size_t expected_bytes(size_t asked) {
+  return 2 * asked + SEND_BUFFER_OVER_BYTES;
+}
+
+/* Lends a buffer of that size, within so many bytes of the pool. */
+static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t asked,
+                 size_t most_bytes) {
+  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
+    reclaim(pool);
+  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
+    return false;
+  size_t size = set_size(buffer->fd, (int)asked);
+  if (size == 0)
+    return false;
+  buffer->bytes = size + SEND_BUFFER_OVER_BYTES;
+  pool->used_bytes += buffer->bytes;
+  enter_last(pool, buffer);
+  return true;
+}
+
+bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer, bool large_reply) {
+  size_t medium = pool->large_bytes < SEND_BUFFER_MEDIUM ? pool->large_bytes : SEND_BUFFER_MEDIUM;
+  if (buffer->bytes > 0) {
+    leave(buffer);
+    enter_last(pool, buffer);
+    return true;
+  }
+  if (!large_reply)
+    return lend(pool, buffer, medium, pool->limit_bytes / 4 * 3);
+  return lend(pool, buffer, pool->large_bytes, pool->limit_bytes / 2) ||
+         lend(pool, buffer, medium, pool->limit_bytes);
+}

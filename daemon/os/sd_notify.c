@@ -1,0 +1,60 @@
+#include "daemon/os/sd_notify.h"
+
+#include "daemon/base/parse_number.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool env_number(const char *name, uint64_t *out) {
+  const char *end = number_parse(getenv(name), out);
+  return end != NULL && *end == '\0';
+}
+
+static uint64_t watchdog_interval_ms(void) {
+  uint64_t usec, pid;
+  if (!env_number("WATCHDOG_USEC", &usec) || usec == 0)
+    return 0;
+  if (getenv("WATCHDOG_PID") != NULL &&
+      (!env_number("WATCHDOG_PID", &pid) || pid != (uint64_t)getpid()))
+    return 0;
+  uint64_t ms = usec / 2000;
+  return ms == 0 ? 1 : ms;
+}
+
+void notify_init(struct notify *notify) {
+  *notify = (struct notify){.fd = -1};
+  const char *path = getenv("NOTIFY_SOCKET");
+  if (path == NULL || (path[0] != '/' && path[0] != '@') || path[1] == '\0')
+    return;
+  size_t size = strlen(path);
+  if (size >= sizeof notify->address.sun_path)
+    return;
+  notify->address.sun_family = AF_UNIX;
+  memcpy(notify->address.sun_path, path, size); /* the rest is zero */
+  /* A path counts its NUL; an abstract name starts with one and has none at its end. */
+  bool abstract = path[0] == '@';
+  if (abstract)
+    notify->address.sun_path[0] = '\0';
+  notify->address_size =
+      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));
+  notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (notify->fd >= 0)
+    notify->watchdog_ms = watchdog_interval_ms();
+}
+
+void notify_deinit(struct notify *notify) {
+  if (notify->fd >= 0)
+    (void)close(notify->fd); /* datagrams are gone at once: nothing to lose */
+  notify->fd = -1;
+  notify->watchdog_ms = 0;
+}
+
+bool notify_send(struct notify *notify, const char *state) {
+  if (notify->fd < 0)
+    return false;
+  size_t size = strlen(state);
+  return sendto(notify->fd, state, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+                (const struct sockaddr *)&notify->address, notify->address_size) == (ssize_t)size;
+}

@@ -1,0 +1,204 @@
+/* Gets and puts of one key, and how they are recorded. */
+#include <assert.h>
+
+#include "daemon/region/entry.h"
+#include "daemon/requests/handlers.h"
+#include "daemon/trace/trace.h"
+#include "proto/errors.h"
+
+#define MS_NS 1000000u
+
+/* As the wire has them. */
+static_assert((int)LEASE_NONE == (int)FC_LEASE_NONE &&
+                  (int)LEASE_GRANTED == (int)FC_LEASE_GRANTED &&
+                  (int)LEASE_TAKEN == (int)FC_LEASE_TAKEN,
+              "an answer that is no wait is sent as it is");
+
+void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
+  sets[0] = &call->session->ns->counters;
+  sets[1] = &call->dispatch->counters;
+}
+
+void call_trace(const struct call *call, const struct call_record *record, bool hit) {
+  const struct fc_key *key = record->key;
+  if (!trace_is_on(call->dispatch->trace))
+    return;
+  struct client_clock clock = client_clock_now();
+  struct trace_event event = {
+      .ts_ns = client_time_stamp(&call->session->time, &clock, record->end_ns),
+      .probe = record->probe,
+      .view = key->view,
+      .prompt = key->prompt,
+      .top_k = key->top_k,
+      .op = key->op,
+      .wall_ns = record->wall_ns,
+      .hit = hit,
+      .name_space = call->session->ns->name,
+      .client = call->session->name,
+  };
+  trace_write(call->dispatch->trace, &event);
+}
+
+uint64_t call_wall_ns(const struct call *call, uint64_t end_ns) {
+  struct fc_waits *sharing = &call->session->leases.sharing;
+  uint64_t begun = fc_waits_begin(sharing, call->start_ns);
+  return fc_waits_end(sharing, begun, end_ns);
+}
+
+void call_record_hit(const struct call *call, const struct call_record *record,
+                     const struct entry *entry) {
+  struct counters *sets[CALL_SETS];
+  struct call_record charged = *record;
+  charged.wall_ns = client_time_charge(&call->session->time, record->end_ns, record->wall_ns);
+  bool shared = entry_origin(entry) != session_origin(call->session);
+  call_sets(call, sets);
+  counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
+  call->session->hits++;
+  call->session->shared_hits += shared;
+  call->dispatch->hits_socket++;
+  call_trace(call, &charged, true);
+}
+
+uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
+  return fc_key_digest(call->session->ns->seed ^ call->dispatch->secret, key);
+}
+
+enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
+                                 const struct fc_get *get) {
+  struct namespace *ns = call->session->ns;
+  struct lease_request request = {
+      .ns = ns,
+      .digest = call_lease_digest(call, key),
+      .key = key,
+      .wants = (get->flags & FC_LEASE) != 0,
+      .term_ns = (uint64_t)get->terms.lease_ms * MS_NS,
+      .wait_ns = (uint64_t)get->terms.wait_ms * MS_NS,
+      .id = call->id,
+      .flags = get->flags,
+      .probe = get->probe,
+  };
+  return leases_ask(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+}
+
+static enum dispatch_result miss(const struct call *call, const struct fc_get *get) {
+  struct fc_buf *reply = &call->dispatch->reply;
+  uint64_t generation = call->dispatch->store->generation;
+  enum lease_answer answer = LEASE_NONE;
+  if (call->session->version < 3) {
+    (void)fc_encode_miss(reply, call->id, generation);
+    return call_reply(call); /* looks at `failed` */
+  }
+  answer = call_ask_lease(call, &get->key, get);
+  if (answer == LEASE_WAITS)
+    return DISPATCH_DONE; /* the reply comes when the wait is over */
+  (void)fc_encode_miss_lease(reply, call->id, generation, (enum fc_lease_state)answer);
+  return call_reply(call); /* looks at `failed` */
+}
+
+enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get) {
+  struct dispatch *dispatch = call->dispatch;
+  const struct namespace *ns = call->session->ns;
+  /* Ask for room before anything is promoted or counted: the frame may come again. */
+  struct entry *found = store_peek(dispatch->store, ns, &get->key);
+  if (found == NULL)
+    return miss(call, get);
+  if (!call->sink->has_room(call->sink, CALL_COPIED_BYTES))
+    return DISPATCH_AGAIN;
+  (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
+                           entry_value_size(found));
+  struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
+  enum dispatch_result result = call_reply_value(call, found);
+  /* Behind the reply, as all of the bookkeeping: the client does not wait for it. */
+  store_use(dispatch->store, found, call->start_ns);
+  if ((get->flags & FC_UNRECORDED) == 0) {
+    record.wall_ns = call_wall_ns(call, record.end_ns);
+    call_record_hit(call, &record, found);
+  }
+  return result;
+}
+
+/* A put ends its key's lease: with its value, or without one. */
+static void end_lease(const struct call *call, const struct fc_key *key, int outcome) {
+  struct leases *leases = &call->dispatch->leases;
+  struct session *session = call->session;
+  uint64_t digest = call_lease_digest(call, key);
+  if (outcome == FC_STORED || outcome == FC_KEPT)
+    leases_put(leases, session->ns, digest, key, call->start_ns);
+  else /* stale: the next computes it anew; too big: nobody can store it, so none waits for others
+        */
+    (void)leases_give_up(leases, &session->leases, session->ns, digest, key, outcome != FC_STALE,
+                         call->start_ns); /* it may have none */
+}
+
+static struct store_put_info put_info(const struct call *call, const struct fc_put *put) {
+  return (struct store_put_info){
+      .origin = session_origin(call->session),
+      .compute_ns = client_time_compute_ns(put->compute_ns),
+      .now_ns = call->start_ns,
+      .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
+      .has_generation = put->epoch.boot_id != 0,
+      .generation = put->epoch.clear_generation,
+  };
+}
+
+/* What began under another daemon may have been cleared since. */
+static bool is_of_this_daemon(const struct call *call, const struct fc_put *put) {
+  return put->epoch.boot_id == 0 || put->epoch.boot_id == call->dispatch->boot_id;
+}
+
+bool call_put_has_room(const struct call *call, const struct fc_put *put) {
+  struct store_put_info info = put_info(call, put);
+  return put->withheld || !is_of_this_daemon(call, put) ||
+         store_put_has_room(call->dispatch->store, call->session->ns, &put->key, put->value_size,
+                            &info);
+}
+
+int call_put(const struct call *call, const struct fc_put *put) {
+  struct dispatch *dispatch = call->dispatch;
+  int outcome = FC_STALE;
+  if (put->withheld) {
+    outcome = FC_ETOOBIG;
+  } else if (is_of_this_daemon(call, put)) {
+    struct store_put_info info = put_info(call, put);
+    outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
+                        &info);
+  }
+  if (dispatch->leases.n > 0)
+    end_lease(call, &put->key, outcome);
+  dispatch->puts_kept += outcome == FC_KEPT;
+  dispatch->puts_stale += outcome == FC_STALE;
+  dispatch->puts_too_big += outcome == FC_ETOOBIG;
+  return outcome;
+}
+
+void call_record_put(const struct call *call, const struct call_record *record) {
+  struct counters *sets[CALL_SETS];
+  call_sets(call, sets);
+  counters_miss(sets, CALL_SETS, 1, record->wall_ns);
+  call_trace(call, record, false);
+}
+
+enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
+  if (!call_put_has_room(call, put))
+    return DISPATCH_AGAIN; /* more goes for it after the others had their turn */
+  int outcome = call_put(call, put);
+  if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
+    struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};
+    record.wall_ns = client_time_charge(&call->session->time, record.end_ns, put->compute_ns);
+    call_record_put(call, &record);
+  }
+  if (outcome == FC_ETOOBIG && put->withheld)
+    return call_error(call, FC_ETOOBIG,
+                      "a value that was not sent does not fit: the limit is %u bytes (--max-value)",
+                      call->dispatch->store->max_value);
+  if (outcome == FC_ETOOBIG)
+    return call_error(call, FC_ETOOBIG,
+                      "a value of %u bytes does not fit: the limit is %u bytes (--max-value), and "
+                      "%llu in all (--max-bytes)",
+                      put->value_size, call->dispatch->store->max_value,
+                      (unsigned long long)call->dispatch->store->max_bytes);
+  if (outcome < 0)
+    return call_error(call, outcome, "%s", fc_error_text(outcome));
+  (void)fc_encode_put_reply(&call->dispatch->reply, call->id, (enum fc_put_outcome)outcome);
+  return call_reply(call); /* looks at `failed` */
+}

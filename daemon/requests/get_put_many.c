@@ -1,0 +1,257 @@
+/* Gets and puts of many keys. A reply to get_many goes out in parts, each of about
+ * PART_BYTES, made only when the one before has left; a put_many is done in slices. */
+#include <string.h>
+
+#include "daemon/region/entry.h"
+#include "daemon/requests/handlers.h"
+#include "proto/errors.h"
+#include "proto/wire/pieces.h"
+
+#define PART_BYTES (256u << 10)
+#define PART_KEYS 256u
+/* A stretch of the reply and a value for each key, and what follows; beyond that a part has as many
+ * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
+#define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
+#define KEY_OVERHEAD_BYTES 5u
+#define PART_HEAD_BYTES 64u       /* what stands before the values */
+#define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
+/* Where room has to be made by moving entries, a put takes many times as long as it does otherwise.
+ */
+#define PUT_SLICE_NS 1000000u
+
+struct part {
+  struct fc_key key;
+  uint32_t first, n;
+  size_t bytes;                   /* of the values */
+  struct entry *found[PART_KEYS]; /* NULL: a miss */
+  uint8_t leases[PART_KEYS];      /* an fc_lease_state for each miss, in order */
+  uint32_t n_leases;              /* 0: none was asked for */
+};
+
+static void prompt_at(struct fc_key *key, const uint8_t *prompts, uint32_t i) {
+  memcpy(key->prompt.bytes, prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
+}
+
+/* Finds as many keys from `first` on as fit in one part. Changes nothing in the store: the part may
+ * have to wait. */
+static void find_part(const struct call *call, const struct fc_get_many *get, uint32_t first,
+                      struct part *part) {
+  part->key = get->key;
+  part->first = first;
+  part->n = 0;
+  part->bytes = 0;
+  while (part->n < PART_KEYS && first + part->n < get->n) {
+    prompt_at(&part->key, get->prompts, first + part->n);
+    struct entry *entry = store_peek(call->dispatch->store, call->session->ns, &part->key);
+    size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry_value_size(entry));
+    if (part->n > 0 && part->bytes + more > PART_BYTES)
+      break; /* a part takes at least one, however large */
+    part->found[part->n++] = entry;
+    part->bytes += more;
+  }
+}
+
+/* The part is going out: its misses are this client's to compute, where nobody else does. */
+static void ask_leases(const struct call *call, const struct fc_get_many *many, struct part *part) {
+  struct fc_get get = {.flags = many->flags, .terms.lease_ms = many->terms.lease_ms};
+  part->n_leases = 0;
+  if (call->session->version < 3 || (many->flags & FC_LEASE) == 0)
+    return;
+  for (uint32_t i = 0; i < part->n; i++) {
+    if (part->found[i] != NULL)
+      continue;
+    prompt_at(&part->key, many->prompts, part->first + i);
+    part->leases[part->n_leases++] = (uint8_t)call_ask_lease(call, &part->key, &get);
+  }
+}
+
+/* An entry's value, wherever it lies. */
+static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc_pieces *pieces,
+                      struct entry **owners) {
+  struct iovec value[FC_REGION_PIECES_MAX];
+  size_t n = entry_value(entry, value);
+  for (size_t i = 0; i < n; i++) {
+    size_t before = pieces->n;
+    fc_pieces_add(pieces, reply, value[i].iov_base, value[i].iov_len);
+    if (pieces->n > before)
+      owners[pieces->n - 1] = entry;
+  }
+}
+
+/* `owners` says in which entry each piece lies. */
+static void encode_part(const struct call *call, const struct fc_get_many *get,
+                        const struct part *part, struct fc_pieces *pieces, struct entry **owners) {
+  struct dispatch *dispatch = call->dispatch;
+  struct fc_buf *reply = &dispatch->reply;
+  struct fc_get_many_reply head = {.clear_generation = dispatch->store->generation,
+                                   .first = part->first,
+                                   .last = part->first + part->n == get->n,
+                                   .values.n = part->n,
+                                   .n_leases = part->n_leases};
+  (void)fc_encode_get_many_reply_head(reply, call->id, &head); /* `failed` is looked at below */
+  for (uint32_t i = 0; i < part->n; i++) {
+    struct entry *entry = part->found[i];
+    if (entry == NULL) {
+      (void)fc_encode_nil(reply);
+      continue;
+    }
+    store_use(dispatch->store, entry, call->start_ns);
+    (void)fc_encode_bin_head(reply, entry_value_size(entry));
+    add_value(reply, entry, pieces, owners);
+  }
+  if (part->n_leases > 0)
+    (void)fc_encode_leases(reply, part->leases, part->n_leases);
+}
+
+/* Takes one of `n` equal shares of what is left: together the shares are all of it. */
+static uint64_t take_share(uint64_t *left_ns, uint64_t n) {
+  uint64_t share_ns = n > 1 ? *left_ns / n : *left_ns;
+  *left_ns -= share_ns;
+  return share_ns;
+}
+
+/* The part's time until `end_ns` is divided evenly over its hits. */
+static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part,
+                        uint64_t end_ns) {
+  uint64_t n_hits = 0;
+  for (uint32_t i = 0; i < part->n; i++)
+    n_hits += part->found[i] != NULL;
+  if (n_hits == 0)
+    return;
+  uint64_t left_ns = call_wall_ns(call, end_ns);
+  struct call_record record = {.key = &part->key, .probe = get->probe, .end_ns = end_ns};
+  for (uint32_t i = 0; i < part->n; i++) {
+    if (part->found[i] == NULL)
+      continue;
+    prompt_at(&part->key, get->prompts, part->first + i);
+    record.wall_ns = take_share(&left_ns, n_hits--);
+    call_record_hit(call, &record, part->found[i]);
+  }
+}
+
+/* Memory for a part that its client does not read: pieces and heads. A key has a stretch of the
+ * reply and a value, which may lie in several pieces. */
+static size_t room_for(const struct part *part) {
+  size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
+  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * SINK_PIECE_BYTES;
+}
+
+enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
+  struct session *session = call->session;
+  struct part part;
+  find_part(call, get, session->many.next, &part);
+  if (!call->sink->has_room(call->sink, room_for(&part)))
+    return DISPATCH_AGAIN;
+  struct iovec list[PART_PIECES];
+  struct entry *owners[PART_PIECES] = {NULL};
+  struct fc_pieces pieces;
+  fc_pieces_init(&pieces, list);
+  struct fc_buf *reply = &call->dispatch->reply;
+  ask_leases(call, get, &part);
+  encode_part(call, get, &part, &pieces, owners);
+  if (reply->failed)
+    return DISPATCH_CLOSE; /* no memory even for an error text */
+  fc_frame_finish(reply, 0, pieces.outside_bytes);
+  fc_pieces_finish(&pieces, reply);
+  uint64_t end_ns = call_clock_ns();
+  call->sink->send(call->sink, pieces.list, owners, pieces.n);
+  if ((get->flags & FC_UNRECORDED) == 0)
+    record_part(call, get, &part, end_ns);
+  session->many.next = part.first + part.n;
+  if (session->many.next < get->n)
+    return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
+  session->many.next = 0;
+  return DISPATCH_DONE;
+}
+
+/* Of a batch, the prompts whose values came are counted, whatever the client says of its size. */
+static void record_batch(const struct call *call, const struct fc_put_many *many) {
+  struct batch_progress *batch = &call->session->batch;
+  struct counters *sets[CALL_SETS];
+  if (many->batch > 0)
+    *batch = (struct batch_progress){.left = many->batch};
+  uint32_t n = many->n < batch->left ? many->n : batch->left;
+  if (n == 0)
+    return;
+  batch->left -= n;
+  batch->size += n;
+  call_sets(call, sets);
+  counters_batch(sets, CALL_SETS, n, batch->size, many->batch > 0);
+}
+
+/* One value of those that are left, progress->next among them: what was charged for them is divided
+ * evenly. */
+static void record_put(const struct call *call, const struct fc_put_many *many,
+                       const struct fc_key *key, struct many_progress *progress) {
+  struct call_record record = {.key = key,
+                               .probe = many->probe,
+                               .end_ns = call_clock_ns(),
+                               .wall_ns = take_share(&progress->wall_ns, many->n - progress->next)};
+  call_record_put(call, &record);
+}
+
+/* The whole message, before its first value. */
+static void charge_puts(const struct call *call, const struct fc_put_many *many,
+                        struct many_progress *progress) {
+  progress->wall_ns = client_time_charge(&call->session->time, call->start_ns, many->compute_ns);
+  record_batch(call, many);
+}
+
+static void count_outcome(struct many_progress *progress, int outcome) {
+  struct fc_put_many_reply *counts = &progress->counts;
+  counts->stored += outcome == FC_STORED;
+  counts->kept += outcome == FC_KEPT;
+  counts->stale += outcome == FC_STALE;
+  counts->too_big += outcome == FC_ETOOBIG;
+  if (outcome < 0 && outcome != FC_ETOOBIG)
+    progress->failed = outcome;
+}
+
+static bool is_over(uint64_t start_ns, uint32_t puts) {
+  return puts % 8 == 0 && puts > 0 && call_clock_ns() - start_ns > PUT_SLICE_NS;
+}
+
+/* Puts from progress->next on, as many as one turn may take. */
+static void put_slice(const struct call *call, const struct fc_put_many *many,
+                      struct many_progress *progress) {
+  struct fc_put put = {.flags = many->flags,
+                       .key = many->key,
+                       .epoch = many->epoch,
+                       .compute_ns = many->compute_ns / many->n};
+  struct fc_bins values = {.at = many->values.at + progress->values_bytes,
+                           .size = many->values.size - progress->values_bytes,
+                           .n = many->n - progress->next};
+  const uint8_t *start = values.at;
+  bool is_recorded = (many->flags & FC_UNRECORDED) == 0;
+  if (is_recorded && progress->next == 0)
+    charge_puts(call, many, progress);
+  for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES &&
+                       !is_over(call->start_ns, i);
+       i++) {
+    struct fc_bins rest = values;
+    prompt_at(&put.key, many->prompts, progress->next);
+    fc_bins_next(&rest, &put.value, &put.value_size);
+    put.withheld = put.value == NULL;
+    if (!call_put_has_room(call, &put))
+      break;
+    values = rest;
+    count_outcome(progress, call_put(call, &put));
+    if (is_recorded)
+      record_put(call, many, &put.key, progress);
+    progress->next++;
+  }
+  progress->values_bytes = (size_t)(values.at - many->values.at);
+}
+
+enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+  struct many_progress *progress = &call->session->many;
+  put_slice(call, many, progress);
+  if (progress->next < many->n)
+    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+  struct many_progress done = *progress;
+  *progress = (struct many_progress){0};
+  if (done.failed != 0)
+    return call_error(call, done.failed, "%s", fc_error_text(done.failed));
+  (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &done.counts);
+  return call_reply(call); /* looks at `failed` */
+}

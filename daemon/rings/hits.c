@@ -1,0 +1,119 @@
+#include "daemon/rings/hits.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HIT_MIN_NS 50u /* no client serves itself a hit in less */
+
+static bool is_recorded(const struct ring_hit *hit) {
+  return (hit->record.flags & FC_RING_UNRECORDED) == 0;
+}
+
+/* When the hit was served; now, where the client's clock is another (a time namespace) or a lie. */
+static uint64_t end_of(const struct hits_account *account, const struct client_clock *clock,
+                       const struct fc_ring_hit *record) {
+  bool plausible = record->end_ns >= account->time->since_ns && record->end_ns <= clock->now_ns;
+  return plausible ? record->end_ns : clock->now_ns;
+}
+
+static uint32_t hint_of(const struct ring_hit *hit) {
+  return (uint32_t)(hit->record.origin >> 32);
+}
+
+/* Where the hint does not lead to it any more: it was put anew, or is gone. */
+static struct entry *look_up(const struct hits_account *account, const struct ring_hit *hit) {
+  struct fc_key key = {
+      .op = ring_hit_op(hit), .view = ring_hit_view(hit), .top_k = hit->record.top_k};
+  memcpy(key.prompt.bytes, hit->record.prompt, FC_HASH_SIZE);
+  return store_peek_digest(account->store, account->ns, hit->record.digest, &key);
+}
+
+/* With a million entries each of them is in lines that the cache does not have: asked for a batch
+ * ahead, they are waited for together. */
+static void find_all(struct hits_account *const accounts[], const struct ring_hit *hits, size_t n,
+                     struct entry *found[RING_BATCH]) {
+  for (size_t i = 0; i < n; i++)
+    store_prefetch(accounts[i]->store, hint_of(&hits[i]));
+  for (size_t i = 0; i < n; i++)
+    found[i] = store_peek_hint(accounts[i]->store, accounts[i]->ns, hint_of(&hits[i]),
+                               hits[i].record.digest);
+  for (size_t i = 0; i < n; i++)
+    if (found[i] == NULL)
+      found[i] = look_up(accounts[i], &hits[i]);
+}
+
+static void count(struct hits_account *account, const struct client_clock *clock,
+                  struct fc_ring_hit *record) {
+  struct counters *sets[] = {&account->ns->counters, account->counters};
+  bool shared = (uint32_t)record->origin != account->origin;
+  record->wall_ns = client_time_charge(account->time, clock->now_ns, record->wall_ns);
+  account->hits++;
+  account->shared_hits += shared;
+  counters_hit(sets, sizeof sets / sizeof sets[0], record->wall_ns,
+               client_time_compute_ns(record->compute_ns), shared);
+}
+
+size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,
+                  struct ring_hit *hits, size_t n) {
+  struct entry *found[RING_BATCH];
+  size_t counted = 0;
+  assert(n <= RING_BATCH);
+  find_all(accounts, hits, n, found);
+  for (size_t i = 0; i < n; i++) {
+    uint64_t end_ns = end_of(accounts[i], clock, &hits[i].record);
+    namespace_use(accounts[i]->ns, end_ns);
+    if (found[i] != NULL)
+      store_use(accounts[i]->store, found[i], end_ns);
+    if (!is_recorded(&hits[i]))
+      continue;
+    count(accounts[i], clock, &hits[i].record);
+    counted++;
+  }
+  return counted;
+}
+
+uint64_t hits_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n) {
+  uint64_t most = FC_RING_SLOTS_MAX + (now_ns - account->started_ns) / HIT_MIN_NS;
+  uint64_t left = most > account->unrecorded ? most - account->unrecorded : 0;
+  uint64_t counted = n < left ? n : left;
+  account->unrecorded += counted;
+  return counted;
+}
+
+void hits_owe(struct hits_account *account, const struct ring_hit *hits, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (is_recorded(&hits[i]))
+      account->owed_ns += hits[i].record.wall_ns;
+}
+
+void hits_settle(struct hits_account *account, struct ring_hit *hits, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    struct fc_ring_hit *record = &hits[i].record;
+    if (!is_recorded(&hits[i]))
+      continue;
+    if (record->wall_ns > account->owed_ns)
+      record->wall_ns = account->owed_ns;
+    account->owed_ns -= record->wall_ns;
+  }
+}
+
+void hits_trace(const struct hits_account *account, const struct client_clock *clock,
+                const struct ring_hit *hits, size_t n) {
+  if (!trace_is_on(account->trace))
+    return;
+  struct trace_event event = {
+      .hit = true, .name_space = account->name_space, .client = account->client};
+  for (size_t i = 0; i < n; i++) {
+    const struct fc_ring_hit *record = &hits[i].record;
+    if (!is_recorded(&hits[i]))
+      continue;
+    event.ts_ns = client_time_stamp(account->time, clock, end_of(account, clock, record));
+    event.probe = ring_hit_probe(&hits[i]);
+    event.view = ring_hit_view(&hits[i]);
+    event.op = ring_hit_op(&hits[i]);
+    memcpy(event.prompt.bytes, record->prompt, FC_HASH_SIZE);
+    event.top_k = record->top_k;
+    event.wall_ns = record->wall_ns;
+    trace_write(account->trace, &event);
+  }
+}

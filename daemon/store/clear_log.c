@@ -1,0 +1,67 @@
+#include "daemon/store/clear_log.h"
+
+#include <string.h>
+
+void clear_log_init(struct clear_log *log, uint64_t floor) {
+  memset(log, 0, sizeof *log);
+  log->floor = log->newest = floor;
+}
+
+static bool same(const struct fc_hash *a, const struct fc_hash *b) {
+  return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* Does `record` clear everything that `other` does? */
+static bool covers(const struct clear_record *record, const struct clear_record *other) {
+  return (record->any_view || (!other->any_view && same(&record->view, &other->view))) &&
+         (record->any_op || (!other->any_op && same(&record->op, &other->op)));
+}
+
+/* What a later clear covers need not be remembered: so a view that is cleared
+ * again and again takes one record, not all. */
+static void forget_covered(struct clear_log *log, const struct clear_record *record) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < log->n; i++)
+    if (!covers(record, &log->records[i]))
+      log->records[kept++] = log->records[i];
+  log->n = kept;
+}
+
+void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str view,
+                   struct fc_str op) {
+  struct clear_record record = {
+      .generation = generation, .any_view = view.data == NULL, .any_op = op.data == NULL};
+  log->newest = generation;
+  if (record.any_view && record.any_op) {
+    log->n = 0;
+    log->floor = generation;
+    return;
+  }
+  if (!record.any_view)
+    record.view = fc_hash_prompt(view.data, view.size);
+  if (!record.any_op)
+    record.op = fc_hash_prompt(op.data, op.size);
+  forget_covered(log, &record);
+  if (log->n == CLEAR_LOG_SIZE) {
+    log->floor = log->records[0].generation;
+    log->n--;
+    memmove(&log->records[0], &log->records[1], log->n * sizeof log->records[0]);
+  }
+  log->records[log->n++] = record;
+}
+
+bool clear_log_stale(const struct clear_log *log, uint64_t generation, const struct fc_key *key) {
+  if (generation >= log->newest)
+    return false;
+  if (generation < log->floor)
+    return true;
+  struct fc_hash view = fc_hash_prompt(key->view.data, key->view.size);
+  struct fc_hash op = fc_hash_prompt(key->op.data, key->op.size);
+  for (uint32_t i = log->n; i > 0 && log->records[i - 1].generation > generation; i--) {
+    const struct clear_record *record = &log->records[i - 1];
+    if ((record->any_view || same(&record->view, &view)) &&
+        (record->any_op || same(&record->op, &op)))
+      return true;
+  }
+  return false;
+}

@@ -1,0 +1,196 @@
+#include "daemon/store/namespace_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/errors.h"
+
+/* Entries of a dropped namespace that the call which drops it frees itself. */
+#define DROP_SLICE 1024u
+
+#define MALLOC_BYTES 16u /* of each allocation */
+
+size_t namespace_table_bytes_max(uint32_t limit) {
+  size_t structs = (size_t)limit + NAMESPACE_CONDEMNED_MAX;
+  return structs * (sizeof(struct namespace) + MALLOC_BYTES) +
+         (size_t)limit * (FC_MANIFEST_MAX + MALLOC_BYTES);
+}
+
+size_t namespace_table_bytes(const struct namespace_table *table) {
+  size_t structs = (size_t)table->n + table->n_condemned;
+  size_t bytes = structs * (sizeof(struct namespace) + MALLOC_BYTES);
+  for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next)
+    bytes += ns->manifest.size > 0 ? ns->manifest.size + MALLOC_BYTES : 0;
+  return bytes;
+}
+
+void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit) {
+  *table = (struct namespace_table){.store = store, .limit = limit};
+}
+
+static void unlink_namespace(struct namespace_table *table, struct namespace *ns) {
+  struct namespace **link = &table->first;
+  while (*link != ns)
+    link = &(*link)->next;
+  *link = ns->next;
+  table->n--;
+}
+
+/* Only what is in the table counts: nobody is charged any more. */
+static void drop(struct namespace_table *table, struct namespace *ns) {
+  unlink_namespace(table, ns);
+  store_drop_start(table->store, ns);
+  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* none needs no memory */
+  user_release(ns->maker, USER_NAMESPACES, 1);
+  ns->maker = NULL;
+  ns->next = table->condemned;
+  table->condemned = ns;
+  table->n_condemned++;
+  while (table->n_condemned > NAMESPACE_CONDEMNED_MAX)
+    (void)namespace_table_step(table, DROP_SLICE);
+}
+
+static void free_condemned(struct namespace_table *table) {
+  struct namespace *ns = table->condemned;
+  table->condemned = ns->next;
+  table->n_condemned--;
+  namespace_deinit(ns);
+  free(ns);
+}
+
+/* At the daemon's end nothing is zeroed: it would take seconds of a large cache, and the memory
+ * goes to nobody but those clients that still map it. */
+void namespace_table_deinit(struct namespace_table *table) {
+  while (table->first != NULL)
+    drop(table, table->first);
+  for (; table->condemned != NULL; free_condemned(table))
+    (void)store_drop_step(table->store, table->condemned, UINT64_MAX, false); /* all of them */
+}
+
+bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
+  uint64_t bytes_before = table->store->bytes;
+  while (table->condemned != NULL && bytes_before - table->store->bytes < STORE_SLICE_BYTES) {
+    struct namespace *ns = table->condemned;
+    uint64_t before = ns->entries;
+    if (!store_drop_step(table->store, ns, max_entries, true))
+      return false;
+    max_entries -= before;
+    free_condemned(table);
+  }
+  return table->condemned == NULL;
+}
+
+/* A walk, not a hash table: names are looked up once a connection, and a
+ * thousand comparisons, nearly all of lengths alone, take some microseconds. */
+struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name) {
+  struct namespace *ns = table->first;
+  while (ns != NULL && !fc_str_equal(ns->name, name))
+    ns = ns->next;
+  return ns;
+}
+
+/* The one longest without clients, of those that `maker` made (NULL: of all); NULL where all have
+ * some. */
+static struct namespace *longest_idle(const struct namespace_table *table,
+                                      const struct user *maker) {
+  struct namespace *idle = NULL;
+  for (struct namespace *ns = table->first; ns != NULL; ns = ns->next)
+    if (ns->clients == 0 && (maker == NULL || ns->maker == maker) &&
+        (idle == NULL || ns->released < idle->released))
+      idle = ns;
+  return idle;
+}
+
+/* Finds what is to go for one more of the maker's: NULL if there is room. FC_EREFUSED: nothing may.
+ */
+static int find_victim(const struct namespace_table *table, struct user *maker,
+                       struct namespace **victim) {
+  bool has_share = user_may_take(maker, USER_NAMESPACES, 1);
+  *victim = NULL;
+  if (has_share && table->n < table->limit)
+    return 0;
+  *victim = longest_idle(table, has_share ? NULL : maker);
+  if (!has_share)
+    user_count_refused(maker, USER_NAMESPACES);
+  return *victim == NULL ? FC_EREFUSED : 0;
+}
+
+/* splitmix64: seeds that differ in one bit give unrelated digests. */
+static uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+static int make(struct namespace_table *table, struct fc_str name, struct user *maker,
+                struct namespace **out) {
+  struct namespace *victim;
+  int rc = find_victim(table, maker, &victim);
+  if (rc < 0)
+    return rc;
+  struct namespace *ns = malloc(sizeof *ns);
+  if (ns == NULL)
+    return FC_ENOMEM;
+  if (victim != NULL)
+    drop(table, victim);
+  /* A namespace of that name may have been here before, and cleared. Its log is
+   * gone, so what began before this moment is stale. */
+  uint64_t seed;
+  do /* never 0, which would stand for no namespace in a welcome: of one seed in 2^64 */
+    seed = mix(table->store->seed + table->made++);
+  while (seed == 0);
+  namespace_init(ns, name, seed, ++table->store->generation);
+  ns->serial = table->made;
+  ns->maker = maker;
+  user_charge(maker, USER_NAMESPACES, 1);
+  struct namespace **last = &table->first;
+  while (*last != NULL)
+    last = &(*last)->next;
+  *last = ns;
+  table->n++;
+  *out = ns;
+  return 0;
+}
+
+int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
+                         struct namespace **ns) {
+  *ns = namespace_table_find(table, name);
+  int r = *ns == NULL ? make(table, name, maker, ns) : 0;
+  if (r < 0)
+    return r;
+  (*ns)->clients++;
+  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+  return 0;
+}
+
+static bool worth_nothing(const struct namespace *ns) {
+  return ns->entries == 0 && ns->max_entries == 0 && ns->max_bytes == 0 &&
+         ns->evictions[EVICT_BYTES] == 0 && counters_are_zero(&ns->counters);
+}
+
+void namespace_table_close(struct namespace_table *table, struct namespace *ns) {
+  assert(ns->clients > 0);
+  if (--ns->clients > 0)
+    return;
+  ns->released = ++table->releases;
+  if (!worth_nothing(ns))
+    return;
+  drop(table, ns);
+  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+}
+
+int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
+                                    int64_t max_entries) {
+  if (max_entries <= 0)
+    return FC_EMAXENTRIES;
+  return store_limit(table->store, ns, (uint64_t)max_entries) ? NAMESPACE_LIMITED
+                                                              : NAMESPACE_LIMIT_MORE;
+}
+
+int namespace_table_set_max_bytes(struct namespace_table *table, struct namespace *ns,
+                                  uint64_t max_bytes) {
+  if (max_bytes == 0)
+    return FC_EINVAL;
+  return store_limit_bytes(table->store, ns, max_bytes) ? NAMESPACE_LIMITED : NAMESPACE_LIMIT_MORE;
+}

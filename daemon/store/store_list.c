@@ -1,0 +1,72 @@
+#include "daemon/store/store_list.h"
+
+#include <string.h>
+
+#include "proto/errors.h"
+
+static void put_u64(uint8_t *to, uint64_t value) {
+  for (int i = 0; i < 8; i++)
+    to[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static uint64_t take_u64(const uint8_t *from) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; i++)
+    value = value << 8 | from[i];
+  return value;
+}
+
+void store_cursor_encode(const struct store_cursor *cursor, uint8_t bytes[STORE_CURSOR_SIZE]) {
+  put_u64(bytes, cursor->stamp);
+  put_u64(bytes + 8, cursor->digest);
+  put_u64(bytes + 16, cursor->below);
+}
+
+int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_t size) {
+  *cursor = (struct store_cursor){0};
+  if (size == 0)
+    return 0;
+  if (size != STORE_CURSOR_SIZE)
+    return FC_EINVAL;
+  cursor->stamp = take_u64(bytes);
+  cursor->digest = take_u64(bytes + 8);
+  cursor->below = take_u64(bytes + 16);
+  return 0;
+}
+
+/* The first entry that the page looks at. */
+static const struct entry *resume(const struct store *store, const struct store_select *select,
+                                  const struct store_cursor *cursor) {
+  if (cursor->stamp != 0) {
+    const struct fc_region_entry *placed = region_first(store->region, cursor->digest);
+    const struct entry *entry = NULL;
+    for (; placed != NULL; placed = region_next(store->region, placed)) {
+      entry = heap_entry_at(&store->heap, placed);
+      if (entry->use_stamp == cursor->stamp) /* stamps are unique */
+        break;
+    }
+    if (placed != NULL && (select->ns == NULL || entry_namespace(entry) == select->ns))
+      return store_older(store, select->ns, entry);
+  }
+  return store_newest(store, select->ns);
+}
+
+bool store_list(const struct store *store, const struct store_select *select, uint32_t limit,
+                uint64_t max_examined, struct store_cursor *cursor, store_list_fn *emit,
+                void *arg) {
+  const struct entry *entry = resume(store, select, cursor);
+  for (; entry != NULL; entry = store_older(store, select->ns, entry)) {
+    bool shown = (cursor->below == 0 || entry->use_stamp < cursor->below) &&
+                 entry_matches(entry, select->view, select->op) && !store_is_doomed(store, entry);
+    if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))
+      return true;
+    max_examined--;
+    limit -= shown ? 1 : 0;
+    cursor->stamp = entry->use_stamp;
+    cursor->digest = entry->digest;
+    if (cursor->below == 0 || entry->use_stamp < cursor->below)
+      cursor->below = entry->use_stamp;
+  }
+  *cursor = (struct store_cursor){0};
+  return false;
+}

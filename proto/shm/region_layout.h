@@ -1,0 +1,118 @@
+/* region_layout.h - the layout of the region: the memory that the daemon writes and its
+ * clients read. docs/region.md explains it byte by byte, with the protocol of the
+ * readers and the writer; another layout is another FC_REGION_LAYOUT.
+ *
+ * Offsets, never pointers, from the start of the region. Numbers are in the byte
+ * order of the machine: a region never leaves it. Whatever two processes may touch
+ * at the same time is atomic, and is loaded and stored with an explicit order; a
+ * reader trusts nothing here, and checks each offset and size after loading it once.
+ *
+ *   header   one page
+ *   buckets  n_buckets of them: by the key's digest
+ *   arena    blocks, each at a multiple of FC_REGION_UNIT: entries, and pieces of
+ *            values */
+#ifndef FC_PROTO_REGION_H
+#define FC_PROTO_REGION_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+
+#define FC_REGION_MAGIC UINT64_C(0x314e4f4947455246) /* "FREGION1", little-endian */
+#define FC_REGION_LAYOUT 1u
+#define FC_REGION_PAGE 4096u
+#define FC_REGION_UNIT 16u        /* blocks begin at its multiples */
+#define FC_REGION_PIECES_MAX 16u  /* of one value */
+#define FC_REGION_CHAIN_MAX 1024u /* entries of a bucket that a reader looks at */
+
+struct fc_region_header {
+  /* constant once the region is handed out */
+  uint64_t magic;
+  uint32_t layout;
+  uint32_t max_value; /* largest value, bytes */
+  uint64_t size;      /* of the region, bytes */
+  uint64_t boot_id;
+  uint64_t buckets_offset, n_buckets; /* n_buckets is below 2^32 */
+  uint64_t arena_offset, arena_size;
+  uint8_t reserved_1[64];
+
+  /* 0, then 1 for ever: this region serves nothing any more. */
+  _Alignas(64) _Atomic uint32_t retired;
+  /* The futex word of a robust mutex that the daemon's main thread holds for life: that thread's id
+   * while it lives; the kernel sets FUTEX_OWNER_DIED and clears the id when it ends, however it
+   * ends. What follows is the rest of that mutex, the C library's own. */
+  _Alignas(64) _Atomic uint32_t owner;
+  uint8_t mutex_rest[60];
+};
+static_assert(offsetof(struct fc_region_header, retired) == 128, "layout 1");
+static_assert(offsetof(struct fc_region_header, owner) == 192, "layout 1");
+static_assert(sizeof(struct fc_region_header) == 256, "layout 1");
+static_assert(sizeof(_Atomic uint32_t) == 4 && sizeof(_Atomic uint64_t) == 8, "plain words");
+static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "shared without a lock");
+
+#define FC_REGION_TID_MASK 0x3fffffffu /* FUTEX_TID_MASK: of `owner` */
+
+/* A seqlock over the chain of entries, their content included. */
+struct fc_region_bucket {
+  _Atomic uint64_t sequence; /* odd while the writer changes the chain; never reset */
+  _Atomic uint64_t first;    /* offset of an entry; 0: none */
+};
+static_assert(sizeof(struct fc_region_bucket) == 16, "layout 1");
+
+/* The head of an entry's first block. Behind it: the op and the view, behind one another, then
+ * zeros to a multiple of 8 bytes; then the value; or, where n_pieces > 0, so many fc_region_piece,
+ * whose bytes in order are the value. */
+struct fc_region_entry {
+  _Atomic uint64_t next;       /* in the bucket's chain: offset of an entry; 0: none */
+  _Atomic uint64_t name_space; /* the namespace's id: its digests' seed, never used twice */
+  _Atomic uint64_t prompt[2];  /* the 16 bytes of the hash */
+  _Atomic uint64_t numbers;    /* top_k, and from bit 32 on the value's size */
+  _Atomic uint64_t shape;      /* bits 0-7 op's size, 8-15 view's size, 16-31 n_pieces, 32-63
+                                  checksum: low half of the value's XXH3-64 seeded by the key's
+                                  digest */
+  _Atomic uint64_t compute_ns;
+  _Atomic uint64_t origin; /* low 32 bits of the number of the process that put it: the id of that
+                              process's first client; from bit 32 on what the daemon finds its own
+                              books by, of no use to readers */
+};
+static_assert(sizeof(struct fc_region_entry) == 64, "layout 1");
+
+struct fc_region_piece {
+  _Atomic uint64_t offset;
+  _Atomic uint64_t extent; /* low 32 bits: its bytes, a multiple of FC_REGION_UNIT but for the last
+                              piece; from bit 32 on the daemon's own, as in `origin` */
+};
+static_assert(sizeof(struct fc_region_piece) == 16, "layout 1");
+
+static inline uint32_t fc_region_op_size(uint64_t shape) {
+  return (uint32_t)(shape & 0xff);
+}
+static inline uint32_t fc_region_view_size(uint64_t shape) {
+  return (uint32_t)(shape >> 8 & 0xff);
+}
+static inline uint32_t fc_region_n_pieces(uint64_t shape) {
+  return (uint32_t)(shape >> 16 & 0xffff);
+}
+static inline uint32_t fc_region_checksum_of(uint64_t shape) {
+  return (uint32_t)(shape >> 32);
+}
+static inline uint64_t fc_region_shape(uint32_t op_size, uint32_t view_size, uint32_t n_pieces,
+                                       uint32_t checksum) {
+  return (uint64_t)checksum << 32 | n_pieces << 16 | view_size << 8 | op_size;
+}
+
+/* What the names take, padding included. */
+static inline uint32_t fc_region_names_bytes(uint32_t op_size, uint32_t view_size) {
+  return (op_size + view_size + 7u) & ~7u;
+}
+
+/* The bucket of a digest: its upper half, spread over any number of buckets. */
+static inline uint64_t fc_region_bucket_of(uint64_t digest, uint64_t n_buckets) {
+  return (digest >> 32) * n_buckets >> 32;
+}
+
+#endif

@@ -1,0 +1,177 @@
+#include "tests/support/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/harness.h"
+
+#define FIGURE_TIMEOUT_MS 20000u
+
+struct figure {
+  char name_space[256], name[64]; /* name_space "": the daemon's own */
+  enum fcache_stat_kind kind;
+  uint64_t integer;
+  double real;
+};
+
+static struct fcache_options options_of(const char *socket, const char *name_space,
+                                        const char *client, uint32_t deadline_ms) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+
+  options.socket = socket;
+  options.name_space = name_space;
+  options.client = client;
+  options.deadline_ms = deadline_ms;
+  return options;
+}
+
+struct fcache *library_open(const char *socket, const char *name_space, const char *client,
+                            int64_t max_entries) {
+  struct fcache_options options = options_of(socket, name_space, client, LIBRARY_PATIENT_MS);
+  struct fcache *cache;
+  struct fcache_error error;
+
+  options.max_entries = max_entries == 0 ? NULL : &max_entries;
+  if (fcache_open(&options, &cache, &error) != FCACHE_OK)
+    ck_abort_msg("a handle on %s: %s", socket, error.text);
+  if (!fcache_connected(cache))
+    ck_abort_msg("not connected to %s: %s", socket, fcache_last_error(cache));
+  return cache;
+}
+
+struct fcache *library_open_in_child(const char *socket, const char *name_space, const char *client,
+                                     uint32_t deadline_ms) {
+  struct fcache_options options = options_of(socket, name_space, client, deadline_ms);
+  struct fcache *cache;
+  struct fcache_error error;
+
+  if (fcache_open(&options, &cache, &error) != FCACHE_OK)
+    (void)fprintf(stderr, "a handle on %s: %s\n", socket, error.text);
+  return cache;
+}
+
+struct fcache_counters library_counters(const struct fcache *cache) {
+  struct fcache_counters counters;
+
+  fcache_get_counters(cache, &counters);
+  return counters;
+}
+
+struct fcache_key library_key(const char *op, const char *view, const char *prompt,
+                              uint32_t top_k) {
+  return (struct fcache_key){
+      .op = op, .view = view, .prompt = fcache_hash(prompt, strlen(prompt)), .top_k = top_k};
+}
+
+void library_put_text(struct fcache *cache, const struct fcache_key *key, const char *text) {
+  int rc = fcache_put(cache, key, text, strlen(text), 0, FCACHE_UNRECORDED);
+
+  if (rc != FCACHE_OK)
+    ck_abort_msg("put: %s: %s", fcache_strerror(rc), fcache_last_error(cache));
+}
+
+char *library_get_text(struct fcache *cache, const struct fcache_key *key) {
+  struct fcache_value value = {0};
+  int rc = fcache_get(cache, key, FCACHE_UNRECORDED, &value);
+  char *text = NULL;
+
+  if (rc < 0)
+    ck_abort_msg("get: %s: %s", fcache_strerror(rc), fcache_last_error(cache));
+  if (rc == FCACHE_OK) {
+    text = calloc(1, value.size + 1);
+    if (!text)
+      ck_abort_msg("out of memory over a value");
+    memcpy(text, value.data, value.size);
+  }
+  fcache_value_free(&value);
+  return text;
+}
+
+/* ---- figures ---- */
+
+static void keep(void *arg, const struct fcache_stat *stat) {
+  struct figures *figures = arg;
+
+  if (figures->n == figures->capacity) {
+    figures->capacity = figures->capacity * 2 + 64;
+    figures->list = realloc(figures->list, figures->capacity * sizeof *figures->list);
+    if (!figures->list)
+      ck_abort_msg("out of memory over the figures");
+  }
+  struct figure *figure = &figures->list[figures->n++];
+  *figure = (struct figure){.kind = stat->kind, .integer = stat->integer, .real = stat->real};
+  strncpy(figure->name, stat->name, sizeof figure->name - 1);
+  if (stat->name_space)
+    strncpy(figure->name_space, stat->name_space, sizeof figure->name_space - 1);
+}
+
+void figures_take(struct fcache *cache, struct figures *figures) {
+  figures->n = 0;
+  int rc = fcache_server_stats(cache, keep, figures);
+  if (rc != FCACHE_OK)
+    ck_abort_msg("stats: %s: %s", fcache_strerror(rc), fcache_last_error(cache));
+}
+
+void figures_free(struct figures *figures) {
+  free(figures->list);
+  *figures = (struct figures){0};
+}
+
+static const struct figure *find(const struct figures *figures, const char *name_space,
+                                 const char *name) {
+  const struct figure *found = NULL;
+
+  for (size_t i = 0; i < figures->n; i++)
+    if (strcmp(figures->list[i].name, name) == 0 &&
+        strcmp(figures->list[i].name_space, name_space ? name_space : "") == 0)
+      found = &figures->list[i];
+  if (!found)
+    ck_abort_msg("no figure %s of %s", name, name_space ? name_space : "the daemon");
+  return found;
+}
+
+uint64_t figures_count(const struct figures *figures, const char *name_space, const char *name) {
+  const struct figure *figure = find(figures, name_space, name);
+
+  if (figure->kind != FCACHE_STAT_COUNT && figure->kind != FCACHE_STAT_BYTES)
+    ck_abort_msg("%s is no count", name);
+  return figure->integer;
+}
+
+double figures_real(const struct figures *figures, const char *name_space, const char *name) {
+  const struct figure *figure = find(figures, name_space, name);
+
+  if (figure->kind != FCACHE_STAT_SECONDS && figure->kind != FCACHE_STAT_RATIO)
+    ck_abort_msg("%s is no real number", name);
+  return figure->real;
+}
+
+uint64_t library_figure(struct fcache *cache, const char *name) {
+  struct figures figures = {0};
+
+  figures_take(cache, &figures);
+  uint64_t value = figures_count(&figures, NULL, name);
+  figures_free(&figures);
+  return value;
+}
+
+struct wanted {
+  struct fcache *cache;
+  const char *name;
+  uint64_t value;
+};
+
+static bool has_figure(void *arg) {
+  struct wanted *wanted = arg;
+
+  return library_figure(wanted->cache, wanted->name) == wanted->value;
+}
+
+void library_wait_figure(struct fcache *cache, const char *name, uint64_t value) {
+  struct wanted wanted = {cache, name, value};
+
+  if (!harness_wait_until(has_figure, &wanted, FIGURE_TIMEOUT_MS))
+    ck_abort_msg("%s is %llu, not %llu", name, (unsigned long long)library_figure(cache, name),
+                 (unsigned long long)value);
+}

@@ -1,0 +1,569 @@
+#include "proto_samples.h"
+
+#include <stdlib.h>
+
+#include "proto/errors.h"
+#include "proto/wire/frame.h"
+
+/* ---- whole messages ---- */
+
+static int append_value(struct fc_buf *buf, int error, const uint8_t *value, uint32_t size) {
+  return error ? error : fc_buf_append(buf, value, size);
+}
+
+static int append_bins(struct fc_buf *buf, struct fc_bins bins) {
+  const uint8_t *data;
+  uint32_t size;
+  int error = 0;
+
+  while (bins.n && !error) {
+    fc_bins_next(&bins, &data, &size);
+    error =
+        data ? append_value(buf, fc_encode_bin_head(buf, size), data, size) : fc_encode_nil(buf);
+  }
+  return error;
+}
+
+static int finish(struct fc_buf *buf, size_t start) {
+  fc_frame_finish(buf, start, 0);
+  return buf->failed ? FC_ENOMEM : 0;
+}
+
+int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
+  size_t start = buf->size;
+  uint32_t id = request->id;
+  int error;
+
+  switch (request->type) {
+  case FC_HELLO:
+    return fc_encode_hello(buf, id, &request->hello);
+  case FC_GET:
+    return fc_encode_get(buf, id, &request->get);
+  case FC_PUT:
+    return append_value(buf, fc_encode_put_head(buf, id, &request->put), request->put.value,
+                        request->put.value_size);
+  case FC_GET_MANY:
+    return fc_encode_get_many(buf, id, &request->get_many);
+  case FC_PUT_MANY:
+    error = fc_encode_put_many_head(buf, id, &request->put_many);
+    if (!error)
+      error = append_bins(buf, request->put_many.values);
+    return error ? error : finish(buf, start);
+  case FC_STATS:
+    return fc_encode_stats(buf, id, request->select.name_space);
+  case FC_CLEAR:
+    return fc_encode_clear(buf, id, &request->select);
+  case FC_LIST:
+    return fc_encode_list(buf, id, &request->list);
+  case FC_TRACE:
+    return fc_encode_trace(buf, id, &request->trace);
+  case FC_GIVE_UP:
+    return fc_encode_give_up(buf, id, &request->give_up);
+  case FC_LEASES:
+  case FC_CLIENTS:
+  case FC_NAMESPACES:
+    return fc_encode_page(buf, request->type, id, &request->page);
+  case FC_RING:
+    return fc_encode_ring(buf, id, &request->ring);
+  case FC_KILL:
+    return fc_encode_kill(buf, id, request->kill);
+  default:
+    return fc_encode_simple(buf, request->type, id);
+  }
+}
+
+static int encode_stat(struct fc_buf *buf, const struct fc_stat *stat) {
+  char name[256];
+
+  for (uint32_t i = 0; i < stat->name.size; i++)
+    name[i] = stat->name.data[i];
+  name[stat->name.size] = '\0';
+  if (stat->kind == FC_STAT_UINT)
+    return fc_encode_stat_uint(buf, name, stat->integer);
+  if (stat->kind == FC_STAT_REAL)
+    return fc_encode_stat_real(buf, name, stat->real);
+  return fc_encode_stat_text(buf, name, stat->text);
+}
+
+/* The maps' sizes stand before their pairs, so each map is walked twice: once
+ * counting, once writing. A namespace without figures is not seen by the walk. */
+static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_reply *stats) {
+  size_t start = buf->size;
+  struct fc_stats_walk ahead = {0}, walk = {0};
+  struct fc_stat stat, other;
+  bool more = fc_stats_next(stats, &ahead, &stat);
+  int error = fc_encode_stats_reply_head(buf, id);
+  uint32_t maps = 0;
+
+  for (int pass = 0; pass < 2 && !error; pass++) { /* the daemon's map, then the namespaces' */
+    struct fc_buf pairs = {0};
+
+    while (more && !error && (pass == 1 || !stat.name_space.data)) {
+      struct fc_str name_space = stat.name_space;
+      uint32_t n = name_space.data ? 1 : 0, left;
+
+      do {
+        n++;
+        more = fc_stats_next(stats, &ahead, &stat);
+      } while (more && stat.name_space.data == name_space.data);
+      error = fc_encode_map_head(&pairs, n);
+      left = name_space.data ? n - 1 : n;
+      if (name_space.data && !error)
+        error = fc_encode_stat_text(&pairs, "namespace", name_space);
+      for (; left && !error && fc_stats_next(stats, &walk, &other); left--)
+        error = encode_stat(&pairs, &other);
+      maps++;
+    }
+    if (pass == 0 && maps == 0 && !error)
+      error = fc_encode_map_head(&pairs, 0);
+    if (pass == 1 && !error)
+      error = fc_encode_array_head(buf, maps);
+    if (!error)
+      error = fc_buf_append(buf, pairs.data, pairs.size);
+    fc_buf_free(&pairs);
+    maps = 0;
+  }
+  return error ? error : finish(buf, start);
+}
+
+/* Encodes the list's next item; `type` is the request's. */
+static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_reply *list) {
+  struct fc_list_entry entry;
+  struct fc_lease_entry lease;
+  struct fc_client_entry client;
+  struct fc_namespace_entry name_space;
+
+  if (type == FC_LEASES) {
+    fc_leases_next(list, &lease);
+    return fc_encode_lease_entry(buf, &lease);
+  }
+  if (type == FC_CLIENTS) {
+    fc_clients_next(list, &client);
+    return fc_encode_client_entry(buf, &client);
+  }
+  if (type == FC_NAMESPACES) {
+    fc_namespaces_next(list, &name_space);
+    return fc_encode_namespace_entry(buf, &name_space);
+  }
+  fc_list_next(list, &entry);
+  return fc_encode_list_entry(buf, &entry);
+}
+
+static int encode_list_reply(struct fc_buf *buf, enum fc_type type, uint32_t id,
+                             struct fc_list_reply list) {
+  size_t start = buf->size;
+  int error = fc_encode_list_reply_head(buf, type, id, list.cursor, list.cursor_size, list.n);
+
+  while (list.n && !error)
+    error = encode_next(buf, type, &list);
+  return error ? error : finish(buf, start);
+}
+
+/* fc_get_reply does not say whether a lease's state was sent: NONE is taken for an earlier
+ * version's miss, which means the same. */
+static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
+  int error;
+
+  if (!get->value && get->lease == FC_LEASE_NONE)
+    return fc_encode_miss(buf, id, get->clear_generation);
+  if (!get->value)
+    return fc_encode_miss_lease(buf, id, get->clear_generation, get->lease);
+  if (get->waited)
+    error = fc_encode_waited_hit_head(buf, id, get->clear_generation, get->value_size);
+  else
+    error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
+  error = append_value(buf, error, get->value, get->value_size);
+  return !error && get->waited ? fc_buf_append(buf, &(uint8_t){FC_HIT_WAITED}, 1) : error;
+}
+
+static int encode_get_many_reply(struct fc_buf *buf, uint32_t id,
+                                 const struct fc_get_many_reply *get) {
+  size_t start = buf->size;
+  int error = fc_encode_get_many_reply_head(buf, id, get);
+
+  if (!error)
+    error = append_bins(buf, get->values);
+  if (!error && get->n_leases > 0)
+    error = fc_encode_leases(buf, get->leases, get->n_leases);
+  return error ? error : finish(buf, start);
+}
+
+int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
+  uint32_t id = reply->id;
+
+  switch ((unsigned)reply->type) {
+  case FC_REPLY | FC_HELLO:
+    return fc_encode_welcome(buf, id, &reply->welcome);
+  case FC_REPLY | FC_GET:
+    return encode_get_reply(buf, id, &reply->get);
+  case FC_REPLY | FC_PUT:
+    return fc_encode_put_reply(buf, id, reply->put);
+  case FC_REPLY | FC_GET_MANY:
+    return encode_get_many_reply(buf, id, &reply->get_many);
+  case FC_REPLY | FC_PUT_MANY:
+    return fc_encode_put_many_reply(buf, id, &reply->put_many);
+  case FC_REPLY | FC_STATS:
+    return encode_stats(buf, id, &reply->stats);
+  case FC_REPLY | FC_CLEAR:
+    return fc_encode_cleared(buf, id, reply->removed);
+  case FC_REPLY | FC_LIST:
+  case FC_REPLY | FC_LEASES:
+  case FC_REPLY | FC_CLIENTS:
+  case FC_REPLY | FC_NAMESPACES:
+    return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
+  case FC_REPLY | FC_KILL:
+    return fc_encode_killed(buf, id, reply->killed);
+  case FC_REPLY | FC_GIVE_UP:
+    return fc_encode_given_up(buf, id, reply->given_up);
+  case FC_REPLY | FC_TRACE:
+    return fc_encode_trace_reply(buf, id, &reply->trace);
+  case FC_REPLY | FC_RING:
+    return fc_encode_ring_reply(buf, id, &reply->ring);
+  case FC_ERROR:
+    return fc_encode_error(buf, id, reply->error.code, reply->error.text);
+  default:
+    return fc_encode_simple(buf, reply->type, id);
+  }
+}
+
+/* ---- the samples ---- */
+
+#define STR(text)                                                                                  \
+  { (text), sizeof(text) - 1 }
+#define PROMPT_A "0123456789abcdef"
+#define PROMPT_B "ABCDEFGHIJKLMNOP"
+#define KEY                                                                                        \
+  {                                                                                                \
+    .op = STR("next_token_dist"), .view = STR("ft"), .top_k = 300, .prompt = { PROMPT_A }          \
+  }
+#define BYTES(text) ((const uint8_t *)(text))
+
+/* two bins, as they stand in a body */
+static const uint8_t two_bins[] = {0xc4, 3, 'o', 'n', 'e', 0xc4, 0};
+/* a bin, a nil, an empty bin */
+static const uint8_t bin_nil_bin[] = {0xc4, 1, 'v', 0xc0, 0xc4, 0};
+/* {"hits": 5, "rate": 0.5, "server": "x"}, [{"namespace": "m", "bytes": 70000}, {"namespace":
+ * "n"}] */
+static const uint8_t stats_fields[] = "\x83\xa4hits\x05\xa4rate\xcb\x3f\xe0\0\0\0\0\0\0\xa6server"
+                                      "\xa1x\x92\x82\xa9namespace\xa1m\xa5"
+                                      "bytes\xce\0\1\x11\x70\x82\xa9namespace\xa1n\xa1z\0";
+static const uint8_t one_entry[] =
+    "\x9a\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\xcd\x0c\x1c\xcd\x0d\x00\xce\x00\x98\x96\x80"
+    "\xcf\x00\x00\x00\x02\x54\x0b\xe4\x00\x09";
+static const uint8_t two_leases[] =
+    "\x9b\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x03\xa3w-1\xcd\x03\xe8\xcd\x27\x10\x14\x02"
+    "\x9b\xa1n\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x04\xa3w-2\x00\x01\x00\x00";
+/* one that computes a key and waits for another, one that does neither, a tool */
+static const uint8_t three_clients[] =
+    "\x9e\x03\xa3w-1\xcd\x03\xe8\x05\xa1m\xc3\x64\x0a\x09\x02"
+    "\x94\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x01"
+    "\x98\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x2a\x04\xa3w-2\xcd\x03\xe9"
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
+    "\x9e\x04\xa3w-2\x00\x05\xa1m\xc2\x63\x00\x00\x00\xc0\x00\xc0"
+    "\x97\x02\x01\x03\x04\xcd\x80\x00\x00\x05"
+    "\x9e\x05\xa3"
+    "ctl\x07\x00\xc0\xc2\x01\x00\x00\x00\xc0\x00\xc0\xc0";
+/* one with a manifest, one without */
+static const uint8_t two_namespaces[] =
+    "\x99\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80\xcd\x10\x00"
+    "\x99\xa1n\xc0\x00\x00\x00\x00\x00\x00\xc0";
+
+static const struct {
+  const char *name, *text;
+  struct fc_request request;
+} requests[] = {
+    {"hello",
+     "[1, 0, 1, 2, \"worker-1\", \"model-a\", 1000, 0]",
+     {.type = FC_HELLO,
+      .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0, {0}, false, 0}}},
+    {"hello_region",
+     "[1, 3, 1, 2, \"worker-1\", \"model-a\", nil, 7]",
+     {.type = FC_HELLO,
+      .id = 3,
+      .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7, {0}, false, 0}}},
+    {"hello_manifest",
+     "[1, 4, 1, 4, \"worker-1\", \"model-a\", nil, 7, \"{}\"]",
+     {.type = FC_HELLO,
+      .id = 4,
+      .hello = {1, 4, STR("worker-1"), STR("model-a"), false, 0, 7, STR("{}"), false, 0}}},
+    {"hello_no_manifest",
+     "[1, 5, 3, 4, \"ctl\", nil, nil, 0, nil]",
+     {.type = FC_HELLO, .id = 5, .hello = {3, 4, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
+    {"hello_max_bytes",
+     "[1, 6, 4, 5, \"w\", \"m\", nil, 0, nil, 4294967296]",
+     {.type = FC_HELLO,
+      .id = 6,
+      .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, true, UINT64_C(1) << 32}}},
+    {"hello_no_max_bytes",
+     "[1, 7, 4, 5, \"w\", \"m\", nil, 0, nil, nil]",
+     {.type = FC_HELLO, .id = 7, .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, false, 0}}},
+    {"hello_tool",
+     "[1, 1, 1, 3, \"ctl\", nil, nil, 0]",
+     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
+    {"hello_negative",
+     "[1, 2, 1, 2, \"w\", \"m\", -9223372036854775808, 0]",
+     {.type = FC_HELLO,
+      .id = 2,
+      .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0, {0}, false, 0}}},
+    {"get",
+     "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
+     {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation"), false, {0, 0}}}},
+    {"get_no_probe",
+     "[2, 4294967295, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", nil]",
+     {.type = FC_GET, .id = UINT32_MAX, .get = {.key = KEY}}},
+    {"get_lease",
+     "[2, 9, 4, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\", 60000, 0]",
+     {.type = FC_GET, .id = 9, .get = {FC_LEASE, KEY, STR("ablation"), true, {60000, 0}}}},
+    {"get_wait",
+     "[2, 10, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", nil, 0, 4294967295]",
+     {.type = FC_GET, .id = 10, .get = {0, KEY, {0}, true, {0, UINT32_MAX}}}},
+    {"put",
+     "[3, 8, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A
+     "\", nil, 18446744073709551615, 4, 12000000, \"value\"]",
+     {.type = FC_PUT,
+      .id = 8,
+      .put = {FC_KEEP_FIRST, KEY, {0}, {UINT64_MAX, 4}, 12000000, BYTES("value"), 5, false}}},
+    {"put_empty",
+     "[3, 9, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"p\", 0, 0, 0, \"\"]",
+     {.type = FC_PUT, .id = 9, .put = {0, KEY, STR("p"), {0, 0}, 0, BYTES(""), 0, false}}},
+    {"put_withheld",
+     "[3, 9, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"p\", 0, 0, 7, nil]",
+     {.type = FC_PUT,
+      .id = 9,
+      .put = {.key = KEY, .probe = STR("p"), .compute_ns = 7, .withheld = true}}},
+    {"get_many",
+     "[4, 10, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\", nil]",
+     {.type = FC_GET_MANY,
+      .id = 10,
+      .get_many = {.key = KEY, .prompts = BYTES(PROMPT_A PROMPT_B), .n = 2}}},
+    {"get_many_lease",
+     "[4, 11, 4, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\", nil, 300000]",
+     {.type = FC_GET_MANY,
+      .id = 11,
+      .get_many = {FC_LEASE, KEY, {0}, BYTES(PROMPT_A PROMPT_B), 2, true, {300000, 0}}}},
+    {"put_many",
+     "[5, 11, 2, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B
+     "\", \"p\", 77, 1, 5000, 2, [\"one\", \"\"]]",
+     {.type = FC_PUT_MANY,
+      .id = 11,
+      .put_many = {FC_KEEP_FIRST,
+                   KEY,
+                   STR("p"),
+                   {77, 1},
+                   5000,
+                   2,
+                   BYTES(PROMPT_A PROMPT_B),
+                   2,
+                   {two_bins, sizeof two_bins, 2}}}},
+    {"put_many_withheld",
+     "[5, 11, 0, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B PROMPT_A
+     "\", nil, 0, 0, 5000, 0, [\"v\", nil, \"\"]]",
+     {.type = FC_PUT_MANY,
+      .id = 11,
+      .put_many = {.key = KEY,
+                   .compute_ns = 5000,
+                   .prompts = BYTES(PROMPT_A PROMPT_B PROMPT_A),
+                   .n = 3,
+                   .values = {bin_nil_bin, sizeof bin_nil_bin, 3}}}},
+    {"ping", "[6, 12]", {.type = FC_PING, .id = 12}},
+    {"stats", "[7, 13, \"m\"]", {.type = FC_STATS, .id = 13, .select = {.name_space = STR("m")}}},
+    {"stats_all", "[7, 14, nil]", {.type = FC_STATS, .id = 14}},
+    {"clear",
+     "[8, 15, \"m\", \"ft\", \"logprob_of\"]",
+     {.type = FC_CLEAR, .id = 15, .select = {STR("m"), STR("ft"), STR("logprob_of")}}},
+    {"clear_all", "[8, 16, nil, nil, nil]", {.type = FC_CLEAR, .id = 16}},
+    {"list",
+     "[9, 17, \"m\", nil, \"op\", 100, \"\"]",
+     {.type = FC_LIST, .id = 17, .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0}}},
+    {"list_next",
+     "[9, 18, nil, \"v\", nil, 1, \"cursor\"]",
+     {.type = FC_LIST, .id = 18, .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6}}},
+    {"trace_status", "[10, 19, 0, nil]", {.type = FC_TRACE, .id = 19}},
+    {"trace_on",
+     "[10, 20, 1, \"/var/log/t.jsonl\"]",
+     {.type = FC_TRACE, .id = 20, .trace = {FC_TRACE_ON, STR("/var/log/t.jsonl")}}},
+    {"trace_off", "[10, 21, 2, nil]", {.type = FC_TRACE, .id = 21, .trace = {FC_TRACE_OFF, {0}}}},
+    {"shutdown", "[11, 22]", {.type = FC_SHUTDOWN, .id = 22}},
+    {"give_up",
+     "[12, 23, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\"]",
+     {.type = FC_GIVE_UP, .id = 23, .give_up = {KEY, BYTES(PROMPT_A PROMPT_B), 2}}},
+    {"give_up_all", "[12, 24, nil, nil, 0, nil]", {.type = FC_GIVE_UP, .id = 24}},
+    {"leases",
+     "[13, 25, \"m\", 100, \"\"]",
+     {.type = FC_LEASES, .id = 25, .page = {STR("m"), 100, BYTES(""), 0}}},
+    {"leases_next",
+     "[13, 26, nil, 1, \"cursor\"]",
+     {.type = FC_LEASES, .id = 26, .page = {{0}, 1, BYTES("cursor"), 6}}},
+    {"clients",
+     "[14, 27, nil, 4294967295, \"\"]",
+     {.type = FC_CLIENTS, .id = 27, .page = {{0}, UINT32_MAX, BYTES(""), 0}}},
+    {"namespaces",
+     "[15, 28, \"m\", 500, \"cursor\"]",
+     {.type = FC_NAMESPACES, .id = 28, .page = {STR("m"), 500, BYTES("cursor"), 6}}},
+    {"ring", "[16, 29, 1, 32768]", {.type = FC_RING, .id = 29, .ring = {1, 32768}}},
+    {"kill", "[17, 29, 4294967296]", {.type = FC_KILL, .id = 29, .kill = UINT64_C(1) << 32}},
+};
+
+static const struct {
+  const char *name, *text;
+  struct fc_reply reply;
+} replies[] = {
+    {"welcome",
+     "[65, 0, 1, \"fcached 0.1.0\", 81985529216486895, 3, 16777216, 16842752]",
+     {.type = FC_REPLY | FC_HELLO,
+      .welcome = {1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u, 0, 0}}},
+    {"welcome_region",
+     "[65, 0, 2, \"fcached 0.1.0\", 81985529216486895, 3, 16777216, 16842752, "
+     "18446744073709551615, 4294967296]",
+     {.type = FC_REPLY | FC_HELLO,
+      .welcome = {2, STR("fcached 0.1.0"), 0x0123456789abcdefu, 3, 16u << 20, 16842752u, UINT64_MAX,
+                  UINT64_C(1) << 32}}},
+    {"miss",
+     "[66, 7, 3, nil]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {.clear_generation = 3}}},
+    {"miss_granted",
+     "[66, 8, 3, nil, 1]",
+     {.type = FC_REPLY | FC_GET, .id = 8, .get = {3, NULL, 0, FC_LEASE_GRANTED, false}}},
+    {"miss_taken",
+     "[66, 9, 3, nil, 2]",
+     {.type = FC_REPLY | FC_GET, .id = 9, .get = {3, NULL, 0, FC_LEASE_TAKEN, false}}},
+    {"hit",
+     "[66, 7, 3, \"value\"]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES("value"), 5, FC_LEASE_NONE, false}}},
+    {"hit_empty",
+     "[66, 7, 3, \"\"]",
+     {.type = FC_REPLY | FC_GET, .id = 7, .get = {3, BYTES(""), 0, FC_LEASE_NONE, false}}},
+    {"hit_waited",
+     "[66, 7, 3, \"value\", true]",
+     {.type = FC_REPLY | FC_GET,
+      .id = 7,
+      .get = {3, BYTES("value"), 5, FC_LEASE_NONE, .waited = true}}},
+    {"stored", "[67, 8, 0]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STORED}},
+    {"kept", "[67, 8, 1]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_KEPT}},
+    {"stale", "[67, 8, 2]", {.type = FC_REPLY | FC_PUT, .id = 8, .put = FC_STALE}},
+    {"got_many",
+     "[68, 10, 3, 0, false, [\"v\", nil, \"\"]]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 10,
+      .get_many = {3, 0, false, {bin_nil_bin, sizeof bin_nil_bin, 3}, NULL, 0}}},
+    {"got_many_leases",
+     "[68, 11, 3, 4, true, [\"v\", nil, \"\"], \"\1\"]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 11,
+      .get_many = {3, 4, true, {bin_nil_bin, sizeof bin_nil_bin, 3}, BYTES("\1"), 1}}},
+    {"got_many_all_leases",
+     "[68, 12, 3, 0, true, [nil, nil], \"\2\1\"]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 12,
+      .get_many = {3, 0, true, {BYTES("\xc0\xc0"), 2, 2}, BYTES("\2\1"), 2}}},
+    {"got_many_last",
+     "[68, 10, 3, 3, true, []]",
+     {.type = FC_REPLY | FC_GET_MANY,
+      .id = 10,
+      .get_many = {3, 3, true, {bin_nil_bin, 0, 0}, NULL, 0}}},
+    {"put_many_done",
+     "[69, 11, 1, 2, 3, 4]",
+     {.type = FC_REPLY | FC_PUT_MANY, .id = 11, .put_many = {1, 2, 3, 4}}},
+    {"killed", "[81, 29, true]", {.type = FC_REPLY | FC_KILL, .id = 29, .killed = true}},
+    {"not_killed", "[81, 30, false]", {.type = FC_REPLY | FC_KILL, .id = 30}},
+    {"pong", "[70, 12]", {.type = FC_REPLY | FC_PING, .id = 12}},
+    {"stats_reply",
+     "[71, 13, {\"hits\"=>5, \"rate\"=>0.500000, \"server\"=>\"x\"}, [{\"namespace\"=>\"m\", "
+     "\"bytes\"=>70000}, {\"namespace\"=>\"n\", \"z\"=>0}]]",
+     {.type = FC_REPLY | FC_STATS, .id = 13, .stats = {stats_fields, sizeof stats_fields - 1}}},
+    {"cleared", "[72, 15, 99]", {.type = FC_REPLY | FC_CLEAR, .id = 15, .removed = 99}},
+    {"list_reply",
+     "[73, 17, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
+     "\", 7, 3100, 3328, 10000000, 10000000000, 9]]]",
+     {.type = FC_REPLY | FC_LIST,
+      .id = 17,
+      .list = {BYTES("cursor"), 6, 1, one_entry, sizeof one_entry - 1}}},
+    {"list_end",
+     "[73, 18, \"\", []]",
+     {.type = FC_REPLY | FC_LIST, .id = 18, .list = {BYTES(""), 0, 0, one_entry, 0}}},
+    {"leases_reply",
+     "[77, 25, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
+     "\", 7, 3, \"w-1\", 1000, 10000, 20, 2], [\"n\", \"op\", \"v\", \"" PROMPT_B
+     "\", 0, 4, \"w-2\", 0, 1, 0, 0]]]",
+     {.type = FC_REPLY | FC_LEASES,
+      .id = 25,
+      .list = {BYTES("cursor"), 6, 2, two_leases, sizeof two_leases - 1}}},
+    {"leases_end",
+     "[77, 26, \"\", []]",
+     {.type = FC_REPLY | FC_LEASES, .id = 26, .list = {BYTES(""), 0, 0, two_leases, 0}}},
+    {"clients_reply",
+     "[78, 27, \"cursor\", [[3, \"w-1\", 1000, 5, \"m\", true, 100, 10, 9, 2, "
+     "[\"op\", \"view\", \"" PROMPT_A "\", 7], 1, "
+     "[\"op\", \"v\", \"" PROMPT_B "\", 0, 42, 4, \"w-2\", 1001], "
+     "[2, 1, 3, 4, 32768, 0, 5]], "
+     "[4, \"w-2\", 0, 5, \"m\", false, 99, 0, 0, 0, nil, 0, nil, [2, 1, 3, 4, 32768, 0, 5]], "
+     "[5, \"ctl\", 7, 0, nil, false, 1, 0, 0, 0, nil, 0, nil, nil]]]",
+     {.type = FC_REPLY | FC_CLIENTS,
+      .id = 27,
+      .list = {BYTES("cursor"), 6, 3, three_clients, sizeof three_clients - 1}}},
+    {"namespaces_reply",
+     "[79, 28, \"cursor\", [[\"m\", \"{\"a\":1}\", 2, 448, 4, 2, 1, 10000000, 4096], "
+     "[\"n\", nil, 0, 0, 0, 0, 0, 0, nil]]]",
+     {.type = FC_REPLY | FC_NAMESPACES,
+      .id = 28,
+      .list = {BYTES("cursor"), 6, 2, two_namespaces, sizeof two_namespaces - 1}}},
+    {"given_up", "[76, 23, 2]", {.type = FC_REPLY | FC_GIVE_UP, .id = 23, .given_up = 2}},
+    {"trace_reply",
+     "[74, 19, true, \"/var/log/t.jsonl\", 1000000, 0]",
+     {.type = FC_REPLY | FC_TRACE, .id = 19, .trace = {true, STR("/var/log/t.jsonl"), 1000000, 0}}},
+    {"trace_is_off",
+     "[74, 21, false, nil, 5, 2]",
+     {.type = FC_REPLY | FC_TRACE, .id = 21, .trace = {false, {0}, 5, 2}}},
+    {"ring_reply",
+     "[80, 29, 1234567890123, 7]",
+     {.type = FC_REPLY | FC_RING, .id = 29, .ring = {1234567890123, 7}}},
+    {"no_ring", "[80, 30, 0, 0]", {.type = FC_REPLY | FC_RING, .id = 30}},
+    {"shutting_down", "[75, 22]", {.type = FC_REPLY | FC_SHUTDOWN, .id = 22}},
+    {"error",
+     "[127, 8, 5, \"the value is too large\"]",
+     {.type = FC_ERROR, .id = 8, .error = {FC_ETOOBIG, STR("the value is too large")}}},
+};
+
+static enum proto_growth growth_of_request(const struct fc_request *request) {
+  if (request->type == FC_HELLO && request->hello.version_max < 5)
+    return PROTO_OLDER;
+  if (request->type == FC_GET && !request->get.has_terms)
+    return PROTO_OLDER;
+  if (request->type == FC_GET_MANY)
+    return request->get_many.has_terms ? PROTO_NEWER : PROTO_OLDER;
+  return PROTO_SAME; /* a get's terms are two, and there together */
+}
+
+static enum proto_growth growth_of_reply(const struct fc_reply *reply) {
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET) && reply->get.value)
+    return reply->get.waited ? PROTO_NEWER : PROTO_OLDER;
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET))
+    return reply->get.lease == FC_LEASE_NONE ? PROTO_OLDER : PROTO_NEWER;
+  if ((uint32_t)reply->type == (FC_REPLY | FC_GET_MANY))
+    return reply->get_many.n_leases ? PROTO_NEWER : PROTO_OLDER;
+  return PROTO_SAME;
+}
+
+void proto_samples(void (*each)(void *arg, const struct proto_sample *sample), void *arg) {
+  struct fc_buf buf = {0};
+
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+    struct proto_sample sample = {requests[i].name, requests[i].text, false,
+                                  growth_of_request(&requests[i].request), &buf};
+
+    fc_buf_reset(&buf);
+    if (proto_encode_request(&buf, &requests[i].request))
+      abort();
+    each(arg, &sample);
+  }
+  for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+    struct proto_sample sample = {replies[i].name, replies[i].text, true,
+                                  growth_of_reply(&replies[i].reply), &buf};
+
+    fc_buf_reset(&buf);
+    if (proto_encode_reply(&buf, &replies[i].reply))
+      abort();
+    each(arg, &sample);
+  }
+  fc_buf_free(&buf);
+}

@@ -1,0 +1,90 @@
+/* scripted_daemon.h - a scripted daemon within a test: it listens on a private socket and runs
+ * the test's script, in a thread of its own, on each connection that it accepts.
+ *
+ * What goes wrong within a script is not reported by Check's macros, which belong to
+ * the test's thread: a script returns, which closes its connection, and the test sees
+ * that. The fields of struct peer that scripts and tests share are atomic. */
+#ifndef FC_TESTS_PEER_H
+#define FC_TESTS_PEER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire/buf.h"
+#include "proto/wire/message.h"
+
+#define PEER_PATH_SIZE 108
+#define PEER_CONNECTIONS 256
+#define PEER_PASSED_MAX 16
+#define PEER_BOOT_ID 0x1122334455667788u
+
+struct peer;
+
+/* Serves a connection, the nth (from 0) that was accepted; returning closes it. */
+typedef void peer_script(struct peer *peer, int fd, unsigned nth);
+
+struct peer {
+  char dir[PEER_PATH_SIZE], path[PEER_PATH_SIZE];
+  int listener;
+  peer_script *script;
+  void *arg;                 /* the script's own */
+  struct fc_welcome welcome; /* what peer_greet answers; set before connecting */
+  atomic_uint accepted;      /* connections so far */
+  atomic_uint busy;          /* scripts at work: not those that wait for a request */
+  atomic_uint layout;        /* region_layout of the latest hello */
+  atomic_uint seen;          /* requests that peer_read returned, hellos among them */
+  atomic_bool released;      /* by the test, for scripts that wait for it */
+  atomic_bool stopping;
+  pthread_t thread;
+  pthread_mutex_t lock; /* of what follows */
+  struct {
+    pthread_t thread;
+    int fd;
+    bool open;
+  } connections[PEER_CONNECTIONS];
+};
+
+/* Makes a private folder with a socket in it and serves it. Ends the test on failure. */
+void peer_start(struct peer *peer, peer_script *script, void *arg);
+
+/* Ends all connections and threads, and removes the folder. */
+void peer_stop(struct peer *peer);
+
+/* One request, whole. *body is the caller's to free, and what `request` borrows from.
+ * False at the end of the connection or at what is no request. */
+bool peer_read(struct peer *peer, int fd, uint8_t **body, struct fc_request *request);
+
+/* Sends all of it. False where the other side has closed. */
+bool peer_write(int fd, const void *data, size_t size);
+
+/* Sends an encoded reply, and frees it. */
+void peer_send(int fd, struct fc_buf *buf);
+
+/* The same with descriptors beside it, which stay the caller's. */
+void peer_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n);
+
+/* Reads hello and sends peer->welcome. */
+bool peer_greet(struct peer *peer, int fd);
+
+/* The same with descriptors beside the welcome, which stay the caller's. */
+bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n);
+
+/* Waits until the other side has closed. */
+void peer_wait_closed(int fd);
+
+/* Waits (bounded) until the test has set peer->released. */
+void peer_wait_released(struct peer *peer);
+
+/* For a test that is about to fork: waits (bounded) until every script awaits its next request, and
+ * so holds no memory and no lock. A child has no other thread than its own: what those of the peer
+ * held at that moment would be lost in it, and valgrind says so. */
+void peer_wait_idle(struct peer *peer);
+
+/* Replies, ready to be sent. */
+void peer_send_hit(int fd, uint32_t id, const void *value, uint32_t size);
+void peer_send_miss(int fd, uint32_t id, uint64_t clear_generation);
+
+#endif

@@ -1,0 +1,79 @@
+/* scripted_leases.h - a script for scripted_daemon.h that grants leases, or says that others have
+ * them, as a test tells it key by key; it records what it was sent.
+ *
+ * A key is a number: its prompt is lease_prompt(i), of any op and view. Its answers stand in a
+ * string, one for each lookup of it; the last one goes on for ever:
+ *   G granted   T taken   N none   H hit, "value I" and `padding` bytes   E an error
+ *   W the same hit, which ends a wait
+ *   P waits until `pings` pings were answered, then the next letter
+ *   S silence, from then on about everything   X hangs up   L last words, then hangs up
+ *   ? a state that does not exist
+ * What P holds goes on to the next letter when all is given up. With `trickles` a ping is not
+ * answered, but each lets go of the one that P has held longest. Other prompts have the answer
+ * `others`. */
+#ifndef FC_TESTS_PEER_LEASES_H
+#define FC_TESTS_PEER_LEASES_H
+
+#include "fcache.h"
+#include "scripted_daemon.h"
+
+#define LEASE_KEYS 64u
+#define LEASE_SEEN 512u
+
+/* A request as it came, hellos and pings aside. */
+struct lease_seen {
+  enum fc_type type;
+  uint32_t flags;
+  bool has_terms;
+  struct fc_lease_terms terms;
+  char probe[16];            /* of a get and a get_many; cut where longer */
+  bool all;                  /* of give_up */
+  uint32_t n;                /* keys */
+  uint32_t keys[LEASE_KEYS]; /* their numbers */
+  uint64_t generation;       /* of a put's epoch */
+};
+
+struct peer_leases {
+  struct peer peer; /* its arg is this */
+  const char *answers[LEASE_KEYS];
+  char others;
+  uint32_t version; /* of the welcome; set before connecting */
+  int put_error;
+  uint32_t padding;
+  unsigned pings_wanted; /* see P */
+  bool trickles;
+  unsigned pings_max; /* from then on it is silent; 0: no end */
+  bool floods;        /* while it waits it says what answers nothing, again and again */
+  bool leases_unasked, leases_too_few; /* in get_many's replies */
+
+  pthread_mutex_t lock; /* of what follows */
+  unsigned at[LEASE_KEYS];
+  bool silent;
+  unsigned pings;
+  uint64_t generation; /* one more after each get and get_many */
+  struct {
+    uint32_t id, key;
+  } held[LEASE_KEYS];
+  unsigned n_held;
+  struct lease_seen seen[LEASE_SEEN];
+  unsigned n_seen;
+};
+
+#define PEER_LEASE_MS 4321u /* the term that the handles ask for */
+
+/* A started one, to be stopped, which frees it. */
+struct peer_leases *peer_leases_start(void);
+void peer_leases_stop(struct peer_leases *leases);
+
+/* A handle on the socket at `path`, which says nothing on stderr. */
+struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms);
+
+struct fcache_hash lease_prompt(uint32_t key);
+
+/* What was sent; `i` from 0. Ends the test where there is no such. */
+struct lease_seen lease_seen(struct peer_leases *leases, unsigned i);
+unsigned lease_n_seen(struct peer_leases *leases);
+unsigned lease_pings(struct peer_leases *leases);
+unsigned lease_n_held(struct peer_leases *leases); /* requests that P holds */
+
+#endif

@@ -1,0 +1,48 @@
+/* scripted_store.h - a script for scripted_daemon.h that stores: a plain list of entries, with
+ * clears and epochs as the daemon has them, and a record of what it was sent. */
+#ifndef FC_TESTS_PEER_STORE_H
+#define FC_TESTS_PEER_STORE_H
+
+#include "scripted_daemon.h"
+
+#define PEER_ENTRIES 8192
+#define PEER_PUTS 64
+
+struct peer_entry {
+  char op[32], view[32];
+  uint32_t top_k;
+  struct fc_hash prompt;
+  uint8_t *value;
+  uint32_t size;
+};
+
+/* A put or put_many as it came. */
+struct peer_put {
+  uint32_t flags, n, batch;
+  struct fc_epoch epoch;
+  uint64_t compute_ns;
+  char probe[32];
+};
+
+struct peer_store {
+  struct peer peer; /* its arg is the store */
+  pthread_mutex_t lock;
+  struct peer_entry entries[PEER_ENTRIES];
+  unsigned n;
+  uint64_t generation;
+  struct peer_put puts[PEER_PUTS];
+  unsigned n_puts;
+  unsigned n_gets;    /* get and get_many messages */
+  uint32_t get_flags; /* of the last */
+  char get_probe[32]; /* of the last */
+  unsigned part;      /* values in one part of a get_many's reply; 0: all */
+  int get_error;      /* answers gets with this instead, where not 0 */
+  int put_error;
+  bool hang_up_at_get; /* once */
+  bool stall_parts;    /* parts without values, for ever */
+};
+
+void peer_store_start(struct peer_store *store);
+void peer_store_stop(struct peer_store *store);
+
+#endif

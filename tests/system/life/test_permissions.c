@@ -1,0 +1,407 @@
+/* Who may do what, with processes of other users: the socket's group may connect, and get and put
+ * in every namespace; a namespace's owner, the user who made it, may clear it and set its limit and
+ * manifest; all that, wider clears, the trace and shutdown are for the daemon's user, root and the
+ * admin group. Needs root to become others; elsewhere it says what it skips. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/errors.h"
+#include "tests/support/child_process.h"
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+#include "tests/support/raw.h"
+
+/* Numbers that need no entry in any file. */
+enum { STRANGER = 54321, SOCKET_GROUP = 54322, ADMIN_GROUP = 54323, NEIGHBOUR = 54324 };
+
+static const struct child_user outsider = {.uid = STRANGER, .gid = STRANGER};
+static const struct child_user member = {.uid = STRANGER, .gid = STRANGER, .group = SOCKET_GROUP};
+static const struct child_user neighbour = {
+    .uid = NEIGHBOUR, .gid = NEIGHBOUR, .group = SOCKET_GROUP};
+static const struct child_user admin = {.uid = STRANGER, .gid = SOCKET_GROUP, .group = ADMIN_GROUP};
+static const struct child_user admin_by_gid = {
+    .uid = STRANGER, .gid = ADMIN_GROUP, .group = SOCKET_GROUP};
+
+static struct daemon served;
+static char folder[HARNESS_PATH_SIZE]; /* for traces */
+
+/* The way to the socket is made passable; the socket itself is as the daemon made it. */
+static void start(void) {
+  char root[HARNESS_PATH_SIZE];
+
+  if (geteuid() != 0)
+    return;
+  harness_folder(folder);
+  harness_start(&served, "--socket-group", "54322", "--admin-group", "54323", "--trace-dir", folder,
+                NULL);
+  (void)snprintf(root, sizeof root, "%s", served.dir);
+  *strrchr(root, '/') = '\0';
+  ck_assert_int_eq(chmod(root, 0711), 0);
+  ck_assert_int_eq(chmod(served.dir, 0711), 0);
+}
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+static bool can_test(void) {
+  if (geteuid() == 0)
+    return true;
+  printf("skipped: only root can become other users\n");
+  return false;
+}
+
+/* ---- requests, by whoever is asking ---- */
+
+/* The code of an error reply, 0 for any other reply, or a positive raw_result. */
+static int ask(struct raw *raw, struct fc_buf *buf) {
+  struct fc_reply reply;
+  int rc = raw_send_buf(raw, buf);
+
+  fc_buf_free(buf);
+  if (rc == 0)
+    rc = raw_recv(raw, &reply, 5000);
+  return rc == 0 && reply.type == FC_ERROR ? reply.error.code : rc;
+}
+
+static int ask_clear(struct raw *raw, const char *name_space) {
+  struct fc_buf buf = {0};
+  struct fc_select select = {.name_space = name_space ? fc_str_of(name_space) : (struct fc_str){0}};
+
+  (void)fc_encode_clear(&buf, raw->next_id++, &select); /* buf.failed says it */
+  return ask(raw, &buf);
+}
+
+static int ask_trace(struct raw *raw, enum fc_trace_action action) {
+  struct fc_buf buf = {0};
+  struct fc_trace trace = {.action = action};
+
+  if (action == FC_TRACE_ON)
+    trace.path = fc_str_of("of-a-client");
+  (void)fc_encode_trace(&buf, raw->next_id++, &trace); /* buf.failed says it */
+  return ask(raw, &buf);
+}
+
+static int ask_shutdown(struct raw *raw) {
+  struct fc_buf buf = {0};
+
+  (void)fc_encode_simple(&buf, FC_SHUTDOWN, raw->next_id++); /* buf.failed says it */
+  return ask(raw, &buf);
+}
+
+static int open_raw(struct raw *raw, const char *name_space) {
+  int rc = raw_connect(raw, served.socket);
+
+  return rc != 0 ? rc : raw_hello(raw, "client", name_space);
+}
+
+/* ---- who may connect ---- */
+
+static int cannot_connect(void *arg) {
+  struct raw raw;
+
+  (void)arg;
+  CHILD_EXPECT(raw_connect(&raw, served.socket) == -EACCES);
+  return 0;
+}
+
+static int can_connect(void *arg) {
+  struct raw raw;
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, "own") == 0);
+  raw_close(&raw);
+  return 0;
+}
+
+START_TEST(the_sockets_group_may_connect) {
+  struct stat status;
+
+  if (!can_test())
+    return;
+  ck_assert_int_eq(stat(served.socket, &status), 0);
+  ck_assert_uint_eq(status.st_mode & 07777, 0660);
+  ck_assert_uint_eq(status.st_gid, SOCKET_GROUP);
+  ck_assert_int_eq(child_run(cannot_connect, NULL, &outsider), 0);
+  ck_assert_int_eq(child_run(can_connect, NULL, &member), 0);
+}
+END_TEST
+
+static void ignore_line(void *arg, const char *line) {
+  (void)arg, (void)line;
+}
+
+static int compute(void *arg, struct fcache_value *value) {
+  (void)arg;
+  return fcache_value_set(value, "computed", 8);
+}
+
+static int works_without(void *arg) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache_key key = library_key("op", "view", "prompt", 0);
+  struct fcache_value value = {0};
+  struct fcache *cache;
+
+  (void)arg;
+  options.socket = served.socket;
+  options.name_space = "own";
+  options.log = ignore_line;
+  CHILD_EXPECT(fcache_open(&options, &cache, NULL) == FCACHE_OK);
+  CHILD_EXPECT(!fcache_connected(cache));
+  CHILD_EXPECT(strstr(fcache_last_error(cache), strerror(EACCES)));
+  CHILD_EXPECT(fcache_cached(cache, &key, compute, NULL, &value) == FCACHE_OK);
+  CHILD_EXPECT(value.size == 8 && memcmp(value.data, "computed", 8) == 0);
+  fcache_value_free(&value);
+  fcache_close(cache);
+  return 0;
+}
+
+START_TEST(who_may_not_connect_computes) {
+  if (can_test())
+    ck_assert_int_eq(child_run(works_without, NULL, &outsider), 0);
+}
+END_TEST
+
+/* ---- who may do what ---- */
+
+static int has_no_power(void *arg) {
+  struct raw raw, tool;
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, "theirs") == 0); /* to be its client gives no right to it */
+  CHILD_EXPECT(ask_clear(&raw, "theirs") == FC_EDENIED);
+  CHILD_EXPECT(ask_clear(&raw, "nobody's") == FC_EDENIED);
+  CHILD_EXPECT(ask_clear(&raw, NULL) == FC_EDENIED);
+  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_ON) == FC_EDENIED);
+  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_OFF) == FC_EDENIED);
+  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_STATUS) == 0);
+  CHILD_EXPECT(ask_shutdown(&raw) == FC_EDENIED);
+  CHILD_EXPECT(open_raw(&tool, NULL) == 0);
+  CHILD_EXPECT(ask_clear(&tool, "theirs") == FC_EDENIED);
+  raw_close(&tool);
+  raw_close(&raw);
+  return 0;
+}
+
+START_TEST(a_member_has_no_power_over_what_is_not_its_own) {
+  struct fcache_key key = library_key("op", "view", "prompt", 0);
+
+  if (!can_test())
+    return;
+  struct fcache *theirs = library_open(served.socket, "theirs", NULL, 0);
+  library_put_text(theirs, &key, "theirs");
+  ck_assert_int_eq(child_run(has_no_power, NULL, &member), 0);
+  char *kept = library_get_text(theirs, &key);
+  ck_assert_str_eq(kept, "theirs");
+  free(kept);
+  ck_assert_uint_eq(library_figure(theirs, "trace_on"), 0);
+  fcache_close(theirs);
+}
+END_TEST
+
+/* ---- namespaces have owners ---- */
+
+#define ENTRIES 10
+
+static int put_some(struct fcache *cache) {
+  for (uint32_t i = 0; i < ENTRIES; i++) {
+    struct fcache_key key = library_key("op", "view", "prompt", i);
+    CHILD_EXPECT(fcache_put(cache, &key, "value", 5, 0, FCACHE_UNRECORDED) == FCACHE_OK);
+  }
+  return 0;
+}
+
+static int makes_own(void *arg) {
+  struct fcache *cache = library_open_in_child(served.socket, "own", NULL, LIBRARY_PATIENT_MS);
+
+  (void)arg;
+  CHILD_EXPECT(cache != NULL && fcache_connected(cache));
+  CHILD_EXPECT(put_some(cache) == 0);
+  fcache_close(cache);
+  return 0;
+}
+
+/* In the namespace of another, as an ordinary worker that gives its usual options. */
+static int shares_and_harms_not(void *arg) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache_key key = library_key("op", "view", "prompt", 3);
+  struct fcache_value value = {0};
+  int64_t one = 1;
+  struct fcache *cache;
+  uint64_t removed = 0;
+
+  (void)arg;
+  options.socket = served.socket;
+  options.name_space = "own";
+  options.max_entries = &one;
+  options.manifest = "not the owner's";
+  options.deadline_ms = LIBRARY_PATIENT_MS;
+  CHILD_EXPECT(fcache_open(&options, &cache, NULL) == FCACHE_OK && fcache_connected(cache));
+  CHILD_EXPECT(fcache_get(cache, &key, FCACHE_UNRECORDED, &value) == FCACHE_OK);
+  CHILD_EXPECT(fcache_put(cache, &key, "other", 5, 0, FCACHE_UNRECORDED) == FCACHE_OK);
+  CHILD_EXPECT(fcache_clear(cache, NULL, NULL, &removed) == FCACHE_EDENIED);
+  CHILD_EXPECT(strstr(fcache_last_error(cache), "namespace own"));
+  CHILD_EXPECT(strstr(fcache_last_error(cache), "uid 54321"));
+  fcache_value_free(&value);
+  fcache_close(cache);
+  return 0;
+}
+
+static int clears_and_leaves(void *arg) {
+  struct raw raw;
+  struct fc_buf buf = {0};
+  struct fc_select select = {.name_space = fc_str_of("own")};
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, "own") == 0);
+  CHILD_EXPECT(fc_encode_clear(&buf, 1, &select) == 0);
+  CHILD_EXPECT(raw_send_buf(&raw, &buf) == 0);
+  fc_buf_free(&buf);
+  raw_close(&raw);
+  return 0;
+}
+
+static int clears_own(void *arg) {
+  uint64_t *want = arg, removed = 0;
+  struct fcache *cache = library_open_in_child(served.socket, "own", NULL, LIBRARY_PATIENT_MS);
+
+  CHILD_EXPECT(cache != NULL && fcache_clear(cache, NULL, NULL, &removed) == FCACHE_OK);
+  CHILD_EXPECT(removed == *want);
+  fcache_close(cache);
+  return 0;
+}
+
+static int limits_own(void *arg) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  int64_t two = 2;
+  struct fcache *cache;
+
+  (void)arg;
+  options.socket = served.socket;
+  options.name_space = "own";
+  options.max_entries = &two;
+  options.deadline_ms = LIBRARY_PATIENT_MS;
+  CHILD_EXPECT(fcache_open(&options, &cache, NULL) == FCACHE_OK && fcache_connected(cache));
+  fcache_close(cache);
+  return 0;
+}
+
+START_TEST(another_user_neither_clears_nor_empties_a_namespace) {
+  if (!can_test())
+    return;
+  struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
+  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
+  ck_assert_int_eq(child_run(shares_and_harms_not, NULL, &neighbour), 0);
+  ck_assert_int_eq(child_run(clears_and_leaves, NULL, &neighbour), 0);
+  library_wait_figure(tool, "clients", 1);
+  ck_assert_uint_eq(library_figure(tool, "entries"), ENTRIES);
+  ck_assert_uint_eq(library_figure(tool, "settings_ignored"), 2);
+  struct figures figures = {0};
+  figures_take(tool, &figures);
+  ck_assert_uint_eq(figures_count(&figures, "own", "entries"), ENTRIES);
+  ck_assert_uint_eq(figures_count(&figures, "own", "evictions_entries"), 0);
+  figures_free(&figures);
+  fcache_close(tool);
+}
+END_TEST
+
+START_TEST(its_owner_clears_and_limits_a_namespace) {
+  uint64_t all = ENTRIES, two = 2;
+
+  if (!can_test())
+    return;
+  struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
+  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
+  struct fcache *other = library_open(served.socket, "own", NULL, 0); /* keeps it */
+  ck_assert_int_eq(child_run(clears_own, &all, &member), 0);
+  ck_assert_int_eq(child_run(makes_own, NULL, &neighbour), 0); /* it is there: no other owner */
+  ck_assert_int_eq(child_run(limits_own, NULL, &member), 0);
+  ck_assert_uint_eq(library_figure(tool, "entries"), 2);
+  ck_assert_int_eq(child_run(clears_own, &two, &member), 0);
+  ck_assert_uint_eq(library_figure(tool, "settings_ignored"), 0);
+  fcache_close(other);
+  fcache_close(tool);
+}
+END_TEST
+
+static int looks_in(void *arg) {
+  struct raw raw;
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, "own") == 0);
+  raw_close(&raw);
+  return 0;
+}
+
+/* One without entries goes with its last client; who makes it then is its owner. */
+START_TEST(a_namespace_that_is_made_anew_has_a_new_owner) {
+  uint64_t all = ENTRIES;
+
+  if (!can_test())
+    return;
+  struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
+  ck_assert_int_eq(child_run(looks_in, NULL, &neighbour), 0);
+  library_wait_figure(tool, "namespaces", 1);
+  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
+  ck_assert_int_eq(child_run(shares_and_harms_not, NULL, &neighbour), 0);
+  ck_assert_int_eq(child_run(clears_own, &all, &member), 0);
+  fcache_close(tool);
+}
+END_TEST
+
+static int has_all_power(void *arg) {
+  struct raw raw;
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, "own") == 0);
+  CHILD_EXPECT(ask_clear(&raw, "theirs") == 0);
+  CHILD_EXPECT(ask_clear(&raw, NULL) == 0);
+  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_ON) == 0);
+  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_OFF) == 0);
+  raw_close(&raw);
+  return 0;
+}
+
+static int shuts_down(void *arg) {
+  struct raw raw;
+
+  (void)arg;
+  CHILD_EXPECT(open_raw(&raw, NULL) == 0);
+  CHILD_EXPECT(ask_shutdown(&raw) == 0);
+  raw_close(&raw);
+  return 0;
+}
+
+START_TEST(the_admin_group_has_power_over_everything) {
+  if (!can_test())
+    return;
+  ck_assert_int_eq(child_run(has_all_power, NULL, NULL), 0); /* root */
+  ck_assert_int_eq(child_run(has_all_power, NULL, &admin_by_gid), 0);
+  ck_assert_int_eq(child_run(has_all_power, NULL, &admin), 0);
+  ck_assert_int_eq(child_run(shuts_down, NULL, &admin), 0);
+  pid_t pid = served.pid;
+  served.pid = 0;
+  ck_assert_int_eq(harness_wait(pid, 20000), 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("permissions");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_test(tcase, the_sockets_group_may_connect);
+  tcase_add_test(tcase, who_may_not_connect_computes);
+  tcase_add_test(tcase, a_member_has_no_power_over_what_is_not_its_own);
+  tcase_add_test(tcase, another_user_neither_clears_nor_empties_a_namespace);
+  tcase_add_test(tcase, its_owner_clears_and_limits_a_namespace);
+  tcase_add_test(tcase, a_namespace_that_is_made_anew_has_a_new_owner);
+  tcase_add_test(tcase, the_admin_group_has_power_over_everything);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}

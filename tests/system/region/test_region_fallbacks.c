@@ -1,0 +1,512 @@
+/* Where the region cannot be had, or not any more, all goes on by message, and nobody is told: a
+ * daemon or a client that does without, no descriptor or no room left in the client, and fault 11,
+ * an application that closes the library's descriptors and uses their numbers. Retired regions and
+ * daemons that die are in test_region_daemon.c, unknown layouts in test_client_plane.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/child_process.h"
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+#include "tests/support/sanitizer.h"
+#include "tests/support/stamped.h"
+
+#define TIMEOUT_MS 60000u
+#define DEADLINE_MS 2000u
+
+enum { NUMBERS = 40, ROUNDS = 25, BATCH = 20 };
+
+static struct daemon served;
+
+static void stop(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+/* ---- processes whose stderr is looked at ---- */
+
+struct captured {
+  int (*fn)(void *arg);
+  void *arg;
+  int stderr_fd;
+  pid_t pid;
+};
+
+static int with_its_stderr(void *arg) {
+  struct captured *captured = arg;
+
+  CHILD_EXPECT(dup2(captured->stderr_fd, STDERR_FILENO) == STDERR_FILENO);
+  return captured->fn(captured->arg);
+}
+
+static struct captured start_captured(int (*fn)(void *arg), void *arg) {
+  struct captured captured = {fn, arg, memfd_create("stderr", MFD_CLOEXEC), 0};
+
+  ck_assert_int_ge(captured.stderr_fd, 0);
+  captured.pid = child_start(with_its_stderr, &captured, NULL);
+  return captured;
+}
+
+/* Waits for its end, which must be good. What it said must be nothing, or one line with `text`. */
+static void expect_said(struct captured *captured, const char *text) {
+  int status = harness_wait(captured->pid, TIMEOUT_MS);
+  char said[4096] = "";
+
+  ck_assert_int_ge(pread(captured->stderr_fd, said, sizeof said - 1, 0), 0);
+  (void)close(captured->stderr_fd);
+  ck_assert_msg(status == 0, "status %d: %s", status, said);
+  if (!text)
+    ck_assert_str_eq(said, "");
+  else
+    ck_assert_msg(strstr(said, text) && strchr(said, '\n') == said + strlen(said) - 1,
+                  "not one line that has \"%s\": %s", text, said);
+}
+
+/* ---- a worker's day, in a process of its own ---- */
+
+/* What it tells; shared. */
+static struct report {
+  struct fcache_counters counters;
+  uint64_t computed;
+  unsigned free_before, free_after; /* descriptors */
+} * report;
+
+struct computation {
+  uint64_t number, computed;
+};
+
+static int compute(void *arg, struct fcache_value *value) {
+  struct computation *computation = arg;
+
+  computation->computed++;
+  report->computed++;
+  return stamped_make(value, computation->number, 9) ? FCACHE_OK : FCACHE_ENOMEM;
+}
+
+/* True where the value is right. */
+static bool ask(struct fcache *cache, uint64_t number, struct fcache_value *value,
+                uint64_t *computed) {
+  struct computation computation = {.number = number};
+  struct fcache_key key = stamped_key(number);
+  uint64_t version;
+  int rc = fcache_cached(cache, &key, compute, &computation, value);
+
+  *computed += computation.computed;
+  return rc == FCACHE_OK && stamped_check(value, number, &version) && version == 9;
+}
+
+static int get_batch(struct fcache *cache) {
+  struct fcache_value values[BATCH] = {0};
+  struct fcache_hash prompts[BATCH];
+  bool hit[BATCH];
+  uint64_t version;
+
+  for (uint64_t i = 0; i < BATCH; i++)
+    prompts[i] = stamped_key(NUMBERS - 5 + i).prompt;
+  CHILD_EXPECT(fcache_get_many(cache, "op", "view", 0, prompts, BATCH, 0, values, hit) ==
+               FCACHE_OK);
+  for (uint64_t i = 0; i < BATCH; i++) {
+    CHILD_EXPECT(hit[i] == (i < 5)); /* the others were never asked for */
+    CHILD_EXPECT(!hit[i] || stamped_check(&values[i], NUMBERS - 5 + i, &version));
+    fcache_value_free(&values[i]);
+  }
+  return 0;
+}
+
+/* NUMBERS misses; ROUNDS * NUMBERS + 5 hits; and what was cleared is gone. */
+static int work_with(struct fcache *cache) {
+  struct fcache_value value = {0};
+  uint64_t computed = 0, removed = 0;
+
+  for (uint64_t i = 0; i < NUMBERS; i++)
+    CHILD_EXPECT(ask(cache, i, &value, &computed));
+  CHILD_EXPECT(computed == NUMBERS);
+  for (uint64_t i = 0; i < (uint64_t)ROUNDS * NUMBERS; i++)
+    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+  CHILD_EXPECT(computed == NUMBERS);
+  CHILD_EXPECT(get_batch(cache) == 0);
+  CHILD_EXPECT(fcache_clear(cache, NULL, NULL, &removed) == FCACHE_OK && removed == NUMBERS);
+  struct fcache_key key = stamped_key(0);
+  CHILD_EXPECT(fcache_get(cache, &key, 0, &value) == FCACHE_MISS);
+  report->counters = library_counters(cache);
+  fcache_value_free(&value);
+  return 0;
+}
+
+/* Of the numbers that the limit allows. */
+static unsigned free_descriptors(void) {
+  struct rlimit limit;
+  unsigned n = 0;
+
+  (void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail for this one */
+  for (int fd = 0; fd < (int)limit.rlim_cur; fd++)
+    n += fcntl(fd, F_GETFD) < 0;
+  return n;
+}
+
+/* So that none but `n` are left. */
+static bool leave_descriptors(unsigned n) {
+  struct rlimit limit;
+  int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+  if (lowest < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    return false;
+  (void)close(lowest);
+  limit.rlim_cur = (rlim_t)lowest;
+  for (unsigned left = 0; left < n; limit.rlim_cur++)
+    left += fcntl((int)limit.rlim_cur, F_GETFD) < 0;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* So that a region of 256 MiB does not fit in, and all else does. */
+static bool leave_address_space(void) {
+  struct rlimit limit;
+  char *text = harness_read_file("/proc/self/statm", NULL);
+  unsigned long pages = text ? strtoul(text, NULL, 10) : 0;
+
+  free(text);
+  if (pages == 0 || getrlimit(RLIMIT_AS, &limit) < 0)
+    return false;
+  limit.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (64u << 20);
+  return setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+/* What a worker's process lacks. */
+struct lack {
+  const char *variable; /* $FCACHE_REGION; NULL: not set */
+  unsigned descriptors; /* that it has left; 0: enough */
+  bool address_space;
+};
+
+static int work(void *arg) {
+  const struct lack *lack = arg;
+
+  if (lack->variable)
+    CHILD_EXPECT(setenv("FCACHE_REGION", lack->variable, 1) == 0);
+  CHILD_EXPECT(lack->descriptors == 0 || leave_descriptors(lack->descriptors));
+  CHILD_EXPECT(!lack->address_space || leave_address_space());
+  report->free_before = free_descriptors();
+  struct fcache *cache =
+      library_open_in_child(served.socket, "fallback", "worker", LIBRARY_PATIENT_MS);
+  CHILD_EXPECT(cache != NULL && fcache_connected(cache));
+  report->free_after = free_descriptors();
+  CHILD_EXPECT(work_with(cache) == 0);
+  fcache_close(cache);
+  CHILD_EXPECT(free_descriptors() == report->free_before);
+  return 0;
+}
+
+static bool has_left(void *look) {
+  return library_figure(look, "clients") == 1;
+}
+
+/* The daemon counted what the worker did, as of the plane that served it. */
+static void assert_counted(struct fcache *look) {
+  const struct fcache_counters *counters = &report->counters;
+  struct figures figures = {0};
+
+  ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
+  figures_take(look, &figures);
+  ck_assert_uint_eq(counters->cache_hits, ROUNDS * NUMBERS + 5);
+  ck_assert_uint_eq(counters->cache_misses, NUMBERS);
+  ck_assert_uint_eq(counters->degraded, 0);
+  ck_assert_uint_eq(counters->unrecorded, 0);
+  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_hits"), counters->cache_hits);
+  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_misses"), NUMBERS);
+  ck_assert_uint_eq(figures_count(&figures, "fallback", "entries"), 0);
+  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), counters->region_hits);
+  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_socket"),
+                    counters->cache_hits - counters->region_hits);
+  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
+  figures_free(&figures);
+}
+
+/* A worker does its day with what it lacks. Nothing is said, by it or by the daemon. */
+static void run(struct lack lack) {
+  struct captured captured;
+  char *log;
+
+  report = child_shared(sizeof *report);
+  captured = start_captured(work, &lack);
+  expect_said(&captured, NULL);
+  log = harness_log(&served);
+  ck_assert_str_eq(log, "");
+  free(log);
+  struct fcache *look = library_open(served.socket, "look", NULL, 0);
+  assert_counted(look);
+  fcache_close(look);
+}
+
+START_TEST(with_nothing_lacking_all_hits_are_of_the_region) {
+  harness_start(&served, NULL);
+  run((struct lack){0});
+  ck_assert_uint_eq(report->counters.region_hits, report->counters.cache_hits);
+  ck_assert_uint_eq(report->free_before - report->free_after, 1); /* the socket alone */
+}
+END_TEST
+
+START_TEST(a_daemon_without_a_region) {
+  harness_start(&served, "--no-region", NULL);
+  run((struct lack){0});
+  ck_assert_uint_eq(report->counters.region_hits, 0);
+}
+END_TEST
+
+START_TEST(a_client_that_asks_not_to_map) {
+  harness_start(&served, NULL);
+  run((struct lack){.variable = "0"});
+  ck_assert_uint_eq(report->counters.region_hits, 0);
+}
+END_TEST
+
+/* One is for the socket. The kernel then cuts what comes beside the welcome; what it lets through
+ * is closed. */
+START_TEST(a_client_without_descriptors) {
+  harness_start(&served, NULL);
+  run((struct lack){.descriptors = 1 + (unsigned)_i});
+  ck_assert_uint_eq(report->counters.region_hits, _i < 2 ? 0 : report->counters.cache_hits);
+  ck_assert_uint_eq(report->free_before, 1 + (unsigned)_i);
+  ck_assert_uint_eq(report->free_after, (unsigned)_i);
+}
+END_TEST
+
+START_TEST(a_client_without_room_for_the_region) {
+  if (SANITIZER_SLOW) {
+    printf("skipped: a sanitizer's own memory is over any limit of address space\n");
+    return;
+  }
+  harness_start(&served, NULL);
+  run((struct lack){.address_space = true});
+  ck_assert_uint_eq(report->counters.region_hits, 0);
+}
+END_TEST
+
+/* ---- what was lacking comes back ---- */
+
+static int lack_and_recover(void *arg) {
+  struct fcache_value value = {0};
+  struct rlimit limit;
+  uint64_t computed = 0;
+
+  (void)arg;
+  CHILD_EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHILD_EXPECT(leave_descriptors(1));
+  struct fcache *cache = library_open_in_child(served.socket, "fallback", NULL, LIBRARY_PATIENT_MS);
+  CHILD_EXPECT(cache != NULL && fcache_connected(cache));
+  for (unsigned i = 0; i < 10; i++)
+    CHILD_EXPECT(ask(cache, 1, &value, &computed));
+  CHILD_EXPECT(computed == 1 && library_counters(cache).region_hits == 0);
+  CHILD_EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHILD_EXPECT(kill(getppid(), SIGUSR1) == 0); /* which starts the next daemon */
+  while (library_counters(cache).region_hits < 10)
+    CHILD_EXPECT(ask(cache, 1, &value, &computed));
+  fcache_value_free(&value);
+  fcache_close(cache);
+  return 0;
+}
+
+START_TEST(the_next_connection_has_the_region_again) {
+  sigset_t signals;
+  struct timespec bound = {.tv_sec = TIMEOUT_MS / 1000};
+
+  report = child_shared(sizeof *report);
+  (void)sigemptyset(&signals);
+  (void)sigaddset(&signals, SIGUSR1);
+  ck_assert_int_eq(sigprocmask(SIG_BLOCK, &signals, NULL), 0);
+  harness_start(&served, NULL);
+  struct captured captured = start_captured(lack_and_recover, NULL);
+  ck_assert_int_eq(sigtimedwait(&signals, NULL, &bound), SIGUSR1);
+  ck_assert_int_eq(harness_stop(&served), 0);
+  harness_start(&served, NULL);
+  expect_said(&captured, "sharing is off");
+}
+END_TEST
+
+/* ---- fault 11: the application's descriptors ---- */
+
+enum { FILES = 24, FILE_SIZE = 200, CLOSINGS = 12 };
+
+/* What the application opens on the numbers that it has closed: files, in each of which it stands
+ * somewhere; the last two are a pair of sockets. */
+struct application {
+  int fds[FILES + 2];
+  struct stat status[FILES + 2];
+};
+
+static bool open_file(struct application *application, const char *folder, unsigned i) {
+  char path[HARNESS_PATH_SIZE + 16], bytes[FILE_SIZE];
+  int fd;
+
+  (void)snprintf(path, sizeof path, "%s/%u", folder, i);
+  fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  memset(bytes, 'a' + (int)i, sizeof bytes);
+  application->fds[i] = fd;
+  return fd >= 0 && write(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes &&
+         lseek(fd, 10 + (off_t)i, SEEK_SET) == 10 + (off_t)i &&
+         fstat(fd, &application->status[i]) == 0;
+}
+
+/* All of its own, so the library's too, but for the standard streams. */
+static bool close_all_and_open(struct application *application, const char *folder) {
+  for (int fd = 3; fd < 256; fd++)
+    (void)close(fd);
+  for (unsigned i = 0; i < FILES; i++)
+    if (!open_file(application, folder, i))
+      return false;
+  return socketpair(AF_UNIX, SOCK_STREAM, 0, &application->fds[FILES]) == 0 &&
+         fstat(application->fds[FILES], &application->status[FILES]) == 0 &&
+         fstat(application->fds[FILES + 1], &application->status[FILES + 1]) == 0;
+}
+
+static bool is_as_it_was(const struct application *application, unsigned i) {
+  struct stat status;
+
+  return fstat(application->fds[i], &status) == 0 &&
+         status.st_dev == application->status[i].st_dev &&
+         status.st_ino == application->status[i].st_ino &&
+         status.st_size == application->status[i].st_size;
+}
+
+static int check_application(const struct application *application) {
+  char bytes[FILE_SIZE], wanted[FILE_SIZE];
+
+  for (unsigned i = 0; i < FILES; i++) {
+    CHILD_EXPECT(is_as_it_was(application, i));
+    CHILD_EXPECT(lseek(application->fds[i], 0, SEEK_CUR) == 10 + (off_t)i);
+    CHILD_EXPECT(pread(application->fds[i], bytes, sizeof bytes, 0) == FILE_SIZE);
+    memset(wanted, 'a' + (int)i, sizeof wanted);
+    CHILD_EXPECT(memcmp(bytes, wanted, sizeof bytes) == 0);
+  }
+  for (unsigned i = FILES; i < FILES + 2; i++) {
+    struct pollfd poll_fd = {.fd = application->fds[i], .events = POLLIN};
+
+    CHILD_EXPECT(is_as_it_was(application, i));
+    CHILD_EXPECT(poll(&poll_fd, 1, 0) == 0); /* nothing was sent, and neither end is closed */
+  }
+  return 0;
+}
+
+/* Hits and misses until it is connected again, and some more; the files are as they were. */
+static int go_on(struct fcache *cache, const struct application *application, uint64_t first) {
+  struct fcache_value value = {0};
+  uint64_t computed = 0, hits = library_counters(cache).region_hits;
+
+  for (uint64_t i = 0; i < 300; i++) /* of what may be in the region still */
+    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+  CHILD_EXPECT(check_application(application) == 0);
+  for (uint64_t i = 0; !fcache_connected(cache) || i < 20; i++)
+    CHILD_EXPECT(ask(cache, first + i, &value, &computed));
+  CHILD_EXPECT(check_application(application) == 0);
+  for (uint64_t i = 0; i < 300; i++)
+    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+  CHILD_EXPECT(library_counters(cache).region_hits >= hits + 300 - NUMBERS);
+  CHILD_EXPECT(check_application(application) == 0);
+  fcache_value_free(&value);
+  return 0;
+}
+
+static char folder[HARNESS_PATH_SIZE];
+
+static int close_again_and_again(void *arg) {
+  static struct application application;
+  struct fcache *cache =
+      library_open_in_child(served.socket, "fallback", "closer", LIBRARY_PATIENT_MS);
+
+  (void)arg;
+  CHILD_EXPECT(cache != NULL && fcache_connected(cache));
+  for (uint64_t round = 0; round < CLOSINGS; round++) {
+    CHILD_EXPECT(close_all_and_open(&application, folder));
+    CHILD_EXPECT(go_on(cache, &application, (round + 1) * 100000) == 0);
+  }
+  CHILD_EXPECT(close_all_and_open(&application, folder));
+  report->counters = library_counters(cache);
+  fcache_close(cache);
+  CHILD_EXPECT(check_application(&application) == 0);
+  return 0;
+}
+
+/* The connection that missed its deadline, and is kept open for its ring's sake, is closed too. */
+static int close_what_lingers(void *arg) {
+  static struct application application;
+  struct fcache *cache = library_open_in_child(served.socket, "fallback", "closer", DEADLINE_MS);
+  struct fcache_value value = {0};
+  uint64_t computed = 0;
+
+  (void)arg;
+  CHILD_EXPECT(cache != NULL && fcache_connected(cache));
+  for (uint64_t i = 0; i < NUMBERS; i++)
+    CHILD_EXPECT(ask(cache, i, &value, &computed));
+  CHILD_EXPECT(harness_freeze(&served));
+  CHILD_EXPECT(ask(cache, 1000, &value, &computed)); /* takes the deadline */
+  CHILD_EXPECT(!fcache_connected(cache));
+  CHILD_EXPECT(close_all_and_open(&application, folder));
+  for (uint64_t i = 0; i < 300; i++)
+    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+  CHILD_EXPECT(check_application(&application) == 0);
+  CHILD_EXPECT(kill(served.pid, SIGCONT) == 0);
+  CHILD_EXPECT(go_on(cache, &application, 2000) == 0);
+  report->counters = library_counters(cache);
+  fcache_close(cache);
+  fcache_value_free(&value);
+  CHILD_EXPECT(check_application(&application) == 0);
+  return 0;
+}
+
+/* Whatever the daemon could not be told of was counted: none is missing in the sum. */
+static void close_descriptors(int (*fn)(void *arg), const char *said) {
+  struct figures figures = {0};
+
+  report = child_shared(sizeof *report);
+  harness_folder(folder);
+  harness_start(&served, NULL);
+  struct captured captured = start_captured(fn, NULL);
+  expect_said(&captured, said);
+  struct fcache *look = library_open(served.socket, "look", NULL, 0);
+  ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
+  figures_take(look, &figures);
+  uint64_t counted = figures_count(&figures, "fallback", "cache_hits");
+  uint64_t unrecorded = figures_count(&figures, NULL, "hits_unrecorded");
+  ck_assert_uint_le(counted, report->counters.cache_hits);
+  ck_assert_uint_ge(counted + unrecorded, report->counters.cache_hits);
+  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
+  figures_free(&figures);
+  fcache_close(look);
+}
+
+START_TEST(an_application_s_files_on_our_numbers_are_left_alone) {
+  close_descriptors(close_again_and_again, "the program closed the connection");
+}
+END_TEST
+
+START_TEST(also_where_a_connection_lingers) {
+  close_descriptors(close_what_lingers, "did not answer within");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("without the region");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, NULL, stop);
+  tcase_add_test(tcase, with_nothing_lacking_all_hits_are_of_the_region);
+  tcase_add_test(tcase, a_daemon_without_a_region);
+  tcase_add_test(tcase, a_client_that_asks_not_to_map);
+  tcase_add_loop_test(tcase, a_client_without_descriptors, 0, 3);
+  tcase_add_test(tcase, a_client_without_room_for_the_region);
+  tcase_add_test(tcase, the_next_connection_has_the_region_again);
+  tcase_add_test(tcase, an_application_s_files_on_our_numbers_are_left_alone);
+  tcase_add_test(tcase, also_where_a_connection_lingers);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}

@@ -1,0 +1,162 @@
+/* What clients can still read of values in the memory that they map, after these were cleared:
+ * nothing, once the clear has been acknowledged. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+#include "tests/support/raw.h"
+
+#define LARGE_BYTES (3u << 20) /* more than sockets hold of it */
+#define N_SIZES 6u
+#define TIMEOUT_MS 20000u
+
+/* A value consists of its mark, again and again. */
+#define SECRET "\xf0secret\xf1"
+#define KEPT                                                                                       \
+  "\xf0"                                                                                           \
+  "keptby\xf1"
+#define MARK_BYTES 8u
+
+static const uint32_t sizes[N_SIZES] = {8, 64, 1000, 40000, 300000, LARGE_BYTES};
+
+static struct daemon served;
+static struct raw watcher;
+static const uint8_t *region;
+static size_t region_bytes;
+
+static void start(void) {
+  struct stat status;
+
+  harness_start(&served, "--max-bytes", "32M", "--max-namespaces", "2", NULL);
+  raw_open_region(&watcher, served.socket, "watcher", "watched");
+  ck_assert_int_eq(fstat(watcher.region_fd, &status), 0);
+  region_bytes = (size_t)status.st_size;
+  region = mmap(NULL, region_bytes, PROT_READ, MAP_SHARED, watcher.region_fd, 0);
+  ck_assert_ptr_ne(region, MAP_FAILED);
+}
+
+static void stop(void) {
+  (void)munmap((void *)(uintptr_t)region, region_bytes);
+  raw_close(&watcher);
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+/* Marks that are anywhere in the region. Not by memmem, which AddressSanitizer has look at the
+ * whole each time. */
+static size_t count(const char *mark) {
+  const uint8_t *at = region, *end = region + region_bytes - MARK_BYTES;
+  size_t n = 0;
+
+  while (at <= end) {
+    bool found = *at == (uint8_t)mark[0] && memcmp(at, mark, MARK_BYTES) == 0;
+    n += found;
+    at += found ? MARK_BYTES : 1;
+  }
+  return n;
+}
+
+static size_t put(struct fcache *cache, const char *op, const char *view, const char *mark) {
+  uint8_t *value = malloc(LARGE_BYTES);
+  size_t marks = 0;
+
+  ck_assert_ptr_nonnull(value);
+  for (size_t i = 0; i < LARGE_BYTES; i++)
+    value[i] = (uint8_t)mark[i % MARK_BYTES];
+  for (uint32_t i = 0; i < N_SIZES; i++) {
+    struct fcache_key key = library_key(op, view, "prompt", i);
+    ck_assert_int_eq(fcache_put(cache, &key, value, sizes[i], 0, 0), FCACHE_OK);
+    marks += sizes[i] / MARK_BYTES;
+  }
+  free(value);
+  return marks;
+}
+
+static void clear(struct fcache *cache, const char *view, const char *op) {
+  uint64_t removed;
+
+  ck_assert_int_eq(fcache_clear(cache, view, op, &removed), FCACHE_OK);
+  ck_assert_uint_eq(removed, N_SIZES);
+}
+
+START_TEST(a_clear_leaves_no_byte_of_a_value) {
+  struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
+  struct fcache *other = library_open(served.socket, "other", NULL, 0);
+  size_t secrets = put(cache, "op", "base", SECRET), kept = put(cache, "op", "ft", KEPT);
+
+  kept += put(other, "op", "base", KEPT);
+  ck_assert_uint_eq(count(SECRET),
+                    secrets); /* as clients read it: there is something to look for */
+  clear(cache, "base", NULL);
+  ck_assert_uint_eq(count(SECRET), 0);
+  (void)put(cache, "secret", "base", SECRET);
+  clear(cache, NULL, "secret");
+  ck_assert_uint_eq(count(SECRET), 0);
+  ck_assert_uint_eq(count(KEPT), kept);
+  clear(cache, NULL, NULL);
+  clear(other, NULL, NULL);
+  ck_assert_uint_eq(count(KEPT), 0);
+  fcache_close(cache);
+  fcache_close(other);
+}
+END_TEST
+
+static bool has_no_secret(void *arg) {
+  (void)arg;
+  return count(SECRET) == 0;
+}
+
+/* For a third there is no room, so the one without clients goes. */
+START_TEST(a_dropped_namespace_leaves_none_either) {
+  struct fcache *cache = library_open(served.socket, "dropped", NULL, 0);
+
+  (void)put(cache, "op", "base", SECRET);
+  fcache_close(cache);
+  struct fcache *present = library_open(served.socket, "watched", NULL, 0);
+  library_wait_figure(present, "clients", 2);
+  ck_assert_uint_gt(count(SECRET), 0);
+  struct fcache *third = library_open(served.socket, "third", NULL, 0);
+  ck_assert(harness_wait_until(has_no_secret, NULL, TIMEOUT_MS));
+  fcache_close(third);
+  fcache_close(present);
+}
+END_TEST
+
+/* It is sent from where it is, to a client that does not read: it goes when that client does. */
+START_TEST(a_value_that_is_being_sent_is_zeroed_after_that) {
+  struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
+  struct fc_key key = raw_key("op", "base", N_SIZES - 1, "prompt");
+  struct fc_get get = {.flags = FC_UNRECORDED, .key = key};
+  struct raw slow;
+  uint32_t id;
+
+  (void)put(cache, "op", "base", SECRET);
+  raw_open(&slow, served.socket, "watched");
+  ck_assert_int_eq(raw_ask(&slow, &get, &id), 0);
+  char byte; /* of the reply: it is on its way */
+  ck_assert_int_eq(recv(slow.fd, &byte, 1, MSG_PEEK), 1);
+  clear(cache, NULL, NULL);
+  ck_assert_uint_eq(count(SECRET), LARGE_BYTES / MARK_BYTES);
+  raw_close(&slow);
+  ck_assert(harness_wait_until(has_no_secret, NULL, TIMEOUT_MS));
+  fcache_close(cache);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cleared bytes");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_test(tcase, a_clear_leaves_no_byte_of_a_value);
+  tcase_add_test(tcase, a_dropped_namespace_leaves_none_either);
+  tcase_add_test(tcase, a_value_that_is_being_sent_is_zeroed_after_that);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}

@@ -1,0 +1,277 @@
+/* Fault 24: a clear while a result is being computed. What began to be computed
+ * before a clear of its key is not stored after it; what the clear did not select
+ * is. A daemon that was started meanwhile may have been told to clear just as well. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+
+#define RECONNECT_TIMEOUT_MS 20000u
+
+static struct daemon served;
+static struct fcache *worker, *other; /* of one namespace */
+
+static void start(void) {
+  harness_start(&served, NULL);
+  worker = library_open(served.socket, "shared", "worker", 0);
+  other = library_open(served.socket, "shared", "other", 0);
+}
+
+static void stop(void) {
+  fcache_close(worker);
+  fcache_close(other);
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+
+static struct fcache_key key_of(const char *op, const char *view) {
+  return library_key(op, view, "the prompt", 5);
+}
+
+/* What happens while the worker computes. */
+struct computation {
+  void (*meanwhile)(const struct computation *computation);
+  struct fcache *clearer;
+  const char *view, *op; /* that it clears */
+};
+
+static void clear_it(const struct computation *computation) {
+  ck_assert_int_eq(fcache_clear(computation->clearer, computation->view, computation->op, NULL),
+                   FCACHE_OK);
+}
+
+static int compute(void *arg, struct fcache_value *value) {
+  const struct computation *computation = arg;
+
+  if (computation->meanwhile)
+    computation->meanwhile(computation);
+  return fcache_value_set(value, "computed", 8);
+}
+
+static bool is_stored(const char *op, const char *view, const char *text) {
+  struct fcache_key key = key_of(op, view);
+  char *got = library_get_text(other, &key);
+  bool same = got && strcmp(got, text) == 0;
+
+  ck_assert(!got || same); /* there, or not there: never another */
+  free(got);
+  return same;
+}
+
+/* The caller has its value, whatever became of it in the cache. */
+static void compute_while(struct computation computation, const char *op, const char *view) {
+  struct fcache_key key = key_of(op, view);
+  struct fcache_value value = {0};
+
+  ck_assert_int_eq(fcache_cached(worker, &key, compute, &computation, &value), FCACHE_OK);
+  ck_assert_uint_eq(value.size, 8);
+  ck_assert_mem_eq(value.data, "computed", 8);
+  fcache_value_free(&value);
+}
+
+START_TEST(what_was_computed_before_a_clear_is_not_stored_after) {
+  struct computation clearing = {clear_it, other, NULL, NULL};
+
+  compute_while(clearing, "op", "base");
+  ck_assert(!is_stored("op", "base", "computed"));
+  ck_assert_uint_eq(library_figure(other, "puts_stale"), 1);
+  compute_while((struct computation){0}, "op", "base"); /* the next one is as good as any */
+  ck_assert(is_stored("op", "base", "computed"));
+}
+END_TEST
+
+START_TEST(the_same_handle_may_clear_too) {
+  compute_while((struct computation){clear_it, worker, NULL, NULL}, "op", "base");
+  ck_assert(!is_stored("op", "base", "computed"));
+}
+END_TEST
+
+START_TEST(a_clear_by_view_or_op_is_precise) {
+  static const struct {
+    const char *view, *op;
+    bool selects; /* op "op" of view "base" */
+  } cases[] = {{"base", NULL, true},  {NULL, "op", true},    {"base", "op", true},
+               {"ft", NULL, false},   {NULL, "roll", false}, {"base", "roll", false},
+               {"ft", "op", false},   {"bas", NULL, false},  {"base2", NULL, false},
+               {"op", "base", false}, {NULL, "o", false}};
+
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    compute_while((struct computation){clear_it, other, cases[i].view, cases[i].op}, "op", "base");
+    ck_assert_msg(is_stored("op", "base", "computed") != cases[i].selects,
+                  "a clear of view %s and op %s", cases[i].view ? cases[i].view : "any",
+                  cases[i].op ? cases[i].op : "any");
+    ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK);
+  }
+}
+END_TEST
+
+START_TEST(a_clear_of_another_namespace_is_no_matter) {
+  struct fcache *stranger = library_open(served.socket, "another", NULL, 0);
+
+  compute_while((struct computation){clear_it, stranger, NULL, NULL}, "op", "base");
+  ck_assert(is_stored("op", "base", "computed"));
+  fcache_close(stranger);
+}
+END_TEST
+
+/* Far more clears than anybody would remember one by one. */
+static void clear_a_lot(const struct computation *computation) {
+  char view[16];
+
+  for (int i = 0; i < 200; i++) {
+    (void)snprintf(view, sizeof view, "v%d", i);
+    ck_assert_int_eq(fcache_clear(computation->clearer, i == 7 ? "base" : view, NULL, NULL),
+                     FCACHE_OK);
+  }
+}
+
+START_TEST(many_clears_in_between_hide_none) {
+  compute_while((struct computation){clear_a_lot, other, NULL, NULL}, "op", "base");
+  ck_assert(!is_stored("op", "base", "computed"));
+}
+END_TEST
+
+static void put_fresh(const struct computation *computation) {
+  struct fcache_key key = key_of("op", "base");
+
+  if (computation->clearer)
+    clear_it(computation);
+  library_put_text(other, &key, "fresh");
+}
+
+START_TEST(a_value_put_after_the_clear_stays) {
+  compute_while((struct computation){put_fresh, other, NULL, NULL}, "op", "base");
+  ck_assert(is_stored("op", "base", "fresh"));
+}
+END_TEST
+
+START_TEST(the_first_of_two_values_stays) {
+  compute_while((struct computation){.meanwhile = put_fresh}, "op", "base");
+  ck_assert(is_stored("op", "base", "fresh"));
+  ck_assert_uint_eq(library_figure(other, "puts_kept"), 1);
+}
+END_TEST
+
+START_TEST(a_get_and_a_put_on_their_own_are_guarded_too) {
+  struct fcache_key key = key_of("op", "base");
+  struct fcache_value value = {0};
+
+  ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_clear(other, "base", NULL, NULL), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(worker, &key, "old", 3, 0, 0), FCACHE_NOT_STORED);
+  ck_assert(!is_stored("op", "base", "old"));
+  ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_put(worker, &key, "new", 3, 0, 0), FCACHE_OK);
+  ck_assert(is_stored("op", "base", "new"));
+}
+END_TEST
+
+/* ---- batches ---- */
+
+static int compute_all(void *arg, const size_t *misses, size_t n, struct fcache_batch *batch) {
+  const struct computation *computation = arg;
+  int rc = 0;
+
+  (void)misses;
+  computation->meanwhile(computation);
+  for (size_t i = 0; i < n && rc == 0; i++)
+    rc = fcache_batch_add(batch, "computed", 8);
+  return rc;
+}
+
+START_TEST(a_batch_is_guarded_as_a_whole) {
+  enum { N = 3 };
+  static const struct {
+    const char *view;
+    unsigned stored;
+  } cases[] = {{"base", 0}, {"ft", N}};
+
+  for (size_t i = 0; i < 2; i++) {
+    struct computation computation = {clear_it, other, cases[i].view, NULL};
+    struct fcache_hash prompts[N] = {fcache_hash("a", 1), fcache_hash("b", 1), fcache_hash("c", 1)};
+    struct fcache_value values[N] = {0};
+    bool hit[N];
+    unsigned stored = 0;
+
+    ck_assert_int_eq(
+        fcache_cached_batch(worker, "op", "base", 5, prompts, N, compute_all, &computation, values),
+        FCACHE_OK);
+    for (size_t j = 0; j < N; j++)
+      ck_assert_mem_eq(values[j].data, "computed", 8);
+    ck_assert_int_eq(
+        fcache_get_many(other, "op", "base", 5, prompts, N, FCACHE_UNRECORDED, values, hit),
+        FCACHE_OK);
+    for (size_t j = 0; j < N; j++) {
+      stored += hit[j];
+      fcache_value_free(&values[j]);
+    }
+    ck_assert_uint_eq(stored, cases[i].stored);
+  }
+}
+END_TEST
+
+/* ---- another daemon in between ---- */
+
+static bool reconnects(void *arg) {
+  struct fcache *cache = *(struct fcache **)arg;
+  struct fcache_key key = key_of("op", "unused");
+  struct fcache_value value = {0};
+
+  (void)fcache_get(cache, &key, FCACHE_UNRECORDED, &value); /* notices, or tries again */
+  fcache_value_free(&value);
+  return fcache_connected(cache);
+}
+
+static void restart(void) {
+  ck_assert_int_eq(harness_stop(&served), 0);
+  harness_start(&served, NULL);
+}
+
+static void restart_alone(const struct computation *computation) {
+  (void)computation;
+  restart();
+}
+
+static void restart_and_reconnect(const struct computation *computation) {
+  (void)computation;
+  restart();
+  ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
+}
+
+START_TEST(a_daemon_started_meanwhile_does_not_store_it) {
+  static void (*const ways[])(const struct computation *) = {restart_alone, restart_and_reconnect};
+
+  for (size_t i = 0; i < 2; i++) {
+    compute_while((struct computation){.meanwhile = ways[i]}, "op", "base");
+    ck_assert(harness_wait_until(reconnects, &other, RECONNECT_TIMEOUT_MS));
+    ck_assert(!is_stored("op", "base", "computed"));
+    /* who had reconnected asked the new daemon, which saw that it began before */
+    ck_assert_uint_eq(library_figure(other, "puts_stale"), i);
+    ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
+    compute_while((struct computation){0}, "op", "base");
+    ck_assert(is_stored("op", "base", "computed"));
+    ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK); /* for the next round */
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("clearing");
+  TCase *tcase = tcase_create("daemon");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_test(tcase, what_was_computed_before_a_clear_is_not_stored_after);
+  tcase_add_test(tcase, the_same_handle_may_clear_too);
+  tcase_add_test(tcase, a_clear_by_view_or_op_is_precise);
+  tcase_add_test(tcase, a_clear_of_another_namespace_is_no_matter);
+  tcase_add_test(tcase, many_clears_in_between_hide_none);
+  tcase_add_test(tcase, a_value_put_after_the_clear_stays);
+  tcase_add_test(tcase, the_first_of_two_values_stays);
+  tcase_add_test(tcase, a_get_and_a_put_on_their_own_are_guarded_too);
+  tcase_add_test(tcase, a_batch_is_guarded_as_a_whole);
+  tcase_add_test(tcase, a_daemon_started_meanwhile_does_not_store_it);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}

@@ -1,0 +1,274 @@
+/* What fcachectl asks a daemon for: listings page by page, from daemons of every kind. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/admin/admin.h"
+#include "proto/errors.h"
+#include "tests/support/runner.h"
+#include "tests/support/scripted_daemon.h"
+
+#define DEADLINE_MS 20000u
+#define PAGE_MOST 500u /* what a page is asked for at most */
+
+/* ---- a daemon with so many entries, leases or clients ---- */
+
+struct shelf {
+  uint32_t items;
+  uint32_t page;          /* it gives at most so many at a time */
+  const char *name_space; /* that it expects to be asked for; NULL: all */
+  bool stuck;             /* it goes on with the same empty page for ever */
+};
+
+/* What a listing's request asks for, whichever it is. */
+static struct fc_page asked_for(const struct fc_request *request) {
+  const struct fc_list *list = &request->list;
+  if (request->type != FC_LIST)
+    return request->page;
+  return (struct fc_page){.name_space = list->select.name_space,
+                          .limit = list->limit,
+                          .cursor = list->cursor,
+                          .cursor_size = list->cursor_size};
+}
+
+static void add_item(struct fc_buf *buf, enum fc_type type, uint32_t i) {
+  struct fc_str name = fc_str_of("x");
+  struct fc_key key = {.op = name, .view = name, .top_k = i};
+  struct fc_list_entry entry = {.name_space = name, .key = key};
+  struct fc_lease_entry lease = {.name_space = name, .key = key, .client = name};
+  struct fc_client_entry client = {.client = name, .client_id = i};
+  struct fc_namespace_entry ns = {.name_space = name, .entries = i};
+  if (type == FC_LIST)
+    (void)fc_encode_list_entry(buf, &entry); /* buf->failed says it */
+  else if (type == FC_LEASES)
+    (void)fc_encode_lease_entry(buf, &lease);
+  else if (type == FC_CLIENTS)
+    (void)fc_encode_client_entry(buf, &client);
+  else
+    (void)fc_encode_namespace_entry(buf, &ns);
+}
+
+/* The cursor is the number of items given so far. */
+static bool send_page(const struct shelf *shelf, int fd, const struct fc_request *request) {
+  struct fc_page page = asked_for(request);
+  struct fc_str expected = fc_str_of(shelf->name_space);
+  struct fc_buf buf = {0};
+  uint32_t from = 0, n = page.limit;
+  if (!fc_str_equal(page.name_space, expected) || page.limit > PAGE_MOST ||
+      (page.cursor_size != 0 && page.cursor_size != sizeof from))
+    return false;
+  if (page.cursor_size > 0)
+    memcpy(&from, page.cursor, sizeof from);
+  uint32_t left = shelf->stuck || from > shelf->items ? 0 : shelf->items - from;
+  if (n > shelf->page)
+    n = shelf->page;
+  if (n > left)
+    n = left;
+  uint32_t to = from + n;
+  bool more = shelf->stuck || to < shelf->items;
+  (void)fc_encode_list_reply_head(&buf, request->type, request->id, (const uint8_t *)&to,
+                                  more ? sizeof to : 0, n);
+  for (uint32_t i = from; i < to; i++)
+    add_item(&buf, request->type, i);
+  fc_frame_finish(&buf, 0, 0);
+  bool made = !buf.failed;
+  peer_send(fd, &buf);
+  return made;
+}
+
+static void serve(struct peer *peer, int fd, unsigned nth) {
+  uint8_t *body;
+  struct fc_request request;
+  (void)nth;
+  bool goes_on = peer_greet(peer, fd);
+  while (goes_on && peer_read(peer, fd, &body, &request)) {
+    struct fc_buf buf = {0};
+    if (request.type == FC_PING && fc_encode_simple(&buf, FC_REPLY | FC_PING, request.id) == 0)
+      peer_send(fd, &buf);
+    else
+      goes_on = send_page(peer->arg, fd, &request);
+    free(body);
+  }
+}
+
+/* ---- who asks ---- */
+
+/* Items must come in order, each once. */
+struct got {
+  uint32_t n;
+  bool in_order;
+};
+
+static void take(struct got *got, uint64_t number) {
+  got->in_order = got->in_order && number == got->n;
+  got->n++;
+}
+
+static void take_entry(void *arg, const struct fc_list_entry *entry) {
+  take(arg, entry->key.top_k);
+}
+
+static void take_lease(void *arg, const struct fc_lease_entry *lease) {
+  take(arg, lease->key.top_k);
+}
+
+static void take_client(void *arg, const struct fc_client_entry *client) {
+  take(arg, client->client_id);
+}
+
+static void take_namespace(void *arg, const struct fc_namespace_entry *ns) {
+  take(arg, ns->entries);
+}
+
+static const enum fc_type types[] = {FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES};
+#define N_TYPES ((int)(sizeof types / sizeof types[0]))
+
+static int list(struct admin *admin, enum fc_type type, const char *name_space, uint64_t limit,
+                struct got *got) {
+  struct fc_select select = {.name_space = fc_str_of(name_space)};
+  *got = (struct got){.in_order = true};
+  if (type == FC_LIST)
+    return admin_list(admin, &select, limit, take_entry, got);
+  if (type == FC_LEASES)
+    return admin_leases(admin, name_space, limit, take_lease, got);
+  if (type == FC_CLIENTS)
+    return admin_clients(admin, name_space, limit, take_client, got);
+  return admin_namespaces(admin, name_space, limit, take_namespace, got);
+}
+
+static struct admin *open_at(const struct peer *peer) {
+  struct fcache_error error = {0};
+  struct admin *admin;
+  int rc = admin_open(peer->path, NULL, DEADLINE_MS, &admin, &error);
+  if (rc != 0)
+    ck_abort_msg("%d: %s", rc, error.text);
+  return admin;
+}
+
+/* ---- tests ---- */
+
+START_TEST(pages_are_asked_for_until_the_end) {
+  static const struct {
+    uint32_t items, page, requests;
+  } shelves[] = {{0, 500, 1}, {1, 500, 1}, {500, 500, 1}, {501, 500, 2}, {1234, 100, 13}};
+  for (size_t i = 0; i < sizeof shelves / sizeof shelves[0]; i++) {
+    struct shelf shelf = {.items = shelves[i].items, .page = shelves[i].page};
+    struct peer peer;
+    struct got got;
+    peer_start(&peer, serve, &shelf);
+    struct admin *admin = open_at(&peer);
+    ck_assert_int_eq(list(admin, types[_i], NULL, 0, &got), 0);
+    ck_assert_uint_eq(got.n, shelf.items);
+    ck_assert(got.in_order);
+    ck_assert_uint_eq(atomic_load(&peer.seen), 1 + shelves[i].requests); /* and hello */
+    admin_close(admin);
+    peer_stop(&peer);
+  }
+}
+END_TEST
+
+START_TEST(no_more_is_asked_for_than_wanted) {
+  static const struct {
+    uint32_t limit, requests;
+  } wanted[] = {{1, 1}, {499, 1}, {500, 1}, {501, 2}, {1000, 2}, {2000, 3}};
+  struct shelf shelf = {.items = 1234, .page = 500};
+  struct peer peer;
+  peer_start(&peer, serve, &shelf);
+  struct admin *admin = open_at(&peer);
+  for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+    unsigned before = atomic_load(&peer.seen);
+    struct got got;
+    ck_assert_int_eq(list(admin, types[_i], NULL, wanted[i].limit, &got), 0);
+    ck_assert_uint_eq(got.n, wanted[i].limit < shelf.items ? wanted[i].limit : shelf.items);
+    ck_assert(got.in_order);
+    ck_assert_uint_eq(atomic_load(&peer.seen) - before, wanted[i].requests);
+  }
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+START_TEST(namespaces_are_passed_on) {
+  struct shelf shelf = {.items = 700, .page = 500, .name_space = "gpt2"};
+  struct peer peer;
+  struct got got;
+  peer_start(&peer, serve, &shelf);
+  struct admin *admin = open_at(&peer);
+  ck_assert_int_eq(list(admin, types[_i], "gpt2", 0, &got), 0);
+  ck_assert_uint_eq(got.n, 700);
+  ck_assert_int_eq(list(admin, types[_i], "another", 0, &got), FC_EUNAVAILABLE); /* it hangs up */
+  ck_assert_int_eq(list(admin, types[_i], "gpt2", 0, &got), FC_EUNAVAILABLE);
+  ck_assert_uint_eq(atomic_load(&peer.accepted), 1); /* a tool does not reconnect */
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+START_TEST(pages_that_go_nowhere_end) {
+  struct shelf shelf = {.items = 10, .page = 500, .stuck = true};
+  struct peer peer;
+  struct got got;
+  peer_start(&peer, serve, &shelf);
+  struct admin *admin = open_at(&peer);
+  ck_assert_int_eq(list(admin, types[_i], NULL, 0, &got), FC_EUNAVAILABLE);
+  ck_assert_uint_eq(got.n, 0);
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+/* It is not asked what it would hang up over. */
+START_TEST(older_daemons_are_told_of) {
+  struct shelf shelf = {.items = 1, .page = 500};
+  struct peer peer;
+  struct got got;
+  uint64_t rtt_ns;
+  peer_start(&peer, serve, &shelf);
+  peer.welcome.version = 2;
+  struct admin *admin = open_at(&peer);
+  ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), FC_EVERSION);
+  ck_assert_str_eq(admin_error(admin),
+                   "this daemon is older than the command and does not tell its leases: update it");
+  ck_assert_int_eq(list(admin, FC_CLIENTS, NULL, 0, &got), FC_EVERSION);
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its clients: update it"));
+  ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its namespaces: update it"));
+  ck_assert_uint_eq(atomic_load(&peer.seen), 1); /* hello */
+  ck_assert_int_eq(admin_ping(admin, &rtt_ns), 0);
+  ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got), 0); /* which it knows */
+  ck_assert_uint_eq(got.n, 1);
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+/* One of the version before tells what it knows. */
+START_TEST(a_daemon_of_the_version_before_tells_its_leases) {
+  struct shelf shelf = {.items = 3, .page = 500};
+  struct peer peer;
+  struct got got;
+  peer_start(&peer, serve, &shelf);
+  peer.welcome.version = 3;
+  struct admin *admin = open_at(&peer);
+  ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
+  ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), 0);
+  ck_assert_uint_eq(got.n, 3);
+  admin_close(admin);
+  peer_stop(&peer);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("admin");
+  TCase *tests = tcase_create("listings");
+  tcase_set_timeout(tests, 60);
+  tcase_add_loop_test(tests, pages_are_asked_for_until_the_end, 0, N_TYPES);
+  tcase_add_loop_test(tests, no_more_is_asked_for_than_wanted, 0, N_TYPES);
+  tcase_add_loop_test(tests, namespaces_are_passed_on, 0, N_TYPES);
+  tcase_add_loop_test(tests, pages_that_go_nowhere_end, 0, N_TYPES);
+  tcase_add_test(tests, older_daemons_are_told_of);
+  tcase_add_test(tests, a_daemon_of_the_version_before_tells_its_leases);
+  suite_add_tcase(suite, tests);
+  return runner_run(suite);
+}

@@ -1,0 +1,106 @@
+/* The one formula for all memory: each option has a part in it, and no part overflows. */
+#include <check.h>
+
+#include "daemon/memory_total.h"
+#include "daemon/options.h"
+#include "tests/support/runner.h"
+
+static struct memory_settings defaults(void) {
+  struct options options;
+  options_init(&options);
+  return (struct memory_settings){.max_bytes = options.max_bytes,
+                                  .client_budget = options.client_budget,
+                                  .max_value = options.max_value,
+                                  .max_clients = options.max_clients,
+                                  .max_namespaces = options.max_namespaces,
+                                  .max_leases = options.max_leases,
+                                  .shares = true};
+}
+
+static struct memory_amounts bounds_of(const struct memory_settings *settings) {
+  struct memory_amounts bounds;
+  memory_total_bounds(settings, &bounds);
+  return bounds;
+}
+
+/* docs/operations.md works this out. */
+START_TEST(the_defaults_are_as_documented) {
+  static const unsigned mib[MEMORY_PARTS] = {
+      [MEMORY_REGION] = 264, [MEMORY_MESSAGES] = 65, [MEMORY_SOCKETS] = 61,
+      [MEMORY_RINGS] = 71,   [MEMORY_CLIENTS] = 20,  [MEMORY_NAMESPACES] = 17,
+      [MEMORY_LEASES] = 41,  [MEMORY_TRACE] = 16,    [MEMORY_DAEMON] = 22,
+  };
+  struct memory_settings settings = defaults();
+  struct memory_amounts bounds = bounds_of(&settings);
+  for (int part = 0; part < MEMORY_PARTS; part++)
+    ck_assert_uint_eq(bounds.bytes[part] >> 20, mib[part]);
+  ck_assert_uint_eq(memory_total_sum(&bounds) >> 20, 579);
+}
+END_TEST
+
+static void expect_growth(struct memory_settings more, enum memory_part part, uint64_t least) {
+  struct memory_settings less = defaults();
+  struct memory_amounts before = bounds_of(&less), after = bounds_of(&more);
+  ck_assert_uint_ge(after.bytes[part], before.bytes[part] + least);
+  ck_assert_uint_ge(memory_total_sum(&after), memory_total_sum(&before) + least);
+}
+
+START_TEST(each_option_has_its_part) {
+  struct memory_settings more = defaults();
+  more.max_bytes += 100u << 20;
+  expect_growth(more, MEMORY_REGION, 100u << 20);
+  more = defaults();
+  more.client_budget += 20u << 20;
+  expect_growth(more, MEMORY_MESSAGES, 20u << 20);
+  expect_growth(more, MEMORY_SOCKETS, 10u << 20);
+  more.client_budget = 120u << 20; /* more than the smallest rings and a quarter for growth */
+  expect_growth(more, MEMORY_RINGS, 48u << 20);
+  more = defaults();
+  more.max_clients += 1000;
+  expect_growth(more, MEMORY_CLIENTS, 1000u * (4096u + 10240u));
+  expect_growth(more, MEMORY_SOCKETS, 1000u * 20480u);
+  more = defaults();
+  more.max_namespaces += 100;
+  expect_growth(more, MEMORY_NAMESPACES, 100u * 16384u);
+  more = defaults();
+  more.max_leases += 10000;
+  expect_growth(more, MEMORY_LEASES, 20000u * 320u);
+  more = defaults();
+  more.max_value = 1u << 30; /* the lane has room for the largest frame, whatever the budget */
+  expect_growth(more, MEMORY_MESSAGES, 900u << 20);
+}
+END_TEST
+
+START_TEST(without_a_shared_region_there_are_no_rings) {
+  struct memory_settings settings = defaults();
+  settings.shares = false;
+  ck_assert_uint_eq(bounds_of(&settings).bytes[MEMORY_RINGS], 0);
+}
+END_TEST
+
+START_TEST(what_is_too_much_is_no_less) {
+  struct memory_settings huge = defaults();
+  huge.max_bytes = UINT64_MAX - (UINT64_MAX >> 6);
+  huge.client_budget = UINT64_MAX;
+  struct memory_amounts bounds = bounds_of(&huge);
+  ck_assert_uint_eq(memory_total_sum(&bounds), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(each_part_has_a_name) {
+  for (int part = 0; part < MEMORY_PARTS; part++)
+    ck_assert_ptr_nonnull(memory_part_name((enum memory_part)part));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("memory_total");
+  TCase *tcase = tcase_create("memory_total");
+  tcase_add_test(tcase, the_defaults_are_as_documented);
+  tcase_add_test(tcase, each_option_has_its_part);
+  tcase_add_test(tcase, without_a_shared_region_there_are_no_rings);
+  tcase_add_test(tcase, what_is_too_much_is_no_less);
+  tcase_add_test(tcase, each_part_has_a_name);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

@@ -1,0 +1,241 @@
+#include "daemon/options.h"
+#include "proto/errors.h"
+#include "proto/limits.h"
+#include "tests/support/runner.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORDS_MAX 20
+
+/* argp wants strings that it may permute and a list that ends with NULL. */
+static int copy_words(const char *const *words, char *argv[WORDS_MAX + 1]) {
+  int n = 0;
+  for (; words[n] != NULL; n++) {
+    ck_assert_int_lt(n, WORDS_MAX);
+    argv[n] = strdup(words[n]);
+    ck_assert_ptr_nonnull(argv[n]);
+  }
+  argv[n] = NULL;
+  return n;
+}
+
+static void free_words(char **argv) {
+  for (; *argv != NULL; argv++)
+    free(*argv);
+}
+
+START_TEST(defaults) {
+  struct options o;
+  struct fault fault;
+  options_init(&o);
+  ck_assert_int_eq(options_settle(&o, &fault), 0);
+  ck_assert_uint_eq(o.max_bytes, 256u << 20);
+  ck_assert_uint_eq(o.max_value, 16u << 20);
+  ck_assert_uint_eq(o.max_clients, 1000);
+  ck_assert_uint_eq(o.max_namespaces, 1024);
+  ck_assert_uint_eq(o.user_share, 75);
+  ck_assert_uint_eq(o.client_budget, 64u << 20);
+  ck_assert_uint_eq(o.hello_timeout_ms, 10000);
+  ck_assert_uint_eq(o.stall_timeout_ms, 10000);
+  ck_assert_ptr_null(o.socket);
+  ck_assert_ptr_null(o.trace);
+  ck_assert(!o.has_admin_group && !o.has_socket_group && !o.verbose);
+}
+END_TEST
+
+START_TEST(takes_a_command_line) {
+  static const char *const words[] = {"fcached",
+                                      "--socket=/x/y.sock",
+                                      "--socket-group",
+                                      "root",
+                                      "--admin-group=123",
+                                      "-m",
+                                      "1.5G",
+                                      "--max-value=64M",
+                                      "--max-clients=7",
+                                      "--max-namespaces=3",
+                                      "--user-share=100",
+                                      "--trace",
+                                      "t.jsonl",
+                                      "--hello-timeout=2",
+                                      "--stall-timeout",
+                                      "0.25",
+                                      "-v",
+                                      NULL};
+  struct options o;
+  char *argv[WORDS_MAX + 1];
+  options_parse(copy_words(words, argv), argv, &o);
+  ck_assert_str_eq(o.socket, "/x/y.sock");
+  ck_assert(o.has_socket_group && o.socket_group == 0);
+  ck_assert(o.has_admin_group && o.admin_group == 123);
+  ck_assert_uint_eq(o.max_bytes, UINT64_C(3) << 29);
+  ck_assert_uint_eq(o.max_value, 64u << 20);
+  ck_assert_uint_eq(o.client_budget, options_min_budget(64u << 20)); /* raised with max-value */
+  ck_assert_uint_eq(o.max_clients, 7);
+  ck_assert_uint_eq(o.max_namespaces, 3);
+  ck_assert_uint_eq(o.user_share, 100);
+  ck_assert_str_eq(o.trace, "t.jsonl");
+  ck_assert_uint_eq(o.hello_timeout_ms, 2000);
+  ck_assert_uint_eq(o.stall_timeout_ms, 250);
+  ck_assert(o.verbose);
+  free_words(argv);
+}
+END_TEST
+
+START_TEST(small_max_bytes_lowers_default_max_value) {
+  struct options o;
+  struct fault fault;
+  options_init(&o);
+  ck_assert_int_eq(options_set(&o, "max-bytes", "1M", &fault), 0);
+  ck_assert_int_eq(options_settle(&o, &fault), 0);
+  ck_assert_uint_eq(o.max_value, 1u << 20);
+}
+END_TEST
+
+START_TEST(sizes_must_agree) {
+  struct options o;
+  struct fault fault;
+  options_init(&o);
+  ck_assert_int_eq(options_set(&o, "max-bytes", "1M", &fault), 0);
+  ck_assert_int_eq(options_set(&o, "max-value", "2M", &fault), 0);
+  ck_assert_int_eq(options_settle(&o, &fault), FC_EINVAL);
+  ck_assert_str_eq(fault.text,
+                   "--max-value: 2 MiB (2097152 bytes) is more than --max-bytes, 1 MiB (1048576 "
+                   "bytes): lower it, or raise that");
+  options_init(&o);
+  ck_assert_int_eq(options_set(&o, "client-budget", "1M", &fault), 0);
+  ck_assert_int_eq(options_settle(&o, &fault), FC_EINVAL);
+  ck_assert_str_eq(fault.text,
+                   "--client-budget: 1 MiB (1048576 bytes) is less than two frames of --max-value "
+                   "need, 34 MiB (35651584 bytes): raise it, or lower --max-value");
+}
+END_TEST
+
+static const struct {
+  const char *name, *value, *text;
+} bad[] = {
+    {"max-bytes", "12Q", "\"12Q\" is not a size"},
+    {"max-bytes", "1", "1 is out of range: give 4 KiB to 1 PiB"},
+    {"max-bytes", "99999T", "out of range"},
+    {"max-value", "0", "0 is out of range: give 1 B to 1 GiB"},
+    {"max-value", "2G", "2G is out of range: give 1 B to 1 GiB"},
+    {"max-clients", "0", "0 is out of range: give 1 to 1000000"},
+    {"max-clients", "-1", "\"-1\" is not a number"},
+    {"max-clients", "1x", "\"1x\" is not a number"},
+    {"max-clients", "99999999999999999999999", "out of range"},
+    {"max-namespaces", "", "\"\" is not a number"},
+    {"max-namespaces", "1251", "1251 is out of range: give 1 to 1250"},
+    {"user-share", "0", "0 is out of range: give 1 to 100"},
+    {"user-share", "101", "101 is out of range: give 1 to 100"},
+    {"hello-timeout", "0", "out of range: give 0.01 to 3600 seconds"},
+    {"hello-timeout", "3601", "out of range"},
+    {"hello-timeout", "99999999999999999999999", "out of range"},
+    {"hello-timeout", "1.", "\"1.\" is not a time"},
+    {"hello-timeout", "1.2345", "is not a time"},
+    {"hello-timeout", "1,5", "is not a time"},
+    {"stall-timeout", "inf", "is not a time"},
+    {"stall-timeout", ".5", "is not a time"},
+    {"socket-group", "no such group", "there is no group \"no such group\""},
+    {"admin-group", "4294967295", "there is no group"},
+    {"admin-group", "1x", "there is no group"},
+    {"socket", "", "the path is empty"},
+    {"trace", "", "the path is empty"},
+    {"nonsense", "1", "there is no option --nonsense"},
+    {"socket", NULL, "needs a value"},
+};
+
+START_TEST(refuses_a_value) {
+  struct options o;
+  struct fault fault = {{0}};
+  char start[64];
+  options_init(&o);
+  ck_assert_int_eq(options_set(&o, bad[_i].name, bad[_i].value, &fault), FC_EINVAL);
+  ck_assert_msg(strstr(fault.text, bad[_i].text) != NULL, "%s", fault.text);
+  snprintf(start, sizeof start, "--%s", bad[_i].name);
+  ck_assert_msg(strstr(fault.text, start) != NULL, "%s", fault.text);
+}
+END_TEST
+
+/* Runs options_parse in a child, which must exit: its status, and what it said. */
+static int run(const char *const *words, char *said, size_t size) {
+  int out[2], status;
+  char *argv[WORDS_MAX + 1];
+  int n = copy_words(words, argv);
+  ck_assert_int_eq(pipe(out), 0);
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0) {
+    struct options o;
+    dup2(out[1], 1);
+    dup2(out[1], 2);
+    options_parse(n, argv, &o);
+    _exit(99);
+  }
+  close(out[1]);
+  size_t used = 0;
+  ssize_t got;
+  while (used < size - 1 && (got = read(out[0], said + used, size - 1 - used)) > 0)
+    used += (size_t)got;
+  said[used] = '\0';
+  close(out[0]);
+  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+  free_words(argv);
+  ck_assert(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+START_TEST(version_and_help) {
+  char said[16384];
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--version", NULL}, said, sizeof said), 0);
+  ck_assert_str_eq(said, "fcached " FC_VERSION "\n");
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--help", NULL}, said, sizeof said), 0);
+  static const char *const names[] = {
+      "--socket=",    "--socket-group=",  "--admin-group=",    "--max-bytes=",
+      "--max-value=", "--max-clients=",   "--max-namespaces=", "--client-budget=",
+      "--trace=",     "--hello-timeout=", "--stall-timeout=",  "--verbose"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    ck_assert_msg(strstr(said, names[i]) != NULL, "%s", names[i]);
+  static const char *const others[] = {"-h", "help"};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    char same[sizeof said];
+    ck_assert_int_eq(run((const char *const[]){"fcached", others[i], NULL}, same, sizeof same), 0);
+    ck_assert_str_eq(same, said);
+  }
+}
+END_TEST
+
+START_TEST(wrong_usage_exits_2) {
+  char said[4096];
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--frobnicate", NULL}, said, sizeof said),
+                   2);
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--socket", NULL}, said, sizeof said), 2);
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--max-bytes=x", NULL}, said, sizeof said),
+                   2);
+  ck_assert_ptr_nonnull(strstr(said, "--max-bytes: \"x\" is not a size"));
+  ck_assert_int_eq(run((const char *const[]){"fcached", "stray", NULL}, said, sizeof said), 2);
+  ck_assert_ptr_nonnull(strstr(said, "\"stray\" is not an option"));
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--max-value=2M", "--max-bytes=1M", NULL},
+                       said, sizeof said),
+                   2);
+  ck_assert_ptr_nonnull(strstr(said, "is more than --max-bytes"));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("options");
+  TCase *tc = tcase_create("options");
+  tcase_add_test(tc, defaults);
+  tcase_add_test(tc, takes_a_command_line);
+  tcase_add_test(tc, small_max_bytes_lowers_default_max_value);
+  tcase_add_test(tc, sizes_must_agree);
+  tcase_add_loop_test(tc, refuses_a_value, 0, sizeof bad / sizeof bad[0]);
+  tcase_add_test(tc, version_and_help);
+  tcase_add_test(tc, wrong_usage_exits_2);
+  suite_add_tcase(suite, tc);
+  return runner_run(suite);
+}

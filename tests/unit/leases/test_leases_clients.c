@@ -1,0 +1,439 @@
+/* Clients that do what the library does, as small programs over one lease table: calls for one key
+ * and for batches that overlap in opposite orders, calls within computations, failures, deaths,
+ * clears. Which of them takes its next step is random. As long as one has not finished, one can go
+ * on, also where no time ever passes: there is no deadlock; and in the end nothing is left. Each
+ * call goes to the table's model too (leases_twin.h). The loop's index is the seed: Check prints it
+ * where a case fails. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "tests/support/leases_twin.h"
+#include "tests/support/runner.h"
+#include "tests/support/sanitizer.h"
+
+#define SEEDS (SANITIZER_SLOW ? 10 : 40)
+
+#define CLIENTS 12u
+#define CALLS 40u /* of each client, those within others not counted */
+#define DEPTH 3u
+#define BATCH 8u
+#define KEYS 16u
+#define LONG_NS (1ull << 40) /* never over in a test where time does not matter */
+#define STEPS_MAX (1u << 18) /* far more than any run takes */
+
+enum state {
+  WANTED,
+  ASKED, /* the reply is to come */
+  MINE,  /* with its lease */
+  ALONE, /* to be computed without */
+  DONE,
+};
+
+/* One key of a call. */
+struct part {
+  uint32_t key, id;
+  enum state state;
+  bool computed;       /* in the computation that runs */
+  uint64_t generation; /* at the reply that it is to be computed by */
+};
+
+enum phase { ASKING, COMPUTING, WAITING, LEAVING };
+
+struct call {
+  enum phase phase;
+  struct part parts[BATCH];
+  uint32_t n;
+  uint32_t steps; /* that the computation takes yet */
+};
+
+struct client {
+  struct call calls[DEPTH]; /* each within the computation of the one before */
+  uint32_t depth, calls_left;
+};
+
+/* What may happen. */
+struct schedule {
+  struct leases_limits limits;
+  bool nests, fails, dies, clears, evicts, dawdles;
+};
+
+struct world {
+  struct schedule schedule;
+  struct twin *twin;
+  struct client clients[CLIENTS];
+  bool stored[KEYS];
+  uint64_t cleared[KEYS]; /* the generation of its last clear */
+  uint32_t puts[KEYS];
+  uint64_t random, now_ns, generation;
+  uint32_t ids, ends[LEASE_END_NONE + 1];
+  uint64_t expired; /* leases, when all was over */
+};
+
+static uint32_t below(struct world *world, uint32_t n) {
+  world->random ^= world->random << 13;
+  world->random ^= world->random >> 7;
+  world->random ^= world->random << 17;
+  return (uint32_t)((world->random >> 11) % n);
+}
+
+static bool one_in(struct world *world, bool may, uint32_t n) {
+  return may && below(world, n) == 0;
+}
+
+/* The table's number of a key: they are spread over its namespaces, views and ops. */
+static uint32_t in_table(uint32_t key) {
+  return key * (TWIN_KEYS / KEYS);
+}
+
+static uint32_t number_of(const struct world *world, const struct client *client) {
+  return (uint32_t)(client - world->clients);
+}
+
+static bool has(const struct call *call, enum state state) {
+  for (uint32_t i = 0; i < call->n; i++)
+    if (call->parts[i].state == state)
+      return true;
+  return false;
+}
+
+/* ---- what a client asks and is told ---- */
+
+static uint64_t some_time(struct world *world) {
+  return world->schedule.dawdles ? 20 + below(world, 300) : LONG_NS;
+}
+
+/* A key that is stored is no miss; nothing is asked of the lease table then. */
+static void ask(struct world *world, struct client *client, struct call *call, struct part *part,
+                bool waits) {
+  part->generation = world->generation;
+  if (world->stored[part->key]) {
+    part->state = DONE;
+    return;
+  }
+  part->id = ++world->ids;
+  struct twin_ask ask = {.holder = number_of(world, client),
+                         .key = in_table(part->key),
+                         .wants = true,
+                         .term_ns = some_time(world),
+                         .wait_ns = waits ? some_time(world) : 0,
+                         .id = part->id};
+  switch (twin_ask(world->twin, &ask, world->now_ns)) {
+  case LEASE_GRANTED:
+    part->state = MINE;
+    break;
+  case LEASE_WAITS:
+    part->state = ASKED;
+    break;
+  case LEASE_NONE: /* behind one that was granted in the same window, it is asked for anew */
+    part->state = waits && has(call, MINE) ? WANTED : ALONE;
+    break;
+  case LEASE_TAKEN:
+    part->state = WANTED;
+    break;
+  }
+}
+
+static void ask_all(struct world *world, struct client *client, struct call *call, bool wait) {
+  for (uint32_t i = 0; i < call->n; i++)
+    if (call->parts[i].state == WANTED)
+      ask(world, client, call, &call->parts[i], wait);
+}
+
+static struct part *part_of(struct client *client, uint32_t id) {
+  for (uint32_t d = 0; d < client->depth; d++)
+    for (uint32_t i = 0; i < client->calls[d].n; i++)
+      if (client->calls[d].parts[i].id == id)
+        return &client->calls[d].parts[i];
+  ck_abort_msg("a reply to nothing");
+}
+
+static bool hear(struct world *world, struct client *client) {
+  struct twin_told told;
+  if (!twin_take_due(world->twin, number_of(world, client), &told))
+    return false;
+  struct part *part = part_of(client, told.id);
+  ck_assert_int_eq(part->state, ASKED);
+  part->generation = world->generation;
+  world->ends[told.end]++;
+  switch (told.end) {
+  case LEASE_END_PUT:
+    part->state = world->stored[part->key] ? DONE : WANTED;
+    break;
+  case LEASE_END_GRANTED:
+    part->state = MINE;
+    break;
+  case LEASE_END_AGAIN:
+    part->state = WANTED;
+    break;
+  case LEASE_END_NONE:
+    part->state = ALONE;
+    break;
+  }
+  return true;
+}
+
+/* ---- what a client does ---- */
+
+/* One key, or a run of them: half of the clients take theirs from the other end. */
+static void begin_call(struct world *world, struct client *client) {
+  struct call *call = &client->calls[client->depth++];
+  *call = (struct call){.n = below(world, 2) == 0 ? 1 : 2 + below(world, BATCH - 1)};
+  uint32_t first = below(world, KEYS);
+  bool down = number_of(world, client) % 2 == 0;
+  for (uint32_t i = 0; i < call->n; i++)
+    call->parts[i].key = (first + (down ? call->n - 1 - i : i)) % KEYS;
+}
+
+static void compute(struct world *world, struct call *call) {
+  call->phase = COMPUTING;
+  call->steps = one_in(world, world->schedule.dawdles, 6) ? 400 : below(world, 12);
+  for (uint32_t i = 0; i < call->n; i++) {
+    struct part *part = &call->parts[i];
+    part->computed = part->state == MINE || part->state == ALONE;
+  }
+}
+
+static void put(struct world *world, struct part *part) {
+  part->state = DONE;
+  if (part->generation < world->cleared[part->key])
+    return; /* stale: acknowledged, and not stored */
+  world->stored[part->key] = true;
+  world->puts[part->key]++;
+  twin_put(world->twin, in_table(part->key), world->now_ns);
+}
+
+static void give_up(struct world *world, struct client *client, struct part *part, bool for_all) {
+  (void)twin_give_up(world->twin, number_of(world, client), in_table(part->key), for_all,
+                     world->now_ns); /* it may have lost the lease */
+  part->state = DONE;
+}
+
+static void end_computation(struct world *world, struct client *client, struct call *call) {
+  bool failed = one_in(world, world->schedule.fails, 6);
+  for (uint32_t i = 0; i < call->n; i++) {
+    struct part *part = &call->parts[i];
+    bool withheld = one_in(world, world->schedule.fails, 20);
+    if (!part->computed)
+      continue;
+    part->computed = false;
+    if (failed || withheld)
+      give_up(world, client, part, !failed);
+    else
+      put(world, part);
+  }
+  call->phase = failed ? LEAVING : WAITING;
+}
+
+/* False: it can only wait. */
+static bool go_on_waiting(struct world *world, struct client *client, struct call *call) {
+  if (has(call, MINE)) { /* all that is free by now is computed with it */
+    ask_all(world, client, call, false);
+    compute(world, call);
+  } else if (has(call, ALONE)) {
+    compute(world, call);
+  } else if (has(call, WANTED)) {
+    ask_all(world, client, call, true);
+  } else if (has(call, ASKED)) {
+    return false;
+  } else {
+    client->depth--;
+  }
+  return true;
+}
+
+/* It failed: what it is still granted it gives up. False as above. */
+static bool go_on_leaving(struct world *world, struct client *client, struct call *call) {
+  for (uint32_t i = 0; i < call->n; i++)
+    if (call->parts[i].state == MINE)
+      give_up(world, client, &call->parts[i], false);
+  if (has(call, ASKED))
+    return false;
+  client->depth--;
+  return true;
+}
+
+static bool go_on_computing(struct world *world, struct client *client, struct call *call) {
+  if (call->steps == 0) {
+    end_computation(world, client, call);
+    return true;
+  }
+  call->steps--;
+  if (client->depth < DEPTH && one_in(world, world->schedule.nests, 5))
+    begin_call(world, client);
+  return true;
+}
+
+/* One step. False: it can only wait, or has finished. */
+static bool go_on(struct world *world, struct client *client) {
+  if (client->depth == 0) {
+    if (client->calls_left == 0)
+      return false;
+    client->calls_left--;
+    begin_call(world, client);
+    return true;
+  }
+  struct call *call = &client->calls[client->depth - 1];
+  switch (call->phase) {
+  case ASKING:
+    ask_all(world, client, call, call->n == 1);
+    call->phase = WAITING;
+    if (has(call, MINE) || has(call, ALONE))
+      compute(world, call);
+    return true;
+  case COMPUTING:
+    return go_on_computing(world, client, call);
+  case WAITING:
+    return go_on_waiting(world, client, call);
+  case LEAVING:
+    return go_on_leaving(world, client, call);
+  }
+  return false;
+}
+
+/* ---- what happens to clients ---- */
+
+/* It is killed, or gives up its connection, which lingers, with all that it has. */
+static void die(struct world *world, struct client *client) {
+  uint32_t number = number_of(world, client);
+  struct twin_told told;
+  if (below(world, 2) == 0)
+    twin_leave(world->twin, number, world->now_ns);
+  else
+    (void)twin_give_up_all(world->twin, number, world->now_ns);
+  ck_assert_uint_eq(twin_waits_of(world->twin, number), 0);
+  while (twin_take_due(world->twin, number, &told))
+    ; /* nobody reads it */
+  client->depth = 0;
+}
+
+static void clear(struct world *world) {
+  struct twin_select select = {below(world, TWIN_SPACES + 1), below(world, TWIN_VIEWS + 1),
+                               below(world, TWIN_OPS + 1)};
+  world->generation++;
+  for (uint32_t key = 0; key < KEYS; key++) {
+    if (!twin_selects(&select, in_table(key)))
+      continue;
+    world->stored[key] = false;
+    world->cleared[key] = world->generation;
+  }
+  twin_clear(world->twin, &select, world->now_ns);
+}
+
+static void happen(struct world *world) {
+  const struct schedule *schedule = &world->schedule;
+  world->now_ns += 1 + below(world, 3);
+  if (schedule->dawdles)
+    twin_expire(world->twin, world->now_ns);
+  if (one_in(world, schedule->dies, 60))
+    die(world, &world->clients[below(world, CLIENTS)]);
+  if (one_in(world, schedule->clears, 100))
+    clear(world);
+  if (one_in(world, schedule->evicts, 10))
+    world->stored[below(world, KEYS)] = false;
+}
+
+/* Somebody goes on, from a random one on, or hears something. False: nobody can. */
+static bool anyone_goes_on(struct world *world) {
+  uint32_t first = below(world, CLIENTS);
+  for (uint32_t i = 0; i < CLIENTS; i++) {
+    struct client *client = &world->clients[(first + i) % CLIENTS];
+    bool hears_first = below(world, 2) == 0; /* or what it is told stays unread a while */
+    if ((hears_first && hear(world, client)) || go_on(world, client) || hear(world, client))
+      return true;
+  }
+  return false;
+}
+
+static bool all_have_finished(const struct world *world) {
+  for (uint32_t i = 0; i < CLIENTS; i++)
+    if (world->clients[i].depth > 0 || world->clients[i].calls_left > 0)
+      return false;
+  return true;
+}
+
+static void run(struct world *world, const struct schedule *schedule, uint64_t seed) {
+  *world = (struct world){.schedule = *schedule,
+                          .twin = twin_open(&schedule->limits, UINT64_MAX),
+                          .random = 88172645463325252u + seed,
+                          .now_ns = 1};
+  for (uint32_t i = 0; i < CLIENTS; i++)
+    world->clients[i].calls_left = CALLS;
+  uint32_t steps = 0;
+  while (anyone_goes_on(world)) {
+    happen(world);
+    ck_assert_uint_lt(++steps, STEPS_MAX);
+  }
+  ck_assert_msg(all_have_finished(world), "a deadlock after %u steps", steps);
+  ck_assert_uint_eq(twin_table(world->twin)->n, 0);
+  ck_assert_uint_eq(twin_table(world->twin)->waits, 0);
+  world->expired = twin_table(world->twin)->counters->leases_expired;
+  /* the run was worth something */
+  ck_assert_uint_gt(world->ends[LEASE_END_PUT], 0);
+  twin_close(world->twin);
+}
+
+static const struct leases_limits wide = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+static const struct leases_limits narrow = {6, 3, 8, 3, UINT64_MAX};
+
+/* One miss, one forward pass. */
+START_TEST(each_key_is_computed_once) {
+  struct world world;
+  run(&world, &(struct schedule){.limits = wide}, (uint64_t)_i);
+  for (uint32_t key = 0; key < KEYS; key++)
+    ck_assert_uint_eq(world.puts[key], 1);
+  ck_assert_uint_eq(world.ends[LEASE_END_NONE], 0);
+}
+END_TEST
+
+START_TEST(nested_calls_and_evictions) {
+  struct world world;
+  const struct schedule schedule = {.limits = wide, .nests = true, .evicts = true};
+  run(&world, &schedule, (uint64_t)_i);
+}
+END_TEST
+
+/* Whatever goes wrong: yet no time passes, nobody is rescued by a term. */
+START_TEST(failures_deaths_and_clears) {
+  struct world world;
+  const struct schedule schedule = {
+      .limits = wide, .nests = true, .fails = true, .dies = true, .clears = true, .evicts = true};
+  run(&world, &schedule, (uint64_t)_i);
+  ck_assert_uint_gt(world.ends[LEASE_END_GRANTED], 0);
+  ck_assert_uint_gt(world.ends[LEASE_END_AGAIN], 0);
+}
+END_TEST
+
+START_TEST(narrow_bounds) {
+  struct world world;
+  const struct schedule schedule = {
+      .limits = narrow, .nests = true, .fails = true, .dies = true, .evicts = true};
+  run(&world, &schedule, (uint64_t)_i);
+}
+END_TEST
+
+START_TEST(terms_and_waits_that_pass) {
+  struct world world;
+  const struct schedule schedule = {.limits = wide,
+                                    .nests = true,
+                                    .fails = true,
+                                    .dies = true,
+                                    .clears = true,
+                                    .evicts = true,
+                                    .dawdles = true};
+  run(&world, &schedule, (uint64_t)_i);
+  ck_assert_uint_gt(world.expired, 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("leases_clients");
+  TCase *tcase = tcase_create("leases_clients");
+  tcase_set_timeout(tcase, 120);
+  tcase_add_loop_test(tcase, each_key_is_computed_once, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_calls_and_evictions, 0, SEEDS);
+  tcase_add_loop_test(tcase, failures_deaths_and_clears, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, terms_and_waits_that_pass, 0, SEEDS);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

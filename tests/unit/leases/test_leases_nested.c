@@ -1,0 +1,216 @@
+/* Computations that ask for further keys from other threads of their process, and from helper
+ * processes, and go on only when they have them: whatever the schedule, some process can go on, at
+ * once or after a grace, although no term and no wait that was asked for ever runs out. Time passes
+ * only where nothing else can happen. The loop's index is the seed. */
+#include <check.h>
+
+#include "tests/support/leases_twin.h"
+#include "tests/support/runner.h"
+#include "tests/support/sanitizer.h"
+
+#define SEEDS (SANITIZER_SLOW ? 5 : 20)
+#define STEPS 20000u
+#define DEPTH 4u /* threads of a process, each with a connection */
+#define NOBODY TWIN_HOLDERS
+#define FOR_EVER UINT64_MAX
+
+/* A process, as a stack of computations that each wait for the next; the top one is active. */
+struct stack {
+  uint32_t keys[DEPTH];
+  uint32_t depth;
+  bool waits;     /* the top one has no lease and no value yet */
+  uint32_t boss;  /* for whose computation it works; TWIN_PROCESSES: it is no helper, or idle */
+  uint32_t works; /* the helper that the top computation waits for; TWIN_PROCESSES: none */
+};
+
+struct world {
+  struct twin *twin;
+  uint64_t random, now_ns;
+  uint32_t ids;
+  struct stack stacks[TWIN_PROCESSES];
+  uint32_t waits, refused, handed, passed; /* how often each was seen */
+};
+
+static uint32_t below(struct world *world, uint32_t n) {
+  world->random ^= world->random << 13;
+  world->random ^= world->random >> 7;
+  world->random ^= world->random << 17;
+  return (uint32_t)((world->random >> 11) % n);
+}
+
+static uint32_t holder_of(uint32_t process, uint32_t depth) {
+  return process * DEPTH + depth;
+}
+
+static bool is_own(const struct world *world, uint32_t process, uint32_t key) {
+  uint32_t owner = twin_owner(world->twin, key);
+  return owner != NOBODY && owner / DEPTH == process;
+}
+
+/* A thread of its own asks for a key that its process does not compute. */
+static void nest(struct world *world, uint32_t process) {
+  struct stack *stack = &world->stacks[process];
+  uint32_t key = below(world, 8);
+  if (stack->depth == DEPTH || is_own(world, process, key))
+    return;
+  struct twin_ask ask = {.holder = holder_of(process, stack->depth),
+                         .key = key,
+                         .wants = below(world, 8) != 0,
+                         .term_ns = FOR_EVER,
+                         .wait_ns = FOR_EVER,
+                         .id = ++world->ids};
+  bool owned = twin_owner(world->twin, key) != NOBODY;
+  enum lease_answer answer = twin_ask(world->twin, &ask, world->now_ns);
+  stack->keys[stack->depth++] = key;
+  stack->waits = answer == LEASE_WAITS;
+  world->waits += answer == LEASE_WAITS;
+  world->refused += owned && answer == LEASE_NONE;
+}
+
+/* The helper has nothing more to do: its boss goes on. */
+static void return_to_boss(struct world *world, uint32_t process) {
+  struct stack *stack = &world->stacks[process];
+  if (stack->depth > 0 || stack->boss == TWIN_PROCESSES)
+    return;
+  world->stacks[stack->boss].works = TWIN_PROCESSES;
+  stack->boss = TWIN_PROCESSES;
+}
+
+static void finish(struct world *world, uint32_t process) {
+  struct stack *stack = &world->stacks[process];
+  uint32_t depth = --stack->depth, key = stack->keys[depth];
+  if (below(world, 4) == 0)
+    (void)twin_give_up_all(world->twin, holder_of(process, depth), world->now_ns);
+  else
+    twin_put(world->twin, key, world->now_ns);
+  return_to_boss(world, process);
+}
+
+static void take_due(struct world *world) {
+  struct twin_told told;
+  for (uint32_t holder; (holder = twin_next_due(world->twin)) != NOBODY;) {
+    uint32_t process = holder / DEPTH;
+    struct stack *stack = &world->stacks[process];
+    while (twin_take_due(world->twin, holder, &told)) {
+      ck_assert(stack->waits && stack->keys[stack->depth - 1] == told.key);
+      stack->waits = false;
+      world->handed += told.end == LEASE_END_GRANTED;
+      if (told.end == LEASE_END_PUT)
+        stack->depth--;
+      return_to_boss(world, process);
+    }
+  }
+}
+
+/* The last process is the first one's helper, and has one itself. */
+static uint32_t helper_of(uint32_t process) {
+  return process == 0 ? TWIN_PROCESSES - 1
+                      : (process == TWIN_PROCESSES - 1 ? TWIN_PROCESSES - 2 : TWIN_PROCESSES);
+}
+
+static bool is_helper(uint32_t process) {
+  return process >= TWIN_PROCESSES - 2;
+}
+
+static bool can_go_on(const struct world *world, uint32_t process) {
+  const struct stack *stack = &world->stacks[process];
+  return !stack->waits && stack->works == TWIN_PROCESSES;
+}
+
+static bool is_ready(const struct world *world, uint32_t process) {
+  return can_go_on(world, process) &&
+         (!is_helper(process) || world->stacks[process].boss != TWIN_PROCESSES);
+}
+
+static void delegate(struct world *world, uint32_t process) {
+  uint32_t helper = helper_of(process);
+  if (helper == TWIN_PROCESSES || world->stacks[process].depth == 0)
+    return;
+  world->stacks[process].works = helper;
+  world->stacks[helper].boss = process;
+}
+
+static void step(struct world *world) {
+  uint32_t process = below(world, TWIN_PROCESSES), dice = below(world, 8);
+  if (!is_ready(world, process))
+    return;
+  if (dice == 0)
+    delegate(world, process);
+  else if (dice < 5 || world->stacks[process].depth == 0)
+    nest(world, process);
+  else
+    finish(world, process);
+  take_due(world);
+}
+
+/* Where nothing else can happen, a grace ends: until some process can go on. */
+static void pass(struct world *world) {
+  for (uint32_t graces = 0;; graces++) {
+    for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+      if (is_ready(world, i))
+        return;
+    uint64_t next_ns = twin_next_ns(world->twin);
+    ck_assert_uint_le(graces, TWIN_PROCESSES); /* each has one wait at a time */
+    ck_assert_uint_le(next_ns - world->now_ns, LEASES_GRACE_MAX_NS);
+    world->now_ns = next_ns;
+    world->passed++;
+    twin_expire(world->twin, next_ns);
+    take_due(world);
+  }
+}
+
+/* Each process that cannot go on waits, through others, for one that can, or for a wait that has a
+ * grace. */
+static void all_end_somewhere(const struct world *world) {
+  uint64_t grace_end_ns = world->now_ns + LEASES_GRACE_MAX_NS;
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++) {
+    uint32_t at = i;
+    for (uint32_t hops = 0; !can_go_on(world, at); hops++) {
+      const struct stack *stack = &world->stacks[at];
+      uint32_t depth = stack->depth - 1;
+      ck_assert_uint_lt(hops, TWIN_PROCESSES);
+      if (stack->waits && twin_until(world->twin, holder_of(at, depth)) <= grace_end_ns)
+        break;
+      at = stack->waits ? twin_owner(world->twin, stack->keys[depth]) / DEPTH : stack->works;
+    }
+  }
+}
+
+START_TEST(some_process_can_always_go_on) {
+  const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, FOR_EVER};
+  struct world world = {.twin = twin_open(&limits, UINT64_MAX),
+                        .random = 88172645463325252u + (uint64_t)_i,
+                        .now_ns = 1};
+  ck_assert_uint_le(TWIN_PROCESSES * DEPTH, TWIN_HOLDERS);
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++) {
+    world.stacks[i].boss = world.stacks[i].works = TWIN_PROCESSES;
+    for (uint32_t depth = 0; depth < DEPTH; depth++)
+      twin_set_process(world.twin, holder_of(i, depth), i);
+  }
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+    if (helper_of(i) != TWIN_PROCESSES)
+      twin_set_helper(world.twin, helper_of(i), i);
+  for (uint32_t i = 0; i < STEPS; i++) {
+    step(&world);
+    all_end_somewhere(&world);
+    pass(&world);
+  }
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    twin_leave(world.twin, i, world.now_ns);
+  twin_close(world.twin);
+  /* the run was worth something */
+  ck_assert_uint_gt(world.waits, STEPS / 100);
+  ck_assert_uint_gt(world.refused, STEPS / 2000);
+  ck_assert_uint_gt(world.passed, STEPS / 500);
+  ck_assert_uint_gt(world.handed, STEPS / 1000);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("leases_nested");
+  TCase *tcase = tcase_create("leases_nested");
+  tcase_set_timeout(tcase, 120);
+  tcase_add_loop_test(tcase, some_process_can_always_go_on, 0, SEEDS);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

@@ -1,0 +1,176 @@
+/* Random calls in any order to the lease table and to its model (leases_twin.h): whatever clients
+ * do, also what no sane one does. The loop's index is the seed: Check prints it where a case fails.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "tests/support/leases_twin.h"
+#include "tests/support/runner.h"
+#include "tests/support/sanitizer.h"
+
+#define SEEDS (SANITIZER_SLOW ? 5 : 15)
+
+#define STEPS 20000u
+
+struct world {
+  struct twin *twin;
+  uint64_t random, now_ns;
+  uint32_t ids;
+  uint32_t answers[LEASE_WAITS + 1], ends[LEASE_END_NONE + 1]; /* how often each was seen */
+  uint32_t circles;                                            /* waits that closed one */
+  uint64_t unit_ns;                                            /* of its times */
+  bool lazy;                                                   /* few replies are taken */
+};
+
+static uint32_t below(struct world *world, uint32_t n) {
+  world->random ^= world->random << 13;
+  world->random ^= world->random >> 7;
+  world->random ^= world->random << 17;
+  return (uint32_t)((world->random >> 11) % n);
+}
+
+static uint32_t some_key(struct world *world) {
+  return below(world, 1 + below(world, TWIN_KEYS)); /* two draws: some are far more popular */
+}
+
+static void ask(struct world *world) {
+  struct twin_ask ask = {
+      .holder = below(world, TWIN_HOLDERS),
+      .key = some_key(world),
+      .wants = below(world, 5) != 0,
+      .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
+      .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
+      .id = ++world->ids};
+  world->circles += ask.wait_ns > 0 && twin_closes_circle(world->twin, &ask);
+  world->answers[twin_ask(world->twin, &ask, world->now_ns)]++;
+}
+
+static void take(struct world *world, uint32_t holder, uint32_t n) {
+  struct twin_told told;
+  for (; n > 0 && twin_take_due(world->twin, holder, &told); n--)
+    world->ends[told.end]++;
+}
+
+static void clear(struct world *world) {
+  struct twin_select select = {below(world, TWIN_SPACES + 1), below(world, TWIN_VIEWS + 1),
+                               below(world, TWIN_OPS + 1)};
+  twin_clear(world->twin, &select, world->now_ns);
+}
+
+/* By a little, to just before or at what is next, or far: a late timer. */
+static void pass(struct world *world) {
+  uint64_t next_ns = twin_next_ns(world->twin);
+  uint32_t dice = below(world, 8);
+  if (dice < 4)
+    world->now_ns += below(world, 20) * world->unit_ns;
+  else if (dice < 7 && next_ns != UINT64_MAX && next_ns > world->now_ns + 1)
+    world->now_ns = next_ns - below(world, 2);
+  else
+    world->now_ns += below(world, 600) * world->unit_ns;
+  if (below(world, 3) != 0)
+    twin_expire(world->twin, world->now_ns);
+}
+
+static void step(struct world *world) {
+  uint32_t dice = below(world, 1000), holder = below(world, TWIN_HOLDERS);
+  if (dice < 600)
+    ask(world);
+  else if (dice < 700)
+    twin_put(world->twin, some_key(world), world->now_ns);
+  else if (dice < 800)
+    (void)twin_give_up(world->twin, holder, some_key(world), below(world, 4) == 0, world->now_ns);
+  else if (dice < 815)
+    (void)twin_give_up_all(world->twin, holder, world->now_ns);
+  else if (dice < 835)
+    twin_leave(world->twin, holder, world->now_ns);
+  else if (dice < 840)
+    clear(world);
+  else if (dice < 920)
+    pass(world);
+  else if (dice < 960 || world->lazy)
+    take(world, holder, 1 + below(world, 3));
+  else if ((holder = twin_next_due(world->twin)) != TWIN_HOLDERS)
+    take(world, holder, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
+}
+
+/* Processes of several connections each, some of them of none that is known; with helpers, a chain
+ * of them too. */
+static void make_processes(struct world *world) {
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    twin_set_process(world->twin, i, below(world, TWIN_PROCESSES + 1));
+  for (uint32_t i = 1; i < TWIN_PROCESSES; i++)
+    if (below(world, 3) == 0)
+      twin_set_helper(world->twin, i, below(world, i));
+}
+
+static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
+                   bool lazy, bool processes) {
+  struct world world = {.twin = twin_open(limits, digest_mask),
+                        .random = 88172645463325252u + seed,
+                        .now_ns = 1,
+                        .unit_ns = processes ? 100000000 : 1, /* graces are of seconds */
+                        .lazy = lazy};
+  if (processes)
+    make_processes(&world);
+  for (uint32_t i = 0; i < STEPS; i++)
+    step(&world);
+  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+    twin_leave(world.twin, i, world.now_ns);
+  /* the run was worth something */
+  for (int i = 0; i <= LEASE_WAITS; i++)
+    ck_assert_uint_gt(world.answers[i], STEPS / 100);
+  for (int i = 0; i <= LEASE_END_NONE; i++)
+    ck_assert_uint_gt(world.ends[i], STEPS / 600);
+  ck_assert(processes ? world.circles > STEPS / 200 : world.circles == 0);
+  struct twin_graces graces = twin_graces(world.twin);
+  ck_assert(!processes || (graces.given > STEPS / 1000 && graces.ended > 0 && graces.lifted > 0));
+  twin_close(world.twin);
+}
+
+static void run(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
+                bool lazy) {
+  run_in(seed, limits, digest_mask, lazy, false);
+}
+
+START_TEST(several_connections_a_process) {
+  const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true);
+}
+END_TEST
+
+START_TEST(wide_bounds) {
+  const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+  run((uint64_t)_i, &limits, UINT64_MAX, false);
+}
+END_TEST
+
+START_TEST(narrow_bounds) {
+  const struct leases_limits limits = {12, 3, 20, 4, 700};
+  run((uint64_t)_i, &limits, UINT64_MAX, false);
+}
+END_TEST
+
+START_TEST(keys_whose_digests_collide) {
+  const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, 900};
+  run((uint64_t)_i, &limits, 3, false);
+}
+END_TEST
+
+START_TEST(clients_that_hardly_read) {
+  const struct leases_limits limits = {1000, 1000, 1000, 6, UINT64_MAX};
+  run((uint64_t)_i, &limits, UINT64_MAX, true);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("leases_random");
+  TCase *tcase = tcase_create("leases_random");
+  tcase_set_timeout(tcase, 120);
+  tcase_add_loop_test(tcase, several_connections_a_process, 0, SEEDS);
+  tcase_add_loop_test(tcase, wide_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
+  tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, SEEDS);
+  tcase_add_loop_test(tcase, clients_that_hardly_read, 0, SEEDS);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

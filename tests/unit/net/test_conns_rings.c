@@ -1,0 +1,390 @@
+/* Connections with rings, over real sockets: descriptors come with the welcome, the timer reads,
+ * what is bad is dropped, and who waits for the trace does not keep the loop busy. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/net/conn.h"
+#include "proto/errors.h"
+#include "proto/shm/region_layout.h"
+#include "proto/wire/frame.h"
+#include "tests/support/private_store.h"
+#include "tests/support/ring_builder.h"
+#include "tests/support/runner.h"
+#include "tests/support/traced.h"
+
+static struct region region;
+static struct store store;
+static struct namespace_table table;
+static struct traced traced;
+static struct dispatch dispatch;
+static struct users users;
+static struct conns conns;
+static uv_loop_t loop;
+static uv_pipe_t listener;
+static char path[100]; /* fits into sun_path */
+static int region_fd;
+
+/* The client: its socket never blocks. */
+static int client_fd;
+static struct ring_writer writer;
+static uint8_t input[4096];
+static size_t input_size;
+
+static void on_connection(uv_stream_t *stream, int status) {
+  ck_assert_int_eq(status, 0);
+  conns_accept(&conns, stream);
+}
+
+static void set_up(void) {
+  ck_assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* as the daemon does */
+  private_store_init(&store, &region, 1 << 20, 4096, 42);
+  namespace_table_init(&table, &store, 8);
+  traced_start(&traced);
+  region_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  ck_assert_int_ge(region_fd, 0);
+  struct dispatch_config config = {.store = &store,
+                                   .namespaces = &table,
+                                   .trace = &traced.trace,
+                                   .log = &traced.log,
+                                   .users = &users,
+                                   .boot_id = 1,
+                                   .max_clients = 4,
+                                   .frames_bytes = &conns.frames.used_bytes,
+                                   .replies_bytes = &conns.replies.used_bytes,
+                                   .region_fd = region_fd,
+                                   .ring_pool_bytes = 64u << 20};
+  dispatch_init(&dispatch, &config);
+  struct conns_limits limits = {.max_clients = 4,
+                                .hello_timeout_ns = UINT64_C(60000000000),
+                                .stall_timeout_ns = UINT64_C(60000000000),
+                                .budget_bytes = 1u << 20,
+                                .admins.own_uid = geteuid()};
+  users_init(&users, USER_SHARE_DEFAULT);
+  ck_assert_int_eq(uv_loop_init(&loop), 0);
+  ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, &traced.log), 0);
+  (void)snprintf(path, sizeof path, "%s/socket", traced.folder);
+  ck_assert_int_eq(uv_pipe_init(&loop, &listener, 0), 0);
+  ck_assert_int_eq(uv_pipe_bind(&listener, path), 0);
+  ck_assert_int_eq(uv_listen((uv_stream_t *)&listener, 4, on_connection), 0);
+  client_fd = -1;
+  input_size = 0;
+  memset(&writer, 0, sizeof writer);
+}
+
+static void tear_down(void) {
+  if (client_fd >= 0)
+    ck_assert_int_eq(close(client_fd), 0);
+  conns_close(&conns);
+  uv_close((uv_handle_t *)&listener, NULL); /* and unlinks */
+  ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  conns_deinit(&conns);
+  rings_pay_all(&dispatch.rings);
+  ck_assert_int_eq(uv_loop_close(&loop), 0);
+  if (writer.header != NULL)
+    ring_writer_close(&writer);
+  ck_assert_int_eq(close(region_fd), 0);
+  namespace_table_deinit(&table);
+  dispatch_deinit(&dispatch);
+  users_deinit(&users);
+  private_store_deinit(&store, &region);
+  traced_end(&traced);
+}
+
+static void send_bytes(struct fc_buf *request) {
+  ck_assert(!request->failed);
+  ck_assert_int_eq(send(client_fd, request->data, request->size, MSG_NOSIGNAL),
+                   (ssize_t)request->size);
+  fc_buf_free(request);
+}
+
+/* What has come, and descriptors with it; false at the end of the stream. */
+static bool receive(int fds[2]) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
+  } control;
+  struct iovec room = {input + input_size, sizeof input - input_size};
+  struct msghdr message = {.msg_iov = &room,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  ssize_t n = recvmsg(client_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0) {
+    ck_assert_int_eq(errno, EAGAIN);
+    return true;
+  }
+  input_size += (size_t)n;
+  struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+  if (rights != NULL) {
+    ck_assert_ptr_nonnull(fds);
+    ck_assert_int_eq(rights->cmsg_type, SCM_RIGHTS);
+    ck_assert_uint_eq(rights->cmsg_len, CMSG_LEN(2 * sizeof(int)));
+    memcpy(fds, CMSG_DATA(rights), 2 * sizeof(int));
+  }
+  return n > 0;
+}
+
+/* Is there a whole reply? */
+static bool has_reply(void) {
+  uint32_t body;
+  return fc_frame_peek(input, input_size, FC_FRAME_SLACK, &body) == 0;
+}
+
+static struct fc_reply next_reply(int fds[2]) {
+  struct fc_reply reply;
+  while (!has_reply()) {
+    (void)uv_run(&loop, UV_RUN_ONCE); /* handles are left: the timer's, the listener */
+    (void)receive(fds);               /* the end of the stream comes after the reply */
+  }
+  uint32_t body = 0;
+  ck_assert_int_eq(fc_frame_peek(input, input_size, FC_FRAME_SLACK, &body), 0);
+  ck_assert_int_eq(fc_decode_reply(input + FC_FRAME_HEADER, body, &reply), 0);
+  input_size = 0; /* one at a time; texts stay until the next */
+  return reply;
+}
+
+static void say_hello(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct fc_buf request = {0};
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = 4, /* does not look at its ring's state */
+                           .client = fc_str_of("client"),
+                           .name_space = fc_str_of("ns"),
+                           .region_layout = FC_REGION_LAYOUT};
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  client_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ck_assert_int_ge(client_fd, 0);
+  ck_assert_int_eq(connect(client_fd, (struct sockaddr *)&address, sizeof address), 0);
+  ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
+  send_bytes(&request);
+}
+
+static struct fc_welcome join(int fds[2]) {
+  say_hello();
+  fds[0] = fds[1] = -1;
+  return next_reply(fds).welcome;
+}
+
+static void join_with_ring(void) {
+  int fds[2];
+  ck_assert_uint_ne(join(fds).namespace_id, 0);
+  ring_writer_open(&writer, fds[1]);
+  ck_assert_int_eq(close(fds[0]), 0);
+  ck_assert_int_eq(close(fds[1]), 0);
+  ring_writer_context(&writer, 0, "op", "base", NULL);
+}
+
+static void hit(uint32_t n) {
+  struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+  struct fc_ring_hit record = ring_writer_hit_on(0, 0, &key); /* finds nothing, and counts */
+  ring_writer_hit(&writer, &record);
+  ring_writer_publish(&writer);
+}
+
+static void send_ping(void) {
+  struct fc_buf request = {0};
+  ck_assert_int_eq(fc_encode_simple(&request, FC_PING, 7), 0);
+  send_bytes(&request);
+}
+
+START_TEST(descriptors_come_with_the_welcome) {
+  int fds[2];
+  struct stat got, want;
+  struct fc_welcome welcome = join(fds);
+  ck_assert_uint_eq(welcome.namespace_id, table.first->seed);
+  ck_assert_uint_eq(welcome.client_id, 1);
+  ck_assert_int_ge(fds[0], 0);
+  ck_assert_int_eq(fstat(fds[0], &got), 0);
+  ck_assert_int_eq(fstat(region_fd, &want), 0);
+  ck_assert_uint_eq(got.st_rdev, want.st_rdev);
+  ring_writer_open(&writer, fds[1]); /* checks the layout */
+  ck_assert_int_eq(close(fds[0]), 0);
+  ck_assert_int_eq(close(fds[1]), 0);
+  send_ping(); /* and the connection goes on as any */
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
+}
+END_TEST
+
+START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
+  join_with_ring();
+  hit(1);
+  while (dispatch.counters.hits == 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+}
+END_TEST
+
+START_TEST(a_closed_connection_has_its_ring_read) {
+  join_with_ring();
+  hit(1);
+  hit(2);
+  ck_assert_int_eq(close(client_fd), 0);
+  client_fd = -1;
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.rings.n, 0);
+  while (conns.rings_period_ms != 0) /* and the timer comes to rest */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+}
+END_TEST
+
+START_TEST(a_bad_ring_is_dropped_by_the_timer) {
+  join_with_ring();
+  atomic_store_explicit(&writer.header->head, UINT64_MAX, memory_order_release);
+  struct fc_reply reply = next_reply(NULL);
+  ck_assert_int_eq(reply.type, FC_ERROR);
+  ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert(!receive(NULL));
+  ck_assert_uint_eq(dispatch.dropped, 1);
+}
+END_TEST
+
+/* Runs the loop until the rings' timer was there `n` times. */
+static void run_ticks(unsigned n) {
+  while (n > 0) {
+    struct rings *rings = &dispatch.rings;
+    rings->seen_any = true; /* a sweep forgets it */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+    n -= !rings->seen_any;
+  }
+}
+
+START_TEST(who_waits_for_the_trace_does_so_at_rest) {
+  join_with_ring();
+  uint32_t n = dispatch.rings.first->ring.n_slots - 8; /* a ping is answered where there is room */
+  for (uint32_t i = 0; i < n; i++)
+    hit(1);
+  traced_fall_behind(&traced);
+  send_ping();
+  run_ticks(3);
+  ck_assert(receive(NULL) && !has_reply());
+  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  while (uv_is_active((uv_handle_t *)&conns.turn)) /* what the last tick has woken goes to rest */
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  traced_write_out(&traced);
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
+  ck_assert_uint_gt(dispatch.counters.hits, 0);
+}
+END_TEST
+
+static void leave_owing_a_line(void) {
+  join_with_ring();
+  hit(1);
+  traced_fall_behind(&traced);
+  ck_assert_int_eq(close(client_fd), 0);
+  client_fd = -1;
+}
+
+START_TEST(a_connection_ends_before_its_lines_are_made) {
+  leave_owing_a_line();
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert(rings_owe_lines(&dispatch.rings));
+  traced_write_out(&traced);
+  while (conns.rings_period_ms != 0) /* they are made, and the timer comes to rest */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert(!rings_owe_lines(&dispatch.rings));
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+static void note_empty(void *arg) {
+  bool *empty = arg;
+  ck_assert(!*empty);
+  *empty = true;
+  conns_close(&conns); /* as the server does */
+}
+
+START_TEST(the_daemons_end_waits_for_lines_that_are_owed) {
+  bool empty = false;
+  conns.on_empty = note_empty;
+  conns.arg = &empty;
+  leave_owing_a_line();
+  if (_i == 0) /* the last connection ends before the drain, or in it */
+    while (conns.count > 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+  else
+    while (conns.count == 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+  conns_drain(&conns);
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  run_ticks(3);
+  ck_assert(!empty);
+  traced_write_out(&traced);
+  while (!empty)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+}
+END_TEST
+
+/* A process of its own: says hello, records `n` hits, and waits to be killed, or for ever where a
+ * child that it forked has the socket too. */
+static void be_killed_after(uint32_t n, bool with_child) {
+  int fds[2] = {-1, -1};
+  struct pollfd readable;
+  say_hello();
+  do {
+    readable = (struct pollfd){.fd = client_fd, .events = POLLIN};
+    (void)poll(&readable, 1, -1); /* whatever ends it: then there is something to receive */
+    (void)receive(fds);
+  } while (!has_reply());
+  ring_writer_open(&writer, fds[1]);
+  ring_writer_context(&writer, 0, "op", "base", NULL);
+  for (uint32_t i = 0; i < n; i++)
+    hit(i);
+  if (with_child && fork() == 0) {
+    (void)alarm(60); /* nobody is left to end it, should the test fail */
+    (void)pause();
+  }
+  (void)raise(SIGKILL);
+}
+
+START_TEST(a_killed_process_has_its_ring_read) {
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0) {
+    (void)setpgid(0, 0); /* of its own: what it forks is found by it */
+    be_killed_after(100, _i == 1);
+  }
+  while (dispatch.connections == 0 || conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 100);
+  if (_i == 1)
+    ck_assert_int_eq(kill(-pid, SIGKILL), 0);
+  ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("conns_rings");
+  TCase *tcase = tcase_create("conns_rings");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_set_timeout(tcase, 30);
+  tcase_add_test(tcase, descriptors_come_with_the_welcome);
+  tcase_add_test(tcase, the_timer_reads_a_ring_whose_client_is_silent);
+  tcase_add_test(tcase, a_closed_connection_has_its_ring_read);
+  tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
+  tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
+  tcase_add_loop_test(tcase, a_killed_process_has_its_ring_read, 0, 2);
+  tcase_add_test(tcase, a_connection_ends_before_its_lines_are_made);
+  tcase_add_loop_test(tcase, the_daemons_end_waits_for_lines_that_are_owed, 0, 2);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

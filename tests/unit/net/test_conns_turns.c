@@ -1,0 +1,128 @@
+/* How much of a turn of the loop one user's requests may take: much where it is alone, little where
+ * others have requests too, and nothing beside what it has queued already. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "daemon/net/conn.h"
+#include "daemon/store/store.h"
+#include "tests/support/runner.h"
+
+#define MS UINT64_C(1000000)
+
+static struct store store;
+static struct dispatch dispatch;
+static struct users users;
+static struct conns conns;
+static uv_loop_t loop;
+static struct conn one, two;
+
+static void set_up(void) {
+  struct conns_limits limits = {.max_clients = 4, .budget_bytes = 1u << 20};
+  users_init(&users, USER_SHARE_DEFAULT);
+  dispatch.store = &store;
+  ck_assert_int_eq(uv_loop_init(&loop), 0);
+  ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, NULL), 0);
+  one = two = (struct conn){.conns = &conns};
+  one.session.user = users_join(&users, 1, true);
+  two.session.user = users_join(&users, 2, true);
+}
+
+static void tear_down(void) {
+  turns_remove(&one.turn);
+  user_leave(one.session.user);
+  user_leave(two.session.user);
+  conns_close(&conns);
+  ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  conns_deinit(&conns);
+  ck_assert_int_eq(uv_loop_close(&loop), 0);
+  users_deinit(&users);
+}
+
+/* After `ms` of requests in this turn: has the user had its time? */
+static bool is_over_after(struct conn *conn, uint64_t ms) {
+  return conns_turn_is_over(&conns, conn, uv_hrtime() - ms * MS);
+}
+
+/* Has it time left, as of now? Asked more than once: an answer may come too late on a busy machine.
+ */
+static bool has_time(struct conn *conn) {
+  bool over = true;
+  for (int i = 0; i < 1000 && over; i++)
+    over = is_over_after(conn, 0);
+  return !over;
+}
+
+static void next_turn(void) {
+  conns.turn_number++;
+}
+
+START_TEST(a_user_that_is_alone_has_milliseconds) {
+  ck_assert(has_time(&one));
+  ck_assert(!is_over_after(&one, 1));
+  ck_assert(is_over_after(&one, 5));
+  conns_spend(&conns, &one, uv_hrtime() - 5 * MS);
+  ck_assert(is_over_after(&one, 0));
+  next_turn();
+  ck_assert(has_time(&one));
+}
+END_TEST
+
+START_TEST(where_there_are_others_it_has_little) {
+  ck_assert(!is_over_after(&one, 1));
+  ck_assert(has_time(&two));
+  ck_assert(is_over_after(&one, 1));
+  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  ck_assert(is_over_after(&one, 0));
+  ck_assert(has_time(&two)); /* it has its own */
+  next_turn();
+  ck_assert(has_time(&one));
+}
+END_TEST
+
+/* The loop's own turns forget a user that has no more requests. */
+START_TEST(one_that_was_left_alone_has_milliseconds_again) {
+  ck_assert(has_time(&two));
+  ck_assert(has_time(&one));
+  ck_assert(is_over_after(&one, 1));
+  uint64_t end_ns = uv_hrtime() + 5000 * MS;
+  while (is_over_after(&one, 1) && uv_hrtime() < end_ns)
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  ck_assert(!is_over_after(&one, 1));
+}
+END_TEST
+
+START_TEST(what_comes_in_waits_behind_what_is_queued) {
+  turns_add(&conns.ready, &one.session.user->lines[SLICE_KINDS], &one.turn);
+  ck_assert(has_time(&one)); /* alone, it may pass */
+  ck_assert(has_time(&two));
+  ck_assert(is_over_after(&one, 0));
+  conns.resuming = true; /* now it is the queue's turn */
+  ck_assert(has_time(&one));
+  conns.resuming = false;
+  turns_remove(&one.turn);
+  ck_assert(has_time(&one));
+}
+END_TEST
+
+/* Else it would lose the slice to its user's other connections, each time anew. */
+START_TEST(a_slice_is_not_taken_back) {
+  ck_assert(has_time(&two));
+  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  ck_assert(is_over_after(&one, 0));
+  conns.slicing = true;
+  ck_assert(has_time(&one));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("conns_turns");
+  TCase *tests = tcase_create("turns");
+  tcase_add_checked_fixture(tests, set_up, tear_down);
+  tcase_add_test(tests, a_user_that_is_alone_has_milliseconds);
+  tcase_add_test(tests, where_there_are_others_it_has_little);
+  tcase_add_test(tests, one_that_was_left_alone_has_milliseconds_again);
+  tcase_add_test(tests, what_comes_in_waits_behind_what_is_queued);
+  tcase_add_test(tests, a_slice_is_not_taken_back);
+  suite_add_tcase(suite, tests);
+  return runner_run(suite);
+}

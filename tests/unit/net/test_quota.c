@@ -1,0 +1,120 @@
+/* The pool for large copies: what is let in, what waits, and that no waiter is forgotten. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "daemon/net/quota.h"
+#include "tests/support/runner.h"
+
+#define LIMIT 1000u
+
+struct client {
+  struct quota_waiter waiter; /* first: a waiter is its client */
+  unsigned woken;
+};
+
+static struct quota quota;
+static struct client a, b, c;
+
+static void wake(struct quota_waiter *waiter) {
+  ((struct client *)waiter)->woken++;
+}
+
+static void set_up(void) {
+  quota_init(&quota, LIMIT);
+  a = b = c = (struct client){.waiter.ready = wake};
+}
+
+static void tear_down(void) {
+  quota_deinit(&quota);
+}
+
+static bool charge(struct client *client, size_t bytes) {
+  client->woken = 0;
+  return quota_charge(&quota, bytes, &client->waiter);
+}
+
+static bool waits(const struct client *client) {
+  return client->waiter.next != NULL;
+}
+
+START_TEST(what_fits_is_let_in_and_the_rest_waits) {
+  ck_assert(charge(&a, 500));
+  ck_assert(charge(&b, 500));
+  ck_assert_uint_eq(quota.used_bytes, LIMIT);
+  ck_assert(!quota_has_waiters(&quota));
+  ck_assert(!charge(&c, 1));
+  ck_assert(waits(&c) && quota_has_waiters(&quota));
+  quota_release(&quota, 500);
+  ck_assert_uint_eq(c.woken, 1);
+  ck_assert(charge(&c, 1));
+  ck_assert(!waits(&c));
+  quota_release(&quota, 500);
+  quota_release(&quota, 1);
+}
+END_TEST
+
+START_TEST(first_come_first_served) {
+  ck_assert(charge(&a, 600));
+  ck_assert(!charge(&b, 500));
+  ck_assert(!charge(&c, 100)); /* would fit, but for b */
+  ck_assert(!charge(&b, 500)); /* stays where it is */
+  quota_release(&quota, 600);
+  ck_assert_uint_ge(b.woken, 1);
+  ck_assert(!charge(&c, 100));
+  ck_assert(charge(&b, 500));
+  ck_assert(charge(&c, 100));
+  quota_release(&quota, 500);
+  quota_release(&quota, 100);
+}
+END_TEST
+
+START_TEST(more_than_all_is_let_in_alone) {
+  ck_assert(charge(&a, 1));
+  ck_assert(!charge(&b, LIMIT + 1));
+  quota_release(&quota, 1);
+  ck_assert(charge(&b, LIMIT + 1));
+  ck_assert(!charge(&a, 1));
+  quota_release(&quota, LIMIT + 1);
+  ck_assert(charge(&a, 1));
+  quota_release(&quota, 1);
+}
+END_TEST
+
+/* A waiter that gives up must not take the turn of those behind with it. */
+START_TEST(the_first_that_leaves_wakes_the_next) {
+  ck_assert(charge(&a, 900));
+  ck_assert(!charge(&b, 200));
+  ck_assert(!charge(&c, 50)); /* would fit, but for b */
+  quota_forget(&quota, &b.waiter);
+  ck_assert(!waits(&b));
+  ck_assert_uint_eq(c.woken, 1);
+  ck_assert(charge(&c, 50));
+  quota_release(&quota, 50);
+  quota_release(&quota, 900);
+}
+END_TEST
+
+START_TEST(another_that_leaves_wakes_nobody) {
+  ck_assert(charge(&a, LIMIT));
+  ck_assert(!charge(&b, 500));
+  ck_assert(!charge(&c, 200));
+  quota_forget(&quota, &c.waiter);
+  quota_forget(&quota, &c.waiter); /* not in it any more: nothing happens */
+  ck_assert_uint_eq(b.woken, 0);
+  quota_forget(&quota, &b.waiter);
+  quota_release(&quota, LIMIT);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("quota");
+  TCase *tcase = tcase_create("quota");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_test(tcase, what_fits_is_let_in_and_the_rest_waits);
+  tcase_add_test(tcase, first_come_first_served);
+  tcase_add_test(tcase, more_than_all_is_let_in_alone);
+  tcase_add_test(tcase, the_first_that_leaves_wakes_the_next);
+  tcase_add_test(tcase, another_that_leaves_wakes_nobody);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}

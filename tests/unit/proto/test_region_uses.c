@@ -1,0 +1,98 @@
+/* Which regions have lost their daemon, by the lines of /proc/PID/maps. */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/shm/region_uses.h"
+#include "tests/support/runner.h"
+
+static struct fc_region_uses uses;
+
+static void reset(void) {
+  memset(&uses, 0, sizeof uses);
+}
+
+static void add(long pid, const char *perms, unsigned long inode) {
+  char line[256];
+  snprintf(line, sizeof line,
+           "7f0000000000-7f0000010000 %s 00000000 00:01 %lu   /memfd:fcached-region (deleted)\n",
+           perms, inode);
+  fc_region_uses_add(&uses, pid, line);
+}
+
+START_TEST(readers_without_a_writer_are_dead) {
+  add(10, "rw-s", 5);
+  add(11, "r--s", 5);
+  add(11, "r--s", 6);
+  add(12, "r--s", 6);
+  ck_assert_uint_eq(uses.n, 2);
+  fc_region_uses_keep_dead(&uses, 0);
+  ck_assert_uint_eq(uses.n, 1);
+  ck_assert_uint_eq(uses.list[0].inode, 6);
+  ck_assert_uint_eq(uses.list[0].n_pids, 2);
+  ck_assert_uint_eq(fc_region_uses_bytes(&uses), 0x10000);
+}
+END_TEST
+
+START_TEST(one_that_is_known_to_live_is_not_dead) {
+  add(11, "r--s", 6);
+  add(11, "r--s", 7);
+  fc_region_uses_keep_dead(&uses, 6);
+  ck_assert_uint_eq(uses.n, 1);
+  ck_assert_uint_eq(uses.list[0].inode, 7);
+}
+END_TEST
+
+START_TEST(processes_are_named_once) {
+  char text[64], narrow[12];
+  add(11, "r--s", 6);
+  add(11, "r--s", 6);
+  add(12, "r--s", 6);
+  add(11, "r--s", 7);
+  fc_region_uses_pids(&uses, text, sizeof text);
+  ck_assert_str_eq(text, "11, 12");
+  for (long pid = 20; pid < 30; pid++)
+    add(pid, "r--s", 8);
+  fc_region_uses_pids(&uses, text, sizeof text);
+  ck_assert_str_eq(text, "11, 12, 20, 21, 22, 23, ...");
+  fc_region_uses_pids(&uses, narrow, sizeof narrow);
+  ck_assert_str_eq(narrow, "11, 12, ...");
+}
+END_TEST
+
+static const char *const others[] = {
+    "",
+    "\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-ring (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-regionX (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /tmp/memfd:fcached-region (deleted)\n",
+    "7f0000010000-7f0000000000 r--s 00000000 00:01 5   /memfd:fcached-region (deleted)\n",
+    "x-y r--s 00000000 00:01 5   /memfd:fcached-region (deleted)\n",
+};
+
+START_TEST(other_lines_change_nothing) {
+  fc_region_uses_add(&uses, 1, others[_i]);
+  ck_assert_uint_eq(uses.n, 0);
+}
+END_TEST
+
+START_TEST(there_is_a_bound) {
+  for (unsigned long i = 1; i < 3 * FC_REGION_USES_MAX; i++)
+    add((long)i, "r--s", i);
+  ck_assert_uint_eq(uses.n, FC_REGION_USES_MAX);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("region_uses");
+  TCase *tc = tcase_create("region_uses");
+  tcase_add_checked_fixture(tc, reset, NULL);
+  tcase_add_test(tc, readers_without_a_writer_are_dead);
+  tcase_add_test(tc, one_that_is_known_to_live_is_not_dead);
+  tcase_add_test(tc, processes_are_named_once);
+  tcase_add_loop_test(tc, other_lines_change_nothing, 0, sizeof others / sizeof others[0]);
+  tcase_add_test(tc, there_is_a_bound);
+  suite_add_tcase(suite, tc);
+  return runner_run(suite);
+}

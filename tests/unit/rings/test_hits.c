@@ -1,0 +1,355 @@
+/* What a recorded hit is good for: order, counters, trace. */
+#include "daemon/rings/hits.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/store/namespace_table.h"
+#include "daemon/store/store_clear.h"
+#include "tests/support/private_store.h"
+#include "tests/support/ring_builder.h"
+#include "tests/support/runner.h"
+#include "tests/support/traced.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static struct region region;
+static struct store store;
+static struct namespace_table table;
+static struct namespace *ns;
+static struct counters counters; /* of the daemon */
+static struct traced traced;
+static struct ring_context context;
+static struct hits_account account;
+static struct client_time client_time;
+static struct client_clock now;
+
+static void set_up(void) {
+  private_store_init(&store, &region, 1 << 20, 4096, 7);
+  namespace_table_init(&table, &store, 8);
+  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
+  traced_start(&traced);
+  memset(&counters, 0, sizeof counters);
+  context = (struct ring_context){.op_size = 2, .view_size = 4, .names = "opbaseprobe"};
+  now = (struct client_clock){.now_ns = 100 * SECOND, .real_ns = 1000 * SECOND};
+  account = (struct hits_account){.store = &store,
+                                  .ns = ns,
+                                  .counters = &counters,
+                                  .trace = &traced.trace,
+                                  .name_space = ns->name,
+                                  .client = fc_str_of("client"),
+                                  .origin = 5,
+                                  .started_ns = 30 * SECOND,
+                                  .time = &client_time};
+  client_time = (struct client_time){.since_ns = 40 * SECOND};
+}
+
+static void tear_down(void) {
+  traced_end(&traced);
+  namespace_table_deinit(&table);
+  private_store_deinit(&store, &region);
+}
+
+static struct fc_key key_of(uint32_t n) {
+  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+}
+
+static void put(uint32_t n) {
+  struct fc_key key = key_of(n);
+  struct store_put_info info = {.origin = 3, .compute_ns = 7, .now_ns = 1};
+  ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+}
+
+static struct ring_hit hit_on(uint32_t n) {
+  struct fc_key key = key_of(n);
+  struct ring_hit hit = {.record = ring_writer_hit_on(ns->seed, 0, &key), .context = &context};
+  hit.record.end_ns = 99 * SECOND;
+  hit.record.wall_ns = 10;
+  hit.record.compute_ns = 20;
+  hit.record.origin = 3;
+  return hit;
+}
+
+static size_t apply(struct ring_hit *hit) {
+  struct hits_account *const accounts[] = {&account};
+  size_t counted = hits_count(accounts, &now, hit, 1);
+  hits_trace(&account, &now, hit, 1);
+  return counted;
+}
+
+static struct entry *find(uint32_t n) {
+  struct fc_key key = key_of(n);
+  return store_peek(&store, ns, &key);
+}
+
+static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint64_t shared) {
+  const struct counters *sets[] = {&counters, &ns->counters};
+  for (int i = 0; i < 2; i++) {
+    ck_assert_uint_eq(sets[i]->hits, n);
+    ck_assert_uint_eq(sets[i]->scoring_wall_ns, wall_ns);
+    ck_assert_uint_eq(sets[i]->saved_wall_ns, saved_ns);
+    ck_assert_uint_eq(sets[i]->shared_hits, shared);
+    ck_assert_uint_eq(sets[i]->misses, 0);
+  }
+}
+
+START_TEST(a_hit_promotes_counts_and_traces) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&store, ns), find(1));
+  ck_assert_uint_eq(find(1)->hits, 1);
+  ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
+  ck_assert_uint_eq(ns->last_use_ns, 99 * SECOND);
+  assert_counted(1, 10, 20, 1);
+  ck_assert_str_eq(traced_text(&traced),
+                   "{\"ts\": 999.000000, \"probe\": null, \"view_id\": \"base\", \"prompt_hash\": "
+                   "\"00000000000000000000000000000000\", \"top_k\": 1, \"op\": \"op\", "
+                   "\"wall_ms\": 0.000010, \"hit\": true, \"namespace\": \"ns\", \"client\": "
+                   "\"client\"}\n");
+}
+END_TEST
+
+START_TEST(the_probe_of_the_context_is_traced) {
+  context.probe_size = 5;
+  struct ring_hit hit = hit_on(1);
+  (void)apply(&hit); /* one, as ever */
+  ck_assert_uint_eq(traced_count(&traced, "\"probe\": \"probe\""), 1);
+}
+END_TEST
+
+START_TEST(ones_own_entry_is_not_shared) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.origin = 5;
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 10, 20, 0);
+}
+END_TEST
+
+START_TEST(a_whole_batch_in_order) {
+  struct ring_hit hits[RING_BATCH];
+  struct hits_account *accounts[RING_BATCH];
+  for (uint32_t i = 0; i < RING_BATCH; i++)
+    put(i);
+  for (uint32_t i = 0; i < RING_BATCH; i++) {
+    hits[i] = hit_on(RING_BATCH - 1 - i);
+    accounts[i] = &account;
+  }
+  ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_BATCH), RING_BATCH);
+  assert_counted(RING_BATCH, RING_BATCH * 10, RING_BATCH * 20, RING_BATCH);
+  const struct entry *at = store_oldest(&store, NULL);
+  for (uint32_t i = RING_BATCH; i-- > 0; at = store_newer(&store, NULL, at))
+    ck_assert_ptr_eq(at, find(i));
+}
+END_TEST
+
+START_TEST(an_entry_that_is_gone_counts_all_the_same) {
+  put(1);
+  struct store_select all = {0};
+  ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 10, 20, 1);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
+  ck_assert_uint_eq(store.entries, 0);
+}
+END_TEST
+
+START_TEST(an_entry_that_a_clear_has_doomed_is_not_promoted) {
+  struct store_clear clear;
+  struct store_select all = {0};
+  put(1);
+  put(2);
+  store_clear_start(&store, &clear, &all);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(entry_key(store_oldest(&store, NULL)).top_k, 1);
+  ck_assert(store_clear_step(&store, &clear, 10));
+  ck_assert_uint_eq(clear.removed, 2);
+}
+END_TEST
+
+START_TEST(a_wrong_digest_finds_nothing) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  hit.record.digest ^= UINT64_C(1) << 63; /* another bucket's */
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits + find(2)->hits, 0);
+  assert_counted(1, 10, 20, 1);
+}
+END_TEST
+
+START_TEST(a_hint_may_be_anything) {
+  put(1);
+  put(2);
+  store_remove(&store, find(1));
+  put(3); /* where 1 was */
+  const uint32_t hints[] = {0, 1, 2, 1023, 1024, UINT32_MAX};
+  uint64_t n = sizeof hints / sizeof hints[0];
+  for (uint64_t i = 0; i < n; i++) {
+    struct ring_hit hit = hit_on(2);
+    hit.record.origin = (uint64_t)hints[i] << 32 | 3;
+    ck_assert_uint_eq(apply(&hit), 1);
+    ck_assert_uint_eq(find(2)->hits, i + 1);
+  }
+  struct ring_hit gone = hit_on(1);
+  gone.record.origin = (uint64_t)find(3)->number << 32 | 3;
+  ck_assert_uint_eq(apply(&gone), 1);
+  ck_assert_uint_eq(find(3)->hits, 0);
+  assert_counted(n + 1, 10 * (n + 1), 20 * (n + 1), n + 1);
+}
+END_TEST
+
+/* What else the record says goes into the trace as written. */
+START_TEST(a_true_hint_needs_the_digest_alone_and_another_the_whole_key) {
+  put(1);
+  struct ring_hit hit = hit_on(1);
+  hit.record.top_k = 9;
+  hit.record.origin = (uint64_t)find(1)->number << 32 | 3;
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits, 1);
+  hit.record.origin = (uint64_t)UINT32_MAX << 32 | 3;
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->hits, 1);
+  assert_counted(2, 20, 40, 2);
+  ck_assert_uint_eq(traced_count(&traced, "\"top_k\": 9"), 2);
+}
+END_TEST
+
+START_TEST(an_unrecorded_hit_promotes_alone) {
+  put(1);
+  put(2);
+  struct ring_hit hit = hit_on(1);
+  hit.record.flags = FC_RING_UNRECORDED;
+  ck_assert_uint_eq(apply(&hit), 0);
+  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
+  assert_counted(0, 0, 0, 0);
+  ck_assert_str_eq(traced_text(&traced), "");
+}
+END_TEST
+
+START_TEST(wall_times_are_at_most_the_time_that_there_was) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.wall_ns = UINT64_MAX;
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(1, 60 * SECOND, 20, 1); /* since it connected */
+  hit.record.wall_ns = UINT64_MAX;
+  ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(2, 60 * SECOND, 40, 2); /* and nothing is left of that */
+  now.now_ns += SECOND;
+  for (int i = 0; i < 3; i++) {
+    hit.record.wall_ns = SECOND / 2;
+    ck_assert_uint_eq(apply(&hit), 1);
+  }
+  assert_counted(5, 61 * SECOND, 100, 5);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 60000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 500.000000"), 2);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 0.000000"), 2); /* the line is the count */
+}
+END_TEST
+
+/* The records are read a second time for their lines, and what is charged was decided before. */
+START_TEST(lines_that_are_owed_add_up_to_what_was_charged) {
+  struct hits_account *const accounts[] = {&account, &account, &account};
+  struct ring_hit claims[3] = {hit_on(1), hit_on(2), hit_on(3)}, hits[3], lines[3];
+  claims[0].record.wall_ns = 20 * SECOND;
+  claims[1].record.wall_ns = 50 * SECOND; /* more than the rest of its 60 s */
+  claims[2].record.wall_ns = UINT64_MAX;
+  memcpy(hits, claims, sizeof hits);
+  memcpy(lines, claims, sizeof lines);
+  ck_assert_uint_eq(hits_count(accounts, &now, hits, 3), 3);
+  hits_owe(&account, hits, 3);
+  now.now_ns += 100 * SECOND; /* much later */
+  now.real_ns += 100 * SECOND;
+  hits_settle(&account, lines, 3);
+  hits_trace(&account, &now, lines, 3);
+  assert_counted(3, 60 * SECOND, 60, 3);
+  ck_assert_uint_eq(account.owed_ns, 0);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 20000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 40000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 0.000000"), 1);
+}
+END_TEST
+
+/* It started 70 s ago: what a ring holds, and a hit each 50 ns since then. */
+START_TEST(unrecorded_hits_are_at_most_those_that_there_can_be) {
+  uint64_t most = FC_RING_SLOTS_MAX + 70 * SECOND / 50;
+  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, 7), 7);
+  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, UINT64_MAX), most - 7);
+  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, UINT64_MAX), 0);
+  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns + 500, UINT64_MAX), 10);
+}
+END_TEST
+
+/* Of one client's lines none is stamped before the one before it, whatever its records say. */
+START_TEST(stamps_do_not_go_back) {
+  uint64_t ends[] = {90, 80, 95, 95, 41, 99};
+  const char *stamps[] = {"\"ts\": 990.000000", "\"ts\": 995.000000", "\"ts\": 999.000000"};
+  const unsigned lines[] = {2, 3, 1};
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    struct ring_hit hit = hit_on(1);
+    hit.record.end_ns = ends[i] * SECOND;
+    ck_assert_uint_eq(apply(&hit), 1);
+  }
+  for (size_t i = 0; i < 3; i++)
+    ck_assert_uint_eq(traced_count(&traced, stamps[i]), lines[i]);
+}
+END_TEST
+
+START_TEST(compute_times_are_bounded) {
+  struct ring_hit hit = hit_on(1);
+  hit.record.compute_ns = UINT64_MAX;
+  for (int i = 0; i < 3; i++)
+    ck_assert_uint_eq(apply(&hit), 1);
+  assert_counted(3, 30, 3 * CLIENT_TIME_COMPUTE_MAX_NS, 3);
+}
+END_TEST
+
+/* Another time namespace, or a lie. */
+START_TEST(a_time_that_cannot_be_is_now) {
+  uint64_t ends[] = {0, client_time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
+  put(1);
+  struct ring_hit hit = hit_on(1);
+  hit.record.end_ns = ends[_i];
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(find(1)->last_use_ns, now.now_ns);
+  ck_assert_uint_eq(traced_count(&traced, "\"ts\": 1000.000000"), 1);
+}
+END_TEST
+
+START_TEST(a_trace_that_is_off_costs_nothing) {
+  trace_off(&traced.trace);
+  struct ring_hit hit = hit_on(1);
+  ck_assert_uint_eq(apply(&hit), 1);
+  ck_assert_uint_eq(traced.trace.events, 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("hits");
+  TCase *tcase = tcase_create("hits");
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_test(tcase, a_hit_promotes_counts_and_traces);
+  tcase_add_test(tcase, the_probe_of_the_context_is_traced);
+  tcase_add_test(tcase, ones_own_entry_is_not_shared);
+  tcase_add_test(tcase, a_whole_batch_in_order);
+  tcase_add_test(tcase, an_entry_that_is_gone_counts_all_the_same);
+  tcase_add_test(tcase, an_entry_that_a_clear_has_doomed_is_not_promoted);
+  tcase_add_test(tcase, a_wrong_digest_finds_nothing);
+  tcase_add_test(tcase, a_hint_may_be_anything);
+  tcase_add_test(tcase, a_true_hint_needs_the_digest_alone_and_another_the_whole_key);
+  tcase_add_test(tcase, an_unrecorded_hit_promotes_alone);
+  tcase_add_test(tcase, wall_times_are_at_most_the_time_that_there_was);
+  tcase_add_test(tcase, lines_that_are_owed_add_up_to_what_was_charged);
+  tcase_add_test(tcase, unrecorded_hits_are_at_most_those_that_there_can_be);
+  tcase_add_test(tcase, stamps_do_not_go_back);
+  tcase_add_test(tcase, compute_times_are_bounded);
+  tcase_add_loop_test(tcase, a_time_that_cannot_be_is_now, 0, 4);
+  tcase_add_test(tcase, a_trace_that_is_off_costs_nothing);
+  suite_add_tcase(suite, tcase);
+  return runner_run(suite);
+}
