@@ -1,5 +1,5 @@
 #!/bin/sh
-# packages SET - see that the Debian packages of SET are there: installs what is
+# packages.sh SET - see that the Debian packages of SET are there: installs what is
 # missing where the user is root or has sudo, and otherwise names it in one line
 # to copy. The Makefile calls it once per set and build folder.
 #   sets: build python check pip clients bench bench-python lint fuzz valgrind clang systemd fresh
@@ -9,7 +9,7 @@ set -eu
 # One word each: PACKAGE, or PACKAGE|OTHER where a release renamed it. A name that ends in `!CMD` is
 # satisfied by that command too, wherever it came from.
 build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libmsgpack-c-dev|libmsgpack-dev
-  libxxhash-dev libjansson-dev'
+  libxxhash-dev libjansson-dev libsmartcols-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
 check="$python python3-pytest python3-msgpack python3-xxhash check binutils!readelf g++!c++"
 case ${1-} in

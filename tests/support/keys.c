@@ -1,0 +1,14 @@
+#include "tests/support/keys.h"
+
+struct fc_key key_named(const char *op, const char *view, uint32_t n) {
+  return (struct fc_key){
+      .op = fc_str_of(op), .view = fc_str_of(view), .prompt = fc_hash_prompt(&n, sizeof n)};
+}
+
+struct fc_key key_number(uint32_t n) {
+  return key_named("op", "base", n);
+}
+
+struct fcache_key public_key_number(uint32_t n) {
+  return (struct fcache_key){.op = "op", .view = "base", .prompt = fcache_hash(&n, sizeof n)};
+}
