@@ -230,6 +230,7 @@ struct fc_get_reply {
   uint32_t value_size;
   enum fc_lease_state lease; /* of a miss */
   bool waited;               /* of a hit: the get waited for another connection's put */
+  bool has_more;             /* the reply has a third field: the lease or `waited` */
 };
 /* [0x43, id, outcome] */
 enum fc_put_outcome {
@@ -300,6 +301,13 @@ struct fc_lease_entry {
 struct fc_user_entry {
   uint64_t connections, namespaces, leases, waits, ring_bytes, message_bytes, manifest_bytes;
 };
+struct fc_wait_entry {
+  struct fc_key key;
+  uint64_t waited_ns;
+  uint64_t owner_id; /* of the connection that computes the key */
+  struct fc_str owner;
+  int64_t owner_pid;
+};
 struct fc_client_entry {
   uint64_t client_id;
   struct fc_str client;
@@ -309,17 +317,11 @@ struct fc_client_entry {
   bool region;              /* it serves its own hits */
   uint64_t connected_ns;    /* since its hello */
   uint64_t hits, shared_hits;
-  uint32_t leases;    /* that it holds */
-  struct fc_key held; /* the oldest of them; .op none: it holds none */
-  uint32_t waits;     /* keys that it waits for */
-  struct {
-    struct fc_key key; /* the first of them; .op none: it waits for none */
-    uint64_t waited_ns;
-    uint64_t owner_id; /* who computes it */
-    struct fc_str owner;
-    int64_t owner_pid;
-  } wait;
-  bool has_user; /* it was sent */
+  uint32_t leases;           /* that it holds */
+  struct fc_key held;        /* the oldest of them; .op none: it holds none */
+  uint32_t waits;            /* keys that it waits for */
+  struct fc_wait_entry wait; /* the first of these waits; .key.op none: it waits for none */
+  bool has_user;             /* it was sent */
   struct fc_user_entry user;
 };
 /* [0x4f, id, cursor, namespaces(array of [namespace, manifest|nil, entries, bytes, hits, misses,

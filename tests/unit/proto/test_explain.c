@@ -70,11 +70,11 @@ static void check_says(const struct fc_buf *body, const char *expected) {
 
 /* The offset of element `i` of a body, its type and id among them. */
 static size_t offset_of(const uint8_t *body, size_t size, uint32_t i) {
-  struct fc_cursor cursor = fc_cursor_init(body, size);
-  (void)fc_cursor_array(&cursor);
-  fc_cursor_skip(&cursor, i);
+  struct fc_reader cursor = fc_reader_init(body, size);
+  (void)fc_read_array(&cursor);
+  fc_read_skip(&cursor, i);
   ck_assert_int_eq(cursor.error, 0);
-  return size - fc_cursor_left(&cursor);
+  return size - fc_reader_left(&cursor);
 }
 
 static void append(struct fc_buf *buf, const void *data, size_t size) {
@@ -101,7 +101,7 @@ static void check_missing_field(const uint8_t *body, size_t size, uint32_t i, co
   uint8_t head = (uint8_t)(0x90 | (i + 2)); /* one byte, as in the samples */
   append(&cut, &head, 1);
   append(&cut, body + 1, offset_of(body, size, i + 2) - 1);
-  (void)snprintf(expected, sizeof expected, " has %u fields: %s and what follows are missing", i,
+  (void)snprintf(expected, sizeof expected, " has %u fields: %s and the fields behind it are missing", i,
                  name);
   check_says(&cut, expected);
   fc_buf_free(&cut);
@@ -160,8 +160,8 @@ START_TEST(what_is_wrong_otherwise_is_named_too) {
       CASE("\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa1\0", "its field manifest must be a str of 1 to 16384"),
       CASE("\x92\x30\x01", "there is no request of type 0x30"),
       CASE("\x92\x46\x01", "there is no request of type 0x46"), /* a reply's */
-      CASE("\x92\x06\x01\xc0", "ping: what stands behind its fields"),
-      CASE("\x93\x06\x01\xc1", "ping: what stands behind its fields"),
+      CASE("\x92\x06\x01\xc0", "ping: trailing bytes after the message"),
+      CASE("\x93\x06\x01\xc1", "ping: trailing bytes after the message"),
       CASE("\x93\x07\x01\xa0", "stats: its field namespace must be a str of 1 to 255 bytes"),
       CASE("\x97\x09\x01\xc0\xc0\xc0\x00\xc4\x00",
            "list: its field limit must be an integer from 1"),
@@ -177,11 +177,11 @@ START_TEST(what_is_wrong_otherwise_is_named_too) {
            "\xc0",
            "get_many: its field prompts must be a bin of 16 bytes for each prompt"),
       CASE("\x99\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05",
-           "get has 7 fields: wait_ms and what follows are missing"),
+           "get has 7 fields: wait_ms and the fields behind it are missing"),
       CASE("\x9a\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05\xff",
            "get: its field wait_ms must be an integer from 0 to 2^32 - 1"),
       CASE("\x98\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05",
-           "get: what stands behind its fields"), /* not in the array */
+           "get: trailing bytes after the message"), /* not in the array */
       CASE("\x99\x04\x01\x00\xa1o\xa1v\x00" HASH "\xc0\xc0",
            "get_many: its field lease_ms must be an integer from 0 to 2^32 - 1"),
       CASE("\x96\x0c\x01\xa0\xa1v\x00" HASH, "give_up: its field op must be a str of 1 to 255"),

@@ -250,22 +250,22 @@ static bool number_of(const char *note, uint64_t *number) {
 
 /* A line that holds one whole value of msgpack, or the frame's length: its note says the same. */
 static void check_note(const struct fc_buf *bytes, const char *note, const char *line) {
-  struct fc_cursor cursor = fc_cursor_init(bytes->data, bytes->size);
+  struct fc_reader cursor = fc_reader_init(bytes->data, bytes->size);
   uint64_t number;
   char text[64];
 
-  if (fc_cursor_kind(&cursor) == FC_KIND_STR && fc_cursor_left(&cursor) > 1) {
-    struct fc_str str = fc_cursor_str(&cursor);
+  if (fc_reader_type(&cursor) == FC_TYPE_STR && fc_reader_left(&cursor) > 1) {
+    struct fc_str str = fc_read_str(&cursor);
 
-    if (!cursor.error && !fc_cursor_left(&cursor))
+    if (!cursor.error && !fc_reader_left(&cursor))
       ck_assert_msg(memmem(note, strlen(note), str.data, str.size), "another text: %s", line);
   } else if ((bytes->data[0] & 0xf0) == 0x90 && bytes->size == 1) {
     (void)snprintf(text, sizeof text, "array of %u\n", bytes->data[0] & 15u);
     ck_assert_msg(strstr(note, text) != NULL, "not \"%s\": %s", text, line);
-  } else if (fc_cursor_kind(&cursor) == FC_KIND_INTEGER && number_of(note, &number)) {
-    uint64_t said = fc_cursor_u64(&cursor);
+  } else if (fc_reader_type(&cursor) == FC_TYPE_INTEGER && number_of(note, &number)) {
+    uint64_t said = fc_read_u64(&cursor);
 
-    if (!cursor.error && !fc_cursor_left(&cursor))
+    if (!cursor.error && !fc_reader_left(&cursor))
       ck_assert_msg(said == number, "it says %llu: %s", (unsigned long long)said, line);
   }
 }
