@@ -145,3 +145,7 @@ EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \
 	  tests/run_tests.sh $(TEST_JOBS) $(TB)/log-emulated $(EMULATED_TESTS)
+
+.PHONY: protocol-tables
+protocol-tables: $(TB)/unit/proto/test_protocol_tables
+	$(Q)FC_WRITE_TABLES=1 $< >/dev/null
