@@ -35,7 +35,7 @@ struct entry *heap_entry_new(struct heap *heap) {
 static void give_block(struct heap *heap, arena_block block, bool wipe) {
   uint64_t offset = heap->region->arena_offset + arena_offset(&heap->arena, block);
   if (wipe)
-    fc_shared_zero(heap->region->base + offset, arena_block_size(&heap->arena, block));
+    fc_torn_zero(heap->region->base + offset, arena_block_size(&heap->arena, block));
   arena_give(&heap->arena, block);
 }
 

@@ -21,8 +21,8 @@ void heap_move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
   if (to == from) /* the place of a chunk is aligned within its block */
     return;
   uint64_t vacated = to < from && (uint64_t)(from - to) < bytes ? (uint64_t)(from - to) : bytes;
-  fc_shared_move_down(to, from, bytes);
-  fc_shared_zero(from + bytes - vacated, vacated);
+  fc_torn_move_down(to, from, bytes);
+  fc_torn_zero(from + bytes - vacated, vacated);
 }
 
 /* The entry is where its block is, so that the books need no change. */
@@ -141,7 +141,7 @@ static void write_names(struct fc_region_entry *placed, const struct fc_key *key
   uint8_t names[2 * FC_NAME_MAX];
   memcpy(names, key->op.data, key->op.size);
   memcpy(names + key->op.size, key->view.data, key->view.size);
-  fc_shared_write(placed + 1, names, (size_t)key->op.size + key->view.size);
+  fc_torn_write(placed + 1, names, (size_t)key->op.size + key->view.size);
 }
 
 /* What another value of the same size changes, but for the bytes. */
@@ -187,7 +187,7 @@ static void write_bytes(const struct entry *entry, const uint8_t *data) {
   for (size_t i = 0; i < n; i++) {
     if (pieces[i].iov_len == 0) /* an empty value */
       continue;
-    fc_shared_write(pieces[i].iov_base, data, pieces[i].iov_len);
+    fc_torn_write(pieces[i].iov_base, data, pieces[i].iov_len);
     data += pieces[i].iov_len;
   }
 }

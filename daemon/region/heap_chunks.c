@@ -138,7 +138,7 @@ static void give_back(struct heap *heap, struct slots *slots) {
   if (chunk == NULL)
     return;
   arena_block block = chunk->block;
-  fc_shared_zero(chunk, SLOTS_CHUNK_BYTES);
+  fc_torn_zero(chunk, SLOTS_CHUNK_BYTES);
   arena_give(&heap->arena, block);
 }
 

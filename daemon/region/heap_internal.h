@@ -68,7 +68,7 @@ bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to);
 #define HEAP_GATHER_MAX (8u << 20)
 
 /* Moves a block's bytes, and zeroes those of its former place that are a hole now: a clear of the
- * entry would not find them there. As fc_shared_move_down. */
+ * entry would not find them there. As fc_torn_move_down. */
 void heap_move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes);
 
 arena_move_fn heap_move_block; /* its `arg` is the heap */

@@ -162,7 +162,7 @@ bool ring_keep(struct ring *ring, uint64_t from, uint64_t to) {
   if (kept == NULL)
     return false;
   for (uint64_t i = from; i != to; i++)
-    fc_shared_read(kept + place_of(ring, i), slot_at(ring, i), FC_RING_SLOT);
+    fc_torn_read(kept + place_of(ring, i), slot_at(ring, i), FC_RING_SLOT);
   ring_release(ring, to);
   ring_give_back(ring);
   ring_close_fd(ring);
@@ -202,7 +202,7 @@ static const char *define(const struct ring *ring, struct ring_reader *reader, u
     return "a context in its ring is published by halves";
   memcpy(bytes, first, FC_RING_SLOT);
   for (uint32_t i = 1; i < n_slots; i++)
-    fc_shared_read(bytes + (size_t)i * FC_RING_SLOT, slot_at(ring, reader->at + i), FC_RING_SLOT);
+    fc_torn_read(bytes + (size_t)i * FC_RING_SLOT, slot_at(ring, reader->at + i), FC_RING_SLOT);
   struct ring_context context = {
       .op_size = head.op_size, .view_size = head.view_size, .probe_size = head.probe_size};
   memcpy(context.names, bytes + CONTEXT_HEAD, names_size);
@@ -217,8 +217,8 @@ static const char *define(const struct ring *ring, struct ring_reader *reader, u
 bool ring_peek(const struct ring *ring, const struct ring_reader *reader, uint64_t *end_ns) {
   const uint8_t *slot = slot_at(ring, reader->at);
   uint64_t head;
-  fc_shared_read(&head, slot, sizeof head);
-  fc_shared_read(end_ns, slot + offsetof(struct fc_ring_hit, end_ns), sizeof *end_ns);
+  fc_torn_read(&head, slot, sizeof head);
+  fc_torn_read(end_ns, slot + offsetof(struct fc_ring_hit, end_ns), sizeof *end_ns);
   uint8_t kind;
   memcpy(&kind, &head, sizeof kind);
   return kind == FC_RING_HIT;
@@ -232,7 +232,7 @@ int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_
   while (*n < room && reader->at != end) {
     struct ring_hit *hit = &hits[*n];
     const char *wrong = "a record in its ring is of a kind that does not exist";
-    fc_shared_read(&hit->record, slot_at(ring, reader->at), FC_RING_SLOT);
+    fc_torn_read(&hit->record, slot_at(ring, reader->at), FC_RING_SLOT);
     if (hit->record.kind == FC_RING_HIT) {
       if (hit->record.end_ns > until_ns && reader->at != start)
         return 0;

@@ -30,7 +30,7 @@ bool region_attach(struct region_map *map, const void *base, size_t size) {
   *map = (struct region_map){0};
   if (size < sizeof header || (uintptr_t)base % _Alignof(struct fc_region_header) != 0)
     return false;
-  fc_shared_read(&header, base, offsetof(struct fc_region_header, retired));
+  fc_torn_read(&header, base, offsetof(struct fc_region_header, retired));
   if (header.magic != FC_REGION_MAGIC || header.layout != FC_REGION_LAYOUT || header.size != size)
     return false;
   /* The header, the buckets, the arena, in this order, each where its words can be loaded; the sums
@@ -146,7 +146,7 @@ static bool is_it(struct search *search) {
   uint32_t size = key->op.size + key->view.size;
   if (!is_within(search->map, search->offset, sizeof *entry + size))
     return false;
-  fc_shared_read(names, entry + 1, size);
+  fc_torn_read(names, entry + 1, size);
   return memcmp(names, key->op.data, key->op.size) == 0 &&
          memcmp(names + key->op.size, key->view.data, key->view.size) == 0;
 }
@@ -209,7 +209,7 @@ static enum region_result copy(const struct search *search, struct fcache_value 
     return REGION_NOMEM;
   uint8_t *to = value->data;
   for (uint32_t i = 0; i < n && size > 0; i++) {
-    fc_shared_read(to, search->map->base + pieces[i].offset, pieces[i].size);
+    fc_torn_read(to, search->map->base + pieces[i].offset, pieces[i].size);
     to += pieces[i].size;
   }
   value->size = size;

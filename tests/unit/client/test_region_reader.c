@@ -366,7 +366,7 @@ static void *write_on(void *arg) {
     atomic_store_explicit(&storm->bucket->sequence, sequence + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release); /* the odd number is seen before what follows */
     atomic_store_explicit(&entry->numbers, (uint64_t)size << 32 | 3, memory_order_relaxed);
-    fc_shared_write(to, text, size);
+    fc_torn_write(to, text, size);
     /* what was written is seen before the even number */
     atomic_store_explicit(&storm->bucket->sequence, sequence + 2, memory_order_release);
     for (uint32_t pause = 0; pause < i % 512; pause++) /* or hardly anything would be read */

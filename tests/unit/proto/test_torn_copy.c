@@ -37,7 +37,7 @@ START_TEST(reads_copy_what_was_asked) {
       ck_assert_ptr_nonnull(shared);
       fill(shared, padded(size) + 8, 1);
       memset(to, 0xee, sizeof to);
-      fc_shared_read(to + shift, shared + 8, size);
+      fc_torn_read(to + shift, shared + 8, size);
       ck_assert(memcmp(to + shift, shared + 8, size) == 0);
       ck_assert(is_all(to, shift, 0xee));
       ck_assert(is_all(to + shift + size, sizeof to - shift - size, 0xee));
@@ -54,7 +54,7 @@ START_TEST(writes_copy_and_zero_the_padding) {
       uint8_t *shared = aligned_alloc(8, padded(size) + 16);
       ck_assert_ptr_nonnull(shared);
       memset(shared, 0xee, padded(size) + 16);
-      fc_shared_write(shared + 8, from + shift, size);
+      fc_torn_write(shared + 8, from + shift, size);
       ck_assert(memcmp(shared + 8, from + shift, size) == 0);
       ck_assert(is_all(shared + 8 + size, padded(size) - size, 0));
       ck_assert(is_all(shared, 8, 0xee));
@@ -68,7 +68,7 @@ START_TEST(zeroes_what_was_asked_alone) {
   static uint8_t shared[3 * 4096 + 64] __attribute__((aligned(8)));
   for (size_t size = 0; size <= sizeof shared - 16; size += size < SIZE_MAX_TESTED ? 8 : 1016) {
     fill(shared, sizeof shared, 5);
-    fc_shared_zero(shared + 8, size);
+    fc_torn_zero(shared + 8, size);
     ck_assert(is_all(shared + 8, size, 0));
     for (size_t i = 0; i < 8; i++)
       ck_assert(shared[i] == (uint8_t)(i * 7u + 5u) &&
@@ -85,7 +85,7 @@ START_TEST(moves_down_over_themselves_by_any_distance) {
       fill(shared, sizeof shared, 3);
       memcpy(expected, shared, sizeof expected);
       memmove(expected + 8, expected + 8 + distance, size);
-      fc_shared_move_down(shared + 8, shared + 8 + distance, size);
+      fc_torn_move_down(shared + 8, shared + 8 + distance, size);
       ck_assert_msg(memcmp(shared, expected, sizeof shared) == 0, "%zu bytes by %zu", size,
                     distance);
     }
@@ -98,8 +98,8 @@ START_TEST(large_values_are_whole) {
   uint8_t *shared = aligned_alloc(8, padded(size));
   ck_assert(from != NULL && to != NULL && shared != NULL);
   fill(from, size, 4);
-  fc_shared_write(shared, from, size);
-  fc_shared_read(to, shared, size);
+  fc_torn_write(shared, from, size);
+  fc_torn_read(to, shared, size);
   ck_assert(memcmp(from, to, size) == 0);
   free(from);
   free(to);
