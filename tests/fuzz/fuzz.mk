@@ -10,7 +10,7 @@ FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
   -fno-sanitize-recover=all -Werror=implicit-function-declaration $(PKG_CFLAGS)
-FUZZ_SRC := $(wildcard proto/*.c proto/*/*.c) tests/support/proto_samples.c
+FUZZ_SRC := $(wildcard proto/*.c proto/*/*.c) tests/support/proto_samples.c tests/support/proto_encode.c
 
 .PHONY: fuzz fuzz-compiler
 fuzz-compiler: | $(DEPS_OK)

@@ -101,8 +101,8 @@ static void check_missing_field(const uint8_t *body, size_t size, uint32_t i, co
   uint8_t head = (uint8_t)(0x90 | (i + 2)); /* one byte, as in the samples */
   append(&cut, &head, 1);
   append(&cut, body + 1, offset_of(body, size, i + 2) - 1);
-  (void)snprintf(expected, sizeof expected, " has %u fields: %s and the fields behind it are missing", i,
-                 name);
+  (void)snprintf(expected, sizeof expected,
+                 " has %u fields: %s and the fields behind it are missing", i, name);
   check_says(&cut, expected);
   fc_buf_free(&cut);
 }
@@ -133,7 +133,7 @@ static void check_sample(void *arg, const struct proto_sample *sample) {
   }
 }
 
-START_TEST(each_field_of_the_page_is_named) {
+START_TEST(request_wrong_field_named_as_on_page) {
   struct request requests[TYPES] = {0};
   read_page(requests);
   proto_samples(note_end, requests);
@@ -144,7 +144,7 @@ START_TEST(each_field_of_the_page_is_named) {
 }
 END_TEST
 
-START_TEST(what_is_wrong_otherwise_is_named_too) {
+START_TEST(request_other_mistake_named) {
   static const struct {
     const char *body, *expected;
     size_t size;
@@ -210,8 +210,8 @@ int main(void) {
   Suite *suite = suite_create("explain");
   TCase *tests = tcase_create("explain");
 
-  tcase_add_test(tests, each_field_of_the_page_is_named);
-  tcase_add_test(tests, what_is_wrong_otherwise_is_named_too);
+  tcase_add_test(tests, request_wrong_field_named_as_on_page);
+  tcase_add_test(tests, request_other_mistake_named);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

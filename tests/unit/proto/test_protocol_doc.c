@@ -41,7 +41,7 @@ static struct fc_key key(void) {
   return (struct fc_key){STR("next_token_dist"), STR("base"), 50, fc_hash_prompt("hello", 5)};
 }
 
-START_TEST(the_dumped_requests_are_the_encoders) {
+START_TEST(dumps_of_requests_equal_encoders) {
   const struct fc_hello hello = {1,     1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0},
                                  false, 0};
   const struct fc_get get = {.key = key(), .probe = STR("ablation")};
@@ -62,7 +62,7 @@ START_TEST(the_dumped_requests_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_replies_are_the_encoders) {
+START_TEST(dumps_of_replies_equal_encoders) {
   const struct fc_welcome welcome = {
       1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 2, 16777216, 17825792, 0, 0};
   struct fc_buf buf = {0};
@@ -78,7 +78,7 @@ START_TEST(the_dumped_replies_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_manifests_are_the_encoders) {
+START_TEST(dumps_of_manifests_equal_encoders) {
   const struct fc_str manifest = STR("{\"model\": \"gpt2\"}");
   const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false,
                                  0, 0, manifest,        false,          0};
@@ -99,7 +99,7 @@ START_TEST(the_dumped_manifests_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_leases_are_the_encoders) {
+START_TEST(dumps_of_leases_equal_encoders) {
   const struct fc_get get = {.flags = FC_LEASE,
                              .key = key(),
                              .probe = STR("ablation"),
@@ -136,7 +136,7 @@ static const uint8_t *three_prompts(void) {
   return prompts;
 }
 
-START_TEST(the_dumped_region_hello_is_the_encoders) {
+START_TEST(dumps_of_region_hello_equal_encoders) {
   const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}, false, 0};
   const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
@@ -155,7 +155,7 @@ START_TEST(the_dumped_region_hello_is_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_batches_are_the_encoders) {
+START_TEST(dumps_of_batches_equal_encoders) {
   const struct fc_get_many get = {.flags = FC_LEASE,
                                   .key = key(),
                                   .prompts = three_prompts(),
@@ -196,7 +196,7 @@ START_TEST(the_dumped_batches_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_list_is_the_encoders) {
+START_TEST(dumps_of_list_equal_encoders) {
   const struct fc_list list = {.select.name_space = STR("gpt2-r1"), .limit = 100};
   struct fc_list_entry entry = {.name_space = STR("gpt2-r1"),
                                 .key = key(),
@@ -216,7 +216,7 @@ START_TEST(the_dumped_list_is_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_other_dumps_are_the_encoders) {
+START_TEST(dumps_of_others_equal_encoders) {
   const struct fc_select select = {.name_space = STR("gpt2-r1"), .view = STR("base")};
   struct fc_buf buf = {0};
 
@@ -271,7 +271,7 @@ static void check_note(const struct fc_buf *bytes, const char *note, const char 
 }
 
 /* Every line of the page that begins as a dump's does. */
-START_TEST(the_notes_say_what_the_bytes_say) {
+START_TEST(notes_of_dumps_equal_bytes) {
   FILE *doc = fopen(DOC, "r");
   char line[DOC_LINE_MAX];
   bool inside = false;
@@ -310,7 +310,7 @@ static void check_charge(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_documented_charges_are_the_stores) {
+START_TEST(charges_of_page_equal_store) {
   int count = 0;
 
   doc_each_line(DOC, "charges", check_charge, &count);
@@ -332,7 +332,7 @@ static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *p
 }
 
 /* Holes are left between small entries, none of them large enough for the next value. */
-START_TEST(an_entry_in_pieces_is_charged_as_documented) {
+START_TEST(entry_in_pieces_charged_as_on_page) {
   enum { SMALL = 20000, LARGE = 200000, MAX_BYTES = 1 << 20 };
   static uint8_t value[LARGE];
   struct region region;
@@ -377,7 +377,7 @@ static void check_vector(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_hash_vectors_are_true) {
+START_TEST(hash_vectors_of_page_equal_code) {
   int count = 0;
 
   doc_each_line(DOC, "vectors", check_vector, &count);
@@ -389,18 +389,18 @@ int main(void) {
   Suite *suite = suite_create("protocol_doc");
   TCase *tests = tcase_create("protocol_doc");
 
-  tcase_add_test(tests, the_dumped_requests_are_the_encoders);
-  tcase_add_test(tests, the_dumped_replies_are_the_encoders);
-  tcase_add_test(tests, the_dumped_leases_are_the_encoders);
-  tcase_add_test(tests, the_dumped_manifests_are_the_encoders);
-  tcase_add_test(tests, the_dumped_region_hello_is_the_encoders);
-  tcase_add_test(tests, the_dumped_batches_are_the_encoders);
-  tcase_add_test(tests, the_dumped_list_is_the_encoders);
-  tcase_add_test(tests, the_other_dumps_are_the_encoders);
-  tcase_add_test(tests, the_notes_say_what_the_bytes_say);
-  tcase_add_test(tests, the_documented_charges_are_the_stores);
-  tcase_add_test(tests, an_entry_in_pieces_is_charged_as_documented);
-  tcase_add_test(tests, the_hash_vectors_are_true);
+  tcase_add_test(tests, dumps_of_requests_equal_encoders);
+  tcase_add_test(tests, dumps_of_replies_equal_encoders);
+  tcase_add_test(tests, dumps_of_leases_equal_encoders);
+  tcase_add_test(tests, dumps_of_manifests_equal_encoders);
+  tcase_add_test(tests, dumps_of_region_hello_equal_encoders);
+  tcase_add_test(tests, dumps_of_batches_equal_encoders);
+  tcase_add_test(tests, dumps_of_list_equal_encoders);
+  tcase_add_test(tests, dumps_of_others_equal_encoders);
+  tcase_add_test(tests, notes_of_dumps_equal_bytes);
+  tcase_add_test(tests, charges_of_page_equal_store);
+  tcase_add_test(tests, entry_in_pieces_charged_as_on_page);
+  tcase_add_test(tests, hash_vectors_of_page_equal_code);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -15,7 +15,7 @@ static int write_buf(void *buf, const char *data, size_t size) {
 }
 
 /* Around every power of two, where encodings change. */
-START_TEST(integers_of_every_size) {
+START_TEST(integer_every_form_read) {
   for (unsigned bit = 0; bit < 64; bit++)
     for (int off = -1; off <= 1; off++)
       for (int sign = -1; sign <= 1; sign += 2) {
@@ -42,7 +42,7 @@ START_TEST(integers_of_every_size) {
 }
 END_TEST
 
-START_TEST(strings_and_bins_of_every_head) {
+START_TEST(str_and_bin_every_head_read) {
   const uint32_t sizes[] = {0, 1, 31, 32, 255, 256, 65535, 65536};
   char *bytes = calloc(1, 65536);
 
@@ -80,7 +80,7 @@ static uint64_t bits_of(double real) {
   return bits;
 }
 
-START_TEST(reals_keep_their_bits) {
+START_TEST(real_read_keeps_its_bits) {
   const double reals[] = {0, -0.0, 0.1, -1e300, INFINITY, NAN};
 
   for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
@@ -102,7 +102,7 @@ START_TEST(reals_keep_their_bits) {
 }
 END_TEST
 
-START_TEST(the_first_error_sticks) {
+START_TEST(reader_after_error_keeps_first_error) {
   struct fc_reader reader = fc_reader_init((const uint8_t *)"\xa1x\1\2\3", 5);
   uint32_t size;
 
@@ -125,10 +125,10 @@ int main(void) {
   Suite *suite = suite_create("reader");
   TCase *tests = tcase_create("reader");
 
-  tcase_add_test(tests, integers_of_every_size);
-  tcase_add_test(tests, strings_and_bins_of_every_head);
-  tcase_add_test(tests, reals_keep_their_bits);
-  tcase_add_test(tests, the_first_error_sticks);
+  tcase_add_test(tests, integer_every_form_read);
+  tcase_add_test(tests, str_and_bin_every_head_read);
+  tcase_add_test(tests, real_read_keeps_its_bits);
+  tcase_add_test(tests, reader_after_error_keeps_first_error);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }
