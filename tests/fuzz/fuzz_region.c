@@ -1,6 +1,6 @@
-/* libFuzzer: a region with some of its words wrong. Whatever they are, it is refused, or lookups in
- * it end, within its bytes. The input is a list of patches: where (a word, 2 bytes), what (8
- * bytes). Some of them land in the header, some in buckets, entries and tables of pieces. */
+/* libFuzzer: a region with some wrong words. The client must reject it, or its lookups must end and
+ * stay within its bytes. The input is a list of patches, each a place (a word, 2 bytes) and 8
+ * bytes. They change the header, buckets, entries and tables of pieces. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct region_map map;
   struct fcache_value value = {0};
   struct region_hit hit;
-  void *base = aligned_alloc(64, SIZE); /* of this size exactly: the sanitizer sees its end */
+  void *base = aligned_alloc(64, SIZE); /* of the exact size, so that the sanitizer sees its end */
   if (base == NULL)
     abort();
   region_build_init(&build, base, SIZE, 1, BUCKETS);

@@ -88,7 +88,7 @@ static bool begin_wait(struct storm *storm, struct raw *raw) {
   struct fc_key key = key_of(storm);
   struct fc_get get = raw_lease_get(&key, LEASE_MS, WAIT_MS);
   uint32_t id;
-  return raw_ask(raw, &get, &id) == 0;
+  return raw_send_get(raw, &get, &id) == 0;
 }
 
 static bool begin_waits(struct storm *storm) {

@@ -199,7 +199,7 @@ static void ask_lease(struct raw *raw) {
   struct fc_get get = raw_lease_get(&key, TERM_MS, TERM_MS);
   uint32_t id;
 
-  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
 /* In a child: takes the lease, and asks for what there is no room to send. */
@@ -215,7 +215,7 @@ static int own_and_stand_in_line(void *heir) {
   CHILD_EXPECT(raw_hello(&raw, "owner", "flight") == 0);
   CHILD_EXPECT(raw_get(&raw, &get, &reply) == RAW_REPLY);
   CHILD_EXPECT(reply.get.lease == FC_LEASE_GRANTED);
-  CHILD_EXPECT(raw_ask(&raw, &large, &id) == 0);
+  CHILD_EXPECT(raw_send_get(&raw, &large, &id) == 0);
   CHILD_EXPECT(heir_leave(heir));
   for (;;)
     (void)pause();

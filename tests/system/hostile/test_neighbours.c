@@ -41,7 +41,7 @@ static void send_get(struct raw *raw, const char *view) {
   struct fc_get get = {.key = raw_key("op", view, 0, "p")};
   uint32_t id;
 
-  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
 /* Everything that was sent before was looked at. */

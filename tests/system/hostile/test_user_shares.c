@@ -257,7 +257,7 @@ static int ask_often(struct raw raws[], int n_raws, int n) {
       struct fc_buf buf = {0};
       struct fc_reply reply;
       uint32_t id;
-      if (raw_ask(&raws[i], &get, &id) != 0)
+      if (raw_send_get(&raws[i], &get, &id) != 0)
         return -1;
       (void)fc_encode_simple(&buf, FC_PING, raws[i].next_id++); /* raw_send_buf looks at `failed` */
       if (raw_send_buf(&raws[i], &buf) != 0 || raw_recv(&raws[i], &reply, 5000) != 0)
@@ -534,7 +534,7 @@ START_TEST(a_client_that_does_not_read_is_closed_too) {
   put.value_size = VALUE;
   raw_open(&raw, served.socket, "own");
   ck_assert_int_eq(raw_put(&raw, &put, &reply), 0);
-  ck_assert_int_eq(raw_ask(&raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(&raw, &get, &id), 0);
   ck_assert(harness_wait_until(is_being_answered, &raw, 10000));
   (void)snprintf(process, sizeof process, "pid:%ld", (long)getpid());
   free(ctl(0, "kill", process));

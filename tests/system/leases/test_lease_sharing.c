@@ -72,7 +72,7 @@ static void begin(struct raw *raw, const char *prompt, uint32_t lease_ms, uint32
   struct fc_get get = get_of(prompt, lease_ms, wait_ms);
   uint32_t id;
 
-  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
 static void take_reply(struct raw *raw, struct fc_reply *reply, enum fc_type type) {

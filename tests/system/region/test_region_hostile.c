@@ -326,7 +326,7 @@ START_TEST(a_bad_ring_is_seen_before_the_next_request) {
     open_client(&client, "asks");
     ills[i].do_it(&client);
     publish(&client);
-    if (raw_ask(&client.raw, &get, &id) == 0 &&
+    if (raw_send_get(&client.raw, &get, &id) == 0 &&
         raw_recv(&client.raw, &reply, TIMEOUT_MS) == RAW_REPLY) {
       ck_assert_int_eq(reply.type, FC_ERROR);
       ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);

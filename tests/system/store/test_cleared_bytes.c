@@ -137,7 +137,7 @@ START_TEST(a_value_that_is_being_sent_is_zeroed_after_that) {
 
   (void)put(cache, "op", "base", SECRET);
   raw_open(&slow, served.socket, "watched");
-  ck_assert_int_eq(raw_ask(&slow, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(&slow, &get, &id), 0);
   char byte; /* of the reply: it is on its way */
   ck_assert_int_eq(recv(slow.fd, &byte, 1, MSG_PEEK), 1);
   clear(cache, NULL, NULL);

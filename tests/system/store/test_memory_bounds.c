@@ -290,7 +290,7 @@ START_TEST(a_client_that_left_replies_unread_counts_until_it_has_read_them) {
   struct fc_get get = {.key = raw_key("op", "view", 0, "p")};
   struct fc_reply reply;
   uint32_t id;
-  ck_assert_int_eq(raw_ask(&one, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(&one, &get, &id), 0);
   ck_assert_int_eq(shutdown(one.fd, SHUT_WR), 0);
   struct pollfd end = {.fd = one.fd};
   ck_assert_int_eq(poll(&end, 1, (int)IN_TIME_MS), 1); /* POLLHUP: the daemon has ended it */

@@ -1,7 +1,5 @@
-/* What a client's author is told of a request that is refused: the message and the
- * field, by the names that docs/protocol.md gives them. So this holds three against
- * each other: the page, the decoder, and the explanation. Run from the project's
- * root, as make does. */
+/* The texts about refused requests: they name the message and the field as docs/protocol.md does.
+ * Run from the project's root, as make does. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +25,7 @@ struct request {
   bool ends[FIELDS_MAX + 1]; /* a sample has this many: an earlier version's, if not all */
 };
 
-/* "...[0x02, id, flags, op, ...]`...": the line that shows a request. */
+/* Reads the line of a request, "`[0x02, id, flags, op, ...]`". */
 static void read_line(struct request requests[TYPES], char *line) {
   unsigned type;
   char *at = strstr(line, "`[0x"), *end = at == NULL ? NULL : strchr(at, ']');
@@ -50,7 +48,7 @@ static void read_page(struct request requests[TYPES]) {
   ck_assert_msg(page != NULL, DOC " cannot be opened: run the test from the project's root");
   while (fgets(line, sizeof line, page) != NULL)
     read_line(requests, line);
-  (void)fclose(page); /* it was only read */
+  (void)fclose(page); /* a reader has nothing to flush */
 }
 
 /* ---- bodies with one mistake ---- */

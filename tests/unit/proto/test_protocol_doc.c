@@ -1,6 +1,6 @@
-/* The hex dumps, hash vectors and charges of docs/protocol.md are what the encoders and the store
- * make and the decoders take, and a dump's notes are what its bytes say. Run from the project's
- * root, as make does. */
+/* The hex dumps, hash vectors and charges of docs/protocol.md against the encoders, the decoders
+ * and the store, and the notes of each dump against its bytes. Run from the project's root, as make
+ * does. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #define STR(text)                                                                                  \
   { (text), sizeof(text) - 1 }
 
-/* What the encoders made, without a value's bytes, plus `value`. */
+/* Compares a dump with `made`, to which it appends the bytes of `value`. */
 static void check_block(const char *title, struct fc_buf *made, const char *value) {
   struct fc_request request;
   struct fc_reply reply;
@@ -235,9 +235,9 @@ START_TEST(dumps_of_others_equal_encoders) {
 }
 END_TEST
 
-/* ---- what is noted beside the bytes ---- */
+/* ---- notes beside the bytes ---- */
 
-/* The number at the end of a note ("top_k 50", "0x12"); false where it has none. */
+/* Reads the number at the end of a note ("top_k 50", "0x12"). Returns false if it has none. */
 static bool number_of(const char *note, uint64_t *number) {
   const char *last = strrchr(note, ' ');
   char *end;
@@ -248,7 +248,7 @@ static bool number_of(const char *note, uint64_t *number) {
   return end > last + 1 && *end == '\n';
 }
 
-/* A line that holds one whole value of msgpack, or the frame's length: its note says the same. */
+/* Compares a line with one whole value of msgpack, or with the frame's length, with its note. */
 static void check_note(const struct fc_buf *bytes, const char *note, const char *line) {
   struct fc_reader cursor = fc_reader_init(bytes->data, bytes->size);
   uint64_t number;
@@ -270,7 +270,7 @@ static void check_note(const struct fc_buf *bytes, const char *note, const char 
   }
 }
 
-/* Every line of the page that begins as a dump's does. */
+/* Checks every line of every dump. */
 START_TEST(notes_of_dumps_equal_bytes) {
   FILE *doc = fopen(DOC, "r");
   char line[DOC_LINE_MAX];
@@ -291,7 +291,7 @@ START_TEST(notes_of_dumps_equal_bytes) {
     }
     fc_buf_free(&bytes);
   }
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
   ck_assert_int_gt(n, 200);
 }
 END_TEST
@@ -322,7 +322,7 @@ static uint64_t up(uint64_t bytes, uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-/* As the page has it for an entry that lies in pieces. */
+/* Computes the page's formula for an entry in pieces. */
 static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *pieces, size_t n) {
   uint64_t charge = up(64 + up(key->op.size + key->view.size, 8) + 16 * n, 16) + 128;
 
@@ -331,7 +331,7 @@ static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *p
   return charge;
 }
 
-/* Holes are left between small entries, none of them large enough for the next value. */
+/* The holes between the small entries are too small for the next value. */
 START_TEST(entry_in_pieces_charged_as_on_page) {
   enum { SMALL = 20000, LARGE = 200000, MAX_BYTES = 1 << 20 };
   static uint8_t value[LARGE];
@@ -362,7 +362,7 @@ START_TEST(entry_in_pieces_charged_as_on_page) {
 }
 END_TEST
 
-/* A line: the prompt's bytes in hex (nothing: empty), two spaces, the hash. */
+/* Checks a line: the prompt's bytes in hex (none: empty), two spaces, the hash. */
 static void check_vector(void *count, const char *line) {
   struct fc_buf prompt = {0};
   struct fc_hash hash, documented;

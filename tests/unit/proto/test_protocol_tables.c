@@ -109,7 +109,7 @@ static char *read_page(void) {
   ck_assert_msg(file != NULL, DOC " cannot be opened: run the test from the project's root");
   ck_assert_ptr_nonnull(page);
   ck_assert_uint_lt(fread(page, 1, (1 << 20) - 1, file), (1 << 20) - 1);
-  (void)fclose(file); /* it was only read */
+  (void)fclose(file); /* a reader has nothing to flush */
   return page;
 }
 
