@@ -42,8 +42,12 @@ static struct fc_key key(void) {
 }
 
 START_TEST(dumps_of_requests_equal_encoders) {
-  const struct fc_hello hello = {1,     1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0},
-                                 false, 0};
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 1,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .has_max_entries = true,
+                                 .max_entries = 100000};
   const struct fc_get get = {.key = key(), .probe = STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
@@ -80,8 +84,11 @@ END_TEST
 
 START_TEST(dumps_of_manifests_equal_encoders) {
   const struct fc_str manifest = STR("{\"model\": \"gpt2\"}");
-  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false,
-                                 0, 0, manifest,        false,          0};
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 4,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .manifest = manifest};
   const struct fc_page page = {.limit = 500};
   struct fc_namespace_entry entry = {STR("gpt2-r1"), manifest, 1, 0, 1, 1, 1, 10000000, 0};
   const struct fc_key entry_key = key();
@@ -137,7 +144,11 @@ static const uint8_t *three_prompts(void) {
 }
 
 START_TEST(dumps_of_region_hello_equal_encoders) {
-  const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}, false, 0};
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 5,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .region_layout = 1};
   const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
   const struct fc_ring_request ring = {1, FC_RING_SLOTS_MAX};
