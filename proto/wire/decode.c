@@ -34,6 +34,8 @@ static int body_close(struct fc_reader *reader, struct fc_field_count *count) {
   return reader->error;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot have them. */
+
 /* Each list of fields becomes a function read_NAME(reader, count, m) that stops at the first
  * error. */
 #define FIELD(name, kind, ...)                                                                     \
@@ -91,20 +93,22 @@ static void read_user_or_nil(struct fc_reader *reader, bool *has, struct fc_user
 /* read_NAME_rows checks every row of a list. `next` reads the next one. */
 #define READ_ROWS(name, type, next)                                                                \
   static void read_##name##_rows(struct fc_reader *reader, struct fc_list_reply *list) {           \
-    type row;                                                                                      \
+    type entry;                                                                                    \
     list->n = fc_read_array(reader);                                                               \
     list->at = reader->at;                                                                         \
     for (uint32_t i = 0; i < list->n && !reader->error; i++)                                       \
-      name##_row(reader, &row);                                                                    \
+      name##_row(reader, &entry);                                                                  \
     list->size = (size_t)(reader->at - list->at);                                                  \
   }                                                                                                \
-  void next(struct fc_list_reply *list, type *row) {                                               \
+  void next(struct fc_list_reply *list, type *entry) {                                             \
     struct fc_reader reader = fc_reader_init(list->at, list->size);                                \
-    name##_row(&reader, row);                                                                      \
+    name##_row(&reader, entry);                                                                    \
     list->at = reader.at;                                                                          \
     list->size = fc_reader_left(&reader);                                                          \
     list->n--;                                                                                     \
   }
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 READ_ROWS(entry, struct fc_list_entry, fc_list_next)
 READ_ROWS(lease, struct fc_lease_entry, fc_leases_next)
 READ_ROWS(client, struct fc_client_entry, fc_clients_next)

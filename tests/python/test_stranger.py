@@ -265,9 +265,7 @@ def test_put_ends_all_waits(trio: Trio) -> None:
         lambda trio: trio.owner.put(A, b"v", trio.known._replace(clear_generation=0)),  # stale
     ],
 )
-def test_lease_ended_without_value_passed_on(
-    trio: Trio, end: Callable[[Trio], object]
-) -> None:
+def test_lease_ended_without_value_passed_on(trio: Trio, end: Callable[[Trio], object]) -> None:
     end(trio)
     trio.is_passed_on()
 

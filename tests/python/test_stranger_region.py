@@ -337,9 +337,7 @@ def test_chain_with_circle_busy(made: Made) -> None:
 
 
 @pytest.mark.parametrize("changes, expected", [(3, b"the result"), (4, Busy)])
-def test_copy_under_changing_sequence_repeated(
-    made: Made, changes: int, expected: object
-) -> None:
+def test_copy_under_changing_sequence_repeated(made: Made, changes: int, expected: object) -> None:
     left = changes
 
     class Disturbed(Region):
@@ -506,9 +504,7 @@ def test_rings_of_version_5_grow_and_sleep(daemon: Daemon) -> None:
             other.close()
 
 
-def test_ring_full_emptied_by_ping_or_hit_not_recorded(
-    client: Client, daemon: Daemon
-) -> None:
+def test_ring_full_emptied_by_ping_or_hit_not_recorded(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     assert client.ring is not None and client.region is not None
     with stopped(daemon):
