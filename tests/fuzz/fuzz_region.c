@@ -26,7 +26,7 @@ static struct fc_key key_of(uint32_t i) {
 static void patch(uint8_t *base, const uint8_t *data, size_t size) {
   for (; size >= PATCH_BYTES; size -= PATCH_BYTES, data += PATCH_BYTES) {
     size_t word = (size_t)(data[0] | data[1] << 8);
-    /* The page of the header has one part in 16 of the patches, and of it only what is used. */
+    /* One patch in 16 changes a field of the header. */
     size_t at = word % 16 == 0 ? word / 16 % (sizeof(struct fc_region_header) / 8) * 8
                                : FC_REGION_PAGE + word % ((SIZE - FC_REGION_PAGE) / 8) * 8;
     memcpy(base + at, data + 2, 8);

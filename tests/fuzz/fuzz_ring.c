@@ -1,7 +1,6 @@
-/* libFuzzer: any bytes as what a client wrote into its ring. The input is two heads, one after the
- * other, and then slots, again and again until the ring is full. Whatever it is, the reader stays
- * within what is published, hands out names that are names and contexts that were defined, and
- * stands still at what it refuses. */
+/* libFuzzer: any bytes in a client's ring. The input is two heads, one after the other, and then
+ * slots, repeated until the ring is full. The reader must stay within the published slots, return
+ * only valid names and defined contexts, and stop at a bad record. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,7 +27,7 @@ static void check_hits(const struct ring_reader *reader, const struct ring_hit *
   }
 }
 
-/* False where the ring is refused. */
+/* Returns false if the ring is rejected. */
 static bool read_all(const struct ring *ring, struct ring_reader *reader) {
   struct ring_hit hits[RING_BATCH];
   while (reader->at != ring->head) {

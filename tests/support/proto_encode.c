@@ -81,7 +81,7 @@ static int encode_stat(struct fc_buf *buf, const struct fc_stat *stat) {
   return fc_encode_stat_text(buf, name, stat->text);
 }
 
-/* The maps' sizes stand before their pairs, so each map is walked twice: once
+/* The maps' sizes come before their pairs, so each map is walked twice: once
  * counting, once writing. A namespace without figures is not seen by the walk. */
 static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_reply *stats) {
   size_t start = buf->size;

@@ -14,7 +14,7 @@
   }
 #define BYTES(text) ((const uint8_t *)(text))
 
-/* two bins, as they stand in a body */
+/* two bins, as in a body */
 static const uint8_t two_bins[] = {0xc4, 3, 'o', 'n', 'e', 0xc4, 0};
 /* a bin, a nil, an empty bin */
 static const uint8_t bin_nil_bin[] = {0xc4, 1, 'v', 0xc0, 0xc4, 0};

@@ -232,8 +232,7 @@ START_TEST(miss_each_lease_state_decoded) {
     ck_assert(reply.get.clear_generation == UINT64_MAX);
   }
   fc_buf_reset(&buf);
-  ck_assert_int_eq(fc_encode_miss(&buf, 5, 1),
-                   0); /* an earlier version's: nobody, as far as known */
+  ck_assert_int_eq(fc_encode_miss(&buf, 5, 1), 0); /* of an earlier version */
   ck_assert_int_eq(fc_decode_reply(buf.data + 8, buf.size - 8, &reply), 0);
   ck_assert_int_eq(reply.get.lease, FC_LEASE_NONE);
   fc_buf_free(&buf);

@@ -46,7 +46,7 @@ START_TEST(body_cut_anywhere_rejected) {
 }
 END_TEST
 
-/* Whatever one byte is changed to: no crash, and what is accepted can be walked. */
+/* Changes each byte to each value: no crash, and the lists of an accepted message can be read. */
 static void flip_everywhere(void *arg, const struct proto_sample *sample) {
   struct fc_buf copy = {0}, again = {0};
 
@@ -186,7 +186,7 @@ static void replace_field(const msgpack_object_array *fields, uint32_t at, size_
 }
 
 /* Whether a message may have `kind` where it has `field`. Integers may be of any
- * size and encoding; nil may stand for what is optional, and the other way. */
+ * size and encoding; nil may replace an optional field, and the other way round. */
 static bool may_replace(const msgpack_object *field, const char *kind) {
   uint8_t first = (uint8_t)kind[0];
   bool integer = first < 0x80 || first >= 0xe0 || (first >= 0xcc && first <= 0xd3);

@@ -59,7 +59,7 @@ static void write_signature(FILE *out, const struct fc_message_info *message) {
   fputs("]`\n", out);
 }
 
-/* Writes one row. Its description is what the page has for this field among `rows`. */
+/* Writes one row. Its description comes from the row of this field among `rows`. */
 static void write_row(FILE *out, const struct fc_field_info *field, char *const *rows, size_t n) {
   char start[64];
   const char *description = "";

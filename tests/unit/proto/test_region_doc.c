@@ -1,5 +1,5 @@
 /* The tables of docs/region.md are the layouts of proto/shm/region_layout.h and
- * proto/shm/ring_layout.h; its vectors and dumps are what the code computes and writes. Run from
+ * proto/shm/ring_layout.h; its vectors and dumps equal the results of the code. Run from
  * the project's root, as make does. */
 #include <check.h>
 #include <inttypes.h>

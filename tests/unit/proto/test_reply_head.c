@@ -7,7 +7,7 @@
 #include "tests/support/proto_samples.h"
 #include "tests/support/runner.h"
 
-/* Decodes the first `have` bytes of a frame's body, where the whole is to be this long. */
+/* Decodes the first `have` bytes of a frame's body, whose value has `value_size` bytes. */
 static bool head_of(const struct fc_buf *head, size_t have, uint32_t value_size,
                     struct fc_reply *reply, size_t *offset) {
   uint32_t body_size = (uint32_t)(head->size - FC_FRAME_HEADER) + value_size, size = 0;
