@@ -41,11 +41,13 @@ static int frame_end(struct fc_buf *buf, size_t start, size_t extra) {
   return status_of(buf);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and lists of fields cannot have them. */
+
 /* ---- rows: append_NAME(buf, row) ---- */
 
-static void append_held(struct fc_buf *buf, const struct fc_key *held);
-static void append_wait(struct fc_buf *buf, const struct fc_wait_entry *wait);
-static void append_user(struct fc_buf *buf, const struct fc_user_entry *user);
+static void append_held(struct fc_buf *buf, const struct fc_key *m);
+static void append_wait(struct fc_buf *buf, const struct fc_wait_entry *m);
+static void append_user(struct fc_buf *buf, const struct fc_user_entry *m);
 
 static void write_held_or_nil(struct fc_buf *buf, const struct fc_key *held) {
   if (held->op.data)
@@ -117,32 +119,32 @@ BEGIN(error, struct fc_error_reply, FC_ERROR, FC_ERROR_FIELDS)
 
 /* ---- whole messages ---- */
 
-#define ENCODE(name, type)                                                                         \
-  int fc_encode_##name(struct fc_buf *buf, uint32_t id, const type *m) {                           \
-    return frame_end(buf, begin_##name(buf, id, m), 0);                                            \
+#define ENCODE(name, type, message)                                                                \
+  int fc_encode_##name(struct fc_buf *buf, uint32_t id, const type *message) {                     \
+    return frame_end(buf, begin_##name(buf, id, message), 0);                                      \
   }
-#define ENCODE_BY_VALUE(name, type)                                                                \
+#define ENCODE_BY_VALUE(name, type, value)                                                         \
   int fc_encode_##name(struct fc_buf *buf, uint32_t id, type value) {                              \
-    return frame_end(buf, begin_##name(buf, id, &value), 0);                                       \
+    return frame_end(buf, begin_##name(buf, id, &(value)), 0);                                     \
   }
-ENCODE(hello, struct fc_hello)
-ENCODE(get, struct fc_get)
-ENCODE(get_many, struct fc_get_many)
-ENCODE_BY_VALUE(stats, struct fc_str)
-ENCODE(clear, struct fc_select)
-ENCODE(list, struct fc_list)
-ENCODE(trace, struct fc_trace)
-ENCODE(give_up, struct fc_give_up)
-ENCODE(ring, struct fc_ring_request)
-ENCODE_BY_VALUE(kill, uint64_t)
-ENCODE(welcome, struct fc_welcome)
-ENCODE_BY_VALUE(put_reply, enum fc_put_outcome)
-ENCODE(put_many_reply, struct fc_put_many_reply)
-ENCODE_BY_VALUE(cleared, uint64_t)
-ENCODE(trace_reply, struct fc_trace_reply)
-ENCODE_BY_VALUE(given_up, uint32_t)
-ENCODE(ring_reply, struct fc_ring_reply)
-ENCODE_BY_VALUE(killed, bool)
+ENCODE(hello, struct fc_hello, hello)
+ENCODE(get, struct fc_get, get)
+ENCODE(get_many, struct fc_get_many, get)
+ENCODE_BY_VALUE(stats, struct fc_str, name_space)
+ENCODE(clear, struct fc_select, select)
+ENCODE(list, struct fc_list, list)
+ENCODE(trace, struct fc_trace, trace)
+ENCODE(give_up, struct fc_give_up, give_up)
+ENCODE(ring, struct fc_ring_request, ring)
+ENCODE_BY_VALUE(kill, uint64_t, client_id)
+ENCODE(welcome, struct fc_welcome, welcome)
+ENCODE_BY_VALUE(put_reply, enum fc_put_outcome, outcome)
+ENCODE(put_many_reply, struct fc_put_many_reply, reply)
+ENCODE_BY_VALUE(cleared, uint64_t, removed)
+ENCODE(trace_reply, struct fc_trace_reply, reply)
+ENCODE_BY_VALUE(given_up, uint32_t, given_up)
+ENCODE(ring_reply, struct fc_ring_reply, reply)
+ENCODE_BY_VALUE(killed, bool, killed)
 
 int fc_encode_simple(struct fc_buf *buf, enum fc_type type, uint32_t id) {
   return frame_end(buf, frame_begin(buf, type, id, 0), 0);
@@ -277,15 +279,16 @@ int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id
 }
 
 #define ENCODE_ROW(ROW, name, type)                                                                \
-  int fc_encode_##name##_entry(struct fc_buf *buf, const type *row) {                              \
-    append_##name(buf, row);                                                                       \
+  int fc_encode_##name##_entry(struct fc_buf *buf, const type *entry) {                            \
+    append_##name(buf, entry);                                                                     \
     return status_of(buf);                                                                         \
   }
 ENCODE_ROW(LEASE, lease, struct fc_lease_entry)
 ENCODE_ROW(CLIENT, client, struct fc_client_entry)
 ENCODE_ROW(NAMESPACE, namespace, struct fc_namespace_entry)
 
-int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *row) {
-  append_entry(buf, row);
+int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
+  append_entry(buf, entry);
   return status_of(buf);
 }
+/* NOLINTEND(bugprone-macro-parentheses) */
