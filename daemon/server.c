@@ -105,7 +105,7 @@ static void stop(void *arg) {
     return;
   server->stopping = true;
   (void)notify_send(&server->notify, NOTIFY_STOPPING);
-  region_retire(&server->region); /* what clients still ask for, they ask by message */
+  region_writer_retire(&server->region); /* what clients still ask for, they ask by message */
   acceptor_close(&server->acceptor);
   listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
@@ -174,7 +174,7 @@ static void memory_in_use(void *arg, struct memory_amounts *used) {
   const struct server *server = arg;
   const struct conns *conns = &server->conns;
   *used = (struct memory_amounts){{
-      [MEMORY_REGION] = server->region.arena_offset + server->region.promised_bytes,
+      [MEMORY_REGION] = server->region.arena_offset + server->region.committed_bytes,
       [MEMORY_MESSAGES] =
           conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
       [MEMORY_SOCKETS] =
@@ -217,7 +217,7 @@ static int start_cache(struct server *server, struct fault *fault) {
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_init(&server->region, options->max_bytes, options->max_value, boot_id, server->shares,
+  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id, server->shares,
                    fault);
   if (rc < 0)
     return rc;
@@ -253,7 +253,7 @@ static void end_cache(struct server *server) {
   namespace_table_deinit(&server->namespaces);
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
-  region_deinit(&server->region);
+  region_writer_deinit(&server->region);
   users_deinit(&server->users);
 }
 

@@ -69,8 +69,8 @@ $(TB)/unit/leases/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc
 # protocol, with the file that holds it compiled without (FC_REGION_MUTANT=n): that one must fail.
 STORM_HELP := $(wildcard tests/storm/storm*.c)
 STORM_TEST := $(TB)/storm/test_storm
-MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader 10:daemon/store/store 11:daemon/region/region_writer \
-  12:daemon/region/region_writer 13:daemon/region/heap_alloc 14:daemon/region/region_writer 15:daemon/region/heap_alloc
+MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader 10:daemon/store/store_entries 11:daemon/region/region_writer \
+  12:daemon/region/region_writer 13:daemon/region/heap_move 14:daemon/region/region_writer 15:daemon/region/heap
 mutant_number = $(firstword $(subst :, ,$(1)))
 mutant_file = $(lastword $(subst :, ,$(1)))
 MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))

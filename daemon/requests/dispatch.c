@@ -237,7 +237,7 @@ void dispatch_expire(struct dispatch *dispatch) {
 }
 
 bool dispatch_has_chores(const struct dispatch *dispatch) {
-  return dispatch->orphans.first != NULL || dispatch->namespaces->condemned != NULL ||
+  return dispatch->orphans.first != NULL || dispatch->namespaces->pending_delete != NULL ||
          dispatch->leases.due_first != NULL;
 }
 

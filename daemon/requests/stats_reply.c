@@ -90,7 +90,7 @@ static double fragmentation(const struct arena *arena) {
 static void add_region(struct figures *f, const struct dispatch *d) {
   const struct arena *arena = &d->store->heap.arena;
   add_uint(f, "region_shared", d->store->region->fd >= 0);
-  add_uint(f, "region_inode", region_inode(d->store->region));
+  add_uint(f, "region_inode", region_writer_inode(d->store->region));
   add_uint(f, "region_bytes", d->store->region->size);
   add_uint(f, "region_unlisted_bytes", store_unlisted_bytes(d->store));
   add_uint(f, "region_used_bytes", arena->used_bytes);

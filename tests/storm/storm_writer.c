@@ -128,10 +128,10 @@ bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, u
   struct fault fault;
   memset(writer, 0, sizeof *writer);
   writer->board = board;
-  if (region_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true, &fault) != 0 ||
+  if (region_writer_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true, &fault) != 0 ||
       writer->region.fd < 0) {
     fprintf(stderr, "%s\n", fault.text);
-    region_deinit(&writer->region);
+    region_writer_deinit(&writer->region);
     return false;
   }
   /* The store is to use the arena's slack as well: so moves and forced evictions, rare in a daemon,
@@ -139,7 +139,7 @@ bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, u
   if (store_init(&writer->store, &writer->region, writer->region.arena_size, STORM_VALUE_MAX, 7,
                  8) != 0) {
     fprintf(stderr, "no memory for a store\n");
-    region_deinit(&writer->region);
+    region_writer_deinit(&writer->region);
     return false;
   }
   namespace_init(&writer->ns, fc_str_of("storm"), STORM_NAMESPACE, writer->store.generation);
@@ -157,5 +157,5 @@ void storm_writer_deinit(struct storm_writer *writer) {
   (void)store_clear_all(&writer->store, &(struct store_select){.ns = &writer->ns});
   namespace_deinit(&writer->ns);
   store_deinit(&writer->store);
-  region_deinit(&writer->region);
+  region_writer_deinit(&writer->region);
 }

@@ -181,12 +181,12 @@ static void admit(struct sim *sim, struct entry *entry) {
 
 static void give_blocks(struct sim *sim, const struct entry *entry) {
   for (size_t i = 0; i < entry->n_blocks; i++)
-    arena_give(&sim->arena, entry->blocks[i]);
+    arena_free(&sim->arena, entry->blocks[i]);
 }
 
 static void give_books(struct sim *sim) {
   while (sim->n_books > 2 && sim->n_live < (sim->n_books - 2) * BOOKS_CHUNK_ENTRIES)
-    arena_give(&sim->arena, sim->books[--sim->n_books]);
+    arena_free(&sim->arena, sim->books[--sim->n_books]);
 }
 
 /* Returns the payload that is gone. */
@@ -216,10 +216,10 @@ static bool move(void *arg, arena_block block, uint64_t to) {
 enum { ENTRY = 1, NOBODY = 0 };
 
 static arena_block take_books(struct sim *sim) {
-  arena_block block = arena_take_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
+  arena_block block = arena_alloc_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
   if (block == 0 &&
-      arena_gather(&sim->arena, BOOKS_CHUNK_BYTES, sim->setting->max_moved, move, sim))
-    block = arena_take_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
+      arena_compact(&sim->arena, BOOKS_CHUNK_BYTES, sim->setting->max_moved, move, sim))
+    block = arena_alloc_high(&sim->arena, BOOKS_CHUNK_BYTES, sim->arena.size);
   if (block != 0)
     arena_set_owner(&sim->arena, block, ENTRY);
   return block;
@@ -254,7 +254,7 @@ static bool provide(struct sim *sim) {
 
 static bool take_one(struct sim *sim, struct entry *entry) {
   uint64_t size = HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
-  entry->blocks[0] = arena_take(&sim->arena, size, ENTRY);
+  entry->blocks[0] = arena_alloc(&sim->arena, size, ENTRY);
   entry->n_blocks = entry->blocks[0] != 0;
   return entry->n_blocks != 0;
 }
@@ -270,11 +270,11 @@ static uint64_t head_bytes(const struct entry *entry) {
 /* Behind the head's block, which is taken. */
 static bool take_value(struct sim *sim, struct entry *entry, bool gather) {
   arena_block *pieces = entry->blocks + 1;
-  size_t n = gather ? arena_gather_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces,
+  size_t n = gather ? arena_compact_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces,
                                           sim->setting->max_moved, move, sim)
-                    : arena_take_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces);
+                    : arena_alloc_pieces(&sim->arena, entry->value_bytes, ENTRY, pieces);
   if (n == 0)
-    arena_give(&sim->arena, entry->blocks[0]);
+    arena_free(&sim->arena, entry->blocks[0]);
   entry->n_blocks = n == 0 ? 0 : n + 1;
   return n > 0;
 }
@@ -282,7 +282,7 @@ static bool take_value(struct sim *sim, struct entry *entry, bool gather) {
 static bool take_pieces(struct sim *sim, struct entry *entry) {
   if (entry->value_bytes < PIECES_FROM)
     return false;
-  entry->blocks[0] = arena_take(&sim->arena, head_bytes(entry), NOBODY);
+  entry->blocks[0] = arena_alloc(&sim->arena, head_bytes(entry), NOBODY);
   return entry->blocks[0] != 0 && take_value(sim, entry, false);
 }
 
@@ -290,9 +290,9 @@ static bool gather(struct sim *sim, struct entry *entry) {
   const struct setting *setting = sim->setting;
   bool in_pieces = setting->design->pieces && entry->value_bytes >= PIECES_FROM;
   uint64_t first = in_pieces ? head_bytes(entry) : HEAD_BYTES + NAMES_BYTES + entry->value_bytes;
-  if (!arena_gather(&sim->arena, first, setting->max_moved, move, sim))
+  if (!arena_compact(&sim->arena, first, setting->max_moved, move, sim))
     return false;
-  entry->blocks[0] = arena_take(&sim->arena, first, NOBODY);
+  entry->blocks[0] = arena_alloc(&sim->arena, first, NOBODY);
   if (entry->blocks[0] == 0) {
     fprintf(stderr, "arena_sim: a gathered hole was not found\n");
     exit(1);

@@ -47,11 +47,11 @@ static void add_chunk(void) {
 }
 
 static void take(void) {
-  uint32_t slot = slots_take(&slots);
+  uint32_t slot = slots_alloc(&slots);
   if (slot == 0) {
     ck_assert_uint_eq(slots_unused(&slots), 0);
     add_chunk();
-    slot = slots_take(&slots);
+    slot = slots_alloc(&slots);
   }
   ck_assert_uint_ne(slot, 0);
   *at(slot) = (struct content){n_held, slot, {0}};
@@ -59,7 +59,7 @@ static void take(void) {
 }
 
 static void give(uint32_t index) {
-  slots_give(&slots, held[index]);
+  slots_free(&slots, held[index]);
   held[index] = held[--n_held];
   if (index < n_held)
     at(held[index])->index = index;
@@ -70,7 +70,7 @@ static void move_once(uint32_t from, uint32_t to) {
   *at(to) = *at(from);
   at(to)->number = to;
   held[at(to)->index] = to;
-  slots_give(&slots, from);
+  slots_free(&slots, from);
 }
 
 static void remove_empty(void) {
@@ -91,13 +91,13 @@ static void check_all(void) {
 START_TEST(a_fresh_chunk_is_all_zeros_but_for_its_header) {
   add_chunk();
   for (uint32_t i = 1; i < PER_CHUNK; i++) {
-    uint32_t slot = slots_take(&slots);
+    uint32_t slot = slots_alloc(&slots);
     static const struct content zeros;
     ck_assert_uint_eq(slot, i);
     ck_assert_mem_eq(at(slot), &zeros, sizeof zeros);
     ck_assert_uint_eq((uintptr_t)at(slot) % SLOTS_ALIGN, 0);
   }
-  ck_assert_uint_eq(slots_take(&slots), 0);
+  ck_assert_uint_eq(slots_alloc(&slots), 0);
 }
 END_TEST
 

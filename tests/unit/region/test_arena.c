@@ -72,7 +72,7 @@ static void check_books(void) {
 }
 
 static arena_block take(uint64_t size) {
-  arena_block block = arena_take(&arena, size, SOMEONE);
+  arena_block block = arena_alloc(&arena, size, SOMEONE);
   ck_assert_uint_ne(block, 0);
   ck_assert_uint_eq(arena_owner(&arena, block), SOMEONE);
   ck_assert_uint_eq(arena_block_size(&arena, block), (size + 15) / 16 * 16);
@@ -100,7 +100,7 @@ START_TEST(a_new_arena_is_one_hole) {
   ck_assert_uint_eq(arena_offset(&arena, take(MiB)), 0);
   ck_assert_uint_eq(arena_largest(&arena), 0);
   ck_assert_uint_eq(arena_free_bytes(&arena), 0);
-  ck_assert_uint_eq(arena_take(&arena, 1, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, 1, SOMEONE), 0);
   check_books();
 }
 END_TEST
@@ -111,22 +111,22 @@ START_TEST(an_arena_may_be_as_large_as_can_be) {
   set_up_with(size);
   arena_block low = take(size - 16), high = take(16);
   ck_assert_uint_eq(arena_offset(&arena, high), size - 16);
-  arena_give(&arena, low);
-  arena_give(&arena, high);
+  arena_free(&arena, low);
+  arena_free(&arena, high);
   check_books();
 }
 END_TEST
 
 START_TEST(no_size_is_too_small_or_too_large_to_be_refused) {
-  ck_assert_uint_eq(arena_take(&arena, 0, SOMEONE), 0);
-  ck_assert_uint_eq(arena_take(&arena, MiB + 1, SOMEONE), 0);
-  ck_assert_uint_eq(arena_take(&arena, UINT64_MAX, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, 0, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, MiB + 1, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, UINT64_MAX, SOMEONE), 0);
   arena_block blocks[ARENA_PIECES_MAX];
-  ck_assert_uint_eq(arena_take_pieces(&arena, 0, SOMEONE, blocks), 0);
-  ck_assert_uint_eq(arena_take_pieces(&arena, UINT64_MAX, SOMEONE, blocks), 0);
-  ck_assert(!arena_gather(&arena, UINT64_MAX, UINT64_MAX, may_move, NULL));
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 0, SOMEONE, blocks), 0);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, UINT64_MAX, SOMEONE, blocks), 0);
+  ck_assert(!arena_compact(&arena, UINT64_MAX, UINT64_MAX, may_move, NULL));
   ck_assert_uint_eq(
-      arena_gather_pieces(&arena, UINT64_MAX, SOMEONE, blocks, UINT64_MAX, may_move, NULL), 0);
+      arena_compact_pieces(&arena, UINT64_MAX, SOMEONE, blocks, UINT64_MAX, may_move, NULL), 0);
   ck_assert_uint_eq(arena.used_bytes, 0);
   check_books();
 }
@@ -136,11 +136,11 @@ START_TEST(free_neighbours_become_one) {
   for (int order = 0; order < 6; order++) {
     arena_block blocks[3] = {take(100), take(200), take(300)};
     int first = order / 2, second = (first + 1 + order % 2) % 3;
-    arena_give(&arena, blocks[first]);
+    arena_free(&arena, blocks[first]);
     check_books();
-    arena_give(&arena, blocks[second]);
+    arena_free(&arena, blocks[second]);
     check_books();
-    arena_give(&arena, blocks[3 - first - second]);
+    arena_free(&arena, blocks[3 - first - second]);
     check_books();
     ck_assert_uint_eq(arena_largest(&arena), MiB);
   }
@@ -150,7 +150,7 @@ END_TEST
 START_TEST(the_end_of_the_arena_is_left_alone_while_a_hole_will_do) {
   arena_block hole = take(10000);
   take(16);
-  arena_give(&arena, hole);
+  arena_free(&arena, hole);
   ck_assert_uint_eq(arena_offset(&arena, take(9000)), 0);
   ck_assert_uint_eq(arena_offset(&arena, take(992)), 9008); /* all that was left of it */
   ck_assert_uint_eq(arena_offset(&arena, take(992)), 10016);
@@ -163,25 +163,25 @@ START_TEST(of_two_that_fit_the_closer_one_is_taken) {
   arena_block small = take(2048);
   uint64_t offset = arena_offset(&arena, small);
   take(16);
-  arena_give(&arena, large);
-  arena_give(&arena, small);
+  arena_free(&arena, large);
+  arena_free(&arena, small);
   ck_assert_uint_eq(arena_offset(&arena, take(2048)), offset);
   ck_assert_uint_eq(arena_offset(&arena, take(2000)), 0);
 }
 END_TEST
 
 START_TEST(blocks_from_above_lie_together_below_an_end) {
-  arena_block high = arena_take_high(&arena, 1000, MiB / 2);
+  arena_block high = arena_alloc_high(&arena, 1000, MiB / 2);
   ck_assert_uint_eq(arena_offset(&arena, high), MiB / 2 - 1008);
   ck_assert_uint_eq(arena_offset(&arena, take(16)), 0); /* the closer hole, from below */
-  arena_block next = arena_take_high(&arena, 1000, MiB / 2);
+  arena_block next = arena_alloc_high(&arena, 1000, MiB / 2);
   ck_assert_uint_eq(arena_offset(&arena, next), MiB / 2 - 2016);
   ck_assert_uint_eq(arena_owner(&arena, next), 0);
   take(MiB / 2 - 2016 - 16);
   check_books();
-  arena_block beyond = arena_take_high(&arena, 1000, MiB / 2); /* where it must be, from below */
+  arena_block beyond = arena_alloc_high(&arena, 1000, MiB / 2); /* where it must be, from below */
   ck_assert_uint_eq(arena_offset(&arena, beyond), MiB / 2);
-  ck_assert_uint_eq(arena_take_high(&arena, MiB, MiB), 0);
+  ck_assert_uint_eq(arena_alloc_high(&arena, MiB, MiB), 0);
   check_books();
 }
 END_TEST
@@ -207,8 +207,8 @@ START_TEST(pieces_are_the_largest_holes_used_whole) {
   ck_assert_uint_eq(n, 64);
   for (size_t i = 0; i < 5; i++) /* five holes: 16, 32, 48, 64 and 80 KiB */
     for (size_t j = 0; j <= i; j++)
-      arena_give(&arena, filled[i * (i + 1) / 2 + i + j]);
-  ck_assert_uint_eq(arena_take_pieces(&arena, 150 * KiB + 1, SOMEONE, blocks), 3);
+      arena_free(&arena, filled[i * (i + 1) / 2 + i + j]);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 150 * KiB + 1, SOMEONE, blocks), 3);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[0]), 80 * KiB);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[1]), 64 * KiB);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[2]), 6 * KiB + 16);
@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(one_hole_that_is_large_enough_is_one_piece) {
   arena_block blocks[ARENA_PIECES_MAX];
-  ck_assert_uint_eq(arena_take_pieces(&arena, 100 * KiB, SOMEONE, blocks), 1);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 100 * KiB, SOMEONE, blocks), 1);
   ck_assert_uint_eq(arena_block_size(&arena, blocks[0]), 100 * KiB);
 }
 END_TEST
@@ -230,18 +230,18 @@ START_TEST(pieces_are_refused_where_they_would_be_too_small_or_too_many) {
   arena_block filled[128], blocks[ARENA_PIECES_MAX];
   size_t n = fill(filled, 8 * KiB);
   for (size_t i = 0; i < n; i += 2)
-    arena_give(&arena, filled[i]);
-  ck_assert_uint_eq(arena_take_pieces(&arena, 9 * KiB, SOMEONE, blocks), 0);
+    arena_free(&arena, filled[i]);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 9 * KiB, SOMEONE, blocks), 0);
   arena_deinit(&arena);
   set_up();
   n = fill(filled, 16 * KiB);
   for (size_t i = 0; i < n; i += 2)
-    arena_give(&arena, filled[i]);
+    arena_free(&arena, filled[i]);
   uint64_t used = arena.used_bytes;
-  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB + 1, SOMEONE, blocks), 0);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 256 * KiB + 1, SOMEONE, blocks), 0);
   ck_assert_uint_eq(arena.used_bytes, used);
   check_books();
-  ck_assert_uint_eq(arena_take_pieces(&arena, 256 * KiB, SOMEONE, blocks), 16);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 256 * KiB, SOMEONE, blocks), 16);
 }
 END_TEST
 
@@ -253,7 +253,7 @@ static void make_stripes_of(arena_block filled[128], uint64_t size) {
   set_up_with(128 * size);
   ck_assert_uint_eq(fill(filled, size), 128);
   for (size_t i = 0; i < 128; i += 2)
-    arena_give(&arena, filled[i]);
+    arena_free(&arena, filled[i]);
 }
 
 /* Blocks that are too large to be moved out of the way: they slide. */
@@ -268,14 +268,14 @@ static void make_stripes(arena_block filled[128]) {
 START_TEST(a_gather_makes_the_hole_and_moves_no_more_than_it_must) {
   arena_block filled[128];
   make_wide_stripes(filled);
-  ck_assert(arena_gather(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
+  ck_assert(arena_compact(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 3); /* what stands between four holes */
   ck_assert_uint_eq(arena.moved_bytes, 3 * WIDE);
   check_books();
-  ck_assert(arena_gather(&arena, 4 * WIDE, 0, may_move, NULL)); /* it is there */
+  ck_assert(arena_compact(&arena, 4 * WIDE, 0, may_move, NULL)); /* it is there */
   ck_assert_uint_eq(arena.moves, 3);
   take(4 * WIDE);
-  ck_assert(arena_gather(&arena, arena_free_bytes(&arena), 4 * MiB, may_move, NULL));
+  ck_assert(arena_compact(&arena, arena_free_bytes(&arena), 4 * MiB, may_move, NULL));
   check_books();
   take(arena_free_bytes(&arena));
 }
@@ -285,9 +285,9 @@ START_TEST(a_gather_keeps_its_bound) {
   arena_block filled[128];
   make_wide_stripes(filled);
   uint64_t cost = 3 * (WIDE + ARENA_MOVE_COST);
-  ck_assert(!arena_gather(&arena, 4 * WIDE, cost - 1, may_move, NULL));
+  ck_assert(!arena_compact(&arena, 4 * WIDE, cost - 1, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 0);
-  ck_assert(arena_gather(&arena, 4 * WIDE, cost, may_move, NULL));
+  ck_assert(arena_compact(&arena, 4 * WIDE, cost, may_move, NULL));
 }
 END_TEST
 
@@ -297,16 +297,16 @@ START_TEST(a_gather_goes_around_what_cannot_be_moved) {
   for (size_t i = 1; i < 128; i += 2)
     if (i != 123 && i != 125)
       arena_set_owner(&arena, filled[i], 0);
-  ck_assert(!arena_gather(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
+  ck_assert(!arena_compact(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 0);
-  ck_assert(arena_gather(&arena, 3 * WIDE, 2 * MiB, may_move, NULL));
+  ck_assert(arena_compact(&arena, 3 * WIDE, 2 * MiB, may_move, NULL));
   ck_assert_uint_eq(arena.moves, 2);
   for (size_t i = 1; i < 128; i += 2)
     arena_set_owner(&arena, filled[i], SOMEONE);
   arena_block stuck = filled[1]; /* and this one is asked */
-  ck_assert(arena_gather(&arena, arena_free_bytes(&arena) - WIDE, 2 * MiB, may_move, &stuck));
+  ck_assert(arena_compact(&arena, arena_free_bytes(&arena) - WIDE, 2 * MiB, may_move, &stuck));
   ck_assert_uint_eq(arena_offset(&arena, stuck), WIDE);
-  ck_assert(!arena_gather(&arena, arena_free_bytes(&arena), 2 * MiB, may_move, &stuck));
+  ck_assert(!arena_compact(&arena, arena_free_bytes(&arena), 2 * MiB, may_move, &stuck));
   check_books();
 }
 END_TEST
@@ -323,14 +323,14 @@ START_TEST(small_blocks_are_moved_out_of_the_way) {
   ck_assert_uint_eq(fill(filled, SIZE), N);
   for (size_t i = N; i-- > 0;) /* the lowest last: those are looked at first */
     if (i % 4 == 3)
-      arena_give(&arena, filled[i]);
-  ck_assert(arena_gather(&arena, 4 * KiB, MiB, may_move_anywhere, NULL));
+      arena_free(&arena, filled[i]);
+  ck_assert(arena_compact(&arena, 4 * KiB, MiB, may_move_anywhere, NULL));
   ck_assert_uint_ge(arena_largest(&arena), 4 * KiB);
   ck_assert_uint_le(arena.moved_bytes, 4 * KiB);
   check_books();
   take(4 * KiB);
   /* too few holes are left elsewhere, and sliding does it */
-  ck_assert(arena_gather(&arena, arena_free_bytes(&arena), MiB, may_move_anywhere, NULL));
+  ck_assert(arena_compact(&arena, arena_free_bytes(&arena), MiB, may_move_anywhere, NULL));
   check_books();
   take(arena_free_bytes(&arena));
 }
@@ -347,7 +347,7 @@ START_TEST(a_gather_gives_up_where_nothing_can_be_moved) {
   arena_block filled[128];
   make_stripes(filled);
   int asked = 0;
-  ck_assert(!arena_gather(&arena, 16 * KiB, MiB, never_move, &asked));
+  ck_assert(!arena_compact(&arena, 16 * KiB, MiB, never_move, &asked));
   ck_assert_int_gt(asked, 1);
   ck_assert_int_lt(asked, 20);
   ck_assert_uint_eq(arena.moves, 0);
@@ -359,11 +359,11 @@ START_TEST(pieces_are_gathered_and_not_moved_meanwhile) {
   arena_block filled[128], blocks[ARENA_PIECES_MAX];
   make_stripes(filled);
   uint64_t used = arena.used_bytes;
-  ck_assert_uint_eq(arena_take_pieces(&arena, 300 * KiB, SOMEONE, blocks), 0);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, 300 * KiB, SOMEONE, blocks), 0);
   ck_assert_uint_eq(
-      arena_gather_pieces(&arena, 300 * KiB, SOMEONE, blocks, 64 * KiB, may_move, NULL), 0);
+      arena_compact_pieces(&arena, 300 * KiB, SOMEONE, blocks, 64 * KiB, may_move, NULL), 0);
   ck_assert_uint_eq(arena.used_bytes, used);
-  ck_assert_uint_eq(arena_gather_pieces(&arena, 300 * KiB, SOMEONE, blocks, MiB, may_move, NULL),
+  ck_assert_uint_eq(arena_compact_pieces(&arena, 300 * KiB, SOMEONE, blocks, MiB, may_move, NULL),
                     16);
   ck_assert_uint_eq(arena.used_bytes, used + 300 * KiB);
   for (int i = 0; i < 16; i++)
@@ -380,21 +380,21 @@ START_TEST(without_a_record_nothing_is_taken_and_giving_still_works) {
   take(16);
   arena_block high = take(32 * KiB);
   take(16);
-  arena_give(&arena, low);
+  arena_free(&arena, low);
   uint32_t taken[1u << ARENA_RECORD_BITS], n = 0;
-  while ((taken[n] = slots_take(&arena.records)) != 0)
+  while ((taken[n] = slots_alloc(&arena.records)) != 0)
     n++;
   ck_assert_uint_eq(arena_spare_records(&arena), 0);
-  ck_assert_uint_eq(arena_take(&arena, 100, SOMEONE), 0);
-  ck_assert_uint_eq(arena_take(&arena, 32 * KiB, SOMEONE), 0);
-  ck_assert_uint_eq(arena_take_pieces(&arena, MiB - 64 * KiB, SOMEONE, blocks), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, 100, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc(&arena, 32 * KiB, SOMEONE), 0);
+  ck_assert_uint_eq(arena_alloc_pieces(&arena, MiB - 64 * KiB, SOMEONE, blocks), 0);
   check_books();
   low = take(64 * KiB); /* the whole of a hole needs none */
-  arena_give(&arena, low);
-  arena_give(&arena, high);
+  arena_free(&arena, low);
+  arena_free(&arena, high);
   check_books();
   while (n > 0)
-    slots_give(&arena.records, taken[--n]);
+    slots_free(&arena.records, taken[--n]);
   take(100);
   check_books();
 }
@@ -478,7 +478,7 @@ static void model_add_pieces(struct model *model, uint64_t size, const arena_blo
 static void model_tidy(struct model *model) {
   arena_block from, to;
   uint32_t unused = 1;
-  while (arena_tidy(&arena, &from, &to)) {
+  while (arena_compact_records(&arena, &from, &to)) {
     if (to == 0)
       continue;
     struct model_block *m = &model->blocks[arena_owner(&arena, to) - 1];
@@ -505,7 +505,7 @@ static void model_take(struct model *model) {
   model_tidy(model);
   uint64_t size = 1 + draw(model, 1u << (4 + draw(model, 14)));
   arena_block blocks[ARENA_PIECES_MAX];
-  arena_block block = arena_take(&arena, size, SOMEONE);
+  arena_block block = arena_alloc(&arena, size, SOMEONE);
   if (block != 0) {
     ck_assert_uint_eq(arena_block_size(&arena, block), (size + 15) / 16 * 16);
     model_add(model, block);
@@ -513,13 +513,13 @@ static void model_take(struct model *model) {
   }
   uint32_t way = draw(model, 3);
   if (way == 0) {
-    size_t n = arena_take_pieces(&arena, size, SOMEONE, blocks);
+    size_t n = arena_alloc_pieces(&arena, size, SOMEONE, blocks);
     model_add_pieces(model, size, blocks, n);
   } else if (way == 1) {
-    size_t n = arena_gather_pieces(&arena, size, SOMEONE, blocks, MiB / 4, model_move, model);
+    size_t n = arena_compact_pieces(&arena, size, SOMEONE, blocks, MiB / 4, model_move, model);
     model_add_pieces(model, size, blocks, n);
-  } else if (arena_gather(&arena, size, MiB / 4, model_move, model)) {
-    block = arena_take(&arena, size, SOMEONE);
+  } else if (arena_compact(&arena, size, MiB / 4, model_move, model)) {
+    block = arena_alloc(&arena, size, SOMEONE);
     ck_assert_uint_ne(block, 0);
     model_add(model, block);
     model->gathered++;
@@ -527,7 +527,7 @@ static void model_take(struct model *model) {
 }
 
 static void model_give(struct model *model, struct model_block *m) {
-  arena_give(&arena, m->block);
+  arena_free(&arena, m->block);
   model->used -= m->size;
   m->block = 0;
 }

@@ -222,7 +222,7 @@ START_TEST(no_number_is_given_twice) {
   }
   ck_assert_uint_eq(n, (1u << ENTRY_BITS) - 1);
   while (n > 0) {
-    heap_entry_drop(&store.heap, held[--n]);
+    heap_entry_release(&store.heap, held[--n]);
     entry_release(held[n]);
   }
 }

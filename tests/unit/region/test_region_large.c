@@ -14,18 +14,18 @@ START_TEST(one_that_cannot_be_mapped_is_an_error) {
   struct region region;
   struct fault why = {0};
   bool shared = _i != 0;
-  ck_assert_int_eq(region_init(&region, LARGEST, 1 << 20, 1, shared, &why), FC_ENOMEM);
+  ck_assert_int_eq(region_writer_init(&region, LARGEST, 1 << 20, 1, shared, &why), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(why.text, "1125899906842624"));
   ck_assert_ptr_nonnull(strstr(why.text, "--max-bytes"));
   ck_assert_int_eq(region.fd, -1);
   ck_assert_ptr_null(region.base);
-  region_deinit(&region); /* may be */
+  region_writer_deinit(&region); /* may be */
 }
 END_TEST
 
 /* 64 GiB of buckets, and an arena with a 64th more than the entries. */
 START_TEST(what_the_largest_takes_beside_its_entries) {
-  uint64_t overhead = region_overhead_bytes(LARGEST);
+  uint64_t overhead = region_writer_overhead_bytes(LARGEST);
   ck_assert_uint_ge(overhead, (UINT64_C(64) << 30) + (LARGEST >> 6));
   ck_assert_uint_le(overhead, (UINT64_C(65) << 30) + (LARGEST >> 6));
 }

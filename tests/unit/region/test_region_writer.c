@@ -29,7 +29,7 @@
 
 static void make(struct region *region) {
   struct fault why = {0};
-  ck_assert_int_eq(region_init(region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why), 0);
+  ck_assert_int_eq(region_writer_init(region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why), 0);
   ck_assert_msg(region->fd >= 0, "%s", why.text);
 }
 
@@ -40,7 +40,7 @@ START_TEST(the_parts_follow_each_other) {
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct region region;
     struct fault why;
-    ck_assert_int_eq(region_init(&region, sizes[i], MAX_VALUE, BOOT_ID, false, &why), 0);
+    ck_assert_int_eq(region_writer_init(&region, sizes[i], MAX_VALUE, BOOT_ID, false, &why), 0);
     const struct fc_region_header *header = region.header;
     ck_assert_uint_eq(header->magic, FC_REGION_MAGIC);
     ck_assert_uint_eq(header->layout, FC_REGION_LAYOUT);
@@ -57,9 +57,9 @@ START_TEST(the_parts_follow_each_other) {
     ck_assert_uint_eq(region.arena_size % FC_REGION_PAGE, 0);
     ck_assert_uint_gt(region.arena_size, sizes[i]);
     ck_assert_uint_eq(region.size, region.arena_offset + region.arena_size);
-    ck_assert_uint_eq(region_overhead_bytes(sizes[i]), region.size - sizes[i]);
-    region_deinit(&region);
-    region_deinit(&region);
+    ck_assert_uint_eq(region_writer_overhead_bytes(sizes[i]), region.size - sizes[i]);
+    region_writer_deinit(&region);
+    region_writer_deinit(&region);
   }
 }
 END_TEST
@@ -74,7 +74,7 @@ START_TEST(a_client_maps_it_by_its_boot_id) {
   ck_assert_uint_eq(map.size, region.size);
   ck_assert(region_is_live(&map));
   region_unmap(&map);
-  region_deinit(&region);
+  region_writer_deinit(&region);
 }
 END_TEST
 
@@ -88,45 +88,45 @@ START_TEST(a_window_is_opened_once_and_ends_two_further) {
   struct region region;
   make(&region);
   ck_assert_uint_eq(sequence_of(&region, 5), 0);
-  ck_assert(region_open(&region, 5));
+  ck_assert(region_writer_open(&region, 5));
   ck_assert_uint_eq(sequence_of(&region, 5), 1);
-  ck_assert(!region_open(&region, 5));
+  ck_assert(!region_writer_open(&region, 5));
   ck_assert_uint_eq(sequence_of(&region, 5), 1);
-  region_close(&region, 5);
+  region_writer_close(&region, 5);
   ck_assert_uint_eq(sequence_of(&region, 5), 2);
-  ck_assert(region_open(&region, 5));
-  region_close(&region, 5);
+  ck_assert(region_writer_open(&region, 5));
+  region_writer_close(&region, 5);
   ck_assert_uint_eq(sequence_of(&region, 5), 4);
   ck_assert_uint_eq(sequence_of(&region, UINT64_MAX), 0);
-  region_deinit(&region);
+  region_writer_deinit(&region);
 }
 END_TEST
 
 START_TEST(a_chain_is_linked_relinked_and_unlinked) {
   struct region region;
   make(&region);
-  ck_assert(region_promise(&region, FC_REGION_PAGE));
+  ck_assert(region_writer_commit(&region, FC_REGION_PAGE));
   struct fc_region_entry *entries[4];
   for (uint32_t i = 0; i < 4; i++)
-    entries[i] = region_at(&region, region.arena_offset + i * sizeof *entries[0]);
-  ck_assert_ptr_null(region_first(&region, 9));
+    entries[i] = region_writer_at(&region, region.arena_offset + i * sizeof *entries[0]);
+  ck_assert_ptr_null(region_writer_first(&region, 9));
   for (uint32_t i = 0; i < 3; i++)
-    region_link(&region, 9, entries[i]);
-  ck_assert_ptr_eq(region_first(&region, 9), entries[2]);
-  ck_assert_ptr_eq(region_next(&region, entries[2]), entries[1]);
-  ck_assert_ptr_eq(region_next(&region, entries[1]), entries[0]);
-  ck_assert_ptr_null(region_next(&region, entries[0]));
-  entries[3]->next = region_offset(&region, entries[0]);
-  region_relink(&region, 9, entries[1], entries[3]);
-  ck_assert_ptr_eq(region_next(&region, entries[2]), entries[3]);
-  ck_assert_ptr_eq(region_next(&region, entries[3]), entries[0]);
-  region_unlink(&region, 9, entries[2]);
-  region_unlink(&region, 9, entries[0]);
-  ck_assert_ptr_eq(region_first(&region, 9), entries[3]);
-  ck_assert_ptr_null(region_next(&region, entries[3]));
-  region_unlink(&region, 9, entries[3]);
-  ck_assert_ptr_null(region_first(&region, 9));
-  region_deinit(&region);
+    region_writer_link(&region, 9, entries[i]);
+  ck_assert_ptr_eq(region_writer_first(&region, 9), entries[2]);
+  ck_assert_ptr_eq(region_writer_next(&region, entries[2]), entries[1]);
+  ck_assert_ptr_eq(region_writer_next(&region, entries[1]), entries[0]);
+  ck_assert_ptr_null(region_writer_next(&region, entries[0]));
+  entries[3]->next = region_writer_offset(&region, entries[0]);
+  region_writer_relink(&region, 9, entries[1], entries[3]);
+  ck_assert_ptr_eq(region_writer_next(&region, entries[2]), entries[3]);
+  ck_assert_ptr_eq(region_writer_next(&region, entries[3]), entries[0]);
+  region_writer_unlink(&region, 9, entries[2]);
+  region_writer_unlink(&region, 9, entries[0]);
+  ck_assert_ptr_eq(region_writer_first(&region, 9), entries[3]);
+  ck_assert_ptr_null(region_writer_next(&region, entries[3]));
+  region_writer_unlink(&region, 9, entries[3]);
+  ck_assert_ptr_null(region_writer_first(&region, 9));
+  region_writer_deinit(&region);
 }
 END_TEST
 
@@ -202,7 +202,7 @@ static void check_attack(uid_t as) {
       *before; /* static: valgrind sees that the child, which never returns, has it too */
   before = malloc(region.size);
   ck_assert_ptr_nonnull(before);
-  ck_assert(region_promise(&region, region.arena_size));
+  ck_assert(region_writer_commit(&region, region.arena_size));
   memset(region.base + region.arena_offset, 0x5a, region.arena_size);
   memcpy(before, region.base, region.size);
   pid_t child = fork();
@@ -221,7 +221,7 @@ static void check_attack(uid_t as) {
                    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
   region.base[0]++; /* the daemon's own mapping stays writable */
   free(before);
-  region_deinit(&region);
+  region_writer_deinit(&region);
 }
 
 START_TEST(nobody_else_changes_it) {
@@ -254,7 +254,7 @@ struct owner {
 static _Noreturn void live(void (*prepare)(struct region *region), int to) {
   struct region region;
   struct fault why;
-  if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
+  if (region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
     _exit(1);
   prepare(&region);
   if (write(to, &region.fd, sizeof region.fd) != sizeof region.fd)
@@ -344,7 +344,7 @@ static void prepare_half_a_window(struct region *region) {
     if (store_put(&store, &ns, &key, "value", 5, &info) != FC_STORED)
       _exit(1);
   }
-  if (!region_open(region, digest_of(2)))
+  if (!region_writer_open(region, digest_of(2)))
     _exit(1);
 }
 
@@ -386,9 +386,9 @@ START_TEST(a_retired_region_serves_nothing) {
   make(&region);
   ck_assert(region_map_fd(&map, region.fd, BOOT_ID));
   ck_assert(region_is_live(&map));
-  region_retire(&region);
+  region_writer_retire(&region);
   ck_assert(!region_is_live(&map));
-  region_deinit(&region);
+  region_writer_deinit(&region);
   ck_assert(!region_is_live(&map));
   region_unmap(&map);
 }
@@ -399,7 +399,7 @@ START_TEST(the_end_of_a_region_is_seen) {
   struct region_map map;
   make(&region);
   ck_assert(region_map_fd(&map, region.fd, BOOT_ID));
-  region_deinit(&region);
+  region_writer_deinit(&region);
   ck_assert_ptr_null(region.base);
   ck_assert_int_eq(region.fd, -1);
   ck_assert(!region_is_live(&map));
@@ -421,15 +421,15 @@ START_TEST(memory_is_promised_in_steps) {
   make(&region);
   uint64_t head = region.arena_offset;
   ck_assert_uint_eq(given_bytes(&region), head);
-  ck_assert(region_promise(&region, 1));
+  ck_assert(region_writer_commit(&region, 1));
   ck_assert_uint_eq(given_bytes(&region), head + step);
-  ck_assert(region_promise(&region, step));
+  ck_assert(region_writer_commit(&region, step));
   ck_assert_uint_eq(given_bytes(&region), head + step);
-  ck_assert(region_promise(&region, step + 1));
+  ck_assert(region_writer_commit(&region, step + 1));
   ck_assert_uint_eq(given_bytes(&region), head + 2 * step);
-  ck_assert(region_promise(&region, region.arena_size));
+  ck_assert(region_writer_commit(&region, region.arena_size));
   ck_assert_uint_eq(given_bytes(&region), region.size);
-  region_deinit(&region);
+  region_writer_deinit(&region);
 }
 END_TEST
 
@@ -467,19 +467,19 @@ static void check_in_child(int (*run)(void)) {
 static int promise_without_memory(void) {
   struct region region;
   struct fault why;
-  if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0 || region.fd < 0 ||
-      !region_promise(&region, 1))
+  if (region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0 || region.fd < 0 ||
+      !region_writer_commit(&region, 1))
     return 1;
   if (!forbid(SYS_fallocate, ENOSPC))
     return IMPOSSIBLE;
-  uint64_t promised = region.promised_bytes;
-  if (!region_promise(&region, promised)) /* it is there */
+  uint64_t promised = region.committed_bytes;
+  if (!region_writer_commit(&region, promised)) /* it is there */
     return 2;
-  if (region_promise(&region, promised + 1) || region_promise(&region, region.arena_size))
+  if (region_writer_commit(&region, promised + 1) || region_writer_commit(&region, region.arena_size))
     return 3;
-  if (region.promised_bytes != promised)
+  if (region.committed_bytes != promised)
     return 4;
-  region_deinit(&region);
+  region_writer_deinit(&region);
   return 0;
 }
 
@@ -492,18 +492,18 @@ END_TEST
 static int check_private(void) {
   struct region region;
   struct fault why = {0};
-  if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
+  if (region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
     return 1;
   if (region.fd != -1 || region.base == NULL ||
       strstr(why.text, "clients cannot read the cache themselves") == NULL)
     return 2;
-  if (!region_promise(&region, region.arena_size) || !region_open(&region, 1))
+  if (!region_writer_commit(&region, region.arena_size) || !region_writer_open(&region, 1))
     return 3;
-  region_link(&region, 1, region_at(&region, region.arena_offset));
-  region_close(&region, 1);
-  if (region_first(&region, 1) != region_at(&region, region.arena_offset))
+  region_writer_link(&region, 1, region_writer_at(&region, region.arena_offset));
+  region_writer_close(&region, 1);
+  if (region_writer_first(&region, 1) != region_writer_at(&region, region.arena_offset))
     return 4;
-  region_deinit(&region);
+  region_writer_deinit(&region);
   return 0;
 }
 
@@ -534,21 +534,21 @@ END_TEST
 START_TEST(what_was_not_to_be_shared_is_private) {
   struct region region;
   struct fault why = {0};
-  ck_assert_int_eq(region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, false, &why), 0);
+  ck_assert_int_eq(region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, false, &why), 0);
   ck_assert_int_eq(region.fd, -1);
   ck_assert_str_eq(why.text, "");
-  ck_assert(region_promise(&region, region.arena_size));
-  region_deinit(&region);
+  ck_assert(region_writer_commit(&region, region.arena_size));
+  region_writer_deinit(&region);
 }
 END_TEST
 
 START_TEST(more_than_there_is_is_refused) {
   struct region region;
   struct fault why = {0};
-  ck_assert_int_eq(region_init(&region, UINT64_C(1) << 60, MAX_VALUE, BOOT_ID, false, &why),
+  ck_assert_int_eq(region_writer_init(&region, UINT64_C(1) << 60, MAX_VALUE, BOOT_ID, false, &why),
                    FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(why.text, "--max-bytes"));
-  region_deinit(&region);
+  region_writer_deinit(&region);
 }
 END_TEST
 

@@ -156,7 +156,7 @@ START_TEST(test_a_manifest_goes_with_its_namespace) {
   namespace_table_close(&table, a);
   (void)open_ns("b"), (void)open_ns("c"), (void)open_ns("d");
   ck_assert_ptr_null(find("a"));
-  ck_assert_ptr_eq(table.condemned, a);
+  ck_assert_ptr_eq(table.pending_delete, a);
   ck_assert_ptr_null(a->manifest.data); /* at once, though its entries go step by step */
   while (!namespace_table_step(&table, 1024))
     ;
@@ -243,7 +243,7 @@ START_TEST(test_eviction_passes_through_a_dropped_one_uncounted) {
   open_ns("c");
   namespace_table_close(&table, a);
   struct namespace *d = open_ns("d");
-  ck_assert_ptr_nonnull(table.condemned);
+  ck_assert_ptr_nonnull(table.pending_delete);
   store.max_bytes = store.bytes; /* full, but for what is on its way out */
   put(d, 1);
   put(d, 2);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "daemon/store/namespace_table.h"
-#include "daemon/store/store_chain.h"
 #include "daemon/store/store_clear.h"
 #include "daemon/store/store_list.h"
 #include "proto/errors.h"
@@ -758,8 +757,8 @@ static uint32_t longest_chain(void) {
   for (uint64_t bucket = 0; bucket < region.n_buckets; bucket++) {
     uint64_t digest = ((bucket << 32) + region.n_buckets - 1) / region.n_buckets << 32;
     uint32_t n = 0;
-    for (const struct fc_region_entry *at = region_first(&region, digest); at != NULL;
-         at = region_next(&region, at))
+    for (const struct fc_region_entry *at = region_writer_first(&region, digest); at != NULL;
+         at = region_writer_next(&region, at))
       n++;
     longest = n > longest ? n : longest;
   }
