@@ -157,8 +157,8 @@ bool heap_add_entries(struct heap *heap, enum heap_effort effort);
 /* As arena_move_fn, for a chunk. */
 bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to);
 
-/* Cost limit of one compaction, during which other requests wait. docs/decisions has measurements
- * of other limits. */
+/* Cost limit of one compaction, during which other requests wait. docs/decisions/0005 has
+ * measurements of other limits. */
 #define HEAP_COMPACT_MAX (8u << 20)
 
 /* heap_move.c. Moves bytes, and zeroes those of the old place that are then in a hole: a clear of

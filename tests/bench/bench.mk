@@ -56,12 +56,3 @@ bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
 .PHONY: bench-herd
 bench-herd: ROWS := herd8
 bench-herd: bench-c
-
-# make bench-arena        designs of the arena's allocator side by side; no daemon, no memory touched
-ARENA_SIM := $(B)/bench-arena
-$(ARENA_SIM): $(call obj,tests/bench/arena/sim.c) $(DAEMON_A)
-	@echo '  LD   $@'
-	@$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lm
-.PHONY: bench-arena
-bench-arena: $(ARENA_SIM)
-	@$(ARENA_SIM)

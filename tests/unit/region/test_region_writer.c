@@ -110,6 +110,7 @@ START_TEST(a_chain_is_linked_relinked_and_unlinked) {
   for (uint32_t i = 0; i < 4; i++)
     entries[i] = region_writer_at(&region, region.arena_offset + i * sizeof *entries[0]);
   ck_assert_ptr_null(region_writer_first(&region, 9));
+  ck_assert(region_writer_open(&region, 9));
   for (uint32_t i = 0; i < 3; i++)
     region_writer_link(&region, 9, entries[i]);
   ck_assert_ptr_eq(region_writer_first(&region, 9), entries[2]);
@@ -125,6 +126,7 @@ START_TEST(a_chain_is_linked_relinked_and_unlinked) {
   ck_assert_ptr_eq(region_writer_first(&region, 9), entries[3]);
   ck_assert_ptr_null(region_writer_next(&region, entries[3]));
   region_writer_unlink(&region, 9, entries[3]);
+  region_writer_close(&region, 9);
   ck_assert_ptr_null(region_writer_first(&region, 9));
   region_writer_deinit(&region);
 }
