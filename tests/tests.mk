@@ -42,7 +42,7 @@ SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # Those that TSan has nothing to see in: one thread, no memory that another has. They take the most
 # time with it; ASan and UBSan run them too.
 TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_heap %/test_arena_model %/test_message_broken %/test_timer_heap
+  %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_timer_heap
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
@@ -110,7 +110,7 @@ check: tests
 
 # Many cheap checks each, a good part of a minute to hours under valgrind; the sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_arena_model %/test_heap %/test_timer_heap
+  %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap
 # The longest first, or it ends long after the others.
 VALGRIND_FIRST := %/test_rings
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
