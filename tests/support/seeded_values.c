@@ -9,19 +9,16 @@
 #define ORIGIN 5u
 
 static uint64_t random_state;
-static uint8_t *scratch; /* the bytes of one value; allocated, so that sanitizers know its end */
+static uint8_t *scratch; /* the bytes of one value */
 
 void seeded_open(void) {
   world_open(SEEDED_MAX_BYTES, SEEDED_VALUE_MAX, 8);
   world.ns = world_namespace("ns");
   random_state = 1;
-  scratch = malloc(SEEDED_VALUE_MAX);
-  ck_assert_ptr_nonnull(scratch);
 }
 
 void seeded_close(void) {
   world_close();
-  free(scratch);
 }
 
 void random_seed(uint64_t seed) {
@@ -45,6 +42,9 @@ uint32_t random_log_uniform(uint32_t bits_max) {
 }
 
 const uint8_t *seeded_bytes(uint64_t seed, uint32_t size) {
+  if (scratch == NULL)
+    scratch = malloc(SEEDED_VALUE_MAX);
+  ck_assert_ptr_nonnull(scratch);
   for (uint32_t i = 0; i < size; i += 8) {
     uint64_t word = (seed + i) * 0x9e3779b97f4a7c15u;
     memcpy(scratch + i, &word, size - i < 8 ? size - i : 8);
