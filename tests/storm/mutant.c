@@ -1,5 +1,5 @@
-/* Linked with one file of the writer or the reader in which one mark of the protocol is switched
- * off (FC_REGION_MUTANT): passes where the storm sees wrong answers. */
+/* Linked with one file of the region's writer or reader in which one mark of the protocol is off
+ * (FC_REGION_MUTANT). Passes if the storm detects wrong answers. */
 #include <check.h>
 
 #include "storm.h"

@@ -11,7 +11,7 @@
 #include "storm_reader.h"
 #include "storm_writer.h"
 
-#define STEPS 64u /* of the writer, between two looks at the clock */
+#define STEPS 64u /* of the writer, between two reads of the clock */
 
 struct storm {
   const struct storm_plan *plan;
@@ -37,7 +37,7 @@ static void *run_thread(void *reader) {
   return NULL;
 }
 
-/* In the child: its own mapping, read-only. */
+/* In the child, with its own read-only mapping. */
 static _Noreturn void run_process(const struct storm_reader *inherited, int fd) {
   struct region_map map;
   struct storm_reader reader = *inherited;
@@ -79,7 +79,7 @@ static bool begin_readers(struct storm *storm) {
   return storm->begun == storm->plan->readers;
 }
 
-/* Waits for all of them. False where one crashed. */
+/* Waits for all readers. Returns false if one crashed. */
 static bool end_readers(struct storm *storm) {
   bool good = true;
   atomic_store(&storm->board->stop, true);
@@ -115,7 +115,7 @@ static void sum_up(const struct storm *storm, struct storm_result *result) {
 static bool rage(struct storm *storm, struct storm_result *result) {
   double start = now_s();
   bool begun = begin_readers(storm);
-  /* A reader that crashes never takes itself off: the limit ends that. */
+  /* The time limit ends a wait for a reader that crashed. */
   while (begun && atomic_load_explicit(&storm->board->running, memory_order_acquire) > 0 &&
          now_s() - start < storm->plan->limit_s)
     for (uint32_t i = 0; i < STEPS; i++)

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 struct memory {
-  uint64_t newest[STORM_KEYS]; /* version of each key that was seen */
+  uint64_t newest[STORM_KEYS]; /* by key: the newest version that was seen */
   struct fcache_value value;
 };
 
-/* Judges a hit of a read that began when `floor` stood. */
+/* Judges a hit of a read that began after `floor` was loaded. */
 static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, struct memory *memory,
                   struct storm_reads *reads) {
   uint64_t version = hit->compute_ns;
@@ -23,7 +23,7 @@ static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, st
 static void read_one(const struct storm_reader *reader, uint32_t key, struct memory *memory,
                      struct storm_reads *reads) {
   struct region_hit hit;
-  /* Acquire: the lookup begins after it, and so after whatever the floor acknowledges. */
+  /* Acquire: the lookup begins after it, and so after the operation that the floor acknowledges. */
   uint64_t floor = atomic_load_explicit(&reader->board->floor[key], memory_order_acquire);
   if (!reader->history && !region_is_live(reader->map)) {
     reads->dead++;
@@ -44,7 +44,7 @@ static void read_one(const struct storm_reader *reader, uint32_t key, struct mem
   }
 }
 
-/* Any key, or as often the one that the writer is about to evict. */
+/* Chooses a random key, or in half of the cases the one that is probably evicted next. */
 static uint32_t choose(const struct storm_board *board, uint64_t random) {
   uint32_t next = atomic_load_explicit(&board->next_victim, memory_order_relaxed);
   return random >> 63 != 0 ? next : (uint32_t)(random % STORM_KEYS);
@@ -64,6 +64,6 @@ void storm_reader_run(const struct storm_reader *reader) {
   }
   free(memory.value.data);
   board->reads[reader->number] = reads;
-  /* Release: who sees one reader less sees its figures. */
+  /* Release: a thread that sees one reader less sees its results. */
   atomic_fetch_sub_explicit(&board->running, 1, memory_order_release);
 }

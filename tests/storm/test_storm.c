@@ -1,6 +1,6 @@
-/* No reader of the region ever gets a wrong value, however the writer storms, nor one that was
- * replaced or cleared when its read began, nor a miss of what is only ever replaced: in 10 million
- * reads, or $FC_STORM_READS. The same with the region's marks off: mutant.c. */
+/* No reader of the region gets a wrong value, a value that was replaced or cleared before its read
+ * began, or a miss of a pinned key, in 10 million reads or $FC_STORM_READS. mutant.c runs the same
+ * with marks of the protocol off. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define READS (SANITIZER_SLOW ? 200000u : 10000000u)
 #define KILLS (SANITIZER_SLOW ? 20u : 200u)
 #define READERS 2u
-/* Where the writer is preempted in a window its bucket is busy for as long. */
+/* A bucket is busy while the writer is preempted within a window. */
 #define BUSY_MOST(answers) (SANITIZER_SLOW ? (answers) / 2 : (answers) / 4)
 #define LIMIT_S 45.0
 
@@ -29,7 +29,7 @@ static void check_right(const struct storm_reads *reads) {
   ck_assert_uint_eq(reads->dead, 0);
 }
 
-/* Was it a storm, and did the readers see much of it? */
+/* Checks that the storm was one, and that the readers saw much of it. */
 static void check_storm(const struct storm_plan *plan, const struct storm_result *result) {
   const struct storm_writes *writes = &result->writes;
   ck_assert_uint_eq(writes->failed, 0);
@@ -38,7 +38,7 @@ static void check_storm(const struct storm_plan *plan, const struct storm_result
   ck_assert_uint_gt(writes->kept, 0);
   ck_assert_uint_gt(writes->evicted, 0);
   ck_assert_uint_gt(writes->cleared, 0);
-  if (plan->buckets > 1) { /* one has so few entries that there is a place for each */
+  if (plan->buckets > 1) { /* this storm has so few entries that all fit */
     ck_assert_uint_gt(writes->in_pieces, 0);
     ck_assert_uint_gt(writes->moves, 0);
   }

@@ -1,5 +1,5 @@
-/* What a client can claim of itself, and what the daemon makes of it: no message and no record
- * makes a figure larger than what the client can have done, and no figure falls. */
+/* Claims of clients: no message and no record raises a counter above what the client can have done,
+ * and no counter falls. */
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +15,7 @@
 #define TIMEOUT_MS 20000u
 
 static struct daemon served;
-static struct fcache *watch; /* for figures, and the good client of the namespace "good" */
+static struct fcache *watch; /* for statistics, and the honest client of the namespace "good" */
 static struct raw raw;
 static uint64_t connected_ns; /* at the earliest */
 
@@ -46,7 +46,7 @@ static uint64_t count(const char *name) {
 
   figures_take(watch, &figures);
   uint64_t value = figures_count(&figures, SPACE, name);
-  ck_assert_uint_eq(figures_count(&figures, NULL, name), value); /* nobody else does any */
+  ck_assert_uint_eq(figures_count(&figures, NULL, name), value); /* no other client does any */
   figures_free(&figures);
   return value;
 }
@@ -163,7 +163,7 @@ END_TEST
 START_TEST(a_batch_may_come_in_several_messages) {
   put_many(5, 8, 1000);
   put_many(2, 0, 1000);
-  put_many(4, 0, 1000); /* one more of the batch, and three that are of none */
+  put_many(4, 0, 1000); /* one more of the batch, and three of none */
   ck_assert_uint_eq(count("batches_sent"), 1);
   ck_assert_uint_eq(count("batched_prompts"), 8);
   ck_assert_uint_eq(count("max_batch_size"), 8);
@@ -176,7 +176,7 @@ START_TEST(another_request_ends_a_batch) {
   ping();
   put_many(2, 0, 1000);
   ck_assert_uint_eq(count("batched_prompts"), 5);
-  put_many(2, 1, 1000); /* and what is more than it said is not of it */
+  put_many(2, 1, 1000); /* more than the batch has */
   ck_assert_uint_eq(count("batches_sent"), 2);
   ck_assert_uint_eq(count("batched_prompts"), 6);
 }

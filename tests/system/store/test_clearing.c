@@ -1,6 +1,6 @@
-/* Fault 24: a clear while a result is being computed. What began to be computed
- * before a clear of its key is not stored after it; what the clear did not select
- * is. A daemon that was started meanwhile may have been told to clear just as well. */
+/* A clear during a computation. A value whose computation began before a clear of its key is not
+ * stored afterwards, and a value that the clear did not select is stored. This holds when the
+ * daemon restarted in between, because it may have cleared, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +29,11 @@ static struct fcache_key key_of(const char *op, const char *view) {
   return library_key(op, view, "the prompt", 5);
 }
 
-/* What happens while the worker computes. */
+/* Events during the computation. */
 struct computation {
   void (*meanwhile)(const struct computation *computation);
   struct fcache *clearer;
-  const char *view, *op; /* that it clears */
+  const char *view, *op; /* the selection of the clear */
 };
 
 static void clear_it(const struct computation *computation) {
@@ -54,12 +54,12 @@ static bool is_stored(const char *op, const char *view, const char *text) {
   char *got = library_get_text(other, &key);
   bool same = got && strcmp(got, text) == 0;
 
-  ck_assert(!got || same); /* there, or not there: never another */
+  ck_assert(!got || same); /* a right value or none */
   free(got);
   return same;
 }
 
-/* The caller has its value, whatever became of it in the cache. */
+/* The caller has its value in any case. */
 static void compute_while(struct computation computation, const char *op, const char *view) {
   struct fcache_key key = key_of(op, view);
   struct fcache_value value = {0};
@@ -76,7 +76,7 @@ START_TEST(what_was_computed_before_a_clear_is_not_stored_after) {
   compute_while(clearing, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
   ck_assert_uint_eq(library_figure(other, "puts_stale"), 1);
-  compute_while((struct computation){0}, "op", "base"); /* the next one is as good as any */
+  compute_while((struct computation){0}, "op", "base"); /* the next computation is stored */
   ck_assert(is_stored("op", "base", "computed"));
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(a_clear_of_another_namespace_is_no_matter) {
 }
 END_TEST
 
-/* Far more clears than anybody would remember one by one. */
+/* Far more clears than the log has room for. */
 static void clear_a_lot(const struct computation *computation) {
   char view[16];
 
@@ -218,7 +218,8 @@ static bool reconnects(void *arg) {
   struct fcache_key key = key_of("op", "unused");
   struct fcache_value value = {0};
 
-  (void)fcache_get(cache, &key, FCACHE_UNRECORDED, &value); /* notices, or tries again */
+  (void)fcache_get(cache, &key, FCACHE_UNRECORDED,
+                   &value); /* notices the restart, or tries again */
   fcache_value_free(&value);
   return fcache_connected(cache);
 }
@@ -246,7 +247,7 @@ START_TEST(a_daemon_started_meanwhile_does_not_store_it) {
     compute_while((struct computation){.meanwhile = ways[i]}, "op", "base");
     ck_assert(harness_wait_until(reconnects, &other, RECONNECT_TIMEOUT_MS));
     ck_assert(!is_stored("op", "base", "computed"));
-    /* who had reconnected asked the new daemon, which saw that it began before */
+    /* the worker reconnected, and the new daemon saw that the computation began before */
     ck_assert_uint_eq(library_figure(other, "puts_stale"), i);
     ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
     compute_while((struct computation){0}, "op", "base");

@@ -1,5 +1,5 @@
-/* What entries take lies in the region, whatever the order of their sizes: no memory beside it, and
- * none that values cannot have again. */
+/* The memory of entries is in the region, whatever the order of their sizes. None is beside it, and
+ * none is lost for later values. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #define MAX_BYTES (32u << 20)
 #define LARGE (256u << 10)
 #define BATCH 4000u
-/* For all that the daemon holds beside entries: the messages under way, and its libraries. */
+/* For everything beside entries: messages and libraries. */
 #define ALLOWANCE_KB 6144u
 
 static struct daemon served;
@@ -27,7 +27,7 @@ static size_t status_kb(const char *status, const char *field) {
   return strtoul(line + strlen(field), NULL, 10);
 }
 
-/* Of the daemon, without the pages of files: of its own memory and of the region's. */
+/* Returns the resident memory of the daemon, private and of the region, without pages of files. */
 static size_t resident_kb(void) {
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%d/status", (int)served.pid);
@@ -47,7 +47,7 @@ static void check_memory(const char *after) {
                 "%ju bytes are stored after %s", (uintmax_t)bytes, after);
 }
 
-/* Values until all that was there before has gone. */
+/* Puts values until all earlier ones are evicted. */
 static void fill(size_t size, size_t n) {
   static uint8_t bytes[LARGE];
   static struct fcache_hash prompts[BATCH];

@@ -1,6 +1,6 @@
-/* What many clients make the daemon hold, each a little: unfinished frames, requests that wait,
- * replies that are not read. It stays within each client's floor and the budget, and others are
- * served. */
+/* Memory that many clients make the daemon hold, each a little: unfinished frames, waiting
+ * requests, unread replies. It stays within each client's floor and the budget, and other clients
+ * are served. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define IN_TIME_MS 5000u /* below the stall timeout */
 #define FRAME_BYTES 65520u
 #define FLOORS_BYTES 14336u    /* of each client: more than either floor */
-#define BESIDE_BYTES (4 << 20) /* for what all share: the smallest budget */
+#define BESIDE_BYTES (4 << 20) /* for all clients: the smallest budget */
 
 static struct daemon served;
 static struct raw clients[CLIENTS_MAX];
@@ -41,7 +41,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* Private memory of the daemon that is resident. */
+/* Returns the daemon's resident private memory. */
 static long resident_bytes(void) {
   char path[64], *text, *at;
   long kib;
@@ -55,7 +55,7 @@ static long resident_bytes(void) {
   return kib * 1024;
 }
 
-/* A sanitizer keeps what was freed, and its own books: the size says nothing then. */
+/* A sanitizer keeps freed memory and its own metadata, so sizes mean nothing. */
 static void expect_bounded(long before) {
   if (SANITIZER_SLOW)
     return;
@@ -69,7 +69,7 @@ static void open_clients(void) {
   limit.rlim_cur = limit.rlim_max;
   ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
   n_clients = limit.rlim_max < CLIENTS_MAX + 50 ? (int)limit.rlim_max - 50 : CLIENTS_MAX;
-  ck_assert_int_gt(n_clients, 200); /* with fewer this would show nothing */
+  ck_assert_int_gt(n_clients, 200); /* with fewer, the test would show nothing */
   for (int i = 0; i < n_clients; i++)
     raw_open(&clients[i], served.socket, "many");
 }
@@ -99,7 +99,7 @@ static void get_value(struct raw *raw, const char *view, uint32_t size) {
   ck_assert_uint_eq(reply.get.value_size, size);
 }
 
-/* Of all sizes: with and without a reservation. */
+/* Of all sizes, with and without a reservation. */
 static void expect_service(struct raw *raw) {
   static const uint32_t sizes[] = {0, 3000, 5000, 60000, 200000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -120,7 +120,7 @@ START_TEST(unfinished_small_frames_take_bounded_memory) {
   frame[8] = 0x9c;
   for (int i = 0; i < n_clients; i++)
     send_what_fits(&clients[i], frame, FRAME_BYTES - 10);
-  expect_service(&other); /* the others' are looked at by now */
+  expect_service(&other); /* the earlier ones are processed by then */
   expect_bounded(before);
   close_clients();
   raw_close(&other);
@@ -129,7 +129,7 @@ END_TEST
 
 enum { LISTED = 110, PAGES = 60 };
 
-/* A page of them has some 60 KB. */
+/* A page of them has about 60 KB. */
 static void put_long_names(struct raw *raw) {
   char name[FC_NAME_MAX + 1], prompt[16];
   struct fc_reply reply;
@@ -150,16 +150,16 @@ START_TEST(unread_small_replies_take_bounded_memory) {
   open_clients();
   long before = resident_bytes();
   for (int i = 0; i < n_clients;
-       i++) { /* of other sizes, as what the kernel leaves depends on it */
+       i++) { /* of other sizes, because the rest in the kernel depends on it */
     struct fc_list list = {.limit = LISTED - (uint32_t)i % 30};
     fc_buf_reset(&buf);
     for (uint32_t k = 0; k < PAGES; k++)
-      (void)fc_encode_list(&buf, k, &list); /* `failed` is looked at below */
+      (void)fc_encode_list(&buf, k, &list); /* `failed` is checked below */
     ck_assert(!buf.failed);
     send_what_fits(&clients[i], buf.data, buf.size);
   }
   uint64_t start_ns = harness_now_ns();
-  while (harness_now_ns() - start_ns < UINT64_C(2000000000)) { /* as they are looked at */
+  while (harness_now_ns() - start_ns < UINT64_C(2000000000)) { /* as they are processed */
     expect_service(&other);
     expect_bounded(before);
   }
@@ -169,7 +169,7 @@ START_TEST(unread_small_replies_take_bounded_memory) {
 }
 END_TEST
 
-/* Those that wait with a small frame, and go on, are served. */
+/* Clients with small unfinished frames wait, continue, and are served. */
 START_TEST(small_frames_that_waited_are_served) {
   struct fc_put put = {.key = raw_key("op", "waited", 0, "p"), .value = bytes, .value_size = 50000};
   struct fc_buf buf = {0};
@@ -177,7 +177,7 @@ START_TEST(small_frames_that_waited_are_served) {
   open_clients();
   ck_assert_int_eq(fc_encode_put_head(&buf, 1, &put), 0);
   ck_assert_int_eq(fc_buf_append(&buf, bytes, put.value_size), 0);
-  for (int round = 0; round < 2; round++) /* the second: each sends the rest */
+  for (int round = 0; round < 2; round++) /* the second half: each sends the rest */
     for (int i = 0; i < 100; i++)
       ck_assert_int_eq(raw_send(&clients[i], buf.data + (round == 0 ? 0 : 20000),
                                 round == 0 ? 20000 : buf.size - 20000),
@@ -216,7 +216,7 @@ static void append_put(struct fc_buf *buf, uint32_t id, uint32_t size) {
   ck_assert_int_eq(fc_buf_append(buf, bytes + id, size), 0);
 }
 
-/* Sends in pieces of random sizes, and takes the replies as they come. */
+/* Sends in pieces of random sizes, and reads the replies as they come. */
 static void send_in_pieces(struct raw *raw, const struct fc_buf *buf, uint32_t most,
                            uint32_t *state) {
   struct fc_reply reply;
@@ -250,7 +250,7 @@ static void expect_values(struct raw *raw, const uint32_t sizes[PUTS]) {
   }
 }
 
-/* With a wide budget and with the smallest, where `holder` keeps what all share. */
+/* With a wide budget, and with the smallest while `holder` holds the shared part. */
 START_TEST(frames_in_pieces_of_any_size_are_whole_again) {
   static const uint32_t pieces[] = {3000, 9000, 70000, 300000};
   uint32_t sizes[PUTS], state = (uint32_t)_i + 1;
@@ -281,7 +281,7 @@ static bool gets_in(void *arg) {
   return false;
 }
 
-/* What it has not read is in the kernel's memory, which is the daemon's. */
+/* Unread replies are in the kernel's memory, which is charged to the daemon. */
 START_TEST(a_client_that_left_replies_unread_counts_until_it_has_read_them) {
   struct raw one, next;
   harness_start(&served, "--no-region", "--max-clients", "1", NULL);
@@ -293,11 +293,11 @@ START_TEST(a_client_that_left_replies_unread_counts_until_it_has_read_them) {
   ck_assert_int_eq(raw_ask(&one, &get, &id), 0);
   ck_assert_int_eq(shutdown(one.fd, SHUT_WR), 0);
   struct pollfd end = {.fd = one.fd};
-  ck_assert_int_eq(poll(&end, 1, (int)IN_TIME_MS), 1); /* POLLHUP: the daemon has ended it */
+  ck_assert_int_eq(poll(&end, 1, (int)IN_TIME_MS), 1); /* POLLHUP: the daemon closed it */
   ck_assert(!gets_in(&next));
   ck_assert_int_eq(raw_recv(&one, &reply, IN_TIME_MS), RAW_REPLY);
   ck_assert_uint_eq(reply.get.value_size, 8000);
-  ck_assert_int_eq(raw_recv(&one, &reply, IN_TIME_MS), RAW_CLOSED); /* it saw the end */
+  ck_assert_int_eq(raw_recv(&one, &reply, IN_TIME_MS), RAW_CLOSED); /* the client saw the end */
   ck_assert(harness_wait_until(gets_in, &next, IN_TIME_MS));
   raw_close(&next);
   raw_close(&one);

@@ -70,7 +70,7 @@ START_TEST(alloc_fitting_hole_leaves_end_unused) {
   alloc_block(16);
   arena_free(&arena, hole);
   ck_assert_uint_eq(arena_offset(&arena, alloc_block(9000)), 0);
-  ck_assert_uint_eq(arena_offset(&arena, alloc_block(992)), 9008); /* all that was left of it */
+  ck_assert_uint_eq(arena_offset(&arena, alloc_block(992)), 9008); /* the rest of the hole */
   ck_assert_uint_eq(arena_offset(&arena, alloc_block(992)), 10016);
 }
 END_TEST
@@ -97,7 +97,8 @@ START_TEST(alloc_high_places_blocks_together) {
   ck_assert_uint_eq(arena_owner(&arena, next), 0);
   alloc_block(MiB / 2 - 2016 - 16);
   arena_check(&arena);
-  arena_block beyond = arena_alloc_high(&arena, 1000, MiB / 2); /* where it must be, from below */
+  arena_block beyond =
+      arena_alloc_high(&arena, 1000, MiB / 2); /* no hole below the end, so from below */
   ck_assert_uint_eq(arena_offset(&arena, beyond), MiB / 2);
   ck_assert_uint_eq(arena_alloc_high(&arena, MiB, MiB), 0);
   arena_check(&arena);
@@ -170,7 +171,7 @@ START_TEST(alloc_without_records_refused_and_free_works) {
   ck_assert_uint_eq(arena_alloc(&arena, 32 * KiB, SOME_OWNER), 0);
   ck_assert_uint_eq(arena_alloc_pieces(&arena, MiB - 64 * KiB, SOME_OWNER, blocks), 0);
   arena_check(&arena);
-  low = alloc_block(64 * KiB); /* the whole of a hole needs none */
+  low = alloc_block(64 * KiB); /* the whole of a hole needs no record */
   arena_free(&arena, low);
   arena_free(&arena, high);
   arena_check(&arena);

@@ -16,7 +16,7 @@ static bool may_move_anywhere(void *arg, arena_block block, uint64_t to) {
   return true;
 }
 
-/* Every second block of this size is free: half of 128 of them. */
+/* Fills the arena with 128 blocks of a size, and frees every second. */
 static void make_stripes_of(arena_block filled[128], uint64_t size) {
   arena_fixture_close();
   arena_fixture_open_with(128 * size);
@@ -25,7 +25,7 @@ static void make_stripes_of(arena_block filled[128], uint64_t size) {
     arena_free(&arena, filled[i]);
 }
 
-/* Blocks that are too large to be moved out of the way: they slide. */
+/* Blocks that are too large to be evacuated: they slide. */
 #define WIDE (16 * KiB)
 static void make_wide_stripes(arena_block filled[128]) {
   make_stripes_of(filled, WIDE);
@@ -38,10 +38,10 @@ START_TEST(compact_makes_hole_with_fewest_moves) {
   arena_block filled[128];
   make_wide_stripes(filled);
   ck_assert(arena_compact(&arena, 4 * WIDE, 2 * MiB, may_move, NULL));
-  ck_assert_uint_eq(arena.moves, 3); /* what stands between four holes */
+  ck_assert_uint_eq(arena.moves, 3); /* the blocks between four holes */
   ck_assert_uint_eq(arena.moved_bytes, 3 * WIDE);
   arena_check(&arena);
-  ck_assert(arena_compact(&arena, 4 * WIDE, 0, may_move, NULL)); /* it is there */
+  ck_assert(arena_compact(&arena, 4 * WIDE, 0, may_move, NULL)); /* it exists already */
   ck_assert_uint_eq(arena.moves, 3);
   alloc_block(4 * WIDE);
   ck_assert(arena_compact(&arena, arena_free_bytes(&arena), 4 * MiB, may_move, NULL));
@@ -72,7 +72,7 @@ START_TEST(compact_skips_immovable_blocks) {
   ck_assert_uint_eq(arena.moves, 2);
   for (size_t i = 1; i < 128; i += 2)
     arena_set_owner(&arena, filled[i], SOME_OWNER);
-  arena_block stuck = filled[1]; /* and this one is asked */
+  arena_block stuck = filled[1]; /* and the move of this one fails */
   ck_assert(arena_compact(&arena, arena_free_bytes(&arena) - WIDE, 2 * MiB, may_move, &stuck));
   ck_assert_uint_eq(arena_offset(&arena, stuck), WIDE);
   ck_assert(!arena_compact(&arena, arena_free_bytes(&arena), 2 * MiB, may_move, &stuck));
@@ -80,8 +80,8 @@ START_TEST(compact_skips_immovable_blocks) {
 }
 END_TEST
 
-/* Everything in blocks of 16 bytes, of which each fourth is free: a hole of 4 KiB is made by moving
- * what is there, not the threefold of what stands between so many holes. */
+/* The arena is full of blocks of 16 bytes, and every fourth is freed. A hole of 4 KiB costs at most
+ * as many bytes; to slide the blocks between so many holes would cost three times as much. */
 START_TEST(compact_small_blocks_evacuates_them) {
   enum { SIZE = 16, N = 1536 };
   static arena_block filled[N];
@@ -90,7 +90,7 @@ START_TEST(compact_small_blocks_evacuates_them) {
   for (uint32_t i = 1; i < 12; i++)
     ck_assert_ptr_nonnull(slots_add(&arena.records, arena_chunks[i]));
   ck_assert_uint_eq(alloc_all(filled, SIZE), N);
-  for (size_t i = N; i-- > 0;) /* the lowest last: those are looked at first */
+  for (size_t i = N; i-- > 0;) /* the lowest last, because the search begins with those */
     if (i % 4 == 3)
       arena_free(&arena, filled[i]);
   ck_assert(arena_compact(&arena, 4 * KiB, MiB, may_move_anywhere, NULL));
@@ -98,7 +98,7 @@ START_TEST(compact_small_blocks_evacuates_them) {
   ck_assert_uint_le(arena.moved_bytes, 4 * KiB);
   arena_check(&arena);
   alloc_block(4 * KiB);
-  /* too few holes are left elsewhere, and sliding does it */
+  /* too few holes remain elsewhere, so blocks slide */
   ck_assert(arena_compact(&arena, arena_free_bytes(&arena), MiB, may_move_anywhere, NULL));
   arena_check(&arena);
   alloc_block(arena_free_bytes(&arena));

@@ -42,7 +42,7 @@ static bool model_move(void *arg, arena_block block, uint64_t to) {
   return true;
 }
 
-/* Any one that is in use, or that is not; NULL: none. */
+/* Returns a random block that is used, or unused. NULL: none. */
 static struct model_block *any(struct model *model, bool used) {
   for (uint32_t i = draw(model, MODEL_BLOCKS), n = 0; n < MODEL_BLOCKS; n++, i++)
     if ((model->blocks[i % MODEL_BLOCKS].block != 0) == used)
@@ -78,7 +78,7 @@ static void model_add_pieces(struct model *model, uint64_t size, const arena_blo
   model->in_pieces += n > 1;
 }
 
-/* Provides records, and takes those chunks back that are empty. */
+/* Adds records if few are unused, and removes empty chunks. */
 static void model_tidy(struct model *model) {
   arena_block from, to;
   uint32_t unused = 1;
@@ -160,7 +160,7 @@ START_TEST(random_operations_keep_bytes_and_records) {
   ck_assert_ptr_nonnull(model->bytes);
   model->state = (uint64_t)_i;
   for (int i = 0; i < 30000; i++) {
-    /* full most of the time, and almost empty now and then */
+    /* full most of the time, and almost empty at intervals */
     uint32_t takes = i % 10000 < 8000 ? 3 : 1;
     struct model_block *m = any(model, true);
     if (m == NULL || (arena_free_bytes(&arena) > MiB / 64 && draw(model, 4) < takes)) {

@@ -4,7 +4,7 @@
 #include "tests/support/runner.h"
 #include "tests/support/seeded_values.h"
 
-/* Holes of 40 KiB between entries that stay. */
+/* Makes holes of 40 KiB between entries. */
 static void make_holes(void) {
   uint32_t n = 0;
   for (; world.store.bytes + 2 * 50000 < world.store.max_bytes; n++)
@@ -34,7 +34,7 @@ static void use_the_oldest(void *arg) {
     store_use(&world.store, world_peek(world.ns, 1), 0);
 }
 
-/* Its pieces are charged for what the limit has no room for, and that is seen last. */
+/* The charge of the pieces exceeds the limit, which shows only after the value was written. */
 START_TEST(put_in_pieces_drains_rings_before_eviction) {
   unsigned calls = 0;
   struct fc_key key = key_number(1000);
@@ -49,20 +49,20 @@ START_TEST(put_in_pieces_drains_rings_before_eviction) {
   ck_assert(world_peek(world.ns, 1) != NULL && world_peek(world.ns, 3) == NULL &&
             world_peek(world.ns, 5) != NULL);
   ck_assert_ptr_eq(store_newest(&world.store, NULL),
-                   world_peek(world.ns, 1000)); /* the hits were before it */
+                   world_peek(world.ns, 1000)); /* promoted after the hits */
 }
 END_TEST
 
 START_TEST(put_without_hole_moves_entries) {
   uint32_t n = 0;
   for (; world.store.heap.arena.used_bytes + 5000 < world.store.heap.arena.size; n++) {
-    world.store.max_bytes = 2 * SEEDED_MAX_BYTES; /* to fill the arena itself */
+    world.store.max_bytes = 2 * SEEDED_MAX_BYTES; /* so that the arena itself gets full */
     ck_assert_int_eq(seeded_put(n, n, 3000), FC_STORED);
   }
   for (uint32_t i = 0; i < n; i += 8)
     store_remove(&world.store, world_peek(world.ns, i));
   ck_assert_uint_lt(arena_largest(&world.store.heap.arena), 20000);
-  ck_assert_int_eq(seeded_put(1, 77, 20000), FC_STORED); /* replaces one, too */
+  ck_assert_int_eq(seeded_put(1, 77, 20000), FC_STORED); /* also replaces one */
   ck_assert_uint_gt(world.store.heap.arena.moved_bytes, 0);
   ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
   seeded_check(world_peek(world.ns, 1), 1, 77, 20000);
@@ -79,8 +79,7 @@ START_TEST(held_entry_stays_in_place) {
   entry_hold(one);
   entry_hold(other);
   const void *where = entry_placed(one);
-  ck_assert_int_eq(seeded_put(1, 7, 2000),
-                   FC_STORED); /* a replacement leaves the old one to its holder */
+  ck_assert_int_eq(seeded_put(1, 7, 2000), FC_STORED); /* the old entry remains for its holder */
   for (uint32_t i = 2; i < 2000; i++)
     ck_assert_int_eq(seeded_put(i, i, 1 + random_below(30000)), FC_STORED);
   ck_assert_ptr_null(world_peek(world.ns, 0));
@@ -102,7 +101,7 @@ START_TEST(put_value_as_large_as_cache_stored) {
   seeded_check(world_peek(world.ns, 0), 0, 1, most);
   ck_assert_uint_eq(world.store.entries, 1);
   ck_assert_int_eq(seeded_put(0, 2, most - 100),
-                   FC_STORED); /* and so does the next one of its key */
+                   FC_STORED); /* and so is the next value of its key */
   seeded_check(world_peek(world.ns, 0), 0, 2, most - 100);
   ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
 }
@@ -112,8 +111,8 @@ START_TEST(entry_numbers_exhausted_are_unique) {
   struct slots *entries = &world.store.heap.entries;
   struct entry *held[1u << ENTRY_BITS];
   uint32_t n = 0;
-  entries->max_chunks = entries->n_chunks;    /* as if all numbers of 32 bits were in use */
-  bool seen[1u << ENTRY_BITS] = {[0] = true}; /* none */
+  entries->max_chunks = entries->n_chunks;    /* as if all numbers of 32 bits were used */
+  bool seen[1u << ENTRY_BITS] = {[0] = true}; /* number 0 is none */
   while ((held[n] = heap_entry_new(&world.store.heap)) != NULL) {
     uint32_t number = held[n++]->number;
     ck_assert(number < 1u << ENTRY_BITS && !seen[number]);

@@ -9,7 +9,7 @@
 #define HELD 4u
 
 struct known {
-  uint64_t seed; /* 0: never put, or replaced by a failure */
+  uint64_t seed; /* 0: no value */
   uint32_t size;
 };
 
@@ -21,7 +21,8 @@ static void check_some(const struct known *known) {
 }
 
 START_TEST(random_operations_keep_bytes) {
-  bool scatters = _i % 2 == 0; /* or all values are too small for it, and have to be moved */
+  bool scatters =
+      _i % 2 == 0; /* else all values are too small for pieces, and others have to be moved */
   static struct known known[KEYS];
   static struct {
     struct entry *entry;

@@ -14,7 +14,7 @@ static bool is_zero(const uint8_t *bytes, uint64_t size) {
   return size == 0;
 }
 
-/* Blocks that are taken are books, or entries that are held. */
+/* Blocks that are in use are metadata or held entries. */
 static bool holes_are_zero(void) {
   const struct arena *arena = &world.store.heap.arena;
   const uint8_t *base = world.region.base + world.region.arena_offset;
@@ -24,8 +24,8 @@ static bool holes_are_zero(void) {
   return true;
 }
 
-/* Entries come and go by clears alone, and are moved: nothing may be left of any, neither where it
- * was nor where it was moved from, but of one that is still held. */
+/* Entries are removed by clears only, and are moved. No bytes remain, neither at their last place
+ * nor where they were moved from, except those of a held entry. */
 START_TEST(cleared_entries_leave_no_bytes) {
   bool scatters = _i % 2 == 1;
   uint64_t most = scatters ? SEEDED_MAX_BYTES / 4 * 3 : SEEDED_MAX_BYTES / 64 * 63, pieces = 0;
@@ -47,7 +47,7 @@ START_TEST(cleared_entries_leave_no_bytes) {
   }
   ck_assert_uint_gt(scatters ? pieces : world.store.heap.arena.moves, 10);
   (void)store_clear_start(&world.store, &clear, &(struct store_select){.ns = world.ns});
-  for (uint32_t n = 0; n < KEYS; n += 3) /* some are met by a put before the clear comes to them */
+  for (uint32_t n = 0; n < KEYS; n += 3) /* a put may find an entry before the clear does */
     ck_assert_int_eq(seeded_put(n, n, 8), FC_STORED);
   while (!store_clear_step(&world.store, &clear, 10))
     ;
@@ -61,13 +61,13 @@ START_TEST(cleared_entries_leave_no_bytes) {
 }
 END_TEST
 
-/* Where moving comes upon an entry that is held it goes on elsewhere, and nothing is put over what
- * it has moved from so far. */
+/* A compaction that finds a held entry continues elsewhere. The places that it moved entries from
+ * are not reused. */
 START_TEST(moved_entries_leave_no_bytes) {
   struct entry *held[WALLS];
   uint32_t n = 0;
   for (; world.store.heap.arena.used_bytes + 5000 < world.store.heap.arena.size; n++) {
-    world.store.max_bytes = 2 * SEEDED_MAX_BYTES; /* to fill the arena itself */
+    world.store.max_bytes = 2 * SEEDED_MAX_BYTES; /* so that the arena itself gets full */
     ck_assert_int_eq(seeded_put(n, n, 3000), FC_STORED);
   }
   for (uint32_t i = 0; i < n; i += 8)
@@ -77,7 +77,7 @@ START_TEST(moved_entries_leave_no_bytes) {
     entry_hold(held[i]);
   }
   ck_assert_int_eq(seeded_put(n, 77, 20000), FC_STORED);
-  ck_assert_uint_gt(world.store.heap.arena.moves, 7 * 7); /* more than one hole takes */
+  ck_assert_uint_gt(world.store.heap.arena.moves, 7 * 7); /* more moves than one hole needs */
   ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
   (void)store_clear_all(&world.store, &(struct store_select){.ns = world.ns});
   for (uint32_t i = 0; i < WALLS; i++)

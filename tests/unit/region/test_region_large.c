@@ -1,4 +1,4 @@
-/* A region that no machine has room for, or whose numbers are as large as they get. */
+/* Regions of the largest size that --max-bytes allows, and larger than any memory. */
 #include "daemon/region/region_writer.h"
 
 #include <check.h>
@@ -7,9 +7,9 @@
 #include "proto/errors.h"
 #include "tests/support/runner.h"
 
-#define LARGEST (UINT64_C(1) << 50) /* that --max-bytes may be */
+#define LARGEST (UINT64_C(1) << 50) /* the largest --max-bytes */
 
-/* At once, before any memory is asked for: no address space is that large. */
+/* The address space is too small, so it fails before memory is requested. */
 START_TEST(one_that_cannot_be_mapped_is_an_error) {
   struct region region;
   struct fault why = {0};
@@ -19,7 +19,7 @@ START_TEST(one_that_cannot_be_mapped_is_an_error) {
   ck_assert_ptr_nonnull(strstr(why.text, "--max-bytes"));
   ck_assert_int_eq(region.fd, -1);
   ck_assert_ptr_null(region.base);
-  region_writer_deinit(&region); /* may be */
+  region_writer_deinit(&region); /* idempotent */
 }
 END_TEST
 

@@ -1,5 +1,5 @@
-/* The region as its writer makes it: what stands where, who may do what to it, what readers see of
- * its owner's life, and what happens where the system does not give the memory. */
+/* The region as its writer makes it: layout, index, access rights, the liveness word, and memory
+ * that the system refuses. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -177,19 +177,19 @@ static const struct attempt {
 };
 #define N_ATTEMPTS (sizeof attempts / sizeof attempts[0])
 
-/* In a child: by what it was handed, and by the file opened anew. Its exit status: 0 if nothing
- * worked, else 1 + the attempt's number. */
+/* Runs in a child. Tries to write through the descriptor that clients receive, and through the file
+ * opened again. Returns 0 if nothing worked, else 1 + the number of the attempt. */
 static _Noreturn void attack(const struct region *region, uid_t as) {
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), region->fd);
   if (as != getuid() && (setgid(as) != 0 || setuid(as) != 0))
     _exit(100);
-  int anew = open(path, O_RDWR | O_CLOEXEC); /* where that is allowed at all */
+  int anew = open(path, O_RDWR | O_CLOEXEC); /* if the system allows that at all */
   for (size_t i = 0; i < N_ATTEMPTS; i++)
     if (attempts[i].works(region->fd, region->size) ||
         (anew >= 0 && attempts[i].works(anew, region->size)))
       _exit((int)(1 + i));
-  /* A private copy is the attacker's own business. */
+  /* A private copy does no harm. */
   uint8_t *copy = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, region->fd, 0);
   if (copy != MAP_FAILED)
     memset(copy, 0xee, region->size);
@@ -201,7 +201,7 @@ static void check_attack(uid_t as) {
   struct stat status;
   make(&region);
   static uint8_t
-      *before; /* static: valgrind sees that the child, which never returns, has it too */
+      *before; /* static, because the child never returns: else valgrind reports its copy as lost */
   before = malloc(region.size);
   ck_assert_ptr_nonnull(before);
   ck_assert(region_writer_commit(&region, region.arena_size));
@@ -246,13 +246,13 @@ END_TEST
 
 /* ---- life and death ---- */
 
-/* A process that owns a region, and our mapping of it. */
+/* A process that owns a region, and this process's mapping of it. */
 struct owner {
   pid_t pid;
   struct region_map map;
 };
 
-/* In the owner: says where its region is, and waits to be killed. */
+/* In the owner: sends the region's descriptor number, and waits to be killed. */
 static _Noreturn void live(void (*prepare)(struct region *region), int to) {
   struct region region;
   struct fault why;
@@ -271,7 +271,7 @@ static void start_owner(struct owner *owner, void (*prepare)(struct region *regi
   ck_assert_int_eq(pipe(ends), 0);
   owner->pid = fork();
   if (owner->pid == 0) {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* where the test fails */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* in case the test fails */
     live(prepare, ends[1]);
   }
   close(ends[1]);
@@ -325,7 +325,7 @@ static struct fc_key key_of(uint32_t n) {
   return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
 }
 
-/* Both keys' digests are in the namespace of this id. */
+/* The namespace of both keys. */
 #define NAMESPACE_ID 3u
 
 static uint64_t digest_of(uint32_t n) {
@@ -333,7 +333,7 @@ static uint64_t digest_of(uint32_t n) {
   return fc_key_digest(NAMESPACE_ID, &key);
 }
 
-/* An owner that stores keys 1 and 2, and dies in the midst of a change of 2's bucket. */
+/* An owner that stores keys 1 and 2, and dies during a change of 2's bucket. */
 static void prepare_half_a_window(struct region *region) {
   static struct store store;
   static struct namespace ns;
@@ -370,7 +370,7 @@ START_TEST(an_owner_that_died_in_a_window_leaves_it_busy) {
   start_owner(&owner, prepare_half_a_window);
   ck_assert_int_eq(get(&owner.map, 2, &value), REGION_BUSY);
   kill_owner(&owner);
-  /* Nobody would ask a dead region; one that began to before its end ends as well. */
+  /* A lookup does not begin in a dead region; one that began before still ends. */
   ck_assert(!region_is_live(&owner.map));
   ck_assert_int_eq(get(&owner.map, 2, &value), REGION_BUSY);
   ck_assert_int_eq(get(&owner.map, 1, &value), REGION_HIT);
@@ -435,8 +435,8 @@ START_TEST(memory_is_promised_in_steps) {
 }
 END_TEST
 
-/* From now on the system call fails with that error, in this process. False where that cannot be
- * arranged. */
+/* Makes a system call fail with that error from now on, in this process. Returns false if the
+ * system does not allow it. */
 static bool forbid(uint32_t call, uint32_t error) {
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -449,9 +449,9 @@ static bool forbid(uint32_t call, uint32_t error) {
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-#define IMPOSSIBLE 77 /* exit status: the fault could not be arranged */
+#define IMPOSSIBLE 77 /* exit status: the error could not be arranged */
 
-/* Runs it in a child: 0 is good, anything else the line that was not. */
+/* Runs a function in a child. It returns 0, or the line of the failed condition. */
 static void check_in_child(int (*run)(void)) {
   fflush(NULL);
   pid_t child = fork();
@@ -469,15 +469,16 @@ static void check_in_child(int (*run)(void)) {
 static int promise_without_memory(void) {
   struct region region;
   struct fault why;
-  if (region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0 || region.fd < 0 ||
-      !region_writer_commit(&region, 1))
+  if (region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0 ||
+      region.fd < 0 || !region_writer_commit(&region, 1))
     return 1;
   if (!forbid(SYS_fallocate, ENOSPC))
     return IMPOSSIBLE;
   uint64_t promised = region.committed_bytes;
-  if (!region_writer_commit(&region, promised)) /* it is there */
+  if (!region_writer_commit(&region, promised)) /* already committed */
     return 2;
-  if (region_writer_commit(&region, promised + 1) || region_writer_commit(&region, region.arena_size))
+  if (region_writer_commit(&region, promised + 1) ||
+      region_writer_commit(&region, region.arena_size))
     return 3;
   if (region.committed_bytes != promised)
     return 4;
@@ -490,7 +491,7 @@ START_TEST(a_promise_that_cannot_be_kept_is_not_given) {
 }
 END_TEST
 
-/* It serves as before, for the daemon alone. */
+/* It serves as before, for the daemon only. */
 static int check_private(void) {
   struct region region;
   struct fault why = {0};

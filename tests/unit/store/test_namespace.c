@@ -154,7 +154,7 @@ START_TEST(serials_in_table_rise) {
   (void)world_namespace("b");
   for (const struct namespace *ns = world.table.first; ns->next != NULL; ns = ns->next)
     ck_assert_uint_lt(ns->serial, ns->next->serial);
-  ck_assert_uint_gt(world.table.first->serial, 0); /* a listing starts behind 0 */
+  ck_assert_uint_gt(world.table.first->serial, 0); /* a listing begins after 0 */
 }
 END_TEST
 

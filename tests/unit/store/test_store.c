@@ -31,7 +31,7 @@ START_TEST(keys_differing_in_one_part_are_distinct) {
   struct store_put_info info = {0};
   for (uint32_t i = 0; i < 5; i++)
     ck_assert_int_eq(store_put(&world.store, world.ns, &keys[i], &i, sizeof i, &info), FC_STORED);
-  /* the same bytes, cut elsewhere */
+  /* the same bytes, divided elsewhere */
   struct fc_key cut = key_named("opb", "ase", 1);
   ck_assert_ptr_null(store_peek(&world.store, world.ns, &cut));
   ck_assert_uint_eq(world.store.entries, 5);
@@ -148,7 +148,7 @@ START_TEST(put_over_namespace_bytes_evicts_oldest_of_namespace) {
   ck_assert(world_has(world.ns, 1) && !world_has(world.ns, 2) && world_has(world.ns, 3) &&
             world_has(world.ns, 4));
   ck_assert(world_has(world.other, 9));
-  world_put(world.ns, 3, "w"); /* replaced: nothing goes */
+  world_put(world.ns, 3, "w"); /* a replacement evicts nothing */
   ck_assert_uint_eq(world.ns->entries, 3);
   ck_assert_uint_eq(world.ns->bytes, 3 * charge);
   world_put(world.ns, 3, "a larger value: another goes for it");
@@ -173,7 +173,7 @@ START_TEST(put_larger_than_namespace_bytes_rejected) {
   world_put(world.other, 1, value);
   value[100] = '\0';
   world_put(world.ns, 1, value);
-  world_put(world.ns, 2, value); /* alone it may be there */
+  world_put(world.ns, 2, value); /* it fits alone */
   ck_assert(!world_has(world.ns, 1) && world_has(world.ns, 2));
 }
 END_TEST
@@ -236,7 +236,7 @@ START_TEST(charge_of_value_counts_block_and_metadata) {
 }
 END_TEST
 
-/* In slices: the limit of the moment holds after each of them. */
+/* A lowered limit is reached in slices, and each intermediate limit holds. */
 START_TEST(limit_lowered_evicts_in_slices) {
   enum { N = 2 * STORE_SLICE + 100 };
   world_close();
@@ -247,7 +247,7 @@ START_TEST(limit_lowered_evicts_in_slices) {
                    NAMESPACE_LIMIT_MORE);
   ck_assert_uint_eq(world.ns->max_entries, N - STORE_SLICE);
   ck_assert_uint_eq(world.ns->entries, N - STORE_SLICE);
-  world_put(world.ns, N, "v"); /* another's, in between */
+  world_put(world.ns, N, "v"); /* of another client, in between */
   ck_assert_uint_eq(world.ns->entries, N - STORE_SLICE);
   ck_assert_int_eq(namespace_table_set_max_entries(&world.table, world.ns, 50),
                    NAMESPACE_LIMIT_MORE);
@@ -259,8 +259,8 @@ START_TEST(limit_lowered_evicts_in_slices) {
 }
 END_TEST
 
-/* A large value that needs the room of thousands has it slice by slice, and the put takes no more.
- */
+/* store_put_has_room evicts thousands of entries for a large value slice by slice. The put then
+ * evicts few. */
 START_TEST(room_for_large_value_made_in_slices) {
   enum { SMALL = 5000, LARGE = 1 << 20 };
   char *value = calloc(1, LARGE);
@@ -284,7 +284,7 @@ START_TEST(room_for_large_value_made_in_slices) {
   ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
   before = world.store.entries;
   ck_assert(store_put_has_room(&world.store, world.ns, &key, LARGE - 200,
-                               &info)); /* it replaces as much */
+                               &info)); /* it replaces a value of the same size */
   ck_assert_uint_eq(world.store.entries, before);
   free(value);
 }

@@ -38,7 +38,8 @@ static uint32_t longest_chain(void) {
   return longest;
 }
 
-/* A key of `world.other` in the bucket to which all of the colliding keys of `world.ns` belong. */
+/* Returns the number of a key of `world.other` in the bucket of the colliding keys of `world.ns`.
+ */
 static uint32_t neighbour_in_bucket(void) {
   uint64_t bucket = fc_region_bucket_of(digest_of_colliding(world.ns), world.region.n_buckets);
   for (uint32_t n = 0;; n++) {
@@ -65,7 +66,7 @@ END_TEST
 START_TEST(put_into_full_bucket_evicts_oldest) {
   for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
     put_colliding(world.ns, i);
-  put_colliding(world.ns, 5); /* replaces, and takes no place of another's */
+  put_colliding(world.ns, 5); /* a replacement needs no room in the bucket */
   ck_assert_uint_eq(world.store.evictions[EVICT_CHAIN], 0);
   store_use(&world.store, find_colliding(world.ns, 0), 1);
   put_colliding(world.ns, STORE_CHAIN_MAX);
@@ -75,7 +76,6 @@ START_TEST(put_into_full_bucket_evicts_oldest) {
 }
 END_TEST
 
-/* Its clients choose its keys: what they make of it is theirs to bear. */
 START_TEST(puts_into_full_bucket_evict_own_namespace) {
   uint32_t n = neighbour_in_bucket();
   world_put(world.other, n, "neighbour's");

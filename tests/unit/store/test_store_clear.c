@@ -47,14 +47,14 @@ START_TEST(put_stale_generation_rejected) {
   ck_assert_int_eq(world_put_info(world.ns, 1, "says nothing", info), FC_STORED);
   info = (struct store_put_info){.has_generation = true, .generation = world.store.generation};
   ck_assert_int_eq(world_put_info(world.ns, 1, "began after", info), FC_STORED);
-  /* a clear of all namespaces reaches each */
+  /* a clear of all namespaces */
   store_clear_all(&world.store, &(struct store_select){0});
   ck_assert_int_eq(world_put_info(world.other, 1, "old", info), FC_STALE);
   ck_assert_int_eq(world_put_info(world.ns, 1, "old", info), FC_STALE);
 }
 END_TEST
 
-/* To zero what goes takes time, too. */
+/* A slice zeroes a bounded number of bytes. */
 START_TEST(clear_step_large_values_bounded_by_bytes) {
   enum { VALUES = 64, BYTES = 256 << 10 };
   struct store_clear clear;
@@ -84,7 +84,7 @@ START_TEST(clear_started_hides_old_and_keeps_new_entries) {
   store_clear_start(&world.store, &clear, &(struct store_select){.ns = world.ns});
   ck_assert_ptr_null(world_get(world.ns, 3));
   ck_assert(!world_has(world.ns, 4));
-  ck_assert_uint_eq(world.ns->entries, 10); /* they are out of sight, but not gone */
+  ck_assert_uint_eq(world.ns->entries, 10); /* hidden, but not removed yet */
   struct store_put_info keep = {.keep_first = true};
   ck_assert_int_eq(world_put_info(world.ns, 5, "new", keep), FC_STORED);
   world_put(world.ns, 20, "new");
@@ -96,7 +96,7 @@ START_TEST(clear_started_hides_old_and_keeps_new_entries) {
   ck_assert_uint_eq(world.ns->entries, 2);
   world_check_value(world_get(world.ns, 5), "new");
   world_check_value(world_get(world.ns, 20), "new");
-  ck_assert(store_clear_step(&world.store, &clear, 1)); /* nothing happens any more */
+  ck_assert(store_clear_step(&world.store, &clear, 1)); /* it is finished */
 }
 END_TEST
 
@@ -143,7 +143,7 @@ START_TEST(eviction_of_selected_entry_counts_as_cleared) {
 }
 END_TEST
 
-/* Whether or not there were such entries before. */
+/* Also if there were such entries before. */
 START_TEST(clear_without_matches_finished_at_start) {
   struct store_clear clear;
   world_put_named(world.ns, "op", "base");
@@ -163,14 +163,13 @@ START_TEST(clear_without_matches_finished_at_start) {
     ck_assert(store_clear_start(&world.store, &clear, &nothing[i]));
     ck_assert(clear.finished);
     ck_assert_uint_eq(clear.removed, 0);
-    ck_assert_uint_eq(world.store.generation,
-                      generation + i + 1); /* it counts against older puts */
+    ck_assert_uint_eq(world.store.generation, generation + i + 1); /* earlier puts are stale */
   }
   ck_assert_uint_eq(world.store.n_active_clears, 0);
 }
 END_TEST
 
-/* It need not look at those that were used later. */
+/* The clear examines no entry that was used later. */
 START_TEST(clear_last_entry_removed_is_finished) {
   struct store_clear clear;
   world_put_named(world.ns, "op", "first");
@@ -183,7 +182,6 @@ START_TEST(clear_last_entry_removed_is_finished) {
 }
 END_TEST
 
-/* Each get, put and eviction looks at all that run. */
 START_TEST(clear_past_active_maximum_refused) {
   struct store_clear clears[STORE_CLEARS_MAX], more;
   struct store_select all = {0};
@@ -195,7 +193,7 @@ START_TEST(clear_past_active_maximum_refused) {
   ck_assert_uint_eq(world.store.generation, generation);
   ck_assert(store_clear_step(&world.store, &clears[0], 10));
   ck_assert(store_clear_start(&world.store, &more, &all));
-  ck_assert(more.finished); /* nothing is left */
+  ck_assert(more.finished); /* no entry is left */
   for (size_t i = 1; i < STORE_CLEARS_MAX; i++)
     ck_assert(store_clear_step(&world.store, &clears[i], 10));
 }

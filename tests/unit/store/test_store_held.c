@@ -34,7 +34,7 @@ static void set_reclaim(uint64_t most) {
   world.store.unlisted_max = most;
 }
 
-/* By an eviction, a replacement, a clear. */
+/* An entry leaves the store by an eviction, a replacement, or a clear. */
 START_TEST(held_entry_removed_keeps_value) {
   struct store_select all = {0};
   world_put(world.ns, 1, "value");
@@ -70,7 +70,7 @@ START_TEST(unlisted_bytes_over_limit_reclaimed) {
 }
 END_TEST
 
-/* Or else others would be moved, and evicted by force, for room that there is not. */
+/* Otherwise other entries would be moved and evicted for room that does not exist. */
 START_TEST(unlisted_bytes_count_in_max_bytes) {
   static char large[4096];
   memset(large, 'x', sizeof large - 1);

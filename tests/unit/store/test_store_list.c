@@ -25,7 +25,7 @@ static bool emit(void *arg, const struct entry *entry) {
   return true;
 }
 
-/* Lists with each page's cursor sent through its encoding. */
+/* Lists a page, with the cursor encoded and decoded as for a client. */
 static bool list_page(const struct store_select *select, uint32_t limit, uint64_t max_examined,
                       uint8_t *bytes, size_t *size, struct page *page) {
   struct store_cursor cursor;
@@ -85,7 +85,7 @@ START_TEST(list_last_entry_gone_or_used_continues) {
     } else {
       store_remove(&world.store, world_get(world.ns, last));
     }
-    /* examined in twos: the walk down to where it was takes pages of its own */
+    /* two entries examined at a time, so the walk to the old position takes several pages */
     for (int turns = 0; list_page(&(struct store_select){0}, 4, 2, cursor, &size, &page); turns++)
       ck_assert_int_lt(turns, 10);
     ck_assert_uint_eq(page.n, 10);
