@@ -58,14 +58,14 @@ static void run(const char *name, const struct storm_plan *plan) {
 }
 
 /* ThreadSanitizer sees both sides here. */
-START_TEST(threads_over_one_mapping_see_nothing_wrong) {
+START_TEST(storm_of_threads_sees_no_error) {
   run("threads",
       &(struct storm_plan){
           .reads = tenths_of_reads(3), .readers = READERS, .buckets = 32, .limit_s = LIMIT_S});
 }
 END_TEST
 
-START_TEST(processes_see_nothing_wrong) {
+START_TEST(storm_of_processes_sees_no_error) {
   run("processes", &(struct storm_plan){.reads = tenths_of_reads(5),
                                         .readers = READERS,
                                         .buckets = 512,
@@ -74,7 +74,7 @@ START_TEST(processes_see_nothing_wrong) {
 }
 END_TEST
 
-START_TEST(processes_see_nothing_wrong_in_one_bucket) {
+START_TEST(storm_in_one_bucket_sees_no_error) {
   run("one bucket", &(struct storm_plan){.reads = tenths_of_reads(2),
                                          .readers = READERS,
                                          .buckets = 1,
@@ -83,7 +83,7 @@ START_TEST(processes_see_nothing_wrong_in_one_bucket) {
 }
 END_TEST
 
-START_TEST(what_a_killed_writer_leaves_is_whole) {
+START_TEST(storm_with_killed_writers_sees_no_error) {
   struct storm_kills kills;
   ck_assert(storm_kill(KILLS, &kills));
   printf("killed: %u writers, %u in the midst of a change\n", kills.kills, kills.halves);
@@ -98,10 +98,10 @@ int main(void) {
   Suite *suite = suite_create("storm");
   TCase *tests = tcase_create("storm");
   tcase_set_timeout(tests, LIMIT_S + 10);
-  tcase_add_test(tests, threads_over_one_mapping_see_nothing_wrong);
-  tcase_add_test(tests, processes_see_nothing_wrong);
-  tcase_add_test(tests, processes_see_nothing_wrong_in_one_bucket);
-  tcase_add_test(tests, what_a_killed_writer_leaves_is_whole);
+  tcase_add_test(tests, storm_of_threads_sees_no_error);
+  tcase_add_test(tests, storm_of_processes_sees_no_error);
+  tcase_add_test(tests, storm_in_one_bucket_sees_no_error);
+  tcase_add_test(tests, storm_with_killed_writers_sees_no_error);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -83,7 +83,7 @@ static void clear(struct fcache *cache, const char *view, const char *op) {
   ck_assert_uint_eq(removed, N_SIZES);
 }
 
-START_TEST(a_clear_leaves_no_byte_of_a_value) {
+START_TEST(clear_acknowledged_leaves_no_bytes) {
   struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
   struct fcache *other = library_open(served.socket, "other", NULL, 0);
   size_t secrets = put(cache, "op", "base", SECRET), kept = put(cache, "op", "ft", KEPT);
@@ -110,7 +110,7 @@ static bool has_no_secret(void *arg) {
 }
 
 /* A third namespace has no room, so the one without clients is dropped. */
-START_TEST(a_dropped_namespace_leaves_none_either) {
+START_TEST(dropped_namespace_leaves_no_bytes) {
   struct fcache *cache = library_open(served.socket, "dropped", NULL, 0);
 
   (void)put(cache, "op", "base", SECRET);
@@ -127,7 +127,7 @@ END_TEST
 
 /* The value is sent from the region to a client that does not read. It is zeroed when the client
  * ends. */
-START_TEST(a_value_that_is_being_sent_is_zeroed_after_that) {
+START_TEST(clear_during_send_zeroes_afterwards) {
   struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
   struct fc_key key = raw_key("op", "base", N_SIZES - 1, "prompt");
   struct fc_get get = {.flags = FC_UNRECORDED, .key = key};
@@ -153,9 +153,9 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_clear_leaves_no_byte_of_a_value);
-  tcase_add_test(tcase, a_dropped_namespace_leaves_none_either);
-  tcase_add_test(tcase, a_value_that_is_being_sent_is_zeroed_after_that);
+  tcase_add_test(tcase, clear_acknowledged_leaves_no_bytes);
+  tcase_add_test(tcase, dropped_namespace_leaves_no_bytes);
+  tcase_add_test(tcase, clear_during_send_zeroes_afterwards);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -70,7 +70,7 @@ static void compute_while(struct computation computation, const char *op, const 
   fcache_value_free(&value);
 }
 
-START_TEST(what_was_computed_before_a_clear_is_not_stored_after) {
+START_TEST(clear_during_computation_rejects_put) {
   struct computation clearing = {clear_it, other, NULL, NULL};
 
   compute_while(clearing, "op", "base");
@@ -81,13 +81,13 @@ START_TEST(what_was_computed_before_a_clear_is_not_stored_after) {
 }
 END_TEST
 
-START_TEST(the_same_handle_may_clear_too) {
+START_TEST(clear_by_same_handle_rejects_put) {
   compute_while((struct computation){clear_it, worker, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
 END_TEST
 
-START_TEST(a_clear_by_view_or_op_is_precise) {
+START_TEST(clear_of_other_names_accepts_put) {
   static const struct {
     const char *view, *op;
     bool selects; /* op "op" of view "base" */
@@ -106,7 +106,7 @@ START_TEST(a_clear_by_view_or_op_is_precise) {
 }
 END_TEST
 
-START_TEST(a_clear_of_another_namespace_is_no_matter) {
+START_TEST(clear_of_other_namespace_accepts_put) {
   struct fcache *stranger = library_open(served.socket, "another", NULL, 0);
 
   compute_while((struct computation){clear_it, stranger, NULL, NULL}, "op", "base");
@@ -126,7 +126,7 @@ static void clear_a_lot(const struct computation *computation) {
   }
 }
 
-START_TEST(many_clears_in_between_hide_none) {
+START_TEST(clears_past_log_size_reject_put) {
   compute_while((struct computation){clear_a_lot, other, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
@@ -140,20 +140,20 @@ static void put_fresh(const struct computation *computation) {
   library_put_text(other, &key, "fresh");
 }
 
-START_TEST(a_value_put_after_the_clear_stays) {
+START_TEST(put_after_clear_kept) {
   compute_while((struct computation){put_fresh, other, NULL, NULL}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
 }
 END_TEST
 
-START_TEST(the_first_of_two_values_stays) {
+START_TEST(put_second_keeps_first_value) {
   compute_while((struct computation){.meanwhile = put_fresh}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
   ck_assert_uint_eq(library_figure(other, "puts_kept"), 1);
 }
 END_TEST
 
-START_TEST(a_get_and_a_put_on_their_own_are_guarded_too) {
+START_TEST(clear_between_get_and_put_rejects_put) {
   struct fcache_key key = key_of("op", "base");
   struct fcache_value value = {0};
 
@@ -180,7 +180,7 @@ static int compute_all(void *arg, const size_t *misses, size_t n, struct fcache_
   return rc;
 }
 
-START_TEST(a_batch_is_guarded_as_a_whole) {
+START_TEST(clear_during_batch_rejects_its_puts) {
   enum { N = 3 };
   static const struct {
     const char *view;
@@ -240,7 +240,7 @@ static void restart_and_reconnect(const struct computation *computation) {
   ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
 }
 
-START_TEST(a_daemon_started_meanwhile_does_not_store_it) {
+START_TEST(daemon_restarted_rejects_earlier_put) {
   static void (*const ways[])(const struct computation *) = {restart_alone, restart_and_reconnect};
 
   for (size_t i = 0; i < 2; i++) {
@@ -263,16 +263,16 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, what_was_computed_before_a_clear_is_not_stored_after);
-  tcase_add_test(tcase, the_same_handle_may_clear_too);
-  tcase_add_test(tcase, a_clear_by_view_or_op_is_precise);
-  tcase_add_test(tcase, a_clear_of_another_namespace_is_no_matter);
-  tcase_add_test(tcase, many_clears_in_between_hide_none);
-  tcase_add_test(tcase, a_value_put_after_the_clear_stays);
-  tcase_add_test(tcase, the_first_of_two_values_stays);
-  tcase_add_test(tcase, a_get_and_a_put_on_their_own_are_guarded_too);
-  tcase_add_test(tcase, a_batch_is_guarded_as_a_whole);
-  tcase_add_test(tcase, a_daemon_started_meanwhile_does_not_store_it);
+  tcase_add_test(tcase, clear_during_computation_rejects_put);
+  tcase_add_test(tcase, clear_by_same_handle_rejects_put);
+  tcase_add_test(tcase, clear_of_other_names_accepts_put);
+  tcase_add_test(tcase, clear_of_other_namespace_accepts_put);
+  tcase_add_test(tcase, clears_past_log_size_reject_put);
+  tcase_add_test(tcase, put_after_clear_kept);
+  tcase_add_test(tcase, put_second_keeps_first_value);
+  tcase_add_test(tcase, clear_between_get_and_put_rejects_put);
+  tcase_add_test(tcase, clear_during_batch_rejects_its_puts);
+  tcase_add_test(tcase, daemon_restarted_rejects_earlier_put);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -65,7 +65,7 @@ static void fill(size_t size, size_t n) {
   }
 }
 
-START_TEST(entries_stay_within_the_region) {
+START_TEST(memory_of_entries_within_region) {
   if (SANITIZER_SLOW) {
     printf("skipped: a sanitizer's own memory is part of what is resident\n");
     return;
@@ -89,7 +89,7 @@ int main(void) {
   TCase *tcase = tcase_create("all");
   tcase_add_checked_fixture(tcase, NULL, stop);
   tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, entries_stay_within_the_region);
+  tcase_add_test(tcase, memory_of_entries_within_region);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

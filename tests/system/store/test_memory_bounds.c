@@ -108,7 +108,7 @@ static void expect_service(struct raw *raw) {
   }
 }
 
-START_TEST(unfinished_small_frames_take_bounded_memory) {
+START_TEST(frames_unfinished_take_bounded_memory) {
   static uint8_t frame[FRAME_BYTES];
   struct raw other;
   raw_open(&other, served.socket, "good");
@@ -142,7 +142,7 @@ static void put_long_names(struct raw *raw) {
   }
 }
 
-START_TEST(unread_small_replies_take_bounded_memory) {
+START_TEST(replies_unread_take_bounded_memory) {
   struct fc_buf buf = {0};
   struct raw other;
   raw_open(&other, served.socket, "good");
@@ -170,7 +170,7 @@ START_TEST(unread_small_replies_take_bounded_memory) {
 END_TEST
 
 /* Clients with small unfinished frames wait, continue, and are served. */
-START_TEST(small_frames_that_waited_are_served) {
+START_TEST(frames_waiting_are_served) {
   struct fc_put put = {.key = raw_key("op", "waited", 0, "p"), .value = bytes, .value_size = 50000};
   struct fc_buf buf = {0};
   struct fc_reply reply;
@@ -251,7 +251,7 @@ static void expect_values(struct raw *raw, const uint32_t sizes[PUTS]) {
 }
 
 /* With a wide budget, and with the smallest while `holder` holds the shared part. */
-START_TEST(frames_in_pieces_of_any_size_are_whole_again) {
+START_TEST(frames_in_pieces_are_reassembled) {
   static const uint32_t pieces[] = {3000, 9000, 70000, 300000};
   uint32_t sizes[PUTS], state = (uint32_t)_i + 1;
   struct fc_buf buf = {0};
@@ -282,7 +282,7 @@ static bool gets_in(void *arg) {
 }
 
 /* Unread replies are in the kernel's memory, which is charged to the daemon. */
-START_TEST(a_client_that_left_replies_unread_counts_until_it_has_read_them) {
+START_TEST(client_with_unread_replies_counted_until_read) {
   struct raw one, next;
   harness_start(&served, "--no-region", "--max-clients", "1", NULL);
   raw_open(&one, served.socket, "good");
@@ -307,7 +307,7 @@ END_TEST
 
 /* ---- the figures ---- */
 
-START_TEST(the_parts_of_memory_add_up) {
+START_TEST(memory_counters_add_up) {
   static const char *const parts[] = {"region",     "messages", "sockets", "rings", "clients",
                                       "namespaces", "leases",   "trace",   "daemon"};
   uint64_t used = 0, bound = 0;
@@ -335,16 +335,16 @@ int main(void) {
   TCase *closed = tcase_create("closed");
   tcase_set_timeout(small, 100);
   tcase_add_checked_fixture(small, start, stop);
-  tcase_add_test(small, unfinished_small_frames_take_bounded_memory);
-  tcase_add_test(small, unread_small_replies_take_bounded_memory);
-  tcase_add_test(small, small_frames_that_waited_are_served);
+  tcase_add_test(small, frames_unfinished_take_bounded_memory);
+  tcase_add_test(small, replies_unread_take_bounded_memory);
+  tcase_add_test(small, frames_waiting_are_served);
   suite_add_tcase(suite, small);
   tcase_set_timeout(roomy, 60);
   tcase_add_checked_fixture(roomy, start_roomy, stop);
-  tcase_add_loop_test(roomy, frames_in_pieces_of_any_size_are_whole_again, 0, 4);
-  tcase_add_test(roomy, the_parts_of_memory_add_up);
+  tcase_add_loop_test(roomy, frames_in_pieces_are_reassembled, 0, 4);
+  tcase_add_test(roomy, memory_counters_add_up);
   suite_add_tcase(suite, roomy);
-  tcase_add_test(closed, a_client_that_left_replies_unread_counts_until_it_has_read_them);
+  tcase_add_test(closed, client_with_unread_replies_counted_until_read);
   suite_add_tcase(suite, closed);
   return harness_main(suite);
 }

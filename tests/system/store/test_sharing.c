@@ -160,7 +160,7 @@ static int run_process(void *arg) {
   return rc;
 }
 
-START_TEST(clients_and_daemon_count_the_same) {
+START_TEST(counts_of_clients_equal_daemon) {
   struct figures figures = {0};
   pid_t pids[PROCESSES];
   sums = child_shared(sizeof *sums);
@@ -193,7 +193,7 @@ int main(void) {
   Suite *suite = suite_create("sharing");
   TCase *tcase = tcase_create("sharing");
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, clients_and_daemon_count_the_same);
+  tcase_add_test(tcase, counts_of_clients_equal_daemon);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

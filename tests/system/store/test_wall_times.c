@@ -210,7 +210,7 @@ static void run_workers(int (*fn)(void *arg)) {
     ck_assert_int_eq(harness_wait(pids[i], 2 * TIMEOUT_MS), 0);
 }
 
-START_TEST(the_waits_of_a_batch_count_once) {
+START_TEST(batch_waits_overlapping_count_once) {
   uint64_t start_ns = harness_now_ns();
 
   run_workers(run_batch);
@@ -324,7 +324,7 @@ static int run_steps(void *arg) {
   return 0;
 }
 
-START_TEST(each_client_s_lines_add_up_and_their_times_do_not_go_back) {
+START_TEST(trace_of_client_adds_up_in_order) {
   run_workers(run_steps);
   ck_assert_uint_gt(library_figure(watch, "coalesced_hits"), 0);
   ck_assert_uint_gt(library_figure(watch, "hits_region"), 0);
@@ -347,7 +347,7 @@ static int compute_nested(void *arg, struct fcache_value *value) {
 }
 
 /* Nested time is not part of the outer computation, in client and daemon. */
-START_TEST(nested_computations_count_once) {
+START_TEST(computation_nested_counts_once) {
   struct worker worker = {.cache = watch};
   struct fcache_key key = key_of(0);
   struct fcache_value value = {0};
@@ -378,9 +378,9 @@ int main(void) {
   TCase *tcase = tcase_create("wall_times");
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, the_waits_of_a_batch_count_once);
-  tcase_add_test(tcase, each_client_s_lines_add_up_and_their_times_do_not_go_back);
-  tcase_add_test(tcase, nested_computations_count_once);
+  tcase_add_test(tcase, batch_waits_overlapping_count_once);
+  tcase_add_test(tcase, trace_of_client_adds_up_in_order);
+  tcase_add_test(tcase, computation_nested_counts_once);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

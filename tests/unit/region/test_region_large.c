@@ -10,7 +10,7 @@
 #define LARGEST (UINT64_C(1) << 50) /* the largest --max-bytes */
 
 /* The address space is too small, so it fails before memory is requested. */
-START_TEST(one_that_cannot_be_mapped_is_an_error) {
+START_TEST(region_of_largest_size_refused) {
   struct region region;
   struct fault why = {0};
   bool shared = _i != 0;
@@ -24,7 +24,7 @@ START_TEST(one_that_cannot_be_mapped_is_an_error) {
 END_TEST
 
 /* 64 GiB of buckets, and an arena with a 64th more than the entries. */
-START_TEST(what_the_largest_takes_beside_its_entries) {
+START_TEST(overhead_of_largest_size_computed) {
   uint64_t overhead = region_writer_overhead_bytes(LARGEST);
   ck_assert_uint_ge(overhead, (UINT64_C(64) << 30) + (LARGEST >> 6));
   ck_assert_uint_le(overhead, (UINT64_C(65) << 30) + (LARGEST >> 6));
@@ -34,8 +34,8 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("region_large");
   TCase *tcase = tcase_create("region_large");
-  tcase_add_loop_test(tcase, one_that_cannot_be_mapped_is_an_error, 0, 2);
-  tcase_add_test(tcase, what_the_largest_takes_beside_its_entries);
+  tcase_add_loop_test(tcase, region_of_largest_size_refused, 0, 2);
+  tcase_add_test(tcase, overhead_of_largest_size_computed);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

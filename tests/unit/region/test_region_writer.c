@@ -35,7 +35,7 @@ static void make(struct region *region) {
 
 /* ---- what stands where ---- */
 
-START_TEST(the_parts_follow_each_other) {
+START_TEST(region_of_any_size_has_layout) {
   static const uint64_t sizes[] = {1, 64u << 10, 1u << 20, 5000001};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct region region;
@@ -64,7 +64,7 @@ START_TEST(the_parts_follow_each_other) {
 }
 END_TEST
 
-START_TEST(a_client_maps_it_by_its_boot_id) {
+START_TEST(client_with_boot_id_maps_region) {
   struct region region;
   struct region_map map;
   make(&region);
@@ -84,7 +84,7 @@ static uint64_t sequence_of(const struct region *region, uint64_t digest) {
   return region->buckets[fc_region_bucket_of(digest, region->n_buckets)].sequence;
 }
 
-START_TEST(a_window_is_opened_once_and_ends_two_further) {
+START_TEST(window_closed_raises_sequence_by_two) {
   struct region region;
   make(&region);
   ck_assert_uint_eq(sequence_of(&region, 5), 0);
@@ -102,7 +102,7 @@ START_TEST(a_window_is_opened_once_and_ends_two_further) {
 }
 END_TEST
 
-START_TEST(a_chain_is_linked_relinked_and_unlinked) {
+START_TEST(chain_changed_has_entries_in_order) {
   struct region region;
   make(&region);
   ck_assert(region_writer_commit(&region, FC_REGION_PAGE));
@@ -226,14 +226,14 @@ static void check_attack(uid_t as) {
   region_writer_deinit(&region);
 }
 
-START_TEST(nobody_else_changes_it) {
+START_TEST(other_process_cannot_write_region) {
   if (runner_lacks("seals against holes"))
     return;
   check_attack(getuid());
 }
 END_TEST
 
-START_TEST(nor_does_another_user) {
+START_TEST(other_user_cannot_write_region) {
   if (runner_lacks("seals against holes"))
     return;
   if (getuid() != 0) {
@@ -293,7 +293,7 @@ static void prepare_nothing(struct region *region) {
   (void)region;
 }
 
-START_TEST(a_killed_owner_is_seen) {
+START_TEST(killed_owner_is_detected) {
   if (runner_lacks("robust mutexes"))
     return;
   struct owner owner;
@@ -305,7 +305,7 @@ START_TEST(a_killed_owner_is_seen) {
 }
 END_TEST
 
-START_TEST(a_stopped_owner_lives) {
+START_TEST(stopped_owner_is_alive) {
   if (runner_lacks("robust mutexes"))
     return;
   struct owner owner;
@@ -362,7 +362,7 @@ static enum region_result get(const struct region_map *map, uint32_t n,
   return result;
 }
 
-START_TEST(an_owner_that_died_in_a_window_leaves_it_busy) {
+START_TEST(owner_dead_in_window_leaves_bucket_busy) {
   if (runner_lacks("robust mutexes"))
     return;
   struct owner owner;
@@ -382,7 +382,7 @@ START_TEST(an_owner_that_died_in_a_window_leaves_it_busy) {
 }
 END_TEST
 
-START_TEST(a_retired_region_serves_nothing) {
+START_TEST(retired_region_serves_nothing) {
   struct region region;
   struct region_map map;
   make(&region);
@@ -396,7 +396,7 @@ START_TEST(a_retired_region_serves_nothing) {
 }
 END_TEST
 
-START_TEST(the_end_of_a_region_is_seen) {
+START_TEST(freed_region_is_detected) {
   struct region region;
   struct region_map map;
   make(&region);
@@ -417,7 +417,7 @@ static uint64_t given_bytes(const struct region *region) {
   return (uint64_t)status.st_blocks * 512;
 }
 
-START_TEST(memory_is_promised_in_steps) {
+START_TEST(memory_committed_in_steps) {
   const uint64_t step = 1u << 20;
   struct region region;
   make(&region);
@@ -486,7 +486,7 @@ static int promise_without_memory(void) {
   return 0;
 }
 
-START_TEST(a_promise_that_cannot_be_kept_is_not_given) {
+START_TEST(commit_without_memory_refused) {
   check_in_child(promise_without_memory);
 }
 END_TEST
@@ -526,7 +526,7 @@ static int with_small_files_alone(void) {
   return check_private();
 }
 
-START_TEST(without_shared_memory_it_is_private) {
+START_TEST(region_without_memfd_is_private) {
   check_in_child(without_memfd);
   check_in_child(without_memory);
   check_in_child(without_seals);
@@ -534,7 +534,7 @@ START_TEST(without_shared_memory_it_is_private) {
 }
 END_TEST
 
-START_TEST(what_was_not_to_be_shared_is_private) {
+START_TEST(region_not_shared_is_private) {
   struct region region;
   struct fault why = {0};
   ck_assert_int_eq(region_writer_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, false, &why), 0);
@@ -545,7 +545,7 @@ START_TEST(what_was_not_to_be_shared_is_private) {
 }
 END_TEST
 
-START_TEST(more_than_there_is_is_refused) {
+START_TEST(region_larger_than_memory_refused) {
   struct region region;
   struct fault why = {0};
   ck_assert_int_eq(region_writer_init(&region, UINT64_C(1) << 60, MAX_VALUE, BOOT_ID, false, &why),
@@ -558,22 +558,22 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("region");
   TCase *tests = tcase_create("region");
-  tcase_add_test(tests, the_parts_follow_each_other);
-  tcase_add_test(tests, a_client_maps_it_by_its_boot_id);
-  tcase_add_test(tests, a_window_is_opened_once_and_ends_two_further);
-  tcase_add_test(tests, a_chain_is_linked_relinked_and_unlinked);
-  tcase_add_test(tests, nobody_else_changes_it);
-  tcase_add_test(tests, nor_does_another_user);
-  tcase_add_test(tests, a_killed_owner_is_seen);
-  tcase_add_test(tests, a_stopped_owner_lives);
-  tcase_add_test(tests, an_owner_that_died_in_a_window_leaves_it_busy);
-  tcase_add_test(tests, a_retired_region_serves_nothing);
-  tcase_add_test(tests, the_end_of_a_region_is_seen);
-  tcase_add_test(tests, memory_is_promised_in_steps);
-  tcase_add_test(tests, a_promise_that_cannot_be_kept_is_not_given);
-  tcase_add_test(tests, without_shared_memory_it_is_private);
-  tcase_add_test(tests, what_was_not_to_be_shared_is_private);
-  tcase_add_test(tests, more_than_there_is_is_refused);
+  tcase_add_test(tests, region_of_any_size_has_layout);
+  tcase_add_test(tests, client_with_boot_id_maps_region);
+  tcase_add_test(tests, window_closed_raises_sequence_by_two);
+  tcase_add_test(tests, chain_changed_has_entries_in_order);
+  tcase_add_test(tests, other_process_cannot_write_region);
+  tcase_add_test(tests, other_user_cannot_write_region);
+  tcase_add_test(tests, killed_owner_is_detected);
+  tcase_add_test(tests, stopped_owner_is_alive);
+  tcase_add_test(tests, owner_dead_in_window_leaves_bucket_busy);
+  tcase_add_test(tests, retired_region_serves_nothing);
+  tcase_add_test(tests, freed_region_is_detected);
+  tcase_add_test(tests, memory_committed_in_steps);
+  tcase_add_test(tests, commit_without_memory_refused);
+  tcase_add_test(tests, region_without_memfd_is_private);
+  tcase_add_test(tests, region_not_shared_is_private);
+  tcase_add_test(tests, region_larger_than_memory_refused);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }
