@@ -108,7 +108,7 @@ def server(command: list[str], socket: Path, libraries: Path | None = None) -> I
 class Scene:
     """Where the rows find what they need, and what ends when the bench does."""
 
-    folder: Path
+    directory: Path
     fcached: str
     peers: Path
     stack: ExitStack
@@ -117,7 +117,7 @@ class Scene:
     def daemon_socket(self) -> str:
         """One daemon for the rows of fcached."""
         if self.daemon is None:
-            path = self.folder / "fcached.sock"
+            path = self.directory / "fcached.sock"
             command = [self.fcached, "--socket", str(path), "--max-bytes", "256M"]
             self.daemon = str(self.stack.enter_context(server(command, path)))
         return self.daemon
@@ -183,7 +183,7 @@ def row_inprocess(scene: Scene, values: Values) -> Row:
 def row_diskcache(scene: Scene, values: Values) -> Row:
     import diskcache
 
-    cache = scene.stack.enter_context(diskcache.Cache(str(scene.folder / "diskcache")))
+    cache = scene.stack.enter_context(diskcache.Cache(str(scene.directory / "diskcache")))
     for prompt, value in values.items():
         cache.set(store_key(prompt), fcached.encode(value))
     return Row("diskcache", lambda prompt: fcached.decode(cache.get(store_key(prompt))))
@@ -192,7 +192,7 @@ def row_diskcache(scene: Scene, values: Values) -> Row:
 def row_redis(scene: Scene, values: Values) -> Row:
     import redis
 
-    path = scene.folder / "redis.sock"
+    path = scene.directory / "redis.sock"
     scene.peer("redis-server", path, "--port", "0", "--unixsocket", str(path), "--save", "")
     client = scene.stack.enter_context(redis.Redis(unix_socket_path=str(path)))
     for prompt, value in values.items():
@@ -203,7 +203,7 @@ def row_redis(scene: Scene, values: Values) -> Row:
 def row_pymemcache(scene: Scene, values: Values) -> Row:
     from pymemcache.client.base import Client
 
-    path = scene.folder / "memcached.sock"
+    path = scene.directory / "memcached.sock"
     scene.peer("memcached", path, "-s", str(path), "-t", "1", "-m", "256", "-u", "root")
     client = Client(str(path))
     scene.stack.callback(client.close)
@@ -270,7 +270,7 @@ def burst(hit: Hit, prompts: list[str], seconds: float, reading_ns: float) -> di
 def measure(
     rows: dict[str, Row], values: Values, rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
-    """The median of each figure over the rounds; every second round goes backwards."""
+    """The median of each metric over the rounds; every second round goes backwards."""
     prompts = list(values)
     for name, row in rows.items():
         for prompt in prompts:
@@ -312,10 +312,10 @@ def print_table(results: dict[str, dict[str, float]]) -> None:
 
 @dataclass
 class Requirement:
-    """A bound on a figure of a row, or on its ratio to another row's."""
+    """A bound on a metric of a row, or on its ratio to another row's."""
 
     row: str
-    figure: str
+    metric: str
     against: str | None
     at_most: bool
     bound: float
@@ -324,13 +324,13 @@ class Requirement:
         """None where a row was not measured."""
         if self.row not in results or (self.against is not None and self.against not in results):
             return None
-        value, of = results[self.row][self.figure], ""
+        value, of = results[self.row][self.metric], ""
         if self.against is not None:
-            value, of = value / results[self.against][self.figure], f" of {self.against}'s"
+            value, of = value / results[self.against][self.metric], f" of {self.against}'s"
         met = value <= self.bound if self.at_most else value >= self.bound
         side = "at most" if self.at_most else "at least"
         bound = f"({side} {cell(self.bound)})"
-        return f"{self.row} {self.figure} is {cell(value)}{of} {bound}: {'ok' if met else 'FAIL'}"
+        return f"{self.row} {self.metric} is {cell(value)}{of} {bound}: {'ok' if met else 'FAIL'}"
 
 
 REQUIREMENTS = [
@@ -353,7 +353,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures a cached hit in Python.")
     parser.add_argument("--fcached", required=True, help="the daemon")
     parser.add_argument("--peers", required=True, type=Path, help="what fetch-peers.sh unpacked")
-    parser.add_argument("--json", required=True, type=Path, help="where the figures go")
+    parser.add_argument("--json", required=True, type=Path, help="where the metrics go")
     parser.add_argument("--rows", default="", help="patterns, with commas; all rows by default")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="a row's turn in a round")
@@ -370,14 +370,14 @@ def main() -> int:
         del os.environ[name]
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the servers inherit it
     values = {make_prompt(seed): make_value(seed) for seed in range(N_PROMPTS)}
-    folder = Path(tempfile.mkdtemp(prefix="fcached-bench-"))
+    directory = Path(tempfile.mkdtemp(prefix="fcached-bench-"))
     try:
         with ExitStack() as stack:
-            scene = Scene(folder, arguments.fcached, arguments.peers.resolve(), stack)
+            scene = Scene(directory, arguments.fcached, arguments.peers.resolve(), stack)
             rows = {name: ROWS[name](scene, values) for name in names}
             results = measure(rows, values, arguments.rounds, arguments.seconds)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
     print_table(results)
     print(f"\nMedians of {arguments.rounds} rounds.\n")
     for line in filter(None, (need.line(results) for need in REQUIREMENTS)):
