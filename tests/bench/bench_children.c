@@ -140,7 +140,7 @@ int child_connect(const struct child *child, const char *path) {
     if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN)
       break;
     if (ended(child, CONNECT_STEP_MS)) {
-      fprintf(stderr, "bench: %s ended instead of serving; it said:\n", child->name);
+      fprintf(stderr, "bench: %s exited before it served; its output:\n", child->name);
       show_log(child);
       return -1;
     }

@@ -56,7 +56,7 @@ void helper_stop(struct helper *helper) {
 int helper_begin(const struct helper *helper, uint64_t ns) {
   if (send(helper->fd, &ns, sizeof(ns), MSG_NOSIGNAL) == sizeof(ns))
     return 0;
-  fprintf(stderr, "bench: cannot tell %s to begin: %s\n", helper->child.name, strerror(errno));
+  fprintf(stderr, "bench: cannot start a burst of %s: %s\n", helper->child.name, strerror(errno));
   return -1;
 }
 

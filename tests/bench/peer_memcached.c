@@ -39,7 +39,7 @@ static int memcached_start(struct bench_peer *peer, const struct bench_env *env)
   (void)snprintf(libraries, sizeof(libraries), "%s/libs", env->peers); /* shorter than program */
   struct memcached *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
-    fprintf(stderr, "bench: cannot name memcached in %s\n", env->peers);
+    fprintf(stderr, "bench: path too long for memcached in %s\n", env->peers);
     free(state);
     return -1;
   }

@@ -41,7 +41,7 @@ static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
   (void)snprintf(dir, sizeof(dir), "%s", env->dir);
   struct redis *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
-    fprintf(stderr, "bench: cannot name redis-server in %s\n", env->peers);
+    fprintf(stderr, "bench: path too long for redis-server in %s\n", env->peers);
     free(state);
     return -1;
   }

@@ -28,7 +28,7 @@ int scratch_make(char path[SCRATCH_PATH_BYTES]) {
     parent = getenv("TMPDIR");
     if (parent == NULL || parent[0] != '/' || strlen(parent) > 40)
       parent = "/tmp";
-    fprintf(stderr, "bench: /dev/shm has not 1 GiB free: LMDB and traces lie in %s\n", parent);
+    fprintf(stderr, "bench: /dev/shm has not 1 GiB free: LMDB and traces are in %s\n", parent);
   }
   (void)snprintf(path, SCRATCH_PATH_BYTES, "%s/fcached-bench-XXXXXX", parent); /* 61 at most */
   if (mkdtemp(path) != NULL)
