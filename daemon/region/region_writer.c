@@ -173,11 +173,11 @@ int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_v
       return 0;
     (void)fault_set(why, FC_EREFUSED,
                     "clients cannot read the cache themselves, and ask for each value: this C "
-                    "library has no robust mutex by which they would see the daemon's end");
+                    "library has no robust mutex that shows them the daemon's death");
   } else if (shared) {
     (void)fault_set(why, FC_EREFUSED,
                     "clients cannot read the cache themselves, and ask for each value: the kernel "
-                    "gave no sealed memory of %llu bytes to share: %s",
+                    "provides no sealed memory of %llu bytes: %s",
                     (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);

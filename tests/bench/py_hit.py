@@ -1,9 +1,9 @@
 """py_hit.py - a cached hit in Python, beside the alternatives of a Python program.
 
 The value is a next-token distribution of 256 entries in the caller's own dataclass. All rows give
-the caller such an object, and all except the in-process one decode it from the same encoding. They are
-measured on one CPU in rounds: half of each turn singly, for the percentiles, and half in blocks,
-for the rate. README.md has the details.
+the caller such an object, and all except the in-process one decode it from the same encoding. They
+are measured on one CPU in rounds: half of each turn singly, for the percentiles, and half in
+blocks, for the rate. README.md has the details.
 """
 
 from __future__ import annotations
