@@ -217,8 +217,8 @@ static int start_cache(struct server *server, struct fault *fault) {
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id, server->shares,
-                   fault);
+  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id,
+                          server->shares, fault);
   if (rc < 0)
     return rc;
   if (server->shares && server->region.fd < 0)
