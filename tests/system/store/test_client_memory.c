@@ -322,14 +322,14 @@ START_TEST(memory_counters_add_up) {
     bound += library_figure(cache, name);
   }
   ck_assert_uint_eq(library_figure(cache, "memory_used"), used);
-  ck_assert_uint_eq(library_figure(cache, "memory_bound"), bound);
+  ck_assert_uint_eq(library_figure(cache, "client_memory"), bound);
   ck_assert_uint_gt(used, 0);
   fcache_close(cache);
 }
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("memory_bounds");
+  Suite *suite = suite_create("client_memory");
   TCase *small = tcase_create("the smallest budget");
   TCase *roomy = tcase_create("the default budget");
   TCase *closed = tcase_create("closed");

@@ -85,7 +85,7 @@ START_TEST(memory_of_entries_within_region) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("memory_bound");
+  Suite *suite = suite_create("entry_memory");
   TCase *tcase = tcase_create("all");
   tcase_add_checked_fixture(tcase, NULL, stop);
   tcase_set_timeout(tcase, 60);
