@@ -322,7 +322,7 @@ START_TEST(memory_counters_add_up) {
     bound += library_figure(cache, name);
   }
   ck_assert_uint_eq(library_figure(cache, "memory_used"), used);
-  ck_assert_uint_eq(library_figure(cache, "client_memory"), bound);
+  ck_assert_uint_eq(library_figure(cache, "memory_bound"), bound);
   ck_assert_uint_gt(used, 0);
   fcache_close(cache);
 }
