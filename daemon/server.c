@@ -84,7 +84,6 @@ static void emptied(void *arg) {
     return;
   server->emptied = true;
   conns_close(&server->conns);
-  rings_pay_all(&server->dispatch.rings); /* the trace may lose what it has no room for by now */
   ticker_close(&server->watchdog);
   close_handle((uv_handle_t *)&server->drain_bound);
   trace_close(&server->trace, trace_done, server);
@@ -92,10 +91,9 @@ static void emptied(void *arg) {
 
 static void drained_too_long(uv_timer_t *timer) {
   struct server *server = timer->data;
-  if (server->conns.count > 0) /* else the trace is slow, and says itself what it loses */
-    log_line(&server->log, LOG_LEVEL_WARNING,
-             "%u clients did not take their last replies: closing their connections",
-             server->conns.count);
+  log_line(&server->log, LOG_LEVEL_WARNING,
+           "%u clients did not take their last replies: closing their connections",
+           server->conns.count);
   emptied(server);
 }
 
@@ -123,7 +121,8 @@ static void on_stop_signal(uv_signal_t *handle, int signum) {
 static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
   struct server *server = handle->data;
-  (void)rings_drain_all(&server->dispatch.rings); /* what was before it belongs to the old file */
+  /* Hits before the signal belong to the old file. */
+  rings_drain_all(&server->dispatch.rings, TRACE_WRITE_NOW);
   trace_reopen(&server->trace);
 }
 

@@ -191,9 +191,8 @@ static void set_rings_period(struct conns *conns, unsigned period_ms) {
     ticker_start(&conns->rings, period_ms);
 }
 
-/* Is it the end: is nobody left, and no line of the trace owed to who was there? */
 static void end_if_empty(struct conns *conns) {
-  if (conns->draining && conns->count == 0 && !rings_owe_lines(&conns->dispatch->rings))
+  if (conns->draining && conns->count == 0)
     conns->on_empty(conns->arg);
 }
 
@@ -205,7 +204,6 @@ static void on_rings(void *arg) {
     if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
       conns_ready(conns, conn);
   set_rings_period(conns, rings_sweep(rings, uv_hrtime()));
-  end_if_empty(conns);
 }
 
 void conns_rings(struct conns *conns) {

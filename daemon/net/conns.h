@@ -99,15 +99,13 @@ void conns_accept(struct conns *conns, uv_stream_t *listener);
 /* Has the listener a connection that is to be tried again? */
 bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener);
 
-/* Closes what is left; the loop must then run until the handles are closed. The rings are not
- * looked at any more: lines that they owe are the caller's to see to (rings_pay_all). */
+/* Closes what is left; the loop must then run until the handles are closed. */
 void conns_close(struct conns *conns);
 
 /* After the loop has ended. */
 void conns_deinit(struct conns *conns);
 
-/* Every connection ends when what it had sent is answered; when the last one is gone, and the lines
- * of the trace that their rings owed are made, then on_empty. */
+/* Every connection ends when what it had sent is answered; on_empty when the last one is gone. */
 void conns_drain(struct conns *conns);
 
 /* Queues a connection for the next turn, unless it is queued; idempotent. */

@@ -101,7 +101,7 @@ void clears_adopt(struct dispatch *dispatch, struct clear_job *job) {
 }
 
 static bool begin(struct dispatch *dispatch, struct clear_job *job) {
-  (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
+  rings_drain_all(&dispatch->rings, TRACE_WRITE_NOW);
   if (!clears_start(dispatch, job, &job->select, call_clock_ns()))
     return false;
   dispatch->orphans.n--;

@@ -24,7 +24,7 @@ uint64_t call_clock_ns(void) {
 
 static void before_evict(void *arg) {
   struct dispatch *dispatch = arg;
-  rings_drain_awake(&dispatch->rings);
+  rings_drain_before_eviction(&dispatch->rings);
 }
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
@@ -254,7 +254,7 @@ bool dispatch_chores(struct dispatch *dispatch) {
 const char *dispatch_fault(const struct session *session) {
   if (session->unanswerable)
     return "there was no memory for an answer that it waits for";
-  return session->ring == NULL ? NULL : rings_fault(session->ring);
+  return session->ring == NULL ? NULL : rings_error(session->ring);
 }
 
 static enum dispatch_result wait_for_trace(const struct call *call) {
@@ -264,19 +264,6 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 
 static bool closes_trace_file(const struct fc_request *request) {
   return request->type == FC_TRACE && request->trace.action != FC_TRACE_STATUS;
-}
-
-/* Are the lines made of all that was before this request? What is owed for hits since then is not
- * its business: under load there is always some. */
-static bool file_has_its_lines(struct rings *rings, struct session *session) {
-  if (!session->marked_trace) {
-    session->marked_trace = !rings_drain_all(rings);
-    if (session->marked_trace)
-      rings_mark(rings);
-  } else {
-    session->marked_trace = rings_owe_to_mark(rings);
-  }
-  return !session->marked_trace;
 }
 
 /* What clients served themselves came before the request; where figures are told, or the past is
@@ -299,11 +286,11 @@ static enum dispatch_result drain_before(const struct call *call,
     return DISPATCH_CLOSE;
   }
   bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
-  if (closes_trace_file(request))
-    return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
   bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
-  if (tells || type == FC_TRACE || begins_clear)
-    (void)rings_drain_all(rings); /* lines that are owed come later */
+  if (closes_trace_file(request) || begins_clear)
+    rings_drain_all(rings, TRACE_WRITE_NOW);
+  else if (tells || type == FC_TRACE)
+    rings_drain_all(rings, TRACE_LEAVE_RECORD);
   return DISPATCH_DONE;
 }
 

@@ -163,8 +163,8 @@ static bool send_ring(const struct call *call, struct client_ring *ring) {
   return false;
 }
 
-/* What the client had recorded in the old ring was read before this request; where lines of that
- * are owed, it keeps that ring for now. */
+/* Makes a ring to replace the client's. While the trace is behind, unread records may be left in
+ * the old one. Then the client keeps it for now. */
 static struct client_ring *make_another(const struct call *call,
                                         const struct fc_ring_request *request) {
   const struct client_ring *old = call->session->ring;
@@ -172,7 +172,7 @@ static struct client_ring *make_another(const struct call *call,
     return NULL;
   if (old == NULL)
     return make_ring(call);
-  return client_ring_is_done(old)
+  return client_ring_is_drained(old)
              ? rings_attach_anew(&call->dispatch->rings, old, request->want_slots)
              : NULL;
 }

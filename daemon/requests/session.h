@@ -76,7 +76,6 @@ struct session {
   bool unanswerable;           /* there was no memory for such an answer: it is to be dropped */
   uint64_t hits, shared_hits;  /* recorded, that were messages; a ring's are in its account */
   struct session *next, *prev; /* among the greeted, in the order of their welcomes */
-  bool marked_trace;           /* a request waits for the lines up to rings_mark */
   bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
   enum slice_kind slice_kind;  /* of the last frame that came to DISPATCH_LATER */
 };

@@ -262,9 +262,9 @@ static const struct ill {
     {"far-context", hit_of_a_context_out_of_range, "a context that was not defined"},
     {"flags", hit_with_strange_flags, "flags that do not exist"},
     {"far-index", context_out_of_range, "an index that is out of range"},
-    {"control", context_with_a_control_character, "a name that is none"},
-    {"no-op", context_without_an_op, "a name that is none"},
-    {"halves", context_by_halves, "published by halves"},
+    {"control", context_with_a_control_character, "invalid name in a context record"},
+    {"no-op", context_without_an_op, "invalid name in a context record"},
+    {"halves", context_by_halves, "incomplete context record"},
     {"holes", holes_instead_of_slots, "of a kind that does not exist"},
 };
 enum { ILLS = sizeof ills / sizeof ills[0] };
