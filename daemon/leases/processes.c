@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "daemon/base/check.h"
 #include "daemon/os/peer.h"
 #include "daemon/os/proc_stat.h"
 
-#define ANCESTORS_MAX 8u /* shells and wrappers between a process and its creator's client */
+#define ANCESTORS_MAX 8u /* shells and wrappers between a client and the client that created it */
 
 static uint32_t index_of(const struct processes *processes, pid_t pid) {
   return (uint32_t)(XXH3_64bits_withSeed(&pid, sizeof pid, processes->secret) % PROCESSES_BUCKETS);
@@ -33,9 +34,10 @@ static void forget(struct processes *processes, struct process *process) {
   free(process);
 }
 
-/* ---- without a connection ---- */
+/* ---- processes without a connection ---- */
 
 static void become_idle(struct processes *processes, struct process *process) {
+  check_eq(process->connections, 0);
   process->next_idle = NULL;
   process->prev_idle = processes->idle_last;
   *(processes->idle_last == NULL ? &processes->idle_first : &processes->idle_last->next_idle) =
@@ -46,6 +48,7 @@ static void become_idle(struct processes *processes, struct process *process) {
 
 static void become_busy(struct processes *processes, struct process *process) {
   struct process *next = process->next_idle, *prev = process->prev_idle;
+  check_lt(0, processes->idle);
   *(prev == NULL ? &processes->idle_first : &prev->next_idle) = next;
   *(next == NULL ? &processes->idle_last : &next->prev_idle) = prev;
   processes->idle--;
@@ -54,20 +57,21 @@ static void become_busy(struct processes *processes, struct process *process) {
 static void forget_idle(struct processes *processes, uint32_t most) {
   struct process *oldest;
   while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
-    processes->idle_first = oldest->next_idle;
-    *(oldest->next_idle == NULL ? &processes->idle_last : &oldest->next_idle->prev_idle) = NULL;
-    processes->idle--;
+    become_busy(processes, oldest);
     forget(processes, oldest);
   }
 }
 
 void processes_deinit(struct processes *processes) {
   forget_idle(processes, 0);
+  check_eq(processes->idle, 0);
+  for (unsigned i = 0; i < PROCESSES_BUCKETS; i++)
+    assert(processes->buckets[i] == NULL);
 }
 
 /* ---- helpers ---- */
 
-/* The nearest process above this one that is a client. NULL: there is none, or /proc does not tell.
+/* Returns the nearest ancestor that is a client, or NULL: there is none, or /proc does not show it.
  */
 static struct process *find_creator(const struct processes *processes, pid_t pid) {
   struct proc_stat stat;
@@ -84,16 +88,16 @@ static struct process *find_creator(const struct processes *processes, pid_t pid
   return NULL;
 }
 
-/* A process that was created while its creator computed, or by a helper, is taken for a helper for
- * as long as it lives: its creator may give it work in later computations, too. One that was
- * created before is a worker like others. */
-static void find_out_whose_helper(const struct processes *processes, struct process *process) {
+/* A process that was created while its creator computed, or by a helper, is a helper as long as it
+ * lives, because its creator may give it work in later computations too. A process that was created
+ * before is a worker like others. */
+static void detect_helper(const struct processes *processes, struct process *process) {
   struct process *creator = process->birth == 0 ? NULL : find_creator(processes, process->pid);
   if (creator == NULL || creator == process)
     return;
   uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(process->birth));
-  bool computed = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
-  if (computed || creator->leases.helper_of != NULL)
+  bool was_computing = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
+  if (was_computing || creator->leases.helper_of != NULL)
     leases_set_helper(&process->leases, &creator->leases);
 }
 
@@ -109,7 +113,7 @@ static struct process *make(struct processes *processes, pid_t pid, uint64_t bir
   process->number = number;
   process->next_in_bucket = *bucket_of(processes, pid);
   *bucket_of(processes, pid) = process;
-  find_out_whose_helper(processes, process);
+  detect_helper(processes, process);
   return process;
 }
 
@@ -128,10 +132,11 @@ struct process *processes_join(struct processes *processes, pid_t pid, uint64_t 
 }
 
 void processes_leave(struct processes *processes, struct process *process) {
-  assert(process->connections > 0);
+  check_lt(0, process->connections);
+  assert(process->connections > 1 || process->leases.held == 0);
   if (--process->connections > 0)
     return;
-  if (process->birth == 0) { /* the next with this pid may be another */
+  if (process->birth == 0) { /* the next one with this pid may be another process */
     forget(processes, process);
     return;
   }

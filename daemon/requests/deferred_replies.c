@@ -22,7 +22,7 @@ static void look(struct answer *answer) {
   const struct lease_wait *wait = answer->wait;
   const struct lease *lease = wait->lease;
   answer->state = wait->end == LEASE_END_NONE ? FC_LEASE_NONE : FC_LEASE_TAKEN;
-  if (wait->end == LEASE_END_GRANTED && lease->owner == wait->holder)
+  if (wait->end == LEASE_END_GRANTED && lease->owner == wait->waiter)
     answer->state = FC_LEASE_GRANTED;
   if (wait->end == LEASE_END_PUT)
     answer->found = store_peek(answer->call.dispatch->store, lease->ns, &lease->key);
@@ -91,7 +91,7 @@ bool waits_answer(struct dispatch *dispatch, struct session *session) {
 
 void waits_answer_all(struct dispatch *dispatch) {
   struct leases *leases = &dispatch->leases;
-  struct lease_holder *holder;
+  struct lease_client *holder;
   uint32_t before = leases->due;
   while (before - leases->due < ANSWERS_SLICE && (holder = leases_next_due(leases)) != NULL) {
     struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));

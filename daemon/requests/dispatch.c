@@ -198,12 +198,12 @@ static void unlist(struct dispatch *dispatch, struct session *session) {
 }
 
 void dispatch_let_go(struct dispatch *dispatch, struct session *session) {
-  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
+  leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   waits_answer_all(dispatch);
 }
 
 void dispatch_leave(struct dispatch *dispatch, struct session *session) {
-  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
+  leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;

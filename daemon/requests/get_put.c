@@ -77,7 +77,7 @@ enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *k
       .flags = get->flags,
       .probe = get->probe,
   };
-  return leases_ask(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+  return leases_acquire(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
 }
 
 static enum dispatch_result miss(const struct call *call, const struct fc_get *get) {

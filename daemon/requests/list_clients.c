@@ -66,7 +66,7 @@ static void tell_user(struct fc_user_entry *item, const struct user *user) {
 }
 
 static void add_client(struct page *page, const struct session *session, uint64_t now_ns) {
-  const struct lease_holder *holder = &session->leases;
+  const struct lease_client *holder = &session->leases;
   const struct hits_account *ring = session->ring == NULL ? NULL : &session->ring->account;
   struct fc_client_entry item = {
       .client_id = session->client_id,

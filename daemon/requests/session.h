@@ -70,7 +70,7 @@ struct session {
   struct clear_job *clear;     /* a clear under way: owned; NULL: none */
   struct client_ring *ring;    /* owned, see rings.h; NULL: it has none */
   bool asked_for_region;       /* and it could have it: it is to have a ring */
-  struct lease_holder leases;  /* what it computes and waits for */
+  struct lease_client leases;  /* what it computes and waits for */
   struct process *process;     /* since the welcome; NULL: not known, a process of its own */
   struct sink *sink;           /* for answers to waits; borrowed, set by the welcome */
   bool unanswerable;           /* there was no memory for such an answer: it is to be dropped */

@@ -50,7 +50,7 @@ struct twin {
   struct leases leases;
   struct counters counters;
   struct namespace spaces[TWIN_SPACES];
-  struct lease_holder holders[TWIN_HOLDERS];
+  struct lease_client holders[TWIN_HOLDERS];
   struct lease_process processes[TWIN_PROCESSES];
   uint64_t digest_mask;
   struct model model;
@@ -445,7 +445,7 @@ static void model_expire(struct model *model, uint64_t now_ns) {
       ck_abort_msg("%s", #holds);                                                                  \
   } while (0)
 
-static struct lease_holder *holder_at(struct twin *twin, uint32_t holder) {
+static struct lease_client *holder_at(struct twin *twin, uint32_t holder) {
   return &twin->holders[holder];
 }
 
@@ -467,7 +467,7 @@ static void compare_waits_for(const struct twin *twin, const struct lease *lease
     MUST(wait->since_ns == model->waits[i].since_ns);
     MUST(wait->until.at_ns == model->waits[i].until_ns);
     MUST(wait->asked_until_ns == model->waits[i].asked_until_ns);
-    MUST(wait->holder == &twin->holders[model->waits[i].ask.holder]);
+    MUST(wait->waiter == &twin->holders[model->waits[i].ask.holder]);
     MUST(wait->lease == lease);
     wait = wait->next;
     n++;
@@ -500,7 +500,7 @@ static void compare_leases(const struct twin *twin) {
 }
 
 static void compare_holder(const struct twin *twin, uint32_t number) {
-  const struct lease_holder *holder = &twin->holders[number];
+  const struct lease_client *holder = &twin->holders[number];
   const struct model_due *due = &twin->model.due[number];
   uint32_t n = 0;
   for (const struct lease_wait *wait = holder->due_first; wait != NULL; n++) {
@@ -508,31 +508,12 @@ static void compare_holder(const struct twin *twin, uint32_t number) {
     MUST(wait->id == due->told[n].id);
     MUST(wait->end == due->told[n].end);
     MUST(key_number(twin, wait->lease) == due->told[n].key);
-    wait = wait->next_of_holder;
+    wait = wait->next_of_client;
   }
   MUST(n == due->n);
   MUST(holder->due == n);
   MUST(holder->held == model_held(&twin->model, number));
   MUST(holder->waits == model_waits(&twin->model, number));
-}
-
-/* Nobody has a lease and waits; no bound is passed; and every wait is for a lease of another. */
-static void twin_hold(const struct twin *twin) {
-  const struct leases_limits *limits = &twin->model.limits;
-  MUST(twin->leases.n <= limits->leases);
-  MUST(twin->leases.waits + twin->leases.due <= limits->waits);
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++) {
-    const struct lease_holder *holder = &twin->holders[i];
-    MUST(holder->held == 0 || holder->waits == 0);
-    MUST(holder->held <= limits->leases_each);
-    MUST(holder->waits + holder->due <= limits->waits_each);
-    for (const struct lease_wait *wait = holder->wait_first; wait != NULL;
-         wait = wait->next_of_holder) {
-      MUST(wait->lease->owner != NULL);
-      MUST(wait->lease->owner != holder);
-      MUST(wait->lease->owner->waits == 0);
-    }
-  }
 }
 
 /* Of the waits that closed no circle, none waits for itself through others: each circle has one
@@ -569,7 +550,7 @@ static void compare(const struct twin *twin) {
   uint64_t term_ns, until_ns;
   model_nearest(model, &key, &term_ns, &wait, &until_ns);
   MUST(leases_next_ns(&twin->leases) == least(term_ns, until_ns));
-  twin_hold(twin);
+  leases_check(&twin->leases);
 }
 
 /* ---- both side by side ---- */
@@ -658,7 +639,7 @@ enum lease_answer twin_ask(struct twin *twin, const struct twin_ask *ask, uint64
                                   .wait_ns = ask->wait_ns,
                                   .id = ask->id};
   enum lease_answer answer =
-      leases_ask(&twin->leases, holder_at(twin, ask->holder), &request, now_ns);
+      leases_acquire(&twin->leases, holder_at(twin, ask->holder), &request, now_ns);
   ck_assert_int_eq(answer, model_ask(&twin->model, ask, now_ns));
   compare(twin);
   return answer;
@@ -700,10 +681,10 @@ uint32_t twin_give_up_all(struct twin *twin, uint32_t holder, uint64_t now_ns) {
 }
 
 void twin_leave(struct twin *twin, uint32_t holder, uint64_t now_ns) {
-  leases_leave(&twin->leases, holder_at(twin, holder), now_ns);
+  leases_client_gone(&twin->leases, holder_at(twin, holder), now_ns);
   model_leave(&twin->model, holder, now_ns);
   compare(twin);
-  ck_assert(!holder_at(twin, holder)->is_due);
+  ck_assert(!holder_at(twin, holder)->is_queued);
   ck_assert_ptr_null(holder_at(twin, holder)->due_first);
 }
 
@@ -736,7 +717,7 @@ void twin_clear(struct twin *twin, const struct twin_select *select, uint64_t no
 
 uint32_t twin_next_due(struct twin *twin) {
   struct model *model = &twin->model;
-  struct lease_holder *holder = leases_next_due(&twin->leases);
+  struct lease_client *holder = leases_next_due(&twin->leases);
   uint32_t expected = NOBODY;
   while (expected == NOBODY && model->n_queue > 0) {
     if (model->due[model->queue[0]].n > 0)

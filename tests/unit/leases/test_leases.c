@@ -15,8 +15,8 @@
 static struct leases leases;
 static struct counters counters;
 static struct namespace space, other_space;
-static struct lease_holder holders[HOLDERS];
-static struct lease_holder *const a = &holders[0], *const b = &holders[1], *const c = &holders[2];
+static struct lease_client holders[HOLDERS];
+static struct lease_client *const a = &holders[0], *const b = &holders[1], *const c = &holders[2];
 static uint32_t last_id;
 
 static const struct leases_limits wide = {.leases = 100000,
@@ -37,7 +37,7 @@ static void set_up(void) {
 /* Whatever a case does, nothing is left when all have left. */
 static void tear_down(void) {
   for (size_t i = 0; i < HOLDERS; i++)
-    leases_leave(&leases, &holders[i], NOW + WAIT);
+    leases_client_gone(&leases, &holders[i], NOW + WAIT);
   ck_assert_uint_eq(leases.n, 0);
   ck_assert_uint_eq(leases.waits, 0);
   ck_assert_ptr_null(leases_next_due(&leases));
@@ -69,7 +69,7 @@ static void put(uint8_t prompt, uint64_t now_ns) {
   leases_put(&leases, &space, fc_key_digest(space.seed, &key), &key, now_ns);
 }
 
-static bool give_up(struct lease_holder *holder, uint8_t prompt, bool for_all, uint64_t now_ns) {
+static bool give_up(struct lease_client *holder, uint8_t prompt, bool for_all, uint64_t now_ns) {
   struct fc_key key = key_of(prompt);
   return leases_give_up(&leases, holder, &space, fc_key_digest(space.seed, &key), &key, for_all,
                         now_ns);
@@ -246,18 +246,18 @@ static const struct rule rules[] = {
       IS_TOLD(C, 2, GRANTED)}},
 };
 
-static enum lease_answer ask_as(enum verb verb, struct lease_holder *holder, uint8_t prompt,
+static enum lease_answer ask_as(enum verb verb, struct lease_client *holder, uint8_t prompt,
                                 uint64_t now_ns) {
   struct fc_key key = key_of(prompt);
   struct lease_request request = request_of(&key);
   request.wants = verb != LOOK;
   request.wait_ns = verb == TRY ? 0 : WAIT;
-  return leases_ask(&leases, holder, &request, now_ns);
+  return leases_acquire(&leases, holder, &request, now_ns);
 }
 
 #define NOTHING UINT32_MAX
 
-static uint32_t take_due(struct lease_holder *holder, uint8_t prompt) {
+static uint32_t take_due(struct lease_client *holder, uint8_t prompt) {
   const struct lease_wait *wait = holder->due_first;
   if (wait == NULL || wait->lease->key.prompt.bytes[0] != prompt)
     return NOTHING;
@@ -266,7 +266,7 @@ static uint32_t take_due(struct lease_holder *holder, uint8_t prompt) {
   return end;
 }
 
-static bool owns(const struct lease_holder *holder, uint8_t prompt) {
+static bool owns(const struct lease_client *holder, uint8_t prompt) {
   const struct lease *lease = holder->held_first;
   while (lease != NULL && lease->key.prompt.bytes[0] != prompt)
     lease = lease->next_held;
@@ -275,7 +275,7 @@ static bool owns(const struct lease_holder *holder, uint8_t prompt) {
 
 /* Returns what came of it; where that is nothing, what the step has there. */
 static uint32_t take_step(const struct step *step, uint64_t *now_ns) {
-  struct lease_holder *holder = &holders[step->who];
+  struct lease_client *holder = &holders[step->who];
   const struct fc_str any = {0};
   switch (step->verb) {
   case ASK:
@@ -295,7 +295,7 @@ static uint32_t take_step(const struct step *step, uint64_t *now_ns) {
     put(step->prompt, *now_ns);
     break;
   case LEAVE:
-    leases_leave(&leases, holder, *now_ns);
+    leases_client_gone(&leases, holder, *now_ns);
     break;
   case CLEAR:
     leases_clear(&leases, NULL, any, any, *now_ns);
@@ -330,7 +330,7 @@ END_TEST
 
 /* ---- what takes more than steps ---- */
 
-static enum lease_answer ask(struct lease_holder *holder, uint8_t prompt) {
+static enum lease_answer ask(struct lease_client *holder, uint8_t prompt) {
   return ask_as(ASK, holder, prompt, NOW);
 }
 
@@ -412,7 +412,7 @@ START_TEST(waits_that_are_over_count_for_all_until_they_are_answered) {
   ck_assert_int_eq(ask(&holders[3], 1), LEASE_NONE);
   leases_due_done(&leases, b);
   ck_assert_int_eq(ask(&holders[3], 1), LEASE_WAITS);
-  leases_leave(&leases, c, NOW);
+  leases_client_gone(&leases, c, NOW);
   ck_assert_int_eq(ask(&holders[4], 1), LEASE_WAITS);
 }
 END_TEST
@@ -446,14 +446,14 @@ START_TEST(times_are_bounded) {
   struct fc_key key = key_of(1);
   struct lease_request request = request_of(&key);
   request.term_ns = time->of_wait ? TERM : time->asked_ns;
-  ck_assert_int_eq(leases_ask(&leases, a, &request, time->now_ns), LEASE_GRANTED);
+  ck_assert_int_eq(leases_acquire(&leases, a, &request, time->now_ns), LEASE_GRANTED);
   ck_assert(time->of_wait || leases.first->term.at_ns == time->at_ns);
   ck_assert(time->of_wait || leases_next_ns(&leases) == time->at_ns);
   request.wait_ns = time->of_wait ? time->asked_ns : WAIT;
-  ck_assert_int_eq(leases_ask(&leases, b, &request, time->now_ns), LEASE_WAITS);
+  ck_assert_int_eq(leases_acquire(&leases, b, &request, time->now_ns), LEASE_WAITS);
   ck_assert(!time->of_wait || b->wait_first->until.at_ns == time->at_ns);
   for (size_t i = 0; i < HOLDERS; i++) /* here, for time does not go back */
-    leases_leave(&leases, &holders[i], time->now_ns);
+    leases_client_gone(&leases, &holders[i], time->now_ns);
 }
 END_TEST
 
@@ -464,9 +464,9 @@ START_TEST(the_term_after_a_wait_is_bounded) {
   struct lease_request request = request_of(&key);
   ck_assert_int_eq(ask(a, 1), LEASE_GRANTED);
   request.term_ns = 0;
-  ck_assert_int_eq(leases_ask(&leases, b, &request, NOW), LEASE_WAITS);
+  ck_assert_int_eq(leases_acquire(&leases, b, &request, NOW), LEASE_WAITS);
   request.term_ns = TERM + 1;
-  ck_assert_int_eq(leases_ask(&leases, c, &request, NOW), LEASE_WAITS);
+  ck_assert_int_eq(leases_acquire(&leases, c, &request, NOW), LEASE_WAITS);
   ck_assert(give_up(a, 1, false, NOW + 1));
   ck_assert_uint_eq(leases.first->term.at_ns, NOW + 1 + 2 * TERM);
   ck_assert_uint_eq(leases.first->granted_ns, NOW + 1);
@@ -475,12 +475,12 @@ START_TEST(the_term_after_a_wait_is_bounded) {
 }
 END_TEST
 
-static enum lease_answer ask_for(struct lease_holder *holder, uint64_t term_ns, uint64_t wait_ns) {
+static enum lease_answer ask_for(struct lease_client *holder, uint64_t term_ns, uint64_t wait_ns) {
   struct fc_key key = key_of(1);
   struct lease_request request = request_of(&key);
   request.term_ns = term_ns;
   request.wait_ns = wait_ns;
-  return leases_ask(&leases, holder, &request, NOW);
+  return leases_acquire(&leases, holder, &request, NOW);
 }
 
 START_TEST(a_wait_that_is_over_is_none) {
@@ -503,18 +503,18 @@ START_TEST(waits_of_one_holder_that_overlap_count_once) {
   struct lease_request request;
   for (size_t i = 0; i < 3; i++) {
     request = request_of(&keys[i]);
-    ck_assert_int_eq(leases_ask(&leases, a, &request, NOW), LEASE_GRANTED);
+    ck_assert_int_eq(leases_acquire(&leases, a, &request, NOW), LEASE_GRANTED);
     request = request_of(&keys[i]);
-    ck_assert_int_eq(leases_ask(&leases, b, &request, NOW), LEASE_WAITS);
+    ck_assert_int_eq(leases_acquire(&leases, b, &request, NOW), LEASE_WAITS);
     request = request_of(&keys[i]);
-    ck_assert_int_eq(leases_ask(&leases, c, &request, NOW), LEASE_WAITS);
+    ck_assert_int_eq(leases_acquire(&leases, c, &request, NOW), LEASE_WAITS);
   }
   put(2, NOW + 90);
   ck_assert_uint_eq(b->due_first->wall_ns, 30);
   put(1, NOW + 100);
   put(3, NOW + 100);
   uint64_t walls_ns = 0;
-  for (const struct lease_wait *wait = b->due_first; wait != NULL; wait = wait->next_of_holder)
+  for (const struct lease_wait *wait = b->due_first; wait != NULL; wait = wait->next_of_client)
     walls_ns += wait->wall_ns;
   ck_assert_uint_eq(walls_ns, 100);
   ck_assert_uint_eq(counters.lease_wait_ns, 200); /* of the two that waited */
@@ -563,8 +563,8 @@ START_TEST(one_that_was_answered_or_left_is_not_due) {
     ck_assert_int_eq(ask(&holders[i], 1), LEASE_WAITS);
   put(1, NOW);
   leases_due_done(&leases, &holders[1]);
-  leases_leave(&leases, &holders[4], NOW); /* the queue's last */
-  leases_leave(&leases, &holders[2], NOW); /* in its middle */
+  leases_client_gone(&leases, &holders[4], NOW); /* the queue's last */
+  leases_client_gone(&leases, &holders[2], NOW); /* in its middle */
   ck_assert_ptr_eq(leases_next_due(&leases), &holders[3]);
   ck_assert_ptr_null(leases_next_due(&leases));
 }
@@ -579,9 +579,9 @@ START_TEST(a_due_wait_knows_its_request_and_key) {
   request.id = 77;
   request.flags = FC_LEASE | FC_UNRECORDED;
   request.probe = fc_str_of(probe);
-  ck_assert_int_eq(leases_ask(&leases, b, &request, NOW + 3), LEASE_WAITS);
+  ck_assert_int_eq(leases_acquire(&leases, b, &request, NOW + 3), LEASE_WAITS);
   request.probe = (struct fc_str){0};
-  ck_assert_int_eq(leases_ask(&leases, c, &request, NOW + 3), LEASE_WAITS);
+  ck_assert_int_eq(leases_acquire(&leases, c, &request, NOW + 3), LEASE_WAITS);
   probe[0] = 'x';
   put(9, NOW + 5);
   const struct lease_wait *wait = b->due_first;
@@ -611,13 +611,13 @@ START_TEST(keys_are_told_apart_by_all_their_parts) {
     struct lease_request request = request_of(&keys[i]);
     request.digest = 5;
     request.ns = i == 5 ? &other_space : &space;
-    ck_assert_int_eq(leases_ask(&leases, a, &request, NOW), LEASE_GRANTED);
+    ck_assert_int_eq(leases_acquire(&leases, a, &request, NOW), LEASE_GRANTED);
   }
   for (size_t i = 6; i-- > 0;) {
     struct lease_request request = request_of(&keys[i]);
     request.digest = 5;
     request.ns = i == 5 ? &other_space : &space;
-    ck_assert_int_eq(leases_ask(&leases, b, &request, NOW), LEASE_WAITS);
+    ck_assert_int_eq(leases_acquire(&leases, b, &request, NOW), LEASE_WAITS);
     leases_put(&leases, request.ns, 5, &keys[i], NOW);
     ck_assert_uint_eq(b->waits, 0);
     ck_assert_uint_eq(leases.n, i);
@@ -646,7 +646,7 @@ static void get_eight(void) {
     struct lease_request request = request_of(&key);
     request.ns = i < 4 ? &space : &other_space;
     request.digest = fc_key_digest(request.ns->seed, &key);
-    ck_assert_int_eq(leases_ask(&leases, a, &request, NOW), LEASE_GRANTED);
+    ck_assert_int_eq(leases_acquire(&leases, a, &request, NOW), LEASE_GRANTED);
   }
 }
 
@@ -694,7 +694,7 @@ START_TEST(many_leases_are_found) {
   for (uint32_t i = 0; i < MANY; i++) {
     struct fc_key key = numbered(i);
     struct lease_request request = request_of(&key);
-    if (leases_ask(&leases, &holders[i % HOLDERS], &request, NOW) != LEASE_GRANTED)
+    if (leases_acquire(&leases, &holders[i % HOLDERS], &request, NOW) != LEASE_GRANTED)
       ck_abort_msg("not granted: %u", i);
   }
   ck_assert_uint_eq(leases.n, MANY);

@@ -19,10 +19,10 @@ static struct namespace space;
 static uint64_t now_ns;
 static struct leases leases;
 static struct lease_process *processes; /* MANY of them, each with three connections */
-static struct lease_holder *holders;
+static struct lease_client *holders;
 
-static struct lease_holder *connection(uint32_t process, uint32_t i) {
-  struct lease_holder *holder = &holders[3 * process + i];
+static struct lease_client *connection(uint32_t process, uint32_t i) {
+  struct lease_client *holder = &holders[3 * process + i];
   holder->process = &processes[process];
   return holder;
 }
@@ -39,7 +39,7 @@ static void set_up(void) {
 
 static void tear_down(void) {
   for (uint32_t i = 0; i < 3 * MANY; i++)
-    leases_leave(&leases, &holders[i], now_ns);
+    leases_client_gone(&leases, &holders[i], now_ns);
   for (uint32_t i = 0; i < MANY; i++)
     leases_forget_process(&processes[i]);
   leases_deinit(&leases);
@@ -52,7 +52,7 @@ static struct fc_key key_of(uint32_t number) {
   return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = number};
 }
 
-static enum lease_answer ask_for(struct lease_holder *holder, uint32_t number, uint64_t wait_ns) {
+static enum lease_answer ask_for(struct lease_client *holder, uint32_t number, uint64_t wait_ns) {
   struct fc_key key = key_of(number);
   struct lease_request request = {.ns = &space,
                                   .digest = fc_key_digest(space.seed, &key),
@@ -61,20 +61,20 @@ static enum lease_answer ask_for(struct lease_holder *holder, uint32_t number, u
                                   .term_ns = UINT64_MAX,
                                   .wait_ns = wait_ns,
                                   .id = number};
-  return leases_ask(&leases, holder, &request, now_ns);
+  return leases_acquire(&leases, holder, &request, now_ns);
 }
 
-static enum lease_answer ask(struct lease_holder *holder, uint32_t number) {
+static enum lease_answer ask(struct lease_client *holder, uint32_t number) {
   return ask_for(holder, number, UINT64_MAX);
 }
 
 /* What the holder's latest wait has left; FOR_EVER: no grace. */
-static uint64_t left_ns(const struct lease_holder *holder) {
+static uint64_t left_ns(const struct lease_client *holder) {
   uint64_t until_ns = holder->wait_last->until.at_ns;
   return until_ns == UINT64_MAX ? FOR_EVER : until_ns - now_ns;
 }
 
-static void waits_with(struct lease_holder *holder, uint32_t number, uint64_t expected_ns) {
+static void waits_with(struct lease_client *holder, uint32_t number, uint64_t expected_ns) {
   ck_assert_int_eq(ask(holder, number), LEASE_WAITS);
   ck_assert_uint_eq(left_ns(holder), expected_ns);
 }
@@ -89,14 +89,14 @@ static void pass(uint64_t ns) {
   leases_expire(&leases, now_ns);
 }
 
-static void give_up(struct lease_holder *holder, uint32_t number) {
+static void give_up(struct lease_client *holder, uint32_t number) {
   struct fc_key key = key_of(number);
   ck_assert(leases_give_up(&leases, holder, &space, fc_key_digest(space.seed, &key), &key, false,
                            now_ns));
 }
 
 /* How the holder's one due wait ended. */
-static enum lease_end end_of(struct lease_holder *holder) {
+static enum lease_end end_of(struct lease_client *holder) {
   ck_assert_uint_eq(holder->due, 1);
   enum lease_end end = holder->due_first->end;
   leases_due_done(&leases, holder);
@@ -139,7 +139,7 @@ START_TEST(a_wait_whose_circle_is_gone_goes_on) {
   waits_with(connection(0, 1), 1, FOR_EVER);
   ck_assert_int_eq(ask_for(connection(1, 1), 0, 5 * SECOND), LEASE_WAITS);
   ck_assert_uint_eq(left_ns(connection(1, 1)), UNKNOWN);
-  leases_leave(&leases, connection(0, 1), now_ns);
+  leases_client_gone(&leases, connection(0, 1), now_ns);
   pass(UNKNOWN);
   ck_assert_uint_eq(left_ns(connection(1, 1)), 5 * SECOND - UNKNOWN);
   waits_with(connection(0, 1), 1, UNKNOWN);
@@ -227,7 +227,7 @@ START_TEST(a_helper_does_not_wait_for_whom_it_works) {
   ck_assert_int_eq(ask(connection(3, 0), 3), LEASE_GRANTED);
   waits_with(connection(1, 1), 3, FOR_EVER);
   waits_with(connection(3, 1), 0, UNKNOWN);
-  leases_leave(&leases, connection(1, 1), now_ns);
+  leases_client_gone(&leases, connection(1, 1), now_ns);
   waits_with(connection(3, 1), 0, FOR_EVER);
 }
 END_TEST
@@ -247,7 +247,7 @@ START_TEST(a_lease_that_goes_to_whom_a_helper_works_for_is_not_waited_for) {
 END_TEST
 
 START_TEST(a_process_that_is_not_known_is_in_no_circle) {
-  struct lease_holder *unknown[2] = {connection(1, 0), connection(1, 1)};
+  struct lease_client *unknown[2] = {connection(1, 0), connection(1, 1)};
   unknown[0]->process = unknown[1]->process = NULL;
   ck_assert_int_eq(ask(connection(0, 0), 0), LEASE_GRANTED);
   ck_assert_int_eq(ask(unknown[0], 1), LEASE_GRANTED);
@@ -275,7 +275,7 @@ END_TEST
 
 /* Past what is searched at a time, the waits end without a search. */
 START_TEST(the_searches_when_many_graces_end_are_bounded) {
-  struct lease_holder *waiter = connection(STEPS_MAX + 3, 0);
+  struct lease_client *waiter = connection(STEPS_MAX + 3, 0);
   make_chain();
   for (uint32_t i = 0; i < 1000; i++)
     waits_with(waiter, 0, UNKNOWN);
@@ -296,7 +296,7 @@ START_TEST(the_processes_that_one_waits_for_are_bounded) {
   waits_with(connection(EDGES_MAX + 1, 1), 1, FOR_EVER);
   pass(UNKNOWN);
   ck_assert_int_eq(end_of(connection(0, 1)), LEASE_END_NONE);
-  leases_leave(&leases, connection(0, 0), now_ns);
+  leases_client_gone(&leases, connection(0, 0), now_ns);
   waits_with(connection(0, 2), EDGES_MAX + 2, FOR_EVER);
 }
 END_TEST

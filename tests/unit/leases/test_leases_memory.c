@@ -40,28 +40,28 @@ void *__wrap_realloc(void *old, size_t size) {
 static struct leases leases;
 static struct counters counters;
 static struct namespace space;
-static struct lease_holder owner, waiter;
+static struct lease_client owner, waiter;
 
 static void set_up(void) {
   const struct leases_limits limits = {1000000, 1000000, 1000000, 1000000, UINT64_MAX};
   counters = (struct counters){0};
   leases_init(&leases, &limits, &counters);
   namespace_init(&space, fc_str_of("space"), 3, 1);
-  owner = waiter = (struct lease_holder){0};
+  owner = waiter = (struct lease_client){0};
   failing = false;
   failures = 0;
 }
 
 static void tear_down(void) {
   failing = false;
-  leases_leave(&leases, &waiter, NOW);
-  leases_leave(&leases, &owner, NOW);
+  leases_client_gone(&leases, &waiter, NOW);
+  leases_client_gone(&leases, &owner, NOW);
   leases_deinit(&leases);
   namespace_deinit(&space);
 }
 
 /* With `n` allocations before one that fails; UINT_MAX: none fails. */
-static enum lease_answer ask(struct lease_holder *holder, uint32_t prompt, unsigned n) {
+static enum lease_answer ask(struct lease_client *holder, uint32_t prompt, unsigned n) {
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = prompt};
   struct lease_request request = {.ns = &space,
                                   .digest = fc_key_digest(space.seed, &key),
@@ -72,7 +72,7 @@ static enum lease_answer ask(struct lease_holder *holder, uint32_t prompt, unsig
                                   .probe = fc_str_of("probe")};
   until_failure = n;
   failing = n != UINT32_MAX;
-  enum lease_answer answer = leases_ask(&leases, holder, &request, NOW);
+  enum lease_answer answer = leases_acquire(&leases, holder, &request, NOW);
   failing = false;
   return answer;
 }
@@ -139,8 +139,8 @@ START_TEST(an_end_takes_no_memory) {
   ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
   failing = true;
   until_failure = 0;
-  leases_leave(&leases, &owner, NOW);
-  const struct lease_holder *due = leases_next_due(&leases);
+  leases_client_gone(&leases, &owner, NOW);
+  const struct lease_client *due = leases_next_due(&leases);
   enum lease_end end = waiter.due_first->end;
   leases_expire(&leases, NOW + 10);
   leases_due_done(&leases, &waiter);
