@@ -131,7 +131,7 @@ END_TEST
 /* ---- what is not ---- */
 
 START_TEST(paths_that_lead_elsewhere_are_refused) {
-  static const char elsewhere[] = "is no name of a file below the daemon's folder for traces";
+  static const char elsewhere[] = "is not a file below the daemon's trace directory";
 
   serve();
   expect_refused(path_of("outside/new").text, elsewhere);
@@ -211,7 +211,7 @@ START_TEST(what_is_no_regular_file_is_refused) {
   expect_refused("fifo", "it is no regular file");
   expect_refused("folder", strerror(EISDIR));
   write_victim("traces/file");
-  expect_refused("file/new", "or no folder");
+  expect_refused("file/new", "or not a directory");
   ck_assert_int_eq(close(reader), 0);
   ck_assert(is_untouched("traces/file"));
 }
@@ -240,7 +240,7 @@ START_TEST(the_folder_of_the_trace_at_start_is_one) {
   expect_traced_to("other", "made/other");
   expect_traced_to(path_of("made/trace").text, "made/trace");
   turn_off();
-  expect_refused(path_of("outside/victim").text, "below the daemon's folder for traces");
+  expect_refused(path_of("outside/victim").text, "below the daemon's trace directory");
   ck_assert(is_untouched("outside/victim"));
 }
 END_TEST
@@ -256,7 +256,7 @@ START_TEST(the_folder_of_a_link_a_pipe_or_a_device_is_none) {
   for (size_t i = 0; i < 3; i++) {
     harness_start(&served, "--trace", ways[i].text, NULL);
     turn_off();
-    expect_refused("new", "has no folder for traces");
+    expect_refused("new", "has no trace directory");
     ck_assert(!exists("outside/new"));
     ck_assert_int_eq(harness_stop(&served), 0);
   }
@@ -272,7 +272,7 @@ START_TEST(a_folder_that_cannot_be_opened_is_an_error_at_start) {
 
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, folder.text));
-  ck_assert_ptr_nonnull(strstr(err, "the folder for traces"));
+  ck_assert_ptr_nonnull(strstr(err, "the trace directory"));
   ck_assert(!exists("s") && !exists("s.lock"));
   free(err);
 }
