@@ -1,5 +1,5 @@
-/* Where clients may have the trace written: to regular files of the daemon's user below its folder
- * for traces, and nowhere else, whatever they name and whatever is there. */
+/* Clients may have the trace written to regular files of the daemon's user below its trace
+ * directory, and nowhere else, whatever they name and whatever is there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #define VICTIM "what was there before\n"
 
 static struct daemon served;
-static char root[HARNESS_PATH_SIZE]; /* has `traces`, the folder for them, and `outside` */
+static char root[HARNESS_PATH_SIZE]; /* has `traces`, the trace directory, and `outside` */
 
 struct path {
   char text[HARNESS_PATH_SIZE + 64];
@@ -92,14 +92,15 @@ static void put(struct fcache *cache, uint32_t number) {
   ck_assert_int_eq(fcache_put(cache, &key, "value", 5, 0, 0), FCACHE_OK);
 }
 
-/* ---- what is allowed ---- */
+/* ---- accepted ---- */
 
 static void expect_traced_to(const char *asked, const char *name) {
   struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
   char *out;
 
   ck_assert_int_eq(trace_on(asked, &out, NULL), 0);
-  ck_assert_msg(strstr(out, path_of(name).text) != NULL, "%s", out); /* the whole path is told */
+  ck_assert_msg(strstr(out, path_of(name).text) != NULL, "%s",
+                out); /* the output has the whole path */
   free(out);
   put(cache, 1);
   library_wait_figure(cache, "trace_waiting", 0);
@@ -107,7 +108,7 @@ static void expect_traced_to(const char *asked, const char *name) {
   fcache_close(cache);
 }
 
-START_TEST(files_below_the_folder_may_be_named) {
+START_TEST(file_below_dir_accepted) {
   struct stat status;
 
   serve();
@@ -128,9 +129,9 @@ START_TEST(files_below_the_folder_may_be_named) {
 }
 END_TEST
 
-/* ---- what is not ---- */
+/* ---- rejected ---- */
 
-START_TEST(paths_that_lead_elsewhere_are_refused) {
+START_TEST(path_outside_dir_rejected) {
   static const char elsewhere[] = "is not a file below the daemon's trace directory";
 
   serve();
@@ -153,13 +154,13 @@ START_TEST(paths_that_lead_elsewhere_are_refused) {
 }
 END_TEST
 
-START_TEST(symbolic_links_are_not_followed) {
+START_TEST(symbolic_link_rejected) {
   static const char is_link[] = "is a symbolic link";
 
   serve();
   ck_assert_int_eq(symlink(path_of("outside/victim").text, path_of("traces/link").text), 0);
   ck_assert_int_eq(symlink(path_of("outside/new").text, path_of("traces/dangling").text), 0);
-  ck_assert_int_eq(symlink(path_of("outside").text, path_of("traces/folder").text), 0);
+  ck_assert_int_eq(symlink(path_of("outside").text, path_of("traces/dir").text), 0);
   ck_assert_int_eq(mkdir(path_of("traces/sub").text, 0755), 0);
   ck_assert_int_eq(symlink("../..", path_of("traces/sub/up").text), 0);
   ck_assert_int_eq(symlink("own", path_of("traces/to-own").text),
@@ -167,8 +168,8 @@ START_TEST(symbolic_links_are_not_followed) {
   write_victim("traces/own");
   expect_refused("link", is_link);
   expect_refused("dangling", is_link);
-  expect_refused("folder/victim", is_link);
-  expect_refused("folder/made/new", is_link);
+  expect_refused("dir/victim", is_link);
+  expect_refused("dir/made/new", is_link);
   expect_refused("sub/up/outside/victim", is_link);
   expect_refused("to-own", is_link);
   expect_refused(path_of("traces/link").text, is_link);
@@ -177,7 +178,7 @@ START_TEST(symbolic_links_are_not_followed) {
 }
 END_TEST
 
-START_TEST(files_with_other_names_are_refused) {
+START_TEST(hard_linked_file_rejected) {
   serve();
   ck_assert_int_eq(link(path_of("outside/victim").text, path_of("traces/link").text), 0);
   expect_refused("link", "it has other names (hard links)");
@@ -187,7 +188,7 @@ START_TEST(files_with_other_names_are_refused) {
 }
 END_TEST
 
-START_TEST(files_of_other_users_are_refused) {
+START_TEST(file_of_other_user_rejected) {
   if (geteuid() != 0) {
     printf("skipped: only root can give files away\n");
     return;
@@ -201,15 +202,15 @@ START_TEST(files_of_other_users_are_refused) {
 }
 END_TEST
 
-START_TEST(what_is_no_regular_file_is_refused) {
+START_TEST(special_file_rejected) {
   serve();
   ck_assert_int_eq(mkfifo(path_of("traces/fifo").text, 0600), 0);
-  ck_assert_int_eq(mkdir(path_of("traces/folder").text, 0700), 0);
-  expect_refused("fifo", strerror(ENXIO)); /* nobody reads it: and not for ever in open() */
+  ck_assert_int_eq(mkdir(path_of("traces/dir").text, 0700), 0);
+  expect_refused("fifo", strerror(ENXIO)); /* it has no reader, and open() does not block */
   int reader = open(path_of("traces/fifo").text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ck_assert_int_ge(reader, 0);
   expect_refused("fifo", "it is no regular file");
-  expect_refused("folder", strerror(EISDIR));
+  expect_refused("dir", strerror(EISDIR));
   write_victim("traces/file");
   expect_refused("file/new", "or not a directory");
   ck_assert_int_eq(close(reader), 0);
@@ -217,9 +218,9 @@ START_TEST(what_is_no_regular_file_is_refused) {
 }
 END_TEST
 
-/* ---- which folder ---- */
+/* ---- which directory ---- */
 
-START_TEST(without_a_folder_no_file_may_be_named) {
+START_TEST(no_dir_any_path_rejected) {
   harness_start(&served, NULL);
   expect_refused(path_of("outside/new").text,
                  "start it with --trace-dir=DIR, or with --trace=FILE");
@@ -234,7 +235,7 @@ static void turn_off(void) {
   ck_assert_int_eq(harness_run(argv, NULL, NULL), 0);
 }
 
-START_TEST(the_folder_of_the_trace_at_start_is_one) {
+START_TEST(dir_of_trace_at_start_used) {
   harness_start(&served, "--trace", path_of("made/trace").text, NULL);
   turn_off();
   expect_traced_to("other", "made/other");
@@ -245,8 +246,9 @@ START_TEST(the_folder_of_the_trace_at_start_is_one) {
 }
 END_TEST
 
-/* What the command line names may be anything; it makes no other folder one for traces. */
-START_TEST(the_folder_of_a_link_a_pipe_or_a_device_is_none) {
+/* The command line may name anything. Only the directory of a regular file becomes the trace
+ * directory. */
+START_TEST(dir_of_link_pipe_or_device_unused) {
   struct path ways[] = {path_of("outside/link"), path_of("outside/fifo"), {"/dev/null"}};
 
   ck_assert_int_eq(symlink("linked", ways[0].text), 0);
@@ -264,22 +266,22 @@ START_TEST(the_folder_of_a_link_a_pipe_or_a_device_is_none) {
 }
 END_TEST
 
-START_TEST(a_folder_that_cannot_be_opened_is_an_error_at_start) {
-  struct path socket = path_of("s"), folder = path_of("outside/victim");
-  const char *const argv[] = {harness_fcached(), "--socket",  socket.text,
-                              "--trace-dir",     folder.text, NULL};
+START_TEST(unopenable_dir_fails_start) {
+  struct path socket = path_of("s"), dir = path_of("outside/victim");
+  const char *const argv[] = {harness_fcached(), "--socket", socket.text,
+                              "--trace-dir",     dir.text,   NULL};
   char *err;
 
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
-  ck_assert_ptr_nonnull(strstr(err, folder.text));
+  ck_assert_ptr_nonnull(strstr(err, dir.text));
   ck_assert_ptr_nonnull(strstr(err, "the trace directory"));
   ck_assert(!exists("s") && !exists("s.lock"));
   free(err);
 }
 END_TEST
 
-/* The folder is the one that was opened, not whatever has its name later. */
-START_TEST(the_folder_is_the_one_that_was_opened) {
+/* The directory is the one that was opened, whatever has its name later. */
+START_TEST(moved_dir_stays_open) {
   serve();
   ck_assert_int_eq(rename(path_of("traces").text, path_of("moved").text), 0);
   ck_assert_int_eq(symlink("outside", path_of("traces").text), 0);
@@ -300,7 +302,7 @@ static bool is_logged(void *text) {
 }
 
 /* A file that a client named is opened again as it was opened first. */
-START_TEST(rotation_follows_no_link_either) {
+START_TEST(rotation_of_client_file_rejects_link) {
   serve();
   struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
   ck_assert_int_eq(trace_on("trace", NULL, NULL), 0);
@@ -320,8 +322,8 @@ START_TEST(rotation_follows_no_link_either) {
 }
 END_TEST
 
-/* What the command line named, a link here, is opened again likewise. */
-START_TEST(rotation_of_a_link_of_the_command_line_follows_it) {
+/* A link that the command line named is followed again. */
+START_TEST(rotation_of_start_file_follows_link) {
   ck_assert_int_eq(symlink("first", path_of("current").text), 0);
   harness_start(&served, "--trace", path_of("current").text, NULL);
   ck_assert(exists("first"));
@@ -334,24 +336,24 @@ START_TEST(rotation_of_a_link_of_the_command_line_follows_it) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("trace folder");
+  Suite *suite = suite_create("trace_dir");
   TCase *tcase = tcase_create("daemon");
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, files_below_the_folder_may_be_named);
-  tcase_add_test(tcase, paths_that_lead_elsewhere_are_refused);
-  tcase_add_test(tcase, symbolic_links_are_not_followed);
-  tcase_add_test(tcase, files_with_other_names_are_refused);
-  tcase_add_test(tcase, files_of_other_users_are_refused);
-  tcase_add_test(tcase, what_is_no_regular_file_is_refused);
-  tcase_add_test(tcase, without_a_folder_no_file_may_be_named);
-  tcase_add_test(tcase, the_folder_of_the_trace_at_start_is_one);
-  tcase_add_test(tcase, the_folder_of_a_link_a_pipe_or_a_device_is_none);
-  tcase_add_test(tcase, a_folder_that_cannot_be_opened_is_an_error_at_start);
-  tcase_add_test(tcase, the_folder_is_the_one_that_was_opened);
-  tcase_add_test(tcase, rotation_follows_no_link_either);
-  tcase_add_test(tcase, rotation_of_a_link_of_the_command_line_follows_it);
+  tcase_add_test(tcase, file_below_dir_accepted);
+  tcase_add_test(tcase, path_outside_dir_rejected);
+  tcase_add_test(tcase, symbolic_link_rejected);
+  tcase_add_test(tcase, hard_linked_file_rejected);
+  tcase_add_test(tcase, file_of_other_user_rejected);
+  tcase_add_test(tcase, special_file_rejected);
+  tcase_add_test(tcase, no_dir_any_path_rejected);
+  tcase_add_test(tcase, dir_of_trace_at_start_used);
+  tcase_add_test(tcase, dir_of_link_pipe_or_device_unused);
+  tcase_add_test(tcase, unopenable_dir_fails_start);
+  tcase_add_test(tcase, moved_dir_stays_open);
+  tcase_add_test(tcase, rotation_of_client_file_rejects_link);
+  tcase_add_test(tcase, rotation_of_start_file_follows_link);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }
