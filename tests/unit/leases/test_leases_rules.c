@@ -8,46 +8,46 @@
 
 enum verb {
   END_OF_STEPS,
-  ASK,         /* wants the lease, and would wait */
-  TRY,         /* wants it, and does not wait */
-  LOOK,        /* waits, but does not want it */
-  PUT,         /* by whomever */
-  GIVE_UP,     /* `how`: whether it had the lease */
-  WITHHOLD,    /* gives up for all; `how` likewise */
-  GIVE_UP_ALL, /* `how`: of how many leases */
-  LEAVE,
+  ACQUIRE,     /* wants the lease, or waits */
+  TRY,         /* wants the lease, and does not wait */
+  ONLY_WAIT,   /* waits, and does not want the lease */
+  PUT,         /* by any client */
+  GIVE_UP,     /* `how`: whether the client had the lease */
+  WITHHOLD,    /* the same, for all waiters */
+  GIVE_UP_ALL, /* `how`: the number of leases */
+  GONE,
   CLEAR,
-  PASS, /* until NOW + `how` */
-  TOLD, /* the holder's first due wait is for that prompt, and ended in this way */
-  OWNS, /* `how`: whether the lease is the holder's */
+  TIME,     /* NOW + `how`: expires what is over */
+  WAIT_END, /* the client's first due wait is for that prompt, and ended this way */
+  OWNS,     /* `how`: whether the client has the lease */
 };
 
 struct step {
   enum verb verb;
-  uint32_t who;
+  uint32_t client;
   uint8_t prompt;
   uint32_t how;
 };
 
 /* clang-format off */
-#define ASKS(who, prompt, answer) {ASK, who, prompt, LEASE_##answer}
-#define TRIES(who, prompt, answer) {TRY, who, prompt, LEASE_##answer}
-#define LOOKS(who, prompt, answer) {LOOK, who, prompt, LEASE_##answer}
-#define PUTS(who, prompt) {PUT, who, prompt, 0}
-#define GIVES_UP(who, prompt, had) {GIVE_UP, who, prompt, had}
-#define WITHHOLDS(who, prompt, had) {WITHHOLD, who, prompt, had}
-#define GIVES_UP_ALL(who, n) {GIVE_UP_ALL, who, 0, n}
-#define LEAVES(who) {LEAVE, who, 0, 0}
-#define CLEARED() {CLEAR, 0, 0, 0}
-#define PASSED(ns) {PASS, 0, 0, ns}
-#define IS_TOLD(who, prompt, end) {TOLD, who, prompt, LEASE_END_##end}
-#define HAS(who, prompt) {OWNS, who, prompt, true}
-#define HAS_NOT(who, prompt) {OWNS, who, prompt, false}
+#define ACQUIRES(client, prompt, answer) {ACQUIRE, client, prompt, LEASE_##answer}
+#define TRIES(client, prompt, answer) {TRY, client, prompt, LEASE_##answer}
+#define ONLY_WAITS(client, prompt, answer) {ONLY_WAIT, client, prompt, LEASE_##answer}
+#define PUTS(client, prompt) {PUT, client, prompt, 0}
+#define GIVES_UP(client, prompt, had) {GIVE_UP, client, prompt, had}
+#define WITHHOLDS(client, prompt, had) {WITHHOLD, client, prompt, had}
+#define GIVES_UP_ALL(client, n) {GIVE_UP_ALL, client, 0, n}
+#define IS_GONE(client) {GONE, client, 0, 0}
+#define CLEARS() {CLEAR, 0, 0, 0}
+#define TIME_IS(ns) {TIME, 0, 0, ns}
+#define WAIT_ENDS(client, prompt, end) {WAIT_END, client, prompt, LEASE_END_##end}
+#define HAS(client, prompt) {OWNS, client, prompt, true}
+#define HAS_NOT(client, prompt) {OWNS, client, prompt, false}
 /* clang-format on */
 
 enum { A, B, C };
 
-/* After its steps nothing more is due, and so many leases were counted. */
+/* After the steps no wait is due, and the counters have these values. */
 struct rule {
   const char *name;
   struct {
@@ -57,129 +57,133 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-    {"the first gets the lease, the others wait, a put answers all",
+    {"first client gets the lease, others wait, a put ends all waits",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), LOOKS(C, 1, WAITS), PUTS(A, 1), IS_TOLD(B, 1, PUT),
-      IS_TOLD(C, 1, PUT), HAS_NOT(A, 1)}},
-    {"a put by another than the owner ends the lease too",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ONLY_WAITS(C, 1, WAITS), PUTS(A, 1),
+      WAIT_ENDS(B, 1, PUT), WAIT_ENDS(C, 1, PUT), HAS_NOT(A, 1)}},
+    {"put by another client ends the lease",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), PUTS(C, 1), IS_TOLD(B, 1, PUT), HAS_NOT(A, 1),
-      GIVES_UP(A, 1, false)}},
-    {"a put of a key without a lease is nothing",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), PUTS(C, 1), WAIT_ENDS(B, 1, PUT),
+      HAS_NOT(A, 1), GIVES_UP(A, 1, false)}},
+    {"put of a key without a lease changes nothing",
      {1, 0, 0},
-     {PUTS(A, 1), ASKS(A, 2, GRANTED), PUTS(A, 1), HAS(A, 2)}},
-    {"after a put the key is free",
+     {PUTS(A, 1), ACQUIRES(A, 2, GRANTED), PUTS(A, 1), HAS(A, 2)}},
+    {"key is free after a put",
      {2, 0, 0},
-     {ASKS(A, 1, GRANTED), PUTS(A, 1), ASKS(B, 1, GRANTED), HAS(B, 1)}},
-    {"who does not want the lease is not given it", {0, 0, 0}, {LOOKS(A, 1, NONE), HAS_NOT(A, 1)}},
-    {"who does not wait is told that it is taken",
-     {1, 0, 0},
-     {ASKS(A, 1, GRANTED), TRIES(B, 1, TAKEN)}},
-    {"who does not wait is told so also while it has leases",
+     {ACQUIRES(A, 1, GRANTED), PUTS(A, 1), ACQUIRES(B, 1, GRANTED), HAS(B, 1)}},
+    {"client that does not want the lease gets none",
+     {0, 0, 0},
+     {ONLY_WAITS(A, 1, NONE), HAS_NOT(A, 1)}},
+    {"request without wait gets TAKEN", {1, 0, 0}, {ACQUIRES(A, 1, GRANTED), TRIES(B, 1, TAKEN)}},
+    {"request without wait from an owner gets TAKEN",
      {3, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 2, GRANTED), TRIES(B, 1, TAKEN), TRIES(B, 3, GRANTED)}},
-    {"who has a lease is never made to wait",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 2, GRANTED), TRIES(B, 1, TAKEN), TRIES(B, 3, GRANTED)}},
+    {"owner of a lease never waits",
      {2, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 2, GRANTED), ASKS(B, 1, NONE), ASKS(A, 2, NONE),
-      LOOKS(A, 2, NONE)}},
-    {"who has no lease any more may wait again",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 2, GRANTED), ACQUIRES(B, 1, NONE), ACQUIRES(A, 2, NONE),
+      ONLY_WAITS(A, 2, NONE)}},
+    {"former owner may wait",
      {2, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 2, GRANTED), ASKS(B, 1, NONE), PUTS(B, 2), ASKS(B, 1, WAITS),
-      PUTS(A, 1), IS_TOLD(B, 1, PUT)}},
-    {"who asks for what it computes itself computes it once more",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 2, GRANTED), ACQUIRES(B, 1, NONE), PUTS(B, 2),
+      ACQUIRES(B, 1, WAITS), PUTS(A, 1), WAIT_ENDS(B, 1, PUT)}},
+    {"owner's nested request for its own key gets NONE",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(A, 1, NONE), TRIES(A, 1, NONE), LOOKS(A, 1, NONE), HAS(A, 1)}},
-    {"a lease granted at once ends the waits for others",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(A, 1, NONE), TRIES(A, 1, NONE), ONLY_WAITS(A, 1, NONE),
+      HAS(A, 1)}},
+    {"grant ends the client's waits",
      {2, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(B, 1, WAITS), ASKS(B, 2, GRANTED),
-      IS_TOLD(B, 1, AGAIN), IS_TOLD(B, 1, AGAIN), PUTS(A, 1)}},
-    {"a lease that is given up goes to the first who waits; the others wait on",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(B, 1, WAITS),
+      ACQUIRES(B, 2, GRANTED), WAIT_ENDS(B, 1, AGAIN), WAIT_ENDS(B, 1, AGAIN), PUTS(A, 1)}},
+    {"lease given up goes to the first waiter, others wait on",
      {2, 1, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), GIVES_UP(A, 1, true),
-      IS_TOLD(B, 1, GRANTED), HAS(B, 1), PUTS(B, 1), IS_TOLD(C, 1, PUT)}},
-    {"who gives up may ask again, and is the last",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), GIVES_UP(A, 1, true),
+      WAIT_ENDS(B, 1, GRANTED), HAS(B, 1), PUTS(B, 1), WAIT_ENDS(C, 1, PUT)}},
+    {"client that gave up waits last",
      {3, 2, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), GIVES_UP(A, 1, true),
-      ASKS(A, 1, WAITS), IS_TOLD(B, 1, GRANTED), GIVES_UP(B, 1, true), IS_TOLD(C, 1, GRANTED),
-      PUTS(C, 1), IS_TOLD(A, 1, PUT)}},
-    {"a lease that is handed over ends the other waits of who gets it",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), GIVES_UP(A, 1, true),
+      ACQUIRES(A, 1, WAITS), WAIT_ENDS(B, 1, GRANTED), GIVES_UP(B, 1, true),
+      WAIT_ENDS(C, 1, GRANTED), PUTS(C, 1), WAIT_ENDS(A, 1, PUT)}},
+    {"handed-over lease ends other waits of its new owner",
      {3, 1, 0},
-     {ASKS(A, 1, GRANTED), ASKS(C, 2, GRANTED), ASKS(B, 2, WAITS), ASKS(B, 1, WAITS),
-      ASKS(B, 1, WAITS), GIVES_UP(A, 1, true), IS_TOLD(B, 1, GRANTED), IS_TOLD(B, 2, AGAIN),
-      IS_TOLD(B, 1, AGAIN), PUTS(C, 2)}},
-    {"of what a client leaves, the first who waits gets one, the second another",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(C, 2, GRANTED), ACQUIRES(B, 2, WAITS),
+      ACQUIRES(B, 1, WAITS), ACQUIRES(B, 1, WAITS), GIVES_UP(A, 1, true), WAIT_ENDS(B, 1, GRANTED),
+      WAIT_ENDS(B, 2, AGAIN), WAIT_ENDS(B, 1, AGAIN), PUTS(C, 2)}},
+    {"gone client's leases go to different waiters",
      {4, 2, 0},
-     {ASKS(A, 1, GRANTED), TRIES(A, 2, GRANTED), ASKS(B, 1, WAITS), ASKS(B, 2, WAITS),
-      ASKS(C, 1, WAITS), ASKS(C, 2, WAITS), LEAVES(A), IS_TOLD(B, 1, GRANTED), IS_TOLD(B, 2, AGAIN),
-      IS_TOLD(C, 2, GRANTED), IS_TOLD(C, 1, AGAIN), HAS(B, 1), HAS(C, 2)}},
-    {"those who do not want the lease are passed over",
+     {ACQUIRES(A, 1, GRANTED), TRIES(A, 2, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(B, 2, WAITS),
+      ACQUIRES(C, 1, WAITS), ACQUIRES(C, 2, WAITS), IS_GONE(A), WAIT_ENDS(B, 1, GRANTED),
+      WAIT_ENDS(B, 2, AGAIN), WAIT_ENDS(C, 2, GRANTED), WAIT_ENDS(C, 1, AGAIN), HAS(B, 1),
+      HAS(C, 2)}},
+    {"waiter that does not want the lease is skipped",
      {2, 1, 0},
-     {ASKS(A, 1, GRANTED), LOOKS(B, 1, WAITS), ASKS(C, 1, WAITS), GIVES_UP(A, 1, true),
-      IS_TOLD(C, 1, GRANTED), PUTS(C, 1), IS_TOLD(B, 1, PUT)}},
-    {"where nobody wants the lease, all who wait are told none",
+     {ACQUIRES(A, 1, GRANTED), ONLY_WAITS(B, 1, WAITS), ACQUIRES(C, 1, WAITS), GIVES_UP(A, 1, true),
+      WAIT_ENDS(C, 1, GRANTED), PUTS(C, 1), WAIT_ENDS(B, 1, PUT)}},
+    {"lease that no waiter wants ends all waits with NONE",
      {1, 1, 0},
-     {ASKS(A, 1, GRANTED), LOOKS(B, 1, WAITS), LOOKS(C, 1, WAITS), GIVES_UP(A, 1, true),
-      IS_TOLD(B, 1, NONE), IS_TOLD(C, 1, NONE), HAS_NOT(A, 1), HAS_NOT(B, 1)}},
-    {"a value that cannot be stored: all who wait are told none",
+     {ACQUIRES(A, 1, GRANTED), ONLY_WAITS(B, 1, WAITS), ONLY_WAITS(C, 1, WAITS),
+      GIVES_UP(A, 1, true), WAIT_ENDS(B, 1, NONE), WAIT_ENDS(C, 1, NONE), HAS_NOT(A, 1),
+      HAS_NOT(B, 1)}},
+    {"value that cannot be stored ends all waits with NONE",
      {1, 1, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), LOOKS(C, 1, WAITS), WITHHOLDS(A, 1, true),
-      IS_TOLD(B, 1, NONE), IS_TOLD(C, 1, NONE), HAS_NOT(B, 1)}},
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ONLY_WAITS(C, 1, WAITS),
+      WITHHOLDS(A, 1, true), WAIT_ENDS(B, 1, NONE), WAIT_ENDS(C, 1, NONE), HAS_NOT(B, 1)}},
     {"only the owner can give up",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), GIVES_UP(B, 1, false), WITHHOLDS(C, 1, false),
-      GIVES_UP(A, 2, false), HAS(A, 1), PUTS(A, 1), IS_TOLD(B, 1, PUT)}},
-    {"giving up all: every lease, and the waits",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), GIVES_UP(B, 1, false), WITHHOLDS(C, 1, false),
+      GIVES_UP(A, 2, false), HAS(A, 1), PUTS(A, 1), WAIT_ENDS(B, 1, PUT)}},
+    {"giving up all ends leases and waits",
      {4, 3, 0},
-     {ASKS(A, 1, GRANTED), TRIES(A, 2, GRANTED), ASKS(B, 3, GRANTED), ASKS(C, 2, WAITS),
-      ASKS(C, 3, WAITS), GIVES_UP_ALL(A, 2), IS_TOLD(C, 2, GRANTED), IS_TOLD(C, 3, AGAIN),
+     {ACQUIRES(A, 1, GRANTED), TRIES(A, 2, GRANTED), ACQUIRES(B, 3, GRANTED), ACQUIRES(C, 2, WAITS),
+      ACQUIRES(C, 3, WAITS), GIVES_UP_ALL(A, 2), WAIT_ENDS(C, 2, GRANTED), WAIT_ENDS(C, 3, AGAIN),
       GIVES_UP_ALL(A, 0), GIVES_UP_ALL(C, 1), HAS(B, 3)}},
-    {"giving up all while waiting",
+    {"giving up all while waiting ends the waits",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(B, 1, WAITS), GIVES_UP_ALL(B, 0),
-      IS_TOLD(B, 1, NONE), IS_TOLD(B, 1, NONE), PUTS(A, 1)}},
-    {"who waits and leaves is told nothing",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(B, 1, WAITS), GIVES_UP_ALL(B, 0),
+      WAIT_ENDS(B, 1, NONE), WAIT_ENDS(B, 1, NONE), PUTS(A, 1)}},
+    {"gone waiter gets nothing",
      {1, 0, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), LEAVES(B), PUTS(A, 1),
-      IS_TOLD(C, 1, PUT)}},
-    {"nor who leaves before it took what is due",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), IS_GONE(B), PUTS(A, 1),
+      WAIT_ENDS(C, 1, PUT)}},
+    {"gone client's due waits are dropped",
      {3, 2, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), GIVES_UP(A, 1, true), LEAVES(B),
-      LEAVES(B), IS_TOLD(C, 1, GRANTED), HAS(C, 1)}},
-    {"a clear hands the lease to the first who waits",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), GIVES_UP(A, 1, true),
+      IS_GONE(B), IS_GONE(B), WAIT_ENDS(C, 1, GRANTED), HAS(C, 1)}},
+    {"clear hands the lease to the first waiter",
      {2, 1, 0},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), CLEARED(), IS_TOLD(B, 1, GRANTED),
-      HAS(B, 1), PUTS(B, 1), IS_TOLD(C, 1, PUT)}},
-    {"a clear takes the lease where nobody waits",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), CLEARS(),
+      WAIT_ENDS(B, 1, GRANTED), HAS(B, 1), PUTS(B, 1), WAIT_ENDS(C, 1, PUT)}},
+    {"clear ends a lease without waiters",
      {2, 1, 0},
-     {ASKS(A, 1, GRANTED), CLEARED(), HAS_NOT(A, 1), GIVES_UP(A, 1, false), ASKS(B, 1, GRANTED)}},
-    {"a clear comes to each lease once",
+     {ACQUIRES(A, 1, GRANTED), CLEARS(), HAS_NOT(A, 1), GIVES_UP(A, 1, false),
+      ACQUIRES(B, 1, GRANTED)}},
+    {"clear reaches each lease once",
      {4, 2, 0},
-     {ASKS(A, 1, GRANTED), TRIES(A, 2, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 2, WAITS), CLEARED(),
-      IS_TOLD(B, 1, GRANTED), IS_TOLD(C, 2, GRANTED), HAS(B, 1), HAS(C, 2)}},
-    {"a term that passes hands the lease on",
+     {ACQUIRES(A, 1, GRANTED), TRIES(A, 2, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 2, WAITS),
+      CLEARS(), WAIT_ENDS(B, 1, GRANTED), WAIT_ENDS(C, 2, GRANTED), HAS(B, 1), HAS(C, 2)}},
+    {"expired lease goes to the first waiter",
      {2, 0, 1},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), PASSED(TERM - 1), HAS(A, 1), PASSED(TERM),
-      IS_TOLD(B, 1, GRANTED), HAS(B, 1), GIVES_UP(A, 1, false)}},
-    {"a lease that was handed on has a term of its own",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), TIME_IS(TERM - 1), HAS(A, 1), TIME_IS(TERM),
+      WAIT_ENDS(B, 1, GRANTED), HAS(B, 1), GIVES_UP(A, 1, false)}},
+    {"handed-over lease has its own term",
      {2, 0, 2},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), PASSED(TERM), IS_TOLD(B, 1, GRANTED),
-      PASSED(2 * TERM - 1), HAS(B, 1), PASSED(2 * TERM), HAS_NOT(B, 1)}},
-    {"a late put of who was too long ends the next one's lease",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), TIME_IS(TERM), WAIT_ENDS(B, 1, GRANTED),
+      TIME_IS(2 * TERM - 1), HAS(B, 1), TIME_IS(2 * TERM), HAS_NOT(B, 1)}},
+    {"late put of the former owner ends the new lease",
      {2, 0, 1},
-     {ASKS(A, 1, GRANTED), ASKS(B, 1, WAITS), ASKS(C, 1, WAITS), PASSED(TERM),
-      IS_TOLD(B, 1, GRANTED), PUTS(A, 1), IS_TOLD(C, 1, PUT), HAS_NOT(B, 1)}},
-    {"leases of one message go on in the order of their granting",
+     {ACQUIRES(A, 1, GRANTED), ACQUIRES(B, 1, WAITS), ACQUIRES(C, 1, WAITS), TIME_IS(TERM),
+      WAIT_ENDS(B, 1, GRANTED), PUTS(A, 1), WAIT_ENDS(C, 1, PUT), HAS_NOT(B, 1)}},
+    {"expired leases are handed over in the order of their grants",
      {4, 0, 2},
-     {TRIES(A, 1, GRANTED), TRIES(A, 2, GRANTED), ASKS(B, 2, WAITS), ASKS(B, 1, WAITS),
-      ASKS(C, 2, WAITS), PASSED(TERM), IS_TOLD(B, 1, GRANTED), IS_TOLD(B, 2, AGAIN),
-      IS_TOLD(C, 2, GRANTED)}},
+     {TRIES(A, 1, GRANTED), TRIES(A, 2, GRANTED), ACQUIRES(B, 2, WAITS), ACQUIRES(B, 1, WAITS),
+      ACQUIRES(C, 2, WAITS), TIME_IS(TERM), WAIT_ENDS(B, 1, GRANTED), WAIT_ENDS(B, 2, AGAIN),
+      WAIT_ENDS(C, 2, GRANTED)}},
 };
 
 static enum lease_answer acquire_as(enum verb verb, struct lease_client *client, uint8_t prompt,
                                     uint64_t now_ns) {
   struct fc_key key = lease_key(prompt);
   struct lease_request request = lease_request(&key);
-  request.wants = verb != LOOK;
+  request.wants = verb != ONLY_WAIT;
   request.wait_ns = verb == TRY ? 0 : WAIT;
   return leases_acquire(&leases, client, &request, now_ns);
 }
@@ -202,34 +206,34 @@ static bool owns(const struct lease_client *client, uint8_t prompt) {
   return lease != NULL;
 }
 
-/* Returns what came of it; where that is nothing, what the step has there. */
+/* Returns the result of the step, or step->how if it has none. */
 static uint32_t take_step(const struct step *step, uint64_t *now_ns) {
-  struct lease_client *client = &clients[step->who];
+  struct lease_client *client = &clients[step->client];
   const struct fc_str any = {0};
   switch (step->verb) {
-  case ASK:
+  case ACQUIRE:
   case TRY:
-  case LOOK:
+  case ONLY_WAIT:
     return acquire_as(step->verb, client, step->prompt, *now_ns);
   case GIVE_UP:
   case WITHHOLD:
     return lease_give_up(client, step->prompt, step->verb == WITHHOLD, *now_ns);
   case GIVE_UP_ALL:
     return leases_give_up_all(&leases, client, *now_ns);
-  case TOLD:
+  case WAIT_END:
     return take_due(client, step->prompt);
   case OWNS:
     return owns(client, step->prompt);
   case PUT:
     lease_put(step->prompt, *now_ns);
     break;
-  case LEAVE:
+  case GONE:
     leases_client_gone(&leases, client, *now_ns);
     break;
   case CLEAR:
     leases_clear(&leases, NULL, any, any, *now_ns);
     break;
-  case PASS:
+  case TIME:
     *now_ns = NOW + step->how;
     leases_expire(&leases, *now_ns);
     break;
@@ -248,7 +252,8 @@ START_TEST(rule_of_table) {
                   seen, step->how);
   }
   for (size_t i = 0; i < CLIENTS; i++)
-    ck_assert_msg(clients[i].due_first == NULL, "%s: holder %zu is told more", rule->name, i);
+    ck_assert_msg(clients[i].due_first == NULL, "%s: client %zu has another due wait", rule->name,
+                  i);
   ck_assert_uint_eq(counters.leases_granted, rule->n.granted);
   ck_assert_uint_eq(counters.leases_abandoned, rule->n.abandoned);
   ck_assert_uint_eq(counters.leases_expired, rule->n.expired);
