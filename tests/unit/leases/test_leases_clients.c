@@ -111,13 +111,13 @@ static void ask(struct world *world, struct client *client, struct call *call, s
     return;
   }
   part->id = ++world->ids;
-  struct twin_ask ask = {.holder = number_of(world, client),
-                         .key = in_table(part->key),
-                         .wants = true,
-                         .term_ns = some_time(world),
-                         .wait_ns = waits ? some_time(world) : 0,
-                         .id = part->id};
-  switch (twin_ask(world->twin, &ask, world->now_ns)) {
+  struct twin_request request = {.client = number_of(world, client),
+                                 .key = in_table(part->key),
+                                 .wants = true,
+                                 .term_ns = some_time(world),
+                                 .wait_ns = waits ? some_time(world) : 0,
+                                 .id = part->id};
+  switch (twin_acquire(world->twin, &request, world->now_ns)) {
   case LEASE_GRANTED:
     part->state = MINE;
     break;
@@ -148,14 +148,14 @@ static struct part *part_of(struct client *client, uint32_t id) {
 }
 
 static bool hear(struct world *world, struct client *client) {
-  struct twin_told told;
-  if (!twin_take_due(world->twin, number_of(world, client), &told))
+  struct twin_ended ended;
+  if (!twin_pop_due(world->twin, number_of(world, client), &ended))
     return false;
-  struct part *part = part_of(client, told.id);
+  struct part *part = part_of(client, ended.id);
   ck_assert_int_eq(part->state, ASKED);
   part->generation = world->generation;
-  world->ends[told.end]++;
-  switch (told.end) {
+  world->ends[ended.end]++;
+  switch (ended.end) {
   case LEASE_END_PUT:
     part->state = world->stored[part->key] ? DONE : WANTED;
     break;
@@ -295,13 +295,13 @@ static bool go_on(struct world *world, struct client *client) {
 /* It is killed, or gives up its connection, which lingers, with all that it has. */
 static void die(struct world *world, struct client *client) {
   uint32_t number = number_of(world, client);
-  struct twin_told told;
+  struct twin_ended ended;
   if (below(world, 2) == 0)
-    twin_leave(world->twin, number, world->now_ns);
+    twin_client_gone(world->twin, number, world->now_ns);
   else
     (void)twin_give_up_all(world->twin, number, world->now_ns);
   ck_assert_uint_eq(twin_waits_of(world->twin, number), 0);
-  while (twin_take_due(world->twin, number, &told))
+  while (twin_pop_due(world->twin, number, &ended))
     ; /* nobody reads it */
   client->depth = 0;
 }

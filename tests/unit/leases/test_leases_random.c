@@ -34,21 +34,21 @@ static uint32_t some_key(struct world *world) {
 }
 
 static void ask(struct world *world) {
-  struct twin_ask ask = {
-      .holder = below(world, TWIN_HOLDERS),
+  struct twin_request request = {
+      .client = below(world, TWIN_CLIENTS),
       .key = some_key(world),
       .wants = below(world, 5) != 0,
       .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
       .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
       .id = ++world->ids};
-  world->circles += ask.wait_ns > 0 && twin_closes_circle(world->twin, &ask);
-  world->answers[twin_ask(world->twin, &ask, world->now_ns)]++;
+  world->circles += request.wait_ns > 0 && twin_closes_cycle(world->twin, &request);
+  world->answers[twin_acquire(world->twin, &request, world->now_ns)]++;
 }
 
-static void take(struct world *world, uint32_t holder, uint32_t n) {
-  struct twin_told told;
-  for (; n > 0 && twin_take_due(world->twin, holder, &told); n--)
-    world->ends[told.end]++;
+static void take(struct world *world, uint32_t client, uint32_t n) {
+  struct twin_ended ended;
+  for (; n > 0 && twin_pop_due(world->twin, client, &ended); n--)
+    world->ends[ended.end]++;
 }
 
 static void clear(struct world *world) {
@@ -72,31 +72,31 @@ static void pass(struct world *world) {
 }
 
 static void step(struct world *world) {
-  uint32_t dice = below(world, 1000), holder = below(world, TWIN_HOLDERS);
+  uint32_t dice = below(world, 1000), client = below(world, TWIN_CLIENTS);
   if (dice < 600)
     ask(world);
   else if (dice < 700)
     twin_put(world->twin, some_key(world), world->now_ns);
   else if (dice < 800)
-    (void)twin_give_up(world->twin, holder, some_key(world), below(world, 4) == 0, world->now_ns);
+    (void)twin_give_up(world->twin, client, some_key(world), below(world, 4) == 0, world->now_ns);
   else if (dice < 815)
-    (void)twin_give_up_all(world->twin, holder, world->now_ns);
+    (void)twin_give_up_all(world->twin, client, world->now_ns);
   else if (dice < 835)
-    twin_leave(world->twin, holder, world->now_ns);
+    twin_client_gone(world->twin, client, world->now_ns);
   else if (dice < 840)
     clear(world);
   else if (dice < 920)
     pass(world);
   else if (dice < 960 || world->lazy)
-    take(world, holder, 1 + below(world, 3));
-  else if ((holder = twin_next_due(world->twin)) != TWIN_HOLDERS)
-    take(world, holder, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
+    take(world, client, 1 + below(world, 3));
+  else if ((client = twin_next_due(world->twin)) != TWIN_CLIENTS)
+    take(world, client, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
 }
 
 /* Processes of several connections each, some of them of none that is known; with helpers, a chain
  * of them too. */
 static void make_processes(struct world *world) {
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     twin_set_process(world->twin, i, below(world, TWIN_PROCESSES + 1));
   for (uint32_t i = 1; i < TWIN_PROCESSES; i++)
     if (below(world, 3) == 0)
@@ -114,8 +114,8 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
     make_processes(&world);
   for (uint32_t i = 0; i < STEPS; i++)
     step(&world);
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
-    twin_leave(world.twin, i, world.now_ns);
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    twin_client_gone(world.twin, i, world.now_ns);
   /* the run was worth something */
   for (int i = 0; i <= LEASE_WAITS; i++)
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
