@@ -1,13 +1,53 @@
-/* trace_stream.h - one open trace file with its unwritten lines. The thread pool writes and closes
- * the file; the loop thread appends lines and decides what becomes of those that were not written.
+/* trace_stream.h - one open trace file and the buffers with its unwritten lines. The thread pool
+ * writes and closes the file. The loop thread appends lines, and decides which lines are lost.
  *
- * Private to trace.c: struct trace owns the streams, one for each inode. */
+ * All buffers of a trace together have at most TRACE_BUFFERS_MAX bytes of memory and
+ * TRACE_UNWRITTEN_MAX bytes of unwritten lines, which the trace counts. Private to trace.c: struct
+ * trace owns the streams, one for each inode. Loop thread only, except where a comment says so. */
 #ifndef FC_DAEMON_TRACE_STREAM_H
 #define FC_DAEMON_TRACE_STREAM_H
 
 #include "daemon/trace/trace.h"
-#include "daemon/trace/trace_buffer.h"
 #include "daemon/trace/trace_file.h"
+
+/* ---- buffers ---- */
+
+#define TRACE_BUFFER_MAX (TRACE_UNWRITTEN_MAX + TRACE_LINE_MAX)
+#define TRACE_BUFFERS_MAX (2 * TRACE_BUFFER_MAX) /* one that fills, and one that is written */
+
+/* The unwritten bytes are data[start..size). If `start` is within a line, the beginning of that
+ * line is in the file, and its rest must follow. */
+struct trace_buffer {
+  char *data; /* owned */
+  size_t start, size, capacity;
+};
+
+static inline size_t trace_buffer_left(const struct trace_buffer *buffer) {
+  return buffer->size - buffer->start;
+}
+
+/* Makes room for one more line at data + size. Returns false if memory is out, or at the bound. */
+bool trace_buffer_reserve(struct trace *trace, struct trace_buffer *buffer);
+
+/* Empties the buffer after its bytes were written or lost. Frees a large one. */
+void trace_buffer_reset(struct trace *trace, struct trace_buffer *buffer);
+void trace_buffer_free(struct trace *trace, struct trace_buffer *buffer);
+
+/* Loses the lines, and counts them as lost. `keep_begun`: except for the rest of a line whose
+ * beginning is in the file, which the next line would be joined to. */
+void trace_buffer_drop(struct trace *trace, struct trace_buffer *buffer, bool keep_begun);
+
+/* Loses the rest of a line whose beginning is in a file that is not written any more. */
+void trace_buffer_drop_begun(struct trace *trace, struct trace_buffer *buffer);
+
+/* Moves the lines of `from`, all whole, before those of `to`, of which no byte is written. If
+ * memory is out, they stay in `from`. */
+void trace_buffer_prepend(struct trace *trace, struct trace_buffer *to, struct trace_buffer *from);
+
+/* Returns the number of newlines. Any thread. */
+uint64_t trace_buffer_count_lines(const char *data, size_t size);
+
+/* ---- streams ---- */
 
 struct trace_stream {
   struct trace *trace;
