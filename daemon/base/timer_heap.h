@@ -1,8 +1,8 @@
 /* timer_heap.h - finds the earliest of many points in time: a binary heap. Of entries with the same
  * time, the one that was added or moved first comes first.
  *
- * The caller embeds a struct timer_heap_entry in what is due then, and does not move it while it is
- * in the heap. The caller chooses the clock. Zero the heap to start. One thread. */
+ * The caller embeds a struct timer_heap_entry in its own struct, which must not move while the
+ * entry is in the heap. The caller chooses the clock. Zero the heap to start. One thread. */
 #ifndef FC_DAEMON_TIMER_HEAP_H
 #define FC_DAEMON_TIMER_HEAP_H
 

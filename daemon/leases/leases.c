@@ -106,7 +106,7 @@ static struct lease_wait *first_that_wants(const struct lease *lease) {
 
 /* The lease has a new owner, so its waits become waits for another process. The edges to the former
  * owner are removed first, so that no cycle is found that is gone. The edges to the new owner do
- * not change what a search from it finds, so one search serves all waits. */
+ * not change the result of a search from it, so one search serves all waits. */
 static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   if (lease->wait_first == NULL)

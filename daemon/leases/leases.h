@@ -29,8 +29,8 @@
  *   - A cycle within one process is not detected: threads that miss a key together compute it once,
  *     and look the same as threads that a computation waits for. Such a wait lasts its full time.
  *
- * FAIR. First come, first served. A wait that ends is due. The caller answers what is due
- * (leases_next_due, leases_due_done) in the order in which it became so.
+ * FAIR. First come, first served. An ended wait is due until it is answered. The caller answers
+ * due waits in the order in which they ended (leases_next_due, leases_due_done).
  *
  * BOUNDED. Leases and waits, in all, for each client and for each user (users.h), the waits for one
  * lease, all times, and the memory. Beyond a bound the result is LEASE_NONE.
@@ -46,8 +46,8 @@
 #include "proto/wire/message.h"
 
 /* The grace is LEASES_GRACE_FACTOR times the smoothed time from a grant to its put, because most
- * computations take less than twice the mean. The minimum covers what a busy machine adds to short
- * ones. The maximum is what a client that is slow on purpose can cost the others. */
+ * computations take less than twice the mean. The minimum covers the delays of a busy machine. The
+ * maximum bounds the cost of a client that is slow on purpose. */
 #define LEASES_GRACE_FACTOR 2u
 #define LEASES_GRACE_MIN_NS UINT64_C(100000000)
 #define LEASES_GRACE_MAX_NS UINT64_C(10000000000)

@@ -16,11 +16,11 @@
  * without an edge, which searches for other waits do not see: a cycle through such a wait contains
  * that one.
  *
- * No wait starves, and none is checked for ever. A wait gets a grace when it begins and with each
- * new owner, is checked once after each, and never lasts longer than was requested.
+ * No wait starves, and none is checked without end. A wait gets a grace when it begins and with
+ * each new owner, is checked once after each, and never lasts longer than was requested.
  *
  * How long a grace is. The daemon cannot know whether the computations of a cycle wait for each
- * other. So it lets a wait last for about what the alternative costs, which is to compute. */
+ * other. So it lets a wait last about as long as the alternative: to compute. */
 #include <assert.h>
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
 struct client_ring {
   struct ring_reader reader; /* hits before reader.at are applied */
   struct hits_account account;
-  const char *error;               /* static string: what is wrong with the ring. NULL: nothing */
+  const char *error;               /* static string: the fault of the ring. NULL: none */
   struct client_ring *next, *prev; /* in rings->awake or rings->asleep */
   size_t charge_bytes;             /* of the pool */
   /* for rings_idle.c */

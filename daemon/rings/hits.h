@@ -35,8 +35,8 @@ size_t hits_count(struct hits_account *const accounts[], const struct client_clo
                   struct ring_hit *hits, size_t n);
 
 /* Counts up to `n` hits that the client says it could not record. Returns how many, which is
- * bounded by what it can have served: as many as the fastest client since the daemon started, and
- * a ring that a former daemon did not read. */
+ * bounded by the hits that it can have served: as many as the fastest client since the daemon
+ * started, and a ring that a former daemon did not read. */
 uint64_t hits_count_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n);
 
 /* Writes the trace lines of the counted hits among these, if the trace is on. */

@@ -73,7 +73,7 @@ void ring_reader_deinit(struct ring_reader *reader) {
 /* ---- head and tail ---- */
 
 int ring_reader_load_head(struct ring_reader *reader, const char **why) {
-  /* Acquire: what the client wrote into the slots before it stored this head is visible after. */
+  /* Acquire: slots that the client wrote before it stored this head are visible after it. */
   uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_acquire);
   uint64_t seen = reader->head - reader->tail;
   check_positions(reader);
@@ -182,7 +182,7 @@ static const char *check_names(const struct ring_context *context) {
 }
 
 /* Defines the context at reader->at, whose first slot is copied in `first`. Returns NULL, or a
- * static string that says what is wrong with it. */
+ * static string that names its fault. */
 static const char *define_context(struct ring_reader *reader, const uint8_t first[FC_RING_SLOT]) {
   uint8_t bytes[(FC_RING_CONTEXT_BYTES_MAX + FC_RING_SLOT - 1) / FC_RING_SLOT * FC_RING_SLOT];
   struct fc_ring_context head;

@@ -10,7 +10,7 @@
 #include "proto/wall.h"
 
 #define GROWTH_PART 4u            /* of the budget, at least, is for rings that grow */
-#define GROWTH_SHARE 4u           /* a ring grows by at most that part of what is left */
+#define GROWTH_SHARE 4u           /* a ring grows by at most that part of the free bytes */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
 #define LONG_SLOTS 256u   /* from here on, reading takes longer than reading the CPU's clock */
 #define MANY_PART 8u      /* a ring with more than this part of its slots used is busy */

@@ -70,7 +70,7 @@ static inline uint32_t rings_n_awake(const struct rings *rings) {
   return rings->n - rings->n_asleep;
 }
 
-/* Returns what a ring takes of the pool. */
+/* Returns the bytes of the pool that a ring takes. */
 size_t rings_charge(uint32_t n_slots);
 
 /* Charges a ring with `bytes` of the pool instead of its former charge. */
@@ -126,7 +126,7 @@ unsigned rings_period_ms(const struct rings *rings);
  * looked at. */
 bool rings_has_room(const struct client_ring *client);
 
-/* Returns NULL, or a static string that says what is wrong with the ring. */
+/* Returns NULL, or a static string that names the fault of the ring. */
 const char *rings_error(const struct client_ring *client);
 
 #endif

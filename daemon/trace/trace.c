@@ -212,8 +212,7 @@ void trace_finish_if_done(struct trace *trace) {
   trace->closed = true;
   for (struct trace_stream *stream = trace->files; stream != NULL; stream = stream->next) {
     trace_buffer_drop(trace, &stream->filling, false); /* the pool has `writing` */
-    log_line(trace->log, LOG_LEVEL_WARNING,
-             "a write to the trace is stuck: what it has may be lost");
+    log_line(trace->log, LOG_LEVEL_WARNING, "a write to the trace hangs: its lines may be lost");
   }
   if (trace->lost > 0)
     log_line(trace->log, LOG_LEVEL_WARNING, "%" PRIu64 " of %" PRIu64 " trace lines were lost",
