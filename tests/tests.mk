@@ -112,7 +112,7 @@ check: tests
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
   %/test_leases_nested %/test_arena %/test_heap %/test_timer_heap
 # The longest first, or it ends long after the others.
-VALGRIND_FIRST := %/test_rings
+VALGRIND_FIRST := %/test_rings_trace %/test_rings_pool
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
   $(filter-out $(VALGRIND_SKIP) $(VALGRIND_FIRST),$(UNIT_TESTS))
 check-valgrind: tests $(TB)/valgrind/valgrind_session | $(VALGRIND_DEPS_OK)
@@ -140,7 +140,8 @@ check-aarch64:
 # The unit tests in the emulator of $(EMULATOR), a command. Not those beside a scripted daemon, whose threads and
 # deadlines it makes too slow, nor those that take it a minute each.
 EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -l '"peer[a-z_]*\.h"' $(UNIT_SRC))) \
-  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings
+  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings \
+  %/test_rings_idle %/test_rings_pool %/test_rings_trace %/test_ring_merge
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \

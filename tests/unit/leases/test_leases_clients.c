@@ -376,7 +376,7 @@ static const struct leases_limits wide = {1000, 1000, 1000, TWIN_WAITS_EACH, UIN
 static const struct leases_limits narrow = {6, 3, 8, 3, UINT64_MAX};
 
 /* One miss, one forward pass. */
-START_TEST(each_key_is_computed_once) {
+START_TEST(plain_calls_compute_each_key_once) {
   struct world world;
   run(&world, &(struct schedule){.limits = wide}, (uint64_t)_i);
   for (uint32_t key = 0; key < KEYS; key++)
@@ -385,7 +385,7 @@ START_TEST(each_key_is_computed_once) {
 }
 END_TEST
 
-START_TEST(nested_calls_and_evictions) {
+START_TEST(nested_calls_no_deadlock) {
   struct world world;
   const struct schedule schedule = {.limits = wide, .nests = true, .evicts = true};
   run(&world, &schedule, (uint64_t)_i);
@@ -393,7 +393,7 @@ START_TEST(nested_calls_and_evictions) {
 END_TEST
 
 /* Whatever goes wrong: yet no time passes, nobody is rescued by a term. */
-START_TEST(failures_deaths_and_clears) {
+START_TEST(failures_and_deaths_no_deadlock) {
   struct world world;
   const struct schedule schedule = {
       .limits = wide, .nests = true, .fails = true, .dies = true, .clears = true, .evicts = true};
@@ -403,7 +403,7 @@ START_TEST(failures_deaths_and_clears) {
 }
 END_TEST
 
-START_TEST(narrow_bounds) {
+START_TEST(narrow_limits_no_deadlock) {
   struct world world;
   const struct schedule schedule = {
       .limits = narrow, .nests = true, .fails = true, .dies = true, .evicts = true};
@@ -411,7 +411,7 @@ START_TEST(narrow_bounds) {
 }
 END_TEST
 
-START_TEST(terms_and_waits_that_pass) {
+START_TEST(expiring_terms_and_waits_no_deadlock) {
   struct world world;
   const struct schedule schedule = {.limits = wide,
                                     .nests = true,
@@ -429,11 +429,11 @@ int main(void) {
   Suite *suite = suite_create("leases_clients");
   TCase *tcase = tcase_create("leases_clients");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, each_key_is_computed_once, 0, SEEDS);
-  tcase_add_loop_test(tcase, nested_calls_and_evictions, 0, SEEDS);
-  tcase_add_loop_test(tcase, failures_deaths_and_clears, 0, SEEDS);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, terms_and_waits_that_pass, 0, SEEDS);
+  tcase_add_loop_test(tcase, plain_calls_compute_each_key_once, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_calls_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, failures_and_deaths_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_limits_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, expiring_terms_and_waits_no_deadlock, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

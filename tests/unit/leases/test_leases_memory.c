@@ -78,7 +78,7 @@ static enum lease_answer ask(struct lease_client *holder, uint32_t prompt, unsig
 }
 
 /* The first of all takes the buckets, which stay, the lease, and its place among the terms. */
-START_TEST(a_lease_that_cannot_be_had_is_none) {
+START_TEST(lease_without_memory_refused) {
   const unsigned before[] = {0, 1, 1};
   for (unsigned i = 0; i < 3; i++) {
     ck_assert_int_eq(ask(&owner, 1, before[i]), LEASE_NONE);
@@ -92,7 +92,7 @@ START_TEST(a_lease_that_cannot_be_had_is_none) {
 }
 END_TEST
 
-START_TEST(a_wait_that_cannot_be_had_is_none) {
+START_TEST(wait_without_memory_refused) {
   ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
   for (unsigned n = 0; n < 2; n++) {
     ck_assert_int_eq(ask(&waiter, 1, n), LEASE_NONE);
@@ -106,7 +106,7 @@ START_TEST(a_wait_that_cannot_be_had_is_none) {
 END_TEST
 
 /* One that waits is told nothing by a lease that it could not be given. */
-START_TEST(a_lease_that_cannot_be_had_ends_no_wait) {
+START_TEST(lease_without_memory_waits_go_on) {
   ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
   ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
   ck_assert_int_eq(ask(&waiter, 2, 0), LEASE_NONE);
@@ -116,7 +116,7 @@ START_TEST(a_lease_that_cannot_be_had_ends_no_wait) {
 END_TEST
 
 /* Where the table cannot grow, it serves on as it is, and finds all. */
-START_TEST(a_table_that_cannot_grow_serves_on) {
+START_TEST(growth_without_memory_table_still_works) {
   uint32_t n = 0;
   do {
     ck_assert_int_eq(ask(&owner, n, UINT32_MAX), LEASE_GRANTED);
@@ -134,7 +134,7 @@ START_TEST(a_table_that_cannot_grow_serves_on) {
 END_TEST
 
 /* What frees somebody never takes memory: a waiter would be forgotten. */
-START_TEST(an_end_takes_no_memory) {
+START_TEST(end_of_lease_allocates_nothing) {
   ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
   ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
   failing = true;
@@ -156,11 +156,11 @@ int main(void) {
   Suite *suite = suite_create("leases_memory");
   TCase *tcase = tcase_create("leases_memory");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, a_lease_that_cannot_be_had_is_none);
-  tcase_add_test(tcase, a_wait_that_cannot_be_had_is_none);
-  tcase_add_test(tcase, a_lease_that_cannot_be_had_ends_no_wait);
-  tcase_add_test(tcase, a_table_that_cannot_grow_serves_on);
-  tcase_add_test(tcase, an_end_takes_no_memory);
+  tcase_add_test(tcase, lease_without_memory_refused);
+  tcase_add_test(tcase, wait_without_memory_refused);
+  tcase_add_test(tcase, lease_without_memory_waits_go_on);
+  tcase_add_test(tcase, growth_without_memory_table_still_works);
+  tcase_add_test(tcase, end_of_lease_allocates_nothing);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -175,7 +175,7 @@ static void all_end_somewhere(const struct world *world) {
   }
 }
 
-START_TEST(some_process_can_always_go_on) {
+START_TEST(nested_computations_some_process_runs) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, FOR_EVER};
   struct world world = {.twin = twin_open(&limits, UINT64_MAX),
                         .random = 88172645463325252u + (uint64_t)_i,
@@ -209,7 +209,7 @@ int main(void) {
   Suite *suite = suite_create("leases_nested");
   TCase *tcase = tcase_create("leases_nested");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, some_process_can_always_go_on, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_computations_some_process_runs, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

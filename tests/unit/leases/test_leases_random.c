@@ -132,31 +132,31 @@ static void run(uint64_t seed, const struct leases_limits *limits, uint64_t dige
   run_in(seed, limits, digest_mask, lazy, false);
 }
 
-START_TEST(several_connections_a_process) {
+START_TEST(random_calls_of_processes_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
   run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true);
 }
 END_TEST
 
-START_TEST(wide_bounds) {
+START_TEST(random_calls_wide_limits_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
   run((uint64_t)_i, &limits, UINT64_MAX, false);
 }
 END_TEST
 
-START_TEST(narrow_bounds) {
+START_TEST(random_calls_narrow_limits_match_model) {
   const struct leases_limits limits = {12, 3, 20, 4, 700};
   run((uint64_t)_i, &limits, UINT64_MAX, false);
 }
 END_TEST
 
-START_TEST(keys_whose_digests_collide) {
+START_TEST(random_calls_colliding_digests_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, 900};
   run((uint64_t)_i, &limits, 3, false);
 }
 END_TEST
 
-START_TEST(clients_that_hardly_read) {
+START_TEST(random_calls_lazy_clients_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, 6, UINT64_MAX};
   run((uint64_t)_i, &limits, UINT64_MAX, true);
 }
@@ -166,11 +166,11 @@ int main(void) {
   Suite *suite = suite_create("leases_random");
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, several_connections_a_process, 0, SEEDS);
-  tcase_add_loop_test(tcase, wide_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, SEEDS);
-  tcase_add_loop_test(tcase, clients_that_hardly_read, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_of_processes_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_wide_limits_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_narrow_limits_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_colliding_digests_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_lazy_clients_match_model, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
