@@ -122,7 +122,7 @@ static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
   struct server *server = handle->data;
   /* Hits before the signal belong to the old file. */
-  rings_drain_all(&server->dispatch.rings, TRACE_WRITE_NOW);
+  rings_drain_all(&server->dispatch.rings);
   trace_reopen(&server->trace);
 }
 

@@ -101,7 +101,7 @@ void clears_adopt(struct dispatch *dispatch, struct clear_job *job) {
 }
 
 static bool begin(struct dispatch *dispatch, struct clear_job *job) {
-  rings_drain_all(&dispatch->rings, TRACE_WRITE_NOW);
+  rings_drain_all(&dispatch->rings);
   if (!clears_start(dispatch, job, &job->select, call_clock_ns()))
     return false;
   dispatch->orphans.n--;

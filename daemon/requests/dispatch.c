@@ -262,10 +262,6 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
   return DISPATCH_AGAIN;
 }
 
-static bool closes_trace_file(const struct fc_request *request) {
-  return request->type == FC_TRACE && request->trace.action != FC_TRACE_STATUS;
-}
-
 /* What clients served themselves came before the request; where figures are told, or the past is
  * closed, that holds however many clients there are. */
 static enum dispatch_result drain_before(const struct call *call,
@@ -287,10 +283,9 @@ static enum dispatch_result drain_before(const struct call *call,
   }
   bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
   bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
-  if (closes_trace_file(request) || begins_clear)
-    rings_drain_all(rings, TRACE_WRITE_NOW);
-  else if (tells || type == FC_TRACE)
-    rings_drain_all(rings, TRACE_LEAVE_RECORD);
+    if (tells || type == FC_TRACE || begins_clear)
+    rings_drain_all(rings);
+
   return DISPATCH_DONE;
 }
 

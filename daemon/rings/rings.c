@@ -172,9 +172,9 @@ void rings_drain_before_eviction(struct rings *rings) {
   (void)read_awake(rings, TRACE_WRITE_NOW, UINT64_MAX);
 }
 
-void rings_drain_all(struct rings *rings, enum trace_backpressure backpressure) {
+void rings_drain_all(struct rings *rings) {
   rings_wake_all(rings);
-  (void)read_awake(rings, backpressure, UINT64_MAX);
+  (void)read_awake(rings, TRACE_WRITE_NOW, UINT64_MAX);
 }
 
 /* ---- the timer ---- */

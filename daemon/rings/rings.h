@@ -16,8 +16,8 @@
  *
  * TRACE. While the trace is behind, records stay in their rings, and a request of a client with
  * unread records waits. A client that is faster than the disk is slowed down by its full ring, and
- * other clients are not. An eviction, a clear, the trace's next file and a client's end may not
- * wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace has no
+ * other clients are not. An eviction, a clear, figures, the trace's next file and a client's end
+ * may not wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace has no
  * room are lost and counted (trace.h).
  *
  * A malformed ring is not read again, and its connection must end: see rings_error. Owns the client
@@ -111,9 +111,8 @@ bool rings_drain(struct rings *rings, struct client_ring *client);
 /* Reads all awake rings. Does not wait for the trace. */
 void rings_drain_before_eviction(struct rings *rings);
 
-/* Reads all rings, asleep ones too. With TRACE_LEAVE_RECORD, records may be left while the trace is
- * behind. */
-void rings_drain_all(struct rings *rings, enum trace_backpressure backpressure);
+/* Reads all rings, asleep ones too. Does not wait for the trace. */
+void rings_drain_all(struct rings *rings);
 
 /* For a timer: looks for idle rings, then applies the oldest hits of all rings, as many as one turn
  * may take. Applies nothing while the trace is behind. `now_ns` is CLOCK_MONOTONIC. Returns after

@@ -48,7 +48,7 @@ START_TEST(several_rings_any_reading_order_exact) {
   if (_i == 0)
     ck_assert(rings_drain(&fix.rings, clients[0].ring));
   else if (_i == 1)
-    rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+    rings_drain_all(&fix.rings);
   else if (_i == 2)
     (void)rings_sweep(&fix.rings, 0);
   else
@@ -101,7 +101,7 @@ START_TEST(false_times_move_own_hits_only) {
   ring_builder_publish(&liar.builder);
   ring_builder_publish(&one.builder);
   ring_builder_publish(&two.builder);
-  rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+  rings_drain_all(&fix.rings);
   ck_assert_ptr_null(rings_error(liar.ring));
   ck_assert_uint_eq(fix.counters.hits, 7);
   uint32_t last_of_liar = 0, last_of_others = 3;
@@ -138,7 +138,7 @@ START_TEST(malformed_record_others_continue) {
   ring_builder_publish(&bad.builder);
   ring_builder_publish(&one.builder);
   ring_builder_publish(&two.builder);
-  rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+  rings_drain_all(&fix.rings);
   ck_assert_ptr_nonnull(rings_error(bad.ring));
   ck_assert_ptr_null(rings_error(one.ring));
   ck_assert_uint_eq(fix.counters.hits, 5);

@@ -45,7 +45,7 @@ START_TEST(drain_many_rings_reads_own) {
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_uint_eq(fix.counters.hits, 100);
   ck_assert_uint_eq(ring_builder_used(&other.builder), 8);
-  rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+  rings_drain_all(&fix.rings);
   ck_assert_uint_eq(fix.counters.hits, 107);
   ring_client_close(&one);
   ring_client_close(&other);
@@ -69,7 +69,7 @@ START_TEST(unrecorded_hits_of_all_summed_once) {
   atomic_store_explicit(&one.builder.header->unrecorded, 3, memory_order_relaxed);
   atomic_store_explicit(&other.builder.header->unrecorded, 4, memory_order_relaxed);
   for (int i = 0; i < 2; i++)
-    rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+    rings_drain_all(&fix.rings);
   ck_assert_uint_eq(fix.rings.unrecorded, 7);
   ring_client_close(&one);
   ring_client_close(&other);
@@ -82,7 +82,7 @@ START_TEST(malformed_ring_others_unharmed) {
   ring_client_hit_with_bad_flags(&bad);
   ring_client_hit(&bad, 6, 5);
   ring_client_hit(&good, 1, 5);
-  rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+  rings_drain_all(&fix.rings);
   ck_assert_uint_eq(fix.counters.hits, 10); /* what was before it counts */
   ck_assert_ptr_nonnull(rings_error(bad.ring));
   ck_assert_ptr_null(rings_error(good.ring));

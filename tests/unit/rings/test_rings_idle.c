@@ -102,7 +102,7 @@ START_TEST(asleep_ring_silent_hit_found_by_sweep) {
   pass(3 * SECOND_NS);
   ck_assert_uint_eq(fix.rings.n_asleep, 1);
   ring_client_hit(&one, 3, 1);
-  rings_drain_all(&fix.rings, TRACE_WRITE_NOW); /* a figure is exact in any case */
+  rings_drain_all(&fix.rings); /* a figure is exact in any case */
   ck_assert_uint_eq(fix.counters.hits, 4);
   ring_client_close(&one);
   ring_client_close(&other);

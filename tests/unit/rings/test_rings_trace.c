@@ -21,7 +21,6 @@ START_TEST(trace_behind_request_waits_and_records_stay) {
   traced_fall_behind(&fix.traced);
   ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS);
   ck_assert(!rings_drain(&fix.rings, one.ring));
-  rings_drain_all(&fix.rings, TRACE_LEAVE_RECORD); /* figures wait for nothing, and lose no line */
   ck_assert_uint_eq(rings_period_ms(&fix.rings), BUSY_MS);
   ck_assert_uint_eq(ring_builder_used(&one.builder), 101);
   check_hits(0, 0);
@@ -66,7 +65,7 @@ static void drain_now(struct ring_client *client, int how) {
   if (how == 0)
     rings_drain_before_eviction(&fix.rings);
   else if (how == 1)
-    rings_drain_all(&fix.rings, TRACE_WRITE_NOW);
+    rings_drain_all(&fix.rings);
   else
     rings_detach(&fix.rings, client->ring);
 }
