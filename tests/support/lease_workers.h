@@ -19,7 +19,7 @@
 #define LEASE_KEYS 6400u
 #define LEASE_MAX_VALUE 65536u /* --max-value */
 #define LEASE_TIMEOUT_MS 30000u
-#define LEASE_FAILS 77 /* what a computation that fails returns */
+#define LEASE_FAILS 77 /* the result of a computation that fails */
 #define LEASE_STUCK 78 /* the computation was held too long: the test has failed */
 
 struct lease_board {

@@ -119,7 +119,7 @@ START_TEST(file_below_dir_accepted) {
   ck_assert_int_eq(stat(path_of("traces/relative").text, &status), 0);
   ck_assert_uint_eq(status.st_mode & 0777 & ~0640u, 0);
   ck_assert_uint_eq(status.st_uid, geteuid());
-  /* What is there already, and is its own, is appended to. */
+  /* An existing file of the daemon's user is appended to. */
   struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
   ck_assert_int_eq(trace_on("relative", NULL, NULL), 0);
   put(cache, 2);
@@ -163,8 +163,7 @@ START_TEST(symbolic_link_rejected) {
   ck_assert_int_eq(symlink(path_of("outside").text, path_of("traces/dir").text), 0);
   ck_assert_int_eq(mkdir(path_of("traces/sub").text, 0755), 0);
   ck_assert_int_eq(symlink("../..", path_of("traces/sub/up").text), 0);
-  ck_assert_int_eq(symlink("own", path_of("traces/to-own").text),
-                   0); /* not even to what is below */
+  ck_assert_int_eq(symlink("own", path_of("traces/to-own").text), 0); /* not even to a file below */
   write_victim("traces/own");
   expect_refused("link", is_link);
   expect_refused("dangling", is_link);

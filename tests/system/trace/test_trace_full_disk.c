@@ -40,7 +40,7 @@ START_TEST(full_disk_loses_what_does_not_fit) {
   struct fcache *cache = library_open(traced_daemon.socket, "traced", NULL, 0);
   ck_assert(harness_wait_until(traced_has_lost, cache, TRACED_TIMEOUT_MS));
   traced_check_served(cache);
-  /* what is on it is whole, though it ends where the disk did */
+  /* all lines in the file are whole */
   size_t before = trace_lines_read(trace.text, NULL, NULL);
   ck_assert_uint_gt(before, 10);
   ck_assert_uint_eq(traced_logged("the trace cannot be written to"), 1);

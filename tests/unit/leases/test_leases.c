@@ -46,7 +46,7 @@ START_TEST(wait_expired_ends_with_none) {
 }
 END_TEST
 
-/* One client waits for three keys at a time: that is one wait, shared by the three. */
+/* One client waits for three keys at a time. The three waits share its time. */
 START_TEST(overlapping_waits_share_time) {
   struct fc_key keys[] = {lease_key(1), lease_key(2), lease_key(3)};
   struct lease_request request;
@@ -71,8 +71,8 @@ START_TEST(overlapping_waits_share_time) {
 }
 END_TEST
 
-/* Who would have been handed the lease before its time was over is not sent away for a timer that
- * was late; who would not have been is not given it. */
+/* A waiter gets the lease if the lease ended before its wait, even if the timer is late, and not
+ * otherwise. */
 START_TEST(late_expire_keeps_order_of_times) {
   ck_assert_int_eq(acquire_for(a, 100, 100), LEASE_GRANTED);
   ck_assert_int_eq(acquire_for(b, 100, 99), LEASE_WAITS);
@@ -96,7 +96,7 @@ START_TEST(due_clients_queued_in_order_once) {
   ck_assert_ptr_eq(leases_next_due(&leases), b);
   ck_assert_uint_eq(b->due, 2);
   ck_assert_ptr_eq(leases_next_due(&leases), c);
-  ck_assert_ptr_null(leases_next_due(&leases)); /* b and c had no room, say */
+  ck_assert_ptr_null(leases_next_due(&leases)); /* b and c had no room for replies */
   ck_assert_int_eq(lease_acquire(a, 1), LEASE_GRANTED);
   ck_assert_int_eq(lease_acquire(c, 1), LEASE_WAITS);
   lease_put(1, NOW);
@@ -119,7 +119,7 @@ START_TEST(answered_or_gone_client_not_due) {
 }
 END_TEST
 
-/* What the reply and the trace need is there, also when the lease has ended. */
+/* The reply and the trace need these, even after the lease has ended. */
 START_TEST(due_wait_keeps_request_and_key) {
   char probe[] = "probe";
   struct fc_key key = lease_key(9);
@@ -216,7 +216,7 @@ START_TEST(listing_ordered_by_serial) {
   for (uint8_t prompt = 1; prompt <= 3; prompt++)
     ck_assert_int_eq(lease_acquire(a, prompt), LEASE_GRANTED);
   ck_assert_int_eq(lease_acquire(b, 1), LEASE_WAITS);
-  ck_assert(lease_give_up(a, 1, false, NOW)); /* it is b's, and the last */
+  ck_assert(lease_give_up(a, 1, false, NOW)); /* it is b's now, and the last */
   const uint8_t expected[] = {2, 3, 1};
   uint64_t serial = 0;
   for (size_t i = 0; i < 3; i++) {
@@ -238,7 +238,7 @@ static struct fc_key numbered(uint32_t i) {
   return key;
 }
 
-/* Through all growth of the table, each is found. */
+/* Each lease is found while the table grows. */
 START_TEST(many_leases_all_found) {
   for (uint32_t i = 0; i < MANY; i++) {
     struct fc_key key = numbered(i);

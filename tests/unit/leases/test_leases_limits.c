@@ -76,7 +76,7 @@ START_TEST(wait_for_crowded_lease_refused) {
 }
 END_TEST
 
-/* Else one that reads no replies could have any number of them kept for it. */
+/* Otherwise a client that reads no replies could have any number of waits. */
 START_TEST(due_waits_count_for_client) {
   limit(&(struct leases_limits){10, 10, 10, 2, UINT64_MAX});
   for (int i = 0; i < 2; i++) {
@@ -91,7 +91,7 @@ START_TEST(due_waits_count_for_client) {
 }
 END_TEST
 
-/* Else many such could, each its own. */
+/* Otherwise many such clients could, each within its own limit. */
 START_TEST(due_waits_count_for_all) {
   limit(&(struct leases_limits){10, 10, 2, 1, UINT64_MAX});
   ck_assert_int_eq(lease_acquire(a, 1), LEASE_GRANTED);
@@ -107,7 +107,7 @@ START_TEST(due_waits_count_for_all) {
 }
 END_TEST
 
-/* The lease's term, or the wait's time, as the table made it of what was asked for. */
+/* The end of a lease's term or of a wait, for a requested time. */
 struct time_case {
   uint64_t now_ns, asked_ns, max_ns;
   bool of_wait;
@@ -142,12 +142,12 @@ START_TEST(times_bounded) {
   request.wait_ns = time->of_wait ? time->asked_ns : WAIT;
   ck_assert_int_eq(leases_acquire(&leases, b, &request, time->now_ns), LEASE_WAITS);
   ck_assert(!time->of_wait || b->wait_first->until.at_ns == time->at_ns);
-  for (size_t i = 0; i < CLIENTS; i++) /* here, for time does not go back */
+  for (size_t i = 0; i < CLIENTS; i++) /* here, because time does not go back */
     leases_client_gone(&leases, &clients[i], time->now_ns);
 }
 END_TEST
 
-/* The term of who gets a lease by waiting is what it asked for itself, bounded too. */
+/* A waiter that gets the lease has its own requested term, bounded too. */
 START_TEST(term_after_wait_bounded) {
   leases.limits.time_max_ns = 2 * TERM;
   struct fc_key key = lease_key(1);

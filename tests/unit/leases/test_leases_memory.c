@@ -1,6 +1,6 @@
 /* The lease table without memory: its program is linked with malloc, calloc and realloc wrapped
- * (tests.mk), and each allocation of a call fails in turn. The answer is "compute it yourself", and
- * nothing else changes. */
+ * (tests.mk), and each allocation of a call fails in turn. The answer is LEASE_NONE, and nothing
+ * else changes. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -61,7 +61,7 @@ static void tear_down(void) {
 }
 
 /* With `n` allocations before one that fails; UINT_MAX: none fails. */
-static enum lease_answer ask(struct lease_client *holder, uint32_t prompt, unsigned n) {
+static enum lease_answer acquire(struct lease_client *client, uint32_t prompt, unsigned n) {
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = prompt};
   struct lease_request request = {.ns = &space,
                                   .digest = fc_key_digest(space.seed, &key),
@@ -72,7 +72,7 @@ static enum lease_answer ask(struct lease_client *holder, uint32_t prompt, unsig
                                   .probe = fc_str_of("probe")};
   until_failure = n;
   failing = n != UINT32_MAX;
-  enum lease_answer answer = leases_acquire(&leases, holder, &request, NOW);
+  enum lease_answer answer = leases_acquire(&leases, client, &request, NOW);
   failing = false;
   return answer;
 }
@@ -81,35 +81,35 @@ static enum lease_answer ask(struct lease_client *holder, uint32_t prompt, unsig
 START_TEST(lease_without_memory_refused) {
   const unsigned before[] = {0, 1, 1};
   for (unsigned i = 0; i < 3; i++) {
-    ck_assert_int_eq(ask(&owner, 1, before[i]), LEASE_NONE);
+    ck_assert_int_eq(acquire(&owner, 1, before[i]), LEASE_NONE);
     ck_assert_uint_eq(failures, i + 1);
     ck_assert_uint_eq(leases.n, 0);
     ck_assert_uint_eq(owner.held, 0);
     ck_assert_uint_eq(leases_next_ns(&leases), UINT64_MAX);
   }
   ck_assert_uint_eq(counters.leases_granted, 0);
-  ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
+  ck_assert_int_eq(acquire(&owner, 1, UINT32_MAX), LEASE_GRANTED);
 }
 END_TEST
 
 START_TEST(wait_without_memory_refused) {
-  ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
+  ck_assert_int_eq(acquire(&owner, 1, UINT32_MAX), LEASE_GRANTED);
   for (unsigned n = 0; n < 2; n++) {
-    ck_assert_int_eq(ask(&waiter, 1, n), LEASE_NONE);
+    ck_assert_int_eq(acquire(&waiter, 1, n), LEASE_NONE);
     ck_assert_uint_eq(failures, n + 1);
     ck_assert_uint_eq(leases.waits, 0);
     ck_assert_uint_eq(waiter.waits, 0);
     ck_assert_uint_eq(leases_next_ns(&leases), NOW + 10);
   }
-  ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
+  ck_assert_int_eq(acquire(&waiter, 1, UINT32_MAX), LEASE_WAITS);
 }
 END_TEST
 
-/* One that waits is told nothing by a lease that it could not be given. */
+/* A lease that cannot be granted ends no wait of its client. */
 START_TEST(lease_without_memory_waits_go_on) {
-  ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
-  ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
-  ck_assert_int_eq(ask(&waiter, 2, 0), LEASE_NONE);
+  ck_assert_int_eq(acquire(&owner, 1, UINT32_MAX), LEASE_GRANTED);
+  ck_assert_int_eq(acquire(&waiter, 1, UINT32_MAX), LEASE_WAITS);
+  ck_assert_int_eq(acquire(&waiter, 2, 0), LEASE_NONE);
   ck_assert_uint_eq(failures, 1);
   ck_assert_uint_eq(waiter.waits, 1);
 }
@@ -119,24 +119,24 @@ END_TEST
 START_TEST(growth_without_memory_table_still_works) {
   uint32_t n = 0;
   do {
-    ck_assert_int_eq(ask(&owner, n, UINT32_MAX), LEASE_GRANTED);
+    ck_assert_int_eq(acquire(&owner, n, UINT32_MAX), LEASE_GRANTED);
     n++;
   } while (leases.n < leases.n_buckets);
   uint32_t n_buckets = leases.n_buckets;
-  ck_assert_int_eq(ask(&owner, n, 0), LEASE_GRANTED);
+  ck_assert_int_eq(acquire(&owner, n, 0), LEASE_GRANTED);
   ck_assert_uint_eq(failures, 1);
   ck_assert_uint_eq(leases.n_buckets, n_buckets);
   for (uint32_t i = 0; i <= n; i++)
-    ck_assert_int_eq(ask(&waiter, i, UINT32_MAX), LEASE_WAITS);
-  ck_assert_int_eq(ask(&owner, n + 1, UINT32_MAX), LEASE_GRANTED);
+    ck_assert_int_eq(acquire(&waiter, i, UINT32_MAX), LEASE_WAITS);
+  ck_assert_int_eq(acquire(&owner, n + 1, UINT32_MAX), LEASE_GRANTED);
   ck_assert_uint_eq(leases.n_buckets, 2 * n_buckets);
 }
 END_TEST
 
-/* What frees somebody never takes memory: a waiter would be forgotten. */
+/* The end of a lease never allocates: its waiters would be lost. */
 START_TEST(end_of_lease_allocates_nothing) {
-  ck_assert_int_eq(ask(&owner, 1, UINT32_MAX), LEASE_GRANTED);
-  ck_assert_int_eq(ask(&waiter, 1, UINT32_MAX), LEASE_WAITS);
+  ck_assert_int_eq(acquire(&owner, 1, UINT32_MAX), LEASE_GRANTED);
+  ck_assert_int_eq(acquire(&waiter, 1, UINT32_MAX), LEASE_WAITS);
   failing = true;
   until_failure = 0;
   leases_client_gone(&leases, &owner, NOW);

@@ -1,7 +1,7 @@
-/* Computations that ask for further keys from other threads of their process, and from helper
- * processes, and go on only when they have them: whatever the schedule, some process can go on, at
- * once or after a grace, although no term and no wait that was asked for ever runs out. Time passes
- * only where nothing else can happen. The loop's index is the seed. */
+/* Computations that need further keys from other threads of their process and from helper
+ * processes. Whatever the schedule, some process can go on, at once or after a grace, although no
+ * requested term or wait ends. Time passes only where nothing else can happen. The loop's index is
+ * the seed. */
 #include <check.h>
 
 #include "tests/support/leases_twin.h"

@@ -1,6 +1,5 @@
-/* Random calls in any order to the lease table and to its model (leases_twin.h): whatever clients
- * do, also what no sane one does. The loop's index is the seed: Check prints it where a case fails.
- */
+/* Random calls in any order to the lease table and to its model (leases_twin.h), even such as no
+ * sane client makes. The loop's index is the seed. Check prints it where a case fails. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -33,7 +32,7 @@ static uint32_t some_key(struct world *world) {
   return below(world, 1 + below(world, TWIN_KEYS)); /* two draws: some are far more popular */
 }
 
-static void ask(struct world *world) {
+static void acquire(struct world *world) {
   struct twin_request request = {
       .client = below(world, TWIN_CLIENTS),
       .key = some_key(world),
@@ -45,7 +44,7 @@ static void ask(struct world *world) {
   world->answers[twin_acquire(world->twin, &request, world->now_ns)]++;
 }
 
-static void take(struct world *world, uint32_t client, uint32_t n) {
+static void answer(struct world *world, uint32_t client, uint32_t n) {
   struct twin_ended ended;
   for (; n > 0 && twin_pop_due(world->twin, client, &ended); n--)
     world->ends[ended.end]++;
@@ -57,7 +56,7 @@ static void clear(struct world *world) {
   twin_clear(world->twin, &select, world->now_ns);
 }
 
-/* By a little, to just before or at what is next, or far: a late timer. */
+/* Time passes by a little, to just before or at the next expiry, or far (a late timer). */
 static void pass(struct world *world) {
   uint64_t next_ns = twin_next_ns(world->twin);
   uint32_t dice = below(world, 8);
@@ -74,7 +73,7 @@ static void pass(struct world *world) {
 static void step(struct world *world) {
   uint32_t dice = below(world, 1000), client = below(world, TWIN_CLIENTS);
   if (dice < 600)
-    ask(world);
+    acquire(world);
   else if (dice < 700)
     twin_put(world->twin, some_key(world), world->now_ns);
   else if (dice < 800)
@@ -88,9 +87,9 @@ static void step(struct world *world) {
   else if (dice < 920)
     pass(world);
   else if (dice < 960 || world->lazy)
-    take(world, client, 1 + below(world, 3));
+    answer(world, client, 1 + below(world, 3));
   else if ((client = twin_next_due(world->twin)) != TWIN_CLIENTS)
-    take(world, client, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
+    answer(world, client, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
 }
 
 /* Processes of several connections each, some of them of none that is known; with helpers, a chain

@@ -17,7 +17,7 @@ enum verb {
   GIVE_UP_ALL, /* `how`: the number of leases */
   GONE,
   CLEAR,
-  TIME,     /* NOW + `how`: expires what is over */
+  TIME,     /* NOW + `how`: expires leases and waits */
   WAIT_END, /* the client's first due wait is for that prompt, and ended this way */
   OWNS,     /* `how`: whether the client has the lease */
 };

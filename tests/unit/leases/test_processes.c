@@ -1,4 +1,4 @@
-/* Which connections are of one process, whose helper a process is, and what /proc says of that. */
+/* Processes: their connections, their helpers, and their entries in /proc. */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -184,7 +184,7 @@ END_TEST
 START_TEST(child_from_before_computation_no_helper) {
   struct child child = start(false);
   uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(birth_of(child.pid)));
-  while (clock_ns() <= created_ns) /* it is told to a tick */
+  while (clock_ns() <= created_ns) /* known to a tick */
     ;
   compute();
   struct process *process = join(child.pid, 2);

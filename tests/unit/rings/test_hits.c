@@ -116,7 +116,7 @@ END_TEST
 START_TEST(hit_with_probe_traced) {
   context.probe_size = 5;
   struct ring_hit hit = hit_on(1);
-  (void)apply(&hit); /* one, as ever */
+  (void)apply(&hit); /* 1, as in the other tests */
   ck_assert_uint_eq(traced_count(&traced, "\"probe\": \"probe\""), 1);
 }
 END_TEST
@@ -240,7 +240,7 @@ START_TEST(wall_time_bounded_by_connected_time) {
   assert_counted(1, 60 * SECOND, 20, 1); /* since it connected */
   hit.record.wall_ns = UINT64_MAX;
   ck_assert_uint_eq(apply(&hit), 1);
-  assert_counted(2, 60 * SECOND, 40, 2); /* and nothing is left of that */
+  assert_counted(2, 60 * SECOND, 40, 2); /* all of that is charged */
   now.now_ns += SECOND;
   for (int i = 0; i < 3; i++) {
     hit.record.wall_ns = SECOND / 2;
@@ -253,7 +253,7 @@ START_TEST(wall_time_bounded_by_connected_time) {
 }
 END_TEST
 
-/* It started 70 s ago: what a ring holds, and a hit each 50 ns since then. */
+/* The daemon started 70 s ago: a whole ring, and a hit each 50 ns since then. */
 START_TEST(unrecorded_count_bounded_by_uptime) {
   uint64_t most = FC_RING_SLOTS_MAX + 70 * SECOND / 50;
   ck_assert_uint_eq(hits_count_unrecorded(&account, now.now_ns, 7), 7);
@@ -263,7 +263,7 @@ START_TEST(unrecorded_count_bounded_by_uptime) {
 }
 END_TEST
 
-/* Of one client's lines none is stamped before the one before it, whatever its records say. */
+/* No line of a client is stamped before its previous line, whatever the records say. */
 START_TEST(trace_stamps_never_go_back) {
   uint64_t ends[] = {90, 80, 95, 95, 41, 99};
   const char *stamps[] = {"\"ts\": 990.000000", "\"ts\": 995.000000", "\"ts\": 999.000000"};
@@ -287,7 +287,7 @@ START_TEST(compute_time_bounded) {
 }
 END_TEST
 
-/* Another time namespace, or a lie. */
+/* The client is in another time namespace, or lies. */
 START_TEST(impossible_time_becomes_now) {
   uint64_t ends[] = {0, client_time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
   put(1);

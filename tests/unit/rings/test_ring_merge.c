@@ -12,14 +12,15 @@ static void put_keys(uint32_t n) {
   }
 }
 
-/* The entries, from the least recently used on, are those of these keys, and no more. */
+/* The entries are those of these keys, in this order from the least recently used, and no others.
+ */
 static void assert_order(const uint32_t *keys, uint32_t n) {
   const struct entry *at = store_oldest(&fix.store, NULL);
   for (uint32_t i = 0; i < n; i++, at = store_newer(&fix.store, NULL, at)) {
     struct fc_key key = ring_client_key(keys[i]);
     const struct entry *entry = store_peek(&fix.store, fix.ns, &key);
     ck_assert_ptr_nonnull(entry);
-    ck_assert_msg(at == entry, "another stands where %u should", keys[i]);
+    ck_assert_msg(at == entry, "another entry is in the place of %u", keys[i]);
   }
   ck_assert_uint_eq(fix.store.entries, n);
 }
@@ -36,7 +37,7 @@ static void hit_in_turns(struct ring_client *clients, uint32_t n_clients, uint32
     ring_builder_publish(&clients[i].builder);
 }
 
-/* By whatever reads them: a request, an eviction, the timer, an end. */
+/* Read by a request, a clear, the timer, or an end. */
 START_TEST(several_rings_any_reading_order_exact) {
   enum { KEYS = 500, CLIENTS = 5 };
   uint32_t keys[KEYS];
@@ -69,7 +70,7 @@ START_TEST(trace_behind_eviction_order_exact) {
   put_keys(90);
   uint32_t keys[90];
   for (uint32_t i = 0; i < 90; i++) {
-    keys[i] = i % 3 * 30 + i / 3 + 1; /* the first one's are 1 to 30 */
+    keys[i] = i % 3 * 30 + i / 3 + 1; /* the first client has 1 to 30 */
     ring_client_hit_at(&clients[i % 3], keys[i], 1000 + i);
   }
   for (int i = 0; i < 3; i++)
@@ -84,8 +85,7 @@ START_TEST(trace_behind_eviction_order_exact) {
 }
 END_TEST
 
-/* Whatever a client says about the time, its own hits stay in their order, and so do the others'.
- */
+/* Whatever times a client records, its own hits keep their order, and so do those of the others. */
 START_TEST(false_times_move_own_hits_only) {
   static const uint64_t lies[][3] = {
       {0, 0, 0}, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, {900, 20, 1}, {UINT64_MAX, 0, 15}};
@@ -122,7 +122,7 @@ START_TEST(false_times_move_own_hits_only) {
 }
 END_TEST
 
-/* What was good before it has its place among the others' hits, and they go on. */
+/* The hits before the malformed record keep their place among the others. */
 START_TEST(malformed_record_others_continue) {
   static const uint32_t keys[] = {1, 2, 3, 4, 5};
   struct ring_client bad = ring_client_join("bad"), one = ring_client_join("one"),

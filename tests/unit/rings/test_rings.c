@@ -23,7 +23,7 @@ START_TEST(drain_few_rings_reads_all) {
   ck_assert_uint_eq(ring_builder_used(&one.builder), 0);
   ck_assert_uint_eq(ring_builder_used(&other.builder), 0);
   ring_client_hit(&other, 8, 3);
-  ck_assert(rings_drain(&fix.rings, NULL)); /* a request of one without a ring */
+  ck_assert(rings_drain(&fix.rings, NULL)); /* a client without a ring */
   ck_assert_uint_eq(fix.counters.hits, 110);
   rings_fixture_check_lines("one", 100);
   rings_fixture_check_lines("other", 10);
@@ -83,11 +83,11 @@ START_TEST(malformed_ring_others_unharmed) {
   ring_client_hit(&bad, 6, 5);
   ring_client_hit(&good, 1, 5);
   rings_drain_all(&fix.rings);
-  ck_assert_uint_eq(fix.counters.hits, 10); /* what was before it counts */
+  ck_assert_uint_eq(fix.counters.hits, 10); /* the hits before it count */
   ck_assert_ptr_nonnull(rings_error(bad.ring));
   ck_assert_ptr_null(rings_error(good.ring));
   ck_assert(fix.rings.attention);
-  ck_assert(rings_drain(&fix.rings, bad.ring)); /* nobody waits for it */
+  ck_assert(rings_drain(&fix.rings, bad.ring)); /* no client waits for it */
   ck_assert_uint_eq(fix.counters.hits, 10);
   rings_fixture_check_lines("bad", 5);
   ring_client_close(&bad);
@@ -98,7 +98,7 @@ END_TEST
 START_TEST(impossible_head_is_error) {
   struct ring_client bad = ring_client_join("bad");
   atomic_store_explicit(&bad.builder.header->head, UINT64_MAX, memory_order_release);
-  ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* somebody has to look at it */
+  ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* its connection must end soon */
   ck_assert_ptr_nonnull(strstr(rings_error(bad.ring), "head"));
   ck_assert_uint_eq(fix.counters.hits, 0);
   ring_client_close(&bad);
@@ -138,7 +138,7 @@ START_TEST(sweep_many_records_bounded) {
   ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS);
   ck_assert_uint_ge(fix.counters.hits, 64u << 10);
   ck_assert_uint_lt(fix.counters.hits, left);
-  ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* those that were left come first */
+  ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* the rest */
   ck_assert_uint_eq(fix.counters.hits, left);
   for (int i = 0; i < 4; i++)
     ring_client_close(&clients[i]);

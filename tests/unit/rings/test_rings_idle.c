@@ -14,7 +14,7 @@
 
 static uint64_t now_ns;
 
-/* Sweeps every 100 ms for so long. */
+/* Sweeps every 100 ms for that time. */
 static void pass(uint64_t time_ns) {
   for (uint64_t end_ns = now_ns + time_ns; now_ns < end_ns;) {
     now_ns += SECOND_NS / 10;
@@ -33,7 +33,7 @@ static uint64_t allocated_bytes(int fd) {
   return (uint64_t)status.st_blocks * 512;
 }
 
-/* So many that idle ones fall asleep. */
+/* Attaches so many rings that idle ones fall asleep. */
 static void attach_awake(void) {
   rings_fixture_resize(64u << 20, 1000);
   while (rings_n_awake(&fix.rings) < RINGS_AWAKE)
@@ -62,7 +62,7 @@ START_TEST(asleep_ring_request_wakes) {
     ck_assert(rings_drain(&fix.rings, one.ring)); /* with nothing recorded */
     ck_assert_uint_eq(state_of(&one), FC_RING_ASLEEP);
     ring_client_hit(&one, 1 + (uint32_t)i, 1);
-    ck_assert(rings_drain(&fix.rings, NULL)); /* anybody's */
+    ck_assert(rings_drain(&fix.rings, NULL)); /* a client without a ring */
     ck_assert_uint_eq(fix.counters.hits, i);
     ck_assert(rings_drain(&fix.rings, one.ring));
     ck_assert_uint_eq(fix.counters.hits, i + 1);
@@ -70,7 +70,7 @@ START_TEST(asleep_ring_request_wakes) {
     ck_assert_uint_eq(state_of(&one), 0);
     pass(SECOND_NS / 2);
     ck_assert_uint_eq(state_of(&one), 0);
-    /* It is shown before it is so: there is another look between. */
+    /* The state is shown one look before the ring falls asleep. */
     while (state_of(&one) == 0)
       pass(1);
     ck_assert_uint_eq(fix.rings.n_asleep, 0);
@@ -80,7 +80,7 @@ START_TEST(asleep_ring_request_wakes) {
 }
 END_TEST
 
-/* A client that looked at the state before it was asleep, and was stopped until now. */
+/* A client that read the state before the ring was asleep, and was stopped until now. */
 START_TEST(asleep_ring_silent_hit_found_by_sweep) {
   attach_awake();
   struct ring_client one = ring_client_open(rings_fixture_attach("one", true)),
@@ -102,7 +102,7 @@ START_TEST(asleep_ring_silent_hit_found_by_sweep) {
   pass(3 * SECOND_NS);
   ck_assert_uint_eq(fix.rings.n_asleep, 1);
   ring_client_hit(&one, 3, 1);
-  rings_drain_all(&fix.rings); /* a figure is exact in any case */
+  rings_drain_all(&fix.rings); /* a figure is always exact */
   ck_assert_uint_eq(fix.counters.hits, 4);
   ring_client_close(&one);
   ring_client_close(&other);
@@ -122,7 +122,7 @@ START_TEST(asleep_ring_detached_is_read) {
 }
 END_TEST
 
-/* They do not look at the state; among many an idle one is looked at by the timer alone. */
+/* Older clients do not read the state. Among many, only the timer looks at an idle ring. */
 START_TEST(older_client_among_many_sleeps) {
   struct ring_client clients[RINGS_TOGETHER + 1];
   rings_fixture_resize(64u << 20, 1000);
@@ -148,7 +148,7 @@ START_TEST(older_client_among_many_sleeps) {
 }
 END_TEST
 
-/* Takes the place of the client's ring, as the dispatcher does it. */
+/* Replaces the client's ring, as the dispatcher does. */
 static bool grow(struct ring_client *client, uint32_t most_slots) {
   struct client_ring *ring = rings_attach_anew(&fix.rings, client->ring, most_slots);
   if (ring == NULL)
@@ -183,14 +183,14 @@ static void until_revoked(const struct ring_client *client, uint64_t least_ns) {
 
 START_TEST(grown_idle_ring_gives_memory_back) {
   int fd;
-  trace_off(&fix.traced.trace); /* of more lines than it has room for */
+  trace_off(&fix.traced.trace); /* there are more lines than it has room for */
   rings_fixture_resize(64u << 20, 1000);
   now_ns = 100 * SECOND_NS;
   struct ring_client one = join_grown("one", &fd);
   uint32_t n_slots = one.builder.header->n_slots, at = _i == 0 ? 100 : n_slots - 5;
   ck_assert_uint_gt(n_slots, 4096);
   pass(1);
-  ring_client_hit(&one, 1, at); /* up to the place in the ring, the end of it too */
+  ring_client_hit(&one, 1, at); /* to the middle or the end of the ring */
   pass(SECOND_NS);
   ck_assert_uint_eq(fix.counters.hits, at);
   ck_assert_uint_eq(allocated_bytes(fd), (fc_ring_bytes(n_slots) + 4095) / 4096 * 4096);
@@ -199,7 +199,7 @@ START_TEST(grown_idle_ring_gives_memory_back) {
   pass(1);
   ck_assert_uint_eq(fix.rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN));
   ck_assert_uint_le(allocated_bytes(fd), KEPT_BYTES);
-  /* One record may still come, the longest that there is: of a client that was stopped. */
+  /* A stopped client may still write one record, here the longest. */
   char name[FC_NAME_MAX + 1];
   memset(name, 'n', FC_NAME_MAX);
   name[FC_NAME_MAX] = '\0';
@@ -210,11 +210,11 @@ START_TEST(grown_idle_ring_gives_memory_back) {
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_ptr_null(rings_error(one.ring));
   ck_assert_uint_eq(fix.counters.hits, at + 1);
-  /* It gets one like any other. */
+  /* The client gets a ring like any other. */
   ck_assert(grow(&one, 0));
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_uint_eq(fix.rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN));
-  ck_assert_uint_eq(allocated_bytes(fd), 0); /* whoever keeps it */
+  ck_assert_uint_eq(allocated_bytes(fd), 0); /* even while it is mapped */
   ck_assert_int_eq(close(fd), 0);
   ring_client_close(&one);
 }
@@ -231,7 +231,7 @@ START_TEST(grown_idle_ring_after_refusal_revoked_sooner) {
     fix.rings.refused = true;
     pass(1);
   }
-  ck_assert(grow(&one, FC_RING_SLOTS_MAX)); /* which it asked for before it saw that */
+  ck_assert(grow(&one, FC_RING_SLOTS_MAX)); /* requested before it saw the state */
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_int_eq(close(fd), 0);
   ring_client_close(&one);
@@ -255,8 +255,8 @@ START_TEST(revoked_ring_second_record_is_error) {
 }
 END_TEST
 
-/* What the client keeps of a ring after the end is not the daemon's memory; but for the header, by
- * which it finds what it wrote there after that. */
+/* After the end, a client that keeps the mapping holds only the page of the header, in which it
+ * finds its later records. */
 START_TEST(detached_ring_gives_memory_back) {
   struct client_ring *ring = rings_fixture_attach("one", _i == 0);
   int fd = fcntl(rings_fd(ring), F_DUPFD_CLOEXEC, 0);

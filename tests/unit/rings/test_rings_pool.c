@@ -40,7 +40,7 @@ START_TEST(attach_full_pool_refused) {
 }
 END_TEST
 
-/* Takes the place of the client's ring, as the dispatcher does it. */
+/* Replaces the client's ring, as the dispatcher does. */
 static bool grow(struct ring_client *client, uint32_t most_slots) {
   struct client_ring *ring = rings_attach_anew(&fix.rings, client->ring, most_slots);
   if (ring == NULL)
@@ -58,13 +58,13 @@ START_TEST(growth_keeps_memory_of_future_clients) {
   rings_fixture_resize(64u << 20, CLIENTS);
   for (int i = 0; i < CLIENTS / 2; i++)
     clients[i] = ring_client_open(rings_fixture_attach("client", true));
-  ck_assert(grow(&clients[0], FC_RING_SLOTS_MIN) == false); /* no larger one was asked for */
+  ck_assert(grow(&clients[0], FC_RING_SLOTS_MIN) == false); /* no larger ring was requested */
   for (int i = 0; i < CLIENTS / 2; i++) {
     if (!grow(&clients[i], FC_RING_SLOTS_MAX))
       break;
     uint32_t grown = clients[i].builder.header->n_slots;
     ck_assert_uint_gt(grown, fix.rings.base_slots);
-    ck_assert_uint_le(grown, slots); /* each gets a part of what is left */
+    ck_assert_uint_le(grown, slots); /* each gets a part of the rest */
     slots = grown;
   }
   ck_assert_uint_gt(clients[3].builder.header->n_slots, fix.rings.base_slots);
@@ -77,7 +77,7 @@ START_TEST(growth_keeps_memory_of_future_clients) {
 }
 END_TEST
 
-/* It could not be taken back from a client that does not look at the state. */
+/* A ring cannot be revoked from a client that does not read the state. */
 START_TEST(growth_older_client_refused) {
   rings_fixture_resize(64u << 20, 1000);
   struct ring_client one = ring_client_join("one");

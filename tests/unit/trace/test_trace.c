@@ -29,11 +29,11 @@ START_TEST(line_in_file_within_100_ms) {
   ck_assert_str_eq(trace_path(&tf.trace), tf.path);
   ck_assert_int_eq(stat(tf.path, &st), 0);
   ck_assert_uint_eq(st.st_mode & 0777 & ~0640u, 0);
-  uint64_t start = runner_now_ms(); /* before the loop's own time: it may stand still in between */
+  uint64_t start =
+      runner_now_ms(); /* before the loop reads its time: the test may be stopped in between */
   uv_update_time(&tf.loop);
   trace_fixture_write(0, 3);
-  ck_assert_uint_le(uv_timer_get_due_in(&tf.trace.timer),
-                    100 - 20); /* what is left is the disk's */
+  ck_assert_uint_le(uv_timer_get_due_in(&tf.trace.timer), 100 - 20); /* the rest is for the disk */
   ck_assert_int_eq(stat(tf.path, &st), 0);
   ck_assert_int_eq(st.st_size, 0); /* gathered */
   ck_assert(trace_fixture_run(10000));

@@ -1,5 +1,5 @@
-/* A disk or a reader that is slow or fails: what is bounded, what is lost, and when the trace is
- * behind. */
+/* A disk or a reader that is slow or fails: the bound on unwritten lines, lost lines, and when the
+ * trace is behind. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ START_TEST(slow_reader_unwritten_bounded) {
   char fifo[96];
   snprintf(fifo, sizeof fifo, "%s/fifo", tf.dir);
   ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-  ck_assert_int_eq(trace_fixture_on(fifo), FC_ETRACE); /* nobody has it open to read */
+  ck_assert_int_eq(trace_fixture_on(fifo), FC_ETRACE); /* it has no reader */
   int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ck_assert_int_ge(reader, 0);
   (void)fcntl(reader, F_SETPIPE_SZ, 1 << 20); /* only makes the end of this test faster */
@@ -146,7 +146,7 @@ START_TEST(behind_hanging_write_never) {
   ck_assert_int_eq(trace_fixture_on(tf.path), 0);
   uv_update_time(&tf.loop);
   uint64_t start = runner_now_ms();
-  trace_fixture_fall_behind(); /* the loop hears of no end of the write until it runs */
+  trace_fixture_fall_behind(); /* the write cannot end until the loop runs */
   ck_assert(trace_is_behind(&tf.trace));
   while (trace_is_behind(&tf.trace))
     uv_update_time(&tf.loop);

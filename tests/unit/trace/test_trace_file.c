@@ -68,7 +68,7 @@ START_TEST(short_write_cut_to_whole_lines) {
 }
 END_TEST
 
-/* The same where the beginning cannot be taken back: the rest follows first. */
+/* A pipe: the beginning cannot be cut off, so the rest is written first. */
 START_TEST(begun_line_continued) {
   char fifo[96], chunk[4096], last = 0;
   struct trace_file file;
@@ -137,7 +137,7 @@ END_TEST
 
 #define SKIPPED 77
 
-/* On a real file system without room, of a mount namespace of its own. */
+/* On a full file system in its own mount namespace. */
 static int no_room_child(void) {
   char mounted[80], file[96], filler[96];
   trace_fixture_start();
@@ -154,7 +154,7 @@ static int no_room_child(void) {
   int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   char block[4096] = {0};
   for (int i = 0; i < 14; i++)
-    (void)!write(fd, block, sizeof block); /* what is left is 8 KiB */
+    (void)!write(fd, block, sizeof block); /* 8 KiB are left */
   if (trace_fixture_on(file) < 0)
     return 2;
   trace_fixture_write(0, 1000);
