@@ -57,7 +57,9 @@ static void become_busy(struct processes *processes, struct process *process) {
 static void forget_idle(struct processes *processes, uint32_t most) {
   struct process *oldest;
   while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
-    become_busy(processes, oldest);
+    processes->idle_first = oldest->next_idle;
+    *(oldest->next_idle == NULL ? &processes->idle_last : &oldest->next_idle->prev_idle) = NULL;
+    processes->idle--;
     forget(processes, oldest);
   }
 }

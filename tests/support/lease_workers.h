@@ -63,7 +63,7 @@ bool lease_worker_is_value(const struct fcache_value *value, uint32_t key);
 
 /* In a worker. lease_worker_compute is for fcache_cached, with a struct lease_pass. */
 struct fcache *lease_worker_open(uint32_t deadline_ms);
-int lease_worker_compute(void *pass, struct fcache_value *value);
+int lease_worker_compute(void *arg, struct fcache_value *value);
 /* Makes one lookup with its own handle, and stores the handle's counters unless NULL. Returns 0. */
 int lease_worker_cached(struct lease_pass *pass, uint32_t deadline_ms,
                         struct fcache_counters *counters);

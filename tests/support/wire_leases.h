@@ -3,10 +3,9 @@
 #ifndef FC_TESTS_WIRE_LEASES_H
 #define FC_TESTS_WIRE_LEASES_H
 
+#include "fcache.h"
 #include "tests/support/harness.h"
 #include "tests/support/raw.h"
-
-struct fcache;
 
 #define WIRE_SPACE "leases"
 #define WIRE_LONG_MS 60000u /* a term or a wait that never ends in a test */

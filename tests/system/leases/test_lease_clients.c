@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/errors.h"
 #include "tests/support/child_process.h"
 #include "tests/support/library.h"
 #include "tests/support/wire_leases.h"

@@ -1,9 +1,7 @@
 /* What ends a lease, and what its waiters get, over the wire. test_leases_workers.c has the same
  * with the library. */
-#include <string.h>
 
 #include "proto/errors.h"
-#include "tests/support/library.h"
 #include "tests/support/wire_leases.h"
 
 #define SHORT_MS 50u /* a term or a wait that expires */

@@ -1,7 +1,5 @@
 /* Batches that wait for each other, and waits whose daemon stops, dies or takes long. */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "tests/support/child_process.h"
 #include "tests/support/lease_workers.h"

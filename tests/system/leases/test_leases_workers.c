@@ -1,8 +1,6 @@
 /* Workers that miss together, as processes with the library: each key is computed once, and a
  * worker that fails or dies blocks no other. test_lease_sharing.c has the steps on the wire. */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "tests/support/child_process.h"
 #include "tests/support/lease_workers.h"

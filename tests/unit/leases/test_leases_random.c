@@ -1,7 +1,6 @@
 /* Random calls in any order to the lease table and to its model (leases_twin.h), even such as no
  * sane client makes. The loop's index is the seed. Check prints it where a case fails. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/support/leases_twin.h"
 #include "tests/support/runner.h"

@@ -1,7 +1,6 @@
 /* The rules of leases and waits, as a table of the steps of a few clients. */
 #include <check.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tests/support/leases_fixture.h"
 #include "tests/support/runner.h"

@@ -1,7 +1,6 @@
 /* Processes: their connections, their helpers, and their entries in /proc. */
 #include <check.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>

@@ -2,7 +2,6 @@
 #include "daemon/rings/hits.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store/namespace_table.h"

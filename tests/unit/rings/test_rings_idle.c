@@ -1,5 +1,4 @@
 /* Rings without news: which fall asleep, what wakes them, and which give their memory back. */
-#include "daemon/rings/rings_idle.h"
 
 #include <check.h>
 #include <fcntl.h>

@@ -1,7 +1,6 @@
 /* What happens while the trace is behind: records stay in their rings, except for what may not
  * wait, and lines for which the trace has no room are lost and counted. */
 #include <check.h>
-#include <string.h>
 
 #include "tests/support/rings_fixture.h"
 #include "tests/support/runner.h"

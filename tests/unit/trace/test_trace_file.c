@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/errors.h"
 #include "tests/support/runner.h"
 #include "tests/support/trace_fixture.h"
 

@@ -6,7 +6,6 @@
 #include <check.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct trace_event sample(void) {
