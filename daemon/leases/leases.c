@@ -208,7 +208,8 @@ static enum lease_answer begin_wait(struct leases *leases, struct lease_client *
 enum lease_answer leases_acquire(struct leases *leases, struct lease_client *client,
                                  const struct lease_request *request, uint64_t now_ns) {
   check_client(leases, client);
-  struct lease *lease = leases_find(leases, request->ns, request->digest, request->key);
+  struct lease *lease =
+      leases->n == 0 ? NULL : leases_find(leases, request->ns, request->digest, request->key);
   if (lease == NULL)
     return begin_lease(leases, client, request, now_ns);
   if (lease->owner == client)

@@ -92,6 +92,8 @@ bool waits_answer(struct dispatch *dispatch, struct session *session) {
 void waits_answer_all(struct dispatch *dispatch) {
   struct leases *leases = &dispatch->leases;
   struct lease_client *holder;
+  if (leases->due_first == NULL)
+    return;
   uint32_t before = leases->due;
   while (before - leases->due < ANSWERS_SLICE && (holder = leases_next_due(leases)) != NULL) {
     struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));

@@ -123,7 +123,7 @@ void dispatch_resume(struct dispatch *dispatch, struct session *session);
  * (CLOCK_MONOTONIC; UINT64_MAX: never, as things stand). */
 void dispatch_expire(struct dispatch *dispatch);
 static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
-  return leases_next_ns(&dispatch->leases);
+  return dispatch->leases.n == 0 ? UINT64_MAX : leases_next_ns(&dispatch->leases);
 }
 
 /* NULL, or why the session's connection is to be dropped: what is wrong with its ring, or no memory

@@ -140,7 +140,8 @@ static uint64_t read_rings(struct rings *rings, struct client_ring *first, uint3
   check_le(reading.hits, reading.records);
   rings->records += reading.records;
   rings->hits += reading.hits;
-  fc_sum_add(&rings->unrecorded, reading.unrecorded);
+  if (reading.unrecorded > 0)
+    fc_sum_add(&rings->unrecorded, reading.unrecorded);
   rings->drain_ns += reading.cpu_ns;
   return reading.records;
 }
