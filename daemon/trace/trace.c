@@ -57,8 +57,7 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
       !trace_buffer_reserve(trace, lines)) {
     trace->lost++;
     log_once(trace->log, &trace->said_full, LOG_LEVEL_WARNING,
-             "%s does not take the trace as fast as it comes: lines are lost and counted",
-             stream->file.path);
+             "%s is too slow for the trace: lines are lost and counted", stream->file.path);
     return;
   }
   size_t size = trace_line_format(lines->data + lines->size, event);
@@ -129,7 +128,7 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   struct trace_file file;
   unsigned n_open;
   if (trace->closing)
-    return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
+    return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: the trace stays off");
   if (trace->no_pool != NULL)
     return fault_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
   int r = trace_file_open(&file, dir, path, fault);
@@ -145,10 +144,11 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   trace_file_find_torn_line(&file); /* only now: no stream is writing to it */
   stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
   if (stream == NULL) {
-    fault_set(fault, FC_ETRACE,
-              "the trace file %s was not opened: %u former ones are still being written: try "
-              "again later",
-              file.path, n_open);
+    fault_set(
+        fault, FC_ETRACE,
+        "the trace file %s was not opened: %u former trace files are still being written: try "
+        "again later",
+        file.path, n_open);
     (void)trace_file_deinit(&file); /* nothing was written */
     return FC_ETRACE;
   }

@@ -195,7 +195,7 @@ static const char *objection(int fd) {
   if (fstat(fd, &st) < 0)
     return "it cannot be examined";
   if (!S_ISREG(st.st_mode))
-    return "it is no regular file";
+    return "it is not a regular file";
   if (st.st_uid != geteuid())
     return "it belongs to another user than the daemon's";
   return st.st_nlink != 1 ? "it has other names (hard links)" : NULL;

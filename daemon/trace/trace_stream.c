@@ -161,7 +161,7 @@ static void abandon(struct trace_stream *stream) {
   if (size == 0 && trace->lost == lost_before)
     return;
   log_line(trace->log, LOG_LEVEL_WARNING,
-           "%s does not take its last lines, and is closed: %s%s; %" PRIu64 " lines are lost",
+           "trace file %s is closed with unwritten lines: %s%s: %" PRIu64 " lines are lost",
            stream->file.path, trace->current != NULL ? "they go to " : "there is no other file",
            trace->current != NULL ? trace->current->file.path : "", trace->lost - lost_before);
   if (trace->current != NULL)
@@ -204,7 +204,7 @@ static void settle_success(struct trace_stream *stream) {
   if (trace->unwritten_bytes > 0 || trace->lost > stream->lost_before)
     return;
   trace->said_failed = trace->said_full = false;
-  log_line(trace->log, LOG_LEVEL_INFO, "the trace is written again; %" PRIu64 " lines are lost",
+  log_line(trace->log, LOG_LEVEL_INFO, "the trace is written again: %" PRIu64 " lines were lost",
            trace->lost);
 }
 

@@ -208,7 +208,7 @@ START_TEST(special_file_rejected) {
   expect_refused("fifo", strerror(ENXIO)); /* it has no reader, and open() does not block */
   int reader = open(path_of("traces/fifo").text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ck_assert_int_ge(reader, 0);
-  expect_refused("fifo", "it is no regular file");
+  expect_refused("fifo", "it is not a regular file");
   expect_refused("dir", strerror(EISDIR));
   write_victim("traces/file");
   expect_refused("file/new", "or not a directory");
