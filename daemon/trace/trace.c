@@ -56,7 +56,7 @@ void trace_append(struct trace *trace, const struct trace_event *event) {
   if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX ||
       !trace_buffer_reserve(trace, lines)) {
     trace->lost++;
-    log_once(trace->log, &trace->said_full, LOG_LEVEL_WARNING,
+    log_once(trace->log, &trace->logged_full, LOG_LEVEL_WARNING,
              "%s is too slow for the trace: lines are lost and counted", stream->file.path);
     return;
   }

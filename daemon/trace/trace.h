@@ -37,16 +37,16 @@ struct trace_stream;
 struct trace {
   uv_loop_t *loop;
   struct log *log;
-  uv_timer_t timer;             /* due when the first unwritten line is TRACE_DELAY_MS old */
-  struct trace_stream *current; /* NULL: off */
-  struct trace_stream *files;   /* all that are open: the current one and former ones */
-  size_t unwritten_bytes;       /* over all files */
-  size_t buffer_bytes;          /* memory of the buffers, over all files */
-  uint64_t events;              /* lines since the start, */
-  uint64_t lost;                /* of them those that were lost, */
-  uint64_t written;             /* and those that are in a file */
-  struct trace_dir dir;         /* below which clients may name files */
-  bool said_full, said_failed;  /* logged in this episode */
+  uv_timer_t timer;                /* due when the first unwritten line is TRACE_DELAY_MS old */
+  struct trace_stream *current;    /* NULL: off */
+  struct trace_stream *files;      /* all that are open: the current one and former ones */
+  size_t unwritten_bytes;          /* over all files */
+  size_t buffer_bytes;             /* memory of the buffers, over all files */
+  uint64_t events;                 /* lines since the start, */
+  uint64_t lost;                   /* of them those that were lost, */
+  uint64_t written;                /* and those that are in a file */
+  struct trace_dir dir;            /* below which clients may name files */
+  bool logged_full, logged_failed; /* logged in this episode */
   const struct fault *no_pool; /* why there is no thread pool (thread_pool.h); NULL: there is one */
   bool closing, closed;
   uint64_t close_by_ms; /* uv_now */

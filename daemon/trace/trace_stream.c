@@ -177,7 +177,7 @@ static void settle_failure(struct trace_stream *stream) {
   bool give_up = !is_temporary(stream) || (trace->closing && stream->error != EAGAIN);
   if (stream->error != EAGAIN)
     log_once(
-        trace->log, &trace->said_failed, LOG_LEVEL_WARNING,
+        trace->log, &trace->logged_failed, LOG_LEVEL_WARNING,
         "the trace cannot be written to %s: %s: %s", stream->file.path, strerror(stream->error),
         is_temporary(stream) ? "lines wait until there is room" : "lines are lost and counted");
   if (!give_up) {
@@ -198,12 +198,12 @@ static void settle_success(struct trace_stream *stream) {
     trace_buffer_reset(trace, &stream->writing);
     trace_buffer_reset(trace, &stream->filling);
   }
-  if (!trace->said_failed && !trace->said_full)
+  if (!trace->logged_failed && !trace->logged_full)
     return;
   /* A disk that is only a little too slow takes a batch now and then. That ends no episode. */
   if (trace->unwritten_bytes > 0 || trace->lost > stream->lost_before)
     return;
-  trace->said_failed = trace->said_full = false;
+  trace->logged_failed = trace->logged_full = false;
   log_line(trace->log, LOG_LEVEL_INFO, "the trace is written again: %" PRIu64 " lines were lost",
            trace->lost);
 }
