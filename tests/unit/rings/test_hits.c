@@ -4,65 +4,41 @@
 #include <check.h>
 #include <string.h>
 
-#include "daemon/store/namespace_table.h"
 #include "daemon/store/store_clear.h"
-#include "tests/support/private_store.h"
-#include "tests/support/ring_builder.h"
+#include "tests/support/rings_fixture.h"
 #include "tests/support/runner.h"
-#include "tests/support/traced.h"
 
 #define SECOND UINT64_C(1000000000)
 
-static struct region region;
-static struct store store;
-static struct namespace_table table;
-static struct namespace *ns;
-static struct counters counters; /* of the daemon */
-static struct traced traced;
 static struct ring_context context;
 static struct hits_account account;
-static struct client_time client_time;
 static struct client_clock now;
 
 static void set_up(void) {
-  private_store_init(&store, &region, 1 << 20, 4096, 7);
-  namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
-  traced_start(&traced);
-  memset(&counters, 0, sizeof counters);
+  rings_fixture_start();
   context = (struct ring_context){.op_size = 2, .view_size = 4, .names = "opbaseprobe"};
   now = (struct client_clock){.now_ns = 100 * SECOND, .real_ns = 1000 * SECOND};
-  account = (struct hits_account){.store = &store,
-                                  .ns = ns,
-                                  .counters = &counters,
-                                  .trace = &traced.trace,
-                                  .name_space = ns->name,
+  account = (struct hits_account){.store = &fix.store,
+                                  .ns = fix.ns,
+                                  .counters = &fix.counters,
+                                  .trace = &fix.traced.trace,
+                                  .name_space = fix.ns->name,
                                   .client = fc_str_of("client"),
                                   .origin = 5,
                                   .started_ns = 30 * SECOND,
-                                  .time = &client_time};
-  client_time = (struct client_time){.since_ns = 40 * SECOND};
-}
-
-static void tear_down(void) {
-  traced_end(&traced);
-  namespace_table_deinit(&table);
-  private_store_deinit(&store, &region);
-}
-
-static struct fc_key key_of(uint32_t n) {
-  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+                                  .time = &fix.time};
+  fix.time.since_ns = 40 * SECOND;
 }
 
 static void put(uint32_t n) {
-  struct fc_key key = key_of(n);
+  struct fc_key key = ring_client_key(n);
   struct store_put_info info = {.origin = 3, .compute_ns = 7, .now_ns = 1};
-  ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+  ck_assert_int_eq(store_put(&fix.store, fix.ns, &key, "v", 1, &info), FC_STORED);
 }
 
 static struct ring_hit hit_on(uint32_t n) {
-  struct fc_key key = key_of(n);
-  struct ring_hit hit = {.record = ring_builder_hit_on(ns->seed, 0, &key), .context = &context};
+  struct fc_key key = ring_client_key(n);
+  struct ring_hit hit = {.record = ring_builder_hit_on(fix.ns->seed, 0, &key), .context = &context};
   hit.record.end_ns = 99 * SECOND;
   hit.record.wall_ns = 10;
   hit.record.compute_ns = 20;
@@ -78,12 +54,12 @@ static size_t apply(struct ring_hit *hit) {
 }
 
 static struct entry *find(uint32_t n) {
-  struct fc_key key = key_of(n);
-  return store_peek(&store, ns, &key);
+  struct fc_key key = ring_client_key(n);
+  return store_peek(&fix.store, fix.ns, &key);
 }
 
 static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint64_t shared) {
-  const struct counters *sets[] = {&counters, &ns->counters};
+  const struct counters *sets[] = {&fix.counters, &fix.ns->counters};
   for (int i = 0; i < 2; i++) {
     ck_assert_uint_eq(sets[i]->hits, n);
     ck_assert_uint_eq(sets[i]->scoring_wall_ns, wall_ns);
@@ -98,13 +74,13 @@ START_TEST(hit_promotes_counts_and_traces) {
   put(2);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
-  ck_assert_ptr_eq(store_newest(&store, ns), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, fix.ns), find(1));
   ck_assert_uint_eq(find(1)->hits, 1);
   ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
-  ck_assert_uint_eq(ns->last_use_ns, 99 * SECOND);
+  ck_assert_uint_eq(fix.ns->last_use_ns, 99 * SECOND);
   assert_counted(1, 10, 20, 1);
-  ck_assert_str_eq(traced_text(&traced),
+  ck_assert_str_eq(traced_text(&fix.traced),
                    "{\"ts\": 999.000000, \"probe\": null, \"view_id\": \"base\", \"prompt_hash\": "
                    "\"00000000000000000000000000000000\", \"top_k\": 1, \"op\": \"op\", "
                    "\"wall_ms\": 0.000010, \"hit\": true, \"namespace\": \"ns\", \"client\": "
@@ -116,7 +92,7 @@ START_TEST(hit_with_probe_traced) {
   context.probe_size = 5;
   struct ring_hit hit = hit_on(1);
   (void)apply(&hit); /* 1, as in the other tests */
-  ck_assert_uint_eq(traced_count(&traced, "\"probe\": \"probe\""), 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"probe\": \"probe\""), 1);
 }
 END_TEST
 
@@ -140,8 +116,8 @@ START_TEST(batch_promotes_in_order) {
   ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_READER_BATCH), RING_READER_BATCH);
   assert_counted(RING_READER_BATCH, RING_READER_BATCH * 10, RING_READER_BATCH * 20,
                  RING_READER_BATCH);
-  const struct entry *at = store_oldest(&store, NULL);
-  for (uint32_t i = RING_READER_BATCH; i-- > 0; at = store_newer(&store, NULL, at))
+  const struct entry *at = store_oldest(&fix.store, NULL);
+  for (uint32_t i = RING_READER_BATCH; i-- > 0; at = store_newer(&fix.store, NULL, at))
     ck_assert_ptr_eq(at, find(i));
 }
 END_TEST
@@ -149,12 +125,12 @@ END_TEST
 START_TEST(hit_on_removed_entry_counted) {
   put(1);
   struct store_select all = {0};
-  ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  ck_assert_uint_eq(store_clear_all(&fix.store, &all), 1);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
   assert_counted(1, 10, 20, 1);
-  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
-  ck_assert_uint_eq(store.entries, 0);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\n"), 1);
+  ck_assert_uint_eq(fix.store.entries, 0);
 }
 END_TEST
 
@@ -163,11 +139,11 @@ START_TEST(hit_on_entry_pending_delete_not_promoted) {
   struct store_select all = {0};
   put(1);
   put(2);
-  store_clear_start(&store, &clear, &all);
+  store_clear_start(&fix.store, &clear, &all);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_uint_eq(entry_key(store_oldest(&store, NULL)).top_k, 1);
-  ck_assert(store_clear_step(&store, &clear, 10));
+  ck_assert_uint_eq(entry_key(store_oldest(&fix.store, NULL)).top_k, 1);
+  ck_assert(store_clear_step(&fix.store, &clear, 10));
   ck_assert_uint_eq(clear.removed, 2);
 }
 END_TEST
@@ -186,7 +162,7 @@ END_TEST
 START_TEST(hit_wrong_hint_found_by_key) {
   put(1);
   put(2);
-  store_remove(&store, find(1));
+  store_remove(&fix.store, find(1));
   put(3); /* where 1 was */
   const uint32_t hints[] = {0, 1, 2, 1023, 1024, UINT32_MAX};
   uint64_t n = sizeof hints / sizeof hints[0];
@@ -216,7 +192,7 @@ START_TEST(hit_right_hint_checks_digest_only) {
   ck_assert_uint_eq(apply(&hit), 1);
   ck_assert_uint_eq(find(1)->hits, 1);
   assert_counted(2, 20, 40, 2);
-  ck_assert_uint_eq(traced_count(&traced, "\"top_k\": 9"), 2);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"top_k\": 9"), 2);
 }
 END_TEST
 
@@ -226,9 +202,9 @@ START_TEST(unrecorded_hit_only_promotes) {
   struct ring_hit hit = hit_on(1);
   hit.record.flags = FC_RING_UNRECORDED;
   ck_assert_uint_eq(apply(&hit), 0);
-  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, NULL), find(1));
   assert_counted(0, 0, 0, 0);
-  ck_assert_str_eq(traced_text(&traced), "");
+  ck_assert_str_eq(traced_text(&fix.traced), "");
 }
 END_TEST
 
@@ -246,9 +222,10 @@ START_TEST(wall_time_bounded_by_connected_time) {
     ck_assert_uint_eq(apply(&hit), 1);
   }
   assert_counted(5, 61 * SECOND, 100, 5);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 60000.000000"), 1);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 500.000000"), 2);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 0.000000"), 2); /* the line is the count */
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 60000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 500.000000"), 2);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 0.000000"),
+                    2); /* the line is the count */
 }
 END_TEST
 
@@ -273,7 +250,7 @@ START_TEST(trace_stamps_never_go_back) {
     ck_assert_uint_eq(apply(&hit), 1);
   }
   for (size_t i = 0; i < 3; i++)
-    ck_assert_uint_eq(traced_count(&traced, stamps[i]), lines[i]);
+    ck_assert_uint_eq(traced_count(&fix.traced, stamps[i]), lines[i]);
 }
 END_TEST
 
@@ -288,28 +265,28 @@ END_TEST
 
 /* The client is in another time namespace, or lies. */
 START_TEST(impossible_time_becomes_now) {
-  uint64_t ends[] = {0, client_time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
+  uint64_t ends[] = {0, fix.time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
   put(1);
   struct ring_hit hit = hit_on(1);
   hit.record.end_ns = ends[_i];
   ck_assert_uint_eq(apply(&hit), 1);
   ck_assert_uint_eq(find(1)->last_use_ns, now.now_ns);
-  ck_assert_uint_eq(traced_count(&traced, "\"ts\": 1000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"ts\": 1000.000000"), 1);
 }
 END_TEST
 
 START_TEST(trace_off_no_events) {
-  trace_off(&traced.trace);
+  trace_off(&fix.traced.trace);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_uint_eq(traced.trace.events, 0);
+  ck_assert_uint_eq(fix.traced.trace.events, 0);
 }
 END_TEST
 
 int main(void) {
   Suite *suite = suite_create("hits");
   TCase *tcase = tcase_create("hits");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_add_checked_fixture(tcase, set_up, rings_fixture_end);
   tcase_add_test(tcase, hit_promotes_counts_and_traces);
   tcase_add_test(tcase, hit_with_probe_traced);
   tcase_add_test(tcase, hit_on_own_entry_not_shared);
