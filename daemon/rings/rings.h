@@ -17,8 +17,8 @@
  * TRACE. While the trace is behind, records stay in their rings, and a request of a client with
  * unread records waits. A client that is faster than the disk is slowed down by its full ring, and
  * other clients are not. An eviction, a clear, figures, the trace's next file and a client's end
- * may not wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace has no
- * room are lost and counted (trace.h).
+ * may not wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace
+ * has no room are lost and counted (trace.h).
  *
  * A malformed ring is not read again, and its connection must end: see rings_error. Owns the client
  * rings. One thread. */
