@@ -283,7 +283,7 @@ static enum dispatch_result drain_before(const struct call *call,
   }
   bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
   bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
-    if (tells || type == FC_TRACE || begins_clear)
+  if (tells || type == FC_TRACE || begins_clear)
     rings_drain_all(rings);
 
   return DISPATCH_DONE;

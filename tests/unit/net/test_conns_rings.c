@@ -264,7 +264,8 @@ static void run_ticks(unsigned n) {
 
 START_TEST(who_waits_for_the_trace_does_so_at_rest) {
   join_with_ring();
-  uint32_t n = dispatch.rings.awake->reader.n_slots - 8; /* a ping is answered where there is room */
+  uint32_t n =
+      dispatch.rings.awake->reader.n_slots - 8; /* a ping is answered where there is room */
   for (uint32_t i = 0; i < n; i++)
     hit(1);
   traced_fall_behind(&traced);
