@@ -51,7 +51,7 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
   uint64_t mapped = add(bounds->bytes[MEMORY_REGION], bounds->bytes[MEMORY_MESSAGES]);
   uint64_t remembered =
       PROCESSES_IDLE_MAX * (sizeof(struct process) + MALLOC_BYTES) +
-      (CLEARS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
+      (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
   return PROGRAM_BYTES + WORK_BYTES + remembered + bytes_of_users(settings) + heap / HOLES_SHARE +
          mapped / TABLE_SHARE + chunks * sizeof(struct slots_chunk *);

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "daemon/base/turns.h"
+#include "daemon/base/round_robin.h"
 
 enum user_resource {
   USER_CONNECTIONS,
@@ -43,8 +43,8 @@ struct user;
 
 /* Waits for room in its user's share. Zero to start, but for `ready`. */
 struct user_wait {
-  struct turn turn; /* first */
-  /* There may be room: try again. Called from within user_release; it must make no call of these
+  struct round_robin_item turn; /* first */
+  /* There may be room: try again. Called from within user_uncharge; it must make no call of these
    * itself, but only see that one is made later. */
   void (*ready)(struct user_wait *wait);
 };
@@ -56,8 +56,8 @@ struct user {
   uint32_t references;
   uint32_t frames_in_line; /* for intake.c: over its share, in the queue for the lane */
   uint64_t used[USER_RESOURCES];
-  struct turn_line waits[USER_RESOURCES]; /* of struct user_wait */
-  struct turn_line lines[USER_LINES];     /* for conns.c, as the next three */
+  struct round_robin_queue waits[USER_RESOURCES]; /* of struct user_wait */
+  struct round_robin_queue lines[USER_LINES];     /* for conns.c, as the next three */
   uint64_t spent_ns;                      /* of the turn that has this number: */
   uint64_t turn;
   uint64_t seen; /* number of the window in which it last had a request */
@@ -72,7 +72,7 @@ struct users {
   uint64_t limits[USER_RESOURCES];
   uint64_t used[USER_RESOURCES];    /* by all */
   uint64_t refused[USER_RESOURCES]; /* times that a share was in the way, ever */
-  struct turns waiting[USER_RESOURCES];
+  struct round_robin waiting[USER_RESOURCES];
   uint32_t n;
   struct user *first; /* of all */
   struct user *buckets[USERS_BUCKETS];
@@ -85,15 +85,15 @@ void users_set_limit(struct users *users, enum user_resource resource, uint64_t 
 
 /* Finds or makes the user of that uid, with one more reference. `limited` holds from now on. NULL:
  * out of memory. */
-struct user *users_join(struct users *users, uid_t uid, bool limited);
-void user_hold(struct user *user);
-void user_leave(struct user *user); /* it may be gone after */
+struct user *users_ref(struct users *users, uid_t uid, bool limited);
+void user_ref(struct user *user);
+void user_unref(struct user *user); /* it may be gone after */
 
 /* How much more of the resource the user may take; UINT64_MAX where it is not limited. */
-uint64_t user_room(const struct user *user, enum user_resource resource);
+uint64_t user_quota_left(const struct user *user, enum user_resource resource);
 
 /* May it take `amount` more? */
-bool user_may_take(const struct user *user, enum user_resource resource, uint64_t amount);
+bool user_can_charge(const struct user *user, enum user_resource resource, uint64_t amount);
 
 /* Its share was in the way. */
 void user_count_refused(struct user *user, enum user_resource resource);
@@ -103,30 +103,30 @@ void user_charge(struct user *user, enum user_resource resource, uint64_t amount
 
 /* Undoes charges. Calls `ready` of a few that wait: of this user, and of another one. The user may
  * be gone after. */
-void user_release(struct user *user, enum user_resource resource, uint64_t amount);
+void user_uncharge(struct user *user, enum user_resource resource, uint64_t amount);
 
-/* Waits until user_release calls `ready`, and on after that, until user_stop_waiting. Only for a
+/* Waits until user_uncharge calls `ready`, and on after that, until user_wait_cancel. Only for a
  * user that holds some of the resource; counted as refused. Idempotent, as is the other. */
-void user_wait_for(struct user *user, enum user_resource resource, struct user_wait *wait);
-void user_stop_waiting(struct user_wait *wait);
+void user_wait_enqueue(struct user *user, enum user_resource resource, struct user_wait *wait);
+void user_wait_cancel(struct user_wait *wait);
 
 /* Calls `ready` of a few that wait. */
-void user_wake(struct user *user, enum user_resource resource);
+void user_wake_waiters(struct user *user, enum user_resource resource);
 
-static inline bool user_is_waiting(const struct user_wait *wait) {
+static inline bool user_wait_is_queued(const struct user_wait *wait) {
   return wait->turn.line != NULL;
 }
-static inline bool user_has_waits(const struct user *user, enum user_resource resource) {
+static inline bool user_has_waiters(const struct user *user, enum user_resource resource) {
   return user != NULL && user->waits[resource].n > 0;
 }
-static inline bool users_have_waits(const struct users *users, enum user_resource resource) {
+static inline bool users_have_waiters(const struct users *users, enum user_resource resource) {
   return users->waiting[resource].n > 0;
 }
 
 #define USER_TEXT_SIZE 160u
 
 /* "user 1000 holds 750 of the 1000 WHAT, which is its share: ..." into `text`, which it returns. */
-const char *user_share_text(const struct user *user, enum user_resource resource,
+const char *user_quota_text(const struct user *user, enum user_resource resource,
                             char text[USER_TEXT_SIZE]);
 
 #endif

@@ -134,7 +134,7 @@ static void abandon(struct leases *leases, struct lease *lease, uint64_t now_ns)
 /* ---- what comes from outside ---- */
 
 static bool has_share(const struct lease_holder *holder, enum user_resource resource) {
-  if (user_may_take(holder->user, resource, 1))
+  if (user_can_charge(holder->user, resource, 1))
     return true;
   user_count_refused(holder->user, resource);
   return false;

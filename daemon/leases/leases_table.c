@@ -196,7 +196,7 @@ void leases_disown(struct leases *leases, struct lease *lease) {
   *(prev == NULL ? &holder->held_first : &prev->next_held) = next;
   *(next == NULL ? &holder->held_last : &next->prev_held) = prev;
   holder->held--;
-  user_release(holder->user, USER_LEASES, 1);
+  user_uncharge(holder->user, USER_LEASES, 1);
   if (holder->process != NULL)
     holder->process->held--;
   delist(leases, lease);

@@ -158,7 +158,7 @@ void leases_due_done(struct leases *leases, struct lease_holder *holder) {
     holder->due_last = NULL;
   holder->due--;
   leases->due--;
-  user_release(holder->user, USER_WAITS, 1);
+  user_uncharge(holder->user, USER_WAITS, 1);
   leases_release(leases, wait->lease);
   free_wait(leases, wait);
 }

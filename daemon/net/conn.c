@@ -39,7 +39,7 @@ static void set_user(struct conn *conn, struct user *user) {
 static void leave_user(struct conn *conn) {
   struct user *user = conn->session.user;
   set_user(conn, NULL);
-  user_leave(user);
+  user_unref(user);
 }
 
 static void closed(uv_handle_t *handle) {
@@ -51,14 +51,14 @@ static void closed(uv_handle_t *handle) {
   release_input(conn);
   leave_user(conn);
   free(conn);
-  conns_freed(conns);
+  conns_conn_freed(conns);
 }
 
 static void release_input(struct conn *conn) {
   size_t held_bytes = conn->frame.held_bytes;
-  intake_release(&conn->conns->frames, &conn->frame);
+  read_budget_release(&conn->conns->frames, &conn->frame);
   if (conn->in_capacity > CONN_SMALL)
-    intake_give_spare(&conn->conns->frames, conn->in, held_bytes);
+    read_budget_give_spare(&conn->conns->frames, conn->in, held_bytes);
   else
     free(conn->in);
   conn->in = NULL;
@@ -70,7 +70,7 @@ static void close_pipe(struct conn *conn) {
   send_buffer_return(&conn->conns->send_buffers, &conn->sender.buffer);
   conns_remove(conn->conns, conn);
   if (conn->charged)
-    user_release(conn->session.user, USER_CONNECTIONS, 1);
+    user_uncharge(conn->session.user, USER_CONNECTIONS, 1);
   conn->charged = false;
   uv_close((uv_handle_t *)&conn->pipe, closed);
 }
@@ -78,7 +78,7 @@ static void close_pipe(struct conn *conn) {
 /* The peer sees the end behind what it has not read. Nothing of this can fail for an open socket,
  * and with any other there is nothing to wait for. */
 static bool linger(struct conn *conn) {
-  if (conn->conns->draining || !sender_leaves_unread(&conn->sender) ||
+  if (conn->conns->draining || !sender_has_unread(&conn->sender) ||
       shutdown(conn->sender.buffer.fd, SHUT_RDWR) < 0)
     return false;
   conn->lingers = true;
@@ -90,14 +90,14 @@ void conn_close(struct conn *conn) {
     return;
   conn->closing = true;
   /* `in` stays until `closed`, and its reservation with it: a frame in it may be in work. */
-  intake_leave(&conn->conns->frames, &conn->frame);
+  read_budget_cancel_wait(&conn->conns->frames, &conn->frame);
   starve(conn, false);
   sender_close(&conn->sender);
-  dispatch_leave(conn->conns->dispatch, &conn->session);
-  conns_chores(conn->conns);
-  conns_rings(conn->conns);  /* its ring may owe lines to the trace */
-  conns_expiry(conn->conns); /* who waited for it may have got its leases */
-  conns_unqueue(conn);
+  dispatch_client_gone(conn->conns->dispatch, &conn->session);
+  conns_schedule_background(conn->conns);
+  conns_schedule_rings(conn->conns);  /* its ring may owe lines to the trace */
+  conns_schedule_expiry(conn->conns); /* who waited for it may have got its leases */
+  conns_dequeue(conn);
   (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
   if (conn->watching_death)
     uv_close((uv_handle_t *)&conn->death, closed);
@@ -105,17 +105,17 @@ void conn_close(struct conn *conn) {
     close_pipe(conn);
 }
 
-void conn_end(struct conn *conn) {
+void conn_abort(struct conn *conn) {
   conn_close(conn);
   if (conn->lingers)
     close_pipe(conn);
 }
 
 /* In the next turn: the caller may be walking through the connections. */
-void conn_drain(struct conn *conn, bool farewell) {
+void conn_drain(struct conn *conn, bool announce_shutdown) {
   conn->draining = true;
-  conn->farewell = conn->farewell || farewell;
-  conns_ready(conn->conns, conn);
+  conn->announce_shutdown = conn->announce_shutdown || announce_shutdown;
+  conns_enqueue(conn->conns, conn);
 }
 
 /* ---- receiving ---- */
@@ -135,13 +135,13 @@ static size_t unread_bytes(const struct conn *conn) {
  * a read), the part for whole frames has room for it. */
 static bool can_finish(const struct conn *conn) {
   return conn->need > 0 && conn->need <= CONN_SMALL && conn->in_capacity <= CONN_SMALL &&
-         intake_has_room_whole(&conn->conns->frames, CONN_RESERVED_MAX) &&
+         read_budget_has_room_whole(&conn->conns->frames, CONN_RESERVED_MAX) &&
          conn->in_size + unread_bytes(conn) >= conn->need;
 }
 
 /* What is kept, and read on in the scratch buffer, may grow to so many bytes now. */
 static size_t reading_limit(const struct conn *conn) {
-  if (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX))
+  if (read_budget_has_room(&conn->conns->frames, CONN_RESERVED_MAX))
     return sizeof conn->conns->scratch;
   size_t limit = conn->in_capacity > CONN_FLOOR ? conn->in_capacity : CONN_FLOOR;
   return conn->need > limit && can_finish(conn) ? conn->need : limit;
@@ -218,7 +218,7 @@ static size_t charge_of(size_t capacity) {
 }
 
 size_t conn_bytes_max(void) {
-  return sizeof(struct conn) + CONN_FLOOR + SENDER_FLOOR + SENDER_LAST_WORDS +
+  return sizeof(struct conn) + CONN_FLOOR + SENDER_FLOOR + SENDER_FINAL_ERROR_BYTES +
          (size_t)4 * CONN_MALLOC_BYTES;
 }
 
@@ -252,11 +252,11 @@ static int move_to_buffer(struct conn *conn, const uint8_t *data, size_t size, s
 /* Keeps the bytes that were not handled (there are some) in a buffer of that capacity, for which
  * there is room: what alloc_input gave was no more than that. 0 or FC_ENOMEM. */
 static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
-  struct intake *frames = &conn->conns->frames;
+  struct read_budget *frames = &conn->conns->frames;
   assert(data != NULL);
   if (conn->frame.held_bytes == 0 && capacity > CONN_FLOOR)
     mark_progress(conn, size);
-  bool reserved = intake_reserve_whole(frames, &conn->frame, charge_of(capacity));
+  bool reserved = read_budget_reserve_whole(frames, &conn->frame, charge_of(capacity));
   assert(reserved);
   if (!reserved) /* a fault of ours: rather than to hold what is not counted */
     return FC_ENOMEM;
@@ -271,38 +271,38 @@ static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capa
     conn->in_size = size;
   }
   /* One that waits wants more; a large one may have a spare buffer, which is larger. */
-  if (!intake_is_waiting(&conn->frame) && !(same && capacity > CONN_SMALL))
-    intake_shrink(frames, &conn->frame, charge_of(capacity));
+  if (!read_reservation_is_waiting(&conn->frame) && !(same && capacity > CONN_SMALL))
+    read_budget_shrink(frames, &conn->frame, charge_of(capacity));
   return 0;
 }
 
 /* There are no more requests: others do not wait until the last replies were read. */
-static void let_go(struct conn *conn) {
-  dispatch_let_go(conn->conns->dispatch, &conn->session);
-  sender_leave_line(&conn->sender); /* it was for an answer to a wait */
-  conns_chores(conn->conns);
-  conns_expiry(conn->conns);
+static void release_leases(struct conn *conn) {
+  dispatch_release_leases(conn->conns->dispatch, &conn->session);
+  sender_cancel_wait(&conn->sender); /* it was for an answer to a wait */
+  conns_schedule_background(conn->conns);
+  conns_schedule_expiry(conn->conns);
 }
 
 /* No more requests: what they would need is given up. */
 static void end_input(struct conn *conn) {
-  conn->last_words = true;
+  conn->input_ended = true;
   conn->paused = false;
-  intake_leave(&conn->conns->frames, &conn->frame);
+  read_budget_cancel_wait(&conn->conns->frames, &conn->frame);
   starve(conn, false);
-  let_go(conn);
+  release_leases(conn);
 }
 
 static void fail(struct conn *conn, int code, const char *text) {
   end_input(conn);
   release_input(conn); /* what others may wait for */
-  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, code, text);
+  dispatch_send_final_error(conn->conns->dispatch, &conn->sender.sink, code, text);
   settle(conn);
 }
 
 /* The peer has broken the protocol, or a deadline. */
 static void drop(struct conn *conn, int code, const char *text) {
-  dispatch_dropped(conn->conns->dispatch, &conn->session, text);
+  dispatch_count_dropped(conn->conns->dispatch, &conn->session, text);
   fail(conn, code, text);
 }
 
@@ -325,7 +325,7 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
                             size_t *need) {
   size_t used = 0;
   *need = 0;
-  for (unsigned turn = 0; !conn->closing && !conn->sender.failed && !conn->last_words; turn++) {
+  for (unsigned turn = 0; !conn->closing && !conn->sender.failed && !conn->input_ended; turn++) {
     uint32_t body = 0;
     uint32_t max_body = dispatch_max_body(conn->conns->dispatch, &conn->session);
     int rc = fc_frame_peek(data + used, size - used, max_body, &body);
@@ -336,15 +336,15 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
     }
     if (rc == FC_FRAME_MORE)
       break;
-    conn->paused = turn == CONN_TURN_MAX || conns_turn_is_over(conn->conns, conn, start_ns);
+    conn->paused = turn == CONN_TURN_MAX || conns_time_is_up(conn->conns, conn, start_ns);
     if (conn->paused)
       break;
     switch (dispatch_frame(conn->conns->dispatch, &conn->session, &conn->sender.sink,
                            data + used + FC_FRAME_HEADER, body)) {
-    case DISPATCH_AGAIN:
+    case DISPATCH_RETRY:
       conn->paused = true;
       return used;
-    case DISPATCH_LATER:
+    case DISPATCH_NO_SLICE:
       conn->paused = conn->slices = true;
       return used;
     case DISPATCH_SHUTDOWN:
@@ -384,7 +384,7 @@ static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size
                        size_t need) {
   if (conn->in_capacity > CONN_SMALL || capacity <= CONN_SMALL)
     return false;
-  uint8_t *spare = intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
+  uint8_t *spare = read_budget_reuse_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
                                      2 * charge_of(need));
   if (spare == NULL)
     return false;
@@ -401,13 +401,13 @@ static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size
 /* Keeps what is left of an unfinished frame, with room for more of it; or without, while there is
  * no memory for it. 0 or FC_ENOMEM. */
 static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, size_t need) {
-  struct intake *frames = &conn->conns->frames;
+  struct read_budget *frames = &conn->conns->frames;
   size_t capacity = next_capacity(conn, need), now = conn->in_capacity;
   if (now <= CONN_SMALL) {
     now = capacity_to_keep(left);
-    if (left < CONN_SMALL && intake_has_room(frames, CONN_RESERVED_MAX))
+    if (left < CONN_SMALL && read_budget_has_room(frames, CONN_RESERVED_MAX))
       return keep(conn, data, left, now);
-    if (!intake_reserve_whole(frames, &conn->frame, charge_of(now)))
+    if (!read_budget_reserve_whole(frames, &conn->frame, charge_of(now)))
       return FC_ENOMEM; /* as in `keep` */
   }
   bool grows = capacity > now && left >= (now > CONN_SMALL ? now : 0);
@@ -419,7 +419,7 @@ static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, 
     mark_progress(conn, left);
     return 0;
   }
-  if (grows && intake_reserve(frames, &conn->frame, charge_of(capacity))) {
+  if (grows && read_budget_reserve(frames, &conn->frame, charge_of(capacity))) {
     mark_progress(conn, left);
     now = capacity;
   }
@@ -446,21 +446,21 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
   size_t need;
   uint64_t start_ns = uv_hrtime();
   conn->paused = conn->slices = false;
-  if (!conn->session.greeted && has_hung_up(conn))
-    sender_deafen(&conn->sender); /* what a welcome gives it would only be made and freed again */
+  if (!conn->session.handshake_done && has_hung_up(conn))
+    sender_set_peer_gone(&conn->sender); /* what a welcome gives it would only be made and freed again */
   starve(conn, false);
   size_t used = handle_frames(conn, data, size, start_ns, &need);
-  conns_spend(conn->conns, conn, start_ns);
-  conns_chores(conn->conns); /* a hello may have dropped a namespace */
-  conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
-  conns_expiry(conn->conns); /* or a get a lease */
+  conns_charge_time(conn->conns, conn, start_ns);
+  conns_schedule_background(conn->conns); /* a hello may have dropped a namespace */
+  conns_schedule_rings(conn->conns);  /* or have been given a ring, or one was found full */
+  conns_schedule_expiry(conn->conns); /* or a get a lease */
   if (conn->closing)
     return;
   size_t left = size - used;
   if (left == 0) {
     conn->frame_since_ns = 0;
     release_input(conn);
-  } else if (!conn->last_words) {
+  } else if (!conn->input_ended) {
     if (used > 0) {
       conn->frame_since_ns = 0;
       if (left > CONN_FLOOR)
@@ -482,7 +482,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
 /* ---- what comes next ---- */
 
 static bool waits_for_room(const struct conn *conn) {
-  return conn->starved || intake_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
+  return conn->starved || read_reservation_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
 }
 
 /* Every byte that the peer has sent by now is in the socket, or was read. */
@@ -492,29 +492,29 @@ static bool socket_is_empty(const struct conn *conn) {
 
 static void say_farewell(struct conn *conn) {
   end_input(conn);
-  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, FC_ESHUTDOWN,
+  dispatch_send_final_error(conn->conns->dispatch, &conn->sender.sink, FC_ESHUTDOWN,
                       fc_error_text(FC_ESHUTDOWN));
 }
 
 /* Nothing of what was accepted is left: is it to end? */
 static bool is_over(const struct conn *conn) {
-  return conn->last_words || conn->eof || (conn->draining && socket_is_empty(conn));
+  return conn->input_ended || conn->eof || (conn->draining && socket_is_empty(conn));
 }
 
 /* Decides after each event, here alone, whether to read on, to try again or to end. */
 static void settle(struct conn *conn) {
   if (conn->closing)
     return;
-  bool open = !conn->paused && !conn->last_words && !conn->eof; /* to more of what was begun */
-  bool read = open && !conn->starved && !intake_is_waiting(&conn->frame);
+  bool open = !conn->paused && !conn->input_ended && !conn->eof; /* to more of what was begun */
+  bool read = open && !conn->starved && !read_reservation_is_waiting(&conn->frame);
   if (conn->sender.failed) {
     conn_close(conn);
     return;
   }
   if (conn->orphaned) /* its leases are not to wait for a reader that is not there */
-    sender_deafen(&conn->sender);
+    sender_set_peer_gone(&conn->sender);
   if (conn->eof && !conn->paused)
-    let_go(conn);
+    release_leases(conn);
   if (!open) /* what is whole and waits for us has no deadline */
     conn->frame_since_ns = 0;
   else if (conn->in_size > 0 && conn->frame_since_ns == 0)
@@ -523,25 +523,25 @@ static void settle(struct conn *conn) {
   if (conn->closing)
     return;
   if (waits_for_room(conn))
-    conns_pressure(conn->conns);
+    conns_check_pressure(conn->conns);
   /* What it waits for calls again. Room did so already where its request has no turn now: it stands
    * in line still, and holds up the others until it has one. */
   if (sender_is_busy(&conn->sender) || (waits_for_room(conn) && !conn->slices))
     return;
   if (conn->paused) {
     if (conn->slices)
-      conns_slice(conn->conns, conn, conn->session.slice_kind);
+      conns_enqueue_slice(conn->conns, conn, conn->session.slice_kind);
     else if (!conn->session.waits_for_trace) /* else the rings' timer calls again */
-      conns_ready(conn->conns, conn);
+      conns_enqueue(conn->conns, conn);
     return;
   }
   if (!is_over(conn))
     return;
   if (conn->session.leases.due_first != NULL) { /* more than one turn's answers */
-    conns_ready(conn->conns, conn);
+    conns_enqueue(conn->conns, conn);
     return;
   }
-  if (conn->farewell && conn->session.greeted && !conn->eof && !conn->last_words)
+  if (conn->announce_shutdown && conn->session.handshake_done && !conn->eof && !conn->input_ended)
     say_farewell(conn);
   if (sender_is_busy(&conn->sender))
     read_on(conn, false);
@@ -551,7 +551,7 @@ static void settle(struct conn *conn) {
 
 /* By an administrator. A peer that does not read its replies is not waited for. */
 static void kill_conn(struct conn *conn) {
-  if (conn->last_words || sender_is_busy(&conn->sender))
+  if (conn->input_ended || sender_is_busy(&conn->sender))
     conn_close(conn);
   else
     drop(conn, FC_EKILLED, fc_error_text(FC_EKILLED));
@@ -564,34 +564,34 @@ void conn_resume(struct conn *conn) {
     kill_conn(conn);
     return;
   }
-  if (conn->paused && !conn->sender.sink.deaf && has_hung_up(conn))
-    sender_deafen(&conn->sender); /* what only reads is for nobody */
-  dispatch_resume(conn->conns->dispatch, &conn->session);
-  const char *fault = dispatch_fault(&conn->session);
-  if (fault != NULL && !conn->last_words) {
+  if (conn->paused && !conn->sender.sink.peer_gone && has_hung_up(conn))
+    sender_set_peer_gone(&conn->sender); /* what only reads is for nobody */
+  dispatch_send_deferred(conn->conns->dispatch, &conn->session);
+  const char *fault = dispatch_session_error(&conn->session);
+  if (fault != NULL && !conn->input_ended) {
     drop(conn, FC_EPROTOCOL, fault);
     return;
   }
   bool stuck = conn->paused && sender_is_busy(&conn->sender);
-  if (conn->in_size > 0 && !conn->reading && !conn->last_words && !stuck)
+  if (conn->in_size > 0 && !conn->reading && !conn->input_ended && !stuck)
     process(conn, conn->in, conn->in_size);
   else
     settle(conn);
 }
 
-static void on_room(struct intake_frame *frame) {
+static void on_room(struct read_reservation *frame) {
   struct conn *conn = (struct conn *)((char *)frame - offsetof(struct conn, frame));
-  conns_ready(conn->conns, conn);
+  conns_enqueue(conn->conns, conn);
 }
 
 static void on_share(struct user_wait *wait) {
   struct conn *conn = (struct conn *)((char *)wait - offsetof(struct conn, frame.share));
-  conns_ready(conn->conns, conn);
+  conns_enqueue(conn->conns, conn);
 }
 
 static void on_sender_moved(struct sender *sender) {
   struct conn *conn = (struct conn *)((char *)sender - offsetof(struct conn, sender));
-  conns_ready(conn->conns, conn);
+  conns_enqueue(conn->conns, conn);
 }
 
 /* ---- deadlines, and the peer's death ---- */
@@ -599,18 +599,18 @@ static void on_sender_moved(struct sender *sender) {
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   const struct conns_limits *limits = &conn->conns->limits;
   if (conn->lingers &&
-      !sender_leaves_unread(&conn->sender)) /* as when the peer has closed its end */
+      !sender_has_unread(&conn->sender)) /* as when the peer has closed its end */
     close_pipe(conn);
   if (conn->closing)
     return;
   if (sender_is_stalled(&conn->sender, now_ns, limits->stall_timeout_ns)) {
-    dispatch_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
+    dispatch_count_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
     conn_close(conn);
     return;
   }
-  if (sender_is_busy(&conn->sender) || conn->last_words || conn->paused)
+  if (sender_is_busy(&conn->sender) || conn->input_ended || conn->paused)
     return;
-  bool late_hello = !conn->session.greeted && now_ns > conn->accepted_ns + limits->hello_timeout_ns;
+  bool late_hello = !conn->session.handshake_done && now_ns > conn->accepted_ns + limits->hello_timeout_ns;
   bool late_frame =
       conn->frame_since_ns != 0 && now_ns > conn->frame_since_ns + limits->stall_timeout_ns;
   if (late_hello)
@@ -624,13 +624,13 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
  * peer that waits, too, if there is more in the socket. */
 static bool waits_for_peer(const struct conn *conn) {
   return conn->reading || conn->starved ||
-         (intake_is_waiting(&conn->frame) && unread_bytes(conn) == 0);
+         (read_reservation_is_waiting(&conn->frame) && unread_bytes(conn) == 0);
 }
 
-void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
+void conn_check_pressure(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
   if (conn->starved &&
-      (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn))) {
-    conns_ready(conn->conns, conn);
+      (read_budget_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn))) {
+    conns_enqueue(conn->conns, conn);
     return;
   }
   bool holds_frame = frames && conn->frame.held_bytes > 0;
@@ -639,7 +639,7 @@ void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns
     return;
   bool stalled = sender_is_stalled(&conn->sender, now_ns, CONN_GRACE_NS);
   if (holds_reply && stalled) {
-    dispatch_dropped(conn->conns->dispatch, &conn->session,
+    dispatch_count_dropped(conn->conns->dispatch, &conn->session,
                      "it did not read its replies while others waited for room");
     conn_close(conn);
     return;
@@ -704,7 +704,7 @@ static void check_descriptors(struct conns *conns) {
 static bool join_user(struct conn *conn) {
   const struct peer_admins *admins = &conn->conns->limits.admins;
   struct user *user =
-      users_join(conn->conns->users, conn->peer.uid, !peer_has_owner_uid(&conn->peer, admins));
+      users_ref(conn->conns->users, conn->peer.uid, !peer_has_owner_uid(&conn->peer, admins));
   set_user(conn, user);
   return user != NULL;
 }
@@ -715,7 +715,7 @@ static bool take_place(struct conn *conn, char *text, size_t size) {
   struct conns *conns = conn->conns;
   struct user *user = conn->session.user;
   bool full = conns->count - conns->reserved > conns->limits.max_clients;
-  bool share = user_may_take(user, USER_CONNECTIONS, 1);
+  bool share = user_can_charge(user, USER_CONNECTIONS, 1);
   char held[USER_TEXT_SIZE];
   if ((full || !share) && conn->session.admin && conns->reserved < CONNS_RESERVED) {
     conn->session.reserved = true;
@@ -726,7 +726,7 @@ static bool take_place(struct conn *conn, char *text, size_t size) {
   } else if (!share) {
     user_count_refused(user, USER_CONNECTIONS);
     (void)snprintf(text, size, "%s: close some of them, or raise --max-clients",
-                   user_share_text(user, USER_CONNECTIONS, held)); /* fits */
+                   user_quota_text(user, USER_CONNECTIONS, held)); /* fits */
     return false;
   }
   user_charge(user, USER_CONNECTIONS, 1);
@@ -752,13 +752,13 @@ static int start(struct conn *conn) {
     return FC_ENOMEM;
   char text[USER_TEXT_SIZE + 64];
   if (!take_place(conn, text, sizeof text)) {
-    dispatch_refused(conn->conns->dispatch, &conn->session, text);
+    dispatch_count_refused(conn->conns->dispatch, &conn->session, text);
     fail(conn, FC_EBUSY, text);
     return 0;
   }
   if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
     say_no_watches(conn->conns, "a client is refused");
-    dispatch_refused(conn->conns->dispatch, &conn->session, WATCH_FULL);
+    dispatch_count_refused(conn->conns->dispatch, &conn->session, WATCH_FULL);
     fail(conn, FC_EBUSY, WATCH_FULL);
     return 0;
   }

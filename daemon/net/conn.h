@@ -3,7 +3,7 @@
  *
  * - A request is taken up only when the reply before it has left, and at most
  *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. The
- *   connections of one user share a time in each turn (conns_turn_is_over). Long
+ *   connections of one user share a time in each turn (conns_time_is_up). Long
  *   requests, and slices of what takes many turns, wait for a turn of their kind
  *   (enum slice_kind).
  * - Bytes are received into the shared scratch buffer; only an unfinished frame, or
@@ -18,7 +18,7 @@
  *   memory, and a hello before the hello timeout; a whole frame that waits for us has
  *   no deadline. A client that said hello and is silent is left in peace.
  * - While others wait for memory, a peer that holds some and makes no progress for
- *   CONN_GRACE_NS is cut (conn_give_way).
+ *   CONN_GRACE_NS is cut (conn_check_pressure).
  *
  * What was accepted is finished: a frame that stands whole in the socket when its
  * peer closes, dies or is told that we shut down is handled as any other, with its
@@ -42,7 +42,7 @@
 #include <uv.h>
 
 #include "daemon/net/conns.h"
-#include "daemon/net/quota.h"
+#include "daemon/net/reply_budget.h"
 #include "daemon/net/sender.h"
 #include "daemon/os/peer.h"
 #include "daemon/requests/session.h"
@@ -61,7 +61,7 @@ struct conn {
   unsigned open_handles;
   struct conns *conns;
   struct conn *next, *prev; /* in conns->all */
-  struct turn turn;         /* among those of its user that wait for one */
+  struct round_robin_item turn;         /* among those of its user that wait for one */
   struct session session;
   struct sender sender;
   struct peer peer;
@@ -69,7 +69,7 @@ struct conn {
   uint8_t *in; /* what was read and not handled; NULL while empty */
   size_t in_size, in_capacity;
   size_t need;               /* of the unfinished frame in it; 0: not known */
-  struct intake_frame frame; /* the reservation for `in`, if that is larger than the floor */
+  struct read_reservation frame; /* the reservation for `in`, if that is larger than the floor */
   size_t mark_bytes;         /* of what is in it, received at ... */
   uint64_t mark_ns;          /* ... this time: it has made progress, or was let on */
 
@@ -85,8 +85,8 @@ struct conn {
   bool eof;        /* the peer sends no more */
   bool orphaned;   /* the peer's process has died, whoever holds its socket */
   bool draining;   /* it is to end as soon as nothing accepted is left */
-  bool farewell;   /* with FC_ESHUTDOWN */
-  bool last_words; /* it takes no more requests, and ends when the replies are out */
+  bool announce_shutdown;   /* with FC_ESHUTDOWN */
+  bool input_ended; /* it takes no more requests, and ends when the replies are out */
   bool closing;
   bool lingers; /* closing, but for its socket: the peer has not read what was sent */
 };
@@ -111,16 +111,16 @@ void conn_resume(struct conn *conn);
 void conn_close(struct conn *conn);
 
 /* The same, and nothing lingers. */
-void conn_end(struct conn *conn);
+void conn_abort(struct conn *conn);
 
-/* Ends it when what the peer had sent is handled and answered; with `farewell`, tells it why. */
-void conn_drain(struct conn *conn, bool farewell);
+/* Ends it when what the peer had sent is handled and answered; with `announce_shutdown`, tells it why. */
+void conn_drain(struct conn *conn, bool announce_shutdown);
 
 /* Cuts the peer if one of its deadlines has passed. */
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns);
 
 /* Others wait for memory for frames, or for replies: cuts the peer if it holds some of that and has
  * made no progress for CONN_GRACE_NS. */
-void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns);
+void conn_check_pressure(struct conn *conn, bool frames, bool replies, uint64_t now_ns);
 
 #endif

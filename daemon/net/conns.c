@@ -29,7 +29,7 @@
 
 /* ---- turns ---- */
 
-static struct conn *conn_of(struct turn *turn) {
+static struct conn *conn_of(struct round_robin_item *turn) {
   return (struct conn *)((char *)turn - offsetof(struct conn, turn));
 }
 
@@ -61,7 +61,7 @@ static uint64_t most_ns(const struct conns *conns) {
 
 /* What comes in of a user that has requests queued is queued behind them, where others have some
  * too: else the user would have both turns, and the queued ones might wait for ever. */
-bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns) {
   struct user *user = conn->session.user;
   see(conns, user);
   if (conns->slicing)
@@ -71,7 +71,7 @@ bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_n
   return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= most_ns(conns);
 }
 
-void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns) {
   struct user *user = conn->session.user;
   if (user == NULL) /* it is closed */
     return;
@@ -91,18 +91,18 @@ static void allow_slices(struct conns *conns) {
 
 /* A user's connections that are queued now, as far as its time goes: one that queues itself again
  * waits for the next turn, as the others do that are not reached. At least one has its turn. */
-static void run_line(struct conns *conns, struct turn_line *line) {
+static void run_line(struct conns *conns, struct round_robin_queue *line) {
   struct user *user = conn_of(line->first)->session.user;
-  user_hold(user); /* the line is its, and the last connection may close */
-  turns_put_last(line);
+  user_ref(user); /* the line is its, and the last connection may close */
+  round_robin_move_last(line);
   for (uint32_t due = line->n; due > 0 && line->n > 0; due--) {
     struct conn *conn = conn_of(line->first);
-    turns_remove(&conn->turn);
+    round_robin_remove(&conn->turn);
     conn_resume(conn);
     if (spent_ns(conns, user) >= most_ns(conns))
       break;
   }
-  user_leave(user);
+  user_unref(user);
 }
 
 static void run_ready(struct conns *conns) {
@@ -114,7 +114,7 @@ static void run_ready(struct conns *conns) {
 static void run_slices(struct conns *conns, enum slice_kind kind) {
   unsigned *allowed = &conns->dispatch->slices[kind];
   for (unsigned left = SLICES_A_TURN; left > 0; left--) {
-    struct turn *turn = turns_next(&conns->slices[kind]);
+    struct round_robin_item *turn = round_robin_next(&conns->slices[kind]);
     if (turn == NULL)
       return;
     *allowed = 1;
@@ -155,29 +155,29 @@ static void on_turn(uv_idle_t *turn) {
     run_slices(conns, (enum slice_kind)kind);
   conns->resuming = false;
   allow_slices(conns);
-  bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
+  bool chores = dispatch_has_background_work(conns->dispatch) && dispatch_background_step(conns->dispatch);
   if (!has_queued(conns) && !chores && conns->accepts_left > 0)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
-static void queue_up(struct conns *conns, struct conn *conn, struct turns *turns, unsigned line) {
+static void queue_up(struct conns *conns, struct conn *conn, struct round_robin *turns, unsigned line) {
   if (conn->turn.line != NULL || conn->closing)
     return;
-  turns_add(turns, &conn->session.user->lines[line], &conn->turn);
+  round_robin_add(turns, &conn->session.user->lines[line], &conn->turn);
   (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
-void conns_ready(struct conns *conns, struct conn *conn) {
+void conns_enqueue(struct conns *conns, struct conn *conn) {
   queue_up(conns, conn, &conns->ready, SLICE_KINDS);
 }
 
-void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
+void conns_enqueue_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
   static_assert(SLICE_KINDS < USER_LINES, "a user has a line for each kind, and one for the rest");
   queue_up(conns, conn, &conns->slices[kind], kind);
 }
 
-void conns_chores(struct conns *conns) {
-  if (dispatch_has_chores(conns->dispatch))
+void conns_schedule_background(struct conns *conns) {
+  if (dispatch_has_background_work(conns->dispatch))
     (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
@@ -202,13 +202,13 @@ static void on_rings(void *arg) {
   struct conns *conns = arg;
   struct rings *rings = &conns->dispatch->rings;
   for (struct conn *conn = rings->attention ? conns->all : NULL; conn != NULL; conn = conn->next)
-    if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
-      conns_ready(conns, conn);
+    if (conn->session.waits_for_trace || dispatch_session_error(&conn->session) != NULL)
+      conns_enqueue(conns, conn);
   set_rings_period(conns, rings_sweep(rings, uv_hrtime()));
   end_if_empty(conns);
 }
 
-void conns_rings(struct conns *conns) {
+void conns_schedule_rings(struct conns *conns) {
   unsigned period_ms = rings_period_ms(&conns->dispatch->rings);
   if (conns->rings_period_ms == 0 || (period_ms != 0 && period_ms < conns->rings_period_ms))
     set_rings_period(conns, period_ms);
@@ -217,14 +217,14 @@ void conns_rings(struct conns *conns) {
 static void on_expiry(void *arg) {
   struct conns *conns = arg;
   conns->expiry_ns = UINT64_MAX;
-  dispatch_expire(conns->dispatch);
-  conns_chores(conns); /* very many waits may have ended */
-  conns_expiry(conns);
+  dispatch_expire_leases(conns->dispatch);
+  conns_schedule_background(conns); /* very many waits may have ended */
+  conns_schedule_expiry(conns);
 }
 
 /* Set to what was the first to end, it may tick for nothing, once: cheaper than to set it anew at
  * each lease that ends. */
-void conns_expiry(struct conns *conns) {
+void conns_schedule_expiry(struct conns *conns) {
   uint64_t next_ns = dispatch_next_ns(conns->dispatch);
   if (next_ns >= conns->expiry_ns)
     return;
@@ -236,13 +236,13 @@ void conns_expiry(struct conns *conns) {
 
 /* Frames that wait can be helped by any holder. */
 static bool frames_wait(const struct conns *conns) {
-  return intake_has_waiters(&conns->frames) || conns->starved > 0;
+  return read_budget_has_waiters(&conns->frames) || conns->starved > 0;
 }
 
 static bool is_short_of_memory(const struct conns *conns) {
-  return frames_wait(conns) || quota_has_waiters(&conns->replies) ||
-         users_have_waits(conns->users, USER_FRAME_BYTES) ||
-         users_have_waits(conns->users, USER_REPLY_BYTES);
+  return frames_wait(conns) || reply_budget_has_waiters(&conns->replies) ||
+         users_have_waiters(conns->users, USER_FRAME_BYTES) ||
+         users_have_waiters(conns->users, USER_REPLY_BYTES);
 }
 
 static void on_pressure(void *arg) {
@@ -251,16 +251,16 @@ static void on_pressure(void *arg) {
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
     const struct user *user = conn->session.user; /* others of the same user may wait for it */
-    bool frames = frames_wait(conns) || user_has_waits(user, USER_FRAME_BYTES);
-    bool replies = quota_has_waiters(&conns->replies) || user_has_waits(user, USER_REPLY_BYTES);
-    conn_give_way(conn, frames, replies, now_ns);
+    bool frames = frames_wait(conns) || user_has_waiters(user, USER_FRAME_BYTES);
+    bool replies = reply_budget_has_waiters(&conns->replies) || user_has_waiters(user, USER_REPLY_BYTES);
+    conn_check_pressure(conn, frames, replies, now_ns);
   }
   conns->under_pressure = is_short_of_memory(conns);
   if (!conns->under_pressure)
     ticker_stop(&conns->pressure);
 }
 
-void conns_pressure(struct conns *conns) {
+void conns_check_pressure(struct conns *conns) {
   if (conns->under_pressure || !is_short_of_memory(conns))
     return;
   conns->under_pressure = true;
@@ -326,11 +326,11 @@ void conns_add(struct conns *conns, struct conn *conn) {
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
-void conns_unqueue(struct conn *conn) {
-  turns_remove(&conn->turn);
+void conns_dequeue(struct conn *conn) {
+  round_robin_remove(&conn->turn);
 }
 
-void conns_freed(struct conns *conns) {
+void conns_conn_freed(struct conns *conns) {
   conns->allocated--;
   accept_again(conns);
 }
@@ -370,9 +370,9 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   conns->limits = *limits;
   conns->log = log;
   uint32_t max_value = dispatch->store->max_value;
-  intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
+  read_budget_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
               conn_frame_bytes(max_value), WHOLE_BYTES);
-  quota_init(&conns->replies, limits->budget_bytes / 2);
+  reply_budget_init(&conns->replies, limits->budget_bytes / 2);
   send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
   reclaim_begin(conns);
   set_user_limits(conns);
@@ -399,7 +399,7 @@ void conns_drain(struct conns *conns) {
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
     if (conn->lingers)
-      conn_end(conn);
+      conn_abort(conn);
     else
       conn_drain(conn, true);
   }
@@ -408,7 +408,7 @@ void conns_drain(struct conns *conns) {
 void conns_close(struct conns *conns) {
   conns->draining = false; /* nobody waits for on_empty any more */
   while (conns->all != NULL)
-    conn_end(conns->all);
+    conn_abort(conns->all);
   if (!uv_is_closing((uv_handle_t *)&conns->turn))
     uv_close((uv_handle_t *)&conns->turn, NULL);
   if (!uv_is_closing((uv_handle_t *)&conns->reading))
@@ -421,7 +421,7 @@ void conns_close(struct conns *conns) {
 
 void conns_deinit(struct conns *conns) {
   reclaim_end(conns);
-  intake_deinit(&conns->frames);
-  quota_deinit(&conns->replies);
+  read_budget_deinit(&conns->frames);
+  reply_budget_deinit(&conns->replies);
   send_buffers_deinit(&conns->send_buffers);
 }

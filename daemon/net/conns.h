@@ -6,8 +6,8 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/users.h"
-#include "daemon/net/intake.h"
-#include "daemon/net/quota.h"
+#include "daemon/net/read_budget.h"
+#include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
 #include "daemon/net/ticker.h"
 #include "daemon/os/peer.h"
@@ -38,8 +38,8 @@ struct conns {
   struct log *log;
   /* Apart, because a frame in work may wait for room for its reply: from one pool, two frames that
    * filled it would wait for ever. */
-  struct intake frames;
-  struct quota replies;
+  struct read_budget frames;
+  struct reply_budget replies;
   struct send_buffers send_buffers;
   struct conn *all;
   unsigned count;     /* of `all`: clients, and those whose sockets linger */
@@ -47,8 +47,8 @@ struct conns {
   unsigned starved;   /* see struct conn */
   unsigned reserved;  /* of `count`, connections that are reserved for administrators */
   uint64_t next_client_id;
-  struct turns ready;               /* connections that want another turn */
-  struct turns slices[SLICE_KINDS]; /* whose next request is a slice (enum slice_kind) */
+  struct round_robin ready;               /* connections that want another turn */
+  struct round_robin slices[SLICE_KINDS]; /* whose next request is a slice (enum slice_kind) */
   uint64_t turn_number;             /* a turn of the loop has two: what was queued, what comes in */
   uint64_t window;                  /* number of the one under way, in which users are counted */
   uint64_t window_ms;               /* when it began, as uv_now has it */
@@ -111,36 +111,36 @@ void conns_deinit(struct conns *conns);
 void conns_drain(struct conns *conns);
 
 /* Queues a connection for the next turn, unless it is queued; idempotent. */
-void conns_ready(struct conns *conns, struct conn *conn);
+void conns_enqueue(struct conns *conns, struct conn *conn);
 
 /* Queues a connection until there is a turn for a slice of that kind. One slice of each kind is
  * done in one turn of the loop, so that short requests in between do not wait for long ones. */
-void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
+void conns_enqueue_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
 
 /* The connection has a request: has its user had its time in this turn? Then the request waits for
- * the next turn. `since_ns`: of its time, this part is not counted yet (conns_spend). */
-bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns);
+ * the next turn. `since_ns`: of its time, this part is not counted yet (conns_charge_time). */
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns);
 
 /* Counts the time since then as its user's, in this turn. */
-void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns);
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns);
 
 /* Some connection waits for memory: while that is so, a peer that holds some and makes no progress
  * is cut. */
-void conns_pressure(struct conns *conns);
+void conns_check_pressure(struct conns *conns);
 
 /* Makes sure that the dispatcher's chores are done in the turns to come. */
-void conns_chores(struct conns *conns);
+void conns_schedule_background(struct conns *conns);
 
 /* Makes sure that the rings are looked at as often as what is known of them asks for. */
-void conns_rings(struct conns *conns);
+void conns_schedule_rings(struct conns *conns);
 
 /* Makes sure that leases and waits end in time. */
-void conns_expiry(struct conns *conns);
+void conns_schedule_expiry(struct conns *conns);
 
 /* For conn.c: entering and leaving the set. */
 void conns_add(struct conns *conns, struct conn *conn);
 void conns_remove(struct conns *conns, struct conn *conn);
-void conns_unqueue(struct conn *conn); /* it gets no more turns */
-void conns_freed(struct conns *conns); /* a struct conn is gone: another may be accepted */
+void conns_dequeue(struct conn *conn); /* it gets no more turns */
+void conns_conn_freed(struct conns *conns); /* a struct conn is gone: another may be accepted */
 
 #endif

@@ -22,9 +22,9 @@ static bool is_slow(const struct conn *conn, uint64_t now_ns) {
 /* Ends it in the next turn; what it holds it gives back now. The store is in the midst of a call.
  */
 static void cut(struct conn *conn) {
-  dispatch_dropped(conn->conns->dispatch, &conn->session,
+  dispatch_count_dropped(conn->conns->dispatch, &conn->session,
                    "it read a value too slowly, while others needed its memory");
-  sender_abandon(&conn->sender);
+  sender_abort(&conn->sender);
 }
 
 static struct conn *slowest_of_unlisted(const struct conns *conns, uint64_t now_ns) {

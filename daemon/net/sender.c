@@ -22,36 +22,36 @@ struct unsent {
   uv_buf_t pieces[];
 };
 
-static struct sender *sender_of(struct sink *sink) {
+static struct sender *sender_of(struct reply_sink *sink) {
   return (struct sender *)((char *)sink - offsetof(struct sender, sink));
 }
 
 static void release_charge(struct sender *sender) {
   size_t bytes = sender->charge_bytes;
   sender->charge_bytes = 0;
-  quota_release(sender->quota, bytes);
-  user_release(sender->user, USER_REPLY_BYTES, bytes);
+  reply_budget_release(sender->quota, bytes);
+  user_uncharge(sender->user, USER_REPLY_BYTES, bytes);
 }
 
 /* Reserves room for a reply, in the user's share and in the pool; or waits for either. */
 static bool charge(struct sender *sender, size_t bytes) {
-  if (!user_may_take(sender->user, USER_REPLY_BYTES, bytes)) {
-    quota_forget(sender->quota, &sender->waiter);
-    user_wait_for(sender->user, USER_REPLY_BYTES, &sender->share);
+  if (!user_can_charge(sender->user, USER_REPLY_BYTES, bytes)) {
+    reply_budget_cancel_wait(sender->quota, &sender->waiter);
+    user_wait_enqueue(sender->user, USER_REPLY_BYTES, &sender->share);
     return false;
   }
-  user_stop_waiting(&sender->share);
-  if (!quota_charge(sender->quota, bytes, &sender->waiter))
+  user_wait_cancel(&sender->share);
+  if (!reply_budget_charge(sender->quota, bytes, &sender->waiter))
     return false;
   user_charge(sender->user, USER_REPLY_BYTES, bytes);
   sender->charge_bytes = bytes;
   return true;
 }
 
-/* The peer has gone, which is its right; any other error is a failure of ours. */
+/* The peer has gone, which is its permission; any other error is a failure of ours. */
 static void fail(struct sender *sender, int error) {
   if (error == UV_EPIPE || error == UV_ECONNRESET)
-    sender->sink.deaf = true;
+    sender->sink.peer_gone = true;
   else
     sender->failed = true;
   sender->moved(sender); /* the reply may have been another connection's doing */
@@ -178,13 +178,13 @@ static int write_now(struct sender *sender, const struct iovec *pieces, size_t n
   return done == UV_EAGAIN ? 0 : done;
 }
 
-static void send_reply(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+static void send_reply(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                        size_t n) {
   struct sender *sender = sender_of(sink);
   /* The request may have stood in line for a large reply, and be answered by a small one at last,
    * because its entry is gone: its place must not hold up the others. */
-  sender_leave_line(sender);
-  if (sender->failed || sender->sink.deaf)
+  sender_cancel_wait(sender);
+  if (sender->failed || sender->sink.peer_gone)
     return;
   /* uv_buf_t and struct iovec are the same on Unix: libuv asserts it too. */
   static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "uv_buf_t is struct iovec");
@@ -208,11 +208,11 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
 
 #define FDS_MAX 2u
 
-static bool send_with(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds) {
+static bool send_with(struct reply_sink *sink, const struct iovec *piece, const int *fds, size_t n_fds) {
   struct sender *sender = sender_of(sink);
   uv_os_fd_t socket;
   assert(n_fds <= FDS_MAX);
-  if (sender->failed || sender->sink.deaf || sender->unsent_bytes > 0 ||
+  if (sender->failed || sender->sink.peer_gone || sender->unsent_bytes > 0 ||
       uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
     return false;
   union {
@@ -237,24 +237,24 @@ static bool send_with(struct sink *sink, const struct iovec *piece, const int *f
   return true;
 }
 
-static bool has_room(struct sink *sink, size_t bytes) {
+static bool can_send(struct reply_sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
   if (sender->failed || sender_is_busy(sender))
     return false;
-  if (bytes <= SENDER_FLOOR || sender->sink.deaf)
+  if (bytes <= SENDER_FLOOR || sender->sink.peer_gone)
     return true;
   release_charge(sender); /* of a reply that was not made after all */
   return charge(sender, bytes);
 }
 
-static void wake(struct sink *sink) {
+static void resume(struct reply_sink *sink) {
   struct sender *sender = sender_of(sink);
   sender->moved(sender);
 }
 
 /* ---- the rest ---- */
 
-static void on_room(struct quota_waiter *waiter) {
+static void on_room(struct reply_budget_waiter *waiter) {
   struct sender *sender = (struct sender *)((char *)waiter - offsetof(struct sender, waiter));
   sender->moved(sender);
 }
@@ -264,11 +264,11 @@ static void on_share(struct user_wait *wait) {
   sender->moved(sender);
 }
 
-void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota,
+void sender_init(struct sender *sender, uv_stream_t *stream, struct reply_budget *quota,
                  struct send_buffers *buffers, struct log *log, const char *peer_name,
                  void (*moved)(struct sender *sender)) {
   *sender = (struct sender){
-      .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with, .wake = wake},
+      .sink = {.can_send = can_send, .send = send_reply, .send_with = send_with, .resume = resume},
       .stream = stream,
       .quota = quota,
       .buffers = buffers,
@@ -285,14 +285,14 @@ void sender_start(struct sender *sender, int fd) {
   send_buffer_init(&sender->buffer, fd);
 }
 
-void sender_leave_line(struct sender *sender) {
-  user_stop_waiting(&sender->share);
-  quota_forget(sender->quota, &sender->waiter);
+void sender_cancel_wait(struct sender *sender) {
+  user_wait_cancel(&sender->share);
+  reply_budget_cancel_wait(sender->quota, &sender->waiter);
 }
 
-void sender_deafen(struct sender *sender) {
-  sender->sink.deaf = true;
-  sender_leave_line(sender);
+void sender_set_peer_gone(struct sender *sender) {
+  sender->sink.peer_gone = true;
+  sender_cancel_wait(sender);
 }
 
 static void release_all_entries(struct sender *sender) {
@@ -303,12 +303,12 @@ static void release_all_entries(struct sender *sender) {
 void sender_close(struct sender *sender) {
   sender->closed = true;
   release_all_entries(sender);
-  sender_leave_line(sender);
+  sender_cancel_wait(sender);
   if (sender->unsent_bytes == 0) /* else when the loop has given its memory back */
     release_charge(sender);
 }
 
-bool sender_leaves_unread(const struct sender *sender) {
+bool sender_has_unread(const struct sender *sender) {
   return send_buffer_unread(sender->buffer.fd) > SMALL_REPLY_BYTES;
 }
 
@@ -328,7 +328,7 @@ uint64_t sender_pace(const struct sender *sender, uint64_t now_ns) {
   return (taken + SENDER_PROGRESS) * UINT64_C(1000000000) / time_ns;
 }
 
-void sender_abandon(struct sender *sender) {
+void sender_abort(struct sender *sender) {
   uv_os_fd_t socket;
   /* What the loop has queued is written no more: the bytes will be others'. */
   if (uv_fileno((const uv_handle_t *)sender->stream, &socket) == 0)

@@ -13,7 +13,7 @@
  *
  * Its states, of which the first that holds counts:
  *   failed   we could not send (no memory): the connection is to be closed
- *   deaf     the peer takes no replies any more, or has died. What it had sent is still to be
+ *   peer_gone     the peer takes no replies any more, or has died. What it had sent is still to be
  *            handled, so there is room for any reply, and replies are dropped
  *   busy     a part of a reply is unsent: nothing else is to be made
  *   waiting  the next reply waits for the quota, or for room in its user's share of that
@@ -27,22 +27,22 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/users.h"
-#include "daemon/net/quota.h"
+#include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
 #include "daemon/requests/reply_sink.h"
 
 /* What each client may hold without a reservation: a reply with the largest value that is copied,
  * or an error; and last words. */
 #define SENDER_FLOOR 10240u
-#define SENDER_LAST_WORDS 2048u
+#define SENDER_FINAL_ERROR_BYTES 2048u
 #define SENDER_PROGRESS 65536u /* the kernel tells of what the peer took in pieces of that size */
 
 struct unsent;
 
 struct sender {
-  struct sink sink; /* what the dispatcher sees of it */
+  struct reply_sink sink; /* what the dispatcher sees of it */
   uv_stream_t *stream;
-  struct quota *quota;
+  struct reply_budget *quota;
   struct send_buffers *buffers;
   struct send_buffer buffer; /* in the kernel; set up by sender_start */
   struct log *log;
@@ -50,7 +50,7 @@ struct sender {
   void (*moved)(struct sender *sender); /* from busy or waiting: ask again what it is now */
   size_t unsent_bytes;                  /* handed to the loop, not yet taken by the kernel */
   size_t charge_bytes;                  /* reserved for the reply under way */
-  struct quota_waiter waiter;
+  struct reply_budget_waiter waiter;
   struct user *user;        /* whose replies share in the pool; borrowed; NULL: nobody's */
   struct user_wait share;   /* for room in that share */
   struct unsent *first;     /* parts of replies that the loop has, in their order */
@@ -64,7 +64,7 @@ struct sender {
 
 /* All but `sender` is borrowed, and outlives it. `moved` is called from the loop
  * or from within another connection's calls: it must do no work on the spot. */
-void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota,
+void sender_init(struct sender *sender, uv_stream_t *stream, struct reply_budget *quota,
                  struct send_buffers *buffers, struct log *log, const char *peer_name,
                  void (*moved)(struct sender *sender));
 
@@ -72,13 +72,13 @@ void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota
 void sender_start(struct sender *sender, int fd);
 
 /* Of what was sent, does the kernel keep more than a small reply for the peer? */
-bool sender_leaves_unread(const struct sender *sender);
+bool sender_has_unread(const struct sender *sender);
 
 /* Nobody is left to read: what is unsent is not waited for any more, nor is room. */
-void sender_deafen(struct sender *sender);
+void sender_set_peer_gone(struct sender *sender);
 
 /* The reply that it waits for room for is not to be sent. */
-void sender_leave_line(struct sender *sender);
+void sender_cancel_wait(struct sender *sender);
 
 /* Gives back its reservation, its place in line and the entries that it holds: the stream must be
  * closed before the loop runs again. What is unsent goes then, before the close callback.
@@ -86,10 +86,10 @@ void sender_leave_line(struct sender *sender);
 void sender_close(struct sender *sender);
 
 static inline bool sender_is_busy(const struct sender *sender) {
-  return sender->unsent_bytes > 0 && !sender->sink.deaf;
+  return sender->unsent_bytes > 0 && !sender->sink.peer_gone;
 }
 static inline bool sender_is_waiting(const struct sender *sender) {
-  return sender->waiter.next != NULL || user_is_waiting(&sender->share);
+  return sender->waiter.next != NULL || user_wait_is_queued(&sender->share);
 }
 
 /* Does what is unsent hold entries: any, or such as have left the store? */
@@ -103,7 +103,7 @@ uint64_t sender_pace(const struct sender *sender, uint64_t now_ns);
 
 /* Gives back the entries that it holds, now: the peer gets no more bytes, and the sender has
  * failed. No other call is made from within. */
-void sender_abandon(struct sender *sender);
+void sender_abort(struct sender *sender);
 
 /* Is a part of a reply unsent, and has the peer taken no byte for `timeout_ns`? */
 bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns);

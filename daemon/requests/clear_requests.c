@@ -4,7 +4,7 @@
 
 #include "daemon/requests/handlers.h"
 
-bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
+bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
                   uint64_t now_ns) {
   struct store_select what = {.view = select->view, .op = select->op};
   if (select->name_space.data != NULL) {
@@ -69,7 +69,7 @@ static bool merge(struct dispatch *dispatch, const struct fc_select *select,
   return false;
 }
 
-bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
+bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *select) {
   struct clear_queue *queue = &dispatch->orphans;
   const struct namespace *ns = NULL;
   if (select->name_space.data != NULL)
@@ -80,7 +80,7 @@ bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
     dispatch->clears++;
     return true;
   }
-  struct clear_job *job = queue->n < CLEARS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
+  struct clear_job *job = queue->n < CLEAR_REQUESTS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
   if (job == NULL)
     return false;
   job->namespace_id = namespace_id;
@@ -95,20 +95,20 @@ bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
   return true;
 }
 
-void clears_adopt(struct dispatch *dispatch, struct clear_job *job) {
+void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job) {
   job->next = dispatch->orphans.first;
   dispatch->orphans.first = job;
 }
 
 static bool begin(struct dispatch *dispatch, struct clear_job *job) {
   (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
-  if (!clears_start(dispatch, job, &job->select, call_clock_ns()))
+  if (!clear_requests_start(dispatch, job, &job->select, call_clock_ns()))
     return false;
   dispatch->orphans.n--;
   return true;
 }
 
-bool clears_step(struct dispatch *dispatch) {
+bool clear_requests_step(struct dispatch *dispatch) {
   struct clear_job *job = dispatch->orphans.first;
   if (job == NULL)
     return false;
@@ -118,7 +118,7 @@ bool clears_step(struct dispatch *dispatch) {
   return dispatch->orphans.first != NULL;
 }
 
-void clears_end(struct dispatch *dispatch) {
+void clear_requests_end(struct dispatch *dispatch) {
   struct clear_job **link = &dispatch->orphans.first;
   while (*link != NULL) {
     if ((*link)->started)
@@ -126,6 +126,6 @@ void clears_end(struct dispatch *dispatch) {
     else
       take_out(dispatch, link);
   }
-  while (clears_step(dispatch))
+  while (clear_requests_step(dispatch))
     ;
 }

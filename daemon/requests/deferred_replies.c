@@ -50,7 +50,7 @@ static bool give(struct answer *answer) {
   uint64_t generation = dispatch->store->generation;
   enum dispatch_result result;
   look(answer);
-  if (!session->sink->has_room(session->sink, CALL_COPIED_BYTES))
+  if (!session->sink->can_send(session->sink, CALL_COPIED_BYTES))
     return false;
   call_reset_reply(dispatch);
   if (answer->found == NULL) {
@@ -65,11 +65,11 @@ static bool give(struct answer *answer) {
   }
   if (result == DISPATCH_CLOSE) /* it would wait for ever */
     session->unanswerable = true;
-  session->sink->wake(session->sink);
+  session->sink->resume(session->sink);
   return true;
 }
 
-bool waits_answer(struct dispatch *dispatch, struct session *session) {
+bool deferred_replies_send(struct dispatch *dispatch, struct session *session) {
   if (session->leases.due_first !=
       NULL) /* hits that it served meanwhile come before, if they can */
     (void)rings_drain(&dispatch->rings, session->ring);
@@ -89,12 +89,12 @@ bool waits_answer(struct dispatch *dispatch, struct session *session) {
   return session->leases.due_first == NULL;
 }
 
-void waits_answer_all(struct dispatch *dispatch) {
+void deferred_replies_send_all(struct dispatch *dispatch) {
   struct leases *leases = &dispatch->leases;
   struct lease_holder *holder;
   uint32_t before = leases->due;
   while (before - leases->due < ANSWERS_SLICE && (holder = leases_next_due(leases)) != NULL) {
     struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));
-    (void)waits_answer(dispatch, session); /* the rest when there is room: dispatch_resume */
+    (void)deferred_replies_send(dispatch, session); /* the rest when there is room: dispatch_send_deferred */
   }
 }

@@ -58,8 +58,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
 }
 
 void dispatch_deinit(struct dispatch *dispatch) {
-  clears_end(dispatch);
-  while (dispatch_chores(dispatch))
+  clear_requests_end(dispatch);
+  while (dispatch_background_step(dispatch))
     ;
   rings_deinit(&dispatch->rings);
   leases_deinit(&dispatch->leases);
@@ -118,8 +118,8 @@ enum dispatch_result call_reply(const struct call *call) {
 
 enum dispatch_result call_reply_if_room(const struct call *call) {
   const struct fc_buf *reply = &call->dispatch->reply;
-  if (!reply->failed && !call->sink->has_room(call->sink, reply->size))
-    return DISPATCH_AGAIN;
+  if (!reply->failed && !call->sink->can_send(call->sink, reply->size))
+    return DISPATCH_RETRY;
   return call_reply(call); /* looks at `failed` */
 }
 
@@ -153,7 +153,7 @@ enum dispatch_result call_error(const struct call *call, int code, const char *f
   return send_error(call, code, text);
 }
 
-void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code, const char *text) {
+void dispatch_send_final_error(struct dispatch *dispatch, struct reply_sink *sink, int code, const char *text) {
   struct call call = {.dispatch = dispatch, .sink = sink};
   (void)send_error(&call, code, text); /* the connection ends anyway */
 }
@@ -166,25 +166,25 @@ static void log_end(struct dispatch *dispatch, const struct session *session, co
   log_line(dispatch->log, LOG_LEVEL_DEBUG, "%s: %s: %s", how, session_text(session, who), reason);
 }
 
-void dispatch_refused(struct dispatch *dispatch, const struct session *session,
+void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,
                       const char *reason) {
   dispatch->refused++;
   log_end(dispatch, session, "refused", reason);
 }
 
-void dispatch_dropped(struct dispatch *dispatch, const struct session *session,
+void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
                       const char *reason) {
   dispatch->dropped++;
   log_end(dispatch, session, "dropped", reason);
 }
 
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {
-  return session->greeted ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
+  return session->handshake_done ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
 }
 
 /* ---- the end of a client ---- */
 
-/* Out of the list of the greeted. */
+/* Out of the list of the handshake_done. */
 static void unlist(struct dispatch *dispatch, struct session *session) {
   if (session->prev != NULL)
     session->prev->next = session->next;
@@ -197,18 +197,18 @@ static void unlist(struct dispatch *dispatch, struct session *session) {
   session->next = session->prev = NULL;
 }
 
-void dispatch_let_go(struct dispatch *dispatch, struct session *session) {
+void dispatch_release_leases(struct dispatch *dispatch, struct session *session) {
   leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
-  waits_answer_all(dispatch);
+  deferred_replies_send_all(dispatch);
 }
 
-void dispatch_leave(struct dispatch *dispatch, struct session *session) {
+void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
   leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;
   if (session->clear != NULL && session->clear->started)
-    clears_adopt(dispatch, session->clear); /* it holds already */
+    clear_requests_adopt(dispatch, session->clear); /* it holds already */
   else
     free(session->clear);
   session->clear = NULL;
@@ -219,39 +219,39 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
     processes_leave(&dispatch->processes, session->process);
   session->process = NULL;
   session->leases.process = NULL;
-  if (session->greeted) {
+  if (session->handshake_done) {
     dispatch->clients--;
     unlist(dispatch, session);
   }
-  session->greeted = false;
-  waits_answer_all(dispatch);
+  session->handshake_done = false;
+  deferred_replies_send_all(dispatch);
 }
 
-void dispatch_resume(struct dispatch *dispatch, struct session *session) {
-  (void)waits_answer(dispatch, session); /* the rest at the next call */
+void dispatch_send_deferred(struct dispatch *dispatch, struct session *session) {
+  (void)deferred_replies_send(dispatch, session); /* the rest at the next call */
 }
 
-void dispatch_expire(struct dispatch *dispatch) {
+void dispatch_expire_leases(struct dispatch *dispatch) {
   leases_expire(&dispatch->leases, call_clock_ns());
-  waits_answer_all(dispatch);
+  deferred_replies_send_all(dispatch);
 }
 
-bool dispatch_has_chores(const struct dispatch *dispatch) {
+bool dispatch_has_background_work(const struct dispatch *dispatch) {
   return dispatch->orphans.first != NULL || dispatch->namespaces->condemned != NULL ||
          dispatch->leases.due_first != NULL;
 }
 
-bool dispatch_chores(struct dispatch *dispatch) {
+bool dispatch_background_step(struct dispatch *dispatch) {
   /* What is left is looked at below. */
-  (void)clears_step(dispatch);
+  (void)clear_requests_step(dispatch);
   (void)namespace_table_step(dispatch->namespaces, STORE_SLICE);
-  waits_answer_all(dispatch);
-  return dispatch_has_chores(dispatch);
+  deferred_replies_send_all(dispatch);
+  return dispatch_has_background_work(dispatch);
 }
 
 /* ---- rings ---- */
 
-const char *dispatch_fault(const struct session *session) {
+const char *dispatch_session_error(const struct session *session) {
   if (session->unanswerable)
     return "there was no memory for an answer that it waits for";
   return session->ring == NULL ? NULL : rings_fault(session->ring);
@@ -259,7 +259,7 @@ const char *dispatch_fault(const struct session *session) {
 
 static enum dispatch_result wait_for_trace(const struct call *call) {
   call->session->waits_for_trace = true;
-  return DISPATCH_AGAIN;
+  return DISPATCH_RETRY;
 }
 
 static bool closes_trace_file(const struct fc_request *request) {
@@ -292,13 +292,13 @@ static enum dispatch_result drain_before(const struct call *call,
   bool asks_for_room = type == FC_PING || type == FC_RING;
   if (!done && !(asks_for_room && rings_has_room(session->ring)))
     return wait_for_trace(call);
-  const char *fault = dispatch_fault(session);
+  const char *fault = dispatch_session_error(session);
   if (fault != NULL) {
-    dispatch_dropped(call->dispatch, session, fault);
+    dispatch_count_dropped(call->dispatch, session, fault);
     (void)call_error(call, FC_EPROTOCOL, "%s", fault); /* the connection ends anyway */
     return DISPATCH_CLOSE;
   }
-  bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
+  bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->peer_gone;
   if (closes_trace_file(request))
     return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
   bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
@@ -321,40 +321,40 @@ static bool uses_namespace(enum fc_type type) {
 static enum dispatch_result route(const struct call *call, const struct fc_request *request) {
   switch (request->type) {
   case FC_HELLO:
-    return greet(call, &request->hello);
+    return handle_hello(call, &request->hello);
   case FC_GET:
-    return lookup_get(call, &request->get);
+    return handle_get(call, &request->get);
   case FC_PUT:
-    return lookup_put(call, &request->put);
+    return handle_put(call, &request->put);
   case FC_GET_MANY:
-    return many_get(call, &request->get_many);
+    return handle_get_many(call, &request->get_many);
   case FC_PUT_MANY:
-    return many_put(call, &request->put_many);
+    return handle_put_many(call, &request->put_many);
   case FC_PING:
     (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_PING, call->id);
     return call_reply(call); /* looks at `failed` */
   case FC_STATS:
-    return manage_stats(call, request->select.name_space);
+    return handle_stats(call, request->select.name_space);
   case FC_CLEAR:
-    return manage_clear(call, &request->select);
+    return handle_clear(call, &request->select);
   case FC_LIST:
-    return manage_list(call, &request->list);
+    return handle_list(call, &request->list);
   case FC_TRACE:
-    return manage_trace(call, &request->trace);
+    return handle_trace(call, &request->trace);
   case FC_SHUTDOWN:
-    return manage_shutdown(call);
+    return handle_shutdown(call);
   case FC_GIVE_UP:
-    return manage_give_up(call, &request->give_up);
+    return handle_give_up(call, &request->give_up);
   case FC_LEASES:
-    return manage_leases(call, &request->page);
+    return handle_leases(call, &request->page);
   case FC_CLIENTS:
-    return manage_clients(call, &request->page);
+    return handle_clients(call, &request->page);
   case FC_NAMESPACES:
-    return manage_namespaces(call, &request->page);
+    return handle_namespaces(call, &request->page);
   case FC_RING:
-    return greet_ring(call, &request->ring);
+    return handle_ring(call, &request->ring);
   case FC_KILL:
-    return manage_kill(call, request->kill);
+    return handle_kill(call, request->kill);
   default: /* the decoder knows only the above */
     return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
   }
@@ -367,7 +367,7 @@ static enum dispatch_result refuse_body(const struct call *call, enum fc_type ty
   fc_explain_request(body, size, text);
   (void)send_error(call, rc, text); /* where that fails there is no more to do */
   if (rc == FC_EPROTOCOL)
-    dispatch_dropped(call->dispatch, call->session, text);
+    dispatch_count_dropped(call->dispatch, call->session, text);
   else if (type == FC_HELLO)
     return call_refuse_hello(call, text);
   return rc == FC_EPROTOCOL ? DISPATCH_CLOSE : DISPATCH_DONE;
@@ -388,7 +388,7 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_NAMESPACES:
     return SLICE_TOOLS;
   case FC_CLEAR: /* to queue one takes no slice */
-    return call->sink->deaf ? SLICE_NONE : SLICE_TOOLS;
+    return call->sink->peer_gone ? SLICE_NONE : SLICE_TOOLS;
   case FC_HELLO:
     is_long = request->hello.has_max_entries || request->hello.has_max_bytes;
     break;
@@ -449,28 +449,28 @@ static int decode(const struct session *session, const uint8_t *body, uint32_t s
 }
 
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
-                                    struct sink *sink, const uint8_t *body, uint32_t size) {
+                                    struct reply_sink *sink, const uint8_t *body, uint32_t size) {
   /* Room for any reply but those with values, which ask for more themselves. */
   session->waits_for_trace = false;
   /* Who waited has its answers before it asks for more. */
-  if (!waits_answer(dispatch, session) || !sink->has_room(sink, 0))
-    return DISPATCH_AGAIN;
+  if (!deferred_replies_send(dispatch, session) || !sink->can_send(sink, 0))
+    return DISPATCH_RETRY;
   struct fc_request request;
   int rc = decode(session, body, size, &request);
   struct call call = {dispatch, session, sink, request.id, 0};
   call_reset_reply(dispatch);
-  if (rc == 0 && session->greeted && sink->deaf && only_reads(&request)) {
+  if (rc == 0 && session->handshake_done && sink->peer_gone && only_reads(&request)) {
     session->many = (struct many_progress){0};
     return DISPATCH_DONE;
   }
   if (rc == 0 && !take_slice(&call, &request))
-    return DISPATCH_LATER;
+    return DISPATCH_NO_SLICE;
   enum dispatch_result drained = drain_before(&call, &request);
   if (drained != DISPATCH_DONE)
     return drained;
   call.start_ns = call_clock_ns(); /* not before: a hit in a ring is older than this request */
-  if (!session->greeted && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
-    dispatch_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
+  if (!session->handshake_done && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
+    dispatch_count_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
     (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));
     return DISPATCH_CLOSE;
   }
@@ -484,6 +484,6 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   if (request.type != FC_PUT_MANY)
     session->batch = (struct batch_progress){0};
   enum dispatch_result result = route(&call, &request);
-  waits_answer_all(dispatch);
+  deferred_replies_send_all(dispatch);
   return result;
 }

@@ -50,7 +50,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   struct counters *sets[CALL_SETS];
   struct call_record charged = *record;
   charged.wall_ns = client_time_charge(&call->session->time, record->end_ns, record->wall_ns);
-  bool shared = entry_origin(entry) != session_origin(call->session);
+  bool shared = entry_origin(entry) != session_process_number(call->session);
   call_sets(call, sets);
   counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
   call->session->hits++;
@@ -63,7 +63,7 @@ uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
   return fc_key_digest(call->session->ns->seed ^ call->dispatch->secret, key);
 }
 
-enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
+enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
                                  const struct fc_get *get) {
   struct namespace *ns = call->session->ns;
   struct lease_request request = {
@@ -88,22 +88,22 @@ static enum dispatch_result miss(const struct call *call, const struct fc_get *g
     (void)fc_encode_miss(reply, call->id, generation);
     return call_reply(call); /* looks at `failed` */
   }
-  answer = call_ask_lease(call, &get->key, get);
+  answer = call_acquire_lease(call, &get->key, get);
   if (answer == LEASE_WAITS)
     return DISPATCH_DONE; /* the reply comes when the wait is over */
   (void)fc_encode_miss_lease(reply, call->id, generation, (enum fc_lease_state)answer);
   return call_reply(call); /* looks at `failed` */
 }
 
-enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get) {
+enum dispatch_result handle_get(const struct call *call, const struct fc_get *get) {
   struct dispatch *dispatch = call->dispatch;
   const struct namespace *ns = call->session->ns;
   /* Ask for room before anything is promoted or counted: the frame may come again. */
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
   if (found == NULL)
     return miss(call, get);
-  if (!call->sink->has_room(call->sink, CALL_COPIED_BYTES))
-    return DISPATCH_AGAIN;
+  if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
+    return DISPATCH_RETRY;
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
@@ -132,7 +132,7 @@ static void end_lease(const struct call *call, const struct fc_key *key, int out
 
 static struct store_put_info put_info(const struct call *call, const struct fc_put *put) {
   return (struct store_put_info){
-      .origin = session_origin(call->session),
+      .origin = session_process_number(call->session),
       .compute_ns = client_time_compute_ns(put->compute_ns),
       .now_ns = call->start_ns,
       .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
@@ -178,9 +178,9 @@ void call_record_put(const struct call *call, const struct call_record *record) 
   call_trace(call, record, false);
 }
 
-enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
+enum dispatch_result handle_put(const struct call *call, const struct fc_put *put) {
   if (!call_put_has_room(call, put))
-    return DISPATCH_AGAIN; /* more goes for it after the others had their turn */
+    return DISPATCH_RETRY; /* more goes for it after the others had their turn */
   int outcome = call_put(call, put);
   if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
     struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};

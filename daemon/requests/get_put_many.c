@@ -61,7 +61,7 @@ static void ask_leases(const struct call *call, const struct fc_get_many *many, 
     if (part->found[i] != NULL)
       continue;
     prompt_at(&part->key, many->prompts, part->first + i);
-    part->leases[part->n_leases++] = (uint8_t)call_ask_lease(call, &part->key, &get);
+    part->leases[part->n_leases++] = (uint8_t)call_acquire_lease(call, &part->key, &get);
   }
 }
 
@@ -133,15 +133,15 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
  * reply and a value, which may lie in several pieces. */
 static size_t room_for(const struct part *part) {
   size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
-  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * SINK_PIECE_BYTES;
+  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * REPLY_SINK_PIECE_BYTES;
 }
 
-enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
+enum dispatch_result handle_get_many(const struct call *call, const struct fc_get_many *get) {
   struct session *session = call->session;
   struct part part;
   find_part(call, get, session->many.next, &part);
-  if (!call->sink->has_room(call->sink, room_for(&part)))
-    return DISPATCH_AGAIN;
+  if (!call->sink->can_send(call->sink, room_for(&part)))
+    return DISPATCH_RETRY;
   struct iovec list[PART_PIECES];
   struct entry *owners[PART_PIECES] = {NULL};
   struct fc_pieces pieces;
@@ -159,7 +159,7 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
     record_part(call, get, &part, end_ns);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
-    return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
+    return DISPATCH_RETRY; /* the rest when this part has left, and others had their turn */
   session->many.next = 0;
   return DISPATCH_DONE;
 }
@@ -243,11 +243,11 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
   progress->values_bytes = (size_t)(values.at - many->values.at);
 }
 
-enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+enum dispatch_result handle_put_many(const struct call *call, const struct fc_put_many *many) {
   struct many_progress *progress = &call->session->many;
   put_slice(call, many, progress);
   if (progress->next < many->n)
-    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+    return DISPATCH_RETRY; /* the rest after the others had their turn */
   struct many_progress done = *progress;
   *progress = (struct many_progress){0};
   if (done.failed != 0)

@@ -15,7 +15,7 @@ struct entry;
 struct call {
   struct dispatch *dispatch;
   struct session *session;
-  struct sink *sink;
+  struct reply_sink *sink;
   uint32_t id;
   uint64_t start_ns; /* CLOCK_MONOTONIC, when the request was taken up */
 };
@@ -34,7 +34,7 @@ void call_reset_reply(struct dispatch *dispatch);
 /* Sends what was made in dispatch->reply. */
 enum dispatch_result call_reply(const struct call *call);
 
-/* The same for a reply of any size that had no effect yet: DISPATCH_AGAIN where there is no room
+/* The same for a reply of any size that had no effect yet: DISPATCH_RETRY where there is no room
  * for it now, and then it is made anew. */
 enum dispatch_result call_reply_if_room(const struct call *call);
 
@@ -80,7 +80,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
 void call_record_put(const struct call *call, const struct call_record *record);
 
 /* The key is not stored: may this client compute it, or does it wait? */
-enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
+enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
                                  const struct fc_get *get);
 
 /* What the lease table knows the key by. Its seed is secret: that of the keys in the store is not,
@@ -109,43 +109,43 @@ struct clear_job {
 
 /* clear_requests.c: starts `job` on what `select` says. False: too many run, try again. A clear
  * that has nothing to clear is finished at once; one of a namespace that is not there, too. */
-bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
+bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
                   uint64_t now_ns);
 /* Queues a clear whose client has left, unless a queued one covers it. False: there is no room. */
-bool clears_queue(struct dispatch *dispatch, const struct fc_select *select);
+bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *select);
 /* Takes over one that has started. */
-void clears_adopt(struct dispatch *dispatch, struct clear_job *job);
+void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job);
 /* Does a slice of the first; true while some are left. */
-bool clears_step(struct dispatch *dispatch);
+bool clear_requests_step(struct dispatch *dispatch);
 /* Drops what has not started, and finishes the rest. */
-void clears_end(struct dispatch *dispatch);
+void clear_requests_end(struct dispatch *dispatch);
 
 /* Counts a hello as refused, after its error was sent. */
 enum dispatch_result call_refuse_hello(const struct call *call, const char *reason);
 
-enum dispatch_result greet(const struct call *call, const struct fc_hello *hello);
-enum dispatch_result greet_ring(const struct call *call, const struct fc_ring_request *request);
-enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get);
-enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put);
-enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get);
-enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many);
-enum dispatch_result manage_stats(const struct call *call, struct fc_str name_space);
-enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select);
-enum dispatch_result manage_list(const struct call *call, const struct fc_list *list);
-enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request);
-enum dispatch_result manage_shutdown(const struct call *call);
-enum dispatch_result manage_give_up(const struct call *call, const struct fc_give_up *give_up);
-enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_kill(const struct call *call, uint64_t client_id);
+enum dispatch_result handle_hello(const struct call *call, const struct fc_hello *hello);
+enum dispatch_result handle_ring(const struct call *call, const struct fc_ring_request *request);
+enum dispatch_result handle_get(const struct call *call, const struct fc_get *get);
+enum dispatch_result handle_put(const struct call *call, const struct fc_put *put);
+enum dispatch_result handle_get_many(const struct call *call, const struct fc_get_many *get);
+enum dispatch_result handle_put_many(const struct call *call, const struct fc_put_many *many);
+enum dispatch_result handle_stats(const struct call *call, struct fc_str name_space);
+enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select);
+enum dispatch_result handle_list(const struct call *call, const struct fc_list *list);
+enum dispatch_result handle_trace(const struct call *call, const struct fc_trace *request);
+enum dispatch_result handle_shutdown(const struct call *call);
+enum dispatch_result handle_give_up(const struct call *call, const struct fc_give_up *give_up);
+enum dispatch_result handle_leases(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_clients(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
 
 /* Answers some of the session's waits that are over, as long as there is room; after each it is
  * woken, so the rest comes with its next turn. True: none is left. */
-bool waits_answer(struct dispatch *dispatch, struct session *session);
+bool deferred_replies_send(struct dispatch *dispatch, struct session *session);
 /* The same for the sessions whose waits became due, in that order: for very many of them in slices,
- * of which the next is a chore (dispatch_chores). */
-void waits_answer_all(struct dispatch *dispatch);
+ * of which the next is a chore (dispatch_background_step). */
+void deferred_replies_send_all(struct dispatch *dispatch);
 
 uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
 

@@ -10,18 +10,18 @@
 #include "proto/shm/region_layout.h"
 
 enum dispatch_result call_refuse_hello(const struct call *call, const char *reason) {
-  dispatch_refused(call->dispatch, call->session, reason);
+  dispatch_count_refused(call->dispatch, call->session, reason);
   return DISPATCH_CLOSE;
 }
 
 static enum dispatch_result no_namespace(const struct call *call, struct fc_str name, int code) {
   struct user *user = call->session->user;
   char share[USER_TEXT_SIZE];
-  if (code == FC_EREFUSED && !user_may_take(user, USER_NAMESPACES, 1))
+  if (code == FC_EREFUSED && !user_can_charge(user, USER_NAMESPACES, 1))
     (void)call_error(call, code,
                      "namespace %.*s cannot be made: %s: close some clients, or raise "
                      "--max-namespaces",
-                     (int)name.size, name.data, user_share_text(user, USER_NAMESPACES, share));
+                     (int)name.size, name.data, user_quota_text(user, USER_NAMESPACES, share));
   else if (code == FC_EREFUSED)
     (void)call_error(call, code,
                      "namespace %.*s cannot be made: %u namespaces have clients, which is the "
@@ -43,11 +43,11 @@ static void ignore_setting(const struct call *call, const char *what) {
            session_text(session, who), (int)session->ns->name.size, session->ns->name.data);
 }
 
-/* Sets the limits that the hello has. DISPATCH_AGAIN while a lower one still evicts. */
+/* Sets the limits that the hello has. DISPATCH_RETRY while a lower one still evicts. */
 static enum dispatch_result set_limits(const struct call *call, const struct fc_hello *hello) {
   struct namespace_table *table = call->dispatch->namespaces;
   struct namespace *ns = call->session->ns;
-  if (!rights_may(call->session, RIGHT_SET_LIMIT, ns)) {
+  if (!permissions_allow(call->session, PERMISSION_SET_LIMIT, ns)) {
     if (hello->has_max_entries && ns->max_entries != (uint64_t)hello->max_entries)
       ignore_setting(call, "max_entries");
     if (hello->has_max_bytes && ns->max_bytes != hello->max_bytes)
@@ -59,11 +59,11 @@ static enum dispatch_result set_limits(const struct call *call, const struct fc_
        namespace_table_set_max_entries(table, ns, hello->max_entries) == NAMESPACE_LIMIT_MORE) ||
       (hello->has_max_bytes &&
        namespace_table_set_max_bytes(table, ns, hello->max_bytes) == NAMESPACE_LIMIT_MORE);
-  return more ? DISPATCH_AGAIN /* the next slice after the others had their turn */
+  return more ? DISPATCH_RETRY /* the next slice after the others had their turn */
               : DISPATCH_DONE;
 }
 
-/* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_AGAIN while a
+/* Opens the namespace that a hello names, with its limit: DISPATCH_DONE; DISPATCH_RETRY while a
  * lower limit still evicts; or the hello is refused. */
 static enum dispatch_result enter_namespace(const struct call *call, const struct fc_hello *hello) {
   struct namespace_table *table = call->dispatch->namespaces;
@@ -89,7 +89,7 @@ static enum dispatch_result enter_namespace(const struct call *call, const struc
     if (rc < 0)
       return no_namespace(call, hello->name_space, rc);
     session->ns = ns;
-    rights_claim(session);
+    permissions_claim_namespace(session);
   }
   return set_limits(call, hello);
 }
@@ -105,16 +105,16 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
   namespace_use(ns, call->start_ns);
   if (hello->manifest.data == NULL || fc_str_equal(hello->manifest, ns->manifest))
     return true;
-  if (!rights_may(call->session, RIGHT_SET_MANIFEST, ns)) {
+  if (!permissions_allow(call->session, PERMISSION_SET_MANIFEST, ns)) {
     ignore_setting(call, "manifest");
     return true;
   }
-  if (user_may_take(user, USER_MANIFEST_BYTES, hello->manifest.size))
+  if (user_can_charge(user, USER_MANIFEST_BYTES, hello->manifest.size))
     return namespace_set_manifest(ns, user, hello->manifest) == 0;
   char share[USER_TEXT_SIZE];
   user_count_refused(user, USER_MANIFEST_BYTES);
   log_line(call->dispatch->log, LOG_LEVEL_DEBUG, "manifest of namespace %.*s not kept: %s",
-           (int)ns->name.size, ns->name.data, user_share_text(user, USER_MANIFEST_BYTES, share));
+           (int)ns->name.size, ns->name.data, user_quota_text(user, USER_MANIFEST_BYTES, share));
   return true;
 }
 
@@ -122,7 +122,7 @@ static bool take_manifest(const struct call *call, const struct fc_hello *hello)
 
 static bool can_have_ring(const struct call *call, uint32_t region_layout) {
   return region_layout == FC_REGION_LAYOUT && call->dispatch->region_fd >= 0 &&
-         call->session->ns != NULL && !call->sink->deaf; /* it has left */
+         call->session->ns != NULL && !call->sink->peer_gone; /* it has left */
 }
 
 static struct client_ring *make_ring(const struct call *call) {
@@ -136,7 +136,7 @@ static struct client_ring *make_ring(const struct call *call) {
       .trace = dispatch->trace,
       .name_space = session->ns->name,
       .client = session->name,
-      .origin = session_origin(session),
+      .origin = session_process_number(session),
       .started_ns = dispatch->started_ns,
       .time = &session->time,
   };
@@ -177,7 +177,7 @@ static struct client_ring *make_another(const struct call *call,
              : NULL;
 }
 
-enum dispatch_result greet_ring(const struct call *call, const struct fc_ring_request *request) {
+enum dispatch_result handle_ring(const struct call *call, const struct fc_ring_request *request) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
   struct client_ring *old = session->ring, *ring = make_another(call, request);
@@ -229,7 +229,7 @@ static enum dispatch_result welcome(const struct call *call, const struct fc_hel
   return call_reply(call);
 }
 
-/* The last of the greeted. */
+/* The last of the handshake_done. */
 static void list(struct dispatch *dispatch, struct session *session) {
   session->prev = dispatch->last_session;
   if (session->prev != NULL)
@@ -266,12 +266,12 @@ static enum dispatch_result refuse_versions(const struct call *call, const struc
   return call_refuse_hello(call, "no protocol version in common");
 }
 
-enum dispatch_result greet(const struct call *call, const struct fc_hello *hello) {
+enum dispatch_result handle_hello(const struct call *call, const struct fc_hello *hello) {
   struct session *session = call->session;
   struct dispatch *dispatch = call->dispatch;
-  if (session->greeted) {
+  if (session->handshake_done) {
     (void)call_error(call, FC_EPROTOCOL, "a second hello: open another connection instead");
-    dispatch_dropped(dispatch, session, "a second hello");
+    dispatch_count_dropped(dispatch, session, "a second hello");
     return DISPATCH_CLOSE;
   }
   if (!has_common_version(hello))
@@ -285,10 +285,10 @@ enum dispatch_result greet(const struct call *call, const struct fc_hello *hello
   }
   memcpy(session->name_data, hello->client.data, hello->client.size);
   session->name = (struct fc_str){session->name_data, hello->client.size};
-  session->greeted = true;
+  session->handshake_done = true;
   session->version =
       hello->version_max < FC_PROTOCOL_VERSION ? hello->version_max : FC_PROTOCOL_VERSION;
-  session->greeted_ns = call->start_ns;
+  session->handshake_ns = call->start_ns;
   session->time = (struct client_time){.since_ns = call->start_ns};
   session->sink = call->sink;
   join_process(dispatch, session);

@@ -29,7 +29,7 @@ static void add_lease(struct page *page, const struct lease *lease, uint64_t now
   page->n++;
 }
 
-enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request) {
+enum dispatch_result handle_leases(const struct call *call, const struct fc_page *request) {
   struct page page;
   if (page_open(call, request, &page) < 0)
     return page_bad_cursor(call);
@@ -75,7 +75,7 @@ static void add_client(struct page *page, const struct session *session, uint64_
       .uid = session->uid,
       .name_space = session->ns == NULL ? (struct fc_str){0} : session->ns->name,
       .region = ring != NULL,
-      .connected_ns = page_since(now_ns, session->greeted_ns),
+      .connected_ns = page_since(now_ns, session->handshake_ns),
       .hits = session->hits + (ring == NULL ? 0 : ring->hits),
       .shared_hits = session->shared_hits + (ring == NULL ? 0 : ring->shared_hits),
       .leases = holder->held,
@@ -93,7 +93,7 @@ static void add_client(struct page *page, const struct session *session, uint64_
   page->n++;
 }
 
-enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request) {
+enum dispatch_result handle_clients(const struct call *call, const struct fc_page *request) {
   struct page page;
   if (page_open(call, request, &page) < 0)
     return page_bad_cursor(call);
@@ -108,7 +108,7 @@ enum dispatch_result manage_clients(const struct call *call, const struct fc_pag
 
 /* ---- give_up ---- */
 
-enum dispatch_result manage_give_up(const struct call *call, const struct fc_give_up *give_up) {
+enum dispatch_result handle_give_up(const struct call *call, const struct fc_give_up *give_up) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
   struct many_progress *progress = &session->many;
@@ -126,7 +126,7 @@ enum dispatch_result manage_give_up(const struct call *call, const struct fc_giv
                        call_lease_digest(call, &key), &key, false, call->start_ns);
   }
   if (!all && progress->next < give_up->n)
-    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+    return DISPATCH_RETRY; /* the rest after the others had their turn */
   (void)fc_encode_given_up(&dispatch->reply, call->id, progress->given_up);
   *progress = (struct many_progress){0};
   return call_reply(call); /* looks at `failed` */

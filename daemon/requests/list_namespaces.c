@@ -19,7 +19,7 @@ static void add_namespace(struct page *page, const struct namespace *ns, uint64_
   page->n++;
 }
 
-enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request) {
+enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request) {
   struct page page;
   if (page_open(call, request, &page) < 0)
     return page_bad_cursor(call);

@@ -23,8 +23,8 @@ static enum dispatch_result denied(const struct call *call, const char *what) {
 
 static bool may_clear(const struct call *call, const struct fc_select *select) {
   if (select->name_space.data == NULL)
-    return rights_may(call->session, RIGHT_CLEAR_ALL, NULL);
-  return rights_may(call->session, RIGHT_CLEAR_NAMESPACE,
+    return permissions_allow(call->session, PERMISSION_CLEAR_ALL, NULL);
+  return permissions_allow(call->session, PERMISSION_CLEAR_NAMESPACE,
                     namespace_table_find(call->dispatch->namespaces, select->name_space));
 }
 
@@ -71,20 +71,20 @@ static enum dispatch_result clear_for_nobody(const struct call *call,
   struct clear_job *job = session->clear;
   session->clear = NULL;
   if (job != NULL && job->started) {
-    clears_adopt(call->dispatch, job);
+    clear_requests_adopt(call->dispatch, job);
     return DISPATCH_DONE;
   }
   free(job);
-  if (!may_clear(call, select) || clears_queue(call->dispatch, select))
+  if (!may_clear(call, select) || clear_requests_queue(call->dispatch, select))
     return DISPATCH_DONE;
   session->slice_kind = SLICE_TOOLS; /* tried again with those that wait for their turns */
-  return DISPATCH_LATER;
+  return DISPATCH_NO_SLICE;
 }
 
-enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select) {
+enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
-  if (call->sink->deaf)
+  if (call->sink->peer_gone)
     return clear_for_nobody(call, select);
   /* Until it starts: meanwhile another namespace may have been made under that name. */
   if ((session->clear == NULL || !session->clear->started) && !may_clear(call, select))
@@ -94,9 +94,9 @@ enum dispatch_result manage_clear(const struct call *call, const struct fc_selec
   struct clear_job *job = session->clear;
   if (job == NULL)
     return call_error(call, FC_ENOMEM, "%s", fc_error_text(FC_ENOMEM));
-  bool started = job->started || clears_start(dispatch, job, select, call->start_ns);
+  bool started = job->started || clear_requests_start(dispatch, job, select, call->start_ns);
   if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
-    return DISPATCH_AGAIN; /* the next slice after the others had their turn */
+    return DISPATCH_RETRY; /* the next slice after the others had their turn */
   uint64_t removed = job->clear.removed;
   free(job);
   session->clear = NULL;
@@ -129,7 +129,7 @@ static bool add_to_page(void *arg, const struct entry *entry) {
   return true;
 }
 
-enum dispatch_result manage_list(const struct call *call, const struct fc_list *list) {
+enum dispatch_result handle_list(const struct call *call, const struct fc_list *list) {
   struct dispatch *dispatch = call->dispatch;
   struct store_select what = {.view = list->select.view, .op = list->select.op};
   struct store_cursor cursor;
@@ -170,9 +170,9 @@ static int trace_on_for(const struct call *call, struct fc_str path, struct faul
   return rc;
 }
 
-enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request) {
+enum dispatch_result handle_trace(const struct call *call, const struct fc_trace *request) {
   struct trace *trace = call->dispatch->trace;
-  if (request->action != FC_TRACE_STATUS && !rights_may(call->session, RIGHT_TRACE, NULL))
+  if (request->action != FC_TRACE_STATUS && !permissions_allow(call->session, PERMISSION_TRACE, NULL))
     return denied(call, "controlling the trace");
   if (request->action == FC_TRACE_OFF) {
     trace_off(trace);
@@ -194,8 +194,8 @@ enum dispatch_result manage_trace(const struct call *call, const struct fc_trace
   return call_reply(call); /* looks at `failed` */
 }
 
-enum dispatch_result manage_shutdown(const struct call *call) {
-  if (!rights_may(call->session, RIGHT_SHUTDOWN, NULL))
+enum dispatch_result handle_shutdown(const struct call *call) {
+  if (!permissions_allow(call->session, PERMISSION_SHUTDOWN, NULL))
     return denied(call, "shutting down");
   log_by(call, "shut down");
   (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_SHUTDOWN, call->id);
@@ -211,7 +211,7 @@ static struct session *find_client(const struct dispatch *dispatch, uint64_t cli
 }
 
 /* The connection ends at its next turn, which is after this reply: it may be the asker's own. */
-enum dispatch_result manage_kill(const struct call *call, uint64_t client_id) {
+enum dispatch_result handle_kill(const struct call *call, uint64_t client_id) {
   if (!call->session->admin)
     return denied(call, "closing a client's connection");
   struct session *session = find_client(call->dispatch, client_id);
@@ -220,7 +220,7 @@ enum dispatch_result manage_kill(const struct call *call, uint64_t client_id) {
     log_line(call->dispatch->log, LOG_LEVEL_INFO, "client %" PRIu64 ", %s, closed by %s", client_id,
              session_text(session, who), session_text(call->session, by));
     session->killed = true;
-    session->sink->wake(session->sink);
+    session->sink->resume(session->sink);
   }
   (void)fc_encode_killed(&call->dispatch->reply, call->id, session != NULL);
   return call_reply(call); /* looks at `failed` */

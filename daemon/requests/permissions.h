@@ -9,22 +9,22 @@
 
 #include "daemon/requests/session.h"
 
-enum right {
+enum permission {
   /* the owner's and the administrators' */
-  RIGHT_CLEAR_NAMESPACE,
-  RIGHT_SET_LIMIT,
-  RIGHT_SET_MANIFEST,
+  PERMISSION_CLEAR_NAMESPACE,
+  PERMISSION_SET_LIMIT,
+  PERMISSION_SET_MANIFEST,
   /* the administrators': root, the daemon's user, the admin group (peer_is_admin) */
-  RIGHT_CLEAR_ALL,
-  RIGHT_TRACE,
-  RIGHT_SHUTDOWN,
+  PERMISSION_CLEAR_ALL,
+  PERMISSION_TRACE,
+  PERMISSION_SHUTDOWN,
 };
 
 /* `ns`: the namespace that it concerns; NULL where there is none of that name, or for a right that
  * concerns none. Only an administrator may clear what is not there. */
-bool rights_may(const struct session *session, enum right right, const struct namespace *ns);
+bool permissions_allow(const struct session *session, enum permission permission, const struct namespace *ns);
 
 /* Makes the session's user the owner of the namespace that it has entered, if that is new. */
-void rights_claim(struct session *session);
+void permissions_claim_namespace(struct session *session);
 
 #endif

@@ -18,7 +18,7 @@ struct user;
 struct clear_job;
 struct client_ring;
 struct process;
-struct sink;
+struct reply_sink;
 
 /* How far a get_many or put_many is, of which a part is done in each turn. Zero between requests.
  */
@@ -55,10 +55,10 @@ struct session {
   struct user *user;   /* of that uid; borrowed; NULL: not known, see users.h */
   bool reserved;       /* it has a connection that is reserved for administrators' tools */
   bool killed;         /* an administrator wants it closed */
-  bool greeted;        /* a hello was accepted */
+  bool handshake_done;        /* a hello was accepted */
   uint32_t version;    /* of the protocol; 0 before the welcome */
   uint64_t serial;     /* order of the welcomes */
-  uint64_t greeted_ns; /* CLOCK_MONOTONIC */
+  uint64_t handshake_ns; /* CLOCK_MONOTONIC */
   bool admin;          /* has the rights of an administrator: see permissions.h */
   char name_data[FC_NAME_MAX + 1];
   struct namespace *ns; /* a counted reference; NULL: a tool */
@@ -72,18 +72,18 @@ struct session {
   bool asked_for_region;       /* and it could have it: it is to have a ring */
   struct lease_holder leases;  /* what it computes and waits for */
   struct process *process;     /* since the welcome; NULL: not known, a process of its own */
-  struct sink *sink;           /* for answers to waits; borrowed, set by the welcome */
+  struct reply_sink *sink;           /* for answers to waits; borrowed, set by the welcome */
   bool unanswerable;           /* there was no memory for such an answer: it is to be dropped */
   uint64_t hits, shared_hits;  /* recorded, that were messages; a ring's are in its account */
-  struct session *next, *prev; /* among the greeted, in the order of their welcomes */
+  struct session *next, *prev; /* among the handshake_done, in the order of their welcomes */
   bool marked_trace;           /* a request waits for the lines up to rings_mark */
   bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
-  enum slice_kind slice_kind;  /* of the last frame that came to DISPATCH_LATER */
+  enum slice_kind slice_kind;  /* of the last frame that came to DISPATCH_NO_SLICE */
 };
 
 /* What its entries say of who put them (entry_origin): the same for all connections of a process.
  */
-uint32_t session_origin(const struct session *session);
+uint32_t session_process_number(const struct session *session);
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)
 

@@ -201,7 +201,7 @@ static void flush(struct figures *f, struct fc_buf *reply) {
   f->n = 0;
 }
 
-enum dispatch_result manage_stats(const struct call *call, struct fc_str name_space) {
+enum dispatch_result handle_stats(const struct call *call, struct fc_str name_space) {
   struct fc_buf *reply = &call->dispatch->reply;
   const struct namespace_table *table = call->dispatch->namespaces;
   struct namespace *only = NULL;

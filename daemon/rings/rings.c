@@ -42,7 +42,7 @@ void rings_recharge(struct rings *rings, struct client_ring *client, size_t byte
   if (bytes > before)
     user_charge(user, USER_RING_BYTES, bytes - before);
   else
-    user_release(user, USER_RING_BYTES, before - bytes);
+    user_uncharge(user, USER_RING_BYTES, before - bytes);
 }
 
 /* Frees a ring that is in no list any more. */
@@ -274,7 +274,7 @@ static size_t left_to_grow(const struct rings *rings) {
  * is to be had. Rings of the ordinary size are bounded by the user's share of connections. */
 static uint32_t slots_to_grow(const struct rings *rings, const struct client_ring *old,
                               uint32_t most) {
-  uint64_t room = user_room(old->account.user, USER_RING_BYTES);
+  uint64_t room = user_quota_left(old->account.user, USER_RING_BYTES);
   size_t left = left_to_grow(rings) / GROWTH_SHARE;
   size_t share = old->charge_bytes + (room < left ? (size_t)room : left);
   uint32_t n = FC_RING_SLOTS_MAX;

@@ -31,7 +31,7 @@ int namespace_set_manifest(struct namespace *ns, struct user *user, struct fc_st
       return FC_ENOMEM;
     memcpy(copy, manifest.data, manifest.size);
   }
-  user_release(ns->manifest_user, USER_MANIFEST_BYTES, ns->manifest.size);
+  user_uncharge(ns->manifest_user, USER_MANIFEST_BYTES, ns->manifest.size);
   user_charge(user, USER_MANIFEST_BYTES, manifest.size);
   free(ns->manifest_data);
   ns->manifest_user = user;

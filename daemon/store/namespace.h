@@ -35,7 +35,7 @@ struct namespace {
   uint64_t released;  /* order in which the last client left; of use where clients is 0 */
   struct user *maker; /* charged for it while it is in the table; NULL: nobody */
 
-  /* written by rights_claim */
+  /* written by permissions_claim_namespace */
   bool claimed;   /* a client has entered it */
   bool has_owner; /* that client's user is known: */
   uid_t owner;

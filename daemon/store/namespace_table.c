@@ -41,7 +41,7 @@ static void drop(struct namespace_table *table, struct namespace *ns) {
   unlink_namespace(table, ns);
   store_drop_start(table->store, ns);
   (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* none needs no memory */
-  user_release(ns->maker, USER_NAMESPACES, 1);
+  user_uncharge(ns->maker, USER_NAMESPACES, 1);
   ns->maker = NULL;
   ns->next = table->condemned;
   table->condemned = ns;
@@ -105,7 +105,7 @@ static struct namespace *longest_idle(const struct namespace_table *table,
  */
 static int find_victim(const struct namespace_table *table, struct user *maker,
                        struct namespace **victim) {
-  bool has_share = user_may_take(maker, USER_NAMESPACES, 1);
+  bool has_share = user_can_charge(maker, USER_NAMESPACES, 1);
   *victim = NULL;
   if (has_share && table->n < table->limit)
     return 0;

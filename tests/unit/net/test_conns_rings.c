@@ -373,8 +373,8 @@ START_TEST(a_killed_process_has_its_ring_read) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("conns_rings");
-  TCase *tcase = tcase_create("conns_rings");
+  Suite *suite = suite_create("conns_schedule_rings");
+  TCase *tcase = tcase_create("conns_schedule_rings");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 30);
   tcase_add_test(tcase, descriptors_come_with_the_welcome);

@@ -23,14 +23,14 @@ static void set_up(void) {
   ck_assert_int_eq(uv_loop_init(&loop), 0);
   ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, NULL), 0);
   one = two = (struct conn){.conns = &conns};
-  one.session.user = users_join(&users, 1, true);
-  two.session.user = users_join(&users, 2, true);
+  one.session.user = users_ref(&users, 1, true);
+  two.session.user = users_ref(&users, 2, true);
 }
 
 static void tear_down(void) {
-  turns_remove(&one.turn);
-  user_leave(one.session.user);
-  user_leave(two.session.user);
+  round_robin_remove(&one.turn);
+  user_unref(one.session.user);
+  user_unref(two.session.user);
   conns_close(&conns);
   ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
   conns_deinit(&conns);
@@ -40,7 +40,7 @@ static void tear_down(void) {
 
 /* After `ms` of requests in this turn: has the user had its time? */
 static bool is_over_after(struct conn *conn, uint64_t ms) {
-  return conns_turn_is_over(&conns, conn, uv_hrtime() - ms * MS);
+  return conns_time_is_up(&conns, conn, uv_hrtime() - ms * MS);
 }
 
 /* Has it time left, as of now? Asked more than once: an answer may come too late on a busy machine.
@@ -60,7 +60,7 @@ START_TEST(a_user_that_is_alone_has_milliseconds) {
   ck_assert(has_time(&one));
   ck_assert(!is_over_after(&one, 1));
   ck_assert(is_over_after(&one, 5));
-  conns_spend(&conns, &one, uv_hrtime() - 5 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 5 * MS);
   ck_assert(is_over_after(&one, 0));
   next_turn();
   ck_assert(has_time(&one));
@@ -71,7 +71,7 @@ START_TEST(where_there_are_others_it_has_little) {
   ck_assert(!is_over_after(&one, 1));
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 1));
-  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
   ck_assert(has_time(&two)); /* it has its own */
   next_turn();
@@ -92,14 +92,14 @@ START_TEST(one_that_was_left_alone_has_milliseconds_again) {
 END_TEST
 
 START_TEST(what_comes_in_waits_behind_what_is_queued) {
-  turns_add(&conns.ready, &one.session.user->lines[SLICE_KINDS], &one.turn);
+  round_robin_add(&conns.ready, &one.session.user->lines[SLICE_KINDS], &one.turn);
   ck_assert(has_time(&one)); /* alone, it may pass */
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 0));
   conns.resuming = true; /* now it is the queue's turn */
   ck_assert(has_time(&one));
   conns.resuming = false;
-  turns_remove(&one.turn);
+  round_robin_remove(&one.turn);
   ck_assert(has_time(&one));
 }
 END_TEST
@@ -107,7 +107,7 @@ END_TEST
 /* Else it would lose the slice to its user's other connections, each time anew. */
 START_TEST(a_slice_is_not_taken_back) {
   ck_assert(has_time(&two));
-  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
   conns.slicing = true;
   ck_assert(has_time(&one));

@@ -25,21 +25,21 @@ static size_t never_in_flight;
 
 /* What the dispatcher asked for and sent. */
 static struct {
-  struct sink sink;   /* first */
+  struct reply_sink sink;   /* first */
   size_t room;        /* the largest reply that is let through */
   size_t asked;       /* the most that was asked for */
   size_t sent;        /* bytes */
   struct fc_buf last; /* the last reply, whole */
 } out;
 
-static bool has_room(struct sink *sink, size_t bytes) {
+static bool can_send(struct reply_sink *sink, size_t bytes) {
   (void)sink;
   if (out.asked < bytes)
     out.asked = bytes;
   return bytes <= out.room;
 }
 
-static void count_sent(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+static void count_sent(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                        size_t n) {
   (void)sink;
   (void)owners;
@@ -65,16 +65,16 @@ static void set_up(void) {
                                    .region_fd = -1};
   dispatch_init(&dispatch, &config);
   memset(&session, 0, sizeof session);
-  session.greeted = true;
+  session.handshake_done = true;
   dispatch.clients = 1;
   memset(&out, 0, sizeof out);
-  out.sink = (struct sink){.has_room = has_room, .send = count_sent};
+  out.sink = (struct reply_sink){.can_send = can_send, .send = count_sent};
   out.room = SIZE_MAX;
 }
 
 static void tear_down(void) {
   fc_buf_free(&out.last);
-  dispatch_leave(&dispatch, &session);
+  dispatch_client_gone(&dispatch, &session);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
   private_store_deinit(&store, &region);
@@ -117,7 +117,7 @@ START_TEST(the_stats_of_all_namespaces_fit_in_a_frame) {
   ck_assert_uint_le(out.sent, dispatch_max_body(&dispatch, &session) + FC_FRAME_HEADER);
   ck_assert_uint_eq(out.asked, out.sent);
   out.room = out.sent - 1;
-  ck_assert_int_eq(ask(&request), DISPATCH_AGAIN);
+  ck_assert_int_eq(ask(&request), DISPATCH_RETRY);
   ck_assert_uint_eq(out.sent, 0);
   fc_buf_free(&request);
 }
@@ -204,7 +204,7 @@ START_TEST(a_page_goes_on_where_namespaces_come_and_go) {
 END_TEST
 
 static void leave(void) {
-  dispatch_leave(&dispatch, &session);
+  dispatch_client_gone(&dispatch, &session);
   memset(&session, 0, sizeof session);
 }
 
@@ -304,7 +304,7 @@ START_TEST(a_hello_that_finds_no_namespace_says_why) {
   struct namespace *ns;
   table.limit = 1;
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("held"), NULL, &ns), 0);
-  session.greeted = false;
+  session.handshake_done = false;
   dispatch.clients = 0;
   ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
   ck_assert_int_eq(ask(&request), DISPATCH_CLOSE);
@@ -326,14 +326,14 @@ static void put_in(struct namespace *ns) {
 static struct namespace *enter(struct session *as, uid_t uid, const char *name) {
   as->uid = uid;
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of(name), NULL, &as->ns), 0);
-  rights_claim(as);
+  permissions_claim_namespace(as);
   return as->ns;
 }
 
 static void queue_clear(const char *name) {
   struct fc_buf request = {0};
   struct fc_select select = {.name_space = fc_str_of(name)};
-  out.sink.deaf = true;
+  out.sink.peer_gone = true;
   ck_assert_int_eq(fc_encode_clear(&request, 1, &select), 0);
   ck_assert_int_eq(ask(&request), DISPATCH_DONE);
   fc_buf_free(&request);
@@ -341,28 +341,28 @@ static void queue_clear(const char *name) {
 
 /* It is of the namespace that there was then, which another user may have made anew meanwhile. */
 START_TEST(a_queued_clear_spares_another_namespace_of_that_name) {
-  struct session other = {.greeted = false};
+  struct session other = {.handshake_done = false};
   put_in(enter(&session, 1, "ns"));
   queue_clear("ns");
   queue_clear("ns"); /* the first covers it */
   ck_assert_uint_eq(dispatch.orphans.n, 1);
   ck_assert_uint_eq(store.entries, 1); /* no chore was done yet */
   table.limit = 1;
-  dispatch_leave(&dispatch, &session);
+  dispatch_client_gone(&dispatch, &session);
   (void)enter(&other, 2, "else"); /* the one without clients goes */
   namespace_table_close(&table, other.ns);
   put_in(enter(&other, 2, "ns"));
-  session.greeted = true;
+  session.handshake_done = true;
   dispatch.clients = 1;
   session.uid = 1;
   queue_clear("ns"); /* no right to it: dropped */
   ck_assert_uint_eq(dispatch.orphans.n, 1);
-  while (dispatch_chores(&dispatch))
+  while (dispatch_background_step(&dispatch))
     ;
   ck_assert_uint_eq(store.entries, 1);
   session.uid = 2;
   queue_clear("ns");
-  while (dispatch_chores(&dispatch))
+  while (dispatch_background_step(&dispatch))
     ;
   ck_assert_uint_eq(store.entries, 0);
   namespace_table_close(&table, other.ns);

@@ -29,7 +29,7 @@ static size_t never_in_flight;
 
 /* A connection, and the replies that it was sent. */
 static struct client {
-  struct sink sink; /* first */
+  struct reply_sink sink; /* first */
   struct session session;
   bool full; /* it has no room */
   unsigned wakes;
@@ -38,12 +38,12 @@ static struct client {
   unsigned n, taken;
 } clients[CLIENTS];
 
-static bool has_room(struct sink *sink, size_t bytes) {
+static bool can_send(struct reply_sink *sink, size_t bytes) {
   (void)bytes;
   return !((struct client *)sink)->full;
 }
 
-static void keep(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+static void keep(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                  size_t n) {
   struct client *client = (struct client *)sink;
   struct fc_buf frame = {0};
@@ -55,7 +55,7 @@ static void keep(struct sink *sink, const struct iovec *pieces, struct entry *co
   client->replies[client->n++] = frame.data; /* its memory, from now on */
 }
 
-static void wake(struct sink *sink) {
+static void resume(struct reply_sink *sink) {
   ((struct client *)sink)->wakes++;
 }
 
@@ -115,7 +115,7 @@ static void set_up(void) {
   dispatch_init(&dispatch, &config);
   memset(clients, 0, sizeof clients);
   for (unsigned i = 0; i < CLIENTS; i++) {
-    clients[i].sink = (struct sink){.has_room = has_room, .send = keep, .wake = wake};
+    clients[i].sink = (struct reply_sink){.can_send = can_send, .send = keep, .resume = resume};
     clients[i].session.client_id = 11 + i;
     clients[i].session.pid = (pid_t)(100 + i);
     join(&clients[i], i == CLIENTS - 1 ? 2 : 3); /* the last is of an older version */
@@ -124,7 +124,7 @@ static void set_up(void) {
 
 static void tear_down(void) {
   for (unsigned i = 0; i < CLIENTS; i++) {
-    dispatch_leave(&dispatch, &clients[i].session);
+    dispatch_client_gone(&dispatch, &clients[i].session);
     for (unsigned k = 0; k < clients[i].n; k++)
       free(clients[i].replies[k]);
   }
@@ -229,16 +229,16 @@ START_TEST(very_many_answers_are_given_in_slices) {
   for (int i = 0; i < MANY; i++)
     get(&clients[1], 1, 60000);
   get(&clients[2], 1, 60000);
-  ck_assert(!dispatch_has_chores(&dispatch));
+  ck_assert(!dispatch_has_background_work(&dispatch));
   ck_assert_int_eq(put(&clients[0], 1, 10).put, FC_STORED);
   expect_hit(&clients[2], 1, 10); /* it does not wait for all of the other's */
-  ck_assert(!dispatch_has_chores(&dispatch));
+  ck_assert(!dispatch_has_background_work(&dispatch));
   for (unsigned turns = 0, before = clients[1].n; clients[1].n - clients[1].taken < MANY; turns++) {
     ck_assert_uint_le(clients[1].n - before, 16);
     ck_assert_uint_lt(turns, MANY);
     before = clients[1].n;
     unsigned wakes = clients[1].wakes;
-    dispatch_resume(&dispatch, &clients[1].session);
+    dispatch_send_deferred(&dispatch, &clients[1].session);
     ck_assert_uint_gt(clients[1].wakes, wakes); /* it will have another turn */
   }
 }
@@ -271,7 +271,7 @@ START_TEST(a_lease_passes_on_when_it_is_given_up_or_its_owner_leaves) {
   ck_assert_uint_eq(reply_of(&clients[0]).given_up, 1);
   expect_miss(&clients[1], 1, FC_LEASE_GRANTED);
   ck_assert(!has_reply(&clients[2]));
-  dispatch_leave(&dispatch, &clients[1].session);
+  dispatch_client_gone(&dispatch, &clients[1].session);
   expect_miss(&clients[2], 1, FC_LEASE_GRANTED);
   ck_assert_uint_eq(dispatch.counters.leases_granted, 3);
   ck_assert_uint_eq(dispatch.counters.leases_abandoned, 2);
@@ -398,7 +398,7 @@ START_TEST(who_takes_one_over_asks_anew_for_the_rest) {
   (void)reply_of(&clients[0]); /* all are its own */
   for (uint8_t n = 1; n <= 3; n++)
     get(&clients[1], n, 60000);
-  dispatch_leave(&dispatch, &clients[0].session);
+  dispatch_client_gone(&dispatch, &clients[0].session);
   enum fc_lease_state seen[4] = {0};
   for (unsigned i = 0; i < 3; i++) {
     struct fc_reply reply = reply_of(&clients[1]);
@@ -460,7 +460,7 @@ START_TEST(an_answer_waits_for_room_and_goes_before_later_requests) {
   ck_assert_int_eq(put(&clients[0], 1, 10).put, FC_STORED);
   ck_assert(!has_reply(&clients[1]));
   ck_assert_int_eq(fc_encode_simple(&ping, FC_PING, 77), 0);
-  ck_assert_int_eq(hand_in(&clients[1], &ping), DISPATCH_AGAIN);
+  ck_assert_int_eq(hand_in(&clients[1], &ping), DISPATCH_RETRY);
   clients[1].full = false;
   ck_assert_int_eq(hand_in(&clients[1], &ping), DISPATCH_DONE);
   fc_buf_free(&ping);
@@ -476,12 +476,12 @@ START_TEST(what_is_gone_before_its_answer_is_to_be_asked_for_again) {
   get(&clients[1], 1, 60000);
   get(&clients[2], 1, 60000);
   clients[1].full = clients[2].full = true;
-  dispatch_leave(&dispatch, &clients[0].session); /* the first of them has the lease now */
-  dispatch_leave(&dispatch, &clients[1].session); /* and the second */
+  dispatch_client_gone(&dispatch, &clients[0].session); /* the first of them has the lease now */
+  dispatch_client_gone(&dispatch, &clients[1].session); /* and the second */
   struct fc_buf request = {0};
   struct fc_give_up all = {.n = 0};
   clients[2].full = false;
-  dispatch_resume(&dispatch, &clients[2].session);
+  dispatch_send_deferred(&dispatch, &clients[2].session);
   expect_miss(&clients[2], 1, FC_LEASE_GRANTED);
   ck_assert_int_eq(fc_encode_give_up(&request, 9, &all), 0);
   send_request(&clients[2], &request);
@@ -499,7 +499,7 @@ START_TEST(a_value_that_is_cleared_before_its_answer_is_a_miss_to_ask_again) {
   ck_assert_int_eq(put(&clients[0], 1, 10).put, FC_STORED);
   ck_assert_uint_eq(store_clear_all(&store, &everything), 1);
   clients[1].full = false;
-  dispatch_resume(&dispatch, &clients[1].session);
+  dispatch_send_deferred(&dispatch, &clients[1].session);
   expect_miss(&clients[1], 1, FC_LEASE_TAKEN);
   ck_assert_uint_eq(dispatch.counters.coalesced_hits, 0);
 }

@@ -26,7 +26,7 @@ static uint64_t served; /* hits so far, which tell their time */
 
 /* What the dispatcher sent last. */
 static struct {
-  struct sink sink; /* first */
+  struct reply_sink sink; /* first */
   uint8_t data[65536];
   size_t size;
   int fds[2];  /* duplicates of what came with it; -1: none */
@@ -38,13 +38,13 @@ static struct client {
   struct ring_writer writer;
 } one, other;
 
-static bool has_room(struct sink *sink, size_t bytes) {
+static bool can_send(struct reply_sink *sink, size_t bytes) {
   (void)sink;
   (void)bytes;
   return true;
 }
 
-static void keep_sent(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+static void keep_sent(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                       size_t n) {
   (void)sink;
   (void)owners;
@@ -56,7 +56,7 @@ static void keep_sent(struct sink *sink, const struct iovec *pieces, struct entr
   }
 }
 
-static bool keep_sent_with(struct sink *sink, const struct iovec *piece, const int *fds,
+static bool keep_sent_with(struct reply_sink *sink, const struct iovec *piece, const int *fds,
                            size_t n_fds) {
   ck_assert_uint_eq(n_fds, 2);
   if (out.no_fds)
@@ -96,7 +96,7 @@ static void set_up(void) {
   ck_assert_int_ge(config.region_fd, 0);
   dispatch_init(&dispatch, &config);
   memset(&out, 0, sizeof out);
-  out.sink = (struct sink){.has_room = has_room, .send = keep_sent, .send_with = keep_sent_with};
+  out.sink = (struct reply_sink){.can_send = can_send, .send = keep_sent, .send_with = keep_sent_with};
   out.fds[0] = out.fds[1] = -1;
   memset(&one, 0, sizeof one);
   memset(&other, 0, sizeof other);
@@ -108,7 +108,7 @@ static void set_up(void) {
 static void tear_down(void) {
   struct client *clients[] = {&one, &other};
   for (int i = 0; i < 2; i++) {
-    dispatch_leave(&dispatch, &clients[i]->session);
+    dispatch_client_gone(&dispatch, &clients[i]->session);
     if (clients[i]->writer.header != NULL)
       ring_writer_close(&clients[i]->writer);
   }
@@ -202,7 +202,7 @@ START_TEST(a_client_that_can_read_the_region_is_given_both) {
   ck_assert_ptr_nonnull(one.session.ring);
   ck_assert_uint_eq(dispatch.rings.n, 1);
   ring_writer_open(&one.writer, out.fds[1]);
-  dispatch_leave(&dispatch, &one.session);
+  dispatch_client_gone(&dispatch, &one.session);
   ck_assert_ptr_null(one.session.ring);
   ck_assert_uint_eq(dispatch.rings.n, 0);
 }
@@ -215,7 +215,7 @@ static void assert_given_none(struct fc_hello hello) {
   ck_assert_int_eq(out.fds[0], -1);
   ck_assert_ptr_null(one.session.ring);
   ck_assert_uint_eq(dispatch.rings.n, 0);
-  ck_assert(one.session.greeted);
+  ck_assert(one.session.handshake_done);
 }
 
 START_TEST(others_are_given_none) {
@@ -387,7 +387,7 @@ START_TEST(a_new_ring_among_many_is_asleep) {
   ck_assert_int_eq(ping(&other), DISPATCH_DONE);
   ck_assert_uint_eq(dispatch.counters.hits, 2);
   for (unsigned i = 0; i < RINGS_AWAKE - 1; i++)
-    dispatch_leave(&dispatch, &many[i].session);
+    dispatch_client_gone(&dispatch, &many[i].session);
 }
 END_TEST
 
@@ -554,14 +554,14 @@ START_TEST(a_bad_ring_ends_its_connection_alone) {
   join(&one);
   join(&other);
   atomic_store_explicit(&one.writer.header->head, UINT64_MAX, memory_order_release);
-  ck_assert_ptr_null(dispatch_fault(&one.session));
+  ck_assert_ptr_null(dispatch_session_error(&one.session));
   ck_assert_int_eq(ping(&one), DISPATCH_CLOSE);
   struct fc_reply reply = replied();
   ck_assert_int_eq(reply.type, FC_ERROR);
   ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
   ck_assert_ptr_nonnull(memmem(reply.error.text.data, reply.error.text.size, "head", 4));
   ck_assert_uint_eq(dispatch.dropped, 1);
-  dispatch_leave(&dispatch, &one.session);
+  dispatch_client_gone(&dispatch, &one.session);
   ck_assert_int_eq(ping(&other), DISPATCH_DONE);
 }
 END_TEST
@@ -574,7 +574,7 @@ START_TEST(a_ping_waits_for_room_alone) {
   traced_fall_behind(&traced);
   ck_assert_int_eq(ping(&one), DISPATCH_DONE);
   ck_assert(!one.session.waits_for_trace);
-  ck_assert_int_eq(put(&one, 1), DISPATCH_AGAIN);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_RETRY);
   traced_write_out(&traced);
   ck_assert_int_eq(put(&one, 1), DISPATCH_DONE);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
@@ -586,7 +586,7 @@ START_TEST(a_client_waits_for_the_trace) {
   join(&other);
   hit(&one, 1);
   traced_fall_behind(&traced);
-  ck_assert_int_eq(put(&one, 1), DISPATCH_AGAIN);
+  ck_assert_int_eq(put(&one, 1), DISPATCH_RETRY);
   ck_assert(one.session.waits_for_trace);
   ck_assert_uint_eq(out.size, 0);
   ck_assert_int_eq(ping(&other), DISPATCH_DONE); /* its ring is empty */
@@ -602,7 +602,7 @@ START_TEST(who_leaves_waits_for_nothing) {
   join(&one);
   hit(&one, 1);
   traced_fall_behind(&traced);
-  dispatch_leave(&dispatch, &one.session);
+  dispatch_client_gone(&dispatch, &one.session);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
   ck_assert_ptr_null(one.session.ns);
   ck_assert(rings_owe_lines(&dispatch.rings));
@@ -633,7 +633,7 @@ START_TEST(lines_that_are_owed_go_to_the_file_that_was_on) {
   hit(&other, 1);
   traced_fall_behind(&traced);
   ck_assert_int_eq(fc_encode_trace(&request, 1, &off), 0);
-  ck_assert_int_eq(send_request(&one, &request), DISPATCH_AGAIN);
+  ck_assert_int_eq(send_request(&one, &request), DISPATCH_RETRY);
   ck_assert(one.session.waits_for_trace && trace_is_on(&traced.trace));
   traced_write_out(&traced);
   (void)rings_sweep(&dispatch.rings, 0);
@@ -658,10 +658,10 @@ START_TEST(a_trace_under_load_can_be_turned_off) {
   ring_writer_open(&one.writer, out.fds[1]);
   hit(&other, 1);
   traced_fall_behind(&traced);
-  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_RETRY);
   hit(&other, 2);
   ck_assert(!rings_drain_all(&dispatch.rings)); /* as an eviction does */
-  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_RETRY);
   ck_assert(dispatch.rings.attention);
   traced_write_out(&traced);
   (void)rings_sweep(&dispatch.rings, 0);
@@ -680,9 +680,9 @@ START_TEST(an_orphans_lines_go_to_the_file_that_was_on) {
   ring_writer_open(&one.writer, out.fds[1]);
   hit(&other, 1);
   traced_fall_behind(&traced);
-  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
-  dispatch_leave(&dispatch, &other.session);
-  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_AGAIN);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_RETRY);
+  dispatch_client_gone(&dispatch, &other.session);
+  ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_RETRY);
   traced_write_out(&traced);
   (void)rings_sweep(&dispatch.rings, 0);
   ck_assert_int_eq(send_trace(&one, FC_TRACE_OFF), DISPATCH_DONE);

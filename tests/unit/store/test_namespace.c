@@ -318,7 +318,7 @@ START_TEST(test_what_it_takes_is_charged_to_users) {
   struct namespace *a;
   users_init(&users, 75);
   users_set_limit(&users, USER_NAMESPACES, 8);
-  struct user *maker = users_join(&users, 1, true), *giver = users_join(&users, 2, true);
+  struct user *maker = users_ref(&users, 1, true), *giver = users_ref(&users, 2, true);
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), maker, &a), 0);
   ck_assert_int_eq(namespace_table_open(&table, fc_str_of("a"), giver, &a), 0);
   ck_assert_uint_eq(maker->used[USER_NAMESPACES], 1);
@@ -328,8 +328,8 @@ START_TEST(test_what_it_takes_is_charged_to_users) {
   ck_assert_int_eq(namespace_set_manifest(a, giver, fc_str_of("other")), 0);
   ck_assert_uint_eq(maker->used[USER_MANIFEST_BYTES], 0);
   ck_assert_uint_eq(giver->used[USER_MANIFEST_BYTES], 5);
-  user_leave(maker);
-  user_leave(giver);
+  user_unref(maker);
+  user_unref(giver);
   ck_assert_uint_eq(users.n, 2); /* what they left keeps them */
   namespace_table_close(&table, a);
   namespace_table_close(&table, a); /* unused: it goes */

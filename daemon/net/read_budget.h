@@ -22,7 +22,7 @@
  * needs no new pages. It counts as free: where a reservation needs its bytes, it goes back to the
  * system.
  *
- * One thread. Each frame is released by its holder; intake_deinit asserts that nothing is left. */
+ * One thread. Each frame is released by its holder; read_budget_deinit asserts that nothing is left. */
 #ifndef FC_DAEMON_INTAKE_H
 #define FC_DAEMON_INTAKE_H
 
@@ -33,27 +33,27 @@
 
 /* One connection's frame. Zero but for `user`, `ready` and `share.ready` while it holds nothing;
  * not to be moved while it waits. */
-struct intake_frame {
+struct read_reservation {
   struct user *user;                /* borrowed; NULL: it is nobody's, and has no share */
   struct user_wait share;           /* for its user's share: `ready` of it only tries again */
   bool past_share;                  /* among the waiters for the lane alone */
-  struct intake_frame *next, *prev; /* among the waiters; NULL: it does not wait there */
+  struct read_reservation *next, *prev; /* among the waiters; NULL: it does not wait there */
   size_t wanted_bytes;              /* what it waits for: of the whole frame so far */
   size_t held_bytes;                /* reserved */
   size_t lane_bytes;                /* of these, in the lane; 0 where it has not the lane */
   size_t whole_bytes;               /* of these, in the part for whole frames */
   /* What it waited for is reserved. Called from within the calls below; it must make no call of
    * them itself, but only see that one is made later. */
-  void (*ready)(struct intake_frame *frame);
+  void (*ready)(struct read_reservation *frame);
 };
 
-struct intake {
+struct read_budget {
   size_t shared_limit_bytes, lane_limit_bytes, whole_limit_bytes;
   size_t used_bytes;           /* all that is reserved */
   size_t shared_bytes;         /* of that, in the shared part */
   size_t whole_bytes;          /* of that, in the part for whole frames */
-  struct intake_frame *lane;   /* whose it is; NULL: nobody's */
-  struct intake_frame waiters; /* head of the ring */
+  struct read_reservation *lane;   /* whose it is; NULL: nobody's */
+  struct read_reservation waiters; /* head of the ring */
   void *spare;                 /* owned; NULL: none */
   size_t spare_bytes;
 };
@@ -61,52 +61,52 @@ struct intake {
 /* `largest_bytes`: no frame is larger. What is left of `limit_bytes` beside one of that size is
  * shared; nothing may be left: then large frames are received one after another, as are those over
  * half of the shared part. `whole_bytes` come on top, for frames that are whole. */
-void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes,
+void read_budget_init(struct read_budget *intake, size_t limit_bytes, size_t largest_bytes,
                  size_t whole_bytes);
-void intake_deinit(struct intake *intake);
+void read_budget_deinit(struct read_budget *intake);
 
 /* Reserves until the frame holds `wanted_bytes` in all, at most `largest_bytes`; or queues it
  * (once) and returns false. */
-bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes);
+bool read_budget_reserve(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes);
 
 /* The same for a frame that is whole, also from the part for such. It is not queued. */
-bool intake_reserve_whole(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes);
+bool read_budget_reserve_whole(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes);
 
 /* Returns what the frame holds beyond `bytes`, and its place among the waiters. Waiters that now
  * have room get it. Nothing happens where it holds no more and does not wait. */
-void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t bytes);
+void read_budget_shrink(struct read_budget *intake, struct read_reservation *frame, size_t bytes);
 
 /* Returns all of it. Idempotent. */
-void intake_release(struct intake *intake, struct intake_frame *frame);
+void read_budget_release(struct read_budget *intake, struct read_reservation *frame);
 
 /* Leaves the waiters, with all that it holds. Idempotent. */
-void intake_leave(struct intake *intake, struct intake_frame *frame);
+void read_budget_cancel_wait(struct read_budget *intake, struct read_reservation *frame);
 
 /* Would any frame that holds nothing get `bytes` at once? Stays true until a reservation is made.
  */
-static inline bool intake_has_room(const struct intake *intake, size_t bytes) {
+static inline bool read_budget_has_room(const struct read_budget *intake, size_t bytes) {
   return intake->waiters.next == &intake->waiters && bytes <= intake->shared_limit_bytes / 2 &&
          bytes <= intake->shared_limit_bytes - intake->shared_bytes;
 }
 
-/* The same for intake_reserve_whole. */
-static inline bool intake_has_room_whole(const struct intake *intake, size_t bytes) {
+/* The same for read_budget_reserve_whole. */
+static inline bool read_budget_has_room_whole(const struct read_budget *intake, size_t bytes) {
   return bytes <= intake->whole_limit_bytes - intake->whole_bytes;
 }
 
 /* Takes a buffer of malloc as the spare in place of the one that there was, or frees it where there
  * is no room for it beside what is reserved. */
-void intake_give_spare(struct intake *intake, void *buffer, size_t bytes);
+void read_budget_give_spare(struct read_budget *intake, void *buffer, size_t bytes);
 
 /* Hands out the spare if it has `least` to `most` bytes and the frame can hold it: its bytes are
  * then what the frame holds in all. NULL, with nothing changed, where not. */
-void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_t least,
+void *read_budget_reuse_spare(struct read_budget *intake, struct read_reservation *frame, size_t least,
                         size_t most);
 
-static inline bool intake_is_waiting(const struct intake_frame *frame) {
-  return frame->next != NULL || user_is_waiting(&frame->share);
+static inline bool read_reservation_is_waiting(const struct read_reservation *frame) {
+  return frame->next != NULL || user_wait_is_queued(&frame->share);
 }
-static inline bool intake_has_waiters(const struct intake *intake) {
+static inline bool read_budget_has_waiters(const struct read_budget *intake) {
   return intake->waiters.next != &intake->waiters;
 }
 

@@ -2,35 +2,35 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "daemon/net/quota.h"
+#include "daemon/net/reply_budget.h"
 #include "tests/support/runner.h"
 
 #define LIMIT 1000u
 
 struct client {
-  struct quota_waiter waiter; /* first: a waiter is its client */
+  struct reply_budget_waiter waiter; /* first: a waiter is its client */
   unsigned woken;
 };
 
-static struct quota quota;
+static struct reply_budget quota;
 static struct client a, b, c;
 
-static void wake(struct quota_waiter *waiter) {
+static void wake(struct reply_budget_waiter *waiter) {
   ((struct client *)waiter)->woken++;
 }
 
 static void set_up(void) {
-  quota_init(&quota, LIMIT);
+  reply_budget_init(&quota, LIMIT);
   a = b = c = (struct client){.waiter.ready = wake};
 }
 
 static void tear_down(void) {
-  quota_deinit(&quota);
+  reply_budget_deinit(&quota);
 }
 
 static bool charge(struct client *client, size_t bytes) {
   client->woken = 0;
-  return quota_charge(&quota, bytes, &client->waiter);
+  return reply_budget_charge(&quota, bytes, &client->waiter);
 }
 
 static bool waits(const struct client *client) {
@@ -41,15 +41,15 @@ START_TEST(what_fits_is_let_in_and_the_rest_waits) {
   ck_assert(charge(&a, 500));
   ck_assert(charge(&b, 500));
   ck_assert_uint_eq(quota.used_bytes, LIMIT);
-  ck_assert(!quota_has_waiters(&quota));
+  ck_assert(!reply_budget_has_waiters(&quota));
   ck_assert(!charge(&c, 1));
-  ck_assert(waits(&c) && quota_has_waiters(&quota));
-  quota_release(&quota, 500);
+  ck_assert(waits(&c) && reply_budget_has_waiters(&quota));
+  reply_budget_release(&quota, 500);
   ck_assert_uint_eq(c.woken, 1);
   ck_assert(charge(&c, 1));
   ck_assert(!waits(&c));
-  quota_release(&quota, 500);
-  quota_release(&quota, 1);
+  reply_budget_release(&quota, 500);
+  reply_budget_release(&quota, 1);
 }
 END_TEST
 
@@ -58,25 +58,25 @@ START_TEST(first_come_first_served) {
   ck_assert(!charge(&b, 500));
   ck_assert(!charge(&c, 100)); /* would fit, but for b */
   ck_assert(!charge(&b, 500)); /* stays where it is */
-  quota_release(&quota, 600);
+  reply_budget_release(&quota, 600);
   ck_assert_uint_ge(b.woken, 1);
   ck_assert(!charge(&c, 100));
   ck_assert(charge(&b, 500));
   ck_assert(charge(&c, 100));
-  quota_release(&quota, 500);
-  quota_release(&quota, 100);
+  reply_budget_release(&quota, 500);
+  reply_budget_release(&quota, 100);
 }
 END_TEST
 
 START_TEST(more_than_all_is_let_in_alone) {
   ck_assert(charge(&a, 1));
   ck_assert(!charge(&b, LIMIT + 1));
-  quota_release(&quota, 1);
+  reply_budget_release(&quota, 1);
   ck_assert(charge(&b, LIMIT + 1));
   ck_assert(!charge(&a, 1));
-  quota_release(&quota, LIMIT + 1);
+  reply_budget_release(&quota, LIMIT + 1);
   ck_assert(charge(&a, 1));
-  quota_release(&quota, 1);
+  reply_budget_release(&quota, 1);
 }
 END_TEST
 
@@ -85,12 +85,12 @@ START_TEST(the_first_that_leaves_wakes_the_next) {
   ck_assert(charge(&a, 900));
   ck_assert(!charge(&b, 200));
   ck_assert(!charge(&c, 50)); /* would fit, but for b */
-  quota_forget(&quota, &b.waiter);
+  reply_budget_cancel_wait(&quota, &b.waiter);
   ck_assert(!waits(&b));
   ck_assert_uint_eq(c.woken, 1);
   ck_assert(charge(&c, 50));
-  quota_release(&quota, 50);
-  quota_release(&quota, 900);
+  reply_budget_release(&quota, 50);
+  reply_budget_release(&quota, 900);
 }
 END_TEST
 
@@ -98,11 +98,11 @@ START_TEST(another_that_leaves_wakes_nobody) {
   ck_assert(charge(&a, LIMIT));
   ck_assert(!charge(&b, 500));
   ck_assert(!charge(&c, 200));
-  quota_forget(&quota, &c.waiter);
-  quota_forget(&quota, &c.waiter); /* not in it any more: nothing happens */
+  reply_budget_cancel_wait(&quota, &c.waiter);
+  reply_budget_cancel_wait(&quota, &c.waiter); /* not in it any more: nothing happens */
   ck_assert_uint_eq(b.woken, 0);
-  quota_forget(&quota, &b.waiter);
-  quota_release(&quota, LIMIT);
+  reply_budget_cancel_wait(&quota, &b.waiter);
+  reply_budget_release(&quota, LIMIT);
 }
 END_TEST
 

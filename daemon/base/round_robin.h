@@ -10,38 +10,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct turn_line;
+struct round_robin_queue;
 
 /* One that waits, or not. Zero to start. */
-struct turn {
-  struct turn_line *line; /* NULL: it does not wait */
-  struct turn *next, *prev;
+struct round_robin_item {
+  struct round_robin_queue *line; /* NULL: it does not wait */
+  struct round_robin_item *next, *prev;
 };
 
 /* What one user has waiting. Zero to start; empty at the end. */
-struct turn_line {
-  struct turn *first, *last;
+struct round_robin_queue {
+  struct round_robin_item *first, *last;
   uint32_t n;
-  struct turns *turns; /* NULL: it is empty, and in no list */
-  struct turn_line *next, *prev;
+  struct round_robin *turns; /* NULL: it is empty, and in no list */
+  struct round_robin_queue *next, *prev;
 };
 
 /* All lines that are not empty, in the order of their turns. Zero to start. */
-struct turns {
-  struct turn_line *first, *last;
+struct round_robin {
+  struct round_robin_queue *first, *last;
   uint32_t n; /* lines */
 };
 
 /* `turn`, which does not wait, becomes the last of its line. */
-void turns_add(struct turns *turns, struct turn_line *line, struct turn *turn);
+void round_robin_add(struct round_robin *turns, struct round_robin_queue *line, struct round_robin_item *turn);
 
 /* Takes it out of its line; nothing happens if it does not wait. */
-void turns_remove(struct turn *turn);
+void round_robin_remove(struct round_robin_item *turn);
 
 /* Takes the first of the first line out, and makes that line the last. NULL: none waits. */
-struct turn *turns_next(struct turns *turns);
+struct round_robin_item *round_robin_next(struct round_robin *turns);
 
 /* Makes a line that is not empty the last. */
-void turns_put_last(struct turn_line *line);
+void round_robin_move_last(struct round_robin_queue *line);
 
 #endif

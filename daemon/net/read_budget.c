@@ -1,4 +1,4 @@
-#include "daemon/net/intake.h"
+#include "daemon/net/read_budget.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,9 +7,9 @@
  * looked at, so none waits for ever. */
 #define LOOKED_AT_MAX 16u
 
-void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes,
+void read_budget_init(struct read_budget *intake, size_t limit_bytes, size_t largest_bytes,
                  size_t whole_bytes) {
-  *intake = (struct intake){
+  *intake = (struct read_budget){
       .shared_limit_bytes = limit_bytes > largest_bytes ? limit_bytes - largest_bytes : 0,
       .lane_limit_bytes = largest_bytes,
       .whole_limit_bytes = whole_bytes,
@@ -17,15 +17,15 @@ void intake_init(struct intake *intake, size_t limit_bytes, size_t largest_bytes
   intake->waiters.next = intake->waiters.prev = &intake->waiters;
 }
 
-void intake_deinit(struct intake *intake) {
+void read_budget_deinit(struct read_budget *intake) {
   assert(intake->used_bytes == 0 && intake->lane == NULL);
-  assert(!intake_has_waiters(intake));
+  assert(!read_budget_has_waiters(intake));
   free(intake->spare);
   intake->spare = NULL;
 }
 
-static void leave(struct intake_frame *frame) {
-  user_stop_waiting(&frame->share);
+static void leave(struct read_reservation *frame) {
+  user_wait_cancel(&frame->share);
   if (frame->next == NULL)
     return;
   frame->prev->next = frame->next;
@@ -35,22 +35,22 @@ static void leave(struct intake_frame *frame) {
     return;
   frame->past_share = false;
   frame->user->frames_in_line--;
-  user_wake(frame->user, USER_FRAME_BYTES); /* the next of them may stand in line */
+  user_wake_waiters(frame->user, USER_FRAME_BYTES); /* the next of them may stand in line */
 }
 
-static bool is_past_share(const struct intake_frame *frame, size_t more) {
-  return !user_may_take(frame->user, USER_FRAME_BYTES, more);
+static bool is_past_share(const struct read_reservation *frame, size_t more) {
+  return !user_can_charge(frame->user, USER_FRAME_BYTES, more);
 }
 
-static void enqueue(struct intake *intake, struct intake_frame *frame) {
+static void enqueue(struct read_budget *intake, struct read_reservation *frame) {
   if (frame->next != NULL)
     return;
   bool past_share = is_past_share(frame, frame->wanted_bytes - frame->held_bytes);
   if (past_share && frame->user->frames_in_line > 0) {
-    user_wait_for(frame->user, USER_FRAME_BYTES, &frame->share);
+    user_wait_enqueue(frame->user, USER_FRAME_BYTES, &frame->share);
     return;
   }
-  user_stop_waiting(&frame->share);
+  user_wait_cancel(&frame->share);
   frame->past_share = past_share;
   if (past_share)
     frame->user->frames_in_line++;
@@ -60,24 +60,24 @@ static void enqueue(struct intake *intake, struct intake_frame *frame) {
   frame->next->prev = frame;
 }
 
-static bool may_have_lane(const struct intake *intake, const struct intake_frame *frame) {
+static bool may_have_lane(const struct read_budget *intake, const struct read_reservation *frame) {
   if (intake->lane != NULL)
     return intake->lane == frame;
-  return !intake_has_waiters(intake) || intake->waiters.next == frame;
+  return !read_budget_has_waiters(intake) || intake->waiters.next == frame;
 }
 
-static bool spare_fits(const struct intake *intake) {
+static bool spare_fits(const struct read_budget *intake) {
   return intake->used_bytes + intake->spare_bytes <=
          intake->shared_limit_bytes + intake->lane_limit_bytes + intake->whole_limit_bytes;
 }
 
-static void free_spare(struct intake *intake) {
+static void free_spare(struct read_budget *intake) {
   free(intake->spare);
   intake->spare = NULL;
   intake->spare_bytes = 0;
 }
 
-static void hold(struct intake *intake, struct intake_frame *frame, size_t more) {
+static void hold(struct read_budget *intake, struct read_reservation *frame, size_t more) {
   frame->held_bytes += more;
   intake->used_bytes += more;
   if (!spare_fits(intake))
@@ -86,14 +86,14 @@ static void hold(struct intake *intake, struct intake_frame *frame, size_t more)
 
 /* A frame over half of the shared part would leave the others little while it waits for the rest.
  */
-static bool fits_shared(const struct intake *intake, const struct intake_frame *frame,
+static bool fits_shared(const struct read_budget *intake, const struct read_reservation *frame,
                         size_t wanted_bytes) {
   size_t more = wanted_bytes - frame->held_bytes;
   return intake->lane != frame && wanted_bytes <= intake->shared_limit_bytes / 2 &&
          more <= intake->shared_limit_bytes - intake->shared_bytes && !is_past_share(frame, more);
 }
 
-static void hold_shared(struct intake *intake, struct intake_frame *frame, size_t more) {
+static void hold_shared(struct read_budget *intake, struct read_reservation *frame, size_t more) {
   intake->shared_bytes += more;
   user_charge(frame->user, USER_FRAME_BYTES, more);
 }
@@ -101,16 +101,16 @@ static void hold_shared(struct intake *intake, struct intake_frame *frame, size_
 /* The lane has room for all of it: what it held in the shared part is for others again. Nobody
  * waits for that who is not looked at after this frame: while the lane is free, nobody waits at
  * all. */
-static void hold_in_lane(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+static void hold_in_lane(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
   size_t shared_bytes = frame->held_bytes - frame->lane_bytes - frame->whole_bytes;
   intake->lane = frame;
   intake->shared_bytes -= shared_bytes;
   frame->lane_bytes = wanted_bytes - frame->whole_bytes;
   assert(frame->lane_bytes <= intake->lane_limit_bytes);
-  user_release(frame->user, USER_FRAME_BYTES, shared_bytes);
+  user_uncharge(frame->user, USER_FRAME_BYTES, shared_bytes);
 }
 
-static bool admit(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+static bool admit(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
   bool shared = fits_shared(intake, frame, wanted_bytes);
   if (!shared && !may_have_lane(intake, frame))
     return false;
@@ -123,7 +123,7 @@ static bool admit(struct intake *intake, struct intake_frame *frame, size_t want
   return true;
 }
 
-bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+bool read_budget_reserve(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
   if (wanted_bytes <= frame->held_bytes)
     return true;
   if (!admit(intake, frame, wanted_bytes)) {
@@ -135,13 +135,13 @@ bool intake_reserve(struct intake *intake, struct intake_frame *frame, size_t wa
   return true;
 }
 
-bool intake_reserve_whole(struct intake *intake, struct intake_frame *frame, size_t wanted_bytes) {
+bool read_budget_reserve_whole(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
   if (wanted_bytes <= frame->held_bytes)
     return true;
   size_t more = wanted_bytes - frame->held_bytes;
-  if (intake_has_room(intake, more) && !is_past_share(frame, more)) {
+  if (read_budget_has_room(intake, more) && !is_past_share(frame, more)) {
     hold_shared(intake, frame, more);
-  } else if (intake_has_room_whole(intake, more)) {
+  } else if (read_budget_has_room_whole(intake, more)) {
     intake->whole_bytes += more;
     frame->whole_bytes += more;
   } else {
@@ -155,11 +155,11 @@ static size_t least_of(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-static void admit_waiters(struct intake *intake) {
-  struct intake_frame *frame = intake->waiters.next;
+static void admit_waiters(struct read_budget *intake) {
+  struct read_reservation *frame = intake->waiters.next;
   for (unsigned looked_at = 0; looked_at < LOOKED_AT_MAX && frame != &intake->waiters;
        looked_at++) {
-    struct intake_frame *next = frame->next;
+    struct read_reservation *next = frame->next;
     if (admit(intake, frame, frame->wanted_bytes)) {
       leave(frame);
       frame->ready(frame);
@@ -168,8 +168,8 @@ static void admit_waiters(struct intake *intake) {
   }
 }
 
-void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t bytes) {
-  if (frame->held_bytes <= bytes && !intake_is_waiting(frame))
+void read_budget_shrink(struct read_budget *intake, struct read_reservation *frame, size_t bytes) {
+  if (frame->held_bytes <= bytes && !read_reservation_is_waiting(frame))
     return;
   leave(frame);
   size_t less = frame->held_bytes > bytes ? frame->held_bytes - bytes : 0;
@@ -182,23 +182,23 @@ void intake_shrink(struct intake *intake, struct intake_frame *frame, size_t byt
   intake->used_bytes -= less;
   intake->whole_bytes -= of_whole;
   intake->shared_bytes -= of_shared;
-  user_release(frame->user, USER_FRAME_BYTES, of_shared);
+  user_uncharge(frame->user, USER_FRAME_BYTES, of_shared);
   if (intake->lane == frame && frame->lane_bytes == 0)
     intake->lane = NULL;
   admit_waiters(intake);
 }
 
-void intake_release(struct intake *intake, struct intake_frame *frame) {
-  intake_shrink(intake, frame, 0);
+void read_budget_release(struct read_budget *intake, struct read_reservation *frame) {
+  read_budget_shrink(intake, frame, 0);
 }
 
-void intake_leave(struct intake *intake, struct intake_frame *frame) {
-  intake_shrink(intake, frame, frame->held_bytes);
+void read_budget_cancel_wait(struct read_budget *intake, struct read_reservation *frame) {
+  read_budget_shrink(intake, frame, frame->held_bytes);
 }
 
 /* ---- the spare ---- */
 
-void intake_give_spare(struct intake *intake, void *buffer, size_t bytes) {
+void read_budget_give_spare(struct read_budget *intake, void *buffer, size_t bytes) {
   free(intake->spare);
   intake->spare = buffer;
   intake->spare_bytes = bytes;
@@ -206,7 +206,7 @@ void intake_give_spare(struct intake *intake, void *buffer, size_t bytes) {
     free_spare(intake);
 }
 
-void *intake_take_spare(struct intake *intake, struct intake_frame *frame, size_t least,
+void *read_budget_reuse_spare(struct read_budget *intake, struct read_reservation *frame, size_t least,
                         size_t most) {
   void *spare = intake->spare;
   size_t bytes = intake->spare_bytes;

@@ -1,8 +1,8 @@
-#include "daemon/base/turns.h"
+#include "daemon/base/round_robin.h"
 
 #include <assert.h>
 
-static void join(struct turns *turns, struct turn_line *line) {
+static void join(struct round_robin *turns, struct round_robin_queue *line) {
   line->turns = turns;
   line->next = NULL;
   line->prev = turns->last;
@@ -11,15 +11,15 @@ static void join(struct turns *turns, struct turn_line *line) {
   turns->n++;
 }
 
-static void leave(struct turn_line *line) {
-  struct turns *turns = line->turns;
+static void leave(struct round_robin_queue *line) {
+  struct round_robin *turns = line->turns;
   *(line->prev == NULL ? &turns->first : &line->prev->next) = line->next;
   *(line->next == NULL ? &turns->last : &line->next->prev) = line->prev;
   line->turns = NULL;
   turns->n--;
 }
 
-void turns_add(struct turns *turns, struct turn_line *line, struct turn *turn) {
+void round_robin_add(struct round_robin *turns, struct round_robin_queue *line, struct round_robin_item *turn) {
   assert(turn->line == NULL);
   turn->line = line;
   turn->next = NULL;
@@ -30,8 +30,8 @@ void turns_add(struct turns *turns, struct turn_line *line, struct turn *turn) {
     join(turns, line);
 }
 
-void turns_remove(struct turn *turn) {
-  struct turn_line *line = turn->line;
+void round_robin_remove(struct round_robin_item *turn) {
+  struct round_robin_queue *line = turn->line;
   if (line == NULL)
     return;
   *(turn->prev == NULL ? &line->first : &turn->prev->next) = turn->next;
@@ -41,18 +41,18 @@ void turns_remove(struct turn *turn) {
     leave(line);
 }
 
-void turns_put_last(struct turn_line *line) {
-  struct turns *turns = line->turns;
+void round_robin_move_last(struct round_robin_queue *line) {
+  struct round_robin *turns = line->turns;
   leave(line);
   join(turns, line);
 }
 
-struct turn *turns_next(struct turns *turns) {
-  struct turn_line *line = turns->first;
+struct round_robin_item *round_robin_next(struct round_robin *turns) {
+  struct round_robin_queue *line = turns->first;
   if (line == NULL)
     return NULL;
-  struct turn *turn = line->first;
-  turns_put_last(line);
-  turns_remove(turn);
+  struct round_robin_item *turn = line->first;
+  round_robin_move_last(line);
+  round_robin_remove(turn);
   return turn;
 }
