@@ -1,5 +1,6 @@
 #include "daemon/server.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -170,10 +171,9 @@ static struct listener_options where_of(const struct options *options) {
                                    .group = options->socket_group};
 }
 
-static void memory_in_use(void *arg, struct memory_amounts *used) {
-  const struct server *server = arg;
+static struct memory_amounts memory_in_use(const struct server *server) {
   const struct conns *conns = &server->conns;
-  *used = (struct memory_amounts){{
+  return (struct memory_amounts){{
       [MEMORY_REGION] = server->region.arena_offset + server->region.promised_bytes,
       [MEMORY_MESSAGES] =
           conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
@@ -186,6 +186,19 @@ static void memory_in_use(void *arg, struct memory_amounts *used) {
       [MEMORY_TRACE] = server->trace.buffer_bytes,
       [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
   }};
+}
+
+/* For the stats: see struct dispatch_config. */
+static void memory_report(void *arg, struct memory_report *report) {
+  static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
+  const struct server *server = arg;
+  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
+  *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
+                                   .bound_bytes = memory_total_sum(bounds),
+                                   .n = MEMORY_PARTS};
+  for (int part = 0; part < MEMORY_PARTS; part++)
+    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
+                                                      used.bytes[part], bounds->bytes[part]};
 }
 
 /* Those of connections and messages are set by conns_init. */
@@ -239,7 +252,8 @@ static int start_cache(struct server *server, struct fault *fault) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
-      .memory = {.bounds = &server->memory, .in_use = memory_in_use, .arg = server},
+      .memory_report = memory_report,
+      .memory_arg = server,
       .region_fd = server->region.fd,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),

@@ -2,57 +2,62 @@
 
 #include <assert.h>
 
-static void join(struct round_robin *turns, struct round_robin_queue *line) {
-  line->turns = turns;
-  line->next = NULL;
-  line->prev = turns->last;
-  *(turns->last == NULL ? &turns->first : &turns->last->next) = line;
-  turns->last = line;
-  turns->n++;
+static void link_last(struct round_robin *robin, struct round_robin_queue *queue) {
+  queue->owner = robin;
+  queue->next = NULL;
+  queue->prev = robin->last;
+  *(robin->last == NULL ? &robin->first : &robin->last->next) = queue;
+  robin->last = queue;
+  robin->n++;
 }
 
-static void leave(struct round_robin_queue *line) {
-  struct round_robin *turns = line->turns;
-  *(line->prev == NULL ? &turns->first : &line->prev->next) = line->next;
-  *(line->next == NULL ? &turns->last : &line->next->prev) = line->prev;
-  line->turns = NULL;
-  turns->n--;
+static void unlink_queue(struct round_robin_queue *queue) {
+  struct round_robin *robin = queue->owner;
+  assert(robin != NULL && robin->n > 0);
+  *(queue->prev == NULL ? &robin->first : &queue->prev->next) = queue->next;
+  *(queue->next == NULL ? &robin->last : &queue->next->prev) = queue->prev;
+  queue->owner = NULL;
+  robin->n--;
+  assert((robin->n == 0) == (robin->first == NULL));
 }
 
-void round_robin_add(struct round_robin *turns, struct round_robin_queue *line, struct round_robin_item *turn) {
-  assert(turn->line == NULL);
-  turn->line = line;
-  turn->next = NULL;
-  turn->prev = line->last;
-  *(line->last == NULL ? &line->first : &line->last->next) = turn;
-  line->last = turn;
-  if (line->n++ == 0)
-    join(turns, line);
+void round_robin_add(struct round_robin *robin, struct round_robin_queue *queue,
+                     struct round_robin_item *item) {
+  assert(item->queue == NULL);
+  assert((queue->n == 0) == (queue->owner == NULL));
+  item->queue = queue;
+  item->next = NULL;
+  item->prev = queue->last;
+  *(queue->last == NULL ? &queue->first : &queue->last->next) = item;
+  queue->last = item;
+  if (queue->n++ == 0)
+    link_last(robin, queue);
 }
 
-void round_robin_remove(struct round_robin_item *turn) {
-  struct round_robin_queue *line = turn->line;
-  if (line == NULL)
+void round_robin_remove(struct round_robin_item *item) {
+  struct round_robin_queue *queue = item->queue;
+  if (queue == NULL)
     return;
-  *(turn->prev == NULL ? &line->first : &turn->prev->next) = turn->next;
-  *(turn->next == NULL ? &line->last : &turn->next->prev) = turn->prev;
-  turn->line = NULL;
-  if (--line->n == 0)
-    leave(line);
+  assert(queue->n > 0);
+  *(item->prev == NULL ? &queue->first : &item->prev->next) = item->next;
+  *(item->next == NULL ? &queue->last : &item->next->prev) = item->prev;
+  item->queue = NULL;
+  if (--queue->n == 0)
+    unlink_queue(queue);
 }
 
-void round_robin_move_last(struct round_robin_queue *line) {
-  struct round_robin *turns = line->turns;
-  leave(line);
-  join(turns, line);
+void round_robin_move_last(struct round_robin_queue *queue) {
+  struct round_robin *robin = queue->owner;
+  unlink_queue(queue);
+  link_last(robin, queue);
 }
 
-struct round_robin_item *round_robin_next(struct round_robin *turns) {
-  struct round_robin_queue *line = turns->first;
-  if (line == NULL)
+struct round_robin_item *round_robin_next(struct round_robin *robin) {
+  struct round_robin_queue *queue = robin->first;
+  if (queue == NULL)
     return NULL;
-  struct round_robin_item *turn = line->first;
-  round_robin_move_last(line);
-  round_robin_remove(turn);
-  return turn;
+  struct round_robin_item *item = queue->first;
+  round_robin_move_last(queue);
+  round_robin_remove(item);
+  return item;
 }

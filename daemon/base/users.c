@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WOKEN_MAX 8u /* waits, of one user, at a time */
+#define WOKEN_MAX 8u /* waits of one user, at a time */
 
 void users_init(struct users *users, uint32_t share_percent) {
   assert(share_percent >= 1 && share_percent <= 100);
@@ -23,9 +23,9 @@ void users_set_limit(struct users *users, enum user_resource resource, uint64_t 
   users->limits[resource] = limit;
 }
 
-/* ---- coming and going ---- */
+/* ---- references ---- */
 
-/* Uids near one another, as they are given out, are in different buckets. */
+/* Consecutive uids are in different buckets. */
 static struct user **bucket_of(struct users *users, uid_t uid) {
   return &users->buckets[uid % USERS_BUCKETS];
 }
@@ -65,13 +65,14 @@ static void discard(struct user *user) {
     user->next->prev = user->prev;
   for (int resource = 0; resource < USER_RESOURCES; resource++)
     assert(user->waits[resource].n == 0);
-  for (unsigned i = 0; i < USER_LINES; i++)
-    assert(user->lines[i].n == 0);
+  assert(user->lane_waiters == 0);
+  for (unsigned i = 0; i < USER_QUEUES; i++)
+    assert(user->queues[i].n == 0);
   users->n--;
   free(user);
 }
 
-static void discard_if_done(struct user *user) {
+static void discard_if_unused(struct user *user) {
   if (user->references > 0)
     return;
   for (int resource = 0; resource < USER_RESOURCES; resource++)
@@ -101,7 +102,7 @@ void user_unref(struct user *user) {
     return;
   assert(user->references > 0);
   user->references--;
-  discard_if_done(user);
+  discard_if_unused(user);
 }
 
 /* ---- shares ---- */
@@ -110,9 +111,10 @@ static uint64_t share_of(uint64_t left, uint32_t percent) {
   return left / 100 * percent + left % 100 * percent / 100; /* does not overflow */
 }
 
-/* Of what the other users leave. */
+/* Returns the user's share of what the others leave. */
 static uint64_t share(const struct user *user, enum user_resource resource) {
   const struct users *users = user->users;
+  assert(users->used[resource] >= user->used[resource]);
   uint64_t others = users->used[resource] - user->used[resource];
   uint64_t limit = users->limits[resource];
   return share_of(limit > others ? limit - others : 0, users->share_percent);
@@ -147,25 +149,25 @@ void user_charge(struct user *user, enum user_resource resource, uint64_t amount
 /* ---- waits ---- */
 
 void user_wait_enqueue(struct user *user, enum user_resource resource, struct user_wait *wait) {
-  if (wait->turn.line == &user->waits[resource])
+  if (wait->item.queue == &user->waits[resource])
     return;
-  round_robin_remove(&wait->turn); /* it waited for another resource */
+  round_robin_remove(&wait->item); /* it may wait for another resource */
   assert(user->used[resource] > 0);
   user_count_refused(user, resource);
-  round_robin_add(&user->users->waiting[resource], &user->waits[resource], &wait->turn);
+  round_robin_add(&user->users->waiting[resource], &user->waits[resource], &wait->item);
 }
 
 void user_wait_cancel(struct user_wait *wait) {
-  round_robin_remove(&wait->turn);
+  round_robin_remove(&wait->item);
 }
 
-static void wake(const struct round_robin_queue *line) {
-  struct round_robin_item *turn = line->first;
-  for (unsigned woken = 0; turn != NULL && woken < WOKEN_MAX; woken++) {
-    struct round_robin_item *next = turn->next;
-    struct user_wait *wait = (struct user_wait *)turn;
+static void wake(const struct round_robin_queue *queue) {
+  struct round_robin_item *item = queue->first;
+  for (unsigned woken = 0; item != NULL && woken < WOKEN_MAX; woken++) {
+    struct round_robin_item *next = item->next;
+    struct user_wait *wait = (struct user_wait *)item;
     wait->ready(wait);
-    turn = next;
+    item = next;
   }
 }
 
@@ -174,7 +176,7 @@ void user_wake_waiters(struct user *user, enum user_resource resource) {
     wake(&user->waits[resource]);
 }
 
-/* What one user returns is room for another, too: each time for the next one that waits. */
+/* Bytes that one user returns are room for others too. Each release wakes the next user. */
 static void wake_after_release(struct user *user, enum user_resource resource) {
   struct round_robin_queue *own = &user->waits[resource];
   struct round_robin *waiting = &user->users->waiting[resource];
@@ -196,10 +198,10 @@ void user_uncharge(struct user *user, enum user_resource resource, uint64_t amou
   users->used[resource] -= amount;
   if (users_have_waiters(users, resource))
     wake_after_release(user, resource);
-  discard_if_done(user);
+  discard_if_unused(user);
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
 const char *user_quota_text(const struct user *user, enum user_resource resource,
                             char text[USER_TEXT_SIZE]) {

@@ -3,151 +3,170 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Waiters that one release looks at. Those behind are reached by a later one; the first is always
- * looked at, so none waits for ever. */
-#define LOOKED_AT_MAX 16u
+#include "daemon/base/check.h"
 
-void read_budget_init(struct read_budget *intake, size_t limit_bytes, size_t largest_bytes,
-                 size_t whole_bytes) {
-  *intake = (struct read_budget){
+/* Waiters that one release checks. It always checks the first one, so each waiter is reached in the
+ * end. */
+#define CHECKED_MAX 16u
+
+void read_budget_init(struct read_budget *budget, size_t limit_bytes, size_t largest_bytes,
+                      size_t whole_bytes) {
+  *budget = (struct read_budget){
       .shared_limit_bytes = limit_bytes > largest_bytes ? limit_bytes - largest_bytes : 0,
       .lane_limit_bytes = largest_bytes,
       .whole_limit_bytes = whole_bytes,
   };
-  intake->waiters.next = intake->waiters.prev = &intake->waiters;
+  budget->waiters.next = budget->waiters.prev = &budget->waiters;
 }
 
-void read_budget_deinit(struct read_budget *intake) {
-  assert(intake->used_bytes == 0 && intake->lane == NULL);
-  assert(!read_budget_has_waiters(intake));
-  free(intake->spare);
-  intake->spare = NULL;
+void read_budget_deinit(struct read_budget *budget) {
+  check_eq(budget->used_bytes, 0);
+  check_eq(budget->starved, 0);
+  assert(budget->lane == NULL);
+  assert(!read_budget_has_waiters(budget));
+  free(budget->spare);
+  budget->spare = NULL;
 }
 
-static void leave(struct read_reservation *frame) {
-  user_wait_cancel(&frame->share);
-  if (frame->next == NULL)
+static void dequeue(struct read_reservation *reservation) {
+  user_wait_cancel(&reservation->share);
+  if (reservation->next == NULL)
     return;
-  frame->prev->next = frame->next;
-  frame->next->prev = frame->prev;
-  frame->next = frame->prev = NULL;
-  if (!frame->past_share)
+  reservation->prev->next = reservation->next;
+  reservation->next->prev = reservation->prev;
+  reservation->next = reservation->prev = NULL;
+  if (!reservation->past_share)
     return;
-  frame->past_share = false;
-  frame->user->frames_in_line--;
-  user_wake_waiters(frame->user, USER_FRAME_BYTES); /* the next of them may stand in line */
+  reservation->past_share = false;
+  reservation->user->lane_waiters--;
+  user_wake_waiters(reservation->user, USER_FRAME_BYTES); /* the next of them may queue */
 }
 
-static bool is_past_share(const struct read_reservation *frame, size_t more) {
-  return !user_can_charge(frame->user, USER_FRAME_BYTES, more);
+static bool is_past_share(const struct read_reservation *reservation, size_t more) {
+  return !user_can_charge(reservation->user, USER_FRAME_BYTES, more);
 }
 
-static void enqueue(struct read_budget *intake, struct read_reservation *frame) {
-  if (frame->next != NULL)
+static void enqueue(struct read_budget *budget, struct read_reservation *reservation) {
+  if (reservation->next != NULL)
     return;
-  bool past_share = is_past_share(frame, frame->wanted_bytes - frame->held_bytes);
-  if (past_share && frame->user->frames_in_line > 0) {
-    user_wait_enqueue(frame->user, USER_FRAME_BYTES, &frame->share);
+  bool past_share = is_past_share(reservation, reservation->wanted_bytes - reservation->held_bytes);
+  if (past_share && reservation->user->lane_waiters > 0) {
+    user_wait_enqueue(reservation->user, USER_FRAME_BYTES, &reservation->share);
     return;
   }
-  user_wait_cancel(&frame->share);
-  frame->past_share = past_share;
+  user_wait_cancel(&reservation->share);
+  reservation->past_share = past_share;
   if (past_share)
-    frame->user->frames_in_line++;
-  frame->prev = intake->waiters.prev;
-  frame->next = &intake->waiters;
-  frame->prev->next = frame;
-  frame->next->prev = frame;
+    reservation->user->lane_waiters++;
+  reservation->prev = budget->waiters.prev;
+  reservation->next = &budget->waiters;
+  reservation->prev->next = reservation;
+  reservation->next->prev = reservation;
 }
 
-static bool may_have_lane(const struct read_budget *intake, const struct read_reservation *frame) {
-  if (intake->lane != NULL)
-    return intake->lane == frame;
-  return !read_budget_has_waiters(intake) || intake->waiters.next == frame;
+static bool may_have_lane(const struct read_budget *budget,
+                          const struct read_reservation *reservation) {
+  if (budget->lane != NULL)
+    return budget->lane == reservation;
+  return !read_budget_has_waiters(budget) || budget->waiters.next == reservation;
 }
 
-static bool spare_fits(const struct read_budget *intake) {
-  return intake->used_bytes + intake->spare_bytes <=
-         intake->shared_limit_bytes + intake->lane_limit_bytes + intake->whole_limit_bytes;
+static bool spare_fits(const struct read_budget *budget) {
+  return budget->used_bytes + budget->spare_bytes <=
+         budget->shared_limit_bytes + budget->lane_limit_bytes + budget->whole_limit_bytes;
 }
 
-static void free_spare(struct read_budget *intake) {
-  free(intake->spare);
-  intake->spare = NULL;
-  intake->spare_bytes = 0;
+static void free_spare(struct read_budget *budget) {
+  free(budget->spare);
+  budget->spare = NULL;
+  budget->spare_bytes = 0;
 }
 
-static void hold(struct read_budget *intake, struct read_reservation *frame, size_t more) {
-  frame->held_bytes += more;
-  intake->used_bytes += more;
-  if (!spare_fits(intake))
-    free_spare(intake);
+static void hold(struct read_budget *budget, struct read_reservation *reservation, size_t more) {
+  reservation->held_bytes += more;
+  budget->used_bytes += more;
+  if (!spare_fits(budget))
+    free_spare(budget);
 }
 
-/* A frame over half of the shared part would leave the others little while it waits for the rest.
- */
-static bool fits_shared(const struct read_budget *intake, const struct read_reservation *frame,
-                        size_t wanted_bytes) {
-  size_t more = wanted_bytes - frame->held_bytes;
-  return intake->lane != frame && wanted_bytes <= intake->shared_limit_bytes / 2 &&
-         more <= intake->shared_limit_bytes - intake->shared_bytes && !is_past_share(frame, more);
+/* A frame above half of the shared part would leave little to the others while it waits. */
+static bool fits_shared(const struct read_budget *budget,
+                        const struct read_reservation *reservation, size_t wanted_bytes) {
+  size_t more = wanted_bytes - reservation->held_bytes;
+  return budget->lane != reservation && wanted_bytes <= budget->shared_limit_bytes / 2 &&
+         more <= budget->shared_limit_bytes - budget->shared_bytes &&
+         !is_past_share(reservation, more);
 }
 
-static void hold_shared(struct read_budget *intake, struct read_reservation *frame, size_t more) {
-  intake->shared_bytes += more;
-  user_charge(frame->user, USER_FRAME_BYTES, more);
+static void check_sums(const struct read_budget *budget) {
+  size_t lane_bytes = budget->lane == NULL ? 0 : budget->lane->lane_bytes;
+  check_eq(budget->used_bytes, budget->shared_bytes + budget->whole_bytes + lane_bytes);
+  check_le(budget->shared_bytes, budget->shared_limit_bytes);
+  check_le(budget->whole_bytes, budget->whole_limit_bytes);
 }
 
-/* The lane has room for all of it: what it held in the shared part is for others again. Nobody
- * waits for that who is not looked at after this frame: while the lane is free, nobody waits at
- * all. */
-static void hold_in_lane(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
-  size_t shared_bytes = frame->held_bytes - frame->lane_bytes - frame->whole_bytes;
-  intake->lane = frame;
-  intake->shared_bytes -= shared_bytes;
-  frame->lane_bytes = wanted_bytes - frame->whole_bytes;
-  assert(frame->lane_bytes <= intake->lane_limit_bytes);
-  user_uncharge(frame->user, USER_FRAME_BYTES, shared_bytes);
+static void hold_shared(struct read_budget *budget, struct read_reservation *reservation,
+                        size_t more) {
+  budget->shared_bytes += more;
+  user_charge(reservation->user, USER_FRAME_BYTES, more);
 }
 
-static bool admit(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
-  bool shared = fits_shared(intake, frame, wanted_bytes);
-  if (!shared && !may_have_lane(intake, frame))
+/* Moves the frame to the lane with all that it holds. The bytes that leave the shared part need no
+ * wake-up: while the lane is free, no frame waits, or admit_waiters is checking them. */
+static void hold_in_lane(struct read_budget *budget, struct read_reservation *reservation,
+                         size_t wanted_bytes) {
+  size_t shared_bytes =
+      reservation->held_bytes - reservation->lane_bytes - reservation->whole_bytes;
+  budget->lane = reservation;
+  budget->shared_bytes -= shared_bytes;
+  reservation->lane_bytes = wanted_bytes - reservation->whole_bytes;
+  assert(reservation->lane_bytes <= budget->lane_limit_bytes);
+  user_uncharge(reservation->user, USER_FRAME_BYTES, shared_bytes);
+}
+
+static bool admit(struct read_budget *budget, struct read_reservation *reservation,
+                  size_t wanted_bytes) {
+  bool shared = fits_shared(budget, reservation, wanted_bytes);
+  if (!shared && !may_have_lane(budget, reservation))
     return false;
-  size_t more = wanted_bytes - frame->held_bytes;
+  size_t more = wanted_bytes - reservation->held_bytes;
   if (shared)
-    hold_shared(intake, frame, more);
+    hold_shared(budget, reservation, more);
   else
-    hold_in_lane(intake, frame, wanted_bytes);
-  hold(intake, frame, more);
+    hold_in_lane(budget, reservation, wanted_bytes);
+  hold(budget, reservation, more);
+  check_sums(budget);
   return true;
 }
 
-bool read_budget_reserve(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
-  if (wanted_bytes <= frame->held_bytes)
+bool read_budget_reserve(struct read_budget *budget, struct read_reservation *reservation,
+                         size_t wanted_bytes) {
+  if (wanted_bytes <= reservation->held_bytes)
     return true;
-  if (!admit(intake, frame, wanted_bytes)) {
-    frame->wanted_bytes = wanted_bytes;
-    enqueue(intake, frame);
+  if (!admit(budget, reservation, wanted_bytes)) {
+    reservation->wanted_bytes = wanted_bytes;
+    enqueue(budget, reservation);
     return false;
   }
-  leave(frame);
+  dequeue(reservation);
   return true;
 }
 
-bool read_budget_reserve_whole(struct read_budget *intake, struct read_reservation *frame, size_t wanted_bytes) {
-  if (wanted_bytes <= frame->held_bytes)
+bool read_budget_reserve_whole(struct read_budget *budget, struct read_reservation *reservation,
+                               size_t wanted_bytes) {
+  if (wanted_bytes <= reservation->held_bytes)
     return true;
-  size_t more = wanted_bytes - frame->held_bytes;
-  if (read_budget_has_room(intake, more) && !is_past_share(frame, more)) {
-    hold_shared(intake, frame, more);
-  } else if (read_budget_has_room_whole(intake, more)) {
-    intake->whole_bytes += more;
-    frame->whole_bytes += more;
+  size_t more = wanted_bytes - reservation->held_bytes;
+  if (read_budget_has_room(budget, more) && !is_past_share(reservation, more)) {
+    hold_shared(budget, reservation, more);
+  } else if (read_budget_has_room_whole(budget, more)) {
+    budget->whole_bytes += more;
+    reservation->whole_bytes += more;
   } else {
     return false;
   }
-  hold(intake, frame, more);
+  hold(budget, reservation, more);
+  check_sums(budget);
   return true;
 }
 
@@ -155,70 +174,71 @@ static size_t least_of(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-static void admit_waiters(struct read_budget *intake) {
-  struct read_reservation *frame = intake->waiters.next;
-  for (unsigned looked_at = 0; looked_at < LOOKED_AT_MAX && frame != &intake->waiters;
-       looked_at++) {
-    struct read_reservation *next = frame->next;
-    if (admit(intake, frame, frame->wanted_bytes)) {
-      leave(frame);
-      frame->ready(frame);
+static void admit_waiters(struct read_budget *budget) {
+  struct read_reservation *reservation = budget->waiters.next;
+  for (unsigned checked = 0; checked < CHECKED_MAX && reservation != &budget->waiters; checked++) {
+    struct read_reservation *next = reservation->next;
+    if (admit(budget, reservation, reservation->wanted_bytes)) {
+      dequeue(reservation);
+      reservation->ready(reservation);
     }
-    frame = next;
+    reservation = next;
   }
 }
 
-void read_budget_shrink(struct read_budget *intake, struct read_reservation *frame, size_t bytes) {
-  if (frame->held_bytes <= bytes && !read_reservation_is_waiting(frame))
+void read_budget_shrink(struct read_budget *budget, struct read_reservation *reservation,
+                        size_t bytes) {
+  if (reservation->held_bytes <= bytes && !read_reservation_is_waiting(reservation))
     return;
-  leave(frame);
-  size_t less = frame->held_bytes > bytes ? frame->held_bytes - bytes : 0;
-  size_t of_whole = least_of(less, frame->whole_bytes);
-  size_t of_lane = least_of(less - of_whole, frame->lane_bytes);
+  dequeue(reservation);
+  check_le(reservation->lane_bytes + reservation->whole_bytes, reservation->held_bytes);
+  size_t less = reservation->held_bytes > bytes ? reservation->held_bytes - bytes : 0;
+  size_t of_whole = least_of(less, reservation->whole_bytes);
+  size_t of_lane = least_of(less - of_whole, reservation->lane_bytes);
   size_t of_shared = less - of_whole - of_lane;
-  frame->held_bytes -= less;
-  frame->whole_bytes -= of_whole;
-  frame->lane_bytes -= of_lane;
-  intake->used_bytes -= less;
-  intake->whole_bytes -= of_whole;
-  intake->shared_bytes -= of_shared;
-  user_uncharge(frame->user, USER_FRAME_BYTES, of_shared);
-  if (intake->lane == frame && frame->lane_bytes == 0)
-    intake->lane = NULL;
-  admit_waiters(intake);
+  reservation->held_bytes -= less;
+  reservation->whole_bytes -= of_whole;
+  reservation->lane_bytes -= of_lane;
+  budget->used_bytes -= less;
+  budget->whole_bytes -= of_whole;
+  budget->shared_bytes -= of_shared;
+  user_uncharge(reservation->user, USER_FRAME_BYTES, of_shared);
+  if (budget->lane == reservation && reservation->lane_bytes == 0)
+    budget->lane = NULL;
+  admit_waiters(budget);
 }
 
-void read_budget_release(struct read_budget *intake, struct read_reservation *frame) {
-  read_budget_shrink(intake, frame, 0);
+void read_budget_release(struct read_budget *budget, struct read_reservation *reservation) {
+  read_budget_shrink(budget, reservation, 0);
 }
 
-void read_budget_cancel_wait(struct read_budget *intake, struct read_reservation *frame) {
-  read_budget_shrink(intake, frame, frame->held_bytes);
+void read_budget_cancel_wait(struct read_budget *budget, struct read_reservation *reservation) {
+  read_budget_shrink(budget, reservation, reservation->held_bytes);
 }
 
 /* ---- the spare ---- */
 
-void read_budget_give_spare(struct read_budget *intake, void *buffer, size_t bytes) {
-  free(intake->spare);
-  intake->spare = buffer;
-  intake->spare_bytes = bytes;
-  if (!spare_fits(intake))
-    free_spare(intake);
+void read_budget_give_spare(struct read_budget *budget, void *buffer, size_t bytes) {
+  free(budget->spare);
+  budget->spare = buffer;
+  budget->spare_bytes = bytes;
+  if (!spare_fits(budget))
+    free_spare(budget);
 }
 
-void *read_budget_reuse_spare(struct read_budget *intake, struct read_reservation *frame, size_t least,
-                        size_t most) {
-  void *spare = intake->spare;
-  size_t bytes = intake->spare_bytes;
-  if (spare == NULL || bytes < least || bytes > most || bytes < frame->held_bytes)
+void *read_budget_reuse_spare(struct read_budget *budget, struct read_reservation *reservation,
+                              size_t least, size_t most) {
+  void *spare = budget->spare;
+  size_t bytes = budget->spare_bytes;
+  if (spare == NULL || bytes < least || bytes > most || bytes < reservation->held_bytes)
     return NULL;
-  intake->spare = NULL;
-  intake->spare_bytes = 0;
-  if (bytes > frame->held_bytes && !admit(intake, frame, bytes)) {
-    intake->spare = spare;
-    intake->spare_bytes = bytes;
+  budget->spare = NULL;
+  budget->spare_bytes = 0;
+  if (bytes > reservation->held_bytes && !admit(budget, reservation, bytes)) {
+    budget->spare = spare;
+    budget->spare_bytes = bytes;
     return NULL;
   }
-  leave(frame);
+  dequeue(reservation);
   return spare;
 }

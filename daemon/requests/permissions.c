@@ -8,7 +8,8 @@ static bool owns(const struct session *session, const struct namespace *ns) {
   return !session->uid_unknown && ns->has_owner && ns->owner == session->uid;
 }
 
-bool permissions_allow(const struct session *session, enum permission permission, const struct namespace *ns) {
+bool permissions_allow(const struct session *session, enum permission permission,
+                       const struct namespace *ns) {
   switch (permission) {
   case PERMISSION_CLEAR_NAMESPACE:
   case PERMISSION_SET_LIMIT:
@@ -17,6 +18,7 @@ bool permissions_allow(const struct session *session, enum permission permission
   case PERMISSION_CLEAR_ALL:
   case PERMISSION_TRACE:
   case PERMISSION_SHUTDOWN:
+  case PERMISSION_KILL:
     return session->admin;
   }
   return false;

@@ -23,7 +23,7 @@ struct hits_account {
   struct trace *trace;
   struct fc_str name_space; /* its name, for the trace, for which `ns` need not be there any more */
   struct fc_str client;     /* its name */
-  uint32_t origin;          /* session_process_number: of what its process puts */
+  uint32_t origin;          /* session_origin: of what its process puts */
   uint64_t started_ns;      /* CLOCK_MONOTONIC, when the daemon started */
   struct client_time *time; /* of the connection: no hit is older */
   uint64_t owed_ns;         /* charged for hits whose lines are to be made later */

@@ -173,7 +173,7 @@ START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
   expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME,
                         "hello: its field client must be a str");
   expect_figures(cache, 1, 0);
-  (void)snprintf(who, sizeof who, "not said hello (pid %ld, user %ld)", (long)getpid(),
+  (void)snprintf(who, sizeof who, "a client before its hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
   ck_assert(is_logged("refused: "));
   ck_assert(is_logged(who));

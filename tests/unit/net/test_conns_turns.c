@@ -92,7 +92,7 @@ START_TEST(one_that_was_left_alone_has_milliseconds_again) {
 END_TEST
 
 START_TEST(what_comes_in_waits_behind_what_is_queued) {
-  round_robin_add(&conns.ready, &one.session.user->lines[SLICE_KINDS], &one.turn);
+  round_robin_add(&conns.ready, &one.session.user->queues[SLICE_KINDS], &one.turn);
   ck_assert(has_time(&one)); /* alone, it may pass */
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 0));

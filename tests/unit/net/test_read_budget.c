@@ -267,7 +267,7 @@ START_TEST(past_its_share_a_user_has_one_frame_in_line) {
   ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 505); /* of 3/4 of 813 */
   for (int i = 0; i < FRAMES; i++)
     read_budget_release(&intake, &frames[i]);
-  ck_assert_uint_eq(user->frames_in_line, 0);
+  ck_assert_uint_eq(user->lane_waiters, 0);
   user_unref(user);
   user_unref(other);
   users_deinit(&users);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/memory_total.h"
 #include "daemon/requests/dispatch.h"
 #include "daemon/requests/permissions.h"
 #include "daemon/trace/trace.h"
@@ -95,16 +94,16 @@ static enum dispatch_result ask(struct fc_buf *request) {
                         (uint32_t)(request->size - FC_FRAME_HEADER));
 }
 
-static void largest_amounts(void *arg, struct memory_amounts *used) {
-  *used = *(const struct memory_amounts *)arg;
+static void largest_amounts(void *arg, struct memory_report *report) {
+  (void)arg;
+  *report = (struct memory_report){UINT64_MAX, UINT64_MAX, .n = MEMORY_REPORT_PARTS_MAX};
+  for (unsigned i = 0; i < report->n; i++)
+    report->parts[i] = (struct memory_report_part){"namespaces", UINT64_MAX, UINT64_MAX};
 }
 
 START_TEST(the_stats_of_all_namespaces_fit_in_a_frame) {
-  static struct memory_amounts amounts;
   char name[FC_NAME_MAX + 1];
-  for (int part = 0; part < MEMORY_PARTS; part++)
-    amounts.bytes[part] = UINT64_MAX;
-  dispatch.memory = (struct memory_report){&amounts, largest_amounts, &amounts};
+  dispatch.memory_report = largest_amounts;
   struct fc_buf request = {0};
   for (unsigned i = 0; i < NAMESPACE_LIMIT_MAX; i++) {
     struct namespace *ns;
@@ -345,7 +344,7 @@ START_TEST(a_queued_clear_spares_another_namespace_of_that_name) {
   put_in(enter(&session, 1, "ns"));
   queue_clear("ns");
   queue_clear("ns"); /* the first covers it */
-  ck_assert_uint_eq(dispatch.orphans.n, 1);
+  ck_assert_uint_eq(dispatch.clears_queued.n, 1);
   ck_assert_uint_eq(store.entries, 1); /* no chore was done yet */
   table.limit = 1;
   dispatch_client_gone(&dispatch, &session);
@@ -356,7 +355,7 @@ START_TEST(a_queued_clear_spares_another_namespace_of_that_name) {
   dispatch.clients = 1;
   session.uid = 1;
   queue_clear("ns"); /* no right to it: dropped */
-  ck_assert_uint_eq(dispatch.orphans.n, 1);
+  ck_assert_uint_eq(dispatch.clears_queued.n, 1);
   while (dispatch_background_step(&dispatch))
     ;
   ck_assert_uint_eq(store.entries, 1);
