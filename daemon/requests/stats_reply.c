@@ -9,7 +9,7 @@
 
 /* Encoded size of the daemon's stats and of a namespace's, at most, with names of 255 bytes and a
  * path of 4,095. The reply must fit in a frame, whose limit may be as low as FC_FRAME_SLACK.
- * test_dispatch encodes a reply of that size. */
+ * test_admin_requests encodes a reply of that size. */
 #define DAEMON_BYTES_MAX 8192u
 #define NAMESPACE_BYTES_MAX 830u
 static_assert(DAEMON_BYTES_MAX + NAMESPACE_LIMIT_MAX * NAMESPACE_BYTES_MAX <= FC_FRAME_SLACK,
