@@ -6,8 +6,8 @@
  * With a share of 3/4, neither one user nor several together hold everything: whenever one more
  * user takes all it may, a quarter of the rest remains. A user that holds none of a resource may
  * always take one unit, so a share below the smallest unit does not lock it out. The owner of the
- * resource checks its own limit besides. Root and the daemon's user have no share, but what they
- * hold counts for the others.
+ * resource checks its own limit besides. Root and the daemon's user have no share, but their
+ * charges count for the others.
  *
  * Each charge is undone by its holder. A user exists while it has a reference or a charge;
  * users_deinit asserts that none is left. For an unknown user, functions that say so take NULL:

@@ -80,7 +80,7 @@ void conn_close(struct conn *conn) {
   sender_close(&conn->sender);
   dispatch_client_gone(conn->conns->dispatch, &conn->session);
   conns_schedule_background(conn->conns);
-  conns_schedule_rings(conn->conns);  /* its ring may owe lines to the trace */
+  conns_schedule_rings(conn->conns);  /* its ring may have pending lines */
   conns_schedule_expiry(conn->conns); /* other clients may have got its leases */
   conns_dequeue(conn);
   (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
@@ -112,7 +112,7 @@ static void release_leases(struct conn *conn) {
   conns_schedule_expiry(conn->conns);
 }
 
-/* Takes no more requests, and releases what they would need. */
+/* Takes no more requests, and releases the waits and leases of the last ones. */
 static void end_input(struct conn *conn) {
   conn->input_ended = true;
   conn->paused = false;

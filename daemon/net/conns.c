@@ -198,7 +198,7 @@ static void set_rings_period(struct conns *conns, unsigned period_ms) {
     ticker_start(&conns->rings, period_ms);
 }
 
-/* Calls on_empty if all connections have ended, and their rings owe no lines to the trace. */
+/* Calls on_empty if all connections have ended, and their rings have no pending lines. */
 static void end_if_empty(struct conns *conns) {
   if (conns->draining && conns->count == 0 && !rings_owe_lines(&conns->dispatch->rings))
     conns->on_empty(conns->arg);

@@ -101,14 +101,14 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
                const struct conns_limits *limits, struct log *log);
 
 /* Closes all connections. Then the loop must run until their handles are closed. Rings are not
- * drained any more: the caller writes the lines that they owe (rings_pay_all). */
+ * drained any more: the caller writes their pending lines (rings_pay_all). */
 void conns_close(struct conns *conns);
 
 /* Call it after the loop has ended. Asserts that no connection is left. */
 void conns_deinit(struct conns *conns);
 
 /* Ends each connection when its accepted work is done. Calls on_empty when none is left and their
- * rings owe no lines to the trace. */
+ * rings have no pending trace lines. */
 void conns_drain(struct conns *conns);
 
 /* ---- accepting ---- */

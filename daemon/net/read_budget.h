@@ -74,15 +74,15 @@ bool read_budget_reserve(struct read_budget *budget, struct read_reservation *re
 bool read_budget_reserve_whole(struct read_budget *budget, struct read_reservation *reservation,
                                size_t wanted_bytes);
 
-/* Releases what the frame holds above `bytes`, and cancels its wait. Waiters that have room now get
- * it. */
+/* Releases the bytes that the frame holds above `bytes`, and cancels its wait. Waiters that have
+ * room now get it. */
 void read_budget_shrink(struct read_budget *budget, struct read_reservation *reservation,
                         size_t bytes);
 
 /* Releases everything. Idempotent. */
 void read_budget_release(struct read_budget *budget, struct read_reservation *reservation);
 
-/* Cancels the wait; the frame keeps what it holds. Idempotent. */
+/* Cancels the wait; the frame keeps its bytes. Idempotent. */
 void read_budget_cancel_wait(struct read_budget *budget, struct read_reservation *reservation);
 
 /* Returns true if any frame that holds nothing could reserve `bytes` now. */

@@ -7,8 +7,9 @@
 
 #include "daemon/base/check.h"
 
-#define CHECKED_MAX 4u /* lent buffers, in the search for an unused one: each check is a syscall   \
-                        */
+#define CHECKED_MAX                                                                                \
+  4u /* lent buffers, in the search for an unused one: each check is a syscall                     \
+      */
 
 void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
   size_t share = limit_bytes / 16;

@@ -106,7 +106,7 @@ void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job) {
 }
 
 static bool start_queued(struct dispatch *dispatch, struct clear_job *job) {
-  (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
+  (void)rings_drain_all(&dispatch->rings); /* their lines may be written later */
   if (!clear_requests_start(dispatch, job, &job->select, call_clock_ns()))
     return false;
   dispatch->clears_queued.n--;

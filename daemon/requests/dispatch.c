@@ -164,8 +164,8 @@ static bool closes_trace_file(const struct fc_request *request) {
   return request->type == FC_TRACE && request->trace.action != FC_TRACE_STATUS;
 }
 
-/* Are the lines made of all that was before this request? What is owed for hits since then is not
- * its business: under load there is always some. */
+/* Returns true if the lines of all hits before the first try of this request are in the trace.
+ * Later hits do not count: under load some are always pending. */
 static bool file_has_its_lines(struct rings *rings, struct session *session) {
   if (!session->marked_trace) {
     session->marked_trace = !rings_drain_all(rings);
@@ -205,7 +205,7 @@ static enum dispatch_result drain_before(const struct call *call,
   if (closes_trace_file(request))
     return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
   if (needs_all_rings(call, type))
-    (void)rings_drain_all(rings); /* lines that are owed come later */
+    (void)rings_drain_all(rings); /* their lines may be written later */
   return DISPATCH_DONE;
 }
 

@@ -153,7 +153,7 @@ static bool nothing_is_in_flight(void *cache) {
 }
 
 /* Were frames and replies one pool, both requests would hold it, and wait for room to answer. */
-START_TEST(requests_that_fill_the_budget_get_their_replies) {
+START_TEST(requests_that_fill_budget_all_answered) {
   struct raw putter, raw;
   struct gate gate;
   struct fc_buf buf = {0};
@@ -222,7 +222,7 @@ static int own_and_stand_in_line(void *heir) {
 }
 
 /* Its reply is for nobody: it needs no room. */
-START_TEST(a_dead_client_stands_in_no_line) {
+START_TEST(dead_client_leaves_budget_queue) {
   struct raw putter, holder, waiter;
   struct heir heir;
 
@@ -247,7 +247,7 @@ END_TEST
 
 /* It breaks the protocol, or closes its sending half: whether it reads its last replies or not, it
  * can provide nothing any more. */
-START_TEST(who_sends_no_more_holds_no_lease) {
+START_TEST(client_at_stream_end_holds_no_lease) {
   struct fc_get huge = {.key = raw_key("op", "huge", 0, "p")};
   struct raw owner, waiter;
   struct fc_buf buf = {0};
@@ -300,7 +300,7 @@ static bool something_is_in_flight(void *cache) {
   return library_figure(cache, "memory_in_flight") > 0;
 }
 
-START_TEST(list_replies_count_as_in_flight) {
+START_TEST(list_reply_counts_as_memory_in_flight) {
   struct raw raw;
   struct fc_list list = {.limit = LISTED};
   struct fc_buf buf = {0};
@@ -332,13 +332,13 @@ int main(void) {
   TCase *huge = tcase_create("huge");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
-  tcase_add_test(tcase, list_replies_count_as_in_flight);
-  tcase_add_test(tcase, a_dead_client_stands_in_no_line);
+  tcase_add_test(tcase, requests_that_fill_budget_all_answered);
+  tcase_add_test(tcase, list_reply_counts_as_memory_in_flight);
+  tcase_add_test(tcase, dead_client_leaves_budget_queue);
   suite_add_tcase(suite, tcase);
   tcase_set_timeout(huge, 60);
   tcase_add_checked_fixture(huge, start_huge, stop);
-  tcase_add_loop_test(huge, who_sends_no_more_holds_no_lease, 0, 2);
+  tcase_add_loop_test(huge, client_at_stream_end_holds_no_lease, 0, 2);
   suite_add_tcase(suite, huge);
   return harness_main(suite);
 }

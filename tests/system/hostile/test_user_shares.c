@@ -113,7 +113,7 @@ static int takes_every_connection(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_connections_to_others) {
+START_TEST(user_share_leaves_connections_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -161,7 +161,7 @@ static int a_worker_is_turned_away(void *arg) {
   return 0;
 }
 
-START_TEST(the_administrator_connects_where_all_places_are_taken) {
+START_TEST(administrator_connects_when_all_places_taken) {
   if (!can_test())
     return;
   start_with("--user-share", "100");
@@ -232,7 +232,7 @@ static int gets_leases(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_leases_to_others) {
+START_TEST(user_share_leaves_leases_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -293,7 +293,7 @@ static int waits_once(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_waits_to_others) {
+START_TEST(user_share_leaves_waits_to_others) {
   struct raw raw;
   char text[256];
 
@@ -336,7 +336,7 @@ static int makes_every_namespace(void *arg) {
 }
 
 /* Another user's idle namespace stays, as the greedy one's own go. */
-START_TEST(one_user_replaces_its_own_namespaces) {
+START_TEST(user_over_share_replaces_own_namespaces) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
 
   if (!can_test())
@@ -423,7 +423,7 @@ static int put_large(void *arg) {
 }
 
 /* Its own, too, as those that make no progress are cut. */
-START_TEST(one_users_frames_leave_room_for_others) {
+START_TEST(user_share_leaves_frame_memory_to_others) {
   uint64_t others_ns = 250000000, own_ns = 5000000000;
 
   if (!can_test())
@@ -479,7 +479,7 @@ static int goes_on_after_a_kill(void *arg) {
   return 0;
 }
 
-START_TEST(an_administrator_closes_connections) {
+START_TEST(kill_by_administrator_closes_connection) {
   char id[32], process[32];
 
   if (!can_test())
@@ -519,7 +519,7 @@ static bool is_being_answered(void *arg) {
 }
 
 /* Its reply waits for it until the stall timeout, unless it is closed. */
-START_TEST(a_client_that_does_not_read_is_closed_too) {
+START_TEST(kill_closes_client_that_does_not_read) {
   static const uint8_t value[VALUE];
   struct fc_put put = {.key = raw_key("op", "view", 0, "prompt"), .value = value};
   struct fc_get get = {.key = put.key};
@@ -560,7 +560,7 @@ static int may_not_kill(void *arg) {
   return 0;
 }
 
-START_TEST(others_close_none) {
+START_TEST(kill_by_other_user_denied) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -574,15 +574,15 @@ int main(void) {
   TCase *tcase = tcase_create("users");
 
   tcase_set_timeout(tcase, 90);
-  tcase_add_test(tcase, one_user_leaves_connections_to_others);
-  tcase_add_test(tcase, the_administrator_connects_where_all_places_are_taken);
-  tcase_add_test(tcase, one_user_leaves_leases_to_others);
-  tcase_add_test(tcase, one_user_leaves_waits_to_others);
-  tcase_add_test(tcase, one_user_replaces_its_own_namespaces);
-  tcase_add_test(tcase, one_users_frames_leave_room_for_others);
-  tcase_add_test(tcase, an_administrator_closes_connections);
-  tcase_add_test(tcase, a_client_that_does_not_read_is_closed_too);
-  tcase_add_test(tcase, others_close_none);
+  tcase_add_test(tcase, user_share_leaves_connections_to_others);
+  tcase_add_test(tcase, administrator_connects_when_all_places_taken);
+  tcase_add_test(tcase, user_share_leaves_leases_to_others);
+  tcase_add_test(tcase, user_share_leaves_waits_to_others);
+  tcase_add_test(tcase, user_over_share_replaces_own_namespaces);
+  tcase_add_test(tcase, user_share_leaves_frame_memory_to_others);
+  tcase_add_test(tcase, kill_by_administrator_closes_connection);
+  tcase_add_test(tcase, kill_closes_client_that_does_not_read);
+  tcase_add_test(tcase, kill_by_other_user_denied);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

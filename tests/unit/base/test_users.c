@@ -36,7 +36,7 @@ static void give_all(struct user *user) {
   user_unref(user);
 }
 
-START_TEST(a_user_may_hold_a_share_of_what_the_others_leave) {
+START_TEST(user_holds_share_of_the_rest_at_most) {
   struct user *one = join(1), *two = join(2), *three = join(3);
   ck_assert_uint_eq(take_all(one), 75);
   ck_assert_uint_eq(take_all(two), 18); /* 3/4 of 25 */
@@ -51,7 +51,7 @@ START_TEST(a_user_may_hold_a_share_of_what_the_others_leave) {
 END_TEST
 
 /* Where several take all they may, a quarter of the rest remains each time. */
-START_TEST(together_they_never_hold_everything) {
+START_TEST(users_together_never_hold_everything) {
   const uint64_t limit = UINT64_C(1) << 40;
   struct user *all[15];
   users_set_limit(&users, USER_LEASES, limit);
@@ -66,7 +66,7 @@ START_TEST(together_they_never_hold_everything) {
 }
 END_TEST
 
-START_TEST(who_holds_none_may_take_one_however_large) {
+START_TEST(user_without_holdings_may_take_one_unit) {
   struct user *user = join(1);
   users_set_limit(&users, USER_LEASES, 1); /* a share of 0 */
   ck_assert_uint_eq(user_quota_left(user, USER_LEASES), 0);
@@ -78,7 +78,7 @@ START_TEST(who_holds_none_may_take_one_however_large) {
 }
 END_TEST
 
-START_TEST(some_users_have_no_share) {
+START_TEST(unlimited_user_has_no_share) {
   struct user *root = users_ref(&users, 0, false), *user = join(1);
   user_charge(root, USER_LEASES, 90);
   ck_assert(user_can_charge(root, USER_LEASES, 1000));
@@ -92,7 +92,7 @@ START_TEST(some_users_have_no_share) {
 }
 END_TEST
 
-START_TEST(a_share_of_100_is_none) {
+START_TEST(share_of_100_limits_nothing) {
   users_init(&users, 100);
   struct user *user = join(1);
   user_charge(user, USER_LEASES, 1);
@@ -101,7 +101,7 @@ START_TEST(a_share_of_100_is_none) {
 }
 END_TEST
 
-START_TEST(a_user_lives_as_long_as_it_holds_something) {
+START_TEST(user_freed_with_last_charge_and_reference) {
   struct user *user = join(7);
   ck_assert_ptr_eq(join(7), user);
   ck_assert_uint_eq(users.n, 1);
@@ -135,7 +135,7 @@ static void note(struct user_wait *wait) {
   last_called = wait;
 }
 
-START_TEST(a_release_calls_those_that_wait) {
+START_TEST(uncharge_calls_waiters) {
   struct user *one = join(1), *two = join(2);
   struct user_wait waits[3] = {{.ready = note}, {.ready = note}, {.ready = note}};
   (void)take_all(one);
@@ -239,7 +239,7 @@ static void check(const struct model *models) {
     ck_assert_uint_eq(users.used[r], others(models, -1, r));
 }
 
-START_TEST(charges_add_up_at_random_and_end_at_zero) {
+START_TEST(random_charges_sum_up_and_end_at_zero) {
   struct model models[USERS] = {{0}};
   srand((unsigned)_i);
   for (int r = 0; r < USER_RESOURCES; r++)
@@ -263,7 +263,7 @@ END_TEST
 
 /* ---- turns ---- */
 
-START_TEST(lines_take_turns_whatever_their_length) {
+START_TEST(queues_take_turns_at_any_length) {
   struct round_robin turns = {0};
   struct round_robin_queue busy = {0}, calm = {0};
   struct round_robin_item many[5] = {{0}}, few[2] = {{0}};
@@ -291,15 +291,15 @@ int main(void) {
   Suite *suite = suite_create("users");
   TCase *tests = tcase_create("users");
   tcase_add_checked_fixture(tests, set_up, tear_down);
-  tcase_add_test(tests, a_user_may_hold_a_share_of_what_the_others_leave);
-  tcase_add_test(tests, together_they_never_hold_everything);
-  tcase_add_test(tests, who_holds_none_may_take_one_however_large);
-  tcase_add_test(tests, some_users_have_no_share);
-  tcase_add_test(tests, a_share_of_100_is_none);
-  tcase_add_test(tests, a_user_lives_as_long_as_it_holds_something);
-  tcase_add_test(tests, a_release_calls_those_that_wait);
-  tcase_add_loop_test(tests, charges_add_up_at_random_and_end_at_zero, 1, 5);
-  tcase_add_test(tests, lines_take_turns_whatever_their_length);
+  tcase_add_test(tests, user_holds_share_of_the_rest_at_most);
+  tcase_add_test(tests, users_together_never_hold_everything);
+  tcase_add_test(tests, user_without_holdings_may_take_one_unit);
+  tcase_add_test(tests, unlimited_user_has_no_share);
+  tcase_add_test(tests, share_of_100_limits_nothing);
+  tcase_add_test(tests, user_freed_with_last_charge_and_reference);
+  tcase_add_test(tests, uncharge_calls_waiters);
+  tcase_add_loop_test(tests, random_charges_sum_up_and_end_at_zero, 1, 5);
+  tcase_add_test(tests, queues_take_turns_at_any_length);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

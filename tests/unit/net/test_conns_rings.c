@@ -198,7 +198,7 @@ static void send_ping(void) {
   send_bytes(&request);
 }
 
-START_TEST(descriptors_come_with_the_welcome) {
+START_TEST(welcome_carries_descriptors) {
   int fds[2];
   struct stat got, want;
   struct fc_welcome welcome = join(fds);
@@ -216,7 +216,7 @@ START_TEST(descriptors_come_with_the_welcome) {
 }
 END_TEST
 
-START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
+START_TEST(ring_of_silent_client_drained_by_timer) {
   join_with_ring();
   hit(1);
   while (dispatch.counters.hits == 0)
@@ -225,7 +225,7 @@ START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
 }
 END_TEST
 
-START_TEST(a_closed_connection_has_its_ring_read) {
+START_TEST(ring_drained_when_connection_closes) {
   join_with_ring();
   hit(1);
   hit(2);
@@ -240,7 +240,7 @@ START_TEST(a_closed_connection_has_its_ring_read) {
 }
 END_TEST
 
-START_TEST(a_bad_ring_is_dropped_by_the_timer) {
+START_TEST(corrupt_ring_dropped_by_timer) {
   join_with_ring();
   atomic_store_explicit(&writer.header->head, UINT64_MAX, memory_order_release);
   struct fc_reply reply = next_reply(NULL);
@@ -263,7 +263,7 @@ static void run_ticks(unsigned n) {
   }
 }
 
-START_TEST(who_waits_for_the_trace_does_so_at_rest) {
+START_TEST(connection_behind_trace_leaves_loop_idle) {
   join_with_ring();
   uint32_t n = dispatch.rings.first->ring.n_slots - 8; /* a ping is answered where there is room */
   for (uint32_t i = 0; i < n; i++)
@@ -289,7 +289,7 @@ static void leave_owing_a_line(void) {
   client_fd = -1;
 }
 
-START_TEST(a_connection_ends_before_its_lines_are_made) {
+START_TEST(connection_ends_before_its_lines_are_written) {
   leave_owing_a_line();
   while (conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
@@ -310,7 +310,7 @@ static void note_empty(void *arg) {
   conns_close(&conns); /* as the server does */
 }
 
-START_TEST(the_daemons_end_waits_for_lines_that_are_owed) {
+START_TEST(drain_waits_for_pending_lines) {
   bool empty = false;
   conns.on_empty = note_empty;
   conns.arg = &empty;
@@ -355,7 +355,7 @@ static void be_killed_after(uint32_t n, bool with_child) {
   (void)raise(SIGKILL);
 }
 
-START_TEST(a_killed_process_has_its_ring_read) {
+START_TEST(ring_drained_when_process_killed) {
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
@@ -377,14 +377,14 @@ int main(void) {
   TCase *tcase = tcase_create("conns_schedule_rings");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 30);
-  tcase_add_test(tcase, descriptors_come_with_the_welcome);
-  tcase_add_test(tcase, the_timer_reads_a_ring_whose_client_is_silent);
-  tcase_add_test(tcase, a_closed_connection_has_its_ring_read);
-  tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
-  tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
-  tcase_add_loop_test(tcase, a_killed_process_has_its_ring_read, 0, 2);
-  tcase_add_test(tcase, a_connection_ends_before_its_lines_are_made);
-  tcase_add_loop_test(tcase, the_daemons_end_waits_for_lines_that_are_owed, 0, 2);
+  tcase_add_test(tcase, welcome_carries_descriptors);
+  tcase_add_test(tcase, ring_of_silent_client_drained_by_timer);
+  tcase_add_test(tcase, ring_drained_when_connection_closes);
+  tcase_add_test(tcase, corrupt_ring_dropped_by_timer);
+  tcase_add_test(tcase, connection_behind_trace_leaves_loop_idle);
+  tcase_add_loop_test(tcase, ring_drained_when_process_killed, 0, 2);
+  tcase_add_test(tcase, connection_ends_before_its_lines_are_written);
+  tcase_add_loop_test(tcase, drain_waits_for_pending_lines, 0, 2);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

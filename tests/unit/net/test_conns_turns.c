@@ -56,7 +56,7 @@ static void next_turn(void) {
   conns.turn_number++;
 }
 
-START_TEST(a_user_that_is_alone_has_milliseconds) {
+START_TEST(user_alone_has_long_turn) {
   ck_assert(has_time(&one));
   ck_assert(!is_over_after(&one, 1));
   ck_assert(is_over_after(&one, 5));
@@ -67,7 +67,7 @@ START_TEST(a_user_that_is_alone_has_milliseconds) {
 }
 END_TEST
 
-START_TEST(where_there_are_others_it_has_little) {
+START_TEST(user_among_others_has_short_turn) {
   ck_assert(!is_over_after(&one, 1));
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 1));
@@ -80,7 +80,7 @@ START_TEST(where_there_are_others_it_has_little) {
 END_TEST
 
 /* The loop's own turns forget a user that has no more requests. */
-START_TEST(one_that_was_left_alone_has_milliseconds_again) {
+START_TEST(user_left_alone_has_long_turn_again) {
   ck_assert(has_time(&two));
   ck_assert(has_time(&one));
   ck_assert(is_over_after(&one, 1));
@@ -91,7 +91,7 @@ START_TEST(one_that_was_left_alone_has_milliseconds_again) {
 }
 END_TEST
 
-START_TEST(what_comes_in_waits_behind_what_is_queued) {
+START_TEST(input_of_user_with_queue_waits_behind_it) {
   round_robin_add(&conns.ready, &one.session.user->queues[SLICE_KINDS], &one.turn);
   ck_assert(has_time(&one)); /* alone, it may pass */
   ck_assert(has_time(&two));
@@ -105,7 +105,7 @@ START_TEST(what_comes_in_waits_behind_what_is_queued) {
 END_TEST
 
 /* Else it would lose the slice to its user's other connections, each time anew. */
-START_TEST(a_slice_is_not_taken_back) {
+START_TEST(slice_not_ended_by_user_time) {
   ck_assert(has_time(&two));
   conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
@@ -118,11 +118,11 @@ int main(void) {
   Suite *suite = suite_create("conns_turns");
   TCase *tests = tcase_create("turns");
   tcase_add_checked_fixture(tests, set_up, tear_down);
-  tcase_add_test(tests, a_user_that_is_alone_has_milliseconds);
-  tcase_add_test(tests, where_there_are_others_it_has_little);
-  tcase_add_test(tests, one_that_was_left_alone_has_milliseconds_again);
-  tcase_add_test(tests, what_comes_in_waits_behind_what_is_queued);
-  tcase_add_test(tests, a_slice_is_not_taken_back);
+  tcase_add_test(tests, user_alone_has_long_turn);
+  tcase_add_test(tests, user_among_others_has_short_turn);
+  tcase_add_test(tests, user_left_alone_has_long_turn_again);
+  tcase_add_test(tests, input_of_user_with_queue_waits_behind_it);
+  tcase_add_test(tests, slice_not_ended_by_user_time);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

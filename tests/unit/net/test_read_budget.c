@@ -34,7 +34,7 @@ static void tear_down(void) {
   read_budget_deinit(&intake);
 }
 
-START_TEST(a_frame_holds_what_it_reserved_and_no_more) {
+START_TEST(frame_holds_its_reservation_only) {
   ck_assert(read_budget_reserve(&intake, &frames[0], 200));
   ck_assert(read_budget_reserve(&intake, &frames[0], 150));
   ck_assert_uint_eq(intake.used_bytes, 200);
@@ -46,7 +46,7 @@ START_TEST(a_frame_holds_what_it_reserved_and_no_more) {
 END_TEST
 
 /* Half-received frames that fill the pool: the first that waits has the lane, then the next. */
-START_TEST(frames_that_fill_the_pool_all_finish) {
+START_TEST(frames_that_fill_the_budget_all_finish) {
   for (int i = 0; i < FRAMES; i++)
     ck_assert(read_budget_reserve(&intake, &frames[i], SHARED / FRAMES));
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
@@ -63,7 +63,7 @@ START_TEST(frames_that_fill_the_pool_all_finish) {
 }
 END_TEST
 
-START_TEST(what_fits_passes_what_does_not) {
+START_TEST(small_step_passes_large_waiter) {
   ck_assert(read_budget_reserve(&intake, &frames[0], SHARED / 2));
   ck_assert(read_budget_reserve(&intake, &frames[1], LARGEST)); /* in the lane */
   ck_assert(!read_budget_reserve(&intake, &frames[2], LARGEST));
@@ -80,7 +80,7 @@ START_TEST(what_fits_passes_what_does_not) {
 END_TEST
 
 /* However much it held before. */
-START_TEST(a_frame_in_the_lane_holds_nothing_of_the_shared_part) {
+START_TEST(lane_frame_holds_no_shared_bytes) {
   ck_assert(read_budget_reserve(&intake, &frames[0], SHARED / 2));
   ck_assert(read_budget_reserve(&intake, &frames[1], SHARED / 2));
   ck_assert(read_budget_reserve(&intake, &frames[2], 100)); /* has the lane */
@@ -94,7 +94,7 @@ START_TEST(a_frame_in_the_lane_holds_nothing_of_the_shared_part) {
 END_TEST
 
 /* Two that wait for the lane leave as much of the shared part as one of them holds. */
-START_TEST(a_frame_holds_at_most_half_of_the_shared_part) {
+START_TEST(frame_holds_half_of_shared_part_at_most) {
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
   ck_assert(read_budget_reserve(&intake, &frames[1], SHARED / 4));
   ck_assert(!read_budget_reserve(&intake, &frames[1], SHARED / 2 + 1));
@@ -103,7 +103,7 @@ START_TEST(a_frame_holds_at_most_half_of_the_shared_part) {
 }
 END_TEST
 
-START_TEST(a_waiter_that_leaves_is_not_called) {
+START_TEST(waiter_cancelled_not_called) {
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
   ck_assert(read_budget_reserve(&intake, &frames[1], SHARED / 2));
   ck_assert(read_budget_reserve(&intake, &frames[4], SHARED / 2));
@@ -118,7 +118,7 @@ START_TEST(a_waiter_that_leaves_is_not_called) {
 END_TEST
 
 /* As the smallest budget has it: large frames come one after another. */
-START_TEST(without_a_shared_part_there_is_the_lane) {
+START_TEST(budget_without_shared_part_uses_lane) {
   read_budget_init(&intake, LARGEST - 8, LARGEST, 0);
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
   ck_assert(!read_budget_reserve(&intake, &frames[1], 1));
@@ -134,7 +134,7 @@ static void fill_shared(int a, int b) {
   ck_assert(read_budget_reserve(&intake, &frames[b], SHARED / 2));
 }
 
-START_TEST(what_is_shrunk_goes_to_a_waiter) {
+START_TEST(shrunk_bytes_go_to_waiter) {
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
   fill_shared(1, 4);
   ck_assert(!read_budget_reserve(&intake, &frames[2], 60));
@@ -149,7 +149,7 @@ START_TEST(what_is_shrunk_goes_to_a_waiter) {
 }
 END_TEST
 
-START_TEST(a_frame_that_shrinks_leaves_the_lane) {
+START_TEST(lane_left_by_shrunk_frame) {
   fill_shared(0, 4);
   ck_assert(read_budget_reserve(&intake, &frames[1], 300)); /* in the lane */
   ck_assert(!read_budget_reserve(&intake, &frames[2], 10));
@@ -160,7 +160,7 @@ START_TEST(a_frame_that_shrinks_leaves_the_lane) {
 }
 END_TEST
 
-START_TEST(there_is_no_room_while_a_frame_waits) {
+START_TEST(has_room_false_while_frame_waits) {
   ck_assert(read_budget_has_room(&intake, SHARED / 2));
   ck_assert(!read_budget_has_room(&intake, SHARED / 2 + 1));
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
@@ -174,7 +174,7 @@ START_TEST(there_is_no_room_while_a_frame_waits) {
 }
 END_TEST
 
-START_TEST(a_spare_buffer_counts_as_free) {
+START_TEST(spare_buffer_counts_as_free) {
   void *buffer = malloc(400), *former = malloc(500);
   read_budget_give_spare(&intake, former, 500);
   read_budget_give_spare(&intake, buffer, 400); /* the other is freed */
@@ -194,7 +194,7 @@ START_TEST(a_spare_buffer_counts_as_free) {
 END_TEST
 
 /* Taken for a frame that cannot hold it, it would be memory beyond the limit. */
-START_TEST(a_spare_that_cannot_be_held_stays) {
+START_TEST(spare_without_room_stays) {
   void *buffer = malloc(50);
   fill_shared(0, 3);
   ck_assert(read_budget_reserve(&intake, &frames[1], LARGEST - 60));
@@ -205,7 +205,7 @@ START_TEST(a_spare_that_cannot_be_held_stays) {
 }
 END_TEST
 
-START_TEST(whole_frames_have_a_part_of_their_own) {
+START_TEST(whole_frames_use_whole_part) {
   ck_assert(read_budget_reserve(&intake, &frames[0], LARGEST));
   fill_shared(1, 5);
   ck_assert(!read_budget_reserve(&intake, &frames[2], LARGEST));
@@ -221,7 +221,7 @@ START_TEST(whole_frames_have_a_part_of_their_own) {
 END_TEST
 
 /* From the shared part while there is room: the other is for when there is none. */
-START_TEST(a_whole_frame_takes_what_others_may_first) {
+START_TEST(whole_frame_uses_shared_part_first) {
   ck_assert(read_budget_reserve_whole(&intake, &frames[0], SHARED / 2));
   ck_assert(read_budget_reserve_whole(&intake, &frames[2], SHARED / 2));
   ck_assert_uint_eq(intake.whole_bytes, 0);
@@ -238,7 +238,7 @@ static void count_try(struct user_wait *wait) {
 }
 
 /* Its other frames wait for that one, and another user's frame passes all of them. */
-START_TEST(past_its_share_a_user_has_one_frame_in_line) {
+START_TEST(user_past_share_has_one_frame_queued) {
   struct users users;
   users_init(&users, 75);
   users_set_limit(&users, USER_FRAME_BYTES, SHARED);
@@ -278,21 +278,21 @@ int main(void) {
   Suite *suite = suite_create("intake");
   TCase *tcase = tcase_create("intake");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, a_frame_holds_what_it_reserved_and_no_more);
-  tcase_add_test(tcase, frames_that_fill_the_pool_all_finish);
-  tcase_add_test(tcase, what_fits_passes_what_does_not);
-  tcase_add_test(tcase, a_frame_in_the_lane_holds_nothing_of_the_shared_part);
-  tcase_add_test(tcase, a_frame_holds_at_most_half_of_the_shared_part);
-  tcase_add_test(tcase, a_waiter_that_leaves_is_not_called);
-  tcase_add_test(tcase, without_a_shared_part_there_is_the_lane);
-  tcase_add_test(tcase, what_is_shrunk_goes_to_a_waiter);
-  tcase_add_test(tcase, a_frame_that_shrinks_leaves_the_lane);
-  tcase_add_test(tcase, there_is_no_room_while_a_frame_waits);
-  tcase_add_test(tcase, a_spare_buffer_counts_as_free);
-  tcase_add_test(tcase, a_spare_that_cannot_be_held_stays);
-  tcase_add_test(tcase, whole_frames_have_a_part_of_their_own);
-  tcase_add_test(tcase, a_whole_frame_takes_what_others_may_first);
-  tcase_add_test(tcase, past_its_share_a_user_has_one_frame_in_line);
+  tcase_add_test(tcase, frame_holds_its_reservation_only);
+  tcase_add_test(tcase, frames_that_fill_the_budget_all_finish);
+  tcase_add_test(tcase, small_step_passes_large_waiter);
+  tcase_add_test(tcase, lane_frame_holds_no_shared_bytes);
+  tcase_add_test(tcase, frame_holds_half_of_shared_part_at_most);
+  tcase_add_test(tcase, waiter_cancelled_not_called);
+  tcase_add_test(tcase, budget_without_shared_part_uses_lane);
+  tcase_add_test(tcase, shrunk_bytes_go_to_waiter);
+  tcase_add_test(tcase, lane_left_by_shrunk_frame);
+  tcase_add_test(tcase, has_room_false_while_frame_waits);
+  tcase_add_test(tcase, spare_buffer_counts_as_free);
+  tcase_add_test(tcase, spare_without_room_stays);
+  tcase_add_test(tcase, whole_frames_use_whole_part);
+  tcase_add_test(tcase, whole_frame_uses_shared_part_first);
+  tcase_add_test(tcase, user_past_share_has_one_frame_queued);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

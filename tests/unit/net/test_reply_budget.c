@@ -37,7 +37,7 @@ static bool waits(const struct client *client) {
   return client->waiter.next != NULL;
 }
 
-START_TEST(what_fits_is_let_in_and_the_rest_waits) {
+START_TEST(charge_that_fits_admitted_else_queued) {
   ck_assert(charge(&a, 500));
   ck_assert(charge(&b, 500));
   ck_assert_uint_eq(quota.used_bytes, LIMIT);
@@ -53,7 +53,7 @@ START_TEST(what_fits_is_let_in_and_the_rest_waits) {
 }
 END_TEST
 
-START_TEST(first_come_first_served) {
+START_TEST(waiters_served_in_order) {
   ck_assert(charge(&a, 600));
   ck_assert(!charge(&b, 500));
   ck_assert(!charge(&c, 100)); /* would fit, but for b */
@@ -68,7 +68,7 @@ START_TEST(first_come_first_served) {
 }
 END_TEST
 
-START_TEST(more_than_all_is_let_in_alone) {
+START_TEST(charge_over_limit_admitted_alone) {
   ck_assert(charge(&a, 1));
   ck_assert(!charge(&b, LIMIT + 1));
   reply_budget_release(&quota, 1);
@@ -81,7 +81,7 @@ START_TEST(more_than_all_is_let_in_alone) {
 END_TEST
 
 /* A waiter that gives up must not take the turn of those behind with it. */
-START_TEST(the_first_that_leaves_wakes_the_next) {
+START_TEST(first_waiter_cancelled_wakes_next) {
   ck_assert(charge(&a, 900));
   ck_assert(!charge(&b, 200));
   ck_assert(!charge(&c, 50)); /* would fit, but for b */
@@ -94,7 +94,7 @@ START_TEST(the_first_that_leaves_wakes_the_next) {
 }
 END_TEST
 
-START_TEST(another_that_leaves_wakes_nobody) {
+START_TEST(later_waiter_cancelled_wakes_none) {
   ck_assert(charge(&a, LIMIT));
   ck_assert(!charge(&b, 500));
   ck_assert(!charge(&c, 200));
@@ -110,11 +110,11 @@ int main(void) {
   Suite *suite = suite_create("quota");
   TCase *tcase = tcase_create("quota");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, what_fits_is_let_in_and_the_rest_waits);
-  tcase_add_test(tcase, first_come_first_served);
-  tcase_add_test(tcase, more_than_all_is_let_in_alone);
-  tcase_add_test(tcase, the_first_that_leaves_wakes_the_next);
-  tcase_add_test(tcase, another_that_leaves_wakes_nobody);
+  tcase_add_test(tcase, charge_that_fits_admitted_else_queued);
+  tcase_add_test(tcase, waiters_served_in_order);
+  tcase_add_test(tcase, charge_over_limit_admitted_alone);
+  tcase_add_test(tcase, first_waiter_cancelled_wakes_next);
+  tcase_add_test(tcase, later_waiter_cancelled_wakes_none);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
