@@ -174,7 +174,7 @@ class Waves:
         self.clients = []
 
     def trace(self) -> None:
-        """To a pipe that nobody reads; then to others."""
+        """Traces to a pipe without a reader, then to other files."""
         good, path = self.daemon.good, self.folder / f"pipe-{self.key}"
         self.key += 1
         os.mkfifo(path)

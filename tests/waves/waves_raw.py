@@ -1,4 +1,4 @@
-"""Requests as bytes, and a client that may leave replies unread: what the waves send. The protocol
+"""The requests of the waves as bytes, and a client that may leave replies unread. The protocol
 itself is in tests/neighbours/wire.py."""
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from wire import (  # noqa: E402, F401
     repeated,
 )
 import wire  # noqa: E402
+
+__all__ = ["CLEAR", "GET", "LEASE", "LIST", "PUT", "PUT_MANY", "STATS", "Client", "frame"]
 
 TRACE = 10
 FULL_NAME = "n" * 255

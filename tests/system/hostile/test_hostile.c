@@ -1,5 +1,5 @@
 /* Clients that break the protocol or the bounds: faults 15, 16, 17 and 18. Each
- * costs that client its connection, and nobody else anything. */
+ * costs that client its connection, and other clients nothing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -102,7 +102,7 @@ START_TEST(request_before_hello_refused) {
 }
 END_TEST
 
-/* The error must name what is wrong, and the connection stays as it was. */
+/* The error names the reason, and the connection stays open. */
 static void expect_error(struct raw *raw, struct fc_buf *buf, int code, const char *text) {
   struct fc_reply reply;
   ck_assert_int_eq(raw_send_buf(raw, buf), 0);
@@ -287,7 +287,7 @@ START_TEST(frame_sent_bytewise_meets_stall_timeout) {
 }
 END_TEST
 
-/* The most memory that it ever had: what it gave back when it cut the client counts too. */
+/* Returns the peak of its resident memory, before it dropped the client too. */
 static size_t peak_kb(pid_t pid) {
   char path[64], *status;
   (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
@@ -348,7 +348,7 @@ START_TEST(client_that_never_reads_bounded_and_dropped) {
   ck_assert_int_eq(poll(&end, 1, 10000), 1);
   ck_assert(end.revents & (POLLHUP | POLLERR));
   size_t after_kb = peak_kb(served.pid);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed for a while */
+#ifndef __SANITIZE_ADDRESS__ /* it keeps freed memory for a while */
   ck_assert_uint_lt(after_kb, before_kb + 8 * 1024);
 #else
   (void)before_kb, (void)after_kb;
@@ -412,7 +412,7 @@ START_TEST(no_descriptors_left_refuses_then_recovers) {
   for (size_t i = 0; i < 45; i++)
     raw_close(&raws[i]);
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &old, NULL), 0);
-  ck_assert(harness_wait_until(is_welcomed, &served, 10000)); /* what was pending may be refused */
+  ck_assert(harness_wait_until(is_welcomed, &served, 10000)); /* pending clients may be refused */
   assert_serves();
 }
 END_TEST
@@ -461,7 +461,7 @@ START_TEST(large_get_many_reply_split) {
 }
 END_TEST
 
-/* The kernel takes only part of a large reply; the rest is sent from where the value stands. */
+/* The kernel takes only part of a large reply. The rest is sent from the region. */
 static void slow_reader_sees_the_old_value(bool clear) {
   struct raw reader, writer;
   struct fc_reply reply;

@@ -1,5 +1,5 @@
-/* Large messages of many clients share --client-budget. Whatever they do, nobody waits for ever:
- * not for somebody who gave up, not for each other. */
+/* Large messages of many clients share --client-budget. No client waits without an end for a client
+ * that has left, nor do clients wait for each other. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
-#define HUGE (8u << 20)  /* more than the kernel takes of a reply that nobody reads */
+#define HUGE (8u << 20)  /* more than the kernel takes of an unread reply */
 #define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
 
 static struct daemon served;
@@ -114,7 +114,7 @@ struct gate {
   int ready[2], go[2]; /* pipes */
 };
 
-/* Sends all but one byte, and the last when it is told to. */
+/* Sends all but the last byte, which waits for a signal. */
 static int ask_in_two_steps(void *arg) {
   struct gate *gate = arg;
   struct fc_buf buf = {0};
@@ -134,7 +134,7 @@ static int ask_in_two_steps(void *arg) {
   return 0;
 }
 
-/* Sends what the daemon takes of buf[0..size) without waiting for it: how much that was. */
+/* Sends as much of buf[0..size) as the daemon takes without a wait; returns the number of bytes. */
 static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t size,
                                  struct raw *other) {
   size_t sent = 0, before;
@@ -184,7 +184,7 @@ START_TEST(requests_that_fill_budget_all_answered) {
 }
 END_TEST
 
-/* ---- leases of who takes no replies ---- */
+/* ---- leases of clients that take no replies ---- */
 
 static void expect_granted(struct raw *raw) {
   struct fc_reply reply;
@@ -221,7 +221,7 @@ static int own_and_stand_in_line(void *heir) {
     (void)pause();
 }
 
-/* Its reply is for nobody: it needs no room. */
+/* Its reply has no reader and needs no room. */
 START_TEST(dead_client_leaves_budget_queue) {
   struct raw putter, holder, waiter;
   struct heir heir;

@@ -1,5 +1,6 @@
-/* Clients that stop in the middle of a large message, or read their replies slowly: the others'
- * large messages pass. Bounds are well below the timeouts that would end such a client anyway. */
+/* Clients that stop within a large message, or read their replies slowly, do not block large
+ * messages of others. The deadlines here are well below the timeouts that would drop such clients.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -225,8 +226,8 @@ static void begin_reading(struct raw readers[STALLED]) {
   }
 }
 
-/* What is left of its value: how much came before it was cut, if it was. All of it is the value's:
- * not a byte may be of what was stored in its place. */
+/* Reads the rest of its value; returns the bytes that came before it was dropped, if it was. No
+ * byte may be of the value stored in its place. */
 static size_t read_rest(struct raw *reader, uint8_t fill) {
   static uint8_t part[65536];
   size_t got = 64, others = 0;
@@ -272,8 +273,8 @@ START_TEST(slow_readers_block_no_other_client) {
 }
 END_TEST
 
-/* What is evicted meanwhile takes room, up to half of the budget; then the slowest are cut. Others
- * get and put as ever. */
+/* Values that are evicted while they are read take up to half of the budget. Then the slowest
+ * readers are dropped. Others get and put as ever. */
 START_TEST(slow_readers_of_evicted_values_block_no_other_client) {
   struct raw readers[STALLED], other;
   unsigned whole = 0;

@@ -1,5 +1,5 @@
-/* What takes long is done in slices, between which the others get their turns: large puts, a lower
- * limit of a large namespace, and the entries of one that was dropped. */
+/* Long work runs in slices, and other clients have turns between them: large puts, a lower limit of
+ * a large namespace, and the entries of a deleted one. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,7 +211,7 @@ START_TEST(deleted_namespace_freed_in_background) {
   put_all(&putter);
   raw_close(&putter);
   ck_assert(harness_wait_until(is_welcome, &second, TIMEOUT_MS));
-  /* nobody comes or goes meanwhile */
+  /* no client connects or leaves now */
   ck_assert(harness_wait_until(has_no_entries, &second, TIMEOUT_MS));
   raw_close(&second);
 }

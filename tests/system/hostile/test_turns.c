@@ -1,5 +1,5 @@
-/* Work that clients ask for in bulk: requests of clients that have left, and pages, stats and
- * clears of those that have not, take turns. Others' short requests do not wait for all of them. */
+/* Bulk work takes turns: requests of clients that have left, and pages, stats and clears of
+ * connected ones. Short requests of other clients do not wait for all of it. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,9 +16,8 @@
 
 #define N 100000u /* entries: each page or clear looks at thousands */
 #define TIMEOUT_MS 20000u
-#define SOON_MS                                                                                    \
-  10000u /* what is bounded takes a fraction of it; what is not, many times as long                \
-          */
+#define SOON_MS 10000u /* bounded work takes a fraction of it, unbounded work many times as long   \
+                        */
 
 static struct daemon served;
 static struct fcache *figures;
@@ -81,7 +80,7 @@ static void encode_lists(struct fc_buf *buf, uint32_t n) {
     ck_assert_int_eq(fc_encode_list(buf, i, &list), 0);
 }
 
-/* As much as the kernel takes, while the daemon stands still. */
+/* Sends as much as the kernel takes while the daemon is stopped. */
 static void send_all_it_takes(const struct raw *raw, const struct fc_buf *buf) {
   size_t sent = 0;
   for (ssize_t n = 1; n > 0 && sent<buf->size; sent += n> 0 ? (size_t)n : 0)

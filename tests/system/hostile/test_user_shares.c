@@ -1,7 +1,7 @@
-/* What one user's clients may take, with processes of other users: connections, leases, waits,
- * namespaces and messages to its share, and never those of others. The administrator connects
- * whatever is taken, and closes connections. Needs root to become others; elsewhere it says what it
- * skips. */
+/* User shares, with processes of several users: one user's connections, leases, waits, namespaces
+ * and messages stay within its share and leave the rest to others. An administrator can always
+ * connect, and can close connections. Tests that need root to become another user print that they
+ * are skipped without it. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static void stop(void) {
 
 /* ---- connections ---- */
 
-/* Connects and says hello: 0, or the code of the refusal; *text has what it said. */
+/* Connects and sends a hello. Returns 0, or the code of the refusal, with its text in *text. */
 static int open_raw(struct raw *raw, const char *name_space, char text[256]) {
   struct fc_reply reply;
   int rc = raw_connect(raw, served.socket);
@@ -74,7 +74,7 @@ static int open_raw(struct raw *raw, const char *name_space, char text[256]) {
     rc = raw_hello(raw, "client", name_space);
   if (rc != FC_EBUSY && rc != RAW_CLOSED)
     return rc;
-  raw_close(raw); /* once more, to read what it says without being asked */
+  raw_close(raw); /* again, to read the error that comes before any request */
   rc = raw_connect(raw, served.socket);
   if (rc == 0)
     rc = raw_recv(raw, &reply, 5000);
@@ -181,7 +181,7 @@ END_TEST
 
 /* ---- leases, waits, namespaces ---- */
 
-/* The state that a miss of prompt `i` is told; negative: something else came. */
+/* Returns the lease state in the reply to a miss of prompt `i`; negative for another reply. */
 static int lease_state(struct raw *raw, int i) {
   char prompt[16];
   struct fc_reply reply;

@@ -1,4 +1,4 @@
-/* What each user may hold, and what it holds: shares, references, waits; at random against a model.
+/* Shares, references and waits of users, also at random against a model.
  */
 #include <check.h>
 #include <stdlib.h>

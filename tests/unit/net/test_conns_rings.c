@@ -1,5 +1,5 @@
-/* Connections with rings, over real sockets: descriptors come with the welcome, the timer reads,
- * what is bad is dropped, and who waits for the trace does not keep the loop busy. */
+/* Connections with rings, over real sockets: the welcome has descriptors, the timer drains rings,
+ * corrupt rings are dropped, and a client behind the trace leaves the loop idle. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -273,7 +273,7 @@ START_TEST(connection_behind_trace_leaves_loop_idle) {
   run_ticks(3);
   ck_assert(receive(NULL) && !has_reply());
   ck_assert_uint_eq(dispatch.counters.hits, 0);
-  while (uv_is_active((uv_handle_t *)&conns.turn)) /* what the last tick has woken goes to rest */
+  while (uv_is_active((uv_handle_t *)&conns.turn)) /* let the last tick's work finish */
     (void)uv_run(&loop, UV_RUN_NOWAIT);
   traced_write_out(&traced);
   ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
@@ -333,8 +333,8 @@ START_TEST(drain_waits_for_pending_lines) {
 }
 END_TEST
 
-/* A process of its own: says hello, records `n` hits, and waits to be killed, or for ever where a
- * child that it forked has the socket too. */
+/* Runs in a child process: sends a hello, records `n` hits and waits to be killed. With
+ * `with_child`, a child of its own keeps the socket open. */
 static void be_killed_after(uint32_t n, bool with_child) {
   int fds[2] = {-1, -1};
   struct pollfd readable;
@@ -349,7 +349,7 @@ static void be_killed_after(uint32_t n, bool with_child) {
   for (uint32_t i = 0; i < n; i++)
     hit(i);
   if (with_child && fork() == 0) {
-    (void)alarm(60); /* nobody is left to end it, should the test fail */
+    (void)alarm(60); /* if the test fails, no other process ends it */
     (void)pause();
   }
   (void)raise(SIGKILL);
@@ -359,7 +359,7 @@ START_TEST(ring_drained_when_process_killed) {
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
-    (void)setpgid(0, 0); /* of its own: what it forks is found by it */
+    (void)setpgid(0, 0); /* to find its children */
     be_killed_after(100, _i == 1);
   }
   while (dispatch.connections == 0 || conns.count > 0)

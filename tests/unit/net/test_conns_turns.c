@@ -1,5 +1,5 @@
-/* How much of a turn of the loop one user's requests may take: much where it is alone, little where
- * others have requests too, and nothing beside what it has queued already. */
+/* The time of one user's requests in a turn of the loop: long for a user alone, short when others
+ * have requests, and none for input while the user has queued connections. */
 #include <check.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* The pool for large copies: what is let in, what waits, and that no waiter is forgotten. */
+/* The budget of large copies: charges, waiters, and that each waiter is called. */
 #include <check.h>
 #include <stdlib.h>
 

@@ -35,7 +35,7 @@ static void tear_down(void) {
   send_buffers_deinit(&pool);
 }
 
-/* Of what is sent, as much as the kernel takes. */
+/* Sends as much as the kernel takes. */
 static size_t fill(const struct send_buffer *buffer, size_t piece) {
   static char bytes[65536];
   while (send(buffer->fd, bytes, piece, MSG_DONTWAIT) > 0)

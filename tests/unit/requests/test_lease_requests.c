@@ -103,7 +103,7 @@ START_TEST(waiter_granted_one_lease_has_its_other_waits_ended) {
 }
 END_TEST
 
-/* A client that waits for several keys, and is served others meanwhile, was busy once. */
+/* A client that waits for several keys and gets others in that time is charged the time once. */
 START_TEST(overlapping_waits_and_hits_charged_once) {
   enum { MS_NS = 1000000 };
   const uint8_t keys = 4;

@@ -86,7 +86,7 @@ START_TEST(trace_off_waits_for_lines_of_earlier_hits) {
 }
 END_TEST
 
-/* Some lines are always owed, but none for ever. */
+/* Some lines are always pending, but each is written in the end. */
 START_TEST(trace_off_under_load_waits_for_earlier_lines_only) {
   join(other);
   (void)client_hello(one, client_hello_of(4));
