@@ -36,9 +36,9 @@ static void patch(uint8_t *base, const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static uint8_t bytes[300];
   struct region_build build;
-  struct region_map map;
+  struct region_reader map;
   struct fcache_value value = {0};
-  struct region_hit hit;
+  struct region_reader_hit hit;
   void *base = aligned_alloc(64, SIZE); /* of this size exactly: the sanitizer sees its end */
   if (base == NULL)
     abort();
@@ -48,14 +48,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)region_build_add(&build, SPACE, &key, bytes, 40 * i, i == 3 ? 2 : i == 5 ? 4 : 0);
   }
   patch(base, data, size);
-  if (region_attach(&map, base, SIZE)) {
-    (void)region_is_live(&map);
+  if (region_reader_attach(&map, base, SIZE)) {
+    (void)region_reader_is_live(&map);
     for (uint32_t i = 0; i < KEYS; i++) {
       struct fc_key key = key_of(i);
-      enum region_result result =
-          region_get(&map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
-      if (result == REGION_NOMEM ||
-          (result == REGION_HIT && value.size > FC_REGION_PIECES_MAX * SIZE))
+      enum region_reader_result result =
+          region_reader_get(&map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
+      if (result == REGION_READER_NOMEM ||
+          (result == REGION_READER_HIT && value.size > FC_REGION_PIECES_MAX * SIZE))
         abort();
     }
   }

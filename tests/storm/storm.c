@@ -17,7 +17,7 @@ struct storm {
   const struct storm_plan *plan;
   struct storm_board *board;
   struct storm_writer writer;
-  struct region_map map; /* that threads share */
+  struct region_reader map; /* that threads share */
   struct storm_reader readers[STORM_READERS_MAX];
   pthread_t threads[STORM_READERS_MAX];
   pid_t children[STORM_READERS_MAX];
@@ -39,13 +39,13 @@ static void *run_thread(void *reader) {
 
 /* In the child: its own mapping, read-only. */
 static _Noreturn void run_process(const struct storm_reader *inherited, int fd) {
-  struct region_map map;
+  struct region_reader map;
   struct storm_reader reader = *inherited;
   reader.map = &map;
-  if (!region_map_fd(&map, fd, STORM_BOOT_ID))
+  if (!region_reader_map_fd(&map, fd, STORM_BOOT_ID))
     _exit(1);
   storm_reader_run(&reader);
-  region_unmap(&map);
+  region_reader_unmap(&map);
   _exit(0);
 }
 
@@ -71,7 +71,7 @@ static bool begin_reader(struct storm *storm, uint32_t number) {
 }
 
 static bool begin_readers(struct storm *storm) {
-  if (!region_attach(&storm->map, storm->writer.region.base, storm->writer.region.size))
+  if (!region_reader_attach(&storm->map, storm->writer.region.base, storm->writer.region.size))
     return false;
   atomic_store(&storm->board->running, storm->plan->readers);
   while (storm->begun < storm->plan->readers && begin_reader(storm, storm->begun))

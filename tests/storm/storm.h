@@ -1,5 +1,5 @@
 /* storm.h - one writer, which is the daemon's own store in a region that is shared,
- * against readers, which are the client's own region_get, over the same few keys: puts,
+ * against readers, which are the client's own region_reader_get, over the same few keys: puts,
  * replacements, evictions, clears and moves that give the same blocks to one entry after
  * the other. What a reader gets is checked to the last byte. */
 #ifndef FC_TESTS_STORM_H

@@ -19,7 +19,7 @@
 
 struct victim {
   pid_t pid;
-  struct region_map map;
+  struct region_reader map;
   struct storm_key keys[STORM_KEYS];
 };
 
@@ -41,7 +41,7 @@ static bool map_region(struct victim *victim, int from) {
     return false;
   (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)victim->pid, theirs);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  bool mapped = fd >= 0 && region_map_fd(&victim->map, fd, STORM_BOOT_ID);
+  bool mapped = fd >= 0 && region_reader_map_fd(&victim->map, fd, STORM_BOOT_ID);
   if (fd >= 0)
     close(fd);
   if (mapped)
@@ -89,9 +89,9 @@ static bool kill_one(struct storm_board *board, uint64_t random, struct storm_ki
   end(&victim);
   if (!good)
     return false;
-  kills->undead += region_is_live(&victim.map);
+  kills->undead += region_reader_is_live(&victim.map);
   read_some(&victim, board, READS_AFTER, true, &kills->after);
-  region_unmap(&victim.map);
+  region_reader_unmap(&victim.map);
   kills->halves += kills->after.busy > busy;
   kills->kills++;
   return true;

@@ -8,8 +8,8 @@ struct memory {
 };
 
 /* Judges a hit of a read that began when `floor` stood. */
-static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, struct memory *memory,
-                  struct storm_reads *reads) {
+static void judge(uint32_t key, uint64_t floor, const struct region_reader_hit *hit,
+                  struct memory *memory, struct storm_reads *reads) {
   uint64_t version = hit->compute_ns;
   const struct fcache_value *value = &memory->value;
   if ((uint32_t)hit->origin != key || !storm_value_is(value->data, value->size, key, version))
@@ -22,20 +22,20 @@ static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, st
 
 static void read_one(const struct storm_reader *reader, uint32_t key, struct memory *memory,
                      struct storm_reads *reads) {
-  struct region_hit hit;
+  struct region_reader_hit hit;
   /* Acquire: the lookup begins after it, and so after whatever the floor acknowledges. */
   uint64_t floor = atomic_load_explicit(&reader->board->floor[key], memory_order_acquire);
-  if (!reader->history && !region_is_live(reader->map)) {
+  if (!reader->history && !region_reader_is_live(reader->map)) {
     reads->dead++;
     return;
   }
-  switch (region_get(reader->map, reader->name_space, reader->keys[key].digest,
-                     &reader->keys[key].key, &memory->value, &hit)) {
-  case REGION_HIT:
+  switch (region_reader_get(reader->map, reader->name_space, reader->keys[key].digest,
+                            &reader->keys[key].key, &memory->value, &hit)) {
+  case REGION_READER_HIT:
     reads->hits++;
     judge(key, floor, &hit, memory, reads);
     break;
-  case REGION_MISS:
+  case REGION_READER_MISS:
     reads->misses++;
     reads->gone += key < STORM_PINNED;
     break;

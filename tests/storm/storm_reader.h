@@ -6,7 +6,7 @@
 #include "storm_board.h"
 
 struct storm_reader {
-  const struct region_map *map;
+  const struct region_reader *map;
   struct storm_board *board;
   const struct storm_key *keys;
   uint64_t name_space;

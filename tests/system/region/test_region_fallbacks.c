@@ -209,7 +209,7 @@ static bool has_left(void *look) {
   return library_figure(look, "clients") == 1;
 }
 
-/* The daemon counted what the worker did, as of the plane that served it. */
+/* The daemon counted what the worker did, as of the shm that served it. */
 static void assert_counted(struct fcache *look) {
   const struct fcache_counters *counters = &report->counters;
   struct figures figures = {0};
@@ -484,7 +484,7 @@ static void close_descriptors(int (*fn)(void *arg), const char *said) {
 }
 
 START_TEST(an_application_s_files_on_our_numbers_are_left_alone) {
-  close_descriptors(close_again_and_again, "the program closed the connection");
+  close_descriptors(close_again_and_again, "the program closed the descriptor");
 }
 END_TEST
 

@@ -542,16 +542,16 @@ static unsigned try_path(const char *path, const struct target *target, unsigned
 
 /* What the daemon itself has open of such memory, and what maps it. */
 static unsigned try_daemon(const struct target *target, unsigned *opened) {
-  char path[64], link[256];
+  char path[64], connection[256];
   unsigned succeeded = 0;
 
   for (int fd = 0; fd < 64; fd++) {
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)served.pid, fd);
-    ssize_t size = readlink(path, link, sizeof link - 1);
+    ssize_t size = readlink(path, connection, sizeof connection - 1);
     if (size < 0)
       continue;
-    link[size] = '\0';
-    if (strncmp(link, "/memfd:fcached", 14) == 0 && !strstr(link, "ring"))
+    connection[size] = '\0';
+    if (strncmp(connection, "/memfd:fcached", 14) == 0 && !strstr(connection, "ring"))
       succeeded += try_path(path, target, opened);
   }
   return succeeded;

@@ -228,12 +228,13 @@ START_TEST(older_daemons_are_told_of) {
   peer.welcome.version = 2;
   struct admin *admin = open_at(&peer);
   ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), FC_EVERSION);
-  ck_assert_str_eq(admin_error(admin),
-                   "this daemon is older than the command and does not tell its leases: update it");
+  ck_assert_str_eq(
+      admin_error(admin),
+      "fcached is older than fcachectl and does not support \"leases\": upgrade fcached");
   ck_assert_int_eq(list(admin, FC_CLIENTS, NULL, 0, &got), FC_EVERSION);
-  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its clients: update it"));
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"clients\""));
   ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
-  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its namespaces: update it"));
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"namespaces\""));
   ck_assert_uint_eq(atomic_load(&peer.seen), 1); /* hello */
   ck_assert_int_eq(admin_ping(admin, &rtt_ns), 0);
   ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got), 0); /* which it knows */

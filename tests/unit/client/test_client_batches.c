@@ -504,7 +504,7 @@ START_TEST(nonsense_about_leases_ends_the_connection) {
     CHECK_CALL(&batch, 0, 0, 1, 2);
   }
   ck_assert(!fcache_connected(cache));
-  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "no fcached of this protocol"));
+  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "does not speak the protocol of fcached"));
   fcache_close(cache);
 }
 END_TEST

@@ -226,7 +226,7 @@ START_TEST(too_big_names_the_limit) {
     ck_assert_uint_eq(counters.too_big, i);
   }
   ck_assert_uint_eq(lines.n, 1);
-  ck_assert_ptr_nonnull(strstr(lines.last, "a value of 16777217 bytes does not fit"));
+  ck_assert_ptr_nonnull(strstr(lines.last, "a value of 16777217 bytes is over the limit"));
   ck_assert_int_eq(fcache_put(cache, &key, data, 16u << 20, 0, 0), FCACHE_OK);
   struct fcache_value value = {0};
   ck_assert_int_eq(fcache_get(other, &key, 0, &value), FCACHE_OK);

@@ -615,7 +615,7 @@ START_TEST(nonsense_about_leases_ends_the_connection) {
                      : get(cache, 3, FCACHE_LEASE, 100);
   ck_assert_int_eq(rc, FCACHE_MISS);
   ck_assert(!fcache_connected(cache));
-  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "no fcached of this protocol"));
+  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "does not speak the protocol of fcached"));
   fcache_close(cache);
 }
 END_TEST

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "client/lib/conn/socket_io.h"
+#include "client/lib/util/clock.h"
 #include "client/lib/util/socket_paths.h"
 #include "fcache.h"
 #include "proto/errors.h"
@@ -237,12 +238,12 @@ START_TEST(stale_socket_is_connection_refused) {
 END_TEST
 
 static void check_paths(const char *option, const char *first, const char *second) {
-  struct sockets sockets;
-  ck_assert_int_eq(sockets_find(&sockets, option), 0);
-  ck_assert_uint_eq(sockets.n, second != NULL ? 2 : 1);
-  ck_assert_str_eq(sockets.paths[0], first);
+  struct socket_paths list;
+  ck_assert_int_eq(socket_paths_find(&list, option), 0);
+  ck_assert_uint_eq(list.n, second != NULL ? 2 : 1);
+  ck_assert_str_eq(list.paths[0], first);
   if (second != NULL)
-    ck_assert_str_eq(sockets.paths[1], second);
+    ck_assert_str_eq(list.paths[1], second);
 }
 
 START_TEST(sockets_are_tried_in_the_documented_order) {
@@ -257,18 +258,18 @@ START_TEST(sockets_are_tried_in_the_documented_order) {
   (void)setenv("XDG_RUNTIME_DIR", "", 1);
   check_paths(NULL, "/run/fcached/fcached.sock", NULL);
   char longest[SOCKET_PATH_MAX + 1];
-  struct sockets sockets;
+  struct socket_paths list;
   memset(longest, 'p', sizeof longest);
   longest[SOCKET_PATH_MAX] = '\0';
-  ck_assert_int_eq(sockets_find(&sockets, longest), FC_EINVAL);
-  ck_assert_ptr_nonnull(strstr(sockets.fault, "the socket that was asked for"));
-  ck_assert_ptr_nonnull(strstr(sockets.fault, "108 bytes"));
+  ck_assert_int_eq(socket_paths_find(&list, longest), FC_EINVAL);
+  ck_assert_ptr_nonnull(strstr(list.error, "the socket option"));
+  ck_assert_ptr_nonnull(strstr(list.error, "108 bytes"));
   (void)setenv("FCACHE_SOCKET", longest, 1);
-  ck_assert_int_eq(sockets_find(&sockets, NULL), FC_EINVAL);
-  ck_assert_ptr_nonnull(strstr(sockets.fault, "$FCACHE_SOCKET"));
+  ck_assert_int_eq(socket_paths_find(&list, NULL), FC_EINVAL);
+  ck_assert_ptr_nonnull(strstr(list.error, "$FCACHE_SOCKET"));
   (void)unsetenv("FCACHE_SOCKET");
-  ck_assert_int_eq(sockets_find(&sockets, ""), FC_EINVAL);
-  ck_assert_ptr_nonnull(strstr(sockets.fault, "is empty"));
+  ck_assert_int_eq(socket_paths_find(&list, ""), FC_EINVAL);
+  ck_assert_ptr_nonnull(strstr(list.error, "is empty"));
 }
 END_TEST
 
@@ -336,13 +337,12 @@ START_TEST(wrong_options_fail_with_their_reason) {
   options.manifest = long_manifest;
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
   ck_assert_str_eq(error.text,
-                   "a manifest has 1 to 16384 bytes, and this one 16385: shorten it, or "
-                   "give none");
+                   "the manifest has 16385 bytes: shorten it to 16384 at most, or pass none");
   options.manifest = "";
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
   options.manifest = "{\"model\": \"\xe9\"}";
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
-  ck_assert_str_eq(error.text, "the manifest is not UTF-8: encode it so, or give none");
+  ck_assert_str_eq(error.text, "the manifest is not UTF-8: encode it as UTF-8, or pass none");
   options.manifest = NULL;
   options.socket = "";
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EINVAL);
@@ -539,7 +539,7 @@ START_TEST(impossible_welcomes_are_refused) {
   }
   struct fcache *cache = open_at(peer.path, LONG_MS);
   ck_assert(!fcache_connected(cache));
-  ck_assert_ptr_nonnull(strstr(lines.first, "is no fcached of this protocol"));
+  ck_assert_ptr_nonnull(strstr(lines.first, "does not speak the protocol of fcached"));
   fcache_close(cache);
   peer_stop(&peer);
 }
@@ -745,22 +745,22 @@ START_TEST(no_data_postpones_the_deadline) {
   uint8_t frame[FC_FRAME_HEADER + 1] = {0};
   const uint8_t *body;
   uint32_t size;
-  struct channel channel;
+  struct socket_io io;
   fc_frame_put_header(frame, 1);
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
   ck_assert_int_eq((int)write(pair[1], frame, sizeof frame), (int)sizeof frame);
-  channel_init(&channel, (uint64_t)DEADLINE_MS * 1000000u);
-  channel.socket.fd = pair[0];
-  channel.started = true;
-  channel.end_ns = channel_clock_ns() - 1;
-  ck_assert_int_eq(channel_receive(&channel, 100, true, &body, &size), 0);
+  socket_io_init(&io, (uint64_t)DEADLINE_MS * 1000000u);
+  io.socket.fd = pair[0];
+  io.started = true;
+  io.end_ns = clock_now_ns() - 1;
+  ck_assert_int_eq(socket_io_receive(&io, 100, true, &body, &size), 0);
   ck_assert_uint_eq(size, 1);
   ck_assert_int_eq((int)write(pair[1], frame, sizeof frame), (int)sizeof frame);
-  ck_assert_int_eq(channel_receive(&channel, 100, true, &body, &size), FC_ETIMEDOUT);
-  channel_renew(&channel);
-  ck_assert_int_eq(channel_receive(&channel, 100, true, &body, &size), 0);
+  ck_assert_int_eq(socket_io_receive(&io, 100, true, &body, &size), FC_ETIMEDOUT);
+  socket_io_start_deadline(&io);
+  ck_assert_int_eq(socket_io_receive(&io, 100, true, &body, &size), 0);
   ck_assert_uint_eq(size, 1);
-  channel_deinit(&channel); /* no socket that it opened: not closed */
+  socket_io_deinit(&io); /* no socket that it opened: not closed */
   ck_assert_int_eq(close(pair[0]), 0);
   ck_assert_int_eq(close(pair[1]), 0);
 }
@@ -771,22 +771,22 @@ START_TEST(nothing_is_sent_behind_half_a_message) {
   int pair[2];
   size_t size = 8u << 20;
   char *data = calloc(1, size);
-  struct channel channel;
+  struct socket_io io;
   ck_assert_ptr_nonnull(data);
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-  channel_init(&channel, 1000000u);
-  channel.socket.fd = pair[0];
-  ck_assert(channel_send_now(&channel, data, 10));
+  socket_io_init(&io, 1000000u);
+  io.socket.fd = pair[0];
+  ck_assert(socket_io_send_now(&io, data, 10));
   if (_i == 0) {
     struct iovec piece = {data, size};
-    ck_assert_int_eq(channel_send(&channel, &piece, 1), FC_ETIMEDOUT);
+    ck_assert_int_eq(socket_io_send(&io, &piece, 1), FC_ETIMEDOUT);
   } else {
-    ck_assert(!channel_send_now(&channel, data, size));
+    ck_assert(!socket_io_send_now(&io, data, size));
   }
   while (recv(pair[1], data, size, MSG_DONTWAIT) > 0) /* there is room again */
     continue;
-  ck_assert(!channel_send_now(&channel, data, 10));
-  channel_deinit(&channel); /* no socket that it opened: not closed */
+  ck_assert(!socket_io_send_now(&io, data, 10));
+  socket_io_deinit(&io); /* no socket that it opened: not closed */
   ck_assert_int_eq(close(pair[0]), 0);
   ck_assert_int_eq(close(pair[1]), 0);
   free(data);
@@ -1133,7 +1133,7 @@ START_TEST(descriptor_that_is_reused_during_a_wait_is_left_alone) {
   struct fcache *cache = open_at(peer.path, 8 * DEADLINE_MS); /* it pings after a quarter */
   atomic_store(&swap.fd, socket_of(peer.path));
   ck_assert_int_eq(fcache_get_wait(cache, &key, FCACHE_LEASE, LONG_MS, &value), FCACHE_MISS);
-  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "the program closed the connection"));
+  ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "the program closed the descriptor"));
   ck_assert_int_ge(atomic_load(&swap.other_end), 0);
   fcache_close(cache);
   fcache_value_free(&value);
@@ -1267,7 +1267,7 @@ static void add_replies(TCase *tcase) {
 
 int main(void) {
   Suite *suite = suite_create("client_link");
-  TCase *tcase = tcase_create("link");
+  TCase *tcase = tcase_create("connection");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_add_test(tcase, absent_daemon_is_said_once_and_computed_for);

@@ -18,15 +18,15 @@
 #define SPACE 11u
 
 static struct region_build build;
-static struct region_map map;
+static struct region_reader map;
 static struct fcache_value value;
-static struct region_hit hit;
+static struct region_reader_hit hit;
 
 static void set_up(void) {
   void *base = aligned_alloc(4096, SIZE);
   ck_assert_ptr_nonnull(base);
   region_build_init(&build, base, SIZE, 1, BUCKETS);
-  ck_assert(region_attach(&map, base, SIZE));
+  ck_assert(region_reader_attach(&map, base, SIZE));
 }
 
 static void tear_down(void) {
@@ -41,11 +41,11 @@ static struct fc_key key_of(const char *prompt) {
                          .prompt = fc_hash_prompt(prompt, strlen(prompt))};
 }
 
-static enum region_result get_key(const struct fc_key *key) {
-  return region_get(&map, SPACE, fc_key_digest(SPACE, key), key, &value, &hit);
+static enum region_reader_result get_key(const struct fc_key *key) {
+  return region_reader_get(&map, SPACE, fc_key_digest(SPACE, key), key, &value, &hit);
 }
 
-static enum region_result get(const char *prompt) {
+static enum region_reader_result get(const char *prompt) {
   struct fc_key key = key_of(prompt);
   return get_key(&key);
 }
@@ -56,7 +56,7 @@ static uint64_t add(const char *prompt, const char *text, uint32_t n_pieces) {
 }
 
 static void check_hit(const char *prompt, const char *text) {
-  ck_assert_int_eq(get(prompt), REGION_HIT);
+  ck_assert_int_eq(get(prompt), REGION_READER_HIT);
   ck_assert_uint_eq(value.size, strlen(text));
   if (value.size > 0)
     ck_assert_mem_eq(value.data, text, value.size);
@@ -85,30 +85,36 @@ START_TEST(finds_each_of_many_in_few_buckets) {
     text[i * 5 % 299] = '\0';
     check_hit(prompt, text);
   }
-  ck_assert_int_eq(get("other"), REGION_MISS);
+  ck_assert_int_eq(get("other"), REGION_READER_MISS);
 }
 END_TEST
 
 START_TEST(every_part_of_the_key_counts) {
   struct fc_key key = key_of("a"), other = key;
   (void)add("a", "value", 0);
-  ck_assert_int_eq(get_key(&key), REGION_HIT);
+  ck_assert_int_eq(get_key(&key), REGION_READER_HIT);
   uint64_t digest = fc_key_digest(SPACE, &key); /* the same bucket whatever differs */
-  ck_assert_int_eq(region_get(&map, SPACE + 1, digest, &key, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE + 1, digest, &key, &value, &hit),
+                   REGION_READER_MISS);
   other.top_k = 4;
-  ck_assert_int_eq(region_get(&map, SPACE, digest, &other, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
+                   REGION_READER_MISS);
   other = key;
   other.prompt.bytes[15] ^= 1;
-  ck_assert_int_eq(region_get(&map, SPACE, digest, &other, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
+                   REGION_READER_MISS);
   other = key;
   other.view = fc_str_of("bass");
-  ck_assert_int_eq(region_get(&map, SPACE, digest, &other, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
+                   REGION_READER_MISS);
   other.op = fc_str_of("o"); /* the same letters together */
   other.view = fc_str_of("pbase");
-  ck_assert_int_eq(region_get(&map, SPACE, digest, &other, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
+                   REGION_READER_MISS);
   other.op = fc_str_of("opb");
   other.view = fc_str_of("ase");
-  ck_assert_int_eq(region_get(&map, SPACE, digest, &other, &value, &hit), REGION_MISS);
+  ck_assert_int_eq(region_reader_get(&map, SPACE, digest, &other, &value, &hit),
+                   REGION_READER_MISS);
 }
 END_TEST
 
@@ -119,7 +125,7 @@ START_TEST(longest_names_and_empty_values) {
   op[255] = view[255] = '\0';
   struct fc_key key = {.op = fc_str_of(op), .view = fc_str_of(view)};
   (void)region_build_add(&build, SPACE, &key, "", 0, 0);
-  ck_assert_int_eq(get_key(&key), REGION_HIT);
+  ck_assert_int_eq(get_key(&key), REGION_READER_HIT);
   ck_assert_uint_eq(value.size, 0);
   (void)add("a", "", 0);
   check_hit("a", "");
@@ -159,7 +165,7 @@ START_TEST(last_bytes_of_the_arena_are_read) {
   memset(text, 'z', size);
   (void)region_build_add(&build, SPACE, &key, text, size, 0);
   ck_assert_uint_eq(build.next, build.size);
-  ck_assert_int_eq(get_key(&key), REGION_HIT);
+  ck_assert_int_eq(get_key(&key), REGION_READER_HIT);
   ck_assert_uint_eq(value.size, size);
   ck_assert_mem_eq(value.data, text, size);
   free(text);
@@ -169,25 +175,25 @@ END_TEST
 /* ---- life and death ---- */
 
 START_TEST(lives_while_its_daemon_does) {
-  ck_assert(region_is_live(&map));
+  ck_assert(region_reader_is_live(&map));
   atomic_store(&build.header->retired, 1);
-  ck_assert(!region_is_live(&map));
+  ck_assert(!region_reader_is_live(&map));
   atomic_store(&build.header->retired, 0);
   atomic_store(&build.header->owner, 0x40000000u); /* FUTEX_OWNER_DIED, and no id */
-  ck_assert(!region_is_live(&map));
+  ck_assert(!region_reader_is_live(&map));
   atomic_store(&build.header->owner, 0x40000000u | BUILD_OWNER);
-  ck_assert(!region_is_live(&map));
+  ck_assert(!region_reader_is_live(&map));
   atomic_store(&build.header->owner, 0);
-  ck_assert(!region_is_live(&map));
+  ck_assert(!region_reader_is_live(&map));
   atomic_store(&build.header->owner, 0x80000000u | BUILD_OWNER); /* FUTEX_WAITERS */
-  ck_assert(region_is_live(&map));
+  ck_assert(region_reader_is_live(&map));
 }
 END_TEST
 
 START_TEST(odd_sequence_is_busy) {
   (void)add("a", "value", 0);
   atomic_store(&bucket_of("a")->sequence, 7);
-  ck_assert_int_eq(get("a"), REGION_BUSY);
+  ck_assert_int_eq(get("a"), REGION_READER_BUSY);
   atomic_store(&bucket_of("a")->sequence, 8);
   check_hit("a", "value");
 }
@@ -198,7 +204,7 @@ END_TEST
 /* With one word of it wrong at a time. */
 START_TEST(impossible_headers_are_refused) {
   struct fc_region_header *header = build.header, right = *header;
-  struct region_map refused;
+  struct region_reader refused;
   const struct {
     size_t at;
     uint64_t wrong;
@@ -228,18 +234,18 @@ START_TEST(impossible_headers_are_refused) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     memcpy(build.base + cases[i].at, &cases[i].wrong, sizeof cases[i].wrong);
-    ck_assert_msg(!region_attach(&refused, build.base, SIZE), "case %zu", i);
+    ck_assert_msg(!region_reader_attach(&refused, build.base, SIZE), "case %zu", i);
     ck_assert_ptr_null(refused.base);
     memcpy(build.base, &right, offsetof(struct fc_region_header, retired));
   }
   for (uint32_t layout = 0; layout <= 2; layout += 2) {
     header->layout = layout;
-    ck_assert(!region_attach(&refused, build.base, SIZE));
+    ck_assert(!region_reader_attach(&refused, build.base, SIZE));
   }
   header->layout = FC_REGION_LAYOUT;
-  ck_assert(!region_attach(&refused, build.base, sizeof *header - 1));
-  ck_assert(!region_attach(&refused, build.base + 8, SIZE - 8));
-  ck_assert(region_attach(&map, build.base, SIZE));
+  ck_assert(!region_reader_attach(&refused, build.base, sizeof *header - 1));
+  ck_assert(!region_reader_attach(&refused, build.base + 8, SIZE - 8));
+  ck_assert(region_reader_attach(&map, build.base, SIZE));
 }
 END_TEST
 
@@ -260,12 +266,12 @@ START_TEST(impossible_offsets_are_busy) {
   uint64_t offset = add("a", "value", 0);
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     atomic_store(&bucket_of("a")->first, wrong[i]);
-    ck_assert_msg(get("a") == REGION_BUSY, "first %llu", (unsigned long long)wrong[i]);
+    ck_assert_msg(get("a") == REGION_READER_BUSY, "first %llu", (unsigned long long)wrong[i]);
     atomic_store(&bucket_of("a")->first, offset);
     struct fc_region_entry *entry = region_build_entry(&build, offset);
     uint64_t top_k = atomic_fetch_xor(&entry->numbers, 1); /* another key: the chain goes on */
     atomic_store(&entry->next, wrong[i]);
-    ck_assert_msg(get("a") == REGION_BUSY, "next %llu", (unsigned long long)wrong[i]);
+    ck_assert_msg(get("a") == REGION_READER_BUSY, "next %llu", (unsigned long long)wrong[i]);
     atomic_store(&entry->next, 0);
     atomic_store(&entry->numbers, top_k);
   }
@@ -278,7 +284,7 @@ START_TEST(cyclic_chains_end) {
   struct fc_region_entry *entry = region_build_entry(&build, offset);
   atomic_store(&entry->next, offset);
   atomic_fetch_xor(&entry->numbers, 1);
-  ck_assert_int_eq(get("a"), REGION_BUSY);
+  ck_assert_int_eq(get("a"), REGION_READER_BUSY);
 }
 END_TEST
 
@@ -289,15 +295,15 @@ START_TEST(impossible_sizes_are_busy) {
   const uint64_t sizes[] = {left + 1, SIZE, (16u << 20) + 1, UINT32_MAX};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     atomic_store(&entry->numbers, sizes[i] << 32 | 3);
-    ck_assert_int_eq(get("a"), REGION_BUSY);
+    ck_assert_int_eq(get("a"), REGION_READER_BUSY);
     ck_assert_uint_lt(value.capacity, SIZE);
   }
   atomic_store(&entry->numbers, left << 32 | 3);
-  ck_assert_int_eq(get("a"), REGION_HIT);
+  ck_assert_int_eq(get("a"), REGION_READER_HIT);
   build.header->max_value = 4;
-  ck_assert(region_attach(&map, build.base, SIZE));
+  ck_assert(region_reader_attach(&map, build.base, SIZE));
   atomic_store(&entry->numbers, UINT64_C(5) << 32 | 3);
-  ck_assert_int_eq(get("a"), REGION_BUSY);
+  ck_assert_int_eq(get("a"), REGION_READER_BUSY);
 }
 END_TEST
 
@@ -306,7 +312,7 @@ START_TEST(names_beyond_the_arena_are_no_match) {
   uint64_t offset = add("a", "value", 0), end = SIZE - sizeof(struct fc_region_entry);
   memcpy(build.base + end, build.base + offset, sizeof(struct fc_region_entry));
   atomic_store(&bucket_of("a")->first, end);
-  ck_assert_int_eq(get("a"), REGION_MISS);
+  ck_assert_int_eq(get("a"), REGION_READER_MISS);
 }
 END_TEST
 
@@ -321,20 +327,20 @@ START_TEST(impossible_pieces_are_busy) {
     uint64_t right = atomic_load(&table[i].offset);
     for (size_t j = 0; j < sizeof offsets / sizeof offsets[0]; j++) {
       atomic_store(&table[i].offset, offsets[j] == 1 ? right + 1 : offsets[j]);
-      ck_assert_int_eq(get("a"), REGION_BUSY);
+      ck_assert_int_eq(get("a"), REGION_READER_BUSY);
     }
     atomic_store(&table[i].offset, right);
     right = atomic_load(&table[i].extent);
     for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
       atomic_store(&table[i].extent, sizes[j]);
-      ck_assert_int_eq(get("a"), REGION_BUSY);
+      ck_assert_int_eq(get("a"), REGION_READER_BUSY);
     }
     atomic_store(&table[i].extent, right);
   }
   struct fc_region_entry *entry = region_build_entry(&build, offset);
   for (uint32_t n = 0; n < 3; n++) { /* fewer than there are, or more */
     atomic_store(&entry->shape, fc_region_shape(2, 4, n == 0 ? 2 : n == 1 ? 17 : 0xffff, 0));
-    ck_assert_int_eq(get("a"), REGION_BUSY);
+    ck_assert_int_eq(get("a"), REGION_READER_BUSY);
   }
   atomic_store(&entry->shape, fc_region_shape(2, 4, 3, 0));
   check_hit("a", text);
@@ -384,9 +390,9 @@ START_TEST(no_value_is_torn) {
   ck_assert_int_eq(pthread_create(&writer, NULL, write_on, &storm), 0);
   time_t end = time(NULL) + STORM_MAX_S;
   for (unsigned i = 0; i < ROUNDS && time(NULL) <= end; i++) {
-    enum region_result result = get("a");
-    ck_assert(result == REGION_HIT || result == REGION_BUSY);
-    if (result == REGION_BUSY)
+    enum region_reader_result result = get("a");
+    ck_assert(result == REGION_READER_HIT || result == REGION_READER_BUSY);
+    if (result == REGION_READER_BUSY)
       continue;
     hits++;
     const uint8_t *bytes = value.data;

@@ -900,8 +900,8 @@ START_TEST(region_is_asked_for_again) {
   unsigned gets = 1;
   for (; get(cache, "a") != 'r'; gets++)
     ck_assert_uint_lt(runner_now_ms() - start_ms, LONG_MS);
-  ck_assert_uint_ge(gets, PLANE_SEEK_LOOKUPS);
-  ck_assert_uint_ge(runner_now_ms() - start_ms, PLANE_SEEK_MIN_NS / 1000000);
+  ck_assert_uint_ge(gets, SHM_REQUEST_LOOKUPS);
+  ck_assert_uint_ge(runner_now_ms() - start_ms, SHM_REQUEST_MIN_NS / 1000000);
   ck_assert_uint_eq(atomic_load(&world.asked), 1);
   ck_assert_int_eq(get(cache, "a"), 'r');
   assert_records(ring_of(0), 2);
@@ -1116,11 +1116,11 @@ START_TEST(unmarked_region_of_a_dead_daemon_serves_few_hits) {
   }
   cut_connection(first);
   while (get_with(cache, "a", flags) == 'r') {
-    ck_assert_uint_le(++hits, PLANE_UNCHECKED_MAX);
+    ck_assert_uint_le(++hits, SHM_UNCHECKED_MAX);
     if (_i != 1)
       take(first);
   }
-  ck_assert_uint_ge(hits, PLANE_UNCHECKED_MAX - 8); /* the look is seldom */
+  ck_assert_uint_ge(hits, SHM_UNCHECKED_MAX - 8); /* the look is seldom */
   ck_assert(!fcache_connected(cache));
   ck_assert_int_eq(get_with(cache, "a", flags), 'm');
   if (_i != 2)
@@ -1154,7 +1154,7 @@ END_TEST
 /* Many hits on a connection that lasts: each look finds it. */
 START_TEST(hits_go_on_while_the_connection_lasts) {
   struct fcache *cache = open_cache(LONG_MS);
-  for (unsigned i = 0; i < 3 * PLANE_UNCHECKED_MAX; i++) {
+  for (unsigned i = 0; i < 3 * SHM_UNCHECKED_MAX; i++) {
     ck_assert_int_eq(get(cache, "a"), 'r');
     take(first);
   }
@@ -1205,45 +1205,45 @@ START_TEST(child_leaves_the_parents_plane_alone) {
 }
 END_TEST
 
-/* ---- the plane alone: what a daemon has not heard from the last ring ---- */
+/* ---- the shm alone: what a daemon has not heard from the last ring ---- */
 
-static void welcome_with_ring(struct plane *plane, uint64_t boot_id, struct fc_ring_header **ring) {
+static void welcome_with_ring(struct shm *shm, uint64_t boot_id, struct fc_ring_header **ring) {
   struct fc_welcome welcome = {.boot_id = boot_id, .namespace_id = boot_id, .client_id = 1};
-  struct passed passed = {.n = 2};
+  struct received_fds passed = {.n = 2};
   int ring_fd = ring_build_fd(ring, SLOTS, SEALS), region_fd = dup(world.region_fd);
   world.region.header->boot_id = boot_id;
-  ck_assert_int_eq(own_fd_take(&passed.fds[0], region_fd), 0);
-  ck_assert_int_eq(own_fd_take(&passed.fds[1], ring_fd), 0);
-  plane_welcome(plane, &welcome, &passed);
-  passed_close(&passed);
-  ck_assert(plane->attended);
+  ck_assert_int_eq(fd_identity_set(&passed.fds[0], region_fd), 0);
+  ck_assert_int_eq(fd_identity_set(&passed.fds[1], ring_fd), 0);
+  shm_welcome(shm, &welcome, &passed);
+  fd_passing_close(&passed);
+  ck_assert(shm->ring_read);
 }
 
 START_TEST(each_daemon_is_told_once) {
-  struct plane *plane = malloc(sizeof *plane);
+  struct shm *shm = malloc(sizeof *shm);
   struct fc_ring_header *rings[4];
-  ck_assert_ptr_nonnull(plane);
-  plane_init(plane);
-  welcome_with_ring(plane, 1, &rings[0]);
+  ck_assert_ptr_nonnull(shm);
+  shm_init(shm);
+  welcome_with_ring(shm, 1, &rings[0]);
   for (int i = 0; i < 3; i++)
-    plane_count_unrecorded(plane);
+    shm_count_unrecorded(shm);
   ck_assert_uint_eq(atomic_load(&rings[0]->unrecorded), 3);
-  plane_unattended(plane);
-  plane_count_unrecorded(plane);
-  welcome_with_ring(plane, 1, &rings[1]); /* the same daemon: it has seen the three */
+  shm_connection_ended(shm);
+  shm_count_unrecorded(shm);
+  welcome_with_ring(shm, 1, &rings[1]); /* the same daemon: it has seen the three */
   ck_assert_uint_eq(atomic_load(&rings[1]->unrecorded), 1);
-  plane_unattended(plane);
-  welcome_with_ring(plane, 2, &rings[2]); /* another: it has seen nothing of the last ring */
+  shm_connection_ended(shm);
+  welcome_with_ring(shm, 2, &rings[2]); /* another: it has seen nothing of the last ring */
   ck_assert_uint_eq(atomic_load(&rings[2]->unrecorded), 1);
-  plane_unattended(plane);
+  shm_connection_ended(shm);
   struct fc_welcome socket_alone = {.boot_id = 3};
-  plane_welcome(plane, &socket_alone, &(struct passed){0});
-  ck_assert(!plane->attended);
-  welcome_with_ring(plane, 3, &rings[3]); /* kept until there is a ring */
+  shm_welcome(shm, &socket_alone, &(struct received_fds){0});
+  ck_assert(!shm->ring_read);
+  welcome_with_ring(shm, 3, &rings[3]); /* kept until there is a ring */
   ck_assert_uint_eq(atomic_load(&rings[3]->unrecorded), 1);
-  ck_assert_uint_eq(plane->unrecorded, 4);
-  plane_drop(plane);
-  free(plane);
+  ck_assert_uint_eq(shm->unrecorded, 4);
+  shm_deinit(shm);
+  free(shm);
   for (int i = 0; i < 4; i++)
     ck_assert_int_eq(munmap(rings[i], fc_ring_bytes(SLOTS)), 0);
 }

@@ -272,8 +272,8 @@ END_TEST
 
 START_TEST(the_documented_records_are_what_a_client_writes) {
   struct fc_key key = example_key();
-  struct contexts contexts = {0};
-  struct ring ring;
+  struct labels_table contexts = {0};
+  struct ring_writer ring;
   uint64_t digest = fc_key_digest(NAME_SPACE, &key);
   struct fc_ring_hit hit = {.top_k = 50,
                             .digest = digest,
@@ -284,10 +284,10 @@ START_TEST(the_documented_records_are_what_a_client_writes) {
   struct fc_ring_header *memory = aligned_alloc(64, fc_ring_bytes(FC_RING_SLOTS_MIN));
   ck_assert_ptr_nonnull(memory);
   ring_build_init(memory, FC_RING_SLOTS_MIN);
-  ck_assert(ring_attach(&ring, memory, fc_ring_bytes(FC_RING_SLOTS_MIN)));
-  context_reseed(&contexts, NAME_SPACE);
+  ck_assert(ring_writer_attach(&ring, memory, fc_ring_bytes(FC_RING_SLOTS_MIN)));
+  labels_reseed(&contexts, NAME_SPACE);
   memcpy(hit.prompt, key.prompt.bytes, sizeof hit.prompt);
-  ck_assert(ring_hit(&ring, context_find(&contexts, &key, fc_str_of("ablation")), &hit));
+  ck_assert(ring_writer_add_hit(&ring, labels_find(&contexts, &key, fc_str_of("ablation")), &hit));
   ck_assert_uint_eq(atomic_load(&memory->head), 2);
   doc_check_hex(DOC, "ring", memory + 1, (size_t)2 * FC_RING_SLOT);
   free(memory);
@@ -314,19 +314,19 @@ START_TEST(the_documented_bits_say_whether_a_region_lives) {
                  waiters = documented_mask("31 ");
   const uint32_t owners[] = {0, 1, tid, tid | waiters, waiters, died, died | tid, died | waiters};
   struct region_build build;
-  struct region_map map;
+  struct region_reader map;
   ck_assert_uint_eq(tid, FUTEX_TID_MASK);
   ck_assert_uint_eq(died, FUTEX_OWNER_DIED);
   ck_assert_uint_eq(waiters, FUTEX_WAITERS);
   region_build_init(&build, memory, sizeof memory, 1, 4);
-  ck_assert(region_attach(&map, memory, sizeof memory));
+  ck_assert(region_reader_attach(&map, memory, sizeof memory));
   for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++)
     for (uint32_t retired = 0; retired < 2; retired++) {
       atomic_store(&build.header->owner, owners[i]);
       atomic_store(&build.header->retired, retired);
       bool lives = (owners[i] & tid) != 0 && (owners[i] & died) == 0 && retired == 0;
-      ck_assert_msg(region_is_live(&map) == lives, "owner %08" PRIx32 ", retired %u", owners[i],
-                    retired);
+      ck_assert_msg(region_reader_is_live(&map) == lives, "owner %08" PRIx32 ", retired %u",
+                    owners[i], retired);
     }
 }
 END_TEST

@@ -66,14 +66,14 @@ END_TEST
 
 START_TEST(a_client_maps_it_by_its_boot_id) {
   struct region region;
-  struct region_map map;
+  struct region_reader map;
   make(&region);
-  ck_assert(!region_map_fd(&map, region.fd, BOOT_ID + 1));
+  ck_assert(!region_reader_map_fd(&map, region.fd, BOOT_ID + 1));
   ck_assert_ptr_null(map.base);
-  ck_assert(region_map_fd(&map, region.fd, BOOT_ID));
+  ck_assert(region_reader_map_fd(&map, region.fd, BOOT_ID));
   ck_assert_uint_eq(map.size, region.size);
-  ck_assert(region_is_live(&map));
-  region_unmap(&map);
+  ck_assert(region_reader_is_live(&map));
+  region_reader_unmap(&map);
   region_deinit(&region);
 }
 END_TEST
@@ -247,7 +247,7 @@ END_TEST
 /* A process that owns a region, and our mapping of it. */
 struct owner {
   pid_t pid;
-  struct region_map map;
+  struct region_reader map;
 };
 
 /* In the owner: says where its region is, and waits to be killed. */
@@ -278,7 +278,7 @@ static void start_owner(struct owner *owner, void (*prepare)(struct region *regi
   (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)owner->pid, theirs);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
-  ck_assert(region_map_fd(&owner->map, fd, BOOT_ID));
+  ck_assert(region_reader_map_fd(&owner->map, fd, BOOT_ID));
   close(fd);
 }
 
@@ -296,10 +296,10 @@ START_TEST(a_killed_owner_is_seen) {
     return;
   struct owner owner;
   start_owner(&owner, prepare_nothing);
-  ck_assert(region_is_live(&owner.map));
+  ck_assert(region_reader_is_live(&owner.map));
   kill_owner(&owner);
-  ck_assert(!region_is_live(&owner.map));
-  region_unmap(&owner.map);
+  ck_assert(!region_reader_is_live(&owner.map));
+  region_reader_unmap(&owner.map);
 }
 END_TEST
 
@@ -312,10 +312,10 @@ START_TEST(a_stopped_owner_lives) {
   ck_assert_int_eq(kill(owner.pid, SIGSTOP), 0);
   ck_assert_int_eq(waitpid(owner.pid, &status, WUNTRACED), owner.pid);
   ck_assert(WIFSTOPPED(status));
-  ck_assert(region_is_live(&owner.map));
+  ck_assert(region_reader_is_live(&owner.map));
   kill_owner(&owner);
-  ck_assert(!region_is_live(&owner.map));
-  region_unmap(&owner.map);
+  ck_assert(!region_reader_is_live(&owner.map));
+  region_reader_unmap(&owner.map);
 }
 END_TEST
 
@@ -348,12 +348,13 @@ static void prepare_half_a_window(struct region *region) {
     _exit(1);
 }
 
-static enum region_result get(const struct region_map *map, uint32_t n,
-                              struct fcache_value *value) {
+static enum region_reader_result get(const struct region_reader *map, uint32_t n,
+                                     struct fcache_value *value) {
   struct fc_key key = key_of(n);
-  struct region_hit hit = {0};
-  enum region_result result = region_get(map, NAMESPACE_ID, digest_of(n), &key, value, &hit);
-  if (result == REGION_HIT) {
+  struct region_reader_hit hit = {0};
+  enum region_reader_result result =
+      region_reader_get(map, NAMESPACE_ID, digest_of(n), &key, value, &hit);
+  if (result == REGION_READER_HIT) {
     ck_assert_uint_eq(hit.compute_ns, 6);
     ck_assert_uint_eq((uint32_t)hit.origin, 5);
   }
@@ -366,44 +367,44 @@ START_TEST(an_owner_that_died_in_a_window_leaves_it_busy) {
   struct owner owner;
   struct fcache_value value = {0};
   start_owner(&owner, prepare_half_a_window);
-  ck_assert_int_eq(get(&owner.map, 2, &value), REGION_BUSY);
+  ck_assert_int_eq(get(&owner.map, 2, &value), REGION_READER_BUSY);
   kill_owner(&owner);
   /* Nobody would ask a dead region; one that began to before its end ends as well. */
-  ck_assert(!region_is_live(&owner.map));
-  ck_assert_int_eq(get(&owner.map, 2, &value), REGION_BUSY);
-  ck_assert_int_eq(get(&owner.map, 1, &value), REGION_HIT);
+  ck_assert(!region_reader_is_live(&owner.map));
+  ck_assert_int_eq(get(&owner.map, 2, &value), REGION_READER_BUSY);
+  ck_assert_int_eq(get(&owner.map, 1, &value), REGION_READER_HIT);
   ck_assert_uint_eq(value.size, 5);
   ck_assert(memcmp(value.data, "value", 5) == 0);
-  ck_assert_int_eq(get(&owner.map, 3, &value), REGION_MISS);
+  ck_assert_int_eq(get(&owner.map, 3, &value), REGION_READER_MISS);
   free(value.data);
-  region_unmap(&owner.map);
+  region_reader_unmap(&owner.map);
 }
 END_TEST
 
 START_TEST(a_retired_region_serves_nothing) {
   struct region region;
-  struct region_map map;
+  struct region_reader map;
   make(&region);
-  ck_assert(region_map_fd(&map, region.fd, BOOT_ID));
-  ck_assert(region_is_live(&map));
+  ck_assert(region_reader_map_fd(&map, region.fd, BOOT_ID));
+  ck_assert(region_reader_is_live(&map));
   region_retire(&region);
-  ck_assert(!region_is_live(&map));
+  ck_assert(!region_reader_is_live(&map));
   region_deinit(&region);
-  ck_assert(!region_is_live(&map));
-  region_unmap(&map);
+  ck_assert(!region_reader_is_live(&map));
+  region_reader_unmap(&map);
 }
 END_TEST
 
 START_TEST(the_end_of_a_region_is_seen) {
   struct region region;
-  struct region_map map;
+  struct region_reader map;
   make(&region);
-  ck_assert(region_map_fd(&map, region.fd, BOOT_ID));
+  ck_assert(region_reader_map_fd(&map, region.fd, BOOT_ID));
   region_deinit(&region);
   ck_assert_ptr_null(region.base);
   ck_assert_int_eq(region.fd, -1);
-  ck_assert(!region_is_live(&map));
-  region_unmap(&map);
+  ck_assert(!region_reader_is_live(&map));
+  region_reader_unmap(&map);
 }
 END_TEST
 
