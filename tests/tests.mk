@@ -139,7 +139,7 @@ check-aarch64:
 
 # The unit tests in the emulator of $(EMULATOR), a command. Not those beside a scripted daemon, whose threads and
 # deadlines it makes too slow, nor those that take it a minute each.
-EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -l '"peer[a-z_]*\.h"' $(UNIT_SRC))) \
+EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/(scripted_[a-z]+|[a-z]+_fixture|sharing_daemon)\.h"' $(UNIT_SRC))) \
   %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
