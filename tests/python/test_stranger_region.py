@@ -570,7 +570,7 @@ def test_figures_that_cannot_be_and_bytes_without_meaning_are_accepted(client: C
 def test_bad_ring_ends_its_connection_alone(
     client: Client, daemon: Daemon, during_a_request: bool
 ) -> None:
-    """One of many: tests/system/region/test_region_hostile.c has more."""
+    """One of many: tests/system/region/test_region_corrupt_rings.c has more."""
     client.put(A, b"a")
     with Client(daemon.socket, "ns", region=True) as broken:
         assert broken.read(A) == b"a"

@@ -53,7 +53,7 @@ static void answer_many(const struct fc_request *request, struct fc_buf *out) {
   fc_frame_finish(out, 0, 0);
 }
 
-/* What the old ring held was taken before. */
+/* The old ring was read before the request was handled. */
 static void answer_ring(int fd, const struct fc_request *request, unsigned nth) {
   uint32_t slots = atomic_exchange(&sharing.next_slots, 0);
   struct fc_ring_reply reply = {slots == 0 ? 0 : SHARING_SPACE, slots == 0 ? 0 : 5};
@@ -172,7 +172,6 @@ void sharing_tear_down(void) {
   ck_assert_int_eq(close(sharing.region_fd), 0);
   client_tear_down();
 }
-
 
 /* Connected, though a busy machine may miss a short deadline over the greeting itself. */
 struct fcache *sharing_open(uint32_t deadline_ms) {

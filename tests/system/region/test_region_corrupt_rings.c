@@ -64,7 +64,7 @@ static void close_client(struct client *client) {
 }
 
 static void publish(struct client *client) {
-  /* Release: the daemon sees what stands below the head. */
+  /* Release: the daemon sees the records below the head. */
   atomic_store_explicit(&client->ring->head, client->head, memory_order_release);
 }
 
@@ -325,7 +325,7 @@ static void scribble(struct client *client, uint64_t *random) {
     *random ^= *random << 17;
     memcpy(client->slots + (*random >> 20) % (256u * FC_RING_SLOT / 8) * 8, random, 4);
   }
-  client->head = atomic_load(&client->ring->tail); /* what was read may be written again */
+  client->head = atomic_load(&client->ring->tail); /* slots that were read may be reused */
 }
 
 START_TEST(ring_changing_while_read_drops_only_its_client) {

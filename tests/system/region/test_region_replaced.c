@@ -139,7 +139,7 @@ static void open_idle(struct region_worker *worker) {
   ck_assert_uint_eq(library_counters(worker->cache).region_hits, IDLE_NUMBERS);
 }
 
-/* Until it hits in the region of the daemon that now serves; what it gets is of there, version 2.
+/* Returns whether all hits came from the region of the current daemon, whose values have version 2.
  */
 static bool reads_the_new_region(void *arg) {
   struct region_worker *worker = arg;
@@ -170,7 +170,7 @@ START_TEST(daemon_killed_idle_client_misses) {
 }
 END_TEST
 
-/* Its first look after the kill is when the next daemon was told to clear, and to store anew. */
+/* The client looks up first after the next daemon has cleared and stored new values. */
 START_TEST(daemon_replaced_idle_client_reads_new_values) {
   struct region_worker worker;
   struct fcache *cache;

@@ -34,8 +34,8 @@ static void count_line(void *arg, const struct trace_line *line) {
   seen->misses += !line->hit;
 }
 
-/* The daemon goes on; then its figures and its trace have what `worker` did, but for the hits that
- * could not be recorded, which are counted. */
+/* After the daemon went on: its statistics and its trace have every lookup of `worker`, except for
+ * the unrecorded hits, which are counted. */
 static void settle_stopped(struct region_worker *worker, const char *trace) {
   struct fcache_counters counters = library_counters(worker->cache);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
@@ -100,8 +100,8 @@ static bool is_connected_again(void *arg) {
   return fcache_connected(worker->cache);
 }
 
-/* The connection that missed its deadline stays open until the next one: what its ring holds, and
- * what was recorded there after, is not lost. */
+/* The connection that missed its deadline lingers until the next one: no hit in its ring is lost.
+ */
 START_TEST(daemon_stopped_miss_costs_one_deadline) {
   char trace[TRACE_PATH_SIZE];
   struct region_worker worker;
@@ -156,7 +156,7 @@ START_TEST(daemon_stopped_ring_full_hits_counted) {
 }
 END_TEST
 
-/* What a killed daemon had not taken is in its client's counters, and the next daemon is told. */
+/* Hits that a killed daemon had not read are in the client's counters, and in the next ring. */
 START_TEST(daemon_killed_unread_hits_published_to_next) {
   enum { READ = 500, UNREAD = 3000 };
   struct region_worker worker;

@@ -13,7 +13,7 @@
 
 #define WAIT_MS 60000u
 
-/* Of each call that fails, what was granted for it; what others compute stays theirs. */
+/* The failed call gives up its own leases only. */
 START_TEST(batch_compute_fails_leases_given_up) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {.fails = _i / 2 == 0 ? 1 : 2, .error = _i % 2 == 0 ? 99 : 0};
@@ -55,7 +55,7 @@ static int compute_and_skip(void *arg, const size_t *misses, size_t n, struct fc
   return 0;
 }
 
-/* Some of what was computed, or all of it. */
+/* Some of the values, or all. */
 START_TEST(batch_skipped_value_lease_given_up) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct fcache_hash prompts[4];

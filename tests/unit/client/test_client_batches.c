@@ -1,5 +1,5 @@
-/* Batches of which other clients compute a part: what is computed here and when, and what is waited
- * for. */
+/* Batches of which other clients compute a part: the order of computing, putting and
+ * waiting. */
 #include <check.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -19,7 +19,7 @@
 
 #define WAIT_MS 60000u
 
-/* What is free is computed by one call and put in one message, and only then it waits. */
+/* One call computes all misses, one message puts them, and only then the batch waits. */
 START_TEST(batch_leased_elsewhere_waits_after_put) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};
@@ -206,7 +206,7 @@ static int compute_relabelled(void *arg, const size_t *misses, size_t n, struct 
   return 0;
 }
 
-/* compute_misses may change it: what is looked up after that has the new one. */
+/* compute_misses may change the probe: later lookups have the new one. */
 START_TEST(batch_probe_changed_in_compute_used) {
   static const char *const probes[] = {NULL, "longer"};
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);

@@ -123,7 +123,7 @@ START_TEST(cached_nested_calls_time_counted_once) {
 }
 END_TEST
 
-/* What the daemon cannot do, or does not like, is no error of the caller. */
+/* An error of the daemon is no error of the caller. */
 START_TEST(cached_daemon_error_computes) {
   static const int codes[] = {FC_ENOMEM,  FC_EREFUSED,  FC_ESHUTDOWN, FC_EINVAL, FC_ETOOBIG,
                               FC_EDENIED, FC_EPROTOCOL, FC_EBUSY,     -999};

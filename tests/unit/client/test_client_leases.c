@@ -50,7 +50,7 @@ START_TEST(get_without_lease_no_terms) {
 }
 END_TEST
 
-/* Looking again, as its owner is told to compute for itself, does not lose the lease. */
+/* A second lookup by the owner is a miss, and does not lose the lease. */
 START_TEST(lease_after_other_lookups_remembered) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, 0);
   struct fcache_hash prompts[2] = {lease_prompt(1), lease_prompt(2)};
@@ -186,7 +186,7 @@ START_TEST(put_fails_lease_given_up) {
   ck_assert(lease_cached(cache, 1));
   ck_assert(lease_cached(cache, 2));
   LEASE_CHECK_TYPES(FC_GET, FC_PUT, FC_GIVE_UP, FC_GET, FC_PUT);
-  leases->put_error = FC_ETOOBIG; /* told: the daemon has drawn its conclusions */
+  leases->put_error = FC_ETOOBIG; /* the daemon received the put, and ended the lease */
   ck_assert(lease_cached(cache, 1));
   ck_assert_uint_eq(lease_n_seen(leases), 7);
   fcache_close(cache);

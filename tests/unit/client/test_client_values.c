@@ -115,7 +115,7 @@ START_TEST(call_wrong_argument_error_names_it) {
 }
 END_TEST
 
-/* The daemon is told, since the pass was made, but not sent the value; people are told once. */
+/* The put counts at the daemon, without its value. The library logs the first one. */
 START_TEST(put_too_big_error_names_limit) {
   char *data = calloc(1, (16u << 20) + 1);
   struct fcache_key key = store_key("a");

@@ -13,7 +13,7 @@
 #include "tests/support/runner.h"
 #include "tests/support/scripted_leases.h"
 
-#define DEADLINE_MS 600u /* where waits are to be longer */
+#define DEADLINE_MS 600u /* shorter than the waits under test */
 #define WAIT_MS 60000u
 
 START_TEST(get_wait_leased_elsewhere_waits) {
@@ -28,7 +28,7 @@ START_TEST(get_wait_leased_elsewhere_waits) {
   ck_assert_uint_gt(lease_seen(leases, 3).terms.wait_ms, 0);
   ck_assert_uint_le(lease_seen(leases, 3).terms.wait_ms, 500);
   ck_assert_uint_eq(lease_n_seen(leases), 4);
-  /* Without a lease: nobody says at once whether somebody computes. */
+  /* Without FCACHE_LEASE the first reply does not say whether another client computes. */
   ck_assert_int_eq(lease_get(cache, 3, FCACHE_UNRECORDED, 500), FCACHE_OK);
   struct lease_seen seen = lease_seen(leases, 5);
   ck_assert_uint_eq(seen.flags, FC_UNRECORDED);
@@ -70,7 +70,7 @@ START_TEST(cached_value_put_elsewhere_hit) {
 }
 END_TEST
 
-/* The owner gave up, or it took too long: compute, without what the wait took. */
+/* The owner gave up or took too long: the time of the computation excludes the wait. */
 START_TEST(cached_wait_without_value_computes) {
   static const char *const answers[] = {"TPG", "TPN", "TTTPG", "TPE", "TE"};
   struct fcache *cache = lease_open_connected(DEADLINE_MS, WAIT_MS);
@@ -184,7 +184,7 @@ START_TEST(wait_never_ended_bounded_by_client) {
 }
 END_TEST
 
-/* Who was stopped itself looks at what has come before it judges. */
+/* A process that was stopped reads its messages before it checks the deadline. */
 START_TEST(wait_process_stopped_finds_value) {
   const uint32_t deadline_ms = 500;
   leases->answers[1] = "TPW";

@@ -15,7 +15,7 @@
 
 #define DEADLINE_MS 150u
 
-/* Welcomes nobody, but for as long as the test goes on. */
+/* Keeps the connection open without a welcome. */
 static void serve_no_greeting(struct peer *peer, int fd, unsigned nth) {
   (void)fd;
   (void)nth;
@@ -26,7 +26,7 @@ static void serve_no_greeting(struct peer *peer, int fd, unsigned nth) {
 static int replace_by_file(int fd, const char *path) {
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   ck_assert_int_ge(file, 0);
-  /* In one step: a number that stood free would be taken by the peer's next connection. */
+  /* In one step: a free number would be taken by the peer's next connection. */
   ck_assert_int_eq(dup3(file, fd, O_CLOEXEC), fd);
   ck_assert_int_eq(close(file), 0);
   ck_assert_int_eq((int)write(fd, "mine", 4), 4);
@@ -82,7 +82,7 @@ struct swap {
   atomic_int other_end;
 };
 
-/* Has the handle wait, and puts something else at its socket's number meanwhile. */
+/* Makes the handle wait, and replaces its socket during the wait. */
 static void serve_a_swap(struct peer *peer, int fd, unsigned nth) {
   struct swap *swap = peer->arg;
   struct fc_request request;
@@ -106,7 +106,7 @@ static void serve_a_swap(struct peer *peer, int fd, unsigned nth) {
   peer_wait_closed(fd);
 }
 
-/* A wait is long: no ping goes to a stranger, and nothing that one says is read. */
+/* No ping is sent to the other file, and nothing is read from it. */
 START_TEST(descriptor_reused_during_wait_untouched) {
   struct swap swap = {.other_end = -1};
   struct peer peer;

@@ -59,7 +59,7 @@ END_TEST
 START_TEST(open_stale_socket_connection_refused) {
   struct peer peer;
   peer_start(&peer, serve_silence, NULL);
-  ck_assert_int_eq(shutdown(peer.listener, SHUT_RDWR), 0); /* nobody accepts any more */
+  ck_assert_int_eq(shutdown(peer.listener, SHUT_RDWR), 0); /* no process accepts any more */
   struct fcache *cache = client_open(peer.path, DEADLINE_MS);
   ck_assert_ptr_nonnull(strstr(client_lines.first, "(Connection refused)"));
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
@@ -304,7 +304,7 @@ END_TEST
 struct late {
   struct peer *peer; /* whose welcome it gives */
   int listener;
-  pid_t waiting; /* the thread that is to wait first */
+  pid_t waiting; /* the thread that must wait first */
 };
 
 static bool sleeps(pid_t thread) {

@@ -13,7 +13,7 @@
 #include "tests/support/runner.h"
 #include "tests/support/scripted_daemon.h"
 
-#define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still far from "for ever" */
+#define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still bounded */
 
 static void serve_then_hang_up(struct peer *peer, int fd, unsigned nth) {
   if (nth > 0)
@@ -68,7 +68,7 @@ START_TEST(backoff_daemon_hangs_up_doubles) {
 }
 END_TEST
 
-/* A clear has no other result than the daemon's: it does not wait for the back-off. */
+/* Welcomes the second connection only, and answers its clears. */
 static void serve_clears(struct peer *peer, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;

@@ -17,7 +17,7 @@
 #include "tests/support/scripted_daemon.h"
 
 #define DEADLINE_MS 150u
-#define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still far from "for ever" */
+#define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still bounded */
 
 static void serve_silence(struct peer *peer, int fd, unsigned nth) {
   (void)peer;
@@ -150,7 +150,7 @@ START_TEST(reply_dripping_deadline_kept) {
   fc_frame_put_header(frame, sizeof frame - FC_FRAME_HEADER);
   struct peer peer;
   peer_start(&peer, serve_crumbs, &bytes);
-  peer.welcome.max_value = 1; /* tells the script to be slow */
+  peer.welcome.max_value = 1; /* makes the script slow */
   struct fcache *cache = client_open_connected(peer.path, DEADLINE_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
@@ -263,8 +263,8 @@ START_TEST(reply_flood_deadline_kept) {
 }
 END_TEST
 
-/* The same without a race: of what stands in the socket after the deadline one read's worth is
- * taken (we may have been stopped ourselves), and no more. */
+/* Without a race: after the deadline the library reads once (the process may have been stopped),
+ * and no more. */
 START_TEST(socket_io_data_after_deadline_times_out) {
   int pair[2];
   uint8_t frame[FC_FRAME_HEADER + 1] = {0};
@@ -291,7 +291,7 @@ START_TEST(socket_io_data_after_deadline_times_out) {
 }
 END_TEST
 
-/* What is sent at once is sent whole or not at all, and never behind half a message. */
+/* socket_io_send_now sends a whole message or nothing, and nothing after a cut message. */
 START_TEST(socket_io_after_cut_message_sends_nothing) {
   int pair[2];
   size_t size = 8u << 20;
@@ -318,7 +318,7 @@ START_TEST(socket_io_after_cut_message_sends_nothing) {
 }
 END_TEST
 
-/* A reply that comes after its deadline is nobody's: the connection is another by then. */
+/* A late reply comes over a connection that is not read any more. */
 static void serve_late_first(struct peer *peer, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;

@@ -69,9 +69,9 @@ static struct fc_region_bucket *bucket_of(const char *prompt) {
   return region_build_bucket(&build, SPACE, &key);
 }
 
-/* ---- what it finds ---- */
+/* ---- lookups ---- */
 
-START_TEST(finds_each_of_many_in_few_buckets) {
+START_TEST(get_many_entries_few_buckets_each_found) {
   char prompt[16], text[300];
   for (int i = 0; i < 60; i++) {
     (void)snprintf(prompt, sizeof prompt, "p%d", i);
@@ -89,7 +89,7 @@ START_TEST(finds_each_of_many_in_few_buckets) {
 }
 END_TEST
 
-START_TEST(every_part_of_the_key_counts) {
+START_TEST(get_other_key_part_miss) {
   struct fc_key key = key_of("a"), other = key;
   (void)add("a", "value", 0);
   ck_assert_int_eq(get_key(&key), REGION_READER_HIT);
@@ -118,7 +118,7 @@ START_TEST(every_part_of_the_key_counts) {
 }
 END_TEST
 
-START_TEST(longest_names_and_empty_values) {
+START_TEST(get_longest_names_empty_value_hit) {
   char op[256], view[256];
   memset(op, 'o', 255);
   memset(view, 'v', 255);
@@ -132,7 +132,7 @@ START_TEST(longest_names_and_empty_values) {
 }
 END_TEST
 
-START_TEST(pieces_are_put_together_in_order) {
+START_TEST(get_value_in_pieces_in_order) {
   char text[1001], prompt[8];
   for (size_t i = 0; i < sizeof text - 1; i++)
     text[i] = (char)('a' + i % 23);
@@ -145,7 +145,7 @@ START_TEST(pieces_are_put_together_in_order) {
 }
 END_TEST
 
-START_TEST(value_grows_and_is_used_again) {
+START_TEST(get_larger_value_buffer_grows) {
   (void)add("long", "a value that is rather long", 0);
   (void)add("short", "short", 0);
   check_hit("long", "a value that is rather long");
@@ -156,7 +156,7 @@ START_TEST(value_grows_and_is_used_again) {
 END_TEST
 
 /* The last entry's padding is the arena's last byte: a reader beyond it is seen by a sanitizer. */
-START_TEST(last_bytes_of_the_arena_are_read) {
+START_TEST(get_value_at_arena_end_hit) {
   struct fc_key key = key_of("end");
   uint32_t head = sizeof(struct fc_region_entry) + fc_region_names_bytes(2, 4);
   uint32_t size = (uint32_t)(build.size - build.next) - head - 3;
@@ -174,7 +174,7 @@ END_TEST
 
 /* ---- life and death ---- */
 
-START_TEST(lives_while_its_daemon_does) {
+START_TEST(is_live_until_owner_dies_or_retires) {
   ck_assert(region_reader_is_live(&map));
   atomic_store(&build.header->retired, 1);
   ck_assert(!region_reader_is_live(&map));
@@ -190,7 +190,7 @@ START_TEST(lives_while_its_daemon_does) {
 }
 END_TEST
 
-START_TEST(odd_sequence_is_busy) {
+START_TEST(get_odd_sequence_busy) {
   (void)add("a", "value", 0);
   atomic_store(&bucket_of("a")->sequence, 7);
   ck_assert_int_eq(get("a"), REGION_READER_BUSY);
@@ -202,7 +202,7 @@ END_TEST
 /* ---- headers that make no sense ---- */
 
 /* With one word of it wrong at a time. */
-START_TEST(impossible_headers_are_refused) {
+START_TEST(attach_invalid_header_rejected) {
   struct fc_region_header *header = build.header, right = *header;
   struct region_reader refused;
   const struct {
@@ -251,7 +251,7 @@ END_TEST
 
 /* ---- entries that make no sense ---- */
 
-START_TEST(impossible_offsets_are_busy) {
+START_TEST(get_invalid_offset_busy) {
   const uint64_t wrong[] = {1,
                             8,
                             FC_REGION_PAGE,
@@ -279,7 +279,7 @@ START_TEST(impossible_offsets_are_busy) {
 }
 END_TEST
 
-START_TEST(cyclic_chains_end) {
+START_TEST(get_cyclic_chain_busy) {
   uint64_t offset = add("a", "value", 0);
   struct fc_region_entry *entry = region_build_entry(&build, offset);
   atomic_store(&entry->next, offset);
@@ -288,7 +288,7 @@ START_TEST(cyclic_chains_end) {
 }
 END_TEST
 
-START_TEST(impossible_sizes_are_busy) {
+START_TEST(get_invalid_size_busy) {
   uint64_t offset = add("a", "value", 0);
   struct fc_region_entry *entry = region_build_entry(&build, offset);
   uint64_t left = SIZE - offset - sizeof *entry - 8;
@@ -307,8 +307,8 @@ START_TEST(impossible_sizes_are_busy) {
 }
 END_TEST
 
-/* The names of an entry at the arena's end would stand beyond it. */
-START_TEST(names_beyond_the_arena_are_no_match) {
+/* The names of an entry at the end of the arena would lie beyond it. */
+START_TEST(get_names_beyond_arena_no_match) {
   uint64_t offset = add("a", "value", 0), end = SIZE - sizeof(struct fc_region_entry);
   memcpy(build.base + end, build.base + offset, sizeof(struct fc_region_entry));
   atomic_store(&bucket_of("a")->first, end);
@@ -316,7 +316,7 @@ START_TEST(names_beyond_the_arena_are_no_match) {
 }
 END_TEST
 
-START_TEST(impossible_pieces_are_busy) {
+START_TEST(get_invalid_pieces_busy) {
   const char *text = "a value in several pieces, each of them with some bytes in it";
   uint64_t offset = add("a", text, 3);
   struct fc_region_piece *table = region_build_pieces(&build, offset);
@@ -347,7 +347,7 @@ START_TEST(impossible_pieces_are_busy) {
 }
 END_TEST
 
-/* ---- a writer meanwhile ---- */
+/* ---- a writer at the same time ---- */
 
 #define ROUNDS 20000u
 #define STORM_MAX_S 5    /* valgrind runs one thread at a time, each for long */
@@ -373,7 +373,7 @@ static void *write_on(void *arg) {
     atomic_thread_fence(memory_order_release); /* the odd number is seen before what follows */
     atomic_store_explicit(&entry->numbers, (uint64_t)size << 32 | 3, memory_order_relaxed);
     fc_shared_write(to, text, size);
-    /* what was written is seen before the even number */
+    /* the write is visible before the even number */
     atomic_store_explicit(&storm->bucket->sequence, sequence + 2, memory_order_release);
     for (uint32_t pause = 0; pause < i % 512; pause++) /* or hardly anything would be read */
       atomic_signal_fence(memory_order_seq_cst);
@@ -381,7 +381,7 @@ static void *write_on(void *arg) {
   return NULL;
 }
 
-START_TEST(no_value_is_torn) {
+START_TEST(get_during_writes_never_torn) {
   char longest[VALUE_MAX + 1] = {0};
   memset(longest, 'a' + VALUE_MAX % 26, VALUE_MAX);
   struct storm storm = {.offset = add("a", longest, 0), .bucket = bucket_of("a")};
@@ -412,21 +412,21 @@ int main(void) {
   TCase *tcase = tcase_create("region_reader");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, finds_each_of_many_in_few_buckets);
-  tcase_add_test(tcase, every_part_of_the_key_counts);
-  tcase_add_test(tcase, longest_names_and_empty_values);
-  tcase_add_test(tcase, pieces_are_put_together_in_order);
-  tcase_add_test(tcase, value_grows_and_is_used_again);
-  tcase_add_test(tcase, last_bytes_of_the_arena_are_read);
-  tcase_add_test(tcase, lives_while_its_daemon_does);
-  tcase_add_test(tcase, odd_sequence_is_busy);
-  tcase_add_test(tcase, impossible_headers_are_refused);
-  tcase_add_test(tcase, impossible_offsets_are_busy);
-  tcase_add_test(tcase, cyclic_chains_end);
-  tcase_add_test(tcase, impossible_sizes_are_busy);
-  tcase_add_test(tcase, names_beyond_the_arena_are_no_match);
-  tcase_add_test(tcase, impossible_pieces_are_busy);
-  tcase_add_test(tcase, no_value_is_torn);
+  tcase_add_test(tcase, get_many_entries_few_buckets_each_found);
+  tcase_add_test(tcase, get_other_key_part_miss);
+  tcase_add_test(tcase, get_longest_names_empty_value_hit);
+  tcase_add_test(tcase, get_value_in_pieces_in_order);
+  tcase_add_test(tcase, get_larger_value_buffer_grows);
+  tcase_add_test(tcase, get_value_at_arena_end_hit);
+  tcase_add_test(tcase, is_live_until_owner_dies_or_retires);
+  tcase_add_test(tcase, get_odd_sequence_busy);
+  tcase_add_test(tcase, attach_invalid_header_rejected);
+  tcase_add_test(tcase, get_invalid_offset_busy);
+  tcase_add_test(tcase, get_cyclic_chain_busy);
+  tcase_add_test(tcase, get_invalid_size_busy);
+  tcase_add_test(tcase, get_names_beyond_arena_no_match);
+  tcase_add_test(tcase, get_invalid_pieces_busy);
+  tcase_add_test(tcase, get_during_writes_never_torn);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,4 +1,4 @@
-/* The ring's writer, and the names that its contexts stand for; a daemon is played by hand. */
+/* The writer of the ring, and the names of its records. The test plays the daemon. */
 #include "client/lib/shm/ring_writer.h"
 
 #include <check.h>
@@ -62,7 +62,7 @@ static void drain(void) {
   atomic_store(&memory->tail, head());
 }
 
-START_TEST(context_goes_first_and_once) {
+START_TEST(add_hit_new_labels_written_once_before) {
   const struct labels *context = context_of("op", "base", "probe");
   ck_assert(hit(context, 1));
   ck_assert_uint_eq(head(), 2);
@@ -85,7 +85,7 @@ START_TEST(context_goes_first_and_once) {
 }
 END_TEST
 
-START_TEST(contexts_are_told_apart_and_remembered) {
+START_TEST(labels_find_same_names_same_labels) {
   const struct labels *context = context_of("op", "base", "x");
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = 4};
   uint64_t serial = context->serial;
@@ -103,7 +103,7 @@ START_TEST(contexts_are_told_apart_and_remembered) {
 END_TEST
 
 /* More names than contexts: the oldest one's place is taken, and named anew before it is used. */
-START_TEST(contexts_take_turns) {
+START_TEST(labels_table_full_oldest_replaced) {
   char view[8];
   uint64_t at = 0;
   for (int round = 0; round < 2; round++)
@@ -122,7 +122,7 @@ START_TEST(contexts_take_turns) {
 END_TEST
 
 /* The longest names, over the ring's end. */
-START_TEST(records_wrap) {
+START_TEST(add_hit_at_ring_end_wraps) {
   char name[256], names[765];
   const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 6; i++) { /* the context and its hits leave 5 */
@@ -145,7 +145,7 @@ START_TEST(records_wrap) {
 }
 END_TEST
 
-START_TEST(full_until_the_daemon_takes_some) {
+START_TEST(add_hit_ring_full_until_read) {
   const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 1; i++)
     ck_assert(hit(context, i));
@@ -165,7 +165,7 @@ START_TEST(full_until_the_daemon_takes_some) {
 }
 END_TEST
 
-START_TEST(tails_that_make_no_sense_free_nothing) {
+START_TEST(add_hit_invalid_tail_stays_full) {
   const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 1; i++)
     ck_assert(hit(context, i));
@@ -184,7 +184,7 @@ START_TEST(tails_that_make_no_sense_free_nothing) {
 }
 END_TEST
 
-START_TEST(untaken_hits_are_counted) {
+START_TEST(unread_hits_counted) {
   struct fc_ring_hit preload = {.flags = FC_RING_UNRECORDED};
   ck_assert_uint_eq(ring_writer_unread_hits(&ring), 0);
   ck_assert(hit(context_of("op", "base",
@@ -203,7 +203,7 @@ START_TEST(untaken_hits_are_counted) {
 }
 END_TEST
 
-START_TEST(impossible_rings_are_refused) {
+START_TEST(attach_invalid_ring_rejected) {
   const uint32_t n_slots[] = {0,         1, SLOTS / 2, SLOTS + 1, SLOTS * 2, FC_RING_SLOTS_MAX * 2,
                               UINT32_MAX};
   struct ring_writer refused;
@@ -224,7 +224,7 @@ START_TEST(impossible_rings_are_refused) {
 }
 END_TEST
 
-START_TEST(only_sealed_memory_is_mapped) {
+START_TEST(map_fd_unsealed_rejected) {
   const int seals[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SHRINK | F_SEAL_GROW};
   for (int i = 0; i < 4; i++) {
     struct fc_ring_header *theirs;
@@ -255,15 +255,15 @@ int main(void) {
   Suite *suite = suite_create("ring_writer");
   TCase *tcase = tcase_create("ring_writer");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, context_goes_first_and_once);
-  tcase_add_test(tcase, contexts_are_told_apart_and_remembered);
-  tcase_add_test(tcase, contexts_take_turns);
-  tcase_add_test(tcase, records_wrap);
-  tcase_add_test(tcase, full_until_the_daemon_takes_some);
-  tcase_add_test(tcase, tails_that_make_no_sense_free_nothing);
-  tcase_add_test(tcase, untaken_hits_are_counted);
-  tcase_add_test(tcase, impossible_rings_are_refused);
-  tcase_add_test(tcase, only_sealed_memory_is_mapped);
+  tcase_add_test(tcase, add_hit_new_labels_written_once_before);
+  tcase_add_test(tcase, labels_find_same_names_same_labels);
+  tcase_add_test(tcase, labels_table_full_oldest_replaced);
+  tcase_add_test(tcase, add_hit_at_ring_end_wraps);
+  tcase_add_test(tcase, add_hit_ring_full_until_read);
+  tcase_add_test(tcase, add_hit_invalid_tail_stays_full);
+  tcase_add_test(tcase, unread_hits_counted);
+  tcase_add_test(tcase, attach_invalid_ring_rejected);
+  tcase_add_test(tcase, map_fd_unsealed_rejected);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -47,7 +47,7 @@ START_TEST(region_dead_or_retired_unmapped) {
 }
 END_TEST
 
-/* A miss met its deadline: hits go on, told in the old ring, until there is a new one. */
+/* After a miss that timed out, hits are recorded in the old ring until there is a new one. */
 START_TEST(daemon_stopped_hits_go_on) {
   int fd;
   sharing.peer.welcome.version = _i == 0 ? 3 : 2;
@@ -66,7 +66,7 @@ START_TEST(daemon_stopped_hits_go_on) {
     ck_assert_uint_lt(runner_now_ms(), end_ms);
   sharing_wait_for(&sharing.ended[sharing.first]); /* closed by us */
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->tail), 6);
-  /* What it may have granted us since is free as soon as it goes on. */
+  /* A lease that it grants later is free as soon as it goes on. */
   ck_assert_uint_eq(atomic_load(&sharing.gives_up), _i == 0 ? 1 : 0);
   ck_assert_int_eq(sharing_connections(&fd), 1);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
@@ -135,7 +135,7 @@ START_TEST(lingering_descriptor_reused_untouched) {
 }
 END_TEST
 
-/* The daemon hung up, with or without having taken what the ring held: no hit goes uncounted. */
+/* The daemon closed the connection, with or without reading the ring: every hit is counted. */
 START_TEST(connection_closed_hits_counted_and_published) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   unsigned hits = 4, untaken = _i == 0 ? 0 : 4;
@@ -150,7 +150,7 @@ START_TEST(connection_closed_hits_counted_and_published) {
   ck_assert_uint_eq(sharing_head(0), 5);
   struct fcache_counters counters = library_counters(cache);
   ck_assert_uint_eq(counters.cache_hits, hits);
-  /* The hit that found the new connection is told there. */
+  /* The hit that found the new connection is recorded there. */
   uint64_t in_new = sharing_head(1) - 1;
   ck_assert_uint_ge(in_new, 1);
   ck_assert_uint_eq(counters.unrecorded, untaken + after + 1 - in_new);
@@ -159,7 +159,7 @@ START_TEST(connection_closed_hits_counted_and_published) {
 }
 END_TEST
 
-/* What a killed daemon's connection looks like. */
+/* Closes the connection as a killed daemon does. */
 static void cut_connection(unsigned nth) {
   ck_assert_int_eq(pthread_mutex_lock(&sharing.peer.lock), 0);
   ck_assert(sharing.peer.connections[nth].open);
@@ -201,7 +201,7 @@ START_TEST(daemon_dead_region_unmarked_few_hits) {
 }
 END_TEST
 
-/* It lives, and ended the connection for its own reasons. */
+/* The daemon is alive, and closed the connection for its own reasons. */
 START_TEST(daemon_hangs_up_hits_go_on) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;

@@ -109,7 +109,7 @@ START_TEST(miss_in_region_uses_socket) {
   ck_assert_int_eq(sharing_get(cache, "none"), 'm');
   struct fc_key key = sharing_key("a");
   struct fc_region_bucket *bucket = region_build_bucket(&sharing.region, SHARING_SPACE, &key);
-  atomic_fetch_add(&bucket->sequence, 1); /* the daemon stands in the middle of a change */
+  atomic_fetch_add(&bucket->sequence, 1); /* the daemon is in the middle of a change */
   ck_assert_int_eq(sharing_get(cache, "a"), 's');
   atomic_fetch_add(&bucket->sequence, 1);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
@@ -191,7 +191,7 @@ START_TEST(local_hit_recorded_and_counted) {
 }
 END_TEST
 
-/* Nor does it count as a lookup: a put is then as of a key that was never asked for. */
+/* It does not count as a lookup: a later put has no epoch. */
 START_TEST(local_miss_no_message) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   ck_assert_int_eq(sharing_get_with(cache, "b", FCACHE_LOCAL | FCACHE_LEASE), 'm');
@@ -208,7 +208,7 @@ START_TEST(local_miss_no_message) {
 }
 END_TEST
 
-/* The ring is full, and emptying it would take a message; or there is nobody to empty it. */
+/* The ring is full and only a message would empty it, or no daemon reads it. */
 START_TEST(local_hit_not_recordable_miss) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (unsigned i = 0; i < SHARING_SLOTS - 1; i++)

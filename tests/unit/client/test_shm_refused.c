@@ -98,7 +98,7 @@ static void close_standard_streams(void) {
     (void)close(fd);
 }
 
-/* What a child does that may go on once `go` says so: returns 'r' or 's', or what went wrong. */
+/* Runs in a child, after a byte from `go`. Returns 'r' or 's', or another letter for an error. */
 static int in_child(int go, bool streams) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
@@ -113,13 +113,13 @@ static int in_child(int go, bool streams) {
     return 'o';
   for (int fd = 0; fd <= STDERR_FILENO && !streams; fd++)
     if (fcntl(fd, F_GETFD) >= 0)
-      return 'f'; /* something of ours stands there */
+      return 'f'; /* a descriptor of the library */
   int result = (unsigned char)sharing_get(cache, "a");
   fcache_close(cache);
   return client_lines.n == 0 ? result : 'l';
 }
 
-/* Its limits are set from outside: valgrind keeps to those that it does not hear of. */
+/* Sets the limits from outside: valgrind intercepts setrlimit. */
 static int get_in_child(void (*limit)(pid_t child, int n), int n, bool streams) {
   int status, go[2];
   ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);

@@ -24,7 +24,8 @@ START_TEST(ring_full_emptied_by_ping) {
 }
 END_TEST
 
-/* It costs one deadline; then hits go on, and their number is told. */
+/* It costs one deadline. Then hits go on and are counted, and the next ring publishes the number.
+ */
 START_TEST(ring_full_daemon_stopped_hits_counted) {
   sharing.peer.welcome.version = 4;
   struct fcache *cache = sharing_open(DEADLINE_MS);
@@ -49,7 +50,7 @@ START_TEST(ring_full_daemon_stopped_hits_counted) {
   counters = library_counters(cache);
   ck_assert_uint_eq(counters.cache_hits, hits);
   ck_assert_uint_eq(counters.region_hits, hits);
-  /* Every hit is in one of the rings, or in the number that the first one tells. */
+  /* Every hit is in one of the rings, or in the number that the first one publishes. */
   ck_assert_uint_eq(sharing_head(0) - 1 + sharing_head(1) - 1 + counters.unrecorded, hits);
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->unrecorded), counters.unrecorded);
   ck_assert_uint_eq(atomic_load(&sharing_ring(1)->unrecorded), 0);
@@ -181,7 +182,7 @@ START_TEST(ring_revoked_not_written) {
   assert_records(atomic_load(&sharing.former_rings[sharing.first]), 1);
   assert_records(sharing_ring(0), 2);
   ck_assert_uint_eq(library_counters(cache).unrecorded, 0);
-  set_state(FC_RING_REVOKED); /* and no other is to be had */
+  set_state(FC_RING_REVOKED); /* and there is no other */
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   assert_records(sharing_ring(0), 2);
   ck_assert_uint_eq(library_counters(cache).unrecorded, 1);
@@ -194,7 +195,7 @@ END_TEST
 START_TEST(ring_ended_not_written) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
-  set_state(FC_RING_ENDED); /* and no other is to be had */
+  set_state(FC_RING_ENDED); /* and there is no other */
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   assert_records(sharing_ring(0), 1);
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->unrecorded), 0);
