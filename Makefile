@@ -101,7 +101,7 @@ $(PROTO_A) $(DAEMON_A) $(CTL_A) $(CLIENT_A):
 	$(Q)$(AR) rcs $@ $^
 
 # One object with all names but the public ones made local: a program that links the archive
-# may have a function link_open of its own.
+# may have a function connection_open of its own.
 $(LIBA): $(call pic,$(CLIENT_SRC) $(PROTO_SRC))
 	@rm -f $@
 	$(call say,AR)

@@ -111,8 +111,8 @@ bool connection_ready(struct connection *connection);
  * returns true, once. */
 bool connection_leave_parent(struct connection *connection);
 
-/* Calls connection_leave_parent. Returns true once in a forked child, also if somebody else called
- * it before. */
+/* Calls connection_leave_parent. Returns true once in a forked child, also if another function
+ * called it before. */
 bool connection_forked(struct connection *connection);
 
 /* Gives up all leases and waits of this connection. The daemon then replies to pending waits.
