@@ -7,24 +7,24 @@
 #include "daemon/trace/trace.h"
 #include "proto/limits.h"
 
-#define MALLOC_BYTES 16u /* the allocator's own, of each allocation */
+#define MALLOC_BYTES 16u /* the allocator's overhead for each allocation */
 
-/* The kernel's memory for a client besides its send buffer: socket, two descriptors, two watches,
- * and where it has a ring, that file and the page of its page table. Measured: 2.2 KiB without a
- * ring (Linux 6.18); twice that for other kernels. */
+/* The kernel's memory for a client besides its send buffer: the socket, two descriptors and two
+ * epoll watches; for a ring, the memory file and a page of page table. Measured 2.2 KiB without a
+ * ring on Linux 6.18; about twice that allows for other kernels. */
 #define KERNEL_CLIENT_BYTES (4096u + 4096u)
 
-/* Measured: 2.6 MiB of program, libraries and stacks are resident after the start, and the kernel
- * has 0.3 MiB for it. */
+/* Measured: 2.6 MiB of program, libraries and stacks are resident after the start, plus 0.3 MiB in
+ * the kernel. */
 #define PROGRAM_BYTES (5u << 20)
 
-/* Replies of tools are made in the daemon's memory: a reply of up to FC_FRAME_SLACK in a buffer
- * that doubles, and its parts in another. */
+/* Pages and statistics are encoded in the daemon's memory: a reply of up to FC_FRAME_SLACK in a
+ * buffer that doubles, and its parts in another. */
 #define WORK_BYTES (4u * FC_FRAME_SLACK)
 
-/* Page tables have 8 bytes for each page of 4 KiB, and the index of a memory file 9. */
+/* A page of 4 KiB takes 8 bytes of page table and 9 bytes of a memory file's index. */
 #define TABLE_SHARE 240u
-#define HOLES_SHARE 8u /* of the heap's small blocks, what lies between those that are in use */
+#define HOLES_SHARE 8u /* share of the malloc heap lost between blocks in use */
 
 static uint64_t add(uint64_t a, uint64_t b) {
   return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
@@ -38,7 +38,7 @@ uint64_t memory_total_client_bytes(void) {
   return conn_bytes_max() + sizeof(struct clear_job) + sizeof(struct process) + 2 * MALLOC_BYTES;
 }
 
-/* A user has a connection, or has made a namespace. */
+/* Each user has at least a connection or a namespace. */
 static uint64_t bytes_of_users(const struct memory_settings *settings) {
   uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces;
   return users * (sizeof(struct user) + MALLOC_BYTES);

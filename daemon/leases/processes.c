@@ -17,9 +17,9 @@ static struct process **bucket_of(struct processes *processes, pid_t pid) {
   return &processes->buckets[index_of(processes, pid)];
 }
 
-struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t birth) {
+struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t start_time) {
   struct process *process = processes->buckets[index_of(processes, pid)];
-  while (process != NULL && !(process->pid == pid && process->birth == birth))
+  while (process != NULL && !(process->pid == pid && process->start_time == start_time))
     process = process->next_in_bucket;
   return process;
 }
@@ -77,7 +77,7 @@ static struct process *find_creator(const struct processes *processes, pid_t pid
     known = proc_stat_read(parent, &stat);
     if (!known)
       break;
-    struct process *found = processes_find(processes, parent, peer_birth(stat.start_ticks));
+    struct process *found = processes_find(processes, parent, peer_start_time(stat.start_ticks));
     if (found != NULL)
       return found;
   }
@@ -88,10 +88,10 @@ static struct process *find_creator(const struct processes *processes, pid_t pid
  * as long as it lives: its creator may give it work in later computations, too. One that was
  * created before is a worker like others. */
 static void find_out_whose_helper(const struct processes *processes, struct process *process) {
-  struct process *creator = process->birth == 0 ? NULL : find_creator(processes, process->pid);
+  struct process *creator = process->start_time == 0 ? NULL : find_creator(processes, process->pid);
   if (creator == NULL || creator == process)
     return;
-  uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(process->birth));
+  uint64_t created_ns = proc_stat_created_ns(peer_start_ticks(process->start_time));
   bool computed = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
   if (computed || creator->leases.helper_of != NULL)
     leases_set_helper(&process->leases, &creator->leases);
@@ -99,13 +99,13 @@ static void find_out_whose_helper(const struct processes *processes, struct proc
 
 /* ---- connections ---- */
 
-static struct process *make(struct processes *processes, pid_t pid, uint64_t birth,
+static struct process *make(struct processes *processes, pid_t pid, uint64_t start_time,
                             uint64_t number) {
   struct process *process = calloc(1, sizeof *process);
   if (process == NULL)
     return NULL;
   process->pid = pid;
-  process->birth = birth;
+  process->start_time = start_time;
   process->number = number;
   process->next_in_bucket = *bucket_of(processes, pid);
   *bucket_of(processes, pid) = process;
@@ -113,13 +113,13 @@ static struct process *make(struct processes *processes, pid_t pid, uint64_t bir
   return process;
 }
 
-struct process *processes_join(struct processes *processes, pid_t pid, uint64_t birth,
+struct process *processes_join(struct processes *processes, pid_t pid, uint64_t start_time,
                                uint64_t number) {
   if (pid <= 0)
     return NULL;
-  struct process *process = processes_find(processes, pid, birth);
+  struct process *process = processes_find(processes, pid, start_time);
   if (process == NULL)
-    process = make(processes, pid, birth, number);
+    process = make(processes, pid, start_time, number);
   else if (process->connections == 0)
     become_busy(processes, process);
   if (process != NULL)
@@ -131,7 +131,7 @@ void processes_leave(struct processes *processes, struct process *process) {
   assert(process->connections > 0);
   if (--process->connections > 0)
     return;
-  if (process->birth == 0) { /* the next with this pid may be another */
+  if (process->start_time == 0) { /* the next with this pid may be another */
     forget(processes, process);
     return;
   }

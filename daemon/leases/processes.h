@@ -19,7 +19,7 @@ struct process {
   struct lease_process leases; /* first */
   uint64_t number;             /* client id of its first connection: never used twice */
   pid_t pid;
-  uint64_t birth; /* see peer.h; 0: not known */
+  uint64_t start_time; /* see peer.h; 0: not known */
   uint32_t connections;
   struct process *next_in_bucket;
   struct process *next_idle, *prev_idle; /* where it has no connection */
@@ -39,13 +39,13 @@ void processes_deinit(struct processes *processes);
 /* A connection of the process `pid` begins; it is left by processes_leave. `number` is that of a
  * new one, which is a helper if it was created while a process above it computed. NULL: the pid is
  * 0 (of another pid namespace), or out of memory. */
-struct process *processes_join(struct processes *processes, pid_t pid, uint64_t birth,
+struct process *processes_join(struct processes *processes, pid_t pid, uint64_t start_time,
                                uint64_t number);
 
 /* A connection ends. It holds no lease, and does not wait. */
 void processes_leave(struct processes *processes, struct process *process);
 
 /* That has a connection, or is remembered; or NULL. */
-struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t birth);
+struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t start_time);
 
 #endif

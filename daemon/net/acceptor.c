@@ -33,7 +33,7 @@ static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_soc
   acceptor->listener->fd = -1;
   if (uv_listen(stream_of(socket), BACKLOG, acceptor->on_connection) < 0)
     return FC_EREFUSED;
-  return watch_take((uv_handle_t *)&socket->pipe);
+  return epoll_watch_add((uv_handle_t *)&socket->pipe);
 }
 
 /* A client that connected before the file was removed may still wait to be accepted. */
@@ -57,7 +57,7 @@ static void say_failure(struct acceptor *acceptor, const char *text) {
 }
 
 static void restore(struct acceptor *acceptor, struct acceptor_socket *socket) {
-  struct fault fault;
+  struct error_text fault;
   int r = listener_restore(acceptor->listener, &acceptor->where, &fault);
   if (r < 0)
     say_failure(acceptor, fault.text);

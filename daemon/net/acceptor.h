@@ -11,7 +11,7 @@
 #include "daemon/base/log.h"
 #include "daemon/net/conns.h"
 #include "daemon/net/ticker.h"
-#include "daemon/os/listen.h"
+#include "daemon/os/listener.h"
 
 #define ACCEPTOR_CHECK_MS 1000u
 #define ACCEPTOR_PAUSE 10u /* checks that are left out after one that failed */

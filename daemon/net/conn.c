@@ -190,7 +190,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 }
 
 static void say_no_watches(struct conns *conns, const char *what_then) {
-  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", what_then, WATCH_FULL);
+  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", what_then,
+           EPOLL_WATCH_FULL);
 }
 
 static void read_on(struct conn *conn, bool on) {
@@ -200,7 +201,7 @@ static void read_on(struct conn *conn, bool on) {
   mark_progress(conn, conn->in_size); /* from here on the peer can make some */
   if (!on) {
     (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
-  } else if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
+  } else if (epoll_watch_add((uv_handle_t *)&conn->pipe) < 0) {
     say_no_watches(conn->conns, "a connection is closed");
     conn_close(conn);
   } else if (uv_read_start((uv_stream_t *)&conn->pipe, alloc_input, on_read) < 0) {
@@ -676,7 +677,7 @@ static void watch_death(struct conn *conn) {
     log_line(conn->conns->log, LOG_LEVEL_WARNING,
              "cannot watch process %ld: its exit is seen by its socket closing",
              (long)conn->peer.pid);
-  } else if (watch_take((uv_handle_t *)&conn->death) < 0) {
+  } else if (epoll_watch_add((uv_handle_t *)&conn->death) < 0) {
     (void)uv_poll_stop(&conn->death); /* documented never to fail */
     say_no_watches(conn->conns, unwatched);
   } else {
@@ -743,11 +744,11 @@ static int start(struct conn *conn) {
   const struct conns_limits *limits = &conn->conns->limits;
   check_descriptors(conn->conns);
   conn->session.pid = conn->peer.pid;
-  conn->session.birth = conn->peer.birth;
+  conn->session.start_time = conn->peer.start_time;
   conn->session.uid = conn->peer.uid;
   conn->session.uid_unknown = !id_map_knows_uid(&limits->admins.ids, conn->peer.uid);
   conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
-  peer_forget_groups(&conn->peer); /* they may be 256 KiB */
+  peer_free_groups(&conn->peer); /* they may be 256 KiB */
   if (!join_user(conn))
     return FC_ENOMEM;
   char text[USER_TEXT_SIZE + 64];
@@ -756,10 +757,10 @@ static int start(struct conn *conn) {
     fail(conn, FC_EBUSY, text);
     return 0;
   }
-  if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
+  if (epoll_watch_add((uv_handle_t *)&conn->pipe) < 0) {
     say_no_watches(conn->conns, "a client is refused");
-    dispatch_refused(conn->conns->dispatch, &conn->session, WATCH_FULL);
-    fail(conn, FC_EBUSY, WATCH_FULL);
+    dispatch_refused(conn->conns->dispatch, &conn->session, EPOLL_WATCH_FULL);
+    fail(conn, FC_EBUSY, EPOLL_WATCH_FULL);
     return 0;
   }
   watch_death(conn);
@@ -774,7 +775,7 @@ int conn_accept(struct conns *conns, uv_stream_t *listener) {
   if (conn == NULL)
     return FC_ENOMEM;
   /* While a connection waited for memory, libuv did not watch the listener. */
-  if (watch_take((uv_handle_t *)listener) < 0) {
+  if (epoll_watch_add((uv_handle_t *)listener) < 0) {
     free(conn);
     return FC_ENOMEM;
   }

@@ -157,7 +157,7 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   sender->unsent_bytes += unsent->size;
   sender->seen_unsent_bytes = sender->unsent_bytes;
   sender->seen_unread_bytes = 0; /* known from the next look on */
-  if (watch_take((uv_handle_t *)sender->stream) < 0 ||
+  if (epoll_watch_add((uv_handle_t *)sender->stream) < 0 ||
       uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
     sender->unsent_bytes -= unsent->size;
     unsent_free(unsent);

@@ -35,7 +35,7 @@ int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg),
     return FC_EREFUSED;
   }
   if (uv_poll_start(&ticker->poll, UV_READABLE, on_expired) < 0 ||
-      watch_take((uv_handle_t *)&ticker->poll) < 0) {
+      epoll_watch_add((uv_handle_t *)&ticker->poll) < 0) {
     ticker_close(ticker);
     return FC_EREFUSED;
   }

@@ -162,26 +162,27 @@ static void use_mapping(struct region *region, uint32_t max_value, uint64_t boot
 }
 
 int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, uint64_t boot_id,
-                bool shared, struct fault *why) {
+                bool shared, struct error_text *why) {
   *region = (struct region){.fd = -1};
   lay_out(region, max_bytes);
   if (shared && map_shared(region)) {
     use_mapping(region, max_value, boot_id);
     if (come_to_life(region))
       return 0;
-    (void)fault_set(why, FC_EREFUSED,
-                    "clients cannot read the cache themselves, and ask for each value: this C "
-                    "library has no robust mutex by which they would see the daemon's end");
+    (void)error_text_set(why, FC_EREFUSED,
+                         "clients cannot read the cache themselves, and ask for each value: this C "
+                         "library has no robust mutex by which they would see the daemon's end");
   } else if (shared) {
-    (void)fault_set(why, FC_EREFUSED,
-                    "clients cannot read the cache themselves, and ask for each value: the kernel "
-                    "gave no sealed memory of %llu bytes to share: %s",
-                    (unsigned long long)region->size, strerror(errno));
+    (void)error_text_set(
+        why, FC_EREFUSED,
+        "clients cannot read the cache themselves, and ask for each value: the kernel "
+        "gave no sealed memory of %llu bytes to share: %s",
+        (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);
   if (!reserve(region, PROT_READ | PROT_WRITE))
-    return fault_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
-                     (unsigned long long)max_bytes);
+    return error_text_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
+                          (unsigned long long)max_bytes);
   use_mapping(region, max_value, boot_id);
   return 0;
 }

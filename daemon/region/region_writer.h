@@ -42,7 +42,7 @@ uint64_t region_overhead_bytes(uint64_t max_bytes);
  * FC_ENOMEM with *why. The calling thread is to live as long as the daemon serves: its end is what
  * readers look at. */
 int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, uint64_t boot_id,
-                bool shared, struct fault *why);
+                bool shared, struct error_text *why);
 void region_deinit(struct region *region); /* idempotent */
 
 /* By which readers' maps show it (region_uses.h); 0 where no client can map it. */

@@ -242,7 +242,7 @@ static void list(struct dispatch *dispatch, struct session *session) {
 /* Its connections are of one process. Where that is not known, each is one of its own. */
 static void join_process(struct dispatch *dispatch, struct session *session) {
   session->process =
-      processes_join(&dispatch->processes, session->pid, session->birth, session->client_id);
+      processes_join(&dispatch->processes, session->pid, session->start_time, session->client_id);
   if (session->process != NULL)
     session->leases.process = &session->process->leases;
 }

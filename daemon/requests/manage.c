@@ -161,7 +161,7 @@ static void log_by(const struct call *call, const char *what) {
   log_line(call->dispatch->log, LOG_LEVEL_INFO, "%s by %s", what, session_text(call->session, who));
 }
 
-static int trace_on_for(const struct call *call, struct fc_str path, struct fault *fault) {
+static int trace_on_for(const struct call *call, struct fc_str path, struct error_text *fault) {
   int rc = trace_on_below(call->dispatch->trace, path, fault);
   char who[SESSION_TEXT_SIZE];
   if (rc == 0)
@@ -179,7 +179,7 @@ enum dispatch_result manage_trace(const struct call *call, const struct fc_trace
     log_by(call, "trace turned off");
   }
   if (request->action == FC_TRACE_ON) {
-    struct fault fault;
+    struct error_text fault;
     int rc = trace_on_for(call, request->path, &fault);
     if (rc < 0)
       return call_error(call, rc, "%s", fault.text);

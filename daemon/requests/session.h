@@ -47,9 +47,9 @@ enum slice_kind {
 };
 
 struct session {
-  uint64_t client_id; /* never used twice */
-  pid_t pid;          /* of the peer, as the kernel has it; 0: of another pid namespace */
-  uint64_t birth;     /* of that process, see peer.h; 0: not known */
+  uint64_t client_id;  /* never used twice */
+  pid_t pid;           /* of the peer, as the kernel has it; 0: of another pid namespace */
+  uint64_t start_time; /* of that process, see peer.h; 0: not known */
   uid_t uid;
   bool uid_unknown;    /* the number may be any user's: see id_map.h */
   struct user *user;   /* of that uid; borrowed; NULL: not known, see users.h */

@@ -416,13 +416,13 @@ static void adopt_path(struct trace_stream *stream, struct trace_file *file) {
 }
 
 static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_str path,
-                   struct fault *fault) {
+                   struct error_text *fault) {
   struct trace_file file;
   unsigned n_open;
   if (trace->closing)
-    return fault_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
+    return error_text_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: it traces no more");
   if (trace->no_pool != NULL)
-    return fault_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
+    return error_text_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
   int r = trace_file_open(&file, dir, path, fault);
   if (r < 0)
     return r;
@@ -436,10 +436,10 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   trace_file_look_at_end(&file); /* only now: no stream of ours is writing to it */
   stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
   if (stream == NULL) {
-    fault_set(fault, FC_ETRACE,
-              "the trace file %s was not opened: %u former ones are still being written: try "
-              "again later",
-              file.path, n_open);
+    error_text_set(fault, FC_ETRACE,
+                   "the trace file %s was not opened: %u former ones are still being written: try "
+                   "again later",
+                   file.path, n_open);
     (void)trace_file_deinit(&file); /* nothing was written */
     return FC_ETRACE;
   }
@@ -451,15 +451,15 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   return 0;
 }
 
-int trace_on(struct trace *trace, struct fc_str path, struct fault *fault) {
+int trace_on(struct trace *trace, struct fc_str path, struct error_text *fault) {
   return turn_on(trace, NULL, path, fault);
 }
 
-int trace_on_below(struct trace *trace, struct fc_str path, struct fault *fault) {
+int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *fault) {
   return turn_on(trace, &trace->dir, path, fault);
 }
 
-int trace_set_dir(struct trace *trace, const char *path, struct fault *fault) {
+int trace_set_dir(struct trace *trace, const char *path, struct error_text *fault) {
   return trace_dir_open(&trace->dir, path, fault);
 }
 
@@ -474,12 +474,12 @@ void trace_off(struct trace *trace) {
 }
 
 void trace_reopen(struct trace *trace) {
-  struct fault fault;
+  struct error_text fault;
   if (trace->current == NULL)
     return;
   /* A copy: opening the same file again replaces the path that it was given. */
   char *path = strdup(trace->current->file.path);
-  int r = path == NULL ? fault_set(&fault, FC_ENOMEM, "out of memory")
+  int r = path == NULL ? error_text_set(&fault, FC_ENOMEM, "out of memory")
                        : turn_on(trace, trace->current->file.dir, fc_str_of(path), &fault);
   free(path);
   if (r < 0)

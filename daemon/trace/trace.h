@@ -46,7 +46,7 @@ struct trace {
   uint64_t written;             /* and those that are in one */
   struct trace_dir dir;         /* below which clients may name files */
   bool said_full, said_failed;
-  const struct fault
+  const struct error_text
       *no_pool; /* why there are no threads to write with (thread_pool.h); NULL: there are */
   bool closing, closed;
   uint64_t close_by_ms; /* uv_now */
@@ -63,12 +63,12 @@ int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
  * say at once what is wrong: FC_ETRACE with a text, also where there are no threads. Then the
  * former state stays. The first takes whatever the path names, for a path of the command line; the
  * second a file below the folder for traces, for a client's (trace_dir.h). */
-int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
-int trace_on_below(struct trace *trace, struct fc_str path, struct fault *fault);
+int trace_on(struct trace *trace, struct fc_str path, struct error_text *fault);
+int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *fault);
 
 /* Makes `path` the folder below which clients may name files: there is none before. 0, FC_ENOMEM or
  * FC_ETRACE. The second makes it that of the current file (trace_dir_open_beside). */
-int trace_set_dir(struct trace *trace, const char *path, struct fault *fault);
+int trace_set_dir(struct trace *trace, const char *path, struct error_text *fault);
 void trace_set_dir_beside(struct trace *trace);
 /* No more lines; what was accepted is still written, where the file takes it. */
 void trace_off(struct trace *trace);

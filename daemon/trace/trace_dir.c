@@ -70,15 +70,15 @@ static int open_folder(struct trace_dir *dir, char *folder) {
   return 0;
 }
 
-int trace_dir_open(struct trace_dir *dir, const char *path, struct fault *fault) {
+int trace_dir_open(struct trace_dir *dir, const char *path, struct error_text *fault) {
   char *folder = absolute_folder(path);
   if (folder == NULL)
-    return fault_set(fault, FC_ENOMEM, "the folder for traces %s was not opened: %s", path,
-                     strerror(errno));
+    return error_text_set(fault, FC_ENOMEM, "the folder for traces %s was not opened: %s", path,
+                          strerror(errno));
   if (open_folder(dir, folder) == 0)
     return 0;
-  fault_set(fault, FC_ETRACE, "the folder for traces %s cannot be opened: %s: give another", path,
-            strerror(errno));
+  error_text_set(fault, FC_ETRACE, "the folder for traces %s cannot be opened: %s: give another",
+                 path, strerror(errno));
   free(folder);
   return FC_ETRACE;
 }
@@ -128,34 +128,36 @@ static bool goes_down(const char *rest) {
 }
 
 char *trace_dir_path_of(const struct trace_dir *dir, struct fc_str name, int *code,
-                        struct fault *fault) {
+                        struct error_text *fault) {
   char *path = NULL;
   if (dir->fd < 0) {
-    *code = fault_set(fault, FC_ETRACE,
-                      "this daemon has no folder for traces: start it with --trace-dir=DIR, or "
-                      "with --trace=FILE, to name files there");
+    *code =
+        error_text_set(fault, FC_ETRACE,
+                       "this daemon has no folder for traces: start it with --trace-dir=DIR, or "
+                       "with --trace=FILE, to name files there");
     return NULL;
   }
   bool relative = name.size > 0 && name.data[0] != '/';
   if (asprintf(&path, "%s%s%.*s", relative ? dir->path : "", relative ? "/" : "", (int)name.size,
                name.data) < 0) {
-    *code = fault_set(fault, FC_ENOMEM, "out of memory: the trace file was not opened");
+    *code = error_text_set(fault, FC_ENOMEM, "out of memory: the trace file was not opened");
     return NULL;
   }
   const char *rest = below(dir, path);
   if (rest != NULL && goes_down(rest) && strlen(path) <= FC_PATH_MAX)
     return path;
-  *code = fault_set(fault, FC_ETRACE,
-                    "%.*s is no name of a file below the daemon's folder for traces: give one "
-                    "that begins with %s/, or a relative one, without \"..\"",
-                    (int)name.size, name.data, dir->path);
+  *code = error_text_set(fault, FC_ETRACE,
+                         "%.*s is no name of a file below the daemon's folder for traces: give one "
+                         "that begins with %s/, or a relative one, without \"..\"",
+                         (int)name.size, name.data, dir->path);
   free(path);
   return NULL;
 }
 
-static int failed(const char *path, int error, struct fault *fault) {
-  return fault_set(fault, FC_ETRACE, "the trace file %s cannot be opened: %s: give another path",
-                   path, strerror(error));
+static int failed(const char *path, int error, struct error_text *fault) {
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file %s cannot be opened: %s: give another path", path,
+                        strerror(error));
 }
 
 /* The folder `name` in `at`, made where it is missing and `make` says so. -1 with errno. */
@@ -200,7 +202,7 @@ static const char *objection(int fd) {
 }
 
 int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags,
-                        struct fault *fault) {
+                        struct error_text *fault) {
   const char *rest = below(dir, path), *name = NULL, *wrong;
   char *parts = rest == NULL ? NULL : strdup(rest);
   if (parts == NULL)
@@ -214,16 +216,17 @@ int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags
     (void)close(at); /* nothing was written through it */
   free(parts);
   if (fd < 0 && (error == ELOOP || error == ENOTDIR))
-    return fault_set(fault, FC_ETRACE,
-                     "the trace file %s cannot be opened: a part of its path is a symbolic link or "
-                     "no folder: give another path",
-                     path);
+    return error_text_set(
+        fault, FC_ETRACE,
+        "the trace file %s cannot be opened: a part of its path is a symbolic link or "
+        "no folder: give another path",
+        path);
   if (fd < 0)
     return failed(path, error, fault);
   wrong = objection(fd);
   if (wrong == NULL)
     return fd;
   (void)close(fd); /* nothing was written through it */
-  return fault_set(fault, FC_ETRACE, "the trace file %s is not written to: %s: give another path",
-                   path, wrong);
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file %s is not written to: %s: give another path", path, wrong);
 }

@@ -22,7 +22,7 @@ void trace_dir_init(struct trace_dir *dir); /* none */
 
 /* Makes the folder and those above it where they are missing, and opens it, instead of the former
  * one. 0, FC_ENOMEM, or FC_ETRACE with a text; with an error nothing has changed. */
-int trace_dir_open(struct trace_dir *dir, const char *path, struct fault *fault);
+int trace_dir_open(struct trace_dir *dir, const char *path, struct error_text *fault);
 
 /* The folder of the file at `path`, where that is a regular file, `st`, under its own name. A link,
  * a device or a pipe makes no folder one for traces, nor does what cannot be opened: then there is
@@ -34,12 +34,12 @@ void trace_dir_deinit(struct trace_dir *dir); /* idempotent */
 /* The absolute path of what a client names, allocated: `name` itself, or below the folder where it
  * is relative. NULL with *fault set, FC_ETRACE or FC_ENOMEM in *code: it is none in the folder. */
 char *trace_dir_path_of(const struct trace_dir *dir, struct fc_str name, int *code,
-                        struct fault *fault);
+                        struct error_text *fault);
 
 /* Opens the file at such a path, close-on-exec, with the flags of open(2). With O_CREAT it and the
  * folders below ours are made where they are missing. The descriptor, or FC_ETRACE with a text. */
 int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags,
-                        struct fault *fault);
+                        struct error_text *fault);
 
 /* mkdir -p of what comes before the last slash of `path`, which is as it was at the end. 0, or -1
  * with errno. */

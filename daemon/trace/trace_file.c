@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* The descriptor, or FC_ETRACE with a text. */
-static int open_append(const struct trace_dir *dir, char *path, struct fault *fault) {
+static int open_append(const struct trace_dir *dir, char *path, struct error_text *fault) {
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   if (dir != NULL)
     return trace_dir_open_file(dir, path, flags, fault);
@@ -20,15 +20,15 @@ static int open_append(const struct trace_dir *dir, char *path, struct fault *fa
     fd = open(path, flags, 0640);
   if (fd >= 0)
     return fd;
-  return fault_set(fault, FC_ETRACE,
-                   "the trace file %s cannot be opened to append: %s: give another "
-                   "path",
-                   path, strerror(errno));
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file %s cannot be opened to append: %s: give another "
+                        "path",
+                        path, strerror(errno));
 }
 
 static int open_to_read(const struct trace_file *file) {
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  struct fault fault; /* where it cannot be read, that is no fault */
+  struct error_text fault; /* where it cannot be read, that is no fault */
   if (file->dir != NULL)
     return trace_dir_open_file(file->dir, file->path, flags, &fault);
   return open(file->path, flags);
@@ -50,27 +50,27 @@ static off_t torn_size(const struct trace_file *file) {
   return torn ? st.st_size : 0;
 }
 
-static int check_path(struct fc_str path, struct fault *fault) {
+static int check_path(struct fc_str path, struct error_text *fault) {
   if (path.size > 0 && path.size <= FC_PATH_MAX && memchr(path.data, '\0', path.size) == NULL)
     return 0;
-  return fault_set(fault, FC_ETRACE,
-                   "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
-                   (unsigned)path.size, FC_PATH_MAX);
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
+                        (unsigned)path.size, FC_PATH_MAX);
 }
 
-static int take_path(struct trace_file *file, struct fc_str path, struct fault *fault) {
+static int take_path(struct trace_file *file, struct fc_str path, struct error_text *fault) {
   int rc = FC_ENOMEM;
   if (file->dir != NULL) {
     file->path = trace_dir_path_of(file->dir, path, &rc, fault);
   } else {
     file->path = strndup(path.data, path.size);
     if (file->path == NULL)
-      fault_set(fault, rc, "out of memory: the trace file was not opened");
+      error_text_set(fault, rc, "out of memory: the trace file was not opened");
   }
   return file->path == NULL ? rc : 0;
 }
 
-static int open_named(struct trace_file *file, struct fc_str path, struct fault *fault) {
+static int open_named(struct trace_file *file, struct fc_str path, struct error_text *fault) {
   int rc = check_path(path, fault);
   if (rc == 0)
     rc = take_path(file, path, fault);
@@ -81,7 +81,7 @@ static int open_named(struct trace_file *file, struct fc_str path, struct fault 
 }
 
 int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
-                    struct fault *fault) {
+                    struct error_text *fault) {
   struct stat st;
   *file = (struct trace_file){.fd = -1, .dir = dir};
   int rc = open_named(file, path, fault);
@@ -92,8 +92,9 @@ int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct
     return 0;
   }
   if (rc == 0)
-    rc = fault_set(fault, FC_ETRACE, "the trace file %s cannot be examined: %s: give another path",
-                   file->path, strerror(errno));
+    rc = error_text_set(fault, FC_ETRACE,
+                        "the trace file %s cannot be examined: %s: give another path", file->path,
+                        strerror(errno));
   (void)trace_file_deinit(file); /* nothing was written */
   return rc;
 }

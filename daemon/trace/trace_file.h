@@ -25,7 +25,7 @@ struct trace_file {
  * names, for a path of the command line. Else as trace_dir.h says, for a client's. 0, FC_ENOMEM,
  * or FC_ETRACE with a text; with an error nothing is held. */
 int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
-                    struct fault *fault);
+                    struct error_text *fault);
 
 /* Where the file ends within a line (a crash, a full disk), the next write ends that line first. It
  * is not written at once: the disk may still be full. Only for a file that no stream is writing to:

@@ -125,7 +125,7 @@ void storm_writer_step(struct storm_writer *writer) {
 }
 
 bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, uint32_t n_buckets) {
-  struct fault fault;
+  struct error_text fault;
   memset(writer, 0, sizeof *writer);
   writer->board = board;
   if (region_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true, &fault) != 0 ||

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 void traced_start(struct traced *traced) {
-  struct fault fault;
+  struct error_text fault;
   memset(traced, 0, sizeof *traced);
   int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);

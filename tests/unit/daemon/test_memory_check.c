@@ -54,11 +54,11 @@ static const struct memory_amounts bounds = {{[MEMORY_REGION] = 264u << 20,
                                               [MEMORY_LEASES] = 3u << 20,
                                               [MEMORY_TRACE] = 8u << 20,
                                               [MEMORY_DAEMON] = 4u << 20}};
-static struct fault fault;
+static struct error_text error;
 
 static int check(void) {
-  memset(&fault, 0, sizeof fault);
-  return memory_check(&bounds, root, &fault);
+  memset(&error, 0, sizeof error);
+  return memory_check(&bounds, root, &error);
 }
 
 START_TEST(nothing_known_is_no_limit) {
@@ -73,18 +73,18 @@ START_TEST(v2_tightest_above) {
   ck_assert_int_eq(check(), 0);
   put("/sys/fs/cgroup/a.slice/memory.max", "300000000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "300000000 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "377487360 bytes"));
+  ck_assert_ptr_nonnull(strstr(error.text, "300000000 bytes"));
+  ck_assert_ptr_nonnull(strstr(error.text, "377487360 bytes"));
   ck_assert_ptr_nonnull(strstr(
-      fault.text, "region 264 MiB (--max-bytes), messages 60 MiB (--client-budget), sockets 4 MiB "
+      error.text, "region 264 MiB (--max-bytes), messages 60 MiB (--client-budget), sockets 4 MiB "
                   "(--client-budget and --max-clients), rings 12 MiB (--client-budget), clients "
                   "1 MiB (--max-clients), namespaces 4 MiB (--max-namespaces), leases 3 MiB "
                   "(--max-leases), trace 8 MiB, daemon 4 MiB"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "lower --max-bytes, or raise that limit"));
+  ck_assert_ptr_nonnull(strstr(error.text, "/sys/fs/cgroup/a.slice/memory.max"));
+  ck_assert_ptr_nonnull(strstr(error.text, "lower --max-bytes, or raise that limit"));
   put("/sys/fs/cgroup/memory.max", "1000\n"); /* and of the mount itself, as in a container */
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "(1000 bytes)"));
+  ck_assert_ptr_nonnull(strstr(error.text, "(1000 bytes)"));
 }
 END_TEST
 
@@ -103,7 +103,7 @@ START_TEST(v1_memory_controller) {
   ck_assert_int_eq(check(), 0);
   put("/sys/fs/cgroup/memory/docker/memory.limit_in_bytes", "104857600\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "100 MiB"));
+  ck_assert_ptr_nonnull(strstr(error.text, "100 MiB"));
 }
 END_TEST
 
@@ -113,24 +113,24 @@ START_TEST(v2_what_is_in_use_counts) {
   put("/sys/fs/cgroup/a.slice/memory.max", "629145600\n");
   put("/sys/fs/cgroup/a.slice/memory.current", "524288000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "100 MiB (104857600 bytes) are left of the 600 MiB "));
-  ck_assert_ptr_nonnull(strstr(fault.text, "/sys/fs/cgroup/a.slice/memory.max, where 500 MiB "));
+  ck_assert_ptr_nonnull(strstr(error.text, "100 MiB (104857600 bytes) are left of the 600 MiB "));
+  ck_assert_ptr_nonnull(strstr(error.text, "/sys/fs/cgroup/a.slice/memory.max, where 500 MiB "));
   put("/sys/fs/cgroup/a.slice/memory.stat",
       "anon 1\nfile 500000000\nshmem 200000000\nactive_file 100000000\ninactive_file 100000000\n"
       "slab_reclaimable 72521439\nslab 99999999999\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "(377379039 bytes)"));
+  ck_assert_ptr_nonnull(strstr(error.text, "(377379039 bytes)"));
   put("/sys/fs/cgroup/a.slice/memory.stat",
       "inactive_file 100000000\nactive_file 100000000\nslab_reclaimable 72629760\n");
   ck_assert_int_eq(check(), 0);
   put("/sys/fs/cgroup/a.slice/b.service/memory.max", "500000000\n"); /* our own group */
   put("/sys/fs/cgroup/a.slice/b.service/memory.current", "200000000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "(300000000 bytes)"));
+  ck_assert_ptr_nonnull(strstr(error.text, "(300000000 bytes)"));
   put("/sys/fs/cgroup/a.slice/b.service/memory.current",
       "600000000\n"); /* over it, as after a cut */
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "(0 bytes)"));
+  ck_assert_ptr_nonnull(strstr(error.text, "(0 bytes)"));
 }
 END_TEST
 
@@ -139,7 +139,7 @@ START_TEST(v1_what_is_in_use_counts) {
   put("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "629145600\n");
   put("/sys/fs/cgroup/memory/x/memory.usage_in_bytes", "524288000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "(104857600 bytes)"));
+  ck_assert_ptr_nonnull(strstr(error.text, "(104857600 bytes)"));
   put("/sys/fs/cgroup/memory/x/memory.stat",
       "inactive_file 999999999\ntotal_inactive_file 272629760\ntotal_active_file 0\n");
   ck_assert_int_eq(check(), 0);
@@ -158,8 +158,8 @@ START_TEST(available_memory) {
   ck_assert_int_eq(check(), 0);
   put("/proc/meminfo", "MemTotal:  8000000 kB\nMemAvailable:     100000 kB\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
-  ck_assert_ptr_nonnull(strstr(fault.text, "102400000 bytes"));
-  ck_assert_ptr_nonnull(strstr(fault.text, "free some memory"));
+  ck_assert_ptr_nonnull(strstr(error.text, "102400000 bytes"));
+  ck_assert_ptr_nonnull(strstr(error.text, "free some memory"));
 }
 END_TEST
 
@@ -221,7 +221,7 @@ START_TEST(overflow_of_the_need) {
   struct memory_amounts huge = {{UINT64_MAX, UINT64_MAX, UINT64_MAX}};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
-  ck_assert_int_eq(memory_check(&huge, root, &fault), FC_ENOMEM);
+  ck_assert_int_eq(memory_check(&huge, root, &error), FC_ENOMEM);
 }
 END_TEST
 
@@ -236,8 +236,8 @@ START_TEST(resource_limit) {
     getrlimit(RLIMIT_DATA, &limit);
     limit.rlim_cur = 100u << 20;
     setrlimit(RLIMIT_DATA, &limit);
-    _exit(check() == FC_ENOMEM && strstr(fault.text, "RLIMIT_DATA") != NULL &&
-                  strstr(fault.text, "100 MiB (104857600 bytes)") != NULL
+    _exit(check() == FC_ENOMEM && strstr(error.text, "RLIMIT_DATA") != NULL &&
+                  strstr(error.text, "100 MiB (104857600 bytes)") != NULL
               ? 0
               : 1);
   }

@@ -21,7 +21,7 @@ static struct process *self;
 static uint64_t birth_of(pid_t pid) {
   struct proc_stat stat;
   ck_assert(proc_stat_read(pid, &stat));
-  return peer_birth(stat.start_ticks);
+  return peer_start_time(stat.start_ticks);
 }
 
 static struct process *join(pid_t pid, uint64_t number) {
@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(a_child_from_before_the_computation_is_none) {
   struct child child = start(false);
-  uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(birth_of(child.pid)));
+  uint64_t created_ns = proc_stat_created_ns(peer_start_ticks(birth_of(child.pid)));
   while (clock_ns() <= created_ns) /* it is told to a tick */
     ;
   compute();

@@ -1,4 +1,4 @@
-#include "daemon/os/listen.h"
+#include "daemon/os/listener.h"
 #include "proto/errors.h"
 #include "tests/support/runner.h"
 #include "tests/support/sanitizer.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static char dir[64], path[96], lock_path[104];
-static struct fault fault;
+static struct error_text error;
 
 static void set_up(void) {
   strcpy(dir, "/tmp/fcached-test-XXXXXX");
@@ -42,8 +42,8 @@ static void tear_down(void) {
 
 static int open_at(struct listener *listener, const char *where) {
   struct listener_options options = {.path = where};
-  memset(&fault, 0, sizeof fault);
-  return listener_open(listener, &options, &fault);
+  memset(&error, 0, sizeof error);
+  return listener_open(listener, &options, &error);
 }
 
 static int connect_to(const char *where) {
@@ -58,7 +58,7 @@ static int connect_to(const char *where) {
 }
 
 static void expect_said(const char *part) {
-  ck_assert_msg(strstr(fault.text, part) != NULL, "\"%s\" lacks \"%s\"", fault.text, part);
+  ck_assert_msg(strstr(error.text, part) != NULL, "\"%s\" lacks \"%s\"", error.text, part);
 }
 
 START_TEST(binds_and_removes) {
@@ -139,7 +139,7 @@ START_TEST(odd_content_of_the_lock_file) {
     ck_assert_int_eq(pwrite(fd, contents[i], strlen(contents[i]), 0), strlen(contents[i]));
     ck_assert_int_eq(open_at(&listener, path), FC_EBUSY);
     if (i != 2)
-      expect_said("its pid is not recorded");
+      expect_said("unknown pid");
   }
   close(fd);
 }
@@ -224,9 +224,9 @@ END_TEST
 START_TEST(says_where_no_lock_file_can_be_made) {
   struct listener listener;
   ck_assert_int_eq(open_at(&listener, "/proc/fcached.sock"), FC_EREFUSED); /* not even by root */
-  expect_said("cannot make /proc/fcached.sock.lock");
+  expect_said("cannot create /proc/fcached.sock.lock");
   expect_said("give another --socket, where files can be made");
-  ck_assert_ptr_null(strstr(fault.text, "remove it"));
+  ck_assert_ptr_null(strstr(error.text, "remove it"));
 }
 END_TEST
 
@@ -241,7 +241,7 @@ static int few_descriptors_child(void) {
   few.rlim_cur = (rlim_t)next + 1; /* the lock file's, and no more */
   if (setrlimit(RLIMIT_NOFILE, &few) < 0)
     return 1;
-  return open_at(&listener, path) == FC_EREFUSED && strstr(fault.text, "Too many open") ? 0 : 2;
+  return open_at(&listener, path) == FC_EREFUSED && strstr(error.text, "Too many open") ? 0 : 2;
 }
 
 START_TEST(leaves_a_socket_that_it_cannot_try) {
@@ -302,7 +302,7 @@ START_TEST(group) {
   struct stat st;
   struct listener listener;
   struct listener_options options = {.path = path, .has_group = true, .group = 12345};
-  int r = listener_open(&listener, &options, &fault);
+  int r = listener_open(&listener, &options, &error);
   if (geteuid() == 0) {
     ck_assert_int_eq(r, 0);
     ck_assert_int_eq(stat(path, &st), 0);
@@ -321,7 +321,7 @@ END_TEST
 
 static int restore(struct listener *listener) {
   struct listener_options options = {.path = path};
-  return listener_restore(listener, &options, &fault);
+  return listener_restore(listener, &options, &error);
 }
 
 /* As the loop does: the former socket stays open, and its owner takes the new one over. */
@@ -396,7 +396,7 @@ START_TEST(another_lock_holder_is_described_truly) {
   ck_assert_int_eq(open_at(&first, path), 0);
   ck_assert_int_eq(unlink(path), 0);
   ck_assert_int_eq(open_at(&second, path), FC_EBUSY);
-  expect_said("that socket is not there at the moment");
+  expect_said("that socket is missing");
   listener_close(&first);
 }
 END_TEST
@@ -426,16 +426,16 @@ static int handed_over_child(int kind) {
   struct listener_options options = {.path = kind == 5 ? other : kind < 6 ? NULL : asked[kind]};
   options.has_group = kind >= 8;
   options.group = kind == 9 ? getegid() + 1 : getegid();
-  int r = listener_open(&listener, &options, &fault);
+  int r = listener_open(&listener, &options, &error);
   if (kind == 9)
-    return r == FC_EINVAL && strstr(fault.text, "--socket-group: ") && listener.fd < 0 ? 4 : 21;
+    return r == FC_EINVAL && strstr(error.text, "--socket-group: ") && listener.fd < 0 ? 4 : 21;
   if (kind == 6)
-    return r == FC_EINVAL && strstr(fault.text, "--socket ") && strstr(fault.text, other) &&
-                   strstr(fault.text, path) && listener.fd < 0
+    return r == FC_EINVAL && strstr(error.text, "--socket ") && strstr(error.text, other) &&
+                   strstr(error.text, path) && listener.fd < 0
                ? 3
                : 19;
   if (r < 0)
-    return strstr(fault.text, "exactly one ListenStream") != NULL ? 1 : 13;
+    return strstr(error.text, "exactly one ListenStream") != NULL ? 1 : 13;
   if (!listener.handed_over)
     return strcmp(listener.path, other) == 0 ? 2 : 14;
   if (listener.fd != 3 || strcmp(listener.path, path) != 0 || listener.lock_fd != -1)
@@ -444,7 +444,7 @@ static int handed_over_child(int kind) {
     return 16;
   if (kind == 4 && fcntl(4, F_GETFD) >= 0)
     return 17; /* what is of no use is closed */
-  if (kind == 0 && (unlink(path) < 0 || listener_restore(&listener, &options, &fault) != 0 ||
+  if (kind == 0 && (unlink(path) < 0 || listener_restore(&listener, &options, &error) != 0 ||
                     access(path, F_OK) == 0))
     return 20; /* made again by the service manager, or by nobody */
   listener_close(&listener);

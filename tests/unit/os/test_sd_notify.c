@@ -38,22 +38,22 @@ static void clear_environment(void) {
 
 START_TEST(tells_a_path) {
   char dir[] = "/tmp/fcached-test-XXXXXX", path[64];
-  struct notify notify;
+  struct sd_notify notify;
   ck_assert_ptr_nonnull(mkdtemp(dir));
   snprintf(path, sizeof path, "%s/notify", dir);
   int fd = bind_datagram(path, strlen(path) + 1);
   clear_environment();
   setenv("NOTIFY_SOCKET", path, 1);
-  notify_init(&notify);
-  ck_assert(notify_send(&notify, NOTIFY_READY "\nSTATUS=serving"));
+  sd_notify_init(&notify);
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_READY "\nSTATUS=serving"));
   expect(fd, "READY=1\nSTATUS=serving");
-  ck_assert(notify_send(&notify, NOTIFY_STOPPING));
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_STOPPING));
   expect(fd, "STOPPING=1");
   ck_assert_uint_eq(notify.watchdog_ms, 0);
   close(fd);
-  ck_assert(!notify_send(&notify, NOTIFY_WATCHDOG)); /* nobody reads: dropped, no SIGPIPE */
-  notify_deinit(&notify);
-  notify_deinit(&notify);
+  ck_assert(!sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)); /* nobody reads: dropped, no SIGPIPE */
+  sd_notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   unlink(path);
   ck_assert_int_eq(rmdir(dir), 0);
 }
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(tells_an_abstract_name_without_waiting) {
   char name[64];
-  struct notify notify;
+  struct sd_notify notify;
   snprintf(name, sizeof name, "@fcached-test-%ld", (long)getpid());
   char bound[64];
   memcpy(bound, name, sizeof bound);
@@ -69,14 +69,14 @@ START_TEST(tells_an_abstract_name_without_waiting) {
   int fd = bind_datagram(bound, strlen(name));
   clear_environment();
   setenv("NOTIFY_SOCKET", name, 1);
-  notify_init(&notify);
-  ck_assert(notify_send(&notify, NOTIFY_WATCHDOG));
+  sd_notify_init(&notify);
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_WATCHDOG));
   expect(fd, "WATCHDOG=1");
   int sent = 0;
-  while (sent < 100000 && notify_send(&notify, NOTIFY_WATCHDOG)) /* until the queue is full */
+  while (sent < 100000 && sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)) /* until the queue is full */
     sent++;
   ck_assert_int_lt(sent, 100000);
-  notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   close(fd);
 }
 END_TEST
@@ -88,27 +88,27 @@ START_TEST(odd_addresses_are_nobody) {
   longest[sizeof longest - 1] = '\0';
   const char *const odd[] = {"", "/", "@", "relative", longest};
   for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
-    struct notify notify;
+    struct sd_notify notify;
     clear_environment();
     setenv("NOTIFY_SOCKET", odd[i], 1);
-    notify_init(&notify);
+    sd_notify_init(&notify);
     ck_assert_int_eq(notify.fd, -1);
-    ck_assert(!notify_send(&notify, NOTIFY_READY));
-    notify_deinit(&notify);
+    ck_assert(!sd_notify_send(&notify, SD_NOTIFY_READY));
+    sd_notify_deinit(&notify);
   }
 }
 END_TEST
 
 static uint64_t interval(const char *usec, const char *pid) {
-  struct notify notify;
+  struct sd_notify notify;
   clear_environment();
   setenv("NOTIFY_SOCKET", "/nowhere", 1);
   setenv("WATCHDOG_USEC", usec, 1);
   if (pid != NULL)
     setenv("WATCHDOG_PID", pid, 1);
-  notify_init(&notify);
+  sd_notify_init(&notify);
   uint64_t ms = notify.watchdog_ms;
-  notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   return ms;
 }
 

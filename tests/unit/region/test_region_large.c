@@ -12,7 +12,7 @@
 /* At once, before any memory is asked for: no address space is that large. */
 START_TEST(one_that_cannot_be_mapped_is_an_error) {
   struct region region;
-  struct fault why = {0};
+  struct error_text why = {0};
   bool shared = _i != 0;
   ck_assert_int_eq(region_init(&region, LARGEST, 1 << 20, 1, shared, &why), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(why.text, "1125899906842624"));

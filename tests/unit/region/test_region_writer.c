@@ -28,7 +28,7 @@
 #define NOBODY 65534
 
 static void make(struct region *region) {
-  struct fault why = {0};
+  struct error_text why = {0};
   ck_assert_int_eq(region_init(region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why), 0);
   ck_assert_msg(region->fd >= 0, "%s", why.text);
 }
@@ -39,7 +39,7 @@ START_TEST(the_parts_follow_each_other) {
   static const uint64_t sizes[] = {1, 64u << 10, 1u << 20, 5000001};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct region region;
-    struct fault why;
+    struct error_text why;
     ck_assert_int_eq(region_init(&region, sizes[i], MAX_VALUE, BOOT_ID, false, &why), 0);
     const struct fc_region_header *header = region.header;
     ck_assert_uint_eq(header->magic, FC_REGION_MAGIC);
@@ -253,7 +253,7 @@ struct owner {
 /* In the owner: says where its region is, and waits to be killed. */
 static _Noreturn void live(void (*prepare)(struct region *region), int to) {
   struct region region;
-  struct fault why;
+  struct error_text why;
   if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
     _exit(1);
   prepare(&region);
@@ -466,7 +466,7 @@ static void check_in_child(int (*run)(void)) {
 
 static int promise_without_memory(void) {
   struct region region;
-  struct fault why;
+  struct error_text why;
   if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0 || region.fd < 0 ||
       !region_promise(&region, 1))
     return 1;
@@ -491,7 +491,7 @@ END_TEST
 /* It serves as before, for the daemon alone. */
 static int check_private(void) {
   struct region region;
-  struct fault why = {0};
+  struct error_text why = {0};
   if (region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, true, &why) != 0)
     return 1;
   if (region.fd != -1 || region.base == NULL ||
@@ -533,7 +533,7 @@ END_TEST
 
 START_TEST(what_was_not_to_be_shared_is_private) {
   struct region region;
-  struct fault why = {0};
+  struct error_text why = {0};
   ck_assert_int_eq(region_init(&region, MAX_BYTES, MAX_VALUE, BOOT_ID, false, &why), 0);
   ck_assert_int_eq(region.fd, -1);
   ck_assert_str_eq(why.text, "");
@@ -544,7 +544,7 @@ END_TEST
 
 START_TEST(more_than_there_is_is_refused) {
   struct region region;
-  struct fault why = {0};
+  struct error_text why = {0};
   ck_assert_int_eq(region_init(&region, UINT64_C(1) << 60, MAX_VALUE, BOOT_ID, false, &why),
                    FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(why.text, "--max-bytes"));

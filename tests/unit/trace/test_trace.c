@@ -21,7 +21,7 @@
 static char dir[64], path[96];
 static uv_loop_t loop;
 static struct trace trace;
-static struct fault fault;
+static struct error_text fault;
 static struct log journal;
 static int journal_fd;
 static bool was_closed, was_flushed;

@@ -1,4 +1,4 @@
-#include "daemon/base/parse_size.h"
+#include "daemon/base/parse.h"
 #include "proto/errors.h"
 #include "tests/support/runner.h"
 
@@ -31,7 +31,7 @@ static const struct {
 
 START_TEST(parses) {
   uint64_t bytes = 99;
-  ck_assert_int_eq(size_parse(good[_i].text, &bytes), 0);
+  ck_assert_int_eq(parse_size(good[_i].text, &bytes), 0);
   ck_assert_uint_eq(bytes, good[_i].bytes);
 }
 END_TEST
@@ -66,22 +66,22 @@ static const char *const bad[] = {
 
 START_TEST(refuses) {
   uint64_t bytes = 99;
-  ck_assert_int_eq(size_parse(bad[_i], &bytes), FC_EINVAL);
+  ck_assert_int_eq(parse_size(bad[_i], &bytes), FC_EINVAL);
   ck_assert_uint_eq(bytes, 99);
 }
 END_TEST
 
 START_TEST(formats) {
-  char text[SIZE_TEXT_SIZE];
-  ck_assert_str_eq(size_format(0, text), "0 B");
-  ck_assert_str_eq(size_format(1023, text), "1023 B");
-  ck_assert_str_eq(size_format(1024, text), "1 KiB");
-  ck_assert_str_eq(size_format(1025, text), "1.0 KiB");
-  ck_assert_str_eq(size_format(1536, text), "1.5 KiB");
-  ck_assert_str_eq(size_format(256u << 20, text), "256 MiB");
-  ck_assert_str_eq(size_format((UINT64_C(1) << 30) - 1, text), "1023.9 MiB");
-  ck_assert_str_eq(size_format(UINT64_MAX, text), "15.9 EiB");
-  ck_assert_str_eq(size_format(UINT64_C(1) << 60, text), "1 EiB");
+  char text[FORMAT_SIZE_MAX];
+  ck_assert_str_eq(format_size(0, text), "0 B");
+  ck_assert_str_eq(format_size(1023, text), "1023 B");
+  ck_assert_str_eq(format_size(1024, text), "1 KiB");
+  ck_assert_str_eq(format_size(1025, text), "1.0 KiB");
+  ck_assert_str_eq(format_size(1536, text), "1.5 KiB");
+  ck_assert_str_eq(format_size(256u << 20, text), "256 MiB");
+  ck_assert_str_eq(format_size((UINT64_C(1) << 30) - 1, text), "1023.9 MiB");
+  ck_assert_str_eq(format_size(UINT64_MAX, text), "15.9 EiB");
+  ck_assert_str_eq(format_size(UINT64_C(1) << 60, text), "1 EiB");
 }
 END_TEST
 
