@@ -27,7 +27,7 @@ $(BUILD)/.deps-fuzz: | $(BUILD)/.deps-build
 fuzz-compiler: | $(BUILD)/.deps-fuzz
 endif
 
-TEST_LIBS = $(shell pkg-config --libs check $(MSGPACK)) -ljansson -luv -lxxhash -lm -lpthread
+TEST_LIBS = $(shell pkg-config --libs check $(MSGPACK)) -ljansson -lsmartcols -luv -lxxhash -lm -lpthread
 # Check's macros pass arguments that these two would complain about.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
