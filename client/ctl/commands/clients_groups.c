@@ -23,7 +23,7 @@ const struct listing_kind clients_kind = {.columns = columns,
                                           .n_columns = sizeof columns / sizeof columns[0],
                                           .namespace_column = 3,
                                           .none = "no clients connected",
-                                          .none_in_namespace =
+                                          .none_matching =
                                               "no clients connected to this namespace"};
 
 static const char *via(const struct fc_client_entry *client) {

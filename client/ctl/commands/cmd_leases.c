@@ -13,7 +13,7 @@ const struct listing_kind leases_kind = {.columns = columns,
                                          .n_columns = sizeof columns / sizeof columns[0],
                                          .namespace_column = 0,
                                          .none = "no active leases",
-                                         .none_in_namespace = "no active leases in this namespace"};
+                                         .none_matching = "no active leases in this namespace"};
 
 static void print_row(struct listing *listing, const struct fc_lease_entry *lease) {
   char text[UNITS_SIZE], hash[FC_HASH_HEX_SIZE];

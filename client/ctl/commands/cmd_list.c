@@ -15,7 +15,7 @@ const struct listing_kind list_kind = {.columns = columns,
                                        .n_columns = sizeof columns / sizeof columns[0],
                                        .namespace_column = 0,
                                        .none = "no entries",
-                                       .none_in_namespace = "no entries in this namespace"};
+                                       .none_matching = "no matching entries"};
 
 static void print_row(struct listing *listing, const struct fc_list_entry *entry) {
   char text[UNITS_SIZE], hash[FC_HASH_HEX_SIZE];

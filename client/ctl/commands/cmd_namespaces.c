@@ -23,7 +23,7 @@ const struct listing_kind namespaces_kind = {.columns = columns,
                                              .n_columns = sizeof columns / sizeof columns[0],
                                              .namespace_column = -1,
                                              .none = "no namespaces yet",
-                                             .none_in_namespace = "no such namespace"};
+                                             .none_matching = "no such namespace"};
 
 /* Parses the manifest as a JSON object, which is the caller's. NULL if it is none. */
 static json_t *parse_object(struct fc_str manifest) {

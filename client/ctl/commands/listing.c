@@ -48,7 +48,8 @@ void listing_begin(struct listing *listing, const struct listing_kind *kind) {
 }
 
 void listing_end(struct listing *listing, const struct listing_kind *kind, bool found) {
-  const char *none = listing->filter.name_space ? kind->none_in_namespace : kind->none;
+  const struct key_filter *filter = &listing->filter;
+  bool filtered = filter->name_space || filter->view || filter->op;
 
   table_print(&listing->table, listing->out);
   listing->failed |= listing->table.failed;
@@ -56,7 +57,7 @@ void listing_end(struct listing *listing, const struct listing_kind *kind, bool 
   if (listing->json)
     (void)fputs(listing->n ? "\n]\n" : "]\n", listing->out);
   else if (found && listing->n == 0)
-    (void)fprintf(listing->out, "%s\n", none);
+    (void)fprintf(listing->out, "%s\n", filtered ? kind->none_matching : kind->none);
 }
 
 void listing_row(struct listing *listing) {

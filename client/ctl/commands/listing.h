@@ -17,8 +17,8 @@
 struct listing_kind {
   const struct table_column *columns;
   size_t n_columns;
-  int namespace_column;                 /* hidden with --namespace; -1: none */
-  const char *none, *none_in_namespace; /* for people, if there is no item */
+  int namespace_column;             /* hidden with --namespace; -1: none */
+  const char *none, *none_matching; /* for people, if there is no item */
 };
 
 /* One run of a listing. Zeroed: no filter, all items. */

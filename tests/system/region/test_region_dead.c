@@ -9,7 +9,7 @@
 
 #include "proto/shm/region_uses.h"
 #include "tests/support/child_process.h"
-#include "tests/support/ctl_says.h"
+#include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 
