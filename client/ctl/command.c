@@ -7,7 +7,7 @@
 #include "client/ctl/report.h"
 #include "client/lib/util/socket_paths.h"
 
-/* Longer than a worker's, as a person waits; short enough not to hang on a stopped daemon. */
+/* Longer than a worker's, as a person waits. Short enough not to hang on a stopped daemon. */
 #define DEADLINE_MS 3000u
 
 /* ---- common options ---- */

@@ -1,5 +1,5 @@
-/* command.h - what a command of fcachectl is, and how it runs: parse the arguments, connect, run,
- * close. A new command is one file in commands/ and one line in fcachectl.c. */
+/* command.h - a command of fcachectl, and its run: parse the arguments, connect, run, close. A new
+ * command is one file in commands/ and one line in fcachectl.c. */
 #ifndef FC_CTL_COMMAND_H
 #define FC_CTL_COMMAND_H
 
@@ -24,7 +24,7 @@ struct command {
   const char *summary;   /* one line in the list of commands */
   const char *doc;       /* the text of --help */
   const struct argp_option *options;
-  argp_parser_t parse; /* the options, arguments and ARGP_KEY_END; NULL: none */
+  argp_parser_t parse; /* the options, arguments and ARGP_KEY_END, or NULL */
   /* Runs with a connection, which stays the caller's. Returns an exit status. */
   int (*run)(struct admin *admin);
   /* Runs without a connection. The arguments from the first word on are the command's own. */
@@ -38,7 +38,7 @@ extern const struct command stats_command, ping_command, list_command, leases_co
 /* --socket and --help, for argp parsers whose child input is a `const char *` for the socket. */
 extern const struct argp command_common_argp;
 
-/* Runs a command; argv[0] is its name. `socket` NULL: the default places. Returns an exit status.
+/* Runs a command. argv[0] is its name. `socket` NULL: the default places. Returns an exit status.
  * argp ends the process for wrong usage and for --help. */
 int command_run(const struct command *command, const char *socket, int argc, char **argv);
 

@@ -6,7 +6,7 @@
 #define ERROR_TEXT_SIZE 1024
 
 struct error_text {
-  char text[ERROR_TEXT_SIZE]; /* NUL-terminated; a longer text is cut */
+  char text[ERROR_TEXT_SIZE]; /* NUL-terminated, and cut if longer */
 };
 
 /* Formats the text and returns `code`, so that a failure is one statement:

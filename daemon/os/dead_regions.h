@@ -9,7 +9,7 @@
 /* Finds them by fc_region_scan. Call before the daemon has a region of its own. */
 void dead_regions_find(const char *root, struct fc_region_uses *dead);
 
-/* Formats their number, size and processes, and when they are freed; "" if there are none. */
+/* Formats their number, size and processes, and when they are freed, or "" if there are none. */
 void dead_regions_describe(const struct fc_region_uses *dead, char text[DEAD_REGIONS_TEXT_SIZE]);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define ALL_IDS UINT32_MAX /* 0 to 2^32 - 2; -1 is no id */
+#define ALL_IDS UINT32_MAX /* 0 to 2^32 - 2. -1 is no id */
 #define OVERFLOW_DEFAULT 65534u
 #define TEXT_SIZE 16384u /* a map has at most 340 lines, 11,900 bytes */
 

@@ -16,8 +16,8 @@ struct id_map {
   gid_t overflow_gid;
 };
 
-/* Reads the maps of this process from ROOT/proc; `root` is "" for the real one. A file that cannot
- * be read counts as a partial map, or as the overflow id 65534. */
+/* Reads the maps of this process from ROOT/proc, where `root` is "" for the real one. A file that
+ * cannot be read counts as a partial map, or as the overflow id 65534. */
 void id_map_read(struct id_map *map, const char *root);
 
 /* Return false if the id may be any unmapped user's or group's. */

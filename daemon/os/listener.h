@@ -21,13 +21,13 @@ struct listener {
   bool handed_over; /* passed by the service manager: never unlinked */
   dev_t device;     /* of the bound socket file */
   ino_t inode;      /* 0: nothing is bound */
-  char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* for texts; "" if unknown */
+  char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* for texts, or "" */
 };
 
 struct listener_options {
   const char *path; /* NULL: the default places */
   bool has_group;
-  gid_t group; /* of the socket file; its mode is 0660 */
+  gid_t group; /* of the socket file, whose mode is 0660 */
   int backlog; /* 0: SOMAXCONN */
 };
 

@@ -2,8 +2,8 @@
  *
  * Holding it means: flock(2) on the file that has this name after the lock was taken. The holder
  * unlinks it at the end, while it is still locked, so nothing is left behind. Two processes never
- * hold it at once: a process that opened the file before the unlink and locks it after sees that
- * the name is gone or another file's, and tries again; a process that creates a new one finds the
+ * hold it at once. A process that opened the file before the unlink and locks it after sees that
+ * the name is gone or another file's, and tries again. A process that creates a new one finds the
  * former holder done with PATH. */
 #ifndef FC_DAEMON_LOCK_FILE_H
 #define FC_DAEMON_LOCK_FILE_H
@@ -23,7 +23,7 @@ int lock_file_take(const char *socket_path, int *lock_fd, struct error_text *err
 bool lock_file_is_held(const char *socket_path, int lock_fd);
 
 /* Unlinks the lock file and releases the lock. The caller must not touch PATH afterwards. *lock_fd
- * becomes -1; idempotent. */
+ * becomes -1. Idempotent. */
 void lock_file_release(const char *socket_path, int *lock_fd);
 
 #endif

@@ -17,8 +17,8 @@ struct peer {
   gid_t
       *groups; /* supplementary; owned; NULL if there are none or the kernel does not report them */
   size_t n_groups;
-  uint64_t start_time; /* distinguishes processes that reused a pid; 0: unknown */
-  int pidfd;           /* owned, close-on-exec, readable once the process has exited; -1: none */
+  uint64_t start_time; /* distinguishes processes that reused a pid, or 0 if unknown */
+  int pidfd;           /* owned, close-on-exec, readable once the process has exited, or -1 */
 };
 
 /* Reads the credentials of the connected socket `fd`. Returns 0, FC_ENOMEM, or FC_EREFUSED if the

@@ -150,7 +150,7 @@ static json_t *wait_object(const struct fc_client_entry *client) {
   return json_value_key(NULL, &client->wait.key, rest);
 }
 
-/* Returns what all clients of the user hold; null if the daemon is too old to report it. */
+/* Returns what all clients of the user hold, or null if the daemon is too old to report it. */
 static json_t *user_object(const struct fc_client_entry *client) {
   const struct fc_user_entry *user = &client->user;
 

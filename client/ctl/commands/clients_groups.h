@@ -14,7 +14,7 @@ struct clients_groups {
   size_t n;
 };
 
-/* Adds a client; `arg` is the struct clients_groups. A callback of admin_clients. With --json it
+/* Adds a client. `arg` is the struct clients_groups. A callback of admin_clients. With --json it
  * prints the client at once. */
 void clients_groups_add(void *arg, const struct fc_client_entry *client);
 

@@ -3,7 +3,7 @@
 
 static int fetch(struct admin *admin, struct listing *listing) {
   struct clients_groups groups = {.listing = listing};
-  /* A table has a line for each user, whoever connected first: it needs all clients. */
+  /* The tables have a line for each user, so they need all clients. */
   int result = admin_clients(admin, listing->filter.name_space, listing->json ? listing->limit : 0,
                              clients_groups_add, &groups);
 

@@ -139,7 +139,7 @@ static int run_with(const struct private_daemon_options *settings, struct signal
   return status;
 }
 
-/* Returns `path` made absolute, so that it means the same to the daemon; the caller's to free. NULL
+/* Returns `path` made absolute, so that it means the same to the daemon. The caller frees it. NULL
  * after a reported error. */
 static char *make_absolute(const char *path) {
   char *directory, *absolute = NULL;

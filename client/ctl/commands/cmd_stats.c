@@ -17,7 +17,7 @@ static struct {
   const char *name_space;
   bool json;
   unsigned long watch_s; /* 0: print once */
-  unsigned long count;   /* lines; 0: no end */
+  unsigned long count;   /* lines, or 0 for no end */
 } args;
 
 enum { KEY_WATCH = 256, KEY_COUNT };

@@ -8,7 +8,7 @@
 
 #define LIMIT_DEFAULT 100u
 #define LIMIT_MAX 1000000000000ul
-#define ROWS_MAX 1000u /* of a table in memory; a longer listing has several, each with headers */
+#define ROWS_MAX 1000u /* of a table in memory: a longer listing has several, each with headers */
 #define DIGITS 12      /* of a real number: 0.1 prints as 0.1 */
 
 static struct listing options = {.limit = LIMIT_DEFAULT};

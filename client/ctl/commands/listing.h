@@ -17,7 +17,7 @@
 struct listing_kind {
   const struct table_column *columns;
   size_t n_columns;
-  int namespace_column;             /* hidden with --namespace; -1: none */
+  int namespace_column;             /* hidden with --namespace, or -1 */
   const char *none, *none_matching; /* for people, if there is no item */
 };
 
@@ -61,7 +61,7 @@ void listing_row(struct listing *listing);
 /* Prints the next item as JSON, and frees it. NULL: out of memory. */
 void listing_object(struct listing *listing, json_t *object);
 
-/* The items, as callbacks of admin.h; `arg` is the struct listing (of clients: the groups). */
+/* The items, as callbacks of admin.h. `arg` is the struct listing (of clients: the groups). */
 void list_print_entry(void *arg, const struct fc_list_entry *entry);
 void leases_print_lease(void *arg, const struct fc_lease_entry *lease);
 void namespaces_print_namespace(void *arg, const struct fc_namespace_entry *name_space);

@@ -16,7 +16,7 @@ struct stats_item {
   enum fcache_stat_kind kind;
   uint64_t integer; /* COUNT, BYTES */
   double real;      /* SECONDS, RATIO */
-  char *text;       /* TEXT; else NULL */
+  char *text;       /* TEXT, else NULL */
 };
 
 struct stats_group {
@@ -35,7 +35,7 @@ struct stats_snapshot {
 void stats_snapshot_init(struct stats_snapshot *snapshot);
 void stats_snapshot_deinit(struct stats_snapshot *snapshot); /* idempotent */
 
-/* Adds a copy of one item to its group; `arg` is the struct stats_snapshot. The items of a
+/* Adds a copy of one item to its group. `arg` is the struct stats_snapshot. The items of a
  * namespace are adjacent. An fcache_stat_fn. */
 void stats_snapshot_add(void *arg, const struct fcache_stat *stat);
 

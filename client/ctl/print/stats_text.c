@@ -162,7 +162,7 @@ static void value_evictions(const struct stats_group *group, char value[VALUE_SI
            N("evictions_bytes"));
 }
 
-/* Formats the rarer reasons that occurred; "" if none did. */
+/* Formats the rarer reasons that occurred, or "" if none did. */
 static void value_evictions_rare(const struct stats_group *group, char value[VALUE_SIZE]) {
   static const struct {
     const char *name, *reason;

@@ -43,7 +43,7 @@ void table_row(struct table *table);
 void table_cell(struct table *table, const char *text);
 void table_name(struct table *table, struct fc_str name);
 
-/* Prints `lines` (each ends with a newline) below the row. Takes the string over; NULL: out of
+/* Prints `lines` (each ends with a newline) below the row. Takes the string over. NULL: out of
  * memory. */
 void table_note(struct table *table, char *lines);
 

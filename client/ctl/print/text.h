@@ -11,7 +11,8 @@
 
 #define TEXT_COLUMNS 80u /* of a pipe, a file, and the narrowest terminal */
 
-/* Returns the columns of the terminal `out`, at least TEXT_COLUMNS; TEXT_COLUMNS if it is none. */
+/* Returns the columns of the terminal `out`, at least TEXT_COLUMNS, or TEXT_COLUMNS if it is none.
+ */
 size_t text_columns_of(FILE *out);
 
 /* Returns the columns of `text`: wide characters count two, combining ones none. A character that

@@ -5,7 +5,7 @@
 
 #define PID_LARGEST (1 << 22) /* the kernel's PID_MAX_LIMIT */
 
-/* Formats three significant digits; no decimals if `exact`. */
+/* Formats three significant digits, without decimals if `exact`. */
 static void scaled(char text[UNITS_SIZE], double value, int exact, const char *unit) {
   int digits = exact || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
 

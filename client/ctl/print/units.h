@@ -22,7 +22,8 @@ const char *units_ns(uint64_t ns, char text[UNITS_SIZE]);
 /* Exact below 10 million, then "12.3M", "4.56G": at most 7 columns. */
 const char *units_count(uint64_t count, char text[UNITS_SIZE]);
 
-/* A pid up to 4194304, Linux's largest; "-" for any other number, such as 0 for an unknown pid. */
+/* A pid up to 4194304, Linux's largest, or "-" for any other number, such as 0 for an unknown pid.
+ */
 const char *units_pid(int64_t pid, char text[UNITS_SIZE]);
 
 /* "80.00%", or "-" if `whole` is 0. */

@@ -16,22 +16,22 @@
 struct private_daemon {
   pid_t pid;     /* 0: not running, or reaped */
   int status;    /* of waitpid, once reaped */
-  int ready_fd;  /* receives READY=1; -1: none */
-  int stderr_fd; /* a memory file; -1: none */
+  int ready_fd;  /* receives READY=1, or -1 */
+  int stderr_fd; /* a memory file, or -1 */
   char directory[TEMP_DIR_PATH_SIZE];
   char socket[PRIVATE_SOCKET_SIZE];
 };
 
 struct private_daemon_options {
-  const char *max_bytes; /* for --max-bytes; NULL: the default */
-  const char *trace;     /* absolute; NULL: off */
+  const char *max_bytes; /* for --max-bytes, or NULL */
+  const char *trace;     /* absolute, or NULL */
 };
 
 void private_daemon_init(struct private_daemon *daemon);
 
-/* Starts the daemon and waits, 10 s at most, until it serves. Returns 0; or the number of a signal
- * that came first, by which this process should end; or a negative enum ctl_status after a reported
- * error. Call private_daemon_stop in each case. */
+/* Starts the daemon and waits, 10 s at most, until it serves. Returns 0, a negative
+ * enum ctl_status after a reported error, or the number of a signal that came first: this process
+ * should end by it. Call private_daemon_stop in each case. */
 int private_daemon_start(struct private_daemon *daemon,
                          const struct private_daemon_options *options, struct signals *signals);
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 struct signals {
-  int fd;                                     /* readable once a signal is pending; -1: none */
+  int fd;                                     /* readable once a signal is pending, or -1 */
   sigset_t before;                            /* the former mask */
   struct sigaction before_child, before_pipe; /* the former SIGCHLD and SIGPIPE */
 };

@@ -8,7 +8,7 @@
  * an absolute path, short enough and writable. Returns 0, or the negative errno of the last try. */
 int temp_dir_create(char path[TEMP_DIR_PATH_SIZE]);
 
-/* Removes the directory and its files. The path is "" afterwards; idempotent. */
+/* Removes the directory and its files. The path is "" afterwards. Idempotent. */
 void temp_dir_remove(char path[TEMP_DIR_PATH_SIZE]);
 
 #endif

@@ -1,6 +1,6 @@
-/* Whose daemon a client talks to: its own user's, root's, that of the user whom $FCACHE_DAEMON_USER
- * names, and the system's at its own place; no other, which is not even sent a hello. Needs root to
- * run daemons of other users; elsewhere it says what it skips. */
+/* The daemons that a client trusts: its own user's, root's, that of $FCACHE_DAEMON_USER, and the
+ * system's at its default path. Any other gets no hello. Needs root to run daemons of other users,
+ * and is skipped without. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -20,7 +20,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 
-/* Numbers that need no entry in any file. */
+/* Ids without an entry in /etc/passwd. */
 enum { OTHER = 54321, THIRD = 54324, NOBODY = 65534 };
 
 static const struct child_user other = {.uid = OTHER, .gid = OTHER};
@@ -35,7 +35,7 @@ static int program_fd;
 
 struct served {
   const char *socket;
-  int listening_fd; /* that it is handed, as by a service manager; -1: it makes its own */
+  int listening_fd; /* passed as by a service manager, or -1 */
 };
 
 static int serve(void *arg) {
@@ -70,7 +70,7 @@ static void start_daemon(const char *socket, const struct child_user *user) {
 
   pid = child_start(serve, &served, user);
   ck_assert(harness_wait_until(accepts, (char *)(uintptr_t)socket, 20000));
-  ck_assert_int_eq(chmod(socket, 0666), 0); /* as for a group that all of them are in */
+  ck_assert_int_eq(chmod(socket, 0666), 0); /* lets all users connect */
 }
 
 static void start(void) {
@@ -81,8 +81,7 @@ static void start(void) {
   ck_assert_int_eq(chmod(folder, 0777), 0);
   *strrchr(folder, '/') = '\0';
   ck_assert_int_eq(chmod(folder, 0711), 0);
-  program_fd =
-      open(harness_fcached(), O_RDONLY); /* the tree that it is in may be closed to others */
+  program_fd = open(harness_fcached(), O_RDONLY); /* the other user may not reach its path */
   ck_assert_int_ge(program_fd, 0);
   (void)unsetenv("FCACHE_DAEMON_USER");
 }
@@ -136,7 +135,7 @@ struct distrust {
   const char *socket, *why;
 };
 
-/* It works without, and says so once. */
+/* The client computes without the daemon, and logs that once. */
 static int distrusts(void *arg) {
   const struct distrust *distrust = arg;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -172,7 +171,7 @@ static void expect_distrust(const char *socket, const char *why, const struct ch
   ck_assert_int_eq(child_run(distrusts, &distrust, user), 0);
 }
 
-/* ---- by its user ---- */
+/* ---- the daemon's user ---- */
 
 START_TEST(a_daemon_of_another_user_is_not_talked_to) {
   char why[256];
@@ -185,7 +184,7 @@ START_TEST(a_daemon_of_another_user_is_not_talked_to) {
                  "$FCACHE_DAEMON_USER=54321)",
                  socket_path);
   expect_distrust(socket_path, why, &third);
-  expect_distrust(socket_path, why, NULL); /* root trusts itself alone, too */
+  expect_distrust(socket_path, why, NULL); /* root trusts only itself, too */
   ck_assert_int_eq(child_run(trusts, socket_path, &other), 0);
   ck_assert_int_eq(setenv("FCACHE_DAEMON_USER", "54321", 1), 0);
   struct fcache *cache = library_open(socket_path, "ns", NULL, 0);
@@ -241,11 +240,11 @@ START_TEST(fcachectl_says_whose_daemon_it_is) {
 }
 END_TEST
 
-/* ---- at the system's place ---- */
+/* ---- the system's path ---- */
 
 #define SYSTEM_SOCKET "/run/fcached/fcached.sock"
 
-/* A /run of this test's own, with the folder as systemd makes it. */
+/* Mounts a private /run, with the directory as systemd creates it. */
 static bool make_run(void) {
   if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
       mount("tmpfs", "/run", "tmpfs", 0, "size=1m,mode=755") < 0) {
@@ -264,8 +263,8 @@ START_TEST(the_services_user_is_trusted_where_root_put_it) {
   ck_assert_int_eq(child_run(trusts, (char[]){SYSTEM_SOCKET}, &third), 0);
   (void)unsetenv("FCACHE_SOCKET");
   (void)unsetenv("XDG_RUNTIME_DIR");
-  ck_assert_int_eq(child_run(trusts, NULL, &third), 0); /* where all look */
-  /* The same daemon by another name, or in a folder where others may make sockets: */
+  ck_assert_int_eq(child_run(trusts, NULL, &third), 0); /* the default path */
+  /* The same daemon by another path, or in a directory where others may create sockets: */
   ck_assert_int_eq(symlink(SYSTEM_SOCKET, "/run/link"), 0);
   expect_distrust("/run/link", "user 54321 runs it", &third);
   ck_assert_int_eq(chmod("/run/fcached", 0775), 0);
@@ -298,8 +297,8 @@ static bool is_listened_to_by_other(void *arg) {
   return listener_of(arg) == OTHER;
 }
 
-/* As systemd does it: root makes the socket and waits, and the daemon of another user listens. The
- * client that starts it sees root's socket, and those that come later that user's. */
+/* As systemd: root creates the socket, and the daemon of another user serves it. The client that
+ * activates it sees root's credentials, later ones those of that user. */
 START_TEST(a_socket_of_the_service_manager_is_trusted_before_and_after) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSTEM_SOCKET};
   struct served served = {SYSTEM_SOCKET, -1};
@@ -312,8 +311,7 @@ START_TEST(a_socket_of_the_service_manager_is_trusted_before_and_after) {
   ck_assert_int_eq(chmod(SYSTEM_SOCKET, 0666), 0);
   ck_assert_int_eq(listen(served.listening_fd, 16), 0);
   ck_assert_uint_eq(listener_of(SYSTEM_SOCKET), 0);
-  pid_t first =
-      child_start(trusts, (char[]){SYSTEM_SOCKET}, &third); /* and waits for its welcome */
+  pid_t first = child_start(trusts, (char[]){SYSTEM_SOCKET}, &third); /* waits for its welcome */
   pid = child_start(serve, &served, &other);
   ck_assert_int_eq(harness_wait(first, 20000), 0);
   ck_assert(harness_wait_until(is_listened_to_by_other, (char[]){SYSTEM_SOCKET}, 20000));
@@ -324,7 +322,7 @@ END_TEST
 
 /* ---- in a user namespace ---- */
 
-/* Every user is one number there, ours too: that says nothing. */
+/* Every unmapped user has the overflow id, maybe the client's own: it proves nothing. */
 static int distrusts_whom_it_cannot_see(void *arg) {
   if (unshare(CLONE_NEWUSER) != 0)
     return 77;

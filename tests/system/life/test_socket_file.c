@@ -37,7 +37,7 @@ static void expect_ping(struct raw *raw) {
   struct fc_buf buf = {0};
   struct fc_reply reply;
 
-  (void)fc_encode_simple(&buf, FC_PING, raw->next_id++); /* raw_send_buf looks */
+  (void)fc_encode_simple(&buf, FC_PING, raw->next_id++); /* raw_send_buf reports a failure */
   ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
   ck_assert_int_eq(raw_recv(raw, &reply, 5000), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_PING);
@@ -53,7 +53,7 @@ static bool says_gone(void *arg) {
   return says;
 }
 
-/* _i: the lock file goes too, as by a cleaner of /tmp. */
+/* With _i 1 the lock file is removed too, as by a cleaner of /tmp. */
 START_TEST(socket_removed_is_bound_again) {
   struct raw before, queued, after;
   char lock[HARNESS_PATH_SIZE + 8];
@@ -61,7 +61,7 @@ START_TEST(socket_removed_is_bound_again) {
   harness_start(&served, NULL);
   (void)snprintf(lock, sizeof lock, "%s.lock", served.socket);
   raw_open(&before, served.socket, "life");
-  /* One that is in the queue when the file goes: the daemon stands still. */
+  /* This connection is in the backlog when the file is removed: the daemon is stopped. */
   ck_assert(harness_freeze(&served));
   ck_assert_int_eq(raw_connect(&queued, served.socket), 0);
   ck_assert_int_eq(unlink(served.socket), 0);
@@ -101,7 +101,7 @@ START_TEST(socket_removed_second_daemon_refused) {
 }
 END_TEST
 
-/* Nothing that is not ours is removed; once the place is free, the daemon is found again. */
+/* The daemon keeps another program's file. Once the name is free, it binds again. */
 START_TEST(socket_replaced_by_file_keeps_the_file) {
   harness_start(&served, NULL);
   ck_assert_int_eq(unlink(served.socket), 0);

@@ -1,6 +1,6 @@
-/* Starts where something is missing, faults 26 and 27: marks of dead owners, processes, threads,
- * descriptors, watches of them, room on the disk. The daemon serves without what needs it, or says
- * what it lacks; it never ends by a signal. */
+/* Starts without a resource: marks of dead owners, processes, threads, descriptors, epoll watches,
+ * disk space. The daemon serves without the feature, or exits with an error that names the
+ * resource. It never ends by a signal. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void expect_in_log(const char *text) {
 
 /* ---- no mark of a dead owner ---- */
 
-/* A key that was stored, and read twice; which way the second read went. */
+/* Stores a key and reads it twice. Returns the path of the second read. */
 static void store_and_read(struct fcache *cache, uint64_t region_hits) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   char *text;
@@ -45,7 +45,7 @@ static void store_and_read(struct fcache *cache, uint64_t region_hits) {
   ck_assert_uint_eq(library_figure(cache, "region_shared"), region_hits > 0);
 }
 
-/* The daemon dies; the next one has another value. No reader of the old one goes on with it. */
+/* After the daemon's death the next one has another value: no reader returns the old one. */
 static void die_and_read(void) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
@@ -128,7 +128,7 @@ START_TEST(a_child_at_start_leaves_nothing_behind) {
 }
 END_TEST
 
-/* With SIGCHLD ignored the kernel reaps the child, and waitpid has nothing to tell. */
+/* With SIGCHLD ignored the kernel reaps the child, and waitpid fails. */
 START_TEST(an_ignored_sigchld_changes_nothing) {
   (void)filtered_use_shell("trap '' CHLD; exec \"$REAL\" \"$@\"");
   harness_start(&served, NULL);
@@ -197,7 +197,7 @@ static bool answers(void *socket) {
   return harness_run(argv, NULL, NULL) == 0;
 }
 
-/* Without a service manager either, whose socket would be the first to get a free number. */
+/* No service manager: its socket would take the first free number. */
 START_TEST(closed_standard_streams_change_nothing) {
   char command[128];
 
@@ -306,7 +306,7 @@ START_TEST(a_client_whose_process_cannot_be_watched_is_served) {
 }
 END_TEST
 
-/* As with few descriptors, every start fails, at the last for its trace. */
+/* Every start fails with an error, with the most watches for its trace. */
 START_TEST(few_watches_are_an_error) {
   char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], fcached[4096], *err;
   unsigned end = free_descriptor(0), few = 0, other = 0;
@@ -380,7 +380,7 @@ static bool fill_disk(const char *folder) {
   return true;
 }
 
-/* The mount is this test's alone, and goes with its process. */
+/* The mount is private to this test's process. */
 START_TEST(a_full_disk_costs_the_pid_alone) {
   char *out;
 

@@ -78,7 +78,7 @@ static bool answers(void *arg) {
   return answered;
 }
 
-/* Both are started on a stale socket; the winner is left as stale as the one before. */
+/* Starts two daemons on a stale socket, and kills the winner, which leaves a stale one. */
 static void race(FILE *err) {
   const char *const argv[] = {harness_fcached(), "--socket", served.socket, NULL};
   pid_t pids[2];
@@ -116,7 +116,7 @@ START_TEST(start_of_two_at_once_has_one_winner) {
 }
 END_TEST
 
-/* The number in the first "(N bytes". */
+/* Returns the number in the first "(N bytes". */
 static unsigned long long bytes_in_brackets(const char *text) {
   const char *at = strchr(text, '(');
   char *end;

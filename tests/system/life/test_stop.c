@@ -35,7 +35,7 @@ static bool exists(const char *path) {
 
 enum { PUTS = 1000 };
 
-/* All in the socket before the daemon, which is stopped, sees the first of them. */
+/* The daemon is stopped by SIGSTOP: all are in the socket before it reads the first. */
 static void send_puts(struct raw *raw) {
   struct fc_buf buf = {0};
 
@@ -52,7 +52,7 @@ static void send_puts(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
-/* The daemon says why, and closes. */
+/* Receives the final error and the close. */
 static void expect_farewell(struct raw *raw) {
   struct fc_reply reply;
 
@@ -117,7 +117,7 @@ START_TEST(stop_by_sigint_answers_accepted_requests) {
 }
 END_TEST
 
-/* Whoever is impatient sends another, and the last of them comes when the handlers are gone. */
+/* Sends signals until the daemon exits: the last ones come after its handlers are removed. */
 static bool is_signalled_to_its_end(void *arg) {
   pid_t pid = *(pid_t *)arg;
   siginfo_t info = {0};
@@ -125,7 +125,7 @@ static bool is_signalled_to_its_end(void *arg) {
   for (int i = 0; i < 2000; i++) {
     if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid)
       return true;
-    (void)kill(pid, i % 2 == 0 ? SIGTERM : SIGINT); /* our child, not waited for yet */
+    (void)kill(pid, i % 2 == 0 ? SIGTERM : SIGINT); /* not reaped yet */
   }
   return false;
 }
@@ -223,7 +223,7 @@ START_TEST(admin_requests_are_logged) {
 }
 END_TEST
 
-/* More than a turn takes, and more than is read at once. */
+/* More requests than one turn handles, and more bytes than one read. */
 START_TEST(stop_answers_all_received_bytes) {
   enum { PINGS = 8000 };
   struct raw raw;
@@ -250,7 +250,7 @@ START_TEST(stop_answers_all_received_bytes) {
 }
 END_TEST
 
-/* Replies that nobody takes do not hold it up for long. */
+/* Unread replies delay the stop by DRAIN_MAX_MS at most. */
 START_TEST(stop_does_not_wait_for_stalled_client) {
   static uint8_t value[1 << 20];
   struct raw raw;
@@ -281,7 +281,7 @@ START_TEST(closed_client_requests_are_executed) {
   raw_open(&raw, served.socket, "life");
   ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
   send_puts(&raw);
-  raw_close(&raw); /* there is nobody to take even the first reply */
+  raw_close(&raw); /* not even the first reply has a reader */
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   library_wait_figure(cache, "cache_misses", PUTS);
   library_wait_figure(cache, "entries", PUTS);
@@ -290,14 +290,14 @@ START_TEST(closed_client_requests_are_executed) {
 }
 END_TEST
 
-/* A worker that connects and forks a child, which inherits the connection and goes on. */
+/* Connects and forks a child, which inherits the connection and outlives this process. */
 static int connect_and_fork(void *arg) {
   struct raw raw;
 
   CHILD_EXPECT(raw_connect(&raw, served.socket) == 0);
   CHILD_EXPECT(raw_hello(&raw, "worker", "life") == 0);
   CHILD_EXPECT(kill(served.pid, SIGSTOP) == 0);
-  send_puts(&raw); /* its last deed */
+  send_puts(&raw);
   CHILD_EXPECT(heir_leave(arg));
   for (;;)
     (void)pause();
@@ -315,8 +315,8 @@ START_TEST(dead_client_socket_held_by_child_is_closed) {
   ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   library_wait_figure(cache, "clients", 1);
-  library_wait_figure(cache, "cache_misses", PUTS); /* what it had sent is done */
-  ck_assert(!harness_is_gone(&heirs));              /* and it holds the socket still */
+  library_wait_figure(cache, "cache_misses", PUTS); /* its requests are executed */
+  ck_assert(!harness_is_gone(&heirs));              /* the child still holds the socket */
   heir_end(&heir, heirs);
   fcache_close(cache);
 }

@@ -1,4 +1,4 @@
-/* The assertions of daemon/base/check.h: what passes, and what a failed one prints. */
+/* The assertions of daemon/base/check.h, and the line of a failed one. */
 #include "daemon/base/check.h"
 
 #include <check.h>

@@ -74,7 +74,7 @@ static void give_wait(struct fc_client_entry *client, uint32_t n) {
   client->waits = n;
 }
 
-/* Everything at its widest; both a lease and waits, whatever the daemon means by that. */
+/* Each column at its widest, with both a lease and waits. */
 static struct fc_client_entry largest_client(void) {
   struct fc_client_entry client = {
       .client_id = UINT64_MAX,
@@ -126,7 +126,7 @@ START_TEST(clients_print_rows_with_their_leases) {
 }
 END_TEST
 
-/* Whoever connected first, and whatever the limit: each user has its line. */
+/* Each user has its line, whatever the order and the limit. */
 START_TEST(clients_of_several_users_are_grouped) {
   struct fc_client_entry clients[7];
 
@@ -153,7 +153,7 @@ START_TEST(clients_of_several_users_are_grouped) {
 }
 END_TEST
 
-/* It does not say what a user holds: what its listed clients have is added up. */
+/* An older daemon does not report a user's sums: the listed clients are added up. */
 START_TEST(clients_of_an_older_daemon_are_added_up) {
   struct fc_client_entry clients[] = {small_client(), small_client()};
 

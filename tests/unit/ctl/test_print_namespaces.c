@@ -81,8 +81,7 @@ START_TEST(namespaces_print_rows_with_manifests) {
 }
 END_TEST
 
-/* What is no object of JSON stands there as it is: also where a number is too large for jansson, or
- * a string has a NUL. */
+/* Also with a number too large for jansson, or a NUL in a string. */
 START_TEST(namespaces_manifest_without_json_object_is_lines) {
   static const struct {
     const char *manifest, *lines;
@@ -105,7 +104,7 @@ START_TEST(namespaces_manifest_without_json_object_is_lines) {
 }
 END_TEST
 
-/* Nothing in a manifest steers the terminal: in keys, in values, and where it is no JSON. */
+/* In keys, in values, and in a manifest without JSON. */
 START_TEST(namespaces_hostile_manifest_is_safe) {
   static const char *const manifests[] = {
       "{\"a\\u001b[2J\": \"b\\u001b[31m\\u0007\\r\\nc\\u009b\\u007f\", \"l\": [\"\\u009b\"]}",

@@ -26,7 +26,7 @@ static void add(struct stats_snapshot *snapshot, const char *name_space, const c
   ck_assert(!snapshot->failed);
 }
 
-/* Two namespaces: one small, one with a long name and snapshot as wide as they come. */
+/* Two namespaces: one small, one with a long name and the widest numbers. */
 static void fill(struct stats_snapshot *snapshot) {
   static const char *const counts[] = {"entries", "cache_hits", "cache_misses", "shared_hits"};
   char long_name[256];
@@ -106,7 +106,7 @@ START_TEST(stats_fit_80_columns) {
   printed_contains(text, "\nleases            120 granted, 3 abandoned, 1 expired\n");
   printed_contains(text, "\n  now             2 held, 5 waiting\n");
   printed_contains(text, "\nlease waits       1.23 s total, 45 hits after waiting\n");
-  ck_assert_ptr_null(strstr(text, "\nlease_waits ")); /* nor another of them as it is */
+  ck_assert_ptr_null(strstr(text, "\nlease_waits ")); /* covered by a row */
   printed_contains(text, "0 / 0 (-)");                /* of "small" */
   printed_contains(text, "\xe2\x80\xa6");
   printed_contains(text, "\nof_a_later_daemon ");
@@ -133,9 +133,9 @@ START_TEST(stats_watch_prints_rates) {
   stats_watch_print_line(out, &now.daemon, &before.daemon, 2); /* another daemon: counters fell */
   ck_assert_int_eq(fclose(out), 0);
   printed_contains(text, "  4    75.00%");
-  printed_contains(text, "       7\n"); /* who waits, now */
+  printed_contains(text, "       7\n"); /* waits at the moment */
   printed_contains(text, "  -         -");
-  printed_contains(text, "       -\n"); /* a daemon that does not tell */
+  printed_contains(text, "       -\n"); /* a daemon without this item */
   free(text);
   stats_snapshot_deinit(&before);
   stats_snapshot_deinit(&now);
@@ -169,7 +169,6 @@ START_TEST(stats_json_has_numbers) {
 }
 END_TEST
 
-/* A reader of lines or of another locale reads it all the same. */
 START_TEST(stats_json_is_ascii) {
   struct stats_snapshot snapshot;
   char *text = NULL;

@@ -28,7 +28,7 @@ static void remove_root(void) {
   ck_assert_int_eq(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* Writes `text` to root + path, folders included. */
+/* Writes `text` to root + path, and creates its directories. */
 static void put(const char *path, const char *text) {
   char full[512];
   snprintf(full, sizeof full, "%s%s", root, path);
@@ -107,7 +107,7 @@ START_TEST(v1_memory_controller) {
 }
 END_TEST
 
-/* What is in use and cannot be had back is not there for us; file pages and slabs can. */
+/* Memory in use is not available, except for file pages and slabs, which can be reclaimed. */
 START_TEST(v2_what_is_in_use_counts) {
   put("/proc/self/cgroup", "0::/a.slice/b.service\n");
   put("/sys/fs/cgroup/a.slice/memory.max", "629145600\n");
@@ -128,7 +128,7 @@ START_TEST(v2_what_is_in_use_counts) {
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(error.text, "(300000000 bytes)"));
   put("/sys/fs/cgroup/a.slice/b.service/memory.current",
-      "600000000\n"); /* over it, as after a cut */
+      "600000000\n"); /* above the limit, as after it was lowered */
   ck_assert_int_eq(check(), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(error.text, "(0 bytes)"));
 }
@@ -209,7 +209,7 @@ START_TEST(very_long_group_and_strange_files) {
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/x", "");
   snprintf(path, sizeof path, "%s/sys/fs/cgroup/memory.max", root);
-  ck_assert_int_eq(mkfifo(path, 0600), 0); /* would hold up whoever opens it to read */
+  ck_assert_int_eq(mkfifo(path, 0600), 0); /* would block an open for reading */
   ck_assert_int_eq(check(), 0);
   ck_assert_int_eq(unlink(path), 0);
   ck_assert_int_eq(mkdir(path, 0700), 0);

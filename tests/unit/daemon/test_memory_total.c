@@ -23,7 +23,7 @@ static struct memory_amounts bounds_of(const struct memory_settings *settings) {
   return bounds;
 }
 
-/* docs/operations.md works this out. */
+/* docs/operations.md has this calculation. */
 START_TEST(the_defaults_are_as_documented) {
   static const unsigned mib[MEMORY_PARTS] = {
       [MEMORY_REGION] = 264, [MEMORY_MESSAGES] = 65, [MEMORY_SOCKETS] = 61,

@@ -29,7 +29,7 @@ static void free_words(char **argv) {
     free(*argv);
 }
 
-START_TEST(defaults) {
+START_TEST(options_init_sets_the_defaults) {
   struct options o;
   struct error_text error;
   options_init(&o);
@@ -48,7 +48,7 @@ START_TEST(defaults) {
 }
 END_TEST
 
-START_TEST(takes_a_command_line) {
+START_TEST(options_parse_takes_a_command_line) {
   static const char *const words[] = {"fcached",
                                       "--socket=/x/y.sock",
                                       "--socket-group",
@@ -87,7 +87,7 @@ START_TEST(takes_a_command_line) {
 }
 END_TEST
 
-START_TEST(small_max_bytes_lowers_default_max_value) {
+START_TEST(options_resolve_small_max_bytes_lowers_max_value) {
   struct options o;
   struct error_text error;
   options_init(&o);
@@ -97,7 +97,7 @@ START_TEST(small_max_bytes_lowers_default_max_value) {
 }
 END_TEST
 
-START_TEST(sizes_must_agree) {
+START_TEST(options_resolve_contradiction_refused) {
   struct options o;
   struct error_text error;
   options_init(&o);
@@ -149,7 +149,7 @@ static const struct {
     {"socket", NULL, "needs a value"},
 };
 
-START_TEST(refuses_a_value) {
+START_TEST(options_set_wrong_value_refused) {
   struct options o;
   struct error_text error = {{0}};
   char start[64];
@@ -161,7 +161,7 @@ START_TEST(refuses_a_value) {
 }
 END_TEST
 
-/* Runs options_parse in a child, which must exit: its status, and what it said. */
+/* Runs options_parse in a child, which must exit. Returns its status, and its output in `said`. */
 static int run(const char *const *words, char *said, size_t size) {
   int out[2], status;
   char *argv[WORDS_MAX + 1];
@@ -189,7 +189,7 @@ static int run(const char *const *words, char *said, size_t size) {
   return WEXITSTATUS(status);
 }
 
-START_TEST(version_and_help) {
+START_TEST(options_parse_version_and_help_exit_0) {
   char said[16384];
   ck_assert_int_eq(run((const char *const[]){"fcached", "--version", NULL}, said, sizeof said), 0);
   ck_assert_str_eq(said, "fcached " FC_VERSION "\n");
@@ -209,7 +209,7 @@ START_TEST(version_and_help) {
 }
 END_TEST
 
-START_TEST(wrong_usage_exits_2) {
+START_TEST(options_parse_wrong_usage_exits_2) {
   char said[4096];
   ck_assert_int_eq(run((const char *const[]){"fcached", "--frobnicate", NULL}, said, sizeof said),
                    2);
@@ -229,13 +229,13 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("options");
   TCase *tc = tcase_create("options");
-  tcase_add_test(tc, defaults);
-  tcase_add_test(tc, takes_a_command_line);
-  tcase_add_test(tc, small_max_bytes_lowers_default_max_value);
-  tcase_add_test(tc, sizes_must_agree);
-  tcase_add_loop_test(tc, refuses_a_value, 0, sizeof bad / sizeof bad[0]);
-  tcase_add_test(tc, version_and_help);
-  tcase_add_test(tc, wrong_usage_exits_2);
+  tcase_add_test(tc, options_init_sets_the_defaults);
+  tcase_add_test(tc, options_parse_takes_a_command_line);
+  tcase_add_test(tc, options_resolve_small_max_bytes_lowers_max_value);
+  tcase_add_test(tc, options_resolve_contradiction_refused);
+  tcase_add_loop_test(tc, options_set_wrong_value_refused, 0, sizeof bad / sizeof bad[0]);
+  tcase_add_test(tc, options_parse_version_and_help_exit_0);
+  tcase_add_test(tc, options_parse_wrong_usage_exits_2);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

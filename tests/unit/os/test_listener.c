@@ -45,7 +45,7 @@ START_TEST(open_binds_and_close_removes) {
 }
 END_TEST
 
-/* A daemon that is ending serves no more, but is not yet done with what it serves from. */
+/* A stopping daemon listens no more, but still writes its trace. */
 START_TEST(end_keeps_the_lock) {
   struct listener first, second;
   ck_assert_int_eq(listener_dir_open(&first, listener_dir.path), 0);
@@ -79,7 +79,7 @@ START_TEST(open_second_is_busy) {
   snprintf(part, sizeof part, "(pid %ld)", (long)getpid());
   listener_dir_expect_error(part);
   listener_close(&second);
-  int fd = listener_dir_connect(listener_dir.path); /* the first serves on */
+  int fd = listener_dir_connect(listener_dir.path); /* the first still serves */
   ck_assert_int_ge(fd, 0);
   close(fd);
   listener_close(&first);
@@ -102,7 +102,7 @@ START_TEST(open_unreadable_lock_file_names_no_pid) {
 }
 END_TEST
 
-/* Leaves a socket file that nobody serves, as after kill -9. */
+/* Leaves a stale socket file, as after SIGKILL. */
 static void leave_stale(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", listener_dir.path);
@@ -125,7 +125,7 @@ END_TEST
 START_TEST(open_socket_of_other_program_is_busy) {
   struct listener first, second;
   ck_assert_int_eq(listener_dir_open(&first, listener_dir.path), 0);
-  ck_assert_int_eq(unlink(listener_dir.lock_path), 0); /* as if it knew nothing of the lock */
+  ck_assert_int_eq(unlink(listener_dir.lock_path), 0); /* as a program without the lock */
   ck_assert_int_eq(listener_dir_open(&second, listener_dir.path), FC_EBUSY);
   listener_dir_expect_error("another program listens");
   int fd = listener_dir_connect(listener_dir.path);
@@ -159,7 +159,7 @@ START_TEST(close_replaced_file_kept) {
   ck_assert_int_eq(listener_dir_open(&listener, listener_dir.path), 0);
   char aside[120];
   snprintf(aside, sizeof aside, "%s.aside", listener_dir.path);
-  ck_assert_int_eq(rename(listener_dir.path, aside), 0); /* keeps the inode from being used again */
+  ck_assert_int_eq(rename(listener_dir.path, aside), 0); /* so that its inode is not reused */
   leave_stale();
   listener_close(&listener);
   ck_assert_int_eq(access(listener_dir.path, F_OK), 0);
@@ -188,7 +188,7 @@ START_TEST(open_lock_file_not_created_refused) {
 }
 END_TEST
 
-/* Where it cannot find out whether somebody listens, it leaves the socket alone. */
+/* Without a descriptor for connect(), the socket may be alive: it stays. */
 static int few_descriptors_child(void) {
   struct listener listener;
   int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -196,7 +196,7 @@ static int few_descriptors_child(void) {
   close(next);
   if (getrlimit(RLIMIT_NOFILE, &few) < 0)
     return 1;
-  few.rlim_cur = (rlim_t)next + 1; /* the lock file's, and no more */
+  few.rlim_cur = (rlim_t)next + 1; /* for the lock file only */
   if (setrlimit(RLIMIT_NOFILE, &few) < 0)
     return 1;
   return listener_dir_open(&listener, listener_dir.path) == FC_EREFUSED &&
@@ -209,7 +209,7 @@ START_TEST(open_untestable_socket_kept) {
   struct listener first;
   int status;
   ck_assert_int_eq(listener_dir_open(&first, listener_dir.path), 0);
-  ck_assert_int_eq(unlink(listener_dir.lock_path), 0); /* as if it knew nothing of the lock */
+  ck_assert_int_eq(unlink(listener_dir.lock_path), 0); /* as a program without the lock */
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0)
@@ -247,7 +247,7 @@ END_TEST
 START_TEST(open_default_places_in_order) {
   struct listener listener;
   char runtime[96], where[128];
-  snprintf(runtime, sizeof runtime, "%s/run", listener_dir.dir); /* its last part is made */
+  snprintf(runtime, sizeof runtime, "%s/run", listener_dir.dir); /* the last component is created */
   setenv("XDG_RUNTIME_DIR", runtime, 1);
   ck_assert_int_eq(listener_dir_open(&listener, NULL), 0);
   snprintf(where, sizeof where, "%s/fcached.sock", runtime);
@@ -255,7 +255,7 @@ START_TEST(open_default_places_in_order) {
   listener_close(&listener);
   snprintf(listener_dir.path, sizeof listener_dir.path, "%s/missing/s.sock", listener_dir.dir);
   ck_assert_int_eq(listener_dir_open(&listener, listener_dir.path),
-                   FC_EREFUSED); /* asked for: not made */
+                   FC_EREFUSED); /* of --socket: not created */
   listener_dir_expect_error("make it");
 }
 END_TEST

@@ -22,7 +22,7 @@
 
 #define RACERS 3
 
-/* Waits for the start, tries, says what came of it, and holds on until told. */
+/* Waits for the start, opens, reports the result, and keeps the socket until the stop. */
 static void race(int start, int result, int stop) {
   struct listener listener;
   char byte;
@@ -37,7 +37,7 @@ static void race(int start, int result, int stop) {
   if (write(result, &byte, 1) != 1)
     _exit(1);
   (void)!read(stop, &byte, 1); /* until its other end is closed */
-  _exit(0); /* as after a crash: the socket file stays, and is stale in the next round */
+  _exit(0);                    /* as a crash: the next round finds a stale socket */
 }
 
 START_TEST(race_of_starts_has_one_winner) {
@@ -62,8 +62,7 @@ START_TEST(race_of_starts_has_one_winner) {
       won += byte == 'w';
     }
     ck_assert_int_eq(won, 1);
-    int fd =
-        listener_dir_connect(listener_dir.path); /* and the one that won is the one that is there */
+    int fd = listener_dir_connect(listener_dir.path); /* the winner serves */
     ck_assert_int_ge(fd, 0);
     close(fd);
     close(stop[1]);
@@ -78,8 +77,8 @@ END_TEST
 
 #define TURNS (SANITIZER_SLOW ? 100 : 500)
 
-/* Starts and stops all the time. While it has the socket, nobody else may think so: the file
- * `inside` is there only then. */
+/* Opens and closes repeatedly. The file `inside` exists while a process has the socket: no two may
+ * create it. */
 static int start_and_stop(int start) {
   char inside[120], byte;
   snprintf(inside, sizeof inside, "%s.inside", listener_dir.path);

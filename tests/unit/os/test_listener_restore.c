@@ -23,7 +23,7 @@ static int restore(struct listener *listener) {
   return listener_restore(listener, &options, &listener_dir.error);
 }
 
-/* As the loop does: the former socket stays open, and its owner takes the new one over. */
+/* As the acceptor does: the former socket stays open, and the loop owns the new one. */
 static void expect_restored(struct listener *listener) {
   int former = listener->fd;
   struct stat st;
@@ -64,7 +64,7 @@ START_TEST(restore_other_daemon_kept) {
   ck_assert_int_eq(unlink(listener_dir.path), 0);
   ck_assert_int_eq(unlink(listener_dir.lock_path), 0);
   ck_assert_int_eq(listener_dir_open(&second, listener_dir.path),
-                   0); /* it cannot know of the first */
+                   0); /* it sees no lock of the first */
   ck_assert_int_eq(lstat(listener_dir.path, &before), 0);
   ck_assert_int_eq(restore(&first), FC_EBUSY);
   listener_dir_expect_error("already running");

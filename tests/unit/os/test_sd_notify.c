@@ -51,7 +51,7 @@ START_TEST(tells_a_path) {
   expect(fd, "STOPPING=1");
   ck_assert_uint_eq(notify.watchdog_ms, 0);
   close(fd);
-  ck_assert(!sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)); /* nobody reads: dropped, no SIGPIPE */
+  ck_assert(!sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)); /* no reader: dropped, no SIGPIPE */
   sd_notify_deinit(&notify);
   sd_notify_deinit(&notify);
   unlink(path);
@@ -140,7 +140,7 @@ START_TEST(log_never_blocks) {
   text[n] = '\0';
   ck_assert_str_eq(text, "fcached: one?two 3\n");
   memset(text, 'x', sizeof text);
-  for (int i = 0; i < 1000; i++) /* a pipe takes 64 KiB; the rest would wait for ever */
+  for (int i = 0; i < 1000; i++) /* a pipe takes 64 KiB, then a write would block */
     log_line(&log, LOG_LEVEL_INFO, "%.*s", (int)sizeof text, text);
   ck_assert_uint_gt(log.dropped, 0);
   while (log.dropped > 0 && read(ends[0], text, sizeof text) > 0)

@@ -62,11 +62,11 @@ static int handed_over_child(int kind) {
   if ((fcntl(3, F_GETFD) & FD_CLOEXEC) == 0 || (fcntl(3, F_GETFL) & O_NONBLOCK) == 0)
     return 16;
   if (kind == 4 && fcntl(4, F_GETFD) >= 0)
-    return 17; /* what is of no use is closed */
+    return 17; /* other descriptors are closed */
   if (kind == 0 && (unlink(listener_dir.path) < 0 ||
                     listener_restore(&listener, &options, &listener_dir.error) != 0 ||
                     access(listener_dir.path, F_OK) == 0))
-    return 20; /* made again by the service manager, or by nobody */
+    return 20; /* only the service manager may bind it again */
   listener_close(&listener);
   return kind == 0 || access(listener_dir.path, F_OK) == 0 ? 0 : 18; /* never unlinked */
 }
@@ -88,12 +88,12 @@ START_TEST(activation_takes_one_socket) {
   ck_assert_int_eq(in_child(1), 1); /* datagrams */
   ck_assert_int_eq(in_child(2), 1); /* does not listen */
   ck_assert_int_eq(in_child(3), 1); /* two */
-  ck_assert_int_eq(in_child(4), 0); /* and something else */
+  ck_assert_int_eq(in_child(4), 0); /* one, and another descriptor */
   ck_assert_int_eq(in_child(5), 2); /* for another process */
-  ck_assert_int_eq(in_child(6), 3); /* and --socket names another listener_dir.path */
-  ck_assert_int_eq(in_child(7), 0); /* or the same */
-  ck_assert_int_eq(in_child(8), 0); /* or the same in other words, and its group */
-  ck_assert_int_eq(in_child(9), 4); /* and --socket-group another group */
+  ck_assert_int_eq(in_child(6), 3); /* --socket names another path */
+  ck_assert_int_eq(in_child(7), 0); /* or the same path */
+  ck_assert_int_eq(in_child(8), 0); /* or the same file by another path, and its group */
+  ck_assert_int_eq(in_child(9), 4); /* --socket-group names another group */
 }
 END_TEST
 
