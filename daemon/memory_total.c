@@ -1,5 +1,7 @@
 #include "daemon/memory_total.h"
 
+#include "daemon/base/check.h"
+
 #include "daemon/net/conn.h"
 #include "daemon/net/conns.h"
 #include "daemon/region/region_writer.h"
@@ -87,5 +89,6 @@ const char *memory_part_name(enum memory_part part) {
       [MEMORY_LEASES] = "leases",   [MEMORY_TRACE] = "trace",
       [MEMORY_DAEMON] = "daemon",
   };
+  check_lt(part, MEMORY_PARTS);
   return names[part];
 }

@@ -1,5 +1,6 @@
 #include "daemon/options.h"
 
+#include "daemon/base/check.h"
 #include "daemon/base/parse.h"
 #include "daemon/base/users.h"
 #include "daemon/store/namespace_table.h"
@@ -282,6 +283,8 @@ int options_resolve(struct options *o, struct error_text *error) {
                             format_size(least, b), least);
     o->client_budget = least;
   }
+  check_le(o->max_value, o->max_bytes);
+  check_le(options_min_budget(o->max_value), o->client_budget);
   return 0;
 }
 

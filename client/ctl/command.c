@@ -1,5 +1,6 @@
 #include "client/ctl/command.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ int command_run(const struct command *command, const char *socket, int argc, cha
   char name[64];
   int status;
 
+  assert(!command->run != !command->run_alone);
   (void)snprintf(name, sizeof name, "fcachectl %s", command->name);
   argv[0] = name; /* for argp's messages */
   if (argp_parse(&argp, argc, argv, command->run_alone ? ARGP_IN_ORDER : 0, NULL, &invocation) != 0)

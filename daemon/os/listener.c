@@ -4,6 +4,7 @@
 #include "daemon/os/socket_activation.h"
 #include "proto/errors.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -161,6 +162,7 @@ static int check_dead(const struct listener *listener, struct error_text *error)
 
 /* Removes the socket file of a crashed daemon. The caller holds the lock. */
 static int remove_stale(const struct listener *listener, struct error_text *error) {
+  assert(listener->lock_fd >= 0);
   int r = check_kind(listener, error);
   if (r == 0)
     r = check_dead(listener, error);

@@ -2,6 +2,7 @@
 
 #include "proto/errors.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -125,6 +126,7 @@ int lock_file_take(const char *socket_path, int *lock_fd, struct error_text *err
 }
 
 bool lock_file_is_held(const char *socket_path, int lock_fd) {
+  assert(lock_fd >= 0);
   return same_file(lock_fd, lock_path_of(socket_path).text);
 }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/os/id_map.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ static inline uint64_t peer_start_time(uint64_t start_ticks) {
   return start_ticks + 1;
 }
 static inline uint64_t peer_start_ticks(uint64_t start_time) {
+  assert(start_time > 0);
   return start_time - 1;
 }
 

@@ -1,5 +1,6 @@
 #include "client/ctl/commands/listing.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "client/ctl/arguments.h"
@@ -35,6 +36,7 @@ void listing_table_init(const struct listing *listing, const struct listing_kind
                         struct table *table) {
   struct table_column columns[TABLE_COLUMNS_MAX];
 
+  assert(kind->n_columns <= TABLE_COLUMNS_MAX && kind->namespace_column < (int)kind->n_columns);
   memcpy(columns, kind->columns, kind->n_columns * sizeof *columns);
   if (listing->filter.name_space && kind->namespace_column >= 0)
     columns[kind->namespace_column].kind = TABLE_HIDDEN;

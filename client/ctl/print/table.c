@@ -1,5 +1,6 @@
 #include "client/ctl/print/table.h"
 
+#include <assert.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 /* ---- rows ---- */
 
 void table_init(struct table *table, const struct table_column *columns, size_t n, bool headings) {
+  assert(n <= TABLE_COLUMNS_MAX);
   *table = (struct table){.scols = scols_new_table(), .n_columns = n};
   table->failed = !table->scols;
   if (table->failed)
@@ -77,6 +79,7 @@ void table_cell(struct table *table, const char *text) {
   size_t size = strlen(text) + 1;
   char *clean = table->failed ? NULL : malloc(size);
 
+  assert(table->failed || (table->n_rows > 0 && table->next < table->n_columns));
   if (!clean || scols_line_refer_data(table->lines[table->n_rows - 1], table->next++,
                                       text_clean(clean, size, text)) < 0) {
     free(clean);

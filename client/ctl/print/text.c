@@ -1,5 +1,6 @@
 #include "client/ctl/print/text.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -58,6 +59,7 @@ void text_cut(FILE *out, const char *text, size_t columns) {
   bool cut = text_width(text) > columns;
   size_t room = cut ? columns - 1 : columns, used = 0; /* one column for the ellipsis */
 
+  assert(columns >= 1);
   while (*text) {
     struct glyph glyph = glyph_at(text);
 

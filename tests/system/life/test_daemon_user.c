@@ -173,7 +173,7 @@ static void expect_distrust(const char *socket, const char *why, const struct ch
 
 /* ---- the daemon's user ---- */
 
-START_TEST(a_daemon_of_another_user_is_not_talked_to) {
+START_TEST(daemon_of_other_user_is_refused) {
   char why[256];
 
   if (!can_test())
@@ -193,7 +193,7 @@ START_TEST(a_daemon_of_another_user_is_not_talked_to) {
 }
 END_TEST
 
-START_TEST(roots_daemon_is_trusted) {
+START_TEST(daemon_of_root_is_trusted) {
   if (!can_test())
     return;
   start_daemon(socket_path, NULL);
@@ -202,7 +202,7 @@ START_TEST(roots_daemon_is_trusted) {
 }
 END_TEST
 
-START_TEST(the_variable_names_one_more_user) {
+START_TEST(daemon_of_user_in_variable_is_trusted) {
   const struct passwd *named = getpwuid(NOBODY);
   char name[64] = "";
 
@@ -225,7 +225,7 @@ START_TEST(the_variable_names_one_more_user) {
 }
 END_TEST
 
-START_TEST(fcachectl_says_whose_daemon_it_is) {
+START_TEST(daemon_of_other_user_named_by_fcachectl) {
   const char *const argv[] = {harness_fcachectl(), "-S", socket_path, "ping", "-c", "1", NULL};
   char *err;
 
@@ -256,7 +256,7 @@ static bool make_run(void) {
   return true;
 }
 
-START_TEST(the_services_user_is_trusted_where_root_put_it) {
+START_TEST(daemon_at_default_path_is_trusted) {
   if (!can_test() || !make_run())
     return;
   start_daemon(SYSTEM_SOCKET, &other);
@@ -299,7 +299,7 @@ static bool is_listened_to_by_other(void *arg) {
 
 /* As systemd: root creates the socket, and the daemon of another user serves it. The client that
  * activates it sees root's credentials, later ones those of that user. */
-START_TEST(a_socket_of_the_service_manager_is_trusted_before_and_after) {
+START_TEST(daemon_by_socket_activation_is_trusted) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSTEM_SOCKET};
   struct served served = {SYSTEM_SOCKET, -1};
 
@@ -334,7 +334,7 @@ static int trusts_whom_it_cannot_see(void *arg) {
   return unshare(CLONE_NEWUSER) != 0 ? 77 : trusts(arg);
 }
 
-START_TEST(a_user_that_cannot_be_seen_is_not_trusted_unless_that_was_said) {
+START_TEST(daemon_of_unmapped_user_is_refused) {
   struct distrust distrust = {socket_path, "which user runs it is not known here"};
 
   if (!can_test())
@@ -357,13 +357,13 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_daemon_of_another_user_is_not_talked_to);
-  tcase_add_test(tcase, roots_daemon_is_trusted);
-  tcase_add_test(tcase, the_variable_names_one_more_user);
-  tcase_add_test(tcase, fcachectl_says_whose_daemon_it_is);
-  tcase_add_test(tcase, the_services_user_is_trusted_where_root_put_it);
-  tcase_add_test(tcase, a_socket_of_the_service_manager_is_trusted_before_and_after);
-  tcase_add_test(tcase, a_user_that_cannot_be_seen_is_not_trusted_unless_that_was_said);
+  tcase_add_test(tcase, daemon_of_other_user_is_refused);
+  tcase_add_test(tcase, daemon_of_root_is_trusted);
+  tcase_add_test(tcase, daemon_of_user_in_variable_is_trusted);
+  tcase_add_test(tcase, daemon_of_other_user_named_by_fcachectl);
+  tcase_add_test(tcase, daemon_at_default_path_is_trusted);
+  tcase_add_test(tcase, daemon_by_socket_activation_is_trusted);
+  tcase_add_test(tcase, daemon_of_unmapped_user_is_refused);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

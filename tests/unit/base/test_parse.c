@@ -29,7 +29,7 @@ static const struct {
     {"16777215.999999T", (UINT64_C(16777215) << 40) + (UINT64_C(999999) << 40) / 1000000},
 };
 
-START_TEST(parses) {
+START_TEST(parse_size_valid_text_accepted) {
   uint64_t bytes = 99;
   ck_assert_int_eq(parse_size(good[_i].text, &bytes), 0);
   ck_assert_uint_eq(bytes, good[_i].bytes);
@@ -64,14 +64,14 @@ static const char *const bad[] = {
     "99999999999999999999999999T",
 };
 
-START_TEST(refuses) {
+START_TEST(parse_size_invalid_text_refused) {
   uint64_t bytes = 99;
   ck_assert_int_eq(parse_size(bad[_i], &bytes), FC_EINVAL);
   ck_assert_uint_eq(bytes, 99);
 }
 END_TEST
 
-START_TEST(formats) {
+START_TEST(format_size_rounds_down) {
   char text[FORMAT_SIZE_MAX];
   ck_assert_str_eq(format_size(0, text), "0 B");
   ck_assert_str_eq(format_size(1023, text), "1023 B");
@@ -88,9 +88,9 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("size");
   TCase *tc = tcase_create("size");
-  tcase_add_loop_test(tc, parses, 0, sizeof good / sizeof good[0]);
-  tcase_add_loop_test(tc, refuses, 0, sizeof bad / sizeof bad[0]);
-  tcase_add_test(tc, formats);
+  tcase_add_loop_test(tc, parse_size_valid_text_accepted, 0, sizeof good / sizeof good[0]);
+  tcase_add_loop_test(tc, parse_size_invalid_text_refused, 0, sizeof bad / sizeof bad[0]);
+  tcase_add_test(tc, format_size_rounds_down);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

@@ -61,12 +61,12 @@ static int check(void) {
   return memory_check(&bounds, root, &error);
 }
 
-START_TEST(nothing_known_is_no_limit) {
+START_TEST(memory_check_without_files_has_no_limit) {
   ck_assert_int_eq(check(), 0);
 }
 END_TEST
 
-START_TEST(v2_tightest_above) {
+START_TEST(memory_check_v2_tightest_ancestor_counts) {
   put("/proc/self/cgroup", "0::/a.slice/b.service\n");
   put("/sys/fs/cgroup/a.slice/b.service/memory.max", "max\n");
   put("/sys/fs/cgroup/a.slice/memory.max", "400000000\n");
@@ -88,7 +88,7 @@ START_TEST(v2_tightest_above) {
 }
 END_TEST
 
-START_TEST(exactly_enough) {
+START_TEST(memory_check_exact_limit_passes) {
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "377487360\n");
   ck_assert_int_eq(check(), 0);
@@ -97,7 +97,7 @@ START_TEST(exactly_enough) {
 }
 END_TEST
 
-START_TEST(v1_memory_controller) {
+START_TEST(memory_check_v1_controller_counts) {
   put("/proc/self/cgroup", "12:cpu,cpuacct:/x\n5:hugetlb,memory:/docker/abc\n1:name=systemd:/y\n");
   put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   ck_assert_int_eq(check(), 0);
@@ -108,7 +108,7 @@ START_TEST(v1_memory_controller) {
 END_TEST
 
 /* Memory in use is not available, except for file pages and slabs, which can be reclaimed. */
-START_TEST(v2_what_is_in_use_counts) {
+START_TEST(memory_check_v2_memory_in_use_counts) {
   put("/proc/self/cgroup", "0::/a.slice/b.service\n");
   put("/sys/fs/cgroup/a.slice/memory.max", "629145600\n");
   put("/sys/fs/cgroup/a.slice/memory.current", "524288000\n");
@@ -134,7 +134,7 @@ START_TEST(v2_what_is_in_use_counts) {
 }
 END_TEST
 
-START_TEST(v1_what_is_in_use_counts) {
+START_TEST(memory_check_v1_memory_in_use_counts) {
   put("/proc/self/cgroup", "4:memory:/x\n");
   put("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "629145600\n");
   put("/sys/fs/cgroup/memory/x/memory.usage_in_bytes", "524288000\n");
@@ -146,14 +146,14 @@ START_TEST(v1_what_is_in_use_counts) {
 }
 END_TEST
 
-START_TEST(path_outside_the_mount) {
+START_TEST(memory_check_path_outside_the_mount_ignored) {
   put("/proc/self/cgroup", "0::/../../other\n");
   put("/sys/fs/cgroup/memory.max", "1000\n");
   ck_assert_int_eq(check(), FC_ENOMEM);
 }
 END_TEST
 
-START_TEST(available_memory) {
+START_TEST(memory_check_available_memory_counts) {
   put("/proc/meminfo", "MemTotal:  8000000 kB\nMemFree: 1 kB\nMemAvailable:     400000 kB\n");
   ck_assert_int_eq(check(), 0);
   put("/proc/meminfo", "MemTotal:  8000000 kB\nMemAvailable:     100000 kB\n");
@@ -179,7 +179,7 @@ static const char *const odd_groups[] = {
     "0::/ \xff\xfe/\n",
 };
 
-START_TEST(odd_group_files) {
+START_TEST(memory_check_malformed_group_file_ignored) {
   put("/proc/self/cgroup", odd_groups[_i]);
   ck_assert_int_eq(check(), 0);
 }
@@ -189,7 +189,7 @@ static const char *const odd_limits[] = {
     "", "max", "-1", "x", " 5", "5x", "99999999999999999999999999", "0x5", "\n5", "1e3",
 };
 
-START_TEST(odd_limit_files) {
+START_TEST(memory_check_malformed_limit_file_ignored) {
   put("/proc/self/cgroup", "0::/x\n");
   put("/sys/fs/cgroup/memory.max", odd_limits[_i]);
   put("/sys/fs/cgroup/x/memory.max", "400000000\n");
@@ -200,7 +200,7 @@ START_TEST(odd_limit_files) {
 }
 END_TEST
 
-START_TEST(very_long_group_and_strange_files) {
+START_TEST(memory_check_long_and_irregular_files_ignored) {
   char line[9000] = "0::/", path[128];
   memset(line + 4, 'x', sizeof line - 5);
   line[sizeof line - 1] = '\0';
@@ -217,7 +217,7 @@ START_TEST(very_long_group_and_strange_files) {
 }
 END_TEST
 
-START_TEST(overflow_of_the_need) {
+START_TEST(memory_check_overflowing_sum_refused) {
   struct memory_amounts huge = {{UINT64_MAX, UINT64_MAX, UINT64_MAX}};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
@@ -225,7 +225,7 @@ START_TEST(overflow_of_the_need) {
 }
 END_TEST
 
-START_TEST(resource_limit) {
+START_TEST(memory_check_rlimit_counts) {
   if (runner_lacks("limits of memory"))
     return;
   int status;
@@ -250,19 +250,21 @@ int main(void) {
   Suite *suite = suite_create("memory");
   TCase *tc = tcase_create("memory");
   tcase_add_checked_fixture(tc, make_root, remove_root);
-  tcase_add_test(tc, nothing_known_is_no_limit);
-  tcase_add_test(tc, v2_tightest_above);
-  tcase_add_test(tc, exactly_enough);
-  tcase_add_test(tc, v1_memory_controller);
-  tcase_add_test(tc, v2_what_is_in_use_counts);
-  tcase_add_test(tc, v1_what_is_in_use_counts);
-  tcase_add_test(tc, path_outside_the_mount);
-  tcase_add_test(tc, available_memory);
-  tcase_add_loop_test(tc, odd_group_files, 0, sizeof odd_groups / sizeof odd_groups[0]);
-  tcase_add_loop_test(tc, odd_limit_files, 0, sizeof odd_limits / sizeof odd_limits[0]);
-  tcase_add_test(tc, very_long_group_and_strange_files);
-  tcase_add_test(tc, overflow_of_the_need);
-  tcase_add_test(tc, resource_limit);
+  tcase_add_test(tc, memory_check_without_files_has_no_limit);
+  tcase_add_test(tc, memory_check_v2_tightest_ancestor_counts);
+  tcase_add_test(tc, memory_check_exact_limit_passes);
+  tcase_add_test(tc, memory_check_v1_controller_counts);
+  tcase_add_test(tc, memory_check_v2_memory_in_use_counts);
+  tcase_add_test(tc, memory_check_v1_memory_in_use_counts);
+  tcase_add_test(tc, memory_check_path_outside_the_mount_ignored);
+  tcase_add_test(tc, memory_check_available_memory_counts);
+  tcase_add_loop_test(tc, memory_check_malformed_group_file_ignored, 0,
+                      sizeof odd_groups / sizeof odd_groups[0]);
+  tcase_add_loop_test(tc, memory_check_malformed_limit_file_ignored, 0,
+                      sizeof odd_limits / sizeof odd_limits[0]);
+  tcase_add_test(tc, memory_check_long_and_irregular_files_ignored);
+  tcase_add_test(tc, memory_check_overflowing_sum_refused);
+  tcase_add_test(tc, memory_check_rlimit_counts);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-START_TEST(ourselves) {
+START_TEST(peer_of_own_process_has_own_ids) {
   int ends[2];
   struct peer peer;
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -33,7 +33,7 @@ START_TEST(ourselves) {
 }
 END_TEST
 
-START_TEST(not_a_socket) {
+START_TEST(peer_of_no_socket_refused) {
   struct peer peer;
   int ends[2];
   ck_assert_int_eq(pipe(ends), 0);
@@ -116,7 +116,7 @@ START_TEST(peer_of_another_process_has_a_pidfd) {
 }
 END_TEST
 
-START_TEST(another_user) {
+START_TEST(peer_of_other_user_has_its_groups) {
   if (runner_lacks("groups of a peer"))
     return;
   if (geteuid() != 0)
@@ -180,10 +180,10 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("peer");
   TCase *tc = tcase_create("peer");
-  tcase_add_test(tc, ourselves);
-  tcase_add_test(tc, not_a_socket);
+  tcase_add_test(tc, peer_of_own_process_has_own_ids);
+  tcase_add_test(tc, peer_of_no_socket_refused);
   tcase_add_test(tc, peer_of_another_process_has_a_pidfd);
-  tcase_add_test(tc, another_user);
+  tcase_add_test(tc, peer_of_other_user_has_its_groups);
   tcase_add_test(tc, peer_is_admin_by_uid_or_group);
   tcase_add_test(tc, peer_with_overflow_id_is_no_admin);
   suite_add_tcase(suite, tc);

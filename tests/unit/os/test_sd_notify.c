@@ -36,7 +36,7 @@ static void clear_environment(void) {
   unsetenv("WATCHDOG_PID");
 }
 
-START_TEST(tells_a_path) {
+START_TEST(sd_notify_path_receives_states) {
   char dir[] = "/tmp/fcached-test-XXXXXX", path[64];
   struct sd_notify notify;
   ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -59,7 +59,7 @@ START_TEST(tells_a_path) {
 }
 END_TEST
 
-START_TEST(tells_an_abstract_name_without_waiting) {
+START_TEST(sd_notify_abstract_name_does_not_block) {
   char name[64];
   struct sd_notify notify;
   snprintf(name, sizeof name, "@fcached-test-%ld", (long)getpid());
@@ -81,7 +81,7 @@ START_TEST(tells_an_abstract_name_without_waiting) {
 }
 END_TEST
 
-START_TEST(odd_addresses_are_nobody) {
+START_TEST(sd_notify_malformed_address_is_none) {
   char longest[200];
   memset(longest, 'x', sizeof longest);
   longest[0] = '/';
@@ -112,7 +112,7 @@ static uint64_t interval(const char *usec, const char *pid) {
   return ms;
 }
 
-START_TEST(watchdog_interval) {
+START_TEST(sd_notify_watchdog_interval_is_half) {
   char own[32];
   snprintf(own, sizeof own, "%ld", (long)getpid());
   ck_assert_uint_eq(interval("30000000", NULL), 15000);
@@ -126,7 +126,7 @@ START_TEST(watchdog_interval) {
 }
 END_TEST
 
-START_TEST(log_never_blocks) {
+START_TEST(log_full_stderr_drops_lines) {
   int ends[2];
   struct log log;
   char text[4096];
@@ -154,7 +154,7 @@ START_TEST(log_never_blocks) {
 }
 END_TEST
 
-START_TEST(journal_lines_have_a_priority) {
+START_TEST(log_to_journal_has_priority) {
   int ends[2];
   struct log log;
   struct stat st;
@@ -180,12 +180,12 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("notify");
   TCase *tc = tcase_create("notify and log");
-  tcase_add_test(tc, tells_a_path);
-  tcase_add_test(tc, tells_an_abstract_name_without_waiting);
-  tcase_add_test(tc, odd_addresses_are_nobody);
-  tcase_add_test(tc, watchdog_interval);
-  tcase_add_test(tc, log_never_blocks);
-  tcase_add_test(tc, journal_lines_have_a_priority);
+  tcase_add_test(tc, sd_notify_path_receives_states);
+  tcase_add_test(tc, sd_notify_abstract_name_does_not_block);
+  tcase_add_test(tc, sd_notify_malformed_address_is_none);
+  tcase_add_test(tc, sd_notify_watchdog_interval_is_half);
+  tcase_add_test(tc, log_full_stderr_drops_lines);
+  tcase_add_test(tc, log_to_journal_has_priority);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }
