@@ -6,15 +6,8 @@
 #include <argp.h>
 #include <stdbool.h>
 
+#include "client/ctl/report.h"
 #include "client/lib/admin/admin.h"
-
-/* Exit statuses. */
-enum ctl_status {
-  CTL_DONE = 0,
-  CTL_FAILED = 1,
-  CTL_USAGE = 2,     /* argp's exit status for it, too */
-  CTL_NO_DAEMON = 3, /* no daemon answers */
-};
 
 /* A process runs one command, so a command may keep its arguments in static variables. Exactly one
  * of `run` and `run_alone` is set. */

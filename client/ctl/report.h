@@ -4,9 +4,17 @@
 
 #include <stdarg.h>
 
-#include "client/ctl/command.h"
+#include "client/lib/admin/admin.h"
 
 #define REPORT_LINE_SIZE 2048u
+
+/* Exit statuses. */
+enum ctl_status {
+  CTL_DONE = 0,
+  CTL_FAILED = 1,
+  CTL_USAGE = 2,     /* argp's exit status for it, too */
+  CTL_NO_DAEMON = 3, /* no daemon answers */
+};
 
 /* Prints one line, without control characters. Returns CTL_FAILED. */
 int report_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
