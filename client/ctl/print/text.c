@@ -59,7 +59,7 @@ void text_cut(FILE *out, const char *text, size_t columns) {
   bool cut = text_width(text) > columns;
   size_t room = cut ? columns - 1 : columns, used = 0; /* one column for the ellipsis */
 
-  assert(columns >= 1);
+  assert(columns >= 1 || *text == '\0');
   while (*text) {
     struct glyph glyph = glyph_at(text);
 
