@@ -57,7 +57,7 @@ static void print_state(const struct admin_trace *trace, uint64_t waiting) {
     (void)printf("%s, ", text_clean(clean, sizeof clean, trace->path));
   (void)printf("%" PRIu64 " lines, %" PRIu64 " lost", trace->lines, trace->lost);
   if (waiting > 0)
-    (void)printf(", %" PRIu64 " pending", waiting);
+    (void)printf(", %" PRIu64 " not written yet", waiting);
   (void)putchar('\n');
 }
 

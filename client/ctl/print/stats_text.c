@@ -202,7 +202,7 @@ static void value_users(const struct stats_group *group, char value[VALUE_SIZE])
 }
 
 static void value_trace(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost, %llu pending",
+  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost, %llu not written yet",
            N("trace_on") ? "on" : "off", N("trace_lines"), N("trace_lost"), N("trace_waiting"));
 }
 

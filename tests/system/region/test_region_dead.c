@@ -158,7 +158,7 @@ START_TEST(stats_say_how_many_and_whose) {
     (void)snprintf(text, sizeof text, "%s", out);
     free(out);
     (void)snprintf(pid, sizeof pid, "by process %d", (int)getpid());
-    ck_assert_ptr_nonnull(strstr(text, "of ended daemons, up to 264 MiB"));
+    ck_assert_ptr_nonnull(strstr(text, "dead regions     1 (up to 264 MiB), mapped by process "));
     ck_assert_ptr_nonnull(strstr(text, pid));
     ck_assert_int_ge(dead_regions(), 1);
   } else {
@@ -178,7 +178,7 @@ START_TEST(a_start_without_memory_says_it_too) {
   const char *const argv[] = {harness_fcached(), "--socket", path, "--max-bytes", "100T", NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, "not enough memory"));
-  ck_assert_ptr_nonnull(strstr(err, "shared memory of daemons that have ended"));
+  ck_assert_ptr_nonnull(strstr(err, "of daemons that exited or belong to another user"));
   free(err);
   fcache_close(idle);
 }
