@@ -18,8 +18,8 @@ void dead_regions_describe(const struct fc_region_uses *dead, char text[DEAD_REG
     return;
   fc_region_uses_pids(dead, pids, sizeof pids);
   (void)snprintf(text, DEAD_REGIONS_TEXT_SIZE,
-                 "%u region%s (up to %s) of daemons that exited or belong to another user still "
+                 "%u region%s (up to %s) of daemons that exited or belong to another user %s still "
                  "mapped by process %s: freed at that process's next call or exit",
                  dead->n, dead->n == 1 ? "" : "s", format_size(fc_region_uses_bytes(dead), size),
-                 pids);
+                 dead->n == 1 ? "is" : "are", pids);
 }

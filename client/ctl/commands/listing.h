@@ -64,7 +64,7 @@ void listing_object(struct listing *listing, json_t *object);
 /* The items, as callbacks of admin.h. `arg` is the struct listing (of clients: the groups). */
 void list_print_entry(void *arg, const struct fc_list_entry *entry);
 void leases_print_lease(void *arg, const struct fc_lease_entry *lease);
-void namespaces_print_namespace(void *arg, const struct fc_namespace_entry *name_space);
+void namespaces_print_namespace(void *arg, const struct fc_namespace_entry *entry);
 
 extern const struct listing_kind list_kind, leases_kind, clients_kind, namespaces_kind;
 
