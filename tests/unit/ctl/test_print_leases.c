@@ -2,7 +2,6 @@
 #include <check.h>
 #include <jansson.h>
 #include <locale.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

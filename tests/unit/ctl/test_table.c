@@ -1,7 +1,6 @@
 /* Tables by libsmartcols: alignment, cut names, hidden columns, notes. */
 #include <check.h>
 #include <locale.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/print/table.h"

@@ -1,8 +1,6 @@
 /* Numbers with their units. */
 #include <check.h>
 #include <locale.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/print/units.h"

@@ -1,6 +1,5 @@
 /* The listening socket: bind, lock, stale files, errors. */
 #include <check.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 #include "proto/errors.h"
 #include "tests/support/listener_dir.h"
 #include "tests/support/runner.h"
-#include "tests/support/sanitizer.h"
 
 START_TEST(open_binds_and_close_removes) {
   struct listener listener;

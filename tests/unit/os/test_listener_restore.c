@@ -1,22 +1,14 @@
 /* The listening socket after its file was removed or replaced. */
 #include <check.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/os/listener.h"
 #include "proto/errors.h"
 #include "tests/support/listener_dir.h"
 #include "tests/support/runner.h"
-#include "tests/support/sanitizer.h"
 
 static int restore(struct listener *listener) {
   struct listener_options options = {.path = listener_dir.path};

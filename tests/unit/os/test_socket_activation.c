@@ -1,14 +1,10 @@
 /* The socket that a service manager passes. */
 #include <check.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +12,6 @@
 #include "proto/errors.h"
 #include "tests/support/listener_dir.h"
 #include "tests/support/runner.h"
-#include "tests/support/sanitizer.h"
 
 static int handed_over_child(int kind) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
