@@ -1,6 +1,7 @@
 /* Numbers with their units. */
 #include <check.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/print/units.h"
