@@ -174,7 +174,7 @@ fi
 check 'daemon/ includes from client/' includes_none daemon 'client/|fcache\.h|\.\./client'
 check 'client/ includes from daemon/ or libuv' includes_none client 'daemon/|uv\.h|\.\./daemon'
 check 'proto/ includes daemon/, client/ or libuv' includes_none proto 'daemon/|client/|fcache\.h|uv\.h'
-check 'the demo includes more than the public header' includes_none client/demo 'proto/|client/[a-ce-z]'
+check 'the example includes more than the public header' includes_none client/examples 'proto/|client/[a-df-z]'
 
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" = 0 ]

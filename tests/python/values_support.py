@@ -41,6 +41,8 @@ def same_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
 
 def _same_fields(a: Any, b: Any) -> bool:
     """Without the padding, in records and long doubles: numpy does not copy it with a scalar."""
+    if not isinstance(a, (np.generic, np.ndarray)):
+        return same(a, b)  # a field that holds an object
     if a.dtype.names is not None:
         return all(_same_fields(a[n], b[n]) for n in a.dtype.names)
     x87 = a.dtype.char == "g" and np.finfo("g").nmant == 63
