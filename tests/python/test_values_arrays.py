@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fcached._core import decode, encode
 from fcached.errors import DecodeError, EncodeError
-from values_support import DTYPES, read_independently, same
+from values_support import DTYPES, element_bytes, read_independently, same, used_bytes
 
 RECORDS = [
     [("a", "<i2"), ("b", ">f8")],
@@ -57,12 +57,52 @@ def test_orders() -> None:
     assert came_back(cube.T).flags.f_contiguous
 
 
-def test_the_padding_of_records_is_kept() -> None:
-    dtype = np.dtype([("a", "i1"), ("b", "i4")], align=True)
-    array = np.frombuffer(bytes(range(64)), dtype)
-    assert came_back(array[::2]).tobytes() == b"".join(
-        bytes(range(i, i + 8)) for i in range(0, 64, 16)
-    )
+PADDED = [
+    np.dtype("g"),
+    np.dtype("G"),
+    np.dtype("g").newbyteorder(),
+    np.dtype([("a", "i1"), ("b", "i4")], align=True),
+    np.dtype([("n", [("a", "i1"), ("g", "g")], (2,)), ("c", "i2")], align=True),
+    np.dtype({"names": ["b", "a"], "formats": ["i4", "i2"], "offsets": [8, 1], "itemsize": 20}),
+    np.dtype({"names": ["g", "low"], "formats": ["g", "u2"], "offsets": [0, 12], "itemsize": 16}),
+]
+
+
+def with_padding(dtype: np.dtype[Any], padding: int) -> np.ndarray[Any, Any]:
+    """Six elements with the same values, and `padding` in every byte that holds no value."""
+    element = np.where(used_bytes(dtype), np.arange(dtype.itemsize) % 64, padding)
+    return np.ndarray(6, dtype, np.tile(element.astype(np.uint8), 6))
+
+
+@pytest.mark.parametrize("dtype", PADDED, ids=str)
+def test_padding_of_array_encoded_as_zeros(dtype: np.dtype[Any]) -> None:
+    clean = with_padding(dtype, 0)
+    dirty = with_padding(dtype, 0xA5)
+    for part in (slice(None), slice(None, None, 2), slice(0)):
+        assert encode(dirty[part]) == encode(clean[part])
+    padding = element_bytes(decode(encode(dirty)))[:, ~used_bytes(dtype)]
+    assert padding.size > 0 or dtype.itemsize == used_bytes(dtype).sum()
+    assert not padding.any()
+
+
+@pytest.mark.parametrize("dtype", PADDED, ids=str)
+def test_padding_of_scalar_encoded_as_zeros(dtype: np.dtype[Any]) -> None:
+    dirty = with_padding(dtype, 0xA5)
+    expected = encode(with_padding(dtype, 0)[0])
+    for _ in range(50):
+        freed = [b"\xa5" * dtype.itemsize for _ in range(100)]  # memory that a scalar may reuse
+        del freed
+        assert encode(dirty[0]) == expected
+
+
+def test_padding_of_field_beside_objects_encoded_as_zeros() -> None:
+    dtype = np.dtype([("o", "O"), ("g", "g"), ("r", [("a", "i1"), ("b", "i4")])], align=True)
+    records = np.zeros(1, dtype)
+    expected = encode(records)
+    records["r"] = with_padding(dtype["r"], 0xA5)[:1]
+    records["r"]["a"] = records["r"]["b"] = 0
+    records["g"] = 0
+    assert encode(records) == expected
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", ">f4", "<c8"])

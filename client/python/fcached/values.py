@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import importlib
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -252,6 +253,37 @@ def _describe_record(dtype: np.dtype[Any]) -> dict[str, Any]:
         "aligned": dtype.isalignedstruct,
         "record": dtype.type is np.record,
     }
+
+
+def _mask(dtype: np.dtype[Any], long_double_bytes: int) -> bytes | None:
+    """A mask of an element's bytes: ff for those that hold its value, 00 for padding.
+
+    None if the dtype has no padding. The first ``long_double_bytes`` of a little-endian long double
+    hold its value.
+    """
+    mask = _value_mask(dtype, long_double_bytes)
+    return None if all(mask) else bytes(mask)
+
+
+def _value_mask(dtype: np.dtype[Any], long_double_bytes: int) -> bytearray:
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return _value_mask(base, long_double_bytes) * math.prod(shape)
+    if dtype.names is not None:
+        assert dtype.fields is not None
+        mask = bytearray(dtype.itemsize)
+        for name in dtype.names:
+            kind, offset = dtype.fields[name][:2]
+            for i, byte in enumerate(_value_mask(kind, long_double_bytes), offset):
+                mask[i] |= byte  # fields may overlap
+        return mask
+    if dtype.char not in "gG":
+        return bytearray(b"\xff" * dtype.itemsize)
+    parts = 2 if dtype.char == "G" else 1
+    number = bytearray(b"\xff" * long_double_bytes).ljust(dtype.itemsize // parts, b"\0")
+    if dtype.str[0] == ">":
+        number.reverse()
+    return number * parts
 
 
 def _dtype(description: object) -> np.dtype[Any]:

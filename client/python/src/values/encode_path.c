@@ -1,12 +1,15 @@
-/* Paths into a value. */
-#include "value_path.h"
+#include "encode_path.h"
+
+#include "client/chain.h"
+#include "glue/py_errors.h"
 
 enum {
-  SHOWN_STEPS = 12, /* of these, half at either end */
-  SHOWN_KEY = 40,   /* characters */
+  SHOWN_STEPS = 12, /* of a longer path: half of them at each end */
+  SHOWN_KEY = 40,   /* characters of a key */
 };
 
-/* A key as it would be written, where that runs no code of the user's and is not long. */
+/* Returns the repr of a key, cut to SHOWN_KEY characters. Keys whose repr would run the user's code
+ * are shown as their type. A new reference, or NULL with an exception. */
 static PyObject *key_text(PyObject *key) {
   PyObject *text;
   PyObject *cut;
@@ -46,15 +49,17 @@ static PyObject *step_text(const struct step *step) {
     return PyUnicode_FromFormat(".%U", step->key);
   case STEP_FLAT:
     return PyUnicode_FromFormat(".ravel('K')[%zd]", step->index);
-  case STEP_MADE:
-    return PyUnicode_FromString(" (as its encode function gave it)");
+  case STEP_ENCODED:
+    return PyUnicode_FromString(" (the result of its encode function)");
   case STEP_INDEX:
   default:
     return PyUnicode_FromFormat("[%zd]", step->index);
   }
 }
 
-PyObject *path_text(const struct encoder *encoder) {
+/* Returns "value['a'][3].logprobs", without the middle of a long path. A new reference, or NULL
+ * with an exception. */
+static PyObject *path_text(const struct encoder *encoder) {
   PyObject *path = PyUnicode_FromString("value");
   unsigned depth = encoder->depth;
 
@@ -70,4 +75,39 @@ PyObject *path_text(const struct encoder *encoder) {
       i = depth - SHOWN_STEPS / 2;
   }
   return path;
+}
+
+bool encode_refuse(const struct encoder *encoder, const char *format, ...) {
+  PyObject *type;
+  PyObject *cause;
+  PyObject *traceback;
+  PyObject *path;
+  PyObject *text;
+  va_list arguments;
+
+  PyErr_Fetch(&type, &cause, &traceback);
+  path = path_text(encoder);
+  va_start(arguments, format);
+  text = path ? PyUnicode_FromFormatV(format, arguments) : NULL;
+  va_end(arguments);
+  if (text && type) {
+    PyErr_Restore(type, cause, traceback);
+    chain_raise(errors_encode, "%U: %U", path, text);
+  } else {
+    Py_XDECREF(type);
+    Py_XDECREF(cause);
+    Py_XDECREF(traceback);
+    if (text)
+      (void)PyErr_Format(errors_encode, "%U: %U", path, text);
+  }
+  Py_XDECREF(path);
+  Py_XDECREF(text);
+  return false;
+}
+
+bool encode_enter(struct encoder *encoder) {
+  if (encoder->depth == MAX_DEPTH)
+    return encode_refuse(encoder, "it nests more than %d deep, or contains itself", MAX_DEPTH);
+  encoder->steps[encoder->depth++] = (struct step){0};
+  return true;
 }
