@@ -58,7 +58,7 @@ static uint64_t bits_of(PyObject *number) {
   return bits != 0 ? bits : 1;
 }
 
-static int take_top_k(PyObject *number, struct top_k *out) {
+static int parse_top_k(PyObject *number, struct top_k *out) {
   int overflow = 0;
   long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
   if (value < 0 && overflow <= 0) { /* -1 where it overflows */
@@ -84,7 +84,7 @@ int keys_top_k(PyObject *top_k, struct top_k *out) {
       PyErr_Format(PyExc_TypeError, "top_k must be an int, not %.200s", Py_TYPE(top_k)->tp_name);
     return -1;
   }
-  int rc = take_top_k(number, out);
+  int rc = parse_top_k(number, out);
   Py_DECREF(number);
   return rc;
 }

@@ -14,7 +14,7 @@ struct thread {
   uint64_t forks; /* fork_count() when it was used last */
 };
 
-static _Thread_local struct thread *here; /* of this thread; borrowed from its state */
+static _Thread_local struct thread *this_thread; /* of this thread; borrowed from its state */
 static PyObject *state_key;
 static uint64_t forks;
 
@@ -29,10 +29,10 @@ static void count_fork(void) {
 /* ---- opening ---- */
 
 /* The library's lines, from any thread and without the GIL. */
-static void say_once(void *arg, const char *line) {
+static void log_once(void *arg, const char *line) {
   struct client *client = arg;
   bool is_off = strncmp(line, "fcache: sharing is off", 22) == 0;
-  if (!atomic_exchange(&client->said[is_off ? SAID_OFF : SAID_OTHER], true))
+  if (!atomic_exchange(&client->logged[is_off ? LOGGED_OFF : LOGGED_OTHER], true))
     fcache_say(line);
 }
 
@@ -49,7 +49,7 @@ static int open_cache(struct handle *handle, bool waits) {
   struct fcache_options options = handle->client->options;
   struct fcache_error error;
   int rc;
-  options.log = say_once;
+  options.log = log_once;
   options.log_arg = handle->client;
   options.waiting = run_signal_handlers;
   options.waiting_arg = handle;
@@ -72,7 +72,7 @@ static void close_cache(struct handle *handle) {
     return;
   fcache_get_counters(handle->cache, &last);
   if (handle->client != NULL)
-    counters_add(&handle->client->gone, &last);
+    counters_add(&handle->client->closed_counters, &last);
   fcache_close(handle->cache);
   handle->cache = NULL;
   fcache_value_free(&handle->scratch);
@@ -110,12 +110,13 @@ static void sweep(struct thread *thread) {
 
 static void dealloc_thread(PyObject *self) {
   struct thread *thread = (struct thread *)self;
-  if (here == thread)
-    here = NULL;
+  if (this_thread == thread)
+    this_thread = NULL;
   while (thread->handles != NULL) {
     struct handle *handle = thread->handles;
     thread->handles = handle->next_of_thread;
-    if (handle->away) /* of a thread that is not in this process; nobody knows in what state */
+    if (handle->gil_released) /* of a thread that is not in this process; nobody knows in what state
+                               */
       leave_client(handle);
     else
       free_handle(handle);
@@ -144,7 +145,7 @@ static struct thread *make_thread(void) {
   thread->forks = forks;
   int rc = PyDict_SetItem(dictionary, state_key, (PyObject *)thread);
   Py_DECREF(thread); /* the state holds it, to the thread's end */
-  return rc < 0 ? NULL : (here = thread);
+  return rc < 0 ? NULL : (this_thread = thread);
 }
 
 static struct handle *make_handle(struct client *client, bool waits) {
@@ -165,17 +166,17 @@ static struct handle *make_handle(struct client *client, bool waits) {
     (void)client_enter(client); /* says so */
     return NULL;
   }
-  sweep(here);
-  handle->thread = here;
+  sweep(this_thread);
+  handle->thread = this_thread;
   handle->next_of_client = client->handles;
   client->handles = handle;
-  handle->next_of_thread = here->handles;
-  here->handles = handle;
+  handle->next_of_thread = this_thread->handles;
+  this_thread->handles = handle;
   return handle;
 }
 
 /* The client's probe, as all threads' next lookups are to have it. */
-static int tell_probe(struct handle *handle) {
+static int apply_probe(struct handle *handle) {
   struct client *client = handle->client;
   const char *probe = NULL;
   if (client->probe != NULL && keys_name(client->probe, "probe", &probe) < 0)
@@ -192,18 +193,18 @@ static int tell_probe(struct handle *handle) {
 struct handle *handle_begin(struct client *client) {
   struct handle *handle = NULL;
   bool first = true;
-  if (here == NULL && make_thread() == NULL)
+  if (this_thread == NULL && make_thread() == NULL)
     return NULL;
-  for (handle = here->handles; handle != NULL; handle = handle->next_of_thread) {
+  for (handle = this_thread->handles; handle != NULL; handle = handle->next_of_thread) {
     if (handle->client != client)
       continue;
-    if (!handle->away && handle->cache != NULL)
+    if (!handle->gil_released && handle->cache != NULL)
       break;
     first = false;
   }
   if (handle == NULL)
     handle = make_handle(client, first);
-  if (handle == NULL || (handle->probes != client->probes && tell_probe(handle) < 0))
+  if (handle == NULL || (handle->probes != client->probes && apply_probe(handle) < 0))
     return NULL;
   handle->depth++;
   return handle;
@@ -215,22 +216,22 @@ void handle_end(struct handle *handle) {
 }
 
 void handle_release(struct handle *handle) {
-  fcache_get_counters(handle->cache, &handle->seen);
-  handle->seen_connected = fcache_connected(handle->cache);
-  handle->away = true;
+  fcache_get_counters(handle->cache, &handle->last_counters);
+  handle->last_connected = fcache_connected(handle->cache);
+  handle->gil_released = true;
   handle->state = PyEval_SaveThread();
 }
 
 void handle_acquire(struct handle *handle) {
   PyEval_RestoreThread(handle->state);
-  handle->away = false;
+  handle->gil_released = false;
 }
 
 PyObject *handle_raise(struct handle *handle, int code) {
   return errors_raise(code, fcache_last_error(handle->cache));
 }
 
-struct fcache_value handle_take_scratch(struct handle *handle) {
+struct fcache_value handle_borrow_scratch(struct handle *handle) {
   struct fcache_value scratch = handle->scratch;
   handle->scratch = (struct fcache_value){0};
   return scratch;
@@ -254,19 +255,19 @@ void handle_close_all(struct client *client) {
 void handle_orphan_all(struct client *client) {
   while (client->handles != NULL) {
     struct handle *handle = client->handles;
-    if (!handle->away) /* what is away here is of a thread that is not in this process */
+    if (!handle->gil_released) /* what is away here is of a thread that is not in this process */
       close_cache(handle);
     leave_client(handle);
   }
-  if (here != NULL)
-    sweep(here);
+  if (this_thread != NULL)
+    sweep(this_thread);
 }
 
 void handle_forget_others(struct client *client) {
   struct handle **at = &client->handles;
   while (*at != NULL) {
     struct handle *handle = *at;
-    if (handle->thread == here) {
+    if (handle->thread == this_thread) {
       at = &handle->next_of_client;
       continue;
     }
@@ -295,13 +296,13 @@ void counters_add(struct fcache_counters *sum, const struct fcache_counters *mor
 }
 
 struct fcache_counters handle_count_all(const struct client *client) {
-  struct fcache_counters sum = client->gone;
-  counters_add(&sum, &client->without);
+  struct fcache_counters sum = client->closed_counters;
+  counters_add(&sum, &client->handleless);
   for (const struct handle *at = client->handles; at != NULL; at = at->next_of_client) {
-    struct fcache_counters now = at->seen;
+    struct fcache_counters now = at->last_counters;
     if (at->cache == NULL)
       continue;
-    if (!at->away)
+    if (!at->gil_released)
       fcache_get_counters(at->cache, &now);
     counters_add(&sum, &now);
   }
@@ -310,7 +311,7 @@ struct fcache_counters handle_count_all(const struct client *client) {
 
 bool handle_any_connected(const struct client *client) {
   for (const struct handle *at = client->handles; at != NULL; at = at->next_of_client)
-    if (at->cache != NULL && (at->away ? at->seen_connected : fcache_connected(at->cache)))
+    if (at->cache != NULL && (at->gil_released ? at->last_connected : fcache_connected(at->cache)))
       return true;
   return false;
 }

@@ -24,11 +24,11 @@ struct handle {
   struct client *client; /* NULL: it is gone */
   struct handle *next_of_client, *next_of_thread;
   struct thread *thread;
-  unsigned depth;              /* calls under way, one within the other */
-  bool away;                   /* the GIL is released */
-  PyThreadState *state;        /* while it is away */
-  struct fcache_counters seen; /* as it was when it went away */
-  bool seen_connected;
+  unsigned depth;                       /* calls under way, one within the other */
+  bool gil_released;                    /* the GIL is released */
+  PyThreadState *state;                 /* while it is away */
+  struct fcache_counters last_counters; /* as it was when it went away */
+  bool last_connected;
   uint64_t probes;             /* that it has heard of: client->probes */
   struct fcache_value scratch; /* what a lookup fills */
 };
@@ -57,7 +57,7 @@ void handle_acquire(struct handle *handle);
 PyObject *handle_raise(struct handle *handle, int code);
 
 /* The buffer for values, which others may not use meanwhile; and gives it back. */
-struct fcache_value handle_take_scratch(struct handle *handle);
+struct fcache_value handle_borrow_scratch(struct handle *handle);
 void handle_return_scratch(struct handle *handle, struct fcache_value *scratch);
 
 /* For the client: its end, and a forked child's first use. */

@@ -9,7 +9,7 @@
 #include "py_client.h"
 #include "py_handle.h"
 
-struct many {
+struct many_call {
   struct client *client;
   struct handle *handle; /* NULL: sharing is off for good */
   PyObject *op;          /* borrowed, as what `key` points to */
@@ -25,17 +25,17 @@ struct many {
 
 /* Begins a call with an entered client: takes a handle. 0, or -1 with an exception. many_end in any
  * case, for a zeroed one too. */
-int many_begin(struct many *many, struct client *client, PyObject *op, PyObject *view,
+int many_begin(struct many_call *many, struct client *client, PyObject *op, PyObject *view,
                PyObject *prompts, PyObject *top_k);
-void many_end(struct many *many);
+void many_end(struct many_call *many);
 
 /* What is done with a hit, prompt `i`; `value` is lent. 0, or -1 with an exception. */
 typedef int many_hit_fn(void *arg, size_t i, struct fcache_value *value);
 
 /* Looks for all in shared memory, and makes the lists of the rest. 0, or -1 with an exception. */
-int many_look(struct many *many, unsigned flags, many_hit_fn *hit, void *arg);
+int many_look(struct many_call *many, unsigned flags, many_hit_fn *hit, void *arg);
 
 /* The results as a list, whose they are then; where there is none, MISS. NULL with an exception. */
-PyObject *many_list(struct many *many);
+PyObject *many_list(struct many_call *many);
 
 #endif

@@ -15,7 +15,7 @@ struct args_spec {
 };
 
 /* Fills `out` with borrowed references, NULL where one was not given. 0, or -1 with a TypeError. */
-int args_take(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
-              PyObject *keywords, PyObject *out[ARGS_MAX]);
+int args_parse(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
+               PyObject *keywords, PyObject *out[ARGS_MAX]);
 
 #endif

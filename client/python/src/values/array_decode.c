@@ -1,6 +1,6 @@
 /* numpy's arrays and scalars from exts. */
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "npy.h"
 #include "value_decode.h"
 

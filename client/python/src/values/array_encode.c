@@ -2,7 +2,7 @@
 #include <float.h>
 
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "msgpack_writer.h"
 #include "npy.h"
 #include "value_encode.h"

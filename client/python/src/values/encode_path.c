@@ -1,6 +1,6 @@
 #include "encode_path.h"
 
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "glue/py_errors.h"
 
 enum {

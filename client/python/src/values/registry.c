@@ -6,7 +6,7 @@
 #include <string.h>
 #include <structmember.h>
 
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "glue/py_errors.h"
 
 enum { NAME_SLOTS = 8 }; /* a power of 2 */

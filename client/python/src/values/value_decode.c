@@ -2,7 +2,7 @@
 #include "value_decode.h"
 
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "registry.h"
 
 static PyObject *decode_unsigned(struct reader *reader, unsigned width) {

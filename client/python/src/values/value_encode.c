@@ -3,7 +3,7 @@
 #include "value_encode.h"
 
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "msgpack_writer.h"
 #include "registry.h"
 

@@ -1,9 +1,9 @@
 /* Values as bytes and back: what the client and the module call. */
 #include "py_value.h"
 
-#include "values/registry.h"
-#include "values/value_decode.h"
-#include "values/value_encode.h"
+#include "registry.h"
+#include "value_decode.h"
+#include "value_encode.h"
 
 int value_init(void) {
   return registry_init();

@@ -1,4 +1,5 @@
-/* methods.h - the methods of _core.Client, each in the file of its kind. As _core.pyi says. */
+/* py_methods.h - the methods of _core.Client, and its type. _core.pyi is their contract, and
+ * client_docs.h has their docstrings. */
 #ifndef FCACHED_PY_METHODS_H
 #define FCACHED_PY_METHODS_H
 
@@ -20,5 +21,8 @@ METHOD_FAST(client_cached_batch_found);
 METHOD_FAST(client_clear); /* py_stats.c */
 PyObject *client_counters(PyObject *self, PyObject *ignored);
 PyObject *client_server_stats(PyObject *self, PyObject *ignored);
+
+/* Adds the type Client to the module. 0, or -1 with an exception. py_client_type.c */
+int client_type_init(PyObject *module);
 
 #endif

@@ -1,23 +1,23 @@
-/* The module fcached._core: one per process, as its types and classes are. */
+/* The module fcached._core. A process has one, because its types are static. */
 #include <Python.h>
 
-#include "client/py_client.h"
-#include "client/py_handle.h"
 #include "digest.h"
-#include "py_errors.h"
-#include "py_value.h"
+#include "glue/py_errors.h"
+#include "py_handle.h"
+#include "py_methods.h"
+#include "values/py_value.h"
 #include "values/sentinel.h"
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "fcached._core",
-    .m_doc = "The C library behind fcached. What is public stands in fcached.",
+    .m_doc = "The C part of the package fcached. Use the names that fcached exports.",
     .m_size = -1,
 };
 
 static int fill(PyObject *module) {
   if (errors_init() < 0 || sentinel_init(module) < 0 || value_init() < 0 || handle_init() < 0 ||
-      client_init(module) < 0)
+      client_type_init(module) < 0)
     return -1;
   if (PyModule_AddFunctions(module, value_methods) < 0)
     return -1;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "client/keys.h"
+#include "keys.h"
 
 #define PIECE_BYTES (1u << 20)
 
