@@ -492,7 +492,7 @@ def test_close_in_compute_takes_effect_after_it(daemon: Daemon) -> None:
 
 def test_made_once(daemon: Daemon) -> None:
     with open_client(daemon) as client:
-        with pytest.raises(RuntimeError, match="made once"):
+        with pytest.raises(RuntimeError, match="initialized once"):
             client.__init__("other", socket=daemon.socket)  # type: ignore[misc]
         unmade = fcached.Client.__new__(fcached.Client)
         with pytest.raises(fcached.ArgumentError, match="closed"):

@@ -32,7 +32,7 @@ static PyObject *prompt_hash(PyObject *module, PyObject *prompt) {
   return keys_prompt(prompt, &hash) < 0 ? NULL : digest_hex(hash.bytes);
 }
 
-/* Reads it all. 0 or an errno. */
+/* Reads to the end of the file. 0 or an errno. */
 static int digest_fd(int fd, XXH3_state_t *state, uint8_t *piece) {
   for (;;) {
     ssize_t n = read(fd, piece, PIECE_BYTES);
@@ -44,7 +44,7 @@ static int digest_fd(int fd, XXH3_state_t *state, uint8_t *piece) {
   }
 }
 
-/* Without the GIL. 0 or an errno. */
+/* Runs without the GIL. 0 or an errno. */
 static int digest_path(const char *path, uint8_t out[DIGEST_SIZE]) {
   XXH3_state_t *state = XXH3_createState();
   uint8_t *piece = malloc(PIECE_BYTES);
@@ -59,7 +59,7 @@ static int digest_path(const char *path, uint8_t out[DIGEST_SIZE]) {
     error = digest_fd(fd, state, piece);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
     memcpy(out, canonical.digest, DIGEST_SIZE);
-    (void)close(fd); /* it was only read */
+    (void)close(fd); /* only read from */
   }
   free(piece);
   (void)XXH3_freeState(state);
@@ -85,12 +85,12 @@ static PyObject *file_digest(PyObject *module, PyObject *path) {
 
 PyMethodDef digest_methods[] = {
     {"prompt_hash", prompt_hash, METH_O,
-     "prompt_hash(prompt, /)\n--\n\nXXH3-128 (seed 0) of a prompt's bytes, UTF-8 where it is a "
-     "str, "
-     "as 32 hex digits: as traces and listings spell it."},
+     "prompt_hash(prompt, /)\n--\n\nReturns the XXH3-128 (seed 0) of a prompt, of a str that of "
+     "its "
+     "UTF-8, as 32 hex digits: the form in traces and listings."},
     {"file_digest", file_digest, METH_O,
-     "file_digest(path, /)\n--\n\nXXH3-128 (seed 0) of a file's bytes as 32 hex digits. Other "
-     "threads "
-     "run meanwhile. OSError where it cannot be read."},
+     "file_digest(path, /)\n--\n\nReturns the XXH3-128 (seed 0) of a file's bytes as 32 hex "
+     "digits. "
+     "Releases the GIL. Raises OSError if the file cannot be read."},
     {NULL, NULL, 0, NULL},
 };

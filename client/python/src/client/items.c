@@ -14,7 +14,7 @@ static PyObject *call_items(const char *function, const char *format, ...) {
   return result;
 }
 
-/* The answer as a tuple; its reference is taken. */
+/* Returns `result` as a new tuple, or NULL with an exception. Takes the reference. */
 static PyObject *tuple_of(PyObject *result) {
   PyObject *tuple = result == NULL ? NULL : PySequence_Tuple(result);
   Py_XDECREF(result);

@@ -42,7 +42,7 @@ int keys_prompt(PyObject *prompt, struct fcache_hash *out) {
   return 0;
 }
 
-/* Its 64 bits where it has no more, else a hash of all of them. 0 with an exception. */
+/* Returns the number if it has at most 64 bits, else a hash of its bits. 0 with an exception. */
 static uint64_t bits_of(PyObject *number) {
   uint64_t bits = PyLong_AsUnsignedLongLong(number);
   if (!PyErr_Occurred())
@@ -50,7 +50,8 @@ static uint64_t bits_of(PyObject *number) {
   if (!PyErr_ExceptionMatches(PyExc_OverflowError))
     return 0;
   PyErr_Clear();
-  PyObject *text = PyNumber_ToBase(number, 16); /* of any length, unlike decimal digits */
+  PyObject *text = PyNumber_ToBase(
+      number, 16); /* Python limits the number of decimal digits, not of hex digits */
   if (text == NULL)
     return 0;
   bits = XXH3_64bits(PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
@@ -61,7 +62,7 @@ static uint64_t bits_of(PyObject *number) {
 static int parse_top_k(PyObject *number, struct top_k *out) {
   int overflow = 0;
   long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-  if (value < 0 && overflow <= 0) { /* -1 where it overflows */
+  if (value < 0 && overflow <= 0) { /* value is -1 on overflow */
     PyErr_Format(errors_argument, "top_k must be 0 or more; got %R", number);
     return -1;
   }
@@ -128,7 +129,7 @@ static int hash_all(struct prompts *prompts, const struct top_k *top_k) {
 
 int keys_prompts(PyObject *object, const struct top_k *top_k, struct prompts *out) {
   *out = (struct prompts){0};
-  /* A copy of a list: code that runs later may change the caller's. */
+  /* A copy: code that runs later may change the caller's list. */
   out->list = items_in_order(object, "prompts", PY_SSIZE_T_MAX);
   if (out->list == NULL)
     return -1;

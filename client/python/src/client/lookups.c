@@ -1,4 +1,4 @@
-/* Gets and puts of one key. */
+/* The methods get, put and give_up, for one key. */
 #include "glue/args.h"
 #include "glue/py_errors.h"
 #include "keys.h"
@@ -9,7 +9,7 @@
 #include "values/py_value.h"
 #include "values/sentinel.h"
 
-/* `flag` where the argument is true; where it was not given, `missing`. -1 with an exception. */
+/* Sets `flag` if the argument is true. `missing` is its default. 0, or -1 with an exception. */
 static int parse_flag(PyObject *argument, bool missing, unsigned flag, unsigned *flags) {
   int is_set = argument == NULL ? missing : PyObject_IsTrue(argument);
   if (is_set < 0)
@@ -18,7 +18,7 @@ static int parse_flag(PyObject *argument, bool missing, unsigned flag, unsigned 
   return 0;
 }
 
-/* The other way round: `record`. */
+/* Reads `record`: if it is false, sets FCACHE_UNRECORDED. 0, or -1 with an exception. */
 static int parse_record(PyObject *argument, unsigned *flags) {
   int recorded = argument == NULL ? 1 : PyObject_IsTrue(argument);
   if (recorded < 0)
@@ -97,7 +97,7 @@ METHOD_FAST(client_local) {
 
 static void give_up(struct handle *handle, const struct fcache_key *key) {
   handle_release(handle);
-  (void)fcache_give_up(handle->cache, key); /* its names are good: the put's were */
+  (void)fcache_give_up(handle->cache, key); /* cannot fail: the names were checked for the put */
   handle_acquire(handle);
 }
 
@@ -107,7 +107,7 @@ static PyObject *put(struct handle *handle, const struct fcache_key *key, PyObje
   struct fcache_value encoded = handle_borrow_scratch(handle);
   if (value_encode(value, &encoded) < 0) {
     handle_return_scratch(handle, &encoded);
-    give_up(handle, key); /* others may be waiting for what there will not be */
+    give_up(handle, key); /* other workers may wait for the value */
     return NULL;
   }
   handle_release(handle);

@@ -1,6 +1,6 @@
-/* Client.cached_batch. First what is in shared memory, without leaving Python's lock; the rest is
- * the library's; and then, in one more call of compute_misses, the hits that are to be verified and
- * those that cannot be decoded here. */
+/* The method cached_batch, in three steps: it reads hits from shared memory without releasing the
+ * GIL, passes the rest to fcache_cached_batch, and calls compute_misses once more for hits that it
+ * verifies or cannot decode. */
 #include "computation.h"
 #include "glue/args.h"
 #include "glue/py_errors.h"
@@ -10,17 +10,17 @@
 #include "py_methods.h"
 #include "values/py_value.h"
 
-/* Why a hit is computed again. */
+/* The reason for computing a hit again. */
 enum recompute { RECOMPUTE_NO = 0, RECOMPUTE_VERIFY, RECOMPUTE_REPLACE };
 
 struct batch_call {
   struct many_call many;
   PyObject *compute_misses;    /* borrowed */
-  PyObject *found;             /* borrowed: is called with the indices of hits; or NULL */
-  PyObject *errors;            /* a list: of what was computed and has no encoding */
-  enum recompute *recompute;   /* of each prompt */
-  bool *settled;               /* of each prompt: computed here, or `found` was called with it */
-  struct fcache_value *stored; /* of each that is to be verified */
+  PyObject *found;             /* borrowed; called with the indices of hits; or NULL */
+  PyObject *errors;            /* a list: for computed values that cannot be encoded */
+  enum recompute *recompute;   /* one for each prompt */
+  bool *settled;               /* one for each prompt: computed here, or passed to `found` */
+  struct fcache_value *stored; /* one for each prompt; set for hits to verify */
   size_t n_recompute;
 };
 
@@ -38,8 +38,8 @@ static PyObject *make_indices(const size_t *indices, size_t n) {
   return list;
 }
 
-/* Calls `found` with the hits since the last time, before a computation that may fail. 0; or -1
- * with an exception that is no Exception. */
+/* Calls `found` with the hits since its last call, before a computation that may fail. 0, or -1 as
+ * errors_suppress. */
 static int report_found(struct batch_call *call) {
   struct many_call *many = &call->many;
   size_t n = 0, *hits = NULL;
@@ -59,7 +59,7 @@ static int report_found(struct batch_call *call) {
   return errors_suppress(call->found);
 }
 
-/* What compute_misses returned, as a tuple of `n` values; or NULL with an exception. */
+/* Returns the result of compute_misses as a tuple of `n` values, or NULL with an exception. */
 static PyObject *values_of(PyObject *computed, size_t n) {
   Py_ssize_t count = items_count(computed, "what compute_misses returns");
   if (count < 0)
@@ -81,7 +81,8 @@ static PyObject *call_compute(struct batch_call *call, const size_t *indices, si
   return values;
 }
 
-/* Calls it for the prompts at `indices`: a tuple of as many values, or NULL with an exception. */
+/* Calls compute_misses for the prompts at `indices`. Returns a tuple of `n` values, or NULL with an
+ * exception. */
 static PyObject *compute(struct batch_call *call, const size_t *indices, size_t n,
                          struct computation_time *time) {
   struct computation *computation = computation_begin(call->many.client, call->many.handle);
@@ -92,7 +93,8 @@ static PyObject *compute(struct batch_call *call, const size_t *indices, size_t 
   return values;
 }
 
-/* The result of prompt `i`, encoded. 0; 1 where it has no encoding, which is noted; or -1. */
+/* Stores and encodes the result of prompt `i`. Returns 0; 1 if it cannot be encoded, which is noted
+ * in call->errors; or -1 with an exception. */
 static int store_computed(struct batch_call *call, size_t i, PyObject *value,
                           struct fcache_value *encoded) {
   PyObject *error;
@@ -100,7 +102,7 @@ static int store_computed(struct batch_call *call, size_t i, PyObject *value,
   call->settled[i] = true;
   int rc = hits_encode(value, encoded, &error);
   if (rc > 0 && PyList_Append(call->errors, error) < 0)
-    (void)errors_suppress(error); /* there was no memory */
+    (void)errors_suppress(error); /* out of memory: the error is not counted */
   Py_XDECREF(error);
   return rc;
 }
@@ -124,8 +126,8 @@ static int use_hit(void *arg, size_t i, struct fcache_value *value) {
   return hits_undecodable(many->client, many->op);
 }
 
-/* Takes what the library has found of the rest: all of it at the end of its call, before that what
- * it has filled (an empty value waits for the end). 0, or -1. */
+/* Decodes the hits among call->many.values: all if `at_end`, else those that are not empty, because
+ * an empty one may not be filled yet. 0, or -1 with an exception. */
 static int decode_found(struct batch_call *call, bool at_end) {
   struct many_call *many = &call->many;
   int rc = 0;
@@ -138,7 +140,7 @@ static int decode_found(struct batch_call *call, bool at_end) {
   return rc;
 }
 
-/* ---- what the library asks for ---- */
+/* ---- misses ---- */
 
 static int add_all(struct batch_call *call, const size_t *indices, PyObject *values,
                    struct fcache_batch *batch) {
@@ -150,14 +152,14 @@ static int add_all(struct batch_call *call, const size_t *indices, PyObject *val
       break;
     if (rc == 0)
       rc = fcache_batch_add(batch, encoded.data, encoded.size);
-    if (rc != 0 && (rc = fcache_batch_skip(batch)) < 0) /* also where there is no memory for it */
+    if (rc != 0 && (rc = fcache_batch_skip(batch)) < 0) /* not encoded, or out of memory */
       PyErr_NoMemory();
   }
   fcache_value_free(&encoded);
   return rc < 0 ? HANDLE_RAISED : 0;
 }
 
-/* `misses` are indices of the rest; they become those of all prompts. */
+/* `misses` are indices into many->rest; compute_misses gets those into the prompts. */
 static int compute_rest(struct batch_call *call, const size_t *misses, size_t n,
                         struct fcache_batch *batch) {
   size_t *indices = PyMem_Calloc(n, sizeof *indices);
@@ -207,11 +209,12 @@ static void put_replacement(struct batch_call *call, size_t i, const struct fcac
   key.prompt = call->many.prompts.hashes[i];
   handle_release(handle);
   (void)fcache_put(handle->cache, &key, encoded->data, encoded->size, compute_ns,
-                   0); /* the caller has its value either way, and the library counts */
+                   0); /* if it fails, the caller still gets its value */
   handle_acquire(handle);
 }
 
-/* One result, which took `compute_ns`. */
+/* Verifies or replaces one hit with its new result, which took `compute_ns`. 0, or -1 with an
+ * exception. */
 static int finish_recomputed(struct batch_call *call, size_t i, PyObject *value,
                              struct fcache_value *encoded, uint64_t compute_ns) {
   struct many_call *many = &call->many;
@@ -257,7 +260,7 @@ static int recompute_hits(struct batch_call *call) {
 
 /* ---- the call ---- */
 
-/* Without the daemon, and without a handle. */
+/* Computes all prompts without a handle. 0, or -1 with an exception. */
 static int compute_all(struct batch_call *call) {
   struct many_call *many = &call->many;
   struct fcache_counters *counters = &many->client->handleless;
@@ -301,7 +304,7 @@ static int run(struct batch_call *call) {
     PyErr_NoMemory();
     return -1;
   }
-  int rc = many_look(many, 0, use_hit, call);
+  int rc = many_get_local(many, 0, use_hit, call);
   if (rc == 0 && many->n_rest > 0)
     rc = look_up_rest(call);
   if (rc == 0 && call->n_recompute > 0)

@@ -1,5 +1,5 @@
-/* Client.cached: found in shared memory without leaving Python's lock; or else the library's way,
- * with the lock taken again for the computation. */
+/* The method cached: reads a hit from shared memory without releasing the GIL. Otherwise it calls
+ * fcache_cached without the GIL, and acquires it for the computation. */
 #include "computation.h"
 #include "glue/args.h"
 #include "glue/py_errors.h"
@@ -10,20 +10,20 @@
 #include "py_methods.h"
 #include "values/py_value.h"
 
-#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, and cannot be stored */
+#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, but cannot be encoded */
 
 struct call {
   struct client *client;
   struct handle *handle;
   struct fcache_key key;
   PyObject *op, *compute; /* borrowed */
-  PyObject *result;       /* what was computed, or NULL */
-  PyObject *error;        /* why it is not stored, or NULL */
+  PyObject *result;       /* of the computation, or NULL */
+  PyObject *error;        /* of encoding the result, or NULL */
   struct computation_time time;
 };
 
-/* Runs the computation, and encodes what it gives. 0, UNENCODABLE, or HANDLE_RAISED with an
- * exception and without a result. */
+/* Computes and encodes the result. Returns 0, UNENCODABLE, or HANDLE_RAISED with an exception and
+ * without a result. */
 static int compute(struct call *call, struct fcache_value *encoded) {
   struct computation *computation = computation_begin(call->client, call->handle);
   if (computation == NULL)
@@ -38,7 +38,7 @@ static int compute(struct call *call, struct fcache_value *encoded) {
   return rc < 0 ? HANDLE_RAISED : rc == 0 ? 0 : UNENCODABLE;
 }
 
-/* The library's callback. */
+/* fcache_compute_fn */
 static int compute_unlocked(void *arg, struct fcache_value *encoded) {
   struct call *call = arg;
   handle_acquire(call->handle);
@@ -47,7 +47,8 @@ static int compute_unlocked(void *arg, struct fcache_value *encoded) {
   return rc;
 }
 
-/* Tells of a result that is not stored. */
+/* Counts and reports a result that cannot be encoded. 0, or -1 with an exception and without a
+ * result. */
 static int report_unencodable(struct call *call) {
   int rc = hits_unencodable(call->client, call->op, call->error);
   Py_CLEAR(call->error);
@@ -56,7 +57,7 @@ static int report_unencodable(struct call *call) {
   return rc;
 }
 
-/* A hit of the share that is computed again. */
+/* Computes a hit again and compares it with the stored bytes. Returns the new result. */
 static PyObject *verify(struct call *call, const struct fcache_value *stored) {
   struct fcache_value encoded = {0};
   int rc = compute(call, &encoded);
@@ -70,7 +71,7 @@ static PyObject *verify(struct call *call, const struct fcache_value *stored) {
   return call->result;
 }
 
-/* What is stored cannot be read here: computes it, and replaces what is stored. */
+/* Computes a hit that cannot be decoded, and replaces the stored bytes. */
 static PyObject *replace(struct call *call) {
   struct fcache_value encoded = {0};
   struct handle *handle = call->handle;
@@ -88,7 +89,7 @@ static PyObject *replace(struct call *call) {
   return call->result;
 }
 
-/* What was found is `stored`, taken from the handle; it is given back. */
+/* Decodes a hit, or verifies or replaces it. Returns the handle's scratch buffer `stored` to it. */
 static PyObject *use_hit(struct call *call, struct fcache_value *stored) {
   PyObject *result = NULL;
   if (call->client->verify_below != 0 && client_verifies(call->client)) {
@@ -133,14 +134,14 @@ static PyObject *cached(struct call *call) {
   if (fcache_get(handle->cache, &call->key, FCACHE_LOCAL, &handle->scratch) == FCACHE_OK) {
     struct fcache_value stored = handle_borrow_scratch(handle);
     result = use_hit(call, &stored);
-  } else { /* and what is wrong with the call is told there too */
+  } else { /* also for an error, which fcache_cached returns again */
     result = compute_miss(call);
   }
   handle_end(handle);
   return result;
 }
 
-/* Without the daemon, and without a handle. */
+/* Computes without a handle. */
 static PyObject *compute_only(struct call *call) {
   struct computation *computation = computation_begin(call->client, NULL);
   if (computation == NULL)

@@ -6,15 +6,15 @@
 #include "glue/py_errors.h"
 #include "keys.h"
 
-#define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is given back after use */
+#define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is freed after use */
 
-/* What a thread's state holds: the handles of this thread, of all clients. */
+/* The handles of one thread, of all clients. The dictionary of the thread state owns it. */
 struct thread {
   PyObject_HEAD struct handle *handles;
-  uint64_t forks; /* fork_count() when it was used last */
+  uint64_t forks; /* fork_count() at creation */
 };
 
-static _Thread_local struct thread *this_thread; /* of this thread; borrowed from its state */
+static _Thread_local struct thread *this_thread; /* borrowed */
 static PyObject *state_key;
 static uint64_t forks;
 
@@ -28,7 +28,7 @@ static void count_fork(void) {
 
 /* ---- opening ---- */
 
-/* The library's lines, from any thread and without the GIL. */
+/* fcache_log_fn. Runs in any thread, without the GIL. */
 static void log_once(void *arg, const char *line) {
   struct client *client = arg;
   bool is_off = strncmp(line, "fcache: sharing is off", 22) == 0;
@@ -36,7 +36,8 @@ static void log_once(void *arg, const char *line) {
     fcache_say(line);
 }
 
-/* Called about once per deadline while the library waits for others, and upon a signal. */
+/* fcache_waiting_fn. The library calls it during a wait, about once per deadline and after a
+ * signal. */
 static int run_signal_handlers(void *arg) {
   struct handle *handle = arg;
   PyEval_RestoreThread(handle->state);
@@ -94,7 +95,7 @@ static void free_handle(struct handle *handle) {
   PyMem_Free(handle);
 }
 
-/* Frees those of the thread whose clients are gone. */
+/* Frees the handles of the thread whose clients were freed. */
 static void sweep(struct thread *thread) {
   struct handle **at = &thread->handles;
   while (*at != NULL) {
@@ -115,8 +116,7 @@ static void dealloc_thread(PyObject *self) {
   while (thread->handles != NULL) {
     struct handle *handle = thread->handles;
     thread->handles = handle->next_of_thread;
-    if (handle->gil_released) /* of a thread that is not in this process; nobody knows in what state
-                               */
+    if (handle->gil_released) /* of a thread that this forked process does not have */
       leave_client(handle);
     else
       free_handle(handle);
@@ -136,7 +136,7 @@ static PyTypeObject thread_type = {
 static struct thread *make_thread(void) {
   PyObject *dictionary = PyThreadState_GetDict();
   if (dictionary == NULL) {
-    PyErr_SetString(PyExc_RuntimeError, "this thread has no state of Python's");
+    PyErr_SetString(PyExc_RuntimeError, "this thread has no Python thread state");
     return NULL;
   }
   struct thread *thread = (struct thread *)thread_type.tp_alloc(&thread_type, 0);
@@ -144,7 +144,7 @@ static struct thread *make_thread(void) {
     return NULL;
   thread->forks = forks;
   int rc = PyDict_SetItem(dictionary, state_key, (PyObject *)thread);
-  Py_DECREF(thread); /* the state holds it, to the thread's end */
+  Py_DECREF(thread); /* the thread state owns it now */
   return rc < 0 ? NULL : (this_thread = thread);
 }
 
@@ -159,11 +159,11 @@ static struct handle *make_handle(struct client *client, bool waits) {
     PyMem_Free(handle);
     return NULL;
   }
-  /* Other threads ran meanwhile, and signal handlers in this one. */
+  /* While the GIL was released, other threads or a signal handler may have closed the client. */
   if (client->closed) {
     fcache_close(handle->cache);
     PyMem_Free(handle);
-    (void)client_enter(client); /* says so */
+    (void)client_enter(client); /* raises */
     return NULL;
   }
   sweep(this_thread);
@@ -175,7 +175,7 @@ static struct handle *make_handle(struct client *client, bool waits) {
   return handle;
 }
 
-/* The client's probe, as all threads' next lookups are to have it. */
+/* Sets the probe of the client on the handle. 0, or -1 with an exception. */
 static int apply_probe(struct handle *handle) {
   struct client *client = handle->client;
   const char *probe = NULL;
@@ -244,7 +244,7 @@ void handle_return_scratch(struct handle *handle, struct fcache_value *scratch) 
     fcache_value_free(scratch);
 }
 
-/* ---- all of a client's ---- */
+/* ---- all handles of a client ---- */
 
 void handle_close_all(struct client *client) {
   for (struct handle *at = client->handles; at != NULL; at = at->next_of_client)
@@ -255,7 +255,7 @@ void handle_close_all(struct client *client) {
 void handle_orphan_all(struct client *client) {
   while (client->handles != NULL) {
     struct handle *handle = client->handles;
-    if (!handle->gil_released) /* what is away here is of a thread that is not in this process */
+    if (!handle->gil_released) /* else of a thread that this forked process does not have */
       close_cache(handle);
     leave_client(handle);
   }
@@ -325,6 +325,6 @@ int handle_init(void) {
   int error = pthread_atfork(NULL, NULL, count_fork);
   if (error == 0)
     return 0;
-  PyErr_NoMemory(); /* the only error that it has */
+  PyErr_NoMemory(); /* ENOMEM is its only error */
   return -1;
 }

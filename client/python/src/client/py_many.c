@@ -48,7 +48,7 @@ void many_end(struct many_call *many) {
   *many = (struct many_call){0};
 }
 
-int many_look(struct many_call *many, unsigned flags, many_hit_fn *hit, void *arg) {
+int many_get_local(struct many_call *many, unsigned flags, many_hit_fn *hit, void *arg) {
   struct handle *handle = many->handle;
   struct fcache_key key = many->key;
   for (size_t i = 0; i < many->prompts.n; i++) {
@@ -84,14 +84,14 @@ PyObject *many_list(struct many_call *many) {
 
 /* ---- get_many ---- */
 
-/* What cannot be decoded is a miss. */
+/* many_hit_fn. A value that cannot be decoded is a miss. */
 static int decode_hit(void *arg, size_t i, struct fcache_value *value) {
   struct many_call *many = arg;
   many->results[i] = value_decode(value->data, value->size);
   return many->results[i] != NULL ? 0 : hits_undecodable(many->client, many->op);
 }
 
-/* What shared memory has not, the daemon is asked for. */
+/* Gets or leases the prompts that are not in shared memory. 0, or -1 with an exception. */
 static int get_rest(struct many_call *many, bool lease, unsigned flags) {
   struct handle *handle = many->handle;
   const struct fcache_key *key = &many->key;
@@ -119,7 +119,7 @@ static int get_rest(struct many_call *many, bool lease, unsigned flags) {
   return rc;
 }
 
-/* A code of the library, and no exception. */
+/* Returns a code of the library, and sets no exception. */
 static int give_up_all(struct many_call *many) {
   struct handle *handle = many->handle;
   handle_release(handle);
@@ -129,7 +129,7 @@ static int give_up_all(struct many_call *many) {
   return rc;
 }
 
-/* An optional truth value; -1 with an exception. */
+/* Returns a truth value, or `missing` if it was not given. -1 with an exception. */
 static int parse_bool(PyObject *argument, int missing) {
   return argument == NULL ? missing : PyObject_IsTrue(argument);
 }
@@ -148,7 +148,7 @@ METHOD_FAST(client_get_many) {
   unsigned flags = record ? 0 : FCACHE_UNRECORDED;
   int rc = many_begin(&many, client, given[0], given[1], given[2], given[3]);
   if (rc == 0 && many.handle != NULL) {
-    rc = many_look(&many, flags, decode_hit, &many);
+    rc = many_get_local(&many, flags, decode_hit, &many);
     if (rc == 0 && many.n_rest > 0)
       rc = get_rest(&many, lease, flags);
   }
@@ -176,12 +176,12 @@ METHOD_FAST(client_give_up_many) {
 
 /* ---- put_many ---- */
 
-/* Encodes all into many->values. 0, or -1 with an exception, and the leases given up. */
+/* Encodes all values into many->values. 0, or -1 with an exception, after giving up the leases. */
 static int encode_all(struct many_call *many, PyObject *values) {
   for (size_t i = 0; i < many->prompts.n; i++) {
     if (value_encode(PyTuple_GET_ITEM(values, (Py_ssize_t)i), &many->values[i]) == 0)
       continue;
-    (void)give_up_all(many); /* the exception is the one to tell */
+    (void)give_up_all(many); /* keep the exception of the encoder */
     return -1;
   }
   return 0;
@@ -209,7 +209,7 @@ static PyObject *put_all(struct many_call *many, PyObject *values, uint64_t comp
   return result;
 }
 
-/* One value for each prompt, a new tuple; or NULL with an exception. */
+/* Returns a new tuple with one value for each prompt, or NULL with an exception. */
 static PyObject *values_of(PyObject *given, size_t n_prompts) {
   PyObject *values = items_in_order(given, "values", (Py_ssize_t)n_prompts);
   if (values == NULL || (size_t)PyTuple_GET_SIZE(values) == n_prompts)

@@ -1,4 +1,4 @@
-/* Counters, the daemon's figures, and clear. */
+/* The methods _counters, _server_stats and clear. */
 #include <stddef.h>
 
 #include "glue/args.h"
@@ -39,7 +39,7 @@ static int set_all(PyObject *dictionary, const struct named *named, size_t n, co
   return 0;
 }
 
-/* Also of a client that is closed. */
+/* Works for closed clients too. */
 PyObject *client_counters(PyObject *self, PyObject *ignored) {
   struct client *client = (struct client *)self;
   (void)ignored;
@@ -53,10 +53,10 @@ PyObject *client_counters(PyObject *self, PyObject *ignored) {
   return dictionary;
 }
 
-/* The GIL is taken again for each figure: they are some hundred. */
+/* Collects the daemon's statistics, some hundred. Acquires the GIL for each. */
 struct collector {
   struct handle *handle;
-  PyObject *list; /* NULL: failed, with an exception */
+  PyObject *list; /* NULL after an exception */
 };
 
 static PyObject *value_of(const struct fcache_stat *stat) {

@@ -1,4 +1,3 @@
-/* Causes of errors, and calls into Python. */
 #include "chain.h"
 
 #include <stdarg.h>
@@ -8,7 +7,7 @@ static bool stays(PyObject *class) {
          !PyErr_ExceptionMatches(PyExc_Exception);
 }
 
-/* Its text says the cause's too, where that has one. */
+/* Appends the text of the cause, if it has one. */
 static void raise_because(PyObject *class, PyObject *text, PyObject *cause) {
   PyObject *reason = PyObject_Str(cause);
 
@@ -34,7 +33,7 @@ void chain_raise(PyObject *class, const char *format, ...) {
   PyErr_Fetch(&type, &cause, &traceback);
   PyErr_NormalizeException(&type, &cause, &traceback);
   if (traceback)
-    (void)PyException_SetTraceback(cause, traceback); /* it is a traceback: no error is possible */
+    (void)PyException_SetTraceback(cause, traceback); /* cannot fail: it is a traceback */
   Py_XDECREF(traceback);
   Py_XDECREF(type);
   va_start(arguments, format);
@@ -45,7 +44,7 @@ void chain_raise(PyObject *class, const char *format, ...) {
   Py_XDECREF(text);
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
-  PyException_SetCause(value, cause); /* takes the reference */
+  PyException_SetCause(value, cause); /* takes the reference of the cause */
   PyErr_Restore(type, value, traceback);
 }
 

@@ -38,7 +38,7 @@ static inline size_t reader_left(const struct reader *reader) {
   return (size_t)(reader->end - reader->at);
 }
 
-/* Bytes where they lie. */
+/* Borrows `size` bytes from the buffer. */
 static inline bool reader_bytes(struct reader *reader, uint64_t size, const uint8_t **bytes) {
   if (reader_left(reader) < size)
     return reader_fail(reader, "the bytes end too early");

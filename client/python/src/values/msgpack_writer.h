@@ -1,7 +1,7 @@
 /* msgpack_writer.h - msgpack, appended to a caller's buffer.
  *
  * A write that fails raises (MemoryError; EncodeError for what msgpack has no head for) and returns
- * false. Every number stands in its shortest form; the head of an ext that holds msgpack is always
+ * false. Every number has its shortest form. The head of an ext that holds msgpack is always
  * an ext 32, because it is written before its size is known. */
 #ifndef FCACHED_PY_WRITER_H
 #define FCACHED_PY_WRITER_H

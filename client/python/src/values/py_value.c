@@ -1,4 +1,3 @@
-/* Values as bytes and back: what the client and the module call. */
 #include "py_value.h"
 
 #include "registry.h"
@@ -10,7 +9,7 @@ int value_init(void) {
 }
 
 int value_encode(PyObject *value, struct fcache_value *out) {
-  struct encoder encoder; /* its steps are set as they are taken */
+  struct encoder encoder; /* encode_enter initializes its steps */
 
   encoder.out = out;
   encoder.depth = 0;
@@ -58,13 +57,13 @@ static PyObject *decode(PyObject *module, PyObject *data) {
 
 PyMethodDef value_methods[] = {
     {"encode", encode, METH_O,
-     "encode(value, /)\n--\n\nThe bytes of a value, as the daemon stores them; EncodeError where "
-     "it "
-     "has no encoding."},
+     "encode(value, /)\n--\n\nReturns the bytes that the daemon stores for a value. Raises "
+     "EncodeError if it has no encoding."},
     {"decode", decode, METH_O,
-     "decode(data, /)\n--\n\nThe value of bytes that encode() made; DecodeError for any other."},
+     "decode(data, /)\n--\n\nReturns the value that encode() made the bytes of. Raises DecodeError "
+     "for other bytes."},
     {"_register", registry_register, METH_VARARGS,
-     "_register(cls, name, fields, encode, decode, /)\n--\n\nWhat fcached.register() does, once it "
-     "has checked its arguments."},
+     "_register(cls, name, fields, encode, decode, /)\n--\n\nRegisters a class. fcached.register() "
+     "checks the arguments before."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,3 @@
-/* Bytes as Python values. */
 #include "value_decode.h"
 
 #include "array.h"
@@ -27,12 +26,12 @@ static PyObject *decode_float64(struct reader *reader) {
   if (!reader_number(reader, 8, &bits))
     return NULL;
   value = PyFloat_FromDouble(0.0);
-  if (value) /* the bits themselves: a NaN keeps its own */
+  if (value) /* copies the bits, because a conversion could change a NaN */
     memcpy(&((PyFloatObject *)value)->ob_fval, &bits, sizeof bits);
   return value;
 }
 
-/* We write none, other languages may. */
+/* The encoder writes none, but other languages may. */
 static PyObject *decode_float32(struct reader *reader) {
   uint64_t number;
   uint32_t bits;
@@ -165,7 +164,7 @@ static PyObject *decode_big_int(struct reader *reader, uint64_t size) {
   return value;
 }
 
-/* The place of the stored field in the class, most often `expected`; n_fields where it has none. */
+/* Returns the index of the field in the class, usually `expected`; n_fields if it has none. */
 static size_t field_place(const struct record *record, const uint8_t *text, uint64_t size,
                           size_t expected) {
   for (size_t i = 0; i < record->n_fields; i++) {
@@ -178,7 +177,8 @@ static size_t field_place(const struct record *record, const uint8_t *text, uint
   return record->n_fields;
 }
 
-/* Reads the map of fields into `contents`, one for each field of the class, all NULL before. */
+/* Reads the map of fields into `contents`, which has an entry for each field of the class, all
+ * NULL. */
 static bool decode_contents(struct reader *reader, const struct record *record,
                             PyObject **contents) {
   const uint8_t *text;
@@ -216,7 +216,8 @@ static bool decode_contents(struct reader *reader, const struct record *record,
   return true;
 }
 
-/* An instance with these contents, whose references it takes, made without the class's own code. */
+/* Returns a new instance with these contents, made without __new__ and __init__ of its class. Takes
+ * the references. */
 static PyObject *make_instance(const struct record *record, PyObject **contents) {
   static PyObject *no_arguments;
   PyObject *instance;
@@ -361,7 +362,7 @@ static PyObject *new_reference(PyObject *object) {
   return object;
 }
 
-/* Numbers and constants, and what has no meaning. */
+/* Decodes numbers and constants, and refuses unknown first bytes. */
 static PyObject *decode_atom(struct reader *reader, uint8_t first) {
   if (first >= MP_UINT8 && first <= MP_UINT64)
     return decode_unsigned(reader, 1u << (first - MP_UINT8));

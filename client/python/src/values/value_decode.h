@@ -1,4 +1,4 @@
-/* value_decode.h - the walk over bytes that are being decoded. */
+/* value_decode.h - decodes one value: docs/values.md. */
 #ifndef FCACHED_PY_DECODE_H
 #define FCACHED_PY_DECODE_H
 
@@ -6,8 +6,8 @@
 
 #include "msgpack_reader.h"
 
-/* Reads one value, whatever it is. A new reference, or NULL with an exception: DecodeError,
- * MemoryError, or what is no Exception. */
+/* Decodes the next value of any type. A new reference, or NULL with an exception: DecodeError,
+ * MemoryError, or one that is not an Exception. Needs the GIL and may run Python code. */
 PyObject *decode_value(struct reader *reader);
 
 #endif
