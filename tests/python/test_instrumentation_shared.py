@@ -456,7 +456,7 @@ class TestReplaceTheCache:
     ) -> None:
         inst = make()
         inst.cache = Slotted()  # type: ignore[assignment]
-        assert "Slotted does not tell when it is cleared" in capfd.readouterr().err
+        assert "Slotted does not report when it is cleared" in capfd.readouterr().err
         fill(inst, "a")
         assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
 

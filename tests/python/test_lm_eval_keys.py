@@ -14,6 +14,7 @@ import pytest
 
 from fcached.lm_eval import keys
 from fcached.lm_eval.keys import GENERATE, LOGLIKELIHOOD, ROLLING
+from values_support import used_bytes
 
 
 def test_different_arguments_have_different_keys() -> None:
@@ -34,6 +35,15 @@ def test_equal_arguments_have_equal_keys() -> None:
     assert keys.key((bytearray(b"x"),)) == keys.key((memoryview(b"x"),)) == keys.key((b"x",))
     array = numpy.arange(8)
     assert keys.key((array[::2],)) == keys.key((array[::2].copy(),))
+
+
+@pytest.mark.parametrize("dtype", [[("a", "i1"), ("b", "i4")], "g"], ids=str)
+def test_key_of_padded_array_depends_on_values_alone(dtype: Any) -> None:
+    dtype = numpy.dtype(dtype, align=isinstance(dtype, list))
+    value = numpy.ones(1, dtype)
+    dirty = value.copy()
+    dirty.view("u1")[~used_bytes(dtype)] = 0xA5
+    assert keys.key((dirty,)) == keys.key((value,)) != keys.key((numpy.zeros(1, dtype),))
 
 
 def test_a_key_is_the_same_in_every_process() -> None:

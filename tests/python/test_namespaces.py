@@ -469,10 +469,10 @@ def test_more_that_is_not_right(tmp_path: Path) -> None:
     for value in (object(), {1, 2}, [Path("x")], b"bytes"):
         with pytest.raises(TypeError, match="^extra must be a str"):
             namespace_for(model, extra=value)
-    with pytest.raises(fcached.ArgumentError, match="extra: no file or folder"):
+    with pytest.raises(fcached.ArgumentError, match="extra: no file or directory"):
         namespace_for(model, extra=tmp_path / "absent")
     for name in ("weights", "commit", "adapter_name", "model_name"):
-        with pytest.raises(fcached.ArgumentError, match=f"'{name}' is a name of the manifest's"):
+        with pytest.raises(fcached.ArgumentError, match=f"'{name}' is reserved in the manifest"):
             namespace_for(model, **{name: "x"})
     with pytest.raises(fcached.ArgumentError, match="at most 16384 can be stored"):
         namespace_for(model, **{f"name_{number}": "x" * 200 for number in range(100)})
@@ -482,7 +482,7 @@ def test_more_that_is_not_right(tmp_path: Path) -> None:
 
 def test_a_folder_of_everything_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_files, "_MAX_FILES", 5)
-    with pytest.raises(fcached.ArgumentError, match="not a model's folder"):
+    with pytest.raises(fcached.ArgumentError, match="not a model's directory"):
         namespace_for(write(tmp_path / "m"))
 
 

@@ -16,7 +16,7 @@ def test_the_command_says_what_is_missing() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        "fcached.sway: the module dlm_sway is not installed; this command runs dlm-sway: "
+        "fcached.sway: dlm-sway needs the module dlm_sway, which is not installed: "
         "pip install 'dlm-sway[hf]'\n"
     )
 
