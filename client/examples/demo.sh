@@ -20,6 +20,7 @@ wait for the result. They run with one daemon, then without.
 
 \$ fcachectl run --trace trace.jsonl -- demo run shared FILE...
 TEXT
+# shellcheck disable=SC2016 # the inner shell expands them
 "$bin/fcachectl" run --no-stats --trace "$dir/trace.jsonl" -- \
   sh -c 'bin=$1 out=$2; shift 2; "$bin/demo" run "$out" "$@"
          echo; echo "\$ fcachectl stats"; "$bin/fcachectl" stats' sh "$bin" "$dir/shared" "$@"

@@ -64,7 +64,7 @@ static int score_bytes(const struct request *request, const uint8_t *text, size_
 /* The value is an array of one double for each byte of the prompt. */
 static int rolling_logprob(const struct request *request, struct fcache_bytes prompt,
                            struct fcache_value *value) {
-  double logprobs[PASSAGE_BYTES];
+  double logprobs[PASSAGE_BYTES] = {0};
   int r = score_bytes(request, prompt.data, 0, prompt.size, logprobs);
   return r == 0 ? fcache_value_set(value, logprobs, prompt.size * sizeof *logprobs) : r;
 }
@@ -72,7 +72,7 @@ static int rolling_logprob(const struct request *request, struct fcache_bytes pr
 /* The value is one double, the log-probability of the last COMPLETION_BYTES of the prompt. */
 static int logprob_of(const struct request *request, struct fcache_bytes prompt,
                       struct fcache_value *value) {
-  double logprobs[COMPLETION_BYTES], sum = 0;
+  double logprobs[COMPLETION_BYTES] = {0}, sum = 0;
   int r = score_bytes(request, prompt.data, prompt.size - COMPLETION_BYTES, prompt.size, logprobs);
   for (size_t i = 0; i < COMPLETION_BYTES && r == 0; i++)
     sum += logprobs[i];

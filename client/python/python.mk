@@ -1,13 +1,13 @@
 # make python           the package for $(PYTHON), in $(B)/python, from the objects of the C library
 #   PYTHON=...          the interpreter (Debian's; it needs numpy)
-# pip does not come this way: pyproject.toml and setup.py do.
+# pip builds the package with pyproject.toml and setup.py instead.
 PYTHON ?= /usr/bin/python3
 PYB := $(B)/python
 PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*/*.c))
 PY_FILES := $(patsubst client/python/%,$(PYB)/%,$(shell find client/python/fcached -name '*.py' -o -name '*.pyi' -o -name py.typed))
 PY_CORE := $(PYB)/fcached/_core.so
 PY_EXPORTS := client/python/src/core.map
-# Asked once, when the packages are there.
+# Evaluated once, after the packages are installed.
 PY_INCLUDES = $(eval PY_INCLUDES := $(shell $(PYTHON) -c 'import sysconfig, numpy; \
   print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())'))$(PY_INCLUDES)
 

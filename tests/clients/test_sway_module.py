@@ -89,7 +89,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", ["alone", "away", "shared"])
 @pytest.mark.parametrize("seed", range(3))
-def test_gives_counts_and_traces_the_same(
+def test_instrumentation_matches_original(
     tmp_path: Path, mode: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
     settings: dict[str, Any] = {}
@@ -119,7 +119,7 @@ def test_gives_counts_and_traces_the_same(
 
 
 @pytest.mark.parametrize("name", ["BackendStats", "ForwardCache", "TraceWriter", "_TraceEvent"])
-def test_has_the_same_parts(name: str) -> None:
+def test_module_has_names_of_original(name: str) -> None:
     theirs, ours = getattr(original(), name), getattr(fcached.instrumentation, name)
 
     def shape(of: Callable[..., Any]) -> list[tuple[str, Any]]:

@@ -75,7 +75,7 @@ def _reads(worker: subprocess.Popen[str], line: str) -> None:
     assert worker.stdout.readline() == line
 
 
-def test_threads_of_two_workers_want_each_others_key(daemon: Daemon) -> None:
+def test_threads_waiting_in_circle_both_finish(daemon: Daemon) -> None:
     workers = [start_worker(CROSS, daemon.socket, *keys) for keys in ("ab", "ba")]
     try:
         for worker in workers:
@@ -93,5 +93,5 @@ def test_threads_of_two_workers_want_each_others_key(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("how", ["os.fork", "fork", "pool", "program"])
-def test_child_of_a_computation_wants_its_key(daemon: Daemon, how: str) -> None:
+def test_child_waiting_for_parents_key_computes_it(daemon: Daemon, how: str) -> None:
     assert run_worker(CHILD, daemon.socket, how) == "done\n"

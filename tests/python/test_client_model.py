@@ -90,7 +90,7 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_operations(daemon: Daemon, seed: int) -> None:
+def test_random_operations_match_model(daemon: Daemon, seed: int) -> None:
     rng, model = random.Random(seed), Model()
 
     def key() -> tuple[str, str, str, int]:

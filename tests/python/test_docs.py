@@ -64,7 +64,7 @@ def write_model(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_examples_print_what_the_page_says(name: str, tmp_path: Path, daemon: Daemon) -> None:
+def test_page_examples_print_documented_output(name: str, tmp_path: Path, daemon: Daemon) -> None:
     page = Page(ROOT / name)
     assert page.expected, "the page has examples"
     work = tmp_path / "work"
@@ -89,14 +89,14 @@ def test_the_examples_print_what_the_page_says(name: str, tmp_path: Path, daemon
         assert matches(text, expected or ""), f"{name}:{number} prints\n{text}\nnot\n{expected}"
 
 
-def test_the_pages_name_files_that_exist() -> None:
+def test_page_links_name_existing_files() -> None:
     for name in (*PAGES, "docs/logprobs.md"):
         path = ROOT / name
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / target).exists(), f"{name} links to {target}"
 
 
-def test_the_pages_link_to_headings_that_exist() -> None:
+def test_page_links_name_existing_headings() -> None:
     for name in (*PAGES, "docs/logprobs.md"):
         text = (ROOT / name).read_text()
         headings = re.findall(r"^#+ (.+)$", text, re.M)
@@ -106,7 +106,7 @@ def test_the_pages_link_to_headings_that_exist() -> None:
         assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors, name
 
 
-def test_the_manual_has_every_error_and_public_name() -> None:
+def test_manual_mentions_every_error_and_method() -> None:
     text = (ROOT / "docs/python.md").read_text()
     errors = {
         name

@@ -43,7 +43,7 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_sharing_is_off_for_good_with_one_warning(
+def test_several_ranks_turn_sharing_off_with_one_warning(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_client(daemon) as client:
@@ -83,7 +83,7 @@ def test_one_rank_shares(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Non
         assert client.get("op", "base", "p") == 1
 
 
-def test_launchers_word_counts_before_initialisation(
+def test_launcher_environment_counts_before_initialization(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in LAUNCHER.items():
@@ -129,7 +129,7 @@ def open_client_off(daemon: Daemon):  # type: ignore[no-untyped-def]
         ({"WORLD_SIZE": "", "RANK": "0", "MASTER_ADDR": "host"}, False),
     ],
 )
-def test_launchers_environment(
+def test_launched_reads_environment(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], several: bool
 ) -> None:
     for name, value in environment.items():
@@ -137,6 +137,6 @@ def test_launchers_environment(
     assert ranks.launched() is ranks.several() is several
 
 
-def test_module_that_is_still_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_partially_imported_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.distributed", ModuleType("torch.distributed"))
     assert ranks.several() is False

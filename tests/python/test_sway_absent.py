@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def test_the_command_says_what_is_missing() -> None:
+def test_command_without_sway_names_package() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fcached.sway", "run", "spec.yaml"],
         capture_output=True,
@@ -21,7 +21,7 @@ def test_the_command_says_what_is_missing() -> None:
     )
 
 
-def test_install_leaves_nothing_behind() -> None:
+def test_install_without_sway_leaves_no_module() -> None:
     script = (
         "import sys, fcached.sway\n"
         "for _ in range(2):\n"

@@ -38,7 +38,7 @@ def connections(client: fcached.Client) -> int:
     return int(client.server_stats().daemon["clients"])
 
 
-def test_sixteen_threads_compute_each_result_once(daemon: Daemon) -> None:
+def test_threads_missing_together_compute_once(daemon: Daemon) -> None:
     computed: list[int] = []  # appending is atomic
 
     def compute(i: int) -> list[int]:
@@ -62,7 +62,7 @@ def test_sixteen_threads_compute_each_result_once(daemon: Daemon) -> None:
         assert figures["cache_misses"] == 200
 
 
-def test_batches_in_threads(daemon: Daemon) -> None:
+def test_threads_batches_share_results(daemon: Daemon) -> None:
     prompts = [f"p{i}" for i in range(100)]
     computed: list[int] = []
 
@@ -78,7 +78,7 @@ def test_batches_in_threads(daemon: Daemon) -> None:
         assert sorted(computed) == list(range(100))
 
 
-def test_other_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
+def test_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
     computing, go_on = threading.Event(), threading.Event()
 
     def compute() -> str:
@@ -96,7 +96,7 @@ def test_other_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
         assert owner.result() == waiter.result() == "done"
 
 
-def test_connection_ends_with_its_thread(daemon: Daemon) -> None:
+def test_thread_end_closes_connection(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         assert connections(client) == 1
         in_threads(lambda i: client.put("op", "base", f"{i}", 0, i), 4)  # type: ignore[arg-type,return-value]
@@ -107,7 +107,7 @@ def test_connection_ends_with_its_thread(daemon: Daemon) -> None:
         assert client.stats().cache_hits == 4
 
 
-def test_close_ends_all_connections(daemon: Daemon) -> None:
+def test_close_ends_connections_of_all_threads(daemon: Daemon) -> None:
     client = open_client(daemon)
     with open_client(daemon) as other:
         used, end = threading.Barrier(5), threading.Event()
@@ -132,7 +132,7 @@ def test_close_ends_all_connections(daemon: Daemon) -> None:
         assert client.stats().cache_misses == 4
 
 
-def test_close_while_a_thread_waits(daemon: Daemon) -> None:
+def test_close_during_wait_ends_after_call(daemon: Daemon) -> None:
     """The call ends as it would have; its connection ends with it."""
     client = open_client(daemon)
     with open_client(daemon) as other, ThreadPoolExecutor(1) as pool:
@@ -146,7 +146,7 @@ def test_close_while_a_thread_waits(daemon: Daemon) -> None:
         assert client.stats().coalesced_hits == 1
 
 
-def test_client_that_nobody_holds_ends(daemon: Daemon) -> None:
+def test_client_unreferenced_closes_connections(daemon: Daemon) -> None:
     with open_client(daemon) as other:
         client = open_client(daemon)
         used, end = threading.Event(), threading.Event()
@@ -169,7 +169,7 @@ def test_client_that_nobody_holds_ends(daemon: Daemon) -> None:
         wait_until(lambda: connections(other) == 1, "its connections end")
 
 
-def test_probe_is_of_all_threads(tmp_path: Path) -> None:
+def test_set_probe_applies_to_all_threads(tmp_path: Path) -> None:
     """Also of those that have a connection already."""
     trace = tmp_path / "trace.jsonl"
     daemon = Daemon(tmp_path, "--trace", str(trace))
@@ -198,7 +198,7 @@ def test_probe_is_of_all_threads(tmp_path: Path) -> None:
     assert probes == [None, "delta_kl", "delta_kl"]
 
 
-def test_descriptors_do_not_pile_up(daemon: Daemon) -> None:
+def test_threads_repeated_leak_no_descriptors(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         client.get("op", "base", "p")
         before = len(os.listdir("/proc/self/fd"))
