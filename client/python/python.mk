@@ -34,11 +34,11 @@ python: $(PY_CORE) $(PY_FILES)
 
 # A virtual environment with the package in it, as pip builds and installs it:
 #   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
-# FOLDER/.fcached is its stamp. It is made anew only when REQUIREMENTS changed; MORE are further
-# arguments of `pip install`, if any.
+# FOLDER/.fcached is its stamp. It is created again only if REQUIREMENTS changed. MORE are further
+# arguments of `pip install`.
 PACKAGE_SRC := $(wildcard client/include/*.h client/lib/*/*.[ch] proto/*.[ch] proto/*/*.[ch] client/python/src/* client/python/src/*/*) $(PY_FILES:$(PYB)/%=client/python/%) \
   $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)
-# A PYTHONPATH of the user's may name build/python, which would be imported in the installed package's place.
+# The user's PYTHONPATH may name build/python, which would be imported instead of the installed package.
 VENV_ENV := env -u PYTHONPATH -u PYTHONHOME
 PIP := -I -m pip --disable-pip-version-check -qq
 define python_venv

@@ -22,7 +22,7 @@ TASKS = ("choices", "continued", "perplexity")
 CHOICES, CONTINUED, TEXTS = 30, 16, 8
 REQUESTS = 4 * CHOICES + CONTINUED + TEXTS
 SECONDS = 0.06
-"""What a batch takes more than it does: what two processes then save is not the machine's doing."""
+"""Extra time of each batch, so that the time two processes save does not depend on the machine."""
 
 TASK = """
 task: {name}
@@ -87,7 +87,7 @@ def _documents() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the harness's --include_path."""
+    """A directory for the harness's --include_path."""
     folder = tmp_path_factory.mktemp("tasks")
     for name, documents in _documents().items():
         data = folder / f"{name}.jsonl"
@@ -99,7 +99,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Nothing is asked of the network, and nothing written but to where tests may."""
+    """The harness uses no network, and writes only to directories of the test."""
     return {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -224,7 +224,7 @@ def test_run_killed_continues_when_restarted(
 
 
 def test_batches_in_parallel_match_plain_run(evaluations: Evaluations, daemon: Daemon) -> None:
-    """Padding changes the last bits; what is told of them stays the same."""
+    """Padding changes the last bits of log-probs, but not the reported scores."""
     alone, *both = evaluations.run(None, daemon.socket, daemon.socket, batch_size=8)
     for found in both:
         for task, numbers in _numbers(found).items():
@@ -234,7 +234,7 @@ def test_batches_in_parallel_match_plain_run(evaluations: Evaluations, daemon: D
 
 
 class Command:
-    """A run of the command, and what it wrote."""
+    """A run of the command and its output."""
 
     def __init__(
         self, module: str, model: Path, tasks: Path, output: Path, environment: dict[str, str]

@@ -30,7 +30,7 @@ def run(*command: str, cwd: Path, **environment: str) -> "subprocess.CompletedPr
 
 
 def output(*command: str, cwd: Path, **environment: str) -> str:
-    """What a command printed that must succeed."""
+    """The output of a command that must succeed."""
     done = run(*command, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -131,7 +131,7 @@ def test_build_without_headers_names_packages(unpacked: Path, tmp_path: Path) ->
 
 
 def test_build_with_implicit_declaration_fails(unpacked: Path, tmp_path: Path) -> None:
-    """Otherwise the import fails, where Python's headers do not have a function that is used."""
+    """Otherwise the import would fail for a function that Python's headers lack."""
     tree = tmp_path / "tree"
     shutil.copytree(unpacked, tree)
     with (tree / "src" / "path.c").open("a") as source:
@@ -144,7 +144,7 @@ def test_build_with_implicit_declaration_fails(unpacked: Path, tmp_path: Path) -
 
 
 def test_build_leaves_sources_unchanged(unpacked: Path, tmp_path: Path) -> None:
-    """They may be read-only; what an earlier build left would get into the wheel."""
+    """The sources may be read-only, and files of an earlier build would get into the wheel."""
     tree = tmp_path / "tree"
     shutil.copytree(unpacked, tree)
     before = {path: path.stat().st_mtime_ns for path in tree.rglob("*")}
@@ -174,7 +174,7 @@ raw: bytes = fcached.encode({"a": 1})
 
 
 def mypy(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """mypy --strict of a user's file, who has the package installed and nothing of the checkout."""
+    """Runs mypy --strict on a user's file, with the installed package and without the checkout."""
     (folder / "user.py").write_text(text)
     return run(
         *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache")),

@@ -146,7 +146,7 @@ def sway(tmp_path_factory: pytest.TempPathFactory, model: TinyModel) -> Sway:
 
 @pytest.fixture(scope="module")
 def plain(sway: Sway) -> list[dict[str, Any]]:
-    """What sway itself says of each adapter."""
+    """The results of sway itself for each adapter."""
     names = ["plain-0", "plain-1"]
     running = [sway.start(name, adapter, None) for adapter, name in enumerate(names)]
     return [sway.finish(name, process) for name, process in zip(names, running)]
@@ -186,7 +186,7 @@ def test_plain_suite_has_scores(plain: list[dict[str, Any]]) -> None:
 
 @pytest.fixture(scope="module")
 def one(sway: Sway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The same of the first adapter, by one process with a daemon of its own."""
+    """The results for the first adapter, from one process with a daemon."""
     alone = Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M")
     alone.start()
     try:
@@ -237,7 +237,7 @@ def test_three_processes_share_passes(
 def test_other_adapter_hits_base_passes(
     sway: Sway, plain: list[dict[str, Any]], shared: Daemon
 ) -> None:
-    """Its tokenizer comes from a folder of its own; that of the first, from the base's."""
+    """The adapter has its own copy of the tokenizer. The first one uses the base's."""
     result = sway.run("second", 1, shared.socket)
     assert verdicts(result) == verdicts(plain[1])
     lines = sway.lines("second")

@@ -1,4 +1,5 @@
-"""What fcached.sway makes of a backend: what its views share, and what they never do."""
+"""fcached.sway with a backend: the results that its views share, and those that they never
+share."""
 
 from __future__ import annotations
 
@@ -269,7 +270,7 @@ class Scored:
 
 
 class CustomBackend:
-    """As ``kind: custom`` names one. Its number depends on what nobody else can know."""
+    """A backend of ``kind: custom``. Its number depends on a fact that fcached cannot know."""
 
     value = -1.0
 
@@ -323,7 +324,8 @@ def test_custom_backend_shares_only_with_namespace(
 
 
 class Endpoint(CustomBackend):
-    """What share() sees of dlm-sway's ApiScoringBackend, whose HTTP client may not be here."""
+    """The attributes of dlm-sway's ApiScoringBackend that share() uses. Its HTTP client may not be
+    installed."""
 
     def __init__(self, url: str, vocab_size: int = 0) -> None:
         super().__init__()

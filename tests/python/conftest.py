@@ -1,4 +1,4 @@
-"""What the tests of the package share: a daemon of their own, and a namespace per test."""
+"""Fixtures for the tests of the package: a daemon for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_S = 30.0
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Returns once ``condition()`` holds; fails the test after ``timeout_s``."""
+    """Waits until ``condition()`` holds. Fails the test after ``timeout_s``."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"timed out: {what}"
@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIME
 
 
 class Daemon:
-    """A daemon on a socket of its own. ``start`` and ``stop`` may be called again and again."""
+    """A daemon with a socket below ``folder``. ``start`` and ``stop`` may be called repeatedly."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.socket = str(folder / "fcached.sock")

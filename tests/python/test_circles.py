@@ -1,5 +1,5 @@
-"""Computations that wait for other threads and processes, which ask the cache themselves: nobody
-waits until a lease's term is over, which is 5 minutes here."""
+"""Computations that wait for threads and processes which use the cache too. No wait lasts until the
+lease expires, which takes 5 minutes here."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_threads_waiting_in_circle_both_finish(daemon: Daemon) -> None:
             assert worker.stdin is not None
             worker.stdin.write("\n")
             worker.stdin.flush()
-        # One computed the other's key itself; the other one waited for its value.
+        # One computed the other's key itself. The other one waited for its value.
         assert [worker.communicate(timeout=TIMEOUT_S)[0] for worker in workers] == ["nested\n"] * 2
     finally:
         for worker in workers:

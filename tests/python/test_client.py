@@ -316,7 +316,7 @@ def test_cached_batch_partial_hits_computes_misses_only(daemon: Daemon) -> None:
         client.put("op", "base", "b", 0, "found")
         prompts = ["a", "b", "c", "a"]
         assert client.cached_batch("op", "base", prompts, 0, batch) == [0, "found", 20, 30]
-        assert batch.asked == [[0, 2, 3]]  # what stands twice is passed twice
+        assert batch.asked == [[0, 2, 3]]  # a duplicate is passed twice
         assert client.cached_batch("op", "base", prompts, 0, batch) == [0, "found", 20, 0]
         assert client.cached_batch("op", "base", [], 0, batch) == []
         assert len(batch.asked) == 1

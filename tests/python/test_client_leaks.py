@@ -16,7 +16,7 @@ from conftest import Daemon
 import fcached
 
 N = 20_000
-SLACK_BYTES = 4 << 20  # of memory that allocators keep; a leak of one object a call is more
+SLACK_BYTES = 4 << 20  # memory that allocators keep. A leak of one object for each call is more
 
 
 def resident_bytes() -> int:
@@ -29,7 +29,7 @@ class Fails(Exception):
 
 
 def check(call: Callable[[], Any], n: int = N) -> None:
-    """Runs it once to fill what is kept, and then many times."""
+    """Runs the call once to fill caches, and then many times."""
 
     def run(times: int) -> None:
         for _ in range(times):

@@ -23,7 +23,7 @@ from fcached import LEASED, MISS
 
 def test_method_invalid_arguments_refused(daemon: Daemon) -> None:
     with open_client(daemon) as checked:
-        client: Any = checked  # past what a type checker says
+        client: Any = checked  # hides the types from mypy
         for wrong, error, text in [
             (lambda: client.get("", "v", "p"), fcached.ArgumentError, 'op "": a name must be'),
             (lambda: client.get("o", "v\n", "p"), fcached.ArgumentError, "view"),

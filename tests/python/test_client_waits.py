@@ -1,4 +1,4 @@
-"""Several workers at once: who computes, who waits, and how a wait ends."""
+"""Several workers at once: leases, waits, and the ends of waits."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_get_wait_ends_after_given_seconds(daemon: Daemon) -> None:
             target=lambda: answer.append(other.get("op", "base", "p", wait=TIMEOUT_S))
         )
         waiting.start()
-        wait_until(lambda: waiters(client) == 1, "it waits")  # and this thread runs meanwhile
+        wait_until(lambda: waiters(client) == 1, "it waits")  # this thread runs during the wait
         client.put("op", "base", "p", 0, "done")
         waiting.join()
         assert answer == ["done"]
@@ -105,7 +105,7 @@ def test_client_lease_and_wait_settings_bound_waits(daemon: Daemon) -> None:
 
 
 def test_batches_of_two_workers_share_misses(daemon: Daemon) -> None:
-    """Two threads with a client each: what one computes, the other waits for."""
+    """Two threads with a client each: one computes, and the other waits."""
     prompts = [f"p{i}" for i in range(50)]
     batches = [Batches(), Batches()]
     results: list[list[int]] = [[], []]
@@ -167,7 +167,7 @@ def test_interrupt_during_wait_raises(daemon: Daemon) -> None:
 
 
 def test_signal_handler_during_wait_may_use_client(daemon: Daemon) -> None:
-    """In the middle of a wait it has a connection of its own; the wait goes on."""
+    """During a wait the handler has another connection, and the wait continues."""
     seen = []
 
     def handler(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""fcached.digests: what is remembered of files' digests, and when it is not believed."""
+"""fcached.digests: the stored digests of files, and the conditions under which they are ignored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def memory(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Files settle in 50 ms: longer than the clock of file systems needs to tell two writes."""
+    """Files settle in 50 ms, which is longer than the resolution of file times."""
     monkeypatch.setattr(digests, "_SETTLED_NS", 50_000_000)
     yield
 
@@ -205,7 +205,7 @@ def test_store_unwritable_files_read_again(tmp_path: Path) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
-    (tmp_path / "taken").write_bytes(b"")  # a file where the folder would be; holds for root too
+    (tmp_path / "taken").write_bytes(b"")  # a file in place of the directory, which also stops root
     for _ in range(2):
         memory = str(tmp_path / "taken" / "fcached" / "digests")
         assert digest_of(file, memory, reader) == _core.file_digest(str(file))

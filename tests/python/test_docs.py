@@ -1,7 +1,7 @@
-"""The examples of the manual run, and print what the manual says.
+"""Runs the examples of the manual and compares their output with it.
 
-All ``python`` blocks of a page are one program, run in order against a daemon of its own; a ``text``
-block after one is what it prints, "..." standing for anything.
+All ``python`` blocks of a page are one program, which runs with a daemon. A ``text`` block after a
+``python`` block is its output, in which "..." matches anything.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ END_OF_BLOCK = "\x1e"
 
 
 class Page:
-    """``program`` keeps the page's line numbers, so that a traceback points into the page;
-    ``expected`` is a line number and a text for each block, None where it does not say."""
+    """``program`` keeps the page's line numbers, so that a traceback points into the page.
+    ``expected`` has a line number and the output of each block, or None if the page does not show
+    it."""
 
     def __init__(self, path: Path) -> None:
         self.expected: list[tuple[int, str | None]] = []
@@ -57,7 +58,7 @@ def matches(printed: str, expected: str) -> bool:
 
 
 def write_model(folder: Path) -> None:
-    """Stands for the model that the page calls ./gpt2: namespace_for loads none."""
+    """Writes the page's model ./gpt2. namespace_for does not load it."""
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     (folder / "model.safetensors").write_bytes(bytes(1000))

@@ -1,4 +1,4 @@
-"""The docstrings are the reference: everything public has one, and a signature that is true."""
+"""The docstrings are the reference: every public name has one, and a true signature."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_ours(member: Any) -> bool:
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    """What a package lists, and what its modules define without an underscore: names and objects."""
+    """The public names of packages and modules, with their objects."""
     for name in (*PACKAGES, *MODULES):
         module = importlib.import_module(name)
         names = getattr(module, "__all__", None)
@@ -53,7 +53,7 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def is_raised(member: Any) -> bool:
-    """Exceptions are made by the package; Python has no signature for a class of them."""
+    """True for exceptions: Python has no signature for their classes."""
     return isinstance(member, type) and issubclass(member, BaseException)
 
 

@@ -1,5 +1,4 @@
-"""No warning, log line, callback or count costs the caller a result: what was computed is returned,
-whatever goes wrong beside it."""
+"""Errors of warnings, log lines, callbacks and counters never cost the caller a computed result."""
 
 from __future__ import annotations
 
@@ -33,7 +32,8 @@ Beside = AbstractContextManager[None]
 
 @contextmanager
 def unraised() -> Iterator[list[Any]]:
-    """What was reported and not raised. Entered in the test's body: pytest has a hook of its own."""
+    """Collects exceptions that were reported and not raised. Entered in the test's body, because
+    pytest replaces the hook too."""
     reports: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "unraisablehook", lambda report: reports.append(report.exc_value))
@@ -64,7 +64,7 @@ STREAMS = {"closed stderr": closed(), "no stderr": None, "full stderr": Broken()
 
 @pytest.fixture(params=["error", "showwarning", *STREAMS])
 def beside(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
-    """python -W error; a program's own way to show warnings; streams that take no line."""
+    """Ways in which a warning fails: python -W error, a program's showwarning, broken streams."""
 
     @contextmanager
     def failing() -> Iterator[None]:
@@ -72,7 +72,7 @@ def beside(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
             warnings.simplefilter("error" if request.param == "error" else "always")
             if request.param == "showwarning":
                 warnings.showwarning = fail
-            elif request.param in STREAMS:  # pytest keeps warnings to itself; others print them
+            elif request.param in STREAMS:  # pytest captures warnings. Other programs print them
                 setattr(warnings, "showwarning", write)
                 patch.setattr(sys, "stderr", STREAMS[request.param])
             yield
@@ -277,7 +277,7 @@ def test_verify_log_failing_returns_value(daemon: Daemon) -> None:
 
 
 class ReadOnlyStats:
-    """Of a program that shows them, and lets nobody count."""
+    """Statistics of a program that refuses changes."""
 
     cache_hits = cache_misses = forward_passes = property(lambda _: 0)
 
@@ -340,7 +340,7 @@ def test_trace_disk_full_lookups_continue(
 
 
 def test_client_closed_between_steps_computes(daemon: Daemon) -> None:
-    """By another thread, after a lookup began: here by the cache that it asks next."""
+    """Another thread may close the client after a lookup began. Here the cache does it."""
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
 
     def closing_get(_: Any) -> Any:

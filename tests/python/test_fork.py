@@ -1,4 +1,4 @@
-"""Forks, pools of processes, and what a child has of its parent's client."""
+"""Forks, pools of processes, and the client of the parent in a child."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fcached import LEASED, MISS
 
 
 def in_child(run: Callable[[], None]) -> None:
-    """Runs it in a forked child; the test fails where it fails there."""
+    """Runs a function in a forked child. Fails the test if it fails."""
     child = os.fork()
     if child == 0:
         status = 1

@@ -19,8 +19,8 @@ Make = Callable[..., BackendInstrumentation]
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Make]:
-    """Makes instances that all keep to the same contract: without a namespace; disabled; with a
-    namespace and no daemon; with one; without shared memory; with each hit computed again."""
+    """Creates instances that share one contract: without a namespace, disabled, with a namespace
+    but no daemon, with a daemon, without shared memory, and with verify=1."""
     settings: dict[str, Any] = {}
     if request.param != "alone":
         settings = {"namespace": "test", "socket": str(tmp_path / "nobody.sock")}
@@ -301,7 +301,7 @@ class TestTrace:
         inst.cached("op", "base", "first", 0, lambda: 1.0)
         inst.set_current_probe("delta_kl")
         inst.cached("op", "base", "first", 0, never)
-        inst.set_current_probe("bell\a")  # no label for the daemon; here it is one
+        inst.set_current_probe("bell\a")  # invalid in the daemon's trace, but valid in this one
         inst.cached_batch("op2", "ft", ["a", "b"], 16, list)
         inst.set_current_probe(None)
         inst.cached_batch("op2", "ft", ["b", "c", "a"], 16, lambda _: ["c"])

@@ -1,4 +1,4 @@
-"""BackendInstrumentation with a daemon: who shares what with whom, and what a daemon's ways cost."""
+"""BackendInstrumentation with a daemon: sharing, and daemons that stop, evict or clear."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class TestSharing:
 
 
 class TestTheDaemonsWays:
-    """Never worse than the module: what this process computed, it does not compute again."""
+    """Never worse than the original: a process does not compute its own results again."""
 
     def test_daemon_killed_results_from_own_cache(self, make: Make, daemon: Daemon) -> None:
         inst = make()
@@ -262,8 +262,8 @@ class TestTheDaemonsWays:
     def test_namespace_cleared_by_other_found_in_own_cache(
         self, make: Make, daemon: Daemon
     ) -> None:
-        """Who clears may want the room; a process that knows its values to be stale says so. But
-        what began before the clear does not come back to others."""
+        """Another worker may clear to free memory, so this process keeps its own results. But
+        values whose computation began before the clear are not shared again."""
         inst, other = make(), make()
         fill(inst, "a")
         with fcached.Client("n", socket=daemon.socket) as client:
@@ -318,7 +318,7 @@ class TestClear:
     def test_clear_denied_stops_sharing(
         self, make: Make, daemon: Daemon, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """A daemon that does not answer may still serve what it was not told to forget."""
+        """A daemon that does not answer may still serve entries that should have been cleared."""
         inst = make()
         fill(inst, "a")
         daemon.stop()
@@ -332,7 +332,7 @@ class TestClear:
 
 
 class Slotted:
-    """A program's own cache, whose methods nobody can replace."""
+    """A cache of a program, whose methods cannot be replaced."""
 
     __slots__ = ("entries",)
 
@@ -354,7 +354,7 @@ class Own(Slotted):
 
 
 class Renamed(ForwardCache):
-    """One that clears in its own way, and tells of it."""
+    """A cache with its own way to clear."""
 
     def clear(self, *, quietly: bool = False) -> str:  # type: ignore[override]
         with self._lock:
@@ -485,12 +485,12 @@ class TestReplaceTheCache:
 
 @pytest.mark.parametrize("region", ["1", "0"], ids=["shared memory", "messages"])
 class TestHitsBeforeAFailure:
-    """Hits stay counted where compute_misses fails, whenever they came."""
+    """Hits stay counted if compute_misses fails, at any time."""
 
     @pytest.fixture
     def late(self, make: Make, daemon: Daemon, region: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """An instance; what is in `late.values` is put by another worker between the two lookups of
-        a batch, and `late.events` is its trace."""
+        """An instance. Another worker puts `late.values` between the two lookups of a batch, and
+        `late.events` is the trace."""
         monkeypatch.setenv("FCACHE_REGION", region)
         inst = make()
         events: list[Any] = []

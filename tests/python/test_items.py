@@ -1,5 +1,5 @@
-"""Several things given at once, prompts and values: what has positions is taken by position, and what
-has no order is refused, before a value can come to be stored for another prompt."""
+"""Sequences of prompts and values: they are read by position. Objects without an order are refused,
+because their values could be stored for the wrong prompts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def ids(cases: list[tuple[Any, str]]) -> list[str]:
 
 @pytest.fixture(params=["client", "drop-in", "drop-in alone", "harness", "ranks"])
 def batch(request: pytest.FixtureRequest, daemon: Daemon) -> Callable[[Any], list[Any]]:
-    """What a call for two prompts gives whose computation returns the argument."""
+    """The result of a call for two prompts whose computation returns the argument."""
 
     def by_client(returned: Any) -> list[Any]:
         with open_client(daemon) as client:

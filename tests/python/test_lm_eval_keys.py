@@ -1,4 +1,4 @@
-"""What requests of lm-evaluation-harness are called, and which answers are kept."""
+"""The keys of requests of lm-evaluation-harness, and the answers that are stored."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_key_of_unknown_object_refused() -> None:
 
 
 class _Image:
-    """What is used of Pillow's Image."""
+    """The attributes of Pillow's Image that keys use."""
 
     def __init__(self, pixels: bytes, **others: Any) -> None:
         self.mode, self.size, self.pixels = "RGB", (2, 1), pixels

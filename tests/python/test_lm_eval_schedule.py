@@ -1,4 +1,4 @@
-"""In which order a worker asks for requests, and for how many at a time."""
+"""The order in which a worker leases requests, and the number at a time."""
 
 from __future__ import annotations
 

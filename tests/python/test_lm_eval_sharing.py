@@ -53,7 +53,7 @@ def test_workers_in_parallel_divide_requests(
     passes = Counter(str(args) for worker in all_of for args in worker.model.passes)
     assert len(passes) == 100 and set(passes.values()) == {1}
     assert len(daemon.puts) == 100 and not daemon.leases
-    # One would take 50 s, in batches of 2: nobody waits for more than a piece towards the end.
+    # One worker would take 50 s, in batches of 2. At the end a wait is one piece at most.
     assert max(daemon.turns.ended.values()) <= 50 / workers + 3
 
 
@@ -202,7 +202,7 @@ def test_cache_hook_called_and_restored(daemon: Daemon) -> None:
 
 
 def test_ambiguous_reports_put_at_end(daemon: Daemon) -> None:
-    """hf-multimodal tells of the text and leaves the images out."""
+    """hf-multimodal reports the text without the images."""
     requests = [
         Request((f"<image> {n // 2}", {"until": []}, {"visual": [bytes([n])]})) for n in range(8)
     ]

@@ -1,4 +1,4 @@
-"""fcached.lm_eval.wrap on a real daemon, with a model that is a stand-in for lm_eval's."""
+"""fcached.lm_eval.wrap with a real daemon and a fake model."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_wrap_unknown_model_needs_namespace(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class RemoteModel(Model):
-    """What identity looks at of lm_eval's models behind an API."""
+    """The attributes of lm_eval's API models that identity uses."""
 
     base_url, model, _max_gen_toks, max_length = "http://127.0.0.1:8000/v1", "llama", 256, 2047
     tokenizer: Any = None
@@ -153,7 +153,7 @@ def test_namespace_of_api_model_depends_on_address(monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def harness(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The modules of lm_eval that the command uses; the list has the models that it made."""
+    """Fakes the modules of lm_eval that the command uses. The list contains the created models."""
     made: list[Any] = []
 
     class Named(Model):

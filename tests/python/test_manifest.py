@@ -15,7 +15,7 @@ import fcached
 
 
 def listed(daemon: Daemon) -> list[dict[str, Any]]:
-    """What `fcachectl namespaces --json` says."""
+    """The output of `fcachectl namespaces --json`."""
     command = [os.environ["FCACHECTL"], "--socket", daemon.socket, "namespaces", "--json"]
     answer = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
     found: list[dict[str, Any]] = json.loads(answer.stdout)

@@ -1,4 +1,4 @@
-"""fcached.namespace_for: what is in the files counts, where they are does not."""
+"""fcached.namespace_for: the content of files counts, and their paths do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def _home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, **changed: str) -> Path:
-    """A model's folder; the keyword ``config`` replaces the text of config.json, and so on."""
+    """Writes a model's directory. The keyword ``config`` replaces the text of config.json, and so
+    on."""
     folder.mkdir(parents=True)
     files = {
         "config.json": '{"model_type": "gpt2", "n_layer": 2, "_name_or_path": "/home/a/gpt2"}',
@@ -85,7 +86,7 @@ def facts(namespace: Any) -> dict[str, Any]:
     return loaded
 
 
-# ---- what counts, and what does not
+# ---- files that count
 
 
 def test_name_has_type_and_digest(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_download_incomplete_refused(tmp_path: Path) -> None:
         namespace_for("org/tiny", cache_dir=tmp_path)
 
 
-# ---- what is not in files
+# ---- facts beside files
 
 
 def test_each_fact_changes_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +359,8 @@ def test_path_in_more_counted_by_content(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     for folder, text in (("a", "same"), ("b", "same"), ("c", "other")):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "README.md").write_text(text)  # what a model's folder leaves out
+        (tmp_path / folder / "README.md").write_text(text)  # facts that are not in a model's
+        # directory
     first, same, other = (namespace_for(model, prompts=tmp_path / name) for name in "abc")
     assert first == same != other
     assert namespace_for(model, prompts=str(tmp_path / "a")) != first, "a str is only a str"

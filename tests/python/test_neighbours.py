@@ -1,4 +1,4 @@
-"""The tools of `make storm-neighbours`: what its bad neighbours send is what it is meant to be."""
+"""The tools of `make storm-neighbours`: its bad neighbours send the intended messages."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def batch(client: fcached.Client, prompt: str, compute: Callable[[], Any]) -> An
 
 
 def nest(client: fcached.Client, calls: list[Call]) -> Any:
-    """Each call within the computation of the one before; the innermost takes a while."""
+    """Nests each call in the computation of the previous one. The innermost takes some time."""
 
     def spend() -> int:
         end = time.monotonic() + SPEND_S

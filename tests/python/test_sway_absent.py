@@ -1,4 +1,4 @@
-"""fcached.sway where there is no dlm-sway: this Python has none."""
+"""fcached.sway without dlm-sway, which this Python does not have."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ N_THREADS = 16
 
 
 def in_threads(run: Callable[[int], None], n: int = N_THREADS) -> None:
-    """Runs ``run(i)`` in ``n`` threads at once; an exception in one fails the test."""
+    """Runs ``run(i)`` in ``n`` threads at once. An exception in one fails the test."""
     barrier = threading.Barrier(n)
 
     def start(i: int) -> None:
@@ -102,7 +102,7 @@ def test_thread_end_closes_connection(daemon: Daemon) -> None:
         in_threads(lambda i: client.put("op", "base", f"{i}", 0, i), 4)  # type: ignore[arg-type,return-value]
         wait_until(lambda: connections(client) == 1, "the threads' connections end")
         stats = client.stats()
-        assert stats.cache_misses == 4  # what they counted stays
+        assert stats.cache_misses == 4  # their counts stay
         in_threads(lambda i: client.get("op", "base", f"{i}"), 4)
         assert client.stats().cache_hits == 4
 
@@ -133,7 +133,7 @@ def test_close_ends_connections_of_all_threads(daemon: Daemon) -> None:
 
 
 def test_close_during_wait_ends_after_call(daemon: Daemon) -> None:
-    """The call ends as it would have; its connection ends with it."""
+    """The call ends normally, and then its connection closes."""
     client = open_client(daemon)
     with open_client(daemon) as other, ThreadPoolExecutor(1) as pool:
         assert other.get("op", "base", "p", lease=True) is LEASED

@@ -1,4 +1,4 @@
-"""Values come back as they were: bit for bit, type for type; what has no encoding is refused."""
+"""Values round-trip bit for bit and with their types. Values without an encoding are refused."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_value_containing_itself_refused() -> None:
         encode(array)
 
 
-# ---- what is refused -----------------------------------------------------------
+# ---- refused values ------------------------------------------------------------
 
 
 class Point(NamedTuple):
@@ -502,9 +502,9 @@ SMALLEST_BYTES = 16  # of an object: a count of references and a type
 
 
 def _loses_memory(call: Any) -> bool:
-    """Does each call leave something behind? What a leak takes grows in every round of calls; what
-    free lists and caches take, 6 KB in a first round, is gone in some. So the round that left least
-    decides: half of the smallest object a call is more than its noise."""
+    """Detects a leak for each call. A leak grows in every round of calls, but free lists and
+    caches, 6 KB in a first round, do not grow in all. So the round with the smallest growth
+    decides: its noise is below half of the smallest object for each call."""
     spent = []
     tracemalloc.start()
     for _ in range(20):
@@ -564,7 +564,7 @@ def test_codec_repeated_leaks_nothing() -> None:
 def test_hostile_head_allocates_no_more_than_bytes() -> None:
     n = 20_000
     head = b"\xdd" + n.to_bytes(4, "big")
-    data = head * 90 + b"\xc0" * n  # each announces what only one can have
+    data = head * 90 + b"\xc0" * n  # each announces as many as only one can have
     tracemalloc.start()
     with pytest.raises(DecodeError):
         decode(data)

@@ -1,4 +1,4 @@
-"""Bytes that are no value: DecodeError, whatever they hold; never a crash, never another error."""
+"""Invalid bytes raise DecodeError, and never crash or raise another error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MUTATIONS = 200  # of each
         b"\xd4\x00\x00",
         b"\xd4\x07\x00",  # no type of ours
         b"\xc7\x00\x03",  # a tuple of nothing
-        b"\xc7\x02\x03\x90\x00",  # longer than what it holds
+        b"\xc7\x02\x03\x90\x00",  # longer than its content
         b"\xc7\x01\x03\x91\x01",  # shorter
         b"\xc7\x02\x02\xff\xff",
         b"\xc7\x01\x06\x92",

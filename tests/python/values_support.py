@@ -1,5 +1,5 @@
-"""What the tests of values share: a comparison that sees every bit and type, a maker of random
-values, and a reader of the encoding that shares no code with the package."""
+"""Helpers for the tests of values: a comparison of all bits and types, random values, and a reader
+of the encoding that shares no code with the package."""
 
 from __future__ import annotations
 
