@@ -167,7 +167,7 @@ class TestSharing:
         assert inst.cached("op", "base", "a", 0, lambda: "computed") == "computed"
         assert inst.cached_batch("op", "base", ["b"], 0, lambda _: ["anew"]) == ["anew"]
         assert inst._clients[0].stats().differing == 2
-        assert inst.stats.forward_passes == 2  # that is what they were
+        assert inst.stats.forward_passes == 2  # as they were
 
     def test_threads_share_one_instance(self, make: Make) -> None:
         inst, failures = make(), []

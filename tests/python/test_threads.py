@@ -162,7 +162,7 @@ def test_client_unreferenced_closes_connections(daemon: Daemon) -> None:
         assert used.wait(30)
         assert connections(other) == 3
         del client
-        thread._args = ()  # type: ignore[attr-defined]  # until it ends, it holds what it was given
+        thread._args = ()  # type: ignore[attr-defined]  # else it refers to its arguments until it ends
         gc.collect()
         end.set()
         thread.join()

@@ -370,7 +370,7 @@ def test_register_again_allowed_under_own_name_only() -> None:
         (np.ndarray, {"encode": list, "decode": list}, "has an encoding already"),
         (np.float32, {"encode": list, "decode": list}, "has an encoding already"),
         (1, {}, "takes a class"),
-        (object, {}, "no dataclass"),
+        (object, {}, "not a dataclass"),
         (Text, {"encode": str}, "go together"),
         (Text, {"encode": 1, "decode": 1}, "go together"),
         (Text, {"encode": str, "decode": Text, "name": ""}, "a name is"),

@@ -16,7 +16,7 @@ def test_verify_equal_hit_counted(daemon: Daemon, caplog: pytest.LogCaptureFixtu
     with open_client(daemon, verify=1.0) as client:
         assert client.cached("op", "base", "p", 0, Calls([1.5])) == [1.5]
         compute = Calls([1.5])
-        assert client.cached("op", "base", "p", 0, compute) is compute.value  # what was computed
+        assert client.cached("op", "base", "p", 0, compute) is compute.value  # the computed object
         assert client.get("op", "base", "p") == [1.5]  # is not verified: there is nothing to run
         stats = client.stats()
         assert (stats.verified, stats.differing, compute.n) == (1, 0, 1)

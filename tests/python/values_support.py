@@ -88,7 +88,7 @@ def same(a: Any, b: Any) -> bool:
         return bool(a == b)
     if isinstance(a, np.generic):
         if a.dtype.hasobject:
-            return all(same(a[name], b[name]) for name in a.dtype.names or ())
+            return all(same(x, y) for x, y in zip(a.tolist(), b.tolist()))
         return _same_array(np.asarray(a), np.asarray(b))
     if isinstance(a, float):
         return struct.pack("<d", a) == struct.pack("<d", b)

@@ -9,21 +9,13 @@
 #include "values/py_value.h"
 #include "values/sentinel.h"
 
-/* Sets `flag` if the argument is true. `missing` is its default. 0, or -1 with an exception. */
-static int parse_flag(PyObject *argument, bool missing, unsigned flag, unsigned *flags) {
-  int is_set = argument == NULL ? missing : PyObject_IsTrue(argument);
-  if (is_set < 0)
+/* Adds `flag` to *flags if the argument, whose default is `missing`, has the value `when`. 0, or -1
+ * with an exception. */
+static int parse_flag(PyObject *argument, int missing, int when, unsigned flag, unsigned *flags) {
+  int value = args_bool(argument, missing);
+  if (value < 0)
     return -1;
-  *flags |= is_set ? flag : 0;
-  return 0;
-}
-
-/* Reads `record`: if it is false, sets FCACHE_UNRECORDED. 0, or -1 with an exception. */
-static int parse_record(PyObject *argument, unsigned *flags) {
-  int recorded = argument == NULL ? 1 : PyObject_IsTrue(argument);
-  if (recorded < 0)
-    return -1;
-  *flags |= recorded ? 0 : FCACHE_UNRECORDED;
+  *flags |= value == when ? flag : 0;
   return 0;
 }
 
@@ -73,7 +65,8 @@ METHOD_FAST(client_get) {
   if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
       (given[4] != NULL && keys_seconds(given[4], "wait", 1e-3, UINT32_MAX - 1, &wait_ms) < 0) ||
-      parse_flag(given[5], false, FCACHE_LEASE, &flags) < 0 || parse_record(given[6], &flags) < 0)
+      parse_flag(given[5], 0, 1, FCACHE_LEASE, &flags) < 0 ||
+      parse_flag(given[6], 1, 0, FCACHE_UNRECORDED, &flags) < 0)
     return NULL;
   int is_off = client_is_off(client);
   if (is_off != 0)
@@ -132,8 +125,8 @@ METHOD_FAST(client_put) {
       keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
       (given[5] != NULL &&
        keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0) ||
-      parse_flag(given[6], false, FCACHE_KEEP_FIRST, &flags) < 0 ||
-      parse_record(given[7], &flags) < 0)
+      parse_flag(given[6], 0, 1, FCACHE_KEEP_FIRST, &flags) < 0 ||
+      parse_flag(given[7], 1, 0, FCACHE_UNRECORDED, &flags) < 0)
     return NULL;
   int is_off = client_is_off(client);
   if (is_off != 0)

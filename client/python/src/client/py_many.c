@@ -129,11 +129,6 @@ static int give_up_all(struct many_call *many) {
   return rc;
 }
 
-/* Returns a truth value, or `missing` if it was not given. -1 with an exception. */
-static int parse_bool(PyObject *argument, int missing) {
-  return argument == NULL ? missing : PyObject_IsTrue(argument);
-}
-
 METHOD_FAST(client_get_many) {
   static const struct args_spec spec = {
       "get_many", 3, 4, {"op", "view", "prompts", "top_k", "lease", "record", NULL}};
@@ -142,7 +137,7 @@ METHOD_FAST(client_get_many) {
   struct many_call many = {0};
   if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0)
     return NULL;
-  int lease = parse_bool(given[4], 0), record = parse_bool(given[5], 1);
+  int lease = args_bool(given[4], 0), record = args_bool(given[5], 1);
   if (lease < 0 || record < 0)
     return NULL;
   unsigned flags = record ? 0 : FCACHE_UNRECORDED;
@@ -233,7 +228,7 @@ METHOD_FAST(client_put_many) {
   uint64_t compute_ns = 0;
   if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0)
     return NULL;
-  int keep = parse_bool(given[6], 0), record = parse_bool(given[7], 1);
+  int keep = args_bool(given[6], 0), record = args_bool(given[7], 1);
   if (keep < 0 || record < 0 ||
       (given[5] != NULL && keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0))
     return NULL;

@@ -38,3 +38,7 @@ int args_parse(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n
     }
   return 0;
 }
+
+int args_bool(PyObject *argument, int missing) {
+  return argument == NULL ? missing : PyObject_IsTrue(argument);
+}

@@ -19,4 +19,7 @@ struct args_spec {
 int args_parse(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
                PyObject *keywords, PyObject *out[ARGS_MAX]);
 
+/* Returns the truth of an argument, or `missing` if it was not given. -1 with an exception. */
+int args_bool(PyObject *argument, int missing);
+
 #endif
