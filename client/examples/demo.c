@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,27 @@ static uint8_t *read_texts(char **paths, size_t *size, size_t *last_size) {
   return bytes;
 }
 
+/* One line for each number of a probe, with a column for each worker. */
+static void print_probes(const struct outcome *outcome) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } numbers[] = {{"accuracy", offsetof(struct worker_outcome, accuracy)},
+                 {"perplexity per byte", offsetof(struct worker_outcome, perplexity)},
+                 {"log-prob of completions", offsetof(struct worker_outcome, completion)}};
+  printf("%-12s%-24s worker 0 worker 1 worker 2 worker 3\n", "view", "number");
+  for (size_t v = 0; v < N_VIEWS; v++)
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) {
+      printf("%-12s%-24s", demo_views[v], numbers[k].name);
+      for (size_t i = 0; i < WORKERS; i++) {
+        double of_views[N_VIEWS];
+        memcpy(of_views, (const char *)&outcome->workers[i] + numbers[k].offset, sizeof of_views);
+        printf(" %8.4g", of_views[v]);
+      }
+      putchar('\n');
+    }
+}
+
 static void print_outcome(const struct outcome *outcome, bool shared) {
   uint64_t computed = 0;
   for (size_t i = 0; i < WORKERS; i++)
@@ -124,20 +146,7 @@ static void print_outcome(const struct outcome *outcome, bool shared) {
     return;
   printf("  %" PRIu64 " hits on results of another worker, %" PRIu64 " of them after a wait\n\n",
          outcome->shared_hits, outcome->coalesced_hits);
-  printf("%-34s worker 0 worker 1 worker 2 worker 3\n", "probe");
-  for (size_t v = 0; v < N_VIEWS; v++)
-    for (int probe = 0; probe < 3; probe++) {
-      static const char *const names[] = {"accuracy", "perplexity per byte",
-                                          "log-prob of completions"};
-      printf("%-12s%-22s", demo_views[v], names[probe]);
-      for (size_t i = 0; i < WORKERS; i++) {
-        const struct worker_outcome *out = &outcome->workers[i];
-        printf(" %8.4g", (probe == 0   ? out->accuracy
-                          : probe == 1 ? out->perplexity
-                                       : out->completion)[v]);
-      }
-      putchar('\n');
-    }
+  print_probes(outcome);
 }
 
 static int demo_run(const char *path, char **texts) {

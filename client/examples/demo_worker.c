@@ -152,12 +152,13 @@ static void look_up_batch(struct worker *worker, const char *op, const char *vie
 
 /* ---- the probes ---- */
 
-/* `size` bytes of the held-out text: number `i` of `n` that begin evenly spaced. */
+/* Returns `size` bytes of the held-out text: number `i` of `n` that begin evenly spaced. */
 static struct fcache_bytes cut(const struct worker *worker, size_t i, size_t n, size_t size) {
   return (struct fcache_bytes){worker->held_out + i * (worker->held_out_size - size - 1) / n, size};
 }
 
-/* The share of contexts for which the model ranks the byte that follows first. Prompt by prompt. */
+/* Computes the share of contexts whose next byte the model ranks first, prompt by prompt with
+ * fcache_cached. */
 static void probe_accuracy(struct worker *worker) {
   struct fcache_value value = {0};
   for (size_t v = 0; v < N_VIEWS; v++)
@@ -173,7 +174,8 @@ static void probe_accuracy(struct worker *worker) {
   fcache_value_free(&value);
 }
 
-/* The perplexity per byte of passages and the mean log-probability of their ends. In batches. */
+/* Computes the mean log-probability of passages, or of their ends, for each view, in batches with
+ * fcache_cached_batch. */
 static void probe_passages(struct worker *worker, const char *op, double out[N_VIEWS]) {
   struct fcache_bytes prompts[PASSAGES];
   struct fcache_value values[PASSAGES] = {{0}};

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import struct
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
@@ -88,7 +88,8 @@ def same(a: Any, b: Any) -> bool:
         return bool(a == b)
     if isinstance(a, np.generic):
         if a.dtype.hasobject:
-            return all(same(x, y) for x, y in zip(a.tolist(), b.tolist()))
+            left, right = cast(Any, a), cast(Any, b)
+            return all(same(left[name], right[name]) for name in a.dtype.names or ())
         return _same_array(np.asarray(a), np.asarray(b))
     if isinstance(a, float):
         return struct.pack("<d", a) == struct.pack("<d", b)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "keys.h"
+#include "py_keys.h"
 
 #define PIECE_BYTES (1u << 20)
 

@@ -1,10 +1,10 @@
 /* The methods get, put and give_up, for one key. */
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "keys.h"
 #include "py_client.h"
 #include "py_handle.h"
 #include "py_hits.h"
+#include "py_keys.h"
 #include "py_methods.h"
 #include "values/py_value.h"
 #include "values/sentinel.h"

@@ -3,10 +3,10 @@
 #include "computation.h"
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "keys.h"
 #include "py_client.h"
 #include "py_handle.h"
 #include "py_hits.h"
+#include "py_keys.h"
 #include "py_methods.h"
 #include "values/py_value.h"
 

@@ -5,9 +5,9 @@
 #include "client_docs.h"
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "keys.h"
 #include "py_client.h"
 #include "py_handle.h"
+#include "py_keys.h"
 #include "py_methods.h"
 
 /* ---- creation and destruction ---- */

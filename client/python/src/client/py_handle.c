@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "glue/py_errors.h"
-#include "keys.h"
+#include "py_keys.h"
 
 #define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is freed after use */
 

@@ -5,9 +5,9 @@
 
 #include <Python.h>
 
-#include "keys.h"
 #include "py_client.h"
 #include "py_handle.h"
+#include "py_keys.h"
 
 struct many_call {
   struct client *client;

@@ -10,4 +10,12 @@
  * MemoryError, or one that is not an Exception. Needs the GIL and may run Python code. */
 PyObject *decode_value(struct reader *reader);
 
+/* Decodes the content of an ext of type EXT_OBJECT. Errors as decode_value. object_decode.c */
+PyObject *object_decode(struct reader *reader);
+
+/* Returns UTF-8 as a new str, or NULL with a DecodeError. `errors` is Python's error handler, NULL
+ * for strict. */
+PyObject *decode_text(const struct reader *reader, const uint8_t *bytes, uint64_t size,
+                      const char *errors);
+
 #endif

@@ -1,4 +1,4 @@
-/* keys.h - converts Python arguments to keys of the library. All functions need the GIL. They
+/* py_keys.h - converts Python arguments to keys of the library. All functions need the GIL. They
  * return 0, or -1 with an exception: TypeError for a wrong type, ArgumentError for a value out of
  * range. The results borrow from the Python objects. */
 #ifndef FCACHED_PY_KEYS_H

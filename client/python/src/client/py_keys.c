@@ -1,4 +1,4 @@
-#include "keys.h"
+#include "py_keys.h"
 
 #include <math.h>
 #include <string.h>
