@@ -155,10 +155,8 @@ def plain(sway: Sway) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for the tests that build on each other's entries."""
-    running = Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M")
-    running.start()
-    yield running
-    running.stop()
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M") as running:
+        yield running
 
 
 TIMES = {"duration_s", "started_at", "finished_at", "wall_seconds"}
@@ -187,12 +185,8 @@ def test_plain_suite_has_scores(plain: list[dict[str, Any]]) -> None:
 @pytest.fixture(scope="module")
 def one(sway: Sway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The results for the first adapter, from one process with a daemon."""
-    alone = Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M")
-    alone.start()
-    try:
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M") as alone:
         return sway.run("one", 0, alone.socket)
-    finally:
-        alone.stop()
 
 
 def test_one_process_gives_same_scores(plain: list[dict[str, Any]], one: dict[str, Any]) -> None:

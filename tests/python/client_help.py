@@ -7,8 +7,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
+import pytest
 from conftest import TIMEOUT_S, Daemon, wait_until
 
 import fcached
@@ -81,6 +83,27 @@ def run_worker(script: str, *arguments: str) -> str:
         worker.wait()
     assert worker.returncode == 0, err
     return out
+
+
+class FakeDistributed(ModuleType):
+    """A fake torch.distributed. Size 0: not initialized."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__("torch.distributed")
+        self.size = size
+
+    def is_initialized(self) -> bool:
+        return self.size > 0
+
+    def get_world_size(self) -> int:
+        assert self.size > 0
+        return self.size
+
+
+def fake_distributed(monkeypatch: pytest.MonkeyPatch, size: int) -> FakeDistributed:
+    fake = FakeDistributed(size)
+    monkeypatch.setitem(sys.modules, "torch.distributed", fake)
+    return fake
 
 
 def held_leases(client: fcached.Client) -> int:

@@ -23,7 +23,8 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIME
 
 
 class Daemon:
-    """A daemon with a socket below ``folder``. ``start`` and ``stop`` may be called repeatedly."""
+    """A daemon with a socket below ``folder``, which runs inside ``with``. ``start`` and ``stop`` may
+    be called repeatedly."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.socket = str(folder / "fcached.sock")
@@ -34,6 +35,13 @@ class Daemon:
         assert self.process is not None and self.process.poll() is None, "the daemon ended"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             return probe.connect_ex(self.socket) == 0
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         command = [os.environ["FCACHED"], "--socket", self.socket, *self.options]
@@ -49,10 +57,8 @@ class Daemon:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    running = Daemon(tmp_path, "--max-bytes", "64M", "--trace-dir", str(tmp_path))
-    running.start()
-    yield running
-    running.stop()
+    with Daemon(tmp_path, "--max-bytes", "64M", "--trace-dir", str(tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -164,18 +164,14 @@ def test_put_unencodable_value_gives_up_lease(daemon: Daemon) -> None:
 
 
 def test_put_over_max_value_raises_too_big(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, "--max-bytes", "16M", "--max-value", "1M")
-    daemon.start()
-    try:
-        with open_client(daemon) as client:
-            with pytest.raises(fcached.TooBigError, match="--max-value") as raised:
-                client.put("op", "base", "p", 0, bytes(2 << 20))
-            assert raised.value.code == -5
-            assert len(client.cached("op", "base", "q", 0, lambda: bytes(2 << 20))) == 2 << 20
-            assert client.stats().too_big == 2
-            assert client.get("op", "base", "q") is MISS
-    finally:
-        daemon.stop()
+    options = ("--max-bytes", "16M", "--max-value", "1M")
+    with Daemon(tmp_path, *options) as daemon, open_client(daemon) as client:
+        with pytest.raises(fcached.TooBigError, match="--max-value") as raised:
+            client.put("op", "base", "p", 0, bytes(2 << 20))
+        assert raised.value.code == -5
+        assert len(client.cached("op", "base", "q", 0, lambda: bytes(2 << 20))) == 2 << 20
+        assert client.stats().too_big == 2
+        assert client.get("op", "base", "q") is MISS
 
 
 def test_local_lookup_never_sends_message(daemon: Daemon) -> None:

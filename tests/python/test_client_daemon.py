@@ -23,16 +23,11 @@ from fcached import MISS
 
 def test_set_probe_labels_trace_lines(tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
-    daemon = Daemon(tmp_path, "--trace", str(trace))
-    daemon.start()
-    try:
-        with open_client(daemon) as client:
-            client.set_probe("delta_kl")
-            client.put("op", "base", "p", 0, 1)
-            client.set_probe(None)
-            client.get("op", "base", "p")
-    finally:
-        daemon.stop()
+    with Daemon(tmp_path, "--trace", str(trace)) as daemon, open_client(daemon) as client:
+        client.set_probe("delta_kl")
+        client.put("op", "base", "p", 0, 1)
+        client.set_probe(None)
+        client.get("op", "base", "p")
     lines = trace.read_text().splitlines()
     assert len(lines) == 2
     assert '"probe":"delta_kl"' in lines[0].replace(" ", "")
@@ -40,19 +35,15 @@ def test_set_probe_labels_trace_lines(tmp_path: Path) -> None:
 
 
 def test_trace_of_unicode_names_is_ascii(tmp_path: Path) -> None:
-    """One line for every reader: of lines (U+2028 ends one for str.splitlines), of any locale."""
+    """Every reader sees one line: U+2028 would end one for str.splitlines."""
     names = ["a\u2028b", "\u2029", "\u00a0x", "caf\u00e9", "\U0001f600", "\uffff", 'q"\\']
     trace = tmp_path / "trace.jsonl"
-    daemon = Daemon(tmp_path, "--trace", str(trace))
-    daemon.start()
-    try:
+    with Daemon(tmp_path, "--trace", str(trace)) as daemon:
         for name in names:
             with fcached.Client(name, socket=daemon.socket, client=name, deadline=5.0) as client:
                 wait_until(lambda client=client: connects(client), "the client connects")
                 client.set_probe(name)
                 client.put(name, name, "p", 0, 1)
-    finally:
-        daemon.stop()
     lines = trace.read_text(encoding="ascii").splitlines()
     assert len(lines) == len(names)
     for name, line in zip(names, lines):

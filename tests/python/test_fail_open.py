@@ -15,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from client_help import Batches, never, open_client
+from client_help import Batches, fake_distributed, never, open_client
 from conftest import TIMEOUT_S, Daemon
 from lm_eval_fakes import Request
 
@@ -142,13 +142,10 @@ class TestWarnings:
     def test_several_ranks_warning_as_error_computes(
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, beside: Beside
     ) -> None:
-        fake = ModuleType("torch.distributed")
-        fake.is_initialized = lambda: True  # type: ignore[attr-defined]
-        fake.get_world_size = lambda: 2  # type: ignore[attr-defined]
         with beside, open_client(daemon) as client:
             client.put("op", "base", "p", 0, "stored")
-            monkeypatch.setitem(sys.modules, "torch.distributed", fake)
-            assert client.cached("op", "base", "p", 0, lambda: 1) == 1  # never a rank's own hit
+            fake_distributed(monkeypatch, 2)
+            assert client.cached("op", "base", "p", 0, lambda: 1) == 1  # never a hit
             assert client.cached_batch("op", "base", ["p"], 0, lambda _: [1]) == [1]
             assert client.get("op", "base", "p") is MISS
             inst = BackendInstrumentation(namespace="test", socket=daemon.socket)

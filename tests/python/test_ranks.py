@@ -7,33 +7,12 @@ import warnings
 from types import ModuleType
 
 import pytest
-from client_help import Batches, Calls, open_client
+from client_help import Batches, Calls, fake_distributed, open_client
 from conftest import Daemon
 
 from fcached import MISS, ranks
 
 LAUNCHER = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-
-
-class FakeDistributed(ModuleType):
-    """torch.distributed, as far as it is looked at."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__("torch.distributed")
-        self.size = size  # 0: not initialised
-
-    def is_initialized(self) -> bool:
-        return self.size > 0
-
-    def get_world_size(self) -> int:
-        assert self.size > 0
-        return self.size
-
-
-def use(monkeypatch: pytest.MonkeyPatch, size: int) -> FakeDistributed:
-    fake = FakeDistributed(size)
-    monkeypatch.setitem(sys.modules, "torch.distributed", fake)
-    return fake
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +27,7 @@ def test_several_ranks_turn_sharing_off_with_one_warning(
 ) -> None:
     with open_client(daemon) as client:
         client.put("op", "base", "p", 0, 1)
-        fake = use(monkeypatch, 2)
+        fake = fake_distributed(monkeypatch, 2)
         compute = Calls(2)
         with pytest.warns(RuntimeWarning, match="several ranks.*independent_ranks") as warned:
             for _ in range(2):
@@ -76,7 +55,7 @@ def test_several_ranks_turn_sharing_off_with_one_warning(
 def test_one_rank_shares(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in LAUNCHER.items():
         monkeypatch.setenv(name, value)  # which has not come true
-    use(monkeypatch, 1)
+    fake_distributed(monkeypatch, 1)
     with warnings.catch_warnings(), open_client(daemon) as client:
         warnings.simplefilter("error")
         client.put("op", "base", "p", 0, 1)
@@ -91,13 +70,13 @@ def test_launcher_environment_counts_before_initialization(
     with open_client(daemon) as client:  # torch is not imported: nothing to get in the way of
         client.put("op", "base", "p", 0, 1)
         assert client.get("op", "base", "p") == 1
-        use(monkeypatch, 0)
+        fake_distributed(monkeypatch, 0)
         with pytest.warns(RuntimeWarning, match="several ranks"):
             assert client.get("op", "base", "p") is MISS
 
 
 def test_independent_ranks_share(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, 4)
+    fake_distributed(monkeypatch, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with open_client(daemon, independent_ranks=True) as client:

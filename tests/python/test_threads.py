@@ -170,10 +170,8 @@ def test_client_unreferenced_closes_connections(daemon: Daemon) -> None:
 
 
 def test_set_probe_applies_to_all_threads(tmp_path: Path) -> None:
-    """Also of those that have a connection already."""
+    """Also to threads that are connected already."""
     trace = tmp_path / "trace.jsonl"
-    daemon = Daemon(tmp_path, "--trace", str(trace))
-    daemon.start()
     step = threading.Barrier(2)
 
     def use() -> None:
@@ -185,15 +183,13 @@ def test_set_probe_applies_to_all_threads(tmp_path: Path) -> None:
             client.set_probe("not\x01one")  # and the one before stays
         client.cached("op", "base", "p", 0, never)
 
-    try:
-        with open_client(daemon) as client, ThreadPoolExecutor(1) as pool:
+    with Daemon(tmp_path, "--trace", str(trace)) as daemon, open_client(daemon) as client:
+        with ThreadPoolExecutor(1) as pool:
             thread = pool.submit(use)
             step.wait(30)
             client.set_probe("delta_kl")
             step.wait(30)
             thread.result()
-    finally:
-        daemon.stop()
     probes = [json.loads(line)["probe"] for line in trace.read_text().splitlines()]
     assert probes == [None, "delta_kl", "delta_kl"]
 
