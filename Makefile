@@ -27,11 +27,12 @@ CC ?= cc
 AR ?= ar
 OBJCOPY ?= objcopy
 SAN ?=
+COVERAGE ?=
 comma := ,
 V ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
-B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
+B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)$(if $(filter clang%,$(CC)),/clang)
 # The package is called msgpack-c since its version 6 (Debian 13). Asked once, when the packages are there.
 MSGPACK = $(eval MSGPACK := $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack))$(MSGPACK)
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv $(MSGPACK) libxxhash))$(PKG_CFLAGS)
@@ -45,8 +46,10 @@ HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
   $(if $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE)),-fcf-protection) \
   $(if $(filter aarch64-% arm64-%,$(MACHINE)),-mbranch-protection=standard)
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
-OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+# Not empty in a sanitizer or coverage build: those run slower, and are not hardened.
+INSTRUMENTED := $(SAN)$(if $(COVERAGE),coverage)
+OPT := $(if $(INSTRUMENTED),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(COVERAGE),--coverage -fprofile-update=atomic)
 CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient/include
 CFLAGS ?= -g
 FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP

@@ -101,12 +101,12 @@ storm-leases: all $(LEASE_KILLS_TEST)
 	@$(TEST_ENV) FC_LEASE_KILLS=$(or $(FC_LEASE_KILLS),10000) $(LEASE_KILLS_TEST)
 
 .PHONY: check check-valgrind check-systemd tests
-tests: all python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS))
+tests: all python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
 check: tests
-	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
+	@$(TEST_ENV) CC='$(CC)' SAN='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
+	    $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS)))
 
 # Many cheap checks each, a good part of a minute to hours under valgrind; the sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
@@ -145,3 +145,12 @@ EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \
 	  tests/run_tests.sh $(TEST_JOBS) $(TB)/log-emulated $(EMULATED_TESTS)
+
+# Which lines and branches of the product `make check` runs. A failed test is reported and does not keep the table
+# from being printed. Processes that a signal or _exit(2) ends leave no counts.
+.PHONY: coverage
+coverage:
+	@mkdir -p $(BUILD)/coverage
+	@find $(BUILD)/coverage -name '*.gcda' -delete
+	@$(MAKE) --no-print-directory COVERAGE=1 check; status=$$?; \
+	  $(PYTHON) tests/coverage.py $(BUILD)/coverage && exit $$status
