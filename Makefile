@@ -128,7 +128,7 @@ $(B)/libfcache.so: $(LIBSO)
 # Each area's targets stand beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
   tests/clients/clients.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
-  systemd/install.mk
+  docs/man/man.mk systemd/install.mk
 
 .PHONY: clean help
 clean:

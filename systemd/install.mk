@@ -8,7 +8,8 @@ LIBDIR := $(PREFIX)/lib
 ETCDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(LIBDIR)/systemd/system
 USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(LIBDIR))/systemd/user
-MAN_PAGES := $(wildcard docs/*.1 docs/*.8)
+# Where a manual page goes: man3/fcache_get.3, say.
+man_path = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 
 INSTALL ?= install
 inst = $(INSTALL) -D -m $(1) $(2) '$(DESTDIR)$(3)'
@@ -18,7 +19,7 @@ fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@ETCDIR@|$(ETCDIR)|g' -e 's|@PREFIX
   rm -f $(B)/install.tmp
 
 .PHONY: install uninstall
-install: all
+install: all man
 	$(call inst,755,$(DAEMON),$(BINDIR)/fcached)
 	$(call inst,755,$(CTL),$(BINDIR)/fcachectl)
 	$(call inst,644,$(LIBA),$(LIBDIR)/libfcache.a)
@@ -34,7 +35,7 @@ install: all
 	$(call inst,644,systemd/fcached.tmpfiles,$(LIBDIR)/tmpfiles.d/fcached.conf)
 	test -e '$(DESTDIR)$(ETCDIR)/default/fcached' || \
 	  $(call inst,644,systemd/fcached.default,$(ETCDIR)/default/fcached)
-	$(foreach p,$(MAN_PAGES),$(call inst,644,$(p),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) && ) true
+	$(foreach f,$(MAN_FILES),$(call inst,644,$(MAN)/$(f),$(call man_path,$(f))) && ) true
 	@# A package's own scripts do these; a failure only means that the user does them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
 	if [ '$(PREFIX)' = "$$HOME/.local" ]; then \
@@ -61,4 +62,4 @@ uninstall:
 	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITDIR)/fcached.service $(UNITDIR)/fcached.socket \
 	  $(USERUNITDIR)/fcached.service $(USERUNITDIR)/fcached.socket \
 	  $(LIBDIR)/sysusers.d/fcached.conf $(LIBDIR)/tmpfiles.d/fcached.conf \
-	  $(foreach p,$(MAN_PAGES),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))),'$(DESTDIR)$(f)')
+	  $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

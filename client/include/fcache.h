@@ -116,7 +116,7 @@ typedef void fcache_log_fn(void *arg, const char *line);
 
 /* What happens to a line where there is no such callback, for callbacks that choose among lines: it
  * goes to stderr, whole, and without ever holding the program up or ending it by SIGPIPE. */
-FCACHE_API void fcache_say(const char *line);
+FCACHE_API void fcache_log_stderr(const char *line);
 
 /* Called while a call waits for what others compute: about once per deadline, and when a signal
  * came. Not 0 ends the wait: the handle's leases are given up, at the cost of one deadline at most,

@@ -30,7 +30,7 @@ static bool takes_a_line(int fd) {
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) != 0;
 }
 
-void fcache_say(const char *line) {
+void fcache_log_stderr(const char *line) {
   say(NULL, NULL, line);
 }
 

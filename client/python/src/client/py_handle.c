@@ -33,7 +33,7 @@ static void say_once(void *arg, const char *line) {
   struct client *client = arg;
   bool is_off = strncmp(line, "fcache: sharing is off", 22) == 0;
   if (!atomic_exchange(&client->said[is_off ? SAID_OFF : SAID_OTHER], true))
-    fcache_say(line);
+    fcache_log_stderr(line);
 }
 
 /* Called about once per deadline while the library waits for others, and upon a signal. */
