@@ -37,7 +37,13 @@ def read(folder: str) -> dict[str, Coverage]:
         if name.endswith(".gcno") and f"{os.sep}tests{os.sep}" not in os.path.join(path, name)
     )
     for start in range(0, len(notes), 50):
-        command = ["gcov", "--json-format", "--branch-probabilities", "--stdout", *notes[start : start + 50]]
+        command = [
+            "gcov",
+            "--json-format",
+            "--branch-probabilities",
+            "--stdout",
+            *notes[start : start + 50],
+        ]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for text in output.splitlines():
             for file in json.loads(text)["files"] if text.startswith("{") else ():
