@@ -2,7 +2,7 @@
 # check_build.sh - checks the source tree and the built files: the public header compiles alone, exports and
 # SONAME are as listed, the binaries are hardened, the folders keep their layers, and the documentation matches.
 # Prints a line for each failed check, and the counts in the format of the Check library.
-# Environment: FCACHE_BUILD (the build directory), CC, SAN (not empty for an instrumented build).
+# Environment: FCACHE_BUILD (the build directory), CC, INSTRUMENTED (not empty for an instrumented build).
 set -uo pipefail # "| grep -q" would end early and fail the pipe by SIGPIPE: use "grep >/dev/null" or "grep -c"
 export LC_ALL=C
 build=${FCACHE_BUILD:-build}
@@ -70,15 +70,15 @@ implicit() {
     --eval='show-flags: ; @echo $(FC_CFLAGS)' show-flags) || return
   echo 'int f(void); int f(void) { return g(); }' >"$tmp/implicit.c"
   # shellcheck disable=SC2086 # a list of options
-  ! "$CC" ${flags%%-MMD*} -c -o "$tmp/implicit.o" "$tmp/implicit.c" 2>"$tmp/said" && grep implicit "$tmp/said"
+  ! "$CC" ${flags%%-MMD*} -c -o "$tmp/implicit.o" "$tmp/implicit.c" 2>"$tmp/output" && grep implicit "$tmp/output"
 }
 
 # An installation in the home directory puts the user units where systemd finds them, and prints how to start them.
 home_install() {
   local units=$tmp/.local/share/systemd/user
-  make -s --no-print-directory DEPS=skip HOME="$tmp" PREFIX="$tmp/.local" install >"$tmp/said" 2>&1 || return
-  cat "$tmp/said"
-  grep -F 'systemctl --user enable --now fcached.socket' "$tmp/said" &&
+  make -s --no-print-directory DEPS=skip HOME="$tmp" PREFIX="$tmp/.local" install >"$tmp/output" 2>&1 || return
+  cat "$tmp/output"
+  grep -F 'systemctl --user enable --now fcached.socket' "$tmp/output" &&
     [ -f "$units/fcached.socket" ] && grep -F "ExecStart=$tmp/.local/bin/fcached " "$units/fcached.service"
 }
 
@@ -86,15 +86,15 @@ home_install() {
 refuses_space() {
   mkdir -p "$tmp/a space"
   cp Makefile "$tmp/a space"
-  ! env -u MAKEFLAGS make -C "$tmp/a space" --no-print-directory >"$tmp/said" 2>&1 && cat "$tmp/said" &&
-    [ "$(wc -l <"$tmp/said")" = 1 ] && grep -F "$tmp/a space" "$tmp/said"
+  ! env -u MAKEFLAGS make -C "$tmp/a space" --no-print-directory >"$tmp/output" 2>&1 && cat "$tmp/output" &&
+    [ "$(wc -l <"$tmp/output")" = 1 ] && grep -F "$tmp/a space" "$tmp/output"
 }
 # make clean removes the build directory, so a directory with other files is refused.
 refuses_used_directory() {
   mkdir -p "$tmp/used"
   touch "$tmp/used/file"
-  ! env -u MAKEFLAGS make --no-print-directory BUILD="$tmp/used" clean >"$tmp/said" 2>&1 && cat "$tmp/said" &&
-    grep -F "BUILD=$tmp/used must be a new or empty directory" "$tmp/said" && [ -e "$tmp/used/file" ]
+  ! env -u MAKEFLAGS make --no-print-directory BUILD="$tmp/used" clean >"$tmp/output" 2>&1 && cat "$tmp/output" &&
+    grep -F "BUILD=$tmp/used must be a new or empty directory" "$tmp/output" && [ -e "$tmp/used/file" ]
 }
 
 # The virtual environments depend on every file of the package, so that a change installs it again.
@@ -172,7 +172,7 @@ check 'make needs dot-files' without_dot_files
 check 'client/python/pyproject.toml and the Makefile have different versions' versions
 check 'the extension exports more than its init function' extension
 check 'the documentation does not match' python3 -B tests/check_docs.py "$build"
-if [ -z "${SAN:-}" ]; then # an instrumented build has other libraries, and no fortify
+if [ -z "${INSTRUMENTED:-}" ]; then # an instrumented build has other libraries, and no fortify
   check 'make install in the home directory does not print how to start the service' home_install
   check 'libfcache.so.0 depends on other libraries' needed
   for f in fcached fcachectl; do

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 PRODUCTS = ("proto/", "daemon/", "client/")
+EXAMPLES = ("client/demo/", "client/examples/")  # which make demo runs, and not make check
 
 
 class Coverage:
@@ -47,9 +48,10 @@ def read(folder: str) -> dict[str, Coverage]:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for text in output.splitlines():
             for file in json.loads(text)["files"] if text.startswith("{") else ():
-                if file["file"].startswith(PRODUCTS):
+                name = file["file"]
+                if name.startswith(PRODUCTS) and not name.startswith(EXAMPLES):
                     for line in file["lines"]:
-                        files[file["file"]].add(line)
+                        files[name].add(line)
     return files
 
 

@@ -13,7 +13,7 @@ export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} # the default of 4 s is too 
 # Settings of the user or of a service manager must not reach the daemons under test.
 unset FCACHE_SOCKET FCACHE_NAMESPACE FCACHE_DISABLE NOTIFY_SOCKET LISTEN_FDS LISTEN_PID \
   LISTEN_FDNAMES WATCHDOG_USEC WATCHDOG_PID JOURNAL_STREAM
-case ${SAN:-} in
+case ${INSTRUMENTED:-} in
   '') ;;
   *) export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-5} ;;
 esac

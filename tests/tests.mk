@@ -102,7 +102,7 @@ storm-leases: all $(LEASE_KILLS_TEST)
 .PHONY: check check-valgrind check-systemd tests
 tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
 check: tests
-	@$(TEST_ENV) CC='$(CC)' SAN='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
+	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
 	    $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS)))
