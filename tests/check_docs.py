@@ -2,7 +2,7 @@
 
 Every link in a page leads to a file and a heading that exist. The manual pages of section 3 document every
 function of fcache.h, and no other. Every option that `fcached --help` prints is in fcached(8). Every command and
-option that `fcachectl --help` prints is in fcachectl(1). docs/decisions/README.md lists every decision.
+option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains every counter of the statistics. docs/decisions/README.md lists every decision.
 Prints each violation, and exits with 1 if there is one."""
 
 from __future__ import annotations
@@ -98,6 +98,17 @@ def options(build: Path) -> list[str]:
     return bad
 
 
+def counters() -> list[str]:
+    text = Path("docs/operations.md").read_text()
+    code = Path("daemon/requests/stats_reply.c").read_text()
+    names = set(re.findall(r'"([a-z][a-z_]+)"', re.sub(r"/\*.*?\*/", "", code, flags=re.S)))
+    return [
+        f"docs/operations.md lacks the counter {n}"
+        for n in sorted(names)
+        if not re.search(rf"\b{n}\b", text)
+    ]
+
+
 def decisions() -> list[str]:
     index = (DECISIONS / "README.md").read_text()
     files = {path.name for path in DECISIONS.glob("[0-9]*.md")}
@@ -107,7 +118,7 @@ def decisions() -> list[str]:
 
 
 def main() -> int:
-    bad = links() + functions() + options(Path(sys.argv[1])) + decisions()
+    bad = links() + functions() + options(Path(sys.argv[1])) + counters() + decisions()
     print("\n".join(bad))
     return 1 if bad else 0
 
