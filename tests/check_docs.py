@@ -2,7 +2,7 @@
 
 Every link in a page leads to a file and a heading that exist. The manual pages of section 3 document every
 function of fcache.h, and no other. Every option that `fcached --help` prints is in fcached(8). Every command and
-option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains every counter of the statistics. docs/decisions/README.md lists every decision.
+option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains every counter of the statistics, and quotes errors that the sources contain. docs/decisions/README.md lists every decision.
 Prints each violation, and exits with 1 if there is one."""
 
 from __future__ import annotations
@@ -109,6 +109,25 @@ def counters() -> list[str]:
     ]
 
 
+def sources() -> str:
+    """All C files as one text, in which adjacent string literals are joined."""
+    files = [p for root in ("proto", "daemon", "client") for p in Path(root).rglob("*.[ch]")]
+    text = "\n".join(p.read_text() for p in sorted(files))
+    return re.sub(r'"\s*(?:PRI\w+\s*)?"', "", text).replace('\\"', '"')
+
+
+def errors() -> list[str]:
+    """Texts in the table of errors that no source file contains. N, PATH, NAME, CMD and ... mean variable parts."""
+    table = Path("docs/operations.md").read_text().split("\n## Errors\n")[1]
+    code, bad = sources(), []
+    for row in re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M):
+        for text in re.findall(r"`([^`]+)`", row):
+            parts = re.split(r"…|: |\b(?:N|PATH|NAME|CMD)\b", text)
+            missing = [p for p in (part.strip() for part in parts) if len(p) > 7 and p not in code]
+            bad += [f"docs/operations.md quotes an error that no source has: {p}" for p in missing]
+    return bad
+
+
 def decisions() -> list[str]:
     index = (DECISIONS / "README.md").read_text()
     files = {path.name for path in DECISIONS.glob("[0-9]*.md")}
@@ -118,7 +137,7 @@ def decisions() -> list[str]:
 
 
 def main() -> int:
-    bad = links() + functions() + options(Path(sys.argv[1])) + counters() + decisions()
+    bad = links() + functions() + options(Path(sys.argv[1])) + counters() + errors() + decisions()
     print("\n".join(bad))
     return 1 if bad else 0
 
