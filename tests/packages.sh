@@ -7,10 +7,11 @@ set -eu
 
 # Each word is PACKAGE, or PACKAGE|OTHER if a release renamed it. With `!CMD` at the end, the command CMD is enough,
 # wherever it came from.
-build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libmsgpack-c-dev|libmsgpack-dev
-  libxxhash-dev libjansson-dev libsmartcols-dev scdoc!scdoc'
+build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libxxhash-dev libjansson-dev
+  libsmartcols-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
-check="$python python3-pytest python3-msgpack python3-xxhash check binutils!readelf g++!c++"
+ctests='check libmsgpack-c-dev|libmsgpack-dev'
+check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++"
 case ${1-} in
   build) set_of=$build ;;
   python) set_of="$build $python" ;;
@@ -21,8 +22,8 @@ case ${1-} in
   lint)
     set_of="$build $check liblmdb-dev clang-format!clang-format clang-tidy!clang-tidy
       shellcheck!shellcheck mypy!mypy black!black pyflakes3!pyflakes3" ;;
-  fuzz | clang) set_of="$build check clang!clang libclang-rt-dev" ;;
-  valgrind) set_of="$build check valgrind!valgrind" ;;
+  fuzz | clang) set_of="$build $ctests clang!clang libclang-rt-dev" ;;
+  valgrind) set_of="$build $ctests valgrind!valgrind" ;;
   systemd) set_of='systemd!systemd-analyze' ;;
   fresh) set_of='mmdebstrap!mmdebstrap git!git util-linux!unshare' ;;
   *)
@@ -71,8 +72,10 @@ elsewhere() {
   for l in $libs; do
     pkg-config --exists "$l" 2>/dev/null || lacking="$lacking $l"
   done
-  pkg-config --exists msgpack 2>/dev/null || pkg-config --exists msgpack-c 2>/dev/null ||
-    lacking="$lacking msgpack-c"
+  case " $set_of " in *' check '*)
+    pkg-config --exists msgpack 2>/dev/null || pkg-config --exists msgpack-c 2>/dev/null ||
+      lacking="$lacking msgpack-c" ;;
+  esac
   for module in numpy pytest msgpack xxhash; do
     case " $set_of " in *" python3-$module "*)
       /usr/bin/python3 -c "import $module" 2>/dev/null || lacking="$lacking $module(python3)" ;;

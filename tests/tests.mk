@@ -27,7 +27,9 @@ $(BUILD)/.deps-fuzz: | $(BUILD)/.deps-build
 fuzz-compiler: | $(BUILD)/.deps-fuzz
 endif
 
-TEST_LIBS = $(shell pkg-config --libs check $(MSGPACK)) -ljansson -luv -lxxhash -lm -lpthread
+# msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
+TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
+  pkg-config --libs msgpack) -ljansson -lsmartcols -luv -lxxhash -lm -lpthread)$(TEST_LIBS)
 # The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
