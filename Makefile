@@ -117,7 +117,7 @@ $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lxxhash -lm
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
 $(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \
