@@ -127,7 +127,7 @@ $(B)/libfcache.so: $(LIBSO)
 
 # The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
-  tests/clients/clients.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
   docs/man/man.mk systemd/install.mk
 
 .PHONY: clean help

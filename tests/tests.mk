@@ -43,7 +43,7 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # Tests without a second thread or shared memory, which take the most time under TSan. ASan and UBSan run them.
 TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_heap %/test_arena %/test_message_broken %/test_timer_heap
+  %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_timer_heap
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
@@ -70,8 +70,9 @@ $(TB)/unit/leases/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc
 # protocol removed from one file (FC_REGION_MUTANT=n). The test of a mutant passes if its storm fails.
 STORM_HELP := $(wildcard tests/storm/storm*.c)
 STORM_TEST := $(TB)/storm/test_storm
-MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader 10:daemon/store/store 11:daemon/region/region_writer \
-  12:daemon/region/region_writer 13:daemon/region/heap_alloc 14:daemon/region/region_writer 15:daemon/region/heap_alloc
+MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader \
+  10:daemon/store/store_entries 11:daemon/region/region_writer 12:daemon/region/region_writer 13:daemon/region/heap_move \
+  14:daemon/region/region_writer 15:daemon/region/heap
 mutant_number = $(firstword $(subst :, ,$(1)))
 mutant_file = $(lastword $(subst :, ,$(1)))
 MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))
@@ -111,9 +112,9 @@ check: tests
 
 # Tests with very many cheap checks, which take up to hours under valgrind. The sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_arena %/test_heap %/test_timer_heap
-# The longest test starts first, so that it does not run alone at the end.
-VALGRIND_FIRST := %/test_rings
+  %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap
+# The longest tests start first, so that none of them runs alone at the end.
+VALGRIND_FIRST := %/test_rings_trace %/test_rings_pool
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
   $(filter-out $(VALGRIND_SKIP) $(VALGRIND_FIRST),$(UNIT_TESTS))
 check-valgrind: tests $(TB)/valgrind/valgrind_session | $(VALGRIND_DEPS_OK)
@@ -140,8 +141,9 @@ check-aarch64:
 
 # The unit tests in an emulator, which $(EMULATOR) starts. It is too slow for the threads and deadlines of tests with a
 # scripted daemon, and takes a minute for each of the others that are skipped.
-EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -l '"peer[a-z_]*\.h"' $(UNIT_SRC))) \
-  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings
+EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/(scripted_[a-z]+|[a-z]+_fixture|sharing_daemon)\.h"' $(UNIT_SRC))) \
+  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings \
+  %/test_rings_idle %/test_rings_pool %/test_rings_trace %/test_ring_merge
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \
@@ -154,3 +156,8 @@ coverage:
 	@find $(BUILD)/coverage -name '*.gcda' -delete
 	@$(MAKE) --no-print-directory COVERAGE=1 check; status=$$?; \
 	  $(PYTHON) tests/coverage.py $(BUILD)/coverage && exit $$status
+
+# Writes the tables of docs/protocol.md from proto/wire/message_fields.h.
+.PHONY: protocol-tables
+protocol-tables: $(TB)/unit/proto/test_protocol_tables
+	$(Q)FC_WRITE_TABLES=1 $< >/dev/null
