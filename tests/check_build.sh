@@ -1,6 +1,6 @@
 #!/bin/bash
 # check_build.sh - checks the source tree and the built files: the public header compiles alone, exports and
-# SONAME are as listed, the binaries are hardened, the folders keep their layers, and the documentation matches.
+# SONAME are as listed, the binaries are hardened, the directories keep their layers, and the documentation matches.
 # Prints a line for each failed check, and the counts in the format of the Check library.
 # Environment: FCACHE_BUILD (the build directory), CC, INSTRUMENTED (not empty for an instrumented build).
 set -uo pipefail # "| grep -q" would end early and fail the pipe by SIGPIPE: use "grep >/dev/null" or "grep -c"

@@ -1,4 +1,4 @@
-"""check_docs.py BUILD: checks the pages against each other and against the programs in the folder BUILD.
+"""check_docs.py BUILD: checks the pages against each other and against the programs in the directory BUILD.
 
 Every link in a page leads to a file and a heading that exist. The manual pages of section 3 document every
 function of fcache.h, and no other. Every option that `fcached --help` prints is in fcached(8). Every command and

@@ -1,5 +1,5 @@
-"""coverage.py FOLDER [--files]: prints line and branch coverage of proto, daemon and client, one row for each
-folder and one in total. FOLDER is a build with COVERAGE=1 in which tests have run. --files adds a row for each
+"""coverage.py DIRECTORY [--files]: prints line and branch coverage of proto, daemon and client, one row for each
+directory and one in total. DIRECTORY is a build with COVERAGE=1 in which tests have run. --files adds a row for each
 file. A line or branch that is compiled twice (for a program and for the library) is covered if either is."""
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Coverage:
             self.branches[key] = self.branches.get(key, False) or branch["count"] > 0
 
 
-def read(folder: str) -> dict[str, Coverage]:
+def read(directory: str) -> dict[str, Coverage]:
     files: dict[str, Coverage] = collections.defaultdict(Coverage)
     notes = sorted(
         os.path.join(path, name)
-        for path, _, names in os.walk(folder)
+        for path, _, names in os.walk(directory)
         for name in names
         if name.endswith(".gcno") and f"{os.sep}tests{os.sep}" not in os.path.join(path, name)
     )
@@ -73,13 +73,13 @@ def main() -> int:
     if not files:
         print(f"coverage: no counts below {sys.argv[1]}: run make coverage")
         return 1
-    print(f"{'FOLDER':32} {'FILES':>5} {'LINES':>7} {'RUN':>6} {'BRANCHES':>9} {'TAKEN':>6}")
-    folders = collections.defaultdict(list)
+    print(f"{'DIRECTORY':32} {'FILES':>5} {'LINES':>7} {'RUN':>6} {'BRANCHES':>9} {'TAKEN':>6}")
+    directories = collections.defaultdict(list)
     for name, coverage in sorted(files.items()):
         if "--files" in sys.argv:
             print(row(name, [coverage]))
-        folders[os.path.dirname(name)].append(coverage)
-    for name, parts in sorted(folders.items()):
+        directories[os.path.dirname(name)].append(coverage)
+    for name, parts in sorted(directories.items()):
         print(row(name, parts))
     for product in PRODUCTS:
         print(row(product[:-1], [c for name, c in files.items() if name.startswith(product)]))
