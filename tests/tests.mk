@@ -43,7 +43,8 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
 # Tests without a second thread or shared memory, which take the most time under TSan. ASan and UBSan run them.
 TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_timer_heap
+  %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_message_bodies \
+  %/test_timer_heap
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
