@@ -1,25 +1,26 @@
-# One entry for everything. `make help` lists the targets.
+# Builds, tests and installs everything. `make help` lists the targets.
 #   CC=clang            the compiler
-#   SAN=address,undefined | SAN=thread    a sanitizer build, in a build folder of its own
-#   WERROR=1            warnings are errors (CI sets it)
-#   BUILD=/elsewhere    the folder that everything is built in (build); the sources may be read-only
+#   SAN=address,undefined | SAN=thread    a sanitizer build, in a directory of its own
+#   COVERAGE=1          a build that counts which lines run, in a directory of its own; see make coverage
+#   WERROR=1            turn warnings into errors, as CI does
+#   BUILD=/elsewhere    the build directory (build); the sources may be read-only
 #   PREFIX, DESTDIR     for install
-#   V=1                 show the commands
+#   V=1                 print the commands
 #   DEPS=skip           do not look for missing packages (packagers, offline builds)
 .DEFAULT_GOAL := all
 BUILD := build
 PREFIX ?= /usr/local
-# Make splits words at spaces, and the recipes' shells read other characters.
+# Make splits words at spaces, and the shells of the recipes interpret other characters.
 ifneq ($(shell printf %s "$$PWD"'$(subst ','\'',$(BUILD)$(PREFIX))' | \
   LC_ALL=C tr -d '0-9A-Za-z/._+,=@~^\200-\377-' | wc -c),0)
 $(error fcached cannot be built in a path with a space or another special character: \
-  the sources are in '$(CURDIR)', BUILD='$(BUILD)', PREFIX='$(PREFIX)'. Use another folder)
+  the sources are in '$(CURDIR)', BUILD='$(BUILD)', PREFIX='$(PREFIX)'. Use another directory)
 endif
-# `make clean` removes the whole folder: nothing else may be in it.
+# `make clean` removes the whole directory, so it must not contain other files.
 ifneq ($(BUILD),build)
 ifneq ($(shell mkdir -p $(BUILD) && { [ -e $(BUILD)/.fcached-build ] || [ -z "$$(ls -A $(BUILD))" ]; } && \
   touch $(BUILD)/.fcached-build && echo ok),ok)
-$(error BUILD=$(BUILD) must be a new or empty folder, or one that a build made, where you may write)
+$(error BUILD=$(BUILD) must be a new or empty directory, or one of an earlier build, and writable)
 endif
 endif
 VERSION := 0.1.0
@@ -27,26 +28,28 @@ CC ?= cc
 AR ?= ar
 OBJCOPY ?= objcopy
 SAN ?=
+COVERAGE ?=
 comma := ,
 V ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
-B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter clang%,$(CC)),/clang)
-# The package is called msgpack-c since its version 6 (Debian 13). Asked once, when the packages are there.
-MSGPACK = $(eval MSGPACK := $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack))$(MSGPACK)
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv $(MSGPACK) libxxhash))$(PKG_CFLAGS)
+B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)$(if $(filter clang%,$(CC)),/clang)
+# Evaluated once, after the packages are installed.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv libxxhash))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
   -Werror=implicit-function-declaration
-# What the compiler makes programs for, by its own name. Asked once, when the packages are there.
+# The compiler's target. Evaluated once, after the packages are installed.
 MACHINE = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
   $(if $(filter x86_64-% i386-% i486-% i586-% i686-%,$(MACHINE)),-fcf-protection) \
   $(if $(filter aarch64-% arm64-%,$(MACHINE)),-mbranch-protection=standard)
 LDHARDEN := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
-OPT := $(if $(SAN),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+# Not empty in a sanitizer or coverage build, which runs slower and is not hardened.
+INSTRUMENTED := $(SAN)$(if $(COVERAGE),coverage)
+OPT := $(if $(INSTRUMENTED),-O1 -fno-omit-frame-pointer,-O2 -D_FORTIFY_SOURCE=2)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(if $(COVERAGE),--coverage -fprofile-update=atomic)
 CPPFLAGS += -D_GNU_SOURCE -DFC_VERSION='"$(VERSION)"' -I. -Iclient/include
 CFLAGS ?= -g
 FC_CFLAGS = -std=c11 $(CFLAGS) $(OPT) $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) $(PKG_CFLAGS) -MMD -MP
@@ -70,7 +73,7 @@ PROTO_A := $(B)/libproto.a
 DAEMON_A := $(B)/libdaemon.a
 CTL_A := $(B)/libctl.a
 
-# Missing packages are installed, or named, before anything is compiled; see the script.
+# tests/packages.sh installs missing packages, or names them, before anything is compiled.
 ifneq ($(DEPS),skip)
 DEPS_OK := $(BUILD)/.deps-build $(if $(filter clang%,$(CC)),$(BUILD)/.deps-clang)
 endif
@@ -100,8 +103,8 @@ $(PROTO_A) $(DAEMON_A) $(CTL_A) $(CLIENT_A):
 	$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
 
-# One object with all names but the public ones made local: a program that links the archive
-# may have a function link_open of its own.
+# One object in which all names but the public ones are local: a program that links the archive may have functions of
+# the same names.
 $(LIBA): $(call pic,$(CLIENT_SRC) $(PROTO_SRC))
 	@rm -f $@
 	$(call say,AR)
@@ -114,7 +117,7 @@ $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lxxhash -lm
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
 $(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \
@@ -122,25 +125,27 @@ $(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map
 $(B)/libfcache.so: $(LIBSO)
 	@ln -sf $(SONAME) $@
 
-# Each area's targets stand beside its files.
+# The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
-  tests/clients/clients.mk client/demo/demo.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
-  systemd/install.mk
+  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+  docs/man/man.mk systemd/install.mk
 
 .PHONY: clean help
 clean:
 	rm -rf $(BUILD)
 help:
-	@echo 'make            build fcached, fcachectl, libfcache into $(BUILD)/'
+	@echo 'make            build fcached, fcachectl and libfcache in $(BUILD)/'
 	@echo 'make demo       four workers share one daemon'
-	@echo 'make python     build the Python package into $(BUILD)/python'
+	@echo 'make python     build the Python package in $(BUILD)/python'
 	@echo 'make check      run the tests'
-	@echo 'make storm-neighbours  good workers beside bad neighbours of every kind at once'
-	@echo 'make check-clients   run the programs in Python that use it, from the package index'
-	@echo 'make check-pythons   the tests of the package with each version of Python that is here'
-	@echo 'make bench      measure, beside memcached and Redis; ROWS=py_hit or bench-python: in Python'
+	@echo 'make coverage   run the tests, and print which lines of the product they run'
+	@echo 'make man        build the manual pages in $(BUILD)/man'
+	@echo 'make storm-neighbours  run good workers beside bad clients of every kind'
+	@echo 'make check-clients   run programs from the package index that use the Python package'
+	@echo 'make check-pythons   test the Python package with each installed version of Python'
+	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 check-memory-waves clean'
-	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build folder'
+	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build directory'
 
 -include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

@@ -7,7 +7,7 @@
 int main(int argc, char **argv) {
   struct options options;
   if (descriptors_fill_standard() < 0)
-    return EXIT_FAILURE;               /* there may be no stderr to say it on */
-  options_parse(argc, argv, &options); /* a wrong one ends the process with status 2 */
+    return EXIT_FAILURE;               /* stderr may be closed */
+  options_parse(argc, argv, &options); /* exits with 2 for wrong usage */
   return server_run(&options);
 }

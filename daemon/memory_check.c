@@ -1,7 +1,6 @@
 #include "daemon/memory_check.h"
 
-#include "daemon/base/parse_number.h"
-#include "daemon/base/parse_size.h"
+#include "daemon/base/parse.h"
 #include "proto/errors.h"
 
 #include <errno.h>
@@ -17,16 +16,16 @@
 
 #define FILE_MAX 65536u
 
-/* The tightest limit found so far. */
+/* The tightest limit so far. */
 struct tightest {
-  uint64_t bytes;       /* that may still be taken */
-  uint64_t limit_bytes; /* the limit itself: more, where some of it is in use */
-  bool lasting;         /* a limit that stays, not what happens to be free now */
+  uint64_t bytes;       /* still available */
+  uint64_t limit_bytes; /* the limit itself: larger if some of it is in use */
+  bool lasting;         /* a configured limit, not the memory that is free at the moment */
   char what[PATH_MAX + 64];
 };
 
-/* The start of a file, with a NUL; to be freed. NULL where there is none to read.
- * O_NONBLOCK: a FIFO in its place must not hold up the start. */
+/* Returns the first FILE_MAX bytes of a file with a NUL at the end, to be freed, or NULL if it
+ * cannot be read. O_NONBLOCK: a FIFO of that name must not block the start. */
 static char *read_file(const char *root, const char *path) {
   char full[2 * PATH_MAX];
   int n = snprintf(full, sizeof full, "%s%s", root, path);
@@ -50,19 +49,19 @@ static char *read_file(const char *root, const char *path) {
       size += (size_t)got;
     }
   }
-  (void)close(fd); /* only read from */
+  (void)close(fd); /* only read */
   if (text != NULL)
     text[size] = '\0';
   return text;
 }
 
-/* A number, and then an end of line, a space or nothing. */
+/* Parses a number that is followed by a space, a newline or the end. */
 static bool read_number(const char *text, uint64_t *out) {
-  const char *end = number_parse(text, out);
+  const char *end = parse_number(text, out);
   return end != NULL && (*end == '\0' || *end == '\n' || *end == ' ');
 }
 
-/* `used`: of the limit, what cannot be had back. */
+/* Applies a limit of which `used` bytes are taken. `what` names it. */
 static void narrow(struct tightest *tightest, uint64_t limit, uint64_t used, bool lasting,
                    const char *what) {
   uint64_t bytes = limit > used ? limit - used : 0;
@@ -74,9 +73,8 @@ static void narrow(struct tightest *tightest, uint64_t limit, uint64_t used, boo
   (void)snprintf(tightest->what, sizeof tightest->what, "%s", what); /* a cut text is harmless */
 }
 
-/* How a version of control groups names its files, and what of the memory in use the kernel takes
- * back when it needs some: file pages and slabs, those of the groups below included. The shared
- * memory of a region is none of these. */
+/* The file names of a version of control groups, and the fields of memory.stat that count
+ * reclaimable memory, child groups included. The shared memory of a region is not reclaimable. */
 struct cgroup_files {
   const char *limit, *usage;
   const char *reclaimable[3];
@@ -88,7 +86,7 @@ static const struct cgroup_files version_1 = {
 static const struct cgroup_files version_2 = {
     "memory.max", "memory.current", {"inactive_file", "active_file", "slab_reclaimable"}};
 
-/* The number of the line "FIELD NUMBER" (blanks between); false where there is none. */
+/* Finds the line "FIELD NUMBER", with blanks between. Returns false if there is none. */
 static bool find_field(const char *text, const char *field, uint64_t *out) {
   size_t size = strlen(field);
   for (const char *at = text; (at = strstr(at, field)) != NULL; at += size)
@@ -107,8 +105,8 @@ static bool read_group_number(const char *root, const char *group, const char *f
   return is_number;
 }
 
-/* Memory of the group, and of those below it, that is in use and stays so. What cannot be read
- * counts as none: then the limit alone is held against the need. */
+/* Returns the memory in use in the group and its children that cannot be reclaimed. An unreadable
+ * file counts as 0. */
 static uint64_t group_used(const char *root, const char *group, const struct cgroup_files *files) {
   char path[PATH_MAX + 64];
   uint64_t used, bytes;
@@ -123,15 +121,15 @@ static uint64_t group_used(const char *root, const char *group, const struct cgr
   return used;
 }
 
-/* `group` and each group above it, up to the mount. In a container the path may not
- * exist below the mount: what is missing sets no limit, and the mount itself is the
- * container's group. */
+/* Applies the limits of `group` and its ancestors up to the mount. In a container the path may not
+ * exist below the mount: a missing file sets no limit, and the mount itself is the container's
+ * group. */
 static void walk_up(struct tightest *tightest, const char *root, const char *mount,
                     const char *group, const struct cgroup_files *files) {
   char path[PATH_MAX];
   int n = snprintf(path, sizeof path, "%s%s", mount, group);
   if (n < 0 || (size_t)n >= sizeof path || strstr(group, "..") != NULL)
-    (void)snprintf(path, sizeof path, "%s", mount); /* one of our own literals: fits */
+    (void)snprintf(path, sizeof path, "%s", mount); /* fits: a literal of this file */
   size_t bottom = strlen(mount), size = strlen(path);
   for (;;) {
     while (size > bottom && path[size - 1] == '/')
@@ -149,7 +147,7 @@ static void walk_up(struct tightest *tightest, const char *root, const char *mou
   }
 }
 
-/* A line is "ID:CONTROLLERS:PATH"; version 2 has no controllers. */
+/* Parses a line "ID:CONTROLLERS:PATH". Version 2 has no controllers. */
 static void cgroup_line(struct tightest *tightest, const char *root, char *line) {
   char *controllers = strchr(line, ':');
   char *group = controllers == NULL ? NULL : strchr(++controllers, ':');
@@ -192,25 +190,26 @@ static void check_rlimit(struct tightest *tightest, __rlimit_resource_t resource
     narrow(tightest, limit.rlim_cur, 0, true, what);
 }
 
-/* "and 100 MiB (104857600 bytes) are allowed by FILE: lower --max-bytes, or raise that limit". */
+/* Formats "100 MiB (104857600 bytes) are allowed by FILE: lower --max-bytes, or raise that limit".
+ */
 static void describe(const struct tightest *tightest, char *text, size_t size) {
-  char left[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE], used[SIZE_TEXT_SIZE];
+  char left[FORMAT_SIZE_MAX], limit[FORMAT_SIZE_MAX], used[FORMAT_SIZE_MAX];
   uint64_t used_bytes = tightest->limit_bytes - tightest->bytes;
-  (void)size_format(tightest->bytes, left);
+  (void)format_size(tightest->bytes, left);
   if (used_bytes > 0) /* a cut text is harmless, here and below */
     (void)snprintf(text, size,
                    "%s (%" PRIu64
                    " bytes) are left of the %s allowed by %.400s, where %s are in use: lower "
                    "--max-bytes, free memory in that group, or raise that limit",
-                   left, tightest->bytes, size_format(tightest->limit_bytes, limit), tightest->what,
-                   size_format(used_bytes, used));
+                   left, tightest->bytes, format_size(tightest->limit_bytes, limit), tightest->what,
+                   format_size(used_bytes, used));
   else
     (void)snprintf(text, size, "%s (%" PRIu64 " bytes) are %s by %.400s: lower --max-bytes, or %s",
                    left, tightest->bytes, tightest->lasting ? "allowed" : "available",
                    tightest->what, tightest->lasting ? "raise that limit" : "free some memory");
 }
 
-/* The options that bound each part. */
+/* The option that bounds each part. */
 static const char *const causes[MEMORY_PARTS] = {
     [MEMORY_REGION] = "--max-bytes",
     [MEMORY_MESSAGES] = "--client-budget",
@@ -221,16 +220,16 @@ static const char *const causes[MEMORY_PARTS] = {
     [MEMORY_LEASES] = "--max-leases",
 };
 
-/* "region 262.6 MiB (--max-bytes), messages 64 MiB (--client-budget), ...". */
+/* Formats "region 262.6 MiB (--max-bytes), messages 64 MiB (--client-budget), ...". */
 static void list_parts(const struct memory_amounts *bounds, char *text, size_t size) {
   size_t used = 0;
   text[0] = '\0';
   for (int part = 0; part < MEMORY_PARTS; part++) {
-    char bytes[SIZE_TEXT_SIZE];
+    char bytes[FORMAT_SIZE_MAX];
     const char *cause = causes[part];
     int n =
         snprintf(text + used, size - used, "%s%s %s%s%s%s", part == 0 ? "" : ", ",
-                 memory_part_name((enum memory_part)part), size_format(bounds->bytes[part], bytes),
+                 memory_part_name((enum memory_part)part), format_size(bounds->bytes[part], bytes),
                  cause == NULL ? "" : " (", cause == NULL ? "" : cause, cause == NULL ? "" : ")");
     if (n < 0 || (size_t)n >= size - used)
       return; /* a cut text is harmless */
@@ -238,10 +237,10 @@ static void list_parts(const struct memory_amounts *bounds, char *text, size_t s
   }
 }
 
-int memory_check(const struct memory_amounts *bounds, const char *root, struct fault *fault) {
+int memory_check(const struct memory_amounts *bounds, const char *root, struct error_text *error) {
   struct tightest tightest = {.bytes = UINT64_MAX};
   uint64_t total = memory_total_sum(bounds);
-  char size[SIZE_TEXT_SIZE], parts[FAULT_TEXT_SIZE], there_is[FAULT_TEXT_SIZE];
+  char size[FORMAT_SIZE_MAX], parts[ERROR_TEXT_SIZE], there_is[ERROR_TEXT_SIZE];
   check_cgroups(&tightest, root);
   check_available(&tightest, root);
   check_rlimit(&tightest, RLIMIT_AS, "the limit on address space (RLIMIT_AS, ulimit -v)");
@@ -250,7 +249,8 @@ int memory_check(const struct memory_amounts *bounds, const char *root, struct f
     return 0;
   describe(&tightest, there_is, sizeof there_is);
   list_parts(bounds, parts, sizeof parts);
-  return fault_set(fault, FC_ENOMEM,
-                   "not enough memory: %s are needed (%" PRIu64 " bytes), and %s; of these: %s",
-                   size_format(total, size), total, there_is, parts);
+  return error_text_set(error, FC_ENOMEM,
+                        "not enough memory: %s are needed (%" PRIu64
+                        " bytes), and %s; of these: %s",
+                        format_size(total, size), total, there_is, parts);
 }

@@ -1,5 +1,7 @@
 #include "daemon/memory_total.h"
 
+#include "daemon/base/check.h"
+
 #include "daemon/net/conn.h"
 #include "daemon/net/conns.h"
 #include "daemon/region/region_writer.h"
@@ -7,24 +9,24 @@
 #include "daemon/trace/trace.h"
 #include "proto/limits.h"
 
-#define MALLOC_BYTES 16u /* the allocator's own, of each allocation */
+#define MALLOC_BYTES 16u /* the allocator's overhead for each allocation */
 
-/* The kernel's memory for a client besides its send buffer: socket, two descriptors, two watches,
- * and where it has a ring, that file and the page of its page table. Measured: 2.2 KiB without a
- * ring (Linux 6.18); twice that for other kernels. */
+/* The kernel's memory for a client besides its send buffer: the socket, two descriptors and two
+ * epoll watches; for a ring, the memory file and a page of page table. Measured 2.2 KiB without a
+ * ring on Linux 6.18; about twice that allows for other kernels. */
 #define KERNEL_CLIENT_BYTES (4096u + 4096u)
 
-/* Measured: 2.6 MiB of program, libraries and stacks are resident after the start, and the kernel
- * has 0.3 MiB for it. */
+/* Measured: 2.6 MiB of program, libraries and stacks are resident after the start, plus 0.3 MiB in
+ * the kernel. */
 #define PROGRAM_BYTES (5u << 20)
 
-/* Replies of tools are made in the daemon's memory: a reply of up to FC_FRAME_SLACK in a buffer
- * that doubles, and its parts in another. */
+/* Pages and statistics are encoded in the daemon's memory: a reply of up to FC_FRAME_SLACK in a
+ * buffer that doubles, and its parts in another. */
 #define WORK_BYTES (4u * FC_FRAME_SLACK)
 
-/* Page tables have 8 bytes for each page of 4 KiB, and the index of a memory file 9. */
+/* A page of 4 KiB takes 8 bytes of page table and 9 bytes of a memory file's index. */
 #define TABLE_SHARE 240u
-#define HOLES_SHARE 8u /* of the heap's small blocks, what lies between those that are in use */
+#define HOLES_SHARE 8u /* share of the malloc heap lost between blocks in use */
 
 static uint64_t add(uint64_t a, uint64_t b) {
   return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
@@ -38,7 +40,7 @@ uint64_t memory_total_client_bytes(void) {
   return conn_bytes_max() + sizeof(struct clear_job) + sizeof(struct process) + 2 * MALLOC_BYTES;
 }
 
-/* A user has a connection, or has made a namespace. */
+/* Each user has at least a connection or a namespace. */
 static uint64_t bytes_of_users(const struct memory_settings *settings) {
   uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces;
   return users * (sizeof(struct user) + MALLOC_BYTES);
@@ -51,7 +53,7 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
   uint64_t mapped = add(bounds->bytes[MEMORY_REGION], bounds->bytes[MEMORY_MESSAGES]);
   uint64_t remembered =
       PROCESSES_IDLE_MAX * (sizeof(struct process) + MALLOC_BYTES) +
-      (CLEARS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
+      (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
   return PROGRAM_BYTES + WORK_BYTES + remembered + bytes_of_users(settings) + heap / HOLES_SHARE +
          mapped / TABLE_SHARE + chunks * sizeof(struct slots_chunk *);
@@ -61,7 +63,8 @@ void memory_total_bounds(const struct memory_settings *settings, struct memory_a
   uint64_t *bytes = bounds->bytes, budget = settings->client_budget;
   uint64_t conns = (uint64_t)settings->max_clients + CONN_REFUSED_MAX;
   struct leases_limits leases = leases_limits_of(settings->max_leases, 0);
-  bytes[MEMORY_REGION] = add(settings->max_bytes, region_overhead_bytes(settings->max_bytes));
+  bytes[MEMORY_REGION] =
+      add(settings->max_bytes, region_writer_overhead_bytes(settings->max_bytes));
   bytes[MEMORY_MESSAGES] = add(conns_frames_bytes(budget, settings->max_value), budget / 2);
   bytes[MEMORY_SOCKETS] = add(conns * memory_total_socket_bytes(), conns_send_bytes(budget));
   bytes[MEMORY_RINGS] = settings->shares ? rings_pool_bytes(budget, settings->max_clients) : 0;
@@ -87,5 +90,6 @@ const char *memory_part_name(enum memory_part part) {
       [MEMORY_LEASES] = "leases",   [MEMORY_TRACE] = "trace",
       [MEMORY_DAEMON] = "daemon",
   };
+  check_lt(part, MEMORY_PARTS);
   return names[part];
 }

@@ -1,13 +1,13 @@
 #include "daemon/options.h"
 
-#include "daemon/base/parse_size.h"
+#include "daemon/base/check.h"
+#include "daemon/base/parse.h"
 #include "daemon/base/users.h"
 #include "daemon/store/namespace_table.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -15,24 +15,112 @@
 #include <string.h>
 
 #define BYTES_MIN 4096u
+#define BYTES_MAX (UINT64_C(1) << 50)
 #define CLIENTS_MAX 1000000u
 #define LEASES_MAX 10000000u
 #define TIMEOUT_MIN_MS 10u
 #define TIMEOUT_MAX_MS 3600000u
 
+/* ---- the table of options ----------------------------------------------- */
+
+/* How the value is parsed, and the type of the field in struct options. */
+enum kind {
+  KIND_FLAG,    /* bool: no value */
+  KIND_PATH,    /* const char * */
+  KIND_GROUP,   /* gid_t, from a name or a number */
+  KIND_COUNT,   /* uint32_t, from 1 */
+  KIND_SECONDS, /* uint32_t, in milliseconds */
+  KIND_SIZE,    /* uint64_t */
+  KIND_SIZE32,  /* uint32_t */
+};
+
+/* An option needs a field in struct options, a row here, and a line in the manual page. */
+struct option_row {
+  const char *name, *argument, *help;
+  int letter; /* 0: none */
+  enum kind kind;
+  size_t field, given;        /* offsets in struct options; given: a bool, 0: none */
+  uint64_t min, max, initial; /* of numbers */
+  int section;                /* of --help */
+};
+
+#define FIELD(member) .field = offsetof(struct options, member)
+#define GIVEN(member) .given = offsetof(struct options, member)
+
+static const struct option_row table[] = {
+    {"socket", "PATH",
+     "Listen on PATH (default: the socket that systemd passes, else $XDG_RUNTIME_DIR/fcached.sock, "
+     "else /run/fcached/fcached.sock)",
+     's', KIND_PATH, FIELD(socket), .section = 1},
+    {"socket-group", "GROUP", "Group of the socket, whose mode is 0660: its members may connect", 0,
+     KIND_GROUP, FIELD(socket_group), GIVEN(has_socket_group), .section = 1},
+    {"admin-group", "GROUP",
+     "Group whose members may clear everything, control the trace, close connections and shut "
+     "fcached down",
+     0, KIND_GROUP, FIELD(admin_group), GIVEN(has_admin_group), .section = 1},
+    {"max-bytes", "SIZE", "Memory for the entries of all namespaces (default 256M)", 'm', KIND_SIZE,
+     FIELD(max_bytes), .min = BYTES_MIN, .max = BYTES_MAX, .initial = FC_BYTES_MAX_DEFAULT,
+     .section = 2},
+    {"max-value", "SIZE", "Largest value (default 16M, at most --max-bytes and 1G)", 0, KIND_SIZE32,
+     FIELD(max_value), GIVEN(has_max_value), .min = 1, .max = FC_VALUE_MAX_CEILING,
+     .initial = FC_VALUE_MAX_DEFAULT, .section = 2},
+    {"max-clients", "N", "Maximum connected clients (default 1000)", 0, KIND_COUNT,
+     FIELD(max_clients), .min = 1, .max = CLIENTS_MAX, .initial = 1000, .section = 2},
+    {"max-namespaces", "N",
+     "Maximum namespaces; beyond it, the one longest without clients is removed (default 1024, at "
+     "most 1250)",
+     0, KIND_COUNT, FIELD(max_namespaces), .min = 1, .max = NAMESPACE_LIMIT_MAX,
+     .initial = NAMESPACE_LIMIT_DEFAULT, .section = 2},
+    {"max-leases", "N",
+     "Maximum leases, and maximum waiters; one client may hold a quarter (default 65536)", 0,
+     KIND_COUNT, FIELD(max_leases), .min = 1, .max = LEASES_MAX, .initial = 65536, .section = 2},
+    {"user-share", "PERCENT",
+     "Share that one user may hold of the clients, namespaces, leases, waits, rings and messages "
+     "that other users leave; root and fcached's own user have no limit (default 75; 100: no "
+     "limit)",
+     0, KIND_COUNT, FIELD(user_share), .min = 1, .max = 100, .initial = USER_SHARE_DEFAULT,
+     .section = 2},
+    {"client-budget", "SIZE",
+     "Memory for the messages in flight of all clients; half as much again for the kernel's send "
+     "buffers, and as much again for rings (default 64M, or two of the largest messages)",
+     0, KIND_SIZE, FIELD(client_budget), GIVEN(has_client_budget), .min = BYTES_MIN,
+     .max = BYTES_MAX, .initial = OPTIONS_CLIENT_BUDGET_DEFAULT, .section = 2},
+    {"no-region", NULL, "Disable hits by shared memory: each hit is a message", 0, KIND_FLAG,
+     FIELD(no_region), .section = 2},
+    {"trace", "FILE", "Append a JSON line per lookup to FILE; SIGHUP reopens it", 't', KIND_PATH,
+     FIELD(trace), .section = 3},
+    {"trace-dir", "DIR",
+     "Let administrators start traces to files below DIR (default: the directory of --trace)", 0,
+     KIND_PATH, FIELD(trace_dir), .section = 3},
+    {"hello-timeout", "SECONDS", "Close a connection without a hello after SECONDS (default 10)", 0,
+     KIND_SECONDS, FIELD(hello_timeout_ms), .initial = 10000, .section = 3},
+    {"stall-timeout", "SECONDS",
+     "Close a client that stalls mid-message or stops reading for SECONDS (default 10)", 0,
+     KIND_SECONDS, FIELD(stall_timeout_ms), .initial = 10000, .section = 3},
+    {"lease-max", "SECONDS", "Upper bound on the lease time that clients request (default 3600)", 0,
+     KIND_SECONDS, FIELD(lease_max_ms), .initial = 3600000, .section = 3},
+    {"verbose", NULL, "Also log clears, refused and dropped clients, with the reason", 'v',
+     KIND_FLAG, FIELD(verbose), .section = 3},
+};
+#define N_OPTIONS (sizeof table / sizeof table[0])
+
+static void *field_of(struct options *options, size_t offset) {
+  return (char *)options + offset;
+}
+
+static void store_number(struct options *options, const struct option_row *option,
+                         uint64_t number) {
+  if (option->kind == KIND_SIZE)
+    *(uint64_t *)field_of(options, option->field) = number;
+  else
+    *(uint32_t *)field_of(options, option->field) = (uint32_t)number;
+}
+
 void options_init(struct options *options) {
-  *options = (struct options){
-      .max_bytes = FC_BYTES_MAX_DEFAULT,
-      .max_value = FC_VALUE_MAX_DEFAULT,
-      .max_clients = 1000,
-      .user_share = USER_SHARE_DEFAULT,
-      .max_namespaces = NAMESPACE_LIMIT_DEFAULT,
-      .client_budget = OPTIONS_CLIENT_BUDGET_DEFAULT,
-      .hello_timeout_ms = 10000,
-      .stall_timeout_ms = 10000,
-      .lease_max_ms = 3600000,
-      .max_leases = 65536,
-  };
+  *options = (struct options){0};
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    if (table[i].initial > 0)
+      store_number(options, &table[i], table[i].initial);
 }
 
 uint64_t options_min_budget(uint32_t max_value) {
@@ -41,188 +129,162 @@ uint64_t options_min_budget(uint32_t max_value) {
 
 /* ---- one value ---------------------------------------------------------- */
 
-static int set_size(const char *name, const char *value, uint64_t min, uint64_t max, uint64_t *out,
-                    struct fault *fault) {
+static int set_size(struct options *options, const struct option_row *option, const char *value,
+                    struct error_text *error) {
   uint64_t bytes;
-  char low[SIZE_TEXT_SIZE], high[SIZE_TEXT_SIZE];
-  if (size_parse(value, &bytes) < 0)
-    return fault_set(fault, FC_EINVAL,
-                     "--%s: \"%s\" is not a size: give bytes, or a number with K, M, G or T, as in "
-                     "512M",
-                     name, value);
-  if (bytes < min || bytes > max)
-    return fault_set(fault, FC_EINVAL, "--%s: %s is out of range: give %s to %s", name, value,
-                     size_format(min, low), size_format(max, high));
-  *out = bytes;
+  char min[FORMAT_SIZE_MAX], max[FORMAT_SIZE_MAX];
+  if (parse_size(value, &bytes) < 0)
+    return error_text_set(error, FC_EINVAL,
+                          "--%s: \"%s\" is not a size: give bytes, or a number with K, M, G or T, "
+                          "as in 512M",
+                          option->name, value);
+  if (bytes < option->min || bytes > option->max)
+    return error_text_set(error, FC_EINVAL, "--%s: %s is out of range: give %s to %s", option->name,
+                          value, format_size(option->min, min), format_size(option->max, max));
+  store_number(options, option, bytes);
   return 0;
 }
 
-static int set_count(const char *name, const char *value, uint32_t max, uint32_t *out,
-                     struct fault *fault) {
-  char *end;
-  errno = 0;
-  unsigned long n = strtoul(value, &end, 10);
-  if (value[0] < '0' || value[0] > '9' || *end != '\0')
-    return fault_set(fault, FC_EINVAL, "--%s: \"%s\" is not a number: give 1 to %" PRIu32, name,
-                     value, max);
-  if (errno == ERANGE || n < 1 || n > max)
-    return fault_set(fault, FC_EINVAL, "--%s: %s is out of range: give 1 to %" PRIu32, name, value,
-                     max);
-  *out = (uint32_t)n;
+static int set_count(struct options *options, const struct option_row *option, const char *value,
+                     struct error_text *error) {
+  uint64_t n;
+  if (value[0] == '\0' || value[strspn(value, "0123456789")] != '\0')
+    return error_text_set(error, FC_EINVAL, "--%s: \"%s\" is not a number: give 1 to %" PRIu64,
+                          option->name, value, option->max);
+  if (!parse_whole_number(value, &n) || n < option->min || n > option->max)
+    return error_text_set(error, FC_EINVAL, "--%s: %s is out of range: give 1 to %" PRIu64,
+                          option->name, value, option->max);
+  store_number(options, option, n);
   return 0;
 }
 
-/* Seconds with up to three decimals, by hand: strtod takes "inf", "0x1" and a
- * comma in some locales. */
-static int set_seconds(const char *name, const char *value, uint32_t *out_ms, struct fault *fault) {
-  uint64_t ms = 0;
+/* Parses seconds with up to three decimals. strtod would also take "inf" and "0x1", and a comma in
+ * some locales. Returns false if malformed; a number out of range is any one above the maximum. */
+static bool parse_seconds(const char *value, uint64_t *ms) {
   uint32_t decimals = 0;
-  bool point = false, good = value[0] >= '0' && value[0] <= '9';
-  for (const char *at = value; *at != '\0' && good; at++) {
-    if (*at == '.' && !point) {
+  bool point = false;
+  *ms = 0;
+  if (value[0] < '0' || value[0] > '9')
+    return false;
+  for (const char *at = value; *at != '\0'; at++) {
+    if (*at == '.' && !point && at[1] != '\0') {
       point = true;
-      good = at[1] != '\0';
     } else if (*at >= '0' && *at <= '9' && decimals < 3) {
-      ms = ms > TIMEOUT_MAX_MS ? ms : ms * 10 + (uint64_t)(*at - '0'); /* stays out of range */
+      *ms = *ms > TIMEOUT_MAX_MS ? *ms : *ms * 10 + (uint64_t)(*at - '0');
       decimals += point;
     } else {
-      good = false;
+      return false;
     }
   }
-  if (!good)
-    return fault_set(fault, FC_EINVAL,
-                     "--%s: \"%s\" is not a time: give seconds, with up to three decimals", name,
-                     value);
   for (; decimals < 3; decimals++)
-    ms *= 10;
+    *ms *= 10;
+  return true;
+}
+
+static int set_seconds(struct options *options, const struct option_row *option, const char *value,
+                       struct error_text *error) {
+  uint64_t ms;
+  if (!parse_seconds(value, &ms))
+    return error_text_set(error, FC_EINVAL,
+                          "--%s: \"%s\" is not a time: give seconds, with up to three decimals",
+                          option->name, value);
   if (ms < TIMEOUT_MIN_MS || ms > TIMEOUT_MAX_MS)
-    return fault_set(fault, FC_EINVAL, "--%s: %s is out of range: give 0.01 to 3600 seconds", name,
-                     value);
-  *out_ms = (uint32_t)ms;
+    return error_text_set(error, FC_EINVAL, "--%s: %s is out of range: give 0.01 to 3600 seconds",
+                          option->name, value);
+  store_number(options, option, ms);
   return 0;
 }
 
-static int set_group(const char *name, const char *value, gid_t *out, struct fault *fault) {
-  errno = 0;
+static int set_group(struct options *options, const struct option_row *option, const char *value,
+                     struct error_text *error) {
   const struct group *group = getgrnam(value);
-  if (group != NULL) {
-    *out = group->gr_gid;
-    return 0;
-  }
-  char *end;
-  unsigned long long gid = strtoull(value, &end, 10);
-  if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && gid < UINT32_MAX) {
-    *out = (gid_t)gid;
-    return 0;
-  }
-  return fault_set(fault, FC_EINVAL, "--%s: there is no group \"%s\": make it, or give another",
-                   name, value);
+  uint64_t gid;
+  if (group != NULL)
+    gid = group->gr_gid;
+  else if (!parse_whole_number(value, &gid) || gid >= UINT32_MAX)
+    return error_text_set(error, FC_EINVAL,
+                          "--%s: there is no group \"%s\": create it, or give another",
+                          option->name, value);
+  *(gid_t *)field_of(options, option->field) = (gid_t)gid;
+  return 0;
 }
 
-static int set_path(const char *name, const char *value, const char **out, struct fault *fault) {
+static int set_path(struct options *options, const struct option_row *option, const char *value,
+                    struct error_text *error) {
   if (value[0] == '\0')
-    return fault_set(fault, FC_EINVAL, "--%s: the path is empty: give a path", name);
-  *out = value;
+    return error_text_set(error, FC_EINVAL, "--%s: the path is empty: give a path", option->name);
+  *(const char **)field_of(options, option->field) = value;
   return 0;
 }
 
-/* ---- all of them -------------------------------------------------------- */
-
-static int set_max_value(struct options *o, const char *name, const char *value,
-                         struct fault *fault) {
-  uint64_t bytes = 0;
-  int r = set_size(name, value, 1, FC_VALUE_MAX_CEILING, &bytes, fault);
-  if (r < 0)
-    return r;
-  o->max_value = (uint32_t)bytes;
-  o->has_max_value = true;
-  return 0;
-}
-
-static int set_client_budget(struct options *o, const char *name, const char *value,
-                             struct fault *fault) {
-  int r = set_size(name, value, BYTES_MIN, UINT64_C(1) << 50, &o->client_budget, fault);
-  o->has_client_budget = r == 0;
-  return r;
-}
-
-static int set_sizes(struct options *o, const char *name, const char *value, struct fault *fault) {
-  if (strcmp(name, "max-bytes") == 0)
-    return set_size(name, value, BYTES_MIN, UINT64_C(1) << 50, &o->max_bytes, fault);
-  if (strcmp(name, "max-value") == 0)
-    return set_max_value(o, name, value, fault);
-  if (strcmp(name, "client-budget") == 0)
-    return set_client_budget(o, name, value, fault);
-  if (strcmp(name, "max-clients") == 0)
-    return set_count(name, value, CLIENTS_MAX, &o->max_clients, fault);
-  if (strcmp(name, "user-share") == 0)
-    return set_count(name, value, 100, &o->user_share, fault);
-  if (strcmp(name, "max-namespaces") == 0)
-    return set_count(name, value, NAMESPACE_LIMIT_MAX, &o->max_namespaces, fault);
-  if (strcmp(name, "max-leases") == 0)
-    return set_count(name, value, LEASES_MAX, &o->max_leases, fault);
-  return fault_set(fault, FC_EINVAL, "there is no option --%s: see --help", name);
-}
-
-int options_set(struct options *o, const char *name, const char *value, struct fault *fault) {
-  if (strcmp(name, "verbose") == 0) {
-    o->verbose = true;
+static int set_value(struct options *options, const struct option_row *option, const char *value,
+                     struct error_text *error) {
+  switch (option->kind) {
+  case KIND_PATH:
+    return set_path(options, option, value, error);
+  case KIND_GROUP:
+    return set_group(options, option, value, error);
+  case KIND_COUNT:
+    return set_count(options, option, value, error);
+  case KIND_SECONDS:
+    return set_seconds(options, option, value, error);
+  case KIND_SIZE:
+  case KIND_SIZE32:
+    return set_size(options, option, value, error);
+  case KIND_FLAG:
+  default:
+    *(bool *)field_of(options, option->field) = true;
     return 0;
   }
-  if (strcmp(name, "no-region") == 0) {
-    o->no_region = true;
-    return 0;
-  }
-  if (value == NULL)
-    return fault_set(fault, FC_EINVAL, "--%s: needs a value: see --help", name);
-  if (strcmp(name, "socket") == 0)
-    return set_path(name, value, &o->socket, fault);
-  if (strcmp(name, "trace") == 0)
-    return set_path(name, value, &o->trace, fault);
-  if (strcmp(name, "trace-dir") == 0)
-    return set_path(name, value, &o->trace_dir, fault);
-  if (strcmp(name, "hello-timeout") == 0)
-    return set_seconds(name, value, &o->hello_timeout_ms, fault);
-  if (strcmp(name, "stall-timeout") == 0)
-    return set_seconds(name, value, &o->stall_timeout_ms, fault);
-  if (strcmp(name, "lease-max") == 0)
-    return set_seconds(name, value, &o->lease_max_ms, fault);
-  if (strcmp(name, "socket-group") == 0) {
-    int r = set_group(name, value, &o->socket_group, fault);
-    o->has_socket_group = r == 0;
-    return r;
-  }
-  if (strcmp(name, "admin-group") == 0) {
-    int r = set_group(name, value, &o->admin_group, fault);
-    o->has_admin_group = r == 0;
-    return r;
-  }
-  return set_sizes(o, name, value, fault);
 }
 
-int options_settle(struct options *o, struct fault *fault) {
-  char a[SIZE_TEXT_SIZE], b[SIZE_TEXT_SIZE];
-  /* Also in bytes: two sizes that differ may read alike when they are rounded. */
+/* ---- all values --------------------------------------------------------- */
+
+static const struct option_row *find_option(const char *name) {
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    if (strcmp(table[i].name, name) == 0)
+      return &table[i];
+  return NULL;
+}
+
+int options_set(struct options *options, const char *name, const char *value,
+                struct error_text *error) {
+  const struct option_row *option = find_option(name);
+  if (option == NULL)
+    return error_text_set(error, FC_EINVAL, "there is no option --%s: see --help", name);
+  if (value == NULL && option->kind != KIND_FLAG)
+    return error_text_set(error, FC_EINVAL, "--%s: needs a value: see --help", name);
+  int rc = set_value(options, option, value, error);
+  if (rc == 0 && option->given > 0)
+    *(bool *)field_of(options, option->given) = true;
+  return rc;
+}
+
+int options_resolve(struct options *o, struct error_text *error) {
+  char a[FORMAT_SIZE_MAX], b[FORMAT_SIZE_MAX];
+  /* The texts give bytes too: two different sizes may round to the same text. */
   if (o->max_value > o->max_bytes) {
     if (o->has_max_value)
-      return fault_set(fault, FC_EINVAL,
-                       "--max-value: %s (%" PRIu32 " bytes) is more than --max-bytes, %s (%" PRIu64
-                       " bytes): lower it, or raise that",
-                       size_format(o->max_value, a), o->max_value, size_format(o->max_bytes, b),
-                       o->max_bytes);
+      return error_text_set(
+          error, FC_EINVAL,
+          "--max-value: %s (%" PRIu32 " bytes) is more than --max-bytes, %s (%" PRIu64
+          " bytes): lower it, or raise that",
+          format_size(o->max_value, a), o->max_value, format_size(o->max_bytes, b), o->max_bytes);
     o->max_value = (uint32_t)o->max_bytes;
   }
   uint64_t least = options_min_budget(o->max_value);
   if (o->client_budget < least) {
     if (o->has_client_budget)
-      return fault_set(fault, FC_EINVAL,
-                       "--client-budget: %s (%" PRIu64
-                       " bytes) is less than two frames of --max-value need, %s (%" PRIu64
-                       " bytes): raise it, or lower --max-value",
-                       size_format(o->client_budget, a), o->client_budget, size_format(least, b),
-                       least);
+      return error_text_set(error, FC_EINVAL,
+                            "--client-budget: %s (%" PRIu64
+                            " bytes) is less than two frames of --max-value need, %s (%" PRIu64
+                            " bytes): raise it, or lower --max-value",
+                            format_size(o->client_budget, a), o->client_budget,
+                            format_size(least, b), least);
     o->client_budget = least;
   }
+  check_le(o->max_value, o->max_bytes);
+  check_le(options_min_budget(o->max_value), o->client_budget);
   return 0;
 }
 
@@ -232,100 +294,60 @@ const char *argp_program_version = "fcached " FC_VERSION;
 
 enum { KEY_FIRST_LONG = 256 };
 
-static const struct argp_option table[] = {
-    {"socket", 's', "PATH", 0,
-     "Listen there (default: the socket that systemd hands over, else $XDG_RUNTIME_DIR/"
-     "fcached.sock, else /run/fcached/fcached.sock)",
-     1},
-    {"socket-group", KEY_FIRST_LONG, "GROUP", 0,
-     "Group of the socket, whose mode is 0660: its members may connect", 1},
-    {"admin-group", KEY_FIRST_LONG + 1, "GROUP", 0,
-     "Its members may clear everything, control the trace, close clients' connections and shut "
-     "down",
-     1},
-    {"max-bytes", 'm', "SIZE", 0, "Memory for entries, of all namespaces together (256M)", 2},
-    {"max-value", KEY_FIRST_LONG + 2, "SIZE", 0, "Largest value (16M; at most --max-bytes, and 1G)",
-     2},
-    {"max-clients", KEY_FIRST_LONG + 3, "N", 0, "Clients at a time (1000)", 2},
-    {"max-namespaces", KEY_FIRST_LONG + 4, "N", 0,
-     "Namespaces at a time; past it, the one longest without clients goes (1024; at most 1250)", 2},
-    {"user-share", KEY_FIRST_LONG + 12, "PERCENT", 0,
-     "Most of what the other users leave that one user may hold, of clients, namespaces, leases, "
-     "waits, rings and messages; root and fcached's own user have no such limit (75; 100: nobody "
-     "has one)",
-     2},
-    {"client-budget", KEY_FIRST_LONG + 5, "SIZE", 0,
-     "Memory for messages in flight, of all clients together; half as much again for the kernel's "
-     "buffers of replies, and as much again for the rings in which clients record hits (64M, or "
-     "two "
-     "of the largest messages)",
-     2},
-    {"trace", 't', "FILE", 0, "Append a JSON line per lookup to FILE; SIGHUP reopens it", 3},
-    {"trace-dir", KEY_FIRST_LONG + 11, "DIR", 0,
-     "Let clients that may control the trace have it written to files below DIR (the folder of "
-     "--trace's FILE)",
-     3},
-    {"hello-timeout", KEY_FIRST_LONG + 6, "SECONDS", 0, "For a new client to say hello (10)", 3},
-    {"stall-timeout", KEY_FIRST_LONG + 7, "SECONDS", 0,
-     "For a client that is in the middle of a message, or does not read, to go on (10)", 3},
-    {"max-leases", KEY_FIRST_LONG + 9, "N", 0,
-     "Results being computed at a time, and clients' waits for them: as many of each; one client "
-     "may have a quarter (65536)",
-     2},
-    {"lease-max", KEY_FIRST_LONG + 10, "SECONDS", 0,
-     "Longest that a client may take over a result that others wait for, whatever it asks for "
-     "(3600)",
-     3},
-    {"no-region", KEY_FIRST_LONG + 8, NULL, 0,
-     "Do not let clients read the cache themselves: each hit is a message", 2},
-    {"verbose", 'v', NULL, 0, "Also log clears, and who is refused or cut, and why", 3},
-    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0}, /* as --help */
-    {0},
-};
+static int key_of(size_t index) {
+  return table[index].letter != 0 ? table[index].letter : KEY_FIRST_LONG + (int)index;
+}
 
-static const struct argp_option *find(int key) {
-  for (const struct argp_option *option = table; option->key != 0; option++) {
-    if (option->name != NULL && option->key == key)
-      return option;
-  }
+static const struct option_row *find_key(int key) {
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    if (key_of(i) == key)
+      return &table[i];
   return NULL;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct options *options = state->input;
-  struct fault fault;
+  struct error_text error;
   if (key == 'h' || (key == ARGP_KEY_ARG && strcmp(arg, "help") == 0))
-    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* ends the process */
+    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* exits */
   if (key == ARGP_KEY_ARG) {
-    argp_error(state, "\"%s\" is not an option: fcached takes no arguments", arg);
+    argp_error(state, "unexpected argument \"%s\": fcached takes only options", arg);
     return 0;
   }
   if (key == ARGP_KEY_END) {
-    if (options_settle(options, &fault) < 0)
-      argp_error(state, "%s", fault.text);
+    if (options_resolve(options, &error) < 0)
+      argp_error(state, "%s", error.text);
     return 0;
   }
-  const struct argp_option *option = find(key);
+  const struct option_row *option = find_key(key);
   if (option == NULL)
     return ARGP_ERR_UNKNOWN;
-  if (options_set(options, option->name, arg, &fault) < 0)
-    argp_error(state, "%s", fault.text);
+  if (options_set(options, option->name, arg, &error) < 0)
+    argp_error(state, "%s", error.text);
   return 0;
 }
 
 void options_parse(int argc, char **argv, struct options *options) {
-  static const struct argp argp = {
-      .options = table,
+  struct argp_option argp_options[N_OPTIONS + 2] = {{0}};
+  struct argp argp = {
+      .options = argp_options,
       .parser = parse,
       .doc = "Share expensive results between the processes of this machine."
              "\vSizes take K, M, G or T (binary): 512M, 1.5G. Exit status: 0 after a clean stop, "
              "1 when it cannot start or go on, 2 for wrong usage.",
   };
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    argp_options[i] = (struct argp_option){.name = table[i].name,
+                                           .key = key_of(i),
+                                           .arg = table[i].argument,
+                                           .doc = table[i].help,
+                                           .group = table[i].section};
+  argp_options[N_OPTIONS] = (struct argp_option){.key = 'h', .flags = OPTION_HIDDEN}; /* --help */
   options_init(options);
   argp_err_exit_status = 2;
-  error_t error = argp_parse(&argp, argc, argv, 0, NULL, options);
-  if (error != 0) { /* out of memory: all else has exited */
-    argp_failure(NULL, 1, error, "cannot read the options");
+  error_t code = argp_parse(&argp, argc, argv, 0, NULL, options);
+  if (code != 0) { /* out of memory: any other error has exited */
+    argp_failure(NULL, 1, code, "cannot read the options");
     exit(1);
   }
 }

@@ -10,48 +10,48 @@
 
 #define OPTIONS_CLIENT_BUDGET_DEFAULT (64u << 20)
 
-/* Strings are borrowed from argv. Sizes are bytes. */
+/* Strings are borrowed from argv. The table in options.c has the ranges and defaults. */
 struct options {
-  const char *socket; /* NULL: the default places, see listen.h */
+  const char *socket; /* NULL: the default places, see listener.h */
   bool has_socket_group, has_admin_group;
-  gid_t socket_group, admin_group; /* looked up: by name, or a number */
+  gid_t socket_group, admin_group;
   uint64_t max_bytes;
-  uint32_t max_value; /* 1..FC_VALUE_MAX_CEILING, and at most max_bytes */
+  uint32_t max_value; /* at most max_bytes */
   uint32_t max_clients;
   uint32_t max_namespaces;
-  uint32_t user_share;       /* percent, 1 to 100: see users.h */
+  uint32_t user_share;       /* percent, see users.h */
   uint64_t client_budget;    /* at least options_min_budget(max_value) */
   const char *trace;         /* NULL: off */
-  const char *trace_dir;     /* NULL: the folder of `trace`, see trace_dir_open_beside */
-  uint32_t hello_timeout_ms; /* 10 ms to 1 hour */
-  uint32_t stall_timeout_ms; /* 10 ms to 1 hour */
-  uint32_t lease_max_ms;     /* 10 ms to 1 hour: of any lease's term, and of any wait */
-  uint32_t max_leases;       /* in all; waits likewise */
+  const char *trace_dir;     /* NULL: the directory of `trace`, see trace_dir_open_beside */
+  uint32_t hello_timeout_ms; /* 10 ms to 1 hour, as the next two */
+  uint32_t stall_timeout_ms;
+  uint32_t lease_max_ms; /* of a lease's time, and of a wait */
+  uint32_t max_leases;   /* and of waits */
   bool no_region;
   bool verbose;
-  /* which sizes were given: defaults adapt to the others in options_settle */
+  /* Set by the command line: options_resolve adapts only the defaults. */
   bool has_max_value, has_client_budget;
 };
 
-/* The defaults. */
+/* Sets the defaults. */
 void options_init(struct options *options);
 
-/* Two whole frames of the largest value: one that comes in, in its half of the budget, and one
- * that goes out, in the other. */
+/* Returns the size of two frames with the largest value: one half of the budget receives a frame,
+ * the other half sends one. */
 uint64_t options_min_budget(uint32_t max_value);
 
-/* Sets one option by its long name ("max-bytes"). 0, or FC_EINVAL with a text that
- * names the option, the value and the range. `value` may be NULL for a flag. */
-int options_set(struct options *options, const char *name, const char *value, struct fault *fault);
+/* Sets one option by its long name ("max-bytes"). `value` may be NULL for a flag. Returns 0, or
+ * FC_EINVAL with a text that names the option, the value and the range. */
+int options_set(struct options *options, const char *name, const char *value,
+                struct error_text *error);
 
-/* Checks the sizes against each other, once all are set. What was not given
- * follows what was: a small max_bytes lowers the default max_value, a large
- * max_value raises the default client_budget. 0 or FC_EINVAL. */
-int options_settle(struct options *options, struct fault *fault);
+/* Adapts the defaults to the given sizes: a small max_bytes lowers max_value, a large max_value
+ * raises client_budget. Call after the last options_set. Returns 0, or FC_EINVAL if given sizes
+ * contradict each other. */
+int options_resolve(struct options *options, struct error_text *error);
 
-/* All of the above from a command line. Prints and exits for --help, -h, help, --usage
- * and --version (status 0) and for wrong usage (status 2): returns only with good
- * options. Main thread, at start. */
+/* Parses a command line. Prints and exits for --help, -h, help, --usage and --version (status 0)
+ * and for wrong usage (status 2). Call on the main thread. */
 void options_parse(int argc, char **argv, struct options *options);
 
 #endif

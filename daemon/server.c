@@ -1,5 +1,6 @@
 #include "daemon/server.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -12,19 +13,19 @@
 #include "daemon/net/conns.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/os/descriptors.h"
-#include "daemon/os/listen.h"
+#include "daemon/os/listener.h"
 #include "daemon/os/robust_futex.h"
 #include "daemon/os/sd_notify.h"
 #include "daemon/os/thread_pool.h"
 #include "daemon/trace/trace.h"
 #include "proto/errors.h"
 
-#define DRAIN_MAX_MS 2000u /* for clients to take their last replies, and the trace its lines */
+#define DRAIN_MAX_MS 2000u /* for clients to read their last replies, and for the trace's lines */
 
 struct server {
   const struct options *options;
   struct log log;
-  struct notify notify;
+  struct sd_notify notify;
   struct listener listener;
   struct memory_amounts memory; /* bounds */
   struct region region;
@@ -38,28 +39,28 @@ struct server {
   struct acceptor acceptor;
   uv_signal_t on_term, on_int, on_hup;
   struct ticker watchdog;
-  uv_timer_t drain_bound;
+  uv_timer_t drain_timer;
   uv_work_t pool_ready;
-  struct fault no_pool; /* why there are no threads, and so no trace */
-  bool shares;          /* clients may map the region */
-  bool said_unaccepted;
-  bool stopping, emptied;
+  struct error_text no_pool; /* set if there are no threads, hence no trace */
+  bool shares;               /* clients may map the region */
+  bool accept_failure_logged;
+  bool stopping, closing;
   bool trace_stuck;
 };
 
-/* While no handler is installed, at the start and from the end of the loop on, a signal to stop
- * would end us with the socket or the lock file left behind: it is held back. Threads inherit the
- * mask, so all of them are made while it is held: one that is not blocked there would take it. */
-static void hold_stop_signals(bool hold) {
+/* Blocks SIGTERM, SIGINT and SIGHUP while no handler is installed (at start, and after the loop),
+ * or one would end the process and leave the socket or the lock file behind. Threads inherit the
+ * mask: all are created while the signals are blocked, so that none of them takes one. */
+static void block_stop_signals(bool block) {
   sigset_t signals;
-  (void)sigemptyset(&signals); /* these fail for invalid numbers alone */
+  (void)sigemptyset(&signals); /* these fail only for invalid numbers */
   (void)sigaddset(&signals, SIGTERM);
   (void)sigaddset(&signals, SIGINT);
   (void)sigaddset(&signals, SIGHUP);
-  (void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+  (void)pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
-/* ---- the end: stop accepting, answer, close, write the trace ---- */
+/* ---- stop: no new connections, last replies, trace ---- */
 
 static void close_handle(uv_handle_t *handle) {
   if (!uv_is_closing(handle))
@@ -70,33 +71,31 @@ static void trace_done(struct trace *trace, void *arg, bool flushed) {
   (void)trace;
   struct server *server = arg;
   server->trace_stuck = !flushed;
-  hold_stop_signals(true); /* another one changes nothing any more */
+  block_stop_signals(true); /* no effect any more */
   close_handle((uv_handle_t *)&server->on_term);
   close_handle((uv_handle_t *)&server->on_int);
   close_handle((uv_handle_t *)&server->on_hup);
-  if (!flushed) /* a write hangs in the kernel: the loop would wait for it for ever */
+  if (!flushed) /* a write hangs in the kernel: the loop would never end */
     uv_stop(&server->loop);
 }
 
-static void emptied(void *arg) {
+static void close_all(void *arg) {
   struct server *server = arg;
-  if (server->emptied)
+  if (server->closing)
     return;
-  server->emptied = true;
+  server->closing = true;
   conns_close(&server->conns);
-  rings_pay_all(&server->dispatch.rings); /* the trace may lose what it has no room for by now */
   ticker_close(&server->watchdog);
-  close_handle((uv_handle_t *)&server->drain_bound);
+  close_handle((uv_handle_t *)&server->drain_timer);
   trace_close(&server->trace, trace_done, server);
 }
 
-static void drained_too_long(uv_timer_t *timer) {
+static void drain_timed_out(uv_timer_t *timer) {
   struct server *server = timer->data;
-  if (server->conns.count > 0) /* else the trace is slow, and says itself what it loses */
-    log_line(&server->log, LOG_LEVEL_WARNING,
-             "%u clients did not take their last replies: closing their connections",
-             server->conns.count);
-  emptied(server);
+  log_line(&server->log, LOG_LEVEL_WARNING,
+           "%u clients did not read their last replies: closing their connections",
+           server->conns.count);
+  close_all(server);
 }
 
 static void stop(void *arg) {
@@ -104,11 +103,11 @@ static void stop(void *arg) {
   if (server->stopping)
     return;
   server->stopping = true;
-  (void)notify_send(&server->notify, NOTIFY_STOPPING);
-  region_retire(&server->region); /* what clients still ask for, they ask by message */
+  (void)sd_notify_send(&server->notify, SD_NOTIFY_STOPPING);
+  region_writer_retire(&server->region); /* clients send their next requests as messages */
   acceptor_close(&server->acceptor);
   listener_end(&server->listener);
-  (void)uv_timer_start(&server->drain_bound, drained_too_long, DRAIN_MAX_MS, 0);
+  (void)uv_timer_start(&server->drain_timer, drain_timed_out, DRAIN_MAX_MS, 0);
   conns_drain(&server->conns);
 }
 
@@ -123,58 +122,57 @@ static void on_stop_signal(uv_signal_t *handle, int signum) {
 static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
   struct server *server = handle->data;
-  (void)rings_drain_all(&server->dispatch.rings); /* what was before it belongs to the old file */
+  rings_drain_all(&server->dispatch.rings); /* lookups before the signal belong in the old file */
   trace_reopen(&server->trace);
 }
 
 static void on_watchdog(void *arg) {
   struct server *server = arg;
-  (void)notify_send(&server->notify, NOTIFY_WATCHDOG);
+  (void)sd_notify_send(&server->notify, SD_NOTIFY_WATCHDOG);
 }
 
 static void on_connection(uv_stream_t *stream, int status) {
   struct server *server = stream->data;
   if (status == 0) {
-    server->said_unaccepted = false;
+    server->accept_failure_logged = false;
     conns_accept(&server->conns, stream);
     return;
   }
   server->dispatch.refused++;
-  log_once(&server->log, &server->said_unaccepted, LOG_LEVEL_WARNING,
-           "a client could not be accepted: %s", uv_strerror(status));
+  log_once(&server->log, &server->accept_failure_logged, LOG_LEVEL_WARNING,
+           "cannot accept a connection: %s", uv_strerror(status));
 }
 
-/* ---- the beginning ---- */
+/* ---- start ---- */
 
-/* Memory that other regions keep is no longer free, so it is in the check already: here it is
- * named. */
-static int check_memory(struct server *server, struct fault *fault) {
+/* Checks the memory. The text for a failure, and the debug log, name dead regions, whose memory is
+ * not available. */
+static int check_memory(struct server *server, struct error_text *error) {
   char text[DEAD_REGIONS_TEXT_SIZE];
   struct fc_region_uses dead;
-  struct fault why;
-  int rc = memory_check(&server->memory, "", &why);
+  struct error_text short_of;
+  int rc = memory_check(&server->memory, "", &short_of);
   if (rc == 0 && !server->log.verbose)
     return 0;
   dead_regions_find("", &dead);
   dead_regions_describe(&dead, text);
   if (rc < 0)
-    return fault_set(fault, rc, "%s%s%s", why.text, text[0] != '\0' ? "; " : "", text);
+    return error_text_set(error, rc, "%s%s%s", short_of.text, text[0] != '\0' ? "; " : "", text);
   if (text[0] != '\0')
     log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
   return 0;
 }
 
-static struct listener_options where_of(const struct options *options) {
+static struct listener_options listener_options_of(const struct options *options) {
   return (struct listener_options){.path = options->socket,
                                    .has_group = options->has_socket_group,
                                    .group = options->socket_group};
 }
 
-static void memory_in_use(void *arg, struct memory_amounts *used) {
-  const struct server *server = arg;
+static struct memory_amounts memory_in_use(const struct server *server) {
   const struct conns *conns = &server->conns;
-  *used = (struct memory_amounts){{
-      [MEMORY_REGION] = server->region.arena_offset + server->region.promised_bytes,
+  return (struct memory_amounts){{
+      [MEMORY_REGION] = server->region.arena_offset + server->region.committed_bytes,
       [MEMORY_MESSAGES] =
           conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
       [MEMORY_SOCKETS] =
@@ -188,7 +186,20 @@ static void memory_in_use(void *arg, struct memory_amounts *used) {
   }};
 }
 
-/* Those of connections and messages are set by conns_init. */
+/* For the stats: see struct dispatch_config. */
+static void memory_report(void *arg, struct memory_report *report) {
+  static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
+  const struct server *server = arg;
+  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
+  *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
+                                   .bound_bytes = memory_total_sum(bounds),
+                                   .n = MEMORY_PARTS};
+  for (int part = 0; part < MEMORY_PARTS; part++)
+    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
+                                                      used.bytes[part], bounds->bytes[part]};
+}
+
+/* conns_init sets the limits of connections and messages. */
 static void set_user_limits(struct server *server) {
   const struct options *options = server->options;
   users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
@@ -200,7 +211,7 @@ static void set_user_limits(struct server *server) {
   users_set_limit(&server->users, USER_WAITS, options->max_leases);
 }
 
-static int start_cache(struct server *server, struct fault *fault) {
+static int start_cache(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
                                      .client_budget = options->client_budget,
@@ -210,23 +221,23 @@ static int start_cache(struct server *server, struct fault *fault) {
                                      .max_leases = options->max_leases,
                                      .shares = server->shares};
   memory_total_bounds(&settings, &server->memory);
-  int rc = check_memory(server, fault);
+  int rc = check_memory(server, error);
   if (rc < 0)
     return rc;
   uint64_t random[4];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-    return fault_set(fault, FC_EREFUSED, "the kernel gave no random numbers: try again");
+    return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_init(&server->region, options->max_bytes, options->max_value, boot_id, server->shares,
-                   fault);
+  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id,
+                          server->shares, error);
   if (rc < 0)
     return rc;
   if (server->shares && server->region.fd < 0)
-    log_line(&server->log, LOG_LEVEL_WARNING, "%s", fault->text);
+    log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
   rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
                   random[0], random[2]);
   if (rc < 0)
-    return fault_set(fault, rc, "%s", fc_error_text(rc));
+    return error_text_set(error, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
   set_user_limits(server);
   struct dispatch_config config = {
@@ -239,7 +250,8 @@ static int start_cache(struct server *server, struct fault *fault) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
-      .memory = {.bounds = &server->memory, .in_use = memory_in_use, .arg = server},
+      .memory_report = memory_report,
+      .memory_arg = server,
       .region_fd = server->region.fd,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
@@ -253,7 +265,7 @@ static void end_cache(struct server *server) {
   namespace_table_deinit(&server->namespaces);
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
-  region_deinit(&server->region);
+  region_writer_deinit(&server->region);
   users_deinit(&server->users);
 }
 
@@ -271,8 +283,8 @@ static int start_signals(struct server *server) {
 }
 
 static int start_timers(struct server *server) {
-  server->drain_bound.data = server;
-  if (uv_timer_init(&server->loop, &server->drain_bound) < 0 ||
+  server->drain_timer.data = server;
+  if (uv_timer_init(&server->loop, &server->drain_timer) < 0 ||
       ticker_init(&server->watchdog, &server->loop, on_watchdog, server) < 0)
     return FC_EREFUSED;
   if (server->notify.watchdog_ms > 0)
@@ -280,7 +292,8 @@ static int start_timers(struct server *server) {
   return 0;
 }
 
-/* In a user namespace that shows strangers under our own number, their power would be ours. */
+/* In a user namespace where unmapped users have the daemon's own uid, it would make them
+ * administrators: id_map excludes it. */
 static struct peer_admins admins_of(struct server *server) {
   struct peer_admins admins = {.own_uid = geteuid(),
                                .has_group = server->options->has_admin_group,
@@ -288,14 +301,15 @@ static struct peer_admins admins_of(struct server *server) {
   id_map_read(&admins.ids, "");
   if (!id_map_knows_uid(&admins.ids, admins.own_uid))
     log_line(&server->log, LOG_LEVEL_WARNING,
-             "uid %ld is that of every user outside this user namespace: clients with it get no "
-             "administrator's rights; run fcached as another user, or use --admin-group",
+             "every user outside this user namespace has uid %ld: clients with it are no "
+             "administrators; run fcached as another user, or use --admin-group",
              (long)admins.own_uid);
   if (admins.has_group && !id_map_knows_gid(&admins.ids, admins.group))
-    log_line(&server->log, LOG_LEVEL_WARNING,
-             "--admin-group: gid %ld is that of every group outside this user namespace: its "
-             "members get no administrator's rights; give another group",
-             (long)admins.group);
+    log_line(
+        &server->log, LOG_LEVEL_WARNING,
+        "--admin-group: every group outside this user namespace has gid %ld: its members are no "
+        "administrators; give another group",
+        (long)admins.group);
   return admins;
 }
 
@@ -313,9 +327,9 @@ static int start_connections(struct server *server) {
   if (rc < 0)
     return rc;
   server->conns.on_shutdown = stop;
-  server->conns.on_empty = emptied;
+  server->conns.on_empty = close_all;
   server->conns.arg = server;
-  struct listener_options where = where_of(options);
+  struct listener_options where = listener_options_of(options);
   struct acceptor_config config = {.loop = &server->loop,
                                    .listener = &server->listener,
                                    .where = &where,
@@ -326,98 +340,98 @@ static int start_connections(struct server *server) {
   return acceptor_start(&server->acceptor, &config);
 }
 
-/* Without threads the daemon serves, and cannot trace; a trace that was asked for at start is then
- * an error (trace_on). */
-static void start_pool(struct server *server) {
-  if (pool_start(&server->loop, &server->pool_ready, &server->no_pool) == 0)
+/* Without threads the daemon serves but cannot trace: --trace is then an error of trace_on. */
+static void start_threads(struct server *server) {
+  if (thread_pool_start(&server->loop, &server->pool_ready, &server->no_pool) == 0)
     return;
   server->trace.no_pool = &server->no_pool;
   if (server->options->trace == NULL)
-    log_line(&server->log, LOG_LEVEL_WARNING, "serving without a trace: %s", server->no_pool.text);
+    log_line(&server->log, LOG_LEVEL_WARNING, "traces are not possible: %s", server->no_pool.text);
 }
 
-static int start_trace(struct server *server, struct fault *fault) {
+static int start_trace(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   int rc = 0;
   if (options->trace_dir != NULL)
-    rc = trace_set_dir(&server->trace, options->trace_dir, fault);
+    rc = trace_set_dir(&server->trace, options->trace_dir, error);
   if (rc < 0 || options->trace == NULL)
     return rc;
-  rc = trace_on(&server->trace, fc_str_of(options->trace), fault);
+  rc = trace_on(&server->trace, fc_str_of(options->trace), error);
   if (rc == 0 && options->trace_dir == NULL)
     trace_set_dir_beside(&server->trace);
   return rc;
 }
 
-static int start_loop(struct server *server, struct fault *fault) {
+static int start_loop(struct server *server, struct error_text *error) {
   if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
       start_timers(server) < 0 || start_connections(server) < 0)
-    return fault_set(fault, FC_EREFUSED,
-                     "the event loop could not be set up: out of descriptors, memory or "
-                     "fs.epoll.max_user_watches");
-  start_pool(server);
-  return start_trace(server, fault);
+    return error_text_set(error, FC_EREFUSED,
+                          "cannot set up the event loop: out of descriptors, memory or "
+                          "fs.epoll.max_user_watches");
+  start_threads(server);
+  return start_trace(server, error);
 }
 
 static int serve(struct server *server) {
-  hold_stop_signals(false);
+  block_stop_signals(false);
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
-  (void)notify_send(&server->notify, NOTIFY_READY); /* there may be nobody to tell */
-  (void)uv_run(&server->loop, UV_RUN_DEFAULT);      /* until the last handle is closed */
-  listener_close(&server->listener); /* not before: the next daemon may write to the same trace */
+  (void)sd_notify_send(&server->notify, SD_NOTIFY_READY); /* fails without a service manager */
+  (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* returns when the last handle is closed */
+  listener_close(
+      &server->listener); /* after the trace: the next daemon may append to the same file */
   if (server->trace_stuck)
-    _exit(0); /* as trace.h says: its memory is still in use */
+    _exit(0); /* the trace's memory is still in use, see trace.h */
   conns_deinit(&server->conns);
   end_cache(server);
-  (void)uv_loop_close(&server->loop); /* nothing is left in it */
-  notify_deinit(&server->notify);
+  (void)uv_loop_close(&server->loop); /* no handle is left */
+  sd_notify_deinit(&server->notify);
   return EXIT_SUCCESS;
 }
 
-/* What needs one thread and no lock or socket that a child could keep. */
+/* Runs while the process has one thread and no lock or socket: robust_futex_check forks. */
 static void prepare(struct server *server) {
-  struct fault why;
-  allocator_set_up();
-  /* A peer that left, and a trace file at its size limit, are errors to handle, not our end. */
+  struct error_text futex_error;
+  allocator_configure();
+  /* Writes to a closed peer or to a trace file at its size limit return errors instead. */
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);
-  hold_stop_signals(true);
+  block_stop_signals(true);
   descriptors_raise_limit(server->options->max_clients, CONNS_RESERVED, &server->log);
   server->shares = !server->options->no_region;
-  if (server->shares && robust_prove(&why) < 0) {
+  if (server->shares && robust_futex_check(&futex_error) < 0) {
     server->shares = false;
-    log_line(&server->log, LOG_LEVEL_WARNING, "%s", why.text);
+    log_line(&server->log, LOG_LEVEL_WARNING, "%s", futex_error.text);
   }
 }
 
-static int open_loop(struct server *server, struct fault *fault) {
-  int rc = descriptors_prove(fault);
+static int open_loop(struct server *server, struct error_text *error) {
+  int rc = descriptors_check(error);
   if (rc == 0 && uv_loop_init(&server->loop) < 0)
-    rc = fault_set(fault, FC_EREFUSED, "no event loop: out of descriptors or memory");
+    rc = error_text_set(error, FC_EREFUSED, "no event loop: out of descriptors or memory");
   return rc;
 }
 
 int server_run(const struct options *options) {
-  /* Static: libuv's handles must not move, and the scratch buffer is large. */
+  /* static: libuv's handles must not move, and the scratch buffer is large */
   static struct server server;
-  struct fault fault;
+  struct error_text error;
   server.options = options;
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
-  notify_init(&server.notify);
+  sd_notify_init(&server.notify);
   users_init(&server.users, options->user_share);
   prepare(&server);
-  struct listener_options where = where_of(options);
-  int rc = listener_open(&server.listener, &where, &fault);
+  struct listener_options where = listener_options_of(options);
+  int rc = listener_open(&server.listener, &where, &error);
   if (rc == 0)
-    rc = open_loop(&server, &fault);
+    rc = open_loop(&server, &error);
   if (rc == 0)
-    rc = start_cache(&server, &fault);
+    rc = start_cache(&server, &error);
   if (rc == 0)
-    rc = start_loop(&server, &fault);
+    rc = start_loop(&server, &error);
   if (rc == 0)
     return serve(&server);
-  log_line(&server.log, LOG_LEVEL_ERROR, "%s", fault.text);
+  log_line(&server.log, LOG_LEVEL_ERROR, "%s", error.text);
   listener_close(&server.listener);
   return rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
 }

@@ -1,15 +1,16 @@
-/* server.h - the daemon as a whole: its loop, listener, signals and parts, from
- * start to the last handle. One thread. */
+/* server.h - the daemon: starts its parts, runs the event loop, stops the parts in order. One
+ * thread. */
 #ifndef FC_DAEMON_SERVER_H
 #define FC_DAEMON_SERVER_H
 
 #include "daemon/options.h"
 
-/* Serves until SIGTERM, SIGINT or a shutdown request; what was accepted by then
- * is answered, the trace is written, the socket removed. Returns the process's
- * exit status: 0 after a clean end; where it could not start (said on stderr) 1, or
- * SERVER_WRONG_USAGE for an option that only turns out wrong here: trying again will not help. */
+/* The exit status for an option that is only found wrong at start: a restart will not help. */
 #define SERVER_WRONG_USAGE 2
+
+/* Serves until SIGTERM, SIGINT or a shutdown request. Then it answers the accepted requests, writes
+ * the trace and removes the socket. Returns the process's exit status: 0 after a clean stop; 1 or
+ * SERVER_WRONG_USAGE if it could not start, with the reason on stderr. */
 int server_run(const struct options *options);
 
 #endif

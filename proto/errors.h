@@ -1,10 +1,9 @@
-/* errors.h - the one table of codes: those that travel in error replies, and
- * those that the library returns. A code is a negative int in C and the same
- * number, positive, on the wire. <fcache.h> spells the public ones out for its
- * reader; client/lib/api/error.c asserts that the two agree.
+/* errors.h - the one table of error codes, of error replies and of the library. A code is a
+ * negative int in C and the same number, positive, on the wire. <fcache.h> repeats the public ones,
+ * and client/lib/api/error.c asserts that both agree.
  *
- * X(NAME, code, text): the text says what happened, to what, and what to do;
- * a reply or fcache_last_error adds the particulars. */
+ * X(NAME, code, text): the text names the mistake and a remedy. A reply or fcache_last_error adds
+ * the details. */
 #ifndef FC_PROTO_ERRORS_H
 #define FC_PROTO_ERRORS_H
 
@@ -35,8 +34,8 @@ enum fc_error {
 #undef X
 };
 
-/* The enumerator's name without its prefix ("ETOOBIG"), and its text; both
- * static, and "EUNKNOWN" / "unknown error" for what is not in the table. */
+/* Return the code's name without its prefix ("ETOOBIG"), and its text. Both are static. A code that
+ * is not in the table gives "EUNKNOWN" and "unknown error". */
 const char *fc_error_name(int code);
 const char *fc_error_text(int code);
 

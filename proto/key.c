@@ -7,7 +7,7 @@
 #include "proto/limits.h"
 #include "proto/utf8.h"
 
-/* The length of the character at `s` if it may be part of a name, else 0. */
+/* Returns the length of the character at `s`, or 0 if a name may not contain it. */
 static size_t name_char(const uint8_t *s, size_t size) {
   uint32_t code = 0;
   size_t length = fc_utf8_char(s, size, &code);
@@ -15,8 +15,8 @@ static size_t name_char(const uint8_t *s, size_t size) {
   return fc_utf8_is_control(code) ? 0 : length;
 }
 
-/* True where all 8 bytes are 20..7E: nearly every name is plain ASCII, and every
- * request has two, so they are checked by words. */
+/* Returns whether all 8 bytes are 20..7E. Nearly every name is plain ASCII, and every request has
+ * two, so a check by words pays. */
 static bool plain_word(const uint8_t *s) {
   const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
   uint64_t word;
@@ -65,7 +65,7 @@ bool fc_manifest_valid(struct fc_str manifest) {
 struct fc_str fc_str_of(const char *text) {
   size_t size = text ? strlen(text) : 0;
 
-  /* what is too long for a uint32 is cut: still far too long for any name */
+  /* a cut string is still far too long for any name */
   return (struct fc_str){text, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size};
 }
 
@@ -118,7 +118,7 @@ bool fc_hash_parse(const char *hex, size_t size, struct fc_hash *hash) {
   return true;
 }
 
-/* Each part seeds the next, so that no part has to be copied beside another. */
+/* Each part seeds the next, so no part is copied beside another. */
 uint64_t fc_key_digest_names(uint64_t namespace_seed, struct fc_str op, struct fc_str view) {
   uint64_t digest = XXH3_64bits_withSeed(op.data, op.size, namespace_seed);
 

@@ -1,4 +1,4 @@
-/* key.h - names, prompt hashes and keys, as both sides understand them. */
+/* key.h - names, prompt hashes and keys, with their rules and digests. */
 #ifndef FC_PROTO_KEY_H
 #define FC_PROTO_KEY_H
 
@@ -27,27 +27,27 @@ struct fc_key {
   struct fc_hash prompt;
 };
 
-/* 1 to FC_NAME_MAX bytes of UTF-8 (no overlong forms, no surrogates) without
- * control characters (U+0000..1F, U+7F..9F). */
+/* Returns whether a name has 1 to FC_NAME_MAX bytes of UTF-8 (no overlong forms, no surrogates)
+ * without control characters (U+0000..1F, U+7F..9F). */
 bool fc_name_valid(struct fc_str name);
 
-/* 1 to FC_MANIFEST_MAX bytes of UTF-8 (as above) without U+0000: a namespace's manifest. */
+/* Returns whether a manifest has 1 to FC_MANIFEST_MAX bytes of UTF-8 (as above) without U+0000. */
 bool fc_manifest_valid(struct fc_str manifest);
 
-/* of a NUL-terminated string; NULL gives none */
+/* Borrows a NUL-terminated string. NULL gives none. */
 struct fc_str fc_str_of(const char *text);
 bool fc_str_equal(struct fc_str a, struct fc_str b);
 
-/* XXH3-128, seed 0, canonical big-endian. */
+/* Returns the XXH3-128 with seed 0, canonical big-endian. */
 struct fc_hash fc_hash_prompt(const void *prompt, size_t size);
 void fc_hash_hex(const struct fc_hash *hash, char hex[FC_HASH_HEX_SIZE]);
-/* false where `hex` is not 32 hex digits (either case) */
+/* Returns false if `hex` is not 32 hex digits (either case). */
 bool fc_hash_parse(const char *hex, size_t size, struct fc_hash *hash);
 
-/* 64-bit digest of a whole key and its namespace's seed, for hash tables: XXH3-64. */
+/* Returns the XXH3-64 of a whole key with its namespace's seed, for hash tables. */
 uint64_t fc_key_digest(uint64_t namespace_seed, const struct fc_key *key);
 
-/* The same in two steps, for who looks up many prompts under the same names:
+/* Compute fc_key_digest in two steps, for many prompts under the same names:
  * fc_key_digest_finish(fc_key_digest_names(seed, op, view), prompt, top_k). */
 uint64_t fc_key_digest_names(uint64_t namespace_seed, struct fc_str op, struct fc_str view);
 uint64_t fc_key_digest_finish(uint64_t names, const struct fc_hash *prompt, uint32_t top_k);

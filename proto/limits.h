@@ -1,8 +1,9 @@
-/* limits.h - the numbers that both sides must agree on. Sizes are bytes. */
+/* limits.h - the numbers that daemon and clients share. Sizes are bytes. */
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-/* Highest spoken: 2 has the region, 3 leases, 4 manifests, 5 rings anew and users. */
+/* Highest version spoken. Version 2 added the region, 3 leases, 4 manifests, 5 new rings and users.
+ */
 #define FC_PROTOCOL_VERSION 5u
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
@@ -13,6 +14,6 @@
 #define FC_VALUE_MAX_DEFAULT (16u << 20)
 #define FC_VALUE_MAX_CEILING (1u << 30) /* no --max-value above this */
 #define FC_BYTES_MAX_DEFAULT (256u << 20)
-#define FC_LEASE_MS_DEFAULT 300000u /* of a lease whose client asks for no term of its own */
+#define FC_LEASE_MS_DEFAULT 300000u /* of a lease whose client gives no term */
 
 #endif

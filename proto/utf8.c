@@ -32,9 +32,9 @@ size_t fc_utf8_long_char(const uint8_t *s, size_t size, uint32_t *code) {
   return length;
 }
 
-/* Unicode's property Default_Ignorable_Code_Point, which is of its characters that are not seen;
- * what separates lines; and the controls of interlinear annotations and of hieroglyphs, which have
- * no look of their own either. The controls of the writing direction are among the first. */
+/* The characters with Unicode's property Default_Ignorable_Code_Point, which are invisible and
+ * include the controls of the writing direction, the line separators, and the invisible controls of
+ * interlinear annotations and of hieroglyphs. */
 static const struct {
   uint32_t first, last;
 } unfit[] = {

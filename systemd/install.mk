@@ -1,24 +1,25 @@
-# make install, make uninstall: PREFIX and DESTDIR as usual. What lies outside the usual places:
-#   ETCDIR       /etc where PREFIX is /usr or /usr/local, else PREFIX/etc
-#   USERUNITDIR  where user units are looked for: under a PREFIX in $HOME that is share/systemd/user
-# Not empty where systemd and the loader look by themselves.
+# make install and make uninstall take PREFIX and DESTDIR, and:
+#   ETCDIR       /etc if PREFIX is /usr or /usr/local, else PREFIX/etc
+#   USERUNITDIR  the directory of user units; under a PREFIX in $HOME it is share/systemd/user
+# SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
 LIBDIR := $(PREFIX)/lib
 ETCDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(LIBDIR)/systemd/system
 USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(LIBDIR))/systemd/user
-MAN_PAGES := $(wildcard docs/*.1 docs/*.8)
+# The path of an installed manual page, such as man3/fcache_get.3.
+man_path = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 
 INSTALL ?= install
 inst = $(INSTALL) -D -m $(1) $(2) '$(DESTDIR)$(3)'
-# Templates get the paths that this installation has.
+# Fills the paths of this installation into a template.
 fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@ETCDIR@|$(ETCDIR)|g' -e 's|@PREFIX@|$(PREFIX)|g' \
   -e 's|@VERSION@|$(VERSION)|g' $(1) > $(B)/install.tmp && $(call inst,644,$(B)/install.tmp,$(2)) && \
   rm -f $(B)/install.tmp
 
 .PHONY: install uninstall
-install: all
+install: all man
 	$(call inst,755,$(DAEMON),$(BINDIR)/fcached)
 	$(call inst,755,$(CTL),$(BINDIR)/fcachectl)
 	$(call inst,644,$(LIBA),$(LIBDIR)/libfcache.a)
@@ -34,16 +35,16 @@ install: all
 	$(call inst,644,systemd/fcached.tmpfiles,$(LIBDIR)/tmpfiles.d/fcached.conf)
 	test -e '$(DESTDIR)$(ETCDIR)/default/fcached' || \
 	  $(call inst,644,systemd/fcached.default,$(ETCDIR)/default/fcached)
-	$(foreach p,$(MAN_PAGES),$(call inst,644,$(p),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) && ) true
-	@# A package's own scripts do these; a failure only means that the user does them by hand.
+	$(foreach f,$(MAN_FILES),$(call inst,644,$(MAN)/$(f),$(call man_path,$(f))) && ) true
+	@# A package's scripts run these commands. After a failure the user runs them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
 	if [ '$(PREFIX)' = "$$HOME/.local" ]; then \
 	  echo 'start it with: systemctl --user daemon-reload && systemctl --user enable --now fcached.socket'; \
 	  echo 'or without systemd: $(BINDIR)/fcached'; \
 	elif [ -z '$(SYSTEM_PREFIX)' ]; then \
-	  echo 'systemd looks for no units below this PREFIX; make the user service known to it with:'; \
+	  echo 'systemd finds no units below this PREFIX. Link the user service with:'; \
 	  echo '  systemctl --user link $(USERUNITDIR)/fcached.socket $(USERUNITDIR)/fcached.service'; \
-	  echo 'or run the daemon by hand: $(BINDIR)/fcached'; \
+	  echo 'or run $(BINDIR)/fcached by hand'; \
 	elif [ "$$(id -u)" = 0 ]; then \
 	  ldconfig || true; \
 	  if [ -d /run/systemd/system ]; then \
@@ -54,11 +55,11 @@ install: all
 	  fi; \
 	fi
 
-# Leaves $(ETCDIR)/default/fcached, which may be the user's own by now, and the user fcached.
+# Keeps $(ETCDIR)/default/fcached, which the user may have edited, and the user fcached.
 uninstall:
 	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
 	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITDIR)/fcached.service $(UNITDIR)/fcached.socket \
 	  $(USERUNITDIR)/fcached.service $(USERUNITDIR)/fcached.socket \
 	  $(LIBDIR)/sysusers.d/fcached.conf $(LIBDIR)/tmpfiles.d/fcached.conf \
-	  $(foreach p,$(MAN_PAGES),$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))),'$(DESTDIR)$(f)')
+	  $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

@@ -1,14 +1,19 @@
-"""Checks the includes of the product's C files: none goes to a layer above its own, and no more than
-two modules (a module is NAME.c with NAME.h) include each other in a circle. Prints each violation;
-exits 1 if there is one. docs/architecture.md shows the layers."""
+"""Checks the includes of the product's C files, and their names.
+
+A file includes from its own directory and from the layers below it. The three products do not include each other,
+except that daemon and client include proto. No more than two modules (a module is NAME.c with NAME.h) include each
+other in a circle. The parts of the daemon without input and output do not include libuv. No two files have the same
+name. Prints each violation, and exits with 1 if there is one. docs/architecture.md shows the layers."""
 
 from __future__ import annotations
 
+import collections
 import os
 import re
 import sys
 
-# Folder: the folders that it may include from, beside its own. A missing folder may include all.
+# Directory: the directories beside its own that it may include from. daemon, client/ctl and client/python may include
+# everything of their product. A directory of daemon, client/lib or proto that is missing here is a violation.
 LAYERS = {
     "daemon/base": "",
     "daemon/os": "base",
@@ -28,7 +33,15 @@ LAYERS = {
     "proto/wire": "",
 }
 ROOTS = ("proto", "daemon", "client")
+# What each product must not include.
+FOREIGN = {
+    "proto": r"daemon/|client/|fcache\.h|uv\.h",
+    "daemon": r"client/|fcache\.h",
+    "client": r"daemon/|uv\.h",
+}
+WITHOUT_LOOP = ("base", "region", "store", "leases", "rings", "requests")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 SEARCHED = (".", "client/include", "client/python/src")
 
 
@@ -36,20 +49,56 @@ def includes() -> dict[str, set[str]]:
     """The files that each C file includes, as paths from the root."""
     graph = {}
     for root in ROOTS:
-        for folder, _, names in os.walk(root):
+        for directory, _, names in os.walk(root):
             for name in names:
                 if name.endswith((".c", ".h")):
-                    path = os.path.join(folder, name)
+                    path = os.path.join(directory, name)
                     with open(path, encoding="utf-8") as file:
                         wanted = INCLUDE.findall(file.read())
                     found = (
                         os.path.normpath(os.path.join(base, w))
                         for w in wanted
-                        for base in (folder, *SEARCHED)
+                        for base in (directory, *SEARCHED)
                         if os.path.exists(os.path.join(base, w))
                     )
                     graph[path] = set(found)
     return graph
+
+
+def foreign(paths: list[str]) -> list[str]:
+    bad = []
+    for path in paths:
+        product, directory = path.split("/")[0], os.path.dirname(path)
+        pattern = FOREIGN[product]
+        if product == "daemon" and os.path.basename(directory) in WITHOUT_LOOP:
+            pattern += r"|uv\.h"
+        with open(path, encoding="utf-8") as file:
+            found = ANY_INCLUDE.findall(file.read())
+        bad += [f"{path} includes {name}" for name in found if re.match(pattern, name)]
+    return bad
+
+
+def unknown(paths: list[str]) -> list[str]:
+    """Directories without a layer."""
+    directories = {os.path.dirname(path) for path in paths}
+    return [
+        f"{directory}/ is not in LAYERS of tests/check_layers.py"
+        for directory in sorted(directories)
+        if re.match(r"(daemon|client/lib|proto)/", directory) and directory not in LAYERS
+    ]
+
+
+def same_names() -> list[str]:
+    """Base names that more than one file of the tree has."""
+    found = collections.defaultdict(list)
+    for root in (*ROOTS, "tests"):
+        for directory, _, names in os.walk(root):
+            for name in names:
+                if name.endswith((".c", ".h")):
+                    found[name].append(f"{directory}/{name}")
+    return [
+        f"two files are called {n}: {', '.join(p)}" for n, p in sorted(found.items()) if len(p) > 1
+    ]
 
 
 def upward(graph: dict[str, set[str]]) -> list[str]:
@@ -62,7 +111,7 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
         allowed = {layer, *(f"{parent}/{name}" for name in LAYERS[layer].split())}
         for target in sorted(targets):
             if target.startswith(parent + "/") and os.path.dirname(target) not in allowed:
-                # The files of proto/ itself (limits, errors, keys) lie below both of its folders.
+                # The files of proto itself (limits, errors, keys) are below both of its directories.
                 if parent != "proto" or os.path.dirname(target) != "proto":
                     bad.append(f"{path} includes {target}, which is not in a layer below {layer}")
     return bad
@@ -94,9 +143,10 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
 def main() -> int:
     graph = includes()
     if len(graph) < 100:
-        print(f"only {len(graph)} C files found: run this in the project's root")
+        print(f"only {len(graph)} C files found: run this in the root of the source tree")
         return 1
-    bad = upward(graph) + circles(graph)
+    paths = sorted(graph)
+    bad = foreign(paths) + unknown(paths) + upward(graph) + circles(graph) + same_names()
     print("\n".join(bad))
     return 1 if bad else 0
 

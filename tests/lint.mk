@@ -1,6 +1,7 @@
-# make lint: the format, clang-tidy (.clang-tidy says which checks and why), the scripts, and Python.
-#   FILES=daemon/store/store.c   only those files
-# Each file's clang-tidy result is a stamp in the build folder, so a second run sees only changes.
+# make lint     check the format, run clang-tidy (.clang-tidy has the checks and the reasons), and check scripts and Python
+# make format   format all C and Python files
+#   FILES=daemon/store/store.c   only these files
+# A stamp in the build directory holds the clang-tidy result of each file, so a second run checks changed files only.
 ifneq ($(DEPS),skip)
 LINT_DEPS_OK := $(BUILD)/.deps-lint
 $(BUILD)/.deps-lint: | $(BUILD)/.deps-build
@@ -8,12 +9,12 @@ endif
 
 FILES ?= $(shell find proto daemon client tests -name build -prune -o -name '*.c' -print | sort)
 LINT_HEADERS := $(shell find proto daemon client tests -name build -prune -o -name '*.h' -print | sort)
-# Python: the package, its tests and its build; all of it formatted, the package and its build typed.
-# By find: git refuses another owner's tree, and an unpacked source has none.
+# The Python files: the package, its tests and its build. Found without git, which refuses the tree of another owner and
+# is missing in an unpacked archive.
 PY_ALL = $(shell find client/python tests \( -name '.?*' -o -name build -o -name __pycache__ \) -prune \
   -o \( -name '*.py' -o -name '*.pyi' \) -print | sort)
 BLACK := black --quiet --line-length 100 --target-version py310
-SCRIPTS = $(shell find .ci client daemon proto systemd tests -name __pycache__ -prune \
+SCRIPTS = $(shell find $(wildcard .ci) client daemon proto systemd tests -name __pycache__ -prune \
   -o -type f -exec awk 'FNR == 1 && /^\#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }' {} + | sort)
 LB := $(BUILD)/lint
 
@@ -25,8 +26,7 @@ lint-format: | $(LINT_DEPS_OK)
 lint-tidy: $(FILES:%=$(LB)/%.tidy)
 lint-scripts: | $(LINT_DEPS_OK)
 	@shellcheck $(SCRIPTS)
-# The tests may leave types out, and make wrong calls on purpose; a name that the package does not have
-# is found all the same.
+# The tests may omit types and make wrong calls on purpose. mypy still finds names that the package lacks.
 TESTS_MAY := arg-type call-arg call-overload misc operator var-annotated
 lint-python: | $(LINT_DEPS_OK)
 	@$(BLACK) --check --diff $(PY_ALL)
@@ -39,7 +39,7 @@ format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
 	$(BLACK) $(PY_ALL)
 
-# The same language and includes as the build; gcc's own warning options mean nothing here.
+# clang-tidy gets the language and includes of the build, without gcc's warning options.
 $(LB)/client/python/%.tidy: CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)
 $(LB)/%.tidy: % .clang-tidy tests/.clang-tidy $(LINT_HEADERS) | $(LINT_DEPS_OK)
 	@mkdir -p $(@D)

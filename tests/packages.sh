@@ -1,17 +1,17 @@
 #!/bin/sh
-# packages.sh SET - see that the Debian packages of SET are there: installs what is
-# missing where the user is root or has sudo, and otherwise names it in one line
-# to copy. The Makefile calls it once per set and build folder.
+# packages.sh SET - installs the missing Debian packages of SET if the user is root or has sudo. Otherwise prints one
+# line that installs them. The Makefile calls it once for each set and build directory.
 #   sets: build python check pip clients bench bench-python lint fuzz valgrind clang systemd fresh
 # `make DEPS=skip` never calls it.
 set -eu
 
-# One word each: PACKAGE, or PACKAGE|OTHER where a release renamed it. A name that ends in `!CMD` is
-# satisfied by that command too, wherever it came from.
-build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libmsgpack-c-dev|libmsgpack-dev
-  libxxhash-dev libjansson-dev libsmartcols-dev scdoc!scdoc'
+# Each word is PACKAGE, or PACKAGE|OTHER if a release renamed it. With `!CMD` at the end, the command CMD is enough,
+# wherever it came from.
+build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libxxhash-dev libjansson-dev
+  libsmartcols-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
-check="$python python3-pytest python3-msgpack python3-xxhash check binutils!readelf g++!c++"
+ctests='check libmsgpack-c-dev|libmsgpack-dev'
+check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++"
 case ${1-} in
   build) set_of=$build ;;
   python) set_of="$build $python" ;;
@@ -22,8 +22,8 @@ case ${1-} in
   lint)
     set_of="$build $check liblmdb-dev clang-format!clang-format clang-tidy!clang-tidy
       shellcheck!shellcheck mypy!mypy black!black pyflakes3!pyflakes3" ;;
-  fuzz | clang) set_of="$build check clang!clang libclang-rt-dev" ;;
-  valgrind) set_of="$build check valgrind!valgrind" ;;
+  fuzz | clang) set_of="$build $ctests clang!clang libclang-rt-dev" ;;
+  valgrind) set_of="$build $ctests valgrind!valgrind" ;;
   systemd) set_of='systemd!systemd-analyze' ;;
   fresh) set_of='mmdebstrap!mmdebstrap git!git util-linux!unshare' ;;
   *)
@@ -31,7 +31,7 @@ case ${1-} in
     exit 2
     ;;
 esac
-# The sanitizers' run-time library stands in a package of its own, named after clang's version.
+# clang's sanitizer library is in a package of its own, whose name has clang's version.
 clang_rt() {
   [ -e "$(clang -print-file-name="libclang_rt.asan-$(uname -m).a" 2>/dev/null)" ] ||
     [ -e "$(clang -print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.asan-$(uname -m).a" ]
@@ -40,7 +40,7 @@ clang_rt() {
 installed() {
   [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
 }
-# The first of the names in $1 that this release has; the last one where apt has no lists yet.
+# Prints the first name in $1 that this release has, or the last one if apt has no lists yet.
 known() {
   for p in $(echo "$1" | tr '|' ' '); do
     [ -z "$(apt-cache show --no-all-versions "$p" 2>/dev/null)" ] || break
@@ -61,19 +61,21 @@ missing() {
   done
 }
 
-# Without dpkg nothing can be installed from here: look for the libraries, name what is missing.
+# Without dpkg this script can install nothing. It looks for the programs and libraries, and names the missing ones.
 elsewhere() {
   lacking=
-  for c in cc make pkg-config; do
+  for c in cc make pkg-config scdoc; do
     command -v "$c" >/dev/null || lacking="$lacking $c"
   done
-  libs='libuv libxxhash jansson'
+  libs='libuv libxxhash jansson smartcols'
   case " $set_of " in *' check '*) libs="$libs check" ;; esac
   for l in $libs; do
     pkg-config --exists "$l" 2>/dev/null || lacking="$lacking $l"
   done
-  pkg-config --exists msgpack 2>/dev/null || pkg-config --exists msgpack-c 2>/dev/null ||
-    lacking="$lacking msgpack-c"
+  case " $set_of " in *' check '*)
+    pkg-config --exists msgpack 2>/dev/null || pkg-config --exists msgpack-c 2>/dev/null ||
+      lacking="$lacking msgpack-c" ;;
+  esac
   for module in numpy pytest msgpack xxhash; do
     case " $set_of " in *" python3-$module "*)
       /usr/bin/python3 -c "import $module" 2>/dev/null || lacking="$lacking $module(python3)" ;;
@@ -100,7 +102,7 @@ if [ "$(id -u)" != 0 ]; then
   elif sudo -n true 2>/dev/null; then
     root='sudo -n'
   elif [ -t 0 ] && [ -t 2 ]; then
-    root=sudo # asks for the password
+    root=sudo # prompts for the password
   else
     root=none
   fi
@@ -110,7 +112,7 @@ apt() {
   $root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 \
     -o Acquire::Retries=3 "$@" </dev/null 9<&-
 }
-# One line serves for all of the README's commands: what make check needs is in it from the start.
+# The line for `make` contains the packages of make check, so that one line is enough for all commands of the README.
 give_up() {
   also=
   case $1 in build | python)
@@ -132,7 +134,7 @@ give_up() {
 }
 [ "$root" != none ] || give_up "$1"
 
-# make -j asks for several sets at once, and apt-get must run once at a time.
+# make -j requests several sets at once, and only one apt-get may run at a time.
 exec 9<"$0"
 flock 9
 need=$(missing | tr '\n' ' ')
@@ -144,10 +146,10 @@ trap 'rm -f "$log"' EXIT
 echo "installing with apt-get: $need" >&2
 lists=$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)
 [ -n "$lists" ] || apt update >"$log" 2>&1 || true
-need=$(missing | tr '\n' ' ') # with lists, a renamed package is known by its name here
+need=$(missing | tr '\n' ' ') # now apt has lists, and knows the name of a renamed package
 # shellcheck disable=SC2086 # a list of words
 if ! apt install -y --no-install-recommends $need >"$log" 2>&1; then
-  # The lists may be older than the mirror.
+  # The lists may be older than the mirror's files.
   if ! { apt update && need=$(missing | tr '\n' ' ') &&
     apt install -y --no-install-recommends $need; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2

@@ -1,8 +1,7 @@
 #!/bin/bash
-# run_tests.sh JOBS LOGDIR PROGRAM... - run test programs, JOBS side by side, each within
-# $TEST_TIMEOUT_S seconds; say nothing of those that pass; print what the others printed, and at
-# last `N passed, N failed`, summed over the lines in which Check counts. $TEST_WRAP, a command, runs
-# each compiled program where it is set. Exits 1 if anything failed.
+# run_tests.sh JOBS LOGDIR PROGRAM... - runs test programs, JOBS in parallel, each for $TEST_TIMEOUT_S seconds at most.
+# Prints the output of those that failed, and at the end `N passed, N failed`, the sum of the counts that Check printed.
+# $TEST_WRAP is a command that runs each compiled program. Exits with 1 if a test failed.
 set -uo pipefail
 jobs=$1 logs=$2
 shift 2
@@ -10,11 +9,11 @@ limit=${TEST_TIMEOUT_S:-150}
 rm -rf "$logs"
 mkdir -p "$logs"
 export CK_VERBOSITY=${CK_VERBOSITY:-normal}
-export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} # Check's own 4 s are few for a machine that stalls
-# What a user or a service manager may have set is not for the daemons under test.
+export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60} # the default of 4 s is too short for a busy machine
+# Settings of the user or of a service manager must not reach the daemons under test.
 unset FCACHE_SOCKET FCACHE_NAMESPACE FCACHE_DISABLE NOTIFY_SOCKET LISTEN_FDS LISTEN_PID \
   LISTEN_FDNAMES WATCHDOG_USEC WATCHDOG_PID JOURNAL_STREAM
-case ${SAN:-} in
+case ${INSTRUMENTED:-} in
   '') ;;
   *) export CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-5} ;;
 esac
@@ -22,7 +21,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
-# Two folders may have a test of the same name.
+# Tests in two directories may have the same name.
 name_of() { echo "$(basename "$(dirname "$1")")-$(basename "$1")"; }
 export -f name_of
 
@@ -38,13 +37,13 @@ run_one() {
   timeout -k 5 "$limit" "${run[@]}" "$program" >"$logs/$name.log" 2>&1 </dev/null
   status=$?
   case $status in
-    124 | 137) echo "$name: ended by the time limit of $limit s (or by SIGKILL)" >>"$logs/$name.log" ;;
+    124 | 137) echo "$name: killed by the time limit of $limit s, or by SIGKILL" >>"$logs/$name.log" ;;
   esac
   echo "$status $(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')" \
     >"$logs/$name.status"
 }
 export -f run_one
-# xargs answers 123 where a program failed; each program's own status is in its file
+# xargs returns 123 if a program failed. Each program has its status in a file.
 # shellcheck disable=SC2016 # the inner shell expands them
 printf '%s\0' "$@" | xargs -0 -r -n 1 -P "$jobs" bash -c 'run_one "$2" "$0" "$1"' "$logs" "$limit" || true
 
@@ -56,7 +55,7 @@ for program in "$@"; do
   read -r checks bad < <(awk '/^[0-9]+%: Checks: / { gsub(",", ""); c += $3; b += $5 + $7 }
     END { print c + 0, b + 0 }' "$log")
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
-    # It died, or did not end: what it did not count is one failure.
+    # The program died or did not end, which counts as one failure.
     bad=1
     [ "$checks" -gt 0 ] || checks=1
   elif [ "$checks" = 0 ]; then
@@ -65,7 +64,7 @@ for program in "$@"; do
   fi
   passed=$((passed + checks - bad)) failed=$((failed + bad))
   if [ "$bad" != 0 ]; then
-    echo "--- $name failed (status $status, $took s); all it printed is in $log"
+    echo "--- $name failed (status $status, $took s); its output is in $log"
     grep -v '^[0-9]*%: Checks' "$log" | tail -n 60
   fi
 done

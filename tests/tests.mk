@@ -1,16 +1,16 @@
-# make check            every unit and system test, those of the Python package, and the checks of
-#                       the build itself
-# make check-valgrind   the unit tests and one daemon session under valgrind
-# make check-systemd    the units in a real systemd; names what it skips where there is none
-# make check-aarch64    the last commit, compiled for AArch64, and the unit tests in an emulator; needs root
-#   ONLY=store          just the tests whose names contain that
-#   TEST_JOBS=1         how many test programs run side by side (2)
-#   CK_RUN_CASE=...     as Check has it
-#   FC_STORM_READS=...  how many test_storm makes (10000000)
-#   FC_LEASE_KILLS=...  how many owners of leases test_lease_kills kills (2000)
-# make storm-leases     10000 of them; prints what it saw
-# make check-memory-waves   what 1,000 clients can do to a daemon in a memory control group; needs root
-#   SECONDS=n           for so long (600)
+# make check            all unit and system tests, the tests of the Python package, and the checks of the build
+# make coverage         the same, and then which lines and branches of the product they ran
+# make check-valgrind   the unit tests and one session of the daemon under valgrind
+# make check-systemd    the units in a real systemd; prints what it skips without one
+# make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
+#   ONLY=store          only the tests whose names contain this
+#   TEST_JOBS=1         the number of test programs that run in parallel (2)
+#   CK_RUN_CASE=...     a variable of the Check library
+#   FC_STORM_READS=...  the number of reads of test_storm (10000000)
+#   FC_LEASE_KILLS=...  the number of lease owners that test_lease_kills kills (2000)
+# make storm-leases     kill 10000 lease owners, and print statistics
+# make check-memory-waves   1,000 clients that use as much of the daemon's memory as they can, in a control group; needs root
+#   SECONDS=n           the duration (600)
 TEST_JOBS ?= 2
 TEST_TIMEOUT_S ?= 150
 ONLY ?=
@@ -20,29 +20,31 @@ ifneq ($(DEPS),skip)
 CHECK_DEPS_OK := $(BUILD)/.deps-check
 VALGRIND_DEPS_OK := $(BUILD)/.deps-valgrind
 SYSTEMD_DEPS_OK := $(BUILD)/.deps-systemd
-# apt-get runs once at a time
+# Only one apt-get may run at a time.
 $(BUILD)/.deps-check: | $(BUILD)/.deps-build
 $(BUILD)/.deps-valgrind: | $(BUILD)/.deps-check
 $(BUILD)/.deps-fuzz: | $(BUILD)/.deps-build
 fuzz-compiler: | $(BUILD)/.deps-fuzz
 endif
 
-TEST_LIBS = $(shell pkg-config --libs check $(MSGPACK)) -ljansson -luv -lxxhash -lm -lpthread
-# Check's macros pass arguments that these two would complain about.
+# msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
+TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
+  pkg-config --libs msgpack) -ljansson -lsmartcols -luv -lxxhash -lm -lpthread)$(TEST_LIBS)
+# The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
   PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON)
 
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 SYSTEM_SRC := $(wildcard tests/system/*/test_*.c)
-# Shared by the tests. An archive, so that a test links the helpers that it uses and no others.
+# An archive, so that each test links only the helpers that it uses.
 SUPPORT_A := $(TB)/libsupport.a
 UNIT_TESTS := $(UNIT_SRC:%.c=$(B)/%)
 SYSTEM_TESTS := $(SYSTEM_SRC:%.c=$(B)/%)
-# Those that TSan has nothing to see in: one thread, no memory that another has. They take the most
-# time with it; ASan and UBSan run them too.
+# Tests without a second thread or shared memory, which take the most time under TSan. ASan and UBSan run them.
 TSAN_SKIP := %/test_model %/test_store_model %/test_key %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_heap %/test_arena %/test_message_broken %/test_timer_heap
+  %/test_leases_nested %/test_heap_model %/test_heap_wipe %/test_arena_model %/test_message_broken %/test_message_bodies \
+  %/test_timer_heap
 SAN_SKIP := $(if $(filter thread,$(SAN)),$(TSAN_SKIP))
 picked = $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(notdir $(t))),$(t))),$(1))
 
@@ -61,16 +63,17 @@ $(UNIT_TESTS) $(SYSTEM_TESTS): $(TB)/%: $(TB)/obj/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)
-# Its allocations fail when it says so.
+# This test makes allocations fail.
 $(TB)/unit/leases/test_leases_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 .SECONDARY: $(UNIT_SRC:tests/%.c=$(TB)/obj/%.o) $(SYSTEM_SRC:tests/%.c=$(TB)/obj/%.o)
 
-# The storm: the region's writer against its readers. The same once more for each mark of the
-# protocol, with the file that holds it compiled without (FC_REGION_MUTANT=n): that one must fail.
+# The storm runs the region writer against region readers. Each mutant is the storm with one mark of the seqlock
+# protocol removed from one file (FC_REGION_MUTANT=n). The test of a mutant passes if its storm fails.
 STORM_HELP := $(wildcard tests/storm/storm*.c)
 STORM_TEST := $(TB)/storm/test_storm
-MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader 10:daemon/store/store 11:daemon/region/region_writer \
-  12:daemon/region/region_writer 13:daemon/region/heap_alloc 14:daemon/region/region_writer 15:daemon/region/heap_alloc
+MUTANTS := 1:client/lib/shm/region_reader 2:client/lib/shm/region_reader 3:client/lib/shm/region_reader \
+  10:daemon/store/store_entries 11:daemon/region/region_writer 12:daemon/region/region_writer 13:daemon/region/heap_move \
+  14:daemon/region/region_writer 15:daemon/region/heap
 mutant_number = $(firstword $(subst :, ,$(1)))
 mutant_file = $(lastword $(subst :, ,$(1)))
 MUTANT_TESTS := $(foreach m,$(MUTANTS),$(TB)/storm/mutant_$(call mutant_number,$(m)))
@@ -89,7 +92,7 @@ $(STORM_TEST) $(MUTANT_TESTS): $(STORM_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCH
 	$(call say,LD)
 	$(test_link)
 
-# The other storm: owners of leases, killed.
+# The other storm kills lease owners.
 LEASE_KILLS_TEST := $(TB)/storm/test_lease_kills
 $(LEASE_KILLS_TEST): $(TB)/obj/storm/test_lease_kills.o $(TB)/obj/storm/lease_kills.o \
     $(TB)/obj/storm/storm_keys.o $(TEST_ARCHIVES)
@@ -101,18 +104,18 @@ storm-leases: all $(LEASE_KILLS_TEST)
 	@$(TEST_ENV) FC_LEASE_KILLS=$(or $(FC_LEASE_KILLS),10000) $(LEASE_KILLS_TEST)
 
 .PHONY: check check-valgrind check-systemd tests
-tests: all python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS))
+tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
 check: tests
-	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
+	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(if $(SAN),,$(MUTANT_TESTS)))
+	    $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS)))
 
-# Many cheap checks each, a good part of a minute to hours under valgrind; the sanitizers run them.
+# Tests with very many cheap checks, which take up to hours under valgrind. The sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
-  %/test_leases_nested %/test_arena %/test_heap %/test_timer_heap
-# The longest first, or it ends long after the others.
-VALGRIND_FIRST := %/test_rings
+  %/test_leases_nested %/test_arena_model %/test_heap_model %/test_heap_wipe %/test_timer_heap
+# The longest tests start first, so that none of them runs alone at the end.
+VALGRIND_FIRST := %/test_rings_trace %/test_rings_pool
 VALGRIND_TESTS = $(filter $(VALGRIND_FIRST),$(UNIT_TESTS)) \
   $(filter-out $(VALGRIND_SKIP) $(VALGRIND_FIRST),$(UNIT_TESTS))
 check-valgrind: tests $(TB)/valgrind/valgrind_session | $(VALGRIND_DEPS_OK)
@@ -132,16 +135,30 @@ check-systemd: all | $(SYSTEMD_DEPS_OK)
 check-memory-waves: all
 	@$(TEST_ENV) WAVES_SECONDS=$(or $(SECONDS),600) $(PYTHON) tests/waves/memory_waves.py
 
-# For AArch64, in a Debian of its own: this machine's packages stay as they are.
+# In a Debian of its own, so that no package of this machine changes.
 .PHONY: check-aarch64 check-emulated
 check-aarch64:
 	@tests/aarch64/run.sh
 
-# The unit tests in the emulator of $(EMULATOR), a command. Not those beside a scripted daemon, whose threads and
-# deadlines it makes too slow, nor those that take it a minute each.
-EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -l '"peer[a-z_]*\.h"' $(UNIT_SRC))) \
-  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings
+# The unit tests in an emulator, which $(EMULATOR) starts. It is too slow for the threads and deadlines of tests with a
+# scripted daemon, and takes a minute for each of the others that are skipped.
+EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/(scripted_[a-z]+|[a-z]+_fixture|sharing_daemon)\.h"' $(UNIT_SRC))) \
+  %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings \
+  %/test_rings_idle %/test_rings_pool %/test_rings_trace %/test_ring_merge
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))
 check-emulated: all $(EMULATED_TESTS)
 	@$(TEST_ENV) FC_EMULATED=yes TEST_WRAP='$(EMULATOR)' TEST_TIMEOUT_S=300 CK_TIMEOUT_MULTIPLIER=5 \
 	  tests/run_tests.sh $(TEST_JOBS) $(TB)/log-emulated $(EMULATED_TESTS)
+
+# Prints the table after failed tests too. A process that a signal or _exit(2) ends leaves no counts.
+.PHONY: coverage
+coverage:
+	@mkdir -p $(BUILD)/coverage
+	@find $(BUILD)/coverage -name '*.gcda' -delete
+	@$(MAKE) --no-print-directory COVERAGE=1 check; status=$$?; \
+	  $(PYTHON) tests/coverage.py $(BUILD)/coverage && exit $$status
+
+# Writes the tables of docs/protocol.md from proto/wire/message_fields.h.
+.PHONY: protocol-tables
+protocol-tables: $(TB)/unit/proto/test_protocol_tables
+	$(Q)FC_WRITE_TABLES=1 $< >/dev/null

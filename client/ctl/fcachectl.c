@@ -1,4 +1,4 @@
-/* fcachectl: finds the command that was asked for, and hands it the rest. */
+/* fcachectl - finds the command and runs it with the arguments after its name. */
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
@@ -6,134 +6,148 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/ctl/ctl.h"
+#include "client/ctl/arguments.h"
+#include "client/ctl/command.h"
+#include "client/ctl/report.h"
 
-static const struct {
-  const char *name;
-  ctl_command_fn *run;
-} commands[] = {
-    {"stats", stats_command},     {"ping", ping_command},
-    {"list", list_command},       {"leases", leases_command},
-    {"clients", clients_command}, {"namespaces", namespaces_command},
-    {"clear", clear_command},     {"trace", trace_command},
-    {"kill", kill_command},       {"shutdown", shutdown_command},
-    {"run", run_command},
+static const struct command *const commands[] = {
+    &stats_command,   &ping_command,       &list_command,  &leases_command,
+    &clients_command, &namespaces_command, &clear_command, &trace_command,
+    &kill_command,    &shutdown_command,   &run_command,
 };
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
 
-static const char doc[] =
-    "Look into a running fcached and steer it; or run a command with one of its own."
-    "\v"
-    "Commands (fcachectl COMMAND --help has their options):\n"
-    "  stats               what the daemon and its namespaces did and hold\n"
-    "  ping                round trips to the daemon, measured\n"
-    "  list                the entries, most recently used first\n"
-    "  leases              what is being computed, by whom, and for how many\n"
-    "  clients             the connected clients by user, with their leases and waits\n"
-    "  namespaces          which caches there are, and what goes into each\n"
-    "  clear               remove entries\n"
-    "  trace on FILE|off|status\n"
-    "                      a JSON line per lookup\n"
-    "  kill CLIENT         close a client's connection\n"
-    "  shutdown            let the daemon finish, and end\n"
-    "  run -- CMD ARGS     a private daemon for the life of CMD\n"
-    "  help [COMMAND]      this text, or that of COMMAND\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon that answers; of run, "
-    "that of CMD.";
+/* ---- options before the command ---- */
 
-struct args {
-  struct ctl *ctl; /* first: see CTL_PARSE */
-  int command;     /* index into argv; 0: none yet */
+struct arguments {
+  const char *socket;
+  int command; /* index into argv */
 };
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): argp's type */
 static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct args *args = state->input;
+  struct arguments *arguments = state->input;
 
   (void)arg;
-  CTL_PARSE(key, state);
   switch (key) {
+  case ARGP_KEY_INIT:
+    state->child_inputs[0] = &arguments->socket;
+    return 0;
   case ARGP_KEY_ARG:
-    args->command = state->next - 1;
-    state->next = state->argc; /* the rest is the command's */
+    arguments->command = state->next - 1;
+    state->next = state->argc; /* the rest are the command's */
     return 0;
   case ARGP_KEY_NO_ARGS:
-    ctl_usage(state, "which command?");
+    argument_error(state, "no command: give one of those in --help");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
 }
 
+/* Prints the name, the arguments and, from column 18, the summary: on a line of its own after a
+ * long name. */
+static void print_summary(FILE *out, const struct command *command) {
+  const char *arguments = command->arguments ? command->arguments : "";
+  int width = fprintf(out, "  %s%s", command->name, *arguments ? " " : "");
+
+  for (; *arguments; arguments++, width++)
+    (void)fputc(*arguments == '\n' ? '|' : *arguments, out); /* each form is a line */
+  if (width > 16)
+    width = fprintf(out, "\n") - 1;
+  (void)fprintf(out, "%*s%s\n", 18 - width, "", command->summary);
+}
+
+/* Inserts the list of commands into --help. */
+static char *filter_help(int key, const char *text, void *input) {
+  char *help = NULL;
+  size_t size;
+  FILE *out;
+
+  (void)input;
+  out = key == ARGP_KEY_HELP_POST_DOC ? open_memstream(&help, &size) : NULL;
+  if (!out)
+    return (char *)(uintptr_t)text;
+  (void)fputs("Commands (fcachectl COMMAND --help shows their options):\n", out);
+  for (size_t i = 0; i < N_COMMANDS; i++)
+    print_summary(out, commands[i]);
+  (void)fprintf(out, "  %-16shelp of fcachectl or of COMMAND\n\n%s", "help [COMMAND]", text);
+  (void)fclose(out);
+  return help;
+}
+
+static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
-    .parser = parse, .args_doc = "COMMAND [ARG...]", .doc = doc, .children = ctl_children};
+    .parser = parse,
+    .args_doc = "COMMAND [ARG...]",
+    .doc = "Inspect and control a running fcached, or run a command with a private one."
+           "\v"
+           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers. run exits with the "
+           "status of CMD.",
+    .children = children,
+    .help_filter = filter_help};
 
 static void print_version(FILE *out, struct argp_state *state) {
   (void)state;
   (void)fprintf(out, "fcachectl %s\n", FC_VERSION);
 }
 
-static int run(struct ctl *ctl, int argc, char **argv) {
-  char name[64];
+/* ---- commands ---- */
 
-  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-    if (strcmp(argv[0], commands[i].name) != 0)
-      continue;
-    snprintf(name, sizeof name, "fcachectl %s", commands[i].name);
-    argv[0] = name; /* for the command's messages */
-    return commands[i].run(ctl, argc, argv);
-  }
-  (void)ctl_error("there is no command \"%s\": see fcachectl --help", argv[0]);
+static int run(const char *socket, int argc, char **argv) {
+  for (size_t i = 0; i < N_COMMANDS; i++)
+    if (strcmp(argv[0], commands[i]->name) == 0)
+      return command_run(commands[i], socket, argc, argv);
+  (void)report_error("there is no command \"%s\": see fcachectl --help", argv[0]);
   return CTL_USAGE;
 }
 
-/* A closed 0, 1 or 2 must not become a connection that something prints into. What is opened here
- * fails like a closed one: 0 cannot be read from, 1 and 2 cannot be written to. */
+/* Prints the help of fcachectl or of one command, by --help, which exits. argv[0] is "help". */
+static int run_help(int argc, char **argv) {
+  char program[] = "fcachectl", option[] = "--help";
+  bool whole = argc == 1 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0;
+  char *words[] = {whole ? program : argv[1], option, NULL};
+  struct arguments arguments = {0};
+
+  if (argc <= 2 && whole)
+    (void)argp_parse(&argp, 2, words, ARGP_IN_ORDER, NULL, &arguments);
+  else if (argc <= 2)
+    return run(NULL, 2, words);
+  (void)report_error("help takes one command: see fcachectl --help");
+  return CTL_USAGE;
+}
+
+/* Opens /dev/null as each of 0, 1 and 2 that is closed, or the connection would get the number and
+ * a print would go into it. Reads of such a 0 and writes to such a 1 or 2 fail, as if closed. */
 static void fill_standard(void) {
   int fd;
 
-  do { /* the lowest free number each time */
+  do { /* open() returns the lowest free number */
     fd = open("/dev/null", O_RDONLY);
     if (fd == STDIN_FILENO) {
       (void)close(fd);
       fd = open("/dev/null", O_WRONLY);
     }
   } while (fd >= 0 && fd <= STDERR_FILENO);
-  if (fd >= 0) /* else there is no /dev/null, and nothing better to be done */
+  if (fd >= 0)
     (void)close(fd);
 }
 
-/* argv[0] is "help". Good usage ends the process: --help does so, of fcachectl or of a command. */
-static int help(struct ctl *ctl, int argc, char **argv) {
-  char program[] = "fcachectl", option[] = "--help";
-  bool whole = argc == 1 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0;
-  char *asked[] = {whole ? program : argv[1], option, NULL};
-  struct args args = {.ctl = ctl};
-
-  if (argc <= 2 && whole)
-    (void)argp_parse(&argp, 2, asked, ARGP_IN_ORDER, NULL, &args);
-  else if (argc <= 2)
-    return run(ctl, 2, asked);
-  (void)ctl_error("help takes one command: see fcachectl --help");
-  return CTL_USAGE;
-}
-
 int main(int argc, char **argv) {
-  struct ctl ctl = {0};
-  struct args args = {.ctl = &ctl};
+  struct arguments arguments = {0};
   int status;
 
   fill_standard();
   argp_err_exit_status = CTL_USAGE;
   argp_program_version_hook = print_version;
-  (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names, which are UTF-8 */
-  if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args) != 0)
+  (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names */
+  if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments) != 0)
     return CTL_USAGE;
-  argc -= args.command;
-  argv += args.command;
-  status = strcmp(argv[0], "help") == 0 ? help(&ctl, argc, argv) : run(&ctl, argc, argv);
+  argc -= arguments.command;
+  argv += arguments.command;
+  status = strcmp(argv[0], "help") == 0 ? run_help(argc, argv) : run(arguments.socket, argc, argv);
   if (fflush(stdout) != 0 || ferror(stdout)) {
-    (void)ctl_error("cannot write to stdout");
+    (void)report_error("cannot write to stdout");
     return status == CTL_DONE ? CTL_FAILED : status;
   }
   return status;

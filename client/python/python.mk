@@ -1,13 +1,13 @@
 # make python           the package for $(PYTHON), in $(B)/python, from the objects of the C library
 #   PYTHON=...          the interpreter (Debian's; it needs numpy)
-# pip does not come this way: pyproject.toml and setup.py do.
+# pip builds the package with pyproject.toml and setup.py instead.
 PYTHON ?= /usr/bin/python3
 PYB := $(B)/python
 PY_OBJ := $(patsubst %.c,$(B)/pic/%.o,$(wildcard client/python/src/*/*.c))
 PY_FILES := $(patsubst client/python/%,$(PYB)/%,$(shell find client/python/fcached -name '*.py' -o -name '*.pyi' -o -name py.typed))
 PY_CORE := $(PYB)/fcached/_core.so
 PY_EXPORTS := client/python/src/core.map
-# Asked once, when the packages are there.
+# Evaluated once, after the packages are installed.
 PY_INCLUDES = $(eval PY_INCLUDES := $(shell $(PYTHON) -c 'import sysconfig, numpy; \
   print("-isystem", sysconfig.get_path("include"), "-isystem", numpy.get_include())'))$(PY_INCLUDES)
 
@@ -34,11 +34,11 @@ python: $(PY_CORE) $(PY_FILES)
 
 # A virtual environment with the package in it, as pip builds and installs it:
 #   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
-# FOLDER/.fcached is its stamp. It is made anew only when REQUIREMENTS changed; MORE are further
-# arguments of `pip install`, if any.
+# FOLDER/.fcached is its stamp. It is created again only if REQUIREMENTS changed. MORE are further
+# arguments of `pip install`.
 PACKAGE_SRC := $(wildcard client/include/*.h client/lib/*/*.[ch] proto/*.[ch] proto/*/*.[ch] client/python/src/* client/python/src/*/*) $(PY_FILES:$(PYB)/%=client/python/%) \
   $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)
-# A PYTHONPATH of the user's may name build/python, which would be imported in the installed package's place.
+# The user's PYTHONPATH may name build/python, which would be imported instead of the installed package.
 VENV_ENV := env -u PYTHONPATH -u PYTHONHOME
 PIP := -I -m pip --disable-pip-version-check -qq
 define python_venv

@@ -1,7 +1,8 @@
-"""Builds fcached._core from its own sources and those of the C library, and the sdist with both.
+"""Builds fcached._core from its own sources and those of the C library, and an sdist with both.
 
-In a checkout the library stands two folders up; an sdist carries what it needs of it in library/.
-Nothing of it is needed at run time: the extension holds the library, and exports its init alone.
+In a checkout the library's sources are two directories up. An sdist has a copy in library/. The
+extension contains the library and exports only its init function, so nothing else is needed at run
+time.
 """
 
 from __future__ import annotations
@@ -24,21 +25,22 @@ from setuptools.errors import CompileError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "library" if (HERE / "library").is_dir() else HERE.parent.parent
-PARTS = ("client/include", "client/lib", "proto")  # the folders of the library
+PARTS = ("client/include", "client/lib", "proto")  # the directories of the library
 HEADERS = ("xxhash.h", "msgpack.h")
 NO_HEADERS = """
 fcached: cannot compile with xxhash.h and msgpack.h, of which only the headers are needed.
   Debian, Ubuntu:  apt-get install libxxhash-dev libmsgpack-dev   (libmsgpack-c-dev since Debian 13)
-  elsewhere:       install them, or name their folder in CPPFLAGS=-I...
-The compiler's own words stand above."""
+  elsewhere:       install them, or name their directory in CPPFLAGS=-I...
+The compiler's messages are above."""
 
 
-def stage_library(folder: Path) -> list[str]:
-    """Copies the library's sources and headers below ``folder``. The sources, as they stand now."""
+def stage_library(directory: Path) -> list[str]:
+    """Copies the library's sources and headers below ``directory``. Returns the paths of the copied
+    sources."""
     sources = []
     for part in PARTS:
         for path in sorted((ROOT / part).rglob("*.[ch]")):
-            copy = folder / path.relative_to(ROOT)
+            copy = directory / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
             if path.suffix == ".c":
@@ -47,8 +49,8 @@ def stage_library(folder: Path) -> list[str]:
 
 
 class BuildCore(build_ext):
-    """Compiles a fresh copy of the library, within the build folder, with the extension's own
-    files: objects of ``../../client/x.c`` would land outside of it."""
+    """Compiles a copy of the library in the build directory together with the extension. Objects of
+    ``../../client/x.c`` would be outside of it."""
 
     def build_extension(self, ext: Extension) -> None:
         self._try_headers()
@@ -62,16 +64,17 @@ class BuildCore(build_ext):
         super().build_extension(ext)
 
     def _try_headers(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            probe = Path(folder) / "headers.c"
+        with tempfile.TemporaryDirectory() as directory:
+            probe = Path(directory) / "headers.c"
             probe.write_text("".join(f"#include <{header}>\n" for header in HEADERS))
             try:
-                self.compiler.compile([str(probe)], output_dir=folder)
+                self.compiler.compile([str(probe)], output_dir=directory)
             except CompileError as error:
                 raise SystemExit(NO_HEADERS) from error
 
     def _leave_out_run_path(self) -> None:
-        """Some interpreters' configuration adds their own folder; the extension loads nothing."""
+        """Removes the run path that the configuration of some interpreters adds. The extension
+        loads no library."""
         kept = [word for word in self.compiler.linker_so if not word.startswith("-Wl,-rpath")]
         self.compiler.set_executable("linker_so", kept)
 
@@ -86,41 +89,39 @@ class BuildCore(build_ext):
         self.compiler.compile = compile_all
 
 
-def folder_until_exit(name: str) -> str:
-    """Returns a folder of that name outside of the sources, which may be read-only, or hold what an
-    earlier build left."""
+def directory_until_exit(name: str) -> str:
+    """Returns a directory of that name outside the sources, which may be read-only or contain files
+    of an earlier build. It is removed at exit."""
     parent = tempfile.mkdtemp(prefix="fcached-build-")
     atexit.register(shutil.rmtree, parent, ignore_errors=True)
-    folder = Path(parent) / name
-    folder.mkdir()
-    return str(folder)
+    directory = Path(parent) / name
+    directory.mkdir()
+    return str(directory)
 
 
 class BuildElsewhere(build):
     def initialize_options(self) -> None:
         super().initialize_options()
-        self.build_base = folder_until_exit("build")
+        self.build_base = directory_until_exit("build")
 
 
 class EggInfoElsewhere(egg_info):
     def finalize_options(self) -> None:
-        # An sdist has the egg-info in it, and finds it by its place in the sources.
+        # An sdist contains the egg-info, and expects it in the sources.
         if self.egg_base is None and "sdist" not in self.distribution.commands:
-            self.egg_base = folder_until_exit("egg-info")
+            self.egg_base = directory_until_exit("egg-info")
         super().finalize_options()
 
 
 class SdistWithLibrary(sdist):
-    """The folder's own files, and the library's in library/."""
+    """Adds the library's sources in library/."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)
         stage_library(Path(base_dir) / "library")
 
 
-# Not the limited API: without it the calls' arguments come as a vector, tuples, lists and bytes are
-# read in place, and registered classes' slots are filled by their offsets. A hit costs some hundred
-# nanoseconds; with it, each of these is a call.
+# Not the limited API: docs/decisions/0061-extension-without-limited-api.md.
 setup(
     license="MIT",
     cmdclass={
@@ -135,10 +136,11 @@ setup(
             sorted(str(path.relative_to(HERE)) for path in (HERE / "src").rglob("*.c")),
             include_dirs=["src", numpy.get_include()],
             define_macros=[("_GNU_SOURCE", None), ("XXH_INLINE_ALL", None)],
-            # No debug information: it would name this machine's folders.
+            # No debug information, which would contain paths of this machine.
             extra_compile_args=[
                 *("-std=c11", "-fvisibility=hidden", "-g0"),
-                "-Werror=implicit-function-declaration",  # else the import fails, not the build
+                "-Werror=implicit-function-declaration",  # or the import would fail instead of the
+                # build
             ],
             extra_link_args=["-Wl,--version-script=src/core.map", "-Wl,-z,relro,-z,now"],
         )

@@ -1,15 +1,15 @@
-/* allocator.h - how the C library's allocator is set up, so that memory that was freed does not
- * stay with the daemon: its own estimate of what will be needed again would keep as much as was
- * ever used.
+/* allocator.h - configures the C library's allocator to return freed memory to the system. Without
+ * it, glibc adapts its thresholds upwards and keeps as much memory as the daemon ever used.
  *
- * Buffers of ALLOCATOR_PAGES_MIN bytes and more are pages of their own, and go back to the system
- * when they are freed. All threads share one heap. */
+ * A buffer of at least ALLOCATOR_PAGES_MIN bytes has pages of its own, which free() unmaps. All
+ * threads share one heap. */
 #ifndef FC_DAEMON_ALLOCATOR_H
 #define FC_DAEMON_ALLOCATOR_H
 
 #define ALLOCATOR_PAGES_MIN 20000u
 
-/* Once, before any thread is made. Nothing happens where the C library has no such settings. */
-void allocator_set_up(void);
+/* Call once, before the first thread is created. No effect with a C library without these settings.
+ */
+void allocator_configure(void);
 
 #endif

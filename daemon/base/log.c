@@ -13,7 +13,7 @@
 
 #include "proto/utf8.h"
 
-#define LINE_SIZE 1024 /* below PIPE_BUF: a pipe with room for it takes it whole */
+#define LINE_SIZE 1024 /* below PIPE_BUF: a pipe writes it whole or not at all */
 
 void log_init(struct log *log, int fd, bool verbose) {
   *log = (struct log){.fd = fd, .verbose = verbose};
@@ -21,7 +21,7 @@ void log_init(struct log *log, int fd, bool verbose) {
   struct stat st;
   if (journal == NULL || fstat(fd, &st) < 0)
     return;
-  /* "DEVICE:INODE"; what is no number, or too large a one, equals neither */
+  /* "DEVICE:INODE". */
   char *end;
   uint64_t device = strtoull(journal, &end, 10);
   if (*end != ':')
@@ -30,9 +30,10 @@ void log_init(struct log *log, int fd, bool verbose) {
   log->prefixed = *end == '\0' && st.st_dev == device && st.st_ino == inode;
 }
 
-/* Without waiting: the descriptor may be shared with other programs, so it cannot
- * be made non-blocking; a socket is sent to with a flag, anything else is asked first. */
-static bool put(int fd, const char *line, size_t size) {
+/* Writes without blocking. Other programs may share the descriptor, so O_NONBLOCK cannot be set: a
+ * socket gets MSG_DONTWAIT, any other file is polled first. Returns false if not all was written.
+ */
+static bool write_now(int fd, const char *line, size_t size) {
   ssize_t n = send(fd, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n < 0 && errno == ENOTSOCK) {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
@@ -49,12 +50,12 @@ static size_t start_line(const struct log *log, enum log_level level, char *line
   return n < 0 ? 0 : (size_t)n;
 }
 
-static bool put_dropped(struct log *log) {
+static bool write_dropped(struct log *log) {
   char line[LINE_SIZE];
   size_t used = start_line(log, LOG_LEVEL_WARNING, line);
   int n = snprintf(line + used, LINE_SIZE - used,
-                   "%" PRIu64 " lines were not logged: stderr did not take them\n", log->dropped);
-  if (n < 0 || !put(log->fd, line, used + (size_t)n))
+                   "%" PRIu64 " lines were dropped: stderr was full\n", log->dropped);
+  if (n < 0 || !write_now(log->fd, line, used + (size_t)n))
     return false;
   log->dropped = 0;
   return true;
@@ -72,10 +73,10 @@ static void line_v(struct log *log, enum log_level level, const char *format, va
     size += (size_t)n;
   if (size > LINE_SIZE - 1)
     size = LINE_SIZE - 1;
-  /* A name from outside must not start a line of its own or steer a terminal. */
+  /* A name from a client must not begin a new line or control a terminal. */
   size = start + fc_utf8_clean(line + start, size - start);
-  line[size++] = '\n'; /* in the place of the NUL */
-  if ((log->dropped > 0 && !put_dropped(log)) || !put(log->fd, line, size))
+  line[size++] = '\n'; /* overwrites the NUL */
+  if ((log->dropped > 0 && !write_dropped(log)) || !write_now(log->fd, line, size))
     log->dropped++;
 }
 
@@ -86,10 +87,10 @@ void log_line(struct log *log, enum log_level level, const char *format, ...) {
   va_end(args);
 }
 
-void log_once(struct log *log, bool *said, enum log_level level, const char *format, ...) {
-  if (*said)
+void log_once(struct log *log, bool *logged, enum log_level level, const char *format, ...) {
+  if (*logged)
     return;
-  *said = true;
+  *logged = true;
   va_list args;
   va_start(args, format);
   line_v(log, level, format, args);

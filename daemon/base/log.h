@@ -1,9 +1,9 @@
-/* log.h - the daemon's own messages: whole lines on stderr, "fcached: ..." with
- * the priority in front ("<4>") where stderr is the journal.
+/* log.h - the daemon's log: whole lines on stderr, "fcached: ...". Where stderr is the journal, the
+ * priority comes first ("<4>").
  *
- * Logging never blocks service: a line that stderr does not take at once is
- * dropped, and the next one that gets through says how many were. The caller has
- * SIGPIPE ignored. One thread. */
+ * Logging never blocks the daemon. A line that stderr does not accept at once is dropped, and the
+ * next line that gets through is preceded by the number of dropped ones. The caller ignores
+ * SIGPIPE. One thread. */
 #ifndef FC_DAEMON_LOG_H
 #define FC_DAEMON_LOG_H
 
@@ -20,23 +20,23 @@ enum log_level {
 
 struct log {
   int fd;           /* not owned */
-  bool prefixed;    /* the journal reads it */
-  bool verbose;     /* also LOG_LEVEL_DEBUG */
-  uint64_t dropped; /* lines, since the last that got through */
+  bool prefixed;    /* stderr is the journal */
+  bool verbose;     /* also log LOG_LEVEL_DEBUG */
+  uint64_t dropped; /* lines since the last one that got through */
 };
 
-/* For `fd`, normally STDERR_FILENO; $JOURNAL_STREAM says whether it is the journal
- * (its device and inode must match). Nothing to deinit. */
+/* Logs to `fd`, usually STDERR_FILENO. It is the journal if its device and inode match
+ * $JOURNAL_STREAM. Nothing to deinit. */
 void log_init(struct log *log, int fd, bool verbose);
 
-/* One line, printf-like, without a newline at the end; control characters become
- * '?', what is longer than about 1,000 bytes is cut. `log` may be NULL: silent. */
+/* Logs one line; `format` ends without a newline. Control characters become '?', and about 1,000
+ * bytes are kept. `log` NULL: no effect. */
 void log_line(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same, the first time only: where *said is false, which it then sets. Whoever
- * owns *said clears it when the episode is over. */
-void log_once(struct log *log, bool *said, enum log_level level, const char *format, ...)
+/* Logs one line if *logged is false, and sets *logged. The owner of *logged clears it when the
+ * episode is over. */
+void log_once(struct log *log, bool *logged, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,11 +1,11 @@
-/* slots.h - numbered slots of one size in chunks of memory, which the caller provides.
+/* slots.h - numbered slots of one size, in chunks of memory that the caller provides.
  *
- * A slot keeps its number until it is given back. Slots that belong together are dense: slots_take
- * prefers chunks that are in use, and slots_next_move names pairs of slots by which the caller
- * empties sparse chunks. So a table that was large once does not keep its memory.
+ * A slot keeps its number until it is freed. The slots stay dense: slots_alloc prefers chunks that
+ * are in use, and slots_next_move names pairs of slots by which the caller empties sparse chunks.
+ * So a table that was large once gives its memory back.
  *
- * Number 0 is no slot, so that it can stand for none. One thread; the table of chunks is the only
- * memory that is allocated here: 8 bytes for each chunk of SLOTS_CHUNK_BYTES. */
+ * Number 0 is never allocated and means "no slot". Only the table of chunks is allocated here, with
+ * 8 bytes for each chunk of SLOTS_CHUNK_BYTES. One thread. */
 #ifndef FC_DAEMON_SLOTS_H
 #define FC_DAEMON_SLOTS_H
 
@@ -19,18 +19,17 @@
 #define SLOTS_ALIGN 64u
 #define SLOTS_NO_CHUNK UINT32_MAX
 
-/* Followed by the slots. */
+/* The header of a chunk. Its slots follow. */
 struct slots_chunk {
-  /* the caller's: where the chunk lies */
+  /* written by the caller: the chunk's location, and the number of reasons not to move it */
   uint64_t offset;
   uint32_t block;
-  /* Not 0: the slots of this chunk stay where they are, and the chunk, too. The caller counts. */
-  uint32_t n_pins;
+  uint32_t n_pins; /* while it is not 0, neither the chunk nor its slots move */
   /* read by all */
   uint32_t number; /* of the chunk */
-  /* the slots' own */
+  /* private to slots.c */
   uint32_t n_used;
-  uint32_t next, previous; /* in the list of its kind */
+  uint32_t next, previous; /* in the list of partial or of empty chunks */
   uint64_t used[SLOTS_PER_CHUNK_MAX / 64];
 };
 static_assert(sizeof(struct slots_chunk) == SLOTS_ALIGN, "slots are aligned as their chunk is");
@@ -38,46 +37,53 @@ static_assert(sizeof(struct slots_chunk) == SLOTS_ALIGN, "slots are aligned as t
 #define SLOTS_CHUNK_BYTES (sizeof(struct slots_chunk) + (UINT64_C(1) << SLOTS_BYTES_BITS))
 
 struct slots {
-  struct slots_chunk **chunks; /* by number; NULL: none */
-  uint32_t n_chunks;           /* numbers that are or were in use */
+  struct slots_chunk **chunks; /* by number; NULL: unused number */
+  uint32_t n_chunks;           /* no number from here on is in use */
   uint32_t max_chunks;
-  uint32_t gap;             /* no number below it is unused */
-  uint32_t bits;            /* 2^bits slots in a chunk */
-  uint32_t partial;         /* chunks with used and unused slots, in a list */
-  uint32_t empty;           /* chunks without used slots, in a list */
-  uint32_t source;          /* chunk that is being emptied: in no list */
+  uint32_t gap;             /* all numbers below it are in use */
+  uint32_t bits;            /* a chunk has 2^bits slots */
+  uint32_t partial;         /* first of the chunks with used and unused slots */
+  uint32_t empty;           /* first of the chunks without used slots */
+  uint32_t source;          /* the chunk that slots_next_move empties; it is in no list */
   uint64_t n_used, n_slots; /* of all chunks */
 };
 
-/* Up to `max_chunks` chunks of 2^bits slots (64 to SLOTS_PER_CHUNK_MAX) each. 0 or FC_ENOMEM. */
+/* Makes an empty table for up to `max_chunks` chunks of 2^bits slots each (64 to
+ * SLOTS_PER_CHUNK_MAX). Returns 0 or FC_ENOMEM. */
 int slots_init(struct slots *slots, uint32_t bits, uint64_t max_chunks);
-void slots_deinit(struct slots *slots); /* idempotent; the chunks' memory is the caller's */
+/* Frees the table; idempotent. The chunks' memory remains the caller's. */
+void slots_deinit(struct slots *slots);
 
-/* Adds SLOTS_CHUNK_BYTES at `memory`, aligned to SLOTS_ALIGN; zeroes all of it. NULL: there is no
- * number left. */
+/* Adds a chunk of SLOTS_CHUNK_BYTES at `memory`, which is aligned to SLOTS_ALIGN, and zeroes it.
+ * Returns NULL if all chunk numbers are in use. */
 struct slots_chunk *slots_add(struct slots *slots, void *memory);
 
-/* Tells the chunk's new place, where its bytes are already. */
-void slots_moved(struct slots *slots, struct slots_chunk *chunk);
+/* Updates the table after the caller moved the bytes of a chunk to `chunk`. */
+void slots_chunk_moved(struct slots *slots, struct slots_chunk *chunk);
 
-/* Takes out one chunk without used slots, whose memory is then the caller's, where half a chunk
- * of unused slots is left without it. NULL: none. */
+/* Removes one empty chunk if at least half a chunk of unused slots remains without it. The caller
+ * then owns its memory. Returns NULL if there is none. */
 struct slots_chunk *slots_remove_empty(struct slots *slots);
 
-/* Returns a slot, with whatever it held last (zeros at first); 0: add a chunk. */
-uint32_t slots_take(struct slots *slots);
-void slots_give(struct slots *slots, uint32_t slot);
+/* Allocates a slot. Its content is what it held last, or zeros. Returns 0 if the caller must add a
+ * chunk first. */
+uint32_t slots_alloc(struct slots *slots);
+void slots_free(struct slots *slots, uint32_t slot);
 
-/* Where the slots are sparse (more than an eighth of them and one and a half chunks are unused):
- * takes the slot *to, to which the caller moves what is in *from, and gives *from back. A chunk is
- * emptied that is not pinned. False: there is nothing to move. */
+/* Names the next move by which sparse slots become dense. Slots are sparse if more than an eighth
+ * of them plus one and a half chunks are unused. Allocates the slot *to; the caller copies *from to
+ * it and frees *from. Chunks with pins are left alone. Returns false if there is nothing to move.
+ */
 bool slots_next_move(struct slots *slots, uint32_t *from, uint32_t *to);
+
+/* Aborts unless counts, bitmaps and lists agree. For tests: it walks all chunks. */
+void slots_check(const struct slots *slots);
 
 static inline uint64_t slots_unused(const struct slots *slots) {
   return slots->n_slots - slots->n_used;
 }
 
-/* `bits` is that of slots_init, a constant where speed counts. */
+/* `bits` is that of slots_init, and a constant in the caller where speed counts. */
 static inline void *slots_in(struct slots_chunk *chunk, uint32_t bits, uint32_t slot) {
   uint64_t index = slot & ((UINT32_C(1) << bits) - 1);
   return (uint8_t *)(chunk + 1) + (index << (SLOTS_BYTES_BITS - bits));
@@ -90,7 +96,7 @@ static inline struct slots_chunk *slots_chunk_of(const struct slots *slots, uint
   return slots->chunks[slot >> bits];
 }
 
-/* For any number: NULL where no chunk has it; else the slot, used or not. */
+/* Accepts any number. Returns the slot, used or not, or NULL if no chunk has it. */
 static inline void *slots_find(const struct slots *slots, uint32_t bits, uint32_t slot) {
   if (slot >> bits >= slots->n_chunks || slots->chunks[slot >> bits] == NULL)
     return NULL;

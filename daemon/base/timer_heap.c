@@ -3,74 +3,94 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "daemon/base/check.h"
+
 #define CAPACITY_FIRST 64u
 
-static bool is_before(const struct deadline *a, const struct deadline *b) {
+static bool is_before(const struct timer_heap_entry *a, const struct timer_heap_entry *b) {
   return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-static void place(struct deadlines *set, size_t i, struct deadline *deadline) {
-  set->heap[i] = deadline;
-  deadline->place = i + 1;
+static void place(struct timer_heap *heap, size_t i, struct timer_heap_entry *entry) {
+  heap->entries[i] = entry;
+  entry->place = i + 1;
 }
 
-/* Up or down from the hole at `i`, to where it belongs. */
-static void settle(struct deadlines *set, size_t i, struct deadline *deadline) {
-  for (; i > 0 && is_before(deadline, set->heap[(i - 1) / 2]); i = (i - 1) / 2)
-    place(set, i, set->heap[(i - 1) / 2]);
-  for (size_t child; (child = 2 * i + 1) < set->n; i = child) {
-    if (child + 1 < set->n && is_before(set->heap[child + 1], set->heap[child]))
-      child++;
-    if (!is_before(set->heap[child], deadline))
-      break;
-    place(set, i, set->heap[child]);
+/* Checks one entry against its parent and its first child. */
+static void check_entry(const struct timer_heap *heap, const struct timer_heap_entry *entry) {
+  size_t i = entry->place - 1;
+  check_lt(i, heap->n);
+  assert(heap->entries[i] == entry);
+  assert(i == 0 || !is_before(entry, heap->entries[(i - 1) / 2]));
+  assert(2 * i + 1 >= heap->n || !is_before(heap->entries[2 * i + 1], entry));
+}
+
+void timer_heap_check(const struct timer_heap *heap) {
+  check_le(heap->n, heap->capacity);
+  for (size_t i = 0; i < heap->n; i++) {
+    check_eq(heap->entries[i]->place, i + 1);
+    check_le(heap->entries[i]->order, heap->orders);
+    check_entry(heap, heap->entries[i]);
   }
-  place(set, i, deadline);
 }
 
-static bool grow(struct deadlines *set) {
-  size_t capacity = set->capacity == 0 ? CAPACITY_FIRST : 2 * set->capacity;
-  struct deadline **heap = realloc(set->heap, capacity * sizeof *heap);
-  if (heap == NULL)
+/* Moves the hole at `i` up or down to where the entry belongs, and fills it. */
+static void settle(struct timer_heap *heap, size_t i, struct timer_heap_entry *entry) {
+  for (; i > 0 && is_before(entry, heap->entries[(i - 1) / 2]); i = (i - 1) / 2)
+    place(heap, i, heap->entries[(i - 1) / 2]);
+  for (size_t child; (child = 2 * i + 1) < heap->n; i = child) {
+    if (child + 1 < heap->n && is_before(heap->entries[child + 1], heap->entries[child]))
+      child++;
+    if (!is_before(heap->entries[child], entry))
+      break;
+    place(heap, i, heap->entries[child]);
+  }
+  place(heap, i, entry);
+  check_entry(heap, entry);
+}
+
+static bool grow(struct timer_heap *heap) {
+  size_t capacity = heap->capacity == 0 ? CAPACITY_FIRST : 2 * heap->capacity;
+  struct timer_heap_entry **entries = realloc(heap->entries, capacity * sizeof(void *));
+  if (entries == NULL)
     return false;
-  set->heap = heap;
-  set->capacity = capacity;
+  heap->entries = entries;
+  heap->capacity = capacity;
   return true;
 }
 
-bool deadlines_add(struct deadlines *set, struct deadline *deadline, uint64_t at_ns) {
-  assert(deadline->place == 0);
-  if (set->n == set->capacity && !grow(set))
+bool timer_heap_add(struct timer_heap *heap, struct timer_heap_entry *entry, uint64_t at_ns) {
+  check_eq(entry->place, 0);
+  if (heap->n == heap->capacity && !grow(heap))
     return false;
-  deadline->at_ns = at_ns;
-  deadline->order = ++set->orders;
-  settle(set, set->n++, deadline);
+  check_lt(heap->n, heap->capacity);
+  entry->at_ns = at_ns;
+  entry->order = ++heap->orders;
+  settle(heap, heap->n++, entry);
   return true;
 }
 
-void deadlines_remove(struct deadlines *set, struct deadline *deadline) {
-  if (deadline->place == 0)
+void timer_heap_remove(struct timer_heap *heap, struct timer_heap_entry *entry) {
+  if (entry->place == 0)
     return;
-  size_t i = deadline->place - 1;
-  struct deadline *last = set->heap[--set->n];
-  deadline->place = 0;
-  if (last != deadline)
-    settle(set, i, last);
+  check_entry(heap, entry);
+  size_t i = entry->place - 1;
+  struct timer_heap_entry *last = heap->entries[--heap->n];
+  entry->place = 0;
+  if (last != entry)
+    settle(heap, i, last);
 }
 
-void deadlines_move(struct deadlines *set, struct deadline *deadline, uint64_t at_ns) {
-  assert(deadline->place != 0);
-  deadline->at_ns = at_ns;
-  deadline->order = ++set->orders;
-  settle(set, deadline->place - 1, deadline);
+void timer_heap_move(struct timer_heap *heap, struct timer_heap_entry *entry, uint64_t at_ns) {
+  check_lt(0, entry->place);
+  check_entry(heap, entry);
+  entry->at_ns = at_ns;
+  entry->order = ++heap->orders;
+  settle(heap, entry->place - 1, entry);
 }
 
-struct deadline *deadlines_first(const struct deadlines *set) {
-  return set->n == 0 ? NULL : set->heap[0];
-}
-
-void deadlines_deinit(struct deadlines *set) {
-  assert(set->n == 0);
-  free(set->heap);
-  *set = (struct deadlines){0};
+void timer_heap_deinit(struct timer_heap *heap) {
+  check_eq(heap->n, 0);
+  free(heap->entries);
+  *heap = (struct timer_heap){0};
 }

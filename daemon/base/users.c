@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WOKEN_MAX 8u /* waits, of one user, at a time */
+#define WOKEN_MAX 8u /* waits of one user, at a time */
 
 void users_init(struct users *users, uint32_t share_percent) {
   assert(share_percent >= 1 && share_percent <= 100);
@@ -23,9 +23,9 @@ void users_set_limit(struct users *users, enum user_resource resource, uint64_t 
   users->limits[resource] = limit;
 }
 
-/* ---- coming and going ---- */
+/* ---- references ---- */
 
-/* Uids near one another, as they are given out, are in different buckets. */
+/* Consecutive uids are in different buckets. */
 static struct user **bucket_of(struct users *users, uid_t uid) {
   return &users->buckets[uid % USERS_BUCKETS];
 }
@@ -65,13 +65,14 @@ static void discard(struct user *user) {
     user->next->prev = user->prev;
   for (int resource = 0; resource < USER_RESOURCES; resource++)
     assert(user->waits[resource].n == 0);
-  for (unsigned i = 0; i < USER_LINES; i++)
-    assert(user->lines[i].n == 0);
+  assert(user->lane_waiters == 0);
+  for (unsigned i = 0; i < USER_QUEUES; i++)
+    assert(user->queues[i].n == 0);
   users->n--;
   free(user);
 }
 
-static void discard_if_done(struct user *user) {
+static void discard_if_unused(struct user *user) {
   if (user->references > 0)
     return;
   for (int resource = 0; resource < USER_RESOURCES; resource++)
@@ -80,7 +81,7 @@ static void discard_if_done(struct user *user) {
   discard(user);
 }
 
-struct user *users_join(struct users *users, uid_t uid, bool limited) {
+struct user *users_ref(struct users *users, uid_t uid, bool limited) {
   struct user *user = find(users, uid);
   if (user == NULL)
     user = make(users, uid);
@@ -91,17 +92,17 @@ struct user *users_join(struct users *users, uid_t uid, bool limited) {
   return user;
 }
 
-void user_hold(struct user *user) {
+void user_ref(struct user *user) {
   if (user != NULL)
     user->references++;
 }
 
-void user_leave(struct user *user) {
+void user_unref(struct user *user) {
   if (user == NULL)
     return;
   assert(user->references > 0);
   user->references--;
-  discard_if_done(user);
+  discard_if_unused(user);
 }
 
 /* ---- shares ---- */
@@ -110,9 +111,10 @@ static uint64_t share_of(uint64_t left, uint32_t percent) {
   return left / 100 * percent + left % 100 * percent / 100; /* does not overflow */
 }
 
-/* Of what the other users leave. */
+/* Returns the user's share of what the others leave. */
 static uint64_t share(const struct user *user, enum user_resource resource) {
   const struct users *users = user->users;
+  assert(users->used[resource] >= user->used[resource]);
   uint64_t others = users->used[resource] - user->used[resource];
   uint64_t limit = users->limits[resource];
   return share_of(limit > others ? limit - others : 0, users->share_percent);
@@ -122,15 +124,15 @@ static bool has_share(const struct user *user) {
   return user != NULL && user->limited && user->users->share_percent < 100;
 }
 
-uint64_t user_room(const struct user *user, enum user_resource resource) {
+uint64_t user_quota_left(const struct user *user, enum user_resource resource) {
   if (!has_share(user))
     return UINT64_MAX;
   uint64_t most = share(user, resource), own = user->used[resource];
   return most > own ? most - own : 0;
 }
 
-bool user_may_take(const struct user *user, enum user_resource resource, uint64_t amount) {
-  return !has_share(user) || user->used[resource] == 0 || amount <= user_room(user, resource);
+bool user_can_charge(const struct user *user, enum user_resource resource, uint64_t amount) {
+  return !has_share(user) || user->used[resource] == 0 || amount <= user_quota_left(user, resource);
 }
 
 void user_count_refused(struct user *user, enum user_resource resource) {
@@ -146,62 +148,62 @@ void user_charge(struct user *user, enum user_resource resource, uint64_t amount
 
 /* ---- waits ---- */
 
-void user_wait_for(struct user *user, enum user_resource resource, struct user_wait *wait) {
-  if (wait->turn.line == &user->waits[resource])
+void user_wait_enqueue(struct user *user, enum user_resource resource, struct user_wait *wait) {
+  if (wait->item.queue == &user->waits[resource])
     return;
-  turns_remove(&wait->turn); /* it waited for another resource */
+  round_robin_remove(&wait->item); /* it may wait for another resource */
   assert(user->used[resource] > 0);
   user_count_refused(user, resource);
-  turns_add(&user->users->waiting[resource], &user->waits[resource], &wait->turn);
+  round_robin_add(&user->users->waiting[resource], &user->waits[resource], &wait->item);
 }
 
-void user_stop_waiting(struct user_wait *wait) {
-  turns_remove(&wait->turn);
+void user_wait_cancel(struct user_wait *wait) {
+  round_robin_remove(&wait->item);
 }
 
-static void wake(const struct turn_line *line) {
-  struct turn *turn = line->first;
-  for (unsigned woken = 0; turn != NULL && woken < WOKEN_MAX; woken++) {
-    struct turn *next = turn->next;
-    struct user_wait *wait = (struct user_wait *)turn;
+static void wake(const struct round_robin_queue *queue) {
+  struct round_robin_item *item = queue->first;
+  for (unsigned woken = 0; item != NULL && woken < WOKEN_MAX; woken++) {
+    struct round_robin_item *next = item->next;
+    struct user_wait *wait = (struct user_wait *)item;
     wait->ready(wait);
-    turn = next;
+    item = next;
   }
 }
 
-void user_wake(struct user *user, enum user_resource resource) {
+void user_wake_waiters(struct user *user, enum user_resource resource) {
   if (user != NULL)
     wake(&user->waits[resource]);
 }
 
-/* What one user returns is room for another, too: each time for the next one that waits. */
+/* Bytes that one user returns are room for others too. Each release wakes the next user. */
 static void wake_after_release(struct user *user, enum user_resource resource) {
-  struct turn_line *own = &user->waits[resource];
-  struct turns *waiting = &user->users->waiting[resource];
+  struct round_robin_queue *own = &user->waits[resource];
+  struct round_robin *waiting = &user->users->waiting[resource];
   wake(own);
   if (own->n > 0)
-    turns_put_last(own);
+    round_robin_move_last(own);
   if (waiting->first == NULL || waiting->first == own)
     return;
-  turns_put_last(waiting->first);
+  round_robin_move_last(waiting->first);
   wake(waiting->last);
 }
 
-void user_release(struct user *user, enum user_resource resource, uint64_t amount) {
+void user_uncharge(struct user *user, enum user_resource resource, uint64_t amount) {
   if (user == NULL || amount == 0)
     return;
   struct users *users = user->users;
   assert(user->used[resource] >= amount && users->used[resource] >= amount);
   user->used[resource] -= amount;
   users->used[resource] -= amount;
-  if (users_have_waits(users, resource))
+  if (users_have_waiters(users, resource))
     wake_after_release(user, resource);
-  discard_if_done(user);
+  discard_if_unused(user);
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
-const char *user_share_text(const struct user *user, enum user_resource resource,
+const char *user_quota_text(const struct user *user, enum user_resource resource,
                             char text[USER_TEXT_SIZE]) {
   static const char *const names[USER_RESOURCES] = {[USER_CONNECTIONS] = "connections",
                                                     [USER_NAMESPACES] = "namespaces",

@@ -3,15 +3,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "daemon/base/check.h"
 #include "daemon/leases/leases_internal.h"
 
 #define NS_PER_MS 1000000u
 
-/* Of all searches in one leases_expire, so that very many waits that end together do not keep the
- * daemon from others: less than a millisecond. */
+/* The steps of all searches in one leases_expire: less than a millisecond, even if very many waits
+ * end together. */
 #define EXPIRE_STEPS_MAX 65536u
 
-/* Of an array that doubles until it has `n` pointers. */
+/* Returns the size of an array that doubles until it has `n` pointers. */
 static size_t bytes_of_pointers(uint32_t n) {
   size_t capacity = 64;
   while (capacity < n)
@@ -19,8 +20,7 @@ static size_t bytes_of_pointers(uint32_t n) {
   return capacity * sizeof(void *);
 }
 
-/* Besides leases and waits: two heaps, and the buckets, of which the old ones stand beside the new
- * ones while they grow. */
+/* Two heaps and the buckets come on top. While the buckets grow, old and new ones exist. */
 size_t leases_bytes_max(const struct leases_limits *limits) {
   return leases_bytes_allowed(limits) + bytes_of_pointers(limits->leases) * 5 / 2 +
          bytes_of_pointers(limits->waits);
@@ -37,10 +37,28 @@ void leases_init(struct leases *leases, const struct leases_limits *limits,
 }
 
 void leases_deinit(struct leases *leases) {
-  assert(leases->n == 0 && leases->waits == 0 && leases->due == 0 && leases->due_first == NULL);
+  check_eq(leases->n, 0);
+  check_eq(leases->waits, 0);
+  check_eq(leases->due, 0);
+  check_eq(leases->bytes, 0);
+  assert(leases->due_first == NULL && leases->first == NULL);
   free(leases->buckets);
-  deadlines_deinit(&leases->terms);
-  deadlines_deinit(&leases->untils);
+  timer_heap_deinit(&leases->terms);
+  timer_heap_deinit(&leases->untils);
+}
+
+/* Checks what holds for the client and the table between two calls. */
+static void check_client(const struct leases *leases, const struct lease_client *client) {
+  check_eq(client->held == 0, client->held_first == NULL);
+  check_eq(client->waits == 0, client->wait_first == NULL);
+  check_eq(client->due == 0, client->due_first == NULL);
+  assert(client->held == 0 || client->waits == 0);
+  check_le(client->held, leases->n);
+  check_le(client->waits, leases->waits);
+  check_le(client->due, leases->due);
+  check_eq(leases->n, leases->terms.n);
+  check_eq(leases->waits, leases->untils.n);
+  check_le(leases->bytes, leases_bytes_allowed(&leases->limits));
 }
 
 /* ---- times ---- */
@@ -61,18 +79,21 @@ static uint64_t term_of(const struct leases *leases, const struct lease_request 
 
 /* ---- a lease begins and ends ---- */
 
-/* A holder that has a lease does not wait: no holder waits for one that waits. */
-static void grant(struct leases *leases, struct lease *lease, struct lease_holder *holder,
+/* The client's waits end, because a client that holds a lease does not wait. */
+static void grant(struct leases *leases, struct lease *lease, struct lease_client *client,
                   uint64_t now_ns) {
-  leases_end_waits_of(leases, holder, LEASE_END_AGAIN, now_ns);
-  leases_own(leases, lease, holder, now_ns);
+  if (client->waits > 0)
+    leases_end_waits_of(leases, client, LEASE_END_AGAIN, now_ns);
+  check_eq(client->waits, 0);
+  leases_own(leases, lease, client, now_ns);
   leases->counters->leases_granted++;
   lease->ns->counters.leases_granted++;
 }
 
 static void end(struct leases *leases, struct lease *lease, enum lease_end how, uint64_t now_ns) {
   leases_disown(leases, lease);
-  leases_end_waits_for(leases, lease, how, now_ns);
+  if (lease->waits > 0)
+    leases_end_waits_for(leases, lease, how, now_ns);
   leases_drop(leases, lease);
 }
 
@@ -83,10 +104,9 @@ static struct lease_wait *first_that_wants(const struct lease *lease) {
   return wait;
 }
 
-/* The lease has another owner, for whose process the others wait from now on. The waits of
- * processes for which that one waits close a circle. The edges to the former owner go first, so
- * that no circle is found that is over; those to the new one do not change what is found from it.
- */
+/* The lease has a new owner, so its waits become waits for another process. The edges to the former
+ * owner are removed first, so that no cycle is found that is gone. The edges to the new owner do
+ * not change the result of a search from it, so one search serves all waits. */
 static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   if (lease->wait_first == NULL)
@@ -96,28 +116,30 @@ static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
   leases_search(leases, owner);
   for (struct lease_wait *wait = lease->wait_first, *next; wait != NULL; wait = next) {
     next = wait->next;
-    if (leases_is_helper(wait->holder->process, owner)) {
+    if (leases_is_helper(wait->waiter->process, owner)) {
       leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);
       continue;
     }
     leases_edge_add(wait);
-    leases_set_grace(leases, wait, leases_closes_circle(leases, wait), now_ns);
+    leases_set_grace(leases, wait, now_ns);
   }
 }
 
-/* No bound is in the way: the number of leases stays, and who waits has none. The new owner's user
- * may come to hold more than its share, by what its waits are granted: they are bounded, too. */
+/* Gives the lease to the first waiter that wants it. Cannot exceed a limit: the lease count is
+ * unchanged and the new owner holds no other lease. Its user may hold more than its share, by
+ * leases that its waits are granted, and the number of waits is bounded too. */
 static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_wait *wait = first_that_wants(lease);
   if (wait == NULL) {
     end(leases, lease, LEASE_END_NONE, now_ns);
     return;
   }
-  struct lease_holder *holder = wait->holder;
-  deadlines_move(&leases->terms, &lease->term, later(now_ns, wait->term_ns));
+  struct lease_client *client = wait->waiter;
+  timer_heap_move(&leases->terms, &lease->term, later(now_ns, wait->term_ns));
   leases_disown(leases, lease);
   leases_end_wait(leases, wait, LEASE_END_GRANTED, now_ns);
-  grant(leases, lease, holder, now_ns);
+  grant(leases, lease, client, now_ns);
+  check_eq(client->held, 1);
   wait_for_new_owner(leases, lease, now_ns);
 }
 
@@ -131,64 +153,70 @@ static void abandon(struct leases *leases, struct lease *lease, uint64_t now_ns)
   hand_over(leases, lease, now_ns);
 }
 
-/* ---- what comes from outside ---- */
+/* ---- requests ---- */
 
-static bool has_share(const struct lease_holder *holder, enum user_resource resource) {
-  if (user_may_take(holder->user, resource, 1))
+static bool has_share(const struct lease_client *client, enum user_resource resource) {
+  if (user_can_charge(client->user, resource, 1))
     return true;
-  user_count_refused(holder->user, resource);
+  user_count_refused(client->user, resource);
   return false;
 }
 
-static enum lease_answer begin(struct leases *leases, struct lease_holder *holder,
-                               const struct lease_request *request, uint64_t now_ns) {
+static enum lease_answer begin_lease(struct leases *leases, struct lease_client *client,
+                                     const struct lease_request *request, uint64_t now_ns) {
   const struct leases_limits *limits = &leases->limits;
-  if (!request->wants || leases->n >= limits->leases || holder->held >= limits->leases_each ||
-      !has_share(holder, USER_LEASES))
+  if (!request->wants || leases->n >= limits->leases || client->held >= limits->leases_each ||
+      !has_share(client, USER_LEASES))
     return LEASE_NONE;
   uint64_t end_ns = later(now_ns, term_of(leases, request));
   struct lease *lease = leases_make(leases, request, end_ns);
   if (lease == NULL)
     return LEASE_NONE;
-  grant(leases, lease, holder, now_ns);
+  grant(leases, lease, client, now_ns);
+  check_le(leases->n, limits->leases);
+  check_le(client->held, limits->leases_each);
   return LEASE_GRANTED;
 }
 
-/* Waits that are over count until they are answered: who reads no replies takes no more memory. */
-static bool may_wait(const struct leases *leases, const struct lease_holder *holder,
+/* Due waits count until they are answered, so a client that reads no replies takes no more memory.
+ */
+static bool may_wait(const struct leases *leases, const struct lease_client *client,
                      const struct lease *lease) {
-  return holder->held == 0 && lease->waits < LEASES_WAITS_FOR_ONE_MAX &&
+  return client->held == 0 && lease->waits < LEASES_WAITS_FOR_ONE_MAX &&
          leases->waits + leases->due < leases->limits.waits &&
-         holder->waits + holder->due < leases->limits.waits_each && has_share(holder, USER_WAITS);
+         client->waits + client->due < leases->limits.waits_each && has_share(client, USER_WAITS);
 }
 
-static enum lease_answer begin_wait(struct leases *leases, struct lease_holder *holder,
+static enum lease_answer begin_wait(struct leases *leases, struct lease_client *client,
                                     struct lease *lease, const struct lease_request *request,
                                     uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   uint64_t until_ns = later(now_ns, bounded(leases, request->wait_ns));
-  if (!may_wait(leases, holder, lease) || leases_is_helper(holder->process, owner))
+  if (!may_wait(leases, client, lease) || leases_is_helper(client->process, owner))
     return LEASE_NONE;
   struct lease_wait *wait =
-      leases_wait(leases, holder, lease, request, term_of(leases, request), now_ns, until_ns);
+      leases_wait(leases, client, lease, request, term_of(leases, request), now_ns, until_ns);
   if (wait == NULL)
     return LEASE_NONE;
   leases_edge_add(wait);
   leases_search(leases, owner);
-  leases_set_grace(leases, wait, leases_closes_circle(leases, wait), now_ns);
+  leases_set_grace(leases, wait, now_ns);
+  check_client(leases, client);
   return LEASE_WAITS;
 }
 
-enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
-                             const struct lease_request *request, uint64_t now_ns) {
-  struct lease *lease = leases_find(leases, request->ns, request->digest, request->key);
+enum lease_answer leases_acquire(struct leases *leases, struct lease_client *client,
+                                 const struct lease_request *request, uint64_t now_ns) {
+  check_client(leases, client);
+  struct lease *lease =
+      leases->n == 0 ? NULL : leases_find(leases, request->ns, request->digest, request->key);
   if (lease == NULL)
-    return begin(leases, holder, request, now_ns);
-  if (lease->owner == holder)
+    return begin_lease(leases, client, request, now_ns);
+  if (lease->owner == client)
     return LEASE_NONE;
   if (request->wait_ns == 0)
     return LEASE_TAKEN;
-  return begin_wait(leases, holder, lease, request, now_ns);
+  return begin_wait(leases, client, lease, request, now_ns);
 }
 
 void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,
@@ -196,35 +224,40 @@ void leases_put(struct leases *leases, const struct namespace *ns, uint64_t dige
   struct lease *lease = leases_find(leases, ns, digest, key);
   if (lease == NULL)
     return;
-  leases_learn(lease, now_ns);
+  leases_record_duration(lease, now_ns);
   end(leases, lease, LEASE_END_PUT, now_ns);
 }
 
-bool leases_give_up(struct leases *leases, struct lease_holder *holder, const struct namespace *ns,
+bool leases_give_up(struct leases *leases, struct lease_client *client, const struct namespace *ns,
                     uint64_t digest, const struct fc_key *key, bool for_all, uint64_t now_ns) {
   struct lease *lease = leases_find(leases, ns, digest, key);
-  if (lease == NULL || lease->owner != holder)
+  if (lease == NULL || lease->owner != client)
     return false;
-  if (!for_all) {
+  if (for_all) {
+    count_abandoned(leases, lease);
+    end(leases, lease, LEASE_END_NONE, now_ns);
+  } else {
     abandon(leases, lease, now_ns);
-    return true;
   }
-  count_abandoned(leases, lease);
-  end(leases, lease, LEASE_END_NONE, now_ns);
+  check_client(leases, client);
   return true;
 }
 
-uint32_t leases_give_up_all(struct leases *leases, struct lease_holder *holder, uint64_t now_ns) {
-  uint32_t given_up = holder->held;
-  leases_end_waits_of(leases, holder, LEASE_END_NONE, now_ns);
-  while (holder->held_first != NULL)
-    abandon(leases, holder->held_first, now_ns);
+uint32_t leases_give_up_all(struct leases *leases, struct lease_client *client, uint64_t now_ns) {
+  uint32_t given_up = client->held;
+  leases_end_waits_of(leases, client, LEASE_END_NONE, now_ns);
+  while (client->held_first != NULL)
+    abandon(leases, client->held_first, now_ns);
+  check_eq(client->held, 0);
+  check_client(leases, client);
   return given_up;
 }
 
-void leases_leave(struct leases *leases, struct lease_holder *holder, uint64_t now_ns) {
-  (void)leases_give_up_all(leases, holder, now_ns); /* how many does not matter any more */
-  leases_forget_due(leases, holder);
+void leases_client_gone(struct leases *leases, struct lease_client *client, uint64_t now_ns) {
+  (void)leases_give_up_all(leases, client, now_ns); /* the number does not matter any more */
+  leases_forget_due(leases, client);
+  assert(!client->is_queued);
+  check_client(leases, client);
 }
 
 static bool is_selected(const struct lease *lease, const struct namespace *ns, struct fc_str view,
@@ -234,9 +267,9 @@ static bool is_selected(const struct lease *lease, const struct namespace *ns, s
          (op.data == NULL || fc_str_equal(lease->key.op, op));
 }
 
-/* Of a namespace, its own leases alone are looked at: clients may clear it often, and other clients
- * hold many. A lease that is handed over goes to the end of the list, where the clear must not come
- * to it again. No other lease moves or ends by that. */
+/* A clear of one namespace walks only the leases of that namespace, because clients may clear it
+ * often and others may hold many leases. A lease that is handed over moves to the end of the list
+ * with a new serial, which ends the walk. No other lease moves. */
 void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_str view,
                   struct fc_str op, uint64_t now_ns) {
   uint64_t last = leases->serials;
@@ -250,16 +283,16 @@ void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_s
 
 /* ---- time ---- */
 
-static struct lease *lease_of(struct deadline *term) {
+static struct lease *lease_of(struct timer_heap_entry *term) {
   return (struct lease *)((char *)term - offsetof(struct lease, term));
 }
 
-static struct lease_wait *wait_of(struct deadline *until) {
+static struct lease_wait *wait_of(struct timer_heap_entry *until) {
   return (struct lease_wait *)((char *)until - offsetof(struct lease_wait, until));
 }
 
-static bool is_over(const struct deadline *deadline, uint64_t now_ns) {
-  return deadline != NULL && deadline->at_ns <= now_ns;
+static bool is_over(const struct timer_heap_entry *entry, uint64_t now_ns) {
+  return entry != NULL && entry->at_ns <= now_ns;
 }
 
 static void expire(struct leases *leases, struct lease *lease, uint64_t now_ns) {
@@ -268,26 +301,19 @@ static void expire(struct leases *leases, struct lease *lease, uint64_t now_ns) 
   hand_over(leases, lease, now_ns);
 }
 
-/* In the order of their times, also where the caller is late: who would have been handed the lease
- * before its wait was over gets it. At the same time, the lease goes first, for the same reason. */
+/* Ends them in the order of their times, even if the caller is late. So a waiter gets the lease if
+ * the lease ended before its wait. At the same time the lease goes first, for the same reason. */
 void leases_expire(struct leases *leases, uint64_t now_ns) {
   uint32_t steps = EXPIRE_STEPS_MAX;
   for (;;) {
-    struct deadline *term = deadlines_first(&leases->terms);
-    struct deadline *until = deadlines_first(&leases->untils);
+    struct timer_heap_entry *term = timer_heap_first(&leases->terms);
+    struct timer_heap_entry *until = timer_heap_first(&leases->untils);
     if (is_over(term, now_ns) && (until == NULL || term->at_ns <= until->at_ns))
       expire(leases, lease_of(term), now_ns);
     else if (is_over(until, now_ns))
       leases_wait_over(leases, wait_of(until), &steps, now_ns);
     else
-      return;
+      break;
   }
-}
-
-uint64_t leases_next_ns(const struct leases *leases) {
-  const struct deadline *term = deadlines_first(&leases->terms);
-  const struct deadline *until = deadlines_first(&leases->untils);
-  uint64_t term_ns = term == NULL ? UINT64_MAX : term->at_ns;
-  uint64_t until_ns = until == NULL ? UINT64_MAX : until->at_ns;
-  return term_ns < until_ns ? term_ns : until_ns;
+  check_lt(now_ns, leases_next_ns(leases));
 }

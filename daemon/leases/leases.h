@@ -1,42 +1,41 @@
-/* leases.h - who computes what, and who waits for it: one miss, one forward pass.
+/* leases.h - the lease table: which connection computes which key, and which wait for it. One miss,
+ * one forward pass.
  *
- * A plain state machine over keys, holders (one a connection), their processes and time stamps that
- * are given as arguments and never go back: no loop, no socket, no clock. A key has at most one
- * lease, and a lease one owner.
+ * A plain state machine over keys, clients (one a connection), their processes and time stamps. The
+ * caller passes the time, which never goes back. A key has at most one lease, and a lease one
+ * owner.
  *
- *   asked for a key    nobody computes it: the asker gets the lease, if it wants it;
- *                      else the asker waits, if it may and can, or computes for itself.
- *   the lease ends     by a put of its key, whoever made it: all who wait get the value;
- *                      because its owner gave it up, failed, died, or was too long about it, or its
- *                      key was cleared: the first who waits and wants it gets the lease, the others
- *                      wait on; where none wants it, they are told to compute for themselves.
+ *   a get of a missing key:  without a lease on it, the client is granted one if it wants it. With
+ *                            one, the client waits if it may and can, or computes for itself.
+ *   the end of a lease:      by a put of its key, whichever client made it: all waiters get the
+ *                            value. Or because its owner gave it up, died or exceeded its term, or
+ *                            its key was cleared: the first waiter that wants the lease gets it,
+ * and the others wait on. If none wants it, all compute for themselves.
  *
- * NO DEADLOCK. A holder that has a lease never waits: asking with a wait, it is told to compute for
- * itself; and when it is granted a lease while it waits for others (it asked for several keys),
- * those waits end, to be asked for anew. So whoever is waited for is not waiting.
- *   A computation may also hand work to other threads of its process, which have other holders, and
- * to processes that it creates for that: its helpers. So a process as a whole may wait for the
- * processes that its holders wait for, and for its helpers.
- *   Certain: a helper that waits for a lease of the process that it helps waits for itself. Such
- * a wait is refused (LEASE_NONE), and ends at once where a lease goes to such an owner.
- *   A guess: a circle of processes. It is a deadlock if their computations wait for these very
- * waits, and harmless if their threads are independent. Only time can tell: a wait that closes a
- * circle lasts for a grace at most, which is about the time that computations take in its
- * namespace. Then the wait ends (LEASE_END_NONE) if the circle still exists, and goes on for as
- * long as was asked if not. So a deadlock costs one grace, and an independent computation is
- * waited for. A circle that is too large to be searched is taken for one.
- *   Within one process a wait closes no circle: its threads that miss a key together compute it
- * once, and cannot be told from threads that a computation waits for. Where it does, the wait
- * lasts until its time is over.
+ * NO DEADLOCK BETWEEN CONNECTIONS. A client that holds a lease never waits. Its get with a wait is
+ * answered with "compute for yourself". When a client that waits is granted a lease, its other
+ * waits end, and it may ask for those keys again. So no owner of a lease waits.
  *
- * FAIR. First come, first served. What ends a wait makes it `due`: the caller takes what is due
- * (leases_next_due, leases_due_done) and answers, in the order in which it became so.
+ * DEADLOCK BETWEEN PROCESSES. A computation may hand work to other threads of its process, which
+ * have other connections, and to processes that it creates for it: its helpers. So a process can
+ * wait through all of its connections and helpers (leases_deadlock.c).
+ *   - A helper that waits for a lease of the process that it helps waits for itself. Such a wait is
+ *     refused (LEASE_NONE), and ends at once if a lease goes to such an owner.
+ *   - Any other cycle in the wait-for graph may be a deadlock, or harmless because the threads of
+ *     its processes are independent. Only time can show which. A wait that closes a cycle has a
+ *     grace period of about the time that computations take in its namespace. If the cycle still
+ *     exists then, the wait ends (LEASE_END_NONE). If not, it goes on as long as was requested. So
+ * a deadlock costs one grace, and independent computations are waited for.
+ *   - A cycle within one process is not detected: threads that miss a key together compute it once,
+ *     and look the same as threads that a computation waits for. Such a wait lasts its full time.
  *
- * BOUNDED. Leases and waits, in all, for each holder and for each user (users.h), the waits for one
- * lease, and the memory of all; past a bound, and without memory, the answer is LEASE_NONE. Times
- * are bounded too.
+ * FAIR. First come, first served. An ended wait is due until it is answered. The caller answers
+ * due waits in the order in which they ended (leases_next_due, leases_due_done).
  *
- * Counts into the daemon's counters and the namespace's. One thread. */
+ * BOUNDED. Leases and waits, in all, for each client and for each user (users.h), the waits for one
+ * lease, all times, and the memory. Beyond a bound the result is LEASE_NONE.
+ *
+ * Counts into the counters of the daemon and the namespace. One thread. */
 #ifndef FC_DAEMON_LEASES_H
 #define FC_DAEMON_LEASES_H
 
@@ -46,63 +45,61 @@
 #include "proto/wall.h"
 #include "proto/wire/message.h"
 
-/* The grace is LEASES_GRACE_FACTOR times the smoothed time from a lease's grant to its put: most
- * computations take less than twice the mean. Within bounds: the least is what a busy machine adds
- * to short ones, and the most is what a client that is slow on purpose can cost the others. */
+/* The grace is LEASES_GRACE_FACTOR times the smoothed time from a grant to its put, because most
+ * computations take less than twice the mean. The minimum covers the delays of a busy machine. The
+ * maximum bounds the cost of a client that is slow on purpose. */
 #define LEASES_GRACE_FACTOR 2u
 #define LEASES_GRACE_MIN_NS UINT64_C(100000000)
 #define LEASES_GRACE_MAX_NS UINT64_C(10000000000)
-#define LEASES_GRACE_UNKNOWN_NS UINT64_C(1000000000) /* while no lease was put */
+#define LEASES_GRACE_UNKNOWN_NS UINT64_C(1000000000) /* before the first put of a lease */
 
-/* Waits for one lease, of all holders together: a put of its key ends them all at once, which takes
- * about a microsecond each while others have no turn. */
+/* Waits for one lease, of all clients together. A put ends them all at once, which takes about a
+ * microsecond each while other requests wait. */
 #define LEASES_WAITS_FOR_ONE_MAX 4096u
 
 struct lease_wait;
 struct lease_edge;
 
-/* A process, as far as its holders hold and wait. Zero to start; leases_forget_process at the end.
- * Read it, do not write. */
+/* A process, as a node of the wait-for graph. Zero to start; leases_forget_process at the end.
+ * Other modules only read it. */
 struct lease_process {
-  uint32_t held;                 /* leases, of all its holders */
-  uint64_t computing_since_ns;   /* when `held` was last 0, if it is not 0 now */
-  struct lease_edge *edge_first; /* to the processes that its holders wait for */
+  uint32_t held;                 /* leases of all its clients */
+  uint64_t computing_since_ns;   /* when `held` last rose from 0 */
+  struct lease_edge *edge_first; /* to the processes that its clients wait for */
   uint32_t edges;
-  struct lease_process *helper_of; /* NULL: of none */
+  struct lease_process *helper_of; /* NULL: not a helper */
   struct lease_process *helper_first, *next_helper, *prev_helper;
-  uint64_t delayed_ns, delayed_until_ns; /* by graces in vain, in all, and by the last one */
+  uint64_t delayed_ns, delayed_until_ns; /* by expired graces: in all, and the end of the last */
   uint64_t found_by;                     /* the latest search that found it */
   struct lease_process *next_found;
 };
 
-/* One connection's part. Zero to start, but for `user` and `process`; leases_leave at the end. Read
- * it, do not write. */
-struct lease_holder {
-  struct user *user; /* whose leases and waits are charged; borrowed; NULL: nobody's */
-  struct lease_process
-      *process; /* borrowed, until leases_leave; NULL: not known, it is in no circle
-                 */
-  struct lease *held_first, *held_last; /* in the order in which they were granted */
+/* What one connection holds and waits for. Zero to start, except for `user` and `process`;
+ * leases_client_gone at the end. Other modules only read it. Either `held` or `waits` is 0. */
+struct lease_client {
+  struct user *user;                    /* charged for its leases and waits; borrowed; NULL: none */
+  struct lease_process *process;        /* borrowed until leases_client_gone; NULL: not known */
+  struct lease *held_first, *held_last; /* in the order of their grants */
   uint32_t held;
-  struct lease_wait *wait_first, *wait_last; /* that are not over, in the order of their asking */
+  struct lease_wait *wait_first, *wait_last; /* not ended, in the order of their requests */
   uint32_t waits;
-  struct lease_wait *due_first, *due_last; /* over, not yet answered */
+  struct lease_wait *due_first, *due_last; /* ended, not answered */
   uint32_t due;
-  struct fc_waits sharing; /* of time, among its waits and, by the dispatcher, its other lookups */
-  struct lease_holder *next_due; /* in the table's queue */
-  bool is_due;                   /* it is in that queue */
+  struct fc_waits sharing;       /* of time, among its waits and the caller's other lookups */
+  struct lease_client *next_due; /* in the table's queue */
+  bool is_queued;                /* it is in that queue */
 };
 
 struct lease {
   struct namespace *ns;
   struct fc_key key; /* its names point into `names` */
   uint64_t digest;
-  struct lease_holder *owner; /* NULL: over; kept for the due waits that look at its key */
-  uint64_t serial;            /* another, higher one for each grant */
+  struct lease_client *owner; /* NULL: the lease has ended, and due waits still need its key */
+  uint64_t serial;            /* higher for each later grant */
   uint64_t granted_ns;
-  uint64_t delayed_before_ns; /* its owner's process, then */
-  struct deadline term;
-  struct lease_wait *wait_first, *wait_last; /* in the order of their asking */
+  uint64_t delayed_before_ns; /* delayed_ns of its owner's process at the grant */
+  struct timer_heap_entry term;
+  struct lease_wait *wait_first, *wait_last; /* in the order of their requests */
   uint32_t waits;
 
   struct lease *next_held, *prev_held; /* of its owner */
@@ -113,61 +110,60 @@ struct lease {
   char names[];
 };
 
-/* How a wait ends. */
+/* How a wait ended. */
 enum lease_end {
-  LEASE_END_PUT,     /* the value is stored: look it up (it may be gone again: then as AGAIN) */
+  LEASE_END_PUT,     /* the value is stored. Look it up: it may be gone again, then as AGAIN */
   LEASE_END_GRANTED, /* the lease is the waiter's now */
-  LEASE_END_AGAIN,   /* it was granted another lease; or nothing is known: it may ask again */
-  LEASE_END_NONE,    /* it is to compute for itself: its time is over, or it does not want the lease
-                        that nobody else wants, or the value cannot be stored, or its grace in a
-                        circle is over, or it helps the lease's new owner */
+  LEASE_END_AGAIN,   /* the waiter was granted another lease: it may ask again */
+  LEASE_END_NONE,    /* the waiter computes for itself: its time or grace is over, no waiter wants
+                        the lease, the value cannot be stored, or it helps the new owner */
 };
 
 struct lease_wait {
-  struct lease_holder *holder;
-  struct lease *lease; /* whose key it is */
-  uint32_t id;         /* of the request, for its reply */
-  uint32_t flags;      /* of the request: enum fc_flags */
-  bool wants;          /* the lease, should it become free */
-  uint64_t term_ns;    /* of that lease */
+  struct lease_client *waiter;
+  struct lease *lease;
+  uint32_t id;      /* of the request, for its reply */
+  uint32_t flags;   /* of the request: enum fc_flags */
+  bool wants;       /* the lease, if it becomes free */
+  uint64_t term_ns; /* of that lease */
   uint64_t since_ns;
   uint64_t begun;   /* of fc_waits */
-  uint64_t wall_ns; /* once it is over: its share of the time, as fc_waits has it */
+  uint64_t wall_ns; /* when it has ended: its share of the time, as fc_waits says */
   uint64_t asked_until_ns, grace_since_ns;
-  struct deadline until; /* before asked_until_ns: it closed a circle, and this ends its grace */
+  struct timer_heap_entry until; /* before asked_until_ns: the end of its grace */
   enum lease_end end;
   struct lease_wait *next, *prev;                     /* of the lease */
-  struct lease_wait *next_of_holder, *prev_of_holder; /* of the holder; `due` ones by the first */
-  struct lease_edge *edge; /* NULL: within a process, or not known, or past a bound */
+  struct lease_wait *next_of_client, *prev_of_client; /* of the waiter. Due waits: next only */
+  struct lease_edge *edge; /* NULL: same process, unknown process, or beyond a bound */
   struct fc_str probe;     /* points into probe_data; none: NULL */
   char probe_data[];
 };
 
 struct leases_limits {
-  uint32_t leases, leases_each; /* in all, and of one holder; at least 1 */
-  uint32_t waits, waits_each;   /* likewise; until they are answered */
-  uint64_t time_max_ns;         /* of a term and of a wait, whatever was asked for; at least 1 */
+  uint32_t leases, leases_each; /* in all, and of one client; at least 1 */
+  uint32_t waits, waits_each;   /* the same, counted until they are answered */
+  uint64_t time_max_ns;         /* of a term and of a wait, at least 1 */
 };
 
 struct leases {
   struct leases_limits limits;
   struct counters *counters;  /* of the daemon; borrowed */
-  uint32_t n, waits;          /* leases, and waits that are not over */
-  uint32_t due;               /* waits that are over, not yet answered */
+  uint32_t n, waits;          /* leases, and waits that have not ended */
+  uint32_t due;               /* waits that have ended and are not answered */
   size_t bytes;               /* of the memory of leases and waits, names included */
   uint64_t serials;           /* given out */
-  struct lease *first, *last; /* by serial: the one granted longest ago first */
-  struct lease **buckets;     /* owned; a power of two of them; NULL while there was never any */
+  struct lease *first, *last; /* by serial: the earliest grant first */
+  struct lease **buckets;     /* owned; a power of two of them; NULL before the first lease */
   uint32_t n_buckets;
-  struct deadlines terms;                    /* of the leases */
-  struct deadlines untils;                   /* of the waits that are not over */
-  struct lease_holder *due_first, *due_last; /* holders with something due */
-  uint64_t searches;                         /* for circles, so far */
-  bool search_ended;                         /* the latest found all that there is to be found */
-  uint32_t search_steps;                     /* that the latest took */
+  struct timer_heap terms;                   /* of the leases */
+  struct timer_heap untils;                  /* of the waits that have not ended */
+  struct lease_client *due_first, *due_last; /* the queue of clients with due waits */
+  uint64_t searches;                         /* of the wait-for graph so far */
+  bool search_complete;                      /* the latest was not given up */
+  uint32_t search_steps;                     /* of the latest */
 };
 
-/* The limits for `most` leases, and as many waits, of which a holder may have a quarter. */
+/* Returns limits for `most` leases and as many waits, of which one client may have a quarter. */
 static inline struct leases_limits leases_limits_of(uint32_t most, uint64_t time_max_ms) {
   uint32_t each = most < 4 ? 1 : most / 4;
   return (struct leases_limits){.leases = most,
@@ -177,36 +173,38 @@ static inline struct leases_limits leases_limits_of(uint32_t most, uint64_t time
                                 .time_max_ns = time_max_ms * 1000000u};
 }
 
-/* What a lease or a wait may take on average, names of 60 bytes included; and beside that. */
+/* The mean size of a lease or a wait with names of 60 bytes, and a constant part. */
 #define LEASES_BYTES_EACH 320u
 #define LEASES_BYTES_MORE 65536u
 static inline size_t leases_bytes_allowed(const struct leases_limits *limits) {
   return ((size_t)limits->leases + limits->waits) * LEASES_BYTES_EACH + LEASES_BYTES_MORE;
 }
 
-/* Memory that a table with these limits may take. */
+/* Returns the most memory that a table with these limits takes. */
 size_t leases_bytes_max(const struct leases_limits *limits);
-/* What it takes now. */
+/* Returns what this table takes now. */
 size_t leases_bytes(const struct leases *leases);
 
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);
-/* All holders have left. */
-void leases_deinit(struct leases *leases);
+void leases_deinit(struct leases *leases); /* all clients are gone */
 
-/* `helper` was created for a computation of `of`, which may wait for it from now on. Once for a
- * process, before it waits or is waited for. */
+/* Checks every list, count and bucket of the table. Takes time linear in its size: for tests. */
+void leases_check(const struct leases *leases);
+
+/* `helper` was created for a computation of `of`, which may wait for it from now on. Call it once
+ * for a process, before that process waits or holds a lease. */
 void leases_set_helper(struct lease_process *helper, struct lease_process *of);
 
-/* All its holders have left. It is nobody's helper, and has none, any more. */
+/* All clients of the process are gone. Ends its relations as a helper and to helpers. */
 void leases_forget_process(struct lease_process *process);
 
 struct lease_request {
   struct namespace *ns;
-  uint64_t digest; /* of namespace and key. The caller sees that no client can predict it, or keys
-                      by the thousand could share a bucket */
+  uint64_t digest; /* of namespace and key, with a seed that no client knows: otherwise clients
+                      could choose thousands of keys for one bucket */
   const struct fc_key *key;
-  bool wants;       /* the lease, if nobody has it */
+  bool wants;       /* the lease, if there is none */
   uint64_t term_ns; /* of that lease; 0: FC_LEASE_MS_DEFAULT */
   uint64_t wait_ns; /* 0: it does not wait */
   uint32_t id, flags;
@@ -215,53 +213,58 @@ struct lease_request {
 
 enum lease_answer {
   LEASE_NONE,    /* compute for yourself */
-  LEASE_GRANTED, /* the lease is the holder's */
-  LEASE_TAKEN,   /* somebody else computes it, and wait_ns was 0 */
-  LEASE_WAITS,   /* the answer comes when the wait is over */
+  LEASE_GRANTED, /* the lease is the client's */
+  LEASE_TAKEN,   /* another client holds it, and wait_ns was 0 */
+  LEASE_WAITS,   /* the answer comes when the wait ends */
 };
 
-/* `holder` looked for the key, and it is not stored. One that has this key's lease itself is told
- * LEASE_NONE: it is nested in its own computation. */
-enum lease_answer leases_ask(struct leases *leases, struct lease_holder *holder,
-                             const struct lease_request *request, uint64_t now_ns);
+/* Requests a lease on a key that is not stored, or a wait for it. A client that holds the key's
+ * lease itself gets LEASE_NONE: its request is nested in its own computation. */
+enum lease_answer leases_acquire(struct leases *leases, struct lease_client *client,
+                                 const struct lease_request *request, uint64_t now_ns);
 
-/* The key's value is stored. */
+/* Ends the key's lease, if there is one, because its value is stored. */
 void leases_put(struct leases *leases, const struct namespace *ns, uint64_t digest,
                 const struct fc_key *key, uint64_t now_ns);
 
-/* `holder` does not provide the key's value, of which it may have the lease (else nothing happens,
- * and false). `for_all`: nobody can, the value cannot be stored; all who wait are told to compute
- * for themselves. */
-bool leases_give_up(struct leases *leases, struct lease_holder *holder, const struct namespace *ns,
+/* Ends the client's lease on the key without a value. `for_all`: the value cannot be stored, so all
+ * waiters compute for themselves. Returns false if the client does not hold that lease. */
+bool leases_give_up(struct leases *leases, struct lease_client *client, const struct namespace *ns,
                     uint64_t digest, const struct fc_key *key, bool for_all, uint64_t now_ns);
 
-/* All that it has, and its waits, which become due (LEASE_END_NONE). Returns the number of leases.
- */
-uint32_t leases_give_up_all(struct leases *leases, struct lease_holder *holder, uint64_t now_ns);
+/* Ends all leases of the client, and its waits, which become due (LEASE_END_NONE). Returns the
+ * number of leases. */
+uint32_t leases_give_up_all(struct leases *leases, struct lease_client *client, uint64_t now_ns);
 
-/* It is gone: the same, and nothing of it is due. Idempotent. */
-void leases_leave(struct leases *leases, struct lease_holder *holder, uint64_t now_ns);
+/* Does the same for a client that is gone, and frees its due waits. Idempotent. */
+void leases_client_gone(struct leases *leases, struct lease_client *client, uint64_t now_ns);
 
-/* Entries were cleared: `ns` NULL: all; `view` and `op` none: any. */
+/* Ends the leases of cleared keys. `ns` NULL: all namespaces; `view` or `op` none: any. */
 void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_str view,
                   struct fc_str op, uint64_t now_ns);
 
-/* Ends what has had its time. */
+/* Ends leases and waits whose time is over. */
 void leases_expire(struct leases *leases, uint64_t now_ns);
 
-/* When leases_expire is to be called next; UINT64_MAX: not at all. */
-uint64_t leases_next_ns(const struct leases *leases);
+/* Returns when to call leases_expire next, or UINT64_MAX for never. */
+static inline uint64_t leases_next_ns(const struct leases *leases) {
+  const struct timer_heap_entry *term = timer_heap_first(&leases->terms);
+  const struct timer_heap_entry *until = timer_heap_first(&leases->untils);
+  uint64_t term_ns = term == NULL ? UINT64_MAX : term->at_ns;
+  uint64_t until_ns = until == NULL ? UINT64_MAX : until->at_ns;
+  return term_ns < until_ns ? term_ns : until_ns;
+}
 
-/* Takes the next holder with something due off the queue: now, or when it has room for replies, its
- * due waits are to be answered. It is queued again with the next one that becomes due. NULL: there
- * is none. */
-struct lease_holder *leases_next_due(struct leases *leases);
+/* Removes the next client with due waits from the queue. The caller answers them, now or when the
+ * client has room for replies. The next wait that becomes due queues the client again. Returns NULL
+ * if the queue is empty. */
+struct lease_client *leases_next_due(struct leases *leases);
 
-/* Frees the holder's first due wait, which was answered. */
-void leases_due_done(struct leases *leases, struct lease_holder *holder);
+/* Frees the client's first due wait, which was answered. */
+void leases_due_done(struct leases *leases, struct lease_client *client);
 
-/* The first lease by serial after `serial`; NULL: none. For listings: it walks the list, so the
- * further ones are to be had by ->next. */
+/* Returns the first lease by serial after `serial`, or NULL. For listings, which go on with ->next:
+ * it walks the list from the start. */
 const struct lease *leases_after(const struct leases *leases, uint64_t serial);
 
 #endif

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "daemon/base/check.h"
 #include "daemon/os/peer.h"
 #include "daemon/os/proc_stat.h"
 
-#define ANCESTORS_MAX 8u /* shells and wrappers between a process and its creator's client */
+#define ANCESTORS_MAX 8u /* shells and wrappers between a client and the client that created it */
 
 static uint32_t index_of(const struct processes *processes, pid_t pid) {
   return (uint32_t)(XXH3_64bits_withSeed(&pid, sizeof pid, processes->secret) % PROCESSES_BUCKETS);
@@ -17,9 +18,9 @@ static struct process **bucket_of(struct processes *processes, pid_t pid) {
   return &processes->buckets[index_of(processes, pid)];
 }
 
-struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t birth) {
+struct process *processes_find(const struct processes *processes, pid_t pid, uint64_t start_time) {
   struct process *process = processes->buckets[index_of(processes, pid)];
-  while (process != NULL && !(process->pid == pid && process->birth == birth))
+  while (process != NULL && !(process->pid == pid && process->start_time == start_time))
     process = process->next_in_bucket;
   return process;
 }
@@ -33,9 +34,10 @@ static void forget(struct processes *processes, struct process *process) {
   free(process);
 }
 
-/* ---- without a connection ---- */
+/* ---- processes without a connection ---- */
 
 static void become_idle(struct processes *processes, struct process *process) {
+  check_eq(process->connections, 0);
   process->next_idle = NULL;
   process->prev_idle = processes->idle_last;
   *(processes->idle_last == NULL ? &processes->idle_first : &processes->idle_last->next_idle) =
@@ -46,6 +48,7 @@ static void become_idle(struct processes *processes, struct process *process) {
 
 static void become_busy(struct processes *processes, struct process *process) {
   struct process *next = process->next_idle, *prev = process->prev_idle;
+  check_lt(0, processes->idle);
   *(prev == NULL ? &processes->idle_first : &prev->next_idle) = next;
   *(next == NULL ? &processes->idle_last : &next->prev_idle) = prev;
   processes->idle--;
@@ -63,11 +66,14 @@ static void forget_idle(struct processes *processes, uint32_t most) {
 
 void processes_deinit(struct processes *processes) {
   forget_idle(processes, 0);
+  check_eq(processes->idle, 0);
+  for (unsigned i = 0; i < PROCESSES_BUCKETS; i++)
+    assert(processes->buckets[i] == NULL);
 }
 
 /* ---- helpers ---- */
 
-/* The nearest process above this one that is a client. NULL: there is none, or /proc does not tell.
+/* Returns the nearest ancestor that is a client, or NULL: there is none, or /proc does not show it.
  */
 static struct process *find_creator(const struct processes *processes, pid_t pid) {
   struct proc_stat stat;
@@ -77,49 +83,49 @@ static struct process *find_creator(const struct processes *processes, pid_t pid
     known = proc_stat_read(parent, &stat);
     if (!known)
       break;
-    struct process *found = processes_find(processes, parent, peer_birth(stat.start_ticks));
+    struct process *found = processes_find(processes, parent, peer_start_time(stat.start_ticks));
     if (found != NULL)
       return found;
   }
   return NULL;
 }
 
-/* A process that was created while its creator computed, or by a helper, is taken for a helper for
- * as long as it lives: its creator may give it work in later computations, too. One that was
- * created before is a worker like others. */
-static void find_out_whose_helper(const struct processes *processes, struct process *process) {
-  struct process *creator = process->birth == 0 ? NULL : find_creator(processes, process->pid);
+/* A process that was created while its creator computed, or by a helper, is a helper as long as it
+ * lives, because its creator may give it work in later computations too. A process that was created
+ * before is a worker like others. */
+static void detect_helper(const struct processes *processes, struct process *process) {
+  struct process *creator = process->start_time == 0 ? NULL : find_creator(processes, process->pid);
   if (creator == NULL || creator == process)
     return;
-  uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(process->birth));
-  bool computed = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
-  if (computed || creator->leases.helper_of != NULL)
+  uint64_t created_ns = proc_stat_created_ns(peer_start_ticks(process->start_time));
+  bool was_computing = creator->leases.held > 0 && created_ns >= creator->leases.computing_since_ns;
+  if (was_computing || creator->leases.helper_of != NULL)
     leases_set_helper(&process->leases, &creator->leases);
 }
 
 /* ---- connections ---- */
 
-static struct process *make(struct processes *processes, pid_t pid, uint64_t birth,
+static struct process *make(struct processes *processes, pid_t pid, uint64_t start_time,
                             uint64_t number) {
   struct process *process = calloc(1, sizeof *process);
   if (process == NULL)
     return NULL;
   process->pid = pid;
-  process->birth = birth;
+  process->start_time = start_time;
   process->number = number;
   process->next_in_bucket = *bucket_of(processes, pid);
   *bucket_of(processes, pid) = process;
-  find_out_whose_helper(processes, process);
+  detect_helper(processes, process);
   return process;
 }
 
-struct process *processes_join(struct processes *processes, pid_t pid, uint64_t birth,
+struct process *processes_join(struct processes *processes, pid_t pid, uint64_t start_time,
                                uint64_t number) {
   if (pid <= 0)
     return NULL;
-  struct process *process = processes_find(processes, pid, birth);
+  struct process *process = processes_find(processes, pid, start_time);
   if (process == NULL)
-    process = make(processes, pid, birth, number);
+    process = make(processes, pid, start_time, number);
   else if (process->connections == 0)
     become_busy(processes, process);
   if (process != NULL)
@@ -128,10 +134,11 @@ struct process *processes_join(struct processes *processes, pid_t pid, uint64_t 
 }
 
 void processes_leave(struct processes *processes, struct process *process) {
-  assert(process->connections > 0);
+  check_lt(0, process->connections);
+  assert(process->connections > 1 || process->leases.held == 0);
   if (--process->connections > 0)
     return;
-  if (process->birth == 0) { /* the next with this pid may be another */
+  if (process->start_time == 0) { /* the next one with this pid may be another process */
     forget(processes, process);
     return;
   }

@@ -5,25 +5,26 @@
 #include "daemon/os/epoll_watch.h"
 #include "proto/errors.h"
 
-/* Clients that wait to be accepted; the others wait in connect. The more wait here, the longer does
- * one that comes behind those of a client that connects all the time. */
+/* Pending connections; further clients wait in connect. A longer queue delays clients behind one
+ * that connects all the time. */
 #define BACKLOG 128
 
 static uv_stream_t *stream_of(struct acceptor_socket *socket) {
   return (uv_stream_t *)&socket->pipe;
 }
 
-static void after_close(uv_handle_t *handle) {
+static void on_closed(uv_handle_t *handle) {
   ((struct acceptor_socket *)handle)->used = false;
 }
 
-static void end(struct acceptor_socket *socket) {
+static void close_socket(struct acceptor_socket *socket) {
   if (socket->used && !uv_is_closing((uv_handle_t *)&socket->pipe))
-    uv_close((uv_handle_t *)&socket->pipe, after_close);
+    uv_close((uv_handle_t *)&socket->pipe, on_closed);
 }
 
-/* Accepts from listener->fd, which the loop then owns. */
-static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_socket *socket) {
+/* Listens on listener->fd, which the loop then owns. */
+static int start_socket(struct acceptor *acceptor, uv_loop_t *loop,
+                        struct acceptor_socket *socket) {
   if (uv_pipe_init(loop, &socket->pipe, 0) < 0)
     return FC_EREFUSED;
   socket->used = true;
@@ -33,10 +34,10 @@ static int begin(struct acceptor *acceptor, uv_loop_t *loop, struct acceptor_soc
   acceptor->listener->fd = -1;
   if (uv_listen(stream_of(socket), BACKLOG, acceptor->on_connection) < 0)
     return FC_EREFUSED;
-  return watch_take((uv_handle_t *)&socket->pipe);
+  return epoll_watch_add((uv_handle_t *)&socket->pipe);
 }
 
-/* A client that connected before the file was removed may still wait to be accepted. */
+/* Returns true if no client that connected before the file was removed is still pending. */
 static bool is_drained(const struct acceptor *acceptor, struct acceptor_socket *socket) {
   uv_os_fd_t fd;
   struct pollfd waiting = {.events = POLLIN};
@@ -48,7 +49,7 @@ static bool is_drained(const struct acceptor *acceptor, struct acceptor_socket *
   return poll(&waiting, 1, 0) <= 0;
 }
 
-static void say_failure(struct acceptor *acceptor, const char *text) {
+static void log_failure(struct acceptor *acceptor, const char *text) {
   log_once(acceptor->log, &acceptor->said, LOG_LEVEL_WARNING,
            "new clients do not find this daemon, as its socket is gone; it serves those that are "
            "connected, and tries to make it again: %s",
@@ -57,17 +58,17 @@ static void say_failure(struct acceptor *acceptor, const char *text) {
 }
 
 static void restore(struct acceptor *acceptor, struct acceptor_socket *socket) {
-  struct fault fault;
+  struct error_text fault;
   int r = listener_restore(acceptor->listener, &acceptor->where, &fault);
   if (r < 0)
-    say_failure(acceptor, fault.text);
+    log_failure(acceptor, fault.text);
   if (r <= 0)
     return;
   uv_loop_t *loop = acceptor->check.poll.loop;
-  if (begin(acceptor, loop, socket) < 0) {
-    end(socket);
-    listener_end(acceptor->listener); /* nobody would serve there */
-    say_failure(acceptor, "out of descriptors, memory or fs.epoll.max_user_watches");
+  if (start_socket(acceptor, loop, socket) < 0) {
+    close_socket(socket);
+    listener_end(acceptor->listener); /* no socket would accept there */
+    log_failure(acceptor, "out of descriptors, memory or fs.epoll.max_user_watches");
     return;
   }
   acceptor->current = !acceptor->current;
@@ -83,7 +84,7 @@ static void on_check(void *arg) {
   struct acceptor_socket *former = &acceptor->sockets[!acceptor->current];
   if (former->used) {
     if (is_drained(acceptor, former))
-      end(former);
+      close_socket(former);
   } else if (acceptor->pause > 0) {
     acceptor->pause--;
   } else {
@@ -100,7 +101,7 @@ int acceptor_start(struct acceptor *acceptor, const struct acceptor_config *conf
                                 .arg = config->arg};
   int r = ticker_init(&acceptor->check, config->loop, on_check, acceptor);
   if (r == 0)
-    r = begin(acceptor, config->loop, &acceptor->sockets[0]);
+    r = start_socket(acceptor, config->loop, &acceptor->sockets[0]);
   if (r == 0 && !acceptor->listener->handed_over)
     ticker_start(&acceptor->check, ACCEPTOR_CHECK_MS);
   return r;
@@ -109,5 +110,5 @@ int acceptor_start(struct acceptor *acceptor, const struct acceptor_config *conf
 void acceptor_close(struct acceptor *acceptor) {
   ticker_close(&acceptor->check);
   for (unsigned i = 0; i < 2; i++)
-    end(&acceptor->sockets[i]);
+    close_socket(&acceptor->sockets[i]);
 }

@@ -1,8 +1,8 @@
-/* acceptor.h - accepts connections from the listener's socket, and makes that socket again where
- * its file is removed: a cleaner of /tmp must not leave a daemon that nobody finds.
+/* acceptor.h - accepts connections on the listener's socket, and recreates the socket if its file
+ * is removed, as by a cleaner of /tmp. New clients could not find the daemon without it.
  *
- * The file is looked at once in ACCEPTOR_CHECK_MS: two or three system calls. Not where the socket
- * was handed over: that one is the service manager's. Loop thread only. */
+ * It checks the file every ACCEPTOR_CHECK_MS, with two or three system calls. A socket that the
+ * service manager passed in is not checked. Loop thread only. */
 #ifndef FC_DAEMON_ACCEPTOR_H
 #define FC_DAEMON_ACCEPTOR_H
 
@@ -11,46 +11,46 @@
 #include "daemon/base/log.h"
 #include "daemon/net/conns.h"
 #include "daemon/net/ticker.h"
-#include "daemon/os/listen.h"
+#include "daemon/os/listener.h"
 
 #define ACCEPTOR_CHECK_MS 1000u
-#define ACCEPTOR_PAUSE 10u /* checks that are left out after one that failed */
+#define ACCEPTOR_PAUSE 10u /* checks skipped after a failure to recreate the socket */
 
 struct acceptor_socket {
-  uv_pipe_t pipe; /* first: a handle is found by it */
-  bool used;      /* until the loop has closed it */
+  uv_pipe_t pipe; /* first: close callbacks cast it */
+  bool used;      /* until its close callback */
 };
 
 struct acceptor {
-  struct listener *listener; /* borrowed, as all that follows */
+  struct listener *listener; /* borrowed, as the other pointers */
   struct listener_options where;
   const struct conns *conns;
   struct log *log;
   uv_connection_cb on_connection;
   void *arg;
   struct acceptor_socket
-      sockets[2]; /* one, and the former one while connections wait in its queue */
+      sockets[2]; /* the current one, and the former one while it has connections to accept */
   unsigned current;
   struct ticker check;
-  unsigned pause; /* checks that are left out yet */
-  bool said;      /* that the socket could not be made again */
+  unsigned pause; /* checks still to skip */
+  bool said;      /* a failure was logged */
 };
 
 struct acceptor_config {
   uv_loop_t *loop;
-  struct listener *listener;            /* open; its descriptor goes over to the loop */
-  const struct listener_options *where; /* as listener_open had them; copied */
-  const struct conns *conns;            /* which may have a connection that is not accepted yet */
+  struct listener *listener;            /* open; the loop takes its descriptor */
+  const struct listener_options *where; /* the options of listener_open; copied */
+  const struct conns *conns;            /* may have a connection to accept later */
   struct log *log;
-  uv_connection_cb on_connection; /* for each connection, as of uv_listen; stream->data is `arg` */
+  uv_connection_cb on_connection; /* as for uv_listen; stream->data is `arg` */
   void *arg;
 };
 
-/* Accepts from now on. 0, or FC_EREFUSED: out of descriptors. Then and later, acceptor_close ends
- * it; the struct must stay in place until the loop has closed its handles. */
+/* Starts accepting. Returns 0, or FC_EREFUSED if out of descriptors or watches. Close it in both
+ * cases. The struct must not move until the loop has closed its handles. */
 int acceptor_start(struct acceptor *acceptor, const struct acceptor_config *config);
 
-/* Idempotent. Connections that wait in the queues are closed by the kernel. */
+/* Stops accepting. The kernel closes connections that are still pending. Idempotent. */
 void acceptor_close(struct acceptor *acceptor);
 
 #endif

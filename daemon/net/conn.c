@@ -1,15 +1,11 @@
 #include "daemon/net/conn.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/os/epoll_watch.h"
@@ -18,51 +14,41 @@
 #include "proto/wire/frame.h"
 #include "proto/wire/message.h"
 
-#define PAGE_BYTES 4096u
-#define KEEP_UNIT                                                                                  \
-  16384u /* of small buffers beyond the floor; such are whole pages of their own                   \
-          */
-#define CONN_RESERVED_MAX (CONN_SMALL + PAGE_BYTES) /* for the most that is kept of the scratch */
-
 static void process(struct conn *conn, const uint8_t *data, size_t size);
 static void settle(struct conn *conn);
-static void release_input(struct conn *conn);
-static void starve(struct conn *conn, bool starved);
+
+size_t conn_bytes_max(void) {
+  return sizeof(struct conn) + INPUT_FLOOR + SENDER_FLOOR + SENDER_FINAL_ERROR_BYTES +
+         (size_t)4 * INPUT_MALLOC_BYTES;
+}
+
+void conn_set_user(struct conn *conn, struct user *user) {
+  conn->session.user = conn->session.leases.user = user;
+  conn->sender.user = conn->input.reservation.user = user;
+}
+
+/* An empty buffer has nothing to wait for. */
+static bool input_is_waiting(const struct conn *conn) {
+  return conn->input.size > 0 && input_buffer_is_waiting(&conn->input);
+}
 
 /* ---- the end ---- */
 
-static void set_user(struct conn *conn, struct user *user) {
-  conn->session.user = conn->session.leases.user = user;
-  conn->sender.user = conn->frame.user = user;
-}
-
-static void leave_user(struct conn *conn) {
-  struct user *user = conn->session.user;
-  set_user(conn, NULL);
-  user_leave(user);
-}
-
-static void closed(uv_handle_t *handle) {
+static void on_closed(uv_handle_t *handle) {
   struct conn *conn = handle->data;
+  struct conns *conns = conn->conns;
+  struct user *user = conn->session.user;
   if (--conn->open_handles > 0)
     return;
-  struct conns *conns = conn->conns;
   peer_deinit(&conn->peer);
-  release_input(conn);
-  leave_user(conn);
+  input_buffer_release(&conn->input);
+  assert(conn->closing && conn->turn.queue == NULL && !conn->charged);
+  assert(conn->sender.unsent_bytes == 0 && conn->sender.charge_bytes == 0);
+  assert(conn->input.reservation.held_bytes == 0);
+  conn_set_user(conn, NULL);
+  user_unref(user);
   free(conn);
-  conns_freed(conns);
-}
-
-static void release_input(struct conn *conn) {
-  size_t held_bytes = conn->frame.held_bytes;
-  intake_release(&conn->conns->frames, &conn->frame);
-  if (conn->in_capacity > CONN_SMALL)
-    intake_give_spare(&conn->conns->frames, conn->in, held_bytes);
-  else
-    free(conn->in);
-  conn->in = NULL;
-  conn->in_size = conn->in_capacity = conn->need = 0;
+  conns_conn_freed(conns);
 }
 
 static void close_pipe(struct conn *conn) {
@@ -70,15 +56,15 @@ static void close_pipe(struct conn *conn) {
   send_buffer_return(&conn->conns->send_buffers, &conn->sender.buffer);
   conns_remove(conn->conns, conn);
   if (conn->charged)
-    user_release(conn->session.user, USER_CONNECTIONS, 1);
+    user_uncharge(conn->session.user, USER_CONNECTIONS, 1);
   conn->charged = false;
-  uv_close((uv_handle_t *)&conn->pipe, closed);
+  uv_close((uv_handle_t *)&conn->pipe, on_closed);
 }
 
-/* The peer sees the end behind what it has not read. Nothing of this can fail for an open socket,
- * and with any other there is nothing to wait for. */
+/* The peer sees the end of the stream behind the replies that it has not read. Returns false if
+ * there is nothing to wait for; none of the calls fails for an open socket. */
 static bool linger(struct conn *conn) {
-  if (conn->conns->draining || !sender_leaves_unread(&conn->sender) ||
+  if (conn->conns->draining || !sender_has_unread(&conn->sender) ||
       shutdown(conn->sender.buffer.fd, SHUT_RDWR) < 0)
     return false;
   conn->lingers = true;
@@ -89,82 +75,74 @@ void conn_close(struct conn *conn) {
   if (conn->closing)
     return;
   conn->closing = true;
-  /* `in` stays until `closed`, and its reservation with it: a frame in it may be in work. */
-  intake_leave(&conn->conns->frames, &conn->frame);
-  starve(conn, false);
+  /* The bytes stay until on_closed: a frame in them may be in progress. */
+  input_buffer_cancel_wait(&conn->input);
   sender_close(&conn->sender);
-  dispatch_leave(conn->conns->dispatch, &conn->session);
-  conns_chores(conn->conns);
-  conns_rings(conn->conns);  /* its ring may owe lines to the trace */
-  conns_expiry(conn->conns); /* who waited for it may have got its leases */
-  conns_unqueue(conn);
+  dispatch_client_gone(conn->conns->dispatch, &conn->session);
+  conns_schedule_background(conn->conns);
+  conns_schedule_rings(conn->conns);  /* its ring may have pending lines */
+  conns_schedule_expiry(conn->conns); /* other clients may have got its leases */
+  conns_dequeue(conn);
   (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
+  conn->reading = false;
   if (conn->watching_death)
-    uv_close((uv_handle_t *)&conn->death, closed);
+    uv_close((uv_handle_t *)&conn->death, on_closed);
   if (!linger(conn))
     close_pipe(conn);
 }
 
-void conn_end(struct conn *conn) {
+void conn_abort(struct conn *conn) {
   conn_close(conn);
   if (conn->lingers)
     close_pipe(conn);
 }
 
-/* In the next turn: the caller may be walking through the connections. */
-void conn_drain(struct conn *conn, bool farewell) {
+/* Ends it in its next turn, because the caller may be walking through the connections. */
+void conn_drain(struct conn *conn, bool announce_shutdown) {
   conn->draining = true;
-  conn->farewell = conn->farewell || farewell;
-  conns_ready(conn->conns, conn);
+  conn->announce_shutdown = conn->announce_shutdown || announce_shutdown;
+  conns_enqueue(conn->conns, conn);
+}
+
+/* Other clients do not wait for its leases until it has read its last replies. */
+static void release_leases(struct conn *conn) {
+  dispatch_release_leases(conn->conns->dispatch, &conn->session);
+  sender_cancel_wait(&conn->sender); /* of a deferred reply */
+  conns_schedule_background(conn->conns);
+  conns_schedule_expiry(conn->conns);
+}
+
+/* Takes no more requests, and releases the waits and leases of the last ones. */
+static void end_input(struct conn *conn) {
+  conn->input_ended = true;
+  conn->paused = false;
+  input_buffer_cancel_wait(&conn->input);
+  release_leases(conn);
+}
+
+void conn_refuse(struct conn *conn, int code, const char *text) {
+  end_input(conn);
+  input_buffer_release(&conn->input);
+  dispatch_send_final_error(conn->conns->dispatch, &conn->sender.sink, code, text);
+  settle(conn);
+}
+
+/* Ends a connection whose peer has broken the protocol or a deadline. */
+static void drop(struct conn *conn, int code, const char *text) {
+  dispatch_count_dropped(conn->conns->dispatch, &conn->session, text);
+  conn_refuse(conn, code, text);
 }
 
 /* ---- receiving ---- */
 
-/* Bytes that the peer has sent and that were not read; 0 where that is unknown. */
-static size_t unread_bytes(const struct conn *conn) {
-  uv_os_fd_t fd;
-  int unread = 0;
-  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0 || ioctl(fd, FIONREAD, &unread) < 0 ||
-      unread < 0)
-    return 0;
-  return (size_t)unread;
-}
-
-/* A small frame whose rest is in the socket can be read and handled at once, without a reservation.
- * Where it has to wait, or less is read than there seemed to be (descriptors that come with it end
- * a read), the part for whole frames has room for it. */
-static bool can_finish(const struct conn *conn) {
-  return conn->need > 0 && conn->need <= CONN_SMALL && conn->in_capacity <= CONN_SMALL &&
-         intake_has_room_whole(&conn->conns->frames, CONN_RESERVED_MAX) &&
-         conn->in_size + unread_bytes(conn) >= conn->need;
-}
-
-/* What is kept, and read on in the scratch buffer, may grow to so many bytes now. */
-static size_t reading_limit(const struct conn *conn) {
-  if (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX))
-    return sizeof conn->conns->scratch;
-  size_t limit = conn->in_capacity > CONN_FLOOR ? conn->in_capacity : CONN_FLOOR;
-  return conn->need > limit && can_finish(conn) ? conn->need : limit;
-}
-
-static void alloc_input(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct conn *conn = handle->data;
-  if (conn->in_capacity > CONN_SMALL) {
-    *buf = uv_buf_init((char *)conn->in + conn->in_size,
-                       (unsigned)(conn->in_capacity - conn->in_size));
-    return;
-  }
-  size_t limit = reading_limit(conn);
-  if (conn->in_size > 0)
-    memcpy(conn->conns->scratch, conn->in, conn->in_size);
-  *buf =
-      uv_buf_init((char *)conn->conns->scratch + conn->in_size, (unsigned)(limit - conn->in_size));
-}
-
-static void mark_progress(struct conn *conn, size_t size) {
-  conn->mark_bytes = size;
-  conn->mark_ns = uv_hrtime();
+  uint8_t *at = conn->conns->scratch;
+  size_t size = INPUT_SCRATCH_SIZE;
+  if (conn->input.size > 0 || !read_budget_has_room(&conn->conns->frames, INPUT_RESERVED_MAX))
+    input_buffer_space(&conn->input, &at, &size);
+  *buf = uv_buf_init((char *)at, (unsigned)size);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -172,8 +150,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   (void)buf;
   if (n == 0 || conn->closing)
     return;
-  if (n == UV_ENOBUFS) { /* the room that there was is gone: it has to reserve some */
-    process(conn, conn->in, conn->in_size);
+  if (n == UV_ENOBUFS) { /* no space: keep_unfinished reserves some */
+    process(conn, conn->input.bytes, conn->input.size);
     return;
   }
   if (n < 0) {
@@ -181,132 +159,31 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     settle(conn);
     return;
   }
-  size_t size = conn->in_size + (size_t)n;
-  if (size >= conn->mark_bytes + CONN_PROGRESS)
-    mark_progress(conn, size);
-  if (conn->in_capacity > CONN_SMALL)
-    conn->in_size = size;
-  process(conn, conn->in_capacity > CONN_SMALL ? conn->in : conn->conns->scratch, size);
+  const uint8_t *data = conn->conns->scratch;
+  size_t size = (size_t)n;
+  if (conn->input.size > 0)
+    data = input_buffer_add(&conn->input, size, &size);
+  process(conn, data, size);
 }
 
-static void say_no_watches(struct conns *conns, const char *what_then) {
-  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", what_then, WATCH_FULL);
-}
-
-static void read_on(struct conn *conn, bool on) {
-  if (conn->reading == on)
+static void set_reading(struct conn *conn, bool reading) {
+  if (conn->reading == reading)
     return;
-  conn->reading = on;
-  mark_progress(conn, conn->in_size); /* from here on the peer can make some */
-  if (!on) {
+  conn->reading = reading;
+  input_buffer_mark_progress(&conn->input, conn->input.size); /* the time starts now */
+  if (!reading) {
     (void)uv_read_stop((uv_stream_t *)&conn->pipe); /* documented never to fail */
-  } else if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
-    say_no_watches(conn->conns, "a connection is closed");
+  } else if (epoll_watch_add((uv_handle_t *)&conn->pipe) < 0) {
+    conns_warn_no_watches(conn->conns, "a connection is closed");
     conn_close(conn);
-  } else if (uv_read_start((uv_stream_t *)&conn->pipe, alloc_input, on_read) < 0) {
+  } else if (uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) < 0) {
     conn_close(conn);
   }
 }
 
-static size_t round_up(size_t bytes, size_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
+/* ---- frames ---- */
 
-/* What a buffer of that capacity reserves. */
-static size_t charge_of(size_t capacity) {
-  return capacity <= CONN_FLOOR ? 0 : round_up(capacity + CONN_MALLOC_BYTES, PAGE_BYTES);
-}
-
-size_t conn_bytes_max(void) {
-  return sizeof(struct conn) + CONN_FLOOR + SENDER_FLOOR + SENDER_LAST_WORDS +
-         (size_t)4 * CONN_MALLOC_BYTES;
-}
-
-size_t conn_frame_bytes(uint32_t max_value) {
-  return charge_of((size_t)max_value + FC_FRAME_SLACK + FC_FRAME_HEADER);
-}
-
-/* Of a buffer for no more than `bytes`, as long as they are read on in the scratch buffer. */
-static size_t capacity_to_keep(size_t bytes) {
-  return bytes <= CONN_FLOOR ? CONN_FLOOR : round_up(bytes, KEEP_UNIT);
-}
-
-/* A buffer of that capacity, which is reserved, with the bytes that are to be kept. 0 or FC_ENOMEM.
- */
-static int move_to_buffer(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
-  bool grows = data == conn->in && conn->in_capacity > CONN_SMALL;
-  size_t charge = charge_of(capacity), bytes = charge > 0 ? charge - CONN_MALLOC_BYTES : capacity;
-  uint8_t *room = grows ? realloc(conn->in, bytes) : malloc(bytes);
-  if (room == NULL)
-    return FC_ENOMEM;
-  if (!grows) {
-    memcpy(room, data, size);
-    free(conn->in);
-  }
-  conn->in = room;
-  conn->in_capacity = capacity;
-  conn->in_size = size;
-  return 0;
-}
-
-/* Keeps the bytes that were not handled (there are some) in a buffer of that capacity, for which
- * there is room: what alloc_input gave was no more than that. 0 or FC_ENOMEM. */
-static int keep(struct conn *conn, const uint8_t *data, size_t size, size_t capacity) {
-  struct intake *frames = &conn->conns->frames;
-  assert(data != NULL);
-  if (conn->frame.held_bytes == 0 && capacity > CONN_FLOOR)
-    mark_progress(conn, size);
-  bool reserved = intake_reserve_whole(frames, &conn->frame, charge_of(capacity));
-  assert(reserved);
-  if (!reserved) /* a fault of ours: rather than to hold what is not counted */
-    return FC_ENOMEM;
-  bool same = capacity == conn->in_capacity;
-  if (!same) {
-    int rc = move_to_buffer(conn, data, size, capacity);
-    if (rc < 0)
-      return rc;
-  } else {
-    if (data != conn->in) /* a large frame that waits stays where it is */
-      memmove(conn->in, data, size);
-    conn->in_size = size;
-  }
-  /* One that waits wants more; a large one may have a spare buffer, which is larger. */
-  if (!intake_is_waiting(&conn->frame) && !(same && capacity > CONN_SMALL))
-    intake_shrink(frames, &conn->frame, charge_of(capacity));
-  return 0;
-}
-
-/* There are no more requests: others do not wait until the last replies were read. */
-static void let_go(struct conn *conn) {
-  dispatch_let_go(conn->conns->dispatch, &conn->session);
-  sender_leave_line(&conn->sender); /* it was for an answer to a wait */
-  conns_chores(conn->conns);
-  conns_expiry(conn->conns);
-}
-
-/* No more requests: what they would need is given up. */
-static void end_input(struct conn *conn) {
-  conn->last_words = true;
-  conn->paused = false;
-  intake_leave(&conn->conns->frames, &conn->frame);
-  starve(conn, false);
-  let_go(conn);
-}
-
-static void fail(struct conn *conn, int code, const char *text) {
-  end_input(conn);
-  release_input(conn); /* what others may wait for */
-  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, code, text);
-  settle(conn);
-}
-
-/* The peer has broken the protocol, or a deadline. */
-static void drop(struct conn *conn, int code, const char *text) {
-  dispatch_dropped(conn->conns->dispatch, &conn->session, text);
-  fail(conn, code, text);
-}
-
-/* The beginning of a frame, of `body` bytes, is none that we take. */
+/* Drops a connection for the header of a frame, of `body` bytes. */
 static void refuse_frame(struct conn *conn, int code, uint32_t body, uint32_t max_body) {
   char text[128];
   if (code == FC_EFRAME)
@@ -319,13 +196,35 @@ static void refuse_frame(struct conn *conn, int code, uint32_t body, uint32_t ma
   drop(conn, code, text);
 }
 
-/* Handles whole frames from the front. Returns the bytes used up; *need is the
- * size of the unfinished frame at the end, 0 where its header is not whole; `start_ns` is now. */
+/* Dispatches one frame. Returns false if it must be dispatched again. */
+static bool handle_frame(struct conn *conn, const uint8_t *body, uint32_t size) {
+  struct conns *conns = conn->conns;
+  switch (dispatch_frame(conns->dispatch, &conn->session, &conn->sender.sink, body, size)) {
+  case DISPATCH_RETRY:
+    conn->paused = true;
+    return false;
+  case DISPATCH_NO_SLICE:
+    conn->paused = conn->needs_slice = true;
+    return false;
+  case DISPATCH_SHUTDOWN:
+    conns->on_shutdown(conns->arg);
+    break;
+  case DISPATCH_CLOSE:
+    end_input(conn);
+    break;
+  case DISPATCH_DONE:
+    break;
+  }
+  return true;
+}
+
+/* Handles whole frames from the front. Returns the number of bytes handled. *need becomes the size
+ * of the unfinished frame behind them, or 0 if its header is not whole. `start_ns` is now. */
 static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size, uint64_t start_ns,
                             size_t *need) {
   size_t used = 0;
   *need = 0;
-  for (unsigned turn = 0; !conn->closing && !conn->sender.failed && !conn->last_words; turn++) {
+  for (unsigned n = 0; !conn->closing && !conn->sender.failed && !conn->input_ended; n++) {
     uint32_t body = 0;
     uint32_t max_body = dispatch_max_body(conn->conns->dispatch, &conn->session);
     int rc = fc_frame_peek(data + used, size - used, max_body, &body);
@@ -336,222 +235,141 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
     }
     if (rc == FC_FRAME_MORE)
       break;
-    conn->paused = turn == CONN_TURN_MAX || conns_turn_is_over(conn->conns, conn, start_ns);
-    if (conn->paused)
+    conn->paused = n == CONN_TURN_MAX || conns_time_is_up(conn->conns, conn, start_ns);
+    if (conn->paused || !handle_frame(conn, data + used + FC_FRAME_HEADER, body))
       break;
-    switch (dispatch_frame(conn->conns->dispatch, &conn->session, &conn->sender.sink,
-                           data + used + FC_FRAME_HEADER, body)) {
-    case DISPATCH_AGAIN:
-      conn->paused = true;
-      return used;
-    case DISPATCH_LATER:
-      conn->paused = conn->slices = true;
-      return used;
-    case DISPATCH_SHUTDOWN:
-      conn->conns->on_shutdown(conn->conns->arg);
-      break;
-    case DISPATCH_CLOSE:
-      end_input(conn);
-      break;
-    case DISPATCH_DONE:
-      break;
-    }
     used += *need;
     *need = 0;
   }
+  assert(used <= size);
   return used;
 }
 
-static void starve(struct conn *conn, bool starved) {
-  conn->conns->starved += starved;
-  conn->conns->starved -= conn->starved;
-  conn->starved = starved;
-}
-
-/* The next capacity for an unfinished frame of `need` bytes (0: unknown), of which `left` are
- * there. A large one takes memory as it comes. */
-static size_t next_capacity(const struct conn *conn, size_t need) {
-  if (need <= CONN_FLOOR)
-    return CONN_FLOOR;
-  if (need <= CONN_SMALL)
-    return CONN_SMALL;
-  size_t step = conn->in_capacity < CONN_STEP ? CONN_STEP : 2 * conn->in_capacity;
-  return step < need ? step : need;
-}
-
-/* Takes the spare buffer for a large frame, if it suits: its pages are there already. */
-static bool take_spare(struct conn *conn, const uint8_t *data, size_t left, size_t capacity,
-                       size_t need) {
-  if (conn->in_capacity > CONN_SMALL || capacity <= CONN_SMALL)
-    return false;
-  uint8_t *spare = intake_take_spare(&conn->conns->frames, &conn->frame, charge_of(capacity),
-                                     2 * charge_of(need));
-  if (spare == NULL)
-    return false;
-  memcpy(spare, data, left);
-  free(conn->in);
-  conn->in = spare;
-  conn->in_size = left;
-  conn->in_capacity = conn->frame.held_bytes - CONN_MALLOC_BYTES;
-  if (conn->in_capacity > need) /* of the next frame nothing is read into it */
-    conn->in_capacity = need;
-  return true;
-}
-
-/* Keeps what is left of an unfinished frame, with room for more of it; or without, while there is
- * no memory for it. 0 or FC_ENOMEM. */
-static int keep_unfinished(struct conn *conn, const uint8_t *data, size_t left, size_t need) {
-  struct intake *frames = &conn->conns->frames;
-  size_t capacity = next_capacity(conn, need), now = conn->in_capacity;
-  if (now <= CONN_SMALL) {
-    now = capacity_to_keep(left);
-    if (left < CONN_SMALL && intake_has_room(frames, CONN_RESERVED_MAX))
-      return keep(conn, data, left, now);
-    if (!intake_reserve_whole(frames, &conn->frame, charge_of(now)))
-      return FC_ENOMEM; /* as in `keep` */
-  }
-  bool grows = capacity > now && left >= (now > CONN_SMALL ? now : 0);
-  if (grows && need <= CONN_SMALL) {
-    starve(conn, need > now && !can_finish(conn));
-    return keep(conn, data, left, now);
-  }
-  if (grows && take_spare(conn, data, left, capacity, need)) {
-    mark_progress(conn, left);
-    return 0;
-  }
-  if (grows && intake_reserve(frames, &conn->frame, charge_of(capacity))) {
-    mark_progress(conn, left);
-    now = capacity;
-  }
-  return keep(conn, data, left, now);
-}
-
-/* Keeps whole frames that wait for us. A large one stays where it is. 0 or FC_ENOMEM. */
-static int keep_paused(struct conn *conn, const uint8_t *data, size_t left) {
-  bool is_large = conn->in_capacity > CONN_SMALL;
-  return keep(conn, data, left, is_large ? conn->in_capacity : capacity_to_keep(left));
-}
-
-/* Both halves are closed. (A peer that has closed its sending half alone may still read.) */
+/* Returns true if both halves of the connection are closed. A peer that has closed its sending half
+ * may still read. */
 static bool has_hung_up(const struct conn *conn) {
-  uv_os_fd_t fd;
-  if (uv_fileno((const uv_handle_t *)&conn->pipe, &fd) < 0)
-    return false;
-  struct pollfd socket = {.fd = fd};
+  struct pollfd socket = {.fd = conn->input.fd};
   return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* Handles what there is of data[0..size), which is all that was read, and keeps the rest. */
+/* Keeps the bytes that were not handled, if there are some. Returns 0 or FC_ENOMEM. */
+static int keep_rest(struct conn *conn, const uint8_t *rest, size_t left, bool progress,
+                     size_t need) {
+  if (left == 0 || conn->input_ended) {
+    if (left == 0)
+      conn->frame_since_ns = 0;
+    if (conn->input.bytes != NULL)
+      input_buffer_release(&conn->input);
+    return 0;
+  }
+  if (progress) {
+    conn->frame_since_ns = 0;
+    if (left > INPUT_FLOOR)
+      input_buffer_mark_progress(&conn->input, left);
+  }
+  return conn->paused ? input_buffer_keep_frames(&conn->input, rest, left)
+                      : input_buffer_keep_unfinished(&conn->input, rest, left, need);
+}
+
+/* Handles the frames in data[0..size), which is all that was received, and keeps the rest. */
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
+  struct conns *conns = conn->conns;
   size_t need;
   uint64_t start_ns = uv_hrtime();
-  conn->paused = conn->slices = false;
-  if (!conn->session.greeted && has_hung_up(conn))
-    sender_deafen(&conn->sender); /* what a welcome gives it would only be made and freed again */
-  starve(conn, false);
+  conn->paused = conn->needs_slice = false;
+  if (!conn->session.handshake_done && has_hung_up(conn))
+    sender_set_peer_gone(&conn->sender); /* its namespace and ring would be freed at once */
   size_t used = handle_frames(conn, data, size, start_ns, &need);
-  conns_spend(conn->conns, conn, start_ns);
-  conns_chores(conn->conns); /* a hello may have dropped a namespace */
-  conns_rings(conn->conns);  /* or have been given a ring, or one was found full */
-  conns_expiry(conn->conns); /* or a get a lease */
+  conns_charge_time(conns, conn, start_ns);
+  conns_schedule_background(conns); /* a hello may have deleted a namespace */
+  conns_schedule_rings(conns);      /* a ring may have been made, or found full */
+  conns_schedule_expiry(conns);     /* a lease may have been granted */
   if (conn->closing)
     return;
-  size_t left = size - used;
-  if (left == 0) {
-    conn->frame_since_ns = 0;
-    release_input(conn);
-  } else if (!conn->last_words) {
-    if (used > 0) {
-      conn->frame_since_ns = 0;
-      if (left > CONN_FLOOR)
-        mark_progress(conn, left);
-    }
-    conn->need = conn->paused ? 0 : need;
-    int rc = conn->paused ? keep_paused(conn, data + used, left)
-                          : keep_unfinished(conn, data + used, left, need);
-    if (rc < 0) {
-      fail(conn, FC_ENOMEM, fc_error_text(FC_ENOMEM));
-      return;
-    }
-  } else {
-    release_input(conn);
-  }
-  settle(conn);
+  if (keep_rest(conn, data + used, size - used, used > 0, need) < 0)
+    conn_refuse(conn, FC_ENOMEM, fc_error_text(FC_ENOMEM));
+  else
+    settle(conn);
 }
 
-/* ---- what comes next ---- */
+/* ---- the next step ---- */
 
 static bool waits_for_room(const struct conn *conn) {
-  return conn->starved || intake_is_waiting(&conn->frame) || sender_is_waiting(&conn->sender);
+  return input_is_waiting(conn) || sender_is_waiting(&conn->sender);
 }
 
-/* Every byte that the peer has sent by now is in the socket, or was read. */
-static bool socket_is_empty(const struct conn *conn) {
-  return unread_bytes(conn) == 0;
-}
-
-static void say_farewell(struct conn *conn) {
-  end_input(conn);
-  dispatch_last_words(conn->conns->dispatch, &conn->sender.sink, FC_ESHUTDOWN,
-                      fc_error_text(FC_ESHUTDOWN));
-}
-
-/* Nothing of what was accepted is left: is it to end? */
+/* Returns true if all accepted work is done and no more will come. */
 static bool is_over(const struct conn *conn) {
-  return conn->last_words || conn->eof || (conn->draining && socket_is_empty(conn));
+  return conn->input_ended || conn->eof ||
+         (conn->draining && input_buffer_unread(&conn->input) == 0);
 }
 
-/* Decides after each event, here alone, whether to read on, to try again or to end. */
-static void settle(struct conn *conn) {
-  if (conn->closing)
-    return;
-  bool open = !conn->paused && !conn->last_words && !conn->eof; /* to more of what was begun */
-  bool read = open && !conn->starved && !intake_is_waiting(&conn->frame);
-  if (conn->sender.failed) {
-    conn_close(conn);
-    return;
-  }
-  if (conn->orphaned) /* its leases are not to wait for a reader that is not there */
-    sender_deafen(&conn->sender);
-  if (conn->eof && !conn->paused)
-    let_go(conn);
-  if (!open) /* what is whole and waits for us has no deadline */
+/* Updates the deadline of the unfinished frame. A whole frame that waits for the daemon has none.
+ */
+static void update_frame_deadline(struct conn *conn, bool open) {
+  if (!open)
     conn->frame_since_ns = 0;
-  else if (conn->in_size > 0 && conn->frame_since_ns == 0)
+  else if (conn->input.size > 0 && conn->frame_since_ns == 0)
     conn->frame_since_ns = uv_hrtime();
-  read_on(conn, read);
-  if (conn->closing)
-    return;
-  if (waits_for_room(conn))
-    conns_pressure(conn->conns);
-  /* What it waits for calls again. Room did so already where its request has no turn now: it stands
-   * in line still, and holds up the others until it has one. */
-  if (sender_is_busy(&conn->sender) || (waits_for_room(conn) && !conn->slices))
-    return;
-  if (conn->paused) {
-    if (conn->slices)
-      conns_slice(conn->conns, conn, conn->session.slice_kind);
-    else if (!conn->session.waits_for_trace) /* else the rings' timer calls again */
-      conns_ready(conn->conns, conn);
-    return;
-  }
-  if (!is_over(conn))
-    return;
-  if (conn->session.leases.due_first != NULL) { /* more than one turn's answers */
-    conns_ready(conn->conns, conn);
+}
+
+/* Queues a paused connection. One that waits for the trace is resumed by the rings' timer. */
+static void queue_paused(struct conn *conn) {
+  if (conn->needs_slice)
+    conns_enqueue_slice(conn->conns, conn, conn->session.slice_kind);
+  else if (!conn->session.waits_for_trace)
+    conns_enqueue(conn->conns, conn);
+}
+
+static void finish(struct conn *conn) {
+  if (conn->session.leases.due_first != NULL) { /* more deferred replies than a turn may send */
+    conns_enqueue(conn->conns, conn);
     return;
   }
-  if (conn->farewell && conn->session.greeted && !conn->eof && !conn->last_words)
-    say_farewell(conn);
+  if (conn->announce_shutdown && conn->session.handshake_done && !conn->eof && !conn->input_ended) {
+    end_input(conn);
+    dispatch_send_final_error(conn->conns->dispatch, &conn->sender.sink, FC_ESHUTDOWN,
+                              fc_error_text(FC_ESHUTDOWN));
+  }
   if (sender_is_busy(&conn->sender))
-    read_on(conn, false);
+    set_reading(conn, false);
   else
     conn_close(conn);
 }
 
-/* By an administrator. A peer that does not read its replies is not waited for. */
-static void kill_conn(struct conn *conn) {
-  if (conn->last_words || sender_is_busy(&conn->sender))
+/* Decides after each event whether to read, to wait, to run again or to end. */
+static void settle(struct conn *conn) {
+  if (conn->closing)
+    return;
+  if (conn->sender.failed) {
+    conn_close(conn);
+    return;
+  }
+  bool open = !conn->paused && !conn->input_ended && !conn->eof; /* to the rest of a frame */
+  if (conn->peer_died) /* its leases must not wait for a reader */
+    sender_set_peer_gone(&conn->sender);
+  if (conn->eof && !conn->paused)
+    release_leases(conn);
+  update_frame_deadline(conn, open);
+  set_reading(conn, open && !input_is_waiting(conn));
+  if (conn->closing)
+    return;
+  assert(!conn->reading || open);
+  if (waits_for_room(conn))
+    conns_check_pressure(conn->conns);
+  /* The sender and the budgets resume it. A request without a slice has had its call for room: it
+   * keeps its place in the budget, and blocks the others until it has a slice. */
+  if (sender_is_busy(&conn->sender) || (waits_for_room(conn) && !conn->needs_slice))
+    return;
+  if (conn->paused)
+    queue_paused(conn);
+  else if (is_over(conn))
+    finish(conn);
+}
+
+/* Ends a connection that an administrator killed. Does not wait for a peer that reads nothing. */
+static void end_killed(struct conn *conn) {
+  if (conn->input_ended || sender_is_busy(&conn->sender))
     conn_close(conn);
   else
     drop(conn, FC_EKILLED, fc_error_text(FC_EKILLED));
@@ -561,56 +379,41 @@ void conn_resume(struct conn *conn) {
   if (conn->closing)
     return;
   if (conn->session.killed) {
-    kill_conn(conn);
+    end_killed(conn);
     return;
   }
-  if (conn->paused && !conn->sender.sink.deaf && has_hung_up(conn))
-    sender_deafen(&conn->sender); /* what only reads is for nobody */
-  dispatch_resume(conn->conns->dispatch, &conn->session);
-  const char *fault = dispatch_fault(&conn->session);
-  if (fault != NULL && !conn->last_words) {
-    drop(conn, FC_EPROTOCOL, fault);
+  if (conn->paused && !conn->sender.sink.peer_gone && has_hung_up(conn))
+    sender_set_peer_gone(&conn->sender); /* drops requests that only read */
+  dispatch_send_deferred(conn->conns->dispatch, &conn->session);
+  const char *error = dispatch_session_error(&conn->session);
+  if (error != NULL && !conn->input_ended) {
+    drop(conn, FC_EPROTOCOL, error);
     return;
   }
   bool stuck = conn->paused && sender_is_busy(&conn->sender);
-  if (conn->in_size > 0 && !conn->reading && !conn->last_words && !stuck)
-    process(conn, conn->in, conn->in_size);
+  if (conn->input.size > 0 && !conn->reading && !conn->input_ended && !stuck)
+    process(conn, conn->input.bytes, conn->input.size);
   else
     settle(conn);
 }
 
-static void on_room(struct intake_frame *frame) {
-  struct conn *conn = (struct conn *)((char *)frame - offsetof(struct conn, frame));
-  conns_ready(conn->conns, conn);
-}
-
-static void on_share(struct user_wait *wait) {
-  struct conn *conn = (struct conn *)((char *)wait - offsetof(struct conn, frame.share));
-  conns_ready(conn->conns, conn);
-}
-
-static void on_sender_moved(struct sender *sender) {
-  struct conn *conn = (struct conn *)((char *)sender - offsetof(struct conn, sender));
-  conns_ready(conn->conns, conn);
-}
-
-/* ---- deadlines, and the peer's death ---- */
+/* ---- deadlines ---- */
 
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
   const struct conns_limits *limits = &conn->conns->limits;
-  if (conn->lingers &&
-      !sender_leaves_unread(&conn->sender)) /* as when the peer has closed its end */
+  if (conn->lingers && !sender_has_unread(&conn->sender)) /* or the peer has closed its end */
     close_pipe(conn);
   if (conn->closing)
     return;
   if (sender_is_stalled(&conn->sender, now_ns, limits->stall_timeout_ns)) {
-    dispatch_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
+    dispatch_count_dropped(conn->conns->dispatch, &conn->session, "it does not read its replies");
     conn_close(conn);
     return;
   }
-  if (sender_is_busy(&conn->sender) || conn->last_words || conn->paused)
+  if (sender_is_busy(&conn->sender) || conn->input_ended || conn->paused)
     return;
-  bool late_hello = !conn->session.greeted && now_ns > conn->accepted_ns + limits->hello_timeout_ns;
+  bool late_hello =
+      !conn->session.handshake_done && now_ns > conn->accepted_ns + limits->hello_timeout_ns;
   bool late_frame =
       conn->frame_since_ns != 0 && now_ns > conn->frame_since_ns + limits->stall_timeout_ns;
   if (late_hello)
@@ -620,180 +423,73 @@ void conn_check_deadlines(struct conn *conn, uint64_t now_ns) {
          "the rest of a frame did not come in time: --stall-timeout says how long it may take");
 }
 
-/* Nothing but what the peer has not sent yet holds up its frame. One that waits for memory has a
- * peer that waits, too, if there is more in the socket. */
+/* Returns true if the frame waits for bytes that the peer has not sent. A frame that waits for
+ * memory waits for its peer only if the socket is empty. */
 static bool waits_for_peer(const struct conn *conn) {
-  return conn->reading || conn->starved ||
-         (intake_is_waiting(&conn->frame) && unread_bytes(conn) == 0);
+  return conn->reading || conn->input.starved ||
+         (input_is_waiting(conn) && input_buffer_unread(&conn->input) == 0);
 }
 
-void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
-  if (conn->starved &&
-      (intake_has_room(&conn->conns->frames, CONN_RESERVED_MAX) || can_finish(conn))) {
-    conns_ready(conn->conns, conn);
+void conn_check_pressure(struct conn *conn, bool frames, bool replies, uint64_t now_ns) {
+  if (conn->input.starved && input_buffer_can_continue(&conn->input)) {
+    conns_enqueue(conn->conns, conn);
     return;
   }
-  bool holds_frame = frames && conn->frame.held_bytes > 0;
+  bool holds_frame = frames && conn->input.reservation.held_bytes > 0;
   bool holds_reply = replies && conn->sender.charge_bytes > 0;
   if (conn->closing || !(holds_frame || holds_reply))
     return;
   bool stalled = sender_is_stalled(&conn->sender, now_ns, CONN_GRACE_NS);
   if (holds_reply && stalled) {
-    dispatch_dropped(conn->conns->dispatch, &conn->session,
-                     "it did not read its replies while others waited for room");
+    dispatch_count_dropped(conn->conns->dispatch, &conn->session,
+                           "it did not read its replies while others waited for room");
     conn_close(conn);
     return;
   }
-  bool late = now_ns > conn->mark_ns + CONN_GRACE_NS;
+  bool late = now_ns > conn->input.mark_ns + CONN_GRACE_NS;
   if (!holds_frame || !(stalled || (late && waits_for_peer(conn))))
     return;
   drop(conn, FC_ETIMEDOUT,
        "a frame made no progress while others waited for memory: send frames in one go");
 }
 
-static void on_death(uv_poll_t *poll, int status, int events) {
-  (void)status; /* whatever it says, the process can no longer be watched */
-  (void)events;
-  struct conn *conn = poll->data;
-  (void)uv_poll_stop(poll); /* documented never to fail */
-  conn->orphaned = true;
-  conn_drain(conn, false);
-}
-
-static void watch_death(struct conn *conn) {
-  const char *unwatched =
-      "a client's process is not watched, its exit is seen by its socket closing";
-  if (conn->peer.pidfd < 0)
-    return; /* the socket's end alone then tells */
-  if (uv_poll_init(conn->conns->loop, &conn->death, conn->peer.pidfd) < 0) { /* it tries a place */
-    say_no_watches(conn->conns, unwatched);
-    return;
-  }
-  conn->death.data = conn;
-  conn->open_handles++;
-  conn->watching_death = true;
-  if (uv_poll_start(&conn->death, UV_READABLE, on_death) < 0) {
-    log_line(conn->conns->log, LOG_LEVEL_WARNING,
-             "cannot watch process %ld: its exit is seen by its socket closing",
-             (long)conn->peer.pid);
-  } else if (watch_take((uv_handle_t *)&conn->death) < 0) {
-    (void)uv_poll_stop(&conn->death); /* documented never to fail */
-    say_no_watches(conn->conns, unwatched);
-  } else {
-    conn->conns->said_no_watches = false;
-  }
-}
-
 /* ---- the beginning ---- */
 
-/* Once the last descriptor is used, libuv closes whoever connects, and tells nobody: so that is
- * said when it comes to that. */
-static void check_descriptors(struct conns *conns) {
-  int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-  if (fd >= 0) {
-    (void)close(fd); /* another name for stderr */
-    conns->said_no_descriptors = false;
-  } else if (errno == EMFILE || errno == ENFILE) {
-    log_once(conns->log, &conns->said_no_descriptors, LOG_LEVEL_WARNING,
-             "no descriptors are left at %u clients: others are turned away until some leave; "
-             "raise LimitNOFILE, or lower --max-clients",
-             conns->count);
-  }
+static void on_room(struct read_reservation *reservation) {
+  struct conn *conn =
+      (struct conn *)((char *)reservation - offsetof(struct conn, input.reservation));
+  conns_enqueue(conn->conns, conn);
 }
 
-static bool join_user(struct conn *conn) {
-  const struct peer_admins *admins = &conn->conns->limits.admins;
-  struct user *user =
-      users_join(conn->conns->users, conn->peer.uid, !peer_has_owner_uid(&conn->peer, admins));
-  set_user(conn, user);
-  return user != NULL;
+static void on_share(struct user_wait *wait) {
+  struct conn *conn =
+      (struct conn *)((char *)wait - offsetof(struct conn, input.reservation.share));
+  conns_enqueue(conn->conns, conn);
 }
 
-/* Counts the connection, if there is room for it among all, and in its user's share; or else as one
- * that is reserved for administrators, if it may be one. False: no; `text` says why. */
-static bool take_place(struct conn *conn, char *text, size_t size) {
-  struct conns *conns = conn->conns;
-  struct user *user = conn->session.user;
-  bool full = conns->count - conns->reserved > conns->limits.max_clients;
-  bool share = user_may_take(user, USER_CONNECTIONS, 1);
-  char held[USER_TEXT_SIZE];
-  if ((full || !share) && conn->session.admin && conns->reserved < CONNS_RESERVED) {
-    conn->session.reserved = true;
-    conns->reserved++;
-  } else if (full) {
-    (void)snprintf(text, size, "%s", fc_error_text(FC_EBUSY));
-    return false;
-  } else if (!share) {
-    user_count_refused(user, USER_CONNECTIONS);
-    (void)snprintf(text, size, "%s: close some of them, or raise --max-clients",
-                   user_share_text(user, USER_CONNECTIONS, held)); /* fits */
-    return false;
-  }
-  user_charge(user, USER_CONNECTIONS, 1);
-  conn->charged = true;
-  return true;
+static void on_sender_change(struct sender *sender) {
+  struct conn *conn = (struct conn *)((char *)sender - offsetof(struct conn, sender));
+  conns_enqueue(conn->conns, conn);
 }
 
-static int start(struct conn *conn) {
-  uv_os_fd_t fd;
-  int rc = uv_fileno((uv_handle_t *)&conn->pipe, &fd);
-  if (rc < 0 || peer_init(&conn->peer, fd) < 0)
-    return FC_EREFUSED;
-  sender_start(&conn->sender, fd);
-  const struct conns_limits *limits = &conn->conns->limits;
-  check_descriptors(conn->conns);
-  conn->session.pid = conn->peer.pid;
-  conn->session.birth = conn->peer.birth;
-  conn->session.uid = conn->peer.uid;
-  conn->session.uid_unknown = !id_map_knows_uid(&limits->admins.ids, conn->peer.uid);
-  conn->session.admin = peer_is_admin(&conn->peer, &limits->admins);
-  peer_forget_groups(&conn->peer); /* they may be 256 KiB */
-  if (!join_user(conn))
-    return FC_ENOMEM;
-  char text[USER_TEXT_SIZE + 64];
-  if (!take_place(conn, text, sizeof text)) {
-    dispatch_refused(conn->conns->dispatch, &conn->session, text);
-    fail(conn, FC_EBUSY, text);
-    return 0;
-  }
-  if (watch_take((uv_handle_t *)&conn->pipe) < 0) {
-    say_no_watches(conn->conns, "a client is refused");
-    dispatch_refused(conn->conns->dispatch, &conn->session, WATCH_FULL);
-    fail(conn, FC_EBUSY, WATCH_FULL);
-    return 0;
-  }
-  watch_death(conn);
-  settle(conn);
-  return 0;
-}
-
-int conn_accept(struct conns *conns, uv_stream_t *listener) {
-  if (conns->allocated >= conns->limits.max_clients + CONN_REFUSED_MAX)
-    return FC_EBUSY;
-  struct conn *conn = calloc(1, sizeof *conn);
-  if (conn == NULL)
-    return FC_ENOMEM;
-  /* While a connection waited for memory, libuv did not watch the listener. */
-  if (watch_take((uv_handle_t *)listener) < 0) {
-    free(conn);
-    return FC_ENOMEM;
-  }
+void conn_init(struct conn *conn, struct conns *conns) {
   conn->conns = conns;
-  if (uv_pipe_init(conns->loop, &conn->pipe, 0) < 0) { /* it only fills in the struct */
-    free(conn);
-    return FC_ENOMEM;
-  }
   conn->pipe.data = conn;
   conn->open_handles = 1;
   conn->peer.pidfd = -1;
   conn->accepted_ns = uv_hrtime();
   conn->session.client_id = ++conns->next_client_id;
+  conn->input = (struct input_buffer){
+      .budget = &conns->frames,
+      .scratch = conns->scratch,
+      .fd = -1,
+      .reservation = {.ready = on_room, .share.ready = on_share},
+  };
   sender_init(&conn->sender, (uv_stream_t *)&conn->pipe, &conns->replies, &conns->send_buffers,
-              conns->log, conn->session.name_data, on_sender_moved);
-  conn->frame.ready = on_room;
-  conn->frame.share.ready = on_share;
+              conns->log, conn->session.name_data, on_sender_change);
   conns_add(conns, conn);
-  if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || start(conn) < 0)
-    conn_close(conn);
-  return 0;
+}
+
+void conn_start(struct conn *conn) {
+  settle(conn);
 }

@@ -1,126 +1,116 @@
-/* conn.h - one client's connection: bytes in, frames to the dispatcher; the replies
- * go out by sender.h. Everything is bounded:
+/* conn.h - one client's connection: receives frames, dispatches them, and ends.
  *
- * - A request is taken up only when the reply before it has left, and at most
- *   CONN_TURN_MAX of them in a turn of the loop; then the others get theirs. The
- *   connections of one user share a time in each turn (conns_turn_is_over). Long
- *   requests, and slices of what takes many turns, wait for a turn of their kind
- *   (enum slice_kind).
- * - Bytes are received into the shared scratch buffer; only an unfinished frame, or
- *   what has to wait, is kept. Up to CONN_FLOOR bytes each client may keep. More are
- *   reserved as they come (intake.h), and held until they are handled; while there is
- *   nothing to reserve, no more than the floor is read from the socket. The rest of a
- *   frame of up to CONN_SMALL bytes stays there until it is whole, and is then handled
- *   at once, or until there is memory. A larger frame is received where it is kept,
- *   and queues for memory. Handling may wait for the quota of
- *   replies, never the reverse: so neither pool can block.
- * - A frame once begun must be whole before the stall timeout, also while it waits for
- *   memory, and a hello before the hello timeout; a whole frame that waits for us has
- *   no deadline. A client that said hello and is silent is left in peace.
- * - While others wait for memory, a peer that holds some and makes no progress for
- *   CONN_GRACE_NS is cut (conn_give_way).
+ * Everything is bounded:
+ * - A request is executed when the reply before it has left. A connection executes at most
+ *   CONN_TURN_MAX in a turn of the loop. The connections of one user share a time in each turn
+ *   (conns_time_is_up). Long requests wait for a slice of their kind (enum slice_kind).
+ * - Input is kept as input_buffer.h describes. A request may wait for the reply budget; a reply
+ *   never waits for input. So neither pool can block the other.
+ * - A frame must be whole before the stall timeout, also while it waits for memory. A hello must
+ *   come before the hello timeout. A whole frame that waits for the daemon has no deadline, nor has
+ *   a silent client after its handshake.
+ * - While others wait for memory, a peer that holds some and makes no progress for CONN_GRACE_NS is
+ *   dropped (conn_check_pressure).
  *
- * What was accepted is finished: a frame that stands whole in the socket when its
- * peer closes, dies or is told that we shut down is handled as any other, with its
- * reply sent if there is still somebody to take it. So a connection ends
+ * Accepted work is finished: a frame that is whole in the socket when its peer closes or dies, or
+ * when the daemon stops, is executed, and its reply is sent if the peer reads. A connection ends
+ * - at the end of the stream, when all frames before it are executed and answered;
+ * - draining (the peer's process has died, though a child may hold the socket open; or the daemon
+ *   stops), when the socket is empty too. If the daemon stops, the client gets FC_ESHUTDOWN;
+ * - after an error that ends it has been sent;
+ * - at once, if the peer does not read, or if out of memory.
  *
- * - at the end of the stream, when all before it is handled and answered;
- * - draining (the peer's process died, though a child that it forked may hold the
- *   socket open; or the daemon ends), when besides the socket holds nothing more;
- *   for the daemon's end the last word to a client is then FC_ESHUTDOWN, with id 0;
- * - after an error that ends it, when that is sent;
- * - at once, when the peer does not read, or we are out of memory.
+ * Replies in the kernel are the daemon's memory until the peer has read them, also behind a closed
+ * socket. So the socket of an ended connection stays open, and counts as a client, until its peer
+ * has read everything or is gone (`lingers`).
  *
- * What the kernel keeps of replies is the daemon's memory until the peer has read it,
- * also behind a closed socket. So the socket of a connection that has ended stays, and
- * counts as a client, until its peer has read everything or is gone (`lingers`).
+ * The states; each implies those before it:
+ *   open          requests are received and executed
+ *   input_ended   no more requests; the replies, and perhaps a final error, are being sent
+ *   closing       everything is released, except the socket if the connection lingers
+ *   freed         in the close callback of its last handle
+ * `paused` (a frame waits for the daemon) and `draining` qualify `open`.
  *
- * One thread, that of the loop. A conn frees itself when its handles have closed. */
+ * One thread, that of the loop. */
 #ifndef FC_DAEMON_CONN_H
 #define FC_DAEMON_CONN_H
 
 #include <uv.h>
 
 #include "daemon/net/conns.h"
-#include "daemon/net/quota.h"
+#include "daemon/net/input_buffer.h"
 #include "daemon/net/sender.h"
 #include "daemon/os/peer.h"
 #include "daemon/requests/session.h"
 
 #define CONN_TURN_MAX 16u
-#define CONN_FLOOR 4096u         /* input that each client may keep without a reservation */
-#define CONN_SMALL 65536u        /* what is kept up to this is read on in the scratch buffer */
-#define CONN_STEP 262144u        /* the first reservation of more, at most; then twice as much */
-#define CONN_MALLOC_BYTES 16u    /* malloc's own, of a buffer of whole pages */
 #define CONN_GRACE_NS 100000000u /* without progress, while others wait for memory */
-#define CONN_PROGRESS SENDER_PROGRESS /* fewer bytes of a large frame in that time are none */
+
+/* Connections above max_clients, open only to send them an error. */
+#define CONN_REFUSED_MAX 64u
 
 struct conn {
   uv_pipe_t pipe;
   uv_poll_t death; /* of the peer's process */
   unsigned open_handles;
   struct conns *conns;
-  struct conn *next, *prev; /* in conns->all */
-  struct turn turn;         /* among those of its user that wait for one */
+  struct conn *next, *prev;     /* in conns->all */
+  struct round_robin_item turn; /* in a queue of its user */
   struct session session;
+  struct input_buffer input;
   struct sender sender;
   struct peer peer;
-
-  uint8_t *in; /* what was read and not handled; NULL while empty */
-  size_t in_size, in_capacity;
-  size_t need;               /* of the unfinished frame in it; 0: not known */
-  struct intake_frame frame; /* the reservation for `in`, if that is larger than the floor */
-  size_t mark_bytes;         /* of what is in it, received at ... */
-  uint64_t mark_ns;          /* ... this time: it has made progress, or was let on */
-
   uint64_t accepted_ns;
-  uint64_t frame_since_ns; /* an unfinished frame began; 0: none */
+  uint64_t frame_since_ns; /* start of the unfinished frame; 0: none */
 
-  bool charged; /* to its user, as a connection */
-  bool watching_death;
-  bool reading;    /* from the socket */
-  bool starved;    /* a small frame whose rest is not all there waits for memory */
-  bool paused;     /* `in` has whole frames, or the one in work */
-  bool slices;     /* paused, until there is a turn for a slice (session.slice_kind) */
-  bool eof;        /* the peer sends no more */
-  bool orphaned;   /* the peer's process has died, whoever holds its socket */
-  bool draining;   /* it is to end as soon as nothing accepted is left */
-  bool farewell;   /* with FC_ESHUTDOWN */
-  bool last_words; /* it takes no more requests, and ends when the replies are out */
+  bool charged;           /* to its user, as a connection */
+  bool watching_death;    /* `death` is open */
+  bool reading;           /* from the socket */
+  bool paused;            /* input has a whole frame that waits for the daemon */
+  bool needs_slice;       /* paused until there is a slice of session.slice_kind */
+  bool eof;               /* the peer sends no more */
+  bool peer_died;         /* its process, even if others hold the socket open */
+  bool draining;          /* close it when all accepted work is done */
+  bool announce_shutdown; /* draining: send FC_ESHUTDOWN at the end */
+  bool input_ended;
   bool closing;
-  bool lingers; /* closing, but for its socket: the peer has not read what was sent */
+  bool lingers; /* closing, but the socket is open: the peer has not read all replies */
 };
 
-/* What a connection may take of the daemon's memory without a reservation. */
+/* Returns the memory that a connection may take without a reservation. */
 size_t conn_bytes_max(void);
 
-/* What a frame with the largest value reserves, at most. */
-size_t conn_frame_bytes(uint32_t max_value);
-
-/* Connections beyond max_clients that there may be at a time, to be told that they are too many. */
-#define CONN_REFUSED_MAX 64u
-
-/* Takes the connection that `listener` has pending. FC_ENOMEM, or FC_EBUSY where there are
- * CONN_REFUSED_MAX too many already: it is pending still. */
+/* Accepts the pending connection of `listener`. Returns 0; FC_EBUSY if CONN_REFUSED_MAX connections
+ * above max_clients are open; or FC_ENOMEM. After an error it is still pending. */
 int conn_accept(struct conns *conns, uv_stream_t *listener);
 
-/* Goes on with what waited: for its turn, for room, for its reply to leave. */
+/* For conn_accept: initializes a zeroed connection whose pipe is initialized, and adds it to
+ * `conns`. Then starts reading, or sends a final error instead. */
+void conn_init(struct conn *conn, struct conns *conns);
+void conn_start(struct conn *conn);
+void conn_refuse(struct conn *conn, int code, const char *text);
+
+/* Sets the session's user, whose shares apply to the connection. */
+void conn_set_user(struct conn *conn, struct user *user);
+
+/* Continues a connection that waited for a turn, for memory or for its reply to leave. */
 void conn_resume(struct conn *conn);
 
-/* Ends the connection now; idempotent. Its socket may linger. */
+/* Ends the connection now. Its socket may linger. Idempotent. */
 void conn_close(struct conn *conn);
 
-/* The same, and nothing lingers. */
-void conn_end(struct conn *conn);
+/* Ends the connection and closes its socket. Idempotent. */
+void conn_abort(struct conn *conn);
 
-/* Ends it when what the peer had sent is handled and answered; with `farewell`, tells it why. */
-void conn_drain(struct conn *conn, bool farewell);
+/* Ends the connection when all that the peer has sent is executed and answered. Sends FC_ESHUTDOWN
+ * first if `announce_shutdown`. */
+void conn_drain(struct conn *conn, bool announce_shutdown);
 
-/* Cuts the peer if one of its deadlines has passed. */
+/* Drops the connection if a deadline of its peer has passed. */
 void conn_check_deadlines(struct conn *conn, uint64_t now_ns);
 
-/* Others wait for memory for frames, or for replies: cuts the peer if it holds some of that and has
- * made no progress for CONN_GRACE_NS. */
-void conn_give_way(struct conn *conn, bool frames, bool replies, uint64_t now_ns);
+/* Called while others wait for memory for frames or replies: drops the connection if it holds some
+ * of that memory and has made no progress for CONN_GRACE_NS. */
+void conn_check_pressure(struct conn *conn, bool frames, bool replies, uint64_t now_ns);
 
 #endif

@@ -4,33 +4,32 @@
 #include <string.h>
 
 #include "daemon/net/conn.h"
-#include "daemon/net/reclaim.h"
-#include "daemon/store/store.h"
+#include "daemon/os/epoll_watch.h"
+#include "daemon/requests/reclaim.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 #include "proto/wire/frame.h"
 
-#define SWEEP_MS 250u   /* how late a deadline may be noticed */
-#define PRESSURE_MS 10u /* the same for a peer without progress, while others wait for room */
-#define SHARED_MIN_BYTES (1u << 20) /* for frames beside the largest, whatever the budget is */
-#define WHOLE_BYTES (1u << 20)      /* for small frames that are whole, and wait for their turn */
-/* Each takes some 50 us, with what comes of it. libuv alone would accept as long as clients come,
- * and nobody else would have a turn: not those that left, either, whose connections would still
- * count. */
+#define SWEEP_MS 250u   /* between two checks of the deadlines */
+#define PRESSURE_MS 10u /* between two checks of progress, while others wait for memory */
+#define SHARED_MIN_BYTES (1u << 20) /* for frames besides the largest, at least */
+#define WHOLE_BYTES (1u << 20)      /* for small frames that are whole and wait for their turn */
+/* Each takes about 50 us with its consequences. libuv alone would accept as long as clients
+ * connect, and no other connection would have a turn, not even to be closed. */
 #define ACCEPTS_A_TURN 8u
 #define SLICES_A_TURN 1u /* of each kind; each takes about a millisecond at worst */
 
-/* What one user's requests may take of a turn. Where others have requests too, little: each of
- * theirs waits for it. Alone it has more, as a turn costs some microseconds; but others may come,
- * and wait for the rest of it. */
+/* Time of one user's requests in a turn. It is short while several users have requests, because
+ * each request of the others waits for it. It is longer for a user alone, as a turn itself costs
+ * some microseconds. */
 #define TURN_NS 4000000u
 #define TURN_CONTENDED_NS 15000u
-#define WINDOW_MS 50u /* a user that had a request in the last one or two is there */
+#define WINDOW_MS 50u /* users with a request in the last one or two windows contend */
 
 /* ---- turns ---- */
 
-static struct conn *conn_of(struct turn *turn) {
-  return (struct conn *)((char *)turn - offsetof(struct conn, turn));
+static struct conn *conn_of(struct round_robin_item *item) {
+  return (struct conn *)((char *)item - offsetof(struct conn, turn));
 }
 
 static void begin_turn(struct conns *conns) {
@@ -44,7 +43,8 @@ static void begin_turn(struct conns *conns) {
   conns->window_ms = now_ms;
 }
 
-static void see(struct conns *conns, struct user *user) {
+/* Counts the user in the current window. */
+static void note_request(struct conns *conns, struct user *user) {
   if (user->seen == conns->window)
     return;
   user->seen = conns->window;
@@ -55,25 +55,25 @@ static uint64_t spent_ns(const struct conns *conns, const struct user *user) {
   return user->turn == conns->turn_number ? user->spent_ns : 0;
 }
 
-static uint64_t most_ns(const struct conns *conns) {
+static uint64_t time_limit_ns(const struct conns *conns) {
   return conns->contended ? TURN_CONTENDED_NS : TURN_NS;
 }
 
-/* What comes in of a user that has requests queued is queued behind them, where others have some
- * too: else the user would have both turns, and the queued ones might wait for ever. */
-bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+/* Under contention, new input of a user with queued connections is queued behind them. Otherwise
+ * the user would have two turns, and its queued connections might never have theirs. */
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns) {
   struct user *user = conn->session.user;
-  see(conns, user);
+  note_request(conns, user);
   if (conns->slicing)
     return false;
-  if (conns->contended && !conns->resuming && user->lines[SLICE_KINDS].n > 0)
+  if (conns->contended && !conns->resuming && user->queues[SLICE_KINDS].n > 0)
     return true;
-  return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= most_ns(conns);
+  return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= time_limit_ns(conns);
 }
 
-void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns) {
   struct user *user = conn->session.user;
-  if (user == NULL) /* it is closed */
+  if (user == NULL) /* the connection has closed */
     return;
   user->spent_ns = spent_ns(conns, user) + (uv_hrtime() - since_ns);
   user->turn = conns->turn_number;
@@ -83,43 +83,43 @@ static void on_reading(uv_prepare_t *reading) {
   begin_turn(reading->data);
 }
 
-/* A slice that comes while none waits for its turn needs none. */
+/* A request needs no turn for its slice while no connection is queued for one. */
 static void allow_slices(struct conns *conns) {
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     conns->dispatch->slices[kind] = conns->slices[kind].first == NULL ? SLICES_A_TURN : 0;
 }
 
-/* A user's connections that are queued now, as far as its time goes: one that queues itself again
- * waits for the next turn, as the others do that are not reached. At least one has its turn. */
-static void run_line(struct conns *conns, struct turn_line *line) {
-  struct user *user = conn_of(line->first)->session.user;
-  user_hold(user); /* the line is its, and the last connection may close */
-  turns_put_last(line);
-  for (uint32_t due = line->n; due > 0 && line->n > 0; due--) {
-    struct conn *conn = conn_of(line->first);
-    turns_remove(&conn->turn);
+/* Resumes the user's connections that are queued now, at least one, until its time is up. The
+ * others, and those that queue themselves again, wait for the next turn. */
+static void run_queue(struct conns *conns, struct round_robin_queue *queue) {
+  struct user *user = conn_of(queue->first)->session.user;
+  user_ref(user); /* it owns the queue, and its last connection may close */
+  round_robin_move_last(queue);
+  for (uint32_t due = queue->n; due > 0 && queue->n > 0; due--) {
+    struct conn *conn = conn_of(queue->first);
+    round_robin_remove(&conn->turn);
     conn_resume(conn);
-    if (spent_ns(conns, user) >= most_ns(conns))
+    if (spent_ns(conns, user) >= time_limit_ns(conns))
       break;
   }
-  user_leave(user);
+  user_unref(user);
 }
 
 static void run_ready(struct conns *conns) {
-  for (uint32_t lines = conns->ready.n; lines > 0 && conns->ready.first != NULL; lines--)
-    run_line(conns, conns->ready.first);
+  for (uint32_t queues = conns->ready.n; queues > 0 && conns->ready.first != NULL; queues--)
+    run_queue(conns, conns->ready.first);
 }
 
-/* One slice for the first connection of each of the first users, which then queue up again. */
+/* Executes the slices of one turn, each for the first connection of the next user. */
 static void run_slices(struct conns *conns, enum slice_kind kind) {
   unsigned *allowed = &conns->dispatch->slices[kind];
   for (unsigned left = SLICES_A_TURN; left > 0; left--) {
-    struct turn *turn = turns_next(&conns->slices[kind]);
-    if (turn == NULL)
+    struct round_robin_item *item = round_robin_next(&conns->slices[kind]);
+    if (item == NULL)
       return;
     *allowed = 1;
     conns->slicing = true;
-    conn_resume(conn_of(turn));
+    conn_resume(conn_of(item));
     conns->slicing = false;
     *allowed = 0;
   }
@@ -155,29 +155,36 @@ static void on_turn(uv_idle_t *turn) {
     run_slices(conns, (enum slice_kind)kind);
   conns->resuming = false;
   allow_slices(conns);
-  bool chores = dispatch_has_chores(conns->dispatch) && dispatch_chores(conns->dispatch);
-  if (!has_queued(conns) && !chores && conns->accepts_left > 0)
+  bool work =
+      dispatch_has_background_work(conns->dispatch) && dispatch_background_step(conns->dispatch);
+  if (!has_queued(conns) && !work && conns->accepts_left > 0)
     (void)uv_idle_stop(&conns->turn); /* documented never to fail */
 }
 
-static void queue_up(struct conns *conns, struct conn *conn, struct turns *turns, unsigned line) {
-  if (conn->turn.line != NULL || conn->closing)
+static void enqueue(struct conns *conns, struct conn *conn, struct round_robin *robin,
+                    unsigned queue) {
+  if (conn->turn.queue != NULL || conn->closing)
     return;
-  turns_add(turns, &conn->session.user->lines[line], &conn->turn);
+  round_robin_add(robin, &conn->session.user->queues[queue], &conn->turn);
   (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
-void conns_ready(struct conns *conns, struct conn *conn) {
-  queue_up(conns, conn, &conns->ready, SLICE_KINDS);
+void conns_enqueue(struct conns *conns, struct conn *conn) {
+  enqueue(conns, conn, &conns->ready, SLICE_KINDS);
 }
 
-void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
-  static_assert(SLICE_KINDS < USER_LINES, "a user has a line for each kind, and one for the rest");
-  queue_up(conns, conn, &conns->slices[kind], kind);
+void conns_enqueue_slice(struct conns *conns, struct conn *conn, enum slice_kind kind) {
+  static_assert(SLICE_KINDS < USER_QUEUES,
+                "a user has a queue for each kind, and one for other work");
+  enqueue(conns, conn, &conns->slices[kind], kind);
 }
 
-void conns_chores(struct conns *conns) {
-  if (dispatch_has_chores(conns->dispatch))
+void conns_dequeue(struct conn *conn) {
+  round_robin_remove(&conn->turn);
+}
+
+void conns_schedule_background(struct conns *conns) {
+  if (dispatch_has_background_work(conns->dispatch))
     (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
@@ -191,24 +198,24 @@ static void set_rings_period(struct conns *conns, unsigned period_ms) {
     ticker_start(&conns->rings, period_ms);
 }
 
-/* Is it the end: is nobody left, and no line of the trace owed to who was there? */
 static void end_if_empty(struct conns *conns) {
-  if (conns->draining && conns->count == 0 && !rings_owe_lines(&conns->dispatch->rings))
+  if (conns->draining && conns->count == 0)
     conns->on_empty(conns->arg);
 }
 
-/* Who waits for the trace tries again; whose ring is bad is dropped. */
+/* Retries connections blocked on the trace. Connections with a corrupt ring are dropped. */
 static void on_rings(void *arg) {
   struct conns *conns = arg;
   struct rings *rings = &conns->dispatch->rings;
   for (struct conn *conn = rings->attention ? conns->all : NULL; conn != NULL; conn = conn->next)
-    if (conn->session.waits_for_trace || dispatch_fault(&conn->session) != NULL)
-      conns_ready(conns, conn);
+    if (conn->session.waits_for_trace || dispatch_session_error(&conn->session) != NULL)
+      conns_enqueue(conns, conn);
   set_rings_period(conns, rings_sweep(rings, uv_hrtime()));
-  end_if_empty(conns);
 }
 
-void conns_rings(struct conns *conns) {
+void conns_schedule_rings(struct conns *conns) {
+  if (conns->dispatch->rings.n == 0)
+    return;
   unsigned period_ms = rings_period_ms(&conns->dispatch->rings);
   if (conns->rings_period_ms == 0 || (period_ms != 0 && period_ms < conns->rings_period_ms))
     set_rings_period(conns, period_ms);
@@ -217,14 +224,14 @@ void conns_rings(struct conns *conns) {
 static void on_expiry(void *arg) {
   struct conns *conns = arg;
   conns->expiry_ns = UINT64_MAX;
-  dispatch_expire(conns->dispatch);
-  conns_chores(conns); /* very many waits may have ended */
-  conns_expiry(conns);
+  dispatch_expire_leases(conns->dispatch);
+  conns_schedule_background(conns); /* very many waits may have ended at once */
+  conns_schedule_expiry(conns);
 }
 
-/* Set to what was the first to end, it may tick for nothing, once: cheaper than to set it anew at
- * each lease that ends. */
-void conns_expiry(struct conns *conns) {
+/* The timer is set for the first lease that ends. If that lease ends early, it fires once without
+ * work: that costs less than to set it again at each end of a lease. */
+void conns_schedule_expiry(struct conns *conns) {
   uint64_t next_ns = dispatch_next_ns(conns->dispatch);
   if (next_ns >= conns->expiry_ns)
     return;
@@ -234,15 +241,14 @@ void conns_expiry(struct conns *conns) {
 
 /* ---- memory ---- */
 
-/* Frames that wait can be helped by any holder. */
 static bool frames_wait(const struct conns *conns) {
-  return intake_has_waiters(&conns->frames) || conns->starved > 0;
+  return read_budget_has_waiters(&conns->frames) || conns->frames.starved > 0;
 }
 
 static bool is_short_of_memory(const struct conns *conns) {
-  return frames_wait(conns) || quota_has_waiters(&conns->replies) ||
-         users_have_waits(conns->users, USER_FRAME_BYTES) ||
-         users_have_waits(conns->users, USER_REPLY_BYTES);
+  return frames_wait(conns) || reply_budget_has_waiters(&conns->replies) ||
+         users_have_waiters(conns->users, USER_FRAME_BYTES) ||
+         users_have_waiters(conns->users, USER_REPLY_BYTES);
 }
 
 static void on_pressure(void *arg) {
@@ -250,24 +256,25 @@ static void on_pressure(void *arg) {
   uint64_t now_ns = uv_hrtime();
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
-    const struct user *user = conn->session.user; /* others of the same user may wait for it */
-    bool frames = frames_wait(conns) || user_has_waits(user, USER_FRAME_BYTES);
-    bool replies = quota_has_waiters(&conns->replies) || user_has_waits(user, USER_REPLY_BYTES);
-    conn_give_way(conn, frames, replies, now_ns);
+    const struct user *user = conn->session.user; /* its connections may wait for each other */
+    bool frames = frames_wait(conns) || user_has_waiters(user, USER_FRAME_BYTES);
+    bool replies =
+        reply_budget_has_waiters(&conns->replies) || user_has_waiters(user, USER_REPLY_BYTES);
+    conn_check_pressure(conn, frames, replies, now_ns);
   }
   conns->under_pressure = is_short_of_memory(conns);
   if (!conns->under_pressure)
     ticker_stop(&conns->pressure);
 }
 
-void conns_pressure(struct conns *conns) {
+void conns_check_pressure(struct conns *conns) {
   if (conns->under_pressure || !is_short_of_memory(conns))
     return;
   conns->under_pressure = true;
   ticker_start(&conns->pressure, PRESSURE_MS);
 }
 
-/* ---- entering and leaving ---- */
+/* ---- accepting ---- */
 
 bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener) {
   bool found = false;
@@ -276,17 +283,18 @@ bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener)
   return found;
 }
 
-static void try_again(struct conns *conns, uv_stream_t *listener) {
+/* Remembers the listener for accept_again. */
+static void accept_later(struct conns *conns, uv_stream_t *listener) {
   unsigned i = 0;
   while (conns->unaccepted[i] != NULL && conns->unaccepted[i] != listener)
     i++;
-  assert(i < CONNS_LISTENERS); /* there are no more */
+  assert(i < CONNS_LISTENERS);
   conns->unaccepted[i] = listener;
 }
 
 void conns_accept(struct conns *conns, uv_stream_t *listener) {
   if (conns->accepts_left == 0) {
-    try_again(conns, listener);
+    accept_later(conns, listener);
     (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
     return;
   }
@@ -296,14 +304,21 @@ void conns_accept(struct conns *conns, uv_stream_t *listener) {
     conns->said_no_memory = false;
     return;
   }
-  try_again(conns, listener);
-  if (rc == FC_EBUSY) /* when one of them is gone */
+  accept_later(conns, listener);
+  if (rc == FC_EBUSY) /* conns_conn_freed tries again */
     return;
   log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
            "no memory for another client: it waits until there is some");
   if (conns->count == 0)
     ticker_start(&conns->sweep, SWEEP_MS);
 }
+
+void conns_warn_no_watches(struct conns *conns, const char *consequence) {
+  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", consequence,
+           EPOLL_WATCH_FULL);
+}
+
+/* ---- adding and removing ---- */
 
 static void on_sweep(void *arg) {
   struct conns *conns = arg;
@@ -326,16 +341,14 @@ void conns_add(struct conns *conns, struct conn *conn) {
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
-void conns_unqueue(struct conn *conn) {
-  turns_remove(&conn->turn);
-}
-
-void conns_freed(struct conns *conns) {
+void conns_conn_freed(struct conns *conns) {
+  assert(conns->allocated > conns->count);
   conns->allocated--;
   accept_again(conns);
 }
 
 void conns_remove(struct conns *conns, struct conn *conn) {
+  assert(conns->count > 0 && conns->reserved >= conn->session.reserved);
   conns->reserved -= conn->session.reserved;
   if (conn->prev != NULL)
     conn->prev->next = conn->next;
@@ -351,7 +364,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
 }
 
 size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value) {
-  size_t least = conn_frame_bytes(max_value) + SHARED_MIN_BYTES;
+  size_t least = input_buffer_frame_bytes(max_value) + SHARED_MIN_BYTES;
   return (budget_bytes / 2 > least ? budget_bytes / 2 : least) + WHOLE_BYTES;
 }
 
@@ -369,17 +382,18 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   conns->dispatch = dispatch;
   conns->limits = *limits;
   conns->log = log;
-  uint32_t max_value = dispatch->store->max_value;
-  intake_init(&conns->frames, conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
-              conn_frame_bytes(max_value), WHOLE_BYTES);
-  quota_init(&conns->replies, limits->budget_bytes / 2);
+  uint32_t max_value = dispatch_max_value(dispatch);
+  read_budget_init(&conns->frames,
+                   conns_frames_bytes(limits->budget_bytes, max_value) - WHOLE_BYTES,
+                   input_buffer_frame_bytes(max_value), WHOLE_BYTES);
+  reply_budget_init(&conns->replies, limits->budget_bytes / 2);
   send_buffers_init(&conns->send_buffers, conns_send_bytes(limits->budget_bytes));
-  reclaim_begin(conns);
+  reclaim_init(dispatch, limits->budget_bytes / 2);
   set_user_limits(conns);
   allow_slices(conns);
   conns->accepts_left = ACCEPTS_A_TURN;
   conns->turn.data = conns->reading.data = conns;
-  conns->window = 1; /* no user was seen in it */
+  conns->window = 1; /* no user had a request in it */
   if (uv_idle_init(loop, &conns->turn) < 0 || uv_prepare_init(loop, &conns->reading) < 0 ||
       uv_prepare_start(&conns->reading, on_reading) < 0)
     return FC_EREFUSED;
@@ -399,16 +413,16 @@ void conns_drain(struct conns *conns) {
   for (struct conn *conn = conns->all, *next; conn != NULL; conn = next) {
     next = conn->next;
     if (conn->lingers)
-      conn_end(conn);
+      conn_abort(conn);
     else
       conn_drain(conn, true);
   }
 }
 
 void conns_close(struct conns *conns) {
-  conns->draining = false; /* nobody waits for on_empty any more */
+  conns->draining = false; /* on_empty is not called any more */
   while (conns->all != NULL)
-    conn_end(conns->all);
+    conn_abort(conns->all);
   if (!uv_is_closing((uv_handle_t *)&conns->turn))
     uv_close((uv_handle_t *)&conns->turn, NULL);
   if (!uv_is_closing((uv_handle_t *)&conns->reading))
@@ -420,8 +434,9 @@ void conns_close(struct conns *conns) {
 }
 
 void conns_deinit(struct conns *conns) {
-  reclaim_end(conns);
-  intake_deinit(&conns->frames);
-  quota_deinit(&conns->replies);
+  assert(conns->all == NULL && conns->count == 0 && conns->allocated == 0 && conns->reserved == 0);
+  reclaim_deinit(conns->dispatch);
+  read_budget_deinit(&conns->frames);
+  reply_budget_deinit(&conns->replies);
   send_buffers_deinit(&conns->send_buffers);
 }

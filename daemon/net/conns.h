@@ -1,4 +1,8 @@
-/* conns.h - all connections of a daemon: their number, their turns, their end. */
+/* conns.h - all connections of the daemon: their number, their turns, the timers that concern
+ * several of them, and their end.
+ *
+ * conn.c and conns.c call each other: a connection schedules itself, and conns resumes it. Loop
+ * thread only. */
 #ifndef FC_DAEMON_CONNS_H
 #define FC_DAEMON_CONNS_H
 
@@ -6,15 +10,19 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/users.h"
-#include "daemon/net/intake.h"
-#include "daemon/net/quota.h"
+#include "daemon/net/input_buffer.h"
+#include "daemon/net/read_budget.h"
+#include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
 #include "daemon/net/ticker.h"
 #include "daemon/os/peer.h"
 #include "daemon/requests/dispatch.h"
 
-/* Beyond max_clients, for administrators: their tools connect while all others are in use. */
+/* Connections above max_clients for administrators, whose tools connect while all others are in
+ * use. */
 #define CONNS_RESERVED 4u
+
+#define CONNS_LISTENERS 2u
 
 struct conn;
 
@@ -22,13 +30,11 @@ struct conns_limits {
   unsigned max_clients;
   uint64_t hello_timeout_ns;
   uint64_t stall_timeout_ns;
-  /* In flight, all clients together: half for frames; half for what replies copy, and as much for
-   * entries that have left the store and are being sent. */
+  /* Memory of messages of all clients: half for frames, half for copies in replies. As much as half
+   * of it besides for entries that have left the store and are being sent. */
   size_t budget_bytes;
   struct peer_admins admins;
 };
-
-#define CONNS_LISTENERS 2u
 
 struct conns {
   uv_loop_t *loop;
@@ -36,111 +42,116 @@ struct conns {
   struct users *users;       /* borrowed */
   struct conns_limits limits;
   struct log *log;
-  /* Apart, because a frame in work may wait for room for its reply: from one pool, two frames that
-   * filled it would wait for ever. */
-  struct intake frames;
-  struct quota replies;
+  /* Two pools, because a frame in progress may wait for room for its reply. With one pool, two
+   * frames that filled it would wait for each other. */
+  struct read_budget frames;
+  struct reply_budget replies;
   struct send_buffers send_buffers;
+
   struct conn *all;
-  unsigned count;     /* of `all`: clients, and those whose sockets linger */
-  unsigned allocated; /* those that are being closed included */
-  unsigned starved;   /* see struct conn */
-  unsigned reserved;  /* of `count`, connections that are reserved for administrators */
+  unsigned count;     /* in `all`: clients, and connections whose sockets linger */
+  unsigned allocated; /* also those that are being closed */
+  unsigned reserved;  /* of `count`: connections reserved for administrators */
   uint64_t next_client_id;
-  struct turns ready;               /* connections that want another turn */
-  struct turns slices[SLICE_KINDS]; /* whose next request is a slice (enum slice_kind) */
-  uint64_t turn_number;             /* a turn of the loop has two: what was queued, what comes in */
-  uint64_t window;                  /* number of the one under way, in which users are counted */
-  uint64_t window_ms;               /* when it began, as uv_now has it */
-  uint32_t seen;                    /* users with requests in it */
-  bool contended;                   /* there were several, in it or in the one before */
-  bool resuming;                    /* connections that were queued have their turn */
-  bool slicing;                     /* one of these has a slice, whatever its user had before */
-  uv_prepare_t reading;             /* before what comes in is read */
-  uv_idle_t turn;                   /* runs while a connection is queued or there are chores */
-  struct ticker rings;              /* reads the rings while there are some */
-  unsigned rings_period_ms;         /* of `rings`; 0: stopped */
-  struct ticker expiry;             /* ends leases and waits that have had their time */
-  uint64_t expiry_ns;               /* when it is set to; UINT64_MAX: it is not */
-  struct ticker sweep;              /* looks at the deadlines while there are connections */
-  struct ticker pressure;           /* cuts who is stalled while others wait for room */
-  bool under_pressure;              /* it runs */
-  /* Listeners with a connection that libuv has accepted and we have not taken; or NULL. */
+
+  struct round_robin ready;               /* connections that want a turn */
+  struct round_robin slices[SLICE_KINDS]; /* connections that want a slice of that kind */
+  uint64_t turn_number;     /* each turn of the loop has two: for queued work and for input */
+  uint64_t window;          /* number of the time window in which users are counted */
+  uint64_t window_ms;       /* its start, by uv_now */
+  uint32_t seen;            /* users with requests in it */
+  bool contended;           /* several users had requests in this window or the one before */
+  bool resuming;            /* queued connections have their turn now */
+  bool slicing;             /* one of them has a slice, whatever time its user has used */
+  uv_prepare_t reading;     /* runs before input is read */
+  uv_idle_t turn;           /* runs while connections are queued or background work is left */
+  struct ticker rings;      /* drains rings while there are some */
+  unsigned rings_period_ms; /* of `rings`; 0: stopped */
+  struct ticker expiry;     /* ends leases and waits */
+  uint64_t expiry_ns;       /* when `expiry` fires; UINT64_MAX: not set */
+  struct ticker sweep;      /* checks deadlines while there are connections */
+  struct ticker pressure;   /* drops stalled peers while others wait for memory */
+  bool under_pressure;      /* `pressure` runs */
+
+  /* Listeners with a pending connection that could not be accepted yet; or NULL. */
   uv_stream_t *unaccepted[CONNS_LISTENERS];
-  unsigned accepts_left; /* in this turn: one client that connects all the time takes no more */
+  unsigned accepts_left; /* in this turn, so that clients that connect all the time leave room */
   bool said_no_memory, said_no_descriptors, said_no_watches;
+
   bool draining;
-  void (*on_shutdown)(void *arg); /* a client asked for the daemon's end, and was answered */
-  void (*on_empty)(void *arg);    /* after conns_drain: see there */
+  void (*on_shutdown)(void *arg); /* a client requested a shutdown, and has its reply */
+  void (*on_empty)(void *arg);    /* see conns_drain */
   void *arg;
-  /* What is being read, for one connection at a time. On a page's boundary, as the kernel's own
-   * buffers are: elsewhere its copy of 3 KB took up to 1.5 us longer (of a put's 12). */
-  _Alignas(4096) uint8_t scratch[65536];
+  /* Shared by all connections, as one is read at a time. Page-aligned like the kernel's buffers:
+   * unaligned, its copy of 3 KB took up to 1.5 us longer (of a put's 12). */
+  _Alignas(4096) uint8_t scratch[INPUT_SCRATCH_SIZE];
 };
 
-/* Memory for frames beyond each client's floor: half of the budget, or a little more than the
- * largest frame; and some for frames that are whole. */
+/* Returns the memory for frames above each client's floor: half of the budget, or little more than
+ * the largest frame; and a part for whole frames. */
 size_t conns_frames_bytes(size_t budget_bytes, uint32_t max_value);
 
-/* The pool of large send buffers, which are the kernel's: as much as half of the budget. */
+/* Returns the pool of the kernel's send buffers: as much as half of the budget. */
 static inline size_t conns_send_bytes(size_t budget_bytes) {
   return budget_bytes / 2;
 }
 
-/* Sets the limits of `users` that concern connections and messages. */
+/* Sets the limits of `users` for connections and messages. Returns 0 or FC_EREFUSED. */
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log);
 
-/* Takes the connection that `listener` has pending, or sees that it is tried again, in the next
- * turn or when there is memory: libuv accepts no other before that one. At most CONNS_LISTENERS
- * listeners at a time. */
-void conns_accept(struct conns *conns, uv_stream_t *listener);
-
-/* Has the listener a connection that is to be tried again? */
-bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener);
-
-/* Closes what is left; the loop must then run until the handles are closed. The rings are not
- * looked at any more: lines that they owe are the caller's to see to (rings_pay_all). */
+/* Closes all connections. Then the loop must run until their handles are closed. */
 void conns_close(struct conns *conns);
 
-/* After the loop has ended. */
+/* Call it after the loop has ended. Asserts that no connection is left. */
 void conns_deinit(struct conns *conns);
 
-/* Every connection ends when what it had sent is answered; when the last one is gone, and the lines
- * of the trace that their rings owed are made, then on_empty. */
+/* Ends each connection when its accepted work is done. Calls on_empty when none is left. */
 void conns_drain(struct conns *conns);
 
-/* Queues a connection for the next turn, unless it is queued; idempotent. */
-void conns_ready(struct conns *conns, struct conn *conn);
+/* ---- accepting ---- */
 
-/* Queues a connection until there is a turn for a slice of that kind. One slice of each kind is
- * done in one turn of the loop, so that short requests in between do not wait for long ones. */
-void conns_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
+/* Accepts the pending connection of `listener`. If that is impossible now, tries again in the next
+ * turn, or when there is memory; libuv reports no other connection before. For at most
+ * CONNS_LISTENERS listeners at a time. */
+void conns_accept(struct conns *conns, uv_stream_t *listener);
 
-/* The connection has a request: has its user had its time in this turn? Then the request waits for
- * the next turn. `since_ns`: of its time, this part is not counted yet (conns_spend). */
-bool conns_turn_is_over(struct conns *conns, struct conn *conn, uint64_t since_ns);
+/* Returns true if the listener has a connection that is to be tried again. */
+bool conns_is_unaccepted(const struct conns *conns, const uv_stream_t *listener);
 
-/* Counts the time since then as its user's, in this turn. */
-void conns_spend(struct conns *conns, struct conn *conn, uint64_t since_ns);
+/* ---- turns ---- */
 
-/* Some connection waits for memory: while that is so, a peer that holds some and makes no progress
- * is cut. */
-void conns_pressure(struct conns *conns);
+/* Queues the connection for the next turn. Idempotent. */
+void conns_enqueue(struct conns *conns, struct conn *conn);
 
-/* Makes sure that the dispatcher's chores are done in the turns to come. */
-void conns_chores(struct conns *conns);
+/* Queues the connection for a slice of that kind. One slice of each kind is executed in a turn of
+ * the loop, so that short requests do not wait for long ones. Idempotent. */
+void conns_enqueue_slice(struct conns *conns, struct conn *conn, enum slice_kind kind);
 
-/* Makes sure that the rings are looked at as often as what is known of them asks for. */
-void conns_rings(struct conns *conns);
+/* Removes the connection from its queue. Idempotent. */
+void conns_dequeue(struct conn *conn);
 
-/* Makes sure that leases and waits end in time. */
-void conns_expiry(struct conns *conns);
+/* Returns true if the connection's user has used its time in this turn: its request waits for the
+ * next one. The time from `since_ns` on is not charged yet. */
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns);
 
-/* For conn.c: entering and leaving the set. */
+/* Charges the time from `since_ns` on to the connection's user, in this turn. */
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns);
+
+/* ---- timers: call them after what may have changed their times ---- */
+
+void conns_check_pressure(struct conns *conns);      /* a connection waits for memory */
+void conns_schedule_background(struct conns *conns); /* dispatch_background_step may have work */
+void conns_schedule_rings(struct conns *conns);      /* rings may need a drain sooner */
+void conns_schedule_expiry(struct conns *conns);     /* a lease or a wait may end sooner */
+
+/* ---- for conn.c ---- */
+
 void conns_add(struct conns *conns, struct conn *conn);
 void conns_remove(struct conns *conns, struct conn *conn);
-void conns_unqueue(struct conn *conn); /* it gets no more turns */
-void conns_freed(struct conns *conns); /* a struct conn is gone: another may be accepted */
+void conns_conn_freed(struct conns *conns); /* a struct conn is freed: another may be accepted */
+
+/* Warns, once, that epoll watches are used up, and what follows for the client. */
+void conns_warn_no_watches(struct conns *conns, const char *consequence);
 
 #endif

@@ -5,7 +5,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define LOOKED_AT_MAX 4u /* lent buffers, for one that may go: each look is a system call */
+#include "daemon/base/check.h"
+
+#define CHECKED_MAX                                                                                \
+  4u /* lent buffers, in the search for an unused one: each check is a syscall                     \
+      */
 
 void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
   size_t share = limit_bytes / 16;
@@ -16,11 +20,11 @@ void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
 }
 
 void send_buffers_deinit(struct send_buffers *pool) {
-  assert(pool->used_bytes == 0 && pool->lent.next == &pool->lent);
-  (void)pool; /* without assertions */
+  check_eq(pool->used_bytes, 0);
+  assert(pool->lent.next == &pool->lent);
 }
 
-/* Returns what the kernel says that the socket has now; 0 where it does not. */
+/* Sets the size of the buffer. Returns the size that the kernel reports, or 0. */
 static size_t set_size(int fd, int bytes) {
   socklen_t size = sizeof bytes;
   if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) < 0 ||
@@ -31,7 +35,7 @@ static size_t set_size(int fd, int bytes) {
 
 void send_buffer_init(struct send_buffer *buffer, int fd) {
   *buffer = (struct send_buffer){.fd = fd};
-  (void)set_size(fd, (int)SEND_BUFFER_SMALL); /* of a socket, no value is refused */
+  (void)set_size(fd, (int)SEND_BUFFER_SMALL); /* no value is refused */
 }
 
 size_t send_buffer_unread(int fd) {
@@ -39,14 +43,14 @@ size_t send_buffer_unread(int fd) {
   return ioctl(fd, SIOCOUTQ, &unread) < 0 || unread < 0 ? 0 : (size_t)unread;
 }
 
-static void leave(struct send_buffer *buffer) {
-  assert(buffer->prev != NULL && buffer->next != NULL); /* it is lent */
+static void list_remove(struct send_buffer *buffer) {
+  assert(buffer->prev != NULL && buffer->next != NULL); /* lent */
   buffer->prev->next = buffer->next;
   buffer->next->prev = buffer->prev;
   buffer->next = buffer->prev = NULL;
 }
 
-static void enter_last(struct send_buffers *pool, struct send_buffer *buffer) {
+static void list_append(struct send_buffers *pool, struct send_buffer *buffer) {
   buffer->prev = pool->lent.prev;
   buffer->next = &pool->lent;
   buffer->prev->next = buffer;
@@ -56,37 +60,38 @@ static void enter_last(struct send_buffers *pool, struct send_buffer *buffer) {
 void send_buffer_return(struct send_buffers *pool, struct send_buffer *buffer) {
   if (buffer->bytes == 0)
     return;
-  leave(buffer);
+  list_remove(buffer);
+  check_le(buffer->bytes, pool->used_bytes);
   pool->used_bytes -= buffer->bytes;
   buffer->bytes = 0;
 }
 
-/* Takes a large buffer back from a socket whose peer has read everything. */
-static void reclaim(struct send_buffers *pool) {
+/* Takes a lent buffer back from a socket whose peer has read everything. */
+static void take_back(struct send_buffers *pool) {
   struct send_buffer *buffer = pool->lent.next;
-  for (unsigned i = 0; i < LOOKED_AT_MAX && buffer != &pool->lent; i++) {
+  for (unsigned i = 0; i < CHECKED_MAX && buffer != &pool->lent; i++) {
     struct send_buffer *next = buffer->next;
     if (send_buffer_unread(buffer->fd) == 0) {
       (void)set_size(buffer->fd, (int)SEND_BUFFER_SMALL); /* as in send_buffer_init */
       send_buffer_return(pool, buffer);
       return;
     }
-    leave(buffer); /* the others are looked at the next time */
-    enter_last(pool, buffer);
+    list_remove(buffer); /* the next call checks others */
+    list_append(pool, buffer);
     buffer = next;
   }
 }
 
-/* What one takes at most, whatever bound the system has. */
+/* Returns the memory of a buffer at most. The system may bound it lower. */
 static size_t expected_bytes(size_t asked) {
   return 2 * asked + SEND_BUFFER_OVER_BYTES;
 }
 
-/* Lends a buffer of that size, within so many bytes of the pool. */
+/* Lends a buffer of that size, if the pool then uses at most `most_bytes`. */
 static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t asked,
                  size_t most_bytes) {
   if (pool->used_bytes + expected_bytes(asked) > most_bytes)
-    reclaim(pool);
+    take_back(pool);
   if (pool->used_bytes + expected_bytes(asked) > most_bytes)
     return false;
   size_t size = set_size(buffer->fd, (int)asked);
@@ -94,15 +99,15 @@ static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t a
     return false;
   buffer->bytes = size + SEND_BUFFER_OVER_BYTES;
   pool->used_bytes += buffer->bytes;
-  enter_last(pool, buffer);
+  list_append(pool, buffer);
   return true;
 }
 
 bool send_buffer_enlarge(struct send_buffers *pool, struct send_buffer *buffer, bool large_reply) {
   size_t medium = pool->large_bytes < SEND_BUFFER_MEDIUM ? pool->large_bytes : SEND_BUFFER_MEDIUM;
   if (buffer->bytes > 0) {
-    leave(buffer);
-    enter_last(pool, buffer);
+    list_remove(buffer);
+    list_append(pool, buffer);
     return true;
   }
   if (!large_reply)

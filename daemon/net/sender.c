@@ -6,12 +6,12 @@
 #include <sys/socket.h>
 
 #include "daemon/os/epoll_watch.h"
-#include "daemon/region/entry.h"
 
-#define SMALL_REPLY_BYTES 1024u /* as the kernel counts: an error is one */
+#define SMALL_REPLY_BYTES 1024u /* as the kernel counts, such as an error */
+#define FDS_MAX 2u
 
-/* What the kernel did not take at once: pieces of its own memory, copied, and of entries, held.
- * One allocation: the pieces, their owners, the copied bytes. */
+/* The part of a reply that the kernel did not take at once: copied pieces, and pieces of held
+ * entries. One allocation has the pieces, their owners and the copied bytes. */
 struct unsent {
   uv_write_t request;
   struct sender *sender;
@@ -22,47 +22,54 @@ struct unsent {
   uv_buf_t pieces[];
 };
 
-static struct sender *sender_of(struct sink *sink) {
+static struct sender *sender_of(struct reply_sink *sink) {
   return (struct sender *)((char *)sink - offsetof(struct sender, sink));
 }
 
 static void release_charge(struct sender *sender) {
   size_t bytes = sender->charge_bytes;
+  if (bytes == 0)
+    return;
   sender->charge_bytes = 0;
-  quota_release(sender->quota, bytes);
-  user_release(sender->user, USER_REPLY_BYTES, bytes);
+  reply_budget_release(sender->budget, bytes);
+  user_uncharge(sender->user, USER_REPLY_BYTES, bytes);
 }
 
-/* Reserves room for a reply, in the user's share and in the pool; or waits for either. */
+/* Reserves room for a reply in the user's share and in the budget, or waits for one of them. */
+static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "on Unix, uv_buf_t is struct iovec");
+
 static bool charge(struct sender *sender, size_t bytes) {
-  if (!user_may_take(sender->user, USER_REPLY_BYTES, bytes)) {
-    quota_forget(sender->quota, &sender->waiter);
-    user_wait_for(sender->user, USER_REPLY_BYTES, &sender->share);
+  assert(sender->charge_bytes == 0);
+  sender->waiting = true;
+  if (!user_can_charge(sender->user, USER_REPLY_BYTES, bytes)) {
+    reply_budget_cancel_wait(sender->budget, &sender->waiter);
+    user_wait_enqueue(sender->user, USER_REPLY_BYTES, &sender->share);
     return false;
   }
-  user_stop_waiting(&sender->share);
-  if (!quota_charge(sender->quota, bytes, &sender->waiter))
+  user_wait_cancel(&sender->share);
+  if (!reply_budget_charge(sender->budget, bytes, &sender->waiter))
     return false;
   user_charge(sender->user, USER_REPLY_BYTES, bytes);
+  sender->waiting = false;
   sender->charge_bytes = bytes;
   return true;
 }
 
-/* The peer has gone, which is its right; any other error is a failure of ours. */
+/* The peer has gone, which is its permission; any other error is a failure of ours. */
 static void fail(struct sender *sender, int error) {
   if (error == UV_EPIPE || error == UV_ECONNRESET)
-    sender->sink.deaf = true;
+    sender->sink.peer_gone = true;
   else
     sender->failed = true;
-  sender->moved(sender); /* the reply may have been another connection's doing */
+  sender->on_change(sender); /* another connection may have caused the reply */
 }
 
-/* ---- what the kernel does not take at once ---- */
+/* ---- unsent parts ---- */
 
 static void release_entries(struct unsent *unsent) {
   for (size_t i = 0; i < unsent->n; i++) {
     if (unsent->owners[i] != NULL)
-      entry_release(unsent->owners[i]);
+      reply_sink_release_entry(unsent->owners[i]);
     unsent->owners[i] = NULL;
   }
 }
@@ -79,7 +86,7 @@ static void unsent_free(struct unsent *unsent) {
 
 static void add_unsent(struct sender *sender, struct unsent *unsent) {
   struct unsent **end = &sender->first;
-  while (*end != NULL) /* seldom more than one: see sender_is_busy */
+  while (*end != NULL) /* one, or two with a final error */
     end = &(*end)->next;
   *end = unsent;
   unsent->next = NULL;
@@ -100,10 +107,10 @@ static void written(uv_write_t *request, int status) {
   if (sender->unsent_bytes > 0)
     return;
   release_charge(sender);
-  sender->moved(sender);
+  sender->on_change(sender);
 }
 
-/* What is left of the pieces from byte `sent` on; NULL where out of memory. */
+/* Returns the rest of the pieces from byte `sent` on, or NULL if out of memory. */
 static struct unsent *unsent_new(struct sender *sender, const struct iovec *pieces,
                                  struct entry *const *owners, size_t n, size_t sent) {
   size_t copied = 0;
@@ -126,7 +133,7 @@ static struct unsent *unsent_new(struct sender *sender, const struct iovec *piec
     unsent->size += left;
     unsent->owners[i] = owners != NULL && left > 0 ? owners[i] : NULL;
     if (unsent->owners[i] != NULL) {
-      entry_hold(unsent->owners[i]);
+      reply_sink_hold_entry(unsent->owners[i]);
     } else {
       memcpy(room, from, left);
       from = room;
@@ -137,7 +144,7 @@ static struct unsent *unsent_new(struct sender *sender, const struct iovec *piec
   return unsent;
 }
 
-/* Hands what the kernel did not take, from byte `sent` on, to the loop. */
+/* Gives the rest, from byte `sent` on, to the loop. */
 static void send_rest(struct sender *sender, const struct iovec *pieces,
                       struct entry *const *owners, size_t n, size_t sent) {
   struct unsent *unsent = unsent_new(sender, pieces, owners, n, sent);
@@ -156,8 +163,8 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
   sender->begun_bytes += unsent->size;
   sender->unsent_bytes += unsent->size;
   sender->seen_unsent_bytes = sender->unsent_bytes;
-  sender->seen_unread_bytes = 0; /* known from the next look on */
-  if (watch_take((uv_handle_t *)sender->stream) < 0 ||
+  sender->seen_unread_bytes = 0; /* known from the next check on */
+  if (epoll_watch_add((uv_handle_t *)sender->stream) < 0 ||
       uv_write(&unsent->request, sender->stream, unsent->pieces, (unsigned)n, written) < 0) {
     sender->unsent_bytes -= unsent->size;
     unsent_free(unsent);
@@ -167,10 +174,10 @@ static void send_rest(struct sender *sender, const struct iovec *pieces,
 
 /* ---- the sink ---- */
 
-/* What the kernel takes at once: a number of bytes, or libuv's error. */
+/* Returns the number of bytes that the kernel took at once, or libuv's error. */
 static int write_now(struct sender *sender, const struct iovec *pieces, size_t n, size_t total) {
   bool large = total > SEND_BUFFER_REPLY;
-  if (large) /* without one it takes more turns */
+  if (large) /* with a small buffer the reply takes more turns */
     (void)send_buffer_enlarge(sender->buffers, &sender->buffer, true);
   int done = uv_try_write(sender->stream, (const uv_buf_t *)pieces, (unsigned)n);
   if (done == UV_EAGAIN && !large && send_buffer_enlarge(sender->buffers, &sender->buffer, false))
@@ -178,16 +185,14 @@ static int write_now(struct sender *sender, const struct iovec *pieces, size_t n
   return done == UV_EAGAIN ? 0 : done;
 }
 
-static void send_reply(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
-                       size_t n) {
+static void send_reply(struct reply_sink *sink, const struct iovec *pieces,
+                       struct entry *const *owners, size_t n) {
   struct sender *sender = sender_of(sink);
-  /* The request may have stood in line for a large reply, and be answered by a small one at last,
-   * because its entry is gone: its place must not hold up the others. */
-  sender_leave_line(sender);
-  if (sender->failed || sender->sink.deaf)
+  /* The request may have waited for room for a large reply and now get a small one, because its
+   * entry is gone. Its wait must not block the others. */
+  sender_cancel_wait(sender);
+  if (sender->failed || sender->sink.peer_gone)
     return;
-  /* uv_buf_t and struct iovec are the same on Unix: libuv asserts it too. */
-  static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "uv_buf_t is struct iovec");
   size_t total = 0, sent = 0;
   for (size_t i = 0; i < n; i++)
     total += pieces[i].iov_len;
@@ -206,13 +211,12 @@ static void send_reply(struct sink *sink, const struct iovec *pieces, struct ent
     release_charge(sender);
 }
 
-#define FDS_MAX 2u
-
-static bool send_with(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds) {
+static bool send_with(struct reply_sink *sink, const struct iovec *piece, const int *fds,
+                      size_t n_fds) {
   struct sender *sender = sender_of(sink);
   uv_os_fd_t socket;
   assert(n_fds <= FDS_MAX);
-  if (sender->failed || sender->sink.deaf || sender->unsent_bytes > 0 ||
+  if (sender->failed || sender->sink.peer_gone || sender->unsent_bytes > 0 ||
       uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
     return false;
   union {
@@ -230,52 +234,100 @@ static bool send_with(struct sink *sink, const struct iovec *piece, const int *f
   rights->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
   memcpy(CMSG_DATA(rights), fds, n_fds * sizeof(int));
   ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0) /* whatever it is: without descriptors it may go, or fails as any reply does */
+  if (sent < 0) /* the caller sends the reply without descriptors, and handles its failure */
     return false;
   if ((size_t)sent < piece->iov_len)
     send_rest(sender, piece, NULL, 1, (size_t)sent);
   return true;
 }
 
-static bool has_room(struct sink *sink, size_t bytes) {
+static bool can_send(struct reply_sink *sink, size_t bytes) {
   struct sender *sender = sender_of(sink);
   if (sender->failed || sender_is_busy(sender))
     return false;
-  if (bytes <= SENDER_FLOOR || sender->sink.deaf)
+  if (bytes <= SENDER_FLOOR || sender->sink.peer_gone)
     return true;
-  release_charge(sender); /* of a reply that was not made after all */
+  release_charge(sender); /* of a reply that was not made in the end */
   return charge(sender, bytes);
 }
 
-static void wake(struct sink *sink) {
+static void resume(struct reply_sink *sink) {
   struct sender *sender = sender_of(sink);
-  sender->moved(sender);
+  sender->on_change(sender);
 }
 
-/* ---- the rest ---- */
+/* ---- waits ---- */
 
-static void on_room(struct quota_waiter *waiter) {
+static void on_room(struct reply_budget_waiter *waiter) {
   struct sender *sender = (struct sender *)((char *)waiter - offsetof(struct sender, waiter));
-  sender->moved(sender);
+  sender->on_change(sender);
 }
 
 static void on_share(struct user_wait *wait) {
   struct sender *sender = (struct sender *)((char *)wait - offsetof(struct sender, share));
-  sender->moved(sender);
+  sender->on_change(sender);
 }
 
-void sender_init(struct sender *sender, uv_stream_t *stream, struct quota *quota,
+/* ---- for reclaim.c ---- */
+
+static void release_all_entries(struct sender *sender) {
+  for (struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
+    release_entries(unsent);
+}
+
+static bool holds_entries(const struct reply_sink *sink, bool unlisted_only) {
+  const struct sender *sender =
+      (const struct sender *)((const char *)sink - offsetof(struct sender, sink));
+  for (const struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
+    for (size_t i = 0; i < unsent->n; i++)
+      if (unsent->owners[i] != NULL &&
+          (!unlisted_only || reply_sink_entry_is_unlisted(unsent->owners[i])))
+        return true;
+  return false;
+}
+
+/* Counts SENDER_PROGRESS bytes as read in advance, so a reply that has just begun is fast. */
+static uint64_t pace(const struct reply_sink *sink, uint64_t now_ns) {
+  const struct sender *sender =
+      (const struct sender *)((const char *)sink - offsetof(struct sender, sink));
+  size_t left =
+      uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
+  size_t taken = sender->begun_bytes > left ? sender->begun_bytes - left : 0;
+  uint64_t time_ns = now_ns > sender->begun_ns ? now_ns - sender->begun_ns : 1;
+  return (taken + SENDER_PROGRESS) * UINT64_C(1000000000) / time_ns;
+}
+
+/* The socket is shut down first, so that the loop writes nothing from the entries. */
+static void abort_replies(struct reply_sink *sink) {
+  struct sender *sender = sender_of(sink);
+  uv_os_fd_t socket;
+  if (uv_fileno((const uv_handle_t *)sender->stream, &socket) == 0)
+    (void)shutdown(socket, SHUT_RDWR); /* fails if it is not connected any more: as good */
+  release_all_entries(sender);
+  sender->failed = true;
+  sender->on_change(sender);
+}
+
+/* ---- the life of a sender ---- */
+
+void sender_init(struct sender *sender, uv_stream_t *stream, struct reply_budget *budget,
                  struct send_buffers *buffers, struct log *log, const char *peer_name,
-                 void (*moved)(struct sender *sender)) {
+                 void (*on_change)(struct sender *sender)) {
   *sender = (struct sender){
-      .sink = {.has_room = has_room, .send = send_reply, .send_with = send_with, .wake = wake},
+      .sink = {.can_send = can_send,
+               .send = send_reply,
+               .send_with = send_with,
+               .resume = resume,
+               .holds_entries = holds_entries,
+               .pace = pace,
+               .abort = abort_replies},
       .stream = stream,
-      .quota = quota,
+      .budget = budget,
       .buffers = buffers,
       .buffer.fd = -1,
       .log = log,
       .peer_name = peer_name,
-      .moved = moved,
+      .on_change = on_change,
       .waiter.ready = on_room,
       .share.ready = on_share,
   };
@@ -285,62 +337,34 @@ void sender_start(struct sender *sender, int fd) {
   send_buffer_init(&sender->buffer, fd);
 }
 
-void sender_leave_line(struct sender *sender) {
-  user_stop_waiting(&sender->share);
-  quota_forget(sender->quota, &sender->waiter);
+void sender_cancel_wait(struct sender *sender) {
+  if (!sender->waiting)
+    return;
+  sender->waiting = false;
+  user_wait_cancel(&sender->share);
+  reply_budget_cancel_wait(sender->budget, &sender->waiter);
 }
 
-void sender_deafen(struct sender *sender) {
-  sender->sink.deaf = true;
-  sender_leave_line(sender);
-}
-
-static void release_all_entries(struct sender *sender) {
-  for (struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
-    release_entries(unsent);
+void sender_set_peer_gone(struct sender *sender) {
+  sender->sink.peer_gone = true;
+  sender_cancel_wait(sender);
 }
 
 void sender_close(struct sender *sender) {
   sender->closed = true;
   release_all_entries(sender);
-  sender_leave_line(sender);
-  if (sender->unsent_bytes == 0) /* else when the loop has given its memory back */
+  sender_cancel_wait(sender);
+  if (sender->unsent_bytes == 0) /* else `written` releases it */
     release_charge(sender);
 }
 
-bool sender_leaves_unread(const struct sender *sender) {
+bool sender_has_unread(const struct sender *sender) {
   return send_buffer_unread(sender->buffer.fd) > SMALL_REPLY_BYTES;
 }
 
-bool sender_holds(const struct sender *sender, enum sender_entries which) {
-  for (const struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
-    for (size_t i = 0; i < unsent->n; i++)
-      if (unsent->owners[i] != NULL && (which == SENDER_ANY || unsent->owners[i]->name_space == 0))
-        return true;
-  return false;
-}
-
-uint64_t sender_pace(const struct sender *sender, uint64_t now_ns) {
-  size_t left =
-      uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
-  size_t taken = sender->begun_bytes > left ? sender->begun_bytes - left : 0;
-  uint64_t time_ns = now_ns > sender->begun_ns ? now_ns - sender->begun_ns : 1;
-  return (taken + SENDER_PROGRESS) * UINT64_C(1000000000) / time_ns;
-}
-
-void sender_abandon(struct sender *sender) {
-  uv_os_fd_t socket;
-  /* What the loop has queued is written no more: the bytes will be others'. */
-  if (uv_fileno((const uv_handle_t *)sender->stream, &socket) == 0)
-    (void)shutdown(socket, SHUT_RDWR); /* fails where it is no longer connected: as good */
-  release_all_entries(sender);
-  sender->failed = true;
-  sender->moved(sender);
-}
-
-/* Bytes move from our memory to the kernel's, and from there to the peer. Either falls only when
- * the peer has read. */
-static void see_progress(struct sender *sender, uint64_t now_ns) {
+/* Bytes move from the daemon's memory to the kernel's, and from there to the peer. Each amount
+ * falls only when the peer has read. */
+static void check_progress(struct sender *sender, uint64_t now_ns) {
   size_t unsent = uv_stream_get_write_queue_size(sender->stream);
   size_t unread = send_buffer_unread(sender->buffer.fd);
   if (unsent < sender->seen_unsent_bytes || unread < sender->seen_unread_bytes)
@@ -352,6 +376,6 @@ static void see_progress(struct sender *sender, uint64_t now_ns) {
 bool sender_is_stalled(struct sender *sender, uint64_t now_ns, uint64_t timeout_ns) {
   if (sender->unsent_bytes == 0)
     return false;
-  see_progress(sender, now_ns);
+  check_progress(sender, now_ns);
   return now_ns > sender->progress_ns + timeout_ns;
 }

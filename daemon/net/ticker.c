@@ -7,11 +7,11 @@
 #include "proto/errors.h"
 
 static void on_expired(uv_poll_t *poll, int status, int events) {
-  (void)status; /* a timer's descriptor has no errors of its own */
+  (void)status; /* a timerfd reports no errors */
   (void)events;
   struct ticker *ticker = poll->data;
   uint64_t times;
-  if (read(ticker->fd, &times, sizeof times) == sizeof times) /* else stopped meanwhile */
+  if (read(ticker->fd, &times, sizeof times) == sizeof times) /* else it was stopped */
     ticker->tick(ticker->arg);
 }
 
@@ -19,7 +19,7 @@ static void set(struct ticker *ticker, unsigned period_ms) {
   struct timespec period = {.tv_sec = (time_t)(period_ms / 1000u),
                             .tv_nsec = (long)(period_ms % 1000u) * 1000000L};
   struct itimerspec spec = {.it_interval = period, .it_value = period};
-  (void)timerfd_settime(ticker->fd, 0, &spec, NULL); /* fails for a bad argument alone */
+  (void)timerfd_settime(ticker->fd, 0, &spec, NULL); /* fails only for a bad argument */
 }
 
 int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg), void *arg) {
@@ -35,7 +35,7 @@ int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg),
     return FC_EREFUSED;
   }
   if (uv_poll_start(&ticker->poll, UV_READABLE, on_expired) < 0 ||
-      watch_take((uv_handle_t *)&ticker->poll) < 0) {
+      epoll_watch_add((uv_handle_t *)&ticker->poll) < 0) {
     ticker_close(ticker);
     return FC_EREFUSED;
   }
@@ -47,12 +47,12 @@ void ticker_start(struct ticker *ticker, unsigned period_ms) {
 }
 
 void ticker_once(struct ticker *ticker, uint64_t at_ns) {
-  if (at_ns == 0) /* would stop it */
+  if (at_ns == 0) /* 0 would stop it */
     at_ns = 1;
   struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(at_ns / 1000000000u),
                                          .tv_nsec = (long)(at_ns % 1000000000u)}};
   (void)timerfd_settime(ticker->fd, TFD_TIMER_ABSTIME, &spec,
-                        NULL); /* fails for a bad argument alone */
+                        NULL); /* fails only for a bad argument */
 }
 
 void ticker_stop(struct ticker *ticker) {
@@ -62,7 +62,7 @@ void ticker_stop(struct ticker *ticker) {
 void ticker_close(struct ticker *ticker) {
   if (ticker->fd < 0)
     return;
-  uv_close((uv_handle_t *)&ticker->poll, NULL); /* the loop forgets the descriptor at once */
-  (void)close(ticker->fd);                      /* it holds nothing */
+  uv_close((uv_handle_t *)&ticker->poll, NULL); /* it stops polling the descriptor at once */
+  (void)close(ticker->fd);                      /* nothing is buffered */
   ticker->fd = -1;
 }

@@ -1,9 +1,8 @@
-/* ticker.h - something to be done every so often, at no cost in between.
+/* ticker.h - a periodic timer that costs nothing between its ticks.
  *
- * A timer of the loop makes every wait of the loop one with a timeout, and so
- * each request pays for arming and cancelling it in the kernel: 1.1 us of a
- * 13 us round trip. A ticker is a descriptor that the loop waits for as for any
- * other. For what always runs; a timer that seldom runs may be the loop's own.
+ * While a uv_timer is active, each wait of the loop has a timeout, and each request pays for arming
+ * and cancelling it in the kernel: 1.1 us of a 13 us round trip. A ticker is a timerfd that the
+ * loop polls like other descriptors. Use it for timers that always run, and uv_timer for rare ones.
  */
 #ifndef FC_DAEMON_TICKER_H
 #define FC_DAEMON_TICKER_H
@@ -17,21 +16,21 @@ struct ticker {
   void *arg;
 };
 
-/* Ready to be started; `tick(arg)` is then called from the loop. 0 or
- * FC_EREFUSED: out of descriptors. */
+/* Initializes a stopped ticker, which calls `tick(arg)` from the loop. Returns 0, or FC_EREFUSED if
+ * out of descriptors or watches. */
 int ticker_init(struct ticker *ticker, uv_loop_t *loop, void (*tick)(void *arg), void *arg);
 
-/* Every `period_ms` from now on; again, if it runs already. */
+/* Ticks every `period_ms` from now on, also if it was running. */
 void ticker_start(struct ticker *ticker, unsigned period_ms);
 
-/* Once, at that time (CLOCK_MONOTONIC), or now if it is past. */
+/* Ticks once, at that time (CLOCK_MONOTONIC), or at once if it has passed. */
 void ticker_once(struct ticker *ticker, uint64_t at_ns);
 
-/* Idempotent. */
+/* Stops it. Idempotent. */
 void ticker_stop(struct ticker *ticker);
 
-/* Idempotent, also after a failed init. The memory must stay until the loop has
- * run once more. */
+/* Closes it, also after a failed init. Idempotent. The struct must stay until the loop has run once
+ * more. */
 void ticker_close(struct ticker *ticker);
 
 #endif

@@ -1,5 +1,4 @@
-/* dead_regions.h - the memory of daemons that have ended: regions that processes still
- * map, seen at start as far as this user may look into /proc. */
+/* dead_regions.h - regions that outlived their daemon because client processes still map them. */
 #ifndef FC_DAEMON_DEAD_REGIONS_H
 #define FC_DAEMON_DEAD_REGIONS_H
 
@@ -7,11 +6,10 @@
 
 #define DEAD_REGIONS_TEXT_SIZE 384
 
-/* Reads /proc/PID/maps of all processes, for FC_REGION_USES_SCAN_MS at most; `root` as in
- * memory_check.h. Before there is a region of our own. */
+/* Finds them by fc_region_scan. Call before the daemon has a region of its own. */
 void dead_regions_find(const char *root, struct fc_region_uses *dead);
 
-/* Says how many there are, how large, whose, and when they go; "" where there are none. */
+/* Formats their number, size and processes, and when they are freed, or "" if there are none. */
 void dead_regions_describe(const struct fc_region_uses *dead, char text[DEAD_REGIONS_TEXT_SIZE]);
 
 #endif

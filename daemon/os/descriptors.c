@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -11,18 +12,18 @@
 #include "daemon/os/epoll_watch.h"
 #include "proto/errors.h"
 
-#define PER_CLIENT 2u /* its socket and its pidfd */
+#define PER_CLIENT 2u /* a socket and a pidfd */
 #define OWN 64u
-#define LOOP 8 /* two pipes, the epoll and an event descriptor, and two to spare */
+#define LOOP 8 /* two pipes, the epoll descriptor, an eventfd, and two to spare */
 
 int descriptors_fill_standard(void) {
   int fd;
-  do { /* the lowest free number each time */
+  do { /* open() returns the lowest free number */
     fd = open("/dev/null", O_RDONLY);
     if (fd < 0)
       return FC_EREFUSED;
     if (fd == STDIN_FILENO) {
-      (void)close(fd); /* nothing was read from it */
+      (void)close(fd); /* nothing was read */
       fd = open("/dev/null", O_WRONLY);
     }
   } while (fd >= 0 && fd <= STDERR_FILENO);
@@ -39,13 +40,13 @@ void descriptors_raise_limit(unsigned max_clients, unsigned reserved, struct log
   limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
   if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
     log_line(log, LOG_LEVEL_WARNING,
-             "%llu descriptors are few for %u clients: past them clients are refused; raise "
-             "LimitNOFILE or lower --max-clients",
+             "RLIMIT_NOFILE %llu is too low for --max-clients %u: raise LimitNOFILE= or lower "
+             "--max-clients",
              (unsigned long long)limit.rlim_cur, max_clients);
 }
 
-/* Does the kernel watch that many? Descriptors are there for it. */
-static bool prove_watches(void) {
+/* Returns true if the kernel lets this user watch as many descriptors as a loop does. */
+static bool can_watch(void) {
   int fds[LOOP - 1], n = 0;
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   bool failed = epoll < 0;
@@ -55,25 +56,24 @@ static bool prove_watches(void) {
     failed = fds[n] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fds[n], &none) < 0;
   }
   while (n > 0)
-    (void)close(fds[--n]); /* holds nothing; one that was not opened is -1 */
+    (void)close(fds[--n]); /* -1 where the eventfd failed: harmless */
   (void)close(epoll);
   return !failed;
 }
 
-int descriptors_prove(struct fault *fault) {
-  int fds[LOOP], n = 0, error = 0;
-  for (; n < LOOP && error == 0; n += error == 0) {
-    fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC); /* a file each: also the system's count */
-    error = fds[n] < 0 ? errno : 0;
+int descriptors_check(struct error_text *error) {
+  int fds[LOOP], n = 0, code = 0;
+  for (; n < LOOP && code == 0; n += code == 0) {
+    fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC); /* an open file: counts in fs.file-max too */
+    code = fds[n] < 0 ? errno : 0;
   }
   while (n > 0)
-    (void)close(fds[--n]); /* nothing was read from them */
-  if (error == 0 && prove_watches())
+    (void)close(fds[--n]); /* nothing was read */
+  if (code == 0 && can_watch())
     return 0;
-  if (error == 0)
-    return fault_set(fault, FC_EREFUSED, "no event loop: %s", WATCH_FULL);
-  return fault_set(fault, FC_EREFUSED,
-                   "no event loop: it takes %d descriptors more than there are: %s: raise %s", LOOP,
-                   strerror(error),
-                   error == ENFILE ? "the system's fs.file-max" : "LimitNOFILE= or ulimit -n");
+  if (code == 0)
+    return error_text_set(error, FC_EREFUSED, "no event loop: %s", EPOLL_WATCH_FULL);
+  return error_text_set(
+      error, FC_EREFUSED, "no event loop: it needs %d more descriptors: %s: raise %s", LOOP,
+      strerror(code), code == ENFILE ? "the system's fs.file-max" : "LimitNOFILE= or ulimit -n");
 }

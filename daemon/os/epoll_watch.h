@@ -1,19 +1,20 @@
-/* epoll_watch.h - a descriptor's place among those that the loop's epoll watches. libuv asks for it
- * in the loop's next turn, and aborts where the kernel has none (ENOSPC: fs.epoll.max_user_watches,
- * which counts all processes of a user; ENOMEM). */
-#ifndef FC_DAEMON_WATCH_H
-#define FC_DAEMON_WATCH_H
+/* epoll_watch.h - adds a descriptor to the loop's epoll before libuv does.
+ *
+ * libuv adds it in the loop's next turn and aborts where the kernel refuses: ENOSPC
+ * (fs.epoll.max_user_watches, which counts all processes of a user) or ENOMEM. */
+#ifndef FC_DAEMON_EPOLL_WATCH_H
+#define FC_DAEMON_EPOLL_WATCH_H
 
 #include <uv.h>
 
-/* What to say of a failure. */
-#define WATCH_FULL                                                                                 \
+/* The text for a failure. */
+#define EPOLL_WATCH_FULL                                                                           \
   "the kernel watches no more descriptors for this user: raise fs.epoll.max_user_watches"
 
-/* Takes the place of the handle's descriptor: libuv then finds it there. Call it in the same turn
- * as uv_poll_start (after it, which gives the place back first) or whatever else makes libuv watch
- * a stream; libuv gives the place back as it closes the handle, and as an event comes while nothing
- * is wanted of the descriptor. 0, or FC_EREFUSED: then stop or close the handle within the turn. */
-int watch_take(const uv_handle_t *handle);
+/* Adds the handle's descriptor, so that libuv finds it present. Call it in the same loop turn as
+ * the libuv call that starts watching the handle, and after uv_poll_start, which removes it first.
+ * libuv removes it when it closes the handle, and at an event while no event is requested. Returns
+ * 0, or FC_EREFUSED: the caller then stops or closes the handle within the same turn. */
+int epoll_watch_add(const uv_handle_t *handle);
 
 #endif

@@ -1,6 +1,6 @@
 #include "daemon/os/id_map.h"
 
-#include "daemon/base/parse_number.h"
+#include "daemon/base/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define ALL_IDS UINT32_MAX /* 0 to 2^32 - 2; the last number is no id */
+#define ALL_IDS UINT32_MAX /* 0 to 2^32 - 2. -1 is no id */
 #define OVERFLOW_DEFAULT 65534u
-#define TEXT_SIZE 16384u /* 340 lines of a map, the kernel's bound, are at most 11,900 bytes */
+#define TEXT_SIZE 16384u /* a map has at most 340 lines, 11,900 bytes */
 
-/* A file of /proc, NUL-terminated. False where it cannot be read whole. */
+/* Reads a file of /proc with a NUL at its end. Returns false if it cannot be read whole. */
 static bool read_text(const char *root, const char *path, char text[TEXT_SIZE]) {
   char full[PATH_MAX];
   int n = snprintf(full, sizeof full, "%s%s", root, path);
@@ -29,7 +29,7 @@ static bool read_text(const char *root, const char *path, char text[TEXT_SIZE]) 
     got = read(fd, text + size, TEXT_SIZE - 1 - size);
     size += got > 0 ? (size_t)got : 0;
   } while ((got > 0 && size < TEXT_SIZE - 1) || (got < 0 && errno == EINTR));
-  (void)close(fd); /* only read from */
+  (void)close(fd); /* only read */
   text[size] = '\0';
   return got == 0;
 }
@@ -40,14 +40,14 @@ static const char *skip_spaces(const char *text) {
   return text;
 }
 
-/* The sum of the lengths: the third number of each line. Ranges of one map do not overlap. 0 for
- * what is no map. */
+/* Returns the sum of the lengths (the third number of each line), or 0 if the text is no map. The
+ * ranges of a map do not overlap. */
 static uint64_t count_ids(const char *text) {
   uint64_t count = 0, inside, outside, length;
   while (*text != '\0') {
-    const char *at = number_parse(skip_spaces(text), &inside);
-    at = at == NULL ? NULL : number_parse(skip_spaces(at), &outside);
-    at = at == NULL ? NULL : number_parse(skip_spaces(at), &length);
+    const char *at = parse_number(skip_spaces(text), &inside);
+    at = at == NULL ? NULL : parse_number(skip_spaces(at), &outside);
+    at = at == NULL ? NULL : parse_number(skip_spaces(at), &length);
     if (at == NULL || *at != '\n' || length > ALL_IDS)
       return 0;
     count += length;
@@ -66,7 +66,7 @@ static uint32_t overflow_id(const char *root, const char *path) {
   uint64_t id;
   if (!read_text(root, path, text))
     return OVERFLOW_DEFAULT;
-  const char *end = number_parse(text, &id);
+  const char *end = parse_number(text, &id);
   return end == NULL || *end != '\n' || id > UINT32_MAX ? OVERFLOW_DEFAULT : (uint32_t)id;
 }
 

@@ -1,9 +1,8 @@
-/* id_map.h - which uids and gids of peers name a user, and which stand for all users that this
- * process's user namespace does not map.
+/* id_map.h - the user namespace's id maps: which uids and gids of peers identify a user or group.
  *
- * In a user namespace that maps a part of the ids, the kernel shows every other id as the overflow
- * id (usually 65534, "nobody"). That number then says nothing about the peer, not even where it
- * equals the daemon's own or the admin group's. */
+ * In a user namespace that maps only some ids, the kernel shows every unmapped id as the overflow
+ * id (usually 65534, "nobody"). That id identifies no user, even where it equals the daemon's own
+ * uid or the admin group's gid. */
 #ifndef FC_DAEMON_ID_MAP_H
 #define FC_DAEMON_ID_MAP_H
 
@@ -12,16 +11,16 @@
 
 /* Zeroed: every id is mapped. */
 struct id_map {
-  bool uids_partial, gids_partial; /* some are not mapped */
+  bool uids_partial, gids_partial; /* some ids are not mapped */
   uid_t overflow_uid;
   gid_t overflow_gid;
 };
 
-/* Reads the maps of this process. `root` is the folder that stands before /proc: "" for the system
- * itself. A file that cannot be read counts as a partial map, or as the overflow id 65534. */
+/* Reads the maps of this process from ROOT/proc, where `root` is "" for the real one. A file that
+ * cannot be read counts as a partial map, or as the overflow id 65534. */
 void id_map_read(struct id_map *map, const char *root);
 
-/* False where the id may be anybody's. */
+/* Return false if the id may be any unmapped user's or group's. */
 static inline bool id_map_knows_uid(const struct id_map *map, uid_t uid) {
   return !map->uids_partial || uid != map->overflow_uid;
 }

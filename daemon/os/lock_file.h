@@ -1,12 +1,10 @@
-/* lock_file.h - PATH.lock beside the socket PATH: who holds it, alone binds or
- * unlinks PATH.
+/* lock_file.h - PATH.lock beside the socket PATH: only its holder binds or unlinks PATH.
  *
- * To hold it is to have flock(2) on the file that stands under its name, as seen
- * after locking. Its holder unlinks it at the end, while it still has the lock, so
- * nothing is left behind, and no two can ever hold it: whoever opened the file
- * before it was unlinked, and locks it after, sees that it stands there no more,
- * and takes the one that does; whoever makes a new one finds the old holder done
- * with PATH. */
+ * Holding it means: flock(2) on the file that has this name after the lock was taken. The holder
+ * unlinks it at the end, while it is still locked, so nothing is left behind. Two processes never
+ * hold it at once. A process that opened the file before the unlink and locks it after sees that
+ * the name is gone or another file's, and tries again. A process that creates a new one finds the
+ * former holder done with PATH. */
 #ifndef FC_DAEMON_LOCK_FILE_H
 #define FC_DAEMON_LOCK_FILE_H
 
@@ -14,18 +12,18 @@
 
 #include "daemon/base/error_text.h"
 
-/* Takes the lock of the socket at `socket_path`, and writes our pid into it where the disk takes
- * it. 0 and *lock_fd, a descriptor (close-on-exec) for lock_file_release; FC_EBUSY where another
- * process holds it; FC_EREFUSED where there can be no such file. The lock goes, at the latest, with
- * the process. */
-int lock_file_take(const char *socket_path, int *lock_fd, struct fault *fault);
+/* Locks the socket at `socket_path` and writes this process's pid into the lock file, unless the
+ * disk is full. Returns 0, FC_EBUSY if another process holds the lock, or FC_EREFUSED if the file
+ * cannot be created or locked. *lock_fd is a close-on-exec descriptor for lock_file_release. The
+ * lock ends with the process at the latest. */
+int lock_file_take(const char *socket_path, int *lock_fd, struct error_text *error);
 
-/* True while the file that we have locked has its name: false once somebody has removed or replaced
- * it, and another process can take the lock of the socket. */
+/* Returns false once the locked file was removed or replaced: another process can then lock the
+ * socket. */
 bool lock_file_is_held(const char *socket_path, int lock_fd);
 
-/* Unlinks it, and lets it go: PATH must not be touched after. *lock_fd becomes -1;
- * nothing happens where it is that already. */
+/* Unlinks the lock file and releases the lock. The caller must not touch PATH afterwards. *lock_fd
+ * becomes -1. Idempotent. */
 void lock_file_release(const char *socket_path, int *lock_fd);
 
 #endif

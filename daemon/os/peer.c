@@ -13,7 +13,7 @@
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
-#define GROUPS_MAX 65536u /* NGROUPS_MAX: what Linux bounds them to */
+#define GROUPS_MAX 65536u /* Linux's NGROUPS_MAX */
 
 static int read_groups(struct peer *peer, int fd) {
   socklen_t size = 64 * sizeof(gid_t);
@@ -28,16 +28,16 @@ static int read_groups(struct peer *peer, int fd) {
     }
     int error = errno;
     free(groups);
-    /* ERANGE: `size` is now what is needed; any other: the kernel cannot say */
+    /* ERANGE: `size` is now the needed size. Any other error: an old kernel. */
     if (error != ERANGE || size > GROUPS_MAX * sizeof(gid_t))
       return 0;
   }
   return 0;
 }
 
-/* The socket's own pidfd is of the very process that connected. By number it is
- * taken right after: the process is only mistaken if it has ended and its number
- * was used again since it connected, and then the wrong one is watched, no more. */
+/* The socket's own pidfd refers to the process that connected. The fallback opens one by pid, which
+ * is wrong only if that process has exited and its pid was reused since. Then the daemon watches
+ * the wrong process: it sees the client's exit by the closed socket alone. */
 static int open_pidfd(int fd, pid_t pid) {
   int pidfd;
   socklen_t size = sizeof pidfd;
@@ -45,18 +45,18 @@ static int open_pidfd(int fd, pid_t pid) {
     return pidfd;
   if (errno != ENOPROTOOPT || pid <= 0)
     return -1;
-  long opened = syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+  long opened = syscall(SYS_pidfd_open, pid, 0); /* always close-on-exec */
   return opened < 0 ? -1 : (int)opened;
 }
 
-/* The pid may be another process's by now: it is not if the one that connected still lives when it
- * has been read. */
-static uint64_t read_birth(pid_t pid, int pidfd) {
+/* Returns 0 if unknown. The pid may have been reused: not if the process that connected is still
+ * alive after the read. */
+static uint64_t read_start_time(pid_t pid, int pidfd) {
   struct proc_stat stat;
   struct pollfd death = {.fd = pidfd, .events = POLLIN};
   if (pidfd < 0 || !proc_stat_read(pid, &stat) || poll(&death, 1, 0) != 0)
     return 0;
-  return peer_birth(stat.start_ticks);
+  return peer_start_time(stat.start_ticks);
 }
 
 int peer_init(struct peer *peer, int fd) {
@@ -72,11 +72,11 @@ int peer_init(struct peer *peer, int fd) {
   if (r < 0)
     return r;
   peer->pidfd = open_pidfd(fd, creds.pid);
-  peer->birth = read_birth(creds.pid, peer->pidfd);
+  peer->start_time = read_start_time(creds.pid, peer->pidfd);
   return 0;
 }
 
-void peer_forget_groups(struct peer *peer) {
+void peer_free_groups(struct peer *peer) {
   free(peer->groups);
   peer->groups = NULL;
   peer->n_groups = 0;
@@ -84,8 +84,8 @@ void peer_forget_groups(struct peer *peer) {
 
 void peer_deinit(struct peer *peer) {
   if (peer->pidfd >= 0)
-    (void)close(peer->pidfd); /* nothing was written: nothing to lose */
-  peer_forget_groups(peer);
+    (void)close(peer->pidfd); /* nothing was written */
+  peer_free_groups(peer);
   *peer = (struct peer){.pidfd = -1};
 }
 

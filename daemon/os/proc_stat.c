@@ -1,16 +1,16 @@
 #include "daemon/os/proc_stat.h"
 
-#include <errno.h>
+#include "daemon/base/parse.h"
+
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_MAX 1024u /* the fields before and up to field 22 take less */
+#define TEXT_MAX 1024u /* fields 1 to 22 take less */
 
-/* The text of the field that is `n` behind the one at `at`; NULL: there are not so many. */
+/* Returns the start of the field `n` after the one at `at`, or NULL if there are fewer. */
 static const char *skip_fields(const char *at, unsigned n) {
   for (; n > 0 && at != NULL; n--) {
     at = strchr(at, ' ');
@@ -20,16 +20,12 @@ static const char *skip_fields(const char *at, unsigned n) {
 }
 
 static bool read_number(const char *text, uint64_t *number) {
-  char *end;
-  if (text == NULL || *text < '0' || *text > '9')
-    return false;
-  errno = 0;
-  *number = strtoull(text, &end, 10);
-  return errno == 0 && (*end == ' ' || *end == '\n' || *end == '\0');
+  const char *end = parse_number(text, number);
+  return end != NULL && (*end == ' ' || *end == '\n' || *end == '\0');
 }
 
-/* Field 2 is the program's name in parentheses, which may hold spaces and parentheses itself: the
- * last one ends it. Field 4 is the parent, field 22 the time of creation. */
+/* Field 2 is the program's name in parentheses. It may contain spaces and parentheses: the last
+ * parenthesis ends it. Field 4 is the parent's pid, field 22 the start time. */
 bool proc_stat_parse(const char *text, struct proc_stat *stat) {
   const char *behind = strrchr(text, ')'), *parent;
   uint64_t pid;
@@ -51,7 +47,7 @@ bool proc_stat_read(pid_t pid, struct proc_stat *stat) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return false;
-  ssize_t n = read(fd, text, sizeof text - 1); /* the kernel makes it in one piece */
+  ssize_t n = read(fd, text, sizeof text - 1); /* one read returns it whole */
   (void)close(fd);                             /* only read */
   if (n <= 0)
     return false;
@@ -65,12 +61,12 @@ static uint64_t read_clock(clockid_t id) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The kernel counts from boot on, also while the machine sleeps; we do not. */
+/* start_ticks includes the time that the machine was suspended, CLOCK_MONOTONIC does not. */
 uint64_t proc_stat_created_ns(uint64_t start_ticks) {
   long per_second = sysconf(_SC_CLK_TCK);
   uint64_t tick_ns = 1000000000u / (per_second > 0 ? (uint64_t)per_second : 100u);
   uint64_t since_boot_ns = (start_ticks + 1) * tick_ns;
-  uint64_t now_ns = read_clock(CLOCK_MONOTONIC); /* first: the other must not be less */
+  uint64_t now_ns = read_clock(CLOCK_MONOTONIC); /* first, so that the difference is not negative */
   uint64_t asleep_ns = read_clock(CLOCK_BOOTTIME) - now_ns;
   return since_boot_ns > asleep_ns ? since_boot_ns - asleep_ns : 0;
 }

@@ -1,7 +1,6 @@
-/* proc_stat.h - when a process was created, and by which: from /proc/PID/stat.
+/* proc_stat.h - a process's parent and start time, from /proc/PID/stat.
  *
- * /proc may be absent, or hide other users' processes (hidepid=, ProtectProc=). Then nothing is
- * known, which is no error. */
+ * /proc may be absent, or hide other users' processes (hidepid=, ProtectProc=). */
 #ifndef FC_DAEMON_PROC_STAT_H
 #define FC_DAEMON_PROC_STAT_H
 
@@ -10,17 +9,17 @@
 #include <sys/types.h>
 
 struct proc_stat {
-  pid_t parent;         /* now: another, when the creator has ended */
+  pid_t parent; /* at the time of the read: init or a subreaper once the creator has exited */
   uint64_t start_ticks; /* since boot, in units of sysconf(_SC_CLK_TCK), rounded down */
 };
 
-/* False: nothing is known of that process. */
+/* Reads the file of `pid`. Returns false if it cannot be read. */
 bool proc_stat_read(pid_t pid, struct proc_stat *stat);
 
-/* The same from the file's text, which is NUL-terminated. */
+/* Parses the file's NUL-terminated text. Returns false if it is malformed. */
 bool proc_stat_parse(const char *text, struct proc_stat *stat);
 
-/* CLOCK_MONOTONIC at the end of that tick: the process was created by then. */
+/* Converts to CLOCK_MONOTONIC, at the end of the tick: the process existed by then. */
 uint64_t proc_stat_created_ns(uint64_t start_ticks);
 
 #endif

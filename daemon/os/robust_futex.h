@@ -1,20 +1,20 @@
-/* robust_futex.h - does the kernel mark a robust futex whose owner dies?
+/* robust_futex.h - checks that the kernel marks a robust futex whose owner dies.
  *
- * Clients that read the region see the daemon's end by that mark alone. A C library
- * gives robust mutexes also where nothing marks them: under qemu-user, and where a
+ * The mark is the only sign by which clients that read the region see the daemon's end. The C
+ * library offers robust mutexes even where no kernel marks them: under qemu-user, and where a
  * sandbox or a seccomp filter answers set_robust_list(2) itself. */
-#ifndef FC_DAEMON_ROBUST_H
-#define FC_DAEMON_ROBUST_H
+#ifndef FC_DAEMON_ROBUST_FUTEX_H
+#define FC_DAEMON_ROBUST_FUTEX_H
 
 #include "daemon/base/error_text.h"
 
-/* Proves it once: forks a child that locks a robust mutex in shared memory and exits, and looks at
- * what the kernel left in the lock's word. Returns 0, or FC_EREFUSED with the reason in *why, also
- * where it could not be tried (no memory, no process to be had, a child that does not end within
- * ROBUST_WAIT_MS): what is not proved is not to be relied on. Call it while there is one thread,
- * before any lock or socket is open. The child is waited for, whatever SIGCHLD is set to. */
-int robust_prove(struct fault *why);
+/* Forks a child that locks a robust mutex in shared memory and exits, and checks the mark in the
+ * futex word. Returns 0, or FC_EREFUSED with a text: there is no mark, or the test itself failed
+ * (no memory, no process, a child that runs longer than ROBUST_FUTEX_WAIT_MS). Call while the
+ * process has one thread and no lock or socket open. Reaps the child, whatever the disposition of
+ * SIGCHLD. */
+int robust_futex_check(struct error_text *error);
 
-#define ROBUST_WAIT_MS 2000u
+#define ROBUST_FUTEX_WAIT_MS 2000u
 
 #endif

@@ -1,30 +1,25 @@
 #include "daemon/os/sd_notify.h"
 
-#include "daemon/base/parse_number.h"
+#include "daemon/base/parse.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static bool env_number(const char *name, uint64_t *out) {
-  const char *end = number_parse(getenv(name), out);
-  return end != NULL && *end == '\0';
-}
-
 static uint64_t watchdog_interval_ms(void) {
   uint64_t usec, pid;
-  if (!env_number("WATCHDOG_USEC", &usec) || usec == 0)
+  if (!parse_whole_number(getenv("WATCHDOG_USEC"), &usec) || usec == 0)
     return 0;
-  if (getenv("WATCHDOG_PID") != NULL &&
-      (!env_number("WATCHDOG_PID", &pid) || pid != (uint64_t)getpid()))
+  const char *for_pid = getenv("WATCHDOG_PID");
+  if (for_pid != NULL && (!parse_whole_number(for_pid, &pid) || pid != (uint64_t)getpid()))
     return 0;
   uint64_t ms = usec / 2000;
   return ms == 0 ? 1 : ms;
 }
 
-void notify_init(struct notify *notify) {
-  *notify = (struct notify){.fd = -1};
+void sd_notify_init(struct sd_notify *notify) {
+  *notify = (struct sd_notify){.fd = -1};
   const char *path = getenv("NOTIFY_SOCKET");
   if (path == NULL || (path[0] != '/' && path[0] != '@') || path[1] == '\0')
     return;
@@ -33,7 +28,8 @@ void notify_init(struct notify *notify) {
     return;
   notify->address.sun_family = AF_UNIX;
   memcpy(notify->address.sun_path, path, size); /* the rest is zero */
-  /* A path counts its NUL; an abstract name starts with one and has none at its end. */
+  /* The size of a path includes its NUL. An abstract name starts with a NUL and has none at the
+   * end. */
   bool abstract = path[0] == '@';
   if (abstract)
     notify->address.sun_path[0] = '\0';
@@ -44,14 +40,14 @@ void notify_init(struct notify *notify) {
     notify->watchdog_ms = watchdog_interval_ms();
 }
 
-void notify_deinit(struct notify *notify) {
+void sd_notify_deinit(struct sd_notify *notify) {
   if (notify->fd >= 0)
-    (void)close(notify->fd); /* datagrams are gone at once: nothing to lose */
+    (void)close(notify->fd); /* a datagram socket has nothing to flush */
   notify->fd = -1;
   notify->watchdog_ms = 0;
 }
 
-bool notify_send(struct notify *notify, const char *state) {
+bool sd_notify_send(struct sd_notify *notify, const char *state) {
   if (notify->fd < 0)
     return false;
   size_t size = strlen(state);

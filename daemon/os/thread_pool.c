@@ -7,32 +7,32 @@
 #define STRINGIFIED(number) #number
 #define STRING_OF(number) STRINGIFIED(number)
 
-/* Lives until the others are there, so that all of them have been had at once. */
+/* Keeps the thread alive until all threads exist. */
 static void wait_for_others(void *arg) {
   uv_mutex_t *held = arg;
   uv_mutex_lock(held);
   uv_mutex_unlock(held);
 }
 
-/* 0, or libuv's code. */
-static int try_threads(void) {
-  uv_thread_t threads[POOL_THREADS];
+/* Creates and ends all threads. Returns 0 or libuv's error. */
+static int test_threads(void) {
+  uv_thread_t threads[THREAD_POOL_SIZE];
   uv_mutex_t held;
   unsigned n = 0;
   int rc = uv_mutex_init(&held);
   if (rc < 0)
     return rc;
   uv_mutex_lock(&held);
-  for (; rc == 0 && n < POOL_THREADS; n += rc == 0)
+  for (; rc == 0 && n < THREAD_POOL_SIZE; n += rc == 0)
     rc = uv_thread_create(&threads[n], wait_for_others, &held);
   uv_mutex_unlock(&held);
   for (unsigned i = 0; i < n; i++)
-    (void)uv_thread_join(&threads[i]); /* it was created above, and ends */
+    (void)uv_thread_join(&threads[i]); /* created above */
   uv_mutex_destroy(&held);
   return rc;
 }
 
-static void nothing(uv_work_t *ready) {
+static void do_nothing(uv_work_t *ready) {
   (void)ready;
 }
 
@@ -40,16 +40,17 @@ static void done(uv_work_t *ready, int status) {
   (void)ready, (void)status;
 }
 
-int pool_start(uv_loop_t *loop, uv_work_t *ready, struct fault *fault) {
-  int rc = try_threads();
-  if (rc == 0 && setenv("UV_THREADPOOL_SIZE", STRING_OF(POOL_THREADS), 1) < 0)
+int thread_pool_start(uv_loop_t *loop, uv_work_t *ready, struct error_text *error) {
+  int rc = test_threads();
+  if (rc == 0 && setenv("UV_THREADPOOL_SIZE", STRING_OF(THREAD_POOL_SIZE), 1) < 0)
     rc = UV_ENOMEM;
   if (rc == 0)
-    rc = uv_queue_work(loop, ready, nothing, done);
+    rc = uv_queue_work(loop, ready, do_nothing, done);
   if (rc == 0)
     return 0;
-  return fault_set(fault, FC_EREFUSED,
-                   "no threads to write a trace with: %s: raise TasksMax= of the service, the pids "
-                   "limit of its control group, or ulimit -u, and restart fcached",
-                   uv_strerror(rc));
+  return error_text_set(error, FC_EREFUSED,
+                        "cannot create the threads that write the trace: %s: raise TasksMax= of "
+                        "the service, the pids limit of its control group, or ulimit -u, and "
+                        "restart fcached",
+                        uv_strerror(rc));
 }

@@ -1,13 +1,26 @@
 #include "daemon/region/arena.h"
 
+#include "daemon/base/check.h"
 #include "daemon/region/arena_internal.h"
 #include "proto/errors.h"
 
 enum {
-  LEVEL_BITS = 5,      /* of a size make its class */
-  HOLES_LOOKED_AT = 8, /* of a list, for one that fits and lies low */
+  LEVEL_BITS = 5,     /* of a size that select its class */
+  HOLES_EXAMINED = 8, /* in one list, for the lowest that fits */
 };
 static_assert(ARENA_LEVEL_CLASSES == 1u << LEVEL_BITS, "one class for each value of these bits");
+
+/* Cheap enough for each allocation: a record that is out of bounds would corrupt other entries. */
+static void check_record(const struct arena *arena, uint32_t record) {
+  const struct arena_record *at = arena_at(arena, record);
+  uint64_t offset = at->place & ~(uint64_t)ARENA_HOLE;
+  check_lt(0, record);
+  check_lt(0, at->size);
+  check_eq((offset | at->size) % ARENA_UNIT, 0);
+  check_le(at->size, arena->size);
+  check_le(offset, arena->size - at->size);
+  check_eq(arena_at(arena, at->above)->below, record);
+}
 
 /* ---- the lists of holes ---- */
 
@@ -26,7 +39,8 @@ static struct class class_of(uint64_t size) {
   };
 }
 
-/* First of the lowest list above a class: each hole there is larger than any of that class. */
+/* Returns the first hole of the lowest list above a class. Each hole there is larger than those of
+ * the class. */
 static uint32_t hole_above(const struct arena *arena, struct class class) {
   uint32_t level = class.level;
   uint32_t indexes = arena->classes[level] & ~(UINT32_MAX >> (31 - class.index));
@@ -40,7 +54,7 @@ static uint32_t hole_above(const struct arena *arena, struct class class) {
   return arena->holes[level][__builtin_ctz(indexes)];
 }
 
-/* First of the highest list among these of a level, or else below that level. */
+/* Returns the first hole of the highest list among `indexes` of a level, or of a lower level. */
 static uint32_t highest_hole(const struct arena *arena, uint32_t level, uint32_t indexes) {
   if (indexes == 0) {
     uint64_t levels = arena->levels & ((UINT64_C(1) << level) - 1);
@@ -67,6 +81,9 @@ uint32_t arena_next_hole(const struct arena *arena, uint32_t hole) {
 
 void arena_list_hole(struct arena *arena, uint32_t hole) {
   struct arena_record *record = arena_at(arena, hole);
+  assert(arena_is_hole(arena, hole));
+  check_lt(0, record->size);
+  check_le(record->size, arena->size);
   struct class class = class_of(record->size);
   uint32_t *first = &arena->holes[class.level][class.index];
   record->previous = 0;
@@ -80,13 +97,18 @@ void arena_list_hole(struct arena *arena, uint32_t hole) {
 
 void arena_unlist_hole(struct arena *arena, uint32_t hole) {
   struct arena_record *record = arena_at(arena, hole);
-  if (record->next != 0)
+  assert(arena_is_hole(arena, hole));
+  if (record->next != 0) {
+    check_eq(arena_at(arena, record->next)->previous, hole);
     arena_at(arena, record->next)->previous = record->previous;
+  }
   if (record->previous != 0) {
+    check_eq(arena_at(arena, record->previous)->next, hole);
     arena_at(arena, record->previous)->next = record->next;
     return;
   }
   struct class class = class_of(record->size);
+  check_eq(arena->holes[class.level][class.index], hole);
   arena->holes[class.level][class.index] = record->next;
   if (record->next != 0)
     return;
@@ -95,11 +117,11 @@ void arena_unlist_hole(struct arena *arena, uint32_t hole) {
     arena->levels &= ~(UINT64_C(1) << class.level);
 }
 
-/* The lowest one that fits, of the first few of the list that `hole` stands first in. The hole at
- * the end of the arena is the highest, so it is left alone while another will do. */
+/* Returns the lowest hole that fits among the first few of the list that begins with `hole`. The
+ * hole at the end of the arena is the highest, so it is used last. */
 static uint32_t lowest_that_fits(const struct arena *arena, uint32_t hole, uint64_t size) {
   uint32_t found = 0;
-  for (int i = 0; hole != 0 && i < HOLES_LOOKED_AT; i++) {
+  for (int i = 0; hole != 0 && i < HOLES_EXAMINED; i++) {
     const struct arena_record *record = arena_at(arena, hole);
     if (record->size >= size && (found == 0 || record->place < arena_at(arena, found)->place))
       found = hole;
@@ -108,7 +130,7 @@ static uint32_t lowest_that_fits(const struct arena *arena, uint32_t hole, uint6
   return found;
 }
 
-/* In the class of `size` some holes fit, in those above it all do. */
+/* In the class of `size` some holes fit. In the classes above it all do. */
 static uint32_t good_fit(const struct arena *arena, uint64_t size) {
   struct class class = class_of(size);
   uint32_t hole = lowest_that_fits(arena, arena->holes[class.level][class.index], size);
@@ -117,8 +139,8 @@ static uint32_t good_fit(const struct arena *arena, uint64_t size) {
 
 /* ---- records ---- */
 
-/* Lets what led to a hole's former record lead to this one. */
-static void relink_hole(struct arena *arena, uint32_t to) {
+/* Updates the list of a hole whose record was copied to `to`. */
+static void list_record_moved(struct arena *arena, uint32_t to) {
   const struct arena_record *record = arena_at(arena, to);
   struct class class = class_of(record->size);
   if (record->next != 0)
@@ -129,16 +151,17 @@ static void relink_hole(struct arena *arena, uint32_t to) {
     arena->holes[class.level][class.index] = to;
 }
 
-bool arena_tidy(struct arena *arena, arena_block *from, arena_block *to) {
+bool arena_compact_records(struct arena *arena, arena_block *from, arena_block *to) {
   if (!slots_next_move(&arena->records, from, to))
     return false;
   struct arena_record *record = arena_at(arena, *to);
   *record = *arena_at(arena, *from);
   arena_at(arena, record->below)->above = *to;
   arena_at(arena, record->above)->below = *to;
-  slots_give(&arena->records, *from);
+  slots_free(&arena->records, *from);
+  check_record(arena, *to);
   if (arena_is_hole(arena, *to)) {
-    relink_hole(arena, *to);
+    list_record_moved(arena, *to);
     *to = 0;
   }
   return true;
@@ -147,11 +170,14 @@ bool arena_tidy(struct arena *arena, arena_block *from, arena_block *to) {
 /* ---- the arena ---- */
 
 int arena_init(struct arena *arena, uint64_t size, uint64_t max_chunks, void *memory) {
+  check_lt(0, size);
+  check_eq(size % ARENA_UNIT, 0);
+  check_le(size, UINT64_C(1) << 50);
   *arena = (struct arena){.size = size};
   if (slots_init(&arena->records, ARENA_RECORD_BITS, max_chunks) != 0)
     return FC_ENOMEM;
-  (void)slots_add(&arena->records, memory); /* the first: it has a number */
-  uint32_t hole = slots_take(&arena->records);
+  (void)slots_add(&arena->records, memory); /* a new table has a number for it */
+  uint32_t hole = slots_alloc(&arena->records);
   *arena_at(arena, 0) = (struct arena_record){.below = hole, .above = hole};
   *arena_at(arena, hole) = (struct arena_record){.place = ARENA_HOLE, .size = size};
   arena_list_hole(arena, hole);
@@ -163,13 +189,14 @@ void arena_deinit(struct arena *arena) {
   *arena = (struct arena){0};
 }
 
-/* Makes two holes of one that is in no list: `hole` keeps the first `size` bytes, the rest is
- * listed. False: no record is left. */
+/* Splits a hole that is in no list. `hole` keeps the first `size` bytes, and the rest is listed.
+ * Returns false if no record is unused. */
 static bool split(struct arena *arena, uint32_t hole, uint64_t size) {
-  uint32_t rest = slots_take(&arena->records);
+  uint32_t rest = slots_alloc(&arena->records);
   if (rest == 0)
     return false;
   struct arena_record *record = arena_at(arena, hole);
+  check_lt(size, record->size);
   *arena_at(arena, rest) = (struct arena_record){
       .place = record->place + size,
       .size = record->size - size,
@@ -189,97 +216,107 @@ void arena_use_hole(struct arena *arena, uint32_t hole, uint64_t owner) {
   record->place &= ~(uint64_t)ARENA_HOLE;
   record->owner = owner;
   arena->used_bytes += record->size;
+  check_le(arena->used_bytes, arena->size);
 }
 
-/* Makes a block of the first `size` bytes of a hole. 0: no record is left. */
-static arena_block take_from(struct arena *arena, uint32_t hole, uint64_t size, uint64_t owner) {
+/* Makes the first `size` bytes of a hole a block. Returns 0 if no record is unused. */
+static arena_block alloc_from(struct arena *arena, uint32_t hole, uint64_t size, uint64_t owner) {
   arena_unlist_hole(arena, hole);
   if (arena_at(arena, hole)->size > size && !split(arena, hole, size)) {
     arena_list_hole(arena, hole);
     return 0;
   }
-  arena_at(arena, hole)->place &= ~(uint64_t)ARENA_HOLE;
-  arena_at(arena, hole)->owner = owner;
+  struct arena_record *record = arena_at(arena, hole);
+  record->place &= ~(uint64_t)ARENA_HOLE;
+  record->owner = owner;
   arena->used_bytes += size;
+  check_eq(record->size, size);
+  check_le(arena->used_bytes, arena->size);
+  check_record(arena, hole);
   return hole;
 }
 
-static uint64_t whole_units(uint64_t size) {
+static uint64_t round_up(uint64_t size) {
   return (size + ARENA_UNIT - 1) & ~(uint64_t)(ARENA_UNIT - 1);
 }
 
-arena_block arena_take(struct arena *arena, uint64_t size, uint64_t owner) {
+arena_block arena_alloc(struct arena *arena, uint64_t size, uint64_t owner) {
   if (size == 0 || size > arena_free_bytes(arena))
     return 0;
-  size = whole_units(size);
+  size = round_up(size);
   uint32_t hole = good_fit(arena, size);
-  return hole == 0 ? 0 : take_from(arena, hole, size, owner);
+  return hole == 0 ? 0 : alloc_from(arena, hole, size, owner);
 }
 
-arena_block arena_take_high(struct arena *arena, uint64_t size, uint64_t end) {
+arena_block arena_alloc_high(struct arena *arena, uint64_t size, uint64_t end) {
   if (size == 0 || size > arena_free_bytes(arena))
     return 0;
-  size = whole_units(size);
+  size = round_up(size);
   uint32_t hole = good_fit(arena, size);
   if (hole == 0)
     return 0;
   uint64_t begin = arena_offset(arena, hole), above = begin + arena_at(arena, hole)->size;
   above = above < end ? above : end & ~(uint64_t)(ARENA_UNIT - 1);
   if (above <= begin + size)
-    return take_from(arena, hole, size, 0);
+    return alloc_from(arena, hole, size, 0);
   arena_unlist_hole(arena, hole);
   bool done = split(arena, hole, above - size - begin);
   arena_list_hole(arena, hole);
-  return done ? take_from(arena, arena_at(arena, hole)->above, size, 0) : 0;
+  return done ? alloc_from(arena, arena_at(arena, hole)->above, size, 0) : 0;
 }
 
-/* Where no hole has room for all that is left, the whole of a largest one. */
-static arena_block take_piece(struct arena *arena, uint64_t left, uint64_t owner) {
+/* Allocates the whole of a largest hole, or `left` bytes of it. */
+static arena_block alloc_piece(struct arena *arena, uint64_t left, uint64_t owner) {
   uint32_t hole = arena_first_hole(arena);
   uint64_t size = hole == 0 ? 0 : arena_at(arena, hole)->size;
   if (size < ARENA_PIECE_MIN)
     return 0;
-  left = whole_units(left);
-  return take_from(arena, hole, size < left ? size : left, owner);
+  left = round_up(left);
+  return alloc_from(arena, hole, size < left ? size : left, owner);
 }
 
-size_t arena_take_pieces(struct arena *arena, uint64_t size, uint64_t owner,
-                         arena_block blocks[ARENA_PIECES_MAX]) {
+size_t arena_alloc_pieces(struct arena *arena, uint64_t size, uint64_t owner,
+                          arena_block blocks[ARENA_PIECES_MAX]) {
   if (size == 0 || size > arena_free_bytes(arena))
     return 0;
   uint64_t left = size;
   size_t n = 0;
   while (n < ARENA_PIECES_MAX) {
-    arena_block block = arena_take(arena, left, owner);
+    arena_block block = arena_alloc(arena, left, owner);
     if (block == 0)
-      block = take_piece(arena, left, owner);
+      block = alloc_piece(arena, left, owner);
     if (block == 0)
       break;
     blocks[n++] = block;
-    uint64_t taken = arena_at(arena, block)->size;
-    if (taken >= left)
+    uint64_t bytes = arena_at(arena, block)->size;
+    if (bytes >= left)
       return n;
-    left -= taken;
+    check_le(ARENA_PIECE_MIN, bytes);
+    left -= bytes;
   }
   while (n > 0)
-    arena_give(arena, blocks[--n]);
+    arena_free(arena, blocks[--n]);
   return 0;
 }
 
 void arena_absorb_above(struct arena *arena, uint32_t hole) {
   struct arena_record *record = arena_at(arena, hole);
   uint32_t above = record->above;
+  assert(arena_is_hole(arena, hole));
   if (!arena_is_hole(arena, above))
     return;
   arena_unlist_hole(arena, above);
   record->size += arena_at(arena, above)->size;
   record->above = arena_at(arena, above)->above;
   arena_at(arena, record->above)->below = hole;
-  slots_give(&arena->records, above);
+  slots_free(&arena->records, above);
 }
 
-void arena_give(struct arena *arena, arena_block block) {
+void arena_free(struct arena *arena, arena_block block) {
   struct arena_record *record = arena_at(arena, block);
+  assert(!arena_is_hole(arena, block)); /* else it is freed twice */
+  check_record(arena, block);
+  check_le(record->size, arena->used_bytes);
   arena->used_bytes -= record->size;
   record->place |= ARENA_HOLE;
   arena_absorb_above(arena, block);

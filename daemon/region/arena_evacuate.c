@@ -1,18 +1,19 @@
-/* Where holes are small and spread over the arena, as after many small values, sliding
- * (arena_compact.c) would move all that stands between them. But a small block fits into a hole
- * elsewhere: so a place is emptied at the cost of its own blocks. */
+/* Makes a hole by moving the blocks of a range into holes elsewhere. After many small values the
+ * holes are small and spread over the arena: sliding (arena_compact.c) would move everything
+ * between them, but a small block fits into a hole elsewhere. */
+#include "daemon/base/check.h"
 #include "daemon/region/arena_internal.h"
 
 enum {
-  PLACES_TRIED = 32, /* holes that a place begins with */
+  RANGES_TRIED = 32, /* each begins with a hole */
   SMALL_MAX =
-      9 << 10, /* bytes of a block for which holes elsewhere are likely: chunks of books too */
+      9 << 10, /* bytes of a block that probably fits elsewhere; chunks of metadata are small */
 };
 
-struct arena_place arena_find_place(const struct arena *arena, uint64_t size, uint64_t may_cost) {
-  struct arena_place found = {.cost = may_cost};
+struct arena_range arena_find_range(const struct arena *arena, uint64_t size, uint64_t max_cost) {
+  struct arena_range found = {.cost = max_cost};
   uint32_t hole = arena_first_hole(arena);
-  for (int i = 0; hole != 0 && i < PLACES_TRIED; i++, hole = arena_next_hole(arena, hole)) {
+  for (int i = 0; hole != 0 && i < RANGES_TRIED; i++, hole = arena_next_hole(arena, hole)) {
     const struct arena_record *record = arena_at(arena, hole);
     uint64_t bytes = record->size, cost = 0;
     while (bytes < size && cost < found.cost) {
@@ -26,16 +27,18 @@ struct arena_place arena_find_place(const struct arena *arena, uint64_t size, ui
       bytes += record->size;
     }
     if (bytes >= size && cost < found.cost)
-      found = (struct arena_place){hole, cost};
+      found = (struct arena_range){hole, cost};
   }
   return found;
 }
 
-/* Lets a block and one of the same size, which may be above it but not below, change places in the
- * books. */
-static void change_places(struct arena *arena, uint32_t block, uint32_t other) {
+/* Swaps two blocks of the same size in the records. `other` may be the neighbour above `block`, but
+ * not the one below it. */
+static void swap_blocks(struct arena *arena, uint32_t block, uint32_t other) {
   struct arena_record *a = arena_at(arena, block), *b = arena_at(arena, other);
   struct arena_record from = *a, to = *b;
+  check_eq(a->size, b->size);
+  assert(to.above != block);
   bool side_by_side = from.above == other;
   a->place = to.place;
   b->place = from.place;
@@ -49,34 +52,38 @@ static void change_places(struct arena *arena, uint32_t block, uint32_t other) {
   arena_at(arena, a->above)->below = block;
 }
 
-/* A block that belongs to nobody grows by the one above it, which goes. */
+/* Extends a block without an owner by the one above it, which ends. */
 static void absorb(struct arena *arena, uint32_t block, uint32_t above) {
   struct arena_record *record = arena_at(arena, block);
   const struct arena_record *other = arena_at(arena, above);
+  check_eq(record->owner, 0);
+  check_eq(other->owner, 0);
+  check_eq(record->place + record->size, other->place);
   record->size += other->size;
   record->above = other->above;
   arena_at(arena, record->above)->below = block;
-  slots_give(&arena->records, above);
+  slots_free(&arena->records, above);
 }
 
-/* Moves a block elsewhere. What is then at its place, a block of nobody; 0: it is still there. */
+/* Moves a block elsewhere. Returns the block without an owner that replaces it, or 0 if it did not
+ * move. */
 static uint32_t move_away(struct arena *arena, uint32_t block, arena_move_fn *move, void *arg) {
   uint64_t size = arena_block_size(arena, block);
-  uint32_t other = arena_take(arena, size, 0);
+  uint32_t other = arena_alloc(arena, size, 0);
   if (other == 0)
     return 0;
   if (!move(arg, block, arena_offset(arena, other))) {
-    arena_give(arena, other);
+    arena_free(arena, other);
     return 0;
   }
   arena->moved_bytes += size;
   arena->moves++;
-  change_places(arena, block, other);
+  swap_blocks(arena, block, other);
   return other;
 }
 
-/* Makes blocks of nobody of the place's holes, so that nothing is moved there. Returns the offset
- * of its end. */
+/* Makes the range's holes blocks without an owner, so that nothing is moved there. Returns the
+ * offset of the range's end. */
 static uint64_t occupy(struct arena *arena, uint32_t hole, uint64_t size) {
   uint64_t begin = arena_offset(arena, hole), end = begin;
   for (uint32_t record = hole; end < begin + size; record = arena_at(arena, record)->above) {
@@ -87,21 +94,21 @@ static uint64_t occupy(struct arena *arena, uint32_t hole, uint64_t size) {
   return end;
 }
 
-/* Gives those back, from one on. */
+/* Frees the blocks without an owner from `block` to `end`. */
 static void vacate(struct arena *arena, uint32_t block, uint64_t end) {
   while (block != 0) {
     uint32_t above = arena_at(arena, block)->above;
     if (arena_offset(arena, above) >= end)
       above = 0;
     if (arena_at(arena, block)->owner == 0)
-      arena_give(arena, block);
+      arena_free(arena, block);
     block = above;
   }
 }
 
-bool arena_evacuate(struct arena *arena, const struct arena_place *place, uint64_t size,
-                    uint64_t *may_cost, arena_move_fn *move, void *arg) {
-  uint32_t block = place->hole;
+bool arena_evacuate(struct arena *arena, const struct arena_range *range, uint64_t size,
+                    uint64_t *max_cost, arena_move_fn *move, void *arg) {
+  uint32_t block = range->hole;
   uint64_t end = occupy(arena, block, size);
   while (arena_block_size(arena, block) < size) {
     uint32_t above = arena_at(arena, block)->above;
@@ -110,7 +117,7 @@ bool arena_evacuate(struct arena *arena, const struct arena_place *place, uint64
       above = move_away(arena, above, move, arg);
       if (above == 0)
         break;
-      *may_cost -= cost < *may_cost ? cost : *may_cost;
+      *max_cost -= cost < *max_cost ? cost : *max_cost;
     }
     absorb(arena, block, above);
   }

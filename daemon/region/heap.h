@@ -1,15 +1,11 @@
-/* heap.h - the memory of entries: where in the region an entry's bytes lie, and the
- * books about it. It gives out entries, places keys and values, moves them together
- * for want of a hole, and takes all of it back.
+/* heap.h - the memory of entries: allocates their metadata and the blocks of their keys and values,
+ * moves them to make holes, and frees them. The store decides which entries there are (store.h).
  *
- * The books are chunks of slots (slots.h), of entries and of the arena's records. Each chunk is a
- * block of the arena like those of values: a reader finds no chain that leads to it, and a late one
- * discards what it read. So all that entries take lies in the region, but for two tables of 8 bytes
- * a chunk; chunks are moved as values are, and go back to the arena when they are empty, which
- * heap_tidy sees to. A chunk of entries stays where it is while one of them is held.
- *
- * Nobody but the store decides what is stored: an entry is placed here before the
- * store links it into the index, and is given back after it was taken out. One thread. */
+ * All of it lies in the region. The metadata is in chunks of slots (slots.h), of entries and of the
+ * arena's records. Each chunk is a block of the arena, as values are. No chain leads a reader to
+ * it, and a late reader discards what it read there. Chunks move as values do, except while one of
+ * their entries is held, and empty chunks go back to the arena. Only two tables of 8 bytes a chunk
+ * are private memory. One thread. */
 #ifndef FC_DAEMON_HEAP_H
 #define FC_DAEMON_HEAP_H
 
@@ -17,35 +13,36 @@
 #include "daemon/region/entry.h"
 #include "daemon/region/region_writer.h"
 
-/* What an entry costs beside its blocks: its slot, and the record of a hole, since there may be as
- * many holes as blocks. */
+/* The charge of an entry in addition to its blocks: its slot, and the record of a hole, because
+ * there may be as many holes as blocks. */
 #define HEAP_ENTRY_BYTES ((uint64_t)sizeof(struct entry) + ARENA_RECORD_BYTES)
 
 struct heap {
   struct region *region; /* borrowed */
   struct arena arena;
-  struct slots entries;    /* by number */
+  struct slots entries;
   uint64_t unlisted_bytes; /* charge of entries that left the store and are held (entry_unlist) */
-  /* the heap's own */
-  struct namespace **namespaces; /* by number; borrowed; NULL: none */
+  /* private to heap.c */
+  struct namespace **namespaces; /* by number; borrowed; NULL: unused number */
   uint32_t n_namespaces;
 };
 
-/* FC_ENOMEM, or 0. The region outlives the heap. */
+/* The region outlives the heap. Returns 0 or FC_ENOMEM. */
 int heap_init(struct heap *heap, struct region *region);
-void heap_deinit(struct heap *heap); /* no entry is left in use */
+/* No entry may be in use. */
+void heap_deinit(struct heap *heap);
 
-/* What an entry of that key and value is charged where it lies in one piece: the bytes of its
- * block, and those of its books. A rule, so that the same calls always evict the same
- * entries; what lies in several pieces is charged for each. */
+/* Returns the charge of an entry with that key and value size in one piece: its block and its
+ * metadata. It depends on nothing else, so the same calls evict the same entries. A value in
+ * several pieces is charged for the record of each. */
 uint64_t heap_charge(const struct fc_key *key, uint64_t value_size);
 
-/* What a placed entry is charged. */
+/* Returns the charge of a written entry. */
 uint64_t heap_charge_of(const struct entry *entry);
 
 struct heap_value {
   const struct fc_key *key;
-  uint64_t name_space; /* the namespace's id */
+  uint64_t name_space; /* id of the namespace */
   uint64_t digest;     /* of the key in that namespace */
   const void *data;
   uint32_t size;
@@ -54,70 +51,120 @@ struct heap_value {
 };
 
 enum heap_effort {
-  HEAP_AS_IT_IS, /* only where there are holes */
-  HEAP_GATHER,   /* or where moving others together makes one */
+  HEAP_EXISTING_HOLES, /* use only holes that exist */
+  HEAP_COMPACT,        /* move other blocks if that makes a hole */
 };
 
-/* A fresh entry, and held: all zero but for `number` and `holders`, which is 2, since the store's
- * own reference is the first. NULL: there is no room for it. */
+/* Allocates an entry: zero except `number` and `holders`, which is 2, the caller's and the store's
+ * references. Returns NULL if there is no room for a chunk. */
 struct entry *heap_entry_new(struct heap *heap);
 
-/* The store's own reference goes; with the last one the entry. */
-void heap_entry_drop(struct heap *heap, struct entry *entry);
+/* Releases a reference without the accounting of entry_release and entry_unlist. */
+void heap_entry_release(struct heap *heap, struct entry *entry);
 
-/* Writes key and value into blocks of the entry's own. False: there are none, and nothing has
- * changed but for entries that were moved. */
-bool heap_place(struct heap *heap, struct entry *entry, const struct heap_value *value,
+/* Allocates blocks for a new entry and writes key and value. Returns false if there is no room;
+ * then the entry is unchanged, but others may have moved. */
+bool heap_write(struct heap *heap, struct entry *entry, const struct heap_value *value,
                 enum heap_effort effort);
 
-/* Gives a placed entry that readers can find another value, in a window of its own. False, with
- * nothing changed, where it is not to be done: of another size, large, or held. */
-bool heap_rewrite(struct entry *entry, const struct heap_value *value);
+/* Overwrites the value of a linked entry in a window. Returns false, with nothing changed, if the
+ * size differs, the value is large, or the entry is held. */
+bool heap_overwrite(struct entry *entry, const struct heap_value *value);
 
 static inline struct entry *heap_entry(const struct heap *heap, uint32_t number) {
   return slots_at(&heap->entries, ENTRY_BITS, number);
 }
 
-/* The entry of that number, which may be any, in use or not: one that is not has no namespace. NULL
- * where there is none. */
-static inline struct entry *heap_entry_by(const struct heap *heap, uint32_t number) {
+/* Accepts any number. Returns NULL if no chunk has it. An unused entry has no namespace. */
+static inline struct entry *heap_find_entry(const struct heap *heap, uint32_t number) {
   return slots_find(&heap->entries, ENTRY_BITS, number);
 }
 
-/* The entry that stands at that place of the index. */
+/* Returns the entry whose bytes are at that place. */
 struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed);
 
-/* Where a placed entry is now. */
+/* Returns where a written entry lies now. */
 static inline struct fc_region_entry *heap_placed(const struct heap *heap,
                                                   const struct entry *entry) {
-  return region_at(heap->region,
-                   heap->region->arena_offset + arena_offset(&heap->arena, entry->block));
+  return region_writer_at(heap->region,
+                          heap->region->arena_offset + arena_offset(&heap->arena, entry->block));
 }
 
-/* Of an entry alone. */
-struct heap *heap_of(const struct entry *entry);
-
-/* For entry.c: the chunk of the entry stays where it is. */
-void heap_pin(const struct entry *entry);
-void heap_unpin(const struct entry *entry);
-
-/* Gives a namespace its number, if it has none. False: out of memory. */
-bool heap_number_namespace(struct heap *heap, struct namespace *ns);
-/* A namespace without entries goes. */
-void heap_forget_namespace(struct heap *heap, struct namespace *ns);
+/* Numbers a namespace, by which entries name it. The pointer is opaque here. Returns 0 if there is
+ * no memory. */
+uint32_t heap_add_namespace(struct heap *heap, struct namespace *ns);
+/* Frees the number of a namespace without entries. */
+void heap_remove_namespace(struct heap *heap, uint32_t number);
 
 static inline struct namespace *heap_namespace(const struct heap *heap, uint32_t number) {
   return heap->namespaces[number];
 }
 
-/* ---- keeping the books dense; for the store, after an entry has gone ---- */
+/* ---- compaction of the metadata, after an entry was removed (heap_chunks.c) ---- */
 
-/* The books of an entry moved, with its number, to another slot, from where on they count: lets
- * what lies in the region lead there, and gives the slot *from back. The lists are the store's. */
-void heap_renumber(struct heap *heap, uint32_t from, uint32_t to);
+/* Completes the move of an entry whose metadata the caller copied from slot `from` to slot `to`:
+ * updates what names it by its number, and frees the old slot. The LRU lists are the caller's. */
+void heap_entry_moved(struct heap *heap, uint32_t from, uint32_t to);
 
-/* Moves some of the arena's records together, and gives chunks that are empty back to the arena. A
- * bounded step. */
-void heap_tidy(struct heap *heap);
+/* Moves a few of the arena's records together, and frees empty chunks. */
+void heap_compact_metadata(struct heap *heap);
+
+/* ---- shared by the files of the heap ---- */
+
+/* The owner of a block names what uses it. */
+enum heap_owner {
+  HEAP_OWNER_ENTRY = 1, /* with the number of the entry */
+  HEAP_OWNER_ENTRIES,   /* with the number of a chunk of entries */
+  HEAP_OWNER_RECORDS,   /* with the number of a chunk of the arena's records */
+};
+static inline uint64_t heap_owner(enum heap_owner kind, uint32_t number) {
+  return (uint64_t)kind << 32 | number;
+}
+static inline enum heap_owner heap_owner_kind(uint64_t owner) {
+  return (enum heap_owner)(owner >> 32);
+}
+
+/* Returns the table of pieces of an entry that has one. */
+static inline struct fc_region_piece *heap_table(const struct fc_region_entry *placed) {
+  uint64_t shape = region_writer_load(&placed->shape);
+  const uint8_t *names = (const uint8_t *)(placed + 1);
+  return (struct fc_region_piece *)(uintptr_t)(names +
+                                               fc_region_names_bytes(fc_region_op_size(shape),
+                                                                     fc_region_view_size(shape)));
+}
+static inline uint32_t heap_n_pieces(const struct fc_region_entry *placed) {
+  return fc_region_n_pieces(region_writer_load(&placed->shape));
+}
+static inline arena_block heap_piece_block(const struct fc_region_piece *piece) {
+  return (arena_block)(region_writer_load(&piece->extent) >> 32);
+}
+
+/* Ensures that a block has memory. */
+static inline bool heap_commit(const struct heap *heap, arena_block block) {
+  return region_writer_commit(heap->region, arena_offset(&heap->arena, block) +
+                                                arena_block_size(&heap->arena, block));
+}
+
+/* Records that must be unused before a put: for a value in pieces, its first block, and a chunk. */
+#define HEAP_RECORDS_RESERVED (ARENA_PIECES_MAX + 2u)
+
+/* heap_chunks.c: make the first chunks; add a chunk. Return 0 or FC_ENOMEM, and false if there is
+ * no room. */
+int heap_init_chunks(struct heap *heap);
+bool heap_add_records(struct heap *heap, enum heap_effort effort);
+bool heap_add_entries(struct heap *heap, enum heap_effort effort);
+
+/* As arena_move_fn, for a chunk. */
+bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to);
+
+/* Cost limit of one compaction, during which other requests wait. docs/decisions/0005 has
+ * measurements of other limits. */
+#define HEAP_COMPACT_MAX (8u << 20)
+
+/* heap_move.c. Moves bytes, and zeroes those of the old place that are then in a hole: a clear of
+ * the entry would not find them there. The places may overlap if `to` is lower. */
+void heap_move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes);
+
+arena_move_fn heap_move_block; /* `arg` is the heap */
 
 #endif

@@ -8,20 +8,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/check.h"
 #include "proto/errors.h"
 #include "proto/shm/region_uses.h"
 
-/* A bucket for every 1024 bytes of max_bytes: 1.6% of it. Entries of the smallest usual values take
- * 290 bytes, so a full cache of such has chains of four; one of values of 3 KiB finds nearly every
- * entry at the first look. */
+/* The buckets take 1.6% of max_bytes. An entry with a small value takes 290 bytes, so a full cache
+ * of such values has four entries a bucket. With values of 3 KiB, nearly every entry is the first
+ * of its chain. */
 #define BYTES_PER_BUCKET 1024u
 #define BUCKETS_MIN 64u
 #define BUCKETS_MAX UINT32_MAX
-/* Room in the arena beyond what entries are charged: for blocks to be moved together with (the
- * less, the farther they move), and for books that are not in use. */
+/* Room in the arena beyond the charge of the entries: holes, without which compaction would move
+ * more bytes, and unused metadata. */
 #define SLACK_SHIFT 6
 #define SLACK_MIN (128u << 10)
-#define PROMISE_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
+#define COMMIT_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
@@ -41,7 +42,7 @@ static void lay_out(struct region *region, uint64_t max_bytes) {
   region->size = region->arena_offset + region->arena_size;
 }
 
-uint64_t region_overhead_bytes(uint64_t max_bytes) {
+uint64_t region_writer_overhead_bytes(uint64_t max_bytes) {
   struct region region;
   lay_out(&region, max_bytes);
   return region.size - max_bytes;
@@ -49,8 +50,8 @@ uint64_t region_overhead_bytes(uint64_t max_bytes) {
 
 /* ---- memory ---- */
 
-/* Gives the file's bytes memory, so that no access to them can fail. */
-static bool give_memory(const struct region *region, uint64_t offset, uint64_t bytes) {
+/* Allocates memory for a range of the file, so that no access to it can fail. */
+static bool allocate(const struct region *region, uint64_t offset, uint64_t bytes) {
   int rc;
   do
     rc = fallocate(region->fd, 0, (off_t)offset, (off_t)bytes);
@@ -58,27 +59,27 @@ static bool give_memory(const struct region *region, uint64_t offset, uint64_t b
   return rc == 0;
 }
 
-/* Maps the front, and leaves room for the region behind it, where any access fails or, if it is to
- * be private, none does. */
+/* Maps the front, and reserves the addresses behind it for the region with that protection. */
 static bool reserve(struct region *region, int protection) {
   uint8_t *front = mmap(NULL, REGION_FRONT_BYTES + region->size, protection,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (front == MAP_FAILED) /* too large: before it takes any memory */
+  if (front == MAP_FAILED) /* too large for the address space */
     return false;
   region->base = front + REGION_FRONT_BYTES;
   return mprotect(front, REGION_FRONT_BYTES, PROT_READ | PROT_WRITE) == 0;
 }
 
 static void unmap(struct region *region) {
-  if (region->base != NULL) /* a mapping of ours: cannot fail */
+  if (region->base != NULL) /* cannot fail for an existing mapping */
     (void)munmap(region->base - REGION_FRONT_BYTES, REGION_FRONT_BYTES + region->size);
   if (region->fd >= 0)
-    (void)close(region->fd); /* memory: there is nothing to lose */
+    (void)close(region->fd); /* a memfd loses no data */
   region->base = NULL;
   region->fd = -1;
 }
 
-/* Sealed before anybody else has it. Our own mapping, made before, stays writable. */
+/* Seals the memory before another process has it. The mapping that was made before stays writable.
+ */
 static bool map_shared(struct region *region) {
   region->fd = memfd_create(FC_REGION_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0)
@@ -86,32 +87,33 @@ static bool map_shared(struct region *region) {
   if (!reserve(region, PROT_NONE) || mmap(region->base, region->size, PROT_READ | PROT_WRITE,
                                           MAP_SHARED | MAP_FIXED, region->fd, 0) == MAP_FAILED)
     return false;
-  return give_memory(region, 0, region->arena_offset) &&
+  return allocate(region, 0, region->arena_offset) &&
          fcntl(region->fd, F_ADD_SEALS,
                F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
 }
 
-uint64_t region_inode(const struct region *region) {
+uint64_t region_writer_inode(const struct region *region) {
   struct stat status;
   return region->fd >= 0 && fstat(region->fd, &status) == 0 ? status.st_ino : 0;
 }
 
-bool region_promise(struct region *region, uint64_t bytes) {
-  if (bytes <= region->promised_bytes)
+bool region_writer_commit(struct region *region, uint64_t bytes) {
+  check_le(bytes, region->arena_size);
+  if (bytes <= region->committed_bytes)
     return true;
-  uint64_t end = round_up(bytes, PROMISE_STEP);
+  uint64_t end = round_up(bytes, COMMIT_STEP);
   end = end < region->arena_size ? end : region->arena_size;
-  if (region->fd >= 0 && /* private memory comes as it is touched */
-      !give_memory(region, region->arena_offset + region->promised_bytes,
-                   end - region->promised_bytes))
+  if (region->fd >= 0 && /* private memory is committed on the first access */
+      !allocate(region, region->arena_offset + region->committed_bytes,
+                end - region->committed_bytes))
     return false;
-  region->promised_bytes = end;
+  region->committed_bytes = end;
   return true;
 }
 
-/* ---- life and death ---- */
+/* ---- the liveness word ---- */
 
-static pthread_mutex_t *life_of(const struct region *region) {
+static pthread_mutex_t *mutex_of(const struct region *region) {
   return (pthread_mutex_t *)(void *)(region->base + offsetof(struct fc_region_header, owner));
 }
 
@@ -119,26 +121,26 @@ static_assert(sizeof(pthread_mutex_t) <=
                   sizeof(struct fc_region_header) - offsetof(struct fc_region_header, owner),
               "the mutex fits");
 
-static void end_life(const struct region *region) {
-  (void)pthread_mutex_unlock(life_of(region)); /* this thread holds it */
-  (void)pthread_mutex_destroy(life_of(region));
+static void release_mutex(const struct region *region) {
+  (void)pthread_mutex_unlock(mutex_of(region)); /* this thread holds it */
+  (void)pthread_mutex_destroy(mutex_of(region));
 }
 
-/* Holds the robust mutex. False where this C library keeps its futex word elsewhere, so that
- * readers could not tell. */
-static bool come_to_life(const struct region *region) {
+/* Locks the robust mutex. Returns false if this C library keeps its futex word elsewhere, where
+ * readers would not see it. */
+static bool hold_mutex(const struct region *region) {
   pthread_mutexattr_t attributes;
   if (pthread_mutexattr_init(&attributes) != 0)
     return false;
   bool held = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
               pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
-              pthread_mutex_init(life_of(region), &attributes) == 0 &&
-              pthread_mutex_lock(life_of(region)) == 0;
+              pthread_mutex_init(mutex_of(region), &attributes) == 0 &&
+              pthread_mutex_lock(mutex_of(region)) == 0;
   (void)pthread_mutexattr_destroy(&attributes); /* holds nothing */
   uint32_t owner = atomic_load_explicit(&region->header->owner, memory_order_relaxed);
   bool seen = held && (owner & FC_REGION_TID_MASK) == (uint32_t)gettid();
   if (held && !seen)
-    end_life(region);
+    release_mutex(region);
   return seen;
 }
 
@@ -161,76 +163,74 @@ static void use_mapping(struct region *region, uint32_t max_value, uint64_t boot
   write_header(region, max_value, boot_id);
 }
 
-int region_init(struct region *region, uint64_t max_bytes, uint32_t max_value, uint64_t boot_id,
-                bool shared, struct fault *why) {
+int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_value,
+                       uint64_t boot_id, bool shared, struct error_text *why) {
   *region = (struct region){.fd = -1};
   lay_out(region, max_bytes);
   if (shared && map_shared(region)) {
     use_mapping(region, max_value, boot_id);
-    if (come_to_life(region))
+    if (hold_mutex(region))
       return 0;
-    (void)fault_set(why, FC_EREFUSED,
-                    "clients cannot read the cache themselves, and ask for each value: this C "
-                    "library has no robust mutex by which they would see the daemon's end");
+    (void)error_text_set(why, FC_EREFUSED,
+                         "clients cannot read the cache themselves, and ask for each value: this C "
+                         "library has no robust mutex that shows them the daemon's death");
   } else if (shared) {
-    (void)fault_set(why, FC_EREFUSED,
-                    "clients cannot read the cache themselves, and ask for each value: the kernel "
-                    "gave no sealed memory of %llu bytes to share: %s",
-                    (unsigned long long)region->size, strerror(errno));
+    (void)error_text_set(
+        why, FC_EREFUSED,
+        "clients cannot read the cache themselves, and ask for each value: the kernel "
+        "provides no sealed memory of %llu bytes: %s",
+        (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);
   if (!reserve(region, PROT_READ | PROT_WRITE))
-    return fault_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
-                     (unsigned long long)max_bytes);
+    return error_text_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
+                          (unsigned long long)max_bytes);
   use_mapping(region, max_value, boot_id);
   return 0;
 }
 
-void region_deinit(struct region *region) {
+void region_writer_deinit(struct region *region) {
   if (region->base == NULL)
     return;
-  region_retire(region);
+  region_writer_retire(region);
   if (region->fd >= 0)
-    end_life(region);
+    release_mutex(region);
   unmap(region);
 }
 
-void region_retire(struct region *region) {
-  /* Release: whoever sees it sees all that was served before as well; nothing is stored after that
-   * a reader of this region may rely on. */
+void region_writer_retire(struct region *region) {
+  /* Release: a reader that sees it sees all earlier stores as well. Nothing that a reader relies on
+   * is stored afterwards. */
   atomic_store_explicit(&region->header->retired, 1, memory_order_release);
 }
 
 /* ---- the index ---- */
 
 static struct fc_region_bucket *bucket_of(const struct region *region, uint64_t digest) {
-  return &region->buckets[fc_region_bucket_of(digest, region->n_buckets)];
-}
-
-/* We alone write, so that our own loads need no order. */
-static uint64_t load(const _Atomic uint64_t *word) {
-  return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-/* Readers may look at the word at any time; what makes it count is the window's end. */
-static void store(_Atomic uint64_t *word, uint64_t value) {
-  atomic_store_explicit(word, value, memory_order_relaxed);
+  uint64_t bucket = fc_region_bucket_of(digest, region->n_buckets);
+  check_lt(bucket, region->n_buckets);
+  return &region->buckets[bucket];
 }
 
 static struct fc_region_entry *entry_or_null(const struct region *region, uint64_t offset) {
-  return offset == 0 ? NULL : region_at(region, offset);
+  if (offset == 0)
+    return NULL;
+  check_le(region->arena_offset, offset);
+  check_lt(offset, region->size);
+  check_eq(offset % FC_REGION_UNIT, 0);
+  return region_writer_at(region, offset);
 }
 
-struct fc_region_entry *region_first(const struct region *region, uint64_t digest) {
-  return entry_or_null(region, load(&bucket_of(region, digest)->first));
+struct fc_region_entry *region_writer_first(const struct region *region, uint64_t digest) {
+  return entry_or_null(region, region_writer_load(&bucket_of(region, digest)->first));
 }
 
-struct fc_region_entry *region_next(const struct region *region,
-                                    const struct fc_region_entry *entry) {
-  return entry_or_null(region, load(&entry->next));
+struct fc_region_entry *region_writer_next(const struct region *region,
+                                           const struct fc_region_entry *entry) {
+  return entry_or_null(region, region_writer_load(&entry->next));
 }
 
-/* What a window adds to the bucket's number. */
+/* Added to the bucket's number when a window opens and closes. */
 enum {
   AT_OPEN = FC_REGION_MUTANT == 11   ? 0
             : FC_REGION_MUTANT == 14 ? 2
@@ -238,45 +238,51 @@ enum {
   AT_CLOSE = FC_REGION_MUTANT == 12 ? -1 : 2 - AT_OPEN,
 };
 
-bool region_open(struct region *region, uint64_t digest) {
+bool region_writer_open(struct region *region, uint64_t digest) {
   _Atomic uint64_t *sequence = &bucket_of(region, digest)->sequence;
-  uint64_t even = load(sequence);
+  uint64_t even = region_writer_load(sequence);
   if (even & 1)
     return false;
-  store(sequence, even + AT_OPEN);
-  /* Release: no store of the window, nor of a block's next owner after it, is seen before the odd
-   * number is. A reader that saw one of them finds the number changed (docs/region.md). */
+  region_writer_store(sequence, even + AT_OPEN);
+  /* Release: no store of the window, nor of a block's next owner, is visible before the odd number.
+   * A reader that saw such a store finds the number changed (docs/region.md). */
   atomic_thread_fence(memory_order_release);
   return true;
 }
 
-void region_close(struct region *region, uint64_t digest) {
+void region_writer_close(struct region *region, uint64_t digest) {
   _Atomic uint64_t *sequence = &bucket_of(region, digest)->sequence;
+  assert(FC_REGION_MUTANT != 0 || (region_writer_load(sequence) & 1) == 1);
   /* Release: a reader that loads this number (acquire) sees every store of the window. */
-  atomic_store_explicit(sequence, load(sequence) + AT_CLOSE, memory_order_release);
+  atomic_store_explicit(sequence, region_writer_load(sequence) + AT_CLOSE, memory_order_release);
 }
 
-/* The word that leads to the entry. */
+/* Returns the word of the chain that holds the offset of the entry, which must be there. */
 static _Atomic uint64_t *link_to(const struct region *region, uint64_t digest,
                                  const struct fc_region_entry *entry) {
-  uint64_t offset = region_offset(region, entry);
+  uint64_t offset = region_writer_offset(region, entry);
   _Atomic uint64_t *link = &bucket_of(region, digest)->first;
-  while (load(link) != offset)
-    link = &region_at(region, load(link))->next;
+  while (region_writer_load(link) != offset) {
+    check_lt(0, region_writer_load(link));
+    link = &region_writer_at(region, region_writer_load(link))->next;
+  }
   return link;
 }
 
-void region_link(struct region *region, uint64_t digest, struct fc_region_entry *entry) {
+void region_writer_link(struct region *region, uint64_t digest, struct fc_region_entry *entry) {
   struct fc_region_bucket *bucket = bucket_of(region, digest);
-  store(&entry->next, load(&bucket->first));
-  store(&bucket->first, region_offset(region, entry));
+  assert(FC_REGION_MUTANT != 0 || (region_writer_load(&bucket->sequence) & 1) == 1);
+  check_eq(region_writer_offset(region, entry) % FC_REGION_UNIT, 0);
+  region_writer_store(&entry->next, region_writer_load(&bucket->first));
+  region_writer_store(&bucket->first, region_writer_offset(region, entry));
 }
 
-void region_unlink(struct region *region, uint64_t digest, const struct fc_region_entry *entry) {
-  store(link_to(region, digest, entry), load(&entry->next));
+void region_writer_unlink(struct region *region, uint64_t digest,
+                          const struct fc_region_entry *entry) {
+  region_writer_store(link_to(region, digest, entry), region_writer_load(&entry->next));
 }
 
-void region_relink(struct region *region, uint64_t digest, const struct fc_region_entry *old,
-                   const struct fc_region_entry *entry) {
-  store(link_to(region, digest, old), region_offset(region, entry));
+void region_writer_relink(struct region *region, uint64_t digest, const struct fc_region_entry *old,
+                          const struct fc_region_entry *entry) {
+  region_writer_store(link_to(region, digest, old), region_writer_offset(region, entry));
 }

@@ -1,26 +1,31 @@
-/* Clears: how they start, and those whose client has left. */
+/* clear: removes entries in slices, also for clients that have left. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/log.h"
 #include "daemon/requests/handlers.h"
+#include "daemon/requests/permissions.h"
+#include "proto/errors.h"
 
-bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
-                  uint64_t now_ns) {
-  struct store_select what = {.view = select->view, .op = select->op};
+bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
+                          const struct fc_select *select, uint64_t now_ns) {
+  struct store_select selected = {.view = select->view, .op = select->op};
   if (select->name_space.data != NULL) {
-    what.ns = namespace_table_find(dispatch->namespaces, select->name_space);
-    if (what.ns == NULL || (job->namespace_id != 0 && job->namespace_id != what.ns->seed)) {
+    selected.ns = namespace_table_find(dispatch->namespaces, select->name_space);
+    if (selected.ns == NULL || (job->namespace_id != 0 && job->namespace_id != selected.ns->seed)) {
       job->started = job->clear.finished = true;
       return true;
     }
   }
-  job->started = store_clear_start(dispatch->store, &job->clear, &what);
+  job->started = store_clear_start(dispatch->store, &job->clear, &selected);
   if (job->started)
-    leases_clear(&dispatch->leases, what.ns, what.view, what.op, now_ns);
+    leases_clear(&dispatch->leases, selected.ns, selected.view, selected.op, now_ns);
   return job->started;
 }
 
-/* ---- those whose client has left ---- */
+/* ---- the queue of clears whose clients have left ---- */
 
 static struct fc_str copy(char *to, struct fc_str name) {
   if (name.data == NULL)
@@ -38,49 +43,49 @@ static bool covers(const struct fc_select *wide, const struct fc_select *narrow)
          covers_name(wide->view, narrow->view) && covers_name(wide->op, narrow->op);
 }
 
-/* Is it the very namespace that `select`, one that is there, names? */
+/* Returns true if the job clears the namespace with this id, or one of them is any. */
 static bool is_of(const struct clear_job *job, uint64_t namespace_id) {
   return job->namespace_id == 0 || namespace_id == 0 || job->namespace_id == namespace_id;
 }
 
-/* The job at *link is done, or another does it. */
-static void take_out(struct dispatch *dispatch, struct clear_job **link) {
+/* Removes a job that is finished, or covered by another. */
+static void remove_job(struct dispatch *dispatch, struct clear_job **link) {
   struct clear_job *job = *link;
   *link = job->next;
-  dispatch->orphans.n -= !job->started;
+  dispatch->clears_queued.n -= !job->started;
   dispatch->clears++;
   free(job);
 }
 
-/* Is there one that covers `select` and has not started? Those that `select` covers go. */
+/* Returns true if a job that has not started covers `select`. Removes jobs that `select` covers. */
 static bool merge(struct dispatch *dispatch, const struct fc_select *select,
                   uint64_t namespace_id) {
-  struct clear_job **link = &dispatch->orphans.first;
+  struct clear_job **link = &dispatch->clears_queued.first;
   while (*link != NULL) {
     struct clear_job *job = *link;
     bool same = !job->started && is_of(job, namespace_id);
     if (same && covers(&job->select, select))
       return true;
     if (same && covers(select, &job->select))
-      take_out(dispatch, link);
+      remove_job(dispatch, link);
     else
       link = &job->next;
   }
   return false;
 }
 
-bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
-  struct clear_queue *queue = &dispatch->orphans;
+bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *select) {
+  struct clear_queue *queue = &dispatch->clears_queued;
   const struct namespace *ns = NULL;
   if (select->name_space.data != NULL)
     ns = namespace_table_find(dispatch->namespaces, select->name_space);
-  bool is_gone = select->name_space.data != NULL && ns == NULL; /* so there is nothing to clear */
+  bool is_gone = select->name_space.data != NULL && ns == NULL; /* nothing to clear */
   uint64_t namespace_id = ns == NULL ? 0 : ns->seed;
   if (is_gone || merge(dispatch, select, namespace_id)) {
     dispatch->clears++;
     return true;
   }
-  struct clear_job *job = queue->n < CLEARS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
+  struct clear_job *job = queue->n < CLEAR_REQUESTS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
   if (job == NULL)
     return false;
   job->namespace_id = namespace_id;
@@ -95,37 +100,123 @@ bool clears_queue(struct dispatch *dispatch, const struct fc_select *select) {
   return true;
 }
 
-void clears_adopt(struct dispatch *dispatch, struct clear_job *job) {
-  job->next = dispatch->orphans.first;
-  dispatch->orphans.first = job;
+void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job) {
+  job->next = dispatch->clears_queued.first;
+  dispatch->clears_queued.first = job;
 }
 
-static bool begin(struct dispatch *dispatch, struct clear_job *job) {
-  (void)rings_drain_all(&dispatch->rings); /* lines that are owed come later */
-  if (!clears_start(dispatch, job, &job->select, call_clock_ns()))
+static bool start_queued(struct dispatch *dispatch, struct clear_job *job) {
+  rings_drain_all(&dispatch->rings);
+  if (!clear_requests_start(dispatch, job, &job->select, call_clock_ns()))
     return false;
-  dispatch->orphans.n--;
+  dispatch->clears_queued.n--;
   return true;
 }
 
-bool clears_step(struct dispatch *dispatch) {
-  struct clear_job *job = dispatch->orphans.first;
+bool clear_requests_step(struct dispatch *dispatch) {
+  struct clear_job *job = dispatch->clears_queued.first;
   if (job == NULL)
     return false;
-  if ((job->started || begin(dispatch, job)) &&
+  if ((job->started || start_queued(dispatch, job)) &&
       store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
-    take_out(dispatch, &dispatch->orphans.first);
-  return dispatch->orphans.first != NULL;
+    remove_job(dispatch, &dispatch->clears_queued.first);
+  return dispatch->clears_queued.first != NULL;
 }
 
-void clears_end(struct dispatch *dispatch) {
-  struct clear_job **link = &dispatch->orphans.first;
+void clear_requests_end(struct dispatch *dispatch) {
+  struct clear_job **link = &dispatch->clears_queued.first;
   while (*link != NULL) {
     if ((*link)->started)
       link = &(*link)->next;
     else
-      take_out(dispatch, link);
+      remove_job(dispatch, link);
   }
-  while (clears_step(dispatch))
+  while (clear_requests_step(dispatch))
     ;
+}
+
+/* ---- the request ---- */
+
+static bool may_clear(const struct call *call, const struct fc_select *select) {
+  if (select->name_space.data == NULL)
+    return permissions_allow(call->session, PERMISSION_CLEAR_ALL, NULL);
+  return permissions_allow(call->session, PERMISSION_CLEAR_NAMESPACE,
+                           namespace_table_find(call->dispatch->namespaces, select->name_space));
+}
+
+static enum dispatch_result clear_denied(const struct call *call, const struct fc_select *select) {
+  const struct namespace *ns = NULL;
+  char owner[64] = "";
+  if (select->name_space.data == NULL)
+    return call_denied(call, "clearing all namespaces");
+  ns = namespace_table_find(call->dispatch->namespaces, select->name_space);
+  if (ns != NULL && ns->has_owner)
+    (void)snprintf(owner, sizeof owner, "the user that made it (uid %lu), ",
+                   (unsigned long)ns->owner);
+  return call_error(
+      call, FC_EDENIED,
+      "clearing namespace %.*s: only %sthe daemon's user, root and its admin group may "
+      "do that",
+      (int)select->name_space.size, select->name_space.data, owner);
+}
+
+/* Returns the name as a C string in `text`, or "any". */
+static const char *or_any(struct fc_str name, char text[FC_NAME_MAX + 1]) {
+  (void)snprintf(text, FC_NAME_MAX + 1, "%.*s", (int)name.size, name.data == NULL ? "" : name.data);
+  return name.data == NULL ? "any" : text;
+}
+
+static void log_clear(const struct call *call, const struct fc_select *select, uint64_t removed) {
+  char text[SESSION_TEXT_SIZE], ns[FC_NAME_MAX + 1], view[FC_NAME_MAX + 1], op[FC_NAME_MAX + 1];
+  log_line(call->dispatch->log, LOG_LEVEL_DEBUG,
+           "cleared by %s: %" PRIu64 " entries of namespace %s, view %s, op %s",
+           session_text(call->session, text), removed, or_any(select->name_space, ns),
+           or_any(select->view, view), or_any(select->op, op));
+}
+
+static enum dispatch_result cleared(const struct call *call, const struct fc_select *select,
+                                    uint64_t removed) {
+  log_clear(call, select, removed);
+  (void)fc_encode_cleared(&call->dispatch->reply, call->id, removed);
+  return call_reply(call); /* checks `failed` */
+}
+
+/* Executes a clear whose client has left, outside of its connection's turns. */
+static enum dispatch_result clear_detached(const struct call *call,
+                                           const struct fc_select *select) {
+  struct session *session = call->session;
+  struct clear_job *job = session->clear;
+  session->clear = NULL;
+  if (job != NULL && job->started) {
+    clear_requests_adopt(call->dispatch, job);
+    return DISPATCH_DONE;
+  }
+  free(job);
+  if (!may_clear(call, select) || clear_requests_queue(call->dispatch, select))
+    return DISPATCH_DONE;
+  session->slice_kind = SLICE_TOOLS; /* the queue is full: try again in a turn of a slice */
+  return DISPATCH_NO_SLICE;
+}
+
+enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select) {
+  struct dispatch *dispatch = call->dispatch;
+  struct session *session = call->session;
+  if (call->sink->peer_gone)
+    return clear_detached(call, select);
+  /* Checked until the clear starts: another namespace may be created under that name before. */
+  if ((session->clear == NULL || !session->clear->started) && !may_clear(call, select))
+    return clear_denied(call, select);
+  if (session->clear == NULL)
+    session->clear = calloc(1, sizeof *session->clear);
+  struct clear_job *job = session->clear;
+  if (job == NULL)
+    return call_error_code(call, FC_ENOMEM);
+  bool started = job->started || clear_requests_start(dispatch, job, select, call->start_ns);
+  if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
+    return DISPATCH_RETRY; /* the next slice in another turn */
+  uint64_t removed = job->clear.removed;
+  free(job);
+  session->clear = NULL;
+  dispatch->clears++;
+  return cleared(call, select, removed);
 }

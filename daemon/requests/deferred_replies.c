@@ -1,100 +1,102 @@
-/* The answers that clients wait for: each goes out when its wait is over and its connection has
- * room for it. */
+/* Deferred replies: those to gets that waited for another client's lease. Each is sent when its
+ * wait has ended and its connection has room. */
 #include "daemon/region/entry.h"
 #include "daemon/requests/handlers.h"
 
-/* Answers in one go: 64,000 took 0.1 s, and a second where the value had 8 KB. */
-#define ANSWERS_SLICE 256u
-/* Of them, those of one client: as many as it may make requests in a turn. */
-#define ANSWERS_EACH 16u
+/* Replies in one go. 64,000 took 0.1 s, and a second with values of 8 KB. */
+#define REPLIES_PER_SLICE 256u
+/* Of these, replies of one client: the number of requests that it may make in a turn. */
+#define REPLIES_PER_CLIENT 16u
 
-/* A wait that is over, and how its client is told. */
-struct answer {
+/* A wait that has ended, and its result. */
+struct outcome {
   struct call call;
   struct lease_wait *wait;
   struct entry *found; /* NULL: no value */
   enum fc_lease_state state;
 };
 
-/* What the wait came to: between its end and the answer a lease may have ended again, and an entry
- * be gone; then the client asks once more. */
-static void look(struct answer *answer) {
-  const struct lease_wait *wait = answer->wait;
+/* Since the wait ended, the lease may have ended again, or the entry may be gone. Then the client
+ * sends its get again. */
+static void find_outcome(struct outcome *outcome) {
+  const struct lease_wait *wait = outcome->wait;
   const struct lease *lease = wait->lease;
-  answer->state = wait->end == LEASE_END_NONE ? FC_LEASE_NONE : FC_LEASE_TAKEN;
-  if (wait->end == LEASE_END_GRANTED && lease->owner == wait->holder)
-    answer->state = FC_LEASE_GRANTED;
+  outcome->state = wait->end == LEASE_END_NONE ? FC_LEASE_NONE : FC_LEASE_TAKEN;
+  if (wait->end == LEASE_END_GRANTED && lease->owner == wait->waiter)
+    outcome->state = FC_LEASE_GRANTED;
   if (wait->end == LEASE_END_PUT)
-    answer->found = store_peek(answer->call.dispatch->store, lease->ns, &lease->key);
+    outcome->found = store_peek(outcome->call.dispatch->store, lease->ns, &lease->key);
 }
 
-static void record(const struct answer *answer) {
-  const struct lease_wait *wait = answer->wait;
+static void record(const struct outcome *outcome) {
+  const struct lease_wait *wait = outcome->wait;
   struct counters *sets[CALL_SETS];
   if ((wait->flags & FC_UNRECORDED) != 0)
     return;
   struct call_record record = {.key = &wait->lease->key,
                                .probe = wait->probe,
-                               .end_ns = answer->call.start_ns,
+                               .end_ns = outcome->call.start_ns,
                                .wall_ns = wait->wall_ns};
-  call_record_hit(&answer->call, &record, answer->found);
-  call_sets(&answer->call, sets);
+  call_record_hit(&outcome->call, &record, outcome->found);
+  call_sets(&outcome->call, sets);
   for (size_t i = 0; i < CALL_SETS; i++)
     sets[i]->coalesced_hits++;
 }
 
-/* False: there is no room for it yet. */
-static bool give(struct answer *answer) {
-  struct dispatch *dispatch = answer->call.dispatch;
-  struct session *session = answer->call.session;
+/* Returns false if the sink has no room yet. */
+static bool send_reply(struct outcome *outcome) {
+  struct dispatch *dispatch = outcome->call.dispatch;
+  struct session *session = outcome->call.session;
   uint64_t generation = dispatch->store->generation;
   enum dispatch_result result;
-  look(answer);
-  if (!session->sink->has_room(session->sink, CALL_COPIED_BYTES))
+  find_outcome(outcome);
+  if (!session->sink->can_send(session->sink, CALL_COPIED_BYTES))
     return false;
   call_reset_reply(dispatch);
-  if (answer->found == NULL) {
-    (void)fc_encode_miss_lease(&dispatch->reply, answer->wait->id, generation, answer->state);
-    result = call_reply(&answer->call); /* looks at `failed` */
+  if (outcome->found == NULL) {
+    (void)fc_encode_miss_lease(&dispatch->reply, outcome->wait->id, generation, outcome->state);
+    result = call_reply(&outcome->call); /* checks `failed` */
   } else {
-    (void)fc_encode_waited_hit_head(&dispatch->reply, answer->wait->id, generation,
-                                    entry_value_size(answer->found));
-    result = call_reply_waited_value(&answer->call, answer->found);
-    store_use(dispatch->store, answer->found, answer->call.start_ns);
-    record(answer);
+    (void)fc_encode_waited_hit_head(&dispatch->reply, outcome->wait->id, generation,
+                                    entry_value_size(outcome->found));
+    result = call_reply_waited_value(&outcome->call, outcome->found);
+    store_use(dispatch->store, outcome->found, outcome->call.start_ns);
+    record(outcome);
   }
-  if (result == DISPATCH_CLOSE) /* it would wait for ever */
-    session->unanswerable = true;
-  session->sink->wake(session->sink);
+  if (result == DISPATCH_CLOSE) /* the client would wait without an end */
+    session->reply_lost = true;
+  session->sink->resume(session->sink);
   return true;
 }
 
-bool waits_answer(struct dispatch *dispatch, struct session *session) {
-  if (session->leases.due_first !=
-      NULL) /* hits that it served meanwhile come before, if they can */
+bool deferred_replies_send(struct dispatch *dispatch, struct session *session) {
+  struct lease_client *holder = &session->leases;
+  if (holder->due_first != NULL) /* hits that the client served itself come first */
     (void)rings_drain(&dispatch->rings, session->ring);
-  for (unsigned left = ANSWERS_EACH; left > 0 && session->leases.due_first != NULL; left--) {
-    struct answer answer = {
+  for (unsigned left = REPLIES_PER_CLIENT; left > 0 && holder->due_first != NULL; left--) {
+    struct outcome outcome = {
         .call = {.dispatch = dispatch,
                  .session = session,
                  .sink = session->sink,
-                 .id = session->leases.due_first->id,
+                 .id = holder->due_first->id,
                  .start_ns = call_clock_ns()},
-        .wait = session->leases.due_first,
+        .wait = holder->due_first,
     };
-    if (!give(&answer))
+    if (!send_reply(&outcome))
       break;
-    leases_due_done(&dispatch->leases, &session->leases);
+    leases_due_done(&dispatch->leases, holder);
   }
-  return session->leases.due_first == NULL;
+  return holder->due_first == NULL;
 }
 
-void waits_answer_all(struct dispatch *dispatch) {
+void deferred_replies_send_all(struct dispatch *dispatch) {
   struct leases *leases = &dispatch->leases;
-  struct lease_holder *holder;
+  struct lease_client *waiter;
+  if (leases->due_first == NULL)
+    return;
   uint32_t before = leases->due;
-  while (before - leases->due < ANSWERS_SLICE && (holder = leases_next_due(leases)) != NULL) {
-    struct session *session = (struct session *)((char *)holder - offsetof(struct session, leases));
-    (void)waits_answer(dispatch, session); /* the rest when there is room: dispatch_resume */
+  while (before - leases->due < REPLIES_PER_SLICE && (waiter = leases_next_due(leases)) != NULL) {
+    struct session *session = (struct session *)((char *)waiter - offsetof(struct session, leases));
+    (void)deferred_replies_send(dispatch, session); /* dispatch_send_deferred sends the rest */
   }
 }

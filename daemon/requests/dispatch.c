@@ -1,30 +1,18 @@
 #include "daemon/requests/dispatch.h"
 
+#include <assert.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "daemon/base/log.h"
-#include "daemon/region/entry.h"
 #include "daemon/requests/handlers.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 #include "proto/wire/explain.h"
 
-#define REPLY_KEPT_BYTES (64u << 10) /* of the buffer for replies, between two of them */
-
-uint64_t call_clock_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void before_evict(void *arg) {
+static void drain_before_eviction(void *arg) {
   struct dispatch *dispatch = arg;
-  rings_drain_awake(&dispatch->rings);
+  rings_drain_before_eviction(&dispatch->rings);
 }
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
@@ -40,7 +28,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
       .replies_bytes = config->replies_bytes,
-      .memory = config->memory,
+      .memory_report = config->memory_report,
+      .memory_arg = config->memory_arg,
       .region_fd = config->region_fd,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)
@@ -53,13 +42,14 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
   rings_init(&dispatch->rings, &rings);
   leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
   dispatch->processes.secret = config->secret;
-  dispatch->store->before_evict = before_evict;
+  dispatch->store->before_evict = drain_before_eviction;
   dispatch->store->before_evict_arg = dispatch;
 }
 
 void dispatch_deinit(struct dispatch *dispatch) {
-  clears_end(dispatch);
-  while (dispatch_chores(dispatch))
+  assert(dispatch->first_session == NULL && dispatch->clients == 0);
+  clear_requests_end(dispatch);
+  while (dispatch_background_step(dispatch))
     ;
   rings_deinit(&dispatch->rings);
   leases_deinit(&dispatch->leases);
@@ -68,150 +58,60 @@ void dispatch_deinit(struct dispatch *dispatch) {
   fc_buf_free(&dispatch->reply);
 }
 
-/* ---- replies ---- */
-
-void call_reset_reply(struct dispatch *dispatch) {
-  if (dispatch->reply.capacity > REPLY_KEPT_BYTES)
-    fc_buf_free(&dispatch->reply);
-  fc_buf_reset(&dispatch->reply);
-}
-
-/* `tail` is behind the value: `tail_size` bytes, at most 1. */
-static enum dispatch_result reply_value(const struct call *call, struct entry *entry, uint8_t tail,
-                                        size_t tail_size) {
-  struct fc_buf *reply = &call->dispatch->reply;
-  struct iovec pieces[2 + FC_REGION_PIECES_MAX];
-  struct entry *owners[2 + FC_REGION_PIECES_MAX] = {NULL};
-  size_t n = entry_value(entry, &pieces[1]);
-  uint32_t size = entry_value_size(entry);
-  /* Up to here a copy costs less than a second piece to write. */
-  if (size <= CALL_COPY_MAX_BYTES && fc_buf_append(reply, pieces[1].iov_base, size) == 0) {
-    (void)fc_buf_append(reply, &tail, tail_size); /* call_reply looks at `failed` */
-    return call_reply(call);
-  }
-  if (reply->failed)
-    return DISPATCH_CLOSE; /* no memory even for an error text */
-  pieces[0] = (struct iovec){reply->data, reply->size};
-  for (size_t i = 1; i <= n; i++)
-    owners[i] = entry;
-  pieces[1 + n] = (struct iovec){&tail, tail_size}; /* nobody's: it is copied */
-  call->sink->send(call->sink, pieces, owners, 1 + n + tail_size);
-  return DISPATCH_DONE;
-}
-
-enum dispatch_result call_reply_value(const struct call *call, struct entry *entry) {
-  return reply_value(call, entry, 0, 0);
-}
-
-enum dispatch_result call_reply_waited_value(const struct call *call, struct entry *entry) {
-  return reply_value(call, entry, FC_HIT_WAITED, 1);
-}
-
-enum dispatch_result call_reply(const struct call *call) {
-  struct fc_buf *reply = &call->dispatch->reply;
-  if (reply->failed)
-    return DISPATCH_CLOSE; /* no memory even for an error text */
-  struct iovec piece = {reply->data, reply->size};
-  call->sink->send(call->sink, &piece, NULL, 1);
-  return DISPATCH_DONE;
-}
-
-enum dispatch_result call_reply_if_room(const struct call *call) {
-  const struct fc_buf *reply = &call->dispatch->reply;
-  if (!reply->failed && !call->sink->has_room(call->sink, reply->size))
-    return DISPATCH_AGAIN;
-  return call_reply(call); /* looks at `failed` */
-}
-
-enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
-                                     struct fc_buf *items, const struct page_end *end) {
-  struct fc_buf *reply = &call->dispatch->reply;
-  (void)fc_encode_list_reply_head(reply, type, call->id, end->cursor, end->cursor_size, end->n);
-  (void)fc_buf_append(reply, items->data, items->size); /* `failed`: see call_reply */
-  bool failed = items->failed;
-  fc_buf_free(items);
-  if (failed)
-    return DISPATCH_CLOSE; /* no memory even for an error text */
-  if (!reply->failed)
-    fc_frame_finish(reply, 0, 0);
-  return call_reply_if_room(call);
-}
-
-static enum dispatch_result send_error(const struct call *call, int code, const char *text) {
-  struct fc_buf *reply = &call->dispatch->reply;
-  fc_buf_reset(reply);
-  (void)fc_encode_error(reply, call->id, code, fc_str_of(text)); /* call_reply looks at `failed` */
-  return call_reply(call);
-}
-
-enum dispatch_result call_error(const struct call *call, int code, const char *format, ...) {
-  char text[1024];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args); /* cut where longer */
-  va_end(args);
-  return send_error(call, code, text);
-}
-
-void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code, const char *text) {
-  struct call call = {.dispatch = dispatch, .sink = sink};
-  (void)send_error(&call, code, text); /* the connection ends anyway */
-}
-
-/* ---- who is turned away, and who is cut ---- */
+/* ---- refused and dropped clients ---- */
 
 static void log_end(struct dispatch *dispatch, const struct session *session, const char *how,
                     const char *reason) {
-  char who[SESSION_TEXT_SIZE];
-  log_line(dispatch->log, LOG_LEVEL_DEBUG, "%s: %s: %s", how, session_text(session, who), reason);
+  char text[SESSION_TEXT_SIZE];
+  log_line(dispatch->log, LOG_LEVEL_DEBUG, "%s: %s: %s", how, session_text(session, text), reason);
 }
 
-void dispatch_refused(struct dispatch *dispatch, const struct session *session,
-                      const char *reason) {
+void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,
+                            const char *reason) {
   dispatch->refused++;
   log_end(dispatch, session, "refused", reason);
 }
 
-void dispatch_dropped(struct dispatch *dispatch, const struct session *session,
-                      const char *reason) {
+void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
+                            const char *reason) {
   dispatch->dropped++;
   log_end(dispatch, session, "dropped", reason);
 }
 
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {
-  return session->greeted ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
+  return session->handshake_done ? dispatch->store->max_value + FC_FRAME_SLACK : FC_HELLO_FRAME_MAX;
 }
 
 /* ---- the end of a client ---- */
 
-/* Out of the list of the greeted. */
-static void unlist(struct dispatch *dispatch, struct session *session) {
-  if (session->prev != NULL)
-    session->prev->next = session->next;
-  else
-    dispatch->first_session = session->next;
-  if (session->next != NULL)
-    session->next->prev = session->prev;
-  else
-    dispatch->last_session = session->prev;
+static void list_remove(struct dispatch *dispatch, struct session *session) {
+  assert(dispatch->clients > 0);
+  *(session->prev != NULL ? &session->prev->next : &dispatch->first_session) = session->next;
+  *(session->next != NULL ? &session->next->prev : &dispatch->last_session) = session->prev;
   session->next = session->prev = NULL;
+  dispatch->clients--;
 }
 
-void dispatch_let_go(struct dispatch *dispatch, struct session *session) {
-  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
-  waits_answer_all(dispatch);
+void dispatch_release_leases(struct dispatch *dispatch, struct session *session) {
+  leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
+  deferred_replies_send_all(dispatch);
 }
 
-void dispatch_leave(struct dispatch *dispatch, struct session *session) {
-  leases_leave(&dispatch->leases, &session->leases, call_clock_ns());
+static void release_clear(struct dispatch *dispatch, struct session *session) {
+  struct clear_job *job = session->clear;
+  session->clear = NULL;
+  if (job != NULL && job->started)
+    clear_requests_adopt(dispatch, job); /* it is in effect already */
+  else
+    free(job);
+}
+
+void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
+  leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;
-  if (session->clear != NULL && session->clear->started)
-    clears_adopt(dispatch, session->clear); /* it holds already */
-  else
-    free(session->clear);
-  session->clear = NULL;
+  release_clear(dispatch, session);
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
   session->ns = NULL;
@@ -219,91 +119,74 @@ void dispatch_leave(struct dispatch *dispatch, struct session *session) {
     processes_leave(&dispatch->processes, session->process);
   session->process = NULL;
   session->leases.process = NULL;
-  if (session->greeted) {
-    dispatch->clients--;
-    unlist(dispatch, session);
-  }
-  session->greeted = false;
-  waits_answer_all(dispatch);
+  if (session->handshake_done)
+    list_remove(dispatch, session);
+  session->handshake_done = false;
+  deferred_replies_send_all(dispatch);
 }
 
-void dispatch_resume(struct dispatch *dispatch, struct session *session) {
-  (void)waits_answer(dispatch, session); /* the rest at the next call */
+void dispatch_send_deferred(struct dispatch *dispatch, struct session *session) {
+  if (session->leases.due_first != NULL)
+    (void)deferred_replies_send(dispatch, session); /* the next call sends the rest */
 }
 
-void dispatch_expire(struct dispatch *dispatch) {
+void dispatch_expire_leases(struct dispatch *dispatch) {
   leases_expire(&dispatch->leases, call_clock_ns());
-  waits_answer_all(dispatch);
+  deferred_replies_send_all(dispatch);
 }
 
-bool dispatch_has_chores(const struct dispatch *dispatch) {
-  return dispatch->orphans.first != NULL || dispatch->namespaces->condemned != NULL ||
+bool dispatch_has_background_work(const struct dispatch *dispatch) {
+  return dispatch->clears_queued.first != NULL || dispatch->namespaces->pending_delete != NULL ||
          dispatch->leases.due_first != NULL;
 }
 
-bool dispatch_chores(struct dispatch *dispatch) {
-  /* What is left is looked at below. */
-  (void)clears_step(dispatch);
+bool dispatch_background_step(struct dispatch *dispatch) {
+  (void)clear_requests_step(dispatch);
   (void)namespace_table_step(dispatch->namespaces, STORE_SLICE);
-  waits_answer_all(dispatch);
-  return dispatch_has_chores(dispatch);
+  deferred_replies_send_all(dispatch);
+  return dispatch_has_background_work(dispatch);
 }
 
 /* ---- rings ---- */
 
-const char *dispatch_fault(const struct session *session) {
-  if (session->unanswerable)
-    return "there was no memory for an answer that it waits for";
-  return session->ring == NULL ? NULL : rings_fault(session->ring);
+const char *dispatch_session_error(const struct session *session) {
+  if (session->reply_lost)
+    return "out of memory for a deferred reply";
+  return session->ring == NULL ? NULL : rings_error(session->ring);
 }
 
 static enum dispatch_result wait_for_trace(const struct call *call) {
   call->session->waits_for_trace = true;
-  return DISPATCH_AGAIN;
+  return DISPATCH_RETRY;
 }
 
-static bool closes_trace_file(const struct fc_request *request) {
-  return request->type == FC_TRACE && request->trace.action != FC_TRACE_STATUS;
+/* These requests read counters or entries of all clients, or clear entries. */
+static bool needs_all_rings(const struct call *call, enum fc_type type) {
+  bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
+  return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
+         type == FC_NAMESPACES || type == FC_TRACE;
 }
 
-/* Are the lines made of all that was before this request? What is owed for hits since then is not
- * its business: under load there is always some. */
-static bool file_has_its_lines(struct rings *rings, struct session *session) {
-  if (!session->marked_trace) {
-    session->marked_trace = !rings_drain_all(rings);
-    if (session->marked_trace)
-      rings_mark(rings);
-  } else {
-    session->marked_trace = rings_owe_to_mark(rings);
-  }
-  return !session->marked_trace;
-}
-
-/* What clients served themselves came before the request; where figures are told, or the past is
- * closed, that holds however many clients there are. */
+/* Drains the client's ring: it recorded those hits before it sent the request. */
 static enum dispatch_result drain_before(const struct call *call,
                                          const struct fc_request *request) {
   struct rings *rings = &call->dispatch->rings;
   struct session *session = call->session;
   enum fc_type type = request->type;
-  bool done = rings_drain(rings, session->ring);
-  /* A ping asks for no more than room, and may be answered by less than another ring: the rest of
-   * the ring is read while the client goes on. */
-  bool asks_for_room = type == FC_PING || type == FC_RING;
-  if (!done && !(asks_for_room && rings_has_room(session->ring)))
+  bool done = rings->n == 0 || rings_drain(rings, session->ring);
+  /* A ping or a ring request only needs room in the ring. The rest is drained while the client
+   * continues. */
+  bool needs_room_only = type == FC_PING || type == FC_RING;
+  if (!done && !(needs_room_only && rings_has_room(session->ring)))
     return wait_for_trace(call);
-  const char *fault = dispatch_fault(session);
-  if (fault != NULL) {
-    dispatch_dropped(call->dispatch, session, fault);
-    (void)call_error(call, FC_EPROTOCOL, "%s", fault); /* the connection ends anyway */
+  const char *error = dispatch_session_error(session);
+  if (error != NULL) {
+    dispatch_count_dropped(call->dispatch, session, error);
+    (void)call_error(call, FC_EPROTOCOL, "%s", error); /* the connection ends in any case */
     return DISPATCH_CLOSE;
   }
-  bool begins_clear = type == FC_CLEAR && session->clear == NULL && !call->sink->deaf;
-  if (closes_trace_file(request))
-    return file_has_its_lines(rings, session) ? DISPATCH_DONE : wait_for_trace(call);
-  bool tells = type == FC_STATS || type == FC_LIST || type == FC_CLIENTS || type == FC_NAMESPACES;
-  if (tells || type == FC_TRACE || begins_clear)
-    (void)rings_drain_all(rings); /* lines that are owed come later */
+  if (needs_all_rings(call, type))
+    rings_drain_all(rings);
   return DISPATCH_DONE;
 }
 
@@ -314,69 +197,69 @@ static bool needs_namespace(enum fc_type type) {
          type == FC_GIVE_UP;
 }
 
-static bool uses_namespace(enum fc_type type) {
-  return needs_namespace(type) && type != FC_GIVE_UP;
+static enum dispatch_result handle_ping(const struct call *call) {
+  (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_PING, call->id);
+  return call_reply(call); /* checks `failed` */
 }
 
 static enum dispatch_result route(const struct call *call, const struct fc_request *request) {
   switch (request->type) {
   case FC_HELLO:
-    return greet(call, &request->hello);
+    return handle_hello(call, &request->hello);
   case FC_GET:
-    return lookup_get(call, &request->get);
+    return handle_get(call, &request->get);
   case FC_PUT:
-    return lookup_put(call, &request->put);
+    return handle_put(call, &request->put);
   case FC_GET_MANY:
-    return many_get(call, &request->get_many);
+    return handle_get_many(call, &request->get_many);
   case FC_PUT_MANY:
-    return many_put(call, &request->put_many);
+    return handle_put_many(call, &request->put_many);
   case FC_PING:
-    (void)fc_encode_simple(&call->dispatch->reply, FC_REPLY | FC_PING, call->id);
-    return call_reply(call); /* looks at `failed` */
+    return handle_ping(call);
   case FC_STATS:
-    return manage_stats(call, request->select.name_space);
+    return handle_stats(call, request->select.name_space);
   case FC_CLEAR:
-    return manage_clear(call, &request->select);
+    return handle_clear(call, &request->select);
   case FC_LIST:
-    return manage_list(call, &request->list);
+    return handle_list(call, &request->list);
   case FC_TRACE:
-    return manage_trace(call, &request->trace);
+    return handle_trace(call, &request->trace);
   case FC_SHUTDOWN:
-    return manage_shutdown(call);
+    return handle_shutdown(call);
   case FC_GIVE_UP:
-    return manage_give_up(call, &request->give_up);
+    return handle_give_up(call, &request->give_up);
   case FC_LEASES:
-    return manage_leases(call, &request->page);
+    return handle_leases(call, &request->page);
   case FC_CLIENTS:
-    return manage_clients(call, &request->page);
+    return handle_clients(call, &request->page);
   case FC_NAMESPACES:
-    return manage_namespaces(call, &request->page);
+    return handle_namespaces(call, &request->page);
   case FC_RING:
-    return greet_ring(call, &request->ring);
+    return handle_ring(call, &request->ring);
   case FC_KILL:
-    return manage_kill(call, request->kill);
-  default: /* the decoder knows only the above */
-    return send_error(call, FC_EPROTOCOL, fc_error_text(FC_EPROTOCOL));
+    return handle_kill(call, request->kill);
+  default: /* the decoder returns no other type */
+    return call_error_code(call, FC_EPROTOCOL);
   }
 }
 
-/* A body that is no request, or none that may be made, for `rc`. */
+/* Sends the error for a body that fc_decode_request refused with `rc`. */
 static enum dispatch_result refuse_body(const struct call *call, enum fc_type type, int rc,
                                         const uint8_t *body, uint32_t size) {
   char text[FC_EXPLANATION_SIZE];
   fc_explain_request(body, size, text);
-  (void)send_error(call, rc, text); /* where that fails there is no more to do */
+  (void)call_error(call, rc, "%s", text); /* if that fails, the connection fails */
   if (rc == FC_EPROTOCOL)
-    dispatch_dropped(call->dispatch, call->session, text);
+    dispatch_count_dropped(call->dispatch, call->session, text);
   else if (type == FC_HELLO)
     return call_refuse_hello(call, text);
   return rc == FC_EPROTOCOL ? DISPATCH_CLOSE : DISPATCH_DONE;
 }
 
-/* ---- turns ---- */
+/* ---- slices ---- */
 
-#define SHORT_KEYS 64u           /* a request of more keys is a slice, or several */
-#define SHORT_BYTES (256u << 10) /* one with more bytes of values, too */
+#define SHORT_KEYS 64u           /* a request of more keys takes one slice or several */
+#define SHORT_BYTES (256u << 10) /* or of more bytes of values */
 
 static enum slice_kind slice_of(const struct call *call, const struct fc_request *request) {
   bool is_long = false;
@@ -388,7 +271,7 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_NAMESPACES:
     return SLICE_TOOLS;
   case FC_CLEAR: /* to queue one takes no slice */
-    return call->sink->deaf ? SLICE_NONE : SLICE_TOOLS;
+    return call->sink->peer_gone ? SLICE_NONE : SLICE_TOOLS;
   case FC_HELLO:
     is_long = request->hello.has_max_entries || request->hello.has_max_bytes;
     break;
@@ -407,8 +290,8 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   return is_long ? SLICE_LOOKUPS : SLICE_NONE;
 }
 
-/* Takes a slice. False: there is none left of its kind. */
-static bool take_slice(const struct call *call, const struct fc_request *request) {
+/* Returns false if the request needs a slice and none of its kind is left. */
+static bool use_slice(const struct call *call, const struct fc_request *request) {
   enum slice_kind kind = slice_of(call, request);
   if (kind == SLICE_NONE)
     return true;
@@ -419,8 +302,8 @@ static bool take_slice(const struct call *call, const struct fc_request *request
   return true;
 }
 
-/* Has it no effect but its reply? (A hit's effect on the order and the counters is one of a lookup
- * that somebody made use of.) */
+/* Returns true if the request has no effect but its reply. (A get whose reply is lost need not
+ * promote or count: no client used the value.) */
 static bool only_reads(const struct fc_request *request) {
   switch (request->type) {
   case FC_GET:
@@ -440,50 +323,60 @@ static bool only_reads(const struct fc_request *request) {
   }
 }
 
-/* A put_many that is not done was checked when it came; to check each slice's whole body again
- * would take time that grows with the square of its size. */
+/* ---- a frame ---- */
+
+/* A put_many in progress was checked when it came. To check its whole body for each slice would
+ * take time that grows with the square of its size. */
 static int decode(const struct session *session, const uint8_t *body, uint32_t size,
                   struct fc_request *request) {
   return session->many.next > 0 ? fc_decode_request_again(body, size, request)
                                 : fc_decode_request(body, size, request);
 }
 
+/* Executes a decoded request of a session whose handshake is done, or its hello. */
+static enum dispatch_result execute(const struct call *call, const struct fc_request *request) {
+  struct session *session = call->session;
+  if (needs_namespace(request->type) && session->ns == NULL)
+    return call_error(call, FC_ENONAMESPACE,
+                      "this client's hello named no namespace, so it can neither get nor put");
+  if (needs_namespace(request->type) && request->type != FC_GIVE_UP)
+    namespace_use(session->ns, call->start_ns);
+  if (request->type != FC_PUT_MANY)
+    session->batch = (struct batch_progress){0};
+  enum dispatch_result result = route(call, request);
+  if (call->dispatch->leases.due_first != NULL)
+    deferred_replies_send_all(call->dispatch);
+  return result;
+}
+
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
-                                    struct sink *sink, const uint8_t *body, uint32_t size) {
-  /* Room for any reply but those with values, which ask for more themselves. */
+                                    struct reply_sink *sink, const uint8_t *body, uint32_t size) {
   session->waits_for_trace = false;
-  /* Who waited has its answers before it asks for more. */
-  if (!waits_answer(dispatch, session) || !sink->has_room(sink, 0))
-    return DISPATCH_AGAIN;
+  /* Send replies to finished waits before handling the next request. */
+  dispatch_send_deferred(dispatch, session);
+  /* Room for a reply without a value. Handlers ask for more themselves. */
+  if (session->leases.due_first != NULL || !sink->can_send(sink, 0))
+    return DISPATCH_RETRY;
   struct fc_request request;
   int rc = decode(session, body, size, &request);
   struct call call = {dispatch, session, sink, request.id, 0};
   call_reset_reply(dispatch);
-  if (rc == 0 && session->greeted && sink->deaf && only_reads(&request)) {
+  if (rc == 0 && session->handshake_done && sink->peer_gone && only_reads(&request)) {
     session->many = (struct many_progress){0};
     return DISPATCH_DONE;
   }
-  if (rc == 0 && !take_slice(&call, &request))
-    return DISPATCH_LATER;
+  if (rc == 0 && !use_slice(&call, &request))
+    return DISPATCH_NO_SLICE;
   enum dispatch_result drained = drain_before(&call, &request);
   if (drained != DISPATCH_DONE)
     return drained;
-  call.start_ns = call_clock_ns(); /* not before: a hit in a ring is older than this request */
-  if (!session->greeted && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
-    dispatch_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
-    (void)send_error(&call, FC_ENOHELLO, fc_error_text(FC_ENOHELLO));
+  call.start_ns = call_clock_ns(); /* after draining: hits in a ring are older than the request */
+  if (!session->handshake_done && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
+    dispatch_count_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
+    (void)call_error_code(&call, FC_ENOHELLO);
     return DISPATCH_CLOSE;
   }
   if (rc < 0)
     return refuse_body(&call, request.type, rc, body, size);
-  if (needs_namespace(request.type) && session->ns == NULL)
-    return call_error(&call, FC_ENONAMESPACE,
-                      "this client's hello named no namespace, so it can neither get nor put");
-  if (uses_namespace(request.type))
-    namespace_use(session->ns, call.start_ns);
-  if (request.type != FC_PUT_MANY)
-    session->batch = (struct batch_progress){0};
-  enum dispatch_result result = route(&call, &request);
-  waits_answer_all(dispatch);
-  return result;
+  return execute(&call, &request);
 }

@@ -1,8 +1,7 @@
-/* dispatch.h - the one place where requests, sessions, the store and the trace
- * meet: decodes a frame's body, does what it asks, sends the replies.
+/* dispatch.h - executes requests: decodes the body of a frame, calls the handler of its message,
+ * and sends replies through the session's sink. Sessions, store, leases, rings and trace meet here.
  *
- * No socket and no loop: replies go to a sink, time is read from the clock once
- * at the start and once at the end of what is recorded. One thread. */
+ * Knows neither sockets nor the loop. One thread. */
 #ifndef FC_DAEMON_DISPATCH_H
 #define FC_DAEMON_DISPATCH_H
 
@@ -20,126 +19,141 @@
 
 struct log;
 struct trace;
-
 struct clear_job;
-struct memory_amounts;
 
-/* What is known of all of the daemon's memory, for the stats. */
+/* The daemon's memory for the stats, by part. */
+#define MEMORY_REPORT_PARTS_MAX 16u
 struct memory_report {
-  const struct memory_amounts *bounds; /* borrowed; NULL: nothing is known */
-  void (*in_use)(void *arg, struct memory_amounts *used);
-  void *arg;
+  uint64_t used_bytes, bound_bytes; /* of all parts */
+  uint32_t n;
+  struct memory_report_part {
+    const char *name; /* static: "region", "messages", ... */
+    uint64_t used_bytes, bound_bytes;
+  } parts[MEMORY_REPORT_PARTS_MAX];
 };
 
-/* Clears whose client has left: carried out all the same (clear_requests.c). At most
- * CLEARS_QUEUED_MAX that have not started, none of which covers another, behind those that have. */
-#define CLEARS_QUEUED_MAX 256u
+/* Clears whose clients have left (clear_requests.c). At most CLEAR_REQUESTS_QUEUED_MAX of them have
+ * not started, and none of those covers another. Started ones come first. */
+#define CLEAR_REQUESTS_QUEUED_MAX 256u
 struct clear_queue {
   struct clear_job *first;
   uint32_t n; /* not started */
 };
 
-struct dispatch {
-  struct store *store;                /* borrowed */
-  struct namespace_table *namespaces; /* borrowed */
-  struct trace *trace;                /* borrowed */
-  struct log *log;                    /* borrowed */
-  const struct users *users;          /* borrowed, for the stats */
-  struct clear_queue orphans;
-  unsigned slices[SLICE_KINDS]; /* that may be done now: see DISPATCH_LATER; the caller's to set */
-  uint64_t boot_id, secret;
-  uint64_t started_ns; /* monotonic */
-  unsigned max_clients;
-  const size_t *frames_bytes, *replies_bytes; /* in flight; borrowed, for the stats */
-  struct memory_report memory;
-  struct counters counters; /* of the whole daemon */
-  unsigned clients;         /* greeted, now */
-  uint64_t connections;     /* greeted, ever */
-  uint64_t refused;         /* turned away: too many clients, a hello that could not be accepted */
-  uint64_t dropped; /* cut for breaking the protocol or a deadline, or by an administrator */
-  uint64_t clears;
-  uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
-  uint64_t puts_kept, puts_stale, puts_too_big;
-  uint64_t hits_socket; /* recorded hits that were answered; those that clients served: `rings` */
-  struct rings rings;
-  struct leases leases;
-  struct processes processes;                   /* of the greeted */
-  struct session *first_session, *last_session; /* the greeted, in the order of their welcomes */
-  int region_fd;       /* to hand to clients; -1: there is no region that they could map */
-  struct fc_buf reply; /* made anew for each reply; kept for its memory */
-};
-
 struct dispatch_config {
-  struct store *store;
+  struct store *store; /* borrowed, as every pointer here */
   struct namespace_table *namespaces;
   struct trace *trace;
   struct log *log;
   const struct users *users;
   uint64_t boot_id;
   unsigned max_clients;
-  const size_t *frames_bytes, *replies_bytes;
-  struct memory_report memory;
-  int region_fd;          /* borrowed; -1: none */
+  const size_t *frames_bytes, *replies_bytes; /* memory of messages, for the stats */
+  void (*memory_report)(void *arg, struct memory_report *report); /* NULL: no memory stats */
+  void *memory_arg;
+  int region_fd;          /* to hand to clients; -1: clients cannot map the region */
   size_t ring_pool_bytes; /* of all rings together */
   struct leases_limits leases;
-  uint64_t secret; /* random; no client can know it */
+  uint64_t secret; /* random; no client can find it out */
 };
 
-/* Sets the store's before_evict, until dispatch_deinit. Any number of slices may be done until the
- * caller says otherwise. The struct must not be moved after. */
+struct dispatch {
+  struct store *store;
+  struct namespace_table *namespaces;
+  struct trace *trace;
+  struct log *log;
+  const struct users *users;
+  const size_t *frames_bytes, *replies_bytes;
+  void (*memory_report)(void *arg, struct memory_report *report);
+  void *memory_arg;
+  uint64_t boot_id, secret;
+  uint64_t started_ns; /* CLOCK_MONOTONIC */
+  unsigned max_clients;
+  int region_fd;
+  uint64_t unlisted_limit_bytes; /* see reclaim.h */
+
+  unsigned slices[SLICE_KINDS]; /* slices that may be executed now; set by the caller */
+  struct clear_queue clears_queued;
+  struct rings rings;
+  struct leases leases;
+  struct processes processes;
+  struct session *first_session, *last_session; /* in the order of their welcomes */
+  struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
+
+  struct counters counters; /* of the whole daemon */
+  unsigned clients;         /* sessions in the list */
+  uint64_t connections;     /* welcomes */
+  uint64_t refused;         /* connections and hellos that were not accepted */
+  uint64_t dropped;         /* connections closed for an error, a deadline or by an administrator */
+  uint64_t clears;
+  uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
+  uint64_t puts_kept, puts_stale, puts_too_big;
+  uint64_t hits_socket; /* recorded hits by message; those of rings are in `rings` */
+};
+
+/* Installs the store's before_evict until dispatch_deinit. Allows any number of slices. The struct
+ * must not move afterwards. */
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config);
-void dispatch_deinit(struct dispatch *dispatch);
+void dispatch_deinit(struct dispatch *dispatch); /* asserts that no session is left */
 
 enum dispatch_result {
   DISPATCH_DONE = 0,
-  /* Not done, or no room for the reply: hand the same frame in again; where the session waits for
-   * the trace, not before rings_sweep was called. */
-  DISPATCH_AGAIN,
-  /* Not begun, or not done, because its next slice has no turn: hand the same frame in again when
-   * `slices` of session->slice_kind has one. */
-  DISPATCH_LATER,
-  DISPATCH_CLOSE,    /* an error was sent; the connection ends after it */
-  DISPATCH_SHUTDOWN, /* done; the daemon is to stop */
+  /* Not finished, or no room for the reply: dispatch the same frame again. If the session waits for
+   * the trace, not before rings_sweep has run. */
+  DISPATCH_RETRY,
+  /* No slice is left for the next step: dispatch the same frame again when `slices` of
+   * session->slice_kind is above 0. */
+  DISPATCH_NO_SLICE,
+  DISPATCH_CLOSE,    /* an error was sent: close the connection after it */
+  DISPATCH_SHUTDOWN, /* done: stop the daemon */
 };
 
-/* Where the sink is deaf, requests that only read are dropped, and a clear is queued. */
+/* Executes the request in `body`. If sink->peer_gone, requests that only read are dropped, and a
+ * clear is queued. */
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
-                                    struct sink *sink, const uint8_t *body, uint32_t size);
+                                    struct reply_sink *sink, const uint8_t *body, uint32_t size);
 
-/* Counts a connection as refused or as dropped, and logs why. */
-void dispatch_refused(struct dispatch *dispatch, const struct session *session, const char *reason);
-void dispatch_dropped(struct dispatch *dispatch, const struct session *session, const char *reason);
+/* Counts a connection as refused or as dropped, and logs the reason. */
+void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,
+                            const char *reason);
+void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
+                            const char *reason);
 
-/* Sends an error that answers no request. */
-void dispatch_last_words(struct dispatch *dispatch, struct sink *sink, int code, const char *text);
+/* Sends an error with request id 0. */
+void dispatch_send_final_error(struct dispatch *dispatch, struct reply_sink *sink, int code,
+                               const char *text);
 
-/* The largest body that this session may send now, in bytes. */
+/* Returns the largest frame body that the session may send now, in bytes. */
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session);
 
-/* What the session waits for is answered, as its sink has room. */
-void dispatch_resume(struct dispatch *dispatch, struct session *session);
-
-/* Leases and waits that have had their time end; the time is now, or not before dispatch_next_ns
- * (CLOCK_MONOTONIC; UINT64_MAX: never, as things stand). */
-void dispatch_expire(struct dispatch *dispatch);
-static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
-  return leases_next_ns(&dispatch->leases);
+/* Returns the largest value that may be stored, in bytes. */
+static inline uint32_t dispatch_max_value(const struct dispatch *dispatch) {
+  return dispatch->store->max_value;
 }
 
-/* NULL, or why the session's connection is to be dropped: what is wrong with its ring, or no memory
- * for an answer that it waits for. */
-const char *dispatch_fault(const struct session *session);
+/* Sends deferred replies of the session, as its sink has room. */
+void dispatch_send_deferred(struct dispatch *dispatch, struct session *session);
 
-/* The session has no leases and waits any more: it sends no more requests, so it can provide
- * nothing, and is to be told of nothing. Idempotent. */
-void dispatch_let_go(struct dispatch *dispatch, struct session *session);
+/* Ends leases and waits whose time is over. Call it at dispatch_next_ns (CLOCK_MONOTONIC;
+ * UINT64_MAX: no lease has a deadline). */
+void dispatch_expire_leases(struct dispatch *dispatch);
+static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
+  return dispatch->leases.n == 0 ? UINT64_MAX : leases_next_ns(&dispatch->leases);
+}
 
-/* The session's client is gone. Idempotent. */
-void dispatch_leave(struct dispatch *dispatch, struct session *session);
+/* Returns why the session's connection must be dropped (a static string: a corrupt ring, or a lost
+ * reply), or NULL. */
+const char *dispatch_session_error(const struct session *session);
 
-/* Work that is no request's: namespaces that were dropped, clears whose client left, answers
- * to very many waits that ended together. Does a slice of it; true while some is left. */
-bool dispatch_chores(struct dispatch *dispatch);
-bool dispatch_has_chores(const struct dispatch *dispatch);
+/* Ends the session's leases and waits, because it sends no more requests. Idempotent. */
+void dispatch_release_leases(struct dispatch *dispatch, struct session *session);
+
+/* Releases all that the session holds: its client has disconnected. Idempotent. */
+void dispatch_client_gone(struct dispatch *dispatch, struct session *session);
+
+/* Work of no connection: entries of deleted namespaces, queued clears, and deferred replies to very
+ * many waits. Executes a slice of each; returns true while some is left. */
+bool dispatch_background_step(struct dispatch *dispatch);
+bool dispatch_has_background_work(const struct dispatch *dispatch);
 
 #endif

@@ -1,4 +1,4 @@
-/* Gets and puts of one key, and how they are recorded. */
+/* Gets and puts of one key, and the records of gets and puts. */
 #include <assert.h>
 
 #include "daemon/region/entry.h"
@@ -8,18 +8,17 @@
 
 #define MS_NS 1000000u
 
-/* As the wire has them. */
 static_assert((int)LEASE_NONE == (int)FC_LEASE_NONE &&
                   (int)LEASE_GRANTED == (int)FC_LEASE_GRANTED &&
                   (int)LEASE_TAKEN == (int)FC_LEASE_TAKEN,
-              "an answer that is no wait is sent as it is");
+              "the lease table's answers are sent unchanged");
 
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
   sets[0] = &call->session->ns->counters;
   sets[1] = &call->dispatch->counters;
 }
 
-void call_trace(const struct call *call, const struct call_record *record, bool hit) {
+static void call_trace(const struct call *call, const struct call_record *record, bool hit) {
   const struct fc_key *key = record->key;
   if (!trace_is_on(call->dispatch->trace))
     return;
@@ -50,7 +49,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   struct counters *sets[CALL_SETS];
   struct call_record charged = *record;
   charged.wall_ns = client_time_charge(&call->session->time, record->end_ns, record->wall_ns);
-  bool shared = entry_origin(entry) != session_origin(call->session);
+  bool shared = entry_origin(entry) != call->session->origin;
   call_sets(call, sets);
   counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
   call->session->hits++;
@@ -63,8 +62,8 @@ uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
   return fc_key_digest(call->session->ns->seed ^ call->dispatch->secret, key);
 }
 
-enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
-                                 const struct fc_get *get) {
+enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
+                                     const struct fc_get *get) {
   struct namespace *ns = call->session->ns;
   struct lease_request request = {
       .ns = ns,
@@ -77,38 +76,38 @@ enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *k
       .flags = get->flags,
       .probe = get->probe,
   };
-  return leases_ask(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+  return leases_acquire(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
 }
 
-static enum dispatch_result miss(const struct call *call, const struct fc_get *get) {
+static enum dispatch_result reply_miss(const struct call *call, const struct fc_get *get) {
   struct fc_buf *reply = &call->dispatch->reply;
   uint64_t generation = call->dispatch->store->generation;
   enum lease_answer answer = LEASE_NONE;
   if (call->session->version < 3) {
     (void)fc_encode_miss(reply, call->id, generation);
-    return call_reply(call); /* looks at `failed` */
+    return call_reply(call); /* checks `failed` */
   }
-  answer = call_ask_lease(call, &get->key, get);
+  if ((get->flags & FC_LEASE) != 0 || call->dispatch->leases.n > 0)
+    answer = call_acquire_lease(call, &get->key, get);
   if (answer == LEASE_WAITS)
-    return DISPATCH_DONE; /* the reply comes when the wait is over */
+    return DISPATCH_DONE; /* deferred_replies.c sends the reply */
   (void)fc_encode_miss_lease(reply, call->id, generation, (enum fc_lease_state)answer);
-  return call_reply(call); /* looks at `failed` */
+  return call_reply(call); /* checks `failed` */
 }
 
-enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get) {
+enum dispatch_result handle_get(const struct call *call, const struct fc_get *get) {
   struct dispatch *dispatch = call->dispatch;
   const struct namespace *ns = call->session->ns;
-  /* Ask for room before anything is promoted or counted: the frame may come again. */
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
   if (found == NULL)
-    return miss(call, get);
-  if (!call->sink->has_room(call->sink, CALL_COPIED_BYTES))
-    return DISPATCH_AGAIN;
+    return reply_miss(call, get);
+  if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
+    return DISPATCH_RETRY; /* nothing was promoted or counted: the frame comes again */
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
   enum dispatch_result result = call_reply_value(call, found);
-  /* Behind the reply, as all of the bookkeeping: the client does not wait for it. */
+  /* After the reply, so that the client does not wait for the bookkeeping. */
   store_use(dispatch->store, found, call->start_ns);
   if ((get->flags & FC_UNRECORDED) == 0) {
     record.wall_ns = call_wall_ns(call, record.end_ns);
@@ -117,22 +116,22 @@ enum dispatch_result lookup_get(const struct call *call, const struct fc_get *ge
   return result;
 }
 
-/* A put ends its key's lease: with its value, or without one. */
+/* Ends the lease of the key that was put. A stale put hands it to the next waiter. A value that is
+ * too large ends all waits, because no other client could store it either. */
 static void end_lease(const struct call *call, const struct fc_key *key, int outcome) {
   struct leases *leases = &call->dispatch->leases;
   struct session *session = call->session;
   uint64_t digest = call_lease_digest(call, key);
   if (outcome == FC_STORED || outcome == FC_KEPT)
     leases_put(leases, session->ns, digest, key, call->start_ns);
-  else /* stale: the next computes it anew; too big: nobody can store it, so none waits for others
-        */
+  else
     (void)leases_give_up(leases, &session->leases, session->ns, digest, key, outcome != FC_STALE,
-                         call->start_ns); /* it may have none */
+                         call->start_ns); /* false if it has no lease of the key */
 }
 
 static struct store_put_info put_info(const struct call *call, const struct fc_put *put) {
   return (struct store_put_info){
-      .origin = session_origin(call->session),
+      .origin = call->session->origin,
       .compute_ns = client_time_compute_ns(put->compute_ns),
       .now_ns = call->start_ns,
       .keep_first = (put->flags & FC_KEEP_FIRST) != 0,
@@ -141,7 +140,7 @@ static struct store_put_info put_info(const struct call *call, const struct fc_p
   };
 }
 
-/* What began under another daemon may have been cleared since. */
+/* Returns false if the computation began under another daemon: the key may be cleared since. */
 static bool is_of_this_daemon(const struct call *call, const struct fc_put *put) {
   return put->epoch.boot_id == 0 || put->epoch.boot_id == call->dispatch->boot_id;
 }
@@ -178,27 +177,31 @@ void call_record_put(const struct call *call, const struct call_record *record) 
   call_trace(call, record, false);
 }
 
-enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put) {
+static enum dispatch_result too_big(const struct call *call, const struct fc_put *put) {
+  const struct store *store = call->dispatch->store;
+  if (put->withheld)
+    return call_error(call, FC_ETOOBIG,
+                      "a value that was not sent does not fit: the limit is %u bytes (--max-value)",
+                      store->max_value);
+  return call_error(call, FC_ETOOBIG,
+                    "a value of %u bytes does not fit: the limit is %u bytes (--max-value), and "
+                    "%llu in all (--max-bytes)",
+                    put->value_size, store->max_value, (unsigned long long)store->max_bytes);
+}
+
+enum dispatch_result handle_put(const struct call *call, const struct fc_put *put) {
   if (!call_put_has_room(call, put))
-    return DISPATCH_AGAIN; /* more goes for it after the others had their turn */
+    return DISPATCH_RETRY; /* more is evicted in the next turn */
   int outcome = call_put(call, put);
-  if ((put->flags & FC_UNRECORDED) == 0) { /* the pass was made, stored or not */
+  if ((put->flags & FC_UNRECORDED) == 0) { /* stored or not, the forward pass was made */
     struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};
     record.wall_ns = client_time_charge(&call->session->time, record.end_ns, put->compute_ns);
     call_record_put(call, &record);
   }
-  if (outcome == FC_ETOOBIG && put->withheld)
-    return call_error(call, FC_ETOOBIG,
-                      "a value that was not sent does not fit: the limit is %u bytes (--max-value)",
-                      call->dispatch->store->max_value);
   if (outcome == FC_ETOOBIG)
-    return call_error(call, FC_ETOOBIG,
-                      "a value of %u bytes does not fit: the limit is %u bytes (--max-value), and "
-                      "%llu in all (--max-bytes)",
-                      put->value_size, call->dispatch->store->max_value,
-                      (unsigned long long)call->dispatch->store->max_bytes);
+    return too_big(call, put);
   if (outcome < 0)
-    return call_error(call, outcome, "%s", fc_error_text(outcome));
+    return call_error_code(call, outcome);
   (void)fc_encode_put_reply(&call->dispatch->reply, call->id, (enum fc_put_outcome)outcome);
-  return call_reply(call); /* looks at `failed` */
+  return call_reply(call); /* checks `failed` */
 }

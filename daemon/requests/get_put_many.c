@@ -1,5 +1,5 @@
-/* Gets and puts of many keys. A reply to get_many goes out in parts, each of about
- * PART_BYTES, made only when the one before has left; a put_many is done in slices. */
+/* Gets and puts of many keys. The reply to a get_many is sent in parts of about PART_BYTES. A part
+ * is encoded when the one before has been sent. A put_many is executed in slices. */
 #include <string.h>
 
 #include "daemon/region/entry.h"
@@ -9,14 +9,13 @@
 
 #define PART_BYTES (256u << 10)
 #define PART_KEYS 256u
-/* A stretch of the reply and a value for each key, and what follows; beyond that a part has as many
- * pieces of values as fit in its bytes, and one for the end of each, or those of one value. */
+/* For each key a stretch of the reply and a value. A value that lies in several pieces adds one for
+ * each ARENA_PIECE_MIN bytes and one for its end. */
 #define PART_PIECES (2 * PART_KEYS + 1 + 2 * PART_BYTES / ARENA_PIECE_MIN)
 #define KEY_OVERHEAD_BYTES 5u
-#define PART_HEAD_BYTES 64u       /* what stands before the values */
-#define PUT_SLICE_BYTES (1 << 20) /* of values in a turn, but for the last of them */
-/* Where room has to be made by moving entries, a put takes many times as long as it does otherwise.
- */
+#define PART_HEAD_BYTES 64u       /* of the reply, before the values */
+#define PUT_SLICE_BYTES (1 << 20) /* values of a turn; the last may exceed it */
+/* A put that must move entries to make room takes many times as long as others. */
 #define PUT_SLICE_NS 1000000u
 
 struct part {
@@ -24,16 +23,16 @@ struct part {
   uint32_t first, n;
   size_t bytes;                   /* of the values */
   struct entry *found[PART_KEYS]; /* NULL: a miss */
-  uint8_t leases[PART_KEYS];      /* an fc_lease_state for each miss, in order */
-  uint32_t n_leases;              /* 0: none was asked for */
+  uint8_t leases[PART_KEYS];      /* the fc_lease_state of each miss, in order */
+  uint32_t n_leases;              /* 0: no leases were requested */
 };
 
 static void prompt_at(struct fc_key *key, const uint8_t *prompts, uint32_t i) {
   memcpy(key->prompt.bytes, prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
 }
 
-/* Finds as many keys from `first` on as fit in one part. Changes nothing in the store: the part may
- * have to wait. */
+/* Finds the entries of as many keys from `first` on as fit in one part. Changes nothing in the
+ * store, because the part may have to wait. */
 static void find_part(const struct call *call, const struct fc_get_many *get, uint32_t first,
                       struct part *part) {
   part->key = get->key;
@@ -45,14 +44,15 @@ static void find_part(const struct call *call, const struct fc_get_many *get, ui
     struct entry *entry = store_peek(call->dispatch->store, call->session->ns, &part->key);
     size_t more = KEY_OVERHEAD_BYTES + (entry == NULL ? 0 : entry_value_size(entry));
     if (part->n > 0 && part->bytes + more > PART_BYTES)
-      break; /* a part takes at least one, however large */
+      break; /* but a part has at least one key */
     part->found[part->n++] = entry;
     part->bytes += more;
   }
 }
 
-/* The part is going out: its misses are this client's to compute, where nobody else does. */
-static void ask_leases(const struct call *call, const struct fc_get_many *many, struct part *part) {
+/* Acquires leases for the part's misses, or notes which are leased elsewhere. */
+static void acquire_leases(const struct call *call, const struct fc_get_many *many,
+                           struct part *part) {
   struct fc_get get = {.flags = many->flags, .terms.lease_ms = many->terms.lease_ms};
   part->n_leases = 0;
   if (call->session->version < 3 || (many->flags & FC_LEASE) == 0)
@@ -61,11 +61,11 @@ static void ask_leases(const struct call *call, const struct fc_get_many *many, 
     if (part->found[i] != NULL)
       continue;
     prompt_at(&part->key, many->prompts, part->first + i);
-    part->leases[part->n_leases++] = (uint8_t)call_ask_lease(call, &part->key, &get);
+    part->leases[part->n_leases++] = (uint8_t)call_acquire_lease(call, &part->key, &get);
   }
 }
 
-/* An entry's value, wherever it lies. */
+/* Adds the pieces of the entry's value. */
 static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc_pieces *pieces,
                       struct entry **owners) {
   struct iovec value[FC_REGION_PIECES_MAX];
@@ -78,7 +78,7 @@ static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc
   }
 }
 
-/* `owners` says in which entry each piece lies. */
+/* owners[i] becomes the entry in which piece i lies, or stays NULL. */
 static void encode_part(const struct call *call, const struct fc_get_many *get,
                         const struct part *part, struct fc_pieces *pieces, struct entry **owners) {
   struct dispatch *dispatch = call->dispatch;
@@ -88,7 +88,7 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
                                    .last = part->first + part->n == get->n,
                                    .values.n = part->n,
                                    .n_leases = part->n_leases};
-  (void)fc_encode_get_many_reply_head(reply, call->id, &head); /* `failed` is looked at below */
+  (void)fc_encode_get_many_reply_head(reply, call->id, &head); /* the caller checks `failed` */
   for (uint32_t i = 0; i < part->n; i++) {
     struct entry *entry = part->found[i];
     if (entry == NULL) {
@@ -103,14 +103,14 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
     (void)fc_encode_leases(reply, part->leases, part->n_leases);
 }
 
-/* Takes one of `n` equal shares of what is left: together the shares are all of it. */
-static uint64_t take_share(uint64_t *left_ns, uint64_t n) {
+/* Returns one of `n` equal shares of *left_ns, and subtracts it. The last share is the rest. */
+static uint64_t next_share(uint64_t *left_ns, uint64_t n) {
   uint64_t share_ns = n > 1 ? *left_ns / n : *left_ns;
   *left_ns -= share_ns;
   return share_ns;
 }
 
-/* The part's time until `end_ns` is divided evenly over its hits. */
+/* Records the part's hits. Its time until `end_ns` is divided evenly over them. */
 static void record_part(const struct call *call, const struct fc_get_many *get, struct part *part,
                         uint64_t end_ns) {
   uint64_t n_hits = 0;
@@ -124,30 +124,30 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
     if (part->found[i] == NULL)
       continue;
     prompt_at(&part->key, get->prompts, part->first + i);
-    record.wall_ns = take_share(&left_ns, n_hits--);
+    record.wall_ns = next_share(&left_ns, n_hits--);
     call_record_hit(call, &record, part->found[i]);
   }
 }
 
-/* Memory for a part that its client does not read: pieces and heads. A key has a stretch of the
- * reply and a value, which may lie in several pieces. */
-static size_t room_for(const struct part *part) {
+/* Returns the memory that the part takes in the sink while it is unsent: heads and pieces. */
+static size_t sink_bytes(const struct part *part) {
   size_t pieces = (size_t)2 * part->n + part->bytes / ARENA_PIECE_MIN;
-  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) + pieces * SINK_PIECE_BYTES;
+  return PART_HEAD_BYTES + (size_t)part->n * (KEY_OVERHEAD_BYTES + 1) +
+         pieces * REPLY_SINK_PIECE_BYTES;
 }
 
-enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get) {
+enum dispatch_result handle_get_many(const struct call *call, const struct fc_get_many *get) {
   struct session *session = call->session;
   struct part part;
   find_part(call, get, session->many.next, &part);
-  if (!call->sink->has_room(call->sink, room_for(&part)))
-    return DISPATCH_AGAIN;
+  if (!call->sink->can_send(call->sink, sink_bytes(&part)))
+    return DISPATCH_RETRY;
   struct iovec list[PART_PIECES];
   struct entry *owners[PART_PIECES] = {NULL};
   struct fc_pieces pieces;
   fc_pieces_init(&pieces, list);
   struct fc_buf *reply = &call->dispatch->reply;
-  ask_leases(call, get, &part);
+  acquire_leases(call, get, &part);
   encode_part(call, get, &part, &pieces, owners);
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */
@@ -159,12 +159,12 @@ enum dispatch_result many_get(const struct call *call, const struct fc_get_many 
     record_part(call, get, &part, end_ns);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
-    return DISPATCH_AGAIN; /* the rest when this part has left, and others had their turn */
+    return DISPATCH_RETRY; /* the next part, when this one has been sent */
   session->many.next = 0;
   return DISPATCH_DONE;
 }
 
-/* Of a batch, the prompts whose values came are counted, whatever the client says of its size. */
+/* Counts the prompts of a batch whose values came, up to the size that the client stated. */
 static void record_batch(const struct call *call, const struct fc_put_many *many) {
   struct batch_progress *batch = &call->session->batch;
   struct counters *sets[CALL_SETS];
@@ -179,18 +179,17 @@ static void record_batch(const struct call *call, const struct fc_put_many *many
   counters_batch(sets, CALL_SETS, n, batch->size, many->batch > 0);
 }
 
-/* One value of those that are left, progress->next among them: what was charged for them is divided
- * evenly. */
+/* Records one put. The time that was charged for the message is divided evenly over its values. */
 static void record_put(const struct call *call, const struct fc_put_many *many,
                        const struct fc_key *key, struct many_progress *progress) {
   struct call_record record = {.key = key,
                                .probe = many->probe,
                                .end_ns = call_clock_ns(),
-                               .wall_ns = take_share(&progress->wall_ns, many->n - progress->next)};
+                               .wall_ns = next_share(&progress->wall_ns, many->n - progress->next)};
   call_record_put(call, &record);
 }
 
-/* The whole message, before its first value. */
+/* Charges the client for the whole message, before its first value. */
 static void charge_puts(const struct call *call, const struct fc_put_many *many,
                         struct many_progress *progress) {
   progress->wall_ns = client_time_charge(&call->session->time, call->start_ns, many->compute_ns);
@@ -207,11 +206,11 @@ static void count_outcome(struct many_progress *progress, int outcome) {
     progress->failed = outcome;
 }
 
-static bool is_over(uint64_t start_ns, uint32_t puts) {
+static bool slice_is_over(uint64_t start_ns, uint32_t puts) {
   return puts % 8 == 0 && puts > 0 && call_clock_ns() - start_ns > PUT_SLICE_NS;
 }
 
-/* Puts from progress->next on, as many as one turn may take. */
+/* Puts values from progress->next on, as many as one turn may take. */
 static void put_slice(const struct call *call, const struct fc_put_many *many,
                       struct many_progress *progress) {
   struct fc_put put = {.flags = many->flags,
@@ -226,7 +225,7 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
   if (is_recorded && progress->next == 0)
     charge_puts(call, many, progress);
   for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES &&
-                       !is_over(call->start_ns, i);
+                       !slice_is_over(call->start_ns, i);
        i++) {
     struct fc_bins rest = values;
     prompt_at(&put.key, many->prompts, progress->next);
@@ -243,15 +242,15 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
   progress->values_bytes = (size_t)(values.at - many->values.at);
 }
 
-enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many) {
+enum dispatch_result handle_put_many(const struct call *call, const struct fc_put_many *many) {
   struct many_progress *progress = &call->session->many;
   put_slice(call, many, progress);
   if (progress->next < many->n)
-    return DISPATCH_AGAIN; /* the rest after the others had their turn */
+    return DISPATCH_RETRY; /* the next slice in another turn */
   struct many_progress done = *progress;
   *progress = (struct many_progress){0};
   if (done.failed != 0)
-    return call_error(call, done.failed, "%s", fc_error_text(done.failed));
+    return call_error_code(call, done.failed);
   (void)fc_encode_put_many_reply(&call->dispatch->reply, call->id, &done.counts);
-  return call_reply(call); /* looks at `failed` */
+  return call_reply(call); /* checks `failed` */
 }

@@ -1,152 +1,164 @@
-/* handlers.h - what the files that the dispatcher is made of share:
- * dispatch.c (routing, errors), hello.c (hello), get_put.c (get, put), get_put_many.c (their
- * many-key forms), deferred_replies.c (answers that were waited for), manage.c (clear, list, trace,
- * shutdown, kill), clear_requests.c (clears that start, and those whose client has left),
- * list_clients.c (leases, clients, give_up), list_namespaces.c, stats_reply.c; and page.h, the
- * pages of what manage_*.c list.
+/* handlers.h - internal header of requests/: the context of a request, the functions that handlers
+ * share, and one handler for each message.
+ *
+ * hello.c            hello, ring            clear_requests.c   clear
+ * get_put.c          get, put               list_entries.c     list
+ * get_put_many.c     get_many, put_many     list_leases.c      leases
+ * give_up_leases.c   give_up                list_clients.c     clients
+ * stats_reply.c      stats                  list_namespaces.c  namespaces
+ * trace_control.c    trace                  kill_client.c      kill
+ * shutdown.c         shutdown               reply.c            replies and errors
  */
-#ifndef FC_DAEMON_DISPATCH_PARTS_H
-#define FC_DAEMON_DISPATCH_PARTS_H
+#ifndef FC_DAEMON_HANDLERS_H
+#define FC_DAEMON_HANDLERS_H
 
 #include "daemon/requests/dispatch.h"
 
 struct entry;
 
+/* One request in progress. */
 struct call {
   struct dispatch *dispatch;
   struct session *session;
-  struct sink *sink;
+  struct reply_sink *sink;
   uint32_t id;
-  uint64_t start_ns; /* CLOCK_MONOTONIC, when the request was taken up */
+  uint64_t start_ns; /* CLOCK_MONOTONIC, after the rings were drained */
 };
 
-/* Where the request is to be recorded. */
-#define CALL_SETS 2u
-void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
+/* ---- reply.c ---- */
 
-/* What is copied of a reply with one value, at most: what stands around it, and a small value. */
+/* Bytes copied for a reply with one value, at most: its head, and a value of up to
+ * CALL_COPY_MAX_BYTES. Larger values are sent from the region. */
 #define CALL_COPIED_BYTES (64u + CALL_COPY_MAX_BYTES)
-#define CALL_COPY_MAX_BYTES 8192u /* a value up to this is copied */
+#define CALL_COPY_MAX_BYTES 8192u
 
-/* Empties dispatch->reply, and gives its memory back if the last reply was a large one. */
-void call_reset_reply(struct dispatch *dispatch);
-
-/* Sends what was made in dispatch->reply. */
-enum dispatch_result call_reply(const struct call *call);
-
-/* The same for a reply of any size that had no effect yet: DISPATCH_AGAIN where there is no room
- * for it now, and then it is made anew. */
-enum dispatch_result call_reply_if_room(const struct call *call);
-
-/* The same for a page of a listing: `n` items, encoded behind one another and freed here, and where
- * the next page begins (`cursor_size` 0: this is the last). */
+/* A page of a listing: encoded items, and the cursor of the next page (`cursor_size` 0: none). */
 struct page_end {
   uint32_t n;
   const uint8_t *cursor;
   uint32_t cursor_size;
 };
+
+uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
+
+/* Empties dispatch->reply, and frees its memory if the last reply was large. */
+void call_reset_reply(struct dispatch *dispatch);
+
+/* Send the reply encoded in dispatch->reply. They return DISPATCH_DONE, or DISPATCH_CLOSE if
+ * encoding failed for want of memory. */
+enum dispatch_result call_reply(const struct call *call);
+/* Also returns DISPATCH_RETRY if the sink has no room. For requests without an effect. */
+enum dispatch_result call_reply_if_room(const struct call *call);
+/* Adds the head, and `items`, which it frees. As call_reply_if_room. */
 enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
                                      struct fc_buf *items, const struct page_end *end);
-
-/* The same as call_reply with the entry's value behind it; and of a hit that ends a wait, with the
- * byte behind that. */
+/* Adds the entry's value. */
 enum dispatch_result call_reply_value(const struct call *call, struct entry *entry);
+/* Adds the entry's value and the mark of a hit after a wait. */
 enum dispatch_result call_reply_waited_value(const struct call *call, struct entry *entry);
 
-/* Sends an error with particulars; the connection goes on. */
+/* Send an error. The connection stays open. */
 enum dispatch_result call_error(const struct call *call, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+enum dispatch_result call_error_code(const struct call *call, int code); /* its standard text */
+enum dispatch_result call_denied(const struct call *call, const char *action); /* FC_EDENIED */
 
-/* What is recorded of one lookup or put. */
+/* ---- get_put.c: lookups, puts and their records, for the requests of one key and of many ---- */
+
+/* The counters in which the request is recorded: of its namespace and of the daemon. */
+#define CALL_SETS 2u
+void call_sets(const struct call *call, struct counters *sets[CALL_SETS]);
+
+/* The record of one lookup or put. */
 struct call_record {
   const struct fc_key *key;
   struct fc_str probe;
-  uint64_t end_ns;  /* CLOCK_MONOTONIC; before the reply, after which the client may go on */
-  uint64_t wall_ns; /* what it took */
+  uint64_t end_ns;  /* CLOCK_MONOTONIC, before the reply is sent */
+  uint64_t wall_ns; /* its duration */
 };
 
-/* One line of the trace, if it is on; wall_ns is what the client was charged. */
-void call_trace(const struct call *call, const struct call_record *record, bool hit);
-
-/* The time of this call until `end_ns`, shared with the waits of its client that are outstanding.
+/* Returns the time from the start of the call to `end_ns`, shared with the client's pending waits.
  */
 uint64_t call_wall_ns(const struct call *call, uint64_t end_ns);
 
-/* Records a hit on `entry`: charges the client, counts and traces it. */
+/* Charges the client for a hit on `entry`, counts it, and writes its trace line. */
 void call_record_hit(const struct call *call, const struct call_record *record,
                      const struct entry *entry);
 
-/* Records a put, for which the client was charged already: counts and traces it. */
+/* Counts a put whose time was charged already, and writes its trace line. */
 void call_record_put(const struct call *call, const struct call_record *record);
 
-/* The key is not stored: may this client compute it, or does it wait? */
-enum lease_answer call_ask_lease(const struct call *call, const struct fc_key *key,
-                                 const struct fc_get *get);
+/* Asks for the lease of a key that is not stored. */
+enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
+                                     const struct fc_get *get);
 
-/* What the lease table knows the key by. Its seed is secret: that of the keys in the store is not,
- * and a client that knows it can choose keys by the thousand of one digest. */
+/* Returns the key's digest for the lease table. Its seed is secret: clients know that of the store,
+ * and could choose thousands of keys with one digest. */
 uint64_t call_lease_digest(const struct call *call, const struct fc_key *key);
 
-/* Puts one value: an fc_put_outcome, FC_ETOOBIG or FC_ENOMEM, counted. Who waits for the key is
- * answered when the frame is done. */
+/* Stores one value, counts the outcome, and ends the key's lease. Returns an fc_put_outcome,
+ * FC_ETOOBIG or FC_ENOMEM. */
 int call_put(const struct call *call, const struct fc_put *put);
 
-/* Before it: false where others have to go for the value, and more of them than one turn may take.
- * Then this turn's have gone. */
+/* Call it before call_put. Returns false if more entries must be evicted than one turn may take;
+ * some were evicted. */
 bool call_put_has_room(const struct call *call, const struct fc_put *put);
+
+/* ---- clear_requests.c ---- */
 
 /* A clear that takes more than one turn. */
 struct clear_job {
   struct store_clear clear;
   bool started;
-  struct clear_job *next; /* among the orphans */
-  uint64_t
-      namespace_id; /* its seed, of one that was queued: no other of that name is meant; 0: any */
-  /* of one that has not started; none: any; they point into `names` */
-  struct fc_select select;
+  struct clear_job *next;  /* in the queue */
+  uint64_t namespace_id;   /* queued: seed of the namespace, as its name may be reused; 0: any */
+  struct fc_select select; /* queued: borrows `names`; valid until it starts */
   char names[3 * FC_NAME_MAX];
 };
 
-/* clear_requests.c: starts `job` on what `select` says. False: too many run, try again. A clear
- * that has nothing to clear is finished at once; one of a namespace that is not there, too. */
-bool clears_start(struct dispatch *dispatch, struct clear_job *job, const struct fc_select *select,
-                  uint64_t now_ns);
-/* Queues a clear whose client has left, unless a queued one covers it. False: there is no room. */
-bool clears_queue(struct dispatch *dispatch, const struct fc_select *select);
-/* Takes over one that has started. */
-void clears_adopt(struct dispatch *dispatch, struct clear_job *job);
-/* Does a slice of the first; true while some are left. */
-bool clears_step(struct dispatch *dispatch);
-/* Drops what has not started, and finishes the rest. */
-void clears_end(struct dispatch *dispatch);
+/* Starts `job` for `select`. Returns false if too many clears run. A clear of nothing, or of a
+ * namespace that does not exist, is finished at once. */
+bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
+                          const struct fc_select *select, uint64_t now_ns);
+/* Queues a clear whose client has left, unless a queued one covers it. Returns false if the queue
+ * is full. */
+bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *select);
+/* Takes ownership of a started job. */
+void clear_requests_adopt(struct dispatch *dispatch, struct clear_job *job);
+/* Executes a slice of the first job; returns true while some are left. */
+bool clear_requests_step(struct dispatch *dispatch);
+/* Drops jobs that have not started, and finishes the others. */
+void clear_requests_end(struct dispatch *dispatch);
 
-/* Counts a hello as refused, after its error was sent. */
+/* ---- deferred_replies.c ---- */
+
+/* Sends up to a turn's share of the session's deferred replies, as the sink has room. Returns true
+ * if none is left. */
+bool deferred_replies_send(struct dispatch *dispatch, struct session *session);
+/* Sends those of all sessions, in the order in which their waits ended. Sends a slice of very many;
+ * dispatch_background_step continues. */
+void deferred_replies_send_all(struct dispatch *dispatch);
+
+/* ---- handlers ---- */
+
+/* Counts a refused hello, after its error was sent. Returns DISPATCH_CLOSE. */
 enum dispatch_result call_refuse_hello(const struct call *call, const char *reason);
 
-enum dispatch_result greet(const struct call *call, const struct fc_hello *hello);
-enum dispatch_result greet_ring(const struct call *call, const struct fc_ring_request *request);
-enum dispatch_result lookup_get(const struct call *call, const struct fc_get *get);
-enum dispatch_result lookup_put(const struct call *call, const struct fc_put *put);
-enum dispatch_result many_get(const struct call *call, const struct fc_get_many *get);
-enum dispatch_result many_put(const struct call *call, const struct fc_put_many *many);
-enum dispatch_result manage_stats(const struct call *call, struct fc_str name_space);
-enum dispatch_result manage_clear(const struct call *call, const struct fc_select *select);
-enum dispatch_result manage_list(const struct call *call, const struct fc_list *list);
-enum dispatch_result manage_trace(const struct call *call, const struct fc_trace *request);
-enum dispatch_result manage_shutdown(const struct call *call);
-enum dispatch_result manage_give_up(const struct call *call, const struct fc_give_up *give_up);
-enum dispatch_result manage_leases(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_clients(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request);
-enum dispatch_result manage_kill(const struct call *call, uint64_t client_id);
-
-/* Answers some of the session's waits that are over, as long as there is room; after each it is
- * woken, so the rest comes with its next turn. True: none is left. */
-bool waits_answer(struct dispatch *dispatch, struct session *session);
-/* The same for the sessions whose waits became due, in that order: for very many of them in slices,
- * of which the next is a chore (dispatch_chores). */
-void waits_answer_all(struct dispatch *dispatch);
-
-uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
+enum dispatch_result handle_hello(const struct call *call, const struct fc_hello *hello);
+enum dispatch_result handle_ring(const struct call *call, const struct fc_ring_request *request);
+enum dispatch_result handle_get(const struct call *call, const struct fc_get *get);
+enum dispatch_result handle_put(const struct call *call, const struct fc_put *put);
+enum dispatch_result handle_get_many(const struct call *call, const struct fc_get_many *get);
+enum dispatch_result handle_put_many(const struct call *call, const struct fc_put_many *many);
+enum dispatch_result handle_give_up(const struct call *call, const struct fc_give_up *give_up);
+enum dispatch_result handle_stats(const struct call *call, struct fc_str name_space);
+enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select);
+enum dispatch_result handle_list(const struct call *call, const struct fc_list *list);
+enum dispatch_result handle_leases(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_clients(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request);
+enum dispatch_result handle_trace(const struct call *call, const struct fc_trace *request);
+enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
+enum dispatch_result handle_shutdown(const struct call *call);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which namespaces there are, and what goes into each. */
+/* namespaces: the namespaces with their use and manifest, page by page. */
 #include "daemon/requests/handlers.h"
 #include "daemon/requests/page.h"
 
@@ -14,12 +14,12 @@ static void add_namespace(struct page *page, const struct namespace *ns, uint64_
       .max_bytes = ns->max_bytes,
       .idle_ns = page_since(now_ns, ns->last_use_ns),
   };
-  (void)fc_encode_namespace_entry(&page->items, &item); /* `failed` is looked at in the end */
+  (void)fc_encode_namespace_entry(&page->items, &item); /* page_send checks `failed` */
   page->last = ns->serial;
   page->n++;
 }
 
-enum dispatch_result manage_namespaces(const struct call *call, const struct fc_page *request) {
+enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request) {
   struct page page;
   if (page_open(call, request, &page) < 0)
     return page_bad_cursor(call);
@@ -27,7 +27,7 @@ enum dispatch_result manage_namespaces(const struct call *call, const struct fc_
   while (ns != NULL && ns->serial <= page.last)
     ns = ns->next;
   for (; ns != NULL && !page_is_full(&page); ns = ns->next)
-    if (page.only == NULL || ns == page.only)
+    if (page_includes(&page, ns))
       add_namespace(&page, ns, call->start_ns);
   return page_send(call, FC_NAMESPACES, &page, ns != NULL);
 }

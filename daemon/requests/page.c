@@ -4,13 +4,13 @@
 
 #include "proto/errors.h"
 
-#define PAGE_MAX 1000u /* items a reply, whatever was asked for */
+#define PAGE_MAX 1000u /* items of a page, at most */
 #define PAGE_BYTES (256u << 10)
-#define CURSOR_BYTES 8u /* a serial, big-endian: the last that was shown */
+#define CURSOR_BYTES 8u /* the serial of the last item shown, big-endian */
 
 /* The largest items are namespaces with their manifests, and clients with nine names. */
 static_assert(PAGE_BYTES + FC_MANIFEST_MAX + 16u * FC_NAME_MAX < FC_FRAME_SLACK,
-              "a page fits in a frame, with the item that fills it");
+              "a page fits in a frame, with its last item");
 
 int page_open(const struct call *call, const struct fc_page *request, struct page *page) {
   *page = (struct page){.limit = request->limit < PAGE_MAX ? request->limit : PAGE_MAX};

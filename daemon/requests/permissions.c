@@ -8,21 +8,23 @@ static bool owns(const struct session *session, const struct namespace *ns) {
   return !session->uid_unknown && ns->has_owner && ns->owner == session->uid;
 }
 
-bool rights_may(const struct session *session, enum right right, const struct namespace *ns) {
-  switch (right) {
-  case RIGHT_CLEAR_NAMESPACE:
-  case RIGHT_SET_LIMIT:
-  case RIGHT_SET_MANIFEST:
+bool permissions_allow(const struct session *session, enum permission permission,
+                       const struct namespace *ns) {
+  switch (permission) {
+  case PERMISSION_CLEAR_NAMESPACE:
+  case PERMISSION_SET_LIMIT:
+  case PERMISSION_SET_MANIFEST:
     return session->admin || (ns != NULL && owns(session, ns));
-  case RIGHT_CLEAR_ALL:
-  case RIGHT_TRACE:
-  case RIGHT_SHUTDOWN:
+  case PERMISSION_CLEAR_ALL:
+  case PERMISSION_TRACE:
+  case PERMISSION_SHUTDOWN:
+  case PERMISSION_KILL:
     return session->admin;
   }
   return false;
 }
 
-void rights_claim(struct session *session) {
+void permissions_claim_namespace(struct session *session) {
   struct namespace *ns = session->ns;
   if (ns->claimed)
     return;

@@ -1,30 +1,33 @@
-/* permissions.h - which client may do what: the one place that decides. docs/operations.md has the
- * table.
+/* permissions.h - decides which client may clear, trace, shut down and set a namespace's limits.
+ * docs/operations.md has the table.
  *
- * Whoever may connect may read and put everything, and needs no right of these. A namespace has an
- * owner: the user of the client that made it. One whose user is not known (id_map.h) leaves it
- * without: then the connection that made it has an owner's rights, and no other. */
-#ifndef FC_DAEMON_RIGHTS_H
-#define FC_DAEMON_RIGHTS_H
+ * Each client that may connect may read and put everything; no permission here concerns that. A
+ * namespace has an owner: the user of the client that created it. If that user is unknown
+ * (id_map.h), the namespace has no owner, and only the connection that created it has an owner's
+ * permissions. */
+#ifndef FC_DAEMON_PERMISSIONS_H
+#define FC_DAEMON_PERMISSIONS_H
 
 #include "daemon/requests/session.h"
 
-enum right {
-  /* the owner's and the administrators' */
-  RIGHT_CLEAR_NAMESPACE,
-  RIGHT_SET_LIMIT,
-  RIGHT_SET_MANIFEST,
-  /* the administrators': root, the daemon's user, the admin group (peer_is_admin) */
-  RIGHT_CLEAR_ALL,
-  RIGHT_TRACE,
-  RIGHT_SHUTDOWN,
+enum permission {
+  /* of the namespace's owner and of administrators */
+  PERMISSION_CLEAR_NAMESPACE,
+  PERMISSION_SET_LIMIT,
+  PERMISSION_SET_MANIFEST,
+  /* of administrators: root, the daemon's user, the admin group (peer_is_admin) */
+  PERMISSION_CLEAR_ALL,
+  PERMISSION_TRACE,
+  PERMISSION_SHUTDOWN,
+  PERMISSION_KILL,
 };
 
-/* `ns`: the namespace that it concerns; NULL where there is none of that name, or for a right that
- * concerns none. Only an administrator may clear what is not there. */
-bool rights_may(const struct session *session, enum right right, const struct namespace *ns);
+/* `ns` is the namespace concerned; NULL if it does not exist, or for a permission that concerns
+ * none. Only an administrator may clear a namespace that does not exist. */
+bool permissions_allow(const struct session *session, enum permission permission,
+                       const struct namespace *ns);
 
 /* Makes the session's user the owner of the namespace that it has entered, if that is new. */
-void rights_claim(struct session *session);
+void permissions_claim_namespace(struct session *session);
 
 #endif

@@ -1,36 +1,56 @@
-/* reply_sink.h - where the dispatcher's replies go, without knowing what a socket is. */
-#ifndef FC_DAEMON_SINK_H
-#define FC_DAEMON_SINK_H
+/* reply_sink.h - the interface through which requests/ sends replies. daemon/net/sender implements
+ * it over a socket; tests implement it in memory. The handlers know no socket.
+ *
+ * One thread. */
+#ifndef FC_DAEMON_REPLY_SINK_H
+#define FC_DAEMON_REPLY_SINK_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 struct entry;
 
-#define SINK_PIECE_BYTES 48u /* what the sink spends on each piece that it has to keep */
+#define REPLY_SINK_PIECE_BYTES 48u /* memory that the sink needs for each piece it keeps */
 
-struct sink {
-  /* Nobody takes replies any more: there is room for any, and they are dropped. Requests that only
-   * read need not be carried out. */
-  bool deaf;
-  /* May a reply be sent now that takes `bytes` of memory if the peer does not read it: what is
-   * copied, and the list of its pieces, but not what lies in entries? True until the peer lags
-   * behind; a false one is a promise that the frame is dispatched again later, or dispatch_resume
-   * called. */
-  bool (*has_room)(struct sink *sink, size_t bytes);
-  /* Sends. What cannot go at once is copied: the pieces may be gone when it
-   * returns; but for a piece that lies in owners[i], which is held until it is
-   * sent (`owners` NULL: none does). A failure ends the connection by itself. */
-  void (*send)(struct sink *sink, const struct iovec *pieces, struct entry *const *owners,
+struct reply_sink {
+  /* The peer takes no more replies: can_send returns true for any size, and send drops the reply.
+   * Requests that only read need not be executed. */
+  bool peer_gone;
+  /* Returns true if a reply may be sent now. `bytes` is the memory that the reply takes while the
+   * peer does not read it: copied bytes and the list of pieces, without values in entries. After
+   * false, the sink's owner later dispatches the frame again or calls dispatch_send_deferred. */
+  bool (*can_send)(struct reply_sink *sink, size_t bytes);
+  /* Sends a reply. Bytes that the kernel does not take at once are copied, except a piece that lies
+   * in owners[i]: that entry is held until the piece is sent. `owners` may be NULL. A failure ends
+   * the connection. */
+  void (*send)(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                size_t n);
-  /* Sends a small reply, with descriptors beside its first byte. False: nothing was sent, as the
-   * peer lags behind or the kernel passes no descriptors on. */
-  bool (*send_with)(struct sink *sink, const struct iovec *piece, const int *fds, size_t n_fds);
-  /* A reply was sent that no frame at hand asked for: it may have taken the room, or the place in
-   * line, of one that waits. Sees that both are tried again soon, and the session's faults looked
-   * at. */
-  void (*wake)(struct sink *sink);
+  /* Sends a small reply with descriptors attached to its first byte. Returns false, with nothing
+   * sent, if an earlier reply is unsent or the kernel refuses the descriptors. */
+  bool (*send_with)(struct reply_sink *sink, const struct iovec *piece, const int *fds,
+                    size_t n_fds);
+  /* Schedules another turn for the connection. Called after a reply that no request at hand asked
+   * for, and when session fields changed that the connection must check. */
+  void (*resume)(struct reply_sink *sink);
+
+  /* For reclaim.c. */
+
+  /* Returns true if unsent pieces hold entries. With `unlisted_only`, counts only entries that have
+   * left the store. */
+  bool (*holds_entries)(const struct reply_sink *sink, bool unlisted_only);
+  /* Returns how fast the peer reads the current replies, in bytes per second. */
+  uint64_t (*pace)(const struct reply_sink *sink, uint64_t now_ns);
+  /* Releases all held entries now. The peer gets no more bytes, and the connection ends in its next
+   * turn. Calls nothing but the scheduling of that turn. */
+  void (*abort)(struct reply_sink *sink);
 };
+
+/* Entries whose values a sink sends from the region. A held entry keeps its place there. */
+void reply_sink_hold_entry(struct entry *entry);
+void reply_sink_release_entry(struct entry *entry);
+/* Returns true if the entry has left the store (evicted, replaced or cleared). */
+bool reply_sink_entry_is_unlisted(const struct entry *entry);
 
 #endif

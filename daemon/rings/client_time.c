@@ -2,14 +2,17 @@
 
 #include <time.h>
 
+#include "daemon/base/check.h"
+
 static uint64_t read_clock(clockid_t id) {
   struct timespec now;
   (void)clock_gettime(id, &now); /* cannot fail for these clocks */
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* CLOCK_REALTIME first: where the daemon is stopped between the two, their difference comes out too
- * small, which client_time_stamp corrects with the next reading; too large a one would stay. */
+/* Reads CLOCK_REALTIME first. If the daemon is stopped between the two, the difference is too
+ * small, and client_time_stamp corrects that at the next reading. A difference that is too large
+ * would stay. */
 struct client_clock client_clock_now(void) {
   struct client_clock clock;
   clock.real_ns = read_clock(CLOCK_REALTIME);
@@ -22,6 +25,7 @@ uint64_t client_time_charge(struct client_time *time, uint64_t now_ns, uint64_t 
   uint64_t left_ns = connected_ns > time->charged_ns ? connected_ns - time->charged_ns : 0;
   uint64_t charge_ns = claimed_ns < left_ns ? claimed_ns : left_ns;
   time->charged_ns += charge_ns;
+  check_le(charge_ns, left_ns);
   return charge_ns;
 }
 
@@ -32,5 +36,6 @@ uint64_t client_time_stamp(struct client_time *time, const struct client_clock *
     time->offset_ns = offset_ns;
   if (end_ns > time->stamped_ns)
     time->stamped_ns = end_ns;
+  check_le(end_ns, time->stamped_ns);
   return time->stamped_ns + (uint64_t)time->offset_ns;
 }

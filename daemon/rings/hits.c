@@ -3,13 +3,16 @@
 #include <assert.h>
 #include <string.h>
 
-#define HIT_MIN_NS 50u /* no client serves itself a hit in less */
+#include "daemon/base/check.h"
+
+#define HIT_MIN_NS 50u /* no client serves a hit in less */
 
 static bool is_recorded(const struct ring_hit *hit) {
   return (hit->record.flags & FC_RING_UNRECORDED) == 0;
 }
 
-/* When the hit was served; now, where the client's clock is another (a time namespace) or a lie. */
+/* Returns when the hit was served, or now if the record's time is impossible: the client is in
+ * another time namespace, or lies. */
 static uint64_t end_of(const struct hits_account *account, const struct client_clock *clock,
                        const struct fc_ring_hit *record) {
   bool plausible = record->end_ns >= account->time->since_ns && record->end_ns <= clock->now_ns;
@@ -20,7 +23,7 @@ static uint32_t hint_of(const struct ring_hit *hit) {
   return (uint32_t)(hit->record.origin >> 32);
 }
 
-/* Where the hint does not lead to it any more: it was put anew, or is gone. */
+/* Finds the entry by its key: the hint fails if the entry was put again. NULL: it is gone. */
 static struct entry *look_up(const struct hits_account *account, const struct ring_hit *hit) {
   struct fc_key key = {
       .op = ring_hit_op(hit), .view = ring_hit_view(hit), .top_k = hit->record.top_k};
@@ -28,10 +31,10 @@ static struct entry *look_up(const struct hits_account *account, const struct ri
   return store_peek_digest(account->store, account->ns, hit->record.digest, &key);
 }
 
-/* With a million entries each of them is in lines that the cache does not have: asked for a batch
- * ahead, they are waited for together. */
+/* Finds the entries of all hits. With a million entries each is in cache lines that the CPU does
+ * not have, so the lines of the whole batch are prefetched first. */
 static void find_all(struct hits_account *const accounts[], const struct ring_hit *hits, size_t n,
-                     struct entry *found[RING_BATCH]) {
+                     struct entry *found[RING_READER_BATCH]) {
   for (size_t i = 0; i < n; i++)
     store_prefetch(accounts[i]->store, hint_of(&hits[i]));
   for (size_t i = 0; i < n; i++)
@@ -55,12 +58,13 @@ static void count(struct hits_account *account, const struct client_clock *clock
 
 size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,
                   struct ring_hit *hits, size_t n) {
-  struct entry *found[RING_BATCH];
+  struct entry *found[RING_READER_BATCH];
   size_t counted = 0;
-  assert(n <= RING_BATCH);
+  check_le(n, RING_READER_BATCH);
   find_all(accounts, hits, n, found);
   for (size_t i = 0; i < n; i++) {
     uint64_t end_ns = end_of(accounts[i], clock, &hits[i].record);
+    assert(accounts[i]->store == accounts[0]->store);
     namespace_use(accounts[i]->ns, end_ns);
     if (found[i] != NULL)
       store_use(accounts[i]->store, found[i], end_ns);
@@ -69,32 +73,17 @@ size_t hits_count(struct hits_account *const accounts[], const struct client_clo
     count(accounts[i], clock, &hits[i].record);
     counted++;
   }
+  check_le(counted, n);
   return counted;
 }
 
-uint64_t hits_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n) {
+uint64_t hits_count_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n) {
   uint64_t most = FC_RING_SLOTS_MAX + (now_ns - account->started_ns) / HIT_MIN_NS;
   uint64_t left = most > account->unrecorded ? most - account->unrecorded : 0;
   uint64_t counted = n < left ? n : left;
   account->unrecorded += counted;
+  check_le(counted, n);
   return counted;
-}
-
-void hits_owe(struct hits_account *account, const struct ring_hit *hits, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (is_recorded(&hits[i]))
-      account->owed_ns += hits[i].record.wall_ns;
-}
-
-void hits_settle(struct hits_account *account, struct ring_hit *hits, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    struct fc_ring_hit *record = &hits[i].record;
-    if (!is_recorded(&hits[i]))
-      continue;
-    if (record->wall_ns > account->owed_ns)
-      record->wall_ns = account->owed_ns;
-    account->owed_ns -= record->wall_ns;
-  }
 }
 
 void hits_trace(const struct hits_account *account, const struct client_clock *clock,

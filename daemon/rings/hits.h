@@ -1,9 +1,7 @@
-/* hits.h - what the hits that a client recorded in its ring are good for: the entry
- * becomes the most recently used, the hit is counted, and its line goes into the
- * trace, as if each had been a message.
+/* hits.h - applies ring hit records: promotes the entry, updates counters, emits the trace line.
  *
- * An entry that is gone meanwhile (evicted, replaced, cleared) is not promoted; the
- * hit was served all the same, and is counted and traced. No loop, no ring. */
+ * A hit on an entry that was evicted, replaced or cleared in between promotes nothing. It is
+ * counted and traced like any other, because the client was served. One thread. */
 #ifndef FC_DAEMON_HITS_H
 #define FC_DAEMON_HITS_H
 
@@ -14,40 +12,34 @@
 #include "daemon/store/store.h"
 #include "daemon/trace/trace.h"
 
-/* Whose hits, and who is charged. All is borrowed. */
+/* Whose hits they are, and where they are counted. All pointers and strings are borrowed. */
 struct hits_account {
   struct store *store;
   struct namespace *ns;
   struct counters *counters; /* of the daemon */
-  struct user *user;         /* whose ring it is; NULL: not known */
+  struct user *user;         /* who is charged for the ring; NULL: not known */
   struct trace *trace;
-  struct fc_str name_space; /* its name, for the trace, for which `ns` need not be there any more */
-  struct fc_str client;     /* its name */
-  uint32_t origin;          /* session_origin: of what its process puts */
-  uint64_t started_ns;      /* CLOCK_MONOTONIC, when the daemon started */
-  struct client_time *time; /* of the connection: no hit is older */
-  uint64_t owed_ns;         /* charged for hits whose lines are to be made later */
-  uint64_t hits, shared_hits; /* that were counted */
-  uint64_t unrecorded;        /* hits that the client could not record, counted */
+  struct fc_str name_space;   /* its name */
+  struct fc_str client;       /* its name */
+  uint32_t origin;            /* session_origin: entries of other origins are shared hits */
+  uint64_t started_ns;        /* CLOCK_MONOTONIC, when the daemon started */
+  struct client_time *time;   /* of the connection: hits are not older than that */
+  uint64_t hits, shared_hits; /* counted so far */
+  uint64_t unrecorded;        /* hits that the client could not record, counted so far */
 };
 
-/* Promotes and counts `n` hits, RING_BATCH at most, in order, each for its own account; the store
- * is the same. The wall time of each becomes what its client was charged for it. Returns how many
- * were counted: those that are not flagged FC_RING_UNRECORDED. */
+/* Promotes and counts `n` hits (at most RING_READER_BATCH) in order, each for its own account. All
+ * accounts have the same store. Sets the wall time of each to what its client was charged. Returns
+ * how many were counted: those without FC_RING_UNRECORDED. */
 size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,
                   struct ring_hit *hits, size_t n);
 
-/* The client says of `n` more hits that it could not record them. Returns how many of these it can
- * have served: since the daemon started, at the speed of the fastest client; and before that, what
- * a ring held that a former daemon did not read. */
-uint64_t hits_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n);
+/* Counts up to `n` hits that the client says it could not record. Returns how many, which is
+ * bounded by the hits that it can have served: as many as the fastest client since the daemon
+ * started, and a ring that a former daemon did not read. */
+uint64_t hits_count_unrecorded(struct hits_account *account, uint64_t now_ns, uint64_t n);
 
-/* The lines of hits that were counted are to be made later, from the records as they will be read
- * then. hits_settle makes the wall times of these add up to what was charged for all of them. */
-void hits_owe(struct hits_account *account, const struct ring_hit *hits, size_t n);
-void hits_settle(struct hits_account *account, struct ring_hit *hits, size_t n);
-
-/* Writes the trace's lines of those that are to be counted, if the trace is on. */
+/* Writes the trace lines of the counted hits among these, if the trace is on. */
 void hits_trace(const struct hits_account *account, const struct client_clock *clock,
                 const struct ring_hit *hits, size_t n);
 

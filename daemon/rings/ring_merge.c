@@ -1,21 +1,26 @@
 #include "daemon/rings/ring_merge.h"
 
-#define EXACT_SLOTS                                                                                \
-  4096u /* with more to read, up to RING_BATCH hits of a client are taken together */
-#define RELEASE_SLOTS 4096u /* a waiting client gets room again while a ring is read */
+#include <assert.h>
 
-/* What is read and not counted yet: of several rings, so that the entries of all are waited for
- * together even where every hit is another client's. */
+#include "daemon/base/check.h"
+
+#define EXACT_SLOTS                                                                                \
+  4096u /* with more unread, up to a batch of one client's hits is read together */
+#define RELEASE_SLOTS                                                                              \
+  4096u /* after so many, a waiting client gets room before the ring is drained */
+
+/* Hits of several rings that are read and not yet applied. The memory of all their entries is
+ * loaded together, even if each hit is another client's. */
 struct batch {
   struct trace *trace;
   const struct client_clock *clock;
-  enum ring_when_behind how;
+  enum trace_backpressure backpressure;
   struct ring_reading *reading;
-  bool trace_full; /* when it was begun */
+  bool trace_behind; /* when the batch was begun */
   size_t n;
-  struct ring_hit hits[RING_BATCH];
-  struct client_ring *clients[RING_BATCH]; /* whose they are */
-  struct hits_account *accounts[RING_BATCH];
+  struct ring_hit hits[RING_READER_BATCH];
+  struct client_ring *clients[RING_READER_BATCH]; /* of the hits */
+  struct hits_account *accounts[RING_READER_BATCH];
 };
 
 /* ---- rings by the time of their next hit: a pairing heap ---- */
@@ -24,13 +29,14 @@ static struct client_ring *meld(struct client_ring *a, struct client_ring *b) {
   if (a == NULL || b == NULL)
     return a == NULL ? b : a;
   struct client_ring *first = b->next_ns < a->next_ns ? b : a, *second = first == a ? b : a;
+  check_le(first->next_ns, second->next_ns);
   second->sibling = first->child;
   first->child = second;
   return first;
 }
 
-/* The heap without its first. */
-static struct client_ring *rest_of(struct client_ring *first) {
+/* Returns the heap without its first ring. */
+static struct client_ring *remove_first(struct client_ring *first) {
   struct client_ring *pairs = NULL, *rest = NULL;
   for (struct client_ring *a = first->child; a != NULL;) {
     struct client_ring *b = a->sibling, *next = b == NULL ? NULL : b->sibling;
@@ -47,10 +53,11 @@ static struct client_ring *rest_of(struct client_ring *first) {
   return rest;
 }
 
-/* Adds a ring with something unread. Whatever is no hit is read at once: what comes after it is to
- * be compared. */
+/* Adds a ring that has an unread record. A context is read at once, so that the time of the hit
+ * behind it can be compared. */
 static struct client_ring *add(struct client_ring *heap, struct client_ring *client) {
-  client->next_is_hit = ring_peek(&client->ring, &client->reader, &client->next_ns);
+  assert(client->error == NULL);
+  client->next_is_hit = ring_reader_peek(&client->reader, &client->next_ns);
   if (!client->next_is_hit)
     client->next_ns = 0;
   client->child = client->sibling = NULL;
@@ -59,7 +66,8 @@ static struct client_ring *add(struct client_ring *heap, struct client_ring *cli
 
 /* ---- reading ---- */
 
-static void count_batch(struct batch *batch) {
+static void apply_batch(struct batch *batch) {
+  check_le(batch->n, RING_READER_BATCH);
   if (batch->n == 0)
     return;
   batch->reading->hits += hits_count(batch->accounts, batch->clock, batch->hits, batch->n);
@@ -67,37 +75,29 @@ static void count_batch(struct batch *batch) {
     struct client_ring *client = batch->clients[i];
     for (end = i + 1; end < batch->n && batch->clients[end] == client; end++)
       ;
-    if (client->owes_lines)
-      hits_owe(&client->account, &batch->hits[i], end - i);
-    else
-      hits_trace(&client->account, batch->clock, &batch->hits[i], end - i);
-    if (client->reader.at - client->ring.tail >= RELEASE_SLOTS)
-      client_ring_release(client);
+    hits_trace(&client->account, batch->clock, &batch->hits[i], end - i);
+    if (client->reader.at - client->reader.tail >= RELEASE_SLOTS)
+      ring_reader_release(&client->reader);
   }
   batch->n = 0;
 }
 
-/* May hits of it be read on? Whether its lines are owed holds for the whole batch, since it is
- * decided before its first hit there. */
-static bool may_read(struct batch *batch, struct client_ring *client) {
+/* Returns whether the next hit may be read. It is decided for a batch before its first hit. */
+static bool may_read(struct batch *batch) {
   if (batch->n == 0)
-    batch->trace_full = trace_is_behind(batch->trace);
-  if (!batch->trace_full && !client->owes_lines)
-    return true;
-  if (batch->how == RING_LEAVE_IT)
-    return false;
-  client_ring_owe(client);
-  return true;
+    batch->trace_behind = trace_is_behind(batch->trace);
+  return !batch->trace_behind || batch->backpressure == TRACE_WRITE_NOW;
 }
 
-/* Reads on in one ring, as long as its hits are not younger than `until_ns`. */
+/* Reads hits of one ring that were served up to `until_ns`. */
 static void read_run(struct batch *batch, struct client_ring *client, uint64_t until_ns) {
   const char *why;
   size_t n;
-  if (ring_next_until(&client->ring, &client->reader, client->ring.head, until_ns,
-                      &batch->hits[batch->n], RING_BATCH - batch->n, &n, &why) < 0) {
-    count_batch(batch); /* what was good before it */
-    client_ring_fail(client, why);
+  check_lt(batch->n, RING_READER_BATCH);
+  if (ring_reader_next(&client->reader, until_ns, &batch->hits[batch->n],
+                       RING_READER_BATCH - batch->n, &n, &why) < 0) {
+    apply_batch(batch); /* the hits before the malformed record */
+    client->error = why;
     return;
   }
   for (size_t end = batch->n + n; batch->n < end; batch->n++) {
@@ -105,36 +105,36 @@ static void read_run(struct batch *batch, struct client_ring *client, uint64_t u
     batch->accounts[batch->n] = &client->account;
   }
   batch->reading->records += n;
-  if (batch->n == RING_BATCH)
-    count_batch(batch);
+  if (batch->n == RING_READER_BATCH)
+    apply_batch(batch);
 }
 
 void ring_merge_read(struct client_ring *list, struct trace *trace,
-                     const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
-                     struct ring_reading *reading) {
+                     const struct client_clock *clock, enum trace_backpressure backpressure,
+                     uint64_t budget, struct ring_reading *reading) {
   struct batch batch;
   batch.trace = trace;
   batch.clock = clock;
-  batch.how = how;
+  batch.backpressure = backpressure;
   batch.reading = reading;
-  batch.n = 0;
+  batch.n = 0; /* the arrays are large: they stay uninitialised */
   struct client_ring *heap = NULL;
-  for (struct client_ring *client = list; client != NULL; client = client->also)
-    if (client->fault == NULL && client->reader.at != client->ring.head)
+  for (struct client_ring *client = list; client != NULL; client = client->next_in_batch)
+    if (!client_ring_is_drained(client))
       heap = add(heap, client);
   bool exact = reading->slots <= EXACT_SLOTS;
   uint64_t before = reading->records;
   while (heap != NULL && reading->records - before < budget) {
     struct client_ring *client = heap;
     if (!client->next_is_hit)
-      count_batch(&batch); /* its hits there go out under the contexts that they were read with */
-    if (!may_read(&batch, client))
+      apply_batch(&batch); /* a context may replace one that hits of the batch refer to */
+    if (!may_read(&batch))
       break;
-    heap = rest_of(client);
+    heap = remove_first(client);
     uint64_t others_ns = heap == NULL || !exact ? UINT64_MAX : heap->next_ns;
     read_run(&batch, client, client->next_is_hit || heap == NULL ? others_ns : 0);
-    if (client->fault == NULL && client->reader.at != client->ring.head)
+    if (!client_ring_is_drained(client))
       heap = add(heap, client);
   }
-  count_batch(&batch);
+  apply_batch(&batch);
 }

@@ -1,26 +1,29 @@
-/* ring_merge.h - several rings read as if they were one: their hits are promoted and
- * counted in the order in which they were served, as the records tell it (end_ns, a
- * clock that all clients of a machine share).
+/* ring_merge.h - reads several rings as one: promotes and counts their hits in the order in which
+ * they were served. The records have that time (end_ns), of a clock that all processes share.
  *
- * Where many thousands wait to be read, which takes several clients at full speed, the
- * clients' hits alternate by up to 32: which of them came first says little then, and
- * finding out would double the cost of a record.
+ * The order is exact up to 4,096 unread slots. With more, several clients run at full speed, and
+ * up to 32 hits of one client are applied together: comparing each hit would double the cost of a
+ * record.
  *
- * The order within a ring is never changed: its next record alone is compared with the
- * others'. So a client that lies about the time moves its own hits among those of the
- * others, as it might have made them at another time, and changes nothing else.
- * One thread; no loop. */
+ * The order within a ring never changes: only its next record is compared with those of the other
+ * rings. So a client that lies about the time moves only its own hits among those of others, to
+ * places where it could have made them. One thread. */
 #ifndef FC_DAEMON_RING_MERGE_H
 #define FC_DAEMON_RING_MERGE_H
 
 #include "daemon/rings/client_ring.h"
 
-/* Reads the rings of `list`, which are linked by `also`, none of them bad, up to the heads that
- * were looked at, or until `budget` records are read; adds to the records and hits of `reading`.
- * Lines that the trace has no room for are owed (RING_OWE_LINE), or all is left where it is from
- * there on (RING_LEAVE_IT). A ring may turn out bad; the others are read all the same. */
+/* What to do with a hit while the trace is behind (trace_is_behind). */
+enum trace_backpressure {
+  TRACE_LEAVE_RECORD, /* leave the record in its ring, not counted */
+  TRACE_WRITE_NOW,    /* count the hit and write its line; a full trace loses and counts the line */
+};
+
+/* Reads the rings of `list`, linked by next_in_batch and without errors, up to their loaded heads,
+ * until about `budget` records are read, or with TRACE_LEAVE_RECORD until the trace is behind. Adds
+ * to `reading`. A malformed record sets the error of its ring; the others are read on. */
 void ring_merge_read(struct client_ring *list, struct trace *trace,
-                     const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
-                     struct ring_reading *reading);
+                     const struct client_clock *clock, enum trace_backpressure backpressure,
+                     uint64_t budget, struct ring_reading *reading);
 
 #endif

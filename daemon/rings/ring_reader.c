@@ -6,20 +6,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/base/check.h"
 #include "proto/errors.h"
 #include "proto/shm/torn_copy.h"
 
 #define CONTEXT_HEAD sizeof(struct fc_ring_context)
 
-/* ---- the memory ---- */
+static void check_positions(const struct ring_reader *reader) {
+  check_le(reader->tail, reader->at);
+  check_le(reader->at, reader->head);
+  check_le(reader->head - reader->tail, reader->n_slots);
+}
+
+/* ---- memory ---- */
 
 static int make_file(uint64_t bytes) {
   int fd = memfd_create("fcached-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0)
     return FC_EREFUSED;
-  /* Allocated now: a page that is first touched when no memory is left would be a SIGBUS. */
+  /* Allocated now: a page first touched when the system has no memory left would raise SIGBUS. */
   if (fallocate(fd, 0, 0, (off_t)bytes) < 0) {
-    (void)close(fd); /* holds nothing yet */
+    (void)close(fd); /* it holds nothing */
     return FC_ENOMEM;
   }
   if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
@@ -29,149 +36,135 @@ static int make_file(uint64_t bytes) {
   return fd;
 }
 
-int ring_init(struct ring *ring, uint32_t n_slots) {
-  *ring = (struct ring){.fd = -1, .n_slots = n_slots, .bytes = fc_ring_bytes(n_slots)};
-  int fd = make_file(ring->bytes);
+int ring_reader_init(struct ring_reader *reader, uint32_t n_slots) {
+  check_le(FC_RING_SLOTS_MIN, n_slots);
+  check_le(n_slots, FC_RING_SLOTS_MAX);
+  check_eq(n_slots & (n_slots - 1), 0);
+  *reader = (struct ring_reader){.fd = -1, .n_slots = n_slots, .bytes = fc_ring_bytes(n_slots)};
+  int fd = make_file(reader->bytes);
   if (fd < 0)
     return fd;
-  void *base = mmap(NULL, ring->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void *base = mmap(NULL, reader->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) {
-    (void)close(fd); /* nobody else has it */
+    (void)close(fd); /* it holds nothing */
     return FC_ENOMEM;
   }
-  ring->fd = fd;
-  ring->header = base;
-  ring->header->magic = FC_RING_MAGIC;
-  ring->header->n_slots = n_slots;
-  ring->slots = (const uint8_t *)base + sizeof(struct fc_ring_header);
+  reader->fd = fd;
+  reader->header = base;
+  reader->header->magic = FC_RING_MAGIC;
+  reader->header->n_slots = n_slots;
+  reader->slots = (const uint8_t *)base + sizeof(struct fc_ring_header);
   return 0;
 }
 
-void ring_close_fd(struct ring *ring) {
-  if (ring->fd >= 0)
-    (void)close(ring->fd); /* the mapping stays */
-  ring->fd = -1;
+void ring_reader_close_fd(struct ring_reader *reader) {
+  if (reader->fd >= 0)
+    (void)close(reader->fd); /* the mapping stays */
+  reader->fd = -1;
 }
 
-static void unmap(struct ring *ring) {
-  if (ring->header != NULL)
-    (void)munmap(ring->header, ring->bytes); /* fails for a bad address alone */
-  ring->header = NULL;
-}
-
-void ring_deinit(struct ring *ring) {
-  ring_close_fd(ring);
-  unmap(ring);
-  free(ring->kept);
-  ring->kept = NULL;
+void ring_reader_deinit(struct ring_reader *reader) {
+  ring_reader_close_fd(reader);
+  if (reader->header != NULL)
+    (void)munmap(reader->header, reader->bytes); /* fails only for a bad address */
+  reader->header = NULL;
 }
 
 /* ---- head and tail ---- */
 
-int ring_look(struct ring *ring, const char **why) {
-  /* Acquire: what the client wrote into the slots before it stored this head is seen after. */
-  uint64_t head = atomic_load_explicit(&ring->header->head, memory_order_acquire);
-  uint64_t seen = ring->head - ring->tail;
-  if (head - ring->tail < seen || head - ring->tail > ring->n_slots) {
+int ring_reader_load_head(struct ring_reader *reader, const char **why) {
+  /* Acquire: slots that the client wrote before it stored this head are visible after it. */
+  uint64_t head = atomic_load_explicit(&reader->header->head, memory_order_acquire);
+  uint64_t seen = reader->head - reader->tail;
+  check_positions(reader);
+  if (head - reader->tail < seen || head - reader->tail > reader->n_slots) {
     *why = "its ring's head went back, or is further ahead than the ring has slots";
     return FC_EPROTOCOL;
   }
-  if (ring->punched && head - ring->punched_at > FC_RING_RECORD_SLOTS_MAX) {
+  if (reader->is_punched && head - reader->punched_at > FC_RING_RECORD_SLOTS_MAX) {
     *why = "its ring was revoked, and it went on writing records there";
     return FC_EPROTOCOL;
   }
-  ring->head = head;
+  reader->head = head;
+  check_positions(reader);
   return 0;
 }
 
-void ring_release(struct ring *ring, uint64_t at) {
-  if (ring->tail == at)
+void ring_reader_release(struct ring_reader *reader) {
+  check_positions(reader);
+  if (reader->tail == reader->at)
     return;
-  ring->tail = at;
-  /* Release: our loads of the slots come before it, so the client overwrites none that we have
-   * still to copy. */
-  atomic_store_explicit(&ring->header->tail, at, memory_order_release);
+  reader->tail = reader->at;
+  /* Release: our loads of the slots come before this store, so the client overwrites no slot that
+   * is still to be copied. */
+  atomic_store_explicit(&reader->header->tail, reader->at, memory_order_release);
 }
 
-uint64_t ring_unrecorded(struct ring *ring) {
-  /* Relaxed: a figure, which orders nothing. */
-  uint64_t now = atomic_load_explicit(&ring->header->unrecorded, memory_order_relaxed);
-  uint64_t grown = now > ring->most_unrecorded ? now - ring->most_unrecorded : 0;
-  ring->unrecorded = now;
-  ring->most_unrecorded += grown;
-  return grown;
+uint64_t ring_reader_load_unrecorded(struct ring_reader *reader) {
+  /* Relaxed: it is a counter that orders nothing. */
+  uint64_t now = atomic_load_explicit(&reader->header->unrecorded, memory_order_relaxed);
+  uint64_t rise = now > reader->max_unrecorded ? now - reader->max_unrecorded : 0;
+  reader->unrecorded = now;
+  reader->max_unrecorded += rise;
+  check_le(reader->unrecorded, reader->max_unrecorded);
+  return rise;
 }
 
-/* ---- memory that comes back ---- */
-
-static size_t place_of(const struct ring *ring, uint64_t i);
-
-/* Whole pages from `from` up to `to`, offsets in the mapping. No write seal is on the file, so its
- * pages can be taken out of it; the mapping stays, and whoever touches it again has a new page of
- * zeros, at his own cost. */
-static bool remove_pages(struct ring *ring, size_t from, size_t to) {
-  return from >= to || madvise((uint8_t *)ring->header + from, to - from, MADV_REMOVE) == 0;
+void ring_reader_set_state(struct ring_reader *reader, uint32_t state) {
+  /* Relaxed: it orders nothing. rings_idle.c says why a client that sees it late does no harm. */
+  atomic_store_explicit(&reader->header->state, state, memory_order_relaxed);
 }
 
-bool ring_punch(struct ring *ring) {
+/* ---- memory that is given back ---- */
+
+static size_t offset_of_slot(const struct ring_reader *reader, uint64_t i) {
+  return (size_t)(i & (reader->n_slots - 1)) * FC_RING_SLOT;
+}
+
+/* Removes whole pages from offset `from` up to `to`. The file has no write seal, so its pages can
+ * be removed. The mapping stays. A process that touches such a page again gets a new one of zeros,
+ * which is charged to that process. */
+static bool remove_pages(struct ring_reader *reader, size_t from, size_t to) {
+  check_le(to, reader->bytes + (size_t)sysconf(_SC_PAGESIZE));
+  return from >= to || madvise((uint8_t *)reader->header + from, to - from, MADV_REMOVE) == 0;
+}
+
+bool ring_reader_punch(struct ring_reader *reader) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  size_t first = sizeof(struct fc_ring_header) + place_of(ring, ring->head);
+  size_t first = sizeof(struct fc_ring_header) + offset_of_slot(reader, reader->head);
   size_t past = first + (size_t)FC_RING_RECORD_SLOTS_MAX * FC_RING_SLOT;
-  /* Where the record would wrap, the rest of it is in the first page, which stays. */
+  /* A record that wraps continues in the first page, which stays. */
   static_assert(sizeof(struct fc_ring_header) + FC_RING_RECORD_SLOTS_MAX * FC_RING_SLOT <= 4096,
                 "the first slots are in the header's page");
-  if (!remove_pages(ring, page, first / page * page) ||
-      !remove_pages(ring, (past + page - 1) / page * page, ring->bytes))
+  check_positions(reader);
+  if (!remove_pages(reader, page, first / page * page) ||
+      !remove_pages(reader, (past + page - 1) / page * page, reader->bytes))
     return false;
-  ring->punched = true;
-  ring->punched_at = ring->head;
+  reader->is_punched = true;
+  reader->punched_at = reader->head;
   return true;
 }
 
-/* A client that knows the state stops at FC_RING_ENDED, but for a record that is under way. An
- * older one may go on, and then counts what nobody took from the slots: what it writes before it
- * loses them here is in no count. */
-void ring_give_back(struct ring *ring) {
-  size_t from = ring->replaced ? 0 : (size_t)sysconf(_SC_PAGESIZE);
-  if (ring->header == NULL)
+/* A client that knows the state stops at FC_RING_ENDED, except for a record that it has begun. An
+ * older client may go on, and later counts the records that the daemon did not read. Records that
+ * it writes between the last reading and this call are in no count. */
+void ring_reader_give_back(struct ring_reader *reader) {
+  size_t from = reader->is_replaced ? 0 : (size_t)sysconf(_SC_PAGESIZE);
+  if (reader->header == NULL)
     return;
-  if (ring->knows_state && !ring->replaced)
-    (void)ring_punch(ring); /* where it cannot, the client keeps the memory; below, too */
-  else if (ring->tail == ring->head)
-    (void)remove_pages(ring, from, ring->bytes);
-}
-
-void ring_set_state(struct ring *ring, uint32_t state) {
-  /* Relaxed: it orders nothing; rings_idle.c says why a client that sees it late does no harm. */
-  atomic_store_explicit(&ring->header->state, state, memory_order_relaxed);
+  if (reader->knows_state && !reader->is_replaced)
+    (void)ring_reader_punch(reader); /* if it fails, the client keeps the memory. Below, too */
+  else if (reader->tail == reader->head)
+    (void)remove_pages(reader, from, reader->bytes);
 }
 
 /* ---- records ---- */
 
-static size_t place_of(const struct ring *ring, uint64_t i) {
-  return (size_t)(i & (ring->n_slots - 1)) * FC_RING_SLOT;
+static const uint8_t *slot_at(const struct ring_reader *reader, uint64_t i) {
+  return reader->slots + offset_of_slot(reader, i);
 }
 
-static const uint8_t *slot_at(const struct ring *ring, uint64_t i) {
-  return ring->slots + place_of(ring, i);
-}
-
-bool ring_keep(struct ring *ring, uint64_t from, uint64_t to) {
-  /* Of the ring's size, so that slots stand where they stood; what is not touched takes nothing. */
-  uint8_t *kept = malloc((size_t)ring->n_slots * FC_RING_SLOT);
-  if (kept == NULL)
-    return false;
-  for (uint64_t i = from; i != to; i++)
-    fc_shared_read(kept + place_of(ring, i), slot_at(ring, i), FC_RING_SLOT);
-  ring_release(ring, to);
-  ring_give_back(ring);
-  ring_close_fd(ring);
-  unmap(ring);
-  ring->kept = kept;
-  ring->slots = kept;
-  return true;
-}
-
+/* Returns NULL, or a static string. */
 static const char *check_hit(const struct ring_reader *reader, const struct fc_ring_hit *record) {
   if (record->context >= FC_RING_CONTEXTS || reader->contexts[record->context].op_size == 0)
     return "a hit in its ring has a context that was not defined";
@@ -184,13 +177,13 @@ static const char *check_names(const struct ring_context *context) {
   struct ring_hit hit = {.context = context};
   if (!fc_name_valid(ring_hit_op(&hit)) || !fc_name_valid(ring_hit_view(&hit)) ||
       (context->probe_size > 0 && !fc_name_valid(ring_hit_probe(&hit))))
-    return "a context in its ring has a name that is none";
+    return "invalid name in a context record of its ring";
   return NULL;
 }
 
-/* Takes over the context at reader->at, whose first slot is `first`; NULL, or what is wrong. */
-static const char *define(const struct ring *ring, struct ring_reader *reader, uint64_t end,
-                          const uint8_t first[FC_RING_SLOT]) {
+/* Defines the context at reader->at, whose first slot is copied in `first`. Returns NULL, or a
+ * static string that names its fault. */
+static const char *define_context(struct ring_reader *reader, const uint8_t first[FC_RING_SLOT]) {
   uint8_t bytes[(FC_RING_CONTEXT_BYTES_MAX + FC_RING_SLOT - 1) / FC_RING_SLOT * FC_RING_SLOT];
   struct fc_ring_context head;
   memcpy(&head, first, CONTEXT_HEAD);
@@ -198,13 +191,14 @@ static const char *define(const struct ring *ring, struct ring_reader *reader, u
   uint32_t n_slots = fc_ring_context_slots(names_size);
   if (head.index >= FC_RING_CONTEXTS)
     return "a context in its ring has an index that is out of range";
-  if (n_slots > end - reader->at)
-    return "a context in its ring is published by halves";
+  if (n_slots > reader->head - reader->at)
+    return "incomplete context record in its ring";
   memcpy(bytes, first, FC_RING_SLOT);
   for (uint32_t i = 1; i < n_slots; i++)
-    fc_shared_read(bytes + (size_t)i * FC_RING_SLOT, slot_at(ring, reader->at + i), FC_RING_SLOT);
+    fc_torn_read(bytes + (size_t)i * FC_RING_SLOT, slot_at(reader, reader->at + i), FC_RING_SLOT);
   struct ring_context context = {
       .op_size = head.op_size, .view_size = head.view_size, .probe_size = head.probe_size};
+  check_le(CONTEXT_HEAD + names_size, sizeof bytes);
   memcpy(context.names, bytes + CONTEXT_HEAD, names_size);
   const char *wrong = check_names(&context);
   if (wrong != NULL)
@@ -214,25 +208,27 @@ static const char *define(const struct ring *ring, struct ring_reader *reader, u
   return NULL;
 }
 
-bool ring_peek(const struct ring *ring, const struct ring_reader *reader, uint64_t *end_ns) {
-  const uint8_t *slot = slot_at(ring, reader->at);
+bool ring_reader_peek(const struct ring_reader *reader, uint64_t *end_ns) {
+  const uint8_t *slot = slot_at(reader, reader->at);
   uint64_t head;
-  fc_shared_read(&head, slot, sizeof head);
-  fc_shared_read(end_ns, slot + offsetof(struct fc_ring_hit, end_ns), sizeof *end_ns);
+  check_lt(reader->at, reader->head);
+  fc_torn_read(&head, slot, sizeof head);
+  fc_torn_read(end_ns, slot + offsetof(struct fc_ring_hit, end_ns), sizeof *end_ns);
   uint8_t kind;
   memcpy(&kind, &head, sizeof kind);
   return kind == FC_RING_HIT;
 }
 
-int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_t end,
-                    uint64_t until_ns, struct ring_hit *hits, size_t room, size_t *n,
-                    const char **why) {
+int ring_reader_next(struct ring_reader *reader, uint64_t until_ns, struct ring_hit *hits,
+                     size_t room, size_t *n, const char **why) {
   uint64_t start = reader->at;
+  check_positions(reader);
+  check_le(room, RING_READER_BATCH);
   *n = 0;
-  while (*n < room && reader->at != end) {
+  while (*n < room && reader->at != reader->head) {
     struct ring_hit *hit = &hits[*n];
     const char *wrong = "a record in its ring is of a kind that does not exist";
-    fc_shared_read(&hit->record, slot_at(ring, reader->at), FC_RING_SLOT);
+    fc_torn_read(&hit->record, slot_at(reader, reader->at), FC_RING_SLOT);
     if (hit->record.kind == FC_RING_HIT) {
       if (hit->record.end_ns > until_ns && reader->at != start)
         return 0;
@@ -244,21 +240,17 @@ int ring_next_until(const struct ring *ring, struct ring_reader *reader, uint64_
       ++*n;
       continue;
     }
-    /* The hits before it go out under the contexts that they were read with, and before the error:
-     * the next call comes to this record again. */
+    /* Hits before this record are returned first, with the contexts that they were read with. The
+     * next call comes to this record again. */
     if (*n > 0)
       return 0;
     if (hit->record.kind == FC_RING_CONTEXT)
-      wrong = define(ring, reader, end, (const uint8_t *)&hit->record);
+      wrong = define_context(reader, (const uint8_t *)&hit->record);
     if (wrong != NULL) {
       *why = wrong;
       return FC_EPROTOCOL;
     }
   }
+  check_positions(reader);
   return 0;
-}
-
-int ring_next(const struct ring *ring, struct ring_reader *reader, uint64_t end,
-              struct ring_hit hits[RING_BATCH], size_t *n, const char **why) {
-  return ring_next_until(ring, reader, end, UINT64_MAX, hits, RING_BATCH, n, why);
 }

@@ -2,22 +2,24 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-#include "daemon/rings/ring_merge.h"
+#include "daemon/base/check.h"
 #include "daemon/rings/rings_idle.h"
 #include "proto/wall.h"
 
 #define GROWTH_PART 4u            /* of the budget, at least, is for rings that grow */
-#define GROWTH_SHARE 4u           /* a ring grows by at most that part of what is left */
+#define GROWTH_SHARE 4u           /* a ring grows by at most that part of the free bytes */
 #define SWEEP_RECORDS (64u << 10) /* a turn: some milliseconds */
-#define LONG_SLOTS 256u           /* from here on a reading takes longer than the CPU's clock */
-#define MANY_PART 8u              /* a ring with more than this part of its slots used is busy */
-#define PERIOD_BUSY_MS 1u         /* a ring of 32,768 slots lasts a fast client some 7 ms */
+#define LONG_SLOTS 256u   /* from here on, reading takes longer than reading the CPU's clock */
+#define MANY_PART 8u      /* a ring with more than this part of its slots used is busy */
+#define PERIOD_BUSY_MS 1u /* a fast client fills 32,768 slots in some 7 ms */
 #define PERIOD_USED_MS 50u
 #define PERIOD_IDLE_MS 100u
 
-/* The largest for which half of the pool has room for all clients, so that the other half is there
- * to grow; the smallest in any case. */
+/* Returns the largest size at which half of the pool has room for all clients, so that the other
+ * half is left for growth, but at least the smallest size. */
 static uint32_t base_slots(const struct rings_config *config) {
   uint32_t n = FC_RING_SLOTS_MAX;
   while (n > FC_RING_SLOTS_MIN && config->max_clients * rings_charge(n) > config->pool_bytes / 2)
@@ -30,231 +32,188 @@ void rings_init(struct rings *rings, const struct rings_config *config) {
 }
 
 void rings_deinit(struct rings *rings) {
-  assert(rings->n == 0 && rings->orphans == NULL && rings->used_bytes == 0);
-  (void)rings; /* without assertions */
+  check_eq(rings->n, 0);
+  check_eq(rings->n_asleep, 0);
+  check_eq(rings->used_bytes, 0);
+  assert(rings->awake == NULL && rings->asleep == NULL);
 }
 
-void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes) {
-  struct user *user = client->account.user;
-  size_t before = client->charge_bytes;
-  client->charge_bytes = bytes;
-  rings->used_bytes += bytes - before; /* modulo 2^64: it may fall */
-  if (bytes > before)
-    user_charge(user, USER_RING_BYTES, bytes - before);
-  else
-    user_release(user, USER_RING_BYTES, before - bytes);
+static void check_list(const struct client_ring *first, bool is_asleep, uint32_t *n,
+                       size_t *bytes) {
+  for (const struct client_ring *client = first; client != NULL; client = client->next) {
+    assert(client->is_asleep == is_asleep);
+    assert(client->next == NULL || client->next->prev == client);
+    check_le(client->reader.tail, client->reader.at);
+    check_le(client->reader.at, client->reader.head);
+    check_le(client->account.shared_hits, client->account.hits);
+    *bytes += client->charge_bytes;
+    ++*n;
+  }
 }
 
-/* Frees a ring that is in no list any more. */
-static void discard(struct rings *rings, struct client_ring *client) {
-  rings_recharge(rings, client, 0);
-  client_ring_free(client);
+void rings_check(const struct rings *rings) {
+  uint32_t n = 0, n_asleep = 0;
+  size_t bytes = 0;
+  assert(rings->awake == NULL || rings->awake->prev == NULL);
+  assert(rings->asleep == NULL || rings->asleep->prev == NULL);
+  check_list(rings->asleep, true, &n_asleep, &bytes);
+  check_list(rings->awake, false, &n, &bytes);
+  check_eq(rings->n_asleep, n_asleep);
+  check_eq(rings->n, n + n_asleep);
+  check_eq(rings->used_bytes, bytes);
+  check_le(rings->hits, rings->records);
 }
 
 /* ---- reading ---- */
 
-/* Returns the work that it took, in records. */
-static uint64_t add_up(struct rings *rings, const struct ring_reading *reading) {
-  rings->records += reading->records;
-  rings->hits += reading->hits;
-  fc_sum_add(&rings->unrecorded, reading->unrecorded);
-  rings->drain_ns += reading->cpu_ns;
-  return reading->records + reading->lines_late;
+/* Returns CPU time in ns, to take the difference of. The CPU's own clock costs 0.5 us a reading.
+ * The wall clock costs a twentieth, and is exact enough for work too short to be preempted. */
+static uint64_t time_ns(bool is_long) {
+  struct timespec now;
+  (void)clock_gettime(is_long ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
+                      &now); /* cannot fail for these clocks */
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Loads the ring's head, up to which it is then read. */
 static void look(struct rings *rings, struct client_ring *client, struct ring_reading *reading) {
-  uint64_t before = reading->slots;
-  client_ring_look(client, reading);
-  if (client->fault != NULL)
+  const char *why;
+  if (client->error != NULL)
+    return;
+  if (ring_reader_load_head(&client->reader, &why) < 0) {
+    client->error = why;
     rings->attention = true;
-  uint64_t slots = reading->slots - before;
+    return;
+  }
+  uint64_t unrecorded = ring_reader_load_unrecorded(&client->reader);
+  if (unrecorded > 0)
+    reading->unrecorded +=
+        hits_count_unrecorded(&client->account, client_clock_now().now_ns, unrecorded);
+  uint64_t slots = client->reader.head - client->reader.at;
+  reading->slots += slots;
   rings->seen_any = rings->seen_any || slots > 0;
-  rings->seen_many = rings->seen_many || slots > client->ring.n_slots / MANY_PART;
+  rings->seen_many = rings->seen_many || slots > client->reader.n_slots / MANY_PART;
 }
 
-/* Looks at `n` rings from `client` on, and lists those in which something is to be read or made. It
- * comes before each request: where nothing is new, it loads each ring's head and no more. */
+/* Looks at `n` rings from `client` on and returns a list of those with unread records. It runs
+ * before each request. Without news it loads each ring's header and does no more. */
 static struct client_ring *gather(struct rings *rings, struct client_ring *client, uint32_t n,
                                   struct ring_reading *reading) {
-  bool room = !trace_is_behind(rings->config.trace);
   struct client_ring *list = NULL, **last = &list;
-  for (; n > 0; n--, client = client->next != NULL ? client->next : rings->first) {
-    if (!client_ring_has_news(client, room))
+  for (; n > 0; n--, client = client->next) {
+    if (!client_ring_has_news(client))
       continue;
     client->had_news = true;
     look(rings, client, reading);
-    if (client_ring_is_done(client))
+    if (client_ring_is_drained(client))
       continue;
     *last = client;
-    last = &client->also;
+    last = &client->next_in_batch;
   }
   *last = NULL;
   return list;
 }
 
-/* Makes what the rings of the list owe; the one for which the trace has no room is the first the
- * next time. */
-static void make_lines(struct rings *rings, struct client_ring *list,
-                       const struct client_clock *clock, enum ring_when_behind how, uint64_t budget,
-                       struct ring_reading *reading) {
-  for (struct client_ring *client = list; client != NULL; client = client->also) {
-    if (!client->owes_lines)
-      continue;
-    if (reading->lines_late < budget)
-      client_ring_make_lines(client, clock, how, reading);
-    if (client->owes_lines) {
-      rings->next = client;
-      return;
-    }
-  }
-}
-
-/* Reads what gather has listed. */
-static void read_list(struct rings *rings, struct client_ring *list, enum ring_when_behind how,
-                      uint64_t budget, struct ring_reading *reading) {
-  bool long_work = reading->slots > LONG_SLOTS || list->owes_lines;
-  uint64_t start_ns = client_ring_time_ns(long_work);
+static void read_list(struct rings *rings, struct client_ring *list,
+                      enum trace_backpressure backpressure, uint64_t budget,
+                      struct ring_reading *reading) {
+  bool is_long = reading->slots > LONG_SLOTS;
+  uint64_t start_ns = time_ns(is_long);
   struct client_clock clock = client_clock_now();
-  make_lines(rings, list, &clock, how, budget, reading);
-  if (reading->lines_late < budget)
-    ring_merge_read(list, rings->config.trace, &clock, how, budget - reading->lines_late, reading);
-  for (struct client_ring *client = list; client != NULL; client = client->also) {
-    client_ring_release(client);
-    if (client->fault != NULL || client->owes_lines)
+  ring_merge_read(list, rings->config.trace, &clock, backpressure, budget, reading);
+  for (struct client_ring *client = list; client != NULL; client = client->next_in_batch) {
+    ring_reader_release(&client->reader);
+    if (client->error != NULL)
       rings->attention = true;
   }
-  reading->cpu_ns += client_ring_time_ns(long_work) - start_ns;
+  reading->cpu_ns += time_ns(is_long) - start_ns;
 }
 
-/* Reads `n` rings from `first` on as if they were one, up to their heads as they are now or about
- * `budget` records. Returns the work, as add_up. */
+/* Reads `n` rings from `first` on as one, up to their present heads or about `budget` records.
+ * Returns the records read. */
 static uint64_t read_rings(struct rings *rings, struct client_ring *first, uint32_t n,
-                           enum ring_when_behind how, uint64_t budget) {
+                           enum trace_backpressure backpressure, uint64_t budget) {
   struct ring_reading reading = {0};
   struct client_ring *list = gather(rings, first, n, &reading);
   if (list != NULL)
-    read_list(rings, list, how, budget, &reading);
-  return add_up(rings, &reading);
+    read_list(rings, list, backpressure, budget, &reading);
+  check_le(reading.hits, reading.records);
+  rings->records += reading.records;
+  rings->hits += reading.hits;
+  if (reading.unrecorded > 0)
+    fc_sum_add(&rings->unrecorded, reading.unrecorded);
+  rings->drain_ns += reading.cpu_ns;
+  return reading.records;
 }
 
-static uint64_t read_all(struct rings *rings, enum ring_when_behind how, uint64_t budget) {
-  struct client_ring *first = rings->next != NULL ? rings->next : rings->first;
-  return read_rings(rings, first, rings_n_awake(rings), how, budget);
+static uint64_t read_awake(struct rings *rings, enum trace_backpressure backpressure,
+                           uint64_t budget) {
+  return read_rings(rings, rings->awake, rings_n_awake(rings), backpressure, budget);
 }
 
-/* What comes before a request of a client, or its end; `own` is its ring, of which it has `n_own`,
- * 0 or 1. */
-static void read_for(struct rings *rings, struct client_ring *own, uint32_t n_own) {
+/* Reads what precedes a request or the end of a client. `own` is its ring, or NULL. */
+static void read_for(struct rings *rings, struct client_ring *own) {
   if (rings_n_awake(rings) <= RINGS_TOGETHER)
-    (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
+    (void)read_awake(rings, TRACE_LEAVE_RECORD, UINT64_MAX);
   else
-    (void)read_rings(rings, own, n_own, RING_OWE_LINE, UINT64_MAX);
-}
-
-/* Makes orphans' lines, in the order in which their clients left, for about SWEEP_RECORDS at most
- * unless all are to be made. Returns the work, as add_up. */
-static uint64_t pay(struct rings *rings, enum ring_when_behind how) {
-  uint64_t work = 0;
-  while (rings->orphans != NULL && (how == RING_MAKE_LINE || work < SWEEP_RECORDS)) {
-    struct client_ring *orphan = rings->orphans;
-    struct ring_reading reading = client_ring_pay(orphan, how);
-    work += add_up(rings, &reading);
-    if (orphan->owes_lines)
-      break;
-    rings->orphans = orphan->next;
-    discard(rings, orphan);
-  }
-  return work;
-}
-
-/* Has it something for which the trace has no room? Then it is left to fill. */
-static bool is_to_wait(struct rings *rings, struct client_ring *client) {
-  if (client == NULL || !trace_is_behind(rings->config.trace))
-    return false;
-  struct ring_reading reading = {0};
-  look(rings, client, &reading);
-  (void)add_up(rings, &reading);
-  return !client_ring_is_done(client);
+    (void)read_rings(rings, own, own == NULL ? 0 : 1, TRACE_LEAVE_RECORD, UINT64_MAX);
 }
 
 bool rings_drain(struct rings *rings, struct client_ring *client) {
-  if (client != NULL && client->asleep && client_ring_has_news(client, true))
+  if (client != NULL && client->is_asleep && client_ring_has_news(client))
     rings_wake(rings, client);
-  bool done = !is_to_wait(rings, client);
-  if (done) {
-    read_for(rings, client, client == NULL ? 0 : 1);
-    done = client == NULL || client_ring_is_done(client);
-  }
-  if (!done)
-    rings->attention = true; /* whoever asked waits */
-  return done;
-}
-
-void rings_drain_awake(struct rings *rings) {
-  (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
-}
-
-bool rings_drain_all(struct rings *rings) {
-  rings_wake_all(rings);
-  (void)pay(rings, RING_OWE_LINE);
-  (void)read_all(rings, RING_OWE_LINE, UINT64_MAX);
-  bool owed = rings_owe_lines(rings);
-  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
-    owed = owed || client->owes_lines;
-  if (owed)
+  read_for(rings, client);
+  bool drained = client == NULL || client_ring_is_drained(client);
+  if (!drained)
     rings->attention = true;
-  return !owed;
+  return drained;
 }
 
-void rings_pay_all(struct rings *rings) {
-  (void)pay(rings, RING_MAKE_LINE);
+void rings_drain_before_eviction(struct rings *rings) {
+  (void)read_awake(rings, TRACE_WRITE_NOW, UINT64_MAX);
 }
 
-void rings_mark(struct rings *rings) {
-  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
-    client->mark = client->reader.at;
-  for (struct client_ring *orphan = rings->orphans; orphan != NULL; orphan = orphan->next)
-    orphan->mark = orphan->reader.at;
-}
-
-bool rings_owe_to_mark(struct rings *rings) {
-  bool owed = false;
-  for (struct client_ring *client = rings->first; client != NULL; client = client->next)
-    owed = owed || client_ring_owes_to_mark(client);
-  for (struct client_ring *orphan = rings->orphans; orphan != NULL; orphan = orphan->next)
-    owed = owed || client_ring_owes_to_mark(orphan);
-  if (owed)
-    rings->attention = true; /* whoever asked waits */
-  return owed;
+void rings_drain_all(struct rings *rings) {
+  rings_wake_all(rings);
+  (void)read_awake(rings, TRACE_WRITE_NOW, UINT64_MAX);
 }
 
 /* ---- the timer ---- */
 
 unsigned rings_period_ms(const struct rings *rings) {
-  if (rings->attention || rings->seen_many || rings_owe_lines(rings))
+  if (rings->attention || rings->seen_many)
     return PERIOD_BUSY_MS;
   return rings->n == 0 ? 0 : rings->seen_any ? PERIOD_USED_MS : PERIOD_IDLE_MS;
 }
 
 unsigned rings_sweep(struct rings *rings, uint64_t now_ns) {
   rings->seen_any = rings->seen_many = rings->attention = false;
-  if (rings->n == 0 && !rings_owe_lines(rings))
+  if (rings->n == 0)
     return 0;
-  if (trace_is_behind(rings->config.trace)) /* let them fill: it is they who are too fast */
+  if (trace_is_behind(rings->config.trace)) /* clients that are faster than the disk fill up */
     return PERIOD_BUSY_MS;
   rings_idle_look(rings, now_ns);
-  uint64_t work = pay(rings, RING_OWE_LINE);
-  if (work < SWEEP_RECORDS)
-    work += read_all(rings, RING_LEAVE_IT, SWEEP_RECORDS - work);
-  if (work >= SWEEP_RECORDS)
-    rings->seen_many = true; /* the rest soon */
+  if (read_awake(rings, TRACE_LEAVE_RECORD, SWEEP_RECORDS) >= SWEEP_RECORDS)
+    rings->seen_many = true; /* more is left: come back soon */
   return rings_period_ms(rings);
 }
 
-/* ---- the beginning and the end ---- */
+/* ---- the pool ---- */
 
 size_t rings_charge(uint32_t n_slots) {
   return (size_t)fc_ring_bytes(n_slots) + sizeof(struct client_ring);
+}
+
+void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes) {
+  struct user *user = client->account.user;
+  size_t before = client->charge_bytes;
+  check_le(before, rings->used_bytes);
+  client->charge_bytes = bytes;
+  rings->used_bytes = rings->used_bytes - before + bytes;
+  if (bytes > before)
+    user_charge(user, USER_RING_BYTES, bytes - before);
+  else
+    user_uncharge(user, USER_RING_BYTES, before - bytes);
 }
 
 size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients) {
@@ -262,36 +221,58 @@ size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients) {
   return budget_bytes > least ? budget_bytes : least;
 }
 
-/* What is neither used nor reserved for clients that are still to come. */
+/* Returns the bytes that are neither used nor reserved for future clients. */
 static size_t left_to_grow(const struct rings *rings) {
   const struct rings_config *config = &rings->config;
   size_t to_come = config->max_clients > rings->n ? config->max_clients - rings->n : 0;
-  size_t taken = rings->used_bytes + to_come * rings_charge(rings->base_slots);
-  return config->pool_bytes > taken ? config->pool_bytes - taken : 0;
+  size_t reserved = rings->used_bytes + to_come * rings_charge(rings->base_slots);
+  return config->pool_bytes > reserved ? config->pool_bytes - reserved : 0;
 }
 
-/* The size of a ring to take the place of `old`, up to `most`, in its user's share; 0: none larger
- * is to be had. Rings of the ordinary size are bounded by the user's share of connections. */
+/* Returns the size of a ring to replace `old`, up to `most`, within the share of its user, or 0 if
+ * none larger fits. Rings of the base size are bounded by the user's share of connections. */
 static uint32_t slots_to_grow(const struct rings *rings, const struct client_ring *old,
                               uint32_t most) {
-  uint64_t room = user_room(old->account.user, USER_RING_BYTES);
+  uint64_t room = user_quota_left(old->account.user, USER_RING_BYTES);
   size_t left = left_to_grow(rings) / GROWTH_SHARE;
   size_t share = old->charge_bytes + (room < left ? (size_t)room : left);
   uint32_t n = FC_RING_SLOTS_MAX;
-  while (n > old->ring.n_slots && (n > most || rings_charge(n) > share))
+  while (n > old->reader.n_slots && (n > most || rings_charge(n) > share))
     n /= 2;
-  return n > old->ring.n_slots ? n : 0;
+  return n > old->reader.n_slots ? n : 0;
 }
 
-/* In no list yet. */
+/* ---- attach and detach ---- */
+
+static struct fc_str copy_name(char *to, struct fc_str name) {
+  check_le(name.size, FC_NAME_MAX);
+  memcpy(to, name.data, name.size);
+  return (struct fc_str){to, name.size};
+}
+
+static struct client_ring *make_ring(uint32_t n_slots, const struct hits_account *account) {
+  struct client_ring *client = calloc(1, sizeof *client);
+  if (client == NULL)
+    return NULL;
+  if (ring_reader_init(&client->reader, n_slots) < 0) {
+    free(client);
+    return NULL;
+  }
+  client->account = *account;
+  client->account.client = copy_name(client->names, account->client);
+  client->account.name_space = copy_name(client->names + FC_NAME_MAX, account->name_space);
+  return client;
+}
+
+/* Makes a ring that is in no list yet. */
 static struct client_ring *attach(struct rings *rings, uint32_t n_slots, bool knows_state,
                                   const struct hits_account *account) {
-  struct client_ring *client = n_slots == 0 ? NULL : client_ring_new(n_slots, account);
+  struct client_ring *client = n_slots == 0 ? NULL : make_ring(n_slots, account);
   if (client == NULL) {
     rings->refused = true;
     return NULL;
   }
-  client->ring.knows_state = knows_state;
+  client->reader.knows_state = knows_state;
   rings->n++;
   rings_recharge(rings, client, rings_charge(n_slots));
   return client;
@@ -299,78 +280,63 @@ static struct client_ring *attach(struct rings *rings, uint32_t n_slots, bool kn
 
 struct client_ring *rings_attach(struct rings *rings, bool knows_state,
                                  const struct hits_account *account) {
-  size_t left = rings->config.pool_bytes - rings->used_bytes; /* orphans may have taken it */
-  bool fits =
-      rings->used_bytes <= rings->config.pool_bytes && rings_charge(rings->base_slots) <= left;
+  size_t pool = rings->config.pool_bytes, used = rings->used_bytes;
+  bool fits = used <= pool && rings_charge(rings->base_slots) <= pool - used;
   struct client_ring *client = attach(rings, fits ? rings->base_slots : 0, knows_state, account);
   if (client != NULL)
-    rings_begin(rings, client);
+    rings_add(rings, client);
   return client;
 }
 
 struct client_ring *rings_attach_anew(struct rings *rings, const struct client_ring *old,
                                       uint32_t most_slots) {
-  /* One that was revoked while the client asked for a larger one is not to be kept, either. */
+  /* A ring may be revoked while its client asks for a larger one. It must not be kept, either. */
   bool is_plain = most_slots == 0 || (old->state & FC_RING_REVOKED) != 0;
   uint32_t n_slots = is_plain ? rings->base_slots : slots_to_grow(rings, old, most_slots);
-  if (!old->ring.knows_state && !is_plain) /* it could not be taken back */
+  if (!old->reader.knows_state && !is_plain) /* it could not be revoked */
     n_slots = 0;
-  struct client_ring *client = attach(rings, n_slots, old->ring.knows_state, &old->account);
-  if (client != NULL) /* for a hit that is at hand */
-    client_ring_list(&rings->first, client);
+  struct client_ring *client = attach(rings, n_slots, old->reader.knows_state, &old->account);
+  if (client != NULL) /* awake, because the client is about to record a hit */
+    rings_add_awake(rings, client);
   return client;
 }
 
 int rings_fd(const struct client_ring *client) {
-  return client->ring.fd;
+  return client->reader.fd;
 }
 
 void rings_handed_over(struct client_ring *client) {
-  ring_close_fd(&client->ring);
-}
-
-static void leave_list(struct rings *rings, struct client_ring *client) {
-  if (rings->next == client)
-    rings->next = client->next;
-  client_ring_unlist(&rings->first, client);
-  rings->n--;
-}
-
-static void join_orphans(struct rings *rings, struct client_ring *client) {
-  client->next = NULL;
-  *(rings->orphans == NULL ? &rings->orphans : &rings->last_orphan->next) = client;
-  rings->last_orphan = client;
+  ring_reader_close_fd(&client->reader);
 }
 
 void rings_detach(struct rings *rings, struct client_ring *client) {
-  assert(client != NULL); /* rings->next may be */
+  check_lt(0, rings->n);
   rings_wake(rings, client);
-  if (client->ring.knows_state && !client->ring.replaced)
-    ring_set_state(&client->ring, FC_RING_ENDED); /* before the last reading: see ring_give_back */
-  read_for(rings, client, 1);
-  leave_list(rings, client);
-  if (client->owes_lines && client_ring_orphan(client)) {
-    join_orphans(rings, client);
-    return;
-  }
-  if (client->owes_lines) { /* no memory for an orphan: now or never */
-    struct ring_reading reading = client_ring_pay(client, RING_MAKE_LINE);
-    (void)add_up(rings, &reading);
-  }
-  client_ring_release(client);
-  discard(rings, client);
+  if (client->reader.knows_state && !client->reader.is_replaced)
+    ring_reader_set_state(&client->reader, FC_RING_ENDED); /* before the last reading */
+  read_for(rings, client);
+  if (!client_ring_is_drained(client)) /* the trace is behind */
+    (void)read_rings(rings, client, 1, TRACE_WRITE_NOW, UINT64_MAX);
+  assert(client_ring_is_drained(client));
+  rings_remove_awake(rings, client);
+  rings->n--;
+  rings_recharge(rings, client, 0);
+  ring_reader_release(&client->reader);
+  ring_reader_give_back(&client->reader);
+  ring_reader_deinit(&client->reader);
+  free(client);
 }
 
 void rings_detach_replaced(struct rings *rings, struct client_ring *client) {
-  client->ring.replaced = true;
+  client->reader.is_replaced = true;
   rings_detach(rings, client);
 }
 
 bool rings_has_room(const struct client_ring *client) {
-  const struct ring *ring = &client->ring;
-  return ring->head - ring->tail <= ring->n_slots - ring->n_slots / 4;
+  const struct ring_reader *reader = &client->reader;
+  return reader->head - reader->tail <= reader->n_slots - reader->n_slots / 4;
 }
 
-const char *rings_fault(const struct client_ring *client) {
-  return client->fault;
+const char *rings_error(const struct client_ring *client) {
+  return client->error;
 }

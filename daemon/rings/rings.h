@@ -1,151 +1,131 @@
-/* rings.h - the rings of all connections: made out of one pool of memory, and read
- * when they are to be, so that order, counters and trace are as if each hit that a
- * client served itself had been a message.
+/* rings.h - the rings of all connections: makes them out of one pool of memory, and reads them so
+ * that LRU order, counters and trace are as if each recorded hit had been a message.
  *
- * All rings are read, as if they were one (ring_merge.h), before each client's next
- * request and at its end (rings_drain, rings_detach), before anything is evicted or any
- * figure is told (rings_drain_all), and on a timer (rings_sweep). So the order of what
- * was served one after another is the true one, whichever clients it was; but for where
- * thousands of hits wait to be read, as ring_merge.h says.
+ * WHEN. All rings are read, as one (ring_merge.h), before each client's next request and at its end
+ * (rings_drain, rings_detach), before an eviction (rings_drain_before_eviction), before figures,
+ * listings and clears (rings_drain_all), and by a timer (rings_sweep). So the order of hits that
+ * were served one after another is exact across clients, except where ring_merge.h says otherwise,
+ * and in these two cases. While more than RINGS_TOGETHER rings are awake, a request or an end reads
+ * only the ring of its own client. While the trace is behind, hits stay in their rings. Then the
+ * order of several clients' hits and messages is exact only from one reading of all rings to the
+ * next.
  *
- * Each client gets a ring of one size, the base, for which the pool is large enough. Where that
- * is full it asks for a larger one, and gets it out of what no client to come will need. A ring
- * without news falls asleep: it is looked at by the timer alone, and the client's next hit wakes
- * it; and one that had grown gives its memory back: rings_idle.h.
+ * SIZE. Each client gets a ring of the base size, for which the pool has room. A client whose ring
+ * is full asks for a larger one, out of memory that no future client needs. rings_idle.h says how
+ * idle rings fall asleep and give memory back.
  *
- * Where there are more than RINGS_TOGETHER awake, looking at all of them would make each request
- * dear: then a client's request and end have its own ring read alone, and in what order
- * it and others were served is known from one reading of all of them to the next.
+ * TRACE. While the trace is behind, records stay in their rings, and a request of a client with
+ * unread records waits. A client that is faster than the disk is slowed down by its full ring, and
+ * other clients are not. An eviction, a clear, figures, the trace's next file and a client's end
+ * may not wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace
+ * has no room are lost and counted (trace.h).
  *
- * No trace line is lost for want of speed: while the trace is behind, rings are left
- * to fill, and a client whose ring is not empty waits for its reply; the reply to a ping
- * waits for room in the ring alone (rings_has_room). What an eviction
- * or a figure needs is counted all the same; the slots then stay taken until their
- * lines are made. So a client that is faster than the disk is bound by its ring, and
- * nobody else waits. The ring of a connection that ends while lines are owed lives on as
- * an orphan, until a sweep has made them; its memory is the pool's until then, so that
- * orphans are bounded, too: while there are very many, new clients get no rings, and ask again.
- *
- * A ring in which something is wrong is read no more, and its connection is to end:
- * see rings_fault. One thread; no loop. */
+ * A malformed ring is not read again, and its connection must end: see rings_error. Owns the client
+ * rings. One thread. */
 #ifndef FC_DAEMON_RINGS_H
 #define FC_DAEMON_RINGS_H
 
 #include "daemon/rings/client_ring.h"
+#include "daemon/rings/ring_merge.h"
 
 #define RINGS_TOGETHER 64u
-#define RINGS_AWAKE 16u /* so many are looked at without a cost that matters, idle or not */
+#define RINGS_AWAKE 16u /* so many are looked at without measurable cost, idle or not */
 
 struct rings_config {
   struct store *store;
   struct trace *trace;
   struct counters *counters; /* of the daemon */
-  size_t pool_bytes;         /* rings_pool_bytes or more: else not every client gets a ring */
+  size_t pool_bytes;         /* at least rings_pool_bytes, or some clients get no ring */
   unsigned max_clients;
 };
 
 struct rings {
   struct rings_config config;
   uint32_t base_slots;
-  struct client_ring *first;  /* of those awake */
-  struct client_ring *asleep; /* the first of the others: nothing of theirs is unread or owed */
-  struct client_ring *next;   /* whose owed lines are made first; NULL: the first's */
-  struct client_ring *orphans, *last_orphan; /* the oldest first */
+  struct client_ring *awake, *asleep; /* the two lists. No asleep ring has a record that was seen */
   /* read by all */
-  uint32_t n;          /* without orphans */
-  uint32_t n_asleep;   /* of these */
+  uint32_t n;          /* rings, in both lists or new */
+  uint32_t n_asleep;   /* of them */
   size_t used_bytes;   /* of the pool */
-  uint64_t records;    /* hits that were read, ever */
-  uint64_t hits;       /* of them, those that were counted */
-  uint64_t unrecorded; /* hits that clients had no room for */
-  uint64_t drain_ns;   /* CPU time that reading took */
+  uint64_t records;    /* hits read since the start */
+  uint64_t hits;       /* of them, those counted */
+  uint64_t unrecorded; /* hits that did not fit into a ring */
+  uint64_t drain_ns;   /* CPU time spent reading */
   /* since the last sweep */
-  bool seen_any, seen_many; /* some ring held something; more than an eighth of its slots */
+  bool seen_any, seen_many; /* some ring had news; more than an eighth of its slots */
+  bool attention;           /* a ring turned out malformed, or a client waits for the trace */
   /* for rings_idle.c */
-  uint64_t looked_ns; /* when idle rings were looked for */
-  bool refused;       /* a client was given no ring, or none larger, since */
-  bool attention;     /* a ring turned out bad, or somebody waits for the trace */
+  uint64_t looked_ns; /* the last look for idle rings */
+  bool refused;       /* a client got no ring, or no larger one, since then */
 };
 
 void rings_init(struct rings *rings, const struct rings_config *config);
-void rings_deinit(struct rings *rings); /* asserts that no ring is left, nor an orphan */
+void rings_deinit(struct rings *rings); /* all rings are detached */
+
+/* Checks that the lists, the number of rings and the pool's bytes agree. Walks all rings: for
+ * tests. */
+void rings_check(const struct rings *rings);
 
 static inline uint32_t rings_n_awake(const struct rings *rings) {
   return rings->n - rings->n_asleep;
 }
 
-/* What a ring of the pool costs it. */
+/* Returns the bytes of the pool that a ring takes. */
 size_t rings_charge(uint32_t n_slots);
 
-/* A ring's memory is charged to the pool here alone, and released with `bytes` 0. */
+/* Charges a ring with `bytes` of the pool instead of its former charge. */
 void rings_recharge(struct rings *rings, struct client_ring *client, size_t bytes);
 
-/* The pool's size: `budget_bytes`, or what the smallest rings of all clients take, and a quarter of
- * it to grow. */
+/* Returns the pool's size: `budget_bytes`, or if that is less, the smallest rings of all clients
+ * and a quarter of the budget for growth. */
 size_t rings_pool_bytes(size_t budget_bytes, unsigned max_clients);
 
-/* Makes a ring of the base size for a client of that account, as client_ring_new does.
- * `knows_state`: the client looks at the ring's state, see rings_idle.h. NULL: there is none to be
- * had now, for want of memory. */
+/* Makes a ring of the base size for a client. Copies the account and its names. `knows_state`: the
+ * client reads the ring's state (rings_idle.h). Returns NULL if the pool or the system has no
+ * memory now. */
 struct client_ring *rings_attach(struct rings *rings, bool knows_state,
                                  const struct hits_account *account);
 
-/* Makes a ring to take the place of `old`, of the same account, as far as that is counted: larger,
- * of up to `most_slots`; or, for 0 or where `old` is revoked, of the base size. NULL: there is none
- * to be had. The caller detaches `old` (rings_detach_replaced), once the client has the other. */
+/* Makes a ring to replace `old`, with its account as counted so far. It is larger, with up to
+ * `most_slots`, or of the base size if `most_slots` is 0 or `old` is revoked. Returns NULL if there
+ * is none. When the client has the new ring, the caller detaches `old` with
+ * rings_detach_replaced. */
 struct client_ring *rings_attach_anew(struct rings *rings, const struct client_ring *old,
                                       uint32_t most_slots);
 
-/* The descriptor to hand to the client, and to be closed with rings_handed_over. */
+/* Returns the descriptor to send to the client. rings_handed_over closes it. */
 int rings_fd(const struct client_ring *client);
 void rings_handed_over(struct client_ring *client);
 
-/* Reads it to its end, as rings_drain, and frees it, or makes it an orphan. The account's store and
- * namespace are not needed any more. */
+/* Reads the ring to its end and frees it. Does not wait for the trace. */
 void rings_detach(struct rings *rings, struct client_ring *client);
 
-/* The same for a ring whose place another has taken. */
+/* The same for a ring that another one has replaced. */
 void rings_detach_replaced(struct rings *rings, struct client_ring *client);
 
-/* Are there orphans? Each sweep makes lines of theirs, as the trace has room. */
-static inline bool rings_owe_lines(const struct rings *rings) {
-  return rings->orphans != NULL;
-}
-
-/* Before the trace is closed: makes the orphans' lines, whether it has room or not. */
-void rings_pay_all(struct rings *rings);
-
-/* Before a request of the client, NULL where it has no ring: reads all that was published until
- * now. False: the trace is behind, and something of this client's is left, or its lines; it is to
- * wait. Lines of the others may be owed after it. */
+/* Reads all rings before a request of `client` (NULL: the client has no ring). Returns false if the
+ * trace is behind and records of this client are unread. Then the request must wait for
+ * rings_sweep. */
 bool rings_drain(struct rings *rings, struct client_ring *client);
 
-/* Before something is evicted: reads all rings that are awake. Lines may be owed after it. */
-void rings_drain_awake(struct rings *rings);
+/* Reads all awake rings. Does not wait for the trace. */
+void rings_drain_before_eviction(struct rings *rings);
 
-/* As rings_drain for all rings, however many, those asleep among them, and nothing is left
- * uncounted. False: lines of the trace are still to be made. */
-bool rings_drain_all(struct rings *rings);
+/* Reads all rings, asleep ones too. Does not wait for the trace. */
+void rings_drain_all(struct rings *rings);
 
-/* What is owed now, after rings_drain_all, is to be made before the trace has another file: marks
- * it. The other: is some of that still owed? Under load something always is, but not that for long.
- */
-void rings_mark(struct rings *rings);
-bool rings_owe_to_mark(struct rings *rings);
-
-/* For a timer: looks for idle rings; then the lines of orphans, then those that rings owe, then the
- * oldest hits of all rings, as much as one turn may take; nothing while the trace is behind.
- * Returns after how many milliseconds it is to be called again; 0: there are no rings, nor orphans.
- * `now_ns` is CLOCK_MONOTONIC. */
+/* For a timer: looks for idle rings, then applies the oldest hits of all rings, as many as one turn
+ * may take. Applies nothing while the trace is behind. `now_ns` is CLOCK_MONOTONIC. Returns after
+ * how many milliseconds to call it again, or 0 if there are no rings. */
 unsigned rings_sweep(struct rings *rings, uint64_t now_ns);
-/* The same without a sweep: what is now known of the rings may ask for another one sooner. */
+/* Returns the same without a sweep. A request may have found news that makes the time shorter. */
 unsigned rings_period_ms(const struct rings *rings);
 
-/* Can the client write again for a while: is a quarter of its slots free, as it was last looked at?
- */
+/* Returns whether the client can record hits for a while: a quarter of its slots is free, as last
+ * looked at. */
 bool rings_has_room(const struct client_ring *client);
 
-/* NULL, or what is wrong with the ring, as a text that lives for ever. */
-const char *rings_fault(const struct client_ring *client);
+/* Returns NULL, or a static string that names the fault of the ring. */
+const char *rings_error(const struct client_ring *client);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/base/check.h"
+
 void clear_log_init(struct clear_log *log, uint64_t floor) {
   memset(log, 0, sizeof *log);
   log->floor = log->newest = floor;
@@ -11,14 +13,13 @@ static bool same(const struct fc_hash *a, const struct fc_hash *b) {
   return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* Does `record` clear everything that `other` does? */
+/* Returns true if `record` clears everything that `other` does. */
 static bool covers(const struct clear_record *record, const struct clear_record *other) {
   return (record->any_view || (!other->any_view && same(&record->view, &other->view))) &&
          (record->any_op || (!other->any_op && same(&record->op, &other->op)));
 }
 
-/* What a later clear covers need not be remembered: so a view that is cleared
- * again and again takes one record, not all. */
+/* Removes records that the new one covers, so that repeated clears of a view take one record. */
 static void forget_covered(struct clear_log *log, const struct clear_record *record) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < log->n; i++)
@@ -31,6 +32,8 @@ void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str vie
                    struct fc_str op) {
   struct clear_record record = {
       .generation = generation, .any_view = view.data == NULL, .any_op = op.data == NULL};
+  check_lt(log->newest, generation);
+  check_le(log->n, CLEAR_LOG_SIZE);
   log->newest = generation;
   if (record.any_view && record.any_op) {
     log->n = 0;
@@ -48,6 +51,8 @@ void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str vie
     memmove(&log->records[0], &log->records[1], log->n * sizeof log->records[0]);
   }
   log->records[log->n++] = record;
+  check_le(log->n, CLEAR_LOG_SIZE);
+  check_lt(log->floor, log->records[0].generation);
 }
 
 bool clear_log_stale(const struct clear_log *log, uint64_t generation, const struct fc_key *key) {

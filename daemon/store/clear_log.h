@@ -1,14 +1,10 @@
-/* clear_log.h - remembers recent clears, to tell whether a result whose
- * computation began at some generation was cleared since: such a result must
- * not be stored.
+/* clear_log.h - remembers recent clears, to detect stale puts: a result must not be stored if its
+ * key was cleared after its computation began.
  *
- * Generations come from one counter for the whole daemon (struct store), which
- * rises at each clear. The log has a fixed size; what it no longer remembers
- * counts as a clear of everything, so it may call a put stale that was not, but
- * never the reverse. Names are remembered as their 128-bit hashes, for the same
- * reason: should two ever collide, a put is lost, and nothing wrong is kept.
- *
- * No memory is owned; one thread. */
+ * Generations come from one counter for the whole daemon (struct store), which rises with each
+ * clear. The size is fixed. A clear that is no longer in the log counts as a clear of everything,
+ * so the log may call a fresh put stale, but never the reverse. It keeps 128-bit hashes of the
+ * names: a collision would also only reject a fresh put. Owns no memory. One thread. */
 #ifndef FC_DAEMON_CLEAR_LOG_H
 #define FC_DAEMON_CLEAR_LOG_H
 
@@ -19,27 +15,25 @@
 struct clear_record {
   uint64_t generation;
   bool any_view, any_op;
-  struct fc_hash view, op; /* of the names, where not any */
+  struct fc_hash view, op; /* of the names, if not any */
 };
 
 struct clear_log {
-  uint64_t floor;  /* a computation that began below this is stale, whatever its key */
-  uint64_t newest; /* generation of the latest clear (or the floor): the quick test */
+  uint64_t floor;  /* computations that began below it are stale, whatever their key */
+  uint64_t newest; /* generation of the latest clear, or the floor */
   uint32_t n;
   struct clear_record records[CLEAR_LOG_SIZE]; /* oldest first */
 };
 
-/* `floor`: the generation when the log began. Computations that began before it
- * are stale: a namespace that is made anew knows nothing of its predecessor's
- * clears. */
+/* Starts a log at generation `floor`. Earlier computations are stale, because a new namespace does
+ * not know the clears of a former one with its name. */
 void clear_log_init(struct clear_log *log, uint64_t floor);
 
-/* Remembers a clear; `generation` is above all that came before. A name that is
- * none ({NULL, 0}) means any. */
+/* Adds a clear. `generation` is higher than those before. A name without data means any. */
 void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str view,
                    struct fc_str op);
 
-/* Was `key` cleared after `generation`? */
+/* Returns true if `key` was, or may have been, cleared after `generation`. */
 bool clear_log_stale(const struct clear_log *log, uint64_t generation, const struct fc_key *key);
 
 #endif

@@ -1,27 +1,26 @@
-/* namespace.h - one namespace: its LRU order, limit, counters, clears and manifest. The
- * store keeps the entries and figures; the table (namespace_table.h) makes,
- * names, counts clients and frees. Nobody else writes, but for what the struct says.
+/* namespace.h - one namespace: its LRU order, limits, counters, clears and manifest.
  *
- * One thread. A pointer is valid while its holder counts as a client of it
- * (namespace_table_open), otherwise until the next call that opens or closes. */
+ * The table (namespace_table.h) creates and frees namespaces and counts their clients. The comments
+ * in the struct name who writes each field. A pointer is valid while its holder counts as a client
+ * (namespace_table_open), otherwise until the next open or close. One thread. */
 #ifndef FC_DAEMON_NAMESPACE_H
 #define FC_DAEMON_NAMESPACE_H
 
 #include <sys/types.h>
 
 #include "daemon/base/users.h"
-#include "daemon/region/lru.h"
+#include "daemon/region/entry.h"
 #include "daemon/store/clear_log.h"
 #include "daemon/store/counters.h"
 #include "proto/limits.h"
 
-/* Why entries go. */
+/* The limit that an eviction restored. */
 enum evict_cause {
   EVICT_ENTRIES,   /* the namespace's max_entries */
   EVICT_BYTES,     /* the daemon's max_bytes */
   EVICT_OWN_BYTES, /* the namespace's max_bytes */
-  EVICT_FORCED,    /* none: there was no hole for a new entry, however others were moved */
-  EVICT_CHAIN,     /* its bucket of the index was full (store_chain.h) */
+  EVICT_FORCED,    /* no limit: a new entry had no hole, and compaction made none */
+  EVICT_CHAIN,     /* STORE_CHAIN_MAX of a bucket */
   EVICT_CAUSES
 };
 
@@ -32,53 +31,52 @@ struct namespace {
   uint64_t seed;          /* of its keys' digests */
   uint64_t serial;        /* order of creation */
   uint32_t clients;
-  uint64_t released;  /* order in which the last client left; of use where clients is 0 */
-  struct user *maker; /* charged for it while it is in the table; NULL: nobody */
+  uint64_t released;  /* order in which the last clients left; valid if clients is 0 */
+  struct user *maker; /* charged for it while it is in the table; NULL: no user */
 
-  /* written by rights_claim */
+  /* written by permissions.c */
   bool claimed;   /* a client has entered it */
-  bool has_owner; /* that client's user is known: */
+  bool has_owner; /* the first client's user is known: */
   uid_t owner;
 
   /* written by the store */
   uint64_t max_entries, max_bytes; /* 0: no limit */
   struct lru lru;
-  uint32_t number; /* in the heap, for its entries to name it; 0: it has had none */
+  uint32_t number; /* in the heap, by which its entries name it; 0: it had no entry */
   uint64_t entries;
   uint64_t bytes;                   /* charge of its entries */
   uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */
   struct clear_log clears;
-  bool condemned; /* dropped: its entries are no longer found, and go step by step */
+  bool pending_delete; /* dropped: no lookup finds its entries, which are removed in slices */
 
   /* written by the lease table */
-  uint64_t lease_ns; /* smoothed time from the grant of a lease to its put; 0: none was put */
+  uint64_t lease_ns; /* smoothed time from the grant of a lease to its put; 0: no put yet */
   struct lease *lease_first, *lease_last; /* by serial */
 
-  /* written by whoever counts */
+  /* written by the request handlers and the ring reader */
   struct counters counters;
   uint64_t last_use_ns; /* namespace_use */
 
-  /* namespace_set_manifest; none: no hello had one */
-  struct fc_str manifest;     /* points to manifest_data */
+  /* written by namespace_set_manifest */
+  struct fc_str manifest;     /* points to manifest_data; without data: no hello had one */
   char *manifest_data;        /* owned */
-  struct user *manifest_user; /* charged for it; NULL: nobody */
+  struct user *manifest_user; /* charged for it; NULL: no user */
 
   char name_data[FC_NAME_MAX];
 };
 
-/* `name` is copied: 1 to FC_NAME_MAX bytes. No limit, no clients; puts that
- * began before `generation` are stale. The struct must not be moved after. */
+/* Copies `name` (1 to FC_NAME_MAX bytes). Sets no limit. Puts that began before `generation` are
+ * stale. The struct must not move afterwards. */
 void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uint64_t generation);
 
-/* Asserts that no entry is left, and frees. */
+/* Asserts that no entry is left, and frees the manifest. */
 void namespace_deinit(struct namespace *ns);
 
-/* Keeps a copy of `manifest` in place of the one that was there, and charges `user` for it until it
- * is replaced or the namespace is dropped; none frees that. 0, or FC_ENOMEM with nothing changed.
- */
+/* Replaces the manifest by a copy of `manifest`, or by none, and charges `user` for it until it is
+ * replaced or the namespace is dropped. Returns 0, or FC_ENOMEM with nothing changed. */
 int namespace_set_manifest(struct namespace *ns, struct user *user, struct fc_str manifest);
 
-/* It was used at that time, or is known to have been later: a lookup, a put, a hello. */
+/* Records the time of a lookup, a put or a hello. Ring records may come out of order. */
 static inline void namespace_use(struct namespace *ns, uint64_t at_ns) {
   if (ns->last_use_ns < at_ns)
     ns->last_use_ns = at_ns;

@@ -1,23 +1,23 @@
 #include "daemon/store/namespace_table.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "daemon/base/check.h"
 #include "proto/errors.h"
 
-/* Entries of a dropped namespace that the call which drops it frees itself. */
+/* Entries of dropped namespaces that an open or a close frees itself. */
 #define DROP_SLICE 1024u
 
-#define MALLOC_BYTES 16u /* of each allocation */
+#define MALLOC_BYTES 16u /* overhead of each allocation */
 
 size_t namespace_table_bytes_max(uint32_t limit) {
-  size_t structs = (size_t)limit + NAMESPACE_CONDEMNED_MAX;
+  size_t structs = (size_t)limit + NAMESPACE_PENDING_DELETE_MAX;
   return structs * (sizeof(struct namespace) + MALLOC_BYTES) +
          (size_t)limit * (FC_MANIFEST_MAX + MALLOC_BYTES);
 }
 
 size_t namespace_table_bytes(const struct namespace_table *table) {
-  size_t structs = (size_t)table->n + table->n_condemned;
+  size_t structs = (size_t)table->n + table->n_pending_delete;
   size_t bytes = structs * (sizeof(struct namespace) + MALLOC_BYTES);
   for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next)
     bytes += ns->manifest.size > 0 ? ns->manifest.size + MALLOC_BYTES : 0;
@@ -33,55 +33,58 @@ static void unlink_namespace(struct namespace_table *table, struct namespace *ns
   while (*link != ns)
     link = &(*link)->next;
   *link = ns->next;
+  check_lt(0, table->n);
   table->n--;
 }
 
-/* Only what is in the table counts: nobody is charged any more. */
+/* Also ends the charges, which are for namespaces in the table. */
 static void drop(struct namespace_table *table, struct namespace *ns) {
   unlink_namespace(table, ns);
   store_drop_start(table->store, ns);
-  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* none needs no memory */
-  user_release(ns->maker, USER_NAMESPACES, 1);
+  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* without memory it cannot fail */
+  user_uncharge(ns->maker, USER_NAMESPACES, 1);
   ns->maker = NULL;
-  ns->next = table->condemned;
-  table->condemned = ns;
-  table->n_condemned++;
-  while (table->n_condemned > NAMESPACE_CONDEMNED_MAX)
+  ns->next = table->pending_delete;
+  table->pending_delete = ns;
+  table->n_pending_delete++;
+  while (table->n_pending_delete > NAMESPACE_PENDING_DELETE_MAX)
     (void)namespace_table_step(table, DROP_SLICE);
 }
 
-static void free_condemned(struct namespace_table *table) {
-  struct namespace *ns = table->condemned;
-  table->condemned = ns->next;
-  table->n_condemned--;
+static void free_pending(struct namespace_table *table) {
+  struct namespace *ns = table->pending_delete;
+  table->pending_delete = ns->next;
+  check_lt(0, table->n_pending_delete);
+  table->n_pending_delete--;
   namespace_deinit(ns);
   free(ns);
 }
 
-/* At the daemon's end nothing is zeroed: it would take seconds of a large cache, and the memory
- * goes to nobody but those clients that still map it. */
+/* Zeroes nothing: at the daemon's end that would take seconds for a large cache, and only clients
+ * that map the region still have the memory. */
 void namespace_table_deinit(struct namespace_table *table) {
   while (table->first != NULL)
     drop(table, table->first);
-  for (; table->condemned != NULL; free_condemned(table))
-    (void)store_drop_step(table->store, table->condemned, UINT64_MAX, false); /* all of them */
+  for (; table->pending_delete != NULL; free_pending(table))
+    (void)store_drop_step(table->store, table->pending_delete, UINT64_MAX,
+                          false); /* in one slice */
 }
 
 bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
   uint64_t bytes_before = table->store->bytes;
-  while (table->condemned != NULL && bytes_before - table->store->bytes < STORE_SLICE_BYTES) {
-    struct namespace *ns = table->condemned;
+  while (table->pending_delete != NULL && bytes_before - table->store->bytes < STORE_SLICE_BYTES) {
+    struct namespace *ns = table->pending_delete;
     uint64_t before = ns->entries;
     if (!store_drop_step(table->store, ns, max_entries, true))
       return false;
     max_entries -= before;
-    free_condemned(table);
+    free_pending(table);
   }
-  return table->condemned == NULL;
+  return table->pending_delete == NULL;
 }
 
-/* A walk, not a hash table: names are looked up once a connection, and a
- * thousand comparisons, nearly all of lengths alone, take some microseconds. */
+/* A hash table would not pay: names are looked up once a connection, and a thousand comparisons,
+ * nearly all of lengths only, take some microseconds. */
 struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name) {
   struct namespace *ns = table->first;
   while (ns != NULL && !fc_str_equal(ns->name, name))
@@ -89,8 +92,8 @@ struct namespace *namespace_table_find(const struct namespace_table *table, stru
   return ns;
 }
 
-/* The one longest without clients, of those that `maker` made (NULL: of all); NULL where all have
- * some. */
+/* Returns the namespace that has been without clients for the longest time, of those that `maker`
+ * made (NULL: of all), or NULL if all have clients. */
 static struct namespace *longest_idle(const struct namespace_table *table,
                                       const struct user *maker) {
   struct namespace *idle = NULL;
@@ -101,11 +104,11 @@ static struct namespace *longest_idle(const struct namespace_table *table,
   return idle;
 }
 
-/* Finds what is to go for one more of the maker's: NULL if there is room. FC_EREFUSED: nothing may.
- */
+/* Finds the namespace to drop for a new one of the maker's; NULL if there is room. Returns 0, or
+ * FC_EREFUSED if there is none. */
 static int find_victim(const struct namespace_table *table, struct user *maker,
                        struct namespace **victim) {
-  bool has_share = user_may_take(maker, USER_NAMESPACES, 1);
+  bool has_share = user_can_charge(maker, USER_NAMESPACES, 1);
   *victim = NULL;
   if (has_share && table->n < table->limit)
     return 0;
@@ -134,10 +137,10 @@ static int make(struct namespace_table *table, struct fc_str name, struct user *
     return FC_ENOMEM;
   if (victim != NULL)
     drop(table, victim);
-  /* A namespace of that name may have been here before, and cleared. Its log is
-   * gone, so what began before this moment is stale. */
+  /* An earlier namespace of that name may have been cleared, and its log is gone. So computations
+   * that began before are stale. */
   uint64_t seed;
-  do /* never 0, which would stand for no namespace in a welcome: of one seed in 2^64 */
+  do /* never 0, which means "no namespace" in a welcome */
     seed = mix(table->store->seed + table->made++);
   while (seed == 0);
   namespace_init(ns, name, seed, ++table->store->generation);
@@ -149,6 +152,7 @@ static int make(struct namespace_table *table, struct fc_str name, struct user *
     last = &(*last)->next;
   *last = ns;
   table->n++;
+  check_le(table->n, table->limit);
   *out = ns;
   return 0;
 }
@@ -160,32 +164,32 @@ int namespace_table_open(struct namespace_table *table, struct fc_str name, stru
   if (r < 0)
     return r;
   (*ns)->clients++;
-  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+  (void)namespace_table_step(table, DROP_SLICE); /* later steps free the rest */
   return 0;
 }
 
-static bool worth_nothing(const struct namespace *ns) {
+static bool is_unused(const struct namespace *ns) {
   return ns->entries == 0 && ns->max_entries == 0 && ns->max_bytes == 0 &&
          ns->evictions[EVICT_BYTES] == 0 && counters_are_zero(&ns->counters);
 }
 
 void namespace_table_close(struct namespace_table *table, struct namespace *ns) {
-  assert(ns->clients > 0);
+  check_lt(0, ns->clients);
   if (--ns->clients > 0)
     return;
   ns->released = ++table->releases;
-  if (!worth_nothing(ns))
+  if (!is_unused(ns))
     return;
   drop(table, ns);
-  (void)namespace_table_step(table, DROP_SLICE); /* what is left goes with later steps */
+  (void)namespace_table_step(table, DROP_SLICE); /* later steps free the rest */
 }
 
 int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
                                     int64_t max_entries) {
   if (max_entries <= 0)
     return FC_EMAXENTRIES;
-  return store_limit(table->store, ns, (uint64_t)max_entries) ? NAMESPACE_LIMITED
-                                                              : NAMESPACE_LIMIT_MORE;
+  return store_limit_entries(table->store, ns, (uint64_t)max_entries) ? NAMESPACE_LIMITED
+                                                                      : NAMESPACE_LIMIT_MORE;
 }
 
 int namespace_table_set_max_bytes(struct namespace_table *table, struct namespace *ns,

@@ -4,12 +4,12 @@
 
 #include "proto/errors.h"
 
-static void put_u64(uint8_t *to, uint64_t value) {
+static void write_u64(uint8_t *to, uint64_t value) {
   for (int i = 0; i < 8; i++)
     to[i] = (uint8_t)(value >> (56 - 8 * i));
 }
 
-static uint64_t take_u64(const uint8_t *from) {
+static uint64_t read_u64(const uint8_t *from) {
   uint64_t value = 0;
   for (int i = 0; i < 8; i++)
     value = value << 8 | from[i];
@@ -17,9 +17,9 @@ static uint64_t take_u64(const uint8_t *from) {
 }
 
 void store_cursor_encode(const struct store_cursor *cursor, uint8_t bytes[STORE_CURSOR_SIZE]) {
-  put_u64(bytes, cursor->stamp);
-  put_u64(bytes + 8, cursor->digest);
-  put_u64(bytes + 16, cursor->below);
+  write_u64(bytes, cursor->stamp);
+  write_u64(bytes + 8, cursor->digest);
+  write_u64(bytes + 16, cursor->below);
 }
 
 int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_t size) {
@@ -28,19 +28,19 @@ int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_
     return 0;
   if (size != STORE_CURSOR_SIZE)
     return FC_EINVAL;
-  cursor->stamp = take_u64(bytes);
-  cursor->digest = take_u64(bytes + 8);
-  cursor->below = take_u64(bytes + 16);
+  cursor->stamp = read_u64(bytes);
+  cursor->digest = read_u64(bytes + 8);
+  cursor->below = read_u64(bytes + 16);
   return 0;
 }
 
-/* The first entry that the page looks at. */
+/* Returns the first entry that the page examines. */
 static const struct entry *resume(const struct store *store, const struct store_select *select,
                                   const struct store_cursor *cursor) {
   if (cursor->stamp != 0) {
-    const struct fc_region_entry *placed = region_first(store->region, cursor->digest);
+    const struct fc_region_entry *placed = region_writer_first(store->region, cursor->digest);
     const struct entry *entry = NULL;
-    for (; placed != NULL; placed = region_next(store->region, placed)) {
+    for (; placed != NULL; placed = region_writer_next(store->region, placed)) {
       entry = heap_entry_at(&store->heap, placed);
       if (entry->use_stamp == cursor->stamp) /* stamps are unique */
         break;
@@ -57,7 +57,8 @@ bool store_list(const struct store *store, const struct store_select *select, ui
   const struct entry *entry = resume(store, select, cursor);
   for (; entry != NULL; entry = store_older(store, select->ns, entry)) {
     bool shown = (cursor->below == 0 || entry->use_stamp < cursor->below) &&
-                 entry_matches(entry, select->view, select->op) && !store_is_doomed(store, entry);
+                 entry_matches(entry, select->view, select->op) &&
+                 !store_is_pending_delete(store, entry);
     if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))
       return true;
     max_examined--;

@@ -1,15 +1,14 @@
-/* trace.h - the trace file: lines gathered in memory, written in batches by the
- * thread pool, in the file at most 100 ms later, whole lines only.
+/* trace.h - the trace: gathers lines in memory, and writes them in batches by the thread pool. A
+ * line is in the file at most 100 ms later, and the file has whole lines only.
  *
- * Tracing never holds up service. At most TRACE_UNWRITTEN_MAX bytes wait to be
- * written, whatever happens; past it lines are lost, and counted, and that is said
- * once per episode. A disk that is full keeps the lines of the current file waiting, as
- * it may get room again; any other failure of a write loses that batch, counted and said
- * alike. A former file (trace_off, trace_on with another, trace_reopen) is written out and
- * closed; once its disk is full, or it takes nothing for TRACE_HANG_MS, its lines go to the
- * current file, or are lost and counted where there is none, and it is closed.
+ * Tracing never blocks service. At most TRACE_UNWRITTEN_MAX bytes wait to be written. Further lines
+ * are lost and counted, with one log line for each episode. On a full disk the lines of the current
+ * file wait, because the disk may get space again. Any other failed write loses its batch, which is
+ * counted and logged too. A former file (after trace_off, trace_on with another path, or
+ * trace_reopen) is written out and closed. If its disk is full, or it takes nothing for
+ * TRACE_HANG_MS, its lines go to the current file, or are lost if there is none, and it is closed.
  *
- * Loop thread only; the pool touches only the batch that it writes. */
+ * Loop thread only. The pool touches only the batch that it writes. */
 #ifndef FC_DAEMON_TRACE_H
 #define FC_DAEMON_TRACE_H
 
@@ -24,78 +23,81 @@
 #define TRACE_DELAY_MS 50u
 #define TRACE_CLOSE_MAX_MS 5000u
 #define TRACE_HANG_MS 1000u /* a write that takes longer counts as one that failed */
-#define TRACE_FILES_MAX 8u  /* open at once: the current one, and those that are still draining */
+#define TRACE_FILES_MAX                                                                            \
+  8u /* open at once: the current one, and former ones that are written out                        \
+      */
 
 struct trace;
-/* `flushed`: everything is settled and the struct may go. False: a write is stuck
- * in the kernel past the bound; its memory must stay, so end with _exit(2). */
+/* `flushed`: all writes have ended, and the struct may be freed. False: a write hangs in the kernel
+ * and uses its memory, so end the process with _exit(2). */
 typedef void trace_closed_fn(struct trace *trace, void *arg, bool flushed);
 
-struct trace_stream; /* an open file with its unwritten lines; one per inode */
+struct trace_stream;
 
 struct trace {
   uv_loop_t *loop;
   struct log *log;
-  uv_timer_t timer;             /* due when the first unwritten line is TRACE_DELAY_MS old */
-  struct trace_stream *current; /* NULL: off */
-  struct trace_stream *files;   /* all that are open, also draining ones */
-  size_t unwritten_bytes;       /* over all files */
-  size_t buffer_bytes;          /* of the memory that lines have, over all files */
-  uint64_t events;              /* lines accepted or lost since the start */
-  uint64_t lost;                /* of them, those that will never be in a file, */
-  uint64_t written;             /* and those that are in one */
-  struct trace_dir dir;         /* below which clients may name files */
-  bool said_full, said_failed;
-  const struct fault
-      *no_pool; /* why there are no threads to write with (thread_pool.h); NULL: there are */
+  uv_timer_t timer;                /* due when the first unwritten line is TRACE_DELAY_MS old */
+  struct trace_stream *current;    /* NULL: off */
+  struct trace_stream *files;      /* all that are open: the current one and former ones */
+  size_t unwritten_bytes;          /* over all files */
+  size_t buffer_bytes;             /* memory of the buffers, over all files */
+  uint64_t events;                 /* lines since the start, */
+  uint64_t lost;                   /* of them those that were lost, */
+  uint64_t written;                /* and those that are in a file */
+  struct trace_dir dir;            /* below which clients may name files */
+  bool logged_full, logged_failed; /* logged in this episode */
+  const struct error_text
+      *no_pool; /* why there is no thread pool (thread_pool.h); NULL: there is one */
   bool closing, closed;
   uint64_t close_by_ms; /* uv_now */
   trace_closed_fn *on_closed;
   void *on_closed_arg;
 };
 
-/* Off. `log` may be NULL; both outlive the trace. 0 or FC_ENOMEM. The struct must
- * stay in place until trace_close is done. */
+/* Makes a trace that is off. `log` may be NULL. It and the loop outlive the trace, and the struct
+ * must not move until trace_close is done. Returns 0 or FC_ENOMEM. */
 int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
 
-/* Opens `path` to append (0640), makes its directory where missing, and traces to it
- * from now on; what went before still reaches the former file. Opens on the spot, to
- * say at once what is wrong: FC_ETRACE with a text, also where there are no threads. Then the
- * former state stays. The first takes whatever the path names, for a path of the command line; the
- * second a file below the folder for traces, for a client's (trace_dir.h). */
-int trace_on(struct trace *trace, struct fc_str path, struct fault *fault);
-int trace_on_below(struct trace *trace, struct fc_str path, struct fault *fault);
+/* Opens `path` to append (0640), makes its directory if it is missing, and traces to it from now
+ * on. Earlier lines still go to the former file. trace_on takes any path, for the command line.
+ * trace_on_below takes a file below the trace directory (trace_dir.h), for a client. Returns 0,
+ * FC_ENOMEM, or FC_ETRACE with a text, and then the former state stays. */
+int trace_on(struct trace *trace, struct fc_str path, struct error_text *fault);
+int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *fault);
 
-/* Makes `path` the folder below which clients may name files: there is none before. 0, FC_ENOMEM or
- * FC_ETRACE. The second makes it that of the current file (trace_dir_open_beside). */
-int trace_set_dir(struct trace *trace, const char *path, struct fault *fault);
+/* Makes `path` the trace directory, below which clients may name files. There is none at first.
+ * Returns 0, FC_ENOMEM or FC_ETRACE. trace_set_dir_beside takes the directory of the current file
+ * (trace_dir_open_beside). */
+int trace_set_dir(struct trace *trace, const char *path, struct error_text *fault);
 void trace_set_dir_beside(struct trace *trace);
-/* No more lines; what was accepted is still written, where the file takes it. */
+
+/* Ends the trace. Lines that were accepted are still written. */
 void trace_off(struct trace *trace);
-/* After rotation: opens the path anew, as it was opened before, and the old file gets what was
- * meant for it, if it can. Where that fails, it is logged and the old file stays in use. Nothing
- * while off. */
+/* Opens the path again after a rotation, as it was opened before. Earlier lines go to the old file.
+ * A failure is logged, and the old file stays in use. Does nothing while off. */
 void trace_reopen(struct trace *trace);
 
-/* Memory that a trace may take, files included. */
+/* Returns the most memory that a trace takes, files included. */
 size_t trace_bytes_max(void);
 
 static inline bool trace_is_on(const struct trace *trace) {
   return trace->current != NULL;
 }
-/* The path, or NULL while off; valid until the next call that changes it. */
+/* Returns the path, or NULL while off. Valid until the next call that changes it. */
 const char *trace_path(const struct trace *trace);
-/* Lines that are in a file or on their way into it. */
+/* Returns the lines that are in a file or wait to be written. */
 static inline uint64_t trace_lines(const struct trace *trace) {
   return trace->events - trace->lost;
 }
-/* Of these, the ones that are in no file yet. */
+/* Returns the lines that wait to be written. */
 static inline uint64_t trace_waiting(const struct trace *trace) {
   return trace->events - trace->lost - trace->written;
 }
 
-/* Is more than half of what may wait waiting for a disk that takes it? Who can wait before it adds
- * more loses no line. False where the last write failed or hangs: there waiting is of no use. */
+/* Returns whether more than half of the room for unwritten lines is used, and the disk takes lines.
+ * A caller that waits while the trace is behind loses no line. Returns false if the last write
+ * failed or hangs, because waiting would not help. */
 bool trace_fell_behind(const struct trace *trace);
 static inline bool trace_is_behind(const struct trace *trace) {
   return __builtin_expect(trace->current != NULL &&
@@ -104,16 +106,16 @@ static inline bool trace_is_behind(const struct trace *trace) {
                           0);
 }
 
-/* Does nothing while off: one branch. */
+/* trace_write does nothing while off. trace_append needs a trace that is on. */
 void trace_append(struct trace *trace, const struct trace_event *event);
 static inline void trace_write(struct trace *trace, const struct trace_event *event) {
   if (__builtin_expect(trace->current != NULL, 0))
     trace_append(trace, event);
 }
 
-/* Turns tracing off, writes out what was accepted, closes the files, and calls
- * `closed` once, from the loop, within TRACE_CLOSE_MAX_MS. What could not be written
- * is counted and logged. Call once. */
+/* Ends the trace, writes out accepted lines, closes the files, and calls `closed` once, from the
+ * loop, within TRACE_CLOSE_MAX_MS. Lines that could not be written are counted and logged. Call it
+ * once. */
 void trace_close(struct trace *trace, trace_closed_fn *closed, void *arg);
 
 #endif

@@ -1,6 +1,6 @@
-/* trace_dir.h - the folder below which clients may have the trace written. A client names a file
- * there, and never reaches one elsewhere: no symbolic link is followed on the way, no `..` leads
- * out, and the file is a regular one of this process's user, with one name.
+/* trace_dir.h - the trace directory: the directory below which clients may have the trace written.
+ * A client names a file there and reaches no file elsewhere: the path has no symbolic link and no
+ * "..", and the file is a regular one of the daemon's user, with one name.
  *
  * Loop thread only. */
 #ifndef FC_DAEMON_TRACE_DIR_H
@@ -13,36 +13,35 @@
 #include <sys/stat.h>
 
 struct trace_dir {
-  int fd;     /* of the folder as it was when it was opened, whatever its name leads to since; -1:
-                 there is none */
+  int fd; /* of the directory as it was opened, even if its path leads elsewhere later; -1: none */
   char *path; /* absolute, as it was given, without a slash at its end; owned */
 };
 
 void trace_dir_init(struct trace_dir *dir); /* none */
 
-/* Makes the folder and those above it where they are missing, and opens it, instead of the former
- * one. 0, FC_ENOMEM, or FC_ETRACE with a text; with an error nothing has changed. */
-int trace_dir_open(struct trace_dir *dir, const char *path, struct fault *fault);
+/* Makes the directory and its parents if they are missing, and opens it instead of the former one.
+ * Returns 0, FC_ENOMEM, or FC_ETRACE with a text. After an error nothing has changed. */
+int trace_dir_open(struct trace_dir *dir, const char *path, struct error_text *fault);
 
-/* The folder of the file at `path`, where that is a regular file, `st`, under its own name. A link,
- * a device or a pipe makes no folder one for traces, nor does what cannot be opened: then there is
- * still none. */
+/* Opens the directory of the file at `path`, if that is the regular file `st` under its own name.
+ * Otherwise (a link, a device, a pipe, or an error) nothing changes. */
 void trace_dir_open_beside(struct trace_dir *dir, const char *path, const struct stat *st);
 
 void trace_dir_deinit(struct trace_dir *dir); /* idempotent */
 
-/* The absolute path of what a client names, allocated: `name` itself, or below the folder where it
- * is relative. NULL with *fault set, FC_ETRACE or FC_ENOMEM in *code: it is none in the folder. */
-char *trace_dir_path_of(const struct trace_dir *dir, struct fc_str name, int *code,
-                        struct fault *fault);
+/* Returns the absolute path of a file that a client names, allocated: `name` itself, or below the
+ * directory if it is relative. Returns NULL if it is not a path below the directory, with *fault
+ * set and FC_ETRACE or FC_ENOMEM in *code. */
+char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *code,
+                        struct error_text *fault);
 
-/* Opens the file at such a path, close-on-exec, with the flags of open(2). With O_CREAT it and the
- * folders below ours are made where they are missing. The descriptor, or FC_ETRACE with a text. */
+/* Opens the file at such a path, close-on-exec, with the flags of open(2). O_CREAT makes the file
+ * and its missing parents below the directory. Returns the descriptor, or FC_ETRACE with a text. */
 int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags,
-                        struct fault *fault);
+                        struct error_text *fault);
 
-/* mkdir -p of what comes before the last slash of `path`, which is as it was at the end. 0, or -1
- * with errno. */
-int trace_dir_make_above(char *path);
+/* Makes the missing directories before the last slash of `path`, which is unchanged after the call.
+ * Returns 0, or -1 with errno. */
+int trace_dir_make_parents(char *path);
 
 #endif

@@ -10,32 +10,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The descriptor, or FC_ETRACE with a text. */
-static int open_append(const struct trace_dir *dir, char *path, struct fault *fault) {
+/* Returns the descriptor, or FC_ETRACE with a text. */
+static int open_append(const struct trace_dir *dir, char *path, struct error_text *fault) {
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   if (dir != NULL)
     return trace_dir_open_file(dir, path, flags, fault);
   int fd = open(path, flags, 0640);
-  if (fd < 0 && errno == ENOENT && trace_dir_make_above(path) == 0)
+  if (fd < 0 && errno == ENOENT && trace_dir_make_parents(path) == 0)
     fd = open(path, flags, 0640);
   if (fd >= 0)
     return fd;
-  return fault_set(fault, FC_ETRACE,
-                   "the trace file %s cannot be opened to append: %s: give another "
-                   "path",
-                   path, strerror(errno));
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file %s cannot be opened to append: %s: give another "
+                        "path",
+                        path, strerror(errno));
 }
 
 static int open_to_read(const struct trace_file *file) {
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  struct fault fault; /* where it cannot be read, that is no fault */
+  struct error_text fault; /* ignored: the file need not be readable */
   if (file->dir != NULL)
     return trace_dir_open_file(file->dir, file->path, flags, &fault);
   return open(file->path, flags);
 }
 
-/* The size of a file that ends within a line; 0 for any other. We may only append, so the last
- * byte is read through a second descriptor. Where that is not allowed the end counts as whole. */
+/* Returns the size of a file that ends within a line, or 0. The file is open to append only, so its
+ * last byte is read through a second descriptor. If that is not allowed, the end counts as whole.
+ */
 static off_t torn_size(const struct trace_file *file) {
   if (!file->regular)
     return 0;
@@ -50,30 +51,30 @@ static off_t torn_size(const struct trace_file *file) {
   return torn ? st.st_size : 0;
 }
 
-static int check_path(struct fc_str path, struct fault *fault) {
+static int check_path(struct fc_str path, struct error_text *fault) {
   if (path.size > 0 && path.size <= FC_PATH_MAX && memchr(path.data, '\0', path.size) == NULL)
     return 0;
-  return fault_set(fault, FC_ETRACE,
-                   "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
-                   (unsigned)path.size, FC_PATH_MAX);
+  return error_text_set(fault, FC_ETRACE,
+                        "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
+                        (unsigned)path.size, FC_PATH_MAX);
 }
 
-static int take_path(struct trace_file *file, struct fc_str path, struct fault *fault) {
+static int resolve_path(struct trace_file *file, struct fc_str path, struct error_text *fault) {
   int rc = FC_ENOMEM;
   if (file->dir != NULL) {
-    file->path = trace_dir_path_of(file->dir, path, &rc, fault);
+    file->path = trace_dir_resolve(file->dir, path, &rc, fault);
   } else {
     file->path = strndup(path.data, path.size);
     if (file->path == NULL)
-      fault_set(fault, rc, "out of memory: the trace file was not opened");
+      error_text_set(fault, rc, "out of memory: the trace file was not opened");
   }
   return file->path == NULL ? rc : 0;
 }
 
-static int open_named(struct trace_file *file, struct fc_str path, struct fault *fault) {
+static int open_named(struct trace_file *file, struct fc_str path, struct error_text *fault) {
   int rc = check_path(path, fault);
   if (rc == 0)
-    rc = take_path(file, path, fault);
+    rc = resolve_path(file, path, fault);
   if (rc < 0)
     return rc;
   file->fd = open_append(file->dir, file->path, fault);
@@ -81,7 +82,7 @@ static int open_named(struct trace_file *file, struct fc_str path, struct fault 
 }
 
 int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
-                    struct fault *fault) {
+                    struct error_text *fault) {
   struct stat st;
   *file = (struct trace_file){.fd = -1, .dir = dir};
   int rc = open_named(file, path, fault);
@@ -92,13 +93,14 @@ int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct
     return 0;
   }
   if (rc == 0)
-    rc = fault_set(fault, FC_ETRACE, "the trace file %s cannot be examined: %s: give another path",
-                   file->path, strerror(errno));
+    rc = error_text_set(fault, FC_ETRACE,
+                        "the trace file %s cannot be examined: %s: give another path", file->path,
+                        strerror(errno));
   (void)trace_file_deinit(file); /* nothing was written */
   return rc;
 }
 
-void trace_file_look_at_end(struct trace_file *file) {
+void trace_file_find_torn_line(struct trace_file *file) {
   file->torn_bytes = torn_size(file);
 }
 
@@ -112,12 +114,12 @@ int trace_file_deinit(struct trace_file *file) {
   return error;
 }
 
-/* Takes back the last `tail` bytes that we wrote, if they are the file's last. */
+/* Cuts off the last `tail` bytes that we wrote, if they are the last of the file. */
 static bool cut_tail(const struct trace_file *file, size_t tail) {
   struct stat st;
   if (!file->regular || fstat(file->fd, &st) < 0)
     return false;
-  /* Appending leaves the position behind our own bytes; another size: not alone */
+  /* Appending leaves the position behind our bytes. Another size: another process has appended. */
   off_t end = lseek(file->fd, 0, SEEK_CUR);
   return end == st.st_size && end >= (off_t)tail && ftruncate(file->fd, end - (off_t)tail) == 0;
 }
@@ -129,15 +131,15 @@ static int write_all(int fd, const char *data, size_t size, size_t *written) {
     if (n > 0)
       *written += (size_t)n;
     else if (n == 0)
-      return EIO; /* not of a file: and never for ever */
+      return EIO; /* files never return 0. Do not loop */
     else if (errno != EINTR)
       return errno;
   }
   return 0;
 }
 
-/* Ends the line that the file ended within. A file of another size has changed since: its end is
- * the affair of another writer. 0 or an errno. */
+/* Ends the line within which the file ended. A file of another size has another writer, which is
+ * responsible for its end. Returns 0 or an errno. */
 static int end_line(struct trace_file *file) {
   struct stat st;
   size_t written;

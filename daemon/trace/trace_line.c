@@ -1,5 +1,6 @@
 #include "daemon/trace/trace_line.h"
 
+#include "daemon/base/check.h"
 #include "proto/limits.h"
 #include "proto/utf8.h"
 
@@ -21,9 +22,9 @@ static void put_pair(char *at, uint32_t n) {
   at[1] = (char)('0' + n % 10);
 }
 
-/* How many digits there are is found first, so that each is stored where it stays: a copy of what
- * was just stored bytewise waits until the stores are done. Two of them a division, as each
- * division waits for the one before. */
+/* Counts the digits first, so that each is stored at its final place: copying bytes that were just
+ * stored would wait for those stores. Makes two digits a division, because each division waits for
+ * the one before. */
 static char *put_number(char *at, uint64_t n) {
   size_t size = 1;
   for (uint64_t limit = 10; n >= limit; limit *= 10)
@@ -51,9 +52,9 @@ static char *put_millionths(char *at, uint64_t n) {
   return put_6_digits(at, (uint32_t)(n % 1000000));
 }
 
-/* Is one of these eight bytes a quote, a backslash, a control character or no ASCII? A byte that is
- * equal becomes zero, and the subtraction borrows from the highest bit of the zero ones (or above
- * them, which costs a slow turn and nothing else). */
+/* Returns whether one of these eight bytes is a quote, a backslash, a control character or not
+ * ASCII. Bytes equal to the first two become zero, and the subtraction borrows from their highest
+ * bit. It may borrow above them too, which only costs a slow turn. */
 static bool needs_escape(uint64_t eight) {
   const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
   uint64_t quotes = eight ^ (ones * '"'), slashes = eight ^ (ones * '\\');
@@ -71,7 +72,7 @@ static char *put_u16(char *at, uint32_t unit) {
   return at;
 }
 
-/* Past U+FFFF: a pair of surrogates. */
+/* Beyond U+FFFF: a pair of surrogates. */
 static char *put_code(char *at, uint32_t code) {
   if (code < 0x10000)
     return put_u16(at, code);
@@ -79,8 +80,9 @@ static char *put_code(char *at, uint32_t code) {
   return put_u16(at, 0xdc00 + ((code - 0x10000) & 0x3ff));
 }
 
-/* One character of a name, of which `left` bytes are left; *length is its own. A caller's mistake,
- * a byte that is no part of a name, becomes a '?': the line stays a line, and ASCII. */
+/* Writes one character of a name with `left` bytes left, and stores its size in *length. A byte
+ * that is not valid in a name becomes a '?', so that a caller's mistake keeps the line whole and
+ * ASCII. */
 static char *put_char(char *at, const char *data, size_t left, size_t *length) {
   uint32_t code = 0;
   size_t size = fc_utf8_char((const uint8_t *)data, left, &code);
@@ -95,13 +97,13 @@ static char *put_char(char *at, const char *data, size_t left, size_t *length) {
   return at;
 }
 
-/* As Python's json.dumps writes it: ASCII, so that no reader's locale and no separator of lines
- * (U+2028) matters. The bound on the size keeps a caller's mistake inside the line. */
+/* Writes a string as Python's json.dumps does: ASCII, so that neither a reader's locale nor a line
+ * separator (U+2028) matters. The bound on its size keeps a caller's mistake within the line. */
 static char *put_string(char *at, struct fc_str text) {
   size_t size = text.size < FC_NAME_MAX ? text.size : FC_NAME_MAX, i = 0;
   *at++ = '"';
   while (i < size) {
-    uint64_t eight = UINT64_MAX; /* fewer are left: one character after the other */
+    uint64_t eight = UINT64_MAX; /* with fewer bytes left, one character at a time */
     size_t length = sizeof eight;
     if (size - i >= sizeof eight)
       memcpy(&eight, text.data + i, sizeof eight);
@@ -144,5 +146,6 @@ size_t trace_line_format(char line[TRACE_LINE_MAX], const struct trace_event *ev
   at = LITERAL(at, ", \"client\": ");
   at = put_string(at, event->client);
   at = LITERAL(at, "}\n");
+  check_le(at - line, TRACE_LINE_MAX);
   return (size_t)(at - line);
 }

@@ -1,7 +1,7 @@
-/* trace_line.h - one line of the trace: JSON with exactly these fields, in this
- * order: ts, probe, view_id, prompt_hash, top_k, op, wall_ms, hit, namespace,
- * client. ASCII, as Python's json.dumps writes it: any other character is \uXXXX.
- * A pure function, and on the way of every hit: no allocation, no printf. */
+/* trace_line.h - formats one line of the trace: JSON with the fields ts, probe, view_id,
+ * prompt_hash, top_k, op, wall_ms, hit, namespace, client, in this order. It is ASCII, as Python's
+ * json.dumps writes it: any other character is \uXXXX. Each traced hit calls it, so it neither
+ * allocates nor uses printf. */
 #ifndef FC_DAEMON_TRACE_LINE_H
 #define FC_DAEMON_TRACE_LINE_H
 
@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Borrows all of its strings, for the length of a call. They are valid names (see
- * fc_name_valid); `probe` may be none. */
+/* Its strings are borrowed for the length of a call. They are valid names (fc_name_valid); `probe`
+ * may be none. */
 struct trace_event {
   uint64_t ts_ns; /* CLOCK_REALTIME */
   struct fc_str probe, view;
@@ -24,7 +24,7 @@ struct trace_event {
   struct fc_str name_space, client;
 };
 
-/* no line is longer: five names, escaped, and the rest */
+/* the longest line: five escaped names and the rest */
 #define TRACE_LINE_MAX 4608u
 
 /* Writes the line with its newline, without a NUL; returns its size in bytes. */

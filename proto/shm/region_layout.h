@@ -1,18 +1,18 @@
-/* region_layout.h - the layout of the region: the memory that the daemon writes and its
- * clients read. docs/region.md explains it byte by byte, with the protocol of the
- * readers and the writer; another layout is another FC_REGION_LAYOUT.
+/* region_layout.h - the layout of the region: the memory that the daemon writes and its clients
+ * read. docs/region.md explains it byte by byte, with the steps of the readers and the writer. A
+ * changed layout needs another FC_REGION_LAYOUT.
  *
- * Offsets, never pointers, from the start of the region. Numbers are in the byte
- * order of the machine: a region never leaves it. Whatever two processes may touch
- * at the same time is atomic, and is loaded and stored with an explicit order; a
- * reader trusts nothing here, and checks each offset and size after loading it once.
+ * The region has offsets from its own start, and no pointers. Numbers are in the byte order of the
+ * machine. A field that two processes may touch at the same time is atomic, and each access has an
+ * explicit order. A reader does not trust the bytes: it loads each offset and size once, then
+ * checks it.
  *
  *   header   one page
  *   buckets  n_buckets of them: by the key's digest
  *   arena    blocks, each at a multiple of FC_REGION_UNIT: entries, and pieces of
  *            values */
-#ifndef FC_PROTO_REGION_H
-#define FC_PROTO_REGION_H
+#ifndef FC_PROTO_REGION_LAYOUT_H
+#define FC_PROTO_REGION_LAYOUT_H
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -30,7 +30,7 @@
 #define FC_REGION_CHAIN_MAX 1024u /* entries of a bucket that a reader looks at */
 
 struct fc_region_header {
-  /* constant once the region is handed out */
+  /* constant for clients */
   uint64_t magic;
   uint32_t layout;
   uint32_t max_value; /* largest value, bytes */
@@ -40,11 +40,11 @@ struct fc_region_header {
   uint64_t arena_offset, arena_size;
   uint8_t reserved_1[64];
 
-  /* 0, then 1 for ever: this region serves nothing any more. */
+  /* 0, then 1: the region serves no more hits. */
   _Alignas(64) _Atomic uint32_t retired;
-  /* The futex word of a robust mutex that the daemon's main thread holds for life: that thread's id
-   * while it lives; the kernel sets FUTEX_OWNER_DIED and clears the id when it ends, however it
-   * ends. What follows is the rest of that mutex, the C library's own. */
+  /* The futex word of a robust mutex that the daemon's main thread always holds. It is that
+   * thread's id while it lives. When it ends, the kernel sets FUTEX_OWNER_DIED and clears the id.
+   * The rest of the mutex follows. */
   _Alignas(64) _Atomic uint32_t owner;
   uint8_t mutex_rest[60];
 };
@@ -63,9 +63,9 @@ struct fc_region_bucket {
 };
 static_assert(sizeof(struct fc_region_bucket) == 16, "layout 1");
 
-/* The head of an entry's first block. Behind it: the op and the view, behind one another, then
- * zeros to a multiple of 8 bytes; then the value; or, where n_pieces > 0, so many fc_region_piece,
- * whose bytes in order are the value. */
+/* The head of an entry's first block. The op and the view follow, then zeros to a multiple of 8
+ * bytes, and then the value. If n_pieces > 0, so many fc_region_piece follow instead of the value,
+ * which is their bytes in order. */
 struct fc_region_entry {
   _Atomic uint64_t next;       /* in the bucket's chain: offset of an entry; 0: none */
   _Atomic uint64_t name_space; /* the namespace's id: its digests' seed, never used twice */
@@ -75,16 +75,15 @@ struct fc_region_entry {
                                   checksum: low half of the value's XXH3-64 seeded by the key's
                                   digest */
   _Atomic uint64_t compute_ns;
-  _Atomic uint64_t origin; /* low 32 bits of the number of the process that put it: the id of that
-                              process's first client; from bit 32 on what the daemon finds its own
-                              books by, of no use to readers */
+  _Atomic uint64_t origin; /* low 32 bits of the number of the process that put it, which is the id
+                              of that process's first client. The upper half is the daemon's */
 };
 static_assert(sizeof(struct fc_region_entry) == 64, "layout 1");
 
 struct fc_region_piece {
   _Atomic uint64_t offset;
-  _Atomic uint64_t extent; /* low 32 bits: its bytes, a multiple of FC_REGION_UNIT but for the last
-                              piece; from bit 32 on the daemon's own, as in `origin` */
+  _Atomic uint64_t extent; /* low 32 bits: its bytes, a multiple of FC_REGION_UNIT except in the
+                              last piece. The upper half is the daemon's */
 };
 static_assert(sizeof(struct fc_region_piece) == 16, "layout 1");
 
@@ -105,12 +104,12 @@ static inline uint64_t fc_region_shape(uint32_t op_size, uint32_t view_size, uin
   return (uint64_t)checksum << 32 | n_pieces << 16 | view_size << 8 | op_size;
 }
 
-/* What the names take, padding included. */
+/* Returns the bytes of the names with their padding. */
 static inline uint32_t fc_region_names_bytes(uint32_t op_size, uint32_t view_size) {
   return (op_size + view_size + 7u) & ~7u;
 }
 
-/* The bucket of a digest: its upper half, spread over any number of buckets. */
+/* Returns the bucket of a digest: its upper half, spread over the buckets. */
 static inline uint64_t fc_region_bucket_of(uint64_t digest, uint64_t n_buckets) {
   return (digest >> 32) * n_buckets >> 32;
 }

@@ -67,7 +67,7 @@ uint64_t fc_region_uses_bytes(const struct fc_region_uses *uses) {
   return bytes;
 }
 
-/* Is the process one of those that an earlier region has? */
+/* Returns whether one of the first `before` regions lists the process. */
 static bool is_known(const struct fc_region_uses *uses, unsigned before, long pid) {
   for (unsigned i = 0; i < before; i++)
     for (unsigned k = 0; k < FC_REGION_USES_PIDS && k < uses->list[i].n_pids; k++)

@@ -5,7 +5,7 @@
 
 #define ZEROS_BYTES 4096u /* stays in the nearest cache while much is zeroed */
 
-/* ThreadSanitizer sees words alone; in machine code it would be blind. */
+/* ThreadSanitizer does not see into machine code. */
 #if defined(__SANITIZE_THREAD__)
 #define WORDS_ALONE 1
 #elif defined(__has_feature)
@@ -27,8 +27,8 @@ static void store(void *word, uint64_t value) {
 #define WIDE_BYTES 128u  /* that one round of AVX2 copies */
 #define NARROW_BYTES 64u /* and one of SSE2, which every x86-64 has */
 
-/* Each copies `rounds` (> 0) rounds upwards, and loads a round whole before it stores any of it:
- * so bytes may also be moved down over themselves, by however little. */
+/* Each copies `rounds` (> 0) rounds upwards, and loads a whole round before it stores it. So a move
+ * to a lower address may overlap. */
 static void copy_wide(void *to, const void *from, size_t rounds) {
   __asm__ volatile("1:\n\t"
                    "vmovdqu   (%[from]), %%ymm0\n\t"
@@ -68,10 +68,10 @@ static void copy_narrow(void *to, const void *from, size_t rounds) {
                    : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3");
 }
 
-/* Copies what fills whole rounds, and returns how much that was: a multiple of 8. */
+/* Copies whole rounds. Returns the number of copied bytes, a multiple of 8. */
 static size_t copy_rounds(uint8_t *to, const uint8_t *from, size_t size) {
   size_t done = 0;
-  /* Found out once, by the compiler's library before main: this is a load and a test. */
+  /* The compiler's library asks the processor once, before main. */
   if (size >= WIDE_BYTES && __builtin_cpu_supports("avx2")) {
     copy_wide(to, from, size / WIDE_BYTES);
     done = size - size % WIDE_BYTES;
@@ -94,7 +94,7 @@ static size_t copy_rounds(uint8_t *to, const uint8_t *from, size_t size) {
 
 #endif
 
-void fc_shared_read(void *to, const void *shared, size_t size) {
+void fc_torn_read(void *to, const void *shared, size_t size) {
   size_t done = copy_rounds(to, shared, size);
   uint8_t *at = (uint8_t *)to + done;
   const uint8_t *from = (const uint8_t *)shared + done;
@@ -108,7 +108,7 @@ void fc_shared_read(void *to, const void *shared, size_t size) {
   }
 }
 
-void fc_shared_write(void *shared, const void *from, size_t size) {
+void fc_torn_write(void *shared, const void *from, size_t size) {
   size_t done = copy_rounds(shared, from, size);
   uint8_t *to = (uint8_t *)shared + done;
   const uint8_t *at = (const uint8_t *)from + done;
@@ -124,16 +124,16 @@ void fc_shared_write(void *shared, const void *from, size_t size) {
   }
 }
 
-void fc_shared_zero(void *shared, size_t size) {
+void fc_torn_zero(void *shared, size_t size) {
   static const uint8_t zeros[ZEROS_BYTES];
   uint8_t *to = shared;
   for (size_t left = size, n; left > 0; left -= n, to += n) {
     n = left < sizeof zeros ? left : sizeof zeros;
-    fc_shared_write(to, zeros, n);
+    fc_torn_write(to, zeros, n);
   }
 }
 
-void fc_shared_move_down(void *to, const void *from, size_t size) {
+void fc_torn_move_down(void *to, const void *from, size_t size) {
   size_t done = copy_rounds(to, from, size);
   for (; done < size; done += 8)
     store((uint8_t *)to + done, load((const uint8_t *)from + done));

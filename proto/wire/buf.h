@@ -1,8 +1,8 @@
-/* buf.h - a growing buffer of bytes, which the encoders append to.
+/* buf.h - a growing buffer of bytes, to which the encoders append.
  *
- * Zero it to start; fc_buf_free at the end. An allocation that fails sets
- * `failed`, and everything appended after is dropped: check once. Appending
- * moves `data` where it must grow: keep offsets, not pointers. */
+ * Zero it to start, and call fc_buf_free at the end. A failed allocation sets `failed`, and later
+ * bytes are dropped, so one check at the end suffices. Appending may move `data`: keep offsets, not
+ * pointers. */
 #ifndef FC_PROTO_BUF_H
 #define FC_PROTO_BUF_H
 
@@ -17,18 +17,17 @@ struct fc_buf {
   bool failed;
 };
 
-/* Frees and zeroes; a zeroed buffer is allowed. */
+/* Frees the memory and zeroes the buffer. A zeroed buffer is allowed. */
 void fc_buf_free(struct fc_buf *buf);
 
-/* Empty and not failed again; keeps the memory. */
+/* Empties the buffer and clears `failed`. Keeps the memory. */
 void fc_buf_reset(struct fc_buf *buf);
 
-/* Makes room for `more` bytes after `size`. 0 or FC_ENOMEM. */
+/* Makes room for `more` bytes after `size`. Returns 0 or FC_ENOMEM. */
 int fc_buf_reserve(struct fc_buf *buf, size_t more);
 
-/* Copies `size` bytes to the end. 0 or FC_ENOMEM. `data` may be NULL where `size` is 0.
- * Inline, as an encoder appends a few bytes at a time: where the compiler knows their number, the
- * copy is one instruction. */
+/* Copies `size` bytes to the end. Returns 0 or FC_ENOMEM. `data` may be NULL if `size` is 0.
+ * Inline, because a copy of a constant size is then one instruction. */
 static inline int fc_buf_append(struct fc_buf *buf, const void *data, size_t size) {
   if (buf->failed || buf->capacity - buf->size < size) {
     int error = fc_buf_reserve(buf, size);

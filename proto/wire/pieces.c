@@ -19,7 +19,7 @@ void fc_pieces_add(struct fc_pieces *pieces, const struct fc_buf *buf, const voi
   if (size == 0)
     return;
   end_stretch(pieces, buf);
-  /* struct iovec has no const; a write does not change what it sends */
+  /* struct iovec has no const; a write does not change the bytes */
   pieces->list[pieces->n++] = (struct iovec){(void *)(uintptr_t)value, size};
   pieces->outside_bytes += size;
 }

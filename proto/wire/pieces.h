@@ -1,9 +1,8 @@
-/* pieces.h - a message as a list of pieces for one gathering write: stretches of
- * an encoder's buffer, with values between them that stay where they are.
+/* pieces.h - a message as a list of pieces for one writev: stretches of an encoder's buffer, and
+ * values between them, which are not copied.
  *
- * The buffer may move while it grows, so stretches are kept as lengths until
- * fc_pieces_finish. The list is the caller's, and must have room: two for each
- * value and one for the rest. */
+ * The buffer may move while it grows, so stretches are lengths until fc_pieces_finish. The caller
+ * owns the list, with room for two pieces for each value and one for the rest. */
 #ifndef FC_PROTO_PIECES_H
 #define FC_PROTO_PIECES_H
 
@@ -16,17 +15,17 @@ struct fc_pieces {
   struct iovec *list;
   size_t n;
   size_t stretch_start; /* offset in the buffer */
-  size_t outside_bytes; /* of values: what fc_frame_finish has to be told */
+  size_t outside_bytes; /* of values: fc_frame_finish needs it */
 };
 
-/* For a buffer whose frame starts at its beginning. */
+/* Starts the list of a frame that begins at the start of its buffer. */
 void fc_pieces_init(struct fc_pieces *pieces, struct iovec *list);
 
-/* What the buffer holds by now comes first, then the value; an empty one is left out. */
+/* Adds the new bytes of the buffer, and then the value. An empty value is left out. */
 void fc_pieces_add(struct fc_pieces *pieces, const struct fc_buf *buf, const void *value,
                    size_t size);
 
-/* The rest of the buffer, which must not change any more. */
+/* Adds the rest of the buffer, which must not change after this. */
 void fc_pieces_finish(struct fc_pieces *pieces, const struct fc_buf *buf);
 
 #endif

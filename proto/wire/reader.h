@@ -1,63 +1,69 @@
-/* reader.h - a reader of msgpack over bytes that it borrows.
+/* reader.h - a reader of MessagePack for the protocol, over bytes that it borrows.
  *
- * Why not msgpack-c's unpacker, which the project links anyway for its packer:
- * the unpacker allocates 24 bytes for each element that an array's head
- * announces, before it has seen one of them, so that a hostile message of five
- * bytes asks for gigabytes. We also want values and names where they lie in the
- * body, without a tree of objects in between: no copy and no allocation at all.
- *
- * Errors stick: the first one is kept in `error` and moves the cursor to the
- * end, and every read after it fails too and returns 0 or none. A decoder reads
- * all its fields in a row and looks at `error` once. Nothing outside the body is
- * ever read, and no head that announces more elements than bytes are left is
- * accepted, so a loop over a list is bounded by the body's size. */
-#ifndef FC_PROTO_CURSOR_H
-#define FC_PROTO_CURSOR_H
+ * The first error stays in `error` and moves the reader to the end of the bytes. Every later read
+ * fails too and returns 0, false or {NULL, 0}. So a decoder may read several values before it looks
+ * at `error`. The reader allocates nothing, never reads outside the bytes, and rejects a head that
+ * announces more elements than bytes are left. */
+#ifndef FC_PROTO_READER_H
+#define FC_PROTO_READER_H
 
 #include "proto/key.h"
+#include "proto/wire/msgpack.h"
 
-struct fc_cursor {
+struct fc_reader {
   const uint8_t *at;
   const uint8_t *end;
-  int error; /* 0, or the first error: FC_EPROTOCOL unless fc_cursor_fail gave another */
+  int error;           /* 0, or the first error: FC_EPROTOCOL unless fc_reader_fail gave another */
+  bool values_checked; /* an earlier decoding has checked the list of values */
 };
 
-struct fc_cursor fc_cursor_init(const uint8_t *data, size_t size);
+static inline struct fc_reader fc_reader_init(const uint8_t *data, size_t size) {
+  return (struct fc_reader){.at = data, .end = data + size};
+}
 
-/* Notes an error, unless there is one already. */
-void fc_cursor_fail(struct fc_cursor *cursor, int error);
+static inline size_t fc_reader_left(const struct fc_reader *reader) {
+  return (size_t)(reader->end - reader->at);
+}
 
-size_t fc_cursor_left(const struct fc_cursor *cursor);
+/* Sets `error`, unless it is set, and moves to the end. */
+void fc_reader_fail(struct fc_reader *reader, int error);
 
-/* Takes a nil and returns true, or leaves what is there and returns false. */
-bool fc_cursor_nil(struct fc_cursor *cursor);
+/* Passes a nil and returns true. Leaves any other value, and returns false. */
+static inline bool fc_read_nil(struct fc_reader *reader) {
+  if (reader->at == reader->end || *reader->at != MP_NIL)
+    return false;
+  reader->at++;
+  return true;
+}
 
-bool fc_cursor_bool(struct fc_cursor *cursor);
+bool fc_read_bool(struct fc_reader *reader);
 
-/* An integer of any msgpack encoding, in range; else FC_EPROTOCOL. */
-uint64_t fc_cursor_u64(struct fc_cursor *cursor);
-uint32_t fc_cursor_u32(struct fc_cursor *cursor);
-int64_t fc_cursor_i64(struct fc_cursor *cursor);
+/* Read an integer in any of its forms. FC_EPROTOCOL where it is not in the type's range. */
+uint64_t fc_read_u64(struct fc_reader *reader);
+uint32_t fc_read_u32(struct fc_reader *reader);
+int64_t fc_read_i64(struct fc_reader *reader);
 
-/* float 32 or float 64. */
-double fc_cursor_real(struct fc_cursor *cursor);
+/* Reads a float 32 or float 64. */
+double fc_read_real(struct fc_reader *reader);
 
-/* Borrowed. The bytes of a str are not checked for UTF-8. */
-struct fc_str fc_cursor_str(struct fc_cursor *cursor);
-const uint8_t *fc_cursor_bin(struct fc_cursor *cursor, uint32_t *size);
-/* The size alone of a bin whose bytes follow, whether or not they are there yet. */
-uint32_t fc_cursor_bin_head(struct fc_cursor *cursor);
+/* Return bytes within the reader's. Those of a str are not checked for UTF-8. */
+struct fc_str fc_read_str(struct fc_reader *reader);
+const uint8_t *fc_read_bin(struct fc_reader *reader, uint32_t *size);
 
-/* The number of elements (of pairs, for a map) that follow. */
-uint32_t fc_cursor_array(struct fc_cursor *cursor);
-uint32_t fc_cursor_map(struct fc_cursor *cursor);
+/* Reads the head of a bin alone and returns its size, whether or not the bytes are there. */
+uint32_t fc_read_bin_head(struct fc_reader *reader);
 
-/* Passes over `n` whole values, whatever they hold. Nesting costs a counter and
- * no stack, so its depth is bounded by the body's size alone. */
-void fc_cursor_skip(struct fc_cursor *cursor, uint32_t n);
+/* Return the number of elements that follow, of a map the number of pairs. */
+uint32_t fc_read_array(struct fc_reader *reader);
+uint32_t fc_read_map(struct fc_reader *reader);
 
-/* What stands next, for a reader that takes several kinds. */
-enum fc_kind { FC_KIND_INTEGER, FC_KIND_REAL, FC_KIND_STR, FC_KIND_OTHER, FC_KIND_END };
-enum fc_kind fc_cursor_kind(const struct fc_cursor *cursor);
+/* Passes `n` whole values of any type. Nesting costs a counter and no stack, so only the size of
+ * the bytes bounds its depth. */
+void fc_read_skip(struct fc_reader *reader, uint64_t n);
+
+enum fc_value_type { FC_TYPE_INTEGER, FC_TYPE_REAL, FC_TYPE_STR, FC_TYPE_OTHER, FC_TYPE_END };
+
+/* Returns the type of the next value, or FC_TYPE_END behind the last one. */
+enum fc_value_type fc_reader_type(const struct fc_reader *reader);
 
 #endif

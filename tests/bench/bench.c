@@ -1,4 +1,4 @@
-/* bench - measures fcached beside memcached, redis-server, LMDB and what bounds them. */
+/* bench - measures fcached beside memcached, redis-server and LMDB, and beside lower bounds. */
 #include "tests/bench/bench_report.h"
 #include "tests/bench/bench_run.h"
 #include "tests/bench/footprint.h"
@@ -22,10 +22,10 @@ static const struct argp_option option_table[] = {
     {"rows", 'r', "PATTERNS", 0, "Only rows whose name has, or matches, one of these", 0},
     {"rounds", 'n', "N", 0, "Rounds to take the median of (9)", 0},
     {"burst", 'b', "MS", 0, "Length of one row's turn in a round (150)", 0},
-    {"keys", 'k', "N", 0, "Keys of the hit_region/3100 rows and what is beside them (1000)", 0},
-    {"fcached", 'd', "PATH", 0, "The daemon (build/fcached)", 0},
-    {"peers", 'p', "FOLDER", 0, "What fetch-peers.sh unpacked (build/peers)", 0},
-    {"json", 'j', "FILE", 0, "Where the figures go (build/bench.json)", 0},
+    {"keys", 'k', "N", 0, "Keys of the hit_region/3100 rows and the rows beside them (1000)", 0},
+    {"fcached", 'd', "PATH", 0, "Path of the daemon (build/fcached)", 0},
+    {"peers", 'p', "DIR", 0, "Directory that fetch-peers.sh filled (build/peers)", 0},
+    {"json", 'j', "FILE", 0, "Write the results to FILE (build/bench.json)", 0},
     {0}};
 
 static unsigned long number(struct argp_state *state, const char *text, unsigned long most) {
@@ -65,7 +65,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-/* The last CPU that this process may use: the first often serves the interrupts. */
+/* Returns the last CPU that this process may use, because the first often serves interrupts. */
 static int pick_cpu(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) != 0)
@@ -78,7 +78,7 @@ static int pick_cpu(void) {
   return cpu;
 }
 
-/* Both phases, the footprints and the herds; results in `results`. */
+/* Runs both phases, the footprints and the herds. */
 static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
   char dir[SCRATCH_PATH_BYTES];
   if (scratch_make(dir) != 0)
@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
   if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
     return 2;
 
-  /* Asked for between bursts, so that whatever happens the peers are ended in order. */
+  /* Signals are checked between bursts, so that the peers are always stopped in order. */
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);

@@ -20,7 +20,7 @@
 enum { CONNECT_TRIES = 2000, CONNECT_STEP_MS = 5, STOP_MS = 5000 };
 
 int child_pin_self(int cpu) {
-  static cpu_set_t before; /* as we were started: by taskset, for one */
+  static cpu_set_t before; /* as at the start of the program, for example by taskset */
   static bool known;
   cpu_set_t set;
   if (!known && sched_getaffinity(0, sizeof(before), &before) == 0)
@@ -34,7 +34,7 @@ int child_pin_self(int cpu) {
   return -1;
 }
 
-/* In the child: let it go with its parent, where it belongs, with signals as usual. */
+/* In the child: ends with its parent, and has default signals. */
 static void settle(pid_t parent, int cpu) {
   sigset_t none;
   sigemptyset(&none);
@@ -47,7 +47,7 @@ static int adopt(struct child *child, const char *name, pid_t pid) {
   int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
   if (pidfd < 0) {
     fprintf(stderr, "bench: cannot watch %s: %s\n", name, strerror(errno));
-    (void)kill(pid, SIGKILL); /* ours, not waited for: it cannot be another process yet */
+    (void)kill(pid, SIGKILL); /* a child that was not waited for, so the number is not reused */
     (void)waitpid(pid, NULL, 0);
     return -1;
   }
@@ -77,7 +77,7 @@ static void become(const char *log, const char *libraries, const char *const arg
   if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
       (libraries != NULL && setenv("LD_LIBRARY_PATH", libraries, 1) != 0))
     _exit(126);
-  /* execv changes nothing; its type only predates const. */
+  /* execv changes nothing; its type is older than const */
   execv(argv[0], (char *const *)(uintptr_t)argv);
   fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
   _exit(127);
@@ -109,7 +109,7 @@ static void show_log(const struct child *child) {
   (void)fclose(log); /* only read */
 }
 
-/* True if it ended within `ms`. */
+/* Returns true if it ended within `ms`. */
 static bool ended(const struct child *child, int ms) {
   struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
   return poll(&end, 1, ms) > 0;
@@ -140,7 +140,7 @@ int child_connect(const struct child *child, const char *path) {
     if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN)
       break;
     if (ended(child, CONNECT_STEP_MS)) {
-      fprintf(stderr, "bench: %s ended instead of serving; it said:\n", child->name);
+      fprintf(stderr, "bench: %s exited before it served; its output:\n", child->name);
       show_log(child);
       return -1;
     }
@@ -154,7 +154,7 @@ int child_connect(const struct child *child, const char *path) {
 void child_stop(struct child *child) {
   if (child->pid == 0)
     return;
-  (void)kill(child->pid, SIGTERM); /* a zombie until waited for, so always ours */
+  (void)kill(child->pid, SIGTERM); /* not waited for, so the number is not reused */
   if (!ended(child, STOP_MS)) {
     fprintf(stderr, "bench: %s did not end on SIGTERM; killed\n", child->name);
     (void)kill(child->pid, SIGKILL);

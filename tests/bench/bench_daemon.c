@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* It rests when it had less than REST_NS of CPU in a step: its timers alone take less. A step is
- * longer than the pause between two writes of its trace. */
+/* The daemon rests if it used less than REST_NS of CPU in a step, which its timers alone never do.
+ * A step is longer than the pause between two writes of its trace. */
 enum { STEP_MS = 120, MAX_STEPS = 17, REST_NS = 1200000 };
 
 int daemon_start(struct daemon *daemon, const struct bench_env *env,
@@ -17,7 +17,7 @@ int daemon_start(struct daemon *daemon, const struct bench_env *env,
     fprintf(stderr, "bench: the daemon's path is too long: %s\n", env->fcached);
     return -1;
   }
-  /* The folder's path is short, and so are the names. */
+  /* The directory's path is short, and so are the names. */
   (void)snprintf(daemon->socket, sizeof(daemon->socket), "%s/%s.sock", env->dir, options->name);
   const char *argv[8] = {program, "--socket", daemon->socket, "--max-bytes", options->max_bytes};
   if (options->trace != NULL) {
@@ -29,7 +29,7 @@ int daemon_start(struct daemon *daemon, const struct bench_env *env,
   int fd = child_connect(&daemon->child, daemon->socket);
   if (fd < 0)
     return -1;
-  (void)close(fd); /* it was only to know that the daemon serves */
+  (void)close(fd); /* the connection only showed that the daemon serves */
   return 0;
 }
 
@@ -53,9 +53,9 @@ void daemon_settle(pid_t pid) {
   uint64_t now_ns = 0;
   const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
   if (daemon_cpu_ns(pid, &before_ns) != 0)
-    return; /* said there */
+    return; /* printed there */
   for (int i = 0; i < MAX_STEPS; i++, before_ns = now_ns) {
-    (void)nanosleep(&step, NULL); /* a shorter pause is another step */
+    (void)nanosleep(&step, NULL); /* an interrupted pause is another step */
     if (daemon_cpu_ns(pid, &now_ns) != 0 || now_ns - before_ns < REST_NS)
       return;
   }

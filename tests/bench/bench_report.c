@@ -33,12 +33,12 @@ static const struct bench_result *find_named(const struct bench_result *results,
 
 /* ---- tables ------------------------------------------------------------- */
 
-/* As many decimals as the size of it leaves of interest. */
+/* Chooses the decimals by the size of the value. */
 static const char *cell(double value, char text[CELL_BYTES]) {
   if (isnan(value))
     return "unknown";
   int decimals = value < 10 ? 3 : value < 100000 ? 1 : 0;
-  (void)snprintf(text, CELL_BYTES, "%.*f", decimals, value); /* figures are short */
+  (void)snprintf(text, CELL_BYTES, "%.*f", decimals, value); /* values are short */
   return text;
 }
 
@@ -46,17 +46,17 @@ static void print_line(const struct bench_result *result, const struct bench_res
   const double *of = result->measure.of;
   char name[BENCH_NAME_BYTES], a[CELL_BYTES], b[CELL_BYTES], c[CELL_BYTES];
   bench_row_name(result->row, result->size, false, name);
-  printf("%-28s %9s %9s %9s %10.0f ", name, cell(of[FIGURE_P50], a), cell(of[FIGURE_P99], b),
-         cell(of[FIGURE_P999], c), of[FIGURE_PER_S]);
+  printf("%-28s %9s %9s %9s %10.0f ", name, cell(of[METRIC_P50], a), cell(of[METRIC_P99], b),
+         cell(of[METRIC_P999], c), of[METRIC_PER_S]);
   if (ours == NULL)
     printf("%9s\n", "-");
   else if (ours == result)
     printf("%9s\n", "ours");
   else
-    printf("%9.2f\n", of[FIGURE_P50] / ours->measure.of[FIGURE_P50]);
+    printf("%9.2f\n", of[METRIC_P50] / ours->measure.of[METRIC_P50]);
 }
 
-/* A group is what is compared with one row of ours. */
+/* A group is one row of fcached and the rows that are compared with it. */
 static bool same_group(const struct bench_result *a, const struct bench_result *b) {
   if (a->row->ours == NULL || b->row->ours == NULL)
     return a->row->ours == b->row->ours;
@@ -67,7 +67,7 @@ void report_table(const char *title, const struct bench_result *results, size_t 
   const struct bench_result *last = NULL;
   for (size_t i = 0; i < n; i++) {
     const struct bench_result *result = &results[i];
-    if (result->unpinned != unpinned || isnan(result->measure.of[FIGURE_P50]))
+    if (result->unpinned != unpinned || isnan(result->measure.of[METRIC_P50]))
       continue;
     if (last == NULL)
       printf("\n%s\n%-28s %9s %9s %9s %10s %9s\n", title, "row/bytes", "p50 us", "p99 us",
@@ -84,29 +84,29 @@ void report_more(const struct bench_result *results, size_t n) {
   for (size_t i = 0; i < n; i++) {
     char name[BENCH_NAME_BYTES], value[CELL_BYTES];
     bench_row_name(results[i].row, results[i].size, results[i].unpinned, name);
-    for (size_t figure = FIGURE_PER_S + 1; figure < FIGURES; figure++) {
-      double found = results[i].measure.of[figure];
+    for (size_t metric = METRIC_PER_S + 1; metric < METRICS; metric++) {
+      double found = results[i].measure.of[metric];
       if (isnan(found))
         continue;
       if (!any)
         printf("\n%-40s %-20s %12s\n", "More of", "figure", "value");
       any = true;
-      printf("%-40s %-20s %12s\n", name, figure_name((enum figure)figure), cell(found, value));
+      printf("%-40s %-20s %12s\n", name, metric_name((enum metric)metric), cell(found, value));
     }
   }
 }
 
 /* ---- requirements ------------------------------------------------------- */
 
-/* What is bounded: the figure, or how it compares. */
-static double bounded(const struct bench_requirement *need, double figure, double other) {
+/* Prints the bounded metric, or its comparison. */
+static double bounded(const struct bench_requirement *need, double metric, double other) {
   switch (need->compare) {
   case COMPARE_NONE:
-    return figure;
+    return metric;
   case COMPARE_RATIO:
-    return figure / other;
+    return metric / other;
   case COMPARE_ABOVE:
-    return figure - other;
+    return metric - other;
   }
   return NAN;
 }
@@ -127,11 +127,11 @@ static void print_requirement(const struct bench_requirement *need, double value
   char is[CELL_BYTES], bound[CELL_BYTES];
   static const char *const sides[] = {
       [AT_MOST] = "at most", [AT_LEAST] = "at least", [EXACTLY] = "exactly"};
-  printf("%s %s is %s", need->row, figure_name(need->figure), cell(value, is));
+  printf("%s %s is %s", need->row, metric_name(need->metric), cell(value, is));
   if (need->compare != COMPARE_NONE)
     printf(" %s %s's", need->compare == COMPARE_RATIO ? "of" : "above", need->against);
-  if (need->compare != COMPARE_NONE && need->against_figure != need->figure)
-    printf(" %s", figure_name(need->against_figure));
+  if (need->compare != COMPARE_NONE && need->against_metric != need->metric)
+    printf(" %s", metric_name(need->against_metric));
   printf(" (%s %s): %s\n", sides[need->side], cell(need->bound, bound),
          is_met(need, value) ? "ok" : "FAIL");
 }
@@ -144,19 +144,19 @@ void report_requirements(const struct bench_result *results, size_t n) {
     const struct bench_result *against = find_named(results, n, need->against);
     if (row == NULL || (need->compare != COMPARE_NONE && against == NULL))
       continue;
-    double other = against == NULL ? NAN : against->measure.of[need->against_figure];
-    print_requirement(need, bounded(need, row->measure.of[need->figure], other));
+    double other = against == NULL ? NAN : against->measure.of[need->against_metric];
+    print_requirement(need, bounded(need, row->measure.of[need->metric], other));
   }
 }
 
 /* ---- the file ----------------------------------------------------------- */
 
-/* NULL if memory ran out. */
-static json_t *figures(const struct measure *measure) {
+/* Returns NULL if memory ran out. */
+static json_t *metrics(const struct measure *measure) {
   json_t *all = json_object();
-  for (size_t i = 0; all != NULL && i < FIGURES; i++) {
+  for (size_t i = 0; all != NULL && i < METRICS; i++) {
     if (isfinite(measure->of[i]) &&
-        json_object_set_new(all, figure_name((enum figure)i), json_real(measure->of[i])) != 0) {
+        json_object_set_new(all, metric_name((enum metric)i), json_real(measure->of[i])) != 0) {
       json_decref(all);
       all = NULL;
     }
@@ -170,12 +170,12 @@ int report_json(const char *path, const struct bench_result *results, size_t n) 
   for (size_t i = 0; result == 0 && i < n; i++) {
     char name[BENCH_NAME_BYTES];
     bench_row_name(results[i].row, results[i].size, results[i].unpinned, name);
-    result = json_object_set_new(all, name, figures(&results[i].measure));
+    result = json_object_set_new(all, name, metrics(&results[i].measure));
   }
   if (result == 0)
     result = json_dump_file(all, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
   if (result != 0)
-    fprintf(stderr, "bench: cannot write the figures to %s: is the folder there?\n", path);
+    fprintf(stderr, "bench: cannot write the metrics to %s: does its directory exist?\n", path);
   json_decref(all);
   return result;
 }

@@ -7,7 +7,7 @@
 
 enum { LARGE_BYTES = 100000 };
 
-/* The shapes that the lines of the table share. */
+/* Operations that several lines of the table use. */
 #define OVER_SOCKET .loads = LOADS_SOCKET, .phases = PHASE_BOTH
 #define IN_MEMORY .loads = LOADS_MEMORY, .phases = PHASE_BOTH, .fast = true
 #define MILLION .loads = LOADS_MILLION, .phases = PHASE_PINNED, .fast = true
@@ -18,7 +18,7 @@ enum { LARGE_BYTES = 100000 };
 #define FOOTPRINT(id) .kind = KIND_FOOTPRINT, .peer = PEER_##id
 #define HERD(id) .kind = KIND_HERD, .peer = PEER_##id
 
-/* Rows that are compared stand together: they are measured one right after the other. */
+/* Rows that are compared are neighbours, because they are measured one after the other. */
 const struct bench_row bench_rows[] = {
     {.label = "hit_region", OPERATION(REGION, GET), IN_MEMORY, .ours = "hit_region"},
     {.label = "lmdb_get", OPERATION(LMDB, GET), IN_MEMORY, .ours = "hit_region"},

@@ -18,13 +18,13 @@
 
 enum { MAX_LOADS = 8, MAX_CASES = 256 };
 
-/* A row with a load: what one round measures of it. */
+/* A row with a load, and the results of its rounds. */
 struct bench_case {
   const struct bench_row *row;
   struct bench_peer *peer;   /* NULL: a scene */
   struct bench_scene *scene; /* NULL: a peer */
   struct workload *load;
-  uint64_t position; /* goes on from burst to burst, so that all keys have their turn */
+  uint64_t position; /* continues from burst to burst, so that all keys have their turn */
   struct measure *bursts;
 };
 
@@ -64,7 +64,7 @@ bool bench_asked_to_stop(void) {
 
 /* ---- before the rounds -------------------------------------------------- */
 
-/* Starts the row's peer if none of its rows did yet, and stores the values of `load` there. */
+/* Starts the row's peer for its first row, and stores the values of `load` there. */
 static int prepare_peer(struct bench_peer *peer, const struct bench_env *env,
                         struct workload *load) {
   if (peer->state == NULL && peer->start(peer, env) != 0)
@@ -78,7 +78,8 @@ static int prepare_peer(struct bench_peer *peer, const struct bench_env *env,
   return 0;
 }
 
-/* The set, made when its first row needs it; NULL after saying why there is none. */
+/* Returns the set, and makes it for the first row that needs it. Returns NULL with the reason on
+ * stderr. */
 static struct workload *get_load(struct phase *phase, const struct bench_options *options,
                                  size_t index) {
   struct workload *load = &phase->loads[index];
@@ -89,8 +90,8 @@ static struct workload *get_load(struct phase *phase, const struct bench_options
   return load;
 }
 
-/* Each value once: of memory that is read where it stands, the first touch of a page is an
- * exception that the kernel handles, and no part of a hit. */
+/* Reads each value once. The first access to a page of mapped memory is an exception that the
+ * kernel handles, and no part of a hit. */
 static int touch_all(struct bench_peer *peer, struct workload *load) {
   for (uint32_t i = 0; i < load->n; i++) {
     if (peer->get(peer, load, workload_pick(load, i)) != 0)
@@ -99,7 +100,7 @@ static int touch_all(struct bench_peer *peer, struct workload *load) {
   return 0;
 }
 
-/* Adds one case, with what it needs started; `ready` says which peers have the load. */
+/* Adds one case, and starts its needs; `ready` says which peers have the load. */
 static int add_case(struct phase *phase, const struct bench_env *env,
                     const struct bench_options *options, const struct bench_row *row,
                     struct workload *load, bool ready[PEERS]) {
@@ -121,7 +122,7 @@ static int add_case(struct phase *phase, const struct bench_env *env,
   return row->fast ? touch_all(item->peer, load) : 0;
 }
 
-/* Adds the rows with one load that are asked for in this phase. */
+/* Adds the selected rows of this phase with one load. */
 static int add_cases(struct phase *phase, const struct bench_env *env,
                      const struct bench_options *options, size_t load_index) {
   unsigned this_phase = env->cpu < 0 ? PHASE_UNPINNED : PHASE_PINNED;

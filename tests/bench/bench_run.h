@@ -1,19 +1,18 @@
-/* bench_run.h - one phase of the bench: the peers started, the rows measured, all ended.
+/* bench_run.h - one phase of the bench: starts the peers, measures the rows, and stops the peers.
  *
- * A phase has every process on one CPU, or none pinned. Its rounds go through
- * all rows, so that a disturbance of the machine falls on all of them alike.
- */
+ * In a phase all processes are on one CPU, or none is pinned. Its rounds go through all rows, so
+ * that a disturbance of the machine affects all of them. */
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
 
-#include "tests/bench/bench_figures.h"
+#include "tests/bench/bench_metrics.h"
 #include "tests/bench/bench_rows.h"
 #include "tests/bench/env.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What was measured of one row. */
+/* Results of one row. */
 struct bench_result {
   const struct bench_row *row;
   uint32_t size; /* bytes */
@@ -22,20 +21,20 @@ struct bench_result {
 };
 
 struct bench_options {
-  const char *patterns; /* rows asked for: see bench_row_wanted */
+  const char *patterns; /* the selected rows: see bench_row_wanted */
   uint32_t rounds;      /* 1 to 64 */
   uint64_t burst_ns;    /* length of one burst */
-  uint32_t keys;        /* of SET_3100_MANY; 0: as many as its table says */
+  uint32_t keys;        /* of SET_3100_MANY; 0: the number in its table */
 };
 
-/* Measures what `options` asks for and appends it to `results`, which has room
- * for every row with every load, and counts up *n. 0, or -1 after saying on
- * stderr what failed, or that a signal (SIGINT or SIGTERM, blocked by the
- * caller) asked to stop. Either way nothing that it started is left. */
+/* Measures the rows of `options`, appends the results to `results`, which has room for all rows
+ * with all loads, and adds to *n. Returns 0, or -1 with the reason on stderr, also if a signal
+ * (SIGINT or SIGTERM, blocked by the caller) asked to stop. Stops everything that it started in
+ * both cases. */
 int bench_run(const struct bench_env *env, const struct bench_options *options,
               struct bench_result *results, size_t *n);
 
-/* Whether one of these signals asked to stop; says so on stderr. */
+/* Returns true if one of these signals asked to stop, and prints that. */
 bool bench_asked_to_stop(void);
 
 #endif

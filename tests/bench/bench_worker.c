@@ -17,7 +17,7 @@ static int choose_plane(bool region) {
   return -1;
 }
 
-/* `deadline_ms` 0: the default one. */
+/* `deadline_ms` 0: the default. */
 static int open_handle(struct worker *worker, const char *socket, bool region,
                        uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -35,7 +35,7 @@ static int open_handle(struct worker *worker, const char *socket, bool region,
 }
 
 int worker_open(struct worker *worker, const char *socket, bool region) {
-  /* Failing open would fail the bench: noise must not look like an absent daemon. */
+  /* The bench must not fail open: noise must not look like an absent daemon. */
   return open_handle(worker, socket, region, DEADLINE_MS);
 }
 
@@ -77,7 +77,7 @@ int worker_put(struct worker *worker, struct workload *load, uint32_t index) {
   return result == FCACHE_OK ? 0 : worker_unexpected(worker, "fcache_put", result);
 }
 
-/* What is computed, and how long it takes. */
+/* The computed value, and the time of its computation. */
 struct pass {
   struct workload *load;
   uint32_t index;
@@ -168,7 +168,7 @@ int worker_stat(struct worker *worker, const char *name, uint64_t *out) {
   if (result != 0)
     return worker_unexpected(worker, "fcache_server_stats", result);
   if (!wanted.found) {
-    fprintf(stderr, "bench: the daemon has no figure %s\n", name);
+    fprintf(stderr, "bench: the daemon has no metric %s\n", name);
     return -1;
   }
   *out = wanted.value;
@@ -178,7 +178,7 @@ int worker_stat(struct worker *worker, const char *name, uint64_t *out) {
 int worker_count(struct worker *worker, pid_t daemon, struct worker_tally *tally) {
   uint64_t unused;
   struct fcache_counters counters;
-  /* Any request does: the daemon drains a client's ring before it handles one. */
+  /* Any request works, because the daemon drains a client's ring before it handles one. */
   if (worker_stat(worker, "cache_hits", &unused) != 0)
     return -1;
   fcache_get_counters(worker->cache, &counters);
@@ -190,8 +190,8 @@ int worker_count(struct worker *worker, pid_t daemon, struct worker_tally *tally
 void worker_compare(const struct worker_tally *before, const struct worker_tally *after,
                     struct measure *out) {
   double hits = (double)(after->hits - before->hits);
-  out->of[FIGURE_DAEMON_US] = (double)(after->daemon_ns - before->daemon_ns) / 1000.0 / hits;
-  out->of[FIGURE_REGION_SHARE] = (double)(after->region_hits - before->region_hits) / hits;
+  out->of[METRIC_DAEMON_US] = (double)(after->daemon_ns - before->daemon_ns) / 1000.0 / hits;
+  out->of[METRIC_REGION_SHARE] = (double)(after->region_hits - before->region_hits) / hits;
 }
 
 static int get_next(void *arg, uint64_t i) {

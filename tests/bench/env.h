@@ -1,13 +1,13 @@
-/* env.h - where the bench starts its servers. */
+/* env.h - directories, programs and CPU of the servers of the bench. */
 #ifndef BENCH_ENV_H
 #define BENCH_ENV_H
 
-/* The strings outlive what is started there. */
+/* The strings outlive the servers. */
 struct bench_env {
-  const char *dir;     /* private temporary folder, for sockets, logs and files */
+  const char *dir;     /* private temporary directory for sockets, logs and files */
   const char *fcached; /* path of the daemon */
-  const char *peers;   /* folder that fetch-peers.sh filled */
-  int cpu;             /* the CPU of all processes; -1: any */
+  const char *peers;   /* directory that fetch-peers.sh filled */
+  int cpu;             /* CPU of all processes; -1: any */
 };
 
 #endif

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Unpacks memcached and redis-server, with the libraries that this machine lacks, from their Debian
-# packages into a folder: nothing is installed and no service starts.
-#   tests/bench/fetch-peers.sh FOLDER
-# Programs end up in FOLDER/bin, libraries in FOLDER/libs.
+# packages into a directory. Installs nothing and starts no service.
+#   tests/bench/fetch-peers.sh DIR
+# Programs end up in DIR/bin, libraries in DIR/libs.
 set -eu
-out=${1:?usage: fetch-peers.sh FOLDER}
+out=${1:?usage: fetch-peers.sh DIR}
 packages='memcached redis-server redis-tools'
 
 fail() {
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# Every library package below the programs that is not on this machine already.
+# Lists the library packages of the programs that are not installed on this machine.
 libraries() {
   # shellcheck disable=SC2086
   apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
@@ -23,7 +23,7 @@ libraries() {
   done
 }
 
-# True if the package lists know all of them.
+# Succeeds if the package lists have all of them.
 known() {
   for package in $packages; do
     [ -n "$(apt-cache show "$package" 2>/dev/null)" ] || return 1
@@ -43,7 +43,7 @@ mkdir -p "$out/unpack" "$out/bin" "$out/libs"
 for deb in "$out"/unpack/*.deb; do
   dpkg -x "$deb" "$out/unpack"
 done
-# Only what runs is kept: the packages' other folders would confuse whoever searches build/.
+# Keeps only programs and libraries: other directories of the packages would clutter build/.
 find "$out/unpack" -name '*.so.*' -exec cp -P {} "$out/libs/" \;
 for program in memcached redis-server; do
   cp -L "$out/unpack/usr/bin/$program" "$out/bin/"

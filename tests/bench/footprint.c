@@ -9,7 +9,7 @@
 
 enum { ENTRIES = 100000, VALUE_BYTES = 3100, LOOK_EVERY = 101 };
 
-/* What names an entry in each store. */
+/* The names of an entry in each store. */
 static size_t key_bytes(enum bench_peer_id id, const struct workload *load) {
   if (id == PEER_REGION)
     return strlen(WORKER_NAMESPACE WORKLOAD_OP WORKLOAD_VIEW) + sizeof(struct fcache_hash) +
@@ -17,8 +17,8 @@ static size_t key_bytes(enum bench_peer_id id, const struct workload *load) {
   return load->key_bytes;
 }
 
-/* What is resident of process `pid`, shared memory included, counted page by page:
- * /proc/PID/status may be some hundred pages behind. */
+/* Reads the resident bytes of process `pid`, with shared memory, page by page: /proc/PID/status may
+ * lag by some hundred pages. */
 static int resident_bytes(const struct bench_peer *peer, uint64_t *bytes) {
   char path[64];
   char line[256];
@@ -38,13 +38,13 @@ static int resident_bytes(const struct bench_peer *peer, uint64_t *bytes) {
   return -1;
 }
 
-/* One by one: the buffers of batches would be counted with the entries. */
+/* One by one, because the buffers of batches would be counted with the entries. */
 static int store_all(struct bench_peer *peer, struct workload *load) {
   for (uint32_t i = 0; i < load->n; i++) {
     if (peer->set(peer, load, workload_stored(load, i)) != 0)
       return -1;
   }
-  /* The first would be the first to go, where there was no room for all. */
+  /* The first is the first to be evicted if there is no room for all. */
   for (uint32_t i = 0; i < load->n; i += LOOK_EVERY) {
     if (peer->get(peer, load, workload_stored(load, i)) != 0) {
       fprintf(stderr, "bench: %s does not hold all of %u entries\n", peer->name, load->n);
@@ -70,15 +70,15 @@ static int measure_row(const struct bench_row *row, const struct bench_env *env,
                        struct workload *load, struct measure *out) {
   struct bench_peer peer = {0};
   size_t both = key_bytes(row->peer, load) + load->size;
-  /* Room for what is required of it and no more: an entry that took more would cost another one
-   * its place, which is seen. A larger limit would only add to the table of buckets. */
+  /* Room for the required size and no more, so that a larger entry evicts another one, which is
+   * detected. A larger limit would only add to the table of buckets. */
   char room[32];
   (void)snprintf(room, sizeof(room), "%" PRIu64, (uint64_t)both * load->n * 108 / 100); /* fits */
   const struct peer_fcached_options options = {
       .name = "footprint", .max_bytes = room, .region = true};
   server_init(&peer, row->peer, &options);
-  out->of[FIGURE_KEY_VALUE_BYTES] = (double)both;
-  int result = measure_peer(&peer, env, load, &out->of[FIGURE_BYTES]);
+  out->of[METRIC_KEY_VALUE_BYTES] = (double)both;
+  int result = measure_peer(&peer, env, load, &out->of[METRIC_BYTES]);
   peer.stop(&peer);
   return result;
 }

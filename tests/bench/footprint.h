@@ -1,8 +1,7 @@
-/* footprint.h - the memory that a server takes for an entry: rows bytes_per_entry/SERVER.
+/* footprint.h - the memory of an entry in a server: rows bytes_per_entry/SERVER.
  *
- * By how much what is resident of a fresh server grows, shared memory included,
- * from its first entry of 3,100 bytes to its 100,000th, over their number.
- */
+ * Measures the growth of a fresh server's resident memory, with shared memory, from its first entry
+ * of 3,100 bytes to its 100,000th, divided by their number. */
 #ifndef BENCH_FOOTPRINT_H
 #define BENCH_FOOTPRINT_H
 

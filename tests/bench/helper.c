@@ -14,10 +14,10 @@ struct work {
   void *arg;
 };
 
-/* The helper's whole life: a length in, what was found out, until the stream ends. */
+/* The whole life of the helper: it reads a length and sends the results, until the stream ends. */
 static int serve(void *arg) {
   const struct work *work = arg;
-  (void)close(work->parents); /* held open it would hide the parent's end */
+  (void)close(work->parents); /* an open copy would hide the parent's end */
   uint64_t ns = 0;
   while (recv(work->fd, &ns, sizeof(ns), MSG_WAITALL) == sizeof(ns)) {
     struct measure found = measure_none();
@@ -56,7 +56,7 @@ void helper_stop(struct helper *helper) {
 int helper_begin(const struct helper *helper, uint64_t ns) {
   if (send(helper->fd, &ns, sizeof(ns), MSG_NOSIGNAL) == sizeof(ns))
     return 0;
-  fprintf(stderr, "bench: cannot tell %s to begin: %s\n", helper->child.name, strerror(errno));
+  fprintf(stderr, "bench: cannot start a burst of %s: %s\n", helper->child.name, strerror(errno));
   return -1;
 }
 

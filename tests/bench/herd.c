@@ -7,11 +7,11 @@
 
 enum { WORKERS = 8, KEYS = 2000, VALUE_BYTES = 3100, COMPUTE_NS = 5000000, SPINS = 2000 };
 
-/* One worker, in a process of its own. */
+/* One worker, in its own process. */
 struct member {
   struct bench_peer *peer;
   struct workload *load;
-  uint32_t first; /* of its keys; then on, and around */
+  uint32_t first; /* in the list of keys, which is a circle */
   bool joined;
   uint64_t computes;
 };
@@ -19,11 +19,11 @@ struct member {
 static uint64_t cpu_ns(void) {
   struct timespec spent;
   if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) != 0)
-    return UINT64_MAX; /* there is no such kernel */
+    return UINT64_MAX; /* the kernel has this clock */
   return (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec;
 }
 
-/* A forward pass: so much work, whoever else has the processor meanwhile. */
+/* Does the work of a forward pass, measured in the process's own CPU time. */
 static void compute(void *arg) {
   struct member *member = arg;
   uint64_t end_ns = cpu_ns() + COMPUTE_NS;
@@ -35,7 +35,7 @@ static void compute(void *arg) {
   member->computes++;
 }
 
-/* As users of a plain cache do it: get, and on a miss compute and set. */
+/* Get, and on a miss compute and set, as users of a plain cache do. */
 static int get_or_set(struct member *member, uint32_t index) {
   bool found = false;
   if (member->peer->find(member->peer, member->load, index, &found) != 0)
@@ -53,9 +53,9 @@ static int provide(struct member *member, uint32_t index) {
   return peer->cached(peer, member->load, index, compute, member);
 }
 
-/* In the helper: its first burst connects it, its second is the whole list. */
+/* In the helper: its first burst connects it, and its second is the whole list. */
 static int work(void *arg, uint64_t ns, struct measure *out) {
-  (void)ns; /* as long as it takes */
+  (void)ns; /* of any length */
   struct member *member = arg;
   if (!member->joined) {
     member->joined = true;
@@ -65,11 +65,11 @@ static int work(void *arg, uint64_t ns, struct measure *out) {
     if (provide(member, (member->first + i) % KEYS) != 0)
       return -1;
   }
-  out->of[FIGURE_COMPUTES] = (double)member->computes;
+  out->of[METRIC_COMPUTES] = (double)member->computes;
   return 0;
 }
 
-/* Lets all of them begin, and waits for the last. */
+/* Starts all workers, and waits for the last. */
 static int race(const struct helper *helpers, struct measure *out) {
   uint64_t start_ns = measure_now_ns();
   double computes = 0;
@@ -81,10 +81,10 @@ static int race(const struct helper *helpers, struct measure *out) {
     struct measure found;
     if (helper_end(&helpers[i], &found) != 0)
       return -1;
-    computes += found.of[FIGURE_COMPUTES];
+    computes += found.of[METRIC_COMPUTES];
   }
-  out->of[FIGURE_COMPUTES] = computes;
-  out->of[FIGURE_WALL_S] = (double)(measure_now_ns() - start_ns) / 1e9;
+  out->of[METRIC_COMPUTES] = computes;
+  out->of[METRIC_WALL_S] = (double)(measure_now_ns() - start_ns) / 1e9;
   return 0;
 }
 

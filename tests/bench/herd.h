@@ -1,10 +1,10 @@
-/* herd.h - eight workers that start together on the same keys, none of which is stored: rows
+/* herd.h - eight workers that start together on the same keys, none of which is stored. Rows:
  * herd8/SERVER, all in the same order, and herd8_staggered/SERVER, each from another eighth of the
  * list on.
  *
- * What is not stored costs 5 ms of CPU time to compute. How many times that was done, and how long
- * the last one took: once, as the slowest take most of a minute. No process is pinned.
- */
+ * A computation costs 5 ms of CPU time. The metrics are the number of computations and the time of
+ * the last worker. Each row runs once, because the slowest take most of a minute. No process is
+ * pinned. */
 #ifndef BENCH_HERD_H
 #define BENCH_HERD_H
 

@@ -48,7 +48,7 @@ static double percentile_us(const struct samples *sorted, double share) {
   return (double)sorted->ns[rank - 1] / 1000.0;
 }
 
-/* A run of one operation: what its samples were taken of. */
+/* A run of one operation, for its samples. */
 struct run {
   struct samples *samples;
   measure_fn *fn;
@@ -73,7 +73,7 @@ static int warm_up(struct run *run, uint64_t ns) {
   return 0;
 }
 
-/* Samples of `block` operations each, sorted, for `ns`; how long it took to *elapsed_ns. */
+/* Takes samples of `block` operations each for `ns`, and sorts them. Sets *elapsed_ns. */
 static int take(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_ns) {
   struct samples *samples = run->samples;
   samples->n = 0;
@@ -85,7 +85,7 @@ static int take(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_
     uint64_t now_ns = measure_now_ns();
     if (samples_add(samples, now_ns - last_ns) != 0)
       return -1;
-    /* Read again: what the bookkeeping cost is in no sample. */
+    /* Read again, so that no sample has the cost of the bookkeeping. */
     last_ns = measure_now_ns();
   } while (last_ns - start_ns < ns || samples->n < MIN_SAMPLES);
   *elapsed_ns = last_ns - start_ns;
@@ -93,7 +93,7 @@ static int take(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_
   return 0;
 }
 
-/* What two readings of the clock with nothing between them are apart: the median of a run. */
+/* Returns the median time between two reads of the clock without anything between them. */
 static uint64_t clock_cost_ns(void) {
   enum { READINGS = 101 };
   uint64_t apart[READINGS];
@@ -118,13 +118,13 @@ int measure_burst(struct samples *samples, measure_fn *fn, void *arg, const stru
   uint64_t elapsed_ns = 0;
   if (warm_up(&run, burst->ns / 10) != 0 || take(&run, ns, block, &elapsed_ns) != 0)
     return -1;
-  out->of[FIGURE_PER_S] = (double)samples->n * block * burst->units / ((double)elapsed_ns / 1e9);
+  out->of[METRIC_PER_S] = (double)samples->n * block * burst->units / ((double)elapsed_ns / 1e9);
   if (burst->blocks && take(&run, ns, 1, &elapsed_ns) != 0)
     return -1;
   if (burst->blocks)
     subtract(samples, clock_cost_ns());
-  out->of[FIGURE_P50] = percentile_us(samples, 0.5);
-  out->of[FIGURE_P99] = percentile_us(samples, 0.99);
-  out->of[FIGURE_P999] = percentile_us(samples, 0.999);
+  out->of[METRIC_P50] = percentile_us(samples, 0.5);
+  out->of[METRIC_P99] = percentile_us(samples, 0.99);
+  out->of[METRIC_P999] = percentile_us(samples, 0.999);
   return 0;
 }

@@ -17,7 +17,7 @@ struct echo {
   struct wire wire;
 };
 
-/* What the server reads. */
+/* Context of the server. */
 struct echo_request {
   uint32_t size, index;
   uint8_t rest[REQUEST_BYTES - 8];
@@ -37,7 +37,7 @@ static int write_all(int fd, const uint8_t *data, size_t size) {
 static int serve(void *arg) {
   const int *ends = arg;
   int fd = ends[1];
-  (void)close(ends[0]); /* the parent's: held open it would hide the parent's end */
+  (void)close(ends[0]); /* an open copy would hide the parent's end */
   uint8_t *reply = calloc(1, MAX_REPLY_BYTES);
   struct echo_request request;
   while (reply != NULL && recv(fd, &request, sizeof(request), MSG_WAITALL) == sizeof(request) &&

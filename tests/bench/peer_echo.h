@@ -1,5 +1,5 @@
-/* peer_echo.h - no store at all: a process that answers 32 bytes with as many as asked. See peer.h.
- */
+/* peer_echo.h - no store: a process that answers 32 bytes with a requested number of bytes. See
+ * bench_peer.h. */
 #ifndef BENCH_PEER_ECHO_H
 #define BENCH_PEER_ECHO_H
 

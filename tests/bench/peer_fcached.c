@@ -51,7 +51,7 @@ static int fcached_set(struct bench_peer *peer, struct workload *load, uint32_t 
 
 static int fcached_join(struct bench_peer *peer) {
   struct fcached *state = peer->state;
-  worker_close(&state->worker); /* in the child alone */
+  worker_close(&state->worker); /* only in the child */
   return worker_open_plain(&state->worker, state->daemon.socket);
 }
 

@@ -1,4 +1,4 @@
-/* peer_fcached.h - fcached, through libfcache as its user would write it. */
+/* peer_fcached.h - fcached, through libfcache as a user writes it. */
 #ifndef BENCH_PEER_FCACHED_H
 #define BENCH_PEER_FCACHED_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 struct peer_fcached_options {
-  const char *name;      /* one of its own for each that runs at a time */
+  const char *name;      /* its own for each daemon that runs at a time */
   const char *max_bytes; /* of the daemon */
   bool region;           /* hits come from the region; else over the socket */
 };

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAP_BYTES ((size_t)2 << 30) /* address space; the file has what is in use */
+#define MAP_BYTES ((size_t)2 << 30) /* address space; the file has only the used part */
 
 struct lmdb {
   MDB_env *env;
   MDB_dbi table;
   MDB_txn *reading; /* reset between gets; NULL before the first */
-  char path[128];   /* of the file; that of its lock has "-lock" behind it */
-  uint8_t *value;   /* a copy, as a user needs one: the map's own goes with the transaction */
+  char path[128];   /* of the file; the lock's has "-lock" appended */
+  uint8_t *value;   /* a copy, as a user needs one: the map's own ends with the transaction */
   size_t capacity;
 };
 
@@ -31,7 +31,7 @@ static void lmdb_stop(struct bench_peer *peer) {
     mdb_env_close(state->env);
   char lock[sizeof(state->path) + 8];
   (void)snprintf(lock, sizeof(lock), "%s-lock", state->path); /* it fits */
-  (void)unlink(state->path); /* memory given back early; the folder goes with all that is in it */
+  (void)unlink(state->path); /* frees memory early; the directory is removed later with all files */
   (void)unlink(lock);
   free(state->value);
   free(state);
@@ -64,8 +64,8 @@ static int lmdb_start(struct bench_peer *peer, const struct bench_env *env) {
   }
   peer->state = state;
   (void)snprintf(state->path, sizeof(state->path), "%s/%s", env->dir, peer->name); /* short */
-  /* Nothing has to last, and no page is to be read ahead: all of them are in memory. The readers'
-   * table stays, since several processes would share the file. */
+  /* No data has to last, and no page needs read-ahead, because all are in memory. The readers'
+   * table stays, because several processes would share the file. */
   const unsigned flags = MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD;
   int error = mdb_env_create(&state->env);
   if (error == 0)
@@ -79,7 +79,7 @@ static MDB_val key_of(const struct workload *load, uint32_t index) {
   return (MDB_val){.mv_size = load->key_bytes, .mv_data = load->keys[index]};
 }
 
-/* Copies it to the buffer, which grows where it is too small. */
+/* Copies the value to the buffer, and enlarges it if necessary. */
 static int copy_value(struct lmdb *state, const MDB_val *value) {
   if (value->mv_size > state->capacity) {
     uint8_t *grown = realloc(state->value, value->mv_size);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_BYTES = 5 }; /* "END\r\n", which is the whole of a miss */
+enum { END_BYTES = 5 }; /* "END\r\n", the whole reply of a miss */
 
 struct memcached {
   struct child child;
@@ -28,7 +28,7 @@ static void memcached_stop(struct bench_peer *peer) {
 
 static int memcached_join(struct bench_peer *peer) {
   struct memcached *state = peer->state;
-  wire_deinit(&state->wire); /* of the parent, in a child; else none */
+  wire_deinit(&state->wire); /* of the parent, in a child; else -1 */
   int fd = child_connect(&state->child, state->socket);
   return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
 }
@@ -39,14 +39,14 @@ static int memcached_start(struct bench_peer *peer, const struct bench_env *env)
   (void)snprintf(libraries, sizeof(libraries), "%s/libs", env->peers); /* shorter than program */
   struct memcached *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
-    fprintf(stderr, "bench: cannot name memcached in %s\n", env->peers);
+    fprintf(stderr, "bench: path too long for memcached in %s\n", env->peers);
     free(state);
     return -1;
   }
   peer->state = state;
   (void)snprintf(state->socket, sizeof(state->socket), "%s/memcached.sock",
                  env->dir); /* dir is short */
-  /* One thread, room for all sets, items to 2 MB; -u is needed where the user is root. */
+  /* One thread, room for all sets, items of up to 2 MB. A root user needs -u. */
   const char *const argv[] = {program, "-s", state->socket, "-t", "1",    "-m",
                               "1024",  "-I", "2m",          "-u", "root", NULL};
   if (child_start(&state->child, peer->name, env->cpu, env->dir, libraries, argv) != 0)
@@ -55,7 +55,7 @@ static int memcached_start(struct bench_peer *peer, const struct bench_env *env)
   return memcached_join(peer);
 }
 
-/* Length of "VALUE KEY 0 SIZE\r\n": all keys of a set are as long as each other. */
+/* Returns the length of "VALUE KEY 0 SIZE\r\n". All keys of a set have the same length. */
 static size_t head_bytes(const struct workload *load) {
   return strlen("VALUE ") + load->key_bytes + strlen(" 0 ") + load->size_digits + 2;
 }
@@ -69,7 +69,7 @@ static bool check_item(const struct workload *load, const uint8_t *at, uint32_t 
          workload_check(load, index, at + head_bytes(load), load->size);
 }
 
-/* Reads the items of `n` keys from `first` on, and the end, of which `have` bytes are there. */
+/* Reads the items of `n` keys from `first` on, and the end. `have` bytes are there already. */
 static int receive_items(struct memcached *state, const struct workload *load, uint32_t first,
                          uint32_t n, size_t have) {
   size_t item = head_bytes(load) + load->size + 2;

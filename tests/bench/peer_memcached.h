@@ -1,4 +1,4 @@
-/* peer_memcached.h - memcached, by its text protocol. See peer.h. */
+/* peer_memcached.h - memcached, by its text protocol. See bench_peer.h. */
 #ifndef BENCH_PEER_MEMCACHED_H
 #define BENCH_PEER_MEMCACHED_H
 

@@ -6,7 +6,7 @@
 
 enum { MAX_SETS = 8 };
 
-/* The values of one set, one behind another. */
+/* The values of one set, one behind the other. */
 struct values {
   const struct workload *load;
   uint8_t *bytes;
@@ -31,7 +31,7 @@ static void copying_stop(struct bench_peer *peer) {
 }
 
 static int copying_start(struct bench_peer *peer, const struct bench_env *env) {
-  (void)env; /* nothing runs */
+  (void)env; /* no server runs */
   peer->state = calloc(1, sizeof(struct copying));
   if (peer->state != NULL)
     return 0;
@@ -60,7 +60,7 @@ static int copying_fill(struct bench_peer *peer, struct workload *load) {
 static int copying_get(struct bench_peer *peer, struct workload *load, uint32_t index) {
   struct copying *state = peer->state;
   struct values *set = state->sets;
-  while (set->load != load) /* it was filled: few sets, found at once */
+  while (set->load != load) /* few sets, found at once */
     set++;
   memcpy(set->copy, set->bytes + (size_t)index * load->size, load->size);
   return workload_check(load, index, set->copy, load->size) ? 0 : -1;

@@ -1,4 +1,4 @@
-/* peer_memcpy.h - no store and no look-up: the value is copied out of an array of all. */
+/* peer_memcpy.h - no store and no lookup: copies the value out of an array of all values. */
 #ifndef BENCH_PEER_MEMCPY_H
 #define BENCH_PEER_MEMCPY_H
 

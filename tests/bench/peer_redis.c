@@ -29,7 +29,7 @@ static void redis_stop(struct bench_peer *peer) {
 
 static int redis_join(struct bench_peer *peer) {
   struct redis *state = peer->state;
-  wire_deinit(&state->wire); /* of the parent, in a child; else none */
+  wire_deinit(&state->wire); /* of the parent, in a child; else -1 */
   int fd = child_connect(&state->child, state->socket);
   return fd < 0 ? -1 : wire_init(&state->wire, peer->name, fd);
 }
@@ -41,7 +41,7 @@ static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
   (void)snprintf(dir, sizeof(dir), "%s", env->dir);
   struct redis *state = calloc(1, sizeof(*state));
   if (state == NULL || length >= (int)sizeof(program)) {
-    fprintf(stderr, "bench: cannot name redis-server in %s\n", env->peers);
+    fprintf(stderr, "bench: path too long for redis-server in %s\n", env->peers);
     free(state);
     return -1;
   }
@@ -57,7 +57,7 @@ static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
   return redis_join(peer);
 }
 
-/* Writes "$LENGTH\r\n" of a value; its length. */
+/* Writes "$LENGTH\r\n" of a value, and returns its length. */
 static size_t bulk_head(const struct workload *load, char *at) {
   at[0] = '$';
   memcpy(at + 1, load->size_text, load->size_digits);
@@ -65,8 +65,8 @@ static size_t bulk_head(const struct workload *load, char *at) {
   return load->size_digits + 3;
 }
 
-/* Reads `list` (the head of one, or ""), and the values of `n` keys from `first` on, of all which
- * `have` bytes are there. */
+/* Reads `list` (the head of one, or ""), and the values of `n` keys from `first` on. `have` bytes
+ * are there already. */
 static int receive_values(struct redis *state, const struct workload *load, const char *list,
                           uint32_t first, uint32_t n, size_t have) {
   char head[24];

@@ -1,4 +1,4 @@
-/* peer_redis.h - redis-server, by RESP. See peer.h. */
+/* peer_redis.h - redis-server, by RESP. See bench_peer.h. */
 #ifndef BENCH_PEER_REDIS_H
 #define BENCH_PEER_REDIS_H
 

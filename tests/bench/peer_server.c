@@ -35,7 +35,7 @@ int server_rows_run(const struct server_rows *rows, const struct bench_env *env,
                                    .unpinned = rows->unpinned,
                                    .measure = measure_none()};
     if (rows->measure(row, env, &load, &found->measure) != 0)
-      fprintf(stderr, "bench: %s is left out\n", row->label);
+      fprintf(stderr, "bench: %s is skipped\n", row->label);
   }
   workload_deinit(&load);
   return result;

@@ -1,9 +1,9 @@
-"""py_hit.py - a cached hit as Python sees it, beside what else a Python program could use.
+"""py_hit.py - a cached hit in Python, beside the alternatives of a Python program.
 
 The value is a next-token distribution of 256 entries in the caller's own dataclass. All rows give
-the caller such an object; all but the in-process one decode it, from the same encoding. They are
-measured on one CPU, in turn, round by round: half of each turn singly, for the percentiles, and
-half in blocks, for the rate. The README beside this file says more.
+the caller such an object, and all except the in-process one decode it from the same encoding. They
+are measured on one CPU in rounds: half of each turn singly, for the percentiles, and half in
+blocks, for the rate. README.md has the details.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ import fcached
 
 OP, VIEW, TOP_K = "next_token_dist", "base", 256
 N_PROMPTS = 1000
-BLOCK = 16  # hits between two readings of the clock, in the half that gives the rate
+BLOCK = 16  # hits between two reads of the clock, for the rate
 START_S = 20.0
 
-Hit = Callable[[str], Any]  # what one row does: a prompt's value, which it has
+Hit = Callable[[str], Any]  # returns the stored value of a prompt
 
 
 @dataclass(frozen=True, slots=True)
 class TokenDist:
-    """As dlm-sway's class of that name."""
+    """Has the fields of dlm-sway's class of that name."""
 
     token_ids: np.ndarray[Any, np.dtype[np.int64]]
     logprobs: np.ndarray[Any, np.dtype[np.float32]]
@@ -58,7 +58,7 @@ def make_value(seed: int) -> TokenDist:
 
 
 def make_prompt(seed: int) -> str:
-    """About the length of a probe's prompt: one or two sentences."""
+    """Makes one or two sentences, as a probe's prompt has."""
     return (
         f"Question {seed}: a worker on this machine has asked for the capital of country number "
         f"{seed * 7919 % 1000}. Answer in one word. The answer is"
@@ -85,7 +85,7 @@ def not_a_hit() -> TokenDist:
 
 @contextmanager
 def server(command: list[str], socket: Path, libraries: Path | None = None) -> Iterator[Path]:
-    """Runs ``command`` until the block ends; enters it once ``socket`` is there."""
+    """Runs ``command`` until the block ends. Enters the block when ``socket`` exists."""
     environment = dict(os.environ)
     if libraries is not None:
         environment["LD_LIBRARY_PATH"] = str(libraries)
@@ -106,18 +106,18 @@ def server(command: list[str], socket: Path, libraries: Path | None = None) -> I
 
 @dataclass
 class Scene:
-    """Where the rows find what they need, and what ends when the bench does."""
+    """Paths and servers of the rows, which end with the bench."""
 
-    folder: Path
+    directory: Path
     fcached: str
     peers: Path
     stack: ExitStack
     daemon: str | None = None
 
     def daemon_socket(self) -> str:
-        """One daemon for the rows of fcached."""
+        """Returns the daemon of all rows of fcached."""
         if self.daemon is None:
-            path = self.folder / "fcached.sock"
+            path = self.directory / "fcached.sock"
             command = [self.fcached, "--socket", str(path), "--max-bytes", "256M"]
             self.daemon = str(self.stack.enter_context(server(command, path)))
         return self.daemon
@@ -130,7 +130,7 @@ class Scene:
 # ---- rows: each stores all values and returns its hit -------------------------
 
 Values = dict[str, TokenDist]
-Shares = Callable[[], float]  # of a row's hits so far, those that came from shared memory
+Shares = Callable[[], float]  # the share of a row's hits that came from shared memory
 
 
 @dataclass
@@ -141,7 +141,7 @@ class Row:
 
 
 def store_key(prompt: str) -> str:
-    """The key as a text, for stores that have nothing else."""
+    """Returns the key as text, for stores with text keys."""
     return f"{OP}:{VIEW}:{fcached.prompt_hash(prompt)}:{TOP_K}"
 
 
@@ -183,7 +183,7 @@ def row_inprocess(scene: Scene, values: Values) -> Row:
 def row_diskcache(scene: Scene, values: Values) -> Row:
     import diskcache
 
-    cache = scene.stack.enter_context(diskcache.Cache(str(scene.folder / "diskcache")))
+    cache = scene.stack.enter_context(diskcache.Cache(str(scene.directory / "diskcache")))
     for prompt, value in values.items():
         cache.set(store_key(prompt), fcached.encode(value))
     return Row("diskcache", lambda prompt: fcached.decode(cache.get(store_key(prompt))))
@@ -192,7 +192,7 @@ def row_diskcache(scene: Scene, values: Values) -> Row:
 def row_redis(scene: Scene, values: Values) -> Row:
     import redis
 
-    path = scene.folder / "redis.sock"
+    path = scene.directory / "redis.sock"
     scene.peer("redis-server", path, "--port", "0", "--unixsocket", str(path), "--save", "")
     client = scene.stack.enter_context(redis.Redis(unix_socket_path=str(path)))
     for prompt, value in values.items():
@@ -203,7 +203,7 @@ def row_redis(scene: Scene, values: Values) -> Row:
 def row_pymemcache(scene: Scene, values: Values) -> Row:
     from pymemcache.client.base import Client
 
-    path = scene.folder / "memcached.sock"
+    path = scene.directory / "memcached.sock"
     scene.peer("memcached", path, "-s", str(path), "-t", "1", "-m", "256", "-u", "root")
     client = Client(str(path))
     scene.stack.callback(client.close)
@@ -229,7 +229,7 @@ clock = time.perf_counter_ns
 
 
 def clock_ns() -> float:
-    """What two readings of the clock with nothing between them are apart."""
+    """Returns the time of a read of the clock."""
     pairs = []
     for _ in range(10_001):
         begin = clock()
@@ -238,7 +238,7 @@ def clock_ns() -> float:
 
 
 def burst(hit: Hit, prompts: list[str], seconds: float, reading_ns: float) -> dict[str, float]:
-    """One turn of one row."""
+    """Runs one turn of one row."""
     half_ns = int(seconds * 1e9 / 2)
     single: list[int] = []
     end = clock() + half_ns
@@ -270,7 +270,7 @@ def burst(hit: Hit, prompts: list[str], seconds: float, reading_ns: float) -> di
 def measure(
     rows: dict[str, Row], values: Values, rounds: int, seconds: float
 ) -> dict[str, dict[str, float]]:
-    """The median of each figure over the rounds; every second round goes backwards."""
+    """Returns the median of each metric. Every second round goes backwards."""
     prompts = list(values)
     for name, row in rows.items():
         for prompt in prompts:
@@ -290,7 +290,7 @@ def measure(
     return found
 
 
-# ---- the report, in the form of report.c ----------------------------------------
+# ---- the report, in the form of bench_report.c -----------------------------------
 
 
 def cell(value: float) -> str:
@@ -312,25 +312,25 @@ def print_table(results: dict[str, dict[str, float]]) -> None:
 
 @dataclass
 class Requirement:
-    """A bound on a figure of a row, or on its ratio to another row's."""
+    """A bound on a metric of a row, or on its ratio to another row's."""
 
     row: str
-    figure: str
+    metric: str
     against: str | None
     at_most: bool
     bound: float
 
     def line(self, results: dict[str, dict[str, float]]) -> str | None:
-        """None where a row was not measured."""
+        """Returns None if a row was not measured."""
         if self.row not in results or (self.against is not None and self.against not in results):
             return None
-        value, of = results[self.row][self.figure], ""
+        value, of = results[self.row][self.metric], ""
         if self.against is not None:
-            value, of = value / results[self.against][self.figure], f" of {self.against}'s"
+            value, of = value / results[self.against][self.metric], f" of {self.against}'s"
         met = value <= self.bound if self.at_most else value >= self.bound
         side = "at most" if self.at_most else "at least"
         bound = f"({side} {cell(self.bound)})"
-        return f"{self.row} {self.figure} is {cell(value)}{of} {bound}: {'ok' if met else 'FAIL'}"
+        return f"{self.row} {self.metric} is {cell(value)}{of} {bound}: {'ok' if met else 'FAIL'}"
 
 
 REQUIREMENTS = [
@@ -344,7 +344,7 @@ REQUIREMENTS = [
 
 
 def wanted(name: str, patterns: str) -> bool:
-    """As the rows in C: the name has one of the patterns in it, or matches it."""
+    """Returns True if the name contains or matches one of the patterns, as for the rows in C."""
     parts = [part for part in patterns.split(",") if part]
     return not parts or any(part in name or fnmatch.fnmatchcase(name, part) for part in parts)
 
@@ -353,7 +353,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures a cached hit in Python.")
     parser.add_argument("--fcached", required=True, help="the daemon")
     parser.add_argument("--peers", required=True, type=Path, help="what fetch-peers.sh unpacked")
-    parser.add_argument("--json", required=True, type=Path, help="where the figures go")
+    parser.add_argument("--json", required=True, type=Path, help="where the metrics go")
     parser.add_argument("--rows", default="", help="patterns, with commas; all rows by default")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="a row's turn in a round")
@@ -370,14 +370,14 @@ def main() -> int:
         del os.environ[name]
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the servers inherit it
     values = {make_prompt(seed): make_value(seed) for seed in range(N_PROMPTS)}
-    folder = Path(tempfile.mkdtemp(prefix="fcached-bench-"))
+    directory = Path(tempfile.mkdtemp(prefix="fcached-bench-"))
     try:
         with ExitStack() as stack:
-            scene = Scene(folder, arguments.fcached, arguments.peers.resolve(), stack)
+            scene = Scene(directory, arguments.fcached, arguments.peers.resolve(), stack)
             rows = {name: ROWS[name](scene, values) for name in names}
             results = measure(rows, values, arguments.rounds, arguments.seconds)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
     print_table(results)
     print(f"\nMedians of {arguments.rounds} rounds.\n")
     for line in filter(None, (need.line(results) for need in REQUIREMENTS)):

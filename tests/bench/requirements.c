@@ -1,17 +1,17 @@
 #include "tests/bench/requirements.h"
 
-/* A figure of one row over the same of another. */
+/* A metric of one row over the same of another. */
 #define RATIO(a, what, b, which_side, limit)                                                       \
   {                                                                                                \
-    .row = (a), .figure = FIGURE_##what, .compare = COMPARE_RATIO, .against = (b),                 \
-    .against_figure = FIGURE_##what, .side = (which_side), .bound = (limit)                        \
+    .row = (a), .metric = METRIC_##what, .compare = COMPARE_RATIO, .against = (b),                 \
+    .against_metric = METRIC_##what, .side = (which_side), .bound = (limit)                        \
   }
-/* A figure of one row on its own. */
+/* A metric of one row on its own. */
 #define ALONE(a, what, which_side, limit)                                                          \
-  { .row = (a), .figure = FIGURE_##what, .side = (which_side), .bound = (limit) }
+  { .row = (a), .metric = METRIC_##what, .side = (which_side), .bound = (limit) }
 
 const struct bench_requirement bench_requirements[] = {
-    /* the socket plane: not behind memcached */
+    /* over the socket: not behind memcached */
     RATIO("hit_socket/3100", P50, "memcached_get/3100", AT_MOST, 1.05),
     RATIO("put/3100", P50, "memcached_set/3100", AT_MOST, 1.05),
     RATIO("hit_many64/64", PER_S, "memcached_get_many64/64", AT_LEAST, 1.0),
@@ -19,7 +19,7 @@ const struct bench_requirement bench_requirements[] = {
     RATIO("hit_many64/1000000", PER_S, "memcached_get_many64/1000000", AT_LEAST, 1.0),
     ALONE("hit_socket/3100", REGION_SHARE, AT_MOST, 0.0),
 
-    /* the region: its hits are its own, and this fast */
+    /* in the region: hits are served there, and are this fast */
     ALONE("hit_region/64", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region/3100", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region/1000000", REGION_SHARE, AT_LEAST, 0.999),
@@ -30,17 +30,17 @@ const struct bench_requirement bench_requirements[] = {
     RATIO("memcached_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
     RATIO("redis_get/3100/unpinned", P50, "hit_region/3100/unpinned", AT_LEAST, 100),
     {.row = "hit_region/64",
-     .figure = FIGURE_P50,
+     .metric = METRIC_P50,
      .compare = COMPARE_ABOVE,
      .against = "memcpy/64",
-     .against_figure = FIGURE_P50,
+     .against_metric = METRIC_P50,
      .side = AT_MOST,
      .bound = 0.15},
     /* values of one size: operations a second compare as bandwidth */
     RATIO("hit_region/1000000", PER_S, "memcpy/1000000", AT_LEAST, 0.85),
     RATIO("hit_region_1m/64", P50, "lmdb_get_1m/64", AT_MOST, 0.5),
 
-    /* with others at work; a writer may send a reader to the socket now and then */
+    /* with others at work; a write may send a reader to the socket sometimes */
     ALONE("hit_region_2proc/3100", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region_2proc/3100", RATIO, AT_LEAST, 1.7),
     ALONE("hit_region_churn/3100", REGION_SHARE, AT_LEAST, 0.99),
@@ -50,7 +50,7 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region_traced/3100", TRACE_LOST, AT_MOST, 0),
     ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.8),
 
-    /* one miss, one forward pass: 2,000 keys at 5 ms, one after the other, or two at a time */
+    /* one miss, one forward pass: 2,000 keys of 5 ms, one after the other, or two at a time */
     ALONE("herd8/fcached", COMPUTES, EXACTLY, 2000),
     ALONE("herd8/fcached", WALL_S, AT_MOST, 11.5),
     ALONE("herd8_staggered/fcached", COMPUTES, EXACTLY, 2000),
@@ -58,10 +58,10 @@ const struct bench_requirement bench_requirements[] = {
 
     /* memory */
     {.row = "bytes_per_entry/fcached",
-     .figure = FIGURE_BYTES,
+     .metric = METRIC_BYTES,
      .compare = COMPARE_RATIO,
      .against = "bytes_per_entry/fcached",
-     .against_figure = FIGURE_KEY_VALUE_BYTES,
+     .against_metric = METRIC_KEY_VALUE_BYTES,
      .side = AT_MOST,
      .bound = 1.08},
     RATIO("bytes_per_entry/fcached", BYTES, "bytes_per_entry/memcached", AT_MOST, 1.0),

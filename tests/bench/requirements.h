@@ -1,23 +1,23 @@
-/* requirements.h - what must hold of the figures. */
+/* requirements.h - bounds that the results must meet. */
 #ifndef BENCH_REQUIREMENTS_H
 #define BENCH_REQUIREMENTS_H
 
-#include "tests/bench/bench_figures.h"
+#include "tests/bench/bench_metrics.h"
 
 #include <stddef.h>
 
-/* A bound on a figure of a row, or on how it compares with another row's. Rows by
- * their full names. */
+/* A bound on a metric of a row, or on its comparison with another row. Rows have their full names.
+ */
 struct bench_requirement {
   const char *row;
-  enum figure figure;
+  enum metric metric;
   enum bench_compare {
-    COMPARE_NONE,  /* the figure itself is bounded */
-    COMPARE_RATIO, /* the figure over the other */
-    COMPARE_ABOVE, /* the figure less the other */
+    COMPARE_NONE,  /* the metric itself */
+    COMPARE_RATIO, /* the metric divided by the other */
+    COMPARE_ABOVE, /* the metric less the other */
   } compare;
-  const char *against; /* a row; its figure: */
-  enum figure against_figure;
+  const char *against; /* a row and its metric */
+  enum metric against_metric;
   enum bench_side { AT_MOST, AT_LEAST, EXACTLY } side;
   double bound;
 };

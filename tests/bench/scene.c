@@ -1,7 +1,7 @@
 #include "tests/bench/scene.h"
 
 int scene_pair(void *state, const struct bench_turn *turn, scene_side_fn *beside,
-               scene_side_fn *own, enum figure about, struct measure *out) {
+               scene_side_fn *own, enum metric about, struct measure *out) {
   struct measure other = measure_none();
   *out = measure_none();
   if (turn->beside_first && beside(state, turn, &other) != 0)
@@ -10,9 +10,9 @@ int scene_pair(void *state, const struct bench_turn *turn, scene_side_fn *beside
     return -1;
   if (!turn->beside_first && beside(state, turn, &other) != 0)
     return -1;
-  out->of[FIGURE_BESIDE_P50] = other.of[FIGURE_P50];
-  out->of[FIGURE_BESIDE_P99] = other.of[FIGURE_P99];
-  out->of[FIGURE_BESIDE_PER_S] = other.of[FIGURE_PER_S];
-  out->of[FIGURE_RATIO] = out->of[about] / other.of[about];
+  out->of[METRIC_BESIDE_P50] = other.of[METRIC_P50];
+  out->of[METRIC_BESIDE_P99] = other.of[METRIC_P99];
+  out->of[METRIC_BESIDE_PER_S] = other.of[METRIC_PER_S];
+  out->of[METRIC_RATIO] = out->of[about] / other.of[about];
   return 0;
 }

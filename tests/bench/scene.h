@@ -1,9 +1,8 @@
-/* scene.h - a row that takes more than one client's burst: other processes, another
- * daemon, a quiet turn to compare with.
+/* scene.h - a row with more than one client's burst: other processes, another daemon, or a quiet
+ * turn to compare with.
  *
- * A scene fills a struct bench_scene by its `scene_X_init`, which cannot fail and
- * starts nothing. Functions return 0, or -1 after saying on stderr what failed.
- */
+ * Its `scene_X_init` fills a struct bench_scene, cannot fail and starts nothing. Functions return
+ * 0, or -1 with the reason on stderr. */
 #ifndef BENCH_SCENE_H
 #define BENCH_SCENE_H
 
@@ -21,18 +20,18 @@ struct bench_turn {
 
 struct bench_scene {
   const char *name;
-  void *state; /* the scene's own; NULL while it is not started */
+  void *state; /* private to the scene; NULL before the start */
   int (*start)(struct bench_scene *scene, const struct bench_env *env, struct workload *load);
   int (*turn)(struct bench_scene *scene, const struct bench_turn *turn, struct measure *out);
-  void (*stop)(struct bench_scene *scene); /* idempotent; also after a failed start */
+  void (*stop)(struct bench_scene *scene); /* idempotent, also after a failed start */
 };
 
-/* One side of a pair: a burst of what the row is about, or of what it is compared with. */
+/* One side of a pair: a burst of the row's own, or of the one to compare with. */
 typedef int scene_side_fn(void *state, const struct bench_turn *turn, struct measure *out);
 
-/* Runs both sides. *out is what `own` found, with FIGURE_BESIDE_* of what `beside` found, and
- * with FIGURE_RATIO, the one to the other in the figure `about`. */
+/* Runs both sides. Sets *out to the results of `own`, METRIC_BESIDE_* to those of `beside`, and
+ * METRIC_RATIO to the ratio of both in the metric `about`. */
 int scene_pair(void *state, const struct bench_turn *turn, scene_side_fn *beside,
-               scene_side_fn *own, enum figure about, struct measure *out);
+               scene_side_fn *own, enum metric about, struct measure *out);
 
 #endif

@@ -12,15 +12,15 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-/* The cache holds many times what is read, so that the LRU order keeps that in it. */
+/* The cache holds many times the keys that are read, so the LRU order keeps those in it. */
 #define CACHE "256M"
 enum { PUT_EVERY_NS = 100000, COMPUTE_NS = 10000000, MOST_PUTS = 256 << 10, LOOK_EVERY = 1024 };
 
 struct churn {
   struct daemon daemon;
-  struct worker reader, writer; /* after the start, the writer's is the helper's alone */
+  struct worker reader, writer; /* after the start, only the helper uses the writer */
   struct helper helper;
-  uint64_t puts; /* so far: a new key each */
+  uint64_t puts; /* so far; each has a new key */
 };
 
 static int put_new(struct churn *state) {
@@ -36,7 +36,7 @@ static int put_new(struct churn *state) {
   return result == FCACHE_OK ? 0 : worker_unexpected(&state->writer, "fcache_put", result);
 }
 
-/* Until puts evict. */
+/* Puts until the cache evicts. */
 static int fill_up(struct churn *state) {
   uint64_t evicted = 0;
   while (evicted == 0 && state->puts < MOST_PUTS) {
@@ -62,11 +62,11 @@ static int wait_until(uint64_t ns) {
   return -1;
 }
 
-/* In the helper: each put at its time, and at once where that has passed. */
+/* In the helper: does each put at its time, or at once if that has passed. */
 static int put_paced(void *arg, uint64_t ns, struct measure *out) {
   struct churn *state = arg;
   if (state->writer.cache == NULL) {
-    /* Without this the kernel lets every wait last 50 us longer. */
+    /* Without this, the kernel prolongs each wait by 50 us. */
     if (prctl(PR_SET_TIMERSLACK, 1UL) != 0 ||
         worker_open(&state->writer, state->daemon.socket, true) != 0)
       return -1;
@@ -78,7 +78,7 @@ static int put_paced(void *arg, uint64_t ns, struct measure *out) {
     if ((measure_now_ns() < due_ns && wait_until(due_ns) != 0) || put_new(state) != 0)
       return -1;
   }
-  out->of[FIGURE_PUTS_PER_S] = (double)puts * 1e9 / (double)(measure_now_ns() - start_ns);
+  out->of[METRIC_PUTS_PER_S] = (double)puts * 1e9 / (double)(measure_now_ns() - start_ns);
   return 0;
 }
 
@@ -90,13 +90,13 @@ static int read_in_quiet(void *arg, const struct bench_turn *turn, struct measur
 static int read_in_churn(void *arg, const struct bench_turn *turn, struct measure *out) {
   struct churn *state = arg;
   struct measure puts;
-  /* Longer than the reader's burst and what comes before it. */
+  /* Longer than the reader's burst and the work before it. */
   uint64_t ns = turn->burst.ns + turn->burst.ns / 4;
   if (helper_begin(&state->helper, ns) != 0 || read_in_quiet(arg, turn, out) != 0 ||
       helper_end(&state->helper, &puts) != 0)
     return -1;
-  out->of[FIGURE_PUTS_PER_S] = puts.of[FIGURE_PUTS_PER_S];
-  out->of[FIGURE_DAEMON_US] = NAN; /* most of its time went into the puts */
+  out->of[METRIC_PUTS_PER_S] = puts.of[METRIC_PUTS_PER_S];
+  out->of[METRIC_DAEMON_US] = NAN; /* most of the time went into the puts */
   return 0;
 }
 
@@ -114,7 +114,7 @@ static int churn_start(struct bench_scene *scene, const struct bench_env *env,
       worker_open(&state->writer, state->daemon.socket, true) != 0 || fill_up(state) != 0)
     return -1;
   worker_close(&state->writer);
-  /* What is read comes last, so that it is not what the next puts evict. */
+  /* The keys that are read are put last, so the next puts do not evict them. */
   if (worker_open(&state->reader, state->daemon.socket, true) != 0 ||
       worker_fill(&state->reader, load) != 0)
     return -1;
@@ -123,7 +123,7 @@ static int churn_start(struct bench_scene *scene, const struct bench_env *env,
 
 static int churn_turn(struct bench_scene *scene, const struct bench_turn *turn,
                       struct measure *out) {
-  return scene_pair(scene->state, turn, read_in_quiet, read_in_churn, FIGURE_P99, out);
+  return scene_pair(scene->state, turn, read_in_quiet, read_in_churn, METRIC_P99, out);
 }
 
 static void churn_stop(struct bench_scene *scene) {

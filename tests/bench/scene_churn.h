@@ -1,5 +1,5 @@
-/* scene_churn.h - a reader while another process puts new entries into a full cache,
- * 10,000 a second, each of which evicts another; beside the same reader in quiet. */
+/* scene_churn.h - a reader while another process puts 10,000 new entries a second into a full
+ * cache, each of which evicts another; beside the same reader without the writer. */
 #ifndef BENCH_SCENE_CHURN_H
 #define BENCH_SCENE_CHURN_H
 

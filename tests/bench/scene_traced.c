@@ -33,7 +33,8 @@ static int read_traced(void *arg, const struct bench_turn *turn, struct measure 
   struct worker_tally before;
   struct worker_tally after;
   uint64_t lost = 0;
-  /* A burst's lines are 30 MB and more; the daemon only appends, and has written those before. */
+  /* The lines of a burst take 30 MB or more. The daemon only appends, and has written the earlier
+   * ones. */
   if (truncate(state->trace, 0) != 0) {
     fprintf(stderr, "bench: cannot empty %s: %s\n", state->trace, strerror(errno));
     return -1;
@@ -41,11 +42,11 @@ static int read_traced(void *arg, const struct bench_turn *turn, struct measure 
   if (worker_count(worker, pid, &before) != 0 ||
       worker_measure(worker, turn->samples, &turn->burst, out) != 0)
     return -1;
-  daemon_settle(pid); /* lines still to be written are a cost of these hits too */
+  daemon_settle(pid); /* lines that are not written yet are a cost of these hits too */
   if (worker_count(worker, pid, &after) != 0 || worker_stat(worker, "trace_lost", &lost) != 0)
     return -1;
   worker_compare(&before, &after, out);
-  out->of[FIGURE_TRACE_LOST] = (double)lost;
+  out->of[METRIC_TRACE_LOST] = (double)lost;
   return 0;
 }
 
@@ -82,7 +83,7 @@ static int traced_start(struct bench_scene *scene, const struct bench_env *env,
 
 static int traced_turn(struct bench_scene *scene, const struct bench_turn *turn,
                        struct measure *out) {
-  return scene_pair(scene->state, turn, read_plain, read_traced, FIGURE_PER_S, out);
+  return scene_pair(scene->state, turn, read_plain, read_traced, METRIC_PER_S, out);
 }
 
 static void traced_stop(struct bench_scene *scene) {

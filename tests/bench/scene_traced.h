@@ -1,5 +1,5 @@
-/* scene_traced.h - a reader of a daemon that traces every hit to a file, beside the
- * same reader of a daemon that does not. */
+/* scene_traced.h - a reader of a daemon that traces every hit to a file, beside the same reader of
+ * a daemon without a trace. */
 #ifndef BENCH_SCENE_TRACED_H
 #define BENCH_SCENE_TRACED_H
 

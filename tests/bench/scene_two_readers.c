@@ -10,12 +10,12 @@
 
 struct two_readers {
   struct daemon daemon;
-  struct worker first, second; /* the second is used in the helper's process alone */
+  struct worker first, second; /* only the helper's process uses the second */
   struct helper helper;
   struct samples samples; /* the helper's */
 };
 
-/* In the helper: it opens its own handle at its first burst. */
+/* In the helper: opens its own handle in its first burst. */
 static int read_too(void *arg, uint64_t ns, struct measure *out) {
   struct two_readers *state = arg;
   if (state->second.cache == NULL && worker_open(&state->second, state->daemon.socket, true) != 0)
@@ -35,10 +35,11 @@ static int read_together(void *arg, const struct bench_turn *turn, struct measur
   if (helper_begin(&state->helper, turn->burst.ns) != 0 || read_alone(arg, turn, out) != 0 ||
       helper_end(&state->helper, &second) != 0)
     return -1;
-  out->of[FIGURE_PER_S] += second.of[FIGURE_PER_S];
-  if (second.of[FIGURE_REGION_SHARE] < out->of[FIGURE_REGION_SHARE])
-    out->of[FIGURE_REGION_SHARE] = second.of[FIGURE_REGION_SHARE];
-  out->of[FIGURE_DAEMON_US] = NAN; /* the daemon worked for both, whose bursts end apart */
+  out->of[METRIC_PER_S] += second.of[METRIC_PER_S];
+  if (second.of[METRIC_REGION_SHARE] < out->of[METRIC_REGION_SHARE])
+    out->of[METRIC_REGION_SHARE] = second.of[METRIC_REGION_SHARE];
+  out->of[METRIC_DAEMON_US] =
+      NAN; /* the daemon worked for both, whose bursts end at different times */
   return 0;
 }
 
@@ -61,7 +62,7 @@ static int two_readers_start(struct bench_scene *scene, const struct bench_env *
 
 static int two_readers_turn(struct bench_scene *scene, const struct bench_turn *turn,
                             struct measure *out) {
-  return scene_pair(scene->state, turn, read_alone, read_together, FIGURE_PER_S, out);
+  return scene_pair(scene->state, turn, read_alone, read_together, METRIC_PER_S, out);
 }
 
 static void two_readers_stop(struct bench_scene *scene) {

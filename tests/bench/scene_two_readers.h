@@ -1,4 +1,4 @@
-/* scene_two_readers.h - two processes that get together, beside one alone. */
+/* scene_two_readers.h - two processes that read at the same time, beside one alone. */
 #ifndef BENCH_SCENE_TWO_READERS_H
 #define BENCH_SCENE_TWO_READERS_H
 

@@ -12,8 +12,8 @@
 /* LMDB with a million entries takes 200 MB; the trace of one burst may take as much. */
 #define MEMORY_BYTES (UINT64_C(1) << 30)
 
-/* The folder in memory, or NULL: a container may have none, or 64 MB of it. */
-static const char *memory_folder(void) {
+/* Returns the directory in memory, or NULL: a container may have none, or one of 64 MB. */
+static const char *memory_dir(void) {
   static const char path[] = "/dev/shm";
   struct statvfs room;
   if (statvfs(path, &room) != 0 || (uint64_t)room.f_bavail * room.f_frsize < MEMORY_BYTES ||
@@ -23,17 +23,17 @@ static const char *memory_folder(void) {
 }
 
 int scratch_make(char path[SCRATCH_PATH_BYTES]) {
-  const char *parent = memory_folder();
+  const char *parent = memory_dir();
   if (parent == NULL) {
     parent = getenv("TMPDIR");
     if (parent == NULL || parent[0] != '/' || strlen(parent) > 40)
       parent = "/tmp";
-    fprintf(stderr, "bench: /dev/shm has not 1 GiB free: LMDB and traces lie in %s\n", parent);
+    fprintf(stderr, "bench: /dev/shm has not 1 GiB free: LMDB and traces are in %s\n", parent);
   }
   (void)snprintf(path, SCRATCH_PATH_BYTES, "%s/fcached-bench-XXXXXX", parent); /* 61 at most */
   if (mkdtemp(path) != NULL)
     return 0;
-  fprintf(stderr, "bench: cannot make a temporary folder %s: %s\n", path, strerror(errno));
+  fprintf(stderr, "bench: cannot make a temporary directory %s: %s\n", path, strerror(errno));
   return -1;
 }
 
@@ -43,7 +43,7 @@ void scratch_remove(const char *path) {
     return; /* gone already */
   for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-      (void)unlinkat(dirfd(dir), entry->d_name, 0); /* what stays makes the rmdir fail */
+      (void)unlinkat(dirfd(dir), entry->d_name, 0); /* then rmdir fails */
   }
   (void)closedir(dir); /* only read */
   if (rmdir(path) != 0)

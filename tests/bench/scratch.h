@@ -1,15 +1,15 @@
-/* scratch.h - a private temporary folder, and its end. */
+/* scratch.h - makes and removes a private temporary directory. */
 #ifndef BENCH_SCRATCH_H
 #define BENCH_SCRATCH_H
 
-enum { SCRATCH_PATH_BYTES = 64 }; /* short: socket paths in it must fit 108 bytes */
+enum { SCRATCH_PATH_BYTES = 64 }; /* short, because socket paths in it must fit 108 bytes */
 
-/* Makes it in memory, under /dev/shm, where there is room for what the bench keeps
- * in it: LMDB's files and traces. Elsewhere under $TMPDIR where that is short enough,
- * else under /tmp, and says so on stderr. 0, or -1 after saying why on stderr. */
+/* Makes it in memory, under /dev/shm, if there is room for LMDB's files and traces. Otherwise under
+ * $TMPDIR if that is short enough, else under /tmp, with a message on stderr. Returns 0, or -1 with
+ * the reason on stderr. */
 int scratch_make(char path[SCRATCH_PATH_BYTES]);
 
-/* Removes the folder and the files in it (it has no folders in it). */
+/* Removes the directory and the files in it. It has no subdirectories. */
 void scratch_remove(const char *path);
 
 #endif

@@ -1,9 +1,8 @@
-/* wire.h - the leanest client there is: send a request, read its whole reply.
+/* wire.h - the leanest client: sends a request and reads its whole reply.
  *
- * One writev for a request, and as few reads as the socket allows for a reply
- * whose length is known beforehand. Nothing is allocated or parsed here, so no
- * peer is slowed by its client. Functions return -1 after saying why on stderr.
- */
+ * One writev for a request, and as few reads as the socket allows for a reply of known length. It
+ * allocates and parses nothing, so no peer is slowed by its client. Functions return -1 with the
+ * reason on stderr. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
@@ -19,20 +18,20 @@ struct wire {
   size_t capacity;
 };
 
-/* Takes `fd` over, also when it fails. A reply that takes over 5 seconds fails. */
+/* Takes ownership of `fd`, also if it fails. A reply that takes over 5 seconds fails. */
 int wire_init(struct wire *wire, const char *name, int fd);
 void wire_deinit(struct wire *wire);
 
-/* Sends all of `iov` (which it may change). */
+/* Sends all of `iov`, which it may change. */
 int wire_send(struct wire *wire, struct iovec *iov, int n);
 
 /* Reads exactly `size` bytes to wire->reply. */
 int wire_receive(struct wire *wire, size_t size);
 
-/* Reads as many bytes behind the `have` ones there. */
+/* Reads as many bytes after the `have` ones there. */
 int wire_receive_rest(struct wire *wire, size_t have, size_t size);
 
-/* -1, saying that the reply was not what it had to be. */
+/* Prints that the reply was wrong, and returns -1. */
 int wire_unexpected(const struct wire *wire, const char *what);
 
 #endif

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From one key to the next, or somewhat more. */
+/* The distance from one key to the next, or somewhat more. */
 enum { STEP = 617, LARGE_STEP = 618033, LARGE_SET = 100000 };
 
-/* The first step from `least` on that leads to every one of `n` keys. */
+/* Returns the first step from `least` on that reaches every one of `n` keys. */
 static uint32_t step_through(uint32_t least, uint32_t n) {
   for (uint32_t step = least;; step++) {
     uint32_t a = step;

@@ -1,4 +1,4 @@
-"""What the tests of the real programs share: a daemon of their own, and a small model."""
+"""Fixtures for the tests of real programs: a daemon and a small model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _no_settings_of_the_user = _python._no_settings_of_the_user
 
 @pytest.fixture(scope="session")
 def model() -> Any:
-    """A TinyModel; made once, below the build folder."""
+    """A TinyModel, created once below the build directory."""
     from tiny_model import tiny_model
 
     return tiny_model(Path(os.environ.get("FCACHE_BUILD", TESTS.parent / "build")) / "clients")

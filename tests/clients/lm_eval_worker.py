@@ -2,9 +2,9 @@
 
     lm_eval_worker.py MODEL TASKS '{"seconds": 0.05, "batch_size": 1, "socket": null}'
 
-It prints ``ready`` when it is, evaluates when it reads a line, and then prints what came out, how
-many batches its model computed, and how long the evaluation took. Each batch takes ``seconds`` more
-than the model does. Without a ``socket`` nothing is shared.
+It prints ``ready``, evaluates after it reads a line, and then prints the results, the number of
+batches that its model computed, and the time of the evaluation. Each batch takes ``seconds`` longer
+than the model. Without a ``socket`` nothing is shared.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ TASKS = ("choices", "continued", "perplexity")
 CHOICES, CONTINUED, TEXTS = 30, 16, 8
 REQUESTS = 4 * CHOICES + CONTINUED + TEXTS
 SECONDS = 0.06
-"""What a batch takes more than it does: what two processes then save is not the machine's doing."""
+"""Extra time of each batch, so that the time two processes save does not depend on the machine."""
 
 TASK = """
 task: {name}
@@ -87,7 +87,7 @@ def _documents() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the harness's --include_path."""
+    """A directory for the harness's --include_path."""
     folder = tmp_path_factory.mktemp("tasks")
     for name, documents in _documents().items():
         data = folder / f"{name}.jsonl"
@@ -99,7 +99,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Nothing is asked of the network, and nothing written but to where tests may."""
+    """The harness uses no network, and writes only to directories of the test."""
     return {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
@@ -199,7 +199,7 @@ def entries(daemon: Daemon) -> int:
         return int(client.server_stats().daemon["entries"])
 
 
-def test_two_processes_divide_the_work(
+def test_processes_in_parallel_divide_requests(
     evaluations: Evaluations, plain: dict[str, Any], daemon: Daemon
 ) -> None:
     both = evaluations.run(daemon.socket, daemon.socket, seconds=SECONDS)
@@ -209,7 +209,7 @@ def test_two_processes_divide_the_work(
     assert max(found["seconds"] for found in both) <= 0.6 * plain["seconds"]
 
 
-def test_a_killed_run_goes_on_where_it_was(
+def test_run_killed_continues_when_restarted(
     evaluations: Evaluations, plain: dict[str, Any], daemon: Daemon
 ) -> None:
     with evaluations.started(daemon.socket, seconds=SECONDS) as process:
@@ -223,8 +223,8 @@ def test_a_killed_run_goes_on_where_it_was(
     assert again["batches"] == plain["batches"] - before
 
 
-def test_batches(evaluations: Evaluations, daemon: Daemon) -> None:
-    """Padding changes the last bits; what is told of them stays the same."""
+def test_batches_in_parallel_match_plain_run(evaluations: Evaluations, daemon: Daemon) -> None:
+    """Padding changes the last bits of log-probs, but not the reported scores."""
     alone, *both = evaluations.run(None, daemon.socket, daemon.socket, batch_size=8)
     for found in both:
         for task, numbers in _numbers(found).items():
@@ -234,7 +234,7 @@ def test_batches(evaluations: Evaluations, daemon: Daemon) -> None:
 
 
 class Command:
-    """A run of the command, and what it wrote."""
+    """A run of the command and its output."""
 
     def __init__(
         self, module: str, model: Path, tasks: Path, output: Path, environment: dict[str, str]
@@ -260,7 +260,7 @@ class Command:
         return found, log
 
 
-def test_the_command(
+def test_command_shares_answers(
     model: Any, tasks: Path, environment: dict[str, str], daemon: Daemon, tmp_path: Path
 ) -> None:
     shared = {**environment, "FCACHE_SOCKET": daemon.socket}
@@ -275,7 +275,7 @@ def test_the_command(
         assert f"{method}: {count} requests, {count} different: {count} found, 0 computed" in log
 
 
-def test_the_command_without_a_model(environment: dict[str, str]) -> None:
+def test_command_without_model_fails_as_harness(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "fcached.lm_eval", "ls", "--help"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0 and "ls" in ran.stdout

@@ -30,7 +30,7 @@ def run(*command: str, cwd: Path, **environment: str) -> "subprocess.CompletedPr
 
 
 def output(*command: str, cwd: Path, **environment: str) -> str:
-    """What a command printed that must succeed."""
+    """The output of a command that must succeed."""
     done = run(*command, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -78,7 +78,7 @@ def extension(wheel: Path) -> Path:
         return Path(archive.extract(name, wheel.parent))
 
 
-def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel: Path) -> None:
+def test_wheel_contains_package_types_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     in_checkout = {
@@ -92,31 +92,29 @@ def test_the_wheel_holds_the_package_its_types_and_its_licence(wheel: Path) -> N
     assert [name.split(".")[0] for name in rest] == ["fcached/_core"]
 
 
-def test_the_sdist_has_the_licence(unpacked: Path) -> None:
+def test_sdist_contains_licence(unpacked: Path) -> None:
     assert (unpacked / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
-def test_the_extension_exports_its_init_alone(extension: Path) -> None:
+def test_extension_exports_only_init(extension: Path) -> None:
     exported = output("nm", "-D", "--defined-only", str(extension), cwd=extension.parent)
     assert [line.split()[-1] for line in exported.splitlines()] == ["PyInit__core"]
 
 
-def test_the_extension_needs_nothing_but_libc(extension: Path) -> None:
+def test_extension_needs_only_libc(extension: Path) -> None:
     dynamic = output("readelf", "-d", str(extension), cwd=extension.parent, LC_ALL="C")
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
     assert needed <= {"libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2"}
     assert not re.search(r"\((RPATH|RUNPATH)\)", dynamic)
 
 
-def test_the_extension_names_no_folder_of_the_machine(extension: Path, unpacked: Path) -> None:
+def test_extension_contains_no_local_path(extension: Path, unpacked: Path) -> None:
     content = extension.read_bytes()
     for folder in (str(unpacked.parent), str(ROOT), sys.prefix, sys.base_prefix + "/include"):
         assert folder.encode() not in content, folder
 
 
-def test_two_builds_give_the_same_extension(
-    extension: Path, unpacked: Path, tmp_path: Path
-) -> None:
+def test_extension_built_twice_identical(extension: Path, unpacked: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(unpacked, elsewhere, ignore=shutil.ignore_patterns("build", "*.egg-info"))
     output(*wheel_command(tmp_path), cwd=elsewhere)
@@ -126,14 +124,14 @@ def test_two_builds_give_the_same_extension(
         assert archive.read(name) == extension.read_bytes()
 
 
-def test_a_build_without_the_headers_names_the_packages(unpacked: Path, tmp_path: Path) -> None:
+def test_build_without_headers_names_packages(unpacked: Path, tmp_path: Path) -> None:
     failed = run(*wheel_command(tmp_path), cwd=unpacked, CC="cc -nostdinc")
     assert failed.returncode != 0
     assert "apt-get install libxxhash-dev libmsgpack-dev" in failed.stdout
 
 
-def test_an_implicit_declaration_fails_the_build(unpacked: Path, tmp_path: Path) -> None:
-    """Otherwise the import fails, where Python's headers do not have a function that is used."""
+def test_build_with_implicit_declaration_fails(unpacked: Path, tmp_path: Path) -> None:
+    """Otherwise the import would fail for a function that Python's headers lack."""
     tree = tmp_path / "tree"
     shutil.copytree(unpacked, tree)
     with (tree / "src" / "path.c").open("a") as source:
@@ -145,8 +143,8 @@ def test_an_implicit_declaration_fails_the_build(unpacked: Path, tmp_path: Path)
     assert re.search("error: implicit declaration of function .not_declared", failed.stdout)
 
 
-def test_a_build_leaves_nothing_in_the_sources(unpacked: Path, tmp_path: Path) -> None:
-    """They may be read-only; what an earlier build left would get into the wheel."""
+def test_build_leaves_sources_unchanged(unpacked: Path, tmp_path: Path) -> None:
+    """The sources may be read-only, and files of an earlier build would get into the wheel."""
     tree = tmp_path / "tree"
     shutil.copytree(unpacked, tree)
     before = {path: path.stat().st_mtime_ns for path in tree.rglob("*")}
@@ -176,7 +174,7 @@ raw: bytes = fcached.encode({"a": 1})
 
 
 def mypy(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """mypy --strict of a user's file, who has the package installed and nothing of the checkout."""
+    """Runs mypy --strict on a user's file, with the installed package and without the checkout."""
     (folder / "user.py").write_text(text)
     return run(
         *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache")),
@@ -186,12 +184,12 @@ def mypy(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_users_file_passes_strict_mypy(tmp_path: Path) -> None:
+def test_user_file_passes_strict_mypy(tmp_path: Path) -> None:
     checked = mypy(USER, tmp_path)
     assert checked.returncode == 0, checked.stdout
 
 
-def test_a_wrong_use_does_not_pass_mypy(tmp_path: Path) -> None:
+def test_wrong_use_fails_mypy(tmp_path: Path) -> None:
     checked = mypy(USER.replace("one: float", "one: str"), tmp_path)
     assert checked.returncode == 1
     assert "error" in checked.stdout
@@ -204,12 +202,12 @@ def import_ms() -> float:
     return int(total_us) / 1000
 
 
-def test_the_import_is_quick() -> None:
+def test_import_is_quick() -> None:
     times = [import_ms() for _ in range(9)]
     print(f"import fcached: median {statistics.median(times):.1f} ms, least {min(times):.1f} ms")
     assert min(times) < IMPORT_MS  # a busy machine makes others longer
 
 
-def test_the_import_brings_neither_numpy_nor_torch(tmp_path: Path) -> None:
+def test_import_loads_neither_numpy_nor_torch(tmp_path: Path) -> None:
     code = "import sys, fcached; print(sorted({'numpy', 'torch'} & set(sys.modules)))"
     assert output(sys.executable, "-c", code, cwd=tmp_path) == "[]\n"

@@ -146,7 +146,7 @@ def sway(tmp_path_factory: pytest.TempPathFactory, model: TinyModel) -> Sway:
 
 @pytest.fixture(scope="module")
 def plain(sway: Sway) -> list[dict[str, Any]]:
-    """What sway itself says of each adapter."""
+    """The results of sway itself for each adapter."""
     names = ["plain-0", "plain-1"]
     running = [sway.start(name, adapter, None) for adapter, name in enumerate(names)]
     return [sway.finish(name, process) for name, process in zip(names, running)]
@@ -155,10 +155,8 @@ def plain(sway: Sway) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for the tests that build on each other's entries."""
-    running = Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M")
-    running.start()
-    yield running
-    running.stop()
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M") as running:
+        yield running
 
 
 TIMES = {"duration_s", "started_at", "finished_at", "wall_seconds"}
@@ -176,7 +174,7 @@ def passes(result: dict[str, Any]) -> int:
     return int(result["backend_stats"]["forward_passes"])
 
 
-def test_the_suite_measures_something(plain: list[dict[str, Any]]) -> None:
+def test_plain_suite_has_scores(plain: list[dict[str, Any]]) -> None:
     for result in plain:
         found = {probe["name"]: probe["verdict"] for probe in result["probes"]}
         assert list(found) == [probe["name"] for probe in suite()]
@@ -186,22 +184,20 @@ def test_the_suite_measures_something(plain: list[dict[str, Any]]) -> None:
 
 @pytest.fixture(scope="module")
 def one(sway: Sway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The same of the first adapter, by one process with a daemon of its own."""
-    alone = Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M")
-    alone.start()
-    try:
+    """The results for the first adapter, from one process with a daemon."""
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--max-bytes", "64M") as alone:
         return sway.run("one", 0, alone.socket)
-    finally:
-        alone.stop()
 
 
-def test_one_process_gives_the_same(plain: list[dict[str, Any]], one: dict[str, Any]) -> None:
+def test_one_process_gives_same_scores(plain: list[dict[str, Any]], one: dict[str, Any]) -> None:
     assert verdicts(one) == verdicts(plain[0])
     for figure in ("cache_hits", "cache_misses", "forward_passes", "hit_rate"):
         assert one["backend_stats"][figure] == plain[0]["backend_stats"][figure]
 
 
-def test_its_trace_is_sways(sway: Sway, plain: list[dict[str, Any]], one: dict[str, Any]) -> None:
+def test_one_process_writes_same_trace(
+    sway: Sway, plain: list[dict[str, Any]], one: dict[str, Any]
+) -> None:
     ours, theirs = sway.lines("one"), sway.lines("plain-0")
     assert [list(line) for line in ours] == [list(line) for line in theirs]
     for field in ("probe", "view_id", "top_k", "op", "hit"):
@@ -219,7 +215,7 @@ def test_its_trace_is_sways(sway: Sway, plain: list[dict[str, Any]], one: dict[s
     assert summary["overall_hit_rate"] == pytest.approx(one["backend_stats"]["hit_rate"])
 
 
-def test_three_at_once_share_their_passes(
+def test_three_processes_share_passes(
     sway: Sway, plain: list[dict[str, Any]], shared: Daemon
 ) -> None:
     names = ["three-0", "three-1", "three-2"]
@@ -232,10 +228,10 @@ def test_three_at_once_share_their_passes(
     assert all(passes(result) < one for result in results)
 
 
-def test_another_adapter_finds_the_bases_passes(
+def test_other_adapter_hits_base_passes(
     sway: Sway, plain: list[dict[str, Any]], shared: Daemon
 ) -> None:
-    """Its tokenizer comes from a folder of its own; that of the first, from the base's."""
+    """The adapter has its own copy of the tokenizer. The first one uses the base's."""
     result = sway.run("second", 1, shared.socket)
     assert verdicts(result) == verdicts(plain[1])
     lines = sway.lines("second")
@@ -256,7 +252,7 @@ def test_another_adapter_finds_the_bases_passes(
         seen.add(key)
 
 
-def test_a_daemon_that_is_killed_changes_nothing(
+def test_daemon_killed_gives_same_scores(
     sway: Sway, plain: list[dict[str, Any]], daemon: Daemon
 ) -> None:
     process = sway.start("killed", 0, daemon.socket)
@@ -277,7 +273,7 @@ def test_a_daemon_that_is_killed_changes_nothing(
     assert passes(result) == passes(plain[0])
 
 
-def test_the_command_is_sways_own(sway: Sway) -> None:
+def test_command_help_equals_sways(sway: Sway) -> None:
     def both(*arguments: str) -> list[subprocess.CompletedProcess[str]]:
         return [
             subprocess.run(

@@ -22,7 +22,7 @@ LOOKUPS = 1500
 
 
 def original() -> ModuleType:
-    """dlm-sway's own, by its path: in sys.modules there may be what stands in for it."""
+    """Loads dlm-sway's module by its path, because sys.modules may contain the replacement."""
     package = importlib.util.find_spec("dlm_sway")
     assert package is not None and package.origin is not None
     path = Path(package.origin).parent / "backends" / "_instrumentation.py"
@@ -35,7 +35,7 @@ def original() -> ModuleType:
 
 
 def value_of(op: str, view: str, prompt: str, top_k: int) -> Any:
-    """What a model would say."""
+    """The value that a model would return."""
     seed = random.Random(f"{op} {view} {prompt} {top_k}").randrange(1 << 30)
     if op == "logprob_of":
         return -seed / 7.0
@@ -43,7 +43,8 @@ def value_of(op: str, view: str, prompt: str, top_k: int) -> Any:
 
 
 def lookups(inst: Any, seed: int) -> list[Any]:
-    """The same ones for the same seed, some of which fail; all that comes back."""
+    """Runs random calls, some of which fail, and returns all results. Equal seeds give equal
+    calls."""
     draw = random.Random(seed)
     results = []
     for _ in range(LOOKUPS):
@@ -78,7 +79,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Without what differs from run to run, and the spelling of the hash."""
+    """The lines of a trace without times and the form of the hash."""
     hashes: dict[str, int] = {}
     found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for line in found:
@@ -89,7 +90,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", ["alone", "away", "shared"])
 @pytest.mark.parametrize("seed", range(3))
-def test_gives_counts_and_traces_the_same(
+def test_instrumentation_matches_original(
     tmp_path: Path, mode: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
     settings: dict[str, Any] = {}
@@ -119,7 +120,7 @@ def test_gives_counts_and_traces_the_same(
 
 
 @pytest.mark.parametrize("name", ["BackendStats", "ForwardCache", "TraceWriter", "_TraceEvent"])
-def test_has_the_same_parts(name: str) -> None:
+def test_module_has_names_of_original(name: str) -> None:
     theirs, ours = getattr(original(), name), getattr(fcached.instrumentation, name)
 
     def shape(of: Callable[..., Any]) -> list[tuple[str, Any]]:

@@ -1,4 +1,5 @@
-"""What fcached.sway makes of a backend: what its views share, and what they never do."""
+"""fcached.sway with a backend: the results that its views share, and those that they never
+share."""
 
 from __future__ import annotations
 
@@ -74,7 +75,7 @@ def texts() -> list[str]:
     return [text[: 3 * len(text) % 700 + 1] for text in found]
 
 
-def test_the_base_view_is_bit_equal_with_and_without_an_adapter(model: TinyModel) -> None:
+def test_base_view_with_disabled_adapter_bit_equal(model: TinyModel) -> None:
     """Why base passes may be shared between adapters: PEFT's disabled adapter leaves the very
     bits of the model without one, for logits of every position."""
     import torch
@@ -97,7 +98,7 @@ def test_the_base_view_is_bit_equal_with_and_without_an_adapter(model: TinyModel
                 assert tuned(batch).logits.numpy().tobytes() != expected
 
 
-def test_adapters_share_their_bases_passes_and_nothing_else(built: Built, model: TinyModel) -> None:
+def test_adapters_share_base_passes_only(built: Built, model: TinyModel) -> None:
     one, other = (built(adapter) for adapter in model.adapters)
     base = dist(one, "as_base", "A list is")
     tuned = dist(one, "as_finetuned", "A list is")
@@ -110,7 +111,7 @@ def test_adapters_share_their_bases_passes_and_nothing_else(built: Built, model:
     assert counts(again) == (1, 0)
 
 
-def test_another_dtype_is_another_model(built: Built) -> None:
+def test_dtype_different_shares_nothing(built: Built) -> None:
     dist(built(), "as_base", "A list is")
     half = built(dtype="bf16")
     dist(half, "as_base", "A list is")
@@ -128,7 +129,7 @@ def changed_adapter(folder: Path, model: TinyModel, **config: Any) -> Path:
     return folder
 
 
-def test_an_adapter_that_changes_its_base_shares_no_base(
+def test_adapter_changing_base_shares_no_base(
     built: Built, model: TinyModel, tmp_path: Path
 ) -> None:
     adapter = changed_adapter(tmp_path / "olora", model, init_lora_weights="olora")
@@ -138,7 +139,7 @@ def test_an_adapter_that_changes_its_base_shares_no_base(
     assert not same(one, other)  # so it would have been wrong to
 
 
-def test_noise_of_another_scale_is_another_view(built: Built) -> None:
+def test_null_views_of_different_scale_kept_apart(built: Built) -> None:
     backend = built()
     given = [{}, {"init_scale": 0.05}, {"init_scale": 0.05, "rank_scale": 0.5}]
     given += [{"rank_scale": 0.501}, {"rank_scale": 0.499}]  # both are called null_3_rank0.50
@@ -151,7 +152,7 @@ def test_noise_of_another_scale_is_another_view(built: Built) -> None:
     assert len({value.logprobs.tobytes() for value in first}) == 5
 
 
-def test_factors_that_round_alike_are_views_of_their_own(built: Built) -> None:
+def test_scaled_views_rounding_alike_kept_apart(built: Built) -> None:
     backend = built()
     one = dist(backend, "as_scaled_adapter", "A list is", 0.501)
     other = dist(backend, "as_scaled_adapter", "A list is", 0.499)  # both are called scaled_0.50
@@ -161,7 +162,7 @@ def test_factors_that_round_alike_are_views_of_their_own(built: Built) -> None:
     assert counts(backend) == (1, 2)
 
 
-def test_trace_and_stats_keep_sways_names(built: Built, tmp_path: Path) -> None:
+def test_trace_and_stats_keep_view_ids(built: Built, tmp_path: Path) -> None:
     from dlm_sway.backends._instrumentation import TraceWriter
 
     backend = built()
@@ -170,7 +171,7 @@ def test_trace_and_stats_keep_sways_names(built: Built, tmp_path: Path) -> None:
     assert '"view_id": "scaled_0.50"' in (tmp_path / "trace.jsonl").read_text("utf-8")
 
 
-def test_the_preflight_is_never_answered_from_a_cache(built: Built) -> None:
+def test_preflight_always_computes(built: Built) -> None:
     backend = built()
     for number in (1, 2):
         assert backend.preflight_finite_check() == (True, "")
@@ -184,7 +185,7 @@ def test_the_preflight_is_never_answered_from_a_cache(built: Built) -> None:
     assert counts(other) == (1, 2)
 
 
-def test_the_preflight_sees_weights_that_broke(built: Built, model: TinyModel) -> None:
+def test_preflight_detects_broken_weights(built: Built, model: TinyModel) -> None:
     """Its passes are not put for others either: see the docstring of computing_always."""
     import torch
 
@@ -202,7 +203,7 @@ def test_the_preflight_sees_weights_that_broke(built: Built, model: TinyModel) -
     assert np.isfinite(value.logprobs).all()
 
 
-def test_two_models_in_one_suite_do_not_mix(
+def test_two_models_in_one_suite_kept_apart(
     model: TinyModel, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both build their own backend, and each calls its view ft."""
@@ -217,7 +218,7 @@ def test_two_models_in_one_suite_do_not_mix(
     pair.close()
 
 
-def test_the_name_that_a_user_sets_is_one_ingredient_more(
+def test_namespace_from_environment_is_further_fact(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dist(built(), "as_base", "A list is")
@@ -228,7 +229,7 @@ def test_the_name_that_a_user_sets_is_one_ingredient_more(
     assert all(client.namespace.startswith("night-run-") for client in named._inst._clients)
 
 
-def test_disabled_nothing_is_shared(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sharing_disabled_nothing_shared(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     dist(built(), "as_base", "A list is")
     monkeypatch.setenv("FCACHE_DISABLE", "1")
     backend = built()
@@ -238,7 +239,7 @@ def test_disabled_nothing_is_shared(built: Built, monkeypatch: pytest.MonkeyPatc
     assert backend._inst._clients == []
 
 
-def test_a_model_that_cannot_be_told_stays_in_this_process(
+def test_model_unknown_stays_in_process(
     built: Built, capfd: pytest.CaptureFixture[str], tmp_path: Path, model: TinyModel
 ) -> None:
     adapter = tmp_path / "adapter"
@@ -269,7 +270,7 @@ class Scored:
 
 
 class CustomBackend:
-    """As ``kind: custom`` names one. Its number depends on what nobody else can know."""
+    """A backend of ``kind: custom``. Its number depends on a fact that fcached cannot know."""
 
     value = -1.0
 
@@ -304,7 +305,7 @@ def custom_value(spec: ModelSpec) -> float:
     return float(value)
 
 
-def test_a_custom_backend_shares_where_its_user_named_it(
+def test_custom_backend_shares_only_with_namespace(
     custom: ModelSpec, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert custom_value(custom) == -1.0
@@ -323,7 +324,8 @@ def test_a_custom_backend_shares_where_its_user_named_it(
 
 
 class Endpoint(CustomBackend):
-    """What share() sees of dlm-sway's ApiScoringBackend, whose HTTP client may not be here."""
+    """The attributes of dlm-sway's ApiScoringBackend that share() uses. Its HTTP client may not be
+    installed."""
 
     def __init__(self, url: str, vocab_size: int = 0) -> None:
         super().__init__()
@@ -334,7 +336,7 @@ class Endpoint(CustomBackend):
         return self._inst.cached("logprob_of", self.id, "p", 0, lambda: value)
 
 
-def test_endpoints_are_views_of_their_own(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_different_kept_apart(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
     host = "http://user:secret@localhost"
     assert Endpoint(f"{host}:8000").score(-1.0) == -1.0
@@ -345,7 +347,7 @@ def test_endpoints_are_views_of_their_own(daemon: Daemon, monkeypatch: pytest.Mo
     assert "secret" not in backend._inst._find_route("api:small").view
 
 
-def test_backends_imported_before_are_refused() -> None:
+def test_install_after_backend_import_refused() -> None:
     script = (
         "import dlm_sway.backends.dummy, fcached.sway\n"
         "try:\n    fcached.sway.install()\n"
@@ -357,7 +359,7 @@ def test_backends_imported_before_are_refused() -> None:
     assert "call fcached.sway.install() before" in done.stdout
 
 
-def test_install_may_be_called_again() -> None:
+def test_install_twice_changes_nothing() -> None:
     import dlm_sway.backends
 
     before = dlm_sway.backends.build

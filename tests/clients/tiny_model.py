@@ -1,4 +1,4 @@
-"""A small causal language model with two LoRA adapters, made here: nothing is downloaded.
+"""Creates a small causal language model with two LoRA adapters, without a download.
 
 The real programs that share through fcached need a real model: one whose base differs from noise,
 and adapters that differ from their base and from each other. This trains one for some seconds, on
@@ -46,15 +46,15 @@ ADAPTERS = ("protocol", "region")
 
 @dataclass(frozen=True)
 class TinyModel:
-    """Where the parts stand."""
+    """The paths of the parts."""
 
     base: Path
     adapters: tuple[Path, Path]
 
 
 def tiny_model(folder: Path) -> TinyModel:
-    """The model, below ``folder``; made now, if it is not there yet. Processes that do so at the
-    same time each make one, and all use the first that was complete."""
+    """The model below ``folder``, created if it does not exist. Processes that do so at the same
+    time each create one, and all use the first that was complete."""
     texts = {name: (DOCS / f"{name}.md").read_text("utf-8") for name in ADAPTERS}
     manual = "\n\n".join(text for _, text in sorted(pydoc_data.topics.topics.items()))
     made = folder / f"tiny-model-{_digest(manual, *texts.values())}"
@@ -63,7 +63,7 @@ def tiny_model(folder: Path) -> TinyModel:
         making = Path(tempfile.mkdtemp(prefix="tiny-model-", dir=folder))
         try:
             _make(making, manual, texts)
-            with contextlib.suppress(OSError):  # another process was faster: its folder stays
+            with contextlib.suppress(OSError):  # another process was faster: keep its directory
                 making.rename(made)
         finally:
             shutil.rmtree(making, ignore_errors=True)
@@ -71,7 +71,7 @@ def tiny_model(folder: Path) -> TinyModel:
 
 
 def _digest(*texts: str) -> str:
-    """Of all that decides what the weights become."""
+    """A digest of all facts that determine the weights."""
     parts = [Path(__file__).read_text("utf-8"), *texts]
     parts += [f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", "peft")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

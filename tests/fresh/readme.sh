@@ -1,13 +1,13 @@
 #!/bin/bash
-# readme.sh - do what README.md says, from its first line to its last: type its commands in one shell, with worker.c and
-# worker.py as it has them. Ends with 0 if each command succeeds and the workers print what the page shows.
-# For a machine that is thrown away: it installs, and it writes into the home folder and the folder of the sources.
+# readme.sh - runs all commands of README.md in one shell, with worker.c and worker.py from the page. Exits with 0 if each
+# command succeeds and the workers print what the page shows.
+# Needs a disposable machine: it installs, and writes to the home and source directories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# Indented lines and those after "$ " are typed. After `... &` a person is slower than the daemon's start.
+# The commands are the indented lines and those after "$ ". After `... &` the script waits until the daemon answers.
 awk '
   function type(line) {
     print line
@@ -25,7 +25,7 @@ awk '
   fence == "console " && /^\$ / { type(substr($0, 3)) }
   fence == "" && /^    / { type(substr($0, 5)) }
 ' README.md >"$tmp/typed"
-shows='^(The capital of France|2 \+ 2 =|[0-9]+ hits, )' # the rest has times and process ids in it
+shows='^(The capital of France|2 \+ 2 =|[0-9]+ hits, )' # other lines contain times and process ids
 awk '/^```/ { fence = !fence; console = /^```console/ } fence && console' README.md | grep -E "$shows" >"$tmp/expected"
 
 cat "$tmp/typed"

@@ -1,10 +1,10 @@
 #!/bin/bash
-# root.sh SUITE TREE COMMAND - run COMMAND (bash) as root in a new minimal Debian of SUITE that has git, make and a
-# compiler, in /root/fcached, a clone of TREE. Ends with COMMAND's status, or with 125 if the root cannot be made.
-# It needs to be root. Nothing is left of the new root, also after a signal.
-# Environment: FRESH_CACHE, the folder that keeps one unused root for each suite (/var/tmp/fcached-fresh);
-# FRESH_FOREIGN, an architecture whose packages can be installed too (arm64); FRESH_PACKAGES, those that are there
-# instead of a compiler, separated by commas.
+# root.sh SUITE TREE COMMAND - runs COMMAND (bash) as root in a new minimal Debian of SUITE with git, make and a
+# compiler. The working directory is /root/fcached, a clone of TREE. Exits with the status of COMMAND, or with 125 if the
+# root file system cannot be created. Removes that at the end, also after a signal. Needs root.
+# Environment: FRESH_CACHE, the directory that keeps an unused root for each suite (/var/tmp/fcached-fresh);
+# FRESH_FOREIGN, a second architecture whose packages can be installed (arm64); FRESH_PACKAGES, the packages in place of
+# a compiler, separated by commas.
 set -uo pipefail
 suite=$1 tree=$(cd "$2" && pwd) command=$3
 cache=${FRESH_CACHE:-/var/tmp/fcached-fresh}
@@ -18,7 +18,7 @@ fail() {
   exit 125
 }
 
-# The mirror that this machine's apt uses for Debian; nothing if it uses none, which means mmdebstrap's own.
+# Prints the Debian mirror of this machine's apt, or nothing. mmdebstrap then uses its default.
 mirror() {
   local codename
   # shellcheck source=/dev/null
@@ -28,7 +28,7 @@ mirror() {
     head -n 1
 }
 
-# How this machine reaches it: proxies, time-outs and the like.
+# Prints the proxies and time-outs of this machine's apt.
 reach() {
   apt-config dump Acquire | grep -E '^Acquire::(https?|Check-|Retries|AllowInsecure)'
 }
@@ -38,17 +38,17 @@ make_base() {
   from=$(mirror) options=$cache/$name.apt.conf
   reach >"$options"
   rm -rf --one-file-system "$base" "$base.new"
-  echo "root.sh: making the minimal root of $name" >&2
-  # shellcheck disable=SC2086 # no word if there is no mirror
+  echo "root.sh: creating the minimal root of $name" >&2
+  # shellcheck disable=SC2086 # $from may be empty
   mmdebstrap --quiet --variant=minbase --architectures="$(dpkg --print-architecture)${foreign:+,$foreign}" \
     --include="$packages" --aptopt="$options" "$suite" "$base.new" $from >&2 ||
-    fail "mmdebstrap cannot make a root of $suite"
-  cp /etc/ssl/certs/ca-certificates.crt "$base.new/etc/ssl/certs/" # this machine's, which may have more
+    fail "mmdebstrap cannot create a root of $suite"
+  cp /etc/ssl/certs/ca-certificates.crt "$base.new/etc/ssl/certs/" # this machine may have more certificates
   echo "$packages" >"$base.new/.made-of"
   mv "$base.new" "$base"
 }
 
-# A process that was killed could not remove its root. Its lock is free then.
+# Removes the roots of killed processes, whose locks are free.
 remove_abandoned() {
   local lock
   for lock in "$cache"/run.*.lock; do
@@ -56,10 +56,10 @@ remove_abandoned() {
   done
 }
 
-[ "$(id -u)" = 0 ] || fail "needs to be root"
+[ "$(id -u)" = 0 ] || fail "needs root"
 mkdir -p "$cache" || exit 125
 exec 7>"$cache/lock" 9>/dev/null
-flock 7 # one process at a time makes a base, or removes what another one left
+flock 7 # one process at a time creates a base, or removes abandoned roots
 remove_abandoned
 [ "$(cat "$base/.made-of" 2>/dev/null)" = "$packages" ] || make_base
 root=$(mktemp -d "$cache/run.XXXXXX") || exit 125
@@ -81,13 +81,12 @@ cp -a "$base/." "$root/" || fail "no copy of $base"
 chmod 755 "$root"
 git clone -q "$tree" "$root/root/fcached" || fail "no clone of $tree"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-# Of this machine's environment only what leads to the network, and make's number of jobs. No locale.
+# The environment has the variables for the network and the flags of make only. It has no locale.
 kept=()
 for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_DEFAULT_TIMEOUT MAKEFLAGS; do
   [ -z "${!name:-}" ] || kept+=("$name=${!name}")
 done
-# All mounts and processes are in namespaces of their own, which end with the process that `child` names, and that one
-# with this script.
+# Mounts and processes are in their own namespaces, which end with the process $child. That process ends with this script.
 # shellcheck disable=SC2016 # the inner shell expands them
 setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" bash -c '
   root=$1 command=$2

@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh [CASE...] - the first hour of a stranger, on machines that have git, make and a compiler: Debian 12 and 13 as
-# root, and Debian 12 as an ordinary user. Prints `N passed, N failed, N skipped`: the checks of each machine's `make check`,
-# and one for the rest of its case. What a machine printed is in build/ci/fresh-CASE.log.
+# run.sh [CASE...] - follows the README on minimal systems with git, make and a compiler: Debian 12 and 13 as root, and
+# Debian 12 as an ordinary user. Prints `N passed, N failed, N skipped`: the checks of `make check` on each system, and one
+# for the rest of the case. The output of a system is in build/ci/fresh-CASE.log.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 [ $# != 0 ] || set -- bookworm trixie newcomer
@@ -10,7 +10,7 @@ mkdir -p "$logs"
 passed=0 failed=0
 
 if [ "$(id -u)" != 0 ]; then
-  echo 'skipped: fresh: a root for another Debian is made by root only'
+  echo 'skipped: fresh: needs root, to create another root file system'
   echo "0 passed, 0 failed, 1 skipped"
   exit 0
 fi
@@ -22,7 +22,7 @@ trap 'trap "" INT TERM; [ -z "$child" ] || { kill "$child"; wait "$child"; }; ex
 for case in "$@"; do
   suite=$case script=tests/fresh/readme.sh log=$logs/fresh-$case.log start=$SECONDS
   [ "$case" != newcomer ] || suite=bookworm script=tests/fresh/newcomer.sh
-  # One of them builds with one job, as the README does; the others as this machine was told.
+  # One system builds with one job, as in the README, the others with the flags of this run.
   flags=${MAKEFLAGS:-}
   [ "$case" != bookworm ] || flags=
   MAKEFLAGS=$flags tests/fresh/root.sh "$suite" . "$script" >"$log" 2>&1 </dev/null &
@@ -35,7 +35,7 @@ for case in "$@"; do
     p=$((p + 1))
   else
     f=$((f + 1))
-    echo "--- $case failed (status $status); all it printed is in $log"
+    echo "--- $case failed (status $status); its output is in $log"
     tail -n 60 "$log"
   fi
   passed=$((passed + p)) failed=$((failed + f))

@@ -10,7 +10,7 @@ FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \
   -fno-sanitize-recover=all -Werror=implicit-function-declaration $(PKG_CFLAGS)
-FUZZ_SRC := $(wildcard proto/*.c proto/*/*.c) tests/support/proto_samples.c
+FUZZ_SRC := $(wildcard proto/*.c proto/*/*.c) tests/support/proto_samples.c tests/support/proto_encode.c
 
 .PHONY: fuzz fuzz-compiler
 fuzz-compiler: | $(DEPS_OK)
@@ -25,7 +25,7 @@ $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h proto/*/*.h tes
 # What two of them need beside the protocol.
 $(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c
 $(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
-$(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c
+$(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c daemon/base/check.c
 $(FB)/fuzz_ring: daemon/rings/ring_reader.c daemon/rings/ring_reader.h
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
     $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler

@@ -1,6 +1,6 @@
-/* libFuzzer: a region with some of its words wrong. Whatever they are, it is refused, or lookups in
- * it end, within its bytes. The input is a list of patches: where (a word, 2 bytes), what (8
- * bytes). Some of them land in the header, some in buckets, entries and tables of pieces. */
+/* libFuzzer: a region with some wrong words. The client must reject it, or its lookups must end and
+ * stay within its bytes. The input is a list of patches, each a place (a word, 2 bytes) and 8
+ * bytes. They change the header, buckets, entries and tables of pieces. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static struct fc_key key_of(uint32_t i) {
 static void patch(uint8_t *base, const uint8_t *data, size_t size) {
   for (; size >= PATCH_BYTES; size -= PATCH_BYTES, data += PATCH_BYTES) {
     size_t word = (size_t)(data[0] | data[1] << 8);
-    /* The page of the header has one part in 16 of the patches, and of it only what is used. */
+    /* One patch in 16 changes a field of the header. */
     size_t at = word % 16 == 0 ? word / 16 % (sizeof(struct fc_region_header) / 8) * 8
                                : FC_REGION_PAGE + word % ((SIZE - FC_REGION_PAGE) / 8) * 8;
     memcpy(base + at, data + 2, 8);
@@ -36,10 +36,10 @@ static void patch(uint8_t *base, const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static uint8_t bytes[300];
   struct region_build build;
-  struct region_map map;
+  struct region_reader map;
   struct fcache_value value = {0};
-  struct region_hit hit;
-  void *base = aligned_alloc(64, SIZE); /* of this size exactly: the sanitizer sees its end */
+  struct region_reader_hit hit;
+  void *base = aligned_alloc(64, SIZE); /* of the exact size, so that the sanitizer sees its end */
   if (base == NULL)
     abort();
   region_build_init(&build, base, SIZE, 1, BUCKETS);
@@ -48,14 +48,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)region_build_add(&build, SPACE, &key, bytes, 40 * i, i == 3 ? 2 : i == 5 ? 4 : 0);
   }
   patch(base, data, size);
-  if (region_attach(&map, base, SIZE)) {
-    (void)region_is_live(&map);
+  if (region_reader_attach(&map, base, SIZE)) {
+    (void)region_reader_is_live(&map);
     for (uint32_t i = 0; i < KEYS; i++) {
       struct fc_key key = key_of(i);
-      enum region_result result =
-          region_get(&map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
-      if (result == REGION_NOMEM ||
-          (result == REGION_HIT && value.size > FC_REGION_PIECES_MAX * SIZE))
+      enum region_reader_result result =
+          region_reader_get(&map, SPACE, fc_key_digest(SPACE, &key), &key, &value, &hit);
+      if (result == REGION_READER_NOMEM ||
+          (result == REGION_READER_HIT && value.size > FC_REGION_PIECES_MAX * SIZE))
         abort();
     }
   }

@@ -1,6 +1,5 @@
-/* libFuzzer: any bytes as a reply's body. What is accepted is encoded again,
- * lists and figures walked to their ends; that must be accepted too, and be encoded to the
- * same bytes. */
+/* libFuzzer: decodes any bytes as a reply's body. An accepted reply, encoded again with its lists,
+ * must be accepted too, and encode to the same bytes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
-/* libFuzzer: any bytes as a request's body. What is accepted is encoded again,
- * lists walked to their ends; that must be accepted too, and be encoded to the
- * same bytes. What is refused is explained. */
+/* libFuzzer: decodes any bytes as a request's body. An accepted request, encoded again with its
+ * lists, must be accepted too, and encode to the same bytes. A refused one must have a text. */
 #include <stdlib.h>
 #include <string.h>
 

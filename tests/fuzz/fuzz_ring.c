@@ -29,18 +29,18 @@ static void check_hits(const struct ring_reader *reader, const struct ring_hit *
 }
 
 /* False where the ring is refused. */
-static bool read_all(const struct ring *ring, struct ring_reader *reader) {
-  struct ring_hit hits[RING_BATCH];
-  while (reader->at != ring->head) {
+static bool read_all(struct ring_reader *reader) {
+  struct ring_hit hits[RING_READER_BATCH];
+  while (reader->at != reader->head) {
     const char *why = NULL;
     size_t n;
     uint64_t before = reader->at;
-    int rc = ring_next(ring, reader, ring->head, hits, &n, &why);
-    require(n <= RING_BATCH && reader->at - before <= ring->head - before);
+    int rc = ring_reader_next(reader, UINT64_MAX, hits, RING_READER_BATCH, &n, &why);
+    require(n <= RING_READER_BATCH && reader->at - before <= reader->head - before);
     check_hits(reader, hits, n);
     if (rc != 0) {
       require(rc == FC_EPROTOCOL && n == 0 && why != NULL &&
-              reader->at - before <= ring->head - before);
+              reader->at - before <= reader->head - before);
       return false;
     }
     require(reader->at != before);
@@ -50,33 +50,31 @@ static bool read_all(const struct ring *ring, struct ring_reader *reader) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct ring_reader reader;
-  struct ring ring;
   uint64_t heads[2];
   if (size < HEADS + 1)
     return 0;
   memcpy(heads, data, HEADS);
-  require(ring_init(&ring, FC_RING_SLOTS_MIN) == 0);
-  uint8_t *base = mmap(NULL, ring.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, 0);
+  require(ring_reader_init(&reader, FC_RING_SLOTS_MIN) == 0);
+  uint8_t *base = mmap(NULL, reader.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader.fd, 0);
   require(base != MAP_FAILED);
   struct fc_ring_header *header = (struct fc_ring_header *)(void *)base;
-  for (uint64_t at = sizeof *header; at < ring.bytes; at += size - HEADS) {
-    uint64_t left = ring.bytes - at;
+  for (uint64_t at = sizeof *header; at < reader.bytes; at += size - HEADS) {
+    uint64_t left = reader.bytes - at;
     memcpy(base + at, data + HEADS, left < size - HEADS ? left : size - HEADS);
   }
-  memset(&reader, 0, sizeof reader);
   for (int i = 0; i < 2; i++) {
     const char *why = NULL;
     atomic_store_explicit(&header->head, heads[i], memory_order_release);
-    if (ring_look(&ring, &why) != 0) {
+    if (ring_reader_load_head(&reader, &why) != 0) {
       require(why != NULL);
       break;
     }
-    require(ring.head - ring.tail <= FC_RING_SLOTS_MIN);
-    if (!read_all(&ring, &reader))
+    require(reader.head - reader.tail <= FC_RING_SLOTS_MIN);
+    if (!read_all(&reader))
       break;
-    ring_release(&ring, reader.at);
+    ring_reader_release(&reader);
   }
-  require(munmap(base, ring.bytes) == 0);
-  ring_deinit(&ring);
+  require(munmap(base, reader.bytes) == 0);
+  ring_reader_deinit(&reader);
   return 0;
 }

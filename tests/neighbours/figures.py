@@ -17,7 +17,7 @@ class Latencies:
         self.max_ns = 0
 
     def add(self, text: str) -> None:
-        """What a worker printed: NS:COUNT for each bucket, and max:NS."""
+        """Parses the output of a worker: NS:COUNT for each bucket, and max:NS."""
         for part in text.split():
             ns, _, count = part.partition(":")
             if ns == "max":

@@ -56,7 +56,7 @@ class Frames(Neighbour):
 
 
 class Readers(Neighbour):
-    """What a client reads in each step, and how long it waits after it."""
+    """Clients that read their replies in steps, with a pause after each."""
 
     CLIENTS = 3
     STEP_BYTES, PAUSE_S = 1_900_000, 6.0

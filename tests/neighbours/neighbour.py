@@ -1,4 +1,4 @@
-"""What every kind of bad neighbour has: a process of its own, and a note of what it did."""
+"""The base of all bad neighbours: each runs in a process and counts its actions."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Neighbour:
 
     name = ""
     sentence = ""
-    nobody = False  # another user's, where we may become one
+    nobody = False  # runs as another user, if this process may become one
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -168,7 +168,7 @@ def measure(workers: list[Worker], seconds: float) -> Phase:
 
 
 def stated_bound(daemon: Daemon) -> int:
-    """What the daemon says that it will never exceed."""
+    """The memory bound that the daemon states."""
     client = Client(daemon.socket, space=None)
     try:
         return client.stats()["memory_bound"]
@@ -287,7 +287,7 @@ def main() -> int:
         print(__doc__.split("\n\n")[1], file=sys.stderr)
         return 2
     for name in [name for name in os.environ if name.startswith("FCACHE_")]:
-        del os.environ[name]  # a user's settings are not for what is measured
+        del os.environ[name]  # the user's settings must not change the measurement
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with ExitStack() as stack:

@@ -1,16 +1,16 @@
-/* worker - a good client of the storm: gets, puts, batches and leases through the library, all the
- * time, with values of 1 KB, 100 KB and 4 MB that are checked byte by byte.
+/* storm_worker - a good client of the storm. It gets, puts, sends batches and takes leases through
+ * the library without a pause, with values of 1 KB, 100 KB and 4 MB that it checks byte by byte.
  *
- *   worker SOCKET DAEMON_PID NUMBER
+ *   storm_worker SOCKET DAEMON_PID NUMBER
  *
- * From a call's time is taken what this process and the daemon waited for a processor meanwhile:
- * that is other programs' doing.
+ * The time that this process and the daemon waited for a processor is subtracted from a call's
+ * time, because other programs cause it.
  *
- * A line on stdin begins a measurement, the next one ends it: then the worker prints, on stdout,
+ * A line on stdin begins a measurement, and the next one ends it. Then the worker prints to stdout
  *   latency KIND SIZE NS:COUNT ... max:NS     for each kind of call and size
- *   processor NS:COUNT ... max:NS             what was taken from calls
+ *   processor NS:COUNT ... max:NS             time subtracted from calls
  *   count NAME N                              calls that failed, came late, ...
- *   fault TEXT                                what the first of these were
+ *   fault TEXT                                the first of these
  *   end
  * The end of stdin ends it. */
 #include <errno.h>
@@ -79,7 +79,7 @@ struct start {
 
 struct worker {
   const char *socket;
-  int own_times, daemon_times;  /* what the scheduler knows of us and of the daemon's main thread */
+  int own_times, daemon_times; /* schedstat files of this process and of the daemon's main thread */
   struct handle mapped, asking; /* one with the region, one without */
   struct fcache_value value, values[BATCH_MAX];
   uint8_t *computed; /* as large as the largest value */
@@ -136,7 +136,7 @@ static bool is_right(const struct fcache_hash *prompt, size_t bytes,
   return true;
 }
 
-/* ---- what is written down ---- */
+/* ---- records ---- */
 
 /* Of a call that took `ns`, of which `waited` were for a processor. */
 static void fault(struct worker *worker, enum count count, const char *what, uint64_t ns,
@@ -152,7 +152,7 @@ static struct fcache_counters counters_of(const struct fcache *cache) {
   return counters;
 }
 
-/* What the scheduler knows of a process: nanoseconds on a processor, and waiting for one. */
+/* The scheduler's times of a process: nanoseconds on a processor, and waiting for one. */
 struct times {
   uint64_t run_ns, waited_ns;
 };
@@ -179,7 +179,7 @@ static struct start start_call(const struct worker *worker, const struct handle 
   return start;
 }
 
-/* What is wrong with a call that took `ns`, of which `waited` were for a processor. */
+/* Returns the fault of a call that took `ns`, of which it waited `waited` for a processor. */
 static void judge(struct worker *worker, struct handle *handle, const char *what, int rc,
                   const struct start *start, uint64_t ns, uint64_t waited) {
   struct fcache_counters now = counters_of(handle->cache);
@@ -296,7 +296,7 @@ static void cached_batch(struct worker *worker, struct handle *handle, size_t si
     check(worker, size, &prompts[i], &worker->values[i]);
 }
 
-/* A key that nobody had before: one worker is granted its lease, and others may wait for it. */
+/* A new key: one worker gets its lease, and others may wait for it. */
 static void cached(struct worker *worker, struct handle *handle, size_t size) {
   uint64_t number = now_ns() / 1000000 / FRESH_MS * FRESH_MS + sizes[size].keys;
   struct fcache_key key = key_of(size, number);
@@ -308,7 +308,7 @@ static void cached(struct worker *worker, struct handle *handle, size_t size) {
     check(worker, size, &key.prompt, &worker->value);
 }
 
-/* What is wrong with a call is said with the call. */
+/* Reports each fault with its call. */
 static void say_nothing(void *arg, const char *line) {
   (void)arg;
   (void)line;
@@ -395,7 +395,7 @@ static void report(const struct worker *worker) {
   for (size_t i = 0; i < COUNTS; i++)
     printf("count %s %" PRIu64 "\n", count_names[i], worker->counts[i]);
   puts("end");
-  (void)fflush(stdout); /* whoever reads it sees that lines are missing */
+  (void)fflush(stdout); /* a reader sees missing lines */
 }
 
 static void rest(struct worker *worker) {

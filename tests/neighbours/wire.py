@@ -1,4 +1,4 @@
-"""A bare client of the protocol that may break it: docs/protocol.md says what the bytes mean."""
+"""A raw client of the protocol, for messages that break it too. docs/protocol.md explains the bytes."""
 
 from __future__ import annotations
 

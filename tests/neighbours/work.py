@@ -95,7 +95,7 @@ class Leases(Neighbour):
                 client.call(GET_MANY, LEASE, "o", "v", 0, keys, None, 60_000)
             for i, client in enumerate(clients[:4]):
                 client.call(GIVE_UP, "o", "v", 0, prompts(i * 4000, 4000))
-                for j in range(500):  # nobody reads what comes of these
+                for j in range(500):  # their replies are not read
                     key = prompts((i + 4) * 4000 + j, 1)
                     client.send(GET, 0, "o", "v", 0, key, None, 0, 30_000)
             time.sleep(random.random())

@@ -1,4 +1,4 @@
-"""What the tests of the client share: clients on the test's daemon, and workers of their own."""
+"""Helpers for the tests of the client: clients of the test's daemon, and worker processes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
+import pytest
 from conftest import TIMEOUT_S, Daemon, wait_until
 
 import fcached
@@ -17,7 +19,8 @@ NAMESPACE = "test"
 
 
 def open_client(daemon: Daemon, **settings: Any) -> fcached.Client:
-    """Connected, though a busy machine may miss the deadline over the greeting itself."""
+    """Opens a client and waits until it is connected. On a busy machine the handshake may time
+    out."""
     settings.setdefault("deadline", 5.0)
     client = fcached.Client(NAMESPACE, socket=daemon.socket, **settings)
     wait_until(lambda: connects(client), "the client connects")
@@ -25,13 +28,13 @@ def open_client(daemon: Daemon, **settings: Any) -> fcached.Client:
 
 
 def connects(client: fcached.Client) -> bool:
-    """Tries, and tells whether this thread's connection is up."""
+    """Looks a key up and returns whether this thread is connected."""
     client.get("connect", "base", "", record=False)
     return client.connected
 
 
 def never() -> Any:
-    """A computation that must not be needed."""
+    """A computation that must not run."""
     raise AssertionError("computed, though it should have been found")
 
 
@@ -48,7 +51,7 @@ class Calls:
 
 
 class Batches:
-    """A compute_misses that records what it was asked for; ``value(i)`` is prompt i's."""
+    """A compute_misses that records its arguments. ``value(i)`` is the value of prompt i."""
 
     def __init__(self, value: Callable[[int], Any] = lambda i: i * 10) -> None:
         self.value = value
@@ -60,7 +63,7 @@ class Batches:
 
 
 def start_worker(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Another interpreter, which runs ``script``; its stdin, stdout and stderr are pipes."""
+    """Starts an interpreter that runs ``script``, with pipes as stdin, stdout and stderr."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *arguments],
         stdin=subprocess.PIPE,
@@ -71,7 +74,7 @@ def start_worker(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def run_worker(script: str, *arguments: str) -> str:
-    """Its output; the test fails where it fails."""
+    """Runs ``script`` in an interpreter and returns its output. Fails the test if it fails."""
     worker = start_worker(script, *arguments)
     try:
         out, err = worker.communicate(timeout=TIMEOUT_S)
@@ -82,18 +85,39 @@ def run_worker(script: str, *arguments: str) -> str:
     return out
 
 
+class FakeDistributed(ModuleType):
+    """A fake torch.distributed. Size 0: not initialized."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__("torch.distributed")
+        self.size = size
+
+    def is_initialized(self) -> bool:
+        return self.size > 0
+
+    def get_world_size(self) -> int:
+        assert self.size > 0
+        return self.size
+
+
+def fake_distributed(monkeypatch: pytest.MonkeyPatch, size: int) -> FakeDistributed:
+    fake = FakeDistributed(size)
+    monkeypatch.setitem(sys.modules, "torch.distributed", fake)
+    return fake
+
+
 def held_leases(client: fcached.Client) -> int:
-    """How many computations are under way, of all workers."""
+    """The number of active leases of all workers."""
     return int(client.server_stats().daemon["leases"])
 
 
 def waiters(client: fcached.Client) -> int:
-    """How many wait for them."""
+    """The number of lookups that wait for a lease."""
     return int(client.server_stats().daemon["lease_waits"])
 
 
 def put_bytes(daemon: Daemon, prompt: str, data: bytes) -> None:
-    """What a client in another language may have stored: these very bytes."""
+    """Stores these bytes through the C library, as a client in another language would."""
     import ctypes
 
     library = ctypes.CDLL(os.path.join(os.path.dirname(os.environ["FCACHED"]), "libfcache.so.0"))

@@ -1,4 +1,4 @@
-"""What the tests of the package share: a daemon of their own, and a namespace per test."""
+"""Fixtures for the tests of the package: a daemon for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_S = 30.0
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Returns once ``condition()`` holds; fails the test after ``timeout_s``."""
+    """Waits until ``condition()`` holds. Fails the test after ``timeout_s``."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"timed out: {what}"
@@ -23,7 +23,8 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIME
 
 
 class Daemon:
-    """A daemon on a socket of its own. ``start`` and ``stop`` may be called again and again."""
+    """A daemon with a socket below ``folder``, which runs inside ``with``. ``start`` and ``stop`` may
+    be called repeatedly."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.socket = str(folder / "fcached.sock")
@@ -34,6 +35,13 @@ class Daemon:
         assert self.process is not None and self.process.poll() is None, "the daemon ended"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             return probe.connect_ex(self.socket) == 0
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         command = [os.environ["FCACHED"], "--socket", self.socket, *self.options]
@@ -49,10 +57,8 @@ class Daemon:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    running = Daemon(tmp_path, "--max-bytes", "64M", "--trace-dir", str(tmp_path))
-    running.start()
-    yield running
-    running.stop()
+    with Daemon(tmp_path, "--max-bytes", "64M", "--trace-dir", str(tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

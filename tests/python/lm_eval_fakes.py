@@ -1,5 +1,5 @@
-"""A daemon, its clients, a model and its requests for the tests of fcached.lm_eval, in one process
-and in no real time: what several workers do is simulated event by event, and always alike."""
+"""A fake daemon with clients, a model and requests for the tests of fcached.lm_eval. It simulates
+several workers in one process, event by event, without real time and always in the same order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fcached.lm_eval.sharing import Sharing
 
 
 class Turns:
-    """Runs workers as if at the same time: it is the turn of whoever is least advanced in time,
-    and of nobody else. Each worker is a thread, so that any code may be what waits."""
+    """Runs workers as if at the same time: only the worker that is least advanced in time runs.
+    Each worker is a thread, so that any code may wait."""
 
     def __init__(self) -> None:
         self.ended: dict[int, float] = {}
@@ -25,7 +25,7 @@ class Turns:
         self._turn: int | None = None
 
     def run(self, workers: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What each returned, or the exception that it raised; ``ended`` has when, in seconds."""
+        """The result of each worker, or its exception. ``ended`` has the time in seconds."""
         results: list[Any] = [None] * len(workers)
 
         def thread(number: int) -> None:
@@ -95,7 +95,7 @@ class Daemon:
 
 
 class Client:
-    """What fcached.lm_eval uses of fcached.Client, with its results."""
+    """The methods of fcached.Client that fcached.lm_eval uses."""
 
     verify = 0.0
 
@@ -189,7 +189,7 @@ class Hook:
 
 
 class Model:
-    """Sorts, batches and tells of its answers as lm_eval's HFLM does. A batch takes one second."""
+    """Sorts, batches and reports its answers as lm_eval's HFLM. A batch takes one second."""
 
     def __init__(self, daemon: Daemon | None = None, batch_size: int = 2) -> None:
         self.batch_size = batch_size
@@ -234,7 +234,7 @@ class Model:
 
 
 class Worker:
-    """A model of its own, sharing through a client of its own."""
+    """A model with its own client."""
 
     def __init__(self, daemon: Daemon, batch_size: int = 2, **settings: Any) -> None:
         self.daemon = daemon

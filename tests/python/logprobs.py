@@ -1,11 +1,12 @@
-"""How far log-probs move with what is said not to matter: the figures of docs/logprobs.md.
+"""Measures how much log-probs depend on batches, threads and kernels: the table of
+docs/logprobs.md.
 
     python tests/python/logprobs.py      # needs torch and transformers; no network; some minutes
 
 A GPT-2 of 6 layers with random weights (seed 0) scores 64 prompts of 5 to 100 tokens, each alone,
-eager attention, float32, one thread; then in other ways. A row tells for how many of all log-probs
-of the prompts' tokens the bits differ, and the largest difference, in the log-prob and in units of
-its last place.
+with eager attention, float32 and one thread, and then in other ways. A row shows the number of
+log-probs with different bits, and the largest difference, in the log-prob and in units in the last
+place.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def with_cache(model: torch.nn.Module, prompts: Scores) -> Scores:
 
 
 def order(values: torch.Tensor) -> torch.Tensor:
-    """Floats as integers that count units in the last place; all log-probs are negative."""
+    """Floats as integers that count units in the last place. All log-probs are negative."""
     return values.view(torch.int32).long()
 
 

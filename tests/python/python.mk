@@ -1,14 +1,14 @@
-# The tests of the package, one program of make check a file; tests.mk runs them.
+# The tests of the package. Each file is one program of make check, which tests.mk runs.
 PYTHON_SRC := $(wildcard tests/python/test_*.py)
-# With TSan those of threads and processes: it sees nothing in one thread.
+# With TSan only the tests of threads and processes.
 PYTHON_TESTS := $(if $(filter thread,$(SAN)),$(foreach word,thread process fork pool, \
   $(filter $(wildcard tests/python/test_*$(word)*.py),$(PYTHON_SRC))),$(PYTHON_SRC))
-# A sanitizer keeps what was freed: the process's size says nothing then.
+# A sanitizer keeps freed memory, so the size of the process shows no leak.
 ifneq ($(SAN),)
 PYTHON_TESTS := $(filter-out %/test_client_leaks.py,$(PYTHON_TESTS))
 endif
-# clang's runtime stands in the daemon, and another one would be loaded into Python and its children:
-# they exclude each other. gcc has one library for both.
+# clang links its runtime into the daemon, and Python and its children would load another one, which
+# excludes it. gcc has one library for both.
 ifneq ($(SAN),)
 ifneq ($(filter clang%,$(CC)),)
 PYTHON_TESTS :=

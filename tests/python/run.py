@@ -1,7 +1,7 @@
 """run.py FILE... - pytest over FILEs, counted in the form of Check, which tests/run_tests.sh adds up.
 
-Environment: SAN (the sanitizer that the extension is built with; empty for none), CC, which finds
-the sanitizer's library: Python itself is not built with it, so it has to be loaded first.
+Environment: SAN, the sanitizer of the extension, or empty. CC finds the sanitizer's library, which
+must be loaded first because Python itself is built without it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import pytest
 
 PRELOADED = "FCACHED_TESTS_PRELOADED"  # set in the environment of the second start
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tsan.supp")
-STUCK_S = "100"  # then pytest shows where each thread stands; run_tests.sh ends it at 150 s
+STUCK_S = "100"  # then pytest prints the stack of each thread. run_tests.sh ends it at 150 s
 
 
 def sanitizer_environment(san: str) -> dict[str, str]:
-    """What Python must be started with to load an extension that is built with ``san``."""
+    """The environment that Python needs to load an extension built with ``san``."""
     library = {"address": "libasan.so", "thread": "libtsan.so"}
     names = [library[part] for part in san.split(",") if part in library]
     compiler = os.environ.get("CC", "cc")
@@ -30,7 +30,7 @@ def sanitizer_environment(san: str) -> dict[str, str]:
         for name in names
     ]
     options = {
-        # What the interpreter keeps until its end is no leak of ours: tests/valgrind looks for those.
+        # The interpreter keeps memory until its end. tests/valgrind detects leaks.
         "ASAN_OPTIONS": "detect_leaks=0",
         # Tests fork from processes that have threads, as users do.
         "TSAN_OPTIONS": f"die_after_fork=0:suppressions={SUPPRESSIONS}",
@@ -56,7 +56,7 @@ class Count:
     def __init__(self) -> None:
         self.checks: set[str] = set()
         self.failures: set[str] = set()
-        self.errors: set[str] = set()  # around a test: before it, or in what it left behind
+        self.errors: set[str] = set()  # in the setup or teardown of a test
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

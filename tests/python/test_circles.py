@@ -1,5 +1,5 @@
-"""Computations that wait for other threads and processes, which ask the cache themselves: nobody
-waits until a lease's term is over, which is 5 minutes here."""
+"""Computations that wait for threads and processes which use the cache too. No wait lasts until the
+lease expires, which takes 5 minutes here."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _reads(worker: subprocess.Popen[str], line: str) -> None:
     assert worker.stdout.readline() == line
 
 
-def test_threads_of_two_workers_want_each_others_key(daemon: Daemon) -> None:
+def test_threads_waiting_in_circle_both_finish(daemon: Daemon) -> None:
     workers = [start_worker(CROSS, daemon.socket, *keys) for keys in ("ab", "ba")]
     try:
         for worker in workers:
@@ -84,7 +84,7 @@ def test_threads_of_two_workers_want_each_others_key(daemon: Daemon) -> None:
             assert worker.stdin is not None
             worker.stdin.write("\n")
             worker.stdin.flush()
-        # One computed the other's key itself; the other one waited for its value.
+        # One computed the other's key itself. The other one waited for its value.
         assert [worker.communicate(timeout=TIMEOUT_S)[0] for worker in workers] == ["nested\n"] * 2
     finally:
         for worker in workers:
@@ -93,5 +93,5 @@ def test_threads_of_two_workers_want_each_others_key(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("how", ["os.fork", "fork", "pool", "program"])
-def test_child_of_a_computation_wants_its_key(daemon: Daemon, how: str) -> None:
+def test_child_waiting_for_parents_key_computes_it(daemon: Daemon, how: str) -> None:
     assert run_worker(CHILD, daemon.socket, how) == "done\n"

@@ -16,7 +16,7 @@ from conftest import Daemon
 import fcached
 
 N = 20_000
-SLACK_BYTES = 4 << 20  # of memory that allocators keep; a leak of one object a call is more
+SLACK_BYTES = 4 << 20  # memory that allocators keep. A leak of one object for each call is more
 
 
 def resident_bytes() -> int:
@@ -29,7 +29,7 @@ class Fails(Exception):
 
 
 def check(call: Callable[[], Any], n: int = N) -> None:
-    """Runs it once to fill what is kept, and then many times."""
+    """Runs the call once to fill caches, and then many times."""
 
     def run(times: int) -> None:
         for _ in range(times):
@@ -80,7 +80,7 @@ CALLS: dict[str, Callable[[fcached.Client], Any]] = {
 
 
 @pytest.mark.parametrize("name", list(CALLS))
-def test_call(daemon: Daemon, name: str) -> None:
+def test_calls_repeated_leak_nothing(daemon: Daemon, name: str) -> None:
     call = CALLS[name]
     with open_client(daemon) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,7 +88,7 @@ def test_call(daemon: Daemon, name: str) -> None:
         check(lambda: call(client))
 
 
-def test_computing(daemon: Daemon) -> None:
+def test_computations_repeated_leak_nothing(daemon: Daemon) -> None:
     numbers = iter(range(10**9))
     with open_client(daemon, max_entries=10) as client:
         check(lambda: client.cached("op", "base", f"p{next(numbers)}", 0, lambda: [1.5]), N // 2)
@@ -100,20 +100,20 @@ def test_computing(daemon: Daemon) -> None:
         )
 
 
-def test_verifying(daemon: Daemon) -> None:
+def test_verifications_repeated_leak_nothing(daemon: Daemon) -> None:
     with open_client(daemon, verify=1.0) as client:
         client.put("op", "base", "stored", 0, [1])
         check(lambda: client.cached("op", "base", "stored", 0, lambda: [1]))
         check(lambda: client.cached_batch("op", "base", ["stored"], 0, lambda m: [[1]]))
 
 
-def test_figures(daemon: Daemon) -> None:
+def test_statistics_repeated_leak_nothing(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         check(client.stats)
         check(client.server_stats, N // 20)
 
 
-def test_clients(daemon: Daemon) -> None:
+def test_clients_reopened_leak_nothing(daemon: Daemon) -> None:
     def use() -> None:
         with fcached.Client("test", socket=daemon.socket) as client:
             client.get("op", "base", "p")
@@ -121,7 +121,7 @@ def test_clients(daemon: Daemon) -> None:
     check(use, N // 20)
 
 
-def test_arguments_keep_their_references(daemon: Daemon) -> None:
+def test_arguments_keep_reference_counts(daemon: Daemon) -> None:
     op, view, prompt, value = "an op", "a view", "a prompt " * 50, [1.25]
     compute = lambda: value  # noqa: E731
     objects = (op, view, prompt, value, compute, fcached.MISS, fcached.LEASED, None, True, False)

@@ -25,7 +25,7 @@ class Model:
         self.missed: dict[tuple[Any, ...], bool] = {}  # lately, by a get: and cleared since?
 
     def look_up(self, key: tuple[Any, ...]) -> Any:
-        """A get of the client's own: what misses counts as begun to be computed then."""
+        """A get of the client. The computation of a miss begins with it."""
         found = self.get(key)
         if found is MISS:
             self.missed[key] = False
@@ -40,7 +40,7 @@ class Model:
         return self.entries[key]
 
     def put_own(self, keys: list[tuple[Any, ...]], values: list[Any], keep: bool = False) -> bool:
-        """A put of the client's own: of what was cleared since it was looked up, nothing is kept."""
+        """A put of the client. It stores nothing if the key was cleared since its lookup."""
         if any(self.missed.get(key, False) for key in keys):
             self.misses += len(keys)
             return False
@@ -90,7 +90,7 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_operations(daemon: Daemon, seed: int) -> None:
+def test_random_operations_match_model(daemon: Daemon, seed: int) -> None:
     rng, model = random.Random(seed), Model()
 
     def key() -> tuple[str, str, str, int]:

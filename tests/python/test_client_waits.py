@@ -1,4 +1,4 @@
-"""Several workers at once: who computes, who waits, and how a wait ends."""
+"""Several workers at once: leases, waits, and the ends of waits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAITER = """
     """
 
 
-def test_two_processes_that_miss_together_compute_once(daemon: Daemon) -> None:
+def test_processes_missing_together_compute_once(daemon: Daemon) -> None:
     workers = [start_worker(WAITER, daemon.socket) for _ in range(2)]
     first, second = workers
     try:
@@ -52,7 +52,7 @@ def test_two_processes_that_miss_together_compute_once(daemon: Daemon) -> None:
             worker.wait()
 
 
-def test_killed_worker_is_taken_over(daemon: Daemon) -> None:
+def test_worker_killed_during_compute_replaced_by_waiter(daemon: Daemon) -> None:
     worker = start_worker(WAITER, daemon.socket)
     try:
         assert worker.stdin is not None and worker.stdout is not None
@@ -77,7 +77,7 @@ def _kill_when_waited_for(daemon: Daemon, pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_get_waits_as_long_as_told(daemon: Daemon) -> None:
+def test_get_wait_ends_after_given_seconds(daemon: Daemon) -> None:
     with open_client(daemon) as client, open_client(daemon) as other:
         assert client.get("op", "base", "p", lease=True) is LEASED
         started = time.monotonic()
@@ -88,13 +88,13 @@ def test_get_waits_as_long_as_told(daemon: Daemon) -> None:
             target=lambda: answer.append(other.get("op", "base", "p", wait=TIMEOUT_S))
         )
         waiting.start()
-        wait_until(lambda: waiters(client) == 1, "it waits")  # and this thread runs meanwhile
+        wait_until(lambda: waiters(client) == 1, "it waits")  # this thread runs during the wait
         client.put("op", "base", "p", 0, "done")
         waiting.join()
         assert answer == ["done"]
 
 
-def test_lease_term_and_wait_of_a_client(daemon: Daemon) -> None:
+def test_client_lease_and_wait_settings_bound_waits(daemon: Daemon) -> None:
     with open_client(daemon, lease=0.2) as client, open_client(daemon, wait=0) as hasty:
         assert client.get("op", "base", "p", lease=True) is LEASED
         assert hasty.cached("op", "base", "p", 0, lambda: "computed at once") == "computed at once"
@@ -104,8 +104,8 @@ def test_lease_term_and_wait_of_a_client(daemon: Daemon) -> None:
             assert other.stats().lease_wait_s > 0
 
 
-def test_batches_share_the_work(daemon: Daemon) -> None:
-    """Two threads with a client each: what one computes, the other waits for."""
+def test_batches_of_two_workers_share_misses(daemon: Daemon) -> None:
+    """Two threads with a client each: one computes, and the other waits."""
     prompts = [f"p{i}" for i in range(50)]
     batches = [Batches(), Batches()]
     results: list[list[int]] = [[], []]
@@ -142,7 +142,7 @@ INTERRUPTED = """
     """
 
 
-def test_ctrl_c_ends_a_wait(daemon: Daemon) -> None:
+def test_interrupt_during_wait_raises(daemon: Daemon) -> None:
     for call in ("cached", "batch", "get"):
         with open_client(daemon) as client:
             worker = start_worker(INTERRUPTED, daemon.socket, call)
@@ -166,8 +166,8 @@ def test_ctrl_c_ends_a_wait(daemon: Daemon) -> None:
             client.clear()
 
 
-def test_signal_handler_may_use_the_client(daemon: Daemon) -> None:
-    """In the middle of a wait it has a connection of its own; the wait goes on."""
+def test_signal_handler_during_wait_may_use_client(daemon: Daemon) -> None:
+    """During a wait the handler has another connection, and the wait continues."""
     seen = []
 
     def handler(*_: object) -> None:
@@ -195,7 +195,7 @@ def _signal_when_waiting(daemon: Daemon) -> None:
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
-def test_handler_that_raises_ends_the_wait(daemon: Daemon) -> None:
+def test_signal_handler_exception_ends_wait(daemon: Daemon) -> None:
     class Alarm(Exception):
         pass
 

@@ -1,4 +1,4 @@
-"""fcached.digests: what is remembered of files' digests, and when it is not believed."""
+"""fcached.digests: the stored digests of files, and the conditions under which they are ignored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def memory(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Files settle in 50 ms: longer than the clock of file systems needs to tell two writes."""
+    """Files settle in 50 ms, which is longer than the resolution of file times."""
     monkeypatch.setattr(digests, "_SETTLED_NS", 50_000_000)
     yield
 
@@ -48,7 +48,7 @@ def digest_of(path: Path, memory: str, reader: Reader) -> str:
         return known.of(str(path), "bytes", reader)
 
 
-def test_a_settled_file_is_read_once(tmp_path: Path, memory: str) -> None:
+def test_file_unchanged_read_once(tmp_path: Path, memory: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w" * 100_000)
     settle(file)
@@ -57,7 +57,7 @@ def test_a_settled_file_is_read_once(tmp_path: Path, memory: str) -> None:
     assert len(reader.read) == 1
 
 
-def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path, memory: str) -> None:
+def test_file_just_changed_not_stored(tmp_path: Path, memory: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"old")
     os.utime(file, (1, 1))  # an old mtime alone does not make it settled
@@ -68,7 +68,7 @@ def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path, memory: str)
     assert not os.path.exists(memory)
 
 
-def test_same_size_and_mtime_with_other_bytes_is_another_file(tmp_path: Path, memory: str) -> None:
+def test_file_rewritten_with_same_mtime_read_again(tmp_path: Path, memory: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"old")
     settle(file)
@@ -81,7 +81,7 @@ def test_same_size_and_mtime_with_other_bytes_is_another_file(tmp_path: Path, me
     assert digest_of(file, memory, reader) == _core.file_digest(str(file)) != before
 
 
-def test_a_file_written_while_it_is_read_is_not_remembered(tmp_path: Path, memory: str) -> None:
+def test_file_written_during_read_not_stored(tmp_path: Path, memory: str) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"old")
     settle(file)
@@ -97,7 +97,7 @@ def test_a_file_written_while_it_is_read_is_not_remembered(tmp_path: Path, memor
     assert digest_of(file, memory, Reader()) == _core.file_digest(str(file))
 
 
-def test_two_ways_of_digesting_do_not_mix(tmp_path: Path, memory: str) -> None:
+def test_digest_kinds_of_one_file_kept_apart(tmp_path: Path, memory: str) -> None:
     file, reader = tmp_path / "config.json", Reader()
     file.write_bytes(b"{}")
     settle(file)
@@ -109,7 +109,7 @@ def test_two_ways_of_digesting_do_not_mix(tmp_path: Path, memory: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "deep", "long", "list"])
-def test_a_damaged_memory_is_ignored_and_replaced(tmp_path: Path, memory: str, damage: str) -> None:
+def test_store_damaged_ignored_and_replaced(tmp_path: Path, memory: str, damage: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
@@ -137,7 +137,7 @@ def test_a_damaged_memory_is_ignored_and_replaced(tmp_path: Path, memory: str, d
 
 
 @pytest.mark.parametrize("entry", ['"x"', "[]", "[1,2]", "[1,2,3,4]", "null", '{"a":1}', "SHORT"])
-def test_an_entry_of_another_shape_is_ignored(tmp_path: Path, memory: str, entry: str) -> None:
+def test_store_entry_malformed_ignored(tmp_path: Path, memory: str, entry: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
@@ -153,7 +153,7 @@ def test_an_entry_of_another_shape_is_ignored(tmp_path: Path, memory: str, entry
     assert len(reader.read) == 1
 
 
-def test_a_memory_that_others_may_write_is_ignored(tmp_path: Path, memory: str) -> None:
+def test_store_writable_by_others_ignored(tmp_path: Path, memory: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
@@ -166,7 +166,7 @@ def test_a_memory_that_others_may_write_is_ignored(tmp_path: Path, memory: str) 
 
 
 @pytest.mark.parametrize(("mapped", "believed"), [("4294967295", True), ("65536", False)])
-def test_a_memory_that_may_be_anybodys_is_ignored(
+def test_store_of_overflow_user_ignored(
     tmp_path: Path, memory: str, monkeypatch: pytest.MonkeyPatch, mapped: str, believed: bool
 ) -> None:
     """In a user namespace that maps a part of the users, the overflow id owns all others' files."""
@@ -183,7 +183,7 @@ def test_a_memory_that_may_be_anybodys_is_ignored(
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
-def test_a_memory_that_is_no_file_is_ignored(tmp_path: Path, memory: str, kind: str) -> None:
+def test_store_not_a_file_ignored(tmp_path: Path, memory: str, kind: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
@@ -201,11 +201,11 @@ def test_a_memory_that_is_no_file_is_ignored(tmp_path: Path, memory: str, kind: 
     assert [name for name in os.listdir(os.path.dirname(memory)) if name != "digests"] == []
 
 
-def test_where_nothing_can_be_written_files_are_read_again(tmp_path: Path) -> None:
+def test_store_unwritable_files_read_again(tmp_path: Path) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
-    (tmp_path / "taken").write_bytes(b"")  # a file where the folder would be; holds for root too
+    (tmp_path / "taken").write_bytes(b"")  # a file in place of the directory, which also stops root
     for _ in range(2):
         memory = str(tmp_path / "taken" / "fcached" / "digests")
         assert digest_of(file, memory, reader) == _core.file_digest(str(file))
@@ -213,7 +213,7 @@ def test_where_nothing_can_be_written_files_are_read_again(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_home_costs_speed_alone(tmp_path: Path) -> None:
+def test_home_read_only_digests_correct(tmp_path: Path) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")
     settle(file)
@@ -223,7 +223,7 @@ def test_a_read_only_home_costs_speed_alone(tmp_path: Path) -> None:
     assert os.listdir(home) == []
 
 
-def test_the_memory_is_bounded(
+def test_store_full_drops_oldest_entries(
     tmp_path: Path, memory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(digests, "_MAX_ENTRIES", 8)
@@ -251,7 +251,7 @@ def _work(arguments: tuple[str, list[str]]) -> dict[str, str]:
     return results
 
 
-def test_many_processes_at_once(tmp_path: Path, memory: str) -> None:
+def test_store_written_by_many_processes_stays_valid(tmp_path: Path, memory: str) -> None:
     files = [tmp_path / str(number) for number in range(40)]
     for file in files:
         file.write_bytes(file.name.encode() * 1000)
@@ -265,7 +265,7 @@ def test_many_processes_at_once(tmp_path: Path, memory: str) -> None:
     assert os.listdir(os.path.dirname(memory)) == ["digests"]
 
 
-def test_where_the_memory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_path_follows_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"w")
     settle(file)
@@ -281,7 +281,7 @@ def test_where_the_memory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert place.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_huge_file_is_read_in_pieces(tmp_path: Path, memory: str) -> None:
+def test_file_huge_read_in_bounded_memory(tmp_path: Path, memory: str) -> None:
     resource = pytest.importorskip("resource")
     file = tmp_path / "weights"
     with open(file, "wb") as writer:

@@ -1,7 +1,7 @@
-"""The examples of the manual run, and print what the manual says.
+"""Runs the examples of the manual and compares their output with it.
 
-All ``python`` blocks of a page are one program, run in order against a daemon of its own; a ``text``
-block after one is what it prints, "..." standing for anything.
+All ``python`` blocks of a page are one program, which runs with a daemon. A ``text`` block after a
+``python`` block is its output, in which "..." matches anything.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ END_OF_BLOCK = "\x1e"
 
 
 class Page:
-    """``program`` keeps the page's line numbers, so that a traceback points into the page;
-    ``expected`` is a line number and a text for each block, None where it does not say."""
+    """``program`` keeps the page's line numbers, so that a traceback points into the page.
+    ``expected`` has a line number and the output of each block, or None if the page does not show
+    it."""
 
     def __init__(self, path: Path) -> None:
         self.expected: list[tuple[int, str | None]] = []
@@ -57,14 +58,14 @@ def matches(printed: str, expected: str) -> bool:
 
 
 def write_model(folder: Path) -> None:
-    """Stands for the model that the page calls ./gpt2: namespace_for loads none."""
+    """Writes the page's model ./gpt2. namespace_for does not load it."""
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     (folder / "model.safetensors").write_bytes(bytes(1000))
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_examples_print_what_the_page_says(name: str, tmp_path: Path, daemon: Daemon) -> None:
+def test_page_examples_print_documented_output(name: str, tmp_path: Path, daemon: Daemon) -> None:
     page = Page(ROOT / name)
     assert page.expected, "the page has examples"
     work = tmp_path / "work"
@@ -89,14 +90,14 @@ def test_the_examples_print_what_the_page_says(name: str, tmp_path: Path, daemon
         assert matches(text, expected or ""), f"{name}:{number} prints\n{text}\nnot\n{expected}"
 
 
-def test_the_pages_name_files_that_exist() -> None:
+def test_page_links_name_existing_files() -> None:
     for name in (*PAGES, "docs/logprobs.md"):
         path = ROOT / name
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / target).exists(), f"{name} links to {target}"
 
 
-def test_the_pages_link_to_headings_that_exist() -> None:
+def test_page_links_name_existing_headings() -> None:
     for name in (*PAGES, "docs/logprobs.md"):
         text = (ROOT / name).read_text()
         headings = re.findall(r"^#+ (.+)$", text, re.M)
@@ -106,7 +107,7 @@ def test_the_pages_link_to_headings_that_exist() -> None:
         assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors, name
 
 
-def test_the_manual_has_every_error_and_public_name() -> None:
+def test_manual_mentions_every_error_and_method() -> None:
     text = (ROOT / "docs/python.md").read_text()
     errors = {
         name

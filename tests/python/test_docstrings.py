@@ -1,4 +1,4 @@
-"""The docstrings are the reference: everything public has one, and a signature that is true."""
+"""The docstrings are the reference: every public name has one, and a true signature."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_ours(member: Any) -> bool:
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    """What a package lists, and what its modules define without an underscore: names and objects."""
+    """The public names of packages and modules, with their objects."""
     for name in (*PACKAGES, *MODULES):
         module = importlib.import_module(name)
         names = getattr(module, "__all__", None)
@@ -53,7 +53,7 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def is_raised(member: Any) -> bool:
-    """Exceptions are made by the package; Python has no signature for a class of them."""
+    """True for exceptions: Python has no signature for their classes."""
     return isinstance(member, type) and issubclass(member, BaseException)
 
 
@@ -67,7 +67,7 @@ MEMBERS = {
 }
 
 
-def test_there_are_some() -> None:
+def test_public_names_found() -> None:
     assert {"fcached.Client", "fcached.register", "fcached.lm_eval.wrap"} <= set(PUBLIC)
     calls = "get put give_up get_many put_many give_up_many cached cached_batch".split()
     others = "set_probe clear close stats connected".split()
@@ -75,34 +75,34 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize("module", [*PACKAGES, *MODULES, "fcached._core"])
-def test_a_module_has_a_docstring(module: str) -> None:
+def test_module_has_docstring(module: str) -> None:
     assert importlib.import_module(module).__doc__
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_what_is_public_has_a_docstring(name: str) -> None:
+def test_public_name_has_docstring(name: str) -> None:
     doc = PUBLIC[name].__doc__
     assert doc and not doc.startswith(PUBLIC[name].__name__ + "("), "dataclasses make one up"
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_what_a_class_has_has_a_docstring(name: str) -> None:
+def test_class_member_has_docstring(name: str) -> None:
     assert inspect.getdoc(MEMBERS[name][2])
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_what_is_public_has_a_signature(name: str) -> None:
+def test_public_name_has_signature(name: str) -> None:
     assert inspect.signature(PUBLIC[name])
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_what_a_class_has_has_a_signature(name: str) -> None:
+def test_class_member_has_signature(name: str) -> None:
     cls, one, member = MEMBERS[name]
     if callable(getattr(cls, one)):
         assert inspect.signature(getattr(cls, one))
 
 
-def test_help_shows_them() -> None:
+def test_help_shows_docstring_and_signature() -> None:
     out = io.StringIO()
     pydoc.Helper(output=out).help(fcached.Client.put_many)
     text = out.getvalue()
@@ -149,7 +149,7 @@ def client_stub() -> dict[str, ast.FunctionDef]:
     return functions(node.body)
 
 
-def test_the_stub_has_what_the_module_has() -> None:
+def test_stub_lists_names_of_module() -> None:
     assert set(functions(stub().body)) == {
         name for name, member in vars(_core).items() if inspect.isbuiltin(member)
     }
@@ -159,7 +159,7 @@ def test_the_stub_has_what_the_module_has() -> None:
 
 
 @pytest.mark.parametrize("name", functions(stub().body))
-def test_the_stub_has_the_signature_of_a_function(name: str) -> None:
+def test_stub_function_signature_matches(name: str) -> None:
     assert parameters(functions(stub().body)[name]) == signature_of(getattr(_core, name))
     assert getattr(_core, name).__doc__
 
@@ -172,12 +172,12 @@ METHODS = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_stub_has_the_signature_of_a_method(name: str) -> None:
+def test_stub_method_signature_matches(name: str) -> None:
     assert parameters(METHODS[name]) == signature_of(getattr(_core.Client, name))
     assert getattr(_core.Client, name).__doc__
 
 
-def test_the_stub_has_the_signature_of_the_class() -> None:
+def test_stub_class_signature_matches() -> None:
     assert parameters(client_stub()["__init__"]) == signature_of(_core.Client)
 
 
@@ -190,7 +190,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_takes_what_its_signature_says(name: str, tmp_path: Path) -> None:
+def test_method_accepts_arguments_of_signature(name: str, tmp_path: Path) -> None:
     with fcached.Client("n", socket=str(tmp_path / "none")) as client:
         method = getattr(client, name)
         given = {one: ARGUMENTS[one] for one in inspect.signature(method).parameters}

@@ -1,5 +1,4 @@
-"""No warning, log line, callback or count costs the caller a result: what was computed is returned,
-whatever goes wrong beside it."""
+"""Errors of warnings, log lines, callbacks and counters never cost the caller a computed result."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from client_help import Batches, never, open_client
+from client_help import Batches, fake_distributed, never, open_client
 from conftest import TIMEOUT_S, Daemon
 from lm_eval_fakes import Request
 
@@ -33,7 +32,8 @@ Beside = AbstractContextManager[None]
 
 @contextmanager
 def unraised() -> Iterator[list[Any]]:
-    """What was reported and not raised. Entered in the test's body: pytest has a hook of its own."""
+    """Collects exceptions that were reported and not raised. Entered in the test's body, because
+    pytest replaces the hook too."""
     reports: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "unraisablehook", lambda report: reports.append(report.exc_value))
@@ -64,7 +64,7 @@ STREAMS = {"closed stderr": closed(), "no stderr": None, "full stderr": Broken()
 
 @pytest.fixture(params=["error", "showwarning", *STREAMS])
 def beside(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
-    """python -W error; a program's own way to show warnings; streams that take no line."""
+    """Ways in which a warning fails: python -W error, a program's showwarning, broken streams."""
 
     @contextmanager
     def failing() -> Iterator[None]:
@@ -72,7 +72,7 @@ def beside(request: pytest.FixtureRequest) -> AbstractContextManager[None]:
             warnings.simplefilter("error" if request.param == "error" else "always")
             if request.param == "showwarning":
                 warnings.showwarning = fail
-            elif request.param in STREAMS:  # pytest keeps warnings to itself; others print them
+            elif request.param in STREAMS:  # pytest captures warnings. Other programs print them
                 setattr(warnings, "showwarning", write)
                 patch.setattr(sys, "stderr", STREAMS[request.param])
             yield
@@ -91,13 +91,15 @@ fcached.register(Gone, name="test_fail_open.Gone", encode=lambda _: 1, decode=fa
 
 
 class TestWarnings:
-    def test_a_value_without_an_encoding(self, daemon: Daemon, beside: Beside) -> None:
+    def test_unencodable_value_warning_as_error_returns_value(
+        self, daemon: Daemon, beside: Beside
+    ) -> None:
         with beside, open_client(daemon) as client:
             assert client.cached("op", "base", "p", 0, lambda: VALUE) is VALUE
             assert client.cached_batch("op2", "base", ["p"], 0, lambda _: [VALUE]) == [VALUE]
             assert client.stats().unencodable == 2
 
-    def test_a_value_without_an_encoding_in_the_drop_in(
+    def test_instrumentation_unencodable_value_warning_as_error_returns_value(
         self, daemon: Daemon, beside: Beside
     ) -> None:
         inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
@@ -108,7 +110,9 @@ class TestWarnings:
             assert inst.stats.forward_passes == 2
         inst.close()
 
-    def test_stored_bytes_that_cannot_be_read(self, daemon: Daemon, beside: Beside) -> None:
+    def test_undecodable_hit_warning_as_error_computes(
+        self, daemon: Daemon, beside: Beside
+    ) -> None:
         with beside, open_client(daemon) as client, open_client(daemon) as other:
             client.put_many("op", "base", ["p", "q"], 0, [Gone(), Gone()])
             client.put_many("op2", "base", ["p", "q"], 0, [Gone(), Gone()])
@@ -116,7 +120,7 @@ class TestWarnings:
             assert client.cached("op", "base", "p", 0, lambda: 1) == 1
             assert other.cached_batch("op2", "base", ["p", "q"], 0, Batches()) == [0, 10]
 
-    def test_stored_bytes_that_cannot_be_read_in_the_drop_in(
+    def test_instrumentation_undecodable_hit_warning_as_error_computes(
         self, daemon: Daemon, beside: Beside
     ) -> None:
         with open_client(daemon) as client:
@@ -127,22 +131,21 @@ class TestWarnings:
             assert inst.cached_batch("op", "base", ["q", "p"], 0, lambda _: [2]) == [2, 1]
         inst.close()
 
-    def test_a_verified_value_without_an_encoding(self, daemon: Daemon, beside: Beside) -> None:
+    def test_verified_unencodable_value_warning_as_error_returns_value(
+        self, daemon: Daemon, beside: Beside
+    ) -> None:
         with beside, open_client(daemon, verify=1.0) as client:
             client.put_many("op", "base", ["p", "q"], 0, [1, 2])
             assert client.cached("op", "base", "p", 0, lambda: VALUE) is VALUE
             assert client.cached_batch("op", "base", ["q"], 0, lambda _: [VALUE]) == [VALUE]
 
-    def test_several_ranks(
+    def test_several_ranks_warning_as_error_computes(
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, beside: Beside
     ) -> None:
-        fake = ModuleType("torch.distributed")
-        fake.is_initialized = lambda: True  # type: ignore[attr-defined]
-        fake.get_world_size = lambda: 2  # type: ignore[attr-defined]
         with beside, open_client(daemon) as client:
             client.put("op", "base", "p", 0, "stored")
-            monkeypatch.setitem(sys.modules, "torch.distributed", fake)
-            assert client.cached("op", "base", "p", 0, lambda: 1) == 1  # never a rank's own hit
+            fake_distributed(monkeypatch, 2)
+            assert client.cached("op", "base", "p", 0, lambda: 1) == 1  # never a hit
             assert client.cached_batch("op", "base", ["p"], 0, lambda _: [1]) == [1]
             assert client.get("op", "base", "p") is MISS
             inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
@@ -153,7 +156,9 @@ class TestWarnings:
 
 @pytest.mark.parametrize("options", [["-W", "error"], ["-W", "always"]], ids=" ".join)
 @pytest.mark.parametrize("stream", ["closed", "2>&-", "/dev/full"])
-def test_a_program_of_its_own(daemon: Daemon, options: list[str], stream: str) -> None:
+def test_program_with_broken_stderr_returns_value(
+    daemon: Daemon, options: list[str], stream: str
+) -> None:
     script = """
         import fcached, sys
         if sys.argv[2] == "closed":
@@ -179,7 +184,7 @@ def test_a_program_of_its_own(daemon: Daemon, options: list[str], stream: str) -
     assert done.stdout.split() == ["True"] * 3
 
 
-def test_what_a_warning_raised_is_reported(daemon: Daemon) -> None:
+def test_warning_exception_reported_as_unraisable(daemon: Daemon) -> None:
     with warnings.catch_warnings(), unraised() as reports, open_client(daemon) as client:
         warnings.simplefilter("error")
         client.cached("op", "base", "p", 0, lambda: VALUE)
@@ -187,9 +192,7 @@ def test_what_a_warning_raised_is_reported(daemon: Daemon) -> None:
     assert isinstance(error, RuntimeWarning) and "has no encoding" in str(error)
 
 
-def test_ranks_that_cannot_be_asked_are_taken_for_several(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ranks_unknown_turns_sharing_off(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = ModuleType("torch.distributed")
     fake.is_initialized = fail  # type: ignore[attr-defined]
     with unraised() as reports, open_client(daemon) as client:
@@ -217,7 +220,7 @@ fcached.register(Odd, name="test_fail_open.Odd", encode=encode_odd, decode=fail)
 
 @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError(), ValueError("no"), OSError()])
-def test_an_encoder_that_fails(daemon: Daemon, error: Exception) -> None:
+def test_encode_function_failing_returns_value(daemon: Daemon, error: Exception) -> None:
     odd = Odd(error)
     with open_client(daemon) as client, open_client(daemon) as other:
         assert client.cached("op", "base", "p", 0, lambda: odd) is odd
@@ -228,7 +231,7 @@ def test_an_encoder_that_fails(daemon: Daemon, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
-def test_what_ends_the_program_is_none_of_them(daemon: Daemon, error: BaseException) -> None:
+def test_exit_exception_in_encoder_ends_call(daemon: Daemon, error: BaseException) -> None:
     with open_client(daemon) as client:
         with pytest.raises(type(error)):
             client.cached("op", "base", "p", 0, lambda: Odd(error))
@@ -255,7 +258,7 @@ def _logging_fails() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_logging_fails")
-def test_a_difference_that_cannot_be_logged(daemon: Daemon) -> None:
+def test_verify_log_failing_returns_value(daemon: Daemon) -> None:
     with unraised() as reports, open_client(daemon, verify=1.0) as client:
         client.put_many("op", "base", ["p", "q"], 0, [1, 2])
         assert client.cached("op", "base", "p", 0, lambda: 3) == 3
@@ -271,7 +274,7 @@ def test_a_difference_that_cannot_be_logged(daemon: Daemon) -> None:
 
 
 class ReadOnlyStats:
-    """Of a program that shows them, and lets nobody count."""
+    """Statistics of a program that refuses changes."""
 
     cache_hits = cache_misses = forward_passes = property(lambda _: 0)
 
@@ -307,7 +310,7 @@ REPLACED: dict[str, Callable[[BackendInstrumentation], None]] = {
 
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_part_that_fails(
+def test_instrumentation_part_failing_lookups_continue(
     daemon: Daemon,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -322,7 +325,9 @@ def test_a_part_that_fails(
     assert capsys.readouterr().err.count("lookups go on") <= 1
 
 
-def test_a_full_disk_costs_trace_lines(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trace_disk_full_lookups_continue(
+    daemon: Daemon, capsys: pytest.CaptureFixture[str]
+) -> None:
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
     inst.trace = TraceWriter(Path("/dev/full"))
     use(inst)
@@ -331,8 +336,8 @@ def test_a_full_disk_costs_trace_lines(daemon: Daemon, capsys: pytest.CaptureFix
     assert capsys.readouterr().err.count("the trace of this backend failed") == 1
 
 
-def test_a_client_that_is_closed_in_between(daemon: Daemon) -> None:
-    """By another thread, after a lookup began: here by the cache that it asks next."""
+def test_client_closed_between_steps_computes(daemon: Daemon) -> None:
+    """Another thread may close the client after a lookup began. Here the cache does it."""
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
 
     def closing_get(_: Any) -> Any:
@@ -347,7 +352,7 @@ def test_a_client_that_is_closed_in_between(daemon: Daemon) -> None:
     assert (inst.stats.cache_misses, inst.stats.batches_sent) == (1, 1)
 
 
-def test_an_error_of_compute_that_is_one_of_ours_is_the_callers(daemon: Daemon) -> None:
+def test_compute_raising_fcached_error_reaches_caller(daemon: Daemon) -> None:
     inst, calls = BackendInstrumentation(namespace="test", socket=daemon.socket), []
 
     def compute(*_: Any) -> Any:
@@ -362,7 +367,7 @@ def test_an_error_of_compute_that_is_one_of_ours_is_the_callers(daemon: Daemon) 
     inst.close()
 
 
-def test_a_count_of_hits_that_fails(daemon: Daemon) -> None:
+def test_batch_hit_count_failing_returns_values(daemon: Daemon) -> None:
     with unraised(), open_client(daemon) as client:
         client.put("op", "base", "p", 0, 1)
         found = client._cached_batch("op", "base", ["p", "q"], 0, lambda _: [2], fail)
@@ -370,7 +375,7 @@ def test_a_count_of_hits_that_fails(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("stream", [None, Broken(), closed()], ids=["none", "full", "closed"])
-def test_a_clear_that_cannot_be_told(
+def test_clear_failing_stops_sharing(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, stream: Any
 ) -> None:
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)
@@ -397,7 +402,7 @@ def answer(requests: list[Request], disable_tqdm: bool = False) -> list[float]:
 
 
 @pytest.mark.usefixtures("_logging_fails")
-def test_the_harness_gets_its_answers(
+def test_harness_progress_failing_gets_answers(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", SimpleNamespace(tqdm=FailingBar))
@@ -412,9 +417,7 @@ def test_the_harness_gets_its_answers(
     assert "beside the result" in capsys.readouterr().err
 
 
-def test_the_harness_gets_answers_that_cannot_be_put(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_harness_put_failing_gets_answers(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_client(daemon) as client:
         broken = SimpleNamespace(
             verify=0.0,
@@ -430,14 +433,14 @@ def test_the_harness_gets_answers_that_cannot_be_put(
         assert list(answers) == [1.0, 2.0]
 
 
-def test_the_harness_gets_answers_to_requests_that_are_no_list(daemon: Daemon) -> None:
+def test_harness_requests_not_a_list_gets_answers(daemon: Daemon) -> None:
     requests = (Request((text,)) for text in ("a", "bb"))
     with open_client(daemon) as client:
         sharing = Sharing(object(), client)
         assert list(sharing.call("loglikelihood_rolling", answer, requests)) == [1.0, 2.0]
 
 
-def test_a_backend_of_sway_that_is_not_as_expected(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sway_backend_unexpected_stays_unshared(capsys: pytest.CaptureFixture[str]) -> None:
     backend = SimpleNamespace(_inst=SwayInstrumentation(), id="api")  # has no _base_url
     share(backend, SimpleNamespace(kind="api"), None)
     assert "stay in this process" in capsys.readouterr().err

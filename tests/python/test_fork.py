@@ -1,4 +1,4 @@
-"""Forks, pools of processes, and what a child has of its parent's client."""
+"""Forks, pools of processes, and the client of the parent in a child."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fcached import LEASED, MISS
 
 
 def in_child(run: Callable[[], None]) -> None:
-    """Runs it in a forked child; the test fails where it fails there."""
+    """Runs a function in a forked child. Fails the test if it fails."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -32,7 +32,7 @@ def in_child(run: Callable[[], None]) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_child_goes_on_with_its_parents_client(daemon: Daemon) -> None:
+def test_child_uses_client_of_parent(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         client.put("op", "base", "p", 0, "parent's")
         assert client.get("op", "base", "p") == "parent's"
@@ -51,7 +51,7 @@ def test_child_goes_on_with_its_parents_client(daemon: Daemon) -> None:
         assert (stats.cache_hits, stats.cache_misses, stats.reconnects) == (2, 1, 0)
 
 
-def test_fork_in_the_middle_of_compute(daemon: Daemon) -> None:
+def test_fork_inside_compute_both_continue(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         parent = os.getpid()
 
@@ -71,7 +71,7 @@ def test_fork_in_the_middle_of_compute(daemon: Daemon) -> None:
         assert client.get("op", "base", "p") == "child's"  # which was put first
 
 
-def test_lease_stays_with_the_parent(daemon: Daemon) -> None:
+def test_fork_leaves_lease_with_parent(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         assert client.get("op", "base", "p", lease=True) is LEASED
 
@@ -82,7 +82,7 @@ def test_lease_stays_with_the_parent(daemon: Daemon) -> None:
         assert client.put("op", "base", "p", 0, 1)
 
 
-def test_other_threads_handles_are_left_alone(daemon: Daemon) -> None:
+def test_fork_drops_handles_of_other_threads(daemon: Daemon) -> None:
     """They do not exist in the child: one was in a wait, one in a computation, one idle."""
     with open_client(daemon) as client, open_client(daemon) as other:
         assert other.get("op", "base", "waited for", lease=True) is LEASED
@@ -126,7 +126,7 @@ def test_other_threads_handles_are_left_alone(daemon: Daemon) -> None:
         assert client.stats().coalesced_hits == 1
 
 
-def test_child_of_a_thread(daemon: Daemon) -> None:
+def test_fork_from_thread_uses_client(daemon: Daemon) -> None:
     """The forking thread is the child's only one, and none that used the client."""
     with open_client(daemon) as client:
         client.put("op", "base", "p", 0, 1)
@@ -163,7 +163,7 @@ def _cached_pickled(client: fcached.Client, i: int) -> int:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_process_pools(daemon: Daemon, method: str) -> None:
+def test_process_pool_shares_results(daemon: Daemon, method: str) -> None:
     context = multiprocessing.get_context(method)
     with open_client(daemon) as client:
         with ProcessPoolExecutor(3, mp_context=context) as pool:
@@ -172,7 +172,7 @@ def test_process_pools(daemon: Daemon, method: str) -> None:
         assert client.server_stats().namespaces["test"]["forward_passes"] == 20
 
 
-def test_multiprocessing_fork_inherits(daemon: Daemon) -> None:
+def test_multiprocessing_fork_inherits_client(daemon: Daemon) -> None:
     global _inherited
     with open_client(daemon) as client:
         _inherited = client

@@ -19,8 +19,8 @@ Make = Callable[..., BackendInstrumentation]
 def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Make]:
-    """Makes instances that all keep to the same contract: without a namespace; disabled; with a
-    namespace and no daemon; with one; without shared memory; with each hit computed again."""
+    """Creates instances that share one contract: without a namespace, disabled, with a namespace
+    but no daemon, with a daemon, without shared memory, and with verify=1."""
     settings: dict[str, Any] = {}
     if request.param != "alone":
         settings = {"namespace": "test", "socket": str(tmp_path / "nobody.sock")}
@@ -61,14 +61,14 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 class TestCached:
-    def test_computes_once(self, make: Make) -> None:
+    def test_cached_twice_computes_once(self, make: Make) -> None:
         inst = make()
         assert inst.cached("next_token_dist", "base", "p", 32, lambda: [1.5]) == [1.5]
         assert inst.cached("next_token_dist", "base", "p", 32, never) == [1.5]
         assert count(inst) == (1, 1, 1)
         assert inst.stats.hit_rate == 0.5
 
-    def test_a_result_of_none_is_a_result(self, make: Make) -> None:
+    def test_cached_none_result_is_hit(self, make: Make) -> None:
         inst = make()
         assert inst.cached("op", "base", "p", 0, lambda: None) is None
         assert inst.cached("op", "base", "p", 0, never) is None
@@ -83,21 +83,23 @@ class TestCached:
         ],
         ids=["view", "op", "top_k", "prompt"],
     )
-    def test_keeps_apart_what_differs_in(self, make: Make, other: tuple[Any, ...]) -> None:
+    def test_cached_keys_differing_in_one_part_kept_apart(
+        self, make: Make, other: tuple[Any, ...]
+    ) -> None:
         inst = make()
         inst.cached("next_token_dist", "base", "p", 8, lambda: "one")
         assert inst.cached(*other, lambda: "other") == "other"
         assert inst.cached("next_token_dist", "base", "p", 8, never) == "one"
         assert inst.cached(*other, never) == "other"
 
-    def test_counts_the_time_of_a_computation(self, make: Make) -> None:
+    def test_cached_miss_counts_compute_time(self, make: Make) -> None:
         inst = make()
         inst.cached("op", "base", "p", 0, lambda: sum(range(200_000)))
         computing = inst.stats.scoring_wall_s
         inst.cached("op", "base", "p", 0, never)
         assert 0.0 < computing < inst.stats.scoring_wall_s < computing + 0.25
 
-    def test_an_exception_leaves_no_trace_and_no_count(self, make: Make, tmp_path: Path) -> None:
+    def test_cached_exception_leaves_no_count(self, make: Make, tmp_path: Path) -> None:
         inst = make(trace_path=tmp_path / "trace.jsonl")
 
         def fail() -> float:
@@ -110,7 +112,7 @@ class TestCached:
         assert lines(tmp_path / "trace.jsonl") == []
         assert inst.cached("op", "base", "p", 0, lambda: 2.5) == 2.5
 
-    def test_an_exception_of_a_wrong_argument_is_the_computations(self, make: Make) -> None:
+    def test_cached_typeerror_of_compute_reaches_caller(self, make: Make) -> None:
         inst, calls = make(), []
 
         def fail() -> float:
@@ -121,7 +123,7 @@ class TestCached:
             inst.cached("op", "base", "p", 0, fail)
         assert calls == [1]
 
-    def test_a_computation_may_look_up(self, make: Make) -> None:
+    def test_cached_nested_lookup_counted(self, make: Make) -> None:
         inst = make()
 
         def outer() -> float:
@@ -131,7 +133,7 @@ class TestCached:
         assert inst.cached("op", "base", "inner", 0, never) == 2.0
         assert count(inst) == (1, 2, 2)
 
-    def test_stats_may_be_replaced_and_set(self, make: Make) -> None:
+    def test_stats_replaced_counts_restart(self, make: Make) -> None:
         inst = make()
         inst.cached("op", "base", "p", 0, lambda: 1.0)
         inst.stats = BackendStats()
@@ -141,14 +143,14 @@ class TestCached:
         inst.cached("op", "base", "p", 0, never)
         assert count(inst) == (1, 0, 0)
 
-    def test_clear_makes_it_compute_again(self, make: Make) -> None:
+    def test_cache_cleared_computes_again(self, make: Make) -> None:
         inst = make()
         inst.cached("op", "base", "p", 0, lambda: "old")
         inst.cache.clear()
         assert inst.cached("op", "base", "p", 0, lambda: "new") == "new"
         assert inst.cached("op", "base", "p", 0, never) == "new"
 
-    def test_a_size_that_is_not_positive_is_refused(self, make: Make) -> None:
+    def test_maxsize_not_positive_refused(self, make: Make) -> None:
         with pytest.raises(ValueError, match="^maxsize must be positive; got 0$"):
             make(cache_maxsize=0)
 
@@ -166,7 +168,7 @@ class TestCached:
             ("op", None, 0),
         ],
     )
-    def test_a_key_that_no_daemon_takes_is_a_hit_all_the_same(
+    def test_key_refused_by_daemon_cached_in_process(
         self, make: Make, tmp_path: Path, op: str, view: Any, top_k: Any
     ) -> None:
         inst, value = make(trace_path=tmp_path / "trace.jsonl"), [1]
@@ -179,7 +181,7 @@ class TestCached:
     @pytest.mark.parametrize(
         ("prompt", "error"), [(7, (TypeError, AttributeError)), ("\ud800", UnicodeError)]
     )
-    def test_a_prompt_that_has_no_bytes_is_refused(
+    def test_prompt_without_utf8_refused(
         self, make: Make, prompt: Any, error: type[Exception]
     ) -> None:
         inst = make()
@@ -190,7 +192,7 @@ class TestCached:
         assert inst.stats == BackendStats()
 
     @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
-    def test_a_value_without_an_encoding_is_a_hit_all_the_same(self, make: Make) -> None:
+    def test_unencodable_value_cached_in_process(self, make: Make) -> None:
         inst, value = make(), object()
         assert inst.cached("op", "base", "p", 0, lambda: value) is value
         assert inst.cached("op", "base", "p", 0, never) is value
@@ -198,7 +200,7 @@ class TestCached:
 
 
 class TestCachedBatch:
-    def test_computes_all_in_one_call(self, make: Make) -> None:
+    def test_batch_of_misses_computed_in_one_call(self, make: Make) -> None:
         inst, calls = make(), []
 
         def compute(misses: list[int]) -> list[str]:
@@ -211,7 +213,7 @@ class TestCachedBatch:
         assert inst.cached_batch("op", "base", ["c", "a"], 8, never) == ["v2", "v0"]
         assert (count(inst), batches(inst)) == ((2, 3, 3), (1, 3, 3))
 
-    def test_computes_only_what_misses(self, make: Make) -> None:
+    def test_batch_with_hits_computes_misses_only(self, make: Make) -> None:
         inst, calls = make(), []
         inst.cached("op", "base", "b", 8, lambda: "single")
 
@@ -225,26 +227,26 @@ class TestCachedBatch:
         assert (count(inst), batches(inst)) == ((1, 3, 3), (1, 2, 2))
         assert inst.cached("op", "base", "c", 8, never) == "v2"
 
-    def test_keeps_views_ops_and_top_ks_apart(self, make: Make) -> None:
+    def test_batch_keys_differing_in_one_part_kept_apart(self, make: Make) -> None:
         inst = make()
         inst.cached_batch("op", "base", ["p"], 8, lambda _: ["one"])
         for number, key in enumerate([("op", "ft", 8), ("po", "base", 8), ("op", "base", 9)]):
             op, view, top_k = key
             assert inst.cached_batch(op, view, ["p"], top_k, lambda _: [number]) == [number]
 
-    def test_remembers_the_largest(self, make: Make) -> None:
+    def test_batch_sizes_largest_recorded(self, make: Make) -> None:
         inst = make()
         inst.cached_batch("op", "base", ["a", "b", "c"], 0, list)
         inst.cached_batch("op", "base", ["d", "e"], 0, list)
         assert batches(inst) == (2, 5, 3)
         assert inst.stats.avg_batch_size == 2.5
 
-    def test_none_is_no_batch(self, make: Make) -> None:
+    def test_batch_empty_not_counted(self, make: Make) -> None:
         inst = make()
         assert inst.cached_batch("op", "base", [], 0, never) == []
         assert inst.stats == BackendStats()
 
-    def test_another_number_of_values_is_an_error(self, make: Make, tmp_path: Path) -> None:
+    def test_batch_wrong_number_of_values_raises(self, make: Make, tmp_path: Path) -> None:
         inst = make(trace_path=tmp_path / "trace.jsonl")
         inst.cached("op", "base", "hit", 0, lambda: 1.0)
         text = "^batched compute returned 1 values for 2 misses — backend bug$"
@@ -254,7 +256,7 @@ class TestCachedBatch:
         assert [line["hit"] for line in lines(tmp_path / "trace.jsonl")] == [False, True]
         assert inst.cached_batch("op", "base", ["a", "b"], 0, list) == [0, 1]
 
-    def test_what_it_raises_is_the_callers_and_hits_stay_counted(self, make: Make) -> None:
+    def test_batch_exception_reaches_caller_and_keeps_hits(self, make: Make) -> None:
         inst = make()
         inst.cached("op", "base", "hit", 0, lambda: 1.0)
 
@@ -265,7 +267,7 @@ class TestCachedBatch:
             inst.cached_batch("op", "base", ["hit", "a"], 0, fail)
         assert (count(inst), batches(inst)) == ((1, 1, 1), (0, 0, 0))
 
-    def test_a_prompt_that_stands_twice_is_passed_twice(self, make: Make) -> None:
+    def test_batch_duplicate_prompt_passed_twice(self, make: Make) -> None:
         inst, calls = make(), []
 
         def compute(misses: list[int]) -> list[float]:
@@ -276,7 +278,7 @@ class TestCachedBatch:
         assert calls == [[0, 1]]
         assert (count(inst), batches(inst)) == ((0, 2, 2), (1, 2, 2))
 
-    def test_divides_its_time(self, make: Make, tmp_path: Path) -> None:
+    def test_batch_time_divided_evenly(self, make: Make, tmp_path: Path) -> None:
         inst = make(trace_path=tmp_path / "trace.jsonl")
         inst.cached_batch(
             "op", "base", list("abcd"), 0, lambda ms: [sum(range(50_000)) for _ in ms]
@@ -286,20 +288,20 @@ class TestCachedBatch:
         assert sum(walls) == pytest.approx(inst.stats.scoring_wall_s * 1000.0)
 
     @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
-    def test_values_without_an_encoding_are_hits_all_the_same(self, make: Make) -> None:
+    def test_batch_unencodable_values_cached_in_process(self, make: Make) -> None:
         inst, values = make(), [object(), object()]
         assert inst.cached_batch("op", "base", ["a", "b"], 0, lambda _: values) == values
         assert inst.cached_batch("op", "base", ["b", "a"], 0, never) == values[::-1]
 
 
 class TestTrace:
-    def test_has_a_line_for_each_lookup(self, make: Make, tmp_path: Path) -> None:
+    def test_trace_has_line_for_each_lookup(self, make: Make, tmp_path: Path) -> None:
         path = tmp_path / "folder" / "trace.jsonl"
         inst = make(trace_path=path)
         inst.cached("op", "base", "first", 0, lambda: 1.0)
         inst.set_current_probe("delta_kl")
         inst.cached("op", "base", "first", 0, never)
-        inst.set_current_probe("bell\a")  # no label for the daemon; here it is one
+        inst.set_current_probe("bell\a")  # invalid in the daemon's trace, but valid in this one
         inst.cached_batch("op2", "ft", ["a", "b"], 16, list)
         inst.set_current_probe(None)
         inst.cached_batch("op2", "ft", ["b", "c", "a"], 16, lambda _: ["c"])
@@ -321,7 +323,7 @@ class TestTrace:
         walls_ms = sum(line["wall_ms"] for line in lines(path))
         assert walls_ms == pytest.approx(inst.stats.scoring_wall_s * 1000.0)
 
-    def test_may_be_put_there_later(self, make: Make, tmp_path: Path) -> None:
+    def test_trace_set_later_records_lookups(self, make: Make, tmp_path: Path) -> None:
         inst = make()
         inst.cached("op", "base", "p", 0, lambda: 1.0)
         inst.trace = TraceWriter(tmp_path / "trace.jsonl")
@@ -329,7 +331,7 @@ class TestTrace:
         inst.close()
         assert [line["hit"] for line in lines(tmp_path / "trace.jsonl")] == [True]
 
-    def test_may_be_a_writer_of_the_callers_own(self, make: Make) -> None:
+    def test_trace_of_own_class_gets_events(self, make: Make) -> None:
         class Kept:
             def __init__(self) -> None:
                 self.events: list[Any] = []
@@ -348,7 +350,7 @@ class TestTrace:
         assert [event.hit for event in kept.events[:2]] == [False, True]
         assert kept.events[2:] == ["closed"]
 
-    def test_off_it_writes_nothing(
+    def test_trace_off_writes_nothing(
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "elsewhere"
@@ -361,7 +363,7 @@ class TestTrace:
         assert list(folder.iterdir()) == []
 
 
-def test_closed_it_still_answers(make: Make, tmp_path: Path) -> None:
+def test_instrumentation_closed_still_answers(make: Make, tmp_path: Path) -> None:
     inst = make(trace_path=tmp_path / "trace.jsonl")
     inst.cached("op", "base", "p", 0, lambda: 1.0)
     inst.close()

@@ -28,28 +28,28 @@ def event(probe: str | None = "delta_kl", hit: bool = False) -> _TraceEvent:
 
 
 class TestForwardCache:
-    def test_gives_back_the_object_itself(self) -> None:
+    def test_get_returns_stored_object(self) -> None:
         cache, value = ForwardCache(maxsize=4), [1.0]
         cache.put(("op", "base", "00", 8), value)
         assert cache.get(("op", "base", "00", 8)) is value
 
     @pytest.mark.parametrize("value", [None, 0, False, "", [], {}])
-    def test_an_empty_value_is_a_hit(self, value: object) -> None:
+    def test_get_falsy_value_is_hit(self, value: object) -> None:
         cache = ForwardCache()
         cache.put(("k",), value)
         assert cache.get(("k",)) is value
 
-    def test_what_it_does_not_have_is_the_sentinel(self) -> None:
+    def test_get_missing_key_returns_sentinel(self) -> None:
         assert ForwardCache().get(("k",)) is _MISS
 
-    def test_evicts_the_one_longest_unused(self) -> None:
+    def test_put_over_maxsize_evicts_least_recently_used(self) -> None:
         cache = ForwardCache(maxsize=2)
         for name in "abc":
             cache.put((name,), name)
         assert [cache.get((name,)) for name in "abc"] == [_MISS, "b", "c"]
         assert len(cache) == 2
 
-    def test_a_get_is_a_use(self) -> None:
+    def test_get_promotes_entry(self) -> None:
         cache = ForwardCache(maxsize=2)
         cache.put(("a",), 1)
         cache.put(("b",), 2)
@@ -57,7 +57,7 @@ class TestForwardCache:
         cache.put(("c",), 3)
         assert [cache.get((name,)) for name in "abc"] == [1, _MISS, 3]
 
-    def test_a_put_of_what_is_there_replaces_and_is_a_use(self) -> None:
+    def test_put_existing_key_replaces_and_promotes(self) -> None:
         cache = ForwardCache(maxsize=2)
         cache.put(("a",), 1)
         cache.put(("b",), 2)
@@ -66,11 +66,11 @@ class TestForwardCache:
         assert [cache.get((name,)) for name in "abc"] == [10, _MISS, 3]
 
     @pytest.mark.parametrize("maxsize", [0, -3])
-    def test_a_size_that_is_not_positive_is_refused(self, maxsize: int) -> None:
+    def test_maxsize_not_positive_refused(self, maxsize: int) -> None:
         with pytest.raises(ValueError, match=f"^maxsize must be positive; got {maxsize}$"):
             ForwardCache(maxsize)
 
-    def test_holds_256_where_nothing_is_said(self) -> None:
+    def test_maxsize_default_is_256(self) -> None:
         cache = ForwardCache()
         for number in range(300):
             cache.put((number,), number)
@@ -78,14 +78,14 @@ class TestForwardCache:
         assert cache.get((44,)) == 44
         assert cache.get((43,)) is _MISS
 
-    def test_clear_forgets_all(self) -> None:
+    def test_clear_removes_all(self) -> None:
         cache = ForwardCache(maxsize=4)
         cache.put(("a",), 1)
         cache.clear()
         assert len(cache) == 0
         assert cache.get(("a",)) is _MISS
 
-    def test_threads_do_not_disturb_each_other(self) -> None:
+    def test_cache_used_by_threads_stays_consistent(self) -> None:
         cache = ForwardCache(maxsize=16)
         failures: list[BaseException] = []
 
@@ -108,12 +108,12 @@ class TestForwardCache:
 
 
 class TestBackendStats:
-    def test_starts_at_zero_and_divides_by_nothing(self) -> None:
+    def test_stats_initial_rates_are_zero(self) -> None:
         stats = BackendStats()
         assert set(stats.to_dict().values()) == {0}
         assert (stats.total_lookups, stats.hit_rate, stats.avg_batch_size) == (0, 0.0, 0.0)
 
-    def test_to_dict_has_the_nine_figures(self) -> None:
+    def test_stats_to_dict_has_nine_items(self) -> None:
         stats = BackendStats(3, 9, 7, 1.5, batches_sent=2, batched_prompts=5, max_batch_size=4)
         assert stats.total_lookups == 12
         assert stats.to_dict() == {
@@ -135,20 +135,22 @@ class TestBackendStats:
             "hit_rate",
         ]
 
-    def test_has_no_other_attribute(self) -> None:
+    def test_stats_unknown_attribute_refused(self) -> None:
         with pytest.raises(AttributeError):
             BackendStats().cache_hit = 1  # type: ignore[attr-defined]
 
 
 class TestTraceWriter:
-    def test_off_it_writes_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_writer_off_writes_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         writer = TraceWriter(None)
         writer.write(event())
         writer.close()
         assert list(tmp_path.iterdir()) == []
 
-    def test_writes_a_line_for_each_event_at_once(self, tmp_path: Path) -> None:
+    def test_writer_flushes_each_line(self, tmp_path: Path) -> None:
         writer = TraceWriter(tmp_path / "trace.jsonl")
         writer.write(event())
         writer.write(event(probe=None, hit=True))
@@ -162,12 +164,12 @@ class TestTraceWriter:
         assert list(second) == FIELDS
         assert (second["probe"], second["hit"], len(lines)) == (None, True, 2)
 
-    def test_makes_the_folders_above(self, tmp_path: Path) -> None:
+    def test_writer_creates_parent_directories(self, tmp_path: Path) -> None:
         path = tmp_path / "a" / "b" / "trace.jsonl"
         TraceWriter(path).close()
         assert path.read_bytes() == b""
 
-    def test_appends_to_what_is_there(self, tmp_path: Path) -> None:
+    def test_writer_appends_to_existing_file(self, tmp_path: Path) -> None:
         path = tmp_path / "trace.jsonl"
         for _ in range(2):
             writer = TraceWriter(path)
@@ -175,7 +177,7 @@ class TestTraceWriter:
             writer.close()
         assert len(path.read_text("utf-8").splitlines()) == 2
 
-    def test_closed_it_is_off(self, tmp_path: Path) -> None:
+    def test_writer_closed_is_off(self, tmp_path: Path) -> None:
         path = tmp_path / "trace.jsonl"
         writer = TraceWriter(path)
         writer.close()
@@ -184,7 +186,7 @@ class TestTraceWriter:
         assert path.read_bytes() == b""
 
 
-def test_the_hash_of_a_prompt_is_that_of_the_keys() -> None:
+def test_prompt_hash_equals_hash_in_keys() -> None:
     assert _prompt_hash("") == "99aa06d3014798d86001c324468d497f"
     assert _prompt_hash("a\0b") == _prompt_hash(b"a\0b")  # type: ignore[arg-type]
     assert _prompt_hash("a\0b") != _prompt_hash("a")

@@ -1,4 +1,4 @@
-"""BackendInstrumentation with a daemon: who shares what with whom, and what a daemon's ways cost."""
+"""BackendInstrumentation with a daemon: sharing, and daemons that stop, evict or clear."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def fill(inst: BackendInstrumentation, *prompts: str) -> None:
 
 
 class TestSharing:
-    def test_what_one_computed_is_a_hit_for_another(self, make: Make) -> None:
+    def test_result_of_one_instance_hit_by_another(self, make: Make) -> None:
         one, other = make(), make()
         value = np.arange(4, dtype=np.float32)
         one.cached("op", "base", "p", 8, lambda: value)
@@ -69,11 +69,11 @@ class TestSharing:
         assert found is not value
         assert (count(one), count(other)) == ((0, 1, 1), (1, 0, 0))
 
-    def test_namespaces_are_apart(self, make: Make) -> None:
+    def test_namespaces_kept_apart(self, make: Make) -> None:
         make().cached("op", "base", "p", 8, lambda: 1)
         assert make(namespace="m").cached("op", "base", "p", 8, lambda: 2) == 2
 
-    def test_the_environment_may_name_it(
+    def test_namespace_from_environment_shared(
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
@@ -84,23 +84,25 @@ class TestSharing:
         one.close()
         other.close()
 
-    def test_without_a_name_nothing_is_shared(
+    def test_namespace_missing_nothing_shared(
         self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
         BackendInstrumentation().cached("op", "base", "p", 8, lambda: 1)
         assert BackendInstrumentation().cached("op", "base", "p", 8, lambda: 2) == 2
 
-    def test_disabled_nothing_is_shared(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_sharing_disabled_nothing_shared(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         make().cached("op", "base", "p", 8, lambda: 1)
         monkeypatch.setenv("FCACHE_DISABLE", "1")
         assert make().cached("op", "base", "p", 8, lambda: 2) == 2
 
-    def test_a_name_that_is_none_is_refused(self, make: Make) -> None:
+    def test_namespace_invalid_refused(self, make: Make) -> None:
         with pytest.raises(fcached.ArgumentError):
             make(namespace="tab\t")
 
-    def test_a_batch_takes_what_others_have(self, make: Make) -> None:
+    def test_batch_finds_results_of_others(self, make: Make) -> None:
         one, other = make(), make()
         one.cached_batch("op", "base", ["a", "b"], 0, lambda misses: [f"v{i}" for i in misses])
         calls: list[list[int]] = []
@@ -113,7 +115,7 @@ class TestSharing:
         assert calls == [[1]]
         assert (count(other), other.stats.batches_sent) == ((2, 1, 1), 1)
 
-    def test_the_in_process_limit_is_none_of_the_namespace(self, make: Make) -> None:
+    def test_cache_maxsize_leaves_namespace_unlimited(self, make: Make) -> None:
         one, other = make(cache_maxsize=2), make(cache_maxsize=2)
         for number in range(20):
             one.cached("op", "base", f"p{number}", 0, lambda: number)
@@ -121,7 +123,7 @@ class TestSharing:
         assert [other.cached("op", "base", f"p{n}", 0, never) for n in range(20)] == list(range(20))
         assert len(other.cache) == 0
 
-    def test_a_wait_for_another_worker_is_a_hit(self, make: Make, daemon: Daemon) -> None:
+    def test_lookup_waiting_for_other_worker_is_hit(self, make: Make, daemon: Daemon) -> None:
         one, other = make(), make()
         computing, may_end = threading.Event(), threading.Event()
 
@@ -147,7 +149,7 @@ class TestSharing:
         assert (count(one), count(other)) == ((0, 1, 1), (1, 0, 0))
         assert other.stats.scoring_wall_s > 0.0
 
-    def test_the_daemon_counts_the_same(self, make: Make, daemon: Daemon) -> None:
+    def test_daemon_counters_equal_instance_counters(self, make: Make, daemon: Daemon) -> None:
         one, other = make(), make()
         fill(one, "a", "b")
         fill(other, "b", "a", "c")
@@ -159,15 +161,15 @@ class TestSharing:
         assert seen["forward_passes"] == sum(of.forward_passes for of in stats) == 5
         assert (seen["batches_sent"], seen["batched_prompts"]) == (1, 2)
 
-    def test_a_share_of_hits_may_be_verified(self, make: Make) -> None:
+    def test_verify_recomputes_hits(self, make: Make) -> None:
         fill(make(), "a", "b")
         inst = make(verify=1.0)
         assert inst.cached("op", "base", "a", 0, lambda: "computed") == "computed"
         assert inst.cached_batch("op", "base", ["b"], 0, lambda _: ["anew"]) == ["anew"]
         assert inst._clients[0].stats().differing == 2
-        assert inst.stats.forward_passes == 2  # that is what they were
+        assert inst.stats.forward_passes == 2  # as they were
 
-    def test_threads_may_share_one(self, make: Make) -> None:
+    def test_threads_share_one_instance(self, make: Make) -> None:
         inst, failures = make(), []
 
         def work() -> None:
@@ -186,7 +188,7 @@ class TestSharing:
             thread.join()
         assert not failures
 
-    def test_a_child_goes_on_with_it(self, make: Make) -> None:
+    def test_child_process_uses_instance_of_parent(self, make: Make) -> None:
         inst = make()
         fill(inst, "a")
 
@@ -206,9 +208,9 @@ class TestSharing:
 
 
 class TestTheDaemonsWays:
-    """Never worse than the module: what this process computed, it does not compute again."""
+    """Never worse than the original: a process does not compute its own results again."""
 
-    def test_it_dies(self, make: Make, daemon: Daemon) -> None:
+    def test_daemon_killed_results_from_own_cache(self, make: Make, daemon: Daemon) -> None:
         inst = make()
         fill(inst, "a", "b")
         daemon.stop()
@@ -218,7 +220,7 @@ class TestTheDaemonsWays:
         assert inst.cached("op", "base", "c", 0, never) == "of c"
         assert count(inst) == (4, 3, 3)
 
-    def test_it_comes_back(self, make: Make, daemon: Daemon) -> None:
+    def test_daemon_restarted_shares_again(self, make: Make, daemon: Daemon) -> None:
         inst = make()
         fill(inst, "a")
         daemon.stop()
@@ -235,7 +237,7 @@ class TestTheDaemonsWays:
         fill(inst, "b")
         assert make().cached("op", "base", "b", 0, never) == "of b"
 
-    def test_it_is_stopped_in_the_middle_of_a_computation(self, make: Make, daemon: Daemon) -> None:
+    def test_daemon_stopped_during_compute_returns_value(self, make: Make, daemon: Daemon) -> None:
         inst = make()
 
         def compute() -> str:
@@ -246,7 +248,7 @@ class TestTheDaemonsWays:
         assert inst.cached("op", "base", "p", 0, never) == "value"
         assert count(inst) == (1, 1, 1)
 
-    def test_it_evicts(self, make: Make, daemon: Daemon) -> None:
+    def test_entry_evicted_found_in_own_cache(self, make: Make, daemon: Daemon) -> None:
         inst = make()
         with fcached.Client("n", socket=daemon.socket, max_entries=1):
             fill(inst, "a", "b", "c")
@@ -257,9 +259,11 @@ class TestTheDaemonsWays:
                 "of c",
             ]
 
-    def test_it_is_cleared_by_another(self, make: Make, daemon: Daemon) -> None:
-        """Who clears may want the room; a process that knows its values to be stale says so. But
-        what began before the clear does not come back to others."""
+    def test_namespace_cleared_by_other_found_in_own_cache(
+        self, make: Make, daemon: Daemon
+    ) -> None:
+        """Another worker may clear to free memory, so this process keeps its own results. But
+        values whose computation began before the clear are not shared again."""
         inst, other = make(), make()
         fill(inst, "a")
         with fcached.Client("n", socket=daemon.socket) as client:
@@ -267,21 +271,21 @@ class TestTheDaemonsWays:
         assert inst.cached("op", "base", "a", 0, never) == "of a"
         assert other.cached("op", "base", "a", 0, lambda: "new") == "new"
 
-    def test_a_value_is_too_big(self, make: Make) -> None:
+    def test_value_too_big_found_in_own_cache(self, make: Make) -> None:
         inst, value = make(), bytes(20 << 20)
         assert inst.cached("op", "base", "p", 0, lambda: value) is value
         assert inst.cached("op", "base", "p", 0, never) is value
         assert count(inst) == (1, 1, 1)
 
     @pytest.mark.filterwarnings("ignore:not shared:RuntimeWarning")
-    def test_a_value_has_no_encoding(self, make: Make) -> None:
+    def test_value_unencodable_found_in_own_cache(self, make: Make) -> None:
         inst, value = make(), object()
         assert inst.cached("op", "base", "p", 0, lambda: value) is value
         assert inst.cached("op", "base", "p", 0, never) is value
         assert make().cached("op", "base", "p", 0, lambda: 1) == 1
 
     @pytest.mark.filterwarnings("ignore:computed again:RuntimeWarning")
-    def test_what_is_stored_cannot_be_read(self, make: Make) -> None:
+    def test_stored_value_undecodable_computed(self, make: Make) -> None:
         class Gone:
             """Of a class whose values another version put."""
 
@@ -301,7 +305,7 @@ def fail_to_decode(_: Any) -> Any:
 
 
 class TestClear:
-    def test_clears_for_everybody(self, make: Make) -> None:
+    def test_clear_removes_results_for_all(self, make: Make) -> None:
         one, other, apart = make(), make(), make(namespace="m")
         fill(one, "a")
         fill(apart, "a")
@@ -311,10 +315,10 @@ class TestClear:
         assert one.cached("op", "base", "a", 0, never) == "new"
         assert apart.cached("op", "base", "a", 0, never) == "of a"
 
-    def test_what_cannot_be_cleared_is_shared_no_longer(
+    def test_clear_denied_stops_sharing(
         self, make: Make, daemon: Daemon, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """A daemon that does not answer may still serve what it was not told to forget."""
+        """A daemon that does not answer may still serve entries that should have been cleared."""
         inst = make()
         fill(inst, "a")
         daemon.stop()
@@ -328,7 +332,7 @@ class TestClear:
 
 
 class Slotted:
-    """A program's own cache, whose methods nobody can replace."""
+    """A cache of a program, whose methods cannot be replaced."""
 
     __slots__ = ("entries",)
 
@@ -350,7 +354,7 @@ class Own(Slotted):
 
 
 class Renamed(ForwardCache):
-    """One that clears in its own way, and tells of it."""
+    """A cache with its own way to clear."""
 
     def clear(self, *, quietly: bool = False) -> str:  # type: ignore[override]
         with self._lock:
@@ -362,7 +366,7 @@ class TestReplaceTheCache:
     """To replace it says that its values are stale, as to clear it does."""
 
     @pytest.mark.parametrize("kind", [lambda: ForwardCache(8), Own, Slotted, Renamed])
-    def test_what_was_computed_before_is_not_served(
+    def test_cache_replaced_old_results_not_served(
         self, make: Make, kind: Callable[[], Any]
     ) -> None:
         inst, other = make(), make()
@@ -374,7 +378,9 @@ class TestReplaceTheCache:
         assert inst.cached("op", "base", "a", 0, never) == "new"
 
     @pytest.mark.parametrize("kind", [lambda: ForwardCache(8), Own, Slotted, Renamed])
-    def test_the_new_one_clears_what_is_shared(self, make: Make, kind: Callable[[], Any]) -> None:
+    def test_new_cache_clear_removes_shared_results(
+        self, make: Make, kind: Callable[[], Any]
+    ) -> None:
         inst, other = make(), make()
         inst.cache = cache = kind()
         assert inst.cache is cache
@@ -384,12 +390,12 @@ class TestReplaceTheCache:
         assert inst.cached("op", "base", "a", 0, never) == "new"
         assert other.cached("op", "base", "a", 0, lambda: "new") == "new"
 
-    def test_its_clear_has_its_arguments_and_its_result(self, make: Make) -> None:
+    def test_new_cache_clear_keeps_arguments_and_result(self, make: Make) -> None:
         inst = make()
         inst.cache = Renamed()
         assert inst.cache.clear(quietly=True) == "cleared"  # type: ignore
 
-    def test_its_clear_may_fail(self, make: Make) -> None:
+    def test_new_cache_clear_failing_still_clears_shared(self, make: Make) -> None:
         class Failing(Own):
             def clear(self) -> None:
                 raise OSError("no such disk")
@@ -401,7 +407,7 @@ class TestReplaceTheCache:
             inst.cache.clear()
         assert make().cached("op", "base", "a", 0, lambda: "new") == "new"
 
-    def test_the_old_one_clears_itself(self, make: Make) -> None:
+    def test_old_cache_clear_leaves_shared_results(self, make: Make) -> None:
         inst, other = make(), make()
         old = inst.cache
         inst.cache = ForwardCache(8)
@@ -413,14 +419,14 @@ class TestReplaceTheCache:
         old.clear()
         assert make().cached("op", "base", "a", 0, lambda: "newer") == "newer"
 
-    def test_to_set_the_same_is_not_to_replace_it(self, make: Make) -> None:
+    def test_same_cache_assigned_changes_nothing(self, make: Make) -> None:
         inst, other = make(), make()
         fill(inst, "a")
         inst.cache = inst.cache
         assert inst.cached("op", "base", "a", 0, never) == "of a"
         assert other.cached("op", "base", "a", 0, never) == "of a"
 
-    def test_two_may_have_one(self, make: Make) -> None:
+    def test_cache_of_two_instances_clears_both(self, make: Make) -> None:
         one, other = make(), make(namespace="m")
         one.cache = other.cache = cache = ForwardCache(8)
         fill(one, "a")
@@ -429,7 +435,7 @@ class TestReplaceTheCache:
         for inst, prompt in ((one, "a"), (other, "b")):
             assert inst.cached("op", "base", prompt, 0, lambda: "new") == "new"
 
-    def test_it_does_not_keep_the_instance(self, make: Make, daemon: Daemon) -> None:
+    def test_new_cache_does_not_keep_instance_alive(self, make: Make, daemon: Daemon) -> None:
         cache = ForwardCache(8)
         inst = BackendInstrumentation(namespace="n", socket=daemon.socket)
         inst.cache = cache
@@ -439,7 +445,7 @@ class TestReplaceTheCache:
         assert gone() is None
         cache.clear()
 
-    def test_without_a_daemon_to_tell_it_shares_no_longer(
+    def test_cache_replaced_without_daemon_stops_sharing(
         self, make: Make, daemon: Daemon, capfd: pytest.CaptureFixture[str]
     ) -> None:
         inst = make()
@@ -451,16 +457,18 @@ class TestReplaceTheCache:
         assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
         assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
 
-    def test_one_that_does_not_tell_ends_the_sharing(
+    def test_new_cache_with_slots_stops_sharing(
         self, make: Make, capfd: pytest.CaptureFixture[str]
     ) -> None:
         inst = make()
         inst.cache = Slotted()  # type: ignore[assignment]
-        assert "Slotted does not tell when it is cleared" in capfd.readouterr().err
+        assert "Slotted does not report when it is cleared" in capfd.readouterr().err
         fill(inst, "a")
         assert make().cached("op", "base", "a", 0, lambda: "other") == "other"
 
-    def test_in_the_one_of_sway(self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_sway_instance_cache_replaced_clears_shared(
+        self, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
         inst = SwayInstrumentation()
         inst.share_by(lambda view: fcached.Namespace(f"n-{view}"))
@@ -477,12 +485,12 @@ class TestReplaceTheCache:
 
 @pytest.mark.parametrize("region", ["1", "0"], ids=["shared memory", "messages"])
 class TestHitsBeforeAFailure:
-    """Hits stay counted where compute_misses fails, whenever they came."""
+    """Hits stay counted if compute_misses fails, at any time."""
 
     @pytest.fixture
     def late(self, make: Make, daemon: Daemon, region: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """An instance; what is in `late.values` is put by another worker between the two lookups of
-        a batch, and `late.events` is its trace."""
+        """An instance. Another worker puts `late.values` between the two lookups of a batch, and
+        `late.events` is the trace."""
         monkeypatch.setenv("FCACHE_REGION", region)
         inst = make()
         events: list[Any] = []
@@ -504,7 +512,7 @@ class TestHitsBeforeAFailure:
         yield SimpleNamespace(inst=inst, events=events, client=client, values=values)
         client.close()
 
-    def test_one_between_the_lookups(self, late: Any) -> None:
+    def test_late_hit_counted_when_compute_fails(self, late: Any) -> None:
         late.values["hit"] = "of another"
         with pytest.raises(ZeroDivisionError):
             late.inst.cached_batch("op", "base", ["a", "hit", "b"], 0, lambda _: [1 // 0])
@@ -514,7 +522,7 @@ class TestHitsBeforeAFailure:
         assert event.wall_ms == pytest.approx(late.inst.stats.scoring_wall_s * 1000.0)
         assert late.inst.stats.scoring_wall_s > 0.0
 
-    def test_one_between_the_lookups_is_traced_before_the_misses(self, late: Any) -> None:
+    def test_late_hit_traced_before_misses(self, late: Any) -> None:
         late.values["hit"] = "of another"
         values = late.inst.cached_batch("op", "base", ["a", "hit", "b"], 0, list)
         assert values == [0, "of another", 2]
@@ -523,7 +531,7 @@ class TestHitsBeforeAFailure:
         walls_ms = sum(event.wall_ms for event in late.events)
         assert walls_ms == pytest.approx(late.inst.stats.scoring_wall_s * 1000.0)
 
-    def test_one_that_another_finished_before_a_further_call_fails(self, late: Any) -> None:
+    def test_hit_after_wait_counted_when_later_call_fails(self, late: Any) -> None:
         late.client.get_many("op", "base", ["waited", "given up"], lease=True)
         asked: list[list[int]] = []
 
@@ -541,7 +549,7 @@ class TestHitsBeforeAFailure:
         assert count(late.inst) == (1, 1, 1)
         assert [event.hit for event in late.events] == [False, True]
 
-    def test_one_that_cannot_be_read_is_none(self, late: Any) -> None:
+    def test_undecodable_late_hit_not_counted(self, late: Any) -> None:
         fcached.register(Gone, name="test.Late", encode=lambda _: 1, decode=fail_to_decode)
         late.values["unreadable"] = Gone()
         with warnings.catch_warnings():
@@ -556,7 +564,7 @@ class Gone:
 
 
 class TestClose:
-    def test_ends_the_connection(self, make: Make, daemon: Daemon) -> None:
+    def test_close_ends_connection(self, make: Make, daemon: Daemon) -> None:
         inst = make()
         fill(inst, "a")
         client = inst._clients[0]
@@ -564,7 +572,7 @@ class TestClose:
         inst.close()
         assert not client.connected
 
-    def test_what_was_shared_stays(self, make: Make) -> None:
+    def test_close_keeps_shared_results(self, make: Make) -> None:
         inst = make()
         fill(inst, "a")
         inst.close()

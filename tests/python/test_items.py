@@ -1,5 +1,5 @@
-"""Several things given at once, prompts and values: what has positions is taken by position, and what
-has no order is refused, before a value can come to be stored for another prompt."""
+"""Sequences of prompts and values: they are read by position. Objects without an order are refused,
+because their values could be stored for the wrong prompts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def ids(cases: list[tuple[Any, str]]) -> list[str]:
 
 @pytest.fixture(params=["client", "drop-in", "drop-in alone", "harness", "ranks"])
 def batch(request: pytest.FixtureRequest, daemon: Daemon) -> Callable[[Any], list[Any]]:
-    """What a call for two prompts gives whose computation returns the argument."""
+    """The result of a call for two prompts whose computation returns the argument."""
 
     def by_client(returned: Any) -> list[Any]:
         with open_client(daemon) as client:
@@ -134,14 +134,14 @@ def batch(request: pytest.FixtureRequest, daemon: Daemon) -> Callable[[Any], lis
 
 
 @pytest.mark.parametrize("make", POSITIONS)
-def test_values_are_taken_by_position(
+def test_values_indexed_by_position(
     batch: Callable[[Any], list[Any]], make: Callable[[Any, Any], Any]
 ) -> None:
     assert batch(make(7.0, 8.0)) == [7.0, 8.0]
 
 
 @pytest.mark.parametrize(("returned", "text"), NO_ORDER, ids=ids(NO_ORDER))
-def test_values_without_an_order_are_refused(
+def test_values_without_order_refused(
     batch: Callable[[Any], list[Any]], daemon: Daemon, returned: Any, text: str
 ) -> None:
     with pytest.raises(TypeError, match=f"must be a sequence.*in their order; got .*{text}"):
@@ -151,14 +151,14 @@ def test_values_without_an_order_are_refused(
 
 
 @pytest.mark.parametrize(("returned", "text"), NO_POSITIONS, ids=ids(NO_POSITIONS))
-def test_values_without_positions_are_refused(
+def test_values_without_positions_refused(
     batch: Callable[[Any], list[Any]], returned: Any, text: str
 ) -> None:
     with pytest.raises(TypeError, match=f"must be a sequence.*{text}"):
         batch(returned)
 
 
-def test_an_error_of_the_values_is_the_callers(batch: Callable[[Any], list[Any]]) -> None:
+def test_values_raising_error_reaches_caller(batch: Callable[[Any], list[Any]]) -> None:
     class Odd(Endless):
         def __getitem__(self, index: int) -> Any:
             raise KeyError("no such column")
@@ -168,14 +168,14 @@ def test_an_error_of_the_values_is_the_callers(batch: Callable[[Any], list[Any]]
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 10**9])
-def test_another_length_is_told_without_taking_the_items(
+def test_values_wrong_length_refused_before_reading(
     batch: Callable[[Any], list[Any]], n: int
 ) -> None:
     with pytest.raises(RuntimeError, match=rf"returned {n} (values|answers) for 2 "):
         batch(range(n))
 
 
-def test_verification_takes_them_so_too(daemon: Daemon) -> None:
+def test_verify_values_indexed_by_position(daemon: Daemon) -> None:
     with open_client(daemon, verify=1.0) as client:
         client.put_many("op", "base", ["a", "b"], 0, [7.0, 8.0])
         assert client.cached_batch("op", "base", ["c", "d"], 0, lambda m: [0] * len(m))
@@ -191,23 +191,21 @@ def test_verification_takes_them_so_too(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     "make", [*POSITIONS, lambda a, b: iter([a, b]), lambda a, b: {a: 0, b: 0}.keys()]
 )
-def test_put_many_takes_values_in_their_order(
-    daemon: Daemon, make: Callable[[Any, Any], Any]
-) -> None:
+def test_put_many_values_stored_in_order(daemon: Daemon, make: Callable[[Any, Any], Any]) -> None:
     with open_client(daemon) as client:
         assert client.put_many("op", "base", ["a", "b"], 0, make(7.0, 8.0))
         assert client.get_many("op", "base", ["a", "b"]) == [7.0, 8.0]
 
 
 @pytest.mark.parametrize(("values", "text"), NO_ORDER, ids=ids(NO_ORDER))
-def test_put_many_refuses_values_without_an_order(daemon: Daemon, values: Any, text: str) -> None:
+def test_put_many_values_without_order_refused(daemon: Daemon, values: Any, text: str) -> None:
     with open_client(daemon) as client:
         with pytest.raises(TypeError, match=f"^values must be a sequence.*{text}"):
             client.put_many("op", "base", ["a", "b"], 0, values)
         assert client.get_many("op", "base", ["a", "b"]) == [MISS, MISS]
 
 
-def test_put_many_ends_with_values_that_do_not(daemon: Daemon) -> None:
+def test_put_many_endless_iterator_refused(daemon: Daemon) -> None:
     class Unending:
         def __getitem__(self, index: int) -> int:
             return index
@@ -229,7 +227,7 @@ CALLS: dict[str, Callable[[fcached.Client, Any], Any]] = {
     ("prompts", "text"),
     [({"a": 1, "b": 2}, "keys"), ({"a", "b"}, "no order"), ("ab", "one text"), (b"ab", "one text")],
 )
-def test_prompts_without_an_order_are_refused(
+def test_prompts_without_order_refused(
     daemon: Daemon, call: Callable[[fcached.Client, Any], Any], prompts: Any, text: str
 ) -> None:
     with open_client(daemon) as client:
@@ -240,13 +238,13 @@ def test_prompts_without_an_order_are_refused(
 @pytest.mark.parametrize(
     "make", [*POSITIONS, lambda a, b: iter([a, b]), lambda a, b: {a: 0, b: 0}.keys()]
 )
-def test_prompts_are_taken_in_their_order(daemon: Daemon, make: Callable[[Any, Any], Any]) -> None:
+def test_prompts_read_in_order(daemon: Daemon, make: Callable[[Any, Any], Any]) -> None:
     with open_client(daemon) as client:
         client.put_many("op", "base", ["a", "b"], 0, [7, 8])
         assert client.get_many("op", "base", make("a", "b")) == [7, 8]
 
 
-def test_numbers_of_an_array_are_values(daemon: Daemon) -> None:
+def test_values_of_numpy_array_stored(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         values = array.array("d", [7.0, 8.0])
         assert client.cached_batch("op", "base", ["a", "b"], 0, lambda _: values) == [7.0, 8.0]

@@ -1,4 +1,4 @@
-"""What requests of lm-evaluation-harness are called, and which answers are kept."""
+"""The keys of requests of lm-evaluation-harness, and the answers that are stored."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 
 from fcached.lm_eval import keys
 from fcached.lm_eval.keys import GENERATE, LOGLIKELIHOOD, ROLLING
+from values_support import used_bytes
 
 
-def test_different_arguments_have_different_keys() -> None:
+def test_key_of_different_arguments_differs() -> None:
     arguments: list[tuple[Any, ...]] = [
         ("ab", "c"), ("a", "bc"), ("abc",), ("ab", "c", None),
         (1,), (True,), (1.0,), ("1",), (0.0,), (-0.0,), (None,), ("",), (), ([],), ({},),
@@ -29,14 +30,23 @@ def test_different_arguments_have_different_keys() -> None:
     assert len({keys.key(args) for args in arguments}) == len(arguments)
 
 
-def test_equal_arguments_have_equal_keys() -> None:
+def test_key_of_equal_arguments_equal() -> None:
     assert keys.key(("x", {"a": 1, "b": [2]})) == keys.key(["x", {"b": (2,), "a": 1}])
     assert keys.key((bytearray(b"x"),)) == keys.key((memoryview(b"x"),)) == keys.key((b"x",))
     array = numpy.arange(8)
     assert keys.key((array[::2],)) == keys.key((array[::2].copy(),))
 
 
-def test_a_key_is_the_same_in_every_process() -> None:
+@pytest.mark.parametrize("dtype", [[("a", "i1"), ("b", "i4")], "g"], ids=str)
+def test_key_of_padded_array_depends_on_values_alone(dtype: Any) -> None:
+    dtype = numpy.dtype(dtype, align=isinstance(dtype, list))
+    value = numpy.ones(1, dtype)
+    dirty = value.copy()
+    dirty.view("u1")[~used_bytes(dtype)] = 0xA5
+    assert keys.key((dirty,)) == keys.key((value,)) != keys.key((numpy.zeros(1, dtype),))
+
+
+def test_key_in_other_process_equal() -> None:
     args = ("Äpfel \ud800", {"until": ["\n"], "max_gen_toks": 8, "temperature": 0.0})
     program = (
         "import json, sys; from fcached.lm_eval import key;"
@@ -47,7 +57,7 @@ def test_a_key_is_the_same_in_every_process() -> None:
     assert printed.strip() == keys.key(args).hex()
 
 
-def test_what_has_no_canonical_bytes_is_refused() -> None:
+def test_key_of_unknown_object_refused() -> None:
     circle: list[Any] = []
     circle.append(circle)
     for value in (object(), {1, 2}, numpy.array([object()]), circle, lambda: None):
@@ -56,7 +66,7 @@ def test_what_has_no_canonical_bytes_is_refused() -> None:
 
 
 class _Image:
-    """What is used of Pillow's Image."""
+    """The attributes of Pillow's Image that keys use."""
 
     def __init__(self, pixels: bytes, **others: Any) -> None:
         self.mode, self.size, self.pixels = "RGB", (2, 1), pixels
@@ -76,7 +86,7 @@ class _Image:
         return self.exif
 
 
-def test_images_are_told_apart_by_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_of_images_depends_on_visible_content(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("PIL.Image")
     module.Image = _Image  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "PIL.Image", module)
@@ -106,7 +116,7 @@ def test_images_are_told_apart_by_what_is_seen(monkeypatch: pytest.MonkeyPatch) 
         "temperature=0",
     ],
 )
-def test_generation_that_draws_is_seen(parameters: Any) -> None:
+def test_sampled_generation_detected(parameters: Any) -> None:
     assert keys.sampled(GENERATE, ("context", parameters))
     assert not keys.sampled(LOGLIKELIHOOD, ("context", parameters))
 
@@ -123,11 +133,11 @@ def test_generation_that_draws_is_seen(parameters: Any) -> None:
         None,
     ],
 )
-def test_greedy_generation_is_seen(parameters: Any) -> None:
+def test_greedy_generation_detected(parameters: Any) -> None:
     assert not keys.sampled(GENERATE, ("context", parameters))
 
 
-def test_answers_that_are_none_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storable_invalid_answers_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keys.storable(GENERATE, " ") and keys.storable(GENERATE, "no answer")
     monkeypatch.setenv("LMEVAL_MODEL_NONE_ANSWER_PLACEHOLDER", "no answer")
     for answer in (None, "", "no answer", 1.0):

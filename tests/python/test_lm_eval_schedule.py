@@ -1,4 +1,4 @@
-"""In which order a worker asks for requests, and for how many at a time."""
+"""The order in which a worker leases requests, and the number at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from fcached.lm_eval.schedule import Walk, batch_of, piece, start_of
 
 
-def test_a_walk_hands_out_everything_once_from_its_start_on() -> None:
+def test_walk_from_start_yields_each_item_once() -> None:
     walk = Walk(list(range(100)), lambda item: item, batch=7, start=0.25)
     taken = []
     while walk:
@@ -19,7 +19,7 @@ def test_a_walk_hands_out_everything_once_from_its_start_on() -> None:
     assert walk.take(7) == []
 
 
-def test_a_group_stays_together_where_batches_stay_full() -> None:
+def test_walk_keeps_group_together_if_batches_full() -> None:
     items = ["a1", "a2", "b1", "b2", "b3", "c1", "d1"]
     walk = Walk(items, lambda item: item[0], batch=1, start=0.25)
     assert walk.take(2) == ["b1", "b2", "b3"]
@@ -28,12 +28,12 @@ def test_a_group_stays_together_where_batches_stay_full() -> None:
     assert [walk.take(2) for _ in range(3)] == [["b1", "b2"], ["b3", "c1"], ["d1", "a1"]]
 
 
-def test_a_group_that_is_everything_is_divided() -> None:
+def test_walk_single_group_is_divided() -> None:
     walk = Walk(list(range(1000)), lambda item: "", batch=1)
     assert [len(walk.take(10)) for _ in range(3)] == [10, 10, 10]
 
 
-def test_pieces_are_whole_batches_and_smaller_towards_the_end() -> None:
+def test_piece_is_whole_batches_and_shrinks() -> None:
     sizes = [piece(left, batch=8) for left in range(2000, -1, -1)]
     assert sizes[0] == 32 and sizes[-1] == 8 and sizes == sorted(sizes, reverse=True)
     assert all(size % 8 == 0 for size in sizes)
@@ -52,12 +52,12 @@ def test_pieces_are_whole_batches_and_smaller_towards_the_end() -> None:
         ({}, 64),
     ],
 )
-def test_a_models_batch(model: dict[str, object], batch: int) -> None:
+def test_batch_of_model_attributes_read(model: dict[str, object], batch: int) -> None:
     assert batch_of(SimpleNamespace(**model)) == batch
 
 
 @pytest.mark.parametrize("workers", range(2, 9))
-def test_workers_that_are_started_together_start_far_apart(workers: int) -> None:
+def test_start_of_consecutive_workers_far_apart(workers: int) -> None:
     for first in range(0, 32768, 1009):
         starts = sorted(start_of(first + n) for n in range(workers))
         gaps = [b - a for a, b in zip(starts, [*starts[1:], starts[0] + 1])]

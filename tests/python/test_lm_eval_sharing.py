@@ -43,7 +43,7 @@ def daemon() -> Daemon:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
 @pytest.mark.parametrize("together", [False, True])
-def test_workers_divide_the_requests(
+def test_workers_in_parallel_divide_requests(
     daemon: Daemon, method: str, workers: int, together: bool
 ) -> None:
     requests = requests_of(method, 100)
@@ -53,11 +53,11 @@ def test_workers_divide_the_requests(
     passes = Counter(str(args) for worker in all_of for args in worker.model.passes)
     assert len(passes) == 100 and set(passes.values()) == {1}
     assert len(daemon.puts) == 100 and not daemon.leases
-    # One would take 50 s, in batches of 2: nobody waits for more than a piece towards the end.
+    # One worker would take 50 s, in batches of 2. At the end a wait is one piece at most.
     assert max(daemon.turns.ended.values()) <= 50 / workers + 3
 
 
-def test_later_workers_compute_only_what_is_new(daemon: Daemon) -> None:
+def test_worker_started_later_computes_new_requests(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood", 30)
     Worker(daemon).call("loglikelihood", requests[:20])
     second = Worker(daemon)
@@ -68,7 +68,7 @@ def test_later_workers_compute_only_what_is_new(daemon: Daemon) -> None:
     assert third.model.calls == [] and len(third.client.lookups) == 1
 
 
-def test_an_interrupted_call_loses_one_batch_at_most(daemon: Daemon) -> None:
+def test_call_interrupted_loses_one_batch(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood_rolling", 40)
     first = Worker(daemon)
     batches = iter(range(7))
@@ -87,7 +87,7 @@ def _stop() -> None:
     raise KeyboardInterrupt
 
 
-def test_what_a_failed_worker_gives_up_another_computes(daemon: Daemon) -> None:
+def test_worker_failing_gives_up_leases(daemon: Daemon) -> None:
     requests = requests_of("generate_until", 40)
     failing, working = Worker(daemon, start=0.0), Worker(daemon, start=0.5)
     batches = iter(range(3))
@@ -103,7 +103,7 @@ def test_what_a_failed_worker_gives_up_another_computes(daemon: Daemon) -> None:
     assert len(failing.model.passes) + len(working.model.passes) == 40
 
 
-def test_leases_that_nobody_ends_are_not_waited_for_longer_than_allowed(daemon: Daemon) -> None:
+def test_lease_never_ended_wait_bounded(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood_rolling", 10)
     holder = Worker(daemon).client
     holder.get_many(
@@ -116,7 +116,7 @@ def test_leases_that_nobody_ends_are_not_waited_for_longer_than_allowed(daemon: 
     assert len(worker.model.passes) == 10
 
 
-def test_without_a_daemon_the_model_gets_one_call_with_all_requests(daemon: Daemon) -> None:
+def test_daemon_absent_model_gets_one_call(daemon: Daemon) -> None:
     daemon.up = False
     requests = requests_of("loglikelihood", 50)
     worker = Worker(daemon)
@@ -124,7 +124,7 @@ def test_without_a_daemon_the_model_gets_one_call_with_all_requests(daemon: Daem
     assert worker.model.calls == [[request.args for request in requests]]
 
 
-def test_when_the_daemon_goes_the_rest_is_one_call(daemon: Daemon) -> None:
+def test_daemon_stopping_rest_is_one_call(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood", 99)
     worker = Worker(daemon)
     batches = iter(range(2))
@@ -139,7 +139,7 @@ def test_when_the_daemon_goes_the_rest_is_one_call(daemon: Daemon) -> None:
     assert len(worker.model.passes) == 99 and len(worker.model.calls) == 2
 
 
-def test_copies_are_computed_once_and_answered_each(daemon: Daemon) -> None:
+def test_duplicate_requests_computed_once(daemon: Daemon) -> None:
     requests = requests_of("generate_until", 6)
     repeated = [request for request in requests for _ in range(3)]
     worker = Worker(daemon)
@@ -147,7 +147,7 @@ def test_copies_are_computed_once_and_answered_each(daemon: Daemon) -> None:
     assert len(worker.model.passes) == 6 and len(daemon.puts) == 6
 
 
-def test_what_is_drawn_is_computed_for_each_and_never_stored(daemon: Daemon) -> None:
+def test_sampled_requests_computed_each_and_not_stored(daemon: Daemon) -> None:
     drawn = Request(("once upon a time", {"do_sample": True, "temperature": 0.7}))
     worker = Worker(daemon)
     worker.call("generate_until", [drawn] * 4)
@@ -158,7 +158,7 @@ def test_what_is_drawn_is_computed_for_each_and_never_stored(daemon: Daemon) -> 
     assert len(daemon.values) == 5 and worker.model.calls[-1] == [drawn.args] * 2
 
 
-def test_what_cannot_be_keyed_is_computed_and_said_once(
+def test_unkeyable_requests_computed_and_logged_once(
     daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = Request(("context", {1, 2}))
@@ -171,7 +171,7 @@ def test_what_cannot_be_keyed_is_computed_and_said_once(
     assert len(daemon.values) == 3 and worker.model.passes.count(odd.args) == 2
 
 
-def test_answers_that_are_none_are_not_stored_and_free_who_waits(daemon: Daemon) -> None:
+def test_invalid_answers_not_stored_and_leases_given_up(daemon: Daemon) -> None:
     class Failing(Model):
         def answer(self, method: str, args: tuple[Any, ...]) -> Any:
             return "" if args[0].endswith("3") else super().answer(method, args)
@@ -185,14 +185,14 @@ def test_answers_that_are_none_are_not_stored_and_free_who_waits(daemon: Daemon)
     assert results[0][3] in ("", results[1][3])
 
 
-def test_a_stored_value_that_is_no_answer_is_computed_instead(daemon: Daemon) -> None:
+def test_stored_invalid_answer_computed(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood", 4)
     daemon.values[keys.key(requests[1].args)] = "another program's"
     worker = Worker(daemon)
     assert worker.call("loglikelihood", requests) == plain("loglikelihood", requests)
 
 
-def test_the_users_hook_hears_everything_and_is_there_afterwards(daemon: Daemon) -> None:
+def test_cache_hook_called_and_restored(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood", 12)
     worker = Worker(daemon)
     hook: Hook = worker.model.cache_hook
@@ -201,8 +201,8 @@ def test_the_users_hook_hears_everything_and_is_there_afterwards(daemon: Daemon)
     assert sorted(req for _, req, _ in hook.told) == sorted(r.args for r in requests)
 
 
-def test_requests_that_a_model_does_not_tell_apart(daemon: Daemon) -> None:
-    """hf-multimodal tells of the text and leaves the images out."""
+def test_ambiguous_reports_put_at_end(daemon: Daemon) -> None:
+    """hf-multimodal reports the text without the images."""
     requests = [
         Request((f"<image> {n // 2}", {"until": []}, {"visual": [bytes([n])]})) for n in range(8)
     ]
@@ -213,7 +213,7 @@ def test_requests_that_a_model_does_not_tell_apart(daemon: Daemon) -> None:
     assert again.model.passes == [] and len(daemon.puts) == 8
 
 
-def test_what_the_model_returns_counts_where_it_told_of_something_else(daemon: Daemon) -> None:
+def test_returned_answer_replaces_reported_one(daemon: Daemon) -> None:
     class Stripping(Model):
         def generate_until(self, requests: Any) -> list[Any]:
             return [answer.upper() for answer in super().generate_until(requests)]
@@ -226,7 +226,7 @@ def test_what_the_model_returns_counts_where_it_told_of_something_else(daemon: D
     assert Worker(daemon).call("generate_until", requests) == expected
 
 
-def test_a_model_without_a_hook(daemon: Daemon) -> None:
+def test_model_without_hook_answers_shared(daemon: Daemon) -> None:
     requests = requests_of("loglikelihood", 7)
     worker = Worker(daemon)
     hook, calls = worker.model.cache_hook, worker.model.calls
@@ -240,7 +240,7 @@ def test_a_model_without_a_hook(daemon: Daemon) -> None:
     assert len(daemon.puts) == 7 and hook.told == []
 
 
-def test_arguments_that_the_model_changes_while_it_works(daemon: Daemon) -> None:
+def test_arguments_changed_by_model_keep_keys(daemon: Daemon) -> None:
     class Popping(Model):
         def generate_until(self, requests: Any) -> list[Any]:
             answers = super().generate_until(requests)
@@ -256,7 +256,7 @@ def test_arguments_that_the_model_changes_while_it_works(daemon: Daemon) -> None
     assert again.model.passes == []
 
 
-def test_a_call_within_a_call_goes_straight_through(daemon: Daemon) -> None:
+def test_nested_call_passes_through(daemon: Daemon) -> None:
     worker = Worker(daemon)
 
     def rolling(requests: list[Request]) -> list[float]:
@@ -272,7 +272,7 @@ def test_a_call_within_a_call_goes_straight_through(daemon: Daemon) -> None:
     assert set(daemon.values) == {keys.key(request.args) for request in requests}
 
 
-def test_ranks_of_one_run_do_not_share_unless_they_may(
+def test_several_ranks_unshared_unless_independent(
     daemon: Daemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     requests = requests_of("loglikelihood", 12)
@@ -290,14 +290,14 @@ def test_ranks_of_one_run_do_not_share_unless_they_may(
     assert len(daemon.values) == 12
 
 
-def test_a_model_that_returns_too_few_answers(daemon: Daemon) -> None:
+def test_model_returning_too_few_answers_raises(daemon: Daemon) -> None:
     worker = Worker(daemon)
     with pytest.raises(BatchError, match="Model.loglikelihood returned 0 answers for 2 requests"):
         worker.sharing.call("loglikelihood", lambda given: [], requests_of("loglikelihood", 2))
     assert not daemon.leases
 
 
-def test_an_answer_that_has_no_encoding_is_returned(
+def test_unencodable_answer_returned(
     daemon: Daemon, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Worker(daemon)
@@ -311,9 +311,7 @@ def test_an_answer_that_has_no_encoding_is_returned(
     assert not daemon.leases and caplog.text.count("no encoding") == 1
 
 
-def test_one_line_tells_what_became_of_the_requests(
-    daemon: Daemon, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_call_logs_one_summary_line(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lm_eval.fcached")
     requests = requests_of("loglikelihood", 10)
     Worker(daemon).call("loglikelihood", requests[:4])

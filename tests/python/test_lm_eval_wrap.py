@@ -1,4 +1,4 @@
-"""fcached.lm_eval.wrap on a real daemon, with a model that is a stand-in for lm_eval's."""
+"""fcached.lm_eval.wrap with a real daemon and a fake model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def entries(daemon: Daemon) -> int:
         return int(client.server_stats().daemon["entries"])
 
 
-def test_answers_and_their_types_are_those_of_the_model(daemon: Daemon, model: Model) -> None:
+def test_wrap_answers_keep_types(daemon: Daemon, model: Model) -> None:
     again = wrap(Model(), "a-model", socket=daemon.socket)
     for requests, method in (
         (REQUESTS, "loglikelihood"),
@@ -50,7 +50,7 @@ def test_answers_and_their_types_are_those_of_the_model(daemon: Daemon, model: M
     assert (type(answer[0]), type(answer[1])) == (float, bool)
 
 
-def test_it_is_the_same_object_and_can_be_what_it_was(daemon: Daemon) -> None:
+def test_wrap_returns_same_object_and_unwrap_restores(daemon: Daemon) -> None:
     model = Model()
     bare = vars(model).copy()
     assert wrap(model, "a-model", socket=daemon.socket) is model
@@ -61,7 +61,7 @@ def test_it_is_the_same_object_and_can_be_what_it_was(daemon: Daemon) -> None:
     assert entries(daemon) == 0
 
 
-def test_wrapped_again_it_has_the_later_settings(daemon: Daemon) -> None:
+def test_wrap_twice_uses_later_settings(daemon: Daemon) -> None:
     model = Model()
     for namespace in ("first", "first", "second"):
         wrap(model, namespace, socket=daemon.socket)
@@ -71,7 +71,7 @@ def test_wrapped_again_it_has_the_later_settings(daemon: Daemon) -> None:
     assert "loglikelihood_rolling" not in vars(model)
 
 
-def test_another_view_is_another_key(daemon: Daemon, model: Model) -> None:
+def test_wrap_view_is_part_of_key(daemon: Daemon, model: Model) -> None:
     model.loglikelihood(REQUESTS)
     wrap(model, "a-model", view="merged", socket=daemon.socket).loglikelihood(REQUESTS)
     assert len(model.passes) == 80
@@ -85,7 +85,7 @@ class Drifting(Model):
         return logprob + 0.5, greedy
 
 
-def test_verify_computes_hits_again(
+def test_wrap_verify_recomputes_hits(
     daemon: Daemon, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stored = model.loglikelihood(REQUESTS)
@@ -100,13 +100,13 @@ def test_verify_computes_hits_again(
     assert wrap(Model(), "a-model", socket=daemon.socket).loglikelihood(REQUESTS) == stored
 
 
-def test_without_a_daemon_nothing_is_different(tmp_path: Any) -> None:
+def test_wrap_without_daemon_changes_nothing(tmp_path: Any) -> None:
     model = wrap(Model(), "a-model", socket=str(tmp_path / "none.sock"))
     assert model.loglikelihood(REQUESTS) == Model().loglikelihood(REQUESTS)
     assert model.calls == [[request.args for request in REQUESTS]]
 
 
-def test_a_daemon_that_stops_in_between(daemon: Daemon, model: Model) -> None:
+def test_wrap_daemon_stopping_returns_answers(daemon: Daemon, model: Model) -> None:
     batches = iter(range(3))
 
     def stop() -> None:
@@ -118,7 +118,7 @@ def test_a_daemon_that_stops_in_between(daemon: Daemon, model: Model) -> None:
     assert len(model.passes) == 40
 
 
-def test_an_unknown_model_needs_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrap_unknown_model_needs_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(fcached.NamespaceError, match="lm_eval_fakes.Model .*FCACHE_NAMESPACE"):
         wrap(Model())
     monkeypatch.setenv("FCACHE_DISABLE", "1")
@@ -127,13 +127,13 @@ def test_an_unknown_model_needs_a_namespace(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class RemoteModel(Model):
-    """What identity looks at of lm_eval's models behind an API."""
+    """The attributes of lm_eval's API models that identity uses."""
 
     base_url, model, _max_gen_toks, max_length = "http://127.0.0.1:8000/v1", "llama", 256, 2047
     tokenizer: Any = None
 
 
-def test_the_namespace_of_a_model_behind_an_api(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespace_of_api_model_depends_on_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RemoteModel, "__module__", "lm_eval.models.openai_completions")
     names = [identity.namespace_of(RemoteModel())]
     for attribute, value in (
@@ -153,7 +153,7 @@ def test_the_namespace_of_a_model_behind_an_api(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def harness(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The modules of lm_eval that the command uses; the list has the models that it made."""
+    """Fakes the modules of lm_eval that the command uses. The list contains the created models."""
     made: list[Any] = []
 
     class Named(Model):
@@ -185,7 +185,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def test_the_command_wraps_the_models_that_it_makes(
+def test_command_wraps_created_models(
     daemon: Daemon, harness: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FCACHE_SOCKET", daemon.socket)
@@ -196,7 +196,7 @@ def test_the_command_wraps_the_models_that_it_makes(
     assert [len(model.passes) for model in harness] == [40, 0]
 
 
-def test_the_command_goes_on_without_a_namespace(
+def test_command_without_namespace_runs_unshared(
     harness: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     command.main()
@@ -205,7 +205,7 @@ def test_the_command_goes_on_without_a_namespace(
     assert all("loglikelihood" not in vars(model) for model in harness)
 
 
-def test_the_command_without_the_harness(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_without_harness_names_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vars(sys)["modules"], "lm_eval", None)
     with pytest.raises(SystemExit, match="pip install lm-eval"):
         command.main()

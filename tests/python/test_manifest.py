@@ -15,14 +15,14 @@ import fcached
 
 
 def listed(daemon: Daemon) -> list[dict[str, Any]]:
-    """What `fcachectl namespaces --json` says."""
+    """The output of `fcachectl namespaces --json`."""
     command = [os.environ["FCACHECTL"], "--socket", daemon.socket, "namespaces", "--json"]
     answer = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
     found: list[dict[str, Any]] = json.loads(answer.stdout)
     return found
 
 
-def test_a_namespace_brings_its_manifest(daemon: Daemon, tmp_path: Path) -> None:
+def test_namespace_manifest_stored(daemon: Daemon, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "tiny"}')
@@ -37,7 +37,7 @@ def test_a_namespace_brings_its_manifest(daemon: Daemon, tmp_path: Path) -> None
     assert entry["entries"] == 1
 
 
-def test_a_restarted_daemon_is_told_again(daemon: Daemon) -> None:
+def test_manifest_sent_again_after_restart(daemon: Daemon) -> None:
     with fcached.Client("n", socket=daemon.socket, deadline=5.0, manifest='{"a": 1}') as client:
         daemon.stop()
         daemon.start()
@@ -46,11 +46,11 @@ def test_a_restarted_daemon_is_told_again(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("manifest", ["", "x" * 16385, "a\0b"])
-def test_a_manifest_that_the_daemon_would_refuse(daemon: Daemon, manifest: str) -> None:
+def test_manifest_invalid_refused(daemon: Daemon, manifest: str) -> None:
     with pytest.raises(fcached.ArgumentError, match="manifest"):
         fcached.Client("n", socket=daemon.socket, manifest=manifest)
 
 
-def test_a_manifest_that_is_no_text(daemon: Daemon) -> None:
+def test_manifest_not_text_refused(daemon: Daemon) -> None:
     with pytest.raises(TypeError):
         fcached.Client("n", socket=daemon.socket, manifest=7)  # type: ignore[arg-type]

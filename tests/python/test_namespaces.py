@@ -1,4 +1,4 @@
-"""fcached.namespace_for: what is in the files counts, where they are does not."""
+"""fcached.namespace_for: the content of files counts, and their paths do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def _home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(folder: Path, **changed: str) -> Path:
-    """A model's folder; the keyword ``config`` replaces the text of config.json, and so on."""
+    """Writes a model's directory. The keyword ``config`` replaces the text of config.json, and so
+    on."""
     folder.mkdir(parents=True)
     files = {
         "config.json": '{"model_type": "gpt2", "n_layer": 2, "_name_or_path": "/home/a/gpt2"}',
@@ -85,10 +86,10 @@ def facts(namespace: Any) -> dict[str, Any]:
     return loaded
 
 
-# ---- what counts, and what does not
+# ---- files that count
 
 
-def test_the_name(tmp_path: Path) -> None:
+def test_name_has_type_and_digest(tmp_path: Path) -> None:
     namespace = namespace_for(write(tmp_path / "m"))
     prefix, digest = namespace.rsplit("-", 1)
     assert prefix == "gpt2" and len(digest) == 16 and int(digest, 16) >= 0
@@ -96,7 +97,7 @@ def test_the_name(tmp_path: Path) -> None:
     assert namespace == namespace_for(str(tmp_path / "m"))
 
 
-def test_equal_files_elsewhere_are_the_same(
+def test_equal_files_in_other_directory_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = write(tmp_path / "a" / "gpt2"), write(tmp_path / "b" / "copy")
@@ -109,9 +110,7 @@ def test_equal_files_elsewhere_are_the_same(
     assert facts(namespace_for("b/copy"))["model_name"] == "b/copy"
 
 
-def test_the_order_in_which_a_folder_lists_its_files_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listing_order_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = namespace_for(write(tmp_path / "m"))
     scandir: Callable[..., Any] = os.scandir
 
@@ -150,7 +149,7 @@ def test_the_order_in_which_a_folder_lists_its_files_does_not_count(
         ("nobody knows", "other"),
     ],
 )
-def test_each_file_counts(tmp_path: Path, name: str, group: str) -> None:
+def test_each_file_changed_changes_name(tmp_path: Path, name: str, group: str) -> None:
     plain, changed = write(tmp_path / "m"), write(tmp_path / "n", **{name: '{"other": 1}'})
     before, after = namespace_for(plain), namespace_for(changed)
     assert before != after
@@ -158,7 +157,7 @@ def test_each_file_counts(tmp_path: Path, name: str, group: str) -> None:
     assert differing == {group, "model_name"}
 
 
-def test_a_file_that_moves_within_the_folder_counts(tmp_path: Path) -> None:
+def test_file_moved_changes_name(tmp_path: Path) -> None:
     before = namespace_for(write(tmp_path / "m"))
     os.rename(tmp_path / "m" / "odd.dat", tmp_path / "m" / "odder.dat")
     assert namespace_for(tmp_path / "m") != before
@@ -173,7 +172,7 @@ def test_a_file_that_moves_within_the_folder_counts(tmp_path: Path) -> None:
         *(".git/config", "checkpoint-500/model.safetensors", "__pycache__/a.pyc", "runs/x"),
     ],
 )
-def test_what_no_loader_reads_does_not_count(tmp_path: Path, name: str) -> None:
+def test_ignored_files_not_counted(tmp_path: Path, name: str) -> None:
     plain, more = write(tmp_path / "m"), write(tmp_path / "n", **{name: "anything"})
     assert namespace_for(more) == namespace_for(plain)
 
@@ -185,13 +184,13 @@ def test_what_no_loader_reads_does_not_count(tmp_path: Path, name: str) -> None:
         ("tokenizer_config.json", "{}"),
     ],
 )
-def test_a_path_noted_in_a_config_does_not_count(tmp_path: Path, name: str, text: str) -> None:
+def test_recorded_path_in_config_not_counted(tmp_path: Path, name: str, text: str) -> None:
     assert namespace_for(write(tmp_path / "m")) == namespace_for(
         write(tmp_path / "n", **{name: text})
     )
 
 
-def test_a_config_that_is_no_json_counts_by_its_bytes(tmp_path: Path) -> None:
+def test_config_not_json_counted_by_bytes(tmp_path: Path) -> None:
     names = {
         namespace_for(write(tmp_path / str(number), **{"config.json": text}))
         for number, text in enumerate(["{", "{ ", "[]", "[" * 100_000, "\0"])
@@ -199,7 +198,7 @@ def test_a_config_that_is_no_json_counts_by_its_bytes(tmp_path: Path) -> None:
     assert len(names) == 5
 
 
-def test_changed_in_place_with_the_same_size(tmp_path: Path) -> None:
+def test_file_changed_in_place_changes_name(tmp_path: Path) -> None:
     before = namespace_for(write(tmp_path / "m"))
     weights = tmp_path / "m" / "model-00001-of-00002.safetensors"
     status = weights.stat()
@@ -213,7 +212,7 @@ def test_changed_in_place_with_the_same_size(tmp_path: Path) -> None:
 # ---- adapter, tokenizer
 
 
-def test_an_adapter_counts_but_not_where_it_or_its_base_was(tmp_path: Path) -> None:
+def test_adapter_content_counted_without_paths(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     one = write_adapter(tmp_path / "one", base="/home/a/gpt2")
     same = write_adapter(tmp_path / "same", base="org/gpt2")
@@ -225,7 +224,7 @@ def test_an_adapter_counts_but_not_where_it_or_its_base_was(tmp_path: Path) -> N
     assert len(names) == 4
 
 
-def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
+def test_tokenizer_separate_counted(tmp_path: Path) -> None:
     model, other = write(tmp_path / "m"), write(tmp_path / "n", **{"vocab.txt": "d e f"})
     assert namespace_for(model, tokenizer=model) == namespace_for(model)
     with_other = namespace_for(model, tokenizer=other)
@@ -234,7 +233,7 @@ def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     assert namespace_for(model, tokenizer=other) == with_other
 
 
-def test_an_adapter_is_no_model(tmp_path: Path) -> None:
+def test_adapter_given_as_model_refused(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "a", base="org/tiny")
     with pytest.raises(fcached.ArgumentError, match=r"model='org/tiny', and adapter='.*/a'"):
         namespace_for(adapter)
@@ -243,7 +242,7 @@ def test_an_adapter_is_no_model(tmp_path: Path) -> None:
 # ---- single files
 
 
-def test_a_single_file_and_its_other_parts(tmp_path: Path) -> None:
+def test_single_file_counts_all_parts(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}.gguf").write_text("quantised")
@@ -264,7 +263,7 @@ def test_a_single_file_and_its_other_parts(tmp_path: Path) -> None:
 # ---- the hub's cache
 
 
-def test_a_hub_id_is_its_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_id_equals_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write(tmp_path / "m")
     cache = tmp_path / "hf" / "hub"
     write_hub(cache, model)
@@ -290,7 +289,7 @@ def test_a_hub_id_is_its_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("ref", ["", "../../../snapshots", "F" * 40, "\xff", "0123"])
-def test_a_ref_that_is_no_commit_is_not_followed(tmp_path: Path, ref: str) -> None:
+def test_hub_ref_invalid_not_followed(tmp_path: Path, ref: str) -> None:
     write_hub(tmp_path, write(tmp_path / "m"), ref=None)
     (tmp_path / "models--org--tiny" / "refs").mkdir()
     (tmp_path / "models--org--tiny" / "refs" / "main").write_text(ref, encoding="latin-1")
@@ -298,7 +297,7 @@ def test_a_ref_that_is_no_commit_is_not_followed(tmp_path: Path, ref: str) -> No
         namespace_for("org/tiny", cache_dir=tmp_path)
 
 
-def test_a_download_cut_short(tmp_path: Path) -> None:
+def test_download_incomplete_refused(tmp_path: Path) -> None:
     write_hub(tmp_path, write(tmp_path / "m"))
     snapshot = tmp_path / "models--org--tiny" / "snapshots" / COMMIT
     os.remove(snapshot / "model-00002-of-00002.safetensors")
@@ -313,10 +312,10 @@ def test_a_download_cut_short(tmp_path: Path) -> None:
         namespace_for("org/tiny", cache_dir=tmp_path)
 
 
-# ---- what is not in files
+# ---- facts beside files
 
 
-def test_each_ingredient_changes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_fact_changes_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = write(tmp_path / "m")
     monkeypatch.setattr(machine, "_gpu_models", lambda: {"NVIDIA A100", "NVIDIA T4"})
     ingredients: list[dict[str, Any]] = [
@@ -350,23 +349,24 @@ def test_each_ingredient_changes_the_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(set(names)) == len(names)
 
 
-def test_none_is_as_if_not_given(tmp_path: Path) -> None:
+def test_fact_none_omitted(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     given = namespace_for(model, adapter=None, tokenizer=None, dtype=None, device=None, more=None)
     assert given == namespace_for(model)
 
 
-def test_a_path_among_the_rest_counts_by_its_content(tmp_path: Path) -> None:
+def test_path_in_more_counted_by_content(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     for folder, text in (("a", "same"), ("b", "same"), ("c", "other")):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "README.md").write_text(text)  # what a model's folder leaves out
+        (tmp_path / folder / "README.md").write_text(text)  # facts that are not in a model's
+        # directory
     first, same, other = (namespace_for(model, prompts=tmp_path / name) for name in "abc")
     assert first == same != other
     assert namespace_for(model, prompts=str(tmp_path / "a")) != first, "a str is only a str"
 
 
-def test_spellings_of_a_dtype_are_one(tmp_path: Path) -> None:
+def test_dtype_spellings_equal(tmp_path: Path) -> None:
     numpy = pytest.importorskip("numpy")
     for spellings, name in (
         (
@@ -384,14 +384,14 @@ def test_spellings_of_a_dtype_are_one(tmp_path: Path) -> None:
             machine.dtype_name(wrong)
 
 
-def test_dtypes_and_devices_of_torch() -> None:
+def test_torch_dtypes_and_devices_accepted() -> None:
     torch = pytest.importorskip("torch")
     assert machine.dtype_name(torch.float32) == "float32"
     assert machine.dtype_name(torch.half) == "float16"
     assert machine.device_facts(torch.device("cpu")) == machine.device_facts("cpu")
 
 
-def test_the_number_of_a_gpu_counts_only_where_they_differ(
+def test_gpu_number_counted_only_if_models_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(machine, "_gpu_models", lambda: {"NVIDIA A100"})
@@ -403,7 +403,7 @@ def test_the_number_of_a_gpu_counts_only_where_they_differ(
     assert machine.device_facts("cuda:0")["env.CUDA_VISIBLE_DEVICES"] == "1"
 
 
-def test_gpus_as_the_driver_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_models_read_from_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_GPUS", str(tmp_path))
     assert machine._gpu_models() == set()
     for bus, model in (("1", "NVIDIA A100"), ("2", "NVIDIA A100"), ("3", "NVIDIA T4")):
@@ -413,14 +413,14 @@ def test_gpus_as_the_driver_lists_them(tmp_path: Path, monkeypatch: pytest.Monke
     assert machine._gpu_models() == {"NVIDIA A100", "NVIDIA T4"}
 
 
-def test_libraries_are_told_by_their_versions(tmp_path: Path) -> None:
+def test_libraries_counted_by_version(tmp_path: Path) -> None:
     import numpy
 
     told = facts(namespace_for(write(tmp_path / "m"), libraries=("numpy", "no-such")))
     assert told["numpy"] == numpy.__version__ and told["no-such"] == "not installed"
 
 
-def test_nothing_large_is_imported(tmp_path: Path) -> None:
+def test_namespace_for_imports_nothing_large(tmp_path: Path) -> None:
     code = (
         "import sys, fcached\n"
         f"fcached.namespace_for({str(write(tmp_path / 'm'))!r}, dtype='fp32', device='cpu')\n"
@@ -443,7 +443,7 @@ class _Loaded:
 
 
 @pytest.mark.parametrize("argument", ["model", "adapter", "tokenizer"])
-def test_a_loaded_model_is_told_what_to_give(tmp_path: Path, argument: str) -> None:
+def test_loaded_model_refused_with_its_path(tmp_path: Path, argument: str) -> None:
     arguments: dict[str, Any] = {"model": write(tmp_path / "m"), argument: _Loaded()}
     with pytest.raises(TypeError, match=f"not a loaded _Loaded: .*{argument}='org/tiny'"):
         namespace_for(**arguments)
@@ -452,27 +452,27 @@ def test_a_loaded_model_is_told_what_to_give(tmp_path: Path, argument: str) -> N
 
 
 @pytest.mark.parametrize("name", ["", "no/such/folder", "/no/such", "../x", "a\0b", "org/ti ny"])
-def test_a_model_that_is_not_there(name: str) -> None:
+def test_model_missing_refused(name: str) -> None:
     with pytest.raises(fcached.ArgumentError, match="^model: "):
         namespace_for(name)
 
 
 @pytest.mark.parametrize("revision", ["none", "../main", "a/../../x", "\0"])
-def test_a_revision_that_is_not_there(tmp_path: Path, revision: str) -> None:
+def test_revision_missing_refused(tmp_path: Path, revision: str) -> None:
     write_hub(tmp_path, write(tmp_path / "m"))
     with pytest.raises(fcached.ArgumentError, match="revision"):
         namespace_for("org/tiny", revision=revision, cache_dir=tmp_path)
 
 
-def test_more_that_is_not_right(tmp_path: Path) -> None:
+def test_more_invalid_refused(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     for value in (object(), {1, 2}, [Path("x")], b"bytes"):
         with pytest.raises(TypeError, match="^extra must be a str"):
             namespace_for(model, extra=value)
-    with pytest.raises(fcached.ArgumentError, match="extra: no file or folder"):
+    with pytest.raises(fcached.ArgumentError, match="extra: no file or directory"):
         namespace_for(model, extra=tmp_path / "absent")
     for name in ("weights", "commit", "adapter_name", "model_name"):
-        with pytest.raises(fcached.ArgumentError, match=f"'{name}' is a name of the manifest's"):
+        with pytest.raises(fcached.ArgumentError, match=f"'{name}' is reserved in the manifest"):
             namespace_for(model, **{name: "x"})
     with pytest.raises(fcached.ArgumentError, match="at most 16384 can be stored"):
         namespace_for(model, **{f"name_{number}": "x" * 200 for number in range(100)})
@@ -480,13 +480,15 @@ def test_more_that_is_not_right(tmp_path: Path) -> None:
         namespace_for(model, libraries="torch")
 
 
-def test_a_folder_of_everything_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directory_with_too_many_files_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(model_files, "_MAX_FILES", 5)
-    with pytest.raises(fcached.ArgumentError, match="not a model's folder"):
+    with pytest.raises(fcached.ArgumentError, match="not a model's directory"):
         namespace_for(write(tmp_path / "m"))
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_link_cycle_terminates(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
     (model / "sub" / "up").symlink_to("..")
     assert namespace_for(model).startswith("gpt2-")
@@ -498,11 +500,11 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "label, prefix", [("A b/ü\n", "A-b"), ("///", "model"), ("x" * 500, "x" * 64), ("", "gpt2")]
 )
-def test_a_label_is_made_fit_for_a_name(tmp_path: Path, label: str, prefix: str) -> None:
+def test_label_converted_to_name(tmp_path: Path, label: str, prefix: str) -> None:
     assert namespace_for(write(tmp_path / "m"), label=label).rsplit("-", 1)[0] == prefix
 
 
-def test_the_manifest_is_canonical_and_flat(tmp_path: Path) -> None:
+def test_manifest_canonical_and_flat(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"odd\xff")
     namespace = namespace_for(write(odd), nul="a\0b", big=1 << 80, inf=float("inf"), one=1)
     told = facts(namespace)
@@ -514,7 +516,7 @@ def test_the_manifest_is_canonical_and_flat(tmp_path: Path) -> None:
     assert {"weights", "config", "tokenizer", "code", "other", "model_name"} <= set(told)
 
 
-def test_a_namespace_pickles_and_goes_into_the_environment(tmp_path: Path) -> None:
+def test_namespace_pickled_and_exported(tmp_path: Path) -> None:
     namespace = namespace_for(write(tmp_path / "m"))
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         copy = pickle.loads(pickle.dumps(namespace, protocol))
@@ -526,7 +528,7 @@ def test_a_namespace_pickles_and_goes_into_the_environment(tmp_path: Path) -> No
     assert out.stdout.decode().strip() == namespace
 
 
-def test_a_second_call_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_call_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digests, "_SETTLED_NS", 50_000_000)
     model, adapter = write(tmp_path / "m"), write_adapter(tmp_path / "a")
     last = (adapter / "adapter_model.safetensors").stat().st_ctime_ns
@@ -562,7 +564,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True)
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_command_prints_name_or_manifest(tmp_path: Path) -> None:
     model, adapter = write(tmp_path / "m"), write_adapter(tmp_path / "a")
     given = ("--adapter", str(adapter), "--dtype", "fp32", "--device", "cpu", "--set", "seed=7")
     expected = namespace_for(model, adapter=adapter, dtype="float32", device="cpu", seed="7")

@@ -1,4 +1,4 @@
-"""The tools of `make storm-neighbours`: what its bad neighbours send is what it is meant to be."""
+"""The tools of `make storm-neighbours`: its bad neighbours send the intended messages."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_fields_are_msgpack(value):
+def test_messages_fields_are_msgpack(value):
     assert msgpack.unpackb(encode(value)) == value
     assert decode(msgpack.packb(value)) == (value, len(msgpack.packb(value)))
 
 
-def test_replies_of_every_kind_are_read():
+def test_replies_of_every_kind_parsed():
     reply = {"a": 1.5, "b" * 40: [{}, 70_000, -70_000, b"y" * 70_000], "c": [None] * 20}
     assert decode(msgpack.packb(reply))[0] == reply
     assert msgpack.unpackb(repeated(b"z", 1000)) == [b"z"] * 1000
 
 
-def test_colliding_keys_have_one_digest():
+def test_colliding_keys_share_digest():
     seed = 0x123456789ABCDEF1
     assert digest_of_letter("o", seed) == xxhash.xxh3_64_intdigest(b"o", seed)
     names = digest_of_letter("v", digest_of_letter("o", seed))
@@ -55,7 +55,7 @@ def test_colliding_keys_have_one_digest():
     assert len({xxhash.xxh3_64_intdigest(tail, names) for tail in tails}) == 1
 
 
-def test_percentiles_of_several_workers():
+def test_percentiles_of_workers_merged():
     latencies = Latencies()
     latencies.add("10:98 max:10")
     latencies.add("20:1 5000:1 max:4990")
@@ -68,7 +68,7 @@ def phase(ns: int, calls: int) -> Phase:
     return result
 
 
-def test_a_p99_is_compared_with_twice_the_quiet_one():
+def test_p99_over_twice_quiet_fails():
     floor, calls = Comparison.FLOOR_NS, Comparison.CALLS_MIN
     assert Comparison(phase(floor, calls), phase(2 * floor, calls)).slow() == []
     assert Comparison(phase(1, calls), phase(2 * floor, calls)).slow() == []

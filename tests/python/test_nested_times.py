@@ -30,7 +30,7 @@ def batch(client: fcached.Client, prompt: str, compute: Callable[[], Any]) -> An
 
 
 def nest(client: fcached.Client, calls: list[Call]) -> Any:
-    """Each call within the computation of the one before; the innermost takes a while."""
+    """Nests each call in the computation of the previous one. The innermost takes some time."""
 
     def spend() -> int:
         end = time.monotonic() + SPEND_S
@@ -54,13 +54,13 @@ MIXES = [[one] * DEPTH, [batch] * DEPTH, [one, batch, one], [batch, one, batch]]
 
 
 @pytest.mark.parametrize("calls", MIXES)
-def test_misses(daemon: Daemon, calls: list[Call]) -> None:
+def test_nested_misses_time_counted_once(daemon: Daemon, calls: list[Call]) -> None:
     with open_client(daemon) as client:
         check(client, calls)
 
 
 @pytest.mark.parametrize("calls", MIXES)
-def test_without_sharing(
+def test_nested_misses_unshared_time_counted_once(
     daemon: Daemon, calls: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.distributed", ModuleType("torch.distributed"))
@@ -73,7 +73,9 @@ def test_without_sharing(
 
 @pytest.mark.parametrize("calls", MIXES)
 @pytest.mark.parametrize("stored", [1, 2, 3])
-def test_verified_hits(daemon: Daemon, calls: list[Call], stored: int) -> None:
+def test_nested_verified_hits_time_counted_once(
+    daemon: Daemon, calls: list[Call], stored: int
+) -> None:
     """The innermost `stored` calls are hits that are computed again, the others misses."""
     with open_client(daemon, verify=1.0) as client:
         for i in range(1, stored + 1):
@@ -84,7 +86,7 @@ def test_verified_hits(daemon: Daemon, calls: list[Call], stored: int) -> None:
 
 @pytest.mark.parametrize("calls", MIXES)
 @pytest.mark.filterwarnings("ignore:.*cannot be read")
-def test_values_that_cannot_be_decoded(daemon: Daemon, calls: list[Call]) -> None:
+def test_nested_undecodable_hits_time_counted_once(daemon: Daemon, calls: list[Call]) -> None:
     with open_client(daemon) as client:
         for i in range(1, DEPTH + 1):
             put_bytes(daemon, f"p{i}", b"\xc1 is no value")

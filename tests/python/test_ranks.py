@@ -7,33 +7,12 @@ import warnings
 from types import ModuleType
 
 import pytest
-from client_help import Batches, Calls, open_client
+from client_help import Batches, Calls, fake_distributed, open_client
 from conftest import Daemon
 
 from fcached import MISS, ranks
 
 LAUNCHER = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-
-
-class FakeDistributed(ModuleType):
-    """torch.distributed, as far as it is looked at."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__("torch.distributed")
-        self.size = size  # 0: not initialised
-
-    def is_initialized(self) -> bool:
-        return self.size > 0
-
-    def get_world_size(self) -> int:
-        assert self.size > 0
-        return self.size
-
-
-def use(monkeypatch: pytest.MonkeyPatch, size: int) -> FakeDistributed:
-    fake = FakeDistributed(size)
-    monkeypatch.setitem(sys.modules, "torch.distributed", fake)
-    return fake
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +22,12 @@ def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_sharing_is_off_for_good_with_one_warning(
+def test_several_ranks_turn_sharing_off_with_one_warning(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_client(daemon) as client:
         client.put("op", "base", "p", 0, 1)
-        fake = use(monkeypatch, 2)
+        fake = fake_distributed(monkeypatch, 2)
         compute = Calls(2)
         with pytest.warns(RuntimeWarning, match="several ranks.*independent_ranks") as warned:
             for _ in range(2):
@@ -76,14 +55,14 @@ def test_sharing_is_off_for_good_with_one_warning(
 def test_one_rank_shares(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in LAUNCHER.items():
         monkeypatch.setenv(name, value)  # which has not come true
-    use(monkeypatch, 1)
+    fake_distributed(monkeypatch, 1)
     with warnings.catch_warnings(), open_client(daemon) as client:
         warnings.simplefilter("error")
         client.put("op", "base", "p", 0, 1)
         assert client.get("op", "base", "p") == 1
 
 
-def test_launchers_word_counts_before_initialisation(
+def test_launcher_environment_counts_before_initialization(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in LAUNCHER.items():
@@ -91,13 +70,13 @@ def test_launchers_word_counts_before_initialisation(
     with open_client(daemon) as client:  # torch is not imported: nothing to get in the way of
         client.put("op", "base", "p", 0, 1)
         assert client.get("op", "base", "p") == 1
-        use(monkeypatch, 0)
+        fake_distributed(monkeypatch, 0)
         with pytest.warns(RuntimeWarning, match="several ranks"):
             assert client.get("op", "base", "p") is MISS
 
 
 def test_independent_ranks_share(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, 4)
+    fake_distributed(monkeypatch, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with open_client(daemon, independent_ranks=True) as client:
@@ -129,7 +108,7 @@ def open_client_off(daemon: Daemon):  # type: ignore[no-untyped-def]
         ({"WORLD_SIZE": "", "RANK": "0", "MASTER_ADDR": "host"}, False),
     ],
 )
-def test_launchers_environment(
+def test_launched_reads_environment(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], several: bool
 ) -> None:
     for name, value in environment.items():
@@ -137,6 +116,6 @@ def test_launchers_environment(
     assert ranks.launched() is ranks.several() is several
 
 
-def test_module_that_is_still_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_partially_imported_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.distributed", ModuleType("torch.distributed"))
     assert ranks.several() is False

@@ -37,7 +37,7 @@ def error_of(connection: Wire) -> tuple[object, object, bool]:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-def test_hello_of_each_version_gets_its_welcome(daemon: Daemon, version: int) -> None:
+def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> None:
     connection = Wire(daemon.socket, 20)
     fields = m.hello((1, version), "stranger", "ns", None, 0, None)
     connection.send(m.HELLO, *fields)
@@ -99,7 +99,7 @@ def test_version_decides_how_many_fields_a_reply_has(daemon: Daemon, version: in
         assert size(m.GET_MANY, m.LEASE, *B, None) == 6 + leases
 
 
-def test_requests_in_a_row_are_answered_by_their_ids(daemon: Daemon) -> None:
+def test_requests_pipelined_matched_by_id(daemon: Daemon) -> None:
     with Client(daemon.socket, "ns") as client:
         client.put(A, b"a")
         ids = [client.ask(each) for each in (A, B) * 50]
@@ -112,7 +112,7 @@ def test_requests_in_a_row_are_answered_by_their_ids(daemon: Daemon) -> None:
 # Puts
 
 
-def test_get_many_of_more_than_a_frame_comes_in_parts(tmp_path: Path) -> None:
+def test_get_many_over_a_frame_comes_in_parts(tmp_path: Path) -> None:
     with running(tmp_path, "--max-bytes", "16M", "--max-value", "1M") as daemon:
         with Client(daemon.socket, "ns") as client:
             keys = [key(i) for i in range(8)]
@@ -145,7 +145,7 @@ def test_clear_makes_older_puts_stale_and_raises_the_generation(daemon: Daemon) 
 # Tools
 
 
-def test_lists_come_in_pages_in_their_order(daemon: Daemon) -> None:
+def test_lists_paged_in_order(daemon: Daemon) -> None:
     with Client(daemon.socket, "ns", manifest="{}") as client, Client(daemon.socket) as tool:
         keys = [key(i) for i in range(5)]
         for each in keys:
@@ -190,7 +190,7 @@ def test_trace_has_a_line_for_each_recorded_lookup(daemon: Daemon, tmp_path: Pat
             client.trace(1, str(tmp_path))
 
 
-def test_shutdown_is_told_to_each_client(daemon: Daemon) -> None:
+def test_shutdown_sent_to_each_client(daemon: Daemon) -> None:
     assert daemon.process is not None
     with Client(daemon.socket, "ns") as client, Client(daemon.socket) as tool:
         tool.shutdown()
@@ -243,7 +243,7 @@ def trio(daemon: Daemon) -> Iterator[Trio]:
     result.close()
 
 
-def test_put_answers_all_who_wait(trio: Trio) -> None:
+def test_put_ends_all_waits(trio: Trio) -> None:
     assert trio.first.get(A).lease == m.TAKEN  # a wait_ms of 0
     assert trio.second.get_many([A])[0].lease == m.NONE  # no flag, so no leases
     assert trio.second.get_many([A], flags=m.LEASE)[0].lease == m.TAKEN
@@ -265,21 +265,19 @@ def test_put_answers_all_who_wait(trio: Trio) -> None:
         lambda trio: trio.owner.put(A, b"v", trio.known._replace(clear_generation=0)),  # stale
     ],
 )
-def test_lease_that_ends_without_a_value_passes_on(
-    trio: Trio, end: Callable[[Trio], object]
-) -> None:
+def test_lease_ended_without_value_passed_on(trio: Trio, end: Callable[[Trio], object]) -> None:
     end(trio)
     trio.is_passed_on()
 
 
-def test_lease_of_a_cleared_key_passes_on_with_the_new_generation(trio: Trio) -> None:
+def test_lease_of_cleared_key_passed_on_with_new_generation(trio: Trio) -> None:
     trio.second.clear("ns")
     got = trio.is_passed_on()
     assert got.clear_generation == trio.known.clear_generation + 1
     assert trio.owner.put(A, b"late", trio.known, flags=m.KEEP_FIRST) == m.STALE
 
 
-def test_give_up_of_all_answers_the_waits_too(trio: Trio) -> None:
+def test_give_up_of_all_ends_waits(trio: Trio) -> None:
     other = trio.first.ask(B, flags=m.LEASE)  # a lease while it waits
     assert trio.first.wait_for(other).lease == m.GRANTED
     assert trio.first.wait_for(trio.first_id).lease == m.TAKEN  # a holder never waits
@@ -289,7 +287,7 @@ def test_give_up_of_all_answers_the_waits_too(trio: Trio) -> None:
     assert trio.first.give_up() == 1
 
 
-def test_connection_that_waits_twice_for_a_key_is_granted_it_once(daemon: Daemon) -> None:
+def test_connection_waiting_twice_granted_once(daemon: Daemon) -> None:
     with Client(daemon.socket, "ns") as owner, Client(daemon.socket, "ns") as other:
         owner.get(A, flags=m.LEASE)
         ids = waiting(other, A), waiting(other, A)

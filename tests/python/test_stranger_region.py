@@ -126,7 +126,7 @@ def test_cleared_and_replaced_values_are_not_found(client: Client) -> None:
     assert client.read(A) is None
 
 
-def test_value_that_is_replaced_all_the_time_is_read_whole(client: Client, daemon: Daemon) -> None:
+def test_value_replaced_all_the_time_read_whole(client: Client, daemon: Daemon) -> None:
     size = 20000
     client.put(A, bytes(size))
     child = os.fork()
@@ -154,7 +154,7 @@ def test_value_that_is_replaced_all_the_time_is_read_whole(client: Client, daemo
     os.waitpid(child, 0)
 
 
-def test_region_of_a_killed_daemon_is_dead(client: Client, daemon: Daemon) -> None:
+def test_region_of_killed_daemon_dead(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     seen, boot_id = client.region, client.welcome.boot_id
     assert seen is not None and daemon.process is not None and seen.lives()
@@ -172,7 +172,7 @@ def test_region_of_a_killed_daemon_is_dead(client: Client, daemon: Daemon) -> No
         assert again.welcome.boot_id != boot_id and again.read(A) is None
 
 
-def test_region_of_a_daemon_that_ended_is_retired(client: Client, daemon: Daemon) -> None:
+def test_region_of_ended_daemon_retired(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     end(daemon, signal.SIGTERM)
     assert client.region is not None
@@ -214,7 +214,7 @@ def test_region_comes_from_version_2_on_as_two_sealed_files(daemon: Daemon, vers
     connection.close()
 
 
-def test_daemon_that_shares_nothing_answers_by_the_socket(tmp_path: Path) -> None:
+def test_daemon_without_region_replies_by_socket(tmp_path: Path) -> None:
     with running(tmp_path, "--max-bytes", "1M", "--no-region") as daemon:
         with Client(daemon.socket, "ns", region=True) as client:
             assert client.region is None and client.welcome.namespace_id == 0
@@ -330,16 +330,14 @@ def test_changed_word_has_its_result(made: Made, offset: int, word: int, expecte
     assert result_of(made) == expected
 
 
-def test_chain_that_is_a_circle_is_busy(made: Made) -> None:
+def test_chain_with_circle_busy(made: Made) -> None:
     made.set(AT, AT)
     made.set(AT + 8, NAMESPACE_ID + 1)
     assert result_of(made) is Busy
 
 
 @pytest.mark.parametrize("changes, expected", [(3, b"the result"), (4, Busy)])
-def test_copy_under_a_changing_number_is_repeated(
-    made: Made, changes: int, expected: object
-) -> None:
+def test_copy_under_changing_sequence_repeated(made: Made, changes: int, expected: object) -> None:
     left = changes
 
     class Disturbed(Region):
@@ -366,14 +364,14 @@ def test_copy_under_a_changing_number_is_repeated(
     [(0, 0), (8, 2), (16, SIZE + 8), (32, 240), (32, 264), (40, 0), (40, 2**32), (40, 241)]
     + [(48, ARENA + 8), (56, SIZE), (56, 2**64 - ARENA), (56, 24)],
 )
-def test_header_that_makes_no_sense_is_not_used(made: Made, offset: int, word: int) -> None:
+def test_header_invalid_region_rejected(made: Made, offset: int, word: int) -> None:
     made.open().close()
     made.set(offset, word)
     with pytest.raises(Unusable):
         made.open()
 
 
-def test_region_of_another_boot_or_without_seals_is_not_used(made: Made) -> None:
+def test_region_of_another_boot_or_unsealed_rejected(made: Made) -> None:
     with pytest.raises(Unusable):
         made.open(boot_id=6)
     unsealed = Made(region.F_SEAL_GROW)
@@ -403,7 +401,7 @@ def test_hits_from_the_region_are_counted(client: Client, daemon: Daemon) -> Non
     assert client.ring is not None and client.ring.unread() == 0
 
 
-def test_hits_of_a_client_that_was_killed_are_counted(client: Client, daemon: Daemon) -> None:
+def test_hits_of_killed_client_counted(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     child = os.fork()
     if child == 0:
@@ -419,7 +417,7 @@ def test_hits_of_a_client_that_was_killed_are_counted(client: Client, daemon: Da
     assert client.stats("ns").namespaces[0]["shared_hits"] == 5  # of another process
 
 
-def test_ring_of_the_parent_is_not_for_its_child(client: Client) -> None:
+def test_ring_of_parent_unmapped_in_child(client: Client) -> None:
     client.put(A, b"a")
     child = os.fork()
     if child == 0:
@@ -433,7 +431,7 @@ def test_ring_of_the_parent_is_not_for_its_child(client: Client) -> None:
 
 
 @pytest.mark.parametrize("flags, counted", [(0, 1), (m.UNRECORDED, 0)])
-def test_hit_in_the_ring_makes_the_entry_the_most_recently_used(
+def test_hit_recorded_makes_entry_most_recently_used(
     daemon: Daemon, flags: int, counted: int
 ) -> None:
     with Client(daemon.socket, "ns", region=True, max_entries=2) as client:
@@ -506,9 +504,7 @@ def test_rings_of_version_5_grow_and_sleep(daemon: Daemon) -> None:
             other.close()
 
 
-def test_full_ring_is_emptied_by_a_ping_or_the_hit_is_not_recorded(
-    client: Client, daemon: Daemon
-) -> None:
+def test_ring_full_emptied_by_ping_or_hit_not_recorded(client: Client, daemon: Daemon) -> None:
     client.put(A, b"a")
     assert client.ring is not None and client.region is not None
     with stopped(daemon):
@@ -527,7 +523,7 @@ def test_full_ring_is_emptied_by_a_ping_or_the_hit_is_not_recorded(
     assert figure(client, "hits_unrecorded") == 1
 
 
-def test_ring_that_makes_no_sense_is_not_used(daemon: Daemon) -> None:
+def test_ring_invalid_rejected(daemon: Daemon) -> None:
     for number, word in (0, 0), (1, 500), (1, 1 << 16), (8, 1), (8, 0):
         descriptor = os.memfd_create("ring", os.MFD_ALLOW_SEALING)
         os.ftruncate(descriptor, 192 + 64 * 512)
@@ -551,7 +547,7 @@ def append_slots(client: Client, *slots: bytes) -> None:
     client.ring.publish(client.ring.head + len(slots))
 
 
-def test_figures_that_cannot_be_and_bytes_without_meaning_are_accepted(client: Client) -> None:
+def test_record_with_impossible_numbers_accepted(client: Client) -> None:
     most = 2**64 - 1
     hits = [
         struct.pack("=BBHIQ16s4Q", 1, 0, 0, 7, most, b"prompt", end, most, most, most)
@@ -567,10 +563,10 @@ def test_figures_that_cannot_be_and_bytes_without_meaning_are_accepted(client: C
 
 
 @pytest.mark.parametrize("during_a_request", [False, True])
-def test_bad_ring_ends_its_connection_alone(
+def test_ring_with_bad_record_ends_only_its_connection(
     client: Client, daemon: Daemon, during_a_request: bool
 ) -> None:
-    """One of many: tests/system/region/test_region_hostile.c has more."""
+    """One of many: tests/system/region/test_region_corrupt_rings.c has more."""
     client.put(A, b"a")
     with Client(daemon.socket, "ns", region=True) as broken:
         assert broken.read(A) == b"a"

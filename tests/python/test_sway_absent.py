@@ -1,4 +1,4 @@
-"""fcached.sway where there is no dlm-sway: this Python has none."""
+"""fcached.sway without dlm-sway, which this Python does not have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def test_the_command_says_what_is_missing() -> None:
+def test_command_without_sway_names_package() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fcached.sway", "run", "spec.yaml"],
         capture_output=True,
@@ -16,12 +16,12 @@ def test_the_command_says_what_is_missing() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        "fcached.sway: the module dlm_sway is not installed; this command runs dlm-sway: "
+        "fcached.sway: dlm-sway needs the module dlm_sway, which is not installed: "
         "pip install 'dlm-sway[hf]'\n"
     )
 
 
-def test_install_leaves_nothing_behind() -> None:
+def test_install_without_sway_leaves_no_module() -> None:
     script = (
         "import sys, fcached.sway\n"
         "for _ in range(2):\n"

@@ -22,7 +22,7 @@ N_THREADS = 16
 
 
 def in_threads(run: Callable[[int], None], n: int = N_THREADS) -> None:
-    """Runs ``run(i)`` in ``n`` threads at once; an exception in one fails the test."""
+    """Runs ``run(i)`` in ``n`` threads at once. An exception in one fails the test."""
     barrier = threading.Barrier(n)
 
     def start(i: int) -> None:
@@ -38,7 +38,7 @@ def connections(client: fcached.Client) -> int:
     return int(client.server_stats().daemon["clients"])
 
 
-def test_sixteen_threads_compute_each_result_once(daemon: Daemon) -> None:
+def test_threads_missing_together_compute_once(daemon: Daemon) -> None:
     computed: list[int] = []  # appending is atomic
 
     def compute(i: int) -> list[int]:
@@ -62,7 +62,7 @@ def test_sixteen_threads_compute_each_result_once(daemon: Daemon) -> None:
         assert figures["cache_misses"] == 200
 
 
-def test_batches_in_threads(daemon: Daemon) -> None:
+def test_threads_batches_share_results(daemon: Daemon) -> None:
     prompts = [f"p{i}" for i in range(100)]
     computed: list[int] = []
 
@@ -78,7 +78,7 @@ def test_batches_in_threads(daemon: Daemon) -> None:
         assert sorted(computed) == list(range(100))
 
 
-def test_other_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
+def test_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
     computing, go_on = threading.Event(), threading.Event()
 
     def compute() -> str:
@@ -96,18 +96,18 @@ def test_other_threads_run_while_one_computes_or_waits(daemon: Daemon) -> None:
         assert owner.result() == waiter.result() == "done"
 
 
-def test_connection_ends_with_its_thread(daemon: Daemon) -> None:
+def test_thread_end_closes_connection(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         assert connections(client) == 1
         in_threads(lambda i: client.put("op", "base", f"{i}", 0, i), 4)  # type: ignore[arg-type,return-value]
         wait_until(lambda: connections(client) == 1, "the threads' connections end")
         stats = client.stats()
-        assert stats.cache_misses == 4  # what they counted stays
+        assert stats.cache_misses == 4  # their counts stay
         in_threads(lambda i: client.get("op", "base", f"{i}"), 4)
         assert client.stats().cache_hits == 4
 
 
-def test_close_ends_all_connections(daemon: Daemon) -> None:
+def test_close_ends_connections_of_all_threads(daemon: Daemon) -> None:
     client = open_client(daemon)
     with open_client(daemon) as other:
         used, end = threading.Barrier(5), threading.Event()
@@ -132,8 +132,8 @@ def test_close_ends_all_connections(daemon: Daemon) -> None:
         assert client.stats().cache_misses == 4
 
 
-def test_close_while_a_thread_waits(daemon: Daemon) -> None:
-    """The call ends as it would have; its connection ends with it."""
+def test_close_during_wait_ends_after_call(daemon: Daemon) -> None:
+    """The call ends normally, and then its connection closes."""
     client = open_client(daemon)
     with open_client(daemon) as other, ThreadPoolExecutor(1) as pool:
         assert other.get("op", "base", "p", lease=True) is LEASED
@@ -146,7 +146,7 @@ def test_close_while_a_thread_waits(daemon: Daemon) -> None:
         assert client.stats().coalesced_hits == 1
 
 
-def test_client_that_nobody_holds_ends(daemon: Daemon) -> None:
+def test_client_unreferenced_closes_connections(daemon: Daemon) -> None:
     with open_client(daemon) as other:
         client = open_client(daemon)
         used, end = threading.Event(), threading.Event()
@@ -162,18 +162,16 @@ def test_client_that_nobody_holds_ends(daemon: Daemon) -> None:
         assert used.wait(30)
         assert connections(other) == 3
         del client
-        thread._args = ()  # type: ignore[attr-defined]  # until it ends, it holds what it was given
+        thread._args = ()  # type: ignore[attr-defined]  # else it refers to its arguments until it ends
         gc.collect()
         end.set()
         thread.join()
         wait_until(lambda: connections(other) == 1, "its connections end")
 
 
-def test_probe_is_of_all_threads(tmp_path: Path) -> None:
-    """Also of those that have a connection already."""
+def test_set_probe_applies_to_all_threads(tmp_path: Path) -> None:
+    """Also to threads that are connected already."""
     trace = tmp_path / "trace.jsonl"
-    daemon = Daemon(tmp_path, "--trace", str(trace))
-    daemon.start()
     step = threading.Barrier(2)
 
     def use() -> None:
@@ -185,20 +183,18 @@ def test_probe_is_of_all_threads(tmp_path: Path) -> None:
             client.set_probe("not\x01one")  # and the one before stays
         client.cached("op", "base", "p", 0, never)
 
-    try:
-        with open_client(daemon) as client, ThreadPoolExecutor(1) as pool:
+    with Daemon(tmp_path, "--trace", str(trace)) as daemon, open_client(daemon) as client:
+        with ThreadPoolExecutor(1) as pool:
             thread = pool.submit(use)
             step.wait(30)
             client.set_probe("delta_kl")
             step.wait(30)
             thread.result()
-    finally:
-        daemon.stop()
     probes = [json.loads(line)["probe"] for line in trace.read_text().splitlines()]
     assert probes == [None, "delta_kl", "delta_kl"]
 
 
-def test_descriptors_do_not_pile_up(daemon: Daemon) -> None:
+def test_threads_repeated_leak_no_descriptors(daemon: Daemon) -> None:
     with open_client(daemon) as client:
         client.get("op", "base", "p")
         before = len(os.listdir("/proc/self/fd"))

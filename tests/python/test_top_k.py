@@ -20,7 +20,7 @@ LARGE = [2**32, 2**32 + 1, sys.maxsize, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 10**
 
 
 @pytest.mark.parametrize("top_k", LARGE[:-1])
-def test_large_ones_are_shared(daemon: Daemon, top_k: int) -> None:
+def test_large_top_k_shared(daemon: Daemon, top_k: int) -> None:
     compute = Calls(1.5)
     with open_client(daemon) as client, open_client(daemon) as other:
         assert client.cached("op", "base", "p", top_k, compute) == 1.5
@@ -31,7 +31,7 @@ def test_large_ones_are_shared(daemon: Daemon, top_k: int) -> None:
         assert compute.n == 1
 
 
-def test_large_ones_are_as_any_key(daemon: Daemon) -> None:
+def test_large_top_k_works_in_every_method(daemon: Daemon) -> None:
     with open_client(daemon) as client, open_client(daemon) as other:
         assert client.get("op", "base", "p", sys.maxsize, lease=True) is LEASED
         assert other.get("op", "base", "p", sys.maxsize, lease=True) is MISS
@@ -43,7 +43,7 @@ def test_large_ones_are_as_any_key(daemon: Daemon) -> None:
         assert client.clear(op="op") == 2
 
 
-def test_no_two_share_a_result(daemon: Daemon) -> None:
+def test_large_top_ks_never_share_result(daemon: Daemon) -> None:
     """Whatever the op takes them for."""
     different = [0, 1, 2**31, 2**32 - 1, *LARGE]
     with open_client(daemon) as client:
@@ -56,13 +56,13 @@ def test_no_two_share_a_result(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("top_k", [True, np.int64(7), np.uint64(2**64 - 1), np.array(7), 7])
-def test_what_is_an_integer_is_one(daemon: Daemon, top_k: Any) -> None:
+def test_top_k_with_index_method_accepted(daemon: Daemon, top_k: Any) -> None:
     with open_client(daemon) as client:
         client.put("op", "base", "p", top_k, 1)
         assert client.get("op", "base", "p", int(top_k)) == 1
 
 
-def test_no_daemon_computes(tmp_path: Path) -> None:
+def test_large_top_k_without_daemon_computes(tmp_path: Path) -> None:
     from fcached import Client
 
     with Client("n", socket=str(tmp_path / "none")) as client:
@@ -70,9 +70,7 @@ def test_no_daemon_computes(tmp_path: Path) -> None:
         assert client.cached_batch("op", "base", ["p"], sys.maxsize, lambda _: [1]) == [1]
 
 
-def test_the_drop_in_shares_them_and_traces_them_as_they_are(
-    daemon: Daemon, tmp_path: Path
-) -> None:
+def test_instrumentation_large_top_k_shared_and_traced(daemon: Daemon, tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     one = BackendInstrumentation(namespace="test", socket=daemon.socket)
     other = BackendInstrumentation(namespace="test", socket=daemon.socket, trace_path=path)
@@ -94,7 +92,7 @@ class Unhashable(list[Any]):
 
 @pytest.mark.parametrize("top_k", [-1, -(2**70), None, 1.5, "all", (1, 2), float("nan")])
 @pytest.mark.parametrize("settings", [{}, {"verify": 1e-12}])
-def test_the_drop_in_computes_whatever_it_is(
+def test_instrumentation_invalid_top_k_computes(
     daemon: Daemon, top_k: Any, settings: dict[str, Any]
 ) -> None:
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket, **settings)
@@ -107,7 +105,7 @@ def test_the_drop_in_computes_whatever_it_is(
     inst.close()
 
 
-def test_the_drop_in_computes_with_a_key_that_has_no_hash(
+def test_instrumentation_unhashable_top_k_computes(
     daemon: Daemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inst = BackendInstrumentation(namespace="test", socket=daemon.socket)

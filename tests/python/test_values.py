@@ -1,4 +1,4 @@
-"""Values come back as they were: bit for bit, type for type; what has no encoding is refused."""
+"""Values round-trip bit for bit and with their types. Values without an encoding are refused."""
 
 from __future__ import annotations
 
@@ -61,24 +61,24 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("value", PLAIN, ids=lambda value: repr(value)[:30])
-def test_plain_values_come_back_as_they_were(value: Any) -> None:
+def test_plain_values_round_trip(value: Any) -> None:
     assert same(decode(encode(value)), value)
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_random_values_come_back_and_others_can_read_them(seed: int) -> None:
+def test_random_values_round_trip_and_read_independently(seed: int) -> None:
     value = random_value(random.Random(seed))
     data = encode(value)
     assert same(decode(data), value)
     assert same(read_independently(data), value)
 
 
-def test_one_value_has_one_encoding() -> None:
+def test_equal_values_have_equal_encoding() -> None:
     value = [{"a": np.arange(4)}, ("x", 1.5)]
     assert encode(decode(encode(value))) == encode(value)
 
 
-def test_what_is_decoded_shares_nothing_with_its_bytes() -> None:
+def test_decoded_value_independent_of_bytes() -> None:
     data = bytearray(encode([b"abc", np.arange(3, dtype="u1")]))
     value = decode(data)
     data[:] = bytes(len(data))
@@ -86,7 +86,7 @@ def test_what_is_decoded_shares_nothing_with_its_bytes() -> None:
 
 
 @pytest.mark.parametrize("of", [list, tuple, "dict", "array", "object"])
-def test_nesting_is_bounded_alike_both_ways(of: Any) -> None:
+def test_nesting_limit_equal_for_encoder_and_decoder(of: Any) -> None:
     def wrap(value: Any) -> Any:
         if of == "dict":
             return {"k": value}
@@ -104,25 +104,25 @@ def test_nesting_is_bounded_alike_both_ways(of: Any) -> None:
         encode(wrap(value))
 
 
-def test_bytes_that_nest_too_deep_are_refused() -> None:
+def test_bytes_nested_too_deep_refused() -> None:
     assert decode(b"\x91" * 100 + b"\xc0")
     for depth in (101, 1_000_000):
         with pytest.raises(DecodeError, match="nests too deep"):
             decode(b"\x91" * depth + b"\xc0")
 
 
-def test_a_value_that_holds_itself_is_refused() -> None:
+def test_value_containing_itself_refused() -> None:
     cycle: list[Any] = []
     cycle.append({"again": cycle})
-    with pytest.raises(EncodeError, match="or holds itself"):
+    with pytest.raises(EncodeError, match="or contains itself"):
         encode(cycle)
     array = np.empty(1, object)
     array[0] = array
-    with pytest.raises(EncodeError, match="or holds itself"):
+    with pytest.raises(EncodeError, match="or contains itself"):
         encode(array)
 
 
-# ---- what is refused -----------------------------------------------------------
+# ---- refused values ------------------------------------------------------------
 
 
 class Point(NamedTuple):
@@ -164,14 +164,14 @@ class MyArray(np.ndarray):  # type: ignore[type-arg]
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_has_no_encoding_is_refused_and_not_degraded(value: Any) -> None:
+def test_unknown_type_refused(value: Any) -> None:
     with pytest.raises(EncodeError, match=r"value\['a'\]\[1\]: .*fcached\.register\(") as caught:
         encode({"a": [0, value]})
     assert type(value).__qualname__ in str(caught.value)
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, Error)
 
 
-def test_the_text_says_where_it_stands() -> None:
+def test_error_text_has_path_of_value() -> None:
     bad = {1}
     array = np.array([0, bad], object)
     for value, where in [
@@ -189,7 +189,7 @@ def test_the_text_says_where_it_stands() -> None:
             encode(value)
 
 
-def test_a_container_that_changes_meanwhile_is_refused() -> None:
+def test_container_changed_during_encoding_refused() -> None:
     held: list[Any] = []
 
     class Changing:
@@ -237,21 +237,21 @@ class Frozen:
         return "never asked"
 
 
-def test_dataclasses_come_back_without_their_code_being_run() -> None:
+def test_dataclass_decoded_without_running_its_code() -> None:
     value = Derived(1)
     value.b = -1.0  # __post_init__ would raise
     assert same(decode(encode([value, Base(3)])), [value, Base(3)])
     assert decode(encode(value)).made == [1]
 
 
-def test_frozen_dataclasses_with_a_dict_and_with_slots() -> None:
+def test_frozen_dataclass_with_dict_or_slots_round_trips() -> None:
     for value in (Frozen(np.arange(3), "y"), Pair("l", (1,)), Pair({Frozen(1): Pair(1)})):
         assert same(decode(encode(value)), value)
     with pytest.raises(dataclasses.FrozenInstanceError):
         decode(encode(Pair(1))).left = 2
 
 
-def test_a_dataclass_with_slots_and_a_base_with_slots() -> None:
+def test_dataclass_with_slots_in_base_round_trips() -> None:
     class Slotted:
         __slots__ = ("a",)
 
@@ -268,14 +268,14 @@ def test_a_dataclass_with_slots_and_a_base_with_slots() -> None:
     assert type(back) is Both and (back.a, back.b) == (1, 2)
 
 
-def test_a_field_that_is_not_set_is_said() -> None:
+def test_dataclass_unset_field_named_in_error() -> None:
     value = Frozen.__new__(Frozen)
     object.__setattr__(value, "y", 1)
     with pytest.raises(EncodeError, match=r"value\[0\]\.x: the field is not set"):
         encode([value])
 
 
-def test_many_fields() -> None:
+def test_dataclass_with_many_fields_round_trips() -> None:
     many = register(dataclasses.make_dataclass("Many", [f"f{i}" for i in range(40)]))
     assert same(decode(encode(many(*range(40)))), many(*range(40)))
 
@@ -288,7 +288,7 @@ def _written_by(*names: str) -> bytes:
     return b"\xc7" + bytes([len(body)]) + b"\x06" + body
 
 
-def test_fields_that_differ_between_writer_and_reader() -> None:
+def test_dataclass_fields_differing_refused() -> None:
     @register(name="elsewhere.")
     @dataclasses.dataclass
     class Here:
@@ -312,7 +312,7 @@ class Plain:
         self.x = x
 
 
-def test_any_class_by_functions() -> None:
+def test_class_with_functions_round_trips() -> None:
     assert (
         register(Plain, encode=lambda value: {"x": value.x}, decode=lambda d: Plain(d["x"]))
         is Plain
@@ -324,7 +324,9 @@ def test_any_class_by_functions() -> None:
         encode(Plain(1))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     register(Plain, encode=lambda value: {1}, decode=lambda d: d)
-    with pytest.raises(EncodeError, match=r"value\[0\] \(as its encode function gave it\): .*set"):
+    with pytest.raises(
+        EncodeError, match=r"value\[0\] \(the result of its encode function\): .*set"
+    ):
         encode([Plain(1)])
     register(Plain, encode=lambda value: value.x, decode=lambda d: d)
     with pytest.raises(DecodeError, match="returned a int"):
@@ -335,7 +337,7 @@ def test_any_class_by_functions() -> None:
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
 
-def test_subclasses_and_builtins_without_an_encoding_can_be_registered() -> None:
+def test_subclass_registered_round_trips() -> None:
     register(set, encode=sorted, decode=set)
     register(Colour, encode=int, decode=Colour)
     register(Point, encode=list, decode=lambda fields: Point(*fields))
@@ -351,7 +353,7 @@ def _refuse(value: Any) -> Any:
     raise TypeError("fcached.register(...) was taken back")
 
 
-def test_registering_again_and_under_a_taken_name() -> None:
+def test_register_again_allowed_under_own_name_only() -> None:
     assert register(Pair) is Pair
     another = dataclasses.make_dataclass("Pair", ["left"])
     with pytest.raises(ArgumentError, match="belongs to .*Pair"):
@@ -368,7 +370,7 @@ def test_registering_again_and_under_a_taken_name() -> None:
         (np.ndarray, {"encode": list, "decode": list}, "has an encoding already"),
         (np.float32, {"encode": list, "decode": list}, "has an encoding already"),
         (1, {}, "takes a class"),
-        (object, {}, "no dataclass"),
+        (object, {}, "not a dataclass"),
         (Text, {"encode": str}, "go together"),
         (Text, {"encode": 1, "decode": 1}, "go together"),
         (Text, {"encode": str, "decode": Text, "name": ""}, "a name is"),
@@ -378,12 +380,12 @@ def test_registering_again_and_under_a_taken_name() -> None:
         (dataclasses.make_dataclass("L", ["x"], bases=(list,)), {}, "more than its fields"),
     ],
 )
-def test_what_cannot_be_registered(cls: Any, options: Any, text: str) -> None:
+def test_register_invalid_class_refused(cls: Any, options: Any, text: str) -> None:
     with pytest.raises(ArgumentError, match=text):
         register(cls, **options)
 
 
-def test_a_class_that_is_not_registered_here_is_said() -> None:
+def test_decode_unregistered_class_named_in_error() -> None:
     data = _written_by().replace(b"elsewhere.", b"a.stranger")
     with pytest.raises(DecodeError, match="'a.stranger', which is not registered"):
         decode(data)
@@ -402,7 +404,7 @@ def _run(code: str) -> str:
     return done.stdout
 
 
-def test_numpy_is_imported_with_the_first_array_only() -> None:
+def test_numpy_imported_by_first_array_only() -> None:
     data = encode(np.arange(3))
     _run(
         "import sys; from fcached import _core, values\n"
@@ -411,7 +413,7 @@ def test_numpy_is_imported_with_the_first_array_only() -> None:
     )
 
 
-def test_without_numpy_an_array_is_a_decode_error() -> None:
+def test_decode_array_without_numpy_raises() -> None:
     _run(
         "import sys; sys.modules['numpy'] = None; sys.modules['numpy.core'] = None\n"
         "from fcached import _core; from fcached.errors import DecodeError, EncodeError\n"
@@ -450,7 +452,7 @@ def put_in_place(module):
 """
 
 
-def test_the_classes_of_dlm_sway_register_themselves() -> None:
+def test_known_classes_registered_at_first_use() -> None:
     out = _run(
         SWAY + "module = stand_in(); put_in_place(module)\n"
         "value = module.TokenDist(np.arange(2), np.float32([-1, -2]), 9, None)\n"
@@ -467,7 +469,7 @@ def test_the_classes_of_dlm_sway_register_themselves() -> None:
     )
 
 
-def test_dlm_sway_itself() -> None:
+def test_known_classes_of_installed_sway_round_trip() -> None:
     pytest.importorskip("dlm_sway")
     out = _run(
         "import numpy as np; from dlm_sway.core.scoring import RollingLogprob\n"
@@ -483,7 +485,7 @@ def test_dlm_sway_itself() -> None:
     )
 
 
-def test_a_class_that_only_calls_itself_so_is_not_taken_for_dlm_sways() -> None:
+def test_class_with_known_name_refused() -> None:
     _run(
         SWAY + "cls = stand_in().TokenDist\n"
         "try: _core.encode(cls(1, 2, 3, 4))\n"
@@ -500,9 +502,9 @@ SMALLEST_BYTES = 16  # of an object: a count of references and a type
 
 
 def _loses_memory(call: Any) -> bool:
-    """Does each call leave something behind? What a leak takes grows in every round of calls; what
-    free lists and caches take, 6 KB in a first round, is gone in some. So the round that left least
-    decides: half of the smallest object a call is more than its noise."""
+    """Detects a leak for each call. A leak grows in every round of calls, but free lists and
+    caches, 6 KB in a first round, do not grow in all. So the round with the smallest growth
+    decides: its noise is below half of the smallest object for each call."""
     spent = []
     tracemalloc.start()
     for _ in range(20):
@@ -518,7 +520,7 @@ def _loses_memory(call: Any) -> bool:
     return min(spent) > CALLS * SMALLEST_BYTES // 2
 
 
-def test_the_smallest_lost_object_is_noticed() -> None:
+def test_leak_check_detects_one_object() -> None:
     kept: list[object] = [None for _ in range(5 * CALLS)]
     numbers = iter(range(len(kept)))
 
@@ -529,7 +531,7 @@ def test_the_smallest_lost_object_is_noticed() -> None:
     assert not _loses_memory(object)
 
 
-def test_no_memory_and_no_reference_is_lost() -> None:
+def test_codec_repeated_leaks_nothing() -> None:
     values = [random_value(random.Random(seed)) for seed in range(300, 315)]
     values.append([Pair(np.arange(300), np.float32(1)), np.zeros(3, [("o", "O"), ("s", "S3")])])
     encoded = [encode(value) for value in values]
@@ -559,10 +561,10 @@ def test_no_memory_and_no_reference_is_lost() -> None:
     assert max(abs(a - b) for a, b in zip(after, before)) < 100
 
 
-def test_no_head_makes_more_memory_than_its_bytes_allow() -> None:
+def test_hostile_head_allocates_no_more_than_bytes() -> None:
     n = 20_000
     head = b"\xdd" + n.to_bytes(4, "big")
-    data = head * 90 + b"\xc0" * n  # each announces what only one can have
+    data = head * 90 + b"\xc0" * n  # each announces as many as only one can have
     tracemalloc.start()
     with pytest.raises(DecodeError):
         decode(data)

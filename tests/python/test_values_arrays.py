@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fcached._core import decode, encode
 from fcached.errors import DecodeError, EncodeError
-from values_support import DTYPES, read_independently, same
+from values_support import DTYPES, element_bytes, read_independently, same, used_bytes
 
 RECORDS = [
     [("a", "<i2"), ("b", ">f8")],
@@ -31,7 +31,7 @@ def came_back(array: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", [*DTYPES, *RECORDS], ids=str)
 @pytest.mark.parametrize("align", [False, True])
-def test_every_dtype(dtype: Any, align: bool) -> None:
+def test_array_of_every_dtype_round_trips(dtype: Any, align: bool) -> None:
     dtype = np.dtype(dtype, align=align and isinstance(dtype, list))
     for shape in ((), (0,), (3,), (2, 0, 3), (2, 3), (2, 1, 2)):
         size = int(np.prod(shape, dtype=int)) * dtype.itemsize
@@ -50,23 +50,63 @@ def test_every_dtype(dtype: Any, align: bool) -> None:
             assert same(decode(encode(scalar)), scalar)
 
 
-def test_orders() -> None:
+def test_array_orders_preserved() -> None:
     cube = np.arange(24).reshape(2, 3, 4)
     for array in (cube, cube.T, cube.transpose(1, 0, 2), cube[:, ::2], np.broadcast_to(1, (3, 2))):
         came_back(array)
     assert came_back(cube.T).flags.f_contiguous
 
 
-def test_the_padding_of_records_is_kept() -> None:
-    dtype = np.dtype([("a", "i1"), ("b", "i4")], align=True)
-    array = np.frombuffer(bytes(range(64)), dtype)
-    assert came_back(array[::2]).tobytes() == b"".join(
-        bytes(range(i, i + 8)) for i in range(0, 64, 16)
-    )
+PADDED = [
+    np.dtype("g"),
+    np.dtype("G"),
+    np.dtype("g").newbyteorder(),
+    np.dtype([("a", "i1"), ("b", "i4")], align=True),
+    np.dtype([("n", [("a", "i1"), ("g", "g")], (2,)), ("c", "i2")], align=True),
+    np.dtype({"names": ["b", "a"], "formats": ["i4", "i2"], "offsets": [8, 1], "itemsize": 20}),
+    np.dtype({"names": ["g", "low"], "formats": ["g", "u2"], "offsets": [0, 12], "itemsize": 16}),
+]
+
+
+def with_padding(dtype: np.dtype[Any], padding: int) -> np.ndarray[Any, Any]:
+    """Six elements with the same values, and `padding` in every byte that holds no value."""
+    element = np.where(used_bytes(dtype), np.arange(dtype.itemsize) % 64, padding)
+    return np.ndarray(6, dtype, np.tile(element.astype(np.uint8), 6))
+
+
+@pytest.mark.parametrize("dtype", PADDED, ids=str)
+def test_padding_of_array_encoded_as_zeros(dtype: np.dtype[Any]) -> None:
+    clean = with_padding(dtype, 0)
+    dirty = with_padding(dtype, 0xA5)
+    for part in (slice(None), slice(None, None, 2), slice(0)):
+        assert encode(dirty[part]) == encode(clean[part])
+    padding = element_bytes(decode(encode(dirty)))[:, ~used_bytes(dtype)]
+    assert padding.size > 0 or dtype.itemsize == used_bytes(dtype).sum()
+    assert not padding.any()
+
+
+@pytest.mark.parametrize("dtype", PADDED, ids=str)
+def test_padding_of_scalar_encoded_as_zeros(dtype: np.dtype[Any]) -> None:
+    dirty = with_padding(dtype, 0xA5)
+    expected = encode(with_padding(dtype, 0)[0])
+    for _ in range(50):
+        freed = [b"\xa5" * dtype.itemsize for _ in range(100)]  # memory that a scalar may reuse
+        del freed
+        assert encode(dirty[0]) == expected
+
+
+def test_padding_of_field_beside_objects_encoded_as_zeros() -> None:
+    dtype = np.dtype([("o", "O"), ("g", "g"), ("r", [("a", "i1"), ("b", "i4")])], align=True)
+    records = np.zeros(1, dtype)
+    expected = encode(records)
+    records["r"] = with_padding(dtype["r"], 0xA5)[:1]
+    records["r"]["a"] = records["r"]["b"] = 0
+    records["g"] = 0
+    assert encode(records) == expected
 
 
 @pytest.mark.parametrize("kind", ["<f2", "<f4", "<f8", ">f4", "<c8"])
-def test_the_bits_of_nans(kind: str) -> None:
+def test_array_nan_bits_preserved(kind: str) -> None:
     raw = bytes([1, 0x7F, 0xF0, 0xFF, 0xFF, 0x7F, 0x80, 0x7F] * 4)
     array = np.frombuffer(raw, kind)
     assert came_back(array).tobytes() == raw
@@ -74,13 +114,13 @@ def test_the_bits_of_nans(kind: str) -> None:
         assert same(decode(encode(array[i])), array[i])
 
 
-def test_long_long_is_not_long() -> None:
+def test_array_long_long_kept_apart_from_long() -> None:
     assert came_back(np.zeros(1, "q")).dtype.char == "q"
     assert type(decode(encode(np.longlong(1)))) is type(np.longlong(1))
     assert type(decode(encode(np.int64(1)))) is np.int64
 
 
-def test_arrays_of_objects() -> None:
+def test_array_of_objects_round_trips() -> None:
     array = np.empty((2, 2), object)
     array[:] = [[None, {"a": (1,)}], [np.arange(2), "x"]]
     came_back(array)
@@ -90,7 +130,7 @@ def test_arrays_of_objects() -> None:
     came_back(np.empty(2, object))  # all None
 
 
-def test_records_that_hold_objects() -> None:
+def test_array_of_records_with_objects_round_trips() -> None:
     dtype = np.dtype([("o", "O"), ("i", "<i4"), ("s", "O", (2,)), ("n", [("p", "O")])], align=True)
     array = np.zeros((2, 2), dtype)
     array["o"] = [[1, "x"], [(2,), None]]
@@ -101,7 +141,7 @@ def test_records_that_hold_objects() -> None:
     assert same(decode(encode(array[0, 0])), array[0, 0])
 
 
-def test_scalars_of_texts_keep_their_ends() -> None:
+def test_text_scalar_trailing_nul_preserved() -> None:
     for scalar in (
         np.str_("a\0"),
         np.bytes_(b"a\0"),
@@ -112,13 +152,13 @@ def test_scalars_of_texts_keep_their_ends() -> None:
         assert same(decode(encode(scalar)), scalar)
 
 
-def test_records_of_recarrays() -> None:
+def test_recarray_record_round_trips() -> None:
     array = np.zeros(2, np.dtype((np.record, [("a", "i4")])))
     assert type(decode(encode(array[0]))) is np.record
     assert came_back(array).dtype.type is np.record
 
 
-def test_what_numpy_cannot_give_back_is_refused() -> None:
+def test_array_numpy_cannot_recreate_refused() -> None:
     with pytest.raises(EncodeError, match="of no length"):
         encode(np.zeros(2, [("a", "S0")])["a"])
     with pytest.raises(EncodeError, match="metadata"):
@@ -130,7 +170,7 @@ def test_what_numpy_cannot_give_back_is_refused() -> None:
 @pytest.mark.skipif(
     not hasattr(np, "dtypes") or not hasattr(np.dtypes, "StringDType"), reason="numpy 1"
 )
-def test_strings_of_any_length() -> None:
+def test_array_of_stringdtype_round_trips() -> None:
     string = getattr(np.dtypes, "StringDType")  # type: ignore[attr-defined]
     for dtype in (string(), string(coerce=False), string(na_object=None), string(na_object="")):
         array = np.array(["a", "", "é" * 100, "x"], dtype).reshape(2, 2)
@@ -240,12 +280,12 @@ def _array(dtype: Any, shape: list[Any], data: Any, fortran: Any = False) -> byt
     ],
     ids=str,
 )
-def test_arrays_that_cannot_be(dtype: Any, shape: Any, data: Any) -> None:
+def test_array_malformed_refused(dtype: Any, shape: Any, data: Any) -> None:
     with pytest.raises(DecodeError):
         decode(_array(dtype, shape, data))
 
 
-def test_scalars_that_cannot_be() -> None:
+def test_scalar_malformed_refused() -> None:
     for dtype, data in [
         ("<i8", b"x" * 7),
         ("<i8", 1),
@@ -262,11 +302,11 @@ def test_scalars_that_cannot_be() -> None:
             decode(_ext(5, b"\x92" + encode(dtype) + encode(data)))
 
 
-def test_the_order_of_an_array_is_a_bool() -> None:
+def test_array_order_not_bool_refused() -> None:
     with pytest.raises(DecodeError, match="bool"):
         decode(_array("<i8", [1], b"x" * 8, fortran=1))
 
 
-def test_others_read_arrays() -> None:
+def test_array_read_independently() -> None:
     array = np.arange(6, dtype=">i2").reshape(2, 3)
     assert same(read_independently(encode(array.T)), array.T)

@@ -68,12 +68,12 @@ def vectors() -> "list[tuple[str, str]]":
     return re.findall(r"^\| `(.+)` \| `([0-9a-f]+)` \|$", table, re.MULTILINE)
 
 
-def test_the_page_has_all_vectors() -> None:
+def test_page_lists_all_vectors() -> None:
     assert [expression for expression, _ in vectors()] == EXPRESSIONS
 
 
 @pytest.mark.parametrize("expression, encoded", vectors())
-def test_vector(expression: str, encoded: str) -> None:
+def test_vector_encodes_and_decodes(expression: str, encoded: str) -> None:
     value = value_of(expression)
     assert encode(value).hex() == encoded
     assert same(decode(bytes.fromhex(encoded)), value)

@@ -1,4 +1,4 @@
-"""Bytes that are no value: DecodeError, whatever they hold; never a crash, never another error."""
+"""Invalid bytes raise DecodeError, and never crash or raise another error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MUTATIONS = 200  # of each
         b"\xd4\x00\x00",
         b"\xd4\x07\x00",  # no type of ours
         b"\xc7\x00\x03",  # a tuple of nothing
-        b"\xc7\x02\x03\x90\x00",  # longer than what it holds
+        b"\xc7\x02\x03\x90\x00",  # longer than its content
         b"\xc7\x01\x03\x91\x01",  # shorter
         b"\xc7\x02\x02\xff\xff",
         b"\xc7\x01\x06\x92",
@@ -50,12 +50,12 @@ MUTATIONS = 200  # of each
     ],
     ids=bytes.hex,
 )
-def test_bytes_that_are_no_value(data: bytes) -> None:
+def test_bytes_invalid_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(data)
 
 
-def test_what_others_write_in_longer_forms_is_read() -> None:
+def test_longer_forms_decoded() -> None:
     assert decode(b"\xcf" + bytes(7) + b"\x05") == 5
     assert decode(b"\xd3" + b"\xff" * 8) == -1
     assert decode(b"\xca\x3f\x80\x00\x00") == 1.0 and decode(b"\xdd\x00\x00\x00\x01\x01") == [1]
@@ -63,7 +63,7 @@ def test_what_others_write_in_longer_forms_is_read() -> None:
 
 
 @pytest.mark.parametrize("argument", ["text", 1, None])
-def test_only_bytes_are_decoded(argument: Any) -> None:
+def test_decode_argument_not_bytes_refused(argument: Any) -> None:
     with pytest.raises(TypeError):
         decode(argument)
 
@@ -98,7 +98,7 @@ def _small(seed: int) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_mutated_bytes_are_a_value_or_a_decode_error(seed: int) -> None:
+def test_bytes_mutated_decode_or_raise(seed: int) -> None:
     random_ = random.Random(seed)
     data = encode(_small(seed))
     for _ in range(MUTATIONS):
@@ -110,7 +110,7 @@ def test_mutated_bytes_are_a_value_or_a_decode_error(seed: int) -> None:
         repr(type(value))
 
 
-def test_every_beginning_of_a_value_is_refused() -> None:
+def test_bytes_truncated_refused() -> None:
     data = encode([_small(1), _small(2)])
     for end in range(len(data)):
         with pytest.raises(DecodeError):

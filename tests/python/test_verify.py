@@ -12,11 +12,11 @@ from conftest import Daemon
 import fcached
 
 
-def test_equal_hits_are_counted(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+def test_verify_equal_hit_counted(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:
     with open_client(daemon, verify=1.0) as client:
         assert client.cached("op", "base", "p", 0, Calls([1.5])) == [1.5]
         compute = Calls([1.5])
-        assert client.cached("op", "base", "p", 0, compute) is compute.value  # what was computed
+        assert client.cached("op", "base", "p", 0, compute) is compute.value  # the computed object
         assert client.get("op", "base", "p") == [1.5]  # is not verified: there is nothing to run
         stats = client.stats()
         assert (stats.verified, stats.differing, compute.n) == (1, 0, 1)
@@ -28,7 +28,7 @@ def test_equal_hits_are_counted(daemon: Daemon, caplog: pytest.LogCaptureFixture
     ("stored", "computed"),
     [(1.5, 1.25), (0.0, -0.0), (1, True), (1, 1.0), ([1], (1,)), (float("nan"), 0.0)],
 )
-def test_difference_is_logged_with_both_hashes(
+def test_verify_difference_logged_with_digests(
     daemon: Daemon, caplog: pytest.LogCaptureFixture, stored: object, computed: object
 ) -> None:
     with open_client(daemon, verify=1.0) as client, caplog.at_level(logging.WARNING, "fcached"):
@@ -46,14 +46,14 @@ def test_difference_is_logged_with_both_hashes(
         assert client.get("op", "base", "p", 3) == stored or stored != stored  # it stays stored
 
 
-def test_nan_is_equal_to_itself(daemon: Daemon) -> None:
+def test_verify_nan_equal(daemon: Daemon) -> None:
     with open_client(daemon, verify=1.0) as client:
         client.put("op", "base", "p", 0, float("nan"))
         client.cached("op", "base", "p", 0, lambda: float("nan"))
         assert (client.stats().verified, client.stats().differing) == (1, 0)
 
 
-def test_batch_verifies_in_one_more_call(daemon: Daemon) -> None:
+def test_verify_batch_uses_one_more_call(daemon: Daemon) -> None:
     batch = Batches()
     with open_client(daemon, verify=1.0) as client:
         client.put_many("op", "base", ["a", "c"], 0, [0, "other"])
@@ -66,7 +66,7 @@ def test_batch_verifies_in_one_more_call(daemon: Daemon) -> None:
             client.cached_batch("op", "base", ["a", "b", "c"], 0, lambda _: [])
 
 
-def test_share(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_share_of_hits_drawn(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FCACHE_VERIFY", "0.25")
     compute = Calls(1)
     n = 4000
@@ -85,7 +85,7 @@ def test_share(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
         open_client(daemon)
 
 
-def test_exception_in_a_verification_goes_through(daemon: Daemon) -> None:
+def test_verify_exception_of_compute_reaches_caller(daemon: Daemon) -> None:
     with open_client(daemon, verify=1.0) as client:
         client.put("op", "base", "p", 0, 1)
         with pytest.raises(ZeroDivisionError):
@@ -93,7 +93,7 @@ def test_exception_in_a_verification_goes_through(daemon: Daemon) -> None:
         assert client.stats().verified == 0
 
 
-def test_result_that_cannot_be_compared(daemon: Daemon) -> None:
+def test_verify_unencodable_result_counted(daemon: Daemon) -> None:
     odd = object()
     with open_client(daemon, verify=1.0) as client:
         client.put("op", "base", "p", 0, 1)

@@ -1,12 +1,12 @@
-"""What the tests of values share: a comparison that sees every bit and type, a maker of random
-values, and a reader of the encoding that shares no code with the package."""
+"""Helpers for the tests of values: a comparison of all bits and types, random values, and a reader
+of the encoding that shares no code with the package."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
 import struct
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
@@ -39,15 +39,27 @@ def same_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
     )
 
 
-def _same_fields(a: Any, b: Any) -> bool:
-    """Without the padding, in records and long doubles: numpy does not copy it with a scalar."""
-    if not isinstance(a, (np.generic, np.ndarray)):
-        return same(a, b)  # a field that holds an object
-    if a.dtype.names is not None:
-        return all(_same_fields(a[n], b[n]) for n in a.dtype.names)
-    x87 = a.dtype.char == "g" and np.finfo("g").nmant == 63
-    used = 10 if x87 and a.dtype.byteorder == "=" else a.dtype.itemsize
-    return np.asarray(a).tobytes()[:used] == np.asarray(b).tobytes()[:used]
+def used_bytes(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Which bytes of an element hold its value: the others are padding, which numpy leaves undefined."""
+    if dtype.subdtype is not None:
+        return np.tile(used_bytes(dtype.base), int(np.prod(dtype.shape, dtype=int)))
+    used = np.ones(dtype.itemsize, bool)
+    if dtype.fields is not None:
+        used[:] = False
+        for kind, offset, *_ in dtype.fields.values():
+            used[offset : offset + kind.itemsize] |= used_bytes(kind)
+    elif dtype.char in "gG" and np.finfo("g").nmant == 63:
+        number = np.arange(dtype.alignment) < 10
+        number = number[::-1] if dtype.byteorder == ">" else number
+        used = np.tile(number, dtype.itemsize // dtype.alignment)
+    return used
+
+
+def element_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The bytes of each element, one row for each, in the order of `array`."""
+    size = array.dtype.itemsize
+    blocks = np.frombuffer(array.view(f"V{size}").tobytes("A"), np.uint8)
+    return blocks.reshape(-1, size)
 
 
 def _same_array(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
@@ -62,8 +74,8 @@ def _same_array(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return all(same(x, y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist()))
     if a.dtype.itemsize == 0:
         return True
-    blocks = f"V{a.dtype.itemsize}"  # padding too, which numpy leaves out of a copy of records
-    return a.view(blocks).tobytes("A") == b.view(blocks).tobytes("A")
+    used = used_bytes(a.dtype)
+    return np.array_equal(element_bytes(a)[:, used], element_bytes(b)[:, used])
 
 
 def same(a: Any, b: Any) -> bool:
@@ -75,7 +87,10 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (np.str_, np.bytes_)):
         return bool(a == b)
     if isinstance(a, np.generic):
-        return same_dtype(a.dtype, b.dtype) and _same_fields(a, b)
+        if a.dtype.hasobject:
+            left, right = cast(Any, a), cast(Any, b)
+            return all(same(left[name], right[name]) for name in a.dtype.names or ())
+        return _same_array(np.asarray(a), np.asarray(b))
     if isinstance(a, float):
         return struct.pack("<d", a) == struct.pack("<d", b)
     if isinstance(a, (list, tuple)):

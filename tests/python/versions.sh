@@ -2,7 +2,7 @@
 # versions.sh FOLDER - for each version of Python that the package promises (the classifiers of pyproject.toml): build it
 # with pip in a virtual environment below FOLDER, install it, run its tests against the installed package. pip must refuse
 # a version older than those. Names versions that this machine does not have: on PATH or as pyenv installed them.
-# Environment: as for run_tests.sh; FCACHED, FCACHECTL; TEST_JOBS. Prints one `N passed, N failed, N skipped`.
+# Environment: that of run_tests.sh, FCACHED, FCACHECTL and TEST_JOBS. Prints one `N passed, N failed, N skipped`.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 folder=$1

@@ -17,9 +17,9 @@
 
 #define LEASE_MS 300000u /* no term passes here: it is the death that frees a lease */
 #define WAIT_MS 10000u
-#define GRACE_MS 1000u /* for what a daemon says at the end of a wait */
+#define GRACE_MS 1000u /* for the reply at the end of a wait */
 #define PAUSE_NS 1000000u
-#define TRIES 8u /* for each owner that is to have had its lease */
+#define TRIES 8u /* for each owner that must have had its lease */
 
 enum owner_state { BORN, OWNS, DONE };
 
@@ -36,7 +36,7 @@ static uint64_t any_below(struct storm *storm, uint64_t n) {
   return storm_random(&storm->random) % n;
 }
 
-/* Keeps the processor: what is wanted are moments some microseconds apart. */
+/* Keeps the CPU: the moments are some microseconds apart. */
 static void spin(uint64_t ns) {
   for (uint64_t start_ns = harness_now_ns(); harness_now_ns() - start_ns < ns;)
     continue;
@@ -82,13 +82,13 @@ static int own(void *arg) {
     (void)pause();
 }
 
-/* ---- those who wait ---- */
+/* ---- the waiters ---- */
 
 static bool begin_wait(struct storm *storm, struct raw *raw) {
   struct fc_key key = key_of(storm);
   struct fc_get get = raw_lease_get(&key, LEASE_MS, WAIT_MS);
   uint32_t id;
-  return raw_ask(raw, &get, &id) == 0;
+  return raw_send_get(raw, &get, &id) == 0;
 }
 
 static bool begin_waits(struct storm *storm) {
@@ -118,7 +118,7 @@ static bool give_up(struct storm *storm, struct raw *raw) {
          (int)reply.type == (FC_REPLY | FC_GIVE_UP) && reply.given_up == 1;
 }
 
-/* One that was granted the lease puts the value, or gives it up: the next is to get what it left.
+/* A waiter that was granted the lease puts the value or gives up, so that the next one gets either.
  */
 static bool hand_on(struct storm *storm, struct raw *raw, enum end end) {
   if (end != END_GRANTED)
@@ -126,8 +126,8 @@ static bool hand_on(struct storm *storm, struct raw *raw, enum end end) {
   return any_below(storm, 2) == 0 ? put_number(storm, raw) : give_up(storm, raw);
 }
 
-/* Nobody has the key's lease any more, or at least not for long: what the owner had sent before its
- * death may be read after it. */
+/* The key has no lease any more, or not for long: the daemon may read the owner's last requests
+ * after its death. */
 static bool look_at_lock(struct storm *storm, struct lease_kills *kills) {
   if (!begin_wait(storm, &storm->probe))
     return false;
@@ -147,7 +147,7 @@ static bool wait_owner(const struct storm *storm, pid_t owner) {
   return true;
 }
 
-/* Mostly those wait who are to wait before it dies; else anything may come first. */
+/* Mostly the waiters wait before the owner dies. Otherwise the order is random. */
 static bool approach(struct storm *storm, pid_t owner) {
   if (any_below(storm, 4) > 0) {
     if (!wait_owner(storm, owner))

@@ -1,5 +1,5 @@
-/* lease_kills.h - owners of leases, each a process of its own, that are killed at any moment, while
- * two others wait for what they compute. */
+/* lease_kills.h - kills owners of leases, each its own process, at any moment, while two others
+ * wait for the value. */
 #ifndef FC_TESTS_LEASE_KILLS_H
 #define FC_TESTS_LEASE_KILLS_H
 
@@ -15,21 +15,21 @@ struct lease_kills {
       *grant_ns; /* owned: `grants` times from the kill to the grant's arrival, in rising order */
   uint32_t unanswered; /* waits of which nothing was heard in their time */
   uint32_t wrong;      /* waits that ended otherwise than with the value or the lease */
-  uint32_t locked;     /* keys that nobody could get the lease of afterwards */
+  uint32_t locked;     /* keys whose lease no client could get afterwards */
 };
 
 #define LEASE_KILLS_SPACE "kills" /* the namespace */
 
-/* Until so many that had the lease are killed, or something is not as it must be. False, with the
- * reason on stderr, where the storm could not be had. `kills` is to be freed either way. The caller
- * runs under Check. */
+/* Runs until so many owners that had the lease are killed, or a check fails. Returns false, with
+ * the reason on stderr, if the storm could not run. The caller frees `kills` either way, and runs
+ * under Check. */
 bool lease_kills_run(const char *socket, uint32_t owned, struct lease_kills *kills);
 void lease_kills_free(struct lease_kills *kills);
 
-/* The time that `percent` of the grants were made within, nanoseconds. */
+/* Returns the time within which `percent` of the grants were made, in ns. */
 uint64_t lease_kills_percentile(const struct lease_kills *kills, double percent);
 
-/* How many were made later than that. */
+/* Returns how many were made later. */
 uint32_t lease_kills_later(const struct lease_kills *kills, uint64_t ns);
 
 #endif

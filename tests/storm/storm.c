@@ -11,13 +11,13 @@
 #include "storm_reader.h"
 #include "storm_writer.h"
 
-#define STEPS 64u /* of the writer, between two looks at the clock */
+#define STEPS 64u /* of the writer, between two reads of the clock */
 
 struct storm {
   const struct storm_plan *plan;
   struct storm_board *board;
   struct storm_writer writer;
-  struct region_map map; /* that threads share */
+  struct region_reader map; /* that threads share */
   struct storm_reader readers[STORM_READERS_MAX];
   pthread_t threads[STORM_READERS_MAX];
   pid_t children[STORM_READERS_MAX];
@@ -37,15 +37,15 @@ static void *run_thread(void *reader) {
   return NULL;
 }
 
-/* In the child: its own mapping, read-only. */
+/* In the child, with its own read-only mapping. */
 static _Noreturn void run_process(const struct storm_reader *inherited, int fd) {
-  struct region_map map;
+  struct region_reader map;
   struct storm_reader reader = *inherited;
   reader.map = &map;
-  if (!region_map_fd(&map, fd, STORM_BOOT_ID))
+  if (!region_reader_map_fd(&map, fd, STORM_BOOT_ID))
     _exit(1);
   storm_reader_run(&reader);
-  region_unmap(&map);
+  region_reader_unmap(&map);
   _exit(0);
 }
 
@@ -71,7 +71,7 @@ static bool begin_reader(struct storm *storm, uint32_t number) {
 }
 
 static bool begin_readers(struct storm *storm) {
-  if (!region_attach(&storm->map, storm->writer.region.base, storm->writer.region.size))
+  if (!region_reader_attach(&storm->map, storm->writer.region.base, storm->writer.region.size))
     return false;
   atomic_store(&storm->board->running, storm->plan->readers);
   while (storm->begun < storm->plan->readers && begin_reader(storm, storm->begun))
@@ -79,7 +79,7 @@ static bool begin_readers(struct storm *storm) {
   return storm->begun == storm->plan->readers;
 }
 
-/* Waits for all of them. False where one crashed. */
+/* Waits for all readers. Returns false if one crashed. */
 static bool end_readers(struct storm *storm) {
   bool good = true;
   atomic_store(&storm->board->stop, true);
@@ -115,7 +115,7 @@ static void sum_up(const struct storm *storm, struct storm_result *result) {
 static bool rage(struct storm *storm, struct storm_result *result) {
   double start = now_s();
   bool begun = begin_readers(storm);
-  /* A reader that crashes never takes itself off: the limit ends that. */
+  /* The time limit ends a wait for a reader that crashed. */
   while (begun && atomic_load_explicit(&storm->board->running, memory_order_acquire) > 0 &&
          now_s() - start < storm->plan->limit_s)
     for (uint32_t i = 0; i < STEPS; i++)

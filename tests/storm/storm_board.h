@@ -1,5 +1,4 @@
-/* storm_board.h - what the writer and the readers of a storm tell each other, beside the
- * region. Memory that all of them share. */
+/* storm_board.h - memory that the writer and the readers of a storm share, beside the region. */
 #ifndef FC_TESTS_STORM_BOARD_H
 #define FC_TESTS_STORM_BOARD_H
 
@@ -9,12 +8,12 @@
 #include "storm_keys.h"
 
 struct storm_board {
-  /* A read of the key that begins after this was loaded (acquire) must not give an older version.
-   * The writer stores it (release) when a put or a clear is done: that is its acknowledgement. */
+  /* A read that begins after a load of it (acquire) must not return an older version of the key.
+   * The writer stores it (release) when a put or a clear is done, as its acknowledgement. */
   _Atomic uint64_t floor[STORM_KEYS];
-  _Atomic uint32_t next_victim; /* a key that is likely to be evicted next, or any other */
-  _Atomic bool stop;            /* nobody need go on */
-  _Atomic uint32_t running;     /* readers; each takes itself off when its figures are there */
+  _Atomic uint32_t next_victim; /* the number of a key that is probably evicted next */
+  _Atomic bool stop;            /* all stop */
+  _Atomic uint32_t running;     /* readers; each subtracts itself when its results are stored */
   struct storm_reads reads[STORM_READERS_MAX];
 };
 

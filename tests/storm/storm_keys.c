@@ -52,9 +52,8 @@ static uint64_t word_at(uint64_t seed, size_t i) {
   return seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Mostly small, as results are; some that are only placed where others are moved for them, and some
- * that may lie in pieces. Every other version of a key has the key's own size, so that many a
- * replacement is of the same size. */
+/* Most values are small, as results are. Some need a move of others, and some may be in pieces.
+ * Every second version of a key has the same size, so that many replacements have the old size. */
 uint32_t storm_value_size(uint32_t key, uint64_t version) {
   uint64_t random = mix(seed_of(key, version));
   random = random >> 63 != 0 ? random : mix(seed_of(key, 0));

@@ -1,7 +1,6 @@
-/* storm_keys.h - what is stored in a storm: keys that crowd into few buckets, and values
- * of which every byte follows from the key and the version. Versions are never used
- * twice. The pinned keys are the first ones: they are replaced, never evicted nor
- * cleared, so a miss of one of them is always an error. */
+/* storm_keys.h - the keys and values of a storm. The keys share few buckets. Every byte of a value
+ * follows from the key and the version, and versions are never reused. The first keys are pinned:
+ * they are replaced but never evicted or cleared, so a miss of one is always an error. */
 #ifndef FC_TESTS_STORM_KEYS_H
 #define FC_TESTS_STORM_KEYS_H
 
@@ -19,17 +18,17 @@ struct storm_key {
   uint64_t digest;
 };
 
-/* Keys of the namespace `name_space`, all in the first `crowd` of the region's buckets. */
+/* Makes keys of the namespace `name_space`, all in the first `crowd` buckets of the region. */
 void storm_keys_make(struct storm_key keys[STORM_KEYS], uint64_t name_space, uint64_t n_buckets,
                      uint32_t crowd);
 
-struct fc_str storm_group_op(uint32_t group); /* of the keys but the pinned ones */
-struct fc_str storm_churn_view(void);         /* likewise */
+struct fc_str storm_group_op(uint32_t group); /* of the keys that are not pinned */
+struct fc_str storm_churn_view(void);         /* of the keys that are not pinned */
 
-/* The next of a series of random numbers. */
+/* Returns the next random number of a series. */
 uint64_t storm_random(uint64_t *state);
 
-/* The value of that version, up to STORM_VALUE_MAX. */
+/* Make the value of a version, of up to STORM_VALUE_MAX bytes. */
 uint32_t storm_value_size(uint32_t key, uint64_t version);
 void storm_value_fill(uint8_t *value, uint32_t size, uint32_t key, uint64_t version);
 bool storm_value_is(const uint8_t *value, size_t size, uint32_t key, uint64_t version);

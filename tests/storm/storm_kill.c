@@ -19,14 +19,14 @@
 
 struct victim {
   pid_t pid;
-  struct region_map map;
+  struct region_reader map;
   struct storm_key keys[STORM_KEYS];
 };
 
-/* In the child: says which descriptor is its region's, and storms until it is killed. */
+/* In the child: sends the number of its region's descriptor, and storms until it is killed. */
 static _Noreturn void write_for_ever(struct storm_board *board, int to) {
   struct storm_writer *writer = malloc(sizeof *writer);
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* where the test is killed itself */
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test is killed */
   if (writer == NULL || !storm_writer_init(writer, board, BUCKETS) ||
       write(to, &writer->region.fd, sizeof writer->region.fd) != sizeof writer->region.fd)
     _exit(1);
@@ -41,7 +41,7 @@ static bool map_region(struct victim *victim, int from) {
     return false;
   (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)victim->pid, theirs);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  bool mapped = fd >= 0 && region_map_fd(&victim->map, fd, STORM_BOOT_ID);
+  bool mapped = fd >= 0 && region_reader_map_fd(&victim->map, fd, STORM_BOOT_ID);
   if (fd >= 0)
     close(fd);
   if (mapped)
@@ -65,7 +65,7 @@ static bool begin(struct victim *victim, struct storm_board *board) {
 
 static void end(const struct victim *victim) {
   if (victim->pid > 0 && kill(victim->pid, SIGKILL) == 0)
-    (void)waitpid(victim->pid, NULL, 0); /* a child of ours, and not waited for before */
+    (void)waitpid(victim->pid, NULL, 0); /* a child that was not waited for before */
 }
 
 static void read_some(const struct victim *victim, struct storm_board *board, uint64_t n,
@@ -82,16 +82,16 @@ static void read_some(const struct victim *victim, struct storm_board *board, ui
 static bool kill_one(struct storm_board *board, uint64_t random, struct storm_kills *kills) {
   struct victim victim = {0};
   uint64_t busy = kills->after.busy;
-  memset(board, 0, sizeof *board); /* the next writer's versions begin anew */
+  memset(board, 0, sizeof *board); /* the next writer's versions begin again */
   bool good = begin(&victim, board);
   if (good)
     read_some(&victim, board, random % READS_BEFORE, false, &kills->before);
   end(&victim);
   if (!good)
     return false;
-  kills->undead += region_is_live(&victim.map);
+  kills->undead += region_reader_is_live(&victim.map);
   read_some(&victim, board, READS_AFTER, true, &kills->after);
-  region_unmap(&victim.map);
+  region_reader_unmap(&victim.map);
   kills->halves += kills->after.busy > busy;
   kills->kills++;
   return true;

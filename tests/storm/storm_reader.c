@@ -3,13 +3,13 @@
 #include <stdlib.h>
 
 struct memory {
-  uint64_t newest[STORM_KEYS]; /* version of each key that was seen */
+  uint64_t newest[STORM_KEYS]; /* by key: the newest version that was seen */
   struct fcache_value value;
 };
 
-/* Judges a hit of a read that began when `floor` stood. */
-static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, struct memory *memory,
-                  struct storm_reads *reads) {
+/* Judges a hit of a read that began after `floor` was loaded. */
+static void judge(uint32_t key, uint64_t floor, const struct region_reader_hit *hit,
+                  struct memory *memory, struct storm_reads *reads) {
   uint64_t version = hit->compute_ns;
   const struct fcache_value *value = &memory->value;
   if ((uint32_t)hit->origin != key || !storm_value_is(value->data, value->size, key, version))
@@ -22,20 +22,20 @@ static void judge(uint32_t key, uint64_t floor, const struct region_hit *hit, st
 
 static void read_one(const struct storm_reader *reader, uint32_t key, struct memory *memory,
                      struct storm_reads *reads) {
-  struct region_hit hit;
-  /* Acquire: the lookup begins after it, and so after whatever the floor acknowledges. */
+  struct region_reader_hit hit;
+  /* Acquire: the lookup begins after it, and so after the operation that the floor acknowledges. */
   uint64_t floor = atomic_load_explicit(&reader->board->floor[key], memory_order_acquire);
-  if (!reader->history && !region_is_live(reader->map)) {
+  if (!reader->history && !region_reader_is_live(reader->map)) {
     reads->dead++;
     return;
   }
-  switch (region_get(reader->map, reader->name_space, reader->keys[key].digest,
-                     &reader->keys[key].key, &memory->value, &hit)) {
-  case REGION_HIT:
+  switch (region_reader_get(reader->map, reader->name_space, reader->keys[key].digest,
+                            &reader->keys[key].key, &memory->value, &hit)) {
+  case REGION_READER_HIT:
     reads->hits++;
     judge(key, floor, &hit, memory, reads);
     break;
-  case REGION_MISS:
+  case REGION_READER_MISS:
     reads->misses++;
     reads->gone += key < STORM_PINNED;
     break;
@@ -44,7 +44,7 @@ static void read_one(const struct storm_reader *reader, uint32_t key, struct mem
   }
 }
 
-/* Any key, or as often the one that the writer is about to evict. */
+/* Chooses a random key, or in half of the cases the one that is probably evicted next. */
 static uint32_t choose(const struct storm_board *board, uint64_t random) {
   uint32_t next = atomic_load_explicit(&board->next_victim, memory_order_relaxed);
   return random >> 63 != 0 ? next : (uint32_t)(random % STORM_KEYS);
@@ -64,6 +64,6 @@ void storm_reader_run(const struct storm_reader *reader) {
   }
   free(memory.value.data);
   board->reads[reader->number] = reads;
-  /* Release: who sees one reader less sees its figures. */
+  /* Release: a thread that sees one reader less sees its results. */
   atomic_fetch_sub_explicit(&board->running, 1, memory_order_release);
 }

@@ -6,17 +6,17 @@
 #include "storm_board.h"
 
 struct storm_reader {
-  const struct region_map *map;
+  const struct region_reader *map;
   struct storm_board *board;
   const struct storm_key *keys;
   uint64_t name_space;
   uint64_t n_reads;
   uint32_t number; /* below STORM_READERS_MAX */
   bool until_wrong;
-  bool history; /* reads also from a dead region, where a look-up must not begin */
+  bool history; /* reads also from a dead region, where a lookup would not begin */
 };
 
-/* Reads until it has read enough or the board says stop; its figures are in board->reads then. */
+/* Reads until it has read enough or the board says stop. Then its results are in board->reads. */
 void storm_reader_run(const struct storm_reader *reader);
 
 #endif

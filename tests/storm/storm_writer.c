@@ -6,15 +6,15 @@
 #include "daemon/store/store_clear.h"
 #include "proto/errors.h"
 
-/* For the region; about half of what all keys' values take. */
+/* About half of the values of all keys fit. */
 #define MAX_BYTES (512u << 10)
-#define CLEAR_SLICE 8u /* entries: so that other calls fall into the midst of a clear */
+#define CLEAR_SLICE 8u /* entries, so that other calls fall between the steps of a clear */
 
 static uint32_t any_below(struct storm_writer *writer, uint32_t n) {
   return (uint32_t)(storm_random(&writer->random) % n);
 }
 
-/* From now on no read may give an older version of the key. */
+/* No later read may return an older version of the key. */
 static void acknowledge(struct storm_writer *writer, uint32_t key, uint64_t version) {
   _Atomic uint64_t *floor = &writer->board->floor[key];
   if (atomic_load_explicit(floor, memory_order_relaxed) < version)
@@ -26,7 +26,7 @@ static struct entry *peek(struct storm_writer *writer, uint32_t key) {
                            &writer->keys[key].key);
 }
 
-/* Before each choice of victims: the pinned ones are none. */
+/* Runs before each choice of victims, so that the pinned keys are never victims. */
 static void use_pinned(void *arg) {
   struct storm_writer *writer = arg;
   for (uint32_t i = 0; i < STORM_PINNED; i++) {
@@ -74,7 +74,7 @@ static void put_any(struct storm_writer *writer) {
   put(writer, key, any_below(writer, 8) == 0);
 }
 
-/* In slices, with other calls between them, as the daemon does it. */
+/* In slices, with other calls in between, as the daemon does it. */
 static void clear(struct storm_writer *writer, struct fc_str op) {
   struct store_clear clear;
   struct store_select select = {.ns = &writer->ns, .view = storm_churn_view(), .op = op};
@@ -89,7 +89,7 @@ static void clear(struct storm_writer *writer, struct fc_str op) {
   writer->writes.cleared += clear.removed;
 }
 
-/* A held entry's bytes stay where they are, in nobody's chain, and are a wall for others. */
+/* The bytes of a held entry do not move, are in no chain, and are an obstacle for compaction. */
 static void hold_another(struct storm_writer *writer) {
   if (writer->held != NULL)
     entry_release(writer->held);
@@ -100,7 +100,7 @@ static void hold_another(struct storm_writer *writer) {
 
 static void name_victim(struct storm_writer *writer) {
   const struct entry *oldest = store_oldest(&writer->store, NULL);
-  if (oldest != NULL) /* its origin is the client id, which is the key's number */
+  if (oldest != NULL) /* the origin of an entry is the number of its key */
     atomic_store_explicit(&writer->board->next_victim, entry_origin(oldest), memory_order_relaxed);
 }
 
@@ -125,21 +125,22 @@ void storm_writer_step(struct storm_writer *writer) {
 }
 
 bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, uint32_t n_buckets) {
-  struct fault fault;
+  struct error_text fault;
   memset(writer, 0, sizeof *writer);
   writer->board = board;
-  if (region_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true, &fault) != 0 ||
+  if (region_writer_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true,
+                         &fault) != 0 ||
       writer->region.fd < 0) {
     fprintf(stderr, "%s\n", fault.text);
-    region_deinit(&writer->region);
+    region_writer_deinit(&writer->region);
     return false;
   }
-  /* The store is to use the arena's slack as well: so moves and forced evictions, rare in a daemon,
-   * happen all the time. */
+  /* The store uses the arena's slack as well, so moves and forced evictions, which are rare in a
+   * daemon, happen all the time. */
   if (store_init(&writer->store, &writer->region, writer->region.arena_size, STORM_VALUE_MAX, 7,
                  8) != 0) {
     fprintf(stderr, "no memory for a store\n");
-    region_deinit(&writer->region);
+    region_writer_deinit(&writer->region);
     return false;
   }
   namespace_init(&writer->ns, fc_str_of("storm"), STORM_NAMESPACE, writer->store.generation);
@@ -157,5 +158,5 @@ void storm_writer_deinit(struct storm_writer *writer) {
   (void)store_clear_all(&writer->store, &(struct store_select){.ns = &writer->ns});
   namespace_deinit(&writer->ns);
   store_deinit(&writer->store);
-  region_deinit(&writer->region);
+  region_writer_deinit(&writer->region);
 }

@@ -1,6 +1,5 @@
-/* storm_writer.h - the writer of a storm: the daemon's store, under every call that
- * changes what stands in the region. One thread, which must live as long as the region:
- * readers look at that. */
+/* storm_writer.h - the writer of a storm: random calls of the daemon's store that change the
+ * region. One thread, which must live as long as the region, because readers check that. */
 #ifndef FC_TESTS_STORM_WRITER_H
 #define FC_TESTS_STORM_WRITER_H
 
@@ -13,7 +12,7 @@ struct storm_writer {
   struct namespace ns;
   struct storm_key keys[STORM_KEYS];
   struct storm_writes writes;
-  /* the writer's own */
+  /* private to storm_writer.c */
   struct store store;
   struct storm_board *board;
   struct entry *held; /* as if its value were being sent; or NULL */
@@ -22,12 +21,13 @@ struct storm_writer {
   uint8_t value[STORM_VALUE_MAX];
 };
 
-/* The keys are in so many buckets, and every pinned one is stored then. The struct must not be
- * moved. False, with the reason on stderr: no region that can be shared. */
+/* Makes the region and the store. The keys share `n_buckets` buckets, and the pinned ones are
+ * stored. The struct must not move. Returns false, with the reason on stderr, if the region cannot
+ * be shared. */
 bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, uint32_t n_buckets);
 void storm_writer_deinit(struct storm_writer *writer);
 
-/* One call, or the few that a clear takes. */
+/* Does one call, or the few of a clear. */
 void storm_writer_step(struct storm_writer *writer);
 
 #endif

@@ -1,5 +1,5 @@
-/* However the owner of a lease is killed, its key is locked for nobody, and who waits is granted
- * the lease: $FC_LEASE_KILLS times. */
+/* Whenever the owner of a lease is killed, its key is not locked, and a waiter is granted the
+ * lease: $FC_LEASE_KILLS times. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void print(const struct lease_kills *kills) {
          ms(lease_kills_percentile(kills, 100)), lease_kills_later(kills, LATE_NS), ms(LATE_NS));
 }
 
-START_TEST(no_killed_owner_leaves_a_key_locked) {
+START_TEST(owner_killed_any_time_key_not_locked) {
   struct lease_kills kills;
 
   bool done = lease_kills_run(served.socket, kills_asked(), &kills);
@@ -70,7 +70,7 @@ int main(void) {
   TCase *tcase = tcase_create("kills");
   tcase_set_timeout(tcase, 20.0 + (double)kills_asked() / KILLS_A_SECOND);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, no_killed_owner_leaves_a_key_locked);
+  tcase_add_test(tcase, owner_killed_any_time_key_not_locked);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

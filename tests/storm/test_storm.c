@@ -1,6 +1,6 @@
-/* No reader of the region ever gets a wrong value, however the writer storms, nor one that was
- * replaced or cleared when its read began, nor a miss of what is only ever replaced: in 10 million
- * reads, or $FC_STORM_READS. The same with the region's marks off: mutant.c. */
+/* No reader of the region gets a wrong value, a value that was replaced or cleared before its read
+ * began, or a miss of a pinned key, in 10 million reads or $FC_STORM_READS. mutant.c runs the same
+ * with marks of the protocol off. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define READS (SANITIZER_SLOW ? 200000u : 10000000u)
 #define KILLS (SANITIZER_SLOW ? 20u : 200u)
 #define READERS 2u
-/* Where the writer is preempted in a window its bucket is busy for as long. */
+/* A bucket is busy while the writer is preempted within a window. */
 #define BUSY_MOST(answers) (SANITIZER_SLOW ? (answers) / 2 : (answers) / 4)
 #define LIMIT_S 45.0
 
@@ -29,7 +29,7 @@ static void check_right(const struct storm_reads *reads) {
   ck_assert_uint_eq(reads->dead, 0);
 }
 
-/* Was it a storm, and did the readers see much of it? */
+/* Checks that the storm was one, and that the readers saw much of it. */
 static void check_storm(const struct storm_plan *plan, const struct storm_result *result) {
   const struct storm_writes *writes = &result->writes;
   ck_assert_uint_eq(writes->failed, 0);
@@ -38,7 +38,7 @@ static void check_storm(const struct storm_plan *plan, const struct storm_result
   ck_assert_uint_gt(writes->kept, 0);
   ck_assert_uint_gt(writes->evicted, 0);
   ck_assert_uint_gt(writes->cleared, 0);
-  if (plan->buckets > 1) { /* one has so few entries that there is a place for each */
+  if (plan->buckets > 1) { /* this storm has so few entries that all fit */
     ck_assert_uint_gt(writes->in_pieces, 0);
     ck_assert_uint_gt(writes->moves, 0);
   }
@@ -58,14 +58,14 @@ static void run(const char *name, const struct storm_plan *plan) {
 }
 
 /* ThreadSanitizer sees both sides here. */
-START_TEST(threads_over_one_mapping_see_nothing_wrong) {
+START_TEST(storm_of_threads_sees_no_error) {
   run("threads",
       &(struct storm_plan){
           .reads = tenths_of_reads(3), .readers = READERS, .buckets = 32, .limit_s = LIMIT_S});
 }
 END_TEST
 
-START_TEST(processes_see_nothing_wrong) {
+START_TEST(storm_of_processes_sees_no_error) {
   run("processes", &(struct storm_plan){.reads = tenths_of_reads(5),
                                         .readers = READERS,
                                         .buckets = 512,
@@ -74,7 +74,7 @@ START_TEST(processes_see_nothing_wrong) {
 }
 END_TEST
 
-START_TEST(processes_see_nothing_wrong_in_one_bucket) {
+START_TEST(storm_in_one_bucket_sees_no_error) {
   run("one bucket", &(struct storm_plan){.reads = tenths_of_reads(2),
                                          .readers = READERS,
                                          .buckets = 1,
@@ -83,7 +83,7 @@ START_TEST(processes_see_nothing_wrong_in_one_bucket) {
 }
 END_TEST
 
-START_TEST(what_a_killed_writer_leaves_is_whole) {
+START_TEST(storm_with_killed_writers_sees_no_error) {
   struct storm_kills kills;
   ck_assert(storm_kill(KILLS, &kills));
   printf("killed: %u writers, %u in the midst of a change\n", kills.kills, kills.halves);
@@ -98,10 +98,10 @@ int main(void) {
   Suite *suite = suite_create("storm");
   TCase *tests = tcase_create("storm");
   tcase_set_timeout(tests, LIMIT_S + 10);
-  tcase_add_test(tests, threads_over_one_mapping_see_nothing_wrong);
-  tcase_add_test(tests, processes_see_nothing_wrong);
-  tcase_add_test(tests, processes_see_nothing_wrong_in_one_bucket);
-  tcase_add_test(tests, what_a_killed_writer_leaves_is_whole);
+  tcase_add_test(tests, storm_of_threads_sees_no_error);
+  tcase_add_test(tests, storm_of_processes_sees_no_error);
+  tcase_add_test(tests, storm_in_one_bucket_sees_no_error);
+  tcase_add_test(tests, storm_with_killed_writers_sees_no_error);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

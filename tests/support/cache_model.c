@@ -43,7 +43,7 @@ void model_totals(const struct model *model, uint32_t space, uint64_t *entries, 
   }
 }
 
-/* Removes the least recently used of a namespace, or of all. Returns its namespace. */
+/* Removes the least recently used entry of a namespace, or of all. Returns its namespace. */
 static uint32_t remove_oldest(struct model *model, uint32_t space) {
   uint32_t oldest = MODEL_KEYS;
 
@@ -98,6 +98,7 @@ const struct model_entry *model_get(struct model *model, struct model_key key, b
   if (!entry->there)
     return NULL;
   entry->stamp = ++model->stamp;
+  entry->hits++;
   if (recorded) {
     count_hit(&model->counters, entry);
     count_hit(&model->spaces[key.space].counters, entry);
@@ -154,20 +155,25 @@ void model_batch(struct model *model, uint32_t space, uint64_t prompts) {
 }
 
 uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, uint32_t op) {
-  struct model_space *own = &model->spaces[space];
-  uint64_t removed = 0;
+  uint64_t removed = 0, generation = ++model->generation;
 
   for (uint32_t i = 0; i < MODEL_KEYS; i++) {
     struct model_key key = key_of(i);
 
-    if (!model->entries[i].there || key.space != space || (view != MODEL_ANY && key.view != view) ||
-        (op != MODEL_ANY && key.op != op))
+    if (!model->entries[i].there || (space != MODEL_ANY && key.space != space) ||
+        (view != MODEL_ANY && key.view != view) || (op != MODEL_ANY && key.op != op))
       continue;
     model->entries[i].there = false;
     removed++;
   }
-  EXPECT(own->n_clears < MODEL_CLEARS);
-  own->clears[own->n_clears++] = (struct model_clear){view, op, ++model->generation};
+  for (uint32_t i = 0; i < MODEL_SPACES; i++) {
+    struct model_space *own = &model->spaces[i];
+
+    if (space != MODEL_ANY && space != i)
+      continue;
+    EXPECT(own->n_clears < MODEL_CLEARS);
+    own->clears[own->n_clears++] = (struct model_clear){view, op, generation};
+  }
   model->clears++;
   return removed;
 }

@@ -1,9 +1,8 @@
-/* cache_model.h - a cache that is too simple to be wrong: a flat array of every key that
- * there can be, searched from end to end. It says what a daemon must answer and
- * count; the tests compare. Knows nothing of sockets, and not what an entry is
- * charged: its user tells. */
-#ifndef FC_TESTS_MODEL_H
-#define FC_TESTS_MODEL_H
+/* cache_model.h - a model of the cache that is too simple to be wrong: a flat array of all possible
+ * keys, searched from end to end. Tests compare a store or a daemon with it. Its user provides the
+ * charge of each value. */
+#ifndef FC_TESTS_CACHE_MODEL_H
+#define FC_TESTS_CACHE_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,13 +15,13 @@
 #define MODEL_PROMPTS 12u
 #define MODEL_KEYS (MODEL_SPACES * MODEL_OPS * MODEL_VIEWS * MODEL_TOP_KS * MODEL_PROMPTS)
 #define MODEL_CLEARS 4096u   /* of one namespace */
-#define MODEL_ANY UINT32_MAX /* of clear: any view, any op */
+#define MODEL_ANY UINT32_MAX /* any namespace, view or op */
 
 struct model_key {
   uint32_t space, op, view, top_k, prompt; /* indices */
 };
 
-/* What was put: `seed` makes the bytes. */
+/* The bytes follow from `seed`. */
 struct model_value {
   uint64_t seed;
   uint32_t size;
@@ -30,7 +29,8 @@ struct model_value {
 
 struct model_entry {
   bool there;
-  uint64_t stamp; /* of its last use: the least is the oldest */
+  uint64_t stamp; /* of the last use: the least is the oldest */
+  uint64_t hits;  /* gets since the put */
   uint64_t compute_ns, charge;
   struct model_value value;
 };
@@ -53,6 +53,7 @@ struct model_space {
   size_t n_clears;
 };
 
+/* Zero is an empty model. Its user sets max_bytes. */
 struct model {
   uint64_t max_bytes, stamp, generation;
   uint64_t puts_kept, puts_stale, puts_too_big, clears;
@@ -73,12 +74,10 @@ struct model_put {
   uint64_t generation;
 };
 
-/* All zero is an empty one; set max_bytes. */
-
-/* Each key's own number below MODEL_KEYS. */
+/* Returns the number of a key, below MODEL_KEYS. */
 uint32_t model_index(struct model_key key);
 
-/* The entry, now the most recently used, or NULL. A recorded hit is counted. */
+/* Returns the entry, and promotes it, or NULL. Counts a hit if `recorded`. */
 const struct model_entry *model_get(struct model *model, struct model_key key, bool recorded);
 
 enum model_outcome model_put(struct model *model, const struct model_put *put);
@@ -86,12 +85,12 @@ enum model_outcome model_put(struct model *model, const struct model_put *put);
 /* Counts one call of compute_misses. */
 void model_batch(struct model *model, uint32_t space, uint64_t prompts);
 
-/* Returns how many went. */
+/* Returns the number of removed entries. */
 uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, uint32_t op);
 
 void model_limit(struct model *model, uint32_t space, uint64_t max_entries);
 
-/* Of one namespace, or all (MODEL_ANY). */
+/* Counts the entries of a namespace, or of all (MODEL_ANY). */
 void model_totals(const struct model *model, uint32_t space, uint64_t *entries, uint64_t *bytes);
 
 #endif

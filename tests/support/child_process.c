@@ -22,7 +22,7 @@ static bool become(const struct child_user *user) {
 pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user) {
   pid_t parent = getpid(), pid;
 
-  (void)fflush(NULL); /* else the child might write it once more */
+  (void)fflush(NULL); /* or the child would write buffered output again */
   pid = fork();
   if (pid < 0)
     ck_abort_msg("fork: %s", strerror(errno));
@@ -32,10 +32,10 @@ pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user
     perror("a child cannot become another user");
     _exit(1);
   }
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* after setuid, which undoes it */
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* after setuid, which clears it */
   if (getppid() != parent)
     _exit(1);
-  _exit(fn(arg)); /* neither Check's nor the parent's exit handlers */
+  _exit(fn(arg)); /* skips the exit handlers of Check and the parent */
 }
 
 int child_run(int (*fn)(void *arg), void *arg, const struct child_user *user) {

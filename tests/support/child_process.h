@@ -1,6 +1,6 @@
-/* child_process.h - a function run in a process of its own, if need be as another user. */
-#ifndef FC_TESTS_CHILD_H
-#define FC_TESTS_CHILD_H
+/* child_process.h - runs a function in a child process, maybe as another user. */
+#ifndef FC_TESTS_CHILD_PROCESS_H
+#define FC_TESTS_CHILD_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,34 +13,33 @@ struct child_user {
   gid_t group; /* the one supplementary group; 0: none */
 };
 
-/* In a function of a child, which must not use Check's assertions: says on stderr what is not so,
- * and returns 1. */
+/* For a function in a child, which must not use Check's assertions: prints a false condition to
+ * stderr and returns 1. */
 #define CHILD_EXPECT(condition)                                                                    \
   do {                                                                                             \
     if (!(condition)) {                                                                            \
-      (void)fprintf(stderr, "%s:%d: in a child: not so: %s\n", __FILE__, __LINE__, #condition);    \
+      (void)fprintf(stderr, "%s:%d: in a child: not true: %s\n", __FILE__, __LINE__, #condition);  \
       return 1;                                                                                    \
     }                                                                                              \
   } while (0)
 
-/* Forks a process that ends with what `fn` returns, or with 1 where it cannot become `user` (NULL:
- * stays what it is). It dies with the caller. */
+/* Forks a process that exits with the result of `fn`, or with 1 if it cannot become `user` (NULL:
+ * the same user). It dies with the caller. */
 pid_t child_start(int (*fn)(void *arg), void *arg, const struct child_user *user);
 
-/* The same, and waits: what `fn` returned. Over a minute fails the test. */
+/* Runs `fn` in a child and waits. Returns its result. Fails the test after a minute. */
 int child_run(int (*fn)(void *arg), void *arg, const struct child_user *user);
 
-/* A child's own child, which inherits all that it has open and goes on when it is killed; it ends
- * with the test. */
+/* A grandchild, which inherits the child's descriptors and outlives it. It ends with the test. */
 struct heir {
-  int ready[2], life[2]; /* pipes: one gives its pid; the other ends when the test does */
+  int ready[2], life[2]; /* pipes: one passes its pid, the other ends with the test */
 };
-void heir_init(struct heir *heir);        /* before the child is started */
-bool heir_leave(const struct heir *heir); /* in the child, once: forks it. False where it cannot */
-pid_t heir_pid(const struct heir *heir);  /* waits until it is there */
-void heir_end(struct heir *heir, pid_t pid); /* kills it, and waits for its end */
+void heir_init(struct heir *heir);           /* call before the child starts */
+bool heir_leave(const struct heir *heir);    /* call once in the child; false: fork failed */
+pid_t heir_pid(const struct heir *heir);     /* waits until it runs */
+void heir_end(struct heir *heir, pid_t pid); /* kills it and waits */
 
-/* Memory, zeroed, that children started after share with the caller; it may end with the test. */
+/* Returns zeroed memory that the caller shares with its later children. Never freed. */
 void *child_shared(size_t size);
 
 #endif

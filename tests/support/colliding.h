@@ -1,13 +1,13 @@
-/* colliding.h - keys as a client that means ill makes them: all of one digest. It knows the seed
- * (of a namespace it is the id in the welcome), and XXH3 multiplies words of the key with sums of
- * its own constants and the seed: where one factor is 0 the other counts for nothing. */
+/* colliding.h - keys that all have one digest, as a hostile client makes them. The client knows the
+ * seed, because it is the id of its namespace. XXH3 multiplies words of the key with sums of its
+ * constants and the seed: if one factor is 0, the other does not matter. */
 #ifndef FC_TESTS_COLLIDING_H
 #define FC_TESTS_COLLIDING_H
 
 #include "proto/key.h"
 
-/* The i-th key under these names whose digest under `seed` is that of all the others. Ends the test
- * where it is not. */
+/* Returns the i-th key with these names. All of them have the same digest under `seed`; otherwise
+ * the test ends. */
 struct fc_key colliding_key(uint64_t seed, const char *op, const char *view, uint32_t i);
 
 #endif

@@ -1,5 +1,5 @@
-/* expect.h - assertions for what is checked a million times: Check's own send the
- * runner a message each, true or not, which costs more than what is tested. */
+/* expect.h - cheap assertions for conditions that are checked a million times. Check's own send a
+ * message to the runner each time, also when they hold. */
 #ifndef FC_TESTS_EXPECT_H
 #define FC_TESTS_EXPECT_H
 
@@ -8,10 +8,10 @@
 #define EXPECT(condition)                                                                          \
   do {                                                                                             \
     if (!(condition))                                                                              \
-      ck_abort_msg("%s:%d: not so: %s", __FILE__, __LINE__, #condition);                           \
+      ck_abort_msg("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                         \
   } while (0)
 
-/* Of integers that fit in a long long. */
+/* Compares integers that fit in a long long. */
 #define EXPECT_EQUAL(got, wanted)                                                                  \
   do {                                                                                             \
     long long expect_got = (long long)(got), expect_wanted = (long long)(wanted);                  \

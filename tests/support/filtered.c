@@ -36,8 +36,8 @@ static int refuse_robust_list(unsigned error) {
   return install(filter, sizeof filter / sizeof filter[0]);
 }
 
-/* clone3 keeps its flags in memory that a filter cannot read: without it the C library uses clone.
- * The flags are the first argument, its low half first. */
+/* clone3 has its flags in memory that a filter cannot read. Without clone3 the C library uses
+ * clone. The flags are the first argument, its low half first. */
 static int refuse_clone(bool threads) {
   struct sock_filter filter[] = {
       LOAD(nr),

@@ -23,9 +23,10 @@
 #define START_TIMEOUT_MS 20000
 #define STOP_TIMEOUT_MS 20000
 #define RUN_TIMEOUT_MS 60000
-#define ROOT_VARIABLE "FCACHE_TEST_ROOT" /* hands the folder to the tests, which are children */
+#define ROOT_VARIABLE                                                                              \
+  "FCACHE_TEST_ROOT" /* passes the directory to the tests, which are child processes */
 
-/* ---- folders ---- */
+/* ---- directories ---- */
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk) {
   (void)status, (void)kind, (void)walk;
@@ -115,12 +116,12 @@ bool harness_wait_until(bool (*condition)(void *arg), void *arg, unsigned timeou
   while (!condition(arg)) {
     if (harness_now_ns() >= end_ns)
       return false;
-    (void)nanosleep(&pause, NULL); /* cut short is as good */
+    (void)nanosleep(&pause, NULL); /* an early return is harmless */
   }
   return true;
 }
 
-/* The letter of /proc/PID/stat; 'X' where there is no such process. */
+/* Returns the state letter of /proc/PID/stat, or 'X' if there is no such process. */
 static char state_of(pid_t pid) {
   char path[64], *text, *name_end, state = 'X';
 
@@ -167,7 +168,7 @@ int harness_wait(pid_t pid, unsigned timeout_ms) {
 
 /* ---- commands ---- */
 
-/* In the child: nothing of the tests' own is left open to it. */
+/* Prepares the child: it inherits no descriptor of the test. */
 static void become(const char *const argv[], int out_fd, int err_fd, pid_t parent) {
   int null_fd = open("/dev/null", O_RDWR);
 
@@ -194,13 +195,13 @@ pid_t harness_spawn(const char *const argv[], int out_fd, int err_fd) {
   return pid;
 }
 
-/* What was written to a memory file; closes it. */
+/* Reads and closes a memory file. */
 static void collect(int fd, char **text) {
   char path[64];
 
   if (text) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    *text = harness_read_file(path, NULL); /* opened anew: from the start */
+    *text = harness_read_file(path, NULL); /* a new descriptor reads from the start */
     if (!*text)
       ck_abort_msg("cannot read back a command's output: %s", strerror(errno));
   }
@@ -237,7 +238,7 @@ static int open_ready(struct daemon *daemon, char path[HARNESS_PATH_SIZE]) {
 
   snprintf(path, HARNESS_PATH_SIZE, "%.90s/ready", daemon->dir);
   memcpy(address.sun_path, path, strlen(path) + 1);
-  (void)unlink(path); /* of an earlier start */
+  (void)unlink(path); /* from a former start */
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
     ck_abort_msg("no socket at %s: %s", path, strerror(errno));
   return fd;
@@ -248,7 +249,7 @@ struct start {
   int ready_fd;
 };
 
-/* Serves, or has died: both end the wait. */
+/* Returns true once the daemon serves or has died. */
 static bool has_started(void *arg) {
   struct start *start = arg;
   char text[256];

@@ -13,6 +13,9 @@ struct fc_key key_number(uint32_t n);
 /* The same with other names, which it borrows. */
 struct fc_key key_named(const char *op, const char *view, uint32_t n);
 
+/* Returns the number below `limit` whose prompt a key has; `limit` if there is none. */
+uint32_t key_number_of(const struct fc_key *key, uint32_t limit);
+
 /* The key of prompt `n` as a user of <fcache.h> makes it: equal to key_number(n). */
 struct fcache_key public_key_number(uint32_t n);
 

@@ -1,6 +1,5 @@
-/* library.h - what the system tests do with <fcache.h>: handles that must open,
- * keys, and the daemon's figures by name. All functions end the test where they
- * cannot do what they promise. */
+/* library.h - the library for system tests: opens handles, makes keys, and reads the daemon's
+ * statistics by name. A function that fails ends the test. */
 #ifndef FC_TESTS_LIBRARY_H
 #define FC_TESTS_LIBRARY_H
 

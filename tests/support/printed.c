@@ -4,14 +4,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/ctl/print/render.h"
+#include "client/ctl/print/text.h"
 
 void printed_fits(const char *text) {
   char *copy = strdup(text), *rest = copy;
 
   ck_assert_ptr_nonnull(copy);
   for (char *line; (line = strsep(&rest, "\n")) != NULL;)
-    if (render_width(line) > RENDER_COLUMNS)
-      ck_abort_msg("%zu columns: %s", render_width(line), line);
+    if (text_width(line) > TEXT_COLUMNS)
+      ck_abort_msg("%zu columns: %s", text_width(line), line);
   free(copy);
+}
+
+void printed_is(char *text, const char *want) {
+  ck_assert_str_eq(text, want);
+  free(text);
+}
+
+void printed_contains(const char *text, const char *part) {
+  if (!strstr(text, part))
+    ck_abort_msg("no \"%s\" in: %s", part, text);
+}
+
+char *printed_listing(struct listing options, const struct listing_kind *kind,
+                      void (*print)(struct listing *listing, const void *items, size_t n),
+                      const void *items, size_t n) {
+  char *text = NULL;
+  size_t size;
+
+  options.out = open_memstream(&text, &size);
+  listing_begin(&options, kind);
+  print(&options, items, n);
+  listing_end(&options, kind, true);
+  ck_assert_int_eq(fclose(options.out), 0);
+  ck_assert(!options.failed);
+  ck_assert_uint_eq(options.n, n);
+  return text;
+}
+
+json_t *printed_first_object(char *text, size_t n, json_t **all) {
+  *all = json_loads(text, 0, NULL);
+  if (!*all)
+    ck_abort_msg("no JSON: %s", text);
+  ck_assert_uint_eq(json_array_size(*all), n);
+  free(text);
+  return json_array_get(*all, 0);
+}
+
+void printed_string(const json_t *object, const char *name, const char *want) {
+  ck_assert_ptr_nonnull(json_object_get(object, name));
+  ck_assert_pstr_eq(json_string_value(json_object_get(object, name)), want);
+}
+
+void printed_number(const json_t *object, const char *name, double want) {
+  const json_t *value = json_object_get(object, name);
+
+  ck_assert(json_is_number(value));
+  ck_assert_double_eq(json_number_value(value), want);
 }

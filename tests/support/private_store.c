@@ -4,14 +4,14 @@
 
 void private_store_init(struct store *store, struct region *region, uint64_t max_bytes,
                         uint32_t max_value, uint64_t seed) {
-  struct fault fault;
-  ck_assert_int_eq(region_init(region, max_bytes, max_value, 1, false, &fault), 0);
+  struct error_text fault;
+  ck_assert_int_eq(region_writer_init(region, max_bytes, max_value, 1, false, &fault), 0);
   ck_assert_int_eq(store_init(store, region, max_bytes, max_value, seed, ~seed), 0);
 }
 
 void private_store_deinit(struct store *store, struct region *region) {
   store_deinit(store);
-  region_deinit(region);
+  region_writer_deinit(region);
 }
 
 void private_store_check_value(const struct entry *entry, const void *value, size_t size) {

@@ -3,230 +3,6 @@
 #include <stdlib.h>
 
 #include "proto/errors.h"
-#include "proto/wire/frame.h"
-
-/* ---- whole messages ---- */
-
-static int append_value(struct fc_buf *buf, int error, const uint8_t *value, uint32_t size) {
-  return error ? error : fc_buf_append(buf, value, size);
-}
-
-static int append_bins(struct fc_buf *buf, struct fc_bins bins) {
-  const uint8_t *data;
-  uint32_t size;
-  int error = 0;
-
-  while (bins.n && !error) {
-    fc_bins_next(&bins, &data, &size);
-    error =
-        data ? append_value(buf, fc_encode_bin_head(buf, size), data, size) : fc_encode_nil(buf);
-  }
-  return error;
-}
-
-static int finish(struct fc_buf *buf, size_t start) {
-  fc_frame_finish(buf, start, 0);
-  return buf->failed ? FC_ENOMEM : 0;
-}
-
-int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
-  size_t start = buf->size;
-  uint32_t id = request->id;
-  int error;
-
-  switch (request->type) {
-  case FC_HELLO:
-    return fc_encode_hello(buf, id, &request->hello);
-  case FC_GET:
-    return fc_encode_get(buf, id, &request->get);
-  case FC_PUT:
-    return append_value(buf, fc_encode_put_head(buf, id, &request->put), request->put.value,
-                        request->put.value_size);
-  case FC_GET_MANY:
-    return fc_encode_get_many(buf, id, &request->get_many);
-  case FC_PUT_MANY:
-    error = fc_encode_put_many_head(buf, id, &request->put_many);
-    if (!error)
-      error = append_bins(buf, request->put_many.values);
-    return error ? error : finish(buf, start);
-  case FC_STATS:
-    return fc_encode_stats(buf, id, request->select.name_space);
-  case FC_CLEAR:
-    return fc_encode_clear(buf, id, &request->select);
-  case FC_LIST:
-    return fc_encode_list(buf, id, &request->list);
-  case FC_TRACE:
-    return fc_encode_trace(buf, id, &request->trace);
-  case FC_GIVE_UP:
-    return fc_encode_give_up(buf, id, &request->give_up);
-  case FC_LEASES:
-  case FC_CLIENTS:
-  case FC_NAMESPACES:
-    return fc_encode_page(buf, request->type, id, &request->page);
-  case FC_RING:
-    return fc_encode_ring(buf, id, &request->ring);
-  case FC_KILL:
-    return fc_encode_kill(buf, id, request->kill);
-  default:
-    return fc_encode_simple(buf, request->type, id);
-  }
-}
-
-static int encode_stat(struct fc_buf *buf, const struct fc_stat *stat) {
-  char name[256];
-
-  for (uint32_t i = 0; i < stat->name.size; i++)
-    name[i] = stat->name.data[i];
-  name[stat->name.size] = '\0';
-  if (stat->kind == FC_STAT_UINT)
-    return fc_encode_stat_uint(buf, name, stat->integer);
-  if (stat->kind == FC_STAT_REAL)
-    return fc_encode_stat_real(buf, name, stat->real);
-  return fc_encode_stat_text(buf, name, stat->text);
-}
-
-/* The maps' sizes stand before their pairs, so each map is walked twice: once
- * counting, once writing. A namespace without figures is not seen by the walk. */
-static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_reply *stats) {
-  size_t start = buf->size;
-  struct fc_stats_walk ahead = {0}, walk = {0};
-  struct fc_stat stat, other;
-  bool more = fc_stats_next(stats, &ahead, &stat);
-  int error = fc_encode_stats_reply_head(buf, id);
-  uint32_t maps = 0;
-
-  for (int pass = 0; pass < 2 && !error; pass++) { /* the daemon's map, then the namespaces' */
-    struct fc_buf pairs = {0};
-
-    while (more && !error && (pass == 1 || !stat.name_space.data)) {
-      struct fc_str name_space = stat.name_space;
-      uint32_t n = name_space.data ? 1 : 0, left;
-
-      do {
-        n++;
-        more = fc_stats_next(stats, &ahead, &stat);
-      } while (more && stat.name_space.data == name_space.data);
-      error = fc_encode_map_head(&pairs, n);
-      left = name_space.data ? n - 1 : n;
-      if (name_space.data && !error)
-        error = fc_encode_stat_text(&pairs, "namespace", name_space);
-      for (; left && !error && fc_stats_next(stats, &walk, &other); left--)
-        error = encode_stat(&pairs, &other);
-      maps++;
-    }
-    if (pass == 0 && maps == 0 && !error)
-      error = fc_encode_map_head(&pairs, 0);
-    if (pass == 1 && !error)
-      error = fc_encode_array_head(buf, maps);
-    if (!error)
-      error = fc_buf_append(buf, pairs.data, pairs.size);
-    fc_buf_free(&pairs);
-    maps = 0;
-  }
-  return error ? error : finish(buf, start);
-}
-
-/* Encodes the list's next item; `type` is the request's. */
-static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_reply *list) {
-  struct fc_list_entry entry;
-  struct fc_lease_entry lease;
-  struct fc_client_entry client;
-  struct fc_namespace_entry name_space;
-
-  if (type == FC_LEASES) {
-    fc_leases_next(list, &lease);
-    return fc_encode_lease_entry(buf, &lease);
-  }
-  if (type == FC_CLIENTS) {
-    fc_clients_next(list, &client);
-    return fc_encode_client_entry(buf, &client);
-  }
-  if (type == FC_NAMESPACES) {
-    fc_namespaces_next(list, &name_space);
-    return fc_encode_namespace_entry(buf, &name_space);
-  }
-  fc_list_next(list, &entry);
-  return fc_encode_list_entry(buf, &entry);
-}
-
-static int encode_list_reply(struct fc_buf *buf, enum fc_type type, uint32_t id,
-                             struct fc_list_reply list) {
-  size_t start = buf->size;
-  int error = fc_encode_list_reply_head(buf, type, id, list.cursor, list.cursor_size, list.n);
-
-  while (list.n && !error)
-    error = encode_next(buf, type, &list);
-  return error ? error : finish(buf, start);
-}
-
-/* fc_get_reply does not say whether a lease's state was sent: NONE is taken for an earlier
- * version's miss, which means the same. */
-static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
-  int error;
-
-  if (!get->value && get->lease == FC_LEASE_NONE)
-    return fc_encode_miss(buf, id, get->clear_generation);
-  if (!get->value)
-    return fc_encode_miss_lease(buf, id, get->clear_generation, get->lease);
-  if (get->waited)
-    error = fc_encode_waited_hit_head(buf, id, get->clear_generation, get->value_size);
-  else
-    error = fc_encode_hit_head(buf, id, get->clear_generation, get->value_size);
-  error = append_value(buf, error, get->value, get->value_size);
-  return !error && get->waited ? fc_buf_append(buf, &(uint8_t){FC_HIT_WAITED}, 1) : error;
-}
-
-static int encode_get_many_reply(struct fc_buf *buf, uint32_t id,
-                                 const struct fc_get_many_reply *get) {
-  size_t start = buf->size;
-  int error = fc_encode_get_many_reply_head(buf, id, get);
-
-  if (!error)
-    error = append_bins(buf, get->values);
-  if (!error && get->n_leases > 0)
-    error = fc_encode_leases(buf, get->leases, get->n_leases);
-  return error ? error : finish(buf, start);
-}
-
-int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
-  uint32_t id = reply->id;
-
-  switch ((unsigned)reply->type) {
-  case FC_REPLY | FC_HELLO:
-    return fc_encode_welcome(buf, id, &reply->welcome);
-  case FC_REPLY | FC_GET:
-    return encode_get_reply(buf, id, &reply->get);
-  case FC_REPLY | FC_PUT:
-    return fc_encode_put_reply(buf, id, reply->put);
-  case FC_REPLY | FC_GET_MANY:
-    return encode_get_many_reply(buf, id, &reply->get_many);
-  case FC_REPLY | FC_PUT_MANY:
-    return fc_encode_put_many_reply(buf, id, &reply->put_many);
-  case FC_REPLY | FC_STATS:
-    return encode_stats(buf, id, &reply->stats);
-  case FC_REPLY | FC_CLEAR:
-    return fc_encode_cleared(buf, id, reply->removed);
-  case FC_REPLY | FC_LIST:
-  case FC_REPLY | FC_LEASES:
-  case FC_REPLY | FC_CLIENTS:
-  case FC_REPLY | FC_NAMESPACES:
-    return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
-  case FC_REPLY | FC_KILL:
-    return fc_encode_killed(buf, id, reply->killed);
-  case FC_REPLY | FC_GIVE_UP:
-    return fc_encode_given_up(buf, id, reply->given_up);
-  case FC_REPLY | FC_TRACE:
-    return fc_encode_trace_reply(buf, id, &reply->trace);
-  case FC_REPLY | FC_RING:
-    return fc_encode_ring_reply(buf, id, &reply->ring);
-  case FC_ERROR:
-    return fc_encode_error(buf, id, reply->error.code, reply->error.text);
-  default:
-    return fc_encode_simple(buf, reply->type, id);
-  }
-}
-
-/* ---- the samples ---- */
 
 #define STR(text)                                                                                  \
   { (text), sizeof(text) - 1 }
@@ -238,7 +14,7 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   }
 #define BYTES(text) ((const uint8_t *)(text))
 
-/* two bins, as they stand in a body */
+/* two bins, as in a body */
 static const uint8_t two_bins[] = {0xc4, 3, 'o', 'n', 'e', 0xc4, 0};
 /* a bin, a nil, an empty bin */
 static const uint8_t bin_nil_bin[] = {0xc4, 1, 'v', 0xc0, 0xc4, 0};
@@ -275,36 +51,66 @@ static const struct {
     {"hello",
      "[1, 0, 1, 2, \"worker-1\", \"model-a\", 1000, 0]",
      {.type = FC_HELLO,
-      .hello = {1, 2, STR("worker-1"), STR("model-a"), true, 1000, 0, {0}, false, 0}}},
+      .hello = {.version_min = 1,
+                .version_max = 2,
+                .client = STR("worker-1"),
+                .name_space = STR("model-a"),
+                .has_max_entries = true,
+                .max_entries = 1000}}},
     {"hello_region",
      "[1, 3, 1, 2, \"worker-1\", \"model-a\", nil, 7]",
      {.type = FC_HELLO,
       .id = 3,
-      .hello = {1, 2, STR("worker-1"), STR("model-a"), false, 0, 7, {0}, false, 0}}},
+      .hello = {.version_min = 1,
+                .version_max = 2,
+                .client = STR("worker-1"),
+                .name_space = STR("model-a"),
+                .region_layout = 7}}},
     {"hello_manifest",
      "[1, 4, 1, 4, \"worker-1\", \"model-a\", nil, 7, \"{}\"]",
      {.type = FC_HELLO,
       .id = 4,
-      .hello = {1, 4, STR("worker-1"), STR("model-a"), false, 0, 7, STR("{}"), false, 0}}},
+      .hello = {.version_min = 1,
+                .version_max = 4,
+                .client = STR("worker-1"),
+                .name_space = STR("model-a"),
+                .region_layout = 7,
+                .manifest = STR("{}")}}},
     {"hello_no_manifest",
      "[1, 5, 3, 4, \"ctl\", nil, nil, 0, nil]",
-     {.type = FC_HELLO, .id = 5, .hello = {3, 4, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
+     {.type = FC_HELLO,
+      .id = 5,
+      .hello = {.version_min = 3, .version_max = 4, .client = STR("ctl")}}},
     {"hello_max_bytes",
      "[1, 6, 4, 5, \"w\", \"m\", nil, 0, nil, 4294967296]",
      {.type = FC_HELLO,
       .id = 6,
-      .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, true, UINT64_C(1) << 32}}},
+      .hello = {.version_min = 4,
+                .version_max = 5,
+                .client = STR("w"),
+                .name_space = STR("m"),
+                .has_max_bytes = true,
+                .max_bytes = UINT64_C(1) << 32}}},
     {"hello_no_max_bytes",
      "[1, 7, 4, 5, \"w\", \"m\", nil, 0, nil, nil]",
-     {.type = FC_HELLO, .id = 7, .hello = {4, 5, STR("w"), STR("m"), false, 0, 0, {0}, false, 0}}},
+     {.type = FC_HELLO,
+      .id = 7,
+      .hello = {.version_min = 4, .version_max = 5, .client = STR("w"), .name_space = STR("m")}}},
     {"hello_tool",
      "[1, 1, 1, 3, \"ctl\", nil, nil, 0]",
-     {.type = FC_HELLO, .id = 1, .hello = {1, 3, STR("ctl"), {0}, false, 0, 0, {0}, false, 0}}},
+     {.type = FC_HELLO,
+      .id = 1,
+      .hello = {.version_min = 1, .version_max = 3, .client = STR("ctl")}}},
     {"hello_negative",
      "[1, 2, 1, 2, \"w\", \"m\", -9223372036854775808, 0]",
      {.type = FC_HELLO,
       .id = 2,
-      .hello = {1, 2, STR("w"), STR("m"), true, INT64_MIN, 0, {0}, false, 0}}},
+      .hello = {.version_min = 1,
+                .version_max = 2,
+                .client = STR("w"),
+                .name_space = STR("m"),
+                .has_max_entries = true,
+                .max_entries = INT64_MIN}}},
     {"get",
      "[2, 7, 1, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", \"ablation\"]",
      {.type = FC_GET, .id = 7, .get = {FC_UNRECORDED, KEY, STR("ablation"), false, {0, 0}}}},

@@ -1,20 +1,20 @@
-/* proto_samples.h - one or more of every message, for the tests of the protocol
- * and as the fuzzers' first corpus; and whole messages encoded from what the
- * decoders give, values included. */
+/* proto_samples.h - at least one sample of every message: for the tests of the protocol, and as the
+ * first corpus of the fuzzers. */
 #ifndef PROTO_SAMPLES_H
 #define PROTO_SAMPLES_H
 
 #include "proto/wire/message.h"
+#include "tests/support/proto_encode.h"
 
-/* How a message has grown over the versions. */
+/* How the last field of a sample depends on the protocol's version. */
 enum proto_growth {
-  PROTO_SAME,  /* not at all: what follows its fields is unknown */
-  PROTO_OLDER, /* a later version knows more fields behind its last */
-  PROTO_NEWER, /* and without its last field it is an earlier version's */
+  PROTO_SAME,  /* the same in all versions: any further field is unknown */
+  PROTO_OLDER, /* a later version has more fields */
+  PROTO_NEWER, /* without its last field it is a message of an earlier version */
 };
 
-/* `text`: the body as msgpack-c's unpacker and printer show it. `frame` is valid
- * during the call. */
+/* `text` is the body as msgpack-c's unpacker and printer show it. `frame` is valid during the call.
+ */
 struct proto_sample {
   const char *name;
   const char *text;
@@ -25,9 +25,5 @@ struct proto_sample {
 
 /* Calls `each` for every sample, in a fixed order. */
 void proto_samples(void (*each)(void *arg, const struct proto_sample *sample), void *arg);
-
-/* Append one whole frame, values and lists included; 0 or FC_ENOMEM. */
-int proto_encode_request(struct fc_buf *buf, const struct fc_request *request);
-int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply);
 
 #endif

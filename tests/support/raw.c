@@ -78,7 +78,7 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* recv, with the two descriptors that may come beside the bytes. */
+/* Receives bytes, and the two descriptors that may come with them. */
 static ssize_t receive(struct raw *raw, void *to, size_t room) {
   union {
     char bytes[CMSG_SPACE(2 * sizeof(int))];
@@ -101,7 +101,7 @@ static ssize_t receive(struct raw *raw, void *to, size_t room) {
   return got;
 }
 
-/* Reads what is there, at most until `end_ms`. A raw_result: RAW_REPLY if bytes came. */
+/* Reads available bytes, waiting until `end_ms`. Returns a raw_result: RAW_REPLY if bytes came. */
 static int read_more(struct raw *raw, uint64_t end_ms) {
   uint64_t now = now_ms();
   struct pollfd poll_fd = {.fd = raw->fd, .events = POLLIN};
@@ -153,7 +153,7 @@ static int say_hello(struct raw *raw, const struct fc_hello *hello) {
   struct fc_reply reply;
   int result;
 
-  (void)fc_encode_hello(&buf, raw->next_id++, hello); /* buf.failed says it */
+  (void)fc_encode_hello(&buf, raw->next_id++, hello); /* the buffer keeps a failure */
   result = raw_send_buf(raw, &buf);
   fc_buf_free(&buf);
   if (result != 0)
@@ -229,7 +229,7 @@ static int exchange(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply)
 int raw_put(struct raw *raw, const struct fc_put *put, struct fc_reply *reply) {
   struct fc_buf buf = {0};
 
-  (void)fc_encode_put_head(&buf, raw->next_id++, put); /* buf.failed says it */
+  (void)fc_encode_put_head(&buf, raw->next_id++, put); /* the buffer keeps a failure */
   (void)fc_buf_append(&buf, put->value, put->value_size);
   return exchange(raw, &buf, reply);
 }
@@ -237,7 +237,7 @@ int raw_put(struct raw *raw, const struct fc_put *put, struct fc_reply *reply) {
 int raw_get(struct raw *raw, const struct fc_get *get, struct fc_reply *reply) {
   uint32_t id;
 
-  return raw_ask(raw, get, &id) != 0 ? RAW_CLOSED : raw_recv(raw, reply, REPLY_TIMEOUT_MS);
+  return raw_send_get(raw, get, &id) != 0 ? RAW_CLOSED : raw_recv(raw, reply, REPLY_TIMEOUT_MS);
 }
 
 int raw_give_up(struct raw *raw, const struct fc_key *key, struct fc_reply *reply) {
@@ -246,15 +246,15 @@ int raw_give_up(struct raw *raw, const struct fc_key *key, struct fc_reply *repl
 
   if (key)
     give_up = (struct fc_give_up){.key = *key, .prompts = key->prompt.bytes, .n = 1};
-  (void)fc_encode_give_up(&buf, raw->next_id++, &give_up); /* buf.failed says it */
+  (void)fc_encode_give_up(&buf, raw->next_id++, &give_up); /* the buffer keeps a failure */
   return exchange(raw, &buf, reply);
 }
 
-int raw_ask(struct raw *raw, const struct fc_get *get, uint32_t *id) {
+int raw_send_get(struct raw *raw, const struct fc_get *get, uint32_t *id) {
   struct fc_buf buf = {0};
 
   *id = raw->next_id++;
-  (void)fc_encode_get(&buf, *id, get); /* buf.failed says it */
+  (void)fc_encode_get(&buf, *id, get); /* the buffer keeps a failure */
   int result = raw_send_buf(raw, &buf);
   fc_buf_free(&buf);
   return result;

@@ -55,8 +55,8 @@ struct fc_region_piece *region_build_pieces(const struct region_build *build, ui
                   fc_region_names_bytes(fc_region_op_size(shape), fc_region_view_size(shape)));
 }
 
-/* Pieces of one size, a multiple of 8, but for the last; in falling order in the arena, so that
- * their order in the table is what counts. */
+/* Adds pieces of one size, a multiple of 8, except the last. Their order in the arena is the
+ * reverse of that in the table. */
 static void add_pieces(struct region_build *build, struct fc_region_piece *table, uint32_t n,
                        const uint8_t *value, uint32_t size) {
   uint64_t each = size / n / 8 * 8;

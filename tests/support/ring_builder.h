@@ -1,34 +1,34 @@
-/* ring_builder.h - a client's side of a ring, as proto/shm/ring_layout.h says, for tests: also for
- * records that no client would write. */
-#ifndef FC_TESTS_RING_WRITER_H
-#define FC_TESTS_RING_WRITER_H
+/* ring_builder.h - a client's side of a ring for tests, as proto/shm/ring_layout.h says. It writes
+ * malformed records too. */
+#ifndef FC_TESTS_RING_BUILDER_H
+#define FC_TESTS_RING_BUILDER_H
 
 #include "proto/key.h"
 #include "proto/shm/ring_layout.h"
 
-struct ring_writer {
+struct ring_builder {
   struct fc_ring_header *header;
   uint8_t *slots;
   uint64_t bytes;
-  uint64_t head; /* as it will be published */
+  uint64_t head; /* as the next ring_builder_publish stores it */
 };
 
-/* Maps the ring that `fd` is (it may be closed after). */
-void ring_writer_open(struct ring_writer *writer, int fd);
-void ring_writer_close(struct ring_writer *writer);
+/* Maps the ring behind `fd`, which may be closed after. Aborts the program if it is malformed. */
+void ring_builder_open(struct ring_builder *builder, int fd);
+void ring_builder_close(struct ring_builder *builder);
 
-/* These write at the head; nothing is seen before it is published. */
-void ring_writer_slot(struct ring_writer *writer, const void *slot); /* FC_RING_SLOT bytes */
-void ring_writer_context(struct ring_writer *writer, uint8_t index, const char *op,
-                         const char *view, const char *probe); /* `probe` may be NULL */
-void ring_writer_hit(struct ring_writer *writer, const struct fc_ring_hit *hit);
-void ring_writer_publish(struct ring_writer *writer);
+/* Write at the head. The daemon sees nothing before ring_builder_publish. */
+void ring_builder_slot(struct ring_builder *builder, const void *slot); /* FC_RING_SLOT bytes */
+void ring_builder_context(struct ring_builder *builder, uint8_t index, const char *op,
+                          const char *view, const char *probe); /* `probe` may be NULL */
+void ring_builder_hit(struct ring_builder *builder, const struct fc_ring_hit *hit);
+void ring_builder_publish(struct ring_builder *builder);
 
-/* Slots that the daemon has not given back. */
-uint64_t ring_writer_used(const struct ring_writer *writer);
+/* Returns the slots that the daemon has not released. */
+uint64_t ring_builder_used(const struct ring_builder *builder);
 
-/* A hit on `key`, under that context, of an entry that client 0 put; its times are 0. */
-struct fc_ring_hit ring_writer_hit_on(uint64_t namespace_id, uint8_t context,
-                                      const struct fc_key *key);
+/* Returns a hit on `key` under that context, of an entry that client 0 put. Its times are 0. */
+struct fc_ring_hit ring_builder_hit_on(uint64_t namespace_id, uint8_t context,
+                                       const struct fc_key *key);
 
 #endif

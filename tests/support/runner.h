@@ -1,4 +1,4 @@
-/* runner.h - how a unit test's program runs its suite, and tells the time. */
+/* runner.h - runs the suite of a unit test's program, and reads the clock. */
 #ifndef FC_TESTS_RUNNER_H
 #define FC_TESTS_RUNNER_H
 

@@ -1,4 +1,4 @@
-/* sanitizer.h - what a sanitizer build changes for the tests: everything is slower. */
+/* sanitizer.h - SANITIZER_SLOW is 1 in a build with a sanitizer, where tests take fewer rounds. */
 #ifndef FC_TESTS_SANITIZER_H
 #define FC_TESTS_SANITIZER_H
 

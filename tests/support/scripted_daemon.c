@@ -55,7 +55,8 @@ static void *accept_all(void *arg) {
     *start = (struct start){peer, nth};
     peer->connections[nth].fd = fd;
     peer->connections[nth].open = true;
-    atomic_store(&peer->accepted, nth + 1); /* before the script: who was answered is counted */
+    atomic_store(&peer->accepted,
+                 nth + 1); /* before the script runs: every client with a reply is counted */
     atomic_fetch_add(&peer->busy, 1);
     if (pthread_create(&peer->connections[nth].thread, NULL, run_script, start) != 0)
       abort();

@@ -1,4 +1,4 @@
-/* scripted_daemon.h - a scripted daemon within a test: it listens on a private socket and runs
+/* scripted_daemon.h - a scripted daemon within a test. It listens on a private socket and runs
  * the test's script, in a thread of its own, on each connection that it accepts.
  *
  * What goes wrong within a script is not reported by Check's macros, which belong to
@@ -54,7 +54,7 @@ void peer_start(struct peer *peer, peer_script *script, void *arg);
 void peer_stop(struct peer *peer);
 
 /* One request, whole. *body is the caller's to free, and what `request` borrows from.
- * False at the end of the connection or at what is no request. */
+ * False at the end of the connection or at an invalid request. */
 bool peer_read(struct peer *peer, int fd, uint8_t **body, struct fc_request *request);
 
 /* Sends all of it. False where the other side has closed. */
@@ -78,9 +78,9 @@ void peer_wait_closed(int fd);
 /* Waits (bounded) until the test has set peer->released. */
 void peer_wait_released(struct peer *peer);
 
-/* For a test that is about to fork: waits (bounded) until every script awaits its next request, and
- * so holds no memory and no lock. A child has no other thread than its own: what those of the peer
- * held at that moment would be lost in it, and valgrind says so. */
+/* Waits (bounded) until every script waits for its next request, and so holds no memory and no
+ * lock. Call it before a fork: the child has only its own thread, so memory and locks of the others
+ * would be lost in it, which valgrind reports. */
 void peer_wait_idle(struct peer *peer);
 
 /* Replies, ready to be sent. */

@@ -295,7 +295,7 @@ struct peer_leases *peer_leases_start(void) {
 
 void peer_leases_stop(struct peer_leases *leases) {
   peer_stop(&leases->peer);
-  (void)pthread_mutex_destroy(&leases->lock); /* nobody holds it */
+  (void)pthread_mutex_destroy(&leases->lock); /* no thread holds it */
   free(leases);
 }
 

@@ -1,12 +1,12 @@
-/* scripted_leases.h - a script for scripted_daemon.h that grants leases, or says that others have
- * them, as a test tells it key by key; it records what it was sent.
+/* scripted_leases.h - a script for scripted_daemon.h that grants leases, or reports that another
+ * client holds them, as the test decides for each key. It records the requests that it received.
  *
- * A key is a number: its prompt is lease_prompt(i), of any op and view. Its answers stand in a
- * string, one for each lookup of it; the last one goes on for ever:
+ * A key is a number: its prompt is lease_prompt(i), with any op and view. A string has its answers,
+ * one for each lookup; the last one is repeated:
  *   G granted   T taken   N none   H hit, "value I" and `padding` bytes   E an error
  *   W the same hit, which ends a wait
  *   P waits until `pings` pings were answered, then the next letter
- *   S silence, from then on about everything   X hangs up   L last words, then hangs up
+ *   S silence, for every request from then on   X hangs up   L a final error, then hangs up
  *   ? a state that does not exist
  * What P holds goes on to the next letter when all is given up. With `trickles` a ping is not
  * answered, but each lets go of the one that P has held longest. Other prompts have the answer
@@ -42,8 +42,8 @@ struct peer_leases {
   uint32_t padding;
   unsigned pings_wanted; /* see P */
   bool trickles;
-  unsigned pings_max; /* from then on it is silent; 0: no end */
-  bool floods;        /* while it waits it says what answers nothing, again and again */
+  unsigned pings_max;                  /* from then on it is silent; 0: no end */
+  bool floods;                         /* while it waits it sends messages that reply to nothing */
   bool leases_unasked, leases_too_few; /* in get_many's replies */
 
   pthread_mutex_t lock; /* of what follows */
@@ -61,7 +61,7 @@ struct peer_leases {
 
 #define PEER_LEASE_MS 4321u /* the term that the handles ask for */
 
-/* A started one, to be stopped, which frees it. */
+/* Starts a daemon. Stopping it frees it. */
 struct peer_leases *peer_leases_start(void);
 void peer_leases_stop(struct peer_leases *leases);
 
@@ -70,7 +70,7 @@ struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t
 
 struct fcache_hash lease_prompt(uint32_t key);
 
-/* What was sent; `i` from 0. Ends the test where there is no such. */
+/* Returns request `i`, from 0. Ends the test if there is none. */
 struct lease_seen lease_seen(struct peer_leases *leases, unsigned i);
 unsigned lease_n_seen(struct peer_leases *leases);
 unsigned lease_pings(struct peer_leases *leases);

@@ -1,5 +1,5 @@
 /* scripted_store.h - a script for scripted_daemon.h that stores: a plain list of entries, with
- * clears and epochs as the daemon has them, and a record of what it was sent. */
+ * clears and epochs as the daemon has them, and a record of the requests. */
 #ifndef FC_TESTS_PEER_STORE_H
 #define FC_TESTS_PEER_STORE_H
 
@@ -39,7 +39,7 @@ struct peer_store {
   int get_error;      /* answers gets with this instead, where not 0 */
   int put_error;
   bool hang_up_at_get; /* once */
-  bool stall_parts;    /* parts without values, for ever */
+  bool stall_parts;    /* sends parts without values, without end */
 };
 
 void peer_store_start(struct peer_store *store);

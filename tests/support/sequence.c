@@ -14,7 +14,7 @@ static bool is_miss(uint64_t i) {
   return i % SEQUENCE_MISS_EVERY == SEQUENCE_MISS_EVERY - 1;
 }
 
-/* The shared ones are numbers below SEQUENCE_KEYS, none of them large. */
+/* Shared keys have numbers below SEQUENCE_KEYS, and none of them has a large value. */
 static uint64_t number_of(unsigned client, uint64_t i) {
   return is_miss(i) ? ((uint64_t)(client + 1) << 40) + i * 8 : i % SEQUENCE_KEYS * 8;
 }
@@ -80,5 +80,5 @@ static void take_line(void *arg, const struct trace_line *line) {
 
 void sequence_read(const char *trace, uint64_t lookups[SEQUENCE_CLIENTS_MAX]) {
   memset(lookups, 0, SEQUENCE_CLIENTS_MAX * sizeof *lookups);
-  (void)trace_lines_read(trace, take_line, lookups); /* the sum of them */
+  (void)trace_lines_read(trace, take_line, lookups); /* the callback counts the lines */
 }

@@ -1,8 +1,8 @@
-/* sequence.h - clients that look things up in an order that is known beforehand, so that the trace
- * can be held against it line by line: none is missing, doubled, or out of its place.
+/* sequence.h - clients whose lookups have a known order, so that a test can compare the trace line
+ * by line and detect a missing, doubled or misplaced line.
  *
- * Client number c is called "cC". Its lookup i is of a key that all share, and hits; but each
- * SEQUENCE_MISS_EVERYth is of a key of its own, which it computes. */
+ * Client number c is called "cC". Its lookup i is a hit on a key that all clients share, except
+ * that every SEQUENCE_MISS_EVERYth lookup is a miss on a key of its own, which it computes. */
 #ifndef FC_TESTS_SEQUENCE_H
 #define FC_TESTS_SEQUENCE_H
 
@@ -15,17 +15,18 @@
 #define SEQUENCE_MISS_EVERY 64u
 #define SEQUENCE_CLIENTS_MAX 256u
 
-/* Puts what they share, unrecorded. Ends the test where it cannot. */
+/* Puts the shared keys, unrecorded. Ends the test on an error. */
 void sequence_prepare(struct fcache *cache);
 
-/* A handle for a client of the namespace "sequence", patient; for children: NULL, said on stderr,
- * where there is none that is connected. */
+/* Opens a patient handle in the namespace "sequence". For children: returns NULL, with a message on
+ * stderr, if it is not connected. */
 struct fcache *sequence_open(const char *socket, unsigned client);
 
-/* One lookup: true where it gave the right value, computed where it is to be and only there. */
+/* Does one lookup. Returns true if the value is right and was computed only if the lookup was to
+ * miss. */
 bool sequence_step(struct fcache *cache, unsigned client, uint64_t i, struct fcache_value *value);
 
-/* Of the first `lookups` of a client. */
+/* Returns how many of a client's first `lookups` are misses, or hits. */
 static inline uint64_t sequence_misses(uint64_t lookups) {
   return lookups / SEQUENCE_MISS_EVERY;
 }
@@ -33,8 +34,8 @@ static inline uint64_t sequence_hits(uint64_t lookups) {
   return lookups - sequence_misses(lookups);
 }
 
-/* Reads a trace in which there is nothing else: how many lookups of each client it has. Ends the
- * test at a line that is not its client's next. */
+/* Reads a trace that has only these lines, and counts the lookups of each client. Ends the test at
+ * a line that is not the client's next. */
 void sequence_read(const char *trace, uint64_t lookups[SEQUENCE_CLIENTS_MAX]);
 
 #endif

@@ -10,7 +10,7 @@ struct fcache_key stamped_key(uint64_t number) {
       .op = "op", .view = "view", .prompt = fcache_hash(&number, sizeof number)};
 }
 
-/* Of splitmix64: each bit of the result depends on each of both. */
+/* A step of splitmix64: each bit of the result depends on each bit of both. */
 static uint64_t mix(uint64_t number, uint64_t version) {
   uint64_t word = number * 0x9e3779b97f4a7c15u + version;
 

@@ -1,6 +1,6 @@
-/* stamped.h - values that tell what they are: of which key, in which version, and whether each byte
- * belongs to that. So a value that is torn, or another's, is seen whoever wrote it. Asserts
- * nothing: for children too. */
+/* stamped.h - values that contain their key's number and version, and whose bytes all follow from
+ * these. So a torn value, or that of another key, is detected. Asserts nothing, so children can use
+ * it. */
 #ifndef FC_TESTS_STAMPED_H
 #define FC_TESTS_STAMPED_H
 
@@ -9,18 +9,18 @@
 
 #include "fcache.h"
 
-/* Key and value of a number, of any number. */
+/* Returns the key of a number. */
 struct fcache_key stamped_key(uint64_t number);
 
-/* Fills `value`. Its size belongs to number and version: mostly 16 bytes to 4 KiB; 64 to 256 KiB
- * where number % 8 is 7. False: no memory. */
+/* Fills `value`. The size follows from number and version: 64 to 256 KiB if number % 8 is 7, else
+ * 16 bytes to 4 KiB. Returns false if there is no memory. */
 bool stamped_make(struct fcache_value *value, uint64_t number, uint64_t version);
 
-/* Is it the value of that number, every byte of it? Then *version is its own. */
+/* Returns true if every byte is that of the number's value, and sets *version. */
 bool stamped_check(const struct fcache_value *value, uint64_t number, uint64_t *version);
 
-/* Makes one and puts it, unrecorded, its version as the cost of computing it: the result of
- * fcache_put, or FCACHE_ENOMEM. `value` is a buffer of the caller's. */
+/* Makes a value in `value`, and puts it unrecorded with its version as compute time. Returns the
+ * result of fcache_put, or FCACHE_ENOMEM. */
 int stamped_put(struct fcache *cache, struct fcache_value *value, uint64_t number,
                 uint64_t version);
 

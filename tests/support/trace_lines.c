@@ -15,7 +15,7 @@ static const char *const fields[] = {"ts", "probe",   "view_id", "prompt_hash", 
 static void assert_fields(json_t *object, const char *text) {
   size_t n = 0;
 
-  /* jansson keeps the order in which they stand */
+  /* jansson keeps their order */
   for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
     const char *key = json_object_iter_key(at);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 void traced_start(struct traced *traced) {
-  struct fault fault;
+  struct error_text fault;
   memset(traced, 0, sizeof *traced);
   int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
@@ -37,18 +37,28 @@ void traced_end(struct traced *traced) {
   free(traced->text);
 }
 
-void traced_fall_behind(struct traced *traced) {
+static void append(struct traced *traced) {
   struct trace_event event = {.view = fc_str_of("base"),
                               .op = fc_str_of("op"),
                               .name_space = fc_str_of("ns"),
                               .client = fc_str_of("filler")};
-  while (!trace_is_behind(&traced->trace)) /* the loop does not run: nothing is settled */
-    trace_append(&traced->trace, &event);
+  trace_append(&traced->trace, &event);
+}
+
+/* The loop does not run in these two, so no write ends. */
+void traced_fall_behind(struct traced *traced) {
+  while (!trace_is_behind(&traced->trace))
+    append(traced);
+}
+
+void traced_fill(struct traced *traced) {
+  while (traced->trace.lost == 0)
+    append(traced);
 }
 
 void traced_write_out(struct traced *traced) {
   while (traced->trace.unwritten_bytes > 0)
-    (void)uv_run(&traced->loop, UV_RUN_ONCE); /* how many handles are left is not of interest */
+    (void)uv_run(&traced->loop, UV_RUN_ONCE); /* the number of active handles does not matter */
 }
 
 static char *read_whole(const char *path, size_t *whole) {
@@ -66,7 +76,7 @@ static char *read_whole(const char *path, size_t *whole) {
   return text;
 }
 
-/* Not by the functions for strings, which AddressSanitizer has look at the whole each time. */
+/* Uses no functions for strings: AddressSanitizer checks the whole text at each call. */
 const char *traced_text(struct traced *traced) {
   traced_write_out(traced);
   free(traced->text);

@@ -1,32 +1,32 @@
 #!/bin/bash
-# inside.sh - the tests of the units, run as root in a booted system that has fcached installed in
-# /usr/local and its user made. Prints `ok NAME` or `FAIL NAME` for each; `--list` prints the names.
-# Each test is a function, run in a shell of its own under `set -e`, in the order below; each starts
-# from a stopped service and a listening socket, and leaves its changes to `reset`.
+# inside.sh - the tests of the units, run as root in a booted system with fcached in /usr/local and its
+# user. Prints `ok NAME` or `FAIL NAME` for each test. `--list` prints the names. Each test is a
+# function, run in a shell of its own under `set -e`, in the order below. Each starts with a stopped
+# service and a listening socket; `reset` removes its changes.
 set -uo pipefail
 SOCKET=/run/fcached/fcached.sock
 OPTIONS=/etc/default/fcached
 DROP=/run/systemd/system/fcached.service.d
 TESTS=(
-  verify_finds_nothing
-  exposure_is_within_the_threshold
-  first_client_activates
-  start_returns_when_it_serves
-  start_fails_when_it_cannot_serve
-  runs_as_its_own_user
+  units_verify_without_findings
+  service_exposure_is_within_the_threshold
+  socket_first_client_activates_the_service
+  start_returns_once_it_serves
+  start_with_wrong_options_fails
+  service_runs_as_its_own_user
   socket_has_mode_and_group
   socket_group_of_a_drop_in_stays
-  others_are_kept_out
-  options_come_from_the_default_file
-  a_typo_and_a_client_are_mended_by_one_restart
-  options_that_cannot_be_met_are_mended_by_one_restart
-  a_socket_of_ones_own_is_refused
+  socket_other_users_are_refused
+  options_of_the_default_file_are_used
+  options_typo_is_mended_by_one_restart
+  options_beyond_memory_are_mended_by_one_restart
+  options_with_other_socket_are_refused
   reload_reopens_the_trace
-  traces_of_clients_are_below_the_log_folder
-  watchdog_leaves_a_healthy_daemon
-  watchdog_restarts_a_stopped_daemon
+  trace_of_client_is_below_the_log_directory
+  watchdog_healthy_daemon_runs_on
+  watchdog_stopped_daemon_is_restarted
   killed_daemon_is_restarted
-  stop_is_clean_and_the_socket_stays
+  stop_is_clean_and_keeps_the_socket
   shutdown_by_command_is_clean
   user_units_activate_and_stop
 )
@@ -76,34 +76,34 @@ reset() {
   systemctl start fcached.socket
 } >/dev/null 2>&1
 
-verify_finds_nothing() {
+units_verify_without_findings() {
   local user=/usr/local/lib/systemd/user
-  # The manual is no part of a minimal system; XDG_RUNTIME_DIR as a login would have it.
+  # A minimal system has no manual pages. XDG_RUNTIME_DIR as after a login.
   systemd-analyze --man=no verify fcached.service fcached.socket
   XDG_RUNTIME_DIR=/run systemd-analyze --man=no --user verify $user/fcached.service $user/fcached.socket
 }
-exposure_is_within_the_threshold() {
+service_exposure_is_within_the_threshold() {
   systemd-analyze security --offline=true --threshold=10 --no-pager \
     /usr/local/lib/systemd/system/fcached.service
 }
-first_client_activates() {
+socket_first_client_activates_the_service() {
   is inactive show ActiveState
   ping
   is active show ActiveState
 }
-start_returns_when_it_serves() {
+start_returns_once_it_serves() {
   is notify show Type
   systemctl start fcached.service
   is active show ActiveState
   ping
   differs MainPID ''
 }
-start_fails_when_it_cannot_serve() {
+start_with_wrong_options_fails() {
   echo 'FCACHED_OPTIONS="--max-bytes nonsense"' >$OPTIONS
   ! systemctl start fcached.service || return 1
   ! ping
 }
-runs_as_its_own_user() {
+service_runs_as_its_own_user() {
   ping
   is fcached ps -o user= -p "$(show MainPID)"
   is '' find /run/fcached -maxdepth 1 -type f -perm /0022
@@ -123,18 +123,18 @@ socket_group_of_a_drop_in_stays() {
   systemctl restart fcached.service
   is 'users' stat -c %G $SOCKET
 }
-others_are_kept_out() {
+socket_other_users_are_refused() {
   local status=0
   ping
   setpriv --reuid=nobody --regid=fcached --clear-groups fcachectl ping
   setpriv --reuid=nobody --regid=nogroup --clear-groups fcachectl ping || status=$?
-  [ $status = 3 ] || { echo "ping of a stranger: status $status" && return 1; }
+  [ $status = 3 ] || { echo "ping by another user: status $status" && return 1; }
   status=0
   setpriv --reuid=nobody --regid=fcached --clear-groups fcachectl shutdown || status=$?
-  [ $status = 1 ] || { echo "shutdown by a mere user: status $status" && return 1; }
+  [ $status = 1 ] || { echo "shutdown by a user of the socket: status $status" && return 1; }
   ping
 }
-options_come_from_the_default_file() {
+options_of_the_default_file_are_used() {
   echo 'FCACHED_OPTIONS="--max-bytes 32M --trace /var/log/fcached/trace.jsonl"' >$OPTIONS
   ping
   grep -qz 32M "/proc/$(show MainPID)/cmdline"
@@ -144,7 +144,7 @@ options_come_from_the_default_file() {
 journal_names() { # journal_names TEXT: since this test began
   journalctl -q --no-pager -o cat -u fcached.service --since "$SINCE" | grep -qF -- "$1"
 }
-settled() { # neither the service nor its socket is on its way to another state
+settled() { # neither the service nor its socket is changing its state
   case "$(show ActiveState) $(systemctl show -P SubState fcached.socket)" in
   "failed failed" | "failed listening" | activating* | active*) ;;
   *) return 1 ;;
@@ -158,9 +158,9 @@ mended() {
   is active systemctl is-active fcached.socket
   is '660 fcached fcached' stat -c '%a %U %G' $SOCKET
 }
-a_typo_and_a_client_are_mended_by_one_restart() {
+options_typo_is_mended_by_one_restart() {
   local typo
-  # Again and again, and at once: no limit that counts starts may be in the way.
+  # Several in a row: no limit on starts may refuse the restart.
   for typo in '--max-byts 32M' '--max-bytes 32X' '--max-clients none'; do
     echo "FCACHED_OPTIONS=\"$typo\"" >$OPTIONS
     ! systemctl restart fcached.service || return 1
@@ -170,14 +170,14 @@ a_typo_and_a_client_are_mended_by_one_restart() {
     mended
   done
 }
-options_that_cannot_be_met_are_mended_by_one_restart() {
+options_beyond_memory_are_mended_by_one_restart() {
   echo 'FCACHED_OPTIONS="--max-bytes 1000T"' >$OPTIONS
   ! ping || return 1
   within 10 journal_names '--max-bytes'
-  sleep 4 # several starts that fail
+  sleep 4 # several failing starts
   mended
 }
-a_socket_of_ones_own_is_refused() {
+options_with_other_socket_are_refused() {
   echo 'FCACHED_OPTIONS="--socket /run/fcached/other.sock"' >$OPTIONS
   ! systemctl start fcached.service || return 1
   is 2 show ExecMainStatus
@@ -195,7 +195,7 @@ reload_reopens_the_trace() {
   within 5 test -e /var/log/fcached/trace.jsonl
   ping
 }
-traces_of_clients_are_below_the_log_folder() {
+trace_of_client_is_below_the_log_directory() {
   ping
   fcachectl trace on sub/today.jsonl
   is fcached stat -c %U /var/log/fcached/sub/today.jsonl
@@ -203,16 +203,16 @@ traces_of_clients_are_below_the_log_folder() {
   ! fcachectl trace on /run/fcached/today.jsonl || return 1
   ! test -e /run/fcached/today.jsonl
 }
-watchdog_leaves_a_healthy_daemon() {
+watchdog_healthy_daemon_runs_on() {
   local pid
-  drop WatchdogSec=4s # it is told every 2 s: a busy machine may be late by as much
+  drop WatchdogSec=4s # fcached notifies every 2 s: a busy machine may be late by as much
   ping
   pid=$(show MainPID)
-  sleep 9 # two terms of the watchdog, and some
+  sleep 9 # more than two terms of the watchdog
   is "$pid" show MainPID
   is 0 show NRestarts
 }
-watchdog_restarts_a_stopped_daemon() {
+watchdog_stopped_daemon_is_restarted() {
   local pid
   drop WatchdogSec=1s TimeoutAbortSec=2s
   ping
@@ -231,7 +231,7 @@ killed_daemon_is_restarted() {
   within 10 ping
   is 1 show NRestarts
 }
-stop_is_clean_and_the_socket_stays() {
+stop_is_clean_and_keeps_the_socket() {
   ping
   systemctl stop fcached.service
   is inactive show ActiveState
@@ -279,7 +279,7 @@ for name in "${TESTS[@]}"; do
   reset
   since=$(date '+%F %T')
   export SINCE=$since
-  # Not `if (...)`: that would switch -e off inside.
+  # `if (...)` would disable -e inside.
   (
     set -e
     "$name"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh - test the units of systemd/ in a real systemd: installs into a scratch folder, boots a
-# throw-away system that has it, and runs inside.sh there. Ends with `N passed, N failed, N skipped`.
-# Needs root and the lab script (SYSTEMD_LAB=, by default in the folder shared/ beside the checkout);
-# without them it names each test that it skips, and runs what needs neither.
+# run.sh - tests the units of systemd/ in a real systemd: installs into a temporary directory, boots a
+# throw-away system with it, and runs inside.sh there. Ends with `N passed, N failed, N skipped`.
+# Needs root and the lab script (SYSTEMD_LAB=, by default in ../shared). Without them it names each
+# test that it skips and runs the others.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 here=tests/systemd
@@ -33,7 +33,7 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# /usr/local is where a user's own `make install` goes, and in systemd's search path.
+# /usr/local is the default prefix, and systemd searches it.
 if ! $make -s install PREFIX=/usr/local DESTDIR="$tmp/root" >"$tmp/install.log" 2>&1; then
   cat "$tmp/install.log"
   echo "FAIL  make install DESTDIR="
@@ -41,7 +41,7 @@ if ! $make -s install PREFIX=/usr/local DESTDIR="$tmp/root" >"$tmp/install.log" 
   finish
 fi
 
-# What needs no booted system.
+# This test needs no booted system.
 exposure="exposure of the installed service is at most 1.0"
 if command -v systemd-analyze >/dev/null; then
   if systemd-analyze security --offline=true --threshold=10 --no-pager \
@@ -68,7 +68,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
-  --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libmsgpackc2 --pkg libpam-systemd \
+  --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libmsgpackc2 --pkg libpam-systemd \
   --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
   cat "$tmp/lab.log"
   echo "FAIL  booting the lab"

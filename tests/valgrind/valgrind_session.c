@@ -1,5 +1,5 @@
 /* valgrind_session.c - a client that uses every call of <fcache.h> once, on the daemon that
- * $FCACHE_SOCKET names, and a stranger who sends it what is no protocol; exits 0 where all went as
+ * $FCACHE_SOCKET names, and a client that does not speak the protocol; exits 0 where all went as
  * promised. Run under valgrind. */
 #include "fcache.h"
 

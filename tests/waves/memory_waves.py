@@ -51,7 +51,7 @@ class Daemon:
         return int(text.split("VmRSS:")[1].split()[0]) * 1024
 
     def stats(self) -> dict[str, int]:
-        return dict(self.good.call(raw.frame(raw.STATS, 3, None))[2])
+        return dict(self.good.request(raw.frame(raw.STATS, 3, None))[2])
 
     def stop(self) -> int:
         self.process.terminate()
@@ -106,10 +106,10 @@ class Waves:
         for first in range(0, n, 2000):
             self.key += 2000
             if size <= 3000:
-                client.call(raw.put_many(self.key, min(2000, n), self.values[:size]))
+                client.request(raw.put_many(self.key, min(2000, n), self.values[:size]))
                 continue
             for i in range(min(2000, n - first)):
-                client.call(raw.put(self.key + i, self.values[:size]))
+                client.request(raw.put(self.key + i, self.values[:size]))
         client.close()
 
     def unfinished_frames(self) -> None:
@@ -127,7 +127,7 @@ class Waves:
         """They ask for values and lists, and read nothing; half of them close their sending half."""
         good = self.daemon.good
         for i, size in enumerate(SIZES):
-            good.call(raw.put(i, self.values[:size]))
+            good.request(raw.put(i, self.values[:size]))
         for n, client in enumerate(self.open(CLIENTS)):
             requests = [raw.get(self.random.randrange(len(SIZES))) for _ in range(200)]
             requests += [raw.frame(raw.LIST, 8, None, None, None, 1000, b"")] * 20
@@ -147,7 +147,7 @@ class Waves:
                 client = raw.Client(
                     self.daemon.socket, f"space-{self.key}-{i}", manifest="m" * 16384
                 )
-                client.call(raw.put(1, b"1"))
+                client.request(raw.put(1, b"1"))
                 client.close()
         self.key += 1
 
@@ -174,16 +174,16 @@ class Waves:
         self.clients = []
 
     def trace(self) -> None:
-        """To a pipe that nobody reads; then to others."""
+        """Traces to a pipe without a reader, then to other files."""
         good, path = self.daemon.good, self.folder / f"pipe-{self.key}"
         self.key += 1
         os.mkfifo(path)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        good.call(raw.frame(raw.TRACE, 10, 1, str(path)))
+        good.request(raw.frame(raw.TRACE, 10, 1, str(path)))
         for _ in range(40):
-            good.call(raw.put_many(10**9, 1000, b"1"))
+            good.request(raw.put_many(10**9, 1000, b"1"))
         if self.random.random() < 0.5:
-            good.call(raw.frame(raw.TRACE, 10, 2, None))
+            good.request(raw.frame(raw.TRACE, 10, 2, None))
         os.close(reader)
         path.unlink()
 
@@ -192,9 +192,9 @@ class Waves:
     def serve(self) -> None:
         for size in (100, 5000, 100000, 1 << 20):
             start = time.monotonic()
-            stored = self.daemon.good.call(raw.put(77, self.values[:size]))
+            stored = self.daemon.good.request(raw.put(77, self.values[:size]))
             assert stored[0] == 0x43, stored
-            found = self.daemon.good.call(raw.get(77))
+            found = self.daemon.good.request(raw.get(77))
             assert found[3] is None or len(found[3]) == size
             took = time.monotonic() - start
             assert took < SERVED_S, f"{size} bytes took {took:.1f} s"

@@ -1,29 +1,27 @@
 /* fcachectl clients */
-#include "client/ctl/commands/listing.h"
-#include "client/ctl/print/print_clients.h"
+#include "client/ctl/commands/clients_groups.h"
 
-static const struct argp_option options[] = {
-    SELECT_NAMESPACE_OPTION, LISTING_OPTIONS("clients"), {0}};
+static int fetch(struct admin *admin, struct listing *listing) {
+  struct clients_groups groups = {.listing = listing};
+  /* The tables have a line for each user, so they need all clients. */
+  int result = admin_clients(admin, listing->filter.name_space, listing->json ? listing->limit : 0,
+                             clients_groups_add, &groups);
 
-static int ask(struct admin *admin, const struct listing_args *args, struct rows *rows) {
-  struct clients_view view = {.rows = rows, .limit = args->limit};
-  /* For people all are asked for: each user has its line, whoever connected first. */
-  int result = admin_clients(admin, args->select.name_space, rows->json ? args->limit : 0,
-                             clients_print_client, &view);
-
-  clients_print_end(&view);
+  clients_groups_print(&groups);
   return result;
 }
 
-static const struct listing listing = {
-    .name = "clients",
-    .doc = "List the connected clients by user, the user with the most connections first: what all "
-           "clients of the user hold, what each computes, and what it waits for and whose that is.",
-    .options = options,
-    .none = "no clients: nobody is connected at the moment",
-    .none_in_namespace = "no clients: nobody of this namespace is connected at the moment",
-    .ask = ask};
-
-int clients_command(struct ctl *ctl, int argc, char **argv) {
-  return listing_command(&listing, ctl, argc, argv);
+static int run(struct admin *admin) {
+  return listing_run(admin, &clients_kind, fetch);
 }
+
+static const struct argp_option options[] = {KEY_FILTER_NAMESPACE, LISTING_OPTIONS("clients"), {0}};
+
+const struct command clients_command = {
+    .name = "clients",
+    .summary = "list connected clients with the leases they hold or wait for",
+    .doc = "List connected clients by user, the user with the most connections first. Below a "
+           "client are the lease that it holds and the lease that it waits for, with its owner.",
+    .options = options,
+    .parse = listing_parse,
+    .run = run};

@@ -1,21 +1,75 @@
 /* fcachectl list */
+#include <inttypes.h>
+
 #include "client/ctl/commands/listing.h"
-#include "client/ctl/print/print_list.h"
+#include "client/ctl/print/json_value.h"
+#include "client/ctl/print/units.h"
 
-static const struct argp_option options[] = {SELECT_OPTIONS, LISTING_OPTIONS("entries"), {0}};
+static const struct table_column columns[] = {
+    {"NAMESPACE", TABLE_NAME}, {"OP", TABLE_NAME},     {"VIEW", TABLE_NAME},
+    {"TOP_K", TABLE_NUMBER},   {"PROMPT", TABLE_TEXT}, {"SIZE", TABLE_NUMBER},
+    {"COST", TABLE_NUMBER},    {"IDLE", TABLE_NUMBER}, {"HITS", TABLE_NUMBER},
+};
 
-static int ask(struct admin *admin, const struct listing_args *args, struct rows *rows) {
-  struct fc_select select = select_of(&args->select);
+const struct listing_kind list_kind = {.columns = columns,
+                                       .n_columns = sizeof columns / sizeof columns[0],
+                                       .namespace_column = 0,
+                                       .none = "no entries",
+                                       .none_matching = "no matching entries"};
 
-  list_print_header(rows);
-  return admin_list(admin, &select, args->limit, list_print_entry, rows);
+static void print_row(struct listing *listing, const struct fc_list_entry *entry) {
+  char text[UNITS_SIZE], hash[FC_HASH_HEX_SIZE];
+  struct table *table = &listing->table;
+
+  fc_hash_hex(&entry->key.prompt, hash);
+  hash[LISTING_HASH_DIGITS] = '\0';
+  listing_row(listing);
+  table_name(table, entry->name_space);
+  table_name(table, entry->key.op);
+  table_name(table, entry->key.view);
+  (void)snprintf(text, sizeof text, "%" PRIu32, entry->key.top_k); /* exact: part of the key */
+  table_cell(table, text);
+  table_cell(table, hash);
+  table_cell(table, units_bytes(entry->value_size, text));
+  table_cell(table, units_ns(entry->compute_ns, text));
+  table_cell(table, units_ns(entry->idle_ns, text));
+  table_cell(table, units_count(entry->hits, text));
 }
 
-static const struct listing listing = {.name = "list",
-                                       .doc = "List the entries, most recently used first.",
-                                       .options = options,
-                                       .ask = ask};
+static json_t *object_of(const struct fc_list_entry *entry) {
+  json_t *rest =
+      json_pack("{s:o, s:o, s:o, s:o, s:o}", "value_bytes", json_value_count(entry->value_size),
+                "charge_bytes", json_value_count(entry->charge), "compute_s",
+                json_value_seconds(entry->compute_ns), "idle_s", json_value_seconds(entry->idle_ns),
+                "hits", json_value_count(entry->hits));
 
-int list_command(struct ctl *ctl, int argc, char **argv) {
-  return listing_command(&listing, ctl, argc, argv);
+  return json_value_key(&entry->name_space, &entry->key, rest);
 }
+
+void list_print_entry(void *arg, const struct fc_list_entry *entry) {
+  struct listing *listing = arg;
+
+  if (listing->json)
+    listing_object(listing, object_of(entry));
+  else
+    print_row(listing, entry);
+}
+
+static int fetch(struct admin *admin, struct listing *listing) {
+  struct fc_select select = key_filter_select(&listing->filter);
+
+  return admin_list(admin, &select, listing->limit, list_print_entry, listing);
+}
+
+static int run(struct admin *admin) {
+  return listing_run(admin, &list_kind, fetch);
+}
+
+static const struct argp_option options[] = {KEY_FILTER_OPTIONS, LISTING_OPTIONS("entries"), {0}};
+
+const struct command list_command = {.name = "list",
+                                     .summary = "list entries, most recently used first",
+                                     .doc = "List entries, most recently used first.",
+                                     .options = options,
+                                     .parse = listing_parse,
+                                     .run = run};

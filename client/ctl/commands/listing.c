@@ -1,79 +1,109 @@
 #include "client/ctl/commands/listing.h"
 
-#include "client/ctl/commands/cmd_stats.h"
+#include <assert.h>
+#include <string.h>
+
+#include "client/ctl/arguments.h"
+#include "client/ctl/commands/stats_fetch.h"
+#include "client/ctl/report.h"
 
 #define LIMIT_DEFAULT 100u
 #define LIMIT_MAX 1000000000000ul
+#define ROWS_MAX 1000u /* of a table in memory: a longer listing has several, each with headers */
+#define DIGITS 12      /* of a real number: 0.1 prints as 0.1 */
 
-struct input {
-  struct ctl *ctl; /* first: see CTL_PARSE */
-  const struct listing *listing;
-  struct listing_args args;
-};
+static struct listing options = {.limit = LIMIT_DEFAULT};
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct input *input = state->input;
-
-  CTL_PARSE(key, state);
+error_t listing_parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
   case 'l':
-    input->args.limit = ctl_number(state, "limit", arg, 0, LIMIT_MAX);
+    options.limit = argument_number(state, "limit", arg, 0, LIMIT_MAX);
     return 0;
   case 'j':
-    input->args.json = true;
+    options.json = true;
     return 0;
   case LISTING_NO_MANIFEST:
-    input->args.no_manifest = true;
-    return 0;
-  case ARGP_KEY_ARG:
-    ctl_usage(state, "%s takes no \"%s\"", input->listing->name, arg);
+    options.no_manifest = true;
     return 0;
   default:
-    return select_parse(&input->args.select, key, arg, state);
+    return key_filter_parse(&options.filter, key, arg, state);
   }
 }
 
-/* A person who mistyped the name is told, as by stats; a program gets what there is: nothing. */
-static int check_namespace(const struct listing_args *args, struct admin *admin) {
-  const char *name_space = args->select.name_space;
+/* ---- output ---- */
+
+void listing_table_init(const struct listing *listing, const struct listing_kind *kind,
+                        struct table *table) {
+  struct table_column columns[TABLE_COLUMNS_MAX];
+
+  assert(kind->n_columns <= TABLE_COLUMNS_MAX && kind->namespace_column < (int)kind->n_columns);
+  memcpy(columns, kind->columns, kind->n_columns * sizeof *columns);
+  if (listing->filter.name_space && kind->namespace_column >= 0)
+    columns[kind->namespace_column].kind = TABLE_HIDDEN;
+  table_init(table, columns, kind->n_columns, true);
+}
+
+void listing_begin(struct listing *listing, const struct listing_kind *kind) {
+  listing_table_init(listing, kind, &listing->table);
+  if (listing->json)
+    (void)fputc('[', listing->out); /* main checks the stream at the end */
+}
+
+void listing_end(struct listing *listing, const struct listing_kind *kind, bool found) {
+  const struct key_filter *filter = &listing->filter;
+  bool filtered = filter->name_space || filter->view || filter->op;
+
+  table_print(&listing->table, listing->out);
+  listing->failed |= listing->table.failed;
+  table_deinit(&listing->table);
+  if (listing->json)
+    (void)fputs(listing->n ? "\n]\n" : "]\n", listing->out);
+  else if (found && listing->n == 0)
+    (void)fprintf(listing->out, "%s\n", filtered ? kind->none_matching : kind->none);
+}
+
+void listing_row(struct listing *listing) {
+  if (listing->table.n_rows == ROWS_MAX)
+    table_print(&listing->table, listing->out);
+  table_row(&listing->table);
+  listing->n++;
+}
+
+void listing_object(struct listing *listing, json_t *object) {
+  if (!object) {
+    listing->failed = true;
+    return;
+  }
+  (void)fputs(listing->n ? ",\n  " : "\n  ", listing->out);
+  (void)json_dumpf(object, listing->out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
+  json_decref(object);
+  listing->n++;
+}
+
+/* ---- the command ---- */
+
+/* Reports a mistyped name to a person, as stats does. A program gets an empty array. */
+static int check_namespace(struct admin *admin) {
   bool has = true;
   int status = CTL_DONE;
 
-  if (name_space && !args->json)
-    status = stats_has_namespace(admin, name_space, &has);
-  return status == CTL_DONE && !has ? ctl_error(STATS_NO_NAMESPACE, name_space) : status;
+  if (options.filter.name_space && !options.json)
+    status = stats_fetch_namespace(admin, options.filter.name_space, &has);
+  return status == CTL_DONE && !has ? report_error(STATS_NO_NAMESPACE, options.filter.name_space)
+                                    : status;
 }
 
-static int print(const struct listing *listing, const struct listing_args *args,
-                 struct admin *admin) {
-  struct rows rows = {
-      .out = stdout, .json = args->json, .one_namespace = args->select.name_space != NULL};
-  const char *none = rows.one_namespace ? listing->none_in_namespace : listing->none;
-  int status;
+int listing_run(struct admin *admin, const struct listing_kind *kind, listing_fetch_fn *fetch) {
+  struct listing listing = options;
+  int status = check_namespace(admin);
 
-  rows_begin(&rows);
-  status = ctl_result(admin, listing->ask(admin, args, &rows));
-  rows_end(&rows, status == CTL_DONE ? none : NULL);
-  if (status == CTL_DONE && rows.failed)
-    status = ctl_error("out of memory: the listing is not complete");
-  return status;
-}
-
-int listing_command(const struct listing *listing, struct ctl *ctl, int argc, char **argv) {
-  const struct argp argp = {
-      .options = listing->options, .parser = parse, .doc = listing->doc, .children = ctl_children};
-  struct input input = {.ctl = ctl, .listing = listing, .args.limit = LIMIT_DEFAULT};
-  struct admin *admin;
-  int status;
-
-  if (argp_parse(&argp, argc, argv, 0, NULL, &input) != 0)
-    return CTL_USAGE;
-  status = ctl_open(ctl, NULL, &admin);
   if (status != CTL_DONE)
     return status;
-  status = check_namespace(&input.args, admin);
-  if (status == CTL_DONE)
-    status = print(listing, &input.args, admin);
-  admin_close(admin);
+  listing.out = stdout;
+  listing_begin(&listing, kind);
+  status = report_result(admin, fetch(admin, &listing));
+  listing_end(&listing, kind, status == CTL_DONE);
+  if (status == CTL_DONE && listing.failed)
+    status = report_error("out of memory: the listing is incomplete");
   return status;
 }

@@ -1,4 +1,4 @@
-/* stats_json.h - a reading of the stats for programs. */
+/* stats_json.h - prints the stats as JSON. */
 #ifndef FC_CTL_STATS_JSON_H
 #define FC_CTL_STATS_JSON_H
 
@@ -6,9 +6,8 @@
 
 #include "client/ctl/print/stats_snapshot.h"
 
-/* {"daemon": {NAME: value, ...}, "namespaces": [{"namespace": NAME, ...}, ...]},
- * indented, with a newline at the end: every figure under its own name, numbers as
- * numbers. 0 or FCACHE_ENOMEM. */
-int stats_json_print(FILE *out, const struct figures *figures);
+/* Prints {"daemon": {NAME: value, ...}, "namespaces": [{"namespace": NAME, ...}, ...]}, indented,
+ * with each item under its own name. Returns 0 or FCACHE_ENOMEM. */
+int stats_json_print(FILE *out, const struct stats_snapshot *snapshot);
 
 #endif

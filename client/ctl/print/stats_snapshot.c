@@ -3,30 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-void figures_init(struct figures *figures) {
-  *figures = (struct figures){0};
+void stats_snapshot_init(struct stats_snapshot *snapshot) {
+  *snapshot = (struct stats_snapshot){0};
 }
 
-static void group_deinit(struct figure_group *group) {
+static void group_deinit(struct stats_group *group) {
   for (size_t i = 0; i < group->n; i++) {
-    free(group->figures[i].name);
-    free(group->figures[i].text);
+    free(group->items[i].name);
+    free(group->items[i].text);
   }
-  free(group->figures);
+  free(group->items);
   free(group->name_space);
-  *group = (struct figure_group){0};
+  *group = (struct stats_group){0};
 }
 
-void figures_deinit(struct figures *figures) {
-  group_deinit(&figures->daemon);
-  for (size_t i = 0; i < figures->n; i++)
-    group_deinit(&figures->namespaces[i]);
-  free(figures->namespaces);
-  figures_init(figures);
+void stats_snapshot_deinit(struct stats_snapshot *snapshot) {
+  group_deinit(&snapshot->daemon);
+  for (size_t i = 0; i < snapshot->n; i++)
+    group_deinit(&snapshot->namespaces[i]);
+  free(snapshot->namespaces);
+  stats_snapshot_init(snapshot);
 }
 
-/* Room for one more element of `size` bytes: the array, moved perhaps, or NULL
- * where there is no memory (then it is as it was). */
+/* Makes room for one more element of `size` bytes. Returns the array, or NULL without memory: then
+ * it is unchanged. */
 static void *grown(void *array, size_t n, size_t *capacity, size_t size) {
   size_t more = *capacity ? *capacity * 2 : 32;
   void *moved;
@@ -39,82 +39,82 @@ static void *grown(void *array, size_t n, size_t *capacity, size_t size) {
   return moved;
 }
 
-static struct figure_group *group_of(struct figures *figures, const char *name_space) {
-  struct figure_group *last = figures->n ? &figures->namespaces[figures->n - 1] : NULL, *groups;
+static struct stats_group *group_of(struct stats_snapshot *snapshot, const char *name_space) {
+  struct stats_group *last = snapshot->n ? &snapshot->namespaces[snapshot->n - 1] : NULL, *groups;
 
   if (!name_space)
-    return &figures->daemon;
+    return &snapshot->daemon;
   if (last && strcmp(last->name_space, name_space) == 0)
     return last;
-  groups = grown(figures->namespaces, figures->n, &figures->capacity, sizeof *groups);
+  groups = grown(snapshot->namespaces, snapshot->n, &snapshot->capacity, sizeof *groups);
   if (!groups)
     return NULL;
-  figures->namespaces = groups;
-  last = &figures->namespaces[figures->n];
-  *last = (struct figure_group){.name_space = strdup(name_space)};
+  snapshot->namespaces = groups;
+  last = &snapshot->namespaces[snapshot->n];
+  *last = (struct stats_group){.name_space = strdup(name_space)};
   if (!last->name_space)
     return NULL;
-  figures->n++;
+  snapshot->n++;
   return last;
 }
 
-void figures_add(void *arg, const struct fcache_stat *stat) {
-  struct figures *figures = arg;
-  struct figure_group *group = group_of(figures, stat->name_space);
-  struct figure figure = {.kind = stat->kind, .integer = stat->integer, .real = stat->real};
+void stats_snapshot_add(void *arg, const struct fcache_stat *stat) {
+  struct stats_snapshot *snapshot = arg;
+  struct stats_group *group = group_of(snapshot, stat->name_space);
+  struct stats_item item = {.kind = stat->kind, .integer = stat->integer, .real = stat->real};
   bool is_text = stat->kind == FCACHE_STAT_TEXT;
-  struct figure *array =
-      group ? grown(group->figures, group->n, &group->capacity, sizeof *array) : NULL;
+  struct stats_item *array =
+      group ? grown(group->items, group->n, &group->capacity, sizeof *array) : NULL;
 
   if (!array) {
-    figures->failed = true;
+    snapshot->failed = true;
     return;
   }
-  group->figures = array;
-  figure.name = strdup(stat->name);
-  figure.text = is_text ? strdup(stat->text ? stat->text : "") : NULL;
-  if (!figure.name || (is_text && !figure.text)) {
-    free(figure.name);
-    free(figure.text);
-    figures->failed = true;
+  group->items = array;
+  item.name = strdup(stat->name);
+  item.text = is_text ? strdup(stat->text ? stat->text : "") : NULL;
+  if (!item.name || (is_text && !item.text)) {
+    free(item.name);
+    free(item.text);
+    snapshot->failed = true;
     return;
   }
-  group->figures[group->n++] = figure;
+  group->items[group->n++] = item;
 }
 
-const struct figure *figures_find(const struct figure_group *group, const char *name) {
+const struct stats_item *stats_group_find(const struct stats_group *group, const char *name) {
   for (size_t i = 0; i < group->n; i++)
-    if (strcmp(group->figures[i].name, name) == 0)
-      return &group->figures[i];
+    if (strcmp(group->items[i].name, name) == 0)
+      return &group->items[i];
   return NULL;
 }
 
-const struct figure_group *figures_namespace(const struct figures *figures,
-                                             const char *name_space) {
-  for (size_t i = 0; i < figures->n; i++)
-    if (strcmp(figures->namespaces[i].name_space, name_space) == 0)
-      return &figures->namespaces[i];
+const struct stats_group *stats_snapshot_namespace(const struct stats_snapshot *snapshot,
+                                                   const char *name_space) {
+  for (size_t i = 0; i < snapshot->n; i++)
+    if (strcmp(snapshot->namespaces[i].name_space, name_space) == 0)
+      return &snapshot->namespaces[i];
   return NULL;
 }
 
-uint64_t figures_integer(const struct figure_group *group, const char *name) {
-  const struct figure *figure = figures_find(group, name);
+uint64_t stats_group_integer(const struct stats_group *group, const char *name) {
+  const struct stats_item *item = stats_group_find(group, name);
 
-  if (!figure || (figure->kind != FCACHE_STAT_COUNT && figure->kind != FCACHE_STAT_BYTES))
+  if (!item || (item->kind != FCACHE_STAT_COUNT && item->kind != FCACHE_STAT_BYTES))
     return 0;
-  return figure->integer;
+  return item->integer;
 }
 
-double figures_real(const struct figure_group *group, const char *name) {
-  const struct figure *figure = figures_find(group, name);
+double stats_group_real(const struct stats_group *group, const char *name) {
+  const struct stats_item *item = stats_group_find(group, name);
 
-  if (!figure || (figure->kind != FCACHE_STAT_SECONDS && figure->kind != FCACHE_STAT_RATIO))
+  if (!item || (item->kind != FCACHE_STAT_SECONDS && item->kind != FCACHE_STAT_RATIO))
     return 0;
-  return figure->real;
+  return item->real;
 }
 
-const char *figures_text(const struct figure_group *group, const char *name) {
-  const struct figure *figure = figures_find(group, name);
+const char *stats_group_text(const struct stats_group *group, const char *name) {
+  const struct stats_item *item = stats_group_find(group, name);
 
-  return figure && figure->text ? figure->text : "";
+  return item && item->text ? item->text : "";
 }

@@ -1,8 +1,9 @@
-/* stats_snapshot.h - one reading of a daemon's stats, kept to be shown. The daemon may
- * be older or newer than this program: names that are absent read as 0, names
- * that are not known are kept like the others. Owns its strings. */
-#ifndef FC_CTL_FIGURES_H
-#define FC_CTL_FIGURES_H
+/* stats_snapshot.h - one reading of a daemon's stats. Owns its strings.
+ *
+ * The daemon may be older or newer than this program: a missing item reads as 0, and an unknown
+ * item is kept like the others. */
+#ifndef FC_CTL_STATS_SNAPSHOT_H
+#define FC_CTL_STATS_SNAPSHOT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,43 +11,44 @@
 
 #include "fcache.h"
 
-struct figure {
+struct stats_item {
   char *name;
   enum fcache_stat_kind kind;
   uint64_t integer; /* COUNT, BYTES */
   double real;      /* SECONDS, RATIO */
-  char *text;       /* TEXT; else NULL */
+  char *text;       /* TEXT, else NULL */
 };
 
-struct figure_group {
+struct stats_group {
   char *name_space; /* NULL: the whole daemon */
-  struct figure *figures;
+  struct stats_item *items;
   size_t n, capacity;
 };
 
-struct figures {
-  struct figure_group daemon;
-  struct figure_group *namespaces;
+struct stats_snapshot {
+  struct stats_group daemon;
+  struct stats_group *namespaces;
   size_t n, capacity;
-  bool failed; /* out of memory: incomplete */
+  bool failed; /* out of memory: items are missing */
 };
 
-void figures_init(struct figures *figures);
-void figures_deinit(struct figures *figures); /* idempotent */
+void stats_snapshot_init(struct stats_snapshot *snapshot);
+void stats_snapshot_deinit(struct stats_snapshot *snapshot); /* idempotent */
 
-/* Adds one figure (copied) to its group; `arg` is the struct figures. The
- * figures of one namespace come together. As fcache_stat_fn wants it. */
-void figures_add(void *arg, const struct fcache_stat *stat);
+/* Adds a copy of one item to its group. `arg` is the struct stats_snapshot. The items of a
+ * namespace are adjacent. An fcache_stat_fn. */
+void stats_snapshot_add(void *arg, const struct fcache_stat *stat);
 
-/* NULL where there is none. */
-const struct figure *figures_find(const struct figure_group *group, const char *name);
-const struct figure_group *figures_namespace(const struct figures *figures, const char *name_space);
+/* Return NULL if there is none. */
+const struct stats_group *stats_snapshot_namespace(const struct stats_snapshot *snapshot,
+                                                   const char *name_space);
+const struct stats_item *stats_group_find(const struct stats_group *group, const char *name);
 
-/* 0 where there is none, or it is of another kind. */
-uint64_t figures_integer(const struct figure_group *group, const char *name);
-double figures_real(const struct figure_group *group, const char *name);
+/* Return 0 if there is no such item, or one of another kind. */
+uint64_t stats_group_integer(const struct stats_group *group, const char *name);
+double stats_group_real(const struct stats_group *group, const char *name);
 
-/* "" where there is none; valid as long as `group`. */
-const char *figures_text(const struct figure_group *group, const char *name);
+/* Returns "" if there is none. Valid as long as `group`. */
+const char *stats_group_text(const struct stats_group *group, const char *name);
 
 #endif

@@ -2,64 +2,63 @@
 
 #include <string.h>
 
-#include "client/ctl/print/render.h"
+#include "client/ctl/print/table.h"
+#include "client/ctl/print/units.h"
 
-#define LABEL_COLUMNS 17u
-#define VALUE_COLUMNS (RENDER_COLUMNS - LABEL_COLUMNS)
 #define VALUE_SIZE 1024u
 
 /* ---- rows of one group ---- */
 
-typedef void value_fn(const struct figure_group *group, char value[VALUE_SIZE]);
+typedef void value_fn(const struct stats_group *group, char value[VALUE_SIZE]);
 
-/* Shown where the first name of `names` is there; `names` are what the row covers. */
+/* A row is printed if the item of its first name is present. It covers the items of all names. */
 struct row {
   const char *label;
   const char *names;
   value_fn *value;
 };
 
-#define N(name) ((unsigned long long)figures_integer(group, name))
+#define N(name) ((unsigned long long)stats_group_integer(group, name))
 
-static void value_version(const struct figure_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%s, pid %llu", figures_text(group, "version"), N("pid"));
+static void value_version(const struct stats_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%s, pid %llu", stats_group_text(group, "version"), N("pid"));
 }
 
-static void value_uptime(const struct figure_group *group, char value[VALUE_SIZE]) {
-  render_seconds(figures_real(group, "uptime_s"), value);
+static void value_uptime(const struct stats_group *group, char value[VALUE_SIZE]) {
+  units_seconds(stats_group_real(group, "uptime_s"), value);
 }
 
-/* Of a limit, where there is one. */
-static void count_of(const struct figure_group *group, const char *name, const char *limit,
+/* Formats the number, as a share of its limit if there is one. */
+static void count_of(const struct stats_group *group, const char *name, const char *limit,
                      char value[VALUE_SIZE]) {
-  if (figures_find(group, limit))
-    render_share(N(name), N(limit), value);
+  if (stats_group_find(group, limit))
+    units_share(N(name), N(limit), value);
   else
     snprintf(value, VALUE_SIZE, "%llu", N(name));
 }
 
-static void value_clients(const struct figure_group *group, char value[VALUE_SIZE]) {
+static void value_clients(const struct stats_group *group, char value[VALUE_SIZE]) {
   count_of(group, "clients", "clients_max", value);
 }
 
-static void value_entries(const struct figure_group *group, char value[VALUE_SIZE]) {
+static void value_entries(const struct stats_group *group, char value[VALUE_SIZE]) {
   count_of(group, "entries", "max_entries", value);
 }
 
-static void value_memory(const struct figure_group *group, char value[VALUE_SIZE]) {
-  if (figures_find(group, "max_bytes"))
-    render_share_bytes(N("bytes"), N("max_bytes"), value);
+static void value_memory(const struct stats_group *group, char value[VALUE_SIZE]) {
+  if (stats_group_find(group, "max_bytes"))
+    units_share_bytes(N("bytes"), N("max_bytes"), value);
   else
-    render_bytes(N("bytes"), value);
+    units_bytes(N("bytes"), value);
 }
 
-static void value_total(const struct figure_group *group, char value[VALUE_SIZE]) {
-  render_share_bytes(N("memory_used"), N("memory_bound"), value);
+static void value_total(const struct stats_group *group, char value[VALUE_SIZE]) {
+  units_share_bytes(N("memory_used"), N("memory_bound"), value);
 }
 
 #define VALUE_MEMORY(part)                                                                         \
-  static void value_memory_##part(const struct figure_group *group, char value[VALUE_SIZE]) {      \
-    render_share_bytes(N("memory_" #part), N("memory_" #part "_bound"), value);                    \
+  static void value_memory_##part(const struct stats_group *group, char value[VALUE_SIZE]) {       \
+    units_share_bytes(N("memory_" #part), N("memory_" #part "_bound"), value);                     \
   }
 VALUE_MEMORY(region)
 VALUE_MEMORY(messages)
@@ -71,159 +70,167 @@ VALUE_MEMORY(leases)
 VALUE_MEMORY(trace)
 VALUE_MEMORY(daemon)
 
-static void value_hits(const struct figure_group *group, char value[VALUE_SIZE]) {
-  render_share(N("cache_hits"), N("cache_hits") + N("cache_misses"), value);
+static void value_hits(const struct stats_group *group, char value[VALUE_SIZE]) {
+  units_share(N("cache_hits"), N("cache_hits") + N("cache_misses"), value);
 }
 
-static void value_shared(const struct figure_group *group, char value[VALUE_SIZE]) {
-  render_share(N("shared_hits"), N("cache_hits"), value);
+static void value_shared(const struct stats_group *group, char value[VALUE_SIZE]) {
+  units_share(N("shared_hits"), N("cache_hits"), value);
 }
 
-static void value_planes(const struct figure_group *group, char value[VALUE_SIZE]) {
-  int used = snprintf(value, VALUE_SIZE, "%llu by clients themselves, %llu by message",
-                      N("hits_region"), N("hits_socket"));
+static void value_hit_path(const struct stats_group *group, char value[VALUE_SIZE]) {
+  int used = snprintf(value, VALUE_SIZE, "%llu shared memory, %llu socket", N("hits_region"),
+                      N("hits_socket"));
 
   if (N("hits_unrecorded") > 0)
     snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu not recorded", N("hits_unrecorded"));
 }
 
-static void value_rings(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char bytes[RENDER_SIZE], each[RENDER_SIZE] = "-";
+static void value_rings(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char bytes[UNITS_SIZE], each[UNITS_SIZE] = "-";
 
   if (N("ring_records") > 0)
-    render_seconds(figures_real(group, "drain_s") / (double)N("ring_records"), each);
-  snprintf(value, VALUE_SIZE, "%llu of %s, %llu records, %s each", N("rings"),
-           render_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
+    units_seconds(stats_group_real(group, "drain_s") / (double)N("ring_records"), each);
+  snprintf(value, VALUE_SIZE, "%llu (%s), %llu records drained, %s per record", N("rings"),
+           units_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
 }
 
-static void value_rings_now(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char bytes[RENDER_SIZE];
+static void value_rings_now(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char bytes[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%llu asleep, %llu clients without one, %s at most",
-           N("rings_asleep"), N("clients_without_ring"), render_bytes(N("rings_bytes_max"), bytes));
+  snprintf(value, VALUE_SIZE, "%llu asleep, %llu clients without a ring, limit %s",
+           N("rings_asleep"), N("clients_without_ring"), units_bytes(N("rings_bytes_max"), bytes));
 }
 
-static void value_leases(const struct figure_group *group, char value[VALUE_SIZE]) {
+static void value_leases(const struct stats_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%llu granted, %llu abandoned, %llu expired", N("leases_granted"),
            N("leases_abandoned"), N("leases_expired"));
 }
 
-static void value_leases_now(const struct figure_group *group, char value[VALUE_SIZE]) {
+static void value_leases_now(const struct stats_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%llu held, %llu waiting", N("leases"), N("lease_waits"));
 }
 
-static void value_waits(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char time[RENDER_SIZE];
+static void value_waits(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char time[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%s in all, %llu ended with a hit",
-           render_seconds(figures_real(group, "lease_wait_s"), time), N("coalesced_hits"));
+  snprintf(value, VALUE_SIZE, "%s total, %llu hits after waiting",
+           units_seconds(stats_group_real(group, "lease_wait_s"), time), N("coalesced_hits"));
 }
 
-static void value_batches(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char average[RENDER_SIZE] = "-";
+static void value_batches(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char average[UNITS_SIZE] = "-";
 
   if (N("batches_sent") > 0)
-    snprintf(average, sizeof average, "%.2f", figures_real(group, "avg_batch_size"));
+    snprintf(average, sizeof average, "%.2f", stats_group_real(group, "avg_batch_size"));
   snprintf(value, VALUE_SIZE, "%llu with %llu prompts, largest %llu, average %s", N("batches_sent"),
            N("batched_prompts"), N("max_batch_size"), average);
 }
 
-static void value_region(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char used[RENDER_SIZE];
+static void value_region(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char used[UNITS_SIZE];
 
   snprintf(value, VALUE_SIZE, "%s, %s", N("region_shared") ? "shared" : "private",
-           render_share_bytes(N("region_used_bytes"), N("region_bytes"), used));
+           units_share_bytes(N("region_used_bytes"), N("region_bytes"), used));
 }
 
-static void value_unlisted(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char bytes[RENDER_SIZE];
+static void value_unlisted(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char bytes[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%s of entries that left while clients read them",
-           render_bytes(N("region_unlisted_bytes"), bytes));
+  snprintf(value, VALUE_SIZE, "%s in removed entries that replies still hold",
+           units_bytes(N("region_unlisted_bytes"), bytes));
 }
 
-static void value_holes(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char moved[RENDER_SIZE];
+static void value_fragmentation(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char moved[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%.2f%% fragmented, %s moved together",
-           figures_real(group, "region_fragmentation") * 100,
-           render_bytes(N("region_moved_bytes"), moved));
+  snprintf(value, VALUE_SIZE, "%.2f%%, %s compacted",
+           stats_group_real(group, "region_fragmentation") * 100,
+           units_bytes(N("region_moved_bytes"), moved));
 }
 
-static void value_dead(const struct figure_group *group, char value[VALUE_SIZE]) {
-  char bytes[RENDER_SIZE];
+static void value_dead(const struct stats_group *group, char value[VALUE_SIZE]) {
+  char bytes[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%llu of ended daemons, up to %s, by process %s", N("dead_regions"),
-           render_bytes(N("dead_regions_bytes"), bytes), figures_text(group, "dead_regions_pids"));
+  snprintf(value, VALUE_SIZE, "%llu (up to %s), mapped by process %s", N("dead_regions"),
+           units_bytes(N("dead_regions_bytes"), bytes),
+           stats_group_text(group, "dead_regions_pids"));
 }
 
-static void value_evictions(const struct figure_group *group, char value[VALUE_SIZE]) {
-  int used = snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes",
-                      N("evictions_entries"), N("evictions_bytes"));
-
-  if (N("evictions_own_bytes") > 0)
-    used += snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu over a namespace's max_bytes",
-                     N("evictions_own_bytes"));
-  if (N("evictions_forced") > 0)
-    used += snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu for a hole",
-                     N("evictions_forced"));
-  if (N("evictions_chain") > 0)
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu collided", N("evictions_chain"));
+static void value_evictions(const struct stats_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes", N("evictions_entries"),
+           N("evictions_bytes"));
 }
 
-static void value_puts(const struct figure_group *group, char value[VALUE_SIZE]) {
-  int used = snprintf(value, VALUE_SIZE, "%llu not the first, %llu from before a clear",
+/* Formats the rarer reasons that occurred, or "" if none did. */
+static void value_evictions_rare(const struct stats_group *group, char value[VALUE_SIZE]) {
+  static const struct {
+    const char *name, *reason;
+  } reasons[] = {{"evictions_own_bytes", "namespace limits"},
+                 {"evictions_forced", "contiguous space"},
+                 {"evictions_chain", "full buckets"}};
+  int used = 0;
+
+  value[0] = '\0';
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+    if (N(reasons[i].name) > 0)
+      used += snprintf(value + used, VALUE_SIZE - (size_t)used, "%s%llu for %s",
+                       used > 0 ? ", " : "", N(reasons[i].name), reasons[i].reason);
+}
+
+static void value_rejected_puts(const struct stats_group *group, char value[VALUE_SIZE]) {
+  int used = snprintf(value, VALUE_SIZE, "%llu already present, %llu stale (cleared)",
                       N("puts_kept"), N("puts_stale"));
 
-  if (figures_find(group, "puts_too_big"))
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu too big", N("puts_too_big"));
+  if (stats_group_find(group, "puts_too_big"))
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu too large", N("puts_too_big"));
 }
 
-static void value_connections(const struct figure_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu, %llu refused, %llu dropped", N("connections"), N("refused"),
-           N("dropped"));
+static void value_connections(const struct stats_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu total, %llu refused, %llu dropped", N("connections"),
+           N("refused"), N("dropped"));
 }
 
-/* Refusals for a share, whatever they were of, and messages that waited for it. */
-static void value_users(const struct figure_group *group, char value[VALUE_SIZE]) {
+/* Sums up the refusals by a user's share of any resource. */
+static void value_users(const struct stats_group *group, char value[VALUE_SIZE]) {
   unsigned long long refused = N("share_refused_clients") + N("share_refused_namespaces") +
                                N("share_refused_manifests") + N("share_refused_leases") +
                                N("share_refused_waits");
 
-  snprintf(value, VALUE_SIZE, "%llu, each up to %llu%%, %llu refused more, %llu messages held",
+  snprintf(value, VALUE_SIZE, "%llu, share up to %llu%%, %llu refused, %llu messages delayed",
            N("users"), N("user_share"), refused, N("share_held_messages"));
 }
 
-static void value_trace(const struct figure_group *group, char value[VALUE_SIZE]) {
+static void value_trace(const struct stats_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost, %llu not written yet",
            N("trace_on") ? "on" : "off", N("trace_lines"), N("trace_lost"), N("trace_waiting"));
 }
 
-static void plain(const struct figure *figure, char value[VALUE_SIZE]) {
-  switch (figure->kind) {
+static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) {
+  switch (item->kind) {
   case FCACHE_STAT_BYTES:
-    render_bytes(figure->integer, value);
+    units_bytes(item->integer, value);
     break;
   case FCACHE_STAT_SECONDS:
-    render_seconds(figure->real, value);
+    units_seconds(item->real, value);
     break;
   case FCACHE_STAT_RATIO:
-    snprintf(value, VALUE_SIZE, "%.4g", figure->real);
+    snprintf(value, VALUE_SIZE, "%.4g", item->real);
     break;
   case FCACHE_STAT_TEXT:
-    snprintf(value, VALUE_SIZE, "%s", figure->text);
+    snprintf(value, VALUE_SIZE, "%s", item->text);
     break;
   case FCACHE_STAT_COUNT:
   default:
-    snprintf(value, VALUE_SIZE, "%llu", (unsigned long long)figure->integer);
+    snprintf(value, VALUE_SIZE, "%llu", (unsigned long long)item->integer);
     break;
   }
 }
 
-/* A row without a function shows its one figure plainly. */
+/* A row without a function prints the value of its one item. */
 static const struct row rows[] = {
     {"fcached", "version pid", value_version},
-    {"up", "uptime_s", value_uptime},
+    {"uptime", "uptime_s", value_uptime},
     {"clients", "clients clients_max", value_clients},
     {"namespaces", "namespaces", NULL},
     {"entries", "entries max_entries", value_entries},
@@ -240,26 +247,25 @@ static const struct row rows[] = {
     {"  trace", "memory_trace memory_trace_bound", value_memory_trace},
     {"  daemon", "memory_daemon memory_daemon_bound", value_memory_daemon},
     {"region", "region_shared region_inode region_bytes region_used_bytes", value_region},
-    {"  holes", "region_fragmentation region_moved_bytes", value_holes},
-    {"  unlisted", "region_unlisted_bytes", value_unlisted},
-    {"  dead", "dead_regions_pids dead_regions dead_regions_bytes", value_dead}, /* if there are */
+    {"fragmentation", "region_fragmentation region_moved_bytes", value_fragmentation},
+    {"unlisted", "region_unlisted_bytes", value_unlisted},
+    {"dead regions", "dead_regions_pids dead_regions dead_regions_bytes", value_dead},
     {"largest value", "max_value", NULL},
     {"hits", "cache_hits cache_misses hit_rate", value_hits},
     {"  shared", "shared_hits", value_shared},
-    {"  served", "hits_region hits_socket hits_unrecorded", value_planes},
-    {"rings", "rings rings_bytes ring_records drain_s", value_rings},
+    {"hit path", "hits_region hits_socket hits_unrecorded", value_hit_path},
+    {"hit rings", "rings rings_bytes ring_records drain_s", value_rings},
     {"  now", "rings_asleep clients_without_ring rings_bytes_max", value_rings_now},
     {"forward passes", "forward_passes", NULL},
     {"scoring time", "scoring_wall_s", NULL},
     {"time saved", "saved_wall_s", NULL},
     {"leases", "leases_granted leases_abandoned leases_expired", value_leases},
     {"  now", "leases lease_waits", value_leases_now},
-    {"  waits", "lease_wait_s coalesced_hits", value_waits},
+    {"lease waits", "lease_wait_s coalesced_hits", value_waits},
     {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
-    {"evicted",
-     "evictions_entries evictions_bytes evictions_own_bytes evictions_forced evictions_chain",
-     value_evictions},
-    {"puts not stored", "puts_kept puts_stale puts_too_big", value_puts},
+    {"evicted", "evictions_entries evictions_bytes", value_evictions},
+    {"  others", "evictions_forced evictions_own_bytes evictions_chain", value_evictions_rare},
+    {"rejected puts", "puts_kept puts_stale puts_too_big", value_rejected_puts},
     {"clears", "clears", NULL},
     {"settings ignored", "settings_ignored", NULL},
     {"connections", "connections refused dropped", value_connections},
@@ -289,179 +295,87 @@ static bool is_known(const char *name) {
   return false;
 }
 
-static void print_row(FILE *out, const char *label, const char *value) {
-  size_t width = render_width(label);
-
-  render_fit(out, label, width < LABEL_COLUMNS ? LABEL_COLUMNS - 1 : RENDER_COLUMNS / 2, 1);
-  (void)fputc(' ', out); /* the stream's error is checked at the end */
-  render_fit(out, value,
-             width < LABEL_COLUMNS ? VALUE_COLUMNS : RENDER_COLUMNS - RENDER_COLUMNS / 2 - 1, 0);
-  (void)fputc('\n', out);
+static void add_row(struct table *table, const char *label, const char *value) {
+  table_row(table);
+  table_cell(table, label);
+  table_cell(table, value);
 }
 
-static void print_known(FILE *out, const struct figure_group *group, const struct row *row) {
+static void add_known(struct table *table, const struct stats_group *group, const struct row *row) {
   char first[32], value[VALUE_SIZE];
-  const struct figure *figure;
+  const struct stats_item *item;
 
   snprintf(first, sizeof first, "%.*s", (int)strcspn(row->names, " "), row->names);
-  figure = figures_find(group, first);
-  if (!figure || (figure->text && figure->text[0] == '\0'))
+  item = stats_group_find(group, first);
+  if (!item || (item->text && item->text[0] == '\0'))
     return;
   if (row->value)
     row->value(group, value);
   else
-    plain(figure, value);
-  print_row(out, row->label, value);
+    format_plain(item, value);
+  if (value[0] != '\0')
+    add_row(table, row->label, value);
 }
 
-void stats_text_group(FILE *out, const struct figure_group *group) {
+/* Prints and frees the table. Returns 0 or FCACHE_ENOMEM. */
+static int finish(struct table *table, FILE *out) {
+  bool failed;
+
+  table_print(table, out);
+  failed = table->failed;
+  table_deinit(table);
+  return failed ? FCACHE_ENOMEM : 0;
+}
+
+int stats_text_group(FILE *out, const struct stats_group *group) {
+  static const struct table_column columns[] = {{"", TABLE_NAME}, {"", TABLE_NAME}};
   char value[VALUE_SIZE];
+  struct table table;
 
+  table_init(&table, columns, 2, false);
   if (group->name_space)
-    print_row(out, "namespace", group->name_space);
+    add_row(&table, "namespace", group->name_space);
   for (size_t i = 0; i < N_ROWS; i++)
-    print_known(out, group, &rows[i]);
+    add_known(&table, group, &rows[i]);
   for (size_t i = 0; i < group->n; i++) {
-    if (is_known(group->figures[i].name))
+    if (is_known(group->items[i].name))
       continue;
-    plain(&group->figures[i], value);
-    print_row(out, group->figures[i].name, value);
+    format_plain(&group->items[i], value);
+    add_row(&table, group->items[i].name, value);
   }
+  return finish(&table, out);
 }
 
-/* ---- the namespaces' table ---- */
+/* ---- the table of namespaces ---- */
 
-enum column { ENTRIES, SIZE, HITS, SHARED, SAVED, N_COLUMNS };
+static int print_namespaces(FILE *out, const struct stats_snapshot *snapshot) {
+  static const struct table_column columns[] = {
+      {"NAMESPACE", TABLE_NAME}, {"ENTRIES", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
+      {"HITS", TABLE_NUMBER},    {"SHARED", TABLE_NUMBER},  {"SAVED", TABLE_NUMBER}};
+  struct table table;
+  char text[UNITS_SIZE];
 
-static const char *const column_names[N_COLUMNS] = {"ENTRIES", "SIZE", "HITS", "SHARED", "SAVED"};
+  table_init(&table, columns, sizeof columns / sizeof columns[0], true);
+  for (size_t i = 0; i < snapshot->n; i++) {
+    const struct stats_group *group = &snapshot->namespaces[i];
 
-static const char *cell(const struct figure_group *group, enum column column,
-                        char text[RENDER_SIZE]) {
-  switch (column) {
-  case ENTRIES:
-    return render_count(N("entries"), text);
-  case SIZE:
-    return render_bytes(N("bytes"), text);
-  case HITS:
-    return render_share_short(N("cache_hits"), N("cache_hits") + N("cache_misses"), text);
-  case SHARED:
-    return render_count(N("shared_hits"), text);
-  case SAVED:
-    return render_seconds(figures_real(group, "saved_wall_s"), text);
-  case N_COLUMNS:
-  default:
-    return "";
+    table_row(&table);
+    table_cell(&table, group->name_space);
+    table_cell(&table, units_count(N("entries"), text));
+    table_cell(&table, units_bytes(N("bytes"), text));
+    table_cell(&table,
+               units_share_short(N("cache_hits"), N("cache_hits") + N("cache_misses"), text));
+    table_cell(&table, units_count(N("shared_hits"), text));
+    table_cell(&table, units_seconds(stats_group_real(group, "saved_wall_s"), text));
   }
+  return finish(&table, out);
 }
 
-static void print_line(FILE *out, const char *name, size_t name_columns,
-                       const size_t widths[N_COLUMNS], const struct figure_group *group) {
-  char text[RENDER_SIZE];
+int stats_text_all(FILE *out, const struct stats_snapshot *snapshot) {
+  int result = stats_text_group(out, &snapshot->daemon);
 
-  render_fit(out, name, name_columns, 1);
-  for (int i = 0; i < N_COLUMNS; i++)
-    (void)fprintf(out, "  %*s", (int)widths[i],
-                  group ? cell(group, (enum column)i, text) : column_names[i]);
-  (void)fputc('\n', out); /* the stream's error is checked at the end */
-}
-
-void stats_text_namespaces(FILE *out, const struct figures *figures) {
-  size_t widths[N_COLUMNS], name_columns = strlen("NAMESPACE"), room = RENDER_COLUMNS;
-  char text[RENDER_SIZE];
-
-  for (int i = 0; i < N_COLUMNS; i++) {
-    widths[i] = strlen(column_names[i]);
-    for (size_t k = 0; k < figures->n; k++) {
-      size_t width = strlen(cell(&figures->namespaces[k], (enum column)i, text));
-
-      if (width > widths[i])
-        widths[i] = width;
-    }
-    room -= widths[i] + 2;
-  }
-  if (room > RENDER_COLUMNS || room < 1) /* figures out of all bounds: keep the line's shape */
-    room = 1;
-  for (size_t k = 0; k < figures->n; k++) {
-    size_t width = render_width(figures->namespaces[k].name_space);
-
-    if (width > name_columns)
-      name_columns = width;
-  }
-  if (name_columns > room)
-    name_columns = room;
-
-  print_line(out, "NAMESPACE", name_columns, widths, NULL);
-  for (size_t k = 0; k < figures->n; k++)
-    print_line(out, figures->namespaces[k].name_space, name_columns, widths,
-               &figures->namespaces[k]);
-}
-
-void stats_text_all(FILE *out, const struct figures *figures) {
-  stats_text_group(out, &figures->daemon);
-  if (figures->n == 0)
-    return;
-  (void)fputc('\n', out); /* the stream's error is checked at the end */
-  stats_text_namespaces(out, figures);
-}
-
-/* ---- the view that goes on ---- */
-
-#define WATCH_COLUMNS 9
-
-static void print_watch(FILE *out, const char *const cells[WATCH_COLUMNS]) {
-  static const int widths[WATCH_COLUMNS] = {7, 7, 8, 10, 9, 8, 7, 7, 7};
-
-  for (int i = 0; i < WATCH_COLUMNS; i++)
-    (void)fprintf(out, "%s%*s", i ? " " : "", widths[i], cells[i]);
-  (void)fputc('\n', out); /* the stream's error is checked at the end */
-}
-
-void stats_text_watch_header(FILE *out) {
-  static const char *const names[WATCH_COLUMNS] = {
-      "CLIENTS", "ENTRIES", "SIZE", "LOOKUPS/S", "HITS", "PASSES/S", "EVICT/S", "SAVED", "WAITS"};
-
-  print_watch(out, names);
-}
-
-/* What two counters grew by together; false where one fell: another daemon has taken over. */
-static bool grew(const struct figure_group *before, const struct figure_group *now, const char *one,
-                 const char *other, uint64_t *by) {
-  uint64_t a = figures_integer(before, one), b = figures_integer(now, one);
-  uint64_t c = figures_integer(before, other), d = figures_integer(now, other);
-
-  *by = (b - a) + (d - c);
-  return b >= a && d >= c;
-}
-
-static void per_second(uint64_t n, double seconds, char text[RENDER_SIZE]) {
-  if (seconds > 0)
-    render_count((uint64_t)((double)n / seconds + 0.5), text);
-}
-
-void stats_text_watch_line(FILE *out, const struct figure_group *before,
-                           const struct figure_group *now, double seconds) {
-  char texts[WATCH_COLUMNS][RENDER_SIZE] = {"-", "-", "-", "-", "-", "-", "-", "-", "-"};
-  const char *cells[WATCH_COLUMNS];
-  uint64_t hits, lookups, passes, evicted, evicted_own;
-
-  render_count(figures_integer(now, "clients"), texts[0]);
-  render_count(figures_integer(now, "entries"), texts[1]);
-  render_bytes(figures_integer(now, "bytes"), texts[2]);
-  if (grew(before, now, "cache_hits", "cache_misses", &lookups)) {
-    per_second(lookups, seconds, texts[3]);
-    hits = figures_integer(now, "cache_hits") - figures_integer(before, "cache_hits");
-    render_percent(hits, lookups, texts[4]);
-  }
-  if (grew(before, now, "forward_passes", "", &passes))
-    per_second(passes, seconds, texts[5]);
-  if (grew(before, now, "evictions_entries", "evictions_bytes", &evicted) &&
-      grew(before, now, "evictions_own_bytes", "", &evicted_own))
-    per_second(evicted + evicted_own, seconds, texts[6]);
-  render_seconds(figures_real(now, "saved_wall_s") - figures_real(before, "saved_wall_s"),
-                 texts[7]);
-  if (figures_find(now, "lease_waits")) /* of the whole daemon alone */
-    render_count(figures_integer(now, "lease_waits"), texts[8]);
-  for (int i = 0; i < WATCH_COLUMNS; i++)
-    cells[i] = texts[i];
-  print_watch(out, cells);
+  if (result < 0 || snapshot->n == 0)
+    return result;
+  (void)fputc('\n', out); /* main checks the stream at the end */
+  return print_namespaces(out, snapshot);
 }

@@ -1,4 +1,4 @@
-/* stats_text.h - a reading of the stats for people, within RENDER_COLUMNS. */
+/* stats_text.h - prints the stats for people, within the terminal. */
 #ifndef FC_CTL_STATS_TEXT_H
 #define FC_CTL_STATS_TEXT_H
 
@@ -6,20 +6,11 @@
 
 #include "client/ctl/print/stats_snapshot.h"
 
-/* A row for each thing there is to know of the daemon or of one namespace;
- * figures with names that this program does not know come last, as they are. */
-void stats_text_group(FILE *out, const struct figure_group *group);
+/* Prints the items of the daemon or of one namespace, several in a row where they belong together.
+ * Items that this program does not know come last. Returns 0 or FCACHE_ENOMEM. */
+int stats_text_group(FILE *out, const struct stats_group *group);
 
-/* A header and a line per namespace. */
-void stats_text_namespaces(FILE *out, const struct figures *figures);
-
-/* Both: the daemon's rows, then the namespaces. */
-void stats_text_all(FILE *out, const struct figures *figures);
-
-/* For a view that goes on: a header (repeat it now and then), and a line of what
- * happened between two readings, `seconds` apart. */
-void stats_text_watch_header(FILE *out);
-void stats_text_watch_line(FILE *out, const struct figure_group *before,
-                           const struct figure_group *now, double seconds);
+/* Prints the daemon's items and a table of the namespaces. Returns 0 or FCACHE_ENOMEM. */
+int stats_text_all(FILE *out, const struct stats_snapshot *snapshot);
 
 #endif

@@ -7,36 +7,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/ctl/ctl.h"
+#include "client/ctl/report.h"
 
-/* In the child. `failed_fd` is close-on-exec: only a failure is written to it. */
-static void become(char *const argv[], struct signals *signals, int failed_fd) {
+/* Executes the command in the child. `failed_fd` is close-on-exec: only a failure writes to it. */
+static void exec_command(char *const argv[], struct signals *signals, int failed_fd) {
   int error;
 
-  signals_give_back(signals);
+  signals_restore(signals);
   (void)execvp(argv[0], argv);
   error = errno;
-  (void)!write(failed_fd, &error, sizeof error); /* no other way to say it */
+  (void)!write(failed_fd, &error, sizeof error); /* the parent then sees an exit status of 127 */
   _exit(127);
 }
 
-/* Waits for the child's end. */
+/* Waits until the child ends. Returns its exit status. */
 static int wait_command(pid_t pid, struct signals *signals) {
   struct pollfd poll_fd = {.fd = signals->fd, .events = POLLIN};
   int signal, status;
   bool sent;
 
   for (;;) {
-    (void)poll(&poll_fd, 1, -1); /* whatever it says, we look */
+    (void)poll(&poll_fd, 1, -1); /* any result: check the signals and the child */
     while ((signal = signals_next(signals, &sent)) != 0)
       if (signal != SIGCHLD && sent)
-        (void)kill(pid, signal); /* not yet waited for: the pid is its own */
+        (void)kill(pid, signal); /* not reaped yet, so the pid is still the child's */
     if (waitpid(pid, &status, WNOHANG) == pid)
       return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
 }
 
-/* The errno of a failed execution, or 0. Ends when the child has executed or died. */
+/* Waits until the child has executed or exited. Returns the errno of a failed execution, or 0. */
 static int exec_error(int fd) {
   ssize_t size;
   int error;
@@ -53,17 +53,17 @@ int foreground_run(char *const argv[], struct signals *signals, bool *ran) {
 
   *ran = false;
   if (pipe2(failed, O_CLOEXEC) < 0) {
-    (void)ctl_error("run: no pipe: %s", strerror(errno));
+    (void)report_error("run: cannot create a pipe: %s", strerror(errno));
     return 126;
   }
   pid = fork();
   if (pid == 0)
-    become(argv, signals, failed[1]);
+    exec_command(argv, signals, failed[1]);
   (void)close(failed[1]);
   error = pid < 0 ? errno : exec_error(failed[0]);
   (void)close(failed[0]);
   if (error)
-    (void)ctl_error("run: %s: %s", argv[0], strerror(error));
+    (void)report_error("run: %s: %s", argv[0], strerror(error));
   if (pid < 0)
     return 126;
   status = wait_command(pid, signals);

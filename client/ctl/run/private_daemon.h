@@ -1,9 +1,8 @@
-/* private_daemon.h - a fcached of our own, in a private folder.
+/* private_daemon.h - a fcached of this process, in a private directory.
  *
- * It is in a session of its own (the terminal's signals are not for it), has no
- * descriptor of ours (nobody waits for a pipe's end because of it), and gets
- * SIGTERM from the kernel when this process dies, however that dies. What it says
- * is kept, and told only where it fails. */
+ * It runs in a session of its own, so the terminal's signals do not reach it. It inherits no
+ * descriptor, so it keeps no pipe open. The kernel sends it SIGTERM when this process dies. Its
+ * stderr is printed only if it fails. */
 #ifndef FC_CTL_PRIVATE_DAEMON_H
 #define FC_CTL_PRIVATE_DAEMON_H
 
@@ -15,28 +14,29 @@
 #define PRIVATE_SOCKET_SIZE 108u
 
 struct private_daemon {
-  pid_t pid;             /* 0: not running, or its end was seen */
-  int status;            /* of waitpid, once its end was seen */
-  int ready_fd, said_fd; /* where it says that it serves; what it wrote. -1: none */
-  char folder[FOLDER_PATH_SIZE];
+  pid_t pid;     /* 0: not running, or reaped */
+  int status;    /* of waitpid, once reaped */
+  int ready_fd;  /* receives READY=1, or -1 */
+  int stderr_fd; /* a memory file, or -1 */
+  char directory[TEMP_DIR_PATH_SIZE];
   char socket[PRIVATE_SOCKET_SIZE];
 };
 
 struct private_daemon_options {
-  const char *max_bytes; /* as fcached takes it; NULL: its default */
-  const char *trace;     /* absolute; NULL: off */
+  const char *max_bytes; /* for --max-bytes, or NULL */
+  const char *trace;     /* absolute, or NULL */
 };
 
 void private_daemon_init(struct private_daemon *daemon);
 
-/* Starts it and waits until it serves: 10 s at most. 0; the signal (positive) that
- * came in before that, for this process to end by; or a negative exit status of
- * enum ctl_status, the failure having been told. Stop it in any case. */
+/* Starts the daemon and waits, 10 s at most, until it serves. Returns 0, a negative
+ * enum ctl_status after a reported error, or the number of a signal that came first: this process
+ * should end by it. Call private_daemon_stop in each case. */
 int private_daemon_start(struct private_daemon *daemon,
                          const struct private_daemon_options *options, struct signals *signals);
 
-/* Ends it (SIGTERM, after 10 s SIGKILL), removes the folder. Tells of an end that was
- * not clean. Idempotent. */
+/* Stops the daemon by SIGTERM, or by SIGKILL after 10 s, and removes the directory. Reports an exit
+ * that was not clean. Idempotent. */
 void private_daemon_stop(struct private_daemon *daemon);
 
 #endif

@@ -4,8 +4,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* What may be meant for the command that we wait for. */
-static const int passed_on[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+/* Signals that may be meant for the command. */
+static const int forwarded[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 static bool is_ignored(int signal) {
   struct sigaction now;
@@ -13,26 +13,26 @@ static bool is_ignored(int signal) {
   return sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-int signals_take(struct signals *signals) {
-  struct sigaction plain = {.sa_handler = SIG_DFL};   /* ignored, children would leave no status */
-  struct sigaction ignored = {.sa_handler = SIG_IGN}; /* then a write says EPIPE */
-  sigset_t taken;
+int signals_block(struct signals *signals) {
+  struct sigaction plain = {.sa_handler = SIG_DFL};   /* if ignored, children leave no status */
+  struct sigaction ignored = {.sa_handler = SIG_IGN}; /* then a write fails with EPIPE */
+  sigset_t blocked;
 
-  (void)sigemptyset(&taken); /* these cannot fail with valid numbers */
-  (void)sigaddset(&taken, SIGCHLD);
-  for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
-    if (!is_ignored(passed_on[i])) /* blocked, an ignored one would come all the same */
-      (void)sigaddset(&taken, passed_on[i]);
-  signals->fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+  (void)sigemptyset(&blocked); /* these fail only for invalid numbers */
+  (void)sigaddset(&blocked, SIGCHLD);
+  for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++)
+    if (!is_ignored(forwarded[i])) /* if blocked, an ignored signal would be reported too */
+      (void)sigaddset(&blocked, forwarded[i]);
+  signals->fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals->fd < 0)
     return -errno;
-  (void)sigprocmask(SIG_BLOCK, &taken, &signals->before);
+  (void)sigprocmask(SIG_BLOCK, &blocked, &signals->before);
   (void)sigaction(SIGCHLD, &plain, &signals->before_child);
   (void)sigaction(SIGPIPE, &ignored, &signals->before_pipe);
   return 0;
 }
 
-void signals_give_back(struct signals *signals) {
+void signals_restore(struct signals *signals) {
   if (signals->fd < 0)
     return;
   (void)close(signals->fd);
@@ -47,6 +47,6 @@ int signals_next(struct signals *signals, bool *sent) {
 
   if (read(signals->fd, &info, sizeof info) != (ssize_t)sizeof info)
     return 0;
-  *sent = info.ssi_code <= 0; /* SI_USER, SI_TKILL, SI_QUEUE; the kernel's own are positive */
+  *sent = info.ssi_code <= 0; /* SI_USER, SI_TKILL, SI_QUEUE; the kernel's codes are positive */
   return (int)info.ssi_signo;
 }

@@ -1,4 +1,4 @@
-/* signals.h - signals as events, for a process that waits on behalf of another. */
+/* signals.h - signals as events, for a process that waits for a child. */
 #ifndef FC_CTL_SIGNALS_H
 #define FC_CTL_SIGNALS_H
 
@@ -6,22 +6,22 @@
 #include <stdbool.h>
 
 struct signals {
-  int fd;                                     /* readable when a signal has come; -1: none */
-  sigset_t before;                            /* the mask to give back */
-  struct sigaction before_child, before_pipe; /* SIGCHLD's and SIGPIPE's dispositions, likewise */
+  int fd;                                     /* readable once a signal is pending, or -1 */
+  sigset_t before;                            /* the former mask */
+  struct sigaction before_child, before_pipe; /* the former SIGCHLD and SIGPIPE */
 };
 
-/* From now on SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are
- * taken with signals_next. One that was ignored before (nohup) stays so, SIGCHLD
- * apart. SIGPIPE is ignored: what is still to be done does not depend on a reader
- * of our output. 0 or a negative errno. */
-int signals_take(struct signals *signals);
+/* Blocks SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2: signals_next returns them.
+ * A signal that was ignored (nohup) stays ignored, SIGCHLD apart. Ignores SIGPIPE, because the rest
+ * of the work does not depend on a reader of the output. Returns 0 or a negative errno. */
+int signals_block(struct signals *signals);
 
-/* Gives them back, also in a child before it executes a program. Idempotent. */
-void signals_give_back(struct signals *signals);
+/* Restores the mask and the dispositions, also in a child before it executes a program.
+ * Idempotent. */
+void signals_restore(struct signals *signals);
 
-/* The next signal that has come, or 0. *sent: a process sent it, to us; else the
- * terminal did, to all of its foreground group. */
+/* Returns the next pending signal, or 0. *sent: a process sent it to this one; else the terminal
+ * sent it to its whole foreground process group. */
 int signals_next(struct signals *signals, bool *sent);
 
 #endif

@@ -6,19 +6,21 @@
 #include "client/lib/api/clear.h"
 #include "client/lib/api/stats.h"
 #include "client/lib/conn/request.h"
+#include "client/lib/util/clock.h"
 #include "proto/errors.h"
 
-#define DEADLINE_DEFAULT_MS 250u /* 0 would be none at all for a socket */
+#define DEADLINE_DEFAULT_MS 250u /* 0 would mean no deadline */
 
 struct admin {
-  struct link link;
+  struct connection connection;
 };
 
 static int fail_open(struct admin *admin, int code, struct fcache_error *error) {
   if (error != NULL) {
     error->code = code;
     (void)snprintf(error->text, sizeof error->text, "%s",
-                   admin != NULL ? admin->link.error : fc_error_text(code)); /* cut where longer */
+                   admin != NULL ? admin->connection.error
+                                 : fc_error_text(code)); /* may cut the text */
   }
   admin_close(admin);
   return code;
@@ -26,19 +28,19 @@ static int fail_open(struct admin *admin, int code, struct fcache_error *error) 
 
 int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms, struct admin **out,
                struct fcache_error *error) {
-  struct link_options options = {
+  struct connection_options options = {
       .socket = socket,
       .name_space = name_space,
-      .deadline_ns = (uint64_t)(deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * 1000000u,
-      .quiet = true, /* the tool says itself what went wrong */
+      .deadline_ns = (uint64_t)(deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * CLOCK_MS_NS,
+      .quiet = true, /* the tool prints the error itself */
   };
   *out = NULL;
   struct admin *admin = calloc(1, sizeof *admin);
   if (admin == NULL)
     return fail_open(NULL, FC_ENOMEM, error);
-  int rc = link_init(&admin->link, &options);
+  int rc = connection_init(&admin->connection, &options);
   if (rc == 0)
-    rc = link_open(&admin->link);
+    rc = connection_open(&admin->connection);
   if (rc < 0)
     return fail_open(admin, rc, error);
   *out = admin;
@@ -48,86 +50,91 @@ int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms,
 void admin_close(struct admin *admin) {
   if (admin == NULL)
     return;
-  link_deinit(&admin->link);
+  connection_deinit(&admin->connection);
   free(admin);
 }
 
 const char *admin_error(const struct admin *admin) {
-  return admin->link.error;
+  return admin->connection.error;
 }
 
 const char *admin_server(const struct admin *admin) {
-  return admin->link.server;
+  return admin->connection.server;
 }
 
-/* A tool does not reconnect: what it saw so far may not be true of another daemon. */
-static bool up(const struct admin *admin) {
-  return admin->link.state == LINK_UP;
+/* A tool does not reconnect: its earlier results may not hold for another daemon. */
+static bool is_up(const struct admin *admin) {
+  return admin->connection.state == CONNECTION_UP;
 }
 
-static int ask_simple(struct admin *admin, enum fc_type type) {
+static int call_simple(struct admin *admin, enum fc_type type) {
   struct fc_reply reply;
-  if (!up(admin))
+  if (!is_up(admin))
     return FC_EUNAVAILABLE;
-  uint32_t id = link_begin(&admin->link, type);
-  (void)fc_encode_simple(&admin->link.request, type, id); /* the exchange looks at `failed` */
-  return link_exchange(&admin->link, id, NULL, 0, &reply);
+  uint32_t id = request_begin(&admin->connection, type);
+  (void)fc_encode_simple(&admin->connection.request, type, id); /* request_call checks `failed` */
+  return request_call(&admin->connection, id, NULL, 0, &reply);
 }
 
 int admin_ping(struct admin *admin, uint64_t *rtt_ns) {
-  uint64_t start_ns = channel_clock_ns();
-  int rc = ask_simple(admin, FC_PING);
-  *rtt_ns = channel_clock_ns() - start_ns;
+  uint64_t start_ns = clock_now_ns();
+  int rc = call_simple(admin, FC_PING);
+  *rtt_ns = clock_now_ns() - start_ns;
   return rc;
 }
 
 int admin_shutdown(struct admin *admin) {
-  return ask_simple(admin, FC_SHUTDOWN);
+  return call_simple(admin, FC_SHUTDOWN);
 }
 
 int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn, void *arg) {
   struct fc_str name = name_space == NULL ? (struct fc_str){0} : fc_str_of(name_space);
-  return up(admin) ? stats_ask(&admin->link, name, fn, arg) : FC_EUNAVAILABLE;
+  return is_up(admin) ? stats_request(&admin->connection, name, fn, arg) : FC_EUNAVAILABLE;
 }
 
 int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed) {
-  return up(admin) ? clear_ask(&admin->link, select, removed) : FC_EUNAVAILABLE;
+  return is_up(admin) ? clear_request(&admin->connection, select, removed) : FC_EUNAVAILABLE;
 }
 
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
                pages_entry_fn *fn, void *arg) {
   struct pages pages = {
       .type = FC_LIST, .select = *select, .limit = limit, .fn.entry = fn, .arg = arg};
-  return up(admin) ? pages_ask(&admin->link, &pages) : FC_EUNAVAILABLE;
+  return is_up(admin) ? pages_list(&admin->connection, &pages) : FC_EUNAVAILABLE;
 }
 
-static int too_old(struct admin *admin, const char *what) {
-  return link_fault(&admin->link, FC_EVERSION,
-                    "this daemon is older than the command and does not %s: update it", what);
+/* An older daemon would close the connection at a request that it does not know. Returns 0 or
+ * FC_EVERSION. */
+static int check_supported(struct admin *admin, enum connection_feature feature, const char *what) {
+  if (connection_has(&admin->connection, feature))
+    return 0;
+  return connection_set_error(
+      &admin->connection, FC_EVERSION,
+      "fcached is older than fcachectl and does not support \"%s\": upgrade fcached", what);
 }
 
 int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {
   struct fc_reply reply;
-  if (!up(admin))
+  if (!is_up(admin))
     return FC_EUNAVAILABLE;
-  if (!link_has_users(&admin->link))
-    return too_old(admin, "close connections");
-  uint32_t id = link_begin(&admin->link, FC_KILL);
-  (void)fc_encode_kill(&admin->link.request, id, client_id); /* the exchange looks at `failed` */
-  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
+  int rc = check_supported(admin, CONNECTION_RINGS, "kill");
+  if (rc < 0)
+    return rc;
+  uint32_t id = request_begin(&admin->connection, FC_KILL);
+  (void)fc_encode_kill(&admin->connection.request, id,
+                       client_id); /* request_call checks `failed` */
+  rc = request_call(&admin->connection, id, NULL, 0, &reply);
   if (rc == 0)
     *killed = reply.killed;
   return rc;
 }
 
-/* A daemon that does not know the request would close the connection over it. */
-static int ask_new(struct admin *admin, bool (*has)(const struct link *link), const char *what,
-                   const struct pages *pages) {
-  if (!up(admin))
+static int list_pages(struct admin *admin, enum connection_feature feature, const char *what,
+                      const struct pages *pages) {
+  if (!is_up(admin))
     return FC_EUNAVAILABLE;
-  if (!has(&admin->link))
-    return too_old(admin, what);
-  return pages_ask(&admin->link, pages);
+  int rc = check_supported(admin, feature, what);
+  return rc < 0 ? rc : pages_list(&admin->connection, pages);
 }
 
 int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pages_lease_fn *fn,
@@ -137,7 +144,7 @@ int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pa
                         .limit = limit,
                         .fn.lease = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_leases, "tell its leases", &pages);
+  return list_pages(admin, CONNECTION_LEASES, "leases", &pages);
 }
 
 int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
@@ -147,7 +154,7 @@ int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, p
                         .limit = limit,
                         .fn.client = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_leases, "tell its clients", &pages);
+  return list_pages(admin, CONNECTION_LEASES, "clients", &pages);
 }
 
 int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
@@ -157,7 +164,7 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
                         .limit = limit,
                         .fn.name_space = fn,
                         .arg = arg};
-  return ask_new(admin, link_has_manifests, "tell its namespaces", &pages);
+  return list_pages(admin, CONNECTION_MANIFESTS, "namespaces", &pages);
 }
 
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
@@ -166,11 +173,11 @@ int admin_trace(struct admin *admin, enum fc_trace_action action, const char *pa
   struct fc_trace trace = {.action = action};
   if (path != NULL)
     trace.path = fc_str_of(path);
-  if (!up(admin))
+  if (!is_up(admin))
     return FC_EUNAVAILABLE;
-  uint32_t id = link_begin(&admin->link, FC_TRACE);
-  (void)fc_encode_trace(&admin->link.request, id, &trace); /* the exchange looks at `failed` */
-  int rc = link_exchange(&admin->link, id, NULL, 0, &reply);
+  uint32_t id = request_begin(&admin->connection, FC_TRACE);
+  (void)fc_encode_trace(&admin->connection.request, id, &trace); /* request_call checks `failed` */
+  int rc = request_call(&admin->connection, id, NULL, 0, &reply);
   if (rc < 0)
     return rc;
   *out = (struct admin_trace){

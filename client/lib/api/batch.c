@@ -1,5 +1,7 @@
-/* Look up many, compute what nobody else computes in one call, put it, and only then wait for the
- * others. Nothing of the handle is held across a callback, which may use the same handle. */
+/* fcache_cached_batch: looks up many keys, computes and puts in one call those that no other client
+ * computes, and then waits for the rest. The callback may use the same handle, so nothing in the
+ * handle belongs to the outer call while it runs. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "client/lib/api/batch_wait.h"
@@ -7,12 +9,11 @@
 #include "proto/errors.h"
 #include "proto/wall.h"
 
-#define MS_NS 1000000u
-#define STALLS_MAX 8u /* waits in a row that ended at once and for nothing: see get.c */
+#define STALLS_MAX 8u /* waits in a row without a new value; see ATTEMPTS_MAX in get.c */
 
 struct computed {
   struct fcache_value value;
-  bool skipped; /* it is not to be stored */
+  bool skipped; /* by fcache_batch_skip: not stored */
 };
 
 struct fcache_batch {
@@ -53,8 +54,8 @@ static void batch_free(struct fcache_batch *batch) {
   free(batch->list);
 }
 
-/* One call of cached_batch. All lists have room for `n`, and are its own. */
-struct batching {
+/* One call of fcache_cached_batch. It owns its lists, which have room for get.n items. */
+struct batch_call {
   struct fcache *cache;
   struct fc_get_many get;
   const struct fcache_hash *prompts;
@@ -62,183 +63,184 @@ struct batching {
   fcache_compute_misses_fn *compute_misses;
   void *arg;
   enum lookup_state *states;
-  size_t *misses; /* the indices of what is to be computed now */
-  struct fcache_hash *missed;
+  size_t *misses;             /* indices of the prompts to compute now */
+  struct fcache_hash *missed; /* their prompts */
   struct fcache_bytes *bytes;
   size_t n_misses;
   struct fcache_batch batch;
-  struct fc_epoch epoch; /* of the lookups that led to what is to be computed */
-  uint64_t left_ns;      /* that it may wait */
+  struct fc_epoch epoch; /* of the lookups of these prompts */
+  uint64_t left_ns;      /* time that the call may still wait */
   unsigned stalls;
 };
 
-static bool make_lists(struct batching *batching, size_t n) {
-  batching->states = calloc(n, sizeof *batching->states); /* LOOKUP_ASK */
-  batching->misses = calloc(n, sizeof *batching->misses);
-  batching->missed = calloc(n, sizeof *batching->missed);
-  batching->bytes = calloc(n, sizeof *batching->bytes);
-  return batching->states != NULL && batching->misses != NULL && batching->missed != NULL &&
-         batching->bytes != NULL;
+static bool make_lists(struct batch_call *call, size_t n) {
+  call->states = calloc(n, sizeof *call->states); /* LOOKUP_PENDING */
+  call->misses = calloc(n, sizeof *call->misses);
+  call->missed = calloc(n, sizeof *call->missed);
+  call->bytes = calloc(n, sizeof *call->bytes);
+  return call->states != NULL && call->misses != NULL && call->missed != NULL &&
+         call->bytes != NULL;
 }
 
-static void batching_deinit(struct batching *batching) {
-  batch_free(&batching->batch);
-  free(batching->states);
-  free(batching->misses);
-  free(batching->missed);
-  free(batching->bytes);
+static void batch_call_deinit(struct batch_call *call) {
+  batch_free(&call->batch);
+  free(call->states);
+  free(call->misses);
+  free(call->missed);
+  free(call->bytes);
 }
 
-static size_t change(struct batching *batching, enum lookup_state from, enum lookup_state to) {
+/* Changes all prompts in state `from` to `to`. Returns their number. */
+static size_t change_states(struct batch_call *call, enum lookup_state from, enum lookup_state to) {
   size_t n = 0;
-  for (size_t i = 0; i < batching->get.n; i++) {
-    n += batching->states[i] == from;
-    batching->states[i] = batching->states[i] == from ? to : batching->states[i];
+  for (size_t i = 0; i < call->get.n; i++) {
+    n += call->states[i] == from;
+    call->states[i] = call->states[i] == from ? to : call->states[i];
   }
   return n;
 }
 
-static size_t count_taken(struct batching *batching) {
-  return change(batching, LOOKUP_TAKEN, LOOKUP_TAKEN);
+static size_t count_leased_elsewhere(struct batch_call *call) {
+  return change_states(call, LOOKUP_LEASED_ELSEWHERE, LOOKUP_LEASED_ELSEWHERE);
 }
 
-/* What is to be computed now. */
-static void collect(struct batching *batching) {
-  batching->n_misses = 0;
-  for (size_t i = 0; i < batching->get.n; i++) {
-    if (batching->states[i] != LOOKUP_FREE && batching->states[i] != LOOKUP_LEASED)
+/* Lists the prompts to compute now. */
+static void collect_misses(struct batch_call *call) {
+  call->n_misses = 0;
+  for (size_t i = 0; i < call->get.n; i++) {
+    if (call->states[i] != LOOKUP_MISS && call->states[i] != LOOKUP_LEASED)
       continue;
-    batching->misses[batching->n_misses] = i;
-    batching->missed[batching->n_misses++] = batching->prompts[i];
+    call->misses[call->n_misses] = i;
+    call->missed[call->n_misses++] = call->prompts[i];
   }
 }
 
-/* Of what was to be computed, all or only what was skipped: what was granted of it; what was not
- * may be somebody else's, or of a call that this one is nested in. */
-static void give_up(struct batching *batching, bool only_skipped) {
+/* Gives up the leases on the current misses, or only on the skipped ones. A miss without a lease
+ * may be leased to another client, or to the call that this one is nested in. */
+static void give_up(struct batch_call *call, bool only_skipped) {
   size_t n = 0;
-  for (size_t i = 0; i < batching->n_misses; i++)
-    if (batching->states[batching->misses[i]] == LOOKUP_LEASED &&
-        (!only_skipped || batching->batch.list[i].skipped))
-      batching->missed[n++] = batching->prompts[batching->misses[i]];
-  (void)handle_give_up(batching->cache, &batching->get.key, batching->missed, n); /* all we can */
+  for (size_t i = 0; i < call->n_misses; i++)
+    if (call->states[call->misses[i]] == LOOKUP_LEASED &&
+        (!only_skipped || call->batch.list[i].skipped))
+      call->missed[n++] = call->prompts[call->misses[i]];
+  (void)handle_send_give_up(call->cache, &call->get.key, call->missed,
+                            n); /* a failed connection ends its leases */
 }
 
 static void count_batch(struct fcache *cache, uint64_t n, uint64_t compute_ns) {
   struct fcache_counters *counters = &cache->counters;
-  counters->cache_misses += n;
-  counters->forward_passes += n;
-  handle_charge(cache, compute_ns);
+  handle_count_computed(cache, n, compute_ns);
   counters->batches_sent++;
   counters->batched_prompts += n;
   if (n > counters->max_batch_size)
     counters->max_batch_size = n;
 }
 
-/* Makes the lists of what is to be put, the skipped left out; returns its number. */
-static uint32_t gather(struct batching *batching) {
+/* Lists the values to put, without the skipped ones. Returns their number. */
+static uint32_t collect_values(struct batch_call *call) {
   uint32_t n = 0;
-  for (size_t i = 0; i < batching->n_misses; i++) {
-    const struct computed *computed = &batching->batch.list[i];
+  for (size_t i = 0; i < call->n_misses; i++) {
+    const struct computed *computed = &call->batch.list[i];
     if (computed->skipped)
       continue;
-    batching->missed[n] = batching->missed[i];
-    batching->bytes[n++] = (struct fcache_bytes){computed->value.data, computed->value.size};
+    call->missed[n] = call->missed[i];
+    call->bytes[n++] = (struct fcache_bytes){computed->value.data, computed->value.size};
   }
   return n;
 }
 
-/* Puts what was computed. What could not be put, or is not to be, is given up. */
-static void put_all(struct batching *batching, uint64_t compute_ns) {
-  uint32_t n = gather(batching);
+/* Puts the computed values. Gives up the leases on values that were skipped or not put. */
+static void put_values(struct batch_call *call, uint64_t compute_ns) {
+  uint32_t n = collect_values(call);
   struct fc_put_many put = {.flags = FC_KEEP_FIRST,
-                            .key = batching->get.key,
-                            .probe = handle_probe(batching->cache),
-                            .epoch = batching->epoch,
-                            .compute_ns = fc_part_of(compute_ns, n, (uint32_t)batching->n_misses),
-                            .prompts = (const uint8_t *)batching->missed,
+                            .key = call->get.key,
+                            .probe = handle_probe(call->cache),
+                            .epoch = call->epoch,
+                            .compute_ns = fc_part_of(compute_ns, n, (uint32_t)call->n_misses),
+                            .prompts = (const uint8_t *)call->missed,
                             .n = n,
-                            .batch = (uint32_t)batching->n_misses};
+                            .batch = (uint32_t)call->n_misses};
   int rc = FCACHE_NOT_STORED;
-  if (put.epoch.boot_id != 0) /* else nobody knows what was cleared meanwhile */
-    rc = handle_put_many(batching->cache, &put, batching->bytes);
-  bool heard = rc == FCACHE_OK || rc == FCACHE_ETOOBIG; /* else the daemon need not know of it */
-  if (!heard || n < batching->n_misses)
-    give_up(batching, heard);
+  if (put.epoch.boot_id != 0) /* else the client does not know what was cleared since */
+    rc = handle_send_put_many(call->cache, &put, call->bytes);
+  bool received = rc == FCACHE_OK || rc == FCACHE_ETOOBIG; /* else the daemon may not have it */
+  if (!received || n < call->n_misses)
+    give_up(call, received);
 }
 
-/* Hands what was computed to the caller. */
-static void deliver(struct batching *batching) {
-  for (size_t i = 0; i < batching->n_misses; i++) {
-    struct fcache_value *value = &batching->values[batching->misses[i]];
+/* Moves the computed values to the caller. */
+static void move_values(struct batch_call *call) {
+  for (size_t i = 0; i < call->n_misses; i++) {
+    struct fcache_value *value = &call->values[call->misses[i]];
     fcache_value_free(value);
-    *value = batching->batch.list[i].value;
-    batching->batch.list[i].value = (struct fcache_value){0};
-    batching->states[batching->misses[i]] = LOOKUP_DONE;
+    *value = call->batch.list[i].value;
+    call->batch.list[i].value = (struct fcache_value){0};
+    call->states[call->misses[i]] = LOOKUP_DONE;
   }
 }
 
-static int compute(struct batching *batching) {
-  struct fcache *cache = batching->cache;
-  uint64_t start_ns = channel_clock_ns(), before_ns = cache->counters.scoring_wall_ns;
-  int rc = batching->compute_misses(batching->arg, batching->misses, batching->n_misses,
-                                    &batching->batch);
+/* Calls compute_misses for the current misses, and puts its values. */
+static int compute(struct batch_call *call) {
+  struct fcache *cache = call->cache;
+  uint64_t start_ns = clock_now_ns(), before_ns = cache->counters.scoring_wall_ns;
+  int rc = call->compute_misses(call->arg, call->misses, call->n_misses, &call->batch);
   uint64_t compute_ns = handle_compute_ns(cache, start_ns, before_ns);
   handle_enter(cache); /* compute may have forked */
-  if (rc != 0 || batching->batch.n != batching->n_misses) {
-    give_up(batching, false);
+  if (rc != 0 || call->batch.n != call->n_misses) {
+    give_up(call, false);
     return rc != 0 ? rc
-                   : link_fault(&cache->link, FC_EBATCH,
-                                "batched compute returned %zu values for %zu misses",
-                                batching->batch.n, batching->n_misses);
+                   : connection_set_error(&cache->connection, FC_EBATCH,
+                                          "batched compute returned %zu values for %zu misses",
+                                          call->batch.n, call->n_misses);
   }
-  count_batch(cache, batching->n_misses, compute_ns);
-  put_all(batching, compute_ns); /* the caller has its values either way */
-  deliver(batching);
-  batching->batch.n = 0; /* all its values have gone to the caller */
+  count_batch(cache, call->n_misses, compute_ns);
+  put_values(call, compute_ns); /* the caller gets its values, stored or not */
+  move_values(call);
+  call->batch.n = 0;
   return FCACHE_OK;
 }
 
-/* Waits until there is something to compute, or everything is there. 0 or HANDLE_ENDED. */
-static int wait_for_others(struct batching *batching) {
-  struct fcache *cache = batching->cache;
-  size_t before = count_taken(batching);
-  struct fc_epoch none;
+/* Waits until a prompt must be computed, or every prompt is done. Returns 0 or
+ * HANDLE_WAIT_CANCELLED. */
+static int wait_for_others(struct batch_call *call) {
+  struct fcache *cache = call->cache;
+  struct connection *connection = &cache->connection;
+  size_t before = count_leased_elsewhere(call);
+  struct fc_epoch unused;
   int granted = 0;
-  bool patient = batching->left_ns > 0 && batching->stalls < STALLS_MAX && handle_ready(cache) &&
-                 link_has_leases(&cache->link);
-  batching->get.probe = handle_probe(cache); /* compute may have set another */
-  if (patient)
-    granted = others_await(cache, &batching->get, &batching->left_ns, batching->values,
-                           batching->states, &batching->epoch);
-  if (granted == HANDLE_ENDED)
+  bool may_wait = call->left_ns > 0 && call->stalls < STALLS_MAX && handle_ready(cache) &&
+                  connection_has(connection, CONNECTION_LEASES);
+  call->get.probe = handle_probe(cache); /* the callback may have set another */
+  if (may_wait)
+    granted = batch_wait_pending(cache, &call->get, &call->left_ns, call->values, call->states,
+                                 &call->epoch);
+  if (granted == HANDLE_WAIT_CANCELLED)
     return granted;
-  batching->stalls = count_taken(batching) < before ? 0 : batching->stalls + 1;
-  if (granted > 0 && cache->link.state == LINK_UP) {
-    /* While we hold a lease we do not wait; but it may be that more is to be had by now. */
-    (void)change(batching, LOOKUP_TAKEN, LOOKUP_ASK);
-    (void)handle_lookup_many(cache, &batching->get, batching->values, batching->states, &none);
+  call->stalls = count_leased_elsewhere(call) < before ? 0 : call->stalls + 1;
+  if (granted > 0 && connection->state == CONNECTION_UP) {
+    /* A client with a lease does not wait. But more leases or values may be available by now. */
+    (void)change_states(call, LOOKUP_LEASED_ELSEWHERE, LOOKUP_PENDING);
+    (void)handle_lookup_many(cache, &call->get, call->values, call->states, &unused);
   }
-  if (!patient || batching->left_ns == 0 || cache->link.state != LINK_UP)
-    (void)change(batching, LOOKUP_TAKEN, LOOKUP_FREE);
+  if (!may_wait || call->left_ns == 0 || connection->state != CONNECTION_UP)
+    (void)change_states(call, LOOKUP_LEASED_ELSEWHERE, LOOKUP_MISS);
   return 0;
 }
 
-static int run(struct batching *batching) {
+static int run(struct batch_call *call) {
   int rc = FCACHE_OK;
-  /* What did not come, for whatever reason, is computed. */
-  (void)handle_lookup_many(batching->cache, &batching->get, batching->values, batching->states,
-                           &batching->epoch);
-  if (batching->left_ns == 0)
-    (void)change(batching, LOOKUP_TAKEN, LOOKUP_FREE);
+  /* On an error too, prompts without a value are computed. */
+  (void)handle_lookup_many(call->cache, &call->get, call->values, call->states, &call->epoch);
+  if (call->left_ns == 0)
+    (void)change_states(call, LOOKUP_LEASED_ELSEWHERE, LOOKUP_MISS);
   for (;;) {
-    collect(batching);
-    if (batching->n_misses > 0)
-      rc = compute(batching);
-    if (rc != 0 || count_taken(batching) == 0)
+    collect_misses(call);
+    if (call->n_misses > 0)
+      rc = compute(call);
+    if (rc != 0 || count_leased_elsewhere(call) == 0)
       return rc;
-    if (wait_for_others(batching) == HANDLE_ENDED)
-      return batching->cache->asker.verdict;
+    if (wait_for_others(call) == HANDLE_WAIT_CANCELLED)
+      return call->cache->waiting.cancel_code;
   }
 }
 
@@ -246,7 +248,7 @@ int fcache_cached_batch(struct fcache *cache, const char *op, const char *view, 
                         const struct fcache_hash *prompts, size_t n,
                         fcache_compute_misses_fn *compute_misses, void *arg,
                         struct fcache_value *values) {
-  struct batching batching = {
+  struct batch_call call = {
       .cache = cache,
       .get = {.flags = FC_LEASE, .prompts = (const uint8_t *)prompts, .n = (uint32_t)n},
       .prompts = prompts,
@@ -254,17 +256,19 @@ int fcache_cached_batch(struct fcache *cache, const char *op, const char *view, 
       .compute_misses = compute_misses,
       .arg = arg};
   handle_enter(cache);
-  int rc = handle_batch_key(cache, op, view, top_k, n, &batching.get.key);
+  int rc = handle_batch_key(cache, op, view, top_k, n, &call.get.key);
   if (rc < 0 || n == 0)
     return rc;
   if (prompts == NULL || compute_misses == NULL || values == NULL)
-    return link_fault(&cache->link, FC_EINVAL, "prompts, compute_misses or values is NULL");
-  batching.get.probe = handle_probe(cache);
-  batching.left_ns = (uint64_t)cache->wait_ms * MS_NS;
-  if (make_lists(&batching, n))
-    rc = run(&batching);
+    return connection_set_error(&cache->connection, FC_EINVAL,
+                                "prompts, compute_misses or values is NULL");
+  call.get.probe = handle_probe(cache);
+  call.left_ns = (uint64_t)cache->wait_ms * CLOCK_MS_NS;
+  if (make_lists(&call, n))
+    rc = run(&call);
   else
-    rc = link_fault(&cache->link, FC_ENOMEM, "no memory for a batch of %zu prompts", n);
-  batching_deinit(&batching);
+    rc = connection_set_error(&cache->connection, FC_ENOMEM,
+                              "out of memory for a batch of %zu prompts", n);
+  batch_call_deinit(&call);
   return rc;
 }

@@ -1,10 +1,11 @@
-/* clear.h - removes entries, and waits until that is done. */
+/* clear.h - the request that removes entries. */
 #ifndef FC_CLIENT_CLEAR_H
 #define FC_CLIENT_CLEAR_H
 
 #include "client/lib/conn/connection.h"
 
-/* 0 with *removed, or a code as link_exchange. */
-int clear_ask(struct link *link, const struct fc_select *select, uint64_t *removed);
+/* Removes the selected entries, and waits until that is complete. Returns 0 with their number in
+ * *removed, or a code as request_call. */
+int clear_request(struct connection *connection, const struct fc_select *select, uint64_t *removed);
 
 #endif

@@ -1,4 +1,4 @@
-/* The public names of the codes, held against the one table. */
+/* The public codes and flags, compared with the tables of the protocol. */
 #include <assert.h>
 
 #include "client/lib/api/handle.h"
@@ -20,7 +20,7 @@ SAME(EREFUSED);
 static_assert((int)FCACHE_UNRECORDED == (int)FC_UNRECORDED &&
                   (int)FCACHE_KEEP_FIRST == (int)FC_KEEP_FIRST &&
                   (int)FCACHE_LEASE == (int)FC_LEASE,
-              "the public flags are the protocol's");
+              "the public flags are those of the protocol");
 
 int handle_code(int code) {
   if (code == FC_EVERSION)
@@ -37,9 +37,9 @@ const char *fcache_strerror(int code) {
   case FCACHE_MISS:
     return "a miss: the key is not stored, or sharing is off";
   case FCACHE_LEASED:
-    return "a miss, with its lease: compute it and put it, or give it up";
+    return "a miss with its lease: compute the value and put it, or give the lease up";
   case FCACHE_NOT_STORED:
-    return "not stored: sharing is off, another value was first, or the key was cleared meanwhile";
+    return "not stored: sharing is off, another value was first, or the key was cleared";
   default:
     return fc_error_text(code);
   }

@@ -9,14 +9,14 @@
 
 #define TEXT_MAX 4096u
 
-static bool one_of(const char *name, const char *const names[], size_t n) {
+static bool is_in_list(const char *name, const char *const names[], size_t n) {
   for (size_t i = 0; i < n; i++)
     if (strcmp(name, names[i]) == 0)
       return true;
   return false;
 }
 
-/* The wire says how a figure is encoded; its name says what it measures. */
+/* The message has only the encoding of a value. Its name determines the unit. */
 static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *name) {
   static const char *const bytes[] = {"bytes",
                                       "max_bytes",
@@ -27,12 +27,12 @@ static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *nam
                                       "region_used_bytes",
                                       "region_moved_bytes",
                                       "region_unlisted_bytes"};
-  static const char memory[] = "memory_"; /* of all these */
+  static const char memory[] = "memory_"; /* prefix */
   size_t size = strlen(name);
   if (stat->kind == FC_STAT_TEXT)
     return FCACHE_STAT_TEXT;
   if (stat->kind == FC_STAT_UINT)
-    return one_of(name, bytes, sizeof bytes / sizeof bytes[0]) ||
+    return is_in_list(name, bytes, sizeof bytes / sizeof bytes[0]) ||
                    strncmp(name, memory, sizeof memory - 1) == 0
                ? FCACHE_STAT_BYTES
                : FCACHE_STAT_COUNT;
@@ -62,17 +62,18 @@ static void walk_stats(const struct fc_stats_reply *stats, fcache_stat_fn *fn, v
   }
 }
 
-int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, void *arg) {
+int stats_request(struct connection *connection, struct fc_str name_space, fcache_stat_fn *fn,
+                  void *arg) {
   struct fc_reply reply;
-  uint32_t id = link_begin(link, FC_STATS);
-  (void)fc_encode_stats(&link->request, id, name_space); /* the exchange looks at `failed` */
-  int rc = link_exchange(link, id, NULL, 0, &reply);
+  uint32_t id = request_begin(connection, FC_STATS);
+  (void)fc_encode_stats(&connection->request, id, name_space); /* request_call checks `failed` */
+  int rc = request_call(connection, id, NULL, 0, &reply);
   if (rc < 0)
     return rc;
-  /* A copy: `fn` may use the handle, and with it the buffer that the reply stands in. */
+  /* `fn` may use the handle, whose next receive overwrites the reply. */
   uint8_t *copy = malloc(reply.stats.size);
   if (copy == NULL)
-    return link_fault(link, FC_ENOMEM, "no memory for the stats");
+    return connection_set_error(connection, FC_ENOMEM, "out of memory for the statistics");
   memcpy(copy, reply.stats.at, reply.stats.size);
   reply.stats.at = copy;
   walk_stats(&reply.stats, fn, arg);
@@ -83,8 +84,8 @@ int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, v
 int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, void *arg) {
   handle_enter(cache);
   if (fn == NULL)
-    return link_fault(&cache->link, FC_EINVAL, "the stats need a function to go to; it is NULL");
-  if (!handle_insist(cache))
+    return connection_set_error(&cache->connection, FC_EINVAL, "fn is NULL");
+  if (!handle_connect_now(cache))
     return FCACHE_EUNAVAILABLE;
-  return handle_code(stats_ask(&cache->link, (struct fc_str){0}, fn, arg));
+  return handle_code(stats_request(&cache->connection, (struct fc_str){0}, fn, arg));
 }

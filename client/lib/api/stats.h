@@ -1,12 +1,13 @@
-/* stats.h - a stats reply as the figures that users see. */
+/* stats.h - the request for the daemon's statistics. */
 #ifndef FC_CLIENT_STATS_H
 #define FC_CLIENT_STATS_H
 
 #include "client/lib/conn/connection.h"
 #include "fcache.h"
 
-/* Asks the daemon (of one namespace, or all where it is none) and calls `fn` for each
- * figure. 0, or a code as link_exchange. */
-int stats_ask(struct link *link, struct fc_str name_space, fcache_stat_fn *fn, void *arg);
+/* Requests the statistics of one namespace, or of all if `name_space` is empty, and calls `fn` for
+ * each value. Returns 0, or a code as request_call. */
+int stats_request(struct connection *connection, struct fc_str name_space, fcache_stat_fn *fn,
+                  void *arg);
 
 #endif

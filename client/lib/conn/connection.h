@@ -1,40 +1,45 @@
-/* connection.h - the way to the daemon, as it comes and goes: finds it, greets it, and gets out of
- * the way when it is not there. Requests and replies are request.h's.
+/* connection.h - the connection to the daemon: connects, performs the handshake, reconnects after a
+ * back-off. request.h sends requests over it.
  *
- * Only link_open waits for a welcome, at most one deadline, and the first use in a
- * forked child, which is that child's opening. After a failure the next try comes
- * after a back-off that doubles from LINK_BACKOFF_MIN_MS to LINK_BACKOFF_MAX_MS; it
- * connects, sends hello and goes on: a later call finds the welcome. So a stopped
- * daemon costs one deadline in all.
+ * connection_open waits for the welcome, one deadline at most. So does the first use in a forked
+ * child whose parent was connected. All other attempts do not wait: after a back-off (backoff.h)
+ * connection_ready connects and sends hello, and a later call finds the welcome. A stopped daemon
+ * thus costs one deadline in all.
  *
- * With the welcome may come a region and a ring (shm.h). A connection that missed its
- * deadline then stays open, unused, until a new one is welcomed or turned away, so that
- * what the ring holds is not lost. The daemon is told, if it can be at once, that nobody waits on
- * it for anything any more: a lease that was granted too late for us is free for others.
- * One thread. */
-#ifndef FC_CLIENT_LINK_H
-#define FC_CLIENT_LINK_H
+ * With the welcome may come a region and a ring (shm.h). A connection that missed its deadline then
+ * lingers: it stays open, unused, until the daemon welcomes or rejects the next one, so that the
+ * hits in the ring are not lost. Before that the client gives up all its leases and waits, if the
+ * socket has room for the message: a lease that was granted too late is free for others. One
+ * thread. */
+#ifndef FC_CLIENT_CONNECTION_H
+#define FC_CLIENT_CONNECTION_H
 
+#include "client/lib/conn/backoff.h"
 #include "client/lib/conn/daemon_user.h"
 #include "client/lib/conn/socket_io.h"
 #include "client/lib/shm/shm.h"
+#include "client/lib/util/fork_check.h"
 #include "client/lib/util/socket_paths.h"
 #include "fcache.h"
 #include "proto/limits.h"
 #include "proto/wire/message.h"
 
-#define LINK_BACKOFF_MIN_MS 100u
-#define LINK_BACKOFF_MAX_MS 2000u
-
-enum link_state {
-  LINK_OFF,      /* not before retry_ns */
-  LINK_GREETING, /* hello is sent */
-  LINK_UP,
+enum connection_state {
+  CONNECTION_OFF,       /* until the back-off is over */
+  CONNECTION_HANDSHAKE, /* hello is sent */
+  CONNECTION_UP,
 };
 
-struct link_options {
-  const char *socket;     /* NULL: the default places */
-  const char *name_space; /* NULL: none, for tools */
+/* The first protocol version with a feature. */
+enum connection_feature {
+  CONNECTION_LEASES = 3,    /* leases, waits, lists of leases and clients */
+  CONNECTION_MANIFESTS = 4, /* manifests, list of namespaces */
+  CONNECTION_RINGS = 5,     /* request for a ring, state of the ring, kill */
+};
+
+struct connection_options {
+  const char *socket;     /* NULL: the default paths */
+  const char *name_space; /* NULL: none (tools) */
   const char *client;     /* NULL: "PROGRAM-PID" */
   uint64_t deadline_ns;
   const int64_t *max_entries; /* NULL: none */
@@ -42,118 +47,111 @@ struct link_options {
   const char *manifest;       /* NULL: none */
   fcache_log_fn *log;         /* NULL: stderr */
   void *log_arg;
-  bool disabled; /* never connects, says nothing */
-  bool quiet;    /* does not say that sharing is off */
-  bool region;   /* asks for the region; only with a namespace */
+  bool disabled; /* never connects, never logs */
+  bool quiet;    /* does not log that sharing is off */
+  bool region;   /* requests the region; needs a namespace */
 };
 
-/* Says where a large value that ends a reply belongs: *reply is set but for it. Returns room for
- * `size` bytes, or NULL, and the value comes with the reply. Room that was taken is
- * reply->get.value; in a part of a get_many, `values` then has n = 1, at = NULL and the value's
- * size. When the exchange fails, the room holds anything. */
-typedef void *link_place_fn(void *arg, const struct fc_reply *reply, uint32_t size);
+/* Returns room for the large value at the end of a reply, `size` bytes, or NULL to receive it with
+ * the reply. *reply is complete except for the value. The value's address is then reply->get.value;
+ * in a part of a get_many, reply->get_many.values has n = 1, at = NULL and its size. If the request
+ * fails, the content of the room is undefined. */
+typedef void *request_destination_fn(void *arg, const struct fc_reply *reply, uint32_t size);
 
-struct link {
-  enum link_state state;
-  bool disabled, own_name;
-  bool said; /* that sharing is off */
-  bool said_too_big;
-  bool region;  /* is asked for */
-  bool opening; /* in a child whose parent was connected: its first use waits for the welcome */
-  bool forked;  /* and nobody has been told that it is a child */
-  struct sockets sockets;
-  struct daemon_user daemon_user; /* whose daemons are trusted */
-  const char *path;               /* of `sockets`: the one connected to, or greeted last */
-  struct channel channel;
-  struct plane plane;
-  volatile struct fork_mark *fork_mark;
-  uint64_t retry_ns, backoff_ns;
-  uint32_t next_id;
-  enum fc_type expected; /* the type of reply to the request under way */
+struct connection {
+  enum connection_state state;
+  bool disabled;
+  bool default_name; /* `client` is "PROGRAM-PID" */
+  bool logged_off;   /* that sharing is off */
+  bool logged_too_big;
+  bool wants_region;
+  bool child_opens; /* in a child whose parent was connected: its first use waits for the welcome */
+  bool forked;      /* in a child: connection_forked has not returned true yet */
+  struct socket_paths socket_paths;
+  struct daemon_user daemon_user; /* the users whose daemons are trusted */
+  const char *path;               /* in `socket_paths`: the latest that was tried */
+  struct socket_io io;
+  struct shm shm;
+  volatile struct fork_check *fork_check;
+  struct backoff backoff;
+  uint32_t last_id;      /* of a request */
+  enum fc_type expected; /* type of the reply to the current request */
   uint64_t connections;  /* welcomes, ever */
-  struct fc_buf request; /* made anew for each; kept for its memory */
-  struct fc_epoch epoch; /* the latest that the daemon told */
-  uint32_t version;      /* of the protocol, both sides' */
+  struct fc_buf request; /* of the current request; its memory is reused */
+  struct fc_epoch epoch; /* the daemon's latest */
+  uint32_t version;      /* of the protocol, negotiated */
   uint32_t max_value, max_frame;
   char server[64];
   char name_space[FC_NAME_MAX + 1], client[FC_NAME_MAX + 1];
   bool has_max_entries;
   int64_t max_entries;
   uint64_t max_bytes;
-  char *manifest; /* goes with every hello; NULL: none */
+  char *manifest; /* owned; NULL: none */
   fcache_log_fn *log;
   void *log_arg;
-  link_place_fn *place; /* of the request under way; NULL: none */
-  void *place_arg;
-  char error[FCACHE_ERROR_TEXT_SIZE]; /* what went wrong last */
+  request_destination_fn *destination; /* of the current request; NULL: none */
+  void *destination_arg;
+  char error[FCACHE_ERROR_TEXT_SIZE]; /* the latest failure */
 };
 
-/* Checks and copies the options; connects to nothing. 0, FC_EINVAL, FC_ENAME,
- * FC_EMAXENTRIES or FC_ENOMEM, with link->error set; deinit in any case. */
-int link_init(struct link *link, const struct link_options *options);
-void link_deinit(struct link *link);
+/* Checks and copies the options, without connecting. Returns 0, FC_EINVAL, FC_ENAME, FC_EMAXENTRIES
+ * or FC_ENOMEM with connection->error. Call connection_deinit in any case. */
+int connection_init(struct connection *connection, const struct connection_options *options);
+void connection_deinit(struct connection *connection);
 
-/* Connects now, whatever the back-off, and waits for the welcome. 0, also where it
- * is connected; FC_EUNAVAILABLE where no daemon answers; or the code with which it
- * refused hello. */
-int link_open(struct link *link);
+/* Connects regardless of the back-off, and waits for the welcome. Returns 0, also if the connection
+ * is up already; FC_EUNAVAILABLE if no daemon answers; or the code with which it rejected hello. */
+int connection_open(struct connection *connection);
 
-/* Is the daemon there now? Does not wait. False says why once (see fcache.h). */
-bool link_ready(struct link *link);
+/* Returns whether the connection is up. If it is off and the back-off is over, connects first.
+ * Does not wait. Logs once why sharing is off. */
+bool connection_ready(struct connection *connection);
 
-/* In a forked child: lets go of the parent's connection, which leaves the link off. True then; so
- * far it is not told of by link_forked, which does the same. */
-bool link_leave_parent(struct link *link);
-/* True, once, in a forked child: the link has let go of the parent's connection. */
-bool link_forked(struct link *link);
+/* In a forked child: drops the parent's connection, which leaves the state CONNECTION_OFF, and
+ * returns true, once. */
+bool connection_leave_parent(struct connection *connection);
 
-/* Tells the daemon, if that is to be had at once, that nobody here waits for anything or computes
- * anything any more: it answers what waits, and others are granted the leases. False: it cannot be
- * told. */
-bool link_let_go(struct link *link);
+/* Calls connection_leave_parent. Returns true once in a forked child, also if another function
+ * called it before. */
+bool connection_forked(struct connection *connection);
 
-/* The plane wants the connection looked at: may a hit be served from the region? True while a
- * connection shows that the daemon lives. One that has ended is closed here, and then only a daemon
- * that can be greeted at once, and welcomes us within the deadline, keeps the region in use. With
- * `silent` nobody is greeted. Waits for nothing; three system calls where all is well. */
-bool link_serves_hits(struct link *link, bool silent);
+/* Gives up all leases and waits of this connection. The daemon then replies to pending waits.
+ * Returns false if the message cannot be sent without waiting. */
+bool connection_give_up_all(struct connection *connection);
 
-/* The id for the next request, of this type, to be made in link->request (which is
- * empty). Its reply must be of that type: a peer is not trusted to match them. */
-uint32_t link_begin(struct link *link, enum fc_type type);
+/* Returns whether hits may be served from the region, when shm_connection_check_due asks for the
+ * check. True while a socket shows that the daemon is alive. Closes a connection that the daemon
+ * closed. Then only a daemon that accepts a hello at once, and answers it within the deadline,
+ * keeps the region in use. With `local` no hello is sent. Does not wait. Three system calls if the
+ * connection is up. */
+bool connection_allows_hits(struct connection *connection, bool local);
 
-/* Does the daemon that we are connected to know leases, and tells of them and of its clients? Does
- * it know manifests, and tells of its namespaces? Does it know limits of users, and `kill`? */
-bool link_has_leases(const struct link *link);
-bool link_has_manifests(const struct link *link);
-/* Does it hand out another ring, and show the state of the one that there is? */
-bool link_has_rings(const struct link *link);
-bool link_has_users(const struct link *link);
+static inline bool connection_has(const struct connection *connection,
+                                  enum connection_feature feature) {
+  return connection->version >= (uint32_t)feature;
+}
 
-/* The id of one more request of the same type, to be appended to link->request. */
-uint32_t link_next_id(struct link *link);
+/* Returns a new request id, never 0: that is the id of errors that belong to no request. */
+uint32_t connection_next_request_id(struct connection *connection);
 
-/* For the request that was begun last, and those added to it. */
-void link_place(struct link *link, link_place_fn *place, void *arg);
+/* Closes a connection that failed with `rc`: an error of socket_io.h, or FC_EPROTOCOL for an
+ * invalid message. Sets connection->error and returns FC_EUNAVAILABLE. A missed deadline makes it
+ * linger. */
+int connection_fail(struct connection *connection, int rc);
 
-/* The connection is of no more use, for `rc` (an error of socket_io.h, or FC_EPROTOCOL where what
- * was said makes no sense): closes it, says so, and returns FC_EUNAVAILABLE. */
-int link_lost(struct link *link, int rc);
+/* Closes the connection and starts the back-off. The caller has set connection->error, which is
+ * logged the first time. Returns FC_EUNAVAILABLE. */
+int connection_close(struct connection *connection);
 
-/* The same where link->error says already how the daemon went. */
-int link_off(struct link *link);
+/* Closes the connection if the program has closed or replaced its descriptor. One system call. */
+void connection_check_fd(struct connection *connection);
 
-/* Nothing is read or sent on a number that the program has closed, and may use again: such a link
- * is off then. A system call. */
-void link_check(struct link *link);
+/* Reports a value over a limit of the daemon; logs the first one. Returns FC_ETOOBIG. */
+int connection_value_too_big(struct connection *connection, size_t size);
 
-/* A value is over the daemon's limit: says so, the first time to the program's people too. Returns
- * FC_ETOOBIG. */
-int link_too_big(struct link *link, size_t size);
-
-/* Sets link->error, printf-like, and returns `code`. The text becomes one line without
- * control characters, whatever a name or a peer's text had. */
-int link_fault(struct link *link, int code, const char *format, ...)
+/* Sets connection->error, printf-like, and returns `code`. The text becomes one line of valid UTF-8
+ * without control characters, whatever the arguments hold. */
+int connection_set_error(struct connection *connection, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -14,8 +14,8 @@
 #include "client/lib/util/socket_paths.h"
 
 #define VARIABLE "FCACHE_DAEMON_USER"
-#define ENTRY_BYTES 16384u /* of a user's record: more than any has */
-/* What the kernel shows for each user that a user namespace does not map. */
+#define ENTRY_BYTES 16384u /* of getpwnam_r, more than any user needs */
+/* The number that the kernel shows for every user that a user namespace does not map. */
 #define OVERFLOW_UID 65534u
 
 /* ---- the variable ---- */
@@ -48,9 +48,9 @@ void daemon_user_read(struct daemon_user *user) {
   user->is_unknown = !user->is_named;
 }
 
-/* ---- the other end ---- */
+/* ---- the peer ---- */
 
-/* Does this user namespace have every user, so that each number is one user's? */
+/* Returns whether this user namespace maps every user, so that each number is one user. */
 static bool maps_every_user(void) {
   static const char first[] = "         0          0 4294967295\n";
   char text[sizeof first + 1];
@@ -58,34 +58,37 @@ static bool maps_every_user(void) {
   if (fd < 0)
     return false;
   ssize_t got = read(fd, text, sizeof text);
-  (void)close(fd); /* only read from */
+  (void)close(fd); /* opened for reading */
   return got == (ssize_t)sizeof first - 1 && memcmp(text, first, sizeof first - 1) == 0;
 }
 
-/* False where the number may be any user's. */
+/* Returns false if the number stands for several users. */
 static bool is_one_user(uid_t uid) {
   return uid != OVERFLOW_UID || maps_every_user();
 }
 
-/* A folder of that user, where nobody else can make or replace a file. */
-static bool is_folder_of(const char *path, uid_t uid) {
+/* Returns whether `path` is a directory of that user in which no other user may create or replace
+ * files. */
+static bool is_directory_of(const char *path, uid_t uid) {
   struct stat st;
   return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == uid &&
          (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* The service's user: nobody but root could give it that folder. */
+/* Returns whether `uid` is the user of the system's service: only root can give it that directory.
+ */
 static bool is_service(const char *path, uid_t uid) {
-  return strcmp(path, SOCKETS_SYSTEM_DIR "/" SOCKETS_NAME) == 0 &&
-         is_folder_of(SOCKETS_SYSTEM_ABOVE, 0) && is_folder_of(SOCKETS_SYSTEM_DIR, uid);
+  return strcmp(path, SOCKET_PATHS_SYSTEM_DIR "/" SOCKET_PATHS_NAME) == 0 &&
+         is_directory_of(SOCKET_PATHS_SYSTEM_PARENT, 0) &&
+         is_directory_of(SOCKET_PATHS_SYSTEM_DIR, uid);
 }
 
-bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *path, char *why,
+bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *path, char *reason,
                             size_t size) {
   struct ucred creds;
   socklen_t got = sizeof creds;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &creds, &got) < 0 || got != sizeof creds) {
-    (void)snprintf(why, size, "the kernel does not say whose daemon that is");
+    (void)snprintf(reason, size, "not trusted: the kernel does not report the user that runs it");
     return false;
   }
   if (creds.uid == 0 || (user->is_named && creds.uid == user->named))
@@ -95,10 +98,10 @@ bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *
     return true;
   const char *unknown = user->is_unknown ? " (it names no user of this system now)" : "";
   (void)snprintf(
-      why, size,
+      reason, size,
       known ? "not trusted: user %lu runs it; to trust that one, set $" VARIABLE "=%lu%s"
-            : "not trusted: which user runs it is not known here (%lu stands for many); to "
-              "trust it all the same, set $" VARIABLE "=%lu%s",
+            : "not trusted: its user is not mapped in this user namespace (%lu is used for many); "
+              "to trust it anyway, set $" VARIABLE "=%lu%s",
       (unsigned long)creds.uid, (unsigned long)creds.uid, unknown);
   return false;
 }

@@ -1,10 +1,11 @@
-/* daemon_user.h - whose daemon is at the other end of a connection. Who can make a socket where a
- * client looks could serve it values of its own choice, so a client talks to daemons of certain
- * users alone: its own, root, the one that $FCACHE_DAEMON_USER names, and, at the system's socket,
- * the one to whom root gave that socket's folder.
+/* daemon_user.h - decides whether the user that runs a daemon is trusted.
  *
- * The kernel tells the user of the process that called listen(2) on the socket: the daemon, or the
- * service manager that made the socket for it. */
+ * A user that can create a socket at a path of the client could serve it false values. So a client
+ * accepts only daemons of its own user, of root, of the user in $FCACHE_DAEMON_USER, and at the
+ * system's path of the owner of that socket's directory, which only root can set.
+ *
+ * The kernel reports the user of the process that called listen(2): the daemon, or the service
+ * manager that made the socket for it. One thread. */
 #ifndef FC_CLIENT_DAEMON_USER_H
 #define FC_CLIENT_DAEMON_USER_H
 
@@ -13,18 +14,17 @@
 #include <sys/types.h>
 
 struct daemon_user {
-  bool is_named; /* by $FCACHE_DAEMON_USER: */
+  bool is_named; /* $FCACHE_DAEMON_USER is set, and its user is known */
   uid_t named;
-  bool
-      is_unknown; /* it names none that there is here, and so adds none to those that are trusted */
+  bool is_unknown; /* it is set, and its user is unknown: it has no effect */
 };
 
-/* Reads $FCACHE_DAEMON_USER: a user's name, or a number; empty is as if it were not set. */
+/* Reads $FCACHE_DAEMON_USER, a user's name or number. An empty value counts as not set. */
 void daemon_user_read(struct daemon_user *user);
 
-/* Is the daemon at the other end of `fd`, which is connected to the socket at `path`, one to talk
- * to? If not, `why` says whose it is, and what to set. */
-bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *path, char *why,
+/* Returns whether to trust the daemon at the other end of `fd`, connected to the socket at `path`.
+ * If not, writes to `reason` which user runs it and which variable to set. */
+bool daemon_user_is_trusted(const struct daemon_user *user, int fd, const char *path, char *reason,
                             size_t size);
 
 #endif

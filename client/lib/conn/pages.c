@@ -6,37 +6,37 @@
 #include "proto/errors.h"
 
 #define PAGE_ITEMS 500u
-#define CURSOR_MAX 64u /* the decoder takes no longer one */
+#define CURSOR_MAX 64u /* bytes; the decoder rejects a longer one */
 
-/* How far the listing is. */
-struct place {
+/* The position in the list. */
+struct position {
   uint8_t cursor[CURSOR_MAX];
-  uint32_t cursor_size; /* 0: at the start, or at the end */
+  uint32_t cursor_size; /* 0: at the begin, or at the end */
   uint64_t listed;
 };
 
 static void encode(struct fc_buf *buf, uint32_t id, const struct pages *pages,
-                   const struct place *place) {
+                   const struct position *position) {
   uint32_t limit = PAGE_ITEMS;
-  if (pages->limit > 0 && pages->limit - place->listed < PAGE_ITEMS)
-    limit = (uint32_t)(pages->limit - place->listed);
+  if (pages->limit > 0 && pages->limit - position->listed < PAGE_ITEMS)
+    limit = (uint32_t)(pages->limit - position->listed);
   struct fc_list list = {.select = pages->select,
                          .limit = limit,
-                         .cursor = place->cursor,
-                         .cursor_size = place->cursor_size};
+                         .cursor = position->cursor,
+                         .cursor_size = position->cursor_size};
   struct fc_page page = {.name_space = pages->select.name_space,
                          .limit = limit,
-                         .cursor = place->cursor,
-                         .cursor_size = place->cursor_size};
-  /* The exchange looks at `failed`. */
+                         .cursor = position->cursor,
+                         .cursor_size = position->cursor_size};
+  /* request_call checks `failed`. */
   if (pages->type == FC_LIST)
     (void)fc_encode_list(buf, id, &list);
   else
     (void)fc_encode_page(buf, pages->type, id, &page);
 }
 
-/* Hands the page's next item over. */
-static void hand_over(const struct pages *pages, struct fc_list_reply *page) {
+/* Decodes the next item of the page and calls the function with it. */
+static void call_for_next(const struct pages *pages, struct fc_list_reply *page) {
   struct fc_list_entry entry;
   struct fc_lease_entry lease;
   struct fc_client_entry client;
@@ -61,32 +61,35 @@ static void hand_over(const struct pages *pages, struct fc_list_reply *page) {
   }
 }
 
-/* One page; moves the place on. */
-static int ask_one(struct link *link, const struct pages *pages, struct place *place) {
+/* Requests one page, and moves the position behind it. */
+static int list_one(struct connection *connection, const struct pages *pages,
+                    struct position *position) {
   struct fc_reply reply;
-  uint32_t id = link_begin(link, pages->type);
-  encode(&link->request, id, pages, place);
-  int rc = link_exchange(link, id, NULL, 0, &reply);
+  uint32_t id = request_begin(connection, pages->type);
+  encode(&connection->request, id, pages, position);
+  int rc = request_call(connection, id, NULL, 0, &reply);
   if (rc < 0)
     return rc;
   struct fc_list_reply *page = &reply.list;
-  if (page->n == 0 && page->cursor_size > 0 && page->cursor_size == place->cursor_size &&
-      memcmp(page->cursor, place->cursor, place->cursor_size) == 0)
-    return link_lost(link, FC_EPROTOCOL); /* pages that go nowhere would never end */
-  place->listed += page->n;
-  place->cursor_size = page->cursor_size;
+  if (page->n == 0 && page->cursor_size > 0 && page->cursor_size == position->cursor_size &&
+      memcmp(page->cursor, position->cursor, position->cursor_size) == 0)
+    return connection_fail(connection,
+                           FC_EPROTOCOL); /* an empty page with the same cursor: endless */
+  position->listed += page->n;
+  position->cursor_size = page->cursor_size;
   for (uint32_t i = 0; i < page->cursor_size && i < CURSOR_MAX; i++)
-    place->cursor[i] = page->cursor[i];
+    position->cursor[i] = page->cursor[i];
   while (page->n > 0)
-    hand_over(pages, page);
+    call_for_next(pages, page);
   return 0;
 }
 
-int pages_ask(struct link *link, const struct pages *pages) {
-  struct place place = {.cursor_size = 0};
+int pages_list(struct connection *connection, const struct pages *pages) {
+  struct position position = {.cursor_size = 0};
   int rc;
   do
-    rc = ask_one(link, pages, &place);
-  while (rc == 0 && place.cursor_size > 0 && (pages->limit == 0 || place.listed < pages->limit));
+    rc = list_one(connection, pages, &position);
+  while (rc == 0 && position.cursor_size > 0 &&
+         (pages->limit == 0 || position.listed < pages->limit));
   return rc;
 }

@@ -1,46 +1,59 @@
-/* request.h - requests and their replies over a link that is up (connection.h): one at a time, or
- * several whose replies take their time.
+/* request.h - requests and their replies over a connection that is up (connection.h): one at a
+ * time, or several with deferred replies.
  *
- * A late reply is never taken for another's: ids do not repeat while a reply is awaited, and a
- * connection that missed a deadline is never read again. Every reply that is returned is of the
- * type that answers the request. One thread. */
-#ifndef FC_CLIENT_EXCHANGE_H
-#define FC_CLIENT_EXCHANGE_H
+ * A late reply never passes for that of another request: ids are unique while a reply is pending,
+ * and a connection that missed a deadline is never read again. Every reply that is returned has the
+ * type that belongs to the request. One thread.
+ *
+ * Unless noted, functions return 0; the code of the daemon's error reply; FC_ENOMEM with nothing
+ * sent; or FC_EUNAVAILABLE if the connection failed, which is closed then. connection->error has
+ * the text. */
+#ifndef FC_CLIENT_REQUEST_H
+#define FC_CLIENT_REQUEST_H
 
 #include "client/lib/conn/connection.h"
 
-/* Sends link->request and then `value`, and waits for the reply with that id:
- * borrowed until the next call. 0; the code of an error reply; FC_ENOMEM, with
- * nothing sent; or FC_EUNAVAILABLE where the daemon is gone (the link is then off).
- * link->error says more. The link must be ready. */
-int link_exchange(struct link *link, uint32_t id, const void *value, size_t size,
-                  struct fc_reply *reply);
+/* Empties connection->request, into which the caller encodes a request of this type. Returns its
+ * id. */
+uint32_t request_begin(struct connection *connection, enum fc_type type);
 
-/* The same for pieces, which it may modify. */
-int link_exchange_pieces(struct link *link, uint32_t id, struct iovec *pieces, size_t n,
-                         struct fc_reply *reply);
+/* Sets the destination of large values for the request that was begun last, and for those that the
+ * caller appends to it with connection_next_request_id. */
+void request_set_destination(struct connection *connection, request_destination_fn *destination,
+                             void *arg);
 
-/* One more reply to the same request (the parts of a get_many), with a deadline of its own. */
-int link_next_reply(struct link *link, uint32_t id, struct fc_reply *reply);
-
-/* Asks for another ring (fc_ring_request), which is in use when it returns, if there was one to be
- * had. What the ring held is taken in any case, as with each request. Codes as of link_exchange. */
-int link_exchange_ring(struct link *link, uint32_t want_slots);
-
-/* Requests whose replies take their time are sent apart from receiving (wait.h).
- *
- * Sends link->request. 0, also where the daemon hung up, as receiving will tell; else as
- * link_exchange. */
-int link_send(struct link *link);
-
-/* One message from the daemon, with a deadline of its own. *which is the index of the one of the
- * `n` requests `ids` that it replies to, and `n` for any other message. Codes as of link_exchange:
- * with *which < n the daemon's word on that request, with `n` the end of the connection. */
-int link_receive(struct link *link, const uint32_t *ids, uint32_t n, uint32_t *which,
+/* Sends connection->request and then `value`, and receives the reply to `id`. What the reply
+ * borrows is valid until the next call. */
+int request_call(struct connection *connection, uint32_t id, const void *value, size_t size,
                  struct fc_reply *reply);
 
-/* Sends a ping without awaiting its reply, which answers none of what is awaited. 0 or an error of
- * socket_io.h: it closes nothing. */
-int link_ping(struct link *link);
+/* Like request_call, sends the pieces instead. Modifies the list. */
+int request_call_pieces(struct connection *connection, uint32_t id, struct iovec *pieces, size_t n,
+                        struct fc_reply *reply);
+
+/* Sends a ping and receives its reply. */
+int request_call_ping(struct connection *connection);
+
+/* Requests another ring (fc_ring_request), and uses it if the daemon has one. In any case the
+ * daemon has read the current ring, as before every reply. */
+int request_call_ring(struct connection *connection, uint32_t want_slots);
+
+/* Receives one more reply to the same request (the parts of a get_many), with a deadline of its
+ * own. */
+int request_next_reply(struct connection *connection, uint32_t id, struct fc_reply *reply);
+
+/* Sends connection->request, whose replies are deferred (wait.h). Returns 0 also if the daemon has
+ * closed: the next receive then reports it. */
+int request_send(struct connection *connection);
+
+/* Receives one message, with a deadline of its own. *which becomes the index of the request in
+ * `ids` that it replies to, `n` for another message. An error with *which < n is the reply to that
+ * request; with `n` the connection has ended. */
+int request_receive(struct connection *connection, const uint32_t *ids, uint32_t n, uint32_t *which,
+                    struct fc_reply *reply);
+
+/* Sends a ping and does not wait for its reply, which request_receive reports as another message.
+ * Returns 0 or an error of socket_io.h. Does not close the connection. */
+int request_ping(struct connection *connection);
 
 #endif

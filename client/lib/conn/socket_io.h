@@ -1,13 +1,14 @@
-/* socket_io.h - a connected socket and its deadlines: sends pieces, receives frames.
- * It knows neither messages nor reconnection (that is connection.h).
+/* socket_io.h - a connected socket with deadlines: sends pieces, receives frames. It knows neither
+ * messages nor reconnection (connection.h).
  *
- * A send starts a deadline, which bounds it and all receives that follow. The
- * ordinary exchange is one send and one blocking receive, which the socket's own
- * timeout bounds; only what is cut or interrupted polls for the time that is left.
- * Errors are FC_ETIMEDOUT, FC_EUNAVAILABLE (the peer closed, or the socket
- * failed), FC_EPROTOCOL, FC_EFRAME, FC_ENOMEM. One thread. */
-#ifndef FC_CLIENT_CHANNEL_H
-#define FC_CLIENT_CHANNEL_H
+ * A send starts a deadline, which also bounds the receives that follow it. A usual request is one
+ * send and one blocking receive, bounded by the socket's own timeout (SO_RCVTIMEO), so it needs no
+ * poll. After a partial or interrupted call the code polls for the rest of the time.
+ *
+ * Errors: FC_ETIMEDOUT, FC_EUNAVAILABLE (the peer closed, or the socket failed), FC_EPROTOCOL,
+ * FC_EFRAME, FC_ENOMEM. Times are of clock_now_ns. One thread. */
+#ifndef FC_CLIENT_SOCKET_IO_H
+#define FC_CLIENT_SOCKET_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,74 +18,67 @@
 #include "client/lib/shm/fd_passing.h"
 #include "client/lib/util/fd_identity.h"
 
-struct channel {
-  struct own_fd socket; /* none: closed */
-  uint64_t deadline_ns; /* how long an exchange may take */
-  uint64_t end_ns;      /* when the one under way must have ended */
-  bool started;         /* it has taken time: the socket's own timeout would be too long now */
-  bool overtime;        /* the one read past its end was made */
-  bool cut;             /* a message was sent in part, and the rest never will be */
-  uint8_t *in;
+struct socket_io {
+  struct fd_identity socket; /* fd -1: closed */
+  uint64_t deadline_ns;      /* length of a deadline */
+  uint64_t end_ns;           /* end of the current deadline */
+  bool started;     /* time of the deadline is used up: the socket's timeout would be too long */
+  bool extra_read;  /* the one read after the deadline was made */
+  bool message_cut; /* a message was sent in part: the peer understands nothing more */
+  uint8_t *in;      /* receive buffer */
   size_t in_size, in_capacity;
-  size_t taken;           /* bytes of `in` that the last frame used */
-  bool takes_descriptors; /* that come beside what is received; else the kernel drops them */
-  struct passed passed;
+  size_t consumed;        /* bytes of `in` that belong to the latest frame */
+  bool takes_descriptors; /* receive descriptors; else the kernel drops them */
+  struct received_fds received;
 };
 
-void channel_init(struct channel *channel, uint64_t deadline_ns);
-void channel_deinit(struct channel *channel);
+void socket_io_init(struct socket_io *io, uint64_t deadline_ns);
+void socket_io_deinit(struct socket_io *io);
 
-/* Connects. 0 or -errno; -EAGAIN where something listens there, and accepts connections no faster
- * than they come (its queue is full). Then waits for a place in the queue until `until_ns`; 0: does
- * not wait. */
-int channel_connect(struct channel *channel, const char *path, uint64_t until_ns);
+/* Connects to the socket at `path`. Returns 0 or -errno: -EAGAIN if its queue of connections is
+ * full. Waits for room in the queue until `until_ns`, or not at all if that is 0. */
+int socket_io_connect(struct socket_io *io, const char *path, uint64_t until_ns);
 
-/* Closes, unless the application has closed our descriptor and uses its number
- * for something else: that is left alone. Idempotent. */
-void channel_close(struct channel *channel);
+/* Closes the socket, unless the program has closed or replaced the descriptor. Idempotent. */
+void socket_io_close(struct socket_io *io);
 
-/* Ends the use of the channel, as channel_close does, but leaves the socket open: it is the
- * caller's from now on. */
-struct own_fd channel_part(struct channel *channel);
+/* Like socket_io_close, but leaves the socket open and returns it: the caller owns it. */
+struct fd_identity socket_io_detach(struct socket_io *io);
 
-/* Is the descriptor still the socket that we opened? A system call (fstat). */
-bool channel_is_ours(const struct channel *channel);
+/* Starts a deadline for the receives that follow. A send does so itself. */
+void socket_io_start_deadline(struct socket_io *io);
 
-/* Starts a deadline for the receives that follow; a send does so by itself. */
-void channel_renew(struct channel *channel);
-/* The deadline that runs ends at `end_ns`, if that is sooner. */
-void channel_limit(struct channel *channel, uint64_t end_ns);
+/* Ends the current deadline at `end_ns` if that is earlier. */
+void socket_io_limit_deadline(struct socket_io *io, uint64_t end_ns);
 
-/* Sends all pieces, which it may modify. */
-int channel_send(struct channel *channel, struct iovec *pieces, size_t n);
+/* Sends all pieces. Modifies the list. Returns 0 or an error. */
+int socket_io_send(struct socket_io *io, struct iovec *pieces, size_t n);
 
-/* Sends what there is room for at once. False where that was not all of it, or where a send was cut
- * before: the other side then has half a message, and nothing more makes sense to it. */
-bool channel_send_now(struct channel *channel, const void *data, size_t size);
+/* Sends without waiting. Returns false if not all was sent, or if an earlier message was cut. */
+bool socket_io_send_now(struct socket_io *io, const void *data, size_t size);
 
-/* Waits until there is something to receive, or the other side has closed, at most until `until_ns`
- * (FC_ETIMEDOUT); looks once at least. What is received then has a deadline of its own. A signal
- * that comes meanwhile ends the wait: CHANNEL_INTERRUPTED. */
-#define CHANNEL_INTERRUPTED 1
-int channel_await(const struct channel *channel, uint64_t until_ns);
+/* Waits until the socket is readable or the peer has closed, at most until `until_ns`. Polls at
+ * least once. Starts no deadline. Returns 0, FC_ETIMEDOUT, FC_EUNAVAILABLE, or
+ * SOCKET_IO_INTERRUPTED after a signal. */
+#define SOCKET_IO_INTERRUPTED 1
+int socket_io_wait_readable(const struct socket_io *io, uint64_t until_ns);
 
-/* Asked when the beginning of a large frame is there: returns room for all of its body from *offset
- * on, which then goes there straight and not through the channel's buffer; or NULL. Of the body,
- * `have` bytes are there. */
-typedef void *channel_place_fn(void *arg, const uint8_t *body, size_t have, uint32_t body_size,
-                               size_t *offset);
-#define CHANNEL_LARGE_BYTES 131072u /* a body over this is large */
+/* Called with the first `have` bytes of the body of a large frame. Returns room for the bytes from
+ * *offset to the end of the body, which are then received there directly; or NULL. */
+typedef void *socket_io_destination_fn(void *arg, const uint8_t *body, size_t have,
+                                       uint32_t body_size, size_t *offset);
+#define SOCKET_IO_LARGE_BYTES 131072u /* a body over this is large */
 
-/* The next frame's body, borrowed until the next call. `wait` false: only what has
- * arrived, without a deadline; FC_ETIMEDOUT if that is not a whole frame. */
-int channel_receive(struct channel *channel, uint32_t max_body, bool wait, const uint8_t **body,
-                    uint32_t *body_size);
+/* Receives the body of the next frame. It is valid until the next call. With `wait` false, only
+ * from bytes that have arrived, without a deadline: FC_ETIMEDOUT if they are no whole frame.
+ * Returns 0 or an error. */
+int socket_io_receive(struct socket_io *io, uint32_t max_body, bool wait, const uint8_t **body,
+                      uint32_t *body_size);
 
-/* The same, waiting, with a place for the end of a large frame (NULL: none): where that was taken,
- * the body is only what stands before it, and *body_size its size. */
-int channel_receive_placed(struct channel *channel, uint32_t max_body, channel_place_fn *place,
-                           void *arg, const uint8_t **body, uint32_t *body_size);
-
-uint64_t channel_clock_ns(void); /* CLOCK_MONOTONIC */
+/* Like socket_io_receive with `wait`, and asks `destination` (NULL: none) for room for the end of a
+ * large frame. If it gave room, *body has only the bytes before *offset, *body_size of them. */
+int socket_io_receive_into(struct socket_io *io, uint32_t max_body,
+                           socket_io_destination_fn *destination, void *arg, const uint8_t **body,
+                           uint32_t *body_size);
 
 #endif

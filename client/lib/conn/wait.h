@@ -1,38 +1,40 @@
-/* wait.h - waiting for replies that take as long as they take: to gets that wait for what another
- * client computes. A daemon that goes away or stops meanwhile costs one deadline, from when it was
- * last heard: after a quarter of silence it is sent a ping, and has the rest to answer it.
+/* wait.h - waits for deferred replies: to gets that wait for a value that another client computes.
  *
- * Whatever it says counts as heard. What has arrived is looked at before it is judged: who was
- * stopped itself finds its answer. One thread. */
+ * Detects a daemon that is gone or stopped within one deadline after its latest message: after a
+ * quarter of that time it sends a ping, whose reply must come within the rest. Any message counts.
+ * Messages that have arrived are read before a deadline is checked, so a process that was itself
+ * stopped still finds its reply. Times are of clock_now_ns. One thread. */
 #ifndef FC_CLIENT_WAIT_H
 #define FC_CLIENT_WAIT_H
 
 #include "client/lib/conn/request.h"
 
-/* The program's say in a wait: fcache_options.waiting. */
-struct wait_asker {
-  fcache_waiting_fn *ask; /* NULL: none */
+/* fcache_options.waiting, which may cancel a wait. */
+struct wait_callback {
+  fcache_waiting_fn *fn; /* NULL: none */
   void *arg;
-  int verdict; /* the latest that ended a wait */
+  int cancel_code; /* the latest result of `fn` that cancelled a wait */
 };
 
 struct wait {
-  struct link *link;
-  struct wait_asker *asker;
-  uint64_t ask_ns;   /* when it is to be asked next */
-  bool ended;        /* by it: all that was waited for or granted has been given up */
-  uint64_t heard_ns; /* when the daemon said something last, or the ping was sent */
-  uint64_t end_ns;   /* when the replies must have come, however alive the daemon is */
-  bool pinged;       /* and nothing was heard since */
+  struct connection *connection;
+  struct wait_callback *callback;
+  uint64_t callback_ns; /* time of the next call of the callback */
+  bool cancelled;       /* by the callback: all leases and waits have been given up */
+  uint64_t message_ns;  /* time of the daemon's latest message, or of the ping */
+  uint64_t end_ns;      /* time by which the replies must have come, pings or not */
+  bool pinged;          /* since the daemon's latest message */
 };
 
-/* A wait that the daemon was asked to end after `bound_ns`; it gets a deadline more. */
-void wait_begin(struct wait *wait, struct link *link, struct wait_asker *asker, uint64_t bound_ns);
+/* Starts a wait that the daemon ends after `bound_ns`, as the requests said. The replies must come
+ * within one deadline more. */
+void wait_begin(struct wait *wait, struct connection *connection, struct wait_callback *callback,
+                uint64_t bound_ns);
 
-/* The next reply to one of the `n` requests `ids`, which were sent: *which is its index. As
- * link_receive otherwise; where the daemon is silent, FC_EUNAVAILABLE with *which = n. Once the
- * wait is `ended` the replies still come, soon, and mean nothing any more: a lease that one grants
- * has been given up. Where the program forked meanwhile, FC_EUNAVAILABLE in the child. */
+/* Receives the next reply to one of the `n` sent requests `ids`, whose index becomes *which.
+ * Returns as request_receive; FC_EUNAVAILABLE with *which = n if the daemon is silent, or in a
+ * child if the callback forked. After `cancelled` the replies still come soon, but have no effect:
+ * a lease that one grants has been given up. */
 int wait_next(struct wait *wait, const uint32_t *ids, uint32_t n, uint32_t *which,
               struct fc_reply *reply);
 

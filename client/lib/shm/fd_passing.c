@@ -1,33 +1,35 @@
 #include "client/lib/shm/fd_passing.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SURPLUS 8u /* that are taken in order to be closed; the kernel drops more by itself */
+#define SURPLUS 8u /* descriptors that are received only to be closed; the kernel drops more */
 
-void passed_close(struct passed *passed) {
-  for (unsigned i = 0; i < passed->n; i++)
-    own_fd_close(&passed->fds[i]);
-  *passed = (struct passed){0};
+void fd_passing_close(struct received_fds *received) {
+  assert(received->n <= FD_PASSING_EXPECTED);
+  for (unsigned i = 0; i < received->n; i++)
+    fd_identity_close(&received->fds[i]);
+  *received = (struct received_fds){0};
 }
 
-bool passed_is_whole(const struct passed *passed) {
-  return passed->n == PASSED_WANTED && !passed->broken;
+bool fd_passing_is_complete(const struct received_fds *received) {
+  return received->n == FD_PASSING_EXPECTED && !received->incomplete;
 }
 
-static void take_one(struct passed *passed, int fd) {
-  if (passed->n < PASSED_WANTED && own_fd_take(&passed->fds[passed->n], fd) == 0) {
-    passed->n++;
+static void add_fd(struct received_fds *received, int fd) {
+  if (received->n < FD_PASSING_EXPECTED && fd_identity_set(&received->fds[received->n], fd) == 0) {
+    received->n++;
     return;
   }
-  (void)close(fd); /* of who knows what, which we did not ask for */
-  passed->broken = true;
+  (void)close(fd); /* a surplus one, with nothing written to it */
+  received->incomplete = true;
 }
 
-static void take(struct passed *passed, struct msghdr *message) {
+static void add_from_message(struct received_fds *received, struct msghdr *message) {
   for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head != NULL;
        head = CMSG_NXTHDR(message, head)) {
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
@@ -36,15 +38,15 @@ static void take(struct passed *passed, struct msghdr *message) {
     for (size_t i = 0; i < n; i++) {
       int fd;
       memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
-      take_one(passed, fd);
+      add_fd(received, fd);
     }
   }
   if ((message->msg_flags & MSG_CTRUNC) != 0)
-    passed->broken = true;
+    received->incomplete = true;
 }
 
-/* Takes the numbers 0 to 2 where they are free, for a moment: what a program without standard
- * streams prints in another thread must not get into a ring. Returns how many. */
+/* Opens /dev/null on each of the numbers 0 to 2 that is free. Otherwise a received ring could get
+ * one of them, and another thread's output would be written into it. Returns how many are open. */
 static unsigned hold_low_numbers(int held[STDERR_FILENO + 1]) {
   unsigned n = 0;
   for (int low = 0; low <= STDERR_FILENO; low++)
@@ -52,14 +54,15 @@ static unsigned hold_low_numbers(int held[STDERR_FILENO + 1]) {
       int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
       if (fd < 0)
         break;
-      held[n++] = fd; /* the lowest that was free, which another thread may have taken meanwhile */
+      held[n++] = fd; /* the lowest free number; another thread may have taken `low` in between */
     }
   return n;
 }
 
-ssize_t passed_receive(struct passed *passed, int fd, void *to, size_t room, int flags) {
+ssize_t fd_passing_receive(struct received_fds *received, int fd, void *to, size_t room,
+                           int flags) {
   union {
-    char bytes[CMSG_SPACE((PASSED_WANTED + SURPLUS) * sizeof(int))];
+    char bytes[CMSG_SPACE((FD_PASSING_EXPECTED + SURPLUS) * sizeof(int))];
     struct cmsghdr align;
   } control;
   struct iovec piece = {to, room};
@@ -72,9 +75,9 @@ ssize_t passed_receive(struct passed *passed, int fd, void *to, size_t room, int
   ssize_t n = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
   int error = errno;
   for (unsigned i = 0; i < n_held; i++)
-    (void)close(held[i]); /* of /dev/null */
+    (void)close(held[i]); /* /dev/null: nothing to lose */
   if (n >= 0)
-    take(passed, &message);
+    add_from_message(received, &message);
   errno = error;
   return n;
 }

@@ -1,10 +1,9 @@
-/* fd_passing.h - descriptors that come beside a message (SCM_RIGHTS).
+/* fd_passing.h - receives file descriptors that come with a message (SCM_RIGHTS).
  *
- * They are the receiver's from the moment it reads: whatever is not wanted, surplus, or
- * there alone because no descriptor was left for the other (MSG_CTRUNC) has to be
- * closed, and that is done here. */
-#ifndef FC_CLIENT_PASSED_H
-#define FC_CLIENT_PASSED_H
+ * Descriptors belong to the receiver as soon as it reads the message. This module closes surplus
+ * ones, and marks a set of which the kernel dropped a part (MSG_CTRUNC). One thread. */
+#ifndef FC_CLIENT_FD_PASSING_H
+#define FC_CLIENT_FD_PASSING_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,23 +11,23 @@
 
 #include "client/lib/util/fd_identity.h"
 
-#define PASSED_WANTED 2u /* the region's and the ring's, in this order */
+#define FD_PASSING_EXPECTED 2u /* the region and the ring, in this order */
 
 /* Zero to start. */
-struct passed {
-  unsigned n;  /* of `fds` */
-  bool broken; /* some were lost, or more came: none of them is of use */
-  struct own_fd fds[PASSED_WANTED];
+struct received_fds {
+  unsigned n;      /* of `fds` */
+  bool incomplete; /* some were lost, or surplus ones came: use none */
+  struct fd_identity fds[FD_PASSING_EXPECTED];
 };
 
-/* Like recv, and adds what comes beside it, closed on exec; where the program runs without standard
- * streams, its output cannot get into what comes. */
-ssize_t passed_receive(struct passed *passed, int fd, void *to, size_t room, int flags);
+/* Like recv(2), and adds the descriptors that come with the bytes, close-on-exec. They never get
+ * the numbers 0 to 2, to which a program without standard streams may print. */
+ssize_t fd_passing_receive(struct received_fds *received, int fd, void *to, size_t room, int flags);
 
-/* All that were wanted, and no more? */
-bool passed_is_whole(const struct passed *passed);
+/* Returns whether exactly the expected descriptors have come. */
+bool fd_passing_is_complete(const struct received_fds *received);
 
-/* Closes what came, and starts anew. */
-void passed_close(struct passed *passed);
+/* Closes what came, and starts anew. Idempotent. */
+void fd_passing_close(struct received_fds *received);
 
 #endif

@@ -1,10 +1,10 @@
-/* labels.h - the names that a handle uses again and again: op, view and probe together,
- * found by their content, with the first half of their keys' digests.
+/* labels.h - sets of the names that a handle uses repeatedly: op, view and probe.
  *
- * As many as a ring can have at a time; a new one takes the place of the one that was
- * made longest ago. Private memory, no I/O. One thread. */
-#ifndef FC_CLIENT_CONTEXT_H
-#define FC_CLIENT_CONTEXT_H
+ * A set holds the first half of its keys' digests, and an index under which the ring's records
+ * refer to it. The table has as many sets as a ring. A new set replaces the one that was made
+ * first. Private memory, no I/O. One thread. */
+#ifndef FC_CLIENT_LABELS_H
+#define FC_CLIENT_LABELS_H
 
 #include <stdbool.h>
 
@@ -12,32 +12,33 @@
 #include "proto/limits.h"
 #include "proto/shm/ring_layout.h"
 
-struct context {
-  uint64_t serial; /* another for other names, never 0 once it is used */
+struct labels {
+  uint64_t serial; /* differs for different names; never 0 in a used set */
   uint64_t digest; /* fc_key_digest_names */
   uint8_t op_size, view_size, probe_size;
-  uint8_t index;                  /* its place in the table, and in a ring */
-  uint8_t names[3 * FC_NAME_MAX]; /* op, view and probe behind one another */
+  uint8_t index;                  /* in the table, and in the ring */
+  uint8_t names[3 * FC_NAME_MAX]; /* op, view and probe, without separators */
 };
 
 /* Zero to start. */
-struct contexts {
-  uint64_t seed;    /* of the digests: the namespace's id */
-  uint64_t serials; /* given out */
-  uint8_t latest;   /* index that was found last */
-  struct context list[FC_RING_CONTEXTS];
+struct labels_table {
+  uint64_t seed;        /* of the digests: the namespace's id */
+  uint64_t last_serial; /* the one that was assigned last */
+  uint8_t latest;       /* index of the set that was found last */
+  struct labels list[FC_RING_CONTEXTS];
 };
 
-/* The context of valid names (as fc_name_valid says, the probe may be none); makes it where it is
- * new. Valid until the next call. */
-const struct context *context_find(struct contexts *contexts, const struct fc_key *key,
-                                   struct fc_str probe);
+/* Returns the set of the key's names and `probe`, and makes it if it is new. The names must be
+ * valid (fc_name_valid); `probe` may be empty. The result is valid until the next call. */
+const struct labels *labels_find(struct labels_table *table, const struct fc_key *key,
+                                 struct fc_str probe);
 
-/* Digests are made with this seed from now on: nothing that was known holds. */
-void context_reseed(struct contexts *contexts, uint64_t seed);
+/* Drops all sets, and makes digests with this seed from now on. */
+void labels_reseed(struct labels_table *table, uint64_t seed);
 
-static inline uint32_t context_names_size(const struct context *context) {
-  return (uint32_t)context->op_size + context->view_size + context->probe_size;
+/* Returns the bytes of `names` in use. */
+static inline uint32_t labels_names_size(const struct labels *labels) {
+  return (uint32_t)labels->op_size + labels->view_size + labels->probe_size;
 }
 
 #endif

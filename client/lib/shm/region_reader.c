@@ -1,20 +1,19 @@
 #include "client/lib/shm/region_reader.h"
 
-#include <fcntl.h>
+#include <assert.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
+#include "client/lib/shm/map_shared.h"
 #include "client/lib/util/value.h"
 #include "proto/shm/torn_copy.h"
 
 #define TRIES 4u
 
-/* For tests alone: what a processor may do where one mark of the seqlock is missing. 1: what is
- * read while the sequence is odd is used. 2: the second look at the sequence is made before the
- * copy, as without the acquire fence. 3: so is the first one made after it, as without the acquire
- * load. */
+/* For tests: defects that a missing part of the seqlock allows. 1: uses bytes that were read while
+ * the sequence was odd. 2: loads the sequence for the second time before the copy, as without the
+ * acquire fence. 3: loads it for the first time after the copy, as without the acquire load. */
 #ifndef FC_REGION_MUTANT
 #define FC_REGION_MUTANT 0
 #endif
@@ -25,16 +24,16 @@ static uint64_t load(const _Atomic uint64_t *word) {
 
 /* ---- the map ---- */
 
-bool region_attach(struct region_map *map, const void *base, size_t size) {
-  struct fc_region_header header; /* its constants alone, as they were at one moment */
-  *map = (struct region_map){0};
+bool region_reader_attach(struct region_reader *map, const void *base, size_t size) {
+  struct fc_region_header header; /* a copy of its constants */
+  *map = (struct region_reader){0};
   if (size < sizeof header || (uintptr_t)base % _Alignof(struct fc_region_header) != 0)
     return false;
-  fc_shared_read(&header, base, offsetof(struct fc_region_header, retired));
+  fc_torn_read(&header, base, offsetof(struct fc_region_header, retired));
   if (header.magic != FC_REGION_MAGIC || header.layout != FC_REGION_LAYOUT || header.size != size)
     return false;
-  /* The header, the buckets, the arena, in this order, each where its words can be loaded; the sums
-   * cannot overflow, since each part is held against what is left. */
+  /* The header, the buckets and the arena, in this order, each aligned. The sums cannot overflow,
+   * since each part is compared with the space that is left. */
   if (header.buckets_offset < sizeof header || header.buckets_offset > size ||
       header.buckets_offset % sizeof(struct fc_region_bucket) != 0 || header.n_buckets == 0 ||
       header.n_buckets > UINT32_MAX ||
@@ -45,7 +44,7 @@ bool region_attach(struct region_map *map, const void *base, size_t size) {
       header.arena_size > size - header.arena_offset || header.arena_offset % FC_REGION_UNIT != 0 ||
       header.arena_size % FC_REGION_UNIT != 0)
     return false;
-  *map = (struct region_map){
+  *map = (struct region_reader){
       .base = base,
       .size = size,
       .header = base,
@@ -59,40 +58,31 @@ bool region_attach(struct region_map *map, const void *base, size_t size) {
   return true;
 }
 
-bool region_map_fd(struct region_map *map, int fd, uint64_t boot_id) {
-  const int needed = F_SEAL_SHRINK | F_SEAL_GROW; /* memory that is cut under us would be SIGBUS */
-  int seals = fcntl(fd, F_GET_SEALS);
-  struct stat status;
-  *map = (struct region_map){0};
-  if (seals < 0 || (seals & needed) != needed || fstat(fd, &status) < 0 || status.st_size <= 0)
+bool region_reader_map_fd(struct region_reader *map, int fd, uint64_t boot_id) {
+  size_t size;
+  *map = (struct region_reader){0};
+  void *base = map_shared_fd(fd, PROT_READ, SIZE_MAX, &size);
+  if (base == NULL)
     return false;
-  size_t size = (size_t)status.st_size;
-  void *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-  if (base == MAP_FAILED)
-    return false;
-  (void)madvise(base, size, MADV_DONTDUMP); /* where it cannot: a larger core file */
-  (void)madvise(base, size,
-                MADV_DONTFORK); /* where it cannot: a child keeps the memory allocated */
-  if (region_attach(map, base, size) && map->boot_id == boot_id)
+  if (region_reader_attach(map, base, size) && map->boot_id == boot_id)
     return true;
-  *map = (struct region_map){0};
-  (void)munmap(base, size); /* it was mapped above */
+  *map = (struct region_reader){0};
+  (void)munmap(base, size); /* mapped above */
   return false;
 }
 
-void region_unmap(struct region_map *map) {
+void region_reader_unmap(struct region_reader *map) {
   if (map->base != NULL)
-    (void)munmap((void *)(uintptr_t)map->base, map->size); /* it was mapped by region_map_fd */
-  *map = (struct region_map){0};
+    (void)munmap((void *)(uintptr_t)map->base, map->size); /* region_reader_map_fd mapped it */
+  *map = (struct region_reader){0};
 }
 
-/* Acquire: what is read from the region after this look is not read before it. That suffices: when
- * a daemon ends, the kernel marks `owner` before it lets go of the lock file that the next daemon
- * waits for, and a daemon sets `retired` before it hands out a successor. So whoever was told by
- * the next one that a key is cleared, and looks it up then, sees the mark here and reads nothing.
- * What a daemon leaves that ends after this look are whole entries, or odd sequences; and they are
- * for a lookup that had begun before. */
-bool region_is_live(const struct region_map *map) {
+/* Acquire: later loads from the region are not made before this check. When a daemon ends, the
+ * kernel marks `owner` before it releases the lock file that the next daemon waits for. A daemon
+ * that replaces its region sets `retired` before it hands out the new one. So a client that learned
+ * of a clear from the next daemon, and then looks up the key, sees the mark here. A daemon that
+ * ends after this check leaves complete entries or odd sequences. */
+bool region_reader_is_live(const struct region_reader *map) {
   uint32_t owner = atomic_load_explicit(&map->header->owner, memory_order_acquire);
   return (owner & FC_REGION_TID_MASK) != 0 && (owner & FUTEX_OWNER_DIED) == 0 &&
          atomic_load_explicit(&map->header->retired, memory_order_acquire) == 0;
@@ -100,29 +90,30 @@ bool region_is_live(const struct region_map *map) {
 
 /* ---- one attempt ---- */
 
-/* What is wanted, and what is known of it in one attempt. */
+/* One lookup: its key, and the state of its current attempt. */
 struct search {
-  const struct region_map *map;
+  const struct region_reader *map;
   const struct fc_region_bucket *bucket;
-  uint64_t sequence; /* of the bucket when the attempt began */
+  uint64_t sequence; /* of the bucket, at the begin of the attempt */
   uint64_t name_space;
   const struct fc_key *key;
   uint64_t prompt[2];
-  uint64_t offset;         /* of the entry at hand; checked */
-  uint64_t numbers, shape; /* of that entry, each loaded once */
+  uint64_t offset;         /* of the current entry, in bounds */
+  uint64_t numbers, shape; /* of the current entry, each loaded once */
 };
 
-/* Is all that was read since the sequence was loaded what stood there then? The fence keeps the
- * relaxed loads before it from being made after the sequence's second load: if one of them saw a
- * write, that load sees the odd number, or a later one, that was stored before that write. */
-static bool is_still(const struct search *search) {
+/* Returns whether no write began since the sequence was loaded, so that all loads since then saw
+ * one state of the bucket. The fence orders the relaxed loads before the second load of the
+ * sequence: if one of them saw a write, the second load sees the odd number that preceded this
+ * write, or a later number. */
+static bool sequence_unchanged(const struct search *search) {
   atomic_thread_fence(memory_order_acquire);
   return load(&search->bucket->sequence) == search->sequence;
 }
 
-/* Do `size` bytes from `offset` on lie in the arena? Both may be anything. Since the arena ends at
- * a multiple of 8, so do the bytes to the next multiple of 8 behind them. */
-static bool is_within(const struct region_map *map, uint64_t offset, uint64_t size) {
+/* Returns whether the arena contains `size` bytes at `offset`, for any values of both. The arena
+ * ends at a multiple of 8, so it also contains the bytes up to the next multiple of 8. */
+static bool in_bounds(const struct region_reader *map, uint64_t offset, uint64_t size) {
   return offset >= map->arena_offset && offset <= map->arena_end && size <= map->arena_end - offset;
 }
 
@@ -130,8 +121,8 @@ static const struct fc_region_entry *entry_of(const struct search *search) {
   return (const void *)(search->map->base + search->offset);
 }
 
-/* Is the entry at hand the wanted one? What differs most often comes first. */
-static bool is_it(struct search *search) {
+/* Compares the current entry with the key. The fields that differ most often come first. */
+static bool key_matches(struct search *search) {
   const struct fc_region_entry *entry = entry_of(search);
   const struct fc_key *key = search->key;
   uint8_t names[2 * FC_NAME_MAX];
@@ -144,95 +135,97 @@ static bool is_it(struct search *search) {
       fc_region_view_size(search->shape) != key->view.size)
     return false;
   uint32_t size = key->op.size + key->view.size;
-  if (!is_within(search->map, search->offset, sizeof *entry + size))
+  if (!in_bounds(search->map, search->offset, sizeof *entry + size))
     return false;
-  fc_shared_read(names, entry + 1, size);
+  fc_torn_read(names, entry + 1, size);
   return memcmp(names, key->op.data, key->op.size) == 0 &&
          memcmp(names + key->op.size, key->view.data, key->view.size) == 0;
 }
 
-/* Walks the bucket's chain. An offset is followed only where the bucket is still as it was after
- * the offset was loaded: so it is a true one, and not a word of whoever has that memory now. */
-static enum region_result find(struct search *search) {
+/* Walks the chain of the bucket. Follows an offset only if the sequence is unchanged after its
+ * load: otherwise the memory may have been reused, and the offset may be any number. */
+static enum region_reader_result find(struct search *search) {
   search->offset = load(&search->bucket->first);
   for (unsigned hops = 0; hops < FC_REGION_CHAIN_MAX; hops++) {
-    if (!is_still(search))
-      return REGION_BUSY;
+    if (!sequence_unchanged(search))
+      return REGION_READER_BUSY;
     if (search->offset == 0)
-      return REGION_MISS;
+      return REGION_READER_MISS;
     if (search->offset % FC_REGION_UNIT != 0 ||
-        !is_within(search->map, search->offset, sizeof(struct fc_region_entry)))
-      return REGION_BUSY;
-    if (is_it(search))
-      return REGION_HIT;
+        !in_bounds(search->map, search->offset, sizeof(struct fc_region_entry)))
+      return REGION_READER_BUSY;
+    if (key_matches(search))
+      return REGION_READER_HIT;
     search->offset = load(&entry_of(search)->next);
   }
-  return REGION_BUSY;
+  return REGION_READER_BUSY;
 }
 
 struct piece {
   uint64_t offset, size;
 };
 
-/* Where the bytes of the value stand: pieces in the arena that are `size` bytes together. Returns
- * how many, of FC_REGION_PIECES_MAX at most; 0 where that makes no sense. */
+/* Finds the pieces of the value in the arena, `size` bytes together. Returns their number, 0 if the
+ * entry is invalid. */
 static uint32_t locate(const struct search *search, uint64_t size, struct piece *pieces) {
   uint32_t n = fc_region_n_pieces(search->shape);
   uint64_t at = search->offset + sizeof(struct fc_region_entry) +
                 fc_region_names_bytes(search->key->op.size, search->key->view.size);
   if (n == 0) {
     pieces[0] = (struct piece){at, size};
-    return is_within(search->map, at, size);
+    return in_bounds(search->map, at, size);
   }
-  if (n > FC_REGION_PIECES_MAX || !is_within(search->map, at, n * sizeof(struct fc_region_piece)))
+  if (n > FC_REGION_PIECES_MAX || !in_bounds(search->map, at, n * sizeof(struct fc_region_piece)))
     return 0;
   const struct fc_region_piece *table = (const void *)(search->map->base + at);
   for (uint32_t i = 0; i < n; i++) {
     pieces[i] = (struct piece){load(&table[i].offset), (uint32_t)load(&table[i].extent)};
     if (pieces[i].size > size || pieces[i].offset % 8 != 0 ||
-        !is_within(search->map, pieces[i].offset, pieces[i].size))
+        !in_bounds(search->map, pieces[i].offset, pieces[i].size))
       return 0;
     size -= pieces[i].size;
   }
   return size == 0 ? n : 0;
 }
 
-/* Copies the value of the entry at hand, which may change meanwhile: nobody has judged yet. */
-static enum region_result copy(const struct search *search, struct fcache_value *value) {
+/* Copies the value of the current entry. The daemon may change it during the copy: the caller
+ * checks the sequence afterwards. */
+static enum region_reader_result copy(const struct search *search, struct fcache_value *value) {
   struct piece pieces[FC_REGION_PIECES_MAX];
   uint64_t size = search->numbers >> 32;
   uint32_t n = size <= search->map->max_value ? locate(search, size, pieces) : 0;
-  /* A size that was never one is not worth its memory, nor a false offset a look. */
-  if (n == 0 || !is_still(search))
-    return REGION_BUSY;
+  /* Allocate memory and read pieces only for a size and offsets that were valid. */
+  if (n == 0 || !sequence_unchanged(search))
+    return REGION_READER_BUSY;
   if (value_reserve(value, size) < 0)
-    return REGION_NOMEM;
+    return REGION_READER_NOMEM;
   uint8_t *to = value->data;
   for (uint32_t i = 0; i < n && size > 0; i++) {
-    fc_shared_read(to, search->map->base + pieces[i].offset, pieces[i].size);
+    fc_torn_read(to, search->map->base + pieces[i].offset, pieces[i].size);
     to += pieces[i].size;
   }
   value->size = size;
-  return REGION_HIT;
+  assert(value->size <= value->capacity);
+  return REGION_READER_HIT;
 }
 
-static enum region_result attempt(struct search *search, struct fcache_value *value,
-                                  struct region_hit *hit) {
-  /* Acquire: the loads that follow are not made before this one, so they see nothing older than
-   * what stood there when the sequence was this number. */
+static enum region_reader_result attempt(struct search *search, struct fcache_value *value,
+                                         struct region_reader_hit *hit) {
+  /* Acquire: later loads are not made before this one, so they see no older state. */
   search->sequence = atomic_load_explicit(&search->bucket->sequence, memory_order_acquire);
   if (FC_REGION_MUTANT != 1 && search->sequence % 2 != 0)
-    return REGION_BUSY; /* the writer is at work */
-  enum region_result result = find(search);
-  if (result == REGION_HIT)
+    return REGION_READER_BUSY; /* a write is in progress */
+  enum region_reader_result result = find(search);
+  if (result == REGION_READER_HIT)
     result = copy(search, value);
-  if (result != REGION_HIT)
+  if (result != REGION_READER_HIT)
     return result;
   hit->compute_ns = load(&entry_of(search)->compute_ns);
   hit->origin = load(&entry_of(search)->origin);
   if (FC_REGION_MUTANT == 3)
     search->sequence = load(&search->bucket->sequence);
-  return FC_REGION_MUTANT == 2 || is_still(search) ? REGION_HIT : REGION_BUSY;
+  return FC_REGION_MUTANT == 2 || sequence_unchanged(search) ? REGION_READER_HIT
+                                                             : REGION_READER_BUSY;
 }
 
 /* ---- a lookup ---- */
@@ -243,21 +236,22 @@ static void pause_once(void) {
 #elif defined(__aarch64__)
   __asm__ volatile("isb" ::: "memory"); /* `yield` takes no time on most of them */
 #else
-  atomic_signal_fence(memory_order_seq_cst); /* a round of the loop that is not left out */
+  atomic_signal_fence(memory_order_seq_cst); /* keeps the loop */
 #endif
 }
 
-/* Waits while the writer is at work, longer before each further attempt (about 0.3, 2 and 20 us):
- * one that was preempted in the middle defeats attempts that follow at once. */
+/* Spins while a write is in progress, longer after each attempt (about 0.3, 2 and 20 us), since the
+ * kernel may have preempted the writer. */
 static void wait_for_writer(const struct fc_region_bucket *bucket, unsigned attempts) {
   static const unsigned rounds[TRIES - 1] = {8, 64, 640};
   for (unsigned i = 0; i < rounds[attempts] && load(&bucket->sequence) % 2 != 0; i++)
     pause_once();
 }
 
-enum region_result region_get(const struct region_map *map, uint64_t name_space, uint64_t digest,
-                              const struct fc_key *key, struct fcache_value *value,
-                              struct region_hit *hit) {
+enum region_reader_result region_reader_get(const struct region_reader *map, uint64_t name_space,
+                                            uint64_t digest, const struct fc_key *key,
+                                            struct fcache_value *value,
+                                            struct region_reader_hit *hit) {
   struct search search = {
       .map = map,
       .bucket = &map->buckets[fc_region_bucket_of(digest, map->n_buckets)],
@@ -266,8 +260,8 @@ enum region_result region_get(const struct region_map *map, uint64_t name_space,
   };
   memcpy(search.prompt, key->prompt.bytes, sizeof search.prompt);
   for (unsigned attempts = 0;; attempts++) {
-    enum region_result result = attempt(&search, value, hit);
-    if (result != REGION_BUSY || attempts == TRIES - 1)
+    enum region_reader_result result = attempt(&search, value, hit);
+    if (result != REGION_READER_BUSY || attempts == TRIES - 1)
       return result;
     wait_for_writer(search.bucket, attempts);
   }

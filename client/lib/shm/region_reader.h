@@ -1,16 +1,15 @@
-/* region_reader.h - reads the region: the memory in which a daemon keeps its entries, mapped
- * read-only. A hit is a look-up and a copy, without a lock, a message or a system call.
+/* region_reader.h - reads the region: the memory, mapped read-only, in which a daemon keeps its
+ * entries. A hit is a lookup and a copy, without a lock, a message or a system call.
  *
- * The layout is proto/shm/region_layout.h. The daemon writes while we read: what is found is
- * copied first and judged after, by the bucket's seqlock; no offset or size is used
- * that was not checked after it was loaded, once; and no libc function runs on the
- * map. So whatever the bytes are, reading them neither faults nor loops; and a hit is
- * the value that some daemon, which was alive when the lookup began, had stored under
- * that very key at one moment during the lookup.
+ * proto/shm/region_layout.h has the layout. The daemon writes while the client reads, so a lookup
+ * copies first, and then accepts or rejects the copy by the seqlock of the bucket. It checks every
+ * offset and size after it loaded it once, and passes no address of the region to libc. So no
+ * content of the region can make a read fault or loop. A hit is the value that a daemon, alive when
+ * the lookup began, stored under this key at some moment during the lookup.
  *
- * One thread a map. What a lookup wants is in private memory, and so is what it gives. */
-#ifndef FC_CLIENT_REGION_H
-#define FC_CLIENT_REGION_H
+ * One thread per struct. Keys and values are in private memory. */
+#ifndef FC_CLIENT_REGION_READER_H
+#define FC_CLIENT_REGION_READER_H
 
 #include <stdbool.h>
 
@@ -18,9 +17,9 @@
 #include "proto/key.h"
 #include "proto/shm/region_layout.h"
 
-/* Zero to start. What of the header is constant, in memory that nobody else writes. */
-struct region_map {
-  const uint8_t *base; /* NULL: none */
+/* A mapped region, with private copies of the header's constants. Zero to start. */
+struct region_reader {
+  const uint8_t *base; /* NULL: no region */
   size_t size;
   const struct fc_region_header *header;
   const struct fc_region_bucket *buckets;
@@ -28,38 +27,42 @@ struct region_map {
   uint32_t max_value;
 };
 
-enum region_result {
-  REGION_HIT,
-  REGION_MISS,
-  REGION_BUSY,  /* not to be had from here now, or broken: the daemon knows */
-  REGION_NOMEM, /* no memory for the value */
+enum region_reader_result {
+  REGION_READER_HIT,
+  REGION_READER_MISS,
+  REGION_READER_BUSY,  /* the writer is at work, or the region is corrupt: ask the daemon */
+  REGION_READER_NOMEM, /* no memory for the value */
 };
 
-/* What a hit tells of its entry. */
-struct region_hit {
+/* The entry of a hit. */
+struct region_reader_hit {
   uint64_t compute_ns;
-  uint64_t origin; /* as it stands in the entry: the ring gives it back to the daemon */
+  uint64_t origin; /* opaque: the ring's record returns it to the daemon */
 };
 
-/* Makes `map` one of memory that is mapped already, and stays the caller's: `size` bytes at `base`,
- * which is on a page's boundary. False where that is no region of this layout that makes sense. */
-bool region_attach(struct region_map *map, const void *base, size_t size);
+/* Uses a region in memory that the caller has mapped and keeps: `size` bytes at `base`, which is
+ * page-aligned. Returns false if it is no valid region of this layout. */
+bool region_reader_attach(struct region_reader *map, const void *base, size_t size);
 
-/* Maps a descriptor, which stays the caller's and is not needed any more. False, with nothing
- * mapped, where it is no region of the daemon `boot_id`, where it could be cut under us (its
- * seals), or where there is no room for it. A forked child does not have the mapping: its copy of
- * `map` must be neither read through nor unmapped, since the addresses may be another's there. */
-bool region_map_fd(struct region_map *map, int fd, uint64_t boot_id);
-void region_unmap(struct region_map *map); /* of region_map_fd; idempotent */
+/* Maps a region. The caller keeps the descriptor and may close it. Returns false, with nothing
+ * mapped, if the file is no region of the daemon `boot_id`, may shrink (its seals), or cannot be
+ * mapped. A forked child does not inherit the mapping: it must neither read nor unmap its copy of
+ * the struct, since other memory may have these addresses there. */
+bool region_reader_map_fd(struct region_reader *map, int fd, uint64_t boot_id);
 
-/* Does its daemon live, and serve from it? To be asked before each region_get: a dead or retired
- * region is history, which somebody may have cleared since. */
-bool region_is_live(const struct region_map *map);
+/* Unmaps the region of region_reader_map_fd. Idempotent. */
+void region_reader_unmap(struct region_reader *map);
 
-/* Looks up `key` in the namespace of that id; `digest` is its fc_key_digest. A hit fills `value`;
- * otherwise nothing in it is of use. Waits 20 us or so for the writer, without the kernel. */
-enum region_result region_get(const struct region_map *map, uint64_t name_space, uint64_t digest,
-                              const struct fc_key *key, struct fcache_value *value,
-                              struct region_hit *hit);
+/* Returns whether the region's daemon is alive and serves from it. Check before each lookup: a dead
+ * or retired region may hold entries that were cleared since. Two loads. */
+bool region_reader_is_live(const struct region_reader *map);
+
+/* Looks up `key` in the namespace with that id. `digest` is its fc_key_digest. Fills `value` and
+ * `hit` on a hit; otherwise their contents are undefined. Spins for about 20 us at most while the
+ * writer is at work. */
+enum region_reader_result region_reader_get(const struct region_reader *map, uint64_t name_space,
+                                            uint64_t digest, const struct fc_key *key,
+                                            struct fcache_value *value,
+                                            struct region_reader_hit *hit);
 
 #endif

@@ -1,11 +1,10 @@
-/* ring_writer.h - writes to a ring: the memory in which a client tells its daemon of the hits
- * that it served itself. The layout is proto/shm/ring_layout.h.
+/* ring_writer.h - writes the ring: shared memory in which a client records the hits that it served
+ * itself, for its daemon to read. proto/shm/ring_layout.h has the layout.
  *
- * Nothing is read from the ring but the daemon's `tail`, and that is checked. The words
- * of the daemon's side are never written. One thread; a forked child must not write
- * to its parent's ring. */
-#ifndef FC_CLIENT_RING_H
-#define FC_CLIENT_RING_H
+ * The client reads only the daemon's `tail` and `state`, checks the tail, and never writes the
+ * daemon's words. One thread. A forked child must not write to its parent's ring. */
+#ifndef FC_CLIENT_RING_WRITER_H
+#define FC_CLIENT_RING_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,42 +13,46 @@
 #include "proto/shm/ring_layout.h"
 
 /* Zero to start. */
-struct ring {
-  struct fc_ring_header *header; /* NULL: none */
+struct ring_writer {
+  struct fc_ring_header *header; /* NULL: no ring */
   uint8_t *slots;
-  size_t size; /* of the mapping */
+  size_t size; /* of the mapping, bytes */
   uint32_t n_slots;
-  uint64_t head, tail;                /* ours, and the daemon's as we saw it last */
-  uint64_t written[FC_RING_CONTEXTS]; /* serials of the contexts that the daemon knows */
+  uint64_t head;                      /* next position to write */
+  uint64_t tail;                      /* the daemon's, when it was last loaded */
+  uint64_t written[FC_RING_CONTEXTS]; /* serial of the labels that the ring has at each index */
 };
 
-/* Makes `ring` one of memory that is mapped already, and stays the caller's; `base` is a multiple
- * of 64. False where that is no fresh ring that makes sense. */
-bool ring_attach(struct ring *ring, void *base, size_t size);
+/* Uses a ring in memory that the caller has mapped and keeps. `base` is a multiple of 64. Returns
+ * false if the memory has no valid ring without records. */
+bool ring_writer_attach(struct ring_writer *ring, void *base, size_t size);
 
-/* Maps a descriptor, which stays the caller's and is not needed any more. False, with nothing
- * mapped, where it is no fresh ring, where it could be cut under us (its seals), or where there is
- * no room for it. As with region_map_fd, a forked child does not have the mapping. */
-bool ring_map_fd(struct ring *ring, int fd);
-void ring_unmap(struct ring *ring); /* of ring_map_fd; idempotent */
+/* Maps a ring. The caller keeps the descriptor and may close it. Returns false, with nothing
+ * mapped, if the file is no valid ring without records, may shrink (its seals), or cannot be
+ * mapped. A forked child does not inherit the mapping. */
+bool ring_writer_map_fd(struct ring_writer *ring, int fd);
 
-/* What the daemon shows of the ring: FC_RING_ASLEEP, FC_RING_REVOKED, or 0, which it is nearly
- * always. A load. */
-static inline uint32_t ring_state(const struct ring *ring) {
-  /* Relaxed: the daemon bears with one that is seen late. The line is the tail's, which is loaded
-   * as the ring goes on. */
+/* Unmaps the ring of ring_writer_map_fd. Idempotent. */
+void ring_writer_unmap(struct ring_writer *ring);
+
+/* Returns the daemon's flags for this ring: FC_RING_ASLEEP, FC_RING_REVOKED, FC_RING_ENDED. Nearly
+ * always 0. One load. */
+static inline uint32_t ring_writer_state(const struct ring_writer *ring) {
+  /* Relaxed: the daemon tolerates that the client sees a flag late. The word is in the cache line
+   * of the tail, which the client loads anyway. */
   return atomic_load_explicit(&ring->header->state, memory_order_relaxed);
 }
 
-/* Records a hit; what it says of its kind and context is filled in here, and the names of a context
- * that the daemon does not know go first. False, with nothing written, where the ring is full. */
-bool ring_hit(struct ring *ring, const struct context *context, const struct fc_ring_hit *hit);
+/* Appends a hit, and before it the names of `labels` if the daemon does not have them. Sets the
+ * record's kind and context. Returns false, with nothing written, if the ring is full. */
+bool ring_writer_add_hit(struct ring_writer *ring, const struct labels *labels,
+                         const struct fc_ring_hit *hit);
 
-/* Hits in the ring that the daemon has not taken yet, but for the FC_RING_UNRECORDED ones: once it
- * takes nothing any more, these are lost to it. */
-uint64_t ring_untaken(const struct ring *ring);
+/* Returns the number of hits that the daemon has not read yet, without FC_RING_UNRECORDED ones. A
+ * daemon that has stopped reading loses them. */
+uint64_t ring_writer_unread_hits(const struct ring_writer *ring);
 
-/* Says how many hits could not be recorded, here or before. */
-void ring_set_unrecorded(struct ring *ring, uint64_t n);
+/* Publishes the number of hits that were not recorded, in this ring or an earlier one. */
+void ring_writer_set_unrecorded(struct ring_writer *ring, uint64_t n);
 
 #endif

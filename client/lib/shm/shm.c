@@ -1,202 +1,213 @@
 #include "client/lib/shm/shm.h"
 
+#include <assert.h>
 #include <string.h>
 
-void plane_init(struct plane *plane) {
-  memset(plane, 0, sizeof *plane);
-  plane->lingering.fd = -1;
+/* A ring that the daemon reads is mapped, and belongs to a namespace. */
+static void check_state(const struct shm *shm) {
+  assert(!shm->ring_read || (shm->ring.header != NULL && shm->name_space != 0));
+  assert(shm->published + shm->unpublished <= shm->unrecorded);
 }
 
-void plane_forget(struct plane *plane) {
-  own_fd_close(&plane->lingering);
-  plane_init(plane);
+void shm_init(struct shm *shm) {
+  memset(shm, 0, sizeof *shm);
+  shm->lingering.fd = -1;
 }
 
-void plane_drop(struct plane *plane) {
-  region_unmap(&plane->region);
-  ring_unmap(&plane->ring);
-  plane_forget(plane);
+void shm_forget(struct shm *shm) {
+  fd_identity_close(&shm->lingering);
+  shm_init(shm);
 }
 
-/* ---- the life of a connection ---- */
+void shm_deinit(struct shm *shm) {
+  region_reader_unmap(&shm->region);
+  ring_writer_unmap(&shm->ring);
+  shm_forget(shm);
+}
 
-/* The ring's connection ends here, if it has not ended before: a daemon that lives has taken what
- * was in the ring by now, or will; one that has gone left it there. */
-static void end_ring(struct plane *plane) {
-  if (plane->ring.header == NULL)
+/* ---- connections ---- */
+
+/* Ends the use of the ring. A daemon that is alive has read it, or will when the lingering
+ * connection closes. The hits in a ring that no daemon reads are lost, and counted. */
+static void end_ring(struct shm *shm) {
+  if (shm->ring.header == NULL)
     return;
-  if (!own_fd_is_connected(&plane->lingering)) {
-    uint64_t lost = ring_untaken(&plane->ring);
-    plane->unrecorded += lost;
-    plane->unreported += lost;
+  if (!fd_identity_is_connected(&shm->lingering)) {
+    uint64_t lost = ring_writer_unread_hits(&shm->ring);
+    shm->unrecorded += lost;
+    shm->unpublished += lost;
   }
-  own_fd_close(&plane->lingering);
-  ring_unmap(&plane->ring);
+  fd_identity_close(&shm->lingering);
+  ring_writer_unmap(&shm->ring);
+  shm->ring_read = false;
 }
 
-static void set_name_space(struct plane *plane, uint64_t name_space) {
-  if (plane->name_space == name_space)
+static void set_name_space(struct shm *shm, uint64_t name_space) {
+  if (shm->name_space == name_space)
     return;
-  plane->name_space = name_space;
-  context_reseed(&plane->contexts, name_space);
-  plane->context = NULL; /* its digest means nothing here */
+  shm->name_space = name_space;
+  labels_reseed(&shm->labels_table, name_space);
+  shm->labels = NULL; /* its digest had another seed */
 }
 
-/* Maps what was passed, the region if it is not there yet. False, with nothing mapped, where that
- * cannot be: hits of which the daemon is not told would spoil its order. */
-static bool map_passed(struct plane *plane, const struct passed *passed) {
-  bool has_region = plane->region.base != NULL;
-  if (passed_is_whole(passed) &&
-      (has_region || region_map_fd(&plane->region, passed->fds[0].fd, plane->boot_id)) &&
-      ring_map_fd(&plane->ring, passed->fds[1].fd))
+/* Maps the ring, and the region if it is not mapped yet. Returns false, with nothing mapped, if one
+ * of them cannot be: hits that the daemon does not see would make its LRU order wrong. */
+static bool map_received(struct shm *shm, const struct received_fds *received) {
+  bool has_region = shm->region.base != NULL;
+  if (fd_passing_is_complete(received) &&
+      (has_region || region_reader_map_fd(&shm->region, received->fds[0].fd, shm->boot_id)) &&
+      ring_writer_map_fd(&shm->ring, received->fds[1].fd))
     return true;
-  region_unmap(&plane->region);
+  region_reader_unmap(&shm->region);
   return false;
 }
 
-/* A fresh ring is there, which says what no ring has said. */
-static void begin_ring(struct plane *plane) {
-  plane->attended = true;
-  plane->unchecked = 0;
-  plane->told = plane->unreported;
-  plane->unreported = 0;
-  ring_set_unrecorded(&plane->ring, plane->told);
+/* Starts the use of a new ring, in which it publishes the counts that no ring had. */
+static void begin_ring(struct shm *shm) {
+  shm->ring_read = true;
+  shm->unchecked = 0;
+  shm->published = shm->unpublished;
+  shm->unpublished = 0;
+  ring_writer_set_unrecorded(&shm->ring, shm->published);
+  check_state(shm);
 }
 
-void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
-                   const struct passed *passed) {
-  end_ring(plane);
-  region_unmap(&plane->region);
-  if (plane->boot_id != welcome->boot_id) { /* this daemon has not seen what the last ring said */
-    plane->unreported += plane->told;
-    plane->told = 0;
+void shm_welcome(struct shm *shm, const struct fc_welcome *welcome,
+                 const struct received_fds *received) {
+  end_ring(shm);
+  region_reader_unmap(&shm->region);
+  if (shm->boot_id != welcome->boot_id) { /* this daemon has not seen the latest ring */
+    shm->unpublished += shm->published;
+    shm->published = 0;
   }
-  plane->attended = plane->between_rings = false;
-  plane->lacked = 0;
-  plane->seek_ns = plane->seek_wait_ns = 0;
-  plane->boot_id = welcome->boot_id;
-  set_name_space(plane, welcome->namespace_id);
-  if (welcome->namespace_id != 0 && map_passed(plane, passed))
-    begin_ring(plane);
+  shm->ring_in_transit = false;
+  shm->misses = 0;
+  shm->request_ns = shm->request_wait_ns = 0;
+  shm->boot_id = welcome->boot_id;
+  set_name_space(shm, welcome->namespace_id);
+  if (welcome->namespace_id != 0 && map_received(shm, received))
+    begin_ring(shm);
 }
 
 /* ---- another ring ---- */
 
-bool plane_wants_ring(const struct plane *plane, uint32_t *want_slots) {
-  if (!plane->attended)
+bool shm_wants_ring(const struct shm *shm, uint32_t *want_slots) {
+  if (!shm->ring_read)
     return false;
-  bool revoked = (ring_state(&plane->ring) & FC_RING_REVOKED) != 0;
+  bool revoked = (ring_writer_state(&shm->ring) & FC_RING_REVOKED) != 0;
   *want_slots = revoked ? 0 : FC_RING_SLOTS_MAX;
-  return revoked || plane->ring.n_slots < FC_RING_SLOTS_MAX;
+  return revoked || shm->ring.n_slots < FC_RING_SLOTS_MAX;
 }
 
-bool plane_is_to_seek(struct plane *plane, uint64_t now_ns) {
-  if (plane->region.base != NULL || ++plane->lacked < PLANE_SEEK_LOOKUPS)
+bool shm_region_request_due(struct shm *shm, uint64_t now_ns) {
+  if (shm->region.base != NULL || ++shm->misses < SHM_REQUEST_LOOKUPS)
     return false;
-  if (plane->seek_ns == 0) /* since the welcome */
-    plane->seek_ns = now_ns + PLANE_SEEK_MIN_NS;
-  if (now_ns < plane->seek_ns)
+  if (shm->request_ns == 0) /* the first time since the welcome */
+    shm->request_ns = now_ns + SHM_REQUEST_MIN_NS;
+  if (now_ns < shm->request_ns)
     return false;
-  plane->lacked = 0;
-  plane->seek_wait_ns = plane->seek_wait_ns == 0 ? PLANE_SEEK_MIN_NS : 2 * plane->seek_wait_ns;
-  if (plane->seek_wait_ns > PLANE_SEEK_MAX_NS)
-    plane->seek_wait_ns = PLANE_SEEK_MAX_NS;
-  plane->seek_ns = now_ns + plane->seek_wait_ns;
+  shm->misses = 0;
+  shm->request_wait_ns = shm->request_wait_ns == 0 ? SHM_REQUEST_MIN_NS : 2 * shm->request_wait_ns;
+  if (shm->request_wait_ns > SHM_REQUEST_MAX_NS)
+    shm->request_wait_ns = SHM_REQUEST_MAX_NS;
+  shm->request_ns = now_ns + shm->request_wait_ns;
   return true;
 }
 
-void plane_ask_ring(struct plane *plane) {
-  plane->between_rings = true;
+void shm_ring_requested(struct shm *shm) {
+  shm->ring_in_transit = true;
 }
 
-void plane_keep_ring(struct plane *plane) {
-  plane->between_rings = false;
+void shm_ring_refused(struct shm *shm) {
+  shm->ring_in_transit = false;
 }
 
-void plane_take_ring(struct plane *plane, const struct fc_ring_reply *reply,
-                     const struct passed *passed) {
-  plane->between_rings = false;
+void shm_ring_received(struct shm *shm, const struct fc_ring_reply *reply,
+                       const struct received_fds *received) {
+  assert(shm->ring_in_transit);
+  shm->ring_in_transit = false;
   if (reply->namespace_id == 0)
     return;
-  ring_unmap(&plane->ring); /* the daemon took what was in it before it answered */
-  plane->attended = false;
-  set_name_space(plane, reply->namespace_id);
-  if (map_passed(plane, passed))
-    begin_ring(plane);
+  ring_writer_unmap(&shm->ring); /* the daemon read it before it replied */
+  shm->ring_read = false;
+  set_name_space(shm, reply->namespace_id);
+  if (map_received(shm, received))
+    begin_ring(shm);
 }
 
-void plane_turned_away(struct plane *plane) {
-  end_ring(plane);
-  plane->attended = false;
+void shm_connection_rejected(struct shm *shm) {
+  end_ring(shm);
 }
 
-bool plane_can_linger(const struct plane *plane) {
-  return plane->attended && plane->region.base != NULL;
+bool shm_can_linger(const struct shm *shm) {
+  return shm->ring_read && shm->region.base != NULL;
 }
 
-void plane_linger(struct plane *plane, struct own_fd socket) {
-  plane->lingering = socket;
+void shm_linger(struct shm *shm, struct fd_identity socket) {
+  assert(shm_can_linger(shm) && shm->lingering.fd < 0);
+  shm->lingering = socket;
 }
 
-void plane_unattended(struct plane *plane) {
-  plane->attended = false; /* the ring is kept until it is sure that nobody takes anything more */
+void shm_connection_ended(struct shm *shm) {
+  shm->ring_read = false; /* end_ring counts its hits when the next connection is made */
 }
 
-void plane_release_dead(struct plane *plane) {
-  if (plane->region.base != NULL && !region_is_live(&plane->region))
-    region_unmap(&plane->region);
+void shm_release_dead(struct shm *shm) {
+  if (shm->region.base != NULL && !region_reader_is_live(&shm->region))
+    region_reader_unmap(&shm->region);
 }
 
-void plane_let_go(struct plane *plane) {
-  region_unmap(&plane->region);
+void shm_unmap_region(struct shm *shm) {
+  region_reader_unmap(&shm->region);
 }
 
-bool plane_is_to_be_checked(struct plane *plane) {
-  return ++plane->unchecked >= PLANE_UNCHECKED_MAX;
+bool shm_connection_check_due(struct shm *shm) {
+  return ++shm->unchecked >= SHM_UNCHECKED_MAX;
 }
 
-bool plane_lingers(const struct plane *plane) {
-  return plane->attended && own_fd_is_connected(&plane->lingering);
+bool shm_is_lingering(const struct shm *shm) {
+  return shm->ring_read && fd_identity_is_connected(&shm->lingering);
 }
 
 /* ---- hits ---- */
 
-enum region_result plane_get(struct plane *plane, const struct fc_key *key, struct fc_str probe,
-                             struct fcache_value *value, struct fc_ring_hit *record) {
-  struct region_hit hit;
-  plane_release_dead(plane);
-  if (plane->region.base == NULL)
-    return REGION_MISS;
-  plane->context = context_find(&plane->contexts, key, probe);
-  uint64_t digest = fc_key_digest_finish(plane->context->digest, &key->prompt, key->top_k);
-  enum region_result result =
-      region_get(&plane->region, plane->name_space, digest, key, value, &hit);
-  if (result != REGION_HIT)
+enum region_reader_result shm_get(struct shm *shm, const struct fc_key *key, struct fc_str probe,
+                                  struct fcache_value *value, struct fc_ring_hit *record) {
+  struct region_reader_hit hit;
+  shm_release_dead(shm);
+  if (shm->region.base == NULL)
+    return REGION_READER_MISS;
+  shm->labels = labels_find(&shm->labels_table, key, probe);
+  uint64_t digest = fc_key_digest_finish(shm->labels->digest, &key->prompt, key->top_k);
+  enum region_reader_result result =
+      region_reader_get(&shm->region, shm->name_space, digest, key, value, &hit);
+  if (result != REGION_READER_HIT)
     return result;
   *record = (struct fc_ring_hit){
       .top_k = key->top_k, .digest = digest, .compute_ns = hit.compute_ns, .origin = hit.origin};
   memcpy(record->prompt, key->prompt.bytes, sizeof record->prompt);
-  return REGION_HIT;
+  return REGION_READER_HIT;
 }
 
-static bool has_ring(const struct plane *plane) {
-  return plane->attended && !plane->between_rings;
+static bool has_ring(const struct shm *shm) {
+  return shm->ring_read && !shm->ring_in_transit;
 }
 
-uint32_t plane_ring_state(const struct plane *plane) {
-  return has_ring(plane) ? ring_state(&plane->ring) : 0;
+uint32_t shm_ring_state(const struct shm *shm) {
+  return has_ring(shm) ? ring_writer_state(&shm->ring) : 0;
 }
 
-bool plane_record(struct plane *plane, const struct fc_ring_hit *record) {
-  return has_ring(plane) && plane->context != NULL &&
-         (ring_state(&plane->ring) & (FC_RING_REVOKED | FC_RING_ENDED)) == 0 &&
-         ring_hit(&plane->ring, plane->context, record);
+bool shm_record_hit(struct shm *shm, const struct fc_ring_hit *record) {
+  return has_ring(shm) && shm->labels != NULL &&
+         (ring_writer_state(&shm->ring) & (FC_RING_REVOKED | FC_RING_ENDED)) == 0 &&
+         ring_writer_add_hit(&shm->ring, shm->labels, record);
 }
 
-void plane_count_unrecorded(struct plane *plane) {
-  plane->unrecorded++;
-  if (has_ring(plane) && (ring_state(&plane->ring) & FC_RING_ENDED) == 0)
-    ring_set_unrecorded(&plane->ring, ++plane->told);
+void shm_count_unrecorded(struct shm *shm) {
+  shm->unrecorded++;
+  if (has_ring(shm) && (ring_writer_state(&shm->ring) & FC_RING_ENDED) == 0)
+    ring_writer_set_unrecorded(&shm->ring, ++shm->published);
   else
-    plane->unreported++;
+    shm->unpublished++;
+  check_state(shm);
 }

@@ -1,25 +1,22 @@
-/* shm.h - a handle's second way to its daemon, beside the socket: the region, from
- * which it serves its own hits, and the ring, in which it tells of them.
+/* shm.h - the shared memory of a connection: the region, from which a handle serves its own hits,
+ * and the ring, in which it records them for the daemon.
  *
- * Both belong to one connection, and come with its welcome. They outlive it where that
- * is of use:
+ * Both come with the welcome of a connection, and may outlive it:
  *
- *   attended     the daemon takes what the ring holds: while the connection lasts, and
- *                while one that was given up for a missed deadline lingers, open, until
- *                a new one is welcomed or turned away. Closed then, it makes the daemon
- *                take the rest.
- *   unattended   the daemon ended the connection: hits go on as long as the region is
- *                live, and count as unrecorded; the next ring tells their number.
+ *   ring_read true   The daemon reads the ring. This holds while the connection is open, and while
+ * a connection that missed its deadline lingers: it stays open, unused, until the daemon welcomes
+ * or rejects the next one. When it is closed then, the daemon reads the rest of the ring. ring_read
+ * false  The daemon closed the connection. Hits go on while the region is live, and are only
+ * counted. The next ring publishes their number.
  *
+ * A ring may be replaced while its connection is open: by a larger one if it is full, by one of the
+ * usual size if the daemon revoked it. If the welcome came without region and ring, or they could
+ * not be mapped, the client requests them again later (shm_region_request_due).
  *
- * The ring may be replaced while the connection lasts: by a larger one when it is full, or by an
- * ordinary one when it was revoked. Where the welcome came without region and ring, or they could
- * not be mapped, they are asked for again later (plane_is_to_seek).
- *
- * A region that is dead or retired is let go of at the next call. What cannot be
- * mapped is not there, silently: the socket does it all meanwhile. One thread. */
-#ifndef FC_CLIENT_PLANE_H
-#define FC_CLIENT_PLANE_H
+ * A dead or retired region is unmapped at the next call. Without a region every lookup goes over
+ * the socket. One thread. */
+#ifndef FC_CLIENT_SHM_H
+#define FC_CLIENT_SHM_H
 
 #include <stdbool.h>
 
@@ -30,104 +27,103 @@
 #include "client/lib/util/fd_identity.h"
 #include "proto/wire/message.h"
 
-/* So many hits are served without a look at the connection. The region says itself when its daemon
- * has ended; but where an old kernel freed a killed daemon's memory early, it could not mark that.
- */
-#define PLANE_UNCHECKED_MAX 1024u
+/* Hits between two checks of the connection. The region itself shows that its daemon has ended. But
+ * an old kernel may free the memory of a killed daemon before it can set that mark. */
+#define SHM_UNCHECKED_MAX 1024u
 
-/* So many lookups without a region, and so much time, before it is asked for again; the time
- * doubles up to the maximum. */
-#define PLANE_SEEK_LOOKUPS 64u
-#define PLANE_SEEK_MIN_NS UINT64_C(1000000000)
-#define PLANE_SEEK_MAX_NS UINT64_C(64000000000)
+/* Lookups without a region, and time, between two requests for it. The time doubles up to the
+ * maximum. */
+#define SHM_REQUEST_LOOKUPS 64u
+#define SHM_REQUEST_MIN_NS UINT64_C(1000000000)
+#define SHM_REQUEST_MAX_NS UINT64_C(64000000000)
 
-struct plane {
-  struct region_map region; /* none: no hits from here */
-  struct ring ring;
-  bool attended;
-  bool between_rings;      /* another was asked for, and no answer has come: this one may be gone */
-  struct own_fd lingering; /* the connection that was given up, if any */
-  uint64_t boot_id, name_space; /* of the welcome that the two came with */
-  struct contexts contexts;
-  const struct context *context;  /* of the latest hit; NULL: of another daemon's */
-  uint64_t unrecorded;            /* hits that no daemon was or will be told of one by one, ever */
-  uint64_t told;                  /* of these, what the ring says, or the last one said */
-  uint64_t unreported;            /* of these, what no ring has said */
-  uint32_t unchecked;             /* hits since the connection was looked at */
-  uint32_t lacked;                /* lookups without a region, since it was asked for */
-  uint64_t seek_ns, seek_wait_ns; /* when it is to be asked for, and how long that was put off */
+struct shm {
+  struct region_reader region;
+  struct ring_writer ring;
+  bool ring_read;       /* the daemon reads the ring */
+  bool ring_in_transit; /* a ring was requested: the daemon may not read this one any more */
+  struct fd_identity lingering; /* socket of the connection that missed its deadline, if any */
+  uint64_t boot_id, name_space; /* of the welcome */
+  struct labels_table labels_table;
+  const struct labels *labels; /* of the latest lookup; NULL: none since the namespace changed */
+  uint64_t unrecorded;         /* hits that no ring recorded, ever */
+  uint64_t published;          /* of these, the number in the latest ring */
+  uint64_t unpublished;        /* of these, the number in no ring */
+  uint32_t unchecked;          /* hits since the connection was checked */
+  uint32_t misses;             /* lookups without a region, since the latest request for it */
+  uint64_t request_ns;         /* time of the next request; 0: not set */
+  uint64_t request_wait_ns;    /* current interval between requests */
 };
 
-void plane_init(struct plane *plane);
+void shm_init(struct shm *shm);
 
-/* Unmaps and closes everything, without a word to the daemon: at the end. Is as after plane_init.
+/* Unmaps and closes everything, without a message. Leaves the state of shm_init. */
+void shm_deinit(struct shm *shm);
+
+/* shm_deinit for a forked child, which has no mappings: closes the descriptor only. */
+void shm_forget(struct shm *shm);
+
+/* Replaces region and ring after a welcome. The caller keeps and closes the descriptors. */
+void shm_welcome(struct shm *shm, const struct fc_welcome *welcome,
+                 const struct received_fds *received);
+
+/* Returns whether another ring would help after a hit was not recorded, with the size to request in
+ * *want_slots (see fc_ring_request). */
+bool shm_wants_ring(const struct shm *shm, uint32_t *want_slots);
+
+/* Counts a lookup. Returns true if there is no region and it is time to request one. */
+bool shm_region_request_due(struct shm *shm, uint64_t now_ns);
+
+/* Marks that the client requests another ring. Until shm_ring_received or shm_ring_refused no hit
+ * is recorded, since the daemon may have switched to the new ring. */
+void shm_ring_requested(struct shm *shm);
+void shm_ring_refused(struct shm *shm);
+
+/* Replaces the ring after the reply, if there is one. The caller keeps and closes the
+ * descriptors. */
+void shm_ring_received(struct shm *shm, const struct fc_ring_reply *reply,
+                       const struct received_fds *received);
+
+/* Returns whether a connection that missed its deadline should linger. */
+bool shm_can_linger(const struct shm *shm);
+
+/* Takes ownership of the socket of such a connection. */
+void shm_linger(struct shm *shm, struct fd_identity socket);
+
+/* The daemon closed a new connection before the welcome. A process that accepts is there to read
+ * the ring, and the lingering connection may be the reason why no other is admitted: closes it. */
+void shm_connection_rejected(struct shm *shm);
+
+/* The connection has ended and does not linger. */
+void shm_connection_ended(struct shm *shm);
+
+/* Unmaps the region if its daemon has ended, to free its memory. Two loads otherwise. */
+void shm_release_dead(struct shm *shm);
+
+/* Unmaps the region. */
+void shm_unmap_region(struct shm *shm);
+
+/* Counts a hit. Returns true if the connection must be checked before the hit is served
+ * (connection_allows_hits, which sets `unchecked` to 0). */
+bool shm_connection_check_due(struct shm *shm);
+
+/* Returns whether a connection lingers and the daemon has not closed it. */
+bool shm_is_lingering(const struct shm *shm);
+
+/* Looks up a key with valid names. Fills `value` on a hit, and *record without its times and
+ * flags. REGION_READER_MISS without a region. */
+enum region_reader_result shm_get(struct shm *shm, const struct fc_key *key, struct fc_str probe,
+                                  struct fcache_value *value, struct fc_ring_hit *record);
+
+/* Returns the daemon's flags for the ring, 0 without one. Not 0: the latest hit needs a message. */
+uint32_t shm_ring_state(const struct shm *shm);
+
+/* Records the latest hit. Returns false if the ring is full or revoked, or the daemon does not read
+ * it. */
+bool shm_record_hit(struct shm *shm, const struct fc_ring_hit *record);
+
+/* Counts a hit that was not recorded, and publishes the count in the ring if the daemon reads it.
  */
-void plane_drop(struct plane *plane);
-
-/* The same in a forked child, where nothing is mapped: only the descriptor is closed. */
-void plane_forget(struct plane *plane);
-
-/* A welcome has come, with what was passed beside it, which stays the caller's to close. What was
- * there before is let go of. */
-void plane_welcome(struct plane *plane, const struct fc_welcome *welcome,
-                   const struct passed *passed);
-
-/* What `ring` is to ask for, where a hit could not be recorded: the size (fc_ring_request), or
- * false where another ring would not help. */
-bool plane_wants_ring(const struct plane *plane, uint32_t *want_slots);
-
-/* Counts a lookup. True where the region is not there, and is to be asked for now. */
-bool plane_is_to_seek(struct plane *plane, uint64_t now_ns);
-
-/* Another ring is asked for: until plane_take_ring, or plane_keep_ring where it was refused, hits
- * are not recorded, since the daemon may have handed over the new one already. */
-void plane_ask_ring(struct plane *plane);
-void plane_keep_ring(struct plane *plane);
-
-/* The answer has come, with what was passed beside it, which stays the caller's to close. The ring
- * that was there before is let go of, if there is another one. */
-void plane_take_ring(struct plane *plane, const struct fc_ring_reply *reply,
-                     const struct passed *passed);
-
-/* Is it worth keeping the connection open when it is given up? */
-bool plane_can_linger(const struct plane *plane);
-/* Takes it. */
-void plane_linger(struct plane *plane, struct own_fd socket);
-
-/* A new connection was ended by its other side, without a welcome. So somebody is there, who will
- * take what the ring holds; and it may be the one that lingers for which no other is let in. */
-void plane_turned_away(struct plane *plane);
-
-/* The connection has ended, and does not linger. */
-void plane_unattended(struct plane *plane);
-
-/* Unmaps the region where its daemon has ended: its memory stays allocated as long as somebody maps
- * it. Two loads where there is nothing to do. */
-void plane_release_dead(struct plane *plane);
-
-/* Unmaps the region whatever it says. */
-void plane_let_go(struct plane *plane);
-
-/* Counts a hit. True where the connection is to be looked at before one more is served: see
- * link_serves_hits, which sets `unchecked` to 0. */
-bool plane_is_to_be_checked(struct plane *plane);
-
-/* Is there a connection that lingers, with the daemon still at its other end? */
-bool plane_lingers(const struct plane *plane);
-
-/* Looks up a key whose names are valid. A hit fills `value`, and *record but for its times and
- * flags. Without a region: a miss. */
-enum region_result plane_get(struct plane *plane, const struct fc_key *key, struct fc_str probe,
-                             struct fcache_value *value, struct fc_ring_hit *record);
-
-/* Is there a message to be sent with the latest hit, as the daemon shows by the ring? */
-uint32_t plane_ring_state(const struct plane *plane);
-
-/* Records the latest hit. False where the ring is full or revoked, or its connection has ended.
- */
-bool plane_record(struct plane *plane, const struct fc_ring_hit *record);
-
-/* Counts a hit that could not be recorded, and tells the daemon the number. */
-void plane_count_unrecorded(struct plane *plane);
+void shm_count_unrecorded(struct shm *shm);
 
 #endif

@@ -5,27 +5,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int own_fd_take(struct own_fd *own, int fd) {
+int fd_identity_set(struct fd_identity *identity, int fd) {
   struct stat status;
   if (fstat(fd, &status) < 0)
     return -errno;
-  *own = (struct own_fd){.fd = fd, .device = status.st_dev, .inode = status.st_ino};
+  *identity = (struct fd_identity){.fd = fd, .device = status.st_dev, .inode = status.st_ino};
   return 0;
 }
 
-bool own_fd_is_ours(const struct own_fd *own) {
+bool fd_identity_matches(const struct fd_identity *identity) {
   struct stat status;
-  return own->fd >= 0 && fstat(own->fd, &status) == 0 && status.st_dev == own->device &&
-         status.st_ino == own->inode;
+  return identity->fd >= 0 && fstat(identity->fd, &status) == 0 &&
+         status.st_dev == identity->device && status.st_ino == identity->inode;
 }
 
-bool own_fd_is_connected(const struct own_fd *own) {
-  struct pollfd poll_fd = {.fd = own->fd, .events = POLLRDHUP};
-  return own_fd_is_ours(own) && poll(&poll_fd, 1, 0) == 0;
+bool fd_identity_is_connected(const struct fd_identity *identity) {
+  struct pollfd poll_fd = {.fd = identity->fd, .events = POLLRDHUP};
+  return fd_identity_matches(identity) && poll(&poll_fd, 1, 0) == 0;
 }
 
-void own_fd_close(struct own_fd *own) {
-  if (own_fd_is_ours(own))
-    (void)close(own->fd); /* nothing is lost: what mattered was answered */
-  own->fd = -1;
+void fd_identity_close(struct fd_identity *identity) {
+  if (fd_identity_matches(identity))
+    (void)close(identity->fd); /* every request was answered or abandoned: nothing is lost */
+  identity->fd = -1;
 }

@@ -1,27 +1,30 @@
-/* fd_identity.h - a descriptor of ours in a program that may close it, and use its number
- * for something else: known by what it was when we opened it. */
-#ifndef FC_CLIENT_OWN_FD_H
-#define FC_CLIENT_OWN_FD_H
+/* fd_identity.h - a file descriptor with the identity of the file that it was opened for.
+ *
+ * A library shares the descriptor table with its program. A program may close any number and reuse
+ * it. The identity shows whether a number still belongs to the library. One thread. */
+#ifndef FC_CLIENT_FD_IDENTITY_H
+#define FC_CLIENT_FD_IDENTITY_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct own_fd {
+struct fd_identity {
   int fd; /* -1: none */
   dev_t device;
   ino_t inode;
 };
 
-/* Remembers what `fd` is. 0 or -errno; the descriptor is the caller's to close on failure. */
-int own_fd_take(struct own_fd *own, int fd);
+/* Records the identity of `fd`. Returns 0 or -errno. On failure the caller still owns `fd`. */
+int fd_identity_set(struct fd_identity *identity, int fd);
 
-/* Is it still what we opened? A system call. */
-bool own_fd_is_ours(const struct own_fd *own);
+/* Returns whether the number still refers to the recorded file. One system call. */
+bool fd_identity_matches(const struct fd_identity *identity);
 
-/* Of a connection: is its other side still there? Two system calls. */
-bool own_fd_is_connected(const struct own_fd *own);
+/* Returns whether the number still refers to the recorded socket and its peer has not closed. Two
+ * system calls. */
+bool fd_identity_is_connected(const struct fd_identity *identity);
 
-/* Closes it, unless it is not ours any more. Idempotent. */
-void own_fd_close(struct own_fd *own);
+/* Closes the descriptor, unless the program has closed or replaced it. Idempotent. */
+void fd_identity_close(struct fd_identity *identity);
 
 #endif

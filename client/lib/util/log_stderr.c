@@ -1,5 +1,4 @@
-#include "client/lib/util/log_stderr.h"
-
+/* Log lines on stderr, which must neither block the program (a full pipe) nor end it (SIGPIPE). */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,9 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Writes without a signal where nobody reads any more: SIGPIPE is blocked for this thread, and the
- * one that we caused is taken back. One that the program had pending already stays. */
-static void write_quietly(int fd, const char *data, size_t size) {
+#include "fcache.h"
+
+/* Writes once. Blocks SIGPIPE for this thread, and consumes the SIGPIPE that the write caused. A
+ * SIGPIPE that was pending before stays pending. */
+static void write_without_sigpipe(int fd, const char *data, size_t size) {
   sigset_t pipe_signal, before, pending;
   struct timespec now = {0};
   (void)sigemptyset(&pipe_signal); /* these cannot fail with valid numbers */
@@ -19,29 +20,21 @@ static void write_quietly(int fd, const char *data, size_t size) {
   (void)sigpending(&pending);
   if (pthread_sigmask(SIG_BLOCK, &pipe_signal, &before) != 0)
     return;
-  ssize_t n = write(fd, data, size); /* a line that does not get through has nobody to tell */
+  ssize_t n = write(fd, data, size); /* a line that cannot be written is lost */
   if (n < 0 && errno == EPIPE && sigismember(&pending, SIGPIPE) == 0)
     (void)sigtimedwait(&pipe_signal, NULL, &now);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static bool takes_a_line(int fd) {
+static bool is_writable(int fd) {
   struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT) != 0;
 }
 
-void fcache_say(const char *line) {
-  say(NULL, NULL, line);
-}
-
-void say(fcache_log_fn *log, void *log_arg, const char *line) {
-  if (log != NULL) {
-    log(log_arg, line);
-    return;
-  }
+void fcache_log_stderr(const char *line) {
   /* One write, so that the lines of several workers do not mix. */
   char text[FCACHE_ERROR_TEXT_SIZE + 256];
   int size = snprintf(text, sizeof text, "%.*s\n", (int)sizeof text - 2, line);
-  if (size > 0 && takes_a_line(STDERR_FILENO))
-    write_quietly(STDERR_FILENO, text, (size_t)size);
+  if (size > 0 && is_writable(STDERR_FILENO))
+    write_without_sigpipe(STDERR_FILENO, text, (size_t)size);
 }

@@ -1,51 +1,50 @@
 #include "client/lib/util/recent_misses.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #define FIRST_CAPACITY 64u
 
-struct recent_note {
-  enum {
-    NOTE_NONE = 0,
-    NOTE_KNOWN,
-    NOTE_FORGOTTEN
-  } state;         /* a forgotten one keeps its chain whole */
-  uint64_t digest; /* of the key */
+struct recent_slot {
+  enum { SLOT_FREE = 0, SLOT_LIVE, SLOT_REMOVED } state; /* a removed slot keeps its chain whole */
+  uint64_t digest;
   struct recent_miss miss;
 };
 
-/* The digest's slot, or the free one where it belongs: there is one, since `n` is at most half. */
-static struct recent_note *slot_of(const struct recent_table *table, uint64_t digest) {
+/* Returns the slot of the digest, or the free one where it belongs. At least half of the slots are
+ * free, so the search ends. */
+static struct recent_slot *slot_of(const struct recent_table *table, uint64_t digest) {
   uint32_t mask = table->capacity - 1;
   uint32_t at = (uint32_t)digest & mask;
-  while (table->slots[at].state != NOTE_NONE && table->slots[at].digest != digest)
+  while (table->slots[at].state != SLOT_FREE && table->slots[at].digest != digest)
     at = (at + 1) & mask;
   return &table->slots[at];
 }
 
-static struct recent_note *known(const struct recent_table *table, uint64_t digest) {
-  struct recent_note *note = table->slots == NULL ? NULL : slot_of(table, digest);
-  return note != NULL && note->state == NOTE_KNOWN ? note : NULL;
+static struct recent_slot *live_slot_of(const struct recent_table *table, uint64_t digest) {
+  struct recent_slot *slot = table->slots == NULL ? NULL : slot_of(table, digest);
+  return slot != NULL && slot->state == SLOT_LIVE ? slot : NULL;
 }
 
-/* Room for one more note, in a table for what is still known: the forgotten go. */
+/* Makes room for one more slot. A new table has the live slots only. False: out of memory. */
 static bool reserve(struct recent_table *table) {
   uint32_t old_capacity = table->slots == NULL ? 0 : table->capacity;
-  if ((table->n + 1) * 2 <= old_capacity)
+  if ((table->n_used + 1) * 2 <= old_capacity)
     return true;
-  struct recent_table larger = {.capacity = FIRST_CAPACITY, .known = table->known};
-  while (larger.capacity < (table->known + 1) * 3)
+  struct recent_table larger = {.capacity = FIRST_CAPACITY, .n_live = table->n_live};
+  while (larger.capacity < (table->n_live + 1) * 3)
     larger.capacity *= 2;
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL)
     return false;
   for (uint32_t i = 0; i < old_capacity; i++) {
-    if (table->slots[i].state != NOTE_KNOWN)
+    if (table->slots[i].state != SLOT_LIVE)
       continue;
     *slot_of(&larger, table->slots[i].digest) = table->slots[i];
-    larger.n++;
+    larger.n_used++;
   }
+  assert(larger.n_used == larger.n_live);
   free(table->slots);
   *table = larger;
   return true;
@@ -56,74 +55,73 @@ static void table_clear(struct recent_table *table) {
   *table = (struct recent_table){0};
 }
 
-static const struct recent_note *find(const struct recent *recent, uint64_t digest) {
-  const struct recent_note *note = known(&recent->young, digest);
-  return note != NULL ? note : known(&recent->old, digest);
+static const struct recent_slot *find(const struct recent_misses *misses, uint64_t digest) {
+  const struct recent_slot *slot = live_slot_of(&misses->young, digest);
+  return slot != NULL ? slot : live_slot_of(&misses->old, digest);
 }
 
-/* Early in the boot of a machine the kernel may have no random numbers yet: then an address will
- * do. */
-static uint64_t draw_seed(const struct recent *recent) {
+/* Early in the boot of a machine the kernel has no random numbers yet. An address must do then. */
+static uint64_t draw_seed(const struct recent_misses *misses) {
   uint64_t seed;
   if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-    seed = (uint64_t)(uintptr_t)recent;
+    seed = (uint64_t)(uintptr_t)misses;
   return seed | 1; /* never 0 */
 }
 
-static uint64_t digest_of(const struct recent *recent, const struct fc_key *key) {
-  return fc_key_digest(recent->seed, key);
-}
-
-void recent_note(struct recent *recent, const struct fc_key *key, const struct recent_miss *miss) {
-  if (recent->seed == 0)
-    recent->seed = draw_seed(recent);
-  uint64_t digest = digest_of(recent, key);
-  struct recent_table *young = &recent->young;
-  const struct recent_note *before = find(recent, digest);
+void recent_misses_add(struct recent_misses *misses, const struct fc_key *key,
+                       const struct recent_miss *miss) {
+  if (misses->seed == 0)
+    misses->seed = draw_seed(misses);
+  uint64_t digest = fc_key_digest(misses->seed, key);
+  struct recent_table *young = &misses->young;
+  const struct recent_slot *before = find(misses, digest);
   bool leased = miss->leased || (before != NULL && before->miss.leased);
-  struct recent_note *note = young->slots == NULL ? NULL : slot_of(young, digest);
-  if (note == NULL || note->state == NOTE_NONE) {
-    if (young->n == RECENT_MIN) {
-      table_clear(&recent->old);
-      recent->old = *young;
+  struct recent_slot *slot = young->slots == NULL ? NULL : slot_of(young, digest);
+  if (slot == NULL || slot->state == SLOT_FREE) {
+    if (young->n_used == RECENT_MISSES_MIN) {
+      table_clear(&misses->old);
+      misses->old = *young;
       *young = (struct recent_table){0};
     }
     if (!reserve(young))
       return;
-    note = slot_of(young, digest);
-    young->n++;
+    slot = slot_of(young, digest);
+    young->n_used++;
   }
-  young->known += note->state != NOTE_KNOWN;
-  *note = (struct recent_note){NOTE_KNOWN, digest, {miss->epoch, leased}};
+  young->n_live += slot->state != SLOT_LIVE;
+  *slot = (struct recent_slot){SLOT_LIVE, digest, {miss->epoch, leased}};
+  assert(young->n_live <= young->n_used && 2 * young->n_used <= young->capacity);
 }
 
-bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss) {
-  if (recent_is_empty(recent))
+bool recent_misses_find(const struct recent_misses *misses, const struct fc_key *key,
+                        struct recent_miss *miss) {
+  if (recent_misses_is_empty(misses))
     return false;
-  const struct recent_note *note = find(recent, digest_of(recent, key));
-  if (note == NULL)
+  const struct recent_slot *slot = find(misses, fc_key_digest(misses->seed, key));
+  if (slot == NULL)
     return false;
-  *miss = note->miss;
+  *miss = slot->miss;
   return true;
 }
 
-static void forget(struct recent_table *table, uint64_t digest) {
-  struct recent_note *note = known(table, digest);
-  if (note == NULL)
+static void table_remove(struct recent_table *table, uint64_t digest) {
+  struct recent_slot *slot = live_slot_of(table, digest);
+  if (slot == NULL)
     return;
-  note->state = NOTE_FORGOTTEN;
-  table->known--;
+  assert(table->n_live > 0);
+  slot->state = SLOT_REMOVED;
+  table->n_live--;
 }
 
-void recent_forget(struct recent *recent, const struct fc_key *key) {
-  if (recent_is_empty(recent)) /* for a hit this is all it costs */
+void recent_misses_remove(struct recent_misses *misses, const struct fc_key *key) {
+  if (recent_misses_is_empty(misses)) /* all that a hit pays */
     return;
-  uint64_t digest = digest_of(recent, key);
-  forget(&recent->young, digest);
-  forget(&recent->old, digest);
+  uint64_t digest = fc_key_digest(misses->seed, key);
+  table_remove(&misses->young, digest);
+  table_remove(&misses->old, digest);
 }
 
-void recent_clear(struct recent *recent) {
-  table_clear(&recent->young);
-  table_clear(&recent->old);
+void recent_misses_clear(struct recent_misses *misses) {
+  table_clear(&misses->young);
+  table_clear(&misses->old);
 }

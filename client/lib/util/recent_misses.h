@@ -1,31 +1,33 @@
-/* recent_misses.h - the keys that a handle's own gets missed lately, each with the epoch of
- * its lookup: a put of such a key says by it when its computation began, so that a
- * clear in between is not undone. And whether its lease was granted then.
+/* recent_misses.h - the keys that the handle's gets missed lately, with the epoch of each lookup.
  *
- * Remembers the latest RECENT_MIN at least, and twice as many at most (2 MiB); what
- * is older is forgotten, and its put goes without. Memory is taken as misses come;
- * zero it to start, recent_clear frees. Pure memory, no I/O. One thread. */
-#ifndef FC_CLIENT_RECENT_H
-#define FC_CLIENT_RECENT_H
+ * A put of such a key sends the epoch as the begin of its computation. The daemon then rejects the
+ * put if a clear came in between. The table also remembers whether the lookup was granted a lease.
+ *
+ * Holds at least the latest RECENT_MISSES_MIN keys, and at most twice as many (2 MiB). Older ones
+ * are dropped; their puts carry no epoch. Memory grows with the misses. Zero the struct to start,
+ * call recent_misses_clear at the end. No I/O. One thread. */
+#ifndef FC_CLIENT_RECENT_MISSES_H
+#define FC_CLIENT_RECENT_MISSES_H
 
 #include "proto/wire/message.h"
 
-#define RECENT_MIN 16384u
+#define RECENT_MISSES_MIN 16384u
 
-struct recent_note;
+struct recent_slot;
 
+/* A hash table with open addressing. */
 struct recent_table {
-  struct recent_note *slots; /* open addressing; NULL while empty */
-  uint32_t capacity;         /* a power of two, at least twice `n` */
-  uint32_t n;                /* slots that are or were in use */
-  uint32_t known;            /* of these, notes that are not forgotten */
+  struct recent_slot *slots; /* NULL while empty */
+  uint32_t capacity;         /* a power of two, at least twice `n_used` */
+  uint32_t n_used;           /* slots in use, removed ones included */
+  uint32_t n_live;           /* slots in use without the removed ones */
 };
 
-/* Two generations: when `young` is full it becomes `old`, and what was old goes. */
-struct recent {
+/* Two generations. When `young` is full it replaces `old`. */
+struct recent_misses {
   struct recent_table young, old;
-  uint64_t seed; /* of the digests; 0: none yet. Drawn here, so that nobody who chooses prompts for
-                    this process can choose some that share a slot, or a note */
+  uint64_t seed; /* of the digests, drawn at random: an author of prompts cannot make two keys share
+                    a slot. 0: not drawn yet */
 };
 
 struct recent_miss {
@@ -33,21 +35,23 @@ struct recent_miss {
   bool leased;
 };
 
-/* Replaces what was known of the key, but for a lease: who looks again while it has one is granted
- * no other. Where there is no memory for it nothing is noted. */
-void recent_note(struct recent *recent, const struct fc_key *key, const struct recent_miss *miss);
+/* Adds or replaces the miss of a key. A lease that the table knows stays: a lookup by its owner is
+ * granted no second one. Without memory the key is left out. */
+void recent_misses_add(struct recent_misses *misses, const struct fc_key *key,
+                       const struct recent_miss *miss);
 
-/* False where the key is not known; *miss is then untouched. */
-bool recent_find(const struct recent *recent, const struct fc_key *key, struct recent_miss *miss);
+/* Returns whether the key is in the table, and then fills *miss. */
+bool recent_misses_find(const struct recent_misses *misses, const struct fc_key *key,
+                        struct recent_miss *miss);
 
-static inline bool recent_is_empty(const struct recent *recent) {
-  return recent->young.known == 0 && recent->old.known == 0;
+static inline bool recent_misses_is_empty(const struct recent_misses *misses) {
+  return misses->young.n_live == 0 && misses->old.n_live == 0;
 }
 
-/* Cheap where nothing is noted, or all of it is forgotten. */
-void recent_forget(struct recent *recent, const struct fc_key *key);
+/* Removes the key. Two loads if the table is empty. */
+void recent_misses_remove(struct recent_misses *misses, const struct fc_key *key);
 
-/* Forgets all, and frees. Idempotent. */
-void recent_clear(struct recent *recent);
+/* Removes all keys and frees their memory. Idempotent. */
+void recent_misses_clear(struct recent_misses *misses);
 
 #endif

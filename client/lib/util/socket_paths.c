@@ -1,5 +1,6 @@
 #include "client/lib/util/socket_paths.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,45 +9,46 @@
 
 #include "proto/errors.h"
 
-/* `dir` "": the name stands alone. */
-static int add(struct sockets *sockets, const char *dir, const char *name) {
-  int size = snprintf(sockets->paths[sockets->n], SOCKET_PATH_MAX, "%s%s%s", dir,
+/* Adds `name` in `dir`, or `name` alone if `dir` is "". */
+static int add(struct socket_paths *list, const char *dir, const char *name) {
+  assert(list->n < SOCKET_PATHS_MAX);
+  int size = snprintf(list->paths[list->n], SOCKET_PATH_MAX, "%s%s%s", dir,
                       dir[0] != '\0' ? "/" : "", name);
   if (size <= 0 || (unsigned)size >= SOCKET_PATH_MAX)
     return FC_EINVAL;
-  sockets->n++;
+  list->n++;
   return 0;
 }
 
-/* The one path that was asked for, by the option or variable `from`. */
-static int add_asked(struct sockets *sockets, const char *from, const char *path) {
-  char folder[PATH_MAX];
+/* Adds the explicit path, which came from the option or variable `source`. */
+static int add_explicit(struct socket_paths *list, const char *source, const char *path) {
+  char directory[PATH_MAX];
   if (path[0] == '\0') {
-    (void)snprintf(sockets->fault, sizeof sockets->fault,
-                   "%s is empty: give the path of the daemon's socket", from);
+    (void)snprintf(list->error, sizeof list->error,
+                   "%s is empty: give the path of the daemon's socket", source);
     return FC_EINVAL;
   }
-  if (path[0] != '/' && getcwd(folder, sizeof folder) != NULL && add(sockets, folder, path) == 0)
+  if (path[0] != '/' && getcwd(directory, sizeof directory) != NULL &&
+      add(list, directory, path) == 0)
     return 0;
-  if (add(sockets, "", path) == 0)
+  if (add(list, "", path) == 0)
     return 0;
-  (void)snprintf(
-      sockets->fault, sizeof sockets->fault,
-      "%s, \"%.64s...\", has %zu bytes, and a socket's path at most %u: give a shorter one", from,
-      path, strlen(path), SOCKET_PATH_MAX - 1u);
+  (void)snprintf(list->error, sizeof list->error,
+                 "%s \"%.64s...\" has %zu bytes: the path of a socket has at most %u", source, path,
+                 strlen(path), SOCKET_PATH_MAX - 1u);
   return FC_EINVAL;
 }
 
-int sockets_find(struct sockets *sockets, const char *path) {
-  sockets->n = 0;
-  sockets->fault[0] = '\0';
+int socket_paths_find(struct socket_paths *list, const char *path) {
+  list->n = 0;
+  list->error[0] = '\0';
   if (path != NULL)
-    return add_asked(sockets, "the socket that was asked for", path);
-  const char *named = getenv("FCACHE_SOCKET");
-  if (named != NULL && named[0] != '\0')
-    return add_asked(sockets, "$FCACHE_SOCKET", named);
+    return add_explicit(list, "the socket option", path);
+  const char *variable = getenv("FCACHE_SOCKET");
+  if (variable != NULL && variable[0] != '\0')
+    return add_explicit(list, "$FCACHE_SOCKET", variable);
   const char *runtime = getenv("XDG_RUNTIME_DIR");
   if (runtime != NULL && runtime[0] == '/')
-    (void)add(sockets, runtime, SOCKETS_NAME); /* too long: nothing can listen there either */
-  return add(sockets, SOCKETS_SYSTEM_DIR, SOCKETS_NAME);
+    (void)add(list, runtime, SOCKET_PATHS_NAME); /* too long: no daemon can listen there either */
+  return add(list, SOCKET_PATHS_SYSTEM_DIR, SOCKET_PATHS_NAME);
 }

@@ -1,27 +1,27 @@
-/* socket_paths.h - where the daemon may listen, in the order in which it is looked for. */
-#ifndef FC_CLIENT_SOCKETS_H
-#define FC_CLIENT_SOCKETS_H
+/* socket_paths.h - the socket paths at which a client looks for the daemon, in order. */
+#ifndef FC_CLIENT_SOCKET_PATHS_H
+#define FC_CLIENT_SOCKET_PATHS_H
 
 #include <stddef.h>
 
-#define SOCKETS_MAX 2u
-#define SOCKET_PATH_MAX 108u /* what an address takes, its NUL included */
+#define SOCKET_PATHS_MAX 2u
+#define SOCKET_PATH_MAX 108u /* bytes of an address, its NUL included */
 
-/* Of the system's daemon. */
-#define SOCKETS_SYSTEM_ABOVE "/run"
-#define SOCKETS_SYSTEM_DIR SOCKETS_SYSTEM_ABOVE "/fcached"
-#define SOCKETS_NAME "fcached.sock"
+/* The socket of the system's daemon. */
+#define SOCKET_PATHS_SYSTEM_PARENT "/run"
+#define SOCKET_PATHS_SYSTEM_DIR SOCKET_PATHS_SYSTEM_PARENT "/fcached"
+#define SOCKET_PATHS_NAME "fcached.sock"
 
-struct sockets {
-  char paths[SOCKETS_MAX][SOCKET_PATH_MAX];
+struct socket_paths {
+  char paths[SOCKET_PATHS_MAX][SOCKET_PATH_MAX];
   size_t n;
-  char fault[192]; /* what was wrong with a path that was asked for; else "" */
+  char error[192]; /* why socket_paths_find failed, else "" */
 };
 
-/* `path` alone if not NULL; else $FCACHE_SOCKET alone if set and not empty; else
- * $XDG_RUNTIME_DIR/fcached.sock (where set), then /run/fcached/fcached.sock. A relative path is
- * made absolute (where that fits an address), so that it means the same after chdir. 0, or
- * FC_EINVAL, with `fault` set, where a path that was asked for is empty or too long. */
-int sockets_find(struct sockets *sockets, const char *path);
+/* Lists `path` alone if it is not NULL, else $FCACHE_SOCKET alone if it is set and not empty, else
+ * $XDG_RUNTIME_DIR/fcached.sock (if that is absolute) and /run/fcached/fcached.sock. Makes a
+ * relative path absolute if the result fits an address, so that chdir does not change its meaning.
+ * Returns 0, or FC_EINVAL with `error` if the explicit path is empty or too long. */
+int socket_paths_find(struct socket_paths *list, const char *path);
 
 #endif

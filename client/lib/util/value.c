@@ -1,4 +1,5 @@
-/* Buffers that are used again. */
+/* Values: buffers that a caller reuses from call to call. */
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,11 +7,11 @@
 #include "client/lib/util/value.h"
 #include "fcache.h"
 
-/* glibc copies more than about 2 KiB by REP MOVSB where the processor says that it is fast; on AMD
- * Zen 3 and 4 that is up to 20 times slower where source and destination lie alike within their
- * pages (glibc bug 30994), and a value from a receive buffer is such a case as often as not. */
+/* glibc copies more than about 2 KiB by REP MOVSB if the processor claims that it is fast. On AMD
+ * Zen 3 and 4 it is up to 20 times slower if source and destination have similar offsets in their
+ * pages (glibc bug 30994), as a value in a receive buffer often has. Small steps avoid it. */
 #define STEP_BYTES 2048u
-#define STEPPED_MAX_BYTES 65536u /* from here on the slow start no longer matters */
+#define STEPPED_MAX_BYTES 65536u /* above, the slow start does not matter */
 
 static void copy(uint8_t *to, const uint8_t *from, size_t size) {
   for (; size > STEP_BYTES && size <= STEPPED_MAX_BYTES; size -= STEP_BYTES) {
@@ -25,12 +26,13 @@ int value_reserve(struct fcache_value *value, size_t size) {
   if (size <= value->capacity)
     return FCACHE_OK;
   if (size > PTRDIFF_MAX)
-    return FCACHE_ENOMEM; /* no object is larger */
+    return FCACHE_ENOMEM; /* the largest object */
   void *room = realloc(value->data, size);
   if (room == NULL)
     return FCACHE_ENOMEM;
   value->data = room;
   value->capacity = size;
+  assert(value->data != NULL);
   return FCACHE_OK;
 }
 

@@ -1,11 +1,11 @@
-/* value.h - room in a caller's value, for what is received straight into it. */
+/* value.h - room in a caller's value, into which the library receives directly. */
 #ifndef FC_CLIENT_VALUE_H
 #define FC_CLIENT_VALUE_H
 
 #include "fcache.h"
 
-/* Makes the capacity at least `size`; the content up to `size` stays, the rest is anything.
- * FCACHE_OK, or FCACHE_ENOMEM with the value as it was. */
+/* Makes the capacity at least `size` bytes, and keeps the content. Returns FCACHE_OK, or
+ * FCACHE_ENOMEM with the value unchanged. */
 int value_reserve(struct fcache_value *value, size_t size);
 
 #endif

@@ -5,8 +5,8 @@
     with fcached.Client("gpt2-base") as client:
         logprob = client.cached("logprob_of", "base", prompt, 0, lambda: model(prompt))
 
-What one worker computed, the others of the namespace find; what several miss at the same time, one
-computes. Without the daemon, everything is computed as if there were no cache."""
+The workers of a namespace share each other's results. If several miss the same key at the same
+time, one computes it. Without the daemon, each worker computes everything itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# What takes time to import comes with its first use: name -> submodule, None for the submodule.
+# Imported at their first use, because they take time: name -> submodule (None: a submodule).
 _LAZY = {
     "ServerStats": "stats",
     "Stats": "stats",

@@ -1,4 +1,4 @@
-"""The extension in C. What is public stands in fcached; this is the contract behind it."""
+"""The C extension. Use the names that fcached exports."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ T_co = TypeVar("T_co", covariant=True)
 Prompt = str | bytes
 
 class Items(Protocol[T_co]):
-    """What is indexed from 0 to its length: a list, a tuple, an array."""
+    """An object that is indexed from 0 to its length: a list, a tuple, an array."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> T_co: ...
 
 @final
 class _Sentinel:
-    """Falsy; its repr is its name; the same object after copy and pickle."""
+    """Falsy. Its repr is its name. Copy and pickle return the same object."""
 
 MISS: Final[_Sentinel]
-"""What a lookup returns that found nothing."""
+"""The result of a lookup that found no value."""
 LEASED: Final[_Sentinel]
-"""What a lookup with ``lease=True`` returns for a miss that is now this worker's to compute."""
+"""The result of a lookup with ``lease=True`` for a miss that this worker must compute."""
 
 class Client:
-    """One namespace, as one worker sees it. Any number of threads may use it: each has a handle of
-    the C library (a connection) of its own. Calls nested in ``compute`` use the same one."""
+    """A worker's access to one namespace. Each thread that uses it has its own handle of the C
+    library, and so its own connection. Calls nested in ``compute`` use the same handle."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Client:
         client: str | None,
         deadline_ms: int,
         lease_ms: int,
-        wait_ms: int,  # -1: not at all; 0: as long as lease_ms
+        wait_ms: int,  # -1: never; 0: as long as lease_ms
         max_entries: int | None,
         max_bytes: int | None,
         manifest: str | None,
         verify: float,  # 0.0 to 1.0
-        ranks: Callable[[], bool] | None,  # asked per call once torch.distributed is imported:
-        # True turns sharing off for good
+        ranks: Callable[[], bool] | None,  # called by each call once torch.distributed is imported:
+        # True turns sharing off permanently
     ) -> None: ...
     def get(
         self,
@@ -114,32 +114,31 @@ class Client:
         compute_misses: Callable[[list[int]], Items[T]],
         found: Callable[[list[int]], object],
     ) -> list[T]:
-        """`cached_batch`, which calls `found` before each call of `compute_misses` with the indices
-        of the hits since the call before. What it raises costs nothing."""
+        """`cached_batch`, which also calls `found` before each call of `compute_misses`, with the
+        indices of the hits since its last call. Exceptions of `found` are ignored."""
     def set_probe(self, probe: str | None) -> None: ...
     def clear(self, view: str | None = None, op: str | None = None) -> int: ...
     def close(self) -> None: ...
     @property
     def connected(self) -> bool:
-        """True while a connection of this client is up, any thread's; a False may turn True at any
-        call."""
+        """True while a connection of any thread is up. May change at any call."""
     @property
     def closed(self) -> bool: ...
     def _local(self, op: str, view: str, prompt: Prompt, top_k: int) -> Any:
-        """What `get` finds without a message, in shared memory: the value, recorded as a hit, or
-        MISS. Never waits."""
+        """`get` from shared memory alone: returns the value and records a hit, or returns MISS.
+        Never waits."""
     def _counters(self) -> dict[str, int]:
-        """struct fcache_counters summed over the threads' handles, and `unencodable`,
+        """The fields of struct fcache_counters, summed over all threads, and `unencodable`,
         `undecodable`, `verified`, `differing`."""
     def _server_stats(self) -> list[tuple[str | None, str, int | float | str]]:
         """(namespace or None, name, value), in the daemon's order."""
-    # Called by C; fcached.Client has them.
+    # Hooks that the extension calls. fcached.Client implements them.
     def _on_unencodable(self, op: str, error: Exception) -> None: ...
     def _on_undecodable(self, op: str, error: ValueError) -> None: ...
     def _on_differing(
         self, op: str, view: str, prompt_hash: str, top_k: int, stored: str, computed: str
     ) -> None:
-        """`verify` found a hit that a new computation does not give: both encodings' XXH3-128."""
+        """A verified hit differs from its new computation. Gets the XXH3-128 of both encodings."""
 
 def encode(value: Any, /) -> bytes: ...
 def decode(data: bytes, /) -> Any: ...

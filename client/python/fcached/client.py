@@ -1,4 +1,4 @@
-"""Client: the results of one namespace, shared between the processes of a machine."""
+"""Client: shares the results of one namespace between the processes of a machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from .stats import ServerStats, Stats
 
-_WARNINGS_MAX = 1000  # different ones: a text may tell of a value's place
-_MS_MAX = 2**32 - 2  # the C library's own numbers of milliseconds end here
+_WARNINGS_MAX = 1000  # different texts: a text may contain the position of a value
+_MS_MAX = 2**32 - 2  # the largest number of milliseconds in the C library
 
 
 def _milliseconds(seconds: float, what: str) -> int:
-    """Rounded up: 0 stands for a default, and is only given by 0."""
+    """Rounds up, because 0 milliseconds means a default."""
     if not isinstance(seconds, (int, float)):
         raise TypeError(f"{what} must be a number of seconds, not {type(seconds).__name__}")
     if math.isnan(seconds) or seconds < 0:
@@ -54,27 +54,32 @@ def _share(verify: float | None) -> float:
 
 
 class Client(_core.Client):
-    """One namespace, as one worker sees it.
+    """A worker's access to one namespace.
 
-    ``namespace`` names everything that the numbers depend on (see :func:`fcached.namespace_for`);
-    None is ``$FCACHE_NAMESPACE``. A :class:`fcached.Namespace` brings its manifest along.
-    ``socket``: the only socket to try; None: the usual places. ``client``: this worker's name in
-    traces. Seconds: ``deadline`` bounds one exchange with the daemon, ``lease`` how long a
-    computation may take before another worker takes it over, and ``wait`` how long ``cached`` and
-    ``cached_batch`` wait for what others compute (None: as long as ``lease``; 0: not at all).
-    ``max_entries`` and ``max_bytes`` limit the namespace for all its clients; bytes are those that
-    the daemon charges for an entry, a little more than its key and value have. ``verify``: the
-    share of hits, 0 to 1, that is computed again and compared (None: ``$FCACHE_VERIFY``, else none).
-    ``independent_ranks=True`` (or ``$FCACHE_INDEPENDENT_RANKS=1``): the ranks of torch.distributed
-    may take different branches; else sharing is off where there are several.
+    ``namespace``: a name for everything that the numbers depend on (see
+    :func:`fcached.namespace_for`). None: ``$FCACHE_NAMESPACE``. A :class:`fcached.Namespace` has a
+    manifest, which is stored with it.
+    ``socket``: the only socket to try. None: the usual places.
+    ``client``: this worker's name in traces.
+    ``deadline``: seconds that bound one exchange with the daemon.
+    ``lease``: seconds that a computation may take before another worker takes over.
+    ``wait``: seconds that ``cached`` and ``cached_batch`` wait for the computations of other
+    workers. None: as long as ``lease``. 0: not at all.
+    ``max_entries``, ``max_bytes``: limits of the namespace, for all its clients. The daemon charges
+    an entry a little more than the bytes of its key and value.
+    ``verify``: the share of hits, 0 to 1, that is computed again and compared. None:
+    ``$FCACHE_VERIFY``, else 0.
+    ``independent_ranks``: if true, the ranks of torch.distributed may take different branches, so
+    that sharing stays on with several. None: ``$FCACHE_INDEPENDENT_RANKS=1``.
 
-    It never breaks or hangs its user: without a daemon, lookups miss and ``cached`` computes.
-    ``$FCACHE_DISABLE=1`` turns it off on purpose; it then needs no namespace.
+    A client never breaks or hangs its user: without a daemon, lookups miss and ``cached`` computes.
+    ``$FCACHE_DISABLE=1`` turns it off. It then needs no namespace.
 
-    Any number of threads may use one client, and a forked child may go on with its parent's. It
-    pickles as its settings: the copy is another client of the same namespace.
+    Any number of threads may use one client, and a forked child may use its parent's. A client is
+    pickled as its settings: the copy is another client of the same namespace.
 
-    Raises TypeError for an argument of another type, and :class:`ArgumentError` for a bad value.
+    Raises TypeError for an argument of a wrong type, and :class:`ArgumentError` for an invalid
+    value.
     """
 
     __slots__ = ("_settings", "_warned", "__weakref__")
@@ -138,18 +143,18 @@ class Client(_core.Client):
 
     @property
     def namespace(self) -> str | None:
-        """As given, or as ``$FCACHE_NAMESPACE`` said when the client was made."""
+        """The argument, or ``$FCACHE_NAMESPACE`` when the client was created."""
         found: str | None = self._settings["namespace"]
         return found
 
     def stats(self) -> Stats:
-        """What this client did in this process, all its threads together."""
+        """The counters of this client in this process, summed over all threads."""
         from .stats import Stats
 
         return Stats._of(self._counters())
 
     def server_stats(self) -> ServerStats:
-        """The daemon's own figures. UnavailableError where no daemon answers."""
+        """The daemon's statistics. Raises UnavailableError if no daemon answers."""
         from .stats import ServerStats
 
         return ServerStats._of(self._server_stats())

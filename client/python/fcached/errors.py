@@ -1,19 +1,19 @@
-"""The exceptions of fcached. All are :class:`Error`; none ever means that the daemon is away,
-but for :class:`UnavailableError`, from calls that have no other result than the daemon's."""
+"""The exceptions of fcached, all derived from :class:`Error`. Only :class:`UnavailableError` means
+that no daemon answered. The calls that raise it have no other result than the daemon's."""
 
 from __future__ import annotations
 
 
 class Error(Exception):
-    """Root of all. ``code`` is the C library's error code (``enum fcache_error_code``), 0 where
-    the error is the Python package's own."""
+    """Base class. ``code`` is the error code of the C library (``enum fcache_error_code``), or 0
+    for an error of the Python package."""
 
     code: int = 0
 
 
 class ArgumentError(Error, ValueError):
-    """An argument is not valid: a name that is empty, too long, not UTF-8 or has a control
-    character; a limit that is not positive."""
+    """An argument is invalid, such as a name that is empty, too long, not UTF-8 or has a control
+    character, or a limit that is not positive."""
 
 
 class NamespaceError(Error, ValueError):
@@ -21,15 +21,15 @@ class NamespaceError(Error, ValueError):
 
 
 class TooBigError(Error, ValueError):
-    """The value is larger than the daemon takes."""
+    """The value exceeds the daemon's largest value (``--max-value``)."""
 
 
 class BatchError(Error, RuntimeError):
-    """``compute_misses`` returned another number of values than it was asked for."""
+    """``compute_misses`` returned a wrong number of values."""
 
 
 class DeniedError(Error):
-    """The daemon does not let this user do that."""
+    """This user lacks the permission."""
 
 
 class UnavailableError(Error, ConnectionError):
@@ -41,12 +41,12 @@ class ProtocolError(Error):
 
 
 class RefusedError(Error):
-    """The daemon refused the request for another reason: the text has it."""
+    """The daemon refused the request for the reason in the text."""
 
 
 class EncodeError(Error, TypeError):
-    """The value, or something in it, has no encoding. The text says how to register its class."""
+    """The value or a part of it has no encoding. The text says how to register its class."""
 
 
 class DecodeError(Error, ValueError):
-    """What is stored is not a value of this encoding, or names a class not registered here."""
+    """The stored bytes are not a value, or name a class that is not registered in this process."""

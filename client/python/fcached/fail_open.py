@@ -1,4 +1,4 @@
-"""No log line, count or callback costs the caller a result."""
+"""Calls whose errors never cost the caller a result: log lines, counters, callbacks."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def log_line(text: str) -> None:
-    """One line on stderr, where there is one that takes it."""
+    """Prints a line to stderr. Ignores errors."""
     try:
         if sys.stderr is not None:
             print(text, file=sys.stderr)
     except Exception:
-        pass  # closed, full, or another encoding: there is no better place to say so
+        pass  # stderr is closed, full or has another encoding
 
 
 def attempt(call: Callable[..., object], *args: Any) -> None:
-    """``call(*args)``, for what the result does not depend on. What it raises becomes a line."""
+    """Calls ``call(*args)``. Logs an exception as one line instead of raising it."""
     try:
         call(*args)
     except Exception as error:

@@ -1,7 +1,8 @@
-"""Where a model's files are: a path, or an id of the Hugging Face hub in its local cache.
+"""Finds the files of a model: by path, or by a Hugging Face hub id in the local cache.
 
-Nothing is downloaded and ``huggingface_hub`` is not imported: the layout of the cache is public
-(``models--ORG--NAME/refs/REVISION`` holds a commit, ``snapshots/COMMIT`` is a folder of links).
+Downloads nothing and does not import ``huggingface_hub``. The layout of the cache is public:
+``models--ORG--NAME/refs/REVISION`` contains a commit, and ``snapshots/COMMIT`` is a directory of
+links.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def _cache_folder() -> str:
-    """As huggingface_hub finds it."""
+def _cache_directory() -> str:
+    """The directory that huggingface_hub would use."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if os.environ.get(name):
             return os.path.expanduser(os.path.expandvars(os.environ[name]))
@@ -27,7 +28,7 @@ def _cache_folder() -> str:
 
 
 def _commit_of(repository: str, revision: str) -> str | None:
-    """The commit that ``revision`` (a branch, a tag, a commit) stands for in the cache."""
+    """The commit of ``revision`` (a branch, a tag or a commit) in the cache, or None."""
     if _COMMIT.fullmatch(revision):
         return revision
     if ".." in revision.split("/"):
@@ -41,14 +42,14 @@ def _commit_of(repository: str, revision: str) -> str | None:
 
 
 def locate(what: str, name: str, revision: str | None, cache_dir: str | None) -> str:
-    """The path of a file or folder that exists: ``name`` itself, or its snapshot in ``cache_dir``
-    (None: the hub's default). ``what`` is the argument's name, for the text of the ArgumentError.
+    """The path of an existing file or directory: ``name`` itself, or its snapshot in ``cache_dir``
+    (None: the hub's default). Raises an ArgumentError that names the argument ``what``.
     """
     if os.path.exists(name):
         return os.path.abspath(name)
     if not _HUB_ID.fullmatch(name):
-        raise ArgumentError(f"{what}: no file or folder {name!r}")
-    cache = _cache_folder() if cache_dir is None else cache_dir
+        raise ArgumentError(f"{what}: no file or directory {name!r}")
+    cache = _cache_directory() if cache_dir is None else cache_dir
     repository = os.path.join(cache, "models--" + name.replace("/", "--"))
     revision = "main" if revision is None else revision
     commit = _commit_of(repository, revision)
@@ -59,6 +60,6 @@ def locate(what: str, name: str, revision: str | None, cache_dir: str | None) ->
     raise ArgumentError(
         f"{what}: {name!r} is neither a path nor, at revision {revision!r}, in the Hugging Face "
         f"cache {cache}; nothing is downloaded here: call this after the model has been loaded, or "
-        "give its folder. For a model that has no files on this machine, name the namespace "
+        "give its directory. For a model that has no files on this machine, name the namespace "
         "yourself: fcached.Client(namespace=...)"
     )

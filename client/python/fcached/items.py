@@ -1,5 +1,5 @@
-"""Several things that a caller gives at once, such as prompts and their values. The caller knows
-which is which by position, so only what has an order is taken, and in that order."""
+"""Reads sequences of prompts and of values from the caller. Values belong to prompts by position,
+so an object without an order is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _check(given: object, what: str) -> None:
 
 
 def count(given: Any, what: str) -> int:
-    """How many items ``given`` has, by ``len``. TypeError where it has no positions or no order."""
+    """The number of items of ``given``. Raises TypeError if it has no positions or no order."""
     _check(given, what)
     if not hasattr(type(given), "__getitem__"):
         raise _refuse(given, what, "which has no positions: give list(...) of it")
@@ -36,14 +36,14 @@ def count(given: Any, what: str) -> int:
 
 
 def at_positions(given: Any, size: int) -> list[Any]:
-    """``given[0]`` to ``given[size - 1]``. What pandas has is indexed by position, not by label."""
+    """``given[0]`` to ``given[size - 1]``. Objects of pandas are indexed by position, not by label."""
     by_position = given.iloc if hasattr(type(given), "iloc") else given
     return [by_position[position] for position in range(size)]
 
 
 def in_order(given: Any, what: str, most: int) -> list[Any]:
-    """The items of ``given``, which may also be an iterator: ``most`` and one more at most, so that
-    its end is not needed to see that there are too many. TypeError where it has no order."""
+    """The items of ``given``, which may be an iterator. Reads at most ``most`` + 1 of them, so that
+    an endless iterator is detected as too long. Raises TypeError if it has no order."""
     _check(given, what)
     kind = type(given)
     if hasattr(kind, "__getitem__") and hasattr(kind, "__len__"):

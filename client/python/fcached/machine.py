@@ -1,6 +1,8 @@
-"""What a model's numbers depend on beside its files: element type, device, processor, libraries.
+"""Facts beside its files that a model's numbers depend on: element type, device, processor,
+libraries.
 
-Nothing here imports numpy or torch, or initialises CUDA: a parent that names a namespace may fork.
+This module imports neither numpy nor torch and does not initialize CUDA, so a parent process that
+names a namespace may fork.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import platform
 from collections.abc import Iterable
 from typing import Any
 
-# Distributions that compute, or decide what is computed; the others only load and store.
+# Distributions that compute, or choose the computation. Others only load and store.
 LIBRARIES = (
     *(
         "numpy",
@@ -31,7 +33,7 @@ LIBRARIES = (
     *("dlm-sway", "lm-eval"),
 )
 
-# Settings that choose other kernels, or other arithmetic in them, behind the program's back.
+# Environment variables by which libraries choose kernels or arithmetic.
 _CHOICE_OF_KERNELS = (
     *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA"),
     *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE"),
@@ -57,9 +59,9 @@ _GPUS = "/proc/driver/nvidia/gpus"
 
 
 def dtype_name(dtype: Any) -> str:
-    """One name for each element type, of a str, a torch dtype, or a numpy dtype or scalar class:
-    ``torch.float32``, ``np.float32``, "torch.float32" and "fp32" are all "float32". A name that
-    is not known stays as it is, in lower case."""
+    """The canonical name of an element type, from a str, a torch dtype, or a numpy dtype or scalar
+    class: ``torch.float32``, ``np.float32``, "torch.float32" and "fp32" are all "float32". An
+    unknown name is returned in lower case."""
     name: object
     if isinstance(dtype, str):
         name = dtype
@@ -81,7 +83,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def _gpu_models() -> set[str]:
-    """The names of this machine's NVIDIA GPUs, as the driver tells without CUDA."""
+    """The names of this machine's NVIDIA GPUs, read from the driver without CUDA."""
     models = set()
     try:
         for gpu in os.listdir(_GPUS):
@@ -96,7 +98,7 @@ def _gpu_models() -> set[str]:
 
 
 def _processor() -> str:
-    """The processor's model, which BLAS libraries choose their kernels by."""
+    """The processor's model, by which BLAS libraries choose kernels."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -109,16 +111,16 @@ def _processor() -> str:
 
 
 def _set_among(names: tuple[str, ...]) -> dict[str, str]:
-    """The environment variables that are set, as "env.NAME"."""
+    """Those of the environment variables that are set, as "env.NAME"."""
     return {f"env.{name}": os.environ[name] for name in names if name in os.environ}
 
 
 def device_facts(device: Any) -> dict[str, str]:
-    """What a str, a torch.device or None says of the kernels that will run.
+    """Facts on the kernels that will run, from a device: a str, a torch.device or None.
 
-    "cpu" gives the processor. "cuda:1" gives "cuda" and the GPU's name, where all GPUs of this
-    machine are of one model: then its number does not matter. Where they are not, or another name
-    or none leaves the choice to the program, all that the choice depends on is told."""
+    "cpu" gives the processor. "cuda:1" gives "cuda" and the GPU's name if all GPUs of this machine
+    have the same model, because its number does not matter then. In all other cases the program
+    chooses the device, and the result has every fact that its choice depends on."""
     if not isinstance(device, (str, type(None))) and type(device).__module__ != "torch":
         raise TypeError(
             f"device must be a name such as 'cuda:0', or a torch.device; got {device!r}"
@@ -139,14 +141,14 @@ def device_facts(device: Any) -> dict[str, str]:
 
 
 def variable_facts() -> dict[str, str]:
-    """The variables that choose kernels, those of them that are set, as "env.NAME"."""
+    """The environment variables that are set and choose kernels, as "env.NAME"."""
     return _set_among(_CHOICE_OF_KERNELS)
 
 
 @functools.lru_cache(maxsize=None)
 def _version(distribution: str) -> str | None:
-    """The installed version; None where it is not installed. What this process has imported does
-    not change when the disk does, so it is asked for once."""
+    """The installed version, or None. Cached, because the modules that this process imported do not
+    change when the disk does."""
     import importlib.metadata  # 13 ms
 
     try:
@@ -156,8 +158,8 @@ def _version(distribution: str) -> str | None:
 
 
 def library_facts(libraries: Iterable[str] | None) -> dict[str, str]:
-    """Distribution to version, without importing any. None: those of LIBRARIES that are
-    installed. Of what is given by name, "not installed" is told as well."""
+    """Maps distributions to versions, without importing them. None: those of LIBRARIES that are
+    installed. A distribution given by name may be "not installed"."""
     if libraries is None:
         found = ((name, _version(name)) for name in LIBRARIES)
         return {name: version for name, version in found if version is not None}

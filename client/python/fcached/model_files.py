@@ -1,7 +1,7 @@
-"""Which files of a model's folder its numbers depend on, and digests of them in groups.
+"""Selects the files that a model's numbers depend on, and digests them in groups.
 
-A file counts unless it is known not to matter: one too many changes the namespace and costs hits,
-one too few would mix the results of two models. docs/python.md has the rules as a table.
+A file counts unless it is known not to matter. One too many changes the namespace and costs hits.
+One too few would mix the results of two models. docs/python.md has the rules as a table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import _core
 from .digests import Digests
 from .errors import ArgumentError
 
-_IGNORED_FOLDERS = (
+_IGNORED_DIRECTORIES = (
     *(".*", "__pycache__"),
     *("checkpoint-[0-9]*", "global_step[0-9]*", "runs", "logs", "wandb"),
 )
@@ -28,7 +28,7 @@ _IGNORED_FILES = (
     *("rng_state*.pth", "training_args.bin", "trainer_state.json", "events.out.tfevents.*"),
     *("all_results.json", "train_results.json", "eval_results.json"),
 )
-# In this order: tokenizer.model and tokenizer.bin are no weights.
+# The first matching group counts: tokenizer.model and tokenizer.bin are not weights.
 _GROUPS = (
     (
         "tokenizer",
@@ -48,7 +48,7 @@ _GROUPS = (
     ("code", ("*.py", "*.so", "*.cu", "*.cpp")),
     ("config", ("*.json", "*.yaml", "*.yml", "*.toml", "*.ini")),
 )
-# Where the writer of a file notes a path or a hub id that who loads the file does not use.
+# Keys under which a writer records a path or hub id that loaders of the file ignore.
 _NOTED_PATHS = {
     "config.json": "_name_or_path",
     "tokenizer_config.json": "name_or_path",
@@ -69,34 +69,35 @@ def _group_of(name: str) -> str:
 
 
 def _walk(what: str, root: str, every_file: bool) -> dict[str, str]:
-    """Relative name to path, of the files below ``root`` that count. Links are followed."""
+    """Maps the relative names of the files below ``root`` that count to their paths. Follows links."""
     found: dict[str, str] = {}
     seen: set[tuple[int, int]] = set()
-    folders = [""]
-    while folders:
-        relative = folders.pop()
+    directories = [""]
+    while directories:
+        relative = directories.pop()
         with os.scandir(os.path.join(root, relative)) as listing:
             for entry in listing:
                 name = os.path.join(relative, entry.name)
-                status = entry.stat()  # raises for a link to nothing: a download cut short
-                is_folder = stat.S_ISDIR(status.st_mode)
-                ignored = _IGNORED_FOLDERS if is_folder else _IGNORED_FILES
+                status = entry.stat()  # raises for a dangling link, after an interrupted download
+                is_directory = stat.S_ISDIR(status.st_mode)
+                ignored = _IGNORED_DIRECTORIES if is_directory else _IGNORED_FILES
                 if not every_file and _matches(entry.name.lower(), ignored):
                     continue
                 if stat.S_ISREG(status.st_mode):
                     found[name] = entry.path
-                elif is_folder and (status.st_dev, status.st_ino) not in seen:
-                    seen.add((status.st_dev, status.st_ino))  # a link upwards would never end
-                    folders.append(name)
+                elif is_directory and (status.st_dev, status.st_ino) not in seen:
+                    seen.add((status.st_dev, status.st_ino))  # a link to a parent would recurse
+                    # forever
+                    directories.append(name)
                 if len(found) > _MAX_FILES:
                     raise ArgumentError(
-                        f"{what}: more than {_MAX_FILES} files in {root}: not a model's folder"
+                        f"{what}: more than {_MAX_FILES} files in {root}: not a model's directory"
                     )
     return found
 
 
 def _missing_shard(files: dict[str, str]) -> str | None:
-    """The name of a part that is absent where others of ``x-00001-of-00003.y`` are there."""
+    """The name of a missing part of ``x-00001-of-00003.y``, or None."""
     shards = [shard for shard in map(_SHARD.fullmatch, files) if shard]
     for stem, width, count, suffix in {(m[1], len(m[2]), m[3], m[4]) for m in shards}:
         for number in range(1, min(int(count), _MAX_FILES) + 1):
@@ -107,20 +108,20 @@ def _missing_shard(files: dict[str, str]) -> str | None:
 
 
 def _siblings(path: str) -> dict[str, str]:
-    """A single file, or all parts of one that was split. The first part's name says nothing of
-    the content, so names stand here without what is before the number."""
-    folder, name = os.path.split(path)
+    """A single file, or all parts of a split one. Names of parts begin at the number, because the
+    text before it does not depend on the content."""
+    directory, name = os.path.split(path)
     shard = _SHARD.fullmatch(name)
     if not shard:
         return {"": path}
     stem, number, count, suffix = shard.groups()
     numbers = range(1, min(int(count), _MAX_FILES) + 1)
     parts = (f"{i:0{len(number)}}-of-{count}{suffix}" for i in numbers)
-    return {part: os.path.join(folder, stem + part) for part in parts}
+    return {part: os.path.join(directory, stem + part) for part in parts}
 
 
 def _read_config(path: str) -> dict[str, object] | None:
-    """The object in a JSON file; None where there is another thing in it."""
+    """The object in a JSON file, or None if it contains something else."""
     try:
         with open(path, "rb") as file:
             loaded = json.loads(file.read(_MAX_CONFIG_BYTES))
@@ -130,7 +131,8 @@ def _read_config(path: str) -> dict[str, object] | None:
 
 
 def _config_digest(path: str) -> str:
-    """Of a JSON object without the path noted in it, whatever the spelling; else of the bytes."""
+    """The digest of a JSON object without the recorded path and independent of its formatting. For
+    other content, the digest of the bytes."""
     config = _read_config(path)
     if config is None:
         return _core.file_digest(path)
@@ -139,17 +141,17 @@ def _config_digest(path: str) -> str:
 
 
 class ModelFiles:
-    """The files of a model, an adapter or a tokenizer that count; with ``every_file``, all.
+    """The files of a model, an adapter or a tokenizer that count, or all with ``every_file``.
 
-    Making one raises ArgumentError, of ``what`` (an argument's name), where ``root`` cannot be
-    listed, or misses a part of what it has other parts of."""
+    The constructor raises an ArgumentError that names the argument ``what`` if ``root`` cannot be
+    listed or lacks a part of a split file."""
 
     def __init__(self, what: str, root: str, *, every_file: bool = False) -> None:
         self.root = root
         self._what = what
-        self._is_folder = os.path.isdir(root)
+        self._is_directory = os.path.isdir(root)
         try:
-            self._files = _walk(what, root, every_file) if self._is_folder else _siblings(root)
+            self._files = _walk(what, root, every_file) if self._is_directory else _siblings(root)
         except OSError as error:
             raise self._unreadable(error) from error
         missing = None if every_file else _missing_shard(self._files)
@@ -160,23 +162,23 @@ class ModelFiles:
         return ArgumentError(f"{self._what}: {error.filename}: {error.strerror}")
 
     def _group(self, name: str) -> str:
-        # A single file that is given as a model is its weights, whatever it is called.
-        return _group_of(os.path.basename(name)) if self._is_folder else "weights"
+        # A single file given as a model is its weights, whatever its name.
+        return _group_of(os.path.basename(name)) if self._is_directory else "weights"
 
     def has(self, name: str) -> bool:
-        """Whether the folder itself has a file of this name."""
+        """True if the top directory has a file of this name."""
         return name in self._files
 
     def require_weights(self) -> None:
-        """Raises ArgumentError where there are none: what is left would say nothing."""
+        """Raises ArgumentError if there are none: the other files do not identify a model."""
         if not any(self._group(name) == "weights" for name in self._files):
             raise ArgumentError(
                 f"{self._what}: {self.root} has no weights in it (such as *.safetensors): give the "
-                "folder that has, and call this after the model has been downloaded"
+                "directory that has, and call this after the model has been downloaded"
             )
 
     def config_value(self, name: str, key: str) -> str | None:
-        """The string ``key`` of the folder's own JSON file ``name``."""
+        """The string ``key`` of the JSON file ``name`` in the top directory, or None."""
         try:
             config = _read_config(self._files[name]) if name in self._files else None
         except OSError as error:
@@ -185,8 +187,8 @@ class ModelFiles:
         return value if isinstance(value, str) else None
 
     def digests(self, digests: Digests) -> dict[str, str]:
-        """A digest of each group that has files: "weights", "config", "tokenizer", "code",
-        "other". Names within the folder count, the folder's own place does not."""
+        """A digest of each group that has files: "weights", "config", "tokenizer", "code", "other".
+        Names relative to the directory count, but not its own path."""
         lines: dict[str, list[bytes]] = {}
         for name, path in sorted(self._files.items()):
             try:
@@ -201,7 +203,7 @@ class ModelFiles:
         return {group: _core.prompt_hash(b"".join(of)) for group, of in lines.items()}
 
     def digest(self, digests: Digests, without: str | None = None) -> str:
-        """One digest of all groups, or of all but one."""
+        """One digest of all groups, or of all except ``without``."""
         groups = self.digests(digests)
         groups.pop(without or "", None)
         return _core.prompt_hash(json.dumps(groups, sort_keys=True))

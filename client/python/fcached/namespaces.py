@@ -1,4 +1,5 @@
-"""Namespaces from what a model's numbers depend on, so that no two models share one.
+"""Derives namespaces from the facts that a model's numbers depend on, so that no two models share
+one.
 
     python -m fcached.namespaces MODEL [--adapter PATH] [--dtype float32] ...
 
@@ -19,16 +20,16 @@ from .errors import ArgumentError
 if TYPE_CHECKING:
     from .digests import Digests
 
-_MAX_MANIFEST_BYTES = 16 * 1024  # the daemon takes no larger one
+_MAX_MANIFEST_BYTES = 16 * 1024  # the daemon's limit
 _MAX_PREFIX = 64
 _MAX_TEXT = 256
-# In the manifest for people to read, not in the name: where the files were, not what is in them.
+# In the manifest for people, but not in the name: the origin of the files, not their content.
 _INFORMATION = ("model_name", "adapter_name", "tokenizer_name", "commit")
 
 
 class Namespace(str):
-    """A namespace's name, usable wherever a str is, with what it stands for: ``manifest``, a JSON
-    object as text, names to strings and numbers, keys sorted, 16 KiB at most."""
+    """The name of a namespace, a str, with its ``manifest``: the text of a JSON object that maps
+    names to strings and numbers, with sorted keys, at most 16 KiB."""
 
     manifest: str
 
@@ -37,7 +38,7 @@ class Namespace(str):
         if size > _MAX_MANIFEST_BYTES:
             raise ArgumentError(
                 f"the manifest of namespace {name!r} has {size} bytes; at most "
-                f"{_MAX_MANIFEST_BYTES} can be stored: put what is long in a file, and give its "
+                f"{_MAX_MANIFEST_BYTES} can be stored: write long values to a file, and give its "
                 "pathlib.Path"
             )
         self = super().__new__(cls, name)
@@ -49,22 +50,22 @@ class Namespace(str):
 
 
 def _canonical(facts: object) -> str:
-    """ASCII; the same for equal facts."""
+    """Equal facts give the same ASCII text."""
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
 
 def _printable(text: str) -> str:
-    """As strict readers of JSON take it: without NUL, and without what is no UTF-8 in a path."""
+    """Escapes NUL and bytes that are not UTF-8, which strict JSON parsers refuse."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _path_of(what: str, given: object) -> str:
-    """The argument as text; TypeError where it is no path, with the path a loaded model has."""
+    """The argument as text. The TypeError for a loaded model names the path that it came from."""
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
         if isinstance(path, str) and path and "\0" not in path:
             return path
-        raise ArgumentError(f"{what}: {path!r} is not the name of a file, a folder or a hub id")
+        raise ArgumentError(f"{what}: {path!r} is not the name of a file, a directory or a hub id")
     for owner in (given, getattr(given, "config", None)):
         for attribute in ("name_or_path", "_name_or_path"):
             noted = getattr(owner, attribute, None)
@@ -83,7 +84,7 @@ def _digest_of_text(text: str) -> str:
 
 
 def _fact(name: str, value: object, digests: Digests) -> str | int | float | None:
-    """A value of ``more`` as it stands in the manifest; None leaves it out."""
+    """A value of ``more`` in the form for the manifest, or None to omit it."""
     from .model_files import ModelFiles
 
     if value is None:
@@ -91,11 +92,11 @@ def _fact(name: str, value: object, digests: Digests) -> str | int | float | Non
     if isinstance(value, os.PathLike):
         path = _path_of(name, value)
         if not os.path.exists(path):
-            raise ArgumentError(f"{name}: no file or folder {path!r}")
+            raise ArgumentError(f"{name}: no file or directory {path!r}")
         return ModelFiles(name, path, every_file=True).digest(digests)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) and abs(value) < 1 << 53:  # what every reader of JSON takes exactly
+    if isinstance(value, int) and abs(value) < 1 << 53:  # exact in every JSON parser
         return int(value)
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
@@ -117,7 +118,7 @@ def _fact(name: str, value: object, digests: Digests) -> str | int | float | Non
 def _model_facts(
     model: object, revision: str | None, cache_dir: str | None, digests: Digests
 ) -> tuple[dict[str, str], str, str]:
-    """Its facts, its path, and the kind of model it says that it is ("gpt2", else "model")."""
+    """The model's facts, its path, and its type from config.json (else "model")."""
     from .hub import locate
     from .model_files import ModelFiles
 
@@ -132,8 +133,8 @@ def _model_facts(
         )
     files.require_weights()
     facts = {**files.digests(digests), "model_name": name}
-    folder, commit = os.path.split(root)
-    if os.path.basename(folder) == "snapshots":
+    directory, commit = os.path.split(root)
+    if os.path.basename(directory) == "snapshots":
         facts["commit"] = commit
     return facts, root, files.config_value("config.json", "model_type") or "model"
 
@@ -151,7 +152,7 @@ def _adapter_facts(adapter: object, cache_dir: str | None, digests: Digests) -> 
 def _tokenizer_facts(
     tokenizer: object, model_root: str, cache_dir: str | None, digests: Digests
 ) -> dict[str, str]:
-    """Of a tokenizer of its own; {} where it is the model's, whose files count already."""
+    """The facts of a separate tokenizer, or {} for the model's own, whose files count already."""
     from .hub import locate
     from .model_files import ModelFiles
 
@@ -159,7 +160,7 @@ def _tokenizer_facts(
     root = locate("tokenizer", name, None, cache_dir)
     if os.path.realpath(root) == os.path.realpath(model_root):
         return {}
-    # Its folder may be another model's, whose weights do not matter here.
+    # Its directory may be that of another model, whose weights do not matter.
     digest = ModelFiles("tokenizer", root).digest(digests, without="weights")
     return {"other_tokenizer": digest, "tokenizer_name": name}
 
@@ -170,7 +171,7 @@ def _more_facts(
     facts = {}
     for name, value in more.items():
         if name in taken or name in _INFORMATION:
-            raise ArgumentError(f"{name!r} is a name of the manifest's own; choose another")
+            raise ArgumentError(f"{name!r} is reserved in the manifest: choose another name")
         fact = _fact(name, value, digests)
         if fact is not None:
             facts[name] = fact
@@ -194,27 +195,29 @@ def namespace_for(
     cache_dir: str | os.PathLike[str] | None = None,
     **more: Any,
 ) -> Namespace:
-    """The namespace of the results of a model, by what they depend on.
+    """Returns the namespace of a model's results, derived from the facts that they depend on.
 
-    Equal files give equal names, wherever they lie and whatever their folder is called; another
-    content, dtype, kind of device, library version or value of ``more`` gives another name.
+    Equal files give equal names in any directory. Other content, another dtype, kind of device,
+    library version or value of ``more`` gives another name.
 
-    model: a folder, a single file (``.gguf``), or a hub id, looked up in the local Hugging Face
-        cache (``cache_dir``, or where ``$HF_HOME`` and its like say) at ``revision``, "main" unless
-        given. Nothing is downloaded. Where loading the model may download a newer revision, load
-        it first.
-    adapter, tokenizer: likewise; the tokenizer in the model's folder counts anyway.
-    dtype: a name or a dtype of torch or numpy; "fp32" is "float32". device: "cuda:1" is "cuda" and
-        its GPU's name. None leaves it out: right where all workers take the same.
-    libraries: distributions whose versions count; None: all that compute and are installed
-        (``fcached.machine.LIBRARIES``). None is imported.
-    label: what the name begins with, instead of the model's type; another label is another name.
-    more: anything else that the results depend on, as ``name=value``: str, int, float, bool, lists
-        and dicts of them, or a pathlib.Path, whose content counts. None is as if not given.
+    model: a directory, a single file (``.gguf``), or a hub id. A hub id is looked up in the local
+        Hugging Face cache (``cache_dir``, else ``$HF_HOME`` and related variables) at ``revision``
+        (default "main"). Nothing is downloaded. If loading the model may download a newer
+        revision, load it first.
+    adapter, tokenizer: as model. The tokenizer in the model's directory always counts.
+    dtype: a name, or a dtype of torch or numpy. "fp32" is "float32". None omits the fact, which is
+        right if all workers use the same.
+    device: "cuda:1" counts as "cuda" and the GPU's name. None omits the name, but not the facts by
+        which the program chooses a device.
+    libraries: distributions whose versions count. None: the installed ones of
+        ``fcached.machine.LIBRARIES``. No distribution is imported.
+    label: the prefix of the name, by default the model's type.
+    more: further facts as ``name=value``: str, int, float, bool, lists and dicts of them, or a
+        pathlib.Path, whose content counts. None omits the fact.
 
-    The first call reads all files; later ones, of any process, only those that changed
-    (:mod:`fcached.digests`). Raises ArgumentError for what is not there or is not complete, and
-    TypeError for a loaded model. Any thread may call it."""
+    The first call reads all files. Later calls, in any process, read only files that changed
+    (:mod:`fcached.digests`). Raises ArgumentError for missing or incomplete files, and TypeError
+    for a loaded model. Thread-safe."""
     from .digests import Digests
     from .machine import device_facts, dtype_name, library_facts, variable_facts
 
@@ -240,21 +243,23 @@ def namespace_for(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: 0, or 1 with one line on stderr."""
+    """Runs the command. Returns 0, or 1 after one line on stderr."""
     import argparse
     import sys
 
     parser = argparse.ArgumentParser(
         prog="python -m fcached.namespaces",
-        description="Print the namespace of a model's results, by what they depend on.",
+        description="Print the namespace of a model's results.",
     )
-    parser.add_argument("model", help="a folder, a file, or an id in the Hugging Face cache")
+    parser.add_argument("model", help="a directory, a file, or an id in the Hugging Face cache")
     for name in ("adapter", "tokenizer", "revision", "dtype", "device", "label", "cache-dir"):
         parser.add_argument(f"--{name}")
     parser.add_argument(
-        "--set", metavar="NAME=VALUE", action="append", default=[], help="anything else that counts"
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="a further fact"
     )
-    parser.add_argument("--manifest", action="store_true", help="print what went in, not the name")
+    parser.add_argument(
+        "--manifest", action="store_true", help="print the manifest instead of the name"
+    )
     given = vars(parser.parse_args(arguments))
     more = {}
     for item in given.pop("set"):

@@ -1,6 +1,6 @@
-"""Several ranks of one program: they must not take different branches, and a rank that hits where
-another misses does. So sharing is off where torch.distributed runs with more than one rank, unless
-the caller says that its ranks are independent."""
+"""Detects several ranks of one program. They must not take different branches, and a rank that hits
+takes another branch than one that misses. So sharing is off if torch.distributed runs with several
+ranks, unless the caller declares them independent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import warnings
 
 
 def launched() -> bool:
-    """Does the launcher's environment say that there are several ranks? As torchrun's does, before
-    the program has initialised torch.distributed."""
+    """True if a launcher such as torchrun has set an environment with several ranks. The program
+    may not have initialized torch.distributed yet."""
     size = os.environ.get("WORLD_SIZE", "")
     if not size.isdecimal() or int(size) < 2 or "RANK" not in os.environ:
         return False
@@ -19,7 +19,7 @@ def launched() -> bool:
 
 
 def initialised_size() -> int:
-    """The number of ranks of torch.distributed; 0 where it is not initialised, or not imported."""
+    """The number of ranks of torch.distributed, or 0 if it is not imported or not initialized."""
     dist = sys.modules.get("torch.distributed")
     is_initialized = getattr(dist, "is_initialized", None)  # missing while it is being imported
     if is_initialized is None or not is_initialized():
@@ -29,14 +29,14 @@ def initialised_size() -> int:
 
 
 def several() -> bool:
-    """Are there several ranks, as far as one can tell by now?"""
+    """True if torch.distributed, or before its initialization the launcher, has several ranks."""
     size = initialised_size()
     return size > 1 if size > 0 else launched()
 
 
 class Watch:
-    """``several()``, cheap enough for each call of a client, and with one warning. The launcher's
-    environment is looked at when it is made."""
+    """``several()`` for each call of a client: it warns, and reads the launcher's environment only
+    when it is created."""
 
     __slots__ = ("_launched",)
 
@@ -50,7 +50,7 @@ class Watch:
         warnings.warn(
             "fcached: sharing is off: torch.distributed has several ranks, and a rank that finds a"
             " result where another computes it would leave the others waiting in collectives. If"
-            " the ranks are independent, say so: independent_ranks=True or"
+            " the ranks are independent, set independent_ranks=True or"
             " FCACHE_INDEPENDENT_RANKS=1",
             RuntimeWarning,
             stacklevel=2,

@@ -1,4 +1,4 @@
-"""What a client did, and what its daemon tells."""
+"""The counters of a client, and the statistics of its daemon."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _NS = 1e-9
 
 @dataclass(frozen=True)
 class Stats:
-    """One client's counts in one process, all its threads together. Times in seconds."""
+    """The counters of one client in one process, summed over all threads. Times are in seconds."""
 
     cache_hits: int
     """Lookups that found a value."""
     cache_misses: int
-    """Values that were computed, or put, after a lookup found none."""
+    """Values that were computed or put after a miss."""
     forward_passes: int
-    """Computations, those of ``verify`` included."""
+    """Computations, including those of ``verify``."""
     scoring_wall_s: float
-    """Spent in lookups that hit, and in computations."""
+    """Time in lookups that hit and in computations."""
     batches_sent: int
-    """Calls of ``compute_misses``, those of ``verify`` not included."""
+    """Calls of ``compute_misses``, without those of ``verify``."""
     batched_prompts: int
     """Prompts passed to these calls."""
     max_batch_size: int
@@ -31,37 +31,37 @@ class Stats:
     degraded: int
     """Calls that found sharing off."""
     reconnects: int
-    """Connections after the first, each thread's own."""
+    """Connections after the first one of each thread."""
     too_big: int
-    """Values that were not stored: larger than the daemon takes."""
+    """Values that exceed the daemon's largest value, and were not stored."""
     region_hits: int
     """Of ``cache_hits``, those that were read from shared memory."""
     unrecorded: int
-    """Of these, the ones that the daemon could not be told of."""
+    """Of ``region_hits``, those that could not be reported to the daemon."""
     leases_granted: int
-    """Misses that were given to this client to compute."""
+    """Misses whose lease the daemon granted to this client."""
     coalesced_hits: int
     """Of ``cache_hits``, those that ended a wait for another worker's computation."""
     lease_wait_s: float
-    """Waited for other workers, whatever came of it."""
+    """Time spent waiting for other workers, with or without a hit."""
     unencodable: int
-    """Computed values that were returned, but not stored: they have no encoding."""
+    """Computed values that have no encoding: they were returned and not stored."""
     undecodable: int
-    """Stored values that could not be read here."""
+    """Stored values that could not be decoded."""
     verified: int
     """Hits that were computed again and compared."""
     differing: int
-    """Of ``verified``, those whose computation gave other bytes than were stored."""
+    """Of ``verified``, those whose new encoding differs from the stored one."""
 
     @property
     def hit_rate(self) -> float:
-        """Hits of all lookups, 0 to 1; 0.0 where there were none."""
+        """Hits divided by lookups, 0 to 1. Without lookups, 0.0."""
         lookups = self.cache_hits + self.cache_misses
         return self.cache_hits / lookups if lookups else 0.0
 
     @property
     def avg_batch_size(self) -> float:
-        """Prompts per call of ``compute_misses``; 0.0 where there was none."""
+        """Prompts per call of ``compute_misses``. Without calls, 0.0."""
         return self.batched_prompts / self.batches_sent if self.batches_sent else 0.0
 
     @classmethod
@@ -76,13 +76,14 @@ class Stats:
 
 @dataclass(frozen=True)
 class ServerStats:
-    """The daemon's figures, as docs/operations.md has them: counts and bytes are int; seconds (names
-    that end in ``_s``), rates (0 to 1) and averages float; texts str."""
+    """The daemon's statistics, listed in docs/operations.md. Counts and bytes are int. Seconds
+    (names that end in ``_s``), rates (0 to 1) and averages are float. Texts are str."""
 
     daemon: dict[str, Figure]
-    """Of the whole daemon: ``{"pid": 7627, "cache_hits": 4, "uptime_s": 0.0125, ...}``."""
+    """Statistics of the whole daemon: ``{"pid": 7627, "cache_hits": 4, "uptime_s": 0.0125, ...}``.
+    """
     namespaces: dict[str, dict[str, Figure]]
-    """Of each namespace, by its name."""
+    """Statistics of each namespace, by name."""
 
     @classmethod
     def _of(cls, figures: Iterable[tuple[str | None, str, Figure]]) -> ServerStats:

@@ -1,7 +1,7 @@
-"""Classes that have an encoding of their own, and the parts of the codec that are rare or slow.
+"""Registers classes, and contains the rare and slow parts of the codec.
 
-The codec itself is in C (``_core.encode``, ``_core.decode``); docs/values.md has the format. What
-stands here is called by it, but for :func:`register`. numpy is imported only where an array is met.
+The codec is in C (``_core.encode``, ``_core.decode``), and docs/values.md describes the format. The
+codec calls all functions here except :func:`register`. They import numpy only for arrays.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import importlib
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -24,8 +25,8 @@ C = TypeVar("C", bound="type[Any]")
 
 _BUILTIN = (type(None), bool, int, float, str, bytes, list, tuple, dict)
 
-# Classes of programs that fcached serves, which register themselves: where each is, by our own
-# constants. Nothing is ever imported by a name that was read from stored bytes.
+# Classes that are registered at their first use. Only these constants are imported, never a name
+# that was read from stored bytes.
 _KNOWN = {
     f"{module}.{qualname}": (module, qualname)
     for module, qualname in (
@@ -67,18 +68,19 @@ def register(
     encode: Callable[[Any], Any] | None = None,
     decode: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Gives the instances of ``cls`` an encoding; returns ``cls``. Also as a decorator.
+    """Gives the instances of ``cls`` an encoding and returns ``cls``. Also a decorator.
 
-    A dataclass needs no more: its fields are stored, and nothing else that an instance may hold.
-    It is made again without ``__init__`` and ``__post_init__``. Any other class gives ``encode``,
-    which returns something that has an encoding, and ``decode``, which makes an instance of it.
-    Instances of subclasses are not meant: register these too.
+    For a dataclass, ``cls`` is enough: its fields are stored, and no other attributes. Decoding
+    calls neither ``__init__`` nor ``__post_init__``. Any other class needs ``encode``, which
+    returns a value that has an encoding, and its inverse ``decode``. Subclasses need a registration
+    of their own.
 
-    ``name`` stands for the class in what is stored; by default it is ``module.qualname``.
-    Registering a class again is fine, as after a change of its functions.
+    ``name`` identifies the class in stored values. Its default is ``module.qualname``. A class may
+    be registered again, for example after its functions changed.
 
     Raises:
-        ArgumentError: the name belongs to another class, or the class can't be registered so.
+        ArgumentError: the name belongs to another class, or the class needs ``encode`` and
+        ``decode``.
     """
 
     def add(cls: C) -> C:
@@ -126,11 +128,12 @@ def _has_encoding(cls: type[Any]) -> bool:
 
 
 def _fields_of(cls: type[Any]) -> tuple[str, ...]:
-    """The names of a dataclass's fields, where an instance can be made of them alone."""
+    """The names of a dataclass's fields. Raises ArgumentError if they do not make up an
+    instance."""
     functions = f"fcached.register({cls.__qualname__}, encode=..., decode=...)"
     if not dataclasses.is_dataclass(cls):
-        raise ArgumentError(f"{_name_of(cls)} is no dataclass: {functions}")
-    # What is made by C code of its own (exceptions, subclasses of list) cannot be made by object's.
+        raise ArgumentError(f"{_name_of(cls)} is not a dataclass: {functions}")
+    # object.__new__ cannot create instances of classes with a C constructor (exceptions, list).
     made_in_c = any(
         not isinstance(base.__dict__.get("__new__", staticmethod(object)), staticmethod)
         for base in cls.__mro__
@@ -145,7 +148,7 @@ def _fields_of(cls: type[Any]) -> tuple[str, ...]:
 
 
 def _register_known_class(cls: type[Any]) -> bool:
-    """Registers ``cls`` where it is one of ``_KNOWN``: whether it is."""
+    """Registers ``cls`` and returns True if it is one of ``_KNOWN``."""
     place = _KNOWN.get(_name_of(cls))
     if place is None:
         return False
@@ -157,7 +160,8 @@ def _register_known_class(cls: type[Any]) -> bool:
 
 
 def _register_known_name(name: str) -> bool:
-    """The same by name, importing the class's module if need be."""
+    """Registers the class of that name and returns True if it is one of ``_KNOWN``. May import
+    it."""
     place = _KNOWN.get(name)
     if place is None:
         return False
@@ -174,7 +178,7 @@ def _register_known_name(name: str) -> bool:
 
 
 def _advice(cls: type[Any]) -> str:
-    """Why a value of ``cls`` is refused, and what to do."""
+    """The error text for a value of ``cls``, with the call that registers it."""
     name = cls.__qualname__
     if dataclasses.is_dataclass(cls):
         how = f"fcached.register({name})"
@@ -197,19 +201,19 @@ def _int_from_bytes(data: bytes) -> int:
 
 # ---- what C calls: dtypes ------------------------------------------------------
 
-_LONGLONG = {"q": "q8", "Q": "Q8"}  # as numpy keeps C's long long apart from its long
+_LONGLONG = {"q": "q8", "Q": "Q8"}  # numpy distinguishes C's long long from long
 _TEXT = re.compile(
     r"[<>|](?:[biufcV][0-9]+|[SU][1-9][0-9]*|[qQ]8|O"
     r"|[mM]8(?:\[[0-9]*(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?)"
 )
-_N_BUILTIN = 24  # numpy's own dtypes have numbers below this; those of other packages do not
+_N_BUILTIN = 24  # the numbers of numpy's own dtypes are below this
 
 
 def _describe(dtype: np.dtype[Any]) -> str | dict[str, Any]:
-    """A dtype as a text, or as a map of what it is made of: see docs/values.md.
+    """A dtype as a text or a map: see docs/values.md.
 
     Raises:
-        TypeError: it is not one of numpy's own, or has metadata.
+        TypeError: the dtype is of another package, or has metadata.
     """
     if dtype.metadata:
         raise TypeError("a dtype with metadata has no encoding")
@@ -254,11 +258,42 @@ def _describe_record(dtype: np.dtype[Any]) -> dict[str, Any]:
     }
 
 
+def _mask(dtype: np.dtype[Any], long_double_bytes: int) -> bytes | None:
+    """A mask of an element's bytes: ff for those that hold its value, 00 for padding.
+
+    None if the dtype has no padding. The first ``long_double_bytes`` of a little-endian long double
+    hold its value.
+    """
+    mask = _value_mask(dtype, long_double_bytes)
+    return None if all(mask) else bytes(mask)
+
+
+def _value_mask(dtype: np.dtype[Any], long_double_bytes: int) -> bytearray:
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return _value_mask(base, long_double_bytes) * math.prod(shape)
+    if dtype.names is not None:
+        assert dtype.fields is not None
+        mask = bytearray(dtype.itemsize)
+        for name in dtype.names:
+            kind, offset = dtype.fields[name][:2]
+            for i, byte in enumerate(_value_mask(kind, long_double_bytes), offset):
+                mask[i] |= byte  # fields may overlap
+        return mask
+    if dtype.char not in "gG":
+        return bytearray(b"\xff" * dtype.itemsize)
+    parts = 2 if dtype.char == "G" else 1
+    number = bytearray(b"\xff" * long_double_bytes).ljust(dtype.itemsize // parts, b"\0")
+    if dtype.str[0] == ">":
+        number.reverse()
+    return number * parts
+
+
 def _dtype(description: object) -> np.dtype[Any]:
-    """The dtype of a description, which may hold anything.
+    """The dtype of a description, which is untrusted.
 
     Raises:
-        Exception: it describes none.
+        Exception: it describes no dtype.
     """
     import numpy as np
 
@@ -351,13 +386,13 @@ def _order(array: np.ndarray[Any, Any]) -> Literal["C", "F"]:
 
 
 def _parts(array: np.ndarray[Any, Any]) -> list[Any]:
-    """The strings of an array of them, None for what is missing; or of an array of records that
-    hold objects, its fields' arrays."""
+    """For an array of strings, its elements, with None for missing ones. For an array of records
+    that hold objects, the arrays of its fields."""
     if array.dtype.names is not None:
         return [array[name] for name in array.dtype.names]
     elements: list[Any] = array.ravel(order=_order(array)).tolist()
     missing = getattr(array.dtype, "na_object", "")
-    if isinstance(missing, str):  # read as that string
+    if isinstance(missing, str):  # a string stands in for missing elements
         return elements
     return [None if element is missing else element for element in elements]
 
@@ -365,10 +400,10 @@ def _parts(array: np.ndarray[Any, Any]) -> list[Any]:
 def _assemble(
     dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool, parts: object
 ) -> np.ndarray[Any, Any]:
-    """The array that ``_parts`` took apart. ``parts`` may be anything.
+    """The array whose ``_parts`` these are. ``parts`` is untrusted.
 
     Raises:
-        Exception: they do not fit.
+        Exception: they do not fit the dtype and shape.
     """
     import numpy as np
 
@@ -401,7 +436,7 @@ def _may_miss(dtype: np.dtype[Any]) -> bool:
 
 
 def _check_fields(dtype: np.dtype[Any], shape: tuple[int, ...], parts: Iterable[Any]) -> None:
-    """Refuses parts that numpy would convert or broadcast, before the records take memory."""
+    """Refuses parts that numpy would convert or broadcast, before memory is allocated."""
     import numpy as np
 
     assert dtype.names is not None and dtype.fields is not None

@@ -95,7 +95,7 @@ class Lease(NamedTuple):
 class Wait(NamedTuple):
     key: Key
     waited_ns: int
-    client_id: int  # this and the rest: who computes the key
+    client_id: int  # from here on: the connection that computes the key
     client: str
     pid: int
 

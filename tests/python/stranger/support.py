@@ -1,4 +1,4 @@
-"""What the tests of this client share."""
+"""Helpers of the tests of this client."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def blocks(page: str, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def dump(text: str) -> bytes:
-    """The bytes of a dump: pairs of hex digits, and after two spaces what they mean."""
+    """The bytes of a dump: pairs of hex digits, and after two spaces their meaning."""
     return bytes.fromhex("".join(line[:49].split("  ")[0] for line in text.splitlines()))

@@ -22,7 +22,7 @@ EBUSY, ETRACE, ESHUTDOWN, ETIMEDOUT = 15, 16, 17, 18
 
 
 class Malformed(Exception):
-    """The daemon sent what the page does not allow."""
+    """The daemon sent a message that the page does not allow."""
 
 
 class Closed(ConnectionError):
@@ -43,7 +43,7 @@ def frame(type: int, id: int, fields: Sequence[object]) -> bytes:
 
 
 class Fields:
-    """The fields of an array, taken in their order. What stands behind the last one is skipped."""
+    """The fields of an array, read in their order. Elements behind the last one are skipped."""
 
     def __init__(self, values: object) -> None:
         self._rest = iter(self._array(values))
@@ -134,7 +134,7 @@ class Fields:
 
 
 class Wire:
-    """A connection. Replies may come in any order, so those that nobody asked for yet are kept."""
+    """A connection. Replies may come in any order, so early ones are kept."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

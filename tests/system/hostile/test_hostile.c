@@ -1,5 +1,5 @@
 /* Clients that break the protocol or the bounds: faults 15, 16, 17 and 18. Each
- * costs that client its connection, and nobody else anything. */
+ * costs that client its connection, and other clients nothing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -74,7 +74,7 @@ static void expect_refusal(const void *bytes, size_t size, int code, const char 
   expect_error_then_end(&raw, bytes, size, code, text);
 }
 
-START_TEST(malformed_frames_are_refused_by_name) {
+START_TEST(malformed_frame_refused_with_reason) {
   uint8_t deep[FC_FRAME_HEADER + 1000];
   fc_frame_put_header(deep, 1000);
   memset(deep + FC_FRAME_HEADER, 0x91, 1000); /* arrays of one, a thousand deep */
@@ -91,7 +91,7 @@ START_TEST(malformed_frames_are_refused_by_name) {
 }
 END_TEST
 
-START_TEST(a_request_before_hello_is_refused) {
+START_TEST(request_before_hello_refused) {
   struct raw raw;
   struct fc_buf buf = {0};
   ck_assert_int_eq(fc_encode_simple(&buf, FC_PING, 7), 0);
@@ -102,7 +102,7 @@ START_TEST(a_request_before_hello_is_refused) {
 }
 END_TEST
 
-/* The error must name what is wrong, and the connection stays as it was. */
+/* The error names the reason, and the connection stays open. */
 static void expect_error(struct raw *raw, struct fc_buf *buf, int code, const char *text) {
   struct fc_reply reply;
   ck_assert_int_eq(raw_send_buf(raw, buf), 0);
@@ -114,7 +114,7 @@ static void expect_error(struct raw *raw, struct fc_buf *buf, int code, const ch
   fc_buf_free(buf);
 }
 
-START_TEST(limits_are_refused_by_name) {
+START_TEST(value_over_limit_refused_with_reason) {
   static const struct {
     int64_t max_entries;
     const char *text;
@@ -159,7 +159,7 @@ static bool is_logged(const char *text) {
   return there;
 }
 
-START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
+START_TEST(refused_and_dropped_clients_counted_and_logged) {
   struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
                            .version_max = FC_PROTOCOL_VERSION,
@@ -173,7 +173,7 @@ START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
   expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME,
                         "hello: its field client must be a str");
   expect_figures(cache, 1, 0);
-  (void)snprintf(who, sizeof who, "not said hello (pid %ld, user %ld)", (long)getpid(),
+  (void)snprintf(who, sizeof who, "a client before its hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
   ck_assert(is_logged("refused: "));
   ck_assert(is_logged(who));
@@ -194,7 +194,7 @@ START_TEST(who_is_refused_and_who_is_dropped_is_counted_and_logged) {
 END_TEST
 
 /* A get after hello, cut after each byte by the client's end. */
-START_TEST(a_frame_cut_at_every_byte_hurts_nobody) {
+START_TEST(frame_cut_at_any_byte_harms_no_other_client) {
   struct fc_buf buf = {0};
   struct fc_get get = {.key = raw_key("op", "view", 5, "prompt")};
   ck_assert_int_eq(fc_encode_get(&buf, 9, &get), 0);
@@ -210,7 +210,7 @@ START_TEST(a_frame_cut_at_every_byte_hurts_nobody) {
 END_TEST
 
 /* The same fed in two pieces at every place is one good request. */
-START_TEST(a_frame_in_two_pieces_is_one_request) {
+START_TEST(frame_in_two_pieces_is_one_request) {
   struct fc_buf buf = {0};
   struct fc_get get = {.key = raw_key("op", "view", 5, "prompt")};
   struct raw raw;
@@ -229,7 +229,7 @@ START_TEST(a_frame_in_two_pieces_is_one_request) {
 }
 END_TEST
 
-START_TEST(pipelined_requests_are_all_answered_in_order) {
+START_TEST(pipelined_requests_answered_in_order) {
   enum { REQUESTS = 1000 };
   struct fc_buf buf = {0};
   struct raw raw;
@@ -247,7 +247,7 @@ START_TEST(pipelined_requests_are_all_answered_in_order) {
 }
 END_TEST
 
-START_TEST(a_silent_stranger_is_cut_and_a_silent_client_is_not) {
+START_TEST(silent_connection_dropped_only_before_hello) {
   struct raw silent, client;
   struct fc_reply reply;
   raw_open(&client, served.socket, "quiet");
@@ -263,7 +263,7 @@ START_TEST(a_silent_stranger_is_cut_and_a_silent_client_is_not) {
 END_TEST
 
 /* Half a frame, and then a byte whenever the daemon might think it alive. */
-START_TEST(one_byte_at_a_time_meets_a_deadline) {
+START_TEST(frame_sent_bytewise_meets_stall_timeout) {
   struct raw raw;
   struct fc_reply reply;
   struct fc_buf buf = {0};
@@ -287,7 +287,7 @@ START_TEST(one_byte_at_a_time_meets_a_deadline) {
 }
 END_TEST
 
-/* The most memory that it ever had: what it gave back when it cut the client counts too. */
+/* Returns the peak of its resident memory, before it dropped the client too. */
 static size_t peak_kb(pid_t pid) {
   char path[64], *status;
   (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
@@ -301,7 +301,7 @@ static size_t peak_kb(pid_t pid) {
 }
 
 /* The client's end within a frame, while replies to whole ones are unsent. */
-START_TEST(the_end_within_a_frame_costs_no_reply) {
+START_TEST(stream_end_within_frame_keeps_earlier_replies) {
   enum { GETS = 10 };
   struct raw raw;
   struct fc_reply reply;
@@ -329,7 +329,7 @@ START_TEST(the_end_within_a_frame_costs_no_reply) {
 END_TEST
 
 /* Many requests for a large value, never read: one reply is made, then nothing. */
-START_TEST(a_client_that_never_reads_is_bounded_and_cut) {
+START_TEST(client_that_never_reads_bounded_and_dropped) {
   struct raw raw;
   struct fc_reply reply;
   static uint8_t value[1 << 20];
@@ -348,7 +348,7 @@ START_TEST(a_client_that_never_reads_is_bounded_and_cut) {
   ck_assert_int_eq(poll(&end, 1, 10000), 1);
   ck_assert(end.revents & (POLLHUP | POLLERR));
   size_t after_kb = peak_kb(served.pid);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed for a while */
+#ifndef __SANITIZE_ADDRESS__ /* it keeps freed memory for a while */
   ck_assert_uint_lt(after_kb, before_kb + 8 * 1024);
 #else
   (void)before_kb, (void)after_kb;
@@ -368,7 +368,7 @@ static bool is_welcomed(void *daemon) {
   return rc == 0;
 }
 
-START_TEST(two_thousand_that_connect_are_bounded) {
+START_TEST(two_thousand_connections_bounded) {
   enum { STORM = 2000 };
   static struct raw raws[STORM];
   unsigned welcomed = 0, refused = 0;
@@ -392,7 +392,7 @@ START_TEST(two_thousand_that_connect_are_bounded) {
 END_TEST
 
 /* The daemon is given few descriptors while it runs. */
-START_TEST(no_descriptors_left_refuses_and_recovers) {
+START_TEST(no_descriptors_left_refuses_then_recovers) {
   struct rlimit old, few = {.rlim_cur = 40, .rlim_max = 0};
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, NULL, &old), 0);
   few.rlim_max = old.rlim_max;
@@ -412,13 +412,13 @@ START_TEST(no_descriptors_left_refuses_and_recovers) {
   for (size_t i = 0; i < 45; i++)
     raw_close(&raws[i]);
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &old, NULL), 0);
-  ck_assert(harness_wait_until(is_welcomed, &served, 10000)); /* what was pending may be refused */
+  ck_assert(harness_wait_until(is_welcomed, &served, 10000)); /* pending clients may be refused */
   assert_serves();
 }
 END_TEST
 
 /* A get_many of large values, whose reply is far larger than a frame. */
-START_TEST(a_large_reply_is_split) {
+START_TEST(large_get_many_reply_split) {
   enum { N = 24 };
   struct raw raw;
   struct fc_reply reply;
@@ -461,7 +461,7 @@ START_TEST(a_large_reply_is_split) {
 }
 END_TEST
 
-/* The kernel takes only part of a large reply; the rest is sent from where the value stands. */
+/* The kernel takes only part of a large reply. The rest is sent from the region. */
 static void slow_reader_sees_the_old_value(bool clear) {
   struct raw reader, writer;
   struct fc_reply reply;
@@ -497,12 +497,12 @@ static void slow_reader_sees_the_old_value(bool clear) {
   fc_buf_free(&buf);
 }
 
-START_TEST(a_value_that_is_being_sent_survives_its_replacement) {
+START_TEST(value_being_sent_survives_replacement) {
   slow_reader_sees_the_old_value(false);
 }
 END_TEST
 
-START_TEST(a_value_that_is_being_sent_survives_a_clear) {
+START_TEST(value_being_sent_survives_clear) {
   slow_reader_sees_the_old_value(true);
 }
 END_TEST
@@ -512,25 +512,25 @@ int main(void) {
   TCase *tcase = tcase_create("daemon"), *hasty = tcase_create("deadlines");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, malformed_frames_are_refused_by_name);
-  tcase_add_test(tcase, a_request_before_hello_is_refused);
-  tcase_add_test(tcase, limits_are_refused_by_name);
-  tcase_add_test(tcase, who_is_refused_and_who_is_dropped_is_counted_and_logged);
-  tcase_add_test(tcase, a_frame_cut_at_every_byte_hurts_nobody);
-  tcase_add_test(tcase, a_frame_in_two_pieces_is_one_request);
-  tcase_add_test(tcase, pipelined_requests_are_all_answered_in_order);
-  tcase_add_test(tcase, the_end_within_a_frame_costs_no_reply);
-  tcase_add_test(tcase, two_thousand_that_connect_are_bounded);
-  tcase_add_test(tcase, no_descriptors_left_refuses_and_recovers);
-  tcase_add_test(tcase, a_large_reply_is_split);
-  tcase_add_test(tcase, a_value_that_is_being_sent_survives_its_replacement);
-  tcase_add_test(tcase, a_value_that_is_being_sent_survives_a_clear);
+  tcase_add_test(tcase, malformed_frame_refused_with_reason);
+  tcase_add_test(tcase, request_before_hello_refused);
+  tcase_add_test(tcase, value_over_limit_refused_with_reason);
+  tcase_add_test(tcase, refused_and_dropped_clients_counted_and_logged);
+  tcase_add_test(tcase, frame_cut_at_any_byte_harms_no_other_client);
+  tcase_add_test(tcase, frame_in_two_pieces_is_one_request);
+  tcase_add_test(tcase, pipelined_requests_answered_in_order);
+  tcase_add_test(tcase, stream_end_within_frame_keeps_earlier_replies);
+  tcase_add_test(tcase, two_thousand_connections_bounded);
+  tcase_add_test(tcase, no_descriptors_left_refuses_then_recovers);
+  tcase_add_test(tcase, large_get_many_reply_split);
+  tcase_add_test(tcase, value_being_sent_survives_replacement);
+  tcase_add_test(tcase, value_being_sent_survives_clear);
   suite_add_tcase(suite, tcase);
   tcase_set_timeout(hasty, 60);
   tcase_add_checked_fixture(hasty, start_hasty, stop);
-  tcase_add_test(hasty, a_silent_stranger_is_cut_and_a_silent_client_is_not);
-  tcase_add_test(hasty, one_byte_at_a_time_meets_a_deadline);
-  tcase_add_test(hasty, a_client_that_never_reads_is_bounded_and_cut);
+  tcase_add_test(hasty, silent_connection_dropped_only_before_hello);
+  tcase_add_test(hasty, frame_sent_bytewise_meets_stall_timeout);
+  tcase_add_test(hasty, client_that_never_reads_bounded_and_dropped);
   suite_add_tcase(suite, hasty);
   return harness_main(suite);
 }

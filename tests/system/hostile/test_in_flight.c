@@ -1,5 +1,5 @@
-/* Large messages of many clients share --client-budget. Whatever they do, nobody waits for ever:
- * not for somebody who gave up, not for each other. */
+/* Large messages of many clients share --client-budget. No client waits without an end for a client
+ * that has left, nor do clients wait for each other. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
-#define HUGE (8u << 20)  /* more than the kernel takes of a reply that nobody reads */
+#define HUGE (8u << 20)  /* more than the kernel takes of an unread reply */
 #define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
 
 static struct daemon served;
@@ -114,7 +114,7 @@ struct gate {
   int ready[2], go[2]; /* pipes */
 };
 
-/* Sends all but one byte, and the last when it is told to. */
+/* Sends all but the last byte, which waits for a signal. */
 static int ask_in_two_steps(void *arg) {
   struct gate *gate = arg;
   struct fc_buf buf = {0};
@@ -134,7 +134,7 @@ static int ask_in_two_steps(void *arg) {
   return 0;
 }
 
-/* Sends what the daemon takes of buf[0..size) without waiting for it: how much that was. */
+/* Sends as much of buf[0..size) as the daemon takes without a wait; returns the number of bytes. */
 static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t size,
                                  struct raw *other) {
   size_t sent = 0, before;
@@ -153,7 +153,7 @@ static bool nothing_is_in_flight(void *cache) {
 }
 
 /* Were frames and replies one pool, both requests would hold it, and wait for room to answer. */
-START_TEST(requests_that_fill_the_budget_get_their_replies) {
+START_TEST(requests_that_fill_budget_all_answered) {
   struct raw putter, raw;
   struct gate gate;
   struct fc_buf buf = {0};
@@ -184,7 +184,7 @@ START_TEST(requests_that_fill_the_budget_get_their_replies) {
 }
 END_TEST
 
-/* ---- leases of who takes no replies ---- */
+/* ---- leases of clients that take no replies ---- */
 
 static void expect_granted(struct raw *raw) {
   struct fc_reply reply;
@@ -199,7 +199,7 @@ static void ask_lease(struct raw *raw) {
   struct fc_get get = raw_lease_get(&key, TERM_MS, TERM_MS);
   uint32_t id;
 
-  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
 /* In a child: takes the lease, and asks for what there is no room to send. */
@@ -215,14 +215,14 @@ static int own_and_stand_in_line(void *heir) {
   CHILD_EXPECT(raw_hello(&raw, "owner", "flight") == 0);
   CHILD_EXPECT(raw_get(&raw, &get, &reply) == RAW_REPLY);
   CHILD_EXPECT(reply.get.lease == FC_LEASE_GRANTED);
-  CHILD_EXPECT(raw_ask(&raw, &large, &id) == 0);
+  CHILD_EXPECT(raw_send_get(&raw, &large, &id) == 0);
   CHILD_EXPECT(heir_leave(heir));
   for (;;)
     (void)pause();
 }
 
-/* Its reply is for nobody: it needs no room. */
-START_TEST(a_dead_client_stands_in_no_line) {
+/* Its reply has no reader and needs no room. */
+START_TEST(dead_client_leaves_budget_queue) {
   struct raw putter, holder, waiter;
   struct heir heir;
 
@@ -247,7 +247,7 @@ END_TEST
 
 /* It breaks the protocol, or closes its sending half: whether it reads its last replies or not, it
  * can provide nothing any more. */
-START_TEST(who_sends_no_more_holds_no_lease) {
+START_TEST(client_at_stream_end_holds_no_lease) {
   struct fc_get huge = {.key = raw_key("op", "huge", 0, "p")};
   struct raw owner, waiter;
   struct fc_buf buf = {0};
@@ -300,7 +300,7 @@ static bool something_is_in_flight(void *cache) {
   return library_figure(cache, "memory_in_flight") > 0;
 }
 
-START_TEST(list_replies_count_as_in_flight) {
+START_TEST(list_reply_counts_as_memory_in_flight) {
   struct raw raw;
   struct fc_list list = {.limit = LISTED};
   struct fc_buf buf = {0};
@@ -332,13 +332,13 @@ int main(void) {
   TCase *huge = tcase_create("huge");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, requests_that_fill_the_budget_get_their_replies);
-  tcase_add_test(tcase, list_replies_count_as_in_flight);
-  tcase_add_test(tcase, a_dead_client_stands_in_no_line);
+  tcase_add_test(tcase, requests_that_fill_budget_all_answered);
+  tcase_add_test(tcase, list_reply_counts_as_memory_in_flight);
+  tcase_add_test(tcase, dead_client_leaves_budget_queue);
   suite_add_tcase(suite, tcase);
   tcase_set_timeout(huge, 60);
   tcase_add_checked_fixture(huge, start_huge, stop);
-  tcase_add_loop_test(huge, who_sends_no_more_holds_no_lease, 0, 2);
+  tcase_add_loop_test(huge, client_at_stream_end_holds_no_lease, 0, 2);
   suite_add_tcase(suite, huge);
   return harness_main(suite);
 }

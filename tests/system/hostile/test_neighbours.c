@@ -1,5 +1,6 @@
-/* Clients that stop in the middle of a large message, or read their replies slowly: the others'
- * large messages pass. Bounds are well below the timeouts that would end such a client anyway. */
+/* Clients that stop within a large message, or read their replies slowly, do not block large
+ * messages of others. The deadlines here are well below the timeouts that would drop such clients.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,7 +42,7 @@ static void send_get(struct raw *raw, const char *view) {
   struct fc_get get = {.key = raw_key("op", view, 0, "p")};
   uint32_t id;
 
-  ck_assert_int_eq(raw_ask(raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
 /* Everything that was sent before was looked at. */
@@ -87,7 +88,7 @@ static uint64_t figure(const char *name) {
 }
 
 /* Each announces 16 MiB, and has sent 150 KB. */
-START_TEST(half_sent_frames_hold_up_no_put) {
+START_TEST(half_sent_frames_block_no_put) {
   struct raw stalled[STALLED], other;
 
   harness_start(&served, NULL);
@@ -108,7 +109,7 @@ START_TEST(half_sent_frames_hold_up_no_put) {
 END_TEST
 
 /* They hold all the memory for frames: those that make no progress are cut for others, at once. */
-START_TEST(stalled_frames_that_fill_the_budget_are_cut_for_others) {
+START_TEST(stalled_frames_that_fill_budget_dropped_for_others) {
   struct raw stalled[STALLED], other;
 
   harness_start(&served, "--max-value", "1M", "--client-budget", "8M", NULL);
@@ -133,7 +134,7 @@ static bool is_cut(void *arg) {
 
 /* A frame's time runs while it waits for memory, too: so stalled ones do not take theirs one after
  * another. */
-START_TEST(stalled_frames_are_all_cut_in_one_timeout) {
+START_TEST(stalled_frames_all_dropped_in_one_timeout) {
   enum { MANY = 24 };
   struct raw stalled[MANY], other;
 
@@ -155,7 +156,7 @@ START_TEST(stalled_frames_are_all_cut_in_one_timeout) {
 END_TEST
 
 /* Many honest clients at once whose frames exceed the memory for them: all finish, none is cut. */
-START_TEST(large_puts_at_once_all_finish) {
+START_TEST(concurrent_large_puts_all_finish) {
   enum { MANY = 16 };
   struct raw raws[MANY];
   struct fc_buf buf = {0};
@@ -225,8 +226,8 @@ static void begin_reading(struct raw readers[STALLED]) {
   }
 }
 
-/* What is left of its value: how much came before it was cut, if it was. All of it is the value's:
- * not a byte may be of what was stored in its place. */
+/* Reads the rest of its value; returns the bytes that came before it was dropped, if it was. No
+ * byte may be of the value stored in its place. */
 static size_t read_rest(struct raw *reader, uint8_t fill) {
   static uint8_t part[65536];
   size_t got = 64, others = 0;
@@ -247,7 +248,7 @@ static void start_for_huge(const char *max_bytes) {
 }
 
 /* They hold 64 MiB of values, and those cost nothing while they are stored. */
-START_TEST(slow_readers_hold_up_nobody) {
+START_TEST(slow_readers_block_no_other_client) {
   struct raw readers[STALLED], other;
 
   start_for_huge("100M");
@@ -272,9 +273,9 @@ START_TEST(slow_readers_hold_up_nobody) {
 }
 END_TEST
 
-/* What is evicted meanwhile takes room, up to half of the budget; then the slowest are cut. Others
- * get and put as ever. */
-START_TEST(slow_readers_of_evicted_values_hold_up_nobody) {
+/* Values that are evicted while they are read take up to half of the budget. Then the slowest
+ * readers are dropped. Others get and put as ever. */
+START_TEST(slow_readers_of_evicted_values_block_no_other_client) {
   struct raw readers[STALLED], other;
   unsigned whole = 0;
 
@@ -304,7 +305,7 @@ END_TEST
 
 /* Values that are stored, but cannot be moved while they are read: so there is no place for a large
  * one, though there is room. It is the readers that go, not all that others have stored. */
-START_TEST(readers_that_stop_leave_a_place_for_large_values) {
+START_TEST(stopped_readers_leave_room_for_large_values) {
   enum { READERS = 200, SIZE = 60000 };
   static struct raw readers[READERS];
   struct raw other;
@@ -341,7 +342,7 @@ static bool some_are_cut(void *unused) {
 }
 
 /* More than all memory for copies is asked for, and not read: those are cut for others. */
-START_TEST(listings_that_nobody_reads_are_cut_for_others) {
+START_TEST(unread_listings_dropped_for_others) {
   enum { MANY = 40, LISTED = 1000 };
   static uint8_t prompts[LISTED * FC_HASH_SIZE];
   struct raw readers[MANY], other;
@@ -385,7 +386,7 @@ START_TEST(listings_that_nobody_reads_are_cut_for_others) {
 END_TEST
 
 /* 75 KB a second, for four timeouts: the kernel alone sees that it reads. */
-START_TEST(a_slow_reader_is_not_cut) {
+START_TEST(slow_reader_alone_not_dropped) {
   enum { STEPS = 40, STEP_BYTES = 7500, STEP_MS = 100 };
   struct raw reader, other;
   struct fc_reply reply;
@@ -416,7 +417,7 @@ END_TEST
 
 /* They would be over as soon as the daemon looked at them. It does so between accepting them, or
  * they would take the places of those that come behind them. */
-START_TEST(clients_that_left_before_they_were_accepted_take_no_places) {
+START_TEST(clients_gone_before_accept_take_no_place) {
   enum { LEFT = 100 }; /* as many as connect without waiting, and more than there are places */
   struct raw raw;
 
@@ -439,16 +440,16 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_test(tcase, half_sent_frames_hold_up_no_put);
-  tcase_add_test(tcase, stalled_frames_that_fill_the_budget_are_cut_for_others);
-  tcase_add_test(tcase, stalled_frames_are_all_cut_in_one_timeout);
-  tcase_add_test(tcase, large_puts_at_once_all_finish);
-  tcase_add_test(tcase, slow_readers_hold_up_nobody);
-  tcase_add_test(tcase, slow_readers_of_evicted_values_hold_up_nobody);
-  tcase_add_test(tcase, readers_that_stop_leave_a_place_for_large_values);
-  tcase_add_test(tcase, listings_that_nobody_reads_are_cut_for_others);
-  tcase_add_test(tcase, a_slow_reader_is_not_cut);
-  tcase_add_test(tcase, clients_that_left_before_they_were_accepted_take_no_places);
+  tcase_add_test(tcase, half_sent_frames_block_no_put);
+  tcase_add_test(tcase, stalled_frames_that_fill_budget_dropped_for_others);
+  tcase_add_test(tcase, stalled_frames_all_dropped_in_one_timeout);
+  tcase_add_test(tcase, concurrent_large_puts_all_finish);
+  tcase_add_test(tcase, slow_readers_block_no_other_client);
+  tcase_add_test(tcase, slow_readers_of_evicted_values_block_no_other_client);
+  tcase_add_test(tcase, stopped_readers_leave_room_for_large_values);
+  tcase_add_test(tcase, unread_listings_dropped_for_others);
+  tcase_add_test(tcase, slow_reader_alone_not_dropped);
+  tcase_add_test(tcase, clients_gone_before_accept_take_no_place);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

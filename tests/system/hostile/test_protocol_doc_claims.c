@@ -1,6 +1,6 @@
-/* What docs/protocol.md promises beside its dumps, tried against a daemon: the table of bad
- * arguments row by row, ids of errors, the order of a put's outcomes, generations, the life of a
- * namespace. Run from the project's root, as make does. */
+/* The claims of docs/protocol.md against a daemon: the table of bad arguments row by row, ids of
+ * errors, the order of a put's outcomes, generations, the life of a namespace. Run from the
+ * project's root, as make does. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void stop(void) {
   "v"
 #define NONE                                                                                       \
   "\xa4"                                                                                           \
-  "none" /* a name that nothing has */
+  "none" /* an unused name */
 #define SIXTEEN "0123456789abcdef"
 #define PROMPT "\xc4\x10" SIXTEEN
 #define LONG_16 "xxxxxxxxxxxxxxxx"
@@ -57,14 +57,14 @@ static void stop(void) {
 #define PUT_MANY "\x9d\x05" ID "\x00" O V "\x00" PROMPT NIL "\x00\x00\x00\x00"
 
 enum opening {
-  WORKER, /* greeted, version 5, in a namespace */
-  TOOL,   /* greeted, version 5, without one */
-  FIRST,  /* greeted, version 1, in a namespace */
-  NOBODY, /* connected, no more */
+  WORKER,   /* hello of version 5 with a namespace */
+  TOOL,     /* hello of version 5 without one */
+  FIRST,    /* hello of version 1 with a namespace */
+  NO_HELLO, /* only connected */
 };
 
 static const struct {
-  const char *what; /* the row of the table */
+  const char *row; /* its first cell in the table */
   const char *body;
   size_t size;
   enum opening opening;
@@ -148,47 +148,47 @@ static const struct {
     {"bytes behind the array", BYTES("\x92\x06" ID NIL), WORKER},
     {"a body that ends within a field", BYTES("\x93\x07" ID "\xa2n"), WORKER},
     {"an unknown type of message, also as the first one", BYTES("\x92\x33" ID), WORKER},
-    {"an unknown type of message, also as the first one", BYTES("\x92\x33" ID), NOBODY},
+    {"an unknown type of message, also as the first one", BYTES("\x92\x33" ID), NO_HELLO},
     {"a second hello", BYTES(HELLO("\x97", "\x01\x01", C, NIL NIL)), WORKER},
-    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", "\xa0", NIL NIL)), NOBODY},
-    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), NOBODY},
-    {"hello: a bad name", BYTES(HELLO("\x97", "\x03\x00", C, "\xa0" NIL)), NOBODY},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", "\xa0", NIL NIL)), NO_HELLO},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), NO_HELLO},
+    {"hello: a bad name", BYTES(HELLO("\x97", "\x03\x00", C, "\xa0" NIL)), NO_HELLO},
     {"hello: a bad name", BYTES(HELLO("\x97", "\x01\x01", C, "\xa0" NIL)), WORKER},
 #define MANIFEST "hello: a bad manifest, also without a namespace"
-    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, N NIL "\x00\xa0")), NOBODY},
-    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, NIL NIL "\x00\xa0")), NOBODY},
+    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, N NIL "\x00\xa0")), NO_HELLO},
+    {MANIFEST, BYTES(HELLO("\x99", "\x01\x04", C, NIL NIL "\x00\xa0")), NO_HELLO},
     {MANIFEST,
      BYTES(HELLO("\x99", "\x01\x04", C,
                  N NIL "\x00\xa2"
                        "a\0")),
-     NOBODY},
-    {"too few fields", BYTES(HELLO("\x97", "\x01\x02", C, N NIL)), NOBODY},
-    {"too few fields", BYTES(HELLO("\x98", "\x01\x04", C, N NIL "\x00")), NOBODY},
+     NO_HELLO},
+    {"too few fields", BYTES(HELLO("\x97", "\x01\x02", C, N NIL)), NO_HELLO},
+    {"too few fields", BYTES(HELLO("\x98", "\x01\x04", C, N NIL "\x00")), NO_HELLO},
 #define NO_ENTRIES "hello: a max_entries of 0 or less with a namespace"
-    {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\x00")), NOBODY},
-    {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\xff")), NOBODY},
+    {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\x00")), NO_HELLO},
+    {NO_ENTRIES, BYTES(HELLO("\x97", "\x01\x01", C, N "\xff")), NO_HELLO},
     {"hello: a max_bytes of 0 with a namespace",
-     BYTES(HELLO("\x9a", "\x01\x05", C, N NIL "\x00" NIL "\x00")), NOBODY},
+     BYTES(HELLO("\x9a", "\x01\x05", C, N NIL "\x00" NIL "\x00")), NO_HELLO},
     {"hello: a max_bytes of 0 without a namespace",
-     BYTES(HELLO("\x9a", "\x01\x05", C, NIL NIL "\x00" NIL "\x00")), NOBODY},
+     BYTES(HELLO("\x9a", "\x01\x05", C, NIL NIL "\x00" NIL "\x00")), NO_HELLO},
     {"kill: a client_id that no connection has", BYTES("\x93\x11" ID "\xcd\xff\xff"), TOOL},
     {"hello: a max_entries of 2^63 or more",
-     BYTES(HELLO("\x97", "\x01\x01", C, N "\xcf\x80\0\0\0\0\0\0\0")), NOBODY},
+     BYTES(HELLO("\x97", "\x01\x01", C, N "\xcf\x80\0\0\0\0\0\0\0")), NO_HELLO},
 #define NO_VERSION "hello: no version in common"
-    {NO_VERSION, BYTES(HELLO("\x97", "\x00\x00", C, NIL NIL)), NOBODY},
-    {NO_VERSION, BYTES(HELLO("\x9a", "\x63\x64", C, NIL NIL "\x00" NIL NIL)), NOBODY},
+    {NO_VERSION, BYTES(HELLO("\x97", "\x00\x00", C, NIL NIL)), NO_HELLO},
+    {NO_VERSION, BYTES(HELLO("\x9a", "\x63\x64", C, NIL NIL "\x00" NIL NIL)), NO_HELLO},
 #define INVERTED "hello: a version_min above version_max"
-    {INVERTED, BYTES(HELLO("\x98", "\x03\x02", C, NIL NIL "\x00")), NOBODY},
-    {INVERTED, BYTES(HELLO("\x99", "\x05\x04", C, NIL NIL "\x00" NIL)), NOBODY},
-    {INVERTED, BYTES(HELLO("\x97", "\x03\x00", C, NIL NIL)), NOBODY},
+    {INVERTED, BYTES(HELLO("\x98", "\x03\x02", C, NIL NIL "\x00")), NO_HELLO},
+    {INVERTED, BYTES(HELLO("\x99", "\x05\x04", C, NIL NIL "\x00" NIL)), NO_HELLO},
+    {INVERTED, BYTES(HELLO("\x97", "\x03\x00", C, NIL NIL)), NO_HELLO},
 #define EARLY "a request before hello, unless the answer would be EPROTOCOL"
-    {EARLY, BYTES("\x92\x06" ID), NOBODY},
-    {EARLY, BYTES(GET_OF("\x98", "\x00", "\xa0")), NOBODY},   /* else ENAME */
-    {EARLY, BYTES("\x95\x0f" ID NIL "\x00\xc4\x00"), NOBODY}, /* else EINVAL */
-    {"too few fields", BYTES("\x92\x02" ID), NOBODY},
-    {TYPE, BYTES(GET_OF("\x98", "\x00", NIL)), NOBODY},
+    {EARLY, BYTES("\x92\x06" ID), NO_HELLO},
+    {EARLY, BYTES(GET_OF("\x98", "\x00", "\xa0")), NO_HELLO},   /* else ENAME */
+    {EARLY, BYTES("\x95\x0f" ID NIL "\x00\xc4\x00"), NO_HELLO}, /* else EINVAL */
+    {"too few fields", BYTES("\x92\x02" ID), NO_HELLO},
+    {TYPE, BYTES(GET_OF("\x98", "\x00", NIL)), NO_HELLO},
     {"hello: a max_entries of 0 or less without a namespace",
-     BYTES(HELLO("\x97", "\x01\x01", C, NIL "\x00")), NOBODY},
+     BYTES(HELLO("\x97", "\x01\x01", C, NIL "\x00")), NO_HELLO},
     {"unknown bits in flags", BYTES(GET_OF("\x98", "\xcc\xf8", O)), WORKER},
 #define MORE "fields after the last known one"
     {MORE,
@@ -200,12 +200,12 @@ static const struct {
      BYTES(HELLO("\x99", "\x01\x01", C,
                  NIL NIL "\xa1"
                          "x\xcb\0\0\0\0\0\0\0\0")),
-     NOBODY},
+     NO_HELLO},
     {MORE,
      BYTES(HELLO("\x99", "\x01\x02", C,
                  NIL NIL "\x00\xa1"
                          "x")),
-     NOBODY},
+     NO_HELLO},
 #define ABSENT "a namespace, view or op that does not exist, in stats, clear or a list"
     {ABSENT, BYTES("\x93\x07" ID NONE), WORKER},
     {ABSENT, BYTES("\x95\x08" ID NONE NONE NONE), WORKER},
@@ -228,7 +228,7 @@ static const struct {
 #define N_CASES (sizeof cases / sizeof cases[0])
 
 static void open_as(struct raw *raw, enum opening opening) {
-  if (opening == NOBODY)
+  if (opening == NO_HELLO)
     ck_assert_int_eq(raw_connect(raw, served.socket), 0);
   else
     raw_open_version(raw, served.socket, opening == TOOL ? NULL : "claims",
@@ -244,20 +244,20 @@ static void send_body(struct raw *raw, const void *body, size_t size) {
 
 /* ---- the table ---- */
 
-/* As the row says: the name of a code, or "accepted"; and whether the connection ends. */
+/* Checks one case: the name of the code, or "accepted", and whether the connection ends. */
 static void try_case(size_t i, const char *code, bool closed) {
   struct raw raw;
   struct fc_reply reply;
   open_as(&raw, cases[i].opening);
   send_body(&raw, cases[i].body, cases[i].size);
-  ck_assert_msg(raw_recv(&raw, &reply, REPLY_MS) == RAW_REPLY, "case %zu: %s", i, cases[i].what);
+  ck_assert_msg(raw_recv(&raw, &reply, REPLY_MS) == RAW_REPLY, "case %zu: %s", i, cases[i].row);
   const char *said = reply.type == FC_ERROR ? fc_error_name(reply.error.code) : "accepted";
-  ck_assert_msg(strcmp(said, code) == 0, "case %zu, %s: it is %s", i, cases[i].what, said);
+  ck_assert_msg(strcmp(said, code) == 0, "case %zu, %s: it is %s", i, cases[i].row, said);
   ck_assert_uint_eq(reply.id, 7);
   if ((int)reply.type == (FC_REPLY | FC_GET))
     ck_assert_int_eq(reply.get.lease, FC_LEASE_NONE);
   if (closed) {
-    ck_assert_msg(raw_recv(&raw, &reply, REPLY_MS) == RAW_CLOSED, "case %zu: %s", i, cases[i].what);
+    ck_assert_msg(raw_recv(&raw, &reply, REPLY_MS) == RAW_CLOSED, "case %zu: %s", i, cases[i].row);
   } else {
     send_body(&raw, BYTES("\x92\x06\x08"));
     ck_assert_int_eq(raw_recv(&raw, &reply, REPLY_MS), RAW_REPLY);
@@ -266,7 +266,8 @@ static void try_case(size_t i, const char *code, bool closed) {
   raw_close(&raw);
 }
 
-/* A row "| WHAT | CODE | yes |" of the table; false for the two lines of its head. */
+/* Reads a row "| MISTAKE | CODE | yes |" of the table. Returns false for the two lines of its head.
+ */
 static bool take_row(const char *line, char what[160], char code[32], char closed[8]) {
   return sscanf(line, "| %159[^|]| %31[^ |] | %7[a-z] |", what, code, closed) == 3 &&
          strcmp(code, "code") != 0;
@@ -279,7 +280,7 @@ static void try_row(const char *line, bool tried[N_CASES]) {
     return;
   what[strlen(what) - 1] = '\0'; /* the space before the bar */
   for (size_t i = 0; i < N_CASES; i++)
-    if (strcmp(cases[i].what, what) == 0) {
+    if (strcmp(cases[i].row, what) == 0) {
       try_case(i, code, strcmp(closed, "yes") == 0);
       tried[i] = true;
       n++;
@@ -287,7 +288,7 @@ static void try_row(const char *line, bool tried[N_CASES]) {
   ck_assert_msg(n > 0, DOC " has a row that no case tries: %s", what);
 }
 
-START_TEST(each_row_of_the_table_of_bad_arguments_is_true) {
+START_TEST(bad_argument_each_row_has_its_error) {
   bool tried[N_CASES] = {false}, inside = false;
   char line[1024];
   FILE *doc = fopen(DOC, "r");
@@ -298,15 +299,15 @@ START_TEST(each_row_of_the_table_of_bad_arguments_is_true) {
     else if (inside)
       try_row(line, tried);
   }
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
   for (size_t i = 0; i < N_CASES; i++)
-    ck_assert_msg(tried[i], DOC " has no row for: %s", cases[i].what);
+    ck_assert_msg(tried[i], DOC " has no row for: %s", cases[i].row);
 }
 END_TEST
 
 /* ---- errors that answer no request ---- */
 
-START_TEST(an_error_without_a_readable_id_has_the_id_0_and_ends_the_connection) {
+START_TEST(body_without_readable_id_error_0_and_closed) {
   static const struct {
     const char *bytes;
     size_t size;
@@ -336,9 +337,9 @@ START_TEST(an_error_without_a_readable_id_has_the_id_0_and_ends_the_connection) 
 }
 END_TEST
 
-/* ---- what becomes of a put ---- */
+/* ---- outcomes of puts ---- */
 
-/* An outcome, or a negative code. */
+/* Returns an outcome, or a negative code. */
 static int put(struct raw *raw, const struct fc_put *message) {
   struct fc_reply reply;
   ck_assert_int_eq(raw_put(raw, message, &reply), RAW_REPLY);
@@ -363,7 +364,7 @@ static void clear(struct raw *raw, const char *name_space) {
   fc_buf_free(&buf);
 }
 
-START_TEST(the_first_that_applies_decides_over_a_put) {
+START_TEST(put_several_rules_first_decides) {
   static const uint8_t value[(64u << 10) + 1];
   const struct fc_key key = raw_key("op", "view", 0, "prompt");
   struct raw raw;
@@ -391,7 +392,7 @@ START_TEST(the_first_that_applies_decides_over_a_put) {
 }
 END_TEST
 
-START_TEST(the_generation_rises_with_clears_and_new_namespaces_alone) {
+START_TEST(generation_rises_with_clears_and_new_namespaces) {
   const struct fc_key key = raw_key("op", "view", 0, "prompt");
   const struct fc_put message = {.key = key, .epoch = {0, 1}, .value_size = 0};
   struct raw raw, other;
@@ -439,7 +440,7 @@ static struct fc_list_entry only_entry(struct raw *raw) {
   return entry;
 }
 
-START_TEST(the_hits_of_a_list_count_unrecorded_gets_and_start_anew) {
+START_TEST(list_hits_count_unrecorded_gets_since_put) {
   const struct fc_put message = {.key = raw_key("op", "view", 0, "prompt"),
                                  .value = (const uint8_t *)"value",
                                  .value_size = 5};
@@ -505,7 +506,7 @@ static bool is_absent(void *arg) {
   return !has_namespace(absence->tool, absence->name);
 }
 
-START_TEST(an_unused_namespace_goes_with_its_last_client_unless_it_has_a_limit) {
+START_TEST(namespace_unused_without_limit_dropped) {
   struct raw tool;
   raw_open(&tool, served.socket, NULL);
   struct absence plain = {&tool, "plain"};
@@ -517,7 +518,7 @@ START_TEST(an_unused_namespace_goes_with_its_last_client_unless_it_has_a_limit) 
 }
 END_TEST
 
-START_TEST(past_the_bound_the_namespace_longest_without_clients_goes) {
+START_TEST(namespace_over_maximum_longest_idle_dropped) {
   static const char *const names[] = {"a", "b", "c", "d"}; /* --max-namespaces */
   struct raw tool, clients[4];
   raw_open(&tool, served.socket, NULL);
@@ -551,13 +552,13 @@ int main(void) {
   TCase *tests = tcase_create("protocol_doc_claims");
   tcase_set_timeout(tests, 60);
   tcase_add_checked_fixture(tests, start, stop);
-  tcase_add_test(tests, each_row_of_the_table_of_bad_arguments_is_true);
-  tcase_add_test(tests, an_error_without_a_readable_id_has_the_id_0_and_ends_the_connection);
-  tcase_add_test(tests, the_first_that_applies_decides_over_a_put);
-  tcase_add_test(tests, the_generation_rises_with_clears_and_new_namespaces_alone);
-  tcase_add_test(tests, the_hits_of_a_list_count_unrecorded_gets_and_start_anew);
-  tcase_add_test(tests, an_unused_namespace_goes_with_its_last_client_unless_it_has_a_limit);
-  tcase_add_test(tests, past_the_bound_the_namespace_longest_without_clients_goes);
+  tcase_add_test(tests, bad_argument_each_row_has_its_error);
+  tcase_add_test(tests, body_without_readable_id_error_0_and_closed);
+  tcase_add_test(tests, put_several_rules_first_decides);
+  tcase_add_test(tests, generation_rises_with_clears_and_new_namespaces);
+  tcase_add_test(tests, list_hits_count_unrecorded_gets_since_put);
+  tcase_add_test(tests, namespace_unused_without_limit_dropped);
+  tcase_add_test(tests, namespace_over_maximum_longest_idle_dropped);
   suite_add_tcase(suite, tests);
   return harness_main(suite);
 }

@@ -1,5 +1,5 @@
-/* What takes long is done in slices, between which the others get their turns: large puts, a lower
- * limit of a large namespace, and the entries of one that was dropped. */
+/* Long work runs in slices, and other clients have turns between them: large puts, a lower limit of
+ * a large namespace, and the entries of a deleted one. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +101,7 @@ static void hold_daemon(bool hold) {
   ck_assert_int_eq(kill(served.pid, hold ? SIGSTOP : SIGCONT), 0);
 }
 
-START_TEST(a_large_put_lets_the_others_on) {
+START_TEST(evicting_large_put_yields_to_others) {
   char trace[HARNESS_PATH_SIZE + 8], folder[HARNESS_PATH_SIZE];
   struct raw putter, other;
   struct fc_buf buf = {0};
@@ -141,7 +141,7 @@ START_TEST(a_large_put_lets_the_others_on) {
 END_TEST
 
 /* It holds when the hello is answered. */
-START_TEST(a_lower_limit_lets_the_others_on) {
+START_TEST(lower_limit_yields_to_others) {
   struct raw putter, limiting, other;
   struct fc_reply reply;
   struct fc_buf buf = {0};
@@ -203,7 +203,7 @@ static bool is_welcome(void *arg) {
   return false;
 }
 
-START_TEST(what_a_dropped_namespace_held_goes_by_itself) {
+START_TEST(deleted_namespace_freed_in_background) {
   struct raw putter, second;
 
   harness_start(&served, "--max-namespaces", "1", NULL);
@@ -211,7 +211,7 @@ START_TEST(what_a_dropped_namespace_held_goes_by_itself) {
   put_all(&putter);
   raw_close(&putter);
   ck_assert(harness_wait_until(is_welcome, &second, TIMEOUT_MS));
-  /* nobody comes or goes meanwhile */
+  /* no client connects or leaves now */
   ck_assert(harness_wait_until(has_no_entries, &second, TIMEOUT_MS));
   raw_close(&second);
 }
@@ -223,9 +223,9 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_test(tcase, a_large_put_lets_the_others_on);
-  tcase_add_test(tcase, a_lower_limit_lets_the_others_on);
-  tcase_add_test(tcase, what_a_dropped_namespace_held_goes_by_itself);
+  tcase_add_test(tcase, evicting_large_put_yields_to_others);
+  tcase_add_test(tcase, lower_limit_yields_to_others);
+  tcase_add_test(tcase, deleted_namespace_freed_in_background);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

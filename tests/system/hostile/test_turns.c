@@ -1,5 +1,5 @@
-/* Work that clients ask for in bulk: requests of clients that have left, and pages, stats and
- * clears of those that have not, take turns. Others' short requests do not wait for all of them. */
+/* Bulk work takes turns: requests of clients that have left, and pages, stats and clears of
+ * connected ones. Short requests of other clients do not wait for all of it. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #define N 100000u /* entries: each page or clear looks at thousands */
 #define TIMEOUT_MS 20000u
 #define SOON_MS                                                                                    \
-  10000u /* what is bounded takes a fraction of it; what is not, many times as long                \
+  10000u /* bounded work takes a fraction of it, unbounded work many times as long                 \
           */
 
 static struct daemon served;
@@ -81,7 +81,7 @@ static void encode_lists(struct fc_buf *buf, uint32_t n) {
     ck_assert_int_eq(fc_encode_list(buf, i, &list), 0);
 }
 
-/* As much as the kernel takes, while the daemon stands still. */
+/* Sends as much as the kernel takes while the daemon is stopped. */
 static void send_all_it_takes(const struct raw *raw, const struct fc_buf *buf) {
   size_t sent = 0;
   for (ssize_t n = 1; n > 0 && sent<buf->size; sent += n> 0 ? (size_t)n : 0)
@@ -99,7 +99,7 @@ static bool is_alone(void *raw) {
 
 /* ---- clients that have left ---- */
 
-START_TEST(what_only_reads_is_not_done_for_clients_that_left) {
+START_TEST(reads_of_gone_clients_not_executed) {
   enum { LEFT = 20 };
   struct raw raw, left[LEFT];
   struct fc_buf buf = {0};
@@ -143,7 +143,7 @@ static bool is_stored(struct raw *raw, const char *view, const char *prompt) {
 }
 
 /* Between requests that only read, and in the order in which they were sent. */
-START_TEST(puts_and_clears_of_clients_that_left_are_done) {
+START_TEST(puts_and_clears_of_gone_clients_executed) {
   struct raw raw, left;
   struct fc_buf buf = {0};
 
@@ -169,7 +169,7 @@ START_TEST(puts_and_clears_of_clients_that_left_are_done) {
 END_TEST
 
 /* More clears than may run, and than may wait; each has something to clear. */
-START_TEST(clears_of_clients_that_left_are_all_done) {
+START_TEST(clears_of_gone_clients_all_executed) {
   enum { VIEWS = 400, OTHERS = 5000 };
   struct raw raw, left[VIEWS];
   struct fc_buf buf = {0};
@@ -201,7 +201,7 @@ START_TEST(clears_of_clients_that_left_are_all_done) {
 END_TEST
 
 /* One clear covers the others that wait: they are not as many walks through the cache. */
-START_TEST(equal_clears_of_clients_that_left_are_one) {
+START_TEST(equal_clears_of_gone_clients_merged) {
   enum { LEFT = 400, EACH = 50 };
   struct raw raw, left[LEFT];
   struct fc_buf buf = {0};
@@ -230,7 +230,7 @@ END_TEST
 /* ---- clients that are there ---- */
 
 /* It looks at no entry. */
-START_TEST(a_clear_of_nothing_is_done_at_once) {
+START_TEST(clear_of_nothing_finishes_at_once) {
   enum { ROUNDS = 16, EACH = 500 };
   struct raw raw;
   struct fc_buf buf = {0};
@@ -278,7 +278,7 @@ static size_t page_size(struct raw *raw) {
 
 /* A hundred short requests of one client are answered while few of the pages are: a client's turn,
  * and a few pages after it. */
-START_TEST(short_requests_do_not_wait_for_pages) {
+START_TEST(short_requests_pass_listing_pages) {
   enum { LISTERS = 20, PAGES = 100, PINGS = 100, MOST = 400 };
   struct raw raw, listers[LISTERS];
   struct fc_buf pages = {0}, pings = {0};
@@ -319,12 +319,12 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, what_only_reads_is_not_done_for_clients_that_left);
-  tcase_add_test(tcase, puts_and_clears_of_clients_that_left_are_done);
-  tcase_add_test(tcase, clears_of_clients_that_left_are_all_done);
-  tcase_add_test(tcase, equal_clears_of_clients_that_left_are_one);
-  tcase_add_test(tcase, a_clear_of_nothing_is_done_at_once);
-  tcase_add_test(tcase, short_requests_do_not_wait_for_pages);
+  tcase_add_test(tcase, reads_of_gone_clients_not_executed);
+  tcase_add_test(tcase, puts_and_clears_of_gone_clients_executed);
+  tcase_add_test(tcase, clears_of_gone_clients_all_executed);
+  tcase_add_test(tcase, equal_clears_of_gone_clients_merged);
+  tcase_add_test(tcase, clear_of_nothing_finishes_at_once);
+  tcase_add_test(tcase, short_requests_pass_listing_pages);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

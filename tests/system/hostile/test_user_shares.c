@@ -1,7 +1,7 @@
-/* What one user's clients may take, with processes of other users: connections, leases, waits,
- * namespaces and messages to its share, and never those of others. The administrator connects
- * whatever is taken, and closes connections. Needs root to become others; elsewhere it says what it
- * skips. */
+/* User shares, with processes of several users: one user's connections, leases, waits, namespaces
+ * and messages stay within its share and leave the rest to others. An administrator can always
+ * connect, and can close connections. Tests that need root to become another user print that they
+ * are skipped without it. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static void stop(void) {
 
 /* ---- connections ---- */
 
-/* Connects and says hello: 0, or the code of the refusal; *text has what it said. */
+/* Connects and sends a hello. Returns 0, or the code of the refusal, with its text in *text. */
 static int open_raw(struct raw *raw, const char *name_space, char text[256]) {
   struct fc_reply reply;
   int rc = raw_connect(raw, served.socket);
@@ -74,7 +74,7 @@ static int open_raw(struct raw *raw, const char *name_space, char text[256]) {
     rc = raw_hello(raw, "client", name_space);
   if (rc != FC_EBUSY && rc != RAW_CLOSED)
     return rc;
-  raw_close(raw); /* once more, to read what it says without being asked */
+  raw_close(raw); /* again, to read the error that comes before any request */
   rc = raw_connect(raw, served.socket);
   if (rc == 0)
     rc = raw_recv(raw, &reply, 5000);
@@ -113,7 +113,7 @@ static int takes_every_connection(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_connections_to_others) {
+START_TEST(user_share_leaves_connections_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -161,7 +161,7 @@ static int a_worker_is_turned_away(void *arg) {
   return 0;
 }
 
-START_TEST(the_administrator_connects_where_all_places_are_taken) {
+START_TEST(administrator_connects_when_all_places_taken) {
   if (!can_test())
     return;
   start_with("--user-share", "100");
@@ -181,7 +181,7 @@ END_TEST
 
 /* ---- leases, waits, namespaces ---- */
 
-/* The state that a miss of prompt `i` is told; negative: something else came. */
+/* Returns the lease state in the reply to a miss of prompt `i`; negative for another reply. */
 static int lease_state(struct raw *raw, int i) {
   char prompt[16];
   struct fc_reply reply;
@@ -232,7 +232,7 @@ static int gets_leases(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_leases_to_others) {
+START_TEST(user_share_leaves_leases_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -257,7 +257,7 @@ static int ask_often(struct raw raws[], int n_raws, int n) {
       struct fc_buf buf = {0};
       struct fc_reply reply;
       uint32_t id;
-      if (raw_ask(&raws[i], &get, &id) != 0)
+      if (raw_send_get(&raws[i], &get, &id) != 0)
         return -1;
       (void)fc_encode_simple(&buf, FC_PING, raws[i].next_id++); /* raw_send_buf looks at `failed` */
       if (raw_send_buf(&raws[i], &buf) != 0 || raw_recv(&raws[i], &reply, 5000) != 0)
@@ -293,7 +293,7 @@ static int waits_once(void *arg) {
   return 0;
 }
 
-START_TEST(one_user_leaves_waits_to_others) {
+START_TEST(user_share_leaves_waits_to_others) {
   struct raw raw;
   char text[256];
 
@@ -336,7 +336,7 @@ static int makes_every_namespace(void *arg) {
 }
 
 /* Another user's idle namespace stays, as the greedy one's own go. */
-START_TEST(one_user_replaces_its_own_namespaces) {
+START_TEST(user_over_share_replaces_own_namespaces) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
 
   if (!can_test())
@@ -423,7 +423,7 @@ static int put_large(void *arg) {
 }
 
 /* Its own, too, as those that make no progress are cut. */
-START_TEST(one_users_frames_leave_room_for_others) {
+START_TEST(user_share_leaves_frame_memory_to_others) {
   uint64_t others_ns = 250000000, own_ns = 5000000000;
 
   if (!can_test())
@@ -479,7 +479,7 @@ static int goes_on_after_a_kill(void *arg) {
   return 0;
 }
 
-START_TEST(an_administrator_closes_connections) {
+START_TEST(kill_by_administrator_closes_connection) {
   char id[32], process[32];
 
   if (!can_test())
@@ -488,9 +488,10 @@ START_TEST(an_administrator_closes_connections) {
   pid_t pid = child_start(goes_on_after_a_kill, NULL, &greedy);
   ck_assert(await_turn(1));
   char *clients = ctl(0, "clients", NULL);
-  ck_assert_ptr_nonnull(strstr(clients, "\n54321: 1 client, 0 leases, 0 waits, rings "));
-  ck_assert_ptr_nonnull(strstr(clients, "\nroot: 1 client, 0 leases, 0 waits, rings 0 B\n"));
-  const char *row = strchr(strstr(clients, "\n54321: ") + 1, '\n');
+  ck_assert_ptr_nonnull(strstr(clients, "54321: 1 client, 0 leases, 0 waits, rings "));
+  ck_assert_ptr_nonnull(strstr(clients, "root: 1 client, 0 leases, 0 waits, rings 0 B\n"));
+  const char *row = strchr(strstr(clients, "54321: "), '\n');
+  row = strchr(row + 1, '\n'); /* below the header */
   long number = strtol(row, NULL, 10);
   (void)snprintf(id, sizeof id, "%ld", number);
   char *closed = ctl(0, "kill", id);
@@ -519,7 +520,7 @@ static bool is_being_answered(void *arg) {
 }
 
 /* Its reply waits for it until the stall timeout, unless it is closed. */
-START_TEST(a_client_that_does_not_read_is_closed_too) {
+START_TEST(kill_closes_client_that_does_not_read) {
   static const uint8_t value[VALUE];
   struct fc_put put = {.key = raw_key("op", "view", 0, "prompt"), .value = value};
   struct fc_get get = {.key = put.key};
@@ -534,7 +535,7 @@ START_TEST(a_client_that_does_not_read_is_closed_too) {
   put.value_size = VALUE;
   raw_open(&raw, served.socket, "own");
   ck_assert_int_eq(raw_put(&raw, &put, &reply), 0);
-  ck_assert_int_eq(raw_ask(&raw, &get, &id), 0);
+  ck_assert_int_eq(raw_send_get(&raw, &get, &id), 0);
   ck_assert(harness_wait_until(is_being_answered, &raw, 10000));
   (void)snprintf(process, sizeof process, "pid:%ld", (long)getpid());
   free(ctl(0, "kill", process));
@@ -560,7 +561,7 @@ static int may_not_kill(void *arg) {
   return 0;
 }
 
-START_TEST(others_close_none) {
+START_TEST(kill_by_other_user_denied) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
@@ -574,15 +575,15 @@ int main(void) {
   TCase *tcase = tcase_create("users");
 
   tcase_set_timeout(tcase, 90);
-  tcase_add_test(tcase, one_user_leaves_connections_to_others);
-  tcase_add_test(tcase, the_administrator_connects_where_all_places_are_taken);
-  tcase_add_test(tcase, one_user_leaves_leases_to_others);
-  tcase_add_test(tcase, one_user_leaves_waits_to_others);
-  tcase_add_test(tcase, one_user_replaces_its_own_namespaces);
-  tcase_add_test(tcase, one_users_frames_leave_room_for_others);
-  tcase_add_test(tcase, an_administrator_closes_connections);
-  tcase_add_test(tcase, a_client_that_does_not_read_is_closed_too);
-  tcase_add_test(tcase, others_close_none);
+  tcase_add_test(tcase, user_share_leaves_connections_to_others);
+  tcase_add_test(tcase, administrator_connects_when_all_places_taken);
+  tcase_add_test(tcase, user_share_leaves_leases_to_others);
+  tcase_add_test(tcase, user_share_leaves_waits_to_others);
+  tcase_add_test(tcase, user_over_share_replaces_own_namespaces);
+  tcase_add_test(tcase, user_share_leaves_frame_memory_to_others);
+  tcase_add_test(tcase, kill_by_administrator_closes_connection);
+  tcase_add_test(tcase, kill_closes_client_that_does_not_read);
+  tcase_add_test(tcase, kill_by_other_user_denied);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,11 +1,10 @@
-/* Workers whose computations wait for other threads and processes that ask the cache themselves:
- * nobody waits until a lease's term is over, which here is a minute. And workers whose threads are
- * independent of each other: each key is computed once. */
+/* Workers whose computations wait for other threads and processes that use the cache: no wait lasts
+ * for a lease's term, which is a minute here. And workers with independent threads: each key is
+ * computed once. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +53,7 @@ static int compute_nested(void *unused, struct fcache_value *value) {
   return fcache_value_set(value, "nested", 6);
 }
 
-/* With a handle of its own, as another thread or process has it. */
+/* With its own handle, as another thread or process has. */
 static int look_up_nested(const char *prompt) {
   struct fcache_key key = library_key("op", "base", prompt, 0);
   struct fcache_value value = {0};
@@ -75,7 +74,7 @@ struct worker {
   const char *own, *others;
 };
 
-/* The handle in compute is another one than that of the call: what another thread would use. */
+/* compute uses another handle than the call, as another thread would. */
 static int compute_with_a_thread(void *arg, struct fcache_value *value) {
   const struct worker *worker = arg;
   atomic_fetch_add(&board->computing, 1);
@@ -102,7 +101,7 @@ static int end_of(pid_t pid) {
   return status;
 }
 
-START_TEST(two_workers_with_threads_want_each_others_key) {
+START_TEST(two_workers_want_each_others_key_one_grace) {
   struct worker workers[] = {{"a", "b"}, {"b", "a"}};
   pid_t pids[2];
   start();
@@ -124,7 +123,7 @@ END_TEST
 #define KEYS 200u
 #define COMPUTE_NS 10000000 /* less than any grace */
 
-/* The threads of a process share out the keys, which all processes take in the same order. */
+/* The threads of a process divide the keys, which all processes take in the same order. */
 struct pool {
   _Atomic uint32_t next;
 };
@@ -191,7 +190,7 @@ END_TEST
 
 /* ---- children ---- */
 
-/* A child that asks with a handle of its own, or with the one that it inherits. */
+/* A child with its own handle, or with the inherited one. */
 static int compute_with_a_child(void *arg, struct fcache_value *value) {
   struct fcache *inherited = arg;
   struct fcache_key key = library_key("op", "base", "a", 0);
@@ -206,7 +205,7 @@ static int compute_with_a_child(void *arg, struct fcache_value *value) {
   return fcache_value_set(value, "value", 5);
 }
 
-START_TEST(a_child_of_a_computation_wants_its_key) {
+START_TEST(child_of_computation_wants_its_key_refused) {
   struct fcache_key key = library_key("op", "base", "a", 0);
   struct fcache_value value = {0};
   start();
@@ -241,8 +240,8 @@ static int look_up(void *unused) {
   return look_up_nested("a");
 }
 
-/* One that its creator started before it computed is no helper: both miss, one computes. */
-START_TEST(a_worker_waits_for_its_creator) {
+/* A process that was created before the computation is no helper: both miss, one computes. */
+START_TEST(worker_created_before_computation_waits) {
   struct fcache_key key = library_key("op", "base", "a", 0);
   struct fcache_value value = {0};
   start();
@@ -267,10 +266,10 @@ int main(void) {
   Suite *suite = suite_create("leases_deadlock");
   TCase *tcase = tcase_create("leases_deadlock");
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, two_workers_with_threads_want_each_others_key);
+  tcase_add_test(tcase, two_workers_want_each_others_key_one_grace);
   tcase_add_test(tcase, independent_threads_compute_each_key_once);
-  tcase_add_loop_test(tcase, a_child_of_a_computation_wants_its_key, 0, 2);
-  tcase_add_test(tcase, a_worker_waits_for_its_creator);
+  tcase_add_loop_test(tcase, child_of_computation_wants_its_key_refused, 0, 2);
+  tcase_add_test(tcase, worker_created_before_computation_waits);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

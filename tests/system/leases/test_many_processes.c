@@ -1,7 +1,7 @@
 /* Many workers at once, as processes and as threads, over overlapping keys of two
- * namespaces. Every value is derived from its key, so each one that comes back can
- * be checked; and in the end the daemon's counters are the sums of the clients', and
- * the trace has one line for each counted lookup, each client's in its order. */
+ * namespaces. Every value is derived from its key, so each one that is returned is checked. In
+ * the end the daemon's counters are the sums of the clients', and the trace has one line for each
+ * counted lookup, those of each client in order. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 
 #define PROCESSES 8u
 #define THREADS 16u
-#define SLOWER 10u /* what a sanitizer build divides the operations by */
+#define SLOWER 10u /* a sanitizer build makes a tenth of the operations */
 #define OPERATIONS (100000u / (SANITIZER_SLOW ? SLOWER : 1u))
 #define THREAD_OPERATIONS (5000u / (SANITIZER_SLOW ? SLOWER : 1u))
 #define SPACES 2u
@@ -34,7 +34,7 @@ static const char *const space_names[SPACES] = {"roomy", "small"};
 static const char *const op_names[] = {"next_token_dist", "rolling_logprob"};
 static const char *const view_names[] = {"base", "ft", "scaled_1.25"};
 
-/* What a worker tells: in memory that it shares with the test. */
+/* The results of a worker, in memory that it shares with the test. */
 struct report {
   bool done;
   char error[256]; /* the first one; "": none */
@@ -293,7 +293,7 @@ static void run_threads(struct worker *workers, unsigned n) {
     ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
 
-/* ---- what must hold in the end ---- */
+/* ---- the end ---- */
 
 static void add(struct fcache_counters *sum, const struct fcache_counters *counters) {
   sum->cache_hits += counters->cache_hits;
@@ -430,12 +430,12 @@ static void run(unsigned n, unsigned operations,
   ck_assert_int_eq(munmap(reports, size), 0);
 }
 
-START_TEST(eight_processes_share_one_daemon) {
+START_TEST(eight_processes_counters_and_trace_match) {
   run(PROCESSES, OPERATIONS, run_processes, true);
 }
 END_TEST
 
-START_TEST(sixteen_threads_each_with_its_own_handles) {
+START_TEST(sixteen_threads_counters_and_trace_match) {
   run(THREADS, THREAD_OPERATIONS, run_threads, false);
 }
 END_TEST
@@ -445,8 +445,8 @@ int main(void) {
   TCase *tcase = tcase_create("daemon");
 
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, eight_processes_share_one_daemon);
-  tcase_add_test(tcase, sixteen_threads_each_with_its_own_handles);
+  tcase_add_test(tcase, eight_processes_counters_and_trace_match);
+  tcase_add_test(tcase, sixteen_threads_counters_and_trace_match);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,6 +1,6 @@
-/* Whose daemon a client talks to: its own user's, root's, that of the user whom $FCACHE_DAEMON_USER
- * names, and the system's at its own place; no other, which is not even sent a hello. Needs root to
- * run daemons of other users; elsewhere it says what it skips. */
+/* The daemons that a client trusts: its own user's, root's, that of $FCACHE_DAEMON_USER, and the
+ * system's at its default path. Any other gets no hello. Needs root to run daemons of other users,
+ * and is skipped without. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -20,7 +20,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 
-/* Numbers that need no entry in any file. */
+/* Ids without an entry in /etc/passwd. */
 enum { OTHER = 54321, THIRD = 54324, NOBODY = 65534 };
 
 static const struct child_user other = {.uid = OTHER, .gid = OTHER};
@@ -35,7 +35,7 @@ static int program_fd;
 
 struct served {
   const char *socket;
-  int listening_fd; /* that it is handed, as by a service manager; -1: it makes its own */
+  int listening_fd; /* passed as by a service manager, or -1 */
 };
 
 static int serve(void *arg) {
@@ -70,7 +70,7 @@ static void start_daemon(const char *socket, const struct child_user *user) {
 
   pid = child_start(serve, &served, user);
   ck_assert(harness_wait_until(accepts, (char *)(uintptr_t)socket, 20000));
-  ck_assert_int_eq(chmod(socket, 0666), 0); /* as for a group that all of them are in */
+  ck_assert_int_eq(chmod(socket, 0666), 0); /* lets all users connect */
 }
 
 static void start(void) {
@@ -81,8 +81,7 @@ static void start(void) {
   ck_assert_int_eq(chmod(folder, 0777), 0);
   *strrchr(folder, '/') = '\0';
   ck_assert_int_eq(chmod(folder, 0711), 0);
-  program_fd =
-      open(harness_fcached(), O_RDONLY); /* the tree that it is in may be closed to others */
+  program_fd = open(harness_fcached(), O_RDONLY); /* the other user may not reach its path */
   ck_assert_int_ge(program_fd, 0);
   (void)unsetenv("FCACHE_DAEMON_USER");
 }
@@ -136,7 +135,7 @@ struct distrust {
   const char *socket, *why;
 };
 
-/* It works without, and says so once. */
+/* The client computes without the daemon, and logs that once. */
 static int distrusts(void *arg) {
   const struct distrust *distrust = arg;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -172,9 +171,9 @@ static void expect_distrust(const char *socket, const char *why, const struct ch
   ck_assert_int_eq(child_run(distrusts, &distrust, user), 0);
 }
 
-/* ---- by its user ---- */
+/* ---- the daemon's user ---- */
 
-START_TEST(a_daemon_of_another_user_is_not_talked_to) {
+START_TEST(daemon_of_other_user_is_refused) {
   char why[256];
 
   if (!can_test())
@@ -185,7 +184,7 @@ START_TEST(a_daemon_of_another_user_is_not_talked_to) {
                  "$FCACHE_DAEMON_USER=54321)",
                  socket_path);
   expect_distrust(socket_path, why, &third);
-  expect_distrust(socket_path, why, NULL); /* root trusts itself alone, too */
+  expect_distrust(socket_path, why, NULL); /* root trusts only itself, too */
   ck_assert_int_eq(child_run(trusts, socket_path, &other), 0);
   ck_assert_int_eq(setenv("FCACHE_DAEMON_USER", "54321", 1), 0);
   struct fcache *cache = library_open(socket_path, "ns", NULL, 0);
@@ -194,7 +193,7 @@ START_TEST(a_daemon_of_another_user_is_not_talked_to) {
 }
 END_TEST
 
-START_TEST(roots_daemon_is_trusted) {
+START_TEST(daemon_of_root_is_trusted) {
   if (!can_test())
     return;
   start_daemon(socket_path, NULL);
@@ -203,7 +202,7 @@ START_TEST(roots_daemon_is_trusted) {
 }
 END_TEST
 
-START_TEST(the_variable_names_one_more_user) {
+START_TEST(daemon_of_user_in_variable_is_trusted) {
   const struct passwd *named = getpwuid(NOBODY);
   char name[64] = "";
 
@@ -226,7 +225,7 @@ START_TEST(the_variable_names_one_more_user) {
 }
 END_TEST
 
-START_TEST(fcachectl_says_whose_daemon_it_is) {
+START_TEST(daemon_of_other_user_named_by_fcachectl) {
   const char *const argv[] = {harness_fcachectl(), "-S", socket_path, "ping", "-c", "1", NULL};
   char *err;
 
@@ -241,11 +240,11 @@ START_TEST(fcachectl_says_whose_daemon_it_is) {
 }
 END_TEST
 
-/* ---- at the system's place ---- */
+/* ---- the system's path ---- */
 
 #define SYSTEM_SOCKET "/run/fcached/fcached.sock"
 
-/* A /run of this test's own, with the folder as systemd makes it. */
+/* Mounts a private /run, with the directory as systemd creates it. */
 static bool make_run(void) {
   if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
       mount("tmpfs", "/run", "tmpfs", 0, "size=1m,mode=755") < 0) {
@@ -257,15 +256,15 @@ static bool make_run(void) {
   return true;
 }
 
-START_TEST(the_services_user_is_trusted_where_root_put_it) {
+START_TEST(daemon_at_default_path_is_trusted) {
   if (!can_test() || !make_run())
     return;
   start_daemon(SYSTEM_SOCKET, &other);
   ck_assert_int_eq(child_run(trusts, (char[]){SYSTEM_SOCKET}, &third), 0);
   (void)unsetenv("FCACHE_SOCKET");
   (void)unsetenv("XDG_RUNTIME_DIR");
-  ck_assert_int_eq(child_run(trusts, NULL, &third), 0); /* where all look */
-  /* The same daemon by another name, or in a folder where others may make sockets: */
+  ck_assert_int_eq(child_run(trusts, NULL, &third), 0); /* the default path */
+  /* The same daemon by another path, or in a directory where others may create sockets: */
   ck_assert_int_eq(symlink(SYSTEM_SOCKET, "/run/link"), 0);
   expect_distrust("/run/link", "user 54321 runs it", &third);
   ck_assert_int_eq(chmod("/run/fcached", 0775), 0);
@@ -298,9 +297,9 @@ static bool is_listened_to_by_other(void *arg) {
   return listener_of(arg) == OTHER;
 }
 
-/* As systemd does it: root makes the socket and waits, and the daemon of another user listens. The
- * client that starts it sees root's socket, and those that come later that user's. */
-START_TEST(a_socket_of_the_service_manager_is_trusted_before_and_after) {
+/* As systemd: root creates the socket, and the daemon of another user serves it. The client that
+ * activates it sees root's credentials, later ones those of that user. */
+START_TEST(daemon_by_socket_activation_is_trusted) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSTEM_SOCKET};
   struct served served = {SYSTEM_SOCKET, -1};
 
@@ -312,8 +311,7 @@ START_TEST(a_socket_of_the_service_manager_is_trusted_before_and_after) {
   ck_assert_int_eq(chmod(SYSTEM_SOCKET, 0666), 0);
   ck_assert_int_eq(listen(served.listening_fd, 16), 0);
   ck_assert_uint_eq(listener_of(SYSTEM_SOCKET), 0);
-  pid_t first =
-      child_start(trusts, (char[]){SYSTEM_SOCKET}, &third); /* and waits for its welcome */
+  pid_t first = child_start(trusts, (char[]){SYSTEM_SOCKET}, &third); /* waits for its welcome */
   pid = child_start(serve, &served, &other);
   ck_assert_int_eq(harness_wait(first, 20000), 0);
   ck_assert(harness_wait_until(is_listened_to_by_other, (char[]){SYSTEM_SOCKET}, 20000));
@@ -324,7 +322,7 @@ END_TEST
 
 /* ---- in a user namespace ---- */
 
-/* Every user is one number there, ours too: that says nothing. */
+/* Every unmapped user has the overflow id, maybe the client's own: it proves nothing. */
 static int distrusts_whom_it_cannot_see(void *arg) {
   if (unshare(CLONE_NEWUSER) != 0)
     return 77;
@@ -336,7 +334,7 @@ static int trusts_whom_it_cannot_see(void *arg) {
   return unshare(CLONE_NEWUSER) != 0 ? 77 : trusts(arg);
 }
 
-START_TEST(a_user_that_cannot_be_seen_is_not_trusted_unless_that_was_said) {
+START_TEST(daemon_of_unmapped_user_is_refused) {
   struct distrust distrust = {socket_path, "which user runs it is not known here"};
 
   if (!can_test())
@@ -359,13 +357,13 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_daemon_of_another_user_is_not_talked_to);
-  tcase_add_test(tcase, roots_daemon_is_trusted);
-  tcase_add_test(tcase, the_variable_names_one_more_user);
-  tcase_add_test(tcase, fcachectl_says_whose_daemon_it_is);
-  tcase_add_test(tcase, the_services_user_is_trusted_where_root_put_it);
-  tcase_add_test(tcase, a_socket_of_the_service_manager_is_trusted_before_and_after);
-  tcase_add_test(tcase, a_user_that_cannot_be_seen_is_not_trusted_unless_that_was_said);
+  tcase_add_test(tcase, daemon_of_other_user_is_refused);
+  tcase_add_test(tcase, daemon_of_root_is_trusted);
+  tcase_add_test(tcase, daemon_of_user_in_variable_is_trusted);
+  tcase_add_test(tcase, daemon_of_other_user_named_by_fcachectl);
+  tcase_add_test(tcase, daemon_at_default_path_is_trusted);
+  tcase_add_test(tcase, daemon_by_socket_activation_is_trusted);
+  tcase_add_test(tcase, daemon_of_unmapped_user_is_refused);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -130,7 +130,7 @@ static struct fcache_counters counters_of(const struct worker *worker) {
 
 /* ---- absent, killed, stopped, restarted ---- */
 
-START_TEST(an_absent_daemon_costs_nothing_and_is_said_once) {
+START_TEST(daemon_absent_logged_once) {
   struct worker worker;
   char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
 
@@ -157,7 +157,7 @@ START_TEST(an_absent_daemon_costs_nothing_and_is_said_once) {
 END_TEST
 
 /* Nothing is named: the default places are tried, and the line names each. */
-START_TEST(the_line_names_every_socket_that_was_tried) {
+START_TEST(daemon_absent_all_sockets_named) {
   struct worker worker;
   char folder[HARNESS_PATH_SIZE];
   struct stat status;
@@ -178,11 +178,11 @@ START_TEST(the_line_names_every_socket_that_was_tried) {
 }
 END_TEST
 
-START_TEST(a_daemon_that_comes_later_is_found) {
+START_TEST(daemon_started_later_found) {
   struct worker worker;
 
   harness_start(&served, NULL);
-  harness_kill9(&served); /* a stale socket: nobody listens there */
+  harness_kill9(&served); /* a stale socket: no process listens there */
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
   ask_many(&worker, 0, 5);
   harness_start(&served, NULL);
@@ -194,7 +194,7 @@ START_TEST(a_daemon_that_comes_later_is_found) {
 }
 END_TEST
 
-START_TEST(a_daemon_killed_in_the_middle_is_done_without) {
+START_TEST(daemon_killed_computes) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -211,7 +211,7 @@ START_TEST(a_daemon_killed_in_the_middle_is_done_without) {
 }
 END_TEST
 
-START_TEST(a_restarted_daemon_is_found_again) {
+START_TEST(daemon_restarted_reconnects) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -233,7 +233,7 @@ START_TEST(a_restarted_daemon_is_found_again) {
 }
 END_TEST
 
-START_TEST(a_stopped_daemon_costs_one_deadline_in_all) {
+START_TEST(daemon_stopped_costs_one_deadline) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -256,7 +256,7 @@ START_TEST(a_stopped_daemon_costs_one_deadline_in_all) {
 }
 END_TEST
 
-/* Asks for what is not in the region, until the worker is connected again. */
+/* Looks up keys that are not in the region until the worker is connected again. */
 static bool comes_back_by_misses(void *arg) {
   static unsigned number = 2000000;
   struct worker *worker = arg;
@@ -267,7 +267,7 @@ static bool comes_back_by_misses(void *arg) {
 
 /* All of its clients hold on to what they had, in which their hits may still be taken; and no more
  * fit. */
-START_TEST(a_full_daemon_that_was_stopped_takes_its_clients_back) {
+START_TEST(daemon_full_and_stopped_clients_reconnect) {
   struct worker workers[2];
 
   harness_start(&served, "--max-clients", "2", NULL);
@@ -290,7 +290,7 @@ START_TEST(a_full_daemon_that_was_stopped_takes_its_clients_back) {
 }
 END_TEST
 
-START_TEST(a_daemon_stopped_from_the_start_costs_one_deadline_too) {
+START_TEST(daemon_stopped_at_open_costs_one_deadline) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -323,8 +323,8 @@ static int compute_all(void *arg, const size_t *misses, size_t n, struct fcache_
   return rc;
 }
 
-/* What a stopped daemon has stored still comes, from its region; of one that has ended nothing. */
-START_TEST(a_batch_computes_what_does_not_come) {
+/* Entries of a stopped daemon are still read from its region, those of a dead one are not. */
+START_TEST(daemon_killed_batch_computes_rest) {
   enum { N = 40, ROUNDS = 4 };
   static const unsigned computed[ROUNDS] = {N, N + N / 2, N + N, N + N + N};
   struct worker worker;
@@ -337,7 +337,7 @@ START_TEST(a_batch_computes_what_does_not_come) {
   open_worker(&worker, served.socket, DEADLINE_MS);
   for (unsigned round = 0; round < ROUNDS; round++) {
     for (unsigned i = N / 2; i < N && round == 1; i++)
-      prompts[i] = key_of(1000 + i).prompt; /* half of them nobody has stored */
+      prompts[i] = key_of(1000 + i).prompt; /* half of them are not stored */
     if (round == 1)
       ck_assert(harness_freeze(&served));
     if (round == 3)
@@ -358,7 +358,7 @@ END_TEST
 
 /* ---- silence, and where the line goes ---- */
 
-START_TEST(switched_off_on_purpose_it_says_nothing) {
+START_TEST(disabled_nothing_logged) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -392,7 +392,7 @@ static int speak_on_stderr(void *arg) {
   return 0;
 }
 
-START_TEST(without_a_callback_the_line_goes_to_stderr) {
+START_TEST(no_log_callback_line_on_stderr) {
   int fd = memfd_create("stderr", MFD_CLOEXEC);
   char text[2048];
 
@@ -428,7 +428,7 @@ static int go_on_as_child(void *arg) {
   return 0;
 }
 
-START_TEST(after_fork_both_go_on) {
+START_TEST(fork_parent_and_child_go_on) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -474,7 +474,7 @@ static bool finish_forked_call(struct worker *worker) {
   return rc == FCACHE_OK && memcmp(worker->value.data, &question.number, sizeof(unsigned)) == 0;
 }
 
-START_TEST(a_fork_within_compute_hurts_neither) {
+START_TEST(fork_in_compute_both_go_on) {
   struct worker worker;
 
   harness_start(&served, NULL);
@@ -517,12 +517,12 @@ static int stay_busy(void *arg) {
   return 0;
 }
 
-/* They are back, and have what the others computed. */
+/* They are connected again, and find the values of the others. */
 static bool workers_share(void *arg) {
   return library_figure(arg, "shared_hits") >= 100;
 }
 
-START_TEST(workers_go_on_while_the_daemon_dies_again_and_again) {
+START_TEST(daemon_killed_repeatedly_workers_go_on) {
   enum { WORKERS = 3, DEATHS = 8 };
   pid_t pids[WORKERS];
   volatile bool *end =
@@ -553,20 +553,20 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_test(tcase, an_absent_daemon_costs_nothing_and_is_said_once);
-  tcase_add_test(tcase, the_line_names_every_socket_that_was_tried);
-  tcase_add_test(tcase, a_daemon_that_comes_later_is_found);
-  tcase_add_test(tcase, a_daemon_killed_in_the_middle_is_done_without);
-  tcase_add_test(tcase, a_restarted_daemon_is_found_again);
-  tcase_add_test(tcase, a_stopped_daemon_costs_one_deadline_in_all);
-  tcase_add_test(tcase, a_full_daemon_that_was_stopped_takes_its_clients_back);
-  tcase_add_test(tcase, a_daemon_stopped_from_the_start_costs_one_deadline_too);
-  tcase_add_test(tcase, a_batch_computes_what_does_not_come);
-  tcase_add_test(tcase, switched_off_on_purpose_it_says_nothing);
-  tcase_add_test(tcase, without_a_callback_the_line_goes_to_stderr);
-  tcase_add_test(tcase, after_fork_both_go_on);
-  tcase_add_test(tcase, a_fork_within_compute_hurts_neither);
-  tcase_add_test(tcase, workers_go_on_while_the_daemon_dies_again_and_again);
+  tcase_add_test(tcase, daemon_absent_logged_once);
+  tcase_add_test(tcase, daemon_absent_all_sockets_named);
+  tcase_add_test(tcase, daemon_started_later_found);
+  tcase_add_test(tcase, daemon_killed_computes);
+  tcase_add_test(tcase, daemon_restarted_reconnects);
+  tcase_add_test(tcase, daemon_stopped_costs_one_deadline);
+  tcase_add_test(tcase, daemon_full_and_stopped_clients_reconnect);
+  tcase_add_test(tcase, daemon_stopped_at_open_costs_one_deadline);
+  tcase_add_test(tcase, daemon_killed_batch_computes_rest);
+  tcase_add_test(tcase, disabled_nothing_logged);
+  tcase_add_test(tcase, no_log_callback_line_on_stderr);
+  tcase_add_test(tcase, fork_parent_and_child_go_on);
+  tcase_add_test(tcase, fork_in_compute_both_go_on);
+  tcase_add_test(tcase, daemon_killed_repeatedly_workers_go_on);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

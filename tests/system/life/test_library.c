@@ -41,14 +41,14 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* ---- what was looked up long ago ---- */
+/* ---- lookups of long ago ---- */
 
 static struct fcache_key key_of(unsigned number) {
   return (struct fcache_key){
       .op = "op", .view = "view", .prompt = fcache_hash(&number, sizeof number)};
 }
 
-START_TEST(a_clear_is_not_undone_by_any_of_a_thousand_puts) {
+START_TEST(clear_during_many_puts_not_undone) {
   enum { N = 1000 };
   struct fcache *worker = library_open(served.socket, "shared", NULL, 0);
   struct fcache *other = library_open(served.socket, "shared", NULL, 0);
@@ -74,7 +74,7 @@ START_TEST(a_clear_is_not_undone_by_any_of_a_thousand_puts) {
 END_TEST
 
 /* Also when the first try of the put found no daemon. */
-START_TEST(a_put_that_is_tried_again_is_as_old_as_it_was) {
+START_TEST(put_retried_keeps_its_epoch) {
   struct fcache *worker = library_open(served.socket, "shared", NULL, 0);
   struct fcache_key key = key_of(1);
   struct fcache_value value = {0};
@@ -108,7 +108,7 @@ static int compute_some_large(void *arg, const size_t *misses, size_t n,
   return rc;
 }
 
-START_TEST(a_value_over_the_limit_is_recorded_and_returned) {
+START_TEST(cached_value_over_limit_counted_and_returned) {
   struct fcache *worker = library_open(served.socket, "shared", NULL, 0);
   struct fcache_key key = key_of(0);
   struct fcache_hash prompts[4];
@@ -170,7 +170,7 @@ static void ask_within(void *arg, const struct fcache_stat *stat) {
     ck_assert_int_eq(fcache_server_stats(nested->cache, count_within, nested), FCACHE_OK);
 }
 
-START_TEST(the_handle_may_be_used_while_figures_come) {
+START_TEST(stats_callback_may_use_handle) {
   struct nested nested = {.cache = library_open(served.socket, "shared", NULL, 0)};
   struct fcache_key key = key_of(7);
   char *data = calloc(1, MAX_VALUE);
@@ -240,7 +240,7 @@ static int move_away(void *arg) {
   return 0;
 }
 
-START_TEST(a_relative_socket_is_found_again_from_elsewhere) {
+START_TEST(socket_relative_found_after_chdir) {
   ck_assert_int_eq(child_run(move_away, &served, NULL), 0);
 }
 END_TEST
@@ -267,12 +267,12 @@ static int open_without_stderr(void *arg) {
   return 0;
 }
 
-START_TEST(a_connection_is_never_stdin_stdout_or_stderr) {
+START_TEST(connection_without_std_streams_not_on_their_numbers) {
   ck_assert_int_eq(child_run(open_without_stderr, &served, NULL), 0);
 }
 END_TEST
 
-/* Its line about sharing goes to a pipe that nobody reads: full, or with no other end. SIGPIPE is
+/* Its line about sharing goes to a pipe without a reader: full, or with no other end. SIGPIPE is
  * as a program has it from the start. */
 static int open_with_dead_stderr(void *arg) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -302,7 +302,7 @@ static int open_with_dead_stderr(void *arg) {
   return 0;
 }
 
-START_TEST(a_dead_stderr_neither_ends_nor_hangs_the_program) {
+START_TEST(stderr_dead_program_goes_on) {
   bool full = _i == 1;
 
   ck_assert_int_eq(child_run(open_with_dead_stderr, &full, NULL), 0);
@@ -326,7 +326,7 @@ static int open_forbidden(void *arg) {
   return 0;
 }
 
-START_TEST(a_socket_that_it_may_not_use_is_called_that) {
+START_TEST(socket_without_permission_named) {
   struct child_user nobody = {65534, 65534, 0};
   bool root = geteuid() == 0; /* for whom modes mean nothing */
 
@@ -385,7 +385,7 @@ static int fork_on_an_old_kernel(void *arg) {
   return 0;
 }
 
-START_TEST(a_kernel_that_wipes_no_page_still_tells_forks) {
+START_TEST(fork_without_wipeonfork_detected) {
   int rc = child_run(fork_on_an_old_kernel, &served, NULL);
 
   if (rc == SKIPPED)
@@ -401,15 +401,15 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_clear_is_not_undone_by_any_of_a_thousand_puts);
-  tcase_add_test(tcase, a_put_that_is_tried_again_is_as_old_as_it_was);
-  tcase_add_test(tcase, a_value_over_the_limit_is_recorded_and_returned);
-  tcase_add_test(tcase, the_handle_may_be_used_while_figures_come);
-  tcase_add_test(tcase, a_relative_socket_is_found_again_from_elsewhere);
-  tcase_add_test(tcase, a_connection_is_never_stdin_stdout_or_stderr);
-  tcase_add_loop_test(tcase, a_dead_stderr_neither_ends_nor_hangs_the_program, 0, 2);
-  tcase_add_test(tcase, a_socket_that_it_may_not_use_is_called_that);
-  tcase_add_test(tcase, a_kernel_that_wipes_no_page_still_tells_forks);
+  tcase_add_test(tcase, clear_during_many_puts_not_undone);
+  tcase_add_test(tcase, put_retried_keeps_its_epoch);
+  tcase_add_test(tcase, cached_value_over_limit_counted_and_returned);
+  tcase_add_test(tcase, stats_callback_may_use_handle);
+  tcase_add_test(tcase, socket_relative_found_after_chdir);
+  tcase_add_test(tcase, connection_without_std_streams_not_on_their_numbers);
+  tcase_add_loop_test(tcase, stderr_dead_program_goes_on, 0, 2);
+  tcase_add_test(tcase, socket_without_permission_named);
+  tcase_add_test(tcase, fork_without_wipeonfork_detected);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,7 +1,7 @@
-/* Who may do what, with processes of other users: the socket's group may connect, and get and put
- * in every namespace; a namespace's owner, the user who made it, may clear it and set its limit and
- * manifest; all that, wider clears, the trace and shutdown are for the daemon's user, root and the
- * admin group. Needs root to become others; elsewhere it says what it skips. */
+/* The rights of other users. The socket's group may connect, and get and put in every namespace.
+ * The owner of a namespace, the user who created it, may clear it and set its limit and manifest.
+ * The daemon's user, root and the admin group may do all that, clear everything, control the trace
+ * and shut down. Needs root to become other users, and is skipped without. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,34 +10,37 @@
 #include <unistd.h>
 
 #include "proto/errors.h"
+#include "tests/support/admin_requests.h"
 #include "tests/support/child_process.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 #include "tests/support/raw.h"
 
-/* Numbers that need no entry in any file. */
-enum { STRANGER = 54321, SOCKET_GROUP = 54322, ADMIN_GROUP = 54323, NEIGHBOUR = 54324 };
+/* Ids without an entry in /etc/passwd and /etc/group. */
+enum { OTHER_USER = 54321, SOCKET_GROUP = 54322, ADMIN_GROUP = 54323, NEIGHBOUR = 54324 };
 
-static const struct child_user outsider = {.uid = STRANGER, .gid = STRANGER};
-static const struct child_user member = {.uid = STRANGER, .gid = STRANGER, .group = SOCKET_GROUP};
+static const struct child_user outsider = {.uid = OTHER_USER, .gid = OTHER_USER};
+static const struct child_user member = {
+    .uid = OTHER_USER, .gid = OTHER_USER, .group = SOCKET_GROUP};
 static const struct child_user neighbour = {
     .uid = NEIGHBOUR, .gid = NEIGHBOUR, .group = SOCKET_GROUP};
-static const struct child_user admin = {.uid = STRANGER, .gid = SOCKET_GROUP, .group = ADMIN_GROUP};
+static const struct child_user admin = {
+    .uid = OTHER_USER, .gid = SOCKET_GROUP, .group = ADMIN_GROUP};
 static const struct child_user admin_by_gid = {
-    .uid = STRANGER, .gid = ADMIN_GROUP, .group = SOCKET_GROUP};
+    .uid = OTHER_USER, .gid = ADMIN_GROUP, .group = SOCKET_GROUP};
 
 static struct daemon served;
-static char folder[HARNESS_PATH_SIZE]; /* for traces */
+static char trace_dir[HARNESS_PATH_SIZE]; /* for traces */
 
-/* The way to the socket is made passable; the socket itself is as the daemon made it. */
+/* Lets other users reach the socket, whose own mode is the daemon's. */
 static void start(void) {
   char root[HARNESS_PATH_SIZE];
 
   if (geteuid() != 0)
     return;
-  harness_folder(folder);
-  harness_start(&served, "--socket-group", "54322", "--admin-group", "54323", "--trace-dir", folder,
-                NULL);
+  harness_folder(trace_dir);
+  harness_start(&served, "--socket-group", "54322", "--admin-group", "54323", "--trace-dir",
+                trace_dir, NULL);
   (void)snprintf(root, sizeof root, "%s", served.dir);
   *strrchr(root, '/') = '\0';
   ck_assert_int_eq(chmod(root, 0711), 0);
@@ -55,51 +58,13 @@ static bool can_test(void) {
   return false;
 }
 
-/* ---- requests, by whoever is asking ---- */
-
-/* The code of an error reply, 0 for any other reply, or a positive raw_result. */
-static int ask(struct raw *raw, struct fc_buf *buf) {
-  struct fc_reply reply;
-  int rc = raw_send_buf(raw, buf);
-
-  fc_buf_free(buf);
-  if (rc == 0)
-    rc = raw_recv(raw, &reply, 5000);
-  return rc == 0 && reply.type == FC_ERROR ? reply.error.code : rc;
-}
-
-static int ask_clear(struct raw *raw, const char *name_space) {
-  struct fc_buf buf = {0};
-  struct fc_select select = {.name_space = name_space ? fc_str_of(name_space) : (struct fc_str){0}};
-
-  (void)fc_encode_clear(&buf, raw->next_id++, &select); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-static int ask_trace(struct raw *raw, enum fc_trace_action action) {
-  struct fc_buf buf = {0};
-  struct fc_trace trace = {.action = action};
-
-  if (action == FC_TRACE_ON)
-    trace.path = fc_str_of("of-a-client");
-  (void)fc_encode_trace(&buf, raw->next_id++, &trace); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-static int ask_shutdown(struct raw *raw) {
-  struct fc_buf buf = {0};
-
-  (void)fc_encode_simple(&buf, FC_SHUTDOWN, raw->next_id++); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
 static int open_raw(struct raw *raw, const char *name_space) {
   int rc = raw_connect(raw, served.socket);
 
   return rc != 0 ? rc : raw_hello(raw, "client", name_space);
 }
 
-/* ---- who may connect ---- */
+/* ---- connecting ---- */
 
 static int cannot_connect(void *arg) {
   struct raw raw;
@@ -118,7 +83,7 @@ static int can_connect(void *arg) {
   return 0;
 }
 
-START_TEST(the_sockets_group_may_connect) {
+START_TEST(connect_needs_the_socket_group) {
   struct stat status;
 
   if (!can_test())
@@ -160,41 +125,41 @@ static int works_without(void *arg) {
   return 0;
 }
 
-START_TEST(who_may_not_connect_computes) {
+START_TEST(connect_refused_worker_computes) {
   if (can_test())
     ck_assert_int_eq(child_run(works_without, NULL, &outsider), 0);
 }
 END_TEST
 
-/* ---- who may do what ---- */
+/* ---- requests ---- */
 
-static int has_no_power(void *arg) {
+static int is_denied(void *arg) {
   struct raw raw, tool;
 
   (void)arg;
-  CHILD_EXPECT(open_raw(&raw, "theirs") == 0); /* to be its client gives no right to it */
-  CHILD_EXPECT(ask_clear(&raw, "theirs") == FC_EDENIED);
-  CHILD_EXPECT(ask_clear(&raw, "nobody's") == FC_EDENIED);
-  CHILD_EXPECT(ask_clear(&raw, NULL) == FC_EDENIED);
-  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_ON) == FC_EDENIED);
-  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_OFF) == FC_EDENIED);
-  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_STATUS) == 0);
-  CHILD_EXPECT(ask_shutdown(&raw) == FC_EDENIED);
+  CHILD_EXPECT(open_raw(&raw, "theirs") == 0); /* a client of a namespace is not its owner */
+  CHILD_EXPECT(admin_request_clear(&raw, "theirs") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_clear(&raw, "nobody's") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_clear(&raw, NULL) == FC_EDENIED);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_ON, "of-a-client") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_OFF, "of-a-client") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_STATUS, "of-a-client") == 0);
+  CHILD_EXPECT(admin_request_shutdown(&raw) == FC_EDENIED);
   CHILD_EXPECT(open_raw(&tool, NULL) == 0);
-  CHILD_EXPECT(ask_clear(&tool, "theirs") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_clear(&tool, "theirs") == FC_EDENIED);
   raw_close(&tool);
   raw_close(&raw);
   return 0;
 }
 
-START_TEST(a_member_has_no_power_over_what_is_not_its_own) {
+START_TEST(member_without_ownership_is_denied) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
 
   if (!can_test())
     return;
   struct fcache *theirs = library_open(served.socket, "theirs", NULL, 0);
   library_put_text(theirs, &key, "theirs");
-  ck_assert_int_eq(child_run(has_no_power, NULL, &member), 0);
+  ck_assert_int_eq(child_run(is_denied, NULL, &member), 0);
   char *kept = library_get_text(theirs, &key);
   ck_assert_str_eq(kept, "theirs");
   free(kept);
@@ -215,7 +180,7 @@ static int put_some(struct fcache *cache) {
   return 0;
 }
 
-static int makes_own(void *arg) {
+static int creates_own(void *arg) {
   struct fcache *cache = library_open_in_child(served.socket, "own", NULL, LIBRARY_PATIENT_MS);
 
   (void)arg;
@@ -225,8 +190,8 @@ static int makes_own(void *arg) {
   return 0;
 }
 
-/* In the namespace of another, as an ordinary worker that gives its usual options. */
-static int shares_and_harms_not(void *arg) {
+/* Works in another user's namespace, with a worker's usual options. */
+static int shares_without_harm(void *arg) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_key key = library_key("op", "view", "prompt", 3);
   struct fcache_value value = {0};
@@ -290,12 +255,12 @@ static int limits_own(void *arg) {
   return 0;
 }
 
-START_TEST(another_user_neither_clears_nor_empties_a_namespace) {
+START_TEST(namespace_of_other_user_is_not_cleared) {
   if (!can_test())
     return;
   struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
-  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
-  ck_assert_int_eq(child_run(shares_and_harms_not, NULL, &neighbour), 0);
+  ck_assert_int_eq(child_run(creates_own, NULL, &member), 0);
+  ck_assert_int_eq(child_run(shares_without_harm, NULL, &neighbour), 0);
   ck_assert_int_eq(child_run(clears_and_leaves, NULL, &neighbour), 0);
   library_wait_figure(tool, "clients", 1);
   ck_assert_uint_eq(library_figure(tool, "entries"), ENTRIES);
@@ -309,16 +274,16 @@ START_TEST(another_user_neither_clears_nor_empties_a_namespace) {
 }
 END_TEST
 
-START_TEST(its_owner_clears_and_limits_a_namespace) {
+START_TEST(namespace_owner_clears_and_limits_it) {
   uint64_t all = ENTRIES, two = 2;
 
   if (!can_test())
     return;
   struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
-  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
-  struct fcache *other = library_open(served.socket, "own", NULL, 0); /* keeps it */
+  ck_assert_int_eq(child_run(creates_own, NULL, &member), 0);
+  struct fcache *other = library_open(served.socket, "own", NULL, 0); /* keeps the namespace */
   ck_assert_int_eq(child_run(clears_own, &all, &member), 0);
-  ck_assert_int_eq(child_run(makes_own, NULL, &neighbour), 0); /* it is there: no other owner */
+  ck_assert_int_eq(child_run(creates_own, NULL, &neighbour), 0); /* it exists: its owner stays */
   ck_assert_int_eq(child_run(limits_own, NULL, &member), 0);
   ck_assert_uint_eq(library_figure(tool, "entries"), 2);
   ck_assert_int_eq(child_run(clears_own, &two, &member), 0);
@@ -328,7 +293,7 @@ START_TEST(its_owner_clears_and_limits_a_namespace) {
 }
 END_TEST
 
-static int looks_in(void *arg) {
+static int connects_to_own(void *arg) {
   struct raw raw;
 
   (void)arg;
@@ -337,31 +302,31 @@ static int looks_in(void *arg) {
   return 0;
 }
 
-/* One without entries goes with its last client; who makes it then is its owner. */
-START_TEST(a_namespace_that_is_made_anew_has_a_new_owner) {
+/* A namespace without entries goes with its last client. The next client to create it owns it. */
+START_TEST(namespace_created_again_has_a_new_owner) {
   uint64_t all = ENTRIES;
 
   if (!can_test())
     return;
   struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
-  ck_assert_int_eq(child_run(looks_in, NULL, &neighbour), 0);
+  ck_assert_int_eq(child_run(connects_to_own, NULL, &neighbour), 0);
   library_wait_figure(tool, "namespaces", 1);
-  ck_assert_int_eq(child_run(makes_own, NULL, &member), 0);
-  ck_assert_int_eq(child_run(shares_and_harms_not, NULL, &neighbour), 0);
+  ck_assert_int_eq(child_run(creates_own, NULL, &member), 0);
+  ck_assert_int_eq(child_run(shares_without_harm, NULL, &neighbour), 0);
   ck_assert_int_eq(child_run(clears_own, &all, &member), 0);
   fcache_close(tool);
 }
 END_TEST
 
-static int has_all_power(void *arg) {
+static int may_do_everything(void *arg) {
   struct raw raw;
 
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, "own") == 0);
-  CHILD_EXPECT(ask_clear(&raw, "theirs") == 0);
-  CHILD_EXPECT(ask_clear(&raw, NULL) == 0);
-  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_ON) == 0);
-  CHILD_EXPECT(ask_trace(&raw, FC_TRACE_OFF) == 0);
+  CHILD_EXPECT(admin_request_clear(&raw, "theirs") == 0);
+  CHILD_EXPECT(admin_request_clear(&raw, NULL) == 0);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_ON, "of-a-client") == 0);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_OFF, "of-a-client") == 0);
   raw_close(&raw);
   return 0;
 }
@@ -371,17 +336,17 @@ static int shuts_down(void *arg) {
 
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, NULL) == 0);
-  CHILD_EXPECT(ask_shutdown(&raw) == 0);
+  CHILD_EXPECT(admin_request_shutdown(&raw) == 0);
   raw_close(&raw);
   return 0;
 }
 
-START_TEST(the_admin_group_has_power_over_everything) {
+START_TEST(admin_group_may_do_everything) {
   if (!can_test())
     return;
-  ck_assert_int_eq(child_run(has_all_power, NULL, NULL), 0); /* root */
-  ck_assert_int_eq(child_run(has_all_power, NULL, &admin_by_gid), 0);
-  ck_assert_int_eq(child_run(has_all_power, NULL, &admin), 0);
+  ck_assert_int_eq(child_run(may_do_everything, NULL, NULL), 0); /* root */
+  ck_assert_int_eq(child_run(may_do_everything, NULL, &admin_by_gid), 0);
+  ck_assert_int_eq(child_run(may_do_everything, NULL, &admin), 0);
   ck_assert_int_eq(child_run(shuts_down, NULL, &admin), 0);
   pid_t pid = served.pid;
   served.pid = 0;
@@ -395,13 +360,13 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, the_sockets_group_may_connect);
-  tcase_add_test(tcase, who_may_not_connect_computes);
-  tcase_add_test(tcase, a_member_has_no_power_over_what_is_not_its_own);
-  tcase_add_test(tcase, another_user_neither_clears_nor_empties_a_namespace);
-  tcase_add_test(tcase, its_owner_clears_and_limits_a_namespace);
-  tcase_add_test(tcase, a_namespace_that_is_made_anew_has_a_new_owner);
-  tcase_add_test(tcase, the_admin_group_has_power_over_everything);
+  tcase_add_test(tcase, connect_needs_the_socket_group);
+  tcase_add_test(tcase, connect_refused_worker_computes);
+  tcase_add_test(tcase, member_without_ownership_is_denied);
+  tcase_add_test(tcase, namespace_of_other_user_is_not_cleared);
+  tcase_add_test(tcase, namespace_owner_clears_and_limits_it);
+  tcase_add_test(tcase, namespace_created_again_has_a_new_owner);
+  tcase_add_test(tcase, admin_group_may_do_everything);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,6 +1,6 @@
-/* Starts where something is missing, faults 26 and 27: marks of dead owners, processes, threads,
- * descriptors, watches of them, room on the disk. The daemon serves without what needs it, or says
- * what it lacks; it never ends by a signal. */
+/* Starts without a resource: marks of dead owners, processes, threads, descriptors, epoll watches,
+ * disk space. The daemon serves without the feature, or exits with an error that names the
+ * resource. It never ends by a signal. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void expect_in_log(const char *text) {
 
 /* ---- no mark of a dead owner ---- */
 
-/* A key that was stored, and read twice; which way the second read went. */
+/* Stores a key and reads it twice. Returns the path of the second read. */
 static void store_and_read(struct fcache *cache, uint64_t region_hits) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   char *text;
@@ -45,7 +45,7 @@ static void store_and_read(struct fcache *cache, uint64_t region_hits) {
   ck_assert_uint_eq(library_figure(cache, "region_shared"), region_hits > 0);
 }
 
-/* The daemon dies; the next one has another value. No reader of the old one goes on with it. */
+/* After the daemon's death the next one has another value: no reader returns the old one. */
 static void die_and_read(void) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
@@ -69,7 +69,7 @@ static void die_and_read(void) {
   fcache_close(second);
 }
 
-START_TEST(without_marks_of_dead_owners_values_go_by_message) {
+START_TEST(start_without_robust_futexes_sends_values) {
   if (!filtered_use(_i == 0 ? FILTERED_NO_MARKS : FILTERED_NO_ROBUST))
     return;
   harness_start(&served, NULL);
@@ -78,7 +78,7 @@ START_TEST(without_marks_of_dead_owners_values_go_by_message) {
 }
 END_TEST
 
-START_TEST(so_they_do_under_an_emulator) {
+START_TEST(start_under_emulator_sends_values) {
   struct utsname name;
   char command[256];
 
@@ -97,7 +97,7 @@ START_TEST(so_they_do_under_an_emulator) {
 }
 END_TEST
 
-START_TEST(what_cannot_be_tried_is_not_relied_on) {
+START_TEST(start_without_fork_sends_values) {
   if (SANITIZER_SLOW) {
     printf("skipped: the leak sanitizer makes a process of its own at the end\n");
     return;
@@ -105,13 +105,13 @@ START_TEST(what_cannot_be_tried_is_not_relied_on) {
   if (!filtered_use(FILTERED_NO_FORKS))
     return;
   harness_start(&served, NULL);
-  expect_in_log("could not be proved");
+  expect_in_log("cannot test whether");
   expect_in_log("TasksMax=");
   die_and_read();
 }
 END_TEST
 
-START_TEST(a_child_at_start_leaves_nothing_behind) {
+START_TEST(start_child_leaves_no_descriptor) {
   char path[64], *children;
 
   harness_start(&served, NULL);
@@ -128,8 +128,8 @@ START_TEST(a_child_at_start_leaves_nothing_behind) {
 }
 END_TEST
 
-/* With SIGCHLD ignored the kernel reaps the child, and waitpid has nothing to tell. */
-START_TEST(an_ignored_sigchld_changes_nothing) {
+/* With SIGCHLD ignored the kernel reaps the child, and waitpid fails. */
+START_TEST(start_with_ignored_sigchld_uses_the_region) {
   (void)filtered_use_shell("trap '' CHLD; exec \"$REAL\" \"$@\"");
   harness_start(&served, NULL);
   struct fcache *cache = library_open(served.socket, "start", NULL, 0);
@@ -140,7 +140,7 @@ END_TEST
 
 /* ---- no threads ---- */
 
-START_TEST(without_threads_it_serves_and_refuses_a_trace) {
+START_TEST(start_without_threads_serves_without_trace) {
   char *err;
 
   if (SANITIZER_SLOW) {
@@ -150,7 +150,7 @@ START_TEST(without_threads_it_serves_and_refuses_a_trace) {
   if (!filtered_use(FILTERED_NO_THREADS))
     return;
   harness_start(&served, NULL);
-  expect_in_log("serving without a trace");
+  expect_in_log("traces are not possible");
   char trace[HARNESS_PATH_SIZE + 8];
   (void)snprintf(trace, sizeof trace, "%s/t", served.dir);
   const char *const on[] = {harness_fcachectl(), "-S", served.socket, "trace", "on", trace, NULL};
@@ -171,7 +171,7 @@ static bool exists(const char *path) {
   return lstat(path, &status) == 0;
 }
 
-START_TEST(a_trace_that_was_asked_for_is_not_left_out) {
+START_TEST(start_without_threads_and_with_trace_fails) {
   char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], trace[HARNESS_PATH_SIZE + 8], *err;
 
   if (SANITIZER_SLOW || !filtered_use(FILTERED_NO_THREADS))
@@ -181,7 +181,7 @@ START_TEST(a_trace_that_was_asked_for_is_not_left_out) {
   (void)snprintf(trace, sizeof trace, "%s/t", folder);
   const char *const argv[] = {harness_fcached(), "--socket", path, "--trace", trace, NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
-  ck_assert_ptr_nonnull(strstr(err, "no threads to write a trace with"));
+  ck_assert_ptr_nonnull(strstr(err, "cannot create the threads that write the trace"));
   ck_assert(!exists(path) && !exists(trace));
   free(err);
 }
@@ -197,8 +197,8 @@ static bool answers(void *socket) {
   return harness_run(argv, NULL, NULL) == 0;
 }
 
-/* Without a service manager either, whose socket would be the first to get a free number. */
-START_TEST(closed_standard_streams_change_nothing) {
+/* No service manager: its socket would take the first free number. */
+START_TEST(start_with_closed_streams_serves) {
   char command[128];
 
   harness_folder(served.dir);
@@ -213,7 +213,7 @@ START_TEST(closed_standard_streams_change_nothing) {
 }
 END_TEST
 
-START_TEST(run_with_closed_streams_too) {
+START_TEST(run_with_closed_streams_works) {
   char command[256];
 
   (void)snprintf(command, sizeof command, "exec \"$0\" run --no-stats -- sh -c 'exit 7' %s",
@@ -225,7 +225,7 @@ END_TEST
 
 /* Every start fails here, at the last, for its trace; before that for descriptors: with an error.
  */
-START_TEST(few_descriptors_are_an_error) {
+START_TEST(start_with_few_descriptors_fails) {
   char folder[HARNESS_PATH_SIZE], command[HARNESS_PATH_SIZE + 96], *err;
   bool other = false, few = false;
 
@@ -277,7 +277,7 @@ static void expect_once_in_log(const char *text) {
   free(log);
 }
 
-START_TEST(a_client_that_cannot_be_watched_is_refused) {
+START_TEST(client_socket_not_watched_is_refused) {
   char *err;
 
   if (!refuse_watches(free_descriptor(0)))
@@ -293,7 +293,7 @@ START_TEST(a_client_that_cannot_be_watched_is_refused) {
 }
 END_TEST
 
-START_TEST(a_client_whose_process_cannot_be_watched_is_served) {
+START_TEST(client_pidfd_not_watched_is_served) {
   if (!refuse_watches(free_descriptor(1)))
     return;
   harness_start(&served, NULL);
@@ -306,8 +306,8 @@ START_TEST(a_client_whose_process_cannot_be_watched_is_served) {
 }
 END_TEST
 
-/* As with few descriptors, every start fails, at the last for its trace. */
-START_TEST(few_watches_are_an_error) {
+/* Every start fails with an error, with the most watches for its trace. */
+START_TEST(start_with_few_watches_fails) {
   char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], fcached[4096], *err;
   unsigned end = free_descriptor(0), few = 0, other = 0;
 
@@ -346,11 +346,11 @@ static void serve_without_pid(const char *fcached) {
   fcache_close(cache);
   const char *const again[] = {fcached, "--socket", served.socket, NULL};
   ck_assert_int_eq(harness_run(again, NULL, &err), 1);
-  ck_assert_ptr_nonnull(strstr(err, "its pid is not recorded"));
+  ck_assert_ptr_nonnull(strstr(err, "unknown pid"));
   free(err);
 }
 
-START_TEST(a_limit_on_file_sizes_costs_the_pid_alone) {
+START_TEST(start_at_file_size_limit_lacks_only_the_pid) {
   if (SANITIZER_SLOW) {
     printf("skipped: the thread sanitizer makes a file of its own\n");
     return;
@@ -380,8 +380,8 @@ static bool fill_disk(const char *folder) {
   return true;
 }
 
-/* The mount is this test's alone, and goes with its process. */
-START_TEST(a_full_disk_costs_the_pid_alone) {
+/* The mount is private to this test's process. */
+START_TEST(start_on_full_disk_lacks_only_the_pid) {
   char *out;
 
   harness_folder(served.dir);
@@ -415,22 +415,23 @@ int main(int argc, char **argv) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_loop_test(tcase, without_marks_of_dead_owners_values_go_by_message, 0, 2);
-  tcase_add_test(tcase, so_they_do_under_an_emulator);
-  tcase_add_test(tcase, what_cannot_be_tried_is_not_relied_on);
-  tcase_add_test(tcase, a_child_at_start_leaves_nothing_behind);
-  tcase_add_test(tcase, an_ignored_sigchld_changes_nothing);
-  tcase_add_test(tcase, without_threads_it_serves_and_refuses_a_trace);
-  tcase_add_test(tcase, a_trace_that_was_asked_for_is_not_left_out);
-  tcase_add_loop_test(tcase, closed_standard_streams_change_nothing, 0,
+  tcase_add_loop_test(tcase, start_without_robust_futexes_sends_values, 0, 2);
+  tcase_add_test(tcase, start_under_emulator_sends_values);
+  tcase_add_test(tcase, start_without_fork_sends_values);
+  tcase_add_test(tcase, start_child_leaves_no_descriptor);
+  tcase_add_test(tcase, start_with_ignored_sigchld_uses_the_region);
+  tcase_add_test(tcase, start_without_threads_serves_without_trace);
+  tcase_add_test(tcase, start_without_threads_and_with_trace_fails);
+  tcase_add_loop_test(tcase, start_with_closed_streams_serves, 0,
                       sizeof closings / sizeof closings[0]);
-  tcase_add_loop_test(tcase, run_with_closed_streams_too, 0, sizeof closings / sizeof closings[0]);
-  tcase_add_test(tcase, few_descriptors_are_an_error);
-  tcase_add_test(tcase, a_client_that_cannot_be_watched_is_refused);
-  tcase_add_test(tcase, a_client_whose_process_cannot_be_watched_is_served);
-  tcase_add_test(tcase, few_watches_are_an_error);
-  tcase_add_test(tcase, a_limit_on_file_sizes_costs_the_pid_alone);
-  tcase_add_test(tcase, a_full_disk_costs_the_pid_alone);
+  tcase_add_loop_test(tcase, run_with_closed_streams_works, 0,
+                      sizeof closings / sizeof closings[0]);
+  tcase_add_test(tcase, start_with_few_descriptors_fails);
+  tcase_add_test(tcase, client_socket_not_watched_is_refused);
+  tcase_add_test(tcase, client_pidfd_not_watched_is_served);
+  tcase_add_test(tcase, start_with_few_watches_fails);
+  tcase_add_test(tcase, start_at_file_size_limit_lacks_only_the_pid);
+  tcase_add_test(tcase, start_on_full_disk_lacks_only_the_pid);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

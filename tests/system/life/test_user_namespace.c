@@ -1,7 +1,6 @@
-/* A daemon in a user namespace that maps a part of the ids, as in a container of a user's own. It
- * sees everybody outside as the overflow id, 65534, which may be its own uid: they must not have
- * its rights. Needs root to make the namespace and to become others; elsewhere it says what it
- * skips. */
+/* A daemon in a user namespace that maps some of the ids, as in an unprivileged container. It sees
+ * every user outside as the overflow id, 65534, which may be its own uid: those users must not have
+ * its rights. Needs root to map the ids and to become other users, and is skipped without. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -15,17 +14,18 @@
 #include <unistd.h>
 
 #include "proto/errors.h"
+#include "tests/support/admin_requests.h"
 #include "tests/support/child_process.h"
 #include "tests/support/harness.h"
 #include "tests/support/raw.h"
 
-/* Inside, 0 to 65535 are these numbers outside. */
-enum { FIRST = 100000, COUNT = 65536, OVERFLOW = 65534, STRANGER = 54321 };
+/* The ids 0 to 65535 inside are these outside. */
+enum { FIRST = 100000, COUNT = 65536, OVERFLOW = 65534, UNMAPPED = 54321 };
 
-static const struct child_user stranger = {.uid = STRANGER, .gid = STRANGER, .group = STRANGER};
-static const struct child_user own_user = {.uid = FIRST + OVERFLOW, .gid = STRANGER};
-static const struct child_user inner_root = {.uid = FIRST, .gid = STRANGER};
-static const struct child_user inner_group = {.uid = STRANGER, .gid = FIRST + 1000};
+static const struct child_user unmapped = {.uid = UNMAPPED, .gid = UNMAPPED, .group = UNMAPPED};
+static const struct child_user own_user = {.uid = FIRST + OVERFLOW, .gid = UNMAPPED};
+static const struct child_user inner_root = {.uid = FIRST, .gid = UNMAPPED};
+static const struct child_user inner_group = {.uid = UNMAPPED, .gid = FIRST + 1000};
 
 struct starting {
   int program_fd;
@@ -33,12 +33,12 @@ struct starting {
   char *socket, *admin_group;
 };
 
-static char folder[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
+static char directory[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
 static pid_t pid;
 
 /* ---- the daemon ---- */
 
-/* In the child. Opened before: the tree that it lies in may be closed to that user. */
+/* Executes the daemon in the child, by a descriptor: the user inside may not reach its path. */
 static int serve(void *arg) {
   struct starting *starting = arg;
   char byte = 1;
@@ -78,7 +78,7 @@ static bool answers(void *arg) {
   return connected;
 }
 
-/* False, with the reason said, where there can be no such namespace. */
+/* Starts the daemon. Prints the reason and returns false if there can be no such namespace. */
 static bool start(char *admin_group) {
   struct starting starting = {.socket = socket_path, .admin_group = admin_group};
   char byte;
@@ -87,11 +87,11 @@ static bool start(char *admin_group) {
     printf("skipped: only root can map ids and become other users\n");
     return false;
   }
-  harness_folder(folder);
-  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", folder);
-  ck_assert_int_eq(chmod(folder, 0777), 0);
-  *strrchr(folder, '/') = '\0';
-  ck_assert_int_eq(chmod(folder, 0711), 0);
+  harness_folder(directory);
+  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", directory);
+  ck_assert_int_eq(chmod(directory, 0777), 0);
+  *strrchr(directory, '/') = '\0';
+  ck_assert_int_eq(chmod(directory, 0711), 0);
   starting.program_fd = open(harness_fcached(), O_RDONLY | O_CLOEXEC);
   ck_assert_int_ge(starting.program_fd, 0);
   ck_assert(pipe2(starting.unshared, O_CLOEXEC) == 0 && pipe2(starting.mapped, O_CLOEXEC) == 0);
@@ -106,7 +106,7 @@ static bool start(char *admin_group) {
   map_ids("gid_map");
   ck_assert_int_eq(write(starting.mapped[1], &byte, 1), 1);
   ck_assert(harness_wait_until(answers, NULL, 20000));
-  ck_assert_int_eq(chmod(socket_path, 0666), 0); /* as for a group that all of them are in */
+  ck_assert_int_eq(chmod(socket_path, 0666), 0); /* lets all users connect */
   return true;
 }
 
@@ -115,111 +115,69 @@ static void stop(void) {
   ck_assert_int_eq(harness_wait(pid, 20000), 0);
 }
 
-/* ---- what its clients may do ---- */
+/* ---- the rights of its clients ---- */
 
-/* The code of an error reply, or 0, or a positive raw_result. */
-static int ask(struct raw *raw, struct fc_buf *buf) {
-  struct fc_reply reply;
-  int rc = raw_send_buf(raw, buf);
-
-  fc_buf_free(buf);
-  if (rc == 0)
-    rc = raw_recv(raw, &reply, 5000);
-  return rc == 0 && reply.type == FC_ERROR ? reply.error.code : rc;
-}
-
-static int clear_all(struct raw *raw) {
-  struct fc_buf buf = {0};
-  struct fc_select all = {0};
-
-  (void)fc_encode_clear(&buf, raw->next_id++, &all); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-static int trace_on(struct raw *raw) {
-  struct fc_buf buf = {0};
-  struct fc_trace trace = {.action = FC_TRACE_ON, .path = fc_str_of("/dev/null")};
-
-  (void)fc_encode_trace(&buf, raw->next_id++, &trace); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-static int shut_down(struct raw *raw) {
-  struct fc_buf buf = {0};
-
-  (void)fc_encode_simple(&buf, FC_SHUTDOWN, raw->next_id++); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-static int is_nobody(void *arg) {
+static int is_denied(void *arg) {
   struct raw raw;
 
   (void)arg;
   CHILD_EXPECT(raw_connect(&raw, socket_path) == 0 && raw_hello(&raw, "client", NULL) == 0);
-  CHILD_EXPECT(clear_all(&raw) == FC_EDENIED);
-  CHILD_EXPECT(trace_on(&raw) == FC_EDENIED);
-  CHILD_EXPECT(shut_down(&raw) == FC_EDENIED);
+  CHILD_EXPECT(admin_request_clear(&raw, NULL) == FC_EDENIED);
+  CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_ON, "/dev/null") == FC_EDENIED);
+  CHILD_EXPECT(admin_request_shutdown(&raw) == FC_EDENIED);
   raw_close(&raw);
   return 0;
 }
 
-static int has_power(void *arg) {
+static int may_clear(void *arg) {
   struct raw raw;
 
   (void)arg;
   CHILD_EXPECT(raw_connect(&raw, socket_path) == 0 && raw_hello(&raw, "client", NULL) == 0);
-  CHILD_EXPECT(clear_all(&raw) == 0);
+  CHILD_EXPECT(admin_request_clear(&raw, NULL) == 0);
   raw_close(&raw);
   return 0;
 }
 
-static int clear_own(struct raw *raw) {
-  struct fc_buf buf = {0};
-  struct fc_select own = {.name_space = fc_str_of("made by a stranger")};
-
-  (void)fc_encode_clear(&buf, raw->next_id++, &own); /* buf.failed says it */
-  return ask(raw, &buf);
-}
-
-/* Of many users of one number none owns a namespace; the connection that made it does. */
-static int owns_only_as_its_maker(void *arg) {
+/* The overflow id owns no namespace: only the connection that created it does. */
+static int owns_only_by_its_connection(void *arg) {
   struct raw maker, second, tool;
 
   (void)arg;
   CHILD_EXPECT(raw_connect(&maker, socket_path) == 0);
-  CHILD_EXPECT(raw_hello(&maker, "maker", "made by a stranger") == 0);
-  CHILD_EXPECT(clear_own(&maker) == 0);
+  CHILD_EXPECT(raw_hello(&maker, "maker", "own") == 0);
+  CHILD_EXPECT(admin_request_clear(&maker, "own") == 0);
   CHILD_EXPECT(raw_connect(&second, socket_path) == 0);
-  CHILD_EXPECT(raw_hello(&second, "second", "made by a stranger") == 0);
-  CHILD_EXPECT(clear_own(&second) == FC_EDENIED);
+  CHILD_EXPECT(raw_hello(&second, "second", "own") == 0);
+  CHILD_EXPECT(admin_request_clear(&second, "own") == FC_EDENIED);
   CHILD_EXPECT(raw_connect(&tool, socket_path) == 0 && raw_hello(&tool, "tool", NULL) == 0);
-  CHILD_EXPECT(clear_own(&tool) == FC_EDENIED);
+  CHILD_EXPECT(admin_request_clear(&tool, "own") == FC_EDENIED);
   raw_close(&tool);
   raw_close(&second);
   raw_close(&maker);
   return 0;
 }
 
-/* Its own user's number is also that of all whom it cannot see: even that user has no rights. */
-START_TEST(strangers_are_not_the_daemons_own_user) {
+/* The daemon's own uid is the overflow id: no user of that number has rights. */
+START_TEST(unmapped_users_are_not_the_daemons_own) {
   if (!start((char[]){"1000"}))
     return;
-  ck_assert_int_eq(child_run(is_nobody, NULL, &stranger), 0);
-  ck_assert_int_eq(child_run(is_nobody, NULL, &own_user), 0);
-  ck_assert_int_eq(child_run(is_nobody, NULL, NULL), 0); /* root outside is not root inside */
-  ck_assert_int_eq(child_run(owns_only_as_its_maker, NULL, &stranger), 0);
-  ck_assert_int_eq(child_run(owns_only_as_its_maker, NULL, &own_user), 0);
-  ck_assert_int_eq(child_run(has_power, NULL, &inner_root), 0);
-  ck_assert_int_eq(child_run(has_power, NULL, &inner_group), 0);
+  ck_assert_int_eq(child_run(is_denied, NULL, &unmapped), 0);
+  ck_assert_int_eq(child_run(is_denied, NULL, &own_user), 0);
+  ck_assert_int_eq(child_run(is_denied, NULL, NULL), 0); /* root outside is not root inside */
+  ck_assert_int_eq(child_run(owns_only_by_its_connection, NULL, &unmapped), 0);
+  ck_assert_int_eq(child_run(owns_only_by_its_connection, NULL, &own_user), 0);
+  ck_assert_int_eq(child_run(may_clear, NULL, &inner_root), 0);
+  ck_assert_int_eq(child_run(may_clear, NULL, &inner_group), 0);
   stop();
 }
 END_TEST
 
-START_TEST(strangers_are_not_in_the_admin_group) {
+START_TEST(unmapped_users_are_not_in_the_admin_group) {
   if (!start((char[]){"65534"}))
     return;
-  ck_assert_int_eq(child_run(is_nobody, NULL, &stranger), 0);
-  ck_assert_int_eq(child_run(has_power, NULL, &inner_root), 0);
+  ck_assert_int_eq(child_run(is_denied, NULL, &unmapped), 0);
+  ck_assert_int_eq(child_run(may_clear, NULL, &inner_root), 0);
   stop();
 }
 END_TEST
@@ -229,8 +187,8 @@ int main(void) {
   TCase *tcase = tcase_create("daemon");
 
   tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, strangers_are_not_the_daemons_own_user);
-  tcase_add_test(tcase, strangers_are_not_in_the_admin_group);
+  tcase_add_test(tcase, unmapped_users_are_not_the_daemons_own);
+  tcase_add_test(tcase, unmapped_users_are_not_in_the_admin_group);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

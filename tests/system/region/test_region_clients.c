@@ -26,7 +26,7 @@
 #include "tests/support/trace_lines.h"
 
 #define TIMEOUT_MS 60000u
-#define SLOWER (SANITIZER_SLOW ? 20u : 1u) /* what a sanitizer build divides the operations by */
+#define SLOWER (SANITIZER_SLOW ? 20u : 1u) /* divisor of the operations in a sanitizer build */
 
 /* With these the first ring has 1,024 slots, and others 512, the least. */
 #define SMALL_RINGS "--max-value", "64K", "--client-budget", "2200K"
@@ -103,8 +103,8 @@ struct job {
   uint64_t lookups;
 };
 
-/* What a client tells in shared memory: how many lookups it has begun, and how many of them ended.
- * The two differ by one at most, so by one at most is it unknown what a killed one did. */
+/* The progress of a client, in shared memory: lookups that it began, and that ended. They differ by
+ * one at most, so at most one lookup of a killed client is uncertain. */
 struct progress {
   _Atomic uint64_t begun, ended, region_hits;
 };
@@ -178,14 +178,14 @@ static void kill_after(const uint64_t *numbers, unsigned n) {
   ck_assert_uint_le(lookups[n], progress[n].begun);
 }
 
-START_TEST(a_client_killed_after_any_hit_has_each_counted_and_traced_once) {
+START_TEST(client_killed_hits_counted_and_traced_once) {
   static const uint64_t numbers[] = {1, 2, 3, 31, 32, 33, 511, 512, 513, 1023, 1024, 1025, 5000};
 
   kill_after(numbers, sizeof numbers / sizeof numbers[0]);
 }
 END_TEST
 
-START_TEST(and_so_with_more_hits_than_the_largest_ring_holds) {
+START_TEST(client_killed_more_hits_than_ring_counted_once) {
   static const uint64_t numbers[] = {32767, 32768, 32769, 100000};
   uint64_t scaled[sizeof numbers / sizeof numbers[0]];
 
@@ -216,7 +216,7 @@ static int be_killed_with_a_child(void *arg) {
   return 0;
 }
 
-START_TEST(its_hits_are_counted_while_a_child_of_it_lives_on) {
+START_TEST(client_killed_child_alive_hits_counted) {
   static uint64_t lookups[SEQUENCE_CLIENTS_MAX];
   struct orphan orphan = {.job = {.client = 0, .lookups = 700}};
   int gate[2];
@@ -265,7 +265,7 @@ static void run_many(const struct job jobs[CLIENTS], uint64_t random) {
     ck_assert_int_eq(harness_wait(pids[i], TIMEOUT_MS), 0);
 }
 
-START_TEST(many_clients_killed_at_random_lose_and_double_nothing) {
+START_TEST(clients_killed_at_random_hits_counted_once) {
   static uint64_t lookups[SEQUENCE_CLIENTS_MAX];
   struct job jobs[CLIENTS];
 
@@ -308,7 +308,7 @@ static uint64_t race(uint64_t n) {
   return counters.region_hits;
 }
 
-START_TEST(a_full_ring_loses_no_hit) {
+START_TEST(ring_full_no_hit_lost) {
   uint64_t n = 1500000u / SLOWER;
   uint64_t region_hits = race(n);
   struct figures figures = {0};
@@ -325,7 +325,7 @@ START_TEST(a_full_ring_loses_no_hit) {
 END_TEST
 
 /* Lines come faster than the trace's thread writes them: the ring is what holds the reader back. */
-START_TEST(a_reader_at_full_speed_has_each_hit_traced) {
+START_TEST(hits_at_full_speed_all_traced) {
   uint64_t n = 400000u / SLOWER;
 
   (void)race(n);
@@ -350,7 +350,7 @@ static void *consume(void *arg) {
   return NULL;
 }
 
-START_TEST(a_trace_that_is_read_slowly_costs_no_hit) {
+START_TEST(trace_read_slowly_no_hit_lost) {
   struct consumer consumer;
   char folder[HARNESS_PATH_SIZE];
   pthread_t thread;
@@ -470,18 +470,18 @@ static void go_on_after(pid_t (*fork_by)(void)) {
   ck_assert_uint_eq(tally.child_lines, CHILD_HITS);
 }
 
-START_TEST(after_fork_each_has_a_ring_of_its_own) {
+START_TEST(fork_child_has_own_ring) {
   go_on_after(fork_by_fork);
 }
 END_TEST
 
-START_TEST(after_a_raw_clone_too) {
+START_TEST(raw_clone_child_has_own_ring) {
   go_on_after(fork_by_clone);
 }
 END_TEST
 
 /* A child that never uses the handle, and outlives the parent's use of it, changes nothing. */
-START_TEST(an_idle_child_holds_nothing_of_its_parents) {
+START_TEST(fork_child_idle_holds_no_region) {
   struct fcache *cache = library_open(served.socket, "forked", NULL, 0);
   struct fcache_value value = {0};
   int gate[2];
@@ -515,26 +515,26 @@ int main(void) {
 
   tcase_set_timeout(traced, 120);
   tcase_add_checked_fixture(traced, start, stop);
-  tcase_add_test(traced, and_so_with_more_hits_than_the_largest_ring_holds);
-  tcase_add_test(traced, its_hits_are_counted_while_a_child_of_it_lives_on);
-  tcase_add_test(traced, many_clients_killed_at_random_lose_and_double_nothing);
-  tcase_add_test(traced, after_fork_each_has_a_ring_of_its_own);
-  tcase_add_test(traced, after_a_raw_clone_too);
-  tcase_add_test(traced, an_idle_child_holds_nothing_of_its_parents);
+  tcase_add_test(traced, client_killed_more_hits_than_ring_counted_once);
+  tcase_add_test(traced, client_killed_child_alive_hits_counted);
+  tcase_add_test(traced, clients_killed_at_random_hits_counted_once);
+  tcase_add_test(traced, fork_child_has_own_ring);
+  tcase_add_test(traced, raw_clone_child_has_own_ring);
+  tcase_add_test(traced, fork_child_idle_holds_no_region);
   suite_add_tcase(suite, traced);
   tcase_set_timeout(small, 120);
   tcase_add_checked_fixture(small, start_small_rings, stop);
-  tcase_add_test(small, a_client_killed_after_any_hit_has_each_counted_and_traced_once);
-  tcase_add_test(small, many_clients_killed_at_random_lose_and_double_nothing);
-  tcase_add_test(small, a_reader_at_full_speed_has_each_hit_traced);
+  tcase_add_test(small, client_killed_hits_counted_and_traced_once);
+  tcase_add_test(small, clients_killed_at_random_hits_counted_once);
+  tcase_add_test(small, hits_at_full_speed_all_traced);
   suite_add_tcase(suite, small);
   tcase_set_timeout(untraced, 120);
   tcase_add_checked_fixture(untraced, start_small_rings_untraced, stop);
-  tcase_add_test(untraced, a_full_ring_loses_no_hit);
+  tcase_add_test(untraced, ring_full_no_hit_lost);
   suite_add_tcase(suite, untraced);
   tcase_set_timeout(own, 120);
   tcase_add_checked_fixture(own, NULL, stop);
-  tcase_add_test(own, a_trace_that_is_read_slowly_costs_no_hit);
+  tcase_add_test(own, trace_read_slowly_no_hit_lost);
   suite_add_tcase(suite, own);
   return harness_main(suite);
 }

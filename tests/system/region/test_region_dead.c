@@ -9,7 +9,7 @@
 
 #include "proto/shm/region_uses.h"
 #include "tests/support/child_process.h"
-#include "tests/support/ctl_says.h"
+#include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 
@@ -62,7 +62,7 @@ static int count_maps(void *arg) {
   return 0;
 }
 
-START_TEST(a_forked_child_maps_nothing) {
+START_TEST(fork_child_has_no_mapping) {
   harness_start(&served, NULL);
   struct fcache *cache = open_and_hit();
   ck_assert_uint_eq(maps_of("self"), 2); /* the ring too */
@@ -89,7 +89,7 @@ static int close_copy(void *arg) {
   return 0;
 }
 
-START_TEST(a_child_that_closes_its_copy_unmaps_nothing) {
+START_TEST(fork_child_closes_handle_unmaps_nothing) {
   harness_start(&served, NULL);
   struct fcache *cache = open_and_hit();
   ck_assert_int_eq(child_run(close_copy, cache, NULL), 0);
@@ -116,7 +116,7 @@ static int clear(struct fcache *cache) {
   return fcache_clear(cache, NULL, NULL, NULL);
 }
 
-START_TEST(any_call_lets_go_of_it) {
+START_TEST(region_dead_any_call_unmaps) {
   int (*const calls[])(struct fcache *) = {get, put, clear};
 
   harness_start(&served, NULL);
@@ -132,7 +132,7 @@ START_TEST(any_call_lets_go_of_it) {
 }
 END_TEST
 
-/* ---- who is told ---- */
+/* ---- reports ---- */
 
 static json_int_t dead_regions(void) {
   const char *const argv[] = {harness_fcachectl(), "-S", served.socket, "stats", "--json", NULL};
@@ -144,7 +144,7 @@ static json_int_t dead_regions(void) {
   return n;
 }
 
-START_TEST(stats_say_how_many_and_whose) {
+START_TEST(dead_regions_reported_in_stats) {
   char pid[32], text[4096] = {0};
 
   harness_start(&served, NULL);
@@ -158,7 +158,7 @@ START_TEST(stats_say_how_many_and_whose) {
     (void)snprintf(text, sizeof text, "%s", out);
     free(out);
     (void)snprintf(pid, sizeof pid, "by process %d", (int)getpid());
-    ck_assert_ptr_nonnull(strstr(text, "of ended daemons, up to 264 MiB"));
+    ck_assert_ptr_nonnull(strstr(text, "dead regions     1 (up to 264 MiB), mapped by process "));
     ck_assert_ptr_nonnull(strstr(text, pid));
     ck_assert_int_ge(dead_regions(), 1);
   } else {
@@ -168,7 +168,7 @@ START_TEST(stats_say_how_many_and_whose) {
 }
 END_TEST
 
-START_TEST(a_start_without_memory_says_it_too) {
+START_TEST(dead_regions_reported_at_failed_start) {
   char path[HARNESS_PATH_SIZE + 8], *err;
 
   harness_start(&served, NULL);
@@ -178,7 +178,7 @@ START_TEST(a_start_without_memory_says_it_too) {
   const char *const argv[] = {harness_fcached(), "--socket", path, "--max-bytes", "100T", NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, "not enough memory"));
-  ck_assert_ptr_nonnull(strstr(err, "shared memory of daemons that have ended"));
+  ck_assert_ptr_nonnull(strstr(err, "of daemons that exited or belong to another user"));
   free(err);
   fcache_close(idle);
 }
@@ -190,11 +190,11 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_test(tcase, a_forked_child_maps_nothing);
-  tcase_add_test(tcase, a_child_that_closes_its_copy_unmaps_nothing);
-  tcase_add_loop_test(tcase, any_call_lets_go_of_it, 0, 6);
-  tcase_add_test(tcase, stats_say_how_many_and_whose);
-  tcase_add_test(tcase, a_start_without_memory_says_it_too);
+  tcase_add_test(tcase, fork_child_has_no_mapping);
+  tcase_add_test(tcase, fork_child_closes_handle_unmaps_nothing);
+  tcase_add_loop_test(tcase, region_dead_any_call_unmaps, 0, 6);
+  tcase_add_test(tcase, dead_regions_reported_in_stats);
+  tcase_add_test(tcase, dead_regions_reported_at_failed_start);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,7 +1,8 @@
-/* Where the region cannot be had, or not any more, all goes on by message, and nobody is told: a
- * daemon or a client that does without, no descriptor or no room left in the client, and fault 11,
- * an application that closes the library's descriptors and uses their numbers. Retired regions and
- * daemons that die are in test_region_daemon.c, unknown layouts in test_client_plane.c. */
+/* Where the region cannot be had, or not any more, every request is a message, and nothing is
+ * logged: a daemon or a client that does without, no descriptor or no room left in the client, and
+ * fault 11, an application that closes the library's descriptors and uses their numbers. Retired
+ * regions and daemons that die are in test_region_daemon.c, unknown layouts in test_client_plane.c.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -56,7 +57,7 @@ static struct captured start_captured(int (*fn)(void *arg), void *arg) {
   return captured;
 }
 
-/* Waits for its end, which must be good. What it said must be nothing, or one line with `text`. */
+/* Waits for its end, which must be good. It must have logged nothing, or one line with `text`. */
 static void expect_said(struct captured *captured, const char *text) {
   int status = harness_wait(captured->pid, TIMEOUT_MS);
   char said[4096] = "";
@@ -73,7 +74,7 @@ static void expect_said(struct captured *captured, const char *text) {
 
 /* ---- a worker's day, in a process of its own ---- */
 
-/* What it tells; shared. */
+/* Its report, in shared memory. */
 static struct report {
   struct fcache_counters counters;
   uint64_t computed;
@@ -180,7 +181,7 @@ static bool leave_address_space(void) {
   return setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
-/* What a worker's process lacks. */
+/* The resource that a worker lacks. */
 struct lack {
   const char *variable; /* $FCACHE_REGION; NULL: not set */
   unsigned descriptors; /* that it has left; 0: enough */
@@ -209,7 +210,7 @@ static bool has_left(void *look) {
   return library_figure(look, "clients") == 1;
 }
 
-/* The daemon counted what the worker did, as of the plane that served it. */
+/* The daemon counted what the worker did, with the path that served it. */
 static void assert_counted(struct fcache *look) {
   const struct fcache_counters *counters = &report->counters;
   struct figures figures = {0};
@@ -231,7 +232,7 @@ static void assert_counted(struct fcache *look) {
   figures_free(&figures);
 }
 
-/* A worker does its day with what it lacks. Nothing is said, by it or by the daemon. */
+/* Runs a worker that lacks a resource. Neither it nor the daemon logs anything. */
 static void run(struct lack lack) {
   struct captured captured;
   char *log;
@@ -247,7 +248,7 @@ static void run(struct lack lack) {
   fcache_close(look);
 }
 
-START_TEST(with_nothing_lacking_all_hits_are_of_the_region) {
+START_TEST(nothing_lacking_hits_from_region) {
   harness_start(&served, NULL);
   run((struct lack){0});
   ck_assert_uint_eq(report->counters.region_hits, report->counters.cache_hits);
@@ -255,14 +256,14 @@ START_TEST(with_nothing_lacking_all_hits_are_of_the_region) {
 }
 END_TEST
 
-START_TEST(a_daemon_without_a_region) {
+START_TEST(daemon_without_region_uses_socket) {
   harness_start(&served, "--no-region", NULL);
   run((struct lack){0});
   ck_assert_uint_eq(report->counters.region_hits, 0);
 }
 END_TEST
 
-START_TEST(a_client_that_asks_not_to_map) {
+START_TEST(client_with_region_off_uses_socket) {
   harness_start(&served, NULL);
   run((struct lack){.variable = "0"});
   ck_assert_uint_eq(report->counters.region_hits, 0);
@@ -271,7 +272,7 @@ END_TEST
 
 /* One is for the socket. The kernel then cuts what comes beside the welcome; what it lets through
  * is closed. */
-START_TEST(a_client_without_descriptors) {
+START_TEST(client_without_descriptors_uses_socket) {
   harness_start(&served, NULL);
   run((struct lack){.descriptors = 1 + (unsigned)_i});
   ck_assert_uint_eq(report->counters.region_hits, _i < 2 ? 0 : report->counters.cache_hits);
@@ -280,7 +281,7 @@ START_TEST(a_client_without_descriptors) {
 }
 END_TEST
 
-START_TEST(a_client_without_room_for_the_region) {
+START_TEST(client_without_address_space_uses_socket) {
   if (SANITIZER_SLOW) {
     printf("skipped: a sanitizer's own memory is over any limit of address space\n");
     return;
@@ -291,7 +292,7 @@ START_TEST(a_client_without_room_for_the_region) {
 }
 END_TEST
 
-/* ---- what was lacking comes back ---- */
+/* ---- resources that come back ---- */
 
 static int lack_and_recover(void *arg) {
   struct fcache_value value = {0};
@@ -315,7 +316,7 @@ static int lack_and_recover(void *arg) {
   return 0;
 }
 
-START_TEST(the_next_connection_has_the_region_again) {
+START_TEST(client_reconnects_region_mapped_again) {
   sigset_t signals;
   struct timespec bound = {.tv_sec = TIMEOUT_MS / 1000};
 
@@ -462,7 +463,7 @@ static int close_what_lingers(void *arg) {
   return 0;
 }
 
-/* Whatever the daemon could not be told of was counted: none is missing in the sum. */
+/* Hits that were not recorded are counted: none is missing in the sum. */
 static void close_descriptors(int (*fn)(void *arg), const char *said) {
   struct figures figures = {0};
 
@@ -483,12 +484,12 @@ static void close_descriptors(int (*fn)(void *arg), const char *said) {
   fcache_close(look);
 }
 
-START_TEST(an_application_s_files_on_our_numbers_are_left_alone) {
-  close_descriptors(close_again_and_again, "the program closed the connection");
+START_TEST(descriptors_reused_by_program_untouched) {
+  close_descriptors(close_again_and_again, "the program closed the descriptor");
 }
 END_TEST
 
-START_TEST(also_where_a_connection_lingers) {
+START_TEST(descriptors_reused_while_lingering_untouched) {
   close_descriptors(close_what_lingers, "did not answer within");
 }
 END_TEST
@@ -499,14 +500,14 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, NULL, stop);
-  tcase_add_test(tcase, with_nothing_lacking_all_hits_are_of_the_region);
-  tcase_add_test(tcase, a_daemon_without_a_region);
-  tcase_add_test(tcase, a_client_that_asks_not_to_map);
-  tcase_add_loop_test(tcase, a_client_without_descriptors, 0, 3);
-  tcase_add_test(tcase, a_client_without_room_for_the_region);
-  tcase_add_test(tcase, the_next_connection_has_the_region_again);
-  tcase_add_test(tcase, an_application_s_files_on_our_numbers_are_left_alone);
-  tcase_add_test(tcase, also_where_a_connection_lingers);
+  tcase_add_test(tcase, nothing_lacking_hits_from_region);
+  tcase_add_test(tcase, daemon_without_region_uses_socket);
+  tcase_add_test(tcase, client_with_region_off_uses_socket);
+  tcase_add_loop_test(tcase, client_without_descriptors_uses_socket, 0, 3);
+  tcase_add_test(tcase, client_without_address_space_uses_socket);
+  tcase_add_test(tcase, client_reconnects_region_mapped_again);
+  tcase_add_test(tcase, descriptors_reused_by_program_untouched);
+  tcase_add_test(tcase, descriptors_reused_while_lingering_untouched);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

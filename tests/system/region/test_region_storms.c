@@ -1,5 +1,5 @@
-/* Storms of puts, clears and evictions on few keys, and processes that read them meanwhile: fault
- * 13 (never a wrong value) and 14 (after an acknowledged clear, never an older one). */
+/* Storms of puts, clears and evictions on few keys, and processes that read them at the same time:
+ * fault 13 (never a wrong value) and 14 (after an acknowledged clear, never an older one). */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -153,7 +153,7 @@ static int read_all(void *arg) {
   return 0;
 }
 
-START_TEST(a_storm_on_few_keys_shows_no_wrong_value) {
+START_TEST(storm_few_keys_no_wrong_value) {
   int (*const roles[])(void *arg) = {replace, replace, evict, read_all, read_all, read_all};
   struct figures figures = {0};
 
@@ -189,7 +189,7 @@ static int put_and_clear(void *arg) {
     while (version % 8 == 0 && common->hits == hits && !atomic_load(&common->end))
       (void)sched_yield();
     CHILD_EXPECT(fcache_clear(cache, NULL, NULL, NULL) == FCACHE_OK);
-    /* Release: who sees this looks after the clear was acknowledged. */
+    /* Release: a reader that sees this number looks up after the reply to the clear. */
     atomic_store_explicit(&common->cleared, version, memory_order_release);
   }
   atomic_store(&common->end, true);
@@ -224,7 +224,7 @@ static int read_after_clear(void *arg) {
   return 0;
 }
 
-START_TEST(after_an_acknowledged_clear_nobody_reads_an_older_value) {
+START_TEST(clear_acknowledged_no_older_value_read) {
   int (*const roles[])(void *arg) = {put_and_clear, read_after_clear, read_after_clear};
 
   common = child_shared(sizeof *common);
@@ -240,8 +240,8 @@ int main(void) {
 
   tcase_set_timeout(tcase, 120);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_storm_on_few_keys_shows_no_wrong_value);
-  tcase_add_test(tcase, after_an_acknowledged_clear_nobody_reads_an_older_value);
+  tcase_add_test(tcase, storm_few_keys_no_wrong_value);
+  tcase_add_test(tcase, clear_acknowledged_no_older_value_read);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,5 +1,5 @@
-/* What a client can claim of itself, and what the daemon makes of it: no message and no record
- * makes a figure larger than what the client can have done, and no figure falls. */
+/* Claims of clients: no message and no record raises a counter above what the client can have done,
+ * and no counter falls. */
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +15,7 @@
 #define TIMEOUT_MS 20000u
 
 static struct daemon served;
-static struct fcache *watch; /* for figures, and the good client of the namespace "good" */
+static struct fcache *watch; /* for statistics, and the honest client of the namespace "good" */
 static struct raw raw;
 static uint64_t connected_ns; /* at the earliest */
 
@@ -46,7 +46,7 @@ static uint64_t count(const char *name) {
 
   figures_take(watch, &figures);
   uint64_t value = figures_count(&figures, SPACE, name);
-  ck_assert_uint_eq(figures_count(&figures, NULL, name), value); /* nobody else does any */
+  ck_assert_uint_eq(figures_count(&figures, NULL, name), value); /* no other client does any */
   figures_free(&figures);
   return value;
 }
@@ -97,7 +97,7 @@ static void ping(void) {
 
 /* ---- the time of computations ---- */
 
-START_TEST(puts_claim_no_more_than_the_time_of_their_connection) {
+START_TEST(put_compute_time_bounded_by_connection) {
   double before_s = 0;
 
   for (unsigned i = 0; i < 4; i++) {
@@ -132,7 +132,7 @@ static uint64_t listed_compute_ns(void) {
   return entry.compute_ns;
 }
 
-START_TEST(what_a_hit_saves_is_bounded) {
+START_TEST(hit_saved_time_bounded) {
   struct fc_get get = {.key = raw_key("op", "view", 0, "prompt")};
   struct fc_reply reply;
 
@@ -147,7 +147,7 @@ END_TEST
 
 /* ---- batches ---- */
 
-START_TEST(a_batch_has_as_many_prompts_as_values_came) {
+START_TEST(batch_size_bounded_by_values) {
   put_many(3, UINT32_MAX, 1000);
   ck_assert_uint_eq(count("batches_sent"), 1);
   ck_assert_uint_eq(count("batched_prompts"), 3);
@@ -160,10 +160,10 @@ START_TEST(a_batch_has_as_many_prompts_as_values_came) {
 }
 END_TEST
 
-START_TEST(a_batch_may_come_in_several_messages) {
+START_TEST(batch_in_several_messages_counted_once) {
   put_many(5, 8, 1000);
   put_many(2, 0, 1000);
-  put_many(4, 0, 1000); /* one more of the batch, and three that are of none */
+  put_many(4, 0, 1000); /* one more of the batch, and three of none */
   ck_assert_uint_eq(count("batches_sent"), 1);
   ck_assert_uint_eq(count("batched_prompts"), 8);
   ck_assert_uint_eq(count("max_batch_size"), 8);
@@ -171,12 +171,12 @@ START_TEST(a_batch_may_come_in_several_messages) {
 }
 END_TEST
 
-START_TEST(another_request_ends_a_batch) {
+START_TEST(batch_after_other_request_is_new) {
   put_many(5, 8, 1000);
   ping();
   put_many(2, 0, 1000);
   ck_assert_uint_eq(count("batched_prompts"), 5);
-  put_many(2, 1, 1000); /* and what is more than it said is not of it */
+  put_many(2, 1, 1000); /* more than the batch has */
   ck_assert_uint_eq(count("batches_sent"), 2);
   ck_assert_uint_eq(count("batched_prompts"), 6);
 }
@@ -184,7 +184,7 @@ END_TEST
 
 /* ---- hits that could not be recorded ---- */
 
-START_TEST(unrecorded_hits_are_no_more_than_there_can_be) {
+START_TEST(unrecorded_hits_bounded) {
   struct raw mapped;
   struct stat status;
 
@@ -214,12 +214,12 @@ int main(void) {
   TCase *tcase = tcase_create("claims");
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, puts_claim_no_more_than_the_time_of_their_connection);
-  tcase_add_test(tcase, what_a_hit_saves_is_bounded);
-  tcase_add_test(tcase, a_batch_has_as_many_prompts_as_values_came);
-  tcase_add_test(tcase, a_batch_may_come_in_several_messages);
-  tcase_add_test(tcase, another_request_ends_a_batch);
-  tcase_add_test(tcase, unrecorded_hits_are_no_more_than_there_can_be);
+  tcase_add_test(tcase, put_compute_time_bounded_by_connection);
+  tcase_add_test(tcase, hit_saved_time_bounded);
+  tcase_add_test(tcase, batch_size_bounded_by_values);
+  tcase_add_test(tcase, batch_in_several_messages_counted_once);
+  tcase_add_test(tcase, batch_after_other_request_is_new);
+  tcase_add_test(tcase, unrecorded_hits_bounded);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,5 +1,4 @@
-/* What clients can still read of values in the memory that they map, after these were cleared:
- * nothing, once the clear has been acknowledged. */
+/* The region after clears: once a clear is acknowledged, clients can read no byte of the values. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +11,11 @@
 #include "tests/support/library.h"
 #include "tests/support/raw.h"
 
-#define LARGE_BYTES (3u << 20) /* more than sockets hold of it */
+#define LARGE_BYTES (3u << 20) /* more than the sockets hold */
 #define N_SIZES 6u
 #define TIMEOUT_MS 20000u
 
-/* A value consists of its mark, again and again. */
+/* A value repeats its mark. */
 #define SECRET "\xf0secret\xf1"
 #define KEPT                                                                                       \
   "\xf0"                                                                                           \
@@ -47,8 +46,8 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* Marks that are anywhere in the region. Not by memmem, which AddressSanitizer has look at the
- * whole each time. */
+/* Counts the marks in the region. Not with memmem, for which AddressSanitizer checks the whole
+ * range each time. */
 static size_t count(const char *mark) {
   const uint8_t *at = region, *end = region + region_bytes - MARK_BYTES;
   size_t n = 0;
@@ -84,14 +83,13 @@ static void clear(struct fcache *cache, const char *view, const char *op) {
   ck_assert_uint_eq(removed, N_SIZES);
 }
 
-START_TEST(a_clear_leaves_no_byte_of_a_value) {
+START_TEST(clear_acknowledged_leaves_no_bytes) {
   struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
   struct fcache *other = library_open(served.socket, "other", NULL, 0);
   size_t secrets = put(cache, "op", "base", SECRET), kept = put(cache, "op", "ft", KEPT);
 
   kept += put(other, "op", "base", KEPT);
-  ck_assert_uint_eq(count(SECRET),
-                    secrets); /* as clients read it: there is something to look for */
+  ck_assert_uint_eq(count(SECRET), secrets); /* as a client reads it: the marks can be found */
   clear(cache, "base", NULL);
   ck_assert_uint_eq(count(SECRET), 0);
   (void)put(cache, "secret", "base", SECRET);
@@ -111,8 +109,8 @@ static bool has_no_secret(void *arg) {
   return count(SECRET) == 0;
 }
 
-/* For a third there is no room, so the one without clients goes. */
-START_TEST(a_dropped_namespace_leaves_none_either) {
+/* A third namespace has no room, so the one without clients is dropped. */
+START_TEST(dropped_namespace_leaves_no_bytes) {
   struct fcache *cache = library_open(served.socket, "dropped", NULL, 0);
 
   (void)put(cache, "op", "base", SECRET);
@@ -127,8 +125,9 @@ START_TEST(a_dropped_namespace_leaves_none_either) {
 }
 END_TEST
 
-/* It is sent from where it is, to a client that does not read: it goes when that client does. */
-START_TEST(a_value_that_is_being_sent_is_zeroed_after_that) {
+/* The value is sent from the region to a client that does not read. It is zeroed when the client
+ * ends. */
+START_TEST(clear_during_send_zeroes_afterwards) {
   struct fcache *cache = library_open(served.socket, "watched", NULL, 0);
   struct fc_key key = raw_key("op", "base", N_SIZES - 1, "prompt");
   struct fc_get get = {.flags = FC_UNRECORDED, .key = key};
@@ -137,8 +136,8 @@ START_TEST(a_value_that_is_being_sent_is_zeroed_after_that) {
 
   (void)put(cache, "op", "base", SECRET);
   raw_open(&slow, served.socket, "watched");
-  ck_assert_int_eq(raw_ask(&slow, &get, &id), 0);
-  char byte; /* of the reply: it is on its way */
+  ck_assert_int_eq(raw_send_get(&slow, &get, &id), 0);
+  char byte; /* of the reply, so it is being sent */
   ck_assert_int_eq(recv(slow.fd, &byte, 1, MSG_PEEK), 1);
   clear(cache, NULL, NULL);
   ck_assert_uint_eq(count(SECRET), LARGE_BYTES / MARK_BYTES);
@@ -154,9 +153,9 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, a_clear_leaves_no_byte_of_a_value);
-  tcase_add_test(tcase, a_dropped_namespace_leaves_none_either);
-  tcase_add_test(tcase, a_value_that_is_being_sent_is_zeroed_after_that);
+  tcase_add_test(tcase, clear_acknowledged_leaves_no_bytes);
+  tcase_add_test(tcase, dropped_namespace_leaves_no_bytes);
+  tcase_add_test(tcase, clear_during_send_zeroes_afterwards);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

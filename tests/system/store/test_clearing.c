@@ -1,6 +1,6 @@
-/* Fault 24: a clear while a result is being computed. What began to be computed
- * before a clear of its key is not stored after it; what the clear did not select
- * is. A daemon that was started meanwhile may have been told to clear just as well. */
+/* A clear during a computation. A value whose computation began before a clear of its key is not
+ * stored afterwards, and a value that the clear did not select is stored. This holds when the
+ * daemon restarted in between, because it may have cleared, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +29,11 @@ static struct fcache_key key_of(const char *op, const char *view) {
   return library_key(op, view, "the prompt", 5);
 }
 
-/* What happens while the worker computes. */
+/* Events during the computation. */
 struct computation {
   void (*meanwhile)(const struct computation *computation);
   struct fcache *clearer;
-  const char *view, *op; /* that it clears */
+  const char *view, *op; /* the selection of the clear */
 };
 
 static void clear_it(const struct computation *computation) {
@@ -54,12 +54,12 @@ static bool is_stored(const char *op, const char *view, const char *text) {
   char *got = library_get_text(other, &key);
   bool same = got && strcmp(got, text) == 0;
 
-  ck_assert(!got || same); /* there, or not there: never another */
+  ck_assert(!got || same); /* a right value or none */
   free(got);
   return same;
 }
 
-/* The caller has its value, whatever became of it in the cache. */
+/* The caller has its value in any case. */
 static void compute_while(struct computation computation, const char *op, const char *view) {
   struct fcache_key key = key_of(op, view);
   struct fcache_value value = {0};
@@ -70,24 +70,24 @@ static void compute_while(struct computation computation, const char *op, const 
   fcache_value_free(&value);
 }
 
-START_TEST(what_was_computed_before_a_clear_is_not_stored_after) {
+START_TEST(clear_during_computation_rejects_put) {
   struct computation clearing = {clear_it, other, NULL, NULL};
 
   compute_while(clearing, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
   ck_assert_uint_eq(library_figure(other, "puts_stale"), 1);
-  compute_while((struct computation){0}, "op", "base"); /* the next one is as good as any */
+  compute_while((struct computation){0}, "op", "base"); /* the next computation is stored */
   ck_assert(is_stored("op", "base", "computed"));
 }
 END_TEST
 
-START_TEST(the_same_handle_may_clear_too) {
+START_TEST(clear_by_same_handle_rejects_put) {
   compute_while((struct computation){clear_it, worker, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
 END_TEST
 
-START_TEST(a_clear_by_view_or_op_is_precise) {
+START_TEST(clear_of_other_names_accepts_put) {
   static const struct {
     const char *view, *op;
     bool selects; /* op "op" of view "base" */
@@ -106,7 +106,7 @@ START_TEST(a_clear_by_view_or_op_is_precise) {
 }
 END_TEST
 
-START_TEST(a_clear_of_another_namespace_is_no_matter) {
+START_TEST(clear_of_other_namespace_accepts_put) {
   struct fcache *stranger = library_open(served.socket, "another", NULL, 0);
 
   compute_while((struct computation){clear_it, stranger, NULL, NULL}, "op", "base");
@@ -115,7 +115,7 @@ START_TEST(a_clear_of_another_namespace_is_no_matter) {
 }
 END_TEST
 
-/* Far more clears than anybody would remember one by one. */
+/* Far more clears than the log has room for. */
 static void clear_a_lot(const struct computation *computation) {
   char view[16];
 
@@ -126,7 +126,7 @@ static void clear_a_lot(const struct computation *computation) {
   }
 }
 
-START_TEST(many_clears_in_between_hide_none) {
+START_TEST(clears_past_log_size_reject_put) {
   compute_while((struct computation){clear_a_lot, other, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
@@ -140,20 +140,20 @@ static void put_fresh(const struct computation *computation) {
   library_put_text(other, &key, "fresh");
 }
 
-START_TEST(a_value_put_after_the_clear_stays) {
+START_TEST(put_after_clear_kept) {
   compute_while((struct computation){put_fresh, other, NULL, NULL}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
 }
 END_TEST
 
-START_TEST(the_first_of_two_values_stays) {
+START_TEST(put_second_keeps_first_value) {
   compute_while((struct computation){.meanwhile = put_fresh}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
   ck_assert_uint_eq(library_figure(other, "puts_kept"), 1);
 }
 END_TEST
 
-START_TEST(a_get_and_a_put_on_their_own_are_guarded_too) {
+START_TEST(clear_between_get_and_put_rejects_put) {
   struct fcache_key key = key_of("op", "base");
   struct fcache_value value = {0};
 
@@ -180,7 +180,7 @@ static int compute_all(void *arg, const size_t *misses, size_t n, struct fcache_
   return rc;
 }
 
-START_TEST(a_batch_is_guarded_as_a_whole) {
+START_TEST(clear_during_batch_rejects_its_puts) {
   enum { N = 3 };
   static const struct {
     const char *view;
@@ -218,7 +218,8 @@ static bool reconnects(void *arg) {
   struct fcache_key key = key_of("op", "unused");
   struct fcache_value value = {0};
 
-  (void)fcache_get(cache, &key, FCACHE_UNRECORDED, &value); /* notices, or tries again */
+  (void)fcache_get(cache, &key, FCACHE_UNRECORDED,
+                   &value); /* notices the restart, or tries again */
   fcache_value_free(&value);
   return fcache_connected(cache);
 }
@@ -239,14 +240,14 @@ static void restart_and_reconnect(const struct computation *computation) {
   ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
 }
 
-START_TEST(a_daemon_started_meanwhile_does_not_store_it) {
+START_TEST(daemon_restarted_rejects_earlier_put) {
   static void (*const ways[])(const struct computation *) = {restart_alone, restart_and_reconnect};
 
   for (size_t i = 0; i < 2; i++) {
     compute_while((struct computation){.meanwhile = ways[i]}, "op", "base");
     ck_assert(harness_wait_until(reconnects, &other, RECONNECT_TIMEOUT_MS));
     ck_assert(!is_stored("op", "base", "computed"));
-    /* who had reconnected asked the new daemon, which saw that it began before */
+    /* the worker reconnected, and the new daemon saw that the computation began before */
     ck_assert_uint_eq(library_figure(other, "puts_stale"), i);
     ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
     compute_while((struct computation){0}, "op", "base");
@@ -262,16 +263,16 @@ int main(void) {
 
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, start, stop);
-  tcase_add_test(tcase, what_was_computed_before_a_clear_is_not_stored_after);
-  tcase_add_test(tcase, the_same_handle_may_clear_too);
-  tcase_add_test(tcase, a_clear_by_view_or_op_is_precise);
-  tcase_add_test(tcase, a_clear_of_another_namespace_is_no_matter);
-  tcase_add_test(tcase, many_clears_in_between_hide_none);
-  tcase_add_test(tcase, a_value_put_after_the_clear_stays);
-  tcase_add_test(tcase, the_first_of_two_values_stays);
-  tcase_add_test(tcase, a_get_and_a_put_on_their_own_are_guarded_too);
-  tcase_add_test(tcase, a_batch_is_guarded_as_a_whole);
-  tcase_add_test(tcase, a_daemon_started_meanwhile_does_not_store_it);
+  tcase_add_test(tcase, clear_during_computation_rejects_put);
+  tcase_add_test(tcase, clear_by_same_handle_rejects_put);
+  tcase_add_test(tcase, clear_of_other_names_accepts_put);
+  tcase_add_test(tcase, clear_of_other_namespace_accepts_put);
+  tcase_add_test(tcase, clears_past_log_size_reject_put);
+  tcase_add_test(tcase, put_after_clear_kept);
+  tcase_add_test(tcase, put_second_keeps_first_value);
+  tcase_add_test(tcase, clear_between_get_and_put_rejects_put);
+  tcase_add_test(tcase, clear_during_batch_rejects_its_puts);
+  tcase_add_test(tcase, daemon_restarted_rejects_earlier_put);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

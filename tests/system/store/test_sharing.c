@@ -1,7 +1,6 @@
-/* What sharing gave, as clients and daemon count it: several processes, with threads and forked
- * children, at random. Each value has the process that computed it in it, so each client knows
- * itself whether a hit was shared; and the sums of what clients counted are the daemon's figures.
- */
+/* Counts of sharing by clients and daemon: several processes with threads and forked children do
+ * random calls. Each value contains the process that computed it, so a client knows whether a hit
+ * was shared. The sums of the clients' counts equal the daemon's. */
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>
@@ -23,7 +22,7 @@
 #define BATCH 4u
 #define COMPUTE_NS 200000u
 
-/* What all clients together counted, in shared memory. */
+/* Sums of all clients, in shared memory. */
 struct sums {
   _Atomic uint64_t hits, misses, shared_hits, coalesced_hits, failures;
 };
@@ -37,7 +36,7 @@ struct value {
 struct client {
   struct fcache *cache;
   uint64_t random;
-  bool computed[BATCH]; /* here: those that were no hits */
+  bool computed[BATCH]; /* the lookups that missed */
   uint32_t keys[BATCH];
 };
 
@@ -48,7 +47,7 @@ static uint32_t below(struct client *client, uint32_t n) {
   return (uint32_t)((client->random >> 11) % n);
 }
 
-/* A computation takes time, or none would wait for one. */
+/* A computation takes time, else no client would wait for one. */
 static struct value compute(uint32_t key) {
   for (uint64_t end_ns = harness_now_ns() + COMPUTE_NS; harness_now_ns() < end_ns;)
     (void)sched_yield();
@@ -87,7 +86,7 @@ static void judge(const struct client *client, const struct fcache_value *values
   }
 }
 
-/* One key, or a batch of keys that may stand twice in it. */
+/* Looks up one key, or a batch in which a key may occur twice. */
 static void look_up(struct client *client, uint32_t round) {
   struct fcache_value values[BATCH] = {{0}};
   struct fcache_hash prompts[BATCH];
@@ -127,7 +126,7 @@ static void *run_thread(void *arg) {
   return NULL;
 }
 
-/* The forked child goes on with a handle that it inherits. */
+/* The forked child continues with an inherited handle. */
 static int run_child(struct client *client) {
   pid_t pid = fork();
   CHILD_EXPECT(pid >= 0);
@@ -161,7 +160,7 @@ static int run_process(void *arg) {
   return rc;
 }
 
-START_TEST(clients_and_daemon_count_the_same) {
+START_TEST(counts_of_clients_equal_daemon) {
   struct figures figures = {0};
   pid_t pids[PROCESSES];
   sums = child_shared(sizeof *sums);
@@ -194,7 +193,7 @@ int main(void) {
   Suite *suite = suite_create("sharing");
   TCase *tcase = tcase_create("sharing");
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, clients_and_daemon_count_the_same);
+  tcase_add_test(tcase, counts_of_clients_equal_daemon);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

@@ -1,5 +1,5 @@
-/* Where the time of scoring goes, with real processes: waits that overlap count once, the trace
- * says what was counted, and no client was busy for longer than it was connected. */
+/* Scoring time, with real processes: overlapping waits count once, the trace shows the time that
+ * was counted, and no client's time exceeds that of its connection. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #define SPACE "walls"
 #define WORKERS 4u
 #define BATCH 48u
-#define APART 12u /* a worker's batch begins so many keys after the one before */
+#define APART 12u /* the distance between the batches of two workers, in keys */
 #define SLOW_NS 200000000u
 #define KEYS 60u
 #define STEPS 600u
@@ -32,7 +32,7 @@ struct board {
 };
 
 static struct daemon served;
-static struct fcache *watch; /* for figures */
+static struct fcache *watch; /* for statistics */
 static struct board *board;
 static char trace[TRACE_PATH_SIZE];
 
@@ -83,7 +83,7 @@ static void work(uint64_t ns) {
   struct timespec time = {.tv_sec = (time_t)(ns / 1000000000u),
                           .tv_nsec = (long)(ns % 1000000000u)};
 
-  (void)nanosleep(&time, NULL); /* a signal would make it shorter, which is as good */
+  (void)nanosleep(&time, NULL); /* a signal may shorten it, which does not matter */
 }
 
 static struct fcache_hash prompt_of(uint32_t key) {
@@ -120,7 +120,7 @@ static void add_line(void *arg, const struct trace_line *line) {
   sums->ts[number] = line->ts;
 }
 
-/* What is printed to the nanosecond, and added up in doubles. */
+/* Tolerance: times are printed to the nanosecond, and added up as doubles. */
 static double rounding_ms(const struct sums *sums) {
   return 1e-6 * (double)(sums->lines + 1);
 }
@@ -150,7 +150,7 @@ static double assert_all(void) {
   ck_assert_double_eq(figures_real(&figures, SPACE, "lease_wait_s") * 1e3, wait_ms);
   ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
   figures_free(&figures);
-  stop(); /* everything is in the file */
+  stop(); /* all lines are in the file */
   ck_assert_uint_gt(trace_lines_read(trace, add_line, &sums), 0);
   for (uint32_t i = 0; i < WORKERS; i++) {
     assert_worker(&sums, i);
@@ -210,14 +210,14 @@ static void run_workers(int (*fn)(void *arg)) {
     ck_assert_int_eq(harness_wait(pids[i], 2 * TIMEOUT_MS), 0);
 }
 
-START_TEST(the_waits_of_a_batch_count_once) {
+START_TEST(batch_waits_overlapping_count_once) {
   uint64_t start_ns = harness_now_ns();
 
   run_workers(run_batch);
   double run_ms = (double)(harness_now_ns() - start_ns) / MS_NS;
   double scoring_ms = assert_all();
   ck_assert_double_le(scoring_ms, run_ms * WORKERS);
-  /* Somebody computed, and somebody waited for it. */
+  /* One worker computed, and the other waited. */
   ck_assert_double_ge(scoring_ms, 2.0 * SLOW_NS / MS_NS * 0.9);
 }
 END_TEST
@@ -300,7 +300,7 @@ static int step(struct worker *worker, struct fcache_value *value) {
   case 3:
   case 4:
     return fcache_cached(worker->cache, &key, compute_one, worker, value);
-  default: /* a miss is as good */
+  default: /* a miss is allowed */
     return fcache_get(worker->cache, &key, 0, value) < 0;
   }
 }
@@ -312,7 +312,7 @@ static int run_steps(void *arg) {
 
   name_of(worker.number, name);
   worker.random = worker.number * 77u + 1000003u;
-  if (worker.number % 2 == 1) /* one half has a ring, the other does it all by message */
+  if (worker.number % 2 == 1) /* one half has a ring, the other uses messages only */
     CHILD_EXPECT(setenv("FCACHE_REGION", "0", 1) == 0);
   CHILD_EXPECT(open_worker(&worker, name));
   atomic_fetch_add(&board->arrived, 1);
@@ -324,7 +324,7 @@ static int run_steps(void *arg) {
   return 0;
 }
 
-START_TEST(each_client_s_lines_add_up_and_their_times_do_not_go_back) {
+START_TEST(trace_of_client_adds_up_in_order) {
   run_workers(run_steps);
   ck_assert_uint_gt(library_figure(watch, "coalesced_hits"), 0);
   ck_assert_uint_gt(library_figure(watch, "hits_region"), 0);
@@ -346,8 +346,8 @@ static int compute_nested(void *arg, struct fcache_value *value) {
   return fcache_value_set(value, "v", 1);
 }
 
-/* What is nested is not part of the computation that it is nested in, on either side. */
-START_TEST(nested_computations_count_once) {
+/* Nested time is not part of the outer computation, in client and daemon. */
+START_TEST(computation_nested_counts_once) {
   struct worker worker = {.cache = watch};
   struct fcache_key key = key_of(0);
   struct fcache_value value = {0};
@@ -378,9 +378,9 @@ int main(void) {
   TCase *tcase = tcase_create("wall_times");
   tcase_add_checked_fixture(tcase, start, stop);
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, the_waits_of_a_batch_count_once);
-  tcase_add_test(tcase, each_client_s_lines_add_up_and_their_times_do_not_go_back);
-  tcase_add_test(tcase, nested_computations_count_once);
+  tcase_add_test(tcase, batch_waits_overlapping_count_once);
+  tcase_add_test(tcase, trace_of_client_adds_up_in_order);
+  tcase_add_test(tcase, computation_nested_counts_once);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }

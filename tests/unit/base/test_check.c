@@ -1,4 +1,4 @@
-/* The assertions of daemon/base/check.h: what passes, and what a failed one prints. */
+/* The assertions of daemon/base/check.h, and the line of a failed one. */
 #include "daemon/base/check.h"
 
 #include <check.h>
@@ -10,7 +10,7 @@
 
 #include "tests/support/runner.h"
 
-START_TEST(check_that_holds_passes) {
+START_TEST(check_true_condition_passes) {
   unsigned evaluated = 0;
   check_eq(2 + 2, 4);
   check_le(4, 4);
@@ -19,7 +19,7 @@ START_TEST(check_that_holds_passes) {
 }
 END_TEST
 
-START_TEST(check_that_fails_prints_both_values_and_aborts) {
+START_TEST(check_failed_prints_values_and_aborts) {
   int out[2];
   ck_assert_int_eq(pipe(out), 0);
   pid_t pid = fork();
@@ -47,8 +47,8 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("check");
   TCase *tcase = tcase_create("check");
-  tcase_add_test(tcase, check_that_holds_passes);
-  tcase_add_test(tcase, check_that_fails_prints_both_values_and_aborts);
+  tcase_add_test(tcase, check_true_condition_passes);
+  tcase_add_test(tcase, check_failed_prints_values_and_aborts);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,4 +1,4 @@
-/* What each user may hold, and what it holds: shares, references, waits; at random against a model.
+/* Shares, references and waits of users, also at random against a model.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void tear_down(void) {
 }
 
 static struct user *join(uid_t uid) {
-  struct user *user = users_join(&users, uid, true);
+  struct user *user = users_ref(&users, uid, true);
   ck_assert_ptr_nonnull(user);
   return user;
 }
@@ -26,17 +26,17 @@ static struct user *join(uid_t uid) {
 /* As much as it may, one by one. */
 static unsigned take_all(struct user *user) {
   unsigned taken = 0;
-  for (; user_may_take(user, USER_LEASES, 1); taken++)
+  for (; user_can_charge(user, USER_LEASES, 1); taken++)
     user_charge(user, USER_LEASES, 1);
   return taken;
 }
 
 static void give_all(struct user *user) {
-  user_release(user, USER_LEASES, user->used[USER_LEASES]);
-  user_leave(user);
+  user_uncharge(user, USER_LEASES, user->used[USER_LEASES]);
+  user_unref(user);
 }
 
-START_TEST(a_user_may_hold_a_share_of_what_the_others_leave) {
+START_TEST(user_holds_share_of_the_rest_at_most) {
   struct user *one = join(1), *two = join(2), *three = join(3);
   ck_assert_uint_eq(take_all(one), 75);
   ck_assert_uint_eq(take_all(two), 18); /* 3/4 of 25 */
@@ -51,14 +51,14 @@ START_TEST(a_user_may_hold_a_share_of_what_the_others_leave) {
 END_TEST
 
 /* Where several take all they may, a quarter of the rest remains each time. */
-START_TEST(together_they_never_hold_everything) {
+START_TEST(users_together_never_hold_everything) {
   const uint64_t limit = UINT64_C(1) << 40;
   struct user *all[15];
   users_set_limit(&users, USER_LEASES, limit);
   for (uid_t i = 0; i < 15; i++) {
     all[i] = join(i);
     for (uid_t j = 0; j <= i; j++) /* those before it, too, again */
-      user_charge(all[j], USER_LEASES, user_room(all[j], USER_LEASES));
+      user_charge(all[j], USER_LEASES, user_quota_left(all[j], USER_LEASES));
     ck_assert_uint_lt(users.used[USER_LEASES], limit);
   }
   for (uid_t i = 0; i < 15; i++)
@@ -66,61 +66,61 @@ START_TEST(together_they_never_hold_everything) {
 }
 END_TEST
 
-START_TEST(who_holds_none_may_take_one_however_large) {
+START_TEST(user_without_holdings_may_take_one_unit) {
   struct user *user = join(1);
   users_set_limit(&users, USER_LEASES, 1); /* a share of 0 */
-  ck_assert_uint_eq(user_room(user, USER_LEASES), 0);
-  ck_assert(user_may_take(user, USER_LEASES, 1));
-  ck_assert(user_may_take(user, USER_FRAME_BYTES, 1u << 30)); /* of which the limit is 0 */
+  ck_assert_uint_eq(user_quota_left(user, USER_LEASES), 0);
+  ck_assert(user_can_charge(user, USER_LEASES, 1));
+  ck_assert(user_can_charge(user, USER_FRAME_BYTES, 1u << 30)); /* of which the limit is 0 */
   user_charge(user, USER_LEASES, 1);
-  ck_assert(!user_may_take(user, USER_LEASES, 1));
+  ck_assert(!user_can_charge(user, USER_LEASES, 1));
   give_all(user);
 }
 END_TEST
 
-START_TEST(some_users_have_no_share) {
-  struct user *root = users_join(&users, 0, false), *user = join(1);
+START_TEST(unlimited_user_has_no_share) {
+  struct user *root = users_ref(&users, 0, false), *user = join(1);
   user_charge(root, USER_LEASES, 90);
-  ck_assert(user_may_take(root, USER_LEASES, 1000));
-  ck_assert_uint_eq(user_room(root, USER_LEASES), UINT64_MAX);
+  ck_assert(user_can_charge(root, USER_LEASES, 1000));
+  ck_assert_uint_eq(user_quota_left(root, USER_LEASES), UINT64_MAX);
   ck_assert_uint_eq(take_all(user), 7); /* 3/4 of 10 */
   user_charge(root, USER_LEASES, 50);   /* past the limit */
-  ck_assert_uint_eq(user_room(user, USER_LEASES), 0);
+  ck_assert_uint_eq(user_quota_left(user, USER_LEASES), 0);
   give_all(root);
   give_all(user);
-  ck_assert(user_may_take(NULL, USER_LEASES, 1000));
+  ck_assert(user_can_charge(NULL, USER_LEASES, 1000));
 }
 END_TEST
 
-START_TEST(a_share_of_100_is_none) {
+START_TEST(share_of_100_limits_nothing) {
   users_init(&users, 100);
   struct user *user = join(1);
   user_charge(user, USER_LEASES, 1);
-  ck_assert(user_may_take(user, USER_LEASES, UINT64_MAX));
+  ck_assert(user_can_charge(user, USER_LEASES, UINT64_MAX));
   give_all(user);
 }
 END_TEST
 
-START_TEST(a_user_lives_as_long_as_it_holds_something) {
+START_TEST(user_freed_with_last_charge_and_reference) {
   struct user *user = join(7);
   ck_assert_ptr_eq(join(7), user);
   ck_assert_uint_eq(users.n, 1);
-  user_leave(user);
+  user_unref(user);
   user_charge(user, USER_MANIFEST_BYTES, 5);
-  user_leave(user);
+  user_unref(user);
   ck_assert_uint_eq(users.n, 1);
   ck_assert_ptr_eq(join(7), user);
-  user_leave(user);
-  user_release(user, USER_MANIFEST_BYTES, 5);
+  user_unref(user);
+  user_uncharge(user, USER_MANIFEST_BYTES, 5);
   ck_assert_uint_eq(users.n, 0);
   user = join(7);
   struct user *near = join(7 + USERS_BUCKETS), *far = join(7 + 2 * USERS_BUCKETS);
-  user_leave(near);
+  user_unref(near);
   ck_assert_ptr_eq(join(7 + 2 * USERS_BUCKETS), far);
   ck_assert_ptr_eq(join(7), user);
   for (int i = 0; i < 2; i++) {
-    user_leave(user);
-    user_leave(far);
+    user_unref(user);
+    user_unref(far);
   }
 }
 END_TEST
@@ -135,31 +135,31 @@ static void note(struct user_wait *wait) {
   last_called = wait;
 }
 
-START_TEST(a_release_calls_those_that_wait) {
+START_TEST(uncharge_calls_waiters) {
   struct user *one = join(1), *two = join(2);
   struct user_wait waits[3] = {{.ready = note}, {.ready = note}, {.ready = note}};
   (void)take_all(one);
   (void)take_all(two);
   called = 0;
-  user_wait_for(one, USER_LEASES, &waits[0]);
-  user_wait_for(one, USER_LEASES, &waits[0]);
-  user_wait_for(one, USER_LEASES, &waits[1]);
-  ck_assert(user_has_waits(one, USER_LEASES) && !user_has_waits(two, USER_LEASES));
+  user_wait_enqueue(one, USER_LEASES, &waits[0]);
+  user_wait_enqueue(one, USER_LEASES, &waits[0]);
+  user_wait_enqueue(one, USER_LEASES, &waits[1]);
+  ck_assert(user_has_waiters(one, USER_LEASES) && !user_has_waiters(two, USER_LEASES));
   ck_assert_uint_eq(users.refused[USER_LEASES], 2);
-  user_release(one, USER_LEASES, 1);
+  user_uncharge(one, USER_LEASES, 1);
   ck_assert_uint_eq(called, 2);
-  user_release(two, USER_LEASES, 1); /* room for the other, too */
+  user_uncharge(two, USER_LEASES, 1); /* room for the other, too */
   ck_assert_uint_eq(called, 4);
-  user_stop_waiting(&waits[0]);
-  user_stop_waiting(&waits[0]);
-  user_wait_for(two, USER_LEASES, &waits[2]);
-  user_release(two, USER_LEASES, 1);
+  user_wait_cancel(&waits[0]);
+  user_wait_cancel(&waits[0]);
+  user_wait_enqueue(two, USER_LEASES, &waits[2]);
+  user_uncharge(two, USER_LEASES, 1);
   ck_assert_uint_eq(called, 6);
   ck_assert_ptr_eq(last_called, &waits[1]);
-  user_stop_waiting(&waits[1]);
-  user_stop_waiting(&waits[2]);
-  ck_assert(!users_have_waits(&users, USER_LEASES));
-  user_release(one, USER_LEASES, 1);
+  user_wait_cancel(&waits[1]);
+  user_wait_cancel(&waits[2]);
+  ck_assert(!users_have_waiters(&users, USER_LEASES));
+  user_uncharge(one, USER_LEASES, 1);
   ck_assert_uint_eq(called, 6);
   give_all(one);
   give_all(two);
@@ -203,19 +203,19 @@ static void step(struct model *models) {
   uint64_t amount = 1 + (uint64_t)(rand() % 20);
   switch (rand() % 4) {
   case 0:
-    model->user = users_join(&users, (uid_t)own, own != 0);
+    model->user = users_ref(&users, (uid_t)own, own != 0);
     model->references++;
     break;
   case 1:
     if (model->references > 0) {
       model->references--;
-      user_leave(model->user);
+      user_unref(model->user);
     }
     break;
   case 2:
     if (!is_there(model))
       break;
-    ck_assert_int_eq(user_may_take(model->user, (enum user_resource)resource, amount),
+    ck_assert_int_eq(user_can_charge(model->user, (enum user_resource)resource, amount),
                      may_take(models, own, resource, amount));
     if (may_take(models, own, resource, amount)) {
       user_charge(model->user, (enum user_resource)resource, amount);
@@ -225,7 +225,7 @@ static void step(struct model *models) {
   default:
     amount = amount < model->used[resource] ? amount : model->used[resource];
     model->used[resource] -= amount;
-    user_release(amount > 0 ? model->user : NULL, (enum user_resource)resource, amount);
+    user_uncharge(amount > 0 ? model->user : NULL, (enum user_resource)resource, amount);
     break;
   }
 }
@@ -239,7 +239,7 @@ static void check(const struct model *models) {
     ck_assert_uint_eq(users.used[r], others(models, -1, r));
 }
 
-START_TEST(charges_add_up_at_random_and_end_at_zero) {
+START_TEST(random_charges_sum_up_and_end_at_zero) {
   struct model models[USERS] = {{0}};
   srand((unsigned)_i);
   for (int r = 0; r < USER_RESOURCES; r++)
@@ -251,11 +251,11 @@ START_TEST(charges_add_up_at_random_and_end_at_zero) {
   for (int i = 0; i < USERS; i++) {
     if (!is_there(&models[i]))
       continue;
-    user_hold(models[i].user); /* until all is released */
+    user_ref(models[i].user); /* until all is released */
     for (int r = 0; r < USER_RESOURCES; r++)
-      user_release(models[i].user, (enum user_resource)r, models[i].used[r]);
+      user_uncharge(models[i].user, (enum user_resource)r, models[i].used[r]);
     for (unsigned left = models[i].references + 1; left > 0; left--)
-      user_leave(models[i].user);
+      user_unref(models[i].user);
   }
   ck_assert_uint_eq(users.n, 0); /* and tear_down asserts the rest */
 }
@@ -263,26 +263,26 @@ END_TEST
 
 /* ---- turns ---- */
 
-START_TEST(lines_take_turns_whatever_their_length) {
-  struct turns turns = {0};
-  struct turn_line busy = {0}, calm = {0};
-  struct turn many[5] = {{0}}, few[2] = {{0}};
+START_TEST(queues_take_turns_at_any_length) {
+  struct round_robin turns = {0};
+  struct round_robin_queue busy = {0}, calm = {0};
+  struct round_robin_item many[5] = {{0}}, few[2] = {{0}};
   for (int i = 0; i < 5; i++)
-    turns_add(&turns, &busy, &many[i]);
-  turns_add(&turns, &calm, &few[0]);
-  turns_add(&turns, &calm, &few[1]);
-  ck_assert_ptr_eq(turns_next(&turns), &many[0]);
-  ck_assert_ptr_eq(turns_next(&turns), &few[0]);
-  turns_remove(&many[2]);
-  turns_remove(&many[2]);
-  ck_assert_ptr_eq(turns_next(&turns), &many[1]);
-  ck_assert_ptr_eq(turns_next(&turns), &few[1]);
+    round_robin_add(&turns, &busy, &many[i]);
+  round_robin_add(&turns, &calm, &few[0]);
+  round_robin_add(&turns, &calm, &few[1]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &many[0]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &few[0]);
+  round_robin_remove(&many[2]);
+  round_robin_remove(&many[2]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &many[1]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &few[1]);
   ck_assert_uint_eq(turns.n, 1);
-  ck_assert_ptr_eq(turns_next(&turns), &many[3]);
-  turns_add(&turns, &calm, &few[0]);
-  ck_assert_ptr_eq(turns_next(&turns), &many[4]);
-  ck_assert_ptr_eq(turns_next(&turns), &few[0]);
-  ck_assert_ptr_null(turns_next(&turns));
+  ck_assert_ptr_eq(round_robin_next(&turns), &many[3]);
+  round_robin_add(&turns, &calm, &few[0]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &many[4]);
+  ck_assert_ptr_eq(round_robin_next(&turns), &few[0]);
+  ck_assert_ptr_null(round_robin_next(&turns));
   ck_assert_uint_eq(turns.n, 0);
 }
 END_TEST
@@ -291,15 +291,15 @@ int main(void) {
   Suite *suite = suite_create("users");
   TCase *tests = tcase_create("users");
   tcase_add_checked_fixture(tests, set_up, tear_down);
-  tcase_add_test(tests, a_user_may_hold_a_share_of_what_the_others_leave);
-  tcase_add_test(tests, together_they_never_hold_everything);
-  tcase_add_test(tests, who_holds_none_may_take_one_however_large);
-  tcase_add_test(tests, some_users_have_no_share);
-  tcase_add_test(tests, a_share_of_100_is_none);
-  tcase_add_test(tests, a_user_lives_as_long_as_it_holds_something);
-  tcase_add_test(tests, a_release_calls_those_that_wait);
-  tcase_add_loop_test(tests, charges_add_up_at_random_and_end_at_zero, 1, 5);
-  tcase_add_test(tests, lines_take_turns_whatever_their_length);
+  tcase_add_test(tests, user_holds_share_of_the_rest_at_most);
+  tcase_add_test(tests, users_together_never_hold_everything);
+  tcase_add_test(tests, user_without_holdings_may_take_one_unit);
+  tcase_add_test(tests, unlimited_user_has_no_share);
+  tcase_add_test(tests, share_of_100_limits_nothing);
+  tcase_add_test(tests, user_freed_with_last_charge_and_reference);
+  tcase_add_test(tests, uncharge_calls_waiters);
+  tcase_add_loop_test(tests, random_charges_sum_up_and_end_at_zero, 1, 5);
+  tcase_add_test(tests, queues_take_turns_at_any_length);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -10,7 +10,7 @@
 #include "tests/support/scripted_daemon.h"
 
 #define DEADLINE_MS 20000u
-#define PAGE_MOST 500u /* what a page is asked for at most */
+#define PAGE_MOST 500u /* maximum of items in a request */
 
 /* ---- a daemon with so many entries, leases or clients ---- */
 
@@ -18,10 +18,10 @@ struct shelf {
   uint32_t items;
   uint32_t page;          /* it gives at most so many at a time */
   const char *name_space; /* that it expects to be asked for; NULL: all */
-  bool stuck;             /* it goes on with the same empty page for ever */
+  bool stuck;             /* repeats the same empty page */
 };
 
-/* What a listing's request asks for, whichever it is. */
+/* The limit of a list request of any type. */
 static struct fc_page asked_for(const struct fc_request *request) {
   const struct fc_list *list = &request->list;
   if (request->type != FC_LIST)
@@ -148,7 +148,7 @@ static struct admin *open_at(const struct peer *peer) {
 
 /* ---- tests ---- */
 
-START_TEST(pages_are_asked_for_until_the_end) {
+START_TEST(list_several_pages_all_items) {
   static const struct {
     uint32_t items, page, requests;
   } shelves[] = {{0, 500, 1}, {1, 500, 1}, {500, 500, 1}, {501, 500, 2}, {1234, 100, 13}};
@@ -168,7 +168,7 @@ START_TEST(pages_are_asked_for_until_the_end) {
 }
 END_TEST
 
-START_TEST(no_more_is_asked_for_than_wanted) {
+START_TEST(list_with_limit_requests_no_more) {
   static const struct {
     uint32_t limit, requests;
   } wanted[] = {{1, 1}, {499, 1}, {500, 1}, {501, 2}, {1000, 2}, {2000, 3}};
@@ -189,7 +189,7 @@ START_TEST(no_more_is_asked_for_than_wanted) {
 }
 END_TEST
 
-START_TEST(namespaces_are_passed_on) {
+START_TEST(list_of_namespaces_items_passed) {
   struct shelf shelf = {.items = 700, .page = 500, .name_space = "gpt2"};
   struct peer peer;
   struct got got;
@@ -205,7 +205,7 @@ START_TEST(namespaces_are_passed_on) {
 }
 END_TEST
 
-START_TEST(pages_that_go_nowhere_end) {
+START_TEST(list_page_without_progress_fails) {
   struct shelf shelf = {.items = 10, .page = 500, .stuck = true};
   struct peer peer;
   struct got got;
@@ -218,8 +218,8 @@ START_TEST(pages_that_go_nowhere_end) {
 }
 END_TEST
 
-/* It is not asked what it would hang up over. */
-START_TEST(older_daemons_are_told_of) {
+/* A request that the daemon does not know is not sent. */
+START_TEST(list_older_daemon_version_error) {
   struct shelf shelf = {.items = 1, .page = 500};
   struct peer peer;
   struct got got;
@@ -228,12 +228,13 @@ START_TEST(older_daemons_are_told_of) {
   peer.welcome.version = 2;
   struct admin *admin = open_at(&peer);
   ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), FC_EVERSION);
-  ck_assert_str_eq(admin_error(admin),
-                   "this daemon is older than the command and does not tell its leases: update it");
+  ck_assert_str_eq(
+      admin_error(admin),
+      "fcached is older than fcachectl and does not support \"leases\": upgrade fcached");
   ck_assert_int_eq(list(admin, FC_CLIENTS, NULL, 0, &got), FC_EVERSION);
-  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its clients: update it"));
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"clients\""));
   ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
-  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not tell its namespaces: update it"));
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"namespaces\""));
   ck_assert_uint_eq(atomic_load(&peer.seen), 1); /* hello */
   ck_assert_int_eq(admin_ping(admin, &rtt_ns), 0);
   ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got), 0); /* which it knows */
@@ -243,8 +244,8 @@ START_TEST(older_daemons_are_told_of) {
 }
 END_TEST
 
-/* One of the version before tells what it knows. */
-START_TEST(a_daemon_of_the_version_before_tells_its_leases) {
+/* A daemon of the version before has leases and clients. */
+START_TEST(list_leases_version_3_works) {
   struct shelf shelf = {.items = 3, .page = 500};
   struct peer peer;
   struct got got;
@@ -263,12 +264,12 @@ int main(void) {
   Suite *suite = suite_create("admin");
   TCase *tests = tcase_create("listings");
   tcase_set_timeout(tests, 60);
-  tcase_add_loop_test(tests, pages_are_asked_for_until_the_end, 0, N_TYPES);
-  tcase_add_loop_test(tests, no_more_is_asked_for_than_wanted, 0, N_TYPES);
-  tcase_add_loop_test(tests, namespaces_are_passed_on, 0, N_TYPES);
-  tcase_add_loop_test(tests, pages_that_go_nowhere_end, 0, N_TYPES);
-  tcase_add_test(tests, older_daemons_are_told_of);
-  tcase_add_test(tests, a_daemon_of_the_version_before_tells_its_leases);
+  tcase_add_loop_test(tests, list_several_pages_all_items, 0, N_TYPES);
+  tcase_add_loop_test(tests, list_with_limit_requests_no_more, 0, N_TYPES);
+  tcase_add_loop_test(tests, list_of_namespaces_items_passed, 0, N_TYPES);
+  tcase_add_loop_test(tests, list_page_without_progress_fails, 0, N_TYPES);
+  tcase_add_test(tests, list_older_daemon_version_error);
+  tcase_add_test(tests, list_leases_version_3_works);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

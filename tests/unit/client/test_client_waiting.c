@@ -1,6 +1,6 @@
-/* The program's say in a wait (fcache_options.waiting): when it is asked, and what is left of a
- * call that it ended: a connection in order, no lease, and no reply that a later call could
- * mistake. */
+/* The callback of a wait (fcache_options.waiting): when it is called, and the state after it has
+ * cancelled a call: the connection is usable, no lease is held, and no reply is left that a later
+ * call could mistake for its own. */
 #include <check.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@
 #define LONG_MS 20000u /* nothing is to run into it */
 #define DEADLINE_MS 400u
 #define WAIT_MS 60000u
-#define VERDICT 1234
+#define CANCEL_CODE 1234
 
 static struct peer_leases *leases;
 
@@ -48,7 +48,7 @@ static int waiting(void *arg) {
   unsigned asked = atomic_fetch_add(&program.asked, 1) + 1;
   if (asked == 1 && program.forks)
     program.child = fork();
-  return asked == program.ends_at ? VERDICT : 0;
+  return asked == program.ends_at ? CANCEL_CODE : 0;
 }
 
 static void ignore_line(void *arg, const char *line) {
@@ -139,7 +139,7 @@ static void check_over(struct fcache *cache, unsigned n_seen) {
 /* The answers that come after it was given up: one too late, a lease too late, none. */
 static const char *const endings[] = {"TPW", "TPG", "TPN"};
 
-START_TEST(program_is_asked_once_per_deadline) {
+START_TEST(waiting_called_once_per_deadline) {
   struct fcache *cache = open_one(DEADLINE_MS);
   leases->answers[1] = "TPW";
   leases->pings_wanted = 12; /* one for each quarter of a deadline's silence */
@@ -154,12 +154,12 @@ START_TEST(program_is_asked_once_per_deadline) {
 }
 END_TEST
 
-START_TEST(get_that_is_ended) {
+START_TEST(waiting_cancels_get_no_lease) {
   struct fcache *cache = open_one(DEADLINE_MS);
   leases->answers[1] = endings[_i];
   leases->pings_wanted = 1000000;
   program.ends_at = 2;
-  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), VERDICT);
+  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), CANCEL_CODE);
   ck_assert_uint_eq(program.asked, 2);
   check_over(cache, 3);
   struct fcache_key key = key_of(1);
@@ -174,28 +174,28 @@ START_TEST(get_that_is_ended) {
 }
 END_TEST
 
-START_TEST(cached_that_is_ended) {
+START_TEST(waiting_cancels_cached_no_lease) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;
   leases->answers[1] = endings[_i];
   leases->pings_wanted = 1000000;
   program.ends_at = 1;
-  ck_assert_int_eq(cached(cache, 1, &computed), VERDICT);
+  ck_assert_int_eq(cached(cache, 1, &computed), CANCEL_CODE);
   ck_assert_uint_eq(computed, 0);
   check_over(cache, 3);
   fcache_close(cache);
 }
 END_TEST
 
-/* What it had computed by then is stored. */
-START_TEST(batch_that_is_ended) {
+/* The values that were computed before are stored. */
+START_TEST(waiting_cancels_batch_no_lease) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;
   leases->answers[0] = "G";
   leases->answers[1] = leases->answers[2] = endings[_i];
   leases->pings_wanted = 1000000;
   program.ends_at = 1;
-  ck_assert_int_eq(cached_batch(cache, 3, &computed), VERDICT);
+  ck_assert_int_eq(cached_batch(cache, 3, &computed), CANCEL_CODE);
   ck_assert_uint_eq(computed, 1);
   ck_assert_uint_eq(lease_seen(leases, 1).type, FC_PUT_MANY);
   check_over(cache, 5);
@@ -223,14 +223,14 @@ static void signals_start(struct signals *signals) {
 }
 
 /* A daemon that does not even take that costs one deadline. */
-START_TEST(end_does_not_wait_for_a_silent_daemon) {
+START_TEST(waiting_cancels_daemon_silent_one_deadline) {
   struct fcache *cache = open_one(2000);
   leases->answers[1] = "TS";
   program.ends_at = 1;
   struct signals signals;
   uint64_t start_ms = runner_now_ms();
   signals_start(&signals);
-  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), VERDICT);
+  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), CANCEL_CODE);
   ck_assert_uint_lt(runner_now_ms() - start_ms, 4000);
   ck_assert_int_eq(pthread_join(signals.thread, NULL), 0);
   ck_assert(!fcache_connected(cache));
@@ -239,14 +239,14 @@ START_TEST(end_does_not_wait_for_a_silent_daemon) {
 END_TEST
 
 /* At once, though the deadline is far. */
-START_TEST(signal_has_it_asked) {
+START_TEST(waiting_called_after_signal) {
   struct fcache *cache = open_one(LONG_MS);
   leases->answers[1] = "TPN";
   program.ends_at = 1;
   struct signals signals;
   uint64_t start_ms = runner_now_ms();
   signals_start(&signals);
-  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), VERDICT);
+  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), CANCEL_CODE);
   ck_assert_uint_lt(runner_now_ms() - start_ms, LONG_MS / 4);
   ck_assert_int_eq(pthread_join(signals.thread, NULL), 0);
   check_over(cache, 3);
@@ -255,7 +255,7 @@ START_TEST(signal_has_it_asked) {
 END_TEST
 
 /* The child has a handle as any child, and no wait; the parent does not notice. */
-START_TEST(child_that_is_forked_in_a_wait) {
+START_TEST(waiting_forks_child_call_ends) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;
   int status;
@@ -266,7 +266,7 @@ START_TEST(child_that_is_forked_in_a_wait) {
   program.ends_at = _i == 0 ? 0 : 1;
   int rc = cached(cache, 1, &computed);
   if (program.child == 0) {
-    bool right = _i == 0 ? rc == FCACHE_OK && computed == 1 : rc == VERDICT && computed == 0;
+    bool right = _i == 0 ? rc == FCACHE_OK && computed == 1 : rc == CANCEL_CODE && computed == 0;
     right = right && get(cache, 9, 0, 0) == FCACHE_OK; /* over a connection of its own */
     struct fcache_counters counters;
     fcache_get_counters(cache, &counters);
@@ -275,7 +275,7 @@ START_TEST(child_that_is_forked_in_a_wait) {
     _exit(right ? 0 : 1);
   }
   ck_assert_int_gt(program.child, 0);
-  ck_assert_int_eq(rc, _i == 0 ? FCACHE_OK : VERDICT);
+  ck_assert_int_eq(rc, _i == 0 ? FCACHE_OK : CANCEL_CODE);
   ck_assert_uint_eq(computed, 0);
   ck_assert_int_eq(waitpid(program.child, &status, 0), program.child);
   ck_assert(WIFEXITED(status));
@@ -290,13 +290,13 @@ int main(void) {
   TCase *tcase = tcase_create("waiting");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, program_is_asked_once_per_deadline);
-  tcase_add_loop_test(tcase, get_that_is_ended, 0, 3);
-  tcase_add_loop_test(tcase, cached_that_is_ended, 0, 3);
-  tcase_add_loop_test(tcase, batch_that_is_ended, 0, 3);
-  tcase_add_test(tcase, end_does_not_wait_for_a_silent_daemon);
-  tcase_add_test(tcase, signal_has_it_asked);
-  tcase_add_loop_test(tcase, child_that_is_forked_in_a_wait, 0, 2);
+  tcase_add_test(tcase, waiting_called_once_per_deadline);
+  tcase_add_loop_test(tcase, waiting_cancels_get_no_lease, 0, 3);
+  tcase_add_loop_test(tcase, waiting_cancels_cached_no_lease, 0, 3);
+  tcase_add_loop_test(tcase, waiting_cancels_batch_no_lease, 0, 3);
+  tcase_add_test(tcase, waiting_cancels_daemon_silent_one_deadline);
+  tcase_add_test(tcase, waiting_called_after_signal);
+  tcase_add_loop_test(tcase, waiting_forks_child_call_ends, 0, 2);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-START_TEST(every_result_has_a_text_of_its_own) {
+START_TEST(strerror_each_result_own_text) {
   static const int codes[] = {
       FCACHE_OK,     FCACHE_MISS,         FCACHE_NOT_STORED,   FCACHE_LEASED,    FCACHE_EINVAL,
       FCACHE_ENOMEM, FCACHE_ENONAMESPACE, FCACHE_ENAME,        FCACHE_ETOOBIG,   FCACHE_EMAXENTRIES,
@@ -25,7 +25,7 @@ START_TEST(every_result_has_a_text_of_its_own) {
 }
 END_TEST
 
-START_TEST(flags_are_one_bit_each) {
+START_TEST(flags_one_bit_each) {
   static const unsigned flags[] = {FCACHE_UNRECORDED, FCACHE_KEEP_FIRST, FCACHE_LEASE};
   for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
     ck_assert_uint_ne(flags[i], 0);
@@ -36,7 +36,7 @@ START_TEST(flags_are_one_bit_each) {
 }
 END_TEST
 
-START_TEST(options_start_with_their_size_and_nothing_else) {
+START_TEST(options_init_sets_size_only) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_options zero = {0};
   ck_assert_uint_eq(options.struct_size, sizeof options);
@@ -50,7 +50,7 @@ START_TEST(options_start_with_their_size_and_nothing_else) {
 }
 END_TEST
 
-START_TEST(values_are_replaced_and_keep_their_room) {
+START_TEST(value_set_again_reuses_buffer) {
   struct fcache_value value = {0};
   ck_assert_int_eq(fcache_value_set(&value, NULL, 0), FCACHE_OK);
   ck_assert_uint_eq(value.size, 0);
@@ -72,7 +72,7 @@ START_TEST(values_are_replaced_and_keep_their_room) {
 }
 END_TEST
 
-START_TEST(hashes_are_xxh3_of_the_bytes) {
+START_TEST(hash_of_bytes_is_xxh3) {
   /* XXH3-128 with seed 0 of no bytes, as published with xxHash */
   static const uint8_t of_nothing[16] = {0x99, 0xaa, 0x06, 0xd3, 0x01, 0x47, 0x98, 0xd8,
                                          0x60, 0x01, 0xc3, 0x24, 0x46, 0x8d, 0x49, 0x7f};
@@ -83,7 +83,7 @@ START_TEST(hashes_are_xxh3_of_the_bytes) {
 }
 END_TEST
 
-START_TEST(closing_nothing_is_allowed) {
+START_TEST(close_null_allowed) {
   fcache_close(NULL);
 }
 END_TEST
@@ -91,12 +91,12 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("header");
   TCase *tcase = tcase_create("header");
-  tcase_add_test(tcase, every_result_has_a_text_of_its_own);
-  tcase_add_test(tcase, flags_are_one_bit_each);
-  tcase_add_test(tcase, options_start_with_their_size_and_nothing_else);
-  tcase_add_test(tcase, values_are_replaced_and_keep_their_room);
-  tcase_add_test(tcase, hashes_are_xxh3_of_the_bytes);
-  tcase_add_test(tcase, closing_nothing_is_allowed);
+  tcase_add_test(tcase, strerror_each_result_own_text);
+  tcase_add_test(tcase, flags_one_bit_each);
+  tcase_add_test(tcase, options_init_sets_size_only);
+  tcase_add_test(tcase, value_set_again_reuses_buffer);
+  tcase_add_test(tcase, hash_of_bytes_is_xxh3);
+  tcase_add_test(tcase, close_null_allowed);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

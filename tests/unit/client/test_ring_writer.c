@@ -1,4 +1,4 @@
-/* The ring's writer, and the names that its contexts stand for; a daemon is played by hand. */
+/* The writer of the ring, and the names of its records. The test plays the daemon. */
 #include "client/lib/shm/ring_writer.h"
 
 #include <check.h>
@@ -15,30 +15,30 @@
 #define SEED 5u
 
 static struct fc_ring_header *memory;
-static struct ring ring;
-static struct contexts contexts;
+static struct ring_writer ring;
+static struct labels_table contexts;
 
 static void set_up(void) {
   memory = aligned_alloc(64, fc_ring_bytes(SLOTS));
   ck_assert_ptr_nonnull(memory);
   ring_build_init(memory, SLOTS);
   memset(&contexts, 0, sizeof contexts);
-  context_reseed(&contexts, SEED);
-  ck_assert(ring_attach(&ring, memory, fc_ring_bytes(SLOTS)));
+  labels_reseed(&contexts, SEED);
+  ck_assert(ring_writer_attach(&ring, memory, fc_ring_bytes(SLOTS)));
 }
 
 static void tear_down(void) {
   free(memory);
 }
 
-static const struct context *context_of(const char *op, const char *view, const char *probe) {
+static const struct labels *context_of(const char *op, const char *view, const char *probe) {
   struct fc_key key = {.op = fc_str_of(op), .view = fc_str_of(view)};
-  return context_find(&contexts, &key, fc_str_of(probe));
+  return labels_find(&contexts, &key, fc_str_of(probe));
 }
 
-static bool hit(const struct context *context, uint64_t digest) {
+static bool hit(const struct labels *context, uint64_t digest) {
   struct fc_ring_hit record = {.digest = digest, .wall_ns = 3};
-  return ring_hit(&ring, context, &record);
+  return ring_writer_add_hit(&ring, context, &record);
 }
 
 static uint64_t head(void) {
@@ -62,8 +62,8 @@ static void drain(void) {
   atomic_store(&memory->tail, head());
 }
 
-START_TEST(context_goes_first_and_once) {
-  const struct context *context = context_of("op", "base", "probe");
+START_TEST(add_hit_new_labels_written_once_before) {
+  const struct labels *context = context_of("op", "base", "probe");
   ck_assert(hit(context, 1));
   ck_assert_uint_eq(head(), 2);
   struct fc_ring_context names = context_at(0);
@@ -85,8 +85,8 @@ START_TEST(context_goes_first_and_once) {
 }
 END_TEST
 
-START_TEST(contexts_are_told_apart_and_remembered) {
-  const struct context *context = context_of("op", "base", "x");
+START_TEST(labels_find_same_names_same_labels) {
+  const struct labels *context = context_of("op", "base", "x");
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = 4};
   uint64_t serial = context->serial;
   ck_assert_uint_eq(fc_key_digest_finish(context->digest, &key.prompt, 4),
@@ -95,7 +95,7 @@ START_TEST(contexts_are_told_apart_and_remembered) {
   ck_assert_uint_ne(context_of("op", "bas", "ex")->serial, serial);
   ck_assert_uint_ne(context_of("op", "basex", "")->serial, serial);
   ck_assert_uint_eq(context_of("op", "base", "x")->serial, serial);
-  context_reseed(&contexts, SEED + 1);
+  labels_reseed(&contexts, SEED + 1);
   ck_assert_uint_gt(context_of("op", "base", "x")->serial, serial);
   ck_assert_uint_eq(fc_key_digest_finish(context_of("op", "base", "x")->digest, &key.prompt, 4),
                     fc_key_digest(SEED + 1, &key));
@@ -103,7 +103,7 @@ START_TEST(contexts_are_told_apart_and_remembered) {
 END_TEST
 
 /* More names than contexts: the oldest one's place is taken, and named anew before it is used. */
-START_TEST(contexts_take_turns) {
+START_TEST(labels_table_full_oldest_replaced) {
   char view[8];
   uint64_t at = 0;
   for (int round = 0; round < 2; round++)
@@ -122,9 +122,9 @@ START_TEST(contexts_take_turns) {
 END_TEST
 
 /* The longest names, over the ring's end. */
-START_TEST(records_wrap) {
+START_TEST(add_hit_at_ring_end_wraps) {
   char name[256], names[765];
-  const struct context *context = context_of("op", "base", "");
+  const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 6; i++) { /* the context and its hits leave 5 */
     ck_assert(hit(context, i));
     drain();
@@ -145,15 +145,15 @@ START_TEST(records_wrap) {
 }
 END_TEST
 
-START_TEST(full_until_the_daemon_takes_some) {
-  const struct context *context = context_of("op", "base", "");
+START_TEST(add_hit_ring_full_until_read) {
+  const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 1; i++)
     ck_assert(hit(context, i));
   ck_assert_uint_eq(head(), SLOTS);
   ck_assert(!hit(context, 1000));
   ck_assert_uint_eq(head(), SLOTS);
   ck_assert_uint_eq(hit_at(0).kind, FC_RING_CONTEXT); /* nothing was written over */
-  ck_assert_uint_eq(ring_untaken(&ring), SLOTS - 1);
+  ck_assert_uint_eq(ring_writer_unread_hits(&ring), SLOTS - 1);
   atomic_store(&memory->tail, 1);
   ck_assert(!hit(context_of("other", "base", ""), 1000)); /* needs two */
   ck_assert(hit(context_of("op", "base", ""), 1000));
@@ -165,8 +165,8 @@ START_TEST(full_until_the_daemon_takes_some) {
 }
 END_TEST
 
-START_TEST(tails_that_make_no_sense_free_nothing) {
-  const struct context *context = context_of("op", "base", "");
+START_TEST(add_hit_invalid_tail_stays_full) {
+  const struct labels *context = context_of("op", "base", "");
   for (unsigned i = 0; i < SLOTS - 1; i++)
     ck_assert(hit(context, i));
   atomic_store(&memory->tail, 100);
@@ -177,75 +177,75 @@ START_TEST(tails_that_make_no_sense_free_nothing) {
   for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
     atomic_store(&memory->tail, tails[i]);
     ck_assert(!hit(context, 3));
-    ck_assert_uint_le(ring_untaken(&ring), SLOTS);
+    ck_assert_uint_le(ring_writer_unread_hits(&ring), SLOTS);
   }
   drain();
   ck_assert(hit(context, 4));
 }
 END_TEST
 
-START_TEST(untaken_hits_are_counted) {
+START_TEST(unread_hits_counted) {
   struct fc_ring_hit preload = {.flags = FC_RING_UNRECORDED};
-  ck_assert_uint_eq(ring_untaken(&ring), 0);
+  ck_assert_uint_eq(ring_writer_unread_hits(&ring), 0);
   ck_assert(hit(context_of("op", "base",
                            "a probe with a name that takes a slot more than that, "
                            "or two"),
                 1));
-  ck_assert(ring_hit(&ring, context_of("op", "base", ""), &preload));
+  ck_assert(ring_writer_add_hit(&ring, context_of("op", "base", ""), &preload));
   ck_assert(hit(context_of("op", "base", ""), 2));
-  ck_assert_uint_eq(ring_untaken(&ring), 2);
+  ck_assert_uint_eq(ring_writer_unread_hits(&ring), 2);
   drain();
-  ck_assert_uint_eq(ring_untaken(&ring), 0);
+  ck_assert_uint_eq(ring_writer_unread_hits(&ring), 0);
   ck_assert(hit(context_of("op", "base", ""), 3));
-  ck_assert_uint_eq(ring_untaken(&ring), 1);
-  ring_set_unrecorded(&ring, 7);
+  ck_assert_uint_eq(ring_writer_unread_hits(&ring), 1);
+  ring_writer_set_unrecorded(&ring, 7);
   ck_assert_uint_eq(atomic_load(&memory->unrecorded), 7);
 }
 END_TEST
 
-START_TEST(impossible_rings_are_refused) {
+START_TEST(attach_invalid_ring_rejected) {
   const uint32_t n_slots[] = {0,         1, SLOTS / 2, SLOTS + 1, SLOTS * 2, FC_RING_SLOTS_MAX * 2,
                               UINT32_MAX};
-  struct ring refused;
+  struct ring_writer refused;
   for (size_t i = 0; i < sizeof n_slots / sizeof n_slots[0]; i++) {
     memory->n_slots = n_slots[i];
-    ck_assert(!ring_attach(&refused, memory, fc_ring_bytes(SLOTS)));
+    ck_assert(!ring_writer_attach(&refused, memory, fc_ring_bytes(SLOTS)));
     ck_assert_ptr_null(refused.header);
   }
   memory->n_slots = SLOTS;
-  ck_assert(!ring_attach(&refused, memory, fc_ring_bytes(SLOTS) - 1));
-  ck_assert(!ring_attach(&refused, memory, 8));
+  ck_assert(!ring_writer_attach(&refused, memory, fc_ring_bytes(SLOTS) - 1));
+  ck_assert(!ring_writer_attach(&refused, memory, 8));
   atomic_store(&memory->head, 1); /* used */
-  ck_assert(!ring_attach(&refused, memory, fc_ring_bytes(SLOTS)));
+  ck_assert(!ring_writer_attach(&refused, memory, fc_ring_bytes(SLOTS)));
   atomic_store(&memory->tail, 1);
-  ck_assert(ring_attach(&refused, memory, fc_ring_bytes(SLOTS)));
+  ck_assert(ring_writer_attach(&refused, memory, fc_ring_bytes(SLOTS)));
   memory->magic++;
-  ck_assert(!ring_attach(&refused, memory, fc_ring_bytes(SLOTS)));
+  ck_assert(!ring_writer_attach(&refused, memory, fc_ring_bytes(SLOTS)));
 }
 END_TEST
 
-START_TEST(only_sealed_memory_is_mapped) {
+START_TEST(map_fd_unsealed_rejected) {
   const int seals[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SHRINK | F_SEAL_GROW};
   for (int i = 0; i < 4; i++) {
     struct fc_ring_header *theirs;
-    struct ring mapped;
+    struct ring_writer mapped;
     int fd = ring_build_fd(&theirs, SLOTS, seals[i]);
-    ck_assert(ring_map_fd(&mapped, fd) == (i == 3));
+    ck_assert(ring_writer_map_fd(&mapped, fd) == (i == 3));
     if (i == 3) {
       struct fc_ring_hit record = {.digest = 8};
-      ck_assert(ring_hit(&mapped, context_of("op", "base", ""), &record));
+      ck_assert(ring_writer_add_hit(&mapped, context_of("op", "base", ""), &record));
       ck_assert_uint_eq(atomic_load(&theirs->head), 2);
     }
-    ring_unmap(&mapped);
-    ring_unmap(&mapped);
-    ring_unmap(&(struct ring){.header = theirs, .size = fc_ring_bytes(SLOTS)});
+    ring_writer_unmap(&mapped);
+    ring_writer_unmap(&mapped);
+    ring_writer_unmap(&(struct ring_writer){.header = theirs, .size = fc_ring_bytes(SLOTS)});
     ck_assert_int_eq(close(fd), 0);
   }
   int pipe_fds[2];
-  struct ring mapped;
+  struct ring_writer mapped;
   ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
-  ck_assert(!ring_map_fd(&mapped, pipe_fds[0]));
-  ck_assert(!ring_map_fd(&mapped, -1));
+  ck_assert(!ring_writer_map_fd(&mapped, pipe_fds[0]));
+  ck_assert(!ring_writer_map_fd(&mapped, -1));
   (void)close(pipe_fds[0]);
   (void)close(pipe_fds[1]);
 }
@@ -255,15 +255,15 @@ int main(void) {
   Suite *suite = suite_create("ring_writer");
   TCase *tcase = tcase_create("ring_writer");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, context_goes_first_and_once);
-  tcase_add_test(tcase, contexts_are_told_apart_and_remembered);
-  tcase_add_test(tcase, contexts_take_turns);
-  tcase_add_test(tcase, records_wrap);
-  tcase_add_test(tcase, full_until_the_daemon_takes_some);
-  tcase_add_test(tcase, tails_that_make_no_sense_free_nothing);
-  tcase_add_test(tcase, untaken_hits_are_counted);
-  tcase_add_test(tcase, impossible_rings_are_refused);
-  tcase_add_test(tcase, only_sealed_memory_is_mapped);
+  tcase_add_test(tcase, add_hit_new_labels_written_once_before);
+  tcase_add_test(tcase, labels_find_same_names_same_labels);
+  tcase_add_test(tcase, labels_table_full_oldest_replaced);
+  tcase_add_test(tcase, add_hit_at_ring_end_wraps);
+  tcase_add_test(tcase, add_hit_ring_full_until_read);
+  tcase_add_test(tcase, add_hit_invalid_tail_stays_full);
+  tcase_add_test(tcase, unread_hits_counted);
+  tcase_add_test(tcase, attach_invalid_ring_rejected);
+  tcase_add_test(tcase, map_fd_unsealed_rejected);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

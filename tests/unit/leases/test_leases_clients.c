@@ -1,9 +1,8 @@
-/* Clients that do what the library does, as small programs over one lease table: calls for one key
- * and for batches that overlap in opposite orders, calls within computations, failures, deaths,
- * clears. Which of them takes its next step is random. As long as one has not finished, one can go
- * on, also where no time ever passes: there is no deadlock; and in the end nothing is left. Each
- * call goes to the table's model too (leases_twin.h). The loop's index is the seed: Check prints it
- * where a case fails. */
+/* Clients that behave like the library, as small programs over one lease table: calls for one key
+ * and for overlapping batches in opposite orders, calls within computations, failures, deaths,
+ * clears. The client that takes the next step is random. While one has not finished, one can go on,
+ * even if no time passes: there is no deadlock. In the end nothing is left. Each call goes to the
+ * model too (leases_twin.h). The loop's index is the seed. Check prints it where a case fails. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -34,7 +33,7 @@ struct part {
   uint32_t key, id;
   enum state state;
   bool computed;       /* in the computation that runs */
-  uint64_t generation; /* at the reply that it is to be computed by */
+  uint64_t generation; /* at the reply that made it compute */
 };
 
 enum phase { ASKING, COMPUTING, WAITING, LEAVING };
@@ -96,28 +95,28 @@ static bool has(const struct call *call, enum state state) {
   return false;
 }
 
-/* ---- what a client asks and is told ---- */
+/* ---- requests and replies of a client ---- */
 
 static uint64_t some_time(struct world *world) {
   return world->schedule.dawdles ? 20 + below(world, 300) : LONG_NS;
 }
 
-/* A key that is stored is no miss; nothing is asked of the lease table then. */
-static void ask(struct world *world, struct client *client, struct call *call, struct part *part,
-                bool waits) {
+/* A stored key needs no lease. */
+static void request_key(struct world *world, struct client *client, struct call *call,
+                        struct part *part, bool waits) {
   part->generation = world->generation;
   if (world->stored[part->key]) {
     part->state = DONE;
     return;
   }
   part->id = ++world->ids;
-  struct twin_ask ask = {.holder = number_of(world, client),
-                         .key = in_table(part->key),
-                         .wants = true,
-                         .term_ns = some_time(world),
-                         .wait_ns = waits ? some_time(world) : 0,
-                         .id = part->id};
-  switch (twin_ask(world->twin, &ask, world->now_ns)) {
+  struct twin_request request = {.client = number_of(world, client),
+                                 .key = in_table(part->key),
+                                 .wants = true,
+                                 .term_ns = some_time(world),
+                                 .wait_ns = waits ? some_time(world) : 0,
+                                 .id = part->id};
+  switch (twin_acquire(world->twin, &request, world->now_ns)) {
   case LEASE_GRANTED:
     part->state = MINE;
     break;
@@ -133,10 +132,10 @@ static void ask(struct world *world, struct client *client, struct call *call, s
   }
 }
 
-static void ask_all(struct world *world, struct client *client, struct call *call, bool wait) {
+static void request_all(struct world *world, struct client *client, struct call *call, bool wait) {
   for (uint32_t i = 0; i < call->n; i++)
     if (call->parts[i].state == WANTED)
-      ask(world, client, call, &call->parts[i], wait);
+      request_key(world, client, call, &call->parts[i], wait);
 }
 
 static struct part *part_of(struct client *client, uint32_t id) {
@@ -147,15 +146,15 @@ static struct part *part_of(struct client *client, uint32_t id) {
   ck_abort_msg("a reply to nothing");
 }
 
-static bool hear(struct world *world, struct client *client) {
-  struct twin_told told;
-  if (!twin_take_due(world->twin, number_of(world, client), &told))
+static bool read_reply(struct world *world, struct client *client) {
+  struct twin_ended ended;
+  if (!twin_pop_due(world->twin, number_of(world, client), &ended))
     return false;
-  struct part *part = part_of(client, told.id);
+  struct part *part = part_of(client, ended.id);
   ck_assert_int_eq(part->state, ASKED);
   part->generation = world->generation;
-  world->ends[told.end]++;
-  switch (told.end) {
+  world->ends[ended.end]++;
+  switch (ended.end) {
   case LEASE_END_PUT:
     part->state = world->stored[part->key] ? DONE : WANTED;
     break;
@@ -172,7 +171,7 @@ static bool hear(struct world *world, struct client *client) {
   return true;
 }
 
-/* ---- what a client does ---- */
+/* ---- steps of a client ---- */
 
 /* One key, or a run of them: half of the clients take theirs from the other end. */
 static void begin_call(struct world *world, struct client *client) {
@@ -227,12 +226,12 @@ static void end_computation(struct world *world, struct client *client, struct c
 /* False: it can only wait. */
 static bool go_on_waiting(struct world *world, struct client *client, struct call *call) {
   if (has(call, MINE)) { /* all that is free by now is computed with it */
-    ask_all(world, client, call, false);
+    request_all(world, client, call, false);
     compute(world, call);
   } else if (has(call, ALONE)) {
     compute(world, call);
   } else if (has(call, WANTED)) {
-    ask_all(world, client, call, true);
+    request_all(world, client, call, true);
   } else if (has(call, ASKED)) {
     return false;
   } else {
@@ -241,7 +240,7 @@ static bool go_on_waiting(struct world *world, struct client *client, struct cal
   return true;
 }
 
-/* It failed: what it is still granted it gives up. False as above. */
+/* After a failure it gives up each lease that it is still granted. Returns false as above. */
 static bool go_on_leaving(struct world *world, struct client *client, struct call *call) {
   for (uint32_t i = 0; i < call->n; i++)
     if (call->parts[i].state == MINE)
@@ -275,7 +274,7 @@ static bool go_on(struct world *world, struct client *client) {
   struct call *call = &client->calls[client->depth - 1];
   switch (call->phase) {
   case ASKING:
-    ask_all(world, client, call, call->n == 1);
+    request_all(world, client, call, call->n == 1);
     call->phase = WAITING;
     if (has(call, MINE) || has(call, ALONE))
       compute(world, call);
@@ -290,19 +289,19 @@ static bool go_on(struct world *world, struct client *client) {
   return false;
 }
 
-/* ---- what happens to clients ---- */
+/* ---- events ---- */
 
 /* It is killed, or gives up its connection, which lingers, with all that it has. */
 static void die(struct world *world, struct client *client) {
   uint32_t number = number_of(world, client);
-  struct twin_told told;
+  struct twin_ended ended;
   if (below(world, 2) == 0)
-    twin_leave(world->twin, number, world->now_ns);
+    twin_client_gone(world->twin, number, world->now_ns);
   else
     (void)twin_give_up_all(world->twin, number, world->now_ns);
   ck_assert_uint_eq(twin_waits_of(world->twin, number), 0);
-  while (twin_take_due(world->twin, number, &told))
-    ; /* nobody reads it */
+  while (twin_pop_due(world->twin, number, &ended))
+    ; /* its replies are lost */
   client->depth = 0;
 }
 
@@ -332,13 +331,14 @@ static void happen(struct world *world) {
     world->stored[below(world, KEYS)] = false;
 }
 
-/* Somebody goes on, from a random one on, or hears something. False: nobody can. */
+/* Lets one client take a step or read a reply, from a random one on. Returns false if none can. */
 static bool anyone_goes_on(struct world *world) {
   uint32_t first = below(world, CLIENTS);
   for (uint32_t i = 0; i < CLIENTS; i++) {
     struct client *client = &world->clients[(first + i) % CLIENTS];
-    bool hears_first = below(world, 2) == 0; /* or what it is told stays unread a while */
-    if ((hears_first && hear(world, client)) || go_on(world, client) || hear(world, client))
+    bool reads_first = below(world, 2) == 0; /* or the reply stays unread for a while */
+    if ((reads_first && read_reply(world, client)) || go_on(world, client) ||
+        read_reply(world, client))
       return true;
   }
   return false;
@@ -376,7 +376,7 @@ static const struct leases_limits wide = {1000, 1000, 1000, TWIN_WAITS_EACH, UIN
 static const struct leases_limits narrow = {6, 3, 8, 3, UINT64_MAX};
 
 /* One miss, one forward pass. */
-START_TEST(each_key_is_computed_once) {
+START_TEST(plain_calls_compute_each_key_once) {
   struct world world;
   run(&world, &(struct schedule){.limits = wide}, (uint64_t)_i);
   for (uint32_t key = 0; key < KEYS; key++)
@@ -385,15 +385,15 @@ START_TEST(each_key_is_computed_once) {
 }
 END_TEST
 
-START_TEST(nested_calls_and_evictions) {
+START_TEST(nested_calls_no_deadlock) {
   struct world world;
   const struct schedule schedule = {.limits = wide, .nests = true, .evicts = true};
   run(&world, &schedule, (uint64_t)_i);
 }
 END_TEST
 
-/* Whatever goes wrong: yet no time passes, nobody is rescued by a term. */
-START_TEST(failures_deaths_and_clears) {
+/* No time passes here, so no term can end a deadlock. */
+START_TEST(failures_and_deaths_no_deadlock) {
   struct world world;
   const struct schedule schedule = {
       .limits = wide, .nests = true, .fails = true, .dies = true, .clears = true, .evicts = true};
@@ -403,7 +403,7 @@ START_TEST(failures_deaths_and_clears) {
 }
 END_TEST
 
-START_TEST(narrow_bounds) {
+START_TEST(narrow_limits_no_deadlock) {
   struct world world;
   const struct schedule schedule = {
       .limits = narrow, .nests = true, .fails = true, .dies = true, .evicts = true};
@@ -411,7 +411,7 @@ START_TEST(narrow_bounds) {
 }
 END_TEST
 
-START_TEST(terms_and_waits_that_pass) {
+START_TEST(expiring_terms_and_waits_no_deadlock) {
   struct world world;
   const struct schedule schedule = {.limits = wide,
                                     .nests = true,
@@ -429,11 +429,11 @@ int main(void) {
   Suite *suite = suite_create("leases_clients");
   TCase *tcase = tcase_create("leases_clients");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, each_key_is_computed_once, 0, SEEDS);
-  tcase_add_loop_test(tcase, nested_calls_and_evictions, 0, SEEDS);
-  tcase_add_loop_test(tcase, failures_deaths_and_clears, 0, SEEDS);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, terms_and_waits_that_pass, 0, SEEDS);
+  tcase_add_loop_test(tcase, plain_calls_compute_each_key_once, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_calls_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, failures_and_deaths_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, narrow_limits_no_deadlock, 0, SEEDS);
+  tcase_add_loop_test(tcase, expiring_terms_and_waits_no_deadlock, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,7 +1,7 @@
-/* Computations that ask for further keys from other threads of their process, and from helper
- * processes, and go on only when they have them: whatever the schedule, some process can go on, at
- * once or after a grace, although no term and no wait that was asked for ever runs out. Time passes
- * only where nothing else can happen. The loop's index is the seed. */
+/* Computations that need further keys from other threads of their process and from helper
+ * processes. Whatever the schedule, some process can go on, at once or after a grace, although no
+ * requested term or wait ends. Time passes only where nothing else can happen. The loop's index is
+ * the seed. */
 #include <check.h>
 
 #include "tests/support/leases_twin.h"
@@ -11,7 +11,6 @@
 #define SEEDS (SANITIZER_SLOW ? 5 : 20)
 #define STEPS 20000u
 #define DEPTH 4u /* threads of a process, each with a connection */
-#define NOBODY TWIN_HOLDERS
 #define FOR_EVER UINT64_MAX
 
 /* A process, as a stack of computations that each wait for the next; the top one is active. */
@@ -38,13 +37,13 @@ static uint32_t below(struct world *world, uint32_t n) {
   return (uint32_t)((world->random >> 11) % n);
 }
 
-static uint32_t holder_of(uint32_t process, uint32_t depth) {
+static uint32_t client_of(uint32_t process, uint32_t depth) {
   return process * DEPTH + depth;
 }
 
 static bool is_own(const struct world *world, uint32_t process, uint32_t key) {
   uint32_t owner = twin_owner(world->twin, key);
-  return owner != NOBODY && owner / DEPTH == process;
+  return owner != NO_CLIENT && owner / DEPTH == process;
 }
 
 /* A thread of its own asks for a key that its process does not compute. */
@@ -53,14 +52,14 @@ static void nest(struct world *world, uint32_t process) {
   uint32_t key = below(world, 8);
   if (stack->depth == DEPTH || is_own(world, process, key))
     return;
-  struct twin_ask ask = {.holder = holder_of(process, stack->depth),
-                         .key = key,
-                         .wants = below(world, 8) != 0,
-                         .term_ns = FOR_EVER,
-                         .wait_ns = FOR_EVER,
-                         .id = ++world->ids};
-  bool owned = twin_owner(world->twin, key) != NOBODY;
-  enum lease_answer answer = twin_ask(world->twin, &ask, world->now_ns);
+  struct twin_request request = {.client = client_of(process, stack->depth),
+                                 .key = key,
+                                 .wants = below(world, 8) != 0,
+                                 .term_ns = FOR_EVER,
+                                 .wait_ns = FOR_EVER,
+                                 .id = ++world->ids};
+  bool owned = twin_owner(world->twin, key) != NO_CLIENT;
+  enum lease_answer answer = twin_acquire(world->twin, &request, world->now_ns);
   stack->keys[stack->depth++] = key;
   stack->waits = answer == LEASE_WAITS;
   world->waits += answer == LEASE_WAITS;
@@ -80,22 +79,22 @@ static void finish(struct world *world, uint32_t process) {
   struct stack *stack = &world->stacks[process];
   uint32_t depth = --stack->depth, key = stack->keys[depth];
   if (below(world, 4) == 0)
-    (void)twin_give_up_all(world->twin, holder_of(process, depth), world->now_ns);
+    (void)twin_give_up_all(world->twin, client_of(process, depth), world->now_ns);
   else
     twin_put(world->twin, key, world->now_ns);
   return_to_boss(world, process);
 }
 
 static void take_due(struct world *world) {
-  struct twin_told told;
-  for (uint32_t holder; (holder = twin_next_due(world->twin)) != NOBODY;) {
-    uint32_t process = holder / DEPTH;
+  struct twin_ended ended;
+  for (uint32_t client; (client = twin_next_due(world->twin)) != NO_CLIENT;) {
+    uint32_t process = client / DEPTH;
     struct stack *stack = &world->stacks[process];
-    while (twin_take_due(world->twin, holder, &told)) {
-      ck_assert(stack->waits && stack->keys[stack->depth - 1] == told.key);
+    while (twin_pop_due(world->twin, client, &ended)) {
+      ck_assert(stack->waits && stack->keys[stack->depth - 1] == ended.key);
       stack->waits = false;
-      world->handed += told.end == LEASE_END_GRANTED;
-      if (told.end == LEASE_END_PUT)
+      world->handed += ended.end == LEASE_END_GRANTED;
+      if (ended.end == LEASE_END_PUT)
         stack->depth--;
       return_to_boss(world, process);
     }
@@ -169,23 +168,23 @@ static void all_end_somewhere(const struct world *world) {
       const struct stack *stack = &world->stacks[at];
       uint32_t depth = stack->depth - 1;
       ck_assert_uint_lt(hops, TWIN_PROCESSES);
-      if (stack->waits && twin_until(world->twin, holder_of(at, depth)) <= grace_end_ns)
+      if (stack->waits && twin_until(world->twin, client_of(at, depth)) <= grace_end_ns)
         break;
       at = stack->waits ? twin_owner(world->twin, stack->keys[depth]) / DEPTH : stack->works;
     }
   }
 }
 
-START_TEST(some_process_can_always_go_on) {
+START_TEST(nested_computations_some_process_runs) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, FOR_EVER};
   struct world world = {.twin = twin_open(&limits, UINT64_MAX),
                         .random = 88172645463325252u + (uint64_t)_i,
                         .now_ns = 1};
-  ck_assert_uint_le(TWIN_PROCESSES * DEPTH, TWIN_HOLDERS);
+  ck_assert_uint_le(TWIN_PROCESSES * DEPTH, TWIN_CLIENTS);
   for (uint32_t i = 0; i < TWIN_PROCESSES; i++) {
     world.stacks[i].boss = world.stacks[i].works = TWIN_PROCESSES;
     for (uint32_t depth = 0; depth < DEPTH; depth++)
-      twin_set_process(world.twin, holder_of(i, depth), i);
+      twin_set_process(world.twin, client_of(i, depth), i);
   }
   for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
     if (helper_of(i) != TWIN_PROCESSES)
@@ -195,8 +194,8 @@ START_TEST(some_process_can_always_go_on) {
     all_end_somewhere(&world);
     pass(&world);
   }
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
-    twin_leave(world.twin, i, world.now_ns);
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    twin_client_gone(world.twin, i, world.now_ns);
   twin_close(world.twin);
   /* the run was worth something */
   ck_assert_uint_gt(world.waits, STEPS / 100);
@@ -210,7 +209,7 @@ int main(void) {
   Suite *suite = suite_create("leases_nested");
   TCase *tcase = tcase_create("leases_nested");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, some_process_can_always_go_on, 0, SEEDS);
+  tcase_add_loop_test(tcase, nested_computations_some_process_runs, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,8 +1,6 @@
-/* Random calls in any order to the lease table and to its model (leases_twin.h): whatever clients
- * do, also what no sane one does. The loop's index is the seed: Check prints it where a case fails.
- */
+/* Random calls in any order to the lease table and to its model (leases_twin.h), even such as no
+ * sane client makes. The loop's index is the seed. Check prints it where a case fails. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/support/leases_twin.h"
 #include "tests/support/runner.h"
@@ -33,22 +31,22 @@ static uint32_t some_key(struct world *world) {
   return below(world, 1 + below(world, TWIN_KEYS)); /* two draws: some are far more popular */
 }
 
-static void ask(struct world *world) {
-  struct twin_ask ask = {
-      .holder = below(world, TWIN_HOLDERS),
+static void acquire(struct world *world) {
+  struct twin_request request = {
+      .client = below(world, TWIN_CLIENTS),
       .key = some_key(world),
       .wants = below(world, 5) != 0,
       .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
       .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
       .id = ++world->ids};
-  world->circles += ask.wait_ns > 0 && twin_closes_circle(world->twin, &ask);
-  world->answers[twin_ask(world->twin, &ask, world->now_ns)]++;
+  world->circles += request.wait_ns > 0 && twin_closes_cycle(world->twin, &request);
+  world->answers[twin_acquire(world->twin, &request, world->now_ns)]++;
 }
 
-static void take(struct world *world, uint32_t holder, uint32_t n) {
-  struct twin_told told;
-  for (; n > 0 && twin_take_due(world->twin, holder, &told); n--)
-    world->ends[told.end]++;
+static void answer(struct world *world, uint32_t client, uint32_t n) {
+  struct twin_ended ended;
+  for (; n > 0 && twin_pop_due(world->twin, client, &ended); n--)
+    world->ends[ended.end]++;
 }
 
 static void clear(struct world *world) {
@@ -57,7 +55,7 @@ static void clear(struct world *world) {
   twin_clear(world->twin, &select, world->now_ns);
 }
 
-/* By a little, to just before or at what is next, or far: a late timer. */
+/* Time passes by a little, to just before or at the next expiry, or far (a late timer). */
 static void pass(struct world *world) {
   uint64_t next_ns = twin_next_ns(world->twin);
   uint32_t dice = below(world, 8);
@@ -72,31 +70,31 @@ static void pass(struct world *world) {
 }
 
 static void step(struct world *world) {
-  uint32_t dice = below(world, 1000), holder = below(world, TWIN_HOLDERS);
+  uint32_t dice = below(world, 1000), client = below(world, TWIN_CLIENTS);
   if (dice < 600)
-    ask(world);
+    acquire(world);
   else if (dice < 700)
     twin_put(world->twin, some_key(world), world->now_ns);
   else if (dice < 800)
-    (void)twin_give_up(world->twin, holder, some_key(world), below(world, 4) == 0, world->now_ns);
+    (void)twin_give_up(world->twin, client, some_key(world), below(world, 4) == 0, world->now_ns);
   else if (dice < 815)
-    (void)twin_give_up_all(world->twin, holder, world->now_ns);
+    (void)twin_give_up_all(world->twin, client, world->now_ns);
   else if (dice < 835)
-    twin_leave(world->twin, holder, world->now_ns);
+    twin_client_gone(world->twin, client, world->now_ns);
   else if (dice < 840)
     clear(world);
   else if (dice < 920)
     pass(world);
   else if (dice < 960 || world->lazy)
-    take(world, holder, 1 + below(world, 3));
-  else if ((holder = twin_next_due(world->twin)) != TWIN_HOLDERS)
-    take(world, holder, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
+    answer(world, client, 1 + below(world, 3));
+  else if ((client = twin_next_due(world->twin)) != TWIN_CLIENTS)
+    answer(world, client, below(world, 3) == 0 ? below(world, 3) : UINT32_MAX);
 }
 
 /* Processes of several connections each, some of them of none that is known; with helpers, a chain
  * of them too. */
 static void make_processes(struct world *world) {
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     twin_set_process(world->twin, i, below(world, TWIN_PROCESSES + 1));
   for (uint32_t i = 1; i < TWIN_PROCESSES; i++)
     if (below(world, 3) == 0)
@@ -114,8 +112,8 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
     make_processes(&world);
   for (uint32_t i = 0; i < STEPS; i++)
     step(&world);
-  for (uint32_t i = 0; i < TWIN_HOLDERS; i++)
-    twin_leave(world.twin, i, world.now_ns);
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    twin_client_gone(world.twin, i, world.now_ns);
   /* the run was worth something */
   for (int i = 0; i <= LEASE_WAITS; i++)
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
@@ -132,31 +130,31 @@ static void run(uint64_t seed, const struct leases_limits *limits, uint64_t dige
   run_in(seed, limits, digest_mask, lazy, false);
 }
 
-START_TEST(several_connections_a_process) {
+START_TEST(random_calls_of_processes_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
   run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true);
 }
 END_TEST
 
-START_TEST(wide_bounds) {
+START_TEST(random_calls_wide_limits_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
   run((uint64_t)_i, &limits, UINT64_MAX, false);
 }
 END_TEST
 
-START_TEST(narrow_bounds) {
+START_TEST(random_calls_narrow_limits_match_model) {
   const struct leases_limits limits = {12, 3, 20, 4, 700};
   run((uint64_t)_i, &limits, UINT64_MAX, false);
 }
 END_TEST
 
-START_TEST(keys_whose_digests_collide) {
+START_TEST(random_calls_colliding_digests_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, 900};
   run((uint64_t)_i, &limits, 3, false);
 }
 END_TEST
 
-START_TEST(clients_that_hardly_read) {
+START_TEST(random_calls_lazy_clients_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, 6, UINT64_MAX};
   run((uint64_t)_i, &limits, UINT64_MAX, true);
 }
@@ -166,11 +164,11 @@ int main(void) {
   Suite *suite = suite_create("leases_random");
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, several_connections_a_process, 0, SEEDS);
-  tcase_add_loop_test(tcase, wide_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, narrow_bounds, 0, SEEDS);
-  tcase_add_loop_test(tcase, keys_whose_digests_collide, 0, SEEDS);
-  tcase_add_loop_test(tcase, clients_that_hardly_read, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_of_processes_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_wide_limits_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_narrow_limits_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_colliding_digests_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_lazy_clients_match_model, 0, SEEDS);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

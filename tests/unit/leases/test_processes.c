@@ -1,7 +1,6 @@
-/* Which connections are of one process, whose helper a process is, and what /proc says of that. */
+/* Processes: their connections, their helpers, and their entries in /proc. */
 #include <check.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,13 +14,13 @@ static struct processes processes;
 static struct counters counters;
 static struct leases leases;
 static struct namespace space;
-static struct lease_holder holder; /* of this process, where it computes */
+static struct lease_client holder; /* of this process, where it computes */
 static struct process *self;
 
 static uint64_t birth_of(pid_t pid) {
   struct proc_stat stat;
   ck_assert(proc_stat_read(pid, &stat));
-  return peer_birth(stat.start_ticks);
+  return peer_start_time(stat.start_ticks);
 }
 
 static struct process *join(pid_t pid, uint64_t number) {
@@ -34,11 +33,11 @@ static void set_up(void) {
   namespace_init(&space, fc_str_of("ns"), 7, 1);
   self = join(getpid(), 1);
   ck_assert_ptr_nonnull(self);
-  holder = (struct lease_holder){.process = &self->leases};
+  holder = (struct lease_client){.process = &self->leases};
 }
 
 static void tear_down(void) {
-  leases_leave(&leases, &holder, 0);
+  leases_client_gone(&leases, &holder, 0);
   leases_deinit(&leases);
   namespace_deinit(&space);
   processes_leave(&processes, self);
@@ -56,7 +55,7 @@ static void compute(void) {
   const struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base")};
   const struct lease_request request = {
       .ns = &space, .digest = fc_key_digest(space.seed, &key), .key = &key, .wants = true};
-  ck_assert_int_eq(leases_ask(&leases, &holder, &request, clock_ns()), LEASE_GRANTED);
+  ck_assert_int_eq(leases_acquire(&leases, &holder, &request, clock_ns()), LEASE_GRANTED);
 }
 
 /* A child; with `between`, a child of a child that is no client. It is there until `end`. */
@@ -92,7 +91,7 @@ static void end(struct child child) {
 
 /* ---- connections ---- */
 
-START_TEST(connections_of_one_process) {
+START_TEST(connections_grouped_by_process) {
   struct process *again = join(getpid(), 2), *other = join(getppid(), 3);
   ck_assert_ptr_eq(again, self);
   ck_assert_uint_eq(self->number, 1);
@@ -103,7 +102,7 @@ START_TEST(connections_of_one_process) {
 }
 END_TEST
 
-START_TEST(a_process_is_remembered) {
+START_TEST(process_without_connection_kept) {
   struct process *other = processes_join(&processes, 77777, 5, 2);
   processes_leave(&processes, other);
   ck_assert_ptr_eq(processes_join(&processes, 77777, 5, 3), other);
@@ -117,7 +116,7 @@ START_TEST(a_process_is_remembered) {
 }
 END_TEST
 
-START_TEST(one_whose_birth_is_not_known_is_not_remembered) {
+START_TEST(process_of_unknown_birth_not_kept) {
   struct process *one = processes_join(&processes, 77777, 0, 2);
   ck_assert_ptr_eq(processes_join(&processes, 77777, 0, 3), one);
   processes_leave(&processes, one);
@@ -127,7 +126,7 @@ START_TEST(one_whose_birth_is_not_known_is_not_remembered) {
 }
 END_TEST
 
-START_TEST(so_many_are_remembered) {
+START_TEST(kept_processes_bounded) {
   for (uint32_t i = 0; i < PROCESSES_IDLE_MAX + 10; i++)
     processes_leave(&processes, processes_join(&processes, 100000 + (pid_t)i, 1, 2 + i));
   ck_assert_uint_eq(processes.idle, PROCESSES_IDLE_MAX);
@@ -137,7 +136,7 @@ START_TEST(so_many_are_remembered) {
 END_TEST
 
 /* A user can make processes until they have such pids. */
-START_TEST(pids_are_spread_over_the_buckets) {
+START_TEST(pids_spread_over_buckets) {
   enum { MANY = 4 * PROCESSES_BUCKETS };
   uint32_t longest = 0;
   for (uint32_t i = 0; i < MANY; i++)
@@ -157,7 +156,7 @@ END_TEST
 
 /* ---- helpers ---- */
 
-START_TEST(a_child_of_a_computation_is_a_helper) {
+START_TEST(child_of_computation_is_helper) {
   compute();
   struct child child = start(_i == 1);
   struct process *process = join(child.pid, 2);
@@ -169,7 +168,7 @@ START_TEST(a_child_of_a_computation_is_a_helper) {
 }
 END_TEST
 
-START_TEST(a_child_of_a_helper_is_its_helper) {
+START_TEST(child_of_helper_is_helper) {
   compute();
   struct child child = start(true);
   struct process *between = join(child.first, 2), *process = join(child.pid, 3);
@@ -181,10 +180,10 @@ START_TEST(a_child_of_a_helper_is_its_helper) {
 }
 END_TEST
 
-START_TEST(a_child_from_before_the_computation_is_none) {
+START_TEST(child_from_before_computation_no_helper) {
   struct child child = start(false);
-  uint64_t created_ns = proc_stat_created_ns(peer_birth_ticks(birth_of(child.pid)));
-  while (clock_ns() <= created_ns) /* it is told to a tick */
+  uint64_t created_ns = proc_stat_created_ns(peer_start_ticks(birth_of(child.pid)));
+  while (clock_ns() <= created_ns) /* known to a tick */
     ;
   compute();
   struct process *process = join(child.pid, 2);
@@ -194,7 +193,7 @@ START_TEST(a_child_from_before_the_computation_is_none) {
 }
 END_TEST
 
-START_TEST(a_child_of_one_that_does_not_compute_is_none) {
+START_TEST(child_of_idle_process_no_helper) {
   struct child child = start(false);
   struct process *process = join(child.pid, 2);
   ck_assert_ptr_null(process->leases.helper_of);
@@ -205,7 +204,7 @@ END_TEST
 
 /* ---- /proc ---- */
 
-START_TEST(what_proc_says) {
+START_TEST(proc_stat_parsed) {
   struct proc_stat stat, parsed;
   ck_assert(proc_stat_read(getpid(), &stat));
   ck_assert_int_eq(stat.parent, getppid());
@@ -228,16 +227,16 @@ int main(void) {
   Suite *suite = suite_create("processes");
   TCase *tcase = tcase_create("processes");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, connections_of_one_process);
-  tcase_add_test(tcase, a_process_is_remembered);
-  tcase_add_test(tcase, one_whose_birth_is_not_known_is_not_remembered);
-  tcase_add_test(tcase, so_many_are_remembered);
-  tcase_add_test(tcase, pids_are_spread_over_the_buckets);
-  tcase_add_loop_test(tcase, a_child_of_a_computation_is_a_helper, 0, 2);
-  tcase_add_test(tcase, a_child_of_a_helper_is_its_helper);
-  tcase_add_test(tcase, a_child_from_before_the_computation_is_none);
-  tcase_add_test(tcase, a_child_of_one_that_does_not_compute_is_none);
-  tcase_add_test(tcase, what_proc_says);
+  tcase_add_test(tcase, connections_grouped_by_process);
+  tcase_add_test(tcase, process_without_connection_kept);
+  tcase_add_test(tcase, process_of_unknown_birth_not_kept);
+  tcase_add_test(tcase, kept_processes_bounded);
+  tcase_add_test(tcase, pids_spread_over_buckets);
+  tcase_add_loop_test(tcase, child_of_computation_is_helper, 0, 2);
+  tcase_add_test(tcase, child_of_helper_is_helper);
+  tcase_add_test(tcase, child_from_before_computation_no_helper);
+  tcase_add_test(tcase, child_of_idle_process_no_helper);
+  tcase_add_test(tcase, proc_stat_parsed);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,5 +1,5 @@
-/* Connections with rings, over real sockets: descriptors come with the welcome, the timer reads,
- * what is bad is dropped, and who waits for the trace does not keep the loop busy. */
+/* Connections with rings, over real sockets: the welcome has descriptors, the timer drains rings,
+ * corrupt rings are dropped, and a client behind the trace leaves the loop idle. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static int region_fd;
 
 /* The client: its socket never blocks. */
 static int client_fd;
-static struct ring_writer writer;
+static struct ring_builder writer;
 static uint8_t input[4096];
 static size_t input_size;
 
@@ -89,10 +89,9 @@ static void tear_down(void) {
   uv_close((uv_handle_t *)&listener, NULL); /* and unlinks */
   ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
   conns_deinit(&conns);
-  rings_pay_all(&dispatch.rings);
   ck_assert_int_eq(uv_loop_close(&loop), 0);
   if (writer.header != NULL)
-    ring_writer_close(&writer);
+    ring_builder_close(&writer);
   ck_assert_int_eq(close(region_fd), 0);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
@@ -179,17 +178,17 @@ static struct fc_welcome join(int fds[2]) {
 static void join_with_ring(void) {
   int fds[2];
   ck_assert_uint_ne(join(fds).namespace_id, 0);
-  ring_writer_open(&writer, fds[1]);
+  ring_builder_open(&writer, fds[1]);
   ck_assert_int_eq(close(fds[0]), 0);
   ck_assert_int_eq(close(fds[1]), 0);
-  ring_writer_context(&writer, 0, "op", "base", NULL);
+  ring_builder_context(&writer, 0, "op", "base", NULL);
 }
 
 static void hit(uint32_t n) {
   struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
-  struct fc_ring_hit record = ring_writer_hit_on(0, 0, &key); /* finds nothing, and counts */
-  ring_writer_hit(&writer, &record);
-  ring_writer_publish(&writer);
+  struct fc_ring_hit record = ring_builder_hit_on(0, 0, &key); /* finds nothing, and counts */
+  ring_builder_hit(&writer, &record);
+  ring_builder_publish(&writer);
 }
 
 static void send_ping(void) {
@@ -198,7 +197,7 @@ static void send_ping(void) {
   send_bytes(&request);
 }
 
-START_TEST(descriptors_come_with_the_welcome) {
+START_TEST(welcome_carries_descriptors) {
   int fds[2];
   struct stat got, want;
   struct fc_welcome welcome = join(fds);
@@ -208,7 +207,7 @@ START_TEST(descriptors_come_with_the_welcome) {
   ck_assert_int_eq(fstat(fds[0], &got), 0);
   ck_assert_int_eq(fstat(region_fd, &want), 0);
   ck_assert_uint_eq(got.st_rdev, want.st_rdev);
-  ring_writer_open(&writer, fds[1]); /* checks the layout */
+  ring_builder_open(&writer, fds[1]); /* checks the layout */
   ck_assert_int_eq(close(fds[0]), 0);
   ck_assert_int_eq(close(fds[1]), 0);
   send_ping(); /* and the connection goes on as any */
@@ -216,7 +215,7 @@ START_TEST(descriptors_come_with_the_welcome) {
 }
 END_TEST
 
-START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
+START_TEST(ring_of_silent_client_drained_by_timer) {
   join_with_ring();
   hit(1);
   while (dispatch.counters.hits == 0)
@@ -225,7 +224,7 @@ START_TEST(the_timer_reads_a_ring_whose_client_is_silent) {
 }
 END_TEST
 
-START_TEST(a_closed_connection_has_its_ring_read) {
+START_TEST(ring_drained_when_connection_closes) {
   join_with_ring();
   hit(1);
   hit(2);
@@ -240,7 +239,7 @@ START_TEST(a_closed_connection_has_its_ring_read) {
 }
 END_TEST
 
-START_TEST(a_bad_ring_is_dropped_by_the_timer) {
+START_TEST(corrupt_ring_dropped_by_timer) {
   join_with_ring();
   atomic_store_explicit(&writer.header->head, UINT64_MAX, memory_order_release);
   struct fc_reply reply = next_reply(NULL);
@@ -263,9 +262,10 @@ static void run_ticks(unsigned n) {
   }
 }
 
-START_TEST(who_waits_for_the_trace_does_so_at_rest) {
+START_TEST(connection_behind_trace_leaves_loop_idle) {
   join_with_ring();
-  uint32_t n = dispatch.rings.first->ring.n_slots - 8; /* a ping is answered where there is room */
+  uint32_t n =
+      dispatch.rings.awake->reader.n_slots - 8; /* a ping is answered where there is room */
   for (uint32_t i = 0; i < n; i++)
     hit(1);
   traced_fall_behind(&traced);
@@ -273,7 +273,7 @@ START_TEST(who_waits_for_the_trace_does_so_at_rest) {
   run_ticks(3);
   ck_assert(receive(NULL) && !has_reply());
   ck_assert_uint_eq(dispatch.counters.hits, 0);
-  while (uv_is_active((uv_handle_t *)&conns.turn)) /* what the last tick has woken goes to rest */
+  while (uv_is_active((uv_handle_t *)&conns.turn)) /* let the last tick's work finish */
     (void)uv_run(&loop, UV_RUN_NOWAIT);
   traced_write_out(&traced);
   ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
@@ -281,60 +281,23 @@ START_TEST(who_waits_for_the_trace_does_so_at_rest) {
 }
 END_TEST
 
-static void leave_owing_a_line(void) {
+START_TEST(connection_ends_although_the_trace_is_behind) {
   join_with_ring();
   hit(1);
   traced_fall_behind(&traced);
   ck_assert_int_eq(close(client_fd), 0);
   client_fd = -1;
-}
-
-START_TEST(a_connection_ends_before_its_lines_are_made) {
-  leave_owing_a_line();
   while (conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
-  ck_assert(rings_owe_lines(&dispatch.rings));
-  traced_write_out(&traced);
-  while (conns.rings_period_ms != 0) /* they are made, and the timer comes to rest */
-    (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert(!rings_owe_lines(&dispatch.rings));
-  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
-}
-END_TEST
-
-static void note_empty(void *arg) {
-  bool *empty = arg;
-  ck_assert(!*empty);
-  *empty = true;
-  conns_close(&conns); /* as the server does */
-}
-
-START_TEST(the_daemons_end_waits_for_lines_that_are_owed) {
-  bool empty = false;
-  conns.on_empty = note_empty;
-  conns.arg = &empty;
-  leave_owing_a_line();
-  if (_i == 0) /* the last connection ends before the drain, or in it */
-    while (conns.count > 0)
-      (void)uv_run(&loop, UV_RUN_ONCE);
-  else
-    while (conns.count == 0)
-      (void)uv_run(&loop, UV_RUN_ONCE);
-  conns_drain(&conns);
-  while (conns.count > 0)
-    (void)uv_run(&loop, UV_RUN_ONCE);
-  run_ticks(3);
-  ck_assert(!empty);
-  traced_write_out(&traced);
-  while (!empty)
+  while (conns.rings_period_ms != 0) /* the timer comes to rest */
     (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
 
-/* A process of its own: says hello, records `n` hits, and waits to be killed, or for ever where a
- * child that it forked has the socket too. */
+/* Runs in a child process: sends a hello, records `n` hits and waits to be killed. With
+ * `with_child`, a child of its own keeps the socket open. */
 static void be_killed_after(uint32_t n, bool with_child) {
   int fds[2] = {-1, -1};
   struct pollfd readable;
@@ -344,22 +307,22 @@ static void be_killed_after(uint32_t n, bool with_child) {
     (void)poll(&readable, 1, -1); /* whatever ends it: then there is something to receive */
     (void)receive(fds);
   } while (!has_reply());
-  ring_writer_open(&writer, fds[1]);
-  ring_writer_context(&writer, 0, "op", "base", NULL);
+  ring_builder_open(&writer, fds[1]);
+  ring_builder_context(&writer, 0, "op", "base", NULL);
   for (uint32_t i = 0; i < n; i++)
     hit(i);
   if (with_child && fork() == 0) {
-    (void)alarm(60); /* nobody is left to end it, should the test fail */
+    (void)alarm(60); /* if the test fails, no other process ends it */
     (void)pause();
   }
   (void)raise(SIGKILL);
 }
 
-START_TEST(a_killed_process_has_its_ring_read) {
+START_TEST(ring_drained_when_process_killed) {
   pid_t pid = fork();
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
-    (void)setpgid(0, 0); /* of its own: what it forks is found by it */
+    (void)setpgid(0, 0); /* to find its children */
     be_killed_after(100, _i == 1);
   }
   while (dispatch.connections == 0 || conns.count > 0)
@@ -373,18 +336,17 @@ START_TEST(a_killed_process_has_its_ring_read) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("conns_rings");
-  TCase *tcase = tcase_create("conns_rings");
+  Suite *suite = suite_create("conns_schedule_rings");
+  TCase *tcase = tcase_create("conns_schedule_rings");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
   tcase_set_timeout(tcase, 30);
-  tcase_add_test(tcase, descriptors_come_with_the_welcome);
-  tcase_add_test(tcase, the_timer_reads_a_ring_whose_client_is_silent);
-  tcase_add_test(tcase, a_closed_connection_has_its_ring_read);
-  tcase_add_test(tcase, a_bad_ring_is_dropped_by_the_timer);
-  tcase_add_test(tcase, who_waits_for_the_trace_does_so_at_rest);
-  tcase_add_loop_test(tcase, a_killed_process_has_its_ring_read, 0, 2);
-  tcase_add_test(tcase, a_connection_ends_before_its_lines_are_made);
-  tcase_add_loop_test(tcase, the_daemons_end_waits_for_lines_that_are_owed, 0, 2);
+  tcase_add_test(tcase, welcome_carries_descriptors);
+  tcase_add_test(tcase, ring_of_silent_client_drained_by_timer);
+  tcase_add_test(tcase, ring_drained_when_connection_closes);
+  tcase_add_test(tcase, corrupt_ring_dropped_by_timer);
+  tcase_add_test(tcase, connection_behind_trace_leaves_loop_idle);
+  tcase_add_loop_test(tcase, ring_drained_when_process_killed, 0, 2);
+  tcase_add_test(tcase, connection_ends_although_the_trace_is_behind);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

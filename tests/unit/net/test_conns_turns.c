@@ -1,5 +1,5 @@
-/* How much of a turn of the loop one user's requests may take: much where it is alone, little where
- * others have requests too, and nothing beside what it has queued already. */
+/* The time of one user's requests in a turn of the loop: long for a user alone, short when others
+ * have requests, and none for input while the user has queued connections. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -23,14 +23,14 @@ static void set_up(void) {
   ck_assert_int_eq(uv_loop_init(&loop), 0);
   ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, NULL), 0);
   one = two = (struct conn){.conns = &conns};
-  one.session.user = users_join(&users, 1, true);
-  two.session.user = users_join(&users, 2, true);
+  one.session.user = users_ref(&users, 1, true);
+  two.session.user = users_ref(&users, 2, true);
 }
 
 static void tear_down(void) {
-  turns_remove(&one.turn);
-  user_leave(one.session.user);
-  user_leave(two.session.user);
+  round_robin_remove(&one.turn);
+  user_unref(one.session.user);
+  user_unref(two.session.user);
   conns_close(&conns);
   ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
   conns_deinit(&conns);
@@ -40,7 +40,7 @@ static void tear_down(void) {
 
 /* After `ms` of requests in this turn: has the user had its time? */
 static bool is_over_after(struct conn *conn, uint64_t ms) {
-  return conns_turn_is_over(&conns, conn, uv_hrtime() - ms * MS);
+  return conns_time_is_up(&conns, conn, uv_hrtime() - ms * MS);
 }
 
 /* Has it time left, as of now? Asked more than once: an answer may come too late on a busy machine.
@@ -56,22 +56,22 @@ static void next_turn(void) {
   conns.turn_number++;
 }
 
-START_TEST(a_user_that_is_alone_has_milliseconds) {
+START_TEST(user_alone_has_long_turn) {
   ck_assert(has_time(&one));
   ck_assert(!is_over_after(&one, 1));
   ck_assert(is_over_after(&one, 5));
-  conns_spend(&conns, &one, uv_hrtime() - 5 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 5 * MS);
   ck_assert(is_over_after(&one, 0));
   next_turn();
   ck_assert(has_time(&one));
 }
 END_TEST
 
-START_TEST(where_there_are_others_it_has_little) {
+START_TEST(user_among_others_has_short_turn) {
   ck_assert(!is_over_after(&one, 1));
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 1));
-  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
   ck_assert(has_time(&two)); /* it has its own */
   next_turn();
@@ -80,7 +80,7 @@ START_TEST(where_there_are_others_it_has_little) {
 END_TEST
 
 /* The loop's own turns forget a user that has no more requests. */
-START_TEST(one_that_was_left_alone_has_milliseconds_again) {
+START_TEST(user_left_alone_has_long_turn_again) {
   ck_assert(has_time(&two));
   ck_assert(has_time(&one));
   ck_assert(is_over_after(&one, 1));
@@ -91,23 +91,23 @@ START_TEST(one_that_was_left_alone_has_milliseconds_again) {
 }
 END_TEST
 
-START_TEST(what_comes_in_waits_behind_what_is_queued) {
-  turns_add(&conns.ready, &one.session.user->lines[SLICE_KINDS], &one.turn);
+START_TEST(input_of_user_with_queue_waits_behind_it) {
+  round_robin_add(&conns.ready, &one.session.user->queues[SLICE_KINDS], &one.turn);
   ck_assert(has_time(&one)); /* alone, it may pass */
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 0));
   conns.resuming = true; /* now it is the queue's turn */
   ck_assert(has_time(&one));
   conns.resuming = false;
-  turns_remove(&one.turn);
+  round_robin_remove(&one.turn);
   ck_assert(has_time(&one));
 }
 END_TEST
 
 /* Else it would lose the slice to its user's other connections, each time anew. */
-START_TEST(a_slice_is_not_taken_back) {
+START_TEST(slice_not_ended_by_user_time) {
   ck_assert(has_time(&two));
-  conns_spend(&conns, &one, uv_hrtime() - 1 * MS);
+  conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
   conns.slicing = true;
   ck_assert(has_time(&one));
@@ -118,11 +118,11 @@ int main(void) {
   Suite *suite = suite_create("conns_turns");
   TCase *tests = tcase_create("turns");
   tcase_add_checked_fixture(tests, set_up, tear_down);
-  tcase_add_test(tests, a_user_that_is_alone_has_milliseconds);
-  tcase_add_test(tests, where_there_are_others_it_has_little);
-  tcase_add_test(tests, one_that_was_left_alone_has_milliseconds_again);
-  tcase_add_test(tests, what_comes_in_waits_behind_what_is_queued);
-  tcase_add_test(tests, a_slice_is_not_taken_back);
+  tcase_add_test(tests, user_alone_has_long_turn);
+  tcase_add_test(tests, user_among_others_has_short_turn);
+  tcase_add_test(tests, user_left_alone_has_long_turn_again);
+  tcase_add_test(tests, input_of_user_with_queue_waits_behind_it);
+  tcase_add_test(tests, slice_not_ended_by_user_time);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

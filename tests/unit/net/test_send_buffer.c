@@ -35,7 +35,7 @@ static void tear_down(void) {
   send_buffers_deinit(&pool);
 }
 
-/* Of what is sent, as much as the kernel takes. */
+/* Sends as much as the kernel takes. */
 static size_t fill(const struct send_buffer *buffer, size_t piece) {
   static char bytes[65536];
   while (send(buffer->fd, bytes, piece, MSG_DONTWAIT) > 0)
@@ -44,14 +44,14 @@ static size_t fill(const struct send_buffer *buffer, size_t piece) {
 }
 
 /* However small the pieces are: of each the kernel counts some hundred bytes. */
-START_TEST(a_full_small_buffer_takes_what_it_is_charged) {
+START_TEST(full_small_buffer_takes_its_charge) {
   static const size_t pieces[] = {1, 100, 3000, 4097, 8000, 65536};
   ck_assert_uint_gt(fill(&buffers[0], pieces[_i]), 8000);
   ck_assert_uint_le(send_buffer_unread(buffers[0].fd), SEND_BUFFER_SMALL_BYTES);
 }
 END_TEST
 
-START_TEST(a_full_large_buffer_takes_what_it_is_charged) {
+START_TEST(full_large_buffer_takes_its_charge) {
   static const size_t pieces[] = {1, 100, 3000, 4097, 8000, 65536};
   ck_assert(send_buffer_enlarge(&pool, &buffers[0], true));
   ck_assert_uint_eq(pool.used_bytes, EACH);
@@ -70,7 +70,7 @@ static unsigned lend_all(void) {
   return n;
 }
 
-START_TEST(the_pool_is_never_exceeded) {
+START_TEST(pool_limit_never_exceeded) {
   pool.limit_bytes = 2 * EACH + EACH / 2;
   ck_assert_uint_eq(lend_all(), 2);
   ck_assert_uint_le(pool.used_bytes, pool.limit_bytes);
@@ -78,7 +78,7 @@ START_TEST(the_pool_is_never_exceeded) {
 }
 END_TEST
 
-START_TEST(an_empty_buffer_goes_to_another_socket) {
+START_TEST(empty_buffer_lent_to_another_socket) {
   static char bytes[1 << 20];
   pool.limit_bytes = 2 * EACH;
   ck_assert_uint_eq(lend_all(), 2);
@@ -93,7 +93,7 @@ START_TEST(an_empty_buffer_goes_to_another_socket) {
 END_TEST
 
 /* Peers that do not read keep half of the pool at most: then there are medium ones. */
-START_TEST(peers_that_do_not_read_leave_medium_ones) {
+START_TEST(peers_that_do_not_read_leave_medium_buffers) {
   send_buffers_init(&pool, 8u << 20);
   ck_assert_uint_eq(lend_all(), SOCKETS);
   ck_assert_uint_gt(buffers[2].bytes, 1u << 20);
@@ -103,7 +103,7 @@ START_TEST(peers_that_do_not_read_leave_medium_ones) {
 END_TEST
 
 /* Small replies leave a quarter of the pool to large ones. */
-START_TEST(small_replies_leave_some_for_large_ones) {
+START_TEST(small_replies_leave_room_for_large_replies) {
   pool.limit_bytes = 4 * EACH;
   for (int i = 0; i < 4; i++) {
     ck_assert_int_eq(send_buffer_enlarge(&pool, &buffers[i], false), i < 3);
@@ -113,7 +113,7 @@ START_TEST(small_replies_leave_some_for_large_ones) {
 }
 END_TEST
 
-START_TEST(the_one_in_use_is_the_last_to_go) {
+START_TEST(recently_used_buffer_taken_back_last) {
   pool.limit_bytes = 4 * EACH; /* half of it for large ones */
   ck_assert(send_buffer_enlarge(&pool, &buffers[0], true));
   ck_assert(send_buffer_enlarge(&pool, &buffers[1], true));
@@ -128,13 +128,13 @@ int main(void) {
   Suite *suite = suite_create("send_buffer");
   TCase *tcase = tcase_create("send_buffer");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_loop_test(tcase, a_full_small_buffer_takes_what_it_is_charged, 0, 6);
-  tcase_add_loop_test(tcase, a_full_large_buffer_takes_what_it_is_charged, 0, 6);
-  tcase_add_test(tcase, the_pool_is_never_exceeded);
-  tcase_add_test(tcase, an_empty_buffer_goes_to_another_socket);
-  tcase_add_test(tcase, peers_that_do_not_read_leave_medium_ones);
-  tcase_add_test(tcase, small_replies_leave_some_for_large_ones);
-  tcase_add_test(tcase, the_one_in_use_is_the_last_to_go);
+  tcase_add_loop_test(tcase, full_small_buffer_takes_its_charge, 0, 6);
+  tcase_add_loop_test(tcase, full_large_buffer_takes_its_charge, 0, 6);
+  tcase_add_test(tcase, pool_limit_never_exceeded);
+  tcase_add_test(tcase, empty_buffer_lent_to_another_socket);
+  tcase_add_test(tcase, peers_that_do_not_read_leave_medium_buffers);
+  tcase_add_test(tcase, small_replies_leave_room_for_large_replies);
+  tcase_add_test(tcase, recently_used_buffer_taken_back_last);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

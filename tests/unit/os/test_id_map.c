@@ -50,7 +50,7 @@ static void put(size_t i, const char *text) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
-START_TEST(maps_are_whole_or_partial) {
+START_TEST(id_map_whole_or_partial_recognised) {
   static const struct {
     const char *text;
     bool partial;
@@ -82,7 +82,7 @@ START_TEST(maps_are_whole_or_partial) {
 }
 END_TEST
 
-START_TEST(what_cannot_be_read_gives_no_trust) {
+START_TEST(id_map_unreadable_is_partial) {
   struct id_map map;
   id_map_read(&map, root);
   ck_assert(map.uids_partial && map.gids_partial);
@@ -95,8 +95,8 @@ int main(void) {
   Suite *suite = suite_create("id_map");
   TCase *tests = tcase_create("id_map");
   tcase_add_checked_fixture(tests, make_root, remove_root);
-  tcase_add_test(tests, maps_are_whole_or_partial);
-  tcase_add_test(tests, what_cannot_be_read_gives_no_trust);
+  tcase_add_test(tests, id_map_whole_or_partial_recognised);
+  tcase_add_test(tests, id_map_unreadable_is_partial);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

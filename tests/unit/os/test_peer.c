@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-START_TEST(ourselves) {
+START_TEST(peer_of_own_process_has_own_ids) {
   int ends[2];
   struct peer peer;
   ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -33,7 +33,7 @@ START_TEST(ourselves) {
 }
 END_TEST
 
-START_TEST(not_a_socket) {
+START_TEST(peer_of_no_socket_refused) {
   struct peer peer;
   int ends[2];
   ck_assert_int_eq(pipe(ends), 0);
@@ -59,7 +59,7 @@ static int listen_somewhere(struct sockaddr_un *where, socklen_t *size) {
 
 #define MANY_GROUPS 300 /* more than fit at the first try */
 
-/* Connects as user 12345, with many groups, where `other`; stays until it is closed. */
+/* Connects, as user 12345 with many groups if `other`, and stays until the peer closes. */
 static pid_t start_client(int listener, const struct sockaddr_un *where, socklen_t size,
                           bool other) {
   pid_t pid = fork();
@@ -95,11 +95,11 @@ static struct peer_admins admins(uid_t own_uid, bool has_group, gid_t group) {
   return (struct peer_admins){.own_uid = own_uid, .has_group = has_group, .group = group};
 }
 
-static bool is_admin(const struct peer *peer, struct peer_admins who) {
-  return peer_is_admin(peer, &who);
+static bool is_admin(const struct peer *peer, struct peer_admins admins_here) {
+  return peer_is_admin(peer, &admins_here);
 }
 
-START_TEST(another_process) {
+START_TEST(peer_of_another_process_has_a_pidfd) {
   struct sockaddr_un where;
   socklen_t size;
   struct peer peer;
@@ -116,7 +116,7 @@ START_TEST(another_process) {
 }
 END_TEST
 
-START_TEST(another_user) {
+START_TEST(peer_of_other_user_has_its_groups) {
   if (runner_lacks("groups of a peer"))
     return;
   if (geteuid() != 0)
@@ -143,7 +143,7 @@ START_TEST(another_user) {
 }
 END_TEST
 
-START_TEST(who_is_admin) {
+START_TEST(peer_is_admin_by_uid_or_group) {
   struct peer root = {.uid = 0, .gid = 5, .pidfd = -1};
   struct peer user = {.uid = 7, .gid = 0, .pidfd = -1};
   ck_assert(is_admin(&root, admins(99, false, 0)));
@@ -154,38 +154,38 @@ START_TEST(who_is_admin) {
 }
 END_TEST
 
-/* As the kernel shows ids where a part of them is mapped: 65534 is anybody. */
-START_TEST(overflow_ids_are_nobody) {
+/* In a user namespace with some ids mapped, 65534 is any other user. */
+START_TEST(peer_with_overflow_id_is_no_admin) {
   struct id_map partial = {
       .uids_partial = true, .gids_partial = true, .overflow_uid = 65534, .overflow_gid = 65533};
   gid_t groups[] = {3, 65533};
-  struct peer stranger = {.uid = 65534, .gid = 65533, .groups = groups, .n_groups = 2, .pidfd = -1};
+  struct peer unmapped = {.uid = 65534, .gid = 65533, .groups = groups, .n_groups = 2, .pidfd = -1};
   struct peer root = {.uid = 0, .gid = 65533, .pidfd = -1};
-  struct peer_admins who = admins(65534, true, 65533);
-  ck_assert(peer_is_admin(&stranger, &who)); /* all are mapped */
-  who.ids = partial;
-  ck_assert(!peer_is_admin(&stranger, &who));
-  ck_assert(peer_is_admin(&root, &who));
-  who.group = 3; /* a group that is mapped is what it says */
-  ck_assert(peer_is_admin(&stranger, &who));
-  who.has_group = false;
-  ck_assert(!peer_is_admin(&stranger, &who));
-  who.own_uid = 7;
-  ck_assert(!peer_is_admin(&stranger, &who));
-  who.ids.overflow_uid = 0; /* sysctl kernel.overflowuid=0 */
-  ck_assert(!peer_is_admin(&root, &who));
+  struct peer_admins admins_here = admins(65534, true, 65533);
+  ck_assert(peer_is_admin(&unmapped, &admins_here)); /* all are mapped */
+  admins_here.ids = partial;
+  ck_assert(!peer_is_admin(&unmapped, &admins_here));
+  ck_assert(peer_is_admin(&root, &admins_here));
+  admins_here.group = 3; /* a group that is mapped is what it says */
+  ck_assert(peer_is_admin(&unmapped, &admins_here));
+  admins_here.has_group = false;
+  ck_assert(!peer_is_admin(&unmapped, &admins_here));
+  admins_here.own_uid = 7;
+  ck_assert(!peer_is_admin(&unmapped, &admins_here));
+  admins_here.ids.overflow_uid = 0; /* sysctl kernel.overflowuid=0 */
+  ck_assert(!peer_is_admin(&root, &admins_here));
 }
 END_TEST
 
 int main(void) {
   Suite *suite = suite_create("peer");
   TCase *tc = tcase_create("peer");
-  tcase_add_test(tc, ourselves);
-  tcase_add_test(tc, not_a_socket);
-  tcase_add_test(tc, another_process);
-  tcase_add_test(tc, another_user);
-  tcase_add_test(tc, who_is_admin);
-  tcase_add_test(tc, overflow_ids_are_nobody);
+  tcase_add_test(tc, peer_of_own_process_has_own_ids);
+  tcase_add_test(tc, peer_of_no_socket_refused);
+  tcase_add_test(tc, peer_of_another_process_has_a_pidfd);
+  tcase_add_test(tc, peer_of_other_user_has_its_groups);
+  tcase_add_test(tc, peer_is_admin_by_uid_or_group);
+  tcase_add_test(tc, peer_with_overflow_id_is_no_admin);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

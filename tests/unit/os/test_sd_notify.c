@@ -36,32 +36,32 @@ static void clear_environment(void) {
   unsetenv("WATCHDOG_PID");
 }
 
-START_TEST(tells_a_path) {
+START_TEST(sd_notify_path_receives_states) {
   char dir[] = "/tmp/fcached-test-XXXXXX", path[64];
-  struct notify notify;
+  struct sd_notify notify;
   ck_assert_ptr_nonnull(mkdtemp(dir));
   snprintf(path, sizeof path, "%s/notify", dir);
   int fd = bind_datagram(path, strlen(path) + 1);
   clear_environment();
   setenv("NOTIFY_SOCKET", path, 1);
-  notify_init(&notify);
-  ck_assert(notify_send(&notify, NOTIFY_READY "\nSTATUS=serving"));
+  sd_notify_init(&notify);
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_READY "\nSTATUS=serving"));
   expect(fd, "READY=1\nSTATUS=serving");
-  ck_assert(notify_send(&notify, NOTIFY_STOPPING));
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_STOPPING));
   expect(fd, "STOPPING=1");
   ck_assert_uint_eq(notify.watchdog_ms, 0);
   close(fd);
-  ck_assert(!notify_send(&notify, NOTIFY_WATCHDOG)); /* nobody reads: dropped, no SIGPIPE */
-  notify_deinit(&notify);
-  notify_deinit(&notify);
+  ck_assert(!sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)); /* no reader: dropped, no SIGPIPE */
+  sd_notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   unlink(path);
   ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
-START_TEST(tells_an_abstract_name_without_waiting) {
+START_TEST(sd_notify_abstract_name_does_not_block) {
   char name[64];
-  struct notify notify;
+  struct sd_notify notify;
   snprintf(name, sizeof name, "@fcached-test-%ld", (long)getpid());
   char bound[64];
   memcpy(bound, name, sizeof bound);
@@ -69,50 +69,50 @@ START_TEST(tells_an_abstract_name_without_waiting) {
   int fd = bind_datagram(bound, strlen(name));
   clear_environment();
   setenv("NOTIFY_SOCKET", name, 1);
-  notify_init(&notify);
-  ck_assert(notify_send(&notify, NOTIFY_WATCHDOG));
+  sd_notify_init(&notify);
+  ck_assert(sd_notify_send(&notify, SD_NOTIFY_WATCHDOG));
   expect(fd, "WATCHDOG=1");
   int sent = 0;
-  while (sent < 100000 && notify_send(&notify, NOTIFY_WATCHDOG)) /* until the queue is full */
+  while (sent < 100000 && sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)) /* until the queue is full */
     sent++;
   ck_assert_int_lt(sent, 100000);
-  notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   close(fd);
 }
 END_TEST
 
-START_TEST(odd_addresses_are_nobody) {
+START_TEST(sd_notify_malformed_address_is_none) {
   char longest[200];
   memset(longest, 'x', sizeof longest);
   longest[0] = '/';
   longest[sizeof longest - 1] = '\0';
   const char *const odd[] = {"", "/", "@", "relative", longest};
   for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
-    struct notify notify;
+    struct sd_notify notify;
     clear_environment();
     setenv("NOTIFY_SOCKET", odd[i], 1);
-    notify_init(&notify);
+    sd_notify_init(&notify);
     ck_assert_int_eq(notify.fd, -1);
-    ck_assert(!notify_send(&notify, NOTIFY_READY));
-    notify_deinit(&notify);
+    ck_assert(!sd_notify_send(&notify, SD_NOTIFY_READY));
+    sd_notify_deinit(&notify);
   }
 }
 END_TEST
 
 static uint64_t interval(const char *usec, const char *pid) {
-  struct notify notify;
+  struct sd_notify notify;
   clear_environment();
   setenv("NOTIFY_SOCKET", "/nowhere", 1);
   setenv("WATCHDOG_USEC", usec, 1);
   if (pid != NULL)
     setenv("WATCHDOG_PID", pid, 1);
-  notify_init(&notify);
+  sd_notify_init(&notify);
   uint64_t ms = notify.watchdog_ms;
-  notify_deinit(&notify);
+  sd_notify_deinit(&notify);
   return ms;
 }
 
-START_TEST(watchdog_interval) {
+START_TEST(sd_notify_watchdog_interval_is_half) {
   char own[32];
   snprintf(own, sizeof own, "%ld", (long)getpid());
   ck_assert_uint_eq(interval("30000000", NULL), 15000);
@@ -126,7 +126,7 @@ START_TEST(watchdog_interval) {
 }
 END_TEST
 
-START_TEST(log_never_blocks) {
+START_TEST(log_full_stderr_drops_lines) {
   int ends[2];
   struct log log;
   char text[4096];
@@ -140,7 +140,7 @@ START_TEST(log_never_blocks) {
   text[n] = '\0';
   ck_assert_str_eq(text, "fcached: one?two 3\n");
   memset(text, 'x', sizeof text);
-  for (int i = 0; i < 1000; i++) /* a pipe takes 64 KiB; the rest would wait for ever */
+  for (int i = 0; i < 1000; i++) /* a pipe takes 64 KiB, then a write would block */
     log_line(&log, LOG_LEVEL_INFO, "%.*s", (int)sizeof text, text);
   ck_assert_uint_gt(log.dropped, 0);
   while (log.dropped > 0 && read(ends[0], text, sizeof text) > 0)
@@ -154,7 +154,7 @@ START_TEST(log_never_blocks) {
 }
 END_TEST
 
-START_TEST(journal_lines_have_a_priority) {
+START_TEST(log_to_journal_has_priority) {
   int ends[2];
   struct log log;
   struct stat st;
@@ -180,12 +180,12 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("notify");
   TCase *tc = tcase_create("notify and log");
-  tcase_add_test(tc, tells_a_path);
-  tcase_add_test(tc, tells_an_abstract_name_without_waiting);
-  tcase_add_test(tc, odd_addresses_are_nobody);
-  tcase_add_test(tc, watchdog_interval);
-  tcase_add_test(tc, log_never_blocks);
-  tcase_add_test(tc, journal_lines_have_a_priority);
+  tcase_add_test(tc, sd_notify_path_receives_states);
+  tcase_add_test(tc, sd_notify_abstract_name_does_not_block);
+  tcase_add_test(tc, sd_notify_malformed_address_is_none);
+  tcase_add_test(tc, sd_notify_watchdog_interval_is_half);
+  tcase_add_test(tc, log_full_stderr_drops_lines);
+  tcase_add_test(tc, log_to_journal_has_priority);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

@@ -1,7 +1,5 @@
-/* What a client's author is told of a request that is refused: the message and the
- * field, by the names that docs/protocol.md gives them. So this holds three against
- * each other: the page, the decoder, and the explanation. Run from the project's
- * root, as make does. */
+/* The texts about refused requests: they name the message and the field as docs/protocol.md does.
+ * Run from the project's root, as make does. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +25,7 @@ struct request {
   bool ends[FIELDS_MAX + 1]; /* a sample has this many: an earlier version's, if not all */
 };
 
-/* "...[0x02, id, flags, op, ...]`...": the line that shows a request. */
+/* Reads the line of a request, "`[0x02, id, flags, op, ...]`". */
 static void read_line(struct request requests[TYPES], char *line) {
   unsigned type;
   char *at = strstr(line, "`[0x"), *end = at == NULL ? NULL : strchr(at, ']');
@@ -50,7 +48,7 @@ static void read_page(struct request requests[TYPES]) {
   ck_assert_msg(page != NULL, DOC " cannot be opened: run the test from the project's root");
   while (fgets(line, sizeof line, page) != NULL)
     read_line(requests, line);
-  (void)fclose(page); /* it was only read */
+  (void)fclose(page); /* a reader has nothing to flush */
 }
 
 /* ---- bodies with one mistake ---- */
@@ -70,11 +68,11 @@ static void check_says(const struct fc_buf *body, const char *expected) {
 
 /* The offset of element `i` of a body, its type and id among them. */
 static size_t offset_of(const uint8_t *body, size_t size, uint32_t i) {
-  struct fc_cursor cursor = fc_cursor_init(body, size);
-  (void)fc_cursor_array(&cursor);
-  fc_cursor_skip(&cursor, i);
+  struct fc_reader cursor = fc_reader_init(body, size);
+  (void)fc_read_array(&cursor);
+  fc_read_skip(&cursor, i);
   ck_assert_int_eq(cursor.error, 0);
-  return size - fc_cursor_left(&cursor);
+  return size - fc_reader_left(&cursor);
 }
 
 static void append(struct fc_buf *buf, const void *data, size_t size) {
@@ -101,8 +99,8 @@ static void check_missing_field(const uint8_t *body, size_t size, uint32_t i, co
   uint8_t head = (uint8_t)(0x90 | (i + 2)); /* one byte, as in the samples */
   append(&cut, &head, 1);
   append(&cut, body + 1, offset_of(body, size, i + 2) - 1);
-  (void)snprintf(expected, sizeof expected, " has %u fields: %s and what follows are missing", i,
-                 name);
+  (void)snprintf(expected, sizeof expected,
+                 " has %u fields: %s and the fields behind it are missing", i, name);
   check_says(&cut, expected);
   fc_buf_free(&cut);
 }
@@ -133,7 +131,7 @@ static void check_sample(void *arg, const struct proto_sample *sample) {
   }
 }
 
-START_TEST(each_field_of_the_page_is_named) {
+START_TEST(request_wrong_field_named_as_on_page) {
   struct request requests[TYPES] = {0};
   read_page(requests);
   proto_samples(note_end, requests);
@@ -144,7 +142,7 @@ START_TEST(each_field_of_the_page_is_named) {
 }
 END_TEST
 
-START_TEST(what_is_wrong_otherwise_is_named_too) {
+START_TEST(request_other_mistake_named) {
   static const struct {
     const char *body, *expected;
     size_t size;
@@ -160,8 +158,8 @@ START_TEST(what_is_wrong_otherwise_is_named_too) {
       CASE("\x99\1\1\1\4\xa1w\xa1m\xc0\0\xa1\0", "its field manifest must be a str of 1 to 16384"),
       CASE("\x92\x30\x01", "there is no request of type 0x30"),
       CASE("\x92\x46\x01", "there is no request of type 0x46"), /* a reply's */
-      CASE("\x92\x06\x01\xc0", "ping: what stands behind its fields"),
-      CASE("\x93\x06\x01\xc1", "ping: what stands behind its fields"),
+      CASE("\x92\x06\x01\xc0", "ping: trailing bytes after the message"),
+      CASE("\x93\x06\x01\xc1", "ping: trailing bytes after the message"),
       CASE("\x93\x07\x01\xa0", "stats: its field namespace must be a str of 1 to 255 bytes"),
       CASE("\x97\x09\x01\xc0\xc0\xc0\x00\xc4\x00",
            "list: its field limit must be an integer from 1"),
@@ -177,11 +175,11 @@ START_TEST(what_is_wrong_otherwise_is_named_too) {
            "\xc0",
            "get_many: its field prompts must be a bin of 16 bytes for each prompt"),
       CASE("\x99\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05",
-           "get has 7 fields: wait_ms and what follows are missing"),
+           "get has 7 fields: wait_ms and the fields behind it are missing"),
       CASE("\x9a\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05\xff",
            "get: its field wait_ms must be an integer from 0 to 2^32 - 1"),
       CASE("\x98\x02\x01\x00\xa1o\xa1v\x00" HASH "\xc0\x05",
-           "get: what stands behind its fields"), /* not in the array */
+           "get: trailing bytes after the message"), /* not in the array */
       CASE("\x99\x04\x01\x00\xa1o\xa1v\x00" HASH "\xc0\xc0",
            "get_many: its field lease_ms must be an integer from 0 to 2^32 - 1"),
       CASE("\x96\x0c\x01\xa0\xa1v\x00" HASH, "give_up: its field op must be a str of 1 to 255"),
@@ -210,8 +208,8 @@ int main(void) {
   Suite *suite = suite_create("explain");
   TCase *tests = tcase_create("explain");
 
-  tcase_add_test(tests, each_field_of_the_page_is_named);
-  tcase_add_test(tests, what_is_wrong_otherwise_is_named_too);
+  tcase_add_test(tests, request_wrong_field_named_as_on_page);
+  tcase_add_test(tests, request_other_mistake_named);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -1,4 +1,4 @@
-/* Frames: peeked at whole, cut at every byte, and broken. */
+/* Frames: whole, cut at every byte, and malformed. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #define BODY 5u
 #define FRAME (FC_FRAME_HEADER + BODY)
 
-/* Peeks at an exact-size copy, so that a sanitizer sees a read past its end. */
+/* Peeks at a copy of the exact size, so that a sanitizer sees a read behind its end. */
 static int peek_copy(const uint8_t *data, size_t size, uint32_t max_body, uint32_t *body) {
   uint8_t *copy = malloc(size ? size : 1);
   int result;
@@ -27,7 +27,7 @@ static void make_frame(uint8_t frame[FRAME]) {
   memset(frame + FC_FRAME_HEADER, 'b', BODY);
 }
 
-START_TEST(header_has_the_documented_bytes) {
+START_TEST(header_written_has_documented_bytes) {
   uint8_t header[FC_FRAME_HEADER];
 
   fc_frame_put_header(header, 0x01020304);
@@ -35,7 +35,7 @@ START_TEST(header_has_the_documented_bytes) {
 }
 END_TEST
 
-START_TEST(fed_byte_by_byte_is_done_at_the_last) {
+START_TEST(frame_fed_byte_by_byte_done_at_last) {
   uint8_t frame[FRAME];
   uint32_t body;
 
@@ -49,7 +49,7 @@ START_TEST(fed_byte_by_byte_is_done_at_the_last) {
 }
 END_TEST
 
-START_TEST(bytes_of_the_next_frame_do_not_matter) {
+START_TEST(frame_followed_by_next_done) {
   uint8_t frames[FRAME + 3];
   uint32_t body;
 
@@ -60,7 +60,7 @@ START_TEST(bytes_of_the_next_frame_do_not_matter) {
 }
 END_TEST
 
-START_TEST(wrong_magic_is_refused_at_its_first_byte) {
+START_TEST(magic_wrong_byte_rejected_at_once) {
   uint8_t frame[FRAME];
   uint32_t body;
 
@@ -74,7 +74,7 @@ START_TEST(wrong_magic_is_refused_at_its_first_byte) {
 }
 END_TEST
 
-START_TEST(empty_body_is_refused) {
+START_TEST(body_empty_rejected) {
   uint8_t header[FC_FRAME_HEADER];
   uint32_t body;
 
@@ -83,7 +83,7 @@ START_TEST(empty_body_is_refused) {
 }
 END_TEST
 
-START_TEST(body_over_the_limit_is_refused_before_it_arrives) {
+START_TEST(body_over_limit_rejected_by_header) {
   uint8_t header[FC_FRAME_HEADER];
   uint32_t body;
 
@@ -101,12 +101,12 @@ int main(void) {
   Suite *suite = suite_create("frame");
   TCase *tests = tcase_create("frame");
 
-  tcase_add_test(tests, header_has_the_documented_bytes);
-  tcase_add_test(tests, fed_byte_by_byte_is_done_at_the_last);
-  tcase_add_test(tests, bytes_of_the_next_frame_do_not_matter);
-  tcase_add_test(tests, wrong_magic_is_refused_at_its_first_byte);
-  tcase_add_test(tests, empty_body_is_refused);
-  tcase_add_test(tests, body_over_the_limit_is_refused_before_it_arrives);
+  tcase_add_test(tests, header_written_has_documented_bytes);
+  tcase_add_test(tests, frame_fed_byte_by_byte_done_at_last);
+  tcase_add_test(tests, frame_followed_by_next_done);
+  tcase_add_test(tests, magic_wrong_byte_rejected_at_once);
+  tcase_add_test(tests, body_empty_rejected);
+  tcase_add_test(tests, body_over_limit_rejected_by_header);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

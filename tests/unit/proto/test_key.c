@@ -8,7 +8,7 @@
 #include "proto/limits.h"
 #include "tests/support/runner.h"
 
-/* Judges an exact-size copy, so that a sanitizer sees a read past its end. */
+/* Checks a copy of the exact size, so that a sanitizer sees a read behind its end. */
 static bool valid(const void *bytes, size_t size) {
   char *copy = malloc(size ? size : 1);
   bool result;
@@ -20,7 +20,7 @@ static bool valid(const void *bytes, size_t size) {
   return result;
 }
 
-START_TEST(sizes_are_1_to_255_bytes) {
+START_TEST(name_size_outside_1_to_255_rejected) {
   char long_name[256];
 
   memset(long_name, 'n', sizeof long_name);
@@ -32,7 +32,7 @@ START_TEST(sizes_are_1_to_255_bytes) {
 }
 END_TEST
 
-START_TEST(manifests_are_1_to_16384_bytes) {
+START_TEST(manifest_size_outside_1_to_16384_rejected) {
   char *manifest = malloc(FC_MANIFEST_MAX + 1);
 
   ck_assert_ptr_nonnull(manifest);
@@ -42,13 +42,13 @@ START_TEST(manifests_are_1_to_16384_bytes) {
   ck_assert(fc_manifest_valid((struct fc_str){manifest, 1}));
   ck_assert(fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX}));
   ck_assert(!fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX + 1}));
-  manifest[FC_MANIFEST_MAX - 1] = (char)0xc3; /* a character that goes on behind the end */
+  manifest[FC_MANIFEST_MAX - 1] = (char)0xc3; /* the first byte of a character of two */
   ck_assert(!fc_manifest_valid((struct fc_str){manifest, FC_MANIFEST_MAX}));
   free(manifest);
 }
 END_TEST
 
-/* An independent statement of the rule: of the character's code point. */
+/* States the rule a second time, by the code point. */
 static bool allowed(uint32_t c) {
   return c >= 0x20 && !(c >= 0x7f && c <= 0x9f) && !(c >= 0xd800 && c <= 0xdfff) && c <= 0x10ffff;
 }
@@ -72,7 +72,7 @@ static size_t shortest(uint32_t c) {
   return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }
 
-START_TEST(every_code_point_is_judged) {
+START_TEST(name_every_code_point_accepted_by_rule) {
   uint8_t bytes[4];
 
   for (uint32_t c = 0; c < 0x200000; c++) {
@@ -87,7 +87,7 @@ START_TEST(every_code_point_is_judged) {
 }
 END_TEST
 
-START_TEST(overlong_forms_are_refused) {
+START_TEST(name_overlong_form_rejected) {
   uint8_t bytes[4];
 
   for (uint32_t c = 0; c < 0x10000; c++)
@@ -101,7 +101,7 @@ START_TEST(overlong_forms_are_refused) {
 }
 END_TEST
 
-START_TEST(every_byte_is_judged_at_every_place_of_a_word) {
+START_TEST(name_every_byte_at_every_place_accepted_by_rule) {
   char name[20];
 
   for (size_t size = 1; size <= sizeof name; size++)
@@ -115,7 +115,7 @@ START_TEST(every_byte_is_judged_at_every_place_of_a_word) {
 }
 END_TEST
 
-START_TEST(cut_characters_are_refused) {
+START_TEST(name_cut_character_rejected) {
   const char *names[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "abcdefg\xe2\x82\xac"};
 
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -142,7 +142,7 @@ static const struct {
     {"The quick brown fox jumps over the lazy dog", 43, "ddd650205ca3e7fa24a1cc2e3a8a7651"},
 };
 
-START_TEST(hashes_equal_the_published_ones) {
+START_TEST(hash_of_prompt_equals_published) {
   char hex[FC_HASH_HEX_SIZE];
   struct fc_hash hash;
 
@@ -157,7 +157,7 @@ START_TEST(hashes_equal_the_published_ones) {
 }
 END_TEST
 
-START_TEST(a_long_prompt_hashes_as_published) {
+START_TEST(hash_of_long_prompt_equals_published) {
   size_t size = 1000000;
   uint8_t *bytes = malloc(size);
   char hex[FC_HASH_HEX_SIZE];
@@ -173,7 +173,7 @@ START_TEST(a_long_prompt_hashes_as_published) {
 }
 END_TEST
 
-START_TEST(hex_goes_both_ways) {
+START_TEST(hash_hex_parsed_back) {
   const char *upper = "00FFA5C39A0B1D2E7F80010203040506";
   struct fc_hash hash, again, kept;
   char hex[FC_HASH_HEX_SIZE];
@@ -201,7 +201,7 @@ START_TEST(hex_goes_both_ways) {
 }
 END_TEST
 
-START_TEST(a_digest_depends_on_every_part) {
+START_TEST(digest_any_part_changed_differs) {
   struct fc_key key = {fc_str_of("op"), fc_str_of("view"), 5, fc_hash_prompt("p", 1)}, other;
   uint64_t digest = fc_key_digest(1, &key);
 
@@ -220,7 +220,7 @@ START_TEST(a_digest_depends_on_every_part) {
 }
 END_TEST
 
-START_TEST(strings_compare_by_bytes) {
+START_TEST(str_compared_by_bytes) {
   ck_assert(fc_str_equal(fc_str_of("a"), (struct fc_str){"ab", 1}));
   ck_assert(!fc_str_equal(fc_str_of("a"), fc_str_of("b")));
   ck_assert(!fc_str_equal(fc_str_of("a"), fc_str_of("ab")));
@@ -233,17 +233,17 @@ int main(void) {
   Suite *suite = suite_create("key");
   TCase *tests = tcase_create("key");
 
-  tcase_add_test(tests, sizes_are_1_to_255_bytes);
-  tcase_add_test(tests, manifests_are_1_to_16384_bytes);
-  tcase_add_test(tests, every_code_point_is_judged);
-  tcase_add_test(tests, overlong_forms_are_refused);
-  tcase_add_test(tests, every_byte_is_judged_at_every_place_of_a_word);
-  tcase_add_test(tests, cut_characters_are_refused);
-  tcase_add_test(tests, hashes_equal_the_published_ones);
-  tcase_add_test(tests, a_long_prompt_hashes_as_published);
-  tcase_add_test(tests, hex_goes_both_ways);
-  tcase_add_test(tests, a_digest_depends_on_every_part);
-  tcase_add_test(tests, strings_compare_by_bytes);
+  tcase_add_test(tests, name_size_outside_1_to_255_rejected);
+  tcase_add_test(tests, manifest_size_outside_1_to_16384_rejected);
+  tcase_add_test(tests, name_every_code_point_accepted_by_rule);
+  tcase_add_test(tests, name_overlong_form_rejected);
+  tcase_add_test(tests, name_every_byte_at_every_place_accepted_by_rule);
+  tcase_add_test(tests, name_cut_character_rejected);
+  tcase_add_test(tests, hash_of_prompt_equals_published);
+  tcase_add_test(tests, hash_of_long_prompt_equals_published);
+  tcase_add_test(tests, hash_hex_parsed_back);
+  tcase_add_test(tests, digest_any_part_changed_differs);
+  tcase_add_test(tests, str_compared_by_bytes);
   tcase_set_timeout(tests, 60);
   suite_add_tcase(suite, tests);
   return runner_run(suite);

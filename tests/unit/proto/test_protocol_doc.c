@@ -1,6 +1,6 @@
-/* The hex dumps, hash vectors and charges of docs/protocol.md are what the encoders and the store
- * make and the decoders take, and a dump's notes are what its bytes say. Run from the project's
- * root, as make does. */
+/* The hex dumps, hash vectors and charges of docs/protocol.md against the encoders, the decoders
+ * and the store, and the notes of each dump against its bytes. Run from the project's root, as make
+ * does. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #define STR(text)                                                                                  \
   { (text), sizeof(text) - 1 }
 
-/* What the encoders made, without a value's bytes, plus `value`. */
+/* Compares a dump with `made`, to which it appends the bytes of `value`. */
 static void check_block(const char *title, struct fc_buf *made, const char *value) {
   struct fc_request request;
   struct fc_reply reply;
@@ -41,9 +41,13 @@ static struct fc_key key(void) {
   return (struct fc_key){STR("next_token_dist"), STR("base"), 50, fc_hash_prompt("hello", 5)};
 }
 
-START_TEST(the_dumped_requests_are_the_encoders) {
-  const struct fc_hello hello = {1,     1, STR("worker-1"), STR("gpt2-r1"), true, 100000, 0, {0},
-                                 false, 0};
+START_TEST(dumps_of_requests_equal_encoders) {
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 1,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .has_max_entries = true,
+                                 .max_entries = 100000};
   const struct fc_get get = {.key = key(), .probe = STR("ablation")};
   const struct fc_put put = {.flags = FC_KEEP_FIRST,
                              .key = key(),
@@ -62,7 +66,7 @@ START_TEST(the_dumped_requests_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_replies_are_the_encoders) {
+START_TEST(dumps_of_replies_equal_encoders) {
   const struct fc_welcome welcome = {
       1, STR("fcached 0.1.0"), 0x0123456789abcdefu, 2, 16777216, 17825792, 0, 0};
   struct fc_buf buf = {0};
@@ -78,10 +82,13 @@ START_TEST(the_dumped_replies_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_manifests_are_the_encoders) {
+START_TEST(dumps_of_manifests_equal_encoders) {
   const struct fc_str manifest = STR("{\"model\": \"gpt2\"}");
-  const struct fc_hello hello = {1, 4, STR("worker-1"), STR("gpt2-r1"), false,
-                                 0, 0, manifest,        false,          0};
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 4,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .manifest = manifest};
   const struct fc_page page = {.limit = 500};
   struct fc_namespace_entry entry = {STR("gpt2-r1"), manifest, 1, 0, 1, 1, 1, 10000000, 0};
   const struct fc_key entry_key = key();
@@ -99,7 +106,7 @@ START_TEST(the_dumped_manifests_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_leases_are_the_encoders) {
+START_TEST(dumps_of_leases_equal_encoders) {
   const struct fc_get get = {.flags = FC_LEASE,
                              .key = key(),
                              .probe = STR("ablation"),
@@ -136,8 +143,12 @@ static const uint8_t *three_prompts(void) {
   return prompts;
 }
 
-START_TEST(the_dumped_region_hello_is_the_encoders) {
-  const struct fc_hello hello = {1, 5, STR("worker-1"), STR("gpt2-r1"), false, 0, 1, {0}, false, 0};
+START_TEST(dumps_of_region_hello_equal_encoders) {
+  const struct fc_hello hello = {.version_min = 1,
+                                 .version_max = 5,
+                                 .client = STR("worker-1"),
+                                 .name_space = STR("gpt2-r1"),
+                                 .region_layout = 1};
   const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
   const struct fc_ring_request ring = {1, FC_RING_SLOTS_MAX};
@@ -155,7 +166,7 @@ START_TEST(the_dumped_region_hello_is_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_batches_are_the_encoders) {
+START_TEST(dumps_of_batches_equal_encoders) {
   const struct fc_get_many get = {.flags = FC_LEASE,
                                   .key = key(),
                                   .prompts = three_prompts(),
@@ -196,7 +207,7 @@ START_TEST(the_dumped_batches_are_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_dumped_list_is_the_encoders) {
+START_TEST(dumps_of_list_equal_encoders) {
   const struct fc_list list = {.select.name_space = STR("gpt2-r1"), .limit = 100};
   struct fc_list_entry entry = {.name_space = STR("gpt2-r1"),
                                 .key = key(),
@@ -216,7 +227,7 @@ START_TEST(the_dumped_list_is_the_encoders) {
 }
 END_TEST
 
-START_TEST(the_other_dumps_are_the_encoders) {
+START_TEST(dumps_of_others_equal_encoders) {
   const struct fc_select select = {.name_space = STR("gpt2-r1"), .view = STR("base")};
   struct fc_buf buf = {0};
 
@@ -235,9 +246,9 @@ START_TEST(the_other_dumps_are_the_encoders) {
 }
 END_TEST
 
-/* ---- what is noted beside the bytes ---- */
+/* ---- notes beside the bytes ---- */
 
-/* The number at the end of a note ("top_k 50", "0x12"); false where it has none. */
+/* Reads the number at the end of a note ("top_k 50", "0x12"). Returns false if it has none. */
 static bool number_of(const char *note, uint64_t *number) {
   const char *last = strrchr(note, ' ');
   char *end;
@@ -248,30 +259,30 @@ static bool number_of(const char *note, uint64_t *number) {
   return end > last + 1 && *end == '\n';
 }
 
-/* A line that holds one whole value of msgpack, or the frame's length: its note says the same. */
+/* Compares a line with one whole value of msgpack, or with the frame's length, with its note. */
 static void check_note(const struct fc_buf *bytes, const char *note, const char *line) {
-  struct fc_cursor cursor = fc_cursor_init(bytes->data, bytes->size);
+  struct fc_reader cursor = fc_reader_init(bytes->data, bytes->size);
   uint64_t number;
   char text[64];
 
-  if (fc_cursor_kind(&cursor) == FC_KIND_STR && fc_cursor_left(&cursor) > 1) {
-    struct fc_str str = fc_cursor_str(&cursor);
+  if (fc_reader_type(&cursor) == FC_TYPE_STR && fc_reader_left(&cursor) > 1) {
+    struct fc_str str = fc_read_str(&cursor);
 
-    if (!cursor.error && !fc_cursor_left(&cursor))
+    if (!cursor.error && !fc_reader_left(&cursor))
       ck_assert_msg(memmem(note, strlen(note), str.data, str.size), "another text: %s", line);
   } else if ((bytes->data[0] & 0xf0) == 0x90 && bytes->size == 1) {
     (void)snprintf(text, sizeof text, "array of %u\n", bytes->data[0] & 15u);
     ck_assert_msg(strstr(note, text) != NULL, "not \"%s\": %s", text, line);
-  } else if (fc_cursor_kind(&cursor) == FC_KIND_INTEGER && number_of(note, &number)) {
-    uint64_t said = fc_cursor_u64(&cursor);
+  } else if (fc_reader_type(&cursor) == FC_TYPE_INTEGER && number_of(note, &number)) {
+    uint64_t said = fc_read_u64(&cursor);
 
-    if (!cursor.error && !fc_cursor_left(&cursor))
+    if (!cursor.error && !fc_reader_left(&cursor))
       ck_assert_msg(said == number, "it says %llu: %s", (unsigned long long)said, line);
   }
 }
 
-/* Every line of the page that begins as a dump's does. */
-START_TEST(the_notes_say_what_the_bytes_say) {
+/* Checks every line of every dump. */
+START_TEST(notes_of_dumps_equal_bytes) {
   FILE *doc = fopen(DOC, "r");
   char line[DOC_LINE_MAX];
   bool inside = false;
@@ -291,7 +302,7 @@ START_TEST(the_notes_say_what_the_bytes_say) {
     }
     fc_buf_free(&bytes);
   }
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
   ck_assert_int_gt(n, 200);
 }
 END_TEST
@@ -310,7 +321,7 @@ static void check_charge(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_documented_charges_are_the_stores) {
+START_TEST(charges_of_page_equal_store) {
   int count = 0;
 
   doc_each_line(DOC, "charges", check_charge, &count);
@@ -322,7 +333,7 @@ static uint64_t up(uint64_t bytes, uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-/* As the page has it for an entry that lies in pieces. */
+/* Computes the page's formula for an entry in pieces. */
 static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *pieces, size_t n) {
   uint64_t charge = up(64 + up(key->op.size + key->view.size, 8) + 16 * n, 16) + 128;
 
@@ -331,8 +342,8 @@ static uint64_t charge_in_pieces(const struct fc_key *key, const struct iovec *p
   return charge;
 }
 
-/* Holes are left between small entries, none of them large enough for the next value. */
-START_TEST(an_entry_in_pieces_is_charged_as_documented) {
+/* The holes between the small entries are too small for the next value. */
+START_TEST(entry_in_pieces_charged_as_on_page) {
   enum { SMALL = 20000, LARGE = 200000, MAX_BYTES = 1 << 20 };
   static uint8_t value[LARGE];
   struct region region;
@@ -362,7 +373,7 @@ START_TEST(an_entry_in_pieces_is_charged_as_documented) {
 }
 END_TEST
 
-/* A line: the prompt's bytes in hex (nothing: empty), two spaces, the hash. */
+/* Checks a line: the prompt's bytes in hex (none: empty), two spaces, the hash. */
 static void check_vector(void *count, const char *line) {
   struct fc_buf prompt = {0};
   struct fc_hash hash, documented;
@@ -377,7 +388,7 @@ static void check_vector(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_hash_vectors_are_true) {
+START_TEST(hash_vectors_of_page_equal_code) {
   int count = 0;
 
   doc_each_line(DOC, "vectors", check_vector, &count);
@@ -389,18 +400,18 @@ int main(void) {
   Suite *suite = suite_create("protocol_doc");
   TCase *tests = tcase_create("protocol_doc");
 
-  tcase_add_test(tests, the_dumped_requests_are_the_encoders);
-  tcase_add_test(tests, the_dumped_replies_are_the_encoders);
-  tcase_add_test(tests, the_dumped_leases_are_the_encoders);
-  tcase_add_test(tests, the_dumped_manifests_are_the_encoders);
-  tcase_add_test(tests, the_dumped_region_hello_is_the_encoders);
-  tcase_add_test(tests, the_dumped_batches_are_the_encoders);
-  tcase_add_test(tests, the_dumped_list_is_the_encoders);
-  tcase_add_test(tests, the_other_dumps_are_the_encoders);
-  tcase_add_test(tests, the_notes_say_what_the_bytes_say);
-  tcase_add_test(tests, the_documented_charges_are_the_stores);
-  tcase_add_test(tests, an_entry_in_pieces_is_charged_as_documented);
-  tcase_add_test(tests, the_hash_vectors_are_true);
+  tcase_add_test(tests, dumps_of_requests_equal_encoders);
+  tcase_add_test(tests, dumps_of_replies_equal_encoders);
+  tcase_add_test(tests, dumps_of_leases_equal_encoders);
+  tcase_add_test(tests, dumps_of_manifests_equal_encoders);
+  tcase_add_test(tests, dumps_of_region_hello_equal_encoders);
+  tcase_add_test(tests, dumps_of_batches_equal_encoders);
+  tcase_add_test(tests, dumps_of_list_equal_encoders);
+  tcase_add_test(tests, dumps_of_others_equal_encoders);
+  tcase_add_test(tests, notes_of_dumps_equal_bytes);
+  tcase_add_test(tests, charges_of_page_equal_store);
+  tcase_add_test(tests, entry_in_pieces_charged_as_on_page);
+  tcase_add_test(tests, hash_vectors_of_page_equal_code);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -1,5 +1,5 @@
 /* The tables of docs/region.md are the layouts of proto/shm/region_layout.h and
- * proto/shm/ring_layout.h; its vectors and dumps are what the code computes and writes. Run from
+ * proto/shm/ring_layout.h; its vectors and dumps equal the results of the code. Run from
  * the project's root, as make does. */
 #include <check.h>
 #include <inttypes.h>
@@ -123,13 +123,13 @@ static const struct layout *layout_of(const char *heading) {
   return NULL;
 }
 
-/* Where all fields before were documented. */
+/* Checks that all fields before were documented. */
 static void check_end(const struct layout *layout, const struct field *field) {
   ck_assert_msg(layout == NULL || field->name == NULL, DOC ": struct %s has a field %s",
                 layout == NULL ? "" : layout->name, field == NULL ? "" : field->name);
 }
 
-START_TEST(the_documented_structs_are_the_layouts) {
+START_TEST(structs_of_page_equal_layouts) {
   FILE *doc = open_doc();
   const struct layout *layout = NULL;
   const struct field *field = NULL;
@@ -153,11 +153,11 @@ START_TEST(the_documented_structs_are_the_layouts) {
   }
   check_end(layout, field);
   ck_assert_uint_eq(n, N_LAYOUTS);
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
 }
 END_TEST
 
-START_TEST(the_documented_constants_are_true) {
+START_TEST(constants_of_page_equal_code) {
   FILE *doc = open_doc();
   char line[LINE_MAX], name[64] = "FC_", value[64];
   size_t n = 0;
@@ -172,7 +172,7 @@ START_TEST(the_documented_constants_are_true) {
     n++;
   }
   ck_assert_uint_eq(n, N_CONSTANTS);
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
 }
 END_TEST
 
@@ -196,14 +196,14 @@ static void check_digest(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_documented_digests_are_computed) {
+START_TEST(digests_of_page_equal_code) {
   int count = 0;
   doc_each_line(DOC, "digests", check_digest, &count);
   ck_assert_int_ge(count, 5);
 }
 END_TEST
 
-/* ---- what the store writes ---- */
+/* ---- the bytes that the store writes ---- */
 
 #define NAME_SPACE UINT64_C(0x1122334455667788) /* of the page's examples */
 #define MAX_VALUE (64u << 10)
@@ -228,7 +228,7 @@ static struct fc_key example_key(void) {
                          fc_hash_prompt("hello", 5)};
 }
 
-/* What the daemon has stored for the page's key. */
+/* Returns the daemon's entry for the page's key. */
 static const struct fc_region_entry *stored(const void *value, uint32_t size) {
   struct fc_key key = example_key();
   struct store_put_info info = {.origin = 7, .compute_ns = 12000000};
@@ -236,7 +236,7 @@ static const struct fc_region_entry *stored(const void *value, uint32_t size) {
   return entry_placed(store_peek(&store, &ns, &key));
 }
 
-START_TEST(the_documented_entry_is_what_the_daemon_writes) {
+START_TEST(entry_of_page_equals_stored) {
   const struct fc_region_entry *entry = stored("the result", 10);
   uint64_t shape = atomic_load(&entry->shape);
   uint32_t names = fc_region_names_bytes(fc_region_op_size(shape), fc_region_view_size(shape));
@@ -261,19 +261,19 @@ static void check_checksum(void *count, const char *line) {
   ++*(int *)count;
 }
 
-START_TEST(the_documented_checksums_are_what_the_daemon_writes) {
+START_TEST(checksums_of_page_equal_stored) {
   int count = 0;
   doc_each_line(DOC, "checksums", check_checksum, &count);
   ck_assert_int_ge(count, 5);
 }
 END_TEST
 
-/* ---- what a client does ---- */
+/* ---- the records of a client ---- */
 
-START_TEST(the_documented_records_are_what_a_client_writes) {
+START_TEST(records_of_page_equal_written) {
   struct fc_key key = example_key();
-  struct contexts contexts = {0};
-  struct ring ring;
+  struct labels_table contexts = {0};
+  struct ring_writer ring;
   uint64_t digest = fc_key_digest(NAME_SPACE, &key);
   struct fc_ring_hit hit = {.top_k = 50,
                             .digest = digest,
@@ -284,10 +284,10 @@ START_TEST(the_documented_records_are_what_a_client_writes) {
   struct fc_ring_header *memory = aligned_alloc(64, fc_ring_bytes(FC_RING_SLOTS_MIN));
   ck_assert_ptr_nonnull(memory);
   ring_build_init(memory, FC_RING_SLOTS_MIN);
-  ck_assert(ring_attach(&ring, memory, fc_ring_bytes(FC_RING_SLOTS_MIN)));
-  context_reseed(&contexts, NAME_SPACE);
+  ck_assert(ring_writer_attach(&ring, memory, fc_ring_bytes(FC_RING_SLOTS_MIN)));
+  labels_reseed(&contexts, NAME_SPACE);
   memcpy(hit.prompt, key.prompt.bytes, sizeof hit.prompt);
-  ck_assert(ring_hit(&ring, context_find(&contexts, &key, fc_str_of("ablation")), &hit));
+  ck_assert(ring_writer_add_hit(&ring, labels_find(&contexts, &key, fc_str_of("ablation")), &hit));
   ck_assert_uint_eq(atomic_load(&memory->head), 2);
   doc_check_hex(DOC, "ring", memory + 1, (size_t)2 * FC_RING_SLOT);
   free(memory);
@@ -303,30 +303,30 @@ static uint32_t documented_mask(const char *bits) {
     if (sscanf(line, "| %15[0-9to ] | 0x%" SCNx32 " |", found, &mask) != 2 ||
         strcmp(found, bits) != 0)
       mask = 0;
-  (void)fclose(doc); /* it was only read */
+  (void)fclose(doc); /* a reader has nothing to flush */
   ck_assert_msg(mask != 0, DOC " has no mask of bits %s", bits);
   return mask;
 }
 
-START_TEST(the_documented_bits_say_whether_a_region_lives) {
+START_TEST(owner_bits_of_page_equal_code) {
   static _Alignas(FC_REGION_PAGE) uint8_t memory[16 * FC_REGION_PAGE];
   const uint32_t tid = documented_mask("0 to 29 "), died = documented_mask("30 "),
                  waiters = documented_mask("31 ");
   const uint32_t owners[] = {0, 1, tid, tid | waiters, waiters, died, died | tid, died | waiters};
   struct region_build build;
-  struct region_map map;
+  struct region_reader map;
   ck_assert_uint_eq(tid, FUTEX_TID_MASK);
   ck_assert_uint_eq(died, FUTEX_OWNER_DIED);
   ck_assert_uint_eq(waiters, FUTEX_WAITERS);
   region_build_init(&build, memory, sizeof memory, 1, 4);
-  ck_assert(region_attach(&map, memory, sizeof memory));
+  ck_assert(region_reader_attach(&map, memory, sizeof memory));
   for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++)
     for (uint32_t retired = 0; retired < 2; retired++) {
       atomic_store(&build.header->owner, owners[i]);
       atomic_store(&build.header->retired, retired);
       bool lives = (owners[i] & tid) != 0 && (owners[i] & died) == 0 && retired == 0;
-      ck_assert_msg(region_is_live(&map) == lives, "owner %08" PRIx32 ", retired %u", owners[i],
-                    retired);
+      ck_assert_msg(region_reader_is_live(&map) == lives, "owner %08" PRIx32 ", retired %u",
+                    owners[i], retired);
     }
 }
 END_TEST
@@ -334,16 +334,16 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("region_doc");
   TCase *tests = tcase_create("region_doc");
-  tcase_add_test(tests, the_documented_structs_are_the_layouts);
-  tcase_add_test(tests, the_documented_constants_are_true);
-  tcase_add_test(tests, the_documented_digests_are_computed);
-  tcase_add_test(tests, the_documented_records_are_what_a_client_writes);
-  tcase_add_test(tests, the_documented_bits_say_whether_a_region_lives);
+  tcase_add_test(tests, structs_of_page_equal_layouts);
+  tcase_add_test(tests, constants_of_page_equal_code);
+  tcase_add_test(tests, digests_of_page_equal_code);
+  tcase_add_test(tests, records_of_page_equal_written);
+  tcase_add_test(tests, owner_bits_of_page_equal_code);
   suite_add_tcase(suite, tests);
   TCase *written = tcase_create("written");
   tcase_add_checked_fixture(written, set_up, tear_down);
-  tcase_add_test(written, the_documented_entry_is_what_the_daemon_writes);
-  tcase_add_test(written, the_documented_checksums_are_what_the_daemon_writes);
+  tcase_add_test(written, entry_of_page_equals_stored);
+  tcase_add_test(written, checksums_of_page_equal_stored);
   suite_add_tcase(suite, written);
   return runner_run(suite);
 }

@@ -1,4 +1,4 @@
-/* Which regions have lost their daemon, by the lines of /proc/PID/maps. */
+/* Finds regions without a daemon in lines of /proc/PID/maps. */
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void add(long pid, const char *perms, unsigned long inode) {
   fc_region_uses_add(&uses, pid, line);
 }
 
-START_TEST(readers_without_a_writer_are_dead) {
+START_TEST(region_with_readers_alone_dead) {
   add(10, "rw-s", 5);
   add(11, "r--s", 5);
   add(11, "r--s", 6);
@@ -34,7 +34,7 @@ START_TEST(readers_without_a_writer_are_dead) {
 }
 END_TEST
 
-START_TEST(one_that_is_known_to_live_is_not_dead) {
+START_TEST(region_known_to_live_not_dead) {
   add(11, "r--s", 6);
   add(11, "r--s", 7);
   fc_region_uses_keep_dead(&uses, 6);
@@ -43,7 +43,7 @@ START_TEST(one_that_is_known_to_live_is_not_dead) {
 }
 END_TEST
 
-START_TEST(processes_are_named_once) {
+START_TEST(pids_repeated_listed_once) {
   char text[64], narrow[12];
   add(11, "r--s", 6);
   add(11, "r--s", 6);
@@ -71,13 +71,13 @@ static const char *const others[] = {
     "x-y r--s 00000000 00:01 5   /memfd:fcached-region (deleted)\n",
 };
 
-START_TEST(other_lines_change_nothing) {
+START_TEST(line_of_other_mapping_ignored) {
   fc_region_uses_add(&uses, 1, others[_i]);
   ck_assert_uint_eq(uses.n, 0);
 }
 END_TEST
 
-START_TEST(there_is_a_bound) {
+START_TEST(regions_over_maximum_ignored) {
   for (unsigned long i = 1; i < 3 * FC_REGION_USES_MAX; i++)
     add((long)i, "r--s", i);
   ck_assert_uint_eq(uses.n, FC_REGION_USES_MAX);
@@ -88,11 +88,11 @@ int main(void) {
   Suite *suite = suite_create("region_uses");
   TCase *tc = tcase_create("region_uses");
   tcase_add_checked_fixture(tc, reset, NULL);
-  tcase_add_test(tc, readers_without_a_writer_are_dead);
-  tcase_add_test(tc, one_that_is_known_to_live_is_not_dead);
-  tcase_add_test(tc, processes_are_named_once);
-  tcase_add_loop_test(tc, other_lines_change_nothing, 0, sizeof others / sizeof others[0]);
-  tcase_add_test(tc, there_is_a_bound);
+  tcase_add_test(tc, region_with_readers_alone_dead);
+  tcase_add_test(tc, region_known_to_live_not_dead);
+  tcase_add_test(tc, pids_repeated_listed_once);
+  tcase_add_loop_test(tc, line_of_other_mapping_ignored, 0, sizeof others / sizeof others[0]);
+  tcase_add_test(tc, regions_over_maximum_ignored);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

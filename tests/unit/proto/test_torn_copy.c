@@ -28,8 +28,8 @@ static bool is_all(const uint8_t *bytes, size_t size, uint8_t value) {
   return i == size;
 }
 
-/* The memory ends where it may be touched: a sanitizer sees more. */
-START_TEST(reads_copy_what_was_asked) {
+/* The memory ends behind the last readable byte, so a sanitizer sees a read behind it. */
+START_TEST(read_any_size_copies_exactly) {
   uint8_t to[ROOM];
   for (size_t size = 0; size <= SIZE_MAX_TESTED; size++)
     for (size_t shift = 0; shift < 9; shift += 4) {
@@ -37,7 +37,7 @@ START_TEST(reads_copy_what_was_asked) {
       ck_assert_ptr_nonnull(shared);
       fill(shared, padded(size) + 8, 1);
       memset(to, 0xee, sizeof to);
-      fc_shared_read(to + shift, shared + 8, size);
+      fc_torn_read(to + shift, shared + 8, size);
       ck_assert(memcmp(to + shift, shared + 8, size) == 0);
       ck_assert(is_all(to, shift, 0xee));
       ck_assert(is_all(to + shift + size, sizeof to - shift - size, 0xee));
@@ -46,7 +46,7 @@ START_TEST(reads_copy_what_was_asked) {
 }
 END_TEST
 
-START_TEST(writes_copy_and_zero_the_padding) {
+START_TEST(write_any_size_zeroes_padding) {
   uint8_t from[ROOM];
   fill(from, sizeof from, 2);
   for (size_t size = 0; size <= SIZE_MAX_TESTED; size++)
@@ -54,7 +54,7 @@ START_TEST(writes_copy_and_zero_the_padding) {
       uint8_t *shared = aligned_alloc(8, padded(size) + 16);
       ck_assert_ptr_nonnull(shared);
       memset(shared, 0xee, padded(size) + 16);
-      fc_shared_write(shared + 8, from + shift, size);
+      fc_torn_write(shared + 8, from + shift, size);
       ck_assert(memcmp(shared + 8, from + shift, size) == 0);
       ck_assert(is_all(shared + 8 + size, padded(size) - size, 0));
       ck_assert(is_all(shared, 8, 0xee));
@@ -64,11 +64,11 @@ START_TEST(writes_copy_and_zero_the_padding) {
 }
 END_TEST
 
-START_TEST(zeroes_what_was_asked_alone) {
+START_TEST(zero_any_size_keeps_neighbours) {
   static uint8_t shared[3 * 4096 + 64] __attribute__((aligned(8)));
   for (size_t size = 0; size <= sizeof shared - 16; size += size < SIZE_MAX_TESTED ? 8 : 1016) {
     fill(shared, sizeof shared, 5);
-    fc_shared_zero(shared + 8, size);
+    fc_torn_zero(shared + 8, size);
     ck_assert(is_all(shared + 8, size, 0));
     for (size_t i = 0; i < 8; i++)
       ck_assert(shared[i] == (uint8_t)(i * 7u + 5u) &&
@@ -78,28 +78,28 @@ START_TEST(zeroes_what_was_asked_alone) {
 }
 END_TEST
 
-START_TEST(moves_down_over_themselves_by_any_distance) {
+START_TEST(move_down_overlapping_keeps_bytes) {
   static uint8_t expected[2 * ROOM], shared[2 * ROOM] __attribute__((aligned(8)));
   for (size_t size = 0; size <= SIZE_MAX_TESTED; size += 8)
     for (size_t distance = 8; distance <= SIZE_MAX_TESTED; distance += distance < 160 ? 8 : 104) {
       fill(shared, sizeof shared, 3);
       memcpy(expected, shared, sizeof expected);
       memmove(expected + 8, expected + 8 + distance, size);
-      fc_shared_move_down(shared + 8, shared + 8 + distance, size);
+      fc_torn_move_down(shared + 8, shared + 8 + distance, size);
       ck_assert_msg(memcmp(shared, expected, sizeof shared) == 0, "%zu bytes by %zu", size,
                     distance);
     }
 }
 END_TEST
 
-START_TEST(large_values_are_whole) {
+START_TEST(read_large_value_whole) {
   const size_t size = 1000003;
   uint8_t *from = malloc(size), *to = malloc(size);
   uint8_t *shared = aligned_alloc(8, padded(size));
   ck_assert(from != NULL && to != NULL && shared != NULL);
   fill(from, size, 4);
-  fc_shared_write(shared, from, size);
-  fc_shared_read(to, shared, size);
+  fc_torn_write(shared, from, size);
+  fc_torn_read(to, shared, size);
   ck_assert(memcmp(from, to, size) == 0);
   free(from);
   free(to);
@@ -110,11 +110,11 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("shared");
   TCase *tcase = tcase_create("shared");
-  tcase_add_test(tcase, reads_copy_what_was_asked);
-  tcase_add_test(tcase, writes_copy_and_zero_the_padding);
-  tcase_add_test(tcase, zeroes_what_was_asked_alone);
-  tcase_add_test(tcase, moves_down_over_themselves_by_any_distance);
-  tcase_add_test(tcase, large_values_are_whole);
+  tcase_add_test(tcase, read_any_size_copies_exactly);
+  tcase_add_test(tcase, write_any_size_zeroes_padding);
+  tcase_add_test(tcase, zero_any_size_keeps_neighbours);
+  tcase_add_test(tcase, move_down_overlapping_keeps_bytes);
+  tcase_add_test(tcase, read_large_value_whole);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

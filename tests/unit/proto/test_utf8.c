@@ -7,7 +7,7 @@
 
 #include "tests/support/runner.h"
 
-START_TEST(a_character_has_its_number) {
+START_TEST(char_decoded_gives_its_number) {
   static const struct {
     const char *text;
     size_t length;
@@ -42,8 +42,8 @@ static void check_clean(const char *text, const char *want) {
   ck_assert_mem_eq(buf, want, size);
 }
 
-/* Python's str.splitlines ends a line at each of these; a terminal obeys the others. */
-START_TEST(clean_text_is_one_line) {
+/* Python's str.splitlines ends a line at some of these, and a terminal obeys the others. */
+START_TEST(text_cleaned_is_one_line) {
   check_clean("", "");
   check_clean("plain", "plain");
   check_clean("na\xc3\xafve \xe5\x90\x8d \xf0\x9f\x98\x80",
@@ -66,8 +66,9 @@ START_TEST(clean_text_is_one_line) {
 }
 END_TEST
 
-/* The first and the last of each row; those beside it are seen, or belong to no row. */
-START_TEST(what_is_not_seen_does_not_fit) {
+/* The first and the last of each range do not fit. Their neighbours outside fit, or belong to no
+ * range. */
+START_TEST(char_invisible_does_not_fit_line) {
   static const struct {
     uint32_t first, last;
   } unfit[] = {
@@ -89,7 +90,7 @@ END_TEST
 
 /* Letters, signs and spaces of many scripts, also those that Unicode counts as format characters
  * but that are seen, as the Arabic sign of a number; and what joins the letter before it. */
-START_TEST(what_is_seen_fits) {
+START_TEST(char_visible_fits_line) {
   static const uint32_t seen[] = {' ',    '~',     0xa0,    0xe9,    0x301,   0x5d0,  0x600,
                                   0x627,  0x6dd,   0x8e2,   0x915,   0x1100,  0x1161, 0x180a,
                                   0x2003, 0x2027,  0x202f,  0x205f,  0x3000,  0x540d, 0xac00,
@@ -99,7 +100,7 @@ START_TEST(what_is_seen_fits) {
 }
 END_TEST
 
-START_TEST(clean_text_has_nothing_unseen) {
+START_TEST(text_cleaned_has_no_invisible_char) {
   check_clean("a\xc2\xad"
               "b\xe2\x80\x8b"
               "c\xef\xbb\xbf"
@@ -113,11 +114,11 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("utf8");
   TCase *tests = tcase_create("utf8");
-  tcase_add_test(tests, a_character_has_its_number);
-  tcase_add_test(tests, clean_text_is_one_line);
-  tcase_add_test(tests, what_is_not_seen_does_not_fit);
-  tcase_add_test(tests, what_is_seen_fits);
-  tcase_add_test(tests, clean_text_has_nothing_unseen);
+  tcase_add_test(tests, char_decoded_gives_its_number);
+  tcase_add_test(tests, text_cleaned_is_one_line);
+  tcase_add_test(tests, char_invisible_does_not_fit_line);
+  tcase_add_test(tests, char_visible_fits_line);
+  tcase_add_test(tests, text_cleaned_has_no_invisible_char);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
 }

@@ -1,4 +1,4 @@
-/* How time is added up: shares of overlapping waits, parts of a whole, sums that do not wrap. */
+/* Shares of overlapping waits, parts of a whole, and sums that do not wrap. */
 #include "proto/wall.h"
 
 #include <check.h>
@@ -18,15 +18,15 @@ static void set_up(void) {
 
 static void tear_down(void) {}
 
-START_TEST(a_wait_alone_is_charged_its_time) {
+START_TEST(wait_single_charged_its_time) {
   uint64_t begun = fc_waits_begin(&waits, 1000);
   ck_assert_uint_eq(fc_waits_end(&waits, begun, 1777), 777);
-  begun = fc_waits_begin(&waits, 5000); /* what passed between the two is nobody's */
+  begun = fc_waits_begin(&waits, 5000); /* the time between the two is not charged */
   ck_assert_uint_eq(fc_waits_end(&waits, begun, 5001), 1);
 }
 END_TEST
 
-START_TEST(waits_that_end_together_are_charged_evenly) {
+START_TEST(waits_ending_together_charged_evenly) {
   uint64_t begun[7], sum = 0;
   for (unsigned i = 0; i < 7; i++)
     begun[i] = fc_waits_begin(&waits, 100);
@@ -40,7 +40,7 @@ START_TEST(waits_that_end_together_are_charged_evenly) {
 }
 END_TEST
 
-START_TEST(each_moment_is_divided_among_those_that_wait_then) {
+START_TEST(waits_overlapping_share_each_moment) {
   uint64_t a = fc_waits_begin(&waits, 0);
   uint64_t b = fc_waits_begin(&waits, 100);
   uint64_t c = fc_waits_begin(&waits, 200);
@@ -50,7 +50,7 @@ START_TEST(each_moment_is_divided_among_those_that_wait_then) {
 }
 END_TEST
 
-START_TEST(a_time_that_goes_back_is_no_time) {
+START_TEST(wait_time_going_back_charged_nothing) {
   uint64_t begun = fc_waits_begin(&waits, 1000);
   ck_assert_uint_eq(fc_waits_end(&waits, begun, 400), 0);
   begun = fc_waits_begin(&waits, 300);
@@ -58,8 +58,8 @@ START_TEST(a_time_that_goes_back_is_no_time) {
 }
 END_TEST
 
-/* Whatever the order: together they are charged the time during which there was any, exactly. */
-START_TEST(the_charges_add_up_to_the_time_with_a_wait) {
+/* In any order, the charges together are exactly the time with at least one wait. */
+START_TEST(waits_random_charges_add_up) {
   uint64_t begun[WAITS], now_ns = 0, any_ns = 0, charged_ns = 0;
   unsigned n = 0, kept_busy = 0;
   srandom((unsigned)_i);
@@ -83,7 +83,7 @@ START_TEST(the_charges_add_up_to_the_time_with_a_wait) {
 }
 END_TEST
 
-START_TEST(parts_add_up_to_the_whole) {
+START_TEST(parts_of_total_add_up) {
   const uint64_t totals[] = {0, 1, 999, 1000000007, UINT64_MAX, UINT64_MAX - 1};
   for (unsigned i = 0; i < sizeof totals / sizeof totals[0]; i++) {
     uint64_t left_ns = totals[i], sum = 0;
@@ -101,7 +101,7 @@ START_TEST(parts_add_up_to_the_whole) {
 }
 END_TEST
 
-START_TEST(a_sum_stays_at_its_maximum) {
+START_TEST(sum_at_maximum_stays) {
   uint64_t sum = UINT64_MAX - 5;
   fc_sum_add(&sum, 5);
   ck_assert_uint_eq(sum, UINT64_MAX);
@@ -116,13 +116,13 @@ int main(void) {
   Suite *suite = suite_create("wall");
   TCase *tcase = tcase_create("wall");
   tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, a_wait_alone_is_charged_its_time);
-  tcase_add_test(tcase, waits_that_end_together_are_charged_evenly);
-  tcase_add_test(tcase, each_moment_is_divided_among_those_that_wait_then);
-  tcase_add_test(tcase, a_time_that_goes_back_is_no_time);
-  tcase_add_loop_test(tcase, the_charges_add_up_to_the_time_with_a_wait, 0, 20);
-  tcase_add_test(tcase, parts_add_up_to_the_whole);
-  tcase_add_test(tcase, a_sum_stays_at_its_maximum);
+  tcase_add_test(tcase, wait_single_charged_its_time);
+  tcase_add_test(tcase, waits_ending_together_charged_evenly);
+  tcase_add_test(tcase, waits_overlapping_share_each_moment);
+  tcase_add_test(tcase, wait_time_going_back_charged_nothing);
+  tcase_add_loop_test(tcase, waits_random_charges_add_up, 0, 20);
+  tcase_add_test(tcase, parts_of_total_add_up);
+  tcase_add_test(tcase, sum_at_maximum_stays);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

@@ -1,69 +1,44 @@
-/* What a recorded hit is good for: order, counters, trace. */
+/* How a recorded hit is applied: LRU order, counters, trace. */
 #include "daemon/rings/hits.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "daemon/store/namespace_table.h"
 #include "daemon/store/store_clear.h"
-#include "tests/support/private_store.h"
-#include "tests/support/ring_builder.h"
+#include "tests/support/rings_fixture.h"
 #include "tests/support/runner.h"
-#include "tests/support/traced.h"
 
 #define SECOND UINT64_C(1000000000)
 
-static struct region region;
-static struct store store;
-static struct namespace_table table;
-static struct namespace *ns;
-static struct counters counters; /* of the daemon */
-static struct traced traced;
 static struct ring_context context;
 static struct hits_account account;
-static struct client_time client_time;
 static struct client_clock now;
 
 static void set_up(void) {
-  private_store_init(&store, &region, 1 << 20, 4096, 7);
-  namespace_table_init(&table, &store, 8);
-  ck_assert_int_eq(namespace_table_open(&table, fc_str_of("ns"), NULL, &ns), 0);
-  traced_start(&traced);
-  memset(&counters, 0, sizeof counters);
+  rings_fixture_start();
   context = (struct ring_context){.op_size = 2, .view_size = 4, .names = "opbaseprobe"};
   now = (struct client_clock){.now_ns = 100 * SECOND, .real_ns = 1000 * SECOND};
-  account = (struct hits_account){.store = &store,
-                                  .ns = ns,
-                                  .counters = &counters,
-                                  .trace = &traced.trace,
-                                  .name_space = ns->name,
+  account = (struct hits_account){.store = &fix.store,
+                                  .ns = fix.ns,
+                                  .counters = &fix.counters,
+                                  .trace = &fix.traced.trace,
+                                  .name_space = fix.ns->name,
                                   .client = fc_str_of("client"),
                                   .origin = 5,
                                   .started_ns = 30 * SECOND,
-                                  .time = &client_time};
-  client_time = (struct client_time){.since_ns = 40 * SECOND};
-}
-
-static void tear_down(void) {
-  traced_end(&traced);
-  namespace_table_deinit(&table);
-  private_store_deinit(&store, &region);
-}
-
-static struct fc_key key_of(uint32_t n) {
-  return (struct fc_key){.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n};
+                                  .time = &fix.time};
+  fix.time.since_ns = 40 * SECOND;
 }
 
 static void put(uint32_t n) {
-  struct fc_key key = key_of(n);
+  struct fc_key key = ring_client_key(n);
   struct store_put_info info = {.origin = 3, .compute_ns = 7, .now_ns = 1};
-  ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
+  ck_assert_int_eq(store_put(&fix.store, fix.ns, &key, "v", 1, &info), FC_STORED);
 }
 
 static struct ring_hit hit_on(uint32_t n) {
-  struct fc_key key = key_of(n);
-  struct ring_hit hit = {.record = ring_writer_hit_on(ns->seed, 0, &key), .context = &context};
+  struct fc_key key = ring_client_key(n);
+  struct ring_hit hit = {.record = ring_builder_hit_on(fix.ns->seed, 0, &key), .context = &context};
   hit.record.end_ns = 99 * SECOND;
   hit.record.wall_ns = 10;
   hit.record.compute_ns = 20;
@@ -79,12 +54,12 @@ static size_t apply(struct ring_hit *hit) {
 }
 
 static struct entry *find(uint32_t n) {
-  struct fc_key key = key_of(n);
-  return store_peek(&store, ns, &key);
+  struct fc_key key = ring_client_key(n);
+  return store_peek(&fix.store, fix.ns, &key);
 }
 
 static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint64_t shared) {
-  const struct counters *sets[] = {&counters, &ns->counters};
+  const struct counters *sets[] = {&fix.counters, &fix.ns->counters};
   for (int i = 0; i < 2; i++) {
     ck_assert_uint_eq(sets[i]->hits, n);
     ck_assert_uint_eq(sets[i]->scoring_wall_ns, wall_ns);
@@ -94,18 +69,18 @@ static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint
   }
 }
 
-START_TEST(a_hit_promotes_counts_and_traces) {
+START_TEST(hit_promotes_counts_and_traces) {
   put(1);
   put(2);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
-  ck_assert_ptr_eq(store_newest(&store, ns), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, fix.ns), find(1));
   ck_assert_uint_eq(find(1)->hits, 1);
   ck_assert_uint_eq(find(1)->last_use_ns, 99 * SECOND);
-  ck_assert_uint_eq(ns->last_use_ns, 99 * SECOND);
+  ck_assert_uint_eq(fix.ns->last_use_ns, 99 * SECOND);
   assert_counted(1, 10, 20, 1);
-  ck_assert_str_eq(traced_text(&traced),
+  ck_assert_str_eq(traced_text(&fix.traced),
                    "{\"ts\": 999.000000, \"probe\": null, \"view_id\": \"base\", \"prompt_hash\": "
                    "\"00000000000000000000000000000000\", \"top_k\": 1, \"op\": \"op\", "
                    "\"wall_ms\": 0.000010, \"hit\": true, \"namespace\": \"ns\", \"client\": "
@@ -113,15 +88,15 @@ START_TEST(a_hit_promotes_counts_and_traces) {
 }
 END_TEST
 
-START_TEST(the_probe_of_the_context_is_traced) {
+START_TEST(hit_with_probe_traced) {
   context.probe_size = 5;
   struct ring_hit hit = hit_on(1);
-  (void)apply(&hit); /* one, as ever */
-  ck_assert_uint_eq(traced_count(&traced, "\"probe\": \"probe\""), 1);
+  (void)apply(&hit); /* 1, as in the other tests */
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"probe\": \"probe\""), 1);
 }
 END_TEST
 
-START_TEST(ones_own_entry_is_not_shared) {
+START_TEST(hit_on_own_entry_not_shared) {
   struct ring_hit hit = hit_on(1);
   hit.record.origin = 5;
   ck_assert_uint_eq(apply(&hit), 1);
@@ -129,50 +104,51 @@ START_TEST(ones_own_entry_is_not_shared) {
 }
 END_TEST
 
-START_TEST(a_whole_batch_in_order) {
-  struct ring_hit hits[RING_BATCH];
-  struct hits_account *accounts[RING_BATCH];
-  for (uint32_t i = 0; i < RING_BATCH; i++)
+START_TEST(batch_promotes_in_order) {
+  struct ring_hit hits[RING_READER_BATCH];
+  struct hits_account *accounts[RING_READER_BATCH];
+  for (uint32_t i = 0; i < RING_READER_BATCH; i++)
     put(i);
-  for (uint32_t i = 0; i < RING_BATCH; i++) {
-    hits[i] = hit_on(RING_BATCH - 1 - i);
+  for (uint32_t i = 0; i < RING_READER_BATCH; i++) {
+    hits[i] = hit_on(RING_READER_BATCH - 1 - i);
     accounts[i] = &account;
   }
-  ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_BATCH), RING_BATCH);
-  assert_counted(RING_BATCH, RING_BATCH * 10, RING_BATCH * 20, RING_BATCH);
-  const struct entry *at = store_oldest(&store, NULL);
-  for (uint32_t i = RING_BATCH; i-- > 0; at = store_newer(&store, NULL, at))
+  ck_assert_uint_eq(hits_count(accounts, &now, hits, RING_READER_BATCH), RING_READER_BATCH);
+  assert_counted(RING_READER_BATCH, RING_READER_BATCH * 10, RING_READER_BATCH * 20,
+                 RING_READER_BATCH);
+  const struct entry *at = store_oldest(&fix.store, NULL);
+  for (uint32_t i = RING_READER_BATCH; i-- > 0; at = store_newer(&fix.store, NULL, at))
     ck_assert_ptr_eq(at, find(i));
 }
 END_TEST
 
-START_TEST(an_entry_that_is_gone_counts_all_the_same) {
+START_TEST(hit_on_removed_entry_counted) {
   put(1);
   struct store_select all = {0};
-  ck_assert_uint_eq(store_clear_all(&store, &all), 1);
+  ck_assert_uint_eq(store_clear_all(&fix.store, &all), 1);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
   assert_counted(1, 10, 20, 1);
-  ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
-  ck_assert_uint_eq(store.entries, 0);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\n"), 1);
+  ck_assert_uint_eq(fix.store.entries, 0);
 }
 END_TEST
 
-START_TEST(an_entry_that_a_clear_has_doomed_is_not_promoted) {
+START_TEST(hit_on_entry_pending_delete_not_promoted) {
   struct store_clear clear;
   struct store_select all = {0};
   put(1);
   put(2);
-  store_clear_start(&store, &clear, &all);
+  store_clear_start(&fix.store, &clear, &all);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_uint_eq(entry_key(store_oldest(&store, NULL)).top_k, 1);
-  ck_assert(store_clear_step(&store, &clear, 10));
+  ck_assert_uint_eq(entry_key(store_oldest(&fix.store, NULL)).top_k, 1);
+  ck_assert(store_clear_step(&fix.store, &clear, 10));
   ck_assert_uint_eq(clear.removed, 2);
 }
 END_TEST
 
-START_TEST(a_wrong_digest_finds_nothing) {
+START_TEST(hit_wrong_digest_promotes_nothing) {
   put(1);
   put(2);
   struct ring_hit hit = hit_on(1);
@@ -183,10 +159,10 @@ START_TEST(a_wrong_digest_finds_nothing) {
 }
 END_TEST
 
-START_TEST(a_hint_may_be_anything) {
+START_TEST(hit_wrong_hint_found_by_key) {
   put(1);
   put(2);
-  store_remove(&store, find(1));
+  store_remove(&fix.store, find(1));
   put(3); /* where 1 was */
   const uint32_t hints[] = {0, 1, 2, 1023, 1024, UINT32_MAX};
   uint64_t n = sizeof hints / sizeof hints[0];
@@ -205,7 +181,7 @@ START_TEST(a_hint_may_be_anything) {
 END_TEST
 
 /* What else the record says goes into the trace as written. */
-START_TEST(a_true_hint_needs_the_digest_alone_and_another_the_whole_key) {
+START_TEST(hit_right_hint_checks_digest_only) {
   put(1);
   struct ring_hit hit = hit_on(1);
   hit.record.top_k = 9;
@@ -216,77 +192,55 @@ START_TEST(a_true_hint_needs_the_digest_alone_and_another_the_whole_key) {
   ck_assert_uint_eq(apply(&hit), 1);
   ck_assert_uint_eq(find(1)->hits, 1);
   assert_counted(2, 20, 40, 2);
-  ck_assert_uint_eq(traced_count(&traced, "\"top_k\": 9"), 2);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"top_k\": 9"), 2);
 }
 END_TEST
 
-START_TEST(an_unrecorded_hit_promotes_alone) {
+START_TEST(unrecorded_hit_only_promotes) {
   put(1);
   put(2);
   struct ring_hit hit = hit_on(1);
   hit.record.flags = FC_RING_UNRECORDED;
   ck_assert_uint_eq(apply(&hit), 0);
-  ck_assert_ptr_eq(store_newest(&store, NULL), find(1));
+  ck_assert_ptr_eq(store_newest(&fix.store, NULL), find(1));
   assert_counted(0, 0, 0, 0);
-  ck_assert_str_eq(traced_text(&traced), "");
+  ck_assert_str_eq(traced_text(&fix.traced), "");
 }
 END_TEST
 
-START_TEST(wall_times_are_at_most_the_time_that_there_was) {
+START_TEST(wall_time_bounded_by_connected_time) {
   struct ring_hit hit = hit_on(1);
   hit.record.wall_ns = UINT64_MAX;
   ck_assert_uint_eq(apply(&hit), 1);
   assert_counted(1, 60 * SECOND, 20, 1); /* since it connected */
   hit.record.wall_ns = UINT64_MAX;
   ck_assert_uint_eq(apply(&hit), 1);
-  assert_counted(2, 60 * SECOND, 40, 2); /* and nothing is left of that */
+  assert_counted(2, 60 * SECOND, 40, 2); /* all of that is charged */
   now.now_ns += SECOND;
   for (int i = 0; i < 3; i++) {
     hit.record.wall_ns = SECOND / 2;
     ck_assert_uint_eq(apply(&hit), 1);
   }
   assert_counted(5, 61 * SECOND, 100, 5);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 60000.000000"), 1);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 500.000000"), 2);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 0.000000"), 2); /* the line is the count */
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 60000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 500.000000"), 2);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"wall_ms\": 0.000000"),
+                    2); /* the line is the count */
 }
 END_TEST
 
-/* The records are read a second time for their lines, and what is charged was decided before. */
-START_TEST(lines_that_are_owed_add_up_to_what_was_charged) {
-  struct hits_account *const accounts[] = {&account, &account, &account};
-  struct ring_hit claims[3] = {hit_on(1), hit_on(2), hit_on(3)}, hits[3], lines[3];
-  claims[0].record.wall_ns = 20 * SECOND;
-  claims[1].record.wall_ns = 50 * SECOND; /* more than the rest of its 60 s */
-  claims[2].record.wall_ns = UINT64_MAX;
-  memcpy(hits, claims, sizeof hits);
-  memcpy(lines, claims, sizeof lines);
-  ck_assert_uint_eq(hits_count(accounts, &now, hits, 3), 3);
-  hits_owe(&account, hits, 3);
-  now.now_ns += 100 * SECOND; /* much later */
-  now.real_ns += 100 * SECOND;
-  hits_settle(&account, lines, 3);
-  hits_trace(&account, &now, lines, 3);
-  assert_counted(3, 60 * SECOND, 60, 3);
-  ck_assert_uint_eq(account.owed_ns, 0);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 20000.000000"), 1);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 40000.000000"), 1);
-  ck_assert_uint_eq(traced_count(&traced, "\"wall_ms\": 0.000000"), 1);
-}
-END_TEST
-
-/* It started 70 s ago: what a ring holds, and a hit each 50 ns since then. */
-START_TEST(unrecorded_hits_are_at_most_those_that_there_can_be) {
+/* The daemon started 70 s ago: a whole ring, and a hit each 50 ns since then. */
+START_TEST(unrecorded_count_bounded_by_uptime) {
   uint64_t most = FC_RING_SLOTS_MAX + 70 * SECOND / 50;
-  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, 7), 7);
-  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, UINT64_MAX), most - 7);
-  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns, UINT64_MAX), 0);
-  ck_assert_uint_eq(hits_unrecorded(&account, now.now_ns + 500, UINT64_MAX), 10);
+  ck_assert_uint_eq(hits_count_unrecorded(&account, now.now_ns, 7), 7);
+  ck_assert_uint_eq(hits_count_unrecorded(&account, now.now_ns, UINT64_MAX), most - 7);
+  ck_assert_uint_eq(hits_count_unrecorded(&account, now.now_ns, UINT64_MAX), 0);
+  ck_assert_uint_eq(hits_count_unrecorded(&account, now.now_ns + 500, UINT64_MAX), 10);
 }
 END_TEST
 
-/* Of one client's lines none is stamped before the one before it, whatever its records say. */
-START_TEST(stamps_do_not_go_back) {
+/* No line of a client is stamped before its previous line, whatever the records say. */
+START_TEST(trace_stamps_never_go_back) {
   uint64_t ends[] = {90, 80, 95, 95, 41, 99};
   const char *stamps[] = {"\"ts\": 990.000000", "\"ts\": 995.000000", "\"ts\": 999.000000"};
   const unsigned lines[] = {2, 3, 1};
@@ -296,11 +250,11 @@ START_TEST(stamps_do_not_go_back) {
     ck_assert_uint_eq(apply(&hit), 1);
   }
   for (size_t i = 0; i < 3; i++)
-    ck_assert_uint_eq(traced_count(&traced, stamps[i]), lines[i]);
+    ck_assert_uint_eq(traced_count(&fix.traced, stamps[i]), lines[i]);
 }
 END_TEST
 
-START_TEST(compute_times_are_bounded) {
+START_TEST(compute_time_bounded) {
   struct ring_hit hit = hit_on(1);
   hit.record.compute_ns = UINT64_MAX;
   for (int i = 0; i < 3; i++)
@@ -309,47 +263,46 @@ START_TEST(compute_times_are_bounded) {
 }
 END_TEST
 
-/* Another time namespace, or a lie. */
-START_TEST(a_time_that_cannot_be_is_now) {
-  uint64_t ends[] = {0, client_time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
+/* The client is in another time namespace, or lies. */
+START_TEST(impossible_time_becomes_now) {
+  uint64_t ends[] = {0, fix.time.since_ns - 1, now.now_ns + 1, UINT64_MAX};
   put(1);
   struct ring_hit hit = hit_on(1);
   hit.record.end_ns = ends[_i];
   ck_assert_uint_eq(apply(&hit), 1);
   ck_assert_uint_eq(find(1)->last_use_ns, now.now_ns);
-  ck_assert_uint_eq(traced_count(&traced, "\"ts\": 1000.000000"), 1);
+  ck_assert_uint_eq(traced_count(&fix.traced, "\"ts\": 1000.000000"), 1);
 }
 END_TEST
 
-START_TEST(a_trace_that_is_off_costs_nothing) {
-  trace_off(&traced.trace);
+START_TEST(trace_off_no_events) {
+  trace_off(&fix.traced.trace);
   struct ring_hit hit = hit_on(1);
   ck_assert_uint_eq(apply(&hit), 1);
-  ck_assert_uint_eq(traced.trace.events, 0);
+  ck_assert_uint_eq(fix.traced.trace.events, 0);
 }
 END_TEST
 
 int main(void) {
   Suite *suite = suite_create("hits");
   TCase *tcase = tcase_create("hits");
-  tcase_add_checked_fixture(tcase, set_up, tear_down);
-  tcase_add_test(tcase, a_hit_promotes_counts_and_traces);
-  tcase_add_test(tcase, the_probe_of_the_context_is_traced);
-  tcase_add_test(tcase, ones_own_entry_is_not_shared);
-  tcase_add_test(tcase, a_whole_batch_in_order);
-  tcase_add_test(tcase, an_entry_that_is_gone_counts_all_the_same);
-  tcase_add_test(tcase, an_entry_that_a_clear_has_doomed_is_not_promoted);
-  tcase_add_test(tcase, a_wrong_digest_finds_nothing);
-  tcase_add_test(tcase, a_hint_may_be_anything);
-  tcase_add_test(tcase, a_true_hint_needs_the_digest_alone_and_another_the_whole_key);
-  tcase_add_test(tcase, an_unrecorded_hit_promotes_alone);
-  tcase_add_test(tcase, wall_times_are_at_most_the_time_that_there_was);
-  tcase_add_test(tcase, lines_that_are_owed_add_up_to_what_was_charged);
-  tcase_add_test(tcase, unrecorded_hits_are_at_most_those_that_there_can_be);
-  tcase_add_test(tcase, stamps_do_not_go_back);
-  tcase_add_test(tcase, compute_times_are_bounded);
-  tcase_add_loop_test(tcase, a_time_that_cannot_be_is_now, 0, 4);
-  tcase_add_test(tcase, a_trace_that_is_off_costs_nothing);
+  tcase_add_checked_fixture(tcase, set_up, rings_fixture_end);
+  tcase_add_test(tcase, hit_promotes_counts_and_traces);
+  tcase_add_test(tcase, hit_with_probe_traced);
+  tcase_add_test(tcase, hit_on_own_entry_not_shared);
+  tcase_add_test(tcase, batch_promotes_in_order);
+  tcase_add_test(tcase, hit_on_removed_entry_counted);
+  tcase_add_test(tcase, hit_on_entry_pending_delete_not_promoted);
+  tcase_add_test(tcase, hit_wrong_digest_promotes_nothing);
+  tcase_add_test(tcase, hit_wrong_hint_found_by_key);
+  tcase_add_test(tcase, hit_right_hint_checks_digest_only);
+  tcase_add_test(tcase, unrecorded_hit_only_promotes);
+  tcase_add_test(tcase, wall_time_bounded_by_connected_time);
+  tcase_add_test(tcase, unrecorded_count_bounded_by_uptime);
+  tcase_add_test(tcase, trace_stamps_never_go_back);
+  tcase_add_test(tcase, compute_time_bounded);
+  tcase_add_loop_test(tcase, impossible_time_becomes_now, 0, 4);
+  tcase_add_test(tcase, trace_off_no_events);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

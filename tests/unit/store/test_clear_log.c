@@ -1,4 +1,4 @@
-/* Which puts a log of clears calls stale. */
+/* The log of clears: which generations are stale. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static bool stale(const struct clear_log *log, uint64_t generation, const char *
   return clear_log_stale(log, generation, &key);
 }
 
-START_TEST(test_nothing_is_stale_without_a_clear) {
+START_TEST(generation_without_clears_fresh) {
   struct clear_log log;
   clear_log_init(&log, 1);
   ck_assert(!stale(&log, 1, "base", "op"));
@@ -22,7 +22,7 @@ START_TEST(test_nothing_is_stale_without_a_clear) {
 }
 END_TEST
 
-START_TEST(test_what_began_before_the_log_is_stale) {
+START_TEST(generation_before_log_stale) {
   struct clear_log log;
   clear_log_init(&log, 7);
   ck_assert(stale(&log, 6, "base", "op"));
@@ -31,7 +31,7 @@ START_TEST(test_what_began_before_the_log_is_stale) {
 }
 END_TEST
 
-START_TEST(test_a_clear_of_all_makes_all_before_it_stale) {
+START_TEST(clear_of_all_makes_earlier_stale) {
   struct clear_log log;
   clear_log_init(&log, 1);
   clear_log_add(&log, 2, any, any);
@@ -40,7 +40,7 @@ START_TEST(test_a_clear_of_all_makes_all_before_it_stale) {
 }
 END_TEST
 
-START_TEST(test_view_and_op_select) {
+START_TEST(clear_with_names_makes_matching_stale) {
   struct clear_log log;
   clear_log_init(&log, 1);
   clear_log_add(&log, 2, fc_str_of("ft"), any);
@@ -54,12 +54,12 @@ START_TEST(test_view_and_op_select) {
   ck_assert(!stale(&log, 4, "base", "roll"));
   ck_assert(!stale(&log, 1, "base", "x"));
   ck_assert(!stale(&log, 3, "ft", "roll"));
-  /* op and view are not mixed up */
+  /* names swapped */
   ck_assert(!stale(&log, 1, "dist", "ft"));
 }
 END_TEST
 
-START_TEST(test_what_is_forgotten_counts_as_stale) {
+START_TEST(generation_before_forgotten_clear_stale) {
   struct clear_log log;
   clear_log_init(&log, 1);
   char view[16];
@@ -67,7 +67,7 @@ START_TEST(test_what_is_forgotten_counts_as_stale) {
     snprintf(view, sizeof view, "v%u", i);
     clear_log_add(&log, 2 + i, fc_str_of(view), any);
   }
-  /* the clear of generation 2 was pushed out: who began before it is stale, whatever the key */
+  /* the clear of generation 2 is no longer in the log, so all before it is stale */
   ck_assert(stale(&log, 1, "other", "op"));
   ck_assert(!stale(&log, 2, "other", "op"));
   ck_assert(stale(&log, 2, "v1", "op"));
@@ -77,7 +77,7 @@ START_TEST(test_what_is_forgotten_counts_as_stale) {
 }
 END_TEST
 
-START_TEST(test_a_repeated_clear_takes_one_record) {
+START_TEST(clear_repeated_takes_one_record) {
   struct clear_log log;
   clear_log_init(&log, 1);
   clear_log_add(&log, 2, fc_str_of("ft"), any);
@@ -91,7 +91,7 @@ START_TEST(test_a_repeated_clear_takes_one_record) {
 }
 END_TEST
 
-START_TEST(test_a_wider_clear_covers_a_narrower_one_and_not_the_reverse) {
+START_TEST(clear_wider_covers_narrower) {
   struct clear_log log;
   clear_log_init(&log, 1);
   clear_log_add(&log, 2, fc_str_of("base"), fc_str_of("op"));
@@ -108,13 +108,13 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("clear_log");
   TCase *tcase = tcase_create("clear_log");
-  tcase_add_test(tcase, test_nothing_is_stale_without_a_clear);
-  tcase_add_test(tcase, test_what_began_before_the_log_is_stale);
-  tcase_add_test(tcase, test_a_clear_of_all_makes_all_before_it_stale);
-  tcase_add_test(tcase, test_view_and_op_select);
-  tcase_add_test(tcase, test_what_is_forgotten_counts_as_stale);
-  tcase_add_test(tcase, test_a_repeated_clear_takes_one_record);
-  tcase_add_test(tcase, test_a_wider_clear_covers_a_narrower_one_and_not_the_reverse);
+  tcase_add_test(tcase, generation_without_clears_fresh);
+  tcase_add_test(tcase, generation_before_log_stale);
+  tcase_add_test(tcase, clear_of_all_makes_earlier_stale);
+  tcase_add_test(tcase, clear_with_names_makes_matching_stale);
+  tcase_add_test(tcase, generation_before_forgotten_clear_stale);
+  tcase_add_test(tcase, clear_repeated_takes_one_record);
+  tcase_add_test(tcase, clear_wider_covers_narrower);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

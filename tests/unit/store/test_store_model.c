@@ -1,329 +1,167 @@
-/* Random operations against a model that is too simple to be wrong: one flat
- * array, searched from end to end. After every operation the results agree, and
- * every so often all figures, all entries and their order. */
+/* Random operations on a store, compared with a model after each. At intervals all counters, all
+ * entries, their order and the store's own structures are compared or checked. */
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "daemon/store/namespace_table.h"
-#include "daemon/store/store_clear.h"
 #include "daemon/store/store_list.h"
-#include "tests/support/private_store.h"
+#include "tests/support/cache_model.h"
+#include "tests/support/expect.h"
 #include "tests/support/runner.h"
+#include "tests/support/seeded_values.h"
 
-#define OPERATIONS 250000u
+#define OPERATIONS 100000u
 #define SPACES 3u
 #define OPS 2u
-#define VIEWS 3u
-#define PROMPTS 12u
-#define RECORDS (SPACES * OPS * VIEWS * PROMPTS)
+#define PROMPTS 6u
 #define VALUE_MAX 600u
-#define CLIENTS 3u
-#define RECENT 8u /* generations back that a put may have begun; the log remembers 16 */
+#define RECENT 8u /* generations back that a put may have begun; the clear log has room for 16 */
 
-static const char *const op_names[OPS] = {"next_token_dist", "roll"};
-static const char *const view_names[VIEWS] = {"base", "ft", "scaled_1.25"};
+static const char *const op_names[MODEL_OPS] = {"next_token_dist", "roll"};
+static const char *const view_names[MODEL_VIEWS] = {"base", "ft", "scaled_1.25"};
 
-/* ---- the model ---- */
-
-struct record {
-  bool there;
-  uint64_t stamp, client, compute_ns, hits, charge;
-  uint32_t value_size;
-  uint8_t *value;
+struct run {
+  struct model model;
+  struct namespace *spaces[SPACES];
+  bool sliced; /* other operations come between the steps of a clear */
+  bool is_clearing;
+  struct store_clear clear;
+  uint64_t clear_expected;
+  uint64_t hits, outcomes[4], clears;
 };
 
-struct clear_made {
-  uint64_t generation;
-  uint32_t space, view, op; /* SPACES, VIEWS, OPS: any */
-};
-
-struct model {
-  struct record records[RECORDS];
-  uint8_t values[RECORDS][VALUE_MAX];
-  uint64_t max_entries[SPACES], by_entries[SPACES], by_bytes[SPACES];
-  struct counters counters[SPACES + CLIENTS + 1]; /* namespaces', clients', the daemon's */
-  uint64_t stamp, generation, max_bytes;
-  struct clear_made clears[RECENT];
-  uint32_t n_clears; /* ever */
-};
-
-struct where {
-  uint32_t space, op, view, prompt;
-};
-
-static struct fc_key key_at(struct where at) {
-  struct fc_key key = {.op = fc_str_of(op_names[at.op]),
-                       .view = fc_str_of(view_names[at.view]),
-                       .top_k = at.prompt % 2};
-  key.prompt.bytes[3] = (uint8_t)at.prompt;
+static struct fc_key key_of(struct model_key at) {
+  struct fc_key key = key_named(op_names[at.op], view_names[at.view], at.prompt);
+  key.top_k = at.top_k;
   return key;
 }
 
-static uint32_t index_of(struct where at) {
-  return ((at.space * OPS + at.op) * VIEWS + at.view) * PROMPTS + at.prompt;
+/* Some prompts are far more frequent than others. */
+static struct model_key random_key(void) {
+  return (struct model_key){.space = random_below(SPACES),
+                            .op = random_below(OPS),
+                            .view = random_below(MODEL_VIEWS),
+                            .top_k = random_below(MODEL_TOP_KS),
+                            .prompt = random_below(1 + random_below(PROMPTS))};
 }
 
-static struct where where_of(uint32_t i) {
-  return (struct where){i / (OPS * VIEWS * PROMPTS), i / (VIEWS * PROMPTS) % OPS,
-                        i / PROMPTS % VIEWS, i % PROMPTS};
+static void check_value(const struct entry *entry, struct model_value value) {
+  private_store_check_value(entry, seeded_bytes(value.seed, value.size), value.size);
 }
 
-static struct record *record_at(struct model *model, struct where at) {
-  return &model->records[index_of(at)];
-}
+/* ---- operations ---- */
 
-/* The records of one namespace, or all (SPACES): [first, end). */
-static uint32_t first_of(uint32_t space) {
-  return space == SPACES ? 0 : index_of((struct where){.space = space});
-}
-
-static uint32_t end_of(uint32_t space) {
-  return space == SPACES ? RECORDS : first_of(space) + OPS * VIEWS * PROMPTS;
-}
-
-static void model_totals(const struct model *model, uint32_t space, uint64_t *entries,
-                         uint64_t *bytes) {
-  *entries = *bytes = 0;
-  for (uint32_t i = first_of(space); i < end_of(space); i++) {
-    *entries += model->records[i].there ? 1 : 0;
-    *bytes += model->records[i].there ? model->records[i].charge : 0;
-  }
-}
-
-static struct record *model_oldest(struct model *model, uint32_t space, uint32_t *whose) {
-  struct record *oldest = NULL;
-  for (uint32_t i = first_of(space); i < end_of(space); i++) {
-    struct record *record = &model->records[i];
-    if (record->there && (oldest == NULL || record->stamp < oldest->stamp)) {
-      oldest = record;
-      *whose = where_of(i).space;
-    }
-  }
-  return oldest;
-}
-
-static void model_trim(struct model *model, uint32_t space) {
-  uint64_t entries, bytes;
-  uint32_t whose = 0;
-  for (model_totals(model, space, &entries, &bytes);
-       model->max_entries[space] != 0 && entries > model->max_entries[space]; entries--) {
-    model_oldest(model, space, &whose)->there = false;
-    model->by_entries[space]++;
-  }
-  for (;;) {
-    model_totals(model, SPACES, &entries, &bytes);
-    if (bytes <= model->max_bytes)
-      return;
-    model_oldest(model, SPACES, &whose)->there = false;
-    model->by_bytes[whose]++;
-  }
-}
-
-static bool model_stale(const struct model *model, struct where at, uint64_t generation) {
-  uint32_t n = model->n_clears < RECENT ? model->n_clears : RECENT;
-  for (uint32_t i = 0; i < n; i++) {
-    const struct clear_made *clear = &model->clears[i];
-    if (clear->generation > generation && (clear->space == SPACES || clear->space == at.space) &&
-        (clear->view == VIEWS || clear->view == at.view) &&
-        (clear->op == OPS || clear->op == at.op))
-      return true;
-  }
-  return false;
-}
-
-static enum fc_put_outcome model_put(struct model *model, struct where at, const uint8_t *value,
-                                     uint32_t size, const struct store_put_info *info) {
-  struct record *record = record_at(model, at);
-  if (info->has_generation && model_stale(model, at, info->generation))
-    return FC_STALE;
-  record->stamp = ++model->stamp;
-  if (record->there && info->keep_first)
-    return FC_KEPT;
-  record->there = true;
-  record->client = info->origin;
-  record->compute_ns = info->compute_ns;
-  record->hits = 0;
-  struct fc_key key = key_at(at);
-  record->charge = heap_charge(&key, size);
-  record->value_size = size;
-  record->value = model->values[index_of(at)];
-  memcpy(record->value, value, size);
-  model_trim(model, at.space);
-  return FC_STORED;
-}
-
-static uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, uint32_t op) {
-  uint64_t removed = 0;
-  for (uint32_t i = 0; i < RECORDS; i++) {
-    struct where at = where_of(i);
-    struct record *record = record_at(model, at);
-    if (record->there && (space == SPACES || space == at.space) &&
-        (view == VIEWS || view == at.view) && (op == OPS || op == at.op)) {
-      record->there = false;
-      removed++;
-    }
-  }
-  model->clears[model->n_clears++ % RECENT] =
-      (struct clear_made){++model->generation, space, view, op};
-  return removed;
-}
-
-/* ---- both side by side ---- */
-
-struct world {
-  struct region region;
-  struct store store;
-  struct namespace_table table;
-  struct namespace *spaces[SPACES];
-  struct counters counters[CLIENTS + 1];
-  struct model model;
-  uint64_t random;
-  bool sliced; /* clears go on while other operations come between */
-  bool clearing;
-  struct store_clear clear;
-  uint64_t clear_expected;
-  uint64_t hits_seen, outcomes_seen[3], clears_seen;
-};
-
-static uint32_t below(struct world *world, uint32_t n) {
-  world->random ^= world->random << 13;
-  world->random ^= world->random >> 7;
-  world->random ^= world->random << 17;
-  return (uint32_t)((world->random >> 11) % n);
-}
-
-static struct where somewhere(struct world *world) {
-  struct where at = {below(world, SPACES), below(world, OPS), below(world, VIEWS), 0};
-  /* two draws: some prompts are far more popular than others */
-  at.prompt = below(world, 1 + below(world, PROMPTS));
-  return at;
-}
-
-static void do_get(struct world *world) {
-  struct where at = somewhere(world);
-  uint32_t client = below(world, CLIENTS);
-  struct fc_key key = key_at(at);
-  struct record *record = record_at(&world->model, at);
-  struct entry *entry = store_peek(&world->store, world->spaces[at.space], &key);
-  ck_assert(record->there == (entry != NULL));
-  if (!record->there)
+static void do_get(struct run *run) {
+  struct model_key at = random_key();
+  struct fc_key key = key_of(at);
+  const struct model_entry *expected = model_get(&run->model, at, true);
+  struct entry *entry = store_peek(&world.store, run->spaces[at.space], &key);
+  EXPECT_EQUAL(entry != NULL, expected != NULL);
+  if (entry == NULL)
     return;
-  store_use(&world->store, entry, 1);
-  record->stamp = ++world->model.stamp;
-  record->hits++;
-  world->hits_seen++;
-  private_store_check_value(entry, record->value, record->value_size);
-  struct counters *sets[] = {&world->spaces[at.space]->counters, &world->counters[client],
-                             &world->counters[CLIENTS]};
-  counters_hit(sets, 3, 7, entry_compute_ns(entry), entry_origin(entry) != client);
-  const uint32_t models[] = {at.space, SPACES + client, SPACES + CLIENTS};
-  for (int i = 0; i < 3; i++) {
-    struct counters *counters = &world->model.counters[models[i]];
-    counters->hits++;
-    counters->scoring_wall_ns += 7;
-    counters->saved_wall_ns += record->compute_ns;
-    if (record->client != client)
-      counters->shared_hits++;
-  }
+  store_use(&world.store, entry, 1);
+  check_value(entry, expected->value);
+  run->hits++;
 }
 
-static void do_put(struct world *world) {
-  struct where at = somewhere(world);
-  uint8_t value[VALUE_MAX];
-  uint32_t size = below(world, 4) == 0 ? 64 : below(world, VALUE_MAX + 1);
-  memset(value, (int)below(world, 256), sizeof value);
-  uint64_t back = below(world, RECENT);
-  struct store_put_info info = {.origin = below(world, CLIENTS),
-                                .compute_ns = below(world, 1000),
-                                .keep_first = below(world, 3) == 0,
-                                .has_generation = below(world, 2) == 0,
-                                .generation = world->store.generation - back};
-  struct fc_key key = key_at(at);
-  struct namespace *ns = world->spaces[at.space];
-  int outcome = store_put(&world->store, ns, &key, value, size, &info);
-  ck_assert_int_eq(outcome, model_put(&world->model, at, value, size, &info));
-  world->outcomes_seen[outcome]++;
-  struct counters *sets[] = {&ns->counters, &world->counters[info.origin],
-                             &world->counters[CLIENTS]};
-  counters_miss(sets, 3, 1, info.compute_ns);
-  const uint32_t models[] = {at.space, SPACES + info.origin, SPACES + CLIENTS};
-  for (int i = 0; i < 3; i++) {
-    struct counters *counters = &world->model.counters[models[i]];
-    counters->misses++;
-    counters->forward_passes++;
-    counters->scoring_wall_ns += info.compute_ns;
-  }
+static void do_put(struct run *run) {
+  static const enum model_outcome outcomes[] = {
+      [FC_STORED] = MODEL_STORED, [FC_KEPT] = MODEL_KEPT, [FC_STALE] = MODEL_STALE};
+  struct model_key at = random_key();
+  struct fc_key key = key_of(at);
+  uint32_t size = random_below(4) == 0 ? 64 : random_below(VALUE_MAX + 1);
+  struct store_put_info info = {.compute_ns = random_below(1000),
+                                .keep_first = random_below(3) == 0,
+                                .has_generation = random_below(2) == 0,
+                                .generation = world.store.generation - random_below(RECENT)};
+  struct model_put put = {.key = at,
+                          .value = {.seed = 1 + random_below(1u << 30), .size = size},
+                          .charge = heap_charge(&key, size),
+                          .compute_ns = info.compute_ns,
+                          .keep_first = info.keep_first,
+                          .has_generation = info.has_generation,
+                          .generation = info.generation};
+  int outcome = store_put(&world.store, run->spaces[at.space], &key,
+                          seeded_bytes(put.value.seed, size), size, &info);
+  EXPECT(outcome >= 0);
+  EXPECT_EQUAL(outcomes[outcome], model_put(&run->model, &put));
+  run->outcomes[outcome]++;
 }
 
-static void step_clear(struct world *world, uint64_t max_entries) {
-  if (!world->clearing || !store_clear_step(&world->store, &world->clear, max_entries))
+static void step_clear(struct run *run, uint64_t max_entries) {
+  if (!run->is_clearing || !store_clear_step(&world.store, &run->clear, max_entries))
     return;
-  ck_assert_uint_eq(world->clear.removed, world->clear_expected);
-  world->clearing = false;
+  EXPECT_EQUAL(run->clear.removed, run->clear_expected);
+  run->is_clearing = false;
 }
 
-static void do_clear(struct world *world) {
-  step_clear(world, UINT64_MAX);
-  uint32_t space = below(world, SPACES + 1), view = below(world, VIEWS + 1),
-           op = below(world, OPS + 1);
-  struct store_select select = {.ns = space == SPACES ? NULL : world->spaces[space]};
-  if (view != VIEWS)
+static void do_clear(struct run *run) {
+  step_clear(run, UINT64_MAX);
+  uint32_t space = random_below(SPACES + 1), view = random_below(MODEL_VIEWS + 1),
+           op = random_below(OPS + 1);
+  struct store_select select = {0};
+  if (space < SPACES)
+    select.ns = run->spaces[space];
+  if (view < MODEL_VIEWS)
     select.view = fc_str_of(view_names[view]);
-  if (op != OPS)
+  if (op < OPS)
     select.op = fc_str_of(op_names[op]);
-  store_clear_start(&world->store, &world->clear, &select);
-  world->clearing = true;
-  world->clears_seen++;
-  world->clear_expected = model_clear(&world->model, space, view, op);
-  ck_assert_uint_eq(world->store.generation, world->model.generation);
-  if (!world->sliced)
-    step_clear(world, UINT64_MAX);
+  EXPECT(store_clear_start(&world.store, &run->clear, &select));
+  run->is_clearing = true;
+  run->clears++;
+  run->clear_expected =
+      model_clear(&run->model, space < SPACES ? space : MODEL_ANY,
+                  view < MODEL_VIEWS ? view : MODEL_ANY, op < OPS ? op : MODEL_ANY);
+  EXPECT_EQUAL(world.store.generation, run->model.generation);
+  if (!run->sliced)
+    step_clear(run, UINT64_MAX);
 }
 
-static void do_limit(struct world *world) {
-  uint32_t space = below(world, SPACES);
-  uint64_t limit = 1 + below(world, OPS * VIEWS * PROMPTS);
-  world->model.max_entries[space] = limit;
-  model_trim(&world->model, space);
-  ck_assert_int_eq(
-      namespace_table_set_max_entries(&world->table, world->spaces[space], (int64_t)limit), 0);
+static void do_limit(struct run *run) {
+  uint32_t space = random_below(SPACES);
+  uint64_t limit = 1 + random_below(OPS * MODEL_VIEWS * MODEL_TOP_KS * PROMPTS);
+  model_limit(&run->model, space, limit);
+  EXPECT_EQUAL(namespace_table_set_max_entries(&world.table, run->spaces[space], (int64_t)limit),
+               0);
 }
 
-/* ---- the comparison of everything ---- */
-
-static void compare_space(struct world *world, uint32_t space) {
-  const struct model *model = &world->model;
-  const struct namespace *ns = world->spaces[space];
-  uint64_t entries, bytes;
-  model_totals(model, space, &entries, &bytes);
-  ck_assert_uint_eq(ns->entries, entries);
-  ck_assert_uint_eq(ns->bytes, bytes);
-  ck_assert_uint_eq(ns->evictions[EVICT_ENTRIES], model->by_entries[space]);
-  ck_assert_uint_eq(ns->evictions[EVICT_BYTES], model->by_bytes[space]);
-  ck_assert_mem_eq(&ns->counters, &model->counters[space], sizeof ns->counters);
+static void operate(struct run *run) {
+  uint32_t dice = random_below(1000);
+  if (dice < 500)
+    do_get(run);
+  else if (dice < 990)
+    do_put(run);
+  else if (dice < 995)
+    do_clear(run);
+  else if (!run->sliced)
+    do_limit(run);
 }
 
-static void compare_figures(struct world *world) {
-  const struct model *model = &world->model;
+/* ---- comparison ---- */
+
+static void compare_counts(const struct run *run) {
   uint64_t entries, bytes, by_entries = 0, by_bytes = 0;
   for (uint32_t i = 0; i < SPACES; i++) {
-    compare_space(world, i);
-    by_entries += model->by_entries[i];
-    by_bytes += model->by_bytes[i];
+    const struct namespace *ns = run->spaces[i];
+    const struct model_space *space = &run->model.spaces[i];
+    model_totals(&run->model, i, &entries, &bytes);
+    EXPECT_EQUAL(ns->entries, entries);
+    EXPECT_EQUAL(ns->bytes, bytes);
+    EXPECT_EQUAL(ns->evictions[EVICT_ENTRIES], space->evictions_entries);
+    EXPECT_EQUAL(ns->evictions[EVICT_BYTES], space->evictions_bytes);
+    by_entries += space->evictions_entries;
+    by_bytes += space->evictions_bytes;
   }
-  model_totals(model, SPACES, &entries, &bytes);
-  ck_assert_uint_eq(world->store.entries, entries);
-  ck_assert_uint_eq(world->store.bytes, bytes);
-  ck_assert_uint_le(bytes, world->store.max_bytes);
-  ck_assert_uint_eq(world->store.evictions[EVICT_ENTRIES], by_entries);
-  ck_assert_uint_eq(world->store.evictions[EVICT_BYTES], by_bytes);
-  ck_assert_mem_eq(world->counters, &model->counters[SPACES], sizeof world->counters);
+  model_totals(&run->model, MODEL_ANY, &entries, &bytes);
+  EXPECT_EQUAL(world.store.entries, entries);
+  EXPECT_EQUAL(world.store.bytes, bytes);
+  EXPECT(bytes <= world.store.max_bytes);
+  EXPECT_EQUAL(world.store.evictions[EVICT_ENTRIES], by_entries);
+  EXPECT_EQUAL(world.store.evictions[EVICT_BYTES], by_bytes);
+  store_check(&world.store);
 }
 
 struct order {
-  struct world *world;
+  const struct run *run;
   uint64_t last_stamp, n;
 };
 
@@ -331,110 +169,87 @@ static uint32_t name_index(struct fc_str name, const char *const *names, uint32_
   uint32_t i = 0;
   while (i < n && !fc_str_equal(name, fc_str_of(names[i])))
     i++;
-  ck_assert_uint_lt(i, n);
+  EXPECT(i < n);
   return i;
 }
 
 static bool compare_entry(void *arg, const struct entry *entry) {
   struct order *order = arg;
-  struct world *world = order->world;
-  struct where at = {.prompt = entry_key(entry).prompt.bytes[3]};
   struct fc_key key = entry_key(entry);
-  while (world->spaces[at.space] != entry_namespace(entry))
+  struct model_key at = {.op = name_index(key.op, op_names, OPS),
+                         .view = name_index(key.view, view_names, MODEL_VIEWS),
+                         .top_k = key.top_k,
+                         .prompt = key_number_of(&key, PROMPTS)};
+  while (order->run->spaces[at.space] != entry_namespace(entry))
     at.space++;
-  at.op = name_index(key.op, op_names, OPS);
-  at.view = name_index(key.view, view_names, VIEWS);
-  const struct record *record = record_at(&world->model, at);
-  ck_assert(record->there);
-  ck_assert_uint_lt(record->stamp, order->last_stamp);
-  ck_assert_uint_eq(record->hits, entry->hits);
-  ck_assert_uint_eq(record->client, entry_origin(entry));
-  private_store_check_value(entry, record->value, record->value_size);
-  order->last_stamp = record->stamp;
+  const struct model_entry *expected = &order->run->model.entries[model_index(at)];
+  EXPECT(expected->there && expected->stamp < order->last_stamp);
+  EXPECT_EQUAL(expected->hits, entry->hits);
+  EXPECT_EQUAL(expected->compute_ns, entry_compute_ns(entry));
+  check_value(entry, expected->value);
+  order->last_stamp = expected->stamp;
   order->n++;
   return true;
 }
 
-static void compare_order(struct world *world) {
-  uint32_t space = below(world, SPACES + 1);
-  struct store_select select = {.ns = space == SPACES ? NULL : world->spaces[space]};
-  struct order order = {world, UINT64_MAX, 0};
+/* Lists a namespace, or all, in pages of random size. */
+static void compare_order(const struct run *run) {
+  uint32_t space = random_below(SPACES + 1);
+  struct store_select select = {.ns = space < SPACES ? run->spaces[space] : NULL};
+  struct order order = {run, UINT64_MAX, 0};
   struct store_cursor cursor = {0};
-  uint32_t limit = 1 + below(world, 40), examined = 1 + below(world, 60);
-  while (store_list(&world->store, &select, limit, examined, &cursor, compare_entry, &order))
-    ck_assert_uint_le(order.n, RECORDS);
+  uint32_t limit = 1 + random_below(40), examined = 1 + random_below(60);
+  while (store_list(&world.store, &select, limit, examined, &cursor, compare_entry, &order))
+    EXPECT(order.n <= MODEL_KEYS);
   uint64_t entries, bytes;
-  model_totals(&world->model, space, &entries, &bytes);
-  ck_assert_uint_eq(order.n, entries);
+  model_totals(&run->model, space < SPACES ? space : MODEL_ANY, &entries, &bytes);
+  EXPECT_EQUAL(order.n, entries);
 }
 
-static void operate(struct world *world) {
-  uint32_t dice = below(world, 1000);
-  if (dice < 500)
-    do_get(world);
-  else if (dice < 990)
-    do_put(world);
-  else if (dice < 995)
-    do_clear(world);
-  else if (!world->sliced)
-    do_limit(world);
-}
-
-static void run(uint64_t seed, uint64_t max_bytes, bool sliced) {
-  struct world *world = calloc(1, sizeof *world);
-  ck_assert_ptr_nonnull(world);
-  world->random = seed;
-  world->sliced = sliced;
-  private_store_init(&world->store, &world->region, max_bytes, VALUE_MAX, seed);
-  namespace_table_init(&world->table, &world->store, SPACES);
-  for (uint32_t i = 0; i < SPACES; i++) {
-    char name[8];
-    snprintf(name, sizeof name, "n%u", i);
-    ck_assert_int_eq(namespace_table_open(&world->table, fc_str_of(name), NULL, &world->spaces[i]),
-                     0);
+static void run_operations(struct run *run) {
+  for (uint32_t i = 0; i < OPERATIONS; i++) {
+    operate(run);
+    step_clear(run, random_below(4));
+    if (i % 499 == 0)
+      compare_order(run);
+    if (i % 199 == 0 && !run->is_clearing)
+      compare_counts(run);
   }
+  step_clear(run, UINT64_MAX);
+  compare_counts(run);
+}
+
+static const struct {
+  uint64_t max_bytes;
+  bool sliced;
+} runs[] = {
+    {.max_bytes = 40000},    /* both limits */
+    {.max_bytes = 1u << 26}, /* max_entries only */
+    {.max_bytes = 3000},     /* one value evicts many */
+    {.max_bytes = 1u << 26, .sliced = true},
+};
+
+START_TEST(random_operations_agree_with_model) {
+  struct run *run = calloc(1, sizeof *run);
+  ck_assert_ptr_nonnull(run);
+  random_seed(88172645463325252u + (uint64_t)_i);
+  world_open(runs[_i].max_bytes, VALUE_MAX, SPACES);
+  run->sliced = runs[_i].sliced;
+  run->spaces[0] = world_namespace("n0");
+  run->spaces[1] = world_namespace("n1");
+  run->spaces[2] = world_namespace("n2");
   /* far enough from 0 that no put claims to have begun before its namespace */
   for (uint32_t i = 0; i < 2 * RECENT; i++)
-    store_clear_all(&world->store, &(struct store_select){.view = fc_str_of("unused")});
-  world->model.generation = world->store.generation;
-  world->model.max_bytes = max_bytes;
-  for (uint32_t i = 0; i < OPERATIONS; i++) {
-    operate(world);
-    step_clear(world, below(world, 4));
-    if (i % 499 == 0)
-      compare_order(world);
-    if (i % 199 == 0 && !world->clearing)
-      compare_figures(world);
-  }
-  step_clear(world, UINT64_MAX);
-  compare_figures(world);
-  /* the run was worth something */
-  ck_assert_uint_gt(world->hits_seen, OPERATIONS / 100);
-  ck_assert_uint_gt(world->clears_seen, OPERATIONS / 1000);
+    store_clear_all(&world.store, &(struct store_select){.view = fc_str_of("unused")});
+  run->model.generation = world.store.generation;
+  run->model.max_bytes = runs[_i].max_bytes;
+  run_operations(run);
+  ck_assert_uint_gt(run->hits, OPERATIONS / 100);
+  ck_assert_uint_gt(run->clears, OPERATIONS / 1000);
   for (int i = 0; i < 3; i++)
-    ck_assert_uint_gt(world->outcomes_seen[i], OPERATIONS / 1000);
-  namespace_table_deinit(&world->table);
-  private_store_deinit(&world->store, &world->region);
-  free(world);
-}
-
-START_TEST(test_both_limits) {
-  run(88172645463325252u, 40000, false);
-}
-END_TEST
-
-START_TEST(test_entries_alone) {
-  run(1234567891011u, 1u << 30, false);
-}
-END_TEST
-
-START_TEST(test_bytes_so_few_that_one_value_evicts_many) {
-  run(987654321987u, 3000, false);
-}
-END_TEST
-
-START_TEST(test_clears_in_slices_between_other_operations) {
-  run(5555555555555u, 1u << 30, true);
+    ck_assert_uint_gt(run->outcomes[i], OPERATIONS / 1000);
+  world_close();
+  free(run);
 }
 END_TEST
 
@@ -442,10 +257,8 @@ int main(void) {
   Suite *suite = suite_create("store_model");
   TCase *tcase = tcase_create("store_model");
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, test_both_limits);
-  tcase_add_test(tcase, test_entries_alone);
-  tcase_add_test(tcase, test_bytes_so_few_that_one_value_evicts_many);
-  tcase_add_test(tcase, test_clears_in_slices_between_other_operations);
+  tcase_add_loop_test(tcase, random_operations_agree_with_model, 0,
+                      (int)(sizeof runs / sizeof runs[0]));
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

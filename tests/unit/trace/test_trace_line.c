@@ -6,7 +6,6 @@
 #include <check.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct trace_event sample(void) {
@@ -26,7 +25,7 @@ static struct trace_event sample(void) {
   return event;
 }
 
-START_TEST(exact_line) {
+START_TEST(line_exact_text) {
   char line[TRACE_LINE_MAX];
   struct trace_event event = sample();
   static const char want[] =
@@ -51,7 +50,7 @@ static json_t *parse(const struct trace_event *event) {
   return object;
 }
 
-START_TEST(fields_in_order) {
+START_TEST(line_fields_in_order) {
   static const char *const names[] = {"ts", "probe",   "view_id", "prompt_hash", "top_k",
                                       "op", "wall_ms", "hit",     "namespace",   "client"};
   struct trace_event event = sample();
@@ -72,7 +71,7 @@ START_TEST(fields_in_order) {
 }
 END_TEST
 
-START_TEST(longest_and_escaped) {
+START_TEST(longest_names_escaped_fit) {
   char quotes[FC_NAME_MAX], slashes[FC_NAME_MAX], wide[FC_NAME_MAX];
   memset(quotes, '"', sizeof quotes);
   memset(slashes, '\\', sizeof slashes);
@@ -97,7 +96,7 @@ START_TEST(longest_and_escaped) {
 END_TEST
 
 /* Each as Python's json.dumps writes it. */
-START_TEST(other_than_ascii_is_escaped) {
+START_TEST(non_ascii_escaped) {
   static const char *const cases[][2] = {
       {"style\xe2\x80\xa8probe", "style\\u2028probe"},
       {"\xc2\xa0\xc3\xa9", "\\u00a0\\u00e9"},
@@ -122,8 +121,8 @@ START_TEST(other_than_ascii_is_escaped) {
 }
 END_TEST
 
-/* Names are checked before; a mistake of ours must still leave the others' lines whole. */
-START_TEST(no_name_breaks_the_line) {
+/* Names are checked before. A mistake there must still leave the other lines whole. */
+START_TEST(invalid_name_keeps_line_whole) {
   char longest[FC_NAME_MAX];
   for (unsigned first = 0; first < 256; first++) {
     memset(longest, (int)first, sizeof longest);
@@ -140,7 +139,7 @@ START_TEST(no_name_breaks_the_line) {
 }
 END_TEST
 
-START_TEST(small_numbers) {
+START_TEST(small_numbers_formatted) {
   struct trace_event event = sample();
   char line[TRACE_LINE_MAX + 1];
   event.ts_ns = 1999;
@@ -156,12 +155,12 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("trace_line");
   TCase *tc = tcase_create("trace_line");
-  tcase_add_test(tc, exact_line);
-  tcase_add_test(tc, fields_in_order);
-  tcase_add_test(tc, longest_and_escaped);
-  tcase_add_test(tc, other_than_ascii_is_escaped);
-  tcase_add_test(tc, no_name_breaks_the_line);
-  tcase_add_test(tc, small_numbers);
+  tcase_add_test(tc, line_exact_text);
+  tcase_add_test(tc, line_fields_in_order);
+  tcase_add_test(tc, longest_names_escaped_fit);
+  tcase_add_test(tc, non_ascii_escaped);
+  tcase_add_test(tc, invalid_name_keeps_line_whole);
+  tcase_add_test(tc, small_numbers_formatted);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }

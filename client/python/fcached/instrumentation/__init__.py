@@ -1,18 +1,17 @@
-"""What a scoring backend owns: a cache of forward passes, a trace, and counters.
+"""The parts of a scoring backend: a cache of forward passes, a trace, and counters.
 
-Drop-ins for the classes of the same names in ``dlm_sway.backends._instrumentation``, and for the
-other names that its callers import: the same signatures, errors, counters and trace lines, but for
-the prompt's hash, which is here the one of fcached's keys. Without a namespace they are what they
-replace, inside one process; with one, the forward passes are shared with every other worker of the
-machine::
+They replace the classes of the same names in ``dlm_sway.backends._instrumentation``, with the same
+signatures, errors, counters and trace lines. Only the prompt's hash differs: it is that of
+fcached's keys. Without a namespace they cache inside one process, as the originals. With a
+namespace, all workers of the machine share the forward passes::
 
     inst = BackendInstrumentation(namespace=fcached.namespace_for(model="./base"))
     inst.set_current_probe("delta_kl")
     dist = inst.cached("next_token_dist", "base", prompt, 256, lambda: forward(prompt))
     inst.stats.to_dict()["hit_rate"]
 
-A part may be replaced at any time: ``inst.stats = BackendStats()``, ``inst.trace = TraceWriter(p)``,
-and ``inst.cache = ForwardCache(n)``, which says that the values are stale, the shared ones too.
+Each part may be replaced at any time: ``inst.stats = BackendStats()``, ``inst.trace =
+TraceWriter(p)``, and ``inst.cache = ForwardCache(n)``, which also clears the shared values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The instrumentation of one backend: its lookups, in this process and on the whole machine."""
+"""The instrumentation of one backend: its lookups in this process and in the daemon."""
 
 from __future__ import annotations
 
@@ -24,52 +24,55 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_ROUTES = 4096
-"""A program that makes up view ids without end finds their routes again, and stays small."""
+_MAX_ROUTES = 4096
+"""Limits the memory of a program that creates view ids without end."""
 
 
-class _Clear:
-    """Stands for the ``clear`` of one cache: calls it, and tells those who share the values."""
+class _ClearHook:
+    """Replaces the ``clear`` method of a cache: calls it, and then the registered callbacks."""
 
     def __init__(self, clear: Callable[..., Any]) -> None:
         self._clear = clear
-        self.tells: list[WeakMethod[Callable[[], None]]] = []
+        self.callbacks: list[WeakMethod[Callable[[], None]]] = []
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         try:
             return self._clear(*args, **kw)
-        finally:  # its values are stale, whatever became of them here
-            for tell in [reference() for reference in self.tells]:
-                if tell is not None:
-                    tell()
+        finally:  # the shared values are stale even if the call failed
+            for callback in [reference() for reference in self.callbacks]:
+                if callback is not None:
+                    callback()
 
 
-def _watch(cache: Any, tell: Callable[[], None]) -> bool:
-    """Has ``tell`` called after each ``cache.clear()``. False where the object does not let it."""
+def _hook_clear(cache: Any, callback: Callable[[], None]) -> bool:
+    """Calls ``callback`` after each ``cache.clear()``. Returns False if the object does not allow
+    it."""
     clear = getattr(cache, "clear", None)
-    if not isinstance(clear, _Clear):
-        clear = _Clear(clear or _clear_nothing)
+    if not isinstance(clear, _ClearHook):
+        clear = _ClearHook(clear or _clear_nothing)
         try:
             cache.clear = clear
         except (AttributeError, TypeError):
             return False
-    clear.tells.append(WeakMethod(tell))
+    clear.callbacks.append(WeakMethod(callback))
     return True
 
 
 def _clear_nothing() -> None:
-    """Of a cache without ``clear``."""
+    """The ``clear`` of a cache that has none."""
 
 
-def _stop_watching(cache: Any, tell: Callable[[], None]) -> None:
+def _unhook_clear(cache: Any, callback: Callable[[], None]) -> None:
     clear = getattr(cache, "clear", None)
-    if isinstance(clear, _Clear):
-        clear.tells = [reference for reference in clear.tells if reference() not in (tell, None)]
+    if isinstance(clear, _ClearHook):
+        clear.callbacks = [
+            reference for reference in clear.callbacks if reference() not in (callback, None)
+        ]
 
 
 class Timed:
-    """A ``compute`` that keeps whether it was called, and how long it took: None until it has
-    returned."""
+    """Calls ``compute``. Records that it was called (``began``) and the seconds that it took
+    (``wall_s``, None until it returns)."""
 
     __slots__ = ("_compute", "began", "wall_s")
 
@@ -87,32 +90,31 @@ class Timed:
 
 
 class BackendInstrumentation:
-    """A backend's cache, trace and counters. Its views call :meth:`cached` for each forward pass.
+    """The cache, trace and counters of a backend. Its views call :meth:`cached` for each forward
+    pass.
 
-    ``namespace``, or ``$FCACHE_NAMESPACE``, names what the results depend on, and shares them
-    through the daemon; ``client_settings`` are further ones of :class:`fcached.Client` (``socket``,
-    ``verify``, ...). Without a namespace, and with ``$FCACHE_DISABLE=1``, results stay in this
-    process: ``cache`` holds the latest ``cache_maxsize`` of them, the objects themselves.
+    With ``namespace`` (or ``$FCACHE_NAMESPACE``) results are shared through the daemon.
+    ``client_settings`` are further arguments of :class:`fcached.Client` (``socket``, ``verify``,
+    ...). Without a namespace, and with ``$FCACHE_DISABLE=1``, results stay in this process:
+    ``cache`` holds the latest ``cache_maxsize`` objects.
 
-    With one, ``cache`` has what this process computed, for when the daemon does not have it: it is
-    away, has evicted it or been cleared, could not take it. A lookup asks
+    With a namespace, ``cache`` holds the results of this process, for when the daemon is away, has
+    evicted or cleared them, or could not store them. A lookup tries
 
-    1. the memory that the daemon shares,
-    2. ``cache``,
-    3. the daemon, and waits where another worker computes the value at the moment,
+    1. the daemon's shared memory, 2. ``cache``, 3. the daemon, and waits if another worker is
+    computing the value,
 
-    and then computes. What comes out of ``cache`` is never put to the daemon again: a clear may
-    have come between. Keys that a daemon does not take (an empty view, a negative ``top_k``) and
+    and then computes. A value from ``cache`` is never put again, because a clear may have removed
+    it from the daemon. Keys that the daemon refuses (an empty view, a negative ``top_k``) and
     values that have no encoding stay in this process.
 
-    ``cache.clear()`` says that the values are stale: it also clears, for everybody, the namespaces
-    that this instance has used. So does ``inst.cache = ForwardCache(n)``, whose ``clear`` then does
-    the same. Where the daemon could not be told, this instance shares no longer.
+    ``cache.clear()`` also clears the namespaces that this instance has used, for all workers. So
+    does ``inst.cache = ForwardCache(n)``. If that fails, this instance stops sharing.
 
-    ``trace_path``: of the trace, which this process writes. ``ValueError`` where ``cache_maxsize``
-    is not positive; what :class:`fcached.Client` raises where ``namespace`` is not a name. Threads
-    may use an instance side by side as far as its backend lets them; counters may then lose counts.
-    After :meth:`close` lookups go on, in this process alone.
+    ``trace_path``: the file of the trace, which this process writes. Raises ``ValueError`` if
+    ``cache_maxsize`` is not positive, and the exceptions of :class:`fcached.Client`. Threads may
+    share an instance if its backend allows it, but counters may then lose counts. After
+    :meth:`close` lookups continue in this process alone.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class BackendInstrumentation:
         **client_settings: Any,
     ) -> None:
         self._cache = ForwardCache(cache_maxsize)
-        _watch(self._cache, self._clear_shared)
+        _hook_clear(self._cache, self._clear_shared)
         self._failed: set[str] = set()
         self.stats = BackendStats()
         self._current_probe: str | None = None
@@ -136,7 +138,7 @@ class BackendInstrumentation:
 
     @property
     def cache(self) -> ForwardCache:
-        """What this process computed. To replace it says that its values are stale, as to clear it
+        """The results of this process. Replacing it also clears the shared results, as ``clear``
         does."""
         return self._cache
 
@@ -144,31 +146,31 @@ class BackendInstrumentation:
     def cache(self, cache: ForwardCache) -> None:
         if cache is self._cache:
             return
-        _stop_watching(self._cache, self._clear_shared)
+        _unhook_clear(self._cache, self._clear_shared)
         self._cache = cache
         self._clear_shared()
-        if not _watch(cache, self._clear_shared) and self._shares():
-            self._share_no_more()
+        if not _hook_clear(cache, self._clear_shared) and self._is_sharing():
+            self._stop_sharing()
             log_line(
                 f"fcached: this backend's results are no longer shared: {type(cache).__name__} does "
-                "not tell when it is cleared"
+                "not report when it is cleared"
             )
 
     def set_current_probe(self, name: str | None) -> None:
-        """The label of the lookups that follow, in the trace; None for none."""
+        """Sets the label of later lookups in the trace, or None."""
         self._current_probe = name
         for client in self._clients:
             _set_probe(client, name)
 
     def close(self) -> None:
-        """Ends the trace and the sharing. May be called again."""
-        self._share_no_more()
+        """Ends the trace and the sharing. Idempotent."""
+        self._stop_sharing()
         try:
             self.trace.close()
         except Exception as error:
-            self._excuse("trace", error)
+            self._log_failure("trace", error)
 
-    # ---- which way a view goes ---------------------------------------------------------------
+    # ---- routes ------------------------------------------------------------------------------
 
     def _share(self, namespace: str | Namespace | None, client_settings: dict[str, Any]) -> None:
         """Called once by the constructor, unless sharing is disabled."""
@@ -178,24 +180,24 @@ class BackendInstrumentation:
             self._share_through(Client(namespace, **client_settings))
 
     def _find_route(self, view_id: str) -> Route:
-        """A view's first lookup asks for its route. Must not raise."""
+        """The route of a view, for its first lookup. Must not raise."""
         return route(view_id, self._clients[0] if self._clients else None)
 
     def _new_route(self, view_id: str) -> Route:
-        if len(self._routes) >= _MOST_ROUTES:
+        if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
         found = self._routes[view_id] = self._find_route(view_id)
         return found
 
     def _share_through(self, client: Client) -> None:
-        """``client`` hears of probes, of clears and of the end, from now on."""
+        """Applies probes, clears and the end to ``client`` from now on."""
         _set_probe(client, self._current_probe)
         self._clients.append(client)
 
-    def _shares(self) -> bool:
+    def _is_sharing(self) -> bool:
         return bool(self._clients)
 
-    def _share_no_more(self) -> None:
+    def _stop_sharing(self) -> None:
         clients, self._clients = self._clients, []
         self._routes.clear()
         for client in clients:
@@ -206,7 +208,7 @@ class BackendInstrumentation:
             for client in self._clients:
                 client.clear()
         except Error as error:
-            self._share_no_more()
+            self._stop_sharing()
             log_line(
                 f"fcached: the shared results could not be cleared: {error}; "
                 "this backend's are no longer shared"
@@ -215,11 +217,11 @@ class BackendInstrumentation:
     # ---- one lookup --------------------------------------------------------------------------
 
     def cached(self, op: str, view_id: str, prompt: str, top_k: int, compute: Callable[[], T]) -> T:
-        """What ``op`` gives for ``prompt`` by the view ``view_id``: an earlier result, or now that
-        of ``compute``. A hit counts with the time of its lookup, a wait for another worker
-        included; a miss is a forward pass and counts with the time of ``compute``. What ``compute``
-        raises goes to the caller, and leaves neither count nor trace."""
-        # Most lookups end here, and each line of Python costs a tenth of what the hit does.
+        """Returns the result of ``op`` for ``prompt`` and the view ``view_id``: a stored one, or
+        that of ``compute()``. A hit is counted with the time of its lookup, including a wait for
+        another worker. A miss is a forward pass, counted with the time of ``compute``. An exception
+        of ``compute`` reaches the caller, and nothing is counted or traced."""
+        # The fast path: each line of Python costs a tenth of the time of a hit.
         started = perf_counter()
         found = self._routes.get(view_id) or self._new_route(view_id)
         look, view, _ = found
@@ -230,7 +232,7 @@ class BackendInstrumentation:
         except NOT_SHAREABLE:
             value, found = _MISS, route(view, None)
         if value is _MISS:
-            return self._cached_further(found, op, view_id, prompt, top_k, compute, started)
+            return self._cached_slow(found, op, view_id, prompt, top_k, compute, started)
         try:
             stats = self.stats
             stats.cache_hits += 1
@@ -240,10 +242,10 @@ class BackendInstrumentation:
             if type(trace) is not TraceWriter or trace.is_on:
                 self._trace(op, view_id, hash_of(prompt), top_k, wall_s, hit=True)
         except Exception as error:
-            self._excuse("stats", error)
+            self._log_failure("stats", error)
         return value
 
-    def _cached_further(
+    def _cached_slow(
         self,
         found: Route,
         op: str,
@@ -253,7 +255,7 @@ class BackendInstrumentation:
         compute: Callable[[], T],
         started: float,
     ) -> T:
-        """What shared memory did not have: from ``cache``, the daemon, or ``compute``."""
+        """Looks the key up in ``cache`` and the daemon, and else computes it."""
         prompt_hash = hash_of(prompt)
         key = (op, found.view, prompt_hash, top_k)
         value: T = self._get_own(key)
@@ -278,10 +280,10 @@ class BackendInstrumentation:
                     raise
         return compute()
 
-    # ---- parts that may be replaced, and fail --------------------------------------------------
+    # ---- parts that may fail -----------------------------------------------------------------
 
-    def _excuse(self, part: str, error: Exception) -> None:
-        """A part failed that the result does not depend on. The first time, a line says so."""
+    def _log_failure(self, part: str, error: Exception) -> None:
+        """Logs the first error of a part that results do not depend on."""
         if part not in self._failed:
             self._failed.add(part)
             log_line(f"fcached: the {part} of this backend failed; lookups go on: {error!r}")
@@ -290,14 +292,14 @@ class BackendInstrumentation:
         try:
             return self._cache.get(key)
         except Exception as error:
-            self._excuse("cache", error)
+            self._log_failure("cache", error)
             return _MISS
 
     def _put_own(self, key: tuple[Any, ...], value: Any) -> None:
         try:
             self._cache.put(key, value)
         except Exception as error:
-            self._excuse("cache", error)
+            self._log_failure("cache", error)
 
     # ---- a batch -----------------------------------------------------------------------------
 
@@ -309,11 +311,11 @@ class BackendInstrumentation:
         top_k: int,
         compute_misses: Callable[[list[int]], Sequence[Any]],
     ) -> list[Any]:
-        """The same for many ``prompts``: a list of as many results. ``compute_misses`` gets the
-        indices of those that missed, in rising order, and returns a result for each, in that order:
-        another number of them is a ``RuntimeError``. It is called once where nothing is shared, and
-        once more for what other workers were computing and gave up. A batch's time is divided
-        evenly over its prompts; hits stay counted where ``compute_misses`` raises."""
+        """Returns a list with one result for each of ``prompts``, as :meth:`cached`.
+        ``compute_misses`` gets the indices of misses, in rising order, and returns a result for
+        each, in that order. A wrong number raises ``RuntimeError``. It is called once, and again
+        for prompts that other workers gave up. The time of a batch is divided evenly over its
+        prompts. Hits stay counted if ``compute_misses`` raises."""
         found = self._routes.get(view_id) or self._new_route(view_id)
         batch = Batch(self, found, op, view_id, list(prompts), top_k)
         batch.look_up()
@@ -329,7 +331,7 @@ class BackendInstrumentation:
             self.stats.cache_hits += 1
             self.stats.scoring_wall_s += wall_s
         except Exception as error:
-            self._excuse("stats", error)
+            self._log_failure("stats", error)
         self._trace(op, view_id, prompt_hash, top_k, wall_s, hit=True)
 
     def _count_miss(
@@ -340,7 +342,7 @@ class BackendInstrumentation:
             self.stats.forward_passes += 1
             self.stats.scoring_wall_s += wall_s
         except Exception as error:
-            self._excuse("stats", error)
+            self._log_failure("stats", error)
         self._trace(op, view_id, prompt_hash, top_k, wall_s, hit=False)
 
     def _count_batch(self, size: int) -> None:
@@ -349,7 +351,7 @@ class BackendInstrumentation:
             self.stats.batched_prompts += size
             self.stats.max_batch_size = max(self.stats.max_batch_size, size)
         except Exception as error:
-            self._excuse("stats", error)
+            self._log_failure("stats", error)
 
     def _trace(
         self, op: str, view_id: str, prompt_hash: str, top_k: int, wall_s: float, *, hit: bool
@@ -369,12 +371,12 @@ class BackendInstrumentation:
         )
         try:
             trace.write(event)
-        except Exception as error:  # a full disk costs lines
-            self._excuse("trace", error)
+        except Exception as error:  # such as a full disk
+            self._log_failure("trace", error)
 
 
 def _set_probe(client: Client, probe: str | None) -> None:
-    """A label that the daemon does not take is none in its trace; this process's has it."""
+    """Sets the probe in the daemon's trace, or None if the daemon would refuse the name."""
     try:
         client.set_probe(probe)
     except NOT_SHAREABLE:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def _values(given: Any, size: int) -> list[Any]:
-    """What ``compute_misses`` returned, one value for each of ``size`` misses."""
+    """The result of ``compute_misses`` as a list of ``size`` values. Raises RuntimeError for
+    another number."""
     returned = items.count(given, "what compute_misses returns")
     if returned != size:
         raise RuntimeError(
@@ -28,7 +29,8 @@ def _values(given: Any, size: int) -> list[Any]:
 
 
 class Batch:
-    """Used once: ``look_up``, ``compute``. ``results`` holds ``_MISS`` where there is none yet."""
+    """Call ``look_up`` and then ``compute``, once each. ``results`` holds ``_MISS`` for prompts
+    without a result."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Batch:
         return (self._op, self._route.view, self._hashes[index], self._top_k)
 
     def look_up(self) -> None:
-        """Fills in what the daemon and the instance's own cache have, and counts it."""
+        """Fills in and counts the results in the daemon and in the instance's own cache."""
         shared_wall_s = self._look_up_shared()
         for index, result in enumerate(self.results):
             wall_s = shared_wall_s
@@ -67,7 +69,7 @@ class Batch:
                 self._count_hit(index, wall_s)
 
     def _look_up_shared(self) -> float:
-        """Asks the daemon for all. Seconds of each hit."""
+        """Looks all prompts up in the daemon. Returns the seconds for each hit."""
         look, view, client = self._route
         if client is None or not self._prompts:
             return 0.0
@@ -85,7 +87,8 @@ class Batch:
         return wall_s / max(1, len(self.results) - len(self._missing()))
 
     def compute(self, compute_misses: Callable[[list[int]], Sequence[Any]]) -> None:
-        """Fills in the rest: computed here, or by other workers that are at it already."""
+        """Fills in the missing results: computes them, or waits for workers that already compute
+        them."""
         misses = self._missing()
         if not misses:
             return
@@ -93,7 +96,7 @@ class Batch:
         began = False
 
         def compute_some(positions: list[int]) -> list[Any]:
-            """``positions`` are those in ``misses``."""
+            """Computes the misses at ``positions``, which are indices into ``misses``."""
             nonlocal began, computed_s
             began = True
             indices = [misses[position] for position in positions]
@@ -109,7 +112,7 @@ class Batch:
             try:
                 self._compute_shared(client, misses, compute_some, lambda: computed_s)
                 return
-            except Error:  # closed meanwhile, by another thread
+            except Error:  # another thread closed the client
                 if began:
                     raise
         compute_some(list(range(len(misses))))
@@ -121,16 +124,18 @@ class Batch:
         compute_some: Callable[[list[int]], list[Any]],
         computed_s: Callable[[], float],
     ) -> None:
-        """By way of ``client``, which looks ``misses`` up again: others may have put them since."""
-        started, told_s = perf_counter(), 0.0
-        told: set[int] = set()
+        """Looks ``misses`` up again and computes them through ``client``: other workers may have
+        put them."""
+        started, counted_s = perf_counter(), 0.0
+        counted: set[int] = set()
 
         def count(indices: list[int]) -> None:
-            """Hits of this call, which share the time that nothing else accounts for."""
-            nonlocal told_s
-            wall_s = perf_counter() - started - computed_s() - told_s
-            told_s += wall_s
-            told.update(indices)
+            """Counts hits of this call. They share the time not spent computing or counted
+            before."""
+            nonlocal counted_s
+            wall_s = perf_counter() - started - computed_s() - counted_s
+            counted_s += wall_s
+            counted.update(indices)
             for index in indices:
                 self._count_hit(index, wall_s / len(indices))
 
@@ -145,7 +150,7 @@ class Batch:
         found = [pair for pair in zip(misses, values) if self.results[pair[0]] is _MISS]
         for index, value in found:
             self.results[index] = value
-        count([index for index, _ in found if index not in told])
+        count([index for index, _ in found if index not in counted])
 
     def _keep(self, indices: list[int], values: list[Any], wall_s: float) -> None:
         self._inst._count_batch(len(indices))

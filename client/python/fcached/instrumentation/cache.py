@@ -1,4 +1,4 @@
-"""The least recently used cache inside one process: objects, by key."""
+"""An LRU cache of objects inside one process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from fcached._core import MISS
 
 _MISS: Any = MISS
-"""What :meth:`ForwardCache.get` returns for a key that it does not have: ``None`` is a value."""
+"""The result of :meth:`ForwardCache.get` for a missing key. ``None`` is a value."""
 
 Key = tuple[Any, ...]
 """``(op, view, prompt hash, top_k)``."""
 
 
 class ForwardCache:
-    """At most ``maxsize`` objects, by key; the one longest unused goes first. Any number of threads
-    may use it. ``ValueError`` where ``maxsize`` is not positive."""
+    """Holds at most ``maxsize`` objects and evicts the least recently used. Thread-safe. Raises
+    ``ValueError`` if ``maxsize`` is not positive."""
 
     def __init__(self, maxsize: int = 256) -> None:
         if maxsize <= 0:
@@ -27,7 +27,7 @@ class ForwardCache:
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Any:
-        """The object stored for ``key`` itself, now the most recently used; or ``_MISS``."""
+        """Returns the object stored for ``key``, now the most recently used, or ``_MISS``."""
         with self._lock:
             value = self._entries.get(key, _MISS)
             if value is not _MISS:
@@ -35,7 +35,8 @@ class ForwardCache:
             return value
 
     def put(self, key: Key, value: Any) -> None:
-        """Stores or replaces, as the most recently used, and then evicts down to ``maxsize``."""
+        """Stores or replaces an object as the most recently used. Then evicts down to
+        ``maxsize``."""
         with self._lock:
             self._entries[key] = value
             self._entries.move_to_end(key)
@@ -46,6 +47,6 @@ class ForwardCache:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Removes all objects."""
         with self._lock:
             self._entries.clear()

@@ -1,4 +1,4 @@
-"""Which way a lookup goes: the view's name in keys, and the client that shares it."""
+"""The route of a view's lookups: its name in keys, and the client that shares its results."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ if TYPE_CHECKING:
     from fcached import Client
 
 NOT_SHAREABLE = (TypeError, ValueError, OverflowError)
-"""What a look raises at a key that no daemon takes: a name that is empty or too long or has a
-control character, a ``top_k`` that is negative or no integer."""
+"""The exceptions of a lookup for a key that the daemon refuses: an invalid name, or a ``top_k``
+that is negative or not an integer."""
 
 
 class Route(NamedTuple):
-    """The way of one view's lookups."""
+    """The route of one view's lookups."""
 
     look: Callable[[str, str, str, int], Any]
-    """(op, view, prompt, top_k): what shared memory has, recorded as a hit; or ``_MISS``."""
+    """(op, view, prompt, top_k) -> the value in shared memory, recorded as a hit, or ``_MISS``."""
     view: str
-    """The view in keys. It has in it what the numbers depend on and the view's id leaves out."""
+    """The view's name in keys. Unlike the view's id, it contains everything that the numbers depend
+    on."""
     client: Client | None
-    """None where the view is not shared."""
+    """None if the view is not shared."""
 
 
-def _look_nowhere(op: str, view: str, prompt: str, top_k: int) -> Any:
+def _look_up_nowhere(op: str, view: str, prompt: str, top_k: int) -> Any:
     return _MISS
 
 
-def _look_later(client: Client) -> Callable[[str, str, str, int], Any]:
-    """For a client that verifies: it is to see all hits in ``cached`` and ``cached_batch``, where
-    it computes a share of them again. Raises what is no key all the same."""
+def _always_miss(client: Client) -> Callable[[str, str, str, int], Any]:
+    """The lookup of a client that verifies: it always misses, so that all hits pass through
+    ``cached`` and ``cached_batch``, which compute a share of them again. Raises NOT_SHAREABLE as
+    ``_local`` does."""
 
     def look(op: str, view: str, prompt: str, top_k: int) -> Any:
-        client.give_up(op, view, "\0nobody has this lease", top_k)  # checks names, sends nothing
+        client.give_up(op, view, "\0nobody has this lease", top_k)  # checks the names and sends
+        # nothing
         return _MISS
 
     return look
@@ -47,12 +50,12 @@ def verifies(client: Client) -> bool:
 
 
 def route(view: str, client: Client | None) -> Route:
-    """The way of ``view`` to ``client``, or within this process."""
+    """The route of ``view`` to ``client``, or for None inside this process."""
     if client is None:
-        return Route(_look_nowhere, view, None)
-    return Route(_look_later(client) if verifies(client) else client._local, view, client)
+        return Route(_look_up_nowhere, view, None)
+    return Route(_always_miss(client) if verifies(client) else client._local, view, client)
 
 
 def is_disabled() -> bool:
-    """``$FCACHE_DISABLE``, read as the C library does."""
+    """True if ``$FCACHE_DISABLE`` is set, by the rule of the C library."""
     return os.environ.get("FCACHE_DISABLE", "") not in ("", "0")

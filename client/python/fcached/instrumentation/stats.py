@@ -10,13 +10,13 @@ _SLOTS = {"slots": True} if sys.version_info >= (3, 10) else {}
 
 @dataclass(**_SLOTS)
 class BackendStats:
-    """What a backend's lookups came to, since the start or since these were set to 0."""
+    """Counts of a backend's lookups."""
 
     cache_hits: int = 0
     cache_misses: int = 0
     forward_passes: int = 0
     scoring_wall_s: float = 0.0
-    """Seconds: of lookups that hit, and of computing what missed."""
+    """Seconds in lookups that hit, and in computing misses."""
     batches_sent: int = 0
     """Calls of a batch's ``compute_misses``."""
     batched_prompts: int = 0
@@ -30,16 +30,16 @@ class BackendStats:
 
     @property
     def hit_rate(self) -> float:
-        """0 to 1; 0 where nothing was looked up."""
+        """0 to 1. Without lookups, 0."""
         return self.cache_hits / self.total_lookups if self.total_lookups > 0 else 0.0
 
     @property
     def avg_batch_size(self) -> float:
-        """0 where no batch was sent."""
+        """Misses per batch. Without batches, 0."""
         return self.batched_prompts / self.batches_sent if self.batches_sent > 0 else 0.0
 
     def to_dict(self) -> dict[str, float | int]:
-        """The nine figures that reports show."""
+        """The nine statistics that reports show."""
         return {
             "cache_hits": self.cache_hits,
             "cache_misses": self.cache_misses,

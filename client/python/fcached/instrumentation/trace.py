@@ -1,4 +1,4 @@
-"""The trace of one backend: a line for each lookup, in a file of its user's."""
+"""The trace of one backend: a file with one line for each lookup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLOTS = {"slots": True} if sys.version_info >= (3, 10) else {}
 
 @dataclass(**_SLOTS)
 class _TraceEvent:
-    """One lookup; its fields are those of a line, in that order."""
+    """One lookup. Its fields are those of a line, in that order."""
 
     ts: float
     """Seconds since the epoch."""
@@ -24,7 +24,7 @@ class _TraceEvent:
     top_k: int
     op: str
     wall_ms: float
-    """Of the lookup that hit, or of the computation."""
+    """The time of the hit, or of the computation."""
     hit: bool
 
 
@@ -32,21 +32,21 @@ _FIELDS = tuple(field.name for field in fields(_TraceEvent))
 
 
 class TraceWriter:
-    """Appends to ``path`` one JSON object a line, each written out at once; makes the folders above
-    it. With ``None`` it is off: it writes nothing. Any number of threads may use it."""
+    """Appends JSON objects to ``path``, one a line, and flushes each. Creates parent directories.
+    ``None`` turns it off. Thread-safe."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: IO[str] | None = None
         self.is_on = path is not None
-        """Where it is not, an event need not be made."""
+        """If false, the caller need not create events."""
         self._lock = threading.Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
 
     def write(self, event: _TraceEvent) -> None:
-        """Appends a line. OSError where the file does not take it."""
+        """Appends a line. Raises OSError if that fails."""
         if self._file is None:
             return
         line = json.dumps({name: getattr(event, name) for name in _FIELDS}, default=str) + "\n"
@@ -56,7 +56,7 @@ class TraceWriter:
                 self._file.flush()
 
     def close(self) -> None:
-        """Writes nothing from now on. May be called again."""
+        """Turns the trace off. Idempotent."""
         with self._lock:
             file, self._file = self._file, None
             self.is_on = False

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness with its models' answers shared, by any number of processes.
+"""Shares the answers of models of lm-evaluation-harness between processes.
 
     import fcached.lm_eval, lm_eval
     from lm_eval.models.huggingface import HFLM
@@ -6,9 +6,9 @@
     lm = fcached.lm_eval.wrap(HFLM(pretrained="gpt2"))
     lm_eval.simple_evaluate(lm, tasks=["arc_easy"])
 
-or, for those who use the command, ``python -m fcached.lm_eval --model hf ...`` with the arguments
-of ``lm-eval``. Processes that run together divide the requests among them; one that comes later,
-or again after it was killed, computes only what is new. Each returns all results.
+or, from the shell, ``python -m fcached.lm_eval --model hf ...`` with the arguments of ``lm-eval``.
+Processes that run at the same time divide the requests among them. A later process, or one started
+again after it was killed, computes only new requests. Each process returns all results.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEASE_S = 300.0
 
 @dataclass
 class _Wrapped:
-    """What :func:`unwrap` needs."""
+    """The state that :func:`unwrap` restores."""
 
     client: Client
     replaced: dict[str, Any] = field(default_factory=dict)  # attributes of the instance itself
@@ -54,27 +54,29 @@ def wrap(
     arguments: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LM:
-    """The same object, with ``loglikelihood``, ``loglikelihood_rolling`` and ``generate_until``
-    sharing their answers. Wrapped again, it has the later settings.
+    """Makes ``loglikelihood``, ``loglikelihood_rolling`` and ``generate_until`` of a model share
+    their answers. Returns the same object. Wrapping it again replaces the settings.
 
-    namespace: a name or a :class:`fcached.Namespace`; None: $FCACHE_NAMESPACE, else from the model
-        (:func:`fcached.lm_eval.identity.namespace_of`; NamespaceError where that does not know it).
-    view: the view in the keys; the op is the method's name, and ``top_k`` is 0.
-    chunk: requests that are leased, and handed to the model, at once; None: up to 4 batches, fewer
-        towards the end.
-    lease: seconds that computing them may take before another worker takes over. wait: seconds to
-        wait for an answer that another computes; None: as long as ``lease``, 0: not at all.
-    independent_ranks: with more ranks than one (``lm.world_size``), sharing is off unless this is
-        True; None: $FCACHE_INDEPENDENT_RANKS=1.
-    arguments: those that the model was made from, if you have them: they enter a namespace that is
-        made from the model, as not all of them can be seen in it.
-    options: of :class:`fcached.Client`.
+    namespace: a name or a :class:`fcached.Namespace`. None: $FCACHE_NAMESPACE, else derived from
+        the model (:func:`fcached.lm_eval.identity.namespace_of`, which raises NamespaceError for
+        an unknown model).
+    view: the view in the keys. Their op is the method's name, and their ``top_k`` is 0.
+    chunk: requests that are leased and computed at once. None: up to 4 batches, and fewer towards
+        the end.
+    lease: seconds that computing them may take before another worker takes over.
+    wait: seconds to wait for an answer that another worker computes. None: as long as ``lease``.
+        0: not at all.
+    independent_ranks: if false, sharing is off for a model on several ranks (``lm.world_size``).
+        None: $FCACHE_INDEPENDENT_RANKS=1.
+    arguments: those that created the model. They count in a namespace derived from the model,
+        because not all of them are visible in it.
+    options: further arguments of :class:`fcached.Client`.
 
-    Never shared: generation with ``do_sample`` or a temperature over 0; arguments that have no
-    canonical bytes. Never stored: None, the empty text, log-probabilities that are not finite.
-    Requests that stand twice in a call are computed once. Without a daemon the model gets all
-    requests in one call, exactly as if it were not wrapped. An exception of the model gives its
-    leases up and goes on to the caller.
+    Generation with ``do_sample`` or a temperature over 0, and arguments that have no canonical
+    bytes, are never shared. None, the empty text and log-probabilities that are not finite are
+    never stored. A request that occurs twice in a call is computed once. Without a daemon the model
+    gets all requests in one call, as if it were not wrapped. An exception of the model gives up its
+    leases and reaches the caller.
     """
     unwrap(lm)
     if independent_ranks is None:
@@ -96,7 +98,7 @@ def wrap(
 def _open(
     lm: Any, namespace: str | None, arguments: Mapping[str, Any] | None, options: dict[str, Any]
 ) -> Client:
-    """The client knows where else a namespace may be named, and when none is needed."""
+    """Opens the client. Derives the namespace from the model only if the client finds none."""
     from .. import Client
 
     try:
@@ -112,7 +114,7 @@ def _open(
 
 
 def _replace_methods(lm: Any, sharing: Sharing, client: Client) -> None:
-    """On the object alone: ``simple_evaluate`` asks for an LM, and so do its subclasses."""
+    """Replaces the methods of the object, not of its class, so that it stays an instance of LM."""
     wrapped = _Wrapped(client)
     for name in METHODS:
         if name in vars(lm):
@@ -130,7 +132,7 @@ def _shared(name: str, original: Method, sharing: Sharing) -> Method:
 
 
 def unwrap(lm: LM) -> LM:
-    """Undoes :func:`wrap`, and closes its client. One that is not wrapped is returned as it is."""
+    """Reverts :func:`wrap` and closes its client. Returns the same object, wrapped or not."""
     wrapped = vars(lm).pop(_ATTRIBUTE, None)
     if isinstance(wrapped, _Wrapped):
         for name in METHODS:

@@ -1,4 +1,4 @@
-"""``python -m fcached.lm_eval``: the command ``lm-eval``, its models sharing their answers."""
+"""``python -m fcached.lm_eval``: the command ``lm-eval`` with shared answers."""
 
 from .command import main
 

@@ -1,4 +1,4 @@
-"""The harness's own command, with the models that it makes wrapped. Its sources are untouched."""
+"""Runs the harness's command and wraps the models that it creates. Its sources stay unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .sharing import LOGGER
 
 
 class _Maker:
-    """Stands for a model's class where the harness makes one of it; for the rest it is the class."""
+    """Replaces a model's class in the harness: wraps the models that it creates, and forwards all
+    other attributes."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -40,7 +41,7 @@ class _Maker:
 
 
 def _share(lm: Any, arguments: Mapping[str, Any]) -> Any:
-    """The evaluation is what the user is here for: without a namespace it goes on unshared."""
+    """Wraps a model. If that fails, logs a warning, and the evaluation continues unshared."""
     try:
         return wrap(lm, arguments=arguments)
     except Exception as error:
@@ -49,7 +50,7 @@ def _share(lm: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def share_models() -> None:
-    """From now on, a model that the harness makes by its name is wrapped."""
+    """Makes the harness wrap each model that it creates by name from now on."""
     registry: Any = importlib.import_module("lm_eval.api.registry")
     get_model = registry.get_model
 
@@ -60,7 +61,7 @@ def share_models() -> None:
 
 
 def main() -> None:
-    """``python -m fcached.lm_eval``: as ``lm-eval`` with the same arguments, and its exit status."""
+    """Runs ``lm-eval`` with the arguments of the process, and exits with its status."""
     try:
         command = importlib.import_module("lm_eval.__main__")
     except ModuleNotFoundError as error:

@@ -1,9 +1,10 @@
-"""The namespace of a model of lm-evaluation-harness: from what its answers depend on.
+"""Derives the namespace of a model of lm-evaluation-harness from the facts that its answers depend
+on.
 
-What is not sure to be seen is not guessed: a namespace that leaves something out mixes the results
-of two models. Known are the classes of ``lm_eval.models.huggingface`` and ``hf_vlms``, loaded from
-files, and those of ``openai_completions``, whose weights are the server's affair. The batch size
-does not count (docs/python.md, what makes log-probs differ).
+It refuses unknown classes, because a namespace that omits a fact mixes the results of two models.
+It knows the classes of ``lm_eval.models.huggingface`` and ``hf_vlms``, loaded from files, and those
+of ``openai_completions``, whose weights the server chooses. The batch size does not count
+(docs/logprobs.md).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _REMOTE_OPTIONS = (
     *("custom_prefix_token_id", "max_length", "max_images", "think_end_token", "_truncate"),
     *("_max_gen_toks", "_seed", "_eos_string"),
 )
-# Of the arguments that a command gives a model: how and where it runs, and what is secret.
+# Arguments of a model that do not change its answers, are counted elsewhere, or are secret.
 _NOT_COUNTED = (
     *("pretrained", "peft", "delta", "tokenizer", "device", "batch_size", "max_batch_size"),
     *("parallelize", "max_memory_per_gpu", "max_cpu_memory", "offload_folder", "trust_remote_code"),
@@ -40,8 +41,8 @@ _SAMPLE = 128  # elements at either end of a tensor
 
 
 def namespace_of(lm: Any, arguments: Mapping[str, Any] | None = None) -> Namespace:
-    """``arguments``: those that the model was made from, where they are known; not all of them can
-    be seen in it. Raises NamespaceError, with what to do, where the model is not known."""
+    """Returns the namespace. ``arguments``: those that created the model, because not all are
+    visible in it. Raises NamespaceError for an unknown model."""
     module = type(lm).__module__
     counted = {n: str(v) for n, v in (arguments or {}).items() if n not in _NOT_COUNTED}
     if module in _LOCAL:
@@ -80,7 +81,7 @@ def _local(lm: Any, arguments: dict[str, str]) -> Namespace:
 
 
 def _remote(lm: Any, arguments: dict[str, str]) -> Namespace:
-    """The same address may answer with other weights tomorrow: that is for its users to know."""
+    """The weights behind an address may change, which its users must know."""
     facts: dict[str, Any] = {"lm_class": _class_of(lm), **_options(lm, _REMOTE_OPTIONS)}
     if lm.tokenizer is not None:
         facts["tokenizer"] = _tokenizer(lm.tokenizer)
@@ -102,12 +103,12 @@ def _options(lm: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _weights(model: Any) -> str:
-    """Of both ends of each tensor as it was loaded. The files' digests say nothing of a folder in
-    them that was chosen, of an adapter merged, of layers that were quantized on the way."""
+    """The digest of both ends of each loaded tensor. It shows a chosen subdirectory, a merged
+    adapter or quantized layers, which the digests of files do not."""
     digest = hashlib.sha256()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        if tensor.device.type != "meta":  # on disk, and loaded when it is used
+        if tensor.device.type != "meta":  # on disk until it is used
             flat = tensor.detach().flatten()
             for part in (flat[:_SAMPLE], flat[-_SAMPLE:]):
                 digest.update(repr(part.cpu().tolist()).encode())
@@ -115,7 +116,7 @@ def _weights(model: Any) -> str:
 
 
 def _config(config: Any) -> str | None:
-    """What was loaded, with what the caller has changed in it, but not from where."""
+    """The digest of the loaded config, with the caller's changes and without its origin."""
     if config is None:
         return None
     settings = json.loads(config.to_json_string(use_diff=False))
@@ -125,11 +126,11 @@ def _config(config: Any) -> str | None:
 
 
 def _tokenizer(tokenizer: Any) -> str:
-    """Of the tokenizer as it is now, not of the files that it came from."""
+    """The digest of the tokenizer's present state, not of its files."""
     facts: dict[str, Any] = {"class": type(tokenizer).__qualname__}
     if getattr(tokenizer, "is_fast", False):
         state = json.loads(tokenizer.backend_tokenizer.to_str())
-        # Each use sets these two anew.
+        # Each call of the tokenizer sets these two.
         facts["state"] = {n: v for n, v in state.items() if n not in ("truncation", "padding")}
     elif hasattr(tokenizer, "get_vocab"):
         facts["vocabulary"] = tokenizer.get_vocab()

@@ -1,8 +1,8 @@
-"""What a request of lm-evaluation-harness is called in the cache, and which of them are kept.
+"""The keys of requests of lm-evaluation-harness, and the rules for sharing and storing them.
 
-A request's key is the SHA-256 of its arguments in one canonical spelling, so that it does not
-depend on the process, the order of a dict's keys, or an object's address. The daemon is given the
-digest (32 bytes) for a prompt: few-shot contexts are long, and a run asks for each key repeatedly.
+A request's key is the SHA-256 of its arguments in a canonical form. It does not depend on the
+process, the order of a dict's keys, or an object's address. The digest (32 bytes) is the prompt in
+the daemon's keys, because few-shot contexts are long and each key is looked up repeatedly.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .. import _core
+
 LOGLIKELIHOOD = "loglikelihood"
 ROLLING = "loglikelihood_rolling"
 GENERATE = "generate_until"
 METHODS = (LOGLIKELIHOOD, ROLLING, GENERATE)
 
-# Changes with the spelling below: what was stored under another one is then not found.
+# Identifies the canonical form. A change of the form must change it, so that old keys miss.
 _SPELLING = b"fcached.lm_eval 1\n"
 _EXIF_ORIENTATION = 0x0112
 
 
 class Unkeyable(TypeError):
-    """An argument has a part that is not known to be its content alone, such as a live object."""
+    """An argument contains an object without a canonical form."""
 
 
 def key(args: Iterable[Any]) -> bytes:
-    """The 32 bytes that name a request with these arguments (``Instance.args``).
+    """Returns the 32 bytes of the key for these arguments (``Instance.args``).
 
-    Text (lone surrogates too), numbers, None, bytes, lists, dicts, numpy arrays and Pillow images
-    may be in them, nested as they like; a tuple is spelled as a list. Raises Unkeyable for
-    anything else: its repr may name an address.
+    They may contain text (also lone surrogates), numbers, None, bytes, lists, dicts, numpy arrays
+    and Pillow images. A tuple counts as a list. Raises Unkeyable for any other object, whose repr
+    may contain an address.
     """
     try:
         spelled = json.dumps([_spell(arg) for arg in args], separators=(",", ":"))
     except Unkeyable:
         raise
-    except Exception as error:  # an image that is closed, an array whose memory is gone
+    except Exception as error:  # such as a closed image
         raise Unkeyable(str(error) or repr(error)) from error
     return hashlib.sha256(_SPELLING + spelled.encode("ascii")).digest()
 
 
 def _spell(value: Any) -> Any:
-    """As what JSON has. An object with one member is a type that it has not: no dict is spelled
-    as itself, so none can pass for another type."""
+    """The canonical form, in types of JSON. An object with one member marks a type that JSON lacks,
+    also a dict, so that no dict has the form of another type."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, (list, tuple)):
@@ -57,7 +59,7 @@ def _spell(value: Any) -> Any:
         return {"dict": sorted(items, key=lambda item: json.dumps(item[0]))}
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"bytes": _digest(value)}
-    # Who has such a value has imported its module: importing it here is never needed.
+    # A process that has such a value has imported its module.
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return {"array": _array(value)}
@@ -74,12 +76,15 @@ def _digest(data: bytes | bytearray | memoryview) -> str:
 def _array(array: Any) -> list[Any]:
     if array.dtype.hasobject:
         raise Unkeyable(f"an array of dtype {array.dtype}")
-    return [array.dtype.str, list(array.shape), _digest(array.tobytes())]
+    data = array.tobytes()
+    if array.dtype.char in "gGV":  # may have padding, which is undefined: the encoder zeroes it
+        data = _core.encode(sys.modules["numpy"].ascontiguousarray(array))
+    return [array.dtype.str, list(array.shape), _digest(data)]
 
 
 def _image(image: Any) -> list[Any]:
-    """Pixels, and what else a processor looks at: it may turn an image as its Exif data says."""
-    pixels = image.tobytes()  # loads the image, and with it the palette
+    """The pixels and the facts that image processors use, such as the orientation in Exif data."""
+    pixels = image.tobytes()  # loads the image and its palette
     if image.palette is not None:
         pixels = image.convert("RGBA").tobytes()
     transparency = _spell(image.info.get("transparency"))
@@ -88,13 +93,13 @@ def _image(image: Any) -> list[Any]:
 
 
 def sampled(method: str, args: tuple[Any, ...]) -> bool:
-    """Whether the answer is drawn at random, or may be: it is then never shared, or all draws of
-    all workers would be the same one."""
+    """True if the answer may be random. It is then never shared, or all workers would get the same
+    draw."""
     if method != GENERATE:
         return False
     parameters = args[1] if len(args) > 1 else None
     if parameters is None or isinstance(parameters, (list, tuple)):
-        return False  # the stop sequences alone
+        return False  # only stop sequences
     return not isinstance(parameters, Mapping) or _draws(parameters)
 
 
@@ -105,14 +110,15 @@ def _draws(parameters: Mapping[Any, Any]) -> bool:
 
 
 def _is_set(flag: Any) -> bool:
-    """Settings come from YAML and from command lines: there False may be a word."""
+    """The truth of a setting from YAML or a command line, where False may be a word."""
     if isinstance(flag, str):
         return flag.strip().lower() not in ("", "0", "false", "no", "off", "none", "null")
     return bool(flag)
 
 
 def _is_zero(temperature: Any) -> bool:
-    """With ``do_sample=False`` some backends ignore a temperature and others draw all the same."""
+    """True for a temperature of 0. With ``do_sample=False`` some backends still sample if it is
+    higher."""
     if temperature is None:
         return True
     try:
@@ -122,11 +128,11 @@ def _is_zero(temperature: Any) -> bool:
 
 
 def storable(method: str, answer: Any) -> bool:
-    """Whether an answer is one of the model's, and worth keeping.
+    """True if an answer is valid and may be stored.
 
-    None and the empty text are what backends return where a request failed or ran out of tokens:
-    kept, they would be served for good. The same goes for a log-probability that is not a finite
-    number: NaN is an overflow, and backends use minus infinity for what they could not get.
+    Backends return None or the empty text for a request that failed or ran out of tokens, NaN after
+    an overflow, and minus infinity for a log-probability that they could not get. If stored, these
+    would be served from then on.
     """
     if method == GENERATE:
         return isinstance(answer, str) and answer not in (
@@ -139,5 +145,5 @@ def storable(method: str, answer: Any) -> bool:
         answer = answer[0]
     try:
         return isinstance(answer, (float, int)) and math.isfinite(answer)
-    except OverflowError:  # an int that no float can be
+    except OverflowError:  # an int beyond the range of float
         return False

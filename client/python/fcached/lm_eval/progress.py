@@ -1,4 +1,4 @@
-"""One progress bar for a call that is computed in pieces; without it each piece shows its own."""
+"""One progress bar for a call that is computed in pieces, instead of one for each piece."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..fail_open import attempt
 
 
 def takes_disable_tqdm(method: Callable[..., Any]) -> bool:
-    """Most models' methods have the harness's switch, but not all."""
+    """True if a model's method has the harness's argument ``disable_tqdm``. Some do not."""
     try:
         return "disable_tqdm" in inspect.signature(method).parameters
     except (TypeError, ValueError):
@@ -19,7 +19,7 @@ def takes_disable_tqdm(method: Callable[..., Any]) -> bool:
 
 
 class Progress:
-    """A bar of tqdm's, where that is installed and stderr takes it, and nothing otherwise."""
+    """A bar of tqdm. Shows nothing if tqdm is not installed or fails."""
 
     def __init__(self, total: int, description: str, shown: bool) -> None:
         self._bar: Any = None

@@ -1,8 +1,8 @@
-"""Results as a model has them, batch by batch, before the call that computes them has returned.
+"""Answers that a model reports batch by batch, before the call that computes them returns.
 
-Models of lm-evaluation-harness tell ``lm.cache_hook.add_partial(method, args, answer)`` of every
-answer when its batch ends, for the harness's own cache. Listening there means that a run which is
-killed loses one batch, and that others need not wait for more than that.
+Models of lm-evaluation-harness call ``lm.cache_hook.add_partial(method, args, answer)`` for every
+answer when its batch ends, for the harness's own cache. A hook there stores the answers of each
+batch at once, so a killed run loses one batch, and other workers wait for one batch at most.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from typing import Any
 from . import keys
 
 Report = Callable[[bytes, Any], None]
-"""Called with a request's key and its answer, once for each time the model tells of it."""
+"""Called with the key and the answer of a request, each time the model reports it."""
 
-_TOLD_ARGS = 2
-"""Models tell of a context and what follows it, and leave the images of a request out."""
+_REPORTED_ARGS = 2
+"""Models report a context and its continuation, but not the images of a request."""
 
 
-class Told:
-    """Finds the request that a model tells of, among those that it was given."""
+class ReportFinder:
+    """Finds the request for an answer that the model reports."""
 
     def __init__(self, method: str, requests: Sequence[tuple[bytes, tuple[Any, ...]]]) -> None:
-        """``requests``: key and arguments of each. Keys are those of before the call: a model may
-        change its arguments while it works."""
+        """``requests``: the key and the arguments of each, before the call: a model may change its
+        arguments."""
         self._method = method
         self._keys: dict[bytes, bytes | None] = {}
         for name, args in requests:
-            told = name if len(args) <= _TOLD_ARGS else keys.key(args[:_TOLD_ARGS])
-            # Two that differ in what is not told cannot be told apart.
-            self._keys[told] = None if told in self._keys else name
+            reported = name if len(args) <= _REPORTED_ARGS else keys.key(args[:_REPORTED_ARGS])
+            # None: two requests have the same reported arguments.
+            self._keys[reported] = None if reported in self._keys else name
 
     def find(self, method: Any, args: Any) -> bytes | None:
-        """None for what is not of this call: the windows of a longer text, another's request."""
+        """The key of the request, or None if the report is of another call, such as for the windows
+        of a longer text."""
         if method != self._method or not isinstance(args, (tuple, list)):
             return None
         try:
@@ -44,16 +45,16 @@ class Told:
 
 
 class Hook:
-    """Stands where the model's own hook was, which goes on hearing everything."""
+    """Replaces the model's hook, and forwards all calls to it."""
 
-    def __init__(self, previous: Any, told: Told, report: Report) -> None:
+    def __init__(self, previous: Any, finder: ReportFinder, report: Report) -> None:
         self._previous = previous
-        self._told = told
+        self._finder = finder
         self._report = report
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
         self._previous.add_partial(attr, req, res)
-        name = self._told.find(attr, req)
+        name = self._finder.find(attr, req)
         if name is not None:
             self._report(name, res)
 
@@ -62,14 +63,14 @@ class Hook:
 
 
 @contextmanager
-def listening(lm: Any, told: Told, report: Report) -> Iterator[None]:
-    """While it lasts, what ``lm`` tells of goes to ``report`` too. Silent for a model without a
-    hook. The hook that the user, or the harness's cache, has set is there again afterwards."""
+def reporting(lm: Any, finder: ReportFinder, report: Report) -> Iterator[None]:
+    """Passes the answers that ``lm`` reports to ``report`` in this context. Does nothing for a
+    model without a hook. Restores the previous hook at exit."""
     previous = getattr(lm, "cache_hook", None)
     if previous is None:
         yield
         return
-    lm.set_cache_hook(Hook(previous, told, report))
+    lm.set_cache_hook(Hook(previous, finder, report))
     try:
         yield
     finally:

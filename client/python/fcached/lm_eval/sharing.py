@@ -1,5 +1,5 @@
-"""One call of a model's method, with its answers shared: what is known is looked up, what is not
-is computed by whoever leases it first, and what others compute is waited for."""
+"""Shares the answers of one call of a model's method: looks up all requests, leases and computes
+the missing ones, and waits for those that other workers compute."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .progress import Progress, takes_disable_tqdm
 if TYPE_CHECKING:
     from .. import Client
 
-LOGGER = logging.getLogger("lm_eval.fcached")  # where the harness's own settings reach it
+LOGGER = logging.getLogger("lm_eval.fcached")  # a child of the harness's logger
 _LOOKUP = 4096
-"""Keys of one lookup: what bounds the answers that are in memory twice."""
+"""Keys of one lookup. Bounds the answers that are in memory twice."""
 
 Method = Callable[..., Any]
 
 
 @dataclass
 class Counts:
-    """Of one call, in different requests."""
+    """The different requests of one call, by the origin of their answers."""
 
     found: int = 0
     computed: int = 0
-    awaited: int = 0  # others had computed them by the time that they were asked for again
-    private: int = 0  # computed here, and not offered to others
+    awaited: int = 0  # computed by other workers during the call
+    private: int = 0  # computed here and not shared
 
 
 class Sharing:
-    """What the three methods of one model have in common. Any thread may call them."""
+    """The state of a wrapped model, shared by its three methods. Thread-safe."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Sharing:
         independent_ranks: bool = False,
         start: float | None = None,
     ) -> None:
-        """wait: seconds, for one answer that another worker computes. chunk: requests leased at
-        once; None: some batches. start: where in the order of requests this worker begins, 0 to 1;
-        None: by its process id."""
+        """wait: seconds for one answer that another worker computes. chunk: requests leased at
+        once. None: some batches. start: this worker's start in the order of requests, 0 to 1. None:
+        from its process id."""
         self.lm = lm
         self.client = client
         self.view = view
@@ -66,8 +66,8 @@ class Sharing:
     def call(
         self, method: str, compute: Method, requests: Sequence[Any], *args: Any, **kw: Any
     ) -> Any:
-        """What ``compute(requests, *args, **kw)`` returns. A call from within one, as of a model
-        that scores a text by its windows, goes straight through: it belongs to the outer one."""
+        """Returns the result of ``compute(requests, *args, **kw)``. A nested call, as of a model
+        that scores a text by its windows, is part of the outer one and passes through."""
         if getattr(self._inside, "method", None) or self._ranks_differ():
             return compute(requests, *args, **kw)
         if not isinstance(requests, Sequence):
@@ -79,7 +79,8 @@ class Sharing:
             self._inside.method = None
 
     def start(self) -> float:
-        """Asked for at each call: a process may have been forked since."""
+        """This worker's start in the order. Computed for each call, because the process may have
+        forked."""
         return schedule.start_of(schedule.this_worker()) if self._start is None else self._start
 
     def warn_once(self, topic: str, text: str) -> None:
@@ -88,14 +89,15 @@ class Sharing:
             attempt(LOGGER.warning, "fcached: %s", text)
 
     def _ranks_differ(self) -> bool:
-        """Ranks of one run meet in collective operations: a hit on one of them would hang all."""
+        """True if the model runs on several ranks. They meet in collective operations, so a hit on
+        one of them would hang all."""
         ranks = getattr(self.lm, "world_size", 1)
         if self._independent_ranks or not isinstance(ranks, int) or ranks <= 1:
             return False
         self.warn_once(
             "ranks",
             f"sharing is off: the model runs on {ranks} ranks, which must all compute the same "
-            "requests; independent_ranks=True says that they need not",
+            "requests. If they need not, set independent_ranks=True",
         )
         return True
 
@@ -117,16 +119,16 @@ class _Call:
         self._requests = requests
         self._args, self._kw = args, kw
         self._results: list[Any] = [None] * len(requests)
-        self._copies: dict[bytes, list[int]] = {}  # key to positions: one answer serves all
+        self._copies: dict[bytes, list[int]] = {}  # key -> positions of the request in the call
         self._private: list[int] = []
-        self._held: set[bytes] = set()  # leases of ours that nothing has ended yet
+        self._held: set[bytes] = set()  # leases of this call
         self._counts = Counts()
         self._batch = schedule.batch_of(sharing.lm)
         self._bar = Progress(0, "", False)
         for position, request in enumerate(requests):
-            self._sort_out(position, request.args)
+            self._add_request(position, request.args)
 
-    def _sort_out(self, position: int, args: tuple[Any, ...]) -> None:
+    def _add_request(self, position: int, args: tuple[Any, ...]) -> None:
         if keys.sampled(self._method, args):
             self._private.append(position)
             return
@@ -144,10 +146,10 @@ class _Call:
 
     def run(self) -> Any:
         if not self._copies:
-            return self._plain()
+            return self._call_unshared()
         missing = self._look_up()
         if len(missing) == len(self._copies) and not self._client.connected:
-            return self._plain()
+            return self._call_unshared()
         self._show_progress(len(missing))
         try:
             others = self._share(self._walk(self._ordered(missing), self._sharing.start()))
@@ -159,32 +161,32 @@ class _Call:
         self._log()
         return self._results
 
-    def _plain(self) -> Any:
-        """Nothing is shared: the model gets all requests in one call, as without a cache, and so
-        makes the same batches of them."""
+    def _call_unshared(self) -> Any:
+        """Calls the model with all requests at once, so that it forms the same batches as without a
+        cache."""
         return self._original(self._requests, *self._args, **self._kw)
 
-    # What is known, and in which order to ask for the rest
+    # ---- lookups and order ----
 
     def _look_up(self) -> list[bytes]:
-        """Settles what is known; returns the keys of the rest."""
-        missing, doubted = [], []
+        """Delivers the stored answers. Returns the keys of the missing ones."""
+        missing, to_verify = [], []
         verifies = self._client.verify > 0
-        for name, answer in self._ask(list(self._copies), lease=False, record=not verifies):
+        for name, answer in self._get(list(self._copies), lease=False, record=not verifies):
             if answer is MISS:
                 missing.append(name)
                 continue
             self._counts.found += 1
             if verifies:
-                doubted.append(name)
+                to_verify.append(name)
             else:
                 self._settle(name, answer)
-        self._verify(doubted)
+        self._verify(to_verify)
         return missing
 
     def _verify(self, names: list[bytes]) -> None:
-        """Settles what is known by the client's own lookup, which computes a share of it again,
-        compares, counts and logs; what was computed is then the answer."""
+        """Looks stored answers up with ``cached_batch``, which verifies a share of them. A verified
+        answer is the newly computed one."""
         for first in range(0, len(names), _LOOKUP):
             piece = names[first : first + _LOOKUP]
             requests = [self._requests[self._copies[name][0]] for name in piece]
@@ -198,7 +200,7 @@ class _Call:
             for name, answer in zip(piece, answers):
                 self._settle(name, answer)
 
-    def _ask(
+    def _get(
         self, names: list[bytes], *, lease: bool, record: bool = True
     ) -> Iterable[tuple[bytes, Any]]:
         for first in range(0, len(names), _LOOKUP):
@@ -210,8 +212,8 @@ class _Call:
             yield from zip(piece, answers)
 
     def _settle(self, name: bytes, answer: Any) -> None:
-        """An answer that another worker put. What no model answers is another program's, which has
-        the namespace, the op and the view in common with us: it is computed here."""
+        """Delivers a stored answer. An invalid one, which another program put under the same
+        namespace, op and view, is computed here."""
         if keys.storable(self._method, answer):
             self._deliver(name, answer)
         else:
@@ -222,14 +224,13 @@ class _Call:
             self._results[position] = answer
 
     def _context(self, name: bytes) -> Any:
-        """Requests of one context may need one pass of the model."""
+        """The context of a request. A model may need one pass for requests of the same context."""
         args = self._requests[self._copies[name][0]].args
         return args[0] if args and isinstance(args[0], str) else name
 
     def _ordered(self, names: list[bytes]) -> list[bytes]:
-        """As models sort, and alike in all workers, whatever else each of them was asked: by the
-        parameters, which a batch has in common; the longest first; those of one context together.
-        """
+        """Sorts as models do, and alike in all workers: by the parameters, which a batch has in
+        common, then the longest first, then by context."""
 
         def rank(name: bytes) -> tuple[bytes, int, Any, bytes]:
             args = self._requests[self._copies[name][0]].args
@@ -242,39 +243,39 @@ class _Call:
     def _walk(self, names: list[bytes], start: float = 0.0) -> schedule.Walk:
         return schedule.Walk(names, self._context, self._batch, start)
 
-    # Work that is shared
+    # ---- shared work ----
 
     def _share(self, walk: schedule.Walk, leased: Sequence[bytes] = ()) -> list[bytes]:
-        """Leases and computes what it can of ``walk``, piece by piece, beginning with what is
-        ``leased`` already; returns what others compute."""
+        """Leases and computes the requests of ``walk`` piece by piece, after those that are
+        ``leased`` already. Returns the keys that other workers compute."""
         others: list[bytes] = []
         mine = list(leased)
         while walk or mine:
             size = schedule.piece(len(walk), self._batch, self._sharing.chunk)
             while walk and len(mine) < size:
-                for name, answer in self._ask(walk.take(size - len(mine)), lease=True):
+                for name, answer in self._get(walk.take(size - len(mine)), lease=True):
                     if answer is LEASED:
                         mine.append(name)
                     elif answer is MISS:
                         others.append(name)
                     else:
-                        self._take_over(name, answer)
+                        self._accept(name, answer)
             if others and not self._client.connected:
-                # Nobody is there to lease from: the rest is one call, with the model's own batches.
+                # Without a daemon the rest is one call, with the model's own batches.
                 self._compute(mine + others + walk.take(max(1, len(walk))))
                 return []
             self._compute(mine)
             mine = []
         return others
 
-    def _take_over(self, name: bytes, answer: Any) -> None:
+    def _accept(self, name: bytes, answer: Any) -> None:
         self._counts.awaited += 1
         self._bar.advance(1)
         self._settle(name, answer)
 
     def _wait_for(self, others: list[bytes]) -> None:
-        """Nothing is leased by us here, as who holds a lease is never made to wait. Others put
-        their answers a batch at a time, so that after one wait many may be there."""
+        """Waits for other workers. Holds no lease, because the daemon lets no holder wait. Other
+        workers put their answers by batch, so after one wait many may be stored."""
         while others:
             others = self._share(self._walk(others))
             if not others:
@@ -283,30 +284,30 @@ class _Call:
             answer = self._client.get(
                 self._method, self._sharing.view, first, wait=self._sharing.wait, lease=True
             )
-            if answer is LEASED:  # given up; it may be that all of that worker's are
+            if answer is LEASED:  # its worker gave it up, maybe with others
                 self._held.add(first)
                 others = self._share(self._walk(rest), [first])
-            elif answer is MISS:  # it took too long, or we are not to wait
+            elif answer is MISS:  # it took too long, or waiting is off
                 size = schedule.piece(len(others), self._batch, self._sharing.chunk)
                 self._compute(others[:size])
                 others = others[size:]
             else:
-                self._take_over(first, answer)
+                self._accept(first, answer)
                 others = rest
 
     def _compute(self, names: list[bytes]) -> None:
-        """Computes, and puts each answer when the model tells of it, or else at the end."""
+        """Computes requests, and puts each answer when the model reports it, or else at the end."""
         if not names:
             return
         chosen = [self._requests[self._copies[name][0]] for name in names]
-        told = reports.Told(self._method, [(n, r.args) for n, r in zip(names, chosen)])
-        put = _Puts(self, names)
-        with reports.listening(self._sharing.lm, told, put.early):
+        finder = reports.ReportFinder(self._method, [(n, r.args) for n, r in zip(names, chosen)])
+        put = _AnswerPuts(self, names)
+        with reports.reporting(self._sharing.lm, finder, put.early):
             answers = self._call_model(chosen)
         for name, answer in zip(names, answers):
             put.final(name, answer)
             self._deliver(name, answer)
-        self._give_up()  # of what had no answer to be kept: who waits for it is not to wait longer
+        self._give_up()  # leases whose answers may not be stored
         self._counts.computed += len(names)
         self._bar.advance(len(names))
 
@@ -327,11 +328,11 @@ class _Call:
             raise BatchError(f"{name} returned {count} answers for {len(requests)} requests")
         return items.at_positions(answers, count)
 
-    def worth(self, answer: Any) -> bool:
+    def storable(self, answer: Any) -> bool:
         return keys.storable(self._method, answer)
 
     def put(self, name: bytes, answer: Any, seconds: float, *, replace: bool = False) -> None:
-        """Offers an answer to the others. It ends the lease, also where it cannot be stored."""
+        """Puts an answer. Ends its lease in all cases."""
         self._held.discard(name)
         view = self._sharing.view
         try:
@@ -353,15 +354,15 @@ class _Call:
             )
 
     def _give_up(self) -> None:
-        """Of what was leased and has come to nothing: who waits for it computes it at once."""
+        """Gives up the leases without a put, so that waiting workers compute them at once."""
         held, self._held = list(self._held), set()
         if held:
             attempt(self._client.give_up_many, self._method, self._sharing.view, held)
 
-    # What is seen of it
+    # ---- progress and log ----
 
     def _show_progress(self, missing: int) -> None:
-        """One bar instead of one a piece, where the model's can be switched off."""
+        """Shows one bar for the call if the model's own bars can be disabled."""
         shown = not (self._args or self._kw.get("disable_tqdm")) and missing > 0
         if shown and takes_disable_tqdm(self._original):
             self._kw = {**self._kw, "disable_tqdm": True}
@@ -383,11 +384,11 @@ class _Call:
         )
 
 
-class _Puts:
-    """Of the answers of one call of the model: each is put once, as soon as it is known.
+class _AnswerPuts:
+    """Puts each answer of one call of the model once, as soon as it is known.
 
-    The time since the last put is what an answer is said to have cost. So the first of a batch
-    bears the pass of all, and the sum is right."""
+    The cost of an answer is the time since the last put. So the first answer of a batch has the
+    cost of the whole pass, and the sum is right."""
 
     def __init__(self, call: _Call, names: Sequence[bytes]) -> None:
         self._call = call
@@ -401,23 +402,23 @@ class _Puts:
         return seconds
 
     def early(self, name: bytes, answer: Any) -> None:
-        """What the model tells of, from whatever thread, in the middle of its computation."""
+        """Puts an answer that the model reports during its computation, from any thread."""
         attempt(self._early_one, name, answer)
 
     def final(self, name: bytes, answer: Any) -> None:
-        """What the model returned, which is what counts where it told of something else."""
+        """Puts an answer that the model returned. It replaces a different one that it reported."""
         attempt(self._final_one, name, answer)
 
     def _early_one(self, name: bytes, answer: Any) -> None:
-        """Told again, as of a request that stands twice, it is put once."""
-        if self._call.worth(answer) and self._waiting.pop(name, False):
+        """Puts an answer once, even if the model reports it twice."""
+        if self._call.storable(answer) and self._waiting.pop(name, False):
             self._early[name] = answer
             self._call.put(name, answer, self._seconds())
 
     def _final_one(self, name: bytes, answer: Any) -> None:
-        worth = self._call.worth(answer)
+        storable = self._call.storable(answer)
         if self._waiting.pop(name, False):
-            if worth:
+            if storable:
                 self._call.put(name, answer, self._seconds())
-        elif worth and self._early[name] != answer:
+        elif storable and self._early[name] != answer:
             self._call.put(name, answer, 0.0, replace=True)

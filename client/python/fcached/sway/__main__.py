@@ -7,12 +7,12 @@ import sys
 
 
 def main() -> int:
-    """The command's exit status: sway's own, or 1 where there is no sway."""
+    """Runs the command. Returns sway's exit status, or 1 if dlm-sway is not installed."""
     try:
         app = importlib.import_module("dlm_sway.cli.app").app
     except ModuleNotFoundError as error:
         print(
-            f"fcached.sway: the module {error.name} is not installed; this command runs dlm-sway: "
+            f"fcached.sway: dlm-sway needs the module {error.name}, which is not installed: "
             "pip install 'dlm-sway[hf]'",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Makes one backend share, as ``dlm_sway.backends.build`` has made it."""
+"""Makes a backend that ``dlm_sway.backends.build`` created share its results."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ from fcached.sway.dependencies import namespaces
 from fcached.sway.instrumentation import BackendInstrumentation
 
 _PARAMETERS_IN_KEY = ("as_null_adapter", "as_scaled_adapter")
-"""Their view's id leaves out, or rounds, what they were called with."""
+"""Methods whose arguments the id of their view omits or rounds."""
 
 
 def share(backend: Any, spec: Any, adapter: Any) -> None:
-    """``backend`` was built from ``spec`` (a ``ModelSpec``) and ``adapter`` (a path or None). Where
-    it has no instrumentation of ours, or nobody knows what its numbers depend on, its results stay
-    in this process."""
+    """Shares the results of ``backend``, built from ``spec`` (a ``ModelSpec``) and ``adapter`` (a
+    path or None). They stay in this process if the backend does not use fcached's instrumentation,
+    or if it is unknown what its numbers depend on."""
     inst = getattr(backend, "_inst", None)
     if not isinstance(inst, BackendInstrumentation):
         return
     try:
         _share(inst, backend, spec, adapter)
-    except Exception as error:  # the suite does not need this
-        _say(f"results of {type(backend).__name__} stay in this process: {error}")
+    except Exception as error:  # the suite works without sharing
+        _log(f"results of {type(backend).__name__} stay in this process: {error}")
 
 
 def _share(inst: BackendInstrumentation, backend: Any, spec: Any, adapter: Any) -> None:
-    """What it raises says that the backend is not as expected: it then does not share."""
-    _tell_views_apart(backend, inst)
+    """Any exception means that the backend has an unexpected form and does not share."""
+    _distinguish_views(backend, inst)
     if spec.kind == "api":
         inst.set_key_view(backend.id, _api_view(backend))
     namespace_of = namespaces(backend, spec, adapter)
     if namespace_of is not None:
         inst.share_by(namespace_of)
     else:
-        _say(
-            f"results of the backend {spec.entry_point} stay in this process: nobody here knows "
-            "what they depend on; $FCACHE_NAMESPACE would name it"
+        _log(
+            f"results of the backend {spec.entry_point} stay in this process: it is unknown "
+            "what they depend on. To share them, set $FCACHE_NAMESPACE"
         )
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     log_line(f"fcached.sway: {line}")
 
 
-def _tell_views_apart(backend: Any, inst: BackendInstrumentation) -> None:
-    """AttributeError where the backend's class does not let its methods be replaced."""
+def _distinguish_views(backend: Any, inst: BackendInstrumentation) -> None:
+    """Makes the keys of different views differ. Raises AttributeError if the backend's class does
+    not allow its methods to be replaced."""
     for name in _PARAMETERS_IN_KEY:
         if callable(getattr(backend, name, None)):
             setattr(backend, name, _with_parameters(inst, getattr(backend, name)))
@@ -58,22 +59,22 @@ def _tell_views_apart(backend: Any, inst: BackendInstrumentation) -> None:
 
 
 def _with_parameters(inst: BackendInstrumentation, enter: Any) -> Any:
-    """The context manager ``enter``; its view's name in keys has all arguments, to the last bit."""
+    """Wraps the context manager ``enter``. The view's name in keys has all arguments, exactly."""
     signature = inspect.signature(enter)
 
     @contextmanager
     def entered(*args: Any, **kwargs: Any) -> Iterator[Any]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        said = ", ".join(f"{name}={value!r}" for name, value in bound.arguments.items())
-        with enter(*args, **kwargs) as view, inst.key_view(view.id, f"{view.id} ({said})"):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in bound.arguments.items())
+        with enter(*args, **kwargs) as view, inst.key_view(view.id, f"{view.id} ({arguments})"):
             yield view
 
     return entered
 
 
 def _always(inst: BackendInstrumentation, check: Any) -> Any:
-    """``check`` asks whether the model here is sound: what another one computed says nothing."""
+    """Wraps ``check``, which tests the model of this process, so that it always computes."""
 
     def checked() -> Any:
         with inst.computing_always():
@@ -83,7 +84,7 @@ def _always(inst: BackendInstrumentation, check: Any) -> Any:
 
 
 def _api_view(backend: Any) -> str:
-    """An endpoint may have a password in it, which is no one else's: so the key has its digest."""
+    """The view in keys has a digest of the endpoint, which may contain a password."""
     from fcached import prompt_hash
 
     host = urlsplit(backend._base_url).hostname or ""

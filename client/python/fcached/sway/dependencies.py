@@ -1,4 +1,4 @@
-"""The namespaces of one backend: what the numbers of each of its views depend on.
+"""Derives the namespaces of one backend from the facts that the numbers of its views depend on.
 
     kind    view    namespace of
     hf      base    model, tokenizer as loaded, dtype, device, versions
@@ -6,9 +6,9 @@
     mlx     base    model, versions
             others  the same, and the adapter
     api     all     dlm-sway's version: the keys' view has the model, the endpoint, the vocabulary
-    custom  all     nobody knows: shared only where $FCACHE_NAMESPACE names it
+    custom all unknown: shared only if $FCACHE_NAMESPACE is set
 
-``$FCACHE_NAMESPACE`` is one ingredient more, and what the names then begin with.
+``$FCACHE_NAMESPACE`` is a further fact, and the prefix of the names.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ def label() -> str | None:
 
 
 def namespaces(backend: Any, spec: Any, adapter: Any) -> NamespaceOf | None:
-    """By view id; each is derived when it is first asked for, from files and from the loaded model,
-    and raises what :func:`fcached.namespace_for` does. None where nobody can know."""
+    """Returns a function from a view's id to its namespace, or None if the facts are unknown. Each
+    namespace is derived at its first call, from files and the loaded model, with the exceptions of
+    :func:`fcached.namespace_for`."""
     if spec.kind == "hf":
         leaves_base_alone = functools.partial(_leaves_base_alone, backend)
         return _by_side(functools.partial(_hf, backend, spec), adapter, leaves_base_alone)
-    if spec.kind == "mlx":  # it loads the base a second time, for its base view alone
+    if spec.kind == "mlx":  # it loads the base a second time for its base view
         return _by_side(functools.partial(_mlx, spec), adapter, lambda: True)
     if spec.kind == "api":
         return _for_all(_api)
@@ -55,7 +56,7 @@ def _for_all(of: Callable[[], Namespace]) -> NamespaceOf:
 def _by_side(
     of: Callable[[Any], Namespace], adapter: Any, leaves_base_alone: Callable[[], bool]
 ) -> NamespaceOf:
-    """``of(None)`` for the base view, where that does not depend on the adapter."""
+    """Uses ``of(None)`` for the base view if that does not depend on the adapter."""
     of_side = functools.lru_cache(None)(of)
 
     def namespace_of(view_id: str) -> Namespace:
@@ -91,7 +92,7 @@ def _api() -> Namespace:
 
 
 def _custom(spec: Any, adapter: Any) -> Namespace:
-    """The name is the user's word for what cannot be known here; builds are told apart."""
+    """The user's label identifies an unknown backend. The spec distinguishes its builds."""
     facts = {**spec.model_dump(mode="json"), "adapter": str(adapter or ""), "backend": "custom"}
     return _named("custom", {name: str(fact) for name, fact in facts.items() if fact is not None})
 
@@ -112,10 +113,10 @@ _LEAVE_BASE_ALONE = {
 
 
 def _leaves_base_alone(backend: Any) -> bool:
-    """True where the model with its adapters disabled computes what the model without them does,
-    bit for bit. Some adapters have the base's own biases in them, or change its weights as they are
-    loaded (PiSSA, OLoRA, LoftQ, ...), or its layers: only LoRA is let through, with no setting
-    beside its defaults but those that are known not to."""
+    """True if the model with disabled adapters computes the same bits as the base model. Some
+    adapters contain biases of the base, or change its weights or layers when they are loaded
+    (PiSSA, OLoRA, LoftQ, ...). So the function accepts only LoRA, and only settings that are known
+    to be harmless."""
     for config in backend._peft_model.peft_config.values():
         if type(config).__name__ != "LoraConfig":
             return False
@@ -129,18 +130,18 @@ def _leaves_base_alone(backend: Any) -> bool:
 
 
 def _tokenizer(backend: Any) -> dict[str, Any]:
-    """What the tokenizer that was loaded does, wherever from: the folder of an adapter often has a
-    copy of its base's. One without a state to tell counts by its files, where they are the
-    adapter's: the base's count anyway."""
+    """Facts of the loaded tokenizer from its state, because the directory of an adapter often has a
+    copy of the base's. A tokenizer without a readable state counts by its files if they are the
+    adapter's. The base's files always count."""
     from fcached import prompt_hash
 
     tokenizer = backend._tokenizer
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None:
-        folder = backend._adapter_path
-        return {"tokenizer": folder} if (folder / "tokenizer_config.json").exists() else {}
+        directory = backend._adapter_path
+        return {"tokenizer": directory} if (directory / "tokenizer_config.json").exists() else {}
     state = json.loads(fast.to_str())
-    for left_over in ("padding", "truncation"):  # by the latest call
+    for left_over in ("padding", "truncation"):  # set by the latest call
         state.pop(left_over, None)
     return {
         "loaded_tokenizer": {

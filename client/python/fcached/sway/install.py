@@ -1,4 +1,4 @@
-"""Puts fcached between dlm-sway's views and their forward passes."""
+"""Installs fcached between dlm-sway's views and their forward passes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _REPLACED = "dlm_sway.backends._instrumentation"
 
 
 def install() -> None:
-    """Replaces dlm-sway's instrumentation in this process, and has what its ``build`` makes share.
-    May be called again. ``ImportError`` where dlm-sway is not installed; ``RuntimeError`` where a
-    backend of it was imported before: it would go on with what is replaced here."""
+    """Replaces dlm-sway's instrumentation in this process, and makes the backends of its ``build``
+    share. Idempotent. Raises ``ImportError`` if dlm-sway is not installed, and ``RuntimeError`` if
+    one of its backends was imported before, because that would keep the original."""
     from fcached.sway import instrumentation
 
     if sys.modules.get(_REPLACED) is instrumentation:
@@ -34,7 +34,7 @@ def install() -> None:
 
 
 def _sharing(build: Any) -> Any:
-    """dlm-sway's ``build``, whose backends share. Its callers look it up when they need it."""
+    """Wraps dlm-sway's ``build``. Its callers look the function up at each call."""
 
     @functools.wraps(build)
     def build_sharing(base_spec: Any, *, adapter_path: Any = None) -> Any:

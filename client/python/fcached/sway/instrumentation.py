@@ -1,4 +1,4 @@
-"""What stands in for ``dlm_sway.backends._instrumentation``: all of its names."""
+"""Replaces the module ``dlm_sway.backends._instrumentation``, with all of its names."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ CacheOp = str
 
 
 class BackendInstrumentation(_BackendInstrumentation):
-    """A backend's, whose views have namespaces of their own. It stays in this process until
-    :meth:`share_by` says what its numbers depend on: what makes it, in the backend's constructor,
-    cannot know."""
+    """The instrumentation of a backend whose views have their own namespaces. Results stay in this
+    process until :meth:`share_by`, because the backend's constructor, which creates it, does not
+    know the facts."""
 
     def __init__(self, *, cache_maxsize: int = 256, trace_path: Path | None = None) -> None:
         self._namespace_of: Callable[[str], Namespace] | None = None
@@ -41,14 +41,14 @@ class BackendInstrumentation(_BackendInstrumentation):
         super().__init__(cache_maxsize=cache_maxsize, trace_path=trace_path)
 
     def _share(self, namespace: str | Namespace | None, client_settings: dict[str, Any]) -> None:
-        """Not yet: see :meth:`share_by`."""
+        """Does nothing: see :meth:`share_by`."""
 
-    # ---- which way a view goes ---------------------------------------------------------------
+    # ---- routes ------------------------------------------------------------------------------
 
     def share_by(self, namespace_of: Callable[[str], Namespace]) -> None:
-        """Shares from now on: ``namespace_of(view_id)`` is asked at a view's first lookup, when all
-        that the view needs is loaded. Where it raises, one line says so, and this backend's results
-        stay in this process."""
+        """Shares from now on. ``namespace_of(view_id)`` is called at a view's first lookup, when
+        everything that the view needs is loaded. If it raises, that is logged once, and this
+        backend's results stay in this process."""
         if not is_disabled():
             self._namespace_of = namespace_of
             self._routes.clear()
@@ -63,11 +63,11 @@ class BackendInstrumentation(_BackendInstrumentation):
             namespace = self._namespace_of(view_id)
             if namespace not in self._by_name:
                 self._by_name[namespace] = self._open(namespace)
-        except Exception as error:  # whatever it is, the suite does not need this
-            self._share_no_more()
+        except Exception as error:  # the suite works without sharing
+            self._stop_sharing()
             log_line(
                 f"fcached.sway: results stay in this process: what the view {view_id!r} depends on "
-                f"could not be told: {error}"
+                f"is unknown: {error}"
             )
             return None
         return self._by_name[namespace]
@@ -79,18 +79,18 @@ class BackendInstrumentation(_BackendInstrumentation):
         self._share_through(client)
         return client
 
-    def _shares(self) -> bool:
+    def _is_sharing(self) -> bool:
         return self._namespace_of is not None
 
-    def _share_no_more(self) -> None:
+    def _stop_sharing(self) -> None:
         self._namespace_of = None
         self._by_name = {}
-        super()._share_no_more()
+        super()._stop_sharing()
 
     @contextmanager
     def key_view(self, view_id: str, key_view: str) -> Iterator[None]:
-        """Meanwhile, ``key_view`` stands for ``view_id`` in keys: it has in it what the numbers
-        depend on and the id leaves out. Trace and counters keep the id."""
+        """Uses ``key_view`` instead of ``view_id`` in keys in this context: it contains facts that
+        the id omits. Trace and counters keep the id."""
         before = self._key_views.get(view_id)
         self.set_key_view(view_id, key_view)
         try:
@@ -99,18 +99,18 @@ class BackendInstrumentation(_BackendInstrumentation):
             self.set_key_view(view_id, before)
 
     def set_key_view(self, view_id: str, key_view: str | None) -> None:
-        """The same, for good; None: the id itself."""
+        """Uses ``key_view`` instead of ``view_id`` in keys from now on. None: the id itself."""
         self._key_views.pop(view_id, None)
         if key_view is not None:
             self._key_views[view_id] = key_view
         self._routes.pop(view_id, None)
 
-    # ---- lookups that are answered by the model alone -----------------------------------------
+    # ---- lookups that always compute ---------------------------------------------------------
 
     @contextmanager
     def computing_always(self) -> Iterator[None]:
-        """Meanwhile, each lookup computes, and counts and traces as a miss. What it computes is for
-        this process alone: the model may be found broken."""
+        """Makes each lookup in this context compute, and counts and traces it as a miss. The
+        results stay in this process, because the model may be broken."""
         self._computes_always = True
         try:
             yield
@@ -142,7 +142,7 @@ class BackendInstrumentation(_BackendInstrumentation):
         return batch.results
 
     def _own_route(self, view_id: str) -> Route:
-        """Within this process."""
+        """The route inside this process."""
         return route(self._key_views.get(view_id, view_id), None)
 
 

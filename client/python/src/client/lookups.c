@@ -1,29 +1,21 @@
-/* Gets and puts of one key. */
+/* The methods get, put and give_up, for one key. */
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "glue/py_value.h"
-#include "keys.h"
-#include "methods.h"
 #include "py_client.h"
 #include "py_handle.h"
 #include "py_hits.h"
+#include "py_keys.h"
+#include "py_methods.h"
+#include "values/py_value.h"
 #include "values/sentinel.h"
 
-/* `flag` where the argument is true; where it was not given, `missing`. -1 with an exception. */
-static int take_flag(PyObject *argument, bool missing, unsigned flag, unsigned *flags) {
-  int is_set = argument == NULL ? missing : PyObject_IsTrue(argument);
-  if (is_set < 0)
+/* Adds `flag` to *flags if the argument, whose default is `missing`, has the value `when`. 0, or -1
+ * with an exception. */
+static int parse_flag(PyObject *argument, int missing, int when, unsigned flag, unsigned *flags) {
+  int value = args_bool(argument, missing);
+  if (value < 0)
     return -1;
-  *flags |= is_set ? flag : 0;
-  return 0;
-}
-
-/* The other way round: `record`. */
-static int take_record(PyObject *argument, unsigned *flags) {
-  int recorded = argument == NULL ? 1 : PyObject_IsTrue(argument);
-  if (recorded < 0)
-    return -1;
-  *flags |= recorded ? 0 : FCACHE_UNRECORDED;
+  *flags |= value == when ? flag : 0;
   return 0;
 }
 
@@ -70,10 +62,11 @@ METHOD_FAST(client_get) {
   struct fcache_key key;
   unsigned flags = 0;
   uint64_t wait_ms = 0;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
       (given[4] != NULL && keys_seconds(given[4], "wait", 1e-3, UINT32_MAX - 1, &wait_ms) < 0) ||
-      take_flag(given[5], false, FCACHE_LEASE, &flags) < 0 || take_record(given[6], &flags) < 0)
+      parse_flag(given[5], 0, 1, FCACHE_LEASE, &flags) < 0 ||
+      parse_flag(given[6], 1, 0, FCACHE_UNRECORDED, &flags) < 0)
     return NULL;
   int is_off = client_is_off(client);
   if (is_off != 0)
@@ -86,7 +79,7 @@ METHOD_FAST(client_local) {
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX];
   struct fcache_key key;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0)
     return NULL;
   int is_off = client_is_off(client);
@@ -97,17 +90,17 @@ METHOD_FAST(client_local) {
 
 static void give_up(struct handle *handle, const struct fcache_key *key) {
   handle_release(handle);
-  (void)fcache_give_up(handle->cache, key); /* its names are good: the put's were */
+  (void)fcache_give_up(handle->cache, key); /* cannot fail: the names were checked for the put */
   handle_acquire(handle);
 }
 
 /* True, False, or NULL with an exception. */
 static PyObject *put(struct handle *handle, const struct fcache_key *key, PyObject *value,
                      uint64_t compute_ns, unsigned flags) {
-  struct fcache_value encoded = handle_take_scratch(handle);
+  struct fcache_value encoded = handle_borrow_scratch(handle);
   if (value_encode(value, &encoded) < 0) {
     handle_return_scratch(handle, &encoded);
-    give_up(handle, key); /* others may be waiting for what there will not be */
+    give_up(handle, key); /* other workers may wait for the value */
     return NULL;
   }
   handle_release(handle);
@@ -128,12 +121,12 @@ METHOD_FAST(client_put) {
   struct fcache_key key;
   unsigned flags = 0;
   uint64_t compute_ns = 0;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0 ||
       (given[5] != NULL &&
        keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0) ||
-      take_flag(given[6], false, FCACHE_KEEP_FIRST, &flags) < 0 ||
-      take_record(given[7], &flags) < 0)
+      parse_flag(given[6], 0, 1, FCACHE_KEEP_FIRST, &flags) < 0 ||
+      parse_flag(given[7], 1, 0, FCACHE_UNRECORDED, &flags) < 0)
     return NULL;
   int is_off = client_is_off(client);
   if (is_off != 0)
@@ -151,7 +144,7 @@ METHOD_FAST(client_give_up) {
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX];
   struct fcache_key key;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       keys_make(given[0], given[1], given[2], given[3], &key) < 0)
     return NULL;
   struct handle *handle = handle_begin(client);

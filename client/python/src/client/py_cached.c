@@ -1,35 +1,35 @@
-/* Client.cached: found in shared memory without leaving Python's lock; or else the library's way,
- * with the lock taken again for the computation. */
-#include "computing.h"
+/* The method cached: reads a hit from shared memory without releasing the GIL. Otherwise it calls
+ * fcache_cached without the GIL, and acquires it for the computation. */
+#include "computation.h"
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "glue/py_value.h"
-#include "keys.h"
-#include "methods.h"
 #include "py_client.h"
 #include "py_handle.h"
 #include "py_hits.h"
+#include "py_keys.h"
+#include "py_methods.h"
+#include "values/py_value.h"
 
-#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, and cannot be stored */
+#define UNENCODABLE (HANDLE_RAISED + 1) /* computed, but cannot be encoded */
 
 struct call {
   struct client *client;
   struct handle *handle;
   struct fcache_key key;
   PyObject *op, *compute; /* borrowed */
-  PyObject *result;       /* what was computed, or NULL */
-  PyObject *error;        /* why it is not stored, or NULL */
-  struct computing_time time;
+  PyObject *result;       /* of the computation, or NULL */
+  PyObject *error;        /* of encoding the result, or NULL */
+  struct computation_time time;
 };
 
-/* Runs the computation, and encodes what it gives. 0, UNENCODABLE, or HANDLE_RAISED with an
- * exception and without a result. */
+/* Computes and encodes the result. Returns 0, UNENCODABLE, or HANDLE_RAISED with an exception and
+ * without a result. */
 static int compute(struct call *call, struct fcache_value *encoded) {
-  struct computing *computing = computing_begin(call->client, call->handle);
-  if (computing == NULL)
+  struct computation *computation = computation_begin(call->client, call->handle);
+  if (computation == NULL)
     return HANDLE_RAISED;
   call->result = PyObject_CallNoArgs(call->compute);
-  call->time = computing_end(computing);
+  call->time = computation_end(computation);
   if (call->result == NULL)
     return HANDLE_RAISED;
   int rc = hits_encode(call->result, encoded, &call->error);
@@ -38,7 +38,7 @@ static int compute(struct call *call, struct fcache_value *encoded) {
   return rc < 0 ? HANDLE_RAISED : rc == 0 ? 0 : UNENCODABLE;
 }
 
-/* The library's callback. */
+/* fcache_compute_fn */
 static int compute_unlocked(void *arg, struct fcache_value *encoded) {
   struct call *call = arg;
   handle_acquire(call->handle);
@@ -47,8 +47,9 @@ static int compute_unlocked(void *arg, struct fcache_value *encoded) {
   return rc;
 }
 
-/* Tells of a result that is not stored. */
-static int tell_unencodable(struct call *call) {
+/* Counts and reports a result that cannot be encoded. 0, or -1 with an exception and without a
+ * result. */
+static int report_unencodable(struct call *call) {
   int rc = hits_unencodable(call->client, call->op, call->error);
   Py_CLEAR(call->error);
   if (rc < 0)
@@ -56,21 +57,21 @@ static int tell_unencodable(struct call *call) {
   return rc;
 }
 
-/* A hit of the share that is computed again. */
+/* Computes a hit again and compares it with the stored bytes. Returns the new result. */
 static PyObject *verify(struct call *call, const struct fcache_value *stored) {
   struct fcache_value encoded = {0};
   int rc = compute(call, &encoded);
   if (rc != HANDLE_RAISED)
     hits_count_passes(call->client, 1, false, call->time.own_ns);
   if (rc == UNENCODABLE)
-    (void)tell_unencodable(call);
+    (void)report_unencodable(call);
   else if (rc == 0 && hits_verify(call->client, &call->key, stored, &encoded) < 0)
     Py_CLEAR(call->result);
   fcache_value_free(&encoded);
   return call->result;
 }
 
-/* What is stored cannot be read here: computes it, and replaces what is stored. */
+/* Computes a hit that cannot be decoded, and replaces the stored bytes. */
 static PyObject *replace(struct call *call) {
   struct fcache_value encoded = {0};
   struct handle *handle = call->handle;
@@ -82,14 +83,14 @@ static PyObject *replace(struct call *call) {
     handle_acquire(handle);
   } else if (rc == UNENCODABLE) {
     hits_count_passes(call->client, 1, true, call->time.own_ns);
-    (void)tell_unencodable(call);
+    (void)report_unencodable(call);
   }
   fcache_value_free(&encoded);
   return call->result;
 }
 
-/* What was found is `stored`, taken from the handle; it is given back. */
-static PyObject *take_hit(struct call *call, struct fcache_value *stored) {
+/* Decodes a hit, or verifies or replaces it. Returns the handle's scratch buffer `stored` to it. */
+static PyObject *use_hit(struct call *call, struct fcache_value *stored) {
   PyObject *result = NULL;
   if (call->client->verify_below != 0 && client_verifies(call->client)) {
     result = verify(call, stored);
@@ -103,20 +104,20 @@ static PyObject *take_hit(struct call *call, struct fcache_value *stored) {
   return result;
 }
 
-static PyObject *take_miss(struct call *call) {
+static PyObject *compute_miss(struct call *call) {
   struct handle *handle = call->handle;
-  struct fcache_value value = handle_take_scratch(handle);
+  struct fcache_value value = handle_borrow_scratch(handle);
   handle_release(handle);
   int rc = fcache_cached(handle->cache, &call->key, compute_unlocked, call, &value);
   handle_acquire(handle);
   if (rc == FCACHE_OK && call->result == NULL)
-    return take_hit(call, &value);
+    return use_hit(call, &value);
   if (rc == FCACHE_OK)
-    computing_uncharge(call->client, call->time.without_ns);
+    computation_uncharge(call->client, call->time.handleless_ns);
   handle_return_scratch(handle, &value);
   if (rc == UNENCODABLE) {
     hits_count_passes(call->client, 1, true, call->time.own_ns);
-    (void)tell_unencodable(call);
+    (void)report_unencodable(call);
   } else if (rc != FCACHE_OK) {
     Py_CLEAR(call->result);
     if (rc != HANDLE_RAISED)
@@ -131,22 +132,22 @@ static PyObject *cached(struct call *call) {
   if (handle == NULL)
     return NULL;
   if (fcache_get(handle->cache, &call->key, FCACHE_LOCAL, &handle->scratch) == FCACHE_OK) {
-    struct fcache_value stored = handle_take_scratch(handle);
-    result = take_hit(call, &stored);
-  } else { /* and what is wrong with the call is told there too */
-    result = take_miss(call);
+    struct fcache_value stored = handle_borrow_scratch(handle);
+    result = use_hit(call, &stored);
+  } else { /* also for an error, which fcache_cached returns again */
+    result = compute_miss(call);
   }
   handle_end(handle);
   return result;
 }
 
-/* Without the daemon, and without a handle. */
+/* Computes without a handle. */
 static PyObject *compute_only(struct call *call) {
-  struct computing *computing = computing_begin(call->client, NULL);
-  if (computing == NULL)
+  struct computation *computation = computation_begin(call->client, NULL);
+  if (computation == NULL)
     return NULL;
   PyObject *result = PyObject_CallNoArgs(call->compute);
-  uint64_t own_ns = computing_end(computing).own_ns;
+  uint64_t own_ns = computation_end(computation).own_ns;
   if (result != NULL)
     hits_count_passes(call->client, 1, true, own_ns);
   return result;
@@ -158,7 +159,7 @@ METHOD_FAST(client_cached) {
   struct call call = {.client = (struct client *)self};
   PyObject *given[ARGS_MAX];
   if (n_args != 5 || keywords != NULL) {
-    if (args_take(&spec, args, n_args, keywords, given) < 0)
+    if (args_parse(&spec, args, n_args, keywords, given) < 0)
       return NULL;
     args = given;
   }

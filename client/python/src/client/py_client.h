@@ -1,6 +1,6 @@
-/* py_client.h - the type _core.Client, which fcached.Client extends: a namespace's settings, and a
- * handle of the C library for each thread that uses it (py_handle.h). The methods' contract is in
- * _core.pyi; each has a file: lookups.c, py_many.c, py_cached.c, py_batch.c, py_stats.c. */
+/* py_client.h - the state of a _core.Client, which fcached.Client extends: the settings of a
+ * namespace and a handle of the C library for each thread that uses it (py_handle.h). All functions
+ * need the GIL. */
 #ifndef FCACHED_PY_CLIENT_H
 #define FCACHED_PY_CLIENT_H
 
@@ -9,52 +9,50 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-struct computing;
+struct computation;
 struct handle;
 
-/* Lines of the library that are said once for a client, however many handles it has. */
-enum { SAID_OFF, SAID_OTHER, N_SAID };
+/* Lines of the library that a client logs once, however many handles it has. */
+enum { LOGGED_OFF, LOGGED_OTHER, N_LOGGED };
 
-/* What the package counts itself. */
+/* Counters of the package, beside those of the library. */
 struct own_counters {
   uint64_t unencodable, undecodable, verified, differing;
 };
 
 struct client {
-  PyObject_HEAD bool made; /* by __init__ */
-  bool closed;             /* also before it is made */
-  bool off;                /* for good: there are several ranks */
-  PyObject *ranks;         /* asked whether there are several; NULL: they are independent */
-  PyObject *strings;       /* a tuple of what `options` borrows */
+  PyObject_HEAD bool initialized; /* __init__ has run */
+  bool closed;                    /* also until it is initialized */
+  bool off;                       /* there are several ranks: sharing stays off */
+  PyObject *ranks;                /* a callable: are there several? NULL: ranks are independent */
+  PyObject *strings;              /* a tuple that owns what `options` borrows */
   struct fcache_options options;
-  int64_t max_entries; /* that options.max_entries points to */
+  int64_t max_entries; /* options.max_entries points here */
   struct handle *handles;
-  struct computing *computing; /* what runs at the moment, in any thread */
-  uint64_t forks;              /* fork_count() when it was used last */
-  PyObject *probe;             /* a str, or NULL */
-  uint64_t probes;             /* sets so far: a handle that knows of fewer has an old one */
-  uint64_t verify_below;       /* a random number below it: verify this hit; 0: none */
-  uint64_t random;             /* state of xorshift64, never 0 */
+  struct computation *computations; /* of all threads */
+  uint64_t forks;                   /* fork_count() at the last use */
+  PyObject *probe;                  /* a str, or NULL */
+  uint64_t probes;       /* number of set_probe calls: tells handles that theirs is old */
+  uint64_t verify_below; /* verify a hit if `random` is not above it; 0: none */
+  uint64_t random;       /* state of xorshift64, never 0 */
   struct own_counters own;
-  struct fcache_counters gone;    /* of handles that are closed */
-  struct fcache_counters without; /* of calls, or parts of them, that no handle counts */
-  atomic_bool said[N_SAID];
+  struct fcache_counters closed_counters; /* sum over closed handles */
+  struct fcache_counters handleless;      /* calls, or parts of them, that no handle counts */
+  atomic_bool logged[N_LOGGED];
 };
 
-/* Adds the type to the module. 0, or -1 with an exception. */
-int client_init(PyObject *module);
-
-/* Each call starts here. False, with an exception, where the client is closed. */
+/* Begins a call. False with an ArgumentError if the client is closed. */
 bool client_enter(struct client *client);
 
-/* What a forked child starts with: no counts, and no handles but the forking thread's. */
+/* In a forked child: resets the counters, and releases the handles of all threads but this one. */
 void client_notice_fork(struct client *client);
 
-/* Asks whether there are several ranks, which turns the client off for good, as does a question
- * that fails. 1: it is off; 0; or -1 with an exception that is no Exception. */
+/* Calls client->ranks. Several ranks turn the client off for good, and so does an error of the
+ * callable. Returns 1 if the client is off, 0 if not, or -1 with an exception that is not an
+ * Exception. */
 int client_is_off(struct client *client);
 
-/* Is this hit one of the share that is computed again? */
+/* Draws whether this hit is one of the share that is verified. */
 bool client_verifies(struct client *client);
 
 #endif

@@ -4,17 +4,17 @@
 #include <string.h>
 
 #include "glue/py_errors.h"
-#include "keys.h"
+#include "py_keys.h"
 
-#define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is given back after use */
+#define KEPT_SCRATCH_BYTES (1u << 20) /* a larger buffer is freed after use */
 
-/* What a thread's state holds: the handles of this thread, of all clients. */
+/* The handles of one thread, of all clients. The dictionary of the thread state owns it. */
 struct thread {
   PyObject_HEAD struct handle *handles;
-  uint64_t forks; /* fork_count() when it was used last */
+  uint64_t forks; /* fork_count() at creation */
 };
 
-static _Thread_local struct thread *here; /* of this thread; borrowed from its state */
+static _Thread_local struct thread *this_thread; /* borrowed */
 static PyObject *state_key;
 static uint64_t forks;
 
@@ -28,15 +28,16 @@ static void count_fork(void) {
 
 /* ---- opening ---- */
 
-/* The library's lines, from any thread and without the GIL. */
-static void say_once(void *arg, const char *line) {
+/* fcache_log_fn. Runs in any thread, without the GIL. */
+static void log_once(void *arg, const char *line) {
   struct client *client = arg;
   bool is_off = strncmp(line, "fcache: sharing is off", 22) == 0;
-  if (!atomic_exchange(&client->said[is_off ? SAID_OFF : SAID_OTHER], true))
-    fcache_say(line);
+  if (!atomic_exchange(&client->logged[is_off ? LOGGED_OFF : LOGGED_OTHER], true))
+    fcache_log_stderr(line);
 }
 
-/* Called about once per deadline while the library waits for others, and upon a signal. */
+/* fcache_waiting_fn. The library calls it during a wait, about once per deadline and after a
+ * signal. */
 static int run_signal_handlers(void *arg) {
   struct handle *handle = arg;
   PyEval_RestoreThread(handle->state);
@@ -49,7 +50,7 @@ static int open_cache(struct handle *handle, bool waits) {
   struct fcache_options options = handle->client->options;
   struct fcache_error error;
   int rc;
-  options.log = say_once;
+  options.log = log_once;
   options.log_arg = handle->client;
   options.waiting = run_signal_handlers;
   options.waiting_arg = handle;
@@ -72,7 +73,7 @@ static void close_cache(struct handle *handle) {
     return;
   fcache_get_counters(handle->cache, &last);
   if (handle->client != NULL)
-    counters_add(&handle->client->gone, &last);
+    counters_add(&handle->client->closed_counters, &last);
   fcache_close(handle->cache);
   handle->cache = NULL;
   fcache_value_free(&handle->scratch);
@@ -94,7 +95,7 @@ static void free_handle(struct handle *handle) {
   PyMem_Free(handle);
 }
 
-/* Frees those of the thread whose clients are gone. */
+/* Frees the handles of the thread whose clients were freed. */
 static void sweep(struct thread *thread) {
   struct handle **at = &thread->handles;
   while (*at != NULL) {
@@ -110,12 +111,12 @@ static void sweep(struct thread *thread) {
 
 static void dealloc_thread(PyObject *self) {
   struct thread *thread = (struct thread *)self;
-  if (here == thread)
-    here = NULL;
+  if (this_thread == thread)
+    this_thread = NULL;
   while (thread->handles != NULL) {
     struct handle *handle = thread->handles;
     thread->handles = handle->next_of_thread;
-    if (handle->away) /* of a thread that is not in this process; nobody knows in what state */
+    if (handle->gil_released) /* of a thread that this forked process does not have */
       leave_client(handle);
     else
       free_handle(handle);
@@ -135,7 +136,7 @@ static PyTypeObject thread_type = {
 static struct thread *make_thread(void) {
   PyObject *dictionary = PyThreadState_GetDict();
   if (dictionary == NULL) {
-    PyErr_SetString(PyExc_RuntimeError, "this thread has no state of Python's");
+    PyErr_SetString(PyExc_RuntimeError, "this thread has no Python thread state");
     return NULL;
   }
   struct thread *thread = (struct thread *)thread_type.tp_alloc(&thread_type, 0);
@@ -143,8 +144,8 @@ static struct thread *make_thread(void) {
     return NULL;
   thread->forks = forks;
   int rc = PyDict_SetItem(dictionary, state_key, (PyObject *)thread);
-  Py_DECREF(thread); /* the state holds it, to the thread's end */
-  return rc < 0 ? NULL : (here = thread);
+  Py_DECREF(thread); /* the thread state owns it now */
+  return rc < 0 ? NULL : (this_thread = thread);
 }
 
 static struct handle *make_handle(struct client *client, bool waits) {
@@ -158,24 +159,24 @@ static struct handle *make_handle(struct client *client, bool waits) {
     PyMem_Free(handle);
     return NULL;
   }
-  /* Other threads ran meanwhile, and signal handlers in this one. */
+  /* While the GIL was released, other threads or a signal handler may have closed the client. */
   if (client->closed) {
     fcache_close(handle->cache);
     PyMem_Free(handle);
-    (void)client_enter(client); /* says so */
+    (void)client_enter(client); /* raises */
     return NULL;
   }
-  sweep(here);
-  handle->thread = here;
+  sweep(this_thread);
+  handle->thread = this_thread;
   handle->next_of_client = client->handles;
   client->handles = handle;
-  handle->next_of_thread = here->handles;
-  here->handles = handle;
+  handle->next_of_thread = this_thread->handles;
+  this_thread->handles = handle;
   return handle;
 }
 
-/* The client's probe, as all threads' next lookups are to have it. */
-static int tell_probe(struct handle *handle) {
+/* Sets the probe of the client on the handle. 0, or -1 with an exception. */
+static int apply_probe(struct handle *handle) {
   struct client *client = handle->client;
   const char *probe = NULL;
   if (client->probe != NULL && keys_name(client->probe, "probe", &probe) < 0)
@@ -192,18 +193,18 @@ static int tell_probe(struct handle *handle) {
 struct handle *handle_begin(struct client *client) {
   struct handle *handle = NULL;
   bool first = true;
-  if (here == NULL && make_thread() == NULL)
+  if (this_thread == NULL && make_thread() == NULL)
     return NULL;
-  for (handle = here->handles; handle != NULL; handle = handle->next_of_thread) {
+  for (handle = this_thread->handles; handle != NULL; handle = handle->next_of_thread) {
     if (handle->client != client)
       continue;
-    if (!handle->away && handle->cache != NULL)
+    if (!handle->gil_released && handle->cache != NULL)
       break;
     first = false;
   }
   if (handle == NULL)
     handle = make_handle(client, first);
-  if (handle == NULL || (handle->probes != client->probes && tell_probe(handle) < 0))
+  if (handle == NULL || (handle->probes != client->probes && apply_probe(handle) < 0))
     return NULL;
   handle->depth++;
   return handle;
@@ -215,22 +216,22 @@ void handle_end(struct handle *handle) {
 }
 
 void handle_release(struct handle *handle) {
-  fcache_get_counters(handle->cache, &handle->seen);
-  handle->seen_connected = fcache_connected(handle->cache);
-  handle->away = true;
+  fcache_get_counters(handle->cache, &handle->last_counters);
+  handle->last_connected = fcache_connected(handle->cache);
+  handle->gil_released = true;
   handle->state = PyEval_SaveThread();
 }
 
 void handle_acquire(struct handle *handle) {
   PyEval_RestoreThread(handle->state);
-  handle->away = false;
+  handle->gil_released = false;
 }
 
 PyObject *handle_raise(struct handle *handle, int code) {
   return errors_raise(code, fcache_last_error(handle->cache));
 }
 
-struct fcache_value handle_take_scratch(struct handle *handle) {
+struct fcache_value handle_borrow_scratch(struct handle *handle) {
   struct fcache_value scratch = handle->scratch;
   handle->scratch = (struct fcache_value){0};
   return scratch;
@@ -243,7 +244,7 @@ void handle_return_scratch(struct handle *handle, struct fcache_value *scratch) 
     fcache_value_free(scratch);
 }
 
-/* ---- all of a client's ---- */
+/* ---- all handles of a client ---- */
 
 void handle_close_all(struct client *client) {
   for (struct handle *at = client->handles; at != NULL; at = at->next_of_client)
@@ -254,19 +255,19 @@ void handle_close_all(struct client *client) {
 void handle_orphan_all(struct client *client) {
   while (client->handles != NULL) {
     struct handle *handle = client->handles;
-    if (!handle->away) /* what is away here is of a thread that is not in this process */
+    if (!handle->gil_released) /* else of a thread that this forked process does not have */
       close_cache(handle);
     leave_client(handle);
   }
-  if (here != NULL)
-    sweep(here);
+  if (this_thread != NULL)
+    sweep(this_thread);
 }
 
 void handle_forget_others(struct client *client) {
   struct handle **at = &client->handles;
   while (*at != NULL) {
     struct handle *handle = *at;
-    if (handle->thread == here) {
+    if (handle->thread == this_thread) {
       at = &handle->next_of_client;
       continue;
     }
@@ -295,13 +296,13 @@ void counters_add(struct fcache_counters *sum, const struct fcache_counters *mor
 }
 
 struct fcache_counters handle_count_all(const struct client *client) {
-  struct fcache_counters sum = client->gone;
-  counters_add(&sum, &client->without);
+  struct fcache_counters sum = client->closed_counters;
+  counters_add(&sum, &client->handleless);
   for (const struct handle *at = client->handles; at != NULL; at = at->next_of_client) {
-    struct fcache_counters now = at->seen;
+    struct fcache_counters now = at->last_counters;
     if (at->cache == NULL)
       continue;
-    if (!at->away)
+    if (!at->gil_released)
       fcache_get_counters(at->cache, &now);
     counters_add(&sum, &now);
   }
@@ -310,7 +311,7 @@ struct fcache_counters handle_count_all(const struct client *client) {
 
 bool handle_any_connected(const struct client *client) {
   for (const struct handle *at = client->handles; at != NULL; at = at->next_of_client)
-    if (at->cache != NULL && (at->away ? at->seen_connected : fcache_connected(at->cache)))
+    if (at->cache != NULL && (at->gil_released ? at->last_connected : fcache_connected(at->cache)))
       return true;
   return false;
 }
@@ -324,6 +325,6 @@ int handle_init(void) {
   int error = pthread_atfork(NULL, NULL, count_fork);
   if (error == 0)
     return 0;
-  PyErr_NoMemory(); /* the only error that it has */
+  PyErr_NoMemory(); /* ENOMEM is its only error */
   return -1;
 }

@@ -1,13 +1,15 @@
 /* py_handle.h - handles of the C library: a client has one for each thread that uses it.
  *
- * They belong to the thread, and are freed at its end, through the dictionary of its state; their
- * connections are the client's, and end with it. Everything here needs the GIL. Within a call the
- * GIL may be released (handle_release): the handle is then `away`, and only who released it touches
- * what is the library's. Python code that runs in the same thread meanwhile (a signal's handler, in
- * the middle of a wait) is given another handle.
+ * A thread owns its handles through the dictionary of its thread state, which frees them when the
+ * thread ends. Closing the client closes their connections. All functions need the GIL.
  *
- * In a forked child the forking thread goes on with its own handles, as the library can. Those of
- * the other threads, which do not exist there, are let go of; what was away is not even closed. */
+ * A call may release the GIL (handle_release). Until handle_acquire, only the library uses
+ * handle->cache. Python code that runs in the same thread in that time, such as a signal handler
+ * during a wait, gets another handle.
+ *
+ * In a forked child the forking thread keeps its handles, which the library supports. The handles
+ * of the other threads are dropped: their threads do not exist in the child. One whose GIL was
+ * released is not closed, because the library was using it. */
 #ifndef FCACHED_PY_HANDLE_H
 #define FCACHED_PY_HANDLE_H
 
@@ -21,51 +23,53 @@ struct thread;
 
 struct handle {
   struct fcache *cache;  /* NULL: closed */
-  struct client *client; /* NULL: it is gone */
+  struct client *client; /* NULL: it was freed */
   struct handle *next_of_client, *next_of_thread;
   struct thread *thread;
-  unsigned depth;              /* calls under way, one within the other */
-  bool away;                   /* the GIL is released */
-  PyThreadState *state;        /* while it is away */
-  struct fcache_counters seen; /* as it was when it went away */
-  bool seen_connected;
-  uint64_t probes;             /* that it has heard of: client->probes */
-  struct fcache_value scratch; /* what a lookup fills */
+  unsigned depth;                       /* nested calls that use the handle */
+  bool gil_released;                    /* between handle_release and handle_acquire */
+  PyThreadState *state;                 /* while the GIL is released */
+  struct fcache_counters last_counters; /* at handle_release */
+  bool last_connected;
+  uint64_t probes;             /* client->probes when its probe was set */
+  struct fcache_value scratch; /* receives the values of lookups */
 };
 
-/* What a wait returns that Python code ended, by an exception; no result of the library. */
+/* The result of a library call whose callback raised an exception. Not a code of the library. */
 #define HANDLE_RAISED 1000
 
-/* 0, or -1 with an exception. */
+/* Called once, when the module is imported. 0, or -1 with an exception. */
 int handle_init(void);
 
-/* The number of forks that led to this process, from its first on. */
+/* Returns the number of forks between the process that imported the module and this one. */
 uint64_t fork_count(void);
 
-/* A handle of this thread for a call, opened where there is none; to be left. NULL with an
- * exception. */
+/* Returns the handle of this thread for a call, which ends with handle_end. Opens one if there is
+ * none. NULL with an exception. */
 struct handle *handle_begin(struct client *client);
 
-/* Closes it where the client was closed meanwhile. Keeps the exception that is set. */
+/* Ends the call. Closes the handle if the client was closed during it. Keeps the exception that is
+ * set. */
 void handle_end(struct handle *handle);
 
-/* Releases the GIL, and takes it again. */
+/* Release and acquire the GIL around a call of the library. */
 void handle_release(struct handle *handle);
 void handle_acquire(struct handle *handle);
 
-/* Raises what went wrong with the handle last. Always NULL. */
+/* Raises the error `code` with the handle's last error text. Returns NULL. */
 PyObject *handle_raise(struct handle *handle, int code);
 
-/* The buffer for values, which others may not use meanwhile; and gives it back. */
-struct fcache_value handle_take_scratch(struct handle *handle);
+/* Moves the buffer for values out of the handle, so that Python code that uses the handle cannot
+ * overwrite it; and moves it back. */
+struct fcache_value handle_borrow_scratch(struct handle *handle);
 void handle_return_scratch(struct handle *handle, struct fcache_value *scratch);
 
-/* For the client: its end, and a forked child's first use. */
+/* close: when the client closes. orphan: when it is freed. forget: in a forked child. */
 void handle_close_all(struct client *client);
 void handle_orphan_all(struct client *client);
 void handle_forget_others(struct client *client);
 
-/* The counters of all of a client's handles, closed ones included. */
+/* Returns the sum of the counters of all handles of the client, also closed ones. */
 struct fcache_counters handle_count_all(const struct client *client);
 void counters_add(struct fcache_counters *sum, const struct fcache_counters *more);
 bool handle_any_connected(const struct client *client);

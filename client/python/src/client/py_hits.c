@@ -1,55 +1,45 @@
 #include "py_hits.h"
 
-#include "computing.h"
+#include "computation.h"
 
 #include <string.h>
-#include <time.h>
 
-#include "glue/digest.h"
+#include "digest.h"
 #include "glue/py_errors.h"
-#include "glue/py_value.h"
+#include "values/py_value.h"
 
-/* Decoding may run Python code, which may use the handle: so the scratch is taken from it. */
+/* Borrows the scratch buffer, because decoding may run Python code that uses the handle. */
 PyObject *hits_decode(struct handle *handle) {
-  struct fcache_value scratch = handle_take_scratch(handle);
+  struct fcache_value scratch = handle_borrow_scratch(handle);
   PyObject *value = value_decode(scratch.data, scratch.size);
   handle_return_scratch(handle, &scratch);
   return value;
 }
 
-/* The exception that is set, normalized, taken back. */
-static PyObject *take_exception(void) {
+/* Clears the exception that is set, and returns it, normalized. */
+static PyObject *fetch_exception(void) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
   if (traceback != NULL && value != NULL)
-    (void)PyException_SetTraceback(value, traceback); /* fails only for what is no traceback */
+    (void)PyException_SetTraceback(value, traceback); /* cannot fail: it is a traceback */
   Py_XDECREF(type);
   Py_XDECREF(traceback);
   return value;
 }
 
-int hits_excuse(PyObject *source) {
-  if (PyErr_Occurred() == NULL)
-    return 0;
-  if (!PyErr_ExceptionMatches(PyExc_Exception))
-    return -1;
-  PyErr_WriteUnraisable(source);
-  return 0;
-}
-
-static int tell(struct client *client, const char *method, PyObject *op, PyObject *error) {
+static int call_hook(struct client *client, const char *method, PyObject *op, PyObject *error) {
   PyObject *result = PyObject_CallMethod((PyObject *)client, method, "OO", op, error);
   Py_XDECREF(result);
-  return hits_excuse((PyObject *)client);
+  return errors_suppress((PyObject *)client);
 }
 
 int hits_undecodable(struct client *client, PyObject *op) {
   if (!PyErr_ExceptionMatches(errors_decode))
     return -1;
-  PyObject *error = take_exception();
+  PyObject *error = fetch_exception();
   client->own.undecodable++;
-  int rc = tell(client, "_on_undecodable", op, error);
+  int rc = call_hook(client, "_on_undecodable", op, error);
   Py_DECREF(error);
   return rc;
 }
@@ -60,13 +50,13 @@ int hits_encode(PyObject *value, struct fcache_value *out, PyObject **error) {
     return 0;
   if (!PyErr_ExceptionMatches(PyExc_Exception))
     return -1;
-  *error = take_exception();
+  *error = fetch_exception();
   return 1;
 }
 
 int hits_unencodable(struct client *client, PyObject *op, PyObject *error) {
   client->own.unencodable++;
-  return tell(client, "_on_unencodable", op, error);
+  return call_hook(client, "_on_unencodable", op, error);
 }
 
 int hits_verify(struct client *client, const struct fcache_key *key,
@@ -86,17 +76,11 @@ int hits_verify(struct client *client, const struct fcache_key *key,
   Py_XDECREF(was);
   Py_XDECREF(is);
   Py_XDECREF(result);
-  return hits_excuse((PyObject *)client);
+  return errors_suppress((PyObject *)client);
 }
 
 void hits_count_passes(struct client *client, uint64_t n, bool misses, uint64_t wall_ns) {
-  client->without.cache_misses += misses ? n : 0;
-  client->without.forward_passes += n;
-  computing_charge(client, wall_ns);
-}
-
-uint64_t hits_clock_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  client->handleless.cache_misses += misses ? n : 0;
+  client->handleless.forward_passes += n;
+  computation_charge(client, wall_ns);
 }

@@ -1,5 +1,5 @@
-/* py_hits.h - what becomes of a value that was found, and of one that was computed: decoding,
- * encoding, what cannot be, and verification. All need the GIL, and may run Python code. */
+/* py_hits.h - decodes hits, encodes computed values and verifies hits, with their counters and
+ * hooks. All functions need the GIL and may run Python code. */
 #ifndef FCACHED_PY_HITS_H
 #define FCACHED_PY_HITS_H
 
@@ -8,34 +8,29 @@
 #include "py_client.h"
 #include "py_handle.h"
 
-/* Decodes what the handle's last lookup left in its scratch. NULL with an exception. */
+/* Decodes the value that the last lookup left in the handle's scratch buffer. A new reference, or
+ * NULL with an exception. */
 PyObject *hits_decode(struct handle *handle);
 
-/* No warning, log line or count costs the caller a result. Reports the exception that one of them
- * raised, if any, to sys.unraisablehook, as of `source`, and clears it. 0; or -1 where it is no
- * Exception (KeyboardInterrupt, SystemExit): it then stays set. */
-int hits_excuse(PyObject *source);
-
-/* After a DecodeError was raised: takes it back, counts it and tells client._on_undecodable. 0; or
- * -1 with an exception, the present one where it is another. */
+/* After a DecodeError: clears and counts it, and calls client._on_undecodable. Returns 0, or -1
+ * with an exception: the present one if it is another, or one that errors_suppress keeps. */
 int hits_undecodable(struct client *client, PyObject *op);
 
-/* Encodes. 0; 1 where the value cannot be encoded, with *error the reason, an EncodeError or a
- * MemoryError, the caller's; or -1 with an exception that is no Exception. */
+/* Encodes a computed value. Returns 0; 1 if it cannot be encoded, with *error the EncodeError or
+ * MemoryError, a new reference; or -1 with an exception that is not an Exception. */
 int hits_encode(PyObject *value, struct fcache_value *out, PyObject **error);
 
-/* Counts a value that cannot be encoded, and tells client._on_unencodable. 0; or -1 as hits_excuse.
- */
+/* Counts a value that cannot be encoded, and calls client._on_unencodable. 0, or -1 as
+ * errors_suppress. */
 int hits_unencodable(struct client *client, PyObject *op, PyObject *error);
 
-/* Compares what is stored with what was computed anew, and counts; tells client._on_differing. 0;
- * or -1 as hits_excuse. */
+/* Compares the stored bytes of a hit with those of the value computed anew, and counts. Calls
+ * client._on_differing if they differ. 0, or -1 as errors_suppress. */
 int hits_verify(struct client *client, const struct fcache_key *key,
                 const struct fcache_value *stored, const struct fcache_value *computed);
 
-/* Counts `n` forward passes of `wall_ns` in all that no handle counts; as misses too, or not. */
+/* Counts `n` forward passes, `wall_ns` in total, that no handle counts, also as misses if `misses`.
+ */
 void hits_count_passes(struct client *client, uint64_t n, bool misses, uint64_t wall_ns);
-
-uint64_t hits_clock_ns(void);
 
 #endif

@@ -2,13 +2,13 @@
 
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "glue/py_value.h"
 #include "items.h"
-#include "methods.h"
 #include "py_hits.h"
+#include "py_methods.h"
+#include "values/py_value.h"
 #include "values/sentinel.h"
 
-int many_begin(struct many *many, struct client *client, PyObject *op, PyObject *view,
+int many_begin(struct many_call *many, struct client *client, PyObject *op, PyObject *view,
                PyObject *prompts, PyObject *top_k) {
   many->client = client;
   many->op = op;
@@ -33,7 +33,7 @@ int many_begin(struct many *many, struct client *client, PyObject *op, PyObject 
   return many->handle == NULL ? -1 : 0;
 }
 
-void many_end(struct many *many) {
+void many_end(struct many_call *many) {
   if (many->handle != NULL)
     handle_end(many->handle);
   for (size_t i = 0; many->results != NULL && i < many->prompts.n; i++)
@@ -45,10 +45,10 @@ void many_end(struct many *many) {
   PyMem_Free(many->hashes);
   PyMem_Free(many->values);
   keys_prompts_free(&many->prompts);
-  *many = (struct many){0};
+  *many = (struct many_call){0};
 }
 
-int many_look(struct many *many, unsigned flags, many_hit_fn *hit, void *arg) {
+int many_get_local(struct many_call *many, unsigned flags, many_hit_fn *hit, void *arg) {
   struct handle *handle = many->handle;
   struct fcache_key key = many->key;
   for (size_t i = 0; i < many->prompts.n; i++) {
@@ -63,7 +63,7 @@ int many_look(struct many *many, unsigned flags, many_hit_fn *hit, void *arg) {
       many->hashes[many->n_rest++] = key.prompt;
       continue;
     }
-    struct fcache_value scratch = handle_take_scratch(handle);
+    struct fcache_value scratch = handle_borrow_scratch(handle);
     rc = hit(arg, i, &scratch);
     handle_return_scratch(handle, &scratch);
     if (rc < 0)
@@ -72,7 +72,7 @@ int many_look(struct many *many, unsigned flags, many_hit_fn *hit, void *arg) {
   return 0;
 }
 
-PyObject *many_list(struct many *many) {
+PyObject *many_list(struct many_call *many) {
   PyObject *list = PyList_New((Py_ssize_t)many->prompts.n);
   for (size_t i = 0; list != NULL && i < many->prompts.n; i++) {
     PyObject *value = many->results[i] != NULL ? many->results[i] : Py_NewRef(sentinel_miss);
@@ -84,15 +84,15 @@ PyObject *many_list(struct many *many) {
 
 /* ---- get_many ---- */
 
-/* What cannot be decoded is a miss. */
-static int take_hit(void *arg, size_t i, struct fcache_value *value) {
-  struct many *many = arg;
+/* many_hit_fn. A value that cannot be decoded is a miss. */
+static int decode_hit(void *arg, size_t i, struct fcache_value *value) {
+  struct many_call *many = arg;
   many->results[i] = value_decode(value->data, value->size);
   return many->results[i] != NULL ? 0 : hits_undecodable(many->client, many->op);
 }
 
-/* What shared memory has not, the daemon is asked for. */
-static int ask_for_rest(struct many *many, bool lease, unsigned flags) {
+/* Gets or leases the prompts that are not in shared memory. 0, or -1 with an exception. */
+static int get_rest(struct many_call *many, bool lease, unsigned flags) {
   struct handle *handle = many->handle;
   const struct fcache_key *key = &many->key;
   int *results = PyMem_Calloc(many->n_rest, sizeof *results);
@@ -110,7 +110,7 @@ static int ask_for_rest(struct many *many, bool lease, unsigned flags) {
     (void)handle_raise(handle, rc);
   for (size_t i = 0; rc == 0 && i < many->n_rest; i++) {
     if (lease ? results[i] == FCACHE_OK : hits[i])
-      rc = take_hit(many, many->rest[i], &many->values[i]);
+      rc = decode_hit(many, many->rest[i], &many->values[i]);
     else if (lease && results[i] == FCACHE_LEASED)
       many->results[many->rest[i]] = Py_NewRef(sentinel_leased);
   }
@@ -119,8 +119,8 @@ static int ask_for_rest(struct many *many, bool lease, unsigned flags) {
   return rc;
 }
 
-/* A code of the library, and no exception. */
-static int give_up_all(struct many *many) {
+/* Returns a code of the library, and sets no exception. */
+static int give_up_all(struct many_call *many) {
   struct handle *handle = many->handle;
   handle_release(handle);
   int rc = fcache_give_up_many(handle->cache, many->key.op, many->key.view, many->key.top_k,
@@ -129,28 +129,23 @@ static int give_up_all(struct many *many) {
   return rc;
 }
 
-/* An optional truth value; -1 with an exception. */
-static int take_bool(PyObject *argument, int missing) {
-  return argument == NULL ? missing : PyObject_IsTrue(argument);
-}
-
 METHOD_FAST(client_get_many) {
   static const struct args_spec spec = {
       "get_many", 3, 4, {"op", "view", "prompts", "top_k", "lease", "record", NULL}};
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX], *list = NULL;
-  struct many many = {0};
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+  struct many_call many = {0};
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0)
     return NULL;
-  int lease = take_bool(given[4], 0), record = take_bool(given[5], 1);
+  int lease = args_bool(given[4], 0), record = args_bool(given[5], 1);
   if (lease < 0 || record < 0)
     return NULL;
   unsigned flags = record ? 0 : FCACHE_UNRECORDED;
   int rc = many_begin(&many, client, given[0], given[1], given[2], given[3]);
   if (rc == 0 && many.handle != NULL) {
-    rc = many_look(&many, flags, take_hit, &many);
+    rc = many_get_local(&many, flags, decode_hit, &many);
     if (rc == 0 && many.n_rest > 0)
-      rc = ask_for_rest(&many, lease, flags);
+      rc = get_rest(&many, lease, flags);
   }
   if (rc == 0)
     list = many_list(&many);
@@ -163,8 +158,8 @@ METHOD_FAST(client_give_up_many) {
       "give_up_many", 3, 4, {"op", "view", "prompts", "top_k", NULL}};
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX], *result = NULL;
-  struct many many = {0};
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+  struct many_call many = {0};
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0)
     return NULL;
   if (many_begin(&many, client, given[0], given[1], given[2], given[3]) == 0) {
     int rc = many.handle == NULL ? FCACHE_OK : give_up_all(&many);
@@ -176,19 +171,20 @@ METHOD_FAST(client_give_up_many) {
 
 /* ---- put_many ---- */
 
-/* Encodes all into many->values. 0, or -1 with an exception, and the leases given up. */
-static int encode_all(struct many *many, PyObject *values) {
+/* Encodes all values into many->values. 0, or -1 with an exception, after giving up the leases. */
+static int encode_all(struct many_call *many, PyObject *values) {
   for (size_t i = 0; i < many->prompts.n; i++) {
     if (value_encode(PyTuple_GET_ITEM(values, (Py_ssize_t)i), &many->values[i]) == 0)
       continue;
-    (void)give_up_all(many); /* the exception is the one to tell */
+    (void)give_up_all(many); /* keep the exception of the encoder */
     return -1;
   }
   return 0;
 }
 
 /* True, False, or NULL with an exception. */
-static PyObject *put_all(struct many *many, PyObject *values, uint64_t compute_ns, unsigned flags) {
+static PyObject *put_all(struct many_call *many, PyObject *values, uint64_t compute_ns,
+                         unsigned flags) {
   struct handle *handle = many->handle;
   const struct fcache_key *key = &many->key;
   struct fcache_bytes *bytes = PyMem_Calloc(many->prompts.n + 1, sizeof *bytes);
@@ -208,7 +204,7 @@ static PyObject *put_all(struct many *many, PyObject *values, uint64_t compute_n
   return result;
 }
 
-/* One value for each prompt, a new tuple; or NULL with an exception. */
+/* Returns a new tuple with one value for each prompt, or NULL with an exception. */
 static PyObject *values_of(PyObject *given, size_t n_prompts) {
   PyObject *values = items_in_order(given, "values", (Py_ssize_t)n_prompts);
   if (values == NULL || (size_t)PyTuple_GET_SIZE(values) == n_prompts)
@@ -228,11 +224,11 @@ METHOD_FAST(client_put_many) {
       {"op", "view", "prompts", "top_k", "values", "compute_s", "keep_first", "record", NULL}};
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX], *result = NULL;
-  struct many many = {0};
+  struct many_call many = {0};
   uint64_t compute_ns = 0;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0)
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0)
     return NULL;
-  int keep = take_bool(given[6], 0), record = take_bool(given[7], 1);
+  int keep = args_bool(given[6], 0), record = args_bool(given[7], 1);
   if (keep < 0 || record < 0 ||
       (given[5] != NULL && keys_seconds(given[5], "compute_s", 1e-9, UINT64_MAX, &compute_ns) < 0))
     return NULL;

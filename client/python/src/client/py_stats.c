@@ -1,12 +1,12 @@
-/* Counters, the daemon's figures, and clear. */
+/* The methods _counters, _server_stats and clear. */
 #include <stddef.h>
 
 #include "glue/args.h"
 #include "glue/py_errors.h"
-#include "keys.h"
-#include "methods.h"
 #include "py_client.h"
 #include "py_handle.h"
+#include "py_keys.h"
+#include "py_methods.h"
 
 struct named {
   const char *name;
@@ -39,7 +39,7 @@ static int set_all(PyObject *dictionary, const struct named *named, size_t n, co
   return 0;
 }
 
-/* Also of a client that is closed. */
+/* Works for closed clients too. */
 PyObject *client_counters(PyObject *self, PyObject *ignored) {
   struct client *client = (struct client *)self;
   (void)ignored;
@@ -53,10 +53,10 @@ PyObject *client_counters(PyObject *self, PyObject *ignored) {
   return dictionary;
 }
 
-/* The GIL is taken again for each figure: they are some hundred. */
-struct collecting {
+/* Collects the daemon's statistics, some hundred. Acquires the GIL for each. */
+struct collector {
   struct handle *handle;
-  PyObject *list; /* NULL: failed, with an exception */
+  PyObject *list; /* NULL after an exception */
 };
 
 static PyObject *value_of(const struct fcache_stat *stat) {
@@ -73,15 +73,15 @@ static PyObject *value_of(const struct fcache_stat *stat) {
 }
 
 static void collect(void *arg, const struct fcache_stat *stat) {
-  struct collecting *collecting = arg;
-  handle_acquire(collecting->handle);
-  if (collecting->list != NULL) {
+  struct collector *collector = arg;
+  handle_acquire(collector->handle);
+  if (collector->list != NULL) {
     PyObject *entry = Py_BuildValue("(zsN)", stat->name_space, stat->name, value_of(stat));
-    if (entry == NULL || PyList_Append(collecting->list, entry) < 0)
-      Py_CLEAR(collecting->list);
+    if (entry == NULL || PyList_Append(collector->list, entry) < 0)
+      Py_CLEAR(collector->list);
     Py_XDECREF(entry);
   }
-  handle_release(collecting->handle);
+  handle_release(collector->handle);
 }
 
 PyObject *client_server_stats(PyObject *self, PyObject *ignored) {
@@ -89,21 +89,21 @@ PyObject *client_server_stats(PyObject *self, PyObject *ignored) {
   (void)ignored;
   if (!client_enter(client))
     return NULL;
-  struct collecting collecting = {.handle = handle_begin(client)};
-  if (collecting.handle == NULL)
+  struct collector collector = {.handle = handle_begin(client)};
+  if (collector.handle == NULL)
     return NULL;
-  collecting.list = PyList_New(0);
-  if (collecting.list != NULL) {
-    handle_release(collecting.handle);
-    int rc = fcache_server_stats(collecting.handle->cache, collect, &collecting);
-    handle_acquire(collecting.handle);
+  collector.list = PyList_New(0);
+  if (collector.list != NULL) {
+    handle_release(collector.handle);
+    int rc = fcache_server_stats(collector.handle->cache, collect, &collector);
+    handle_acquire(collector.handle);
     if (rc < 0 && !PyErr_Occurred()) {
-      Py_CLEAR(collecting.list);
-      (void)handle_raise(collecting.handle, rc);
+      Py_CLEAR(collector.list);
+      (void)handle_raise(collector.handle, rc);
     }
   }
-  handle_end(collecting.handle);
-  return collecting.list;
+  handle_end(collector.handle);
+  return collector.list;
 }
 
 METHOD_FAST(client_clear) {
@@ -112,7 +112,7 @@ METHOD_FAST(client_clear) {
   PyObject *given[ARGS_MAX];
   const char *view = NULL, *op = NULL;
   uint64_t removed = 0;
-  if (!client_enter(client) || args_take(&spec, args, n_args, keywords, given) < 0 ||
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       (given[0] != NULL && given[0] != Py_None && keys_name(given[0], "view", &view) < 0) ||
       (given[1] != NULL && given[1] != Py_None && keys_name(given[1], "op", &op) < 0))
     return NULL;

@@ -10,8 +10,8 @@ static int find(const struct args_spec *spec, PyObject *keyword) {
   return -1;
 }
 
-int args_take(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
-              PyObject *keywords, PyObject *out[ARGS_MAX]) {
+int args_parse(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
+               PyObject *keywords, PyObject *out[ARGS_MAX]) {
   if (n_args > (Py_ssize_t)spec->positional) {
     PyErr_Format(PyExc_TypeError, "%s() takes %u arguments without a name; got %zd", spec->method,
                  spec->positional, n_args);
@@ -37,4 +37,8 @@ int args_take(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_
       return -1;
     }
   return 0;
+}
+
+int args_bool(PyObject *argument, int missing) {
+  return argument == NULL ? missing : PyObject_IsTrue(argument);
 }

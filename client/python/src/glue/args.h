@@ -1,5 +1,5 @@
-/* args.h - the arguments of a vectorcall method (METH_FASTCALL | METH_KEYWORDS), put in the order
- * of their names. Needs the GIL. */
+/* args.h - sorts the arguments of a vectorcall method (METH_FASTCALL | METH_KEYWORDS) by name.
+ * Needs the GIL. */
 #ifndef FCACHED_PY_ARGS_H
 #define FCACHED_PY_ARGS_H
 
@@ -9,13 +9,17 @@
 
 struct args_spec {
   const char *method;
-  unsigned required;               /* the first ones, which have to be there */
-  unsigned positional;             /* the first ones, which may stand without a name */
+  unsigned required;               /* the first `required` arguments are not optional */
+  unsigned positional;             /* the first `positional` arguments need no keyword */
   const char *names[ARGS_MAX + 1]; /* NULL-terminated */
 };
 
-/* Fills `out` with borrowed references, NULL where one was not given. 0, or -1 with a TypeError. */
-int args_take(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
-              PyObject *keywords, PyObject *out[ARGS_MAX]);
+/* Fills `out` with borrowed references, NULL for an argument that was not given. 0, or -1 with a
+ * TypeError. */
+int args_parse(const struct args_spec *spec, PyObject *const *args, Py_ssize_t n_args,
+               PyObject *keywords, PyObject *out[ARGS_MAX]);
+
+/* Returns the truth of an argument, or `missing` if it was not given. -1 with an exception. */
+int args_bool(PyObject *argument, int missing);
 
 #endif

@@ -73,7 +73,7 @@ PyObject *errors_raise(int code, const char *text) {
     return PyErr_NoMemory();
   if (text == NULL || text[0] == '\0')
     text = fcache_strerror(code);
-  /* A text of the library may be cut in the middle of a character. */
+  /* The library may cut a text in the middle of a character. */
   PyObject *message = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
   PyObject *error = message == NULL ? NULL : PyObject_CallOneArg(class_of(code), message);
   PyObject *number = error == NULL ? NULL : PyLong_FromLong(code);
@@ -83,4 +83,13 @@ PyObject *errors_raise(int code, const char *text) {
   Py_XDECREF(error);
   Py_XDECREF(message);
   return NULL;
+}
+
+int errors_suppress(PyObject *source) {
+  if (PyErr_Occurred() == NULL)
+    return 0;
+  if (!PyErr_ExceptionMatches(PyExc_Exception))
+    return -1;
+  PyErr_WriteUnraisable(source);
+  return 0;
 }

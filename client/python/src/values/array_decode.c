@@ -1,6 +1,5 @@
-/* numpy's arrays and scalars from exts. */
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "npy.h"
 #include "value_decode.h"
 
@@ -12,7 +11,7 @@ static bool numpy_for_decoding(void) {
   return false;
 }
 
-/* What fcached.values makes of a description. A new reference. */
+/* Reads a description and calls fcached.values. A new reference, or NULL with an exception. */
 static PyArray_Descr *described_dtype(struct reader *reader) {
   PyObject *description = decode_value(reader);
   PyObject *dtype;
@@ -29,7 +28,7 @@ static PyArray_Descr *described_dtype(struct reader *reader) {
   return (PyArray_Descr *)dtype;
 }
 
-/* A plain dtype's entry, or NULL with the reader where it was. */
+/* Reads the name of a plain dtype. Returns its entry, or NULL with the reader unchanged. */
 static const struct plain *plain_dtype(struct reader *reader) {
   size_t size;
   const struct plain *plain;
@@ -45,7 +44,7 @@ static const struct plain *plain_dtype(struct reader *reader) {
   return plain;
 }
 
-/* A new reference. */
+/* A new reference, or NULL with an exception. */
 static PyArray_Descr *read_dtype(struct reader *reader) {
   const struct plain *plain = plain_dtype(reader);
 
@@ -58,7 +57,7 @@ static PyArray_Descr *read_dtype(struct reader *reader) {
 struct shape {
   int n;
   npy_intp dims[NPY_MAXDIMS];
-  uint64_t count; /* their product */
+  uint64_t count; /* product of dims */
   bool fortran;
 };
 
@@ -104,7 +103,8 @@ static bool read_shape(struct reader *reader, struct shape *shape) {
          reader_fail(reader, "an array's order is not a bool");
 }
 
-/* An array of its own memory. Takes the reference `descr`, also on failure. */
+/* Returns a new array that owns its data, or NULL with an exception. Takes the reference `descr` in
+ * both cases. */
 static PyArrayObject *new_array(PyArray_Descr *descr, struct shape *shape) {
   PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descr, shape->n, shape->dims, NULL, NULL,
                                          shape->fortran ? NPY_ARRAY_F_CONTIGUOUS : 0, NULL);
@@ -146,7 +146,7 @@ static PyArrayObject *decode_raw(struct reader *reader, PyArray_Descr *descr, st
     return NULL;
   }
   array = new_array(descr, shape);
-  if (array && (uint64_t)PyArray_NBYTES(array) != size) { /* numpy makes no array of '<U0' */
+  if (array && (uint64_t)PyArray_NBYTES(array) != size) { /* numpy changes '<U0' to '<U1' */
     (void)reader_fail(reader, "an array that numpy cannot make");
     Py_CLEAR(array);
   }
@@ -203,7 +203,7 @@ static PyArrayObject *decode_parts(struct reader *reader, PyArray_Descr *descr,
   return (PyArrayObject *)array;
 }
 
-/* Takes the reference `descr`. */
+/* Takes the reference `descr`, also on failure. */
 static PyArrayObject *decode_data(struct reader *reader, PyArray_Descr *descr,
                                   struct shape *shape) {
   if (is_subarray(descr)) {
@@ -257,7 +257,7 @@ static PyObject *decode_plain_scalar(struct reader *reader, const struct plain *
   return PyArray_Scalar(number.bytes, plain->descr, NULL);
 }
 
-/* "U" and "S", which stand for str_ and bytes_ of any length. */
+/* Decodes the dtypes "U" and "S": str_ and bytes_ of any length. */
 static PyObject *decode_text_scalar(struct reader *reader, PyTypeObject *type,
                                     PyTypeObject *content_type) {
   PyObject *content = decode_value(reader);
@@ -271,7 +271,7 @@ static PyObject *decode_text_scalar(struct reader *reader, PyTypeObject *type,
   return scalar;
 }
 
-/* Through an array without dimensions, as it was written. */
+/* Decodes an array without dimensions, as write_other_scalar wrote it. */
 static PyObject *decode_other_scalar(struct reader *reader) {
   struct shape shape = {.count = 1};
   PyArray_Descr *descr = read_dtype(reader);

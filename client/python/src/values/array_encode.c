@@ -1,18 +1,20 @@
-/* numpy's arrays and scalars as exts. The dtypes that plain numbers have are written here; what the
- * others are made of is described by fcached.values. */
+/* Encodes the dtypes of plain numbers here, and the others with fcached.values. */
+#include <float.h>
+
 #include "array.h"
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "msgpack_writer.h"
 #include "npy.h"
+#include "value_encode.h"
 
-/* Whether an object of numpy's can be here at all: its type would have been imported. */
+/* An object of numpy exists only in a process that has imported numpy. */
 static bool numpy_is_imported(void) {
   PyObject *modules = PyImport_GetModuleDict();
 
   return modules && PyDict_GetItemString(modules, "numpy") != NULL;
 }
 
-/* Exactly one of numpy's own scalar types: dtypes of other packages have theirs. */
+/* True for the scalar types of numpy itself, not those of other packages' dtypes. */
 static bool is_exact_scalar(PyObject *value) {
   PyArray_Descr *descr;
   bool exact;
@@ -25,7 +27,7 @@ static bool is_exact_scalar(PyObject *value) {
     return true;
   descr = PyArray_DescrFromScalar(value);
   if (!descr)
-    PyErr_Clear(); /* it is refused as a type that is not known */
+    PyErr_Clear(); /* the caller refuses it as an unknown type */
   exact = descr && descr->typeobj == Py_TYPE(value) && npy_is_classic(descr);
   Py_XDECREF((PyObject *)descr);
   return exact;
@@ -43,7 +45,7 @@ enum array_kind array_kind(PyObject *value) {
   return is_exact_scalar(value) ? ARRAY_KIND_SCALAR : ARRAY_KIND_NONE;
 }
 
-/* The dtype, as text or as the map that fcached.values makes of it. */
+/* Writes the dtype as a text, or as the map that fcached.values makes of it. */
 static bool write_dtype(struct encoder *encoder, PyArray_Descr *descr) {
   const struct plain *plain = npy_plain_by_descr(descr);
   PyObject *description;
@@ -71,34 +73,66 @@ static bool write_shape(struct encoder *encoder, PyArrayObject *array) {
   return true;
 }
 
-/* Element by element, in C order: a copy by numpy leaves out the padding of records. */
-static bool write_scattered(struct encoder *encoder, PyArrayObject *array) {
+/* Copies element by element, in C order. `to` has room for all. False with a MemoryError. */
+static bool copy_strided(PyArrayObject *array, uint8_t *to) {
   size_t itemsize = (size_t)PyArray_ITEMSIZE(array);
-  uint8_t *room = writer_room(encoder->out, (size_t)PyArray_NBYTES(array));
-  PyArrayIterObject *walk;
+  PyArrayIterObject *walk = (PyArrayIterObject *)PyArray_IterNew((PyObject *)array);
 
-  if (!room)
-    return false;
-  walk = (PyArrayIterObject *)PyArray_IterNew((PyObject *)array);
   if (!walk)
     return false;
-  while (PyArray_ITER_NOTDONE(walk)) {
-    memcpy(room, PyArray_ITER_DATA(walk), itemsize);
-    room += itemsize;
+  for (; PyArray_ITER_NOTDONE(walk); to += itemsize) {
+    memcpy(to, PyArray_ITER_DATA(walk), itemsize);
     PyArray_ITER_NEXT(walk);
   }
   Py_DECREF((PyObject *)walk);
   return true;
 }
 
+/* The bytes of a long double that hold its value. x87's has 80 bits in 12 or 16 bytes. */
+enum { LONG_DOUBLE_BYTES = LDBL_MANT_DIG == 64 ? 10 : sizeof(long double) };
+
+/* Fetches the mask that fcached.values._mask makes: a new reference to bytes, or to None if the
+ * dtype has no padding. NULL with an exception. */
+static PyObject *padding_mask(PyArray_Descr *descr) {
+  if (descr->type_num != NPY_VOID && descr->type_num != NPY_LONGDOUBLE &&
+      descr->type_num != NPY_CLONGDOUBLE)
+    Py_RETURN_NONE;
+  return chain_call("_mask", "(On)", (PyObject *)descr, (Py_ssize_t)LONG_DOUBLE_BYTES);
+}
+
+/* Zeroes the padding of each element. Its bytes are undefined in numpy: they are whatever the
+ * memory held before. Stored, they would show memory of this process to others, and equal values
+ * would have several encodings. */
+static void clear_padding(uint8_t *bytes, size_t size, PyObject *mask) {
+  const char *kept = PyBytes_AS_STRING(mask);
+  size_t itemsize = (size_t)PyBytes_GET_SIZE(mask);
+
+  for (size_t at = 0; at < size; at += itemsize)
+    for (size_t i = 0; i < itemsize; i++)
+      bytes[at + i] &= (uint8_t)kept[i];
+}
+
 static bool write_raw(struct encoder *encoder, PyArrayObject *array) {
   size_t size = (size_t)PyArray_NBYTES(array);
+  PyObject *mask = padding_mask(PyArray_DESCR(array));
+  uint8_t *bytes = NULL;
+  bool written = false;
 
-  if (!writer_bin_head(encoder->out, size))
-    return false;
-  if (!PyArray_IS_C_CONTIGUOUS(array) && !PyArray_IS_F_CONTIGUOUS(array))
-    return write_scattered(encoder, array);
-  return writer_bytes(encoder->out, PyArray_DATA(array), size);
+  if (!mask)
+    return encode_refuse(encoder, "the padding of %R is unknown", (PyObject *)PyArray_DESCR(array));
+  if (writer_bin_head(encoder->out, size))
+    bytes = writer_room(encoder->out, size);
+  if (bytes && !PyArray_IS_C_CONTIGUOUS(array) && !PyArray_IS_F_CONTIGUOUS(array)) {
+    written = copy_strided(array, bytes);
+  } else if (bytes) {
+    if (size)
+      memcpy(bytes, PyArray_DATA(array), size);
+    written = true;
+  }
+  if (written && mask != Py_None)
+    clear_padding(bytes, size, mask);
+  Py_DECREF(mask);
+  return written;
 }
 
 static bool write_objects(struct encoder *encoder, PyObject *const *elements, size_t n) {
@@ -115,7 +149,7 @@ static bool write_objects(struct encoder *encoder, PyObject *const *elements, si
   return true;
 }
 
-/* From a copy: encoding an element may run code that changes the array. */
+/* Encodes a copy, because encoding an element may run code that changes the array. */
 static bool write_object_array(struct encoder *encoder, PyArrayObject *array, bool fortran) {
   PyArrayObject *copy =
       (PyArrayObject *)PyArray_NewCopy(array, fortran ? NPY_FORTRANORDER : NPY_CORDER);
@@ -128,13 +162,14 @@ static bool write_object_array(struct encoder *encoder, PyArrayObject *array, bo
   return written;
 }
 
-/* Records with objects in them, and strings of any length: fcached.values takes them apart. */
+/* Writes records that hold objects, and strings of any length, as the parts that fcached.values
+ * makes of them. */
 static bool write_parts(struct encoder *encoder, PyArrayObject *array) {
   PyObject *parts = chain_call("_parts", "(O)", (PyObject *)array);
   bool written;
 
   if (!parts)
-    return encode_refuse(encoder, "an array of %R cannot be taken apart",
+    return encode_refuse(encoder, "an array of %R cannot be split into its parts",
                          (PyObject *)PyArray_DESCR(array));
   written = encode_value(encoder, parts);
   Py_DECREF(parts);
@@ -165,7 +200,7 @@ bool array_encode(struct encoder *encoder, PyObject *value) {
          write_data(encoder, array) && writer_ext_end(encoder->out, start);
 }
 
-/* str_ and bytes_ as the str and bytes that they are: an array would cut off NULs at the end. */
+/* Writes str_ and bytes_ as a str and bytes: an array would cut off NULs at their end. */
 static bool write_text_scalar(struct encoder *encoder, PyObject *scalar) {
   bool is_str = Py_TYPE(scalar) == &PyUnicodeArrType_Type;
   PyObject *base =
@@ -190,7 +225,7 @@ static bool write_plain_scalar(struct encoder *encoder, PyObject *scalar,
          writer_bin(encoder->out, number.bytes, plain->itemsize);
 }
 
-/* Records, times, long doubles: as an array without dimensions. */
+/* Writes records, times and long doubles as an array without dimensions. */
 static bool write_other_scalar(struct encoder *encoder, PyObject *scalar) {
   PyArrayObject *array = (PyArrayObject *)PyArray_FromScalar(scalar, NULL);
   bool written = array && write_dtype(encoder, PyArray_DESCR(array)) && write_data(encoder, array);

@@ -1,4 +1,3 @@
-/* Where reading failed. */
 #include "msgpack_reader.h"
 
 void reader_raise(const struct reader *reader, const char *what) {

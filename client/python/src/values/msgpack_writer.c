@@ -1,4 +1,3 @@
-/* Heads of msgpack, and the growth of the buffer. */
 #include "msgpack_writer.h"
 
 #include <stdlib.h>
@@ -9,11 +8,9 @@ enum { FIRST_ROOM = 256 };
 
 bool writer_grow(struct fcache_value *out, size_t size) {
   size_t capacity = out->capacity ? out->capacity : FIRST_ROOM;
-  void *data;
-
   while (capacity - out->size < size && capacity <= PTRDIFF_MAX / 2)
     capacity *= 2;
-  data = capacity - out->size < size ? NULL : realloc(out->data, capacity);
+  void *data = capacity - out->size < size ? NULL : realloc(out->data, capacity);
   if (!data) {
     (void)PyErr_NoMemory();
     return false;
@@ -23,72 +20,58 @@ bool writer_grow(struct fcache_value *out, size_t size) {
   return true;
 }
 
-bool writer_number(struct fcache_value *out, uint8_t first, uint64_t number, unsigned width) {
-  uint8_t *room = writer_room(out, 1 + (size_t)width);
+/* Returns room for a head. The writer gives its unused end back with head_end. */
+static uint8_t *head_begin(struct fcache_value *out) {
+  return writer_room(out, MP_HEAD_MAX);
+}
 
-  if (!room)
-    return false;
-  *room = first;
-  for (unsigned i = width; i > 0; i--, number >>= 8)
-    room[i] = (uint8_t)number;
+static bool head_end(struct fcache_value *out, size_t size) {
+  out->size -= MP_HEAD_MAX - size;
   return true;
 }
 
+bool writer_number(struct fcache_value *out, uint8_t first, uint64_t number, unsigned width) {
+  uint8_t *head = head_begin(out);
+  return head && head_end(out, mp_write_number(head, first, number, width));
+}
+
 bool writer_unsigned(struct fcache_value *out, uint64_t number) {
-  if (number < MP_FIXMAP)
-    return writer_byte(out, (uint8_t)number);
-  if (number <= UINT8_MAX)
-    return writer_number(out, MP_UINT8, number, 1);
-  if (number <= UINT16_MAX)
-    return writer_number(out, MP_UINT16, number, 2);
-  if (number <= UINT32_MAX)
-    return writer_number(out, MP_UINT32, number, 4);
-  return writer_number(out, MP_UINT64, number, 8);
+  uint8_t *head = head_begin(out);
+  return head && head_end(out, mp_write_uint(head, number));
 }
 
 bool writer_signed(struct fcache_value *out, int64_t number) {
-  if (number >= 0)
-    return writer_unsigned(out, (uint64_t)number);
-  if (number >= -32)
-    return writer_byte(out, (uint8_t)number);
-  if (number >= INT8_MIN)
-    return writer_number(out, MP_INT8, (uint64_t)number, 1);
-  if (number >= INT16_MIN)
-    return writer_number(out, MP_INT16, (uint64_t)number, 2);
-  if (number >= INT32_MIN)
-    return writer_number(out, MP_INT32, (uint64_t)number, 4);
-  return writer_number(out, MP_INT64, (uint64_t)number, 8);
+  uint8_t *head = head_begin(out);
+  return head && head_end(out, mp_write_int(head, number));
 }
 
-/* Heads of 16 and 32 bits; `first16` is followed by the first byte of the form of 32. */
-static bool wide_head(struct fcache_value *out, uint8_t first16, size_t size) {
-  if (size <= UINT16_MAX)
-    return writer_number(out, first16, size, 2);
+/* Returns room for the head of `size` bytes or elements. Raises if msgpack has no head for it. */
+static uint8_t *size_begin(struct fcache_value *out, size_t size) {
   if (size <= UINT32_MAX)
-    return writer_number(out, (uint8_t)(first16 + 1), size, 4);
+    return head_begin(out);
   PyErr_SetString(errors_encode, "one str, bytes, array or container has more than 2**32 - 1 bytes "
                                  "or elements, which msgpack cannot hold");
-  return false;
+  return NULL;
 }
 
 bool writer_str_head(struct fcache_value *out, size_t size) {
-  if (size < 32)
-    return writer_byte(out, (uint8_t)(MP_FIXSTR + size));
-  return size <= UINT8_MAX ? writer_number(out, MP_STR8, size, 1) : wide_head(out, MP_STR16, size);
+  uint8_t *head = size_begin(out, size);
+  return head && head_end(out, mp_write_str_head(head, (uint32_t)size));
 }
 
 bool writer_bin_head(struct fcache_value *out, size_t size) {
-  return size <= UINT8_MAX ? writer_number(out, MP_BIN8, size, 1)
-                           : wide_head(out, MP_BIN8 + 1, size);
+  uint8_t *head = size_begin(out, size);
+  return head && head_end(out, mp_write_bin_head(head, (uint32_t)size));
 }
 
 bool writer_array_head(struct fcache_value *out, size_t size) {
-  return size < 16 ? writer_byte(out, (uint8_t)(MP_FIXARRAY + size))
-                   : wide_head(out, MP_ARRAY16, size);
+  uint8_t *head = size_begin(out, size);
+  return head && head_end(out, mp_write_array_head(head, (uint32_t)size));
 }
 
 bool writer_map_head(struct fcache_value *out, size_t size) {
-  return size < 16 ? writer_byte(out, (uint8_t)(MP_FIXMAP + size)) : wide_head(out, MP_MAP16, size);
+  uint8_t *head = size_begin(out, size);
+  return head && head_end(out, mp_write_map_head(head, (uint32_t)size));
 }
 
 bool writer_str(struct fcache_value *out, const char *text, size_t size) {
@@ -100,10 +83,9 @@ bool writer_bin(struct fcache_value *out, const void *data, size_t size) {
 }
 
 bool writer_ext(struct fcache_value *out, enum ext_type type, const void *data, size_t size) {
-  bool headed =
-      size <= UINT8_MAX ? writer_number(out, MP_EXT8, size, 1) : wide_head(out, MP_EXT8 + 1, size);
-
-  return headed && writer_byte(out, (uint8_t)type) && writer_bytes(out, data, size);
+  uint8_t *head = size_begin(out, size);
+  return head && head_end(out, mp_write_size(head, MP_EXT8, MP_EXT8 + 1, (uint32_t)size)) &&
+         writer_byte(out, (uint8_t)type) && writer_bytes(out, data, size);
 }
 
 bool writer_ext_begin(struct fcache_value *out, enum ext_type type, size_t *start) {
@@ -112,15 +94,12 @@ bool writer_ext_begin(struct fcache_value *out, enum ext_type type, size_t *star
 }
 
 bool writer_ext_end(struct fcache_value *out, size_t start) {
-  uint8_t *head = (uint8_t *)out->data + start;
-  size_t size = out->size - start - 6;
-
+  size_t size = out->size - start - 6; /* without the head and the type */
   if (size > UINT32_MAX) {
     PyErr_SetString(errors_encode, "a tuple, array or object takes more than 2**32 - 1 bytes, "
                                    "which msgpack cannot hold");
     return false;
   }
-  for (unsigned i = 4; i > 0; i--, size >>= 8)
-    head[i] = (uint8_t)size;
+  (void)mp_write_number((uint8_t *)out->data + start, MP_EXT32, size, 4);
   return true;
 }

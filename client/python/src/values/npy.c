@@ -1,12 +1,11 @@
-/* numpy, imported late. */
 #define NPY_HOME
 #include "npy.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* What is met most often stands first. The number in the text is the size; numpy has two types of
- * 8 bytes for C's long and long long, which are not the same type to Python: `q` is the latter. */
+/* The most frequent types come first. numpy has two types of 8 bytes, for C's long and long long,
+ * which are different types in Python. `q` is the latter. */
 static const struct {
   int number;
   char kind;
@@ -34,7 +33,7 @@ static bool fill(struct plain *entry, int number, char kind) {
   length = snprintf(entry->text, sizeof entry->text, "%c%c%ld", order, kind, size);
   entry->size = (uint8_t)length;
   entry->itemsize = (uint8_t)size;
-  entry->descr = descr; /* kept for good */
+  entry->descr = descr; /* never freed */
   return true;
 }
 

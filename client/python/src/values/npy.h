@@ -1,4 +1,4 @@
-/* npy.h - numpy's C API for the files that use it, and the plain dtypes that need no Python code.
+/* npy.h - numpy's C API, and a table of the dtypes of plain numbers, which need no Python code.
  */
 #ifndef FCACHED_PY_NPY_H
 #define FCACHED_PY_NPY_H
@@ -16,23 +16,23 @@
 
 /* A number or bool in this machine's byte order. */
 struct plain {
-  PyArray_Descr *descr; /* numpy's own for the type: an array of it has this very object, mostly */
+  PyArray_Descr *descr; /* numpy's singleton, which most arrays of the type use */
   uint8_t size;         /* of text */
   uint8_t itemsize;
   char text[6]; /* "<i8" */
 };
 
-/* Whether the dtype is one of the old ones, which alone have scalars of numpy's own types: not
- * StringDType, and not those of other packages. */
+/* True for dtypes whose scalars have types of numpy: not StringDType, and not dtypes of other
+ * packages. */
 static inline bool npy_is_classic(const PyArray_Descr *descr) {
   return descr->type_num < NPY_USERDEF;
 }
 
-/* Imports numpy, once. False with an exception where it cannot be used. */
+/* Imports numpy at the first call. False with an exception if it cannot be used. */
 bool npy_load(void);
 extern bool npy_loaded;
 
-/* NULL where there is none. */
+/* Return the entry of the table, or NULL. */
 const struct plain *npy_plain_by_descr(const PyArray_Descr *descr);
 const struct plain *npy_plain_by_type(const PyTypeObject *scalar_type);
 const struct plain *npy_plain_by_text(const void *text, size_t size);

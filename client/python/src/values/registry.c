@@ -1,4 +1,3 @@
-/* Records of classes, found through caches that hold what was found last. */
 #include "registry.h"
 
 #include <fcache.h>
@@ -6,7 +5,7 @@
 #include <string.h>
 #include <structmember.h>
 
-#include "client/chain.h"
+#include "glue/chain.h"
 #include "glue/py_errors.h"
 
 enum { NAME_SLOTS = 8 }; /* a power of 2 */
@@ -14,7 +13,7 @@ enum { NAME_SLOTS = 8 }; /* a power of 2 */
 static PyObject *by_class; /* class -> record */
 static PyObject *by_name;  /* str -> record */
 
-/* Borrowed from the dicts; emptied when these change. */
+/* The latest lookups. Borrowed from the dicts, and cleared when these change. */
 static struct record *last_class;
 static struct record *last_names[NAME_SLOTS];
 
@@ -48,14 +47,14 @@ int registry_init(void) {
   return by_class && by_name ? 0 : -1;
 }
 
-/* The place of an instance's field where that is a slot of the class or of one of its bases: the
- * member that the interpreter made for it knows, and its layout is that of the instance. */
+/* Returns the offset of a field in an instance if it is a slot of the class or of a base, else 0.
+ * The slot's member descriptor has it. */
 static Py_ssize_t slot_offset(PyTypeObject *class, PyObject *name) {
   PyObject *found = PyObject_GetAttr((PyObject *)class, name);
   Py_ssize_t offset = 0;
 
   if (!found) {
-    PyErr_Clear(); /* a field without a default, in the instance's dict */
+    PyErr_Clear(); /* a field without a default, which is in the instance's dict */
     return 0;
   }
   if (Py_TYPE(found) == &PyMemberDescr_Type) {
@@ -131,7 +130,7 @@ static struct record *record_new(PyTypeObject *class, PyObject *name, PyObject *
   return NULL;
 }
 
-/* Borrowed; NULL without an exception where there is none. */
+/* Returns a borrowed reference, or NULL without an exception if there is none. */
 static struct record *known_class(PyTypeObject *class) {
   struct record *record;
 

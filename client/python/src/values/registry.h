@@ -1,5 +1,5 @@
-/* registry.h - the classes that have an encoding of their own, by class and by name: one registry
- * for the process, guarded by the GIL. */
+/* registry.h - the registered classes, by class and by name. A process has one registry. All
+ * functions need the GIL. */
 #ifndef FCACHED_PY_REGISTRY_H
 #define FCACHED_PY_REGISTRY_H
 
@@ -10,27 +10,27 @@ struct field {
   PyObject *name;
   const char *text; /* the name in UTF-8, as long as `name` lives */
   size_t size;
-  Py_ssize_t offset; /* of the field's slot in an instance; 0 where it has none */
+  Py_ssize_t offset; /* of the field's slot in an instance; 0 if it has none */
 };
 
-/* One class. Never changed once it is registered: registering anew makes another. A Python object,
- * so that a record in use outlives its replacement. */
+/* A registered class. Immutable: registering the class again makes a new record. It is a Python
+ * object, so that a record in use outlives its replacement. */
 struct record {
   PyObject_HEAD PyTypeObject *class;
   PyObject *name;
   const char *text; /* the name in UTF-8 */
   size_t size;
-  PyObject *encode; /* value -> what is encoded in its place; NULL for a dataclass */
-  PyObject *decode; /* and back */
+  PyObject *encode; /* a function that returns the value to encode; NULL for a dataclass */
+  PyObject *decode; /* its inverse; NULL for a dataclass */
   size_t n_fields;
   struct field *fields; /* of a dataclass, in its order */
 };
 
-/* Once. 0, or -1 with an exception. */
+/* Called once, when the module is imported. 0, or -1 with an exception. */
 int registry_init(void);
 
-/* A new reference; NULL without an exception where the class, or the name, is not registered, and
- * is none of those that register themselves (fcached.values); NULL with one where looking failed.
+/* Return a new reference. NULL without an exception if the class or name is neither registered nor
+ * one that fcached.values registers at its first use. NULL with an exception if the lookup failed.
  */
 struct record *registry_by_class(PyTypeObject *class);
 struct record *registry_by_name(const char *text, size_t size);
@@ -38,10 +38,11 @@ struct record *registry_by_name(const char *text, size_t size);
 /* The method _register(cls, name, fields, encode, decode). */
 PyObject *registry_register(PyObject *module, PyObject *arguments);
 
-/* A field of an instance, read and set past what the class says of attributes (frozen,
- * __getattr__). A new reference, or NULL with an exception. */
+/* Reads a field of an instance, past __getattr__ and properties of its class. A new reference, or
+ * NULL with an exception. */
 PyObject *field_get(const struct field *field, PyObject *instance);
-/* Takes the reference `value`, also on failure. */
+/* Sets a field, also of a frozen class. Takes the reference `value`, also on failure. False with an
+ * exception. */
 bool field_set(const struct field *field, PyObject *instance, PyObject *value);
 
 #endif

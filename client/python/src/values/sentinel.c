@@ -1,7 +1,7 @@
 #include "sentinel.h"
 
 struct sentinel {
-  PyObject_HEAD const char *name; /* of the module's attribute */
+  PyObject_HEAD const char *name; /* of the attribute of the module */
 };
 
 PyObject *sentinel_miss, *sentinel_leased;
@@ -15,7 +15,8 @@ static int is_true(PyObject *self) {
   return 0;
 }
 
-/* A string is looked up in the module that the type names: the object itself, in any process. */
+/* For a string, pickle looks the name up in the module of the type. So every process gets its own
+ * object. */
 static PyObject *reduce(PyObject *self, PyObject *ignored) {
   (void)ignored;
   return get_repr(self);

@@ -1,9 +1,7 @@
-/* Bytes as Python values. */
 #include "value_decode.h"
 
 #include "array.h"
-#include "client/chain.h"
-#include "registry.h"
+#include "glue/chain.h"
 
 static PyObject *decode_unsigned(struct reader *reader, unsigned width) {
   uint64_t number;
@@ -27,12 +25,12 @@ static PyObject *decode_float64(struct reader *reader) {
   if (!reader_number(reader, 8, &bits))
     return NULL;
   value = PyFloat_FromDouble(0.0);
-  if (value) /* the bits themselves: a NaN keeps its own */
+  if (value) /* copies the bits, because a conversion could change a NaN */
     memcpy(&((PyFloatObject *)value)->ob_fval, &bits, sizeof bits);
   return value;
 }
 
-/* We write none, other languages may. */
+/* The encoder writes none, but other languages may. */
 static PyObject *decode_float32(struct reader *reader) {
   uint64_t number;
   uint32_t bits;
@@ -45,8 +43,8 @@ static PyObject *decode_float32(struct reader *reader) {
   return PyFloat_FromDouble((double)value);
 }
 
-static PyObject *text_of(const struct reader *reader, const uint8_t *bytes, uint64_t size,
-                         const char *errors) {
+PyObject *decode_text(const struct reader *reader, const uint8_t *bytes, uint64_t size,
+                      const char *errors) {
   PyObject *text = PyUnicode_DecodeUTF8((const char *)bytes, (Py_ssize_t)size, errors);
 
   if (!text)
@@ -61,7 +59,7 @@ static PyObject *decode_str(struct reader *reader, uint8_t first) {
 
   if (!reader_str_size(reader, first, &size) || !reader_bytes(reader, size, &bytes))
     return NULL;
-  return text_of(reader, bytes, size, NULL);
+  return decode_text(reader, bytes, size, NULL);
 }
 
 static PyObject *decode_bin(struct reader *reader) {
@@ -165,156 +163,6 @@ static PyObject *decode_big_int(struct reader *reader, uint64_t size) {
   return value;
 }
 
-/* The place of the stored field in the class, most often `expected`; n_fields where it has none. */
-static size_t field_place(const struct record *record, const uint8_t *text, uint64_t size,
-                          size_t expected) {
-  for (size_t i = 0; i < record->n_fields; i++) {
-    size_t place = (expected + i) % record->n_fields;
-    const struct field *field = &record->fields[place];
-
-    if (field->size == size && memcmp(field->text, text, size) == 0)
-      return place;
-  }
-  return record->n_fields;
-}
-
-/* Reads the map of fields into `contents`, one for each field of the class, all NULL before. */
-static bool decode_contents(struct reader *reader, const struct record *record,
-                            PyObject **contents) {
-  const uint8_t *text;
-  uint64_t size;
-  uint64_t n;
-
-  if (!reader_map(reader, &n))
-    return false;
-  for (size_t i = 0; i < n; i++) {
-    size_t place;
-
-    if (!reader_str(reader, &text, &size))
-      return false;
-    place = field_place(record, text, size, i);
-    if (place == record->n_fields || contents[place]) {
-      (void)PyErr_Format(errors_decode,
-                         "%U was stored with other fields than this class has: %.100s comes %s",
-                         record->name, place == record->n_fields ? "one that it lacks" : "one",
-                         place == record->n_fields ? "with it" : "twice");
-      return false;
-    }
-    contents[place] = decode_value(reader);
-    if (!contents[place])
-      return false;
-  }
-  if (n == record->n_fields)
-    return true;
-  for (size_t i = 0; i < record->n_fields; i++) {
-    if (!contents[i]) {
-      (void)PyErr_Format(errors_decode, "%U was stored without the field %R that this class has",
-                         record->name, record->fields[i].name);
-      return false;
-    }
-  }
-  return true;
-}
-
-/* An instance with these contents, whose references it takes, made without the class's own code. */
-static PyObject *make_instance(const struct record *record, PyObject **contents) {
-  static PyObject *no_arguments;
-  PyObject *instance;
-
-  if (!no_arguments)
-    no_arguments = PyTuple_New(0);
-  instance = no_arguments ? PyBaseObject_Type.tp_new(record->class, no_arguments, NULL) : NULL;
-  for (size_t i = 0; instance && i < record->n_fields; i++) {
-    PyObject *content = contents[i];
-
-    contents[i] = NULL;
-    if (!field_set(&record->fields[i], instance, content))
-      Py_CLEAR(instance);
-  }
-  if (!instance)
-    chain_raise(errors_decode, "%U cannot be made again from its fields", record->name);
-  return instance;
-}
-
-static PyObject *decode_fields(struct reader *reader, const struct record *record) {
-  enum { FEW = 16 };
-  PyObject *few[FEW] = {NULL};
-  PyObject **contents = few;
-  PyObject *instance = NULL;
-
-  if (record->n_fields > FEW)
-    contents = PyMem_Calloc(record->n_fields, sizeof(PyObject *));
-  if (!contents)
-    return PyErr_NoMemory();
-  if (decode_contents(reader, record, contents))
-    instance = make_instance(record, contents);
-  for (size_t i = 0; i < record->n_fields; i++)
-    Py_XDECREF(contents[i]);
-  if (contents != few)
-    PyMem_Free(contents);
-  return instance;
-}
-
-static PyObject *decode_made(struct reader *reader, const struct record *record) {
-  PyObject *made = decode_value(reader);
-  PyObject *value;
-
-  if (!made)
-    return NULL;
-  value = PyObject_CallFunctionObjArgs(record->decode, made, NULL);
-  Py_DECREF(made);
-  if (!value) {
-    chain_raise(errors_decode, "the decode function of %U failed", record->name);
-  } else if (Py_TYPE(value) != record->class) {
-    (void)PyErr_Format(errors_decode, "the decode function of %U returned a %s", record->name,
-                       Py_TYPE(value)->tp_name);
-    Py_CLEAR(value);
-  }
-  return value;
-}
-
-static void unknown_name(const struct reader *reader, const uint8_t *text, uint64_t size) {
-  PyObject *name;
-
-  if (PyErr_Occurred()) {
-    chain_raise(errors_decode, "the class of a stored object cannot be looked up");
-    return;
-  }
-  name = text_of(reader, text, size, NULL);
-  if (name)
-    (void)PyErr_Format(errors_decode,
-                       "a stored object is of %R, which is not registered in this process: "
-                       "call fcached.register with its class before",
-                       name);
-  Py_XDECREF(name);
-}
-
-static PyObject *decode_object(struct reader *reader) {
-  struct record *record;
-  PyObject *value;
-  const uint8_t *text;
-  uint64_t size;
-  uint64_t n;
-
-  if (!reader_array(reader, &n))
-    return NULL;
-  if (n != 2) {
-    (void)reader_fail(reader, "an object is not of two elements");
-    return NULL;
-  }
-  if (!reader_str(reader, &text, &size) || !reader_enter(reader, 0))
-    return NULL;
-  record = registry_by_name((const char *)text, size);
-  if (!record) {
-    unknown_name(reader, text, size);
-    return NULL;
-  }
-  value = (record->decode ? decode_made : decode_fields)(reader, record);
-  Py_DECREF((PyObject *)record);
-  reader_leave(reader);
-  return value;
-}
-
 static PyObject *decode_content(struct reader *reader, uint8_t type, uint64_t size) {
   const uint8_t *bytes;
 
@@ -322,7 +170,7 @@ static PyObject *decode_content(struct reader *reader, uint8_t type, uint64_t si
   case EXT_INT:
     return decode_big_int(reader, size);
   case EXT_STR:
-    return reader_bytes(reader, size, &bytes) ? text_of(reader, bytes, size, "surrogatepass")
+    return reader_bytes(reader, size, &bytes) ? decode_text(reader, bytes, size, "surrogatepass")
                                               : NULL;
   case EXT_TUPLE:
     return decode_tuple(reader);
@@ -331,7 +179,7 @@ static PyObject *decode_content(struct reader *reader, uint8_t type, uint64_t si
   case EXT_SCALAR:
     return scalar_decode(reader);
   case EXT_OBJECT:
-    return decode_object(reader);
+    return object_decode(reader);
   default:
     (void)reader_fail(reader, "an ext of a type that is not known");
     return NULL;
@@ -361,7 +209,7 @@ static PyObject *new_reference(PyObject *object) {
   return object;
 }
 
-/* Numbers and constants, and what has no meaning. */
+/* Decodes numbers and constants, and refuses unknown first bytes. */
 static PyObject *decode_atom(struct reader *reader, uint8_t first) {
   if (first >= MP_UINT8 && first <= MP_UINT64)
     return decode_unsigned(reader, 1u << (first - MP_UINT8));

@@ -1,48 +1,11 @@
-/* Python values as bytes. Exact types only: what is an instance of a subclass would come back as
- * something else, so it is refused, unless it is registered. */
+/* Encodes exact types only. An instance of a subclass would be decoded as its base class, so it is
+ * refused unless its class is registered. */
 #include "value_encode.h"
 
 #include "array.h"
-#include "client/chain.h"
-#include "glue/py_errors.h"
+#include "glue/chain.h"
 #include "msgpack_writer.h"
 #include "registry.h"
-#include "value_path.h"
-
-bool encode_refuse(const struct encoder *encoder, const char *format, ...) {
-  PyObject *type;
-  PyObject *cause;
-  PyObject *traceback;
-  PyObject *path;
-  PyObject *text;
-  va_list arguments;
-
-  PyErr_Fetch(&type, &cause, &traceback);
-  path = path_text(encoder);
-  va_start(arguments, format);
-  text = path ? PyUnicode_FromFormatV(format, arguments) : NULL;
-  va_end(arguments);
-  if (text && type) {
-    PyErr_Restore(type, cause, traceback);
-    chain_raise(errors_encode, "%U: %U", path, text);
-  } else {
-    Py_XDECREF(type);
-    Py_XDECREF(cause);
-    Py_XDECREF(traceback);
-    if (text)
-      (void)PyErr_Format(errors_encode, "%U: %U", path, text);
-  }
-  Py_XDECREF(path);
-  Py_XDECREF(text);
-  return false;
-}
-
-bool encode_enter(struct encoder *encoder) {
-  if (encoder->depth == MAX_DEPTH)
-    return encode_refuse(encoder, "it nests more than %d deep, or holds itself", MAX_DEPTH);
-  encoder->steps[encoder->depth++] = (struct step){0};
-  return true;
-}
 
 static bool encode_int(struct encoder *encoder, PyObject *value) {
   int overflow;
@@ -68,7 +31,7 @@ static bool encode_int(struct encoder *encoder, PyObject *value) {
   return written;
 }
 
-/* Its bits, which a conversion might change where it is a NaN. */
+/* Copies the bits: a conversion could change those of a NaN. */
 static bool encode_float(struct encoder *encoder, PyObject *value) {
   uint64_t bits;
 
@@ -76,7 +39,7 @@ static bool encode_float(struct encoder *encoder, PyObject *value) {
   return writer_number(encoder->out, MP_FLOAT64, bits, 8);
 }
 
-/* Not by PyUnicode_AsUTF8AndSize, which leaves a copy in the caller's object for good. */
+/* Does not use PyUnicode_AsUTF8AndSize, which would keep a copy in the caller's object. */
 static bool encode_wide_str(struct encoder *encoder, PyObject *value) {
   bool surrogates = false;
   bool written = false;
@@ -104,8 +67,8 @@ static bool encode_str(struct encoder *encoder, PyObject *value) {
   return writer_str(encoder->out, PyUnicode_DATA(value), (size_t)PyUnicode_GET_LENGTH(value));
 }
 
-/* Elements are held while they are encoded: that may run code (of a class, of another thread) which
- * takes them out of their container. */
+/* Holds a reference while the element is encoded, because the code that then runs (of its class, of
+ * another thread) may remove it from its container. */
 static bool encode_held(struct encoder *encoder, PyObject *element) {
   bool written;
 
@@ -199,17 +162,18 @@ static bool encode_fields(struct encoder *encoder, const struct record *record, 
   return true;
 }
 
-static bool encode_made(struct encoder *encoder, const struct record *record, PyObject *value) {
-  PyObject *made = PyObject_CallFunctionObjArgs(record->encode, value, NULL);
+static bool encode_by_function(struct encoder *encoder, const struct record *record,
+                               PyObject *value) {
+  PyObject *encoded = PyObject_CallFunctionObjArgs(record->encode, value, NULL);
   bool written;
 
-  if (!made) {
-    encode_leave(encoder); /* the path of the object, not of what was to be made of it */
+  if (!encoded) {
+    encode_leave(encoder); /* the error names the object, not the result of its function */
     return encode_refuse(encoder, "the encode function of %U failed", record->name);
   }
-  encode_step(encoder)->kind = STEP_MADE;
-  written = encode_value(encoder, made);
-  Py_DECREF(made);
+  encode_step(encoder)->kind = STEP_ENCODED;
+  written = encode_value(encoder, encoded);
+  Py_DECREF(encoded);
   return written;
 }
 
@@ -219,13 +183,13 @@ static bool encode_object(struct encoder *encoder, const struct record *record, 
   if (!encode_enter(encoder) || !writer_ext_begin(encoder->out, EXT_OBJECT, &start) ||
       !writer_array_head(encoder->out, 2) || !writer_str(encoder->out, record->text, record->size))
     return false;
-  if (!(record->encode ? encode_made : encode_fields)(encoder, record, value))
+  if (!(record->encode ? encode_by_function : encode_fields)(encoder, record, value))
     return false;
   encode_leave(encoder);
   return writer_ext_end(encoder->out, start);
 }
 
-/* What is left when all else was tried: says what to do about it. */
+/* Raises an EncodeError that says how to register the class. */
 static bool refuse_type(const struct encoder *encoder, PyObject *value) {
   PyObject *advice = chain_call("_advice", "(O)", (PyObject *)Py_TYPE(value));
 
@@ -235,7 +199,7 @@ static bool refuse_type(const struct encoder *encoder, PyObject *value) {
   return false;
 }
 
-/* Neither of Python's own types nor, where numpy has been met, of numpy's. */
+/* Encodes an instance of a registered class, or refuses the value. */
 static bool encode_other(struct encoder *encoder, PyObject *value) {
   struct record *record = registry_by_class(Py_TYPE(value));
   bool written;

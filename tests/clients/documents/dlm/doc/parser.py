@@ -1,8 +1,7 @@
-"""Documents with sections for dlm-sway, which reads them with another package that is not here.
-
-Put this folder's ``documents`` on PYTHONPATH, and sway's ``dlm_source`` may be any Markdown file:
-each heading of the second level begins a section of prose. The probes that need the sections that a
-model was trained on (leakage, section_internalization, style_fingerprint) then run.
+"""Replaces the package by which dlm-sway reads documents with sections, which is not installed.
+With ``documents`` on PYTHONPATH, sway's ``dlm_source`` may be any Markdown file: each heading of
+the second level begins a section of prose. Then the probes run that need the sections a model was
+trained on (leakage, section_internalization, style_fingerprint).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Document:
 
 
 def parse_file(path: Path) -> Document:
-    """What sway's resolver asks for."""
+    """The function that sway's resolver calls."""
     sections = path.read_text("utf-8").split("\n## ")[1:]
     return Document(
         Frontmatter(dlm_id=path.stem, base_model="hf:none"),

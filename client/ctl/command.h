@@ -1,0 +1,42 @@
+/* command.h - a command of fcachectl, and its run: parse the arguments, connect, run, close. A new
+ * command is one file in commands/ and one line in fcachectl.c. */
+#ifndef FC_CTL_COMMAND_H
+#define FC_CTL_COMMAND_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "client/ctl/report.h"
+#include "client/lib/admin/admin.h"
+
+/* A process runs one command, so a command may keep its arguments in static variables. Exactly one
+ * of `run` and `run_alone` is set. */
+struct command {
+  const char *name;
+  const char *arguments; /* for --help, one form a line; NULL: the command has options only */
+  const char *summary;   /* one line in the list of commands */
+  const char *doc;       /* the text of --help */
+  const struct argp_option *options;
+  argp_parser_t parse; /* the options, arguments and ARGP_KEY_END, or NULL */
+  /* Runs with a connection, which stays the caller's. Returns an exit status. */
+  int (*run)(struct admin *admin);
+  /* Runs without a connection. The arguments from the first word on are the command's own. */
+  int (*run_alone)(void);
+};
+
+extern const struct command stats_command, ping_command, list_command, leases_command,
+    clients_command, namespaces_command, clear_command, trace_command, kill_command,
+    shutdown_command, run_command;
+
+/* --socket and --help, for argp parsers whose child input is a `const char *` for the socket. */
+extern const struct argp command_common_argp;
+
+/* Runs a command. argv[0] is its name. `socket` NULL: the default places. Returns an exit status.
+ * argp ends the process for wrong usage and for --help. */
+int command_run(const struct command *command, const char *socket, int argc, char **argv);
+
+/* Connects. Returns CTL_DONE, and *admin is the caller's; else reports the error and returns its
+ * status, and *admin is NULL. */
+int command_connect(const char *socket, struct admin **admin);
+
+#endif

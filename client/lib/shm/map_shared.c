@@ -1,0 +1,21 @@
+#include "client/lib/shm/map_shared.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+void *map_shared_fd(int fd, int prot, uint64_t max_size, size_t *size) {
+  const int needed = F_SEAL_SHRINK | F_SEAL_GROW; /* else SIGBUS where the file was cut */
+  int seals = fcntl(fd, F_GET_SEALS);
+  struct stat status;
+  if (seals < 0 || (seals & needed) != needed || fstat(fd, &status) < 0 || status.st_size <= 0 ||
+      (uint64_t)status.st_size > max_size)
+    return NULL;
+  *size = (size_t)status.st_size;
+  void *base = mmap(NULL, *size, prot, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED)
+    return NULL;
+  (void)madvise(base, *size, MADV_DONTDUMP); /* on failure the core file is larger */
+  (void)madvise(base, *size, MADV_DONTFORK); /* on failure a child keeps the memory allocated */
+  return base;
+}

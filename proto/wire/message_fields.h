@@ -1,0 +1,387 @@
+/* message_fields.h - the one table of the protocol's messages and of their fields. The encoders,
+ * the decoders, the texts about refused requests and the tables of docs/protocol.md come from it.
+ *
+ * A list of fields is one message, or one row of a list, in the order of the wire. The code that
+ * uses a list defines these four macros first; `m` is the message's struct, which the lists name in
+ * their comments:
+ *
+ *   FIELD(name, kind, places...)             a field, and where the struct has it
+ *   LATER(name, kind, places...)             a later version added it: it is always written, and
+ * read where it is there WHEN(condition, name, kind, places...)   it is there if the condition
+ * holds MORE(flag)                               reading sets the flag if another field follows
+ *
+ * A kind is the type of a field with its check. Each kind has a read_KIND in field_read.h, a
+ * write_KIND in field_write.h and two texts in FC_FIELD_KINDS.
+ *
+ * A new field goes behind the last one: in the struct in message.h and in its list here. `make
+ * protocol-tables` then adds it to docs/protocol.md, where its description is missing. */
+#ifndef FC_PROTO_MESSAGE_FIELDS_H
+#define FC_PROTO_MESSAGE_FIELDS_H
+
+/* KIND(kind, the type in docs/protocol.md, the value that a refused request should have) */
+#define FC_FIELD_KINDS(KIND)                                                                       \
+  KIND(u32, "u32", "an integer from 0 to 2^32 - 1")                                                \
+  KIND(u64, "u64", "an integer from 0 to 2^64 - 1")                                                \
+  KIND(i64, "i64", "an integer of 64 bits with a sign")                                            \
+  KIND(i64_or_nil, "i64 or nil", "an integer of 64 bits with a sign, or nil")                      \
+  KIND(u64_or_nil, "u64 or nil", "an integer from 0 to 2^64 - 1, or nil")                          \
+  KIND(limit_or_nil, "u64 or nil", "an integer from 0 to 2^64 - 1, or nil")                        \
+  KIND(boolean, "bool", "true or false")                                                           \
+  KIND(text, "text", "a str")                                                                      \
+  KIND(name, "name", "a str of 1 to 255 bytes of UTF-8 without control characters")                \
+  KIND(name_or_nil, "name or nil",                                                                 \
+       "a str of 1 to 255 bytes of UTF-8 without control characters, or nil")                      \
+  KIND(manifest_or_nil, "manifest or nil",                                                         \
+       "a str of 1 to 16384 bytes of UTF-8 without NUL, or nil")                                   \
+  KIND(kept_manifest, "manifest or nil", "a str of 1 to 16384 bytes of UTF-8 without NUL, or nil") \
+  KIND(path_or_nil, "path or nil", "a str of 1 to 4095 bytes without NUL, or nil")                 \
+  KIND(hash, "hash", "a bin of 16 bytes")                                                          \
+  KIND(hashes, "hashes", "a bin of 16 bytes for each prompt, and of at least one prompt")          \
+  KIND(value_or_nil, "value or nil", "a bin, or nil")                                              \
+  KIND(sent_value, "value or nil", "a bin, or nil for a value over the limit")                     \
+  KIND(sent_values, "array of (value or nil)",                                                     \
+       "an array with a bin, or nil for a value over the limit, for each prompt")                  \
+  KIND(found_values, "array of (value or nil)", "an array of bin or nil")                          \
+  KIND(token, "token", "a bin of at most 64 bytes, as a list reply gave it, or empty")             \
+  KIND(page_limit, "u32", "an integer from 1 to 2^32 - 1")                                         \
+  KIND(trace_action, "u32", "0 (status), 1 (on) or 2 (off)")                                       \
+  KIND(trace_path, "path or nil",                                                                  \
+       "with action 1 a str, a path of 1 to 4095 bytes without NUL; else nil")                     \
+  KIND(given_up_op, "name or nil",                                                                 \
+       "a str of 1 to 255 bytes of UTF-8 without control characters, or nil for all")              \
+  KIND(given_up_view, "name or nil",                                                               \
+       "with an op a str of 1 to 255 bytes of UTF-8 without control characters; else nil")         \
+  KIND(given_up_prompts, "hashes or nil",                                                          \
+       "with an op a bin of 16 bytes for each prompt, at least one; else nil")                     \
+  KIND(lease, "u32", "0 (none), 1 (granted) or 2 (taken)")                                         \
+  KIND(lease_states, "bin", "a bin with 0, 1 or 2 for each nil")                                   \
+  KIND(waited, "bool", "true")                                                                     \
+  KIND(outcome, "u32", "0 (stored), 1 (kept) or 2 (stale)")                                        \
+  KIND(code, "u32", "an integer from 1 to 2^31 - 1")                                               \
+  KIND(stats_map, "map of name to (u64, float or text)", "a map")                                  \
+  KIND(stats_maps, "array of such maps", "an array of maps")                                       \
+  KIND(entry_rows, "array of arrays", "an array of entries")                                       \
+  KIND(lease_rows, "array of arrays", "an array of leases")                                        \
+  KIND(client_rows, "array of arrays", "an array of clients")                                      \
+  KIND(namespace_rows, "array of arrays", "an array of namespaces")                                \
+  KIND(held_or_nil, "array or nil", "an array, or nil")                                            \
+  KIND(wait_or_nil, "array or nil", "an array, or nil")                                            \
+  KIND(user_or_nil, "array or nil", "an array, or nil")
+
+/* ---- requests ---- */
+
+/* REQUEST(type, name, struct, member of struct fc_request); FC_<type>_FIELDS are its fields. */
+#define FC_REQUESTS(REQUEST)                                                                       \
+  REQUEST(HELLO, hello, struct fc_hello, hello)                                                    \
+  REQUEST(GET, get, struct fc_get, get)                                                            \
+  REQUEST(PUT, put, struct fc_put, put)                                                            \
+  REQUEST(GET_MANY, get_many, struct fc_get_many, get_many)                                        \
+  REQUEST(PUT_MANY, put_many, struct fc_put_many, put_many)                                        \
+  REQUEST(PING, ping, uint32_t, id)                                                                \
+  REQUEST(STATS, stats, struct fc_str, select.name_space)                                          \
+  REQUEST(CLEAR, clear, struct fc_select, select)                                                  \
+  REQUEST(LIST, list, struct fc_list, list)                                                        \
+  REQUEST(TRACE, trace, struct fc_trace, trace)                                                    \
+  REQUEST(SHUTDOWN, shutdown, uint32_t, id)                                                        \
+  REQUEST(GIVE_UP, give_up, struct fc_give_up, give_up)                                            \
+  REQUEST(LEASES, leases, struct fc_page, page)                                                    \
+  REQUEST(CLIENTS, clients, struct fc_page, page)                                                  \
+  REQUEST(NAMESPACES, namespaces, struct fc_page, page)                                            \
+  REQUEST(RING, ring, struct fc_ring_request, ring)                                                \
+  REQUEST(KILL, kill, uint64_t, kill)
+
+/* struct fc_hello */
+#define FC_HELLO_FIELDS                                                                            \
+  FIELD(version_min, u32, &m->version_min)                                                         \
+  FIELD(version_max, u32, &m->version_max)                                                         \
+  FIELD(client, name, &m->client)                                                                  \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(max_entries, i64_or_nil, &m->has_max_entries, &m->max_entries)                             \
+  WHEN(m->version_max >= 2, region_layout, u32, &m->region_layout)                                 \
+  WHEN(m->version_max >= 4, manifest, manifest_or_nil, &m->manifest)                               \
+  WHEN(m->version_max >= 5, max_bytes, u64_or_nil, &m->has_max_bytes, &m->max_bytes)
+
+/* struct fc_get, fc_put, fc_get_many, fc_put_many */
+#define FC_KEY_NAMES_FIELDS                                                                        \
+  FIELD(flags, u32, &m->flags)                                                                     \
+  FIELD(op, name, &m->key.op)                                                                      \
+  FIELD(view, name, &m->key.view)                                                                  \
+  FIELD(top_k, u32, &m->key.top_k)
+#define FC_EPOCH_FIELDS                                                                            \
+  FIELD(boot_id, u64, &m->epoch.boot_id)                                                           \
+  FIELD(clear_generation, u64, &m->epoch.clear_generation)                                         \
+  FIELD(compute_ns, u64, &m->compute_ns)
+
+#define FC_GET_FIELDS                                                                              \
+  FC_KEY_NAMES_FIELDS                                                                              \
+  FIELD(prompt, hash, &m->key.prompt)                                                              \
+  FIELD(probe, name_or_nil, &m->probe)                                                             \
+  MORE(m->has_terms)                                                                               \
+  WHEN(m->has_terms, lease_ms, u32, &m->terms.lease_ms)                                            \
+  WHEN(m->has_terms, wait_ms, u32, &m->terms.wait_ms)
+
+#define FC_PUT_FIELDS                                                                              \
+  FC_KEY_NAMES_FIELDS                                                                              \
+  FIELD(prompt, hash, &m->key.prompt)                                                              \
+  FIELD(probe, name_or_nil, &m->probe)                                                             \
+  FC_EPOCH_FIELDS                                                                                  \
+  FIELD(value, sent_value, &m->withheld, &m->value, &m->value_size)
+
+#define FC_GET_MANY_FIELDS                                                                         \
+  FC_KEY_NAMES_FIELDS                                                                              \
+  FIELD(prompts, hashes, &m->prompts, &m->n)                                                       \
+  FIELD(probe, name_or_nil, &m->probe)                                                             \
+  MORE(m->has_terms)                                                                               \
+  WHEN(m->has_terms, lease_ms, u32, &m->terms.lease_ms)
+
+#define FC_PUT_MANY_FIELDS                                                                         \
+  FC_KEY_NAMES_FIELDS                                                                              \
+  FIELD(prompts, hashes, &m->prompts, &m->n)                                                       \
+  FIELD(probe, name_or_nil, &m->probe)                                                             \
+  FC_EPOCH_FIELDS                                                                                  \
+  FIELD(batch, u32, &m->batch)                                                                     \
+  FIELD(values, sent_values, &m->values, m->n)
+
+#define FC_PING_FIELDS
+#define FC_SHUTDOWN_FIELDS
+
+/* struct fc_str */
+#define FC_STATS_FIELDS FIELD(namespace, name_or_nil, m)
+
+/* struct fc_select */
+#define FC_CLEAR_FIELDS                                                                            \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(view, name_or_nil, &m->view)                                                               \
+  FIELD(op, name_or_nil, &m->op)
+
+/* struct fc_list */
+#define FC_LIST_FIELDS                                                                             \
+  FIELD(namespace, name_or_nil, &m->select.name_space)                                             \
+  FIELD(view, name_or_nil, &m->select.view)                                                        \
+  FIELD(op, name_or_nil, &m->select.op)                                                            \
+  FIELD(limit, page_limit, &m->limit)                                                              \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)
+
+/* struct fc_trace */
+#define FC_TRACE_FIELDS                                                                            \
+  FIELD(action, trace_action, &m->action)                                                          \
+  FIELD(path, trace_path, m->action, &m->path)
+
+/* struct fc_give_up */
+#define FC_GIVE_UP_FIELDS                                                                          \
+  FIELD(op, given_up_op, &m->key.op)                                                               \
+  FIELD(view, given_up_view, m->key.op, &m->key.view)                                              \
+  FIELD(top_k, u32, &m->key.top_k)                                                                 \
+  FIELD(prompts, given_up_prompts, m->key.op, &m->prompts, &m->n)
+
+/* struct fc_page */
+#define FC_PAGE_FIELDS                                                                             \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(limit, page_limit, &m->limit)                                                              \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)
+#define FC_LEASES_FIELDS FC_PAGE_FIELDS
+#define FC_CLIENTS_FIELDS FC_PAGE_FIELDS
+#define FC_NAMESPACES_FIELDS FC_PAGE_FIELDS
+
+/* struct fc_ring_request */
+#define FC_RING_FIELDS                                                                             \
+  FIELD(region_layout, u32, &m->region_layout)                                                     \
+  FIELD(want_slots, u32, &m->want_slots)
+
+/* uint64_t */
+#define FC_KILL_FIELDS FIELD(client_id, u64, m)
+
+/* ---- replies ---- */
+
+/* REPLY(type of the request, name, struct, member of struct fc_reply);
+ * FC_<type>_REPLY_FIELDS are its fields. The error reply is not among them. */
+#define FC_REPLIES(REPLY)                                                                          \
+  REPLY(HELLO, welcome, struct fc_welcome, welcome)                                                \
+  REPLY(GET, get_reply, struct fc_get_reply, get)                                                  \
+  REPLY(PUT, put_reply, enum fc_put_outcome, put)                                                  \
+  REPLY(GET_MANY, get_many_reply, struct fc_get_many_reply, get_many)                              \
+  REPLY(PUT_MANY, put_many_reply, struct fc_put_many_reply, put_many)                              \
+  REPLY(PING, pong, uint32_t, id)                                                                  \
+  REPLY(STATS, stats_reply, struct fc_stats_reply, stats)                                          \
+  REPLY(CLEAR, cleared, uint64_t, removed)                                                         \
+  REPLY(LIST, list_reply, struct fc_list_reply, list)                                              \
+  REPLY(TRACE, trace_reply, struct fc_trace_reply, trace)                                          \
+  REPLY(SHUTDOWN, shutting_down, uint32_t, id)                                                     \
+  REPLY(GIVE_UP, given_up, uint32_t, given_up)                                                     \
+  REPLY(LEASES, leases_reply, struct fc_list_reply, list)                                          \
+  REPLY(CLIENTS, clients_reply, struct fc_list_reply, list)                                        \
+  REPLY(NAMESPACES, namespaces_reply, struct fc_list_reply, list)                                  \
+  REPLY(RING, ring_reply, struct fc_ring_reply, ring)                                              \
+  REPLY(KILL, killed, bool, killed)
+
+/* struct fc_welcome */
+#define FC_HELLO_REPLY_FIELDS                                                                      \
+  FIELD(version, u32, &m->version)                                                                 \
+  FIELD(server, name, &m->server)                                                                  \
+  FIELD(boot_id, u64, &m->boot_id)                                                                 \
+  FIELD(clear_generation, u64, &m->clear_generation)                                               \
+  FIELD(max_value, u32, &m->max_value)                                                             \
+  FIELD(max_frame, u32, &m->max_frame)                                                             \
+  WHEN(m->version >= 2, namespace_id, u64, &m->namespace_id)                                       \
+  WHEN(m->version >= 2, client_id, u64, &m->client_id)
+
+/* struct fc_get_reply */
+#define FC_GET_REPLY_FIELDS                                                                        \
+  FIELD(clear_generation, u64, &m->clear_generation)                                               \
+  FIELD(value, value_or_nil, &m->value, &m->value_size)                                            \
+  MORE(m->has_more)                                                                                \
+  WHEN(m->has_more && !m->value, lease, lease, &m->lease)                                          \
+  WHEN(m->has_more && m->value, waited, waited, &m->waited)
+
+/* enum fc_put_outcome */
+#define FC_PUT_REPLY_FIELDS FIELD(outcome, outcome, m)
+
+/* struct fc_get_many_reply */
+#define FC_GET_MANY_REPLY_FIELDS                                                                   \
+  FIELD(clear_generation, u64, &m->clear_generation)                                               \
+  FIELD(first, u32, &m->first)                                                                     \
+  FIELD(last, boolean, &m->last)                                                                   \
+  FIELD(values, found_values, &m->values, m->first)                                                \
+  MORE(m->n_leases)                                                                                \
+  WHEN(m->n_leases > 0, leases, lease_states, &m->leases, &m->n_leases, m->values)
+
+/* struct fc_put_many_reply */
+#define FC_PUT_MANY_REPLY_FIELDS                                                                   \
+  FIELD(stored, u32, &m->stored)                                                                   \
+  FIELD(kept, u32, &m->kept)                                                                       \
+  FIELD(stale, u32, &m->stale)                                                                     \
+  FIELD(too_big, u32, &m->too_big)
+
+#define FC_PING_REPLY_FIELDS
+#define FC_SHUTDOWN_REPLY_FIELDS
+
+/* struct fc_stats_reply */
+#define FC_STATS_REPLY_FIELDS                                                                      \
+  FIELD(daemon, stats_map, m)                                                                      \
+  FIELD(namespaces, stats_maps, m)
+
+/* uint64_t, uint32_t, bool */
+#define FC_CLEAR_REPLY_FIELDS FIELD(removed, u64, m)
+#define FC_GIVE_UP_REPLY_FIELDS FIELD(given_up, u32, m)
+#define FC_KILL_REPLY_FIELDS FIELD(found, boolean, m)
+
+/* struct fc_list_reply */
+#define FC_LIST_REPLY_FIELDS                                                                       \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  FIELD(entries, entry_rows, m)
+#define FC_LEASES_REPLY_FIELDS                                                                     \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  FIELD(leases, lease_rows, m)
+#define FC_CLIENTS_REPLY_FIELDS                                                                    \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  FIELD(clients, client_rows, m)
+#define FC_NAMESPACES_REPLY_FIELDS                                                                 \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  FIELD(namespaces, namespace_rows, m)
+
+/* struct fc_trace_reply */
+#define FC_TRACE_REPLY_FIELDS                                                                      \
+  FIELD(on, boolean, &m->on)                                                                       \
+  FIELD(path, path_or_nil, &m->path)                                                               \
+  FIELD(lines, u64, &m->lines)                                                                     \
+  FIELD(lost, u64, &m->lost)
+
+/* struct fc_ring_reply */
+#define FC_RING_REPLY_FIELDS                                                                       \
+  FIELD(namespace_id, u64, &m->namespace_id)                                                       \
+  FIELD(client_id, u64, &m->client_id)
+
+/* struct fc_error_reply: the reply FC_ERROR to any request */
+#define FC_ERROR_FIELDS                                                                            \
+  FIELD(code, code, &m->code)                                                                      \
+  FIELD(text, text, &m->text)
+
+/* ---- rows ---- */
+
+/* ROW(row, name, struct): an array within a field; FC_<row>_ROW_FIELDS are its elements. A row that
+ * is an element of another one comes before it. */
+#define FC_ROWS(ROW)                                                                               \
+  ROW(HELD, held, struct fc_key)                                                                   \
+  ROW(WAIT, wait, struct fc_wait_entry)                                                            \
+  ROW(USER, user, struct fc_user_entry)                                                            \
+  ROW(ENTRY, entry, struct fc_list_entry)                                                          \
+  ROW(LEASE, lease, struct fc_lease_entry)                                                         \
+  ROW(CLIENT, client, struct fc_client_entry)                                                      \
+  ROW(NAMESPACE, namespace, struct fc_namespace_entry)
+
+/* A row's order is op, view, prompt, top_k; a request has top_k before the prompt. */
+#define FC_ROW_KEY_FIELDS                                                                          \
+  FIELD(op, name, &m->key.op)                                                                      \
+  FIELD(view, name, &m->key.view)                                                                  \
+  FIELD(prompt, hash, &m->key.prompt)                                                              \
+  FIELD(top_k, u32, &m->key.top_k)
+
+#define FC_ENTRY_ROW_FIELDS                                                                        \
+  FIELD(namespace, name, &m->name_space)                                                           \
+  FC_ROW_KEY_FIELDS                                                                                \
+  FIELD(value_size, u32, &m->value_size)                                                           \
+  FIELD(charge, u64, &m->charge)                                                                   \
+  FIELD(compute_ns, u64, &m->compute_ns)                                                           \
+  FIELD(idle_ns, u64, &m->idle_ns)                                                                 \
+  FIELD(hits, u64, &m->hits)
+
+#define FC_LEASE_ROW_FIELDS                                                                        \
+  FIELD(namespace, name, &m->name_space)                                                           \
+  FC_ROW_KEY_FIELDS                                                                                \
+  FIELD(client_id, u64, &m->client_id)                                                             \
+  FIELD(client, name, &m->client)                                                                  \
+  FIELD(pid, i64, &m->pid)                                                                         \
+  FIELD(held_ns, u64, &m->held_ns)                                                                 \
+  FIELD(left_ns, u64, &m->left_ns)                                                                 \
+  FIELD(waits, u32, &m->waits)
+
+#define FC_HELD_ROW_FIELDS                                                                         \
+  FIELD(op, name, &m->op)                                                                          \
+  FIELD(view, name, &m->view)                                                                      \
+  FIELD(prompt, hash, &m->prompt)                                                                  \
+  FIELD(top_k, u32, &m->top_k)
+
+#define FC_WAIT_ROW_FIELDS                                                                         \
+  FC_ROW_KEY_FIELDS                                                                                \
+  FIELD(waited_ns, u64, &m->waited_ns)                                                             \
+  FIELD(client_id, u64, &m->owner_id)                                                              \
+  FIELD(client, name, &m->owner)                                                                   \
+  FIELD(pid, i64, &m->owner_pid)
+
+#define FC_USER_ROW_FIELDS                                                                         \
+  FIELD(connections, u64, &m->connections)                                                         \
+  FIELD(namespaces, u64, &m->namespaces)                                                           \
+  FIELD(leases, u64, &m->leases)                                                                   \
+  FIELD(waits, u64, &m->waits)                                                                     \
+  FIELD(ring_bytes, u64, &m->ring_bytes)                                                           \
+  FIELD(message_bytes, u64, &m->message_bytes)                                                     \
+  FIELD(manifest_bytes, u64, &m->manifest_bytes)
+
+#define FC_CLIENT_ROW_FIELDS                                                                       \
+  FIELD(client_id, u64, &m->client_id)                                                             \
+  FIELD(client, name, &m->client)                                                                  \
+  FIELD(pid, i64, &m->pid)                                                                         \
+  FIELD(uid, u32, &m->uid)                                                                         \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(region, boolean, &m->region)                                                               \
+  FIELD(connected_ns, u64, &m->connected_ns)                                                       \
+  FIELD(hits, u64, &m->hits)                                                                       \
+  FIELD(shared_hits, u64, &m->shared_hits)                                                         \
+  FIELD(leases, u32, &m->leases)                                                                   \
+  FIELD(held, held_or_nil, &m->held)                                                               \
+  FIELD(waits, u32, &m->waits)                                                                     \
+  FIELD(wait, wait_or_nil, &m->wait)                                                               \
+  LATER(user, user_or_nil, &m->has_user, &m->user)
+
+#define FC_NAMESPACE_ROW_FIELDS                                                                    \
+  FIELD(namespace, name, &m->name_space)                                                           \
+  FIELD(manifest, kept_manifest, &m->manifest)                                                     \
+  FIELD(entries, u64, &m->entries)                                                                 \
+  FIELD(bytes, u64, &m->bytes)                                                                     \
+  FIELD(hits, u64, &m->hits)                                                                       \
+  FIELD(misses, u64, &m->misses)                                                                   \
+  FIELD(clients, u32, &m->clients)                                                                 \
+  FIELD(idle_ns, u64, &m->idle_ns)                                                                 \
+  LATER(max_bytes, limit_or_nil, &m->max_bytes)
+
+#endif

@@ -1,0 +1,146 @@
+"""check_docs.py BUILD: checks the pages against each other and against the programs in the directory BUILD.
+
+Every link in a page leads to a file and a heading that exist. The manual pages of section 3 document every
+function of fcache.h, and no other. Every option that `fcached --help` prints is in fcached(8). Every command and
+option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains every counter of the statistics, and quotes errors that the sources contain. docs/decisions/README.md lists every decision.
+Prints each violation, and exits with 1 if there is one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+MAN = Path("docs/man")
+DECISIONS = Path("docs/decisions")
+PAGES = [
+    *Path(".").glob("*.md"),
+    *Path("docs").rglob("*.md"),
+    *Path("client/python").glob("*.md"),
+    Path("tests/bench/README.md"),
+]
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ +(.+?) *$", without_blocks(page.read_text()), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links() -> list[str]:
+    bad = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text())):
+            if "://" in target:
+                continue
+            name, _, anchor = target.partition("#")
+            path = page.parent / name if name else page
+            if not path.exists():
+                bad.append(f"{page} links to {target}: there is no such file")
+            elif anchor and anchor not in anchors(path):
+                bad.append(f"{page} links to {target}: there is no such heading")
+    return bad
+
+
+def functions() -> list[str]:
+    header = Path("client/include/fcache.h").read_text()
+    declared = set(re.findall(r"FCACHE_API [^;(]*?\b(fcache_\w+)\(", header))
+    bad, documented = [], {"fcache"}
+    for page in MAN.glob("*.3.scd"):
+        text = page.read_text()
+        line = re.search(r"^# NAME\n\n(.*?) - ", text, re.M)
+        names = line[1].split(", ") if line else []
+        documented.update(names)
+        bad += [
+            f"{page}: no prototype of {n}" for n in names if n in declared and f"{n}(" not in text
+        ]
+    bad += [
+        f"fcache.h declares {name}, which no manual page documents"
+        for name in declared - documented
+    ]
+    bad += [
+        f"a manual page documents {name}, which fcache.h lacks"
+        for name in documented - declared - {"fcache"}
+    ]
+    return bad
+
+
+def help_of(*command: str) -> str:
+    return subprocess.run([*command, "--help"], check=True, capture_output=True, text=True).stdout
+
+
+def options(build: Path) -> list[str]:
+    bad = []
+    ctl = str(build / "fcachectl")
+    commands = re.search(r"^Commands.*?\n(.*?)\n\n", help_of(ctl), re.S | re.M)
+    names = re.findall(r"^  (\w+)", commands[1], re.M) if commands else []
+    if len(names) < 5:
+        return [f"fcachectl --help: only these commands were found: {names}"]
+    asked = [("fcached.8", (str(build / "fcached"),)), ("fcachectl.1", (ctl,))]
+    asked += [("fcachectl.1", (ctl, name)) for name in names if name != "help"]
+    for page, command in asked:
+        text = (MAN / f"{page}.scd").read_text()
+        bad += [
+            f"{' '.join(command)} --help prints {option}, which {page} lacks"
+            for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", help_of(*command))))
+            if not re.search(rf"{option}(?![a-z-])", text)
+        ]
+    text = (MAN / "fcachectl.1.scd").read_text()
+    bad += [
+        f"fcachectl.1 lacks the command {n}"
+        for n in names
+        if not re.search(rf"^\*{n}\b", text, re.M)
+    ]
+    return bad
+
+
+def counters() -> list[str]:
+    text = Path("docs/operations.md").read_text()
+    code = Path("daemon/requests/stats_reply.c").read_text()
+    names = set(re.findall(r'"([a-z][a-z_]+)"', re.sub(r"/\*.*?\*/", "", code, flags=re.S)))
+    return [
+        f"docs/operations.md lacks the counter {n}"
+        for n in sorted(names)
+        if not re.search(rf"\b{n}\b", text)
+    ]
+
+
+def sources() -> str:
+    """All C files as one text, in which adjacent string literals are joined."""
+    files = [p for root in ("proto", "daemon", "client") for p in Path(root).rglob("*.[ch]")]
+    text = "\n".join(p.read_text() for p in sorted(files))
+    return re.sub(r'"\s*(?:PRI\w+\s*)?"', "", text).replace('\\"', '"')
+
+
+def errors() -> list[str]:
+    """Texts in the table of errors that no source file contains. N, PATH, NAME, CMD and ... mean variable parts."""
+    table = Path("docs/operations.md").read_text().split("\n## Errors\n")[1]
+    code, bad = sources(), []
+    for row in re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M):
+        for text in re.findall(r"`([^`]+)`", row):
+            parts = re.split(r"…|: |\b(?:N|PATH|NAME|CMD)\b", text)
+            missing = [p for p in (part.strip() for part in parts) if len(p) > 7 and p not in code]
+            bad += [f"docs/operations.md quotes an error that no source has: {p}" for p in missing]
+    return bad
+
+
+def decisions() -> list[str]:
+    index = (DECISIONS / "README.md").read_text()
+    files = {path.name for path in DECISIONS.glob("[0-9]*.md")}
+    return [
+        f"{DECISIONS}/README.md does not list {name}" for name in sorted(files) if name not in index
+    ]
+
+
+def main() -> int:
+    bad = links() + functions() + options(Path(sys.argv[1])) + counters() + errors() + decisions()
+    print("\n".join(bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,447 @@
+#include "tests/support/leases_model.h"
+
+#include <check.h>
+#include <string.h>
+
+uint32_t twin_space_of(uint32_t key) {
+  return key / (TWIN_KEYS / TWIN_SPACES);
+}
+
+uint32_t twin_view_of(uint32_t key) {
+  return key / (TWIN_OPS * TWIN_PROMPTS) % TWIN_VIEWS;
+}
+
+uint32_t twin_op_of(uint32_t key) {
+  return key / TWIN_PROMPTS % TWIN_OPS;
+}
+
+bool twin_selects(const struct twin_select *select, uint32_t key) {
+  return (select->space == TWIN_SPACES || select->space == twin_space_of(key)) &&
+         (select->view == TWIN_VIEWS || select->view == twin_view_of(key)) &&
+         (select->op == TWIN_OPS || select->op == twin_op_of(key));
+}
+
+static uint64_t sum(uint64_t a, uint64_t b) {
+  return a + b < a ? UINT64_MAX : a + b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+uint32_t leases_model_held(const struct leases_model *model, uint32_t client) {
+  uint32_t n = 0;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    n += model->leases[key].owner == client ? 1 : 0;
+  return n;
+}
+
+uint32_t leases_model_waits(const struct leases_model *model, uint32_t client) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < model->n_waits; i++)
+    n += model->waits[i].request.client == client ? 1 : 0;
+  return n;
+}
+
+static void model_end_wait(struct leases_model *model, uint32_t i, enum lease_end end,
+                           uint64_t now_ns) {
+  struct model_wait wait = model->waits[i];
+  uint32_t client = wait.request.client;
+  model->n_waits--;
+  memmove(&model->waits[i], &model->waits[i + 1], (model->n_waits - i) * sizeof(struct model_wait));
+  uint64_t wall_ns = fc_waits_end(&model->sharing[client], wait.begun, now_ns);
+  model->counters.lease_wait_ns += wall_ns;
+  model->of_space[twin_space_of(wait.request.key)].lease_wait_ns += wall_ns;
+  struct model_due *due = &model->due[client];
+  ck_assert_uint_lt(due->n, TWIN_WAITS_EACH);
+  due->ended[due->n++] = (struct twin_ended){wait.request.id, wait.request.key, end};
+  for (uint32_t at = 0; at < model->n_queue; at++)
+    if (model->queue[at] == client)
+      return;
+  model->queue[model->n_queue++] = client;
+}
+
+static void model_end_waits_of(struct leases_model *model, uint32_t client, enum lease_end end,
+                               uint64_t now_ns) {
+  for (uint32_t i = 0; i < model->n_waits;)
+    if (model->waits[i].request.client == client)
+      model_end_wait(model, i, end, now_ns);
+    else
+      i++;
+}
+
+static void model_end_waits_for(struct leases_model *model, uint32_t key, enum lease_end end,
+                                uint64_t now_ns) {
+  for (uint32_t i = 0; i < model->n_waits;)
+    if (model->waits[i].request.key == key)
+      model_end_wait(model, i, end, now_ns);
+    else
+      i++;
+}
+
+bool leases_model_waits_for(const struct leases_model *model, enum model_edges edges, uint32_t from,
+                            uint32_t to) {
+  for (uint32_t i = 0; i < model->n_waits; i++) {
+    const struct model_wait *wait = &model->waits[i];
+    const struct model_lease *lease = &model->leases[wait->request.key];
+    if (lease->owner != NO_CLIENT && model->process[wait->request.client] == from &&
+        model->process[lease->owner] == to && (edges == ALL_WAITS || !wait->closes))
+      return true;
+  }
+  return false;
+}
+
+bool leases_model_depends(const struct leases_model *model, enum model_edges edges, uint32_t from,
+                          uint32_t to) {
+  return model->helper_of[to] == from || leases_model_waits_for(model, edges, from, to);
+}
+
+struct found {
+  bool is[TWIN_PROCESSES];
+};
+
+/* Grows the set of processes that `start` depends on until it grows no more. */
+static struct found model_find(const struct leases_model *model, enum model_edges edges,
+                               uint32_t start) {
+  struct found found = {{false}};
+  bool grows = start < TWIN_PROCESSES;
+  if (grows)
+    found.is[start] = true;
+  while (grows) {
+    grows = false;
+    for (uint32_t a = 0; a < TWIN_PROCESSES; a++)
+      for (uint32_t b = 0; b < TWIN_PROCESSES; b++)
+        if (found.is[a] && !found.is[b] && a != b && leases_model_depends(model, edges, a, b))
+          found.is[b] = grows = true;
+  }
+  return found;
+}
+
+bool leases_model_closes_cycle(const struct leases_model *model, enum model_edges edges,
+                               uint32_t from, uint32_t to) {
+  if (from == NO_PROCESS || to == NO_PROCESS || from == to)
+    return false;
+  return model_find(model, edges, to).is[from];
+}
+
+static bool model_helps(const struct leases_model *model, uint32_t process, uint32_t of) {
+  while (process != NO_PROCESS && of != NO_PROCESS) {
+    process = model->helper_of[process];
+    if (process == of)
+      return true;
+  }
+  return false;
+}
+
+/* ---- graces ---- */
+
+static uint64_t model_grace(const struct leases_model *model, uint32_t key) {
+  uint64_t lease_ns = model->lease_ns[twin_space_of(key)];
+  if (lease_ns == 0)
+    return 1000000000;
+  uint64_t grace = least(2 * lease_ns, 10000000000u);
+  return grace < 100000000 ? 100000000 : grace;
+}
+
+static void model_set_until(struct leases_model *model, struct model_wait *wait,
+                            uint64_t until_ns) {
+  if (wait->until_ns != until_ns)
+    wait->order = ++model->orders;
+  wait->until_ns = until_ns;
+}
+
+static void model_set_grace(struct leases_model *model, struct model_wait *wait, uint64_t now_ns) {
+  uint32_t key = wait->request.key;
+  wait->closes = leases_model_closes_cycle(model, ALL_WAITS, model->process[wait->request.client],
+                                           model->process[model->leases[key].owner]);
+  wait->grace_since_ns = now_ns;
+  uint64_t end_ns = wait->closes ? sum(now_ns, model_grace(model, key)) : UINT64_MAX;
+  model->graces.given += end_ns < wait->asked_until_ns;
+  model_set_until(model, wait, least(wait->asked_until_ns, end_ns));
+}
+
+static void model_record_duration(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  const struct model_lease *lease = &model->leases[key];
+  uint32_t process = model->process[lease->owner];
+  uint64_t *lease_ns = &model->lease_ns[twin_space_of(key)];
+  uint64_t all_ns = now_ns - lease->granted_ns;
+  uint64_t delay_ns = model->delayed_ns[process] - lease->delayed_before_ns;
+  uint64_t took_ns = all_ns - least(all_ns, delay_ns);
+  if (took_ns < all_ns / 8 + 1)
+    took_ns = all_ns / 8 + 1;
+  took_ns = least(took_ns, 10000000000u);
+  if (*lease_ns == 0)
+    *lease_ns = took_ns;
+  else if (took_ns > *lease_ns)
+    *lease_ns += (took_ns - *lease_ns) / 2;
+  else
+    *lease_ns -= (*lease_ns - took_ns) / 32;
+}
+
+static void model_delay(struct leases_model *model, uint32_t process, uint64_t since_ns,
+                        uint64_t now_ns) {
+  uint64_t *until_ns = &model->delayed_until_ns[process];
+  model->delayed_ns[process] += least(now_ns - since_ns, now_ns - *until_ns);
+  *until_ns = now_ns;
+}
+
+static void model_wait_over(struct leases_model *model, uint32_t i, uint64_t now_ns) {
+  struct model_wait *wait = &model->waits[i];
+  uint32_t from = model->process[wait->request.client];
+  uint32_t owner = model->process[model->leases[wait->request.key].owner];
+  if (wait->until_ns < wait->asked_until_ns) {
+    if (!leases_model_closes_cycle(model, ALL_WAITS, from, owner)) {
+      model->graces.lifted++;
+      wait->closes = false;
+      model_set_until(model, wait, wait->asked_until_ns);
+      return;
+    }
+    model->graces.ended++;
+    struct found found = model_find(model, ALL_WAITS, owner);
+    for (uint32_t process = 0; process < TWIN_PROCESSES; process++)
+      if (found.is[process])
+        model_delay(model, process, wait->grace_since_ns, now_ns);
+  }
+  model_end_wait(model, i, LEASE_END_NONE, now_ns);
+}
+
+static void model_grant(struct leases_model *model, uint32_t key, uint32_t client, uint64_t end_ns,
+                        uint64_t now_ns) {
+  model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
+  model->leases[key] = (struct model_lease){client, ++model->serials, now_ns, end_ns,
+                                            model->delayed_ns[model->process[client]]};
+  model->counters.leases_granted++;
+  model->of_space[twin_space_of(key)].leases_granted++;
+}
+
+/* Updates the waits for a key that has a new owner. */
+static void model_wait_for_owner(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  uint32_t owner = model->process[model->leases[key].owner];
+  for (uint32_t i = 0; i < model->n_waits;) {
+    struct model_wait *wait = &model->waits[i];
+    if (wait->request.key == key &&
+        model_helps(model, model->process[wait->request.client], owner)) {
+      model->graces.dropped++;
+      model_end_wait(model, i, LEASE_END_NONE, now_ns);
+      continue;
+    }
+    if (wait->request.key == key)
+      model_set_grace(model, wait, now_ns);
+    i++;
+  }
+}
+
+static void model_hand_over(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  model->leases[key].owner = NO_CLIENT;
+  for (uint32_t i = 0; i < model->n_waits; i++) {
+    struct model_wait wait = model->waits[i];
+    if (wait.request.key != key || !wait.request.wants)
+      continue;
+    model_end_wait(model, i, LEASE_END_GRANTED, now_ns);
+    model_grant(model, key, wait.request.client, sum(now_ns, wait.term_ns), now_ns);
+    model_wait_for_owner(model, key, now_ns);
+    return;
+  }
+  model_end_waits_for(model, key, LEASE_END_NONE, now_ns);
+}
+
+static void model_abandon(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  model->counters.leases_abandoned++;
+  model->of_space[twin_space_of(key)].leases_abandoned++;
+  model_hand_over(model, key, now_ns);
+}
+
+uint32_t leases_model_n(const struct leases_model *model) {
+  return TWIN_KEYS - leases_model_held(model, NO_CLIENT);
+}
+
+uint32_t leases_model_due(const struct leases_model *model) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    n += model->due[i].n;
+  return n;
+}
+
+enum lease_answer leases_model_acquire(struct leases_model *model,
+                                       const struct twin_request *request, uint64_t now_ns) {
+  const struct leases_limits *limits = &model->limits;
+  uint32_t owner = model->leases[request->key].owner;
+  uint64_t term_ns =
+      least(request->term_ns == 0 ? 300000000000u : request->term_ns, limits->time_max_ns);
+  if (owner == NO_CLIENT) {
+    if (!request->wants || leases_model_n(model) >= limits->leases ||
+        leases_model_held(model, request->client) >= limits->leases_each)
+      return LEASE_NONE;
+    model_grant(model, request->key, request->client, sum(now_ns, term_ns), now_ns);
+    return LEASE_GRANTED;
+  }
+  if (owner == request->client)
+    return LEASE_NONE;
+  if (request->wait_ns == 0)
+    return LEASE_TAKEN;
+  if (leases_model_held(model, request->client) > 0 ||
+      model->n_waits + leases_model_due(model) >= limits->waits ||
+      leases_model_waits(model, request->client) + model->due[request->client].n >=
+          limits->waits_each)
+    return LEASE_NONE;
+  if (model_helps(model, model->process[request->client], model->process[owner])) {
+    model->graces.refused++;
+    return LEASE_NONE;
+  }
+  struct model_wait *wait = &model->waits[model->n_waits++];
+  uint64_t until_ns = sum(now_ns, least(request->wait_ns, limits->time_max_ns));
+  *wait = (struct model_wait){.request = *request,
+                              .term_ns = term_ns,
+                              .since_ns = now_ns,
+                              .asked_until_ns = until_ns,
+                              .until_ns = until_ns,
+                              .order = ++model->orders,
+                              .begun = fc_waits_begin(&model->sharing[request->client], now_ns)};
+  model_set_grace(model, wait, now_ns);
+  return LEASE_WAITS;
+}
+
+/* The first that was granted after serial `after`, of the owner, or of all (NO_CLIENT). TWIN_KEYS:
+ * none.
+ */
+static uint32_t model_oldest(const struct leases_model *model, uint32_t owner, uint64_t after) {
+  uint32_t oldest = TWIN_KEYS;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++) {
+    const struct model_lease *lease = &model->leases[key];
+    if (lease->owner != NO_CLIENT && (owner == NO_CLIENT || lease->owner == owner) &&
+        lease->serial > after &&
+        (oldest == TWIN_KEYS || lease->serial < model->leases[oldest].serial))
+      oldest = key;
+  }
+  return oldest;
+}
+
+uint32_t leases_model_give_up_all(struct leases_model *model, uint32_t client, uint64_t now_ns) {
+  uint32_t n = leases_model_held(model, client);
+  model_end_waits_of(model, client, LEASE_END_NONE, now_ns);
+  for (uint32_t key; (key = model_oldest(model, client, 0)) != TWIN_KEYS;)
+    model_abandon(model, key, now_ns);
+  return n;
+}
+
+void leases_model_client_gone(struct leases_model *model, uint32_t client, uint64_t now_ns) {
+  (void)leases_model_give_up_all(model, client, now_ns);
+  model->due[client].n = 0;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < model->n_queue; i++)
+    if (model->queue[i] != client)
+      model->queue[kept++] = model->queue[i];
+  model->n_queue = kept;
+}
+
+void leases_model_clear(struct leases_model *model, const struct twin_select *select,
+                        uint64_t now_ns) {
+  uint64_t last = model->serials, at = 0;
+  for (uint32_t key; (key = model_oldest(model, NO_CLIENT, at)) != TWIN_KEYS;) {
+    at = model->leases[key].serial;
+    if (at > last)
+      return;
+    if (twin_selects(select, key))
+      model_abandon(model, key, now_ns);
+  }
+}
+
+/* The lease whose term passes first, and the wait that is over first. */
+static uint32_t model_first_term(const struct leases_model *model) {
+  uint32_t first = TWIN_KEYS;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++) {
+    const struct model_lease *lease = &model->leases[key],
+                             *best = &model->leases[first % TWIN_KEYS];
+    if (lease->owner != NO_CLIENT &&
+        (first == TWIN_KEYS || lease->end_ns < best->end_ns ||
+         (lease->end_ns == best->end_ns && lease->serial < best->serial)))
+      first = key;
+  }
+  return first;
+}
+
+static uint32_t model_first_until(const struct leases_model *model) {
+  uint32_t first = 0;
+  for (uint32_t i = 1; i < model->n_waits; i++) {
+    const struct model_wait *wait = &model->waits[i], *best = &model->waits[first];
+    if (wait->until_ns < best->until_ns ||
+        (wait->until_ns == best->until_ns && wait->order < best->order))
+      first = i;
+  }
+  return first;
+}
+
+static void model_nearest(const struct leases_model *model, uint32_t *key, uint64_t *term_ns,
+                          uint32_t *wait, uint64_t *until_ns) {
+  *key = model_first_term(model);
+  *wait = model_first_until(model);
+  *term_ns = *key == TWIN_KEYS ? UINT64_MAX : model->leases[*key].end_ns;
+  *until_ns = model->n_waits == 0 ? UINT64_MAX : model->waits[*wait].until_ns;
+}
+
+void leases_model_expire(struct leases_model *model, uint64_t now_ns) {
+  for (;;) {
+    uint32_t key, wait;
+    uint64_t term_ns, until_ns;
+    model_nearest(model, &key, &term_ns, &wait, &until_ns);
+    if (least(term_ns, until_ns) > now_ns)
+      return;
+    if (term_ns > until_ns) {
+      model_wait_over(model, wait, now_ns);
+      continue;
+    }
+    model->counters.leases_expired++;
+    model->of_space[twin_space_of(key)].leases_expired++;
+    model_hand_over(model, key, now_ns);
+  }
+}
+
+uint64_t leases_model_next_ns(const struct leases_model *model) {
+  uint32_t key, wait;
+  uint64_t term_ns, until_ns;
+  model_nearest(model, &key, &term_ns, &wait, &until_ns);
+  return least(term_ns, until_ns);
+}
+
+void leases_model_put(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  if (model->leases[key].owner != NO_CLIENT)
+    model_record_duration(model, key, now_ns);
+  model->leases[key].owner = NO_CLIENT;
+  model_end_waits_for(model, key, LEASE_END_PUT, now_ns);
+}
+
+bool leases_model_give_up(struct leases_model *model, uint32_t client, uint32_t key, bool for_all,
+                          uint64_t now_ns) {
+  if (model->leases[key].owner != client)
+    return false;
+  if (!for_all) {
+    model_abandon(model, key, now_ns);
+    return true;
+  }
+  model->leases[key].owner = NO_CLIENT;
+  model->counters.leases_abandoned++;
+  model->of_space[twin_space_of(key)].leases_abandoned++;
+  model_end_waits_for(model, key, LEASE_END_NONE, now_ns);
+  return true;
+}
+
+uint32_t leases_model_next_due(struct leases_model *model) {
+  uint32_t next = NO_CLIENT;
+  while (next == NO_CLIENT && model->n_queue > 0) {
+    if (model->due[model->queue[0]].n > 0)
+      next = model->queue[0];
+    memmove(model->queue, model->queue + 1, --model->n_queue * sizeof model->queue[0]);
+  }
+  return next;
+}
+
+void leases_model_init(struct leases_model *model, const struct leases_limits *limits) {
+  memset(model, 0, sizeof *model);
+  model->limits = *limits;
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    model->process[i] = NO_PROCESS;
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+    model->helper_of[i] = NO_PROCESS;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    model->leases[key].owner = NO_CLIENT;
+}

@@ -1,0 +1,189 @@
+/* Usage, help and exit statuses of fcachectl. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/ctl.h"
+#include "tests/support/harness.h"
+
+static struct daemon daemon_;
+
+static void start(void) {
+  memset(&daemon_, 0, sizeof daemon_);
+  harness_start(&daemon_, NULL);
+  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+}
+
+START_TEST(missing_daemon_is_status_3_with_sockets) {
+  static const char *const commands[] = {"stats",   "ping",       "list",    "leases",
+                                         "clients", "namespaces", "shutdown"};
+  char folder[HARNESS_PATH_SIZE], runtime[HARNESS_PATH_SIZE + 32], *err;
+
+  harness_folder(folder);
+  snprintf(runtime, sizeof runtime, "%s/none", folder);
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    ck_assert_int_eq(harness_run(CTL("--socket", runtime, commands[i]), NULL, &err), 3);
+    ck_assert_ptr_nonnull(strstr(err, runtime));
+    ck_assert_ptr_eq(strchr(err, '\n'), err + strlen(err) - 1); /* one line */
+    free(err);
+  }
+  ctl_expect_status(CTL("clear", "--all", "--socket", runtime), 3, NULL,
+                    NULL); /* after the command, too */
+  (void)unsetenv("FCACHE_SOCKET");
+  (void)setenv("XDG_RUNTIME_DIR", folder, 1);
+  if (access("/run/fcached/fcached.sock", F_OK) == 0)
+    return; /* a machine with a daemon of its own */
+  snprintf(runtime, sizeof runtime, "%s/fcached.sock", folder);
+  ctl_expect_status(CTL("stats"), 3, NULL, runtime);
+  ctl_expect_status(CTL("stats"), 3, NULL, "/run/fcached/fcached.sock");
+}
+END_TEST
+
+START_TEST(stopped_daemon_is_status_3) {
+  start();
+  kill(daemon_.pid, SIGSTOP);
+  ctl_expect_status(CTL("ping"), 3, NULL, daemon_.socket);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+#define LONG_PATH                                                                                  \
+  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+  "xx"                                                                                             \
+  "xxxxxxxxxxx"
+#define ESC "\x1b[31m"
+
+/* Arguments that are wrong usage, and a part of the error. */
+static const struct {
+  const char *argv[6];
+  const char *error;
+} wrong[] = {
+    {{NULL}, "no command"},
+    {{"frobnicate"}, "there is no command \"frobnicate\""},
+    {{"a" ESC}, "\"a?[31m\""},
+    {{"help", "frobnicate"}, "there is no command"},
+    {{"help", "stats", "ping"}, "help takes one command"},
+    {{"--socket=", "ping"}, "--socket is empty"},
+    {{"--socket", LONG_PATH "x", "ping"}, "--socket is 108 bytes long"},
+    {{"ping", "-S", LONG_PATH "x"}, "--socket is 108 bytes long"},
+    {{"stats", "--bogus"}, "unrecognized option"},
+    {{"stats", "a" ESC "\n"}, "unexpected argument \"a?[31m?\""},
+    {{"stats", "--namespace", "a\nb"}, "--namespace \"a?b\""},
+    {{"stats", "--json", "--watch"}, "--watch excludes --json"},
+    {{"stats", "--count", "1"}, "--count needs --watch"},
+    {{"ping", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"ping", "--count", "0"}, "--count takes a whole number from 1"},
+    {{"list", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"list", "--limit", "-1"}, "--limit takes a whole number"},
+    {{"list", "--limit", "1" ESC}, "\"1?[31m\""},
+    {{"list", "--view", ESC}, "\"?[31m\""},
+    {{"list", "--no-manifest"}, "unrecognized option"},
+    {{"leases", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"leases", "--limit", "-1"}, "--limit takes a whole number"},
+    {{"leases", "--view", "base"}, "unrecognized option"},
+    {{"clients", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"clients", "--limit", "-1"}, "--limit takes a whole number"},
+    {{"clients", "--view", "base"}, "unrecognized option"},
+    {{"namespaces", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"namespaces", "--limit", "-1"}, "--limit takes a whole number"},
+    {{"namespaces", "--view", "base"}, "unrecognized option"},
+    {{"clear"}, "give either --namespace NAME or --all"},
+    {{"clear", "--all", "--namespace", "one"}, "give either --namespace NAME or --all"},
+    {{"clear", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"trace"}, "missing argument: usage: fcachectl trace on FILE|off|status"},
+    {{"trace", "on"}, "missing argument: usage: fcachectl trace on FILE|off|status"},
+    {{"trace", "a" ESC}, "unexpected argument \"a?[31m\": usage: fcachectl trace"},
+    {{"trace", "off", "x"}, "unexpected argument \"x\""},
+    {{"kill"}, "no client"},
+    {{"kill", "1x"}, "\"1x\" is not a client"},
+    {{"kill", "1", "2"}, "unexpected argument \"2\": kill takes one client"},
+    {{"shutdown", "a" ESC}, "unexpected argument \"a?[31m\""},
+    {{"run"}, "no command to run"},
+    {{"--socket", "/x", "run", "--", "true"}, "--socket is not allowed"},
+    {{"run", "--socket", "/x", "--", "true"}, "--socket is not allowed"},
+    {{"run", "--max-bytes", "1" ESC, "--", "true"}, "1?[31m"}, /* fcached's own error */
+};
+
+START_TEST(wrong_usage_is_status_2) {
+  const char *argv[8] = {harness_fcachectl()};
+
+  memcpy(argv + 1, wrong[_i].argv, sizeof wrong[_i].argv);
+  ctl_expect_status(argv, 2, NULL, wrong[_i].error);
+}
+END_TEST
+
+START_TEST(longest_socket_path_is_accepted) {
+  ctl_expect_status(CTL("--socket", LONG_PATH, "ping"), 3, NULL, LONG_PATH);
+}
+END_TEST
+
+/* Every way to ask for help prints the same on stdout, and is no error. */
+START_TEST(help_by_each_name_is_the_same) {
+  static const char *const commands[] = {"stats",   "ping",       "list",  "leases",
+                                         "clients", "namespaces", "clear", "trace",
+                                         "kill",    "shutdown",   "run"};
+  char *whole, *other;
+
+  ck_assert_int_eq(harness_run(CTL("--help"), &whole, NULL), 0);
+  for (size_t i = 0; i < 2; i++) {
+    ck_assert_int_eq(harness_run(CTL(i == 0 ? "-h" : "help"), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+  }
+  free(whole);
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    ck_assert_int_eq(harness_run(CTL(commands[i], "--help"), &whole, NULL), 0);
+    ck_assert_ptr_nonnull(strstr(whole, commands[i]));
+    ck_assert_int_eq(harness_run(CTL(commands[i], "-h"), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+    ck_assert_int_eq(harness_run(CTL("help", commands[i]), &other, NULL), 0);
+    ck_assert_str_eq(other, whole);
+    free(other);
+    free(whole);
+  }
+  ctl_expect_status(CTL("--help"), 0, "\n  clients         list connected clients", NULL);
+  ctl_expect_status(CTL("--help"), 0, "Exit status", NULL);
+  ctl_expect_status(CTL("run", "--help"), 0, "--max-bytes", NULL);
+  ctl_expect_status(CTL("--version"), 0, "fcachectl " FC_VERSION "\n", NULL);
+}
+END_TEST
+
+START_TEST(help_of_run_has_no_socket_option) {
+  char *out = ctl_printed(CTL("run", "--help"));
+
+  ck_assert_ptr_null(strstr(out, "--socket"));
+  free(out);
+}
+END_TEST
+
+START_TEST(full_stdout_is_status_1) {
+  int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+  ck_assert_int_ge(full, 0);
+  ck_assert_int_eq(harness_wait(harness_spawn(CTL("--version"), -1, -1), 10000), 0);
+  start();
+  ck_assert_int_eq(harness_wait(harness_spawn(CTL("stats"), full, -1), 10000), 1);
+  close(full);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("ctl_usage");
+  TCase *tests = tcase_create("ctl_usage");
+
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, missing_daemon_is_status_3_with_sockets);
+  tcase_add_test(tests, stopped_daemon_is_status_3);
+  tcase_add_loop_test(tests, wrong_usage_is_status_2, 0, sizeof wrong / sizeof wrong[0]);
+  tcase_add_test(tests, longest_socket_path_is_accepted);
+  tcase_add_test(tests, help_by_each_name_is_the_same);
+  tcase_add_test(tests, help_of_run_has_no_socket_option);
+  tcase_add_test(tests, full_stdout_is_status_1);
+  suite_add_tcase(suite, tests);
+  return harness_main(suite);
+}
