@@ -232,3 +232,10 @@ void client_record_hit(struct test_client *client, const struct fc_key *key) {
   ring_builder_hit(&client->writer, &record);
   ring_builder_publish(&client->writer);
 }
+
+struct fc_key request_key(uint32_t n) {
+  struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base")};
+  key.prompt.bytes[0] = (uint8_t)n;
+  key.prompt.bytes[1] = (uint8_t)(n >> 8);
+  return key;
+}

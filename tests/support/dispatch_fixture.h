@@ -5,7 +5,6 @@
 
 #include "daemon/requests/dispatch.h"
 #include "proto/wire/frame.h"
-#include "tests/support/keys.h"
 #include "tests/support/ring_builder.h"
 #include "tests/support/traced.h"
 
@@ -73,6 +72,10 @@ void client_open_ring(struct test_client *client);
 void client_close_fds(struct test_client *client);
 /* Records a hit on `key` in its ring, later than all before. */
 void client_record_hit(struct test_client *client, const struct fc_key *key);
+
+/* Returns a key with op "op" and view "base". The first two bytes of its prompt hash are the
+ * number, the lower one first, so that a test can read it back. */
+struct fc_key request_key(uint32_t n);
 
 /* Puts `size` bytes of value `fill`, with id 200. With an epoch, the first value stays. */
 enum dispatch_result client_put(struct test_client *client, const struct fc_key *key, uint8_t fill,

@@ -19,7 +19,7 @@ static inline void set_up_leases(void) {
 static inline void get(struct test_client *client, uint8_t n, uint32_t wait_ms) {
   struct fc_buf request = {0};
   struct fc_get message = {.flags = FC_LEASE,
-                           .key = key_number(n),
+                           .key = request_key(n),
                            .has_terms = true,
                            .terms = {.lease_ms = 60000, .wait_ms = wait_ms}};
   ck_assert_int_eq(fc_encode_get(&request, n, &message), 0);
@@ -33,7 +33,7 @@ static inline struct fc_epoch epoch_now(void) {
 /* Puts `size` bytes of value `n`; returns the reply. */
 static inline struct fc_reply put_since(struct test_client *client, uint8_t n, uint32_t size,
                                         struct fc_epoch epoch) {
-  struct fc_key key = key_number(n);
+  struct fc_key key = request_key(n);
   ck_assert_int_eq(client_put(client, &key, n, size, epoch), DISPATCH_DONE);
   return client_reply(client);
 }

@@ -21,7 +21,7 @@ static inline void join(struct test_client *client) {
 }
 
 static inline void hit(struct test_client *client, uint32_t n) {
-  struct fc_key key = key_number(n);
+  struct fc_key key = request_key(n);
   client_record_hit(client, &key);
 }
 
@@ -32,7 +32,7 @@ static inline enum dispatch_result ping(struct test_client *client) {
 }
 
 static inline enum dispatch_result put(struct test_client *client, uint32_t n) {
-  struct fc_key key = key_number(n);
+  struct fc_key key = request_key(n);
   return client_put(client, &key, 'v', 1, (struct fc_epoch){0});
 }
 

@@ -335,7 +335,7 @@ static int trusts_whom_it_cannot_see(void *arg) {
 }
 
 START_TEST(daemon_of_unmapped_user_is_refused) {
-  struct distrust distrust = {socket_path, "which user runs it is not known here"};
+  struct distrust distrust = {socket_path, "its user is not mapped in this user namespace"};
 
   if (!can_test())
     return;

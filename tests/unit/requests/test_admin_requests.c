@@ -136,7 +136,7 @@ END_TEST
 /* ---- clears of clients that have left ---- */
 
 static void put_in(struct namespace *ns) {
-  struct fc_key key = key_number(1);
+  struct fc_key key = request_key(1);
   struct store_put_info info = {0};
   ck_assert_int_eq(store_put(&store, ns, &key, "v", 1, &info), FC_STORED);
 }

@@ -67,7 +67,7 @@ END_TEST
 
 START_TEST(lease_given_up_or_owner_gone_goes_to_next_waiter) {
   struct fc_buf request = {0};
-  struct fc_give_up give_up = {.key = key_number(1), .prompts = key_number(1).prompt.bytes, .n = 1};
+  struct fc_give_up give_up = {.key = request_key(1), .prompts = request_key(1).prompt.bytes, .n = 1};
   uint8_t prompt[FC_HASH_SIZE] = {1};
   give_up.prompts = prompt;
   get(&test_clients[0], 1, 0);

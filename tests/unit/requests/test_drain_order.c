@@ -5,13 +5,13 @@
 
 static enum dispatch_result get(struct test_client *client, uint32_t n) {
   struct fc_buf request = {0};
-  struct fc_get message = {.key = key_number(n)};
+  struct fc_get message = {.key = request_key(n)};
   ck_assert_int_eq(fc_encode_get(&request, 1, &message), 0);
   return client_send(client, &request);
 }
 
 static enum dispatch_result get_many(struct test_client *client, uint32_t n) {
-  struct fc_key key = key_number(n);
+  struct fc_key key = request_key(n);
   struct fc_buf request = {0};
   struct fc_get_many message = {.key = key, .prompts = key.prompt.bytes, .n = 1};
   ck_assert_int_eq(fc_encode_get_many(&request, 1, &message), 0);
@@ -19,7 +19,7 @@ static enum dispatch_result get_many(struct test_client *client, uint32_t n) {
 }
 
 static bool stored(uint32_t n) {
-  struct fc_key key = key_number(n);
+  struct fc_key key = request_key(n);
   return store_peek(&store, one->session.ns, &key) != NULL;
 }
 
@@ -117,7 +117,7 @@ START_TEST(lower_max_entries_drains_all_rings) {
 END_TEST
 
 START_TEST(eviction_for_bytes_drains_all_rings) {
-  struct fc_key key = key_number(1);
+  struct fc_key key = request_key(1);
   join(one);
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
   ck_assert_int_eq(put(one, 2), DISPATCH_DONE);
@@ -131,7 +131,7 @@ END_TEST
 
 START_TEST(stats_count_hits_by_path) {
   struct fc_buf request = {0};
-  struct fc_get get = {.key = key_number(1)};
+  struct fc_get get = {.key = request_key(1)};
   join(one);
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
   hit(one, 1);

@@ -36,7 +36,7 @@ static void assert_manifest(const char *manifest) {
 }
 
 static void put(void) {
-  struct fc_key key = key_number(1);
+  struct fc_key key = request_key(1);
   ck_assert_int_eq(client_put(one, &key, 'v', 1, (struct fc_epoch){0}), DISPATCH_DONE);
 }
 
@@ -69,7 +69,7 @@ static bool request_uses(struct fc_buf *request) {
 }
 
 START_TEST(namespace_last_use_updated_by_hello_get_and_put) {
-  struct fc_get get = {.key = key_number(9)}; /* a miss */
+  struct fc_get get = {.key = request_key(9)}; /* a miss */
   struct fc_give_up all = {.n = 0};
   struct fc_buf request = {0};
   hello_with(NULL, FC_PROTOCOL_VERSION);

@@ -11,7 +11,7 @@ static void get_many(struct test_client *client, const uint8_t *numbers, uint32_
   struct fc_buf request = {0};
   uint8_t prompts[16 * FC_HASH_SIZE] = {0};
   struct fc_get_many many = {.flags = FC_LEASE,
-                             .key = key_number(0),
+                             .key = request_key(0),
                              .prompts = prompts,
                              .n = n,
                              .has_terms = true,
