@@ -22,8 +22,7 @@
  *
  * If the trace is behind at the end of a connection whose ring has unread records, the end waits
  * until they are read, so that no line is lost, for CONN_TRACE_WAIT_NS at most. The client's leases
- * are released before, and its socket is shut down. A connection that ends at once does not wait,
- * nor does the daemon after its drain.
+ * are released before, and its socket is shut down. conn_close and conn_abort do not wait.
  *
  * Replies in the kernel are the daemon's memory until the peer has read them, also behind a closed
  * socket. So the socket of an ended connection stays open, and counts as a client, until its peer
