@@ -321,6 +321,27 @@ static void queue_paused(struct conn *conn) {
     conns_enqueue(conn->conns, conn);
 }
 
+/* Returns true while records in the ring of an ended connection wait for the trace. Its leases are
+ * released and its peer sees the end of the stream. The rings' timer resumes it. */
+static bool waits_for_trace(struct conn *conn) {
+  struct conns *conns = conn->conns;
+  struct session *session = &conn->session;
+  session->waits_for_trace =
+      session->ring != NULL && !rings_end(&conns->dispatch->rings, session->ring);
+  if (!session->waits_for_trace)
+    return false;
+  uint64_t now_ns = uv_hrtime();
+  if (conn->trace_until_ns == 0) {
+    conn->trace_until_ns = now_ns + CONN_TRACE_WAIT_NS;
+    end_input(conn);
+    input_buffer_release(&conn->input);
+    set_reading(conn, false);
+    (void)shutdown(conn->sender.buffer.fd, SHUT_RDWR); /* fails if the peer has gone */
+  }
+  conns_schedule_rings(conns);
+  return now_ns < conn->trace_until_ns;
+}
+
 static void finish(struct conn *conn) {
   if (conn->session.leases.due_first != NULL) { /* more deferred replies than a turn may send */
     conns_enqueue(conn->conns, conn);
@@ -333,7 +354,7 @@ static void finish(struct conn *conn) {
   }
   if (sender_is_busy(&conn->sender))
     set_reading(conn, false);
-  else
+  else if (!waits_for_trace(conn))
     conn_close(conn);
 }
 
@@ -369,8 +390,10 @@ static void settle(struct conn *conn) {
 
 /* Ends a connection that an administrator killed. Does not wait for a peer that reads nothing. */
 static void end_killed(struct conn *conn) {
-  if (conn->input_ended || sender_is_busy(&conn->sender))
+  if (sender_is_busy(&conn->sender))
     conn_close(conn);
+  else if (conn->input_ended)
+    settle(conn);
   else
     drop(conn, FC_EKILLED, fc_error_text(FC_EKILLED));
 }

@@ -20,13 +20,18 @@
  * - after an error that ends it has been sent;
  * - at once, if the peer does not read, or if out of memory.
  *
+ * If the trace is behind at the end of a connection whose ring has unread records, the end waits
+ * until they are read, so that no line is lost, for CONN_TRACE_WAIT_NS at most. The client's leases
+ * are released before, and its socket is shut down. conn_close and conn_abort do not wait.
+ *
  * Replies in the kernel are the daemon's memory until the peer has read them, also behind a closed
  * socket. So the socket of an ended connection stays open, and counts as a client, until its peer
  * has read everything or is gone (`lingers`).
  *
  * The states; each implies those before it:
  *   open          requests are received and executed
- *   input_ended   no more requests; the replies, and perhaps a final error, are being sent
+ *   input_ended   no more requests; the replies, and perhaps a final error, are being sent, or the
+ *                 ring waits for the trace
  *   closing       everything is released, except the socket if the connection lingers
  *   freed         in the close callback of its last handle
  * `paused` (a frame waits for the daemon) and `draining` qualify `open`.
@@ -44,7 +49,8 @@
 #include "daemon/requests/session.h"
 
 #define CONN_TURN_MAX 16u
-#define CONN_GRACE_NS 100000000u /* without progress, while others wait for memory */
+#define CONN_GRACE_NS 100000000u       /* without progress, while others wait for memory */
+#define CONN_TRACE_WAIT_NS 2000000000u /* of an end, for the trace */
 
 /* Connections above max_clients, open only to send them an error. */
 #define CONN_REFUSED_MAX 64u
@@ -62,6 +68,7 @@ struct conn {
   struct peer peer;
   uint64_t accepted_ns;
   uint64_t frame_since_ns; /* start of the unfinished frame; 0: none */
+  uint64_t trace_until_ns; /* uv_hrtime: it ends then, behind the trace or not; 0: not waiting */
 
   bool charged;           /* to its user, as a connection */
   bool watching_death;    /* `death` is open */

@@ -106,7 +106,8 @@ void conns_close(struct conns *conns);
 /* Call it after the loop has ended. Asserts that no connection is left. */
 void conns_deinit(struct conns *conns);
 
-/* Ends each connection when its accepted work is done. Calls on_empty when none is left. */
+/* Ends each connection when its accepted work is done and its ring is read. Calls on_empty when
+ * none is left. */
 void conns_drain(struct conns *conns);
 
 /* ---- accepting ---- */

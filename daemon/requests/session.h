@@ -77,7 +77,7 @@ struct session {
   bool reply_lost;             /* no memory for a deferred reply: the connection must end */
   uint64_t hits, shared_hits;  /* recorded hits by message; a ring's are in its account */
   struct session *next, *prev; /* in dispatch->first_session */
-  bool waits_for_trace;        /* the last frame is to be tried again when a timer says so */
+  bool waits_for_trace;        /* the last frame, or the end, is tried again by the rings' timer */
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };
 

@@ -309,13 +309,16 @@ void rings_handed_over(struct client_ring *client) {
   ring_reader_close_fd(&client->reader);
 }
 
-void rings_detach(struct rings *rings, struct client_ring *client) {
-  check_lt(0, rings->n);
+bool rings_end(struct rings *rings, struct client_ring *client) {
   rings_wake(rings, client);
   if (client->reader.knows_state && !client->reader.is_replaced)
     ring_reader_set_state(&client->reader, FC_RING_ENDED); /* before the last reading */
-  read_for(rings, client);
-  if (!client_ring_is_drained(client)) /* the trace is behind */
+  return rings_drain(rings, client);
+}
+
+void rings_detach(struct rings *rings, struct client_ring *client) {
+  check_lt(0, rings->n);
+  if (!rings_end(rings, client)) /* the trace is behind */
     (void)read_rings(rings, client, 1, TRACE_WRITE_NOW, UINT64_MAX);
   assert(client_ring_is_drained(client));
   rings_remove_awake(rings, client);

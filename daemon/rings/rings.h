@@ -2,7 +2,7 @@
  * that LRU order, counters and trace are as if each recorded hit had been a message.
  *
  * WHEN. All rings are read, as one (ring_merge.h), before each client's next request and at its end
- * (rings_drain, rings_detach), before an eviction (rings_drain_before_eviction), before figures,
+ * (rings_drain, rings_end), before an eviction (rings_drain_before_eviction), before figures,
  * listings and clears (rings_drain_all), and by a timer (rings_sweep). So the order of hits that
  * were served one after another is exact across clients, except where ring_merge.h says otherwise,
  * and in these two cases. While more than RINGS_TOGETHER rings are awake, a request or an end reads
@@ -16,9 +16,10 @@
  *
  * TRACE. While the trace is behind, records stay in their rings, and a request of a client with
  * unread records waits. A client that is faster than the disk is slowed down by its full ring, and
- * other clients are not. An eviction, a clear, figures, the trace's next file and a client's end
- * may not wait. They read the rings all the same (TRACE_WRITE_NOW), and lines for which the trace
- * has no room are lost and counted (trace.h).
+ * other clients are not. The end of a client with unread records waits too, for a bounded time
+ * (rings_end). An eviction, a clear, figures and the trace's next file may not wait. They read the
+ * rings all the same (TRACE_WRITE_NOW), and so does an end whose time is over (rings_detach). Lines
+ * for which the trace has no room are then lost and counted (trace.h).
  *
  * A malformed ring is not read again, and its connection must end: see rings_error. Owns the client
  * rings. One thread. */
@@ -96,6 +97,10 @@ struct client_ring *rings_attach_anew(struct rings *rings, const struct client_r
 /* Returns the descriptor to send to the client. rings_handed_over closes it. */
 int rings_fd(const struct client_ring *client);
 void rings_handed_over(struct client_ring *client);
+
+/* Shows the client that its ring has ended, and reads it. Returns false if the trace is behind and
+ * records are unread. Call it again after rings_sweep, or give up the wait with rings_detach. */
+bool rings_end(struct rings *rings, struct client_ring *client);
 
 /* Reads the ring to its end and frees it. Does not wait for the trace. */
 void rings_detach(struct rings *rings, struct client_ring *client);

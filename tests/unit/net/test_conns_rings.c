@@ -63,7 +63,8 @@ static void set_up(void) {
                                    .frames_bytes = &conns.frames.used_bytes,
                                    .replies_bytes = &conns.replies.used_bytes,
                                    .region_fd = region_fd,
-                                   .ring_pool_bytes = 64u << 20};
+                                   .ring_pool_bytes = 64u << 20,
+                                   .leases = leases_limits_of(4, 60000)};
   dispatch_init(&dispatch, &config);
   struct conns_limits limits = {.max_clients = 4,
                                 .hello_timeout_ns = UINT64_C(60000000000),
@@ -281,17 +282,131 @@ START_TEST(connection_behind_trace_leaves_loop_idle) {
 }
 END_TEST
 
-START_TEST(connection_ends_although_the_trace_is_behind) {
+/* ---- the end of a connection behind the trace ---- */
+
+static void close_client(void) {
+  ck_assert_int_eq(close(client_fd), 0);
+  client_fd = -1;
+}
+
+/* Closes the client with `n` unread hits, and runs the loop until the connection's end waits. Its
+ * time is never over, however slow the machine is. */
+static struct conn *end_behind_trace(uint32_t n) {
+  join_with_ring();
+  for (uint32_t i = 0; i < n; i++)
+    hit(1);
+  traced_fall_behind(&traced);
+  uint64_t before_ns = uv_hrtime();
+  close_client();
+  struct conn *conn = conns.all;
+  while (conn->trace_until_ns == 0) {
+    (void)uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_ptr_eq(conns.all, conn);
+  }
+  ck_assert_uint_ge(conn->trace_until_ns, before_ns + CONN_TRACE_WAIT_NS);
+  ck_assert_uint_le(conn->trace_until_ns, uv_hrtime() + CONN_TRACE_WAIT_NS);
+  conn->trace_until_ns = UINT64_MAX;
+  return conn;
+}
+
+static void run_until_ended(void) {
+  while (conns.count > 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  while (conns.rings_period_ms != 0) /* the timer comes to rest */
+    (void)uv_run(&loop, UV_RUN_ONCE);
+}
+
+START_TEST(end_behind_trace_waits_until_lines_written) {
+  (void)end_behind_trace(100);
+  run_ticks(3);
+  ck_assert_uint_eq(conns.count, 1);
+  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  traced_write_out(&traced);
+  run_until_ended();
+  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(traced.trace.lost, 0);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 100);
+}
+END_TEST
+
+START_TEST(end_behind_trace_time_over_drains_at_once) {
+  struct conn *conn = end_behind_trace(100);
+  run_ticks(3);
+  ck_assert_uint_eq(conns.count, 1);
+  conn->trace_until_ns = 1;
+  run_until_ended();
+  ck_assert(trace_is_behind(&traced.trace));
+  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(traced_count(&traced, "\n"), 100); /* there was room for them */
+}
+END_TEST
+
+/* The next reading loses the lines, not the wait. */
+START_TEST(end_behind_full_trace_eviction_drains_ring) {
+  (void)end_behind_trace(100);
+  traced_fill(&traced);
+  uint64_t lost = traced.trace.lost;
+  rings_drain_before_eviction(&dispatch.rings);
+  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(traced.trace.lost, lost + 100);
+  run_until_ended();
+  ck_assert(trace_is_behind(&traced.trace));
+}
+END_TEST
+
+static void take_lease(uint32_t n) {
+  struct fc_buf request = {0};
+  struct fc_get get = {.flags = FC_LEASE,
+                       .key = {.op = fc_str_of("op"), .view = fc_str_of("base"), .top_k = n},
+                       .has_terms = true,
+                       .terms.lease_ms = 60000};
+  ck_assert_int_eq(fc_encode_get(&request, 2, &get), 0);
+  send_bytes(&request);
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_GET);
+}
+
+START_TEST(end_behind_trace_leases_released_at_once) {
+  join_with_ring();
+  take_lease(1);
+  ck_assert_uint_eq(dispatch.leases.n, 1);
+  hit(1);
+  traced_fall_behind(&traced);
+  close_client();
+  struct conn *conn = conns.all;
+  while (conn->trace_until_ns == 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(dispatch.leases.n, 0);
+  ck_assert_uint_eq(conns.count, 1);
+}
+END_TEST
+
+static void note_empty(void *arg) {
+  *(bool *)arg = true;
+}
+
+/* The daemon stops: the drain waits too, and the client sees the end of the stream before. */
+START_TEST(drain_behind_trace_waits_until_lines_written) {
+  static bool is_empty;
+  conns.on_empty = note_empty;
+  conns.arg = &is_empty;
+  is_empty = false;
   join_with_ring();
   hit(1);
   traced_fall_behind(&traced);
-  ck_assert_int_eq(close(client_fd), 0);
-  client_fd = -1;
-  while (conns.count > 0)
+  conns_drain(&conns);
+  struct fc_reply reply = next_reply(NULL);
+  ck_assert_int_eq(reply.type, FC_ERROR);
+  ck_assert_int_eq(reply.error.code, FC_ESHUTDOWN);
+  while (receive(NULL))
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_uint_eq(conns.count, 1);
+  conns.all->trace_until_ns = UINT64_MAX;
+  run_ticks(3);
+  ck_assert(!is_empty);
+  traced_write_out(&traced);
+  while (!is_empty)
     (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
-  while (conns.rings_period_ms != 0) /* the timer comes to rest */
-    (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
@@ -346,7 +461,11 @@ int main(void) {
   tcase_add_test(tcase, corrupt_ring_dropped_by_timer);
   tcase_add_test(tcase, connection_behind_trace_leaves_loop_idle);
   tcase_add_loop_test(tcase, ring_drained_when_process_killed, 0, 2);
-  tcase_add_test(tcase, connection_ends_although_the_trace_is_behind);
+  tcase_add_test(tcase, end_behind_trace_waits_until_lines_written);
+  tcase_add_test(tcase, end_behind_trace_time_over_drains_at_once);
+  tcase_add_test(tcase, end_behind_full_trace_eviction_drains_ring);
+  tcase_add_test(tcase, end_behind_trace_leases_released_at_once);
+  tcase_add_test(tcase, drain_behind_trace_waits_until_lines_written);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }

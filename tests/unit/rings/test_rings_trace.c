@@ -59,6 +59,22 @@ START_TEST(full_ring_requests_lose_no_line) {
 }
 END_TEST
 
+START_TEST(trace_behind_end_waits_until_lines_written) {
+  struct ring_client one = ring_client_join("one");
+  ring_client_hit(&one, 1, 100);
+  traced_fall_behind(&fix.traced);
+  ck_assert(!rings_end(&fix.rings, one.ring));
+  ck_assert_uint_eq(rings_period_ms(&fix.rings), BUSY_MS);
+  check_hits(0, 0);
+  traced_write_out(&fix.traced);
+  ck_assert(rings_end(&fix.rings, one.ring));
+  check_hits(100, 0);
+  rings_fixture_check_lines("one", 100);
+  rings_detach(&fix.rings, one.ring);
+  ring_client_close(&one);
+}
+END_TEST
+
 /* What may not wait. The ring is detached in the last case. */
 static void drain_now(struct ring_client *client, int how) {
   if (how == 0)
@@ -147,6 +163,7 @@ int main(void) {
   tcase_add_test(tcase, trace_behind_request_waits_and_records_stay);
   tcase_add_test(tcase, trace_behind_other_clients_do_not_wait);
   tcase_add_test(tcase, full_ring_requests_lose_no_line);
+  tcase_add_test(tcase, trace_behind_end_waits_until_lines_written);
   tcase_add_loop_test(tcase, trace_behind_urgent_reading_writes_lines, 0, 3);
   tcase_add_loop_test(tcase, trace_full_urgent_reading_counts_lost_lines, 0, 3);
   tcase_add_test(tcase, trace_filled_by_one_ring_keeps_order);
