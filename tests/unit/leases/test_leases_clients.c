@@ -53,7 +53,7 @@ struct client {
 /* What may happen. */
 struct schedule {
   struct leases_limits limits;
-  bool nests, fails, dies, clears, evicts, dawdles;
+  bool nests, fails, dies, clears, evicts, is_slow;
 };
 
 struct world {
@@ -98,7 +98,7 @@ static bool has(const struct call *call, enum state state) {
 /* ---- requests and replies of a client ---- */
 
 static uint64_t some_time(struct world *world) {
-  return world->schedule.dawdles ? 20 + below(world, 300) : LONG_NS;
+  return world->schedule.is_slow ? 20 + below(world, 300) : LONG_NS;
 }
 
 /* A stored key needs no lease. */
@@ -185,7 +185,7 @@ static void begin_call(struct world *world, struct client *client) {
 
 static void compute(struct world *world, struct call *call) {
   call->phase = COMPUTING;
-  call->steps = one_in(world, world->schedule.dawdles, 6) ? 400 : below(world, 12);
+  call->steps = one_in(world, world->schedule.is_slow, 6) ? 400 : below(world, 12);
   for (uint32_t i = 0; i < call->n; i++) {
     struct part *part = &call->parts[i];
     part->computed = part->state == MINE || part->state == ALONE;
@@ -321,7 +321,7 @@ static void clear(struct world *world) {
 static void happen(struct world *world) {
   const struct schedule *schedule = &world->schedule;
   world->now_ns += 1 + below(world, 3);
-  if (schedule->dawdles)
+  if (schedule->is_slow)
     twin_expire(world->twin, world->now_ns);
   if (one_in(world, schedule->dies, 60))
     die(world, &world->clients[below(world, CLIENTS)]);
@@ -419,7 +419,7 @@ START_TEST(expiring_terms_and_waits_no_deadlock) {
                                     .dies = true,
                                     .clears = true,
                                     .evicts = true,
-                                    .dawdles = true};
+                                    .is_slow = true};
   run(&world, &schedule, (uint64_t)_i);
   ck_assert_uint_gt(world.expired, 0);
 }
