@@ -38,13 +38,13 @@ static void tear_down(void) {
   users_deinit(&users);
 }
 
-/* After `ms` of requests in this turn: has the user had its time? */
+/* Returns true if the user's time in this turn is over after `ms` of requests. */
 static bool is_over_after(struct conn *conn, uint64_t ms) {
   return conns_time_is_up(&conns, conn, uv_hrtime() - ms * MS);
 }
 
-/* Has it time left, as of now? Asked more than once: an answer may come too late on a busy machine.
- */
+/* Returns true if the user has time left now. Tries repeatedly, because the clock may advance
+ * between two calls on a busy machine. */
 static bool has_time(struct conn *conn) {
   bool over = true;
   for (int i = 0; i < 1000 && over; i++)
