@@ -263,8 +263,8 @@ struct lease_client *leases_next_due(struct leases *leases);
 /* Frees the client's first due wait, which was answered. */
 void leases_due_done(struct leases *leases, struct lease_client *client);
 
-/* Returns the first lease by serial after `serial`, or NULL. For listings, which go on with ->next:
- * it walks the list from the start. */
+/* Returns the first lease by serial after `serial`, or NULL. A listing then follows ->next, because
+ * this function walks the list from the start. */
 const struct lease *leases_after(const struct leases *leases, uint64_t serial);
 
 #endif

@@ -102,7 +102,7 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
   if (found == NULL)
     return reply_miss(call, get);
   if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
-    return DISPATCH_RETRY; /* nothing was promoted or counted: the frame comes again */
+    return DISPATCH_RETRY; /* nothing was promoted or counted: the frame is dispatched again */
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};

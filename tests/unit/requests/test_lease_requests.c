@@ -43,7 +43,7 @@ START_TEST(get_many_reports_lease_state_of_each_miss) {
   ck_assert_uint_eq(part.values.n, 5);
   ck_assert_uint_eq(part.n_leases, 4);
   ck_assert_mem_eq(part.leases, expected, sizeof expected);
-  get(&test_clients[1], 1, 60000); /* it has leases: it is not to wait */
+  get(&test_clients[1], 1, 60000); /* a client that holds leases does not wait */
   expect_miss(&test_clients[1], 1, FC_LEASE_NONE);
 }
 END_TEST
@@ -81,7 +81,7 @@ END_TEST
 START_TEST(waiter_granted_one_lease_has_its_other_waits_ended) {
   const uint8_t numbers[] = {1, 2, 3};
   get_many(&test_clients[0], numbers, 3);
-  (void)client_reply(&test_clients[0]); /* all are its own */
+  (void)client_reply(&test_clients[0]); /* all leases granted */
   for (uint8_t n = 1; n <= 3; n++)
     get(&test_clients[1], n, 60000);
   dispatch_client_gone(&dispatch, &test_clients[0].session);
@@ -102,7 +102,7 @@ START_TEST(overlapping_waits_and_hits_charged_once) {
   enum { MS_NS = 1000000 };
   const uint8_t keys = 4;
   while (call_clock_ns() - test_clients[1].session.time.since_ns < 20 * MS_NS)
-    ; /* it is connected for long enough to be charged too much */
+    ; /* until an error could charge more than the time that has passed */
   uint64_t start_ns = call_clock_ns();
   for (uint8_t n = 1; n <= keys; n++) {
     get(&test_clients[0], n, 0);
