@@ -92,7 +92,7 @@ END_TEST
 
 /* The end of a lease's term or of a wait, for a requested time. */
 struct time_case {
-  uint64_t now_ns, asked_ns, max_ns;
+  uint64_t now_ns, requested_ns, max_ns;
   bool of_wait;
   uint64_t at_ns;
 };
@@ -118,11 +118,11 @@ START_TEST(times_bounded) {
   leases.limits.time_max_ns = time->max_ns;
   struct fc_key key = lease_key(1);
   struct lease_request request = lease_request(&key);
-  request.term_ns = time->of_wait ? TERM : time->asked_ns;
+  request.term_ns = time->of_wait ? TERM : time->requested_ns;
   ck_assert_int_eq(leases_acquire(&leases, a, &request, time->now_ns), LEASE_GRANTED);
   ck_assert(time->of_wait || leases.first->term.at_ns == time->at_ns);
   ck_assert(time->of_wait || leases_next_ns(&leases) == time->at_ns);
-  request.wait_ns = time->of_wait ? time->asked_ns : WAIT;
+  request.wait_ns = time->of_wait ? time->requested_ns : WAIT;
   ck_assert_int_eq(leases_acquire(&leases, b, &request, time->now_ns), LEASE_WAITS);
   ck_assert(!time->of_wait || b->wait_first->until.at_ns == time->at_ns);
   for (size_t i = 0; i < CLIENTS; i++) /* here, because time does not go back */

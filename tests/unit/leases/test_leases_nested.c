@@ -197,7 +197,7 @@ START_TEST(nested_computations_some_process_runs) {
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     twin_client_gone(world.twin, i, world.now_ns);
   twin_close(world.twin);
-  /* the run was worth something */
+  /* else the random run reached too few of the cases */
   ck_assert_uint_gt(world.waits, STEPS / 100);
   ck_assert_uint_gt(world.refused, STEPS / 2000);
   ck_assert_uint_gt(world.graces_ended, STEPS / 500);
