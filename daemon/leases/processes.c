@@ -57,6 +57,7 @@ static void remove_idle(struct processes *processes, struct process *process) {
 static void forget_idle(struct processes *processes, uint32_t most) {
   struct process *oldest;
   while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
+    assert(oldest->prev_idle == NULL);
     remove_idle(processes, oldest);
     forget(processes, oldest);
   }
