@@ -55,12 +55,6 @@ static char *read_file(const char *root, const char *path) {
   return text;
 }
 
-/* Parses a number that is followed by a space, a newline or the end. */
-static bool read_number(const char *text, uint64_t *out) {
-  const char *end = parse_number(text, out);
-  return end != NULL && (*end == '\0' || *end == '\n' || *end == ' ');
-}
-
 /* Applies a limit of which `used` bytes are taken. `what` names it. */
 static void narrow(struct tightest *tightest, uint64_t limit, uint64_t used, bool lasting,
                    const char *what) {
@@ -91,7 +85,7 @@ static bool find_field(const char *text, const char *field, uint64_t *out) {
   size_t size = strlen(field);
   for (const char *at = text; (at = strstr(at, field)) != NULL; at += size)
     if ((at == text || at[-1] == '\n') && (at[size] == ' ' || at[size] == '\t'))
-      return read_number(at + size + strspn(at + size, " \t"), out);
+      return parse_number_field(at + size + strspn(at + size, " \t"), out);
   return false;
 }
 
@@ -100,7 +94,7 @@ static bool read_group_number(const char *root, const char *group, const char *f
   char path[PATH_MAX + 64];
   (void)snprintf(path, sizeof path, "%s/%s", group, file); /* fits */
   char *text = read_file(root, path);
-  bool is_number = text != NULL && read_number(text, out);
+  bool is_number = text != NULL && parse_number_field(text, out);
   free(text);
   return is_number;
 }

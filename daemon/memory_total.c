@@ -1,5 +1,6 @@
 #include "daemon/memory_total.h"
 
+#include "daemon/base/allocator.h"
 #include "daemon/base/check.h"
 
 #include "daemon/net/conn.h"
@@ -8,8 +9,6 @@
 #include "daemon/requests/handlers.h"
 #include "daemon/trace/trace.h"
 #include "proto/limits.h"
-
-#define MALLOC_BYTES 16u /* the allocator's overhead for each allocation */
 
 /* The kernel's memory for a client besides its send buffer: the socket, two descriptors and two
  * epoll watches; for a ring, the memory file and a page of page table. Measured 2.2 KiB without a
@@ -37,13 +36,14 @@ uint64_t memory_total_socket_bytes(void) {
 }
 
 uint64_t memory_total_client_bytes(void) {
-  return conn_bytes_max() + sizeof(struct clear_job) + sizeof(struct process) + 2 * MALLOC_BYTES;
+  return conn_bytes_max() + sizeof(struct clear_job) + sizeof(struct process) +
+         2 * ALLOCATOR_OVERHEAD_BYTES;
 }
 
 /* Each user has at least a connection or a namespace. */
 static uint64_t bytes_of_users(const struct memory_settings *settings) {
   uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces;
-  return users * (sizeof(struct user) + MALLOC_BYTES);
+  return users * (sizeof(struct user) + ALLOCATOR_OVERHEAD_BYTES);
 }
 
 static uint64_t bytes_of_daemon(const struct memory_settings *settings,
@@ -51,9 +51,9 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
   uint64_t heap = bounds->bytes[MEMORY_CLIENTS] + bounds->bytes[MEMORY_NAMESPACES] +
                   bounds->bytes[MEMORY_LEASES];
   uint64_t mapped = add(bounds->bytes[MEMORY_REGION], bounds->bytes[MEMORY_MESSAGES]);
-  uint64_t remembered =
-      PROCESSES_IDLE_MAX * (sizeof(struct process) + MALLOC_BYTES) +
-      (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) * (sizeof(struct clear_job) + MALLOC_BYTES);
+  uint64_t remembered = PROCESSES_IDLE_MAX * (sizeof(struct process) + ALLOCATOR_OVERHEAD_BYTES) +
+                        (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) *
+                            (sizeof(struct clear_job) + ALLOCATOR_OVERHEAD_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
   return PROGRAM_BYTES + WORK_BYTES + remembered + bytes_of_users(settings) + heap / HOLES_SHARE +
          mapped / TABLE_SHARE + chunks * sizeof(struct slots_chunk *);

@@ -329,10 +329,10 @@ static int start_connections(struct server *server) {
   server->conns.on_shutdown = stop;
   server->conns.on_empty = close_all;
   server->conns.arg = server;
-  struct listener_options where = listener_options_of(options);
+  struct listener_options listen_options = listener_options_of(options);
   struct acceptor_config config = {.loop = &server->loop,
                                    .listener = &server->listener,
-                                   .where = &where,
+                                   .options = &listen_options,
                                    .conns = &server->conns,
                                    .log = &server->log,
                                    .on_connection = on_connection,
@@ -421,8 +421,8 @@ int server_run(const struct options *options) {
   sd_notify_init(&server.notify);
   users_init(&server.users, options->user_share);
   prepare(&server);
-  struct listener_options where = listener_options_of(options);
-  int rc = listener_open(&server.listener, &where, &error);
+  struct listener_options listen_options = listener_options_of(options);
+  int rc = listener_open(&server.listener, &listen_options, &error);
   if (rc == 0)
     rc = open_loop(&server, &error);
   if (rc == 0)

@@ -7,6 +7,7 @@
 #define FC_DAEMON_ALLOCATOR_H
 
 #define ALLOCATOR_PAGES_MIN 20000u
+#define ALLOCATOR_OVERHEAD_BYTES 16u /* of each allocation; the bounds of memory include it */
 
 /* Call once, before the first thread is created. No effect with a C library without these settings.
  */

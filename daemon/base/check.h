@@ -1,11 +1,13 @@
 /* check.h - assertions that show the values of a broken invariant.
  *
  * They stay in release builds: a daemon that continues with broken structures would serve wrong
- * results. Each evaluates its arguments once, as unsigned 64-bit integers. A failed check prints
- * one line on stderr, such as fcached: daemon/region/arena.c:120: check failed: free <= size (free
- * = 96, size = 64) and aborts, so that a core file shows the caller. Use assert() where the
- * condition has no values that explain it. Never check input from a socket, a ring, a file or the
- * environment. */
+ * results. Each evaluates its arguments once, as unsigned 64-bit integers. A failed check aborts,
+ * so that a core file shows the caller, after one line on stderr, such as
+ *
+ *   fcached: daemon/region/arena.c:120: check failed: free <= size (free = 96, size = 64)
+ *
+ * Use assert() where the condition has no values that explain it. Never check input from a socket,
+ * a ring, a file or the environment. */
 #ifndef FC_DAEMON_CHECK_H
 #define FC_DAEMON_CHECK_H
 

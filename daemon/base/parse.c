@@ -25,6 +25,15 @@ const char *parse_number(const char *text, uint64_t *n) {
   return at;
 }
 
+bool parse_number_field(const char *text, uint64_t *n) {
+  uint64_t number;
+  const char *end = parse_number(text, &number);
+  if (end == NULL || (*end != ' ' && *end != '\n' && *end != '\0'))
+    return false;
+  *n = number;
+  return true;
+}
+
 bool parse_whole_number(const char *text, uint64_t *n) {
   uint64_t number;
   const char *end = parse_number(text, &number);

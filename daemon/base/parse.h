@@ -11,6 +11,10 @@
  * where there are no digits or the number exceeds 64 bits; *n is then unchanged. */
 const char *parse_number(const char *text, uint64_t *n);
 
+/* Parses the number at the start of `text` (NULL: false), which a space, a newline or the end of
+ * the text must follow: a field of a file in /proc or /sys. */
+bool parse_number_field(const char *text, uint64_t *n);
+
 /* Parses `text` (NULL: false) as one decimal number with nothing after it. */
 bool parse_whole_number(const char *text, uint64_t *n);
 

@@ -34,7 +34,7 @@ void timer_heap_check(const struct timer_heap *heap) {
   }
 }
 
-/* Moves the hole at `i` up or down to where the entry belongs, and fills it. */
+/* Moves the hole at `i` up or down to the place of the entry, and fills it. */
 static void settle(struct timer_heap *heap, size_t i, struct timer_heap_entry *entry) {
   for (; i > 0 && is_before(entry, heap->entries[(i - 1) / 2]); i = (i - 1) / 2)
     place(heap, i, heap->entries[(i - 1) / 2]);

@@ -9,9 +9,9 @@
  * resource checks its own limit besides. Root and the daemon's user have no share, but their
  * charges count for the others.
  *
- * Each charge is undone by its holder. A user exists while it has a reference or a charge;
- * users_deinit asserts that none is left. For an unknown user, functions that say so take NULL:
- * there is no share, and nothing is charged. One thread. */
+ * The code that charges a resource also undoes the charge. A user exists while it has a reference
+ * or a charge, and users_deinit asserts that none is left. An unknown user is NULL where a function
+ * allows that: it has no share, and is charged nothing. One thread. */
 #ifndef FC_DAEMON_USERS_H
 #define FC_DAEMON_USERS_H
 

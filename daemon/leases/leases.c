@@ -67,9 +67,9 @@ static uint64_t later(uint64_t now_ns, uint64_t more_ns) {
   return more_ns <= UINT64_MAX - now_ns ? now_ns + more_ns : UINT64_MAX;
 }
 
-static uint64_t bounded(const struct leases *leases, uint64_t asked_ns) {
+static uint64_t bounded(const struct leases *leases, uint64_t requested_ns) {
   uint64_t max_ns = leases->limits.time_max_ns;
-  return asked_ns < max_ns ? asked_ns : max_ns;
+  return requested_ns < max_ns ? requested_ns : max_ns;
 }
 
 static uint64_t term_of(const struct leases *leases, const struct lease_request *request) {
@@ -90,10 +90,11 @@ static void grant(struct leases *leases, struct lease *lease, struct lease_clien
   lease->ns->counters.leases_granted++;
 }
 
-static void end(struct leases *leases, struct lease *lease, enum lease_end how, uint64_t now_ns) {
+static void end_lease(struct leases *leases, struct lease *lease, enum lease_end wait_end,
+                      uint64_t now_ns) {
   leases_disown(leases, lease);
   if (lease->waits > 0)
-    leases_end_waits_for(leases, lease, how, now_ns);
+    leases_end_waits_for(leases, lease, wait_end, now_ns);
   leases_drop(leases, lease);
 }
 
@@ -131,7 +132,7 @@ static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
 static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_wait *wait = first_that_wants(lease);
   if (wait == NULL) {
-    end(leases, lease, LEASE_END_NONE, now_ns);
+    end_lease(leases, lease, LEASE_END_NONE, now_ns);
     return;
   }
   struct lease_client *client = wait->waiter;
@@ -225,7 +226,7 @@ void leases_put(struct leases *leases, const struct namespace *ns, uint64_t dige
   if (lease == NULL)
     return;
   leases_record_duration(lease, now_ns);
-  end(leases, lease, LEASE_END_PUT, now_ns);
+  end_lease(leases, lease, LEASE_END_PUT, now_ns);
 }
 
 bool leases_give_up(struct leases *leases, struct lease_client *client, const struct namespace *ns,
@@ -235,7 +236,7 @@ bool leases_give_up(struct leases *leases, struct lease_client *client, const st
     return false;
   if (for_all) {
     count_abandoned(leases, lease);
-    end(leases, lease, LEASE_END_NONE, now_ns);
+    end_lease(leases, lease, LEASE_END_NONE, now_ns);
   } else {
     abandon(leases, lease, now_ns);
   }

@@ -7,14 +7,14 @@
  *
  *   a get of a missing key:  without a lease on it, the client is granted one if it wants it. With
  *                            one, the client waits if it may and can, or computes for itself.
- *   the end of a lease:      by a put of its key, whichever client made it: all waiters get the
- *                            value. Or because its owner gave it up, died or exceeded its term, or
- *                            its key was cleared: the first waiter that wants the lease gets it,
- * and the others wait on. If none wants it, all compute for themselves.
+ *   a put of the key:        ends the lease, whichever client made it. All waiters get the value.
+ *   any other end:           the owner gave the lease up, died or exceeded its term, or the key was
+ *                            cleared. The first waiter that wants the lease gets it, and the others
+ *                            wait on. If none wants it, all compute for themselves.
  *
  * NO DEADLOCK BETWEEN CONNECTIONS. A client that holds a lease never waits. Its get with a wait is
- * answered with "compute for yourself". When a client that waits is granted a lease, its other
- * waits end, and it may ask for those keys again. So no owner of a lease waits.
+ * answered with LEASE_NONE. When a client that waits is granted a lease, its other waits end, and
+ * it may request those keys again. So no owner of a lease waits.
  *
  * DEADLOCK BETWEEN PROCESSES. A computation may hand work to other threads of its process, which
  * have other connections, and to processes that it creates for it: its helpers. So a process can
@@ -24,8 +24,8 @@
  *   - Any other cycle in the wait-for graph may be a deadlock, or harmless because the threads of
  *     its processes are independent. Only time can show which. A wait that closes a cycle has a
  *     grace period of about the time that computations take in its namespace. If the cycle still
- *     exists then, the wait ends (LEASE_END_NONE). If not, it goes on as long as was requested. So
- * a deadlock costs one grace, and independent computations are waited for.
+ *     exists then, the wait ends (LEASE_END_NONE). If not, it goes on as long as was requested.
+ *     So a deadlock costs one grace, and independent computations are waited for.
  *   - A cycle within one process is not detected: threads that miss a key together compute it once,
  *     and look the same as threads that a computation waits for. Such a wait lasts its full time.
  *
@@ -112,9 +112,9 @@ struct lease {
 
 /* How a wait ended. */
 enum lease_end {
-  LEASE_END_PUT,     /* the value is stored. Look it up: it may be gone again, then as AGAIN */
+  LEASE_END_PUT,     /* the value was stored. If it is gone by now, as LEASE_END_AGAIN */
   LEASE_END_GRANTED, /* the lease is the waiter's now */
-  LEASE_END_AGAIN,   /* the waiter was granted another lease: it may ask again */
+  LEASE_END_AGAIN,   /* the waiter was granted another lease: it may repeat the request */
   LEASE_END_NONE,    /* the waiter computes for itself: its time or grace is over, no waiter wants
                         the lease, the value cannot be stored, or it helps the new owner */
 };
@@ -129,8 +129,8 @@ struct lease_wait {
   uint64_t since_ns;
   uint64_t begun;   /* of fc_waits */
   uint64_t wall_ns; /* when it has ended: its share of the time, as fc_waits says */
-  uint64_t asked_until_ns, grace_since_ns;
-  struct timer_heap_entry until; /* before asked_until_ns: the end of its grace */
+  uint64_t requested_until_ns, grace_since_ns;
+  struct timer_heap_entry until; /* before requested_until_ns: the end of its grace */
   enum lease_end end;
   struct lease_wait *next, *prev;                     /* of the lease */
   struct lease_wait *next_of_client, *prev_of_client; /* of the waiter. Due waits: next only */
@@ -212,7 +212,7 @@ struct lease_request {
 };
 
 enum lease_answer {
-  LEASE_NONE,    /* compute for yourself */
+  LEASE_NONE,    /* the client computes for itself, without a lease */
   LEASE_GRANTED, /* the lease is the client's */
   LEASE_TAKEN,   /* another client holds it, and wait_ns was 0 */
   LEASE_WAITS,   /* the answer comes when the wait ends */
@@ -263,8 +263,8 @@ struct lease_client *leases_next_due(struct leases *leases);
 /* Frees the client's first due wait, which was answered. */
 void leases_due_done(struct leases *leases, struct lease_client *client);
 
-/* Returns the first lease by serial after `serial`, or NULL. For listings, which go on with ->next:
- * it walks the list from the start. */
+/* Returns the first lease by serial after `serial`, or NULL. A listing then follows ->next, because
+ * this function walks the list from the start. */
 const struct lease *leases_after(const struct leases *leases, uint64_t serial);
 
 #endif

@@ -226,16 +226,17 @@ static uint64_t grace_ns(const struct namespace *ns) {
 }
 
 static void set_until(struct leases *leases, struct lease_wait *wait, uint64_t until_ns) {
-  check_le(until_ns, wait->asked_until_ns);
+  check_le(until_ns, wait->requested_until_ns);
   if (wait->until.at_ns != until_ns)
     timer_heap_move(&leases->untils, &wait->until, until_ns);
 }
 
 void leases_set_grace(struct leases *leases, struct lease_wait *wait, uint64_t now_ns) {
-  uint64_t asked_ns = wait->asked_until_ns, grace = grace_ns(wait->lease->ns);
-  bool shorter = closes_cycle(leases, wait) && asked_ns > now_ns && asked_ns - now_ns > grace;
+  uint64_t requested_ns = wait->requested_until_ns, grace = grace_ns(wait->lease->ns);
+  bool shorter =
+      closes_cycle(leases, wait) && requested_ns > now_ns && requested_ns - now_ns > grace;
   wait->grace_since_ns = now_ns;
-  set_until(leases, wait, shorter ? now_ns + grace : asked_ns);
+  set_until(leases, wait, shorter ? now_ns + grace : requested_ns);
 }
 
 /* Returns the time from the grant to the put. The client's own measure would be too short where it
@@ -278,10 +279,10 @@ static bool cycle_remains(struct leases *leases, const struct lease_wait *wait, 
 
 void leases_wait_over(struct leases *leases, struct lease_wait *wait, uint32_t *steps,
                       uint64_t now_ns) {
-  bool has_grace = wait->until.at_ns < wait->asked_until_ns;
+  bool has_grace = wait->until.at_ns < wait->requested_until_ns;
   check_le(wait->until.at_ns, now_ns);
   if (has_grace && !cycle_remains(leases, wait, steps, now_ns))
-    set_until(leases, wait, wait->asked_until_ns);
+    set_until(leases, wait, wait->requested_until_ns);
   else
     leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);
 }

@@ -22,7 +22,7 @@ struct lease *leases_make(struct leases *leases, const struct lease_request *req
 void leases_own(struct leases *leases, struct lease *lease, struct lease_client *client,
                 uint64_t now_ns);
 
-/* Takes the lease from its owner. */
+/* Makes the lease one without an owner. */
 void leases_disown(struct leases *leases, struct lease *lease);
 
 /* Removes a lease that has neither owner nor waits: its key is free. Due waits may keep its memory.
@@ -79,9 +79,9 @@ void leases_search(struct leases *leases, struct lease_process *start);
  * its grace ends if it closes a cycle. The latest search was from the owner's process. */
 void leases_set_grace(struct leases *leases, struct lease_wait *wait, uint64_t now_ns);
 
-/* The time of the wait has come. Ends it, or lets it go on if only its grace is over and its cycle
- * is gone. Subtracts the steps of its search from *steps. With none left, it does not search and
- * assumes that the cycle exists. */
+/* Ends a wait whose `until` has passed, or extends it to the requested time if only its grace is
+ * over and its cycle is gone. Subtracts the steps of its search from *steps. With none left, it
+ * does not search and assumes that the cycle exists. */
 void leases_wait_over(struct leases *leases, struct lease_wait *wait, uint32_t *steps,
                       uint64_t now_ns);
 

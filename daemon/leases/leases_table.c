@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/allocator.h"
 #include "daemon/base/check.h"
 #include "daemon/leases/leases_internal.h"
 
@@ -112,10 +113,8 @@ static struct fc_str copy_name(char *to, struct fc_str name) {
   return (struct fc_str){to, name.size};
 }
 
-#define MALLOC_BYTES 16u /* that an allocation costs on top */
-
 void *leases_alloc(struct leases *leases, size_t bytes) {
-  size_t charge = bytes + MALLOC_BYTES, left = leases_bytes_allowed(&leases->limits);
+  size_t charge = bytes + ALLOCATOR_OVERHEAD_BYTES, left = leases_bytes_allowed(&leases->limits);
   left = left > leases->bytes ? left - leases->bytes : 0;
   void *memory = charge > left ? NULL : malloc(bytes);
   if (memory != NULL)
@@ -124,8 +123,8 @@ void *leases_alloc(struct leases *leases, size_t bytes) {
 }
 
 void leases_free(struct leases *leases, void *memory, size_t bytes) {
-  check_le(bytes + MALLOC_BYTES, leases->bytes);
-  leases->bytes -= bytes + MALLOC_BYTES;
+  check_le(bytes + ALLOCATOR_OVERHEAD_BYTES, leases->bytes);
+  leases->bytes -= bytes + ALLOCATOR_OVERHEAD_BYTES;
   free(memory);
 }
 
@@ -231,7 +230,7 @@ static void check_client_lists(const struct leases *leases, const struct lease_c
        wait = wait->next_of_client) {
     assert(wait->waiter == client && wait->lease->owner != NULL && wait->lease->owner != client);
     check_eq(wait->lease->owner->waits, 0);
-    check_le(wait->until.at_ns, wait->asked_until_ns);
+    check_le(wait->until.at_ns, wait->requested_until_ns);
     waits++;
   }
   check_eq(client->held, held);

@@ -73,7 +73,7 @@ struct lease_wait *leases_wait(struct leases *leases, struct lease_client *waite
     free_wait(leases, wait);
     return NULL;
   }
-  wait->asked_until_ns = until_ns;
+  wait->requested_until_ns = until_ns;
   wait->term_ns = term_ns;
   wait->since_ns = now_ns;
   wait->waiter = waiter;

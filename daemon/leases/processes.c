@@ -36,7 +36,7 @@ static void forget(struct processes *processes, struct process *process) {
 
 /* ---- processes without a connection ---- */
 
-static void become_idle(struct processes *processes, struct process *process) {
+static void add_idle(struct processes *processes, struct process *process) {
   check_eq(process->connections, 0);
   process->next_idle = NULL;
   process->prev_idle = processes->idle_last;
@@ -46,7 +46,7 @@ static void become_idle(struct processes *processes, struct process *process) {
   processes->idle++;
 }
 
-static void become_busy(struct processes *processes, struct process *process) {
+static void remove_idle(struct processes *processes, struct process *process) {
   struct process *next = process->next_idle, *prev = process->prev_idle;
   check_lt(0, processes->idle);
   *(prev == NULL ? &processes->idle_first : &prev->next_idle) = next;
@@ -57,9 +57,8 @@ static void become_busy(struct processes *processes, struct process *process) {
 static void forget_idle(struct processes *processes, uint32_t most) {
   struct process *oldest;
   while (processes->idle > most && (oldest = processes->idle_first) != NULL) {
-    processes->idle_first = oldest->next_idle;
-    *(oldest->next_idle == NULL ? &processes->idle_last : &oldest->next_idle->prev_idle) = NULL;
-    processes->idle--;
+    assert(oldest->prev_idle == NULL);
+    remove_idle(processes, oldest);
     forget(processes, oldest);
   }
 }
@@ -127,7 +126,7 @@ struct process *processes_join(struct processes *processes, pid_t pid, uint64_t 
   if (process == NULL)
     process = make(processes, pid, start_time, number);
   else if (process->connections == 0)
-    become_busy(processes, process);
+    remove_idle(processes, process);
   if (process != NULL)
     process->connections++;
   return process;
@@ -142,6 +141,6 @@ void processes_leave(struct processes *processes, struct process *process) {
     forget(processes, process);
     return;
   }
-  become_idle(processes, process);
+  add_idle(processes, process);
   forget_idle(processes, PROCESSES_IDLE_MAX);
 }

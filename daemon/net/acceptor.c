@@ -50,7 +50,7 @@ static bool is_drained(const struct acceptor *acceptor, struct acceptor_socket *
 }
 
 static void log_failure(struct acceptor *acceptor, const char *text) {
-  log_once(acceptor->log, &acceptor->said, LOG_LEVEL_WARNING,
+  log_once(acceptor->log, &acceptor->failure_logged, LOG_LEVEL_WARNING,
            "new clients do not find this daemon, as its socket is gone; it serves those that are "
            "connected, and tries to make it again: %s",
            text);
@@ -58,10 +58,10 @@ static void log_failure(struct acceptor *acceptor, const char *text) {
 }
 
 static void restore(struct acceptor *acceptor, struct acceptor_socket *socket) {
-  struct error_text fault;
-  int r = listener_restore(acceptor->listener, &acceptor->where, &fault);
+  struct error_text error;
+  int r = listener_restore(acceptor->listener, &acceptor->options, &error);
   if (r < 0)
-    log_failure(acceptor, fault.text);
+    log_failure(acceptor, error.text);
   if (r <= 0)
     return;
   uv_loop_t *loop = acceptor->check.poll.loop;
@@ -72,7 +72,7 @@ static void restore(struct acceptor *acceptor, struct acceptor_socket *socket) {
     return;
   }
   acceptor->current = !acceptor->current;
-  acceptor->said = false;
+  acceptor->failure_logged = false;
   log_line(acceptor->log, LOG_LEVEL_WARNING,
            "the file of the socket %s was removed: it is made again; new clients did not find this "
            "daemon for a moment",
@@ -94,7 +94,7 @@ static void on_check(void *arg) {
 
 int acceptor_start(struct acceptor *acceptor, const struct acceptor_config *config) {
   *acceptor = (struct acceptor){.listener = config->listener,
-                                .where = *config->where,
+                                .options = *config->options,
                                 .conns = config->conns,
                                 .log = config->log,
                                 .on_connection = config->on_connection,

@@ -23,7 +23,7 @@ struct acceptor_socket {
 
 struct acceptor {
   struct listener *listener; /* borrowed, as the other pointers */
-  struct listener_options where;
+  struct listener_options options;
   const struct conns *conns;
   struct log *log;
   uv_connection_cb on_connection;
@@ -33,14 +33,14 @@ struct acceptor {
   unsigned current;
   struct ticker check;
   unsigned pause; /* checks still to skip */
-  bool said;      /* a failure was logged */
+  bool failure_logged;
 };
 
 struct acceptor_config {
   uv_loop_t *loop;
-  struct listener *listener;            /* open; the loop takes its descriptor */
-  const struct listener_options *where; /* the options of listener_open; copied */
-  const struct conns *conns;            /* may have a connection to accept later */
+  struct listener *listener;              /* open; the loop takes its descriptor */
+  const struct listener_options *options; /* those of listener_open; copied */
+  const struct conns *conns;              /* may have a connection to accept later */
   struct log *log;
   uv_connection_cb on_connection; /* as for uv_listen; stream->data is `arg` */
   void *arg;

@@ -66,7 +66,7 @@ void input_buffer_release(struct input_buffer *input);
 /* Cancels waits for memory; keeps the bytes. Idempotent. */
 void input_buffer_cancel_wait(struct input_buffer *input);
 
-/* Returns true if a starved frame can go on: its rest has arrived, or there is memory. */
+/* Returns true if a starved frame can be continued: its rest has arrived, or there is memory. */
 bool input_buffer_can_continue(const struct input_buffer *input);
 
 /* Notes that the frame has made progress with `size` bytes. */

@@ -19,8 +19,8 @@
  * The large buffer of a finished frame may be kept as a spare for the next one, which then needs no
  * new pages. It counts as free: it is freed when a reservation needs its bytes.
  *
- * Each reservation is released by its holder; read_budget_deinit asserts that none is left. One
- * thread. */
+ * The connection that reserves also releases. read_budget_deinit asserts that no reservation is
+ * left. One thread. */
 #ifndef FC_DAEMON_READ_BUDGET_H
 #define FC_DAEMON_READ_BUDGET_H
 

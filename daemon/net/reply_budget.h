@@ -5,8 +5,8 @@
  * First come, first served. A waiter blocks those behind it. So when it is called it must charge,
  * or cancel its wait; and a reply that has its charge must not wait for this budget again.
  *
- * Each charge is released by its holder; reply_budget_deinit asserts that none is left. One thread.
- */
+ * The sender that charges also releases. reply_budget_deinit asserts that no charge is left. One
+ * thread. */
 #ifndef FC_DAEMON_REPLY_BUDGET_H
 #define FC_DAEMON_REPLY_BUDGET_H
 

@@ -7,9 +7,8 @@
 
 #include "daemon/base/check.h"
 
-#define CHECKED_MAX                                                                                \
-  4u /* lent buffers, in the search for an unused one: each check is a syscall                     \
-      */
+/* Lent buffers that a search for an unused one checks, because each check is a system call. */
+#define CHECKED_MAX 4u
 
 void send_buffers_init(struct send_buffers *pool, size_t limit_bytes) {
   size_t share = limit_bytes / 16;
@@ -83,18 +82,18 @@ static void take_back(struct send_buffers *pool) {
 }
 
 /* Returns the memory of a buffer at most. The system may bound it lower. */
-static size_t expected_bytes(size_t asked) {
-  return 2 * asked + SEND_BUFFER_OVER_BYTES;
+static size_t expected_bytes(size_t requested) {
+  return 2 * requested + SEND_BUFFER_OVER_BYTES;
 }
 
 /* Lends a buffer of that size, if the pool then uses at most `most_bytes`. */
-static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t asked,
+static bool lend(struct send_buffers *pool, struct send_buffer *buffer, size_t requested,
                  size_t most_bytes) {
-  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
+  if (pool->used_bytes + expected_bytes(requested) > most_bytes)
     take_back(pool);
-  if (pool->used_bytes + expected_bytes(asked) > most_bytes)
+  if (pool->used_bytes + expected_bytes(requested) > most_bytes)
     return false;
-  size_t size = set_size(buffer->fd, (int)asked);
+  size_t size = set_size(buffer->fd, (int)requested);
   if (size == 0)
     return false;
   buffer->bytes = size + SEND_BUFFER_OVER_BYTES;

@@ -10,6 +10,8 @@
 #define SMALL_REPLY_BYTES 1024u /* as the kernel counts, such as an error */
 #define FDS_MAX 2u
 
+static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "on Unix, uv_buf_t is struct iovec");
+
 /* The part of a reply that the kernel did not take at once: copied pieces, and pieces of held
  * entries. One allocation has the pieces, their owners and the copied bytes. */
 struct unsent {
@@ -26,6 +28,10 @@ static struct sender *sender_of(struct reply_sink *sink) {
   return (struct sender *)((char *)sink - offsetof(struct sender, sink));
 }
 
+static const struct sender *const_sender_of(const struct reply_sink *sink) {
+  return (const struct sender *)((const char *)sink - offsetof(struct sender, sink));
+}
+
 static void release_charge(struct sender *sender) {
   size_t bytes = sender->charge_bytes;
   if (bytes == 0)
@@ -36,8 +42,6 @@ static void release_charge(struct sender *sender) {
 }
 
 /* Reserves room for a reply in the user's share and in the budget, or waits for one of them. */
-static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "on Unix, uv_buf_t is struct iovec");
-
 static bool charge(struct sender *sender, size_t bytes) {
   assert(sender->charge_bytes == 0);
   sender->waiting = true;
@@ -55,7 +59,7 @@ static bool charge(struct sender *sender, size_t bytes) {
   return true;
 }
 
-/* The peer has gone, which is its permission; any other error is a failure of ours. */
+/* A peer that closed its connection is no failure of the daemon. Any other error is. */
 static void fail(struct sender *sender, int error) {
   if (error == UV_EPIPE || error == UV_ECONNRESET)
     sender->sink.peer_gone = true;
@@ -276,8 +280,7 @@ static void release_all_entries(struct sender *sender) {
 }
 
 static bool holds_entries(const struct reply_sink *sink, bool unlisted_only) {
-  const struct sender *sender =
-      (const struct sender *)((const char *)sink - offsetof(struct sender, sink));
+  const struct sender *sender = const_sender_of(sink);
   for (const struct unsent *unsent = sender->first; unsent != NULL; unsent = unsent->next)
     for (size_t i = 0; i < unsent->n; i++)
       if (unsent->owners[i] != NULL &&
@@ -288,8 +291,7 @@ static bool holds_entries(const struct reply_sink *sink, bool unlisted_only) {
 
 /* Counts SENDER_PROGRESS bytes as read in advance, so a reply that has just begun is fast. */
 static uint64_t pace(const struct reply_sink *sink, uint64_t now_ns) {
-  const struct sender *sender =
-      (const struct sender *)((const char *)sink - offsetof(struct sender, sink));
+  const struct sender *sender = const_sender_of(sink);
   size_t left =
       uv_stream_get_write_queue_size(sender->stream) + send_buffer_unread(sender->buffer.fd);
   size_t taken = sender->begun_bytes > left ? sender->begun_bytes - left : 0;
@@ -302,7 +304,7 @@ static void abort_replies(struct reply_sink *sink) {
   struct sender *sender = sender_of(sink);
   uv_os_fd_t socket;
   if (uv_fileno((const uv_handle_t *)sender->stream, &socket) == 0)
-    (void)shutdown(socket, SHUT_RDWR); /* fails if it is not connected any more: as good */
+    (void)shutdown(socket, SHUT_RDWR); /* fails only if it is not connected any more */
   release_all_entries(sender);
   sender->failed = true;
   sender->on_change(sender);

@@ -205,7 +205,7 @@ static int bind_and_listen(struct listener *listener, const struct listener_opti
 int listener_open(struct listener *listener, const struct listener_options *options,
                   struct error_text *error) {
   listener_init(listener);
-  int r = socket_activation_take(&listener->fd, error);
+  int r = socket_activation_receive(&listener->fd, error);
   listener->handed_over = listener->fd >= 0;
   if (listener->handed_over)
     read_path(listener);
@@ -221,7 +221,7 @@ int listener_open(struct listener *listener, const struct listener_options *opti
   if (r == 0)
     r = check_kind(listener, error);
   if (r == 0)
-    r = lock_file_take(listener->path, &listener->lock_fd, error);
+    r = lock_file_acquire(listener->path, &listener->lock_fd, error);
   if (r == 0)
     r = remove_stale(listener, error);
   if (r == 0)
@@ -240,7 +240,7 @@ static int restore_lock(struct listener *listener, struct error_text *error) {
   int fd;
   if (lock_file_is_held(listener->path, listener->lock_fd))
     return 0;
-  int r = lock_file_take(listener->path, &fd, error);
+  int r = lock_file_acquire(listener->path, &fd, error);
   if (r < 0)
     return r;
   close_fd(&listener->lock_fd); /* its file has no name any more */

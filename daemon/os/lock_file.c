@@ -106,7 +106,7 @@ static int try_lock(const char *path, const char *socket_path, int fd, struct er
   return 0;
 }
 
-int lock_file_take(const char *socket_path, int *lock_fd, struct error_text *error) {
+int lock_file_acquire(const char *socket_path, int *lock_fd, struct error_text *error) {
   struct lock_path path = lock_path_of(socket_path);
   for (int tries = 0; tries < LOCK_TRIES; tries++) {
     /* O_NONBLOCK: a FIFO of that name must not block the start. */

@@ -16,7 +16,7 @@
  * disk is full. Returns 0, FC_EBUSY if another process holds the lock, or FC_EREFUSED if the file
  * cannot be created or locked. *lock_fd is a close-on-exec descriptor for lock_file_release. The
  * lock ends with the process at the latest. */
-int lock_file_take(const char *socket_path, int *lock_fd, struct error_text *error);
+int lock_file_acquire(const char *socket_path, int *lock_fd, struct error_text *error);
 
 /* Returns false once the locked file was removed or replaced: another process can then lock the
  * socket. */

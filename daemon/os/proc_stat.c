@@ -19,11 +19,6 @@ static const char *skip_fields(const char *at, unsigned n) {
   return at;
 }
 
-static bool read_number(const char *text, uint64_t *number) {
-  const char *end = parse_number(text, number);
-  return end != NULL && (*end == ' ' || *end == '\n' || *end == '\0');
-}
-
 /* Field 2 is the program's name in parentheses. It may contain spaces and parentheses: the last
  * parenthesis ends it. Field 4 is the parent's pid, field 22 the start time. */
 bool proc_stat_parse(const char *text, struct proc_stat *stat) {
@@ -32,8 +27,8 @@ bool proc_stat_parse(const char *text, struct proc_stat *stat) {
   if (behind == NULL)
     return false;
   parent = skip_fields(behind, 2);
-  if (!read_number(parent, &pid) || pid > INT32_MAX ||
-      !read_number(skip_fields(parent, 18), &stat->start_ticks))
+  if (!parse_number_field(parent, &pid) || pid > INT32_MAX ||
+      !parse_number_field(skip_fields(parent, 18), &stat->start_ticks))
     return false;
   stat->parent = (pid_t)pid;
   return true;

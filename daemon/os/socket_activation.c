@@ -32,7 +32,7 @@ static int set_flags(int fd) {
   return 0;
 }
 
-int socket_activation_take(int *fd, struct error_text *error) {
+int socket_activation_receive(int *fd, struct error_text *error) {
   uint64_t n, pid;
   *fd = -1;
   if (!parse_whole_number(getenv("LISTEN_PID"), &pid) || pid != (uint64_t)getpid() ||

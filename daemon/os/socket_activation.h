@@ -8,6 +8,6 @@
  * close-on-exec, the caller's), or -1 if none was passed to this process. Closes the other passed
  * descriptors. Returns 0; FC_EINVAL if not exactly one of them is a listening Unix stream socket;
  * FC_EREFUSED if it cannot be configured. */
-int socket_activation_take(int *fd, struct error_text *error);
+int socket_activation_receive(int *fd, struct error_text *error);
 
 #endif

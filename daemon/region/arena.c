@@ -210,13 +210,19 @@ static bool split(struct arena *arena, uint32_t hole, uint64_t size) {
   return true;
 }
 
-void arena_use_hole(struct arena *arena, uint32_t hole, uint64_t owner) {
+/* Makes the whole of a hole that is in no list a block. */
+static void make_block(struct arena *arena, uint32_t hole, uint64_t owner) {
   struct arena_record *record = arena_at(arena, hole);
-  arena_unlist_hole(arena, hole);
   record->place &= ~(uint64_t)ARENA_HOLE;
   record->owner = owner;
   arena->used_bytes += record->size;
   check_le(arena->used_bytes, arena->size);
+  check_record(arena, hole);
+}
+
+void arena_use_hole(struct arena *arena, uint32_t hole, uint64_t owner) {
+  arena_unlist_hole(arena, hole);
+  make_block(arena, hole, owner);
 }
 
 /* Makes the first `size` bytes of a hole a block. Returns 0 if no record is unused. */
@@ -226,13 +232,8 @@ static arena_block alloc_from(struct arena *arena, uint32_t hole, uint64_t size,
     arena_list_hole(arena, hole);
     return 0;
   }
-  struct arena_record *record = arena_at(arena, hole);
-  record->place &= ~(uint64_t)ARENA_HOLE;
-  record->owner = owner;
-  arena->used_bytes += size;
-  check_eq(record->size, size);
-  check_le(arena->used_bytes, arena->size);
-  check_record(arena, hole);
+  make_block(arena, hole, owner);
+  check_eq(arena_at(arena, hole)->size, size);
   return hole;
 }
 

@@ -164,26 +164,27 @@ static void use_mapping(struct region *region, uint32_t max_value, uint64_t boot
 }
 
 int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_value,
-                       uint64_t boot_id, bool shared, struct error_text *why) {
+                       uint64_t boot_id, bool shared, struct error_text *error) {
   *region = (struct region){.fd = -1};
   lay_out(region, max_bytes);
   if (shared && map_shared(region)) {
     use_mapping(region, max_value, boot_id);
     if (hold_mutex(region))
       return 0;
-    (void)error_text_set(why, FC_EREFUSED,
+    (void)error_text_set(error, FC_EREFUSED,
                          "clients cannot read the cache themselves, and ask for each value: this C "
                          "library has no robust mutex that shows them the daemon's death");
   } else if (shared) {
     (void)error_text_set(
-        why, FC_EREFUSED,
+        error, FC_EREFUSED,
         "clients cannot read the cache themselves, and ask for each value: the kernel "
         "provides no sealed memory of %llu bytes: %s",
         (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);
   if (!reserve(region, PROT_READ | PROT_WRITE))
-    return error_text_set(why, FC_ENOMEM, "no memory for a cache of %llu bytes: lower --max-bytes",
+    return error_text_set(error, FC_ENOMEM,
+                          "no memory for a cache of %llu bytes: lower --max-bytes",
                           (unsigned long long)max_bytes);
   use_mapping(region, max_value, boot_id);
   return 0;

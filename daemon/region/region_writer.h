@@ -12,7 +12,7 @@
 /* Only tests set it, to prove that they would detect the error: 10 removes an entry from its chain
  * outside of a window (store_entries.c), 11 never shows an odd number, as without the release fence
  * behind it, 12 ends a window with the number that it began with, 13 moves blocks outside of a
- * window (heap_compact.c), 14 shows the number that ends a window before the stores of the window,
+ * window (heap_move.c), 14 shows the number that ends a window before the stores of the window,
  * as without its release, 15 overwrites a value outside of a window (heap.c). */
 #ifndef FC_REGION_MUTANT
 #define FC_REGION_MUTANT 0
@@ -38,11 +38,11 @@ struct region {
 uint64_t region_writer_overhead_bytes(uint64_t max_bytes);
 
 /* Makes a region for entries that are charged `max_bytes` together. If `shared`, clients may map
- * it. Where the system cannot provide such memory, the region is private, fd is -1 and *why has the
- * reason. Returns 0, or FC_ENOMEM with *why. The calling thread must live as long as the daemon
- * serves, because readers detect the daemon's death by its end. */
+ * it. Where the system cannot provide such memory, the region is private, fd is -1 and *error has
+ * the reason. Returns 0, or FC_ENOMEM with *error. The calling thread must live as long as the
+ * daemon serves, because readers detect the daemon's death by its end. */
 int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_value,
-                       uint64_t boot_id, bool shared, struct error_text *why);
+                       uint64_t boot_id, bool shared, struct error_text *error);
 void region_writer_deinit(struct region *region); /* idempotent */
 
 /* Returns the inode by which maps of the region are recognised (region_uses.h), or 0 if no client

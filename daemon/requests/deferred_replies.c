@@ -70,23 +70,23 @@ static bool send_reply(struct outcome *outcome) {
 }
 
 bool deferred_replies_send(struct dispatch *dispatch, struct session *session) {
-  struct lease_client *holder = &session->leases;
-  if (holder->due_first != NULL) /* hits that the client served itself come first */
+  struct lease_client *waiter = &session->leases;
+  if (waiter->due_first != NULL) /* hits that the client served itself come first */
     (void)rings_drain(&dispatch->rings, session->ring);
-  for (unsigned left = REPLIES_PER_CLIENT; left > 0 && holder->due_first != NULL; left--) {
+  for (unsigned left = REPLIES_PER_CLIENT; left > 0 && waiter->due_first != NULL; left--) {
     struct outcome outcome = {
         .call = {.dispatch = dispatch,
                  .session = session,
                  .sink = session->sink,
-                 .id = holder->due_first->id,
+                 .id = waiter->due_first->id,
                  .start_ns = call_clock_ns()},
-        .wait = holder->due_first,
+        .wait = waiter->due_first,
     };
     if (!send_reply(&outcome))
       break;
-    leases_due_done(&dispatch->leases, holder);
+    leases_due_done(&dispatch->leases, waiter);
   }
-  return holder->due_first == NULL;
+  return waiter->due_first == NULL;
 }
 
 void deferred_replies_send_all(struct dispatch *dispatch) {
@@ -95,8 +95,7 @@ void deferred_replies_send_all(struct dispatch *dispatch) {
   if (leases->due_first == NULL)
     return;
   uint32_t before = leases->due;
-  while (before - leases->due < REPLIES_PER_SLICE && (waiter = leases_next_due(leases)) != NULL) {
-    struct session *session = (struct session *)((char *)waiter - offsetof(struct session, leases));
-    (void)deferred_replies_send(dispatch, session); /* dispatch_send_deferred sends the rest */
-  }
+  while (before - leases->due < REPLIES_PER_SLICE && (waiter = leases_next_due(leases)) != NULL)
+    /* dispatch_send_deferred sends what is left. */
+    (void)deferred_replies_send(dispatch, session_of(waiter));
 }

@@ -6,7 +6,7 @@
 #include "daemon/trace/trace.h"
 #include "proto/errors.h"
 
-#define MS_NS 1000000u
+#define NS_PER_MS 1000000u
 
 static_assert((int)LEASE_NONE == (int)FC_LEASE_NONE &&
                   (int)LEASE_GRANTED == (int)FC_LEASE_GRANTED &&
@@ -70,8 +70,8 @@ enum lease_answer call_acquire_lease(const struct call *call, const struct fc_ke
       .digest = call_lease_digest(call, key),
       .key = key,
       .wants = (get->flags & FC_LEASE) != 0,
-      .term_ns = (uint64_t)get->terms.lease_ms * MS_NS,
-      .wait_ns = (uint64_t)get->terms.wait_ms * MS_NS,
+      .term_ns = (uint64_t)get->terms.lease_ms * NS_PER_MS,
+      .wait_ns = (uint64_t)get->terms.wait_ms * NS_PER_MS,
       .id = call->id,
       .flags = get->flags,
       .probe = get->probe,
@@ -102,7 +102,7 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
   if (found == NULL)
     return reply_miss(call, get);
   if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
-    return DISPATCH_RETRY; /* nothing was promoted or counted: the frame comes again */
+    return DISPATCH_RETRY; /* nothing was promoted or counted: the frame is dispatched again */
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
                            entry_value_size(found));
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};

@@ -88,7 +88,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
 /* Counts a put whose time was charged already, and writes its trace line. */
 void call_record_put(const struct call *call, const struct call_record *record);
 
-/* Asks for the lease of a key that is not stored. */
+/* Requests the lease of a key that is not stored. */
 enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
                                      const struct fc_get *get);
 

@@ -204,8 +204,8 @@ enum dispatch_result handle_ring(const struct call *call, const struct fc_ring_r
 static bool welcome_with_ring(const struct call *call, uint32_t region_layout,
                               struct fc_welcome welcome) {
   struct session *session = call->session;
-  session->asked_for_region = welcome.version >= 2 && can_have_ring(call, region_layout);
-  struct client_ring *ring = session->asked_for_region ? make_ring(call) : NULL;
+  session->region_requested = welcome.version >= 2 && can_have_ring(call, region_layout);
+  struct client_ring *ring = session->region_requested ? make_ring(call) : NULL;
   if (ring == NULL)
     return false;
   welcome.namespace_id = session->ns->seed;

@@ -5,8 +5,7 @@
 
 static void set_wait(struct fc_client_entry *item, const struct lease_wait *wait, uint64_t now_ns) {
   const struct lease *lease = wait->lease;
-  const struct session *owner =
-      (const struct session *)((const char *)lease->owner - offsetof(struct session, leases));
+  const struct session *owner = session_of(lease->owner);
   item->wait.key = lease->key;
   item->wait.waited_ns = page_since(now_ns, wait->since_ns);
   item->wait.owner_id = owner->client_id;
@@ -28,7 +27,7 @@ static void set_user(struct fc_user_entry *item, const struct user *user) {
 }
 
 static void add_client(struct page *page, const struct session *session, uint64_t now_ns) {
-  const struct lease_client *holder = &session->leases;
+  const struct lease_client *client = &session->leases;
   const struct hits_account *ring = session->ring == NULL ? NULL : &session->ring->account;
   struct fc_client_entry item = {
       .client_id = session->client_id,
@@ -40,16 +39,16 @@ static void add_client(struct page *page, const struct session *session, uint64_
       .connected_ns = page_since(now_ns, session->handshake_ns),
       .hits = session->hits + (ring == NULL ? 0 : ring->hits),
       .shared_hits = session->shared_hits + (ring == NULL ? 0 : ring->shared_hits),
-      .leases = holder->held,
-      .waits = holder->waits,
+      .leases = client->held,
+      .waits = client->waits,
       .has_user = session->user != NULL,
   };
   if (session->user != NULL)
     set_user(&item.user, session->user);
-  if (holder->held_first != NULL)
-    item.held = holder->held_first->key;
-  if (holder->wait_first != NULL)
-    set_wait(&item, holder->wait_first, now_ns);
+  if (client->held_first != NULL)
+    item.held = client->held_first->key;
+  if (client->wait_first != NULL)
+    set_wait(&item, client->wait_first, now_ns);
   (void)fc_encode_client_entry(&page->items, &item); /* page_send checks `failed` */
   page->last = session->serial;
   page->n++;

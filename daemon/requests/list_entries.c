@@ -1,12 +1,9 @@
 /* list: the entries of the cache, page by page. */
 #include "daemon/region/entry.h"
-#include "daemon/requests/handlers.h"
+#include "daemon/requests/page.h"
 #include "daemon/store/store_list.h"
-#include "proto/errors.h"
 
 #define EXAMINED_MAX 2048u /* entries examined per request: a millisecond or two at worst */
-#define PAGE_MAX 1000u     /* entries of a page, at most */
-#define PAGE_BYTES (256u << 10)
 
 struct entries_page {
   struct fc_buf items; /* encoded */
@@ -37,11 +34,9 @@ enum dispatch_result handle_list(const struct call *call, const struct fc_list *
   struct store_select select = {.view = list->select.view, .op = list->select.op};
   struct store_cursor cursor;
   if (store_cursor_decode(&cursor, list->cursor, list->cursor_size) < 0)
-    return call_error(call, FC_EINVAL, "a list cursor is one that a list reply gave, or empty");
-  if (list->limit == 0)
-    return call_error(call, FC_EINVAL, "a list of at most 0 entries was asked for: ask for 1");
+    return page_bad_cursor(call);
   struct entries_page page = {.now_ns = call->start_ns};
-  uint32_t limit = list->limit < PAGE_MAX ? list->limit : PAGE_MAX;
+  uint32_t limit = list->limit < PAGE_ITEMS_MAX ? list->limit : PAGE_ITEMS_MAX;
   bool exists = true, more = false;
   if (list->select.name_space.data != NULL) {
     select.ns = namespace_table_find(dispatch->namespaces, list->select.name_space);

@@ -3,8 +3,7 @@
 #include "daemon/requests/page.h"
 
 static void add_lease(struct page *page, const struct lease *lease, uint64_t now_ns) {
-  const struct session *owner =
-      (const struct session *)((const char *)lease->owner - offsetof(struct session, leases));
+  const struct session *owner = session_of(lease->owner);
   struct fc_lease_entry item = {
       .name_space = lease->ns->name,
       .key = lease->key,

@@ -4,8 +4,6 @@
 
 #include "proto/errors.h"
 
-#define PAGE_MAX 1000u /* items of a page, at most */
-#define PAGE_BYTES (256u << 10)
 #define CURSOR_BYTES 8u /* the serial of the last item shown, big-endian */
 
 /* The largest items are namespaces with their manifests, and clients with nine names. */
@@ -13,7 +11,7 @@ static_assert(PAGE_BYTES + FC_MANIFEST_MAX + 16u * FC_NAME_MAX < FC_FRAME_SLACK,
               "a page fits in a frame, with its last item");
 
 int page_open(const struct call *call, const struct fc_page *request, struct page *page) {
-  *page = (struct page){.limit = request->limit < PAGE_MAX ? request->limit : PAGE_MAX};
+  *page = (struct page){.limit = request->limit < PAGE_ITEMS_MAX ? request->limit : PAGE_ITEMS_MAX};
   if (request->cursor_size != 0 && request->cursor_size != CURSOR_BYTES)
     return FC_EINVAL;
   for (uint32_t i = 0; i < request->cursor_size; i++)
@@ -26,7 +24,8 @@ int page_open(const struct call *call, const struct fc_page *request, struct pag
 }
 
 enum dispatch_result page_bad_cursor(const struct call *call) {
-  return call_error(call, FC_EINVAL, "a cursor is one that the last page's reply gave, or empty");
+  return call_error(call, FC_EINVAL,
+                    "invalid cursor: send the cursor of the previous reply, or an empty one");
 }
 
 bool page_is_full(const struct page *page) {

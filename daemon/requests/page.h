@@ -6,6 +6,9 @@
 
 #include "daemon/requests/handlers.h"
 
+#define PAGE_ITEMS_MAX 1000u
+#define PAGE_BYTES (256u << 10) /* an item that begins below it may exceed it */
+
 struct page {
   struct fc_buf items; /* encoded */
   uint32_t n, limit;

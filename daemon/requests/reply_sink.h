@@ -31,8 +31,8 @@ struct reply_sink {
    * sent, if an earlier reply is unsent or the kernel refuses the descriptors. */
   bool (*send_with)(struct reply_sink *sink, const struct iovec *piece, const int *fds,
                     size_t n_fds);
-  /* Schedules another turn for the connection. Called after a reply that no request at hand asked
-   * for, and when session fields changed that the connection must check. */
+  /* Schedules another turn for the connection. Called after a deferred reply, and when a session
+   * field changed that the connection must check. */
   void (*resume)(struct reply_sink *sink);
 
   /* For reclaim.c. */

@@ -4,6 +4,7 @@
 #define FC_DAEMON_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -51,7 +52,7 @@ struct session {
   pid_t pid;           /* of the peer, from the kernel; 0: in another pid namespace */
   uint64_t start_time; /* of that process, see peer.h; 0: unknown */
   uid_t uid;
-  bool uid_unknown;      /* the number may stand for several users: see id_map.h */
+  bool uid_unknown;      /* several users may have that uid: see id_map.h */
   struct user *user;     /* borrowed; NULL: unknown, see users.h */
   bool reserved;         /* uses a connection that is reserved for administrators */
   bool killed;           /* an administrator closed it */
@@ -69,7 +70,7 @@ struct session {
   struct client_time time;
   struct clear_job *clear;     /* the clear in progress: owned; NULL: none */
   struct client_ring *ring;    /* owned, see rings.h; NULL: none */
-  bool asked_for_region;       /* it asked for the region and can have a ring */
+  bool region_requested;       /* its hello requested the region, and it can have a ring */
   struct lease_client leases;  /* its leases and waits */
   struct process *process;     /* since the welcome; NULL: unknown */
   uint32_t origin;             /* number of its process in the entries that it puts */
@@ -80,6 +81,11 @@ struct session {
   bool waits_for_trace;        /* the last frame, or the end, is tried again by the rings' timer */
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };
+
+/* Returns the session of a lease's owner, or of a waiter. */
+static inline struct session *session_of(const struct lease_client *client) {
+  return (struct session *)((uintptr_t)client - offsetof(struct session, leases));
+}
 
 #define SESSION_TEXT_SIZE (FC_NAME_MAX + 64)
 

@@ -100,7 +100,7 @@ static void add_region(struct stats *stats, const struct dispatch *d) {
 static uint64_t clients_without_ring(const struct dispatch *d) {
   uint64_t n = 0;
   for (const struct session *session = d->first_session; session != NULL; session = session->next)
-    n += session->asked_for_region && session->ring == NULL;
+    n += session->region_requested && session->ring == NULL;
   return n;
 }
 

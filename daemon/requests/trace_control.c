@@ -4,9 +4,9 @@
 #include "daemon/requests/permissions.h"
 #include "daemon/trace/trace.h"
 
-static int turn_on(const struct call *call, struct fc_str path, struct error_text *fault) {
+static int turn_on(const struct call *call, struct fc_str path, struct error_text *error) {
   struct trace *trace = call->dispatch->trace;
-  int rc = trace_on_below(trace, path, fault);
+  int rc = trace_on_below(trace, path, error);
   char text[SESSION_TEXT_SIZE];
   if (rc == 0)
     log_line(call->dispatch->log, LOG_LEVEL_INFO, "trace turned on by %s: %s",
@@ -29,10 +29,10 @@ enum dispatch_result handle_trace(const struct call *call, const struct fc_trace
   if (request->action == FC_TRACE_OFF)
     turn_off(call);
   if (request->action == FC_TRACE_ON) {
-    struct error_text fault;
-    int rc = turn_on(call, request->path, &fault);
+    struct error_text error;
+    int rc = turn_on(call, request->path, &error);
     if (rc < 0)
-      return call_error(call, rc, "%s", fault.text);
+      return call_error(call, rc, "%s", error.text);
   }
   struct fc_trace_reply state = {
       .on = trace_is_on(trace),

@@ -2,25 +2,24 @@
 
 #include <stdlib.h>
 
+#include "daemon/base/allocator.h"
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
 /* Entries of dropped namespaces that an open or a close frees itself. */
 #define DROP_SLICE 1024u
 
-#define MALLOC_BYTES 16u /* overhead of each allocation */
-
 size_t namespace_table_bytes_max(uint32_t limit) {
   size_t structs = (size_t)limit + NAMESPACE_PENDING_DELETE_MAX;
-  return structs * (sizeof(struct namespace) + MALLOC_BYTES) +
-         (size_t)limit * (FC_MANIFEST_MAX + MALLOC_BYTES);
+  return structs * (sizeof(struct namespace) + ALLOCATOR_OVERHEAD_BYTES) +
+         (size_t)limit * (FC_MANIFEST_MAX + ALLOCATOR_OVERHEAD_BYTES);
 }
 
 size_t namespace_table_bytes(const struct namespace_table *table) {
   size_t structs = (size_t)table->n + table->n_pending_delete;
-  size_t bytes = structs * (sizeof(struct namespace) + MALLOC_BYTES);
+  size_t bytes = structs * (sizeof(struct namespace) + ALLOCATOR_OVERHEAD_BYTES);
   for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next)
-    bytes += ns->manifest.size > 0 ? ns->manifest.size + MALLOC_BYTES : 0;
+    bytes += ns->manifest.size > 0 ? ns->manifest.size + ALLOCATOR_OVERHEAD_BYTES : 0;
   return bytes;
 }
 

@@ -59,7 +59,9 @@ enum namespace_limit_result { NAMESPACE_LIMITED = 0, NAMESPACE_LIMIT_MORE = 1 };
 int namespace_table_set_max_entries(struct namespace_table *table, struct namespace *ns,
                                     int64_t max_entries);
 
-/* Limits the charge of a namespace's entries likewise. Returns FC_EINVAL if `max_bytes` is 0. */
+/* Limits the charge of a namespace's entries in the same way. Returns FC_EINVAL if `max_bytes` is
+ * 0.
+ */
 int namespace_table_set_max_bytes(struct namespace_table *table, struct namespace *ns,
                                   uint64_t max_bytes);
 

@@ -262,19 +262,19 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
     store_promote(store, old, info->now_ns);
     return FC_KEPT;
   }
-  struct heap_value what = {.key = key,
-                            .name_space = ns->seed,
-                            .digest = digest,
-                            .data = value,
-                            .size = size,
-                            .compute_ns = info->compute_ns,
-                            .origin = info->origin};
-  if (old != NULL && heap_overwrite(old, &what)) {
+  struct heap_value new_value = {.key = key,
+                                 .name_space = ns->seed,
+                                 .digest = digest,
+                                 .data = value,
+                                 .size = size,
+                                 .compute_ns = info->compute_ns,
+                                 .origin = info->origin};
+  if (old != NULL && heap_overwrite(old, &new_value)) {
     old->hits = 0;
     store_promote(store, old, info->now_ns);
     return FC_STORED;
   }
-  return put_new(store, ns, old, &what, info->now_ns);
+  return put_new(store, ns, old, &new_value, info->now_ns);
 }
 
 /* ---- puts in slices ---- */

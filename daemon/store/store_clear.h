@@ -30,8 +30,8 @@ bool store_clear_start(struct store *store, struct store_clear *clear,
  * clear is finished: then `removed` is final, and the store no longer uses the memory. */
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries);
 
-/* Clears at once, and returns the number of removed entries. For tests and small caches, while
- * fewer than STORE_CLEARS_MAX clears are active. */
+/* Clears in one slice. Returns the number of removed entries, or 0 if STORE_CLEARS_MAX clears are
+ * active. For tests. */
 uint64_t store_clear_all(struct store *store, const struct store_select *select);
 
 /* Finishes the clears of a namespace that is dropped. */

@@ -47,7 +47,7 @@ static_assert(sizeof(struct fc_ring_header) == 192, "slots begin on a cache line
 
 enum fc_ring_state {
   FC_RING_ASLEEP = 1,  /* the client sends a ping after the next record */
-  FC_RING_REVOKED = 2, /* the client writes no more records, and asks for another ring */
+  FC_RING_REVOKED = 2, /* the client writes no more records, and requests another ring */
   FC_RING_ENDED = 4,   /* the client writes no more records: the connection has ended */
 };
 

@@ -21,7 +21,7 @@ void fc_read_opening(struct fc_reader *reader, uint32_t *type, uint32_t *id,
 int fc_read_request(struct fc_reader *reader, struct fc_request *request,
                     struct fc_field_count *count);
 
-/* Read the two fields of a stats reply in turn and check every figure. */
+/* Read the two fields of a stats reply in turn and check every statistic. */
 void fc_read_stats_map(struct fc_reader *reader, struct fc_stats_reply *stats);
 void fc_read_stats_maps(struct fc_reader *reader, struct fc_stats_reply *stats);
 

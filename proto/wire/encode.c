@@ -185,7 +185,7 @@ int fc_encode_miss_lease(struct fc_buf *buf, uint32_t id, uint64_t clear_generat
   return encode_get_reply(buf, id, &miss);
 }
 
-/* Stands for a value that the encoder does not see. */
+/* Takes the place of a value that the encoder does not see: it is not NULL. */
 static const uint8_t sent_elsewhere[1];
 
 int fc_encode_hit_head(struct fc_buf *buf, uint32_t id, uint64_t clear_generation,

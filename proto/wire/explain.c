@@ -13,7 +13,7 @@ static const struct fc_message_info *find_request(uint32_t type) {
   return message->name ? message : NULL;
 }
 
-/* `count` says at which field the decoder stopped. */
+/* Explains the field at which the decoder stopped, as `count` has it. */
 static void explain_fields(const struct fc_message_info *message,
                            const struct fc_field_count *count, char text[FC_EXPLANATION_SIZE]) {
   if (count->read < count->n && !count->complete)

@@ -172,8 +172,8 @@ static inline void read_bins(struct fc_reader *reader, struct fc_bins *bins) {
   bins->size = (size_t)(reader->at - bins->at);
 }
 
-/* Reads one value for each of `n` prompts. Values that were checked before are passed over: the
- * size is then that of all bytes that are left. */
+/* Reads one value for each of `n` prompts. Skips values that were checked before: the size
+ * is then that of all bytes that are left. */
 static inline void read_sent_values(struct fc_reader *reader, struct fc_bins *values, uint32_t n) {
   if (reader->values_checked) {
     values->n = fc_read_array(reader);

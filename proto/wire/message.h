@@ -40,7 +40,7 @@ enum fc_type {
 enum fc_flags {
   FC_UNRECORDED = 1u << 0, /* no counter, no trace line */
   FC_KEEP_FIRST = 1u << 1, /* put: an existing entry stays, and is promoted */
-  FC_LEASE = 1u << 2,      /* get, get_many: on a miss the client asks for the lease */
+  FC_LEASE = 1u << 2,      /* get, get_many: on a miss the client wants the lease */
 };
 
 /* ---- requests ---- */
@@ -149,11 +149,11 @@ struct fc_page {
   const uint8_t *cursor;
   uint32_t cursor_size; /* 0 to 64; 0: start */
 };
-/* Asks for another ring. */
+/* Requests another ring. */
 struct fc_ring_request {
   uint32_t region_layout; /* as in hello */
-  uint32_t want_slots;    /* asks for more slots than the client has, up to this number; 0: for a
-                             ring of the ordinary size */
+  uint32_t want_slots;    /* more slots than the client has, up to this number; 0: a ring of the
+                             ordinary size */
 };
 
 struct fc_request {

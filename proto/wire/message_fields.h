@@ -1,14 +1,21 @@
 /* message_fields.h - the one table of the protocol's messages and of their fields. The encoders,
  * the decoders, the texts about refused requests and the tables of docs/protocol.md come from it.
  *
- * A list of fields is one message, or one row of a list, in the order of the wire. The code that
- * uses a list defines these four macros first; `m` is the message's struct, which the lists name in
- * their comments:
+ * A list of fields is one message, or one row of a list, in the order of the wire. Each list
+ * expands these four macros, which the code that uses it defines first. `m` is the message's
+ * struct, which the comment of the list names.
  *
- *   FIELD(name, kind, places...)             a field, and where the struct has it
- *   LATER(name, kind, places...)             a later version added it: it is always written, and
- * read where it is there WHEN(condition, name, kind, places...)   it is there if the condition
- * holds MORE(flag)                               reading sets the flag if another field follows
+ *   FIELD(name, kind, places...)
+ *     A field, and where the struct has it.
+ *
+ *   LATER(name, kind, places...)
+ *     A field that a later version added. It is always written, and read if it is there.
+ *
+ *   WHEN(condition, name, kind, places...)
+ *     A field that is there if the condition holds.
+ *
+ *   MORE(flag)
+ *     No field. Reading sets the flag if another field follows.
  *
  * A kind is the type of a field with its check. Each kind has a read_KIND in field_read.h, a
  * write_KIND in field_write.h and two texts in FC_FIELD_KINDS.

@@ -1,5 +1,4 @@
-/* The figures of a stats reply: their check and the walk over them. The contract is in message.h.
- */
+/* Checks the statistics of a stats reply, and walks over them. The contract is in message.h. */
 #include "proto/wire/decode.h"
 #include "proto/wire/field_read.h"
 

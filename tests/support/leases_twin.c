@@ -45,7 +45,7 @@ static void compare_waits_for(const struct twin *twin, const struct lease *lease
     MUST(wait->id == model->waits[i].request.id);
     MUST(wait->since_ns == model->waits[i].since_ns);
     MUST(wait->until.at_ns == model->waits[i].until_ns);
-    MUST(wait->asked_until_ns == model->waits[i].asked_until_ns);
+    MUST(wait->requested_until_ns == model->waits[i].asked_until_ns);
     MUST(wait->waiter == &twin->clients[model->waits[i].request.client]);
     MUST(wait->lease == lease);
     wait = wait->next;

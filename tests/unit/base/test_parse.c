@@ -71,6 +71,21 @@ START_TEST(parse_size_invalid_text_refused) {
 }
 END_TEST
 
+START_TEST(parse_number_field_ends_at_space_or_line_end) {
+  static const char *const wrong[] = {"", "x", "7x", "7,", " 7", "-7", "18446744073709551616"};
+  static const char *const right[] = {"7", "7 8", "7\n8"};
+  for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+    uint64_t n = 99;
+    ck_assert_msg(parse_number_field(right[i], &n) && n == 7, "%s", right[i]);
+  }
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    uint64_t n = 99;
+    ck_assert_msg(!parse_number_field(wrong[i], &n) && n == 99, "%s", wrong[i]);
+  }
+  ck_assert(!parse_number_field(NULL, &(uint64_t){0}));
+}
+END_TEST
+
 START_TEST(format_size_rounds_down) {
   char text[FORMAT_SIZE_MAX];
   ck_assert_str_eq(format_size(0, text), "0 B");
@@ -86,10 +101,11 @@ START_TEST(format_size_rounds_down) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("size");
-  TCase *tc = tcase_create("size");
+  Suite *suite = suite_create("parse");
+  TCase *tc = tcase_create("parse");
   tcase_add_loop_test(tc, parse_size_valid_text_accepted, 0, sizeof good / sizeof good[0]);
   tcase_add_loop_test(tc, parse_size_invalid_text_refused, 0, sizeof bad / sizeof bad[0]);
+  tcase_add_test(tc, parse_number_field_ends_at_space_or_line_end);
   tcase_add_test(tc, format_size_rounds_down);
   suite_add_tcase(suite, tc);
   return runner_run(suite);

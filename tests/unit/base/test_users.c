@@ -23,46 +23,46 @@ static struct user *join(uid_t uid) {
   return user;
 }
 
-/* As much as it may, one by one. */
-static unsigned take_all(struct user *user) {
+/* Charges leases one by one, as many as the user may hold. Returns their number. */
+static unsigned charge_share(struct user *user) {
   unsigned taken = 0;
   for (; user_can_charge(user, USER_LEASES, 1); taken++)
     user_charge(user, USER_LEASES, 1);
   return taken;
 }
 
-static void give_all(struct user *user) {
+static void release_all(struct user *user) {
   user_uncharge(user, USER_LEASES, user->used[USER_LEASES]);
   user_unref(user);
 }
 
 START_TEST(user_holds_share_of_the_rest_at_most) {
   struct user *one = join(1), *two = join(2), *three = join(3);
-  ck_assert_uint_eq(take_all(one), 75);
-  ck_assert_uint_eq(take_all(two), 18); /* 3/4 of 25 */
-  ck_assert_uint_eq(take_all(three), 5);
-  ck_assert_uint_eq(take_all(one), 0);
+  ck_assert_uint_eq(charge_share(one), 75);
+  ck_assert_uint_eq(charge_share(two), 18); /* 3/4 of 25 */
+  ck_assert_uint_eq(charge_share(three), 5);
+  ck_assert_uint_eq(charge_share(one), 0);
   ck_assert_uint_le(users.used[USER_LEASES], 98);
-  give_all(one);
-  ck_assert_uint_eq(take_all(two), 71 - 18); /* 3/4 of 95 */
-  give_all(two);
-  give_all(three);
+  release_all(one);
+  ck_assert_uint_eq(charge_share(two), 71 - 18); /* 3/4 of 95 */
+  release_all(two);
+  release_all(three);
 }
 END_TEST
 
-/* Where several take all they may, a quarter of the rest remains each time. */
+/* When one more user takes its whole share, a quarter of the rest remains. */
 START_TEST(users_together_never_hold_everything) {
   const uint64_t limit = UINT64_C(1) << 40;
   struct user *all[15];
   users_set_limit(&users, USER_LEASES, limit);
   for (uid_t i = 0; i < 15; i++) {
     all[i] = join(i);
-    for (uid_t j = 0; j <= i; j++) /* those before it, too, again */
+    for (uid_t j = 0; j <= i; j++) /* also users that took their share before */
       user_charge(all[j], USER_LEASES, user_quota_left(all[j], USER_LEASES));
     ck_assert_uint_lt(users.used[USER_LEASES], limit);
   }
   for (uid_t i = 0; i < 15; i++)
-    give_all(all[i]);
+    release_all(all[i]);
 }
 END_TEST
 
@@ -71,10 +71,10 @@ START_TEST(user_without_holdings_may_take_one_unit) {
   users_set_limit(&users, USER_LEASES, 1); /* a share of 0 */
   ck_assert_uint_eq(user_quota_left(user, USER_LEASES), 0);
   ck_assert(user_can_charge(user, USER_LEASES, 1));
-  ck_assert(user_can_charge(user, USER_FRAME_BYTES, 1u << 30)); /* of which the limit is 0 */
+  ck_assert(user_can_charge(user, USER_FRAME_BYTES, 1u << 30)); /* a resource with a limit of 0 */
   user_charge(user, USER_LEASES, 1);
   ck_assert(!user_can_charge(user, USER_LEASES, 1));
-  give_all(user);
+  release_all(user);
 }
 END_TEST
 
@@ -83,11 +83,11 @@ START_TEST(unlimited_user_has_no_share) {
   user_charge(root, USER_LEASES, 90);
   ck_assert(user_can_charge(root, USER_LEASES, 1000));
   ck_assert_uint_eq(user_quota_left(root, USER_LEASES), UINT64_MAX);
-  ck_assert_uint_eq(take_all(user), 7); /* 3/4 of 10 */
-  user_charge(root, USER_LEASES, 50);   /* past the limit */
+  ck_assert_uint_eq(charge_share(user), 7); /* 3/4 of 10 */
+  user_charge(root, USER_LEASES, 50);       /* past the limit */
   ck_assert_uint_eq(user_quota_left(user, USER_LEASES), 0);
-  give_all(root);
-  give_all(user);
+  release_all(root);
+  release_all(user);
   ck_assert(user_can_charge(NULL, USER_LEASES, 1000));
 }
 END_TEST
@@ -97,7 +97,7 @@ START_TEST(share_of_100_limits_nothing) {
   struct user *user = join(1);
   user_charge(user, USER_LEASES, 1);
   ck_assert(user_can_charge(user, USER_LEASES, UINT64_MAX));
-  give_all(user);
+  release_all(user);
 }
 END_TEST
 
@@ -138,8 +138,8 @@ static void note(struct user_wait *wait) {
 START_TEST(uncharge_calls_waiters) {
   struct user *one = join(1), *two = join(2);
   struct user_wait waits[3] = {{.ready = note}, {.ready = note}, {.ready = note}};
-  (void)take_all(one);
-  (void)take_all(two);
+  (void)charge_share(one);
+  (void)charge_share(two);
   called = 0;
   user_wait_enqueue(one, USER_LEASES, &waits[0]);
   user_wait_enqueue(one, USER_LEASES, &waits[0]);
@@ -161,8 +161,8 @@ START_TEST(uncharge_calls_waiters) {
   ck_assert(!users_have_waiters(&users, USER_LEASES));
   user_uncharge(one, USER_LEASES, 1);
   ck_assert_uint_eq(called, 6);
-  give_all(one);
-  give_all(two);
+  release_all(one);
+  release_all(two);
 }
 END_TEST
 

@@ -161,8 +161,9 @@ START_TEST(options_set_wrong_value_refused) {
 }
 END_TEST
 
-/* Runs options_parse in a child, which must exit. Returns its status, and its output in `said`. */
-static int run(const char *const *words, char *said, size_t size) {
+/* Runs options_parse in a child, which must exit. Returns its status, and its output in `output`.
+ */
+static int run(const char *const *words, char *output, size_t size) {
   int out[2], status;
   char *argv[WORDS_MAX + 1];
   int n = copy_words(words, argv);
@@ -179,9 +180,9 @@ static int run(const char *const *words, char *said, size_t size) {
   close(out[1]);
   size_t used = 0;
   ssize_t got;
-  while (used < size - 1 && (got = read(out[0], said + used, size - 1 - used)) > 0)
+  while (used < size - 1 && (got = read(out[0], output + used, size - 1 - used)) > 0)
     used += (size_t)got;
-  said[used] = '\0';
+  output[used] = '\0';
   close(out[0]);
   ck_assert_int_eq(waitpid(pid, &status, 0), pid);
   free_words(argv);
@@ -190,39 +191,41 @@ static int run(const char *const *words, char *said, size_t size) {
 }
 
 START_TEST(options_parse_version_and_help_exit_0) {
-  char said[16384];
-  ck_assert_int_eq(run((const char *const[]){"fcached", "--version", NULL}, said, sizeof said), 0);
-  ck_assert_str_eq(said, "fcached " FC_VERSION "\n");
-  ck_assert_int_eq(run((const char *const[]){"fcached", "--help", NULL}, said, sizeof said), 0);
+  char output[16384];
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--version", NULL}, output, sizeof output),
+                   0);
+  ck_assert_str_eq(output, "fcached " FC_VERSION "\n");
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--help", NULL}, output, sizeof output), 0);
   static const char *const names[] = {
       "--socket=",    "--socket-group=",  "--admin-group=",    "--max-bytes=",
       "--max-value=", "--max-clients=",   "--max-namespaces=", "--client-budget=",
       "--trace=",     "--hello-timeout=", "--stall-timeout=",  "--verbose"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    ck_assert_msg(strstr(said, names[i]) != NULL, "%s", names[i]);
+    ck_assert_msg(strstr(output, names[i]) != NULL, "%s", names[i]);
   static const char *const others[] = {"-h", "help"};
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-    char same[sizeof said];
+    char same[sizeof output];
     ck_assert_int_eq(run((const char *const[]){"fcached", others[i], NULL}, same, sizeof same), 0);
-    ck_assert_str_eq(same, said);
+    ck_assert_str_eq(same, output);
   }
 }
 END_TEST
 
 START_TEST(options_parse_wrong_usage_exits_2) {
-  char said[4096];
-  ck_assert_int_eq(run((const char *const[]){"fcached", "--frobnicate", NULL}, said, sizeof said),
+  char output[4096];
+  ck_assert_int_eq(
+      run((const char *const[]){"fcached", "--frobnicate", NULL}, output, sizeof output), 2);
+  ck_assert_int_eq(run((const char *const[]){"fcached", "--socket", NULL}, output, sizeof output),
                    2);
-  ck_assert_int_eq(run((const char *const[]){"fcached", "--socket", NULL}, said, sizeof said), 2);
-  ck_assert_int_eq(run((const char *const[]){"fcached", "--max-bytes=x", NULL}, said, sizeof said),
-                   2);
-  ck_assert_ptr_nonnull(strstr(said, "--max-bytes: \"x\" is not a size"));
-  ck_assert_int_eq(run((const char *const[]){"fcached", "stray", NULL}, said, sizeof said), 2);
-  ck_assert_ptr_nonnull(strstr(said, "unexpected argument \"stray\""));
+  ck_assert_int_eq(
+      run((const char *const[]){"fcached", "--max-bytes=x", NULL}, output, sizeof output), 2);
+  ck_assert_ptr_nonnull(strstr(output, "--max-bytes: \"x\" is not a size"));
+  ck_assert_int_eq(run((const char *const[]){"fcached", "stray", NULL}, output, sizeof output), 2);
+  ck_assert_ptr_nonnull(strstr(output, "unexpected argument \"stray\""));
   ck_assert_int_eq(run((const char *const[]){"fcached", "--max-value=2M", "--max-bytes=1M", NULL},
-                       said, sizeof said),
+                       output, sizeof output),
                    2);
-  ck_assert_ptr_nonnull(strstr(said, "is more than --max-bytes"));
+  ck_assert_ptr_nonnull(strstr(output, "is more than --max-bytes"));
 }
 END_TEST
 

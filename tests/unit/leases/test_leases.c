@@ -8,22 +8,6 @@
 static struct lease_client *const a = &lease_clients[0], *const b = &lease_clients[1],
                                   *const c = &lease_clients[2];
 
-enum verb {
-  END_OF_STEPS,
-  ASK,         /* wants the lease, and would wait */
-  TRY,         /* wants it, and does not wait */
-  LOOK,        /* waits, but does not want it */
-  PUT,         /* by whomever */
-  GIVE_UP,     /* `how`: whether it had the lease */
-  WITHHOLD,    /* gives up for all; `how` likewise */
-  GIVE_UP_ALL, /* `how`: of how many leases */
-  LEAVE,
-  CLEAR,
-  PASS, /* until NOW + `how` */
-  TOLD, /* the holder's first due wait is for that prompt, and ended in this way */
-  OWNS, /* `how`: whether the lease is the holder's */
-};
-
 static enum lease_answer acquire_for(struct lease_client *client, uint64_t term_ns,
                                      uint64_t wait_ns) {
   struct fc_key key = lease_key(1);

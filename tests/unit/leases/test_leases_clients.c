@@ -17,14 +17,14 @@
 #define DEPTH 3u
 #define BATCH 8u
 #define KEYS 16u
-#define LONG_NS (1ull << 40) /* never over in a test where time does not matter */
+#define LONG_NS (1ull << 40) /* longer than any test where time does not matter */
 #define STEPS_MAX (1u << 18) /* far more than any run takes */
 
 enum state {
   WANTED,
-  ASKED, /* the reply is to come */
-  MINE,  /* with its lease */
-  ALONE, /* to be computed without */
+  REQUESTED, /* its reply is deferred */
+  LEASED,    /* the client has its lease */
+  UNLEASED,  /* the client computes it without a lease */
   DONE,
 };
 
@@ -32,17 +32,17 @@ enum state {
 struct part {
   uint32_t key, id;
   enum state state;
-  bool computed;       /* in the computation that runs */
-  uint64_t generation; /* at the reply that made it compute */
+  bool computed;       /* by the computation in progress */
+  uint64_t generation; /* of the reply after which the client computes */
 };
 
-enum phase { ASKING, COMPUTING, WAITING, LEAVING };
+enum phase { REQUESTING, COMPUTING, WAITING, LEAVING };
 
 struct call {
   enum phase phase;
   struct part parts[BATCH];
   uint32_t n;
-  uint32_t steps; /* that the computation takes yet */
+  uint32_t steps; /* left of the computation */
 };
 
 struct client {
@@ -50,10 +50,10 @@ struct client {
   uint32_t depth, calls_left;
 };
 
-/* What may happen. */
+/* The events that a test allows. */
 struct schedule {
   struct leases_limits limits;
-  bool nests, fails, dies, clears, evicts, dawdles;
+  bool nests, fails, dies, clears, evicts, is_slow;
 };
 
 struct world {
@@ -65,7 +65,7 @@ struct world {
   uint32_t puts[KEYS];
   uint64_t random, now_ns, generation;
   uint32_t ids, ends[LEASE_END_NONE + 1];
-  uint64_t expired; /* leases, when all was over */
+  uint64_t expired; /* leases, at the end */
 };
 
 static uint32_t below(struct world *world, uint32_t n) {
@@ -98,7 +98,7 @@ static bool has(const struct call *call, enum state state) {
 /* ---- requests and replies of a client ---- */
 
 static uint64_t some_time(struct world *world) {
-  return world->schedule.dawdles ? 20 + below(world, 300) : LONG_NS;
+  return world->schedule.is_slow ? 20 + below(world, 300) : LONG_NS;
 }
 
 /* A stored key needs no lease. */
@@ -118,13 +118,13 @@ static void request_key(struct world *world, struct client *client, struct call 
                                  .id = part->id};
   switch (twin_acquire(world->twin, &request, world->now_ns)) {
   case LEASE_GRANTED:
-    part->state = MINE;
+    part->state = LEASED;
     break;
   case LEASE_WAITS:
-    part->state = ASKED;
+    part->state = REQUESTED;
     break;
-  case LEASE_NONE: /* behind one that was granted in the same window, it is asked for anew */
-    part->state = waits && has(call, MINE) ? WANTED : ALONE;
+  case LEASE_NONE: /* after a grant in the same window, the client requests it again */
+    part->state = waits && has(call, LEASED) ? WANTED : UNLEASED;
     break;
   case LEASE_TAKEN:
     part->state = WANTED;
@@ -151,7 +151,7 @@ static bool read_reply(struct world *world, struct client *client) {
   if (!twin_pop_due(world->twin, number_of(world, client), &ended))
     return false;
   struct part *part = part_of(client, ended.id);
-  ck_assert_int_eq(part->state, ASKED);
+  ck_assert_int_eq(part->state, REQUESTED);
   part->generation = world->generation;
   world->ends[ended.end]++;
   switch (ended.end) {
@@ -159,13 +159,13 @@ static bool read_reply(struct world *world, struct client *client) {
     part->state = world->stored[part->key] ? DONE : WANTED;
     break;
   case LEASE_END_GRANTED:
-    part->state = MINE;
+    part->state = LEASED;
     break;
   case LEASE_END_AGAIN:
     part->state = WANTED;
     break;
   case LEASE_END_NONE:
-    part->state = ALONE;
+    part->state = UNLEASED;
     break;
   }
   return true;
@@ -173,7 +173,8 @@ static bool read_reply(struct world *world, struct client *client) {
 
 /* ---- steps of a client ---- */
 
-/* One key, or a run of them: half of the clients take theirs from the other end. */
+/* Begins a call for one key, or for several in a row. Half of the clients request them in reverse
+ * order. */
 static void begin_call(struct world *world, struct client *client) {
   struct call *call = &client->calls[client->depth++];
   *call = (struct call){.n = below(world, 2) == 0 ? 1 : 2 + below(world, BATCH - 1)};
@@ -185,10 +186,10 @@ static void begin_call(struct world *world, struct client *client) {
 
 static void compute(struct world *world, struct call *call) {
   call->phase = COMPUTING;
-  call->steps = one_in(world, world->schedule.dawdles, 6) ? 400 : below(world, 12);
+  call->steps = one_in(world, world->schedule.is_slow, 6) ? 400 : below(world, 12);
   for (uint32_t i = 0; i < call->n; i++) {
     struct part *part = &call->parts[i];
-    part->computed = part->state == MINE || part->state == ALONE;
+    part->computed = part->state == LEASED || part->state == UNLEASED;
   }
 }
 
@@ -223,16 +224,16 @@ static void end_computation(struct world *world, struct client *client, struct c
   call->phase = failed ? LEAVING : WAITING;
 }
 
-/* False: it can only wait. */
-static bool go_on_waiting(struct world *world, struct client *client, struct call *call) {
-  if (has(call, MINE)) { /* all that is free by now is computed with it */
+/* Returns false if the client can only wait. */
+static bool step_waiting(struct world *world, struct client *client, struct call *call) {
+  if (has(call, LEASED)) { /* keys that are free by now are computed with it */
     request_all(world, client, call, false);
     compute(world, call);
-  } else if (has(call, ALONE)) {
+  } else if (has(call, UNLEASED)) {
     compute(world, call);
   } else if (has(call, WANTED)) {
     request_all(world, client, call, true);
-  } else if (has(call, ASKED)) {
+  } else if (has(call, REQUESTED)) {
     return false;
   } else {
     client->depth--;
@@ -240,18 +241,19 @@ static bool go_on_waiting(struct world *world, struct client *client, struct cal
   return true;
 }
 
-/* After a failure it gives up each lease that it is still granted. Returns false as above. */
-static bool go_on_leaving(struct world *world, struct client *client, struct call *call) {
+/* Gives up each lease that the client is granted after a failure. Returns false if the client can
+ * only wait. */
+static bool step_leaving(struct world *world, struct client *client, struct call *call) {
   for (uint32_t i = 0; i < call->n; i++)
-    if (call->parts[i].state == MINE)
+    if (call->parts[i].state == LEASED)
       give_up(world, client, &call->parts[i], false);
-  if (has(call, ASKED))
+  if (has(call, REQUESTED))
     return false;
   client->depth--;
   return true;
 }
 
-static bool go_on_computing(struct world *world, struct client *client, struct call *call) {
+static bool step_computing(struct world *world, struct client *client, struct call *call) {
   if (call->steps == 0) {
     end_computation(world, client, call);
     return true;
@@ -262,8 +264,8 @@ static bool go_on_computing(struct world *world, struct client *client, struct c
   return true;
 }
 
-/* One step. False: it can only wait, or has finished. */
-static bool go_on(struct world *world, struct client *client) {
+/* Takes one step. Returns false if the client can only wait, or has finished. */
+static bool step_client(struct world *world, struct client *client) {
   if (client->depth == 0) {
     if (client->calls_left == 0)
       return false;
@@ -273,25 +275,25 @@ static bool go_on(struct world *world, struct client *client) {
   }
   struct call *call = &client->calls[client->depth - 1];
   switch (call->phase) {
-  case ASKING:
+  case REQUESTING:
     request_all(world, client, call, call->n == 1);
     call->phase = WAITING;
-    if (has(call, MINE) || has(call, ALONE))
+    if (has(call, LEASED) || has(call, UNLEASED))
       compute(world, call);
     return true;
   case COMPUTING:
-    return go_on_computing(world, client, call);
+    return step_computing(world, client, call);
   case WAITING:
-    return go_on_waiting(world, client, call);
+    return step_waiting(world, client, call);
   case LEAVING:
-    return go_on_leaving(world, client, call);
+    return step_leaving(world, client, call);
   }
   return false;
 }
 
 /* ---- events ---- */
 
-/* It is killed, or gives up its connection, which lingers, with all that it has. */
+/* Kills the client, or ends its leases and waits while its connection lingers. */
 static void die(struct world *world, struct client *client) {
   uint32_t number = number_of(world, client);
   struct twin_ended ended;
@@ -318,10 +320,10 @@ static void clear(struct world *world) {
   twin_clear(world->twin, &select, world->now_ns);
 }
 
-static void happen(struct world *world) {
+static void random_event(struct world *world) {
   const struct schedule *schedule = &world->schedule;
   world->now_ns += 1 + below(world, 3);
-  if (schedule->dawdles)
+  if (schedule->is_slow)
     twin_expire(world->twin, world->now_ns);
   if (one_in(world, schedule->dies, 60))
     die(world, &world->clients[below(world, CLIENTS)]);
@@ -332,12 +334,12 @@ static void happen(struct world *world) {
 }
 
 /* Lets one client take a step or read a reply, from a random one on. Returns false if none can. */
-static bool anyone_goes_on(struct world *world) {
+static bool step_any_client(struct world *world) {
   uint32_t first = below(world, CLIENTS);
   for (uint32_t i = 0; i < CLIENTS; i++) {
     struct client *client = &world->clients[(first + i) % CLIENTS];
     bool reads_first = below(world, 2) == 0; /* or the reply stays unread for a while */
-    if ((reads_first && read_reply(world, client)) || go_on(world, client) ||
+    if ((reads_first && read_reply(world, client)) || step_client(world, client) ||
         read_reply(world, client))
       return true;
   }
@@ -359,15 +361,15 @@ static void run(struct world *world, const struct schedule *schedule, uint64_t s
   for (uint32_t i = 0; i < CLIENTS; i++)
     world->clients[i].calls_left = CALLS;
   uint32_t steps = 0;
-  while (anyone_goes_on(world)) {
-    happen(world);
+  while (step_any_client(world)) {
+    random_event(world);
     ck_assert_uint_lt(++steps, STEPS_MAX);
   }
   ck_assert_msg(all_have_finished(world), "a deadlock after %u steps", steps);
   ck_assert_uint_eq(twin_table(world->twin)->n, 0);
   ck_assert_uint_eq(twin_table(world->twin)->waits, 0);
   world->expired = twin_table(world->twin)->counters->leases_expired;
-  /* the run was worth something */
+  /* else the random run reached too few of the cases */
   ck_assert_uint_gt(world->ends[LEASE_END_PUT], 0);
   twin_close(world->twin);
 }
@@ -419,7 +421,7 @@ START_TEST(expiring_terms_and_waits_no_deadlock) {
                                     .dies = true,
                                     .clears = true,
                                     .evicts = true,
-                                    .dawdles = true};
+                                    .is_slow = true};
   run(&world, &schedule, (uint64_t)_i);
   ck_assert_uint_gt(world.expired, 0);
 }

@@ -7,24 +7,6 @@
 static struct lease_client *const a = &lease_clients[0], *const b = &lease_clients[1],
                                   *const c = &lease_clients[2];
 
-enum verb {
-  END_OF_STEPS,
-  ASK,         /* wants the lease, and would wait */
-  TRY,         /* wants it, and does not wait */
-  LOOK,        /* waits, but does not want it */
-  PUT,         /* by whomever */
-  GIVE_UP,     /* `how`: whether it had the lease */
-  WITHHOLD,    /* gives up for all; `how` likewise */
-  GIVE_UP_ALL, /* `how`: of how many leases */
-  LEAVE,
-  CLEAR,
-  PASS, /* until NOW + `how` */
-  TOLD, /* the holder's first due wait is for that prompt, and ended in this way */
-  OWNS, /* `how`: whether the lease is the holder's */
-};
-
-enum { A, B, C };
-
 static void limit(const struct leases_limits *limits) {
   leases.limits = *limits;
 }
@@ -110,7 +92,7 @@ END_TEST
 
 /* The end of a lease's term or of a wait, for a requested time. */
 struct time_case {
-  uint64_t now_ns, asked_ns, max_ns;
+  uint64_t now_ns, requested_ns, max_ns;
   bool of_wait;
   uint64_t at_ns;
 };
@@ -136,11 +118,11 @@ START_TEST(times_bounded) {
   leases.limits.time_max_ns = time->max_ns;
   struct fc_key key = lease_key(1);
   struct lease_request request = lease_request(&key);
-  request.term_ns = time->of_wait ? TERM : time->asked_ns;
+  request.term_ns = time->of_wait ? TERM : time->requested_ns;
   ck_assert_int_eq(leases_acquire(&leases, a, &request, time->now_ns), LEASE_GRANTED);
   ck_assert(time->of_wait || leases.first->term.at_ns == time->at_ns);
   ck_assert(time->of_wait || leases_next_ns(&leases) == time->at_ns);
-  request.wait_ns = time->of_wait ? time->asked_ns : WAIT;
+  request.wait_ns = time->of_wait ? time->requested_ns : WAIT;
   ck_assert_int_eq(leases_acquire(&leases, b, &request, time->now_ns), LEASE_WAITS);
   ck_assert(!time->of_wait || b->wait_first->until.at_ns == time->at_ns);
   for (size_t i = 0; i < CLIENTS; i++) /* here, because time does not go back */

@@ -17,9 +17,9 @@
 struct stack {
   uint32_t keys[DEPTH];
   uint32_t depth;
-  bool waits;     /* the top one has no lease and no value yet */
-  uint32_t boss;  /* for whose computation it works; TWIN_PROCESSES: it is no helper, or idle */
-  uint32_t works; /* the helper that the top computation waits for; TWIN_PROCESSES: none */
+  bool waits;      /* the top one has no lease and no value yet */
+  uint32_t helped; /* process whose computation it helps; TWIN_PROCESSES: none */
+  uint32_t works;  /* the helper that the top computation waits for; TWIN_PROCESSES: none */
 };
 
 struct world {
@@ -27,7 +27,7 @@ struct world {
   uint64_t random, now_ns;
   uint32_t ids;
   struct stack stacks[TWIN_PROCESSES];
-  uint32_t waits, refused, handed, passed; /* how often each was seen */
+  uint32_t waits, refused, handed, graces_ended; /* how often each was seen */
 };
 
 static uint32_t below(struct world *world, uint32_t n) {
@@ -46,7 +46,7 @@ static bool is_own(const struct world *world, uint32_t process, uint32_t key) {
   return owner != NO_CLIENT && owner / DEPTH == process;
 }
 
-/* A thread of its own asks for a key that its process does not compute. */
+/* Another thread of the process requests a key that the process does not compute. */
 static void nest(struct world *world, uint32_t process) {
   struct stack *stack = &world->stacks[process];
   uint32_t key = below(world, 8);
@@ -66,13 +66,13 @@ static void nest(struct world *world, uint32_t process) {
   world->refused += owned && answer == LEASE_NONE;
 }
 
-/* The helper has nothing more to do: its boss goes on. */
-static void return_to_boss(struct world *world, uint32_t process) {
+/* Ends the helper's work if its stack is empty, so that the helped process continues. */
+static void return_to_helped(struct world *world, uint32_t process) {
   struct stack *stack = &world->stacks[process];
-  if (stack->depth > 0 || stack->boss == TWIN_PROCESSES)
+  if (stack->depth > 0 || stack->helped == TWIN_PROCESSES)
     return;
-  world->stacks[stack->boss].works = TWIN_PROCESSES;
-  stack->boss = TWIN_PROCESSES;
+  world->stacks[stack->helped].works = TWIN_PROCESSES;
+  stack->helped = TWIN_PROCESSES;
 }
 
 static void finish(struct world *world, uint32_t process) {
@@ -82,10 +82,10 @@ static void finish(struct world *world, uint32_t process) {
     (void)twin_give_up_all(world->twin, client_of(process, depth), world->now_ns);
   else
     twin_put(world->twin, key, world->now_ns);
-  return_to_boss(world, process);
+  return_to_helped(world, process);
 }
 
-static void take_due(struct world *world) {
+static void read_due(struct world *world) {
   struct twin_ended ended;
   for (uint32_t client; (client = twin_next_due(world->twin)) != NO_CLIENT;) {
     uint32_t process = client / DEPTH;
@@ -96,12 +96,12 @@ static void take_due(struct world *world) {
       world->handed += ended.end == LEASE_END_GRANTED;
       if (ended.end == LEASE_END_PUT)
         stack->depth--;
-      return_to_boss(world, process);
+      return_to_helped(world, process);
     }
   }
 }
 
-/* The last process is the first one's helper, and has one itself. */
+/* The last process helps the first one, and the last but one helps the last. */
 static uint32_t helper_of(uint32_t process) {
   return process == 0 ? TWIN_PROCESSES - 1
                       : (process == TWIN_PROCESSES - 1 ? TWIN_PROCESSES - 2 : TWIN_PROCESSES);
@@ -111,14 +111,14 @@ static bool is_helper(uint32_t process) {
   return process >= TWIN_PROCESSES - 2;
 }
 
-static bool can_go_on(const struct world *world, uint32_t process) {
+static bool can_continue(const struct world *world, uint32_t process) {
   const struct stack *stack = &world->stacks[process];
   return !stack->waits && stack->works == TWIN_PROCESSES;
 }
 
 static bool is_ready(const struct world *world, uint32_t process) {
-  return can_go_on(world, process) &&
-         (!is_helper(process) || world->stacks[process].boss != TWIN_PROCESSES);
+  return can_continue(world, process) &&
+         (!is_helper(process) || world->stacks[process].helped != TWIN_PROCESSES);
 }
 
 static void delegate(struct world *world, uint32_t process) {
@@ -126,7 +126,7 @@ static void delegate(struct world *world, uint32_t process) {
   if (helper == TWIN_PROCESSES || world->stacks[process].depth == 0)
     return;
   world->stacks[process].works = helper;
-  world->stacks[helper].boss = process;
+  world->stacks[helper].helped = process;
 }
 
 static void step(struct world *world) {
@@ -139,11 +139,11 @@ static void step(struct world *world) {
     nest(world, process);
   else
     finish(world, process);
-  take_due(world);
+  read_due(world);
 }
 
-/* Where nothing else can happen, a grace ends: until some process can go on. */
-static void pass(struct world *world) {
+/* Lets graces end until some process can continue. */
+static void end_graces(struct world *world) {
   for (uint32_t graces = 0;; graces++) {
     for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
       if (is_ready(world, i))
@@ -152,19 +152,19 @@ static void pass(struct world *world) {
     ck_assert_uint_le(graces, TWIN_PROCESSES); /* each has one wait at a time */
     ck_assert_uint_le(next_ns - world->now_ns, LEASES_GRACE_MAX_NS);
     world->now_ns = next_ns;
-    world->passed++;
+    world->graces_ended++;
     twin_expire(world->twin, next_ns);
-    take_due(world);
+    read_due(world);
   }
 }
 
 /* Each process that cannot go on waits, through others, for one that can, or for a wait that has a
  * grace. */
-static void all_end_somewhere(const struct world *world) {
+static void check_each_wait_ends(const struct world *world) {
   uint64_t grace_end_ns = world->now_ns + LEASES_GRACE_MAX_NS;
   for (uint32_t i = 0; i < TWIN_PROCESSES; i++) {
     uint32_t at = i;
-    for (uint32_t hops = 0; !can_go_on(world, at); hops++) {
+    for (uint32_t hops = 0; !can_continue(world, at); hops++) {
       const struct stack *stack = &world->stacks[at];
       uint32_t depth = stack->depth - 1;
       ck_assert_uint_lt(hops, TWIN_PROCESSES);
@@ -182,7 +182,7 @@ START_TEST(nested_computations_some_process_runs) {
                         .now_ns = 1};
   ck_assert_uint_le(TWIN_PROCESSES * DEPTH, TWIN_CLIENTS);
   for (uint32_t i = 0; i < TWIN_PROCESSES; i++) {
-    world.stacks[i].boss = world.stacks[i].works = TWIN_PROCESSES;
+    world.stacks[i].helped = world.stacks[i].works = TWIN_PROCESSES;
     for (uint32_t depth = 0; depth < DEPTH; depth++)
       twin_set_process(world.twin, client_of(i, depth), i);
   }
@@ -191,16 +191,16 @@ START_TEST(nested_computations_some_process_runs) {
       twin_set_helper(world.twin, helper_of(i), i);
   for (uint32_t i = 0; i < STEPS; i++) {
     step(&world);
-    all_end_somewhere(&world);
-    pass(&world);
+    check_each_wait_ends(&world);
+    end_graces(&world);
   }
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     twin_client_gone(world.twin, i, world.now_ns);
   twin_close(world.twin);
-  /* the run was worth something */
+  /* else the random run reached too few of the cases */
   ck_assert_uint_gt(world.waits, STEPS / 100);
   ck_assert_uint_gt(world.refused, STEPS / 2000);
-  ck_assert_uint_gt(world.passed, STEPS / 500);
+  ck_assert_uint_gt(world.graces_ended, STEPS / 500);
   ck_assert_uint_gt(world.handed, STEPS / 1000);
 }
 END_TEST

@@ -15,7 +15,7 @@ struct world {
   uint64_t random, now_ns;
   uint32_t ids;
   uint32_t answers[LEASE_WAITS + 1], ends[LEASE_END_NONE + 1]; /* how often each was seen */
-  uint32_t circles;                                            /* waits that closed one */
+  uint32_t cycles;                                             /* waits that closed one */
   uint64_t unit_ns;                                            /* of its times */
   bool lazy;                                                   /* few replies are taken */
 };
@@ -39,7 +39,7 @@ static void acquire(struct world *world) {
       .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
       .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
       .id = ++world->ids};
-  world->circles += request.wait_ns > 0 && twin_closes_cycle(world->twin, &request);
+  world->cycles += request.wait_ns > 0 && twin_closes_cycle(world->twin, &request);
   world->answers[twin_acquire(world->twin, &request, world->now_ns)]++;
 }
 
@@ -114,12 +114,12 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
     step(&world);
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     twin_client_gone(world.twin, i, world.now_ns);
-  /* the run was worth something */
+  /* else the random run reached too few of the cases */
   for (int i = 0; i <= LEASE_WAITS; i++)
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
   for (int i = 0; i <= LEASE_END_NONE; i++)
     ck_assert_uint_gt(world.ends[i], STEPS / 600);
-  ck_assert(processes ? world.circles > STEPS / 200 : world.circles == 0);
+  ck_assert(processes ? world.cycles > STEPS / 200 : world.cycles == 0);
   struct twin_graces graces = twin_graces(world.twin);
   ck_assert(!processes || (graces.given > STEPS / 1000 && graces.ended > 0 && graces.lifted > 0));
   twin_close(world.twin);

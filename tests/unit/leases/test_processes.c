@@ -14,7 +14,7 @@ static struct processes processes;
 static struct counters counters;
 static struct leases leases;
 static struct namespace space;
-static struct lease_client holder; /* of this process, where it computes */
+static struct lease_client computing_client; /* of this process; holds its lease */
 static struct process *self;
 
 static uint64_t birth_of(pid_t pid) {
@@ -33,11 +33,11 @@ static void set_up(void) {
   namespace_init(&space, fc_str_of("ns"), 7, 1);
   self = join(getpid(), 1);
   ck_assert_ptr_nonnull(self);
-  holder = (struct lease_client){.process = &self->leases};
+  computing_client = (struct lease_client){.process = &self->leases};
 }
 
 static void tear_down(void) {
-  leases_client_gone(&leases, &holder, 0);
+  leases_client_gone(&leases, &computing_client, 0);
   leases_deinit(&leases);
   namespace_deinit(&space);
   processes_leave(&processes, self);
@@ -55,7 +55,7 @@ static void compute(void) {
   const struct fc_key key = {.op = fc_str_of("op"), .view = fc_str_of("base")};
   const struct lease_request request = {
       .ns = &space, .digest = fc_key_digest(space.seed, &key), .key = &key, .wants = true};
-  ck_assert_int_eq(leases_acquire(&leases, &holder, &request, clock_ns()), LEASE_GRANTED);
+  ck_assert_int_eq(leases_acquire(&leases, &computing_client, &request, clock_ns()), LEASE_GRANTED);
 }
 
 /* A child; with `between`, a child of a child that is no client. It is there until `end`. */

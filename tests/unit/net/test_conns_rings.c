@@ -108,7 +108,7 @@ static void send_bytes(struct fc_buf *request) {
   fc_buf_free(request);
 }
 
-/* What has come, and descriptors with it; false at the end of the stream. */
+/* Receives bytes, and descriptors with them. Returns false at the end of the stream. */
 static bool receive(int fds[2]) {
   union {
     struct cmsghdr header;
@@ -135,7 +135,7 @@ static bool receive(int fds[2]) {
   return n > 0;
 }
 
-/* Is there a whole reply? */
+/* Returns true if a whole reply was received. */
 static bool has_reply(void) {
   uint32_t body;
   return fc_frame_peek(input, input_size, FC_FRAME_SLACK, &body) == 0;
@@ -154,7 +154,7 @@ static struct fc_reply next_reply(int fds[2]) {
   return reply;
 }
 
-static void say_hello(void) {
+static void send_hello(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct fc_buf request = {0};
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
@@ -171,7 +171,7 @@ static void say_hello(void) {
 }
 
 static struct fc_welcome join(int fds[2]) {
-  say_hello();
+  send_hello();
   fds[0] = fds[1] = -1;
   return next_reply(fds).welcome;
 }
@@ -416,7 +416,7 @@ END_TEST
 static void be_killed_after(uint32_t n, bool with_child) {
   int fds[2] = {-1, -1};
   struct pollfd readable;
-  say_hello();
+  send_hello();
   do {
     readable = (struct pollfd){.fd = client_fd, .events = POLLIN};
     (void)poll(&readable, 1, -1); /* whatever ends it: then there is something to receive */

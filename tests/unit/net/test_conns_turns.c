@@ -38,13 +38,13 @@ static void tear_down(void) {
   users_deinit(&users);
 }
 
-/* After `ms` of requests in this turn: has the user had its time? */
+/* Returns true if the user's time in this turn is over after `ms` of requests. */
 static bool is_over_after(struct conn *conn, uint64_t ms) {
   return conns_time_is_up(&conns, conn, uv_hrtime() - ms * MS);
 }
 
-/* Has it time left, as of now? Asked more than once: an answer may come too late on a busy machine.
- */
+/* Returns true if the user has time left now. Tries repeatedly, because the clock may advance
+ * between two calls on a busy machine. */
 static bool has_time(struct conn *conn) {
   bool over = true;
   for (int i = 0; i < 1000 && over; i++)
@@ -73,7 +73,7 @@ START_TEST(user_among_others_has_short_turn) {
   ck_assert(is_over_after(&one, 1));
   conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);
   ck_assert(is_over_after(&one, 0));
-  ck_assert(has_time(&two)); /* it has its own */
+  ck_assert(has_time(&two)); /* each user has its own time */
   next_turn();
   ck_assert(has_time(&one));
 }
@@ -93,7 +93,7 @@ END_TEST
 
 START_TEST(input_of_user_with_queue_waits_behind_it) {
   round_robin_add(&conns.ready, &one.session.user->queues[SLICE_KINDS], &one.turn);
-  ck_assert(has_time(&one)); /* alone, it may pass */
+  ck_assert(has_time(&one)); /* alone, its input is served */
   ck_assert(has_time(&two));
   ck_assert(is_over_after(&one, 0));
   conns.resuming = true; /* now it is the queue's turn */
@@ -104,7 +104,7 @@ START_TEST(input_of_user_with_queue_waits_behind_it) {
 }
 END_TEST
 
-/* Else it would lose the slice to its user's other connections, each time anew. */
+/* Otherwise it would lose each slice to other connections of its user. */
 START_TEST(slice_not_ended_by_user_time) {
   ck_assert(has_time(&two));
   conns_charge_time(&conns, &one, uv_hrtime() - 1 * MS);

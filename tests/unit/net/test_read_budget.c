@@ -1,4 +1,5 @@
-/* Memory for large frames that are being received: what passes, and that all of them finish. */
+/* Memory for large frames that are being received: which frames pass others, and that all finish.
+ */
 #include <check.h>
 #include <stdlib.h>
 
@@ -17,14 +18,14 @@ static struct read_reservation frames[FRAMES];
 static struct read_reservation *ready[100]; /* in the order of their calls */
 static unsigned n_ready;
 
-static void note(struct read_reservation *frame) {
+static void record_ready(struct read_reservation *frame) {
   ready[n_ready++] = frame;
 }
 
 static void set_up(void) {
   read_budget_init(&budget, LIMIT, LARGEST, WHOLE);
   for (int i = 0; i < FRAMES; i++)
-    frames[i] = (struct read_reservation){.ready = note};
+    frames[i] = (struct read_reservation){.ready = record_ready};
   n_ready = 0;
 }
 
@@ -79,7 +80,7 @@ START_TEST(small_step_passes_large_waiter) {
 }
 END_TEST
 
-/* However much it held before. */
+/* However much the frame held before. */
 START_TEST(lane_frame_holds_no_shared_bytes) {
   ck_assert(read_budget_reserve(&budget, &frames[0], SHARED / 2));
   ck_assert(read_budget_reserve(&budget, &frames[1], SHARED / 2));
@@ -189,11 +190,11 @@ START_TEST(spare_buffer_counts_as_free) {
   ck_assert_uint_eq(budget.spare_bytes, 400); /* beside it */
   ck_assert(read_budget_reserve(&budget, &frames[2], SHARED / 2));
   ck_assert(read_budget_reserve(&budget, &frames[3], WHOLE + 101));
-  ck_assert_uint_eq(budget.spare_bytes, 0); /* it had to go */
+  ck_assert_uint_eq(budget.spare_bytes, 0); /* a reservation needed its bytes */
 }
 END_TEST
 
-/* Taken for a frame that cannot hold it, it would be memory beyond the limit. */
+/* A frame that cannot hold all of the spare's bytes does not get it. */
 START_TEST(spare_without_room_stays) {
   void *buffer = malloc(50);
   fill_shared(0, 3);
@@ -220,7 +221,7 @@ START_TEST(whole_frames_use_whole_part) {
 }
 END_TEST
 
-/* From the shared part while there is room: the other is for when there is none. */
+/* The whole part is used when the shared part has no room. */
 START_TEST(whole_frame_uses_shared_part_first) {
   ck_assert(read_budget_reserve_whole(&budget, &frames[0], SHARED / 2));
   ck_assert(read_budget_reserve_whole(&budget, &frames[2], SHARED / 2));
@@ -258,11 +259,11 @@ START_TEST(user_past_share_has_one_frame_queued) {
   ck_assert(read_reservation_is_waiting(&frames[2]) && read_reservation_is_waiting(&frames[3]));
   ck_assert(read_budget_reserve(&budget, &frames[5], 187)); /* 3/4 of 250 */
   ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 750);
-  read_budget_release(&budget, &frames[4]); /* the lane goes to the one in line */
+  read_budget_release(&budget, &frames[4]); /* the lane goes to the frame that waits for it */
   ck_assert_ptr_eq(ready[0], &frames[2]);
   ck_assert_uint_eq(frames[2].lane_bytes, 100);
   ck_assert_uint_eq(tries, 1);
-  ck_assert(!read_budget_reserve(&budget, &frames[3], 5)); /* in line now */
+  ck_assert(!read_budget_reserve(&budget, &frames[3], 5)); /* the next that waits for the lane */
   read_budget_release(&budget, &frames[1]);
   ck_assert_ptr_eq(ready[1], &frames[3]);
   ck_assert_uint_eq(user->used[USER_FRAME_BYTES], 505); /* of 3/4 of 813 */

@@ -10,7 +10,7 @@
 #include "tests/support/runner.h"
 
 static char root[64]; /* a tree that looks like / */
-static const char *const folders[] = {"/proc", "/proc/self", "/proc/sys", "/proc/sys/kernel"};
+static const char *const directories[] = {"/proc", "/proc/self", "/proc/sys", "/proc/sys/kernel"};
 static const char *const files[] = {"/proc/self/uid_map", "/proc/self/gid_map",
                                     "/proc/sys/kernel/overflowuid", "/proc/sys/kernel/overflowgid"};
 
@@ -23,7 +23,7 @@ static void make_root(void) {
   strcpy(root, "/tmp/fcached-test-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(root));
   for (size_t i = 0; i < 4; i++) {
-    path_of(path, folders[i]);
+    path_of(path, directories[i]);
     ck_assert_int_eq(mkdir(path, 0700), 0);
   }
 }
@@ -35,7 +35,7 @@ static void remove_root(void) {
     (void)unlink(path); /* a test may not have written it */
   }
   for (size_t i = 4; i-- > 0;) {
-    path_of(path, folders[i]);
+    path_of(path, directories[i]);
     ck_assert_int_eq(rmdir(path), 0);
   }
   ck_assert_int_eq(rmdir(root), 0);

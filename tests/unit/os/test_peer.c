@@ -166,7 +166,7 @@ START_TEST(peer_with_overflow_id_is_no_admin) {
   admins_here.ids = partial;
   ck_assert(!peer_is_admin(&unmapped, &admins_here));
   ck_assert(peer_is_admin(&root, &admins_here));
-  admins_here.group = 3; /* a group that is mapped is what it says */
+  admins_here.group = 3; /* a mapped group is that group */
   ck_assert(peer_is_admin(&unmapped, &admins_here));
   admins_here.has_group = false;
   ck_assert(!peer_is_admin(&unmapped, &admins_here));

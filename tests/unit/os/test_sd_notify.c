@@ -133,7 +133,7 @@ START_TEST(log_full_stderr_drops_lines) {
   ck_assert_int_eq(pipe(ends), 0);
   unsetenv("JOURNAL_STREAM");
   log_init(&log, ends[1], false);
-  log_line(&log, LOG_LEVEL_DEBUG, "not said");
+  log_line(&log, LOG_LEVEL_DEBUG, "not logged");
   log_line(&log, LOG_LEVEL_ERROR, "one\ntwo %d", 3);
   ssize_t n = read(ends[0], text, sizeof text - 1);
   ck_assert_int_gt(n, 0);
@@ -146,9 +146,9 @@ START_TEST(log_full_stderr_drops_lines) {
   while (log.dropped > 0 && read(ends[0], text, sizeof text) > 0)
     log_line(&log, LOG_LEVEL_INFO, "again");
   ck_assert_uint_eq(log.dropped, 0);
-  bool said = false;
-  log_once(NULL, &said, LOG_LEVEL_INFO, "nobody");
-  ck_assert(said);
+  bool logged = false;
+  log_once(NULL, &logged, LOG_LEVEL_INFO, "no log");
+  ck_assert(logged);
   close(ends[0]);
   close(ends[1]);
 }

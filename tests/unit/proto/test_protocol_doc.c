@@ -274,10 +274,10 @@ static void check_note(const struct fc_buf *bytes, const char *note, const char 
     (void)snprintf(text, sizeof text, "array of %u\n", bytes->data[0] & 15u);
     ck_assert_msg(strstr(note, text) != NULL, "not \"%s\": %s", text, line);
   } else if (fc_reader_type(&cursor) == FC_TYPE_INTEGER && number_of(note, &number)) {
-    uint64_t said = fc_read_u64(&cursor);
+    uint64_t value = fc_read_u64(&cursor);
 
     if (!cursor.error && !fc_reader_left(&cursor))
-      ck_assert_msg(said == number, "it says %llu: %s", (unsigned long long)said, line);
+      ck_assert_msg(value == number, "not %llu: %s", (unsigned long long)value, line);
   }
 }
 

@@ -72,7 +72,7 @@ START_TEST(str_and_bin_every_head_read) {
 }
 END_TEST
 
-/* Tells NaN from NaN and -0.0 from 0.0. */
+/* The bits of two NaNs, or of -0.0 and 0.0, differ. */
 static uint64_t bits_of(double real) {
   uint64_t bits;
 

@@ -21,7 +21,7 @@ struct model {
   uint64_t used;
   uint64_t state; /* of the random numbers */
   bool is_chunk[ARENA_CHUNKS];
-  unsigned gathered, in_pieces, renumbered, chunks_removed, moved_up;
+  unsigned compacted, in_pieces, renumbered, chunks_removed, moved_up;
 };
 
 static uint32_t draw(struct model *model, uint32_t below) {
@@ -126,7 +126,7 @@ static void model_take(struct model *model) {
     block = arena_alloc(&arena, size, SOME_OWNER);
     ck_assert_uint_ne(block, 0);
     model_add(model, block);
-    model->gathered++;
+    model->compacted++;
   }
 }
 
@@ -172,7 +172,7 @@ START_TEST(random_operations_keep_bytes_and_records) {
     if (i % 500 == 0)
       model_check(model);
   }
-  ck_assert_uint_gt(model->gathered, 20);
+  ck_assert_uint_gt(model->compacted, 20);
   ck_assert_uint_gt(model->in_pieces, 20);
   ck_assert_uint_gt(model->renumbered, 100);
   ck_assert_uint_gt(model->chunks_removed, 2);

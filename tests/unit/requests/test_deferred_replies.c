@@ -27,7 +27,7 @@ START_TEST(put_with_waiters_answers_all_and_counts_hits) {
 }
 END_TEST
 
-/* Others have their turn in between. */
+/* Other clients get their replies between the slices. */
 START_TEST(very_many_deferred_replies_sent_in_slices) {
   enum { MANY = 1500 };
   dispatch.leases.limits = leases_limits_of(4 * MANY, 3600000);
@@ -38,7 +38,7 @@ START_TEST(very_many_deferred_replies_sent_in_slices) {
   get(&test_clients[2], 1, 60000);
   ck_assert(!dispatch_has_background_work(&dispatch));
   ck_assert_int_eq(put(&test_clients[0], 1, 10).put, FC_STORED);
-  expect_hit(&test_clients[2], 1, 10); /* it does not wait for all of the other's */
+  expect_hit(&test_clients[2], 1, 10); /* before the other client has all of its replies */
   ck_assert(!dispatch_has_background_work(&dispatch));
   for (unsigned turns = 0, before = test_clients[1].n;
        test_clients[1].n - test_clients[1].n_read < MANY; turns++) {
@@ -47,7 +47,7 @@ START_TEST(very_many_deferred_replies_sent_in_slices) {
     before = test_clients[1].n;
     unsigned resumes = test_clients[1].resumes;
     dispatch_send_deferred(&dispatch, &test_clients[1].session);
-    ck_assert_uint_gt(test_clients[1].resumes, resumes); /* it will have another turn */
+    ck_assert_uint_gt(test_clients[1].resumes, resumes); /* its connection gets another turn */
   }
 }
 END_TEST
@@ -57,7 +57,7 @@ START_TEST(version_2_client_gets_plain_miss_and_its_put_answers_waiters) {
   get(&test_clients[0], 1, 0);
   expect_miss(&test_clients[0], 1, FC_LEASE_GRANTED);
   get(&test_clients[1], 1, 60000);
-  get(old, 1, 60000); /* a flag and fields that it should not send: they mean nothing */
+  get(old, 1, 60000); /* version 2 has no leases: its flag and terms have no effect */
   expect_miss(old, 1, FC_LEASE_NONE);
   ck_assert_int_eq(put(old, 1, 10).put, FC_STORED);
   expect_hit(&test_clients[1], 1, 10);
@@ -67,9 +67,8 @@ END_TEST
 
 START_TEST(lease_given_up_or_owner_gone_goes_to_next_waiter) {
   struct fc_buf request = {0};
-  struct fc_give_up give_up = {.key = request_key(1), .prompts = request_key(1).prompt.bytes, .n = 1};
-  uint8_t prompt[FC_HASH_SIZE] = {1};
-  give_up.prompts = prompt;
+  struct fc_key key = request_key(1);
+  struct fc_give_up give_up = {.key = key, .prompts = key.prompt.bytes, .n = 1};
   get(&test_clients[0], 1, 0);
   expect_miss(&test_clients[0], 1, FC_LEASE_GRANTED);
   get(&test_clients[1], 1, 60000);
@@ -113,7 +112,7 @@ START_TEST(clear_during_lease_hands_it_over_and_old_put_is_stale) {
   get(&test_clients[1], 1, 60000);
   ck_assert_int_eq(fc_encode_clear(&request, 9, &select), 0);
   client_request(&test_clients[2], &request);
-  (void)client_reply(&test_clients[2]); /* that it is done */
+  (void)client_reply(&test_clients[2]); /* of the clear */
   struct fc_reply granted = client_reply(&test_clients[1]);
   ck_assert_int_eq(granted.get.lease, FC_LEASE_GRANTED);
   ck_assert_uint_gt(granted.get.clear_generation, old.clear_generation);
@@ -162,9 +161,8 @@ START_TEST(lease_lost_before_deferred_reply_goes_to_next_waiter) {
   get(&test_clients[1], 1, 60000);
   get(&test_clients[2], 1, 60000);
   test_clients[1].room = test_clients[2].room = 0;
-  dispatch_client_gone(&dispatch,
-                       &test_clients[0].session); /* the first of them has the lease now */
-  dispatch_client_gone(&dispatch, &test_clients[1].session); /* and the second */
+  dispatch_client_gone(&dispatch, &test_clients[0].session); /* client 1 gets the lease */
+  dispatch_client_gone(&dispatch, &test_clients[1].session); /* client 2 gets it */
   struct fc_buf request = {0};
   struct fc_give_up all = {.n = 0};
   test_clients[2].room = SIZE_MAX;
@@ -172,7 +170,7 @@ START_TEST(lease_lost_before_deferred_reply_goes_to_next_waiter) {
   expect_miss(&test_clients[2], 1, FC_LEASE_GRANTED);
   ck_assert_int_eq(fc_encode_give_up(&request, 9, &all), 0);
   client_request(&test_clients[2], &request);
-  (void)client_reply(&test_clients[2]); /* one */
+  ck_assert_uint_eq(client_reply(&test_clients[2]).given_up, 1);
   ck_assert_uint_eq(dispatch.leases.n, 0);
 }
 END_TEST

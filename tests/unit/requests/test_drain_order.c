@@ -52,7 +52,7 @@ START_TEST(request_that_reads_counters_drains_all_rings) {
 }
 END_TEST
 
-/* Of two entries, 1 was hit by another client, then the request used 2: 1 goes first. */
+/* Another client hit entry 1, then the request used entry 2. So entry 1 is evicted first. */
 START_TEST(hit_of_another_client_promoted_before_later_request) {
   join(one);
   join(other);
@@ -67,7 +67,7 @@ START_TEST(hit_of_another_client_promoted_before_later_request) {
 }
 END_TEST
 
-/* What reads a ring where nothing else is asked for must not read it before the others. */
+/* A drain of one ring must not apply its hits before older hits of other rings. */
 START_TEST(drain_applies_older_hit_of_another_ring_first) {
   join(one);
   join(other);

@@ -1,7 +1,7 @@
 /* Leases through the dispatcher: get_many, charged time, and listings. */
 #include <string.h>
-#include <time.h>
 
+#include "daemon/requests/handlers.h"
 #include "proto/errors.h"
 #include "tests/support/colliding.h"
 #include "tests/support/dispatch_leases.h"
@@ -20,12 +20,6 @@ static void get_many(struct test_client *client, const uint8_t *numbers, uint32_
     prompts[(size_t)i * FC_HASH_SIZE] = numbers[i];
   ck_assert_int_eq(fc_encode_get_many(&request, 300, &many), 0);
   client_request(client, &request);
-}
-
-static uint64_t clock_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static struct fc_list_reply page(struct test_client *client, enum fc_type type,
@@ -49,7 +43,7 @@ START_TEST(get_many_reports_lease_state_of_each_miss) {
   ck_assert_uint_eq(part.values.n, 5);
   ck_assert_uint_eq(part.n_leases, 4);
   ck_assert_mem_eq(part.leases, expected, sizeof expected);
-  get(&test_clients[1], 1, 60000); /* it has leases: it is not to wait */
+  get(&test_clients[1], 1, 60000); /* a client that holds leases does not wait */
   expect_miss(&test_clients[1], 1, FC_LEASE_NONE);
 }
 END_TEST
@@ -87,7 +81,7 @@ END_TEST
 START_TEST(waiter_granted_one_lease_has_its_other_waits_ended) {
   const uint8_t numbers[] = {1, 2, 3};
   get_many(&test_clients[0], numbers, 3);
-  (void)client_reply(&test_clients[0]); /* all are its own */
+  (void)client_reply(&test_clients[0]); /* all leases granted */
   for (uint8_t n = 1; n <= 3; n++)
     get(&test_clients[1], n, 60000);
   dispatch_client_gone(&dispatch, &test_clients[0].session);
@@ -107,26 +101,26 @@ END_TEST
 START_TEST(overlapping_waits_and_hits_charged_once) {
   enum { MS_NS = 1000000 };
   const uint8_t keys = 4;
-  while (clock_ns() - test_clients[1].session.time.since_ns < 20 * MS_NS)
-    ; /* it is connected for long enough to be charged too much */
-  uint64_t start_ns = clock_ns();
+  while (call_clock_ns() - test_clients[1].session.time.since_ns < 20 * MS_NS)
+    ; /* until an error could charge more than the time that has passed */
+  uint64_t start_ns = call_clock_ns();
   for (uint8_t n = 1; n <= keys; n++) {
     get(&test_clients[0], n, 0);
     expect_miss(&test_clients[0], n, FC_LEASE_GRANTED);
     get(&test_clients[1], n, 60000);
   }
   ck_assert_int_eq(put(&test_clients[2], 100, 10).put, FC_STORED);
-  uint64_t begun_ns = clock_ns();
-  while (clock_ns() - begun_ns < 2 * MS_NS) {
+  uint64_t begun_ns = call_clock_ns();
+  while (call_clock_ns() - begun_ns < 2 * MS_NS) {
     get(&test_clients[1], 100, 0);
     expect_hit(&test_clients[1], 100, 10);
     if (test_clients[1].n + keys >= DISPATCH_REPLIES_MAX)
       break;
   }
-  uint64_t waited_ns = clock_ns() - begun_ns;
+  uint64_t waited_ns = call_clock_ns() - begun_ns;
   for (uint8_t n = 1; n <= keys; n++)
     ck_assert_int_eq(put(&test_clients[0], n, 10).put, FC_STORED);
-  uint64_t took_ns = clock_ns() - start_ns, puts_ns = (keys + 1) * 1000;
+  uint64_t took_ns = call_clock_ns() - start_ns, puts_ns = (keys + 1) * 1000;
   ck_assert_uint_eq(dispatch.counters.coalesced_hits, keys);
   ck_assert_uint_le(dispatch.counters.lease_wait_ns, took_ns);
   ck_assert_uint_le(dispatch.counters.scoring_wall_ns, took_ns + puts_ns);

@@ -18,19 +18,19 @@ static void assert_given_none(struct fc_hello hello) {
   ck_assert(one->session.handshake_done);
 }
 
-static struct fc_ring_reply ask_ring(struct test_client *client, uint32_t layout,
-                                     uint32_t want_slots) {
+static struct fc_ring_reply request_ring(struct test_client *client, uint32_t layout,
+                                         uint32_t want_slots) {
   struct fc_buf request = {0};
   struct fc_ring_request ring = {layout, want_slots};
   ck_assert_int_eq(fc_encode_ring(&request, 3, &ring), 0);
   ck_assert_int_eq(client_send(client, &request), DISPATCH_DONE);
-  struct fc_reply reply = client_last_reply(one);
+  struct fc_reply reply = client_last_reply(client);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_RING);
   ck_assert_uint_eq(reply.id, 3);
   return reply.ring;
 }
 
-/* Its ring can grow. */
+/* Sends a hello of version 5, so that the client's ring can grow. */
 static void join_version_5(struct test_client *client) {
   struct fc_hello hello = client_hello_of(4);
   hello.version_max = FC_PROTOCOL_VERSION;
@@ -103,7 +103,7 @@ START_TEST(ring_request_replaces_ring_with_larger) {
   join_version_5(one);
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
   hit(one, 1);
-  struct fc_ring_reply reply = ask_ring(one, FC_REGION_LAYOUT, 2048);
+  struct fc_ring_reply reply = request_ring(one, FC_REGION_LAYOUT, 2048);
   ck_assert_uint_eq(reply.namespace_id, one->session.ns->seed);
   ck_assert_uint_eq(reply.client_id, 11);
   ck_assert_uint_eq(dispatch.counters.hits, 1);
@@ -114,10 +114,10 @@ START_TEST(ring_request_replaces_ring_with_larger) {
   ck_assert_uint_eq(dispatch.counters.hits, 2);
   ck_assert_uint_eq(one->session.ring->account.hits, 2);
   ck_assert_uint_eq(dispatch.rings.n, 1);
-  /* None that is no larger; and one of the ordinary size in any case. */
-  ck_assert_uint_eq(ask_ring(one, FC_REGION_LAYOUT, 2048).namespace_id, 0);
+  /* A ring that is no larger is refused. One of the ordinary size is granted. */
+  ck_assert_uint_eq(request_ring(one, FC_REGION_LAYOUT, 2048).namespace_id, 0);
   ck_assert_int_eq(one->fds[0], -1);
-  ck_assert_uint_ne(ask_ring(one, FC_REGION_LAYOUT, 0).namespace_id, 0);
+  ck_assert_uint_ne(request_ring(one, FC_REGION_LAYOUT, 0).namespace_id, 0);
   client_open_ring(one);
   ck_assert_uint_eq(one->writer.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_uint_eq(stat_of("rings"), 1);
@@ -130,13 +130,13 @@ START_TEST(ring_request_without_ring_gets_one_when_pool_has_room) {
   dispatch.rings.config.pool_bytes = 1000;
   ck_assert_uint_eq(client_hello(one, client_hello_of(4)).namespace_id, 0);
   ck_assert_uint_eq(stat_of("clients_without_ring"), 1);
-  ck_assert_uint_eq(ask_ring(one, FC_REGION_LAYOUT, 0).namespace_id, 0);
+  ck_assert_uint_eq(request_ring(one, FC_REGION_LAYOUT, 0).namespace_id, 0);
   struct fc_hello without = client_hello_of(4);
   without.region_layout = 0;
   (void)client_hello(other, without);
-  ck_assert_uint_eq(stat_of("clients_without_ring"), 1); /* one that asked for none */
+  ck_assert_uint_eq(stat_of("clients_without_ring"), 1); /* the other requested none */
   dispatch.rings.config.pool_bytes = pool_bytes;
-  ck_assert_uint_ne(ask_ring(one, FC_REGION_LAYOUT, _i == 0 ? 0 : 4096).namespace_id, 0);
+  ck_assert_uint_ne(request_ring(one, FC_REGION_LAYOUT, _i == 0 ? 0 : 4096).namespace_id, 0);
   client_open_ring(one);
   ck_assert_uint_eq(stat_of("clients_without_ring"), 0);
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
@@ -146,7 +146,6 @@ START_TEST(ring_request_without_ring_gets_one_when_pool_has_room) {
 }
 END_TEST
 
-/* The old one stays in use. */
 START_TEST(ring_request_refused_keeps_old_ring) {
   dispatch.rings.base_slots = FC_RING_SLOTS_MIN;
   join_version_5(one);
@@ -156,7 +155,7 @@ START_TEST(ring_request_refused_keeps_old_ring) {
   else if (_i == 1)
     traced_fall_behind(&traced);
   struct fc_ring_reply reply =
-      ask_ring(one, _i == 2 ? FC_REGION_LAYOUT + 1 : FC_REGION_LAYOUT, FC_RING_SLOTS_MAX);
+      request_ring(one, _i == 2 ? FC_REGION_LAYOUT + 1 : FC_REGION_LAYOUT, FC_RING_SLOTS_MAX);
   ck_assert_uint_eq(reply.namespace_id, 0);
   ck_assert_uint_eq(reply.client_id, 0);
   ck_assert_int_eq(one->fds[0], -1);
@@ -168,7 +167,8 @@ START_TEST(ring_request_refused_keeps_old_ring) {
 }
 END_TEST
 
-/* A client that looks at the state sends a ping after the first hit; no other reads its ring. */
+/* A client of version 5 sends a ping after its first hit. Until then the daemon does not read its
+ * ring. */
 START_TEST(new_ring_among_many_is_asleep) {
   static struct test_client many[RINGS_AWAKE - 1];
   struct fc_hello hello = client_hello_of(4);
