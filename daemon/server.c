@@ -93,7 +93,8 @@ static void close_all(void *arg) {
 static void drain_timed_out(uv_timer_t *timer) {
   struct server *server = timer->data;
   log_line(&server->log, LOG_LEVEL_WARNING,
-           "%u clients did not read their last replies: closing their connections",
+           "%u clients did not read their last replies, or wait for a slow trace: closing their "
+           "connections",
            server->conns.count);
   close_all(server);
 }

@@ -1,9 +1,11 @@
-"""check_docs.py BUILD: checks the pages against each other and against the programs in the directory BUILD.
+"""check_docs.py [BUILD]: checks the pages against each other, against the sources, and against the programs in the
+directory BUILD (build).
 
-Every link in a page leads to a file and a heading that exist. The manual pages of section 3 document every
-function of fcache.h, and no other. Every option that `fcached --help` prints is in fcached(8). Every command and
-option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains every counter of the statistics, and quotes errors that the sources contain. docs/decisions/README.md lists every decision.
-Prints each violation, and exits with 1 if there is one."""
+Every link in a page leads to a file and a heading that exist. Every source file that a page names exists. The manual
+pages of section 3 document every function of fcache.h, and no other. Every option that `fcached --help` prints is in
+fcached(8). Every command and option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md explains
+every counter of the statistics, and quotes errors that the sources contain. docs/decisions/README.md lists every
+decision. Prints each violation, and exits with 1 if there is one."""
 
 from __future__ import annotations
 
@@ -20,6 +22,8 @@ PAGES = [
     *Path("client/python").glob("*.md"),
     Path("tests/bench/README.md"),
 ]
+# Files that the pages name and the tree lacks: of other projects, of an example, and removed with its decision.
+NOT_OURS = {"uv.h", "worker.c", "tests/bench/arena"}
 
 
 def without_blocks(text: str) -> str:
@@ -43,6 +47,25 @@ def links() -> list[str]:
                 bad.append(f"{page} links to {target}: there is no such file")
             elif anchor and anchor not in anchors(path):
                 bad.append(f"{page} links to {target}: there is no such heading")
+    return bad
+
+
+def files() -> list[str]:
+    """Paths and C files that a page names and the tree lacks. A name with capitals stands for several files."""
+    roots = ("client", "daemon", "docs", "proto", "systemd", "tests")
+    known = {path.name for root in roots for path in Path(root).rglob("*.[ch]")} | NOT_OURS
+    bad = []
+    for page in [*PAGES, *MAN.glob("*.scd")]:
+        text = page.read_text()
+        paths = set(re.findall(rf"(?<![\w/.~$-])(?:{'|'.join(roots)})/[\w./-]*\w(?![\w*])", text))
+        for path in sorted(paths - NOT_OURS):
+            exists = Path(path).exists() or any(Path(".").glob(f"{path}[.-]*"))
+            if not exists and not re.search(r"[A-Z]", Path(path).stem):
+                bad.append(f"{page} names {path}: there is no such file")
+        bad += [
+            f"{page} names {name}: there is no such file"
+            for name in sorted(set(re.findall(r"`(?:[\w/]+/)?([a-z_0-9]+\.[ch])`", text)) - known)
+        ]
     return bad
 
 
@@ -137,8 +160,10 @@ def decisions() -> list[str]:
 
 
 def main() -> int:
-    bad = links() + functions() + options(Path(sys.argv[1])) + counters() + errors() + decisions()
-    print("\n".join(bad))
+    build = Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+    bad = links() + files() + functions() + options(build) + counters() + errors() + decisions()
+    if bad:
+        print("\n".join(bad))
     return 1 if bad else 0
 
 

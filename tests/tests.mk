@@ -141,8 +141,9 @@ check-aarch64:
 	@tests/aarch64/run.sh
 
 # The unit tests in an emulator, which $(EMULATOR) starts. It is too slow for the threads and deadlines of tests with a
-# scripted daemon, and takes a minute for each of the others that are skipped.
-EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/(scripted_[a-z]+|[a-z]+_fixture|sharing_daemon)\.h"' $(UNIT_SRC))) \
+# scripted daemon, which these headers start, and takes a minute for each of the others that are skipped.
+SCRIPTED := scripted_[a-z]+|(batch|client|lease|store)_fixture|sharing_daemon
+EMULATED_SKIP = $(patsubst %.c,$(B)/%,$(shell grep -lE '"tests/support/($(SCRIPTED))\.h"' $(UNIT_SRC))) \
   %/test_key %/test_store_model %/test_leases_random %/test_leases_clients %/test_leases_nested %/test_rings \
   %/test_rings_idle %/test_rings_pool %/test_rings_trace %/test_ring_merge
 EMULATED_TESTS = $(call picked,$(filter-out $(EMULATED_SKIP),$(UNIT_TESTS)))

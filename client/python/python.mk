@@ -33,8 +33,8 @@ $(PYB)/%: client/python/%
 python: $(PY_CORE) $(PY_FILES)
 
 # A virtual environment with the package in it, as pip builds and installs it:
-#   $(eval $(call python_venv,FOLDER,REQUIREMENTS,ORDER-ONLY,MORE))
-# FOLDER/.fcached is its stamp. It is created again only if REQUIREMENTS changed. MORE are further
+#   $(eval $(call python_venv,DIRECTORY,REQUIREMENTS,ORDER-ONLY,MORE))
+# DIRECTORY/.fcached is its stamp. It is created again only if REQUIREMENTS changed. MORE are further
 # arguments of `pip install`.
 PACKAGE_SRC := $(wildcard client/include/*.h client/lib/*/*.[ch] proto/*.[ch] proto/*/*.[ch] client/python/src/* client/python/src/*/*) $(PY_FILES:$(PYB)/%=client/python/%) \
   $(addprefix client/python/,pyproject.toml setup.py MANIFEST.in README.md)

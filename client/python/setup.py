@@ -26,11 +26,11 @@ from setuptools.errors import CompileError
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "library" if (HERE / "library").is_dir() else HERE.parent.parent
 PARTS = ("client/include", "client/lib", "proto")  # the directories of the library
-HEADERS = ("xxhash.h", "msgpack.h")
+HEADERS = ("xxhash.h",)
 NO_HEADERS = """
-fcached: cannot compile with xxhash.h and msgpack.h, of which only the headers are needed.
-  Debian, Ubuntu:  apt-get install libxxhash-dev libmsgpack-dev   (libmsgpack-c-dev since Debian 13)
-  elsewhere:       install them, or name their directory in CPPFLAGS=-I...
+fcached: cannot compile with xxhash.h. Only the header is needed, not the library.
+  Debian, Ubuntu:  apt-get install libxxhash-dev
+  elsewhere:       install it, or name its directory in CPPFLAGS=-I...
 The compiler's messages are above."""
 
 

@@ -150,7 +150,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   (void)buf;
   if (n == 0 || conn->closing)
     return;
-  if (n == UV_ENOBUFS) { /* no space: keep_unfinished reserves some */
+  if (n == UV_ENOBUFS) { /* no space: input_buffer_keep_unfinished reserves some */
     process(conn, conn->input.bytes, conn->input.size);
     return;
   }

@@ -21,7 +21,7 @@ struct hits_account {
   struct trace *trace;
   struct fc_str name_space;   /* its name */
   struct fc_str client;       /* its name */
-  uint32_t origin;            /* session_origin: entries of other origins are shared hits */
+  uint32_t origin;            /* of its session: hits on entries of other origins are shared */
   uint64_t started_ns;        /* CLOCK_MONOTONIC, when the daemon started */
   struct client_time *time;   /* of the connection: hits are not older than that */
   uint64_t hits, shared_hits; /* counted so far */

@@ -1,12 +1,12 @@
-# make bench              all rows, pinned to one CPU and unpinned: under 8 minutes
+# make bench              all rows, pinned to one CPU and unpinned: less than 8 minutes
 # make bench ROWS=PATTERN rows whose name has, or matches, PATTERN (several: commas)
-# make bench-python      only the rows in Python, py_hit; their results are in build/bench-python.json
+# make bench-python       only the rows in Python, py_hit. Their results are in build/bench-python.json.
 # make bench KEYS=N       the number of keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
 BENCH_SRC := $(wildcard tests/bench/*.c)
 PEERS := $(BUILD)/peers
 
-# lmdb.h; apt-get runs once at a time.
+# The package of lmdb.h. Only one apt-get may run at a time.
 ifneq ($(DEPS),skip)
 $(call obj,$(BENCH_SRC)): | $(BUILD)/.deps-bench
 $(PEERS)/.unpacked: | $(BUILD)/.deps-bench

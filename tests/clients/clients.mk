@@ -1,7 +1,7 @@
 # make check-clients    the package as pip installs it, under the real programs that use it: dlm-sway
 #                       and lm-evaluation-harness, from the package index. ONLY= as in make check.
-#   CLIENT_JOBS=2       how many of its files run side by side (1: some compare times)
-# The virtual environment stays, until requirements.txt is changed.
+#   CLIENT_JOBS=2       the number of test files that run in parallel (1, because some compare times)
+# The virtual environment stays until requirements.txt changes.
 CLIENT_JOBS ?= 1
 CLIENTS_VENV := $(BUILD)/clients-venv
 CLIENTS_PYTHON := $(CLIENTS_VENV)/bin/python

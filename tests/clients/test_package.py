@@ -127,7 +127,7 @@ def test_extension_built_twice_identical(extension: Path, unpacked: Path, tmp_pa
 def test_build_without_headers_names_packages(unpacked: Path, tmp_path: Path) -> None:
     failed = run(*wheel_command(tmp_path), cwd=unpacked, CC="cc -nostdinc")
     assert failed.returncode != 0
-    assert "apt-get install libxxhash-dev libmsgpack-dev" in failed.stdout
+    assert "apt-get install libxxhash-dev" in failed.stdout
 
 
 def test_build_with_implicit_declaration_fails(unpacked: Path, tmp_path: Path) -> None:

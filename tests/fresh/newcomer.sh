@@ -17,13 +17,13 @@ as_newcomer() { # as_newcomer DIRECTORY COMMAND [VARIABLE=VALUE...]: runs COMMAN
     bash -c "umask 077 && cd $directory && $command"
 }
 
-if as_newcomer /home/newcomer/fcached 'make demo' HOME=/home/newcomer >/tmp/said 2>&1; then
+if as_newcomer /home/newcomer/fcached 'make demo' HOME=/home/newcomer >/tmp/demo.out 2>&1; then
   echo "newcomer.sh: the packages are already installed"
   exit 1
 fi
-cat /tmp/said
-[ "$(grep -c apt-get /tmp/said)" = 1 ]
-line=$(grep apt-get /tmp/said)
+cat /tmp/demo.out
+[ "$(grep -c apt-get /tmp/demo.out)" = 1 ]
+line=$(grep apt-get /tmp/demo.out)
 bash -c "$line"
 as_newcomer /home/newcomer/fcached 'make demo && make check' HOME=/home/newcomer
 

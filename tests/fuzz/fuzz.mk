@@ -1,7 +1,7 @@
-# make fuzz            runs each fuzzer, from a corpus that the encoders make; a finding's log is
-#                      shown, and its input stays in build/fuzz
-#   FUZZ_SECONDS=60    for how long each
-#   FUZZ_JOBS=2        how many run side by side
+# make fuzz            run each fuzzer, from a corpus that the encoders write. After a finding, print its log. Its input
+#                      is in build/fuzz.
+#   FUZZ_SECONDS=60    the duration of each
+#   FUZZ_JOBS=2        the number of fuzzers that run in parallel
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 2
 FUZZ_CC ?= clang
@@ -22,7 +22,7 @@ fuzz-compiler: | $(DEPS_OK)
 
 $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
-# What two of them need beside the protocol.
+# Two fuzzers need more sources than the protocol's.
 $(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c
 $(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
 $(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c daemon/base/check.c

@@ -1,9 +1,9 @@
-# make storm-neighbours   four good workers beside bad neighbours of every kind at once: no call of theirs
-#                         may fail or be late, nor the daemon take more memory than it said; 90 s
-#   SECONDS=600 QUIET_S=20        how long
+# make storm-neighbours   four good workers beside bad clients of every kind at the same time. It fails if a call of a
+#                         good worker fails or is late, or if the daemon exceeds its bound of memory.
+#   SECONDS=600 QUIET_S=20        the durations with and without bad clients (90 s in all)
 #   KINDS='frames readers'        only the kinds whose names contain one of these words
-#   TIMES=no                      do not judge the p99, and let 1 call in 200 miss its deadline: for
-#                                 machines with other work
+#   TIMES=no                      ignore the p99, and accept that 1 call in 200 misses its deadline: for machines with
+#                                 other work
 STORM_WORKER := $(TB)/neighbours/storm_worker
 $(STORM_WORKER): $(TB)/obj/neighbours/storm_worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
 	@mkdir -p $(@D)

@@ -15,7 +15,7 @@ PYTHON_TESTS :=
 endif
 endif
 
-# make check-pythons    the package as pip builds it, with each version of Python that it promises and this machine has
+# make check-pythons    the package as pip builds it, with each supported version of Python that is installed
 ifneq ($(DEPS),skip)
 PYTHONS_DEPS_OK := $(BUILD)/.deps-pip
 $(BUILD)/.deps-pip: | $(BUILD)/.deps-build

@@ -68,7 +68,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
-  --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libmsgpackc2 --pkg libpam-systemd \
+  --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libpam-systemd \
   --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
   cat "$tmp/lab.log"
   echo "FAIL  booting the lab"

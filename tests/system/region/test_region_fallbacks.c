@@ -1,7 +1,8 @@
 /* Where the region cannot be had, or not any more, every request is a message, and nothing is
  * logged: a daemon or a client that does without, no descriptor or no room left in the client, and
  * fault 11, an application that closes the library's descriptors and uses their numbers. Retired
- * regions and daemons that die are in test_region_daemon.c, unknown layouts in test_client_plane.c.
+ * regions and daemons that die are in test_region_replaced.c, unknown layouts in
+ * test_shm_refused.c.
  */
 #include <errno.h>
 #include <fcntl.h>
