@@ -37,7 +37,7 @@ struct fcache *client_open(const char *path, uint32_t deadline_ms) {
   return cache;
 }
 
-/* Connected, though a busy machine may miss so short a deadline over the greeting itself: a call
+/* Connected, though a busy machine may miss so short a deadline in the handshake: a call
  * would then be a miss at once, and show nothing of the deadline. */
 struct fcache *client_open_connected(const char *path, uint32_t deadline_ms) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
@@ -86,7 +86,7 @@ unsigned client_open_descriptors(void) {
   return n;
 }
 
-/* Our own ends of connections to `path`: descriptors whose peer has that address. */
+/* Our own ends of connections to `path`: descriptors whose other end has that address. */
 int client_sockets_to(const char *path, int *last) {
   int n = 0;
   for (int fd = 3; fd < 1024; fd++) {
@@ -123,23 +123,23 @@ void client_tear_down(void) {
 }
 
 /* Answers every get with a hit, "value". */
-void client_serve_hits(struct peer *peer, int fd, unsigned nth) {
+void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd))
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
-    peer_send_hit(fd, request.id, "value", 5);
+  while (scripted_read(scripted, fd, &body, &request)) {
+    scripted_send_hit(fd, request.id, "value", 5);
     free(body);
   }
 }
 
 /* Answers hello, and nothing after it. */
-void client_serve_nothing(struct peer *peer, int fd, unsigned nth) {
+void client_serve_nothing(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  if (peer_greet(peer, fd))
-    peer_wait_closed(fd);
+  if (scripted_handshake(scripted, fd))
+    scripted_wait_closed(fd);
 }
 
 void client_check_child(pid_t child) {

@@ -53,7 +53,7 @@ int client_socket_of(const char *path);
 void client_check_child(pid_t child);
 
 /* Scripts: one answers every get with the hit "value", one answers nothing after hello. */
-void client_serve_hits(struct peer *peer, int fd, unsigned nth);
-void client_serve_nothing(struct peer *peer, int fd, unsigned nth);
+void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth);
+void client_serve_nothing(struct scripted_daemon *scripted, int fd, unsigned nth);
 
 #endif

@@ -10,7 +10,7 @@
 #include "tests/support/client_fixture.h"
 #include "tests/support/scripted_leases.h"
 
-extern struct peer_leases *scripted_leases;
+extern struct scripted_leases *scripted_leases;
 
 /* A fixture: starts the daemon, and stops it. */
 void lease_set_up(void);

@@ -22,7 +22,7 @@
 
 /* The daemon. A test sets the fields before it connects, and the atomic ones at any time. */
 extern struct sharing_daemon {
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct region_build region;
   int region_fd;
   _Atomic(struct fc_ring_header *) rings[SHARING_RINGS]; /* of each connection */

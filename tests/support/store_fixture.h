@@ -7,7 +7,7 @@
 #include "tests/support/client_fixture.h"
 #include "tests/support/scripted_store.h"
 
-extern struct peer_store *scripted_store;
+extern struct scripted_store *scripted_store;
 extern struct fcache *cache, *other;
 
 /* A fixture: starts the daemon and opens the handles, whose log lines go to client_lines. */
@@ -20,7 +20,7 @@ void store_lock(void);
 void store_unlock(void);
 
 /* The latest put message, and the number of put messages. */
-struct peer_put store_last_put(void);
+struct scripted_put store_last_put(void);
 unsigned store_puts_seen(void);
 
 /* Returns a key of a prompt's text, with top_k 3. */

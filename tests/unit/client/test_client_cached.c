@@ -44,7 +44,7 @@ START_TEST(cached_second_caller_hit) {
   struct fcache_counters counters;
   check_cached(cache, "a", &compute, FCACHE_OK, "result");
   ck_assert_uint_eq(store_last_put().flags, FC_KEEP_FIRST);
-  ck_assert_uint_eq(store_last_put().epoch.boot_id, PEER_BOOT_ID);
+  ck_assert_uint_eq(store_last_put().epoch.boot_id, SCRIPTED_BOOT_ID);
   ck_assert_uint_eq(store_last_put().epoch.clear_generation, 7);
   check_cached(cache, "a", &compute, FCACHE_OK, "result");
   check_cached(other, "a", &compute, FCACHE_OK, "result");
@@ -123,7 +123,7 @@ START_TEST(cached_nested_calls_time_counted_once) {
 }
 END_TEST
 
-/* An error of the daemon is no error of the caller. */
+/* The caller gets its value, though the daemon returned an error. */
 START_TEST(cached_daemon_error_computes) {
   static const int codes[] = {FC_ENOMEM,  FC_EREFUSED,  FC_ESHUTDOWN, FC_EINVAL, FC_ETOOBIG,
                               FC_EDENIED, FC_EPROTOCOL, FC_EBUSY,     -999};

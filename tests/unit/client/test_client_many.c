@@ -89,11 +89,11 @@ START_TEST(batch_with_misses_computes_in_order) {
   ck_assert_uint_eq(batch.calls, 1);
   ck_assert_uint_eq(batch.n, 5);
   ck_assert_mem_eq(batch.misses, want, sizeof want);
-  struct peer_put put = store_last_put();
+  struct scripted_put put = store_last_put();
   ck_assert_uint_eq(put.n, 5);
   ck_assert_uint_eq(put.batch, 5);
   ck_assert_uint_eq(put.flags, FC_KEEP_FIRST);
-  ck_assert_uint_eq(put.epoch.boot_id, PEER_BOOT_ID);
+  ck_assert_uint_eq(put.epoch.boot_id, SCRIPTED_BOOT_ID);
   fcache_get_counters(cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.cache_misses, 5);
@@ -102,7 +102,7 @@ START_TEST(batch_with_misses_computes_in_order) {
   ck_assert_uint_eq(counters.batched_prompts, 5);
   ck_assert_uint_eq(counters.max_batch_size, 5);
   ck_assert_uint_ge(counters.scoring_wall_ns, put.compute_ns);
-  /* all hit now: compute is not called with none */
+  /* all are hits: compute is not called */
   ck_assert_int_eq(run_batch(cache, prompts, 6, &batch, values), FCACHE_OK);
   check_values(values, 6, 0);
   ck_assert_uint_eq(batch.calls, 1);
@@ -120,7 +120,7 @@ START_TEST(batch_prompt_twice_passed_twice) {
   struct fcache_value values[3] = {{0}};
   struct batch batch = {0};
   ck_assert_int_eq(run_batch(cache, prompts, 3, &batch, values), FCACHE_OK);
-  check_values(values, 3, 0); /* each its own, as it was computed */
+  check_values(values, 3, 0); /* each prompt has its own value */
   ck_assert_uint_eq(batch.n, 3);
   struct fcache_value value = {0};
   struct fcache_key key = {"op", "base", prompts[0], 3};
@@ -202,9 +202,9 @@ START_TEST(batch_daemon_error_computes) {
 END_TEST
 
 static struct fcache *open_small_frames(void) {
-  scripted_store->peer.welcome.max_frame = 65536;
-  scripted_store->peer.welcome.max_value = 32768;
-  return client_open(scripted_store->peer.path, CLIENT_LONG_MS);
+  scripted_store->scripted.welcome.max_frame = 65536;
+  scripted_store->scripted.welcome.max_value = 32768;
+  return client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
 }
 
 START_TEST(put_many_over_frame_limit_split) {
@@ -317,7 +317,7 @@ START_TEST(get_many_part_without_progress_closes) {
   hash_numbers(prompts, 4);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(run_batch(cache, prompts, 4, &batch, values), FCACHE_OK);
-  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* it does not wait for more */
+  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* no wait for further bytes */
   check_values(values, 4, 0);
   ck_assert(!fcache_connected(cache));
   free_values(values, 4);
