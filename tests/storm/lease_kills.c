@@ -128,7 +128,7 @@ static bool hand_on(struct storm *storm, struct raw *raw, enum end end) {
 
 /* The key has no lease any more, or not for long: the daemon may read the owner's last requests
  * after its death. */
-static bool look_at_lock(struct storm *storm, struct lease_kills *kills) {
+static bool check_lock(struct storm *storm, struct lease_kills *kills) {
   if (!begin_wait(storm, &storm->probe))
     return false;
   enum end end = end_wait(&storm->probe, kills);
@@ -190,7 +190,7 @@ static bool kill_one(struct storm *storm, struct lease_kills *kills) {
     kills->grant_ns[kills->grants++] = took_ns;
   good = hand_on(storm, &storm->waiters[0], end);
   end = end_wait(&storm->waiters[1], kills);
-  return good && hand_on(storm, &storm->waiters[1], end) && look_at_lock(storm, kills);
+  return good && hand_on(storm, &storm->waiters[1], end) && check_lock(storm, kills);
 }
 
 static int compare_ns(const void *a, const void *b) {

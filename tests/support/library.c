@@ -90,7 +90,7 @@ char *library_get_text(struct fcache *cache, const struct fcache_key *key) {
 
 /* ---- figures ---- */
 
-static void keep(void *arg, const struct fcache_stat *stat) {
+static void add_stat(void *arg, const struct fcache_stat *stat) {
   struct figures *figures = arg;
 
   if (figures->n == figures->capacity) {
@@ -108,7 +108,7 @@ static void keep(void *arg, const struct fcache_stat *stat) {
 
 void figures_take(struct fcache *cache, struct figures *figures) {
   figures->n = 0;
-  int rc = fcache_server_stats(cache, keep, figures);
+  int rc = fcache_server_stats(cache, add_stat, figures);
   if (rc != FCACHE_OK)
     ck_abort_msg("stats: %s: %s", fcache_strerror(rc), fcache_last_error(cache));
 }

@@ -184,8 +184,8 @@ static void on_put(struct scripted_leases *leases, const struct fc_request *requ
     (void)fc_encode_put_many_reply(out, request->id, &reply);
 }
 
-/* The one that was held longest. False to hang up. */
-static bool let_go_of_one(struct scripted_leases *leases, struct fc_buf *out) {
+/* Ends the oldest wait. Returns false to close the connection. */
+static bool end_one_wait(struct scripted_leases *leases, struct fc_buf *out) {
   if (leases->n_held == 0)
     return true;
   uint32_t id = leases->held[0].id, key = leases->held[0].key;
@@ -202,7 +202,7 @@ static bool on_ping(struct scripted_leases *leases, const struct fc_request *req
     return true;
   }
   if (leases->trickles)
-    return let_go_of_one(leases, out);
+    return end_one_wait(leases, out);
   (void)fc_encode_simple(out, FC_REPLY | FC_PING, request->id);
   if (++leases->pings < leases->pings_wanted)
     return true;
@@ -219,7 +219,7 @@ static void on_give_up(struct scripted_leases *leases, const struct fc_request *
   struct lease_seen seen = {.type = FC_GIVE_UP, .all = give_up->key.op.data == NULL};
   record(leases, seen, give_up->prompts, give_up->n);
   while (seen.all && leases->n_held > 0)
-    (void)let_go_of_one(leases, out); /* the waits end too */
+    (void)end_one_wait(leases, out); /* the waits end too */
   (void)fc_encode_given_up(out, request->id, give_up->n);
 }
 
@@ -329,7 +329,7 @@ struct lease_seen lease_seen(struct scripted_leases *leases, unsigned i) {
   return seen;
 }
 
-static unsigned look(struct scripted_leases *leases, const unsigned *at) {
+static unsigned read_locked(struct scripted_leases *leases, const unsigned *at) {
   ck_assert_int_eq(pthread_mutex_lock(&leases->lock), 0);
   unsigned n = *at;
   ck_assert_int_eq(pthread_mutex_unlock(&leases->lock), 0);
@@ -337,13 +337,13 @@ static unsigned look(struct scripted_leases *leases, const unsigned *at) {
 }
 
 unsigned lease_n_seen(struct scripted_leases *leases) {
-  return look(leases, &leases->n_seen);
+  return read_locked(leases, &leases->n_seen);
 }
 
 unsigned lease_pings(struct scripted_leases *leases) {
-  return look(leases, &leases->pings);
+  return read_locked(leases, &leases->pings);
 }
 
 unsigned lease_n_held(struct scripted_leases *leases) {
-  return look(leases, &leases->n_held);
+  return read_locked(leases, &leases->n_held);
 }

@@ -205,7 +205,8 @@ START_TEST(trace_starts_and_stops) {
   (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
   snprintf(file, sizeof file, "%s/made/trace.jsonl", folder);
   ctl_expect_part(CTL("trace", "status"), "trace off");
-  ctl_expect_part(CTL("trace", "on", "made/trace.jsonl"), file); /* below the daemon's folder */
+  ctl_expect_part(CTL("trace", "on", "made/trace.jsonl"),
+                  file); /* below the daemon's trace directory */
   work("one", 4);
   ctl_expect_part(CTL("trace", "status"), "trace on");
   ctl_expect_part(CTL("trace", "off"), "trace off");

@@ -39,7 +39,7 @@ START_TEST(waiter_disconnects_wait_removed) {
   library_wait_figure(wire_watch, "lease_waits", WAITERS - 1);
   wire_expect_figure("leases", 1);
   ck_assert_uint_eq(wire_give_up(&owner, "p"), 1);
-  (void)wire_expect_state(&waiters[1], FC_LEASE_GRANTED); /* not the one that is gone */
+  (void)wire_expect_state(&waiters[1], FC_LEASE_GRANTED); /* not the client that is gone */
   wire_close_all(waiters, WAITERS);
   wire_expect_nothing_left();
   raw_close(&owner);
@@ -74,7 +74,7 @@ START_TEST(owner_killed_child_keeps_socket_lease_handed_over) {
   ck_assert_int_eq(kill(owner, SIGKILL), 0);
   (void)wire_expect_state(&waiter, FC_LEASE_GRANTED);
   ck_assert_uint_lt((harness_now_ns() - start_ns) / 1000000, AT_ONCE_MS);
-  ck_assert(!harness_is_gone(&child)); /* it still has the socket */
+  ck_assert(!harness_is_gone(&child)); /* the child still has the socket */
   ck_assert_int_eq(harness_wait(owner, WIRE_REPLY_MS), 128 + SIGKILL);
   heir_end(&heir, child);
   raw_close(&waiter);
@@ -82,7 +82,7 @@ START_TEST(owner_killed_child_keeps_socket_lease_handed_over) {
 }
 END_TEST
 
-/* Each asks for the key that the other holds. */
+/* Each client requests the key that the other one holds. */
 START_TEST(owners_of_two_leases_never_wait) {
   struct raw a, b;
 
@@ -95,7 +95,7 @@ START_TEST(owners_of_two_leases_never_wait) {
   (void)wire_expect_state(&a, FC_LEASE_NONE);
   (void)wire_expect_state(&b, FC_LEASE_NONE);
   wire_expect_figure("lease_waits", 0);
-  (void)wire_acquire(&a, "p", FC_LEASE_NONE); /* its own: nested in its own computation */
+  (void)wire_acquire(&a, "p", FC_LEASE_NONE); /* its own key: nested in its own computation */
   raw_close(&a);
   raw_close(&b);
 }
@@ -159,7 +159,7 @@ START_TEST(get_many_returns_states_without_waiting) {
 }
 END_TEST
 
-/* Here four leases, and four waits, and one of each client. */
+/* The limits here: four leases, four waits, and one of each per client. */
 START_TEST(limit_reached_answer_is_compute) {
   static const char *const prompts[CLIENTS] = {"p0", "p1", "p2", "p3", "p4"};
   struct raw owners[CLIENTS], waiters[CLIENTS];

@@ -1,5 +1,5 @@
-/* What ends a lease, and what its waiters get, over the wire. test_leases_workers.c has the same
- * with the library. */
+/* Events that end a lease, and the replies to its waiters, over the wire. test_leases_workers.c has
+ * the same with the library. */
 
 #include "proto/errors.h"
 #include "tests/support/wire_leases.h"
@@ -56,7 +56,7 @@ START_TEST(put_of_older_client_answers_waiters) {
 }
 END_TEST
 
-/* Such a value cannot be stored, so all waiters compute it, side by side. */
+/* The value cannot be stored, so all waiters compute it, at the same time. */
 START_TEST(value_too_large_all_compute) {
   struct raw owner, waiters[WAITERS];
   struct fc_reply reply;
@@ -89,7 +89,7 @@ START_TEST(lease_given_up_goes_to_first_waiter) {
   (void)wire_acquire(&owner, "p", FC_LEASE_GRANTED);
   wire_begin_waits(waiters, WAITERS, "p");
   ck_assert_uint_eq(wire_give_up(&owner, "p"), 1);
-  ck_assert_uint_eq(wire_give_up(&owner, "p"), 0); /* it has no lease any more */
+  ck_assert_uint_eq(wire_give_up(&owner, "p"), 0); /* its lease has ended */
   for (size_t i = 0; i < WAITERS; i++) {
     (void)wire_expect_state(&waiters[i], FC_LEASE_GRANTED);
     wire_expect_figure("lease_waits", WAITERS - 1 - i);
@@ -160,7 +160,7 @@ START_TEST(clear_ends_lease_and_stale_put_rejected) {
   struct fc_epoch epoch = wire_expect_state(&waiter, FC_LEASE_GRANTED);
   wire_begin_waits(&other, 1, "p");
   ck_assert_int_eq(wire_put(&owner, "p", "of before", old), FC_STALE);
-  wire_expect_figure("lease_waits", 1); /* it goes on */
+  wire_expect_figure("lease_waits", 1); /* the daemon continues */
   wire_expect_figure("leases", 1);
   ck_assert_int_eq(wire_put(&waiter, "p", "of after", epoch), FC_STORED);
   wire_expect_value(&other, "of after");

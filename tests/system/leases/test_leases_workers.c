@@ -33,8 +33,8 @@ static void expect_sums(const struct fcache_counters *sum) {
   ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), sum->cache_misses);
   ck_assert_uint_eq(figures_count(&figures, NULL, "forward_passes"), sum->forward_passes);
   ck_assert_uint_eq(figures_count(&figures, NULL, "leases_granted"), sum->leases_granted);
-  /* A worker whose key is taken may find the value when it asks to wait. The daemon counts no wait
-   * then. */
+  /* A worker whose key is leased elsewhere may find the value when it requests to wait. The daemon
+   * counts no wait then. */
   ck_assert_uint_le(figures_count(&figures, NULL, "coalesced_hits"), sum->coalesced_hits);
   ck_assert_uint_ge(figures_count(&figures, NULL, "coalesced_hits"), LEASE_WORKERS - 1);
   ck_assert_uint_eq(figures_count(&figures, LEASE_SPACE, "coalesced_hits"),
@@ -75,7 +75,8 @@ START_TEST(workers_start_together_compute_once) {
   ck_assert_uint_eq(sum.leases_granted, DISTINCT);
   ck_assert_uint_ge(sum.coalesced_hits, LEASE_WORKERS - 1);
   ck_assert_uint_gt(sum.lease_wait_ns, 0);
-  library_wait_figure(lease_watch, "cache_hits", sum.cache_hits); /* with those in the rings */
+  library_wait_figure(lease_watch, "cache_hits",
+                      sum.cache_hits); /* including the records in the rings */
   expect_sums(&sum);
   lease_workers_expect_nothing_left();
 }

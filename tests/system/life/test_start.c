@@ -209,7 +209,7 @@ START_TEST(start_with_closed_streams_serves) {
   ck_assert(harness_wait_until(answers, served.socket, 20000));
   struct fcache *cache = library_open(served.socket, "start", NULL, 0);
   store_and_read(cache, 1);
-  fcache_close(cache); /* and stop() wants status 0 */
+  fcache_close(cache); /* stop() expects status 0 */
 }
 END_TEST
 
@@ -223,8 +223,7 @@ START_TEST(run_with_closed_streams_works) {
 }
 END_TEST
 
-/* Every start fails here, at the last, for its trace; before that for descriptors: with an error.
- */
+/* Every start fails with an error: first for lack of descriptors, finally for its trace. */
 START_TEST(start_with_few_descriptors_fails) {
   char folder[HARNESS_PATH_SIZE], command[HARNESS_PATH_SIZE + 96], *err;
   bool other = false, few = false;
@@ -333,7 +332,7 @@ END_TEST
 
 /* ---- no room on the disk ---- */
 
-/* `fcached`: one that has room for its own words. */
+/* `fcached`: a copy whose log has room. */
 static void serve_without_pid(const char *fcached) {
   char *err;
 

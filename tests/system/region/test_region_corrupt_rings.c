@@ -132,7 +132,7 @@ static void random_bytes_all_over(struct client *client) {
 
 static void random_slots(struct client *client) {
   fill_randomly(client->slots, client->ring_size - sizeof *client->ring);
-  client->slots[0] = 3; /* of this kind there are none */
+  client->slots[0] = 3; /* an unknown kind */
   client->head = client->n_slots;
 }
 
@@ -184,7 +184,7 @@ static void holes_instead_of_slots(struct client *client) {
 static const struct ring_fault {
   const char *name;
   void (*write)(struct client *client); /* the head is then published */
-  const char *text;                     /* that the log has */
+  const char *text;                     /* expected in the log */
 } faults[] = {
     {"end-of-numbers", head_of_uint64_max, "head went back, or is further ahead"},
     {"too-far", head_one_too_far, "head went back, or is further ahead"},
@@ -196,9 +196,9 @@ static const struct ring_fault {
     {"far-context", hit_of_a_context_out_of_range, "a context that was not defined"},
     {"flags", hit_with_strange_flags, "flags that do not exist"},
     {"far-index", context_out_of_range, "an index that is out of range"},
-    {"control", context_with_a_control_character, " name "},
-    {"no-op", context_without_an_op, " name "},
-    {"halves", context_incomplete, " context "},
+    {"control", context_with_a_control_character, "invalid name in a context record"},
+    {"no-op", context_without_an_op, "invalid name in a context record"},
+    {"halves", context_incomplete, "incomplete context record"},
     {"holes", holes_instead_of_slots, "of a kind that does not exist"},
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
@@ -245,7 +245,7 @@ START_TEST(ring_corrupt_drops_only_its_client) {
     close_client(&clients[i]);
   }
   free(log);
-  ck_assert_uint_eq(library_figure(good.cache, "rings"), 1); /* the good one's */
+  ck_assert_uint_eq(library_figure(good.cache, "rings"), 1); /* the good client's hits */
 }
 END_TEST
 
@@ -264,10 +264,10 @@ START_TEST(ring_corrupt_detected_before_next_request) {
         raw_recv(&client.raw, &reply, TIMEOUT_MS) == RAW_REPLY) {
       ck_assert_int_eq(reply.type, FC_ERROR);
       ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
-      ck_assert(reply.id == id || reply.id == 0); /* a timer may have found it before */
+      ck_assert(reply.id == id || reply.id == 0); /* a timer may have detected it before */
       ck_assert_ptr_nonnull(memmem(reply.error.text.data, reply.error.text.size, "its ring", 8));
       expect_end(&client);
-    } /* else the daemon was faster, and closed it */
+    } /* else the daemon closed the connection first */
     close_client(&client);
     ck_assert_uint_eq(library_figure(good.cache, "dropped"), i + 1);
   }

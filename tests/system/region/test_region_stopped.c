@@ -1,4 +1,4 @@
-/* Clients that read the region of a stopped daemon: hits go on, none is uncounted, and a miss costs
+/* Clients that read the region of a stopped daemon. Hits go on, each is counted, and a miss costs
  * one deadline. */
 #include <signal.h>
 #include <string.h>
@@ -34,8 +34,8 @@ static void count_line(void *arg, const struct trace_line *line) {
   seen->misses += !line->hit;
 }
 
-/* After the daemon went on: its statistics and its trace have every lookup of `worker`, except for
- * the unrecorded hits, which are counted. */
+/* After the daemon continued, its statistics and its trace must have every lookup of `worker`,
+ * except for the unrecorded hits, which are counted. */
 static void settle_stopped(struct region_worker *worker, const char *trace) {
   struct fcache_counters counters = library_counters(worker->cache);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
@@ -92,7 +92,7 @@ START_TEST(daemon_stopped_hits_read_and_recorded) {
 }
 END_TEST
 
-/* ... connected again; misses of numbers from `1000` on reach it. */
+/* Waits until the worker is connected again. Its misses have numbers from 1000 on. */
 static bool is_connected_again(void *arg) {
   struct region_worker *worker = arg;
 
@@ -165,7 +165,8 @@ START_TEST(daemon_killed_unread_hits_published_to_next) {
   region_worker_put(served.socket, 0, STOP_NUMBERS, 1);
   ck_assert(region_worker_open(&worker, served.socket, "stopped", LIBRARY_PATIENT_MS));
   hit_many(&worker, READ);
-  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), READ); /* so it has taken them */
+  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"),
+                    READ); /* so the daemon has read them */
   stop_daemon();
   hit_many(&worker, UNREAD);
   harness_kill9(&served);

@@ -305,7 +305,7 @@ START_TEST(client_with_unread_replies_counted_until_read) {
 }
 END_TEST
 
-/* ---- the figures ---- */
+/* ---- the statistics ---- */
 
 START_TEST(memory_counters_add_up) {
   static const char *const parts[] = {"region",     "messages", "sockets", "rings", "clients",

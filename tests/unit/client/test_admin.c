@@ -22,7 +22,7 @@ struct shelf {
 };
 
 /* The limit of a list request of any type. */
-static struct fc_page asked_for(const struct fc_request *request) {
+static struct fc_page page_of(const struct fc_request *request) {
   const struct fc_list *list = &request->list;
   if (request->type != FC_LIST)
     return request->page;
@@ -51,7 +51,7 @@ static void add_item(struct fc_buf *buf, enum fc_type type, uint32_t i) {
 
 /* The cursor is the number of items given so far. */
 static bool send_page(const struct shelf *shelf, int fd, const struct fc_request *request) {
-  struct fc_page page = asked_for(request);
+  struct fc_page page = page_of(request);
   struct fc_str expected = fc_str_of(shelf->name_space);
   struct fc_buf buf = {0};
   uint32_t from = 0, n = page.limit;
@@ -100,25 +100,25 @@ struct got {
   bool in_order;
 };
 
-static void take(struct got *got, uint64_t number) {
+static void check_next(struct got *got, uint64_t number) {
   got->in_order = got->in_order && number == got->n;
   got->n++;
 }
 
-static void take_entry(void *arg, const struct fc_list_entry *entry) {
-  take(arg, entry->key.top_k);
+static void check_entry(void *arg, const struct fc_list_entry *entry) {
+  check_next(arg, entry->key.top_k);
 }
 
-static void take_lease(void *arg, const struct fc_lease_entry *lease) {
-  take(arg, lease->key.top_k);
+static void check_lease(void *arg, const struct fc_lease_entry *lease) {
+  check_next(arg, lease->key.top_k);
 }
 
-static void take_client(void *arg, const struct fc_client_entry *client) {
-  take(arg, client->client_id);
+static void check_client(void *arg, const struct fc_client_entry *client) {
+  check_next(arg, client->client_id);
 }
 
-static void take_namespace(void *arg, const struct fc_namespace_entry *ns) {
-  take(arg, ns->entries);
+static void check_namespace(void *arg, const struct fc_namespace_entry *ns) {
+  check_next(arg, ns->entries);
 }
 
 static const enum fc_type types[] = {FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES};
@@ -129,12 +129,12 @@ static int list(struct admin *admin, enum fc_type type, const char *name_space, 
   struct fc_select select = {.name_space = fc_str_of(name_space)};
   *got = (struct got){.in_order = true};
   if (type == FC_LIST)
-    return admin_list(admin, &select, limit, take_entry, got);
+    return admin_list(admin, &select, limit, check_entry, got);
   if (type == FC_LEASES)
-    return admin_leases(admin, name_space, limit, take_lease, got);
+    return admin_leases(admin, name_space, limit, check_lease, got);
   if (type == FC_CLIENTS)
-    return admin_clients(admin, name_space, limit, take_client, got);
-  return admin_namespaces(admin, name_space, limit, take_namespace, got);
+    return admin_clients(admin, name_space, limit, check_client, got);
+  return admin_namespaces(admin, name_space, limit, check_namespace, got);
 }
 
 static struct admin *open_at(const struct scripted_daemon *scripted) {
