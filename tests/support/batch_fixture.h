@@ -1,5 +1,5 @@
-/* batch_fixture.h - runs fcache_cached_batch beside the daemon of lease_fixture.h, and records what
- * it computed. Fails the test if it cannot do what it promises. */
+/* batch_fixture.h - runs fcache_cached_batch beside the daemon of lease_fixture.h, and records the
+ * computations. A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_BATCH_FIXTURE_H
 #define FC_TESTS_BATCH_FIXTURE_H
 

@@ -37,8 +37,6 @@ struct fcache *client_open(const char *path, uint32_t deadline_ms) {
   return cache;
 }
 
-/* Connected, though a busy machine may miss so short a deadline in the handshake: a call
- * would then be a miss at once, and show nothing of the deadline. */
 struct fcache *client_open_connected(const char *path, uint32_t deadline_ms) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   struct fcache *cache = client_open(path, deadline_ms);
@@ -67,7 +65,6 @@ int client_get(struct fcache *cache, const char *prompt) {
   return rc;
 }
 
-/* Gets until one gives `rc`. */
 void client_get_until(struct fcache *cache, int rc) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   while (client_get(cache, "a") != rc) {
@@ -86,7 +83,6 @@ unsigned client_open_descriptors(void) {
   return n;
 }
 
-/* Our own ends of connections to `path`: descriptors whose other end has that address. */
 int client_sockets_to(const char *path, int *last) {
   int n = 0;
   for (int fd = 3; fd < 1024; fd++) {
@@ -122,7 +118,6 @@ void client_tear_down(void) {
   ck_assert_uint_eq(client_open_descriptors(), descriptors_before);
 }
 
-/* Answers every get with a hit, "value". */
 void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
@@ -135,7 +130,6 @@ void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth) {
   }
 }
 
-/* Answers hello, and nothing after it. */
 void client_serve_nothing(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   if (scripted_handshake(scripted, fd))

@@ -1,6 +1,6 @@
 /* client_fixture.h - a handle of the library beside a scripted daemon: opens it, makes keys, gets
- * values, and looks at the log lines and descriptors of the process. Fails the test if it cannot do
- * what it promises. For the thread of the test. */
+ * values, and inspects the log lines and descriptors of the process. A function that cannot do its
+ * work fails the test. For the thread of the test. */
 #ifndef FC_TESTS_CLIENT_FIXTURE_H
 #define FC_TESTS_CLIENT_FIXTURE_H
 
@@ -28,7 +28,8 @@ void client_tear_down(void);
 /* Opens a handle, connected or not, which the caller closes. */
 struct fcache *client_open(const char *path, uint32_t deadline_ms);
 
-/* Opens a connected handle. On a busy machine the handshake may miss a short deadline: retries. */
+/* Opens a connected handle. Retries, since the handshake may miss a short deadline on a busy
+ * machine: a call would then be a miss at once, and show nothing of the deadline. */
 struct fcache *client_open_connected(const char *path, uint32_t deadline_ms);
 
 /* Returns a key of a prompt's text. */

@@ -23,7 +23,7 @@ struct fcache *lease_open(uint32_t deadline_ms, uint32_t wait_ms) {
   return scripted_leases_open(scripted_leases->scripted.path, deadline_ms, wait_ms);
 }
 
-/* Connected, though a busy machine may miss so short a deadline in the handshake. */
+/* Retries, since the handshake may miss a short deadline on a busy machine. */
 struct fcache *lease_open_connected(uint32_t deadline_ms, uint32_t wait_ms) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   struct fcache *cache = lease_open(deadline_ms, wait_ms);

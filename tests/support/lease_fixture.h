@@ -1,5 +1,5 @@
-/* lease_fixture.h - a daemon that answers with leases (scripted_leases.h), and calls on it by the
- * number of a key. Fails the test if it cannot do what it promises. */
+/* lease_fixture.h - a daemon that replies with leases (scripted_leases.h), and calls on it by the
+ * number of a key. A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_LEASE_FIXTURE_H
 #define FC_TESTS_LEASE_FIXTURE_H
 

@@ -1,9 +1,8 @@
-/* scripted_daemon.h - a scripted daemon within a test. It listens on a private socket and runs
- * the test's script, in a thread of its own, on each connection that it accepts.
- *
- * What goes wrong within a script is not reported by Check's macros, which belong to
- * the test's thread: a script returns, which closes its connection, and the test sees
- * that. The fields of struct scripted_daemon that scripts and tests share are atomic. */
+/* scripted_daemon.h - a scripted daemon within a test. It listens on a private socket and runs the
+ * test's script, in its own thread, on each connection that it accepts. A script must not use
+ * Check's macros, which belong to the test's thread. On an error it returns, which closes its
+ * connection, and the test detects that. The fields of struct scripted_daemon that scripts and
+ * tests share are atomic. */
 #ifndef FC_TESTS_SCRIPTED_DAEMON_H
 #define FC_TESTS_SCRIPTED_DAEMON_H
 
@@ -30,8 +29,8 @@ struct scripted_daemon {
   char dir[SCRIPTED_PATH_SIZE], path[SCRIPTED_PATH_SIZE];
   int listener;
   scripted_script *script;
-  void *arg;                 /* the script's own */
-  struct fc_welcome welcome; /* what scripted_handshake answers; set before connecting */
+  void *arg;                 /* for the script */
+  struct fc_welcome welcome; /* sent by scripted_handshake; set it before the client connects */
   atomic_uint accepted;      /* connections so far */
   atomic_uint busy;          /* scripts at work: not those that wait for a request */
   atomic_uint layout;        /* region_layout of the latest hello */
@@ -47,30 +46,30 @@ struct scripted_daemon {
   } connections[SCRIPTED_CONNECTIONS];
 };
 
-/* Makes a private folder with a socket in it and serves it. Ends the test on failure. */
+/* Creates a private directory with a socket, and serves the socket. Ends the test on failure. */
 void scripted_start(struct scripted_daemon *scripted, scripted_script *script, void *arg);
 
-/* Ends all connections and threads, and removes the folder. */
+/* Ends all connections and threads, and removes the directory. */
 void scripted_stop(struct scripted_daemon *scripted);
 
-/* One request, whole. *body is the caller's to free, and what `request` borrows from.
- * False at the end of the connection or at an invalid request. */
+/* Reads one request. *body is the caller's to free; `request` borrows from it. Returns false at the
+ * end of the connection or for an invalid request. */
 bool scripted_read(struct scripted_daemon *scripted, int fd, uint8_t **body,
                    struct fc_request *request);
 
-/* Sends all of it. False where the other side has closed. */
+/* Sends all bytes. Returns false if the other side has closed. */
 bool scripted_write(int fd, const void *data, size_t size);
 
 /* Sends an encoded reply, and frees it. */
 void scripted_send(int fd, struct fc_buf *buf);
 
-/* The same with descriptors beside it, which stay the caller's. */
+/* Sends a reply with descriptors, which stay the caller's. */
 void scripted_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n);
 
 /* Reads hello and sends scripted->welcome. */
 bool scripted_handshake(struct scripted_daemon *scripted, int fd);
 
-/* The same with descriptors beside the welcome, which stay the caller's. */
+/* Does the handshake, with descriptors beside the welcome. They stay the caller's. */
 bool scripted_handshake_with(struct scripted_daemon *scripted, int fd, const int *fds, unsigned n);
 
 /* Waits until the other side has closed. */
@@ -84,7 +83,7 @@ void scripted_wait_released(struct scripted_daemon *scripted);
  * would be lost in it, which valgrind reports. */
 void scripted_wait_idle(struct scripted_daemon *scripted);
 
-/* Replies, ready to be sent. */
+/* Send a reply to a get. */
 void scripted_send_hit(int fd, uint32_t id, const void *value, uint32_t size);
 void scripted_send_miss(int fd, uint32_t id, uint64_t clear_generation);
 

@@ -174,7 +174,7 @@ void sharing_tear_down(void) {
   client_tear_down();
 }
 
-/* Connected, though a busy machine may miss a short deadline in the handshake. */
+/* Retries, since the handshake may miss a short deadline on a busy machine. */
 struct fcache *sharing_open(uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;

@@ -1,5 +1,5 @@
-/* store_fixture.h - a small daemon that stores (scripted_store.h), and two handles on it. Fails the
- * test if it cannot do what it promises. */
+/* store_fixture.h - a scripted daemon that stores (scripted_store.h), and two handles on it. A
+ * function that cannot do its work fails the test. */
 #ifndef FC_TESTS_STORE_FIXTURE_H
 #define FC_TESTS_STORE_FIXTURE_H
 

@@ -147,9 +147,9 @@ START_TEST(value_over_limit_refused_with_reason) {
 }
 END_TEST
 
-static void expect_figures(struct fcache *cache, uint64_t refused, uint64_t dropped) {
-  ck_assert_uint_eq(library_figure(cache, "refused"), refused);
-  ck_assert_uint_eq(library_figure(cache, "dropped"), dropped);
+static void expect_losses(struct fcache *cache, uint64_t refused, uint64_t dropped) {
+  ck_assert_uint_eq(library_stat(cache, "refused"), refused);
+  ck_assert_uint_eq(library_stat(cache, "dropped"), dropped);
 }
 
 static bool is_logged(const char *text) {
@@ -160,19 +160,19 @@ static bool is_logged(const char *text) {
 }
 
 START_TEST(refused_and_dropped_clients_counted_and_logged) {
-  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
+  struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
                            .version_max = FC_PROTOCOL_VERSION,
                            .client = fc_str_of("bad\nname")};
   struct fc_buf buf = {0};
   struct raw raw;
   char who[64];
-  expect_figures(cache, 0, 0);
+  expect_losses(cache, 0, 0);
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
   expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME,
                         "hello: its field client must be a str");
-  expect_figures(cache, 1, 0);
+  expect_losses(cache, 1, 0);
   (void)snprintf(who, sizeof who, "a client before its hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
   ck_assert(is_logged("refused: "));
@@ -182,12 +182,12 @@ START_TEST(refused_and_dropped_clients_counted_and_logged) {
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   raw_open(&raw, served.socket, "hostile");
   expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL, "a second hello");
-  expect_figures(cache, 1, 1);
+  expect_losses(cache, 1, 1);
   ck_assert(is_logged("dropped: test (pid "));
   ck_assert(is_logged("a second hello"));
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
   expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL, "this is no frame");
-  expect_figures(cache, 1, 2);
+  expect_losses(cache, 1, 2);
   fcache_close(cache);
   fc_buf_free(&buf);
 }

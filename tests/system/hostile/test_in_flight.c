@@ -149,7 +149,7 @@ static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t si
 }
 
 static bool nothing_is_in_flight(void *cache) {
-  return library_figure(cache, "memory_in_flight") == 0;
+  return library_stat(cache, "memory_in_flight") == 0;
 }
 
 /* If frames and replies shared one pool, both requests would hold it, and wait for room to reply.
@@ -298,7 +298,7 @@ static void put_long_names(struct raw *raw) {
 }
 
 static bool something_is_in_flight(void *cache) {
-  return library_figure(cache, "memory_in_flight") > 0;
+  return library_stat(cache, "memory_in_flight") > 0;
 }
 
 START_TEST(list_reply_counts_as_memory_in_flight) {

@@ -80,9 +80,9 @@ static void begin_put(struct raw *raw, struct raw *other, uint32_t size, size_t 
   fc_buf_free(&buf);
 }
 
-static uint64_t figure(const char *name) {
-  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
-  uint64_t value = library_figure(cache, name);
+static uint64_t counter(const char *name) {
+  struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
+  uint64_t value = library_stat(cache, name);
   fcache_close(cache);
   return value;
 }
@@ -101,7 +101,7 @@ START_TEST(half_sent_frames_block_no_put) {
   put_value(&other, "a", 300000); /* within 5 s, or it fails */
   put_value(&other, "b", 4 * MIB);
   put_value(&other, "c", 16 * MIB);
-  ck_assert_uint_eq(figure("dropped"), 0); /* there was room for all */
+  ck_assert_uint_eq(counter("dropped"), 0); /* there was room for all */
   for (int i = 0; i < STALLED; i++)
     raw_close(&stalled[i]);
   raw_close(&other);
@@ -121,7 +121,7 @@ START_TEST(stalled_frames_that_fill_budget_dropped_for_others) {
   }
   put_value(&other, "a", 300000);
   put_value(&other, "b", MIB);
-  ck_assert_uint_ge(figure("dropped"), 1);
+  ck_assert_uint_ge(counter("dropped"), 1);
   for (int i = 0; i < STALLED; i++)
     raw_close(&stalled[i]);
   raw_close(&other);
@@ -189,8 +189,8 @@ START_TEST(concurrent_large_puts_all_finish) {
     ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT);
     raw_close(&raws[i]);
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
-  ck_assert_uint_eq(figure("memory_in_flight"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
+  ck_assert_uint_eq(counter("memory_in_flight"), 0);
   fc_buf_free(&buf);
 }
 END_TEST
@@ -265,12 +265,12 @@ START_TEST(slow_readers_block_no_other_client) {
     expect_value(&other, "small", 200000);
   }
   put_filled(&other, "new", 4 * MIB, 99);
-  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  ck_assert_uint_eq(counter("region_unlisted_bytes"), 0);
   for (int i = 0; i < STALLED; i++) {
     ck_assert_uint_ge(read_rest(&readers[i], (uint8_t)i), HUGE_BYTES);
     raw_close(&readers[i]);
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
   raw_close(&other);
 }
 END_TEST
@@ -291,16 +291,16 @@ START_TEST(slow_readers_of_evicted_values_block_no_other_client) {
     (void)snprintf(view, sizeof view, "new %d", i);
     put_filled(&other, view, 4 * MIB, 99);
     expect_value(&other, view, 4 * MIB);
-    ck_assert_uint_le(figure("region_unlisted_bytes"), 20 * MIB);
+    ck_assert_uint_le(counter("region_unlisted_bytes"), 20 * MIB);
   }
-  ck_assert_uint_ge(figure("region_unlisted_bytes"), HUGE_BYTES);
+  ck_assert_uint_ge(counter("region_unlisted_bytes"), HUGE_BYTES);
   for (int i = 0; i < STALLED; i++) {
     whole += read_rest(&readers[i], (uint8_t)i) >= HUGE_BYTES;
     raw_close(&readers[i]);
   }
   ck_assert_uint_eq(whole, 2);
-  ck_assert_uint_eq(figure("dropped"), STALLED - 2);
-  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  ck_assert_uint_eq(counter("dropped"), STALLED - 2);
+  ck_assert_uint_eq(counter("region_unlisted_bytes"), 0);
   raw_close(&other);
 }
 END_TEST
@@ -330,8 +330,8 @@ START_TEST(stopped_readers_leave_room_for_large_values) {
                    RAW_TIMEOUT); /* the readers count as slow from now on */
   put_filled(&other, "large", 7 * MIB, 2);
   expect_value(&other, "large", 7 * MIB);
-  ck_assert_uint_ge(figure("dropped"), 1);
-  ck_assert_uint_ge(figure("entries"), 20);
+  ck_assert_uint_ge(counter("dropped"), 1);
+  ck_assert_uint_ge(counter("entries"), 20);
   for (int i = 0; i < READERS; i++)
     raw_close(&readers[i]);
   raw_close(&other);
@@ -340,7 +340,7 @@ END_TEST
 
 static bool some_are_cut(void *unused) {
   (void)unused;
-  return figure("dropped") > 0;
+  return counter("dropped") > 0;
 }
 
 /* Clients request more than all memory for copies, and do not read. The daemon drops them for
@@ -412,7 +412,7 @@ START_TEST(slow_reader_alone_not_dropped) {
     ck_assert_int_gt(n, 0);
     got += (size_t)n;
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
   raw_close(&reader);
   raw_close(&other);
 }
@@ -433,7 +433,7 @@ START_TEST(clients_gone_before_accept_take_no_place) {
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   raw_open(&raw, served.socket, "good"); /* accepted after all of them */
   raw_close(&raw);
-  ck_assert_uint_eq(figure("refused"), 0);
+  ck_assert_uint_eq(counter("refused"), 0);
 }
 END_TEST
 

@@ -102,12 +102,12 @@ static void set_stopped(bool stopped) {
 }
 
 START_TEST(evicting_large_put_yields_to_others) {
-  char trace[HARNESS_PATH_SIZE + 8], folder[HARNESS_PATH_SIZE];
+  char trace[HARNESS_PATH_SIZE + 8], dir[HARNESS_PATH_SIZE];
   struct raw putter, other;
   struct fc_buf buf = {0};
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--trace", trace, NULL);
   raw_open(&putter, served.socket, "large");
   raw_open(&other, served.socket, NULL);
@@ -122,15 +122,15 @@ START_TEST(evicting_large_put_yields_to_others) {
 
   /* counted once, as one message */
   struct fcache *cache = library_open(served.socket, "large", NULL, 0);
-  struct figures figures = {0};
-  figures_take(cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "large", "entries"), N);
-  ck_assert_uint_eq(figures_count(&figures, "large", "cache_misses"), N);
-  ck_assert_uint_eq(figures_count(&figures, "large", "batches_sent"), 1);
-  ck_assert_uint_eq(figures_count(&figures, "large", "max_batch_size"), N);
-  double wall_s = figures_real(&figures, "large", "scoring_wall_s");
+  struct library_stats stats = {0};
+  library_stats_read(cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "entries"), N);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "cache_misses"), N);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "batches_sent"), 1);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "max_batch_size"), N);
+  double wall_s = library_stats_real(&stats, "large", "scoring_wall_s");
   ck_assert(wall_s > (10 * N + 6) / 1e9 && wall_s < (10 * N + 8) / 1e9);
-  figures_free(&figures);
+  library_stats_free(&stats);
   fcache_close(cache);
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), N);
@@ -167,12 +167,12 @@ START_TEST(lower_limit_yields_to_others) {
   ck_assert_int_eq(reply.type, FC_REPLY | FC_HELLO);
 
   struct fcache *cache = library_open(served.socket, "large", NULL, 0);
-  struct figures figures = {0};
-  figures_take(cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "large", "entries"), 10);
-  ck_assert_uint_eq(figures_count(&figures, "large", "max_entries"), 10);
-  ck_assert_uint_eq(figures_count(&figures, "large", "evictions_entries"), N - 10);
-  figures_free(&figures);
+  struct library_stats stats = {0};
+  library_stats_read(cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "entries"), 10);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "max_entries"), 10);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "evictions_entries"), N - 10);
+  library_stats_free(&stats);
   fcache_close(cache);
   raw_close(&putter);
   raw_close(&limiting);

@@ -21,15 +21,15 @@
           */
 
 static struct daemon served;
-static struct fcache *figures;
+static struct fcache *stats;
 
 static void start(void) {
   harness_start(&served, NULL);
-  figures = library_open(served.socket, "figures", NULL, 0);
+  stats = library_open(served.socket, "stats", NULL, 0);
 }
 
 static void stop(void) {
-  fcache_close(figures);
+  fcache_close(stats);
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
@@ -94,7 +94,7 @@ static void continue_daemon(void) {
 
 static bool is_alone(void *raw) {
   (void)raw;
-  return library_figure(figures, "clients") == 2; /* this client, and the test's other one */
+  return library_stat(stats, "clients") == 2; /* this client, and the test's other one */
 }
 
 /* ---- clients that have left ---- */
@@ -160,7 +160,7 @@ START_TEST(puts_and_clears_of_gone_clients_executed) {
   raw_close(&left);
   continue_daemon();
   ck_assert(harness_wait_until(is_alone, NULL, SOON_MS));
-  library_wait_figure(figures, "clears", 1);
+  library_wait_stat(stats, "clears", 1);
   ck_assert(is_stored(&raw, "kept", "a"));
   ck_assert(!is_stored(&raw, "cleared", "a"));
   raw_close(&raw);
@@ -192,9 +192,9 @@ START_TEST(clears_of_gone_clients_all_executed) {
   }
   continue_daemon();
   ck_assert(answers_ping(&raw));
-  library_wait_figure(figures, "clears", VIEWS);
+  library_wait_stat(stats, "clears", VIEWS);
   ck_assert(harness_wait_until(is_alone, NULL, SOON_MS));
-  ck_assert_uint_eq(library_figure(figures, "entries"), OTHERS);
+  ck_assert_uint_eq(library_stat(stats, "entries"), OTHERS);
   raw_close(&raw);
   fc_buf_free(&buf);
 }
@@ -219,7 +219,7 @@ START_TEST(equal_clears_of_gone_clients_merged) {
   }
   continue_daemon();
   uint64_t start_ns = harness_now_ns();
-  library_wait_figure(figures, "clears", (uint64_t)LEFT * EACH);
+  library_wait_stat(stats, "clears", (uint64_t)LEFT * EACH);
   ck_assert_uint_lt(harness_now_ns() - start_ns, SOON_MS * UINT64_C(1000000));
   ck_assert(!is_stored(&raw, "rare", "p"));
   raw_close(&raw);
@@ -248,7 +248,7 @@ START_TEST(clear_of_nothing_finishes_at_once) {
     }
   }
   ck_assert_uint_lt(harness_now_ns() - start_ns, SOON_MS * UINT64_C(1000000));
-  ck_assert_uint_eq(library_figure(figures, "clears"), (uint64_t)ROUNDS * EACH);
+  ck_assert_uint_eq(library_stat(stats, "clears"), (uint64_t)ROUNDS * EACH);
   raw_close(&raw);
   fc_buf_free(&buf);
 }

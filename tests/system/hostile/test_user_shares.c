@@ -351,7 +351,7 @@ START_TEST(user_over_share_replaces_own_namespaces) {
   cache = library_open(served.socket, "precious", NULL, 0);
   char *text = library_get_text(cache, &key);
   ck_assert_str_eq(text, "kept");
-  ck_assert_uint_eq(library_figure(cache, "namespaces"), 1 + 11); /* 3/4 of 15 */
+  ck_assert_uint_eq(library_stat(cache, "namespaces"), 1 + 11); /* 3/4 of 15 */
   free(text);
   fcache_close(cache);
   stop();

@@ -121,7 +121,7 @@ START_TEST(batch_takes_over_leases_given_up) {
   pids[0] = child_start(batch_that_fails, NULL, NULL);
   ck_assert(lease_board_wait(&lease_board->begun, FEW));
   pids[1] = child_start(batch_that_takes_over, NULL, NULL);
-  library_wait_figure(lease_watch, "lease_waits", FEW - 1);
+  library_wait_stat(lease_watch, "lease_waits", FEW - 1);
   ck_assert_uint_eq(lease_board->computes[4], 1);
   atomic_store(&lease_board->open, true);
   lease_workers_expect_ends(pids, 2);
@@ -156,7 +156,7 @@ static pid_t start_waiter(struct raw *owner, struct lease_pass *pass) {
   harness_outlive_tick();
   own(owner, pass->key);
   atomic_store(&lease_board->open, true);
-  library_wait_figure(lease_watch, "lease_waits", 1);
+  library_wait_stat(lease_watch, "lease_waits", 1);
   return waiter;
 }
 
@@ -180,7 +180,7 @@ START_TEST(daemon_stopped_waiter_computes_after_deadline) {
   /* The last pong may be a quarter of a deadline old. */
   expect_computed(waiter, start_ns, DEADLINE_MS / 2, DEADLINE_MS + SLOW_MS);
   ck_assert_int_eq(kill(lease_daemon.pid, SIGCONT), 0);
-  library_wait_figure(lease_watch, "lease_waits", 0);
+  library_wait_stat(lease_watch, "lease_waits", 0);
   raw_close(&owner);
   lease_workers_expect_nothing_left();
 }
@@ -207,7 +207,7 @@ START_TEST(wait_longer_than_deadline_goes_on) {
   pid_t waiter = start_waiter(&owner, &pass);
   uint64_t start_ns = harness_now_ns();
   while (harness_now_ns() - start_ns < 3 * DEADLINE_MS * UINT64_C(1000000))
-    if (library_figure(lease_watch, "lease_waits") != 1)
+    if (library_stat(lease_watch, "lease_waits") != 1)
       ck_abort_msg("it waits no longer");
   ck_assert_uint_eq(lease_board_computes(), 0);
   ck_assert_int_eq(raw_give_up(&owner, NULL, &reply), RAW_REPLY);

@@ -225,7 +225,7 @@ END_TEST
 /* ---- workers ---- */
 
 static bool one_waits(void *arg) {
-  return library_figure(arg, "lease_waits") == 1;
+  return library_stat(arg, "lease_waits") == 1;
 }
 
 static bool one_is_there(void *unused) {

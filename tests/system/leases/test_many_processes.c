@@ -308,9 +308,9 @@ static void add(struct fcache_counters *sum, const struct fcache_counters *count
     sum->max_batch_size = counters->max_batch_size;
 }
 
-static void assert_counters(const struct figures *figures, const char *name_space,
+static void assert_counters(const struct library_stats *stats, const char *name_space,
                             const struct fcache_counters *sum) {
-#define SAME(name) ck_assert_uint_eq(figures_count(figures, name_space, #name), sum->name)
+#define SAME(name) ck_assert_uint_eq(library_stats_count(stats, name_space, #name), sum->name)
   SAME(cache_hits);
   SAME(cache_misses);
   SAME(forward_passes);
@@ -320,35 +320,35 @@ static void assert_counters(const struct figures *figures, const char *name_spac
   ck_assert_uint_gt(sum->cache_hits, 0);
   ck_assert_uint_gt(sum->cache_misses, 0);
   /* The daemon measures only its own part of a hit's time. */
-  ck_assert_double_le(figures_real(figures, name_space, "scoring_wall_s"),
+  ck_assert_double_le(library_stats_real(stats, name_space, "scoring_wall_s"),
                       (double)sum->scoring_wall_ns / 1e9);
 }
 
 /* Returns the number of counted lookups. */
 static uint64_t assert_sums(struct fcache *cache, const struct report *reports, unsigned n) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct fcache_counters all = {0};
 
-  figures_take(cache, &figures);
+  library_stats_read(cache, &stats);
   for (uint32_t space = 0; space < SPACES; space++) {
     struct fcache_counters sum = {0};
 
     for (unsigned i = 0; i < n; i++)
       add(&sum, &reports[i].counters[space]);
-    assert_counters(&figures, space_names[space], &sum);
+    assert_counters(&stats, space_names[space], &sum);
     add(&all, &sum);
   }
-  assert_counters(&figures, NULL, &all);
+  assert_counters(&stats, NULL, &all);
   ck_assert_uint_eq(all.degraded, 0);
   ck_assert_uint_eq(all.reconnects, 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "connections"), n * SPACES + 1);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lines"),
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "connections"), n * SPACES + 1);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lines"),
                     all.cache_hits + all.cache_misses);
-  ck_assert_uint_le(figures_count(&figures, space_names[1], "entries"), SMALL_SPACE);
-  ck_assert_uint_gt(figures_count(&figures, space_names[1], "evictions_entries"), 0);
-  figures_free(&figures);
+  ck_assert_uint_le(library_stats_count(&stats, space_names[1], "entries"), SMALL_SPACE);
+  ck_assert_uint_gt(library_stats_count(&stats, space_names[1], "evictions_entries"), 0);
+  library_stats_free(&stats);
   return all.cache_hits + all.cache_misses;
 }
 
@@ -423,7 +423,7 @@ static void run(unsigned n, unsigned operations,
     ck_assert(reports[i].done);
   }
   uint64_t lookups = assert_sums(look, reports, n);
-  ck_assert_int_eq(library_figure(look, "shared_hits") > 0, are_processes);
+  ck_assert_int_eq(library_stat(look, "shared_hits") > 0, are_processes);
   fcache_close(look);
   ck_assert_int_eq(harness_stop(&daemon), 0);
   assert_trace(trace, reports, n, operations, lookups);

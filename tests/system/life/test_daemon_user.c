@@ -27,7 +27,7 @@ static const struct child_user other = {.uid = OTHER, .gid = OTHER};
 static const struct child_user third = {.uid = THIRD, .gid = THIRD};
 static const struct child_user nobody = {.uid = NOBODY, .gid = OTHER};
 
-static char folder[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
+static char dir[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
 static pid_t pid; /* of the daemon; 0: none */
 static int program_fd;
 
@@ -76,11 +76,11 @@ static void start_daemon(const char *socket, const struct child_user *user) {
 static void start(void) {
   if (geteuid() != 0)
     return;
-  harness_folder(folder);
-  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", folder);
-  ck_assert_int_eq(chmod(folder, 0777), 0);
-  *strrchr(folder, '/') = '\0';
-  ck_assert_int_eq(chmod(folder, 0711), 0);
+  harness_make_dir(dir);
+  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", dir);
+  ck_assert_int_eq(chmod(dir, 0777), 0);
+  *strrchr(dir, '/') = '\0';
+  ck_assert_int_eq(chmod(dir, 0711), 0);
   program_fd = open(harness_fcached(), O_RDONLY); /* the other user may not reach its path */
   ck_assert_int_ge(program_fd, 0);
   (void)unsetenv("FCACHE_DAEMON_USER");
@@ -188,7 +188,7 @@ START_TEST(daemon_of_other_user_is_refused) {
   ck_assert_int_eq(child_run(trusts, socket_path, &other), 0);
   ck_assert_int_eq(setenv("FCACHE_DAEMON_USER", "54321", 1), 0);
   struct fcache *cache = library_open(socket_path, "ns", NULL, 0);
-  ck_assert_uint_eq(library_figure(cache, "connections"), 2); /* the others sent no hello */
+  ck_assert_uint_eq(library_stat(cache, "connections"), 2); /* the others sent no hello */
   fcache_close(cache);
 }
 END_TEST

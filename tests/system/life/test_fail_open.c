@@ -133,10 +133,10 @@ static struct fcache_counters counters_of(const struct worker *worker) {
 
 START_TEST(daemon_absent_logged_once) {
   struct worker worker;
-  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
+  char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
 
-  harness_folder(folder);
-  (void)snprintf(path, sizeof path, "%s/none", folder);
+  harness_make_dir(dir);
+  (void)snprintf(path, sizeof path, "%s/none", dir);
   open_worker(&worker, path, LIBRARY_PATIENT_MS); /* no call waits for the daemon */
   ck_assert(!fcache_connected(worker.cache));
   call_cached_many(&worker, 0, 50);
@@ -160,20 +160,20 @@ END_TEST
 /* Without a configured socket the library tries the default paths, and the log line names each. */
 START_TEST(daemon_absent_all_sockets_named) {
   struct worker worker;
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
   struct stat status;
 
   if (stat("/run/fcached/fcached.sock", &status) == 0) {
     printf("skipped: a daemon of this machine may serve the default socket\n");
     return;
   }
-  harness_folder(folder);
+  harness_make_dir(dir);
   ck_assert_int_eq(unsetenv("FCACHE_SOCKET"), 0);
-  ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", folder, 1), 0);
+  ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
   open_worker(&worker, NULL, DEADLINE_MS);
   call_cached_many(&worker, 0, 3);
   ck_assert_uint_eq(worker.lines, 1);
-  ck_assert_ptr_nonnull(strstr(worker.line, folder));
+  ck_assert_ptr_nonnull(strstr(worker.line, dir));
   ck_assert_ptr_nonnull(strstr(worker.line, "/run/fcached/fcached.sock"));
   close_worker(&worker);
 }
@@ -373,7 +373,7 @@ START_TEST(disabled_nothing_logged) {
   ck_assert_uint_eq(worker.lines, 0);
   ck_assert_uint_eq(counters_of(&worker).degraded, 0);
   ck_assert(!fcache_connected(worker.cache));
-  ck_assert_uint_eq(library_figure(look, "connections"), 1); /* of the test's handle */
+  ck_assert_uint_eq(library_stat(look, "connections"), 1); /* of the test's handle */
   close_worker(&worker);
   fcache_close(look);
 }
@@ -448,12 +448,12 @@ START_TEST(fork_parent_and_child_go_on) {
   ck_assert_uint_eq(counters.degraded, 0);
   ck_assert_uint_eq(counters.reconnects, 0);
   ck_assert_uint_eq(worker.lines, 0);
-  struct figures figures = {0};
-  figures_take(worker.cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), 240);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), 40);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  struct library_stats stats = {0};
+  library_stats_read(worker.cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), 240);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), 40);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
   close_worker(&worker);
 }
 END_TEST
@@ -520,7 +520,7 @@ static int stay_busy(void *arg) {
 
 /* The workers are connected again, and find the values of the others. */
 static bool workers_share(void *arg) {
-  return library_figure(arg, "shared_hits") >= 100;
+  return library_stat(arg, "shared_hits") >= 100;
 }
 
 START_TEST(daemon_killed_repeatedly_workers_go_on) {

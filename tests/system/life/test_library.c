@@ -30,10 +30,10 @@ static struct daemon served;
 static char trace[HARNESS_PATH_SIZE + 8];
 
 static void start(void) {
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--max-value", "1M", "--trace", trace, NULL);
 }
 
@@ -67,7 +67,7 @@ START_TEST(clear_during_many_puts_not_undone) {
     stored += rc == FCACHE_OK;
   }
   ck_assert_uint_eq(stored, 0);
-  ck_assert_uint_eq(library_figure(other, "puts_stale"), N);
+  ck_assert_uint_eq(library_stat(other, "puts_stale"), N);
   fcache_close(worker);
   fcache_close(other);
 }
@@ -114,7 +114,7 @@ START_TEST(cached_value_over_limit_counted_and_returned) {
   struct fcache_hash prompts[4];
   struct fcache_value value = {0}, values[4] = {{0}};
   struct fcache_counters counters;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   char *large = calloc(1, MAX_VALUE + 1);
 
   ck_assert_ptr_nonnull(large);
@@ -126,15 +126,15 @@ START_TEST(cached_value_over_limit_counted_and_returned) {
       fcache_cached_batch(worker, "op", "view", 0, prompts, 4, compute_some_large, large, values),
       FCACHE_OK);
   fcache_get_counters(worker, &counters);
-  figures_take(worker, &figures);
+  library_stats_read(worker, &stats);
   ck_assert_uint_eq(counters.too_big, 2);
   ck_assert_uint_eq(counters.cache_misses, 5);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), 5);
-  ck_assert_uint_eq(figures_count(&figures, "shared", "forward_passes"), 5);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "batched_prompts"), 4);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "puts_too_big"), 2);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "entries"), 3);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), 5);
+  ck_assert_uint_eq(library_stats_count(&stats, "shared", "forward_passes"), 5);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "batched_prompts"), 4);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "puts_too_big"), 2);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "entries"), 3);
+  library_stats_free(&stats);
   fcache_close(worker);
   for (unsigned i = 0; i < 4; i++)
     fcache_value_free(&values[i]);
@@ -149,7 +149,7 @@ END_TEST
 
 struct nested {
   struct fcache *cache;
-  unsigned figures, within;
+  unsigned stats, within;
 };
 
 static void count_within(void *arg, const struct fcache_stat *stat) {
@@ -163,10 +163,10 @@ static void request_nested_stats(void *arg, const struct fcache_stat *stat) {
   struct fcache_value value = {0};
   struct fcache_key key = key_of(7);
 
-  nested->figures += stat->name[0] != '\0';
+  nested->stats += stat->name[0] != '\0';
   ck_assert_int_eq(fcache_get(nested->cache, &key, 0, &value), FCACHE_OK);
   fcache_value_free(&value);
-  if (nested->figures == 1)
+  if (nested->stats == 1)
     ck_assert_int_eq(fcache_server_stats(nested->cache, count_within, nested), FCACHE_OK);
 }
 
@@ -178,8 +178,8 @@ START_TEST(stats_callback_may_use_handle) {
   ck_assert_ptr_nonnull(data);
   ck_assert_int_eq(fcache_put(nested.cache, &key, data, MAX_VALUE, 1, 0), FCACHE_OK);
   ck_assert_int_eq(fcache_server_stats(nested.cache, request_nested_stats, &nested), FCACHE_OK);
-  ck_assert_uint_gt(nested.figures, 20);
-  ck_assert_uint_eq(nested.figures, nested.within);
+  ck_assert_uint_gt(nested.stats, 20);
+  ck_assert_uint_eq(nested.stats, nested.within);
   fcache_close(nested.cache);
   free(data);
 }

@@ -90,7 +90,7 @@ static void finish_by(int signal_number) {
   char dir[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
   struct raw raw, idle;
 
-  harness_folder(dir);
+  harness_make_dir(dir);
   (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--trace", trace, NULL);
   raw_open(&raw, served.socket, "life");
@@ -133,7 +133,7 @@ static bool is_signalled_to_its_end(void *arg) {
 START_TEST(stop_by_many_signals_is_clean) {
   char dir[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
 
-  harness_folder(dir);
+  harness_make_dir(dir);
   (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   for (int round = 0; round < ROUNDS; round++) {
     harness_start(&served, "--trace-dir", dir, NULL);
@@ -200,7 +200,7 @@ START_TEST(admin_requests_are_logged) {
   struct fc_trace on = {.action = FC_TRACE_ON}, off = {.action = FC_TRACE_OFF};
   struct fc_select select = {.name_space = fc_str_of("life"), .view = fc_str_of("base")};
 
-  harness_folder(dir);
+  harness_make_dir(dir);
   (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   on.path = fc_str_of(trace);
   harness_start(&served, "--verbose", "--trace-dir", dir, NULL);
@@ -283,9 +283,9 @@ START_TEST(closed_client_requests_are_executed) {
   send_puts(&raw);
   raw_close(&raw); /* not even the first reply has a reader */
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  library_wait_figure(cache, "cache_misses", PUTS);
-  library_wait_figure(cache, "entries", PUTS);
-  library_wait_figure(cache, "clients", 1);
+  library_wait_stat(cache, "cache_misses", PUTS);
+  library_wait_stat(cache, "entries", PUTS);
+  library_wait_stat(cache, "clients", 1);
   fcache_close(cache);
 }
 END_TEST
@@ -314,9 +314,9 @@ START_TEST(dead_client_socket_held_by_child_is_closed) {
   ck_assert_int_eq(kill(worker, SIGKILL), 0);
   ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  library_wait_figure(cache, "clients", 1);
-  library_wait_figure(cache, "cache_misses", PUTS); /* its requests are executed */
-  ck_assert(!harness_is_gone(&heirs));              /* the child still holds the socket */
+  library_wait_stat(cache, "clients", 1);
+  library_wait_stat(cache, "cache_misses", PUTS); /* its requests are executed */
+  ck_assert(!harness_is_gone(&heirs));            /* the child still holds the socket */
   heir_end(&heir, heirs);
   fcache_close(cache);
 }

@@ -67,32 +67,32 @@ static void stop(void) {
 
 static bool only_look_is_left(void *arg) {
   (void)arg;
-  return library_figure(look, "clients") == 1;
+  return library_stat(look, "clients") == 1;
 }
 
 /* Reads each client's lookups from the trace, after all clients have left and all lines are
  * written. The daemon's counters must equal them. */
 static void settle(uint64_t lookups[SEQUENCE_CLIENTS_MAX]) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   uint64_t hits = 0, misses = 0;
 
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   ck_assert_int_eq(harness_stop(&served), 0); /* the stop writes the trace to its end */
   sequence_read(trace, lookups);
   for (unsigned client = 0; client < SEQUENCE_CLIENTS_MAX; client++) {
     hits += sequence_hits(lookups[client]);
     misses += sequence_misses(lookups[client]);
   }
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), misses);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "cache_hits"), hits);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "forward_passes"), misses);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_uint_gt(figures_count(&figures, NULL, "hits_region"), hits / 2);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), misses);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "cache_hits"), hits);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "forward_passes"), misses);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_uint_gt(library_stats_count(&stats, NULL, "hits_region"), hits / 2);
+  library_stats_free(&stats);
 }
 
 /* ---- fault 6: kill -9 of a client after any hit ---- */
@@ -310,16 +310,16 @@ static uint64_t race(uint64_t n) {
 START_TEST(ring_full_no_hit_lost) {
   uint64_t n = 1500000u / SLOWER;
   uint64_t region_hits = race(n);
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  figures_take(look, &figures);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), n);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "cache_hits"), n);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_socket"), n - region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  figures_free(&figures);
+  library_stats_read(look, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), n);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "cache_hits"), n);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_socket"), n - region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  library_stats_free(&stats);
 }
 END_TEST
 
@@ -330,8 +330,8 @@ START_TEST(hits_at_full_speed_all_traced) {
 
   (void)race(n);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), n);
-  ck_assert_uint_eq(library_figure(look, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), n);
+  ck_assert_uint_eq(library_stat(look, "trace_lost"), 0);
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), n);
 }
@@ -352,12 +352,12 @@ static void *consume(void *arg) {
 
 START_TEST(trace_read_slowly_no_hit_lost) {
   struct consumer consumer;
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
   pthread_t thread;
   uint64_t n = 150000u / SLOWER;
 
-  harness_folder(folder);
-  (void)snprintf(consumer.path, sizeof consumer.path, "%s/fifo", folder);
+  harness_make_dir(dir);
+  (void)snprintf(consumer.path, sizeof consumer.path, "%s/fifo", dir);
   ck_assert_int_eq(mkfifo(consumer.path, 0600), 0);
   int fd = open(consumer.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* else the daemon cannot */
   ck_assert_int_ge(fd, 0);
@@ -367,10 +367,10 @@ START_TEST(trace_read_slowly_no_hit_lost) {
   ck_assert_int_eq(pthread_create(&thread, NULL, consume, &consumer), 0);
   (void)race(n);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), n);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), n);
   /* On a busy machine, a trace reader that starves for 50 ms counts as blocked. The lines lost then
    * are counted. */
-  uint64_t lost = library_figure(look, "trace_lost");
+  uint64_t lost = library_stat(look, "trace_lost");
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
   ck_assert_uint_eq(consumer.lines + lost, n);
@@ -460,8 +460,8 @@ static void work_after(pid_t (*fork_by)(void)) {
   ck_assert_uint_eq(counters.reconnects, 0);
   fcache_close(cache);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), PARENT_HITS + CHILD_HITS);
-  ck_assert_uint_eq(library_figure(look, "dropped"), 0);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), PARENT_HITS + CHILD_HITS);
+  ck_assert_uint_eq(library_stat(look, "dropped"), 0);
   ck_assert_int_eq(harness_stop(&served), 0);
   (void)snprintf(tally.parent, sizeof tally.parent, "-%d", (int)getpid());
   (void)snprintf(tally.child, sizeof tally.child, "-%d", (int)child);
@@ -499,12 +499,12 @@ START_TEST(fork_child_idle_holds_no_region) {
   ck_assert_uint_eq(hit_on(cache, PARENT_NUMBER, 1000), 1000);
   fcache_close(cache);
   /* The connection stays open, since the child has the socket. The daemon still reads its ring. */
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), 1000);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), 1000);
   (void)close(gate[0]);
   (void)close(gate[1]);
   ck_assert_int_eq(harness_wait(child, TIMEOUT_MS), 0);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), 1000);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), 1000);
 }
 END_TEST
 

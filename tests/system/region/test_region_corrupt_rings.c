@@ -236,7 +236,7 @@ START_TEST(ring_corrupt_drops_only_its_client) {
     publish(&clients[i]);
     expect_end(&clients[i]);
     good_client_check(&good);
-    ck_assert_uint_eq(library_figure(good.cache, "dropped"), i + 1);
+    ck_assert_uint_eq(library_stat(good.cache, "dropped"), i + 1);
   }
   char *log = harness_log(&served);
   for (unsigned i = 0; i < FAULTS; i++) {
@@ -245,7 +245,7 @@ START_TEST(ring_corrupt_drops_only_its_client) {
     close_client(&clients[i]);
   }
   free(log);
-  ck_assert_uint_eq(library_figure(good.cache, "rings"), 1); /* the good client's hits */
+  ck_assert_uint_eq(library_stat(good.cache, "rings"), 1); /* the good client's hits */
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(ring_corrupt_detected_before_next_request) {
       expect_end(&client);
     } /* else the daemon closed the connection first */
     close_client(&client);
-    ck_assert_uint_eq(library_figure(good.cache, "dropped"), i + 1);
+    ck_assert_uint_eq(library_stat(good.cache, "dropped"), i + 1);
   }
   good_client_check(&good);
 }
@@ -278,7 +278,7 @@ END_TEST
 /* The daemon does not read its own half of the header, and bounds the times of a record. */
 START_TEST(ring_false_words_and_times_ignored) {
   struct client client;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct fc_ring_hit lie = {.kind = FC_RING_HIT,
                             .end_ns = UINT64_MAX,
                             .wall_ns = UINT64_MAX,
@@ -300,14 +300,14 @@ START_TEST(ring_false_words_and_times_ignored) {
   write_slot(&client, &lie, sizeof lie);
   publish(&client);
   ck_assert(harness_wait_until(all_is_read, &client, TIMEOUT_MS));
-  figures_take(good.cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "hostile", "cache_hits"), 101);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 3);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_double_le(figures_real(&figures, "hostile", "scoring_wall_s"),
-                      figures_real(&figures, NULL, "uptime_s"));
-  ck_assert_double_ge(figures_real(&figures, "hostile", "saved_wall_s"), 0);
-  figures_free(&figures);
+  library_stats_read(good.cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "hostile", "cache_hits"), 101);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 3);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_double_le(library_stats_real(&stats, "hostile", "scoring_wall_s"),
+                      library_stats_real(&stats, NULL, "uptime_s"));
+  ck_assert_double_ge(library_stats_real(&stats, "hostile", "saved_wall_s"), 0);
+  library_stats_free(&stats);
   close_client(&client);
   good_client_check(&good);
 }
@@ -347,7 +347,7 @@ START_TEST(ring_changing_while_read_drops_only_its_client) {
     close_client(&client);
   }
   good_client_check(&good);
-  ck_assert_uint_eq(library_figure(good.cache, "dropped"), rounds);
+  ck_assert_uint_eq(library_stat(good.cache, "dropped"), rounds);
 }
 END_TEST
 

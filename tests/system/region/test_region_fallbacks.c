@@ -208,29 +208,29 @@ static int work(void *arg) {
 }
 
 static bool has_left(void *look) {
-  return library_figure(look, "clients") == 1;
+  return library_stat(look, "clients") == 1;
 }
 
 /* The daemon must have counted the worker's lookups, with the path that served them. */
 static void assert_counted(struct fcache *look) {
   const struct fcache_counters *counters = &report->counters;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   ck_assert_uint_eq(counters->cache_hits, ROUNDS * NUMBERS + 5);
   ck_assert_uint_eq(counters->cache_misses, NUMBERS);
   ck_assert_uint_eq(counters->degraded, 0);
   ck_assert_uint_eq(counters->unrecorded, 0);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_hits"), counters->cache_hits);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_misses"), NUMBERS);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "entries"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), counters->region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_socket"),
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "cache_hits"), counters->cache_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "cache_misses"), NUMBERS);
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "entries"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), counters->region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_socket"),
                     counters->cache_hits - counters->region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
 }
 
 /* Runs a worker that lacks a resource. Neither it nor the daemon logs anything. */
@@ -345,11 +345,11 @@ struct application {
   struct stat status[FILES + 2];
 };
 
-static bool open_file(struct application *application, const char *folder, unsigned i) {
+static bool open_file(struct application *application, const char *dir, unsigned i) {
   char path[HARNESS_PATH_SIZE + 16], bytes[FILE_SIZE];
   int fd;
 
-  (void)snprintf(path, sizeof path, "%s/%u", folder, i);
+  (void)snprintf(path, sizeof path, "%s/%u", dir, i);
   fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
   memset(bytes, 'a' + (int)i, sizeof bytes);
   application->fds[i] = fd;
@@ -359,11 +359,11 @@ static bool open_file(struct application *application, const char *folder, unsig
 }
 
 /* Closes all descriptors, the library's included, but the standard streams. */
-static bool close_all_and_open(struct application *application, const char *folder) {
+static bool close_all_and_open(struct application *application, const char *dir) {
   for (int fd = 3; fd < 256; fd++)
     (void)close(fd);
   for (unsigned i = 0; i < FILES; i++)
-    if (!open_file(application, folder, i))
+    if (!open_file(application, dir, i))
       return false;
   return socketpair(AF_UNIX, SOCK_STREAM, 0, &application->fds[FILES]) == 0 &&
          fstat(application->fds[FILES], &application->status[FILES]) == 0 &&
@@ -418,7 +418,7 @@ static int work_on(struct fcache *cache, const struct application *application, 
   return 0;
 }
 
-static char folder[HARNESS_PATH_SIZE];
+static char dir[HARNESS_PATH_SIZE];
 
 static int close_again_and_again(void *arg) {
   static struct application application;
@@ -428,10 +428,10 @@ static int close_again_and_again(void *arg) {
   (void)arg;
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   for (uint64_t round = 0; round < CLOSINGS; round++) {
-    CHILD_EXPECT(close_all_and_open(&application, folder));
+    CHILD_EXPECT(close_all_and_open(&application, dir));
     CHILD_EXPECT(work_on(cache, &application, (round + 1) * 100000) == 0);
   }
-  CHILD_EXPECT(close_all_and_open(&application, folder));
+  CHILD_EXPECT(close_all_and_open(&application, dir));
   report->counters = library_counters(cache);
   fcache_close(cache);
   CHILD_EXPECT(check_application(&application) == 0);
@@ -452,7 +452,7 @@ static int close_what_lingers(void *arg) {
   CHILD_EXPECT(harness_freeze(&served));
   CHILD_EXPECT(lookup_is_right(cache, 1000, &value, &computed)); /* takes the deadline */
   CHILD_EXPECT(!fcache_connected(cache));
-  CHILD_EXPECT(close_all_and_open(&application, folder));
+  CHILD_EXPECT(close_all_and_open(&application, dir));
   for (uint64_t i = 0; i < 300; i++)
     CHILD_EXPECT(lookup_is_right(cache, i % NUMBERS, &value, &computed));
   CHILD_EXPECT(check_application(&application) == 0);
@@ -467,22 +467,22 @@ static int close_what_lingers(void *arg) {
 
 /* Hits without a record are counted, so none is missing in the sum. */
 static void close_descriptors(int (*fn)(void *arg), const char *said) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   report = child_shared(sizeof *report);
-  harness_folder(folder);
+  harness_make_dir(dir);
   harness_start(&served, NULL);
   struct captured captured = start_captured(fn, NULL);
   expect_said(&captured, said);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
   ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
-  figures_take(look, &figures);
-  uint64_t counted = figures_count(&figures, "fallback", "cache_hits");
-  uint64_t unrecorded = figures_count(&figures, NULL, "hits_unrecorded");
+  library_stats_read(look, &stats);
+  uint64_t counted = library_stats_count(&stats, "fallback", "cache_hits");
+  uint64_t unrecorded = library_stats_count(&stats, NULL, "hits_unrecorded");
   ck_assert_uint_le(counted, report->counters.cache_hits);
   ck_assert_uint_ge(counted + unrecorded, report->counters.cache_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
   fcache_close(look);
 }
 

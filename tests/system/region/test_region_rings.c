@@ -63,13 +63,13 @@ START_TEST(thousand_clients_each_has_ring) {
     ck_assert_int_eq(close(clients[i].ring_fd), 0);
     clients[i].region_fd = clients[i].ring_fd = -1;
   }
-  ck_assert_uint_eq(library_figure(look, "rings"), n + 1);
-  ck_assert_uint_eq(library_figure(look, "clients_without_ring"), 0);
-  ck_assert_uint_le(library_figure(look, "rings_bytes"), library_figure(look, "rings_bytes_max"));
+  ck_assert_uint_eq(library_stat(look, "rings"), n + 1);
+  ck_assert_uint_eq(library_stat(look, "clients_without_ring"), 0);
+  ck_assert_uint_le(library_stat(look, "rings_bytes"), library_stat(look, "rings_bytes_max"));
   for (unsigned i = 0; i < n; i++)
     raw_close(&clients[i]);
-  library_wait_figure(look, "rings", 1);
-  ck_assert_uint_eq(library_figure(look, "rings_bytes"), BASE_BYTES);
+  library_wait_stat(look, "rings", 1);
+  ck_assert_uint_eq(library_stat(look, "rings_bytes"), BASE_BYTES);
   stop();
 }
 END_TEST
@@ -129,7 +129,7 @@ static bool all_paused(void *arg) {
 
 static bool memory_is_back(void *arg) {
   (void)arg;
-  return library_figure(look, "rings_bytes") == (WORKERS + 1) * BASE_BYTES;
+  return library_stat(look, "rings_bytes") == (WORKERS + 1) * BASE_BYTES;
 }
 
 static size_t lines_of(const char *path) {
@@ -144,13 +144,13 @@ static size_t lines_of(const char *path) {
 
 /* Each hit is counted once, and traced or lost once, whichever ring it was in. */
 static void assert_counts(uint64_t hits, bool traced) {
-  library_wait_figure(look, "clients", 1);
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), hits);
-  ck_assert_uint_gt(library_figure(look, "hits_region"), hits / 100 * 99);
-  ck_assert_uint_eq(library_figure(look, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(library_figure(look, "dropped"), 0);
-  ck_assert_uint_eq(library_figure(look, "rings_bytes"), BASE_BYTES);
-  uint64_t lost = library_figure(look, "trace_lost");
+  library_wait_stat(look, "clients", 1);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), hits);
+  ck_assert_uint_gt(library_stat(look, "hits_region"), hits / 100 * 99);
+  ck_assert_uint_eq(library_stat(look, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stat(look, "dropped"), 0);
+  ck_assert_uint_eq(library_stat(look, "rings_bytes"), BASE_BYTES);
+  uint64_t lost = library_stat(look, "trace_lost");
   stop();
   if (traced)
     ck_assert_uint_eq(lines_of(trace) + lost, hits);
@@ -167,9 +167,9 @@ START_TEST(rings_resized_no_hit_lost) {
   look = library_open(served.socket, "look", "look", 0);
   start_workers(pids, lookups);
   ck_assert(harness_wait_until(all_paused, NULL, TIMEOUT_MS));
-  ck_assert_uint_gt(library_figure(look, "rings_bytes"), (WORKERS + 1) * BASE_BYTES);
+  ck_assert_uint_gt(library_stat(look, "rings_bytes"), (WORKERS + 1) * BASE_BYTES);
   ck_assert(harness_wait_until(memory_is_back, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "clients_without_ring"), 0);
+  ck_assert_uint_eq(library_stat(look, "clients_without_ring"), 0);
   atomic_store(&shared->go_on, true);
   for (unsigned i = 0; i < WORKERS; i++)
     ck_assert_int_eq(harness_wait(pids[i], TIMEOUT_MS), 0);
@@ -221,7 +221,7 @@ START_TEST(ring_asleep_hit_promotes_entry) {
     library_put_text(writer, &idle, "text");
     struct fcache *reader = library_open(served.socket, "order", "reader", 0);
     struct fcache_value value = {0};
-    EXPECT(library_figure(look, "rings_asleep") > 0); /* among them that new one */
+    EXPECT(library_stat(look, "rings_asleep") > 0); /* among them that new one */
     EXPECT_EQUAL(fcache_get(reader, &used, 0, &value), FCACHE_OK);
     EXPECT_EQUAL(library_counters(reader).region_hits, 1);
     struct fcache_key next = library_key("op", "view", name, 0);

@@ -40,20 +40,20 @@ static void settle_stopped(struct region_worker *worker, const char *trace) {
   struct fcache_counters counters = library_counters(worker->cache);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
   struct expected seen = {.client = "stopped"};
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   uint64_t recorded = counters.cache_hits - counters.unrecorded;
-  ck_assert_uint_eq(figures_count(&figures, "region", "cache_hits"), recorded);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), counters.unrecorded);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, "region", "cache_hits"), recorded);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), counters.unrecorded);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
   fcache_close(look);
   region_worker_close(worker);
   ck_assert_int_eq(harness_stop(&served), 0);
   (void)trace_lines_read(trace, count_line, &seen); /* others have lines there too */
   ck_assert_uint_eq(seen.hits, recorded);
-  ck_assert_uint_eq(seen.misses, figures_count(&figures, "region", "cache_misses"));
-  figures_free(&figures);
+  ck_assert_uint_eq(seen.misses, library_stats_count(&stats, "region", "cache_misses"));
+  library_stats_free(&stats);
 }
 
 static void hit_many(struct region_worker *worker, unsigned n) {
@@ -165,7 +165,7 @@ START_TEST(daemon_killed_unread_hits_published_to_next) {
   region_worker_put(served.socket, 0, STOP_NUMBERS, 1);
   ck_assert(region_worker_open(&worker, served.socket, "stopped", LIBRARY_PATIENT_MS));
   hit_many(&worker, READ);
-  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"),
+  ck_assert_uint_eq(library_stat(worker.cache, "cache_hits"),
                     READ); /* so the daemon has read them */
   stop_daemon();
   hit_many(&worker, UNREAD);
@@ -175,8 +175,8 @@ START_TEST(daemon_killed_unread_hits_published_to_next) {
   ck_assert(harness_wait_until(is_connected_again, &worker, TIMEOUT_MS));
   uint64_t hits = library_counters(worker.cache).cache_hits;
   ck_assert_uint_eq(library_counters(worker.cache).unrecorded, UNREAD);
-  ck_assert_uint_eq(library_figure(worker.cache, "hits_unrecorded"), UNREAD);
-  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), hits - READ - UNREAD);
+  ck_assert_uint_eq(library_stat(worker.cache, "hits_unrecorded"), UNREAD);
+  ck_assert_uint_eq(library_stat(worker.cache, "cache_hits"), hits - READ - UNREAD);
   ck_assert_uint_eq(library_counters(worker.cache).reconnects, 1);
   ck_assert_uint_eq(worker.lines, 1);
   region_worker_close(&worker);

@@ -155,20 +155,20 @@ static int read_all(void *arg) {
 
 START_TEST(storm_few_keys_no_wrong_value) {
   int (*const roles[])(void *arg) = {replace, replace, evict, read_all, read_all, read_all};
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   common = child_shared(sizeof *common);
   common->left = READERS;
   run(roles, sizeof roles / sizeof roles[0]);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   ck_assert_uint_ge(common->hits, READS);
   ck_assert_uint_gt(common->region_hits, READS / 2);
-  ck_assert_uint_eq(figures_count(&figures, "storm", "cache_hits"), common->hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), common->region_hits);
-  ck_assert_uint_gt(figures_count(&figures, "storm", "evictions_bytes"), PUTS / 20);
-  ck_assert_uint_gt(figures_count(&figures, NULL, "clears"), PUTS / CLEAR_EVERY / 2);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, "storm", "cache_hits"), common->hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), common->region_hits);
+  ck_assert_uint_gt(library_stats_count(&stats, "storm", "evictions_bytes"), PUTS / 20);
+  ck_assert_uint_gt(library_stats_count(&stats, NULL, "clears"), PUTS / CLEAR_EVERY / 2);
+  library_stats_free(&stats);
   fcache_close(look);
 }
 END_TEST

@@ -145,7 +145,7 @@ END_TEST
 
 static void no_stat(void *arg, const struct fcache_stat *stat) {
   (void)arg;
-  ck_abort_msg("a figure of no daemon: %s", stat->name);
+  ck_abort_msg("a item of no daemon: %s", stat->name);
 }
 
 START_TEST(cached_daemon_absent_computes) {

@@ -105,18 +105,18 @@ START_TEST(socket_paths_documented_order) {
 END_TEST
 
 START_TEST(socket_paths_relative_made_absolute) {
-  char folder[] = "/tmp/fcpeer.XXXXXX", before[4096], expected[64];
+  char dir[] = "/tmp/fcpeer.XXXXXX", before[4096], expected[64];
   ck_assert_ptr_nonnull(getcwd(before, sizeof before));
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-  (void)snprintf(expected, sizeof expected, "%s/my.sock", folder);
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_assert_int_eq(chdir(dir), 0);
+  (void)snprintf(expected, sizeof expected, "%s/my.sock", dir);
   check_paths("my.sock", expected, NULL);
   char longest[SOCKET_PATH_MAX]; /* too long when it is absolute: better than none */
   memset(longest, 'p', sizeof longest - 1);
   longest[SOCKET_PATH_MAX - 1] = '\0';
   check_paths(longest, longest, NULL);
   ck_assert_int_eq(chdir(before), 0);
-  ck_assert_int_eq(rmdir(folder), 0);
+  ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
