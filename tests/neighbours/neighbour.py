@@ -76,7 +76,7 @@ class Neighbour:
 
     name = ""
     sentence = ""
-    nobody = False  # runs as another user, if this process may become one
+    other_user = False  # runs as another user, if this process may become one
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -107,7 +107,7 @@ class Neighbour:
         lower_priority()
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        if self.nobody and os.getuid() == 0:
+        if self.other_user and os.getuid() == 0:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)

@@ -1,6 +1,6 @@
 /* sharing_daemon.h - a scripted daemon that shares memory: a region with the values of the keys "a"
  * and "c", "region", and a ring for each connection. Over the socket it has "socket" for every key
- * but "none". Fails the test if it cannot do what it promises. */
+ * but "none". A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_SHARING_DAEMON_H
 #define FC_TESTS_SHARING_DAEMON_H
 
