@@ -27,9 +27,6 @@ struct batch_run {
 /* A fcache_compute_misses_fn that computes "mine". Its arg is a struct batch_run. */
 int batch_compute(void *arg, const size_t *misses, size_t n, struct fcache_batch *out);
 
-/* Returns whether prompt `i` was computed. */
-bool batch_computed(const struct batch_run *batch, size_t i);
-
 /* Runs a batch of these keys, or of keys 0 to n - 1, and checks the values. Returns the result. */
 int batch_run_keys(struct fcache *cache, const uint32_t *keys, size_t n, struct batch_run *batch);
 int batch_run_first(struct fcache *cache, size_t n, struct batch_run *batch);

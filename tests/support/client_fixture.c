@@ -73,7 +73,7 @@ void client_get_until(struct fcache *cache, int rc) {
   }
 }
 
-unsigned client_open_descriptors(void) {
+static unsigned count_descriptors(void) {
   unsigned n = 0;
   DIR *dir = opendir("/proc/self/fd");
   ck_assert_ptr_nonnull(dir);
@@ -111,11 +111,11 @@ void client_set_up(void) {
   (void)unsetenv("FCACHE_SOCKET");
   (void)unsetenv("FCACHE_DISABLE");
   (void)unsetenv("FCACHE_NAMESPACE");
-  descriptors_before = client_open_descriptors();
+  descriptors_before = count_descriptors();
 }
 
 void client_tear_down(void) {
-  ck_assert_uint_eq(client_open_descriptors(), descriptors_before);
+  ck_assert_uint_eq(count_descriptors(), descriptors_before);
 }
 
 void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth) {

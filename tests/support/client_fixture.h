@@ -41,9 +41,6 @@ int client_get(struct fcache *cache, const char *prompt);
 /* Gets until the result is `rc`, within CLIENT_LONG_MS. */
 void client_get_until(struct fcache *cache, int rc);
 
-/* Returns the number of open descriptors. */
-unsigned client_open_descriptors(void);
-
 /* Returns the number of descriptors that are connected to `path`. *last, unless NULL, is one. */
 int client_sockets_to(const char *path, int *last);
 

@@ -11,20 +11,20 @@
 #include "tests/support/scripted_store.h"
 
 struct scripted_store *scripted_store;
-struct fcache *cache, *other;
+struct fcache *store_cache, *store_other;
 
 void store_set_up(void) {
   client_set_up();
   scripted_store = malloc(sizeof *scripted_store);
   ck_assert_ptr_nonnull(scripted_store);
   scripted_store_start(scripted_store);
-  cache = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
-  other = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
+  store_cache = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
+  store_other = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
 }
 
 void store_tear_down(void) {
-  fcache_close(cache);
-  fcache_close(other);
+  fcache_close(store_cache);
+  fcache_close(store_other);
   scripted_store_stop(scripted_store);
   free(scripted_store);
 }

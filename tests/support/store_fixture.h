@@ -8,7 +8,7 @@
 #include "tests/support/scripted_store.h"
 
 extern struct scripted_store *scripted_store;
-extern struct fcache *cache, *other;
+extern struct fcache *store_cache, *store_other;
 
 /* A fixture: starts the daemon and opens the handles, whose log lines go to client_lines. */
 void store_set_up(void);

@@ -22,12 +22,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import waves_raw as raw
 from waves_group import Group, skip
 
-CLIENTS = 980  # beside the good one, and those that come and go
+CLIENTS = 980  # beside the good client and the short-lived ones
 OPTIONS = ["--max-bytes", "64M", "--client-budget", "64M", "--max-namespaces", "200"]
 OPTIONS += ["--max-leases", "20000"]
-SERVED_S = (
-    15.0  # the good client's requests, each: what stalls is cut within 10 s (--stall-timeout)
-)
+# For each request of the good client. Stalled clients are dropped within 10 s (--stall-timeout).
+SERVED_S = 15.0
 SIZES = [0, 100, 3000, 8000, 20000, 65000, 300000, 1 << 20, 4 << 20, (16 << 20) - 4096]
 REGION_LAYOUT = 1
 
@@ -124,7 +123,7 @@ class Waves:
             sent = [(c, d, n + c.stuff(d[n : n + 70000])) for c, d, n in sent]
 
     def unread_replies(self) -> None:
-        """They ask for values and lists, and read nothing; half of them close their sending half."""
+        """Clients that request values and lists and read nothing. Half of them shut down sending."""
         good = self.daemon.good
         for i, size in enumerate(SIZES):
             good.request(raw.put(i, self.values[:size]))
