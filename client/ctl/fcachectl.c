@@ -134,9 +134,11 @@ static void fill_standard(void) {
 }
 
 int main(int argc, char **argv) {
+  static char name[] = "fcachectl";
   struct arguments arguments = {0};
   int status;
 
+  argv[0] = name; /* for argp's messages */
   fill_standard();
   argp_err_exit_status = CTL_USAGE;
   argp_program_version_hook = print_version;

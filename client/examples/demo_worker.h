@@ -1,4 +1,4 @@
-/* demo_worker.h - one worker of the demo: its lookups, and what it reports of them. */
+/* demo_worker.h - one worker of the demo: its lookups, and its report of them. */
 #ifndef EXAMPLES_DEMO_WORKER_H
 #define EXAMPLES_DEMO_WORKER_H
 

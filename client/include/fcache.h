@@ -146,10 +146,10 @@ struct fcache_options {
                                  another user made the namespace. NULL: leave it unchanged */
   fcache_waiting_fn *waiting; /* may cancel waits; NULL: none */
   void *waiting_arg;
-  uint64_t
-      max_bytes; /* limit on the bytes of the namespace's entries, for all its clients: above it
-                    the namespace's least recently used entries are evicted. Ignored if another
-                    user made the namespace. 0: leave it unchanged. Older daemons ignore it */
+  uint64_t max_bytes; /* limit on the bytes of the namespace's entries, for all its clients:
+                         above it, its least recently used entries are evicted. Ignored if
+                         another user made the namespace. 0: leave it unchanged. Older
+                         daemons ignore it */
 };
 #define FCACHE_NO_WAIT UINT32_MAX
 #ifdef __cplusplus

@@ -89,7 +89,7 @@ void report_more(const struct bench_result *results, size_t n) {
       if (isnan(found))
         continue;
       if (!any)
-        printf("\n%-40s %-20s %12s\n", "More of", "figure", "value");
+        printf("\n%-40s %-20s %12s\n", "More of", "metric", "value");
       any = true;
       printf("%-40s %-20s %12s\n", name, metric_name((enum metric)metric), cell(found, value));
     }

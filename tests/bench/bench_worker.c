@@ -85,7 +85,7 @@ struct pass {
   void *arg;
 };
 
-static int make_value(void *arg, struct fcache_value *value) {
+static int compute_value(void *arg, struct fcache_value *value) {
   const struct pass *pass = arg;
   pass->compute(pass->arg);
   return fcache_value_set(value, workload_value(pass->load, pass->index), pass->load->size);
@@ -95,7 +95,7 @@ int worker_cached(struct worker *worker, struct workload *load, uint32_t index,
                   workload_compute_fn *compute, void *arg) {
   struct fcache_key key = worker_key(load, index);
   struct pass pass = {.load = load, .index = index, .compute = compute, .arg = arg};
-  int result = fcache_cached(worker->cache, &key, make_value, &pass, &worker->value);
+  int result = fcache_cached(worker->cache, &key, compute_value, &pass, &worker->value);
   if (result != FCACHE_OK)
     return worker_unexpected(worker, "fcache_cached", result);
   return workload_check(load, index, worker->value.data, worker->value.size) ? 0 : -1;
@@ -154,7 +154,7 @@ struct wanted_stat {
   bool found;
 };
 
-static void take_stat(void *arg, const struct fcache_stat *stat) {
+static void add_stat(void *arg, const struct fcache_stat *stat) {
   struct wanted_stat *wanted = arg;
   if (stat->name_space != NULL || strcmp(stat->name, wanted->name) != 0)
     return;
@@ -164,7 +164,7 @@ static void take_stat(void *arg, const struct fcache_stat *stat) {
 
 int worker_stat(struct worker *worker, const char *name, uint64_t *out) {
   struct wanted_stat wanted = {.name = name};
-  int result = fcache_server_stats(worker->cache, take_stat, &wanted);
+  int result = fcache_server_stats(worker->cache, add_stat, &wanted);
   if (result != 0)
     return worker_unexpected(worker, "fcache_server_stats", result);
   if (!wanted.found) {

@@ -14,7 +14,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 def _load(path: Path) -> Any:
-    """Both folders have a conftest.py: the other is loaded by its path."""
+    """Both directories have a conftest.py: the other is loaded by its path."""
     spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

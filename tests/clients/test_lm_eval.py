@@ -88,13 +88,13 @@ def _documents() -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory for the harness's --include_path."""
-    folder = tmp_path_factory.mktemp("tasks")
+    directory = tmp_path_factory.mktemp("tasks")
     for name, documents in _documents().items():
-        data = folder / f"{name}.jsonl"
+        data = directory / f"{name}.jsonl"
         data.write_text("".join(json.dumps(document) + "\n" for document in documents))
         task = TASK.format(name=name, data=data) + KINDS[name]
-        (folder / f"{name}.yaml").write_text(task)
-    return folder
+        (directory / f"{name}.yaml").write_text(task)
+    return directory
 
 
 @pytest.fixture(scope="module")

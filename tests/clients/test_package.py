@@ -57,8 +57,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(archive) as tar:
         assert not [member.name for member in tar if member.issym() or member.islnk()]
         tar.extractall(made)
-    (folder,) = [path for path in made.iterdir() if path.is_dir()]
-    return folder
+    (directory,) = [path for path in made.iterdir() if path.is_dir()]
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def test_extension_needs_only_libc(extension: Path) -> None:
 
 def test_extension_contains_no_local_path(extension: Path, unpacked: Path) -> None:
     content = extension.read_bytes()
-    for folder in (str(unpacked.parent), str(ROOT), sys.prefix, sys.base_prefix + "/include"):
-        assert folder.encode() not in content, folder
+    for directory in (str(unpacked.parent), str(ROOT), sys.prefix, sys.base_prefix + "/include"):
+        assert directory.encode() not in content, directory
 
 
 def test_extension_built_twice_identical(extension: Path, unpacked: Path, tmp_path: Path) -> None:
@@ -173,13 +173,13 @@ raw: bytes = fcached.encode({"a": 1})
 """
 
 
-def mypy(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+def mypy(text: str, directory: Path) -> "subprocess.CompletedProcess[str]":
     """Runs mypy --strict on a user's file, with the installed package and without the checkout."""
-    (folder / "user.py").write_text(text)
+    (directory / "user.py").write_text(text)
     return run(
-        *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache")),
+        *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(directory / "cache")),
         "user.py",
-        cwd=folder,
+        cwd=directory,
         MYPYPATH="",
     )
 

@@ -70,13 +70,13 @@ def suite() -> list[dict[str, Any]]:
 class Sway:
     """Runs the command for the adapters' specs, each run in a process with a time limit."""
 
-    def __init__(self, folder: Path, model: TinyModel) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, model: TinyModel) -> None:
+        self.directory = directory
         self.specs = [self._spec(model, adapter) for adapter in model.adapters]
 
     def _spec(self, model: TinyModel, adapter: Path) -> Path:
         document = (TESTS.parent / "docs" / f"{adapter.name}.md").read_text("utf-8")
-        source = self.folder / f"{adapter.name}.dlm"
+        source = self.directory / f"{adapter.name}.dlm"
         source.write_text("\n## ".join(document.split("\n## ")[:4]), "utf-8")
         base = {"kind": "hf", "base": str(model.base), "device": "cpu"}
         spec = {
@@ -86,7 +86,7 @@ class Sway:
             "dlm_source": str(source),
             "suite": suite(),
         }
-        path = self.folder / f"{adapter.name}.yaml"
+        path = self.directory / f"{adapter.name}.yaml"
         path.write_text(yaml.safe_dump(spec), "utf-8")
         return path
 
@@ -96,7 +96,7 @@ class Sway:
         return {
             **kept,
             "PYTHONPATH": ":".join(filter(None, path)),
-            "HOME": str(self.folder),
+            "HOME": str(self.directory),
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
             "SWAY_DISABLE_NULL_CACHE": "1",
@@ -130,10 +130,10 @@ class Sway:
         return self.finish(name, self.start(name, adapter, socket))
 
     def result(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
+        return self.directory / f"{name}.json"
 
     def trace(self, name: str) -> Path:
-        return self.folder / f"{name}.jsonl"
+        return self.directory / f"{name}.jsonl"
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.trace(name).read_text("utf-8").splitlines()]
@@ -286,7 +286,7 @@ def test_command_help_equals_sways(sway: Sway) -> None:
             for module in ("dlm_sway.cli.app", "fcached.sway")
         ]
 
-    theirs, ours = both("run", str(sway.folder / "no.yaml"))
+    theirs, ours = both("run", str(sway.directory / "no.yaml"))
     assert theirs.returncode == ours.returncode != 0
     assert ours.stderr == theirs.stderr
     theirs, ours = both("gate")

@@ -118,15 +118,15 @@ def test_dtype_different_shares_nothing(built: Built) -> None:
     assert counts(half) == (0, 1)
 
 
-def changed_adapter(folder: Path, model: TinyModel, **config: Any) -> Path:
+def changed_adapter(directory: Path, model: TinyModel, **config: Any) -> Path:
     """One of a kind that changes its base."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     settings = {"r": 4, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM", **config}
     base = AutoModelForCausalLM.from_pretrained(model.base)
-    get_peft_model(base, LoraConfig(**settings)).save_pretrained(folder)
-    return folder
+    get_peft_model(base, LoraConfig(**settings)).save_pretrained(directory)
+    return directory
 
 
 def test_adapter_changing_base_shares_no_base(
@@ -251,10 +251,10 @@ def test_model_unknown_stays_in_process(
     for _ in range(2):
         dist(backend, "as_finetuned", "A list is")
     assert counts(backend) == (1, 1)
-    said = [line for line in capfd.readouterr().err.splitlines() if "fcached.sway" in line]
-    assert len(said) == 1
-    assert "results stay in this process" in said[0]
-    assert "has no weights" in said[0]
+    logged = [line for line in capfd.readouterr().err.splitlines() if "fcached.sway" in line]
+    assert len(logged) == 1
+    assert "results stay in this process" in logged[0]
+    assert "has no weights" in logged[0]
 
 
 class Scored:
@@ -311,9 +311,9 @@ def test_custom_backend_shares_only_with_namespace(
     assert custom_value(custom) == -1.0
     monkeypatch.setattr(CustomBackend, "value", -2.0)
     assert custom_value(custom) == -2.0
-    said = capfd.readouterr().err
-    assert said.count("\n") == 2
-    assert "CustomBackend stay in this process" in said
+    logged = capfd.readouterr().err
+    assert logged.count("\n") == 2
+    assert "CustomBackend stay in this process" in logged
     monkeypatch.setenv("FCACHE_NAMESPACE", "mine")
     assert custom_value(custom) == -2.0
     monkeypatch.setattr(CustomBackend, "value", -3.0)

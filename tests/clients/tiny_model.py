@@ -5,15 +5,15 @@ and adapters that differ from their base and from each other. This trains one fo
 the text of Python's own reference manual (``pydoc_data``, in every Python's standard library) and
 on this repository's documents::
 
-    FOLDER/base       Llama of 2 layers, and its BPE tokenizer
-    FOLDER/protocol   a LoRA adapter, trained on docs/protocol.md
-    FOLDER/region     another, on docs/region.md; it carries a copy of the tokenizer, as peft's
+    DIRECTORY/base       Llama of 2 layers, and its BPE tokenizer
+    DIRECTORY/protocol   a LoRA adapter, trained on docs/protocol.md
+    DIRECTORY/region     another, on docs/region.md; it carries a copy of the tokenizer, as peft's
                       trainers leave one beside an adapter
 
-Seeded and on one thread: the same versions make the same weights. FOLDER's name tells what it was
-made from (this file, the texts, the versions), so that a build folder keeps it until that changes.
+Seeded and on one thread: the same versions make the same weights. DIRECTORY's name tells what it was
+made from (this file, the texts, the versions), so that a build directory keeps it until that changes.
 
-    python tests/clients/tiny_model.py build/clients      # prints FOLDER
+    python tests/clients/tiny_model.py build/clients      # prints DIRECTORY
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ class TinyModel:
     adapters: tuple[Path, Path]
 
 
-def tiny_model(folder: Path) -> TinyModel:
-    """The model below ``folder``, created if it does not exist. Processes that do so at the same
+def tiny_model(directory: Path) -> TinyModel:
+    """The model below ``directory``, created if it does not exist. Processes that do so at the same
     time each create one, and all use the first that was complete."""
     texts = {name: (DOCS / f"{name}.md").read_text("utf-8") for name in ADAPTERS}
     manual = "\n\n".join(text for _, text in sorted(pydoc_data.topics.topics.items()))
-    made = folder / f"tiny-model-{_digest(manual, *texts.values())}"
+    made = directory / f"tiny-model-{_digest(manual, *texts.values())}"
     if not made.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix="tiny-model-", dir=folder))
+        directory.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix="tiny-model-", dir=directory))
         try:
             _make(making, manual, texts)
             with contextlib.suppress(OSError):  # another process was faster: keep its directory
@@ -77,7 +77,7 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _make(folder: Path, manual: str, texts: dict[str, str]) -> None:
+def _make(directory: Path, manual: str, texts: dict[str, str]) -> None:
     import torch
 
     threads = torch.get_num_threads()
@@ -85,15 +85,15 @@ def _make(folder: Path, manual: str, texts: dict[str, str]) -> None:
     try:
         with torch.random.fork_rng(devices=[]):
             tokenizer = _tokenizer(manual)
-            base = folder / "base"
+            base = directory / "base"
             base.mkdir()
             tokenizer.save_pretrained(base)
             _train_base(base, tokenizer, manual)
             for name in ADAPTERS:
-                _train_adapter(base, folder / name, tokenizer, texts[name])
+                _train_adapter(base, directory / name, tokenizer, texts[name])
             for name in TOKENIZER_FILES:
                 if (base / name).exists():
-                    shutil.copyfile(base / name, folder / ADAPTERS[1] / name)
+                    shutil.copyfile(base / name, directory / ADAPTERS[1] / name)
     finally:
         torch.set_num_threads(threads)
 
@@ -121,7 +121,7 @@ def _tokenizer(text: str) -> PreTrainedTokenizerFast:
     )
 
 
-def _train_base(folder: Path, tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+def _train_base(directory: Path, tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -141,10 +141,12 @@ def _train_base(folder: Path, tokenizer: PreTrainedTokenizerFast, text: str) -> 
     )
     model = LlamaForCausalLM(config)
     _train(model, tokenizer, text, BASE_STEPS)
-    model.save_pretrained(folder)
+    model.save_pretrained(directory)
 
 
-def _train_adapter(base: Path, folder: Path, tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+def _train_adapter(
+    base: Path, directory: Path, tokenizer: PreTrainedTokenizerFast, text: str
+) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -160,7 +162,7 @@ def _train_adapter(base: Path, folder: Path, tokenizer: PreTrainedTokenizerFast,
         ),
     )
     _train(model, tokenizer, text, ADAPTER_STEPS)
-    model.save_pretrained(folder)
+    model.save_pretrained(directory)
 
 
 def _train(

@@ -47,8 +47,7 @@ def raise_priority() -> None:
 
 
 def lower_priority() -> None:
-    """For the neighbours: what they do to the daemon is measured, not what they do to the
-    processors."""
+    """For the neighbours: the storm measures their load on the daemon, not on the processors."""
     os.setsid()
     set_priority(10)
 
@@ -76,7 +75,7 @@ class Neighbour:
 
     name = ""
     sentence = ""
-    nobody = False  # runs as another user, if this process may become one
+    other_user = False  # runs as another user, if this process may become one
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -107,7 +106,7 @@ class Neighbour:
         lower_priority()
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        if self.nobody and os.getuid() == 0:
+        if self.other_user and os.getuid() == 0:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
@@ -169,7 +168,7 @@ def close_all(clients: list[Client]) -> None:
 
 
 def cut_ones(clients: list[Client]) -> list[Client]:
-    """Those that the daemon has sent something or closed, where nothing was asked for."""
+    """The clients without a request to which the daemon has sent a message, or that it has closed."""
     poll = select.poll()
     by_fd = {client.socket.fileno(): client for client in clients}
     for fd in by_fd:
@@ -178,7 +177,7 @@ def cut_ones(clients: list[Client]) -> list[Client]:
 
 
 def ask(client: Client, prompt: bytes, times: int) -> None:
-    """So many gets, as far as the socket takes them at once."""
+    """Sends that many gets, as far as the socket has room for them at once."""
     client.socket.setblocking(False)
     with suppress(BlockingIOError):
         client.socket.send(frame(GET, 5, 0, "o", "v", 0, prompt, None, 0, 0) * times)

@@ -31,7 +31,7 @@ from pathlib import Path
 import messages
 import users
 import work
-from figures import Comparison, Phase, size_text
+from measurements import Comparison, Phase, size_text
 from neighbour import Neighbour, end_with_parent, raise_priority
 from wire import Client
 
@@ -69,9 +69,9 @@ def favoured() -> None:
 
 
 class Daemon:
-    def __init__(self, binary: str, folder: Path) -> None:
-        self.socket = str(folder / "s")
-        self.log = folder / "log"
+    def __init__(self, binary: str, directory: Path) -> None:
+        self.socket = str(directory / "s")
+        self.log = directory / "log"
         # Root's neighbours have no share of the places for clients, and come in hundreds.
         command = [binary, "--socket", self.socket, "--max-bytes", str(MAX_BYTES)]
         command += ["--max-clients", "3000"]
@@ -200,7 +200,7 @@ class Verdict:
     def __init__(self) -> None:
         self.passed = self.failed = 0
 
-    def say(self, good: bool, text: str) -> None:
+    def check(self, good: bool, text: str) -> None:
         self.passed += good
         self.failed += not good
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
@@ -213,9 +213,9 @@ def judge(quiet: Phase, storm: Phase, neighbours: list[Neighbour]) -> Verdict:
     judge_times(verdict, Comparison(quiet, storm))
     done = ["region", "socket", "put", "batch", "cached", "open"]
     missing = [kind for kind in done if storm.latencies[kind, "1 KB"].n == 0]
-    verdict.say(not missing, f"no calls of a kind: {', '.join(missing) or 'all were made'}")
+    verdict.check(not missing, f"no calls of a kind: {', '.join(missing) or 'all were made'}")
     idle = [n.name for n in neighbours if n.note.read()["clients"] == 0]
-    verdict.say(not idle, f"neighbours that never connected: {', '.join(idle) or 'none'}")
+    verdict.check(not idle, f"neighbours that never connected: {', '.join(idle) or 'none'}")
     return verdict
 
 
@@ -225,7 +225,7 @@ def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
         what = "new workers without the region" if name == "no_region" else f"calls {name}"
         text = f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls"
         by_time = os.environ.get("TIMES") == "no" and name in ("failed", "degraded", "late")
-        verdict.say(bad <= (of // 200 if by_time else 0), text)
+        verdict.check(bad <= (of // 200 if by_time else 0), text)
     if storm.counts["stalled"] > 0:
         print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
     for fault in storm.faults[:16]:
@@ -238,7 +238,7 @@ def judge_times(verdict: Verdict, comparison: Comparison) -> None:
     if os.environ.get("TIMES") == "no":
         print(f"--    {text} (not judged)")
     else:
-        verdict.say(not slow, text)
+        verdict.check(not slow, text)
 
 
 class Storm:
@@ -246,10 +246,10 @@ class Storm:
 
     def __init__(self, fcached: str, worker: str, stack: ExitStack) -> None:
         self._stack = stack
-        folder = Path(tempfile.mkdtemp(prefix="fcached-storm-"))
-        stack.callback(shutil.rmtree, folder, True)
-        folder.chmod(0o755)  # for other users
-        self._daemon = Daemon(fcached, folder)
+        directory = Path(tempfile.mkdtemp(prefix="fcached-storm-"))
+        stack.callback(shutil.rmtree, directory, True)
+        directory.chmod(0o755)  # for other users
+        self._daemon = Daemon(fcached, directory)
         stack.callback(self._daemon.end)
         self._daemon.wait()
         self._bound = stated_bound(self._daemon)
@@ -274,11 +274,13 @@ class Storm:
         print_neighbours(neighbours)
         verdict = judge(quiet, storm, neighbours)
         most = self._memory.most
-        verdict.say(
+        verdict.check(
             most <= self._bound, f"memory: at most {size_text(most)} of {size_text(self._bound)}"
         )
-        verdict.say(self._daemon.runs(), "the daemon still runs")
-        verdict.say(not ended, f"neighbours that broke by themselves: {', '.join(ended) or 'none'}")
+        verdict.check(self._daemon.runs(), "the daemon still runs")
+        verdict.check(
+            not ended, f"neighbours that broke by themselves: {', '.join(ended) or 'none'}"
+        )
         return verdict
 
 

@@ -29,12 +29,12 @@
 
 #define DEADLINE_MS 250u
 #define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
-#define SHORT_NS 300000u /* calls up to here are taken as they are */
+#define SHORT_NS 300000u /* shorter calls count with their whole time */
 #define RUN_AGAIN_NS UINT64_C(5000000000)
 #define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
 #define SPACE "good"
 #define FRESH_MS 40u    /* a new key for `cached` that often, the same one for all workers */
-#define FAULTS_SHOWN 2u /* of each kind */
+#define FAULTS_SHOWN 2u /* handles of each kind */
 #define BATCH_MAX 16u
 
 enum kind { KIND_REGION, KIND_SOCKET, KIND_MISS, KIND_PUT, KIND_BATCH, KIND_CACHED, KIND_OPEN };
@@ -157,7 +157,7 @@ struct times {
   uint64_t run_ns, waited_ns;
 };
 
-/* From an open /proc/PID/schedstat. */
+/* Reads them from an open /proc/PID/schedstat. */
 static struct times times_of(int fd) {
   char text[128], *rest;
   ssize_t n = pread(fd, text, sizeof text - 1, 0);
@@ -208,7 +208,7 @@ static void let_daemon_run(const struct worker *worker) {
   uint64_t until_ns = now_ns() + RUN_AGAIN_NS;
   struct times before = times_of(worker->daemon_times), now = before;
   while (now.run_ns == before.run_ns && now_ns() < until_ns) {
-    (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
+    (void)nanosleep(&pause, NULL); /* a signal may shorten it, which does not matter */
     now = times_of(worker->daemon_times);
   }
 }
@@ -330,7 +330,7 @@ static struct fcache *open_handle(const struct worker *worker, bool region) {
   return cache;
 }
 
-/* A worker that has just been started: its first calls. The second is to need no message. */
+/* The first calls of a worker that has just started. The second must need no message. */
 static void open_new(struct worker *worker) {
   struct fcache_key key = key_of(0, any_below(worker, sizes[0].keys));
   struct start start = start_call(worker, NULL);
@@ -367,8 +367,8 @@ static void call_once(struct worker *worker) {
 
 /* ---- measurements ---- */
 
-/* The next line of stdin, without waiting where `now`: 1, or 0 where there is none yet, or -1 at
- * the end. The lines' text means nothing. */
+/* Reads the next line of stdin, whose text is ignored. Does not wait if `now`. Returns 1, 0 if
+ * there is no line yet, or -1 at the end. */
 static int take_line(bool now) {
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   char c;
@@ -400,10 +400,10 @@ static void report(const struct worker *worker) {
 
 static void rest(struct worker *worker) {
   struct timespec pause = {.tv_nsec = (long)any_below(worker, (uint64_t)2 * PAUSE_NS)};
-  (void)nanosleep(&pause, NULL); /* a signal makes it shorter, which does not matter */
+  (void)nanosleep(&pause, NULL); /* a signal may shorten it, which does not matter */
 }
 
-/* -1 where there is no such file: then nothing is taken. */
+/* Returns -1 if there is no such file: then no time is subtracted. */
 static int open_times(const char *pid) {
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%.20s/schedstat", pid); /* fits */

@@ -22,7 +22,7 @@ from wire import GET, GET_MANY, LEASE, MAX_FRAME, Client, header, prompts, repea
 class TakesAll(Neighbour):
     name = "takes-all"
     sentence = "another user takes every connection, with the largest manifests, leases and waits"
-    nobody = True
+    other_user = True
     CONNECTIONS = 2000
 
     def round(self) -> None:

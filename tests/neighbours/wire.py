@@ -64,7 +64,7 @@ NUMBERS = {
     **{0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"},
     **{0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"},
 }
-SIZES = {  # of what follows: a string, bytes, an array or a map
+SIZES = {  # formats of the length of a string, bytes, an array or a map
     **{0xC4: ">B", 0xC5: ">H", 0xC6: ">I", 0xD9: ">B", 0xDA: ">H", 0xDB: ">I"},
     **{0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"},
 }

@@ -23,11 +23,11 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIME
 
 
 class Daemon:
-    """A daemon with a socket below ``folder``, which runs inside ``with``. ``start`` and ``stop`` may
+    """A daemon with a socket below ``directory``, which runs inside ``with``. ``start`` and ``stop`` may
     be called repeatedly."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.socket = str(folder / "fcached.sock")
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.socket = str(directory / "fcached.sock")
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -182,10 +182,10 @@ class Request:
 class Hook:
     """As lm_eval.api.model.CacheHook."""
 
-    told: list[tuple[str, Any, Any]] = field(default_factory=list)
+    calls: list[tuple[str, Any, Any]] = field(default_factory=list)
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        self.told.append((attr, req, res))
+        self.calls.append((attr, req, res))
 
 
 class Model:

@@ -80,7 +80,7 @@ class Count:
 
 
 def reason(report: pytest.TestReport) -> str:
-    """Why a test was skipped, as it said."""
+    """Returns the reason that a skipped test gave."""
     if isinstance(report.longrepr, tuple):  # file, line, text
         return report.longrepr[2].removeprefix("Skipped: ")
     return str(report.longrepr)
@@ -91,8 +91,8 @@ def main() -> int:
     count = Count()
     sys.dont_write_bytecode = True
     # Not in $TMPDIR, which may be long: the path of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="fcached-tests-", dir="/tmp") as folder:
-        options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--basetemp={folder}/t"]
+    with tempfile.TemporaryDirectory(prefix="fcached-tests-", dir="/tmp") as directory:
+        options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--basetemp={directory}/t"]
         options += ["-o", f"faulthandler_timeout={STUCK_S}"]
         status = pytest.main([*options, *sys.argv[1:]], plugins=[count])
     print(count, flush=True)

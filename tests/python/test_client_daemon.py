@@ -90,10 +90,10 @@ def test_client_without_daemon_logs_one_line(tmp_path: Path) -> None:
         [thread.join() for thread in threads]
         """
     worker = start_worker(script, str(tmp_path / "none.sock"))
-    _, said = worker.communicate(timeout=TIMEOUT_S)
+    _, stderr = worker.communicate(timeout=TIMEOUT_S)
     assert worker.returncode == 0
-    assert said.count("\n") == 1
-    assert said.startswith("fcache: sharing is off: no daemon at")
+    assert stderr.count("\n") == 1
+    assert stderr.startswith("fcache: sharing is off: no daemon at")
 
 
 def test_cached_with_stopped_daemon_returns_within_deadline(daemon: Daemon) -> None:

@@ -182,7 +182,7 @@ def test_store_of_overflow_user_ignored(
     assert len(reader.read) == (1 if believed else 2)
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory"])
 def test_store_not_a_file_ignored(tmp_path: Path, memory: str, kind: str) -> None:
     file, reader = tmp_path / "weights", Reader()
     file.write_bytes(b"w")

@@ -57,11 +57,11 @@ def matches(printed: str, expected: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, expected.split("..."))), printed, re.S) is not None
 
 
-def write_model(folder: Path) -> None:
+def write_model(directory: Path) -> None:
     """Writes the page's model ./gpt2. namespace_for does not load it."""
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "gpt2"}')
-    (folder / "model.safetensors").write_bytes(bytes(1000))
+    directory.mkdir()
+    (directory / "config.json").write_text('{"model_type": "gpt2"}')
+    (directory / "model.safetensors").write_bytes(bytes(1000))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -116,5 +116,5 @@ def test_manual_mentions_every_error_and_method() -> None:
     }
     assert {name for name in errors if f"`{name}`" not in text} == set()
     methods = [name for name in dir(fcached.Client) if not name.startswith("_")]
-    told = {name for name in methods if re.search(rf"\b{name}\b", text)}
-    assert set(methods) - told == set()
+    named = {name for name in methods if re.search(rf"\b{name}\b", text)}
+    assert set(methods) - named == set()

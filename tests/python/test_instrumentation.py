@@ -296,7 +296,7 @@ class TestCachedBatch:
 
 class TestTrace:
     def test_trace_has_line_for_each_lookup(self, make: Make, tmp_path: Path) -> None:
-        path = tmp_path / "folder" / "trace.jsonl"
+        path = tmp_path / "directory" / "trace.jsonl"
         inst = make(trace_path=path)
         inst.cached("op", "base", "first", 0, lambda: 1.0)
         inst.set_current_probe("delta_kl")
@@ -353,14 +353,14 @@ class TestTrace:
     def test_trace_off_writes_nothing(
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = tmp_path / "elsewhere"
-        folder.mkdir()
-        monkeypatch.chdir(folder)
+        directory = tmp_path / "elsewhere"
+        directory.mkdir()
+        monkeypatch.chdir(directory)
         inst = make()
         inst.cached("op", "base", "p", 0, lambda: 1.0)
         inst.cached("op", "base", "p", 0, never)
         inst.close()
-        assert list(folder.iterdir()) == []
+        assert list(directory.iterdir()) == []
 
 
 def test_instrumentation_closed_still_answers(make: Make, tmp_path: Path) -> None:

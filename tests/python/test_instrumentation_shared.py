@@ -324,8 +324,8 @@ class TestClear:
         daemon.stop()
         inst.cache.clear()
         daemon.start()
-        said = [line for line in capfd.readouterr().err.splitlines() if "could not be" in line]
-        assert len(said) == 1
+        logged = [line for line in capfd.readouterr().err.splitlines() if "could not be" in line]
+        assert len(logged) == 1
         assert inst.cached("op", "base", "a", 0, lambda: "new") == "new"
         assert inst.cached("op", "base", "a", 0, never) == "new"
         assert make().cached("op", "base", "a", 0, lambda: "other") == "other"

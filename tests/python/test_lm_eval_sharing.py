@@ -198,7 +198,7 @@ def test_cache_hook_called_and_restored(daemon: Daemon) -> None:
     hook: Hook = worker.model.cache_hook
     worker.call("loglikelihood", requests)
     assert worker.model.cache_hook is hook
-    assert sorted(req for _, req, _ in hook.told) == sorted(r.args for r in requests)
+    assert sorted(req for _, req, _ in hook.calls) == sorted(r.args for r in requests)
 
 
 def test_ambiguous_reports_put_at_end(daemon: Daemon) -> None:
@@ -237,7 +237,7 @@ def test_model_without_hook_answers_shared(daemon: Daemon) -> None:
 
     del worker.model.cache_hook
     assert worker.sharing.call("loglikelihood", silent, requests) == silent(requests)
-    assert len(daemon.puts) == 7 and hook.told == []
+    assert len(daemon.puts) == 7 and hook.calls == []
 
 
 def test_arguments_changed_by_model_keep_keys(daemon: Daemon) -> None:
@@ -317,6 +317,6 @@ def test_call_logs_one_summary_line(daemon: Daemon, caplog: pytest.LogCaptureFix
     Worker(daemon).call("loglikelihood", requests[:4])
     Worker(daemon).call("loglikelihood", [*requests, requests[0]])
     assert caplog.messages[-1] == (
-        "fcached: loglikelihood: 11 requests, 10 different: 4 found, 6 computed here, 0 by others "
-        "meanwhile; 0 not shared"
+        "fcached: loglikelihood: 11 requests, 10 different: 4 found, 6 computed here, 0 by other "
+        "workers; 0 not shared"
     )

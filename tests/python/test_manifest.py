@@ -23,11 +23,11 @@ def listed(daemon: Daemon) -> list[dict[str, Any]]:
 
 
 def test_namespace_manifest_stored(daemon: Daemon, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "tiny"}')
-    (folder / "model.safetensors").write_bytes(b"weights")
-    namespace = fcached.namespace_for(folder, dtype="float32", device="cpu")
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / "config.json").write_text('{"model_type": "tiny"}')
+    (directory / "model.safetensors").write_bytes(b"weights")
+    namespace = fcached.namespace_for(directory, dtype="float32", device="cpu")
     with fcached.Client(namespace, socket=daemon.socket, deadline=5.0) as client:
         client.put("logprob_of", "base", "prompt", 0, -1.5)
         (entry,) = listed(daemon)

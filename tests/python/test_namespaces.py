@@ -33,10 +33,10 @@ def _home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
-def write(folder: Path, **changed: str) -> Path:
+def write(directory: Path, **changed: str) -> Path:
     """Writes a model's directory. The keyword ``config`` replaces the text of config.json, and so
     on."""
-    folder.mkdir(parents=True)
+    directory.mkdir(parents=True)
     files = {
         "config.json": '{"model_type": "gpt2", "n_layer": 2, "_name_or_path": "/home/a/gpt2"}',
         "generation_config.json": '{"eos_token_id": 0}',
@@ -52,17 +52,17 @@ def write(folder: Path, **changed: str) -> Path:
         "odd.dat": "x",
     }
     for name, text in {**files, **changed}.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
 
 
-def write_adapter(folder: Path, base: str = "/models/gpt2", **changed: object) -> Path:
-    folder.mkdir(parents=True)
+def write_adapter(directory: Path, base: str = "/models/gpt2", **changed: object) -> Path:
+    directory.mkdir(parents=True)
     config = {"base_model_name_or_path": base, "r": 8, "lora_alpha": 16, **changed}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "adapter_model.safetensors").write_text("low rank")
-    return folder
+    (directory / "adapter_config.json").write_text(json.dumps(config))
+    (directory / "adapter_model.safetensors").write_text("low rank")
+    return directory
 
 
 def write_hub(cache: Path, model: Path, commit: str = COMMIT, ref: str | None = "main") -> None:
@@ -243,11 +243,13 @@ def test_adapter_given_as_model_refused(tmp_path: Path) -> None:
 
 
 def test_single_file_counts_all_parts(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / f"{folder}.gguf").write_text("quantised")
+    for directory in ("a", "b"):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / f"{directory}.gguf").write_text("quantised")
         for part in (1, 2):
-            (tmp_path / folder / f"{folder}-0000{part}-of-00002.gguf").write_text(f"part {part}")
+            (tmp_path / directory / f"{directory}-0000{part}-of-00002.gguf").write_text(
+                f"part {part}"
+            )
     whole = namespace_for(tmp_path / "a" / "a.gguf")
     assert whole.startswith("model-") and whole == namespace_for(tmp_path / "b" / "b.gguf")
     first = tmp_path / "a" / "a-00001-of-00002.gguf"
@@ -357,9 +359,9 @@ def test_fact_none_omitted(tmp_path: Path) -> None:
 
 def test_path_in_more_counted_by_content(tmp_path: Path) -> None:
     model = write(tmp_path / "m")
-    for folder, text in (("a", "same"), ("b", "same"), ("c", "other")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "README.md").write_text(text)  # facts that are not in a model's
+    for directory, text in (("a", "same"), ("b", "same"), ("c", "other")):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "README.md").write_text(text)  # facts that are not in a model's
         # directory
     first, same, other = (namespace_for(model, prompts=tmp_path / name) for name in "abc")
     assert first == same != other
@@ -416,8 +418,8 @@ def test_gpu_models_read_from_driver(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_libraries_counted_by_version(tmp_path: Path) -> None:
     import numpy
 
-    told = facts(namespace_for(write(tmp_path / "m"), libraries=("numpy", "no-such")))
-    assert told["numpy"] == numpy.__version__ and told["no-such"] == "not installed"
+    kept = facts(namespace_for(write(tmp_path / "m"), libraries=("numpy", "no-such")))
+    assert kept["numpy"] == numpy.__version__ and kept["no-such"] == "not installed"
 
 
 def test_namespace_for_imports_nothing_large(tmp_path: Path) -> None:
@@ -451,7 +453,7 @@ def test_loaded_model_refused_with_its_path(tmp_path: Path, argument: str) -> No
         namespace_for(**{**arguments, argument: 7})
 
 
-@pytest.mark.parametrize("name", ["", "no/such/folder", "/no/such", "../x", "a\0b", "org/ti ny"])
+@pytest.mark.parametrize("name", ["", "no/such/directory", "/no/such", "../x", "a\0b", "org/ti ny"])
 def test_model_missing_refused(name: str) -> None:
     with pytest.raises(fcached.ArgumentError, match="^model: "):
         namespace_for(name)
@@ -507,13 +509,13 @@ def test_label_converted_to_name(tmp_path: Path, label: str, prefix: str) -> Non
 def test_manifest_canonical_and_flat(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"odd\xff")
     namespace = namespace_for(write(odd), nul="a\0b", big=1 << 80, inf=float("inf"), one=1)
-    told = facts(namespace)
-    assert namespace.manifest == json.dumps(told, sort_keys=True, separators=(",", ":"))
-    assert all(isinstance(value, (str, int, float)) for value in told.values())
-    texts = [value for value in told.values() if isinstance(value, str)]
+    kept = facts(namespace)
+    assert namespace.manifest == json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    assert all(isinstance(value, (str, int, float)) for value in kept.values())
+    texts = [value for value in kept.values() if isinstance(value, str)]
     assert all(text.encode() and "\0" not in text for text in texts), "UTF-8 without NUL"
-    assert told["big"] == str(1 << 80) and told["inf"] == "inf" and told["one"] == 1
-    assert {"weights", "config", "tokenizer", "code", "other", "model_name"} <= set(told)
+    assert kept["big"] == str(1 << 80) and kept["inf"] == "inf" and kept["one"] == 1
+    assert {"weights", "config", "tokenizer", "code", "other", "model_name"} <= set(kept)
 
 
 def test_namespace_pickled_and_exported(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import xxhash
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "neighbours"))
 
-from figures import Comparison, Latencies, Phase  # noqa: E402
+from measurements import Comparison, Latencies, Phase  # noqa: E402
 from wire import decode, encode, repeated  # noqa: E402
 from xxh3 import colliding, digest_of_letter  # noqa: E402
 

@@ -15,7 +15,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/raw.h"
 
-#define LEASE_MS 300000u /* no term passes here: it is the death that frees a lease */
+#define LEASE_MS 300000u /* no term expires here: only a death frees a lease */
 #define WAIT_MS 10000u
 #define GRACE_MS 1000u /* for the reply at the end of a wait */
 #define PAUSE_NS 1000000u
@@ -28,8 +28,8 @@ struct storm {
   struct raw waiters[2], probe;
   _Atomic int *state; /* shared with the owner */
   uint64_t random;
-  uint32_t number;  /* of the key: another one for each owner */
-  uint64_t work_ns; /* that it computes; UINT64_MAX: until it is killed */
+  uint32_t number;  /* of the key: each owner has its own */
+  uint64_t work_ns; /* time of the computation; UINT64_MAX: until the kill */
 };
 
 static uint64_t any_below(struct storm *storm, uint64_t n) {
@@ -126,9 +126,9 @@ static bool hand_on(struct storm *storm, struct raw *raw, enum end end) {
   return any_below(storm, 2) == 0 ? put_number(storm, raw) : give_up(storm, raw);
 }
 
-/* The key has no lease any more, or not for long: the daemon may read the owner's last requests
- * after its death. */
-static bool look_at_lock(struct storm *storm, struct lease_kills *kills) {
+/* The key must have no lease, at once or soon: the daemon may read the owner's last requests after
+ * its death. */
+static bool check_lock(struct storm *storm, struct lease_kills *kills) {
   if (!begin_wait(storm, &storm->probe))
     return false;
   enum end end = end_wait(&storm->probe, kills);
@@ -141,7 +141,7 @@ static bool look_at_lock(struct storm *storm, struct lease_kills *kills) {
 static bool wait_owner(const struct storm *storm, pid_t owner) {
   while (atomic_load(storm->state) == BORN) {
     if (waitpid(owner, NULL, WNOHANG) != 0)
-      return false; /* it said why */
+      return false; /* begin_waits printed the reason */
     (void)sched_yield();
   }
   return true;
@@ -186,11 +186,11 @@ static bool kill_one(struct storm *storm, struct lease_kills *kills) {
   kills->kills++;
   kills->owned += owned;
   kills->values += end == END_VALUE;
-  if (owned && end == END_GRANTED) /* nothing but its death freed it */
+  if (owned && end == END_GRANTED) /* only its death freed the lease */
     kills->grant_ns[kills->grants++] = took_ns;
   good = hand_on(storm, &storm->waiters[0], end);
   end = end_wait(&storm->waiters[1], kills);
-  return good && hand_on(storm, &storm->waiters[1], end) && look_at_lock(storm, kills);
+  return good && hand_on(storm, &storm->waiters[1], end) && check_lock(storm, kills);
 }
 
 static int compare_ns(const void *a, const void *b) {

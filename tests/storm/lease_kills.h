@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 struct lease_kills {
-  uint32_t kills;  /* of all owners-to-be */
+  uint32_t kills;  /* of all processes that requested the lease */
   uint32_t owned;  /* of those that had been granted the lease */
-  uint32_t values; /* owners that had put theirs before it took effect */
-  uint32_t grants; /* to the first who waited, because the owner had died */
+  uint32_t values; /* owners whose put arrived before the kill took effect */
+  uint32_t grants; /* to the first waiter, because the owner had died */
   uint64_t
       *grant_ns; /* owned: `grants` times from the kill to the grant's arrival, in rising order */
-  uint32_t unanswered; /* waits of which nothing was heard in their time */
+  uint32_t unanswered; /* waits without a reply in their time */
   uint32_t wrong;      /* waits that ended otherwise than with the value or the lease */
   uint32_t locked;     /* keys whose lease no client could get afterwards */
 };

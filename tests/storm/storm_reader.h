@@ -16,7 +16,8 @@ struct storm_reader {
   bool history; /* reads also from a dead region, where a lookup would not begin */
 };
 
-/* Reads until it has read enough or the board says stop. Then its results are in board->reads. */
+/* Reads until its number of reads is reached or board->stop is set. Then its results are in
+ * board->reads. */
 void storm_reader_run(const struct storm_reader *reader);
 
 #endif

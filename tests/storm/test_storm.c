@@ -29,7 +29,7 @@ static void check_right(const struct storm_reads *reads) {
   ck_assert_uint_eq(reads->dead, 0);
 }
 
-/* Checks that the storm was one, and that the readers saw much of it. */
+/* Checks that the writer did enough of each kind, and that the readers met much of it. */
 static void check_storm(const struct storm_plan *plan, const struct storm_result *result) {
   const struct storm_writes *writes = &result->writes;
   ck_assert_uint_eq(writes->failed, 0);

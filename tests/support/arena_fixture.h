@@ -1,4 +1,4 @@
-/* arena_fixture.h - the arena of a test program. Its chunks of records lie outside of it. */
+/* arena_fixture.h - the arena of a test program. Its chunks of records are outside of the arena. */
 #ifndef FC_TESTS_ARENA_FIXTURE_H
 #define FC_TESTS_ARENA_FIXTURE_H
 

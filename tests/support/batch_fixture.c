@@ -20,7 +20,7 @@ int batch_compute(void *arg, const size_t *misses, size_t n, struct fcache_batch
   return fails ? batch->error : 0;
 }
 
-bool batch_computed(const struct batch_run *batch, size_t i) {
+static bool was_computed(const struct batch_run *batch, size_t i) {
   for (unsigned call = 0; call < batch->calls; call++)
     for (size_t at = 0; at < batch->n[call]; at++)
       if (batch->misses[call][at] == i)
@@ -39,7 +39,7 @@ int batch_run_keys(struct fcache *cache, const uint32_t *keys, size_t n, struct 
   for (size_t i = 0; i < n; i++) {
     char text[32];
     int size = snprintf(text, sizeof text, "value %u", keys[i]);
-    if (rc == FCACHE_OK && batch_computed(batch, i)) {
+    if (rc == FCACHE_OK && was_computed(batch, i)) {
       ck_assert_uint_eq(values[i].size, 4);
       ck_assert_mem_eq(values[i].data, "mine", 4);
     } else if (rc == FCACHE_OK) {

@@ -1,5 +1,5 @@
-/* batch_fixture.h - runs fcache_cached_batch beside the daemon of lease_fixture.h, and records what
- * it computed. Fails the test if it cannot do what it promises. */
+/* batch_fixture.h - runs fcache_cached_batch beside the daemon of lease_fixture.h, and records the
+ * computations. A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_BATCH_FIXTURE_H
 #define FC_TESTS_BATCH_FIXTURE_H
 
@@ -26,9 +26,6 @@ struct batch_run {
 
 /* A fcache_compute_misses_fn that computes "mine". Its arg is a struct batch_run. */
 int batch_compute(void *arg, const size_t *misses, size_t n, struct fcache_batch *out);
-
-/* Returns whether prompt `i` was computed. */
-bool batch_computed(const struct batch_run *batch, size_t i);
 
 /* Runs a batch of these keys, or of keys 0 to n - 1, and checks the values. Returns the result. */
 int batch_run_keys(struct fcache *cache, const uint32_t *keys, size_t n, struct batch_run *batch);

@@ -133,7 +133,7 @@ enum model_outcome model_put(struct model *model, const struct model_put *put) {
   model->puts_kept += outcome == MODEL_KEPT;
   model->puts_stale += outcome == MODEL_STALE;
   model->puts_too_big += outcome == MODEL_TOO_BIG;
-  if (put->recorded) { /* the pass was made, whatever became of its value */
+  if (put->recorded) { /* the forward pass counts, stored or not */
     own->misses++;
     own->compute_ns += put->compute_ns;
     model->counters.misses++;

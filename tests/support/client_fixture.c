@@ -37,8 +37,6 @@ struct fcache *client_open(const char *path, uint32_t deadline_ms) {
   return cache;
 }
 
-/* Connected, though a busy machine may miss so short a deadline over the greeting itself: a call
- * would then be a miss at once, and show nothing of the deadline. */
 struct fcache *client_open_connected(const char *path, uint32_t deadline_ms) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   struct fcache *cache = client_open(path, deadline_ms);
@@ -67,7 +65,6 @@ int client_get(struct fcache *cache, const char *prompt) {
   return rc;
 }
 
-/* Gets until one gives `rc`. */
 void client_get_until(struct fcache *cache, int rc) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   while (client_get(cache, "a") != rc) {
@@ -76,7 +73,7 @@ void client_get_until(struct fcache *cache, int rc) {
   }
 }
 
-unsigned client_open_descriptors(void) {
+static unsigned count_descriptors(void) {
   unsigned n = 0;
   DIR *dir = opendir("/proc/self/fd");
   ck_assert_ptr_nonnull(dir);
@@ -86,7 +83,6 @@ unsigned client_open_descriptors(void) {
   return n;
 }
 
-/* Our own ends of connections to `path`: descriptors whose peer has that address. */
 int client_sockets_to(const char *path, int *last) {
   int n = 0;
   for (int fd = 3; fd < 1024; fd++) {
@@ -115,31 +111,29 @@ void client_set_up(void) {
   (void)unsetenv("FCACHE_SOCKET");
   (void)unsetenv("FCACHE_DISABLE");
   (void)unsetenv("FCACHE_NAMESPACE");
-  descriptors_before = client_open_descriptors();
+  descriptors_before = count_descriptors();
 }
 
 void client_tear_down(void) {
-  ck_assert_uint_eq(client_open_descriptors(), descriptors_before);
+  ck_assert_uint_eq(count_descriptors(), descriptors_before);
 }
 
-/* Answers every get with a hit, "value". */
-void client_serve_hits(struct peer *peer, int fd, unsigned nth) {
+void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd))
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
-    peer_send_hit(fd, request.id, "value", 5);
+  while (scripted_read(scripted, fd, &body, &request)) {
+    scripted_send_hit(fd, request.id, "value", 5);
     free(body);
   }
 }
 
-/* Answers hello, and nothing after it. */
-void client_serve_nothing(struct peer *peer, int fd, unsigned nth) {
+void client_serve_nothing(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  if (peer_greet(peer, fd))
-    peer_wait_closed(fd);
+  if (scripted_handshake(scripted, fd))
+    scripted_wait_closed(fd);
 }
 
 void client_check_child(pid_t child) {

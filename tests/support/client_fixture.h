@@ -1,6 +1,6 @@
 /* client_fixture.h - a handle of the library beside a scripted daemon: opens it, makes keys, gets
- * values, and looks at the log lines and descriptors of the process. Fails the test if it cannot do
- * what it promises. For the thread of the test. */
+ * values, and inspects the log lines and descriptors of the process. A function that cannot do its
+ * work fails the test. For the thread of the test. */
 #ifndef FC_TESTS_CLIENT_FIXTURE_H
 #define FC_TESTS_CLIENT_FIXTURE_H
 
@@ -28,7 +28,8 @@ void client_tear_down(void);
 /* Opens a handle, connected or not, which the caller closes. */
 struct fcache *client_open(const char *path, uint32_t deadline_ms);
 
-/* Opens a connected handle. On a busy machine the handshake may miss a short deadline: retries. */
+/* Opens a connected handle. Retries, since the handshake may miss a short deadline on a busy
+ * machine: a call would then be a miss at once, and show nothing of the deadline. */
 struct fcache *client_open_connected(const char *path, uint32_t deadline_ms);
 
 /* Returns a key of a prompt's text. */
@@ -40,9 +41,6 @@ int client_get(struct fcache *cache, const char *prompt);
 /* Gets until the result is `rc`, within CLIENT_LONG_MS. */
 void client_get_until(struct fcache *cache, int rc);
 
-/* Returns the number of open descriptors. */
-unsigned client_open_descriptors(void);
-
 /* Returns the number of descriptors that are connected to `path`. *last, unless NULL, is one. */
 int client_sockets_to(const char *path, int *last);
 
@@ -53,7 +51,7 @@ int client_socket_of(const char *path);
 void client_check_child(pid_t child);
 
 /* Scripts: one answers every get with the hit "value", one answers nothing after hello. */
-void client_serve_hits(struct peer *peer, int fd, unsigned nth);
-void client_serve_nothing(struct peer *peer, int fd, unsigned nth);
+void client_serve_hits(struct scripted_daemon *scripted, int fd, unsigned nth);
+void client_serve_nothing(struct scripted_daemon *scripted, int fd, unsigned nth);
 
 #endif

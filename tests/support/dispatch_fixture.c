@@ -21,7 +21,7 @@ static struct trace no_trace; /* off */
 static struct log no_log;
 static bool is_traced;
 static size_t no_bytes;
-static uint64_t last_hit_ns; /* hits tell their time by a counter */
+static uint64_t last_hit_ns; /* a counter is the clock of hits */
 
 /* ---- sinks ---- */
 

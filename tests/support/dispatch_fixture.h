@@ -42,7 +42,7 @@ struct dispatch_options {
 void dispatch_set_up(const struct dispatch_options *options);
 void dispatch_tear_down(void); /* closes all clients */
 
-/* For clients besides those: makes and frees client number `i`. */
+/* Makes client number `i`, in addition to test_clients; frees it. */
 void client_init(struct test_client *client, unsigned i);
 void client_free(struct test_client *client);
 

@@ -89,11 +89,11 @@ void filtered_become(int argc, char **argv) {
 }
 
 const char *filtered_use_shell(const char *command) {
-  char folder[HARNESS_PATH_SIZE], script[HARNESS_PATH_SIZE + 16];
+  char dir[HARNESS_PATH_SIZE], script[HARNESS_PATH_SIZE + 16];
   FILE *file;
 
-  harness_folder(folder);
-  snprintf(script, sizeof script, "%s/fcached", folder);
+  harness_make_dir(dir);
+  snprintf(script, sizeof script, "%s/fcached", dir);
   (void)setenv("REAL", harness_fcached(), 1);
   file = fopen(script, "we");
   ck_assert_ptr_nonnull(file);

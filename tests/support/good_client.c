@@ -20,7 +20,7 @@ void good_client_close(struct good_client *good) {
 }
 
 void good_client_check(struct good_client *good) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   for (uint64_t i = 0; i < 10u * NUMBERS; i++) {
     struct fcache_key key = stamped_key(i % NUMBERS);
@@ -34,7 +34,7 @@ void good_client_check(struct good_client *good) {
   ck_assert_uint_eq(counters.region_hits, good->hits);
   ck_assert_uint_eq(counters.reconnects, 0);
   ck_assert_uint_eq(counters.unrecorded, 0);
-  figures_take(good->cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "good", "cache_hits"), good->hits);
-  figures_free(&figures);
+  library_stats_read(good->cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "good", "cache_hits"), good->hits);
+  library_stats_free(&stats);
 }

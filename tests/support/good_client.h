@@ -1,5 +1,5 @@
-/* good_client.h - a well-behaved client, whose hits must go on whatever other clients do. Fails the
- * test if they do not. */
+/* good_client.h - a well-behaved client. Its hits must go on whatever other clients do, or the test
+ * fails. */
 #ifndef FC_TESTS_GOOD_CLIENT_H
 #define FC_TESTS_GOOD_CLIENT_H
 

@@ -39,7 +39,7 @@ int harness_main(Suite *suite) {
   int failed;
 
   if (!mkdtemp(root)) {
-    perror("a private folder for the tests in /tmp");
+    perror("a private directory for the tests in /tmp");
     return EXIT_FAILURE;
   }
   (void)setenv(ROOT_VARIABLE, root, 1);
@@ -63,14 +63,14 @@ const char *harness_fcachectl(void) {
   return path && *path ? path : "build/fcachectl";
 }
 
-void harness_folder(char path[HARNESS_PATH_SIZE]) {
+void harness_make_dir(char path[HARNESS_PATH_SIZE]) {
   const char *root = getenv(ROOT_VARIABLE);
 
   if (!root)
     ck_abort_msg("the program must run its suite with harness_main");
   snprintf(path, HARNESS_PATH_SIZE, "%s/XXXXXX", root);
   if (!mkdtemp(path))
-    ck_abort_msg("cannot make a folder below %s: %s", root, strerror(errno));
+    ck_abort_msg("cannot create a directory below %s: %s", root, strerror(errno));
 }
 
 char *harness_read_file(const char *path, size_t *size) {
@@ -225,7 +225,7 @@ int harness_run(const char *const argv[], char **out, char **err) {
 static void place(struct daemon *daemon) {
   if (daemon->dir[0])
     return;
-  harness_folder(daemon->dir);
+  harness_make_dir(daemon->dir);
   snprintf(daemon->socket, sizeof daemon->socket, "%.90s/s", daemon->dir);
   snprintf(daemon->log, sizeof daemon->log, "%.90s/log", daemon->dir);
 }

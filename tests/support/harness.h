@@ -29,7 +29,7 @@ const char *harness_fcached(void);
 const char *harness_fcachectl(void);
 
 /* Creates an empty private directory (mode 0700) below the program's. */
-void harness_folder(char path[HARNESS_PATH_SIZE]);
+void harness_make_dir(char path[HARNESS_PATH_SIZE]);
 
 /* Starts `fcached --socket SOCKET ARGS...` and waits for its READY=1. The arguments end with NULL.
  * A zeroed `daemon` gets a new directory. One that was stopped or killed starts at its former path.

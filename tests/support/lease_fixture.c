@@ -9,21 +9,21 @@
 #include "tests/support/scripted_daemon.h"
 #include "tests/support/scripted_leases.h"
 
-struct peer_leases *scripted_leases;
+struct scripted_leases *scripted_leases;
 
 void lease_set_up(void) {
-  scripted_leases = peer_leases_start();
+  scripted_leases = scripted_leases_start();
 }
 
 void lease_tear_down(void) {
-  peer_leases_stop(scripted_leases);
+  scripted_leases_stop(scripted_leases);
 }
 
 struct fcache *lease_open(uint32_t deadline_ms, uint32_t wait_ms) {
-  return peer_leases_open(scripted_leases->peer.path, deadline_ms, wait_ms);
+  return scripted_leases_open(scripted_leases->scripted.path, deadline_ms, wait_ms);
 }
 
-/* Connected, though a busy machine may miss so short a deadline over the greeting itself. */
+/* Retries, since the handshake may miss a short deadline on a busy machine. */
 struct fcache *lease_open_connected(uint32_t deadline_ms, uint32_t wait_ms) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   struct fcache *cache = lease_open(deadline_ms, wait_ms);

@@ -1,5 +1,5 @@
-/* lease_fixture.h - a daemon that answers with leases (scripted_leases.h), and calls on it by the
- * number of a key. Fails the test if it cannot do what it promises. */
+/* lease_fixture.h - a daemon that replies with leases (scripted_leases.h), and calls on it by the
+ * number of a key. A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_LEASE_FIXTURE_H
 #define FC_TESTS_LEASE_FIXTURE_H
 
@@ -10,7 +10,7 @@
 #include "tests/support/client_fixture.h"
 #include "tests/support/scripted_leases.h"
 
-extern struct peer_leases *scripted_leases;
+extern struct scripted_leases *scripted_leases;
 
 /* A fixture: starts the daemon, and stops it. */
 void lease_set_up(void);

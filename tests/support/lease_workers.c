@@ -116,6 +116,6 @@ void lease_workers_expect_ends(const pid_t *pids, size_t n) {
 }
 
 void lease_workers_expect_nothing_left(void) {
-  library_wait_figure(lease_watch, "leases", 0);
-  library_wait_figure(lease_watch, "lease_waits", 0);
+  library_wait_stat(lease_watch, "leases", 0);
+  library_wait_stat(lease_watch, "lease_waits", 0);
 }

@@ -32,7 +32,7 @@ struct lease_board {
 };
 
 extern struct daemon lease_daemon;
-extern struct fcache *lease_watch; /* for figures */
+extern struct fcache *lease_watch; /* for stats */
 extern struct lease_board *lease_board;
 
 /* Fixtures. */

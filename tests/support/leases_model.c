@@ -301,9 +301,8 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
   return LEASE_WAITS;
 }
 
-/* The first that was granted after serial `after`, of the owner, or of all (NO_CLIENT). TWIN_KEYS:
- * none.
- */
+/* Returns the first key whose lease was granted after serial `after`, of the owner or of all
+ * (NO_CLIENT), or TWIN_KEYS. */
 static uint32_t model_oldest(const struct leases_model *model, uint32_t owner, uint64_t after) {
   uint32_t oldest = TWIN_KEYS;
   for (uint32_t key = 0; key < TWIN_KEYS; key++) {
@@ -346,7 +345,7 @@ void leases_model_clear(struct leases_model *model, const struct twin_select *se
   }
 }
 
-/* The lease whose term passes first, and the wait that is over first. */
+/* Find the lease whose term expires first, and the wait that ends first. */
 static uint32_t model_first_term(const struct leases_model *model) {
   uint32_t first = TWIN_KEYS;
   for (uint32_t key = 0; key < TWIN_KEYS; key++) {

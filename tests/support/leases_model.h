@@ -1,4 +1,4 @@
-/* leases_model.h - a model of the lease table, too plain to be wrong: flat arrays of keys, clients
+/* leases_model.h - a model of the lease table, too simple to be wrong: flat arrays of keys, clients
  * and processes by number, searched from end to end. leases_twin.h runs it beside the table. */
 #ifndef FC_TESTS_LEASES_MODEL_H
 #define FC_TESTS_LEASES_MODEL_H
@@ -34,7 +34,7 @@ struct twin_select {
   uint32_t space, view, op;
 };
 
-/* What became of waits that close cycles. */
+/* Outcomes of waits that close cycles. */
 struct twin_graces {
   uint32_t given;   /* a grace shorter than the requested wait */
   uint32_t ended;   /* the cycle still existed */

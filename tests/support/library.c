@@ -6,10 +6,10 @@
 
 #include "tests/support/harness.h"
 
-#define FIGURE_TIMEOUT_MS 20000u
+#define STAT_TIMEOUT_MS 20000u
 
-struct figure {
-  char name_space[256], name[64]; /* name_space "": the daemon's own */
+struct library_stats_item {
+  char name_space[256], name[64]; /* name_space "": the whole daemon */
   enum fcache_stat_kind kind;
   uint64_t integer;
   double real;
@@ -88,71 +88,74 @@ char *library_get_text(struct fcache *cache, const struct fcache_key *key) {
   return text;
 }
 
-/* ---- figures ---- */
+/* ---- statistics ---- */
 
-static void keep(void *arg, const struct fcache_stat *stat) {
-  struct figures *figures = arg;
+static void add_stat(void *arg, const struct fcache_stat *stat) {
+  struct library_stats *stats = arg;
 
-  if (figures->n == figures->capacity) {
-    figures->capacity = figures->capacity * 2 + 64;
-    figures->list = realloc(figures->list, figures->capacity * sizeof *figures->list);
-    if (!figures->list)
-      ck_abort_msg("out of memory over the figures");
+  if (stats->n == stats->capacity) {
+    stats->capacity = stats->capacity * 2 + 64;
+    stats->list = realloc(stats->list, stats->capacity * sizeof *stats->list);
+    if (!stats->list)
+      ck_abort_msg("out of memory over the stats");
   }
-  struct figure *figure = &figures->list[figures->n++];
-  *figure = (struct figure){.kind = stat->kind, .integer = stat->integer, .real = stat->real};
-  strncpy(figure->name, stat->name, sizeof figure->name - 1);
+  struct library_stats_item *item = &stats->list[stats->n++];
+  *item =
+      (struct library_stats_item){.kind = stat->kind, .integer = stat->integer, .real = stat->real};
+  strncpy(item->name, stat->name, sizeof item->name - 1);
   if (stat->name_space)
-    strncpy(figure->name_space, stat->name_space, sizeof figure->name_space - 1);
+    strncpy(item->name_space, stat->name_space, sizeof item->name_space - 1);
 }
 
-void figures_take(struct fcache *cache, struct figures *figures) {
-  figures->n = 0;
-  int rc = fcache_server_stats(cache, keep, figures);
+void library_stats_read(struct fcache *cache, struct library_stats *stats) {
+  stats->n = 0;
+  int rc = fcache_server_stats(cache, add_stat, stats);
   if (rc != FCACHE_OK)
     ck_abort_msg("stats: %s: %s", fcache_strerror(rc), fcache_last_error(cache));
 }
 
-void figures_free(struct figures *figures) {
-  free(figures->list);
-  *figures = (struct figures){0};
+void library_stats_free(struct library_stats *stats) {
+  free(stats->list);
+  *stats = (struct library_stats){0};
 }
 
-static const struct figure *find(const struct figures *figures, const char *name_space,
-                                 const char *name) {
-  const struct figure *found = NULL;
+static const struct library_stats_item *find(const struct library_stats *stats,
+                                             const char *name_space, const char *name) {
+  const struct library_stats_item *found = NULL;
 
-  for (size_t i = 0; i < figures->n; i++)
-    if (strcmp(figures->list[i].name, name) == 0 &&
-        strcmp(figures->list[i].name_space, name_space ? name_space : "") == 0)
-      found = &figures->list[i];
+  for (size_t i = 0; i < stats->n; i++)
+    if (strcmp(stats->list[i].name, name) == 0 &&
+        strcmp(stats->list[i].name_space, name_space ? name_space : "") == 0)
+      found = &stats->list[i];
   if (!found)
-    ck_abort_msg("no figure %s of %s", name, name_space ? name_space : "the daemon");
+    ck_abort_msg("no item %s of %s", name, name_space ? name_space : "the daemon");
   return found;
 }
 
-uint64_t figures_count(const struct figures *figures, const char *name_space, const char *name) {
-  const struct figure *figure = find(figures, name_space, name);
+uint64_t library_stats_count(const struct library_stats *stats, const char *name_space,
+                             const char *name) {
+  const struct library_stats_item *item = find(stats, name_space, name);
 
-  if (figure->kind != FCACHE_STAT_COUNT && figure->kind != FCACHE_STAT_BYTES)
+  if (item->kind != FCACHE_STAT_COUNT && item->kind != FCACHE_STAT_BYTES)
     ck_abort_msg("%s is no count", name);
-  return figure->integer;
+  return item->integer;
 }
 
-double figures_real(const struct figures *figures, const char *name_space, const char *name) {
-  const struct figure *figure = find(figures, name_space, name);
+double library_stats_real(const struct library_stats *stats, const char *name_space,
+                          const char *name) {
+  const struct library_stats_item *item = find(stats, name_space, name);
 
-  if (figure->kind != FCACHE_STAT_SECONDS && figure->kind != FCACHE_STAT_RATIO)
+  if (item->kind != FCACHE_STAT_SECONDS && item->kind != FCACHE_STAT_RATIO)
     ck_abort_msg("%s is no real number", name);
-  return figure->real;
+  return item->real;
 }
 
-uint64_t library_figure(struct fcache *cache, const char *name) {
-  struct figures figures = {0};
+uint64_t library_stat(struct fcache *cache, const char *name) {
+  struct library_stats stats = {0};
 
-  figures_take(cache, &figures);
-  uint64_t value = figures_count(&figures, NULL, name);
-  figures_free(&figures);
+  library_stats_read(cache, &stats);
+  uint64_t value = library_stats_count(&stats, NULL, name);
+  library_stats_free(&stats);
   return value;
 }
 
@@ -162,16 +165,16 @@ struct wanted {
   uint64_t value;
 };
 
-static bool has_figure(void *arg) {
+static bool has_value(void *arg) {
   struct wanted *wanted = arg;
 
-  return library_figure(wanted->cache, wanted->name) == wanted->value;
+  return library_stat(wanted->cache, wanted->name) == wanted->value;
 }
 
-void library_wait_figure(struct fcache *cache, const char *name, uint64_t value) {
+void library_wait_stat(struct fcache *cache, const char *name, uint64_t value) {
   struct wanted wanted = {cache, name, value};
 
-  if (!harness_wait_until(has_figure, &wanted, FIGURE_TIMEOUT_MS))
-    ck_abort_msg("%s is %llu, not %llu", name, (unsigned long long)library_figure(cache, name),
+  if (!harness_wait_until(has_value, &wanted, STAT_TIMEOUT_MS))
+    ck_abort_msg("%s is %llu, not %llu", name, (unsigned long long)library_stat(cache, name),
                  (unsigned long long)value);
 }

@@ -16,15 +16,15 @@
 struct fcache *library_open(const char *socket, const char *name_space, const char *client,
                             int64_t max_entries);
 
-/* The same for children, which must not use Check: connected or not, NULL where it cannot be, which
- * stderr then says. */
+/* library_open for children, which must not use Check. The handle is connected or not. Returns NULL
+ * on failure, with the reason on stderr. */
 struct fcache *library_open_in_child(const char *socket, const char *name_space, const char *client,
                                      uint32_t deadline_ms);
 
-/* Counters of a handle. */
+/* Returns the counters of a handle. */
 struct fcache_counters library_counters(const struct fcache *cache);
 
-/* A key of NUL-terminated names and a prompt's text. Borrows the names. */
+/* Returns a key of NUL-terminated names and a prompt's text. Borrows the names. */
 struct fcache_key library_key(const char *op, const char *view, const char *prompt, uint32_t top_k);
 
 /* Puts and gets a NUL-terminated text, unrecorded. The put must store it; the get returns a
@@ -32,22 +32,24 @@ struct fcache_key library_key(const char *op, const char *view, const char *prom
 void library_put_text(struct fcache *cache, const struct fcache_key *key, const char *text);
 char *library_get_text(struct fcache *cache, const struct fcache_key *key);
 
-/* What fcache_server_stats said. Zero to start; free at the end. */
-struct figures {
-  struct figure *list;
+/* The items of fcache_server_stats. Zero to start; free at the end. */
+struct library_stats {
+  struct library_stats_item *list;
   size_t n, capacity;
 };
-void figures_take(struct fcache *cache, struct figures *figures); /* replaces the former ones */
-void figures_free(struct figures *figures);                       /* and zeroes */
+void library_stats_read(struct fcache *cache, struct library_stats *stats); /* replaces the list */
+void library_stats_free(struct library_stats *stats);                       /* and zeroes */
 
-/* One of them; `name_space` NULL: of the whole daemon. It must be there. */
-uint64_t figures_count(const struct figures *figures, const char *name_space, const char *name);
-double figures_real(const struct figures *figures, const char *name_space, const char *name);
+/* Return an item, which must be in the list. `name_space` NULL: of the whole daemon. */
+uint64_t library_stats_count(const struct library_stats *stats, const char *name_space,
+                             const char *name);
+double library_stats_real(const struct library_stats *stats, const char *name_space,
+                          const char *name);
 
-/* One figure of the whole daemon, asked for now. */
-uint64_t library_figure(struct fcache *cache, const char *name);
+/* Requests and returns one counter of the whole daemon. */
+uint64_t library_stat(struct fcache *cache, const char *name);
 
-/* Waits until it is that. */
-void library_wait_figure(struct fcache *cache, const char *name, uint64_t value);
+/* Waits until that counter has the value. */
+void library_wait_stat(struct fcache *cache, const char *name, uint64_t value);
 
 #endif

@@ -1,9 +1,10 @@
 #include "tests/support/model_run.h"
 
 /* Compares a counter of `name_space`, a variable of the function. */
-#define SAME(name, expected) ck_assert_uint_eq(figures_count(figures, name_space, name), expected)
+#define SAME(name, expected)                                                                       \
+  ck_assert_uint_eq(library_stats_count(stats, name_space, name), expected)
 
-static void compare_counters(const struct figures *figures, const char *name_space,
+static void compare_counters(const struct library_stats *stats, const char *name_space,
                              const struct model_counters *counters) {
   SAME("cache_hits", counters->hits);
   SAME("cache_misses", counters->misses);
@@ -14,16 +15,17 @@ static void compare_counters(const struct figures *figures, const char *name_spa
   SAME("max_batch_size", counters->max_batch_size);
   uint64_t lookups = counters->hits + counters->misses;
   double rate = lookups ? (double)counters->hits / (double)lookups : 0;
-  ck_assert_double_eq_tol(figures_real(figures, name_space, "hit_rate"), rate, 1e-9);
-  ck_assert_double_eq_tol(figures_real(figures, name_space, "saved_wall_s"),
+  ck_assert_double_eq_tol(library_stats_real(stats, name_space, "hit_rate"), rate, 1e-9);
+  ck_assert_double_eq_tol(library_stats_real(stats, name_space, "saved_wall_s"),
                           (double)counters->saved_ns / 1e9, 1e-6);
-  /* The puts claim more time than the run takes: each handle is charged what it was connected. */
-  double wall_s = figures_real(figures, name_space, "scoring_wall_s");
-  ck_assert_double_le(wall_s, MODEL_HANDLES * figures_real(figures, NULL, "uptime_s"));
+  /* The puts claim more time than the run takes. The daemon counts at most the time that each
+   * handle was connected. */
+  double wall_s = library_stats_real(stats, name_space, "scoring_wall_s");
+  ck_assert_double_le(wall_s, MODEL_HANDLES * library_stats_real(stats, NULL, "uptime_s"));
   ck_assert(counters->compute_ns == 0 || wall_s > 0);
 }
 
-static void compare_space(const struct figures *figures, uint32_t space) {
+static void compare_space(const struct library_stats *stats, uint32_t space) {
   const struct model_space *model = &model_run.model.spaces[space];
   const char *name_space = model_space_names[space];
   uint64_t entries, bytes;
@@ -35,7 +37,7 @@ static void compare_space(const struct figures *figures, uint32_t space) {
   SAME("evictions_bytes", model->evictions_bytes);
   if (model->max_entries > 0)
     SAME("max_entries", model->max_entries);
-  compare_counters(figures, name_space, &model->counters);
+  compare_counters(stats, name_space, &model->counters);
 }
 
 static void compare_handle(const struct model_handle *handle) {
@@ -54,31 +56,32 @@ static void compare_handle(const struct model_handle *handle) {
 }
 
 /* Each hit was counted once, by the path that served it. */
-static void compare_paths(const struct figures *figures) {
+static void compare_paths(const struct library_stats *stats) {
   uint64_t region_hits = model_run.region_hits;
 
   for (uint32_t i = 0; i < MODEL_HANDLES; i++)
     region_hits += model_region_hits(&model_run.handles[i]);
-  ck_assert_uint_eq(figures_count(figures, NULL, "hits_region"), region_hits);
-  ck_assert_uint_eq(figures_count(figures, NULL, "hits_socket"),
+  ck_assert_uint_eq(library_stats_count(stats, NULL, "hits_region"), region_hits);
+  ck_assert_uint_eq(library_stats_count(stats, NULL, "hits_socket"),
                     model_run.model.counters.hits - region_hits);
-  ck_assert_uint_eq(figures_count(figures, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stats_count(stats, NULL, "hits_unrecorded"), 0);
   ck_assert(model_run.path->region || region_hits == 0);
 }
 
 void model_run_compare(void) {
-  static struct figures figures;
+  static struct library_stats stats;
   uint64_t entries, bytes, evictions_entries = 0, evictions_bytes = 0;
 
-  figures_take(model_run.handles[0].cache, &figures);
+  library_stats_read(model_run.handles[0].cache, &stats);
   for (uint32_t space = 0; space < MODEL_SPACES; space++) {
-    compare_space(&figures, space);
+    compare_space(&stats, space);
     evictions_entries += model_run.model.spaces[space].evictions_entries;
     evictions_bytes += model_run.model.spaces[space].evictions_bytes;
   }
   model_totals(&model_run.model, MODEL_ANY, &entries, &bytes);
   ck_assert_uint_le(bytes, MODEL_MAX_BYTES);
-#define SAME_ALL(name, expected) ck_assert_uint_eq(figures_count(&figures, NULL, name), expected)
+#define SAME_ALL(name, expected)                                                                   \
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, name), expected)
   SAME_ALL("entries", entries);
   SAME_ALL("bytes", bytes);
   SAME_ALL("evictions_entries", evictions_entries);
@@ -87,8 +90,8 @@ void model_run_compare(void) {
   SAME_ALL("puts_stale", model_run.model.puts_stale);
   SAME_ALL("puts_too_big", model_run.model.puts_too_big);
   SAME_ALL("clears", model_run.model.clears);
-  compare_counters(&figures, NULL, &model_run.model.counters);
+  compare_counters(&stats, NULL, &model_run.model.counters);
   for (uint32_t i = 0; i < MODEL_HANDLES; i++)
     compare_handle(&model_run.handles[i]);
-  compare_paths(&figures);
+  compare_paths(&stats);
 }

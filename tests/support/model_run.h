@@ -77,7 +77,7 @@ struct fcache_key model_wire_key(struct model_key key);
 /* Opens handle i, and limits its namespace unless `max_entries` is 0. */
 void model_open_handle(uint32_t i, uint64_t max_entries);
 
-/* Remembers a miss of a handle; forgets those of keys that were found or stored. */
+/* Adds the miss of a handle, and removes the misses of keys that were found or stored. */
 void model_note_miss(struct model_handle *handle, struct model_key key);
 void model_forget_misses(struct model_handle *handle, const struct model_key *keys, size_t n);
 

@@ -81,8 +81,8 @@ static int encode_stat(struct fc_buf *buf, const struct fc_stat *stat) {
   return fc_encode_stat_text(buf, name, stat->text);
 }
 
-/* The maps' sizes come before their pairs, so each map is walked twice: once
- * counting, once writing. A namespace without figures is not seen by the walk. */
+/* The size of a map precedes its pairs, so each map is walked twice: once to count, once to write.
+ * The walk skips a namespace without statistics. */
 static int encode_stats(struct fc_buf *buf, uint32_t id, const struct fc_stats_reply *stats) {
   size_t start = buf->size;
   struct fc_stats_walk ahead = {0}, walk = {0};
@@ -155,7 +155,7 @@ static int encode_list_reply(struct fc_buf *buf, enum fc_type type, uint32_t id,
   return error ? error : finish(buf, start);
 }
 
-/* fc_get_reply does not say whether a lease's state was sent: NONE is taken for an earlier
+/* fc_get_reply does not show whether a lease's state was sent. NONE is encoded as an earlier
  * version's miss, which means the same. */
 static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
   int error;

@@ -22,7 +22,7 @@ struct raw {
 
 enum raw_result {
   RAW_REPLY = 0,
-  RAW_CLOSED = 1,  /* the peer closed or reset */
+  RAW_CLOSED = 1,  /* the daemon closed or reset the connection */
   RAW_TIMEOUT = 2, /* no whole frame in time */
 };
 

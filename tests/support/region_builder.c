@@ -11,7 +11,7 @@ static void require(int truth) {
     abort();
 }
 
-static uint64_t take(struct region_build *build, uint64_t size) {
+static uint64_t allocate(struct region_build *build, uint64_t size) {
   uint64_t offset = build->next;
   build->next += (size + FC_REGION_UNIT - 1) / FC_REGION_UNIT * FC_REGION_UNIT;
   require(build->next <= build->size);
@@ -62,7 +62,7 @@ static void add_pieces(struct region_build *build, struct fc_region_piece *table
   uint64_t each = size / n / 8 * 8;
   for (uint32_t i = n; i-- > 0;) {
     uint64_t bytes = i == n - 1 ? size - each * (n - 1) : each;
-    uint64_t offset = take(build, bytes);
+    uint64_t offset = allocate(build, bytes);
     if (bytes > 0)
       memcpy(build->base + offset, value + each * i, bytes);
     atomic_store(&table[i].offset, offset);
@@ -77,7 +77,7 @@ uint64_t region_build_add(struct region_build *build, uint64_t name_space, const
   uint64_t bytes = sizeof(struct fc_region_entry) +
                    fc_region_names_bytes(key->op.size, key->view.size) +
                    (n_pieces == 0 ? size : n_pieces * sizeof(struct fc_region_piece));
-  uint64_t offset = take(build, bytes);
+  uint64_t offset = allocate(build, bytes);
   struct fc_region_entry *entry = region_build_entry(build, offset);
   uint8_t *names = (uint8_t *)(entry + 1);
   memcpy(prompt, key->prompt.bytes, sizeof prompt);

@@ -20,7 +20,7 @@ uint64_t region_worker_random(uint64_t *state) {
   return *state >> 11;
 }
 
-static void take_line(void *arg, const char *line) {
+static void record_line(void *arg, const char *line) {
   struct region_worker *worker = arg;
 
   (void)line;
@@ -36,7 +36,7 @@ bool region_worker_open(struct region_worker *worker, const char *socket, const 
   options.name_space = "region";
   options.client = client;
   options.deadline_ms = deadline_ms;
-  options.log = take_line;
+  options.log = record_line;
   options.log_arg = worker;
   return fcache_open(&options, &worker->cache, NULL) == FCACHE_OK;
 }

@@ -1,11 +1,10 @@
-/* scripted_daemon.h - a scripted daemon within a test. It listens on a private socket and runs
- * the test's script, in a thread of its own, on each connection that it accepts.
- *
- * What goes wrong within a script is not reported by Check's macros, which belong to
- * the test's thread: a script returns, which closes its connection, and the test sees
- * that. The fields of struct peer that scripts and tests share are atomic. */
-#ifndef FC_TESTS_PEER_H
-#define FC_TESTS_PEER_H
+/* scripted_daemon.h - a scripted daemon within a test. It listens on a private socket and runs the
+ * test's script, in its own thread, on each connection that it accepts. A script must not use
+ * Check's macros, which belong to the test's thread. On an error it returns, which closes its
+ * connection, and the test detects that. The fields of struct scripted_daemon that scripts and
+ * tests share are atomic. */
+#ifndef FC_TESTS_SCRIPTED_DAEMON_H
+#define FC_TESTS_SCRIPTED_DAEMON_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,26 +15,26 @@
 #include "proto/wire/buf.h"
 #include "proto/wire/message.h"
 
-#define PEER_PATH_SIZE 108
-#define PEER_CONNECTIONS 256
-#define PEER_PASSED_MAX 16
-#define PEER_BOOT_ID 0x1122334455667788u
+#define SCRIPTED_PATH_SIZE 108
+#define SCRIPTED_CONNECTIONS 256
+#define SCRIPTED_PASSED_MAX 16
+#define SCRIPTED_BOOT_ID 0x1122334455667788u
 
-struct peer;
+struct scripted_daemon;
 
 /* Serves a connection, the nth (from 0) that was accepted; returning closes it. */
-typedef void peer_script(struct peer *peer, int fd, unsigned nth);
+typedef void scripted_script(struct scripted_daemon *scripted, int fd, unsigned nth);
 
-struct peer {
-  char dir[PEER_PATH_SIZE], path[PEER_PATH_SIZE];
+struct scripted_daemon {
+  char dir[SCRIPTED_PATH_SIZE], path[SCRIPTED_PATH_SIZE];
   int listener;
-  peer_script *script;
-  void *arg;                 /* the script's own */
-  struct fc_welcome welcome; /* what peer_greet answers; set before connecting */
+  scripted_script *script;
+  void *arg;                 /* for the script */
+  struct fc_welcome welcome; /* sent by scripted_handshake; set it before the client connects */
   atomic_uint accepted;      /* connections so far */
   atomic_uint busy;          /* scripts at work: not those that wait for a request */
   atomic_uint layout;        /* region_layout of the latest hello */
-  atomic_uint seen;          /* requests that peer_read returned, hellos among them */
+  atomic_uint seen;          /* requests that scripted_read returned, hellos among them */
   atomic_bool released;      /* by the test, for scripts that wait for it */
   atomic_bool stopping;
   pthread_t thread;
@@ -44,47 +43,48 @@ struct peer {
     pthread_t thread;
     int fd;
     bool open;
-  } connections[PEER_CONNECTIONS];
+  } connections[SCRIPTED_CONNECTIONS];
 };
 
-/* Makes a private folder with a socket in it and serves it. Ends the test on failure. */
-void peer_start(struct peer *peer, peer_script *script, void *arg);
+/* Creates a private directory with a socket, and serves the socket. Ends the test on failure. */
+void scripted_start(struct scripted_daemon *scripted, scripted_script *script, void *arg);
 
-/* Ends all connections and threads, and removes the folder. */
-void peer_stop(struct peer *peer);
+/* Ends all connections and threads, and removes the directory. */
+void scripted_stop(struct scripted_daemon *scripted);
 
-/* One request, whole. *body is the caller's to free, and what `request` borrows from.
- * False at the end of the connection or at an invalid request. */
-bool peer_read(struct peer *peer, int fd, uint8_t **body, struct fc_request *request);
+/* Reads one request. *body is the caller's to free; `request` borrows from it. Returns false at the
+ * end of the connection or for an invalid request. */
+bool scripted_read(struct scripted_daemon *scripted, int fd, uint8_t **body,
+                   struct fc_request *request);
 
-/* Sends all of it. False where the other side has closed. */
-bool peer_write(int fd, const void *data, size_t size);
+/* Sends all bytes. Returns false if the other side has closed. */
+bool scripted_write(int fd, const void *data, size_t size);
 
 /* Sends an encoded reply, and frees it. */
-void peer_send(int fd, struct fc_buf *buf);
+void scripted_send(int fd, struct fc_buf *buf);
 
-/* The same with descriptors beside it, which stay the caller's. */
-void peer_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n);
+/* Sends a reply with descriptors, which stay the caller's. */
+void scripted_send_with(int fd, struct fc_buf *buf, const int *fds, unsigned n);
 
-/* Reads hello and sends peer->welcome. */
-bool peer_greet(struct peer *peer, int fd);
+/* Reads hello and sends scripted->welcome. */
+bool scripted_handshake(struct scripted_daemon *scripted, int fd);
 
-/* The same with descriptors beside the welcome, which stay the caller's. */
-bool peer_greet_with(struct peer *peer, int fd, const int *fds, unsigned n);
+/* Does the handshake, with descriptors beside the welcome. They stay the caller's. */
+bool scripted_handshake_with(struct scripted_daemon *scripted, int fd, const int *fds, unsigned n);
 
 /* Waits until the other side has closed. */
-void peer_wait_closed(int fd);
+void scripted_wait_closed(int fd);
 
-/* Waits (bounded) until the test has set peer->released. */
-void peer_wait_released(struct peer *peer);
+/* Waits (bounded) until the test has set scripted->released. */
+void scripted_wait_released(struct scripted_daemon *scripted);
 
 /* Waits (bounded) until every script waits for its next request, and so holds no memory and no
  * lock. Call it before a fork: the child has only its own thread, so memory and locks of the others
  * would be lost in it, which valgrind reports. */
-void peer_wait_idle(struct peer *peer);
+void scripted_wait_idle(struct scripted_daemon *scripted);
 
-/* Replies, ready to be sent. */
-void peer_send_hit(int fd, uint32_t id, const void *value, uint32_t size);
-void peer_send_miss(int fd, uint32_t id, uint64_t clear_generation);
+/* Send a reply to a get. */
+void scripted_send_hit(int fd, uint32_t id, const void *value, uint32_t size);
+void scripted_send_miss(int fd, uint32_t id, uint64_t clear_generation);
 
 #endif

@@ -26,7 +26,7 @@ static uint32_t key_of(const uint8_t *prompt) {
   return key;
 }
 
-static char next_answer(struct peer_leases *leases, uint32_t key) {
+static char next_answer(struct scripted_leases *leases, uint32_t key) {
   if (key == LEASE_KEYS)
     return leases->others;
   const char *answers = leases->answers[key];
@@ -37,7 +37,7 @@ static char next_answer(struct peer_leases *leases, uint32_t key) {
   return answer;
 }
 
-static void record(struct peer_leases *leases, struct lease_seen seen, const uint8_t *prompts,
+static void record(struct scripted_leases *leases, struct lease_seen seen, const uint8_t *prompts,
                    uint32_t n) {
   if (leases->n_seen == LEASE_SEEN)
     return;
@@ -55,7 +55,7 @@ static struct lease_seen seen_of(enum fc_type type, uint32_t flags, bool has_ter
   return seen;
 }
 
-static void add_value(struct peer_leases *leases, struct fc_buf *out, uint32_t key) {
+static void add_value(struct scripted_leases *leases, struct fc_buf *out, uint32_t key) {
   char text[32];
   static const uint8_t dots[4096];
   (void)snprintf(text, sizeof text, "value %u", key);
@@ -67,7 +67,7 @@ static void add_value(struct peer_leases *leases, struct fc_buf *out, uint32_t k
   }
 }
 
-static uint32_t value_size(const struct peer_leases *leases, uint32_t key) {
+static uint32_t value_size(const struct scripted_leases *leases, uint32_t key) {
   return (uint32_t)snprintf(NULL, 0, "value %u", key) + leases->padding;
 }
 
@@ -79,7 +79,8 @@ static enum fc_lease_state state_of(char answer) {
 }
 
 /* False to hang up. */
-static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, struct fc_buf *out) {
+static bool answer_get(struct scripted_leases *leases, uint32_t id, uint32_t key,
+                       struct fc_buf *out) {
   char answer = next_answer(leases, key);
   switch (answer) {
   case 'H':
@@ -92,7 +93,7 @@ static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, st
     (void)fc_buf_append(out, &(uint8_t){FC_HIT_WAITED}, 1);
     return true;
   case 'E':
-    (void)fc_encode_error(out, id, FC_EREFUSED, fc_str_of("the peer's words"));
+    (void)fc_encode_error(out, id, FC_EREFUSED, fc_str_of("the daemon's words"));
     return true;
   case 'P':
     leases->held[leases->n_held].id = id;
@@ -115,7 +116,7 @@ static bool answer_get(struct peer_leases *leases, uint32_t id, uint32_t key, st
   }
 }
 
-static bool on_get(struct peer_leases *leases, const struct fc_request *request,
+static bool on_get(struct scripted_leases *leases, const struct fc_request *request,
                    struct fc_buf *out) {
   const struct fc_get *get = &request->get;
   struct lease_seen seen = seen_of(FC_GET, get->flags, get->has_terms, &get->terms, get->probe);
@@ -125,7 +126,7 @@ static bool on_get(struct peer_leases *leases, const struct fc_request *request,
   return goes_on;
 }
 
-static bool on_get_many(struct peer_leases *leases, const struct fc_request *request,
+static bool on_get_many(struct scripted_leases *leases, const struct fc_request *request,
                         struct fc_buf *out) {
   const struct fc_get_many *get = &request->get_many;
   struct lease_seen seen =
@@ -161,7 +162,7 @@ static bool on_get_many(struct peer_leases *leases, const struct fc_request *req
   return goes_on;
 }
 
-static void on_put(struct peer_leases *leases, const struct fc_request *request,
+static void on_put(struct scripted_leases *leases, const struct fc_request *request,
                    struct fc_buf *out) {
   struct lease_seen seen = {.type = request->type};
   struct fc_put_many_reply reply = {0};
@@ -176,15 +177,15 @@ static void on_put(struct peer_leases *leases, const struct fc_request *request,
     reply.stored = request->put_many.n;
   }
   if (leases->put_error != 0)
-    (void)fc_encode_error(out, request->id, leases->put_error, fc_str_of("the peer's words"));
+    (void)fc_encode_error(out, request->id, leases->put_error, fc_str_of("the daemon's words"));
   else if (request->type == FC_PUT)
     (void)fc_encode_put_reply(out, request->id, FC_STORED);
   else
     (void)fc_encode_put_many_reply(out, request->id, &reply);
 }
 
-/* The one that was held longest. False to hang up. */
-static bool let_go_of_one(struct peer_leases *leases, struct fc_buf *out) {
+/* Ends the oldest wait. Returns false to close the connection. */
+static bool end_one_wait(struct scripted_leases *leases, struct fc_buf *out) {
   if (leases->n_held == 0)
     return true;
   uint32_t id = leases->held[0].id, key = leases->held[0].key;
@@ -193,7 +194,7 @@ static bool let_go_of_one(struct peer_leases *leases, struct fc_buf *out) {
   return answer_get(leases, id, key, out);
 }
 
-static bool on_ping(struct peer_leases *leases, const struct fc_request *request,
+static bool on_ping(struct scripted_leases *leases, const struct fc_request *request,
                     struct fc_buf *out) {
   bool goes_on = true;
   if (leases->pings_max > 0 && leases->pings >= leases->pings_max) {
@@ -201,7 +202,7 @@ static bool on_ping(struct peer_leases *leases, const struct fc_request *request
     return true;
   }
   if (leases->trickles)
-    return let_go_of_one(leases, out);
+    return end_one_wait(leases, out);
   (void)fc_encode_simple(out, FC_REPLY | FC_PING, request->id);
   if (++leases->pings < leases->pings_wanted)
     return true;
@@ -212,17 +213,17 @@ static bool on_ping(struct peer_leases *leases, const struct fc_request *request
   return goes_on;
 }
 
-static void on_give_up(struct peer_leases *leases, const struct fc_request *request,
+static void on_give_up(struct scripted_leases *leases, const struct fc_request *request,
                        struct fc_buf *out) {
   const struct fc_give_up *give_up = &request->give_up;
   struct lease_seen seen = {.type = FC_GIVE_UP, .all = give_up->key.op.data == NULL};
   record(leases, seen, give_up->prompts, give_up->n);
   while (seen.all && leases->n_held > 0)
-    (void)let_go_of_one(leases, out); /* the waits end too */
+    (void)end_one_wait(leases, out); /* the waits end too */
   (void)fc_encode_given_up(out, request->id, give_up->n);
 }
 
-static bool answer(struct peer_leases *leases, const struct fc_request *request,
+static bool answer(struct scripted_leases *leases, const struct fc_request *request,
                    struct fc_buf *out) {
   switch (request->type) {
   case FC_GET:
@@ -248,20 +249,20 @@ static void flood(int fd) {
   struct fc_buf burst = {0};
   while (burst.size < 65536 && !burst.failed)
     (void)fc_encode_miss_lease(&burst, 77777, 7, FC_LEASE_GRANTED);
-  while (peer_write(fd, burst.data, burst.size))
+  while (scripted_write(fd, burst.data, burst.size))
     continue;
   fc_buf_free(&burst);
 }
 
-static void serve(struct peer *peer, int fd, unsigned nth) {
+static void serve(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  struct peer_leases *leases = peer->arg;
+  struct scripted_leases *leases = scripted->arg;
   struct fc_request request;
   uint8_t *body;
-  peer->welcome.version = leases->version;
-  if (!peer_greet(peer, fd))
+  scripted->welcome.version = leases->version;
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
+  while (scripted_read(scripted, fd, &body, &request)) {
     struct fc_buf out = {0};
     (void)pthread_mutex_lock(&leases->lock);
     bool goes_on = answer(leases, &request, &out);
@@ -272,7 +273,7 @@ static void serve(struct peer *peer, int fd, unsigned nth) {
       fc_buf_free(&out);
       continue;
     }
-    peer_send(fd, &out);
+    scripted_send(fd, &out);
     if (floods)
       flood(fd);
     if (!goes_on)
@@ -280,8 +281,8 @@ static void serve(struct peer *peer, int fd, unsigned nth) {
   }
 }
 
-struct peer_leases *peer_leases_start(void) {
-  struct peer_leases *leases = calloc(1, sizeof *leases);
+struct scripted_leases *scripted_leases_start(void) {
+  struct scripted_leases *leases = calloc(1, sizeof *leases);
   ck_assert_ptr_nonnull(leases);
   ck_assert_int_eq(unsetenv("FCACHE_DISABLE"), 0);
   ck_assert_int_eq(pthread_mutex_init(&leases->lock, NULL), 0);
@@ -289,12 +290,12 @@ struct peer_leases *peer_leases_start(void) {
   leases->version = FC_PROTOCOL_VERSION;
   leases->pings_wanted = 1;
   leases->others = 'N';
-  peer_start(&leases->peer, serve, leases);
+  scripted_start(&leases->scripted, serve, leases);
   return leases;
 }
 
-void peer_leases_stop(struct peer_leases *leases) {
-  peer_stop(&leases->peer);
+void scripted_leases_stop(struct scripted_leases *leases) {
+  scripted_stop(&leases->scripted);
   (void)pthread_mutex_destroy(&leases->lock); /* no thread holds it */
   free(leases);
 }
@@ -304,13 +305,13 @@ static void ignore_line(void *arg, const char *line) {
   (void)line;
 }
 
-struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms) {
+struct fcache *scripted_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
   options.socket = path;
   options.name_space = "test";
   options.deadline_ms = deadline_ms;
-  options.lease_ms = PEER_LEASE_MS;
+  options.lease_ms = SCRIPTED_LEASE_MS;
   options.wait_ms = wait_ms;
   options.log = ignore_line;
   ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
@@ -319,7 +320,7 @@ struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t
 
 /* ---- looking ---- */
 
-struct lease_seen lease_seen(struct peer_leases *leases, unsigned i) {
+struct lease_seen lease_seen(struct scripted_leases *leases, unsigned i) {
   struct lease_seen seen;
   ck_assert_int_eq(pthread_mutex_lock(&leases->lock), 0);
   ck_assert_uint_lt(i, leases->n_seen);
@@ -328,21 +329,21 @@ struct lease_seen lease_seen(struct peer_leases *leases, unsigned i) {
   return seen;
 }
 
-static unsigned look(struct peer_leases *leases, const unsigned *at) {
+static unsigned read_locked(struct scripted_leases *leases, const unsigned *at) {
   ck_assert_int_eq(pthread_mutex_lock(&leases->lock), 0);
   unsigned n = *at;
   ck_assert_int_eq(pthread_mutex_unlock(&leases->lock), 0);
   return n;
 }
 
-unsigned lease_n_seen(struct peer_leases *leases) {
-  return look(leases, &leases->n_seen);
+unsigned lease_n_seen(struct scripted_leases *leases) {
+  return read_locked(leases, &leases->n_seen);
 }
 
-unsigned lease_pings(struct peer_leases *leases) {
-  return look(leases, &leases->pings);
+unsigned lease_pings(struct scripted_leases *leases) {
+  return read_locked(leases, &leases->pings);
 }
 
-unsigned lease_n_held(struct peer_leases *leases) {
-  return look(leases, &leases->n_held);
+unsigned lease_n_held(struct scripted_leases *leases) {
+  return read_locked(leases, &leases->n_held);
 }

@@ -33,8 +33,8 @@ struct lease_seen {
   uint64_t generation;       /* of a put's epoch */
 };
 
-struct peer_leases {
-  struct peer peer; /* its arg is this */
+struct scripted_leases {
+  struct scripted_daemon scripted; /* its arg is this */
   const char *answers[LEASE_KEYS];
   char others;
   uint32_t version; /* of the welcome; set before connecting */
@@ -59,21 +59,21 @@ struct peer_leases {
   unsigned n_seen;
 };
 
-#define PEER_LEASE_MS 4321u /* the term that the handles ask for */
+#define SCRIPTED_LEASE_MS 4321u /* the term that the handles ask for */
 
 /* Starts a daemon. Stopping it frees it. */
-struct peer_leases *peer_leases_start(void);
-void peer_leases_stop(struct peer_leases *leases);
+struct scripted_leases *scripted_leases_start(void);
+void scripted_leases_stop(struct scripted_leases *leases);
 
 /* A handle on the socket at `path`, which says nothing on stderr. */
-struct fcache *peer_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms);
+struct fcache *scripted_leases_open(const char *path, uint32_t deadline_ms, uint32_t wait_ms);
 
 struct fcache_hash lease_prompt(uint32_t key);
 
 /* Returns request `i`, from 0. Ends the test if there is none. */
-struct lease_seen lease_seen(struct peer_leases *leases, unsigned i);
-unsigned lease_n_seen(struct peer_leases *leases);
-unsigned lease_pings(struct peer_leases *leases);
-unsigned lease_n_held(struct peer_leases *leases); /* requests that P holds */
+struct lease_seen lease_seen(struct scripted_leases *leases, unsigned i);
+unsigned lease_n_seen(struct scripted_leases *leases);
+unsigned lease_pings(struct scripted_leases *leases);
+unsigned lease_n_held(struct scripted_leases *leases); /* requests that P holds */
 
 #endif

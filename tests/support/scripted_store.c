@@ -12,13 +12,13 @@ static void copy(char to[32], struct fc_str from) {
   (void)snprintf(to, 32, "%.*s", (int)from.size, from.data == NULL ? "" : from.data);
 }
 
-static bool is_key(const struct peer_entry *entry, const struct fc_key *key) {
+static bool is_key(const struct scripted_entry *entry, const struct fc_key *key) {
   return fc_str_equal(fc_str_of(entry->op), key->op) &&
          fc_str_equal(fc_str_of(entry->view), key->view) && entry->top_k == key->top_k &&
          memcmp(&entry->prompt, &key->prompt, sizeof key->prompt) == 0;
 }
 
-static struct peer_entry *find(struct peer_store *store, const struct fc_key *key) {
+static struct scripted_entry *find(struct scripted_store *store, const struct fc_key *key) {
   for (unsigned i = 0; i < store->n; i++)
     if (is_key(&store->entries[i], key))
       return &store->entries[i];
@@ -26,18 +26,19 @@ static struct peer_entry *find(struct peer_store *store, const struct fc_key *ke
 }
 
 /* An enum fc_put_outcome, or FC_ETOOBIG. */
-static int put(struct peer_store *store, const struct fc_key *key, uint32_t flags,
+static int put(struct scripted_store *store, const struct fc_key *key, uint32_t flags,
                const struct fc_epoch *epoch, const uint8_t *value, uint32_t size) {
-  if (value == NULL || size > store->peer.welcome.max_value) /* withheld, or sent all the same */
+  if (value == NULL ||
+      size > store->scripted.welcome.max_value) /* withheld, or sent all the same */
     return FC_ETOOBIG;
   if (epoch->boot_id != 0 &&
-      (epoch->boot_id != PEER_BOOT_ID || epoch->clear_generation < store->generation))
+      (epoch->boot_id != SCRIPTED_BOOT_ID || epoch->clear_generation < store->generation))
     return FC_STALE;
-  struct peer_entry *entry = find(store, key);
+  struct scripted_entry *entry = find(store, key);
   if (entry != NULL && (flags & FC_KEEP_FIRST) != 0)
     return FC_KEPT;
   if (entry == NULL) {
-    if (store->n == PEER_ENTRIES)
+    if (store->n == SCRIPTED_ENTRIES)
       return FC_ENOMEM;
     entry = &store->entries[store->n++];
     memset(entry, 0, sizeof *entry);
@@ -56,15 +57,16 @@ static int put(struct peer_store *store, const struct fc_key *key, uint32_t flag
   return FC_STORED;
 }
 
-static void record(struct peer_store *store, struct peer_put message, struct fc_str probe) {
-  if (store->n_puts == PEER_PUTS)
+static void record(struct scripted_store *store, struct scripted_put message, struct fc_str probe) {
+  if (store->n_puts == SCRIPTED_PUTS)
     return;
   copy(message.probe, probe);
   store->puts[store->n_puts++] = message;
 }
 
-static void on_get(struct peer_store *store, const struct fc_request *request, struct fc_buf *out) {
-  const struct peer_entry *entry = find(store, &request->get.key);
+static void on_get(struct scripted_store *store, const struct fc_request *request,
+                   struct fc_buf *out) {
+  const struct scripted_entry *entry = find(store, &request->get.key);
   store->get_flags = request->get.flags;
   copy(store->get_probe, request->get.probe);
   if (entry == NULL)
@@ -73,19 +75,21 @@ static void on_get(struct peer_store *store, const struct fc_request *request, s
     (void)fc_buf_append(out, entry->value, entry->size);
 }
 
-static void on_put(struct peer_store *store, const struct fc_request *request, struct fc_buf *out) {
+static void on_put(struct scripted_store *store, const struct fc_request *request,
+                   struct fc_buf *out) {
   const struct fc_put *message = &request->put;
-  record(store, (struct peer_put){message->flags, 1, 0, message->epoch, message->compute_ns, ""},
+  record(store,
+         (struct scripted_put){message->flags, 1, 0, message->epoch, message->compute_ns, ""},
          message->probe);
   int outcome = put(store, &message->key, message->flags, &message->epoch, message->value,
                     message->value_size);
   if (outcome < 0)
-    (void)fc_encode_error(out, request->id, outcome, fc_str_of("the peer's words"));
+    (void)fc_encode_error(out, request->id, outcome, fc_str_of("the daemon's words"));
   else
     (void)fc_encode_put_reply(out, request->id, (enum fc_put_outcome)outcome);
 }
 
-static void add_part(struct peer_store *store, const struct fc_request *request, uint32_t first,
+static void add_part(struct scripted_store *store, const struct fc_request *request, uint32_t first,
                      uint32_t n, struct fc_buf *out) {
   const struct fc_get_many *message = &request->get_many;
   struct fc_get_many_reply part = {.clear_generation = store->generation,
@@ -97,7 +101,7 @@ static void add_part(struct peer_store *store, const struct fc_request *request,
   for (uint32_t i = first; i < first + n; i++) {
     struct fc_key key = message->key;
     memcpy(&key.prompt, message->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);
-    const struct peer_entry *entry = find(store, &key);
+    const struct scripted_entry *entry = find(store, &key);
     if (entry == NULL) {
       (void)fc_encode_nil(out);
       continue;
@@ -108,7 +112,7 @@ static void add_part(struct peer_store *store, const struct fc_request *request,
   fc_frame_finish(out, start, 0);
 }
 
-static void on_get_many(struct peer_store *store, const struct fc_request *request,
+static void on_get_many(struct scripted_store *store, const struct fc_request *request,
                         struct fc_buf *out) {
   uint32_t n = request->get_many.n;
   uint32_t most = store->part != 0 ? store->part : n;
@@ -123,12 +127,13 @@ static void on_get_many(struct peer_store *store, const struct fc_request *reque
     add_part(store, request, at, n - at < most ? n - at : most, out);
 }
 
-static void on_put_many(struct peer_store *store, struct fc_request *request, struct fc_buf *out) {
+static void on_put_many(struct scripted_store *store, struct fc_request *request,
+                        struct fc_buf *out) {
   struct fc_put_many *message = &request->put_many;
   struct fc_put_many_reply reply = {0};
   record(store,
-         (struct peer_put){message->flags, message->n, message->batch, message->epoch,
-                           message->compute_ns, ""},
+         (struct scripted_put){message->flags, message->n, message->batch, message->epoch,
+                               message->compute_ns, ""},
          message->probe);
   for (uint32_t i = 0; i < message->n; i++) {
     const uint8_t *value;
@@ -146,7 +151,7 @@ static void on_put_many(struct peer_store *store, struct fc_request *request, st
 }
 
 /* Everything, whatever is selected: the tests need no more. */
-static void on_clear(struct peer_store *store, const struct fc_request *request,
+static void on_clear(struct scripted_store *store, const struct fc_request *request,
                      struct fc_buf *out) {
   unsigned removed = store->n;
   for (unsigned i = 0; i < store->n; i++)
@@ -157,7 +162,7 @@ static void on_clear(struct peer_store *store, const struct fc_request *request,
 }
 
 /* False to hang up. */
-static bool answer(struct peer_store *store, struct fc_request *request, struct fc_buf *out) {
+static bool answer(struct scripted_store *store, struct fc_request *request, struct fc_buf *out) {
   bool is_get = request->type == FC_GET || request->type == FC_GET_MANY;
   bool is_put = request->type == FC_PUT || request->type == FC_PUT_MANY;
   int error = is_get ? store->get_error : is_put ? store->put_error : 0;
@@ -167,7 +172,7 @@ static bool answer(struct peer_store *store, struct fc_request *request, struct 
     return false;
   }
   if (error != 0)
-    (void)fc_encode_error(out, request->id, error, fc_str_of("the peer's words"));
+    (void)fc_encode_error(out, request->id, error, fc_str_of("the daemon's words"));
   else if (request->type == FC_GET)
     on_get(store, request, out);
   else if (request->type == FC_PUT)
@@ -183,34 +188,34 @@ static bool answer(struct peer_store *store, struct fc_request *request, struct 
   return true;
 }
 
-static void serve(struct peer *peer, int fd, unsigned nth) {
+static void serve(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  struct peer_store *store = peer->arg;
+  struct scripted_store *store = scripted->arg;
   struct fc_request request;
   uint8_t *body;
-  if (!peer_greet(peer, fd))
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
+  while (scripted_read(scripted, fd, &body, &request)) {
     struct fc_buf out = {0};
     (void)pthread_mutex_lock(&store->lock);
     bool go_on = answer(store, &request, &out);
     (void)pthread_mutex_unlock(&store->lock);
     free(body);
-    peer_send(fd, &out);
+    scripted_send(fd, &out);
     if (!go_on)
       return;
   }
 }
 
-void peer_store_start(struct peer_store *store) {
+void scripted_store_start(struct scripted_store *store) {
   memset(store, 0, sizeof *store);
   ck_assert_int_eq(pthread_mutex_init(&store->lock, NULL), 0);
-  peer_start(&store->peer, serve, store);
-  store->generation = store->peer.welcome.clear_generation;
+  scripted_start(&store->scripted, serve, store);
+  store->generation = store->scripted.welcome.clear_generation;
 }
 
-void peer_store_stop(struct peer_store *store) {
-  peer_stop(&store->peer);
+void scripted_store_stop(struct scripted_store *store) {
+  scripted_stop(&store->scripted);
   for (unsigned i = 0; i < store->n; i++)
     free(store->entries[i].value);
   (void)pthread_mutex_destroy(&store->lock);

@@ -5,10 +5,10 @@
 
 #include "scripted_daemon.h"
 
-#define PEER_ENTRIES 8192
-#define PEER_PUTS 64
+#define SCRIPTED_ENTRIES 8192
+#define SCRIPTED_PUTS 64
 
-struct peer_entry {
+struct scripted_entry {
   char op[32], view[32];
   uint32_t top_k;
   struct fc_hash prompt;
@@ -17,20 +17,20 @@ struct peer_entry {
 };
 
 /* A put or put_many as it came. */
-struct peer_put {
+struct scripted_put {
   uint32_t flags, n, batch;
   struct fc_epoch epoch;
   uint64_t compute_ns;
   char probe[32];
 };
 
-struct peer_store {
-  struct peer peer; /* its arg is the store */
+struct scripted_store {
+  struct scripted_daemon scripted; /* its arg is the store */
   pthread_mutex_t lock;
-  struct peer_entry entries[PEER_ENTRIES];
+  struct scripted_entry entries[SCRIPTED_ENTRIES];
   unsigned n;
   uint64_t generation;
-  struct peer_put puts[PEER_PUTS];
+  struct scripted_put puts[SCRIPTED_PUTS];
   unsigned n_puts;
   unsigned n_gets;    /* get and get_many messages */
   uint32_t get_flags; /* of the last */
@@ -42,7 +42,7 @@ struct peer_store {
   bool stall_parts;    /* sends parts without values, without end */
 };
 
-void peer_store_start(struct peer_store *store);
-void peer_store_stop(struct peer_store *store);
+void scripted_store_start(struct scripted_store *store);
+void scripted_store_stop(struct scripted_store *store);
 
 #endif

@@ -64,7 +64,7 @@ bool sequence_step(struct fcache *cache, unsigned client, uint64_t i, struct fca
 
 /* ---- the trace ---- */
 
-static void take_line(void *arg, const struct trace_line *line) {
+static void check_line(void *arg, const struct trace_line *line) {
   uint64_t *lookups = arg;
   char *end, hex[33];
   unsigned long client = line->client[0] == 'c' ? strtoul(line->client + 1, &end, 10) : ULONG_MAX;
@@ -80,5 +80,5 @@ static void take_line(void *arg, const struct trace_line *line) {
 
 void sequence_read(const char *trace, uint64_t lookups[SEQUENCE_CLIENTS_MAX]) {
   memset(lookups, 0, SEQUENCE_CLIENTS_MAX * sizeof *lookups);
-  (void)trace_lines_read(trace, take_line, lookups); /* the callback counts the lines */
+  (void)trace_lines_read(trace, check_line, lookups); /* the callback counts the lines */
 }

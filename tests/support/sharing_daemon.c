@@ -30,7 +30,7 @@ void sharing_read_ring(unsigned nth) {
 }
 
 static void wait_while_silent(void) {
-  while (atomic_load(&sharing.silent) && !atomic_load(&sharing.peer.stopping))
+  while (atomic_load(&sharing.silent) && !atomic_load(&sharing.scripted.stopping))
     (void)poll(NULL, 0, 1);
 }
 
@@ -63,12 +63,12 @@ static void answer_ring(int fd, const struct fc_request *request, unsigned nth) 
   atomic_fetch_add(&sharing.ring_requests, 1);
   (void)fc_encode_ring_reply(&out, request->id, &reply);
   if (slots == 0) {
-    peer_send(fd, &out);
+    scripted_send(fd, &out);
     return;
   }
   int fds[] = {sharing.region_fd, ring_build_fd(&ring, slots, SHARING_SEALS)};
   atomic_store(&sharing.former_rings[nth], atomic_exchange(&sharing.rings[nth], ring));
-  peer_send_with(fd, &out, fds, atomic_load(&sharing.omits_ring_fd) ? 1 : 2);
+  scripted_send_with(fd, &out, fds, atomic_load(&sharing.omits_ring_fd) ? 1 : 2);
   (void)close(fds[1]);
 }
 
@@ -93,30 +93,31 @@ static void answer(int fd, const struct fc_request *request, unsigned nth) {
     atomic_fetch_add(&sharing.pings, 1);
     (void)fc_encode_simple(&out, FC_REPLY | FC_PING, request->id);
   }
-  peer_send(fd, &out);
+  scripted_send(fd, &out);
 }
 
-static void serve(struct peer *peer, int fd, unsigned nth) {
+static void serve(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;
   struct fc_ring_header *ring;
   if (nth >= SHARING_RINGS)
     return;
   wait_while_silent();
-  int fds[PEER_PASSED_MAX];
-  for (int i = 0; i < PEER_PASSED_MAX; i++)
+  int fds[SCRIPTED_PASSED_MAX];
+  for (int i = 0; i < SCRIPTED_PASSED_MAX; i++)
     fds[i] = sharing.region_fd;
   if (sharing.region_fd_sent >= 0)
     fds[0] = sharing.region_fd_sent;
   int ring_fd = fds[1] = ring_build_fd(&ring, SHARING_SLOTS, sharing.ring_seals);
   atomic_store(&sharing.rings[nth], ring);
-  bool greeted = peer_greet_with(peer, fd, fds, sharing.n_fds);
+  bool welcomed = scripted_handshake_with(scripted, fd, fds, sharing.n_fds);
   (void)close(ring_fd);
-  while (atomic_load(&sharing.stops_reading) && !atomic_load(&peer->stopping))
+  while (atomic_load(&sharing.stops_reading) && !atomic_load(&scripted->stopping))
     (void)poll(NULL, 0, 1);
-  while (greeted && peer_read(peer, fd, &body, &request)) {
+  while (welcomed && scripted_read(scripted, fd, &body, &request)) {
     bool hangs_up = atomic_exchange(&sharing.hangs_up, false);
-    if (request.type != FC_GET_MANY) { /* of which alone the body is needed: see peer_wait_idle */
+    if (request.type !=
+        FC_GET_MANY) { /* of which alone the body is needed: see scripted_wait_idle */
       free(body);
       body = NULL;
     }
@@ -143,16 +144,16 @@ void sharing_set_up(void) {
   (void)unsetenv("FCACHE_REGION");
   memset(&sharing, 0, sizeof sharing);
   sharing.region_fd =
-      region_build_fd(&sharing.region, SHARING_REGION_BYTES, PEER_BOOT_ID, 64, SHARING_SEALS);
+      region_build_fd(&sharing.region, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID, 64, SHARING_SEALS);
   sharing.n_fds = 2;
   sharing.region_fd_sent = -1;
   sharing.ring_seals = SHARING_SEALS;
   struct fc_key a = sharing_key("a"), c = sharing_key("c");
   (void)region_build_add(&sharing.region, SHARING_SPACE, &a, "region", 6, 0);
   (void)region_build_add(&sharing.region, SHARING_SPACE, &c, "region", 6, 2);
-  peer_start(&sharing.peer, serve, NULL);
-  sharing.peer.welcome.namespace_id = SHARING_SPACE;
-  sharing.peer.welcome.client_id = 5;
+  scripted_start(&sharing.scripted, serve, NULL);
+  sharing.scripted.welcome.namespace_id = SHARING_SPACE;
+  sharing.scripted.welcome.client_id = 5;
   atomic_store(&sharing.silent, false); /* publishes the fields above to the threads */
 }
 
@@ -161,7 +162,7 @@ static void unmap_ring(struct fc_ring_header *ring) {
 }
 
 void sharing_tear_down(void) {
-  peer_stop(&sharing.peer);
+  scripted_stop(&sharing.scripted);
   for (int i = 0; i < SHARING_RINGS; i++)
     if (atomic_load(&sharing.rings[i]) != NULL)
       unmap_ring(atomic_load(&sharing.rings[i]));
@@ -173,12 +174,12 @@ void sharing_tear_down(void) {
   client_tear_down();
 }
 
-/* Connected, though a busy machine may miss a short deadline over the greeting itself. */
+/* Retries, since the handshake may miss a short deadline on a busy machine. */
 struct fcache *sharing_open(uint32_t deadline_ms) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
-  options.socket = sharing.peer.path;
+  options.socket = sharing.scripted.path;
   options.name_space = "test";
   options.client = "tester";
   options.deadline_ms = deadline_ms;
@@ -189,7 +190,7 @@ struct fcache *sharing_open(uint32_t deadline_ms) {
     fcache_close(cache);
     ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
   }
-  sharing.first = atomic_load(&sharing.peer.accepted) - 1;
+  sharing.first = atomic_load(&sharing.scripted.accepted) - 1;
   return cache;
 }
 
@@ -255,5 +256,5 @@ unsigned sharing_mappings(const char *name) {
 }
 
 int sharing_connections(int *last) {
-  return client_sockets_to(sharing.peer.path, last);
+  return client_sockets_to(sharing.scripted.path, last);
 }

@@ -1,6 +1,6 @@
 /* sharing_daemon.h - a scripted daemon that shares memory: a region with the values of the keys "a"
  * and "c", "region", and a ring for each connection. Over the socket it has "socket" for every key
- * but "none". Fails the test if it cannot do what it promises. */
+ * but "none". A function that cannot do its work fails the test. */
 #ifndef FC_TESTS_SHARING_DAEMON_H
 #define FC_TESTS_SHARING_DAEMON_H
 
@@ -22,7 +22,7 @@
 
 /* The daemon. A test sets the fields before it connects, and the atomic ones at any time. */
 extern struct sharing_daemon {
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct region_build region;
   int region_fd;
   _Atomic(struct fc_ring_header *) rings[SHARING_RINGS]; /* of each connection */

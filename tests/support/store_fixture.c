@@ -10,22 +10,22 @@
 #include "tests/support/scripted_daemon.h"
 #include "tests/support/scripted_store.h"
 
-struct peer_store *scripted_store;
-struct fcache *cache, *other;
+struct scripted_store *scripted_store;
+struct fcache *store_cache, *store_other;
 
 void store_set_up(void) {
   client_set_up();
   scripted_store = malloc(sizeof *scripted_store);
   ck_assert_ptr_nonnull(scripted_store);
-  peer_store_start(scripted_store);
-  cache = client_open(scripted_store->peer.path, CLIENT_LONG_MS);
-  other = client_open(scripted_store->peer.path, CLIENT_LONG_MS);
+  scripted_store_start(scripted_store);
+  store_cache = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
+  store_other = client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
 }
 
 void store_tear_down(void) {
-  fcache_close(cache);
-  fcache_close(other);
-  peer_store_stop(scripted_store);
+  fcache_close(store_cache);
+  fcache_close(store_other);
+  scripted_store_stop(scripted_store);
   free(scripted_store);
 }
 
@@ -37,10 +37,10 @@ void store_unlock(void) {
   ck_assert_int_eq(pthread_mutex_unlock(&scripted_store->lock), 0);
 }
 
-struct peer_put store_last_put(void) {
+struct scripted_put store_last_put(void) {
   store_lock();
   ck_assert_uint_gt(scripted_store->n_puts, 0);
-  struct peer_put put = scripted_store->puts[scripted_store->n_puts - 1];
+  struct scripted_put put = scripted_store->puts[scripted_store->n_puts - 1];
   store_unlock();
   return put;
 }

@@ -1,5 +1,5 @@
-/* store_fixture.h - a small daemon that stores (scripted_store.h), and two handles on it. Fails the
- * test if it cannot do what it promises. */
+/* store_fixture.h - a scripted daemon that stores (scripted_store.h), and two handles on it. A
+ * function that cannot do its work fails the test. */
 #ifndef FC_TESTS_STORE_FIXTURE_H
 #define FC_TESTS_STORE_FIXTURE_H
 
@@ -7,8 +7,8 @@
 #include "tests/support/client_fixture.h"
 #include "tests/support/scripted_store.h"
 
-extern struct peer_store *scripted_store;
-extern struct fcache *cache, *other;
+extern struct scripted_store *scripted_store;
+extern struct fcache *store_cache, *store_other;
 
 /* A fixture: starts the daemon and opens the handles, whose log lines go to client_lines. */
 void store_set_up(void);
@@ -20,7 +20,7 @@ void store_lock(void);
 void store_unlock(void);
 
 /* The latest put message, and the number of put messages. */
-struct peer_put store_last_put(void);
+struct scripted_put store_last_put(void);
 unsigned store_puts_seen(void);
 
 /* Returns a key of a prompt's text, with top_k 3. */

@@ -13,9 +13,9 @@ void traced_start(struct traced *traced) {
   int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   log_init(&traced->log, fd, false);
-  strcpy(traced->folder, "/tmp/fcached-test-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(traced->folder));
-  (void)snprintf(traced->path, sizeof traced->path, "%s/t.jsonl", traced->folder);
+  strcpy(traced->dir, "/tmp/fcached-test-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(traced->dir));
+  (void)snprintf(traced->path, sizeof traced->path, "%s/t.jsonl", traced->dir);
   ck_assert_int_eq(uv_loop_init(&traced->loop), 0);
   ck_assert_int_eq(trace_init(&traced->trace, &traced->loop, &traced->log), 0);
   ck_assert_int_eq(trace_on(&traced->trace, fc_str_of(traced->path), &fault), 0);
@@ -33,7 +33,7 @@ void traced_end(struct traced *traced) {
   ck_assert_int_eq(uv_loop_close(&traced->loop), 0);
   ck_assert_int_eq(close(traced->log.fd), 0);
   ck_assert_int_eq(unlink(traced->path), 0);
-  ck_assert_int_eq(rmdir(traced->folder), 0);
+  ck_assert_int_eq(rmdir(traced->dir), 0);
   free(traced->text);
 }
 

@@ -8,7 +8,7 @@ struct traced {
   struct trace trace; /* on */
   struct log log;     /* to /dev/null */
   uv_loop_t loop;
-  char folder[64], path[96]; /* a temporary directory, and the file in it */
+  char dir[64], path[96]; /* a temporary directory, and the file in it */
   char *text;
   size_t size; /* of `text` */
 };

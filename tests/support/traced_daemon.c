@@ -12,7 +12,7 @@ struct daemon traced_daemon;
 char traced_dir[HARNESS_PATH_SIZE];
 
 void traced_set_up(void) {
-  harness_folder(traced_dir);
+  harness_make_dir(traced_dir);
 }
 
 void traced_tear_down(void) {
@@ -83,7 +83,7 @@ bool traced_has_lines(void *arg) {
 
 bool traced_has_lost(void *cache) {
   traced_put_long(cache);
-  return library_figure(cache, "trace_lost") > 0;
+  return library_stat(cache, "trace_lost") > 0;
 }
 
 void traced_check_served(struct fcache *cache) {

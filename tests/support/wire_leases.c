@@ -9,7 +9,7 @@
 
 struct daemon wire_daemon;
 
-struct fcache *wire_watch; /* for figures */
+struct fcache *wire_watch; /* for stats */
 
 static void start_with(const char *option) {
   harness_start(&wire_daemon, "--max-value", MAX_VALUE, option, NULL);
@@ -89,11 +89,11 @@ struct fc_epoch wire_acquire(struct raw *raw, const char *prompt, enum fc_lease_
 }
 
 void wire_begin_waits(struct raw *clients, size_t n, const char *prompt) {
-  uint64_t before = library_figure(wire_watch, "lease_waits");
+  uint64_t before = library_stat(wire_watch, "lease_waits");
 
   for (size_t i = 0; i < n; i++) {
     wire_begin(&clients[i], prompt, WIRE_LONG_MS, WIRE_LONG_MS);
-    library_wait_figure(wire_watch, "lease_waits", before + i + 1); /* in this order */
+    library_wait_stat(wire_watch, "lease_waits", before + i + 1); /* in this order */
   }
 }
 
@@ -120,12 +120,12 @@ uint32_t wire_give_up(struct raw *raw, const char *prompt) {
   return reply.given_up;
 }
 
-void wire_expect_figure(const char *name, uint64_t value) {
-  ck_assert_msg(library_figure(wire_watch, name) == value, "%s is not %llu", name,
+void wire_expect_stat(const char *name, uint64_t value) {
+  ck_assert_msg(library_stat(wire_watch, name) == value, "%s is not %llu", name,
                 (unsigned long long)value);
 }
 
 void wire_expect_nothing_left(void) {
-  library_wait_figure(wire_watch, "leases", 0);
-  library_wait_figure(wire_watch, "lease_waits", 0);
+  library_wait_stat(wire_watch, "leases", 0);
+  library_wait_stat(wire_watch, "lease_waits", 0);
 }

@@ -12,7 +12,7 @@
 #define WIRE_REPLY_MS 10000u
 
 extern struct daemon wire_daemon;
-extern struct fcache *wire_watch; /* for figures */
+extern struct fcache *wire_watch; /* for stats */
 
 /* Fixtures. The second has --max-leases=4. */
 void wire_start(void);
@@ -49,7 +49,7 @@ enum fc_put_outcome wire_put(struct raw *raw, const char *prompt, const char *te
 /* Returns the number of leases given up. */
 uint32_t wire_give_up(struct raw *raw, const char *prompt);
 
-void wire_expect_figure(const char *name, uint64_t value);
+void wire_expect_stat(const char *name, uint64_t value);
 /* Waits until there are neither leases nor waits. */
 void wire_expect_nothing_left(void);
 

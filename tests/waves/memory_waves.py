@@ -22,19 +22,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import waves_raw as raw
 from waves_group import Group, skip
 
-CLIENTS = 980  # beside the good one, and those that come and go
+CLIENTS = 980  # beside the good client and the short-lived ones
 OPTIONS = ["--max-bytes", "64M", "--client-budget", "64M", "--max-namespaces", "200"]
 OPTIONS += ["--max-leases", "20000"]
-SERVED_S = (
-    15.0  # the good client's requests, each: what stalls is cut within 10 s (--stall-timeout)
-)
+# For each request of the good client. Stalled clients are dropped within 10 s (--stall-timeout).
+SERVED_S = 15.0
 SIZES = [0, 100, 3000, 8000, 20000, 65000, 300000, 1 << 20, 4 << 20, (16 << 20) - 4096]
 REGION_LAYOUT = 1
 
 
 class Daemon:
-    def __init__(self, folder: pathlib.Path, group: Group):
-        self.socket = str(folder / "s")
+    def __init__(self, directory: pathlib.Path, group: Group):
+        self.socket = str(directory / "s")
         program = os.environ.get("FCACHED", "build/fcached")
         self.process = subprocess.Popen(
             [program, "--socket", self.socket, *OPTIONS], preexec_fn=group.enter
@@ -75,8 +74,8 @@ class Watch(threading.Thread):
 
 
 class Waves:
-    def __init__(self, daemon: Daemon, folder: pathlib.Path, seed: int):
-        self.daemon, self.folder = daemon, folder
+    def __init__(self, daemon: Daemon, directory: pathlib.Path, seed: int):
+        self.daemon, self.directory = daemon, directory
         self.random = random.Random(seed)
         self.clients: list[raw.Client] = []
         self.key = 0
@@ -124,7 +123,7 @@ class Waves:
             sent = [(c, d, n + c.stuff(d[n : n + 70000])) for c, d, n in sent]
 
     def unread_replies(self) -> None:
-        """They ask for values and lists, and read nothing; half of them close their sending half."""
+        """Clients that request values and lists and read nothing. Half of them shut down sending."""
         good = self.daemon.good
         for i, size in enumerate(SIZES):
             good.request(raw.put(i, self.values[:size]))
@@ -175,7 +174,7 @@ class Waves:
 
     def trace(self) -> None:
         """Traces to a pipe without a reader, then to other files."""
-        good, path = self.daemon.good, self.folder / f"pipe-{self.key}"
+        good, path = self.daemon.good, self.directory / f"pipe-{self.key}"
         self.key += 1
         os.mkfifo(path)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -231,25 +230,25 @@ def raise_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def stated_bound(folder: pathlib.Path, group: Group) -> int:
-    daemon = Daemon(folder, group)
+def stated_bound(directory: pathlib.Path, group: Group) -> int:
+    daemon = Daemon(directory, group)
     bound = daemon.stats()["memory_bound"]
     daemon.good.close()
     assert daemon.stop() == 0
     return bound
 
 
-def ride(folder: pathlib.Path, group: Group, seconds: float) -> int:
-    bound = stated_bound(folder, group)
+def ride(directory: pathlib.Path, group: Group, seconds: float) -> int:
+    bound = stated_bound(directory, group)
     group.limit(bound + bound // 20)
-    daemon = Daemon(folder, group)
+    daemon = Daemon(directory, group)
     watch = Watch(daemon, group)
     watch.start()
     seed = int(os.environ.get("WAVES_SEED", time.time_ns() % 1000000))
     print(f"seed {seed}: bound {bound >> 20} MiB, limit of the group 5% above", flush=True)
     n, error = 0, ""
     try:
-        n = Waves(daemon, folder, seed).run(seconds)
+        n = Waves(daemon, directory, seed).run(seconds)
     except (AssertionError, OSError, EOFError) as failure:
         error = repr(failure)
         traceback.print_exc()
@@ -273,11 +272,11 @@ def ride(folder: pathlib.Path, group: Group, seconds: float) -> int:
 def main() -> int:
     raise_descriptors()
     group = Group()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="fcached-waves-"))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="fcached-waves-"))
     try:
-        return ride(folder, group, float(os.environ.get("WAVES_SECONDS", 600)))
+        return ride(directory, group, float(os.environ.get("WAVES_SECONDS", 600)))
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
         time.sleep(0.2)  # the group is empty a moment after its last process was waited for
         group.remove()
 

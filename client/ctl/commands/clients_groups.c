@@ -244,10 +244,6 @@ static int compare_groups(const void *one, const void *other) {
   return a->uid < b->uid ? -1 : 1;
 }
 
-static const char *plural(uint64_t n) {
-  return n == 1 ? "" : "s";
-}
-
 static void print_user(FILE *out, const struct clients_group *group) {
   char name[USER_SIZE], clients[UNITS_SIZE], leases[UNITS_SIZE], waits[UNITS_SIZE],
       rings[UNITS_SIZE];
@@ -255,9 +251,9 @@ static void print_user(FILE *out, const struct clients_group *group) {
 
   text_cut(out, user_name(group->uid, name), 16); /* leaves room for the widest numbers */
   (void)fprintf(out, ": %s client%s, %s lease%s, %s wait%s, rings %s\n",
-                units_count(holds->connections, clients), plural(holds->connections),
-                units_count(holds->leases, leases), plural(holds->leases),
-                units_count(holds->waits, waits), plural(holds->waits),
+                units_count(holds->connections, clients), units_plural(holds->connections),
+                units_count(holds->leases, leases), units_plural(holds->leases),
+                units_count(holds->waits, waits), units_plural(holds->waits),
                 units_bytes(holds->ring_bytes, rings));
 }
 

@@ -7,6 +7,7 @@
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
+#include "client/ctl/print/units.h"
 #include "client/ctl/report.h"
 
 static struct {
@@ -99,7 +100,7 @@ static int run(struct admin *admin) {
     status = kill_all(admin, &ids, &n);
   free(ids.ids);
   if (n > 0)
-    (void)printf("closed %" PRIu64 " connection%s\n", n, n == 1 ? "" : "s");
+    (void)printf("closed %" PRIu64 " connection%s\n", n, units_plural(n));
   else if (status == CTL_DONE)
     status = report_error("there is no client %s: see fcachectl clients", args.client);
   return status;

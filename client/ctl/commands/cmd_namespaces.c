@@ -115,7 +115,7 @@ static bool print_manifest(FILE *out, size_t line_columns, struct fc_str manifes
   return printed;
 }
 
-/* Prints a name that the table may have cut: it is what other commands take. */
+/* Prints a name in full, since the table may have cut it and other commands need it. */
 static void print_long_name(FILE *out, size_t line_columns, struct fc_str name) {
   char text[FC_NAME_MAX + 1];
 

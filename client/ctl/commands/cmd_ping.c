@@ -5,6 +5,7 @@
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
+#include "client/ctl/print/units.h"
 #include "client/ctl/report.h"
 
 #define COUNT_DEFAULT 1000u
@@ -60,7 +61,7 @@ static void print_result(const char *server, uint64_t *rtt_ns) {
   if (args.json)
     (void)printf("{\"count\": %lu", args.count);
   else
-    (void)printf("%s: %lu round trip%s\n", server, args.count, args.count == 1 ? "" : "s");
+    (void)printf("%s: %lu round trip%s\n", server, args.count, units_plural(args.count));
   for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
     double us = quantile_us(rtt_ns, quantiles[i].permille);
 

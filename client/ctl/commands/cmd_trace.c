@@ -6,6 +6,7 @@
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
 #include "client/ctl/print/text.h"
+#include "client/ctl/print/units.h"
 #include "client/ctl/report.h"
 
 #define USAGE "usage: fcachectl trace on FILE|off|status"
@@ -55,7 +56,8 @@ static void print_state(const struct admin_trace *trace, uint64_t waiting) {
   (void)printf("trace %s: ", trace->on ? "on" : "off");
   if (trace->path[0])
     (void)printf("%s, ", text_clean(clean, sizeof clean, trace->path));
-  (void)printf("%" PRIu64 " lines, %" PRIu64 " lost", trace->lines, trace->lost);
+  (void)printf("%" PRIu64 " line%s, %" PRIu64 " lost", trace->lines, units_plural(trace->lines),
+               trace->lost);
   if (waiting > 0)
     (void)printf(", %" PRIu64 " not written yet", waiting);
   (void)putchar('\n');

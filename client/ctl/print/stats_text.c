@@ -19,6 +19,7 @@ struct row {
 };
 
 #define N(name) ((unsigned long long)stats_group_integer(group, name))
+#define COUNTED(name) N(name), units_plural(N(name)) /* the arguments of "%llu hit%s" */
 
 static void value_version(const struct stats_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%s, pid %llu", stats_group_text(group, "version"), N("pid"));
@@ -91,15 +92,16 @@ static void value_rings(const struct stats_group *group, char value[VALUE_SIZE])
 
   if (N("ring_records") > 0)
     units_seconds(stats_group_real(group, "drain_s") / (double)N("ring_records"), each);
-  snprintf(value, VALUE_SIZE, "%llu (%s), %llu records drained, %s per record", N("rings"),
-           units_bytes(N("rings_bytes"), bytes), N("ring_records"), each);
+  snprintf(value, VALUE_SIZE, "%llu (%s), %llu record%s drained, %s per record", N("rings"),
+           units_bytes(N("rings_bytes"), bytes), COUNTED("ring_records"), each);
 }
 
 static void value_rings_now(const struct stats_group *group, char value[VALUE_SIZE]) {
   char bytes[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%llu asleep, %llu clients without a ring, limit %s",
-           N("rings_asleep"), N("clients_without_ring"), units_bytes(N("rings_bytes_max"), bytes));
+  snprintf(value, VALUE_SIZE, "%llu asleep, %llu client%s without a ring, limit %s",
+           N("rings_asleep"), COUNTED("clients_without_ring"),
+           units_bytes(N("rings_bytes_max"), bytes));
 }
 
 static void value_leases(const struct stats_group *group, char value[VALUE_SIZE]) {
@@ -114,8 +116,8 @@ static void value_leases_now(const struct stats_group *group, char value[VALUE_S
 static void value_waits(const struct stats_group *group, char value[VALUE_SIZE]) {
   char time[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%s total, %llu hits after waiting",
-           units_seconds(stats_group_real(group, "lease_wait_s"), time), N("coalesced_hits"));
+  snprintf(value, VALUE_SIZE, "%s total, %llu hit%s after waiting",
+           units_seconds(stats_group_real(group, "lease_wait_s"), time), COUNTED("coalesced_hits"));
 }
 
 static void value_batches(const struct stats_group *group, char value[VALUE_SIZE]) {
@@ -123,8 +125,8 @@ static void value_batches(const struct stats_group *group, char value[VALUE_SIZE
 
   if (N("batches_sent") > 0)
     snprintf(average, sizeof average, "%.2f", stats_group_real(group, "avg_batch_size"));
-  snprintf(value, VALUE_SIZE, "%llu with %llu prompts, largest %llu, average %s", N("batches_sent"),
-           N("batched_prompts"), N("max_batch_size"), average);
+  snprintf(value, VALUE_SIZE, "%llu with %llu prompt%s, largest %llu, average %s",
+           N("batches_sent"), COUNTED("batched_prompts"), N("max_batch_size"), average);
 }
 
 static void value_region(const struct stats_group *group, char value[VALUE_SIZE]) {
@@ -197,13 +199,14 @@ static void value_users(const struct stats_group *group, char value[VALUE_SIZE])
                                N("share_refused_manifests") + N("share_refused_leases") +
                                N("share_refused_waits");
 
-  snprintf(value, VALUE_SIZE, "%llu, share up to %llu%%, %llu refused, %llu messages delayed",
-           N("users"), N("user_share"), refused, N("share_held_messages"));
+  snprintf(value, VALUE_SIZE, "%llu, share up to %llu%%, %llu refused, %llu message%s delayed",
+           N("users"), N("user_share"), refused, COUNTED("share_held_messages"));
 }
 
 static void value_trace(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%s, %llu lines, %llu lost, %llu not written yet",
-           N("trace_on") ? "on" : "off", N("trace_lines"), N("trace_lost"), N("trace_waiting"));
+  snprintf(value, VALUE_SIZE, "%s, %llu line%s, %llu lost, %llu not written yet",
+           N("trace_on") ? "on" : "off", COUNTED("trace_lines"), N("trace_lost"),
+           N("trace_waiting"));
 }
 
 static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) {

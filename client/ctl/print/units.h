@@ -1,8 +1,6 @@
 /* units.h - formats numbers with their units for people. Pure functions.
  *
- * Each fills `text`, which is then NUL-terminated, and returns it. UNITS_SIZE bytes hold any
- * result.
- */
+ * Those with a `text` fill it, NUL-terminated, and return it. UNITS_SIZE bytes hold any result. */
 #ifndef FC_CTL_UNITS_H
 #define FC_CTL_UNITS_H
 
@@ -21,6 +19,11 @@ const char *units_ns(uint64_t ns, char text[UNITS_SIZE]);
 
 /* Exact below 10 million, then "12.3M", "4.56G": at most 7 columns. */
 const char *units_count(uint64_t count, char text[UNITS_SIZE]);
+
+/* Returns the ending of a noun after a number: "" for 1, else "s". A static string. */
+static inline const char *units_plural(uint64_t n) {
+  return n == 1 ? "" : "s";
+}
 
 /* A pid up to 4194304, Linux's largest, or "-" for any other number, such as 0 for an unknown pid.
  */

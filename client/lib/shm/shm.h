@@ -3,11 +3,12 @@
  *
  * Both come with the welcome of a connection, and may outlive it:
  *
- *   ring_read true   The daemon reads the ring. This holds while the connection is open, and while
- * a connection that missed its deadline lingers: it stays open, unused, until the daemon welcomes
- * or rejects the next one. When it is closed then, the daemon reads the rest of the ring. ring_read
- * false  The daemon closed the connection. Hits go on while the region is live, and are only
- * counted. The next ring publishes their number.
+ * - `ring_read` is true while the daemon reads the ring: while the connection is open, and while a
+ *   connection that missed its deadline lingers. A lingering connection stays open, unused, until
+ *   the daemon welcomes or rejects the next one. Then the client closes it, and the daemon reads
+ * the rest of the ring.
+ * - `ring_read` is false after the daemon closed the connection. Hits go on while the region is
+ *   live, and are only counted. The next ring publishes their number.
  *
  * A ring may be replaced while its connection is open: by a larger one if it is full, by one of the
  * usual size if the daemon revoked it. If the welcome came without region and ring, or they could

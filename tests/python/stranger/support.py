@@ -22,9 +22,9 @@ def key(number: int = 0, op: str = "logprob_of", view: str = "base", top_k: int 
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[Daemon]:
+def running(directory: Path, *options: str) -> Iterator[Daemon]:
     """A daemon with ``options``, which need not be those of the fixture."""
-    daemon = Daemon(folder, *options)
+    daemon = Daemon(directory, *options)
     daemon.start()
     try:
         yield daemon

@@ -197,15 +197,16 @@ START_TEST(list_unknown_namespace_is_an_error) {
 END_TEST
 
 START_TEST(trace_starts_and_stops) {
-  char folder[HARNESS_PATH_SIZE], file[200], *text;
+  char dir[HARNESS_PATH_SIZE], file[200], *text;
 
-  harness_folder(folder);
+  harness_make_dir(dir);
   memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, "--trace-dir", folder, NULL);
+  harness_start(&daemon_, "--trace-dir", dir, NULL);
   (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
-  snprintf(file, sizeof file, "%s/made/trace.jsonl", folder);
+  snprintf(file, sizeof file, "%s/made/trace.jsonl", dir);
   ctl_expect_part(CTL("trace", "status"), "trace off");
-  ctl_expect_part(CTL("trace", "on", "made/trace.jsonl"), file); /* below the daemon's folder */
+  ctl_expect_part(CTL("trace", "on", "made/trace.jsonl"),
+                  file); /* below the daemon's trace directory */
   work("one", 4);
   ctl_expect_part(CTL("trace", "status"), "trace on");
   ctl_expect_part(CTL("trace", "off"), "trace off");

@@ -409,7 +409,7 @@ START_TEST(stats_of_leases_counted) {
   ck_assert(seconds(one, "lease_wait_s") > 0);
   ck_assert(seconds(daemon, "lease_wait_s") == seconds(one, "lease_wait_s"));
   json_decref(all);
-  ctl_expect_part(CTL("stats", "-n", "one"), " total, 1 hits after waiting\n");
+  ctl_expect_part(CTL("stats", "-n", "one"), " total, 1 hit after waiting\n");
   raw_close(&owner);
   raw_close(&waiter);
   stop();

@@ -16,7 +16,7 @@ static char runtime_dir[HARNESS_PATH_SIZE];
 
 /* run creates its private directories below this test's directory. */
 static void set_runtime_dir(void) {
-  harness_folder(runtime_dir);
+  harness_make_dir(runtime_dir);
   (void)setenv("XDG_RUNTIME_DIR", runtime_dir, 1);
 }
 
@@ -176,12 +176,12 @@ END_TEST
 
 /* Uses a daemon that sends `signal` to the run that starts it, before it serves. */
 static void use_signalling_daemon(const char *signal) {
-  char folder[HARNESS_PATH_SIZE], script[HARNESS_PATH_SIZE + 32];
+  char dir[HARNESS_PATH_SIZE], script[HARNESS_PATH_SIZE + 32];
   FILE *file;
 
   set_runtime_dir();
-  harness_folder(folder);
-  snprintf(script, sizeof script, "%s/fcached", folder);
+  harness_make_dir(dir);
+  snprintf(script, sizeof script, "%s/fcached", dir);
   file = fopen(script, "we");
   ck_assert_ptr_nonnull(file);
   fprintf(file, "#!/bin/sh\nkill -%s $PPID\nexec %s \"$@\"\n", signal, harness_fcached());

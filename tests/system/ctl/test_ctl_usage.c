@@ -20,10 +20,10 @@ static void start(void) {
 START_TEST(missing_daemon_is_status_3_with_sockets) {
   static const char *const commands[] = {"stats",   "ping",       "list",    "leases",
                                          "clients", "namespaces", "shutdown"};
-  char folder[HARNESS_PATH_SIZE], runtime[HARNESS_PATH_SIZE + 32], *err;
+  char dir[HARNESS_PATH_SIZE], runtime[HARNESS_PATH_SIZE + 32], *err;
 
-  harness_folder(folder);
-  snprintf(runtime, sizeof runtime, "%s/none", folder);
+  harness_make_dir(dir);
+  snprintf(runtime, sizeof runtime, "%s/none", dir);
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     ck_assert_int_eq(harness_run(CTL("--socket", runtime, commands[i]), NULL, &err), 3);
     ck_assert_ptr_nonnull(strstr(err, runtime));
@@ -33,10 +33,10 @@ START_TEST(missing_daemon_is_status_3_with_sockets) {
   ctl_expect_status(CTL("clear", "--all", "--socket", runtime), 3, NULL,
                     NULL); /* after the command, too */
   (void)unsetenv("FCACHE_SOCKET");
-  (void)setenv("XDG_RUNTIME_DIR", folder, 1);
+  (void)setenv("XDG_RUNTIME_DIR", dir, 1);
   if (access("/run/fcached/fcached.sock", F_OK) == 0)
     return; /* a machine with a daemon of its own */
-  snprintf(runtime, sizeof runtime, "%s/fcached.sock", folder);
+  snprintf(runtime, sizeof runtime, "%s/fcached.sock", dir);
   ctl_expect_status(CTL("stats"), 3, NULL, runtime);
   ctl_expect_status(CTL("stats"), 3, NULL, "/run/fcached/fcached.sock");
 }

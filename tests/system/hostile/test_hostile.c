@@ -25,7 +25,7 @@ static void start(void) {
                 "--verbose", NULL);
 }
 
-/* Only for tests of the deadlines: a busy machine may miss them in any other. */
+/* For tests of the timeouts only: a busy machine may exceed them in any other. */
 static void start_hasty(void) {
   harness_start(&served, "--hello-timeout", "1", "--stall-timeout", "1", "--max-clients", "50",
                 "--max-value", "1M", "--client-budget", "8M", NULL);
@@ -51,7 +51,7 @@ static void assert_serves(void) {
   raw_close(&raw);
 }
 
-/* Sends bytes; the answer must be the error, and then the end. */
+/* Sends bytes. The daemon must reply with the error and close the connection. */
 static void expect_error_then_end(struct raw *raw, const void *bytes, size_t size, int code,
                                   const char *text) {
   struct fc_reply reply;
@@ -147,9 +147,9 @@ START_TEST(value_over_limit_refused_with_reason) {
 }
 END_TEST
 
-static void expect_figures(struct fcache *cache, uint64_t refused, uint64_t dropped) {
-  ck_assert_uint_eq(library_figure(cache, "refused"), refused);
-  ck_assert_uint_eq(library_figure(cache, "dropped"), dropped);
+static void expect_losses(struct fcache *cache, uint64_t refused, uint64_t dropped) {
+  ck_assert_uint_eq(library_stat(cache, "refused"), refused);
+  ck_assert_uint_eq(library_stat(cache, "dropped"), dropped);
 }
 
 static bool is_logged(const char *text) {
@@ -160,19 +160,19 @@ static bool is_logged(const char *text) {
 }
 
 START_TEST(refused_and_dropped_clients_counted_and_logged) {
-  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
+  struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
                            .version_max = FC_PROTOCOL_VERSION,
                            .client = fc_str_of("bad\nname")};
   struct fc_buf buf = {0};
   struct raw raw;
   char who[64];
-  expect_figures(cache, 0, 0);
+  expect_losses(cache, 0, 0);
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
   expect_error_then_end(&raw, buf.data, buf.size, FC_ENAME,
                         "hello: its field client must be a str");
-  expect_figures(cache, 1, 0);
+  expect_losses(cache, 1, 0);
   (void)snprintf(who, sizeof who, "a client before its hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
   ck_assert(is_logged("refused: "));
@@ -182,12 +182,12 @@ START_TEST(refused_and_dropped_clients_counted_and_logged) {
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   raw_open(&raw, served.socket, "hostile");
   expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL, "a second hello");
-  expect_figures(cache, 1, 1);
+  expect_losses(cache, 1, 1);
   ck_assert(is_logged("dropped: test (pid "));
   ck_assert(is_logged("a second hello"));
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
   expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL, "this is no frame");
-  expect_figures(cache, 1, 2);
+  expect_losses(cache, 1, 2);
   fcache_close(cache);
   fc_buf_free(&buf);
 }
@@ -262,7 +262,7 @@ START_TEST(silent_connection_dropped_only_before_hello) {
 }
 END_TEST
 
-/* Half a frame, and then a byte whenever the daemon might think it alive. */
+/* Half a frame, and then a byte just before each timeout. */
 START_TEST(frame_sent_bytewise_meets_stall_timeout) {
   struct raw raw;
   struct fc_reply reply;
@@ -273,7 +273,7 @@ START_TEST(frame_sent_bytewise_meets_stall_timeout) {
   size_t sent = 0;
   int got = RAW_TIMEOUT;
   while (got == RAW_TIMEOUT && sent < buf.size - 1) {
-    /* Where it cannot be sent, it was cut just now: the reply is here. */
+    /* If the send fails, the daemon has just dropped the client: its error has arrived. */
     if (raw_send(&raw, buf.data + sent, 1) == 0)
       sent++;
     got = raw_recv(&raw, &reply, 100);
@@ -287,7 +287,7 @@ START_TEST(frame_sent_bytewise_meets_stall_timeout) {
 }
 END_TEST
 
-/* Returns the peak of its resident memory, before it dropped the client too. */
+/* Returns the peak of the daemon's resident memory, since before it dropped the client. */
 static size_t peak_kb(pid_t pid) {
   char path[64], *status;
   (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
@@ -343,12 +343,12 @@ START_TEST(client_that_never_reads_bounded_and_dropped) {
   for (uint32_t i = 0; i < 500; i++)
     ck_assert_int_eq(fc_encode_get(&buf, i, &get), 0);
   ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
-  /* It is cut when it takes nothing: poll reports the hang-up without reading. */
+  /* The daemon drops a client that reads nothing. poll reports the hang-up without reading. */
   struct pollfd end = {.fd = raw.fd, .events = 0};
   ck_assert_int_eq(poll(&end, 1, 10000), 1);
   ck_assert(end.revents & (POLLHUP | POLLERR));
   size_t after_kb = peak_kb(served.pid);
-#ifndef __SANITIZE_ADDRESS__ /* it keeps freed memory for a while */
+#ifndef __SANITIZE_ADDRESS__ /* a sanitizer keeps freed memory for a while */
   ck_assert_uint_lt(after_kb, before_kb + 8 * 1024);
 #else
   (void)before_kb, (void)after_kb;
@@ -391,7 +391,7 @@ START_TEST(two_thousand_connections_bounded) {
 }
 END_TEST
 
-/* The daemon is given few descriptors while it runs. */
+/* The descriptor limit of the running daemon is lowered. */
 START_TEST(no_descriptors_left_refuses_then_recovers) {
   struct rlimit old, few = {.rlim_cur = 40, .rlim_max = 0};
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, NULL, &old), 0);
@@ -407,7 +407,7 @@ START_TEST(no_descriptors_left_refuses_then_recovers) {
   }
   ck_assert_uint_gt(welcomed, 5);
   ck_assert_uint_gt(refused, 0);
-  ck_assert_uint_eq(welcomed + refused, 45); /* none hung */
+  ck_assert_uint_eq(welcomed + refused, 45); /* each got a reply or the end */
   ck_assert(is_logged("no descriptors are left at "));
   for (size_t i = 0; i < 45; i++)
     raw_close(&raws[i]);
@@ -485,7 +485,8 @@ static void slow_reader_sees_the_old_value(bool clear) {
     ck_assert_int_eq(raw_send_buf(&writer, &buf), 0);
     ck_assert_int_eq(raw_recv(&writer, &reply, 5000), RAW_REPLY);
     ck_assert_uint_eq(reply.removed, 1);
-    put.key = raw_key("op", "view", 0, "another"); /* which may get the old one's memory */
+    put.key =
+        raw_key("op", "view", 0, "another"); /* the new entry may get the memory of the old one */
   }
   ck_assert_int_eq(raw_put(&writer, &put, &reply), RAW_REPLY);
   ck_assert_int_eq(raw_recv(&reader, &reply, 5000), RAW_REPLY);

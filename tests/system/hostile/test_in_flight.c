@@ -1,5 +1,5 @@
-/* Large messages of many clients share --client-budget. No client waits without an end for a client
- * that has left, nor do clients wait for each other. */
+/* Large messages of many clients share --client-budget. Each wait for it ends: no client waits for
+ * one that has left, and clients do not wait for each other. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +19,12 @@
 #define TIMEOUT_MS 20000u
 #define LARGE (1u << 20) /* --max-value */
 #define HUGE (8u << 20)  /* more than the kernel takes of an unread reply */
-#define TERM_MS 60000u   /* of a lease, or a wait: none passes here */
+#define TERM_MS 60000u   /* of a lease or a wait: none expires in these tests */
 
 static struct daemon served;
 
 static void start(void) {
-  /* the least that is allowed: one frame of the largest value, and one reply */
+  /* the smallest budget: one frame of the largest value, and one reply */
   harness_start(&served, "--max-value", "1M", "--client-budget", "4200000", NULL);
 }
 
@@ -49,29 +49,29 @@ static void send_get(struct raw *raw, const char *view) {
   struct fc_get get = {.key = raw_key("op", view, 0, "p")};
   struct fc_buf buf = {0};
 
-  (void)fc_encode_get(&buf, 1, &get); /* raw_send_buf looks */
+  (void)fc_encode_get(&buf, 1, &get); /* raw_send_buf checks `failed` */
   ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
   fc_buf_free(&buf);
 }
 
-static void ask_simple(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {
+static void request_simple(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {
   ck_assert_int_eq(raw_send_buf(raw, buf), 0);
   ck_assert_int_eq(raw_recv(raw, reply, 5000), RAW_REPLY);
 }
 
-/* The daemon has looked at all that was sent to it before. */
+/* Returns after the daemon has handled all that was sent before. */
 static void catch_up(struct raw *raw) {
   struct fc_buf buf = {0};
   struct fc_reply reply;
 
   (void)fc_encode_simple(&buf, FC_PING, 9);
-  ask_simple(raw, &buf, &reply);
+  request_simple(raw, &buf, &reply);
   fc_buf_free(&buf);
 }
 
-/* A client that asks for the largest value and does not take it: however much of that the kernel
- * keeps, one reply stays in flight. */
-static void hold(struct raw *raw) {
+/* Requests the largest value and does not read it. Whatever part of it the kernel holds, one reply
+ * stays in flight. */
+static void leave_unread(struct raw *raw) {
   struct pollfd arrived;
 
   raw_open(raw, served.socket, "flight");
@@ -81,9 +81,9 @@ static void hold(struct raw *raw) {
   ck_assert_int_eq(poll(&arrived, 1, 5000), 1);
 }
 
-enum { KEYS = 131000 }; /* nearly a whole frame; two of them, and the budget is full */
+enum { KEYS = 131000 }; /* nearly a whole frame: two of them fill the budget */
 
-/* Asks for very many keys at once, the first of which are large. */
+/* Requests very many keys at once. The values of the first ones are large. */
 static void encode_many_keys(struct fc_buf *buf) {
   static uint8_t prompts[KEYS * FC_HASH_SIZE];
   struct fc_hash found = raw_key("op", "view", 0, "p").prompt;
@@ -91,11 +91,11 @@ static void encode_many_keys(struct fc_buf *buf) {
 
   memcpy(prompts, found.bytes, FC_HASH_SIZE);
   memcpy(prompts + FC_HASH_SIZE, found.bytes, FC_HASH_SIZE);
-  (void)fc_encode_get_many(buf, 1, &get); /* buf->failed says it */
+  (void)fc_encode_get_many(buf, 1, &get); /* the send checks buf->failed */
 }
 
 /* The whole answer. */
-static bool take_many_keys(struct raw *raw) {
+static bool request_many_keys(struct raw *raw) {
   struct fc_reply reply;
   uint32_t seen = 0;
   bool last = false;
@@ -115,7 +115,7 @@ struct gate {
 };
 
 /* Sends all but the last byte, which waits for a signal. */
-static int ask_in_two_steps(void *arg) {
+static int request_in_two_steps(void *arg) {
   struct gate *gate = arg;
   struct fc_buf buf = {0};
   struct raw raw;
@@ -128,13 +128,13 @@ static int ask_in_two_steps(void *arg) {
   CHILD_EXPECT(write(gate->ready[1], "r", 1) == 1);
   CHILD_EXPECT(read(gate->go[0], &byte, 1) == 1);
   CHILD_EXPECT(raw_send(&raw, buf.data + buf.size - 1, 1) == 0);
-  CHILD_EXPECT(take_many_keys(&raw));
+  CHILD_EXPECT(request_many_keys(&raw));
   fc_buf_free(&buf);
   raw_close(&raw);
   return 0;
 }
 
-/* Sends as much of buf[0..size) as the daemon takes without a wait; returns the number of bytes. */
+/* Sends as much of buf[0..size) as the daemon reads without a wait. Returns the number of bytes. */
 static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t size,
                                  struct raw *other) {
   size_t sent = 0, before;
@@ -143,16 +143,17 @@ static size_t send_what_it_takes(struct raw *raw, const uint8_t *data, size_t si
     before = sent;
     for (ssize_t n = 0; n >= 0 && sent<size; sent += n> 0 ? (size_t)n : 0)
       n = send(raw->fd, data + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-    catch_up(other); /* it has looked at that, and made room for more if it wants more */
+    catch_up(other); /* the daemon has read it, and made room for more if it reads on */
   } while (sent > before && sent < size);
   return sent;
 }
 
 static bool nothing_is_in_flight(void *cache) {
-  return library_figure(cache, "memory_in_flight") == 0;
+  return library_stat(cache, "memory_in_flight") == 0;
 }
 
-/* Were frames and replies one pool, both requests would hold it, and wait for room to answer. */
+/* If frames and replies shared one pool, both requests would hold it, and wait for room to reply.
+ */
 START_TEST(requests_that_fill_budget_all_answered) {
   struct raw putter, raw;
   struct gate gate;
@@ -162,14 +163,14 @@ START_TEST(requests_that_fill_budget_all_answered) {
   raw_open(&putter, served.socket, "flight");
   put_value(&putter, "view", 100000);
   ck_assert(pipe(gate.ready) == 0 && pipe(gate.go) == 0);
-  pid_t child = child_start(ask_in_two_steps, &gate, NULL);
+  pid_t child = child_start(request_in_two_steps, &gate, NULL);
   ck_assert_int_eq(read(gate.ready[0], &byte, 1), 1);
   raw_open(&raw, served.socket, "flight");
   encode_many_keys(&buf);
   size_t sent = send_what_it_takes(&raw, buf.data, buf.size - 1, &putter);
   ck_assert_int_eq(write(gate.go[1], "g", 1), 1);
   ck_assert_int_eq(raw_send(&raw, buf.data + sent, buf.size - sent), 0);
-  ck_assert(take_many_keys(&raw));
+  ck_assert(request_many_keys(&raw));
   ck_assert_int_eq(harness_wait(child, TIMEOUT_MS), 0);
   struct fcache *cache = library_open(served.socket, "flight", NULL, 0);
   ck_assert(harness_wait_until(nothing_is_in_flight, cache, TIMEOUT_MS));
@@ -184,7 +185,7 @@ START_TEST(requests_that_fill_budget_all_answered) {
 }
 END_TEST
 
-/* ---- leases of clients that take no replies ---- */
+/* ---- leases of clients that read no replies ---- */
 
 static void expect_granted(struct raw *raw) {
   struct fc_reply reply;
@@ -194,7 +195,7 @@ static void expect_granted(struct raw *raw) {
   ck_assert_int_eq(reply.get.lease, FC_LEASE_GRANTED);
 }
 
-static void ask_lease(struct raw *raw) {
+static void request_lease(struct raw *raw) {
   struct fc_key key = raw_key("op", "leased", 0, "p");
   struct fc_get get = raw_lease_get(&key, TERM_MS, TERM_MS);
   uint32_t id;
@@ -202,7 +203,7 @@ static void ask_lease(struct raw *raw) {
   ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
-/* In a child: takes the lease, and asks for what there is no room to send. */
+/* In a child: acquires the lease, and requests values that the daemon has no room to send. */
 static int own_and_stand_in_line(void *heir) {
   struct fc_key key = raw_key("op", "leased", 0, "p");
   struct fc_get get = raw_lease_get(&key, TERM_MS, 0);
@@ -229,11 +230,11 @@ START_TEST(dead_client_leaves_budget_queue) {
   heir_init(&heir);
   raw_open(&putter, served.socket, "flight");
   put_value(&putter, "largest", LARGE - 4096);
-  hold(&holder);
+  leave_unread(&holder);
   pid_t owner = child_start(own_and_stand_in_line, &heir, NULL);
   pid_t child = heir_pid(&heir);
   raw_open(&waiter, served.socket, "flight");
-  ask_lease(&waiter);
+  request_lease(&waiter);
   catch_up(&putter);
   ck_assert_int_eq(kill(owner, SIGKILL), 0);
   expect_granted(&waiter);
@@ -245,8 +246,8 @@ START_TEST(dead_client_leaves_budget_queue) {
 }
 END_TEST
 
-/* It breaks the protocol, or closes its sending half: whether it reads its last replies or not, it
- * can provide nothing any more. */
+/* The owner breaks the protocol, or closes its sending half. It can put nothing any more, even if
+ * it reads its last replies. */
 START_TEST(client_at_stream_end_holds_no_lease) {
   struct fc_get huge = {.key = raw_key("op", "huge", 0, "p")};
   struct raw owner, waiter;
@@ -255,10 +256,10 @@ START_TEST(client_at_stream_end_holds_no_lease) {
   raw_open(&waiter, served.socket, "flight");
   put_value(&waiter, "huge", HUGE - 4096);
   raw_open(&owner, served.socket, "flight");
-  ask_lease(&owner);
+  request_lease(&owner);
   expect_granted(&owner);
-  ask_lease(&waiter);
-  (void)fc_encode_get(&buf, 2, &huge); /* raw_send_buf looks */
+  request_lease(&waiter);
+  (void)fc_encode_get(&buf, 2, &huge); /* raw_send_buf checks `failed` */
   if (_i == 0)
     (void)fc_buf_append(&buf, "no frame", 8);
   ck_assert_int_eq(raw_send_buf(&owner, &buf), 0);
@@ -287,17 +288,17 @@ static void put_long_names(struct raw *raw) {
     memcpy(prompts + (size_t)i * FC_HASH_SIZE, &i, sizeof i);
   struct fc_put_many put = {
       .key = raw_key(name, name, 0, ""), .prompts = prompts, .n = LISTED, .values.n = LISTED};
-  (void)fc_encode_put_many_head(&buf, 1, &put); /* raw_send_buf looks */
+  (void)fc_encode_put_many_head(&buf, 1, &put); /* raw_send_buf checks `failed` */
   for (uint32_t i = 0; i < LISTED; i++)
     (void)fc_encode_bin_head(&buf, 0);
   fc_frame_finish(&buf, 0, 0);
-  ask_simple(raw, &buf, &reply);
+  request_simple(raw, &buf, &reply);
   ck_assert_uint_eq(reply.put_many.stored, LISTED);
   fc_buf_free(&buf);
 }
 
 static bool something_is_in_flight(void *cache) {
-  return library_figure(cache, "memory_in_flight") > 0;
+  return library_stat(cache, "memory_in_flight") > 0;
 }
 
 START_TEST(list_reply_counts_as_memory_in_flight) {
@@ -309,7 +310,7 @@ START_TEST(list_reply_counts_as_memory_in_flight) {
   raw_open(&raw, served.socket, "flight");
   put_long_names(&raw);
   for (uint32_t i = 0; i < PAGES; i++)
-    (void)fc_encode_list(&buf, i, &list); /* raw_send_buf looks */
+    (void)fc_encode_list(&buf, i, &list); /* raw_send_buf checks `failed` */
   ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
   struct fcache *cache = library_open(served.socket, "flight", NULL, 0);
   ck_assert(harness_wait_until(something_is_in_flight, cache, TIMEOUT_MS));

@@ -17,7 +17,7 @@
 #include "tests/support/raw.h"
 
 #define STALLED 8
-#define LONG_BEFORE_MS 5000u /* the stall timeout, which is 10 s where a test does not set it */
+#define LONG_BEFORE_MS 5000u /* the stall timeout; 10 s in tests that do not set it */
 #define MIB (1u << 20)
 
 static struct daemon served;
@@ -27,7 +27,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* A whole put, in time. */
+/* Sends a whole put. It must succeed in time. */
 static void put_value(struct raw *raw, const char *view, uint32_t size) {
   struct fc_put put = {.key = raw_key("op", view, 0, "p"), .value = bytes, .value_size = size};
   struct fc_reply reply;
@@ -45,7 +45,7 @@ static void send_get(struct raw *raw, const char *view) {
   ck_assert_int_eq(raw_send_get(raw, &get, &id), 0);
 }
 
-/* Everything that was sent before was looked at. */
+/* Returns after the daemon has handled all that was sent before. */
 static void catch_up(struct raw *raw) {
   struct fc_buf buf = {0};
   struct fc_reply reply;
@@ -56,7 +56,7 @@ static void catch_up(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
-/* Sends as much of data[0..size) as the daemon takes: 0 where it takes no more now. */
+/* Sends as much of data[0..size) as the daemon reads. Returns 0 if it reads no more now. */
 static size_t send_some(struct raw *raw, const uint8_t *data, size_t size) {
   ssize_t n = send(raw->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
   ck_assert(n >= 0 || errno == EAGAIN || errno == EPIPE || errno == ECONNRESET);
@@ -72,7 +72,7 @@ static void begin_put(struct raw *raw, struct raw *other, uint32_t size, size_t 
   ck_assert_int_eq(raw_send(raw, buf.data, buf.size), 0);
   for (size_t sent = buf.size, n = 1; n > 0 && sent < most; sent += n) {
     n = send_some(raw, bytes, most - sent);
-    if (n == 0) { /* once more, when the daemon has looked at what there was */
+    if (n == 0) { /* once more, after the daemon has read the first part */
       catch_up(other);
       n = send_some(raw, bytes, most - sent);
     }
@@ -80,9 +80,9 @@ static void begin_put(struct raw *raw, struct raw *other, uint32_t size, size_t 
   fc_buf_free(&buf);
 }
 
-static uint64_t figure(const char *name) {
-  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
-  uint64_t value = library_figure(cache, name);
+static uint64_t counter(const char *name) {
+  struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
+  uint64_t value = library_stat(cache, name);
   fcache_close(cache);
   return value;
 }
@@ -101,14 +101,15 @@ START_TEST(half_sent_frames_block_no_put) {
   put_value(&other, "a", 300000); /* within 5 s, or it fails */
   put_value(&other, "b", 4 * MIB);
   put_value(&other, "c", 16 * MIB);
-  ck_assert_uint_eq(figure("dropped"), 0); /* there was room for all */
+  ck_assert_uint_eq(counter("dropped"), 0); /* there was room for all */
   for (int i = 0; i < STALLED; i++)
     raw_close(&stalled[i]);
   raw_close(&other);
 }
 END_TEST
 
-/* They hold all the memory for frames: those that make no progress are cut for others, at once. */
+/* The clients hold all memory for frames. The daemon drops those without progress at once, for
+ * others. */
 START_TEST(stalled_frames_that_fill_budget_dropped_for_others) {
   struct raw stalled[STALLED], other;
 
@@ -120,7 +121,7 @@ START_TEST(stalled_frames_that_fill_budget_dropped_for_others) {
   }
   put_value(&other, "a", 300000);
   put_value(&other, "b", MIB);
-  ck_assert_uint_ge(figure("dropped"), 1);
+  ck_assert_uint_ge(counter("dropped"), 1);
   for (int i = 0; i < STALLED; i++)
     raw_close(&stalled[i]);
   raw_close(&other);
@@ -132,8 +133,8 @@ static bool is_cut(void *arg) {
   return poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* A frame's time runs while it waits for memory, too: so stalled ones do not take theirs one after
- * another. */
+/* The timeout of a frame includes its wait for memory, so the timeouts of stalled clients do not
+ * add up. */
 START_TEST(stalled_frames_all_dropped_in_one_timeout) {
   enum { MANY = 24 };
   struct raw stalled[MANY], other;
@@ -155,7 +156,8 @@ START_TEST(stalled_frames_all_dropped_in_one_timeout) {
 }
 END_TEST
 
-/* Many honest clients at once whose frames exceed the memory for them: all finish, none is cut. */
+/* Many honest clients whose frames together exceed the memory for frames: all finish, none is
+ * dropped. */
 START_TEST(concurrent_large_puts_all_finish) {
   enum { MANY = 16 };
   struct raw raws[MANY];
@@ -169,7 +171,7 @@ START_TEST(concurrent_large_puts_all_finish) {
   ck_assert_int_eq(fc_buf_append(&buf, bytes, put.value_size), 0);
   for (int i = 0; i < MANY; i++)
     raw_open(&raws[i], served.socket, "honest");
-  while (left > 0) { /* as the daemon takes it: a client's own deadline is not the matter here */
+  while (left > 0) { /* no deadline of the client: the daemon sets the pace */
     struct pollfd room[MANY];
     for (int i = 0; i < MANY; i++)
       room[i] = (struct pollfd){.fd = sent[i] < buf.size ? raws[i].fd : -1, .events = POLLOUT};
@@ -187,8 +189,8 @@ START_TEST(concurrent_large_puts_all_finish) {
     ck_assert_int_eq(reply.type, FC_REPLY | FC_PUT);
     raw_close(&raws[i]);
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
-  ck_assert_uint_eq(figure("memory_in_flight"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
+  ck_assert_uint_eq(counter("memory_in_flight"), 0);
   fc_buf_free(&buf);
 }
 END_TEST
@@ -215,8 +217,8 @@ static void expect_value(struct raw *raw, const char *view, uint32_t size) {
 static const char *const huge[STALLED] = {"h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"};
 #define HUGE_BYTES (8 * MIB - 4096)
 
-/* Each asks for a value of its own, and reads the beginning. */
-static void begin_reading(struct raw readers[STALLED]) {
+/* Each client requests its own value, and reads the beginning. */
+static void read_beginnings(struct raw readers[STALLED]) {
   uint8_t head[64];
 
   for (int i = 0; i < STALLED; i++) {
@@ -226,8 +228,8 @@ static void begin_reading(struct raw readers[STALLED]) {
   }
 }
 
-/* Reads the rest of its value; returns the bytes that came before it was dropped, if it was. No
- * byte may be of the value stored in its place. */
+/* Reads the rest of the client's value. Returns the number of bytes, fewer if the daemon dropped
+ * the client. No byte may be of the value that replaced it. */
 static size_t read_rest(struct raw *reader, uint8_t fill) {
   static uint8_t part[65536];
   size_t got = 64, others = 0;
@@ -247,7 +249,7 @@ static void start_for_huge(const char *max_bytes) {
                 "--stall-timeout", "60", NULL);
 }
 
-/* They hold 64 MiB of values, and those cost nothing while they are stored. */
+/* The readers hold 64 MiB of values, which cost no budget while they are stored. */
 START_TEST(slow_readers_block_no_other_client) {
   struct raw readers[STALLED], other;
 
@@ -257,24 +259,24 @@ START_TEST(slow_readers_block_no_other_client) {
   put_filled(&other, "small", 200000, 99);
   for (int i = 0; i < STALLED; i++)
     put_filled(&other, huge[i], HUGE_BYTES, (uint8_t)i);
-  begin_reading(readers);
+  read_beginnings(readers);
   for (int i = 0; i < 20; i++) {
     expect_value(&other, "medium", 4 * MIB);
     expect_value(&other, "small", 200000);
   }
   put_filled(&other, "new", 4 * MIB, 99);
-  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  ck_assert_uint_eq(counter("region_unlisted_bytes"), 0);
   for (int i = 0; i < STALLED; i++) {
     ck_assert_uint_ge(read_rest(&readers[i], (uint8_t)i), HUGE_BYTES);
     raw_close(&readers[i]);
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
   raw_close(&other);
 }
 END_TEST
 
-/* Values that are evicted while they are read take up to half of the budget. Then the slowest
- * readers are dropped. Others get and put as ever. */
+/* Evicted values with a reader use up to half of the budget. Above that the daemon drops the
+ * slowest readers. Other clients get and put as before. */
 START_TEST(slow_readers_of_evicted_values_block_no_other_client) {
   struct raw readers[STALLED], other;
   unsigned whole = 0;
@@ -283,28 +285,28 @@ START_TEST(slow_readers_of_evicted_values_block_no_other_client) {
   raw_open(&other, served.socket, "values");
   for (int i = 0; i < STALLED; i++)
     put_filled(&other, huge[i], HUGE_BYTES, (uint8_t)i);
-  begin_reading(readers);
+  read_beginnings(readers);
   for (int i = 0; i < 60; i++) {
     char view[32];
     (void)snprintf(view, sizeof view, "new %d", i);
     put_filled(&other, view, 4 * MIB, 99);
     expect_value(&other, view, 4 * MIB);
-    ck_assert_uint_le(figure("region_unlisted_bytes"), 20 * MIB);
+    ck_assert_uint_le(counter("region_unlisted_bytes"), 20 * MIB);
   }
-  ck_assert_uint_ge(figure("region_unlisted_bytes"), HUGE_BYTES);
+  ck_assert_uint_ge(counter("region_unlisted_bytes"), HUGE_BYTES);
   for (int i = 0; i < STALLED; i++) {
     whole += read_rest(&readers[i], (uint8_t)i) >= HUGE_BYTES;
     raw_close(&readers[i]);
   }
   ck_assert_uint_eq(whole, 2);
-  ck_assert_uint_eq(figure("dropped"), STALLED - 2);
-  ck_assert_uint_eq(figure("region_unlisted_bytes"), 0);
+  ck_assert_uint_eq(counter("dropped"), STALLED - 2);
+  ck_assert_uint_eq(counter("region_unlisted_bytes"), 0);
   raw_close(&other);
 }
 END_TEST
 
-/* Values that are stored, but cannot be moved while they are read: so there is no place for a large
- * one, though there is room. It is the readers that go, not all that others have stored. */
+/* Stored values with a reader cannot be moved, so a large value finds no contiguous space, though
+ * enough bytes are free. The daemon drops the readers, and keeps the entries of others. */
 START_TEST(stopped_readers_leave_room_for_large_values) {
   enum { READERS = 200, SIZE = 60000 };
   static struct raw readers[READERS];
@@ -325,11 +327,11 @@ START_TEST(stopped_readers_leave_room_for_large_values) {
   }
   catch_up(&other);
   ck_assert_int_eq(raw_recv(&other, &(struct fc_reply){0}, 150),
-                   RAW_TIMEOUT); /* they are slow now */
+                   RAW_TIMEOUT); /* the readers count as slow from now on */
   put_filled(&other, "large", 7 * MIB, 2);
   expect_value(&other, "large", 7 * MIB);
-  ck_assert_uint_ge(figure("dropped"), 1);
-  ck_assert_uint_ge(figure("entries"), 20);
+  ck_assert_uint_ge(counter("dropped"), 1);
+  ck_assert_uint_ge(counter("entries"), 20);
   for (int i = 0; i < READERS; i++)
     raw_close(&readers[i]);
   raw_close(&other);
@@ -338,10 +340,11 @@ END_TEST
 
 static bool some_are_cut(void *unused) {
   (void)unused;
-  return figure("dropped") > 0;
+  return counter("dropped") > 0;
 }
 
-/* More than all memory for copies is asked for, and not read: those are cut for others. */
+/* Clients request more than all memory for copies, and do not read. The daemon drops them for
+ * others. */
 START_TEST(unread_listings_dropped_for_others) {
   enum { MANY = 40, LISTED = 1000 };
   static uint8_t prompts[LISTED * FC_HASH_SIZE];
@@ -385,7 +388,7 @@ START_TEST(unread_listings_dropped_for_others) {
 }
 END_TEST
 
-/* 75 KB a second, for four timeouts: the kernel alone sees that it reads. */
+/* 75 KB per second, for four timeouts: only the kernel sees that the client reads. */
 START_TEST(slow_reader_alone_not_dropped) {
   enum { STEPS = 40, STEP_BYTES = 7500, STEP_MS = 100 };
   struct raw reader, other;
@@ -409,16 +412,16 @@ START_TEST(slow_reader_alone_not_dropped) {
     ck_assert_int_gt(n, 0);
     got += (size_t)n;
   }
-  ck_assert_uint_eq(figure("dropped"), 0);
+  ck_assert_uint_eq(counter("dropped"), 0);
   raw_close(&reader);
   raw_close(&other);
 }
 END_TEST
 
-/* They would be over as soon as the daemon looked at them. It does so between accepting them, or
- * they would take the places of those that come behind them. */
+/* Clients that connect and disconnect. The daemon must notice their ends while it accepts, or they
+ * would occupy the places of the clients behind them. */
 START_TEST(clients_gone_before_accept_take_no_place) {
-  enum { LEFT = 100 }; /* as many as connect without waiting, and more than there are places */
+  enum { LEFT = 100 }; /* as many as connect without waiting, and more than --max-clients */
   struct raw raw;
 
   harness_start(&served, "--max-clients", "50", NULL);
@@ -430,7 +433,7 @@ START_TEST(clients_gone_before_accept_take_no_place) {
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   raw_open(&raw, served.socket, "good"); /* accepted after all of them */
   raw_close(&raw);
-  ck_assert_uint_eq(figure("refused"), 0);
+  ck_assert_uint_eq(counter("refused"), 0);
 }
 END_TEST
 

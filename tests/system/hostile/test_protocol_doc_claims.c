@@ -27,7 +27,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* ---- requests, by hand ---- */
+/* ---- requests, encoded by the test ---- */
 
 #define NIL "\xc0"
 #define ID "\x07"
@@ -268,7 +268,7 @@ static void try_case(size_t i, const char *code, bool closed) {
 
 /* Reads a row "| MISTAKE | CODE | yes |" of the table. Returns false for the two lines of its head.
  */
-static bool take_row(const char *line, char what[160], char code[32], char closed[8]) {
+static bool parse_row(const char *line, char what[160], char code[32], char closed[8]) {
   return sscanf(line, "| %159[^|]| %31[^ |] | %7[a-z] |", what, code, closed) == 3 &&
          strcmp(code, "code") != 0;
 }
@@ -276,7 +276,7 @@ static bool take_row(const char *line, char what[160], char code[32], char close
 static void try_row(const char *line, bool tried[N_CASES]) {
   char what[160], code[32], closed[8];
   size_t n = 0;
-  if (!take_row(line, what, code, closed))
+  if (!parse_row(line, what, code, closed))
     return;
   what[strlen(what) - 1] = '\0'; /* the space before the bar */
   for (size_t i = 0; i < N_CASES; i++)
@@ -383,11 +383,11 @@ START_TEST(put_several_rules_first_decides) {
   ck_assert_int_eq(put(&raw, &message), FC_ETOOBIG);
   message.epoch = foreign; /* but not before another daemon's */
   ck_assert_int_eq(put(&raw, &message), FC_STALE);
-  message.withheld = true; /* which a nil is */
+  message.withheld = true; /* as nil does */
   message.value_size = 0;
   ck_assert_int_eq(put(&raw, &message), FC_ETOOBIG);
   message = (struct fc_put){.key = key, .epoch = {0, 0}, .value = value, .value_size = 6};
-  ck_assert_int_eq(put(&raw, &message), FC_STORED); /* not known: not checked */
+  ck_assert_int_eq(put(&raw, &message), FC_STORED); /* unknown epoch: not checked */
   raw_close(&raw);
 }
 END_TEST
@@ -398,8 +398,8 @@ START_TEST(generation_rises_with_clears_and_new_namespaces) {
   struct raw raw, other;
   raw_open(&raw, served.socket, "first");
   uint64_t first = generation(&raw, &key);
-  ck_assert_uint_eq(first, 2); /* it began with 1, and made this one */
-  clear(&raw, "first");        /* of nothing */
+  ck_assert_uint_eq(first, 2); /* the generation began with 1, and this clear made it 2 */
+  clear(&raw, "first");        /* of an empty namespace */
   ck_assert_uint_eq(generation(&raw, &key), first + 1);
   clear(&raw, "absent");
   ck_assert_uint_eq(generation(&raw, &key), first + 1);
@@ -513,7 +513,7 @@ START_TEST(namespace_unused_without_limit_dropped) {
   visit("limited", NULL, 5);
   visit("plain", "a manifest alone", 0);
   ck_assert(harness_wait_until(is_absent, &plain, REPLY_MS));
-  ck_assert(has_namespace(&tool, "limited")); /* which was left before */
+  ck_assert(has_namespace(&tool, "limited")); /* left by its client before */
   raw_close(&tool);
 }
 END_TEST

@@ -15,7 +15,7 @@
 
 #define TIMEOUT_MS 20000u
 #define N 40000u   /* entries: ten slices */
-#define ASKED 1000 /* stats in a row: more than a turn takes for each of them */
+#define ASKED 1000 /* stats requests in a row: more than one turn each */
 
 static struct daemon served;
 
@@ -70,7 +70,7 @@ static uint64_t entries_of(const struct fc_reply *reply) {
   ck_abort_msg("no entries in the stats");
 }
 
-/* The others' turns: asks for stats many times at once. */
+/* Takes the turns of another client: requests stats many times at once. */
 static void send_questions(struct raw *raw) {
   struct fc_buf buf = {0};
 
@@ -80,7 +80,7 @@ static void send_questions(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
-/* How many different numbers between the two the answers show. */
+/* Returns how many different numbers between the two the replies show. */
 static unsigned count_between(struct raw *raw, uint64_t low, uint64_t high) {
   uint64_t before = low;
   unsigned n = 0;
@@ -97,40 +97,40 @@ static unsigned count_between(struct raw *raw, uint64_t low, uint64_t high) {
   return n;
 }
 
-static void hold_daemon(bool hold) {
-  ck_assert_int_eq(kill(served.pid, hold ? SIGSTOP : SIGCONT), 0);
+static void set_stopped(bool stopped) {
+  ck_assert_int_eq(kill(served.pid, stopped ? SIGSTOP : SIGCONT), 0);
 }
 
 START_TEST(evicting_large_put_yields_to_others) {
-  char trace[HARNESS_PATH_SIZE + 8], folder[HARNESS_PATH_SIZE];
+  char trace[HARNESS_PATH_SIZE + 8], dir[HARNESS_PATH_SIZE];
   struct raw putter, other;
   struct fc_buf buf = {0};
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--trace", trace, NULL);
   raw_open(&putter, served.socket, "large");
   raw_open(&other, served.socket, NULL);
   encode_puts(&buf, 0);
   ck_assert_int_eq(raw_send(&putter, buf.data, buf.size - 1), 0);
-  hold_daemon(true);
+  set_stopped(true);
   ck_assert_int_eq(raw_send(&putter, buf.data + buf.size - 1, 1), 0);
   send_questions(&other);
-  hold_daemon(false);
+  set_stopped(false);
   ck_assert_uint_ge(count_between(&other, 0, N), 5);
   expect_stored(&putter);
 
-  /* as one message: all of it, counted once */
+  /* counted once, as one message */
   struct fcache *cache = library_open(served.socket, "large", NULL, 0);
-  struct figures figures = {0};
-  figures_take(cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "large", "entries"), N);
-  ck_assert_uint_eq(figures_count(&figures, "large", "cache_misses"), N);
-  ck_assert_uint_eq(figures_count(&figures, "large", "batches_sent"), 1);
-  ck_assert_uint_eq(figures_count(&figures, "large", "max_batch_size"), N);
-  double wall_s = figures_real(&figures, "large", "scoring_wall_s");
+  struct library_stats stats = {0};
+  library_stats_read(cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "entries"), N);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "cache_misses"), N);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "batches_sent"), 1);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "max_batch_size"), N);
+  double wall_s = library_stats_real(&stats, "large", "scoring_wall_s");
   ck_assert(wall_s > (10 * N + 6) / 1e9 && wall_s < (10 * N + 8) / 1e9);
-  figures_free(&figures);
+  library_stats_free(&stats);
   fcache_close(cache);
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), N);
@@ -140,7 +140,7 @@ START_TEST(evicting_large_put_yields_to_others) {
 }
 END_TEST
 
-/* It holds when the hello is answered. */
+/* The limit holds when the welcome arrives. */
 START_TEST(lower_limit_yields_to_others) {
   struct raw putter, limiting, other;
   struct fc_reply reply;
@@ -158,21 +158,21 @@ START_TEST(lower_limit_yields_to_others) {
   put_all(&putter);
   ck_assert_int_eq(raw_connect(&limiting, served.socket), 0);
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
-  hold_daemon(true);
+  set_stopped(true);
   ck_assert_int_eq(raw_send_buf(&limiting, &buf), 0);
   send_questions(&other);
-  hold_daemon(false);
+  set_stopped(false);
   ck_assert_uint_ge(count_between(&other, 10, N), 5);
   ck_assert_int_eq(raw_recv(&limiting, &reply, TIMEOUT_MS), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_HELLO);
 
   struct fcache *cache = library_open(served.socket, "large", NULL, 0);
-  struct figures figures = {0};
-  figures_take(cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "large", "entries"), 10);
-  ck_assert_uint_eq(figures_count(&figures, "large", "max_entries"), 10);
-  ck_assert_uint_eq(figures_count(&figures, "large", "evictions_entries"), N - 10);
-  figures_free(&figures);
+  struct library_stats stats = {0};
+  library_stats_read(cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "entries"), 10);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "max_entries"), 10);
+  ck_assert_uint_eq(library_stats_count(&stats, "large", "evictions_entries"), N - 10);
+  library_stats_free(&stats);
   fcache_close(cache);
   raw_close(&putter);
   raw_close(&limiting);
@@ -193,7 +193,7 @@ static bool has_no_entries(void *arg) {
   return entries_of(&reply) == 0;
 }
 
-/* Once the first client's end is seen. */
+/* After the daemon has seen the end of the first client. */
 static bool is_welcome(void *arg) {
   struct raw *raw = arg;
 

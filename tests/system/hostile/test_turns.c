@@ -14,22 +14,22 @@
 #include "tests/support/library.h"
 #include "tests/support/raw.h"
 
-#define N 100000u /* entries: each page or clear looks at thousands */
+#define N 100000u /* entries: each page or clear examines thousands */
 #define TIMEOUT_MS 20000u
 #define SOON_MS                                                                                    \
   10000u /* bounded work takes a fraction of it, unbounded work many times as long                 \
           */
 
 static struct daemon served;
-static struct fcache *figures;
+static struct fcache *stats;
 
 static void start(void) {
   harness_start(&served, NULL);
-  figures = library_open(served.socket, "figures", NULL, 0);
+  stats = library_open(served.socket, "stats", NULL, 0);
 }
 
 static void stop(void) {
-  fcache_close(figures);
+  fcache_close(stats);
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
@@ -72,7 +72,7 @@ static bool answers_ping(struct raw *raw) {
   return raw_recv(raw, &reply, TIMEOUT_MS) == RAW_REPLY && (int)reply.type == (FC_REPLY | FC_PING);
 }
 
-/* `n` requests for a page that looks at as many entries as it may, and shows none. */
+/* `n` requests for a page that examines the maximum of entries, and lists none. */
 static void encode_lists(struct fc_buf *buf, uint32_t n) {
   struct fc_list list = {.select = {.name_space = fc_str_of("data"), .op = fc_str_of("no op")},
                          .limit = 1000};
@@ -88,13 +88,13 @@ static void send_all_it_takes(const struct raw *raw, const struct fc_buf *buf) {
     n = send(raw->fd, buf->data + sent, buf->size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void let_go_on(void) {
+static void continue_daemon(void) {
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
 }
 
 static bool is_alone(void *raw) {
   (void)raw;
-  return library_figure(figures, "clients") == 2; /* it, and the test's other one */
+  return library_stat(stats, "clients") == 2; /* this client, and the test's other one */
 }
 
 /* ---- clients that have left ---- */
@@ -113,7 +113,7 @@ START_TEST(reads_of_gone_clients_not_executed) {
     send_all_it_takes(&left[i], &buf);
     raw_close(&left[i]);
   }
-  let_go_on();
+  continue_daemon();
   uint64_t start_ns = harness_now_ns();
   ck_assert(answers_ping(&raw));
   ck_assert(harness_wait_until(is_alone, NULL, SOON_MS));
@@ -142,7 +142,7 @@ static bool is_stored(struct raw *raw, const char *view, const char *prompt) {
   return reply.get.value != NULL;
 }
 
-/* Between requests that only read, and in the order in which they were sent. */
+/* The clear runs between requests that only read, in the order in which they were sent. */
 START_TEST(puts_and_clears_of_gone_clients_executed) {
   struct raw raw, left;
   struct fc_buf buf = {0};
@@ -158,9 +158,9 @@ START_TEST(puts_and_clears_of_gone_clients_executed) {
   ck_assert(harness_freeze(&served));
   send_all_it_takes(&left, &buf);
   raw_close(&left);
-  let_go_on();
+  continue_daemon();
   ck_assert(harness_wait_until(is_alone, NULL, SOON_MS));
-  library_wait_figure(figures, "clears", 1);
+  library_wait_stat(stats, "clears", 1);
   ck_assert(is_stored(&raw, "kept", "a"));
   ck_assert(!is_stored(&raw, "cleared", "a"));
   raw_close(&raw);
@@ -168,7 +168,7 @@ START_TEST(puts_and_clears_of_gone_clients_executed) {
 }
 END_TEST
 
-/* More clears than may run, and than may wait; each has something to clear. */
+/* More clears than may run or wait. Each has entries to clear. */
 START_TEST(clears_of_gone_clients_all_executed) {
   enum { VIEWS = 400, OTHERS = 5000 };
   struct raw raw, left[VIEWS];
@@ -190,24 +190,24 @@ START_TEST(clears_of_gone_clients_all_executed) {
     ck_assert_int_eq(raw_send_buf(&left[i], &buf), 0);
     raw_close(&left[i]);
   }
-  let_go_on();
+  continue_daemon();
   ck_assert(answers_ping(&raw));
-  library_wait_figure(figures, "clears", VIEWS);
+  library_wait_stat(stats, "clears", VIEWS);
   ck_assert(harness_wait_until(is_alone, NULL, SOON_MS));
-  ck_assert_uint_eq(library_figure(figures, "entries"), OTHERS);
+  ck_assert_uint_eq(library_stat(stats, "entries"), OTHERS);
   raw_close(&raw);
   fc_buf_free(&buf);
 }
 END_TEST
 
-/* One clear covers the others that wait: they are not as many walks through the cache. */
+/* One clear covers the others that wait, so they are not one walk through the cache each. */
 START_TEST(equal_clears_of_gone_clients_merged) {
   enum { LEFT = 400, EACH = 50 };
   struct raw raw, left[LEFT];
   struct fc_buf buf = {0};
 
   fill(&raw);
-  encode_put(&buf, "rare", "p"); /* so that a clear of it looks at all entries */
+  encode_put(&buf, "rare", "p"); /* so that a clear of it examines all entries */
   for (int i = 0; i < EACH; i++)
     encode_clear(&buf, "rare");
   for (int i = 0; i < LEFT; i++)
@@ -217,9 +217,9 @@ START_TEST(equal_clears_of_gone_clients_merged) {
     ck_assert_int_eq(raw_send(&left[i], buf.data, buf.size), 0);
     raw_close(&left[i]);
   }
-  let_go_on();
+  continue_daemon();
   uint64_t start_ns = harness_now_ns();
-  library_wait_figure(figures, "clears", (uint64_t)LEFT * EACH);
+  library_wait_stat(stats, "clears", (uint64_t)LEFT * EACH);
   ck_assert_uint_lt(harness_now_ns() - start_ns, SOON_MS * UINT64_C(1000000));
   ck_assert(!is_stored(&raw, "rare", "p"));
   raw_close(&raw);
@@ -227,9 +227,9 @@ START_TEST(equal_clears_of_gone_clients_merged) {
 }
 END_TEST
 
-/* ---- clients that are there ---- */
+/* ---- connected clients ---- */
 
-/* It looks at no entry. */
+/* A request that examines no entry. */
 START_TEST(clear_of_nothing_finishes_at_once) {
   enum { ROUNDS = 16, EACH = 500 };
   struct raw raw;
@@ -248,13 +248,13 @@ START_TEST(clear_of_nothing_finishes_at_once) {
     }
   }
   ck_assert_uint_lt(harness_now_ns() - start_ns, SOON_MS * UINT64_C(1000000));
-  ck_assert_uint_eq(library_figure(figures, "clears"), (uint64_t)ROUNDS * EACH);
+  ck_assert_uint_eq(library_stat(stats, "clears"), (uint64_t)ROUNDS * EACH);
   raw_close(&raw);
   fc_buf_free(&buf);
 }
 END_TEST
 
-/* How many replies have come, of which none is read. */
+/* Returns the number of replies that have arrived. Reads none. */
 static size_t count_replies(const struct raw *raw, size_t reply_size) {
   int bytes = 0;
   ck_assert_int_eq(ioctl(raw->fd, FIONREAD, &bytes), 0);
@@ -276,8 +276,8 @@ static size_t page_size(struct raw *raw) {
   return (size_t)bytes;
 }
 
-/* A hundred short requests of one client are answered while few of the pages are: a client's turn,
- * and a few pages after it. */
+/* A hundred short requests of one client have their replies while few of the pages do: the pages of
+ * one turn, and a few after it. */
 START_TEST(short_requests_pass_listing_pages) {
   enum { LISTERS = 20, PAGES = 100, PINGS = 100, MOST = 400 };
   struct raw raw, listers[LISTERS];
@@ -296,13 +296,13 @@ START_TEST(short_requests_pass_listing_pages) {
   for (int i = 0; i < LISTERS; i++)
     ck_assert_int_eq(raw_send(&listers[i], pages.data, pages.size), 0);
   ck_assert_int_eq(raw_send_buf(&raw, &pings), 0);
-  let_go_on();
+  continue_daemon();
   for (uint32_t i = 0; i < PINGS; i++)
     ck_assert_int_eq(raw_recv(&raw, &reply, TIMEOUT_MS), RAW_REPLY);
   for (int i = 0; i < LISTERS; i++)
     done += count_replies(&listers[i], reply_size);
   ck_assert_uint_lt(done, MOST);
-  for (int i = 0; i < LISTERS; i++) { /* and all of them are, in their turns */
+  for (int i = 0; i < LISTERS; i++) { /* all pages get their replies, in turns */
     for (int j = 0; j < PAGES; j++)
       ck_assert_int_eq(raw_recv(&listers[i], &reply, TIMEOUT_MS), RAW_REPLY);
     raw_close(&listers[i]);

@@ -24,7 +24,7 @@ static const struct child_user other = {.uid = OTHER, .gid = OTHER};
 static const struct child_user admin = {.uid = OTHER, .gid = OTHER, .group = ADMIN_GROUP};
 
 static struct daemon served;
-static int *turn; /* shared with the children: how far the test is */
+static int *turn; /* shared with the children: the step of the test */
 
 static bool can_test(void) {
   if (geteuid() == 0)
@@ -59,7 +59,8 @@ static void start_with(const char *option, const char *value) {
 }
 
 static void stop(void) {
-  ck_assert_int_eq(harness_stop(&served), 0); /* whose end asserts that all charges are undone */
+  ck_assert_int_eq(harness_stop(&served),
+                   0); /* the daemon asserts at its end that all charges are undone */
 }
 
 /* ---- connections ---- */
@@ -74,7 +75,7 @@ static int open_raw(struct raw *raw, const char *name_space, char text[256]) {
     rc = raw_hello(raw, "client", name_space);
   if (rc != FC_EBUSY && rc != RAW_CLOSED)
     return rc;
-  raw_close(raw); /* again, to read the error that comes before any request */
+  raw_close(raw); /* again, to read the error that precedes any request */
   rc = raw_connect(raw, served.socket);
   if (rc == 0)
     rc = raw_recv(raw, &reply, 5000);
@@ -95,7 +96,7 @@ static int connects(void *arg) {
   return 0;
 }
 
-static int takes_every_connection(void *arg) {
+static int use_all_connections(void *arg) {
   struct raw raws[MAX_CLIENTS];
   char text[256];
   int n = 0;
@@ -117,7 +118,7 @@ START_TEST(user_share_leaves_connections_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
-  pid_t pid = child_start(takes_every_connection, NULL, &greedy);
+  pid_t pid = child_start(use_all_connections, NULL, &greedy);
   ck_assert(await_turn(1));
   ck_assert_int_eq(child_run(connects, name_space, &other), 0);
   ck_assert_int_eq(child_run(connects, name_space, NULL), 0); /* root */
@@ -127,7 +128,7 @@ START_TEST(user_share_leaves_connections_to_others) {
 }
 END_TEST
 
-static int takes_all_places(void *arg) {
+static int use_all_places(void *arg) {
   struct raw raws[MAX_CLIENTS];
   char text[256];
 
@@ -150,7 +151,7 @@ static int is_turned_away(void *arg) {
   return 0;
 }
 
-/* Its tools alone; a worker of root's has the places of all. */
+/* The reserve is for root's tools only. A worker of root uses the places of all users. */
 static int a_worker_is_turned_away(void *arg) {
   struct raw raw;
 
@@ -165,12 +166,12 @@ START_TEST(administrator_connects_when_all_places_taken) {
   if (!can_test())
     return;
   start_with("--user-share", "100");
-  pid_t pid = child_start(takes_all_places, NULL, NULL); /* root's own workers */
+  pid_t pid = child_start(use_all_places, NULL, NULL); /* root's own workers */
   ck_assert(await_turn(1));
   ck_assert_int_eq(child_run(is_turned_away, NULL, &other), 0);
   ck_assert_int_eq(child_run(connects, NULL, &admin), 0);
   ck_assert_int_eq(child_run(connects, NULL, NULL), 0);
-  for (int i = 0; i < 6; i++) /* its place is free again */
+  for (int i = 0; i < 6; i++) /* the place of the closed connection is free again */
     ck_assert_int_eq(child_run(a_worker_is_turned_away, NULL, NULL), 0);
   ck_assert_int_eq(child_run(connects, NULL, NULL), 0);
   set_turn(2);
@@ -194,8 +195,9 @@ static int lease_state(struct raw *raw, int i) {
   return (int)reply.get.lease;
 }
 
-/* Prompts `from` on, over connections that may have four leases each: how many it is granted. */
-static int take_leases(struct raw raws[4], int from) {
+/* Requests the leases of prompts `from` on, over connections that may have four leases each.
+ * Returns the number granted. */
+static int acquire_leases(struct raw raws[4], int from) {
   int n = 0;
 
   for (int i = 0; i < 16; i++)
@@ -212,12 +214,12 @@ static bool open_four(struct raw raws[4]) {
   return true;
 }
 
-static int takes_every_lease(void *arg) {
+static int use_all_leases(void *arg) {
   struct raw raws[4];
 
   (void)arg;
   CHILD_EXPECT(open_four(raws));
-  CHILD_EXPECT(take_leases(raws, 0) == SHARE);
+  CHILD_EXPECT(acquire_leases(raws, 0) == SHARE);
   set_turn(1);
   CHILD_EXPECT(await_turn(2));
   return 0;
@@ -228,7 +230,7 @@ static int gets_leases(void *arg) {
 
   (void)arg;
   CHILD_EXPECT(open_four(raws));
-  CHILD_EXPECT(take_leases(raws, 100) == 3); /* 3/4 of 4 */
+  CHILD_EXPECT(acquire_leases(raws, 100) == 3); /* 3/4 of 4 */
   return 0;
 }
 
@@ -236,7 +238,7 @@ START_TEST(user_share_leaves_leases_to_others) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
-  pid_t pid = child_start(takes_every_lease, NULL, &greedy);
+  pid_t pid = child_start(use_all_leases, NULL, &greedy);
   ck_assert(await_turn(1));
   ck_assert_int_eq(child_run(gets_leases, NULL, &other), 0);
   set_turn(2);
@@ -245,9 +247,9 @@ START_TEST(user_share_leaves_leases_to_others) {
 }
 END_TEST
 
-/* Asks for prompt 0, of which root has the lease, as often as a connection may. Returns how many of
- * `n` are answered at once, and not kept waiting. */
-static int ask_often(struct raw raws[], int n_raws, int n) {
+/* Requests prompt 0, whose lease root holds, as often as a connection may. Returns how many of `n`
+ * requests get a reply at once instead of waiting. */
+static int request_often(struct raw raws[], int n_raws, int n) {
   struct fc_key key = raw_key("op", "view", 0, "0");
   int answered = 0;
 
@@ -259,7 +261,7 @@ static int ask_often(struct raw raws[], int n_raws, int n) {
       uint32_t id;
       if (raw_send_get(&raws[i], &get, &id) != 0)
         return -1;
-      (void)fc_encode_simple(&buf, FC_PING, raws[i].next_id++); /* raw_send_buf looks at `failed` */
+      (void)fc_encode_simple(&buf, FC_PING, raws[i].next_id++); /* raw_send_buf checks `failed` */
       if (raw_send_buf(&raws[i], &buf) != 0 || raw_recv(&raws[i], &reply, 5000) != 0)
         return -1;
       answered += reply.type == (FC_REPLY | FC_GET);
@@ -276,7 +278,7 @@ static int waits_everywhere(void *arg) {
   (void)arg;
   CHILD_EXPECT(open_four(raws));
   CHILD_EXPECT(await_turn(1));
-  CHILD_EXPECT(ask_often(raws, 4, 4) == 16 - SHARE);
+  CHILD_EXPECT(request_often(raws, 4, 4) == 16 - SHARE);
   set_turn(2);
   CHILD_EXPECT(await_turn(3));
   return 0;
@@ -289,7 +291,7 @@ static int waits_once(void *arg) {
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, "own", text) == 0);
   CHILD_EXPECT(await_turn(2));
-  CHILD_EXPECT(ask_often(&raw, 1, 3) == 0);
+  CHILD_EXPECT(request_often(&raw, 1, 3) == 0);
   return 0;
 }
 
@@ -316,7 +318,7 @@ START_TEST(user_share_leaves_waits_to_others) {
 }
 END_TEST
 
-static int makes_every_namespace(void *arg) {
+static int use_all_namespaces(void *arg) {
   struct raw raws[SHARE];
   char name[32], text[256];
 
@@ -330,12 +332,12 @@ static int makes_every_namespace(void *arg) {
       struct fc_put put = {.key = key, .value = (const uint8_t *)"v", .value_size = 1};
       struct fc_reply reply;
       CHILD_EXPECT(raw_put(&raws[i], &put, &reply) == 0 && reply.put == FC_STORED);
-      raw_close(&raws[i]); /* the namespace stays, as it holds something */
+      raw_close(&raws[i]); /* the namespace stays, since it has an entry */
     }
   return 0;
 }
 
-/* Another user's idle namespace stays, as the greedy one's own go. */
+/* Another user's idle namespace stays. The greedy user's own namespaces are evicted. */
 START_TEST(user_over_share_replaces_own_namespaces) {
   struct fcache_key key = library_key("op", "view", "prompt", 0);
 
@@ -345,11 +347,11 @@ START_TEST(user_over_share_replaces_own_namespaces) {
   struct fcache *cache = library_open(served.socket, "precious", NULL, 0);
   library_put_text(cache, &key, "kept");
   fcache_close(cache);
-  ck_assert_int_eq(child_run(makes_every_namespace, NULL, &greedy), 0);
+  ck_assert_int_eq(child_run(use_all_namespaces, NULL, &greedy), 0);
   cache = library_open(served.socket, "precious", NULL, 0);
   char *text = library_get_text(cache, &key);
   ck_assert_str_eq(text, "kept");
-  ck_assert_uint_eq(library_figure(cache, "namespaces"), 1 + 11); /* 3/4 of 15 */
+  ck_assert_uint_eq(library_stat(cache, "namespaces"), 1 + 11); /* 3/4 of 15 */
   free(text);
   fcache_close(cache);
   stop();
@@ -362,7 +364,7 @@ END_TEST
 #define CHUNK (64u << 10)
 #define FILLERS (SHARE - 4) /* connections: a share has room for one more, beside others */
 
-/* The beginning of a large frame, as far as the daemon takes it. */
+/* Sends the beginning of a large frame, as much as the daemon reads. */
 static int begin_frame(struct raw *raw) {
   static const uint8_t chunk[CHUNK];
   uint8_t header[FC_FRAME_HEADER];
@@ -379,7 +381,7 @@ static int begin_frame(struct raw *raw) {
   return 0;
 }
 
-/* Connections that are cut for it come again. */
+/* Dropped connections connect again. */
 static int fills_the_pool(void *arg) {
   struct raw raws[FILLERS];
   char text[256];
@@ -422,7 +424,7 @@ static int put_large(void *arg) {
   return 0;
 }
 
-/* Its own, too, as those that make no progress are cut. */
+/* The greedy user's own messages pass too, since the daemon drops connections without progress. */
 START_TEST(user_share_leaves_frame_memory_to_others) {
   uint64_t others_ns = 250000000, own_ns = 5000000000;
 
@@ -456,8 +458,8 @@ static char *ctl(int status, const char *command, const char *argument) {
   return err;
 }
 
-/* One that uses the library, as workers do. */
-static int goes_on_after_a_kill(void *arg) {
+/* A client that uses the library, as workers do. */
+static int works_after_kill(void *arg) {
   struct fcache *cache = library_open_in_child(served.socket, "own", "worker", 5000);
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
@@ -466,7 +468,7 @@ static int goes_on_after_a_kill(void *arg) {
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   set_turn(1);
   CHILD_EXPECT(await_turn(2));
-  (void)fcache_get(cache, &key, 0, &value); /* a miss, however it goes */
+  (void)fcache_get(cache, &key, 0, &value); /* a miss in any case */
   CHILD_EXPECT(!fcache_connected(cache));
   CHILD_EXPECT(strstr(fcache_last_error(cache), fc_error_text(FC_EKILLED)) != NULL);
   for (int i = 0; i < 3000 && !fcache_connected(cache); i++) {
@@ -485,7 +487,7 @@ START_TEST(kill_by_administrator_closes_connection) {
   if (!can_test())
     return;
   start_with("--user-share", "75");
-  pid_t pid = child_start(goes_on_after_a_kill, NULL, &greedy);
+  pid_t pid = child_start(works_after_kill, NULL, &greedy);
   ck_assert(await_turn(1));
   char *clients = ctl(0, "clients", NULL);
   ck_assert_ptr_nonnull(strstr(clients, "54321: 1 client, 0 leases, 0 waits, rings "));
@@ -519,7 +521,7 @@ static bool is_being_answered(void *arg) {
   return poll(&socket, 1, 0) == 1;
 }
 
-/* Its reply waits for it until the stall timeout, unless it is closed. */
+/* The unread reply keeps the connection until the stall timeout, unless it is closed. */
 START_TEST(kill_closes_client_that_does_not_read) {
   static const uint8_t value[VALUE];
   struct fc_put put = {.key = raw_key("op", "view", 0, "prompt"), .value = value};
@@ -553,7 +555,7 @@ static int may_not_kill(void *arg) {
 
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, NULL, text) == 0);
-  (void)fc_encode_kill(&buf, 5, 1); /* raw_send_buf looks at `failed` */
+  (void)fc_encode_kill(&buf, 5, 1); /* raw_send_buf checks `failed` */
   CHILD_EXPECT(raw_send_buf(&raw, &buf) == 0);
   CHILD_EXPECT(raw_recv(&raw, &reply, 5000) == 0);
   CHILD_EXPECT(reply.type == FC_ERROR && reply.error.code == FC_EDENIED);

@@ -21,8 +21,8 @@ START_TEST(owner_disconnects_lease_handed_over) {
   wire_begin_waits(&waiter, 1, "p");
   raw_close(&owner);
   (void)wire_expect_state(&waiter, FC_LEASE_GRANTED);
-  library_wait_figure(wire_watch, "leases", 1);
-  wire_expect_figure("leases_abandoned", 2);
+  library_wait_stat(wire_watch, "leases", 1);
+  wire_expect_stat("leases_abandoned", 2);
   raw_close(&waiter);
   wire_expect_nothing_left();
 }
@@ -36,10 +36,10 @@ START_TEST(waiter_disconnects_wait_removed) {
   (void)wire_acquire(&owner, "p", FC_LEASE_GRANTED);
   wire_begin_waits(waiters, WAITERS, "p");
   raw_close(&waiters[0]);
-  library_wait_figure(wire_watch, "lease_waits", WAITERS - 1);
-  wire_expect_figure("leases", 1);
+  library_wait_stat(wire_watch, "lease_waits", WAITERS - 1);
+  wire_expect_stat("leases", 1);
   ck_assert_uint_eq(wire_give_up(&owner, "p"), 1);
-  (void)wire_expect_state(&waiters[1], FC_LEASE_GRANTED); /* not the one that is gone */
+  (void)wire_expect_state(&waiters[1], FC_LEASE_GRANTED); /* not the client that is gone */
   wire_close_all(waiters, WAITERS);
   wire_expect_nothing_left();
   raw_close(&owner);
@@ -74,7 +74,7 @@ START_TEST(owner_killed_child_keeps_socket_lease_handed_over) {
   ck_assert_int_eq(kill(owner, SIGKILL), 0);
   (void)wire_expect_state(&waiter, FC_LEASE_GRANTED);
   ck_assert_uint_lt((harness_now_ns() - start_ns) / 1000000, AT_ONCE_MS);
-  ck_assert(!harness_is_gone(&child)); /* it still has the socket */
+  ck_assert(!harness_is_gone(&child)); /* the child still has the socket */
   ck_assert_int_eq(harness_wait(owner, WIRE_REPLY_MS), 128 + SIGKILL);
   heir_end(&heir, child);
   raw_close(&waiter);
@@ -82,7 +82,7 @@ START_TEST(owner_killed_child_keeps_socket_lease_handed_over) {
 }
 END_TEST
 
-/* Each asks for the key that the other holds. */
+/* Each client requests the key that the other one holds. */
 START_TEST(owners_of_two_leases_never_wait) {
   struct raw a, b;
 
@@ -94,8 +94,8 @@ START_TEST(owners_of_two_leases_never_wait) {
   wire_begin(&b, "p", WIRE_LONG_MS, WIRE_LONG_MS);
   (void)wire_expect_state(&a, FC_LEASE_NONE);
   (void)wire_expect_state(&b, FC_LEASE_NONE);
-  wire_expect_figure("lease_waits", 0);
-  (void)wire_acquire(&a, "p", FC_LEASE_NONE); /* its own: nested in its own computation */
+  wire_expect_stat("lease_waits", 0);
+  (void)wire_acquire(&a, "p", FC_LEASE_NONE); /* its own key: nested in its own computation */
   raw_close(&a);
   raw_close(&b);
 }
@@ -119,7 +119,7 @@ START_TEST(grant_ends_other_waits_of_client) {
     ck_assert_int_eq(reply.get.lease, FC_LEASE_TAKEN);
   else
     ck_assert_int_eq(reply.get.lease, FC_LEASE_GRANTED);
-  wire_expect_figure("lease_waits", 0);
+  wire_expect_stat("lease_waits", 0);
   ck_assert_int_eq(wire_put(&owners[1], "q", "v", epoch), FC_STORED);
   wire_close_all(owners, 2);
   raw_close(&waiter);
@@ -159,7 +159,7 @@ START_TEST(get_many_returns_states_without_waiting) {
 }
 END_TEST
 
-/* Here four leases, and four waits, and one of each client. */
+/* The limits here: four leases, four waits, and one of each per client. */
 START_TEST(limit_reached_answer_is_compute) {
   static const char *const prompts[CLIENTS] = {"p0", "p1", "p2", "p3", "p4"};
   struct raw owners[CLIENTS], waiters[CLIENTS];
@@ -171,13 +171,13 @@ START_TEST(limit_reached_answer_is_compute) {
     epochs[i] = wire_acquire(&owners[i], prompts[i], FC_LEASE_GRANTED);
   (void)wire_acquire(&owners[0], "another of one client", FC_LEASE_NONE);
   (void)wire_acquire(&owners[CLIENTS - 1], prompts[CLIENTS - 1], FC_LEASE_NONE);
-  wire_expect_figure("leases", CLIENTS - 1);
+  wire_expect_stat("leases", CLIENTS - 1);
   wire_begin_waits(waiters, CLIENTS - 1, prompts[0]);
   wire_begin(&waiters[0], prompts[1], WIRE_LONG_MS, WIRE_LONG_MS);
   (void)wire_expect_state(&waiters[0], FC_LEASE_NONE); /* it still waits for the other key */
   wire_begin(&waiters[CLIENTS - 1], prompts[1], WIRE_LONG_MS, WIRE_LONG_MS);
   (void)wire_expect_state(&waiters[CLIENTS - 1], FC_LEASE_NONE);
-  wire_expect_figure("lease_waits", CLIENTS - 1);
+  wire_expect_stat("lease_waits", CLIENTS - 1);
   for (size_t i = 0; i < CLIENTS - 1; i++)
     ck_assert_int_eq(wire_put(&owners[i], prompts[i], "v", epochs[i]), FC_STORED);
   for (size_t i = 0; i < CLIENTS - 1; i++)

@@ -1,5 +1,5 @@
-/* What ends a lease, and what its waiters get, over the wire. test_leases_workers.c has the same
- * with the library. */
+/* Events that end a lease, and the replies to its waiters, over the wire. test_leases_workers.c has
+ * the same with the library. */
 
 #include "proto/errors.h"
 #include "tests/support/wire_leases.h"
@@ -14,14 +14,14 @@ START_TEST(put_answers_all_waiters) {
   wire_open_all(waiters, WAITERS);
   struct fc_epoch epoch = wire_acquire(&owner, "p", FC_LEASE_GRANTED);
   wire_begin_waits(waiters, WAITERS, "p");
-  wire_expect_figure("leases", 1);
+  wire_expect_stat("leases", 1);
   ck_assert_int_eq(wire_put(&owner, "p", "computed once", epoch), FC_STORED);
   for (size_t i = 0; i < WAITERS; i++)
     wire_expect_value(&waiters[i], "computed once");
   wire_expect_nothing_left();
-  wire_expect_figure("leases_granted", 1);
-  wire_expect_figure("coalesced_hits", WAITERS);
-  wire_expect_figure("cache_hits", WAITERS);
+  wire_expect_stat("leases_granted", 1);
+  wire_expect_stat("coalesced_hits", WAITERS);
+  wire_expect_stat("cache_hits", WAITERS);
   wire_close_all(waiters, WAITERS);
   raw_close(&owner);
 }
@@ -40,7 +40,7 @@ START_TEST(put_of_older_client_answers_waiters) {
   raw_open_version(&old, wire_daemon.socket, WIRE_SPACE, 2);
   ck_assert_int_eq(raw_get(&old, &get, &reply), RAW_REPLY);
   ck_assert_int_eq(reply.type, FC_REPLY | FC_GET);
-  wire_expect_figure("leases", 0);
+  wire_expect_stat("leases", 0);
   struct fc_epoch epoch = wire_acquire(&owner, "p", FC_LEASE_GRANTED);
   wire_begin_waits(waiters, WAITERS, "p");
   ck_assert_int_eq(raw_get(&old, &get, &reply), RAW_REPLY);
@@ -56,7 +56,7 @@ START_TEST(put_of_older_client_answers_waiters) {
 }
 END_TEST
 
-/* Such a value cannot be stored, so all waiters compute it, side by side. */
+/* The value cannot be stored, so all waiters compute it, at the same time. */
 START_TEST(value_too_large_all_compute) {
   struct raw owner, waiters[WAITERS];
   struct fc_reply reply;
@@ -89,14 +89,14 @@ START_TEST(lease_given_up_goes_to_first_waiter) {
   (void)wire_acquire(&owner, "p", FC_LEASE_GRANTED);
   wire_begin_waits(waiters, WAITERS, "p");
   ck_assert_uint_eq(wire_give_up(&owner, "p"), 1);
-  ck_assert_uint_eq(wire_give_up(&owner, "p"), 0); /* it has no lease any more */
+  ck_assert_uint_eq(wire_give_up(&owner, "p"), 0); /* its lease has ended */
   for (size_t i = 0; i < WAITERS; i++) {
     (void)wire_expect_state(&waiters[i], FC_LEASE_GRANTED);
-    wire_expect_figure("lease_waits", WAITERS - 1 - i);
+    wire_expect_stat("lease_waits", WAITERS - 1 - i);
     ck_assert_uint_eq(wire_give_up(&waiters[i], "p"), 1);
   }
   wire_expect_nothing_left();
-  wire_expect_figure("leases_abandoned", WAITERS + 1);
+  wire_expect_stat("leases_abandoned", WAITERS + 1);
   wire_close_all(waiters, WAITERS);
   raw_close(&owner);
 }
@@ -113,7 +113,7 @@ START_TEST(term_expired_lease_goes_to_waiter) {
   struct fc_epoch late_epoch = wire_expect_state(&late, FC_LEASE_GRANTED);
   wire_begin(&next, "p", WIRE_LONG_MS, WIRE_LONG_MS);
   struct fc_epoch next_epoch = wire_expect_state(&next, FC_LEASE_GRANTED);
-  wire_expect_figure("leases_expired", 1);
+  wire_expect_stat("leases_expired", 1);
   wire_begin_waits(&third, 1, "p");
   if (_i == 0) {
     ck_assert_int_eq(wire_put(&next, "p", "first", next_epoch), FC_STORED);
@@ -140,8 +140,8 @@ START_TEST(wait_time_over_waiter_computes) {
   wire_begin(&waiter, "p", WIRE_LONG_MS, SHORT_MS);
   (void)wire_expect_state(&waiter, FC_LEASE_NONE);
   ck_assert_uint_ge((harness_now_ns() - start_ns) / 1000000, SHORT_MS - 1);
-  wire_expect_figure("leases", 1);
-  wire_expect_figure("lease_waits", 0);
+  wire_expect_stat("leases", 1);
+  wire_expect_stat("lease_waits", 0);
   ck_assert_int_eq(wire_put(&owner, "p", "v", epoch), FC_STORED);
   raw_close(&owner);
   raw_close(&waiter);
@@ -160,8 +160,8 @@ START_TEST(clear_ends_lease_and_stale_put_rejected) {
   struct fc_epoch epoch = wire_expect_state(&waiter, FC_LEASE_GRANTED);
   wire_begin_waits(&other, 1, "p");
   ck_assert_int_eq(wire_put(&owner, "p", "of before", old), FC_STALE);
-  wire_expect_figure("lease_waits", 1); /* it goes on */
-  wire_expect_figure("leases", 1);
+  wire_expect_stat("lease_waits", 1); /* the daemon continues */
+  wire_expect_stat("leases", 1);
   ck_assert_int_eq(wire_put(&waiter, "p", "of after", epoch), FC_STORED);
   wire_expect_value(&other, "of after");
   wire_expect_nothing_left();

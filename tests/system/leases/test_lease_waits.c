@@ -1,4 +1,4 @@
-/* Batches that wait for each other, and waits whose daemon stops, dies or takes long. */
+/* Batches that wait for each other, and waits whose daemon stops, dies or is slow. */
 #include <signal.h>
 
 #include "tests/support/child_process.h"
@@ -14,7 +14,7 @@
 #define DEADLINE_MS 250u
 #define SLOW_MS 3000u /* on a busy machine */
 
-/* Once the test has the key's lease. */
+/* Returns after the test has acquired the key's lease. */
 static int look_up_in_time(void *pass) {
   CHILD_EXPECT(harness_wait_until(lease_board_is_open, NULL, LEASE_TIMEOUT_MS));
   return lease_worker_cached(pass, DEADLINE_MS, &lease_board->counters[0]);
@@ -56,8 +56,8 @@ static int cached_batch(struct fcache *cache, struct batch *batch, uint32_t n) {
   return 0;
 }
 
-/* In each round every batch shares one half with the one before and one with the one after, in a
- * ring, and every other runs the other way. */
+/* In each round the batches form a ring: each shares one half of its keys with the batch before it,
+ * the other half with the batch after it. Every other batch has its keys in reverse order. */
 static int share_batches(void *number) {
   struct fcache *cache = lease_worker_open(LIBRARY_PATIENT_MS);
   uint32_t own = *(uint32_t *)number, keys[BATCH];
@@ -113,14 +113,15 @@ static int batch_that_takes_over(void *unused) {
   return 0;
 }
 
-/* It computes the free key first, and then all that the other gave up, together. */
+/* The batch computes the free key first, and then, in one call, all keys that the other client gave
+ * up. */
 START_TEST(batch_takes_over_leases_given_up) {
   pid_t pids[2];
 
   pids[0] = child_start(batch_that_fails, NULL, NULL);
   ck_assert(lease_board_wait(&lease_board->begun, FEW));
   pids[1] = child_start(batch_that_takes_over, NULL, NULL);
-  library_wait_figure(lease_watch, "lease_waits", FEW - 1);
+  library_wait_stat(lease_watch, "lease_waits", FEW - 1);
   ck_assert_uint_eq(lease_board->computes[4], 1);
   atomic_store(&lease_board->open, true);
   lease_workers_expect_ends(pids, 2);
@@ -148,18 +149,18 @@ static void own(struct raw *raw, uint32_t key) {
   ck_assert_int_eq(reply.get.lease, FC_LEASE_GRANTED);
 }
 
-/* A worker with the default deadline that waits for a computation that never ends. It is older than
- * the lease: else it would be a helper of its owner, and not wait. */
+/* A worker with the default deadline that waits for a computation without an end. It is older than
+ * the lease, or it would count as a child of the owner's computation, and not wait. */
 static pid_t start_waiter(struct raw *owner, struct lease_pass *pass) {
   pid_t waiter = child_start(look_up_in_time, pass, NULL);
   harness_outlive_tick();
   own(owner, pass->key);
   atomic_store(&lease_board->open, true);
-  library_wait_figure(lease_watch, "lease_waits", 1);
+  library_wait_stat(lease_watch, "lease_waits", 1);
   return waiter;
 }
 
-/* It computed, and not later than `most_ms` after `since_ns`. */
+/* The worker must have computed within `most_ms` after `since_ns`. */
 static void expect_computed(pid_t waiter, uint64_t since_ns, uint64_t least_ms, uint64_t most_ms) {
   lease_workers_expect_ends(&waiter, 1);
   ck_assert_uint_eq(lease_board_computes(), 1);
@@ -176,10 +177,10 @@ START_TEST(daemon_stopped_waiter_computes_after_deadline) {
   pid_t waiter = start_waiter(&owner, &pass);
   uint64_t start_ns = harness_now_ns();
   ck_assert(harness_freeze(&lease_daemon));
-  /* The last answer to a ping may be a quarter of a deadline old. */
+  /* The last pong may be a quarter of a deadline old. */
   expect_computed(waiter, start_ns, DEADLINE_MS / 2, DEADLINE_MS + SLOW_MS);
   ck_assert_int_eq(kill(lease_daemon.pid, SIGCONT), 0);
-  library_wait_figure(lease_watch, "lease_waits", 0);
+  library_wait_stat(lease_watch, "lease_waits", 0);
   raw_close(&owner);
   lease_workers_expect_nothing_left();
 }
@@ -197,7 +198,7 @@ START_TEST(daemon_killed_waiter_computes_at_once) {
 }
 END_TEST
 
-/* The daemon answers the pings, so that a wait may take many deadlines. */
+/* The daemon replies to the pings, so a wait may take many deadlines. */
 START_TEST(wait_longer_than_deadline_goes_on) {
   struct lease_pass pass = {0};
   struct raw owner;
@@ -206,7 +207,7 @@ START_TEST(wait_longer_than_deadline_goes_on) {
   pid_t waiter = start_waiter(&owner, &pass);
   uint64_t start_ns = harness_now_ns();
   while (harness_now_ns() - start_ns < 3 * DEADLINE_MS * UINT64_C(1000000))
-    if (library_figure(lease_watch, "lease_waits") != 1)
+    if (library_stat(lease_watch, "lease_waits") != 1)
       ck_abort_msg("it waits no longer");
   ck_assert_uint_eq(lease_board_computes(), 0);
   ck_assert_int_eq(raw_give_up(&owner, NULL, &reply), RAW_REPLY);

@@ -1,6 +1,6 @@
-/* Workers whose computations wait for other threads and processes that use the cache: no wait lasts
- * for a lease's term, which is a minute here. And workers with independent threads: each key is
- * computed once. */
+/* Workers whose computations wait for other threads and processes that use the cache: each wait
+ * ends before a lease's term, which is a minute here. Workers with independent threads compute each
+ * key once. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
@@ -53,7 +53,7 @@ static int compute_nested(void *unused, struct fcache_value *value) {
   return fcache_value_set(value, "nested", 6);
 }
 
-/* With its own handle, as another thread or process has. */
+/* Uses its own handle, as another thread or process does. */
 static int look_up_nested(const char *prompt) {
   struct fcache_key key = library_key("op", "base", prompt, 0);
   struct fcache_value value = {0};
@@ -123,7 +123,7 @@ END_TEST
 #define KEYS 200u
 #define COMPUTE_NS 10000000 /* less than any grace */
 
-/* The threads of a process divide the keys, which all processes take in the same order. */
+/* The threads of a process divide the keys. All processes have them in the same order. */
 struct pool {
   _Atomic uint32_t next;
 };
@@ -132,7 +132,7 @@ static int compute_alone(void *unused, struct fcache_value *value) {
   struct timespec time = {.tv_nsec = COMPUTE_NS};
   (void)unused;
   atomic_fetch_add(&board->computed, 1);
-  (void)nanosleep(&time, NULL); /* a signal would make it shorter, which is as good */
+  (void)nanosleep(&time, NULL); /* a signal may shorten it, which does not matter */
   return fcache_value_set(value, "value", 5);
 }
 
@@ -225,7 +225,7 @@ END_TEST
 /* ---- workers ---- */
 
 static bool one_waits(void *arg) {
-  return library_figure(arg, "lease_waits") == 1;
+  return library_stat(arg, "lease_waits") == 1;
 }
 
 static bool one_is_there(void *unused) {
@@ -240,7 +240,8 @@ static int look_up(void *unused) {
   return look_up_nested("a");
 }
 
-/* A process that was created before the computation is no helper: both miss, one computes. */
+/* A process that was created before the computation is no child of it: both miss, and one computes.
+ */
 START_TEST(worker_created_before_computation_waits) {
   struct fcache_key key = library_key("op", "base", "a", 0);
   struct fcache_value value = {0};

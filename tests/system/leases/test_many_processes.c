@@ -79,7 +79,7 @@ static struct fcache_key wire_key(const struct key *key) {
                              .top_k = key->top_k};
 }
 
-/* Its size too is the key's. 0 or FCACHE_ENOMEM. */
+/* The size also depends on the key. Returns 0 or FCACHE_ENOMEM. */
 static int derive(const struct key *key, struct fcache_value *value) {
   struct fcache_hash hash = fcache_hash(key, sizeof *key);
   uint8_t bytes[1024];
@@ -90,7 +90,7 @@ static int derive(const struct key *key, struct fcache_value *value) {
   return fcache_value_set(value, bytes, size);
 }
 
-/* ---- a worker: asserts nothing itself, as it may be a thread or a child ---- */
+/* ---- a worker. It asserts nothing, since it may be a thread or a child ---- */
 
 static void complain(struct worker *worker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -245,9 +245,9 @@ static void open_handles(struct worker *worker) {
 static void *work(void *arg) {
   struct worker *worker = arg;
 
-  /* Behind the daemon: among so many its thread that writes the trace may starve for longer than
-   * the 8 MiB last after which lines are lost, as promised; here none may be. Of this thread alone,
-   * on Linux. */
+  /* Lowers the priority below the daemon's. Among so many processes the daemon's trace writer could
+   * starve until its 8 MiB buffer is full and lines are lost, which this test does not allow. On
+   * Linux this affects the calling thread only. */
   errno = 0;
   if (nice(5) == -1 && errno != 0)
     complain(worker, "nice: %s", strerror(errno));
@@ -308,9 +308,9 @@ static void add(struct fcache_counters *sum, const struct fcache_counters *count
     sum->max_batch_size = counters->max_batch_size;
 }
 
-static void assert_counters(const struct figures *figures, const char *name_space,
+static void assert_counters(const struct library_stats *stats, const char *name_space,
                             const struct fcache_counters *sum) {
-#define SAME(name) ck_assert_uint_eq(figures_count(figures, name_space, #name), sum->name)
+#define SAME(name) ck_assert_uint_eq(library_stats_count(stats, name_space, #name), sum->name)
   SAME(cache_hits);
   SAME(cache_misses);
   SAME(forward_passes);
@@ -319,36 +319,36 @@ static void assert_counters(const struct figures *figures, const char *name_spac
   SAME(max_batch_size);
   ck_assert_uint_gt(sum->cache_hits, 0);
   ck_assert_uint_gt(sum->cache_misses, 0);
-  /* The daemon sees only its own part of a hit's time. */
-  ck_assert_double_le(figures_real(figures, name_space, "scoring_wall_s"),
+  /* The daemon measures only its own part of a hit's time. */
+  ck_assert_double_le(library_stats_real(stats, name_space, "scoring_wall_s"),
                       (double)sum->scoring_wall_ns / 1e9);
 }
 
 /* Returns the number of counted lookups. */
 static uint64_t assert_sums(struct fcache *cache, const struct report *reports, unsigned n) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct fcache_counters all = {0};
 
-  figures_take(cache, &figures);
+  library_stats_read(cache, &stats);
   for (uint32_t space = 0; space < SPACES; space++) {
     struct fcache_counters sum = {0};
 
     for (unsigned i = 0; i < n; i++)
       add(&sum, &reports[i].counters[space]);
-    assert_counters(&figures, space_names[space], &sum);
+    assert_counters(&stats, space_names[space], &sum);
     add(&all, &sum);
   }
-  assert_counters(&figures, NULL, &all);
+  assert_counters(&stats, NULL, &all);
   ck_assert_uint_eq(all.degraded, 0);
   ck_assert_uint_eq(all.reconnects, 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "connections"), n * SPACES + 1);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lines"),
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "connections"), n * SPACES + 1);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lines"),
                     all.cache_hits + all.cache_misses);
-  ck_assert_uint_le(figures_count(&figures, space_names[1], "entries"), SMALL_SPACE);
-  ck_assert_uint_gt(figures_count(&figures, space_names[1], "evictions_entries"), 0);
-  figures_free(&figures);
+  ck_assert_uint_le(library_stats_count(&stats, space_names[1], "entries"), SMALL_SPACE);
+  ck_assert_uint_gt(library_stats_count(&stats, space_names[1], "evictions_entries"), 0);
+  library_stats_free(&stats);
   return all.cache_hits + all.cache_misses;
 }
 
@@ -382,7 +382,7 @@ static void take_line(void *arg, const struct trace_line *line) {
   struct report *report = &reading->reports[worker];
   uint8_t *left = line->hit ? &report->hits[i] : &report->misses[i];
   EXPECT(*left > 0); /* no line twice, none too many */
-  --*left; /* of a batch, what others were computing is a hit that comes after the own misses */
+  --*left; /* in a batch, a key that another client was computing is a hit after the own misses */
 }
 
 static void assert_trace(const char *path, struct report *reports, unsigned workers,
@@ -390,7 +390,7 @@ static void assert_trace(const char *path, struct report *reports, unsigned work
   static struct reading reading;
 
   reading = (struct reading){.reports = reports, .workers = workers, .operations = operations};
-  /* as many as there should be, none too many: so none is missing */
+  /* the numbers are equal, and no line is too many, so none is missing */
   ck_assert_uint_eq(trace_lines_read(path, take_line, &reading), lookups);
 }
 
@@ -407,7 +407,8 @@ static void run(unsigned n, unsigned operations,
   if (SANITIZER_SLOW)
     printf("%u operations a worker instead of %u: a sanitizer build\n", operations,
            operations * SLOWER);
-  /* In memory: no line may be lost here, and a disk that stalls for a second costs lines. */
+  /* The trace is in memory: a disk that stalls for a second would cost lines, and this test allows
+   * no loss. */
   int trace_fd = memfd_create("trace", MFD_CLOEXEC);
   ck_assert_int_ge(trace_fd, 0);
   (void)snprintf(trace, sizeof trace, "/proc/%d/fd/%d", (int)getpid(), trace_fd);
@@ -422,7 +423,7 @@ static void run(unsigned n, unsigned operations,
     ck_assert(reports[i].done);
   }
   uint64_t lookups = assert_sums(look, reports, n);
-  ck_assert_int_eq(library_figure(look, "shared_hits") > 0, are_processes);
+  ck_assert_int_eq(library_stat(look, "shared_hits") > 0, are_processes);
   fcache_close(look);
   ck_assert_int_eq(harness_stop(&daemon), 0);
   assert_trace(trace, reports, n, operations, lookups);

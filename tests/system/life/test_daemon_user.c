@@ -27,7 +27,7 @@ static const struct child_user other = {.uid = OTHER, .gid = OTHER};
 static const struct child_user third = {.uid = THIRD, .gid = THIRD};
 static const struct child_user nobody = {.uid = NOBODY, .gid = OTHER};
 
-static char folder[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
+static char dir[HARNESS_PATH_SIZE], socket_path[HARNESS_PATH_SIZE];
 static pid_t pid; /* of the daemon; 0: none */
 static int program_fd;
 
@@ -76,11 +76,11 @@ static void start_daemon(const char *socket, const struct child_user *user) {
 static void start(void) {
   if (geteuid() != 0)
     return;
-  harness_folder(folder);
-  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", folder);
-  ck_assert_int_eq(chmod(folder, 0777), 0);
-  *strrchr(folder, '/') = '\0';
-  ck_assert_int_eq(chmod(folder, 0711), 0);
+  harness_make_dir(dir);
+  (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", dir);
+  ck_assert_int_eq(chmod(dir, 0777), 0);
+  *strrchr(dir, '/') = '\0';
+  ck_assert_int_eq(chmod(dir, 0711), 0);
   program_fd = open(harness_fcached(), O_RDONLY); /* the other user may not reach its path */
   ck_assert_int_ge(program_fd, 0);
   (void)unsetenv("FCACHE_DAEMON_USER");
@@ -114,16 +114,16 @@ static int trusts(void *arg) {
   return 0;
 }
 
-struct heard {
+struct log_lines {
   char line[1024];
   unsigned n;
 };
 
-static void hear(void *arg, const char *line) {
-  struct heard *heard = arg;
+static void record_line(void *arg, const char *line) {
+  struct log_lines *lines = arg;
 
-  (void)snprintf(heard->line, sizeof heard->line, "%s", line);
-  heard->n++;
+  (void)snprintf(lines->line, sizeof lines->line, "%s", line);
+  lines->n++;
 }
 
 static int compute(void *arg, struct fcache_value *value) {
@@ -131,24 +131,24 @@ static int compute(void *arg, struct fcache_value *value) {
   return fcache_value_set(value, "computed", 8);
 }
 
-struct distrust {
-  const char *socket, *why;
+struct distrust_case {
+  const char *socket, *reason;
 };
 
 /* The client computes without the daemon, and logs that once. */
-static int distrusts(void *arg) {
-  const struct distrust *distrust = arg;
+static int check_distrust(void *arg) {
+  const struct distrust_case *distrust_case = arg;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
-  struct heard heard = {.n = 0};
+  struct log_lines lines = {.n = 0};
   struct fcache *cache;
 
-  options.socket = distrust->socket;
+  options.socket = distrust_case->socket;
   options.name_space = "ns";
   options.deadline_ms = LIBRARY_PATIENT_MS;
-  options.log = hear;
-  options.log_arg = &heard;
+  options.log = record_line;
+  options.log_arg = &lines;
   CHILD_EXPECT(fcache_open(&options, &cache, NULL) == FCACHE_OK);
   for (int i = 0; i < 3; i++) {
     CHILD_EXPECT(!fcache_connected(cache));
@@ -157,38 +157,38 @@ static int distrusts(void *arg) {
     fcache_value_free(&value);
   }
   fcache_close(cache);
-  CHILD_EXPECT(heard.n == 1);
-  if (!strstr(heard.line, distrust->why))
-    (void)fprintf(stderr, "no \"%s\" in \"%s\"\n", distrust->why, heard.line);
-  CHILD_EXPECT(strstr(heard.line, distrust->why));
-  CHILD_EXPECT(strstr(heard.line, "sharing is off: no daemon could be reached at "));
+  CHILD_EXPECT(lines.n == 1);
+  if (!strstr(lines.line, distrust_case->reason))
+    (void)fprintf(stderr, "no \"%s\" in \"%s\"\n", distrust_case->reason, lines.line);
+  CHILD_EXPECT(strstr(lines.line, distrust_case->reason));
+  CHILD_EXPECT(strstr(lines.line, "sharing is off: no daemon could be reached at "));
   return 0;
 }
 
-static void expect_distrust(const char *socket, const char *why, const struct child_user *user) {
-  struct distrust distrust = {socket, why};
+static void expect_distrust(const char *socket, const char *reason, const struct child_user *user) {
+  struct distrust_case distrust_case = {socket, reason};
 
-  ck_assert_int_eq(child_run(distrusts, &distrust, user), 0);
+  ck_assert_int_eq(child_run(check_distrust, &distrust_case, user), 0);
 }
 
 /* ---- the daemon's user ---- */
 
 START_TEST(daemon_of_other_user_is_refused) {
-  char why[256];
+  char reason[256];
 
   if (!can_test())
     return;
   start_daemon(socket_path, &other);
-  (void)snprintf(why, sizeof why,
+  (void)snprintf(reason, sizeof reason,
                  "%s (not trusted: user 54321 runs it; to trust that one, set "
                  "$FCACHE_DAEMON_USER=54321)",
                  socket_path);
-  expect_distrust(socket_path, why, &third);
-  expect_distrust(socket_path, why, NULL); /* root trusts only itself, too */
+  expect_distrust(socket_path, reason, &third);
+  expect_distrust(socket_path, reason, NULL); /* root trusts only itself, too */
   ck_assert_int_eq(child_run(trusts, socket_path, &other), 0);
   ck_assert_int_eq(setenv("FCACHE_DAEMON_USER", "54321", 1), 0);
   struct fcache *cache = library_open(socket_path, "ns", NULL, 0);
-  ck_assert_uint_eq(library_figure(cache, "connections"), 2); /* the others said no hello */
+  ck_assert_uint_eq(library_stat(cache, "connections"), 2); /* the others sent no hello */
   fcache_close(cache);
 }
 END_TEST
@@ -323,11 +323,11 @@ END_TEST
 /* ---- in a user namespace ---- */
 
 /* Every unmapped user has the overflow id, maybe the client's own: it proves nothing. */
-static int distrusts_whom_it_cannot_see(void *arg) {
+static int check_distrust_of_unmapped(void *arg) {
   if (unshare(CLONE_NEWUSER) != 0)
     return 77;
   CHILD_EXPECT(geteuid() == NOBODY);
-  return distrusts(arg);
+  return check_distrust(arg);
 }
 
 static int trusts_whom_it_cannot_see(void *arg) {
@@ -335,12 +335,13 @@ static int trusts_whom_it_cannot_see(void *arg) {
 }
 
 START_TEST(daemon_of_unmapped_user_is_refused) {
-  struct distrust distrust = {socket_path, "its user is not mapped in this user namespace"};
+  struct distrust_case distrust_case = {socket_path,
+                                        "its user is not mapped in this user namespace"};
 
   if (!can_test())
     return;
   start_daemon(socket_path, &other);
-  int status = child_run(distrusts_whom_it_cannot_see, &distrust, &third);
+  int status = child_run(check_distrust_of_unmapped, &distrust_case, &third);
   if (status == 77) {
     printf("skipped: this system has no user namespaces\n");
     return;

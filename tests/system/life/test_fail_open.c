@@ -1,6 +1,6 @@
-/* The library when its daemon is absent, killed, stopped or restarted: every call
- * returns what was computed, at the cost of one deadline, sharing comes back by
- * itself, and one line says why it was off. And after fork both sides go on. */
+/* The library when its daemon is absent, killed, stopped or restarted. Every call returns the
+ * computed value, at the cost of one deadline. Sharing resumes by itself, and one log line has the
+ * reason why it was off. After a fork both processes can use the handle. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,18 +24,18 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* ---- a worker that takes the log lines ---- */
+/* ---- a worker that records the log lines ---- */
 
 struct worker {
   struct fcache *cache;
   unsigned lines;
   char line[1024]; /* the last one */
   uint32_t deadline_ms;
-  unsigned calls, computed, slow; /* of `ask` */
+  unsigned calls, computed, slow; /* of `call_cached` */
   struct fcache_value value;
 };
 
-static void take_line(void *arg, const char *line) {
+static void record_line(void *arg, const char *line) {
   struct worker *worker = arg;
 
   worker->lines++;
@@ -49,7 +49,7 @@ static void open_worker(struct worker *worker, const char *socket, uint32_t dead
   options.socket = socket;
   options.name_space = "open";
   options.deadline_ms = deadline_ms;
-  options.log = take_line;
+  options.log = record_line;
   options.log_arg = worker;
   ck_assert_int_eq(fcache_open(&options, &worker->cache, NULL), FCACHE_OK);
 }
@@ -66,16 +66,16 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-struct question {
+struct computation {
   struct worker *worker;
   unsigned number;
 };
 
 static int compute(void *arg, struct fcache_value *value) {
-  struct question *question = arg;
+  struct computation *computation = arg;
 
-  question->worker->computed++;
-  return fcache_value_set(value, &question->number, sizeof question->number);
+  computation->worker->computed++;
+  return fcache_value_set(value, &computation->number, sizeof computation->number);
 }
 
 static struct fcache_key key_of(unsigned number) {
@@ -83,12 +83,13 @@ static struct fcache_key key_of(unsigned number) {
       .op = "op", .view = "view", .prompt = fcache_hash(&number, sizeof number)};
 }
 
-/* One call of cached: true where the value is the right one. Counts calls that took a deadline. */
-static bool ask(struct worker *worker, unsigned number) {
-  struct question question = {worker, number};
+/* Calls fcache_cached once. Returns whether the value is right. Counts calls that took a deadline.
+ */
+static bool call_cached(struct worker *worker, unsigned number) {
+  struct computation computation = {worker, number};
   struct fcache_key key = key_of(number);
   uint64_t start_ms = now_ms();
-  int rc = fcache_cached(worker->cache, &key, compute, &question, &worker->value);
+  int rc = fcache_cached(worker->cache, &key, compute, &computation, &worker->value);
 
   worker->calls++;
   worker->slow += worker->deadline_ms > 0 && now_ms() - start_ms >= worker->deadline_ms;
@@ -96,26 +97,26 @@ static bool ask(struct worker *worker, unsigned number) {
          memcmp(worker->value.data, &number, sizeof number) == 0;
 }
 
-static void ask_many(struct worker *worker, unsigned first, unsigned n) {
+static void call_cached_many(struct worker *worker, unsigned first, unsigned n) {
   for (unsigned i = 0; i < n; i++)
-    ck_assert_msg(ask(worker, first + i), "value %u is wrong", first + i);
+    ck_assert_msg(call_cached(worker, first + i), "value %u is wrong", first + i);
 }
 
-/* Asks until the worker is connected again. */
-static bool comes_back(void *arg) {
+/* Calls fcache_cached until the worker is connected again. */
+static bool reconnects(void *arg) {
   struct worker *worker = arg;
 
-  ck_assert(ask(worker, 1000000));
+  ck_assert(call_cached(worker, 1000000));
   return fcache_connected(worker->cache);
 }
 
-/* What one computes, the other does not. */
+/* Each key is computed by one of the workers only. */
 static void assert_sharing(struct worker *worker, unsigned number) {
   struct worker other;
 
   open_worker(&other, served.socket, LIBRARY_PATIENT_MS);
-  ck_assert(ask(worker, number));
-  ck_assert(ask(&other, number));
+  ck_assert(call_cached(worker, number));
+  ck_assert(call_cached(&other, number));
   ck_assert_uint_eq(other.computed, 0);
   ck_assert_uint_eq(other.lines, 0);
   close_worker(&other);
@@ -132,13 +133,13 @@ static struct fcache_counters counters_of(const struct worker *worker) {
 
 START_TEST(daemon_absent_logged_once) {
   struct worker worker;
-  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
+  char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
 
-  harness_folder(folder);
-  (void)snprintf(path, sizeof path, "%s/none", folder);
-  open_worker(&worker, path, LIBRARY_PATIENT_MS); /* nothing waits for it */
+  harness_make_dir(dir);
+  (void)snprintf(path, sizeof path, "%s/none", dir);
+  open_worker(&worker, path, LIBRARY_PATIENT_MS); /* no call waits for the daemon */
   ck_assert(!fcache_connected(worker.cache));
-  ask_many(&worker, 0, 50);
+  call_cached_many(&worker, 0, 50);
   ck_assert_uint_eq(worker.computed, 50);
   ck_assert_uint_eq(worker.slow, 0);
   ck_assert_uint_eq(worker.lines, 1);
@@ -156,23 +157,23 @@ START_TEST(daemon_absent_logged_once) {
 }
 END_TEST
 
-/* Nothing is named: the default places are tried, and the line names each. */
+/* Without a configured socket the library tries the default paths, and the log line names each. */
 START_TEST(daemon_absent_all_sockets_named) {
   struct worker worker;
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
   struct stat status;
 
   if (stat("/run/fcached/fcached.sock", &status) == 0) {
     printf("skipped: a daemon of this machine may serve the default socket\n");
     return;
   }
-  harness_folder(folder);
+  harness_make_dir(dir);
   ck_assert_int_eq(unsetenv("FCACHE_SOCKET"), 0);
-  ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", folder, 1), 0);
+  ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
   open_worker(&worker, NULL, DEADLINE_MS);
-  ask_many(&worker, 0, 3);
+  call_cached_many(&worker, 0, 3);
   ck_assert_uint_eq(worker.lines, 1);
-  ck_assert_ptr_nonnull(strstr(worker.line, folder));
+  ck_assert_ptr_nonnull(strstr(worker.line, dir));
   ck_assert_ptr_nonnull(strstr(worker.line, "/run/fcached/fcached.sock"));
   close_worker(&worker);
 }
@@ -184,9 +185,9 @@ START_TEST(daemon_started_later_found) {
   harness_start(&served, NULL);
   harness_kill9(&served); /* a stale socket: no process listens there */
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
-  ask_many(&worker, 0, 5);
+  call_cached_many(&worker, 0, 5);
   harness_start(&served, NULL);
-  ck_assert(harness_wait_until(comes_back, &worker, TIMEOUT_MS));
+  ck_assert(harness_wait_until(reconnects, &worker, TIMEOUT_MS));
   assert_sharing(&worker, 7);
   ck_assert_uint_eq(worker.lines, 1);
   ck_assert_uint_eq(counters_of(&worker).reconnects, 0); /* it is its first connection */
@@ -199,11 +200,11 @@ START_TEST(daemon_killed_computes) {
 
   harness_start(&served, NULL);
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
-  ask_many(&worker, 0, 20);
+  call_cached_many(&worker, 0, 20);
   ck_assert_uint_eq(worker.lines, 0);
   harness_kill9(&served);
   worker.slow = worker.computed = 0;
-  ask_many(&worker, 0, 20);
+  call_cached_many(&worker, 0, 20);
   ck_assert_uint_eq(worker.computed, 20);
   ck_assert_uint_eq(worker.slow, 0); /* a closed connection needs no deadline */
   ck_assert_uint_eq(worker.lines, 1);
@@ -217,18 +218,18 @@ START_TEST(daemon_restarted_reconnects) {
   harness_start(&served, NULL);
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
   for (unsigned round = 1; round <= 4; round++) {
-    ask_many(&worker, round * 100, 10);
+    call_cached_many(&worker, round * 100, 10);
     assert_sharing(&worker, round);
     if (round % 2 == 0)
       harness_kill9(&served);
     else
       ck_assert_int_eq(harness_stop(&served), 0);
-    ask_many(&worker, round * 100, 10);
+    call_cached_many(&worker, round * 100, 10);
     harness_start(&served, NULL);
-    ck_assert(harness_wait_until(comes_back, &worker, TIMEOUT_MS));
+    ck_assert(harness_wait_until(reconnects, &worker, TIMEOUT_MS));
     ck_assert_uint_eq(counters_of(&worker).reconnects, round);
   }
-  ck_assert_uint_eq(worker.lines, 1); /* once in a handle's life */
+  ck_assert_uint_eq(worker.lines, 1); /* once per handle */
   close_worker(&worker);
 }
 END_TEST
@@ -238,18 +239,18 @@ START_TEST(daemon_stopped_costs_one_deadline) {
 
   harness_start(&served, NULL);
   open_worker(&worker, served.socket, DEADLINE_MS);
-  ask_many(&worker, 0, 5);
+  call_cached_many(&worker, 0, 5);
   worker.slow = 0;
   ck_assert(harness_freeze(&served));
-  /* over several back-offs: it connects to the stopped one anew, and waits for nothing */
+  /* over several back-offs: the handle connects to the stopped daemon again, and does not wait */
   uint64_t end_ms = now_ms() + 5 * DEADLINE_MS / 2;
   for (unsigned i = 0; now_ms() < end_ms; i++)
-    ck_assert(ask(&worker, 100 + i % 50));
+    ck_assert(call_cached(&worker, 100 + i % 50));
   ck_assert_uint_eq(worker.slow, 1);
   ck_assert_uint_eq(worker.lines, 1);
   ck_assert_ptr_nonnull(strstr(worker.line, served.socket));
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  ck_assert(harness_wait_until(comes_back, &worker, TIMEOUT_MS));
+  ck_assert(harness_wait_until(reconnects, &worker, TIMEOUT_MS));
   assert_sharing(&worker, 7);
   ck_assert_uint_eq(worker.lines, 1);
   close_worker(&worker);
@@ -257,32 +258,32 @@ START_TEST(daemon_stopped_costs_one_deadline) {
 END_TEST
 
 /* Looks up keys that are not in the region until the worker is connected again. */
-static bool comes_back_by_misses(void *arg) {
+static bool reconnects_by_misses(void *arg) {
   static unsigned number = 2000000;
   struct worker *worker = arg;
 
-  ck_assert(ask(worker, number++));
+  ck_assert(call_cached(worker, number++));
   return fcache_connected(worker->cache);
 }
 
-/* All of its clients hold on to what they had, in which their hits may still be taken; and no more
- * fit. */
+/* All clients keep their lingering connections, whose rings the daemon may still read, and
+ * --max-clients is reached. */
 START_TEST(daemon_full_and_stopped_clients_reconnect) {
   struct worker workers[2];
 
   harness_start(&served, "--max-clients", "2", NULL);
   for (int i = 0; i < 2; i++) {
     open_worker(&workers[i], served.socket, DEADLINE_MS);
-    ask_many(&workers[i], 0, 5);
+    call_cached_many(&workers[i], 0, 5);
   }
   ck_assert_int_eq(kill(served.pid, SIGSTOP), 0);
   for (unsigned i = 0; i < 2; i++) {
-    ck_assert(ask(&workers[i], 100 + i));
+    ck_assert(call_cached(&workers[i], 100 + i));
     ck_assert(!fcache_connected(workers[i].cache));
   }
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
   for (int i = 0; i < 2; i++)
-    ck_assert(harness_wait_until(comes_back_by_misses, &workers[i], TIMEOUT_MS));
+    ck_assert(harness_wait_until(reconnects_by_misses, &workers[i], TIMEOUT_MS));
   for (int i = 0; i < 2; i++) {
     ck_assert_uint_eq(counters_of(&workers[i]).unrecorded, 0);
     close_worker(&workers[i]);
@@ -295,15 +296,15 @@ START_TEST(daemon_stopped_at_open_costs_one_deadline) {
 
   harness_start(&served, NULL);
   ck_assert(harness_freeze(&served));
-  open_worker(&worker, served.socket, DEADLINE_MS); /* this is the one */
+  open_worker(&worker, served.socket, DEADLINE_MS); /* this line has the error */
   ck_assert(!fcache_connected(worker.cache));
   uint64_t end_ms = now_ms() + 2 * DEADLINE_MS;
   for (unsigned i = 0; now_ms() < end_ms; i++)
-    ck_assert(ask(&worker, i % 50));
+    ck_assert(call_cached(&worker, i % 50));
   ck_assert_uint_eq(worker.slow, 0);
   ck_assert_uint_eq(worker.lines, 1);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  ck_assert(harness_wait_until(comes_back, &worker, TIMEOUT_MS));
+  ck_assert(harness_wait_until(reconnects, &worker, TIMEOUT_MS));
   close_worker(&worker);
 }
 END_TEST
@@ -356,7 +357,7 @@ START_TEST(daemon_killed_batch_computes_rest) {
 }
 END_TEST
 
-/* ---- silence, and where the line goes ---- */
+/* ---- the log line ---- */
 
 START_TEST(disabled_nothing_logged) {
   struct worker worker;
@@ -366,13 +367,13 @@ START_TEST(disabled_nothing_logged) {
   ck_assert_int_eq(setenv("FCACHE_DISABLE", "1", 1), 0);
   open_worker(&worker, served.socket, DEADLINE_MS);
   ck_assert_int_eq(unsetenv("FCACHE_DISABLE"), 0);
-  ask_many(&worker, 0, 20);
-  ask_many(&worker, 0, 20);
+  call_cached_many(&worker, 0, 20);
+  call_cached_many(&worker, 0, 20);
   ck_assert_uint_eq(worker.computed, 40);
   ck_assert_uint_eq(worker.lines, 0);
   ck_assert_uint_eq(counters_of(&worker).degraded, 0);
   ck_assert(!fcache_connected(worker.cache));
-  ck_assert_uint_eq(library_figure(look, "connections"), 1); /* the looker's own */
+  ck_assert_uint_eq(library_stat(look, "connections"), 1); /* of the test's handle */
   close_worker(&worker);
   fcache_close(look);
 }
@@ -387,7 +388,7 @@ static int speak_on_stderr(void *arg) {
   options.name_space = "open";
   CHILD_EXPECT(fcache_open(&options, &worker.cache, NULL) == FCACHE_OK);
   for (unsigned i = 0; i < 10; i++)
-    CHILD_EXPECT(ask(&worker, i));
+    CHILD_EXPECT(call_cached(&worker, i));
   fcache_close(worker.cache);
   return 0;
 }
@@ -409,17 +410,17 @@ END_TEST
 
 /* ---- fork ---- */
 
-static int go_on_as_child(void *arg) {
+static int work_as_child(void *arg) {
   struct worker *worker = arg;
   struct fcache_counters counters = counters_of(worker);
 
   CHILD_EXPECT(counters.cache_hits == 0 && counters.cache_misses == 0);
   worker->computed = 0;
   for (unsigned i = 0; i < 20; i++)
-    CHILD_EXPECT(ask(worker, i)); /* the parent computed those */
+    CHILD_EXPECT(call_cached(worker, i)); /* the parent computed those */
   CHILD_EXPECT(worker->computed == 0);
   for (unsigned i = 100; i < 120; i++)
-    CHILD_EXPECT(ask(worker, i));
+    CHILD_EXPECT(call_cached(worker, i));
   CHILD_EXPECT(worker->computed == 20);
   counters = counters_of(worker);
   CHILD_EXPECT(counters.cache_hits == 20 && counters.cache_misses == 20);
@@ -433,13 +434,13 @@ START_TEST(fork_parent_and_child_go_on) {
 
   harness_start(&served, NULL);
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
-  ask_many(&worker, 0, 20);
-  pid_t child = child_start(go_on_as_child, &worker, NULL);
-  for (unsigned round = 0; round < 10; round++) /* beside it */
-    ask_many(&worker, 0, 20);
+  call_cached_many(&worker, 0, 20);
+  pid_t child = child_start(work_as_child, &worker, NULL);
+  for (unsigned round = 0; round < 10; round++) /* while the parent uses its own */
+    call_cached_many(&worker, 0, 20);
   ck_assert_int_eq(harness_wait(child, TIMEOUT_MS), 0);
   ck_assert_uint_eq(worker.computed, 20);
-  ask_many(&worker, 100, 20); /* the child computed those */
+  call_cached_many(&worker, 100, 20); /* the child computed those */
   ck_assert_uint_eq(worker.computed, 20);
   struct fcache_counters counters = counters_of(&worker);
   ck_assert_uint_eq(counters.cache_hits, 220);
@@ -447,12 +448,12 @@ START_TEST(fork_parent_and_child_go_on) {
   ck_assert_uint_eq(counters.degraded, 0);
   ck_assert_uint_eq(counters.reconnects, 0);
   ck_assert_uint_eq(worker.lines, 0);
-  struct figures figures = {0};
-  figures_take(worker.cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), 240);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), 40);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  struct library_stats stats = {0};
+  library_stats_read(worker.cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), 240);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), 40);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
   close_worker(&worker);
 }
 END_TEST
@@ -467,11 +468,11 @@ static int fork_and_compute(void *arg, struct fcache_value *value) {
 }
 
 static bool finish_forked_call(struct worker *worker) {
-  struct question question = {worker, 500};
+  struct computation computation = {worker, 500};
   struct fcache_key key = key_of(500);
-  int rc = fcache_cached(worker->cache, &key, fork_and_compute, &question, &worker->value);
+  int rc = fcache_cached(worker->cache, &key, fork_and_compute, &computation, &worker->value);
 
-  return rc == FCACHE_OK && memcmp(worker->value.data, &question.number, sizeof(unsigned)) == 0;
+  return rc == FCACHE_OK && memcmp(worker->value.data, &computation.number, sizeof(unsigned)) == 0;
 }
 
 START_TEST(fork_in_compute_both_go_on) {
@@ -481,18 +482,18 @@ START_TEST(fork_in_compute_both_go_on) {
   open_worker(&worker, served.socket, LIBRARY_PATIENT_MS);
   bool right = finish_forked_call(&worker);
   if (forked == 0)
-    _exit(right && ask(&worker, 501) ? 0 : 1);
+    _exit(right && call_cached(&worker, 501) ? 0 : 1);
   ck_assert_int_gt(forked, 0);
   ck_assert_int_eq(harness_wait(forked, TIMEOUT_MS), 0);
   ck_assert(right);
-  ask_many(&worker, 501, 1);
+  call_cached_many(&worker, 501, 1);
   ck_assert_uint_eq(worker.computed, 1); /* 501 came from the child */
   ck_assert_uint_eq(counters_of(&worker).reconnects, 0);
   close_worker(&worker);
 }
 END_TEST
 
-/* ---- all of it at once ---- */
+/* ---- all failures at once ---- */
 
 struct busy {
   const char *socket;
@@ -506,20 +507,20 @@ static int stay_busy(void *arg) {
 
   options.socket = busy->socket;
   options.name_space = "open";
-  options.log = take_line;
+  options.log = record_line;
   options.log_arg = &worker;
   CHILD_EXPECT(fcache_open(&options, &worker.cache, NULL) == FCACHE_OK);
   for (unsigned i = 0; !*busy->end; i++)
-    CHILD_EXPECT(ask(&worker, i % 200));
+    CHILD_EXPECT(call_cached(&worker, i % 200));
   CHILD_EXPECT(worker.lines == 1);
   CHILD_EXPECT(worker.computed < worker.calls); /* some were shared */
   fcache_close(worker.cache);
   return 0;
 }
 
-/* They are connected again, and find the values of the others. */
+/* The workers are connected again, and find the values of the others. */
 static bool workers_share(void *arg) {
-  return library_figure(arg, "shared_hits") >= 100;
+  return library_stat(arg, "shared_hits") >= 100;
 }
 
 START_TEST(daemon_killed_repeatedly_workers_go_on) {

@@ -1,6 +1,6 @@
-/* Promises of <fcache.h> that take a real daemon and more than one call to break: what
- * is put long after it was looked up, values over the limit, figures asked for in the
- * middle of figures, programs that move or that have no stderr to speak of. */
+/* Contracts of <fcache.h> that need a real daemon and more than one call: puts long after their
+ * lookup, values over the limit, statistics requested within a statistics callback, programs that
+ * change their directory or have no usable stderr. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -30,10 +30,10 @@ static struct daemon served;
 static char trace[HARNESS_PATH_SIZE + 8];
 
 static void start(void) {
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--max-value", "1M", "--trace", trace, NULL);
 }
 
@@ -41,7 +41,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* ---- lookups of long ago ---- */
+/* ---- puts long after the lookup ---- */
 
 static struct fcache_key key_of(unsigned number) {
   return (struct fcache_key){
@@ -67,13 +67,13 @@ START_TEST(clear_during_many_puts_not_undone) {
     stored += rc == FCACHE_OK;
   }
   ck_assert_uint_eq(stored, 0);
-  ck_assert_uint_eq(library_figure(other, "puts_stale"), N);
+  ck_assert_uint_eq(library_stat(other, "puts_stale"), N);
   fcache_close(worker);
   fcache_close(other);
 }
 END_TEST
 
-/* Also when the first try of the put found no daemon. */
+/* Also if the first put found no daemon. */
 START_TEST(put_retried_keeps_its_epoch) {
   struct fcache *worker = library_open(served.socket, "shared", NULL, 0);
   struct fcache_key key = key_of(1);
@@ -114,7 +114,7 @@ START_TEST(cached_value_over_limit_counted_and_returned) {
   struct fcache_hash prompts[4];
   struct fcache_value value = {0}, values[4] = {{0}};
   struct fcache_counters counters;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   char *large = calloc(1, MAX_VALUE + 1);
 
   ck_assert_ptr_nonnull(large);
@@ -126,30 +126,30 @@ START_TEST(cached_value_over_limit_counted_and_returned) {
       fcache_cached_batch(worker, "op", "view", 0, prompts, 4, compute_some_large, large, values),
       FCACHE_OK);
   fcache_get_counters(worker, &counters);
-  figures_take(worker, &figures);
+  library_stats_read(worker, &stats);
   ck_assert_uint_eq(counters.too_big, 2);
   ck_assert_uint_eq(counters.cache_misses, 5);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), 5);
-  ck_assert_uint_eq(figures_count(&figures, "shared", "forward_passes"), 5);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "batched_prompts"), 4);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "puts_too_big"), 2);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "entries"), 3);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), 5);
+  ck_assert_uint_eq(library_stats_count(&stats, "shared", "forward_passes"), 5);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "batched_prompts"), 4);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "puts_too_big"), 2);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "entries"), 3);
+  library_stats_free(&stats);
   fcache_close(worker);
   for (unsigned i = 0; i < 4; i++)
     fcache_value_free(&values[i]);
   fcache_value_free(&value);
   free(large);
-  stop(); /* writes the trace out; the fixture finds it stopped */
+  stop(); /* writes the trace to its end; the fixture's stop then does nothing */
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), 5);
 }
 END_TEST
 
-/* ---- figures within figures ---- */
+/* ---- statistics within a statistics callback ---- */
 
 struct nested {
   struct fcache *cache;
-  unsigned figures, within;
+  unsigned stats, within;
 };
 
 static void count_within(void *arg, const struct fcache_stat *stat) {
@@ -158,15 +158,15 @@ static void count_within(void *arg, const struct fcache_stat *stat) {
   nested->within += stat->name[0] != '\0';
 }
 
-static void ask_within(void *arg, const struct fcache_stat *stat) {
+static void request_nested_stats(void *arg, const struct fcache_stat *stat) {
   struct nested *nested = arg;
   struct fcache_value value = {0};
   struct fcache_key key = key_of(7);
 
-  nested->figures += stat->name[0] != '\0';
+  nested->stats += stat->name[0] != '\0';
   ck_assert_int_eq(fcache_get(nested->cache, &key, 0, &value), FCACHE_OK);
   fcache_value_free(&value);
-  if (nested->figures == 1)
+  if (nested->stats == 1)
     ck_assert_int_eq(fcache_server_stats(nested->cache, count_within, nested), FCACHE_OK);
 }
 
@@ -177,15 +177,15 @@ START_TEST(stats_callback_may_use_handle) {
 
   ck_assert_ptr_nonnull(data);
   ck_assert_int_eq(fcache_put(nested.cache, &key, data, MAX_VALUE, 1, 0), FCACHE_OK);
-  ck_assert_int_eq(fcache_server_stats(nested.cache, ask_within, &nested), FCACHE_OK);
-  ck_assert_uint_gt(nested.figures, 20);
-  ck_assert_uint_eq(nested.figures, nested.within);
+  ck_assert_int_eq(fcache_server_stats(nested.cache, request_nested_stats, &nested), FCACHE_OK);
+  ck_assert_uint_gt(nested.stats, 20);
+  ck_assert_uint_eq(nested.stats, nested.within);
   fcache_close(nested.cache);
   free(data);
 }
 END_TEST
 
-/* ---- programs that move, and programs without stderr ---- */
+/* ---- programs that change directory, and programs without stderr ---- */
 
 static void drop_line(void *arg, const char *line) {
   (void)arg;
@@ -201,7 +201,7 @@ static bool is_connected(void *cache) {
   return fcache_connected(cache);
 }
 
-/* The descriptors of this process that are connected to the daemon. */
+/* Returns the number of descriptors of this process that are connected to the daemon. */
 static unsigned sockets_of(const struct daemon *daemon, int *lowest, bool close_them) {
   unsigned n = 0;
 
@@ -220,7 +220,7 @@ static unsigned sockets_of(const struct daemon *daemon, int *lowest, bool close_
   return n;
 }
 
-/* Opens by a relative path, goes elsewhere, and loses the connection. */
+/* Opens by a relative path, changes directory, and loses the connection. */
 static int move_away(void *arg) {
   const struct daemon *daemon = arg;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -245,7 +245,7 @@ START_TEST(socket_relative_found_after_chdir) {
 }
 END_TEST
 
-/* Whatever it prints must not end up in the connection. */
+/* Output to stdout and stderr must not reach the connection. */
 static int open_without_stderr(void *arg) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
@@ -272,8 +272,8 @@ START_TEST(connection_without_std_streams_not_on_their_numbers) {
 }
 END_TEST
 
-/* Its line about sharing goes to a pipe without a reader: full, or with no other end. SIGPIPE is
- * as a program has it from the start. */
+/* The log line goes to a pipe without a reader: full, or with its other end closed. SIGPIPE has its
+ * default action. */
 static int open_with_dead_stderr(void *arg) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
@@ -292,7 +292,7 @@ static int open_with_dead_stderr(void *arg) {
     CHILD_EXPECT(close(ends[0]) == 0);
   }
   CHILD_EXPECT(dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
-  (void)alarm(20); /* ends us where it hangs */
+  (void)alarm(20); /* ends the process if it blocks */
   options.socket = "/nowhere/s";
   options.name_space = "shared";
   if (fcache_open(&options, &cache, NULL) != FCACHE_OK ||
@@ -309,7 +309,7 @@ START_TEST(stderr_dead_program_goes_on) {
 }
 END_TEST
 
-/* ---- where the system says no ---- */
+/* ---- failing system calls ---- */
 
 static int open_forbidden(void *arg) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -328,15 +328,15 @@ static int open_forbidden(void *arg) {
 
 START_TEST(socket_without_permission_named) {
   struct child_user nobody = {65534, 65534, 0};
-  bool root = geteuid() == 0; /* for whom modes mean nothing */
+  bool root = geteuid() == 0; /* root ignores file modes */
 
   ck_assert_int_eq(chmod(served.socket, 0), 0);
   ck_assert_int_eq(child_run(open_forbidden, served.socket, root ? &nobody : NULL), 0);
 }
 END_TEST
 
-/* A kernel without MADV_WIPEONFORK: madvise fails for it, as there. False where a filter of system
- * calls cannot be set up here. */
+/* Makes madvise fail for MADV_WIPEONFORK, as in an old kernel. Returns false if this machine has no
+ * system call filters. */
 static bool refuse_wipe_on_fork(void) {
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

@@ -38,7 +38,7 @@ static void start(void) {
 
   if (geteuid() != 0)
     return;
-  harness_folder(trace_dir);
+  harness_make_dir(trace_dir);
   harness_start(&served, "--socket-group", "54322", "--admin-group", "54323", "--trace-dir",
                 trace_dir, NULL);
   (void)snprintf(root, sizeof root, "%s", served.dir);
@@ -163,7 +163,7 @@ START_TEST(member_without_ownership_is_denied) {
   char *kept = library_get_text(theirs, &key);
   ck_assert_str_eq(kept, "theirs");
   free(kept);
-  ck_assert_uint_eq(library_figure(theirs, "trace_on"), 0);
+  ck_assert_uint_eq(library_stat(theirs, "trace_on"), 0);
   fcache_close(theirs);
 }
 END_TEST
@@ -262,14 +262,14 @@ START_TEST(namespace_of_other_user_is_not_cleared) {
   ck_assert_int_eq(child_run(creates_own, NULL, &member), 0);
   ck_assert_int_eq(child_run(shares_without_harm, NULL, &neighbour), 0);
   ck_assert_int_eq(child_run(clears_and_leaves, NULL, &neighbour), 0);
-  library_wait_figure(tool, "clients", 1);
-  ck_assert_uint_eq(library_figure(tool, "entries"), ENTRIES);
-  ck_assert_uint_eq(library_figure(tool, "settings_ignored"), 2);
-  struct figures figures = {0};
-  figures_take(tool, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "own", "entries"), ENTRIES);
-  ck_assert_uint_eq(figures_count(&figures, "own", "evictions_entries"), 0);
-  figures_free(&figures);
+  library_wait_stat(tool, "clients", 1);
+  ck_assert_uint_eq(library_stat(tool, "entries"), ENTRIES);
+  ck_assert_uint_eq(library_stat(tool, "settings_ignored"), 2);
+  struct library_stats stats = {0};
+  library_stats_read(tool, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "own", "entries"), ENTRIES);
+  ck_assert_uint_eq(library_stats_count(&stats, "own", "evictions_entries"), 0);
+  library_stats_free(&stats);
   fcache_close(tool);
 }
 END_TEST
@@ -285,9 +285,9 @@ START_TEST(namespace_owner_clears_and_limits_it) {
   ck_assert_int_eq(child_run(clears_own, &all, &member), 0);
   ck_assert_int_eq(child_run(creates_own, NULL, &neighbour), 0); /* it exists: its owner stays */
   ck_assert_int_eq(child_run(limits_own, NULL, &member), 0);
-  ck_assert_uint_eq(library_figure(tool, "entries"), 2);
+  ck_assert_uint_eq(library_stat(tool, "entries"), 2);
   ck_assert_int_eq(child_run(clears_own, &two, &member), 0);
-  ck_assert_uint_eq(library_figure(tool, "settings_ignored"), 0);
+  ck_assert_uint_eq(library_stat(tool, "settings_ignored"), 0);
   fcache_close(other);
   fcache_close(tool);
 }
@@ -310,7 +310,7 @@ START_TEST(namespace_created_again_has_a_new_owner) {
     return;
   struct fcache *tool = library_open(served.socket, "tool", NULL, 0);
   ck_assert_int_eq(child_run(connects_to_own, NULL, &neighbour), 0);
-  library_wait_figure(tool, "namespaces", 1);
+  library_wait_stat(tool, "namespaces", 1);
   ck_assert_int_eq(child_run(creates_own, NULL, &member), 0);
   ck_assert_int_eq(child_run(shares_without_harm, NULL, &neighbour), 0);
   ck_assert_int_eq(child_run(clears_own, &all, &member), 0);

@@ -44,13 +44,13 @@ static void expect_ping(struct raw *raw) {
   fc_buf_free(&buf);
 }
 
-static bool says_gone(void *arg) {
+static bool logged_gone(void *arg) {
   char *log = harness_log(&served);
-  bool says = strstr(log, "its socket is gone") != NULL && strstr(log, "not a socket") != NULL;
+  bool gone = strstr(log, "its socket is gone") != NULL && strstr(log, "not a socket") != NULL;
 
   (void)arg;
   free(log);
-  return says;
+  return gone;
 }
 
 /* With _i 1 the lock file is removed too, as by a cleaner of /tmp. */
@@ -108,7 +108,7 @@ START_TEST(socket_replaced_by_file_keeps_the_file) {
   FILE *file = fopen(served.socket, "we");
   ck_assert_ptr_nonnull(file);
   ck_assert_int_eq(fclose(file), 0);
-  ck_assert(harness_wait_until(says_gone, NULL, END_TIMEOUT_MS));
+  ck_assert(harness_wait_until(logged_gone, NULL, END_TIMEOUT_MS));
   ck_assert(exists(served.socket));
   ck_assert_int_eq(unlink(served.socket), 0);
   ck_assert(harness_wait_until(can_connect, NULL, 2 * END_TIMEOUT_MS));

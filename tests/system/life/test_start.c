@@ -42,7 +42,7 @@ static void store_and_read(struct fcache *cache, uint64_t region_hits) {
     ck_assert_str_eq(text, "old");
     free(text);
   }
-  ck_assert_uint_eq(library_figure(cache, "region_shared"), region_hits > 0);
+  ck_assert_uint_eq(library_stat(cache, "region_shared"), region_hits > 0);
 }
 
 /* After the daemon's death the next one has another value: no reader returns the old one. */
@@ -160,7 +160,7 @@ START_TEST(start_without_threads_serves_without_trace) {
   free(err);
   struct fcache *cache = library_open(served.socket, "start", NULL, 0);
   store_and_read(cache, 1);
-  ck_assert_uint_eq(library_figure(cache, "trace_on"), 0);
+  ck_assert_uint_eq(library_stat(cache, "trace_on"), 0);
   fcache_close(cache);
 }
 END_TEST
@@ -172,13 +172,13 @@ static bool exists(const char *path) {
 }
 
 START_TEST(start_without_threads_and_with_trace_fails) {
-  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], trace[HARNESS_PATH_SIZE + 8], *err;
+  char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], trace[HARNESS_PATH_SIZE + 8], *err;
 
   if (SANITIZER_SLOW || !filtered_use(FILTERED_NO_THREADS))
     return;
-  harness_folder(folder);
-  (void)snprintf(path, sizeof path, "%s/s", folder);
-  (void)snprintf(trace, sizeof trace, "%s/t", folder);
+  harness_make_dir(dir);
+  (void)snprintf(path, sizeof path, "%s/s", dir);
+  (void)snprintf(trace, sizeof trace, "%s/t", dir);
   const char *const argv[] = {harness_fcached(), "--socket", path, "--trace", trace, NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, "cannot create the threads that write the trace"));
@@ -201,7 +201,7 @@ static bool answers(void *socket) {
 START_TEST(start_with_closed_streams_serves) {
   char command[128];
 
-  harness_folder(served.dir);
+  harness_make_dir(served.dir);
   (void)snprintf(served.socket, sizeof served.socket, "%.90s/s", served.dir);
   (void)snprintf(command, sizeof command, "exec \"$0\" --socket \"$1\" %s", closings[_i]);
   const char *const argv[] = {"sh", "-c", command, harness_fcached(), served.socket, NULL};
@@ -209,7 +209,7 @@ START_TEST(start_with_closed_streams_serves) {
   ck_assert(harness_wait_until(answers, served.socket, 20000));
   struct fcache *cache = library_open(served.socket, "start", NULL, 0);
   store_and_read(cache, 1);
-  fcache_close(cache); /* and stop() wants status 0 */
+  fcache_close(cache); /* stop() expects status 0 */
 }
 END_TEST
 
@@ -223,16 +223,15 @@ START_TEST(run_with_closed_streams_works) {
 }
 END_TEST
 
-/* Every start fails here, at the last, for its trace; before that for descriptors: with an error.
- */
+/* Every start fails with an error: first for lack of descriptors, finally for its trace. */
 START_TEST(start_with_few_descriptors_fails) {
-  char folder[HARNESS_PATH_SIZE], command[HARNESS_PATH_SIZE + 96], *err;
+  char dir[HARNESS_PATH_SIZE], command[HARNESS_PATH_SIZE + 96], *err;
   bool other = false, few = false;
 
-  harness_folder(folder);
+  harness_make_dir(dir);
   for (unsigned n = 5; n <= 40; n++) {
     (void)snprintf(command, sizeof command,
-                   "ulimit -n %u; exec \"$0\" --socket %s/s --max-clients 4 --trace /", n, folder);
+                   "ulimit -n %u; exec \"$0\" --socket %s/s --max-clients 4 --trace /", n, dir);
     const char *const argv[] = {"sh", "-c", command, harness_fcached(), NULL};
     int status = harness_run(argv, NULL, &err);
     ck_assert_msg(status == 1, "with %u descriptors: status %d, %s", n, status, err);
@@ -308,11 +307,11 @@ END_TEST
 
 /* Every start fails with an error, with the most watches for its trace. */
 START_TEST(start_with_few_watches_fails) {
-  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], fcached[4096], *err;
+  char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], fcached[4096], *err;
   unsigned end = free_descriptor(0), few = 0, other = 0;
 
-  harness_folder(folder);
-  (void)snprintf(path, sizeof path, "%s/s", folder);
+  harness_make_dir(dir);
+  (void)snprintf(path, sizeof path, "%s/s", dir);
   (void)snprintf(fcached, sizeof fcached, "%s", harness_fcached());
   for (unsigned from = 3; from <= end; from++) {
     if (!refuse_watches(from))
@@ -333,7 +332,7 @@ END_TEST
 
 /* ---- no room on the disk ---- */
 
-/* `fcached`: one that has room for its own words. */
+/* `fcached`: a copy whose log has room. */
 static void serve_without_pid(const char *fcached) {
   char *err;
 
@@ -362,14 +361,14 @@ START_TEST(start_at_file_size_limit_lacks_only_the_pid) {
 }
 END_TEST
 
-static bool fill_disk(const char *folder) {
+static bool fill_disk(const char *dir) {
   char path[HARNESS_PATH_SIZE + 8], block[4096] = {0};
   FILE *file;
 
   if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-      mount("none", folder, "tmpfs", 0, "size=64k") < 0)
+      mount("none", dir, "tmpfs", 0, "size=64k") < 0)
     return false;
-  (void)snprintf(path, sizeof path, "%s/x", folder);
+  (void)snprintf(path, sizeof path, "%s/x", dir);
   file = fopen(path, "we");
   ck_assert_ptr_nonnull(file);
   setbuf(file, NULL);
@@ -384,7 +383,7 @@ static bool fill_disk(const char *folder) {
 START_TEST(start_on_full_disk_lacks_only_the_pid) {
   char *out;
 
-  harness_folder(served.dir);
+  harness_make_dir(served.dir);
   if (!fill_disk(served.dir)) {
     printf("skipped: no file system can be mounted: %s\n", strerror(errno));
     return;

@@ -128,11 +128,11 @@ static unsigned long long bytes_in_brackets(const char *text) {
 }
 
 START_TEST(start_without_memory_names_both_numbers) {
-  char folder[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], *err;
+  char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], *err;
   unsigned long long needed, available;
 
-  harness_folder(folder);
-  (void)snprintf(path, sizeof path, "%s/s", folder);
+  harness_make_dir(dir);
+  (void)snprintf(path, sizeof path, "%s/s", dir);
   const char *const argv[] = {harness_fcached(), "--socket", path, "--max-bytes", "100T", NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, "not enough memory"));
@@ -150,11 +150,11 @@ START_TEST(start_without_memory_names_both_numbers) {
 END_TEST
 
 START_TEST(start_mistaken_path_leaves_no_file) {
-  char folder[HARNESS_PATH_SIZE], lock[HARNESS_PATH_SIZE + 8], *err;
-  const char *const argv[] = {harness_fcached(), "--socket", folder, NULL};
+  char dir[HARNESS_PATH_SIZE], lock[HARNESS_PATH_SIZE + 8], *err;
+  const char *const argv[] = {harness_fcached(), "--socket", dir, NULL};
 
-  harness_folder(folder);
-  (void)snprintf(lock, sizeof lock, "%s.lock", folder);
+  harness_make_dir(dir);
+  (void)snprintf(lock, sizeof lock, "%s.lock", dir);
   ck_assert_int_eq(harness_run(argv, NULL, &err), 2);
   ck_assert_ptr_nonnull(strstr(err, "not a socket"));
   ck_assert(!exists(lock));

@@ -87,11 +87,11 @@ static void assert_ended_cleanly(void) {
 }
 
 static void finish_by(int signal_number) {
-  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
+  char dir[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
   struct raw raw, idle;
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   harness_start(&served, "--trace", trace, NULL);
   raw_open(&raw, served.socket, "life");
   raw_open(&idle, served.socket, "life");
@@ -131,12 +131,12 @@ static bool is_signalled_to_its_end(void *arg) {
 }
 
 START_TEST(stop_by_many_signals_is_clean) {
-  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
+  char dir[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   for (int round = 0; round < ROUNDS; round++) {
-    harness_start(&served, "--trace-dir", folder, NULL);
+    harness_start(&served, "--trace-dir", dir, NULL);
     const char *const on[] = {harness_fcachectl(), "-S", served.socket, "trace", "on", trace, NULL};
     ck_assert_int_eq(harness_run(on, NULL, NULL), 0);
     struct fcache *cache = library_open(served.socket, "life", NULL, 0);
@@ -176,7 +176,7 @@ START_TEST(stop_by_request_answers_accepted_requests) {
 }
 END_TEST
 
-static void ask(struct raw *raw, struct fc_buf *buf, uint32_t type) {
+static void send_simple(struct raw *raw, struct fc_buf *buf, uint32_t type) {
   struct fc_reply reply;
 
   ck_assert_int_eq(raw_send_buf(raw, buf), 0);
@@ -194,28 +194,28 @@ static void expect_logged(const char *before, const char *after) {
 }
 
 START_TEST(admin_requests_are_logged) {
-  char folder[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
+  char dir[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
   struct raw raw;
   struct fc_buf buf = {0};
   struct fc_trace on = {.action = FC_TRACE_ON}, off = {.action = FC_TRACE_OFF};
   struct fc_select select = {.name_space = fc_str_of("life"), .view = fc_str_of("base")};
 
-  harness_folder(folder);
-  (void)snprintf(trace, sizeof trace, "%s/trace", folder);
+  harness_make_dir(dir);
+  (void)snprintf(trace, sizeof trace, "%s/trace", dir);
   on.path = fc_str_of(trace);
-  harness_start(&served, "--verbose", "--trace-dir", folder, NULL);
+  harness_start(&served, "--verbose", "--trace-dir", dir, NULL);
   raw_open(&raw, served.socket, "life");
-  (void)fc_encode_trace(&buf, 1, &on); /* ask looks */
-  ask(&raw, &buf, FC_TRACE);
+  (void)fc_encode_trace(&buf, 1, &on); /* the send checks `failed` */
+  send_simple(&raw, &buf, FC_TRACE);
   expect_logged("trace turned on", ": /");
   (void)fc_encode_trace(&buf, 2, &off);
-  ask(&raw, &buf, FC_TRACE);
+  send_simple(&raw, &buf, FC_TRACE);
   expect_logged("trace turned off", "\n");
   (void)fc_encode_clear(&buf, 3, &select);
-  ask(&raw, &buf, FC_CLEAR);
+  send_simple(&raw, &buf, FC_CLEAR);
   expect_logged("cleared", ": 0 entries of namespace life, view base, op any\n");
   (void)fc_encode_simple(&buf, FC_SHUTDOWN, 4);
-  ask(&raw, &buf, FC_SHUTDOWN);
+  send_simple(&raw, &buf, FC_SHUTDOWN);
   expect_logged("shut down", "\n");
   assert_ended_cleanly();
   raw_close(&raw);
@@ -283,9 +283,9 @@ START_TEST(closed_client_requests_are_executed) {
   send_puts(&raw);
   raw_close(&raw); /* not even the first reply has a reader */
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  library_wait_figure(cache, "cache_misses", PUTS);
-  library_wait_figure(cache, "entries", PUTS);
-  library_wait_figure(cache, "clients", 1);
+  library_wait_stat(cache, "cache_misses", PUTS);
+  library_wait_stat(cache, "entries", PUTS);
+  library_wait_stat(cache, "clients", 1);
   fcache_close(cache);
 }
 END_TEST
@@ -314,9 +314,9 @@ START_TEST(dead_client_socket_held_by_child_is_closed) {
   ck_assert_int_eq(kill(worker, SIGKILL), 0);
   ck_assert_int_eq(harness_wait(worker, END_TIMEOUT_MS), 128 + SIGKILL);
   ck_assert_int_eq(kill(served.pid, SIGCONT), 0);
-  library_wait_figure(cache, "clients", 1);
-  library_wait_figure(cache, "cache_misses", PUTS); /* its requests are executed */
-  ck_assert(!harness_is_gone(&heirs));              /* the child still holds the socket */
+  library_wait_stat(cache, "clients", 1);
+  library_wait_stat(cache, "cache_misses", PUTS); /* its requests are executed */
+  ck_assert(!harness_is_gone(&heirs));            /* the child still holds the socket */
   heir_end(&heir, heirs);
   fcache_close(cache);
 }

@@ -87,7 +87,7 @@ static bool start(char *admin_group) {
     printf("skipped: only root can map ids and become other users\n");
     return false;
   }
-  harness_folder(directory);
+  harness_make_dir(directory);
   (void)snprintf(socket_path, sizeof socket_path, "%.90s/s", directory);
   ck_assert_int_eq(chmod(directory, 0777), 0);
   *strrchr(directory, '/') = '\0';

@@ -1,7 +1,6 @@
-/* Clients that serve their own hits, and what becomes of those hits: faults 6 (a client is killed
- * after any hit), 7 (a full ring), 10 (fork, also by raw clone) and 11 (the application closes the
- * library's descriptors, and uses their numbers). In the end the daemon has counted and traced each
- * hit once, and the trace shows each in its place. */
+/* Hits that clients serve themselves: faults 6 (a client is killed after any hit), 7 (a full ring),
+ * 10 (fork, also by raw clone) and 11 (the application closes the library's descriptors, and uses
+ * their numbers). In the end the daemon has counted and traced each hit once, in its order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,7 +27,7 @@
 #define TIMEOUT_MS 60000u
 #define SLOWER (SANITIZER_SLOW ? 20u : 1u) /* divisor of the operations in a sanitizer build */
 
-/* With these the first ring has 1,024 slots, and others 512, the least. */
+/* With these options the first ring has 1,024 slots, and others 512, the minimum. */
 #define SMALL_RINGS "--max-value", "64K", "--client-budget", "2200K"
 
 static struct daemon served;
@@ -68,32 +67,32 @@ static void stop(void) {
 
 static bool only_look_is_left(void *arg) {
   (void)arg;
-  return library_figure(look, "clients") == 1;
+  return library_stat(look, "clients") == 1;
 }
 
-/* Each client's lookups, from the trace, once all have left and all is written; and the daemon
- * counted just these. */
+/* Reads each client's lookups from the trace, after all clients have left and all lines are
+ * written. The daemon's counters must equal them. */
 static void settle(uint64_t lookups[SEQUENCE_CLIENTS_MAX]) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   uint64_t hits = 0, misses = 0;
 
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  figures_take(look, &figures);
-  ck_assert_int_eq(harness_stop(&served), 0); /* which writes the trace to its end */
+  library_stats_read(look, &stats);
+  ck_assert_int_eq(harness_stop(&served), 0); /* the stop writes the trace to its end */
   sequence_read(trace, lookups);
   for (unsigned client = 0; client < SEQUENCE_CLIENTS_MAX; client++) {
     hits += sequence_hits(lookups[client]);
     misses += sequence_misses(lookups[client]);
   }
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), misses);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "cache_hits"), hits);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "forward_passes"), misses);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_uint_gt(figures_count(&figures, NULL, "hits_region"), hits / 2);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), misses);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "cache_hits"), hits);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "forward_passes"), misses);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_uint_gt(library_stats_count(&stats, NULL, "hits_region"), hits / 2);
+  library_stats_free(&stats);
 }
 
 /* ---- fault 6: kill -9 of a client after any hit ---- */
@@ -111,8 +110,8 @@ struct progress {
 
 static struct progress *progress; /* of each client, shared */
 
-/* Behind the daemon: a write of the trace whose thread starves for a second counts as one that
- * hangs, and may cost lines, as promised; here none may be lost. */
+/* Lowers the priority below the daemon's. A trace writer that starves for a second counts as
+ * blocked, and lines are lost, which this test does not allow. */
 static bool stand_back(void) {
   errno = 0;
   return nice(5) != -1 || errno == 0;
@@ -156,7 +155,7 @@ static int work_and_be_killed(void *arg) {
   return 1;
 }
 
-/* Beside it another client goes on, and is killed when they are done. */
+/* Another client runs at the same time, and is killed at the end. */
 static void kill_after(const uint64_t *numbers, unsigned n) {
   static uint64_t lookups[SEQUENCE_CLIENTS_MAX];
   struct job beside = {.client = n, .lookups = UINT64_MAX};
@@ -195,7 +194,7 @@ START_TEST(client_killed_more_hits_than_ring_counted_once) {
 }
 END_TEST
 
-/* ... also where a child that it forked lives on, with its socket open and its ring mapped. */
+/* Also if a child of the client lives on, with its socket open and its ring mapped. */
 struct orphan {
   struct job job;
   int gate; /* the child lives until the other end is closed */
@@ -212,7 +211,7 @@ static int be_killed_with_a_child(void *arg) {
   CHILD_EXPECT(look_up(cache, &orphan->job) == 0);
   if (fork() != 0)
     (void)kill(getpid(), SIGKILL);
-  CHILD_EXPECT(read(orphan->gate, &byte, 1) == 0); /* nothing comes but the end */
+  CHILD_EXPECT(read(orphan->gate, &byte, 1) == 0); /* only the end arrives */
   return 0;
 }
 
@@ -244,8 +243,8 @@ static bool has_begun(void *arg) {
   return progress[wanted[0]].ended >= wanted[1];
 }
 
-/* Clients 0 to KILLED-1 go on until they are killed, each further than the one before; the others
- * end by themselves. Returns when all have ended. */
+/* Clients 0 to KILLED-1 run until they are killed, each later than the one before. The others end
+ * by themselves. Returns when all have ended. */
 static void run_many(const struct job jobs[CLIENTS], uint64_t random) {
   pid_t pids[CLIENTS];
 
@@ -283,7 +282,7 @@ END_TEST
 
 /* ---- fault 7: a full ring ---- */
 
-/* Reads as fast as it can: hits alone, of keys that sequence_prepare put. */
+/* Reads as fast as possible: only hits, of keys that sequence_prepare put. */
 static uint64_t race(uint64_t n) {
   struct fcache *cache = library_open(served.socket, "sequence", "racer", 0);
   struct fcache_value value = {0};
@@ -294,7 +293,7 @@ static uint64_t race(uint64_t n) {
     struct fcache_key key = stamped_key(i % SEQUENCE_KEYS * 8);
 
     EXPECT_EQUAL(fcache_get(cache, &key, 0, &value), FCACHE_OK);
-    if (i % 64 == 0) /* each would slow it down */
+    if (i % 64 == 0) /* each clock read would slow it down */
       EXPECT(stamped_check(&value, i % SEQUENCE_KEYS * 8, &version));
   }
   struct fcache_counters counters = library_counters(cache);
@@ -311,27 +310,28 @@ static uint64_t race(uint64_t n) {
 START_TEST(ring_full_no_hit_lost) {
   uint64_t n = 1500000u / SLOWER;
   uint64_t region_hits = race(n);
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  figures_take(look, &figures);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), n);
-  ck_assert_uint_eq(figures_count(&figures, "sequence", "cache_hits"), n);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_socket"), n - region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  figures_free(&figures);
+  library_stats_read(look, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), n);
+  ck_assert_uint_eq(library_stats_count(&stats, "sequence", "cache_hits"), n);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_socket"), n - region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  library_stats_free(&stats);
 }
 END_TEST
 
-/* Lines come faster than the trace's thread writes them: the ring is what holds the reader back. */
+/* Hits produce lines faster than the trace's thread writes them: the full ring slows the reader
+ * down. */
 START_TEST(hits_at_full_speed_all_traced) {
   uint64_t n = 400000u / SLOWER;
 
   (void)race(n);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), n);
-  ck_assert_uint_eq(library_figure(look, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), n);
+  ck_assert_uint_eq(library_stat(look, "trace_lost"), 0);
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_uint_eq(trace_lines_read(trace, NULL, NULL), n);
 }
@@ -342,7 +342,7 @@ struct consumer {
   size_t lines;
 };
 
-/* Parsing a line takes it many times as long as making one takes the daemon. */
+/* Parsing a line takes the test many times as long as making one takes the daemon. */
 static void *consume(void *arg) {
   struct consumer *consumer = arg;
 
@@ -352,12 +352,12 @@ static void *consume(void *arg) {
 
 START_TEST(trace_read_slowly_no_hit_lost) {
   struct consumer consumer;
-  char folder[HARNESS_PATH_SIZE];
+  char dir[HARNESS_PATH_SIZE];
   pthread_t thread;
   uint64_t n = 150000u / SLOWER;
 
-  harness_folder(folder);
-  (void)snprintf(consumer.path, sizeof consumer.path, "%s/fifo", folder);
+  harness_make_dir(dir);
+  (void)snprintf(consumer.path, sizeof consumer.path, "%s/fifo", dir);
   ck_assert_int_eq(mkfifo(consumer.path, 0600), 0);
   int fd = open(consumer.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* else the daemon cannot */
   ck_assert_int_ge(fd, 0);
@@ -367,10 +367,10 @@ START_TEST(trace_read_slowly_no_hit_lost) {
   ck_assert_int_eq(pthread_create(&thread, NULL, consume, &consumer), 0);
   (void)race(n);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), n);
-  /* A consumer that starves for 50 ms, on a busy machine, counts as one that does not read; what
-   * was given up then is counted. */
-  uint64_t lost = library_figure(look, "trace_lost");
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), n);
+  /* On a busy machine, a trace reader that starves for 50 ms counts as blocked. The lines lost then
+   * are counted. */
+  uint64_t lost = library_stat(look, "trace_lost");
   ck_assert_int_eq(harness_stop(&served), 0);
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
   ck_assert_uint_eq(consumer.lines + lost, n);
@@ -390,8 +390,8 @@ static pid_t fork_by_fork(void) {
   return fork();
 }
 
-/* Both go on with the handle, whose name is the program's and the process's: so the daemon can tell
- * them apart. Its own key each; returns how many of the lookups were right. */
+/* Uses the handle in parent and child. The client's name contains the process id, so the daemon
+ * distinguishes them. Each has its own key. Returns the number of right lookups. */
 static unsigned hit_on(struct fcache *cache, uint64_t number, unsigned n) {
   struct fcache_key key = stamped_key(number);
   struct fcache_value value = {0};
@@ -415,7 +415,7 @@ static int be_the_child(struct fcache *cache) {
   counters = library_counters(cache);
   CHILD_EXPECT(fcache_connected(cache));
   CHILD_EXPECT(counters.cache_hits == CHILD_HITS && counters.cache_misses == 0);
-  CHILD_EXPECT(counters.region_hits >= CHILD_HITS - 1); /* its first may be by message */
+  CHILD_EXPECT(counters.region_hits >= CHILD_HITS - 1); /* its first lookup may be a message */
   CHILD_EXPECT(counters.degraded == 0 && counters.reconnects == 0 && counters.unrecorded == 0);
   return 0;
 }
@@ -437,8 +437,8 @@ static void tally_line(void *arg, const struct trace_line *line) {
     ck_abort_msg("a line of a client %s, which is neither parent nor child", line->client);
 }
 
-/* The child does not close the handle: it may end as it likes. */
-static void go_on_after(pid_t (*fork_by)(void)) {
+/* The child does not close the handle. */
+static void work_after(pid_t (*fork_by)(void)) {
   struct fcache *cache = library_open(served.socket, "forked", NULL, 0);
   struct fcache_value value = {0};
   struct tally tally = {0};
@@ -460,8 +460,8 @@ static void go_on_after(pid_t (*fork_by)(void)) {
   ck_assert_uint_eq(counters.reconnects, 0);
   fcache_close(cache);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), PARENT_HITS + CHILD_HITS);
-  ck_assert_uint_eq(library_figure(look, "dropped"), 0);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), PARENT_HITS + CHILD_HITS);
+  ck_assert_uint_eq(library_stat(look, "dropped"), 0);
   ck_assert_int_eq(harness_stop(&served), 0);
   (void)snprintf(tally.parent, sizeof tally.parent, "-%d", (int)getpid());
   (void)snprintf(tally.child, sizeof tally.child, "-%d", (int)child);
@@ -471,12 +471,12 @@ static void go_on_after(pid_t (*fork_by)(void)) {
 }
 
 START_TEST(fork_child_has_own_ring) {
-  go_on_after(fork_by_fork);
+  work_after(fork_by_fork);
 }
 END_TEST
 
 START_TEST(raw_clone_child_has_own_ring) {
-  go_on_after(fork_by_clone);
+  work_after(fork_by_clone);
 }
 END_TEST
 
@@ -498,13 +498,13 @@ START_TEST(fork_child_idle_holds_no_region) {
   ck_assert_int_gt(child, 0);
   ck_assert_uint_eq(hit_on(cache, PARENT_NUMBER, 1000), 1000);
   fcache_close(cache);
-  /* The connection lasts, as the child has the socket open still; its ring is read all the same. */
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), 1000);
+  /* The connection stays open, since the child has the socket. The daemon still reads its ring. */
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), 1000);
   (void)close(gate[0]);
   (void)close(gate[1]);
   ck_assert_int_eq(harness_wait(child, TIMEOUT_MS), 0);
   ck_assert(harness_wait_until(only_look_is_left, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), 1000);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), 1000);
 }
 END_TEST
 

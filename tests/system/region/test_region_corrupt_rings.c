@@ -132,7 +132,7 @@ static void random_bytes_all_over(struct client *client) {
 
 static void random_slots(struct client *client) {
   fill_randomly(client->slots, client->ring_size - sizeof *client->ring);
-  client->slots[0] = 3; /* of this kind there are none */
+  client->slots[0] = 3; /* an unknown kind */
   client->head = client->n_slots;
 }
 
@@ -184,7 +184,7 @@ static void holes_instead_of_slots(struct client *client) {
 static const struct ring_fault {
   const char *name;
   void (*write)(struct client *client); /* the head is then published */
-  const char *text;                     /* that the log has */
+  const char *text;                     /* expected in the log */
 } faults[] = {
     {"end-of-numbers", head_of_uint64_max, "head went back, or is further ahead"},
     {"too-far", head_one_too_far, "head went back, or is further ahead"},
@@ -196,9 +196,9 @@ static const struct ring_fault {
     {"far-context", hit_of_a_context_out_of_range, "a context that was not defined"},
     {"flags", hit_with_strange_flags, "flags that do not exist"},
     {"far-index", context_out_of_range, "an index that is out of range"},
-    {"control", context_with_a_control_character, " name "},
-    {"no-op", context_without_an_op, " name "},
-    {"halves", context_incomplete, " context "},
+    {"control", context_with_a_control_character, "invalid name in a context record"},
+    {"no-op", context_without_an_op, "invalid name in a context record"},
+    {"halves", context_incomplete, "incomplete context record"},
     {"holes", holes_instead_of_slots, "of a kind that does not exist"},
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
@@ -236,7 +236,7 @@ START_TEST(ring_corrupt_drops_only_its_client) {
     publish(&clients[i]);
     expect_end(&clients[i]);
     good_client_check(&good);
-    ck_assert_uint_eq(library_figure(good.cache, "dropped"), i + 1);
+    ck_assert_uint_eq(library_stat(good.cache, "dropped"), i + 1);
   }
   char *log = harness_log(&served);
   for (unsigned i = 0; i < FAULTS; i++) {
@@ -245,7 +245,7 @@ START_TEST(ring_corrupt_drops_only_its_client) {
     close_client(&clients[i]);
   }
   free(log);
-  ck_assert_uint_eq(library_figure(good.cache, "rings"), 1); /* the good one's */
+  ck_assert_uint_eq(library_stat(good.cache, "rings"), 1); /* the good client's hits */
 }
 END_TEST
 
@@ -264,12 +264,12 @@ START_TEST(ring_corrupt_detected_before_next_request) {
         raw_recv(&client.raw, &reply, TIMEOUT_MS) == RAW_REPLY) {
       ck_assert_int_eq(reply.type, FC_ERROR);
       ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
-      ck_assert(reply.id == id || reply.id == 0); /* a timer may have found it before */
+      ck_assert(reply.id == id || reply.id == 0); /* a timer may have detected it before */
       ck_assert_ptr_nonnull(memmem(reply.error.text.data, reply.error.text.size, "its ring", 8));
       expect_end(&client);
-    } /* else the daemon was faster, and closed it */
+    } /* else the daemon closed the connection first */
     close_client(&client);
-    ck_assert_uint_eq(library_figure(good.cache, "dropped"), i + 1);
+    ck_assert_uint_eq(library_stat(good.cache, "dropped"), i + 1);
   }
   good_client_check(&good);
 }
@@ -278,7 +278,7 @@ END_TEST
 /* The daemon does not read its own half of the header, and bounds the times of a record. */
 START_TEST(ring_false_words_and_times_ignored) {
   struct client client;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct fc_ring_hit lie = {.kind = FC_RING_HIT,
                             .end_ns = UINT64_MAX,
                             .wall_ns = UINT64_MAX,
@@ -300,14 +300,14 @@ START_TEST(ring_false_words_and_times_ignored) {
   write_slot(&client, &lie, sizeof lie);
   publish(&client);
   ck_assert(harness_wait_until(all_is_read, &client, TIMEOUT_MS));
-  figures_take(good.cache, &figures);
-  ck_assert_uint_eq(figures_count(&figures, "hostile", "cache_hits"), 101);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 3);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  ck_assert_double_le(figures_real(&figures, "hostile", "scoring_wall_s"),
-                      figures_real(&figures, NULL, "uptime_s"));
-  ck_assert_double_ge(figures_real(&figures, "hostile", "saved_wall_s"), 0);
-  figures_free(&figures);
+  library_stats_read(good.cache, &stats);
+  ck_assert_uint_eq(library_stats_count(&stats, "hostile", "cache_hits"), 101);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 3);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  ck_assert_double_le(library_stats_real(&stats, "hostile", "scoring_wall_s"),
+                      library_stats_real(&stats, NULL, "uptime_s"));
+  ck_assert_double_ge(library_stats_real(&stats, "hostile", "saved_wall_s"), 0);
+  library_stats_free(&stats);
   close_client(&client);
   good_client_check(&good);
 }
@@ -347,7 +347,7 @@ START_TEST(ring_changing_while_read_drops_only_its_client) {
     close_client(&client);
   }
   good_client_check(&good);
-  ck_assert_uint_eq(library_figure(good.cache, "dropped"), rounds);
+  ck_assert_uint_eq(library_stat(good.cache, "dropped"), rounds);
 }
 END_TEST
 

@@ -19,7 +19,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* How many memory files of fcached a process maps. */
+/* Returns the number of fcached's memory files that a process maps. */
 static unsigned maps_of(const char *pid) {
   char path[64];
   unsigned n = 0;
@@ -54,7 +54,7 @@ static struct fcache *open_and_hit(void) {
   return cache;
 }
 
-/* ---- who keeps one ---- */
+/* ---- processes that keep a dead region ---- */
 
 static int count_maps(void *arg) {
   (void)arg;
@@ -73,13 +73,14 @@ START_TEST(fork_child_has_no_mapping) {
 }
 END_TEST
 
-/* The addresses may be another's in a child: closing its copy of the handle leaves them alone. */
+/* In a child the addresses may belong to other mappings. Closing the inherited handle must not
+ * touch them. */
 static int close_copy(void *arg) {
   static char *taken[512];
   size_t size = 1u << 20;
 
   for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
-    taken[i] = malloc(size); /* mapped, where there is room: also where the region was */
+    taken[i] = malloc(size); /* mapped at any free address, also at the region's former one */
     CHILD_EXPECT(taken[i] != NULL);
     memset(taken[i], (int)i, 64);
   }

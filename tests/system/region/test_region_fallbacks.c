@@ -1,9 +1,8 @@
-/* Where the region cannot be had, or not any more, every request is a message, and nothing is
- * logged: a daemon or a client that does without, no descriptor or no room left in the client, and
+/* Clients without a region: every request is a message, and nothing is logged. The reasons: the
+ * option of the daemon or of the client, no descriptor or no address space left in the client, and
  * fault 11, an application that closes the library's descriptors and uses their numbers. Retired
- * regions and daemons that die are in test_region_replaced.c, unknown layouts in
- * test_shm_refused.c.
- */
+ * regions and daemons that die are in test_region_replaced.c and test_region_dead.c, unknown
+ * layouts in test_shm_refused.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -34,7 +33,7 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* ---- processes whose stderr is looked at ---- */
+/* ---- processes whose stderr is checked ---- */
 
 struct captured {
   int (*fn)(void *arg);
@@ -58,7 +57,8 @@ static struct captured start_captured(int (*fn)(void *arg), void *arg) {
   return captured;
 }
 
-/* Waits for its end, which must be good. It must have logged nothing, or one line with `text`. */
+/* Waits for the process, which must exit with 0. It must have logged nothing, or one line with
+ * `text`. */
 static void expect_said(struct captured *captured, const char *text) {
   int status = harness_wait(captured->pid, TIMEOUT_MS);
   char said[4096] = "";
@@ -73,7 +73,7 @@ static void expect_said(struct captured *captured, const char *text) {
                   "not one line that has \"%s\": %s", text, said);
 }
 
-/* ---- a worker's day, in a process of its own ---- */
+/* ---- a worker, in its own process ---- */
 
 /* Its report, in shared memory. */
 static struct report {
@@ -94,9 +94,9 @@ static int compute(void *arg, struct fcache_value *value) {
   return stamped_make(value, computation->number, 9) ? FCACHE_OK : FCACHE_ENOMEM;
 }
 
-/* True where the value is right. */
-static bool ask(struct fcache *cache, uint64_t number, struct fcache_value *value,
-                uint64_t *computed) {
+/* Returns whether the value is right. */
+static bool lookup_is_right(struct fcache *cache, uint64_t number, struct fcache_value *value,
+                            uint64_t *computed) {
   struct computation computation = {.number = number};
   struct fcache_key key = stamped_key(number);
   uint64_t version;
@@ -117,23 +117,23 @@ static int get_batch(struct fcache *cache) {
   CHILD_EXPECT(fcache_get_many(cache, "op", "view", 0, prompts, BATCH, 0, values, hit) ==
                FCACHE_OK);
   for (uint64_t i = 0; i < BATCH; i++) {
-    CHILD_EXPECT(hit[i] == (i < 5)); /* the others were never asked for */
+    CHILD_EXPECT(hit[i] == (i < 5)); /* no message asked for the other numbers */
     CHILD_EXPECT(!hit[i] || stamped_check(&values[i], NUMBERS - 5 + i, &version));
     fcache_value_free(&values[i]);
   }
   return 0;
 }
 
-/* NUMBERS misses; ROUNDS * NUMBERS + 5 hits; and what was cleared is gone. */
+/* NUMBERS misses, ROUNDS * NUMBERS + 5 hits, and then a clear. */
 static int work_with(struct fcache *cache) {
   struct fcache_value value = {0};
   uint64_t computed = 0, removed = 0;
 
   for (uint64_t i = 0; i < NUMBERS; i++)
-    CHILD_EXPECT(ask(cache, i, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, i, &value, &computed));
   CHILD_EXPECT(computed == NUMBERS);
   for (uint64_t i = 0; i < (uint64_t)ROUNDS * NUMBERS; i++)
-    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, i % NUMBERS, &value, &computed));
   CHILD_EXPECT(computed == NUMBERS);
   CHILD_EXPECT(get_batch(cache) == 0);
   CHILD_EXPECT(fcache_clear(cache, NULL, NULL, &removed) == FCACHE_OK && removed == NUMBERS);
@@ -155,7 +155,7 @@ static unsigned free_descriptors(void) {
   return n;
 }
 
-/* So that none but `n` are left. */
+/* Uses descriptors until only `n` are left. */
 static bool leave_descriptors(unsigned n) {
   struct rlimit limit;
   int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -169,7 +169,7 @@ static bool leave_descriptors(unsigned n) {
   return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-/* So that a region of 256 MiB does not fit in, and all else does. */
+/* Limits the address space: a region of 256 MiB does not fit, all else does. */
 static bool leave_address_space(void) {
   struct rlimit limit;
   char *text = harness_read_file("/proc/self/statm", NULL);
@@ -185,7 +185,7 @@ static bool leave_address_space(void) {
 /* The resource that a worker lacks. */
 struct lack {
   const char *variable; /* $FCACHE_REGION; NULL: not set */
-  unsigned descriptors; /* that it has left; 0: enough */
+  unsigned descriptors; /* that the worker has left; 0: enough */
   bool address_space;
 };
 
@@ -208,29 +208,29 @@ static int work(void *arg) {
 }
 
 static bool has_left(void *look) {
-  return library_figure(look, "clients") == 1;
+  return library_stat(look, "clients") == 1;
 }
 
-/* The daemon counted what the worker did, with the path that served it. */
+/* The daemon must have counted the worker's lookups, with the path that served them. */
 static void assert_counted(struct fcache *look) {
   const struct fcache_counters *counters = &report->counters;
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   ck_assert_uint_eq(counters->cache_hits, ROUNDS * NUMBERS + 5);
   ck_assert_uint_eq(counters->cache_misses, NUMBERS);
   ck_assert_uint_eq(counters->degraded, 0);
   ck_assert_uint_eq(counters->unrecorded, 0);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_hits"), counters->cache_hits);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "cache_misses"), NUMBERS);
-  ck_assert_uint_eq(figures_count(&figures, "fallback", "entries"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), counters->region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_socket"),
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "cache_hits"), counters->cache_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "cache_misses"), NUMBERS);
+  ck_assert_uint_eq(library_stats_count(&stats, "fallback", "entries"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), counters->region_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_socket"),
                     counters->cache_hits - counters->region_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
 }
 
 /* Runs a worker that lacks a resource. Neither it nor the daemon logs anything. */
@@ -271,8 +271,8 @@ START_TEST(client_with_region_off_uses_socket) {
 }
 END_TEST
 
-/* One is for the socket. The kernel then cuts what comes beside the welcome; what it lets through
- * is closed. */
+/* One is for the socket. The kernel drops descriptors of the welcome that do not fit, and the
+ * client closes the others. */
 START_TEST(client_without_descriptors_uses_socket) {
   harness_start(&served, NULL);
   run((struct lack){.descriptors = 1 + (unsigned)_i});
@@ -293,7 +293,7 @@ START_TEST(client_without_address_space_uses_socket) {
 }
 END_TEST
 
-/* ---- resources that come back ---- */
+/* ---- resources that are free again ---- */
 
 static int lack_and_recover(void *arg) {
   struct fcache_value value = {0};
@@ -306,12 +306,12 @@ static int lack_and_recover(void *arg) {
   struct fcache *cache = library_open_in_child(served.socket, "fallback", NULL, LIBRARY_PATIENT_MS);
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   for (unsigned i = 0; i < 10; i++)
-    CHILD_EXPECT(ask(cache, 1, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, 1, &value, &computed));
   CHILD_EXPECT(computed == 1 && library_counters(cache).region_hits == 0);
   CHILD_EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-  CHILD_EXPECT(kill(getppid(), SIGUSR1) == 0); /* which starts the next daemon */
+  CHILD_EXPECT(kill(getppid(), SIGUSR1) == 0); /* its exit lets the next daemon start */
   while (library_counters(cache).region_hits < 10)
-    CHILD_EXPECT(ask(cache, 1, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, 1, &value, &computed));
   fcache_value_free(&value);
   fcache_close(cache);
   return 0;
@@ -338,18 +338,18 @@ END_TEST
 
 enum { FILES = 24, FILE_SIZE = 200, CLOSINGS = 12 };
 
-/* What the application opens on the numbers that it has closed: files, in each of which it stands
- * somewhere; the last two are a pair of sockets. */
+/* The application's descriptors at the closed numbers: files, each with a position, and last a pair
+ * of sockets. */
 struct application {
   int fds[FILES + 2];
   struct stat status[FILES + 2];
 };
 
-static bool open_file(struct application *application, const char *folder, unsigned i) {
+static bool open_file(struct application *application, const char *dir, unsigned i) {
   char path[HARNESS_PATH_SIZE + 16], bytes[FILE_SIZE];
   int fd;
 
-  (void)snprintf(path, sizeof path, "%s/%u", folder, i);
+  (void)snprintf(path, sizeof path, "%s/%u", dir, i);
   fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
   memset(bytes, 'a' + (int)i, sizeof bytes);
   application->fds[i] = fd;
@@ -358,12 +358,12 @@ static bool open_file(struct application *application, const char *folder, unsig
          fstat(fd, &application->status[i]) == 0;
 }
 
-/* All of its own, so the library's too, but for the standard streams. */
-static bool close_all_and_open(struct application *application, const char *folder) {
+/* Closes all descriptors, the library's included, but the standard streams. */
+static bool close_all_and_open(struct application *application, const char *dir) {
   for (int fd = 3; fd < 256; fd++)
     (void)close(fd);
   for (unsigned i = 0; i < FILES; i++)
-    if (!open_file(application, folder, i))
+    if (!open_file(application, dir, i))
       return false;
   return socketpair(AF_UNIX, SOCK_STREAM, 0, &application->fds[FILES]) == 0 &&
          fstat(application->fds[FILES], &application->status[FILES]) == 0 &&
@@ -398,26 +398,27 @@ static int check_application(const struct application *application) {
   return 0;
 }
 
-/* Hits and misses until it is connected again, and some more; the files are as they were. */
-static int go_on(struct fcache *cache, const struct application *application, uint64_t first) {
+/* Hits and misses until the handle is connected again, and some more. The files must be unchanged.
+ */
+static int work_on(struct fcache *cache, const struct application *application, uint64_t first) {
   struct fcache_value value = {0};
   uint64_t computed = 0, hits = library_counters(cache).region_hits;
 
-  for (uint64_t i = 0; i < 300; i++) /* of what may be in the region still */
-    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+  for (uint64_t i = 0; i < 300; i++) /* of keys that may still be in the region */
+    CHILD_EXPECT(lookup_is_right(cache, i % NUMBERS, &value, &computed));
   CHILD_EXPECT(check_application(application) == 0);
   for (uint64_t i = 0; !fcache_connected(cache) || i < 20; i++)
-    CHILD_EXPECT(ask(cache, first + i, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, first + i, &value, &computed));
   CHILD_EXPECT(check_application(application) == 0);
   for (uint64_t i = 0; i < 300; i++)
-    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, i % NUMBERS, &value, &computed));
   CHILD_EXPECT(library_counters(cache).region_hits >= hits + 300 - NUMBERS);
   CHILD_EXPECT(check_application(application) == 0);
   fcache_value_free(&value);
   return 0;
 }
 
-static char folder[HARNESS_PATH_SIZE];
+static char dir[HARNESS_PATH_SIZE];
 
 static int close_again_and_again(void *arg) {
   static struct application application;
@@ -427,17 +428,17 @@ static int close_again_and_again(void *arg) {
   (void)arg;
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   for (uint64_t round = 0; round < CLOSINGS; round++) {
-    CHILD_EXPECT(close_all_and_open(&application, folder));
-    CHILD_EXPECT(go_on(cache, &application, (round + 1) * 100000) == 0);
+    CHILD_EXPECT(close_all_and_open(&application, dir));
+    CHILD_EXPECT(work_on(cache, &application, (round + 1) * 100000) == 0);
   }
-  CHILD_EXPECT(close_all_and_open(&application, folder));
+  CHILD_EXPECT(close_all_and_open(&application, dir));
   report->counters = library_counters(cache);
   fcache_close(cache);
   CHILD_EXPECT(check_application(&application) == 0);
   return 0;
 }
 
-/* The connection that missed its deadline, and is kept open for its ring's sake, is closed too. */
+/* The lingering connection, which missed its deadline, is closed too. */
 static int close_what_lingers(void *arg) {
   static struct application application;
   struct fcache *cache = library_open_in_child(served.socket, "fallback", "closer", DEADLINE_MS);
@@ -447,16 +448,16 @@ static int close_what_lingers(void *arg) {
   (void)arg;
   CHILD_EXPECT(cache != NULL && fcache_connected(cache));
   for (uint64_t i = 0; i < NUMBERS; i++)
-    CHILD_EXPECT(ask(cache, i, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, i, &value, &computed));
   CHILD_EXPECT(harness_freeze(&served));
-  CHILD_EXPECT(ask(cache, 1000, &value, &computed)); /* takes the deadline */
+  CHILD_EXPECT(lookup_is_right(cache, 1000, &value, &computed)); /* takes the deadline */
   CHILD_EXPECT(!fcache_connected(cache));
-  CHILD_EXPECT(close_all_and_open(&application, folder));
+  CHILD_EXPECT(close_all_and_open(&application, dir));
   for (uint64_t i = 0; i < 300; i++)
-    CHILD_EXPECT(ask(cache, i % NUMBERS, &value, &computed));
+    CHILD_EXPECT(lookup_is_right(cache, i % NUMBERS, &value, &computed));
   CHILD_EXPECT(check_application(&application) == 0);
   CHILD_EXPECT(kill(served.pid, SIGCONT) == 0);
-  CHILD_EXPECT(go_on(cache, &application, 2000) == 0);
+  CHILD_EXPECT(work_on(cache, &application, 2000) == 0);
   report->counters = library_counters(cache);
   fcache_close(cache);
   fcache_value_free(&value);
@@ -464,24 +465,24 @@ static int close_what_lingers(void *arg) {
   return 0;
 }
 
-/* Hits that were not recorded are counted: none is missing in the sum. */
+/* Hits without a record are counted, so none is missing in the sum. */
 static void close_descriptors(int (*fn)(void *arg), const char *said) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   report = child_shared(sizeof *report);
-  harness_folder(folder);
+  harness_make_dir(dir);
   harness_start(&served, NULL);
   struct captured captured = start_captured(fn, NULL);
   expect_said(&captured, said);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
   ck_assert(harness_wait_until(has_left, look, TIMEOUT_MS));
-  figures_take(look, &figures);
-  uint64_t counted = figures_count(&figures, "fallback", "cache_hits");
-  uint64_t unrecorded = figures_count(&figures, NULL, "hits_unrecorded");
+  library_stats_read(look, &stats);
+  uint64_t counted = library_stats_count(&stats, "fallback", "cache_hits");
+  uint64_t unrecorded = library_stats_count(&stats, NULL, "hits_unrecorded");
   ck_assert_uint_le(counted, report->counters.cache_hits);
   ck_assert_uint_ge(counted + unrecorded, report->counters.cache_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
+  library_stats_free(&stats);
   fcache_close(look);
 }
 

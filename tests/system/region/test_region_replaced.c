@@ -1,5 +1,5 @@
-/* Clients that read the region of a daemon that is killed or replaced, or whose region is retired:
- * never a wrong or an old value, and each client comes back to the region by itself. */
+/* Clients that read the region of a daemon that is killed or replaced, or whose region is retired.
+ * They never get a wrong or old value, and each uses a region again by itself. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +29,7 @@ enum { STORM_NUMBERS = 64, WRITERS = 2, READERS = 2 };
 
 struct storm {
   _Atomic bool end;
-  _Atomic uint64_t version; /* the latest that a writer made */
+  _Atomic uint64_t version; /* the latest version of a writer */
   struct {
     _Atomic uint64_t hits, region_hits; /* so far */
   } readers[READERS];
@@ -79,7 +79,7 @@ static int read_storm(void *arg) {
   return 0;
 }
 
-/* Has each reader so many more hits of its own than before? */
+/* Returns whether each reader served that many more hits than before. */
 struct mark {
   uint64_t before[READERS], more;
 };
@@ -130,7 +130,7 @@ END_TEST
 
 enum { IDLE_NUMBERS = 8 };
 
-/* Connected, the region mapped, and with a hit of each number from there. */
+/* Opens a handle that is connected and has read each number from the region. */
 static void open_idle(struct region_worker *worker) {
   region_worker_put(served.socket, 0, IDLE_NUMBERS, 1);
   ck_assert(region_worker_open(worker, served.socket, "idle", LIBRARY_PATIENT_MS));
@@ -197,7 +197,7 @@ END_TEST
 
 enum { BIG_NUMBER = 7, BIG_GETS = 200 }; /* some 100 to 250 KiB each: more than sockets hold */
 
-/* Requests more than it reads: a daemon that ends gives such a client two seconds. */
+/* Requests more than it reads. A daemon that stops waits two seconds for such a client. */
 static void request_too_much(struct raw *raw) {
   struct fcache_key key = stamped_key(BIG_NUMBER);
   struct fc_get request = {.key = {.op = fc_str_of(key.op), .view = fc_str_of(key.view)}};

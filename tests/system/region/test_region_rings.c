@@ -63,13 +63,13 @@ START_TEST(thousand_clients_each_has_ring) {
     ck_assert_int_eq(close(clients[i].ring_fd), 0);
     clients[i].region_fd = clients[i].ring_fd = -1;
   }
-  ck_assert_uint_eq(library_figure(look, "rings"), n + 1);
-  ck_assert_uint_eq(library_figure(look, "clients_without_ring"), 0);
-  ck_assert_uint_le(library_figure(look, "rings_bytes"), library_figure(look, "rings_bytes_max"));
+  ck_assert_uint_eq(library_stat(look, "rings"), n + 1);
+  ck_assert_uint_eq(library_stat(look, "clients_without_ring"), 0);
+  ck_assert_uint_le(library_stat(look, "rings_bytes"), library_stat(look, "rings_bytes_max"));
   for (unsigned i = 0; i < n; i++)
     raw_close(&clients[i]);
-  library_wait_figure(look, "rings", 1);
-  ck_assert_uint_eq(library_figure(look, "rings_bytes"), BASE_BYTES);
+  library_wait_stat(look, "rings", 1);
+  ck_assert_uint_eq(library_stat(look, "rings_bytes"), BASE_BYTES);
   stop();
 }
 END_TEST
@@ -129,7 +129,7 @@ static bool all_paused(void *arg) {
 
 static bool memory_is_back(void *arg) {
   (void)arg;
-  return library_figure(look, "rings_bytes") == (WORKERS + 1) * BASE_BYTES;
+  return library_stat(look, "rings_bytes") == (WORKERS + 1) * BASE_BYTES;
 }
 
 /* A trace file that is read while it grows. */
@@ -149,8 +149,8 @@ static bool has_expected_lines(void *arg) {
   return growing->lines >= growing->expected;
 }
 
-/* Waits until that many lines are in the trace. Figures would read the rings at once, and cost the
- * lines for which the trace has no room. */
+/* Waits until that many lines are in the trace. Statistics would read the rings at once, and cost
+ * the lines for which the trace has no room. */
 static void wait_for_lines(struct growing *growing, uint64_t lines) {
   growing->expected = lines;
   ck_assert(harness_wait_until(has_expected_lines, growing, TIMEOUT_MS));
@@ -161,13 +161,13 @@ static void wait_for_lines(struct growing *growing, uint64_t lines) {
 static void assert_counts(uint64_t hits, struct growing *growing) {
   if (growing != NULL)
     wait_for_lines(growing, hits);
-  library_wait_figure(look, "clients", 1);
-  ck_assert_uint_eq(library_figure(look, "cache_hits"), hits);
-  ck_assert_uint_gt(library_figure(look, "hits_region"), hits / 100 * 99);
-  ck_assert_uint_eq(library_figure(look, "hits_unrecorded"), 0);
-  ck_assert_uint_eq(library_figure(look, "dropped"), 0);
-  ck_assert_uint_eq(library_figure(look, "rings_bytes"), BASE_BYTES);
-  ck_assert_uint_eq(library_figure(look, "trace_lost"), 0);
+  library_wait_stat(look, "clients", 1);
+  ck_assert_uint_eq(library_stat(look, "cache_hits"), hits);
+  ck_assert_uint_gt(library_stat(look, "hits_region"), hits / 100 * 99);
+  ck_assert_uint_eq(library_stat(look, "hits_unrecorded"), 0);
+  ck_assert_uint_eq(library_stat(look, "dropped"), 0);
+  ck_assert_uint_eq(library_stat(look, "rings_bytes"), BASE_BYTES);
+  ck_assert_uint_eq(library_stat(look, "trace_lost"), 0);
   stop();
   if (growing == NULL)
     return;
@@ -193,9 +193,9 @@ START_TEST(rings_resized_no_hit_lost) {
   ck_assert(harness_wait_until(all_paused, NULL, TIMEOUT_MS));
   if (traced)
     wait_for_lines(&growing, WORKERS * lookups);
-  ck_assert_uint_gt(library_figure(look, "rings_bytes"), (WORKERS + 1) * BASE_BYTES);
+  ck_assert_uint_gt(library_stat(look, "rings_bytes"), (WORKERS + 1) * BASE_BYTES);
   ck_assert(harness_wait_until(memory_is_back, NULL, TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(look, "clients_without_ring"), 0);
+  ck_assert_uint_eq(library_stat(look, "clients_without_ring"), 0);
   atomic_store(&shared->go_on, true);
   for (unsigned i = 0; i < WORKERS; i++)
     ck_assert_int_eq(harness_wait(pids[i], TIMEOUT_MS), 0);
@@ -247,7 +247,7 @@ START_TEST(ring_asleep_hit_promotes_entry) {
     library_put_text(writer, &idle, "text");
     struct fcache *reader = library_open(served.socket, "order", "reader", 0);
     struct fcache_value value = {0};
-    EXPECT(library_figure(look, "rings_asleep") > 0); /* among them that new one */
+    EXPECT(library_stat(look, "rings_asleep") > 0); /* among them that new one */
     EXPECT_EQUAL(fcache_get(reader, &used, 0, &value), FCACHE_OK);
     EXPECT_EQUAL(library_counters(reader).region_hits, 1);
     struct fcache_key next = library_key("op", "view", name, 0);

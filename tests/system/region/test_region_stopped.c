@@ -1,4 +1,4 @@
-/* Clients that read the region of a stopped daemon: hits go on, none is uncounted, and a miss costs
+/* Clients that read the region of a stopped daemon. Hits go on, each is counted, and a miss costs
  * one deadline. */
 #include <signal.h>
 #include <string.h>
@@ -34,26 +34,26 @@ static void count_line(void *arg, const struct trace_line *line) {
   seen->misses += !line->hit;
 }
 
-/* After the daemon went on: its statistics and its trace have every lookup of `worker`, except for
- * the unrecorded hits, which are counted. */
+/* After the daemon continued, its statistics and its trace must have every lookup of `worker`,
+ * except for the unrecorded hits, which are counted. */
 static void settle_stopped(struct region_worker *worker, const char *trace) {
   struct fcache_counters counters = library_counters(worker->cache);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
   struct expected seen = {.client = "stopped"};
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   uint64_t recorded = counters.cache_hits - counters.unrecorded;
-  ck_assert_uint_eq(figures_count(&figures, "region", "cache_hits"), recorded);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_unrecorded"), counters.unrecorded);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "dropped"), 0);
+  ck_assert_uint_eq(library_stats_count(&stats, "region", "cache_hits"), recorded);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_unrecorded"), counters.unrecorded);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "dropped"), 0);
   fcache_close(look);
   region_worker_close(worker);
   ck_assert_int_eq(harness_stop(&served), 0);
   (void)trace_lines_read(trace, count_line, &seen); /* others have lines there too */
   ck_assert_uint_eq(seen.hits, recorded);
-  ck_assert_uint_eq(seen.misses, figures_count(&figures, "region", "cache_misses"));
-  figures_free(&figures);
+  ck_assert_uint_eq(seen.misses, library_stats_count(&stats, "region", "cache_misses"));
+  library_stats_free(&stats);
 }
 
 static void hit_many(struct region_worker *worker, unsigned n) {
@@ -92,7 +92,7 @@ START_TEST(daemon_stopped_hits_read_and_recorded) {
 }
 END_TEST
 
-/* ... connected again; misses of numbers from `1000` on reach it. */
+/* Waits until the worker is connected again. Its misses have numbers from 1000 on. */
 static bool is_connected_again(void *arg) {
   struct region_worker *worker = arg;
 
@@ -165,7 +165,8 @@ START_TEST(daemon_killed_unread_hits_published_to_next) {
   region_worker_put(served.socket, 0, STOP_NUMBERS, 1);
   ck_assert(region_worker_open(&worker, served.socket, "stopped", LIBRARY_PATIENT_MS));
   hit_many(&worker, READ);
-  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), READ); /* so it has taken them */
+  ck_assert_uint_eq(library_stat(worker.cache, "cache_hits"),
+                    READ); /* so the daemon has read them */
   stop_daemon();
   hit_many(&worker, UNREAD);
   harness_kill9(&served);
@@ -174,8 +175,8 @@ START_TEST(daemon_killed_unread_hits_published_to_next) {
   ck_assert(harness_wait_until(is_connected_again, &worker, TIMEOUT_MS));
   uint64_t hits = library_counters(worker.cache).cache_hits;
   ck_assert_uint_eq(library_counters(worker.cache).unrecorded, UNREAD);
-  ck_assert_uint_eq(library_figure(worker.cache, "hits_unrecorded"), UNREAD);
-  ck_assert_uint_eq(library_figure(worker.cache, "cache_hits"), hits - READ - UNREAD);
+  ck_assert_uint_eq(library_stat(worker.cache, "hits_unrecorded"), UNREAD);
+  ck_assert_uint_eq(library_stat(worker.cache, "cache_hits"), hits - READ - UNREAD);
   ck_assert_uint_eq(library_counters(worker.cache).reconnects, 1);
   ck_assert_uint_eq(worker.lines, 1);
   region_worker_close(&worker);

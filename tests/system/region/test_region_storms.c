@@ -14,7 +14,7 @@
 
 #define TIMEOUT_MS 100000u
 #define READS (3000000u / (SANITIZER_SLOW ? 20u : 1u)) /* of all readers together */
-#define PUTS (30000u / (SANITIZER_SLOW ? 10u : 1u))    /* of those that replace, at least */
+#define PUTS (30000u / (SANITIZER_SLOW ? 10u : 1u))    /* minimum for the writers that replace */
 #define CLEARS (2000u / (SANITIZER_SLOW ? 10u : 1u))
 
 enum { CLEAR_EVERY = 512, READERS = 3, FEW = 6, LARGE = 7, FIRST_FILLER = 1000 };
@@ -29,10 +29,10 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-/* What all processes of a test share. */
+/* Memory that all processes of a test share. */
 static struct {
   _Atomic bool end;
-  _Atomic unsigned left;    /* readers that have not had enough */
+  _Atomic unsigned left;    /* readers that have not finished */
   _Atomic uint64_t cleared; /* versions up to this were put before a clear that is acknowledged */
   _Atomic uint64_t hits, region_hits, puts;
 } * common;
@@ -53,7 +53,7 @@ static uint64_t seed(void) {
   return (uint64_t)getpid() * 0x9e3779b97f4a7c15u;
 }
 
-/* Mostly the few; now and then the one that lies in pieces. */
+/* Mostly the small values; now and then the one in several pieces. */
 static uint64_t choose(uint64_t *random) {
   uint64_t number = next_random(random) % 64;
 
@@ -69,7 +69,7 @@ static int report(const struct fcache *cache) {
   return 0;
 }
 
-/* Where one fails, the others need not go on. */
+/* If one fails, the others can stop. */
 static int play(void *arg) {
   struct role *role = arg;
   int rc = role->play(role);
@@ -92,9 +92,9 @@ static void run(int (*const roles[])(void *arg), unsigned n) {
     ck_assert_int_eq(harness_wait(pids[i], TIMEOUT_MS), 0);
 }
 
-/* ---- fault 13: nothing but right values ---- */
+/* ---- fault 13: only right values ---- */
 
-/* Replaces them, and clears in each of the ways. */
+/* Replaces the values, and clears in each way. */
 static int replace(void *arg) {
   static const char *const ways[][2] = {{NULL, NULL}, {"view", NULL}, {NULL, "op"}, {"view", "op"}};
   struct fcache *cache = library_open_in_child(served.socket, "storm", NULL, LIBRARY_PATIENT_MS);
@@ -115,7 +115,7 @@ static int replace(void *arg) {
   return 0;
 }
 
-/* Fills the cache over and over, so that the others' blocks change hands. */
+/* Fills the cache over and over, so that blocks of other values are reused. */
 static int evict(void *arg) {
   struct fcache *cache = library_open_in_child(served.socket, "storm", NULL, LIBRARY_PATIENT_MS);
   struct fcache_value value = {0};
@@ -155,20 +155,20 @@ static int read_all(void *arg) {
 
 START_TEST(storm_few_keys_no_wrong_value) {
   int (*const roles[])(void *arg) = {replace, replace, evict, read_all, read_all, read_all};
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
   common = child_shared(sizeof *common);
   common->left = READERS;
   run(roles, sizeof roles / sizeof roles[0]);
   struct fcache *look = library_open(served.socket, "look", NULL, 0);
-  figures_take(look, &figures);
+  library_stats_read(look, &stats);
   ck_assert_uint_ge(common->hits, READS);
   ck_assert_uint_gt(common->region_hits, READS / 2);
-  ck_assert_uint_eq(figures_count(&figures, "storm", "cache_hits"), common->hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "hits_region"), common->region_hits);
-  ck_assert_uint_gt(figures_count(&figures, "storm", "evictions_bytes"), PUTS / 20);
-  ck_assert_uint_gt(figures_count(&figures, NULL, "clears"), PUTS / CLEAR_EVERY / 2);
-  figures_free(&figures);
+  ck_assert_uint_eq(library_stats_count(&stats, "storm", "cache_hits"), common->hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "hits_region"), common->region_hits);
+  ck_assert_uint_gt(library_stats_count(&stats, "storm", "evictions_bytes"), PUTS / 20);
+  ck_assert_uint_gt(library_stats_count(&stats, NULL, "clears"), PUTS / CLEAR_EVERY / 2);
+  library_stats_free(&stats);
   fcache_close(look);
 }
 END_TEST
@@ -185,7 +185,7 @@ static int put_and_clear(void *arg) {
     for (uint64_t number = 0; number <= LARGE; number++)
       CHILD_EXPECT(stamped_put(cache, &value, number, version) == FCACHE_OK);
     uint64_t hits = common->hits;
-    /* on a busy machine they might get none */
+    /* on a busy machine the readers might have no hit */
     while (version % 8 == 0 && common->hits == hits && !atomic_load(&common->end))
       (void)sched_yield();
     CHILD_EXPECT(fcache_clear(cache, NULL, NULL, NULL) == FCACHE_OK);

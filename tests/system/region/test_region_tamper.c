@@ -48,7 +48,7 @@ static void stop(void) {
 
 struct target {
   int fd;
-  uint8_t *map; /* read-only; of all of it */
+  uint8_t *map; /* read-only, the whole region */
   size_t size;
   bool writable; /* a ring, whose content is its client's */
 };

@@ -33,21 +33,21 @@ static void stop(void) {
 }
 
 static double seconds(const char *name_space, const char *name) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
-  figures_take(watch, &figures);
-  double value = figures_real(&figures, name_space, name);
-  figures_free(&figures);
+  library_stats_read(watch, &stats);
+  double value = library_stats_real(&stats, name_space, name);
+  library_stats_free(&stats);
   return value;
 }
 
 static uint64_t count(const char *name) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
 
-  figures_take(watch, &figures);
-  uint64_t value = figures_count(&figures, SPACE, name);
-  ck_assert_uint_eq(figures_count(&figures, NULL, name), value); /* no other client does any */
-  figures_free(&figures);
+  library_stats_read(watch, &stats);
+  uint64_t value = library_stats_count(&stats, SPACE, name);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, name), value); /* no other client does any */
+  library_stats_free(&stats);
   return value;
 }
 
@@ -195,11 +195,11 @@ START_TEST(unrecorded_hits_bounded) {
       mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, mapped.ring_fd, 0);
   ck_assert_ptr_ne(ring, MAP_FAILED);
   atomic_store(&ring->unrecorded, 3);
-  library_wait_figure(watch, "hits_unrecorded", 3);
+  library_wait_stat(watch, "hits_unrecorded", 3);
   uint64_t before = 3;
   for (unsigned i = 0; i < 20; i++) { /* up and down: nothing is counted twice */
     atomic_store(&ring->unrecorded, i % 2 == 0 ? UINT64_MAX - i : 0);
-    uint64_t now = library_figure(watch, "hits_unrecorded");
+    uint64_t now = library_stat(watch, "hits_unrecorded");
     ck_assert_uint_ge(now, before);
     before = now;
     ck_assert_double_le((double)now, FC_RING_SLOTS_MAX + seconds(NULL, "uptime_s") * 1e9 / 50);

@@ -116,7 +116,7 @@ START_TEST(dropped_namespace_leaves_no_bytes) {
   (void)put(cache, "op", "base", SECRET);
   fcache_close(cache);
   struct fcache *present = library_open(served.socket, "watched", NULL, 0);
-  library_wait_figure(present, "clients", 2);
+  library_wait_stat(present, "clients", 2);
   ck_assert_uint_gt(count(SECRET), 0);
   struct fcache *third = library_open(served.socket, "third", NULL, 0);
   ck_assert(harness_wait_until(has_no_secret, NULL, TIMEOUT_MS));

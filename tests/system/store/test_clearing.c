@@ -75,7 +75,7 @@ START_TEST(clear_during_computation_rejects_put) {
 
   compute_while(clearing, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
-  ck_assert_uint_eq(library_figure(other, "puts_stale"), 1);
+  ck_assert_uint_eq(library_stat(other, "puts_stale"), 1);
   compute_while((struct computation){0}, "op", "base"); /* the next computation is stored */
   ck_assert(is_stored("op", "base", "computed"));
 }
@@ -149,7 +149,7 @@ END_TEST
 START_TEST(put_second_keeps_first_value) {
   compute_while((struct computation){.meanwhile = put_fresh}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
-  ck_assert_uint_eq(library_figure(other, "puts_kept"), 1);
+  ck_assert_uint_eq(library_stat(other, "puts_kept"), 1);
 }
 END_TEST
 
@@ -248,7 +248,7 @@ START_TEST(daemon_restarted_rejects_earlier_put) {
     ck_assert(harness_wait_until(reconnects, &other, RECONNECT_TIMEOUT_MS));
     ck_assert(!is_stored("op", "base", "computed"));
     /* the worker reconnected, and the new daemon saw that the computation began before */
-    ck_assert_uint_eq(library_figure(other, "puts_stale"), i);
+    ck_assert_uint_eq(library_stat(other, "puts_stale"), i);
     ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
     compute_while((struct computation){0}, "op", "base");
     ck_assert(is_stored("op", "base", "computed"));

@@ -305,24 +305,24 @@ START_TEST(client_with_unread_replies_counted_until_read) {
 }
 END_TEST
 
-/* ---- the figures ---- */
+/* ---- the statistics ---- */
 
 START_TEST(memory_counters_add_up) {
   static const char *const parts[] = {"region",     "messages", "sockets", "rings", "clients",
                                       "namespaces", "leases",   "trace",   "daemon"};
   uint64_t used = 0, bound = 0;
   char name[64];
-  struct fcache *cache = library_open(served.socket, "figures", NULL, 0);
+  struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     (void)snprintf(name, sizeof name, "memory_%s", parts[i]);
-    uint64_t part = library_figure(cache, name);
+    uint64_t part = library_stat(cache, name);
     (void)snprintf(name, sizeof name, "memory_%s_bound", parts[i]);
-    ck_assert_uint_le(part, library_figure(cache, name));
+    ck_assert_uint_le(part, library_stat(cache, name));
     used += part;
-    bound += library_figure(cache, name);
+    bound += library_stat(cache, name);
   }
-  ck_assert_uint_eq(library_figure(cache, "memory_used"), used);
-  ck_assert_uint_eq(library_figure(cache, "memory_bound"), bound);
+  ck_assert_uint_eq(library_stat(cache, "memory_used"), used);
+  ck_assert_uint_eq(library_stat(cache, "memory_bound"), bound);
   ck_assert_uint_gt(used, 0);
   fcache_close(cache);
 }

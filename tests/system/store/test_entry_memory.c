@@ -39,10 +39,10 @@ static size_t resident_kb(void) {
 }
 
 static void check_memory(const char *after) {
-  size_t most_kb = library_figure(cache, "region_bytes") / 1024 + ALLOWANCE_KB;
+  size_t most_kb = library_stat(cache, "region_bytes") / 1024 + ALLOWANCE_KB;
   size_t kb = resident_kb();
   ck_assert_msg(kb <= most_kb, "%zu KiB are resident after %s: more than %zu", kb, after, most_kb);
-  uint64_t bytes = library_figure(cache, "bytes");
+  uint64_t bytes = library_stat(cache, "bytes");
   ck_assert_msg(bytes >= MAX_BYTES / 100 * 97 && bytes <= MAX_BYTES,
                 "%ju bytes are stored after %s", (uintmax_t)bytes, after);
 }

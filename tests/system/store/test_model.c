@@ -317,7 +317,7 @@ static uint64_t measure(struct model_handle *handle, struct model_key key, uint3
   if (rc == FCACHE_ETOOBIG)
     return UINT64_MAX;
   ck_assert_int_eq(rc, FCACHE_OK);
-  uint64_t charge = library_figure(handle->cache, "bytes");
+  uint64_t charge = library_stat(handle->cache, "bytes");
   ck_assert_uint_ge(charge, size);
   ck_assert_int_eq(fcache_clear(handle->cache, NULL, NULL, NULL), FCACHE_OK);
   return charge;
@@ -335,8 +335,8 @@ static void calibrate(void) {
               measure(handle, key, model_sizes[size]);
     fcache_get_counters(handle->cache, &handle->expected); /* puts that did not fit are counted */
   }
-  model_run.model.clears = library_figure(model_run.handles[0].cache, "clears");
-  model_run.model.puts_too_big = library_figure(model_run.handles[0].cache, "puts_too_big");
+  model_run.model.clears = library_stat(model_run.handles[0].cache, "clears");
+  model_run.model.puts_too_big = library_stat(model_run.handles[0].cache, "puts_too_big");
 }
 
 static void operate(void) {
@@ -392,7 +392,7 @@ static void assert_worth(void) {
   ck_assert_uint_gt(model_run.too_big, 50);
   ck_assert_uint_gt(model_run.batches, 100);
   if (model_run.path->region) /* all but reads during a change, which are rare */
-    ck_assert_uint_gt(library_figure(model_run.handles[0].cache, "hits_region"),
+    ck_assert_uint_gt(library_stat(model_run.handles[0].cache, "hits_region"),
                       model_run.model.counters.hits / 2);
 }
 

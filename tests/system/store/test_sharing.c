@@ -161,7 +161,7 @@ static int run_process(void *arg) {
 }
 
 START_TEST(counts_of_clients_equal_daemon) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   pid_t pids[PROCESSES];
   sums = child_shared(sizeof *sums);
   harness_start(&served, NULL);
@@ -173,17 +173,17 @@ START_TEST(counts_of_clients_equal_daemon) {
     ck_assert_int_eq(status, 0);
   }
   struct fcache *watch = library_open(served.socket, "ns", "watch", 0);
-  library_wait_figure(watch, "clients", 1);
-  figures_take(watch, &figures);
+  library_wait_stat(watch, "clients", 1);
+  library_stats_read(watch, &stats);
   ck_assert_uint_eq(sums->failures, 0);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_hits"), sums->hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "cache_misses"), sums->misses);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "coalesced_hits"), sums->coalesced_hits);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "shared_hits"), sums->shared_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_hits"), sums->hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "cache_misses"), sums->misses);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "coalesced_hits"), sums->coalesced_hits);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "shared_hits"), sums->shared_hits);
   ck_assert_uint_gt(sums->coalesced_hits, 0);
   ck_assert_uint_gt(sums->shared_hits, 0);
   ck_assert_uint_lt(sums->shared_hits, sums->hits); /* some are of the own process */
-  figures_free(&figures);
+  library_stats_free(&stats);
   fcache_close(watch);
   ck_assert_int_eq(harness_stop(&served), 0);
 }

@@ -139,17 +139,17 @@ static void assert_worker(const struct sums *sums, uint32_t number) {
 
 /* Returns the daemon's scoring time, in ms. */
 static double assert_all(void) {
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct sums sums = {.lines = 0};
   double own_ms = 0, waited_ms = 0, connected_ms = 0;
 
-  figures_take(watch, &figures);
-  double scoring_ms = figures_real(&figures, NULL, "scoring_wall_s") * 1e3;
-  double wait_ms = figures_real(&figures, NULL, "lease_wait_s") * 1e3;
-  ck_assert_double_eq(figures_real(&figures, SPACE, "scoring_wall_s") * 1e3, scoring_ms);
-  ck_assert_double_eq(figures_real(&figures, SPACE, "lease_wait_s") * 1e3, wait_ms);
-  ck_assert_uint_eq(figures_count(&figures, NULL, "trace_lost"), 0);
-  figures_free(&figures);
+  library_stats_read(watch, &stats);
+  double scoring_ms = library_stats_real(&stats, NULL, "scoring_wall_s") * 1e3;
+  double wait_ms = library_stats_real(&stats, NULL, "lease_wait_s") * 1e3;
+  ck_assert_double_eq(library_stats_real(&stats, SPACE, "scoring_wall_s") * 1e3, scoring_ms);
+  ck_assert_double_eq(library_stats_real(&stats, SPACE, "lease_wait_s") * 1e3, wait_ms);
+  ck_assert_uint_eq(library_stats_count(&stats, NULL, "trace_lost"), 0);
+  library_stats_free(&stats);
   stop(); /* all lines are in the file */
   ck_assert_uint_gt(trace_lines_read(trace, add_line, &sums), 0);
   for (uint32_t i = 0; i < WORKERS; i++) {
@@ -326,9 +326,9 @@ static int run_steps(void *arg) {
 
 START_TEST(trace_of_client_adds_up_in_order) {
   run_workers(run_steps);
-  ck_assert_uint_gt(library_figure(watch, "coalesced_hits"), 0);
-  ck_assert_uint_gt(library_figure(watch, "hits_region"), 0);
-  ck_assert_uint_gt(library_figure(watch, "hits_socket"), 0);
+  ck_assert_uint_gt(library_stat(watch, "coalesced_hits"), 0);
+  ck_assert_uint_gt(library_stat(watch, "hits_region"), 0);
+  ck_assert_uint_gt(library_stat(watch, "hits_socket"), 0);
   ck_assert_double_gt(assert_all(), 0);
 }
 END_TEST
@@ -351,7 +351,7 @@ START_TEST(computation_nested_counts_once) {
   struct worker worker = {.cache = watch};
   struct fcache_key key = key_of(0);
   struct fcache_value value = {0};
-  struct figures figures = {0};
+  struct library_stats stats = {0};
   struct sums sums = {.lines = 0};
   uint64_t start_ns = harness_now_ns();
 
@@ -362,10 +362,10 @@ START_TEST(computation_nested_counts_once) {
   ck_assert_uint_eq(counters.forward_passes, 4);
   ck_assert_uint_le(counters.scoring_wall_ns, took_ns);
   ck_assert_uint_ge(counters.scoring_wall_ns, 4u * 20u * MS_NS);
-  figures_take(watch, &figures);
-  ck_assert_double_eq_tol(figures_real(&figures, SPACE, "scoring_wall_s"),
+  library_stats_read(watch, &stats);
+  ck_assert_double_eq_tol(library_stats_real(&stats, SPACE, "scoring_wall_s"),
                           (double)counters.scoring_wall_ns / 1e9, 1e-9);
-  figures_free(&figures);
+  library_stats_free(&stats);
   stop();
   ck_assert_uint_eq(trace_lines_read(trace, add_line, &sums), 4);
   ck_assert_double_eq_tol(sums.all_ms, (double)counters.scoring_wall_ns / MS_NS,

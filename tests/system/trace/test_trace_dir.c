@@ -39,7 +39,7 @@ static void write_victim(const char *name) {
 }
 
 static void start(void) {
-  harness_folder(root);
+  harness_make_dir(root);
   ck_assert_int_eq(mkdir(path_of("outside").text, 0755), 0);
   write_victim("outside/victim");
 }
@@ -103,7 +103,7 @@ static void expect_traced_to(const char *asked, const char *name) {
                 out); /* the output has the whole path */
   free(out);
   put(cache, 1);
-  library_wait_figure(cache, "trace_waiting", 0);
+  library_wait_stat(cache, "trace_waiting", 0);
   ck_assert_uint_eq(trace_lines_read(path_of(name).text, NULL, NULL), 1);
   fcache_close(cache);
 }
@@ -123,7 +123,7 @@ START_TEST(file_below_dir_accepted) {
   struct fcache *cache = library_open(served.socket, "traced", NULL, 0);
   ck_assert_int_eq(trace_on("relative", NULL, NULL), 0);
   put(cache, 2);
-  library_wait_figure(cache, "trace_waiting", 0);
+  library_wait_stat(cache, "trace_waiting", 0);
   ck_assert_uint_eq(trace_lines_read(path_of("traces/relative").text, NULL, NULL), 2);
   fcache_close(cache);
 }
@@ -310,7 +310,7 @@ START_TEST(rotation_of_client_file_rejects_link) {
   ck_assert_int_eq(kill(served.pid, SIGHUP), 0);
   ck_assert(harness_wait_until(is_logged, (char[]){"the trace stays in its old file"}, TIMEOUT_MS));
   put(cache, 1);
-  library_wait_figure(cache, "trace_waiting", 0);
+  library_wait_stat(cache, "trace_waiting", 0);
   ck_assert(is_untouched("outside/victim"));
   ck_assert_uint_eq(trace_lines_read(path_of("traces/trace.1").text, NULL, NULL), 1);
   ck_assert_int_eq(unlink(path_of("traces/trace").text), 0);

@@ -47,7 +47,7 @@ START_TEST(full_disk_loses_what_does_not_fit) {
   ck_assert_int_eq(mount(NULL, disk.text, NULL, MS_REMOUNT, "size=64m"), 0);
   ck_assert(harness_wait_until(is_written_again, NULL, TRACED_TIMEOUT_MS));
   traced_put_long(cache);
-  uint64_t lines = library_figure(cache, "trace_lines"), lost = library_figure(cache, "trace_lost");
+  uint64_t lines = library_stat(cache, "trace_lines"), lost = library_stat(cache, "trace_lost");
   struct fcache_counters counters;
   fcache_get_counters(cache, &counters);
   ck_assert_uint_eq(lines + lost, counters.cache_misses);
@@ -66,7 +66,7 @@ struct full {
 };
 
 static uint64_t n_lines(const struct full *full) {
-  return library_figure(full->cache, "trace_lines");
+  return library_stat(full->cache, "trace_lines");
 }
 
 /* Lines that are in the file for good. Each try to write more leaves a part of a line at its end
@@ -88,7 +88,7 @@ static bool cannot_be_written(void *arg) {
 
   if (traced_logged("lines wait until there is room") == 1)
     return true;
-  if (library_figure(full->cache, "trace_lines") == lines_on_disk(full))
+  if (library_stat(full->cache, "trace_lines") == lines_on_disk(full))
     for (unsigned i = 0; i < 20; i++)
       traced_put(full->cache, full->n_puts++);
   return false;
@@ -105,7 +105,7 @@ static bool fill(struct full *full) {
   full->cache = library_open(traced_daemon.socket, "traced", NULL, 0);
   ck_assert(harness_wait_until(cannot_be_written, full, TRACED_TIMEOUT_MS));
   full->written = lines_on_disk(full);
-  ck_assert_uint_eq(library_figure(full->cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(full->cache, "trace_lost"), 0);
   ck_assert_uint_gt(n_lines(full), full->written);
   return true;
 }
@@ -152,8 +152,8 @@ START_TEST(removed_trace_frees_full_disk) {
   traced_put(full.cache, UINT32_MAX);
   rest.lines++;
   ck_assert(harness_wait_until(traced_has_lines, &rest, TRACED_TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
-  ck_assert_uint_eq(library_figure(full.cache, "trace_waiting"), 0);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_waiting"), 0);
   finish(&full);
 }
 END_TEST
@@ -171,11 +171,11 @@ START_TEST(moved_trace_frees_full_disk) {
   ck_assert(harness_wait_until(traced_has_lines, &rest, TRACED_TIMEOUT_MS));
   ck_assert_uint_eq(trace_lines_read(moved.text, NULL, NULL), full.written);
   rest.lines = n_lines(&full) - full.written;
-  ck_assert_uint_eq(library_figure(full.cache, "trace_waiting"), rest.lines);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_waiting"), rest.lines);
   ck_assert_int_eq(unlink(moved.text), 0);
   ck_assert(harness_wait_until(traced_has_lines, &rest, TRACED_TIMEOUT_MS));
   ck_assert(keeps_no_deleted_file(NULL));
-  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_lost"), 0);
   finish(&full);
 }
 END_TEST
@@ -191,7 +191,7 @@ START_TEST(other_file_gets_waiting_lines) {
   struct traced_growth rest = {full.other.text, waiting, true};
   ck_assert(harness_wait_until(traced_has_lines, &rest, TRACED_TIMEOUT_MS));
   ck_assert(harness_wait_until(keeps_no_deleted_file, NULL, TRACED_TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_lost"), 0);
   finish(&full);
 }
 END_TEST
@@ -199,8 +199,8 @@ END_TEST
 static bool has_lost_all_that_waited(void *arg) {
   struct full *full = arg;
 
-  return library_figure(full->cache, "trace_lost") > 0 &&
-         library_figure(full->cache, "trace_lines") == full->written;
+  return library_stat(full->cache, "trace_lost") > 0 &&
+         library_stat(full->cache, "trace_lines") == full->written;
 }
 
 START_TEST(trace_off_on_full_disk_loses_waiting_lines) {
@@ -217,7 +217,7 @@ START_TEST(trace_off_on_full_disk_loses_waiting_lines) {
   ck_assert_int_eq(unlink(full.trace.text), 0);
   ctl_trace("off", NULL, NULL);
   ck_assert(harness_wait_until(has_lost_all_that_waited, &full, TRACED_TIMEOUT_MS));
-  ck_assert_uint_eq(library_figure(full.cache, "trace_lost"), waiting);
+  ck_assert_uint_eq(library_stat(full.cache, "trace_lost"), waiting);
   ck_assert(harness_wait_until(keeps_no_deleted_file, NULL, TRACED_TIMEOUT_MS));
   fcache_close(full.cache);
   ck_assert_int_eq(harness_stop(&traced_daemon), 0);
@@ -280,15 +280,15 @@ START_TEST(torn_file_on_full_disk_accepted) {
   traced_put(cache, 1);
   ck_assert(harness_wait_until(waits_for_room, NULL, TRACED_TIMEOUT_MS));
   traced_check_served(cache);
-  ck_assert_uint_eq(library_figure(cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(cache, "trace_lost"), 0);
   ck_assert_int_eq(unlink(filler.text), 0);
-  struct traced_growth whole = {trace.text, 1 + library_figure(cache, "trace_lines"), false};
+  struct traced_growth whole = {trace.text, 1 + library_stat(cache, "trace_lines"), false};
   ck_assert(harness_wait_until(is_written_again, NULL, TRACED_TIMEOUT_MS));
   ck_assert(traced_has_lines(&whole));
   char *text = harness_read_file(trace.text, NULL);
   ck_assert_int_eq(strncmp(text + TORN_BYTES, "\n{\"ts\": ", 8), 0);
   free(text);
-  ck_assert_uint_eq(library_figure(cache, "trace_waiting"), 0);
+  ck_assert_uint_eq(library_stat(cache, "trace_waiting"), 0);
   fcache_close(cache);
   ck_assert_int_eq(harness_stop(&traced_daemon), 0);
   ck_assert_int_eq(umount2(disk.text, MNT_DETACH), 0);

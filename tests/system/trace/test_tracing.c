@@ -64,7 +64,7 @@ START_TEST(rotation_keeps_lines_and_order) {
     ck_assert(harness_wait_until(traced_exists, trace.text, TRACED_TIMEOUT_MS));
   }
   traced_put(cache, number++);
-  ck_assert_uint_eq(library_figure(cache, "trace_lost"), 0);
+  ck_assert_uint_eq(library_stat(cache, "trace_lost"), 0);
   fcache_close(cache);
   ck_assert_int_eq(harness_stop(&traced_daemon), 0);
   long long next = 0;
@@ -124,10 +124,10 @@ START_TEST(failing_disk_costs_lines_only) {
   harness_start(&traced_daemon, "--trace", "/dev/full", NULL);
   struct fcache *cache = library_open(traced_daemon.socket, "traced", NULL, 0);
   for (int i = 0; i < 5; i++) {
-    uint64_t lost = library_figure(cache, "trace_lost");
+    uint64_t lost = library_stat(cache, "trace_lost");
 
     ck_assert(harness_wait_until(traced_has_lost, cache, TRACED_TIMEOUT_MS));
-    while (library_figure(cache, "trace_lost") == lost) /* a batch more; bounded by the test's */
+    while (library_stat(cache, "trace_lost") == lost) /* a batch more; bounded by the test's */
       traced_check_served(cache);
   }
   ck_assert_uint_eq(traced_logged("the trace cannot be written to /dev/full"), 1);

@@ -1,4 +1,4 @@
-/* What fcachectl asks a daemon for: listings page by page, from daemons of every kind. */
+/* The requests of fcachectl: listings page by page, from daemons of every kind. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,17 +12,17 @@
 #define DEADLINE_MS 20000u
 #define PAGE_MOST 500u /* maximum of items in a request */
 
-/* ---- a daemon with so many entries, leases or clients ---- */
+/* ---- a daemon with N entries, leases or clients ---- */
 
 struct shelf {
   uint32_t items;
-  uint32_t page;          /* it gives at most so many at a time */
-  const char *name_space; /* that it expects to be asked for; NULL: all */
+  uint32_t page;          /* maximum of items in a reply */
+  const char *name_space; /* expected in requests; NULL: all */
   bool stuck;             /* repeats the same empty page */
 };
 
 /* The limit of a list request of any type. */
-static struct fc_page asked_for(const struct fc_request *request) {
+static struct fc_page page_of(const struct fc_request *request) {
   const struct fc_list *list = &request->list;
   if (request->type != FC_LIST)
     return request->page;
@@ -40,7 +40,7 @@ static void add_item(struct fc_buf *buf, enum fc_type type, uint32_t i) {
   struct fc_client_entry client = {.client = name, .client_id = i};
   struct fc_namespace_entry ns = {.name_space = name, .entries = i};
   if (type == FC_LIST)
-    (void)fc_encode_list_entry(buf, &entry); /* buf->failed says it */
+    (void)fc_encode_list_entry(buf, &entry); /* the send checks buf->failed */
   else if (type == FC_LEASES)
     (void)fc_encode_lease_entry(buf, &lease);
   else if (type == FC_CLIENTS)
@@ -51,7 +51,7 @@ static void add_item(struct fc_buf *buf, enum fc_type type, uint32_t i) {
 
 /* The cursor is the number of items given so far. */
 static bool send_page(const struct shelf *shelf, int fd, const struct fc_request *request) {
-  struct fc_page page = asked_for(request);
+  struct fc_page page = page_of(request);
   struct fc_str expected = fc_str_of(shelf->name_space);
   struct fc_buf buf = {0};
   uint32_t from = 0, n = page.limit;
@@ -73,26 +73,26 @@ static bool send_page(const struct shelf *shelf, int fd, const struct fc_request
     add_item(&buf, request->type, i);
   fc_frame_finish(&buf, 0, 0);
   bool made = !buf.failed;
-  peer_send(fd, &buf);
+  scripted_send(fd, &buf);
   return made;
 }
 
-static void serve(struct peer *peer, int fd, unsigned nth) {
+static void serve(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;
   (void)nth;
-  bool goes_on = peer_greet(peer, fd);
-  while (goes_on && peer_read(peer, fd, &body, &request)) {
+  bool goes_on = scripted_handshake(scripted, fd);
+  while (goes_on && scripted_read(scripted, fd, &body, &request)) {
     struct fc_buf buf = {0};
     if (request.type == FC_PING && fc_encode_simple(&buf, FC_REPLY | FC_PING, request.id) == 0)
-      peer_send(fd, &buf);
+      scripted_send(fd, &buf);
     else
-      goes_on = send_page(peer->arg, fd, &request);
+      goes_on = send_page(scripted->arg, fd, &request);
     free(body);
   }
 }
 
-/* ---- who asks ---- */
+/* ---- the tool ---- */
 
 /* Items must come in order, each once. */
 struct got {
@@ -100,25 +100,25 @@ struct got {
   bool in_order;
 };
 
-static void take(struct got *got, uint64_t number) {
+static void check_next(struct got *got, uint64_t number) {
   got->in_order = got->in_order && number == got->n;
   got->n++;
 }
 
-static void take_entry(void *arg, const struct fc_list_entry *entry) {
-  take(arg, entry->key.top_k);
+static void check_entry(void *arg, const struct fc_list_entry *entry) {
+  check_next(arg, entry->key.top_k);
 }
 
-static void take_lease(void *arg, const struct fc_lease_entry *lease) {
-  take(arg, lease->key.top_k);
+static void check_lease(void *arg, const struct fc_lease_entry *lease) {
+  check_next(arg, lease->key.top_k);
 }
 
-static void take_client(void *arg, const struct fc_client_entry *client) {
-  take(arg, client->client_id);
+static void check_client(void *arg, const struct fc_client_entry *client) {
+  check_next(arg, client->client_id);
 }
 
-static void take_namespace(void *arg, const struct fc_namespace_entry *ns) {
-  take(arg, ns->entries);
+static void check_namespace(void *arg, const struct fc_namespace_entry *ns) {
+  check_next(arg, ns->entries);
 }
 
 static const enum fc_type types[] = {FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES};
@@ -129,18 +129,18 @@ static int list(struct admin *admin, enum fc_type type, const char *name_space, 
   struct fc_select select = {.name_space = fc_str_of(name_space)};
   *got = (struct got){.in_order = true};
   if (type == FC_LIST)
-    return admin_list(admin, &select, limit, take_entry, got);
+    return admin_list(admin, &select, limit, check_entry, got);
   if (type == FC_LEASES)
-    return admin_leases(admin, name_space, limit, take_lease, got);
+    return admin_leases(admin, name_space, limit, check_lease, got);
   if (type == FC_CLIENTS)
-    return admin_clients(admin, name_space, limit, take_client, got);
-  return admin_namespaces(admin, name_space, limit, take_namespace, got);
+    return admin_clients(admin, name_space, limit, check_client, got);
+  return admin_namespaces(admin, name_space, limit, check_namespace, got);
 }
 
-static struct admin *open_at(const struct peer *peer) {
+static struct admin *open_at(const struct scripted_daemon *scripted) {
   struct fcache_error error = {0};
   struct admin *admin;
-  int rc = admin_open(peer->path, NULL, DEADLINE_MS, &admin, &error);
+  int rc = admin_open(scripted->path, NULL, DEADLINE_MS, &admin, &error);
   if (rc != 0)
     ck_abort_msg("%d: %s", rc, error.text);
   return admin;
@@ -154,16 +154,16 @@ START_TEST(list_several_pages_all_items) {
   } shelves[] = {{0, 500, 1}, {1, 500, 1}, {500, 500, 1}, {501, 500, 2}, {1234, 100, 13}};
   for (size_t i = 0; i < sizeof shelves / sizeof shelves[0]; i++) {
     struct shelf shelf = {.items = shelves[i].items, .page = shelves[i].page};
-    struct peer peer;
+    struct scripted_daemon scripted;
     struct got got;
-    peer_start(&peer, serve, &shelf);
-    struct admin *admin = open_at(&peer);
+    scripted_start(&scripted, serve, &shelf);
+    struct admin *admin = open_at(&scripted);
     ck_assert_int_eq(list(admin, types[_i], NULL, 0, &got), 0);
     ck_assert_uint_eq(got.n, shelf.items);
     ck_assert(got.in_order);
-    ck_assert_uint_eq(atomic_load(&peer.seen), 1 + shelves[i].requests); /* and hello */
+    ck_assert_uint_eq(atomic_load(&scripted.seen), 1 + shelves[i].requests); /* and hello */
     admin_close(admin);
-    peer_stop(&peer);
+    scripted_stop(&scripted);
   }
 }
 END_TEST
@@ -173,60 +173,61 @@ START_TEST(list_with_limit_requests_no_more) {
     uint32_t limit, requests;
   } wanted[] = {{1, 1}, {499, 1}, {500, 1}, {501, 2}, {1000, 2}, {2000, 3}};
   struct shelf shelf = {.items = 1234, .page = 500};
-  struct peer peer;
-  peer_start(&peer, serve, &shelf);
-  struct admin *admin = open_at(&peer);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve, &shelf);
+  struct admin *admin = open_at(&scripted);
   for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-    unsigned before = atomic_load(&peer.seen);
+    unsigned before = atomic_load(&scripted.seen);
     struct got got;
     ck_assert_int_eq(list(admin, types[_i], NULL, wanted[i].limit, &got), 0);
     ck_assert_uint_eq(got.n, wanted[i].limit < shelf.items ? wanted[i].limit : shelf.items);
     ck_assert(got.in_order);
-    ck_assert_uint_eq(atomic_load(&peer.seen) - before, wanted[i].requests);
+    ck_assert_uint_eq(atomic_load(&scripted.seen) - before, wanted[i].requests);
   }
   admin_close(admin);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(list_of_namespaces_items_passed) {
   struct shelf shelf = {.items = 700, .page = 500, .name_space = "gpt2"};
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct got got;
-  peer_start(&peer, serve, &shelf);
-  struct admin *admin = open_at(&peer);
+  scripted_start(&scripted, serve, &shelf);
+  struct admin *admin = open_at(&scripted);
   ck_assert_int_eq(list(admin, types[_i], "gpt2", 0, &got), 0);
   ck_assert_uint_eq(got.n, 700);
-  ck_assert_int_eq(list(admin, types[_i], "another", 0, &got), FC_EUNAVAILABLE); /* it hangs up */
+  ck_assert_int_eq(list(admin, types[_i], "another", 0, &got),
+                   FC_EUNAVAILABLE); /* the daemon closes the connection */
   ck_assert_int_eq(list(admin, types[_i], "gpt2", 0, &got), FC_EUNAVAILABLE);
-  ck_assert_uint_eq(atomic_load(&peer.accepted), 1); /* a tool does not reconnect */
+  ck_assert_uint_eq(atomic_load(&scripted.accepted), 1); /* a tool does not reconnect */
   admin_close(admin);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(list_page_without_progress_fails) {
   struct shelf shelf = {.items = 10, .page = 500, .stuck = true};
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct got got;
-  peer_start(&peer, serve, &shelf);
-  struct admin *admin = open_at(&peer);
+  scripted_start(&scripted, serve, &shelf);
+  struct admin *admin = open_at(&scripted);
   ck_assert_int_eq(list(admin, types[_i], NULL, 0, &got), FC_EUNAVAILABLE);
   ck_assert_uint_eq(got.n, 0);
   admin_close(admin);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 /* A request that the daemon does not know is not sent. */
 START_TEST(list_older_daemon_version_error) {
   struct shelf shelf = {.items = 1, .page = 500};
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct got got;
   uint64_t rtt_ns;
-  peer_start(&peer, serve, &shelf);
-  peer.welcome.version = 2;
-  struct admin *admin = open_at(&peer);
+  scripted_start(&scripted, serve, &shelf);
+  scripted.welcome.version = 2;
+  struct admin *admin = open_at(&scripted);
   ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), FC_EVERSION);
   ck_assert_str_eq(
       admin_error(admin),
@@ -235,28 +236,29 @@ START_TEST(list_older_daemon_version_error) {
   ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"clients\""));
   ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
   ck_assert_ptr_nonnull(strstr(admin_error(admin), "does not support \"namespaces\""));
-  ck_assert_uint_eq(atomic_load(&peer.seen), 1); /* hello */
+  ck_assert_uint_eq(atomic_load(&scripted.seen), 1); /* hello */
   ck_assert_int_eq(admin_ping(admin, &rtt_ns), 0);
-  ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got), 0); /* which it knows */
+  ck_assert_int_eq(list(admin, FC_LIST, NULL, 0, &got),
+                   0); /* an older request, which the daemon knows */
   ck_assert_uint_eq(got.n, 1);
   admin_close(admin);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 /* A daemon of the version before has leases and clients. */
 START_TEST(list_leases_version_3_works) {
   struct shelf shelf = {.items = 3, .page = 500};
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct got got;
-  peer_start(&peer, serve, &shelf);
-  peer.welcome.version = 3;
-  struct admin *admin = open_at(&peer);
+  scripted_start(&scripted, serve, &shelf);
+  scripted.welcome.version = 3;
+  struct admin *admin = open_at(&scripted);
   ck_assert_int_eq(list(admin, FC_NAMESPACES, NULL, 0, &got), FC_EVERSION);
   ck_assert_int_eq(list(admin, FC_LEASES, NULL, 0, &got), 0);
   ck_assert_uint_eq(got.n, 3);
   admin_close(admin);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 

@@ -29,7 +29,7 @@ START_TEST(batch_compute_fails_leases_given_up) {
     BATCH_CHECK_SEEN(last, FC_GIVE_UP, 0, 3);
   else
     BATCH_CHECK_SEEN(last, FC_GIVE_UP, 4, 6);
-  ck_assert(!lease_seen(scripted_leases, last).all); /* it may be nested in a call that has some */
+  ck_assert(!lease_seen(scripted_leases, last).all); /* an outer call may hold leases */
   if (_i == 1)
     ck_assert_str_eq(fcache_last_error(cache), "batched compute returned 2 values for 3 misses");
   ck_assert_uint_eq(library_counters(cache).cache_misses, _i / 2 == 0 ? 0 : 3);
@@ -91,8 +91,8 @@ START_TEST(batch_many_leases_given_up_in_parts) {
   for (uint32_t i = 0; i < MANY; i++)
     prompts[i] = lease_prompt(LEASE_KEYS + i);
   scripted_leases->others = 'G';
-  scripted_leases->peer.welcome.max_frame = 65536;
-  scripted_leases->peer.welcome.max_value = 32768;
+  scripted_leases->scripted.welcome.max_frame = 65536;
+  scripted_leases->scripted.welcome.max_value = 32768;
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   ck_assert_int_eq(
       fcache_cached_batch(cache, "op", "base", 0, prompts, MANY, compute_nothing, NULL, values),
@@ -118,7 +118,8 @@ START_TEST(batch_put_fails_leases_given_up) {
 }
 END_TEST
 
-/* It hangs up at the first lookup, at the second wait, or as the rest is asked for again. */
+/* The daemon closes the connection at the first lookup, at the second wait, or at the second lookup
+ * of the rest. */
 START_TEST(batch_daemon_gone_computes_rest) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};

@@ -23,7 +23,8 @@
 START_TEST(batch_leased_elsewhere_waits_after_put) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};
-  scripted_leases->padding = _i == 0 ? 0 : 300000; /* which goes straight to its place */
+  scripted_leases->padding =
+      _i == 0 ? 0 : 300000; /* large enough to be received into its destination */
   BATCH_ANSWER("G", "TH", "H", "N", "TW", "G");
   ck_assert_int_eq(batch_run_first(cache, 6, &batch), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 1);
@@ -32,13 +33,13 @@ START_TEST(batch_leased_elsewhere_waits_after_put) {
   struct lease_seen asked = BATCH_CHECK_SEEN(0, FC_GET_MANY, 0, 1, 2, 3, 4, 5);
   ck_assert_uint_eq(asked.flags, FC_LEASE);
   ck_assert(asked.has_terms);
-  ck_assert_uint_eq(asked.terms.lease_ms, PEER_LEASE_MS);
+  ck_assert_uint_eq(asked.terms.lease_ms, SCRIPTED_LEASE_MS);
   struct lease_seen put = BATCH_CHECK_SEEN(1, FC_PUT_MANY, 0, 3, 5);
   ck_assert_uint_eq(put.flags, FC_KEEP_FIRST);
   ck_assert_uint_eq(put.generation, 7);
   struct lease_seen waits = BATCH_CHECK_SEEN(2, FC_GET, 1);
   ck_assert_uint_eq(waits.flags, FC_LEASE);
-  ck_assert_uint_eq(waits.terms.lease_ms, PEER_LEASE_MS);
+  ck_assert_uint_eq(waits.terms.lease_ms, SCRIPTED_LEASE_MS);
   ck_assert_uint_gt(waits.terms.wait_ms, WAIT_MS / 2);
   ck_assert_uint_le(waits.terms.wait_ms, WAIT_MS);
   BATCH_CHECK_SEEN(3, FC_GET, 4);
@@ -57,8 +58,8 @@ START_TEST(batch_leased_elsewhere_waits_after_put) {
 }
 END_TEST
 
-/* One is granted in the middle: what was not served is asked for again, and all that is free by
- * then is computed by one call, whatever came of the waits that the grant ended. */
+/* A grant in the middle ends the other waits. The batch then looks up all keys without a value
+ * again, and computes the free ones in one call. */
 START_TEST(batch_given_up_elsewhere_computed_together) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};
@@ -73,7 +74,7 @@ START_TEST(batch_given_up_elsewhere_computed_together) {
   ck_assert_uint_eq(BATCH_CHECK_SEEN(8, FC_GET_MANY, 1, 3, 4, 6).flags, FC_LEASE);
   struct lease_seen put = BATCH_CHECK_SEEN(9, FC_PUT_MANY, 1, 2, 4);
   ck_assert_uint_eq(put.flags, FC_KEEP_FIRST);
-  ck_assert_uint_eq(put.generation, 9); /* as the first of these was granted, not as of the last */
+  ck_assert_uint_eq(put.generation, 9); /* of the first grant, not of the last */
   BATCH_CHECK_SEEN(10, FC_GET, 6);
   ck_assert_uint_eq(lease_n_seen(scripted_leases), 11);
   struct fcache_counters counters = library_counters(cache);
@@ -94,7 +95,7 @@ START_TEST(batch_no_lease_granted_computes) {
   ck_assert_int_eq(batch_run_first(cache, 4, &batch), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 1);
   BATCH_CHECK_CALL(&batch, 0, 0, 2, 3);
-  /* as of the first answer that led to it: it may be the oldest */
+  /* of the first reply that led to the put, since it may be the oldest */
   ck_assert_uint_eq(BATCH_CHECK_SEEN(5, FC_PUT_MANY, 0, 2, 3).generation, 8);
   ck_assert_uint_eq(lease_n_seen(scripted_leases), 6);
   fcache_close(cache);
@@ -105,7 +106,7 @@ START_TEST(batch_prompt_twice_passed_twice) {
   static const uint32_t keys[] = {1, 2, 1, 3, 3};
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};
-  BATCH_ANSWER("", "GN", "G", "TTGTN"); /* key 3 is another's at first, and then given up */
+  BATCH_ANSWER("", "GN", "G", "TTGTN"); /* another client holds key 3, and then gives it up */
   ck_assert_int_eq(batch_run_keys(cache, keys, 5, &batch), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 2);
   BATCH_CHECK_CALL(&batch, 0, 0, 1, 2);
@@ -139,7 +140,7 @@ START_TEST(batch_always_elsewhere_attempts_bounded) {
 }
 END_TEST
 
-/* The pings make sure of the daemon, for longer than its deadline. */
+/* The waits last longer than the deadline. Pings show that the daemon is alive. */
 START_TEST(batch_wait_longer_than_deadline_hit) {
   struct fcache *cache = lease_open(1200, WAIT_MS);
   struct batch_run batch = {0};
@@ -151,15 +152,15 @@ START_TEST(batch_wait_longer_than_deadline_hit) {
   ck_assert_uint_eq(batch.calls, 0);
   ck_assert_uint_eq(lease_pings(scripted_leases), 5);
   ck_assert_uint_eq(library_counters(cache).coalesced_hits, 3);
-  /* They were waited for side by side: that is one time. */
+  /* The waits overlapped, so their time counts once. */
   ck_assert_uint_lt(library_counters(cache).lease_wait_ns,
                     (runner_now_ms() - start_ms + 1) * 1000000u);
   fcache_close(cache);
 }
 END_TEST
 
-/* A reply tells as well as a pong that the daemon is there: together they take far longer than a
- * deadline, and no ping is ever answered. */
+/* A reply shows as well as a pong that the daemon is alive. The replies together take far longer
+ * than a deadline, and no ping gets a pong. */
 START_TEST(batch_replies_trickle_daemon_alive) {
   struct fcache *cache = lease_open(800, WAIT_MS);
   struct batch_run batch = {0};
@@ -175,10 +176,11 @@ START_TEST(batch_replies_trickle_daemon_alive) {
 }
 END_TEST
 
-/* Its patience is over: all is computed by one call. */
+/* The wait ends by its time: one call computes all keys. */
 START_TEST(batch_wait_over_computes_rest) {
   const uint32_t wait_ms = 400;
-  struct fcache *cache = lease_open(4 * wait_ms, wait_ms); /* so that the first ping is as late */
+  struct fcache *cache =
+      lease_open(4 * wait_ms, wait_ms); /* the first ping would be as late as the end */
   struct batch_run batch = {0};
   BATCH_ANSWER("TPN", "TPN", "TPT");
   uint64_t start_ms = runner_now_ms();
@@ -206,7 +208,7 @@ static int compute_relabelled(void *arg, const size_t *misses, size_t n, struct 
   return 0;
 }
 
-/* compute_misses may change the probe: later lookups have the new one. */
+/* compute_misses may change the probe. Later lookups have the new one. */
 START_TEST(batch_probe_changed_in_compute_used) {
   static const char *const probes[] = {NULL, "longer"};
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
@@ -230,11 +232,11 @@ START_TEST(batch_probe_changed_in_compute_used) {
 END_TEST
 
 #define WINDOW 256u
-#define VALUE_BYTES 20000u /* all of a window's are far more than a socket holds */
+#define VALUE_BYTES 20000u /* a window of these is far more than a socket holds */
 
 struct crowd {
-  struct peer peer;
-  atomic_uint most; /* gets that were outstanding at a time */
+  struct scripted_daemon scripted;
+  atomic_uint most; /* gets without a reply, at one time */
 };
 
 static bool send_leased_elsewhere(int fd, const struct fc_request *request) {
@@ -248,26 +250,26 @@ static bool send_leased_elsewhere(int fd, const struct fc_request *request) {
     (void)fc_encode_nil(&out);
   (void)fc_encode_leases(&out, states, reply.n_leases);
   fc_frame_finish(&out, 0, 0);
-  bool sent = peer_write(fd, out.data, out.size);
+  bool sent = scripted_write(fd, out.data, out.size);
   fc_buf_free(&out);
   return sent;
 }
 
-/* Takes all the gets that come before it answers any: as many as a window has, or all that are
- * left. The last is answered first, and the replies are more than the client's socket takes: so it
- * does not read while the client sends more. */
-static void serve_crowd(struct peer *peer, int fd, unsigned nth) {
+/* Reads a window of gets, or all that are left, before it replies to any. It replies to the last
+ * one first. The replies do not fit the client's socket, so the daemon reads nothing while the
+ * client sends more. */
+static void serve_crowd(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  struct crowd *crowd = peer->arg;
+  struct crowd *crowd = scripted->arg;
   struct fc_request request;
   uint8_t *body;
   uint32_t ids[BATCH_MAX], n = 0, answered = 0;
   static const char value[VALUE_BYTES];
-  if (!peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (!scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   bool goes_on = request.type == FC_GET_MANY && send_leased_elsewhere(fd, &request);
   free(body);
-  while (goes_on && answered < BATCH_MAX && peer_read(peer, fd, &body, &request)) {
+  while (goes_on && answered < BATCH_MAX && scripted_read(scripted, fd, &body, &request)) {
     bool is_get = request.type == FC_GET;
     free(body);
     if (!is_get)
@@ -279,11 +281,11 @@ static void serve_crowd(struct peer *peer, int fd, unsigned nth) {
       continue;
     struct pollfd more = {.fd = fd, .events = POLLIN};
     if (answered + n < BATCH_MAX && poll(&more, 1, 50) != 0)
-      atomic_store(&crowd->most, BATCH_MAX); /* it sends more than it may */
+      atomic_store(&crowd->most, BATCH_MAX); /* the client sends more than a window */
     for (answered += n; n > 0; n--)
-      peer_send_hit(fd, ids[n - 1], value, sizeof value);
+      scripted_send_hit(fd, ids[n - 1], value, sizeof value);
   }
-  peer_wait_closed(fd);
+  scripted_wait_closed(fd);
 }
 
 START_TEST(batch_many_waits_sent_in_windows) {
@@ -292,8 +294,8 @@ START_TEST(batch_many_waits_sent_in_windows) {
   struct fcache_hash prompts[BATCH_MAX];
   struct fcache_value *values = calloc(BATCH_MAX, sizeof *values);
   ck_assert_ptr_nonnull(values);
-  peer_start(&crowd.peer, serve_crowd, &crowd);
-  struct fcache *cache = peer_leases_open(crowd.peer.path, CLIENT_LONG_MS, WAIT_MS);
+  scripted_start(&crowd.scripted, serve_crowd, &crowd);
+  struct fcache *cache = scripted_leases_open(crowd.scripted.path, CLIENT_LONG_MS, WAIT_MS);
   for (uint32_t i = 0; i < BATCH_MAX; i++)
     prompts[i] = lease_prompt(i);
   ck_assert_int_eq(fcache_cached_batch(cache, "op", "base", 0, prompts, BATCH_MAX, batch_compute,
@@ -307,9 +309,9 @@ START_TEST(batch_many_waits_sent_in_windows) {
   }
   ck_assert_uint_eq(library_counters(cache).cache_hits, BATCH_MAX);
   ck_assert_uint_eq(library_counters(cache).coalesced_hits,
-                    0); /* the peer says of none that it waited */
+                    0); /* no reply has the flag of a wait */
   fcache_close(cache);
-  peer_stop(&crowd.peer);
+  scripted_stop(&crowd.scripted);
   free(values);
 }
 END_TEST

@@ -42,20 +42,20 @@ static void check_cached(struct fcache *by, const char *prompt, struct compute *
 START_TEST(cached_second_caller_hit) {
   struct compute compute = {.text = "result"};
   struct fcache_counters counters;
-  check_cached(cache, "a", &compute, FCACHE_OK, "result");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "result");
   ck_assert_uint_eq(store_last_put().flags, FC_KEEP_FIRST);
-  ck_assert_uint_eq(store_last_put().epoch.boot_id, PEER_BOOT_ID);
+  ck_assert_uint_eq(store_last_put().epoch.boot_id, SCRIPTED_BOOT_ID);
   ck_assert_uint_eq(store_last_put().epoch.clear_generation, 7);
-  check_cached(cache, "a", &compute, FCACHE_OK, "result");
-  check_cached(other, "a", &compute, FCACHE_OK, "result");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "result");
+  check_cached(store_other, "a", &compute, FCACHE_OK, "result");
   ck_assert_uint_eq(compute.calls, 1);
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.cache_misses, 1);
   ck_assert_uint_eq(counters.forward_passes, 1);
   ck_assert_uint_eq(counters.batches_sent, 0);
   ck_assert_uint_ge(counters.scoring_wall_ns, store_last_put().compute_ns);
-  fcache_get_counters(other, &counters);
+  fcache_get_counters(store_other, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.forward_passes, 0);
 }
@@ -64,10 +64,10 @@ END_TEST
 START_TEST(cached_compute_fails_nothing_counted) {
   struct compute compute = {.text = "result", .error = 12345};
   struct fcache_counters counters;
-  check_cached(cache, "a", &compute, 12345, NULL);
+  check_cached(store_cache, "a", &compute, 12345, NULL);
   compute.error = -77;
-  check_cached(cache, "a", &compute, -77, NULL);
-  fcache_get_counters(cache, &counters);
+  check_cached(store_cache, "a", &compute, -77, NULL);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_misses, 0);
   ck_assert_uint_eq(counters.forward_passes, 0);
   ck_assert_uint_eq(counters.scoring_wall_ns, 0);
@@ -76,35 +76,35 @@ START_TEST(cached_compute_fails_nothing_counted) {
 END_TEST
 
 static void store_meanwhile(void) {
-  store_check_put(other, "a", "first", FCACHE_OK);
+  store_check_put(store_other, "a", "first", FCACHE_OK);
 }
 
 static void clear_meanwhile(void) {
-  ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK);
+  ck_assert_int_eq(fcache_clear(store_other, NULL, NULL, NULL), FCACHE_OK);
 }
 
 START_TEST(cached_key_stored_during_compute_own_value_returned) {
   struct compute compute = {.text = "mine", .meanwhile = store_meanwhile};
-  check_cached(cache, "a", &compute, FCACHE_OK, "mine");
-  store_check_get(other, "a", "first");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "mine");
+  store_check_get(store_other, "a", "first");
 }
 END_TEST
 
 START_TEST(cached_key_cleared_during_compute_not_stored) {
   struct compute compute = {.text = "mine", .meanwhile = clear_meanwhile};
-  check_cached(cache, "a", &compute, FCACHE_OK, "mine");
-  store_check_get(other, "a", NULL);
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "mine");
+  store_check_get(store_other, "a", NULL);
   compute.meanwhile = NULL;
-  check_cached(cache, "a", &compute, FCACHE_OK, "mine");
-  store_check_get(other, "a", "mine");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "mine");
+  store_check_get(store_other, "a", "mine");
 }
 END_TEST
 
 static int compute_nested(void *arg, struct fcache_value *value) {
   struct compute *inner = arg;
-  check_cached(cache, "inner", inner, FCACHE_OK, "inner result");
-  store_check_get(cache, "inner", "inner result");
-  ck_assert_int_eq(fcache_set_probe(cache, "inner probe"), FCACHE_OK);
+  check_cached(store_cache, "inner", inner, FCACHE_OK, "inner result");
+  store_check_get(store_cache, "inner", "inner result");
+  ck_assert_int_eq(fcache_set_probe(store_cache, "inner probe"), FCACHE_OK);
   return fcache_value_set(value, "outer result", 12);
 }
 
@@ -113,17 +113,17 @@ START_TEST(cached_nested_calls_time_counted_once) {
   struct fcache_key key = store_key("outer");
   struct fcache_value value = {0};
   struct fcache_counters counters;
-  ck_assert_int_eq(fcache_cached(cache, &key, compute_nested, &inner, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_cached(store_cache, &key, compute_nested, &inner, &value), FCACHE_OK);
   ck_assert_mem_eq(value.data, "outer result", 12);
-  store_check_get(other, "outer", "outer result");
-  store_check_get(other, "inner", "inner result");
-  fcache_get_counters(cache, &counters);
+  store_check_get(store_other, "outer", "outer result");
+  store_check_get(store_other, "inner", "inner result");
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.forward_passes, 2);
   fcache_value_free(&value);
 }
 END_TEST
 
-/* An error of the daemon is no error of the caller. */
+/* The caller gets its value, though the daemon returned an error. */
 START_TEST(cached_daemon_error_computes) {
   static const int codes[] = {FC_ENOMEM,  FC_EREFUSED,  FC_ESHUTDOWN, FC_EINVAL, FC_ETOOBIG,
                               FC_EDENIED, FC_EPROTOCOL, FC_EBUSY,     -999};
@@ -134,18 +134,18 @@ START_TEST(cached_daemon_error_computes) {
   else
     scripted_store->put_error = codes[_i / 2];
   store_unlock();
-  check_cached(cache, "a", &compute, FCACHE_OK, "result");
-  check_cached(cache, "a", &compute, FCACHE_OK, "result");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "result");
+  check_cached(store_cache, "a", &compute, FCACHE_OK, "result");
   ck_assert_uint_eq(compute.calls, 2);
   struct fcache_counters counters;
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.forward_passes, 2);
 }
 END_TEST
 
 static void no_stat(void *arg, const struct fcache_stat *stat) {
   (void)arg;
-  ck_abort_msg("a figure of no daemon: %s", stat->name);
+  ck_abort_msg("a item of no daemon: %s", stat->name);
 }
 
 START_TEST(cached_daemon_absent_computes) {

@@ -24,12 +24,12 @@ START_TEST(put_with_lease_keeps_first) {
   struct lease_seen seen = lease_seen(scripted_leases, 0);
   ck_assert_uint_eq(seen.flags, FC_LEASE);
   ck_assert(seen.has_terms);
-  ck_assert_uint_eq(seen.terms.lease_ms, PEER_LEASE_MS);
+  ck_assert_uint_eq(seen.terms.lease_ms, SCRIPTED_LEASE_MS);
   ck_assert_uint_eq(seen.terms.wait_ms, 0);
   ck_assert_int_eq(client_lease_put(cache, 1), FCACHE_OK);
   ck_assert_uint_eq(lease_seen(scripted_leases, 1).flags, FC_KEEP_FIRST);
   ck_assert_uint_eq(lease_seen(scripted_leases, 1).generation, 7);
-  ck_assert_int_eq(client_lease_put(cache, 1), FCACHE_OK); /* of no lease any more */
+  ck_assert_int_eq(client_lease_put(cache, 1), FCACHE_OK); /* the lease has ended */
   ck_assert_uint_eq(lease_seen(scripted_leases, 2).flags, 0);
   ck_assert_uint_eq(library_counters(cache).leases_granted, 1);
   ck_assert_uint_eq(library_counters(cache).lease_wait_ns, 0);
@@ -59,7 +59,7 @@ START_TEST(lease_after_other_lookups_remembered) {
   ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 0), FCACHE_LEASED);
   ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 0), FCACHE_MISS);
   ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts, values, 2, 1, 0), FCACHE_OK);
-  ck_assert_uint_eq(lease_seen(scripted_leases, 2).flags, 0); /* one of them is another's */
+  ck_assert_uint_eq(lease_seen(scripted_leases, 2).flags, 0); /* another client holds one of them */
   ck_assert_int_eq(lease_get(cache, 2, FCACHE_LEASE, 0), FCACHE_LEASED);
   ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts + 1, values, 1, 1, 0),
                    FCACHE_OK);
@@ -87,7 +87,8 @@ START_TEST(give_up_lease_sent) {
   ck_assert_uint_eq(seen.keys[0], 1);
   ck_assert_int_eq(client_lease_put(cache, 1), FCACHE_OK);
   ck_assert_uint_eq(lease_seen(scripted_leases, 2).flags, 0);
-  ck_assert_int_eq(fcache_give_up(cache, &key), FCACHE_OK); /* it may have been forgotten here */
+  ck_assert_int_eq(fcache_give_up(cache, &key),
+                   FCACHE_OK); /* this handle may have forgotten the lease */
   LEASE_CHECK_TYPES(FC_GET, FC_GIVE_UP, FC_PUT, FC_GIVE_UP);
   fcache_close(cache);
 }
@@ -133,10 +134,10 @@ START_TEST(lease_many_one_message) {
   LEASE_CHECK_TYPES(FC_GET_MANY);
   struct lease_seen seen = lease_seen(scripted_leases, 0);
   ck_assert_uint_eq(seen.flags, FC_LEASE);
-  ck_assert_uint_eq(seen.terms.lease_ms, PEER_LEASE_MS);
+  ck_assert_uint_eq(seen.terms.lease_ms, SCRIPTED_LEASE_MS);
   ck_assert_uint_eq(library_counters(cache).leases_granted, 1);
   ck_assert_uint_eq(library_counters(cache).cache_hits, 1);
-  ck_assert_int_eq(client_lease_put(cache, 0), FCACHE_OK); /* of a lease, and of its time */
+  ck_assert_int_eq(client_lease_put(cache, 0), FCACHE_OK); /* with a lease, and with its epoch */
   ck_assert_uint_eq(lease_seen(scripted_leases, 1).flags, FC_KEEP_FIRST);
   ck_assert_uint_eq(lease_seen(scripted_leases, 1).generation, 7);
   ck_assert_int_eq(client_lease_put(cache, 3), FCACHE_OK);
@@ -193,8 +194,8 @@ START_TEST(put_fails_lease_given_up) {
 }
 END_TEST
 
-/* One of them was looked up while no daemon was there: nothing is put, but others wait for the
- * other one. */
+/* One key was looked up without a daemon, so nothing is put. Others wait for the other key, whose
+ * lease is given up. */
 START_TEST(put_withheld_lease_given_up) {
   struct fcache_hash prompts[2] = {lease_prompt(1), lease_prompt(2)};
   struct fcache_bytes values[2] = {{"a", 1}, {"b", 1}};
@@ -220,7 +221,7 @@ START_TEST(put_withheld_lease_given_up) {
 }
 END_TEST
 
-/* Nor does each key of a batch have a message of its own. */
+/* The keys of a batch share one message. */
 START_TEST(put_many_fails_leases_given_up_in_one_message) {
   enum { MANY = 40 };
   struct fcache_hash prompts[MANY];
@@ -260,15 +261,15 @@ START_TEST(give_up_many_one_message) {
   ck_assert_int_eq(fcache_give_up_many(cache, "op", "base", 0, prompts, 3), FCACHE_OK);
   scripted_leases->put_error = FC_ENOMEM;
   ck_assert_int_eq(fcache_put_many(cache, "op", "base", 0, prompts, values, 3, 1, 0),
-                   FCACHE_NOT_STORED); /* and there is nothing left to give up */
+                   FCACHE_NOT_STORED); /* no lease is left to give up */
   LEASE_CHECK_TYPES(FC_GET, FC_GET, FC_GET, FC_GIVE_UP, FC_PUT_MANY);
   ck_assert_uint_eq(lease_seen(scripted_leases, 3).n, 3);
   fcache_close(cache);
 }
 END_TEST
 
-/* Whoever chooses prompts for a process could otherwise make one key pass for another: a result
- * from before a clear would be stored after it. */
+/* With a known seed, an author of prompts could make two keys share a slot. A result from before a
+ * clear would then be stored after it. */
 START_TEST(lease_colliding_prompts_kept_apart) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct fcache_key keys[2];
@@ -289,7 +290,7 @@ START_TEST(lease_colliding_prompts_kept_apart) {
 }
 END_TEST
 
-/* The daemon has no memory for it, and perhaps never got as far as the lease. */
+/* The daemon had no memory for the request. It may not have ended the lease. */
 START_TEST(put_out_of_memory_lease_given_up) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct fcache_hash prompt = lease_prompt(2);
@@ -312,7 +313,7 @@ START_TEST(fork_child_has_no_lease) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   scripted_leases->answers[1] = "G";
   ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 0), FCACHE_LEASED);
-  peer_wait_idle(&scripted_leases->peer);
+  scripted_wait_idle(&scripted_leases->scripted);
   pid_t child = fork();
   int status;
   ck_assert_int_ge(child, 0);

@@ -82,19 +82,19 @@ START_TEST(batch_with_misses_computes_in_order) {
   struct fcache_counters counters;
   hash_numbers(prompts, 6);
   struct fcache_key key = {"op", "base", prompts[2], 3};
-  ck_assert_int_eq(fcache_put(other, &key, "value 2", 7, 1, 0), FCACHE_OK);
-  ck_assert_int_eq(run_batch(cache, prompts, 6, &batch, values), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(store_other, &key, "value 2", 7, 1, 0), FCACHE_OK);
+  ck_assert_int_eq(run_batch(store_cache, prompts, 6, &batch, values), FCACHE_OK);
   check_values(values, 6, 0);
   static const size_t want[] = {0, 1, 3, 4, 5};
   ck_assert_uint_eq(batch.calls, 1);
   ck_assert_uint_eq(batch.n, 5);
   ck_assert_mem_eq(batch.misses, want, sizeof want);
-  struct peer_put put = store_last_put();
+  struct scripted_put put = store_last_put();
   ck_assert_uint_eq(put.n, 5);
   ck_assert_uint_eq(put.batch, 5);
   ck_assert_uint_eq(put.flags, FC_KEEP_FIRST);
-  ck_assert_uint_eq(put.epoch.boot_id, PEER_BOOT_ID);
-  fcache_get_counters(cache, &counters);
+  ck_assert_uint_eq(put.epoch.boot_id, SCRIPTED_BOOT_ID);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.cache_misses, 5);
   ck_assert_uint_eq(counters.forward_passes, 5);
@@ -102,14 +102,14 @@ START_TEST(batch_with_misses_computes_in_order) {
   ck_assert_uint_eq(counters.batched_prompts, 5);
   ck_assert_uint_eq(counters.max_batch_size, 5);
   ck_assert_uint_ge(counters.scoring_wall_ns, put.compute_ns);
-  /* all hit now: compute is not called with none */
-  ck_assert_int_eq(run_batch(cache, prompts, 6, &batch, values), FCACHE_OK);
+  /* all are hits: compute is not called */
+  ck_assert_int_eq(run_batch(store_cache, prompts, 6, &batch, values), FCACHE_OK);
   check_values(values, 6, 0);
   ck_assert_uint_eq(batch.calls, 1);
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 7);
   ck_assert_uint_eq(counters.batches_sent, 1);
-  ck_assert_int_eq(run_batch(cache, NULL, 0, &batch, NULL), FCACHE_OK);
+  ck_assert_int_eq(run_batch(store_cache, NULL, 0, &batch, NULL), FCACHE_OK);
   ck_assert_uint_eq(batch.calls, 1);
   free_values(values, 6);
 }
@@ -119,12 +119,12 @@ START_TEST(batch_prompt_twice_passed_twice) {
   struct fcache_hash prompts[3] = {fcache_hash("x", 1), fcache_hash("y", 1), fcache_hash("x", 1)};
   struct fcache_value values[3] = {{0}};
   struct batch batch = {0};
-  ck_assert_int_eq(run_batch(cache, prompts, 3, &batch, values), FCACHE_OK);
-  check_values(values, 3, 0); /* each its own, as it was computed */
+  ck_assert_int_eq(run_batch(store_cache, prompts, 3, &batch, values), FCACHE_OK);
+  check_values(values, 3, 0); /* each prompt has its own value */
   ck_assert_uint_eq(batch.n, 3);
   struct fcache_value value = {0};
   struct fcache_key key = {"op", "base", prompts[0], 3};
-  ck_assert_int_eq(fcache_get(other, &key, 0, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_other, &key, 0, &value), FCACHE_OK);
   ck_assert_mem_eq(value.data, "value 0", 7); /* the first stays */
   fcache_value_free(&value);
   free_values(values, 3);
@@ -137,11 +137,11 @@ START_TEST(batch_wrong_number_of_values_error) {
   struct batch batch = {.fewer = _i == 0 ? 1 : 0, .more = _i == 0 ? 0 : 2};
   struct fcache_counters counters;
   hash_numbers(prompts, 3);
-  ck_assert_int_eq(run_batch(cache, prompts, 3, &batch, values), FCACHE_EBATCH);
-  ck_assert_str_eq(fcache_last_error(cache),
+  ck_assert_int_eq(run_batch(store_cache, prompts, 3, &batch, values), FCACHE_EBATCH);
+  ck_assert_str_eq(fcache_last_error(store_cache),
                    _i == 0 ? "batched compute returned 2 values for 3 misses"
                            : "batched compute returned 5 values for 3 misses");
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_misses, 0);
   ck_assert_uint_eq(counters.batches_sent, 0);
   ck_assert_uint_eq(store_puts_seen(), 0);
@@ -156,10 +156,10 @@ START_TEST(batch_compute_fails_hits_stay_counted) {
   struct fcache_counters counters;
   hash_numbers(prompts, 3);
   struct fcache_key key = {"op", "base", prompts[1], 3};
-  ck_assert_int_eq(fcache_put(other, &key, "value 1", 7, 1, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(store_other, &key, "value 1", 7, 1, 0), FCACHE_OK);
   unsigned puts = store_puts_seen();
-  ck_assert_int_eq(run_batch(cache, prompts, 3, &batch, values), 99);
-  fcache_get_counters(cache, &counters);
+  ck_assert_int_eq(run_batch(store_cache, prompts, 3, &batch, values), 99);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.cache_misses, 0);
   ck_assert_uint_eq(counters.batches_sent, 0);
@@ -195,16 +195,16 @@ START_TEST(batch_daemon_error_computes) {
   scripted_store->get_error = codes[_i];
   store_unlock();
   hash_numbers(prompts, 4);
-  ck_assert_int_eq(run_batch(cache, prompts, 4, &batch, values), FCACHE_OK);
+  ck_assert_int_eq(run_batch(store_cache, prompts, 4, &batch, values), FCACHE_OK);
   check_values(values, 4, 0);
   free_values(values, 4);
 }
 END_TEST
 
 static struct fcache *open_small_frames(void) {
-  scripted_store->peer.welcome.max_frame = 65536;
-  scripted_store->peer.welcome.max_value = 32768;
-  return client_open(scripted_store->peer.path, CLIENT_LONG_MS);
+  scripted_store->scripted.welcome.max_frame = 65536;
+  scripted_store->scripted.welcome.max_value = 32768;
+  return client_open(scripted_store->scripted.path, CLIENT_LONG_MS);
 }
 
 START_TEST(put_many_over_frame_limit_split) {
@@ -316,10 +316,10 @@ START_TEST(get_many_part_without_progress_closes) {
   store_unlock();
   hash_numbers(prompts, 4);
   uint64_t start_ms = runner_now_ms();
-  ck_assert_int_eq(run_batch(cache, prompts, 4, &batch, values), FCACHE_OK);
-  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* it does not wait for more */
+  ck_assert_int_eq(run_batch(store_cache, prompts, 4, &batch, values), FCACHE_OK);
+  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* no wait for further bytes */
   check_values(values, 4, 0);
-  ck_assert(!fcache_connected(cache));
+  ck_assert(!fcache_connected(store_cache));
   free_values(values, 4);
 }
 END_TEST

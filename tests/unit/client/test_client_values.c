@@ -13,60 +13,62 @@ START_TEST(put_then_get_hit_and_counted) {
   struct fcache_counters counters;
   struct fcache_key key = store_key("a");
   struct fcache_value value = {0};
-  ck_assert_int_eq(fcache_set_probe(cache, "kl"), FCACHE_OK);
-  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_set_probe(store_cache, "kl"), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_MISS);
   ck_assert_ptr_null(value.data);
-  store_check_put(cache, "a", "one", FCACHE_OK);
+  store_check_put(store_cache, "a", "one", FCACHE_OK);
   ck_assert_str_eq(store_last_put().probe, "kl");
   ck_assert_uint_eq(store_last_put().compute_ns, 1000);
-  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_OK);
   ck_assert_mem_eq(value.data, "one", 3);
   store_lock();
   ck_assert_str_eq(scripted_store->get_probe, "kl");
   ck_assert_uint_eq(scripted_store->get_flags, 0);
   store_unlock();
-  store_check_put(cache, "a", "two", FCACHE_OK); /* replaces */
-  store_check_get(other, "a", "two");
-  ck_assert_int_eq(fcache_put(cache, &key, "three", 5, 1, FCACHE_KEEP_FIRST), FCACHE_NOT_STORED);
-  ck_assert_int_eq(fcache_put(cache, &key, "four", 4, 1, FCACHE_UNRECORDED | 0x80), FCACHE_OK);
+  store_check_put(store_cache, "a", "two", FCACHE_OK); /* replaces */
+  store_check_get(store_other, "a", "two");
+  ck_assert_int_eq(fcache_put(store_cache, &key, "three", 5, 1, FCACHE_KEEP_FIRST),
+                   FCACHE_NOT_STORED);
+  ck_assert_int_eq(fcache_put(store_cache, &key, "four", 4, 1, FCACHE_UNRECORDED | 0x80),
+                   FCACHE_OK);
   ck_assert_uint_eq(store_last_put().flags, FC_UNRECORDED);
-  store_check_get(other, "a", "four");
-  fcache_get_counters(cache, &counters);
+  store_check_get(store_other, "a", "four");
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 1);
   ck_assert_uint_eq(counters.cache_misses, 3);
   ck_assert_uint_eq(counters.forward_passes, 3);
   ck_assert_uint_gt(counters.scoring_wall_ns, 2001);
   ck_assert_uint_eq(counters.degraded, 0);
-  ck_assert_int_eq(fcache_set_probe(cache, NULL), FCACHE_OK);
-  store_check_get(cache, "a", "four");
+  ck_assert_int_eq(fcache_set_probe(store_cache, NULL), FCACHE_OK);
+  store_check_get(store_cache, "a", "four");
   store_lock();
   ck_assert_str_eq(scripted_store->get_probe, "");
   ck_assert_uint_eq(scripted_store->get_flags, FC_UNRECORDED);
   store_unlock();
-  fcache_get_counters(other, &counters);
+  fcache_get_counters(store_other, &counters);
   ck_assert_uint_eq(counters.cache_hits, 0); /* unrecorded */
   fcache_value_free(&value);
 }
 END_TEST
 
 START_TEST(get_empty_value_hit) {
-  store_check_put(cache, "a", "", FCACHE_OK);
-  store_check_get(other, "a", "");
+  store_check_put(store_cache, "a", "", FCACHE_OK);
+  store_check_get(store_other, "a", "");
   struct fcache_key key = store_key("b");
-  ck_assert_int_eq(fcache_put(cache, &key, NULL, 0, 0, 0), FCACHE_OK);
-  store_check_get(other, "b", "");
+  ck_assert_int_eq(fcache_put(store_cache, &key, NULL, 0, 0, 0), FCACHE_OK);
+  store_check_get(store_other, "b", "");
 }
 END_TEST
 
 START_TEST(get_other_key_part_miss) {
-  store_check_put(cache, "a", "one", FCACHE_OK);
+  store_check_put(store_cache, "a", "one", FCACHE_OK);
   struct fcache_key keys[4] = {store_key("a"), store_key("a"), store_key("a"), store_key("a ")};
   keys[0].op = "op2";
   keys[1].view = "ft";
   keys[2].top_k = 4;
   for (int i = 0; i < 4; i++) {
     struct fcache_value value = {0};
-    ck_assert_int_eq(fcache_get(cache, &keys[i], 0, &value), FCACHE_MISS);
+    ck_assert_int_eq(fcache_get(store_cache, &keys[i], 0, &value), FCACHE_MISS);
   }
 }
 END_TEST
@@ -86,31 +88,32 @@ START_TEST(call_wrong_argument_error_names_it) {
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     struct fcache_key key = store_key("a");
     key.op = bad[i];
-    ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_ENAME);
-    ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "op \""));
-    ck_assert_ptr_null(strchr(fcache_last_error(cache), '\n'));
+    ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_ENAME);
+    ck_assert_ptr_nonnull(strstr(fcache_last_error(store_cache), "op \""));
+    ck_assert_ptr_null(strchr(fcache_last_error(store_cache), '\n'));
     key = store_key("a");
     key.view = bad[i];
-    ck_assert_int_eq(fcache_put(cache, &key, "x", 1, 0, 0), FCACHE_ENAME);
-    ck_assert_int_eq(fcache_cached(cache, &key, compute_never, NULL, &value), FCACHE_ENAME);
-    ck_assert_int_eq(fcache_set_probe(cache, bad[i]), FCACHE_ENAME);
-    ck_assert_int_eq(fcache_clear(cache, bad[i], NULL, NULL), FCACHE_ENAME);
+    ck_assert_int_eq(fcache_put(store_cache, &key, "x", 1, 0, 0), FCACHE_ENAME);
+    ck_assert_int_eq(fcache_cached(store_cache, &key, compute_never, NULL, &value), FCACHE_ENAME);
+    ck_assert_int_eq(fcache_set_probe(store_cache, bad[i]), FCACHE_ENAME);
+    ck_assert_int_eq(fcache_clear(store_cache, bad[i], NULL, NULL), FCACHE_ENAME);
     ck_assert_int_eq(
-        fcache_cached_batch(cache, "op", bad[i], 0, &key.prompt, 1, NULL, NULL, &value),
+        fcache_cached_batch(store_cache, "op", bad[i], 0, &key.prompt, 1, NULL, NULL, &value),
         FCACHE_ENAME);
   }
   struct fcache_key key = store_key("a");
-  ck_assert_int_eq(fcache_get(cache, NULL, 0, &value), FCACHE_EINVAL);
-  ck_assert_int_eq(fcache_get(cache, &key, 0, NULL), FCACHE_EINVAL);
-  ck_assert_int_eq(fcache_put(cache, &key, NULL, 1, 0, 0), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_get(store_cache, NULL, 0, &value), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, NULL), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_put(store_cache, &key, NULL, 1, 0, 0), FCACHE_EINVAL);
   struct fcache_bytes bytes[2] = {{"x", 1}, {NULL, 20000}};
   struct fcache_hash prompts[2] = {{{0}}, {{1}}};
-  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 3, prompts, bytes, 2, 0, 0), FCACHE_EINVAL);
-  ck_assert_int_eq(fcache_cached(cache, &key, NULL, NULL, &value), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_put_many(store_cache, "op", "base", 3, prompts, bytes, 2, 0, 0),
+                   FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_cached(store_cache, &key, NULL, NULL, &value), FCACHE_EINVAL);
   key.op = NULL;
-  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_EINVAL);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_EINVAL);
   struct fcache_counters counters;
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.cache_misses, 0);
 }
 END_TEST
@@ -123,18 +126,18 @@ START_TEST(put_too_big_error_names_limit) {
   ck_assert_ptr_nonnull(data);
   unsigned puts = store_puts_seen();
   for (unsigned i = 1; i <= 2; i++) {
-    ck_assert_int_eq(fcache_put(cache, &key, data, (16u << 20) + 1, 7, 0), FCACHE_ETOOBIG);
-    ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "16777216"));
+    ck_assert_int_eq(fcache_put(store_cache, &key, data, (16u << 20) + 1, 7, 0), FCACHE_ETOOBIG);
+    ck_assert_ptr_nonnull(strstr(fcache_last_error(store_cache), "16777216"));
     ck_assert_uint_eq(store_puts_seen(), puts + i);
     ck_assert_uint_eq(store_last_put().compute_ns, 7);
-    fcache_get_counters(cache, &counters);
+    fcache_get_counters(store_cache, &counters);
     ck_assert_uint_eq(counters.too_big, i);
   }
   ck_assert_uint_eq(client_lines.n, 1);
   ck_assert_ptr_nonnull(strstr(client_lines.last, "a value of 16777217 bytes is over the limit"));
-  ck_assert_int_eq(fcache_put(cache, &key, data, 16u << 20, 0, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(store_cache, &key, data, 16u << 20, 0, 0), FCACHE_OK);
   struct fcache_value value = {0};
-  ck_assert_int_eq(fcache_get(other, &key, 0, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_other, &key, 0, &value), FCACHE_OK);
   ck_assert_uint_eq(value.size, 16u << 20);
   fcache_value_free(&value);
   free(data);
@@ -145,25 +148,25 @@ START_TEST(put_after_miss_has_its_epoch) {
   struct fcache_key key = store_key("a");
   struct fcache_value value = {0};
   uint64_t removed = 0;
-  store_check_put(cache, "p", "preloaded", FCACHE_OK); /* never looked up */
+  store_check_put(store_cache, "p", "preloaded", FCACHE_OK); /* never looked up */
   ck_assert_uint_eq(store_last_put().epoch.boot_id, 0);
-  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_MISS);
-  ck_assert_int_eq(fcache_clear(other, NULL, NULL, &removed), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_clear(store_other, NULL, NULL, &removed), FCACHE_OK);
   ck_assert_uint_eq(removed, 1);
-  store_check_put(cache, "a", "old", FCACHE_NOT_STORED);
-  ck_assert_uint_eq(store_last_put().epoch.boot_id, PEER_BOOT_ID);
-  store_check_put(cache, "b", "another", FCACHE_OK); /* this key was not looked up */
-  store_check_get(cache, "a", NULL);
-  store_check_put(cache, "a", "new", FCACHE_OK);
-  store_check_get(other, "a", "new");
-  /* Whoever clears, and however often the put is tried. */
-  ck_assert_int_eq(fcache_clear(cache, NULL, NULL, NULL), FCACHE_OK);
-  store_check_get(cache, "c", NULL);
-  ck_assert_int_eq(fcache_clear(cache, NULL, NULL, NULL), FCACHE_OK);
-  store_check_put(cache, "c", "old", FCACHE_NOT_STORED);
-  store_check_put(cache, "c", "old", FCACHE_NOT_STORED);
-  store_check_get(cache, "c", NULL);
-  store_check_put(cache, "c", "new", FCACHE_OK);
+  store_check_put(store_cache, "a", "old", FCACHE_NOT_STORED);
+  ck_assert_uint_eq(store_last_put().epoch.boot_id, SCRIPTED_BOOT_ID);
+  store_check_put(store_cache, "b", "another", FCACHE_OK); /* this key was not looked up */
+  store_check_get(store_cache, "a", NULL);
+  store_check_put(store_cache, "a", "new", FCACHE_OK);
+  store_check_get(store_other, "a", "new");
+  /* A clear by any client counts, and a second put does not help. */
+  ck_assert_int_eq(fcache_clear(store_cache, NULL, NULL, NULL), FCACHE_OK);
+  store_check_get(store_cache, "c", NULL);
+  ck_assert_int_eq(fcache_clear(store_cache, NULL, NULL, NULL), FCACHE_OK);
+  store_check_put(store_cache, "c", "old", FCACHE_NOT_STORED);
+  store_check_put(store_cache, "c", "old", FCACHE_NOT_STORED);
+  store_check_get(store_cache, "c", NULL);
+  store_check_put(store_cache, "c", "new", FCACHE_OK);
 }
 END_TEST
 
@@ -172,13 +175,14 @@ START_TEST(put_many_after_misses_has_earliest_epoch) {
   struct fcache_bytes bytes[2] = {{"B", 1}, {"C", 1}};
   struct fcache_value values[3] = {{0}};
   bool hit[3];
-  store_check_put(cache, "a", "A", FCACHE_OK);
-  ck_assert_int_eq(fcache_get_many(cache, "op", "base", 3, prompts, 3, 0, values, hit), FCACHE_OK);
+  store_check_put(store_cache, "a", "A", FCACHE_OK);
+  ck_assert_int_eq(fcache_get_many(store_cache, "op", "base", 3, prompts, 3, 0, values, hit),
+                   FCACHE_OK);
   ck_assert(hit[0] && !hit[1] && !hit[2]);
-  ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK);
-  ck_assert_int_eq(fcache_put_many(cache, "op", "base", 3, prompts + 1, bytes, 2, 10, 0),
+  ck_assert_int_eq(fcache_clear(store_other, NULL, NULL, NULL), FCACHE_OK);
+  ck_assert_int_eq(fcache_put_many(store_cache, "op", "base", 3, prompts + 1, bytes, 2, 10, 0),
                    FCACHE_NOT_STORED);
-  store_check_get(other, "b", NULL);
+  store_check_get(store_other, "b", NULL);
   fcache_value_free(&values[0]);
 }
 END_TEST
@@ -202,28 +206,28 @@ START_TEST(put_after_unreached_get_not_stored) {
   store_lock();
   scripted_store->hang_up_at_get = true;
   store_unlock();
-  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_MISS);
-  wait_connected(cache);
+  ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_MISS);
+  wait_connected(store_cache);
   unsigned puts = store_puts_seen();
-  store_check_put(cache, "a", "old", FCACHE_NOT_STORED);
+  store_check_put(store_cache, "a", "old", FCACHE_NOT_STORED);
   ck_assert_uint_eq(store_puts_seen(), puts);
-  store_check_put(cache, "a", "old", FCACHE_NOT_STORED); /* trying again makes it no newer */
-  store_check_get(cache, "a", NULL);
-  store_check_put(cache, "a", "new", FCACHE_OK);
-  store_check_get(other, "a", "new");
+  store_check_put(store_cache, "a", "old", FCACHE_NOT_STORED); /* a second put has the same epoch */
+  store_check_get(store_cache, "a", NULL);
+  store_check_put(store_cache, "a", "new", FCACHE_OK);
+  store_check_get(store_other, "a", "new");
 }
 END_TEST
 
 START_TEST(put_interleaved_with_gets_has_own_epoch) {
   struct fcache_value value = {0};
   struct fcache_key a = store_key("a"), b = store_key("b");
-  ck_assert_int_eq(fcache_get(cache, &a, 0, &value), FCACHE_MISS);
-  ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK);
-  ck_assert_int_eq(fcache_get(cache, &b, 0, &value), FCACHE_MISS);
-  store_check_put(cache, "b", "B", FCACHE_OK);
-  store_check_put(cache, "a", "A", FCACHE_NOT_STORED);
-  store_check_get(other, "a", NULL);
-  store_check_get(other, "b", "B");
+  ck_assert_int_eq(fcache_get(store_cache, &a, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_clear(store_other, NULL, NULL, NULL), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(store_cache, &b, 0, &value), FCACHE_MISS);
+  store_check_put(store_cache, "b", "B", FCACHE_OK);
+  store_check_put(store_cache, "a", "A", FCACHE_NOT_STORED);
+  store_check_get(store_other, "a", NULL);
+  store_check_get(store_other, "b", "B");
 }
 END_TEST
 
@@ -239,11 +243,12 @@ START_TEST(cached_after_unreached_lookup_puts_nothing) {
   store_lock();
   scripted_store->hang_up_at_get = true;
   store_unlock();
-  ck_assert_int_eq(fcache_cached(cache, &key, compute_and_reconnect, cache, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_cached(store_cache, &key, compute_and_reconnect, store_cache, &value),
+                   FCACHE_OK);
   ck_assert_mem_eq(value.data, "mine", 4);
-  ck_assert(fcache_connected(cache));
+  ck_assert(fcache_connected(store_cache));
   ck_assert_uint_eq(store_puts_seen(), 0);
-  fcache_get_counters(cache, &counters);
+  fcache_get_counters(store_cache, &counters);
   ck_assert_uint_eq(counters.forward_passes, 1);
   ck_assert_uint_ge(counters.degraded, 1);
   fcache_value_free(&value);

@@ -1,6 +1,6 @@
-/* The callback of a wait (fcache_options.waiting): when it is called, and the state after it has
- * cancelled a call: the connection is usable, no lease is held, and no reply is left that a later
- * call could mistake for its own. */
+/* The callback of a wait (fcache_options.waiting): its times, and the state after it has cancelled
+ * a call. The connection is usable, no lease is held, and no reply is left that a later call could
+ * mistake for its own. */
 #include <check.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,17 +14,17 @@
 #include "tests/support/runner.h"
 #include "tests/support/scripted_leases.h"
 
-#define LONG_MS 20000u /* nothing is to run into it */
+#define LONG_MS 20000u /* no test reaches it */
 #define DEADLINE_MS 400u
 #define WAIT_MS 60000u
 #define CANCEL_CODE 1234
 
-static struct peer_leases *leases;
+static struct scripted_leases *leases;
 
 struct program {
   atomic_uint asked;
-  unsigned ends_at; /* this time, from 1; 0: never */
-  bool forks;       /* at its first time */
+  unsigned ends_at; /* number of the call that cancels, from 1; 0: none */
+  bool forks;       /* at its first call */
   pid_t child;      /* 0 in the child */
 };
 static struct program program;
@@ -34,13 +34,13 @@ static void ignore(int number) {
 }
 
 static void set_up(void) {
-  leases = peer_leases_start();
+  leases = scripted_leases_start();
   memset(&program, 0, sizeof program);
   program.child = -1;
 }
 
 static void tear_down(void) {
-  peer_leases_stop(leases);
+  scripted_leases_stop(leases);
 }
 
 static int waiting(void *arg) {
@@ -60,15 +60,15 @@ static struct fcache *open_one(uint32_t deadline_ms) {
   uint64_t end_ms = runner_now_ms() + LONG_MS;
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
-  options.socket = leases->peer.path;
+  options.socket = leases->scripted.path;
   options.name_space = "test";
   options.deadline_ms = deadline_ms;
-  options.lease_ms = PEER_LEASE_MS;
+  options.lease_ms = SCRIPTED_LEASE_MS;
   options.wait_ms = WAIT_MS;
   options.log = ignore_line;
   options.waiting = waiting;
   options.waiting_arg = &program;
-  for (;;) { /* a busy machine may miss a short deadline over the greeting itself */
+  for (;;) { /* a busy machine may miss a short deadline in the handshake */
     ck_assert_int_eq(fcache_open(&options, &cache, NULL), FCACHE_OK);
     if (fcache_connected(cache))
       return cache;
@@ -122,8 +122,8 @@ static int cached_batch(struct fcache *cache, uint32_t n, unsigned *computed) {
   return rc;
 }
 
-/* All was given up, in the last message, and the connection is in order: the next call is answered
- * what was asked. */
+/* The last message gave up all leases. The connection is in step: the next call gets its own reply.
+ */
 static void check_over(struct fcache *cache, unsigned n_seen) {
   ck_assert_uint_eq(lease_n_seen(leases), n_seen);
   struct lease_seen last = lease_seen(leases, n_seen - 1);
@@ -136,13 +136,13 @@ static void check_over(struct fcache *cache, unsigned n_seen) {
   ck_assert_int_eq(get(cache, 10, 0, 0), FCACHE_MISS);
 }
 
-/* The answers that come after it was given up: one too late, a lease too late, none. */
+/* Replies after the cancellation: a late value, a late lease, none. */
 static const char *const endings[] = {"TPW", "TPG", "TPN"};
 
 START_TEST(waiting_called_once_per_deadline) {
   struct fcache *cache = open_one(DEADLINE_MS);
   leases->answers[1] = "TPW";
-  leases->pings_wanted = 12; /* one for each quarter of a deadline's silence */
+  leases->pings_wanted = 12; /* one per quarter of a deadline without a message */
   unsigned computed = 0;
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(cached(cache, 1, &computed), FCACHE_OK);
@@ -187,7 +187,7 @@ START_TEST(waiting_cancels_cached_no_lease) {
 }
 END_TEST
 
-/* The values that were computed before are stored. */
+/* Values that were computed before the cancellation are stored. */
 START_TEST(waiting_cancels_batch_no_lease) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;
@@ -203,7 +203,7 @@ START_TEST(waiting_cancels_batch_no_lease) {
 }
 END_TEST
 
-/* Signals to the test's thread until it was asked. */
+/* Sends signals to the test's thread until the callback was called. */
 struct signals {
   pthread_t to, thread;
 };
@@ -222,7 +222,7 @@ static void signals_start(struct signals *signals) {
   ck_assert_int_eq(pthread_create(&signals->thread, NULL, send_signals, signals), 0);
 }
 
-/* A daemon that does not even take that costs one deadline. */
+/* A daemon that does not reply to the cancellation costs one deadline. */
 START_TEST(waiting_cancels_daemon_silent_one_deadline) {
   struct fcache *cache = open_one(2000);
   leases->answers[1] = "TS";
@@ -238,7 +238,7 @@ START_TEST(waiting_cancels_daemon_silent_one_deadline) {
 }
 END_TEST
 
-/* At once, though the deadline is far. */
+/* The signal ends the poll at once, long before the deadline. */
 START_TEST(waiting_called_after_signal) {
   struct fcache *cache = open_one(LONG_MS);
   leases->answers[1] = "TPN";
@@ -254,7 +254,7 @@ START_TEST(waiting_called_after_signal) {
 }
 END_TEST
 
-/* The child has a handle as any child, and no wait; the parent does not notice. */
+/* The child has a handle like any child, and does not wait. The parent's wait goes on. */
 START_TEST(waiting_forks_child_call_ends) {
   struct fcache *cache = open_one(DEADLINE_MS);
   unsigned computed = 0;

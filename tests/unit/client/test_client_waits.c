@@ -1,5 +1,5 @@
-/* Waits for values that another client computes, and daemons that stop, go away, or are wrong or
- * old. */
+/* Waits for values that another client computes, beside daemons that stop, go away, break the
+ * protocol, or are old. */
 #include <check.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,9 +21,10 @@ START_TEST(get_wait_leased_elsewhere_waits) {
   scripted_leases->answers[1] = "TH";
   scripted_leases->answers[2] = "TN";
   scripted_leases->answers[3] = "NH";
-  ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 0), FCACHE_MISS); /* taken, and no wait */
+  ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 0),
+                   FCACHE_MISS); /* leased elsewhere, and no wait */
   ck_assert_int_eq(lease_get(cache, 1, FCACHE_LEASE, 500), FCACHE_OK);
-  ck_assert_uint_eq(library_counters(cache).coalesced_hits, 0); /* it was there by now */
+  ck_assert_uint_eq(library_counters(cache).coalesced_hits, 0); /* the value was stored by then */
   ck_assert_int_eq(lease_get(cache, 2, FCACHE_LEASE, 500), FCACHE_MISS);
   ck_assert_uint_gt(lease_seen(scripted_leases, 3).terms.wait_ms, 0);
   ck_assert_uint_le(lease_seen(scripted_leases, 3).terms.wait_ms, 500);
@@ -40,12 +41,13 @@ START_TEST(get_wait_leased_elsewhere_waits) {
 }
 END_TEST
 
-/* The wait is far longer than a deadline: the pings make sure of the daemon. */
+/* The wait is far longer than a deadline. Pings show that the daemon is alive. */
 START_TEST(cached_value_put_elsewhere_hit) {
   struct fcache *cache = lease_open_connected(DEADLINE_MS, WAIT_MS);
   scripted_leases->answers[1] = "TPW";
   scripted_leases->pings_wanted = 5;
-  scripted_leases->padding = _i == 0 ? 0 : 1u << 20; /* which goes straight to its place */
+  scripted_leases->padding =
+      _i == 0 ? 0 : 1u << 20; /* large enough to be received into its destination */
   uint64_t start_ms = runner_now_ms();
   ck_assert(!lease_cached(cache, 1));
   uint64_t took_ms = runner_now_ms() - start_ms;
@@ -110,11 +112,12 @@ START_TEST(cached_no_wait_computes_at_once) {
   scripted_leases->answers[3] = scripted_leases->answers[4] = "TH";
   ck_assert(lease_cached(cache, 1));
   LEASE_CHECK_TYPES(FC_GET, FC_PUT);
-  ck_assert_uint_eq(lease_seen(scripted_leases, 0).flags, FC_LEASE); /* others may wait for us */
+  ck_assert_uint_eq(lease_seen(scripted_leases, 0).flags,
+                    FC_LEASE); /* other clients may wait for this lease */
   fcache_set_wait(cache, 0);
   ck_assert(!lease_cached(cache, 3));
-  ck_assert_uint_le(lease_seen(scripted_leases, 3).terms.wait_ms, PEER_LEASE_MS);
-  ck_assert_uint_gt(lease_seen(scripted_leases, 3).terms.wait_ms, PEER_LEASE_MS / 2);
+  ck_assert_uint_le(lease_seen(scripted_leases, 3).terms.wait_ms, SCRIPTED_LEASE_MS);
+  ck_assert_uint_gt(lease_seen(scripted_leases, 3).terms.wait_ms, SCRIPTED_LEASE_MS / 2);
   fcache_set_wait(cache, 777);
   ck_assert(!lease_cached(cache, 4));
   ck_assert_uint_le(lease_seen(scripted_leases, 5).terms.wait_ms, 777);
@@ -134,7 +137,7 @@ START_TEST(lease_always_elsewhere_attempts_bounded) {
 }
 END_TEST
 
-/* At once, or after some pings. */
+/* The daemon goes away at once, or after some pings. */
 START_TEST(wait_daemon_stopped_costs_one_deadline) {
   const uint32_t deadline_ms = 500;
   struct fcache *cache = lease_open_connected(deadline_ms, WAIT_MS);
@@ -167,7 +170,7 @@ START_TEST(wait_daemon_gone_ends_at_once) {
 }
 END_TEST
 
-/* It answers pings, or talks without end, but of this key it says nothing. */
+/* The daemon sends pongs, or other messages without end, but no reply for this key. */
 START_TEST(wait_never_ended_bounded_by_client) {
   const uint32_t deadline_ms = 300, wait_ms = 500;
   struct fcache *cache = lease_open_connected(deadline_ms, wait_ms);
@@ -205,7 +208,7 @@ START_TEST(wait_process_stopped_finds_value) {
   ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
   ck_assert(WIFSTOPPED(status));
   for (end_ms = runner_now_ms() + 3 * (uint64_t)deadline_ms;
-       runner_now_ms() < end_ms;) /* the lapse under test */
+       runner_now_ms() < end_ms;) /* until the process was stopped for longer than the deadline */
     (void)poll(NULL, 0, 1);
   ck_assert_int_eq(kill(child, SIGCONT), 0);
   ck_assert_int_eq(waitpid(child, &status, 0), child);

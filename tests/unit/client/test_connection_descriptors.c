@@ -16,17 +16,17 @@
 #define DEADLINE_MS 150u
 
 /* Keeps the connection open without a welcome. */
-static void serve_no_greeting(struct peer *peer, int fd, unsigned nth) {
+static void serve_no_welcome(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)fd;
   (void)nth;
-  peer_wait_released(peer);
+  scripted_wait_released(scripted);
 }
 
-/* Something else at the number that the handle's socket had, with "mine" to be read. */
+/* Another socket at the number of the handle's socket, with "mine" to read. */
 static int replace_by_file(int fd, const char *path) {
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   ck_assert_int_ge(file, 0);
-  /* In one step: a free number would be taken by the peer's next connection. */
+  /* dup2 replaces it in one step: the daemon's next connection would get a free number. */
   ck_assert_int_eq(dup3(file, fd, O_CLOEXEC), fd);
   ck_assert_int_eq(close(file), 0);
   ck_assert_int_eq((int)write(fd, "mine", 4), 4);
@@ -58,22 +58,22 @@ static void check_untouched(int fd, int other_end) {
 }
 
 START_TEST(descriptor_reused_untouched) {
-  struct peer peer;
-  char path[PEER_PATH_SIZE + 8];
-  bool greeting = _i / 2 == 1;
-  peer_start(&peer, greeting ? serve_no_greeting : client_serve_hits, NULL);
-  (void)snprintf(path, sizeof path, "%s/file", peer.dir);
-  struct fcache *cache = client_open(peer.path, greeting ? DEADLINE_MS : CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  char path[SCRIPTED_PATH_SIZE + 8];
+  bool handshake = _i / 2 == 1;
+  scripted_start(&scripted, handshake ? serve_no_welcome : client_serve_hits, NULL);
+  (void)snprintf(path, sizeof path, "%s/file", scripted.dir);
+  struct fcache *cache = client_open(scripted.path, handshake ? DEADLINE_MS : CLIENT_LONG_MS);
   /* or while it awaits the welcome of another connection */
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
-  while (greeting && atomic_load(&peer.accepted) < 2 && runner_now_ms() < end_ms)
+  while (handshake && atomic_load(&scripted.accepted) < 2 && runner_now_ms() < end_ms)
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
-  int fd = client_socket_of(peer.path);
+  int fd = client_socket_of(scripted.path);
   int other_end = _i % 2 == 0 ? replace_by_file(fd, path) : replace_by_socket(fd);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   fcache_close(cache);
   check_untouched(fd, other_end);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -83,19 +83,19 @@ struct swap {
 };
 
 /* Makes the handle wait, and replaces its socket during the wait. */
-static void serve_a_swap(struct peer *peer, int fd, unsigned nth) {
-  struct swap *swap = peer->arg;
+static void serve_a_swap(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  struct swap *swap = scripted->arg;
   struct fc_request request;
   struct fc_buf taken = {0};
   uint8_t *body;
   int pair[2];
-  if (nth > 0 || !peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (nth > 0 || !scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
   if (fc_encode_miss_lease(&taken, request.id, 7, FC_LEASE_TAKEN) != 0)
     return;
-  peer_send(fd, &taken);
-  if (!peer_read(peer, fd, &body, &request))
+  scripted_send(fd, &taken);
+  if (!scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
@@ -103,49 +103,49 @@ static void serve_a_swap(struct peer *peer, int fd, unsigned nth) {
     return;
   (void)close(pair[0]);
   atomic_store(&swap->other_end, pair[1]);
-  peer_wait_closed(fd);
+  scripted_wait_closed(fd);
 }
 
 /* No ping is sent to the other file, and nothing is read from it. */
 START_TEST(descriptor_reused_during_wait_untouched) {
   struct swap swap = {.other_end = -1};
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct fcache_value value = {0};
   struct fcache_key key = client_key("a");
-  peer_start(&peer, serve_a_swap, &swap);
-  struct fcache *cache = client_open(peer.path, 8 * DEADLINE_MS); /* it pings after a quarter */
-  atomic_store(&swap.fd, client_socket_of(peer.path));
+  scripted_start(&scripted, serve_a_swap, &swap);
+  struct fcache *cache = client_open(scripted.path, 8 * DEADLINE_MS); /* it pings after a quarter */
+  atomic_store(&swap.fd, client_socket_of(scripted.path));
   ck_assert_int_eq(fcache_get_wait(cache, &key, FCACHE_LEASE, CLIENT_LONG_MS, &value), FCACHE_MISS);
   ck_assert_ptr_nonnull(strstr(fcache_last_error(cache), "the program closed the descriptor"));
   ck_assert_int_ge(atomic_load(&swap.other_end), 0);
   fcache_close(cache);
   fcache_value_free(&value);
   check_untouched(atomic_load(&swap.fd), atomic_load(&swap.other_end));
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(descriptor_closed_reconnects) {
-  struct peer peer;
-  peer_start(&peer, client_serve_hits, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
-  int fd = client_socket_of(peer.path);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, client_serve_hits, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
+  int fd = client_socket_of(scripted.path);
   ck_assert_int_eq(close(fd), 0);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   client_get_until(cache, FCACHE_OK);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(descriptor_is_close_on_exec) {
-  struct peer peer;
-  peer_start(&peer, client_serve_hits, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
-  int fd = client_socket_of(peer.path);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, client_serve_hits, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
+  int fd = client_socket_of(scripted.path);
   ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 

@@ -22,13 +22,13 @@
 
 #define DEADLINE_MS 150u
 
-static void serve_silence(struct peer *peer, int fd, unsigned nth) {
-  (void)peer;
+static void serve_silence(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  (void)scripted;
   (void)nth;
-  peer_wait_closed(fd);
+  scripted_wait_closed(fd);
 }
 
-/* Greets, takes one get, and answers with the bytes at peer->arg. */
+/* Does the handshake, reads one get, and answers with the bytes at scripted->arg. */
 struct bytes {
   const void *data;
   size_t size;
@@ -57,14 +57,14 @@ START_TEST(open_daemon_absent_logged_once) {
 END_TEST
 
 START_TEST(open_stale_socket_connection_refused) {
-  struct peer peer;
-  peer_start(&peer, serve_silence, NULL);
-  ck_assert_int_eq(shutdown(peer.listener, SHUT_RDWR), 0); /* no process accepts any more */
-  struct fcache *cache = client_open(peer.path, DEADLINE_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_silence, NULL);
+  ck_assert_int_eq(shutdown(scripted.listener, SHUT_RDWR), 0); /* no process accepts any more */
+  struct fcache *cache = client_open(scripted.path, DEADLINE_MS);
   ck_assert_ptr_nonnull(strstr(client_lines.first, "(Connection refused)"));
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -105,35 +105,35 @@ START_TEST(socket_paths_documented_order) {
 END_TEST
 
 START_TEST(socket_paths_relative_made_absolute) {
-  char folder[] = "/tmp/fcpeer.XXXXXX", before[4096], expected[64];
+  char dir[] = "/tmp/fcpeer.XXXXXX", before[4096], expected[64];
   ck_assert_ptr_nonnull(getcwd(before, sizeof before));
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-  (void)snprintf(expected, sizeof expected, "%s/my.sock", folder);
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_assert_int_eq(chdir(dir), 0);
+  (void)snprintf(expected, sizeof expected, "%s/my.sock", dir);
   check_paths("my.sock", expected, NULL);
   char longest[SOCKET_PATH_MAX]; /* too long when it is absolute: better than none */
   memset(longest, 'p', sizeof longest - 1);
   longest[SOCKET_PATH_MAX - 1] = '\0';
   check_paths(longest, longest, NULL);
   ck_assert_int_eq(chdir(before), 0);
-  ck_assert_int_eq(rmdir(folder), 0);
+  ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
 START_TEST(open_disabled_no_log_no_connection) {
-  struct peer peer;
-  peer_start(&peer, client_serve_hits, NULL);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, client_serve_hits, NULL);
   (void)setenv("FCACHE_DISABLE", "1", 1);
-  struct fcache *cache = client_open(peer.path, DEADLINE_MS);
+  struct fcache *cache = client_open(scripted.path, DEADLINE_MS);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   ck_assert_int_eq(fcache_clear(cache, NULL, NULL, NULL), FCACHE_EUNAVAILABLE);
   ck_assert_uint_eq(client_lines.n, 0);
-  ck_assert_uint_eq(atomic_load(&peer.accepted), 0);
+  ck_assert_uint_eq(atomic_load(&scripted.accepted), 0);
   fcache_close(cache);
   ck_assert_int_eq(fcache_open(NULL, &cache, NULL), FCACHE_OK); /* it needs no namespace */
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -189,32 +189,32 @@ struct refusal {
   bool read_hello;
 };
 
-static void serve_refusal(struct peer *peer, int fd, unsigned nth) {
+static void serve_refusal(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  const struct refusal *refusal = peer->arg;
+  const struct refusal *refusal = scripted->arg;
   struct fc_buf buf = {0};
   uint8_t *body = NULL;
   struct fc_request request = {0};
-  if (refusal->read_hello && !peer_read(peer, fd, &body, &request))
+  if (refusal->read_hello && !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
   if (fc_encode_error(&buf, request.id, refusal->code, fc_str_of(refusal->text)) == 0)
-    peer_send(fd, &buf);
+    scripted_send(fd, &buf);
 }
 
 START_TEST(open_rejected_argument_fails) {
   struct refusal refusal = {FC_EMAXENTRIES, "max_entries must be positive; got -1", true};
-  struct peer peer;
-  peer_start(&peer, serve_refusal, &refusal);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_refusal, &refusal);
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache_error error;
   struct fcache *cache;
-  options.socket = peer.path;
+  options.socket = scripted.path;
   options.name_space = "n";
   options.log = client_log;
   ck_assert_int_eq(fcache_open(&options, &cache, &error), FCACHE_EMAXENTRIES);
   ck_assert_ptr_nonnull(strstr(error.text, "max_entries must be positive; got -1"));
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -227,43 +227,43 @@ START_TEST(open_rejected_daemon_text_logged) {
   static const char *const said[] = {"100 clients are???[1mtoo?many", "100 clients are",
                                      "we speak 9"};
   struct refusal refusal = refusals[_i];
-  struct peer peer;
-  peer_start(&peer, serve_refusal, &refusal);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_refusal, &refusal);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   ck_assert_msg(strstr(client_lines.first, said[_i]) != NULL, "%s", client_lines.first);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(welcome_implausible_rejected) {
-  struct peer peer;
-  peer_start(&peer, client_serve_nothing, NULL);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, client_serve_nothing, NULL);
   switch (_i) {
   case 0:
-    peer.welcome.max_frame = 1000;
-    peer.welcome.max_value = 10;
+    scripted.welcome.max_frame = 1000;
+    scripted.welcome.max_value = 10;
     break;
   case 1:
-    peer.welcome.max_frame = peer.welcome.max_value;
+    scripted.welcome.max_frame = scripted.welcome.max_value;
     break;
   case 2:
-    peer.welcome.boot_id = 0;
+    scripted.welcome.boot_id = 0;
     break;
   default:
-    peer.welcome.version = 99;
+    scripted.welcome.version = 99;
     break;
   }
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   ck_assert(!fcache_connected(cache));
   ck_assert_ptr_nonnull(strstr(client_lines.first, "does not speak the protocol of fcached"));
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-/* Listens, and has its queue full: closed connections stay there until they are accepted. */
+/* Listens with a full queue: closed connections stay in it until they are accepted. */
 static int listen_full(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
@@ -302,7 +302,7 @@ START_TEST(open_full_queue_reported_busy) {
 END_TEST
 
 struct late {
-  struct peer *peer; /* whose welcome it gives */
+  struct scripted_daemon *scripted; /* the welcome to send */
   int listener;
   pid_t waiting; /* the thread that must wait first */
 };
@@ -318,7 +318,8 @@ static bool sleeps(pid_t thread) {
   return end != NULL && end[1] == ' ' && end[2] == 'S';
 }
 
-/* Accepts only once the client waits for it: first what fills the queue, then the client. */
+/* Accepts only after the client waits: first the connections that fill the queue, then the client.
+ */
 static void *accept_late(void *arg) {
   struct late *late = arg;
   struct pollfd ready = {.fd = late->listener, .events = POLLIN};
@@ -326,19 +327,19 @@ static void *accept_late(void *arg) {
     (void)poll(NULL, 0, 1);
   while (poll(&ready, 1, 1000) == 1) {
     int fd = accept4(late->listener, NULL, NULL, SOCK_CLOEXEC);
-    client_serve_hits(late->peer, fd, 0); /* returns at once from those that are closed */
-    (void)close(fd);                      /* nothing to lose */
+    client_serve_hits(late->scripted, fd, 0); /* returns at once from those that are closed */
+    (void)close(fd);                          /* nothing to lose */
   }
   return NULL;
 }
 
 START_TEST(open_full_queue_waits) {
   char path[64];
-  struct peer peer;
+  struct scripted_daemon scripted;
   pthread_t thread;
-  peer_start(&peer, client_serve_hits, NULL);
+  scripted_start(&scripted, client_serve_hits, NULL);
   (void)snprintf(path, sizeof path, "/tmp/fcached-test-%d.sock", (int)getpid());
-  struct late late = {.peer = &peer, .listener = listen_full(path), .waiting = gettid()};
+  struct late late = {.scripted = &scripted, .listener = listen_full(path), .waiting = gettid()};
   ck_assert_int_eq(pthread_create(&thread, NULL, accept_late, &late), 0);
   struct fcache *cache = client_open(path, CLIENT_LONG_MS);
   int rc = client_get(cache, "a");
@@ -346,34 +347,34 @@ START_TEST(open_full_queue_waits) {
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
   ck_assert_int_eq(close(late.listener), 0);
   ck_assert_int_eq(unlink(path), 0);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
   ck_assert_msg(rc == 0 && client_lines.n == 0, "%d: %s", rc, client_lines.first);
 }
 END_TEST
 
 struct manifests {
-  atomic_uint hellos, right; /* that came, and with the manifest */
+  atomic_uint hellos, right; /* received, and those with the manifest */
   const char *expected;
 };
 
-/* Hangs up on the first, so that there is a second hello. */
-static void serve_manifests(struct peer *peer, int fd, unsigned nth) {
-  struct manifests *manifests = peer->arg;
+/* Closes the first connection, so that there is a second hello. */
+static void serve_manifests(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  struct manifests *manifests = scripted->arg;
   struct fc_buf buf = {0};
   struct fc_request request;
   uint8_t *body;
-  if (!peer_read(peer, fd, &body, &request))
+  if (!scripted_read(scripted, fd, &body, &request))
     return;
   atomic_fetch_add(&manifests->hellos, 1);
   if (fc_str_equal(request.hello.manifest, fc_str_of(manifests->expected)))
     atomic_fetch_add(&manifests->right, 1);
   free(body);
-  if (fc_encode_welcome(&buf, request.id, &peer->welcome) != 0)
+  if (fc_encode_welcome(&buf, request.id, &scripted->welcome) != 0)
     return;
-  peer_send(fd, &buf);
-  while (nth > 0 && peer_read(peer, fd, &body, &request)) {
+  scripted_send(fd, &buf);
+  while (nth > 0 && scripted_read(scripted, fd, &body, &request)) {
     free(body);
-    peer_send_hit(fd, request.id, "value", 5);
+    scripted_send_hit(fd, request.id, "value", 5);
   }
 }
 
@@ -382,13 +383,13 @@ START_TEST(hello_with_manifest_sent_each_time) {
   memset(largest, 'm', 16384);
   const char *const each[] = {"{\"model\": \"gpt2\"}", largest, NULL};
   struct manifests manifests = {.expected = each[_i]};
-  struct peer peer;
-  peer_start(&peer, serve_manifests, &manifests);
-  peer.welcome.version = _i == 0 ? 3 : FC_PROTOCOL_VERSION; /* an older daemon skips it */
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_manifests, &manifests);
+  scripted.welcome.version = _i == 0 ? 3 : FC_PROTOCOL_VERSION; /* an older daemon skips it */
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
   char copied[sizeof largest];
-  options.socket = peer.path;
+  options.socket = scripted.path;
   options.name_space = "n";
   options.log = client_log;
   if (manifests.expected != NULL) {
@@ -401,7 +402,7 @@ START_TEST(hello_with_manifest_sent_each_time) {
   ck_assert_uint_eq(atomic_load(&manifests.hellos), 2);
   ck_assert_uint_eq(atomic_load(&manifests.right), 2);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 

@@ -15,18 +15,18 @@
 
 #define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still bounded */
 
-static void serve_then_hang_up(struct peer *peer, int fd, unsigned nth) {
+static void serve_then_hang_up(struct scripted_daemon *scripted, int fd, unsigned nth) {
   if (nth > 0)
-    client_serve_hits(peer, fd, nth);
+    client_serve_hits(scripted, fd, nth);
   else
-    (void)peer_greet(peer, fd);
+    (void)scripted_handshake(scripted, fd);
 }
 
 START_TEST(connection_closed_reconnects) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct fcache_counters counters;
-  peer_start(&peer, serve_then_hang_up, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  scripted_start(&scripted, serve_then_hang_up, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   client_get_until(cache, FCACHE_OK);
   fcache_get_counters(cache, &counters);
   ck_assert_uint_eq(counters.reconnects, 1);
@@ -35,63 +35,65 @@ START_TEST(connection_closed_reconnects) {
   ck_assert(fcache_connected(cache));
   ck_assert_uint_eq(client_lines.n, 1);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-static void serve_hang_up(struct peer *peer, int fd, unsigned nth) {
-  (void)peer;
+static void serve_hang_up(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  (void)scripted;
   (void)fd;
   (void)nth;
 }
 
 START_TEST(backoff_daemon_hangs_up_doubles) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   uint64_t at_ms[4] = {0}, start_ms = runner_now_ms();
   unsigned seen = 0;
-  peer_start(&peer, serve_hang_up, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  scripted_start(&scripted, serve_hang_up, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   while (seen < 4 && runner_now_ms() < end_ms) {
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
-    for (unsigned n = atomic_load(&peer.accepted); seen < n && seen < 4; seen++)
+    for (unsigned n = atomic_load(&scripted.accepted); seen < n && seen < 4; seen++)
       at_ms[seen] = runner_now_ms();
     (void)poll(NULL, 0, 1);
   }
   ck_assert_uint_eq(seen, 4);
-  /* 100, 200 and 400 ms apart. From the start on: we may see each try late, never early. */
+  /* 100, 200 and 400 ms apart. The test may see each try late, never early, so it counts from the
+   * start. */
   ck_assert_uint_ge(at_ms[1] - start_ms, 99);
   ck_assert_uint_ge(at_ms[2] - start_ms, 299);
   ck_assert_uint_ge(at_ms[3] - start_ms, 699);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 /* Welcomes the second connection only, and answers its clears. */
-static void serve_clears(struct peer *peer, int fd, unsigned nth) {
+static void serve_clears(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd) || nth == 0)
+  if (!scripted_handshake(scripted, fd) || nth == 0)
     return;
-  while (peer_read(peer, fd, &body, &request)) {
+  while (scripted_read(scripted, fd, &body, &request)) {
     struct fc_buf buf = {0};
     free(body);
     if (request.type == FC_CLEAR && fc_encode_cleared(&buf, request.id, 42) == 0)
-      peer_send(fd, &buf);
+      scripted_send(fd, &buf);
   }
 }
 
 START_TEST(clear_during_backoff_connects) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   uint64_t removed = 0;
-  peer_start(&peer, serve_clears, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
-  ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS); /* it hung up: the back-off begins */
+  scripted_start(&scripted, serve_clears, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
+  ck_assert_int_eq(client_get(cache, "a"),
+                   FCACHE_MISS); /* the daemon closed it: the back-off begins */
   ck_assert_int_eq(fcache_clear(cache, NULL, "op", &removed), FCACHE_OK);
   ck_assert_uint_eq(removed, 42);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -112,25 +114,25 @@ static int in_child(struct fcache *cache, const char *path) {
 }
 
 START_TEST(fork_child_opens_own_connection) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   struct fcache_counters counters;
-  peer_start(&peer, client_serve_hits, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  scripted_start(&scripted, client_serve_hits, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK);
   for (int i = 0; i < 3; i++) {
-    peer_wait_idle(&peer);
+    scripted_wait_idle(&scripted);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0)
-      _exit(in_child(cache, peer.path));
-    ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK); /* side by side */
+      _exit(in_child(cache, scripted.path));
+    ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK); /* while the parent is connected */
     client_check_child(child);
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK);
   }
-  peer_wait_idle(&peer);
+  scripted_wait_idle(&scripted);
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
-  if (child == 0) { /* closes what it never used */
+  if (child == 0) { /* closes a handle that it never used */
     fcache_close(cache);
     _exit(0);
   }
@@ -139,9 +141,9 @@ START_TEST(fork_child_opens_own_connection) {
   fcache_get_counters(cache, &counters);
   ck_assert_uint_eq(counters.cache_hits, 8);
   ck_assert_uint_eq(counters.reconnects, 0);
-  ck_assert_uint_eq(atomic_load(&peer.accepted), 4);
+  ck_assert_uint_eq(atomic_load(&scripted.accepted), 4);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -152,19 +154,19 @@ static void count_alarm(int signal) {
   atomic_fetch_add(&alarms, 1);
 }
 
-/* Answers a get after some signals have come. */
-static void serve_after_alarms(struct peer *peer, int fd, unsigned nth) {
+/* Replies to a get after some signals have arrived. */
+static void serve_after_alarms(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd))
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
+  while (scripted_read(scripted, fd, &body, &request)) {
     free(body);
     unsigned end = atomic_load(&alarms) + 5;
-    while (atomic_load(&alarms) < end && !atomic_load(&peer->stopping))
+    while (atomic_load(&alarms) < end && !atomic_load(&scripted->stopping))
       (void)poll(NULL, 0, 1);
-    peer_send_hit(fd, request.id, "value", 5);
+    scripted_send_hit(fd, request.id, "value", 5);
   }
 }
 
@@ -174,15 +176,15 @@ static void ring_every_5_ms(bool on) {
   ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
 }
 
-/* Starts a peer whose threads do not take SIGALRM, which then interrupts only us. */
-static void start_with_alarms(struct peer *peer, peer_script *script) {
+/* Starts a daemon whose threads do not take SIGALRM, which then interrupts only this thread. */
+static void start_with_alarms(struct scripted_daemon *scripted, scripted_script *script) {
   struct sigaction action = {.sa_handler = count_alarm};
   sigset_t set;
   (void)sigemptyset(&set);
   (void)sigaddset(&set, SIGALRM);
   ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
   ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-  peer_start(peer, script, NULL);
+  scripted_start(scripted, script, NULL);
 }
 
 static void unblock_alarms(void) {
@@ -194,23 +196,23 @@ static void unblock_alarms(void) {
 }
 
 START_TEST(signals_during_wait_reply_received) {
-  struct peer peer;
-  start_with_alarms(&peer, serve_after_alarms);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  start_with_alarms(&scripted, serve_after_alarms);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   unblock_alarms();
   for (int i = 0; i < 3; i++)
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK);
   ring_every_5_ms(false);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(signals_during_wait_deadline_kept) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   const uint32_t deadline_ms = 1000; /* room for some signals, however late each is */
-  start_with_alarms(&peer, client_serve_nothing);
-  struct fcache *cache = client_open_connected(peer.path, deadline_ms);
+  start_with_alarms(&scripted, client_serve_nothing);
+  struct fcache *cache = client_open_connected(scripted.path, deadline_ms);
   unblock_alarms();
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
@@ -220,7 +222,7 @@ START_TEST(signals_during_wait_deadline_kept) {
   ck_assert_uint_lt(took_ms, deadline_ms + SLACK_MS);
   ck_assert_uint_ge(atomic_load(&alarms), 3);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 

@@ -19,34 +19,35 @@
 #define DEADLINE_MS 150u
 #define SLACK_MS 10000u /* a loaded machine, or one under valgrind; still bounded */
 
-static void serve_silence(struct peer *peer, int fd, unsigned nth) {
-  (void)peer;
+static void serve_silence(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  (void)scripted;
   (void)nth;
-  peer_wait_closed(fd);
+  scripted_wait_closed(fd);
 }
 
-/* Greets and does not read on. */
-static void serve_no_reading(struct peer *peer, int fd, unsigned nth) {
+/* Does the handshake and reads nothing more. */
+static void serve_no_reading(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  if (peer_greet(peer, fd))
-    peer_wait_released(peer);
+  if (scripted_handshake(scripted, fd))
+    scripted_wait_released(scripted);
 }
 
-/* Greets, takes one get, and answers with the bytes at peer->arg. */
+/* Does the handshake, reads one get, and answers with the bytes at scripted->arg. */
 struct bytes {
   const void *data;
   size_t size;
 };
 
-static void serve_bytes(struct peer *peer, int fd, unsigned nth) {
+static void serve_bytes(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  const struct bytes *bytes = peer->arg;
+  const struct bytes *bytes = scripted->arg;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (!scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
-  (void)peer_write(fd, bytes->data, bytes->size); /* the client may close at the first of them */
+  (void)scripted_write(fd, bytes->data,
+                       bytes->size); /* the client may close at the first of them */
 }
 
 START_TEST(reply_broken_miss) {
@@ -74,16 +75,16 @@ START_TEST(reply_broken_miss) {
     memcpy(frame + FC_FRAME_HEADER, replies[_i].data, replies[_i].size);
     bytes.size += FC_FRAME_HEADER;
   }
-  struct peer peer;
-  peer_start(&peer, serve_bytes, &bytes);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_bytes, &bytes);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
-  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* it does not wait for more */
+  ck_assert_uint_lt(runner_now_ms() - start_ms, CLIENT_LONG_MS / 2); /* no wait for further bytes */
   ck_assert(!fcache_connected(cache));
   ck_assert_uint_eq(client_lines.n, 1);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -104,70 +105,70 @@ START_TEST(reply_cut_anywhere_miss) {
   size_t size = make_hit(hit, sizeof hit);
   for (size_t cut = 0; cut <= size; cut++) {
     struct bytes bytes = {hit, cut};
-    struct peer peer;
-    peer_start(&peer, serve_bytes, &bytes);
-    struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+    struct scripted_daemon scripted;
+    scripted_start(&scripted, serve_bytes, &bytes);
+    struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
     ck_assert_int_eq(client_get(cache, "a"), cut < size ? FCACHE_MISS : FCACHE_OK);
     fcache_close(cache);
-    peer_stop(&peer);
+    scripted_stop(&scripted);
   }
 }
 END_TEST
 
 /* Each byte in a message of its own. */
-static void serve_crumbs(struct peer *peer, int fd, unsigned nth) {
+static void serve_crumbs(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
-  const struct bytes *bytes = peer->arg;
+  const struct bytes *bytes = scripted->arg;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (!scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
   for (size_t i = 0; i < bytes->size; i++) {
-    if (!peer_write(fd, (const uint8_t *)bytes->data + i, 1))
+    if (!scripted_write(fd, (const uint8_t *)bytes->data + i, 1))
       return;
-    (void)poll(NULL, 0, peer->welcome.max_value == 1 ? 10 : 0);
+    (void)poll(NULL, 0, scripted->welcome.max_value == 1 ? 10 : 0);
   }
-  peer_wait_closed(fd);
+  scripted_wait_closed(fd);
 }
 
 START_TEST(reply_byte_by_byte_hit) {
   uint8_t hit[128];
   struct bytes bytes = {hit, make_hit(hit, sizeof hit)};
-  struct peer peer;
-  peer_start(&peer, serve_crumbs, &bytes);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_crumbs, &bytes);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-/* A reply that never ends, a byte now and then: the deadline is of the whole. */
+/* A reply that never ends, one byte at a time. The deadline limits the whole reply. */
 START_TEST(reply_dripping_deadline_kept) {
   uint8_t frame[4096] = {0};
   struct bytes bytes = {frame, sizeof frame};
   fc_frame_put_header(frame, sizeof frame - FC_FRAME_HEADER);
-  struct peer peer;
-  peer_start(&peer, serve_crumbs, &bytes);
-  peer.welcome.max_value = 1; /* makes the script slow */
-  struct fcache *cache = client_open_connected(peer.path, DEADLINE_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_crumbs, &bytes);
+  scripted.welcome.max_value = 1; /* makes the script slow */
+  struct fcache *cache = client_open_connected(scripted.path, DEADLINE_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   ck_assert_uint_ge(runner_now_ms() - start_ms, DEADLINE_MS - 1);
   ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 /* The deadline is so long that a second one would be seen, however busy the machine. */
 START_TEST(daemon_silent_costs_one_deadline) {
   const uint32_t deadline_ms = 3000;
-  struct peer peer;
-  peer_start(&peer, _i == 0 ? serve_silence : client_serve_nothing, NULL);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, _i == 0 ? serve_silence : client_serve_nothing, NULL);
   uint64_t start_ms = runner_now_ms();
-  struct fcache *cache = client_open(peer.path, deadline_ms);
+  struct fcache *cache = client_open(scripted.path, deadline_ms);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   uint64_t took_ms = runner_now_ms() - start_ms;
   ck_assert_uint_ge(took_ms, deadline_ms - 1);
@@ -177,7 +178,8 @@ START_TEST(daemon_silent_costs_one_deadline) {
   start_ms = runner_now_ms();
   for (int i = 0; i < 1000 && runner_now_ms() - start_ms < 50; i++)
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
-  while (_i == 0 && atomic_load(&peer.accepted) < 2 && runner_now_ms() - start_ms < deadline_ms) {
+  while (_i == 0 && atomic_load(&scripted.accepted) < 2 &&
+         runner_now_ms() - start_ms < deadline_ms) {
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
     (void)poll(NULL, 0, 1);
   }
@@ -186,85 +188,85 @@ START_TEST(daemon_silent_costs_one_deadline) {
   ck_assert_uint_lt(runner_now_ms() - start_ms, deadline_ms);
   ck_assert_uint_eq(client_lines.n, 1);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
 START_TEST(put_unread_deadline_kept) {
-  struct peer peer;
+  struct scripted_daemon scripted;
   size_t size = 8u << 20;
   char *data = calloc(1, size);
   ck_assert_ptr_nonnull(data);
   struct fcache_key key = client_key("a");
-  peer_start(&peer, serve_no_reading, NULL);
-  struct fcache *cache = client_open_connected(peer.path, DEADLINE_MS);
+  scripted_start(&scripted, serve_no_reading, NULL);
+  struct fcache *cache = client_open_connected(scripted.path, DEADLINE_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(fcache_put(cache, &key, data, size, 1, 0), FCACHE_NOT_STORED);
   ck_assert_uint_ge(runner_now_ms() - start_ms, DEADLINE_MS - 1);
   ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
   free(data);
 }
 END_TEST
 
-static void serve_late_replies(struct peer *peer, int fd, unsigned nth) {
+static void serve_late_replies(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd))
+  if (!scripted_handshake(scripted, fd))
     return;
-  while (peer_read(peer, fd, &body, &request)) {
+  while (scripted_read(scripted, fd, &body, &request)) {
     free(body);
-    peer_send_hit(fd, request.id - 1, "wrong", 5);
-    peer_send_miss(fd, request.id + 1000, 1);
-    peer_send_hit(fd, request.id, "value", 5);
+    scripted_send_hit(fd, request.id - 1, "wrong", 5);
+    scripted_send_miss(fd, request.id + 1000, 1);
+    scripted_send_hit(fd, request.id, "value", 5);
   }
 }
 
 START_TEST(reply_of_other_request_ignored) {
-  struct peer peer;
-  peer_start(&peer, serve_late_replies, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_late_replies, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
   for (int i = 0; i < 10; i++)
     ck_assert_int_eq(client_get(cache, "a"), FCACHE_OK);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-static void serve_flood(struct peer *peer, int fd, unsigned nth) {
+static void serve_flood(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   uint8_t *body;
   struct fc_request request;
-  if (!peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (!scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
-  /* Thousands with each write: they come faster than they are passed over. */
+  /* Thousands with each write: they arrive faster than the client skips them. */
   struct fc_buf burst = {0};
   while (burst.size < 100000) {
     if (fc_encode_hit_head(&burst, 77777, 7, 5) != 0 || fc_buf_append(&burst, "wrong", 5) != 0)
       break;
   }
-  while (peer_write(fd, burst.data, burst.size))
+  while (scripted_write(fd, burst.data, burst.size))
     continue;
   fc_buf_free(&burst);
 }
 
 START_TEST(reply_flood_deadline_kept) {
-  struct peer peer;
-  peer_start(&peer, serve_flood, NULL);
-  struct fcache *cache = client_open_connected(peer.path, DEADLINE_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_flood, NULL);
+  struct fcache *cache = client_open_connected(scripted.path, DEADLINE_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   ck_assert_uint_lt(runner_now_ms() - start_ms, DEADLINE_MS + SLACK_MS);
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-/* Without a race: after the deadline the library reads once (the process may have been stopped),
- * and no more. */
+/* After the deadline the library reads once, since the process may have been stopped, and no more.
+ * The test has no race. */
 START_TEST(socket_io_data_after_deadline_times_out) {
   int pair[2];
   uint8_t frame[FC_FRAME_HEADER + 1] = {0};
@@ -291,7 +293,7 @@ START_TEST(socket_io_data_after_deadline_times_out) {
 }
 END_TEST
 
-/* socket_io_send_now sends a whole message or nothing, and nothing after a cut message. */
+/* socket_io_send_now sends a whole message or nothing. After a partial message it sends nothing. */
 START_TEST(socket_io_after_cut_message_sends_nothing) {
   int pair[2];
   size_t size = 8u << 20;
@@ -318,53 +320,54 @@ START_TEST(socket_io_after_cut_message_sends_nothing) {
 }
 END_TEST
 
-/* A late reply comes over a connection that is not read any more. */
-static void serve_late_first(struct peer *peer, int fd, unsigned nth) {
+/* A late reply arrives on a connection that the client does not read any more. */
+static void serve_late_first(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;
   if (nth > 0) {
-    client_serve_hits(peer, fd, nth);
+    client_serve_hits(scripted, fd, nth);
     return;
   }
-  if (!peer_greet(peer, fd) || !peer_read(peer, fd, &body, &request))
+  if (!scripted_handshake(scripted, fd) || !scripted_read(scripted, fd, &body, &request))
     return;
   free(body);
-  peer_wait_released(peer);
-  peer_send_hit(fd, request.id, "wrong", 5);
+  scripted_wait_released(scripted);
+  scripted_send_hit(fd, request.id, "wrong", 5);
 }
 
 START_TEST(reply_late_never_used) {
-  struct peer peer;
-  peer_start(&peer, serve_late_first, NULL);
-  struct fcache *cache = client_open(peer.path, DEADLINE_MS);
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_late_first, NULL);
+  struct fcache *cache = client_open(scripted.path, DEADLINE_MS);
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
-  atomic_store(&peer.released, true);
+  atomic_store(&scripted.released, true);
   client_get_until(cache, FCACHE_OK); /* get checks the value */
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 
-/* An error that answers no request, and then the end. */
-static void serve_final_error(struct peer *peer, int fd, unsigned nth) {
+/* An error message without a request, and then the end of the connection. */
+static void serve_final_error(struct scripted_daemon *scripted, int fd, unsigned nth) {
   (void)nth;
   struct fc_buf buf = {0};
-  if (peer_greet(peer, fd) && fc_encode_error(&buf, 0, FC_ESHUTDOWN, fc_str_of("good bye")) == 0)
-    peer_send(fd, &buf);
+  if (scripted_handshake(scripted, fd) &&
+      fc_encode_error(&buf, 0, FC_ESHUTDOWN, fc_str_of("good bye")) == 0)
+    scripted_send(fd, &buf);
 }
 
 START_TEST(final_error_received_logged) {
-  struct peer peer;
-  peer_start(&peer, serve_final_error, NULL);
-  struct fcache *cache = client_open(peer.path, CLIENT_LONG_MS);
-  struct pollfd closed = {.fd = client_socket_of(peer.path), .events = POLLRDHUP};
+  struct scripted_daemon scripted;
+  scripted_start(&scripted, serve_final_error, NULL);
+  struct fcache *cache = client_open(scripted.path, CLIENT_LONG_MS);
+  struct pollfd closed = {.fd = client_socket_of(scripted.path), .events = POLLRDHUP};
   ck_assert_int_eq(poll(&closed, 1, (int)CLIENT_LONG_MS),
-                   1); /* so that our request cannot be sent */
+                   1); /* so that the client cannot send its request */
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   ck_assert_msg(strstr(client_lines.first, "good bye") != NULL, "%s", client_lines.first);
   ck_assert(!fcache_connected(cache));
   fcache_close(cache);
-  peer_stop(&peer);
+  scripted_stop(&scripted);
 }
 END_TEST
 

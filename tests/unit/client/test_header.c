@@ -46,7 +46,7 @@ START_TEST(options_init_sets_size_only) {
             options.max_entries == zero.max_entries && options.log == zero.log &&
             options.log_arg == zero.log_arg && options.lease_ms == zero.lease_ms &&
             options.wait_ms == zero.wait_ms);
-  ck_assert_uint_ne(FCACHE_NO_WAIT, zero.wait_ms); /* that is as long as lease_ms */
+  ck_assert_uint_ne(FCACHE_NO_WAIT, zero.wait_ms); /* 0 means the same as lease_ms */
 }
 END_TEST
 

@@ -1,5 +1,5 @@
-/* The region's reader, on regions made by hand: what it finds, what it refuses, and what it makes
- * of bytes that make no sense. */
+/* The region's reader, on regions that the test builds: hits, misses, rejected headers and entries,
+ * and arbitrary bytes. */
 #include "client/lib/shm/region_reader.h"
 
 #include <check.h>
@@ -201,7 +201,7 @@ END_TEST
 
 /* ---- headers that make no sense ---- */
 
-/* With one word of it wrong at a time. */
+/* With one invalid word at a time. */
 START_TEST(attach_invalid_header_rejected) {
   struct fc_region_header *header = build.header, right = *header;
   struct region_reader refused;
@@ -350,8 +350,8 @@ END_TEST
 /* ---- a writer at the same time ---- */
 
 #define ROUNDS 20000u
-#define STORM_MAX_S 5    /* valgrind runs one thread at a time, each for long */
-#define VALUE_MAX 16000u /* a copy long enough to be met by a write */
+#define STORM_MAX_S 5    /* valgrind runs one thread at a time, each for a long slice */
+#define VALUE_MAX 16000u /* long enough for a write during the copy */
 
 struct storm {
   uint64_t offset;
@@ -375,7 +375,8 @@ static void *write_on(void *arg) {
     fc_torn_write(to, text, size);
     /* the write is visible before the even number */
     atomic_store_explicit(&storm->bucket->sequence, sequence + 2, memory_order_release);
-    for (uint32_t pause = 0; pause < i % 512; pause++) /* or hardly anything would be read */
+    for (uint32_t pause = 0; pause < i % 512;
+         pause++) /* without pauses the reader would hardly find an even sequence */
       atomic_signal_fence(memory_order_seq_cst);
   }
   return NULL;

@@ -57,7 +57,7 @@ static struct fc_ring_context context_at(uint64_t i) {
   return record;
 }
 
-/* The daemon takes all there is. */
+/* Reads all records, as the daemon does. */
 static void drain(void) {
   atomic_store(&memory->tail, head());
 }
@@ -102,7 +102,8 @@ START_TEST(labels_find_same_names_same_labels) {
 }
 END_TEST
 
-/* More names than contexts: the oldest one's place is taken, and named anew before it is used. */
+/* With more names than contexts, the newest names replace the oldest. A context is written before
+ * its first hit. */
 START_TEST(labels_table_full_oldest_replaced) {
   char view[8];
   uint64_t at = 0;
@@ -152,14 +153,14 @@ START_TEST(add_hit_ring_full_until_read) {
   ck_assert_uint_eq(head(), SLOTS);
   ck_assert(!hit(context, 1000));
   ck_assert_uint_eq(head(), SLOTS);
-  ck_assert_uint_eq(hit_at(0).kind, FC_RING_CONTEXT); /* nothing was written over */
+  ck_assert_uint_eq(hit_at(0).kind, FC_RING_CONTEXT); /* no record was overwritten */
   ck_assert_uint_eq(ring_writer_unread_hits(&ring), SLOTS - 1);
   atomic_store(&memory->tail, 1);
   ck_assert(!hit(context_of("other", "base", ""), 1000)); /* needs two */
   ck_assert(hit(context_of("op", "base", ""), 1000));
   ck_assert(!hit(context_of("op", "base", ""), 1001));
   atomic_store(&memory->tail, 3);
-  ck_assert(hit(context_of("other", "base", ""), 1001)); /* its name was not lost in between */
+  ck_assert(hit(context_of("other", "base", ""), 1001)); /* the failed attempt wrote no context */
   ck_assert_uint_eq(context_at(SLOTS + 1).kind, FC_RING_CONTEXT);
   ck_assert_uint_eq(head(), SLOTS + 3);
 }

@@ -1,4 +1,4 @@
-/* Connections and regions that end, and forks: hits go on, and none is uncounted. */
+/* Connections and regions that end, and forks. Hits go on, and each is counted. */
 #include <check.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,7 +34,7 @@ START_TEST(region_dead_or_retired_unmapped) {
   ck_assert_uint_eq(sharing_mappings("test-region"), 1); /* ours */
   ck_assert_int_eq(sharing_get(cache, "a"), 's');
   ck_assert_uint_eq(client_lines.n, 0);
-  /* The next connection brings one that serves. */
+  /* The next connection brings a live region. */
   atomic_store(&sharing.region.header->retired, 0);
   atomic_store(&sharing.region.header->owner, BUILD_OWNER);
   atomic_store(&sharing.hangs_up, true);
@@ -50,7 +50,7 @@ END_TEST
 /* After a miss that timed out, hits are recorded in the old ring until there is a new one. */
 START_TEST(daemon_stopped_hits_go_on) {
   int fd;
-  sharing.peer.welcome.version = _i == 0 ? 3 : 2;
+  sharing.scripted.welcome.version = _i == 0 ? 3 : 2;
   struct fcache *cache = sharing_open(DEADLINE_MS);
   atomic_store(&sharing.silent, true);
   ck_assert_int_eq(sharing_get(cache, "b"), 'm');
@@ -64,9 +64,9 @@ START_TEST(daemon_stopped_hits_go_on) {
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   while (sharing_get(cache, "b") != 's')
     ck_assert_uint_lt(runner_now_ms(), end_ms);
-  sharing_wait_for(&sharing.ended[sharing.first]); /* closed by us */
+  sharing_wait_for(&sharing.ended[sharing.first]); /* the client closes it */
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->tail), 6);
-  /* A lease that it grants later is free as soon as it goes on. */
+  /* A lease that the daemon grants later ends when the daemon continues. */
   ck_assert_uint_eq(atomic_load(&sharing.gives_up), _i == 0 ? 1 : 0);
   ck_assert_int_eq(sharing_connections(&fd), 1);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
@@ -77,8 +77,8 @@ START_TEST(daemon_stopped_hits_go_on) {
 }
 END_TEST
 
-/* Half a message stands in the socket: nothing more can be said there, not even that others need
- * not wait for us. */
+/* The socket has half a message, so the client can send nothing more, not even that it gives up its
+ * leases. */
 START_TEST(connection_with_cut_message_does_not_linger) {
   int fd;
   size_t size = 8u << 20;
@@ -150,7 +150,7 @@ START_TEST(connection_closed_hits_counted_and_published) {
   ck_assert_uint_eq(sharing_head(0), 5);
   struct fcache_counters counters = library_counters(cache);
   ck_assert_uint_eq(counters.cache_hits, hits);
-  /* The hit that found the new connection is recorded there. */
+  /* The hit that opened the new connection is recorded in its ring. */
   uint64_t in_new = sharing_head(1) - 1;
   ck_assert_uint_ge(in_new, 1);
   ck_assert_uint_eq(counters.unrecorded, untaken + after + 1 - in_new);
@@ -161,21 +161,21 @@ END_TEST
 
 /* Closes the connection as a killed daemon does. */
 static void cut_connection(unsigned nth) {
-  ck_assert_int_eq(pthread_mutex_lock(&sharing.peer.lock), 0);
-  ck_assert(sharing.peer.connections[nth].open);
-  ck_assert_int_eq(shutdown(sharing.peer.connections[nth].fd, SHUT_RDWR), 0);
-  ck_assert_int_eq(pthread_mutex_unlock(&sharing.peer.lock), 0);
+  ck_assert_int_eq(pthread_mutex_lock(&sharing.scripted.lock), 0);
+  ck_assert(sharing.scripted.connections[nth].open);
+  ck_assert_int_eq(shutdown(sharing.scripted.connections[nth].fd, SHUT_RDWR), 0);
+  ck_assert_int_eq(pthread_mutex_unlock(&sharing.scripted.lock), 0);
 }
 
-/* 0: the ring has room all the time. 1: it gets full before. 2: nobody may be asked. 3: a missed
- * deadline left the connection open, and then the daemon dies. */
+/* 0: the ring always has room. 1: the ring is full. 2: FCACHE_LOCAL lookups, without messages. 3: a
+ * missed deadline left the connection open, and then the daemon dies. */
 START_TEST(daemon_dead_region_unmarked_few_hits) {
   struct fcache *cache = sharing_open(_i == 3 ? DEADLINE_MS : CLIENT_LONG_MS);
-  char away[PEER_PATH_SIZE + 4];
+  char away[SCRIPTED_PATH_SIZE + 4];
   unsigned flags = _i == 2 ? FCACHE_LOCAL : 0, hits = 0;
-  (void)snprintf(away, sizeof away, "%s.old", sharing.peer.path);
+  (void)snprintf(away, sizeof away, "%s.old", sharing.scripted.path);
   ck_assert_int_eq(sharing_get_with(cache, "a", flags), 'r');
-  ck_assert_int_eq(rename(sharing.peer.path, away), 0);
+  ck_assert_int_eq(rename(sharing.scripted.path, away), 0);
   if (_i == 3) {
     atomic_store(&sharing.silent, true);
     ck_assert_int_eq(sharing_get(cache, "b"), 'm');
@@ -186,14 +186,14 @@ START_TEST(daemon_dead_region_unmarked_few_hits) {
     if (_i != 1)
       sharing_read_ring(sharing.first);
   }
-  ck_assert_uint_ge(hits, SHM_UNCHECKED_MAX - 8); /* the look is seldom */
+  ck_assert_uint_ge(hits, SHM_UNCHECKED_MAX - 8); /* the check of the connection is rare */
   ck_assert(!fcache_connected(cache));
   ck_assert_int_eq(sharing_get_with(cache, "a", flags), 'm');
   if (_i != 2)
     ck_assert_uint_eq(sharing_mappings("test-region"), 1); /* ours */
-  /* It is there again, or another one is. */
+  /* The same daemon serves again, or another one. */
   atomic_store(&sharing.silent, false);
-  ck_assert_int_eq(rename(away, sharing.peer.path), 0);
+  ck_assert_int_eq(rename(away, sharing.scripted.path), 0);
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
   while (sharing_get(cache, "a") != 'r')
     ck_assert_uint_lt(runner_now_ms(), end_ms);
@@ -201,7 +201,7 @@ START_TEST(daemon_dead_region_unmarked_few_hits) {
 }
 END_TEST
 
-/* The daemon is alive, and closed the connection for its own reasons. */
+/* The daemon is alive, and closed this connection only. */
 START_TEST(daemon_hangs_up_hits_go_on) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   uint64_t end_ms = runner_now_ms() + CLIENT_LONG_MS;
@@ -217,7 +217,7 @@ START_TEST(daemon_hangs_up_hits_go_on) {
 }
 END_TEST
 
-/* Many hits on a connection that lasts: each look finds it. */
+/* Many hits on a connection that stays open: each check succeeds. */
 START_TEST(connection_checked_hits_go_on) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (unsigned i = 0; i < 3 * SHM_UNCHECKED_MAX; i++) {
@@ -225,7 +225,7 @@ START_TEST(connection_checked_hits_go_on) {
     sharing_read_ring(sharing.first);
   }
   ck_assert_uint_eq(library_counters(cache).unrecorded, 0);
-  ck_assert_uint_eq(atomic_load(&sharing.peer.accepted), sharing.first + 1);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.accepted), sharing.first + 1);
   ck_assert_uint_eq(atomic_load(&sharing.pings), 0);
   fcache_close(cache);
 }
@@ -244,7 +244,7 @@ START_TEST(fork_child_leaves_parents_ring_alone) {
     ck_assert_int_eq(sharing_get(cache, "b"), 'm');
     ck_assert_int_eq(sharing_connections(&fd), 1);
   } else {
-    peer_wait_idle(&sharing.peer);
+    scripted_wait_idle(&sharing.scripted);
   }
   pid_t child = _i % 2 == 0 ? fork() : fork_raw();
   ck_assert_int_ge(child, 0);

@@ -23,11 +23,11 @@
 
 START_TEST(hit_in_region_recorded_without_message) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
-  ck_assert_uint_eq(atomic_load(&sharing.peer.layout), FC_REGION_LAYOUT);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.layout), FC_REGION_LAYOUT);
   uint64_t before_ns = runner_now_ms() * 1000000u;
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   ck_assert_int_eq(sharing_get(cache, "c"), 'r');
-  ck_assert_uint_eq(atomic_load(&sharing.peer.seen), 1); /* hello */
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.seen), 1); /* hello */
   ck_assert_uint_eq(sharing_head(0), 3);
   struct fc_ring_hit hit = sharing_hit(0, 1);
   struct fc_key key = sharing_key("a");
@@ -66,12 +66,11 @@ static void forbid_system_calls(void) {
     _exit('p');
 }
 
-/* In a child that may do nothing but exit once it has its connection. The clock alone says whether
- * this machine's (or valgrind's) needs one; then there is nothing to see.
- */
+/* Runs in a child that may make no system call but exit once it is connected. If the clock of this
+ * machine (or of valgrind) needs a system call, the test proves nothing and is skipped. */
 static bool hits_without_kernel(struct fcache *cache, int n) {
   int status;
-  peer_wait_idle(&sharing.peer);
+  scripted_wait_idle(&sharing.scripted);
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
   if (child == 0) {
@@ -79,7 +78,7 @@ static bool hits_without_kernel(struct fcache *cache, int n) {
     struct fcache_value value = {0};
     struct timespec now;
     int misses = 0;
-    for (int i = 0; i < 2; i++) /* opens its own, and has the room */
+    for (int i = 0; i < 2; i++) /* connects, and allocates the value's buffer */
       misses += fcache_get(cache, &key, 0, &value);
     forbid_system_calls();
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -165,12 +164,12 @@ START_TEST(get_many_partly_in_region_rest_requested) {
   for (uint64_t i = 1; i < 4; i++)
     shares_ns += sharing_hit(0, i).wall_ns;
   ck_assert_uint_le(shares_ns, counters.scoring_wall_ns);
-  /* With hits alone nothing is sent. */
-  unsigned seen = atomic_load(&sharing.peer.seen);
+  /* Hits alone send nothing. */
+  unsigned seen = atomic_load(&sharing.scripted.seen);
   ck_assert_int_eq(fcache_get_many(cache, "op", "base", 0, &hashes[3], 2, 0, values, hit),
                    FCACHE_OK);
   ck_assert(hit[0] && hit[1]);
-  ck_assert_uint_eq(atomic_load(&sharing.peer.seen), seen);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.seen), seen);
   for (int i = 0; i < 6; i++)
     fcache_value_free(&values[i]);
   fcache_close(cache);
@@ -195,7 +194,7 @@ END_TEST
 START_TEST(local_miss_no_message) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   ck_assert_int_eq(sharing_get_with(cache, "b", FCACHE_LOCAL | FCACHE_LEASE), 'm');
-  ck_assert_uint_eq(atomic_load(&sharing.peer.seen), 1); /* hello */
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.seen), 1); /* hello */
   ck_assert_uint_eq(sharing_head(0), 0);
   ck_assert_int_eq(sharing_get(cache, "b"), 's');
   atomic_store(&sharing.hangs_up, true);
@@ -208,7 +207,7 @@ START_TEST(local_miss_no_message) {
 }
 END_TEST
 
-/* The ring is full and only a message would empty it, or no daemon reads it. */
+/* The ring is full and only a message would make room, or no daemon reads the ring. */
 START_TEST(local_hit_not_recordable_miss) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (unsigned i = 0; i < SHARING_SLOTS - 1; i++)
@@ -220,7 +219,7 @@ START_TEST(local_hit_not_recordable_miss) {
   ck_assert_uint_eq(counters.unrecorded, 0);
   ck_assert_uint_eq(atomic_load(&sharing.pings), 0);
   ck_assert_uint_eq(atomic_load(&sharing.ring_requests), 0);
-  ck_assert_int_eq(sharing_get(cache, "a"), 'r'); /* which made room */
+  ck_assert_int_eq(sharing_get(cache, "a"), 'r'); /* the message made room */
   ck_assert_int_eq(sharing_get_with(cache, "a", FCACHE_LOCAL), 'r');
   atomic_store(&sharing.hangs_up, true);
   ck_assert_int_eq(sharing_get(cache, "b"), 'm');

@@ -34,14 +34,14 @@ START_TEST(region_disabled_not_requested) {
   (void)setenv("FCACHE_REGION", "0", 1);
   if (_i == 0) {
     sharing.n_fds = 0;
-    sharing.peer.welcome.namespace_id = 0;
-  } /* or a daemon that gives it all the same */
+    sharing.scripted.welcome.namespace_id = 0;
+  } /* or a daemon that sends it unrequested */
   check_socket_alone();
-  ck_assert_uint_eq(atomic_load(&sharing.peer.layout), 0);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.layout), 0);
   (void)setenv("FCACHE_REGION", "1", 1);
   ck_assert_int_eq(setenv("FCACHE_REGION", _i == 0 ? "" : "yes", 1), 0);
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
-  ck_assert_uint_eq(atomic_load(&sharing.peer.layout), FC_REGION_LAYOUT);
+  ck_assert_uint_eq(atomic_load(&sharing.scripted.layout), FC_REGION_LAYOUT);
   fcache_close(cache);
 }
 END_TEST
@@ -59,7 +59,7 @@ START_TEST(region_of_other_daemon_uses_socket) {
 END_TEST
 
 START_TEST(welcome_wrong_number_of_fds_uses_socket) {
-  static const unsigned n_passed[] = {0, 1, 3, PEER_PASSED_MAX};
+  static const unsigned n_passed[] = {0, 1, 3, SCRIPTED_PASSED_MAX};
   sharing.n_fds = n_passed[_i];
   check_socket_alone();
 }
@@ -69,8 +69,8 @@ START_TEST(welcome_other_fds_uses_socket) {
   struct region_build loose;
   int ends[2];
   ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-  int fd =
-      region_build_fd(&loose, SHARING_REGION_BYTES, PEER_BOOT_ID, 64, _i == 0 ? 0 : F_SEAL_GROW);
+  int fd = region_build_fd(&loose, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID, 64,
+                           _i == 0 ? 0 : F_SEAL_GROW);
   sharing.region_fd_sent = _i == 2 ? ends[0] : fd;
   region_build_unmap(&loose);
   check_socket_alone();
@@ -88,7 +88,7 @@ END_TEST
 
 START_TEST(welcome_version_1_uses_socket) {
   sharing.n_fds = 0;
-  sharing.peer.welcome.version = 1;
+  sharing.scripted.welcome.version = 1;
   check_socket_alone();
 }
 END_TEST
@@ -103,7 +103,7 @@ static int in_child(int go, bool streams) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache;
   char byte;
-  options.socket = sharing.peer.path;
+  options.socket = sharing.scripted.path;
   options.name_space = "test";
   options.deadline_ms = CLIENT_LONG_MS;
   options.log = client_log;
@@ -123,7 +123,7 @@ static int in_child(int go, bool streams) {
 static int get_in_child(void (*limit)(pid_t child, int n), int n, bool streams) {
   int status, go[2];
   ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
-  peer_wait_idle(&sharing.peer);
+  scripted_wait_idle(&sharing.scripted);
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
   if (child == 0)
@@ -138,7 +138,7 @@ static int get_in_child(void (*limit)(pid_t child, int n), int n, bool streams) 
   return WEXITSTATUS(status);
 }
 
-/* Room for `n` descriptors beside those that it has from us. */
+/* Room for `n` descriptors beside the inherited ones. */
 static void limit_descriptors(pid_t child, int n) {
   char path[64];
   struct rlimit limit;
@@ -154,7 +154,7 @@ static void limit_descriptors(pid_t child, int n) {
 
 START_TEST(descriptor_limit_reached_uses_socket) {
   ck_assert_int_eq(get_in_child(limit_descriptors, 1, true),
-                   's'); /* the connection's, and that is it */
+                   's'); /* the connection's, and no other */
   ck_assert_int_eq(get_in_child(limit_descriptors, 2, true), 's');
   ck_assert_int_eq(get_in_child(limit_descriptors, 3, true), 'r');
 }
@@ -180,7 +180,8 @@ START_TEST(memory_limit_reached_uses_socket) {
 }
 END_TEST
 
-/* A program without standard streams: it works, and nothing of ours stays at their numbers. */
+/* A program without standard streams: the library works, and leaves none of its descriptors at
+ * their numbers. */
 START_TEST(standard_streams_closed_untouched) {
   ck_assert_int_eq(get_in_child(NULL, 0, false), 'r');
 }

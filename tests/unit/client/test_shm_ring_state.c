@@ -11,9 +11,9 @@
 
 #define DEADLINE_MS 600u
 
-/* Of a daemon that hands out no other. */
+/* The daemon sends no other ring. */
 START_TEST(ring_full_emptied_by_ping) {
-  sharing.peer.welcome.version = 4;
+  sharing.scripted.welcome.version = 4;
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (unsigned i = 0; i < 3 * SHARING_SLOTS; i++)
     ck_assert_int_eq(sharing_get(cache, "a"), 'r');
@@ -24,10 +24,10 @@ START_TEST(ring_full_emptied_by_ping) {
 }
 END_TEST
 
-/* It costs one deadline. Then hits go on and are counted, and the next ring publishes the number.
- */
+/* The request costs one deadline. Then hits go on and are counted, and the next ring publishes
+ * their number. */
 START_TEST(ring_full_daemon_stopped_hits_counted) {
-  sharing.peer.welcome.version = 4;
+  sharing.scripted.welcome.version = 4;
   struct fcache *cache = sharing_open(DEADLINE_MS);
   unsigned hits = SHARING_SLOTS - 1;
   for (unsigned i = 0; i < hits; i++)
@@ -50,7 +50,7 @@ START_TEST(ring_full_daemon_stopped_hits_counted) {
   counters = library_counters(cache);
   ck_assert_uint_eq(counters.cache_hits, hits);
   ck_assert_uint_eq(counters.region_hits, hits);
-  /* Every hit is in one of the rings, or in the number that the first one publishes. */
+  /* Each hit is in one of the rings, or in the number that the first ring publishes. */
   ck_assert_uint_eq(sharing_head(0) - 1 + sharing_head(1) - 1 + counters.unrecorded, hits);
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->unrecorded), counters.unrecorded);
   ck_assert_uint_eq(atomic_load(&sharing_ring(1)->unrecorded), 0);
@@ -58,7 +58,7 @@ START_TEST(ring_full_daemon_stopped_hits_counted) {
 }
 END_TEST
 
-/* Hits and contexts that are in a ring, and the hits in another one. */
+/* Hits and contexts in one ring, and hits in another one. */
 static void assert_records(const struct fc_ring_header *ring, uint64_t hits) {
   ck_assert_uint_eq(atomic_load(&ring->head), hits + 1);
 }
@@ -91,8 +91,8 @@ START_TEST(ring_full_no_larger_emptied) {
 }
 END_TEST
 
-/* It costs one deadline. What comes after the request is not recorded, since the daemon may have
- * let go of the ring when it answered; the next ring says how many these were. */
+/* The request costs one deadline. Hits after it are not recorded, since the daemon may have
+ * switched rings when it replied. The next ring publishes their number. */
 START_TEST(ring_requested_daemon_stopped_hits_counted) {
   struct fcache *cache = sharing_open(DEADLINE_MS);
   unsigned hits = SHARING_SLOTS - 1;
@@ -118,7 +118,7 @@ START_TEST(ring_requested_daemon_stopped_hits_counted) {
 }
 END_TEST
 
-/* Without the ring the region is of no use; it is as if the welcome had brought none. */
+/* Without a ring the client does not use the region, as if the welcome had brought none. */
 START_TEST(ring_received_not_mappable_uses_socket) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (unsigned i = 0; i < SHARING_SLOTS - 1; i++)
@@ -143,8 +143,8 @@ START_TEST(ring_asleep_hit_sends_ping) {
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   ck_assert_uint_eq(atomic_load(&sharing.pings), 1);
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->tail),
-                    2); /* after the hit, which the daemon took */
-  ck_assert_int_eq(sharing_get_with(cache, "a", FCACHE_LOCAL), 'm'); /* it would take a message */
+                    2); /* after the hit, which the daemon read */
+  ck_assert_int_eq(sharing_get_with(cache, "a", FCACHE_LOCAL), 'm'); /* it would need a message */
   ck_assert_uint_eq(sharing_head(0), 2);
   set_state(0);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
@@ -155,7 +155,7 @@ START_TEST(ring_asleep_hit_sends_ping) {
 }
 END_TEST
 
-/* The hit is recorded, and the daemon finds it when it goes on. */
+/* The hit is recorded. The daemon reads it when it continues. */
 START_TEST(ring_asleep_daemon_stopped_hit_recorded) {
   struct fcache *cache = sharing_open(DEADLINE_MS);
   set_state(FC_RING_ASLEEP);
@@ -182,7 +182,7 @@ START_TEST(ring_revoked_not_written) {
   assert_records(atomic_load(&sharing.former_rings[sharing.first]), 1);
   assert_records(sharing_ring(0), 2);
   ck_assert_uint_eq(library_counters(cache).unrecorded, 0);
-  set_state(FC_RING_REVOKED); /* and there is no other */
+  set_state(FC_RING_REVOKED); /* the daemon has no other ring */
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   assert_records(sharing_ring(0), 2);
   ck_assert_uint_eq(library_counters(cache).unrecorded, 1);
@@ -191,11 +191,11 @@ START_TEST(ring_revoked_not_written) {
 }
 END_TEST
 
-/* Nobody reads there any more, not even the count of what could not be recorded. */
+/* The daemon no longer reads this ring, nor its number of unrecorded hits. */
 START_TEST(ring_ended_not_written) {
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
-  set_state(FC_RING_ENDED); /* and there is no other */
+  set_state(FC_RING_ENDED); /* the daemon has no other ring */
   ck_assert_int_eq(sharing_get(cache, "a"), 'r');
   assert_records(sharing_ring(0), 1);
   ck_assert_uint_eq(atomic_load(&sharing_ring(0)->unrecorded), 0);
@@ -204,11 +204,11 @@ START_TEST(ring_ended_not_written) {
 }
 END_TEST
 
-/* It came to nothing at the welcome. */
+/* The welcome had no usable region. */
 START_TEST(region_missing_requested_again) {
   sharing.n_fds = _i == 0 ? 0 : 1;
   if (_i == 0)
-    sharing.peer.welcome.namespace_id = 0;
+    sharing.scripted.welcome.namespace_id = 0;
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   uint64_t start_ms = runner_now_ms();
   ck_assert_int_eq(sharing_get(cache, "a"), 's');
@@ -228,8 +228,8 @@ END_TEST
 
 START_TEST(region_unavailable_requested_seldom) {
   sharing.n_fds = 0;
-  sharing.peer.welcome.namespace_id = 0;
-  sharing.peer.welcome.version = _i == 0 ? FC_PROTOCOL_VERSION : 4;
+  sharing.scripted.welcome.namespace_id = 0;
+  sharing.scripted.welcome.version = _i == 0 ? FC_PROTOCOL_VERSION : 4;
   struct fcache *cache = sharing_open(CLIENT_LONG_MS);
   for (uint64_t start_ms = runner_now_ms(); runner_now_ms() - start_ms < 2500;)
     ck_assert_int_eq(sharing_get(cache, "a"), 's');

@@ -59,12 +59,12 @@ static struct fc_client_entry small_client(void) {
                                   .user = {5, 1, 4, 256, 32768, 7, 8}};
 }
 
-static void give_lease(struct fc_client_entry *client, uint32_t n) {
+static void add_lease(struct fc_client_entry *client, uint32_t n) {
   client->held = key_of("logprob_of", "base");
   client->leases = n;
 }
 
-static void give_wait(struct fc_client_entry *client, uint32_t n) {
+static void add_wait(struct fc_client_entry *client, uint32_t n) {
   client->wait.key = key_of("logprob_of", "base");
   client->wait.waited_ns = 1234000000;
   client->wait.owner_id = 9;
@@ -87,8 +87,8 @@ static struct fc_client_entry largest_client(void) {
       .has_user = true,
       .user = {10000000, 1, 10000000, 10000000, UINT64_C(1023) << 20, 1, 1}};
 
-  give_lease(&client, 10000000);
-  give_wait(&client, 10000000);
+  add_lease(&client, 10000000);
+  add_wait(&client, 10000000);
   client.held = client.wait.key = key_of(long_name, long_name);
   client.wait.waited_ns = UINT64_MAX;
   client.wait.owner = fc_str_of(long_name);
@@ -100,9 +100,9 @@ START_TEST(clients_print_rows_with_their_leases) {
   struct fc_client_entry clients[] = {small_client(), small_client(), small_client(),
                                       small_client()};
 
-  give_lease(&clients[1], 1);
-  give_lease(&clients[2], 3);
-  give_wait(&clients[3], 256);
+  add_lease(&clients[1], 1);
+  add_lease(&clients[2], 3);
+  add_wait(&clients[3], 256);
   clients[3].region = false;
   clients[3].pid = 0;
   printed_is(print_clients((struct listing){.filter.name_space = "n"}, clients, 4),
@@ -157,8 +157,8 @@ START_TEST(clients_of_an_older_daemon_are_added_up) {
   struct fc_client_entry clients[] = {small_client(), small_client()};
 
   clients[0].has_user = clients[1].has_user = false;
-  give_lease(&clients[0], 3);
-  give_wait(&clients[1], 1);
+  add_lease(&clients[0], 3);
+  add_wait(&clients[1], 1);
   printed_is(print_clients((struct listing){.filter.name_space = "n"}, clients, 2),
              "54321: 2 clients, 3 leases, 1 wait, rings 0 B\n"
              "ID  PID CLIENT   VIA    HITS SHARED\n"
@@ -203,8 +203,8 @@ START_TEST(clients_json_has_everything) {
   struct fc_client_entry clients[] = {small_client(), small_client(), largest_client()};
   json_t *all, *first, *second;
 
-  give_lease(&clients[0], 2);
-  give_wait(&clients[1], 4);
+  add_lease(&clients[0], 2);
+  add_wait(&clients[1], 4);
   clients[1].name_space = (struct fc_str){0};
   clients[1].region = false;
   first = printed_first_object(print_clients((struct listing){.json = true}, clients, 3), 3, &all);

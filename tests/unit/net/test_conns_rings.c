@@ -74,7 +74,7 @@ static void set_up(void) {
   users_init(&users, USER_SHARE_DEFAULT);
   ck_assert_int_eq(uv_loop_init(&loop), 0);
   ck_assert_int_eq(conns_init(&conns, &loop, &dispatch, &users, &limits, &traced.log), 0);
-  (void)snprintf(path, sizeof path, "%s/socket", traced.folder);
+  (void)snprintf(path, sizeof path, "%s/socket", traced.dir);
   ck_assert_int_eq(uv_pipe_init(&loop, &listener, 0), 0);
   ck_assert_int_eq(uv_pipe_bind(&listener, path), 0);
   ck_assert_int_eq(uv_listen((uv_stream_t *)&listener, 4, on_connection), 0);

@@ -275,7 +275,7 @@ class BackendInstrumentation:
         if found.client is not None:
             try:
                 return found.client.cached(op, found.view, prompt, top_k, compute)
-            except Error:  # closed meanwhile, by another thread
+            except Error:  # another thread closed the client
                 if compute.began:
                     raise
         return compute()

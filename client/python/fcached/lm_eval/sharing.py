@@ -372,8 +372,8 @@ class _Call:
         counts = self._counts
         attempt(
             LOGGER.info,
-            "fcached: %s: %d requests, %d different: %d found, %d computed here, %d by others "
-            "meanwhile; %d not shared",
+            "fcached: %s: %d requests, %d different: %d found, %d computed here, %d by other "
+            "workers; %d not shared",
             self._method,
             len(self._requests),
             len(self._copies),

@@ -15,7 +15,7 @@ struct computation;
 
 struct computation_time {
   uint64_t own_ns;        /* without nested calls */
-  uint64_t handleless_ns; /* of nested calls: what client->handleless was charged */
+  uint64_t handleless_ns; /* of nested calls: time charged to client->handleless */
 };
 
 /* Starts the clock. `handle` is the calling thread's, or NULL if the call has none. NULL with a

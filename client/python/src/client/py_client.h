@@ -32,7 +32,8 @@ struct client {
   struct computation *computations; /* of all threads */
   uint64_t forks;                   /* fork_count() at the last use */
   PyObject *probe;                  /* a str, or NULL */
-  uint64_t probes;       /* number of set_probe calls: tells handles that theirs is old */
+  uint64_t
+      probes; /* number of set_probe calls: a handle with another number sets its probe again */
   uint64_t verify_below; /* verify a hit if `random` is not above it; 0: none */
   uint64_t random;       /* state of xorshift64, never 0 */
   struct own_counters own;

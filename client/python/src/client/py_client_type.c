@@ -148,7 +148,7 @@ static void dealloc(PyObject *self) {
   struct client *client = (struct client *)self;
   PyObject_GC_UnTrack(self);
   client->closed = true;
-  handle_orphan_all(client);
+  handle_detach_all(client);
   (void)clear_references(self);
   Py_CLEAR(client->strings);
   Py_CLEAR(client->probe);

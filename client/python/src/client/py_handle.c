@@ -252,7 +252,7 @@ void handle_close_all(struct client *client) {
       close_cache(at);
 }
 
-void handle_orphan_all(struct client *client) {
+void handle_detach_all(struct client *client) {
   while (client->handles != NULL) {
     struct handle *handle = client->handles;
     if (!handle->gil_released) /* else of a thread that this forked process does not have */

@@ -64,9 +64,9 @@ PyObject *handle_raise(struct handle *handle, int code);
 struct fcache_value handle_borrow_scratch(struct handle *handle);
 void handle_return_scratch(struct handle *handle, struct fcache_value *scratch);
 
-/* close: when the client closes. orphan: when it is freed. forget: in a forked child. */
+/* close: when the client closes. detach: when it is freed. forget: in a forked child. */
 void handle_close_all(struct client *client);
-void handle_orphan_all(struct client *client);
+void handle_detach_all(struct client *client);
 void handle_forget_others(struct client *client);
 
 /* Returns the sum of the counters of all handles of the client, also closed ones. */

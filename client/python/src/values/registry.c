@@ -137,7 +137,7 @@ static struct record *known_class(PyTypeObject *class) {
   if (last_class && last_class->class == class)
     return last_class;
   record = (struct record *)PyDict_GetItemWithError(by_class, (PyObject *)class);
-  if (!record || record->class != class) /* a metaclass may say that its classes are equal */
+  if (!record || record->class != class) /* a metaclass may define its classes as equal */
     return NULL;
   last_class = record;
   return record;
@@ -164,7 +164,8 @@ static struct record *known_name(const char *text, size_t size) {
   return record;
 }
 
-/* What fcached.values registered by itself: whether it did. */
+/* Takes over the answer of fcached.values: True if it registered the class or name now. NULL: an
+ * error. */
 static bool registered_now(PyObject *answer) {
   bool registered = answer == Py_True;
 

@@ -189,7 +189,7 @@ static bool encode_object(struct encoder *encoder, const struct record *record, 
   return writer_ext_end(encoder->out, start);
 }
 
-/* Raises an EncodeError that says how to register the class. */
+/* Raises an EncodeError with the way to register the class. */
 static bool refuse_type(const struct encoder *encoder, PyObject *value) {
   PyObject *advice = chain_call("_advice", "(O)", (PyObject *)Py_TYPE(value));
 
