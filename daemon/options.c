@@ -55,8 +55,8 @@ static const struct option_row table[] = {
     {"socket-group", "GROUP", "Group of the socket, whose mode is 0660: its members may connect", 0,
      KIND_GROUP, FIELD(socket_group), GIVEN(has_socket_group), .section = 1},
     {"admin-group", "GROUP",
-     "Group whose members may clear everything, control the trace, close connections and shut "
-     "fcached down",
+     "Group whose members may clear everything, control the trace, close connections and stop "
+     "fcached",
      0, KIND_GROUP, FIELD(admin_group), GIVEN(has_admin_group), .section = 1},
     {"max-bytes", "SIZE", "Memory for the entries of all namespaces (default 256M)", 'm', KIND_SIZE,
      FIELD(max_bytes), .min = BYTES_MIN, .max = BYTES_MAX, .initial = FC_BYTES_MAX_DEFAULT,

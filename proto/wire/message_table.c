@@ -22,6 +22,7 @@ static const struct fc_kind_info kinds[] = {
 #define WHEN(condition, name, kind, ...) FIELD(name, kind, m)
 #define MORE(flag)
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a list of fields cannot have them. */
 #define FIELDS_OF(list, fields) static const struct fc_field_info list[] = {fields{NULL, NULL}};
 #define REQUEST_FIELDS(TYPE, name, type, member) FIELDS_OF(request_##name, FC_##TYPE##_FIELDS)
 #define REPLY_FIELDS(TYPE, name, type, member) FIELDS_OF(reply_##name, FC_##TYPE##_REPLY_FIELDS)

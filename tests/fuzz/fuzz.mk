@@ -23,8 +23,8 @@ fuzz-compiler: | $(DEPS_OK)
 $(FB)/seeds: tests/fuzz/seeds.c $(FUZZ_SRC) $(wildcard proto/*.h proto/*/*.h tests/support/*.h) | fuzz-compiler
 	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ tests/fuzz/seeds.c $(FUZZ_SRC) -lxxhash
 # Two fuzzers need more sources than the protocol's.
-$(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c
-$(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
+$(FB)/fuzz_region: FUZZ_MORE := client/lib/shm/region_reader.c client/lib/shm/map_shared.c client/lib/util/value.c tests/support/region_builder.c
+$(FB)/fuzz_region: client/lib/shm/region_reader.c client/lib/shm/map_shared.c client/lib/util/value.c tests/support/region_builder.c $(wildcard client/lib/*/*.h)
 $(FB)/fuzz_ring: FUZZ_MORE := daemon/rings/ring_reader.c daemon/base/check.c
 $(FB)/fuzz_ring: daemon/rings/ring_reader.c daemon/rings/ring_reader.h
 $(FUZZERS:%=$(FB)/fuzz_%): $(FB)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) \
