@@ -16,9 +16,9 @@ static void check_descriptors(struct conns *conns) {
   int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
   if (fd >= 0) {
     (void)close(fd); /* a duplicate of stderr */
-    conns->said_no_descriptors = false;
+    conns->logged_no_descriptors = false;
   } else if (errno == EMFILE || errno == ENFILE) {
-    log_once(conns->log, &conns->said_no_descriptors, LOG_LEVEL_WARNING,
+    log_once(conns->log, &conns->logged_no_descriptors, LOG_LEVEL_WARNING,
              "no descriptors are left at %u clients: others are turned away until some leave; "
              "raise LimitNOFILE, or lower --max-clients",
              conns->count);
@@ -54,7 +54,7 @@ static void watch_death(struct conn *conn) {
     (void)uv_poll_stop(&conn->death); /* documented never to fail */
     conns_warn_no_watches(conn->conns, unwatched);
   } else {
-    conn->conns->said_no_watches = false;
+    conn->conns->logged_no_watches = false;
   }
 }
 

@@ -301,20 +301,20 @@ void conns_accept(struct conns *conns, uv_stream_t *listener) {
   conns->accepts_left--;
   int rc = conn_accept(conns, listener);
   if (rc == 0) {
-    conns->said_no_memory = false;
+    conns->logged_no_memory = false;
     return;
   }
   accept_later(conns, listener);
   if (rc == FC_EBUSY) /* conns_conn_freed tries again */
     return;
-  log_once(conns->log, &conns->said_no_memory, LOG_LEVEL_WARNING,
+  log_once(conns->log, &conns->logged_no_memory, LOG_LEVEL_WARNING,
            "no memory for another client: it waits until there is some");
   if (conns->count == 0)
     ticker_start(&conns->sweep, SWEEP_MS);
 }
 
 void conns_warn_no_watches(struct conns *conns, const char *consequence) {
-  log_once(conns->log, &conns->said_no_watches, LOG_LEVEL_WARNING, "%s: %s", consequence,
+  log_once(conns->log, &conns->logged_no_watches, LOG_LEVEL_WARNING, "%s: %s", consequence,
            EPOLL_WATCH_FULL);
 }
 
@@ -358,7 +358,7 @@ void conns_remove(struct conns *conns, struct conn *conn) {
     conn->next->prev = conn->prev;
   if (--conns->count > 0)
     return;
-  if (!conns->said_no_memory)
+  if (!conns->logged_no_memory)
     ticker_stop(&conns->sweep);
   end_if_empty(conns);
 }

@@ -76,7 +76,7 @@ struct conns {
   /* Listeners with a pending connection that could not be accepted yet; or NULL. */
   uv_stream_t *unaccepted[CONNS_LISTENERS];
   unsigned accepts_left; /* in this turn, so that clients that connect all the time leave room */
-  bool said_no_memory, said_no_descriptors, said_no_watches;
+  bool logged_no_memory, logged_no_descriptors, logged_no_watches;
 
   bool draining;
   void (*on_shutdown)(void *arg); /* a client requested a shutdown, and has its reply */

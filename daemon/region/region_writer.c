@@ -172,14 +172,13 @@ int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_v
     if (hold_mutex(region))
       return 0;
     (void)error_text_set(error, FC_EREFUSED,
-                         "clients cannot read the cache themselves, and ask for each value: this C "
-                         "library has no robust mutex that shows them the daemon's death");
+                         "no shared memory hits, each hit is a message: this C "
+                         "library has no robust mutex that shows clients the daemon's death");
   } else if (shared) {
-    (void)error_text_set(
-        error, FC_EREFUSED,
-        "clients cannot read the cache themselves, and ask for each value: the kernel "
-        "provides no sealed memory of %llu bytes: %s",
-        (unsigned long long)region->size, strerror(errno));
+    (void)error_text_set(error, FC_EREFUSED,
+                         "no shared memory hits, each hit is a message: the kernel "
+                         "provides no sealed memory of %llu bytes: %s",
+                         (unsigned long long)region->size, strerror(errno));
   }
   unmap(region);
   if (!reserve(region, PROT_READ | PROT_WRITE))

@@ -97,8 +97,8 @@ static void look(struct rings *rings, struct client_ring *client, struct ring_re
 
 /* Looks at `n` rings from `client` on and returns a list of those with unread records. It runs
  * before each request. Without news it loads each ring's header and does no more. */
-static struct client_ring *gather(struct rings *rings, struct client_ring *client, uint32_t n,
-                                  struct ring_reading *reading) {
+static struct client_ring *collect_rings(struct rings *rings, struct client_ring *client,
+                                         uint32_t n, struct ring_reading *reading) {
   struct client_ring *list = NULL, **last = &list;
   for (; n > 0; n--, client = client->next) {
     if (!client_ring_has_news(client))
@@ -134,7 +134,7 @@ static void read_list(struct rings *rings, struct client_ring *list,
 static uint64_t read_rings(struct rings *rings, struct client_ring *first, uint32_t n,
                            enum trace_backpressure backpressure, uint64_t budget) {
   struct ring_reading reading = {0};
-  struct client_ring *list = gather(rings, first, n, &reading);
+  struct client_ring *list = collect_rings(rings, first, n, &reading);
   if (list != NULL)
     read_list(rings, list, backpressure, budget, &reading);
   check_le(reading.hits, reading.records);

@@ -124,14 +124,14 @@ static void replace_path(struct trace_stream *stream, struct trace_file *file) {
 }
 
 static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_str path,
-                   struct error_text *fault) {
+                   struct error_text *reason) {
   struct trace_file file;
   unsigned n_open;
   if (trace->closing)
-    return error_text_set(fault, FC_ESHUTDOWN, "the daemon is shutting down: the trace stays off");
+    return error_text_set(reason, FC_ESHUTDOWN, "the daemon is shutting down: the trace stays off");
   if (trace->no_pool != NULL)
-    return error_text_set(fault, FC_ETRACE, "%s", trace->no_pool->text);
-  int r = trace_file_open(&file, dir, path, fault);
+    return error_text_set(reason, FC_ETRACE, "%s", trace->no_pool->text);
+  int r = trace_file_open(&file, dir, path, reason);
   if (r < 0)
     return r;
   struct trace_stream *stream = find_same(trace, &file, &n_open);
@@ -145,7 +145,7 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   stream = n_open < TRACE_FILES_MAX ? calloc(1, sizeof *stream) : NULL;
   if (stream == NULL) {
     error_text_set(
-        fault, FC_ETRACE,
+        reason, FC_ETRACE,
         "the trace file %s was not opened: %u former trace files are still being written: try "
         "again later",
         file.path, n_open);
@@ -160,16 +160,16 @@ static int turn_on(struct trace *trace, const struct trace_dir *dir, struct fc_s
   return 0;
 }
 
-int trace_on(struct trace *trace, struct fc_str path, struct error_text *fault) {
-  return turn_on(trace, NULL, path, fault);
+int trace_on(struct trace *trace, struct fc_str path, struct error_text *reason) {
+  return turn_on(trace, NULL, path, reason);
 }
 
-int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *fault) {
-  return turn_on(trace, &trace->dir, path, fault);
+int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *reason) {
+  return turn_on(trace, &trace->dir, path, reason);
 }
 
-int trace_set_dir(struct trace *trace, const char *path, struct error_text *fault) {
-  return trace_dir_open(&trace->dir, path, fault);
+int trace_set_dir(struct trace *trace, const char *path, struct error_text *reason) {
+  return trace_dir_open(&trace->dir, path, reason);
 }
 
 void trace_set_dir_beside(struct trace *trace) {
@@ -183,16 +183,16 @@ void trace_off(struct trace *trace) {
 }
 
 void trace_reopen(struct trace *trace) {
-  struct error_text fault;
+  struct error_text reason;
   if (trace->current == NULL)
     return;
   /* A copy, because opening the same file again replaces its path. */
   char *path = strdup(trace->current->file.path);
-  int r = path == NULL ? error_text_set(&fault, FC_ENOMEM, "out of memory")
-                       : turn_on(trace, trace->current->file.dir, fc_str_of(path), &fault);
+  int r = path == NULL ? error_text_set(&reason, FC_ENOMEM, "out of memory")
+                       : turn_on(trace, trace->current->file.dir, fc_str_of(path), &reason);
   free(path);
   if (r < 0)
-    log_line(trace->log, LOG_LEVEL_WARNING, "the trace stays in its old file: %s", fault.text);
+    log_line(trace->log, LOG_LEVEL_WARNING, "the trace stays in its old file: %s", reason.text);
   else
     log_line(trace->log, LOG_LEVEL_INFO, "the trace was opened again: %s", trace_path(trace));
 }

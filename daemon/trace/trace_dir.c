@@ -71,14 +71,14 @@ static int open_dir(struct trace_dir *dir, char *directory) {
   return 0;
 }
 
-int trace_dir_open(struct trace_dir *dir, const char *path, struct error_text *fault) {
+int trace_dir_open(struct trace_dir *dir, const char *path, struct error_text *reason) {
   char *directory = absolute_dir(path);
   if (directory == NULL)
-    return error_text_set(fault, FC_ENOMEM, "the trace directory %s was not opened: %s", path,
+    return error_text_set(reason, FC_ENOMEM, "the trace directory %s was not opened: %s", path,
                           strerror(errno));
   if (open_dir(dir, directory) == 0)
     return 0;
-  error_text_set(fault, FC_ETRACE, "the trace directory %s cannot be opened: %s: give another",
+  error_text_set(reason, FC_ETRACE, "the trace directory %s cannot be opened: %s: give another",
                  path, strerror(errno));
   free(directory);
   return FC_ETRACE;
@@ -129,11 +129,11 @@ static bool goes_down(const char *rest) {
 }
 
 char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *code,
-                        struct error_text *fault) {
+                        struct error_text *reason) {
   char *path = NULL;
   if (dir->fd < 0) {
     *code =
-        error_text_set(fault, FC_ETRACE,
+        error_text_set(reason, FC_ETRACE,
                        "this daemon has no trace directory: start it with --trace-dir=DIR, or with "
                        "--trace=FILE, to name files there");
     return NULL;
@@ -141,14 +141,14 @@ char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *co
   bool relative = name.size > 0 && name.data[0] != '/';
   if (asprintf(&path, "%s%s%.*s", relative ? dir->path : "", relative ? "/" : "", (int)name.size,
                name.data) < 0) {
-    *code = error_text_set(fault, FC_ENOMEM, "out of memory: the trace file was not opened");
+    *code = error_text_set(reason, FC_ENOMEM, "out of memory: the trace file was not opened");
     return NULL;
   }
   const char *rest = below(dir, path);
   if (rest != NULL && goes_down(rest) && strlen(path) <= FC_PATH_MAX)
     return path;
   *code = error_text_set(
-      fault, FC_ETRACE,
+      reason, FC_ETRACE,
       "%.*s is not a file below the daemon's trace directory: give a path that begins "
       "with %s/, or a relative one, without \"..\"",
       (int)name.size, name.data, dir->path);
@@ -156,8 +156,8 @@ char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *co
   return NULL;
 }
 
-static int failed(const char *path, int error, struct error_text *fault) {
-  return error_text_set(fault, FC_ETRACE,
+static int failed(const char *path, int error, struct error_text *reason) {
+  return error_text_set(reason, FC_ETRACE,
                         "the trace file %s cannot be opened: %s: give another path", path,
                         strerror(error));
 }
@@ -204,11 +204,11 @@ static const char *objection(int fd) {
 }
 
 int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags,
-                        struct error_text *fault) {
+                        struct error_text *reason) {
   const char *rest = below(dir, path), *name = NULL, *wrong;
   char *parts = rest == NULL ? NULL : strdup(rest);
   if (parts == NULL)
-    return failed(path, rest == NULL ? ENOENT : ENOMEM, fault);
+    return failed(path, rest == NULL ? ENOENT : ENOMEM, reason);
   int at = descend(dir, parts, (flags & O_CREAT) != 0, &name);
   int fd =
       at < 0 ? -1
@@ -219,16 +219,16 @@ int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags
   free(parts);
   if (fd < 0 && (error == ELOOP || error == ENOTDIR))
     return error_text_set(
-        fault, FC_ETRACE,
+        reason, FC_ETRACE,
         "the trace file %s cannot be opened: a part of its path is a symbolic link or "
         "not a directory: give another path",
         path);
   if (fd < 0)
-    return failed(path, error, fault);
+    return failed(path, error, reason);
   wrong = objection(fd);
   if (wrong == NULL)
     return fd;
   (void)close(fd); /* nothing was written through it */
-  return error_text_set(fault, FC_ETRACE,
+  return error_text_set(reason, FC_ETRACE,
                         "the trace file %s is not written to: %s: give another path", path, wrong);
 }

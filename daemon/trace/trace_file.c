@@ -11,16 +11,16 @@
 #include <unistd.h>
 
 /* Returns the descriptor, or FC_ETRACE with a text. */
-static int open_append(const struct trace_dir *dir, char *path, struct error_text *fault) {
+static int open_append(const struct trace_dir *dir, char *path, struct error_text *reason) {
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   if (dir != NULL)
-    return trace_dir_open_file(dir, path, flags, fault);
+    return trace_dir_open_file(dir, path, flags, reason);
   int fd = open(path, flags, 0640);
   if (fd < 0 && errno == ENOENT && trace_dir_make_parents(path) == 0)
     fd = open(path, flags, 0640);
   if (fd >= 0)
     return fd;
-  return error_text_set(fault, FC_ETRACE,
+  return error_text_set(reason, FC_ETRACE,
                         "the trace file %s cannot be opened to append: %s: give another "
                         "path",
                         path, strerror(errno));
@@ -28,9 +28,9 @@ static int open_append(const struct trace_dir *dir, char *path, struct error_tex
 
 static int open_to_read(const struct trace_file *file) {
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  struct error_text fault; /* ignored: the file need not be readable */
+  struct error_text reason; /* ignored: the file need not be readable */
   if (file->dir != NULL)
-    return trace_dir_open_file(file->dir, file->path, flags, &fault);
+    return trace_dir_open_file(file->dir, file->path, flags, &reason);
   return open(file->path, flags);
 }
 
@@ -51,41 +51,41 @@ static off_t torn_size(const struct trace_file *file) {
   return torn ? st.st_size : 0;
 }
 
-static int check_path(struct fc_str path, struct error_text *fault) {
+static int check_path(struct fc_str path, struct error_text *reason) {
   if (path.size > 0 && path.size <= FC_PATH_MAX && memchr(path.data, '\0', path.size) == NULL)
     return 0;
-  return error_text_set(fault, FC_ETRACE,
+  return error_text_set(reason, FC_ETRACE,
                         "the trace file's path has %u bytes: give one of 1 to %u bytes without NUL",
                         (unsigned)path.size, FC_PATH_MAX);
 }
 
-static int resolve_path(struct trace_file *file, struct fc_str path, struct error_text *fault) {
+static int resolve_path(struct trace_file *file, struct fc_str path, struct error_text *reason) {
   int rc = FC_ENOMEM;
   if (file->dir != NULL) {
-    file->path = trace_dir_resolve(file->dir, path, &rc, fault);
+    file->path = trace_dir_resolve(file->dir, path, &rc, reason);
   } else {
     file->path = strndup(path.data, path.size);
     if (file->path == NULL)
-      error_text_set(fault, rc, "out of memory: the trace file was not opened");
+      error_text_set(reason, rc, "out of memory: the trace file was not opened");
   }
   return file->path == NULL ? rc : 0;
 }
 
-static int open_named(struct trace_file *file, struct fc_str path, struct error_text *fault) {
-  int rc = check_path(path, fault);
+static int open_named(struct trace_file *file, struct fc_str path, struct error_text *reason) {
+  int rc = check_path(path, reason);
   if (rc == 0)
-    rc = resolve_path(file, path, fault);
+    rc = resolve_path(file, path, reason);
   if (rc < 0)
     return rc;
-  file->fd = open_append(file->dir, file->path, fault);
+  file->fd = open_append(file->dir, file->path, reason);
   return file->fd < 0 ? FC_ETRACE : 0;
 }
 
 int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
-                    struct error_text *fault) {
+                    struct error_text *reason) {
   struct stat st;
   *file = (struct trace_file){.fd = -1, .dir = dir};
-  int rc = open_named(file, path, fault);
+  int rc = open_named(file, path, reason);
   if (rc == 0 && fstat(file->fd, &st) == 0) {
     file->device = st.st_dev;
     file->inode = st.st_ino;
@@ -93,7 +93,7 @@ int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct
     return 0;
   }
   if (rc == 0)
-    rc = error_text_set(fault, FC_ETRACE,
+    rc = error_text_set(reason, FC_ETRACE,
                         "the trace file %s cannot be examined: %s: give another path", file->path,
                         strerror(errno));
   (void)trace_file_deinit(file); /* nothing was written */

@@ -24,7 +24,7 @@ struct trace_file {
  * for the command line. Otherwise as trace_dir.h says, for a client. Returns 0, FC_ENOMEM, or
  * FC_ETRACE with a text. After an error nothing is held. */
 int trace_file_open(struct trace_file *file, const struct trace_dir *dir, struct fc_str path,
-                    struct error_text *fault);
+                    struct error_text *reason);
 
 /* Finds out whether the file ends within a line, after a crash or on a full disk. The next write
  * ends that line first. Only for a file that no stream is writing to: a write in progress looks the

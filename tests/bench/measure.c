@@ -74,7 +74,7 @@ static int warm_up(struct run *run, uint64_t ns) {
 }
 
 /* Takes samples of `block` operations each for `ns`, and sorts them. Sets *elapsed_ns. */
-static int take(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_ns) {
+static int run_burst(struct run *run, uint64_t ns, uint32_t block, uint64_t *elapsed_ns) {
   struct samples *samples = run->samples;
   samples->n = 0;
   uint64_t start_ns = measure_now_ns();
@@ -116,10 +116,10 @@ int measure_burst(struct samples *samples, measure_fn *fn, void *arg, const stru
   uint32_t block = burst->blocks ? MEASURE_BLOCK : 1;
   uint64_t ns = burst->blocks ? burst->ns / 2 : burst->ns;
   uint64_t elapsed_ns = 0;
-  if (warm_up(&run, burst->ns / 10) != 0 || take(&run, ns, block, &elapsed_ns) != 0)
+  if (warm_up(&run, burst->ns / 10) != 0 || run_burst(&run, ns, block, &elapsed_ns) != 0)
     return -1;
   out->of[METRIC_PER_S] = (double)samples->n * block * burst->units / ((double)elapsed_ns / 1e9);
-  if (burst->blocks && take(&run, ns, 1, &elapsed_ns) != 0)
+  if (burst->blocks && run_burst(&run, ns, 1, &elapsed_ns) != 0)
     return -1;
   if (burst->blocks)
     subtract(samples, clock_cost_ns());

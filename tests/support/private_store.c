@@ -4,8 +4,8 @@
 
 void private_store_init(struct store *store, struct region *region, uint64_t max_bytes,
                         uint32_t max_value, uint64_t seed) {
-  struct error_text fault;
-  ck_assert_int_eq(region_writer_init(region, max_bytes, max_value, 1, false, &fault), 0);
+  struct error_text reason;
+  ck_assert_int_eq(region_writer_init(region, max_bytes, max_value, 1, false, &reason), 0);
   ck_assert_int_eq(store_init(store, region, max_bytes, max_value, seed, ~seed), 0);
 }
 

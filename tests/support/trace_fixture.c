@@ -57,7 +57,7 @@ void trace_fixture_end(void) {
 }
 
 int trace_fixture_on(const char *path) {
-  return trace_on(&tf.trace, fc_str_of(path), &tf.fault);
+  return trace_on(&tf.trace, fc_str_of(path), &tf.reason);
 }
 
 void trace_fixture_write(unsigned first, unsigned n) {

@@ -8,8 +8,8 @@
 struct trace_fixture {
   char dir[64], path[96]; /* a temporary directory, and a file in it */
   uv_loop_t loop;
-  struct trace trace;      /* off */
-  struct error_text fault; /* of trace_fixture_on */
+  struct trace trace;       /* off */
+  struct error_text reason; /* of trace_fixture_on */
   struct log log;
   int log_fd;
   bool was_closed, was_flushed;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 void traced_start(struct traced *traced) {
-  struct error_text fault;
+  struct error_text reason;
   memset(traced, 0, sizeof *traced);
   int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
@@ -18,7 +18,7 @@ void traced_start(struct traced *traced) {
   (void)snprintf(traced->path, sizeof traced->path, "%s/t.jsonl", traced->dir);
   ck_assert_int_eq(uv_loop_init(&traced->loop), 0);
   ck_assert_int_eq(trace_init(&traced->trace, &traced->loop, &traced->log), 0);
-  ck_assert_int_eq(trace_on(&traced->trace, fc_str_of(traced->path), &fault), 0);
+  ck_assert_int_eq(trace_on(&traced->trace, fc_str_of(traced->path), &reason), 0);
 }
 
 static void on_closed(struct trace *trace, void *arg, bool flushed) {

@@ -73,11 +73,11 @@ START_TEST(unopenable_path_rejected) {
   char under[160];
   ck_assert_int_eq(trace_fixture_on(tf.path), 0);
   ck_assert_int_eq(trace_fixture_on(tf.dir), FC_ETRACE);
-  ck_assert_ptr_nonnull(strstr(tf.fault.text, tf.dir));
+  ck_assert_ptr_nonnull(strstr(tf.reason.text, tf.dir));
   snprintf(under, sizeof under, "%s/x", tf.path);
   ck_assert_int_eq(trace_fixture_on(under), FC_ETRACE);
   ck_assert_int_eq(trace_fixture_on(""), FC_ETRACE);
-  ck_assert_int_eq(trace_on(&tf.trace, (struct fc_str){"a\0b", 3}, &tf.fault), FC_ETRACE);
+  ck_assert_int_eq(trace_on(&tf.trace, (struct fc_str){"a\0b", 3}, &tf.reason), FC_ETRACE);
   ck_assert_str_eq(trace_path(&tf.trace), tf.path); /* the former state stays */
   trace_fixture_write(0, 1);
   trace_fixture_close();

@@ -37,7 +37,7 @@ static int limited_child(void) {
   struct stat st;
   size_t written;
   struct rlimit limit = {16, RLIM_INFINITY};
-  if (trace_file_open(&file, NULL, fc_str_of(tf.path), &tf.fault) < 0)
+  if (trace_file_open(&file, NULL, fc_str_of(tf.path), &tf.reason) < 0)
     return 1;
   if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
     return 2;
@@ -73,7 +73,7 @@ START_TEST(begun_line_continued) {
   struct trace_file file;
   size_t written, total = 0;
   int reader = trace_fixture_make_fifo(fifo);
-  ck_assert_int_eq(trace_file_open(&file, NULL, fc_str_of(fifo), &tf.fault), 0);
+  ck_assert_int_eq(trace_file_open(&file, NULL, fc_str_of(fifo), &tf.reason), 0);
   size_t size = 200001; /* one line, larger than the pipe */
   char *line = malloc(size);
   ck_assert_ptr_nonnull(line);
