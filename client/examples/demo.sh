@@ -1,7 +1,7 @@
 #!/bin/sh
 # demo.sh BIN - runs four workers with one daemon, runs them again without it, and compares all
 # results. BIN is the directory with demo and fcachectl.
-#   DEMO_TEXT="a b"   the files that the model reads instead of the licence texts
+#   DEMO_TEXT="a b"   the files that the model reads instead of the system's licence texts
 set -eu
 
 bin=$1
@@ -9,8 +9,11 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/fcache-demo.XXXXXX")
 trap 'rm -r "$dir"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# shellcheck disable=SC2046,SC2086 # words, not one file name
-set -- ${DEMO_TEXT:-$(find /usr/share/common-licenses -type f | LC_ALL=C sort)}
+# A minimal system may have no licence texts. Then the model reads the pages of this project.
+pages=$(dirname "$0")/../../docs
+texts=$(find /usr/share/common-licenses -type f 2>/dev/null | LC_ALL=C sort)
+# shellcheck disable=SC2086 # words, not one file name
+set -- ${DEMO_TEXT:-${texts:-$pages/operations.md $pages/region.md $pages/protocol.md}}
 
 cat <<TEXT
 Four worker processes probe a small language model over bytes, whose text is
@@ -22,7 +25,7 @@ wait for the result. They run with one daemon, then without.
 TEXT
 # shellcheck disable=SC2016 # the inner shell expands them
 "$bin/fcachectl" run --no-stats --trace "$dir/trace.jsonl" -- \
-  sh -c 'bin=$1 out=$2; shift 2; "$bin/demo" run "$out" "$@"
+  sh -ec 'bin=$1 out=$2; shift 2; "$bin/demo" run "$out" "$@"
          echo; echo "\$ fcachectl stats"; "$bin/fcachectl" stats' sh "$bin" "$dir/shared" "$@"
 
 lines=$(wc -l <"$dir/trace.jsonl")

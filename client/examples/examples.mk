@@ -1,5 +1,5 @@
 # make demo             four worker processes share one daemon's results
-#   DEMO_TEXT="a b"     files that the model reads instead of the licence texts
+#   DEMO_TEXT="a b"     files that the model reads instead of the system's licence texts
 
 $(B)/demo: $(call obj,$(wildcard client/examples/*.c)) $(LIBA)
 	$(call say,LD)
