@@ -9,9 +9,10 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/fcache-demo.XXXXXX")
 trap 'rm -r "$dir"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# A minimal system may have no licence texts. Then the model reads the pages of this project.
+# Licences of some length: the view ft adapts to the last one. A minimal system may have none at all.
+# Then the model reads the pages of this project.
 pages=$(dirname "$0")/../../docs
-texts=$(find /usr/share/common-licenses -type f 2>/dev/null | LC_ALL=C sort)
+texts=$(find /usr/share/common-licenses -type f -size +12k 2>/dev/null | LC_ALL=C sort)
 # shellcheck disable=SC2086 # words, not one file name
 set -- ${DEMO_TEXT:-${texts:-$pages/operations.md $pages/region.md $pages/protocol.md}}
 
