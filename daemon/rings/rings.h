@@ -2,7 +2,7 @@
  * that LRU order, counters and trace are as if each recorded hit had been a message.
  *
  * WHEN. All rings are read, as one (ring_merge.h), before each client's next request and at its end
- * (rings_drain, rings_end), before an eviction (rings_drain_before_eviction), before figures,
+ * (rings_drain, rings_end), before an eviction (rings_drain_before_eviction), before statistics,
  * listings and clears (rings_drain_all), and by a timer (rings_sweep). So the order of hits that
  * were served one after another is exact across clients, except where ring_merge.h says otherwise,
  * and in these two cases. While more than RINGS_TOGETHER rings are awake, a request or an end reads
@@ -17,9 +17,9 @@
  * TRACE. While the trace is behind, records stay in their rings, and a request of a client with
  * unread records waits. A client that is faster than the disk is slowed down by its full ring, and
  * other clients are not. The end of a client with unread records waits too, for a bounded time
- * (rings_end). An eviction, a clear, figures and the trace's next file may not wait. They read the
- * rings all the same (TRACE_WRITE_NOW), and so does an end whose time is over (rings_detach). Lines
- * for which the trace has no room are then lost and counted (trace.h).
+ * (rings_end). An eviction, a clear, statistics and the trace's next file may not wait. They read
+ * the rings all the same (TRACE_WRITE_NOW), and so does an end whose time is over (rings_detach).
+ * Lines for which the trace has no room are then lost and counted (trace.h).
  *
  * A malformed ring is not read again, and its connection must end: see rings_error. Owns the client
  * rings. One thread. */

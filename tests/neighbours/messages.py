@@ -122,7 +122,7 @@ class SmallMessages(Neighbour):
                     client.socket.send(header(65_520) + b"\x9c" + bytes(65_500))
                 else:
                     ask(client, SMALL, 600)
-        time.sleep(12)  # past the stall timeout
+        time.sleep(12)  # holds the memory past the stall timeout, and reads nothing
         self.note.add("cut", len([c for c in cut_ones(clients) if self._is_cut(c)]))
         close_all(clients)
 

@@ -337,3 +337,8 @@ char *harness_log(const struct daemon *daemon) {
     ck_abort_msg("no log at %s", daemon->log);
   return text;
 }
+
+bool harness_exists(const char *path) {
+  struct stat status;
+  return lstat(path, &status) == 0;
+}

@@ -79,4 +79,7 @@ bool harness_is_gone(void *pid_t_pointer);
  */
 char *harness_read_file(const char *path, size_t *size);
 
+/* Returns true if there is a file of any kind at the path, also a symbolic link to nothing. */
+bool harness_exists(const char *path);
+
 #endif

@@ -62,3 +62,24 @@ void printed_number(const json_t *object, const char *name, double want) {
   ck_assert(json_is_number(value));
   ck_assert_double_eq(json_number_value(value), want);
 }
+
+const char *printed_long_name(void) {
+  static char name[256];
+
+  memset(name, 'n', sizeof name - 1);
+  return name;
+}
+
+struct fc_key printed_key(const char *op, const char *view) {
+  return (struct fc_key){.op = fc_str_of(op),
+                         .view = fc_str_of(view),
+                         .top_k = 64,
+                         .prompt = {{0xab, 0xcd, 0xef, 0x01}}};
+}
+
+void printed_key_is(const json_t *object) {
+  printed_string(object, "op", "logprob_of");
+  printed_string(object, "view", "base");
+  printed_string(object, "prompt_hash", "abcdef01000000000000000000000000");
+  printed_number(object, "top_k", 64);
+}

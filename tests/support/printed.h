@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "client/ctl/commands/listing.h"
+#include "proto/key.h"
 
 /* Fails the test unless every line keeps within TEXT_COLUMNS. */
 void printed_fits(const char *text);
@@ -29,5 +30,14 @@ json_t *printed_first_object(char *text, size_t n, json_t **all);
 /* Fail the test unless the member has the value. `want` NULL: JSON's null. */
 void printed_string(const json_t *object, const char *name, const char *want);
 void printed_number(const json_t *object, const char *name, double want);
+
+/* Returns a name of the largest size, 255 letters. */
+const char *printed_long_name(void);
+
+/* Returns a key with the names, which it borrows. */
+struct fc_key printed_key(const char *op, const char *view);
+
+/* Fails the test unless the object has the members of printed_key("logprob_of", "base"). */
+void printed_key_is(const json_t *object);
 
 #endif

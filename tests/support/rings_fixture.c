@@ -107,3 +107,13 @@ void rings_fixture_check_lines(const char *client, uint32_t n) {
   }
   ck_assert_uint_eq(seen, n);
 }
+
+bool ring_client_grow(struct ring_client *client, uint32_t most_slots) {
+  struct client_ring *ring = rings_attach_anew(&fix.rings, client->ring, most_slots);
+  if (ring == NULL)
+    return false;
+  ring_builder_close(&client->builder);
+  rings_detach_replaced(&fix.rings, client->ring);
+  *client = ring_client_open(ring);
+  return true;
+}

@@ -42,6 +42,9 @@ struct ring_client ring_client_open(struct client_ring *ring);
 struct ring_client ring_client_join(const char *name);
 void ring_client_close(struct ring_client *client); /* its side. The ring stays attached */
 
+/* Replaces the client's ring, as the dispatcher does. Returns false if there is no larger one. */
+bool ring_client_grow(struct ring_client *client, uint32_t most_slots);
+
 /* Returns the key with top_k `n`, which the trace shows. */
 struct fc_key ring_client_key(uint32_t n);
 /* Publishes hits on keys first, first + 1, ... */

@@ -1,14 +1,13 @@
 /* shm.h - the shared memory of a connection: the region, from which a handle serves its own hits,
  * and the ring, in which it records them for the daemon.
  *
- * Both come with the welcome of a connection, and may outlive it:
+ * Both come with the welcome of a connection, and may outlive it. `ring_read` is true while the
+ * daemon reads the ring: while the connection is open, and while a connection that missed its
+ * deadline lingers. A lingering connection stays open, unused, until the daemon welcomes or rejects
+ * the next one. Then the client closes it, and the daemon reads the rest of the ring.
  *
- * - `ring_read` is true while the daemon reads the ring: while the connection is open, and while a
- *   connection that missed its deadline lingers. A lingering connection stays open, unused, until
- *   the daemon welcomes or rejects the next one. Then the client closes it, and the daemon reads
- * the rest of the ring.
- * - `ring_read` is false after the daemon closed the connection. Hits go on while the region is
- *   live, and are only counted. The next ring publishes their number.
+ * After the daemon closed the connection, `ring_read` is false. Hits go on while the region is
+ * live, and are only counted. The next ring publishes their number.
  *
  * A ring may be replaced while its connection is open: by a larger one if it is full, by one of the
  * usual size if the daemon revoked it. If the welcome came without region and ring, or they could

@@ -18,12 +18,6 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-static bool exists(const char *path) {
-  struct stat status;
-
-  return lstat(path, &status) == 0;
-}
-
 static bool can_connect(void *arg) {
   struct raw raw;
   bool connected = raw_connect(&raw, served.socket) == 0;
@@ -74,7 +68,7 @@ START_TEST(socket_removed_is_bound_again) {
   expect_ping(&before);
   expect_ping(&queued);
   expect_ping(&after);
-  ck_assert(exists(lock));
+  ck_assert(harness_exists(lock));
   char *log = harness_log(&served);
   ck_assert_ptr_nonnull(strstr(log, "was removed: it is made again"));
   free(log);
@@ -82,7 +76,7 @@ START_TEST(socket_removed_is_bound_again) {
   raw_close(&queued);
   raw_close(&after);
   ck_assert_int_eq(harness_stop(&served), 0);
-  ck_assert(!exists(served.socket) && !exists(lock));
+  ck_assert(!harness_exists(served.socket) && !harness_exists(lock));
 }
 END_TEST
 
@@ -109,7 +103,7 @@ START_TEST(socket_replaced_by_file_keeps_the_file) {
   ck_assert_ptr_nonnull(file);
   ck_assert_int_eq(fclose(file), 0);
   ck_assert(harness_wait_until(logged_gone, NULL, END_TIMEOUT_MS));
-  ck_assert(exists(served.socket));
+  ck_assert(harness_exists(served.socket));
   ck_assert_int_eq(unlink(served.socket), 0);
   ck_assert(harness_wait_until(can_connect, NULL, 2 * END_TIMEOUT_MS));
 }

@@ -165,12 +165,6 @@ START_TEST(start_without_threads_serves_without_trace) {
 }
 END_TEST
 
-static bool exists(const char *path) {
-  struct stat status;
-
-  return lstat(path, &status) == 0;
-}
-
 START_TEST(start_without_threads_and_with_trace_fails) {
   char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 8], trace[HARNESS_PATH_SIZE + 8], *err;
 
@@ -182,7 +176,7 @@ START_TEST(start_without_threads_and_with_trace_fails) {
   const char *const argv[] = {harness_fcached(), "--socket", path, "--trace", trace, NULL};
   ck_assert_int_eq(harness_run(argv, NULL, &err), 1);
   ck_assert_ptr_nonnull(strstr(err, "cannot create the threads that write the trace"));
-  ck_assert(!exists(path) && !exists(trace));
+  ck_assert(!harness_exists(path) && !harness_exists(trace));
   free(err);
 }
 END_TEST
@@ -254,7 +248,7 @@ static unsigned free_descriptor(unsigned nth) {
   harness_start(&served, NULL);
   for (;; fd++) {
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%u", (int)served.pid, fd);
-    if (!exists(path) && nth-- == 0)
+    if (!harness_exists(path) && nth-- == 0)
       break;
   }
   ck_assert_int_eq(harness_stop(&served), 0);

@@ -29,12 +29,6 @@ static void assert_serves(void) {
   raw_close(&raw);
 }
 
-static bool exists(const char *path) {
-  struct stat status;
-
-  return lstat(path, &status) == 0;
-}
-
 START_TEST(start_second_daemon_refused) {
   harness_start(&served, NULL);
   const char *const argv[] = {harness_fcached(), "--socket", served.socket, NULL};
@@ -54,7 +48,7 @@ START_TEST(start_after_crash_replaces_the_socket) {
     harness_start(&served, NULL);
     assert_serves();
     harness_kill9(&served);
-    ck_assert(exists(served.socket));
+    ck_assert(harness_exists(served.socket));
     ck_assert_int_eq(raw_connect(&raw, served.socket), -ECONNREFUSED);
   }
   harness_start(&served, NULL);
@@ -98,7 +92,7 @@ static void race(FILE *err) {
   ck_assert_ptr_nonnull(strstr(text, "already running"));
   ck_assert_int_eq(kill(pids[!loser], SIGKILL), 0);
   ck_assert_int_eq(harness_wait(pids[!loser], END_TIMEOUT_MS), 128 + SIGKILL);
-  ck_assert(exists(served.socket));
+  ck_assert(harness_exists(served.socket));
 }
 
 START_TEST(start_of_two_at_once_has_one_winner) {
@@ -144,7 +138,7 @@ START_TEST(start_without_memory_names_both_numbers) {
   ck_assert_uint_ge(needed, 100ull << 40);
   ck_assert_uint_gt(available, 0);
   ck_assert_uint_lt(available, needed);
-  ck_assert(!exists(path));
+  ck_assert(!harness_exists(path));
   free(err);
 }
 END_TEST
@@ -157,7 +151,7 @@ START_TEST(start_mistaken_path_leaves_no_file) {
   (void)snprintf(lock, sizeof lock, "%s.lock", dir);
   ck_assert_int_eq(harness_run(argv, NULL, &err), 2);
   ck_assert_ptr_nonnull(strstr(err, "not a socket"));
-  ck_assert(!exists(lock));
+  ck_assert(!harness_exists(lock));
   free(err);
 }
 END_TEST

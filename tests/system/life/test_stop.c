@@ -27,12 +27,6 @@ static void stop(void) {
   ck_assert_int_eq(harness_stop(&served), 0);
 }
 
-static bool exists(const char *path) {
-  struct stat status;
-
-  return lstat(path, &status) == 0;
-}
-
 enum { PUTS = 1000 };
 
 /* The daemon is stopped by SIGSTOP: all are in the socket before it reads the first. */
@@ -81,9 +75,9 @@ static void assert_ended_cleanly(void) {
 
   served.pid = 0;
   ck_assert_int_eq(harness_wait(pid, END_TIMEOUT_MS), 0);
-  ck_assert(!exists(served.socket));
+  ck_assert(!harness_exists(served.socket));
   (void)snprintf(lock, sizeof lock, "%s.lock", served.socket);
-  ck_assert(!exists(lock));
+  ck_assert(!harness_exists(lock));
 }
 
 static void finish_by(int signal_number) {
@@ -267,7 +261,7 @@ START_TEST(stop_does_not_wait_for_stalled_client) {
     ck_assert_int_eq(fc_encode_get(&buf, i, &get), 0);
   ck_assert_int_eq(raw_send_buf(&raw, &buf), 0);
   ck_assert_int_eq(harness_stop(&served), 0);
-  ck_assert(!exists(served.socket));
+  ck_assert(!harness_exists(served.socket));
   raw_close(&raw);
   fc_buf_free(&buf);
 }

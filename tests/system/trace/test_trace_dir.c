@@ -53,9 +53,7 @@ static void serve(void) {
 }
 
 static bool exists(const char *name) {
-  struct stat status;
-
-  return lstat(path_of(name).text, &status) == 0;
+  return harness_exists(path_of(name).text);
 }
 
 static bool is_untouched(const char *name) {

@@ -137,13 +137,6 @@ START_TEST(failing_disk_costs_lines_only) {
 }
 END_TEST
 
-struct full {
-  struct traced_path disk, trace, other;
-  struct fcache *cache;
-  unsigned n_puts;
-  size_t written; /* lines in the file; the others wait */
-};
-
 /* A FIFO without a reader cannot be opened; with one that never reads it fills up. */
 START_TEST(unread_fifo_blocks_nothing) {
   struct traced_path fifo = traced_path("fifo"), socket = traced_path("s");

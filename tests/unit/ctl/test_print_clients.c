@@ -11,27 +11,6 @@
 
 #define UNKNOWN_UID 54321u /* of no user in /etc/passwd */
 
-static char long_name[256];
-
-static void set_up(void) {
-  memset(long_name, 'n', 255);
-  long_name[255] = '\0';
-}
-
-static struct fc_key key_of(const char *op, const char *view) {
-  return (struct fc_key){.op = fc_str_of(op),
-                         .view = fc_str_of(view),
-                         .top_k = 64,
-                         .prompt = {{0xab, 0xcd, 0xef, 0x01}}};
-}
-
-static void check_key(const json_t *object) {
-  printed_string(object, "op", "logprob_of");
-  printed_string(object, "view", "base");
-  printed_string(object, "prompt_hash", "abcdef01000000000000000000000000");
-  printed_number(object, "top_k", 64);
-}
-
 static void print_items(struct listing *listing, const void *items, size_t n) {
   struct clients_groups groups = {.listing = listing};
 
@@ -60,12 +39,12 @@ static struct fc_client_entry small_client(void) {
 }
 
 static void add_lease(struct fc_client_entry *client, uint32_t n) {
-  client->held = key_of("logprob_of", "base");
+  client->held = printed_key("logprob_of", "base");
   client->leases = n;
 }
 
 static void add_wait(struct fc_client_entry *client, uint32_t n) {
-  client->wait.key = key_of("logprob_of", "base");
+  client->wait.key = printed_key("logprob_of", "base");
   client->wait.waited_ns = 1234000000;
   client->wait.owner_id = 9;
   client->wait.owner = fc_str_of("worker-2");
@@ -77,10 +56,10 @@ static void add_wait(struct fc_client_entry *client, uint32_t n) {
 static struct fc_client_entry largest_client(void) {
   struct fc_client_entry client = {
       .client_id = UINT64_MAX,
-      .client = fc_str_of(long_name),
+      .client = fc_str_of(printed_long_name()),
       .pid = 4194304,
       .uid = UINT32_MAX,
-      .name_space = fc_str_of(long_name),
+      .name_space = fc_str_of(printed_long_name()),
       .connected_ns = UINT64_MAX,
       .hits = 9999999,
       .shared_hits = 9999999,
@@ -89,9 +68,9 @@ static struct fc_client_entry largest_client(void) {
 
   add_lease(&client, 10000000);
   add_wait(&client, 10000000);
-  client.held = client.wait.key = key_of(long_name, long_name);
+  client.held = client.wait.key = printed_key(printed_long_name(), printed_long_name());
   client.wait.waited_ns = UINT64_MAX;
-  client.wait.owner = fc_str_of(long_name);
+  client.wait.owner = fc_str_of(printed_long_name());
   client.wait.owner_pid = 4194304;
   return client;
 }
@@ -228,7 +207,7 @@ START_TEST(clients_json_has_everything) {
   printed_number(second, "ring_bytes", 32768);
   printed_number(second, "message_bytes", 7);
   printed_number(second, "manifest_bytes", 8);
-  check_key(json_object_get(first, "held"));
+  printed_key_is(json_object_get(first, "held"));
   ck_assert(json_is_null(json_object_get(first, "wait")));
   second = json_array_get(all, 1);
   printed_string(second, "plane", "socket");
@@ -236,7 +215,7 @@ START_TEST(clients_json_has_everything) {
   ck_assert(json_is_null(json_object_get(second, "held")));
   printed_number(second, "waits", 4);
   second = json_object_get(second, "wait");
-  check_key(second);
+  printed_key_is(second);
   printed_number(second, "waited_s", 1.234);
   printed_string(second, "owner", "worker-2");
   printed_number(second, "owner_id", 9);
@@ -258,7 +237,6 @@ int main(void) {
   TCase *tests = tcase_create("print_clients");
 
   setlocale(LC_CTYPE, "C.UTF-8");
-  set_up();
   tcase_add_test(tests, clients_print_rows_with_their_leases);
   tcase_add_test(tests, clients_of_several_users_are_grouped);
   tcase_add_test(tests, clients_of_an_older_daemon_are_added_up);

@@ -9,27 +9,6 @@
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
-static char long_name[256];
-
-static void set_up(void) {
-  memset(long_name, 'n', 255);
-  long_name[255] = '\0';
-}
-
-static struct fc_key key_of(const char *op, const char *view) {
-  return (struct fc_key){.op = fc_str_of(op),
-                         .view = fc_str_of(view),
-                         .top_k = 64,
-                         .prompt = {{0xab, 0xcd, 0xef, 0x01}}};
-}
-
-static void check_key(const json_t *object) {
-  printed_string(object, "op", "logprob_of");
-  printed_string(object, "view", "base");
-  printed_string(object, "prompt_hash", "abcdef01000000000000000000000000");
-  printed_number(object, "top_k", 64);
-}
-
 static void print_items(struct listing *listing, const void *items, size_t n) {
   for (size_t i = 0; i < n; i++)
     leases_print_lease(listing, (const struct fc_lease_entry *)items + i);
@@ -41,7 +20,7 @@ static char *print_leases(struct listing options, const struct fc_lease_entry *l
 
 static struct fc_lease_entry small_lease(void) {
   return (struct fc_lease_entry){.name_space = fc_str_of("gpt2"),
-                                 .key = key_of("logprob_of", "base"),
+                                 .key = printed_key("logprob_of", "base"),
                                  .client_id = 3,
                                  .client = fc_str_of("worker-1"),
                                  .pid = 4711,
@@ -51,10 +30,10 @@ static struct fc_lease_entry small_lease(void) {
 }
 
 static struct fc_lease_entry largest_lease(void) {
-  return (struct fc_lease_entry){.name_space = fc_str_of(long_name),
-                                 .key = key_of(long_name, long_name),
+  return (struct fc_lease_entry){.name_space = fc_str_of(printed_long_name()),
+                                 .key = printed_key(printed_long_name(), printed_long_name()),
                                  .client_id = UINT64_MAX,
-                                 .client = fc_str_of(long_name),
+                                 .client = fc_str_of(printed_long_name()),
                                  .pid = INT64_MAX,
                                  .held_ns = UINT64_MAX,
                                  .left_ns = UINT64_MAX,
@@ -100,7 +79,7 @@ START_TEST(leases_json_has_everything) {
   leases[2].pid = 0;
   first = printed_first_object(print_leases((struct listing){.json = true}, leases, 3), 3, &all);
   printed_string(first, "namespace", "gpt2");
-  check_key(first);
+  printed_key_is(first);
   printed_string(first, "client", "worker-1");
   printed_number(first, "client_id", 3);
   printed_number(first, "pid", 4711);
@@ -108,7 +87,7 @@ START_TEST(leases_json_has_everything) {
   printed_number(first, "left_s", 298.5);
   printed_number(first, "waits", 7);
   ck_assert_uint_eq(json_object_size(first), 11);
-  printed_string(json_array_get(all, 1), "client", long_name);
+  printed_string(json_array_get(all, 1), "client", printed_long_name());
   ck_assert(json_is_null(json_object_get(json_array_get(all, 2), "pid")));
   json_decref(all);
 }
@@ -127,7 +106,6 @@ int main(void) {
   TCase *tests = tcase_create("print_leases");
 
   setlocale(LC_CTYPE, "C.UTF-8");
-  set_up();
   tcase_add_test(tests, leases_print_rows);
   tcase_add_loop_test(tests, leases_fit_80_columns, 0, 2);
   tcase_add_test(tests, leases_json_has_everything);

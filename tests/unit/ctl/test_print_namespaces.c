@@ -11,13 +11,6 @@
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
-static char long_name[256];
-
-static void set_up(void) {
-  memset(long_name, 'n', 255);
-  long_name[255] = '\0';
-}
-
 static struct fc_namespace_entry small_namespace(const char *manifest) {
   return (struct fc_namespace_entry){.name_space = fc_str_of("gpt2"),
                                      .manifest = fc_str_of(manifest),
@@ -31,7 +24,7 @@ static struct fc_namespace_entry small_namespace(const char *manifest) {
 
 /* Everything at its widest. */
 static struct fc_namespace_entry wide_namespace(const char *manifest) {
-  return (struct fc_namespace_entry){.name_space = fc_str_of(long_name),
+  return (struct fc_namespace_entry){.name_space = fc_str_of(printed_long_name()),
                                      .manifest = fc_str_of(manifest),
                                      .entries = 9999999,
                                      .bytes = UINT64_C(1023) << 20,
@@ -197,7 +190,6 @@ int main(void) {
   TCase *tests = tcase_create("print_namespaces");
 
   setlocale(LC_CTYPE, "C.UTF-8");
-  set_up();
   tcase_add_test(tests, namespaces_print_rows_with_manifests);
   tcase_add_test(tests, namespaces_manifest_without_json_object_is_lines);
   tcase_add_loop_test(tests, namespaces_hostile_manifest_is_safe, 0, 2);

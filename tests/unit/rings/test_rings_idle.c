@@ -147,17 +147,6 @@ START_TEST(older_client_among_many_sleeps) {
 }
 END_TEST
 
-/* Replaces the client's ring, as the dispatcher does. */
-static bool grow(struct ring_client *client, uint32_t most_slots) {
-  struct client_ring *ring = rings_attach_anew(&fix.rings, client->ring, most_slots);
-  if (ring == NULL)
-    return false;
-  ring_builder_close(&client->builder);
-  rings_detach_replaced(&fix.rings, client->ring);
-  *client = ring_client_open(ring);
-  return true;
-}
-
 /* A client whose ring has grown: `fd` is its file. */
 static struct ring_client join_grown(const char *name, int *fd) {
   struct ring_client client = ring_client_open(rings_fixture_attach(name, true));
@@ -210,7 +199,7 @@ START_TEST(grown_idle_ring_gives_memory_back) {
   ck_assert_ptr_null(rings_error(one.ring));
   ck_assert_uint_eq(fix.counters.hits, at + 1);
   /* The client gets a ring like any other. */
-  ck_assert(grow(&one, 0));
+  ck_assert(ring_client_grow(&one, 0));
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_uint_eq(fix.rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN));
   ck_assert_uint_eq(allocated_bytes(fd), 0); /* even while it is mapped */
@@ -230,7 +219,7 @@ START_TEST(grown_idle_ring_after_refusal_revoked_sooner) {
     fix.rings.refused = true;
     pass(1);
   }
-  ck_assert(grow(&one, FC_RING_SLOTS_MAX)); /* requested before it saw the state */
+  ck_assert(ring_client_grow(&one, FC_RING_SLOTS_MAX)); /* requested before it saw the state */
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
   ck_assert_int_eq(close(fd), 0);
   ring_client_close(&one);

@@ -40,17 +40,6 @@ START_TEST(attach_full_pool_refused) {
 }
 END_TEST
 
-/* Replaces the client's ring, as the dispatcher does. */
-static bool grow(struct ring_client *client, uint32_t most_slots) {
-  struct client_ring *ring = rings_attach_anew(&fix.rings, client->ring, most_slots);
-  if (ring == NULL)
-    return false;
-  ring_builder_close(&client->builder);
-  rings_detach_replaced(&fix.rings, client->ring);
-  *client = ring_client_open(ring);
-  return true;
-}
-
 START_TEST(growth_keeps_memory_of_future_clients) {
   enum { CLIENTS = 100 };
   struct ring_client clients[CLIENTS / 2];
@@ -58,9 +47,10 @@ START_TEST(growth_keeps_memory_of_future_clients) {
   rings_fixture_resize(64u << 20, CLIENTS);
   for (int i = 0; i < CLIENTS / 2; i++)
     clients[i] = ring_client_open(rings_fixture_attach("client", true));
-  ck_assert(grow(&clients[0], FC_RING_SLOTS_MIN) == false); /* no larger ring was requested */
+  ck_assert(ring_client_grow(&clients[0], FC_RING_SLOTS_MIN) ==
+            false); /* no larger ring was requested */
   for (int i = 0; i < CLIENTS / 2; i++) {
-    if (!grow(&clients[i], FC_RING_SLOTS_MAX))
+    if (!ring_client_grow(&clients[i], FC_RING_SLOTS_MAX))
       break;
     uint32_t grown = clients[i].builder.header->n_slots;
     ck_assert_uint_gt(grown, fix.rings.base_slots);
@@ -81,8 +71,8 @@ END_TEST
 START_TEST(growth_older_client_refused) {
   rings_fixture_resize(64u << 20, 1000);
   struct ring_client one = ring_client_join("one");
-  ck_assert(!grow(&one, FC_RING_SLOTS_MAX));
-  ck_assert(grow(&one, 0));
+  ck_assert(!ring_client_grow(&one, FC_RING_SLOTS_MAX));
+  ck_assert(ring_client_grow(&one, 0));
   ck_assert(!one.ring->reader.knows_state);
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
   ring_client_close(&one);
@@ -94,7 +84,7 @@ START_TEST(replaced_ring_counts_continue) {
   struct ring_client one = ring_client_open(rings_fixture_attach("one", true));
   ring_client_hit(&one, 1, 100);
   ck_assert(rings_drain(&fix.rings, one.ring));
-  ck_assert(grow(&one, FC_RING_SLOTS_MAX));
+  ck_assert(ring_client_grow(&one, FC_RING_SLOTS_MAX));
   ring_client_hit(&one, 101, 1000);
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_uint_eq(one.ring->account.hits, 1100);
