@@ -13,6 +13,7 @@
 #include "daemon/net/conns.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/os/descriptors.h"
+#include "daemon/os/fd_store.h"
 #include "daemon/os/listener.h"
 #include "daemon/os/robust_futex.h"
 #include "daemon/os/sd_notify.h"
@@ -26,6 +27,8 @@ struct server {
   const struct options *options;
   struct log log;
   struct sd_notify notify;
+  struct passed_fds passed;
+  struct fd_store fd_store;
   struct listener listener;
   struct memory_amounts memory; /* bounds */
   struct region region;
@@ -385,6 +388,7 @@ static int serve(struct server *server) {
   conns_deinit(&server->conns);
   end_cache(server);
   (void)uv_loop_close(&server->loop); /* no handle is left */
+  fd_store_deinit(&server->fd_store);
   sd_notify_deinit(&server->notify);
   return EXIT_SUCCESS;
 }
@@ -412,6 +416,17 @@ static int open_loop(struct server *server, struct error_text *error) {
   return rc;
 }
 
+/* Takes the socket and the memory that the service manager passed, and closes the rest. */
+static int open_socket(struct server *server, struct error_text *error) {
+  struct listener_options options = listener_options_of(server->options);
+  options.passed = &server->passed;
+  int rc = listener_open(&server->listener, &options, error);
+  if (rc == 0 && fd_store_receive(&server->fd_store, &server->passed) < 0)
+    rc = error_text_set(error, FC_ENOMEM, "no memory for the descriptors of the service manager");
+  passed_fds_deinit(&server->passed);
+  return rc;
+}
+
 int server_run(const struct options *options) {
   /* static: libuv's handles must not move, and the scratch buffer is large */
   static struct server server;
@@ -419,11 +434,13 @@ int server_run(const struct options *options) {
   server.options = options;
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
+  int rc = passed_fds_receive(&server.passed, &error); /* first: the numbers are known */
   sd_notify_init(&server.notify);
+  fd_store_init(&server.fd_store, &server.notify);
   users_init(&server.users, options->user_share);
   prepare(&server);
-  struct listener_options listen_options = listener_options_of(options);
-  int rc = listener_open(&server.listener, &listen_options, &error);
+  if (rc == 0)
+    rc = open_socket(&server, &error);
   if (rc == 0)
     rc = open_loop(&server, &error);
   if (rc == 0)

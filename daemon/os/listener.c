@@ -205,7 +205,9 @@ static int bind_and_listen(struct listener *listener, const struct listener_opti
 int listener_open(struct listener *listener, const struct listener_options *options,
                   struct error_text *error) {
   listener_init(listener);
-  int r = socket_activation_receive(&listener->fd, error);
+  int r = 0;
+  if (options->passed != NULL)
+    r = socket_activation_receive(options->passed, &listener->fd, error);
   listener->handed_over = listener->fd >= 0;
   if (listener->handed_over)
     read_path(listener);

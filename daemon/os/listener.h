@@ -7,6 +7,7 @@
 #define FC_DAEMON_LISTENER_H
 
 #include "daemon/base/error_text.h"
+#include "daemon/os/passed_fds.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -27,8 +28,9 @@ struct listener {
 struct listener_options {
   const char *path; /* NULL: the default places */
   bool has_group;
-  gid_t group; /* of the socket file, whose mode is 0660 */
-  int backlog; /* 0: SOMAXCONN */
+  gid_t group;               /* of the socket file, whose mode is 0660 */
+  int backlog;               /* 0: SOMAXCONN */
+  struct passed_fds *passed; /* NULL: none. listener_open takes the socket. */
 };
 
 /* Holds nothing yet. */

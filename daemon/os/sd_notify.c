@@ -2,9 +2,12 @@
 
 #include "daemon/base/parse.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static uint64_t watchdog_interval_ms(void) {
@@ -53,4 +56,50 @@ bool sd_notify_send(struct sd_notify *notify, const char *state) {
   size_t size = strlen(state);
   return sendto(notify->fd, state, size, MSG_DONTWAIT | MSG_NOSIGNAL,
                 (const struct sockaddr *)&notify->address, notify->address_size) == (ssize_t)size;
+}
+
+/* The kernel keeps the descriptor for the receiver: the caller may close its own at once. */
+static void attach(struct msghdr *message, void *control, size_t size, int fd) {
+  message->msg_control = control;
+  message->msg_controllen = size;
+  struct cmsghdr *part = CMSG_FIRSTHDR(message);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(part), &fd, sizeof fd);
+}
+
+enum sd_notify_result sd_notify_send_fd(struct sd_notify *notify, const char *state, int fd,
+                                        unsigned timeout_ms) {
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct iovec piece = {.iov_base = (void *)(uintptr_t)state, .iov_len = strlen(state)};
+  struct msghdr message = {.msg_name = &notify->address,
+                           .msg_namelen = notify->address_size,
+                           .msg_iov = &piece,
+                           .msg_iovlen = 1};
+  struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
+  int flags = MSG_NOSIGNAL | (timeout_ms == 0 ? MSG_DONTWAIT : 0);
+  if (notify->fd < 0)
+    return SD_NOTIFY_FAILED;
+  if (fd >= 0)
+    attach(&message, control.bytes, sizeof control.bytes, fd);
+  /* Without the bound, a service manager that does not read would block the daemon for ever. */
+  if (timeout_ms > 0 && setsockopt(notify->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)
+    flags |= MSG_DONTWAIT;
+  if (sendmsg(notify->fd, &message, flags) == (ssize_t)piece.iov_len)
+    return SD_NOTIFY_SENT;
+  /* ETOOMANYREFS: this user has too many descriptors in messages that nobody has read. */
+  switch (errno) {
+  case EAGAIN:
+  case EINTR:
+  case ENOBUFS:
+  case ENOMEM:
+  case ETOOMANYREFS:
+    return SD_NOTIFY_FULL;
+  default:
+    return SD_NOTIFY_FAILED;
+  }
 }

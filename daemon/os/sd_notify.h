@@ -1,5 +1,4 @@
-/* sd_notify.h - the notification protocol of sd_notify(3), without libsystemd. Never blocks: a
- * message that cannot be sent is dropped. */
+/* sd_notify.h - the notification protocol of sd_notify(3), without libsystemd. */
 #ifndef FC_DAEMON_SD_NOTIFY_H
 #define FC_DAEMON_SD_NOTIFY_H
 
@@ -24,8 +23,19 @@ struct sd_notify {
 void sd_notify_init(struct sd_notify *notify);
 void sd_notify_deinit(struct sd_notify *notify); /* idempotent */
 
-/* Sends `state`: one or more lines, such as SD_NOTIFY_READY "\nSTATUS=...". Returns true if sent.
- */
+/* Sends `state`: one or more lines, such as SD_NOTIFY_READY "\nSTATUS=...". Never blocks: a message
+ * that cannot be sent is dropped. Returns true if sent. */
 bool sd_notify_send(struct sd_notify *notify, const char *state);
+
+enum sd_notify_result {
+  SD_NOTIFY_SENT,
+  SD_NOTIFY_FULL,  /* the service manager has not read earlier messages: a later call may succeed */
+  SD_NOTIFY_FAILED /* or there is no service manager */
+};
+
+/* Sends `state` with a descriptor (-1: none), which stays the caller's. Waits up to `timeout_ms`
+ * while the service manager's queue is full. */
+enum sd_notify_result sd_notify_send_fd(struct sd_notify *notify, const char *state, int fd,
+                                        unsigned timeout_ms);
 
 #endif

@@ -1,13 +1,14 @@
-/* socket_activation.h - the listening socket that the service manager passes (sd_listen_fds(3)). */
+/* socket_activation.h - the listening socket that the service manager passes. */
 #ifndef FC_DAEMON_SOCKET_ACTIVATION_H
 #define FC_DAEMON_SOCKET_ACTIVATION_H
 
 #include "daemon/base/error_text.h"
+#include "daemon/os/passed_fds.h"
 
-/* Reads $LISTEN_PID, $LISTEN_FDS and $LISTEN_FDNAMES. *fd becomes the passed socket (non-blocking,
- * close-on-exec, the caller's), or -1 if none was passed to this process. Closes the other passed
- * descriptors. Returns 0; FC_EINVAL if not exactly one of them is a listening Unix stream socket;
- * FC_EREFUSED if it cannot be configured. */
-int socket_activation_receive(int *fd, struct error_text *error);
+/* Takes the listening socket from the passed descriptors. *fd becomes that socket (non-blocking,
+ * the caller's), or -1 if no socket was passed. Leaves descriptors of other kinds, such as memory.
+ * Returns 0; FC_EINVAL if sockets were passed of which not exactly one is a listening Unix stream
+ * socket; FC_EREFUSED if it cannot be configured. */
+int socket_activation_receive(struct passed_fds *passed, int *fd, struct error_text *error);
 
 #endif

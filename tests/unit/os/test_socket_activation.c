@@ -16,6 +16,7 @@
 static int handed_over_child(int kind) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct listener listener;
+  struct passed_fds passed;
   char pid[32];
   snprintf(address.sun_path, sizeof address.sun_path, "%s", listener_dir.path);
   snprintf(pid, sizeof pid, "%ld", (long)getpid());
@@ -35,9 +36,14 @@ static int handed_over_child(int kind) {
            listener_dir.path + 1 + (strrchr(listener_dir.dir, '/') - listener_dir.dir));
   const char *asked[] = {[6] = other, [7] = listener_dir.path, [8] = same, [9] = listener_dir.path};
   struct listener_options options = {.path = kind == 5 ? other : kind < 6 ? NULL : asked[kind]};
+  if (passed_fds_receive(&passed, &listener_dir.error) < 0)
+    return 22;
+  options.passed = &passed;
   options.has_group = kind >= 8;
   options.group = kind == 9 ? getegid() + 1 : getegid();
   int r = listener_open(&listener, &options, &listener_dir.error);
+  passed_fds_deinit(&passed);
+  options.passed = NULL;
   if (kind == 9)
     return r == FC_EINVAL && strstr(listener_dir.error.text, "--socket-group: ") && listener.fd < 0
                ? 4
