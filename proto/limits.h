@@ -2,9 +2,9 @@
 #ifndef FC_PROTO_LIMITS_H
 #define FC_PROTO_LIMITS_H
 
-/* Highest version spoken. Version 2 added the region, 3 leases, 4 manifests, 5 new rings and users.
- */
-#define FC_PROTOCOL_VERSION 5u
+/* Highest version spoken. Version 2 added the region, 3 leases, 4 manifests, 5 new rings and users,
+ * 6 snapshots, settings, and gets that do not promote. */
+#define FC_PROTOCOL_VERSION 6u
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */

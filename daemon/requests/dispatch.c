@@ -30,6 +30,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .replies_bytes = config->replies_bytes,
       .memory_report = config->memory_report,
       .memory_arg = config->memory_arg,
+      .control = config->control,
       .region_fd = config->region_fd,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)
@@ -160,11 +161,11 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
   return DISPATCH_RETRY;
 }
 
-/* These requests read counters or entries of all clients, or clear entries. */
+/* These requests read counters or entries of all clients, or clear or evict entries. */
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
   bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
-         type == FC_NAMESPACES || type == FC_TRACE;
+         type == FC_NAMESPACES || type == FC_TRACE || type == FC_SNAPSHOT || type == FC_SET;
 }
 
 /* Drains the client's ring: it recorded those hits before it sent the request. */
@@ -238,6 +239,10 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_ring(call, &request->ring);
   case FC_KILL:
     return handle_kill(call, request->kill);
+  case FC_SNAPSHOT:
+    return handle_snapshot(call, request->snapshot);
+  case FC_SET:
+    return handle_set(call, &request->set);
   default: /* the decoder returns no other type */
     return call_error_code(call, FC_EPROTOCOL);
   }
@@ -318,6 +323,8 @@ static bool only_reads(const struct fc_request *request) {
     return true;
   case FC_TRACE:
     return request->trace.action == FC_TRACE_STATUS;
+  case FC_SNAPSHOT:
+    return request->snapshot == FC_SNAPSHOT_STATUS;
   default:
     return false;
   }

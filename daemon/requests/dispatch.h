@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "daemon/leases/processes.h"
+#include "daemon/requests/control.h"
 #include "daemon/requests/reply_sink.h"
 #include "daemon/requests/session.h"
 #include "daemon/rings/rings.h"
@@ -51,6 +52,7 @@ struct dispatch_config {
   const size_t *frames_bytes, *replies_bytes; /* memory of messages, for the stats */
   void (*memory_report)(void *arg, struct memory_report *report); /* NULL: no memory stats */
   void *memory_arg;
+  struct control control; /* of snapshots and settings; zeroed: the daemon has none */
   int region_fd;          /* to hand to clients; -1: clients cannot map the region */
   size_t ring_pool_bytes; /* of all rings together */
   struct leases_limits leases;
@@ -66,6 +68,7 @@ struct dispatch {
   const size_t *frames_bytes, *replies_bytes;
   void (*memory_report)(void *arg, struct memory_report *report);
   void *memory_arg;
+  struct control control;
   uint64_t boot_id, secret;
   uint64_t started_ns; /* CLOCK_MONOTONIC */
   unsigned max_clients;

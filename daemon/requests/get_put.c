@@ -108,7 +108,8 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
   enum dispatch_result result = call_reply_value(call, found);
   /* After the reply, so that the client does not wait for the bookkeeping. */
-  store_use(dispatch->store, found, call->start_ns);
+  if ((get->flags & FC_PEEK) == 0)
+    store_use(dispatch->store, found, call->start_ns);
   if ((get->flags & FC_UNRECORDED) == 0) {
     record.wall_ns = call_wall_ns(call, record.end_ns);
     call_record_hit(call, &record, found);

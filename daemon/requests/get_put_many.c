@@ -95,7 +95,8 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
       (void)fc_encode_nil(reply);
       continue;
     }
-    store_use(dispatch->store, entry, call->start_ns);
+    if ((get->flags & FC_PEEK) == 0)
+      store_use(dispatch->store, entry, call->start_ns);
     (void)fc_encode_bin_head(reply, entry_value_size(entry));
     add_value(reply, entry, pieces, owners);
   }

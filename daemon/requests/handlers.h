@@ -7,7 +7,8 @@
  * give_up_leases.c   give_up                list_clients.c     clients
  * stats_reply.c      stats                  list_namespaces.c  namespaces
  * trace_control.c    trace                  kill_client.c      kill
- * shutdown.c         shutdown               reply.c            replies and errors
+ * shutdown.c         shutdown               snapshot_control.c snapshot
+ * settings.c         set                    reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -159,6 +160,8 @@ enum dispatch_result handle_clients(const struct call *call, const struct fc_pag
 enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request);
 enum dispatch_result handle_trace(const struct call *call, const struct fc_trace *request);
 enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
+enum dispatch_result handle_snapshot(const struct call *call, uint32_t action);
+enum dispatch_result handle_set(const struct call *call, const struct fc_set *set);
 enum dispatch_result handle_shutdown(const struct call *call);
 
 #endif

@@ -19,6 +19,8 @@ bool permissions_allow(const struct session *session, enum permission permission
   case PERMISSION_TRACE:
   case PERMISSION_SHUTDOWN:
   case PERMISSION_KILL:
+  case PERMISSION_SNAPSHOT:
+  case PERMISSION_SET:
     return session->admin;
   }
   return false;

@@ -139,6 +139,8 @@ ENCODE(trace, struct fc_trace, trace)
 ENCODE(give_up, struct fc_give_up, give_up)
 ENCODE(ring, struct fc_ring_request, ring)
 ENCODE_BY_VALUE(kill, uint64_t, client_id)
+ENCODE_BY_VALUE(snapshot, uint32_t, action)
+ENCODE(set, struct fc_set, set)
 ENCODE(welcome, struct fc_welcome, welcome)
 ENCODE_BY_VALUE(put_reply, enum fc_put_outcome, outcome)
 ENCODE(put_many_reply, struct fc_put_many_reply, reply)
@@ -147,6 +149,8 @@ ENCODE(trace_reply, struct fc_trace_reply, reply)
 ENCODE_BY_VALUE(given_up, uint32_t, given_up)
 ENCODE(ring_reply, struct fc_ring_reply, reply)
 ENCODE_BY_VALUE(killed, bool, killed)
+ENCODE(snapshot_reply, struct fc_snapshot_reply, reply)
+ENCODE(set_reply, struct fc_set_reply, reply)
 
 int fc_encode_simple(struct fc_buf *buf, enum fc_type type, uint32_t id) {
   return frame_end(buf, frame_begin(buf, type, id, 0), 0);

@@ -32,6 +32,8 @@ enum fc_type {
   FC_NAMESPACES = 0x0f,
   FC_RING = 0x10,
   FC_KILL = 0x11,
+  FC_SNAPSHOT = 0x12,
+  FC_SET = 0x13,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -41,6 +43,7 @@ enum fc_flags {
   FC_UNRECORDED = 1u << 0, /* no counter, no trace line */
   FC_KEEP_FIRST = 1u << 1, /* put: an existing entry stays, and is promoted */
   FC_LEASE = 1u << 2,      /* get, get_many: on a miss the client wants the lease */
+  FC_PEEK = 1u << 3,       /* get, get_many: a hit does not promote; from version 6 on */
 };
 
 /* ---- requests ---- */
@@ -156,6 +159,14 @@ struct fc_ring_request {
                              ordinary size */
 };
 
+enum fc_snapshot_action { FC_SNAPSHOT_STATUS = 0, FC_SNAPSHOT_START = 1 };
+
+/* Changes a setting of the running daemon. */
+struct fc_set {
+  struct fc_str name;  /* "max-bytes" */
+  struct fc_str value; /* as on the daemon's command line: "512M" */
+};
+
 struct fc_request {
   enum fc_type type;
   uint32_t id;
@@ -171,7 +182,9 @@ struct fc_request {
     struct fc_give_up give_up;
     struct fc_page page; /* leases, clients, namespaces */
     struct fc_ring_request ring;
-    uint64_t kill; /* a client_id */
+    uint64_t kill;     /* a client_id */
+    uint32_t snapshot; /* an fc_snapshot_action */
+    struct fc_set set;
   };
 };
 
@@ -302,6 +315,21 @@ struct fc_trace_reply {
   struct fc_str path;
   uint64_t lines, lost;
 };
+/* Snapshots are numbered from 1 on, anew at each start of the daemon. */
+struct fc_snapshot_reply {
+  bool started;       /* this request has begun `running` */
+  uint64_t running;   /* the snapshot that is being written; 0: none */
+  uint64_t ended;     /* the latest that has ended, in success or failure; 0: none */
+  struct fc_str path; /* of the snapshot's file; none: the daemon has no state folder */
+  uint64_t entries;   /* of `ended`, as the fields below */
+  uint64_t bytes;     /* of its file */
+  uint64_t duration_ns;
+  struct fc_str error; /* why it failed; empty: it has not */
+};
+/* The setting before and after, in its unit: bytes for max-bytes. */
+struct fc_set_reply {
+  uint64_t before, now;
+};
 struct fc_error_reply {
   int code;           /* of errors.h, negative */
   struct fc_str text; /* the whole text, UTF-8 */
@@ -323,6 +351,8 @@ struct fc_reply {
     bool killed;
     struct fc_trace_reply trace;
     struct fc_ring_reply ring;
+    struct fc_snapshot_reply snapshot;
+    struct fc_set_reply set;
     struct fc_error_reply error;
   };
 };
@@ -390,6 +420,8 @@ int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *
 int fc_encode_page(struct fc_buf *buf, enum fc_type type, uint32_t id, const struct fc_page *page);
 int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request *ring);
 int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id);
+int fc_encode_snapshot(struct fc_buf *buf, uint32_t id, uint32_t action);
+int fc_encode_set(struct fc_buf *buf, uint32_t id, const struct fc_set *set);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -406,6 +438,9 @@ int fc_encode_put_many_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_put_many_reply *reply);
 int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up);
 int fc_encode_killed(struct fc_buf *buf, uint32_t id, bool killed);
+int fc_encode_snapshot_reply(struct fc_buf *buf, uint32_t id,
+                             const struct fc_snapshot_reply *reply);
+int fc_encode_set_reply(struct fc_buf *buf, uint32_t id, const struct fc_set_reply *reply);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
 int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply);

@@ -52,6 +52,7 @@
   KIND(token, "token", "a bin of at most 64 bytes, as a list reply gave it, or empty")             \
   KIND(page_limit, "u32", "an integer from 1 to 2^32 - 1")                                         \
   KIND(trace_action, "u32", "0 (status), 1 (on) or 2 (off)")                                       \
+  KIND(snapshot_action, "u32", "0 (status) or 1 (start)")                                          \
   KIND(trace_path, "path or nil",                                                                  \
        "with action 1 a str, a path of 1 to 4095 bytes without NUL; else nil")                     \
   KIND(given_up_op, "name or nil",                                                                 \
@@ -95,7 +96,9 @@
   REQUEST(CLIENTS, clients, struct fc_page, page)                                                  \
   REQUEST(NAMESPACES, namespaces, struct fc_page, page)                                            \
   REQUEST(RING, ring, struct fc_ring_request, ring)                                                \
-  REQUEST(KILL, kill, uint64_t, kill)
+  REQUEST(KILL, kill, uint64_t, kill)                                                              \
+  REQUEST(SNAPSHOT, snapshot, uint32_t, snapshot)                                                  \
+  REQUEST(SET, set, struct fc_set, set)
 
 /* struct fc_hello */
 #define FC_HELLO_FIELDS                                                                            \
@@ -198,6 +201,14 @@
 /* uint64_t */
 #define FC_KILL_FIELDS FIELD(client_id, u64, m)
 
+/* uint32_t */
+#define FC_SNAPSHOT_FIELDS FIELD(action, snapshot_action, m)
+
+/* struct fc_set */
+#define FC_SET_FIELDS                                                                              \
+  FIELD(name, name, &m->name)                                                                      \
+  FIELD(value, text, &m->value)
+
 /* ---- replies ---- */
 
 /* REPLY(type of the request, name, struct, member of struct fc_reply);
@@ -219,7 +230,9 @@
   REPLY(CLIENTS, clients_reply, struct fc_list_reply, list)                                        \
   REPLY(NAMESPACES, namespaces_reply, struct fc_list_reply, list)                                  \
   REPLY(RING, ring_reply, struct fc_ring_reply, ring)                                              \
-  REPLY(KILL, killed, bool, killed)
+  REPLY(KILL, killed, bool, killed)                                                                \
+  REPLY(SNAPSHOT, snapshot_reply, struct fc_snapshot_reply, snapshot)                              \
+  REPLY(SET, set_reply, struct fc_set_reply, set)
 
 /* struct fc_welcome */
 #define FC_HELLO_REPLY_FIELDS                                                                      \
@@ -297,6 +310,22 @@
 #define FC_RING_REPLY_FIELDS                                                                       \
   FIELD(namespace_id, u64, &m->namespace_id)                                                       \
   FIELD(client_id, u64, &m->client_id)
+
+/* struct fc_snapshot_reply */
+#define FC_SNAPSHOT_REPLY_FIELDS                                                                   \
+  FIELD(started, boolean, &m->started)                                                             \
+  FIELD(running, u64, &m->running)                                                                 \
+  FIELD(ended, u64, &m->ended)                                                                     \
+  FIELD(path, path_or_nil, &m->path)                                                               \
+  FIELD(entries, u64, &m->entries)                                                                 \
+  FIELD(bytes, u64, &m->bytes)                                                                     \
+  FIELD(duration_ns, u64, &m->duration_ns)                                                         \
+  FIELD(error, text, &m->error)
+
+/* struct fc_set_reply */
+#define FC_SET_REPLY_FIELDS                                                                        \
+  FIELD(before, u64, &m->before)                                                                   \
+  FIELD(now, u64, &m->now)
 
 /* struct fc_error_reply: the reply FC_ERROR to any request */
 #define FC_ERROR_FIELDS                                                                            \

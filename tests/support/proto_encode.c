@@ -63,6 +63,10 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_ring(buf, id, &request->ring);
   case FC_KILL:
     return fc_encode_kill(buf, id, request->kill);
+  case FC_SNAPSHOT:
+    return fc_encode_snapshot(buf, id, request->snapshot);
+  case FC_SET:
+    return fc_encode_set(buf, id, &request->set);
   default:
     return fc_encode_simple(buf, request->type, id);
   }
@@ -209,6 +213,10 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
   case FC_REPLY | FC_KILL:
     return fc_encode_killed(buf, id, reply->killed);
+  case FC_REPLY | FC_SNAPSHOT:
+    return fc_encode_snapshot_reply(buf, id, &reply->snapshot);
+  case FC_REPLY | FC_SET:
+    return fc_encode_set_reply(buf, id, &reply->set);
   case FC_REPLY | FC_GIVE_UP:
     return fc_encode_given_up(buf, id, reply->given_up);
   case FC_REPLY | FC_TRACE:

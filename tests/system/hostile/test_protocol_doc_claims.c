@@ -140,6 +140,24 @@ static const struct {
     {"put_many: another number of values than of prompts", BYTES(PUT_MANY "\x92" NIL NIL), WORKER},
     {"a cursor over 64 bytes", BYTES("\x97\x09" ID NIL NIL NIL "\x01\xc4\x41" LONG_64 "x"), WORKER},
     {"trace: an action above 2", BYTES("\x94\x0a" ID "\x03" NIL), WORKER},
+    {"snapshot: an action above 1", BYTES("\x93\x12" ID "\x02"), WORKER},
+#define SETTING "set: an unknown name, or a value that is no size"
+    {SETTING,
+     BYTES("\x94\x13" ID NONE "\xa1"
+           "1"),
+     WORKER},
+    {SETTING,
+     BYTES("\x94\x13" ID "\xa9"
+           "max-bytes"
+           "\xa1"
+           "x"),
+     WORKER},
+    {SETTING,
+     BYTES("\x94\x13" ID "\xa9"
+           "max-bytes"
+           "\xa1"
+           "0"),
+     WORKER},
 #define HALF_GIVEN "give_up: an op without a view or prompts, or one of these without an op"
     {HALF_GIVEN, BYTES("\x96\x0c" ID O NIL "\x00" PROMPT), WORKER},
     {HALF_GIVEN, BYTES("\x96\x0c" ID O V "\x00" NIL), WORKER},
@@ -211,12 +229,13 @@ static const struct {
     {ABSENT, BYTES("\x95\x08" ID NONE NONE NONE), WORKER},
     {ABSENT, BYTES("\x97\x09" ID NONE NIL NIL "\x01\xc4\x00"), WORKER},
     {ABSENT, BYTES("\x95\x0e" ID NONE "\x01\xc4\x00"), WORKER},
-#define LATER "a message of version 3, 4 or 5 on a connection of version 1"
+#define LATER "a message of version 3, 4, 5 or 6 on a connection of version 1"
     {LATER, BYTES("\x96\x0c" ID NIL NIL "\x00" NIL), FIRST},
     {LATER, BYTES("\x95\x0d" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0e" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0f" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x94\x10" ID "\x01\x00"), FIRST},
+    {LATER, BYTES("\x93\x12" ID "\x00"), FIRST},
     {"a get with lease, lease_ms and wait_ms on a connection of version 1: no lease is granted",
      BYTES(GET_OF("\x9a", "\x04", O) "\x00\x00"), FIRST},
     {"a seventh field that is no u32 in a get of version 1",

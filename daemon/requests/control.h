@@ -1,0 +1,35 @@
+/* control.h - the functions that requests of administrators reach beyond the store: snapshots, and
+ * settings of the running daemon. server.c provides them, so that requests/ does not include the
+ * modules behind them. None of them blocks. */
+#ifndef FC_DAEMON_CONTROL_H
+#define FC_DAEMON_CONTROL_H
+
+#include <stdint.h>
+
+#include "daemon/base/error_text.h"
+
+/* Snapshots of this daemon are numbered from 1 on. */
+struct control_snapshot {
+  uint64_t running; /* the one that is being written; 0: none */
+  uint64_t ended;   /* the latest that has ended; 0: none. The fields below are its result: */
+  uint64_t entries; /* in the file */
+  uint64_t bytes;   /* of the file */
+  uint64_t duration_ns;
+  const char *error; /* why it failed; "": it has not. Valid until the next call */
+  const char *path;  /* of the file, static; NULL: there is no state folder */
+};
+
+/* A NULL function: the daemon cannot do that. */
+struct control {
+  /* Begins a snapshot, or does nothing while one is running. Returns 0, or a negative code and the
+   * reason. */
+  int (*snapshot_start)(void *arg, struct error_text *error);
+  /* Fills in *out. */
+  void (*snapshot_query)(void *arg, struct control_snapshot *out);
+  /* Begins to change the limit on the memory of all entries. Returns 0, or a negative code and a
+   * text with both numbers. Entries are evicted and moved in the background. */
+  int (*resize)(void *arg, uint64_t max_bytes, struct error_text *error);
+  void *arg; /* of all three */
+};
+
+#endif
