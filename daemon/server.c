@@ -1,126 +1,23 @@
 #include "daemon/server.h"
 
-#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "daemon/base/allocator.h"
-#include "daemon/memory_check.h"
-#include "daemon/net/acceptor.h"
-#include "daemon/net/conns.h"
-#include "daemon/os/dead_regions.h"
+#include "daemon/boot.h"
 #include "daemon/os/descriptors.h"
-#include "daemon/os/fd_store.h"
-#include "daemon/os/listener.h"
 #include "daemon/os/robust_futex.h"
-#include "daemon/os/sd_notify.h"
 #include "daemon/os/thread_pool.h"
-#include "daemon/trace/trace.h"
+#include "daemon/server_internal.h"
 #include "proto/errors.h"
-
-#define DRAIN_MAX_MS 2000u /* for clients to read their last replies, and for the trace's lines */
-
-struct server {
-  const struct options *options;
-  struct log log;
-  struct sd_notify notify;
-  struct passed_fds passed;
-  struct fd_store fd_store;
-  struct listener listener;
-  struct memory_amounts memory; /* bounds */
-  struct region region;
-  struct store store;
-  struct namespace_table namespaces;
-  struct dispatch dispatch;
-  struct trace trace;
-  struct users users;
-  struct conns conns;
-  uv_loop_t loop;
-  struct acceptor acceptor;
-  uv_signal_t on_term, on_int, on_hup;
-  struct ticker watchdog;
-  uv_timer_t drain_timer;
-  uv_work_t pool_ready;
-  struct error_text no_pool; /* set if there are no threads, hence no trace */
-  bool shares;               /* clients may map the region */
-  bool accept_failure_logged;
-  bool stopping, closing;
-  bool trace_stuck;
-};
-
-/* Blocks SIGTERM, SIGINT and SIGHUP while no handler is installed (at start, and after the loop),
- * or one would end the process and leave the socket or the lock file behind. Threads inherit the
- * mask: all are created while the signals are blocked, so that none of them takes one. */
-static void block_stop_signals(bool block) {
-  sigset_t signals;
-  (void)sigemptyset(&signals); /* these fail only for invalid numbers */
-  (void)sigaddset(&signals, SIGTERM);
-  (void)sigaddset(&signals, SIGINT);
-  (void)sigaddset(&signals, SIGHUP);
-  (void)pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
-}
-
-/* ---- stop: no new connections, last replies, trace ---- */
-
-static void close_handle(uv_handle_t *handle) {
-  if (!uv_is_closing(handle))
-    uv_close(handle, NULL);
-}
-
-static void trace_done(struct trace *trace, void *arg, bool flushed) {
-  (void)trace;
-  struct server *server = arg;
-  server->trace_stuck = !flushed;
-  block_stop_signals(true); /* no effect any more */
-  close_handle((uv_handle_t *)&server->on_term);
-  close_handle((uv_handle_t *)&server->on_int);
-  close_handle((uv_handle_t *)&server->on_hup);
-  if (!flushed) /* a write hangs in the kernel: the loop would never end */
-    uv_stop(&server->loop);
-}
-
-static void close_all(void *arg) {
-  struct server *server = arg;
-  if (server->closing)
-    return;
-  server->closing = true;
-  conns_close(&server->conns);
-  ticker_close(&server->watchdog);
-  close_handle((uv_handle_t *)&server->drain_timer);
-  trace_close(&server->trace, trace_done, server);
-}
-
-static void drain_timed_out(uv_timer_t *timer) {
-  struct server *server = timer->data;
-  log_line(&server->log, LOG_LEVEL_WARNING,
-           "%u clients did not read their last replies, or wait for a slow trace: closing their "
-           "connections",
-           server->conns.count);
-  close_all(server);
-}
-
-static void stop(void *arg) {
-  struct server *server = arg;
-  if (server->stopping)
-    return;
-  server->stopping = true;
-  (void)sd_notify_send(&server->notify, SD_NOTIFY_STOPPING);
-  region_writer_retire(&server->region); /* clients send their next requests as messages */
-  acceptor_close(&server->acceptor);
-  listener_end(&server->listener);
-  (void)uv_timer_start(&server->drain_timer, drain_timed_out, DRAIN_MAX_MS, 0);
-  conns_drain(&server->conns);
-}
 
 /* ---- events ---- */
 
 static void on_stop_signal(uv_signal_t *handle, int signum) {
   struct server *server = handle->data;
   log_line(&server->log, LOG_LEVEL_DEBUG, "signal %d: stopping", signum);
-  stop(server);
+  server_stop(server);
 }
 
 static void on_hup_signal(uv_signal_t *handle, int signum) {
@@ -149,128 +46,10 @@ static void on_connection(uv_stream_t *stream, int status) {
 
 /* ---- start ---- */
 
-/* Checks the memory. The text for a failure, and the debug log, name dead regions, whose memory is
- * not available. */
-static int check_memory(struct server *server, struct error_text *error) {
-  char text[DEAD_REGIONS_TEXT_SIZE];
-  struct fc_region_uses dead;
-  struct error_text short_of;
-  int rc = memory_check(&server->memory, "", &short_of);
-  if (rc == 0 && !server->log.verbose)
-    return 0;
-  dead_regions_find("", &dead);
-  dead_regions_describe(&dead, text);
-  if (rc < 0)
-    return error_text_set(error, rc, "%s%s%s", short_of.text, text[0] != '\0' ? "; " : "", text);
-  if (text[0] != '\0')
-    log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
-  return 0;
-}
-
 static struct listener_options listener_options_of(const struct options *options) {
   return (struct listener_options){.path = options->socket,
                                    .has_group = options->has_socket_group,
                                    .group = options->socket_group};
-}
-
-static struct memory_amounts memory_in_use(const struct server *server) {
-  const struct conns *conns = &server->conns;
-  return (struct memory_amounts){{
-      [MEMORY_REGION] = server->region.arena_offset + server->region.committed_bytes,
-      [MEMORY_MESSAGES] =
-          conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
-      [MEMORY_SOCKETS] =
-          conns->allocated * memory_total_socket_bytes() + conns->send_buffers.used_bytes,
-      [MEMORY_RINGS] = server->dispatch.rings.used_bytes,
-      [MEMORY_CLIENTS] = conns->allocated * memory_total_client_bytes(),
-      [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
-      [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
-      [MEMORY_TRACE] = server->trace.buffer_bytes,
-      [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
-  }};
-}
-
-/* For the stats: see struct dispatch_config. */
-static void memory_report(void *arg, struct memory_report *report) {
-  static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
-  const struct server *server = arg;
-  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
-  *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
-                                   .bound_bytes = memory_total_sum(bounds),
-                                   .n = MEMORY_PARTS};
-  for (int part = 0; part < MEMORY_PARTS; part++)
-    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
-                                                      used.bytes[part], bounds->bytes[part]};
-}
-
-/* conns_init sets the limits of connections and messages. */
-static void set_user_limits(struct server *server) {
-  const struct options *options = server->options;
-  users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
-  users_set_limit(&server->users, USER_MANIFEST_BYTES,
-                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX);
-  users_set_limit(&server->users, USER_RING_BYTES,
-                  rings_pool_bytes(options->client_budget, options->max_clients));
-  users_set_limit(&server->users, USER_LEASES, options->max_leases);
-  users_set_limit(&server->users, USER_WAITS, options->max_leases);
-}
-
-static int start_cache(struct server *server, struct error_text *error) {
-  const struct options *options = server->options;
-  struct memory_settings settings = {.max_bytes = options->max_bytes,
-                                     .client_budget = options->client_budget,
-                                     .max_value = options->max_value,
-                                     .max_clients = options->max_clients,
-                                     .max_namespaces = options->max_namespaces,
-                                     .max_leases = options->max_leases,
-                                     .shares = server->shares};
-  memory_total_bounds(&settings, &server->memory);
-  int rc = check_memory(server, error);
-  if (rc < 0)
-    return rc;
-  uint64_t random[4];
-  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-    return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
-  uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id,
-                          server->shares, error);
-  if (rc < 0)
-    return rc;
-  if (server->shares && server->region.fd < 0)
-    log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
-  rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
-                  random[0], random[2]);
-  if (rc < 0)
-    return error_text_set(error, rc, "%s", fc_error_text(rc));
-  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
-  set_user_limits(server);
-  struct dispatch_config config = {
-      .store = &server->store,
-      .namespaces = &server->namespaces,
-      .trace = &server->trace,
-      .log = &server->log,
-      .users = &server->users,
-      .boot_id = boot_id,
-      .max_clients = options->max_clients,
-      .frames_bytes = &server->conns.frames.used_bytes,
-      .replies_bytes = &server->conns.replies.used_bytes,
-      .memory_report = memory_report,
-      .memory_arg = server,
-      .region_fd = server->region.fd,
-      .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
-      .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
-      .secret = random[3],
-  };
-  dispatch_init(&server->dispatch, &config);
-  return 0;
-}
-
-static void end_cache(struct server *server) {
-  namespace_table_deinit(&server->namespaces);
-  dispatch_deinit(&server->dispatch);
-  store_deinit(&server->store);
-  region_writer_deinit(&server->region);
-  users_deinit(&server->users);
 }
 
 static int start_signals(struct server *server) {
@@ -330,8 +109,8 @@ static int start_connections(struct server *server) {
                       &server->log);
   if (rc < 0)
     return rc;
-  server->conns.on_shutdown = stop;
-  server->conns.on_empty = close_all;
+  server->conns.on_shutdown = server_stop;
+  server->conns.on_empty = server_close_all;
   server->conns.arg = server;
   struct listener_options listen_options = listener_options_of(options);
   struct acceptor_config config = {.loop = &server->loop,
@@ -377,7 +156,7 @@ static int start_loop(struct server *server, struct error_text *error) {
 }
 
 static int serve(struct server *server) {
-  block_stop_signals(false);
+  server_block_signals(false);
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
   (void)sd_notify_send(&server->notify, SD_NOTIFY_READY); /* fails without a service manager */
   (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* returns when the last handle is closed */
@@ -386,7 +165,7 @@ static int serve(struct server *server) {
   if (server->trace_stuck)
     _exit(0); /* the trace's memory is still in use, see trace.h */
   conns_deinit(&server->conns);
-  end_cache(server);
+  boot_end_cache(server);
   (void)uv_loop_close(&server->loop); /* no handle is left */
   fd_store_deinit(&server->fd_store);
   sd_notify_deinit(&server->notify);
@@ -400,7 +179,7 @@ static void prepare(struct server *server) {
   /* Writes to a closed peer or to a trace file at its size limit return errors instead. */
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);
-  block_stop_signals(true);
+  server_block_signals(true);
   descriptors_raise_limit(server->options->max_clients, CONNS_RESERVED, &server->log);
   server->shares = !server->options->no_region;
   if (server->shares && robust_futex_check(&futex_error) < 0) {
@@ -444,7 +223,7 @@ int server_run(const struct options *options) {
   if (rc == 0)
     rc = open_loop(&server, &error);
   if (rc == 0)
-    rc = start_cache(&server, &error);
+    rc = boot_cache(&server, &error);
   if (rc == 0)
     rc = start_loop(&server, &error);
   if (rc == 0)

@@ -55,7 +55,7 @@ int passed_fds_receive(struct passed_fds *passed, struct error_text *error) {
 }
 
 void passed_fds_deinit(struct passed_fds *passed) {
-  for (unsigned i = 0; i < passed->n; i++)
+  for (unsigned i = 0; passed->list != NULL && i < passed->n; i++)
     if (passed->list[i].fd >= 0)
       (void)close(passed->list[i].fd); /* nothing was written */
   free(passed->list);

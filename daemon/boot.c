@@ -1,0 +1,129 @@
+#include "daemon/boot.h"
+
+#include <assert.h>
+#include <sys/random.h>
+
+#include "daemon/memory_check.h"
+#include "daemon/os/dead_regions.h"
+#include "daemon/server_internal.h"
+#include "proto/errors.h"
+
+/* ---- memory ---- */
+
+/* Checks the memory. The text for a failure, and the debug log, name dead regions, whose memory is
+ * not available. */
+static int check_memory(struct server *server, struct error_text *error) {
+  char text[DEAD_REGIONS_TEXT_SIZE];
+  struct fc_region_uses dead;
+  struct error_text short_of;
+  int rc = memory_check(&server->memory, "", &short_of);
+  if (rc == 0 && !server->log.verbose)
+    return 0;
+  dead_regions_find("", &dead);
+  dead_regions_describe(&dead, text);
+  if (rc < 0)
+    return error_text_set(error, rc, "%s%s%s", short_of.text, text[0] != '\0' ? "; " : "", text);
+  if (text[0] != '\0')
+    log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
+  return 0;
+}
+
+static struct memory_amounts memory_in_use(const struct server *server) {
+  const struct conns *conns = &server->conns;
+  return (struct memory_amounts){{
+      [MEMORY_REGION] = server->region.arena_offset + server->region.committed_bytes,
+      [MEMORY_MESSAGES] =
+          conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
+      [MEMORY_SOCKETS] =
+          conns->allocated * memory_total_socket_bytes() + conns->send_buffers.used_bytes,
+      [MEMORY_RINGS] = server->dispatch.rings.used_bytes,
+      [MEMORY_CLIENTS] = conns->allocated * memory_total_client_bytes(),
+      [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
+      [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
+      [MEMORY_TRACE] = server->trace.buffer_bytes,
+      [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
+  }};
+}
+
+/* For the stats: see struct dispatch_config. */
+static void memory_report(void *arg, struct memory_report *report) {
+  static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
+  const struct server *server = arg;
+  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
+  *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
+                                   .bound_bytes = memory_total_sum(bounds),
+                                   .n = MEMORY_PARTS};
+  for (int part = 0; part < MEMORY_PARTS; part++)
+    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
+                                                      used.bytes[part], bounds->bytes[part]};
+}
+
+/* conns_init sets the limits of connections and messages. */
+static void set_user_limits(struct server *server) {
+  const struct options *options = server->options;
+  users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
+  users_set_limit(&server->users, USER_MANIFEST_BYTES,
+                  (uint64_t)options->max_namespaces * FC_MANIFEST_MAX);
+  users_set_limit(&server->users, USER_RING_BYTES,
+                  rings_pool_bytes(options->client_budget, options->max_clients));
+  users_set_limit(&server->users, USER_LEASES, options->max_leases);
+  users_set_limit(&server->users, USER_WAITS, options->max_leases);
+}
+
+int boot_cache(struct server *server, struct error_text *error) {
+  const struct options *options = server->options;
+  struct memory_settings settings = {.max_bytes = options->max_bytes,
+                                     .client_budget = options->client_budget,
+                                     .max_value = options->max_value,
+                                     .max_clients = options->max_clients,
+                                     .max_namespaces = options->max_namespaces,
+                                     .max_leases = options->max_leases,
+                                     .shares = server->shares};
+  memory_total_bounds(&settings, &server->memory);
+  int rc = check_memory(server, error);
+  if (rc < 0)
+    return rc;
+  uint64_t random[4];
+  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
+  uint64_t boot_id = random[1] == 0 ? 1 : random[1];
+  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id,
+                          server->shares, error);
+  if (rc < 0)
+    return rc;
+  if (server->shares && server->region.fd < 0)
+    log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
+  rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
+                  random[0], random[2]);
+  if (rc < 0)
+    return error_text_set(error, rc, "%s", fc_error_text(rc));
+  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
+  set_user_limits(server);
+  struct dispatch_config config = {
+      .store = &server->store,
+      .namespaces = &server->namespaces,
+      .trace = &server->trace,
+      .log = &server->log,
+      .users = &server->users,
+      .boot_id = boot_id,
+      .max_clients = options->max_clients,
+      .frames_bytes = &server->conns.frames.used_bytes,
+      .replies_bytes = &server->conns.replies.used_bytes,
+      .memory_report = memory_report,
+      .memory_arg = server,
+      .region_fd = server->region.fd,
+      .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
+      .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
+      .secret = random[3],
+  };
+  dispatch_init(&server->dispatch, &config);
+  return 0;
+}
+
+void boot_end_cache(struct server *server) {
+  namespace_table_deinit(&server->namespaces);
+  dispatch_deinit(&server->dispatch);
+  store_deinit(&server->store);
+  region_writer_deinit(&server->region);
+  users_deinit(&server->users);
+}

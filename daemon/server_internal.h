@@ -1,0 +1,59 @@
+/* server_internal.h - the daemon's state, shared by server.c, boot.c and server_stop.c. */
+#ifndef FC_DAEMON_SERVER_INTERNAL_H
+#define FC_DAEMON_SERVER_INTERNAL_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/base/log.h"
+#include "daemon/memory_total.h"
+#include "daemon/net/acceptor.h"
+#include "daemon/net/conns.h"
+#include "daemon/options.h"
+#include "daemon/os/fd_store.h"
+#include "daemon/os/listener.h"
+#include "daemon/os/sd_notify.h"
+#include "daemon/trace/trace.h"
+
+struct server {
+  const struct options *options;
+  struct log log;
+  struct sd_notify notify;
+  struct passed_fds passed;
+  struct fd_store fd_store;
+  struct listener listener;
+  struct memory_amounts memory; /* bounds */
+  struct region region;
+  struct store store;
+  struct namespace_table namespaces;
+  struct dispatch dispatch;
+  struct trace trace;
+  struct users users;
+  struct conns conns;
+  uv_loop_t loop;
+  struct acceptor acceptor;
+  uv_signal_t on_term, on_int, on_hup;
+  struct ticker watchdog;
+  uv_timer_t drain_timer;
+  uv_work_t pool_ready;
+  struct error_text no_pool; /* set if there are no threads, hence no trace */
+  bool shares;               /* clients may map the region */
+  bool accept_failure_logged;
+  bool stopping, closing;
+  bool trace_stuck;
+};
+
+/* Blocks SIGTERM, SIGINT and SIGHUP while no handler is installed (at start, and after the loop),
+ * or one would end the process and leave the socket or the lock file behind. Threads inherit the
+ * mask: all are created while the signals are blocked, so that none of them takes one. */
+void server_block_signals(bool block);
+
+/* A callback, with the server: answers the accepted requests, writes the trace and ends the loop.
+ * Idempotent. */
+void server_stop(void *server);
+
+/* A callback, with the server: closes all connections, the trace, and the handles of the loop.
+ * Idempotent. */
+void server_close_all(void *server);
+
+#endif
