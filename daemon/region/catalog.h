@@ -1,0 +1,171 @@
+/* catalog.h - the daemon's own memory that survives it: the metadata of entries and namespaces,
+ * manifests, counters and leases, in one memory file that no client receives.
+ *
+ * The next daemon maps the file writable and uses it in place. So a kill at any instruction must
+ * leave it usable: an element becomes valid by the last store (catalog_commit_u32), and invalid by
+ * the first one, before what it names is freed or reused. Nothing derived is trusted: the next
+ * daemon rebuilds orders, counts and bitmaps from the elements (store/adopt.h).
+ *
+ * The file has a header, a spare chunk, and areas of elements. Sizes of elements come from the
+ * upper layers. Each area but the last has a fixed number of elements, and the file is sparse:
+ * memory is allocated by catalog_commit before its first use, so that no access can fail. Addresses
+ * are stable until catalog_deinit. One thread. */
+#ifndef FC_DAEMON_CATALOG_H
+#define FC_DAEMON_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/error_text.h"
+#include "daemon/base/slots.h"
+#include "proto/shm/region_layout.h"
+
+/* Only tests set it, to prove that the crash storm would detect the error. A daemon with it is
+ * built as the mutants of FC_REGION_MUTANT are.
+ *   1 an entry is live before its fields are written (store_entries.c)
+ *   2 an entry dies after its bytes are freed, not before (store_entries.c)
+ *   3 an active clear is not saved (store_clear.c)
+ *   4 the clear generation is not saved (store_clear.c)
+ *   5 the value's checksum is not verified when an entry is adopted (region_source.c)
+ *   6 last_stamp is not saved (store_entries.c)
+ *   7 of two slots of one entry, both are adopted (adopt.c)
+ *   8 the LRU order is not sorted by stamps (adopt.c)
+ *   9 a key found in a source is not compared with the entry's slot (region_source.c) */
+#ifndef FC_CATALOG_MUTANT
+#define FC_CATALOG_MUTANT 0
+#endif
+
+#define CATALOG_MAGIC UINT64_C(0x31474f4c41544143) /* "CATALOG1", little-endian */
+/* Another layout of any element needs another number. A daemon adopts only its own layout, and
+ * reads the snapshot otherwise. */
+#define CATALOG_LAYOUT 1u
+#define CATALOG_MEMFD "fcached-catalog"
+#define CATALOG_ALIGN 65536u /* of areas; a multiple of every page size */
+#define CATALOG_BOOTS_MAX 64u
+#define CATALOG_REGIONS_MAX 8u
+#define CATALOG_SEGMENTS_MAX 64u
+#define CATALOG_CHUNK_BYTES 8192u
+/* Numbers of slots have 32 bits, and a chunk has at least 128 of them. */
+#define CATALOG_CHUNKS_MAX (1u << 25)
+
+enum catalog_area {
+  CATALOG_STORE,      /* one struct store_saved */
+  CATALOG_TOTALS,     /* one struct totals */
+  CATALOG_NAMESPACES, /* struct namespace */
+  CATALOG_MANIFESTS,  /* bytes; at the index of the namespace */
+  CATALOG_LEASES,     /* struct lease_record */
+  CATALOG_DIRECTORY,  /* a word for each chunk: where it is (heap_chunks.c) */
+  CATALOG_CHUNKS,     /* chunks of entries, at the index of the chunk's number */
+  CATALOG_AREAS
+};
+
+/* The first areas, up to the leases: the bytes of an element, and their number. */
+struct catalog_sizes {
+  struct {
+    uint64_t element_bytes, count;
+  } areas[CATALOG_DIRECTORY];
+};
+
+/* One region of the cache: its files, by which the next daemon recognises the descriptors that it
+ * was given. */
+struct catalog_region {
+  uint64_t boot_id;     /* of the daemon that made it; 0: unused. The last store */
+  uint64_t index_inode; /* of the file with header and buckets */
+  uint64_t size;        /* all bytes */
+  uint64_t arena_offset, arena_size, n_buckets;
+  uint64_t segment_bytes, n_segments;            /* the arena's files; the last may be shorter */
+  uint64_t segment_inodes[CATALOG_SEGMENTS_MAX]; /* 0: released */
+};
+
+struct catalog_header {
+  uint64_t magic;
+  uint32_t layout;
+  uint32_t header_bytes; /* sizeof(struct catalog_header) */
+  uint64_t cache_id;     /* random, for the life of the cache; never 0 */
+  struct {
+    uint64_t offset, element_bytes, count;
+  } areas[CATALOG_AREAS];
+  uint64_t n_boots;                  /* at least 1 while a daemon serves */
+  uint64_t boots[CATALOG_BOOTS_MAX]; /* boot ids of the daemons of this cache, newest last */
+  uint64_t current;                  /* index of the newest region in `regions` */
+  struct catalog_region regions[CATALOG_REGIONS_MAX];
+};
+
+struct catalog {
+  /* read by all */
+  struct catalog_header *header; /* NULL: not open */
+  int fd;                        /* owned; -1: private memory, which no daemon can adopt */
+  uint8_t *base;
+  /* private to catalog.c */
+  uint64_t size;                     /* of the file */
+  uint64_t reserved_bytes;           /* addresses, from `base` on */
+  uint64_t committed[CATALOG_AREAS]; /* bytes from the area's start on that have memory */
+};
+
+/* Makes a catalog for up to `max_chunks` chunks of entries. If `shared`, it is a memory file; where
+ * the system has none, or `shared` is false, it is private and fd is -1. Takes a random cache id.
+ * Returns 0, or FC_ENOMEM with *error. */
+int catalog_create(struct catalog *catalog, const struct catalog_sizes *sizes, uint64_t max_chunks,
+                   bool shared, struct error_text *error);
+
+/* Maps the catalog of an earlier daemon, whose descriptor it then owns. Checks every field of the
+ * header. Returns 0, FC_ENOMEM, or FC_EREFUSED; then *why names the failed check with both values,
+ * and the descriptor remains the caller's. */
+int catalog_open(struct catalog *catalog, int fd, const struct catalog_sizes *sizes,
+                 uint64_t max_chunks, struct error_text *why);
+
+/* Unmaps and closes it. The memory remains while another process, or the service manager, has the
+ * descriptor. Idempotent. */
+void catalog_deinit(struct catalog *catalog);
+
+/* Makes room for `max_chunks` chunks. Never shrinks. Returns 0 or FC_ENOMEM. */
+int catalog_grow(struct catalog *catalog, uint64_t max_chunks);
+
+/* Returns the address of an element, which may have no memory yet. */
+static inline void *catalog_at(const struct catalog *catalog, enum catalog_area area,
+                               uint64_t index) {
+  return catalog->base + catalog->header->areas[area].offset +
+         index * catalog->header->areas[area].element_bytes;
+}
+static inline uint64_t catalog_count(const struct catalog *catalog, enum catalog_area area) {
+  return catalog->header->areas[area].count;
+}
+
+/* Ensures that the elements 0 to count - 1 have memory. For areas that are used from their start.
+ * Returns false if there is none; an access would then raise SIGBUS. */
+bool catalog_commit(struct catalog *catalog, enum catalog_area area, uint64_t count);
+/* Does so for `bytes` bytes of one element. */
+bool catalog_commit_one(struct catalog *catalog, enum catalog_area area, uint64_t index,
+                        uint64_t bytes);
+/* Gives the memory of an element back, as far as it is whole pages. Its content is lost. */
+void catalog_release(struct catalog *catalog, enum catalog_area area, uint64_t index);
+
+/* Returns the bytes that all daemons' catalogs have in memory besides chunks, manifests, leases and
+ * namespaces: header, spare chunk, and the two single elements. */
+uint64_t catalog_fixed_bytes(const struct catalog_sizes *sizes);
+
+/* Returns a chunk of memory for the move of a chunk (heap_chunks.c). */
+void *catalog_spare_chunk(const struct catalog *catalog);
+
+/* ---- boots ---- */
+
+/* Adds the boot id (not 0) of this daemon, and forgets the oldest if there are too many. */
+void catalog_add_boot(struct catalog *catalog, uint64_t boot_id);
+bool catalog_knows_boot(const struct catalog *catalog, uint64_t boot_id);
+
+/* ---- stores that validate or invalidate ---- */
+
+/* Release: all earlier stores of this thread come first, in the compiler's order as well. A kill
+ * stops the process between two instructions, and memory keeps what was stored. */
+static inline void catalog_commit_u64(uint64_t *word, uint64_t value) {
+  __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+static inline void catalog_commit_u32(uint32_t *word, uint32_t value) {
+  __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+/* Makes what follows come after an invalidating store. */
+static inline void catalog_barrier(void) {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+#endif
