@@ -212,6 +212,10 @@ static struct fc_region_bucket *bucket_of(const struct region *region, uint64_t 
   return &region->buckets[bucket];
 }
 
+void region_writer_prefetch(const struct region *region, uint64_t digest) {
+  __builtin_prefetch(bucket_of(region, digest), 1);
+}
+
 static struct fc_region_entry *entry_or_null(const struct region *region, uint64_t offset) {
   if (offset == 0)
     return NULL;

@@ -87,6 +87,9 @@ struct fc_region_entry *region_writer_first(const struct region *region, uint64_
 struct fc_region_entry *region_writer_next(const struct region *region,
                                            const struct fc_region_entry *entry);
 
+/* Loads the bucket of a digest into the processor's cache, to change it. */
+void region_writer_prefetch(const struct region *region, uint64_t digest);
+
 /* Opens a window. Readers take all stores between open and close for one change, or try again.
  * Returns true if the caller must close it, and false if it was open already.
  *
