@@ -141,6 +141,7 @@ help:
 	@echo 'make coverage   run the tests, and print which lines of the product they run'
 	@echo 'make man        build the manual pages in $(BUILD)/man'
 	@echo 'make storm-neighbours  run good workers beside bad clients of every kind'
+	@echo 'make storm-crash     kill the daemon 10000 times, and check that nothing is lost'
 	@echo 'make check-clients   run programs from the package index that use the Python package'
 	@echo 'make check-pythons   test the Python package with each installed version of Python'
 	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python'

@@ -9,6 +9,9 @@
 #   FC_STORM_READS=...  the number of reads of test_storm (10000000)
 #   FC_LEASE_KILLS=...  the number of lease owners that test_lease_kills kills (2000)
 # make storm-leases     kill 10000 lease owners, and print statistics
+# make storm-crash      kill the daemon 10000 times while 8 workers use it, and check the cache each time
+#   TIMES=n             kills
+#   FC_STORM_SEED=n     another sequence of moments
 # make check-memory-waves   1,000 clients that use as much of the daemon's memory as they can, in a control group; needs root
 #   SECONDS=n           the duration (600)
 TEST_JOBS ?= 2
@@ -103,8 +106,20 @@ $(LEASE_KILLS_TEST): $(TB)/obj/storm/test_lease_kills.o $(TB)/obj/storm/lease_ki
 storm-leases: all $(LEASE_KILLS_TEST)
 	@$(TEST_ENV) FC_LEASE_KILLS=$(or $(FC_LEASE_KILLS),10000) $(LEASE_KILLS_TEST)
 
+# The third storm kills the daemon.
+CRASH_HELP := $(filter-out tests/storm/crash_mutant.c,$(wildcard tests/storm/crash_*.c)) tests/storm/storm_keys.c
+CRASH_TEST := $(TB)/storm/test_storm_crash
+$(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
+.PHONY: storm-crash
+storm-crash: all $(CRASH_TEST)
+	@$(TEST_ENV) FC_STORM_KILLS=$(or $(TIMES),10000) $(CRASH_TEST)
+
 .PHONY: check check-valgrind check-systemd tests
-tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
+tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
+  $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \

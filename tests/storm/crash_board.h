@@ -1,0 +1,145 @@
+/* crash_board.h - what the processes of the crash storm know about the cache, in shared memory:
+ * which puts and clears began and were acknowledged, on one clock. From it follows what a lookup
+ * may find.
+ *
+ * The clock counts ticks, so an event that ended before another one began has the smaller tick. A
+ * key's slot is written by its owner, except for `used_*` and the leased keys, which are maxima.
+ * The selectors of clears are written by the one process that clears. While all workers are parked,
+ * the checker may write all of it.
+ *
+ * A judgement is sound at any time: what it does not know, it allows. */
+#ifndef FC_TESTS_CRASH_BOARD_H
+#define FC_TESTS_CRASH_BOARD_H
+
+#include <stdatomic.h>
+
+#include "crash_keys.h"
+
+#define CRASH_UNENDED UINT64_MAX /* the tick at the end of what has not ended */
+#define CRASH_PAST 8u            /* puts that a slot remembers */
+#define CRASH_SELECTORS ((CRASH_SPACES + 1) * (CRASH_VIEWS + 1) * (CRASH_OPS + 1))
+#define CRASH_STEPS 4096u /* of the ordered phase */
+
+struct crash_put {
+  _Atomic uint64_t version, ended; /* `ended` may be CRASH_UNENDED */
+};
+
+struct crash_slot {
+  _Atomic uint64_t begun; /* the version of the latest put; 0: none */
+  _Atomic uint64_t acked; /* of the latest put that was acknowledged as stored; 0: none */
+  struct crash_put past[CRASH_PAST];
+  _Atomic uint32_t n_past;
+  _Atomic uint64_t used_begun; /* when the latest use began whose promotion was acknowledged */
+  _Atomic uint64_t used_ended; /* when the latest use ended that may have promoted the entry */
+  _Atomic uint32_t holder;     /* of a leased key: the worker that computes, and 1; 0: none */
+  _Atomic uint64_t held;       /* the tick of the latest grant */
+};
+
+struct crash_selector {
+  _Atomic uint64_t acked_begun; /* when the latest clear began that was acknowledged */
+  _Atomic uint64_t ended;       /* when the latest clear ended, acknowledged or not */
+};
+
+/* What all processes do. */
+enum crash_phase { CRASH_RUN, CRASH_PARK, CRASH_ORDER, CRASH_STOP };
+
+enum crash_fault {
+  CRASH_LOST,     /* an entry is missing */
+  CRASH_WRONG,    /* a value of no put, or one that was replaced */
+  CRASH_REVIVED,  /* an entry that a clear had removed */
+  CRASH_DISORDER, /* the LRU order differs from the model's */
+  CRASH_FELL,     /* a counter or the generation fell, or counts less than was acknowledged */
+  CRASH_LEASE,    /* a second computation, or a put of a lease's owner was rejected */
+  CRASH_OTHER,    /* the daemon failed otherwise */
+  CRASH_FAULTS
+};
+extern const char *const crash_fault_names[CRASH_FAULTS];
+
+/* One step of the ordered phase. */
+struct crash_step {
+  uint32_t key;
+  bool is_put;
+  bool without_effect; /* a put that the daemon rejected, or a miss */
+};
+
+struct crash_board {
+  _Atomic uint64_t clock;
+  _Atomic uint32_t phase;   /* enum crash_phase; a futex */
+  _Atomic uint32_t parked;  /* processes that wait for another phase */
+  _Atomic uint64_t daemons; /* that began to serve */
+  bool evicts;              /* entries are evicted in this life, so any may be missing */
+  uint64_t restored;        /* the tick at which the cache came from a file; 0: it did not */
+  struct crash_slot slots[CRASH_KEYS];
+  struct crash_selector selectors[CRASH_SELECTORS];
+  _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
+  /* Counts of what was acknowledged in this life, and of what happened in all. */
+  _Atomic uint64_t life_puts, life_clears, life_socket_hits;
+  _Atomic uint64_t puts, hits, clears, grants, inherited, checked;
+  /* The ordered phase: steps begun, steps known to be complete, and what they are. */
+  _Atomic uint32_t steps, steps_done;
+  struct crash_step step[CRASH_STEPS];
+  _Atomic uint32_t faults[CRASH_FAULTS];
+};
+
+/* Returns the next tick. */
+uint64_t crash_tick(struct crash_board *board);
+
+/* Forgets a cache: its keys, clears and counts of this life. No worker runs. */
+void crash_board_forget(struct crash_board *board);
+
+/* Counts a fault, and prints the first ones, printf-like. */
+void crash_report(struct crash_board *board, enum crash_fault fault, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+uint32_t crash_fault_sum(const struct crash_board *board);
+
+/* ---- phases ---- */
+
+void crash_phase_set(struct crash_board *board, enum crash_phase phase);
+/* Waits while the phase is `phase`, and counts the process as parked. Returns the next phase. */
+enum crash_phase crash_phase_wait(struct crash_board *board, enum crash_phase phase);
+
+/* ---- what happened ---- */
+
+/* A put of `version` begins, and ends. The owner calls them. */
+void crash_put_begin(struct crash_board *board, uint32_t key, uint64_t version);
+void crash_put_end(struct crash_board *board, uint32_t key, uint64_t version, bool acked);
+/* A put of a leased key ended. */
+void crash_leased_put_end(struct crash_board *board, uint32_t key, uint64_t version, bool acked);
+
+/* A clear begins, and ends. Numbers past the last name select any. */
+void crash_clear_begin(struct crash_board *board, struct crash_place place);
+void crash_clear_end(struct crash_board *board, struct crash_place place, uint64_t begun,
+                     bool acked);
+
+/* A use of the entry began and ended at these ticks. `acked`: its promotion is acknowledged. */
+void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_t ended,
+                bool acked);
+
+/* ---- what must follow ---- */
+
+/* The state of a key before a lookup, for the judgement of its result. */
+struct crash_before {
+  uint64_t begun, acked;
+  uint64_t cleared; /* the tick at which the latest clear began that was acknowledged */
+};
+struct crash_before crash_look(const struct crash_board *board, uint32_t key);
+
+/* Returns whether a lookup must find the key, if it ended at this moment. False if a put or a clear
+ * was, or may have been, in progress since `before`. */
+bool crash_must_find(const struct crash_board *board, uint32_t key,
+                     const struct crash_before *before);
+/* Returns whether the key's latest put was not acknowledged, and no clear explains its absence. */
+bool crash_may_lose(const struct crash_board *board, uint32_t key);
+
+/* Returns the tick at which the latest clear of the key ended, CRASH_UNENDED while one goes on. */
+uint64_t crash_latest_clear(const struct crash_board *board, uint32_t key);
+
+/* Judges a version that a lookup found. `restored`: the cache came from a file, so that an earlier
+ * version may be found. Reports a fault, and returns whether there is none. */
+bool crash_judge(struct crash_board *board, uint32_t key, uint64_t version,
+                 const struct crash_before *before, bool restored);
+
+/* Takes what the checker found as the state of the key; version 0: nothing. */
+void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version);
+
+#endif

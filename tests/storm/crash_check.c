@@ -1,0 +1,206 @@
+#include "crash_check.h"
+
+#include <string.h>
+
+#include "crash_worker.h"
+#include "storm_keys.h"
+#include "tests/support/raw.h"
+
+#define ADMIN_DEADLINE_MS 20000u
+#define SAMPLE 48u /* values, of CRASH_KEYS */
+
+bool crash_check_open(struct crash_check *check, struct crash_board *board, const char *socket,
+                      uint64_t seed) {
+  *check = (struct crash_check){.board = board, .socket = socket, .random = seed};
+  check->counters.board = board;
+  return crash_client_open(&check->clients[0], board, socket, false, seed) &&
+         crash_client_open(&check->clients[1], board, socket, true, seed);
+}
+
+void crash_check_close(struct crash_check *check) {
+  crash_client_close(&check->clients[0]);
+  crash_client_close(&check->clients[1]);
+}
+
+/* ---- the generation and the manifests ---- */
+
+static void check_generation(struct crash_check *check) {
+  struct raw raw;
+  struct fc_reply reply;
+  struct fc_key key = raw_key("none", "none", 0, "none");
+  struct fc_get get = {.flags = FC_UNRECORDED, .key = key};
+  raw_open(&raw, check->socket, crash_space_name(0));
+  if (raw.boot_id == check->boot_id && check->daemons != check->board->daemons)
+    crash_report(check->board, CRASH_OTHER, "two daemons have the boot id %llx",
+                 (unsigned long long)raw.boot_id);
+  check->boot_id = raw.boot_id;
+  check->daemons = check->board->daemons;
+  if (raw_get(&raw, &get, &reply) != RAW_REPLY || (int)reply.type != (FC_REPLY | FC_GET))
+    crash_report(check->board, CRASH_OTHER, "no reply to a get");
+  else if (reply.get.clear_generation < check->counters.generation)
+    crash_report(check->board, CRASH_FELL, "the generation fell to %llu from %llu",
+                 (unsigned long long)reply.get.clear_generation,
+                 (unsigned long long)check->counters.generation);
+  else
+    check->counters.generation = reply.get.clear_generation;
+  raw_close(&raw);
+}
+
+struct manifests {
+  struct crash_check *check;
+  bool found[CRASH_SPACES];
+};
+
+/* The latest that was acknowledged, or the one that was sent since. */
+static void check_manifest(void *arg, const struct fc_namespace_entry *entry) {
+  struct manifests *manifests = arg;
+  struct crash_board *board = manifests->check->board;
+  char acked[CRASH_MANIFEST_SIZE], begun[CRASH_MANIFEST_SIZE];
+  for (uint32_t space = 0; space < CRASH_SPACES; space++) {
+    if (!fc_str_equal(entry->name_space, fc_str_of(crash_space_name(space))))
+      continue;
+    manifests->found[space] = true;
+    if (board->manifest_begun[space] == 0)
+      continue;
+    crash_manifest(acked, board->manifest_acked[space]);
+    crash_manifest(begun, board->manifest_begun[space]);
+    if (!fc_str_equal(entry->manifest, fc_str_of(acked)) &&
+        !fc_str_equal(entry->manifest, fc_str_of(begun)) &&
+        !(board->manifest_acked[space] == 0 && entry->manifest.data == NULL))
+      crash_report(board, CRASH_WRONG, "the manifest of %s is %.*s, not %s or %s",
+                   crash_space_name(space), (int)entry->manifest.size, entry->manifest.data, acked,
+                   begun);
+  }
+}
+
+static void check_namespaces(struct crash_check *check, struct admin *admin) {
+  struct manifests manifests = {.check = check};
+  if (admin_namespaces(admin, NULL, 0, check_manifest, &manifests) < 0)
+    crash_report(check->board, CRASH_OTHER, "no namespaces: %s", admin_error(admin));
+  for (uint32_t space = 0; space < CRASH_SPACES; space++)
+    if (!manifests.found[space])
+      crash_report(check->board, CRASH_LOST, "the namespace %s", crash_space_name(space));
+}
+
+/* ---- entries ---- */
+
+/* Checks that what must be listed is listed. The put that was in progress may have cost one entry.
+ */
+static void check_presence(struct crash_check *check) {
+  struct crash_board *board = check->board;
+  uint32_t torn = 0;
+  for (uint32_t key = 0; key < CRASH_KEYS; key++) {
+    struct crash_before before = crash_look(board, key);
+    bool has = check->list.has[key];
+    torn += !has && crash_may_lose(board, key);
+    if (!has && crash_must_find(board, key, &before))
+      crash_report(board, CRASH_LOST, "key %u, version %llu", key,
+                   (unsigned long long)before.acked);
+    if (!has)
+      crash_rebase(board, key, 0);
+  }
+  if (torn > 1)
+    crash_report(board, CRASH_LOST, "%u entries whose puts were in progress", torn);
+  check->torn += torn;
+  atomic_fetch_add(&board->checked, check->list.n);
+}
+
+/* What the model does not know for sure, or would report. */
+static bool is_suspicious(const struct crash_check *check, uint32_t key) {
+  struct crash_before before = crash_look(check->board, key);
+  return check->list.has[key] &&
+         (before.acked == 0 || (!crash_key_is_leased(key) && before.acked != before.begun) ||
+          before.cleared > crash_version_tick(before.acked));
+}
+
+static void check_value(struct crash_check *check, uint32_t key, bool restored) {
+  struct crash_client *client = &check->clients[storm_random(&check->random) % 2];
+  uint64_t version;
+  client->restored = restored;
+  enum crash_found found = crash_client_get(client, key, &version);
+  client->restored = false;
+  if (found == CRASH_AWAY)
+    crash_report(check->board, CRASH_OTHER, "no daemon, or a wrong value, for key %u", key);
+  else if (check->list.has[key] != (found == CRASH_HIT) && !check->board->evicts)
+    crash_report(check->board, CRASH_OTHER, "key %u is listed: %d, found: %d", key,
+                 check->list.has[key], found == CRASH_HIT);
+  if (found == CRASH_HIT && (restored || !crash_key_is_leased(key)))
+    crash_rebase(check->board, key, version);
+}
+
+static void check_values(struct crash_check *check, const struct crash_check_plan *plan) {
+  uint32_t start = (uint32_t)(storm_random(&check->random) % CRASH_KEYS);
+  bool all = plan->full || plan->restored;
+  for (uint32_t i = 0; i < CRASH_KEYS; i++) {
+    uint32_t key = (start + i) % CRASH_KEYS;
+    if (all || i < SAMPLE || is_suspicious(check, key))
+      check_value(check, key, plan->restored);
+  }
+}
+
+/* ---- all ---- */
+
+/* After a restore from a file the cache is that of the snapshot. */
+static void begin_anew(struct crash_check *check) {
+  struct crash_board *board = check->board;
+  for (uint32_t key = 0; key < CRASH_KEYS; key++) {
+    if (!check->list.has[key])
+      crash_rebase(board, key, 0);
+    board->slots[key].used_begun = 0;
+  }
+  board->life_puts = board->life_socket_hits = board->life_clears = 0;
+  board->restored = crash_tick(board);
+  for (uint32_t space = 0; space < CRASH_SPACES; space++)
+    board->manifest_begun[space] = board->manifest_acked[space] = 0;
+}
+
+static void check_with(struct crash_check *check, struct admin *admin,
+                       const struct crash_check_plan *plan) {
+  struct crash_board *board = check->board;
+  bool read = crash_counters_read(&check->counters, admin, plan->restored) &&
+              crash_list_read(&check->list, admin, CRASH_SPACES);
+  if (!read || check->list.strange) {
+    crash_report(board, CRASH_OTHER, "no list: %s", read ? "strange entries" : admin_error(admin));
+    return;
+  }
+  if (plan->restored)
+    begin_anew(check);
+  else
+    crash_counters_check_acked(&check->counters);
+  if (!plan->restored && crash_counters_evictions(&check->counters) > 0 && !board->evicts)
+    crash_report(board, CRASH_OTHER, "entries were evicted although all have room");
+  check_presence(check);
+  if (plan->full)
+    crash_list_check_spaces(board, &check->list, admin);
+  if (plan->order != NULL)
+    crash_order_check(board, plan->order, &check->list, crash_counters_evictions(&check->counters));
+  else if (!plan->restored)
+    crash_list_check_uses(board, &check->list);
+  check_namespaces(check, admin);
+}
+
+void crash_check_run(struct crash_check *check, const struct crash_check_plan *plan) {
+  struct fcache_error error;
+  struct admin *admin;
+  if (admin_open(check->socket, NULL, ADMIN_DEADLINE_MS, &admin, &error) < 0) {
+    crash_report(check->board, CRASH_OTHER, "%s", error.text);
+    return;
+  }
+  check_with(check, admin, plan);
+  admin_close(admin);
+  check_generation(check);
+  crash_client_connect(&check->clients[0]);
+  crash_client_connect(&check->clients[1]);
+  check_values(check, plan);
+}
+
+void crash_check_order(struct crash_check *check, struct crash_order *order) {
+  struct fcache_error error;
+  struct admin *admin;
+  if (admin_open(check->socket, NULL, ADMIN_DEADLINE_MS, &admin, &error) < 0)
+    return;
+  if (crash_counters_read(&check->counters, admin, false) &&
+      crash_list_read(&order->before, admin, CRASH_SPACES))
+    order->evictions = crash_counters_evictions(&check->counters);
+  admin_close(admin);
+}

@@ -1,0 +1,179 @@
+#include "crash_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storm_keys.h"
+
+#define DEADLINE_MS 20000u /* no daemon takes as long to start */
+#define WAIT_MS 10u        /* for another worker's value */
+
+static void drop_line(void *arg, const char *line) {
+  (void)arg, (void)line; /* a lost daemon is expected here */
+}
+
+static struct fcache *open_handle(const char *socket, uint32_t space) {
+  struct fcache_options options = FCACHE_OPTIONS_INIT;
+  struct fcache_error error;
+  struct fcache *handle;
+  options.socket = socket;
+  options.name_space = crash_space_name(space);
+  options.deadline_ms = DEADLINE_MS;
+  options.log = drop_line;
+  if (fcache_open(&options, &handle, &error) != FCACHE_OK)
+    fprintf(stderr, "a handle of %s: %s\n", options.name_space, error.text);
+  return handle;
+}
+
+bool crash_client_open(struct crash_client *client, struct crash_board *board, const char *socket,
+                       bool region, uint64_t seed) {
+  bool good = setenv("FCACHE_REGION", region ? "1" : "0", 1) == 0;
+  *client =
+      (struct crash_client){.board = board, .socket = socket, .region = region, .random = seed};
+  client->made = malloc(CRASH_VALUE_MAX);
+  good = good && client->made != NULL;
+  for (uint32_t space = 0; space < CRASH_SPACES && good; space++) {
+    client->handles[space] = open_handle(socket, space);
+    good = client->handles[space] != NULL;
+  }
+  return good;
+}
+
+void crash_client_close(struct crash_client *client) {
+  for (uint32_t space = 0; space < CRASH_SPACES; space++)
+    fcache_close(client->handles[space]);
+  fcache_value_free(&client->value);
+  free(client->made);
+  *client = (struct crash_client){0};
+}
+
+uint32_t crash_client_below(struct crash_client *client, uint32_t n) {
+  return (uint32_t)(storm_random(&client->random) % n);
+}
+
+static void ignore_stat(void *arg, const struct fcache_stat *stat) {
+  (void)arg, (void)stat;
+}
+
+/* Asks for statistics, since that call alone connects at once. A handle that has not noticed the
+ * end of its daemon fails once. */
+void crash_client_connect(struct crash_client *client) {
+  for (uint32_t space = 0; space < CRASH_SPACES; space++)
+    for (unsigned tries = 0; tries < 3; tries++)
+      if (fcache_server_stats(client->handles[space], ignore_stat, NULL) == FCACHE_OK)
+        break;
+}
+
+/* ---- lookups ---- */
+
+struct lookup {
+  struct crash_before before;
+  struct fcache_counters counters;
+  uint64_t begun; /* tick */
+};
+
+static struct fcache *handle_of(const struct crash_client *client, uint32_t key) {
+  return client->handles[crash_key_place(key).space];
+}
+
+static void begin_lookup(struct crash_client *client, uint32_t key, struct lookup *lookup) {
+  lookup->before = crash_look(client->board, key);
+  fcache_get_counters(handle_of(client, key), &lookup->counters);
+  lookup->begun = crash_tick(client->board);
+}
+
+/* A reply came, or a hit from the region: no call was degraded. */
+static bool was_answered(const struct fcache *handle, const struct fcache_counters *before) {
+  struct fcache_counters after;
+  fcache_get_counters(handle, &after);
+  return after.degraded == before->degraded;
+}
+
+static enum crash_found judge_hit(struct crash_client *client, uint32_t key,
+                                  const struct lookup *lookup, uint64_t *version) {
+  struct fcache_counters after;
+  fcache_get_counters(handle_of(client, key), &after);
+  bool from_region = after.region_hits != lookup->counters.region_hits;
+  crash_used(client->board, key, lookup->begun, crash_tick(client->board), !from_region);
+  atomic_fetch_add(&client->board->hits, 1);
+  if (!from_region)
+    atomic_fetch_add(&client->board->life_socket_hits, 1);
+  if (!crash_value_check(client->value.data, client->value.size, key, version)) {
+    crash_report(client->board, CRASH_WRONG, "key %u has other bytes (%zu of them)", key,
+                 client->value.size);
+    return CRASH_AWAY;
+  }
+  return crash_judge(client->board, key, *version, &lookup->before, client->restored) ? CRASH_HIT
+                                                                                      : CRASH_AWAY;
+}
+
+static enum crash_found judge(struct crash_client *client, uint32_t key, int rc,
+                              const struct lookup *lookup, uint64_t *version) {
+  struct fcache *handle = handle_of(client, key);
+  if (rc == FCACHE_OK)
+    return judge_hit(client, key, lookup, version);
+  if (rc < 0)
+    crash_report(client->board, CRASH_OTHER, "get of key %u: %s", key, fcache_last_error(handle));
+  if (rc < 0 || !was_answered(handle, &lookup->counters))
+    return CRASH_AWAY;
+  if (crash_must_find(client->board, key, &lookup->before) && !client->restored)
+    crash_report(client->board, CRASH_LOST, "key %u, version %llu", key,
+                 (unsigned long long)lookup->before.acked);
+  return rc == FCACHE_LEASED ? CRASH_LEASED : CRASH_MISS;
+}
+
+enum crash_found crash_client_get(struct crash_client *client, uint32_t key, uint64_t *version) {
+  struct fcache_key name = crash_key_of(key);
+  struct lookup lookup;
+  begin_lookup(client, key, &lookup);
+  int rc = fcache_get(handle_of(client, key), &name, 0, &client->value);
+  return judge(client, key, rc, &lookup, version);
+}
+
+enum crash_found crash_client_lease(struct crash_client *client, uint32_t key, uint64_t *version) {
+  struct fcache_key name = crash_key_of(key);
+  struct lookup lookup;
+  begin_lookup(client, key, &lookup);
+  int rc = fcache_get_wait(handle_of(client, key), &name, FCACHE_LEASE, WAIT_MS, &client->value);
+  return judge(client, key, rc, &lookup, version);
+}
+
+/* ---- puts ---- */
+
+static int put(struct crash_client *client, uint32_t key, uint64_t version, bool *answered) {
+  struct fcache_key name = crash_key_of(key);
+  struct fcache *handle = handle_of(client, key);
+  struct fcache_counters before;
+  uint32_t size = crash_value_size(key, version);
+  crash_value_fill(client->made, size, key, version);
+  fcache_get_counters(handle, &before);
+  int rc = fcache_put(handle, &name, client->made, size, 1000, 0);
+  if (rc < 0 && !client->board->evicts)
+    crash_report(client->board, CRASH_OTHER, "put of key %u: %s", key, fcache_last_error(handle));
+  *answered = was_answered(handle, &before);
+  return rc;
+}
+
+enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, bool has_epoch) {
+  uint64_t version = crash_version_of(crash_tick(client->board), has_epoch);
+  bool answered;
+  crash_put_begin(client->board, key, version);
+  bool acked = put(client, key, version, &answered) == FCACHE_OK;
+  crash_put_end(client->board, key, version, acked);
+  return acked ? CRASH_STORED : answered ? CRASH_REJECTED : CRASH_UNKNOWN;
+}
+
+void crash_client_put_leased(struct crash_client *client, uint32_t key,
+                             const struct crash_grant *grant) {
+  struct crash_board *board = client->board;
+  uint64_t version = crash_version_of(grant->got, true);
+  bool answered;
+  int rc = put(client, key, version, &answered);
+  crash_leased_put_end(board, key, version, rc == FCACHE_OK);
+  if (rc == FCACHE_OK && grant->daemon != atomic_load(&board->daemons))
+    atomic_fetch_add(&board->inherited, 1);
+  if (rc == FCACHE_NOT_STORED && answered && !board->evicts && grant->asked > board->restored &&
+      crash_latest_clear(board, key) < grant->asked)
+    crash_report(board, CRASH_LEASE, "the put of key %u by the owner of its lease was rejected",
+                 key);
+}

@@ -1,0 +1,130 @@
+#include "crash_life.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "storm_keys.h"
+#include "tests/support/child_process.h"
+
+#define PARK_TIMEOUT_MS 60000u
+#define RUN_NS UINT64_C(25000000)   /* of a round, at most */
+#define ADOPT_NS UINT64_C(12000000) /* from a start to a kill, at most */
+#define FULL_EVERY 8u               /* rounds, with a check of all values */
+
+static uint64_t below(struct crash_life *life, uint64_t n) {
+  return storm_random(&life->random) % n;
+}
+
+/* The moment of a kill is random, and no condition. */
+static void let_run(struct crash_life *life, uint64_t most_ns) {
+  uint64_t ns = below(life, most_ns);
+  struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+  (void)nanosleep(&pause, NULL); /* a signal only makes it shorter */
+}
+
+/* ---- daemons ---- */
+
+static void launch(struct crash_life *life) {
+  service_manager_launch(&life->manager, life->kind->args);
+}
+
+static bool wait_ready(struct crash_life *life) {
+  int status;
+  if (service_manager_wait_ready(&life->manager, &status)) {
+    atomic_fetch_add(&life->board->daemons, 1);
+    return true;
+  }
+  char *log = harness_log(&life->manager.daemon);
+  crash_report(life->board, CRASH_OTHER, "a daemon ended with status %d instead of serving: %.300s",
+               status, log);
+  free(log);
+  return false;
+}
+
+static void kill_daemon(struct crash_life *life) {
+  service_manager_kill9(&life->manager);
+  life->result->kills++;
+}
+
+/* Now and then the next daemon dies while it adopts the memory, or soon after. */
+static bool start_next(struct crash_life *life) {
+  while (below(life, 6) == 0) {
+    launch(life);
+    let_run(life, ADOPT_NS);
+    kill_daemon(life);
+    life->result->adopting++;
+  }
+  launch(life);
+  return wait_ready(life);
+}
+
+/* ---- workers ---- */
+
+static bool all_are_parked(void *board) {
+  return atomic_load(&((struct crash_board *)board)->parked) == CRASH_PROCESSES;
+}
+
+static bool wait_parked(struct crash_life *life) {
+  if (harness_wait_until(all_are_parked, life->board, PARK_TIMEOUT_MS))
+    return true;
+  crash_report(life->board, CRASH_OTHER, "%u of %u workers do not end their calls",
+               CRASH_PROCESSES - atomic_load(&life->board->parked), CRASH_PROCESSES);
+  return false;
+}
+
+bool crash_life_begin(struct crash_life *life, const struct crash_kind *kind,
+                      struct crash_board *board, struct crash_result *result, uint64_t seed) {
+  *life = (struct crash_life){.kind = kind, .board = board, .result = result, .random = seed};
+  crash_board_forget(board);
+  board->evicts = kind->evicts;
+  crash_phase_set(board, CRASH_PARK);
+  service_manager_init(&life->manager);
+  launch(life);
+  if (!wait_ready(life))
+    return false;
+  for (uint32_t i = 0; i < CRASH_PROCESSES; i++) {
+    life->plans[i] = (struct crash_worker_plan){.board = board,
+                                                .socket = life->manager.daemon.socket,
+                                                .number = i,
+                                                .seed = storm_random(&life->random)};
+    life->pids[i] = child_start(crash_worker_run, &life->plans[i], NULL);
+  }
+  return crash_check_open(&life->check, board, life->manager.daemon.socket, life->random) &&
+         wait_parked(life);
+}
+
+void crash_life_end(struct crash_life *life) {
+  crash_phase_set(life->board, CRASH_STOP);
+  for (uint32_t i = 0; i < CRASH_PROCESSES; i++)
+    if (life->pids[i] > 0 && harness_wait(life->pids[i], PARK_TIMEOUT_MS) != 0)
+      crash_report(life->board, CRASH_OTHER, "worker %u failed", i);
+  life->result->torn += life->check.torn;
+  crash_check_close(&life->check);
+  service_manager_deinit(&life->manager);
+}
+
+/* ---- rounds ---- */
+
+bool crash_life_round(struct crash_life *life) {
+  struct crash_board *board = life->board;
+  bool ordered = below(life, 5) == 0;
+  if (ordered) {
+    crash_check_order(&life->check, &life->order);
+    board->steps = board->steps_done = 0;
+  }
+  crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
+  let_run(life, RUN_NS);
+  if (!life->spares)
+    kill_daemon(life);
+  life->result->rounds++;
+  life->result->ordered += ordered;
+  crash_phase_set(board, CRASH_PARK);
+  if ((!life->spares && !start_next(life)) || !wait_parked(life))
+    return false;
+  struct crash_check_plan plan = {.full = ++life->rounds % FULL_EVERY == 0,
+                                  .order = ordered ? &life->order : NULL};
+  crash_check_run(&life->check, &plan);
+  return true;
+}
