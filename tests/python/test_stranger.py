@@ -36,7 +36,7 @@ def error_of(connection: Wire) -> tuple[object, object, bool]:
 # A connection
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> None:
     connection = Wire(daemon.socket, 20)
     fields = m.hello((1, version), "stranger", "ns", None, 0, None)
@@ -50,10 +50,10 @@ def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> No
     connection.close()
     for later in 9, 2**32 - 1:
         with Client(daemon.socket, versions=(version, later)) as client:
-            assert client.welcome.version == 5
+            assert client.welcome.version == 6
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_value_of_each_version_is_stored_and_found(daemon: Daemon, version: int) -> None:
     with Client(daemon.socket, "ns", versions=(version, version)) as client:
         missed = client.get(A, "probe")
@@ -81,7 +81,26 @@ def test_value_of_each_version_is_stored_and_found(daemon: Daemon, version: int)
         assert [each.namespace for each in client.namespaces()] == ["ns"]
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_peek_leaves_the_order(daemon: Daemon) -> None:
+    with Client(daemon.socket, "ns") as client:
+        client.put(A, b"a")
+        client.put(B, b"b")
+        for flags, latest in (m.PEEK, B), (0, A):
+            assert client.wait_for(client.ask(A, None, flags, 0, 0)).value == b"a"
+            assert client.entries("ns")[0].prompt == latest.prompt
+
+
+def test_snapshot_and_set_refused_with_reason(daemon: Daemon) -> None:
+    with Client(daemon.socket, "ns") as client:
+        assert client.snapshot() == m.Snapshot(False, 0, 0, None, 0, 0, 0, "")
+        with pytest.raises(wire.Refused, match="state folder"):
+            client.snapshot(start=True)
+        with pytest.raises(wire.Refused, match="max-bytes") as refused:
+            client.set("max_bytes", "1M")
+        assert refused.value.code == wire.EINVAL
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_version_decides_how_many_fields_a_reply_has(daemon: Daemon, version: int) -> None:
     with Client(daemon.socket, "ns", versions=(1, version)) as client:
         client.put(A, b"a")

@@ -279,6 +279,13 @@ class Client:
     def namespaces(self, namespace: Optional[str] = None, limit: int = 1000) -> list[m.Namespace]:
         return self._pages(m.NAMESPACES, m.namespace, [namespace, limit])
 
+    def snapshot(self, start: bool = False) -> m.Snapshot:
+        return m.snapshot(self.wire.call(m.SNAPSHOT, int(start)))
+
+    def set(self, name: str, value: str) -> tuple[int, int]:
+        f = self.wire.call(m.SET, name, value)
+        return f.u64(), f.u64()
+
     def _pages(self, type: int, row: Callable[[Fields], T], fields: list[object]) -> list[T]:
         rows: list[T] = []
         cursor = b""

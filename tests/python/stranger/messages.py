@@ -9,8 +9,9 @@ from .wire import Fields, Malformed
 
 HELLO, GET, PUT, GET_MANY, PUT_MANY, PING, STATS, CLEAR, LIST, TRACE = range(0x01, 0x0B)
 SHUTDOWN, GIVE_UP, LEASES, CLIENTS, NAMESPACES, RING = range(0x0B, 0x11)
+SNAPSHOT, SET = 0x12, 0x13
 
-UNRECORDED, KEEP_FIRST, LEASE = 1, 2, 4  # flags
+UNRECORDED, KEEP_FIRST, LEASE, PEEK = 1, 2, 4, 8  # flags
 NONE, GRANTED, TAKEN = 0, 1, 2  # of a lease
 STORED, KEPT, STALE = 0, 1, 2  # outcomes of a put
 
@@ -79,6 +80,17 @@ class Trace(NamedTuple):
     path: Optional[str]
     lines: int
     lost: int
+
+
+class Snapshot(NamedTuple):
+    started: bool
+    running: int  # its number; 0: none
+    ended: int
+    path: Optional[str]
+    entries: int
+    bytes: int
+    duration_ns: int
+    error: str
 
 
 class Lease(NamedTuple):
@@ -247,6 +259,12 @@ def trace(f: Fields) -> Trace:
     if result.on != (result.path is not None):
         raise Malformed(f"the trace's path is there if and only if it is on: {result}")
     return result
+
+
+def snapshot(f: Fields) -> Snapshot:
+    numbers = (f.boolean(), f.u64(), f.u64())
+    path = None if f.nil() else f.text()
+    return Snapshot(*numbers, path, f.u64(), f.u64(), f.u64(), f.text())
 
 
 def page(f: Fields, row: Callable[[Fields], T]) -> tuple[bytes, list[T]]:
