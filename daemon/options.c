@@ -18,8 +18,12 @@
 #define BYTES_MAX (UINT64_C(1) << 50)
 #define CLIENTS_MAX 1000000u
 #define LEASES_MAX 10000000u
+#define SECONDS_MAX_MS UINT32_MAX /* of any option */
 #define TIMEOUT_MIN_MS 10u
 #define TIMEOUT_MAX_MS 3600000u
+#define SNAPSHOT_INTERVAL_MIN_MS 1000u
+#define SNAPSHOT_INTERVAL_MAX_MS (7u * 24 * 3600 * 1000) /* a week */
+#define SNAPSHOT_INTERVAL_DEFAULT_MS (10u * 60 * 1000)
 
 /* ---- the table of options ----------------------------------------------- */
 
@@ -29,7 +33,7 @@ enum kind {
   KIND_PATH,    /* const char * */
   KIND_GROUP,   /* gid_t, from a name or a number */
   KIND_COUNT,   /* uint32_t, from 1 */
-  KIND_SECONDS, /* uint32_t, in milliseconds */
+  KIND_SECONDS, /* uint32_t, in milliseconds; min 0: 0 is allowed too */
   KIND_SIZE,    /* uint64_t */
   KIND_SIZE32,  /* uint32_t */
 };
@@ -93,12 +97,23 @@ static const struct option_row table[] = {
      "Let administrators start traces to files below DIR (default: the directory of --trace)", 0,
      KIND_PATH, FIELD(trace_dir), .section = 3},
     {"hello-timeout", "SECONDS", "Close a connection without a hello after SECONDS (default 10)", 0,
-     KIND_SECONDS, FIELD(hello_timeout_ms), .initial = 10000, .section = 3},
+     KIND_SECONDS, FIELD(hello_timeout_ms), .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS,
+     .initial = 10000, .section = 3},
     {"stall-timeout", "SECONDS",
      "Close a client that stalls mid-message or stops reading for SECONDS (default 10)", 0,
-     KIND_SECONDS, FIELD(stall_timeout_ms), .initial = 10000, .section = 3},
+     KIND_SECONDS, FIELD(stall_timeout_ms), .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS,
+     .initial = 10000, .section = 3},
     {"lease-max", "SECONDS", "Upper bound on the lease time that clients request (default 3600)", 0,
-     KIND_SECONDS, FIELD(lease_max_ms), .initial = 3600000, .section = 3},
+     KIND_SECONDS, FIELD(lease_max_ms), .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS,
+     .initial = 3600000, .section = 3},
+    {"state", "DIR",
+     "Keep a snapshot of the cache in DIR, and start from it (default: none, a stopped cache is "
+     "lost)",
+     0, KIND_PATH, FIELD(state), .section = 3},
+    {"snapshot-interval", "SECONDS",
+     "Write the snapshot after SECONDS (default 600; 0: only at a clean stop and on request)", 0,
+     KIND_SECONDS, FIELD(snapshot_interval_ms), .min = 0, .max = SNAPSHOT_INTERVAL_MAX_MS,
+     .initial = SNAPSHOT_INTERVAL_DEFAULT_MS, .section = 3},
     {"verbose", NULL, "Also log clears, refused and dropped clients, with the reason", 'v',
      KIND_FLAG, FIELD(verbose), .section = 3},
 };
@@ -170,7 +185,7 @@ static bool parse_seconds(const char *value, uint64_t *ms) {
     if (*at == '.' && !point && at[1] != '\0') {
       point = true;
     } else if (*at >= '0' && *at <= '9' && decimals < 3) {
-      *ms = *ms > TIMEOUT_MAX_MS ? *ms : *ms * 10 + (uint64_t)(*at - '0');
+      *ms = *ms > SECONDS_MAX_MS ? *ms : *ms * 10 + (uint64_t)(*at - '0');
       decimals += point;
     } else {
       return false;
@@ -188,9 +203,13 @@ static int set_seconds(struct options *options, const struct option_row *option,
     return error_text_set(error, FC_EINVAL,
                           "--%s: \"%s\" is not a time: give seconds, with up to three decimals",
                           option->name, value);
-  if (ms < TIMEOUT_MIN_MS || ms > TIMEOUT_MAX_MS)
-    return error_text_set(error, FC_EINVAL, "--%s: %s is out of range: give 0.01 to 3600 seconds",
-                          option->name, value);
+  bool zero = option->min == 0; /* 0 has a meaning of its own */
+  uint64_t least_ms = zero ? SNAPSHOT_INTERVAL_MIN_MS : option->min;
+  if ((ms < least_ms || ms > option->max) && !(zero && ms == 0))
+    return error_text_set(error, FC_EINVAL,
+                          "--%s: %s is out of range: give %g to %" PRIu64 " seconds%s",
+                          option->name, value, (double)least_ms / 1000, option->max / 1000,
+                          zero ? ", or 0 for none" : "");
   store_number(options, option, ms);
   return 0;
 }

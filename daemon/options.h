@@ -25,8 +25,10 @@ struct options {
   const char *trace_dir;     /* NULL: the directory of `trace`, see trace_dir_open_beside */
   uint32_t hello_timeout_ms; /* 10 ms to 1 hour, as the next two */
   uint32_t stall_timeout_ms;
-  uint32_t lease_max_ms; /* of a lease's time, and of a wait */
-  uint32_t max_leases;   /* and of waits */
+  uint32_t lease_max_ms;         /* of a lease's time, and of a wait */
+  uint32_t max_leases;           /* and of waits */
+  const char *state;             /* directory of the snapshot; NULL: none */
+  uint32_t snapshot_interval_ms; /* 0: no timer; else at least a second */
   bool no_region;
   bool verbose;
   /* Set by the command line: options_resolve adapts only the defaults. */

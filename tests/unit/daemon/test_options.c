@@ -65,6 +65,8 @@ START_TEST(options_parse_takes_a_command_line) {
                                       "--hello-timeout=2",
                                       "--stall-timeout",
                                       "0.25",
+                                      "--state=/s",
+                                      "--snapshot-interval=0",
                                       "-v",
                                       NULL};
   struct options o;
@@ -82,6 +84,8 @@ START_TEST(options_parse_takes_a_command_line) {
   ck_assert_str_eq(o.trace, "t.jsonl");
   ck_assert_uint_eq(o.hello_timeout_ms, 2000);
   ck_assert_uint_eq(o.stall_timeout_ms, 250);
+  ck_assert_str_eq(o.state, "/s");
+  ck_assert_uint_eq(o.snapshot_interval_ms, 0);
   ck_assert(o.verbose);
   free_words(argv);
 }
@@ -134,6 +138,9 @@ static const struct {
     {"user-share", "101", "101 is out of range: give 1 to 100"},
     {"hello-timeout", "0", "out of range: give 0.01 to 3600 seconds"},
     {"hello-timeout", "3601", "out of range"},
+    {"snapshot-interval", "0.5", "out of range: give 1 to 604800 seconds, or 0 for none"},
+    {"snapshot-interval", "604801", "out of range"},
+    {"state", "", "the path is empty"},
     {"hello-timeout", "99999999999999999999999", "out of range"},
     {"hello-timeout", "1.", "\"1.\" is not a time"},
     {"hello-timeout", "1.2345", "is not a time"},
