@@ -16,10 +16,10 @@ static int check_memory(struct server *server, struct error_text *error) {
   char text[DEAD_REGIONS_TEXT_SIZE];
   struct fc_region_uses dead;
   struct error_text short_of;
-  int rc = memory_check(&server->memory, "", &short_of);
+  int rc = memory_check(&server->memory, fd_store_received_bytes(&server->fd_store), "", &short_of);
   if (rc == 0 && !server->log.verbose)
     return 0;
-  dead_regions_find("", &dead);
+  dead_regions_find("", &server->fd_store, &dead);
   dead_regions_describe(&dead, text);
   if (rc < 0)
     return error_text_set(error, rc, "%s%s%s", short_of.text, text[0] != '\0' ? "; " : "", text);

@@ -18,7 +18,8 @@
 
 /* The tightest limit so far. */
 struct tightest {
-  uint64_t bytes;       /* still available */
+  uint64_t held_bytes;  /* in use by this daemon already, see memory_check */
+  uint64_t bytes;       /* still available, and held */
   uint64_t limit_bytes; /* the limit itself: larger if some of it is in use */
   bool lasting;         /* a configured limit, not the memory that is free at the moment */
   char what[PATH_MAX + 64];
@@ -55,9 +56,11 @@ static char *read_file(const char *root, const char *path) {
   return text;
 }
 
-/* Applies a limit of which `used` bytes are taken. `what` names it. */
+/* Applies a limit of which `used` bytes are taken, those that this daemon holds perhaps included.
+ * `what` names it. */
 static void narrow(struct tightest *tightest, uint64_t limit, uint64_t used, bool lasting,
                    const char *what) {
+  used = used > tightest->held_bytes ? used - tightest->held_bytes : 0;
   uint64_t bytes = limit > used ? limit - used : 0;
   if (bytes >= tightest->bytes)
     return;
@@ -172,8 +175,9 @@ static void check_cgroups(struct tightest *tightest, const char *root) {
 static void check_available(struct tightest *tightest, const char *root) {
   char *text = read_file(root, "/proc/meminfo");
   uint64_t kib;
-  if (text != NULL && find_field(text, "MemAvailable:", &kib) && kib <= UINT64_MAX / 1024)
-    narrow(tightest, kib * 1024, 0, false, "MemAvailable in /proc/meminfo");
+  if (text != NULL && find_field(text, "MemAvailable:", &kib) &&
+      kib <= (UINT64_MAX - tightest->held_bytes) / 1024) /* the held bytes are not free */
+    narrow(tightest, kib * 1024 + tightest->held_bytes, 0, false, "MemAvailable in /proc/meminfo");
   free(text);
 }
 
@@ -231,8 +235,9 @@ static void list_parts(const struct memory_amounts *bounds, char *text, size_t s
   }
 }
 
-int memory_check(const struct memory_amounts *bounds, const char *root, struct error_text *error) {
-  struct tightest tightest = {.bytes = UINT64_MAX};
+int memory_check(const struct memory_amounts *bounds, uint64_t held_bytes, const char *root,
+                 struct error_text *error) {
+  struct tightest tightest = {.held_bytes = held_bytes, .bytes = UINT64_MAX};
   uint64_t total = memory_total_sum(bounds);
   char size[FORMAT_SIZE_MAX], parts[ERROR_TEXT_SIZE], there_is[ERROR_TEXT_SIZE];
   check_cgroups(&tightest, root);

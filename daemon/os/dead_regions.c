@@ -5,10 +5,23 @@
 #include "daemon/base/parse.h"
 #include "proto/shm/region_scan.h"
 
-void dead_regions_find(const char *root, struct fc_region_uses *dead) {
+static bool is_received(const struct fd_store *store, uint64_t inode) {
+  for (unsigned i = 0; i < store->n_received; i++)
+    if (store->received[i].inode == inode)
+      return true;
+  return false;
+}
+
+void dead_regions_find(const char *root, const struct fd_store *store,
+                       struct fc_region_uses *dead) {
+  unsigned kept = 0;
   *dead = (struct fc_region_uses){0};
   fc_region_scan(dead, root);
   fc_region_uses_keep_dead(dead, 0);
+  for (unsigned i = 0; i < dead->n; i++)
+    if (!is_received(store, dead->list[i].inode))
+      dead->list[kept++] = dead->list[i];
+  dead->n = kept;
 }
 
 void dead_regions_describe(const struct fc_region_uses *dead, char text[DEAD_REGIONS_TEXT_SIZE]) {

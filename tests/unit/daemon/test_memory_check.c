@@ -12,11 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char root[64]; /* a tree that looks like / */
+static char root[64];       /* a tree that looks like / */
+static uint64_t held_bytes; /* of the daemon before */
 
 static void make_root(void) {
   strcpy(root, "/tmp/fcached-test-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(root));
+  held_bytes = 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
@@ -58,8 +60,33 @@ static struct error_text error;
 
 static int check(void) {
   memset(&error, 0, sizeof error);
-  return memory_check(&bounds, root, &error);
+  return memory_check(&bounds, held_bytes, root, &error);
 }
+
+/* 200 MiB of the 360 are held. Each limit leaves 160 MiB beside them, or 8 KiB less. */
+START_TEST(memory_check_held_memory_counts_once) {
+  static const struct {
+    const char *path, *enough, *less;
+  } rows[] = {
+      {"/proc/meminfo", "MemAvailable:     163840 kB\n", "MemAvailable:     163832 kB\n"},
+      {"/sys/fs/cgroup/a/memory.max", "377487360\n", "377479168\n"},
+      {"/sys/fs/cgroup/memory.max", "377491456\n", "377483264\n"},
+  };
+  held_bytes = 200u << 20;
+  put("/proc/self/cgroup", "0::/a\n");
+  put("/sys/fs/cgroup/a/memory.current", "1048576\n"); /* a new group: the held bytes are above */
+  put("/sys/fs/cgroup/memory.current", "209719296\n"); /* and 4 KiB of other processes */
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    put(rows[i].path, rows[i].enough);
+    ck_assert_msg(check() == 0, "%s: %s", rows[i].path, error.text);
+    put(rows[i].path, rows[i].less);
+    ck_assert_int_eq(check(), FC_ENOMEM);
+    put(rows[i].path, rows[i].enough);
+  }
+  held_bytes = 500u << 20; /* more than the options allow: a restart with a smaller limit */
+  ck_assert_int_eq(check(), 0);
+}
+END_TEST
 
 START_TEST(memory_check_without_files_has_no_limit) {
   ck_assert_int_eq(check(), 0);
@@ -221,7 +248,7 @@ START_TEST(memory_check_overflowing_sum_refused) {
   struct memory_amounts huge = {{UINT64_MAX, UINT64_MAX, UINT64_MAX}};
   put("/proc/self/cgroup", "0::/\n");
   put("/sys/fs/cgroup/memory.max", "18446744073709551614\n");
-  ck_assert_int_eq(memory_check(&huge, root, &error), FC_ENOMEM);
+  ck_assert_int_eq(memory_check(&huge, 0, root, &error), FC_ENOMEM);
 }
 END_TEST
 
@@ -250,6 +277,7 @@ int main(void) {
   Suite *suite = suite_create("memory");
   TCase *tc = tcase_create("memory");
   tcase_add_checked_fixture(tc, make_root, remove_root);
+  tcase_add_test(tc, memory_check_held_memory_counts_once);
   tcase_add_test(tc, memory_check_without_files_has_no_limit);
   tcase_add_test(tc, memory_check_v2_tightest_ancestor_counts);
   tcase_add_test(tc, memory_check_exact_limit_passes);
