@@ -2,8 +2,8 @@
 #                         good worker fails or is late, or if the daemon exceeds its bound of memory.
 #   SECONDS=600 QUIET_S=20        the durations with and without bad clients (90 s in all)
 #   KINDS='frames readers'        only the kinds whose names contain one of these words
-#   TIMES=no                      ignore the p99, and accept that 1 call in 200 misses its deadline: for machines with
-#                                 other work
+#   TIMES=no                      ignore the p99, and miss the fourfold deadline once for each worker at most: for slow
+#                                 machines and machines with other work
 STORM_WORKER := $(TB)/neighbours/storm_worker
 $(STORM_WORKER): $(TB)/obj/neighbours/storm_worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
 	@mkdir -p $(@D)

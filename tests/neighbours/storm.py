@@ -10,8 +10,9 @@ one; or where the daemon had more memory than it said it would.
   SECONDS=60 QUIET_S=20      how long
   KINDS='frames readers'     only the kinds whose names contain one of these words; '-frames': all
                              but those
-  TIMES=no                   do not judge the p99, and let 1 call in 200 miss its deadline: for
-                             machines with other work
+  TIMES=no                   for slow machines and machines with other work: judge the daemon and
+                             not the machine. The p99 is not judged. The deadline is four times
+                             as long, and as many calls as there are workers may miss it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ WORKERS = 4
 MAX_BYTES = 256 << 20
 SAMPLE_S = 0.1
 WARM_UP_S = 2  # in which the cache is filled
+DEADLINE_MS = 250  # of a call: the library's default
+# With TIMES=no. A slow machine may need more than 250 ms for a value of 4 MB beside 18 kinds of
+# neighbours. A call that a neighbour starves waits for seconds: 2 s where the connections of a user
+# are served in the wrong order.
+PATIENT_DEADLINE_MS = 1000
+# With TIMES=no. A virtual machine that stops for a second delays the call of each worker once.
+MISSED_MAX = WORKERS
+# With TIMES=no, in percent of the calls. A worker that lost its connection computes alone during
+# its back-off, which is 2 s at most, and makes up to 1,000 calls meanwhile.
+ALONE_MAX = 2
 
 KINDS: tuple[type[Neighbour], ...] = (
     messages.Frames,
@@ -60,6 +71,14 @@ KINDS: tuple[type[Neighbour], ...] = (
     users.Stopped,
     users.Killed,
 )
+
+
+def times_count() -> bool:
+    return os.environ.get("TIMES") != "no"
+
+
+def deadline_ms() -> int:
+    return DEADLINE_MS if times_count() else PATIENT_DEADLINE_MS
 
 
 def favoured() -> None:
@@ -109,7 +128,7 @@ class Daemon:
 class Worker:
     def __init__(self, binary: str, daemon: Daemon, number: int) -> None:
         self._process = subprocess.Popen(
-            [binary, daemon.socket, str(daemon.pid), str(number)],
+            [binary, daemon.socket, str(daemon.pid), str(number), str(deadline_ms())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -220,12 +239,18 @@ def judge(quiet: Phase, storm: Phase, neighbours: list[Neighbour]) -> Verdict:
 
 
 def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
-    for name in ("failed", "degraded", "late", "wrong", "no_region"):
-        bad, of = storm.counts[name], storm.counts["calls"]
-        what = "new workers without the region" if name == "no_region" else f"calls {name}"
-        text = f"{what}: {bad} ({quiet.counts[name]} when quiet), of {of} calls"
-        by_time = os.environ.get("TIMES") == "no" and name in ("failed", "degraded", "late")
-        verdict.check(bad <= (of // 200 if by_time else 0), text)
+    of = storm.counts["calls"]
+    missed_max, alone_max = (0, 0) if times_count() else (MISSED_MAX, of * ALONE_MAX // 100)
+    limits = {
+        "calls wrong": ("wrong", 0),
+        "new workers without the region": ("no_region", 0),
+    }
+    limits["calls failed, degraded or late"] = "failed degraded late", missed_max
+    limits["calls after a lost connection"] = "alone", alone_max
+    for what, (names, most) in limits.items():
+        bad, before = (sum(phase.counts[n] for n in names.split()) for phase in (storm, quiet))
+        allowed = f", {most} allowed" if most else ""
+        verdict.check(bad <= most, f"{what}: {bad} ({before} when quiet), of {of} calls{allowed}")
     if storm.counts["stalled"] > 0:
         print(f"--    calls late for want of a processor: {storm.counts['stalled']} (not judged)")
     for fault in storm.faults[:16]:
@@ -235,10 +260,10 @@ def judge_calls(verdict: Verdict, quiet: Phase, storm: Phase) -> None:
 def judge_times(verdict: Verdict, comparison: Comparison) -> None:
     slow = ", ".join(comparison.slow())
     text = f"p99 over {Comparison.MOST:g} times the quiet one: {slow or 'none'}"
-    if os.environ.get("TIMES") == "no":
-        print(f"--    {text} (not judged)")
-    else:
+    if times_count():
         verdict.check(not slow, text)
+    else:
+        print(f"--    {text} (not judged)")
 
 
 class Storm:
@@ -275,11 +300,13 @@ class Storm:
         verdict = judge(quiet, storm, neighbours)
         most = self._memory.most
         verdict.check(
-            most <= self._bound, f"memory: at most {size_text(most)} of {size_text(self._bound)}"
+            most <= self._bound,
+            f"memory: at most {size_text(most)} of {size_text(self._bound)}",
         )
         verdict.check(self._daemon.runs(), "the daemon still runs")
         verdict.check(
-            not ended, f"neighbours that broke by themselves: {', '.join(ended) or 'none'}"
+            not ended,
+            f"neighbours that broke by themselves: {', '.join(ended) or 'none'}",
         )
         return verdict
 

@@ -1,7 +1,7 @@
 /* storm_worker - a good client of the storm. It gets, puts, sends batches and takes leases through
  * the library without a pause, with values of 1 KB, 100 KB and 4 MB that it checks byte by byte.
  *
- *   storm_worker SOCKET DAEMON_PID NUMBER
+ *   storm_worker SOCKET DAEMON_PID NUMBER DEADLINE_MS
  *
  * The time that this process and the daemon waited for a processor is subtracted from a call's
  * time, because other programs cause it.
@@ -27,8 +27,6 @@
 #include "fcache.h"
 #include "histogram.h"
 
-#define DEADLINE_MS 250u
-#define LATE_NS (DEADLINE_MS * UINT64_C(1000000))
 #define SHORT_NS 300000u /* shorter calls count with their whole time */
 #define RUN_AGAIN_NS UINT64_C(5000000000)
 #define PAUSE_NS 2000000u /* on average, between calls: a worker computes most of the time */
@@ -60,15 +58,17 @@ enum count {
   COUNT_LATE,
   COUNT_NO_REGION,
   COUNT_STALLED, /* failed or degraded after a deadline that was missed for want of a processor */
+  COUNT_ALONE,   /* failed or degraded because an earlier call lost the connection */
 };
-#define COUNTS 7
+#define COUNTS 8
 static const char *const count_names[COUNTS] = {"calls", "failed",    "degraded", "wrong",
-                                                "late",  "no_region", "stalled"};
+                                                "late",  "no_region", "stalled",  "alone"};
 
-/* A handle, and whether its connection was lost for want of a processor. */
+/* A handle. `lost` and `stalled` hold until a call succeeds over a connection. */
 struct handle {
   struct fcache *cache;
-  bool stalled;
+  bool lost;    /* a call has lost the connection, and was counted */
+  bool stalled; /* it was lost for want of a processor */
 };
 
 /* Before a call. */
@@ -79,6 +79,8 @@ struct start {
 
 struct worker {
   const char *socket;
+  uint32_t deadline_ms;
+  uint64_t late_ns;            /* the same */
   int own_times, daemon_times; /* schedstat files of this process and of the daemon's main thread */
   struct handle mapped, asking; /* one with the region, one without */
   struct fcache_value value, values[BATCH_MAX];
@@ -184,22 +186,27 @@ static void judge(struct worker *worker, struct handle *handle, const char *what
                   const struct start *start, uint64_t ns, uint64_t waited) {
   struct fcache_counters now = counters_of(handle->cache);
   const char *text = rc > 0 ? fcache_strerror(rc) : fcache_last_error(handle->cache);
-  bool late = ns > LATE_NS, excused = late && ns - waited < LATE_NS * 4 / 5;
+  bool late = ns > worker->late_ns, excused = late && ns - waited < worker->late_ns * 4 / 5;
   bool lost =
       now.degraded != start->counters.degraded || now.reconnects != start->counters.reconnects;
   bool failed = rc < 0 || rc == FCACHE_NOT_STORED;
   if (excused)
     handle->stalled = true;
-  else if (!lost && fcache_connected(handle->cache))
+  else if (!lost && fcache_connected(handle->cache)) {
     handle->stalled = false;
+    handle->lost = handle->lost && failed;
+  }
   if (handle->stalled && (late || lost || failed))
     worker->counts[COUNT_STALLED]++;
+  else if (handle->lost && !late && (lost || failed))
+    worker->counts[COUNT_ALONE]++; /* one lost connection is one fault, however many calls follow */
   else if (lost)
     fault(worker, COUNT_DEGRADED, what, ns, waited, fcache_last_error(handle->cache));
   else if (failed)
     fault(worker, COUNT_FAILED, what, ns, waited, text);
   else if (late)
     fault(worker, COUNT_LATE, what, ns, waited, "");
+  handle->lost = handle->lost || lost;
 }
 
 /* The scheduler counts a wait at its end: after a late call, the daemon may still wait. */
@@ -218,7 +225,7 @@ static void end_call(struct worker *worker, struct handle *handle, enum kind kin
   uint64_t ns = now_ns() - start->ns, waited = 0;
   char what[64];
   (void)snprintf(what, sizeof what, "%s %s", kind_names[kind], sizes[size].name); /* fits */
-  if (ns > LATE_NS)
+  if (ns > worker->late_ns)
     let_daemon_run(worker);
   if (ns > SHORT_NS)
     waited = all_waited_ns(worker) - start->waited_ns;
@@ -320,7 +327,7 @@ static struct fcache *open_handle(const struct worker *worker, bool region) {
   struct fcache *cache = NULL;
   options.socket = worker->socket;
   options.name_space = SPACE;
-  options.deadline_ms = DEADLINE_MS;
+  options.deadline_ms = worker->deadline_ms;
   options.log = say_nothing;
   if (setenv("FCACHE_REGION", region ? "1" : "0", 1) != 0 ||
       fcache_open(&options, &cache, &error) != 0) {
@@ -418,12 +425,14 @@ static void forget(struct worker *worker) {
 
 int main(int argc, char **argv) {
   static struct worker worker;
-  if (argc != 4) {
-    fprintf(stderr, "usage: worker SOCKET DAEMON_PID NUMBER\n");
+  if (argc != 5) {
+    fprintf(stderr, "usage: worker SOCKET DAEMON_PID NUMBER DEADLINE_MS\n");
     return 2;
   }
   worker.socket = argv[1];
   worker.random = strtoull(argv[3], NULL, 10) * 0x9e3779b97f4a7c15u + 1;
+  worker.deadline_ms = (uint32_t)strtoul(argv[4], NULL, 10);
+  worker.late_ns = worker.deadline_ms * UINT64_C(1000000);
   worker.computed = malloc(sizes[SIZES - 1].bytes);
   worker.own_times = open_times("self");
   worker.daemon_times = open_times(argv[2]);
