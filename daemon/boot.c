@@ -97,6 +97,8 @@ int boot_cache(struct server *server, struct error_text *error) {
                   random[0], random[2]);
   if (rc < 0)
     return error_text_set(error, rc, "%s", fc_error_text(rc));
+  totals_begin(&server->totals, client_clock_now().real_ns);
+  users_set_refused(&server->users, server->totals.share_refused);
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
   set_user_limits(server);
   struct dispatch_config config = {
@@ -111,10 +113,11 @@ int boot_cache(struct server *server, struct error_text *error) {
       .replies_bytes = &server->conns.replies.used_bytes,
       .memory_report = memory_report,
       .memory_arg = server,
+      .totals = &server->totals,
       .region_fd = server->region.fd,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
-      .secret = random[3],
+      .secret = random[3] == 0 ? 1 : random[3],
   };
   dispatch_init(&server->dispatch, &config);
   return 0;

@@ -39,7 +39,7 @@ static void on_connection(uv_stream_t *stream, int status) {
     conns_accept(&server->conns, stream);
     return;
   }
-  server->dispatch.refused++;
+  server->dispatch.totals->refused++;
   log_once(&server->log, &server->accept_failure_logged, LOG_LEVEL_WARNING,
            "cannot accept a connection: %s", uv_strerror(status));
 }
@@ -151,6 +151,7 @@ static int start_loop(struct server *server, struct error_text *error) {
     return error_text_set(error, FC_EREFUSED,
                           "cannot set up the event loop: out of descriptors, memory or "
                           "fs.epoll.max_user_watches");
+  server->trace.totals = &server->totals.trace;
   start_threads(server);
   return start_trace(server, error);
 }

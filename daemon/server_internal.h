@@ -24,6 +24,7 @@ struct server {
   struct listener listener;
   struct memory_amounts memory; /* bounds */
   struct region region;
+  struct totals totals;
   struct store store;
   struct namespace_table namespaces;
   struct dispatch dispatch;

@@ -10,6 +10,7 @@
 void users_init(struct users *users, uint32_t share_percent) {
   assert(share_percent >= 1 && share_percent <= 100);
   *users = (struct users){.share_percent = share_percent};
+  users->refused = users->own_refused;
 }
 
 void users_deinit(struct users *users) {
@@ -21,6 +22,10 @@ void users_deinit(struct users *users) {
 
 void users_set_limit(struct users *users, enum user_resource resource, uint64_t limit) {
   users->limits[resource] = limit;
+}
+
+void users_set_refused(struct users *users, uint64_t *refused) {
+  users->refused = refused;
 }
 
 /* ---- references ---- */

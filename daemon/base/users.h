@@ -68,18 +68,23 @@ struct user {
 struct users {
   uint32_t share_percent; /* 1 to 100; 100: no shares */
   uint64_t limits[USER_RESOURCES];
-  uint64_t used[USER_RESOURCES];    /* by all users */
-  uint64_t refused[USER_RESOURCES]; /* requests that exceeded a share */
+  uint64_t used[USER_RESOURCES]; /* by all users */
+  uint64_t *refused;             /* requests that exceeded a share: users_set_refused */
+  uint64_t own_refused[USER_RESOURCES];
   struct round_robin waiting[USER_RESOURCES];
   uint32_t n;
   struct user *first;
   struct user *buckets[USERS_BUCKETS];
 };
 
-/* All limits are 0 until users_set_limit. */
+/* All limits are 0 until users_set_limit. The struct must not move. */
 void users_init(struct users *users, uint32_t share_percent);
 void users_deinit(struct users *users);
 void users_set_limit(struct users *users, enum user_resource resource, uint64_t limit);
+
+/* Counts requests that exceed a share in `refused` from now on, which has USER_RESOURCES elements
+ * and is borrowed. Until then, in `users` itself. */
+void users_set_refused(struct users *users, uint64_t *refused);
 
 /* Finds or creates the user of `uid`, and adds a reference. `limited` applies from now on. Returns
  * NULL if out of memory. */

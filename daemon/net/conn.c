@@ -501,7 +501,7 @@ void conn_init(struct conn *conn, struct conns *conns) {
   conn->open_handles = 1;
   conn->peer.pidfd = -1;
   conn->accepted_ns = uv_hrtime();
-  conn->session.client_id = ++conns->next_client_id;
+  conn->session.client_id = ++conns->dispatch->totals->next_client_id;
   conn->input = (struct input_buffer){
       .budget = &conns->frames,
       .scratch = conns->scratch,

@@ -52,7 +52,6 @@ struct conns {
   unsigned count;     /* in `all`: clients, and connections whose sockets linger */
   unsigned allocated; /* also those that are being closed */
   unsigned reserved;  /* of `count`: connections reserved for administrators */
-  uint64_t next_client_id;
 
   struct round_robin ready;               /* connections that want a turn */
   struct round_robin slices[SLICE_KINDS]; /* connections that want a slice of that kind */

@@ -53,7 +53,7 @@ static void remove_job(struct dispatch *dispatch, struct clear_job **link) {
   struct clear_job *job = *link;
   *link = job->next;
   dispatch->clears_queued.n -= !job->started;
-  dispatch->clears++;
+  dispatch->totals->clears++;
   free(job);
 }
 
@@ -82,7 +82,7 @@ bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *sel
   bool is_gone = select->name_space.data != NULL && ns == NULL; /* nothing to clear */
   uint64_t namespace_id = ns == NULL ? 0 : ns->seed;
   if (is_gone || merge(dispatch, select, namespace_id)) {
-    dispatch->clears++;
+    dispatch->totals->clears++;
     return true;
   }
   struct clear_job *job = queue->n < CLEAR_REQUESTS_QUEUED_MAX ? calloc(1, sizeof *job) : NULL;
@@ -217,6 +217,6 @@ enum dispatch_result handle_clear(const struct call *call, const struct fc_selec
   uint64_t removed = job->clear.removed;
   free(job);
   session->clear = NULL;
-  dispatch->clears++;
+  dispatch->totals->clears++;
   return cleared(call, select, removed);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/base/log.h"
 #include "daemon/requests/handlers.h"
@@ -15,6 +16,17 @@ static void drain_before_eviction(void *arg) {
   rings_drain_before_eviction(&dispatch->rings);
 }
 
+/* The secret belongs to the cache, so that the leases of an earlier daemon keep their digests. */
+static void begin_totals(struct dispatch *dispatch, const struct dispatch_config *config) {
+  dispatch->totals = config->totals != NULL ? config->totals : &dispatch->own_totals;
+  if (dispatch->totals->lease_secret == 0)
+    dispatch->totals->lease_secret = config->secret;
+  dispatch->secret = dispatch->totals->lease_secret;
+  dispatch->at_start = *dispatch->totals;
+  memcpy(dispatch->evictions_at_start, config->store->evictions,
+         sizeof dispatch->evictions_at_start);
+}
+
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *config) {
   *dispatch = (struct dispatch){
       .store = config->store,
@@ -23,7 +35,6 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .log = config->log,
       .users = config->users,
       .boot_id = config->boot_id,
-      .secret = config->secret,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
@@ -31,18 +42,21 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .memory_report = config->memory_report,
       .memory_arg = config->memory_arg,
       .control = config->control,
+      .survival_report = config->survival_report,
+      .survival_arg = config->survival_arg,
       .region_fd = config->region_fd,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     dispatch->slices[kind] = UINT_MAX;
+  begin_totals(dispatch, config);
   struct rings_config rings = {.store = config->store,
                                .trace = config->trace,
-                               .counters = &dispatch->counters,
+                               .totals = dispatch->totals,
                                .pool_bytes = config->ring_pool_bytes,
                                .max_clients = config->max_clients};
   rings_init(&dispatch->rings, &rings);
-  leases_init(&dispatch->leases, &config->leases, &dispatch->counters);
-  dispatch->processes.secret = config->secret;
+  leases_init(&dispatch->leases, &config->leases, &dispatch->totals->counters);
+  dispatch->processes.secret = dispatch->secret;
   dispatch->store->before_evict = drain_before_eviction;
   dispatch->store->before_evict_arg = dispatch;
 }
@@ -69,14 +83,22 @@ static void log_end(struct dispatch *dispatch, const struct session *session, co
 
 void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,
                             const char *reason) {
-  dispatch->refused++;
+  dispatch->totals->refused++;
   log_end(dispatch, session, "refused", reason);
 }
 
 void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
                             const char *reason) {
-  dispatch->dropped++;
+  dispatch->totals->dropped++;
   log_end(dispatch, session, "dropped", reason);
+}
+
+/* Each arena counts from 0 on. */
+void dispatch_count_moved(struct dispatch *dispatch) {
+  uint64_t now = dispatch->store->heap.arena.moved_bytes;
+  uint64_t before = now < dispatch->moved_bytes ? 0 : dispatch->moved_bytes;
+  dispatch->totals->region_moved_bytes += now - before;
+  dispatch->moved_bytes = now;
 }
 
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {

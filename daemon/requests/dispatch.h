@@ -13,9 +13,9 @@
 #include "daemon/requests/reply_sink.h"
 #include "daemon/requests/session.h"
 #include "daemon/rings/rings.h"
-#include "daemon/store/counters.h"
 #include "daemon/store/namespace_table.h"
 #include "daemon/store/store_clear.h"
+#include "daemon/store/totals.h"
 #include "proto/wire/message.h"
 
 struct log;
@@ -31,6 +31,18 @@ struct memory_report {
     const char *name; /* static: "region", "messages", ... */
     uint64_t used_bytes, bound_bytes;
   } parts[MEMORY_REPORT_PARTS_MAX];
+};
+
+/* How the cache outlives its daemon, for the stats. The counters of this are in struct totals. */
+struct survival_report {
+  uint64_t cache_id;        /* of the catalog; 0: the memory is private to the process */
+  uint64_t migrating_bytes; /* of earlier regions that still hold entries */
+  bool keeps_snapshots;     /* there is a state directory. If not, the rest is not shown */
+  const char
+      *snapshot_result;     /* static: "none", "complete", "running" or "failed", of the last one */
+  uint64_t snapshot_age_ns; /* of the last complete one; UINT64_MAX: there is none */
+  uint64_t snapshot_ns;     /* its duration, */
+  uint64_t snapshot_entries, snapshot_bytes; /* and what is in it */
 };
 
 /* Clears whose clients have left (clear_requests.c). At most CLEAR_REQUESTS_QUEUED_MAX of them have
@@ -53,10 +65,14 @@ struct dispatch_config {
   void (*memory_report)(void *arg, struct memory_report *report); /* NULL: no memory stats */
   void *memory_arg;
   struct control control; /* of snapshots and settings; zeroed: the daemon has none */
+  /* NULL: no stats of snapshots and of memory that is taken over */
+  void (*survival_report)(void *arg, struct survival_report *report);
+  void *survival_arg;
+  struct totals *totals;  /* of the cache, after totals_begin; NULL: those of this struct alone */
   int region_fd;          /* to hand to clients; -1: clients cannot map the region */
   size_t ring_pool_bytes; /* of all rings together */
   struct leases_limits leases;
-  uint64_t secret; /* random; no client can find it out */
+  uint64_t secret; /* random; no client can find it out. Unused if the totals have one */
 };
 
 struct dispatch {
@@ -69,6 +85,8 @@ struct dispatch {
   void (*memory_report)(void *arg, struct memory_report *report);
   void *memory_arg;
   struct control control;
+  void (*survival_report)(void *arg, struct survival_report *report);
+  void *survival_arg;
   uint64_t boot_id, secret;
   uint64_t started_ns; /* CLOCK_MONOTONIC */
   unsigned max_clients;
@@ -83,15 +101,12 @@ struct dispatch {
   struct session *first_session, *last_session; /* in the order of their welcomes */
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
 
-  struct counters counters; /* of the whole daemon */
-  unsigned clients;         /* sessions in the list */
-  uint64_t connections;     /* welcomes */
-  uint64_t refused;         /* connections and hellos that were not accepted */
-  uint64_t dropped;         /* connections closed for an error, a deadline or by an administrator */
-  uint64_t clears;
-  uint64_t settings_ignored; /* limits and manifests of hellos that may not set them */
-  uint64_t puts_kept, puts_stale, puts_too_big;
-  uint64_t hits_socket; /* recorded hits by message; those of rings are in `rings` */
+  unsigned clients;      /* sessions in the list */
+  struct totals *totals; /* of the cache: the configured ones, or own_totals */
+  struct totals own_totals;
+  struct totals at_start; /* a copy: what this daemon adds to them is the difference */
+  uint64_t evictions_at_start[EVICT_CAUSES];
+  uint64_t moved_bytes; /* by the arena, as counted in totals->region_moved_bytes */
 };
 
 /* Installs the store's before_evict until dispatch_deinit. Allows any number of slices. The struct
@@ -121,6 +136,9 @@ void dispatch_count_refused(struct dispatch *dispatch, const struct session *ses
                             const char *reason);
 void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
                             const char *reason);
+
+/* Adds the bytes that compaction has moved since the last call to the totals. */
+void dispatch_count_moved(struct dispatch *dispatch);
 
 /* Sends an error with request id 0. */
 void dispatch_send_final_error(struct dispatch *dispatch, struct reply_sink *sink, int code,

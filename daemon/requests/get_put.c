@@ -15,7 +15,7 @@ static_assert((int)LEASE_NONE == (int)FC_LEASE_NONE &&
 
 void call_sets(const struct call *call, struct counters *sets[CALL_SETS]) {
   sets[0] = &call->session->ns->counters;
-  sets[1] = &call->dispatch->counters;
+  sets[1] = &call->dispatch->totals->counters;
 }
 
 static void call_trace(const struct call *call, const struct call_record *record, bool hit) {
@@ -54,7 +54,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   counters_hit(sets, CALL_SETS, charged.wall_ns, entry_compute_ns(entry), shared);
   call->session->hits++;
   call->session->shared_hits += shared;
-  call->dispatch->hits_socket++;
+  call->dispatch->totals->hits_socket++;
   call_trace(call, &charged, true);
 }
 
@@ -165,9 +165,9 @@ int call_put(const struct call *call, const struct fc_put *put) {
   }
   if (dispatch->leases.n > 0)
     end_lease(call, &put->key, outcome);
-  dispatch->puts_kept += outcome == FC_KEPT;
-  dispatch->puts_stale += outcome == FC_STALE;
-  dispatch->puts_too_big += outcome == FC_ETOOBIG;
+  dispatch->totals->puts_kept += outcome == FC_KEPT;
+  dispatch->totals->puts_stale += outcome == FC_STALE;
+  dispatch->totals->puts_too_big += outcome == FC_ETOOBIG;
   return outcome;
 }
 

@@ -39,7 +39,7 @@ static enum dispatch_result refuse_namespace(const struct call *call, struct fc_
 static void ignore_setting(const struct call *call, const char *what) {
   const struct session *session = call->session;
   char text[SESSION_TEXT_SIZE];
-  call->dispatch->settings_ignored++;
+  call->dispatch->totals->settings_ignored++;
   log_line(call->dispatch->log, LOG_LEVEL_DEBUG,
            "the %s of %s is ignored: namespace %.*s is another user's", what,
            session_text(session, text), (int)session->ns->name.size, session->ns->name.data);
@@ -132,7 +132,7 @@ static struct client_ring *make_ring(const struct call *call) {
   struct hits_account account = {
       .store = dispatch->store,
       .ns = session->ns,
-      .counters = &dispatch->counters,
+      .counters = &dispatch->totals->counters,
       .user = session->user,
       .trace = dispatch->trace,
       .name_space = session->ns->name,
@@ -285,7 +285,7 @@ static void start_session(const struct call *call, const struct fc_hello *hello)
   session->sink = call->sink;
   join_process(dispatch, session);
   dispatch->clients++;
-  session->serial = ++dispatch->connections;
+  session->serial = ++dispatch->totals->connections;
   list_append(dispatch, session);
 }
 

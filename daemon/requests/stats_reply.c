@@ -1,5 +1,7 @@
-/* stats: the counters of the daemon and of its namespaces. docs/operations.md explains each. */
+/* stats: the counters of the cache, of this daemon and of the namespaces. docs/operations.md
+ * explains each. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,8 +12,9 @@
 /* Encoded size of the daemon's stats and of a namespace's, at most, with names of 255 bytes and a
  * path of 4,095. The reply must fit in a frame, whose limit may be as low as FC_FRAME_SLACK.
  * test_admin_requests encodes a reply of that size. */
-#define DAEMON_BYTES_MAX 8192u
+#define DAEMON_BYTES_MAX 10240u
 #define NAMESPACE_BYTES_MAX 830u
+#define NAME_SIZE 64u /* of a counter's name */
 static_assert(DAEMON_BYTES_MAX + NAMESPACE_LIMIT_MAX * NAMESPACE_BYTES_MAX <= FC_FRAME_SLACK,
               "the stats of all namespaces fit in one reply");
 
@@ -19,20 +22,33 @@ static_assert(DAEMON_BYTES_MAX + NAMESPACE_LIMIT_MAX * NAMESPACE_BYTES_MAX <= FC
 struct stats {
   struct fc_buf members;
   uint32_t n;
+  const char *prefix; /* of the names; NULL: none */
 };
 
+/* Returns the name with the prefix, in `text` or as it is. */
+static const char *full_name(const struct stats *stats, const char *name, char text[NAME_SIZE]) {
+  if (stats->prefix == NULL)
+    return name;
+  (void)snprintf(text, NAME_SIZE, "%s%s", stats->prefix, name); /* fits */
+  return text;
+}
+
 static void add_uint(struct stats *stats, const char *name, uint64_t value) {
-  (void)fc_encode_stat_uint(&stats->members, name, value); /* `flush` checks `failed` */
+  char text[NAME_SIZE];
+  (void)fc_encode_stat_uint(&stats->members, full_name(stats, name, text),
+                            value); /* `flush` checks `failed` */
   stats->n++;
 }
 
 static void add_real(struct stats *stats, const char *name, double value) {
-  (void)fc_encode_stat_real(&stats->members, name, value);
+  char text[NAME_SIZE];
+  (void)fc_encode_stat_real(&stats->members, full_name(stats, name, text), value);
   stats->n++;
 }
 
 static void add_text(struct stats *stats, const char *name, struct fc_str value) {
-  (void)fc_encode_stat_text(&stats->members, name, value);
+  char text[NAME_SIZE];
+  (void)fc_encode_stat_text(&stats->members, full_name(stats, name, text), value);
   stats->n++;
 }
 
@@ -44,6 +60,9 @@ static double ratio(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0.0 : (double)part / (double)whole;
 }
 
+/* ---- counters of the cache, or of this daemon alone ---- */
+
+/* The longest batch is of the whole life of the cache. */
 static void add_counters(struct stats *stats, const struct counters *c) {
   add_uint(stats, "cache_hits", c->hits);
   add_uint(stats, "cache_misses", c->misses);
@@ -54,7 +73,8 @@ static void add_counters(struct stats *stats, const struct counters *c) {
   add_real(stats, "saved_wall_s", seconds(c->saved_wall_ns));
   add_uint(stats, "batches_sent", c->batches_sent);
   add_uint(stats, "batched_prompts", c->batched_prompts);
-  add_uint(stats, "max_batch_size", c->max_batch_size);
+  if (stats->prefix == NULL)
+    add_uint(stats, "max_batch_size", c->max_batch_size);
   add_real(stats, "avg_batch_size", ratio(c->batched_prompts, c->batches_sent));
   add_uint(stats, "coalesced_hits", c->coalesced_hits);
   add_real(stats, "lease_wait_s", seconds(c->lease_wait_ns));
@@ -63,21 +83,75 @@ static void add_counters(struct stats *stats, const struct counters *c) {
   add_uint(stats, "leases_expired", c->leases_expired);
 }
 
+static void add_evictions(struct stats *stats, const uint64_t evictions[EVICT_CAUSES]) {
+  add_uint(stats, "evictions_entries", evictions[EVICT_ENTRIES]);
+  add_uint(stats, "evictions_bytes", evictions[EVICT_BYTES]);
+  add_uint(stats, "evictions_own_bytes", evictions[EVICT_OWN_BYTES]);
+  add_uint(stats, "evictions_forced", evictions[EVICT_FORCED]);
+  add_uint(stats, "evictions_chain", evictions[EVICT_CHAIN]);
+}
+
+static void add_shares(struct stats *stats, const uint64_t refused[USER_RESOURCES]) {
+  add_uint(stats, "share_refused_clients", refused[USER_CONNECTIONS]);
+  add_uint(stats, "share_refused_namespaces", refused[USER_NAMESPACES]);
+  add_uint(stats, "share_refused_manifests", refused[USER_MANIFEST_BYTES]);
+  add_uint(stats, "share_refused_leases", refused[USER_LEASES]);
+  add_uint(stats, "share_refused_waits", refused[USER_WAITS]);
+  add_uint(stats, "share_held_messages", refused[USER_FRAME_BYTES] + refused[USER_REPLY_BYTES]);
+}
+
+/* All that only grows. */
+static void add_totals(struct stats *stats, const struct totals *t,
+                       const uint64_t evictions[EVICT_CAUSES]) {
+  add_counters(stats, &t->counters);
+  add_uint(stats, "hits_socket", t->hits_socket);
+  add_uint(stats, "hits_region", t->hits_region);
+  add_uint(stats, "hits_unrecorded", t->hits_unrecorded);
+  add_uint(stats, "ring_records", t->ring_records);
+  add_real(stats, "drain_s", seconds(t->drain_ns));
+  add_evictions(stats, evictions);
+  add_uint(stats, "puts_kept", t->puts_kept);
+  add_uint(stats, "puts_stale", t->puts_stale);
+  add_uint(stats, "puts_too_big", t->puts_too_big);
+  add_uint(stats, "clears", t->clears);
+  add_uint(stats, "region_moved_bytes", t->region_moved_bytes);
+  add_uint(stats, "connections", t->connections);
+  add_uint(stats, "refused", t->refused);
+  add_uint(stats, "dropped", t->dropped);
+  add_uint(stats, "settings_ignored", t->settings_ignored);
+  add_shares(stats, t->share_refused);
+  add_uint(stats, "trace_lines", t->trace.events - t->trace.lost);
+  add_uint(stats, "trace_lost", t->trace.lost);
+  add_uint(stats, "snapshots_written", t->snapshots_written);
+  add_uint(stats, "snapshots_failed", t->snapshots_failed);
+  add_uint(stats, "adopted_entries", t->adopted_entries);
+  add_uint(stats, "adopt_dropped", t->adopt_dropped);
+  add_uint(stats, "restored_entries", t->restored_entries);
+  add_uint(stats, "restore_dropped", t->restore_dropped);
+}
+
+/* The same counters twice: of the cache, and since this daemon's start. */
+static void add_both_totals(struct stats *stats, struct dispatch *d) {
+  struct totals since;
+  uint64_t evictions[EVICT_CAUSES];
+  dispatch_count_moved(d);
+  since = totals_since(d->totals, &d->at_start);
+  for (int cause = 0; cause < EVICT_CAUSES; cause++)
+    evictions[cause] = d->store->evictions[cause] - d->evictions_at_start[cause];
+  add_totals(stats, d->totals, d->store->evictions);
+  stats->prefix = "daemon_";
+  add_totals(stats, &since, evictions);
+  stats->prefix = NULL;
+}
+
+/* ---- the rest ---- */
+
 static void add_store(struct stats *stats, const struct dispatch *d) {
   add_uint(stats, "namespaces", d->namespaces->n);
   add_uint(stats, "entries", d->store->entries);
   add_uint(stats, "bytes", d->store->bytes);
   add_uint(stats, "max_bytes", d->store->max_bytes);
   add_uint(stats, "max_value", d->store->max_value);
-  add_uint(stats, "evictions_entries", d->store->evictions[EVICT_ENTRIES]);
-  add_uint(stats, "evictions_bytes", d->store->evictions[EVICT_BYTES]);
-  add_uint(stats, "evictions_own_bytes", d->store->evictions[EVICT_OWN_BYTES]);
-  add_uint(stats, "evictions_forced", d->store->evictions[EVICT_FORCED]);
-  add_uint(stats, "evictions_chain", d->store->evictions[EVICT_CHAIN]);
-  add_uint(stats, "puts_kept", d->puts_kept);
-  add_uint(stats, "puts_stale", d->puts_stale);
-  add_uint(stats, "puts_too_big", d->puts_too_big);
-  add_uint(stats, "clears", d->clears);
 }
 
 /* Returns 0 if all free bytes are one hole, and approaches 1 as they are scattered. */
@@ -94,7 +168,6 @@ static void add_region(struct stats *stats, const struct dispatch *d) {
   add_uint(stats, "region_unlisted_bytes", store_unlisted_bytes(d->store));
   add_uint(stats, "region_used_bytes", arena->used_bytes);
   add_real(stats, "region_fragmentation", fragmentation(arena));
-  add_uint(stats, "region_moved_bytes", arena->moved_bytes);
 }
 
 static uint64_t clients_without_ring(const struct dispatch *d) {
@@ -104,22 +177,16 @@ static uint64_t clients_without_ring(const struct dispatch *d) {
   return n;
 }
 
-/* How hits were served, and the cost of draining rings. */
-static void add_hit_paths(struct stats *stats, const struct dispatch *d) {
-  add_uint(stats, "hits_socket", d->hits_socket);
-  add_uint(stats, "hits_region", d->rings.hits);
-  add_uint(stats, "hits_unrecorded", d->rings.unrecorded);
+static void add_rings(struct stats *stats, const struct dispatch *d) {
   add_uint(stats, "rings", d->rings.n);
   add_uint(stats, "rings_asleep", d->rings.n_asleep);
   add_uint(stats, "rings_bytes", d->rings.used_bytes);
   add_uint(stats, "rings_bytes_max", d->rings.config.pool_bytes);
   add_uint(stats, "clients_without_ring", clients_without_ring(d));
-  add_uint(stats, "ring_records", d->rings.records);
-  add_real(stats, "drain_s", seconds(d->rings.drain_ns));
 }
 
 static void add_memory_part(struct stats *stats, const struct memory_report_part *part) {
-  char name[64];
+  char name[NAME_SIZE];
   (void)snprintf(name, sizeof name, "memory_%s", part->name); /* fits */
   add_uint(stats, name, part->used_bytes);
   (void)snprintf(name, sizeof name, "memory_%s_bound", part->name); /* fits */
@@ -129,6 +196,7 @@ static void add_memory_part(struct stats *stats, const struct memory_report_part
 /* Memory in use and its bound, in total and by part. */
 static void add_memory(struct stats *stats, const struct dispatch *d) {
   struct memory_report report;
+  add_uint(stats, "memory_in_flight", *d->frames_bytes + *d->replies_bytes);
   if (d->memory_report == NULL)
     return;
   d->memory_report(d->memory_arg, &report);
@@ -139,44 +207,62 @@ static void add_memory(struct stats *stats, const struct dispatch *d) {
     add_memory_part(stats, &report.parts[i]);
 }
 
-static void add_users(struct stats *stats, const struct users *users) {
-  const uint64_t *refused = users->refused;
-  add_uint(stats, "users", users->n);
-  add_uint(stats, "user_share", users->share_percent);
-  add_uint(stats, "share_refused_clients", refused[USER_CONNECTIONS]);
-  add_uint(stats, "share_refused_namespaces", refused[USER_NAMESPACES]);
-  add_uint(stats, "share_refused_manifests", refused[USER_MANIFEST_BYTES]);
-  add_uint(stats, "share_refused_leases", refused[USER_LEASES]);
-  add_uint(stats, "share_refused_waits", refused[USER_WAITS]);
-  add_uint(stats, "share_held_messages", refused[USER_FRAME_BYTES] + refused[USER_REPLY_BYTES]);
+/* The clock may have been set back since the cache began. It is no younger than its daemon. */
+static double cache_age_s(const struct totals *totals, double uptime_s) {
+  uint64_t now_ns = client_clock_now().real_ns, created_ns = totals->created_unix_ns;
+  double age_s = created_ns == 0 || now_ns < created_ns ? 0 : seconds(now_ns - created_ns);
+  return age_s < uptime_s ? uptime_s : age_s;
+}
+
+/* How old the cache is, and what makes it outlive the daemon. */
+static void add_survival(struct stats *stats, const struct dispatch *d, double uptime_s) {
+  struct survival_report report;
+  char id[17];
+  add_uint(stats, "restarts", d->totals->daemons > 0 ? d->totals->daemons - 1 : 0);
+  add_real(stats, "cache_age_s", cache_age_s(d->totals, uptime_s));
+  if (d->survival_report == NULL)
+    return;
+  d->survival_report(d->survival_arg, &report);
+  (void)snprintf(id, sizeof id, "%016" PRIx64, report.cache_id); /* fits */
+  add_text(stats, "cache_id", fc_str_of(id));
+  add_uint(stats, "migrating_bytes", report.migrating_bytes);
+  if (!report.keeps_snapshots)
+    return;
+  add_text(stats, "snapshot_result", fc_str_of(report.snapshot_result));
+  if (report.snapshot_age_ns == UINT64_MAX)
+    return;
+  add_real(stats, "snapshot_age_s", seconds(report.snapshot_age_ns));
+  add_real(stats, "snapshot_s", seconds(report.snapshot_ns));
+  add_uint(stats, "snapshot_entries", report.snapshot_entries);
+  add_uint(stats, "snapshot_bytes", report.snapshot_bytes);
+}
+
+static void add_trace(struct stats *stats, const struct trace *trace) {
+  add_uint(stats, "trace_on", trace_is_on(trace));
+  if (trace_is_on(trace))
+    add_text(stats, "trace_path", fc_str_of(trace_path(trace)));
+  add_uint(stats, "trace_waiting", trace_waiting(trace));
 }
 
 static void add_daemon(struct stats *stats, const struct call *call) {
-  const struct dispatch *d = call->dispatch;
+  struct dispatch *d = call->dispatch;
+  double uptime_s = seconds(call->start_ns - d->started_ns);
   add_text(stats, "version", fc_str_of(FC_VERSION));
   add_uint(stats, "pid", (uint64_t)getpid());
-  add_real(stats, "uptime_s", seconds(call->start_ns - d->started_ns));
+  add_real(stats, "uptime_s", uptime_s);
+  add_survival(stats, d, uptime_s);
   add_uint(stats, "clients", d->clients);
   add_uint(stats, "clients_max", d->max_clients);
   add_store(stats, d);
   add_region(stats, d);
-  add_counters(stats, &d->counters);
   add_uint(stats, "leases", d->leases.n);
   add_uint(stats, "lease_waits", d->leases.waits);
-  add_hit_paths(stats, d);
-  add_uint(stats, "connections", d->connections);
-  add_uint(stats, "refused", d->refused);
-  add_uint(stats, "dropped", d->dropped);
-  add_uint(stats, "settings_ignored", d->settings_ignored);
-  add_users(stats, d->users);
-  add_uint(stats, "memory_in_flight", *d->frames_bytes + *d->replies_bytes);
+  add_rings(stats, d);
+  add_uint(stats, "users", d->users->n);
+  add_uint(stats, "user_share", d->users->share_percent);
   add_memory(stats, d);
-  add_uint(stats, "trace_on", trace_is_on(d->trace));
-  if (trace_is_on(d->trace))
-    add_text(stats, "trace_path", fc_str_of(trace_path(d->trace)));
-  add_uint(stats, "trace_lines", trace_lines(d->trace));
-  add_uint(stats, "trace_lost", d->trace->lost);
-  add_uint(stats, "trace_waiting", trace_waiting(d->trace));
+  add_trace(stats, d->trace);
+  add_both_totals(stats, d);
 }
 
 static void add_namespace(struct stats *stats, const struct namespace *ns) {

@@ -28,6 +28,7 @@
 
 #include "daemon/rings/client_ring.h"
 #include "daemon/rings/ring_merge.h"
+#include "daemon/store/totals.h"
 
 #define RINGS_TOGETHER 64u
 #define RINGS_AWAKE 16u /* so many are looked at without measurable cost, idle or not */
@@ -35,8 +36,8 @@
 struct rings_config {
   struct store *store;
   struct trace *trace;
-  struct counters *counters; /* of the daemon */
-  size_t pool_bytes;         /* at least rings_pool_bytes, or some clients get no ring */
+  struct totals *totals; /* of the daemon */
+  size_t pool_bytes;     /* at least rings_pool_bytes, or some clients get no ring */
   unsigned max_clients;
 };
 
@@ -45,13 +46,9 @@ struct rings {
   uint32_t base_slots;
   struct client_ring *awake, *asleep; /* the two lists. No asleep ring has a record that was seen */
   /* read by all */
-  uint32_t n;          /* rings, in both lists or new */
-  uint32_t n_asleep;   /* of them */
-  size_t used_bytes;   /* of the pool */
-  uint64_t records;    /* hits read since the start */
-  uint64_t hits;       /* of them, those counted */
-  uint64_t unrecorded; /* hits that did not fit into a ring */
-  uint64_t drain_ns;   /* CPU time spent reading */
+  uint32_t n;        /* rings, in both lists or new */
+  uint32_t n_asleep; /* of them */
+  size_t used_bytes; /* of the pool */
   /* since the last sweep */
   bool seen_any, seen_many; /* some ring had news; more than an eighth of its slots */
   bool attention;           /* a ring turned out malformed, or a client waits for the trace */

@@ -52,10 +52,10 @@ bool trace_fell_behind(const struct trace *trace) {
 void trace_append(struct trace *trace, const struct trace_event *event) {
   struct trace_stream *stream = trace->current;
   struct trace_buffer *lines = &stream->filling;
-  trace->events++;
+  trace_count_event(trace);
   if (trace->unwritten_bytes + TRACE_LINE_MAX > TRACE_UNWRITTEN_MAX ||
       !trace_buffer_reserve(trace, lines)) {
-    trace->lost++;
+    trace_count_lost(trace, 1);
     log_once(trace->log, &trace->logged_full, LOG_LEVEL_WARNING,
              "%s is too slow for the trace: lines are lost and counted", stream->file.path);
     return;

@@ -14,6 +14,7 @@
 
 #include "daemon/base/error_text.h"
 #include "daemon/base/log.h"
+#include "daemon/base/trace_counts.h"
 #include "daemon/trace/trace_dir.h"
 #include "daemon/trace/trace_line.h"
 
@@ -45,6 +46,7 @@ struct trace {
   uint64_t events;                 /* lines since the start, */
   uint64_t lost;                   /* of them those that were lost, */
   uint64_t written;                /* and those that are in a file */
+  struct trace_counts *totals;     /* count them too, over all daemons; borrowed; or NULL */
   struct trace_dir dir;            /* below which clients may name files */
   bool logged_full, logged_failed; /* logged in this episode */
   const struct error_text
@@ -71,6 +73,23 @@ int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *r
  * (trace_dir_open_beside). */
 int trace_set_dir(struct trace *trace, const char *path, struct error_text *reason);
 void trace_set_dir_beside(struct trace *trace);
+
+/* Count lines in the trace and in its totals. */
+static inline void trace_count_event(struct trace *trace) {
+  trace->events++;
+  if (trace->totals != NULL)
+    trace->totals->events++;
+}
+static inline void trace_count_lost(struct trace *trace, uint64_t n) {
+  trace->lost += n;
+  if (trace->totals != NULL)
+    trace->totals->lost += n;
+}
+static inline void trace_count_written(struct trace *trace, uint64_t n) {
+  trace->written += n;
+  if (trace->totals != NULL)
+    trace->totals->written += n;
+}
 
 /* Ends the trace. Lines that were accepted are still written. */
 void trace_off(struct trace *trace);

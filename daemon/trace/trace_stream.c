@@ -79,7 +79,8 @@ void trace_buffer_drop(struct trace *trace, struct trace_buffer *buffer, bool ke
   if (left == 0)
     return;
   check_buffer(trace, buffer);
-  trace->lost += trace_buffer_count_lines(buffer->data + buffer->start + rest, left - rest);
+  trace_count_lost(trace,
+                   trace_buffer_count_lines(buffer->data + buffer->start + rest, left - rest));
   trace->unwritten_bytes -= left - rest;
   buffer->size = buffer->start + rest;
   if (rest == 0)
@@ -92,7 +93,7 @@ void trace_buffer_drop_begun(struct trace *trace, struct trace_buffer *buffer) {
   if (rest == 0)
     return;
   buffer->start += rest;
-  trace->lost++;
+  trace_count_lost(trace, 1);
   trace->unwritten_bytes -= rest;
   check_buffer(trace, buffer);
 }
@@ -217,7 +218,7 @@ static void after_write(uv_work_t *work, int status) {
     return; /* the time is over, and the process ends by _exit */
   stream->writing.start += stream->written;
   trace->unwritten_bytes -= stream->written;
-  trace->written += stream->n_written;
+  trace_count_written(trace, stream->n_written);
   /* A full pipe is no failure as long as its reader takes something. */
   bool failing = stream->error != 0 && !(stream->error == EAGAIN && stream->written > 0);
   if (failing && !stream->failing)

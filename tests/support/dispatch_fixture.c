@@ -95,6 +95,7 @@ void dispatch_set_up(const struct dispatch_options *options) {
       .region_fd = options->rings ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1,
       .ring_pool_bytes = options->rings ? 64u << 20 : 0,
       .leases = leases_limits_of(16, 3600000),
+      .totals = options->totals,
       .secret = 43};
   ck_assert_int_eq(config.region_fd >= 0, options->rings);
   dispatch_init(&dispatch, &config);

@@ -37,7 +37,8 @@ extern struct test_client test_clients[DISPATCH_CLIENTS];
 struct dispatch_options {
   size_t store_bytes; /* 0: 1 MiB */
   bool traced;
-  bool rings; /* clients can have rings */
+  bool rings;            /* clients can have rings */
+  struct totals *totals; /* NULL: those of the dispatcher */
 };
 void dispatch_set_up(const struct dispatch_options *options);
 void dispatch_tear_down(void); /* closes all clients */

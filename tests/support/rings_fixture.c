@@ -11,7 +11,7 @@ struct rings_fixture fix;
 void rings_fixture_resize(size_t pool_bytes, unsigned max_clients) {
   struct rings_config config = {.store = &fix.store,
                                 .trace = &fix.traced.trace,
-                                .counters = &fix.counters,
+                                .totals = &fix.totals,
                                 .pool_bytes = pool_bytes,
                                 .max_clients = max_clients};
   rings_init(&fix.rings, &config);
@@ -41,7 +41,7 @@ void rings_fixture_end(void) {
 struct client_ring *rings_fixture_attach(const char *name, bool knows_state) {
   struct hits_account account = {.store = &fix.store,
                                  .ns = fix.ns,
-                                 .counters = &fix.counters,
+                                 .counters = &fix.totals.counters,
                                  .trace = &fix.traced.trace,
                                  .name_space = fix.ns->name,
                                  .client = fc_str_of(name),

@@ -15,7 +15,7 @@ struct rings_fixture {
   struct store store;
   struct namespace_table table;
   struct namespace *ns;
-  struct counters counters; /* of the daemon */
+  struct totals totals; /* of the daemon */
   struct traced traced;
   struct rings rings;
   struct client_time time; /* of all clients: they connected when the machine started */

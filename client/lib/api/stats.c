@@ -26,8 +26,12 @@ static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *nam
                                       "region_bytes",
                                       "region_used_bytes",
                                       "region_moved_bytes",
-                                      "region_unlisted_bytes"};
-  static const char memory[] = "memory_"; /* prefix */
+                                      "region_unlisted_bytes",
+                                      "migrating_bytes",
+                                      "snapshot_bytes"};
+  static const char memory[] = "memory_", daemon[] = "daemon_"; /* prefixes */
+  if (strncmp(name, daemon, sizeof daemon - 1) == 0)
+    name += sizeof daemon - 1; /* the same counter since the daemon's start */
   size_t size = strlen(name);
   if (stat->kind == FC_STAT_TEXT)
     return FCACHE_STAT_TEXT;

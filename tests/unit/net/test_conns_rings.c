@@ -219,9 +219,9 @@ END_TEST
 START_TEST(ring_of_silent_client_drained_by_timer) {
   join_with_ring();
   hit(1);
-  while (dispatch.counters.hits == 0)
+  while (dispatch.totals->counters.hits == 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
 }
 END_TEST
 
@@ -233,7 +233,7 @@ START_TEST(ring_drained_when_connection_closes) {
   client_fd = -1;
   while (conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
   ck_assert_uint_eq(dispatch.rings.n, 0);
   while (conns.rings_period_ms != 0) /* and the timer comes to rest */
     (void)uv_run(&loop, UV_RUN_ONCE);
@@ -249,7 +249,7 @@ START_TEST(corrupt_ring_dropped_by_timer) {
   while (conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
   ck_assert(!receive(NULL));
-  ck_assert_uint_eq(dispatch.dropped, 1);
+  ck_assert_uint_eq(dispatch.totals->dropped, 1);
 }
 END_TEST
 
@@ -273,12 +273,12 @@ START_TEST(connection_behind_trace_leaves_loop_idle) {
   send_ping();
   run_ticks(3);
   ck_assert(receive(NULL) && !has_reply());
-  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 0);
   while (uv_is_active((uv_handle_t *)&conns.turn)) /* let the last tick's work finish */
     (void)uv_run(&loop, UV_RUN_NOWAIT);
   traced_write_out(&traced);
   ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_PING);
-  ck_assert_uint_gt(dispatch.counters.hits, 0);
+  ck_assert_uint_gt(dispatch.totals->counters.hits, 0);
 }
 END_TEST
 
@@ -320,10 +320,10 @@ START_TEST(end_behind_trace_waits_until_lines_written) {
   (void)end_behind_trace(100);
   run_ticks(3);
   ck_assert_uint_eq(conns.count, 1);
-  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 0);
   traced_write_out(&traced);
   run_until_ended();
-  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 100);
   ck_assert_uint_eq(traced.trace.lost, 0);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 100);
 }
@@ -336,7 +336,7 @@ START_TEST(end_behind_trace_time_over_drains_at_once) {
   conn->trace_until_ns = 1;
   run_until_ended();
   ck_assert(trace_is_behind(&traced.trace));
-  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 100);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 100); /* there was room for them */
 }
 END_TEST
@@ -347,7 +347,7 @@ START_TEST(end_behind_full_trace_eviction_drains_ring) {
   traced_fill(&traced);
   uint64_t lost = traced.trace.lost;
   rings_drain_before_eviction(&dispatch.rings);
-  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 100);
   ck_assert_uint_eq(traced.trace.lost, lost + 100);
   run_until_ended();
   ck_assert(trace_is_behind(&traced.trace));
@@ -406,7 +406,7 @@ START_TEST(drain_behind_trace_waits_until_lines_written) {
   traced_write_out(&traced);
   while (!is_empty)
     (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
 END_TEST
@@ -440,9 +440,9 @@ START_TEST(ring_drained_when_process_killed) {
     (void)setpgid(0, 0); /* to find its children */
     be_killed_after(100, _i == 1);
   }
-  while (dispatch.connections == 0 || conns.count > 0)
+  while (dispatch.totals->connections == 0 || conns.count > 0)
     (void)uv_run(&loop, UV_RUN_ONCE);
-  ck_assert_uint_eq(dispatch.counters.hits, 100);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 100);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 100);
   if (_i == 1)
     ck_assert_int_eq(kill(-pid, SIGKILL), 0);

@@ -194,7 +194,7 @@ START_TEST(get_with_peek_changes_no_order_and_no_counter) {
   get(FC_PEEK | FC_UNRECORDED, many);
   ck_assert_uint_eq(find(1)->use_stamp, stamp);
   ck_assert_uint_eq(find(1)->hits, 0);
-  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 0);
   get(FC_UNRECORDED, many);
   ck_assert_uint_gt(find(1)->use_stamp, find(2)->use_stamp);
   ck_assert_uint_eq(find(1)->hits, 1);

@@ -15,11 +15,11 @@ START_TEST(put_with_waiters_answers_all_and_counts_hits) {
   ck_assert_int_eq(put(&test_clients[0], 1, 3000).put, FC_STORED);
   expect_hit(&test_clients[1], 1, 3000);
   expect_hit(&test_clients[2], 1, 3000);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
-  ck_assert_uint_eq(dispatch.counters.shared_hits, 2);
-  ck_assert_uint_eq(dispatch.counters.coalesced_hits, 2);
-  ck_assert_uint_eq(dispatch.counters.leases_granted, 1);
-  ck_assert_uint_gt(dispatch.counters.lease_wait_ns, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.shared_hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.coalesced_hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.leases_granted, 1);
+  ck_assert_uint_gt(dispatch.totals->counters.lease_wait_ns, 0);
   ck_assert_uint_eq(test_clients[1].session.ns->counters.coalesced_hits, 2);
   ck_assert_uint_eq(test_clients[1].session.hits, 1);
   ck_assert_uint_eq(test_clients[1].session.shared_hits, 1);
@@ -80,8 +80,8 @@ START_TEST(lease_given_up_or_owner_gone_goes_to_next_waiter) {
   ck_assert(!client_has_reply(&test_clients[2]));
   dispatch_client_gone(&dispatch, &test_clients[1].session);
   expect_miss(&test_clients[2], 1, FC_LEASE_GRANTED);
-  ck_assert_uint_eq(dispatch.counters.leases_granted, 3);
-  ck_assert_uint_eq(dispatch.counters.leases_abandoned, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.leases_granted, 3);
+  ck_assert_uint_eq(dispatch.totals->counters.leases_abandoned, 2);
 }
 END_TEST
 
@@ -186,7 +186,7 @@ START_TEST(value_cleared_before_deferred_reply_is_a_miss) {
   test_clients[1].room = SIZE_MAX;
   dispatch_send_deferred(&dispatch, &test_clients[1].session);
   expect_miss(&test_clients[1], 1, FC_LEASE_TAKEN);
-  ck_assert_uint_eq(dispatch.counters.coalesced_hits, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.coalesced_hits, 0);
 }
 END_TEST
 

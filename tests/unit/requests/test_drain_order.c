@@ -27,7 +27,7 @@ START_TEST(request_drains_own_ring_first) {
   join(one);
   hit(one, 1);
   ck_assert_int_eq(ping(one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   ck_assert_uint_eq(ring_builder_used(&one->writer), 0);
 }
 END_TEST
@@ -48,7 +48,7 @@ START_TEST(request_that_reads_counters_drains_all_rings) {
                          : fc_encode_trace(&request, 1, &status);
   ck_assert_int_eq(failed, 0);
   ck_assert_int_eq(client_send(one, &request), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
 }
 END_TEST
 
@@ -61,7 +61,7 @@ START_TEST(hit_of_another_client_promoted_before_later_request) {
   one->session.ns->max_entries = 2;
   hit(other, 1);
   ck_assert_int_eq(_i == 0 ? get(one, 2) : _i == 1 ? get_many(one, 2) : put(one, 2), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, _i == 2 ? 1 : 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, _i == 2 ? 1 : 2);
   ck_assert_int_eq(put(one, 3), DISPATCH_DONE);
   ck_assert(!stored(1) && stored(2) && stored(3));
 }
@@ -95,10 +95,10 @@ START_TEST(put_that_evicts_drains_all_rings) {
   one->session.ns->max_entries = 2;
   hit(other, 1); /* so 2 is the oldest */
   ck_assert_int_eq(put(one, 2), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   hit(other, 1);
   ck_assert_int_eq(put(one, 3), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
   ck_assert(stored(1) && !stored(2) && stored(3));
 }
 END_TEST

@@ -95,8 +95,8 @@ START_TEST(hello_without_room_for_namespace_refused) {
   ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
   ck_assert_int_eq(client_send(one, &request), DISPATCH_CLOSE);
   ck_assert_int_eq(client_last_reply(one).error.code, FC_EREFUSED);
-  ck_assert_uint_eq(dispatch.refused, 1);
-  ck_assert_uint_eq(dispatch.dropped, 0);
+  ck_assert_uint_eq(dispatch.totals->refused, 1);
+  ck_assert_uint_eq(dispatch.totals->dropped, 0);
 }
 END_TEST
 

@@ -121,10 +121,10 @@ START_TEST(overlapping_waits_and_hits_charged_once) {
   for (uint8_t n = 1; n <= keys; n++)
     ck_assert_int_eq(put(&test_clients[0], n, 10).put, FC_STORED);
   uint64_t took_ns = call_clock_ns() - start_ns, puts_ns = (keys + 1) * 1000;
-  ck_assert_uint_eq(dispatch.counters.coalesced_hits, keys);
-  ck_assert_uint_le(dispatch.counters.lease_wait_ns, took_ns);
-  ck_assert_uint_le(dispatch.counters.scoring_wall_ns, took_ns + puts_ns);
-  ck_assert_uint_ge(dispatch.counters.scoring_wall_ns, waited_ns);
+  ck_assert_uint_eq(dispatch.totals->counters.coalesced_hits, keys);
+  ck_assert_uint_le(dispatch.totals->counters.lease_wait_ns, took_ns);
+  ck_assert_uint_le(dispatch.totals->counters.scoring_wall_ns, took_ns + puts_ns);
+  ck_assert_uint_ge(dispatch.totals->counters.scoring_wall_ns, waited_ns);
   ck_assert_uint_eq(test_clients[1].session.leases.sharing.n, 0);
 }
 END_TEST

@@ -106,12 +106,12 @@ START_TEST(ring_request_replaces_ring_with_larger) {
   struct fc_ring_reply reply = request_ring(one, FC_REGION_LAYOUT, 2048);
   ck_assert_uint_eq(reply.namespace_id, one->session.ns->seed);
   ck_assert_uint_eq(reply.client_id, 11);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   client_open_ring(one);
   ck_assert_uint_eq(one->writer.header->n_slots, 2048);
   hit(one, 1);
   ck_assert_int_eq(ping(one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
   ck_assert_uint_eq(one->session.ring->account.hits, 2);
   ck_assert_uint_eq(dispatch.rings.n, 1);
   /* A ring that is no larger is refused. One of the ordinary size is granted. */
@@ -142,7 +142,7 @@ START_TEST(ring_request_without_ring_gets_one_when_pool_has_room) {
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
   hit(one, 1);
   ck_assert_int_eq(ping(one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
 }
 END_TEST
 
@@ -163,7 +163,7 @@ START_TEST(ring_request_refused_keeps_old_ring) {
   traced_write_out(&traced);
   hit(one, 2);
   ck_assert_int_eq(ping(one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
 }
 END_TEST
 
@@ -182,13 +182,13 @@ START_TEST(new_ring_among_many_is_asleep) {
   ck_assert_uint_eq(one->writer.header->state, FC_RING_ASLEEP);
   hit(one, 1);
   ck_assert_int_eq(ping(other), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 0);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 0);
   ck_assert_int_eq(ping(one), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   ck_assert_uint_eq(one->writer.header->state, 0);
   hit(one, 2);
   ck_assert_int_eq(ping(other), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 2);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 2);
   for (unsigned i = 0; i < RINGS_AWAKE - 1; i++)
     client_free(&many[i]);
 }
@@ -204,7 +204,7 @@ START_TEST(corrupt_ring_closes_its_connection_only) {
   ck_assert_int_eq(reply.type, FC_ERROR);
   ck_assert_int_eq(reply.error.code, FC_EPROTOCOL);
   ck_assert_ptr_nonnull(memmem(reply.error.text.data, reply.error.text.size, "head", 4));
-  ck_assert_uint_eq(dispatch.dropped, 1);
+  ck_assert_uint_eq(dispatch.totals->dropped, 1);
   dispatch_client_gone(&dispatch, &one->session);
   ck_assert_int_eq(ping(other), DISPATCH_DONE);
 }

@@ -18,7 +18,7 @@ START_TEST(ping_behind_trace_needs_ring_room_only) {
   ck_assert_int_eq(put(one, 1), DISPATCH_RETRY);
   traced_write_out(&traced);
   ck_assert_int_eq(put(one, 1), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
 }
 END_TEST
 
@@ -45,7 +45,7 @@ START_TEST(client_gone_behind_trace_is_counted_at_once) {
   hit(one, 1);
   traced_fall_behind(&traced);
   dispatch_client_gone(&dispatch, &one->session);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
   ck_assert_ptr_null(one->session.ns);
   ck_assert_uint_eq(traced_count(&traced, "\n"), 1);
 }
@@ -59,7 +59,7 @@ START_TEST(stats_behind_trace_answered_at_once) {
   traced_fall_behind(&traced);
   ck_assert_int_eq(fc_encode_stats(&request, 1, (struct fc_str){0}), 0);
   ck_assert_int_eq(client_send(other, &request), DISPATCH_DONE);
-  ck_assert_uint_eq(dispatch.counters.hits, 1);
+  ck_assert_uint_eq(dispatch.totals->counters.hits, 1);
 }
 END_TEST
 

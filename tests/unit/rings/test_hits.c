@@ -20,7 +20,7 @@ static void set_up(void) {
   now = (struct client_clock){.now_ns = 100 * SECOND, .real_ns = 1000 * SECOND};
   account = (struct hits_account){.store = &fix.store,
                                   .ns = fix.ns,
-                                  .counters = &fix.counters,
+                                  .counters = &fix.totals.counters,
                                   .trace = &fix.traced.trace,
                                   .name_space = fix.ns->name,
                                   .client = fc_str_of("client"),
@@ -59,7 +59,7 @@ static struct entry *find(uint32_t n) {
 }
 
 static void assert_counted(uint64_t n, uint64_t wall_ns, uint64_t saved_ns, uint64_t shared) {
-  const struct counters *sets[] = {&fix.counters, &fix.ns->counters};
+  const struct counters *sets[] = {&fix.totals.counters, &fix.ns->counters};
   for (int i = 0; i < 2; i++) {
     ck_assert_uint_eq(sets[i]->hits, n);
     ck_assert_uint_eq(sets[i]->scoring_wall_ns, wall_ns);

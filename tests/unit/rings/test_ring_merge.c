@@ -57,7 +57,7 @@ START_TEST(several_rings_any_reading_order_exact) {
   for (uint32_t i = 0; i < KEYS; i++)
     keys[i] = i + 1;
   assert_order(keys, KEYS);
-  ck_assert_uint_eq(fix.counters.hits, KEYS);
+  ck_assert_uint_eq(fix.totals.counters.hits, KEYS);
   ck_assert_uint_eq(traced_count(&fix.traced, "\n"), KEYS);
   for (int i = 0; i < CLIENTS; i++)
     ring_client_close(&clients[i]);
@@ -103,7 +103,7 @@ START_TEST(false_times_move_own_hits_only) {
   ring_builder_publish(&two.builder);
   rings_drain_all(&fix.rings);
   ck_assert_ptr_null(rings_error(liar.ring));
-  ck_assert_uint_eq(fix.counters.hits, 7);
+  ck_assert_uint_eq(fix.totals.counters.hits, 7);
   uint32_t last_of_liar = 0, last_of_others = 3;
   for (const struct entry *at = store_oldest(&fix.store, NULL); at != NULL;
        at = store_newer(&fix.store, NULL, at))
@@ -141,7 +141,7 @@ START_TEST(malformed_record_others_continue) {
   rings_drain_all(&fix.rings);
   ck_assert_ptr_nonnull(rings_error(bad.ring));
   ck_assert_ptr_null(rings_error(one.ring));
-  ck_assert_uint_eq(fix.counters.hits, 5);
+  ck_assert_uint_eq(fix.totals.counters.hits, 5);
   assert_order(keys, 5);
   ring_client_close(&bad);
   ring_client_close(&one);

@@ -15,16 +15,16 @@ START_TEST(drain_few_rings_reads_all) {
   ring_client_hit(&one, 1, 100);
   ring_client_hit(&other, 1, 7);
   ck_assert(rings_drain(&fix.rings, one.ring));
-  ck_assert_uint_eq(fix.counters.hits, 107);
+  ck_assert_uint_eq(fix.totals.counters.hits, 107);
   ck_assert_uint_eq(fix.ns->counters.hits, 107);
-  ck_assert_uint_eq(fix.rings.hits, 107);
-  ck_assert_uint_eq(fix.rings.records, 107);
-  ck_assert_uint_gt(fix.rings.drain_ns, 0);
+  ck_assert_uint_eq(fix.totals.hits_region, 107);
+  ck_assert_uint_eq(fix.totals.ring_records, 107);
+  ck_assert_uint_gt(fix.totals.drain_ns, 0);
   ck_assert_uint_eq(ring_builder_used(&one.builder), 0);
   ck_assert_uint_eq(ring_builder_used(&other.builder), 0);
   ring_client_hit(&other, 8, 3);
   ck_assert(rings_drain(&fix.rings, NULL)); /* a client without a ring */
-  ck_assert_uint_eq(fix.counters.hits, 110);
+  ck_assert_uint_eq(fix.totals.counters.hits, 110);
   rings_fixture_check_lines("one", 100);
   rings_fixture_check_lines("other", 10);
   ring_client_close(&one);
@@ -41,12 +41,12 @@ START_TEST(drain_many_rings_reads_own) {
   ring_client_hit(&one, 1, 100);
   ring_client_hit(&other, 1, 7);
   ck_assert(rings_drain(&fix.rings, NULL));
-  ck_assert_uint_eq(fix.counters.hits, 0);
+  ck_assert_uint_eq(fix.totals.counters.hits, 0);
   ck_assert(rings_drain(&fix.rings, one.ring));
-  ck_assert_uint_eq(fix.counters.hits, 100);
+  ck_assert_uint_eq(fix.totals.counters.hits, 100);
   ck_assert_uint_eq(ring_builder_used(&other.builder), 8);
   rings_drain_all(&fix.rings);
-  ck_assert_uint_eq(fix.counters.hits, 107);
+  ck_assert_uint_eq(fix.totals.counters.hits, 107);
   ring_client_close(&one);
   ring_client_close(&other);
 }
@@ -56,7 +56,7 @@ START_TEST(detach_unread_records_applied) {
   struct ring_client one = ring_client_join("one");
   ring_client_hit(&one, 1, 10);
   rings_detach(&fix.rings, one.ring);
-  ck_assert_uint_eq(fix.counters.hits, 10);
+  ck_assert_uint_eq(fix.totals.counters.hits, 10);
   ck_assert_uint_eq(fix.rings.n, 0);
   ck_assert_uint_eq(fix.rings.used_bytes, 0);
   rings_fixture_check_lines("one", 10);
@@ -70,7 +70,7 @@ START_TEST(unrecorded_hits_of_all_summed_once) {
   atomic_store_explicit(&other.builder.header->unrecorded, 4, memory_order_relaxed);
   for (int i = 0; i < 2; i++)
     rings_drain_all(&fix.rings);
-  ck_assert_uint_eq(fix.rings.unrecorded, 7);
+  ck_assert_uint_eq(fix.totals.hits_unrecorded, 7);
   ring_client_close(&one);
   ring_client_close(&other);
 }
@@ -83,12 +83,12 @@ START_TEST(malformed_ring_others_unharmed) {
   ring_client_hit(&bad, 6, 5);
   ring_client_hit(&good, 1, 5);
   rings_drain_all(&fix.rings);
-  ck_assert_uint_eq(fix.counters.hits, 10); /* the hits before it count */
+  ck_assert_uint_eq(fix.totals.counters.hits, 10); /* the hits before it count */
   ck_assert_ptr_nonnull(rings_error(bad.ring));
   ck_assert_ptr_null(rings_error(good.ring));
   ck_assert(fix.rings.attention);
   ck_assert(rings_drain(&fix.rings, bad.ring)); /* no client waits for it */
-  ck_assert_uint_eq(fix.counters.hits, 10);
+  ck_assert_uint_eq(fix.totals.counters.hits, 10);
   rings_fixture_check_lines("bad", 5);
   ring_client_close(&bad);
   ring_client_close(&good);
@@ -100,7 +100,7 @@ START_TEST(impossible_head_is_error) {
   atomic_store_explicit(&bad.builder.header->head, UINT64_MAX, memory_order_release);
   ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* its connection must end soon */
   ck_assert_ptr_nonnull(strstr(rings_error(bad.ring), "head"));
-  ck_assert_uint_eq(fix.counters.hits, 0);
+  ck_assert_uint_eq(fix.totals.counters.hits, 0);
   ring_client_close(&bad);
 }
 END_TEST
@@ -136,10 +136,10 @@ START_TEST(sweep_many_records_bounded) {
   }
   ck_assert_uint_eq(left, 131068);
   ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS);
-  ck_assert_uint_ge(fix.counters.hits, 64u << 10);
-  ck_assert_uint_lt(fix.counters.hits, left);
+  ck_assert_uint_ge(fix.totals.counters.hits, 64u << 10);
+  ck_assert_uint_lt(fix.totals.counters.hits, left);
   ck_assert_uint_eq(rings_sweep(&fix.rings, 0), BUSY_MS); /* the rest */
-  ck_assert_uint_eq(fix.counters.hits, left);
+  ck_assert_uint_eq(fix.totals.counters.hits, left);
   for (int i = 0; i < 4; i++)
     ring_client_close(&clients[i]);
 }

@@ -62,9 +62,9 @@ START_TEST(asleep_ring_request_wakes) {
     ck_assert_uint_eq(state_of(&one), FC_RING_ASLEEP);
     ring_client_hit(&one, 1 + (uint32_t)i, 1);
     ck_assert(rings_drain(&fix.rings, NULL)); /* a client without a ring */
-    ck_assert_uint_eq(fix.counters.hits, i);
+    ck_assert_uint_eq(fix.totals.counters.hits, i);
     ck_assert(rings_drain(&fix.rings, one.ring));
-    ck_assert_uint_eq(fix.counters.hits, i + 1);
+    ck_assert_uint_eq(fix.totals.counters.hits, i + 1);
     ck_assert_uint_eq(fix.rings.n_asleep, 0);
     ck_assert_uint_eq(state_of(&one), 0);
     pass(SECOND_NS / 2);
@@ -90,19 +90,19 @@ START_TEST(asleep_ring_silent_hit_found_by_sweep) {
   ring_client_hit(&one, 1, 1);
   ring_client_hit(&other, 1, 1);
   rings_drain_before_eviction(&fix.rings);
-  ck_assert_uint_eq(fix.counters.hits, 1);
+  ck_assert_uint_eq(fix.totals.counters.hits, 1);
   pass(1);
-  ck_assert_uint_eq(fix.counters.hits, 2);
+  ck_assert_uint_eq(fix.totals.counters.hits, 2);
   ck_assert_uint_eq(fix.rings.n_asleep, 0);
   ck_assert_uint_eq(state_of(&one), 0);
   ring_client_hit(&one, 2, 1);
   rings_drain_before_eviction(&fix.rings);
-  ck_assert_uint_eq(fix.counters.hits, 3);
+  ck_assert_uint_eq(fix.totals.counters.hits, 3);
   pass(3 * SECOND_NS);
   ck_assert_uint_eq(fix.rings.n_asleep, 1);
   ring_client_hit(&one, 3, 1);
   rings_drain_all(&fix.rings); /* a figure is always exact */
-  ck_assert_uint_eq(fix.counters.hits, 4);
+  ck_assert_uint_eq(fix.totals.counters.hits, 4);
   ring_client_close(&one);
   ring_client_close(&other);
 }
@@ -114,7 +114,7 @@ START_TEST(asleep_ring_detached_is_read) {
   struct ring_client one = ring_client_open(rings_fixture_attach("one", true));
   ring_client_hit(&one, 1, 10);
   rings_detach(&fix.rings, one.ring);
-  ck_assert_uint_eq(fix.counters.hits, 10);
+  ck_assert_uint_eq(fix.totals.counters.hits, 10);
   ck_assert_uint_eq(fix.rings.n, before);
   ck_assert_uint_eq(fix.rings.n_asleep, 0);
   ring_client_close(&one);
@@ -136,7 +136,7 @@ START_TEST(older_client_among_many_sleeps) {
   for (unsigned i = 0; i <= RINGS_TOGETHER; i++)
     ring_client_hit(&clients[i], 1, 1);
   pass(1);
-  ck_assert_uint_eq(fix.counters.hits, RINGS_TOGETHER + 1);
+  ck_assert_uint_eq(fix.totals.counters.hits, RINGS_TOGETHER + 1);
   ck_assert_uint_eq(fix.rings.n_asleep, 0);
   pass(3 * SECOND_NS);
   ck_assert_uint_eq(rings_n_awake(&fix.rings), RINGS_TOGETHER);
@@ -180,7 +180,7 @@ START_TEST(grown_idle_ring_gives_memory_back) {
   pass(1);
   ring_client_hit(&one, 1, at); /* to the middle or the end of the ring */
   pass(SECOND_NS);
-  ck_assert_uint_eq(fix.counters.hits, at);
+  ck_assert_uint_eq(fix.totals.counters.hits, at);
   ck_assert_uint_eq(allocated_bytes(fd), (fc_ring_bytes(n_slots) + 4095) / 4096 * 4096);
   until_revoked(&one, 3 * SECOND_NS);
   ck_assert_uint_gt(fix.rings.used_bytes, rings_charge(FC_RING_SLOTS_MIN)); /* not yet */
@@ -197,7 +197,7 @@ START_TEST(grown_idle_ring_gives_memory_back) {
   ck_assert_uint_eq(allocated_bytes(fd), before);
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_ptr_null(rings_error(one.ring));
-  ck_assert_uint_eq(fix.counters.hits, at + 1);
+  ck_assert_uint_eq(fix.totals.counters.hits, at + 1);
   /* The client gets a ring like any other. */
   ck_assert(ring_client_grow(&one, 0));
   ck_assert_uint_eq(one.builder.header->n_slots, FC_RING_SLOTS_MIN);
@@ -237,7 +237,7 @@ START_TEST(revoked_ring_second_record_is_error) {
   ring_client_hit(&one, 1, FC_RING_RECORD_SLOTS_MAX + 1);
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_ptr_nonnull(strstr(rings_error(one.ring), "revoked"));
-  ck_assert_uint_eq(fix.counters.hits, 0);
+  ck_assert_uint_eq(fix.totals.counters.hits, 0);
   ck_assert_int_eq(close(fd), 0);
   ring_client_close(&one);
 }
@@ -251,7 +251,7 @@ START_TEST(detached_ring_gives_memory_back) {
   struct ring_client one = ring_client_open(ring);
   ring_client_hit(&one, 1, 1000);
   rings_detach(&fix.rings, one.ring);
-  ck_assert_uint_eq(fix.counters.hits, 1000);
+  ck_assert_uint_eq(fix.totals.counters.hits, 1000);
   ck_assert_uint_le(allocated_bytes(fd), 65536); /* the largest page that there is */
   ck_assert_uint_eq(ring_builder_used(&one.builder), 0);
   ring_client_hit(&one, 1, 1);

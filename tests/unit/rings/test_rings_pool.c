@@ -88,7 +88,7 @@ START_TEST(replaced_ring_counts_continue) {
   ring_client_hit(&one, 101, 1000);
   ck_assert(rings_drain(&fix.rings, one.ring));
   ck_assert_uint_eq(one.ring->account.hits, 1100);
-  ck_assert_uint_eq(fix.counters.hits, 1100);
+  ck_assert_uint_eq(fix.totals.counters.hits, 1100);
   ck_assert_uint_eq(fix.rings.n, 1);
   ck_assert_uint_eq(fix.rings.used_bytes, rings_charge(one.builder.header->n_slots));
   rings_fixture_check_lines("one", 1100);

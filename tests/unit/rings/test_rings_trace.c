@@ -10,7 +10,7 @@
 static const uint32_t full_ring = FC_RING_SLOTS_MAX - 1; /* hits: a context takes one slot */
 
 static void check_hits(uint64_t counted, uint64_t lost) {
-  ck_assert_uint_eq(fix.counters.hits, counted);
+  ck_assert_uint_eq(fix.totals.counters.hits, counted);
   ck_assert_uint_eq(fix.traced.trace.lost, lost);
 }
 
