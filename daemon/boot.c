@@ -91,7 +91,7 @@ int boot_cache(struct server *server, struct error_text *error) {
                           server->shares, error);
   if (rc < 0)
     return rc;
-  if (server->shares && server->region.fd < 0)
+  if (server->shares && server->region.index_fd < 0)
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
   rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
                   random[0], random[2]);
@@ -114,7 +114,7 @@ int boot_cache(struct server *server, struct error_text *error) {
       .memory_report = memory_report,
       .memory_arg = server,
       .totals = &server->totals,
-      .region_fd = server->region.fd,
+      .region = server->region.index_fd >= 0 ? &server->region : NULL,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
       .secret = random[3] == 0 ? 1 : random[3],

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 
 #include "daemon/os/epoll_watch.h"
+#include "proto/shm/region_layout.h"
 
 #define SMALL_REPLY_BYTES 1024u /* as the kernel counts, such as an error */
-#define FDS_MAX 2u
 
 static_assert(sizeof(uv_buf_t) == sizeof(struct iovec), "on Unix, uv_buf_t is struct iovec");
 
@@ -219,13 +219,13 @@ static bool send_with(struct reply_sink *sink, const struct iovec *piece, const 
                       size_t n_fds) {
   struct sender *sender = sender_of(sink);
   uv_os_fd_t socket;
-  assert(n_fds <= FDS_MAX);
+  assert(n_fds <= FC_REGION_PASSED_MAX);
   if (sender->failed || sender->sink.peer_gone || sender->unsent_bytes > 0 ||
       uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
     return false;
   union {
     struct cmsghdr header; /* for its alignment */
-    char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    char bytes[CMSG_SPACE(FC_REGION_PASSED_MAX * sizeof(int))];
   } control = {0};
   struct iovec one = *piece;
   struct msghdr message = {.msg_iov = &one,

@@ -1,111 +1,51 @@
 #include "daemon/region/region_writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/check.h"
+#include "daemon/region/region_memory.h"
 #include "proto/errors.h"
-#include "proto/shm/region_uses.h"
 
-/* The buckets take 1.6% of max_bytes. An entry with a small value takes 290 bytes, so a full cache
- * of such values has four entries a bucket. With values of 3 KiB, nearly every entry is the first
- * of its chain. */
-#define BYTES_PER_BUCKET 1024u
-#define BUCKETS_MIN 64u
-#define BUCKETS_MAX UINT32_MAX
-/* Room in the arena beyond the charge of the entries: holes, without which compaction would move
- * more bytes, and unused metadata. */
-#define SLACK_SHIFT 6
-#define SLACK_MIN (128u << 10)
 #define COMMIT_STEP (1u << 20) /* the kernel zeroes it in a fraction of a millisecond */
-
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
-#endif
-
-static uint64_t round_up(uint64_t bytes, uint64_t unit) {
-  return (bytes + unit - 1) / unit * unit;
-}
-
-static void lay_out(struct region *region, uint64_t max_bytes) {
-  uint64_t n = max_bytes / BYTES_PER_BUCKET;
-  n = n < BUCKETS_MIN ? BUCKETS_MIN : n;
-  region->n_buckets = n < BUCKETS_MAX ? n : BUCKETS_MAX;
-  region->arena_offset = round_up(
-      FC_REGION_PAGE + region->n_buckets * sizeof(struct fc_region_bucket), FC_REGION_PAGE);
-  region->arena_size = round_up(max_bytes + (max_bytes >> SLACK_SHIFT) + SLACK_MIN, FC_REGION_PAGE);
-  region->size = region->arena_offset + region->arena_size;
-}
 
 uint64_t region_writer_overhead_bytes(uint64_t max_bytes) {
   struct region region;
-  lay_out(&region, max_bytes);
+  region_memory_lay_out(&region, max_bytes);
   return region.size - max_bytes;
 }
 
-/* ---- memory ---- */
-
-/* Allocates memory for a range of the file, so that no access to it can fail. */
-static bool allocate(const struct region *region, uint64_t offset, uint64_t bytes) {
-  int rc;
-  do
-    rc = fallocate(region->fd, 0, (off_t)offset, (off_t)bytes);
-  while (rc < 0 && errno == EINTR);
-  return rc == 0;
-}
-
-/* Maps the front, and reserves the addresses behind it for the region with that protection. */
-static bool reserve(struct region *region, int protection) {
-  uint8_t *front = mmap(NULL, REGION_FRONT_BYTES + region->size, protection,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (front == MAP_FAILED) /* too large for the address space */
-    return false;
-  region->base = front + REGION_FRONT_BYTES;
-  return mprotect(front, REGION_FRONT_BYTES, PROT_READ | PROT_WRITE) == 0;
-}
-
-static void unmap(struct region *region) {
-  if (region->base != NULL) /* cannot fail for an existing mapping */
-    (void)munmap(region->base - REGION_FRONT_BYTES, REGION_FRONT_BYTES + region->size);
-  if (region->fd >= 0)
-    (void)close(region->fd); /* a memfd loses no data */
-  region->base = NULL;
-  region->fd = -1;
-}
-
-/* Seals the memory before another process has it. The mapping that was made before stays writable.
- */
-static bool map_shared(struct region *region) {
-  region->fd = memfd_create(FC_REGION_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (region->fd < 0 || ftruncate(region->fd, (off_t)region->size) < 0)
-    return false;
-  if (!reserve(region, PROT_NONE) || mmap(region->base, region->size, PROT_READ | PROT_WRITE,
-                                          MAP_SHARED | MAP_FIXED, region->fd, 0) == MAP_FAILED)
-    return false;
-  return allocate(region, 0, region->arena_offset) &&
-         fcntl(region->fd, F_ADD_SEALS,
-               F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
+unsigned region_writer_fds(const struct region *region, int fds[FC_REGION_FDS_MAX]) {
+  if (region->index_fd < 0)
+    return 0;
+  fds[0] = region->index_fd;
+  memcpy(fds + 1, region->segment_fds, region->n_segments * sizeof fds[0]);
+  return 1 + region->n_segments;
 }
 
 uint64_t region_writer_inode(const struct region *region) {
   struct stat status;
-  return region->fd >= 0 && fstat(region->fd, &status) == 0 ? status.st_ino : 0;
+  return region->index_fd >= 0 && fstat(region->index_fd, &status) == 0 ? status.st_ino : 0;
+}
+
+/* Returns how much of the arena may be committed. */
+static uint64_t committable(const struct region *region) {
+  uint64_t budget = region->budget_bytes;
+  uint64_t left = budget > region->other_bytes ? budget - region->other_bytes : 0;
+  return left < region->arena_size ? left : region->arena_size;
 }
 
 bool region_writer_commit(struct region *region, uint64_t bytes) {
   check_le(bytes, region->arena_size);
   if (bytes <= region->committed_bytes)
     return true;
-  uint64_t end = round_up(bytes, COMMIT_STEP);
-  end = end < region->arena_size ? end : region->arena_size;
-  if (region->fd >= 0 && /* private memory is committed on the first access */
-      !allocate(region, region->arena_offset + region->committed_bytes,
-                end - region->committed_bytes))
+  uint64_t end = (bytes + COMMIT_STEP - 1) / COMMIT_STEP * COMMIT_STEP;
+  uint64_t most = committable(region);
+  end = end < most ? end : most;
+  if (end < bytes || !region_memory_allocate(region, region->committed_bytes, end))
     return false;
   region->committed_bytes = end;
   return true;
@@ -155,6 +95,8 @@ static void write_header(const struct region *region, uint32_t max_value, uint64
   header->n_buckets = region->n_buckets;
   header->arena_offset = region->arena_offset;
   header->arena_size = region->arena_size;
+  header->segment_bytes = region->segment_bytes;
+  header->n_segments = region->n_segments;
 }
 
 static void use_mapping(struct region *region, uint32_t max_value, uint64_t boot_id) {
@@ -165,9 +107,9 @@ static void use_mapping(struct region *region, uint32_t max_value, uint64_t boot
 
 int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_value,
                        uint64_t boot_id, bool shared, struct error_text *error) {
-  *region = (struct region){.fd = -1};
-  lay_out(region, max_bytes);
-  if (shared && map_shared(region)) {
+  region_memory_lay_out(region, max_bytes);
+  region->budget_bytes = region->arena_size;
+  if (shared && region_memory_map_shared(region)) {
     use_mapping(region, max_value, boot_id);
     if (hold_mutex(region))
       return 0;
@@ -180,8 +122,8 @@ int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_v
                          "provides no sealed memory of %llu bytes: %s",
                          (unsigned long long)region->size, strerror(errno));
   }
-  unmap(region);
-  if (!reserve(region, PROT_READ | PROT_WRITE))
+  region_memory_unmap(region);
+  if (!region_memory_map_private(region))
     return error_text_set(error, FC_ENOMEM,
                           "no memory for a cache of %llu bytes: lower --max-bytes",
                           (unsigned long long)max_bytes);
@@ -193,9 +135,9 @@ void region_writer_deinit(struct region *region) {
   if (region->base == NULL)
     return;
   region_writer_retire(region);
-  if (region->fd >= 0)
+  if (region->index_fd >= 0)
     release_mutex(region);
-  unmap(region);
+  region_memory_unmap(region);
 }
 
 void region_writer_retire(struct region *region) {

@@ -25,12 +25,17 @@ struct region {
   uint64_t size; /* bytes, of the whole region */
   uint64_t arena_offset, arena_size;
   uint64_t n_buckets;
-  int fd; /* sealed, for clients to map; -1: no client can map the region */
+  uint64_t segment_bytes;
+  uint32_t n_segments;
+  /* The memory files, sealed, for clients to map. -1: the memory is private. */
+  int index_fd, segment_fds[FC_REGION_SEGMENTS_MAX];
   uint8_t *base;
+  /* set by its user: see region_writer_commit */
+  uint64_t budget_bytes, other_bytes;
   /* private to region_writer.c */
   struct fc_region_header *header;
   struct fc_region_bucket *buckets;
-  uint64_t committed_bytes; /* at the start of the arena: they have memory */
+  uint64_t committed_bytes; /* at the start of the arena: they have memory; read by all */
 };
 
 /* Returns the bytes that a region needs in addition to `max_bytes` of entries: header, buckets, and
@@ -38,15 +43,19 @@ struct region {
 uint64_t region_writer_overhead_bytes(uint64_t max_bytes);
 
 /* Makes a region for entries that are charged `max_bytes` together. If `shared`, clients may map
- * it. Where the system cannot provide such memory, the region is private, fd is -1 and *error has
- * the reason. Returns 0, or FC_ENOMEM with *error. The calling thread must live as long as the
- * daemon serves, because readers detect the daemon's death by its end. */
+ * it. Where the system cannot provide such memory, the region is private, index_fd is -1 and *error
+ * has the reason. Its budget is the arena. Returns 0, or FC_ENOMEM with *error. The calling thread
+ * must live as long as the daemon serves, because readers detect the daemon's death by its end. */
 int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_value,
                        uint64_t boot_id, bool shared, struct error_text *error);
 void region_writer_deinit(struct region *region); /* idempotent */
 
-/* Returns the inode by which maps of the region are recognised (region_uses.h), or 0 if no client
- * can map it. */
+/* Stores the descriptors of the index and of the segments, in the order in which clients get them.
+ * Returns their number, 0 if the memory is private. The region keeps them. */
+unsigned region_writer_fds(const struct region *region, int fds[FC_REGION_FDS_MAX]);
+
+/* Returns the inode of the index, by which maps of the region are recognised (region_uses.h), or 0
+ * if no client can map it. */
 uint64_t region_writer_inode(const struct region *region);
 
 /* From then on, readers serve nothing from the region. */
@@ -54,7 +63,8 @@ void region_writer_retire(struct region *region);
 
 /* Ensures that the first `bytes` bytes of the arena have memory. It grows in steps, so that an
  * empty cache costs little. Returns false if the kernel has none; an access would then raise
- * SIGBUS. */
+ * SIGBUS. Returns false, too, if the arena's memory and `other_bytes`, which its user counts, would
+ * exceed `budget_bytes`. Memory that the arena has stays. */
 bool region_writer_commit(struct region *region, uint64_t bytes);
 
 /* The daemon alone writes the region, so its own loads need no order. */

@@ -44,7 +44,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .control = config->control,
       .survival_report = config->survival_report,
       .survival_arg = config->survival_arg,
-      .region_fd = config->region_fd,
+      .region = config->region,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     dispatch->slices[kind] = UINT_MAX;

@@ -68,9 +68,9 @@ struct dispatch_config {
   /* NULL: no stats of snapshots and of memory that is taken over */
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
-  struct totals *totals;  /* of the cache, after totals_begin; NULL: those of this struct alone */
-  int region_fd;          /* to hand to clients; -1: clients cannot map the region */
-  size_t ring_pool_bytes; /* of all rings together */
+  struct totals *totals; /* of the cache, after totals_begin; NULL: those of this struct alone */
+  const struct region *region; /* to hand to clients; NULL: clients cannot map it */
+  size_t ring_pool_bytes;      /* of all rings together */
   struct leases_limits leases;
   uint64_t secret; /* random; no client can find it out. Unused if the totals have one */
 };
@@ -90,7 +90,7 @@ struct dispatch {
   uint64_t boot_id, secret;
   uint64_t started_ns; /* CLOCK_MONOTONIC */
   unsigned max_clients;
-  int region_fd;
+  const struct region *region;
   uint64_t unlisted_limit_bytes; /* see reclaim.h */
 
   unsigned slices[SLICE_KINDS]; /* slices that may be executed now; set by the caller */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/region/region_writer.h"
 #include "daemon/requests/handlers.h"
 #include "daemon/requests/permissions.h"
 #include "daemon/rings/client_ring.h"
@@ -122,7 +123,7 @@ static bool set_manifest(const struct call *call, const struct fc_hello *hello) 
 /* ---- region and ring ---- */
 
 static bool can_have_ring(const struct call *call, uint32_t region_layout) {
-  return region_layout == FC_REGION_LAYOUT && call->dispatch->region_fd >= 0 &&
+  return region_layout == FC_REGION_LAYOUT && call->dispatch->region != NULL &&
          call->session->ns != NULL && !call->sink->peer_gone;
 }
 
@@ -151,8 +152,10 @@ static bool send_ring(const struct call *call, struct client_ring *ring) {
   bool sent = false;
   if (!dispatch->reply.failed) {
     struct iovec piece = {dispatch->reply.data, dispatch->reply.size};
-    int fds[] = {dispatch->region_fd, rings_fd(ring)};
-    sent = call->sink->send_with(call->sink, &piece, fds, sizeof fds / sizeof fds[0]);
+    int fds[FC_REGION_PASSED_MAX];
+    unsigned n = region_writer_fds(dispatch->region, fds);
+    fds[n++] = rings_fd(ring);
+    sent = call->sink->send_with(call->sink, &piece, fds, n);
   }
   rings_handed_over(ring);
   if (sent) {

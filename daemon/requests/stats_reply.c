@@ -162,7 +162,7 @@ static double fragmentation(const struct arena *arena) {
 
 static void add_region(struct stats *stats, const struct dispatch *d) {
   const struct arena *arena = &d->store->heap.arena;
-  add_uint(stats, "region_shared", d->store->region->fd >= 0);
+  add_uint(stats, "region_shared", d->store->region->index_fd >= 0);
   add_uint(stats, "region_inode", region_writer_inode(d->store->region));
   add_uint(stats, "region_bytes", d->store->region->size);
   add_uint(stats, "region_unlisted_bytes", store_unlisted_bytes(d->store));

@@ -10,7 +10,11 @@
  *   header   one page
  *   buckets  n_buckets of them: by the key's digest
  *   arena    blocks, each at a multiple of FC_REGION_UNIT: entries, and pieces of
- *            values */
+ *            values
+ *
+ * It is made of several memory files, which a process maps side by side into one range of
+ * addresses: the index, which is the header and the buckets, and n_segments segments, which are the
+ * arena. So the memory of a region can be given back in parts. */
 #ifndef FC_PROTO_REGION_LAYOUT_H
 #define FC_PROTO_REGION_LAYOUT_H
 
@@ -23,11 +27,15 @@
 #include "proto/limits.h"
 
 #define FC_REGION_MAGIC UINT64_C(0x314e4f4947455246) /* "FREGION1", little-endian */
-#define FC_REGION_LAYOUT 1u
+#define FC_REGION_LAYOUT 2u
 #define FC_REGION_PAGE 4096u
 #define FC_REGION_UNIT 16u        /* blocks begin at its multiples */
 #define FC_REGION_PIECES_MAX 16u  /* of one value */
 #define FC_REGION_CHAIN_MAX 1024u /* entries of a bucket that a reader looks at */
+#define FC_REGION_SEGMENTS_MAX 64u
+#define FC_REGION_SEGMENT_UNIT 65536u /* of arena_offset and segment_bytes: every page size */
+#define FC_REGION_FDS_MAX (1u + FC_REGION_SEGMENTS_MAX) /* the index, then the segments */
+#define FC_REGION_PASSED_MAX (FC_REGION_FDS_MAX + 1u)   /* and the ring, beside one message */
 
 struct fc_region_header {
   /* constant for clients */
@@ -38,7 +46,9 @@ struct fc_region_header {
   uint64_t boot_id;
   uint64_t buckets_offset, n_buckets; /* n_buckets is below 2^32 */
   uint64_t arena_offset, arena_size;
-  uint8_t reserved_1[64];
+  uint64_t segment_bytes; /* of each segment except the last, which has the rest of the arena */
+  uint32_t n_segments;
+  uint8_t reserved_1[52];
 
   /* 0, then 1: the region serves no more hits. */
   _Alignas(64) _Atomic uint32_t retired;
@@ -48,9 +58,11 @@ struct fc_region_header {
   _Alignas(64) _Atomic uint32_t owner;
   uint8_t mutex_rest[60];
 };
-static_assert(offsetof(struct fc_region_header, retired) == 128, "layout 1");
-static_assert(offsetof(struct fc_region_header, owner) == 192, "layout 1");
-static_assert(sizeof(struct fc_region_header) == 256, "layout 1");
+static_assert(offsetof(struct fc_region_header, segment_bytes) == 64, "layout 2");
+static_assert(offsetof(struct fc_region_header, n_segments) == 72, "layout 2");
+static_assert(offsetof(struct fc_region_header, retired) == 128, "layout 2");
+static_assert(offsetof(struct fc_region_header, owner) == 192, "layout 2");
+static_assert(sizeof(struct fc_region_header) == 256, "layout 2");
 static_assert(sizeof(_Atomic uint32_t) == 4 && sizeof(_Atomic uint64_t) == 8, "plain words");
 static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "shared without a lock");
 
@@ -61,7 +73,7 @@ struct fc_region_bucket {
   _Atomic uint64_t sequence; /* odd while the writer changes the chain; never reset */
   _Atomic uint64_t first;    /* offset of an entry; 0: none */
 };
-static_assert(sizeof(struct fc_region_bucket) == 16, "layout 1");
+static_assert(sizeof(struct fc_region_bucket) == 16, "layout 2");
 
 /* The head of an entry's first block. The op and the view follow, then zeros to a multiple of 8
  * bytes, and then the value. If n_pieces > 0, so many fc_region_piece follow instead of the value,
@@ -78,14 +90,14 @@ struct fc_region_entry {
   _Atomic uint64_t origin; /* low 32 bits of the number of the process that put it, which is the id
                               of that process's first client. The upper half is the daemon's */
 };
-static_assert(sizeof(struct fc_region_entry) == 64, "layout 1");
+static_assert(sizeof(struct fc_region_entry) == 64, "layout 2");
 
 struct fc_region_piece {
   _Atomic uint64_t offset;
   _Atomic uint64_t extent; /* low 32 bits: its bytes, a multiple of FC_REGION_UNIT except in the
                               last piece. The upper half is the daemon's */
 };
-static_assert(sizeof(struct fc_region_piece) == 16, "layout 1");
+static_assert(sizeof(struct fc_region_piece) == 16, "layout 2");
 
 static inline uint32_t fc_region_op_size(uint64_t shape) {
   return (uint32_t)(shape & 0xff);
@@ -102,6 +114,13 @@ static inline uint32_t fc_region_checksum_of(uint64_t shape) {
 static inline uint64_t fc_region_shape(uint32_t op_size, uint32_t view_size, uint32_t n_pieces,
                                        uint32_t checksum) {
   return (uint64_t)checksum << 32 | n_pieces << 16 | view_size << 8 | op_size;
+}
+
+/* Returns the bytes of a segment, which is one of the header's n_segments. */
+static inline uint64_t fc_region_segment_size(uint64_t arena_size, uint64_t segment_bytes,
+                                              uint32_t segment) {
+  uint64_t left = arena_size - segment * segment_bytes;
+  return left < segment_bytes ? left : segment_bytes;
 }
 
 /* Returns the bytes of the names with their padding. */

@@ -4,23 +4,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "START-END PERMS OFFSET DEVICE INODE   /memfd:NAME (deleted)" */
-static bool read_line(const char *line, struct fc_region_use *use) {
-  static const char name[] = "/memfd:" FC_REGION_MEMFD;
-  const char *path = strchr(line, '/');
+#include "proto/shm/region_layout.h"
+
+/* A line that maps a file of a region. */
+struct line {
+  uint64_t region; /* the inode of its index */
+  uint64_t bytes;
+  bool is_index, is_writable;
+  unsigned segment; /* unless it is the index */
+};
+
+/* Reads "INODE-NUMBER (deleted)", the rest of a segment's name. */
+static bool read_segment(const char *text, struct line *line) {
   char *at;
-  if (path == NULL || strncmp(path, name, sizeof name - 1) != 0 ||
-      strchr(" \n", path[sizeof name - 1]) == NULL) /* or the line's NUL */
+  line->region = strtoull(text, &at, 10);
+  if (at == text || *at != '-' || strchr("0123456789", at[1]) == NULL || at[1] == '\0')
     return false;
-  uint64_t start = strtoull(line, &at, 16);
+  unsigned long segment = strtoul(at + 1, &at, 10);
+  line->segment = (unsigned)segment;
+  return segment < FC_REGION_SEGMENTS_MAX && strchr(" \n", *at) != NULL; /* or the line's NUL */
+}
+
+/* Returns the bytes of `name` if `path` begins with it, else 0. */
+static size_t prefix(const char *path, const char *name) {
+  size_t n = strlen(name);
+  return strncmp(path, name, n) == 0 ? n : 0;
+}
+
+/* "START-END PERMS OFFSET DEVICE INODE   /memfd:NAME (deleted)" */
+static bool read_line(const char *text, struct line *line) {
+  const char *path = strchr(text, '/');
+  char *at;
+  if (path == NULL)
+    return false;
+  size_t index = prefix(path, "/memfd:" FC_REGION_MEMFD);
+  size_t segment = prefix(path, "/memfd:" FC_REGION_SEGMENT_MEMFD);
+  line->is_index = index > 0 && strchr(" \n", path[index]) != NULL; /* or the line's NUL */
+  if (!line->is_index && (segment == 0 || !read_segment(path + segment, line)))
+    return false;
+  uint64_t start = strtoull(text, &at, 16);
   uint64_t end = *at == '-' ? strtoull(at + 1, &at, 16) : 0;
   if (end <= start || path - at < 6)
     return false;
-  use->bytes = end - start;
-  use->has_daemon = at[2] == 'w';
+  line->bytes = end - start;
+  line->is_writable = at[2] == 'w';
   (void)strtoull(at + 5, &at, 16);                            /* the offset */
   at += strspn(at, " ") + strcspn(at + strspn(at, " "), " "); /* the device */
-  use->inode = strtoull(at, &at, 10);
+  uint64_t inode = strtoull(at, &at, 10);
+  if (line->is_index)
+    line->region = inode;
   return *at == ' ' && at < path;
 }
 
@@ -34,21 +66,30 @@ static struct fc_region_use *find(struct fc_region_uses *uses, uint64_t inode) {
   return &uses->list[uses->n++];
 }
 
+/* Adds the bytes of a file that no line before had. */
+static void count_file(struct fc_region_use *use, const struct line *line) {
+  uint64_t bit = line->is_index ? 0 : UINT64_C(1) << line->segment;
+  if (line->is_index ? use->has_index : (use->segments & bit) != 0)
+    return;
+  use->has_index = use->has_index || line->is_index;
+  use->segments |= bit;
+  use->bytes += line->bytes;
+}
+
 void fc_region_uses_add(struct fc_region_uses *uses, long pid, const char *line) {
-  struct fc_region_use seen;
+  struct line seen;
   if (!read_line(line, &seen))
     return;
-  struct fc_region_use *use = find(uses, seen.inode);
+  struct fc_region_use *use = find(uses, seen.region);
   if (use == NULL)
     return;
-  use->bytes = seen.bytes > use->bytes ? seen.bytes : use->bytes;
-  use->has_daemon = use->has_daemon || seen.has_daemon;
-  /* A process may map it twice: two handles. */
-  unsigned kept = use->n_pids < FC_REGION_USES_PIDS ? use->n_pids : FC_REGION_USES_PIDS;
-  if (kept > 0 && use->pids[kept - 1] == pid)
+  count_file(use, &seen);
+  use->has_daemon = use->has_daemon || seen.is_writable;
+  if (use->last_pid == pid) /* a process maps several files, and may map each twice: two handles */
     return;
-  if (kept < FC_REGION_USES_PIDS)
-    use->pids[kept] = pid;
+  use->last_pid = pid;
+  if (use->n_pids < FC_REGION_USES_PIDS)
+    use->pids[use->n_pids] = pid;
   use->n_pids++;
 }
 

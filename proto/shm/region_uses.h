@@ -10,15 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FC_REGION_MEMFD "fcached-region" /* the name of a region's memory file */
-#define FC_REGION_USES_MAX 64u           /* regions; more are left out */
-#define FC_REGION_USES_PIDS 4u           /* processes listed for each */
-#define FC_REGION_USES_SCAN_MS 250u      /* time limit for the caller */
+/* The names of a region's memory files: of the index, and of a segment, which goes on with
+ * "INODE-NUMBER": the inode of the index and the segment's own number. */
+#define FC_REGION_MEMFD "fcached-region"
+#define FC_REGION_SEGMENT_MEMFD "fcached-segment-"
+
+#define FC_REGION_USES_MAX 64u      /* regions; more are left out */
+#define FC_REGION_USES_PIDS 4u      /* processes listed for each */
+#define FC_REGION_USES_SCAN_MS 250u /* time limit for the caller */
 
 struct fc_region_use {
-  uint64_t inode, bytes; /* bytes: the size of the mapping, not all allocated */
-  bool has_daemon;
+  uint64_t inode;    /* of the index */
+  uint64_t bytes;    /* of its files that are mapped, not all allocated */
+  uint64_t segments; /* bit k: segment k is part of `bytes` */
+  bool has_index, has_daemon;
   unsigned n_pids; /* of all readers; `pids` has the first of them */
+  long last_pid;
   long pids[FC_REGION_USES_PIDS];
 };
 

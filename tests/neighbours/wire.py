@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import Optional, Union
 
+LAYOUT = 2  # of the region
 HELLO, GET, PUT, GET_MANY, PUT_MANY, PING, STATS, CLEAR, LIST = range(1, 10)
 GIVE_UP, LEASES, CLIENTS, NAMESPACES = range(0x0C, 0x10)
 ERROR = 0x7F
@@ -135,7 +136,7 @@ class Client:
         try:
             self.socket.settimeout(timeout_s)
             self.socket.connect(path)
-            fields = 1, VERSION, name, space, max_entries, region, manifest
+            fields = 1, VERSION, name, space, max_entries, LAYOUT if region else 0, manifest
             self.welcome = self.call(HELLO, *fields) if hello else []
         except OSError:
             self.close()
@@ -158,11 +159,13 @@ class Client:
 
     def _fill(self, size: int) -> None:
         while len(self._received) < size:
-            data, controls, _, _ = self.socket.recvmsg(1 << 20, socket.CMSG_SPACE(8))
+            data, controls, _, _ = self.socket.recvmsg(1 << 20, socket.CMSG_SPACE(66 * 4))
             for _, _, content in controls:
                 fds = array.array("i")
                 fds.frombytes(content[: len(content) // 4 * 4])
-                self.descriptors += fds
+                self.descriptors += fds[:1] + fds[1:][-1:]  # the index of the region, and the ring
+                for segment in fds[1:-1]:
+                    os.close(segment)
             if not data:
                 raise Closed("the daemon closed the connection")
             self._received += data

@@ -10,7 +10,7 @@ import platform
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -201,17 +201,42 @@ def test_region_outlives_its_connection(client: Client, daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_region_comes_from_version_2_on_as_two_sealed_files(daemon: Daemon, version: int) -> None:
+def test_region_comes_from_version_2_on_as_sealed_files(daemon: Daemon, version: int) -> None:
     connection = wire.Wire(daemon.socket, 20)
-    fields = m.hello((1, version), "stranger", "ns", None, 1, None)
+    fields = m.hello((1, version), "stranger", "ns", None, region.LAYOUT, None)
     welcome = m.welcome(connection.call(m.HELLO, *fields))
     assert (welcome.namespace_id > 0, welcome.client_id > 0) == (version > 1, version > 1)
-    assert len(connection.descriptors) == 2 * (version - 1)
+    assert (len(connection.descriptors) in range(3, 67)) == (version > 1)
     size_seals = region.F_SEAL_SHRINK | region.F_SEAL_GROW
     for descriptor in connection.descriptors:
         assert fcntl.fcntl(descriptor, region.F_GET_SEALS) & size_seals == size_seals
         assert not os.get_inheritable(descriptor)
     connection.close()
+
+
+@pytest.mark.parametrize("layout", [1, 3, 2**32 - 1])
+def test_client_of_other_layout_gets_no_region(daemon: Daemon, layout: int) -> None:
+    connection = wire.Wire(daemon.socket, 20)
+    fields = m.hello((1, 4), "stranger", "ns", None, layout, None)
+    welcome = m.welcome(connection.call(m.HELLO, *fields))
+    assert (welcome.namespace_id, welcome.client_id, connection.descriptors) == (0, 0, [])
+    assert m.outcome(connection.call(m.PUT, *m.put(0, A, None, 0, 0, 1000, b"a"))) == m.STORED
+    got = m.got(connection.call(m.GET, *m.get(4, 0, A, None, 0, 0)), 4)
+    assert got.value == b"a"
+    connection.close()
+
+
+def test_values_across_segments_are_read(tmp_path: Path) -> None:
+    with running(tmp_path, "--max-bytes", "4M") as daemon:
+        with Client(daemon.socket, "ns", region=True) as client:
+            assert client.region is not None
+            segment = client.region.segment_bytes
+            assert len(client.region._segments) > 2
+            values = {key(i): os.urandom(segment // 3) for i in range(9)}
+            for wanted, value in values.items():
+                client.put(wanted, value)
+            for wanted, value in values.items():
+                assert client.read(wanted) == value
 
 
 def test_daemon_without_region_replies_by_socket(tmp_path: Path) -> None:
@@ -227,9 +252,11 @@ def test_daemon_without_region_replies_by_socket(tmp_path: Path) -> None:
 NAMESPACE_ID = 0x1122334455667788
 HELLO = m.Key("next_token_dist", "base", 50, hash_of(b"hello"))
 D = region.digest(NAMESPACE_ID, HELLO)
-SIZE, BUCKETS, ARENA, N_BUCKETS = 0x4000, 0x100, 0x1000, 64
+BUCKETS, N_BUCKETS, SEGMENT = 0x100, 64, 0x10000
+ARENA, SIZE = 0x10000, 0x10000 + SEGMENT + 0x3000  # an index, a whole segment, and another
+FILES = (0, ARENA), (ARENA, ARENA + SEGMENT), (ARENA + SEGMENT, SIZE)
 BUCKET = BUCKETS + 16 * region.bucket(D, N_BUCKETS)
-AT = ARENA + 0x100
+AT = ARENA + SEGMENT - 0x60  # its value goes on in the second segment
 [DUMP] = [dump(text) for name, text in blocks("region.md", "hex") if name == "entry"]
 
 
@@ -237,27 +264,39 @@ class Made:
     """A region of one entry. ``set`` overwrites a word of it."""
 
     def __init__(self, seals: int = region.F_SEAL_SHRINK | region.F_SEAL_GROW) -> None:
-        self.descriptor = os.memfd_create("region", os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.descriptor, SIZE)
-        fcntl.fcntl(self.descriptor, F_ADD_SEALS, seals)
-        self.map = mmap.mmap(self.descriptor, SIZE)
+        self.descriptors = [os.memfd_create("region", os.MFD_ALLOW_SEALING) for _ in FILES]
+        for descriptor, (start, end) in zip(self.descriptors, FILES):
+            os.ftruncate(descriptor, end - start)
+            fcntl.fcntl(descriptor, F_ADD_SEALS, seals)
         header = region.MAGIC, region.LAYOUT | 1024 << 32, SIZE, 5
-        places = BUCKETS, N_BUCKETS, ARENA, SIZE - ARENA
-        self.map[:64] = struct.pack("=8Q", *header, *places)
+        places = BUCKETS, N_BUCKETS, ARENA, SIZE - ARENA, SEGMENT, len(FILES) - 1
+        self.write(0, struct.pack("=10Q", *header, *places))
         self.set(192, os.getpid())
         self.set(BUCKET, 8)
         self.set(BUCKET + 8, AT)
-        self.map[AT : AT + len(DUMP)] = DUMP
+        self.write(AT, DUMP)
+
+    def write(self, offset: int, data: bytes) -> None:
+        for descriptor, (start, end) in zip(self.descriptors, FILES):
+            part = data[max(start - offset, 0) : max(end - offset, 0)]
+            os.pwrite(descriptor, part, max(offset - start, 0))
+
+    def read(self, offset: int) -> bytes:
+        """A word."""
+        [number] = [i for i, (start, end) in enumerate(FILES) if start <= offset < end]
+        return os.pread(self.descriptors[number], 8, offset - FILES[number][0])
 
     def set(self, offset: int, word: int) -> None:
-        self.map[offset : offset + 8] = struct.pack("=Q", word)
+        self.write(offset, struct.pack("=Q", word))
 
     def close(self) -> None:
-        self.map.close()
-        os.close(self.descriptor)
+        for descriptor in self.descriptors:
+            os.close(descriptor)
 
-    def open(self, boot_id: int = 5, kind: Callable[[int, int], Region] = Region) -> Region:
-        return kind(self.descriptor, boot_id)
+    def open(
+        self, boot_id: int = 5, kind: Callable[[Sequence[int], int], Region] = Region
+    ) -> Region:
+        return kind(self.descriptors, boot_id)
 
 
 @pytest.fixture
@@ -291,18 +330,24 @@ def test_pieces_are_put_together_in_their_order(made: Made) -> None:
     made.set(AT + 32, 50 | 20 << 32)
     made.set(AT + 40, 15 | 4 << 8 | 2 << 16 | value_sum << 32)
     table = AT + 64 + 24
-    made.map[table : table + 32] = struct.pack("=4Q", ARENA + 0x400, 16, ARENA + 0x300, 4)
-    made.map[ARENA + 0x400 : ARENA + 0x410] = value[:16]
-    made.map[ARENA + 0x300 : ARENA + 0x304] = value[16:]
+    made.write(table, struct.pack("=4Q", ARENA + 0x400, 16, ARENA + 0x300, 4))
+    made.write(ARENA + 0x400, value[:16])
+    made.write(ARENA + 0x300, value[16:])
     assert result_of(made) == value
     made.set(table + 8, 7 << 32 | 16)  # the upper half is the daemon's own
     assert result_of(made) == value
     for offset, word in (table, ARENA + 0x408), (table, SIZE), (table + 8, 15), (table, 0):
-        old = made.map[offset : offset + 8]
+        old = made.read(offset)
         made.set(offset, word)
         assert result_of(made) is Busy
-        made.map[offset : offset + 8] = old
+        made.write(offset, old)
     assert result_of(made) == value
+
+
+@pytest.mark.parametrize("wrong", [[0], [0, 1], [0, 2, 1], [1, 0, 2], [0, 1, 1], [0, 1, 2, 2]])
+def test_other_files_rejected(made: Made, wrong: list[int]) -> None:
+    with pytest.raises(Unusable):
+        Region([made.descriptors[i] for i in wrong], 5)
 
 
 @pytest.mark.parametrize(
@@ -361,8 +406,9 @@ def test_copy_under_changing_sequence_repeated(made: Made, changes: int, expecte
 
 @pytest.mark.parametrize(
     "offset, word",
-    [(0, 0), (8, 2), (16, SIZE + 8), (32, 240), (32, 264), (40, 0), (40, 2**32), (40, 241)]
-    + [(48, ARENA + 8), (56, SIZE), (56, 2**64 - ARENA), (56, 24)],
+    [(0, 0), (8, 1), (16, SIZE + 8), (32, 240), (32, 264), (40, 0), (40, 2**32), (40, 4081)]
+    + [(48, ARENA + 8), (56, SIZE), (56, 2**64 - ARENA), (56, 24)]
+    + [(64, 0), (64, SEGMENT - 16), (64, 2 * SEGMENT), (72, 0), (72, 1), (72, 3), (72, 65)],
 )
 def test_header_invalid_region_rejected(made: Made, offset: int, word: int) -> None:
     made.open().close()

@@ -36,7 +36,7 @@ def hello(
 REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "hello": (m.HELLO, 0, hello((1, 1), 100000, 0, None)),
     "hello_manifest": (m.HELLO, 0, hello((1, 4), None, 0, MANIFEST)),
-    "hello_region": (m.HELLO, 1, hello((1, 5), None, 1, None)),
+    "hello_region": (m.HELLO, 1, hello((1, 5), None, 2, None)),
     "get": (m.GET, 1, m.get(1, 0, HELLO, "ablation", 0, 0)),
     "get_lease": (m.GET, 4, m.get(3, m.LEASE, HELLO, "ablation", 60000, 30000)),
     "get_many": (m.GET_MANY, 2, m.get_many(3, m.LEASE, of(b"hello", b"a", b""), None, 60000)),
@@ -51,7 +51,7 @@ REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "list": (m.LIST, 4, ["gpt2-r1", None, None, 100, b""]),
     "clear": (m.CLEAR, 5, ["gpt2-r1", "base", None]),
     "ping": (m.PING, 6, []),
-    "ring": (m.RING, 2, [1, 32768]),
+    "ring": (m.RING, 2, [2, 32768]),
 }
 
 SERVER = "fcached 0.1.0"

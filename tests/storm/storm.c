@@ -10,6 +10,7 @@
 
 #include "storm_reader.h"
 #include "storm_writer.h"
+#include "tests/support/shared_region.h"
 
 #define STEPS 64u /* of the writer, between two reads of the clock */
 
@@ -38,11 +39,12 @@ static void *run_thread(void *reader) {
 }
 
 /* In the child, with its own read-only mapping. */
-static _Noreturn void run_process(const struct storm_reader *inherited, int fd) {
+static _Noreturn void run_process(const struct storm_reader *inherited,
+                                  const struct region *region) {
   struct region_reader map;
   struct storm_reader reader = *inherited;
   reader.map = &map;
-  if (!region_reader_map_fd(&map, fd, STORM_BOOT_ID))
+  if (!shared_region_map(region, &map, STORM_BOOT_ID))
     _exit(1);
   storm_reader_run(&reader);
   region_reader_unmap(&map);
@@ -66,7 +68,7 @@ static bool begin_reader(struct storm *storm, uint32_t number) {
   fflush(NULL);
   storm->children[number] = fork();
   if (storm->children[number] == 0)
-    run_process(reader, storm->writer.region.fd);
+    run_process(reader, &storm->writer.region);
   return storm->children[number] > 0;
 }
 

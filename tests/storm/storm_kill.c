@@ -1,6 +1,5 @@
 #include "storm_kill.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "storm_reader.h"
 #include "storm_writer.h"
+#include "tests/support/shared_region.h"
 
 #define BUCKETS 32u
 #define READS_BEFORE 4000u /* up to so many */
@@ -23,27 +23,22 @@ struct victim {
   struct storm_key keys[STORM_KEYS];
 };
 
-/* In the child: sends the number of its region's descriptor, and storms until it is killed. */
+/* In the child: sends a copy of its region's struct, and storms until it is killed. */
 static _Noreturn void write_for_ever(struct storm_board *board, int to) {
   struct storm_writer *writer = malloc(sizeof *writer);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test is killed */
   if (writer == NULL || !storm_writer_init(writer, board, BUCKETS) ||
-      write(to, &writer->region.fd, sizeof writer->region.fd) != sizeof writer->region.fd)
+      write(to, &writer->region, sizeof writer->region) != sizeof writer->region)
     _exit(1);
   for (;;)
     storm_writer_step(writer);
 }
 
 static bool map_region(struct victim *victim, int from) {
-  int theirs;
-  char path[64];
+  struct region theirs;
   if (read(from, &theirs, sizeof theirs) != sizeof theirs)
     return false;
-  (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)victim->pid, theirs);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  bool mapped = fd >= 0 && region_reader_map_fd(&victim->map, fd, STORM_BOOT_ID);
-  if (fd >= 0)
-    close(fd);
+  bool mapped = shared_region_map_of(victim->pid, &theirs, &victim->map, STORM_BOOT_ID);
   if (mapped)
     storm_keys_make(victim->keys, STORM_NAMESPACE, victim->map.n_buckets, BUCKETS);
   return mapped;

@@ -130,7 +130,7 @@ bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, u
   writer->board = board;
   if (region_writer_init(&writer->region, MAX_BYTES, STORM_VALUE_MAX, STORM_BOOT_ID, true,
                          &fault) != 0 ||
-      writer->region.fd < 0) {
+      writer->region.index_fd < 0) {
     fprintf(stderr, "%s\n", fault.text);
     region_writer_deinit(&writer->region);
     return false;

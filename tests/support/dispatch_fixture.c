@@ -17,7 +17,8 @@ struct traced traced;
 struct test_client test_clients[DISPATCH_CLIENTS];
 
 static struct region region;
-static struct trace no_trace; /* off */
+static struct region handed_out; /* no more than its descriptors */
+static struct trace no_trace;    /* off */
 static struct log no_log;
 static bool is_traced;
 static size_t no_bytes;
@@ -47,12 +48,12 @@ static void keep(struct reply_sink *sink, const struct iovec *pieces, struct ent
 static bool keep_with_fds(struct reply_sink *sink, const struct iovec *piece, const int *fds,
                           size_t n_fds) {
   struct test_client *client = (struct test_client *)sink;
-  ck_assert_uint_eq(n_fds, 2);
+  ck_assert_uint_eq(n_fds, 1 + handed_out.n_segments + 1);
   if (client->no_fds)
     return false;
   keep(sink, piece, NULL, 1);
   for (int i = 0; i < 2; i++) {
-    client->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+    client->fds[i] = fcntl(fds[i == 0 ? 0 : n_fds - 1], F_DUPFD_CLOEXEC, 0);
     ck_assert_int_ge(client->fds[i], 0);
   }
   return true;
@@ -82,22 +83,24 @@ void dispatch_set_up(const struct dispatch_options *options) {
   is_traced = options->traced;
   if (is_traced)
     traced_start(&traced);
-  struct dispatch_config config = {
-      .store = &store,
-      .namespaces = &namespaces,
-      .trace = is_traced ? &traced.trace : &no_trace,
-      .log = is_traced ? &traced.log : &no_log,
-      .users = &users,
-      .boot_id = 1,
-      .max_clients = DISPATCH_CLIENTS,
-      .frames_bytes = &no_bytes,
-      .replies_bytes = &no_bytes,
-      .region_fd = options->rings ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1,
-      .ring_pool_bytes = options->rings ? 64u << 20 : 0,
-      .leases = leases_limits_of(16, 3600000),
-      .totals = options->totals,
-      .secret = 43};
-  ck_assert_int_eq(config.region_fd >= 0, options->rings);
+  struct dispatch_config config = {.store = &store,
+                                   .namespaces = &namespaces,
+                                   .trace = is_traced ? &traced.trace : &no_trace,
+                                   .log = is_traced ? &traced.log : &no_log,
+                                   .users = &users,
+                                   .boot_id = 1,
+                                   .max_clients = DISPATCH_CLIENTS,
+                                   .frames_bytes = &no_bytes,
+                                   .replies_bytes = &no_bytes,
+                                   .region = options->rings ? &handed_out : NULL,
+                                   .ring_pool_bytes = options->rings ? 64u << 20 : 0,
+                                   .leases = leases_limits_of(16, 3600000),
+                                   .totals = options->totals,
+                                   .secret = 43};
+  handed_out =
+      (struct region){.index_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), .n_segments = 2};
+  ck_assert_int_ge(handed_out.index_fd, 0);
+  handed_out.segment_fds[0] = handed_out.segment_fds[1] = handed_out.index_fd;
   dispatch_init(&dispatch, &config);
   last_hit_ns = 0;
   for (unsigned i = 0; i < DISPATCH_CLIENTS; i++)
@@ -118,8 +121,7 @@ void dispatch_tear_down(void) {
     client_free(&test_clients[i]);
   ck_assert_uint_eq(dispatch.leases.n, 0);
   ck_assert_uint_eq(dispatch.leases.waits, 0);
-  if (dispatch.region_fd >= 0)
-    ck_assert_int_eq(close(dispatch.region_fd), 0);
+  ck_assert_int_eq(close(handed_out.index_fd), 0);
   namespace_table_deinit(&namespaces);
   dispatch_deinit(&dispatch);
   private_store_deinit(&store, &region);

@@ -23,7 +23,7 @@ struct test_client {
   uint8_t *replies[DISPATCH_REPLIES_MAX]; /* frames */
   size_t sizes[DISPATCH_REPLIES_MAX];
   unsigned n, n_read;
-  int fds[2];  /* duplicates of the descriptors that came last; -1: none */
+  int fds[2];  /* duplicates of the index and the ring that came last; -1: none */
   bool no_fds; /* descriptors cannot be sent */
 };
 

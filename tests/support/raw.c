@@ -5,14 +5,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/errors.h"
 #include "proto/limits.h"
-#include "proto/shm/region_layout.h"
 #include "proto/wire/frame.h"
 
 #define REPLY_TIMEOUT_MS 5000u
@@ -21,8 +22,7 @@ int raw_connect(struct raw *raw, const char *socket_path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t size = strlen(socket_path) + 1;
 
-  *raw = (struct raw){
-      .fd = -1, .next_id = 1, .max_body = FC_HELLO_FRAME_MAX, .region_fd = -1, .ring_fd = -1};
+  *raw = (struct raw){.fd = -1, .next_id = 1, .max_body = FC_HELLO_FRAME_MAX, .ring_fd = -1};
   if (size > sizeof address.sun_path)
     return -ENAMETOOLONG;
   memcpy(address.sun_path, socket_path, size);
@@ -37,13 +37,40 @@ int raw_connect(struct raw *raw, const char *socket_path) {
 }
 
 void raw_close(struct raw *raw) {
-  int fds[] = {raw->fd, raw->region_fd, raw->ring_fd};
-
-  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
-    if (fds[i] >= 0)
-      (void)close(fds[i]);
+  raw_close_shared(raw);
+  if (raw->fd >= 0)
+    (void)close(raw->fd);
   free(raw->in);
-  *raw = (struct raw){.fd = -1, .region_fd = -1, .ring_fd = -1};
+  *raw = (struct raw){.fd = -1, .ring_fd = -1};
+}
+
+void raw_close_shared(struct raw *raw) {
+  for (unsigned i = 0; i < raw->n_region_fds; i++)
+    (void)close(raw->region_fds[i]);
+  raw->n_region_fds = 0;
+  if (raw->ring_fd >= 0)
+    (void)close(raw->ring_fd);
+  raw->ring_fd = -1;
+}
+
+const uint8_t *raw_map_region(const struct raw *raw, size_t *size) {
+  size_t sizes[FC_REGION_FDS_MAX], at = 0;
+  struct stat status;
+
+  *size = 0;
+  for (unsigned i = 0; i < raw->n_region_fds; i++) {
+    if (fstat(raw->region_fds[i], &status) < 0)
+      return NULL;
+    *size += sizes[i] = (size_t)status.st_size;
+  }
+  uint8_t *base = mmap(NULL, *size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED)
+    return NULL;
+  for (unsigned i = 0; i < raw->n_region_fds; at += sizes[i++])
+    if (mmap(base + at, sizes[i], PROT_READ, MAP_SHARED | MAP_FIXED, raw->region_fds[i], 0) ==
+        MAP_FAILED)
+      return NULL; /* the test ends */
+  return base;
 }
 
 int raw_send(struct raw *raw, const void *data, size_t size) {
@@ -78,10 +105,10 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Receives bytes, and the two descriptors that may come with them. */
+/* Receives bytes, and the descriptors that may come with them. */
 static ssize_t receive(struct raw *raw, void *to, size_t room) {
   union {
-    char bytes[CMSG_SPACE(2 * sizeof(int))];
+    char bytes[CMSG_SPACE(FC_REGION_PASSED_MAX * sizeof(int))];
     struct cmsghdr align;
   } control;
   struct iovec piece = {to, room};
@@ -91,12 +118,12 @@ static ssize_t receive(struct raw *raw, void *to, size_t room) {
                            .msg_controllen = sizeof control.bytes};
   ssize_t got = recvmsg(raw->fd, &message, MSG_CMSG_CLOEXEC);
   struct cmsghdr *head = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
-  int fds[2];
 
-  if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof fds)) {
-    memcpy(fds, CMSG_DATA(head), sizeof fds);
-    raw->region_fd = fds[0];
-    raw->ring_fd = fds[1];
+  if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len >= CMSG_LEN(2 * sizeof(int))) {
+    raw_close_shared(raw); /* of an earlier message */
+    raw->n_region_fds = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int)) - 1;
+    memcpy(raw->region_fds, CMSG_DATA(head), raw->n_region_fds * sizeof(int));
+    memcpy(&raw->ring_fd, CMSG_DATA(head) + raw->n_region_fds * sizeof(int), sizeof(int));
   }
   return got;
 }

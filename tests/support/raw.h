@@ -6,18 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/shm/region_layout.h"
 #include "proto/wire/message.h"
 
 struct raw {
   int fd; /* -1: none */
   uint8_t *in;
   size_t in_size, in_capacity;
-  size_t taken;           /* bytes of `in` that the last reply used */
-  uint32_t next_id;       /* the id of the next request */
-  uint64_t boot_id;       /* of the welcome */
-  uint32_t max_body;      /* FC_HELLO_FRAME_MAX until the welcome */
-  int region_fd, ring_fd; /* of the welcome; -1: none */
-  uint64_t namespace_id;  /* of the welcome */
+  size_t taken;      /* bytes of `in` that the last reply used */
+  uint32_t next_id;  /* the id of the next request */
+  uint64_t boot_id;  /* of the welcome */
+  uint32_t max_body; /* FC_HELLO_FRAME_MAX until the welcome */
+  /* of the welcome: the index and its segments, and the ring, -1: none */
+  int region_fds[FC_REGION_FDS_MAX], ring_fd;
+  unsigned n_region_fds;
+  uint64_t namespace_id;
 };
 
 enum raw_result {
@@ -31,6 +34,13 @@ int raw_connect(struct raw *raw, const char *socket_path);
 
 /* Closes the descriptors too. Idempotent. */
 void raw_close(struct raw *raw);
+
+/* Closes the descriptors of the region and the ring alone. Idempotent. */
+void raw_close_shared(struct raw *raw);
+
+/* Maps the region read-only. Returns its address and *size, or NULL if there is none. The caller
+ * unmaps it. */
+const uint8_t *raw_map_region(const struct raw *raw, size_t *size);
 
 /* Connects and sends a hello. Fails the test unless a welcome comes. `name_space` NULL: none. */
 void raw_open(struct raw *raw, const char *socket_path, const char *name_space);

@@ -18,13 +18,13 @@ static uint64_t allocate(struct region_build *build, uint64_t size) {
   return offset;
 }
 
-void region_build_init(struct region_build *build, void *base, size_t size, uint64_t boot_id,
-                       uint32_t n_buckets) {
-  memset(base, 0, size);
+/* The memory at `base` is zero. */
+static void lay_out(struct region_build *build, void *base, size_t size, uint64_t boot_id,
+                    uint32_t n_buckets, uint64_t alignment, uint64_t segment_bytes) {
   *build = (struct region_build){.base = base, .size = size, .header = base};
   struct fc_region_header *header = base;
-  uint64_t buckets_bytes = n_buckets * sizeof(struct fc_region_bucket);
-  build->next = FC_REGION_PAGE + buckets_bytes;
+  uint64_t end = FC_REGION_PAGE + n_buckets * sizeof(struct fc_region_bucket);
+  build->next = (end + alignment - 1) / alignment * alignment;
   require(build->next < size);
   header->magic = FC_REGION_MAGIC;
   header->layout = FC_REGION_LAYOUT;
@@ -35,7 +35,16 @@ void region_build_init(struct region_build *build, void *base, size_t size, uint
   header->n_buckets = n_buckets;
   header->arena_offset = build->next;
   header->arena_size = size - build->next;
+  header->segment_bytes = segment_bytes < header->arena_size ? segment_bytes : header->arena_size;
+  header->n_segments =
+      (uint32_t)((header->arena_size + header->segment_bytes - 1) / header->segment_bytes);
   atomic_store(&header->owner, BUILD_OWNER);
+}
+
+void region_build_init(struct region_build *build, void *base, size_t size, uint64_t boot_id,
+                       uint32_t n_buckets) {
+  memset(base, 0, size);
+  lay_out(build, base, size, boot_id, n_buckets, FC_REGION_UNIT, size);
 }
 
 struct fc_region_bucket *region_build_bucket(const struct region_build *build, uint64_t name_space,
@@ -99,20 +108,32 @@ uint64_t region_build_add(struct region_build *build, uint64_t name_space, const
   return offset;
 }
 
-static int make_fd(const char *name, size_t size, int seals, void **base) {
+/* Maps the file at `at`, which is reserved, or anywhere if that is NULL. */
+static int make_fd(const char *name, size_t size, int seals, void *at, void **base) {
   int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   require(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
-  *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  *base = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | (at == NULL ? 0 : MAP_FIXED), fd, 0);
   require(*base != MAP_FAILED && fcntl(fd, F_ADD_SEALS, seals) == 0);
   return fd;
 }
 
-int region_build_fd(struct region_build *build, size_t size, uint64_t boot_id, uint32_t n_buckets,
-                    int seals) {
-  void *base;
-  int fd = make_fd("test-region", size, seals, &base);
-  region_build_init(build, base, size, boot_id, n_buckets);
-  return fd;
+unsigned region_build_fds(struct region_build *build, size_t size, uint64_t boot_id,
+                          uint32_t n_buckets, int seals, int fds[FC_REGION_FDS_MAX]) {
+  uint8_t *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *at = base;
+  unsigned n = 1;
+  require(base != MAP_FAILED);
+  size_t index = (FC_REGION_PAGE + n_buckets * sizeof(struct fc_region_bucket)) /
+                     FC_REGION_SEGMENT_UNIT * FC_REGION_SEGMENT_UNIT +
+                 FC_REGION_SEGMENT_UNIT;
+  fds[0] = make_fd("test-region", index, seals, base, &at);
+  lay_out(build, base, size, boot_id, n_buckets, FC_REGION_SEGMENT_UNIT, BUILD_SEGMENT_BYTES);
+  require(build->header->arena_offset == index);
+  for (; n <= build->header->n_segments; n++)
+    fds[n] = make_fd("test-segment",
+                     fc_region_segment_size(build->header->arena_size, BUILD_SEGMENT_BYTES, n - 1),
+                     seals, base + index + (n - 1) * (size_t)BUILD_SEGMENT_BYTES, &at);
+  return n;
 }
 
 void region_build_unmap(struct region_build *build) {
@@ -127,7 +148,7 @@ void ring_build_init(struct fc_ring_header *ring, uint32_t n_slots) {
 
 int ring_build_fd(struct fc_ring_header **ring, uint32_t n_slots, int seals) {
   void *base;
-  int fd = make_fd("test-ring", fc_ring_bytes(n_slots), seals, &base);
+  int fd = make_fd("test-ring", fc_ring_bytes(n_slots), seals, NULL, &base);
   *ring = base;
   ring_build_init(*ring, n_slots);
   return fd;

@@ -12,6 +12,7 @@
 #include "proto/shm/ring_layout.h"
 
 #define BUILD_OWNER 4711u /* id of a living daemon */
+#define BUILD_SEGMENT_BYTES (1u << 20)
 
 struct region_build {
   uint8_t *base;
@@ -34,11 +35,12 @@ struct fc_region_bucket *region_build_bucket(const struct region_build *build, u
 struct fc_region_entry *region_build_entry(const struct region_build *build, uint64_t offset);
 struct fc_region_piece *region_build_pieces(const struct region_build *build, uint64_t offset);
 
-/* Makes the region in a memfd with those seals (F_SEAL_*), mapped at build->base. Returns the
- * descriptor. */
-int region_build_fd(struct region_build *build, size_t size, uint64_t boot_id, uint32_t n_buckets,
-                    int seals);
-void region_build_unmap(struct region_build *build); /* of region_build_fd */
+/* Makes the region in memfds with those seals (F_SEAL_*), mapped side by side at build->base:
+ * segments of BUILD_SEGMENT_BYTES. Returns the number of descriptors, of which the index is the
+ * first. The caller closes them. */
+unsigned region_build_fds(struct region_build *build, size_t size, uint64_t boot_id,
+                          uint32_t n_buckets, int seals, int fds[FC_REGION_FDS_MAX]);
+void region_build_unmap(struct region_build *build); /* of region_build_fds */
 
 /* Make an empty ring in memory of fc_ring_bytes(n_slots), or in a memfd that is mapped at *ring. */
 void ring_build_init(struct fc_ring_header *ring, uint32_t n_slots);

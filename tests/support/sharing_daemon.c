@@ -66,10 +66,13 @@ static void answer_ring(int fd, const struct fc_request *request, unsigned nth) 
     scripted_send(fd, &out);
     return;
   }
-  int fds[] = {sharing.region_fd, ring_build_fd(&ring, slots, SHARING_SEALS)};
+  int fds[FC_REGION_PASSED_MAX];
+  unsigned n = sharing.n_region_fds;
+  memcpy(fds, sharing.region_fds, n * sizeof fds[0]);
+  fds[n] = ring_build_fd(&ring, slots, SHARING_SEALS);
   atomic_store(&sharing.former_rings[nth], atomic_exchange(&sharing.rings[nth], ring));
-  scripted_send_with(fd, &out, fds, atomic_load(&sharing.omits_ring_fd) ? 1 : 2);
-  (void)close(fds[1]);
+  scripted_send_with(fd, &out, fds, atomic_load(&sharing.omits_ring_fd) ? n : n + 1);
+  (void)close(fds[n]);
 }
 
 static void answer(int fd, const struct fc_request *request, unsigned nth) {
@@ -104,11 +107,13 @@ static void serve(struct scripted_daemon *scripted, int fd, unsigned nth) {
     return;
   wait_while_silent();
   int fds[SCRIPTED_PASSED_MAX];
-  for (int i = 0; i < SCRIPTED_PASSED_MAX; i++)
-    fds[i] = sharing.region_fd;
-  if (sharing.region_fd_sent >= 0)
-    fds[0] = sharing.region_fd_sent;
-  int ring_fd = fds[1] = ring_build_fd(&ring, SHARING_SLOTS, sharing.ring_seals);
+  for (unsigned i = 0; i < SCRIPTED_PASSED_MAX; i++)
+    fds[i] = sharing.region_fds[i < sharing.n_region_fds ? i : 0];
+  if (sharing.wrong_fd >= 0)
+    fds[sharing.wrong_file] = sharing.wrong_fd;
+  int ring_fd = ring_build_fd(&ring, SHARING_SLOTS, sharing.ring_seals);
+  if (sharing.n_fds > 0) /* the last one, however many there are */
+    fds[sharing.n_fds - 1] = ring_fd;
   atomic_store(&sharing.rings[nth], ring);
   bool welcomed = scripted_handshake_with(scripted, fd, fds, sharing.n_fds);
   (void)close(ring_fd);
@@ -143,10 +148,10 @@ void sharing_set_up(void) {
   client_set_up();
   (void)unsetenv("FCACHE_REGION");
   memset(&sharing, 0, sizeof sharing);
-  sharing.region_fd =
-      region_build_fd(&sharing.region, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID, 64, SHARING_SEALS);
-  sharing.n_fds = 2;
-  sharing.region_fd_sent = -1;
+  sharing.n_region_fds = region_build_fds(&sharing.region, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID,
+                                          64, SHARING_SEALS, sharing.region_fds);
+  sharing.n_fds = sharing.n_region_fds + 1;
+  sharing.wrong_fd = -1;
   sharing.ring_seals = SHARING_SEALS;
   struct fc_key a = sharing_key("a"), c = sharing_key("c");
   (void)region_build_add(&sharing.region, SHARING_SPACE, &a, "region", 6, 0);
@@ -170,7 +175,8 @@ void sharing_tear_down(void) {
     if (atomic_load(&sharing.former_rings[i]) != NULL)
       unmap_ring(atomic_load(&sharing.former_rings[i]));
   region_build_unmap(&sharing.region);
-  ck_assert_int_eq(close(sharing.region_fd), 0);
+  for (unsigned i = 0; i < sharing.n_region_fds; i++)
+    ck_assert_int_eq(close(sharing.region_fds[i]), 0);
   client_tear_down();
 }
 

@@ -24,7 +24,8 @@
 extern struct sharing_daemon {
   struct scripted_daemon scripted;
   struct region_build region;
-  int region_fd;
+  int region_fds[FC_REGION_FDS_MAX];
+  unsigned n_region_fds;
   _Atomic(struct fc_ring_header *) rings[SHARING_RINGS]; /* of each connection */
   atomic_bool ended[SHARING_RINGS];                      /* each connection */
   atomic_uint gets, keys, pings;                         /* messages; keys of get_many */
@@ -39,7 +40,8 @@ extern struct sharing_daemon {
   atomic_bool omits_ring_fd; /* in that reply */
   _Atomic(struct fc_ring_header *) former_rings[SHARING_RINGS]; /* that were replaced */
   unsigned n_fds;                                               /* sent with the welcome */
-  int region_fd_sent; /* instead of the region; -1: none */
+  int wrong_fd; /* sent instead of the file `wrong_file` of the region; -1: none */
+  unsigned wrong_file;
   int ring_seals;
   unsigned first; /* connection of the handle that was opened last */
 } sharing;

@@ -10,18 +10,18 @@
 #define SURPLUS 8u /* descriptors that are received only to be closed; the kernel drops more */
 
 void fd_passing_close(struct received_fds *received) {
-  assert(received->n <= FD_PASSING_EXPECTED);
+  assert(received->n <= FD_PASSING_MAX);
   for (unsigned i = 0; i < received->n; i++)
     fd_identity_close(&received->fds[i]);
   *received = (struct received_fds){0};
 }
 
 bool fd_passing_is_complete(const struct received_fds *received) {
-  return received->n == FD_PASSING_EXPECTED && !received->incomplete;
+  return received->n >= FD_PASSING_MIN && !received->incomplete;
 }
 
 static void add_fd(struct received_fds *received, int fd) {
-  if (received->n < FD_PASSING_EXPECTED && fd_identity_set(&received->fds[received->n], fd) == 0) {
+  if (received->n < FD_PASSING_MAX && fd_identity_set(&received->fds[received->n], fd) == 0) {
     received->n++;
     return;
   }
@@ -62,7 +62,7 @@ static unsigned hold_low_numbers(int held[STDERR_FILENO + 1]) {
 ssize_t fd_passing_receive(struct received_fds *received, int fd, void *to, size_t room,
                            int flags) {
   union {
-    char bytes[CMSG_SPACE((FD_PASSING_EXPECTED + SURPLUS) * sizeof(int))];
+    char bytes[CMSG_SPACE((FD_PASSING_MAX + SURPLUS) * sizeof(int))];
     struct cmsghdr align;
   } control;
   struct iovec piece = {to, room};

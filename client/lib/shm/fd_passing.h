@@ -10,21 +10,25 @@
 #include <sys/types.h>
 
 #include "client/lib/util/fd_identity.h"
+#include "proto/shm/region_layout.h"
 
-#define FD_PASSING_EXPECTED 2u /* the region and the ring, in this order */
+#define FD_PASSING_MAX                                                                             \
+  FC_REGION_PASSED_MAX    /* the index, its segments, and the ring, in this order */
+#define FD_PASSING_MIN 3u /* with one segment */
 
 /* Zero to start. */
 struct received_fds {
   unsigned n;      /* of `fds` */
   bool incomplete; /* some were lost, or surplus ones came: use none */
-  struct fd_identity fds[FD_PASSING_EXPECTED];
+  struct fd_identity fds[FD_PASSING_MAX];
 };
 
 /* Like recv(2), and adds the descriptors that come with the bytes, close-on-exec. They never get
  * the numbers 0 to 2, to which a program without standard streams may print. */
 ssize_t fd_passing_receive(struct received_fds *received, int fd, void *to, size_t room, int flags);
 
-/* Returns whether exactly the expected descriptors have come. */
+/* Returns whether all descriptors have come that were sent, and as many as a region and a ring can
+ * have. The header of the region says how many it has. */
 bool fd_passing_is_complete(const struct received_fds *received);
 
 /* Closes what came, and starts anew. Idempotent. */

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "client/lib/shm/map_shared.h"
 #include "client/lib/util/value.h"
@@ -24,56 +25,116 @@ static uint64_t load(const _Atomic uint64_t *word) {
 
 /* ---- the map ---- */
 
+/* Checks a private copy of the constants, of a region of `size` bytes. The header, the buckets and
+ * the arena come in this order, each aligned. The sums cannot overflow, since each part is compared
+ * with the space that is left. */
+static bool header_is_valid(const struct fc_region_header *header, uint64_t size) {
+  if (header->magic != FC_REGION_MAGIC || header->layout != FC_REGION_LAYOUT ||
+      header->size != size)
+    return false;
+  if (header->buckets_offset < sizeof *header || header->buckets_offset > size ||
+      header->buckets_offset % sizeof(struct fc_region_bucket) != 0 || header->n_buckets == 0 ||
+      header->n_buckets > UINT32_MAX ||
+      header->n_buckets > (size - header->buckets_offset) / sizeof(struct fc_region_bucket))
+    return false;
+  uint64_t end = header->buckets_offset + header->n_buckets * sizeof(struct fc_region_bucket);
+  return header->arena_offset >= end && header->arena_offset <= size &&
+         header->arena_size <= size - header->arena_offset &&
+         header->arena_offset % FC_REGION_UNIT == 0 && header->arena_size % FC_REGION_UNIT == 0;
+}
+
+/* Uses the region at `base` with the private copy of its constants. */
+static void use(struct region_reader *map, const void *base,
+                const struct fc_region_header *header) {
+  *map = (struct region_reader){
+      .base = base,
+      .size = header->size,
+      .header = base,
+      .buckets = (const void *)((const uint8_t *)base + header->buckets_offset),
+      .n_buckets = header->n_buckets,
+      .arena_offset = header->arena_offset,
+      .arena_end = header->arena_offset + header->arena_size,
+      .boot_id = header->boot_id,
+      .max_value = header->max_value,
+      .n_segments = header->n_segments,
+  };
+}
+
 bool region_reader_attach(struct region_reader *map, const void *base, size_t size) {
-  struct fc_region_header header; /* a copy of its constants */
+  struct fc_region_header header;
   *map = (struct region_reader){0};
   if (size < sizeof header || (uintptr_t)base % _Alignof(struct fc_region_header) != 0)
     return false;
   fc_torn_read(&header, base, offsetof(struct fc_region_header, retired));
-  if (header.magic != FC_REGION_MAGIC || header.layout != FC_REGION_LAYOUT || header.size != size)
+  if (!header_is_valid(&header, size))
     return false;
-  /* The header, the buckets and the arena, in this order, each aligned. The sums cannot overflow,
-   * since each part is compared with the space that is left. */
-  if (header.buckets_offset < sizeof header || header.buckets_offset > size ||
-      header.buckets_offset % sizeof(struct fc_region_bucket) != 0 || header.n_buckets == 0 ||
-      header.n_buckets > UINT32_MAX ||
-      header.n_buckets > (size - header.buckets_offset) / sizeof(struct fc_region_bucket))
-    return false;
-  uint64_t end = header.buckets_offset + header.n_buckets * sizeof(struct fc_region_bucket);
-  if (header.arena_offset < end || header.arena_offset > size ||
-      header.arena_size > size - header.arena_offset || header.arena_offset % FC_REGION_UNIT != 0 ||
-      header.arena_size % FC_REGION_UNIT != 0)
-    return false;
-  *map = (struct region_reader){
-      .base = base,
-      .size = size,
-      .header = base,
-      .buckets = (const void *)((const uint8_t *)base + header.buckets_offset),
-      .n_buckets = header.n_buckets,
-      .arena_offset = header.arena_offset,
-      .arena_end = header.arena_offset + header.arena_size,
-      .boot_id = header.boot_id,
-      .max_value = header.max_value,
-  };
+  use(map, base, &header);
   return true;
 }
 
-bool region_reader_map_fd(struct region_reader *map, int fd, uint64_t boot_id) {
-  size_t size;
+/* Checks a valid header against its files, of which the index has `index_bytes`. */
+static bool files_match(const struct fc_region_header *header, uint64_t index_bytes, const int *fds,
+                        unsigned n) {
+  uint64_t arena = header->arena_size, segment = header->segment_bytes;
+  if (header->arena_offset != index_bytes || index_bytes % FC_REGION_SEGMENT_UNIT != 0 ||
+      arena != header->size - index_bytes || segment == 0 || segment % FC_REGION_SEGMENT_UNIT != 0)
+    return false;
+  if (header->n_segments == 0 || header->n_segments > FC_REGION_SEGMENTS_MAX ||
+      header->n_segments != n - 1 ||
+      header->n_segments != arena / segment + (arena % segment != 0 ? 1 : 0))
+    return false;
+  for (uint32_t k = 0; k < header->n_segments; k++) {
+    uint64_t bytes;
+    if (!map_shared_check(fds[1 + k], &bytes) || bytes != fc_region_segment_size(arena, segment, k))
+      return false;
+  }
+  return true;
+}
+
+/* Maps the files side by side. Returns the address, or NULL with nothing mapped. */
+static void *map_files(const struct fc_region_header *header, const int *fds) {
+  uint8_t *base =
+      mmap(NULL, header->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED)
+    return NULL;
+  uint8_t *at = base;
+  for (uint32_t i = 0; i <= header->n_segments; i++) {
+    uint64_t bytes = i == 0
+                         ? header->arena_offset
+                         : fc_region_segment_size(header->arena_size, header->segment_bytes, i - 1);
+    if (mmap(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fds[i], 0) == MAP_FAILED) {
+      (void)munmap(base, header->size); /* mapped above */
+      return NULL;
+    }
+    at += bytes;
+  }
+  map_shared_keep_private(base, header->size);
+  return base;
+}
+
+bool region_reader_map_fds(struct region_reader *map, const int *fds, unsigned n,
+                           uint64_t boot_id) {
+  struct fc_region_header header = {0};
+  const size_t constants = offsetof(struct fc_region_header, retired);
+  uint64_t index_bytes;
   *map = (struct region_reader){0};
-  void *base = map_shared_fd(fd, PROT_READ, SIZE_MAX, &size);
+  /* A sealed file is in memory, so its read cannot wait. */
+  if (n < 2 || !map_shared_check(fds[0], &index_bytes) ||
+      pread(fds[0], &header, constants, 0) != (ssize_t)constants)
+    return false;
+  if (!header_is_valid(&header, header.size) || header.boot_id != boot_id ||
+      !files_match(&header, index_bytes, fds, n))
+    return false;
+  void *base = map_files(&header, fds);
   if (base == NULL)
     return false;
-  if (region_reader_attach(map, base, size) && map->boot_id == boot_id)
-    return true;
-  *map = (struct region_reader){0};
-  (void)munmap(base, size); /* mapped above */
-  return false;
+  use(map, base, &header);
+  return true;
 }
 
 void region_reader_unmap(struct region_reader *map) {
   if (map->base != NULL)
-    (void)munmap((void *)(uintptr_t)map->base, map->size); /* region_reader_map_fd mapped it */
+    (void)munmap((void *)(uintptr_t)map->base, map->size); /* region_reader_map_fds mapped it */
   *map = (struct region_reader){0};
 }
 

@@ -24,7 +24,7 @@ struct region_reader {
   const struct fc_region_header *header;
   const struct fc_region_bucket *buckets;
   uint64_t n_buckets, arena_offset, arena_end, boot_id;
-  uint32_t max_value;
+  uint32_t max_value, n_segments;
 };
 
 enum region_reader_result {
@@ -44,13 +44,14 @@ struct region_reader_hit {
  * page-aligned. Returns false if it is no valid region of this layout. */
 bool region_reader_attach(struct region_reader *map, const void *base, size_t size);
 
-/* Maps a region. The caller keeps the descriptor and may close it. Returns false, with nothing
- * mapped, if the file is no region of the daemon `boot_id`, may shrink (its seals), or cannot be
- * mapped. A forked child does not inherit the mapping: it must neither read nor unmap its copy of
- * the struct, since other memory may have these addresses there. */
-bool region_reader_map_fd(struct region_reader *map, int fd, uint64_t boot_id);
+/* Maps a region of `n` files: the index, then its segments. The caller keeps the descriptors and
+ * may close them. Returns false, with nothing mapped, if the files are no region of the daemon
+ * `boot_id`, may shrink (their seals), have other sizes than the header says, are more or fewer, or
+ * cannot be mapped. A forked child does not inherit the mapping: it must neither read nor unmap its
+ * copy of the struct, since other memory may have these addresses there. */
+bool region_reader_map_fds(struct region_reader *map, const int *fds, unsigned n, uint64_t boot_id);
 
-/* Unmaps the region of region_reader_map_fd. Idempotent. */
+/* Unmaps the region of region_reader_map_fds. Idempotent. */
 void region_reader_unmap(struct region_reader *map);
 
 /* Returns whether the region's daemon is alive and serves from it. Check before each lookup: a dead

@@ -50,13 +50,23 @@ static void set_name_space(struct shm *shm, uint64_t name_space) {
   shm->labels = NULL; /* its digest had another seed */
 }
 
+/* Maps the region, or keeps the one that is mapped and lives: the daemon has no other. */
+static bool map_region(struct shm *shm, const struct received_fds *received) {
+  int fds[FC_REGION_FDS_MAX];
+  unsigned n = received->n - 1;
+  shm_release_dead(shm);
+  if (shm->region.base != NULL)
+    return shm->region.n_segments == n - 1;
+  for (unsigned i = 0; i < n; i++)
+    fds[i] = received->fds[i].fd;
+  return region_reader_map_fds(&shm->region, fds, n, shm->boot_id);
+}
+
 /* Maps the ring, and the region if it is not mapped yet. Returns false, with nothing mapped, if one
  * of them cannot be: hits that the daemon does not see would make its LRU order wrong. */
 static bool map_received(struct shm *shm, const struct received_fds *received) {
-  bool has_region = shm->region.base != NULL;
-  if (fd_passing_is_complete(received) &&
-      (has_region || region_reader_map_fd(&shm->region, received->fds[0].fd, shm->boot_id)) &&
-      ring_writer_map_fd(&shm->ring, received->fds[1].fd))
+  if (fd_passing_is_complete(received) && map_region(shm, received) &&
+      ring_writer_map_fd(&shm->ring, received->fds[received->n - 1].fd))
     return true;
   region_reader_unmap(&shm->region);
   return false;

@@ -54,9 +54,9 @@ class Client:
 
     def _map(self) -> None:
         try:
-            if len(self.wire.descriptors) == 2:
-                self.region = Region(self.wire.descriptors[0], self.welcome.boot_id)
-                self.ring = Ring(self.wire.descriptors[1])
+            if len(self.wire.descriptors) >= 3:
+                self.region = Region(self.wire.descriptors[:-1], self.welcome.boot_id)
+                self.ring = Ring(self.wire.descriptors[-1])
         except Unusable:
             self._unmap()
         self.wire.drop_descriptors()
@@ -143,12 +143,12 @@ class Client:
         """Whether there was one to be had. The one that there was is let go of then."""
         if not m.another_ring(self.wire.call(m.RING, LAYOUT, want_slots)):
             return False
-        assert len(self.wire.descriptors) == 2
+        assert len(self.wire.descriptors) >= 3
         if self.ring is not None:
             self.ring.close()
         if self.region is None:
-            self.region = Region(self.wire.descriptors[0], self.welcome.boot_id)
-        self.ring = Ring(self.wire.descriptors[1])
+            self.region = Region(self.wire.descriptors[:-1], self.welcome.boot_id)
+        self.ring = Ring(self.wire.descriptors[-1])
         self.wire.drop_descriptors()
         return True
 

@@ -6,6 +6,7 @@ import fcntl
 import mmap
 import os
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 import xxhash
@@ -14,11 +15,12 @@ from .messages import Key
 
 F_GET_SEALS, F_SEAL_SHRINK, F_SEAL_GROW = 1034, 2, 4
 MAGIC = 0x314E4F4947455246
-LAYOUT = 1
+LAYOUT = 2
 HEADER = 256
 ENTRY = 64
 PIECES_MAX = 16
 CHAIN_MAX = 1024
+SEGMENTS_MAX, SEGMENT_UNIT = 64, 65536
 TID_MASK, OWNER_DIED = 0x3FFFFFFF, 0x40000000
 ATTEMPTS = 4
 
@@ -78,33 +80,64 @@ class Mapping:
 
 
 class Region:
-    def __init__(self, descriptor: int, boot_id: int) -> None:
-        self._memory = Mapping(descriptor, mmap.PROT_READ)
-        words, halves = self._memory.words, self._memory.halves
+    """Of several files, each with its own mapping: Python cannot choose their addresses."""
+
+    def __init__(self, descriptors: Sequence[int], boot_id: int) -> None:
+        self._index = Mapping(descriptors[0], mmap.PROT_READ)
+        self._segments: list[Mapping] = []
+        words, halves = self._index.words, self._index.halves
         self.max_value = halves[3]
         self.buckets_offset, self.n_buckets = words[4], words[5]
         self.arena, self._end = words[6], words[6] + words[7]  # Python's sums do not overflow
+        self.segment_bytes, n_segments = words[8], halves[18]
+        size = words[2]
         if not (
-            (words[0], halves[2], words[2], words[3]) == (MAGIC, LAYOUT, self._memory.size, boot_id)
+            (words[0], halves[2], words[3]) == (MAGIC, LAYOUT, boot_id)
+            and self.arena == self._index.size
+            and self._end == size
             and self.buckets_offset >= HEADER
-            and self.buckets_offset % 16 == self.arena % 16 == self._end % 16 == 0
+            and self.buckets_offset % 16 == self._end % 16 == 0
             and 0 < self.n_buckets < 2**32
             and self.buckets_offset + 16 * self.n_buckets <= self.arena
-            and self._end <= self._memory.size
+            and self.segment_bytes > 0
+            and self.segment_bytes % SEGMENT_UNIT == self.arena % SEGMENT_UNIT == 0
+            and 1 <= n_segments <= SEGMENTS_MAX
+            and n_segments == -(-words[7] // self.segment_bytes) == len(descriptors) - 1
         ):
             self.close()
             raise Unusable("the region's header makes no sense")
+        try:
+            for i, descriptor in enumerate(descriptors[1:]):
+                self._segments.append(Mapping(descriptor, mmap.PROT_READ))
+                left = words[7] - i * self.segment_bytes
+                if self._segments[-1].size != min(left, self.segment_bytes):
+                    raise Unusable(f"segment {i} has {self._segments[-1].size} bytes")
+        except Unusable:
+            self.close()
+            raise
 
     def close(self) -> None:
-        self._memory.close()
+        for mapping in self._index, *self._segments:
+            mapping.close()
+
+    def _place(self, offset: int) -> tuple[Mapping, int]:
+        """The file that an offset is in, and its place there."""
+        if offset < self.arena:
+            return self._index, offset
+        number, rest = divmod(offset - self.arena, self.segment_bytes)
+        return self._segments[number], rest
+
+    def _word(self, offset: int) -> int:
+        mapping, at = self._place(offset)
+        return mapping.words[at >> 3]
 
     @property
     def owner(self) -> int:
-        return self._memory.halves[192 // 4]
+        return self._index.halves[192 // 4]
 
     @property
     def retired(self) -> int:
-        return self._memory.halves[128 // 4]
+        return self._index.halves[128 // 4]
 
     def lives(self) -> bool:
         owner = self.owner
@@ -124,12 +157,12 @@ class Region:
         raise AssertionError
 
     def _attempt(self, namespace_id: int, key: Key, d: int) -> Optional[Hit]:
-        words = self._memory.words
-        at_bucket = self.buckets_offset + 16 * bucket(d, self.n_buckets) >> 3
-        sequence = words[at_bucket]  # step 2
+        word = self._word
+        at_bucket = self.buckets_offset + 16 * bucket(d, self.n_buckets)
+        sequence = word(at_bucket)  # step 2
         if sequence & 1:
             raise Busy
-        offset = words[at_bucket + 1]  # step 3
+        offset = word(at_bucket + 8)  # step 3
         hops = 0
         op, view = key.op.encode(), key.view.encode()
         prompt = struct.unpack("=QQ", key.prompt)
@@ -139,40 +172,46 @@ class Region:
                 return None
             if offset % 16 or not self._in_arena(offset, ENTRY) or hops == CHAIN_MAX:
                 raise Busy
-            at = offset >> 3  # step 5
-            numbers, shape = words[at + 4], words[at + 5]
+            numbers, shape = word(offset + 32), word(offset + 40)  # step 5
             sizes = shape & 0xFF, shape >> 8 & 0xFF
             if (
-                (words[at + 2], words[at + 3]) == prompt
-                and words[at + 1] == namespace_id
+                (word(offset + 16), word(offset + 24)) == prompt
+                and word(offset + 8) == namespace_id
                 and numbers & 0xFFFFFFFF == key.top_k
                 and sizes == (len(op), len(view))
                 and self._in_arena(offset, ENTRY + sum(sizes))
                 and self._copy(offset + ENTRY, sum(sizes)) == op + view
             ):
                 break
-            offset = words[at]
+            offset = word(offset)
             hops += 1
         size = numbers >> 32  # step 6
         names = sum(sizes) + 7 & ~7
         places = self._places(offset + ENTRY + names, size, shape >> 16 & 0xFFFF)
         self._check(at_bucket, sequence)
         value = b"".join(self._copy(*place) for place in places)  # step 7
-        compute_ns, origin = words[at + 6], words[at + 7]
+        compute_ns, origin = word(offset + 48), word(offset + 56)
         self._check(at_bucket, sequence)  # step 8
         if checksum(d, value) != shape >> 32:
             raise Busy
         return Hit(value, compute_ns, origin, d)
 
     def _check(self, at_bucket: int, sequence: int) -> None:
-        if self._memory.words[at_bucket] != sequence:
+        if self._word(at_bucket) != sequence:
             raise Busy
 
     def _in_arena(self, offset: int, n: int) -> bool:
         return self.arena <= offset <= self._end and n <= self._end - offset
 
     def _copy(self, offset: int, n: int) -> bytes:
-        return bytes(self._memory.bytes[offset : offset + n])
+        copy = b""
+        while n > 0:  # to the end of a file at most
+            mapping, at = self._place(offset)
+            part = bytes(mapping.bytes[at : at + n])
+            copy += part
+            offset += len(part)
+            n -= len(part)
+        return copy
 
     def _places(self, at: int, size: int, pieces: int) -> list[tuple[int, int]]:
         """Where the value's bytes are: offset and size of each piece."""
@@ -183,8 +222,8 @@ class Region:
         else:
             if not self._in_arena(at, 16 * pieces):
                 raise Busy
-            table = self._memory.words[at >> 3 : (at >> 3) + 2 * pieces]
-            places = [(table[2 * i], table[2 * i + 1] & 0xFFFFFFFF) for i in range(pieces)]
+            table = range(at, at + 16 * pieces, 16)
+            places = [(self._word(i), self._word(i + 8) & 0xFFFFFFFF) for i in table]
             if any(offset % 16 for offset, _ in places) or sum(n for _, n in places) != size:
                 raise Busy
         if not all(self._in_arena(*place) for place in places):
@@ -193,8 +232,8 @@ class Region:
 
     def pieces_of(self, namespace_id: int, key: Key) -> int:
         """How many pieces the value lies in, for the tests; the daemon must be at rest."""
-        words, d = self._memory.words, digest(namespace_id, key)
-        offset = words[self.buckets_offset + 16 * bucket(d, self.n_buckets) + 8 >> 3]
+        d = digest(namespace_id, key)
+        offset = self._word(self.buckets_offset + 16 * bucket(d, self.n_buckets) + 8)
         while self._copy(offset + 16, 16) != key.prompt:
-            offset = words[offset >> 3]
-        return words[offset + 40 >> 3] >> 16 & 0xFFFF
+            offset = self._word(offset)
+        return self._word(offset + 40) >> 16 & 0xFFFF

@@ -12,7 +12,7 @@ import msgpack
 MAGIC = b"FCA1"
 ERROR = 0x7F
 REPLY = 0x40  # the reply to type T has type REPLY + T
-ROOM = socket.CMSG_LEN(2 * 4)  # for the control message with two descriptors
+ROOM = socket.CMSG_LEN(66 * 4)  # for the control message with all descriptors
 CLOSE_ON_EXEC = socket.MSG_CMSG_CLOEXEC  # socket.recv_fds would not pass it on
 BEFORE_WELCOME = 65536  # the largest body until the welcome says otherwise
 
@@ -164,7 +164,7 @@ class Wire:
     def _fill(self, size: int) -> None:
         while len(self._received) < size:
             try:
-                # Room for two descriptors: the welcome has them, and the reply to ring.
+                # Room for descriptors: the welcome has them, and the reply to ring.
                 data, controls, flags, _ = self.socket.recvmsg(1 << 20, ROOM, CLOSE_ON_EXEC)
             except ConnectionResetError:
                 data, controls, flags = b"", [], 0

@@ -65,9 +65,10 @@ static int count_maps(void *arg) {
 START_TEST(fork_child_has_no_mapping) {
   harness_start(&served, NULL);
   struct fcache *cache = open_and_hit();
-  ck_assert_uint_eq(maps_of("self"), 2); /* the ring too */
+  unsigned files = maps_of("self"); /* index, segments, ring */
+  ck_assert_uint_gt(files, 3);
   ck_assert_int_eq(child_run(count_maps, NULL, NULL), 0);
-  ck_assert_uint_eq(maps_of("self"), 2);
+  ck_assert_uint_eq(maps_of("self"), files);
   fcache_close(cache);
   ck_assert_uint_eq(maps_of("self"), 0);
 }

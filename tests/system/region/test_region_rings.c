@@ -59,9 +59,7 @@ START_TEST(thousand_clients_each_has_ring) {
   start();
   for (unsigned i = 0; i < n; i++) {
     raw_open_region(&clients[i], served.socket, "client", "many");
-    ck_assert_int_eq(close(clients[i].region_fd), 0);
-    ck_assert_int_eq(close(clients[i].ring_fd), 0);
-    clients[i].region_fd = clients[i].ring_fd = -1;
+    raw_close_shared(&clients[i]);
   }
   ck_assert_uint_eq(library_stat(look, "rings"), n + 1);
   ck_assert_uint_eq(library_stat(look, "clients_without_ring"), 0);

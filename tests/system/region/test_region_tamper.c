@@ -48,7 +48,7 @@ static void stop(void) {
 
 struct target {
   int fd;
-  uint8_t *map; /* read-only, the whole region */
+  uint8_t *map; /* read-only, the whole file */
   size_t size;
   bool writable; /* a ring, whose content is its client's */
 };
@@ -166,23 +166,6 @@ static unsigned try_path(const char *path, const struct target *target, unsigned
   return succeeded;
 }
 
-/* Makes all attempts on the daemon's own descriptors of the region. */
-static unsigned try_daemon(const struct target *target, unsigned *opened) {
-  char path[64], connection[256];
-  unsigned succeeded = 0;
-
-  for (int fd = 0; fd < 64; fd++) {
-    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)served.pid, fd);
-    ssize_t size = readlink(path, connection, sizeof connection - 1);
-    if (size < 0)
-      continue;
-    connection[size] = '\0';
-    if (strncmp(connection, "/memfd:fcached", 14) == 0 && !strstr(connection, "ring"))
-      succeeded += try_path(path, target, opened);
-  }
-  return succeeded;
-}
-
 static bool map_target(struct target *target, int fd) {
   struct stat status;
 
@@ -194,43 +177,89 @@ static bool map_target(struct target *target, int fd) {
   return target->map != MAP_FAILED;
 }
 
-/* Makes all attempts as a client. Returns 0 if none succeeds. */
+/* What a client gets: the files of the region, and the ring. */
+struct targets {
+  unsigned n;
+  struct target list[FC_REGION_PASSED_MAX];
+};
+
+/* Returns the target that is the file at `path`, NULL if none is. */
+static const struct target *target_at(const struct targets *targets, const char *path) {
+  struct stat there, ours;
+
+  for (unsigned i = 0; i < targets->n; i++)
+    if (stat(path, &there) == 0 && fstat(targets->list[i].fd, &ours) == 0 &&
+        there.st_ino == ours.st_ino && there.st_dev == ours.st_dev)
+      return &targets->list[i];
+  return NULL;
+}
+
+/* Makes all attempts on the daemon's own descriptors of the region. *opened: of these, the number
+ * that could be opened. */
+static unsigned try_daemon(const struct targets *targets, unsigned *opened) {
+  char path[64], connection[256];
+  unsigned succeeded = 0;
+
+  for (int fd = 0; fd < 256; fd++) {
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)served.pid, fd);
+    ssize_t size = readlink(path, connection, sizeof connection - 1);
+    if (size < 0)
+      continue;
+    connection[size] = '\0';
+    if (strncmp(connection, "/memfd:fcached-region", 21) != 0 &&
+        strncmp(connection, "/memfd:fcached-segment", 22) != 0)
+      continue;
+    const struct target *target = target_at(targets, path);
+    succeeded += target == NULL ? 1 : try_path(path, target, opened);
+  }
+  return succeeded;
+}
+
+static bool map_targets(struct targets *targets, const struct raw *raw) {
+  for (unsigned i = 0; i < raw->n_region_fds; i++)
+    if (!map_target(&targets->list[i], raw->region_fds[i]))
+      return false;
+  targets->n = raw->n_region_fds + 1;
+  targets->list[targets->n - 1].writable = true;
+  return map_target(&targets->list[targets->n - 1], raw->ring_fd);
+}
+
+/* Makes all attempts as a client, on each descriptor that it got. Returns 0 if none succeeds. */
 static int try_everything(void *arg) {
-  struct target region = {0}, ring = {.writable = true};
+  static struct targets targets;
   struct raw raw;
   char path[64];
   unsigned opened = 0;
 
   CHILD_EXPECT(raw_try_region(&raw, served.socket, "hostile", "hostile") == 0);
-  CHILD_EXPECT(map_target(&region, raw.region_fd) && map_target(&ring, raw.ring_fd));
-  CHILD_EXPECT(try_all(&region, "the region's descriptor") == 0);
-  CHILD_EXPECT(try_all(&ring, "the ring's descriptor") == 0);
-  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", raw.region_fd);
-  CHILD_EXPECT(try_path(path, &region, &opened) == 0);
-  CHILD_EXPECT(opened > 0); /* opening alone changes nothing */
-  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", raw.ring_fd);
-  CHILD_EXPECT(try_path(path, &ring, &opened) == 0);
+  CHILD_EXPECT(raw.n_region_fds > 2 && map_targets(&targets, &raw));
+  for (unsigned i = 0; i < targets.n; i++) {
+    CHILD_EXPECT(try_all(&targets.list[i], "a client's descriptor") == 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", targets.list[i].fd);
+    CHILD_EXPECT(try_path(path, &targets.list[i], &opened) == 0);
+    CHILD_EXPECT(opened > i); /* opening alone changes nothing */
+  }
   opened = 0;
-  CHILD_EXPECT(try_daemon(&region, &opened) == 0);
-  CHILD_EXPECT(*(bool *)arg ? opened == 0 : opened > 0);
+  CHILD_EXPECT(try_daemon(&targets, &opened) == 0);
+  CHILD_EXPECT(*(bool *)arg ? opened == 0 : opened >= raw.n_region_fds);
   raw_close(&raw);
   return 0;
 }
 
 static void try_as(const struct child_user *user) {
   struct raw raw;
-  struct target region = {0};
+  size_t size;
   bool is_stranger = user != NULL;
 
   raw_open_region(&raw, served.socket, "watcher", "watcher");
-  ck_assert(map_target(&region, raw.region_fd));
-  uint8_t *before = malloc(region.size);
-  ck_assert_ptr_nonnull(before);
-  memcpy(before, region.map, region.size);
+  const uint8_t *region = raw_map_region(&raw, &size);
+  uint8_t *before = malloc(size);
+  ck_assert(region != NULL && before != NULL);
+  memcpy(before, region, size);
   ck_assert_int_eq(child_run(try_everything, &is_stranger, user), 0);
-  ck_assert_int_eq(memcmp(before, region.map, region.size), 0);
+  ck_assert_int_eq(memcmp(before, region, size), 0);
   free(before);
-  (void)munmap(region.map, region.size);
+  (void)munmap((void *)(uintptr_t)region, size);
   raw_close(&raw);
   good_client_check(&good);
 }

@@ -30,14 +30,10 @@ static const uint8_t *region;
 static size_t region_bytes;
 
 static void start(void) {
-  struct stat status;
-
   harness_start(&served, "--max-bytes", "32M", "--max-namespaces", "2", NULL);
   raw_open_region(&watcher, served.socket, "watcher", "watched");
-  ck_assert_int_eq(fstat(watcher.region_fd, &status), 0);
-  region_bytes = (size_t)status.st_size;
-  region = mmap(NULL, region_bytes, PROT_READ, MAP_SHARED, watcher.region_fd, 0);
-  ck_assert_ptr_ne(region, MAP_FAILED);
+  region = raw_map_region(&watcher, &region_bytes);
+  ck_assert_ptr_nonnull(region);
 }
 
 static void stop(void) {

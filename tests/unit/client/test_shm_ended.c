@@ -272,12 +272,13 @@ END_TEST
 
 static void welcome_with_ring(struct shm *shm, uint64_t boot_id, struct fc_ring_header **ring) {
   struct fc_welcome welcome = {.boot_id = boot_id, .namespace_id = boot_id, .client_id = 1};
-  struct received_fds passed = {.n = 2};
-  int ring_fd = ring_build_fd(ring, SHARING_SLOTS, SHARING_SEALS),
-      region_fd = dup(sharing.region_fd);
+  unsigned n = sharing.n_region_fds;
+  struct received_fds passed = {.n = n + 1};
+  int ring_fd = ring_build_fd(ring, SHARING_SLOTS, SHARING_SEALS);
   sharing.region.header->boot_id = boot_id;
-  ck_assert_int_eq(fd_identity_set(&passed.fds[0], region_fd), 0);
-  ck_assert_int_eq(fd_identity_set(&passed.fds[1], ring_fd), 0);
+  for (unsigned i = 0; i < n; i++)
+    ck_assert_int_eq(fd_identity_set(&passed.fds[i], dup(sharing.region_fds[i])), 0);
+  ck_assert_int_eq(fd_identity_set(&passed.fds[n], ring_fd), 0);
   shm_welcome(shm, &welcome, &passed);
   fd_passing_close(&passed);
   ck_assert(shm->ring_read);

@@ -59,24 +59,86 @@ START_TEST(region_of_other_daemon_uses_socket) {
 END_TEST
 
 START_TEST(welcome_wrong_number_of_fds_uses_socket) {
-  static const unsigned n_passed[] = {0, 1, 3, SCRIPTED_PASSED_MAX};
+  unsigned right = sharing.n_region_fds + 1;
+  const unsigned n_passed[] = {
+      0, 1, 2, 3, right - 1, right + 1, FC_REGION_PASSED_MAX, SCRIPTED_PASSED_MAX};
   sharing.n_fds = n_passed[_i];
   check_socket_alone();
 }
 END_TEST
 
+/* A file in place of the index, of a segment in the middle, or of the last one. */
 START_TEST(welcome_other_fds_uses_socket) {
-  struct region_build loose;
-  int ends[2];
+  int ends[2], loose[FC_REGION_FDS_MAX];
+  struct region_build other;
   ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-  int fd = region_build_fd(&loose, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID, 64,
-                           _i == 0 ? 0 : F_SEAL_GROW);
-  sharing.region_fd_sent = _i == 2 ? ends[0] : fd;
-  region_build_unmap(&loose);
+  unsigned n = region_build_fds(&other, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID, 64,
+                                _i % 4 == 0 ? 0 : F_SEAL_GROW, loose);
+  const unsigned places[] = {0, 3, n - 1};
+  sharing.wrong_file = places[_i / 4];
+  switch (_i % 4) {
+  case 2:
+    sharing.wrong_fd = ends[0];
+    break;
+  case 3: /* sealed, but of another size */
+    sharing.wrong_fd = sharing.region_fds[sharing.wrong_file == 0 ? 1 : 0];
+    break;
+  default:
+    sharing.wrong_fd = loose[sharing.wrong_file];
+  }
+  region_build_unmap(&other);
   check_socket_alone();
-  ck_assert_int_eq(close(fd), 0);
+  for (unsigned i = 0; i < n; i++)
+    ck_assert_int_eq(close(loose[i]), 0);
   ck_assert_int_eq(close(ends[0]), 0);
   ck_assert_int_eq(close(ends[1]), 0);
+}
+END_TEST
+
+/* Words of the header that do not fit the files. */
+START_TEST(region_header_other_files_uses_socket) {
+  struct fc_region_header *header = sharing.region.header;
+  const uint64_t segment = header->segment_bytes, arena = header->arena_size;
+  switch (_i) {
+  case 0:
+    header->n_segments = 0;
+    break;
+  case 1:
+    header->n_segments--;
+    break;
+  case 2:
+    header->n_segments++;
+    break;
+  case 3:
+    header->n_segments = UINT32_MAX;
+    break;
+  case 4:
+    header->segment_bytes = 0;
+    break;
+  case 5:
+    header->segment_bytes = segment - FC_REGION_SEGMENT_UNIT;
+    break;
+  case 6:
+    header->segment_bytes = segment + 4096; /* no multiple of the unit */
+    break;
+  case 7:
+    header->segment_bytes = UINT64_MAX - FC_REGION_SEGMENT_UNIT + 1;
+    break;
+  case 8: /* the last segment is shorter */
+    header->arena_size = arena - 4096;
+    header->size -= 4096;
+    break;
+  case 9: /* the arena begins within the index */
+    header->arena_offset -= FC_REGION_SEGMENT_UNIT / 2;
+    header->size -= FC_REGION_SEGMENT_UNIT / 2;
+    break;
+  case 10:
+    header->arena_size = UINT64_MAX - 15;
+    break;
+  default:
+    header->size = UINT64_MAX;
+  }
+  check_socket_alone();
 }
 END_TEST
 
@@ -153,10 +215,11 @@ static void limit_descriptors(pid_t child, int n) {
 }
 
 START_TEST(descriptor_limit_reached_uses_socket) {
-  ck_assert_int_eq(get_in_child(limit_descriptors, 1, true),
-                   's'); /* the connection's, and no other */
+  int all = 1 + (int)sharing.n_region_fds + 1; /* the connection's, and those of the welcome */
+  ck_assert_int_eq(get_in_child(limit_descriptors, 1, true), 's');
   ck_assert_int_eq(get_in_child(limit_descriptors, 2, true), 's');
-  ck_assert_int_eq(get_in_child(limit_descriptors, 3, true), 'r');
+  ck_assert_int_eq(get_in_child(limit_descriptors, all - 1, true), 's');
+  ck_assert_int_eq(get_in_child(limit_descriptors, all, true), 'r');
 }
 END_TEST
 
@@ -195,8 +258,9 @@ int main(void) {
   tcase_add_loop_test(tcase, region_disabled_not_requested, 0, 2);
   tcase_add_test(tcase, region_other_layout_uses_socket);
   tcase_add_test(tcase, region_of_other_daemon_uses_socket);
-  tcase_add_loop_test(tcase, welcome_wrong_number_of_fds_uses_socket, 0, 4);
-  tcase_add_loop_test(tcase, welcome_other_fds_uses_socket, 0, 3);
+  tcase_add_loop_test(tcase, welcome_wrong_number_of_fds_uses_socket, 0, 8);
+  tcase_add_loop_test(tcase, welcome_other_fds_uses_socket, 0, 12);
+  tcase_add_loop_test(tcase, region_header_other_files_uses_socket, 0, 12);
   tcase_add_test(tcase, ring_without_seals_uses_socket);
   tcase_add_test(tcase, welcome_version_1_uses_socket);
   tcase_add_test(tcase, descriptor_limit_reached_uses_socket);

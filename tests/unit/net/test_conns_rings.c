@@ -32,8 +32,8 @@ static struct users users;
 static struct conns conns;
 static uv_loop_t loop;
 static uv_pipe_t listener;
-static char path[100]; /* fits into sun_path */
-static int region_fd;
+static char path[100];           /* fits into sun_path */
+static struct region handed_out; /* no more than its descriptors: as many as there may be */
 
 /* The client: its socket never blocks. */
 static int client_fd;
@@ -51,8 +51,11 @@ static void set_up(void) {
   private_store_init(&store, &region, 1 << 20, 4096, 42);
   namespace_table_init(&table, &store, 8);
   traced_start(&traced);
-  region_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-  ck_assert_int_ge(region_fd, 0);
+  handed_out = (struct region){.index_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC),
+                               .n_segments = FC_REGION_SEGMENTS_MAX};
+  ck_assert_int_ge(handed_out.index_fd, 0);
+  for (unsigned i = 0; i < FC_REGION_SEGMENTS_MAX; i++)
+    handed_out.segment_fds[i] = handed_out.index_fd;
   struct dispatch_config config = {.store = &store,
                                    .namespaces = &table,
                                    .trace = &traced.trace,
@@ -62,7 +65,7 @@ static void set_up(void) {
                                    .max_clients = 4,
                                    .frames_bytes = &conns.frames.used_bytes,
                                    .replies_bytes = &conns.replies.used_bytes,
-                                   .region_fd = region_fd,
+                                   .region = &handed_out,
                                    .ring_pool_bytes = 64u << 20,
                                    .leases = leases_limits_of(4, 60000)};
   dispatch_init(&dispatch, &config);
@@ -93,7 +96,7 @@ static void tear_down(void) {
   ck_assert_int_eq(uv_loop_close(&loop), 0);
   if (writer.header != NULL)
     ring_builder_close(&writer);
-  ck_assert_int_eq(close(region_fd), 0);
+  ck_assert_int_eq(close(handed_out.index_fd), 0);
   namespace_table_deinit(&table);
   dispatch_deinit(&dispatch);
   users_deinit(&users);
@@ -108,11 +111,23 @@ static void send_bytes(struct fc_buf *request) {
   fc_buf_free(request);
 }
 
-/* Receives bytes, and descriptors with them. Returns false at the end of the stream. */
+/* Takes the first descriptor and the last one, and closes the segments. */
+static void take(struct cmsghdr *rights, int fds[2]) {
+  int all[FC_REGION_PASSED_MAX];
+  ck_assert_uint_eq(rights->cmsg_len, CMSG_LEN(sizeof all));
+  memcpy(all, CMSG_DATA(rights), sizeof all);
+  for (unsigned i = 1; i < FC_REGION_PASSED_MAX - 1; i++)
+    ck_assert_int_eq(close(all[i]), 0);
+  fds[0] = all[0];
+  fds[1] = all[FC_REGION_PASSED_MAX - 1];
+}
+
+/* Receives bytes, and with them the descriptors of the index and the ring: see take. Returns false
+ * at the end of the stream. */
 static bool receive(int fds[2]) {
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(2 * sizeof(int))];
+    char bytes[CMSG_SPACE(FC_REGION_PASSED_MAX * sizeof(int))];
   } control;
   struct iovec room = {input + input_size, sizeof input - input_size};
   struct msghdr message = {.msg_iov = &room,
@@ -129,8 +144,7 @@ static bool receive(int fds[2]) {
   if (rights != NULL) {
     ck_assert_ptr_nonnull(fds);
     ck_assert_int_eq(rights->cmsg_type, SCM_RIGHTS);
-    ck_assert_uint_eq(rights->cmsg_len, CMSG_LEN(2 * sizeof(int)));
-    memcpy(fds, CMSG_DATA(rights), 2 * sizeof(int));
+    take(rights, fds);
   }
   return n > 0;
 }
@@ -206,7 +220,7 @@ START_TEST(welcome_carries_descriptors) {
   ck_assert_uint_eq(welcome.client_id, 1);
   ck_assert_int_ge(fds[0], 0);
   ck_assert_int_eq(fstat(fds[0], &got), 0);
-  ck_assert_int_eq(fstat(region_fd, &want), 0);
+  ck_assert_int_eq(fstat(handed_out.index_fd, &want), 0);
   ck_assert_uint_eq(got.st_rdev, want.st_rdev);
   ring_builder_open(&writer, fds[1]); /* checks the layout */
   ck_assert_int_eq(close(fds[0]), 0);

@@ -148,10 +148,10 @@ START_TEST(dumps_of_region_hello_equal_encoders) {
                                  .version_max = 5,
                                  .client = STR("worker-1"),
                                  .name_space = STR("gpt2-r1"),
-                                 .region_layout = 1};
+                                 .region_layout = 2};
   const struct fc_welcome welcome = {5,        STR("fcached 0.1.0"), BOOT_ID, 2, 16777216,
                                      17825792, 0x1122334455667788u,  7};
-  const struct fc_ring_request ring = {1, FC_RING_SLOTS_MAX};
+  const struct fc_ring_request ring = {2, FC_RING_SLOTS_MAX};
   const struct fc_ring_reply given = {0x1122334455667788u, 7};
   struct fc_buf buf = {0};
 

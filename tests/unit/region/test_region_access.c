@@ -57,28 +57,40 @@ static const struct attempt {
 };
 #define N_ATTEMPTS (sizeof attempts / sizeof attempts[0])
 
-/* Runs in a child. Tries to write through the descriptor that clients receive, and through the file
- * opened again. Returns 0 if nothing worked, else 1 + the number of the attempt. */
-static _Noreturn void attack(const struct region *region, uid_t as) {
+/* Tries to write through a descriptor that clients receive, and through the file opened again.
+ * Returns 0 if nothing worked, else 1 + the number of the attempt. */
+static int attack_file(int fd) {
+  struct stat status;
   char path[64];
-  (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), region->fd);
-  if (as != getuid() && (setgid(as) != 0 || setuid(as) != 0))
-    _exit(100);
+  if (fstat(fd, &status) != 0)
+    return 100;
+  size_t size = (size_t)status.st_size;
+  (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getppid(), fd);
   int anew = open(path, O_RDWR | O_CLOEXEC); /* if the system allows that at all */
   for (size_t i = 0; i < N_ATTEMPTS; i++)
-    if (attempts[i].works(region->fd, region->size) ||
-        (anew >= 0 && attempts[i].works(anew, region->size)))
-      _exit((int)(1 + i));
+    if (attempts[i].works(fd, size) || (anew >= 0 && attempts[i].works(anew, size)))
+      return (int)(1 + i);
   /* A private copy does no harm. */
-  uint8_t *copy = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_PRIVATE, region->fd, 0);
+  uint8_t *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   if (copy != MAP_FAILED)
-    memset(copy, 0xee, region->size);
-  _exit(0);
+    memset(copy, 0xee, size);
+  return 0;
+}
+
+/* Runs in a child. */
+static _Noreturn void attack(const struct region *region, uid_t as) {
+  int fds[FC_REGION_FDS_MAX], code = 0;
+  unsigned n = region_writer_fds(region, fds);
+  if (as != getuid() && (setgid(as) != 0 || setuid(as) != 0))
+    _exit(100);
+  for (unsigned i = 0; i < n && code == 0; i++)
+    code = attack_file(fds[i]);
+  _exit(code);
 }
 
 static void check_attack(uid_t as) {
   struct region region;
-  struct stat status;
+  int fds[FC_REGION_FDS_MAX];
   shared_region_open(&region);
   /* static, because the child never returns: else valgrind reports its copy as lost */
   static uint8_t *before;
@@ -97,11 +109,19 @@ static void check_attack(uid_t as) {
   ck_assert_msg(code == 0, "another process can %s",
                 code <= N_ATTEMPTS ? attempts[code - 1].what : "not become another user");
   ck_assert(memcmp(before, region.base, region.size) == 0);
-  ck_assert_int_eq(fstat(region.fd, &status), 0);
-  ck_assert_uint_eq((uint64_t)status.st_size, region.size);
-  ck_assert_int_eq(fcntl(region.fd, F_GET_SEALS),
-                   F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+  unsigned n = region_writer_fds(&region, fds);
+  uint64_t size = 0;
+  ck_assert_uint_eq(n, 1 + region.n_segments);
+  for (unsigned i = 0; i < n; i++) {
+    struct stat status;
+    ck_assert_int_eq(fstat(fds[i], &status), 0);
+    size += (uint64_t)status.st_size;
+    ck_assert_int_eq(fcntl(fds[i], F_GET_SEALS),
+                     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+  }
+  ck_assert_uint_eq(size, region.size);
   region.base[0]++; /* the daemon's own mapping stays writable */
+  region.base[region.size - 1]++;
   free(before);
   region_writer_deinit(&region);
 }

@@ -20,9 +20,15 @@
 #define LARGEST (UINT64_C(1) << 50) /* the largest --max-bytes */
 
 static uint64_t file_bytes(const struct region *region) {
-  struct stat status;
-  ck_assert_int_eq(fstat(region->fd, &status), 0);
-  return (uint64_t)status.st_blocks * 512;
+  int fds[FC_REGION_FDS_MAX];
+  unsigned n = region_writer_fds(region, fds);
+  uint64_t bytes = 0;
+  for (unsigned i = 0; i < n; i++) {
+    struct stat status;
+    ck_assert_int_eq(fstat(fds[i], &status), 0);
+    bytes += (uint64_t)status.st_blocks * 512;
+  }
+  return bytes;
 }
 
 START_TEST(memory_committed_in_steps) {
@@ -79,7 +85,7 @@ static int commit_without_memory(void) {
   struct error_text why;
   if (region_writer_init(&region, SHARED_MAX_BYTES, SHARED_MAX_VALUE, SHARED_BOOT_ID, true, &why) !=
           0 ||
-      region.fd < 0 || !region_writer_commit(&region, 1))
+      region.index_fd < 0 || !region_writer_commit(&region, 1))
     return 1;
   if (!forbid(SYS_fallocate, ENOSPC))
     return IMPOSSIBLE;
@@ -107,7 +113,8 @@ static int check_private(void) {
   if (region_writer_init(&region, SHARED_MAX_BYTES, SHARED_MAX_VALUE, SHARED_BOOT_ID, true, &why) !=
       0)
     return 1;
-  if (region.fd != -1 || region.base == NULL || strstr(why.text, "no shared memory hits") == NULL)
+  if (region.index_fd != -1 || region.base == NULL ||
+      strstr(why.text, "no shared memory hits") == NULL)
     return 2;
   if (!region_writer_commit(&region, region.arena_size) || !region_writer_open(&region, 1))
     return 3;
@@ -149,7 +156,7 @@ START_TEST(region_not_shared_is_private) {
   ck_assert_int_eq(
       region_writer_init(&region, SHARED_MAX_BYTES, SHARED_MAX_VALUE, SHARED_BOOT_ID, false, &why),
       0);
-  ck_assert_int_eq(region.fd, -1);
+  ck_assert_int_eq(region.index_fd, -1);
   ck_assert_str_eq(why.text, "");
   ck_assert(region_writer_commit(&region, region.arena_size));
   region_writer_deinit(&region);
@@ -175,7 +182,7 @@ START_TEST(region_of_largest_size_refused) {
   ck_assert_int_eq(region_writer_init(&region, LARGEST, 1 << 20, 1, shared, &why), FC_ENOMEM);
   ck_assert_ptr_nonnull(strstr(why.text, "1125899906842624"));
   ck_assert_ptr_nonnull(strstr(why.text, "--max-bytes"));
-  ck_assert_int_eq(region.fd, -1);
+  ck_assert_int_eq(region.index_fd, -1);
   ck_assert_ptr_null(region.base);
   region_writer_deinit(&region); /* idempotent */
 }

@@ -22,7 +22,7 @@ struct owner {
   struct region_reader map;
 };
 
-/* In the owner: sends the region's descriptor number, and waits to be killed. */
+/* In the owner: sends a copy of the region's struct, and waits to be killed. */
 static _Noreturn void live(void (*prepare)(struct region *region), int to) {
   struct region region;
   struct error_text why;
@@ -30,15 +30,15 @@ static _Noreturn void live(void (*prepare)(struct region *region), int to) {
       0)
     _exit(1);
   prepare(&region);
-  if (write(to, &region.fd, sizeof region.fd) != sizeof region.fd)
+  if (write(to, &region, sizeof region) != sizeof region)
     _exit(1);
   for (;;)
     pause();
 }
 
 static void start_owner(struct owner *owner, void (*prepare)(struct region *region)) {
-  int ends[2], theirs = -1;
-  char path[64];
+  int ends[2];
+  struct region theirs;
   ck_assert_int_eq(pipe(ends), 0);
   owner->pid = fork();
   if (owner->pid == 0) {
@@ -48,11 +48,7 @@ static void start_owner(struct owner *owner, void (*prepare)(struct region *regi
   close(ends[1]);
   ck_assert_int_eq(read(ends[0], &theirs, sizeof theirs), sizeof theirs);
   close(ends[0]);
-  (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)owner->pid, theirs);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
-  ck_assert(region_reader_map_fd(&owner->map, fd, SHARED_BOOT_ID));
-  close(fd);
+  ck_assert(shared_region_map_of(owner->pid, &theirs, &owner->map, SHARED_BOOT_ID));
 }
 
 static void kill_owner(const struct owner *owner) {
@@ -154,7 +150,7 @@ START_TEST(retired_region_serves_nothing) {
   struct region region;
   struct region_reader map;
   shared_region_open(&region);
-  ck_assert(region_reader_map_fd(&map, region.fd, SHARED_BOOT_ID));
+  ck_assert(shared_region_map(&region, &map, SHARED_BOOT_ID));
   ck_assert(region_reader_is_live(&map));
   region_writer_retire(&region);
   ck_assert(!region_reader_is_live(&map));
@@ -168,10 +164,10 @@ START_TEST(freed_region_is_detected) {
   struct region region;
   struct region_reader map;
   shared_region_open(&region);
-  ck_assert(region_reader_map_fd(&map, region.fd, SHARED_BOOT_ID));
+  ck_assert(shared_region_map(&region, &map, SHARED_BOOT_ID));
   region_writer_deinit(&region);
   ck_assert_ptr_null(region.base);
-  ck_assert_int_eq(region.fd, -1);
+  ck_assert_int_eq(region.index_fd, -1);
   ck_assert(!region_reader_is_live(&map));
   region_reader_unmap(&map);
 }

@@ -40,9 +40,9 @@ START_TEST(client_with_boot_id_maps_region) {
   struct region region;
   struct region_reader map;
   shared_region_open(&region);
-  ck_assert(!region_reader_map_fd(&map, region.fd, SHARED_BOOT_ID + 1));
+  ck_assert(!shared_region_map(&region, &map, SHARED_BOOT_ID + 1));
   ck_assert_ptr_null(map.base);
-  ck_assert(region_reader_map_fd(&map, region.fd, SHARED_BOOT_ID));
+  ck_assert(shared_region_map(&region, &map, SHARED_BOOT_ID));
   ck_assert_uint_eq(map.size, region.size);
   ck_assert(region_reader_is_live(&map));
   region_reader_unmap(&map);
