@@ -150,8 +150,7 @@ END_TEST
 START_TEST(restore_value_above_max_value_refused) {
   struct fc_key key = key_number(1);
   struct store_restore_info info = {.digest = fc_key_digest(world.ns->seed, &key), .stamp = 1};
-  ck_assert_int_eq(store_restore(&world.store, world.ns, &key, seeded_bytes(3, (1 << 20) + 1),
-                                 (1 << 20) + 1, &info),
+  ck_assert_int_eq(store_restore(&world.store, world.ns, &key, "", (1 << 20) + 1, &info),
                    FC_ETOOBIG);
   ck_assert_uint_eq(world.store.entries, 0);
 }

@@ -1,0 +1,230 @@
+#include "proto/image/image_reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/errors.h"
+
+#define BUFFER_BYTES (1u << 20) /* at first; it grows to the largest record */
+
+/* Reads up to `size` bytes at `offset`: fewer only at the end of the file. Returns -1 with errno.
+ */
+static ssize_t read_at(int fd, uint8_t *to, size_t size, uint64_t offset) {
+  size_t done = 0;
+  while (done < size) {
+    ssize_t n = pread(fd, to + done, size - done, (off_t)(offset + done));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -1;
+    if (n == 0)
+      break;
+    done += (size_t)n;
+  }
+  return (ssize_t)done;
+}
+
+/* ---- preambles ---- */
+
+/* Reads the preamble at `offset`, and makes it the reader's if it is intact. Returns 0 or an error
+ * as image_reader_open. */
+static int read_preamble(struct image_reader *reader, uint64_t offset) {
+  uint8_t start[2 * IMAGE_UNIT];
+  struct image_preamble preamble;
+  struct fc_buf bytes = {0};
+  ssize_t n = read_at(reader->fd, start, sizeof start, offset);
+  uint64_t size = n == (ssize_t)sizeof start ? image_preamble_bytes(start) : 0;
+  if (n >= 0 && (size == 0 || offset > reader->file_bytes || size > reader->file_bytes - offset))
+    return FC_EINVAL;
+  if (n >= 0 && fc_buf_reserve(&bytes, size) < 0)
+    return FC_ENOMEM;
+  n = n < 0 ? -1 : read_at(reader->fd, bytes.data, size, offset);
+  int rc = n < 0 ? FC_EREFUSED : image_preamble_open(&preamble, bytes.data, (size_t)n);
+  if (n < 0)
+    reader->error = errno;
+  if (rc == FC_EVERSION)
+    reader->info.version = preamble.info.version;
+  if (rc < 0) {
+    fc_buf_free(&bytes);
+    return rc;
+  }
+  fc_buf_free(&reader->preamble);
+  bytes.size = (size_t)n;
+  reader->preamble = bytes;
+  reader->info = preamble.info;
+  return 0;
+}
+
+int image_reader_open(struct image_reader *reader, int fd, uint32_t max_value) {
+  *reader = (struct image_reader){.fd = fd, .max_value = max_value};
+  struct stat status;
+  uint8_t end[IMAGE_END_BYTES];
+  uint64_t at;
+  if (fstat(fd, &status) < 0) {
+    reader->error = errno;
+    return FC_EREFUSED;
+  }
+  reader->file_bytes = (uint64_t)status.st_size;
+  int rc = read_preamble(reader, 0);
+  reader->has_first = rc == 0;
+  if (rc == FC_EVERSION || rc == FC_EREFUSED || rc == FC_ENOMEM)
+    return rc;
+  if (reader->file_bytes > IMAGE_END_BYTES &&
+      read_at(fd, end, sizeof end, reader->file_bytes - IMAGE_END_BYTES) == (ssize_t)sizeof end &&
+      image_end_decode(end, &at)) {
+    int last = read_preamble(reader, at);
+    reader->has_last = last == 0;
+    rc = last == FC_EINVAL ? rc : last;
+  }
+  if (rc < 0)
+    return rc;
+  reader->scan.salt = reader->info.salt;
+  reader->buffer = malloc(BUFFER_BYTES);
+  reader->capacity = BUFFER_BYTES;
+  image_reader_rewind(reader, false);
+  return reader->buffer == NULL ? FC_ENOMEM : 0;
+}
+
+void image_reader_close(struct image_reader *reader) {
+  fc_buf_free(&reader->preamble);
+  free(reader->buffer);
+  reader->buffer = NULL;
+}
+
+void image_reader_rewind(struct image_reader *reader, bool heads_only) {
+  reader->scan = (struct image_scan){.salt = reader->info.salt};
+  reader->records = reader->damaged = reader->too_large = 0;
+  reader->error = 0;
+  reader->size = reader->at = 0;
+  reader->offset = reader->info.records_at;
+  reader->ended =
+      reader->info.records_at % IMAGE_UNIT != 0 || reader->info.records_at > reader->file_bytes;
+  reader->heads_only = heads_only;
+}
+
+void image_reader_items(const struct image_reader *reader, struct image_preamble *items) {
+  /* It was intact when it was read. */
+  (void)image_preamble_open(items, reader->preamble.data, reader->preamble.size);
+}
+
+/* ---- records ---- */
+
+/* Moves the bytes from `at` on to the front of the buffer and reads more behind them, `want` bytes
+ * in all if the file has them. Returns 0 or FC_ENOMEM. */
+static int fill(struct image_reader *reader, uint64_t want) {
+  size_t left = reader->size - reader->at;
+  memmove(reader->buffer, reader->buffer + reader->at, left);
+  reader->offset += reader->at;
+  reader->at = 0;
+  reader->size = left;
+  if (want > reader->capacity) {
+    uint8_t *buffer = realloc(reader->buffer, want);
+    if (buffer == NULL)
+      return FC_ENOMEM;
+    reader->buffer = buffer;
+    reader->capacity = want;
+  }
+  ssize_t n =
+      read_at(reader->fd, reader->buffer + left, reader->capacity - left, reader->offset + left);
+  if (n < 0)
+    reader->error = errno;
+  reader->size += n < 0 ? 0 : (size_t)n;
+  return 0;
+}
+
+static bool is_at_end(const struct image_reader *reader) {
+  return reader->error != 0 || reader->offset + reader->size >= reader->file_bytes;
+}
+
+/* Leaves a record out whose bytes the buffer need not have. */
+static void skip(struct image_reader *reader, uint64_t bytes) {
+  uint64_t left = reader->size - reader->at;
+  if (bytes <= left) {
+    reader->at += bytes;
+    return;
+  }
+  reader->offset += reader->at + bytes;
+  reader->size = reader->at = 0;
+  reader->ended = reader->offset >= reader->file_bytes;
+}
+
+/* Verifies a record that is whole in the buffer. */
+static bool verify(struct image_reader *reader, size_t head_bytes, struct image_read *read) {
+  const struct image_record *record = &read->record;
+  read->value = reader->buffer + reader->at + head_bytes;
+  read->digest = fc_key_digest(record->name_space, &record->key);
+  return image_value_checksum(read->value, record->value_size, read->digest) ==
+         record->value_checksum;
+}
+
+enum { TAKE_SKIPPED, TAKE_READ, TAKE_FILL };
+
+/* Takes the record at `at`. Returns TAKE_READ if it is in *read, TAKE_SKIPPED, FC_ENOMEM, or
+ * TAKE_FILL: look again, after the buffer was filled if `may_fill`. That moves the records before.
+ */
+static int take(struct image_reader *reader, size_t head_bytes, bool may_fill,
+                struct image_read *read) {
+  uint32_t value_size = read->record.value_size;
+  uint64_t bytes = image_record_bytes(head_bytes, value_size);
+  uint64_t unpadded = head_bytes + (uint64_t)value_size;
+  if (reader->offset + reader->at + unpadded > reader->file_bytes) { /* cut */
+    reader->damaged++;
+    reader->ended = true;
+    return TAKE_SKIPPED;
+  }
+  if (reader->heads_only) {
+    read->value = NULL;
+    skip(reader, bytes);
+    reader->records++;
+    return TAKE_READ;
+  }
+  if (value_size > reader->max_value) {
+    reader->too_large++;
+    skip(reader, bytes);
+    return TAKE_SKIPPED;
+  }
+  if (unpadded > reader->size - reader->at) {
+    if (may_fill && is_at_end(reader)) { /* the file was cut meanwhile, or a read failed */
+      reader->damaged++;
+      reader->ended = true;
+      return TAKE_SKIPPED;
+    }
+    return may_fill && fill(reader, bytes) < 0 ? FC_ENOMEM : TAKE_FILL;
+  }
+  bool good = verify(reader, head_bytes, read);
+  skip(reader, bytes);
+  reader->records += good;
+  reader->damaged += !good;
+  return good ? TAKE_READ : TAKE_SKIPPED;
+}
+
+int image_reader_next(struct image_reader *reader, struct image_read batch[IMAGE_BATCH]) {
+  int n = 0;
+  uint64_t gaps = reader->scan.gaps;
+  while (n < (int)IMAGE_BATCH && !reader->ended) {
+    struct image_read *read = &batch[n];
+    size_t head_bytes;
+    enum image_found found =
+        image_scan_next(&reader->scan, reader->buffer, reader->size, is_at_end(reader), &reader->at,
+                        &read->record, &head_bytes);
+    int rc = TAKE_SKIPPED;
+    if (found == IMAGE_FOUND_RECORD) {
+      rc = take(reader, head_bytes, n == 0, read);
+    } else if (found == IMAGE_FOUND_END || is_at_end(reader)) {
+      reader->ended = true;
+    } else {
+      rc = n > 0 ? TAKE_FILL : fill(reader, 0);
+    }
+    if (rc < 0)
+      return rc;
+    n += rc == TAKE_READ;
+    if (rc == TAKE_FILL && n > 0)
+      break; /* the next call fills: the records of this one are in the buffer */
+    if (reader->heads_only && n > 0 && reader->size == 0)
+      break;
+  }
+  reader->damaged += reader->scan.gaps - gaps;
+  return n;
+}
