@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "daemon/memory_check.h"
+#include "daemon/os/crash_count.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
 #include "proto/errors.h"
@@ -70,6 +71,18 @@ static void set_user_limits(struct server *server) {
   users_set_limit(&server->users, USER_WAITS, options->max_leases);
 }
 
+/* Drops memory that made the daemons before crash, or that this one cannot adopt. */
+static void check_received(struct server *server) {
+  struct fd_store *store = &server->fd_store;
+  if (crash_count_begin(store) && fd_store_has_received(store)) {
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "the daemons before crashed %u times in a row soon after their start, or did not get "
+             "as far as to serve %u times: their memory is dropped",
+             CRASH_COUNT_CRASHES_MAX, CRASH_COUNT_STARTS_MAX);
+    fd_store_drop_received(store);
+  }
+}
+
 int boot_cache(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -80,9 +93,11 @@ int boot_cache(struct server *server, struct error_text *error) {
                                      .max_leases = options->max_leases,
                                      .shares = server->shares};
   memory_total_bounds(&settings, &server->memory);
+  check_received(server);
   int rc = check_memory(server, error);
   if (rc < 0)
     return rc;
+  fd_store_drop_received(&server->fd_store);
   uint64_t random[4];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");

@@ -2,15 +2,20 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/base/allocator.h"
 #include "daemon/boot.h"
+#include "daemon/os/crash_count.h"
 #include "daemon/os/descriptors.h"
 #include "daemon/os/robust_futex.h"
 #include "daemon/os/thread_pool.h"
 #include "daemon/server_internal.h"
 #include "proto/errors.h"
+
+#define RESTART_PAUSE_S 1
+#define NOTIFY_WAIT_MS 5000u /* for a service manager that is busy */
 
 /* ---- events ---- */
 
@@ -156,10 +161,18 @@ static int start_loop(struct server *server, struct error_text *error) {
   return start_trace(server, error);
 }
 
+/* What was pushed comes first: the service manager reads in order. Its queue may be full of that,
+ * so READY=1 waits. Both fail without a service manager. */
+static void announce_ready(struct server *server) {
+  (void)fd_store_flush(&server->fd_store, NOTIFY_WAIT_MS);
+  (void)sd_notify_send_fd(&server->notify, SD_NOTIFY_READY, -1, NOTIFY_WAIT_MS);
+  crash_count_ready();
+}
+
 static int serve(struct server *server) {
   server_block_signals(false);
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
-  (void)sd_notify_send(&server->notify, SD_NOTIFY_READY); /* fails without a service manager */
+  announce_ready(server);
   (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* returns when the last handle is closed */
   listener_close(
       &server->listener); /* after the trace: the next daemon may append to the same file */
@@ -207,6 +220,17 @@ static int open_socket(struct server *server, struct error_text *error) {
   return rc;
 }
 
+/* A service manager starts the daemon again soon, for the sake of one that was killed. A start that
+ * fails for a lasting reason must not repeat as fast. SIGTERM, SIGINT and SIGHUP are blocked. */
+static void delay_restart(void) {
+  struct timespec pause = {.tv_sec = RESTART_PAUSE_S};
+  sigset_t signals;
+  (void)sigemptyset(&signals); /* these fail only for invalid numbers */
+  (void)sigaddset(&signals, SIGTERM);
+  (void)sigaddset(&signals, SIGINT);
+  (void)sigtimedwait(&signals, NULL, &pause); /* a stop ends the wait */
+}
+
 int server_run(const struct options *options) {
   /* static: libuv's handles must not move, and the scratch buffer is large */
   static struct server server;
@@ -215,6 +239,7 @@ int server_run(const struct options *options) {
   log_init(&server.log, STDERR_FILENO, options->verbose);
   listener_init(&server.listener);
   int rc = passed_fds_receive(&server.passed, &error); /* first: the numbers are known */
+  bool managed = server.passed.n > 0;
   sd_notify_init(&server.notify);
   fd_store_init(&server.fd_store, &server.notify);
   users_init(&server.users, options->user_share);
@@ -231,5 +256,7 @@ int server_run(const struct options *options) {
     return serve(&server);
   log_line(&server.log, LOG_LEVEL_ERROR, "%s", error.text);
   listener_close(&server.listener);
+  if (rc != FC_EINVAL && managed)
+    delay_restart();
   return rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
 }

@@ -49,12 +49,12 @@ struct server {
  * mask: all are created while the signals are blocked, so that none of them takes one. */
 void server_block_signals(bool block);
 
-/* A callback, with the server: answers the accepted requests, writes the trace and ends the loop.
- * Idempotent. */
-void server_stop(void *server);
+/* A callback; `arg` is the server. Answers the accepted requests, writes the trace and ends the
+ * loop. Idempotent. */
+void server_stop(void *arg);
 
-/* A callback, with the server: closes all connections, the trace, and the handles of the loop.
+/* A callback; `arg` is the server. Closes all connections, the trace, and the handles of the loop.
  * Idempotent. */
-void server_close_all(void *server);
+void server_close_all(void *arg);
 
 #endif

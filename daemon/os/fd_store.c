@@ -57,8 +57,8 @@ const char *fd_store_segment_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_i
 
 static bool is_own_name(const char *name) {
   return strlen(name) < FD_STORE_NAME_SIZE &&
-         (strcmp(name, FD_STORE_CATALOG) == 0 || strncmp(name, "index-", 6) == 0 ||
-          strncmp(name, "segment-", 8) == 0);
+         (strcmp(name, FD_STORE_CATALOG) == 0 || strcmp(name, FD_STORE_STARTS) == 0 ||
+          strncmp(name, "index-", 6) == 0 || strncmp(name, "segment-", 8) == 0);
 }
 
 /* ---- changes ---- */
@@ -230,4 +230,11 @@ uint64_t fd_store_received_bytes(const struct fd_store *store) {
   for (unsigned i = 0; i < store->n_received; i++)
     bytes += store->received[i].committed_bytes;
   return bytes;
+}
+
+bool fd_store_has_received(const struct fd_store *store) {
+  for (unsigned i = 0; i < store->n_received; i++)
+    if (store->received[i].fd >= 0)
+      return true;
+  return false;
 }

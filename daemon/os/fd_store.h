@@ -1,9 +1,9 @@
 /* fd_store.h - the service manager's descriptor store: memory that outlives the daemon.
  *
  * A memory file that is pushed under a name comes back to the next daemon, also after a kill. The
- * names are "catalog", "index-BOOT" and "segment-BOOT-NUMBER", where BOOT is the boot id of the
- * daemon that made the region, in hexadecimal. One descriptor has one name, because the service
- * manager removes by name.
+ * names are "catalog", "starts", "index-BOOT" and "segment-BOOT-NUMBER", where BOOT is the boot id
+ * of the daemon that made the region, in hexadecimal. One descriptor has one name, because the
+ * service manager removes by name.
  *
  * A change (push or remove) is sent at once, unless the service manager has not read the ones
  * before. Then it is kept, in order, until fd_store_flush. Without a service manager nothing is
@@ -19,6 +19,7 @@
 
 #define FD_STORE_NAME_SIZE 64
 #define FD_STORE_CATALOG "catalog"
+#define FD_STORE_STARTS "starts" /* see crash_count.h */
 
 /* A memory file that an earlier daemon stored. Its name, size and content are not trusted: another
  * program may have stored it. */
@@ -63,8 +64,11 @@ int fd_store_receive(struct fd_store *store, struct passed_fds *passed);
  * unless an owner took another of the same name. */
 void fd_store_drop_received(struct fd_store *store);
 
-/* Return the memory that the received files hold, and the number of those not taken. */
+/* Returns the memory that the received files hold. */
 uint64_t fd_store_received_bytes(const struct fd_store *store);
+
+/* Returns true if a received file was not taken. */
+bool fd_store_has_received(const struct fd_store *store);
 
 /* Store a descriptor, which stays the caller's, under a name, or remove the name. Do not push what
  * an earlier daemon stored: it still is. A lost change is counted in `failed`. */
