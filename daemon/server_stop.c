@@ -57,6 +57,7 @@ void server_stop(void *arg) {
   server->stopping = true;
   (void)sd_notify_send(&server->notify, SD_NOTIFY_STOPPING);
   region_writer_retire(&server->region); /* clients send their next requests as messages */
+  conns_stop_leases(&server->conns);
   acceptor_close(&server->acceptor);
   listener_end(&server->listener);
   (void)uv_timer_start(&server->drain_timer, drain_timed_out, DRAIN_MAX_MS, 0);

@@ -90,8 +90,8 @@ static void grant(struct leases *leases, struct lease *lease, struct lease_clien
   lease->ns->counters.leases_granted++;
 }
 
-static void end_lease(struct leases *leases, struct lease *lease, enum lease_end wait_end,
-                      uint64_t now_ns) {
+void leases_end(struct leases *leases, struct lease *lease, enum lease_end wait_end,
+                uint64_t now_ns) {
   leases_disown(leases, lease);
   if (lease->waits > 0)
     leases_end_waits_for(leases, lease, wait_end, now_ns);
@@ -105,10 +105,10 @@ static struct lease_wait *first_that_wants(const struct lease *lease) {
   return wait;
 }
 
-/* The lease has a new owner, so its waits become waits for another process. The edges to the former
- * owner are removed first, so that no cycle is found that is gone. The edges to the new owner do
- * not change the result of a search from it, so one search serves all waits. */
-static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
+/* The edges to the former owner are removed first, so that no cycle is found that is gone. The
+ * edges to the new owner do not change the result of a search from it, so one search serves all
+ * waits. */
+void leases_wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_process *owner = lease->owner->process;
   if (lease->wait_first == NULL)
     return;
@@ -132,7 +132,7 @@ static void wait_for_new_owner(struct leases *leases, struct lease *lease, uint6
 static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   struct lease_wait *wait = first_that_wants(lease);
   if (wait == NULL) {
-    end_lease(leases, lease, LEASE_END_NONE, now_ns);
+    leases_end(leases, lease, LEASE_END_NONE, now_ns);
     return;
   }
   struct lease_client *client = wait->waiter;
@@ -141,7 +141,7 @@ static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_n
   leases_end_wait(leases, wait, LEASE_END_GRANTED, now_ns);
   grant(leases, lease, client, now_ns);
   check_eq(client->held, 1);
-  wait_for_new_owner(leases, lease, now_ns);
+  leases_wait_for_new_owner(leases, lease, now_ns);
 }
 
 static void count_abandoned(struct leases *leases, struct lease *lease) {
@@ -215,7 +215,9 @@ enum lease_answer leases_acquire(struct leases *leases, struct lease_client *cli
     return begin_lease(leases, client, request, now_ns);
   if (lease->owner == client)
     return LEASE_NONE;
-  if (request->wait_ns == 0)
+  if (request->wants && leases_is_left_behind(lease->owner, client))
+    return leases_take_over(leases, lease, client, now_ns);
+  if (request->wait_ns == 0 || leases->stopping)
     return LEASE_TAKEN;
   return begin_wait(leases, client, lease, request, now_ns);
 }
@@ -226,7 +228,7 @@ void leases_put(struct leases *leases, const struct namespace *ns, uint64_t dige
   if (lease == NULL)
     return;
   leases_record_duration(lease, now_ns);
-  end_lease(leases, lease, LEASE_END_PUT, now_ns);
+  leases_end(leases, lease, LEASE_END_PUT, now_ns);
 }
 
 bool leases_give_up(struct leases *leases, struct lease_client *client, const struct namespace *ns,
@@ -236,7 +238,7 @@ bool leases_give_up(struct leases *leases, struct lease_client *client, const st
     return false;
   if (for_all) {
     count_abandoned(leases, lease);
-    end_lease(leases, lease, LEASE_END_NONE, now_ns);
+    leases_end(leases, lease, LEASE_END_NONE, now_ns);
   } else {
     abandon(leases, lease, now_ns);
   }
@@ -255,6 +257,8 @@ uint32_t leases_give_up_all(struct leases *leases, struct lease_client *client, 
 }
 
 void leases_client_gone(struct leases *leases, struct lease_client *client, uint64_t now_ns) {
+  if (leases->stopping)
+    leases_leave_records(leases, client, now_ns);
   (void)leases_give_up_all(leases, client, now_ns); /* the number does not matter any more */
   leases_forget_due(leases, client);
   assert(!client->is_queued);

@@ -29,6 +29,11 @@
  *   - A cycle within one process is not detected: threads that miss a key together compute it once,
  *     and look the same as threads that a computation waits for. Such a wait lasts its full time.
  *
+ * OVER A RESTART. With lease_records.h each lease also has a record in memory that survives the
+ * daemon. The next daemon adopts it: its owner is then a client without a connection (`absent`),
+ * until the handle that was granted the lease connects again (lease_owners.h). Others wait for it
+ * as for any lease, a put from any connection ends it, and so does the death of its process.
+ *
  * FAIR. First come, first served. An ended wait is due until it is answered. The caller answers
  * due waits in the order in which they ended (leases_next_due, leases_due_done).
  *
@@ -41,6 +46,7 @@
 
 #include "daemon/base/timer_heap.h"
 #include "daemon/base/users.h"
+#include "daemon/leases/lease_records.h"
 #include "daemon/store/namespace.h"
 #include "proto/wall.h"
 #include "proto/wire/message.h"
@@ -74,11 +80,15 @@ struct lease_process {
   struct lease_process *next_found;
 };
 
-/* What one connection holds and waits for. Zero to start, except for `user` and `process`;
+/* What one connection holds and waits for. Zero to start, except for the first fields;
  * leases_client_gone at the end. Other modules only read it. Either `held` or `waits` is 0. */
 struct lease_client {
-  struct user *user;                    /* charged for its leases and waits; borrowed; NULL: none */
-  struct lease_process *process;        /* borrowed until leases_client_gone; NULL: not known */
+  struct user *user;             /* charged for its leases and waits; borrowed; NULL: none */
+  struct lease_process *process; /* borrowed until leases_client_gone; NULL: not known */
+  pid_t pid;                     /* the identity of the owner in its leases' records: */
+  uint64_t start_time;           /* of the process, as peer.h has it; 0: not known */
+  struct fc_hash handle;         /* of the hello; 0: none */
+  bool absent;                   /* an adopted owner, without a connection: see lease_owners.h */
   struct lease *held_first, *held_last; /* in the order of their grants */
   uint32_t held;
   struct lease_wait *wait_first, *wait_last; /* not ended, in the order of their requests */
@@ -101,6 +111,7 @@ struct lease {
   struct timer_heap_entry term;
   struct lease_wait *wait_first, *wait_last; /* in the order of their requests */
   uint32_t waits;
+  uint32_t record; /* of lease_records; 0: none */
 
   struct lease *next_held, *prev_held; /* of its owner */
   struct lease *next, *prev;           /* of all, by serial */
@@ -161,6 +172,8 @@ struct leases {
   uint64_t searches;                         /* of the wait-for graph so far */
   bool search_complete;                      /* the latest was not given up */
   uint32_t search_steps;                     /* of the latest */
+  struct lease_records *records;             /* borrowed; NULL: leases end with the daemon */
+  bool stopping;                             /* see leases_stop */
 };
 
 /* Returns limits for `most` leases and as many waits, of which one client may have a quarter. */
@@ -192,6 +205,27 @@ void leases_deinit(struct leases *leases); /* all clients are gone */
 /* Checks every list, count and bucket of the table. Takes time linear in its size: for tests. */
 void leases_check(const struct leases *leases);
 
+/* From now on a lease whose client is gone keeps its record, for the next daemon, and is handed to
+ * no waiter: the client goes on computing. No wait begins any more. The caller has ended all waits
+ * (leases_forget_waits). */
+void leases_stop(struct leases *leases);
+
+/* Ends the client's waits and frees its due ones, without answers. */
+void leases_forget_waits(struct leases *leases, struct lease_client *client, uint64_t now_ns);
+
+/* Makes the lease of a former daemon's record, which must be valid, for an absent owner. Counts no
+ * grant. Returns false, with the record unchanged, if the key has a lease, its term is over, a
+ * bound is reached, or memory is out. */
+bool leases_adopt(struct leases *leases, struct lease_client *owner, struct namespace *ns,
+                  uint64_t digest, uint32_t record, uint64_t now_ns);
+
+/* Ends the leases of the absent owner at `end_ns` at the latest. */
+void leases_limit_terms(struct leases *leases, struct lease_client *owner, uint64_t end_ns);
+
+/* Moves all leases of the absent client `from` to `to`, which holds none and does not wait. */
+void leases_transfer(struct leases *leases, struct lease_client *from, struct lease_client *to,
+                     uint64_t now_ns);
+
 /* `helper` was created for a computation of `of`, which may wait for it from now on. Call it once
  * for a process, before that process waits or holds a lease. */
 void leases_set_helper(struct lease_process *helper, struct lease_process *of);
@@ -219,7 +253,9 @@ enum lease_answer {
 };
 
 /* Requests a lease on a key that is not stored, or a wait for it. A client that holds the key's
- * lease itself gets LEASE_NONE: its request is nested in its own computation. */
+ * lease itself gets LEASE_NONE: its request is nested in its own computation. An absent owner
+ * without a handle cannot connect again: its lease is granted to the first client of its process
+ * that wants it. */
 enum lease_answer leases_acquire(struct leases *leases, struct lease_client *client,
                                  const struct lease_request *request, uint64_t now_ns);
 

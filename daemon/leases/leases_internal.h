@@ -1,10 +1,21 @@
 /* leases_internal.h - shared by the files of the lease table: leases.c has the rules,
  * leases_table.c finds the leases, leases_waits.c keeps the waits and the queue of due ones,
- * leases_deadlock.c has the wait-for graph and the grace of waits that close a cycle. */
+ * leases_deadlock.c has the wait-for graph and the grace of waits that close a cycle,
+ * leases_adopted.c keeps leases over a restart of the daemon. */
 #ifndef FC_DAEMON_LEASES_INTERNAL_H
 #define FC_DAEMON_LEASES_INTERNAL_H
 
 #include "daemon/leases/leases.h"
+
+/* ---- leases.c ---- */
+
+/* Ends a lease and all its waits. */
+void leases_end(struct leases *leases, struct lease *lease, enum lease_end wait_end,
+                uint64_t now_ns);
+
+/* The lease has a new owner, so its waits become waits for another process: sets their edges and
+ * graces, and ends those of helpers of the owner. */
+void leases_wait_for_new_owner(struct leases *leases, struct lease *lease, uint64_t now_ns);
 
 /* ---- leases_table.c ---- */
 
@@ -56,6 +67,22 @@ void leases_end_waits_of(struct leases *leases, struct lease_client *client, enu
 
 /* Frees the client's due waits, and removes it from the queue. */
 void leases_forget_due(struct leases *leases, struct lease_client *client);
+
+/* ---- leases_adopted.c ---- */
+
+/* Ends the client's leases and keeps their records, after leases_stop. */
+void leases_leave_records(struct leases *leases, struct lease_client *client, uint64_t now_ns);
+
+/* Returns whether the client has told its handle. */
+bool leases_has_handle(const struct lease_client *client);
+
+/* Returns whether `owner` is an absent one of the client's process that cannot connect again. */
+bool leases_is_left_behind(const struct lease_client *owner, const struct lease_client *client);
+
+/* Gives the client a lease of its own process, with the rest of its term. Returns LEASE_GRANTED, or
+ * LEASE_NONE if the client holds too many. */
+enum lease_answer leases_take_over(struct leases *leases, struct lease *lease,
+                                   struct lease_client *client, uint64_t now_ns);
 
 /* ---- leases_deadlock.c ---- */
 

@@ -195,16 +195,21 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_client 
   client->held_last = lease;
   client->held++;
   user_charge(client->user, USER_LEASES, 1);
-  if (client->process == NULL)
-    return;
-  lease->delayed_before_ns = client->process->delayed_ns;
-  if (client->process->held++ == 0)
-    client->process->computing_since_ns = now_ns;
+  if (client->process != NULL) {
+    lease->delayed_before_ns = client->process->delayed_ns;
+    if (client->process->held++ == 0)
+      client->process->computing_since_ns = now_ns;
+  }
+  if (leases->records != NULL && lease->record == 0)
+    lease->record = lease_records_add(leases->records, lease);
 }
 
 void leases_disown(struct leases *leases, struct lease *lease) {
   struct lease_client *client = lease->owner;
   struct lease *next = lease->next_held, *prev = lease->prev_held;
+  if (leases->records != NULL) /* first: a record must not outlive its lease */
+    lease_records_remove(leases->records, lease->record);
+  lease->record = 0;
   check_lt(0, client->held);
   *(prev == NULL ? &client->held_first : &prev->next_held) = next;
   *(next == NULL ? &client->held_last : &next->prev_held) = prev;

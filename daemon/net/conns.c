@@ -407,6 +407,17 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
 }
 
+void conns_watch_adopted(struct conns *conns) {
+  if (owner_deaths_start(&conns->owner_deaths, conns) < 0)
+    conns_warn_no_watches(conns, "the exit of a process with an adopted lease is not seen");
+  conns_schedule_expiry(conns);
+}
+
+void conns_stop_leases(struct conns *conns) {
+  owner_deaths_close(&conns->owner_deaths); /* before its descriptor is closed */
+  dispatch_stop_leases(conns->dispatch);
+}
+
 void conns_drain(struct conns *conns) {
   conns->draining = true;
   end_if_empty(conns);
@@ -431,6 +442,7 @@ void conns_close(struct conns *conns) {
   ticker_close(&conns->rings);
   ticker_close(&conns->expiry);
   ticker_close(&conns->pressure);
+  owner_deaths_close(&conns->owner_deaths);
 }
 
 void conns_deinit(struct conns *conns) {

@@ -11,6 +11,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/users.h"
 #include "daemon/net/input_buffer.h"
+#include "daemon/net/owner_deaths.h"
 #include "daemon/net/read_budget.h"
 #include "daemon/net/reply_budget.h"
 #include "daemon/net/send_buffer.h"
@@ -67,6 +68,7 @@ struct conns {
   struct ticker rings;      /* drains rings while there are some */
   unsigned rings_period_ms; /* of `rings`; 0: stopped */
   struct ticker expiry;     /* ends leases and waits */
+  struct owner_deaths owner_deaths;
   uint64_t expiry_ns;       /* when `expiry` fires; UINT64_MAX: not set */
   struct ticker sweep;      /* checks deadlines while there are connections */
   struct ticker pressure;   /* drops stalled peers while others wait for memory */
@@ -98,6 +100,13 @@ static inline size_t conns_send_bytes(size_t budget_bytes) {
 /* Sets the limits of `users` for connections and messages. Returns 0 or FC_EREFUSED. */
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log);
+
+/* Begins to watch the owners of adopted leases and the leases' terms, after dispatch_adopt_leases.
+ */
+void conns_watch_adopted(struct conns *conns);
+
+/* The daemon stops: see dispatch_stop_leases. Call it before conns_drain. */
+void conns_stop_leases(struct conns *conns);
 
 /* Closes all connections. Then the loop must run until their handles are closed. */
 void conns_close(struct conns *conns);

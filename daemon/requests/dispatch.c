@@ -35,6 +35,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .log = config->log,
       .users = config->users,
       .boot_id = config->boot_id,
+      .boots = config->boots,
+      .n_boots = config->n_boots,
       .started_ns = call_clock_ns(),
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
@@ -56,7 +58,15 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                .max_clients = config->max_clients};
   rings_init(&dispatch->rings, &rings);
   leases_init(&dispatch->leases, &config->leases, &dispatch->totals->counters);
+  dispatch->leases.records = config->lease_records;
   dispatch->processes.secret = dispatch->secret;
+  struct lease_owners_config owners = {.leases = &dispatch->leases,
+                                       .namespaces = config->namespaces,
+                                       .processes = &dispatch->processes,
+                                       .users = config->users,
+                                       .secret = dispatch->secret,
+                                       .last_number = &dispatch->totals->next_client_id};
+  lease_owners_init(&dispatch->owners, &owners);
   dispatch->store->before_evict = drain_before_eviction;
   dispatch->store->before_evict_arg = dispatch;
 }
@@ -67,6 +77,7 @@ void dispatch_deinit(struct dispatch *dispatch) {
   while (dispatch_background_step(dispatch))
     ;
   rings_deinit(&dispatch->rings);
+  lease_owners_deinit(&dispatch->owners, call_clock_ns());
   leases_deinit(&dispatch->leases);
   processes_deinit(&dispatch->processes);
   dispatch->store->before_evict = NULL;
@@ -155,7 +166,27 @@ void dispatch_send_deferred(struct dispatch *dispatch, struct session *session) 
 
 void dispatch_expire_leases(struct dispatch *dispatch) {
   leases_expire(&dispatch->leases, call_clock_ns());
+  lease_owners_sweep(&dispatch->owners);
   deferred_replies_send_all(dispatch);
+}
+
+/* ---- leases over a restart ---- */
+
+struct lease_owners_report dispatch_adopt_leases(struct dispatch *dispatch) {
+  return lease_owners_adopt(&dispatch->owners, call_clock_ns());
+}
+
+void dispatch_check_deaths(struct dispatch *dispatch) {
+  lease_owners_check_deaths(&dispatch->owners, call_clock_ns());
+  deferred_replies_send_all(dispatch);
+}
+
+void dispatch_stop_leases(struct dispatch *dispatch) {
+  uint64_t now_ns = call_clock_ns();
+  for (struct session *session = dispatch->first_session; session != NULL; session = session->next)
+    leases_forget_waits(&dispatch->leases, &session->leases, now_ns);
+  leases_stop(&dispatch->leases);
+  lease_owners_deinit(&dispatch->owners, now_ns);
 }
 
 bool dispatch_has_background_work(const struct dispatch *dispatch) {
@@ -373,6 +404,8 @@ static enum dispatch_result execute(const struct call *call, const struct fc_req
   if (request->type != FC_PUT_MANY)
     session->batch = (struct batch_progress){0};
   enum dispatch_result result = route(call, request);
+  if (call->dispatch->owners.n > 0) /* the request may have ended a lease of one */
+    lease_owners_sweep(&call->dispatch->owners);
   if (call->dispatch->leases.due_first != NULL)
     deferred_replies_send_all(call->dispatch);
   return result;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/leases/lease_owners.h"
 #include "daemon/leases/processes.h"
 #include "daemon/requests/control.h"
 #include "daemon/requests/reply_sink.h"
@@ -58,7 +59,7 @@ struct dispatch_config {
   struct namespace_table *namespaces;
   struct trace *trace;
   struct log *log;
-  const struct users *users;
+  struct users *users;
   uint64_t boot_id;
   unsigned max_clients;
   const size_t *frames_bytes, *replies_bytes; /* memory of messages, for the stats */
@@ -73,6 +74,11 @@ struct dispatch_config {
   size_t ring_pool_bytes;      /* of all rings together */
   struct leases_limits leases;
   uint64_t secret; /* random; no client can find it out. Unused if the totals have one */
+  struct lease_records *lease_records; /* NULL: leases end with the daemon */
+  /* Boot ids of the earlier daemons of this cache, whose epochs are valid in puts. `boot_id` need
+   * not be among them. NULL: none. */
+  const uint64_t *boots;
+  uint64_t n_boots;
 };
 
 struct dispatch {
@@ -88,6 +94,8 @@ struct dispatch {
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
   uint64_t boot_id, secret;
+  const uint64_t *boots; /* see struct dispatch_config */
+  uint64_t n_boots;
   uint64_t started_ns; /* CLOCK_MONOTONIC */
   unsigned max_clients;
   const struct region *region;
@@ -98,6 +106,7 @@ struct dispatch {
   struct rings rings;
   struct leases leases;
   struct processes processes;
+  struct lease_owners owners;                   /* of adopted leases */
   struct session *first_session, *last_session; /* in the order of their welcomes */
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
 
@@ -154,6 +163,19 @@ static inline uint32_t dispatch_max_value(const struct dispatch *dispatch) {
 
 /* Sends deferred replies of the session, as its sink has room. */
 void dispatch_send_deferred(struct dispatch *dispatch, struct session *session);
+
+/* Adopts the leases of the former daemon from the lease records. Call it once the entries are
+ * adopted, before the first session. */
+struct lease_owners_report dispatch_adopt_leases(struct dispatch *dispatch);
+
+/* Ends the leases of adopted owners whose processes have exited. Call it when the descriptor
+ * dispatch->owners.deaths_fd (-1: none) is readable. */
+void dispatch_check_deaths(struct dispatch *dispatch);
+
+/* The daemon stops, and closes all connections next: no lease is handed over any more, and all
+ * active ones keep their records for the next daemon. Adopted owners end. All waits end without a
+ * reply: their clients ask the next daemon. */
+void dispatch_stop_leases(struct dispatch *dispatch);
 
 /* Ends leases and waits whose time is over. Call it at dispatch_next_ns (CLOCK_MONOTONIC;
  * UINT64_MAX: no lease has a deadline). */

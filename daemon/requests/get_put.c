@@ -141,14 +141,20 @@ static struct store_put_info put_info(const struct call *call, const struct fc_p
   };
 }
 
-/* Returns false if the computation began under another daemon: the key may be cleared since. */
-static bool is_of_this_daemon(const struct call *call, const struct fc_put *put) {
-  return put->epoch.boot_id == 0 || put->epoch.boot_id == call->dispatch->boot_id;
+/* Returns false if the computation began under a daemon of another cache: its generation says
+ * nothing about the clears of this one. */
+static bool is_of_this_cache(const struct call *call, const struct fc_put *put) {
+  const struct dispatch *dispatch = call->dispatch;
+  uint64_t boot_id = put->epoch.boot_id;
+  bool known = boot_id == 0 || boot_id == dispatch->boot_id;
+  for (uint64_t i = 0; i < dispatch->n_boots && !known; i++)
+    known = boot_id == dispatch->boots[i];
+  return known;
 }
 
 bool call_put_has_room(const struct call *call, const struct fc_put *put) {
   struct store_put_info info = put_info(call, put);
-  return put->withheld || !is_of_this_daemon(call, put) ||
+  return put->withheld || !is_of_this_cache(call, put) ||
          store_put_has_room(call->dispatch->store, call->session->ns, &put->key, put->value_size,
                             &info);
 }
@@ -158,7 +164,7 @@ int call_put(const struct call *call, const struct fc_put *put) {
   int outcome = FC_STALE;
   if (put->withheld) {
     outcome = FC_ETOOBIG;
-  } else if (is_of_this_daemon(call, put)) {
+  } else if (is_of_this_cache(call, put)) {
     struct store_put_info info = put_info(call, put);
     outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
                         &info);

@@ -255,6 +255,16 @@ static void join_process(struct dispatch *dispatch, struct session *session) {
   session->leases.process = &session->process->leases;
 }
 
+/* Gives the session the leases that its handle was granted by the former daemon. */
+static void claim_leases(const struct call *call, const struct fc_hello *hello) {
+  struct session *session = call->session;
+  session->leases.pid = session->pid;
+  session->leases.start_time = session->start_time;
+  session->leases.handle = hello->handle;
+  if (session->ns != NULL)
+    lease_owners_claim(&call->dispatch->owners, &session->leases, session->ns, call->start_ns);
+}
+
 /* A range that begins above its end contains no version. */
 static bool has_common_version(const struct fc_hello *hello) {
   return hello->version_min <= hello->version_max && hello->version_min <= FC_PROTOCOL_VERSION &&
@@ -287,6 +297,7 @@ static void start_session(const struct call *call, const struct fc_hello *hello)
   session->time = (struct client_time){.since_ns = call->start_ns};
   session->sink = call->sink;
   join_process(dispatch, session);
+  claim_leases(call, hello);
   dispatch->clients++;
   session->serial = ++dispatch->totals->connections;
   list_append(dispatch, session);

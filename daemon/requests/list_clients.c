@@ -5,12 +5,12 @@
 
 static void set_wait(struct fc_client_entry *item, const struct lease_wait *wait, uint64_t now_ns) {
   const struct lease *lease = wait->lease;
-  const struct session *owner = session_of(lease->owner);
+  struct session_owner owner = session_owner_of(lease->owner);
   item->wait.key = lease->key;
   item->wait.waited_ns = page_since(now_ns, wait->since_ns);
-  item->wait.owner_id = owner->client_id;
-  item->wait.owner = owner->name;
-  item->wait.owner_pid = owner->pid;
+  item->wait.owner_id = owner.client_id;
+  item->wait.owner = owner.name;
+  item->wait.owner_pid = owner.pid;
 }
 
 static void set_user(struct fc_user_entry *item, const struct user *user) {

@@ -3,13 +3,13 @@
 #include "daemon/requests/page.h"
 
 static void add_lease(struct page *page, const struct lease *lease, uint64_t now_ns) {
-  const struct session *owner = session_of(lease->owner);
+  struct session_owner owner = session_owner_of(lease->owner);
   struct fc_lease_entry item = {
       .name_space = lease->ns->name,
       .key = lease->key,
-      .client_id = owner->client_id,
-      .client = owner->name,
-      .pid = owner->pid,
+      .client_id = owner.client_id,
+      .client = owner.name,
+      .pid = owner.pid,
       .held_ns = page_since(now_ns, lease->granted_ns),
       .left_ns = page_since(lease->term.at_ns, now_ns),
       .waits = lease->waits,

@@ -57,7 +57,9 @@ struct fc_hello {
   uint32_t region_layout; /* of the region that the client can read; 0: none */
   struct fc_str manifest; /* of the namespace; none: no change */
   bool has_max_bytes;
-  uint64_t max_bytes; /* limit on the charges of the namespace; the daemon refuses 0 */
+  uint64_t max_bytes;    /* limit on the charges of the namespace; the daemon refuses 0 */
+  bool has_handle;       /* from version 5 on: */
+  struct fc_hash handle; /* random: proves that the connection holds leases of an earlier one */
 };
 
 /* The times of a lease and a wait. Messages have them if has_terms is set, from version 3 on. */

@@ -96,6 +96,17 @@ static const struct {
      {.type = FC_HELLO,
       .id = 7,
       .hello = {.version_min = 4, .version_max = 5, .client = STR("w"), .name_space = STR("m")}}},
+    {"hello_handle",
+     "[1, 8, 5, 5, \"w\", \"m\", nil, 2, nil, nil, \"0123456789abcdef\"]",
+     {.type = FC_HELLO,
+      .id = 8,
+      .hello = {.version_min = 5,
+                .version_max = 5,
+                .client = STR("w"),
+                .name_space = STR("m"),
+                .region_layout = 2,
+                .has_handle = true,
+                .handle = {"0123456789abcde\x66"}}}},
     {"hello_tool",
      "[1, 1, 1, 3, \"ctl\", nil, nil, 0]",
      {.type = FC_HELLO,
@@ -352,8 +363,8 @@ static const struct {
 };
 
 static enum proto_growth growth_of_request(const struct fc_request *request) {
-  if (request->type == FC_HELLO && request->hello.version_max < 5)
-    return PROTO_OLDER;
+  if (request->type == FC_HELLO)
+    return request->hello.has_handle ? PROTO_NEWER : PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;
   if (request->type == FC_GET_MANY)
