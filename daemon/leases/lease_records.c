@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "daemon/base/check.h"
-#include "daemon/leases/leases.h"
 
 #define BITS 64u
 #define COMMIT_STEP 64u /* records: 16 KiB */
@@ -92,30 +91,25 @@ struct fc_key lease_record_key(const struct lease_record *record) {
   return key;
 }
 
-static void write_record(struct lease_record *record, const struct lease *lease) {
-  const struct lease_client *owner = lease->owner;
-  const struct user *user = owner->user;
-  const struct fc_key *key = &lease->key;
+/* Copies all but `in_use`. */
+static void write_record(struct lease_record *record, const struct lease_record *from) {
+  const size_t skip = offsetof(struct lease_record, top_k);
+  memcpy((char *)record + skip, (const char *)from + skip, sizeof *record - skip);
+}
+
+bool lease_record_set_key(struct lease_record *record, const struct fc_key *key) {
+  if ((size_t)key->op.size + key->view.size > sizeof record->names)
+    return false;
   record->top_k = key->top_k;
-  record->namespace_id = lease->ns->seed;
-  record->granted_ns = lease->granted_ns;
-  record->end_ns = lease->term.at_ns;
-  record->start_time = owner->start_time;
-  memcpy(record->handle, owner->handle.bytes, sizeof record->handle);
-  record->pid = owner->pid;
-  record->uid = user == NULL ? 0 : user->uid;
-  record->has_uid = user != NULL;
-  record->is_limited = user != NULL && user->limited;
   record->op_size = (uint8_t)key->op.size;
   record->view_size = (uint8_t)key->view.size;
   memcpy(record->prompt, key->prompt.bytes, sizeof record->prompt);
   memcpy(record->names, key->op.data, key->op.size);
   memcpy(record->names + key->op.size, key->view.data, key->view.size);
+  return true;
 }
 
-uint32_t lease_records_add(struct lease_records *records, const struct lease *lease) {
-  if ((size_t)lease->key.op.size + lease->key.view.size > LEASE_RECORD_NAMES_MAX)
-    return 0;
+uint32_t lease_records_add(struct lease_records *records, const struct lease_record *content) {
   uint32_t number = find_free(records);
   if (number == records->n || !make_usable(records, number))
     return 0;
@@ -123,7 +117,7 @@ uint32_t lease_records_add(struct lease_records *records, const struct lease *le
   set_used(records, number, true);
   if (number >= lease_records_end(records))
     store(&records->all[0], number + 1); /* before the record is in use, or it would not be read */
-  write_record(record, lease);
+  write_record(record, content);
   store(record, 1);
   return number;
 }

@@ -20,8 +20,6 @@
 
 #include "proto/key.h"
 
-struct lease;
-
 #define LEASE_RECORDS_MAX 65536u /* with the head */
 #define LEASE_RECORD_NAMES_MAX 168u
 
@@ -72,8 +70,12 @@ bool lease_records_is_valid(const struct lease_records *records, uint32_t number
 /* Returns the key of a valid record. Its names point into the record. */
 struct fc_key lease_record_key(const struct lease_record *record);
 
-/* Writes a record of the lease, which has an owner. Returns its number, or 0: none. */
-uint32_t lease_records_add(struct lease_records *records, const struct lease *lease);
+/* Copies a key into the content of a record. Returns false if its names are too long. */
+bool lease_record_set_key(struct lease_record *record, const struct fc_key *key);
+
+/* Uses a free record, and copies all of `content` but `in_use` into it. Returns its number, or 0:
+ * none. */
+uint32_t lease_records_add(struct lease_records *records, const struct lease_record *content);
 
 /* Marks a record of a former daemon as used by a lease. */
 void lease_records_keep(struct lease_records *records, uint32_t number);

@@ -181,6 +181,25 @@ void leases_release(struct leases *leases, struct lease *lease) {
 
 /* ---- by owner ---- */
 
+/* Adds a record of a lease that has an owner. */
+static void add_record(struct leases *leases, struct lease *lease) {
+  const struct lease_client *owner = lease->owner;
+  struct lease_record content = {.namespace_id = lease->ns->seed,
+                                 .granted_ns = lease->granted_ns,
+                                 .end_ns = lease->term.at_ns,
+                                 .start_time = owner->start_time,
+                                 .pid = owner->pid,
+                                 .has_uid = owner->user != NULL};
+  if (!lease_record_set_key(&content, &lease->key))
+    return;
+  if (owner->user != NULL) {
+    content.uid = owner->user->uid;
+    content.is_limited = owner->user->limited;
+  }
+  memcpy(content.handle, owner->handle.bytes, sizeof content.handle);
+  lease->record = lease_records_add(leases->records, &content);
+}
+
 void leases_own(struct leases *leases, struct lease *lease, struct lease_client *client,
                 uint64_t now_ns) {
   assert(lease->owner == NULL);
@@ -201,7 +220,7 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_client 
       client->process->computing_since_ns = now_ns;
   }
   if (leases->records != NULL && lease->record == 0)
-    lease->record = lease_records_add(leases->records, lease);
+    add_record(leases, lease);
 }
 
 void leases_disown(struct leases *leases, struct lease *lease) {

@@ -407,8 +407,17 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
 }
 
+static void on_owner_death(void *arg) {
+  struct conns *conns = arg;
+  dispatch_check_deaths(conns->dispatch);
+  conns_schedule_background(conns); /* very many waits may have ended at once */
+  conns_schedule_expiry(conns);
+}
+
 void conns_watch_adopted(struct conns *conns) {
-  if (owner_deaths_start(&conns->owner_deaths, conns) < 0)
+  int fd = conns->dispatch->owners.deaths_fd;
+  if (fd >= 0 &&
+      owner_deaths_start(&conns->owner_deaths, conns->loop, fd, on_owner_death, conns) < 0)
     conns_warn_no_watches(conns, "the exit of a process with an adopted lease is not seen");
   conns_schedule_expiry(conns);
 }

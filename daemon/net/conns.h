@@ -69,10 +69,10 @@ struct conns {
   unsigned rings_period_ms; /* of `rings`; 0: stopped */
   struct ticker expiry;     /* ends leases and waits */
   struct owner_deaths owner_deaths;
-  uint64_t expiry_ns;       /* when `expiry` fires; UINT64_MAX: not set */
-  struct ticker sweep;      /* checks deadlines while there are connections */
-  struct ticker pressure;   /* drops stalled peers while others wait for memory */
-  bool under_pressure;      /* `pressure` runs */
+  uint64_t expiry_ns;     /* when `expiry` fires; UINT64_MAX: not set */
+  struct ticker sweep;    /* checks deadlines while there are connections */
+  struct ticker pressure; /* drops stalled peers while others wait for memory */
+  bool under_pressure;    /* `pressure` runs */
 
   /* Listeners with a pending connection that could not be accepted yet; or NULL. */
   uv_stream_t *unaccepted[CONNS_LISTENERS];

@@ -9,18 +9,18 @@
 #include <stdbool.h>
 #include <uv.h>
 
-struct conns;
-
 /* Zero to start. */
 struct owner_deaths {
   uv_poll_t poll;
   bool watching;
+  void (*died)(void *arg);
+  void *arg;
 };
 
-/* Watches dispatch->owners, if they have processes to watch. Call it once, after
- * dispatch_adopt_leases. Returns 0, or FC_EREFUSED if out of watches: then the leases end with
- * their terms. */
-int owner_deaths_start(struct owner_deaths *deaths, struct conns *conns);
+/* Calls `died(arg)` from the loop when `fd`, the deaths_fd of the owners, is readable. Call it
+ * once. Returns 0, or FC_EREFUSED if out of watches. */
+int owner_deaths_start(struct owner_deaths *deaths, uv_loop_t *loop, int fd,
+                       void (*died)(void *arg), void *arg);
 
 /* Idempotent. The struct must stay until the loop has run once more. */
 void owner_deaths_close(struct owner_deaths *deaths);

@@ -109,7 +109,7 @@
   FIELD(max_entries, i64_or_nil, &m->has_max_entries, &m->max_entries)                             \
   WHEN(m->version_max >= 2, region_layout, u32, &m->region_layout)                                 \
   WHEN(m->version_max >= 4, manifest, manifest_or_nil, &m->manifest)                               \
-  WHEN(m->version_max >= 5, max_bytes, u64_or_nil, &m->has_max_bytes, &m->max_bytes)             \
+  WHEN(m->version_max >= 5, max_bytes, u64_or_nil, &m->has_max_bytes, &m->max_bytes)               \
   MORE(m->has_handle)                                                                              \
   WHEN(m->version_max >= 5 && m->has_handle, handle, hash, &m->handle)
 
