@@ -10,8 +10,11 @@
 #include "client/ctl/print/stats_text.h"
 #include "client/ctl/print/stats_watch.h"
 #include "client/ctl/report.h"
+#include "proto/errors.h"
 
-#define HEADER_EVERY 20u /* lines of --watch */
+#define HEADER_EVERY 20u  /* lines of --watch */
+#define RESTART_MS 10000u /* that --watch waits for the next daemon */
+#define RECONNECT_MS 100u /* between two attempts */
 
 static struct {
   const char *name_space;
@@ -26,7 +29,9 @@ static const struct argp_option options[] = {
     {"namespace", 'n', "NAME", 0, "Only this namespace, in full", 0},
     {"json", 'j', NULL, 0, "JSON, with every item", 0},
     {"watch", KEY_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
-     "A line of rates every SECONDS (default 1), until interrupted", 0},
+     "A line of rates every SECONDS (default 1), until interrupted. Waits 10 s for a daemon that "
+     "restarts",
+     0},
     {"count", KEY_COUNT, "N", 0, "With --watch: stop after N lines", 0},
     {0}};
 
@@ -103,6 +108,19 @@ static double now_s(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* If the daemon has gone, waits for the next one, which has its counters. */
+static int connect_again(struct admin *admin) {
+  struct timespec pause = {.tv_nsec = RECONNECT_MS * 1000000L};
+  uint64_t rtt_ns;
+  int result = admin_ping(admin, &rtt_ns);
+
+  for (unsigned ms = 0; result == FC_EUNAVAILABLE && ms < RESTART_MS; ms += RECONNECT_MS) {
+    (void)nanosleep(&pause, NULL); /* if interrupted: an early attempt */
+    result = admin_reconnect(admin);
+  }
+  return report_result(admin, result);
+}
+
 /* Prints the line for the time since *before, which becomes the new reading. */
 static int print_next(struct admin *admin, struct stats_snapshot *before, double *before_s) {
   const struct stats_group *group;
@@ -111,7 +129,9 @@ static int print_next(struct admin *admin, struct stats_snapshot *before, double
   int status;
 
   stats_snapshot_init(&now);
-  status = stats_fetch(admin, args.name_space, &now);
+  status = connect_again(admin);
+  if (status == CTL_DONE)
+    status = stats_fetch(admin, args.name_space, &now);
   time_s = now_s();
   group = status == CTL_DONE ? find_group(&now) : NULL;
   if (!group) {

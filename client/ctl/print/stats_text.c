@@ -1,11 +1,13 @@
 #include "client/ctl/print/stats_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "client/ctl/print/stats_survival.h"
 #include "client/ctl/print/table.h"
 #include "client/ctl/print/units.h"
 
-#define VALUE_SIZE 1024u
+#define VALUE_SIZE STATS_VALUE_SIZE
 
 /* ---- rows of one group ---- */
 
@@ -125,8 +127,11 @@ static void value_batches(const struct stats_group *group, char value[VALUE_SIZE
 
   if (N("batches_sent") > 0)
     snprintf(average, sizeof average, "%.2f", stats_group_real(group, "avg_batch_size"));
-  snprintf(value, VALUE_SIZE, "%llu with %llu prompt%s, largest %llu, average %s",
-           N("batches_sent"), COUNTED("batched_prompts"), N("max_batch_size"), average);
+  int used = snprintf(value, VALUE_SIZE, "%llu with %llu prompt%s, average %s", N("batches_sent"),
+                      COUNTED("batched_prompts"), average);
+
+  if (stats_group_find(group, "max_batch_size"))
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", largest %llu", N("max_batch_size"));
 }
 
 static void value_region(const struct stats_group *group, char value[VALUE_SIZE]) {
@@ -234,6 +239,13 @@ static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) 
 static const struct row rows[] = {
     {"fcached", "version pid", value_version},
     {"uptime", "uptime_s", value_uptime},
+    {"cache", "restarts cache_age_s cache_id", stats_survival_cache},
+    {"  adopted", "adopted_entries adopt_dropped", stats_survival_adopted},
+    {"  restored", "restored_entries restore_dropped", stats_survival_restored},
+    {"  migrating", "migrating_bytes", stats_survival_migrating},
+    {"snapshots", "snapshots_written snapshots_failed", stats_survival_snapshots},
+    {"  last", "snapshot_result snapshot_age_s snapshot_s snapshot_entries snapshot_bytes",
+     stats_survival_last},
     {"clients", "clients clients_max", value_clients},
     {"namespaces", "namespaces", NULL},
     {"entries", "entries max_entries", value_entries},
@@ -330,6 +342,33 @@ static int finish(struct table *table, FILE *out) {
   return failed ? FCACHE_ENOMEM : 0;
 }
 
+/* Returns whether the daemon has counted something of the row. */
+static bool has_counts(const struct stats_group *since, const struct row *row) {
+  for (size_t i = 0; i < since->n; i++)
+    if (covers(row->names, since->items[i].name) &&
+        (since->items[i].integer > 0 || since->items[i].real > 0))
+      return true;
+  return false;
+}
+
+/* Prints the counters since the daemon's start, if it has continued those of another one. */
+static int print_since(FILE *out, const struct stats_group *group) {
+  static const struct table_column columns[] = {{"", TABLE_NAME}, {"", TABLE_NAME}};
+  struct stats_group since;
+  struct table table;
+  int result = stats_survival_since(group, &since);
+
+  if (result < 0 || since.n == 0)
+    return result;
+  (void)fputs("\nsince the daemon's start:\n", out); /* main checks the stream at the end */
+  table_init(&table, columns, 2, false);
+  for (size_t i = 0; i < N_ROWS; i++)
+    if (has_counts(&since, &rows[i]))
+      add_known(&table, &since, &rows[i]);
+  free(since.items);
+  return finish(&table, out);
+}
+
 int stats_text_group(FILE *out, const struct stats_group *group) {
   static const struct table_column columns[] = {{"", TABLE_NAME}, {"", TABLE_NAME}};
   char value[VALUE_SIZE];
@@ -341,12 +380,13 @@ int stats_text_group(FILE *out, const struct stats_group *group) {
   for (size_t i = 0; i < N_ROWS; i++)
     add_known(&table, group, &rows[i]);
   for (size_t i = 0; i < group->n; i++) {
-    if (is_known(group->items[i].name))
+    if (is_known(group->items[i].name) || stats_survival_is_since(group, group->items[i].name))
       continue;
     format_plain(&group->items[i], value);
     add_row(&table, group->items[i].name, value);
   }
-  return finish(&table, out);
+  int result = finish(&table, out);
+  return result < 0 ? result : print_since(out, group);
 }
 
 /* ---- the table of namespaces ---- */

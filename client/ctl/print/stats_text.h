@@ -7,7 +7,8 @@
 #include "client/ctl/print/stats_snapshot.h"
 
 /* Prints the items of the daemon or of one namespace, several in a row where they belong together.
- * Items that this program does not know come last. Returns 0 or FCACHE_ENOMEM. */
+ * Items that this program does not know come last. Counters since the daemon's start come behind,
+ * in a table of their own, if the cache has had another daemon. Returns 0 or FCACHE_ENOMEM. */
 int stats_text_group(FILE *out, const struct stats_group *group);
 
 /* Prints the daemon's items and a table of the namespaces. Returns 0 or FCACHE_ENOMEM. */

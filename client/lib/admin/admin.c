@@ -47,6 +47,10 @@ int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms,
   return 0;
 }
 
+int admin_reconnect(struct admin *admin) {
+  return connection_open(&admin->connection);
+}
+
 void admin_close(struct admin *admin) {
   if (admin == NULL)
     return;
@@ -62,7 +66,7 @@ const char *admin_server(const struct admin *admin) {
   return admin->connection.server;
 }
 
-/* A tool does not reconnect: its earlier results may not hold for another daemon. */
+/* A request does not reconnect: its earlier results may not hold for another daemon. */
 static bool is_up(const struct admin *admin) {
   return admin->connection.state == CONNECTION_UP;
 }

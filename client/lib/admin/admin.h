@@ -29,6 +29,10 @@ struct admin_trace {
 int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms, struct admin **out,
                struct fcache_error *error);
 
+/* Connects again after FC_EUNAVAILABLE, at once: to another daemon, if the former one was replaced.
+ * Returns 0 or a code, with the text in admin_error(). */
+int admin_reconnect(struct admin *admin);
+
 /* Closes and frees. NULL is allowed. */
 void admin_close(struct admin *admin);
 

@@ -56,6 +56,34 @@ START_TEST(stats_of_all_and_one_namespace_printed) {
 }
 END_TEST
 
+static bool has_a_line(void *fd) {
+  struct stat st;
+
+  return fstat(*(int *)fd, &st) == 0 && st.st_size > 0;
+}
+
+/* The second line is of another daemon. */
+START_TEST(stats_watch_continues_with_next_daemon) {
+  char lines[4096] = "";
+  int fd = memfd_create("lines", MFD_CLOEXEC);
+  pid_t pid;
+  char *at = lines;
+
+  start();
+  pid = harness_spawn(CTL("stats", "--watch", "--count", "2"), fd, -1);
+  ck_assert(harness_wait_until(has_a_line, &fd, 20000)); /* the header: the first reading is done */
+  harness_kill9(&daemon_);
+  harness_start(&daemon_, NULL);
+  ck_assert_int_eq(harness_wait(pid, 20000), 0);
+  ck_assert_int_gt(pread(fd, lines, sizeof lines - 1, 0), 0);
+  for (int i = 0; i < 3; i++, at++) /* the header and two lines */
+    ck_assert_ptr_nonnull(at = strchr(at, '\n'));
+  ck_assert_str_eq(at, "");
+  ck_assert_int_eq(close(fd), 0);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
 START_TEST(stats_json_is_valid) {
   const char *name;
   json_t *all, *daemon;
@@ -234,6 +262,7 @@ int main(void) {
 
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, stats_of_all_and_one_namespace_printed);
+  tcase_add_test(tests, stats_watch_continues_with_next_daemon);
   tcase_add_test(tests, stats_json_is_valid);
   tcase_add_test(tests, ping_prints_quantiles);
   tcase_add_test(tests, list_filters_and_limits);

@@ -117,6 +117,65 @@ START_TEST(stats_fit_80_columns) {
 }
 END_TEST
 
+/* Prints the stats of a cache with that many restarts. The caller frees the text. */
+static char *print_restarted(double restarts) {
+  struct stats_snapshot snapshot;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+
+  stats_snapshot_init(&snapshot);
+  add(&snapshot, NULL, "restarts", FCACHE_STAT_COUNT, restarts, NULL);
+  add(&snapshot, NULL, "cache_age_s", FCACHE_STAT_SECONDS, 7200, NULL);
+  add(&snapshot, NULL, "cache_id", FCACHE_STAT_TEXT, 0, "00000000000000ab");
+  add(&snapshot, NULL, "cache_hits", FCACHE_STAT_COUNT, 80, NULL);
+  add(&snapshot, NULL, "cache_misses", FCACHE_STAT_COUNT, 20, NULL);
+  add(&snapshot, NULL, "daemon_cache_hits", FCACHE_STAT_COUNT, 3, NULL);
+  add(&snapshot, NULL, "daemon_cache_misses", FCACHE_STAT_COUNT, 1, NULL);
+  add(&snapshot, NULL, "clears", FCACHE_STAT_COUNT, 4, NULL);
+  add(&snapshot, NULL, "daemon_clears", FCACHE_STAT_COUNT, 0, NULL);
+  add(&snapshot, NULL, "adopted_entries", FCACHE_STAT_COUNT, 100000, NULL);
+  add(&snapshot, NULL, "adopt_dropped", FCACHE_STAT_COUNT, 2, NULL);
+  add(&snapshot, NULL, "restored_entries", FCACHE_STAT_COUNT, 0, NULL);
+  add(&snapshot, NULL, "snapshots_written", FCACHE_STAT_COUNT, 12, NULL);
+  add(&snapshot, NULL, "snapshot_result", FCACHE_STAT_TEXT, 0, "failed");
+  add(&snapshot, NULL, "snapshot_age_s", FCACHE_STAT_SECONDS, 90, NULL);
+  add(&snapshot, NULL, "snapshot_s", FCACHE_STAT_SECONDS, 0.25, NULL);
+  add(&snapshot, NULL, "snapshot_entries", FCACHE_STAT_COUNT, 100000, NULL);
+  add(&snapshot, NULL, "snapshot_bytes", FCACHE_STAT_BYTES, 320 << 20, NULL);
+  stats_text_all(out, &snapshot);
+  ck_assert_int_eq(fclose(out), 0);
+  printed_fits(text);
+  stats_snapshot_deinit(&snapshot);
+  return text;
+}
+
+START_TEST(stats_of_restarted_cache_have_counters_since_start) {
+  char *text = print_restarted(1), *since = strstr(text, "\nsince the daemon's start:\n");
+
+  ck_assert_ptr_nonnull(since);
+  printed_contains(text, "2h 00m old, 1 restart, id 00000000000000ab\n");
+  printed_contains(text, "80 / 100 (80.00%)");
+  printed_contains(since, "3 / 4 (75.00%)");
+  ck_assert_ptr_null(strstr(since, "clears")); /* none since then */
+  ck_assert_ptr_null(strstr(text, "daemon_"));
+  printed_contains(text, "100000 entries, 2 dropped\n");
+  ck_assert_ptr_null(strstr(text, "restored"));
+  printed_contains(text, "12 written, 0 failed\n");
+  printed_contains(text, "failed; 1m 30s old, 100000 entries, 320 MiB, took 250 ms\n");
+  free(text);
+}
+END_TEST
+
+START_TEST(stats_of_first_daemon_are_not_repeated) {
+  char *text = print_restarted(0);
+
+  ck_assert_ptr_null(strstr(text, "since"));
+  ck_assert_ptr_null(strstr(text, "daemon_"));
+  free(text);
+}
+END_TEST
+
 START_TEST(stats_watch_prints_rates) {
   struct stats_snapshot before, now;
   char *text = NULL;
@@ -192,6 +251,8 @@ int main(void) {
 
   setlocale(LC_CTYPE, "C.UTF-8");
   tcase_add_test(tests, stats_fit_80_columns);
+  tcase_add_test(tests, stats_of_restarted_cache_have_counters_since_start);
+  tcase_add_test(tests, stats_of_first_daemon_are_not_repeated);
   tcase_add_test(tests, stats_watch_prints_rates);
   tcase_add_test(tests, stats_json_has_numbers);
   tcase_add_test(tests, stats_json_is_ascii);
