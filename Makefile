@@ -127,7 +127,7 @@ $(B)/libfcache.so: $(LIBSO)
 
 # The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
-  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk \
+  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk tests/soak/soak.mk tests/upgrade/upgrade.mk \
   docs/man/man.mk systemd/install.mk
 
 .PHONY: clean help
@@ -142,6 +142,8 @@ help:
 	@echo 'make man        build the manual pages in $(BUILD)/man'
 	@echo 'make storm-neighbours  run good workers beside bad clients of every kind'
 	@echo 'make storm-crash     kill the daemon 10000 times, and check that nothing is lost'
+	@echo 'make check-upgrade   start from memory and files of the previous version, and the reverse'
+	@echo 'make soak            run for 30 minutes with a kill every minute, and check that nothing grows'
 	@echo 'make check-clients   run programs from the package index that use the Python package'
 	@echo 'make check-pythons   test the Python package with each installed version of Python'
 	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python'

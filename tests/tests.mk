@@ -113,13 +113,33 @@ $(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/o
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(test_link)
+# Its mutants: a daemon in which one step that keeps the cache is off (FC_CATALOG_MUTANT=n, see catalog.h), with the file
+# that has the step.
+CRASH_MUTANTS :=
+CRASH_MUTANT_TESTS := $(foreach m,$(CRASH_MUTANTS),$(TB)/storm/crash_mutant_$(call mutant_number,$(m)))
+define crash_mutant_rules
+$(TB)/obj/crash_mutants/$(1)/%.o: CPPFLAGS += -DFC_CATALOG_MUTANT=$(1)
+$(TB)/obj/crash_mutants/$(1)/%.o: %.c | $(DEPS_OK)
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(FC_CFLAGS) $$(HARDEN) -c -o $$@ $$<
+$(TB)/storm/crash_mutant_$(1).fcached: $(call obj,daemon/main.c) $(TB)/obj/crash_mutants/$(1)/$(2).o $(DAEMON_A) $(PROTO_A)
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(FC_LDFLAGS) -pie -o $$@ $$^ -luv -lxxhash
+$(TB)/storm/crash_mutant_$(1): $(TB)/obj/storm/crash_mutant.o $(CRASH_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES) \
+    | $(TB)/storm/crash_mutant_$(1).fcached
+	$$(call say,LD)
+	$$(test_link)
+endef
+$(foreach m,$(CRASH_MUTANTS),$(eval $(call crash_mutant_rules,$(call mutant_number,$(m)),$(call mutant_file,$(m)))))
 .PHONY: storm-crash
 storm-crash: all $(CRASH_TEST)
 	@$(TEST_ENV) FC_STORM_KILLS=$(or $(TIMES),10000) $(CRASH_TEST)
 
 .PHONY: check check-valgrind check-systemd tests
 tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
-  $(if $(INSTRUMENTED),,$(MUTANT_TESTS))
+  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANT_TESTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \

@@ -23,7 +23,7 @@ void crash_board_forget(struct crash_board *board) {
   memset(board->selectors, 0, sizeof board->selectors);
   memset(board->manifest_begun, 0, sizeof board->manifest_begun);
   memset(board->manifest_acked, 0, sizeof board->manifest_acked);
-  board->restored = 0;
+  board->restored = board->snapshot = 0;
   board->life_puts = board->life_clears = board->life_socket_hits = 0;
 }
 
@@ -125,6 +125,10 @@ void crash_clear_end(struct crash_board *board, struct crash_place place, uint64
   atomic_store(&selector->ended, crash_tick(board));
 }
 
+void crash_missed(struct crash_board *board, uint32_t key, uint64_t begun) {
+  raise_to(&board->slots[key].missed, begun);
+}
+
 void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_t ended,
                 bool acked) {
   struct crash_slot *slot = &board->slots[key];
@@ -215,6 +219,20 @@ bool crash_judge(struct crash_board *board, uint32_t key, uint64_t version,
     return false;
   }
   return true;
+}
+
+bool crash_in_snapshot(const struct crash_board *board, uint32_t key) {
+  const struct crash_slot *slot = &board->slots[key];
+  uint64_t acked = atomic_load(&slot->acked);
+  return !board->evicts && !crash_key_is_leased(key) && acked != 0 &&
+         acked == atomic_load(&slot->begun) &&
+         end_of(slot, acked) < atomic_load(&board->snapshot) &&
+         latest_clear(board, key, true) < crash_version_tick(acked);
+}
+
+bool crash_was_gone(const struct crash_board *board, uint32_t key, uint64_t version) {
+  const struct crash_slot *slot = &board->slots[key];
+  return !crash_key_is_leased(key) && end_of(slot, version) < atomic_load(&slot->missed);
 }
 
 void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version) {

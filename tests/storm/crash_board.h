@@ -31,6 +31,7 @@ struct crash_slot {
   _Atomic uint32_t n_past;
   _Atomic uint64_t used_begun; /* when the latest use began whose promotion was acknowledged */
   _Atomic uint64_t used_ended; /* when the latest use ended that may have promoted the entry */
+  _Atomic uint64_t missed;     /* when the latest lookup began to which the daemon replied a miss */
   _Atomic uint32_t holder;     /* of a leased key: the worker that computes, and 1; 0: none */
   _Atomic uint64_t held;       /* the tick of the latest grant */
 };
@@ -64,17 +65,18 @@ struct crash_step {
 
 struct crash_board {
   _Atomic uint64_t clock;
-  _Atomic uint32_t phase;   /* enum crash_phase; a futex */
-  _Atomic uint32_t parked;  /* processes that wait for another phase */
-  _Atomic uint64_t daemons; /* that began to serve */
-  bool evicts;              /* entries are evicted in this life, so any may be missing */
-  uint64_t restored;        /* the tick at which the cache came from a file; 0: it did not */
+  _Atomic uint32_t phase;    /* enum crash_phase; a futex */
+  _Atomic uint32_t parked;   /* processes that wait for another phase */
+  _Atomic uint64_t daemons;  /* that began to serve */
+  bool evicts;               /* entries are evicted in this life, so any may be missing */
+  uint64_t restored;         /* the tick at which the cache came from a file; 0: it did not */
+  _Atomic uint64_t snapshot; /* when the latest snapshot began that is complete; 0: none */
   struct crash_slot slots[CRASH_KEYS];
   struct crash_selector selectors[CRASH_SELECTORS];
   _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
   /* Counts of what was acknowledged in this life, and of what happened in all. */
   _Atomic uint64_t life_puts, life_clears, life_socket_hits;
-  _Atomic uint64_t puts, hits, clears, grants, inherited, checked;
+  _Atomic uint64_t puts, hits, clears, grants, inherited, checked, snapshots, resizes;
   /* The ordered phase: steps begun, steps known to be complete, and what they are. */
   _Atomic uint32_t steps, steps_done;
   struct crash_step step[CRASH_STEPS];
@@ -115,6 +117,9 @@ void crash_clear_end(struct crash_board *board, struct crash_place place, uint64
 void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_t ended,
                 bool acked);
 
+/* The daemon replied a miss to a lookup that began at this tick. */
+void crash_missed(struct crash_board *board, uint32_t key, uint64_t begun);
+
 /* ---- what must follow ---- */
 
 /* The state of a key before a lookup, for the judgement of its result. */
@@ -138,6 +143,14 @@ uint64_t crash_latest_clear(const struct crash_board *board, uint32_t key);
  * version may be found. Reports a fault, and returns whether there is none. */
 bool crash_judge(struct crash_board *board, uint32_t key, uint64_t version,
                  const struct crash_before *before, bool restored);
+
+/* Returns whether the latest complete snapshot has the key: nothing happened to it since. */
+bool crash_in_snapshot(const struct crash_board *board, uint32_t key);
+
+/* Returns whether the daemon has replied a miss since the put of this version, which is then gone
+ * for good: not for leased keys, nor while clients read from the region, where cleared entries
+ * remain until the clear is acknowledged. */
+bool crash_was_gone(const struct crash_board *board, uint32_t key, uint64_t version);
 
 /* Takes what the checker found as the state of the key; version 0: nothing. */
 void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version);

@@ -124,6 +124,9 @@ static void check_value(struct crash_check *check, uint32_t key, bool restored) 
   else if (check->list.has[key] != (found == CRASH_HIT) && !check->board->evicts)
     crash_report(check->board, CRASH_OTHER, "key %u is listed: %d, found: %d", key,
                  check->list.has[key], found == CRASH_HIT);
+  if (found == CRASH_HIT && !restored && crash_was_gone(check->board, key, version))
+    crash_report(check->board, CRASH_REVIVED, "key %u has version %llu, which was gone before", key,
+                 (unsigned long long)version);
   if (found == CRASH_HIT && (restored || !crash_key_is_leased(key)))
     crash_rebase(check->board, key, version);
 }
@@ -144,8 +147,11 @@ static void check_values(struct crash_check *check, const struct crash_check_pla
 static void begin_anew(struct crash_check *check) {
   struct crash_board *board = check->board;
   for (uint32_t key = 0; key < CRASH_KEYS; key++) {
+    if (!check->list.has[key] && crash_in_snapshot(board, key))
+      crash_report(board, CRASH_LOST, "key %u, which the snapshot had", key);
     if (!check->list.has[key])
       crash_rebase(board, key, 0);
+    board->slots[key].missed = 0;
     board->slots[key].used_begun = 0;
   }
   board->life_puts = board->life_socket_hits = board->life_clears = 0;
@@ -186,6 +192,8 @@ void crash_check_run(struct crash_check *check, const struct crash_check_plan *p
     crash_report(check->board, CRASH_OTHER, "%s", error.text);
     return;
   }
+  if (plan->restored) /* the snapshot may be older than the namespaces */
+    crash_client_connect(&check->clients[0]);
   check_with(check, admin, plan);
   admin_close(admin);
   check_generation(check);

@@ -8,8 +8,8 @@
 #define DEADLINE_MS 20000u /* no daemon takes as long to start */
 #define WAIT_MS 10u        /* for another worker's value */
 
-static void drop_line(void *arg, const char *line) {
-  (void)arg, (void)line; /* a lost daemon is expected here */
+void crash_client_drop_line(void *arg, const char *line) {
+  (void)arg, (void)line;
 }
 
 static struct fcache *open_handle(const char *socket, uint32_t space) {
@@ -19,7 +19,7 @@ static struct fcache *open_handle(const char *socket, uint32_t space) {
   options.socket = socket;
   options.name_space = crash_space_name(space);
   options.deadline_ms = DEADLINE_MS;
-  options.log = drop_line;
+  options.log = crash_client_drop_line;
   if (fcache_open(&options, &handle, &error) != FCACHE_OK)
     fprintf(stderr, "a handle of %s: %s\n", options.name_space, error.text);
   return handle;
@@ -119,6 +119,7 @@ static enum crash_found judge(struct crash_client *client, uint32_t key, int rc,
   if (crash_must_find(client->board, key, &lookup->before) && !client->restored)
     crash_report(client->board, CRASH_LOST, "key %u, version %llu", key,
                  (unsigned long long)lookup->before.acked);
+  crash_missed(client->board, key, lookup->begun);
   return rc == FCACHE_LEASED ? CRASH_LEASED : CRASH_MISS;
 }
 

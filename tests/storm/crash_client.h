@@ -21,6 +21,9 @@ bool crash_client_open(struct crash_client *client, struct crash_board *board, c
                        bool region, uint64_t seed);
 void crash_client_close(struct crash_client *client);
 
+/* The log of a handle, which drops all lines: a lost daemon is expected here. */
+void crash_client_drop_line(void *arg, const char *line);
+
 /* Returns a random number below n. */
 uint32_t crash_client_below(struct crash_client *client, uint32_t n);
 

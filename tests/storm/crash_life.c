@@ -18,16 +18,29 @@ static uint64_t below(struct crash_life *life, uint64_t n) {
 }
 
 /* The moment of a kill is random, and no condition. */
-static void let_run(struct crash_life *life, uint64_t most_ns) {
-  uint64_t ns = below(life, most_ns);
+static void let_run(uint64_t ns) {
   struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
   (void)nanosleep(&pause, NULL); /* a signal only makes it shorter */
 }
 
 /* ---- daemons ---- */
 
+static void make_args(struct crash_life *life) {
+  size_t n = 0;
+  while (life->kind->args[n] != NULL) {
+    life->args[n] = life->kind->args[n];
+    n++;
+  }
+  if (life->kind->files) {
+    char dir[HARNESS_PATH_SIZE];
+    harness_make_dir(dir);
+    (void)snprintf(life->state, sizeof life->state, "--state=%s", dir);
+    life->args[n] = life->state;
+  }
+}
+
 static void launch(struct crash_life *life) {
-  service_manager_launch(&life->manager, life->kind->args);
+  service_manager_launch(&life->manager, life->args);
 }
 
 static bool wait_ready(struct crash_life *life) {
@@ -48,11 +61,17 @@ static void kill_daemon(struct crash_life *life) {
   life->result->kills++;
 }
 
+/* As if the machine had been switched off: the next daemon starts from the file. */
+static void lose_memory(struct crash_life *life) {
+  service_manager_remove(&life->manager, NULL);
+  life->result->restores++;
+}
+
 /* Now and then the next daemon dies while it adopts the memory, or soon after. */
 static bool start_next(struct crash_life *life) {
   while (below(life, 6) == 0) {
     launch(life);
-    let_run(life, ADOPT_NS);
+    let_run(below(life, ADOPT_NS));
     kill_daemon(life);
     life->result->adopting++;
   }
@@ -81,11 +100,13 @@ bool crash_life_begin(struct crash_life *life, const struct crash_kind *kind,
   board->evicts = kind->evicts;
   crash_phase_set(board, CRASH_PARK);
   service_manager_init(&life->manager);
+  make_args(life);
   launch(life);
   if (!wait_ready(life))
     return false;
   for (uint32_t i = 0; i < CRASH_PROCESSES; i++) {
     life->plans[i] = (struct crash_worker_plan){.board = board,
+                                                .kind = kind,
                                                 .socket = life->manager.daemon.socket,
                                                 .number = i,
                                                 .seed = storm_random(&life->random)};
@@ -115,16 +136,41 @@ bool crash_life_round(struct crash_life *life) {
     board->steps = board->steps_done = 0;
   }
   crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
-  let_run(life, RUN_NS);
+  let_run(below(life, RUN_NS));
   if (!life->spares)
     kill_daemon(life);
   life->result->rounds++;
   life->result->ordered += ordered;
   crash_phase_set(board, CRASH_PARK);
+  bool lost = life->kind->files && !ordered && below(life, 4) == 0;
+  if (lost && !life->spares)
+    lose_memory(life);
   if ((!life->spares && !start_next(life)) || !wait_parked(life))
     return false;
   struct crash_check_plan plan = {.full = ++life->rounds % FULL_EVERY == 0,
+                                  .restored = lost && !life->spares,
                                   .order = ordered ? &life->order : NULL};
   crash_check_run(&life->check, &plan);
   return true;
+}
+
+bool crash_life_work(struct crash_life *life, uint64_t ns) {
+  crash_phase_set(life->board, CRASH_RUN);
+  let_run(ns);
+  crash_phase_set(life->board, CRASH_PARK);
+  return wait_parked(life);
+}
+
+/* The service manager keeps one catalog and the files of one region. */
+static bool is_settled(void *arg) {
+  struct crash_life *life = arg;
+  return service_manager_count(&life->manager, "index-") <= 1;
+}
+
+bool crash_life_settle(struct crash_life *life) {
+  if (harness_wait_until(is_settled, life, PARK_TIMEOUT_MS))
+    return true;
+  crash_report(life->board, CRASH_OTHER, "the service manager keeps the files of %u regions",
+               service_manager_count(&life->manager, "index-"));
+  return false;
 }

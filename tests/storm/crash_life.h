@@ -4,24 +4,18 @@
 #define FC_TESTS_CRASH_LIFE_H
 
 #include "crash_check.h"
+#include "crash_kinds.h"
 #include "crash_storm.h"
 #include "crash_worker.h"
 #include "tests/support/service_manager.h"
-
-#define CRASH_ARGS_MAX 8u
-
-struct crash_kind {
-  const char *name;
-  uint32_t rounds;
-  bool evicts;
-  const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
-};
 
 struct crash_life {
   const struct crash_kind *kind;
   struct crash_board *board;
   struct crash_result *result;
   struct service_manager manager;
+  const char *args[CRASH_ARGS_MAX + 2];
+  char state[HARNESS_PATH_SIZE + 16]; /* "--state=DIR" */
   struct crash_worker_plan plans[CRASH_PROCESSES];
   pid_t pids[CRASH_PROCESSES];
   struct crash_check check;
@@ -39,6 +33,13 @@ bool crash_life_begin(struct crash_life *life, const struct crash_kind *kind,
 /* Lets the workers run for a moment, kills the daemon, starts the next one, and checks the cache.
  * Returns false if the life cannot go on. */
 bool crash_life_round(struct crash_life *life);
+
+/* Lets the workers run for that time, and waits until they are parked. */
+bool crash_life_work(struct crash_life *life, uint64_t ns);
+
+/* Waits until the daemon has moved all entries of earlier regions to its own, and has given their
+ * memory back. All workers are parked. */
+bool crash_life_settle(struct crash_life *life);
 
 void crash_life_end(struct crash_life *life);
 

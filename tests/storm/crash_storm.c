@@ -8,12 +8,6 @@
 #include "storm_keys.h"
 #include "tests/support/child_process.h"
 
-static const struct crash_kind kinds[] = {
-    {.name = "roomy", .rounds = 60, .args = {"--max-bytes=64m", "--max-value=1m"}},
-    {.name = "tight", .rounds = 40, .evicts = true, .args = {"--max-bytes=6m", "--max-value=1m"}},
-};
-#define KINDS (sizeof kinds / sizeof kinds[0])
-
 struct storm {
   const struct crash_plan *plan;
   struct crash_board *board;
@@ -43,17 +37,17 @@ static bool run_life(struct storm *storm, const struct crash_kind *kind) {
   return good;
 }
 
-static void sum_up(const struct storm *storm) {
-  struct crash_result *result = storm->result;
-  result->checked = storm->board->checked;
-  result->puts = storm->board->puts;
-  result->hits = storm->board->hits;
-  result->clears = storm->board->clears;
-  result->grants = storm->board->grants;
-  result->inherited = storm->board->inherited;
+void crash_storm_sum_up(const struct crash_board *board, struct crash_result *result) {
+  result->checked = board->checked;
+  result->puts = board->puts;
+  result->hits = board->hits;
+  result->clears = board->clears;
+  result->grants = board->grants;
+  result->inherited = board->inherited;
+  result->snapshots = board->snapshots;
+  result->resizes = board->resizes;
   for (int i = 0; i < CRASH_FAULTS; i++)
-    result->faults[i] = storm->board->faults[i];
-  result->took_s = seconds_since(storm->start_ns);
+    result->faults[i] = board->faults[i];
 }
 
 bool crash_storm_run(const struct crash_plan *plan, struct crash_result *result) {
@@ -65,8 +59,9 @@ bool crash_storm_run(const struct crash_plan *plan, struct crash_result *result)
   bool good = true;
   *result = (struct crash_result){0};
   for (uint32_t i = 0; good && !is_over(&storm); i++)
-    good = run_life(&storm, &kinds[i % KINDS]);
-  sum_up(&storm);
+    good = run_life(&storm, &crash_kinds[i % crash_kinds_n]);
+  crash_storm_sum_up(storm.board, result);
+  result->took_s = seconds_since(storm.start_ns);
   (void)munmap(storm.board, sizeof *storm.board);
   return good;
 }
@@ -86,8 +81,9 @@ void crash_storm_print(const struct crash_result *result) {
   for (int i = 0; i < CRASH_FAULTS; i++)
     printf(", %u %s", result->faults[i], crash_fault_names[i]);
   printf("; %u entries torn in their put; %llu puts, %llu hits, %llu clears, %llu leases, %llu of "
-         "them kept over a kill\n",
+         "them kept over a kill, %llu snapshots, %llu resizes\n",
          result->torn, (unsigned long long)result->puts, (unsigned long long)result->hits,
          (unsigned long long)result->clears, (unsigned long long)result->grants,
-         (unsigned long long)result->inherited);
+         (unsigned long long)result->inherited, (unsigned long long)result->snapshots,
+         (unsigned long long)result->resizes);
 }

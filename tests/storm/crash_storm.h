@@ -23,7 +23,7 @@ struct crash_result {
   uint32_t restores; /* starts from a file */
   uint32_t torn;     /* entries that were missing because their put was in progress */
   uint64_t checked;  /* entries */
-  uint64_t puts, hits, clears, grants, inherited; /* by workers */
+  uint64_t puts, hits, clears, grants, inherited, snapshots, resizes;
   uint32_t faults[CRASH_FAULTS];
   double took_s;
 };
@@ -31,6 +31,9 @@ struct crash_result {
 /* Runs under Check and harness_main. Returns false, with the reason on stderr, if the storm could
  * not go on. */
 bool crash_storm_run(const struct crash_plan *plan, struct crash_result *result);
+
+/* Copies the counts of the board. */
+void crash_storm_sum_up(const struct crash_board *board, struct crash_result *result);
 
 uint32_t crash_storm_faults(const struct crash_result *result);
 

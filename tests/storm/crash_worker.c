@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/lib/admin/admin.h"
+#include "crash_admin.h"
 #include "crash_client.h"
 
 #define HELD_MAX 3u
-#define ADMIN_DEADLINE_MS 20000u
+#define DEADLINE_MS 20000u
 
 struct held {
   uint32_t key;
@@ -22,6 +22,7 @@ struct worker {
   struct crash_client reader; /* of the ordered phase: hits from the region */
   struct held held[HELD_MAX];
   uint32_t n_held;
+  struct crash_snapshot snapshot;
 };
 
 static uint32_t below(struct worker *worker, uint32_t n) {
@@ -107,21 +108,6 @@ void crash_manifest(char text[CRASH_MANIFEST_SIZE], uint64_t version) {
   (void)snprintf(text, CRASH_MANIFEST_SIZE, "{\"version\": %llu}", (unsigned long long)version);
 }
 
-/* As fcachectl clears: over a new connection, maybe in all namespaces. */
-static bool clear_as_admin(const struct worker *worker, struct crash_place place) {
-  struct fc_select select = {.name_space = fc_str_of(crash_space_name(place.space)),
-                             .view = fc_str_of(crash_view_name(place.view)),
-                             .op = fc_str_of(crash_op_name(place.op))};
-  struct fcache_error error;
-  struct admin *admin;
-  uint64_t removed;
-  if (admin_open(worker->plan->socket, NULL, ADMIN_DEADLINE_MS, &admin, &error) < 0)
-    return false;
-  bool acked = admin_clear(admin, &select, &removed) == 0;
-  admin_close(admin);
-  return acked;
-}
-
 /* Mostly selects few keys, so that the cache does not stay empty. */
 static void clear_some(struct worker *worker) {
   struct crash_place place = {below(worker, CRASH_SPACES), below(worker, CRASH_VIEWS),
@@ -134,7 +120,7 @@ static void clear_some(struct worker *worker) {
   crash_clear_begin(worker->board, place);
   uint64_t begun = crash_tick(worker->board);
   bool acked = is_admin
-                   ? clear_as_admin(worker, place)
+                   ? crash_admin_clear(worker->plan->socket, place)
                    : fcache_clear(worker->client.handles[place.space], crash_view_name(place.view),
                                   crash_op_name(place.op), NULL) == FCACHE_OK;
   crash_clear_end(worker->board, place, begun, acked);
@@ -151,7 +137,8 @@ static void set_manifest(struct worker *worker) {
   options.socket = worker->plan->socket;
   options.name_space = crash_space_name(space);
   options.manifest = text;
-  options.deadline_ms = ADMIN_DEADLINE_MS;
+  options.deadline_ms = DEADLINE_MS;
+  options.log = crash_client_drop_line;
   atomic_store(&worker->board->manifest_begun[space], version);
   if (fcache_open(&options, &handle, NULL) != FCACHE_OK)
     return;
@@ -160,12 +147,24 @@ static void set_manifest(struct worker *worker) {
   fcache_close(handle);
 }
 
-static void clear_and_read(struct worker *worker) {
-  uint32_t kind = below(worker, 100);
-  if (kind < 4)
+/* Between these sizes all keys have room. */
+static void resize(struct worker *worker) {
+  static const char *const sizes[] = {"44M", "52M", "64M", "96M"};
+  uint32_t n = below(worker, sizeof sizes / sizeof sizes[0]);
+  crash_admin_resize(worker->board, worker->plan->socket, sizes[n]);
+}
+
+static void administer(struct worker *worker) {
+  const struct crash_kind *kind = worker->plan->kind;
+  uint32_t one = below(worker, 100);
+  if (one < 4)
     clear_some(worker);
-  else if (kind < 5)
+  else if (one < 5)
     set_manifest(worker);
+  else if (one < 12 && kind->files)
+    crash_admin_snapshot(&worker->snapshot, worker->board, worker->plan->socket);
+  else if (one < 14 && kind->resizes)
+    resize(worker);
   else
     read_any(worker);
 }
@@ -210,6 +209,7 @@ static bool begin(struct worker *worker, const struct crash_worker_plan *plan) {
 }
 
 static enum crash_phase rest(struct worker *worker, enum crash_phase phase) {
+  crash_admin_snapshot_forget(&worker->snapshot); /* its daemon is dead */
   phase = crash_phase_wait(worker->board, phase);
   crash_client_connect(&worker->client);
   if (worker->plan->number == 0)
@@ -227,13 +227,14 @@ int crash_worker_run(void *arg) {
     if (phase == CRASH_RUN && plan->number < CRASH_WORKERS)
       work(&worker);
     else if (phase == CRASH_RUN)
-      clear_and_read(&worker);
+      administer(&worker);
     else if (phase == CRASH_ORDER && plan->number == 0)
       do_ordered_step(&worker);
     else
       phase = rest(&worker, phase);
     phase = phase == CRASH_STOP ? phase : (enum crash_phase)atomic_load(&worker.board->phase);
   }
+  crash_admin_snapshot_forget(&worker.snapshot);
   crash_client_close(&worker.client);
   if (plan->number == 0)
     crash_client_close(&worker.reader);

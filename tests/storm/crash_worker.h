@@ -1,13 +1,16 @@
 /* crash_worker.h - the processes of the crash storm. A worker puts its own keys, looks up all, and
- * computes leased keys. The clearer clears, sets manifests, and looks up. Worker 0 is also the only
+ * computes leased keys. The clearer clears, sets manifests,
+ * requests snapshots, resizes, and looks up. Worker 0 is also the only
  * one that uses the cache in the ordered phase, so that the LRU order follows from its steps. */
 #ifndef FC_TESTS_CRASH_WORKER_H
 #define FC_TESTS_CRASH_WORKER_H
 
 #include "crash_board.h"
+#include "crash_kinds.h"
 
 struct crash_worker_plan {
   struct crash_board *board;
+  const struct crash_kind *kind;
   const char *socket;
   uint32_t number; /* CRASH_WORKERS: the clearer */
   uint64_t seed;
@@ -15,7 +18,8 @@ struct crash_worker_plan {
 
 #define CRASH_PROCESSES (CRASH_WORKERS + 1)
 
-/* For child_start, with a plan as the argument. Returns at CRASH_STOP: 0, or 1 if it could not begin. */
+/* For child_start, with a plan as the argument. Returns at CRASH_STOP: 0, or 1 if it could not
+ * begin. */
 int crash_worker_run(void *arg);
 
 /* The manifest of a version, which the clearer gives a namespace. */

@@ -1,0 +1,24 @@
+/* crash_kinds.h - the kinds of lives of the crash storm: what daemons have as options, and what may
+ * happen to them. */
+#ifndef FC_TESTS_CRASH_KINDS_H
+#define FC_TESTS_CRASH_KINDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CRASH_ARGS_MAX 8u
+
+struct crash_kind {
+  const char *name;
+  uint32_t rounds;
+  bool evicts;  /* max_bytes has no room for all keys */
+  bool files;   /* has a state folder. Sometimes the memory is lost, and the cache starts from it */
+  bool resizes; /* max_bytes changes while the daemon serves */
+  const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
+};
+
+extern const struct crash_kind crash_kinds[];
+extern const size_t crash_kinds_n;
+
+#endif
