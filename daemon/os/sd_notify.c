@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static uint64_t watchdog_interval_ms(void) {
@@ -56,6 +58,18 @@ bool sd_notify_send(struct sd_notify *notify, const char *state) {
   size_t size = strlen(state);
   return sendto(notify->fd, state, size, MSG_DONTWAIT | MSG_NOSIGNAL,
                 (const struct sockaddr *)&notify->address, notify->address_size) == (ssize_t)size;
+}
+
+void sd_notify_extend(struct sd_notify *notify) {
+  char text[64];
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+  uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  if (notify->extended_ns > 0 && now_ns - notify->extended_ns < 1000000000u)
+    return;
+  notify->extended_ns = now_ns;
+  (void)snprintf(text, sizeof text, "EXTEND_TIMEOUT_USEC=%u", SD_NOTIFY_EXTEND_S * 1000000u);
+  (void)sd_notify_send(notify, text); /* the next one may get through */
 }
 
 /* The kernel keeps the descriptor for the receiver: the caller may close its own at once. */

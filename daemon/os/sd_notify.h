@@ -11,6 +11,7 @@ struct sd_notify {
   int fd; /* -1: no service manager */
   struct sockaddr_un address;
   socklen_t address_size;
+  uint64_t extended_ns; /* of the latest sd_notify_extend, CLOCK_MONOTONIC */
   uint64_t watchdog_ms; /* interval for SD_NOTIFY_WATCHDOG, half of WATCHDOG_USEC; 0: none */
 };
 
@@ -26,6 +27,12 @@ void sd_notify_deinit(struct sd_notify *notify); /* idempotent */
 /* Sends `state`: one or more lines, such as SD_NOTIFY_READY "\nSTATUS=...". Never blocks: a message
  * that cannot be sent is dropped. Returns true if sent. */
 bool sd_notify_send(struct sd_notify *notify, const char *state);
+
+/* Tells the service manager that a long step of a start or a stop makes progress: the service's
+ * timeout ends SD_NOTIFY_EXTEND_S from now at the earliest. Sends a message a second at most, so it
+ * may be called often. */
+#define SD_NOTIFY_EXTEND_S 30u
+void sd_notify_extend(struct sd_notify *notify);
 
 enum sd_notify_result {
   SD_NOTIFY_SENT,

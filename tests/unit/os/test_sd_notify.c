@@ -50,6 +50,10 @@ START_TEST(sd_notify_path_receives_states) {
   ck_assert(sd_notify_send(&notify, SD_NOTIFY_STOPPING));
   expect(fd, "STOPPING=1");
   ck_assert_uint_eq(notify.watchdog_ms, 0);
+  for (int i = 0; i < 3; i++)
+    sd_notify_extend(&notify);
+  expect(fd, "EXTEND_TIMEOUT_USEC=30000000"); /* once a second */
+  ck_assert_int_lt(recv(fd, path, 1, MSG_DONTWAIT), 0);
   close(fd);
   ck_assert(!sd_notify_send(&notify, SD_NOTIFY_WATCHDOG)); /* no reader: dropped, no SIGPIPE */
   sd_notify_deinit(&notify);
