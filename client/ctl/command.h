@@ -26,7 +26,7 @@ struct command {
 
 extern const struct command stats_command, ping_command, list_command, leases_command,
     clients_command, namespaces_command, clear_command, trace_command, kill_command,
-    shutdown_command, run_command;
+    shutdown_command, run_command, snapshot_command, set_command;
 
 /* --socket and --help, for argp parsers whose child input is a `const char *` for the socket. */
 extern const struct argp command_common_argp;

@@ -15,7 +15,8 @@ static struct control_snapshot query(const struct control *control) {
 static int start(const struct call *call, struct error_text *error) {
   const struct control *control = &call->dispatch->control;
   if (control->snapshot_start == NULL)
-    return error_text_set(error, FC_EREFUSED, "this daemon has no state folder");
+    return error_text_set(error, FC_EREFUSED,
+                          "fcached has no state folder: start it with --state DIR");
   char text[SESSION_TEXT_SIZE];
   int rc = control->snapshot_start(control->arg, error);
   if (rc == 0)

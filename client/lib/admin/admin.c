@@ -171,6 +171,52 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
   return list_pages(admin, CONNECTION_MANIFESTS, "namespaces", &pages);
 }
 
+static void copy_text(char *to, size_t size, struct fc_str text) {
+  (void)snprintf(to, size, "%.*s", (int)text.size, text.data == NULL ? "" : text.data);
+}
+
+int admin_snapshot(struct admin *admin, enum fc_snapshot_action action,
+                   struct admin_snapshot *out) {
+  struct fc_reply reply;
+  if (!is_up(admin))
+    return FC_EUNAVAILABLE;
+  int rc = check_supported(admin, CONNECTION_SNAPSHOTS, "snapshot");
+  if (rc < 0)
+    return rc;
+  uint32_t id = request_begin(&admin->connection, FC_SNAPSHOT);
+  (void)fc_encode_snapshot(&admin->connection.request, id,
+                           action); /* request_call checks `failed` */
+  rc = request_call(&admin->connection, id, NULL, 0, &reply);
+  if (rc < 0)
+    return rc;
+  const struct fc_snapshot_reply *snapshot = &reply.snapshot;
+  *out = (struct admin_snapshot){.started = snapshot->started,
+                                 .running = snapshot->running,
+                                 .ended = snapshot->ended,
+                                 .entries = snapshot->entries,
+                                 .bytes = snapshot->bytes,
+                                 .duration_ns = snapshot->duration_ns};
+  copy_text(out->path, sizeof out->path, snapshot->path);
+  copy_text(out->error, sizeof out->error, snapshot->error);
+  return 0;
+}
+
+int admin_set(struct admin *admin, const char *name, const char *value, struct fc_set_reply *out) {
+  struct fc_set set = {fc_str_of(name), fc_str_of(value)};
+  struct fc_reply reply;
+  if (!is_up(admin))
+    return FC_EUNAVAILABLE;
+  int rc = check_supported(admin, CONNECTION_SNAPSHOTS, "set");
+  if (rc < 0)
+    return rc;
+  uint32_t id = request_begin(&admin->connection, FC_SET);
+  (void)fc_encode_set(&admin->connection.request, id, &set); /* request_call checks `failed` */
+  rc = request_call(&admin->connection, id, NULL, 0, &reply);
+  if (rc == 0)
+    *out = reply.set;
+  return rc;
+}
+
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
                 struct admin_trace *out) {
   struct fc_reply reply;
@@ -186,7 +232,6 @@ int admin_trace(struct admin *admin, enum fc_trace_action action, const char *pa
     return rc;
   *out = (struct admin_trace){
       .on = reply.trace.on, .lines = reply.trace.lines, .lost = reply.trace.lost};
-  (void)snprintf(out->path, sizeof out->path, "%.*s", (int)reply.trace.path.size,
-                 reply.trace.path.data == NULL ? "" : reply.trace.path.data);
+  copy_text(out->path, sizeof out->path, reply.trace.path);
   return 0;
 }

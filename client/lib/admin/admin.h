@@ -69,6 +69,23 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
                 struct admin_trace *out);
 
+struct admin_snapshot {
+  bool started;     /* by this request; else `running` was begun before */
+  uint64_t running; /* number of the snapshot that is being written; 0: none */
+  uint64_t ended;   /* number of the latest that has ended; 0: none. The fields below are its: */
+  uint64_t entries, bytes, duration_ns;
+  char path[ADMIN_PATH_SIZE];         /* "": the daemon has no state folder */
+  char error[FCACHE_ERROR_TEXT_SIZE]; /* why it failed; "": it has not */
+};
+
+/* Begins a snapshot, unless one is being written, or queries the state. Does not wait for its end.
+ * FC_EVERSION if the daemon is too old. */
+int admin_snapshot(struct admin *admin, enum fc_snapshot_action action, struct admin_snapshot *out);
+
+/* Changes a setting of the daemon. The daemon knows the names, and parses the value. *out is the
+ * setting before and after. FC_EVERSION if the daemon is too old. */
+int admin_set(struct admin *admin, const char *name, const char *value, struct fc_set_reply *out);
+
 /* Ends the daemon. */
 int admin_shutdown(struct admin *admin);
 
