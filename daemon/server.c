@@ -11,6 +11,7 @@
 #include "daemon/os/descriptors.h"
 #include "daemon/os/robust_futex.h"
 #include "daemon/os/thread_pool.h"
+#include "daemon/region/catalog.h"
 #include "daemon/server_internal.h"
 #include "proto/errors.h"
 
@@ -194,12 +195,19 @@ static void prepare(struct server *server) {
   (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid signal */
   (void)signal(SIGXFSZ, SIG_IGN);
   server_block_signals(true);
-  descriptors_raise_limit(server->options->max_clients, CONNS_RESERVED, &server->log);
   server->shares = !server->options->no_region;
   if (server->shares && robust_futex_check(&futex_error) < 0) {
     server->shares = false;
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", futex_error.text);
   }
+  struct descriptors_need need = {.max_clients = server->options->max_clients,
+                                  .reserved = CONNS_RESERVED};
+  if (server->shares) {
+    need.memory = FC_REGION_FDS_MAX + 1; /* and the catalog */
+    need.memory_max = CATALOG_REGIONS_MAX * FC_REGION_FDS_MAX + 1;
+    need.passed = FC_REGION_PASSED_MAX;
+  }
+  descriptors_raise_limit(&need, &server->log);
 }
 
 static int open_loop(struct server *server, struct error_text *error) {

@@ -1,6 +1,7 @@
 #include "daemon/net/sender.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -221,6 +222,7 @@ static bool send_with(struct reply_sink *sink, const struct iovec *piece, const 
   uv_os_fd_t socket;
   assert(n_fds <= FC_REGION_PASSED_MAX);
   if (sender->failed || sender->sink.peer_gone || sender->unsent_bytes > 0 ||
+      send_buffer_unread(sender->buffer.fd) > 0 ||
       uv_fileno((const uv_handle_t *)sender->stream, &socket) < 0)
     return false;
   union {
@@ -238,8 +240,13 @@ static bool send_with(struct reply_sink *sink, const struct iovec *piece, const 
   rights->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
   memcpy(CMSG_DATA(rights), fds, n_fds * sizeof(int));
   ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0) /* the caller sends the reply without descriptors, and handles its failure */
+  if (sent < 0) { /* the caller sends the reply without descriptors, and handles its failure */
+    if (errno == ETOOMANYREFS)
+      log_line(sender->log, LOG_LEVEL_DEBUG,
+               "client %s gets no region for now: clients have not received %s", sender->peer_name,
+               "as many descriptors as RLIMIT_NOFILE allows: raise LimitNOFILE=");
     return false;
+  }
   if ((size_t)sent < piece->iov_len)
     send_rest(sender, piece, NULL, 1, (size_t)sent);
   return true;

@@ -32,17 +32,21 @@ int descriptors_fill_standard(void) {
   return fd < 0 ? FC_EREFUSED : 0;
 }
 
-void descriptors_raise_limit(unsigned max_clients, unsigned reserved, struct log *log) {
+void descriptors_raise_limit(const struct descriptors_need *need, struct log *log) {
   struct rlimit limit;
-  rlim_t want = PER_CLIENT * ((rlim_t)max_clients + reserved) + OWN;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+  rlim_t clients = (rlim_t)need->max_clients + need->reserved;
+  rlim_t least = PER_CLIENT * clients + OWN + need->memory;
+  rlim_t most = PER_CLIENT * clients + OWN + need->memory_max;
+  if (most < need->passed * clients) /* the two are compared one by one */
+    most = need->passed * clients;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= most)
     return;
-  limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-  if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
+  limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < least)
     log_line(log, LOG_LEVEL_WARNING,
              "RLIMIT_NOFILE %llu is too low for --max-clients %u: raise LimitNOFILE= or lower "
              "--max-clients",
-             (unsigned long long)limit.rlim_cur, max_clients);
+             (unsigned long long)limit.rlim_cur, need->max_clients);
 }
 
 /* Returns true if the kernel lets this user watch as many descriptors as a loop does. */

@@ -13,9 +13,19 @@
  */
 int descriptors_fill_standard(void);
 
-/* Raises the soft limit to the number that `max_clients` and `reserved` more connections need, but
- * not above the hard limit. Logs a warning if the limit is still too low. */
-void descriptors_raise_limit(unsigned max_clients, unsigned reserved, struct log *log);
+/* What the daemon needs descriptors for. */
+struct descriptors_need {
+  unsigned max_clients;
+  unsigned reserved;   /* connections beside them */
+  unsigned memory;     /* files of shared memory that are open at start */
+  unsigned memory_max; /* while earlier memory is taken over */
+  unsigned passed;     /* sent to one client, which may not have received them yet */
+};
+
+/* Raises the soft limit as far as the need goes, but not above the hard limit. The kernel compares
+ * the limit with the open descriptors, and with those that clients have not received yet. Logs a
+ * warning if the limit is too low for the open ones. */
+void descriptors_raise_limit(const struct descriptors_need *need, struct log *log);
 
 /* Checks that libuv can open the descriptors of an event loop and watch them: it aborts where that
  * fails. Returns 0, or FC_EREFUSED with a text. Keeps none open: call it right before

@@ -28,7 +28,8 @@ struct reply_sink {
   void (*send)(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                size_t n);
   /* Sends a small reply with descriptors attached to its first byte. Returns false, with nothing
-   * sent, if an earlier reply is unsent or the kernel refuses the descriptors. */
+   * sent, if the peer has not read all earlier replies or the kernel refuses the descriptors. So
+   * the descriptors that are sent and not received are those of one reply for each connection. */
   bool (*send_with)(struct reply_sink *sink, const struct iovec *piece, const int *fds,
                     size_t n_fds);
   /* Schedules another turn for the connection. Called after a deferred reply, and when a session

@@ -34,6 +34,39 @@ START_TEST(region_with_readers_alone_dead) {
 }
 END_TEST
 
+static void add_segment(long pid, const char *perms, unsigned long inode, unsigned k) {
+  char line[256];
+  snprintf(line, sizeof line,
+           "7f0000000000-7f0000002000 %s 00000000 00:01 %u   /memfd:fcached-segment-%lu-%u "
+           "(deleted)\n",
+           perms, 1000 + k, inode, k);
+  fc_region_uses_add(&uses, pid, line);
+}
+
+START_TEST(files_of_region_counted_once_together) {
+  char text[64];
+  for (long pid = 11; pid < 13; pid++)
+    for (unsigned twice = 0; twice < 2; twice++) { /* two handles */
+      add(pid, "r--s", 6);
+      for (unsigned k = 0; k < 64; k++)
+        add_segment(pid, "r--s", 6, k);
+    }
+  add_segment(13, "r--s", 7, 63); /* its index is not mapped */
+  ck_assert_uint_eq(uses.n, 2);
+  ck_assert_uint_eq(uses.list[0].inode, 6);
+  ck_assert_uint_eq(uses.list[0].bytes, 0x10000 + 64 * 0x2000);
+  ck_assert_uint_eq(uses.list[0].n_pids, 2);
+  ck_assert_uint_eq(uses.list[1].inode, 7);
+  ck_assert_uint_eq(uses.list[1].bytes, 0x2000);
+  fc_region_uses_pids(&uses, text, sizeof text);
+  ck_assert_str_eq(text, "11, 12, 13");
+  add_segment(14, "rw-s", 6, 0); /* the daemon */
+  fc_region_uses_keep_dead(&uses, 0);
+  ck_assert_uint_eq(uses.n, 1);
+  ck_assert_uint_eq(uses.list[0].inode, 7);
+}
+END_TEST
+
 START_TEST(region_known_to_live_not_dead) {
   add(11, "r--s", 6);
   add(11, "r--s", 7);
@@ -69,6 +102,16 @@ static const char *const others[] = {
     "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /tmp/memfd:fcached-region (deleted)\n",
     "7f0000010000-7f0000000000 r--s 00000000 00:01 5   /memfd:fcached-region (deleted)\n",
     "x-y r--s 00000000 00:01 5   /memfd:fcached-region (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment- (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7 (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7- (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment--7 (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-x-7 (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7-64 (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7--1 (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7-1x (deleted)\n",
+    "7f0000000000-7f0000010000 r--s 00000000 00:01 5   /memfd:fcached-segment-7-",
 };
 
 START_TEST(line_of_other_mapping_ignored) {
@@ -89,6 +132,7 @@ int main(void) {
   TCase *tc = tcase_create("region_uses");
   tcase_add_checked_fixture(tc, reset, NULL);
   tcase_add_test(tc, region_with_readers_alone_dead);
+  tcase_add_test(tc, files_of_region_counted_once_together);
   tcase_add_test(tc, region_known_to_live_not_dead);
   tcase_add_test(tc, pids_repeated_listed_once);
   tcase_add_loop_test(tc, line_of_other_mapping_ignored, 0, sizeof others / sizeof others[0]);

@@ -49,6 +49,59 @@ START_TEST(memory_committed_in_steps) {
 }
 END_TEST
 
+/* A step may begin in one segment and end in another. */
+START_TEST(segments_committed_one_after_another) {
+  struct region region;
+  struct error_text why;
+  int fds[FC_REGION_FDS_MAX];
+  ck_assert_int_eq(region_writer_init(&region, 70u << 20, SHARED_MAX_VALUE, 1, true, &why), 0);
+  unsigned n = region_writer_fds(&region, fds);
+  ck_assert_uint_eq(n, 1 + region.n_segments);
+  ck_assert_uint_ne(region.segment_bytes % (1u << 20), 0);
+  for (uint64_t bytes = 1; bytes <= region.arena_size; bytes += 700001) {
+    uint64_t left;
+    ck_assert(region_writer_commit(&region, bytes));
+    ck_assert_uint_eq(file_bytes(&region), region.arena_offset + region.committed_bytes);
+    left = region.committed_bytes;
+    for (unsigned i = 1; i < n; i++) { /* each is full before the next one begins */
+      struct stat status;
+      ck_assert_int_eq(fstat(fds[i], &status), 0);
+      uint64_t size = (uint64_t)status.st_size, want = left < size ? left : size;
+      ck_assert_uint_eq((uint64_t)status.st_blocks * 512, want);
+      left -= want;
+    }
+  }
+  memset(region.base + region.arena_offset, 0x5a, region.committed_bytes); /* no SIGBUS */
+  region_writer_deinit(&region);
+}
+END_TEST
+
+/* Of memory that may be shared, or private. */
+START_TEST(commit_over_budget_refused) {
+  const uint64_t step = 1u << 20;
+  struct region region;
+  struct error_text why;
+  ck_assert_int_eq(region_writer_init(&region, SHARED_MAX_BYTES, 1, 1, _i != 0, &why), 0);
+  ck_assert_uint_eq(region.budget_bytes, region.arena_size);
+  ck_assert_uint_eq(region.other_bytes, 0);
+  region.other_bytes = region.arena_size - 2 * step - 4096;
+  ck_assert(region_writer_commit(&region, 1));
+  ck_assert(region_writer_commit(&region, step + 1));
+  ck_assert(!region_writer_commit(&region, 2 * step + 4097));
+  ck_assert_uint_eq(region.committed_bytes, 2 * step);
+  ck_assert(region_writer_commit(&region, 2 * step + 4096)); /* a step that is cut */
+  ck_assert_uint_eq(region.committed_bytes, 2 * step + 4096);
+  region.other_bytes = UINT64_MAX;
+  ck_assert(region_writer_commit(&region, region.committed_bytes)); /* it stays */
+  ck_assert(!region_writer_commit(&region, region.committed_bytes + 1));
+  region.other_bytes = 0;
+  region.budget_bytes = UINT64_MAX;
+  ck_assert(region_writer_commit(&region, region.arena_size));
+  ck_assert_uint_eq(region.committed_bytes, region.arena_size);
+  region_writer_deinit(&region);
+}
+END_TEST
+
 /* Makes a system call fail with that error from now on, in this process. Returns false if the
  * system does not allow it. */
 static bool forbid(uint32_t call, uint32_t error) {
@@ -135,6 +188,13 @@ static int without_memory(void) {
 static int without_seals(void) {
   return forbid(SYS_fcntl, EINVAL) ? check_private() : IMPOSSIBLE;
 }
+static int without_descriptors(void) { /* for some of the files */
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return IMPOSSIBLE;
+  limit.rlim_cur = (rlim_t)dup(STDERR_FILENO) + 3;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? check_private() : IMPOSSIBLE;
+}
 static int with_small_files_only(void) {
   struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
   if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || setrlimit(RLIMIT_FSIZE, &limit) != 0)
@@ -146,6 +206,7 @@ START_TEST(region_without_memfd_is_private) {
   check_in_child(without_memfd);
   check_in_child(without_memory);
   check_in_child(without_seals);
+  check_in_child(without_descriptors);
   check_in_child(with_small_files_only);
 }
 END_TEST
@@ -200,6 +261,8 @@ int main(void) {
   Suite *suite = suite_create("region_memory");
   TCase *tcase = tcase_create("region_memory");
   tcase_add_test(tcase, memory_committed_in_steps);
+  tcase_add_test(tcase, segments_committed_one_after_another);
+  tcase_add_loop_test(tcase, commit_over_budget_refused, 0, 2);
   tcase_add_test(tcase, commit_without_memory_refused);
   tcase_add_test(tcase, region_without_memfd_is_private);
   tcase_add_test(tcase, region_not_shared_is_private);

@@ -7,7 +7,8 @@
 #include "tests/support/shared_region.h"
 
 START_TEST(region_of_any_size_has_layout) {
-  static const uint64_t sizes[] = {1, 64u << 10, 1u << 20, 5000001};
+  static const uint64_t sizes[] = {1,         64u << 10, 1u << 20,  5000001,
+                                   62u << 20, 64u << 20, 268435456, UINT64_C(5000000001)};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct region region;
     struct error_text why;
@@ -23,9 +24,16 @@ START_TEST(region_of_any_size_has_layout) {
     ck_assert_uint_eq(header->n_buckets, region.n_buckets);
     ck_assert_uint_eq(header->arena_offset, region.arena_offset);
     ck_assert_uint_eq(header->arena_size, region.arena_size);
+    ck_assert_uint_eq(header->segment_bytes, region.segment_bytes);
+    ck_assert_uint_eq(header->n_segments, region.n_segments);
+    ck_assert_uint_ge(region.segment_bytes, 1u << 20);
+    ck_assert_uint_eq(region.segment_bytes % FC_REGION_SEGMENT_UNIT, 0);
+    ck_assert_uint_ge(region.n_segments * region.segment_bytes, region.arena_size);
+    ck_assert_uint_lt((region.n_segments - 1) * region.segment_bytes, region.arena_size);
+    ck_assert_uint_le(region.n_segments, FC_REGION_SEGMENTS_MAX);
     ck_assert_uint_ge(region.n_buckets, 64);
     ck_assert_uint_ge(region.arena_offset, FC_REGION_PAGE + region.n_buckets * 16);
-    ck_assert_uint_eq(region.arena_offset % FC_REGION_PAGE, 0);
+    ck_assert_uint_eq(region.arena_offset % FC_REGION_SEGMENT_UNIT, 0);
     ck_assert_uint_eq(region.arena_size % FC_REGION_PAGE, 0);
     ck_assert_uint_gt(region.arena_size, sizes[i]);
     ck_assert_uint_eq(region.size, region.arena_offset + region.arena_size);

@@ -1,0 +1,99 @@
+/* Clients that connect and do not read their welcome, until the kernel passes no more descriptors
+ * of this user: others are served without the region, and get it later. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proto/limits.h"
+#include "tests/support/harness.h"
+#include "tests/support/library.h"
+#include "tests/support/raw.h"
+
+#define CAP_SYS_ADMIN 21
+#define CAP_SYS_RESOURCE 24
+
+enum { SILENT_MAX = 40, LIMIT = 110 };
+
+static struct daemon served;
+static struct raw silent[SILENT_MAX];
+
+/* The kernel sets no limit for a daemon with these capabilities. */
+static bool drop_capabilities(void) {
+  return geteuid() != 0 || (prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) == 0 &&
+                            prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0) == 0);
+}
+
+/* Sends a hello that asks for the region, and reads nothing. */
+static void join_silently(struct raw *raw) {
+  struct fc_buf buf = {0};
+  struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
+                           .version_max = FC_PROTOCOL_VERSION,
+                           .client = fc_str_of("silent"),
+                           .name_space = fc_str_of("silent"),
+                           .region_layout = FC_REGION_LAYOUT};
+  ck_assert_int_eq(raw_connect(raw, served.socket), 0);
+  ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  fc_buf_free(&buf);
+}
+
+static bool gets_region(void) {
+  struct raw raw;
+  int rc = raw_try_region(&raw, served.socket, "probe", "probe");
+  raw_close(&raw);
+  ck_assert(rc == 0 || rc == -ENODATA); /* welcomed in both cases */
+  return rc == 0;
+}
+
+/* Gets the key. Returns the handle's hits from the region so far. */
+static uint64_t region_hits(struct fcache *cache) {
+  struct fcache_key key = library_key("op", "view", "prompt", 0);
+  struct fcache_value value = {0};
+  ck_assert_int_eq(fcache_get(cache, &key, 0, &value), FCACHE_OK);
+  fcache_value_free(&value);
+  return library_counters(cache).region_hits;
+}
+
+START_TEST(welcomes_unread_others_get_region_later) {
+  struct rlimit limit;
+  struct fcache_key key = library_key("op", "view", "prompt", 0);
+  unsigned n = 0;
+
+  if (!drop_capabilities()) {
+    printf("skipped: the limit of passed descriptors: its capabilities cannot be dropped\n");
+    return;
+  }
+  harness_start(&served, "--max-bytes", "4M", NULL);
+  ck_assert(gets_region());
+  ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, NULL, &limit), 0);
+  limit.rlim_cur = LIMIT; /* enough for all sockets here */
+  ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+  for (; gets_region(); n++) {
+    ck_assert_uint_lt(n, SILENT_MAX);
+    join_silently(&silent[n]);
+  }
+  struct fcache *cache = library_open(served.socket, "late", NULL, 0);
+  library_put_text(cache, &key, "value");
+  ck_assert_uint_eq(region_hits(cache), 0); /* by message */
+  for (unsigned i = 0; i < n; i++)
+    raw_close(&silent[i]);
+  uint64_t end_ns = harness_now_ns() + UINT64_C(20000000000);
+  while (region_hits(cache) == 0)
+    ck_assert_uint_lt(harness_now_ns(), end_ns);
+  ck_assert(gets_region());
+  fcache_close(cache);
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("region_in_flight");
+  TCase *tcase = tcase_create("region_in_flight");
+
+  tcase_set_timeout(tcase, 60);
+  tcase_add_test(tcase, welcomes_unread_others_get_region_later);
+  suite_add_tcase(suite, tcase);
+  return harness_main(suite);
+}
