@@ -18,13 +18,20 @@ uint64_t crash_tick(struct crash_board *board) {
   return atomic_fetch_add(&board->clock, 1) + 1;
 }
 
+void crash_board_reset_counts(struct crash_board *board) {
+  atomic_store(&board->life_puts, 0);
+  atomic_store(&board->life_clears, 0);
+  atomic_store(&board->life_socket_hits, 0);
+}
+
 void crash_board_forget(struct crash_board *board) {
   memset(board->slots, 0, sizeof board->slots);
   memset(board->selectors, 0, sizeof board->selectors);
   memset(board->manifest_begun, 0, sizeof board->manifest_begun);
   memset(board->manifest_acked, 0, sizeof board->manifest_acked);
-  board->restored = board->snapshot = 0;
-  board->life_puts = board->life_clears = board->life_socket_hits = 0;
+  board->restored = 0;
+  atomic_store(&board->snapshot, 0);
+  crash_board_reset_counts(board);
 }
 
 void crash_report(struct crash_board *board, enum crash_fault fault, const char *format, ...) {

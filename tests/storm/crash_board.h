@@ -89,6 +89,9 @@ uint64_t crash_tick(struct crash_board *board);
 /* Forgets a cache: its keys, clears and counts of this life. No worker runs. */
 void crash_board_forget(struct crash_board *board);
 
+/* Forgets what was acknowledged, for counters that may be lower now. */
+void crash_board_reset_counts(struct crash_board *board);
+
 /* Counts a fault, and prints the first ones, printf-like. */
 void crash_report(struct crash_board *board, enum crash_fault fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -154,10 +154,12 @@ static void begin_anew(struct crash_check *check) {
     board->slots[key].missed = 0;
     board->slots[key].used_begun = 0;
   }
-  board->life_puts = board->life_socket_hits = board->life_clears = 0;
+  crash_board_reset_counts(board);
   board->restored = crash_tick(board);
-  for (uint32_t space = 0; space < CRASH_SPACES; space++)
-    board->manifest_begun[space] = board->manifest_acked[space] = 0;
+  for (uint32_t space = 0; space < CRASH_SPACES; space++) {
+    atomic_store(&board->manifest_begun[space], 0);
+    atomic_store(&board->manifest_acked[space], 0);
+  }
 }
 
 static void check_with(struct crash_check *check, struct admin *admin,

@@ -34,6 +34,12 @@ static const char *const names[] = {"connections",
                                     "puts_kept",
                                     "puts_stale",
                                     "puts_too_big",
+                                    "restarts",
+                                    "adopted_entries",
+                                    "adopt_dropped",
+                                    "restored_entries",
+                                    "restore_dropped",
+                                    "snapshots_written",
                                     "clears"};
 
 static bool is_counter(const char *name) {

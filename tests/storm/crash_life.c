@@ -133,7 +133,8 @@ bool crash_life_round(struct crash_life *life) {
   bool ordered = below(life, 5) == 0;
   if (ordered) {
     crash_check_order(&life->check, &life->order);
-    board->steps = board->steps_done = 0;
+    atomic_store(&board->steps, 0);
+    atomic_store(&board->steps_done, 0);
   }
   crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
   let_run(below(life, RUN_NS));
