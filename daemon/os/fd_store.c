@@ -141,7 +141,8 @@ bool fd_store_flush(struct fd_store *store, unsigned timeout_ms) {
     sent++;
   }
   store->n_pending -= sent;
-  memmove(store->pending, store->pending + sent, store->n_pending * sizeof *store->pending);
+  if (store->n_pending > 0) /* an empty list has no memory */
+    memmove(store->pending, store->pending + sent, store->n_pending * sizeof *store->pending);
   return store->n_pending == 0;
 }
 
