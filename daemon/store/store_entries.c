@@ -373,7 +373,7 @@ void store_unlist(struct store *store, struct entry *entry) {
   entry_unlist(entry);
   if (store_unlisted_bytes(store) > store->unlisted_max)
     store_reclaim(store, STORE_RECLAIM_UNLISTED);
-  for (int i = 0; i < ENTRIES_MOVED && compact_entries(store); i++)
+  for (int i = 0; i < ENTRIES_MOVED && !store->keep_slots && compact_entries(store); i++)
     ;
   heap_compact_metadata(&store->heap);
 }

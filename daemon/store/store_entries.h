@@ -77,6 +77,7 @@ struct store {
   void (*reclaim)(void *arg, enum store_reclaim what);
   void *reclaim_arg;
   uint64_t unlisted_max;
+  bool keep_slots; /* entries keep their numbers, because a snapshot walks over them */
 
   /* private to the store */
   uint64_t seed;         /* of the namespaces' seeds; clients know those, and so this one */

@@ -1,0 +1,83 @@
+/* Clears, which are acknowledged when the journal has them. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/snapshot/snapshot_internal.h"
+
+#define REFUSED UINT64_MAX /* a ticket */
+
+uint64_t snapshot_clear(struct snapshot *snapshot, const struct store_clear *clear,
+                        uint64_t generation) {
+  if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL))
+    return 0; /* there is nothing to restore from */
+  if (snapshot->writing.size >= (uint64_t)CLEAR_JOURNAL_MAX * CLEAR_JOURNAL_RECORD_BYTES)
+    return REFUSED;
+  struct clear_journal_record record = {.cache_id = *snapshot->config.cache.cache_id,
+                                        .stamp = clear->last_stamp,
+                                        .generation = generation,
+                                        .view = clear->view,
+                                        .op = clear->op};
+  if (clear->ns != NULL)
+    record.name_space = clear->ns->name;
+  clear_journal_append(&snapshot->records, &record);
+  snapshot->n_clears++;
+  snapshot->clears++;
+  snapshot_pump(snapshot);
+  return snapshot->n_clears;
+}
+
+enum snapshot_clear_state snapshot_clear_state(const struct snapshot *snapshot, uint64_t ticket) {
+  if (ticket <= snapshot->n_on_disk)
+    return SNAPSHOT_CLEAR_DONE;
+  return ticket == REFUSED || snapshot->journal_broken ? SNAPSHOT_CLEAR_FAILED
+                                                       : SNAPSHOT_CLEAR_WAIT;
+}
+
+void snapshot_clears_take(struct snapshot *snapshot) {
+  (void)fc_buf_append(&snapshot->writing, snapshot->records.data, snapshot->records.size);
+  snapshot->writing.failed |= snapshot->records.failed;
+  snapshot->n_writing = snapshot->n_clears;
+  fc_buf_reset(&snapshot->records);
+}
+
+/* Without a snapshot, no record is needed. */
+static int remove_snapshot(struct snapshot *snapshot) {
+  int error = state_dir_remove(&snapshot->dir, STATE_SNAPSHOT);
+  return error != 0 ? error : state_dir_sync(&snapshot->dir);
+}
+
+void snapshot_clears_write(struct snapshot *snapshot) {
+  uint64_t n = snapshot->writing.size / CLEAR_JOURNAL_RECORD_BYTES;
+  bool full = snapshot->journal.n + n > CLEAR_JOURNAL_MAX;
+  int error = full || snapshot->writing.failed
+                  ? (full ? EFBIG : ENOMEM)
+                  : clear_journal_write(&snapshot->journal, &snapshot->writing);
+  snapshot->journal_error = error;
+  snapshot->journal_removed = error != 0 && remove_snapshot(snapshot) == 0;
+  if (snapshot->journal_removed) /* if they stay, they select nothing in later images */
+    (void)clear_journal_cut(&snapshot->journal, &snapshot->dir, snapshot->journal.n);
+}
+
+static void log_failure(struct snapshot *snapshot) {
+  log_once(snapshot->config.log, &snapshot->logged_journal, LOG_LEVEL_WARNING,
+           "clears cannot be recorded in %s/%s: %s: %s", snapshot->dir.path, STATE_CLEARS,
+           snapshot->journal_error == EFBIG ? "it is full" : strerror(snapshot->journal_error),
+           snapshot->journal_removed
+               ? "the snapshot was removed, so that it restores nothing that was cleared"
+               : "clears are refused: check the folder and its disk");
+}
+
+void snapshot_clears_written(struct snapshot *snapshot) {
+  snapshot->journal_broken = snapshot->journal_error != 0 && !snapshot->journal_removed;
+  if (snapshot->journal_error == 0)
+    snapshot->logged_journal = false;
+  else
+    log_failure(snapshot);
+  if (snapshot->journal_error != 0 && snapshot->run != NULL)
+    snapshot->run->aborted = true; /* its walk may have passed what the clears remove */
+  if (snapshot->journal_broken)
+    return; /* the records are written again with those of the next clear */
+  snapshot->has_file = snapshot->has_file && !snapshot->journal_removed;
+  snapshot->n_on_disk = snapshot->n_writing;
+  fc_buf_reset(&snapshot->writing);
+}
