@@ -146,7 +146,7 @@ help:
 	@echo 'make soak            run for 30 minutes with a kill every minute, and check that nothing grows'
 	@echo 'make check-clients   run programs from the package index that use the Python package'
 	@echo 'make check-pythons   test the Python package with each installed version of Python'
-	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python'
+	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python; bench-survive: restarts'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 check-memory-waves clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build directory'

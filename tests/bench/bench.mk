@@ -1,6 +1,8 @@
-# make bench              all rows, pinned to one CPU and unpinned: less than 8 minutes
+# make bench              all rows, pinned to one CPU and unpinned: less than 10 minutes
 # make bench ROWS=PATTERN rows whose name has, or matches, PATTERN (several: commas)
 # make bench-python       only the rows in Python, py_hit. Their results are in build/bench-python.json.
+# make bench-survive      only the rows about the end of a daemon: snapshot, restore, restart, crash. Their results are
+#                         in build/bench-survive.json.
 # make bench KEYS=N       the number of keys for the rows of 3,100 bytes in memory
 BENCH := $(B)/bench
 BENCH_SRC := $(wildcard tests/bench/*.c)
@@ -23,15 +25,33 @@ $(PEERS)/.unpacked: tests/bench/fetch-peers.sh
 	@tests/bench/fetch-peers.sh $(PEERS)
 	@touch $@
 
-# The rows in Python are a script in a virtual environment, which is made for the first of them.
 PY_ROWS := $(addprefix py_hit/,fcached fcached_instrumentation inprocess diskcache redis pymemcache)
+SURVIVE_ROWS := snapshot restore/64 restore/1000000 restart/3100 crash/3100
+# The rows of a list that ROWS selects, by the rule of the rows in C. $(1): the list, $(2): what selects all of it.
+rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),$(2)))'; do \
+  for r in $(1); do case $$r in ($$p | *"$$p"*) echo $$r ;; esac; done; done)
+py_rows_wanted = $(call rows_wanted,$(PY_ROWS),py)
+survive_rows_wanted = $(call rows_wanted,$(SURVIVE_ROWS),*)
+# `only`, if ROWS selects none of the rows in C.
+other_rows_only = $(if $(ROWS),$(if $(filter-out py_% snapshot% restore% restart% crash%, \
+  $(subst $(comma), ,$(ROWS))),,only))
+
+# The rows about a cache that outlives its daemon run in a program of their own, with the tests' service manager.
+BENCH_SURVIVE := $(B)/bench-survive
+BENCH_SURVIVE_SRC := $(wildcard tests/bench/survive/*.c) \
+  $(addprefix tests/bench/,workload.c wire.c bench_children.c scratch.c)
+$(BENCH_SURVIVE): $(BENCH_SURVIVE_SRC:tests/%.c=$(TB)/obj/%.o) $(SUPPORT_A) $(CLIENT_A) $(PROTO_A)
+	$(call say,LD)
+	$(test_link)
+# After the rows in C, also with -j, because they would disturb each other.
+.PHONY: bench-survive
+bench-survive: $(BENCH_SURVIVE) $(DAEMON) $(CTL) $(PEERS)/.unpacked \
+    | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(other_rows_only),,bench-c))
+	@$(TEST_ENV) $(BENCH_SURVIVE) --peers=$(PEERS) --json=$(BUILD)/bench-survive.json --rows='$(ROWS)'
+
+# The rows in Python are a script in a virtual environment, which is made for the first of them.
 BENCH_VENV := $(BUILD)/bench-venv
 BENCH_PYTHON := $(BENCH_VENV)/bin/python
-# Not empty if ROWS selects one of them, by the rule of the rows in C; `only`, if it selects no others.
-py_rows_wanted = $(shell set -f; for p in '$(subst $(comma),' ',$(or $(ROWS),py))'; do \
-  for r in $(PY_ROWS); do case $$r in ($$p | *"$$p"*) echo $$r ;; esac; done; done)
-py_rows_only = $(if $(ROWS),$(if $(filter-out py_%,$(subst $(comma), ,$(ROWS))),,only))
-
 ifneq ($(DEPS),skip)
 BENCH_PYTHON_DEPS_OK := $(BUILD)/.deps-bench-python
 $(BUILD)/.deps-bench-python: | $(BUILD)/.deps-bench
@@ -42,13 +62,13 @@ $(eval $(call python_venv,$(BENCH_VENV),tests/bench/requirements.txt,$(BENCH_PYT
   --no-deps dlm-sway==0.1.0))
 
 .PHONY: bench bench-c bench-python
-bench: $(if $(py_rows_only),,bench-c) $(if $(py_rows_wanted),bench-python)
+bench: $(if $(other_rows_only),,bench-c) $(if $(survive_rows_wanted),bench-survive) $(if $(py_rows_wanted),bench-python)
 bench-c: $(BENCH) $(DAEMON) $(PEERS)/.unpacked
 	@$(BENCH) --fcached=$(DAEMON) --peers=$(PEERS) --json=$(BUILD)/bench.json --rows='$(ROWS)' \
 	  $(if $(KEYS),--keys=$(KEYS))
 # After the others, also with -j, because they would disturb each other.
 bench-python: $(DAEMON) $(PEERS)/.unpacked $(BENCH_VENV)/.fcached \
-    | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(py_rows_only),,bench-c))
+    | $(if $(filter bench,$(MAKECMDGOALS)),$(if $(other_rows_only),,bench-c) $(if $(survive_rows_wanted),bench-survive))
 	@$(VENV_ENV) $(BENCH_PYTHON) tests/bench/py_hit.py --fcached=$(DAEMON) --peers=$(PEERS) \
 	  --json=$(BUILD)/bench-python.json --rows='$(ROWS)'
 
