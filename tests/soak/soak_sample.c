@@ -10,14 +10,15 @@ const char *const soak_value_names[SOAK_VALUES] = {
     "daemon fds",   "daemon maps",      "daemon anon KiB", "daemon shm KiB", "workers fds",
     "workers maps", "workers anon KiB", "stored fds",      "stored KiB"};
 
-/* An absolute part, and a part of the mean. */
+/* An absolute part, and a part of the mean. The buffers of the workers' 27 handles grow to the
+ * largest value that each of them has met, which takes minutes. */
 static const struct {
   double most, ratio;
 } tolerances[SOAK_VALUES] = {
     [SOAK_DAEMON_FDS] = {2, 0},          [SOAK_DAEMON_MAPS] = {4, 0.05},
     [SOAK_DAEMON_ANON_KB] = {512, 0.1},  [SOAK_DAEMON_SHMEM_KB] = {1024, 0.1},
     [SOAK_WORKER_FDS] = {4, 0},          [SOAK_WORKER_MAPS] = {16, 0.05},
-    [SOAK_WORKER_ANON_KB] = {1024, 0.1}, [SOAK_STORED] = {1, 0},
+    [SOAK_WORKER_ANON_KB] = {7168, 0.1}, [SOAK_STORED] = {1, 0},
     [SOAK_STORED_KB] = {1024, 0.05},
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "storm_keys.h"
 
@@ -32,6 +33,11 @@ bool crash_client_open(struct crash_client *client, struct crash_board *board, c
       (struct crash_client){.board = board, .socket = socket, .region = region, .random = seed};
   client->made = malloc(CRASH_VALUE_MAX);
   good = good && client->made != NULL;
+  if (good) { /* all of both buffers is touched, so that the memory of a worker does not grow later
+               */
+    memset(client->made, 1, CRASH_VALUE_MAX);
+    good = fcache_value_set(&client->value, client->made, CRASH_VALUE_MAX) == FCACHE_OK;
+  }
   for (uint32_t space = 0; space < CRASH_SPACES && good; space++) {
     client->handles[space] = open_handle(socket, space);
     good = client->handles[space] != NULL;
