@@ -77,7 +77,7 @@ static void count_file(struct fc_region_use *use, const struct line *line) {
 }
 
 void fc_region_uses_add(struct fc_region_uses *uses, long pid, const char *line) {
-  struct line seen;
+  struct line seen = {0};
   if (!read_line(line, &seen))
     return;
   struct fc_region_use *use = find(uses, seen.region);
