@@ -28,7 +28,6 @@ OPTIONS += ["--max-leases", "20000"]
 # For each request of the good client. Stalled clients are dropped within 10 s (--stall-timeout).
 SERVED_S = 15.0
 SIZES = [0, 100, 3000, 8000, 20000, 65000, 300000, 1 << 20, 4 << 20, (16 << 20) - 4096]
-REGION_LAYOUT = 1
 
 
 class Daemon:
@@ -162,7 +161,7 @@ class Waves:
         self.serve()
 
     def rings(self) -> None:
-        self.open(CLIENTS, region=REGION_LAYOUT)
+        self.open(CLIENTS, region=1)
         self.serve()
 
     def clears(self) -> None:

@@ -2,6 +2,7 @@
  * of this user: others are served without the region, and get it later. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -88,12 +89,62 @@ START_TEST(welcomes_unread_others_get_region_later) {
 }
 END_TEST
 
+static size_t size_of_reply(const struct fc_ring_reply *reply) {
+  struct fc_buf buf = {0};
+  ck_assert_int_eq(fc_encode_ring_reply(&buf, 2, reply), 0);
+  size_t size = buf.size;
+  fc_buf_free(&buf);
+  return size;
+}
+
+static void send_ring_requests(struct raw *raw, unsigned n) {
+  struct fc_buf buf = {0};
+  struct fc_ring_request request = {.region_layout = FC_REGION_LAYOUT};
+  for (unsigned i = 0; i < n; i++)
+    ck_assert_int_eq(fc_encode_ring(&buf, 2, &request), 0);
+  ck_assert_int_eq(raw_send_buf(raw, &buf), 0);
+  fc_buf_free(&buf);
+}
+
+static bool has_unread(void *arg) {
+  const int *wanted = arg; /* a descriptor, and bytes */
+  int bytes = 0;
+  return ioctl(wanted[0], FIONREAD, &bytes) == 0 && bytes == wanted[1];
+}
+
+/* A client that requests rings and reads nothing has the descriptors of one reply in flight. */
+START_TEST(rings_unread_no_more_descriptors) {
+  enum { REQUESTS = 50 };
+  struct raw raw;
+  struct fc_reply reply;
+  harness_start(&served, "--max-bytes", "4M", NULL);
+  raw_open_region(&raw, served.socket, "greedy", "greedy");
+  struct fc_ring_reply given = {raw.namespace_id, 1}, none = {0};
+  raw_close_shared(&raw);
+  send_ring_requests(&raw, REQUESTS);
+  int wanted[] = {raw.fd, (int)(size_of_reply(&given) + (REQUESTS - 1) * size_of_reply(&none))};
+  ck_assert(harness_wait_until(has_unread, wanted, 10000));
+  for (unsigned i = 0; i < REQUESTS; i++) {
+    ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+    ck_assert_uint_eq(reply.ring.namespace_id, i == 0 ? raw.namespace_id : 0);
+    ck_assert_int_eq(raw.ring_fd >= 0, i == 0);
+    raw_close_shared(&raw);
+  }
+  send_ring_requests(&raw, 1); /* after it has read them, it gets another one */
+  ck_assert_int_eq(raw_recv(&raw, &reply, 5000), RAW_REPLY);
+  ck_assert_uint_eq(reply.ring.namespace_id, raw.namespace_id);
+  raw_close(&raw);
+  ck_assert_int_eq(harness_stop(&served), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("region_in_flight");
   TCase *tcase = tcase_create("region_in_flight");
 
   tcase_set_timeout(tcase, 60);
   tcase_add_test(tcase, welcomes_unread_others_get_region_later);
+  tcase_add_test(tcase, rings_unread_no_more_descriptors);
   suite_add_tcase(suite, tcase);
   return harness_main(suite);
 }
