@@ -1,12 +1,14 @@
 #include "daemon/boot.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "daemon/memory_check.h"
 #include "daemon/os/crash_count.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
+#include "daemon/server_snapshot.h"
 #include "proto/errors.h"
 
 /* ---- memory ---- */
@@ -83,6 +85,28 @@ static void check_received(struct server *server) {
   }
 }
 
+static void survival_report(void *arg, struct survival_report *report) {
+  const struct server *server = arg;
+  *report = (struct survival_report){.cache_id = server->cache_id};
+  server_snapshot_report(server, report);
+}
+
+/* Adds this daemon to those of the cache. */
+static void add_boot(struct server *server, uint64_t boot_id) {
+  if (server->n_boots == SNAPSHOT_BOOTS_MAX)
+    memmove(server->boots, server->boots + 1, --server->n_boots * sizeof server->boots[0]);
+  server->boots[server->n_boots++] = boot_id;
+}
+
+static int restore_snapshot(struct server *server, uint64_t boot_id, uint64_t random,
+                            struct error_text *error) {
+  server->cache_id = random == 0 ? 1 : random;
+  int rc = server_snapshot_open(server, false, error);
+  if (rc == 0)
+    add_boot(server, boot_id);
+  return rc;
+}
+
 int boot_cache(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -98,7 +122,7 @@ int boot_cache(struct server *server, struct error_text *error) {
   if (rc < 0)
     return rc;
   fd_store_drop_received(&server->fd_store);
-  uint64_t random[4];
+  uint64_t random[5];
   if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
     return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
   uint64_t boot_id = random[1] == 0 ? 1 : random[1];
@@ -112,9 +136,12 @@ int boot_cache(struct server *server, struct error_text *error) {
                   random[0], random[2]);
   if (rc < 0)
     return error_text_set(error, rc, "%s", fc_error_text(rc));
+  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
+  rc = restore_snapshot(server, boot_id, random[4], error);
+  if (rc < 0)
+    return rc;
   totals_begin(&server->totals, client_clock_now().real_ns);
   users_set_refused(&server->users, server->totals.share_refused);
-  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
   set_user_limits(server);
   struct dispatch_config config = {
       .store = &server->store,
@@ -128,12 +155,17 @@ int boot_cache(struct server *server, struct error_text *error) {
       .replies_bytes = &server->conns.replies.used_bytes,
       .memory_report = memory_report,
       .memory_arg = server,
+      .survival_report = survival_report,
+      .survival_arg = server,
+      .boots = server->boots,
+      .n_boots = server->n_boots,
       .totals = &server->totals,
       .region = server->region.index_fd >= 0 ? &server->region : NULL,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
       .secret = random[3] == 0 ? 1 : random[3],
   };
+  server_snapshot_control(server, &config.control);
   dispatch_init(&server->dispatch, &config);
   return 0;
 }

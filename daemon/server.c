@@ -13,6 +13,7 @@
 #include "daemon/os/thread_pool.h"
 #include "daemon/region/catalog.h"
 #include "daemon/server_internal.h"
+#include "daemon/server_snapshot.h"
 #include "proto/errors.h"
 
 #define RESTART_PAUSE_S 1
@@ -159,6 +160,8 @@ static int start_loop(struct server *server, struct error_text *error) {
                           "fs.epoll.max_user_watches");
   server->trace.totals = &server->totals.trace;
   start_threads(server);
+  if (server_snapshot_run(server) < 0)
+    return error_text_set(error, FC_EREFUSED, "no snapshots: out of descriptors");
   return start_trace(server, error);
 }
 
@@ -180,6 +183,7 @@ static int serve(struct server *server) {
   if (server->trace_stuck)
     _exit(0); /* the trace's memory is still in use, see trace.h */
   conns_deinit(&server->conns);
+  server_snapshot_end(server);
   boot_end_cache(server);
   (void)uv_loop_close(&server->loop); /* no handle is left */
   fd_store_deinit(&server->fd_store);

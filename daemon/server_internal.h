@@ -13,6 +13,7 @@
 #include "daemon/os/fd_store.h"
 #include "daemon/os/listener.h"
 #include "daemon/os/sd_notify.h"
+#include "daemon/snapshot/snapshot.h"
 #include "daemon/trace/trace.h"
 
 struct server {
@@ -30,6 +31,10 @@ struct server {
   struct dispatch dispatch;
   struct trace trace;
   struct users users;
+  struct snapshot snapshot;
+  struct ticker snapshot_ticker;
+  uint64_t cache_id, boots[SNAPSHOT_BOOTS_MAX]; /* of the cache, and of its daemons, newest last */
+  uint32_t n_boots;
   struct conns conns;
   uv_loop_t loop;
   struct acceptor acceptor;

@@ -9,6 +9,20 @@
 #include "daemon/requests/permissions.h"
 #include "proto/errors.h"
 
+static void record(const struct dispatch *dispatch, struct clear_job *job,
+                   const struct fc_select *select) {
+  const struct control *control = &dispatch->control;
+  if (control->clear_record != NULL)
+    job->ticket = control->clear_record(control->arg, select);
+}
+
+/* Returns 1 if the clear may be acknowledged, 0 if its record is not on disk yet, or a negative
+ * code. */
+static int record_state(const struct dispatch *dispatch, const struct clear_job *job) {
+  const struct control *control = &dispatch->control;
+  return control->clear_record == NULL ? 1 : control->clear_state(control->arg, job->ticket);
+}
+
 bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
                           const struct fc_select *select, uint64_t now_ns) {
   struct store_select selected = {.view = select->view, .op = select->op};
@@ -16,10 +30,14 @@ bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
     selected.ns = namespace_table_find(dispatch->namespaces, select->name_space);
     if (selected.ns == NULL || (job->namespace_id != 0 && job->namespace_id != selected.ns->seed)) {
       job->started = job->clear.finished = true;
+      if (selected.ns == NULL)
+        record(dispatch, job, select); /* a snapshot may have the namespace */
       return true;
     }
   }
   job->started = store_clear_start(dispatch->store, &job->clear, &selected);
+  if (job->started)
+    record(dispatch, job, select);
   if (job->started)
     leases_clear(&dispatch->leases, selected.ns, selected.view, selected.op, now_ns);
   return job->started;
@@ -214,9 +232,17 @@ enum dispatch_result handle_clear(const struct call *call, const struct fc_selec
   bool started = job->started || clear_requests_start(dispatch, job, select, call->start_ns);
   if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
     return DISPATCH_RETRY; /* the next slice in another turn */
+  int recorded = record_state(dispatch, job);
+  if (recorded == 0)
+    return DISPATCH_RETRY;
   uint64_t removed = job->clear.removed;
   free(job);
   session->clear = NULL;
   dispatch->totals->clears++;
+  if (recorded < 0)
+    return call_error(call, recorded,
+                      "%llu entries were removed, but the state folder does not take the record of "
+                      "it: a restart from the snapshot may restore them: see the daemon's log",
+                      (unsigned long long)removed);
   return cleared(call, select, removed);
 }

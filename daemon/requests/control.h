@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/base/error_text.h"
+#include "proto/wire/message.h"
 
 /* Snapshots of this daemon are numbered from 1 on. */
 struct control_snapshot {
@@ -29,7 +30,13 @@ struct control {
   /* Begins to change the limit on the memory of all entries. Returns 0, or a negative code and a
    * text with both numbers. Entries are evicted and moved in the background. */
   int (*resize)(void *arg, uint64_t max_bytes, struct error_text *error);
-  void *arg; /* of all three */
+  /* Records on disk that a clear of `select` has just begun, so that no restore brings back what it
+   * removes. Returns a ticket, for clear_state. NULL: nothing is restored. */
+  uint64_t (*clear_record)(void *arg, const struct fc_select *select);
+  /* Returns 1 once the clear may be acknowledged, 0 before, and a negative code if it cannot
+   * be recorded. */
+  int (*clear_state)(void *arg, uint64_t ticket);
+  void *arg; /* of all */
 };
 
 #endif

@@ -111,6 +111,7 @@ bool call_put_has_room(const struct call *call, const struct fc_put *put);
 struct clear_job {
   struct store_clear clear;
   bool started;
+  uint64_t ticket;         /* of the record on disk; see struct control */
   struct clear_job *next;  /* in the queue */
   uint64_t namespace_id;   /* queued: seed of the namespace, as its name may be reused; 0: any */
   struct fc_select select; /* queued: borrows `names`; valid until it starts */

@@ -70,7 +70,7 @@ int snapshot_at_stop(struct snapshot *snapshot) {
   int rc = snapshot_run_begin(snapshot, &error);
   if (rc == 0)
     return snapshot_run_now(snapshot) == 0 ? 0 : FC_EREFUSED;
-  snapshot->failed++;
+  snapshot_count(snapshot, false);
   log_line(snapshot->config.log, LOG_LEVEL_WARNING, "%s", error.text);
   return rc;
 }
@@ -88,6 +88,17 @@ void snapshot_deinit(struct snapshot *snapshot) {
 
 /* ---- snapshots ---- */
 
+uint64_t snapshot_age_ns(const struct snapshot *snapshot) {
+  return snapshot->written == 0 ? UINT64_MAX : snapshot_clock_ns() - snapshot->last_ns;
+}
+
+void snapshot_count(struct snapshot *snapshot, bool written) {
+  uint64_t *total = written ? snapshot->config.total_written : snapshot->config.total_failed;
+  *(written ? &snapshot->written : &snapshot->failed) += 1;
+  if (total != NULL)
+    *total += 1;
+}
+
 int snapshot_start(struct snapshot *snapshot, struct error_text *error) {
   if (!snapshot->is_open)
     return error_text_set(error, FC_EREFUSED,
@@ -100,7 +111,7 @@ int snapshot_start(struct snapshot *snapshot, struct error_text *error) {
     return 0;
   int rc = snapshot_run_begin(snapshot, error);
   if (rc < 0) {
-    snapshot->failed++;
+    snapshot_count(snapshot, false);
     snapshot->error = *error;
     return rc;
   }

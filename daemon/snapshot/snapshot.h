@@ -18,7 +18,6 @@
 #include "daemon/base/log.h"
 #include "daemon/snapshot/clear_journal.h"
 #include "daemon/store/namespace_table.h"
-#include "daemon/store/store_clear.h"
 
 #define SNAPSHOT_SLICE_NS 100000u
 #define SNAPSHOT_BOOTS_MAX 64u
@@ -40,7 +39,8 @@ struct snapshot_config {
   uint64_t interval_ms; /* 0: no timer */
   struct snapshot_cache cache;
   struct log *log;
-  void (*progress)(void *arg); /* called now and then while it restores; NULL: none */
+  uint64_t *total_written, *total_failed; /* counters of the cache's life, raised; NULL: none */
+  void (*progress)(void *arg);            /* called now and then while it restores; NULL: none */
   void *arg;
 };
 
@@ -113,10 +113,10 @@ int snapshot_start(struct snapshot *snapshot, struct error_text *error);
 /* To be called every interval_ms: starts a snapshot, and logs if the last one is too old. */
 void snapshot_tick(struct snapshot *snapshot);
 
-/* Records a clear that has begun, for the acknowledgement of which snapshot_clear_state decides.
- * Returns its ticket. */
-uint64_t snapshot_clear(struct snapshot *snapshot, const struct store_clear *clear,
-                        uint64_t generation);
+/* Records a clear that has just begun: of a namespace, which need not exist now, and of a view and
+ * an op; without data: any. Returns its ticket, for snapshot_clear_state. */
+uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
+                        struct fc_str op);
 enum snapshot_clear_state {
   SNAPSHOT_CLEAR_WAIT,   /* the record is not on disk yet: ask again in a later turn */
   SNAPSHOT_CLEAR_DONE,   /* nothing can restore what it removed */
@@ -131,6 +131,9 @@ void snapshot_close(struct snapshot *snapshot);
 /* Writes a snapshot at once, after the loop has ended. Returns 0, or FC_EREFUSED, which is logged.
  */
 int snapshot_at_stop(struct snapshot *snapshot);
+
+/* Returns how old the latest complete snapshot of this daemon is, or UINT64_MAX. */
+uint64_t snapshot_age_ns(const struct snapshot *snapshot);
 
 /* Closes the folder. Idempotent. */
 void snapshot_deinit(struct snapshot *snapshot);

@@ -6,19 +6,19 @@
 
 #define REFUSED UINT64_MAX /* a ticket */
 
-uint64_t snapshot_clear(struct snapshot *snapshot, const struct store_clear *clear,
-                        uint64_t generation) {
+uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
+                        struct fc_str op) {
   if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL))
     return 0; /* there is nothing to restore from */
   if (snapshot->writing.size >= (uint64_t)CLEAR_JOURNAL_MAX * CLEAR_JOURNAL_RECORD_BYTES)
     return REFUSED;
-  struct clear_journal_record record = {.cache_id = *snapshot->config.cache.cache_id,
-                                        .stamp = clear->last_stamp,
-                                        .generation = generation,
-                                        .view = clear->view,
-                                        .op = clear->op};
-  if (clear->ns != NULL)
-    record.name_space = clear->ns->name;
+  const struct snapshot_cache *cache = &snapshot->config.cache;
+  struct clear_journal_record record = {.cache_id = *cache->cache_id,
+                                        .stamp = cache->store->last_stamp,
+                                        .generation = cache->store->generation,
+                                        .name_space = name_space,
+                                        .view = view,
+                                        .op = op};
   clear_journal_append(&snapshot->records, &record);
   snapshot->n_clears++;
   snapshot->clears++;

@@ -43,6 +43,8 @@ struct snapshot_run {
 };
 
 uint64_t snapshot_clock_ns(void);
+/* Counts a snapshot that was written, or that failed. */
+void snapshot_count(struct snapshot *snapshot, bool written);
 
 /* snapshot_walk.c. Adds entries to an empty or partly filled batch until it is full, the walk is
  * over (run->walked), or the clock is at `until_ns`. Returns true if it can be written. */

@@ -236,7 +236,7 @@ static void commit(struct snapshot_run *run) {
 /* ---- results ---- */
 
 static void count_success(struct snapshot *snapshot, const struct snapshot_run *run) {
-  snapshot->written++;
+  snapshot_count(snapshot, true);
   snapshot->has_file = true;
   snapshot->entries = run->records;
   snapshot->bytes = run->offset;
@@ -251,7 +251,7 @@ static void count_success(struct snapshot *snapshot, const struct snapshot_run *
 
 static void count_failure(struct snapshot *snapshot, const struct snapshot_run *run) {
   bool full = run->error == ENOSPC || run->error == EDQUOT;
-  snapshot->failed++;
+  snapshot_count(snapshot, false);
   (void)error_text_set(&snapshot->error, FC_EREFUSED, "the snapshot in %s was not %s: %s: %s%s",
                        snapshot->dir.path, run->error == 0 ? "finished" : run->step,
                        run->error == 0 ? "the daemon stopped, or a clear could not be recorded"

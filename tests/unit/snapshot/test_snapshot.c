@@ -111,7 +111,8 @@ static struct store_clear clear_in_use;
 static void clear(struct namespace *ns, const char *view, const char *op) {
   struct store_select select = {.ns = ns, .view = fc_str_of(view), .op = fc_str_of(op)};
   ck_assert(store_clear_start(&world.store, &clear_in_use, &select));
-  await_clear(snapshot_clear(&snapshot, &clear_in_use, world.store.generation));
+  struct fc_str name = ns == NULL ? (struct fc_str){0} : ns->name;
+  await_clear(snapshot_clear(&snapshot, name, select.view, select.op));
 }
 
 static void finish_clear(void) {
