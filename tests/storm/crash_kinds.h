@@ -14,11 +14,15 @@ struct crash_kind {
   uint32_t rounds;
   bool evicts;  /* max_bytes has no room for all keys */
   bool files;   /* has a state folder. Sometimes the memory is lost, and the cache starts from it */
+  bool forgets; /* no memory outlives a daemon: each one starts from the file */
   bool resizes; /* max_bytes changes while the daemon serves */
   const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
 };
 
 extern const struct crash_kind crash_kinds[];
 extern const size_t crash_kinds_n;
+
+/* Returns the kind of that name, or NULL. */
+const struct crash_kind *crash_kind_find(const char *name);
 
 #endif

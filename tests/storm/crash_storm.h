@@ -10,6 +10,7 @@
 struct crash_plan {
   uint32_t rounds; /* each with a kill at least */
   uint64_t seed;
+  const char *kind; /* of all lives (crash_kinds.h); NULL: one after the other */
   bool spares;      /* kills nothing: tests the model */
   bool until_fault; /* ends with the first fault */
   double limit_s;   /* ends then in any case */

@@ -24,6 +24,7 @@ static double limit_s(void) {
 START_TEST(daemon_killed_at_any_moment_loses_nothing) {
   struct crash_plan plan = {.rounds = number_of("FC_STORM_KILLS", KILLS),
                             .seed = number_of("FC_STORM_SEED", 14),
+                            .kind = getenv("FC_STORM_KIND"),
                             .limit_s = limit_s()};
   struct crash_result result;
   bool done = crash_storm_run(&plan, &result);
@@ -45,6 +46,7 @@ END_TEST
 START_TEST(daemon_that_lives_on_has_no_fault) {
   struct crash_plan plan = {.rounds = SPARED_ROUNDS,
                             .seed = number_of("FC_STORM_SEED", 14),
+                            .kind = getenv("FC_STORM_KIND"),
                             .spares = true,
                             .limit_s = limit_s()};
   struct crash_result result;
