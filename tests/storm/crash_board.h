@@ -79,6 +79,7 @@ struct crash_board {
   _Atomic uint64_t puts, hits, clears, grants, inherited, checked, snapshots, resizes;
   /* The ordered phase: steps begun, steps known to be complete, and what they are. */
   _Atomic uint32_t steps, steps_done;
+  _Atomic bool last_step_done; /* the last one was completed, perhaps by the next daemon */
   struct crash_step step[CRASH_STEPS];
   _Atomic uint32_t faults[CRASH_FAULTS];
 };

@@ -170,16 +170,24 @@ enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, b
   return acked ? CRASH_STORED : answered ? CRASH_REJECTED : CRASH_UNKNOWN;
 }
 
+/* A put whose reply was lost is repeated with the next daemon, which then keeps the value that it
+ * has: this one. */
+static bool has_version(struct crash_client *client, uint32_t key, uint64_t version) {
+  uint64_t found;
+  return crash_client_get(client, key, &found) == CRASH_HIT && found == version;
+}
+
 void crash_client_put_leased(struct crash_client *client, uint32_t key,
                              const struct crash_grant *grant) {
   struct crash_board *board = client->board;
   uint64_t version = crash_version_of(grant->got, true);
   bool answered;
   int rc = put(client, key, version, &answered);
-  crash_leased_put_end(board, key, version, rc == FCACHE_OK);
-  if (rc == FCACHE_OK && grant->daemon != atomic_load(&board->daemons))
+  bool acked = rc == FCACHE_OK || (answered && has_version(client, key, version));
+  crash_leased_put_end(board, key, version, acked);
+  if (acked && grant->daemon != atomic_load(&board->daemons))
     atomic_fetch_add(&board->inherited, 1);
-  if (rc == FCACHE_NOT_STORED && answered && !board->evicts && grant->asked > board->restored &&
+  if (!acked && answered && !board->evicts && grant->asked > board->restored &&
       crash_latest_clear(board, key) < grant->asked)
     crash_report(board, CRASH_LEASE, "the put of key %u by the owner of its lease was rejected",
                  key);

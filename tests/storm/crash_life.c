@@ -145,6 +145,7 @@ bool crash_life_round(struct crash_life *life) {
     crash_check_order(&life->check, &life->order);
     atomic_store(&board->steps, 0);
     atomic_store(&board->steps_done, 0);
+    atomic_store(&board->last_step_done, false);
   }
   crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
   let_run(below(life, RUN_NS));

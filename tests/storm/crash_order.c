@@ -31,19 +31,39 @@ static uint32_t missing_at_end(const struct crash_list *model, const struct cras
   return at < after->n ? UINT32_MAX : model->n - i;
 }
 
+/* Returns whether the order is that of the model, after evictions. */
+static bool is_order(const struct crash_board *board, const struct crash_list *model,
+                     const struct crash_list *after, uint32_t torn, uint64_t evicted) {
+  uint32_t missing = missing_at_end(model, after, torn);
+  return missing == 0 || (board->evicts && missing <= evicted + 1);
+}
+
+/* Returns whether the order is that after the first `n` steps, or after these and the last one,
+ * which the next daemon completed. */
+static bool is_order_after(const struct crash_board *board, const struct crash_list *model,
+                           uint32_t n, const struct crash_list *after, uint64_t evicted) {
+  static struct crash_list last;
+  uint32_t begun = atomic_load(&board->steps);
+  bool crossed = atomic_load(&board->last_step_done);
+  uint32_t torn = n < begun && board->step[n].is_put && !crossed ? board->step[n].key : NO_KEY;
+  if (!crossed || n == begun)
+    return is_order(board, model, after, torn, evicted);
+  last = *model;
+  apply(&last, &board->step[begun - 1]);
+  return is_order(board, &last, after, torn, evicted);
+}
+
 void crash_order_check(struct crash_board *board, const struct crash_order *order,
                        const struct crash_list *after, uint64_t evictions) {
   static struct crash_list model;
   uint32_t done = atomic_load(&board->steps_done), begun = atomic_load(&board->steps);
   uint64_t evicted = evictions - order->evictions;
   model = order->before;
-  for (uint32_t i = 0; i <= begun; i++) {
-    uint32_t torn = i < begun && board->step[i].is_put ? board->step[i].key : NO_KEY;
-    uint32_t missing = i < done ? UINT32_MAX : missing_at_end(&model, after, torn);
-    if (missing == 0 || (board->evicts && missing <= evicted + 1))
+  for (uint32_t n = 0; n <= begun; n++) {
+    if (n >= done && is_order_after(board, &model, n, after, evicted))
       return;
-    if (i < begun)
-      apply(&model, &board->step[i]);
+    if (n < begun)
+      apply(&model, &board->step[n]);
   }
   crash_report(board, CRASH_DISORDER,
                "after %u ordered steps (%u begun) of %u entries, %u are listed in another order; "

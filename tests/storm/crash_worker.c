@@ -193,8 +193,13 @@ static void do_ordered_step(struct worker *worker) {
   else
     found = crash_client_get(client, key, &version);
   board->step[n].without_effect = outcome == CRASH_REJECTED || found == CRASH_MISS;
-  if (outcome != CRASH_UNKNOWN || found == CRASH_MISS || (found == CRASH_HIT && !client->region))
+  if (outcome == CRASH_UNKNOWN && found != CRASH_MISS && (found != CRASH_HIT || client->region))
+    return;
+  /* A request that was repeated with the next daemon says nothing about the steps before. */
+  if (atomic_load(&board->phase) == CRASH_ORDER)
     atomic_store(&board->steps_done, n + 1);
+  else
+    atomic_store(&board->last_step_done, true);
 }
 
 /* ---- the process ---- */
