@@ -167,8 +167,8 @@ static bool answer(struct scripted_store *store, struct fc_request *request, str
   bool is_put = request->type == FC_PUT || request->type == FC_PUT_MANY;
   int error = is_get ? store->get_error : is_put ? store->put_error : 0;
   store->n_gets += is_get;
-  if (is_get && store->hang_up_at_get) {
-    store->hang_up_at_get = false;
+  if (is_get && store->hang_ups_at_get > 0) {
+    store->hang_ups_at_get--;
     return false;
   }
   if (error != 0)

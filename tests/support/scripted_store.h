@@ -38,7 +38,7 @@ struct scripted_store {
   unsigned part;      /* values in one part of a get_many's reply; 0: all */
   int get_error;      /* answers gets with this instead, where not 0 */
   int put_error;
-  bool hang_up_at_get; /* once */
+  unsigned hang_ups_at_get; /* at so many gets; a client repeats one after each */
   bool stall_parts;    /* sends parts without values, without end */
 };
 

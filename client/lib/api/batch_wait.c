@@ -152,6 +152,7 @@ int batch_wait_pending(struct fcache *cache, const struct fc_get_many *get, uint
   struct fc_reply reply;
   struct wait wait;
   uint32_t which;
+  bool is_next = false;
   wait_begin(&wait, &cache->connection, &cache->waiting, *left_ns);
   for (;;) {
     if (!wait.cancelled)
@@ -159,8 +160,10 @@ int batch_wait_pending(struct fcache *cache, const struct fc_get_many *get, uint
     if (window.n == 0 || cache->connection.state != CONNECTION_UP)
       break;
     int rc = wait_next(&wait, window.ids, window.n, &which, &reply);
-    if (which == window.n)
-      break; /* the daemon is gone */
+    if (which == window.n) { /* the daemon is gone, and all that was asked of it */
+      is_next = wait_reopen(&wait, window.end_ns);
+      break;
+    }
     finish_get(cache, &window, which, rc, &reply, epoch);
   }
   uint64_t waited_ns = clock_now_ns() - start_ns;
@@ -169,5 +172,5 @@ int batch_wait_pending(struct fcache *cache, const struct fc_get_many *get, uint
   while (window.n > 0)
     (void)remove_get(&window, window.n - 1, start_ns + waited_ns);
   count_wait(cache, &window);
-  return wait.cancelled ? HANDLE_WAIT_CANCELLED : window.granted;
+  return wait.cancelled ? HANDLE_WAIT_CANCELLED : window.granted || is_next;
 }

@@ -34,7 +34,8 @@ static int store_value(struct connection *connection, struct fcache_value *value
   return FCACHE_OK;
 }
 
-/* Sends a get whose reply may be deferred, and waits for it. */
+/* Sends a get whose reply may be deferred, and waits for it. If the daemon is lost, waits for the
+ * next one. */
 static int call_deferred(struct fcache *cache, struct lookup_request *lookup, uint32_t id,
                          struct fc_reply *reply) {
   struct connection *connection = &cache->connection;
@@ -45,6 +46,8 @@ static int call_deferred(struct fcache *cache, struct lookup_request *lookup, ui
   int rc = request_send(connection);
   if (rc == 0)
     rc = wait_next(&wait, &id, 1, &which, reply);
+  if (rc < 0)
+    (void)wait_reopen(&wait, start_ns + lookup->left_ns); /* the caller sees whether it is up */
   uint64_t waited_ns = clock_now_ns() - start_ns;
   lookup->waited_ns += waited_ns;
   lookup->left_ns -= waited_ns < lookup->left_ns ? waited_ns : lookup->left_ns;
@@ -70,6 +73,19 @@ static int send_get(struct fcache *cache, struct lookup_request *lookup, bool wa
   return 0;
 }
 
+/* Does as send_get, and sends the get again to the next daemon if the one before is lost. */
+static int send_get_to_next(struct fcache *cache, struct lookup_request *lookup, bool waits,
+                            struct fc_reply *reply) {
+  unsigned repeats = 0;
+  for (;;) {
+    int rc = send_get(cache, lookup, waits, reply);
+    bool is_up = waits && rc < 0 && cache->connection.state == CONNECTION_UP; /* the next daemon */
+    bool again = is_up ? repeats++ < HANDLE_REPEATS_MAX : handle_may_repeat(cache, rc, &repeats);
+    if (rc == HANDLE_WAIT_CANCELLED || !again)
+      return rc;
+  }
+}
+
 /* Sends a get that does not wait first: a client waits only for a value that another one computes,
  * and counts only that time as waited. Without FC_LEASE the first reply does not say whether
  * another client holds the lease. */
@@ -87,7 +103,7 @@ static int get_from_daemon(struct fcache *cache, struct lookup_request *lookup) 
     lookup->get.terms.lease_ms = wants_lease ? cache->lease_ms : 0;
   }
   for (unsigned attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
-    int rc = send_get(cache, lookup, attempts > 0, &reply);
+    int rc = send_get_to_next(cache, lookup, attempts > 0, &reply);
     if (rc == HANDLE_WAIT_CANCELLED)
       return rc;
     if (rc < 0)
@@ -157,6 +173,7 @@ static int get(struct fcache *cache, const struct fcache_key *key, unsigned flag
   struct recent_miss miss = {0};
   rc = handle_lookup(cache, &wire, flags, wait_ms, value, &miss.epoch);
   miss.leased = rc == FCACHE_LEASED;
+  miss.connection = (uint32_t)cache->connection.connections;
   if (rc == FCACHE_MISS && (flags & FCACHE_LOCAL) != 0)
     return rc; /* the daemon was not asked, so there is no miss to remember */
   if (rc == FCACHE_MISS || rc == FCACHE_LEASED)

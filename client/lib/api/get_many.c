@@ -37,8 +37,10 @@ static int store_values(struct fcache *cache, struct fc_get_many_reply *part,
     enum lookup_state *state = &keys->states[place];
     fc_bins_next(&part->values, &data, &size);
     if (data == NULL) {
-      *state =
-          lease == NULL ? LOOKUP_MISS : handle_miss_state(cache, (enum fc_lease_state) * lease++);
+      enum fc_lease_state granted = lease == NULL ? FC_LEASE_NONE : (enum fc_lease_state) * lease++;
+      /* After a repeated request, none may mean that this handle holds the lease already. */
+      if (*state != LOOKUP_LEASED || granted != FC_LEASE_NONE)
+        *state = handle_miss_state(cache, granted);
     } else if (fcache_value_set(&keys->values[place], data, size) == FCACHE_OK) {
       *state = LOOKUP_DONE;
     } else {
@@ -106,6 +108,7 @@ static int send_get_many(struct fcache *cache, const struct fc_get_many *get,
 /* Looks up the keys at the daemon, in as many messages as its frame limit requires. */
 static int get_from_daemon(struct fcache *cache, const struct fc_get_many *get,
                            const struct key_list *keys, struct fc_epoch *epoch) {
+  unsigned repeats = 0;
   int rc = 0;
   if (!handle_ready(cache))
     return 0;
@@ -126,6 +129,10 @@ static int get_from_daemon(struct fcache *cache, const struct fc_get_many *get,
       some.states += at;
     }
     rc = send_get_many(cache, &message, &some);
+    if (handle_may_repeat(cache, rc, &repeats)) {
+      rc = 0;
+      continue;
+    }
     if (rc == 0) /* the latest: the misses are computed after the last lookup */
       *epoch = cache->connection.epoch;
     at += some.n;
@@ -220,7 +227,7 @@ int handle_lookup_many(struct fcache *cache, const struct fc_get_many *get,
 /* Updates the recent misses, as fcache_get. */
 static void update_misses(struct fcache *cache, const struct fc_get_many *get,
                           const enum lookup_state *states, struct fc_epoch epoch) {
-  struct recent_miss miss = {.epoch = epoch};
+  struct recent_miss miss = {.epoch = epoch, .connection = (uint32_t)cache->connection.connections};
   struct fc_key key = get->key;
   for (uint32_t i = 0; i < get->n; i++) {
     memcpy(key.prompt.bytes, get->prompts + (size_t)i * FC_HASH_SIZE, FC_HASH_SIZE);

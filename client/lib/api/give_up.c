@@ -4,11 +4,32 @@
 #include "client/lib/api/handle.h"
 #include "proto/errors.h"
 
-static int send_give_up(struct connection *connection, const struct fc_give_up *give_up) {
+static int call_give_up(struct connection *connection, const struct fc_give_up *give_up) {
   struct fc_reply reply;
   uint32_t id = request_begin(connection, FC_GIVE_UP);
   (void)fc_encode_give_up(&connection->request, id, give_up); /* request_call checks `failed` */
-  int rc = request_call(connection, id, NULL, 0, &reply);
+  return request_call(connection, id, NULL, 0, &reply);
+}
+
+/* A daemon that restarts knows the leases of the one before it, and others wait for them. */
+static void give_up_later(struct connection *connection, const struct fc_give_up *give_up) {
+  struct fc_buf message = {0};
+  uint32_t id = connection_next_request_id(connection);
+  (void)fc_encode_give_up(&message, id, give_up); /* the call checks `failed` */
+  connection_send_later(connection, &message);
+  fc_buf_free(&message);
+}
+
+static int send_give_up(struct fcache *cache, const struct fc_give_up *give_up) {
+  struct connection *connection = &cache->connection;
+  unsigned repeats = 0;
+  int rc = FC_EUNAVAILABLE;
+  if (connection_ready(connection))
+    do
+      rc = call_give_up(connection, give_up);
+    while (handle_may_repeat(cache, rc, &repeats));
+  if (rc == FC_EUNAVAILABLE)
+    give_up_later(connection, give_up);
   /* Others wait for these leases: without memory the end of the connection ends them. */
   return rc == FC_ENOMEM ? connection_fail(connection, rc) : rc;
 }
@@ -17,16 +38,17 @@ int handle_send_give_up(struct fcache *cache, const struct fc_key *key,
                         const struct fcache_hash *prompts, size_t n) {
   struct connection *connection = &cache->connection;
   struct fc_give_up give_up = {.key = *key};
+  bool was_up = connection_ready(connection);
   int rc = 0;
-  if (n == 0 || !connection_ready(connection) || !connection_has(connection, CONNECTION_LEASES))
-    return FCACHE_OK; /* the end of the connection has ended its leases */
+  if (n == 0 || connection->connections == 0 || !connection_has(connection, CONNECTION_LEASES))
+    return FCACHE_OK; /* it was granted none */
   size_t most = (connection->max_frame - HANDLE_HEAD_MAX_BYTES) / FC_HASH_SIZE;
-  for (size_t at = 0; rc == 0 && at < n; at += give_up.n) {
+  for (size_t at = 0; (rc == 0 || rc == FC_EUNAVAILABLE) && at < n; at += give_up.n) {
     give_up.prompts = prompts[at].bytes;
     give_up.n = (uint32_t)(n - at < most ? n - at : most);
-    rc = send_give_up(connection, &give_up);
+    rc = send_give_up(cache, &give_up);
   }
-  return handle_outcome(cache, rc, FCACHE_OK);
+  return was_up ? handle_outcome(cache, rc, FCACHE_OK) : FCACHE_OK;
 }
 
 void handle_give_up_selected(struct fcache *cache, const struct fc_key *key,

@@ -28,6 +28,16 @@ bool handle_connect_now(struct fcache *cache) {
   return false;
 }
 
+bool handle_may_repeat(struct fcache *cache, int rc, unsigned *repeats) {
+  struct connection *connection = &cache->connection;
+  if (rc >= 0 || !connection->lost)
+    return false;
+  if ((*repeats)++ < HANDLE_REPEATS_MAX)
+    return connection_ready(connection);
+  (void)connection_reopen_end(connection, rc); /* it does not survive this request */
+  return false;
+}
+
 /* ---- times and counters ---- */
 
 void handle_add_wall_time(struct fcache *cache, uint64_t wall_ns) {
@@ -108,11 +118,12 @@ int handle_outcome(struct fcache *cache, int rc, int degraded) {
   return degraded;
 }
 
-/* Returns whether epoch `a` is older. One of another daemon than the current is older than any. */
-static bool is_older(const struct fcache *cache, struct fc_epoch a, struct fc_epoch b) {
-  if (a.boot_id != b.boot_id)
-    return a.boot_id != cache->connection.epoch.boot_id;
-  return a.clear_generation < b.clear_generation;
+/* Returns whether the lookup of `a` was before that of `b`, as the daemon counts. A daemon judges
+ * epochs of earlier daemons too, so the order of the connections decides, and not the boot ids. */
+static bool is_older(const struct recent_miss *a, const struct recent_miss *b) {
+  if (a->connection != b->connection)
+    return a->connection < b->connection;
+  return a->epoch.clear_generation < b->epoch.clear_generation;
 }
 
 bool handle_find_misses(struct fcache *cache, const struct fc_key *key,
@@ -127,8 +138,8 @@ bool handle_find_misses(struct fcache *cache, const struct fc_key *key,
     if (!found)
       continue; /* not looked up: its computation counts as begun now */
     reached = reached && miss.epoch.boot_id != 0;
-    if (!any || is_older(cache, miss.epoch, out->epoch))
-      out->epoch = miss.epoch;
+    if (!any || is_older(&miss, out))
+      *out = miss;
     any = true;
   }
   out->leased = leased;

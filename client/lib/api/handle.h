@@ -38,6 +38,13 @@ bool handle_ready(struct fcache *cache);
 /* Like handle_ready, but ignores the back-off and waits up to one deadline for the daemon. */
 bool handle_connect_now(struct fcache *cache);
 
+/* After a request failed with `rc`: returns whether the daemon had closed the connection and
+ * another one is up by now, so that the request can be repeated. Waits up to one deadline, once
+ * after each loss. At most HANDLE_REPEATS_MAX times for one request; *repeats counts them, from 0.
+ */
+#define HANDLE_REPEATS_MAX 3u
+bool handle_may_repeat(struct fcache *cache, int rc, unsigned *repeats);
+
 /* Adds to counters.scoring_wall_ns. */
 void handle_add_wall_time(struct fcache *cache, uint64_t wall_ns);
 

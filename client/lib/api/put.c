@@ -2,17 +2,26 @@
 #include "client/lib/api/handle.h"
 #include "proto/errors.h"
 
-int handle_send_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size) {
-  struct connection *connection = &cache->connection;
-  struct fc_reply reply;
-  if (!handle_ready(cache))
-    return FCACHE_NOT_STORED;
-  put->probe = handle_probe(cache);
+static int call_put(struct connection *connection, struct fc_put *put, const void *data,
+                    size_t size, struct fc_reply *reply) {
   put->withheld = size > connection->max_value; /* sent without its bytes: the computation counts */
   put->value_size = put->withheld ? 0 : (uint32_t)size;
   uint32_t id = request_begin(connection, FC_PUT);
   (void)fc_encode_put_head(&connection->request, id, put); /* request_call checks `failed` */
-  int rc = request_call(connection, id, data, put->value_size, &reply);
+  return request_call(connection, id, data, put->value_size, reply);
+}
+
+int handle_send_put(struct fcache *cache, struct fc_put *put, const void *data, size_t size) {
+  struct connection *connection = &cache->connection;
+  struct fc_reply reply;
+  unsigned repeats = 0;
+  int rc;
+  if (!handle_ready(cache))
+    return FCACHE_NOT_STORED;
+  put->probe = handle_probe(cache);
+  do
+    rc = call_put(connection, put, data, size, &reply);
+  while (handle_may_repeat(cache, rc, &repeats));
   if (rc == FC_ETOOBIG) {
     cache->counters.too_big++;
     return connection_value_too_big(connection, size);

@@ -95,10 +95,18 @@ int handle_send_put_many(struct fcache *cache, const struct fc_put_many *put,
   if (some == NULL)
     return connection_set_error(&cache->connection, FC_ENOMEM, "out of memory for a batch of puts");
   struct fc_put_many next = *put;
+  unsigned repeats = 0;
   int rc = 0;
   for (uint32_t at = 0; rc == 0 && at < put->n;) {
-    at = fill_message(cache, put, values, at, some);
+    struct fc_put_many before = next;
+    uint32_t end = fill_message(cache, put, values, at, some);
     rc = send_put_many(cache, &next, some, &sum);
+    if (rc == 0)
+      at = end;
+    else if (handle_may_repeat(cache, rc, &repeats)) {
+      next = before;
+      rc = 0;
+    }
   }
   free(some);
   if (rc < 0)

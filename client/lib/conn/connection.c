@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "client/lib/conn/connection_internal.h"
 #include "proto/errors.h"
@@ -26,11 +27,19 @@ uint32_t connection_next_request_id(struct connection *connection) {
   return connection->last_id;
 }
 
+/* Early in the boot of a machine the kernel has no random numbers yet: then there is no handle. */
+static void draw_handle(struct connection *connection) {
+  struct fc_hash *handle = &connection->handle;
+  connection->has_handle =
+      getrandom(handle, sizeof *handle, GRND_NONBLOCK) == (ssize_t)sizeof *handle;
+}
+
 int connection_init(struct connection *connection, const struct connection_options *options) {
   memset(connection, 0, sizeof *connection);
   socket_io_init(&connection->io, options->deadline_ns);
   shm_init(&connection->shm);
   backoff_reset(&connection->backoff);
+  draw_handle(connection);
   int rc = connection_copy_options(connection, options);
   if (rc < 0)
     return rc;
@@ -48,6 +57,7 @@ void connection_deinit(struct connection *connection) {
   fork_check_free(connection->fork_check);
   connection->fork_check = NULL;
   fc_buf_free(&connection->request);
+  fc_buf_free(&connection->unsent);
   free(connection->manifest);
   connection->manifest = NULL;
 }
@@ -64,7 +74,7 @@ static void log_error(struct connection *connection, const char *before, const c
     fcache_log_stderr(line);
 }
 
-static void log_off(struct connection *connection) {
+void connection_log_off(struct connection *connection) {
   if (connection->logged_off || connection->disabled)
     return;
   connection->logged_off = true;
@@ -97,19 +107,30 @@ int connection_close(struct connection *connection) {
     shm_connection_ended(&connection->shm);
   socket_io_close(&connection->io);
   connection->state = CONNECTION_OFF;
+  if (connection->lost) /* connection_reopen decides */
+    return FC_EUNAVAILABLE;
   backoff_fail(&connection->backoff, clock_now_ns());
-  log_off(connection);
+  connection_log_off(connection);
   return FC_EUNAVAILABLE;
+}
+
+void connection_send_later(struct connection *connection, const struct fc_buf *messages) {
+  struct fc_buf *unsent = &connection->unsent;
+  if (!messages->failed && unsent->size + messages->size <= CONNECTION_UNSENT_MAX)
+    (void)fc_buf_append(unsent, messages->data, messages->size); /* or they are dropped */
 }
 
 bool connection_give_up_all(struct connection *connection) {
   static const struct fc_give_up all = {0};
+  struct fc_buf *request = &connection->request;
   if (!connection_has(connection, CONNECTION_LEASES))
     return true;
-  fc_buf_reset(&connection->request);
-  return fc_encode_give_up(&connection->request, connection_next_request_id(connection), &all) ==
-             0 &&
-         socket_io_send_now(&connection->io, connection->request.data, connection->request.size);
+  fc_buf_reset(request);
+  if (fc_encode_give_up(request, connection_next_request_id(connection), &all) < 0)
+    return false;
+  fc_buf_free(&connection->unsent);
+  connection_send_later(connection, request); /* a daemon that ends now may not have read it */
+  return socket_io_send_now(&connection->io, request->data, request->size);
 }
 
 int connection_fail(struct connection *connection, int rc) {
@@ -123,6 +144,7 @@ int connection_fail(struct connection *connection, int rc) {
       shm_linger(&connection->shm, socket_io_detach(&connection->io));
     break;
   case FC_EUNAVAILABLE:
+    connection->lost = connection->lost || connection->state == CONNECTION_UP;
     (void)connection_set_error(connection, rc, "fcached at %s closed the connection",
                                connection->path);
     break;
@@ -154,7 +176,10 @@ bool connection_leave_parent(struct connection *connection) {
   fork_check_reset(connection->fork_check);
   socket_io_close(&connection->io); /* the child's copy of the descriptor */
   shm_forget(&connection->shm);
-  connection->child_opens = connection->state == CONNECTION_UP;
+  fc_buf_free(&connection->unsent);
+  draw_handle(connection);
+  connection->child_opens = connection->state == CONNECTION_UP || connection->lost;
+  connection->lost = false;
   connection->state = CONNECTION_OFF;
   connection->connections = 0;
   backoff_reset(&connection->backoff);
@@ -180,6 +205,8 @@ int connection_open(struct connection *connection) {
   connection_check_fd(connection);
   if (connection->state == CONNECTION_UP)
     return 0;
+  if (connection->lost)
+    return connection_reopen_in_deadline(connection);
   uint64_t end_ns = clock_now_ns() + connection->io.deadline_ns;
   int rc = connection->state == CONNECTION_OFF ? connection_send_hello(connection, end_ns) : 0;
   if (rc < 0)
@@ -195,7 +222,7 @@ bool connection_ready(struct connection *connection) {
   connection_check_fd(connection);
   if (connection->state == CONNECTION_UP)
     return true;
-  if (connection->child_opens)
+  if (connection->child_opens || connection->lost)
     return connection_open(connection) == 0;
   if (connection->state == CONNECTION_OFF &&
       (!backoff_is_over(&connection->backoff, clock_now_ns()) ||

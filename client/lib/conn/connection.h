@@ -2,9 +2,11 @@
  * back-off. request.h sends requests over it.
  *
  * connection_open waits for the welcome, one deadline at most. So does the first use in a forked
- * child whose parent was connected. All other attempts do not wait: after a back-off (backoff.h)
- * connection_ready connects and sends hello, and a later call finds the welcome. A stopped daemon
- * thus costs one deadline in all.
+ * child whose parent was connected, and the first use after the daemon has closed a connection that
+ * was up (`lost`): a daemon that restarts is back within moments. Until that use has waited in
+ * vain, nothing is logged and no back-off begins. All other attempts do not wait: after a back-off
+ * (backoff.h) connection_ready connects and sends hello, and a later call finds the welcome. A
+ * stopped daemon thus costs one deadline in all, and so does one that is gone.
  *
  * With the welcome may come a region and a ring (shm.h). A connection that missed its deadline then
  * lingers: it stays open, unused, until the daemon welcomes or rejects the next one, so that the
@@ -67,6 +69,7 @@ struct connection {
   bool logged_too_big;
   bool wants_region;
   bool child_opens; /* in a child whose parent was connected: its first use waits for the welcome */
+  bool lost;        /* the daemon closed it, and no use has waited for the next daemon yet */
   bool forked;      /* in a child: connection_forked has not returned true yet */
   struct socket_paths socket_paths;
   struct daemon_user daemon_user; /* the users whose daemons are trusted */
@@ -78,6 +81,9 @@ struct connection {
   uint32_t last_id;      /* of a request */
   enum fc_type expected; /* type of the reply to the current request */
   uint64_t connections;  /* welcomes, ever */
+  struct fc_buf unsent;  /* messages without a result, to be sent after the next welcome */
+  bool has_handle;       /* `handle` is random: */
+  struct fc_hash handle; /* proves to the next daemon which leases are this handle's */
   struct fc_buf request; /* of the current request; its memory is reused */
   struct fc_epoch epoch; /* the daemon's latest */
   uint32_t version;      /* of the protocol, negotiated */
@@ -108,6 +114,19 @@ int connection_open(struct connection *connection);
  * Does not wait. Logs once why sharing is off. */
 bool connection_ready(struct connection *connection);
 
+/* The time in which a daemon that restarts is back. One that takes longer is found after a back-off.
+ */
+#define CONNECTION_REOPEN_NS UINT64_C(1000000000)
+
+/* Waits until a daemon that was lost is back: connects again and again. Returns 0; FC_ETIMEDOUT at
+ * `until_ns`, or SOCKET_IO_INTERRUPTED after a signal, and the call may be repeated; or as
+ * connection_open, with `lost` false. */
+int connection_reopen(struct connection *connection, uint64_t until_ns);
+
+/* Gives the lost daemon up: logs that sharing is off, and connection_ready does not wait any more.
+ * Returns `rc`. */
+int connection_reopen_end(struct connection *connection, int rc);
+
 /* In a forked child: drops the parent's connection, which leaves the state CONNECTION_OFF, and
  * returns true, once. */
 bool connection_leave_parent(struct connection *connection);
@@ -119,6 +138,11 @@ bool connection_forked(struct connection *connection);
 /* Gives up all leases and waits of this connection. The daemon then replies to pending waits.
  * Returns false if the message cannot be sent without waiting. */
 bool connection_give_up_all(struct connection *connection);
+
+/* Keeps the messages in `messages`, whose replies do not matter, for the next daemon. Beyond
+ * CONNECTION_UNSENT_MAX bytes, or without memory, they are dropped. */
+#define CONNECTION_UNSENT_MAX 65536u
+void connection_send_later(struct connection *connection, const struct fc_buf *messages);
 
 /* Returns whether hits may be served from the region, when shm_connection_check_due asks for the
  * check. True while a socket shows that the daemon is alive. Closes a connection that the daemon

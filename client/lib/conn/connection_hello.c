@@ -87,6 +87,8 @@ static int send_hello(struct connection *connection) {
       .manifest = fc_str_of(connection->manifest),
       .has_max_bytes = connection->max_bytes > 0,
       .max_bytes = connection->max_bytes,
+      .has_handle = connection->has_handle,
+      .handle = connection->handle,
   };
   uint32_t id = request_begin(connection, FC_HELLO);
   int rc = fc_encode_hello(&connection->request, id, &hello);
@@ -122,6 +124,7 @@ static void apply_welcome(struct connection *connection, const struct fc_welcome
   fd_passing_close(&connection->io.received); /* a mapping needs no descriptor */
   connection->io.takes_descriptors = false;
   connection->state = CONNECTION_UP;
+  connection->lost = false;
   backoff_reset(&connection->backoff);
   connection->connections++;
   connection->epoch = (struct fc_epoch){welcome->boot_id, welcome->clear_generation};
@@ -130,6 +133,17 @@ static void apply_welcome(struct connection *connection, const struct fc_welcome
   connection->max_frame = welcome->max_frame;
   (void)snprintf(connection->server, sizeof connection->server, "%.*s", (int)welcome->server.size,
                  welcome->server.data); /* may cut the name */
+}
+
+/* Sends what was kept for the next daemon, unless this is the one before: it has ended the leases
+ * with the connection. A new socket has room. Returns 0, or FC_EUNAVAILABLE with the connection
+ * closed. */
+static int send_unsent(struct connection *connection, bool is_next) {
+  struct fc_buf *unsent = &connection->unsent;
+  bool sent = unsent->size == 0 || !is_next ||
+              socket_io_send_now(&connection->io, unsent->data, unsent->size);
+  fc_buf_free(unsent);
+  return sent ? 0 : connection_fail(connection, FC_ETIMEDOUT);
 }
 
 int connection_receive_welcome(struct connection *connection, bool wait) {
@@ -142,8 +156,9 @@ int connection_receive_welcome(struct connection *connection, bool wait) {
   if (rc == 0)
     rc = fc_decode_reply(body, size, &reply);
   if (rc == 0 && reply.type == (FC_REPLY | FC_HELLO) && is_plausible(&reply.welcome)) {
+    bool is_next = reply.welcome.boot_id != connection->epoch.boot_id;
     apply_welcome(connection, &reply.welcome);
-    return 0;
+    return send_unsent(connection, is_next);
   }
   if (rc != FC_ETIMEDOUT && rc != FC_ENOMEM)
     shm_connection_rejected(&connection->shm);

@@ -1,4 +1,5 @@
-/* connection_internal.h - what the files of the connection share: options and handshake. */
+/* connection_internal.h - what the files of the connection share: options, handshake and reopening.
+ */
 #ifndef FC_CLIENT_CONNECTION_INTERNAL_H
 #define FC_CLIENT_CONNECTION_INTERNAL_H
 
@@ -20,5 +21,12 @@ int connection_send_hello(struct connection *connection, uint64_t until_ns);
  * FC_ETIMEDOUT if the reply has not come yet. Otherwise returns 0, or FC_EUNAVAILABLE or the
  * daemon's code with the connection closed. */
 int connection_receive_welcome(struct connection *connection, bool wait);
+
+/* Logs connection->error as the reason why sharing is off, the first time. */
+void connection_log_off(struct connection *connection);
+
+/* Calls connection_reopen for one deadline or CONNECTION_REOPEN_NS, whichever is shorter, whatever
+ * signals come. */
+int connection_reopen_in_deadline(struct connection *connection);
 
 #endif

@@ -27,6 +27,7 @@ static int handle_error(struct connection *connection, const struct fc_reply *re
                                 error->text.data);
   (void)connection_set_error(connection, error->code, "fcached at %s closed the connection: %.*s",
                              connection->path, (int)error->text.size, error->text.data);
+  connection->lost = error->code == FC_ESHUTDOWN; /* it may be a restart */
   return connection_close(connection);
 }
 

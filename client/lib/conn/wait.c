@@ -60,6 +60,35 @@ static int wait_for_message(struct wait *wait) {
   }
 }
 
+/* The callback's turn while there is no connection: a cancelled wait has nothing to give up. */
+static void run_callback_alone(struct wait *wait) {
+  struct connection *connection = wait->connection;
+  if (wait->callback->fn == NULL)
+    return;
+  int code = wait->callback->fn(wait->callback->arg);
+  wait->callback_ns = clock_now_ns() + connection->io.deadline_ns;
+  wait->cancelled = code != 0;
+  if (wait->cancelled)
+    wait->callback->cancel_code = code;
+  (void)connection_leave_parent(connection); /* the callback forked: `lost` is false then */
+}
+
+bool wait_reopen(struct wait *wait, uint64_t until_ns) {
+  struct connection *connection = wait->connection;
+  uint64_t end_ns = clock_now_ns() + CONNECTION_REOPEN_NS;
+  if (end_ns > until_ns + connection->io.deadline_ns)
+    end_ns = until_ns + connection->io.deadline_ns;
+  while (connection->lost && !wait->cancelled) {
+    bool callback_first = wait->callback->fn != NULL && wait->callback_ns < end_ns;
+    int rc = connection_reopen(connection, callback_first ? wait->callback_ns : end_ns);
+    if (rc == SOCKET_IO_INTERRUPTED || (rc == FC_ETIMEDOUT && callback_first))
+      run_callback_alone(wait);
+    else if (rc == FC_ETIMEDOUT)
+      (void)connection_reopen_end(connection, rc);
+  }
+  return connection->state == CONNECTION_UP;
+}
+
 int wait_next(struct wait *wait, const uint32_t *ids, uint32_t n, uint32_t *which,
               struct fc_reply *reply) {
   struct connection *connection = wait->connection;

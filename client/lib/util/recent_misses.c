@@ -89,7 +89,7 @@ void recent_misses_add(struct recent_misses *misses, const struct fc_key *key,
     young->n_used++;
   }
   young->n_live += slot->state != SLOT_LIVE;
-  *slot = (struct recent_slot){SLOT_LIVE, digest, {miss->epoch, leased}};
+  *slot = (struct recent_slot){SLOT_LIVE, digest, {miss->epoch, miss->connection, leased}};
   assert(young->n_live <= young->n_used && 2 * young->n_used <= young->capacity);
 }
 

@@ -32,6 +32,7 @@ struct recent_misses {
 
 struct recent_miss {
   struct fc_epoch epoch; /* {0, 0}: the lookup did not reach the daemon */
+  uint32_t connection;   /* number of the connection: later ones have later epochs */
   bool leased;
 };
 

@@ -204,7 +204,7 @@ START_TEST(put_after_unreached_get_not_stored) {
   struct fcache_key key = store_key("a");
   struct fcache_value value = {0};
   store_lock();
-  scripted_store->hang_up_at_get = true;
+  scripted_store->hang_ups_at_get = 4;
   store_unlock();
   ck_assert_int_eq(fcache_get(store_cache, &key, 0, &value), FCACHE_MISS);
   wait_connected(store_cache);
@@ -241,7 +241,7 @@ START_TEST(cached_after_unreached_lookup_puts_nothing) {
   struct fcache_value value = {0};
   struct fcache_counters counters;
   store_lock();
-  scripted_store->hang_up_at_get = true;
+  scripted_store->hang_ups_at_get = 4;
   store_unlock();
   ck_assert_int_eq(fcache_cached(store_cache, &key, compute_and_reconnect, store_cache, &value),
                    FCACHE_OK);
