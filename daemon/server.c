@@ -178,12 +178,13 @@ static int serve(struct server *server) {
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
   announce_ready(server);
   (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* returns when the last handle is closed */
-  listener_close(
-      &server->listener); /* after the trace: the next daemon may append to the same file */
+  server_snapshot_end(server);
+  /* After the trace and the snapshot: the next daemon may append to the same file, and uses the
+   * same state folder. */
+  listener_close(&server->listener);
   if (server->trace_stuck)
     _exit(0); /* the trace's memory is still in use, see trace.h */
   conns_deinit(&server->conns);
-  server_snapshot_end(server);
   boot_end_cache(server);
   (void)uv_loop_close(&server->loop); /* no handle is left */
   fd_store_deinit(&server->fd_store);

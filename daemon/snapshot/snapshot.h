@@ -40,7 +40,8 @@ struct snapshot_config {
   struct snapshot_cache cache;
   struct log *log;
   uint64_t *total_written, *total_failed; /* counters of the cache's life, raised; NULL: none */
-  void (*progress)(void *arg);            /* called now and then while it restores; NULL: none */
+  void (*progress)(
+      void *arg); /* called now and then while it restores, or writes at a stop; NULL: none */
   void *arg;
 };
 

@@ -394,6 +394,8 @@ int snapshot_run_now(struct snapshot *snapshot) {
     place_batch(run, batch);
     write_batch(batch);
     settle_batch(batch);
+    if (snapshot->config.progress != NULL)
+      snapshot->config.progress(snapshot->config.arg);
   }
   end_file(run);
   sync_file(run);
