@@ -1,7 +1,10 @@
 #include "daemon/server_snapshot.h"
 
+#include <stdio.h>
+
 #include "daemon/server_internal.h"
 #include "proto/errors.h"
+#include "proto/limits.h"
 
 static void on_progress(void *arg) {
   struct server *server = arg;
@@ -86,13 +89,15 @@ static int start(void *arg, struct error_text *error) {
 static void query(void *arg, struct control_snapshot *out) {
   const struct server *server = arg;
   const struct snapshot *snapshot = &server->snapshot;
+  static char path[FC_PATH_MAX + sizeof STATE_SNAPSHOT + 1];
+  (void)snprintf(path, sizeof path, "%s/%s", server->options->state, STATE_SNAPSHOT);
   *out = (struct control_snapshot){.running = snapshot->running,
                                    .ended = snapshot->ended,
                                    .entries = snapshot->entries,
                                    .bytes = snapshot->bytes,
                                    .duration_ns = snapshot->duration_ns,
                                    .error = snapshot->error.text,
-                                   .path = server->options->state};
+                                   .path = path};
 }
 
 static uint64_t record_clear(void *arg, const struct fc_select *select) {

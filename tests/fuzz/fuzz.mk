@@ -5,7 +5,7 @@
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS ?= 2
 FUZZ_CC ?= clang
-FUZZERS := frame request reply region ring
+FUZZERS := frame request reply region ring image
 FB := $(BUILD)/fuzz
 FUZZ_SAN := address,undefined
 FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=$(FUZZ_SAN) \

@@ -1,11 +1,13 @@
 /* seeds DIRECTORY - writes the first corpus of the fuzzers: every sample of the protocol's tests,
  * as DIRECTORY/frame/NAME (a limit and a frame), DIRECTORY/request/NAME and DIRECTORY/reply/NAME
- * (bodies), and DIRECTORY/ring/hits (two heads and slots). The directories must exist. */
+ * (bodies), DIRECTORY/ring/hits (two heads and slots), and DIRECTORY/image/two. The directories
+ * must exist. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/image/image_space.h"
 #include "proto/shm/ring_layout.h"
 #include "proto/wire/frame.h"
 #include "tests/support/proto_samples.h"
@@ -51,6 +53,37 @@ static void write_ring(const char *directory) {
   write_seed(directory, "ring", "hits", heads, sizeof heads, slots[0], sizeof slots);
 }
 
+/* One namespace, and two records. */
+static void write_image(const char *directory) {
+  const struct image_info info = {.salt = 1, .last_stamp = 2, .generation = 1};
+  struct image_space space = {.name = {"ns", 2}, .numbers = {[IMAGE_SPACE_ID] = 7}};
+  struct fc_buf image = {0};
+  uint8_t head[IMAGE_HEAD_MAX], end[IMAGE_END_BYTES] = {0}, value[IMAGE_UNIT * 2] = {0};
+
+  for (int round = 0; round < 2; round++) { /* the size of the preamble is in it */
+    struct image_info first = info;
+    first.records_at = image.size;
+    fc_buf_reset(&image);
+    image_preamble_begin(&image, &first);
+    image_space_encode(&image, &space);
+    image_preamble_finish(&image, 0);
+  }
+  for (uint64_t stamp = 1; stamp <= 2; stamp++) {
+    struct image_record record = {.name_space = 7, .stamp = stamp, .value_size = (uint32_t)stamp};
+    record.key = (struct fc_key){.op = {"op", 2}, .view = {"base", 4}};
+    record.value_checksum = image_value_checksum(value, stamp, fc_key_digest(7, &record.key));
+    size_t bytes = image_record_encode(&record, info.salt, head);
+    (void)fc_buf_append(&image, head, bytes);
+    (void)fc_buf_append(&image, value, image_record_bytes(bytes, (uint32_t)stamp) - bytes);
+  }
+  image_end_encode(info.salt, 0, end);
+  (void)fc_buf_append(&image, end, sizeof end);
+  if (image.failed)
+    exit(EXIT_FAILURE);
+  write_seed(directory, "image", "two", "", 0, image.data, image.size);
+  fc_buf_free(&image);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) {
     fprintf(stderr, "usage: seeds DIRECTORY\n");
@@ -58,5 +91,6 @@ int main(int argc, char **argv) {
   }
   proto_samples(write_sample, argv[1]);
   write_ring(argv[1]);
+  write_image(argv[1]);
   return EXIT_SUCCESS;
 }
