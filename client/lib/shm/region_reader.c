@@ -25,14 +25,28 @@ static uint64_t load(const _Atomic uint64_t *word) {
 
 /* ---- the map ---- */
 
+/* The header's constants, copied to private memory, which need not have the header's alignment. */
+struct constants {
+  uint64_t magic;
+  uint32_t layout, max_value;
+  uint64_t size, boot_id, buckets_offset, n_buckets, arena_offset, arena_size, segment_bytes;
+  uint32_t n_segments, reserved;
+};
+static_assert(offsetof(struct constants, size) == offsetof(struct fc_region_header, size),
+              "the same fields");
+static_assert(offsetof(struct constants, n_segments) ==
+                  offsetof(struct fc_region_header, n_segments),
+              "the same fields");
+static_assert(sizeof(struct constants) % 8 == 0, "whole words");
+
 /* Checks a private copy of the constants, of a region of `size` bytes. The header, the buckets and
  * the arena come in this order, each aligned. The sums cannot overflow, since each part is compared
  * with the space that is left. */
-static bool header_is_valid(const struct fc_region_header *header, uint64_t size) {
+static bool header_is_valid(const struct constants *header, uint64_t size) {
   if (header->magic != FC_REGION_MAGIC || header->layout != FC_REGION_LAYOUT ||
       header->size != size)
     return false;
-  if (header->buckets_offset < sizeof *header || header->buckets_offset > size ||
+  if (header->buckets_offset < sizeof(struct fc_region_header) || header->buckets_offset > size ||
       header->buckets_offset % sizeof(struct fc_region_bucket) != 0 || header->n_buckets == 0 ||
       header->n_buckets > UINT32_MAX ||
       header->n_buckets > (size - header->buckets_offset) / sizeof(struct fc_region_bucket))
@@ -44,8 +58,7 @@ static bool header_is_valid(const struct fc_region_header *header, uint64_t size
 }
 
 /* Uses the region at `base` with the private copy of its constants. */
-static void use(struct region_reader *map, const void *base,
-                const struct fc_region_header *header) {
+static void use(struct region_reader *map, const void *base, const struct constants *header) {
   *map = (struct region_reader){
       .base = base,
       .size = header->size,
@@ -61,11 +74,12 @@ static void use(struct region_reader *map, const void *base,
 }
 
 bool region_reader_attach(struct region_reader *map, const void *base, size_t size) {
-  struct fc_region_header header;
+  struct constants header;
   *map = (struct region_reader){0};
-  if (size < sizeof header || (uintptr_t)base % _Alignof(struct fc_region_header) != 0)
+  if (size < sizeof(struct fc_region_header) ||
+      (uintptr_t)base % _Alignof(struct fc_region_header) != 0)
     return false;
-  fc_torn_read(&header, base, offsetof(struct fc_region_header, retired));
+  fc_torn_read(&header, base, sizeof header);
   if (!header_is_valid(&header, size))
     return false;
   use(map, base, &header);
@@ -73,7 +87,7 @@ bool region_reader_attach(struct region_reader *map, const void *base, size_t si
 }
 
 /* Checks a valid header against its files, of which the index has `index_bytes`. */
-static bool files_match(const struct fc_region_header *header, uint64_t index_bytes, const int *fds,
+static bool files_match(const struct constants *header, uint64_t index_bytes, const int *fds,
                         unsigned n) {
   uint64_t arena = header->arena_size, segment = header->segment_bytes;
   if (header->arena_offset != index_bytes || index_bytes % FC_REGION_SEGMENT_UNIT != 0 ||
@@ -92,7 +106,7 @@ static bool files_match(const struct fc_region_header *header, uint64_t index_by
 }
 
 /* Maps the files side by side. Returns the address, or NULL with nothing mapped. */
-static void *map_files(const struct fc_region_header *header, const int *fds) {
+static void *map_files(const struct constants *header, const int *fds) {
   uint8_t *base =
       mmap(NULL, header->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED)
@@ -114,13 +128,12 @@ static void *map_files(const struct fc_region_header *header, const int *fds) {
 
 bool region_reader_map_fds(struct region_reader *map, const int *fds, unsigned n,
                            uint64_t boot_id) {
-  struct fc_region_header header = {0};
-  const size_t constants = offsetof(struct fc_region_header, retired);
+  struct constants header;
   uint64_t index_bytes;
   *map = (struct region_reader){0};
   /* A sealed file is in memory, so its read cannot wait. */
   if (n < 2 || !map_shared_check(fds[0], &index_bytes) ||
-      pread(fds[0], &header, constants, 0) != (ssize_t)constants)
+      pread(fds[0], &header, sizeof header, 0) != (ssize_t)sizeof header)
     return false;
   if (!header_is_valid(&header, header.size) || header.boot_id != boot_id ||
       !files_match(&header, index_bytes, fds, n))
