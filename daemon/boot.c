@@ -4,11 +4,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "daemon/leases/lease_records.h"
 #include "daemon/memory_check.h"
 #include "daemon/os/crash_count.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/store/adopt.h"
 #include "proto/errors.h"
 
 /* ---- memory ---- */
@@ -107,6 +109,14 @@ static int restore_snapshot(struct server *server, uint64_t boot_id, uint64_t ra
   return rc;
 }
 
+static int make_catalog(struct server *server, struct error_text *error) {
+  struct catalog_sizes sizes = {
+      .areas[CATALOG_LEASES] = {sizeof(struct lease_record), LEASE_RECORDS_MAX}};
+  store_catalog_sizes(&sizes);
+  return catalog_create(&server->catalog, &sizes, server->region.arena_size / CATALOG_CHUNK_BYTES,
+                        server->region.index_fd >= 0, error);
+}
+
 int boot_cache(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -132,8 +142,11 @@ int boot_cache(struct server *server, struct error_text *error) {
     return rc;
   if (server->shares && server->region.index_fd < 0)
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
-  rc = store_init(&server->store, &server->region, options->max_bytes, options->max_value,
-                  random[0], random[2]);
+  rc = make_catalog(server, error);
+  if (rc < 0)
+    return rc;
+  rc = store_init(&server->store, &server->region, &server->catalog, options->max_bytes,
+                  options->max_value, random[0], random[2]);
   if (rc < 0)
     return error_text_set(error, rc, "%s", fc_error_text(rc));
   namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
@@ -175,5 +188,6 @@ void boot_end_cache(struct server *server) {
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
   region_writer_deinit(&server->region);
+  catalog_deinit(&server->catalog);
   users_deinit(&server->users);
 }

@@ -23,6 +23,9 @@
  * buffer that doubles, and its parts in another. */
 #define WORK_BYTES (4u * FC_FRAME_SLACK)
 
+/* The catalog's header and single elements, and what it allocates of its directory in advance. */
+#define CATALOG_BYTES (4u * CATALOG_ALIGN)
+
 /* A page of 4 KiB takes 8 bytes of page table and 9 bytes of a memory file's index. */
 #define TABLE_SHARE 240u
 #define HOLES_SHARE 8u /* share of the malloc heap lost between blocks in use */
@@ -55,8 +58,9 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
                         (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) *
                             (sizeof(struct clear_job) + ALLOCATOR_OVERHEAD_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
-  return PROGRAM_BYTES + WORK_BYTES + remembered + bytes_of_users(settings) + heap / HOLES_SHARE +
-         mapped / TABLE_SHARE + chunks * sizeof(struct slots_chunk *);
+  return PROGRAM_BYTES + WORK_BYTES + CATALOG_BYTES + remembered + bytes_of_users(settings) +
+         heap / HOLES_SHARE + mapped / TABLE_SHARE +
+         chunks * (sizeof(struct slots_chunk *) + sizeof(uint64_t)); /* and its directory word */
 }
 
 void memory_total_bounds(const struct memory_settings *settings, struct memory_amounts *bounds) {

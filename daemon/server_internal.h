@@ -24,6 +24,7 @@ struct server {
   struct fd_store fd_store;
   struct listener listener;
   struct memory_amounts memory; /* bounds */
+  struct catalog catalog;
   struct region region;
   struct totals totals;
   struct store store;

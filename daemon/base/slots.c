@@ -9,7 +9,7 @@
 enum { CHUNKS_EXAMINED = 8 }; /* candidates for slots_next_move to empty */
 
 static uint32_t per_chunk(const struct slots *slots) {
-  return UINT32_C(1) << slots->bits;
+  return slots_capacity(slots->bits);
 }
 
 static void check_counts(const struct slots *slots) {
@@ -18,11 +18,15 @@ static void check_counts(const struct slots *slots) {
   check_le(slots->n_chunks, slots->max_chunks);
 }
 
-int slots_init(struct slots *slots, uint32_t bits, uint64_t max_chunks) {
+static uint32_t limit_chunks(uint32_t bits, uint64_t max_chunks) {
   uint64_t numbers = (UINT64_C(1) << 32) >> bits;
+  return (uint32_t)(max_chunks < numbers ? max_chunks : numbers - 1);
+}
+
+int slots_init(struct slots *slots, uint32_t bits, uint64_t max_chunks) {
   check_le(6, bits);
   check_le(1u << bits, SLOTS_PER_CHUNK_MAX);
-  max_chunks = max_chunks < numbers ? max_chunks : numbers - 1;
+  max_chunks = limit_chunks(bits, max_chunks);
   *slots = (struct slots){.bits = bits,
                           .max_chunks = (uint32_t)max_chunks,
                           .partial = SLOTS_NO_CHUNK,
@@ -31,6 +35,20 @@ int slots_init(struct slots *slots, uint32_t bits, uint64_t max_chunks) {
   /* The kernel provides the table's pages when they are first written. */
   slots->chunks = calloc(max_chunks, sizeof(struct slots_chunk *));
   return slots->chunks == NULL ? FC_ENOMEM : 0;
+}
+
+int slots_grow(struct slots *slots, uint64_t max_chunks) {
+  uint32_t max = limit_chunks(slots->bits, max_chunks);
+  if (max <= slots->max_chunks)
+    return 0;
+  struct slots_chunk **chunks = calloc(max, sizeof(struct slots_chunk *));
+  if (chunks == NULL)
+    return FC_ENOMEM;
+  memcpy(chunks, slots->chunks, slots->n_chunks * sizeof(struct slots_chunk *));
+  free(slots->chunks);
+  slots->chunks = chunks;
+  slots->max_chunks = max;
+  return 0;
 }
 
 void slots_deinit(struct slots *slots) {
@@ -64,12 +82,16 @@ static void list_remove(struct slots *slots, uint32_t *first, const struct slots
 
 /* ---- chunks ---- */
 
-struct slots_chunk *slots_add(struct slots *slots, void *memory) {
-  struct slots_chunk *chunk = memory;
-  check_eq((uintptr_t)memory % SLOTS_ALIGN, 0);
+uint32_t slots_next_number(struct slots *slots) {
   while (slots->gap < slots->n_chunks && slots->chunks[slots->gap] != NULL)
     slots->gap++;
-  if (slots->gap == slots->max_chunks)
+  return slots->gap == slots->max_chunks ? SLOTS_NO_CHUNK : slots->gap;
+}
+
+struct slots_chunk *slots_add(struct slots *slots, void *memory) {
+  struct slots_chunk *chunk = slots_header(memory);
+  check_eq((uintptr_t)memory % SLOTS_ALIGN, 0);
+  if (slots_next_number(slots) == SLOTS_NO_CHUNK)
     return NULL;
   memset(memory, 0, SLOTS_CHUNK_BYTES);
   chunk->number = slots->gap;
@@ -77,13 +99,53 @@ struct slots_chunk *slots_add(struct slots *slots, void *memory) {
   if (chunk->number == slots->n_chunks)
     slots->n_chunks++;
   slots->n_slots += per_chunk(slots);
-  list_add(slots, &slots->empty, chunk);
   if (chunk->number == 0) { /* slot 0 is never freed, so this chunk never is */
     chunk->n_pins = 1;
-    check_eq(slots_alloc(slots), 0);
+    slots_adopt_used(slots, 0);
   }
+  list_add(slots, chunk->number == 0 ? &slots->partial : &slots->empty, chunk);
   check_counts(slots);
   return chunk;
+}
+
+static uint64_t *word_of(const struct slots *slots, struct slots_chunk *chunk, uint32_t slot) {
+  return &chunk->used[(slot & ((UINT32_C(1) << slots->bits) - 1)) / 64];
+}
+
+struct slots_chunk *slots_adopt(struct slots *slots, uint32_t number, void *memory) {
+  struct slots_chunk *chunk = slots_header(memory);
+  check_eq((uintptr_t)memory % SLOTS_ALIGN, 0);
+  check_lt(number, slots->max_chunks);
+  assert(slots->chunks[number] == NULL);
+  *chunk = (struct slots_chunk){.number = number};
+  slots->chunks[number] = chunk;
+  if (slots->n_chunks <= number)
+    slots->n_chunks = number + 1;
+  slots->n_slots += per_chunk(slots);
+  if (number == 0) {
+    chunk->n_pins = 1;
+    slots_adopt_used(slots, 0);
+  }
+  return chunk;
+}
+
+void slots_adopt_used(struct slots *slots, uint32_t slot) {
+  struct slots_chunk *chunk = slots_chunk_of(slots, slots->bits, slot);
+  check_lt(slot & ((UINT32_C(1) << slots->bits) - 1), per_chunk(slots));
+  assert((*word_of(slots, chunk, slot) >> slot % 64 & 1) == 0);
+  *word_of(slots, chunk, slot) |= UINT64_C(1) << slot % 64;
+  chunk->n_used++;
+  slots->n_used++;
+}
+
+/* The lists begin with the lowest chunks, so that the slots become dense. */
+void slots_adopted(struct slots *slots) {
+  for (uint32_t number = slots->n_chunks; number-- > 0;) {
+    struct slots_chunk *chunk = slots->chunks[number];
+    if (chunk != NULL && chunk->n_used < per_chunk(slots))
+      list_add(slots, chunk->n_used == 0 ? &slots->empty : &slots->partial, chunk);
+  }
+  check_counts(slots);
 }
 
 void slots_chunk_moved(struct slots *slots, struct slots_chunk *chunk) {
@@ -121,10 +183,6 @@ static uint32_t find_in(const struct slots *slots, const struct slots_chunk *chu
   uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(wanted);
   check_lt(index, per_chunk(slots));
   return (chunk->number << slots->bits) + index;
-}
-
-static uint64_t *word_of(const struct slots *slots, struct slots_chunk *chunk, uint32_t slot) {
-  return &chunk->used[(slot & (per_chunk(slots) - 1)) / 64];
 }
 
 static void give_up_source(struct slots *slots) {

@@ -14,14 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLOTS_BYTES_BITS 13u /* a chunk's slots take 8 KiB */
+#define SLOTS_BYTES_BITS 13u /* a chunk has 8 KiB */
+#define SLOTS_CHUNK_BYTES (UINT64_C(1) << SLOTS_BYTES_BITS)
 #define SLOTS_PER_CHUNK_MAX 256u
 #define SLOTS_ALIGN 64u
 #define SLOTS_NO_CHUNK UINT32_MAX
 
-/* The header of a chunk. Its slots follow. */
+/* The header of a chunk. It takes the place of the last slots, which are never allocated. */
 struct slots_chunk {
-  /* written by the caller: the chunk's location, and the number of reasons not to move it */
+  /* written by the caller: the header's location, and the number of reasons not to move the chunk
+   */
   uint64_t offset;
   uint32_t block;
   uint32_t n_pins; /* while it is not 0, neither the chunk nor its slots move */
@@ -34,7 +36,20 @@ struct slots_chunk {
 };
 static_assert(sizeof(struct slots_chunk) == SLOTS_ALIGN, "slots are aligned as their chunk is");
 
-#define SLOTS_CHUNK_BYTES (sizeof(struct slots_chunk) + (UINT64_C(1) << SLOTS_BYTES_BITS))
+/* Returns how many slots of a chunk can be allocated. */
+static inline uint32_t slots_capacity(uint32_t bits) {
+  uint64_t slot_bytes = SLOTS_CHUNK_BYTES >> bits;
+  return (UINT32_C(1) << bits) -
+         (uint32_t)((sizeof(struct slots_chunk) + slot_bytes - 1) / slot_bytes);
+}
+
+/* Return the header of the chunk at `memory`, and the memory of a chunk. */
+static inline struct slots_chunk *slots_header(void *memory) {
+  return (struct slots_chunk *)(void *)((uint8_t *)memory + SLOTS_CHUNK_BYTES) - 1;
+}
+static inline void *slots_memory(struct slots_chunk *chunk) {
+  return (uint8_t *)(chunk + 1) - SLOTS_CHUNK_BYTES;
+}
 
 struct slots {
   struct slots_chunk **chunks; /* by number; NULL: unused number */
@@ -48,15 +63,28 @@ struct slots {
   uint64_t n_used, n_slots; /* of all chunks */
 };
 
-/* Makes an empty table for up to `max_chunks` chunks of 2^bits slots each (64 to
- * SLOTS_PER_CHUNK_MAX). Returns 0 or FC_ENOMEM. */
+/* Makes an empty table for up to `max_chunks` chunks, whose numbers have `bits` low bits for the
+ * slots (64 to SLOTS_PER_CHUNK_MAX of them). Returns 0 or FC_ENOMEM. */
 int slots_init(struct slots *slots, uint32_t bits, uint64_t max_chunks);
 /* Frees the table; idempotent. The chunks' memory remains the caller's. */
 void slots_deinit(struct slots *slots);
 
+/* Raises the largest number of chunks. Returns 0 or FC_ENOMEM. */
+int slots_grow(struct slots *slots, uint64_t max_chunks);
+
+/* Returns the number of the next chunk that slots_add adds, or SLOTS_NO_CHUNK. */
+uint32_t slots_next_number(struct slots *slots);
+
 /* Adds a chunk of SLOTS_CHUNK_BYTES at `memory`, which is aligned to SLOTS_ALIGN, and zeroes it.
  * Returns NULL if all chunk numbers are in use. */
 struct slots_chunk *slots_add(struct slots *slots, void *memory);
+
+/* Rebuild a table from the chunks of an earlier one. First add each chunk, whose number nothing
+ * else has: its header is written anew, and its slots keep their bytes. Then mark each slot that is
+ * in use. Then slots_adopted makes the table usable. */
+struct slots_chunk *slots_adopt(struct slots *slots, uint32_t number, void *memory);
+void slots_adopt_used(struct slots *slots, uint32_t slot);
+void slots_adopted(struct slots *slots);
 
 /* Updates the table after the caller moved the bytes of a chunk to `chunk`. */
 void slots_chunk_moved(struct slots *slots, struct slots_chunk *chunk);
@@ -86,7 +114,7 @@ static inline uint64_t slots_unused(const struct slots *slots) {
 /* `bits` is that of slots_init, and a constant in the caller where speed counts. */
 static inline void *slots_in(struct slots_chunk *chunk, uint32_t bits, uint32_t slot) {
   uint64_t index = slot & ((UINT32_C(1) << bits) - 1);
-  return (uint8_t *)(chunk + 1) + (index << (SLOTS_BYTES_BITS - bits));
+  return (uint8_t *)(chunk + 1) - SLOTS_CHUNK_BYTES + (index << (SLOTS_BYTES_BITS - bits));
 }
 static inline void *slots_at(const struct slots *slots, uint32_t bits, uint32_t slot) {
   return slots_in(slots->chunks[slot >> bits], bits, slot);

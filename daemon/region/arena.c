@@ -189,6 +189,56 @@ void arena_deinit(struct arena *arena) {
   *arena = (struct arena){0};
 }
 
+/* Makes the arena smaller by the end of its highest hole, which is in no list. */
+static void cut_hole(struct arena *arena, uint32_t hole, uint64_t cut) {
+  struct arena_record *record = arena_at(arena, hole);
+  record->size -= cut;
+  if (record->size > 0) {
+    arena_list_hole(arena, hole);
+    return;
+  }
+  arena_at(arena, record->below)->above = 0;
+  arena_at(arena, 0)->below = record->below;
+  slots_free(&arena->records, hole);
+}
+
+/* Adds a hole at the end of the arena, whose highest record is a block. */
+static bool add_hole(struct arena *arena, uint64_t bytes) {
+  uint32_t hole = slots_alloc(&arena->records), top = arena_at(arena, 0)->below;
+  if (hole == 0)
+    return false;
+  *arena_at(arena, hole) =
+      (struct arena_record){.place = arena->size | ARENA_HOLE, .size = bytes, .below = top};
+  arena_at(arena, top)->above = hole;
+  arena_at(arena, 0)->below = hole;
+  return true;
+}
+
+bool arena_resize(struct arena *arena, uint64_t size) {
+  uint32_t top = arena_at(arena, 0)->below;
+  check_eq(size % ARENA_UNIT, 0);
+  if (size == arena->size)
+    return true;
+  if (size < arena->size) {
+    uint64_t cut = arena->size - size;
+    if (!arena_is_hole(arena, top) || arena_at(arena, top)->size < cut)
+      return false;
+    arena_unlist_hole(arena, top);
+    cut_hole(arena, top, cut);
+    arena->size = size;
+    return true;
+  }
+  if (arena_is_hole(arena, top)) {
+    arena_unlist_hole(arena, top);
+    arena_at(arena, top)->size += size - arena->size;
+  } else if (!add_hole(arena, size - arena->size)) {
+    return false;
+  }
+  arena->size = size;
+  arena_list_hole(arena, arena_at(arena, 0)->below);
+  return true;
+}
+
 /* Splits a hole that is in no list. `hole` keeps the first `size` bytes, and the rest is listed.
  * Returns false if no record is unused. */
 static bool split(struct arena *arena, uint32_t hole, uint64_t size) {

@@ -47,6 +47,10 @@ struct arena {
 int arena_init(struct arena *arena, uint64_t size, uint64_t max_chunks, void *memory);
 void arena_deinit(struct arena *arena);
 
+/* Changes the size of the arena, whose upper end is a hole as large as what is cut off. Returns
+ * false, with nothing changed, if the end is in use, or if no record is unused for a hole. */
+bool arena_resize(struct arena *arena, uint64_t size);
+
 /* Allocates a block of at least `size` bytes (> 0), rounded up to ARENA_UNIT, from a hole of a
  * similar size. Among the first few holes of a list it prefers the lowest, so that the end of the
  * arena stays untouched until it is needed. `owner` is the caller's; a block whose owner is 0 is

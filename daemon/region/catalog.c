@@ -11,8 +11,6 @@
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
-/* In front of the catalog, as in front of a region (region_writer_front). */
-#define FRONT_BYTES 65536u
 /* The header, and the spare chunk behind it. */
 #define HEADER_BYTES CATALOG_ALIGN
 #define SPARE_OFFSET (HEADER_BYTES - CATALOG_CHUNK_BYTES)
@@ -21,7 +19,7 @@
 static_assert(sizeof(struct catalog_header) <= SPARE_OFFSET, "the spare chunk lies behind it");
 static_assert(sizeof(struct catalog_region) == 576, "layout 1");
 static_assert(offsetof(struct catalog_header, areas) == 24, "layout 1");
-static_assert(offsetof(struct catalog_header, regions) == 720, "layout 1");
+static_assert(offsetof(struct catalog_header, regions) == 728, "layout 1");
 
 static const char *area_name(enum catalog_area area) {
   static const char *const names[CATALOG_AREAS] = {
@@ -90,15 +88,15 @@ static bool reserve(struct catalog *catalog, uint64_t size) {
   uint8_t *front;
   do {
     bytes = bytes > size ? bytes : size;
-    front = mmap(NULL, FRONT_BYTES + bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
+    front = mmap(NULL, CATALOG_FRONT_BYTES + bytes, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     catalog->reserved_bytes = bytes;
     bytes = bytes / 2 / CATALOG_ALIGN * CATALOG_ALIGN;
   } while (front == MAP_FAILED && catalog->reserved_bytes > size);
   if (front == MAP_FAILED)
     return false;
-  catalog->base = front + FRONT_BYTES;
-  return mprotect(front, FRONT_BYTES, PROT_READ | PROT_WRITE) == 0;
+  catalog->base = front + CATALOG_FRONT_BYTES;
+  return mprotect(front, CATALOG_FRONT_BYTES, PROT_READ | PROT_WRITE) == 0;
 }
 
 /* Makes the first `size` bytes accessible. */
@@ -117,7 +115,8 @@ static bool map(struct catalog *catalog, uint64_t size) {
 
 static void unmap(struct catalog *catalog) {
   if (catalog->base != NULL) /* cannot fail for an existing mapping */
-    (void)munmap(catalog->base - FRONT_BYTES, FRONT_BYTES + catalog->reserved_bytes);
+    (void)munmap(catalog->base - CATALOG_FRONT_BYTES,
+                 CATALOG_FRONT_BYTES + catalog->reserved_bytes);
   catalog->base = NULL;
   catalog->header = NULL;
 }

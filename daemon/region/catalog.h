@@ -22,15 +22,13 @@
 
 /* Only tests set it, to prove that the crash storm would detect the error. A daemon with it is
  * built as the mutants of FC_REGION_MUTANT are.
- *   1 an entry is live before its fields are written (store_entries.c)
- *   2 an entry dies after its bytes are freed, not before (store_entries.c)
- *   3 an active clear is not saved (store_clear.c)
- *   4 the clear generation is not saved (store_clear.c)
- *   5 the value's checksum is not verified when an entry is adopted (region_source.c)
- *   6 last_stamp is not saved (store_entries.c)
+ *   1 an entry that is removed stays live in the catalog, and its bytes stay (store_entries.c)
+ *   2 a segment is given up when half of the slots were examined (store_migrate.c)
+ *   4 the clear generation is not taken over (adopt.c)
+ *   5 the value's checksum is not compared (region_source.c, store_migrate.c)
+ *   6 last_stamp is not taken over (adopt.c)
  *   7 of two slots of one entry, both are adopted (adopt.c)
- *   8 the LRU order is not sorted by stamps (adopt.c)
- *   9 a key found in a source is not compared with the entry's slot (region_source.c) */
+ *   8 the LRU order is that of the slots, not of the stamps (store_restore.c) */
 #ifndef FC_CATALOG_MUTANT
 #define FC_CATALOG_MUTANT 0
 #endif
@@ -46,7 +44,8 @@
 #define CATALOG_BOOTS_MAX 64u
 #define CATALOG_REGIONS_MAX 8u
 #define CATALOG_SEGMENTS_MAX 64u
-#define CATALOG_CHUNK_BYTES 8192u
+#define CATALOG_CHUNK_BYTES SLOTS_CHUNK_BYTES
+#define CATALOG_FRONT_BYTES 65536u /* in front of `base`, as in front of a region */
 /* Numbers of slots have 32 bits, and a chunk has at least 128 of them. */
 #define CATALOG_CHUNKS_MAX (1u << 25)
 
@@ -90,6 +89,7 @@ struct catalog_header {
   uint64_t n_boots;                  /* at least 1 while a daemon serves */
   uint64_t boots[CATALOG_BOOTS_MAX]; /* boot ids of the daemons of this cache, newest last */
   uint64_t current;                  /* index of the newest region in `regions` */
+  uint64_t chunks_end;               /* no chunk has this number or a higher one */
   struct catalog_region regions[CATALOG_REGIONS_MAX];
 };
 

@@ -1,12 +1,17 @@
 /* entry.h - one stored result: its metadata (struct entry), and the accessors of its key and value.
  *
- * Metadata and bytes both lie in the region, the metadata in slots that no chain leads to (heap.h).
- * So the metadata has numbers and no pointers: it moves when it is compacted, and clients can read
- * it. The heap owns the entries. A pointer is valid until the next call that changes the store, or
- * as long as the entry is held. A get changes the LRU order and moves no entry. */
+ * The bytes lie in a region. The metadata lies in the catalog, or in the region where no chain
+ * leads to it (heap.h). The next daemon finds it there, and clients may read it. So it has numbers
+ * and no pointers, and it moves when it is compacted. The heap owns the entries. A pointer is valid
+ * until the next call that changes the store, or as long as the entry is held. A get changes the
+ * LRU order and moves no entry.
+ *
+ * The store of `name_space` makes an entry live, and 0 ends it. The next daemon adopts the entries
+ * that are live and have a stamp. */
 #ifndef FC_DAEMON_ENTRY_H
 #define FC_DAEMON_ENTRY_H
 
+#include <stddef.h>
 #include <sys/uio.h>
 
 #include "daemon/region/arena.h"
@@ -27,29 +32,71 @@ struct lru {
   uint32_t newest, oldest;
 };
 
+#define ENTRY_NAME_SPACES 2048u /* numbers of namespaces in the heap, 0 included */
+#define ENTRY_HOLDERS_MAX ((1u << 21) - 1u)
+#define ENTRY_STAMP_BITS 52u /* 140 years at a million uses a second */
+#define ENTRY_PLACE_BITS 44u /* of multiples of FC_REGION_UNIT */
+#define ENTRY_CHARGE_UNIT FC_REGION_UNIT
+
 /* One cache line of the processor, so that a hit writes few lines. */
 struct entry {
   struct lru_node lists[LRU_KINDS];
-  uint64_t digest;       /* of the key in its namespace */
-  uint64_t use_stamp;    /* of the last use: unique, and the LRU order in numbers */
-  uint64_t last_use_ns;  /* time of the put or of the last get */
-  uint64_t hits;         /* gets since the put */
-  arena_block block;     /* the first block, which names those of the pieces; 0: not written yet */
-  uint32_t name_space;   /* number of the namespace in the heap; 0: not in the store */
-  uint32_t holders : 31; /* references, see entry_hold; 0: the slot is unused */
-  uint32_t wipe : 1;     /* see entry_wipe */
-  uint32_t number;       /* of the slot; the bytes in the region name the entry by it */
+  uint64_t digest;                       /* of the key in its namespace */
+  uint64_t use_stamp : ENTRY_STAMP_BITS; /* of the last use: unique, and the LRU order in numbers */
+  uint64_t place_high : ENTRY_PLACE_BITS - 32;
+  uint64_t last_use_ns; /* time of the put or of the last get */
+  uint32_t hits;        /* gets since the put; saturates */
+  arena_block block;    /* the first block, which names those of the pieces; 0: not written yet, or
+                           in a source */
+  union {
+    uint64_t where; /* all in one word, so that a store of it is atomic */
+    struct {
+      uint32_t place;       /* where it lies in its region, see entry_place */
+      uint32_t charge : 27; /* in multiples of ENTRY_CHARGE_UNIT; 0: not written yet */
+      uint32_t source : 4;  /* its region: the index in the catalog's header */
+      uint32_t wipe : 1;    /* see entry_wipe */
+    };
+  };
+  union {
+    uint32_t state; /* both in one word, so that a store of it is atomic */
+    struct {
+      uint32_t name_space : 11; /* number of the namespace in the heap; 0: not in the store */
+      uint32_t holders : 21;    /* references, see entry_hold; 0: the slot is unused */
+    };
+  };
+  uint32_t number; /* of the slot; the bytes in the region name the entry by it */
 };
+static_assert(sizeof(struct entry) == 64, "catalog layout 1");
+static_assert(offsetof(struct entry, digest) == 16 && offsetof(struct entry, last_use_ns) == 32 &&
+                  offsetof(struct entry, where) == 48 && offsetof(struct entry, state) == 56 &&
+                  offsetof(struct entry, number) == 60,
+              "catalog layout 1");
 
-#define ENTRY_BITS 7u /* 128 entries in a chunk of slots.h */
-static_assert(sizeof(struct entry) << ENTRY_BITS == UINT64_C(1) << SLOTS_BYTES_BITS,
-              "a chunk is full of entries");
+#define ENTRY_BITS 7u /* a chunk of slots.h has places for 128, of which its header takes one */
+#define ENTRIES_PER_CHUNK 127u
+static_assert(sizeof(struct entry) << ENTRY_BITS == SLOTS_CHUNK_BYTES, "a chunk is full of them");
+
+/* Returns the offset of the entry's bytes in its region. */
+static inline uint64_t entry_place(const struct entry *entry) {
+  return ((uint64_t)entry->place_high << 32 | entry->place) * FC_REGION_UNIT;
+}
+static inline void entry_set_stamp(struct entry *entry, uint64_t stamp) {
+  entry->use_stamp = stamp & ((UINT64_C(1) << ENTRY_STAMP_BITS) - 1);
+}
+static inline void entry_set_place(struct entry *entry, uint64_t offset) {
+  entry->place = (uint32_t)(offset / FC_REGION_UNIT);
+  entry->place_high = (uint32_t)(offset / FC_REGION_UNIT >> 32) & 0xfffu;
+}
 
 /* Takes a reference, in addition to that of the store. While there is one, neither metadata nor
  * bytes move, and both remain after an eviction or a clear: the sender of a value needs that. The
  * last release frees the entry. */
 void entry_hold(struct entry *entry);
 void entry_release(struct entry *entry);
+
+/* Makes a complete entry live, or ends it (0), in one store. What was stored before comes before
+ * it, and what is stored afterwards comes after it. */
+void entry_set_name_space(struct entry *entry, uint32_t number);
 
 /* Releases the store's reference. While others hold the entry, its charge counts in the heap's
  * unlisted_bytes. */

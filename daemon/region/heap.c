@@ -18,36 +18,67 @@
 static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIECES_MAX,
               "the arena's blocks are the region's");
 
-int heap_init(struct heap *heap, struct region *region) {
-  *heap = (struct heap){.region = region};
+static_assert(CATALOG_FRONT_BYTES == REGION_FRONT_BYTES, "an entry finds its heap in both");
+
+static void add_region(struct heap *heap) {
+  struct catalog_header *header = heap->catalog->header;
+  struct catalog_region described;
+  uint32_t i = 0;
+  while (i < CATALOG_REGIONS_MAX && header->regions[i].boot_id != 0)
+    i++;
+  if (i == CATALOG_REGIONS_MAX)
+    i = heap_forget_region(heap);
+  region_source_describe(&described, heap->region);
+  header->regions[i] = described;
+  header->current = i;
+  heap->current = i;
+  catalog_commit_u64(&header->regions[i].boot_id, heap->region->header->boot_id);
+}
+
+int heap_init(struct heap *heap, struct region *region, struct catalog *catalog) {
+  *heap = (struct heap){.region = region, .catalog = catalog};
   *region_writer_front(region->base) = heap;
+  *region_writer_front(catalog->base) = heap;
+  add_region(heap);
   return heap_init_chunks(heap);
 }
 
 void heap_deinit(struct heap *heap) {
+  for (uint32_t i = 0; i < CATALOG_REGIONS_MAX; i++)
+    region_source_close(&heap->sources[i]);
   slots_deinit(&heap->entries);
   arena_deinit(&heap->arena);
   free(heap->namespaces);
-  *heap = (struct heap){.region = heap->region};
+  *heap = (struct heap){.region = heap->region, .catalog = heap->catalog};
 }
 
 /* ---- namespaces, by number ---- */
+
+bool heap_set_namespace(struct heap *heap, uint32_t number, struct namespace *ns) {
+  check_lt(0, number);
+  check_lt(number, ENTRY_NAME_SPACES);
+  if (number >= heap->n_namespaces) {
+    struct namespace **namespaces =
+        realloc(heap->namespaces, (number + 1) * sizeof(struct namespace *));
+    if (namespaces == NULL)
+      return false;
+    for (uint32_t i = heap->n_namespaces; i <= number; i++) /* 0 means "no namespace" */
+      namespaces[i] = NULL;
+    heap->namespaces = namespaces;
+    heap->n_namespaces = number + 1;
+  }
+  check_eq((uintptr_t)heap->namespaces[number], 0);
+  heap->namespaces[number] = ns;
+  return true;
+}
 
 uint32_t heap_add_namespace(struct heap *heap, struct namespace *ns) {
   uint32_t number = 1;
   while (number < heap->n_namespaces && heap->namespaces[number] != NULL)
     number++;
-  if (number >= heap->n_namespaces) {
-    struct namespace **namespaces =
-        realloc(heap->namespaces, (number + 1) * sizeof(struct namespace *));
-    if (namespaces == NULL)
-      return 0;
-    namespaces[0] = NULL; /* 0 means "no namespace" */
-    heap->namespaces = namespaces;
-    heap->n_namespaces = number + 1;
-  }
-  heap->namespaces[number] = ns;
-  return number;
+  if (number == ENTRY_NAME_SPACES)
+    return 0;
+  return heap_set_namespace(heap, number, ns) ? number : 0;
 }
 
 void heap_remove_namespace(struct heap *heap, uint32_t number) {
@@ -61,7 +92,7 @@ void heap_remove_namespace(struct heap *heap, uint32_t number) {
 
 static struct slots_chunk *chunk_of(const struct entry *entry) {
   const struct entry *first = entry - entry->number % (1u << ENTRY_BITS);
-  return (struct slots_chunk *)(uintptr_t)first - 1;
+  return slots_header((void *)(uintptr_t)first);
 }
 
 static struct heap *heap_of(const struct entry *entry) {
@@ -77,7 +108,7 @@ struct entry *heap_entry_new(struct heap *heap) {
   struct entry *entry = heap_entry(heap, number);
   check_lt(0, number);
   check_eq(entry->holders, 0);
-  *entry = (struct entry){.number = number, .holders = 1};
+  *entry = (struct entry){.number = number, .holders = 1, .source = heap->current & 0xfu};
   entry_hold(entry);
   return entry;
 }
@@ -92,7 +123,9 @@ static void free_block(struct heap *heap, arena_block block, bool wipe) {
 /* Frees the pieces first, because their table is in the first block. */
 static void free_entry(struct heap *heap, struct entry *entry) {
   check_eq(entry->name_space, 0);
-  if (entry->block != 0) {
+  if (heap_is_in_source(heap, entry)) {
+    region_source_uncount(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+  } else if (entry->block != 0) {
     struct fc_region_entry *placed = heap_placed(heap, entry);
     uint32_t n = heap_n_pieces(placed);
     for (uint32_t i = 0; i < n; i++)
@@ -115,7 +148,17 @@ void entry_hold(struct entry *entry) {
   check_lt(0, entry->holders);
   chunk->n_pins++;
   check_lt(0, chunk->n_pins);
+  check_lt(entry->holders, ENTRY_HOLDERS_MAX);
   entry->holders++;
+}
+
+void entry_set_name_space(struct entry *entry, uint32_t number) {
+  struct entry next = *entry;
+  check_lt(number, ENTRY_NAME_SPACES);
+  next.name_space = number & (ENTRY_NAME_SPACES - 1);
+  catalog_commit_u32(&entry->state, next.state);
+  if (number == 0)
+    catalog_barrier();
 }
 
 void entry_release(struct entry *entry) {
@@ -123,7 +166,8 @@ void entry_release(struct entry *entry) {
   struct slots_chunk *chunk = chunk_of(entry);
   check_lt(0, chunk->n_pins);
   chunk->n_pins--;
-  if (entry->holders == 1 && entry->block != 0) { /* the store released it before */
+  heap->source_releases += heap_is_in_source(heap, entry);
+  if (entry->holders == 1 && entry->charge != 0) { /* the store released it before */
     uint64_t charge = heap_charge_of(entry);
     check_le(charge, heap->unlisted_bytes);
     heap->unlisted_bytes -= charge;
@@ -156,17 +200,6 @@ uint64_t heap_charge(const struct fc_key *key, uint64_t value_size) {
 
 static uint64_t block_charge(const struct heap *heap, arena_block block) {
   return arena_block_size(&heap->arena, block) + ARENA_RECORD_BYTES;
-}
-
-uint64_t heap_charge_of(const struct entry *entry) {
-  const struct heap *heap = heap_of(entry);
-  const struct fc_region_entry *placed = heap_placed(heap, entry);
-  uint64_t charge = HEAP_ENTRY_BYTES + block_charge(heap, entry->block);
-  uint32_t n = heap_n_pieces(placed);
-  check_le(n, ARENA_PIECES_MAX);
-  for (uint32_t i = 0; i < n; i++)
-    charge += block_charge(heap, heap_piece_block(&heap_table(placed)[i]));
-  return charge;
 }
 
 /* ---- reading ---- */
@@ -220,7 +253,8 @@ uint32_t entry_origin(const struct entry *entry) {
   return (uint32_t)region_writer_load(&entry_placed(entry)->origin);
 }
 
-static size_t value_of(const struct heap *heap, const struct fc_region_entry *placed,
+/* `base` is that of the region. */
+static size_t value_of(uint8_t *base, const struct fc_region_entry *placed,
                        struct iovec pieces[FC_REGION_PIECES_MAX]) {
   struct fc_region_piece *table = heap_table(placed);
   uint32_t n = heap_n_pieces(placed);
@@ -230,14 +264,16 @@ static size_t value_of(const struct heap *heap, const struct fc_region_entry *pl
     return 1;
   }
   for (uint32_t i = 0; i < n; i++)
-    pieces[i] = (struct iovec){heap->region->base + region_writer_load(&table[i].offset),
+    pieces[i] = (struct iovec){base + region_writer_load(&table[i].offset),
                                (uint32_t)region_writer_load(&table[i].extent)};
   return n;
 }
 
 size_t entry_value(const struct entry *entry, struct iovec pieces[FC_REGION_PIECES_MAX]) {
   const struct heap *heap = heap_of(entry);
-  return value_of(heap, heap_placed(heap, entry), pieces);
+  uint8_t *base =
+      heap_is_in_source(heap, entry) ? heap->sources[entry->source].base : heap->region->base;
+  return value_of(base, heap_placed(heap, entry), pieces);
 }
 
 bool entry_is(const struct fc_region_entry *placed, uint64_t name_space, const struct fc_key *key) {
@@ -380,13 +416,25 @@ static void write_table(const struct heap *heap, const struct fc_region_entry *p
 static void write_bytes(const struct heap *heap, const struct fc_region_entry *placed,
                         const uint8_t *data) {
   struct iovec pieces[FC_REGION_PIECES_MAX];
-  size_t n = value_of(heap, placed, pieces);
+  size_t n = value_of(heap->region->base, placed, pieces);
   for (size_t i = 0; i < n; i++) {
     if (pieces[i].iov_len == 0) /* an empty value */
       continue;
     fc_torn_write(pieces[i].iov_base, data, pieces[i].iov_len);
     data += pieces[i].iov_len;
   }
+}
+
+/* Notes where the entry lies, and its charge. */
+static void set_blocks(const struct heap *heap, struct entry *entry, const struct blocks *blocks) {
+  uint64_t charge = HEAP_ENTRY_BYTES + block_charge(heap, blocks->first);
+  for (uint32_t i = 0; i < blocks->n_pieces; i++)
+    charge += block_charge(heap, blocks->pieces[i]);
+  check_eq(charge % ENTRY_CHARGE_UNIT, 0);
+  check_lt(charge / ENTRY_CHARGE_UNIT, 1u << 27);
+  entry->charge = (uint32_t)(charge / ENTRY_CHARGE_UNIT) & ((1u << 27) - 1);
+  entry->block = blocks->first;
+  entry_set_place(entry, heap->region->arena_offset + arena_offset(&heap->arena, blocks->first));
 }
 
 bool heap_write(struct heap *heap, struct entry *entry, const struct heap_value *value,
@@ -399,7 +447,7 @@ bool heap_write(struct heap *heap, struct entry *entry, const struct heap_value 
     return false;
   if (!alloc(heap, entry, value, effort, &blocks))
     return false;
-  entry->block = blocks.first;
+  set_blocks(heap, entry, &blocks);
   entry->digest = value->digest;
   struct fc_region_entry *placed = heap_placed(heap, entry);
   write_key(placed, value);
@@ -409,10 +457,73 @@ bool heap_write(struct heap *heap, struct entry *entry, const struct heap_value 
   return true;
 }
 
+/* Copies bytes in pieces to other pieces. All but the last are multiples of FC_REGION_UNIT. */
+static void copy_pieces(struct iovec *to, const struct iovec *from, size_t n_from) {
+  uint64_t filled = 0;
+  for (size_t i = 0; i < n_from; i++) {
+    const uint8_t *data = from[i].iov_base;
+    for (uint64_t left = from[i].iov_len; left > 0;) {
+      uint64_t room = to->iov_len - filled, bytes = left < room ? left : room;
+      fc_torn_write((uint8_t *)to->iov_base + filled, data, bytes);
+      data += bytes;
+      left -= bytes;
+      filled += bytes;
+      if (filled == to->iov_len) {
+        to++;
+        filled = 0;
+      }
+    }
+  }
+}
+
+/* Writes the entry at new blocks: all of `from` but the offsets of the pieces. */
+static void copy_entry(const struct heap *heap, struct fc_region_entry *to,
+                       const struct entry *entry, const struct blocks *blocks) {
+  const struct fc_region_entry *from = heap_placed(heap, entry);
+  struct iovec source[FC_REGION_PIECES_MAX], pieces[FC_REGION_PIECES_MAX];
+  struct fc_key key = key_of(from);
+  struct heap_value value = {.key = &key,
+                             .name_space = region_writer_load(&from->name_space),
+                             .size = value_size_of(from)};
+  uint64_t shape = region_writer_load(&from->shape);
+  write_key(to, &value);
+  region_writer_store(&to->shape, fc_region_shape(key.op.size, key.view.size, blocks->n_pieces,
+                                                  fc_region_checksum_of(shape)));
+  region_writer_store(&to->compute_ns, region_writer_load(&from->compute_ns));
+  region_writer_store(&to->origin,
+                      (uint64_t)entry->number << 32 | (uint32_t)region_writer_load(&from->origin));
+  write_table(heap, to, value.size, blocks);
+  (void)value_of(heap->region->base, to, pieces);
+  copy_pieces(pieces, source, value_of(heap->sources[entry->source].base, from, source));
+}
+
+bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effort) {
+  const struct fc_region_entry *from = heap_placed(heap, entry);
+  struct fc_key key = key_of(from);
+  struct heap_value value = {.key = &key, .size = value_size_of(from)};
+  struct blocks blocks;
+  check_lt(1, entry->holders); /* so that its new blocks do not move */
+  assert(heap_is_in_source(heap, entry));
+  if (arena_spare_records(&heap->arena) < HEAP_RECORDS_RESERVED && !heap_add_records(heap, effort))
+    return false;
+  if (!alloc(heap, entry, &value, effort, &blocks))
+    return false;
+  struct entry next = *entry;
+  next.source = heap->current & 0xfu;
+  set_blocks(heap, &next, &blocks);
+  copy_entry(heap, region_writer_at(heap->region, entry_place(&next)), entry, &blocks);
+  region_source_uncount(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+  entry->place_high = next.place_high;
+  entry->block = next.block;
+  catalog_commit_u64(&entry->where, next.where);
+  return true;
+}
+
 bool heap_overwrite(struct entry *entry, const struct heap_value *value) {
   const struct heap *heap = heap_of(entry);
   struct fc_region_entry *placed = heap_placed(heap, entry);
-  if (entry->holders > 1 || value_size_of(placed) != value->size || value->size > OVERWRITE_MAX)
+  if (heap_is_in_source(heap, entry) || entry->holders > 1 ||
+      value_size_of(placed) != value->size || value->size > OVERWRITE_MAX)
     return false;
   check_eq(entry->digest, value->digest);
   bool opened = FC_REGION_MUTANT != 15 && region_writer_open(heap->region, value->digest);

@@ -1,16 +1,24 @@
 /* heap.h - the memory of entries: allocates their metadata and the blocks of their keys and values,
  * moves them to make holes, and frees them. The store decides which entries there are (store.h).
  *
- * All of it lies in the region. The metadata is in chunks of slots (slots.h), of entries and of the
- * arena's records. Each chunk is a block of the arena, as values are. No chain leads a reader to
- * it, and a late reader discards what it read there. Chunks move as values do, except while one of
- * their entries is held, and empty chunks go back to the arena. Only two tables of 8 bytes a chunk
- * are private memory. One thread. */
+ * Keys and values lie in the region. The metadata is in chunks of slots (slots.h), of entries and
+ * of the arena's records. Chunks of entries lie in the catalog, where the next daemon adopts them.
+ * Catalog and arena share one budget, and the memory of the arena is never given back. So when all
+ * of it has memory, a further chunk of entries is a block of the arena, as a chunk of records is,
+ * and the catalog's directory says where. No chain leads a reader to a chunk, and a late reader
+ * discards what it read there. Chunks in the arena move as values do, except while one of their
+ * entries is held. Empty chunks give their memory back.
+ *
+ * Entries of an earlier region (a source) keep their bytes there, which are only read, until they
+ * are migrated (region_source.h, store/adopt.h). Only two tables of 8 bytes a chunk are private
+ * memory. One thread. */
 #ifndef FC_DAEMON_HEAP_H
 #define FC_DAEMON_HEAP_H
 
 #include "daemon/region/arena.h"
+#include "daemon/region/catalog.h"
 #include "daemon/region/entry.h"
+#include "daemon/region/region_source.h"
 #include "daemon/region/region_writer.h"
 
 /* The charge of an entry in addition to its blocks: its slot, and the record of a hole, because
@@ -18,18 +26,27 @@
 #define HEAP_ENTRY_BYTES ((uint64_t)sizeof(struct entry) + ARENA_RECORD_BYTES)
 
 struct heap {
-  struct region *region; /* borrowed */
+  struct region *region; /* borrowed, as is the catalog */
+  struct catalog *catalog;
   struct arena arena;
   struct slots entries;
+  uint32_t current;                                  /* index of `region` in the catalog's header */
+  uint32_t n_sources;                                /* in use, of: */
+  struct region_source sources[CATALOG_REGIONS_MAX]; /* at their index in the header */
+  uint64_t allowance_bytes;                          /* beyond the budget while there are sources */
+  uint64_t source_releases;                          /* of held entries in sources, total */
   uint64_t unlisted_bytes; /* charge of entries that left the store and are held (entry_unlist) */
-  /* private to heap.c */
+  /* private to the heap's files */
+  uint64_t chunk_bytes;          /* of chunks in the catalog */
   struct namespace **namespaces; /* by number; borrowed; NULL: unused number */
   uint32_t n_namespaces;
 };
 
-/* The region outlives the heap. Returns 0 or FC_ENOMEM. */
-int heap_init(struct heap *heap, struct region *region);
-/* No entry may be in use. */
+/* Adds the region to the catalog's header. If that is full, it forgets the region with the fewest
+ * entries first. Both outlive the heap. If the catalog has chunks of an earlier daemon,
+ * heap_adopt_chunks must follow. Returns 0 or FC_ENOMEM. */
+int heap_init(struct heap *heap, struct region *region, struct catalog *catalog);
+/* Frees private memory. Entries remain in the catalog. */
 void heap_deinit(struct heap *heap);
 
 /* Returns the charge of an entry with that key and value size in one piece: its block and its
@@ -38,7 +55,9 @@ void heap_deinit(struct heap *heap);
 uint64_t heap_charge(const struct fc_key *key, uint64_t value_size);
 
 /* Returns the charge of a written entry. */
-uint64_t heap_charge_of(const struct entry *entry);
+static inline uint64_t heap_charge_of(const struct entry *entry) {
+  return (uint64_t)entry->charge * ENTRY_CHARGE_UNIT;
+}
 
 struct heap_value {
   const struct fc_key *key;
@@ -83,21 +102,34 @@ static inline struct entry *heap_find_entry(const struct heap *heap, uint32_t nu
 /* Returns the entry whose bytes are at that place. */
 struct entry *heap_entry_at(const struct heap *heap, const struct fc_region_entry *placed);
 
-/* Returns where a written entry lies now. */
+static inline bool heap_is_in_source(const struct heap *heap, const struct entry *entry) {
+  return entry->source != heap->current;
+}
+
+/* Returns where a written entry lies now. In a source the bytes are checked first: if they make no
+ * entry, it returns one without names and value, of no namespace. */
 static inline struct fc_region_entry *heap_placed(const struct heap *heap,
                                                   const struct entry *entry) {
-  return region_writer_at(heap->region,
-                          heap->region->arena_offset + arena_offset(&heap->arena, entry->block));
+  if (__builtin_expect(heap_is_in_source(heap, entry), 0))
+    return region_source_entry(&heap->sources[entry->source], entry_place(entry));
+  return region_writer_at(heap->region, entry_place(entry));
 }
 
 /* Numbers a namespace, by which entries name it. The pointer is opaque here. Returns 0 if there is
  * no memory. */
 uint32_t heap_add_namespace(struct heap *heap, struct namespace *ns);
+/* Does so with a number that is not in use, above 0 and below ENTRY_NAME_SPACES. Returns false if
+ * there is no memory. */
+bool heap_set_namespace(struct heap *heap, uint32_t number, struct namespace *ns);
 /* Frees the number of a namespace without entries. */
 void heap_remove_namespace(struct heap *heap, uint32_t number);
 
 static inline struct namespace *heap_namespace(const struct heap *heap, uint32_t number) {
   return heap->namespaces[number];
+}
+/* Accepts any number. Returns NULL if no namespace has it. */
+static inline struct namespace *heap_find_namespace(const struct heap *heap, uint32_t number) {
+  return number < heap->n_namespaces ? heap->namespaces[number] : NULL;
 }
 
 /* ---- compaction of the metadata, after an entry was removed (heap_chunks.c) ---- */
@@ -108,6 +140,26 @@ void heap_entry_moved(struct heap *heap, uint32_t from, uint32_t to);
 
 /* Moves a few of the arena's records together, and frees empty chunks. */
 void heap_compact_metadata(struct heap *heap);
+
+/* ---- the memory of an earlier daemon (heap_adopt.c) ---- */
+
+/* Takes over the chunks of the catalog, after the sources were opened: brings those that lie in a
+ * source into the catalog. Counts their slots as unused; slots_adopt_used and slots_adopted follow.
+ * Returns the number of chunks that could not be read. */
+uint64_t heap_adopt_chunks(struct heap *heap);
+
+/* Forgets the region of the catalog's header that has the fewest entries. Returns its index. */
+uint32_t heap_forget_region(struct heap *heap);
+
+/* Copies an entry from its source into the region, where the caller then links it. The caller holds
+ * it. A kill leaves it either there or here. Returns false if there is no room. */
+bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effort);
+
+/* Updates the budget after sources or chunks changed. */
+void heap_update_budget(struct heap *heap);
+
+/* Counts an entry of a source that is adopted. */
+void heap_count_in_source(struct heap *heap, const struct entry *entry);
 
 /* ---- shared by the files of the heap ---- */
 
@@ -147,6 +199,20 @@ static inline bool heap_commit(const struct heap *heap, arena_block block) {
 
 /* Records that must be unused before a put: for a value in pieces, its first block, and a chunk. */
 #define HEAP_RECORDS_RESERVED (ARENA_PIECES_MAX + 2u)
+
+/* The words of the catalog's directory: 0 for no chunk. */
+#define HEAP_DIRECTORY_CATALOG 1u /* the chunk is in the catalog, at its number */
+#define HEAP_DIRECTORY_SPARE 2u   /* it is being moved, and the spare chunk is a copy */
+#define HEAP_DIRECTORY_REGION 3u  /* the low 4 bits; then 4 bits for the region, and its offset */
+static inline uint64_t heap_directory_word(uint32_t region, uint64_t offset) {
+  return offset / SLOTS_ALIGN << 8 | region << 4 | HEAP_DIRECTORY_REGION;
+}
+
+/* Returns how much of the arena the budget allows, at least what has memory. */
+uint64_t heap_arena_limit(const struct heap *heap);
+
+/* heap_chunks.c: makes an entry of the catalog's directory for a chunk in the catalog. */
+void heap_chunk_in_catalog(struct heap *heap, struct slots_chunk *chunk);
 
 /* heap_chunks.c: make the first chunks; add a chunk. Return 0 or FC_ENOMEM, and false if there is
  * no room. */

@@ -1,4 +1,7 @@
-/* The chunks of the metadata: entries, and the arena's records. Each is a block of the arena. */
+/* The chunks of the metadata: entries, and the arena's records. Those of entries are in the
+ * catalog, and in the arena if the budget has no room. All others are blocks of the arena. */
+#include <string.h>
+
 #include "daemon/base/check.h"
 #include "daemon/region/heap.h"
 #include "proto/errors.h"
@@ -22,14 +25,36 @@ static struct slots *slots_of(struct heap *heap, enum heap_owner kind) {
   return kind == HEAP_OWNER_RECORDS ? &heap->arena.records : &heap->entries;
 }
 
+/* ---- the directory ---- */
+
+static void set_word(const struct heap *heap, uint32_t number, uint64_t word) {
+  catalog_commit_u64(catalog_at(heap->catalog, CATALOG_DIRECTORY, number), word);
+}
+
+/* Returns false if there is no memory for the directory. Afterwards the word can be set. */
+static bool reserve_word(const struct heap *heap, uint32_t number) {
+  struct catalog_header *header = heap->catalog->header;
+  if (number >= catalog_count(heap->catalog, CATALOG_CHUNKS) ||
+      !catalog_commit(heap->catalog, CATALOG_DIRECTORY, (uint64_t)number + 1))
+    return false;
+  if (header->chunks_end <= number)
+    catalog_commit_u64(&header->chunks_end, (uint64_t)number + 1);
+  return true;
+}
+
+/* ---- chunks in the arena ---- */
+
+/* `offset` is that of the chunk in the region. */
 static void chunk_placed(struct heap *heap, enum heap_owner kind, struct slots_chunk *chunk,
                          arena_block block, uint64_t offset) {
   check_eq(offset % SLOTS_ALIGN, 0);
   check_le(offset + SLOTS_CHUNK_BYTES, heap->region->size);
   check_le(SLOTS_CHUNK_BYTES, arena_block_size(&heap->arena, block));
-  chunk->offset = offset;
+  chunk->offset = region_writer_offset(heap->region, chunk);
   chunk->block = block;
   arena_set_owner(&heap->arena, block, heap_owner(kind, chunk->number));
+  if (kind == HEAP_OWNER_ENTRIES)
+    set_word(heap, chunk->number, heap_directory_word(heap->current, offset));
 }
 
 /* Adds a chunk in the upper part of a hole, below the committed memory, so that chunks lie beside
@@ -42,9 +67,11 @@ static bool add_chunk(struct heap *heap, enum heap_owner kind, enum heap_effort 
   if (block == 0)
     return false;
   uint64_t offset = aligned_in(heap, arena_offset(&heap->arena, block));
-  struct slots_chunk *chunk = heap_commit(heap, block)
-                                  ? slots_add(slots_of(heap, kind), heap->region->base + offset)
-                                  : NULL;
+  struct slots_chunk *chunk =
+      heap_commit(heap, block) &&
+              (kind != HEAP_OWNER_ENTRIES || reserve_word(heap, slots_next_number(&heap->entries)))
+          ? slots_add(slots_of(heap, kind), heap->region->base + offset)
+          : NULL;
   if (chunk == NULL) {
     arena_free(&heap->arena, block);
     return false;
@@ -53,11 +80,39 @@ static bool add_chunk(struct heap *heap, enum heap_owner kind, enum heap_effort 
   return true;
 }
 
+/* ---- chunks in the catalog ---- */
+
+void heap_chunk_in_catalog(struct heap *heap, struct slots_chunk *chunk) {
+  chunk->offset = (uint64_t)((uint8_t *)chunk - heap->catalog->base);
+  chunk->block = 0;
+  heap->chunk_bytes += SLOTS_CHUNK_BYTES;
+  set_word(heap, chunk->number, HEAP_DIRECTORY_CATALOG);
+}
+
+/* The arena gives up as much of its end, so that it allocates nothing there. */
+static bool add_to_catalog(struct heap *heap) {
+  uint32_t number = slots_next_number(&heap->entries);
+  if (number == SLOTS_NO_CHUNK ||
+      heap->region->committed_bytes + SLOTS_CHUNK_BYTES > heap_arena_limit(heap) ||
+      !reserve_word(heap, number) ||
+      !catalog_commit_one(heap->catalog, CATALOG_CHUNKS, number, SLOTS_CHUNK_BYTES))
+    return false;
+  struct slots_chunk *chunk =
+      slots_add(&heap->entries, catalog_at(heap->catalog, CATALOG_CHUNKS, number));
+  check_eq(chunk->number, number);
+  heap_chunk_in_catalog(heap, chunk);
+  heap_update_budget(heap);
+  return true;
+}
+
 /* The first chunk of records lies where the arena then allocates its first block. */
 int heap_init_chunks(struct heap *heap) {
   struct region *region = heap->region;
-  uint64_t max_chunks = region->arena_size / BLOCK_BYTES;
+  uint64_t max_chunks = region->arena_size / SLOTS_CHUNK_BYTES;
   uint64_t offset = aligned_in(heap, 0);
+  if (catalog_grow(heap->catalog, max_chunks) != 0)
+    return FC_ENOMEM;
+  max_chunks = catalog_count(heap->catalog, CATALOG_CHUNKS);
   if (!region_writer_commit(region, BLOCK_BYTES) ||
       arena_init(&heap->arena, region->arena_size, max_chunks, region->base + offset) != 0 ||
       slots_init(&heap->entries, ENTRY_BITS, max_chunks) != 0)
@@ -66,7 +121,10 @@ int heap_init_chunks(struct heap *heap) {
   check_lt(0, block);
   check_eq(arena_offset(&heap->arena, block), 0);
   chunk_placed(heap, HEAP_OWNER_RECORDS, heap->arena.records.chunks[0], block, offset);
-  return add_chunk(heap, HEAP_OWNER_ENTRIES, HEAP_EXISTING_HOLES) ? 0 : FC_ENOMEM;
+  heap_update_budget(heap);
+  if (heap->catalog->header->chunks_end > 0) /* of an earlier daemon */
+    return 0;
+  return heap_add_entries(heap, HEAP_EXISTING_HOLES) ? 0 : FC_ENOMEM;
 }
 
 bool heap_add_records(struct heap *heap, enum heap_effort effort) {
@@ -74,9 +132,22 @@ bool heap_add_records(struct heap *heap, enum heap_effort effort) {
 }
 
 bool heap_add_entries(struct heap *heap, enum heap_effort effort) {
+  if (add_to_catalog(heap))
+    return true;
   if (arena_spare_records(&heap->arena) < HEAP_RECORDS_RESERVED && !heap_add_records(heap, effort))
     return false;
   return add_chunk(heap, HEAP_OWNER_ENTRIES, effort);
+}
+
+/* Moves a chunk of entries so that a kill loses none of them: the places may overlap, so meanwhile
+ * the directory names a copy in the catalog. */
+static void move_entries(struct heap *heap, uint32_t number, uint8_t *moved, uint8_t *memory,
+                         uint64_t to) {
+  memcpy(catalog_spare_chunk(heap->catalog), memory, SLOTS_CHUNK_BYTES);
+  set_word(heap, number, HEAP_DIRECTORY_SPARE);
+  catalog_barrier();
+  heap_move_bytes(moved, memory, SLOTS_CHUNK_BYTES);
+  set_word(heap, number, heap_directory_word(heap->current, to));
 }
 
 bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to) {
@@ -84,14 +155,19 @@ bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to) {
   struct slots_chunk *chunk = slots->chunks[(uint32_t)owner];
   check_eq(chunk->number, (uint32_t)owner);
   check_eq(region_writer_offset(heap->region, chunk), chunk->offset);
+  bool has_entries = heap_owner_kind(owner) == HEAP_OWNER_ENTRIES;
   uint32_t own_pins = chunk->number == 0; /* slots_add pins chunk 0 */
-  if (heap_owner_kind(owner) == HEAP_OWNER_ENTRIES && chunk->n_pins > own_pins)
+  if (has_entries && chunk->n_pins > own_pins)
     return false;
   uint64_t to = aligned_in(heap, arena_to);
-  struct slots_chunk *moved = (struct slots_chunk *)(void *)(heap->region->base + to);
-  heap_move_bytes((uint8_t *)moved, (uint8_t *)chunk, SLOTS_CHUNK_BYTES);
-  moved->offset = to;
-  slots_chunk_moved(slots, moved);
+  uint8_t *memory = slots_memory(chunk), *moved = heap->region->base + to;
+  if (has_entries)
+    move_entries(heap, chunk->number, moved, memory, to);
+  else
+    heap_move_bytes(moved, memory, SLOTS_CHUNK_BYTES);
+  chunk = slots_header(moved);
+  chunk->offset = region_writer_offset(heap->region, chunk);
+  slots_chunk_moved(slots, chunk);
   return true;
 }
 
@@ -100,6 +176,7 @@ bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to) {
 void heap_entry_moved(struct heap *heap, uint32_t from, uint32_t to) {
   struct entry *entry = heap_entry(heap, to);
   struct fc_region_entry *placed = heap_placed(heap, entry);
+  check_eq(entry->source, heap->current); /* while there are sources, slots are kept */
   uint32_t n = heap_n_pieces(placed);
   uint64_t owner = heap_owner(HEAP_OWNER_ENTRY, to);
   check_eq(entry->number, to);
@@ -113,6 +190,7 @@ void heap_entry_moved(struct heap *heap, uint32_t from, uint32_t to) {
                       (uint64_t)to << 32 | (uint32_t)region_writer_load(&placed->origin));
   if (opened)
     region_writer_close(heap->region, entry->digest);
+  entry_set_name_space(heap_entry(heap, from), 0);
   *heap_entry(heap, from) = (struct entry){0};
   slots_free(&heap->entries, from);
 }
@@ -152,8 +230,17 @@ static void free_empty_chunk(struct heap *heap, struct slots *slots) {
   if (chunk == NULL)
     return;
   arena_block block = chunk->block;
-  fc_torn_zero(chunk, SLOTS_CHUNK_BYTES);
-  arena_free(&heap->arena, block);
+  uint32_t number = chunk->number;
+  if (slots == &heap->entries)
+    set_word(heap, number, 0);
+  if (block != 0) {
+    fc_torn_zero(slots_memory(chunk), SLOTS_CHUNK_BYTES);
+    arena_free(&heap->arena, block);
+    return;
+  }
+  catalog_release(heap->catalog, CATALOG_CHUNKS, number);
+  heap->chunk_bytes -= SLOTS_CHUNK_BYTES;
+  heap_update_budget(heap);
 }
 
 void heap_compact_metadata(struct heap *heap) {

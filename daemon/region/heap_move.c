@@ -12,12 +12,13 @@ void heap_move_bytes(uint8_t *to, uint8_t *from, uint64_t bytes) {
   fc_torn_zero(from + bytes - vacated, vacated);
 }
 
-/* The metadata names the block by its number, which stays the same. */
-static void move_first_block(struct region *region, struct fc_region_entry *from, uint64_t digest,
-                             uint64_t bytes, uint64_t to) {
+/* The number of the block stays the same. */
+static void move_first_block(struct region *region, struct entry *entry,
+                             struct fc_region_entry *from, uint64_t bytes, uint64_t to) {
   struct fc_region_entry *placed = region_writer_at(region, to);
   heap_move_bytes((uint8_t *)placed, (uint8_t *)from, bytes);
-  region_writer_relink(region, digest, from, placed);
+  region_writer_relink(region, entry->digest, from, placed);
+  entry_set_place(entry, to);
 }
 
 static void move_piece(struct region *region, const struct fc_region_entry *placed,
@@ -40,7 +41,7 @@ bool heap_move_block(void *arg, arena_block block, uint64_t arena_to) {
     return false;
   if (heap_owner_kind(owner) != HEAP_OWNER_ENTRY)
     return heap_move_chunk(heap, owner, arena_to);
-  const struct entry *entry = heap_entry(heap, (uint32_t)owner);
+  struct entry *entry = heap_entry(heap, (uint32_t)owner);
   check_eq(entry->number, (uint32_t)owner);
   check_lt(0, entry->holders);
   if (entry->holders > 1 || entry->name_space == 0) /* being sent, or not linked yet */
@@ -51,7 +52,7 @@ bool heap_move_block(void *arg, arena_block block, uint64_t arena_to) {
   struct fc_region_entry *placed = heap_placed(heap, entry);
   bool opened = FC_REGION_MUTANT != 13 && region_writer_open(region, digest);
   if (block == entry->block)
-    move_first_block(region, placed, digest, bytes, to);
+    move_first_block(region, entry, placed, bytes, to);
   else
     move_piece(region, placed, block, bytes, to);
   if (opened)

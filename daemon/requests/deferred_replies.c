@@ -47,7 +47,7 @@ static void record(const struct outcome *outcome) {
 static bool send_reply(struct outcome *outcome) {
   struct dispatch *dispatch = outcome->call.dispatch;
   struct session *session = outcome->call.session;
-  uint64_t generation = dispatch->store->generation;
+  uint64_t generation = dispatch->store->saved->generation;
   enum dispatch_result result;
   find_outcome(outcome);
   if (!session->sink->can_send(session->sink, CALL_COPIED_BYTES))

@@ -23,7 +23,7 @@ static void begin_totals(struct dispatch *dispatch, const struct dispatch_config
     dispatch->totals->lease_secret = config->secret;
   dispatch->secret = dispatch->totals->lease_secret;
   dispatch->at_start = *dispatch->totals;
-  memcpy(dispatch->evictions_at_start, config->store->evictions,
+  memcpy(dispatch->evictions_at_start, config->store->saved->evictions,
          sizeof dispatch->evictions_at_start);
 }
 
@@ -191,12 +191,13 @@ void dispatch_stop_leases(struct dispatch *dispatch) {
 
 bool dispatch_has_background_work(const struct dispatch *dispatch) {
   return dispatch->clears_queued.first != NULL || dispatch->namespaces->pending_delete != NULL ||
-         dispatch->leases.due_first != NULL;
+         dispatch->leases.due_first != NULL || store_has_background_work(dispatch->store);
 }
 
 bool dispatch_background_step(struct dispatch *dispatch) {
   (void)clear_requests_step(dispatch);
   (void)namespace_table_step(dispatch->namespaces, STORE_SLICE);
+  (void)store_background_step(dispatch->store);
   deferred_replies_send_all(dispatch);
   return dispatch_has_background_work(dispatch);
 }

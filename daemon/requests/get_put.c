@@ -81,7 +81,7 @@ enum lease_answer call_acquire_lease(const struct call *call, const struct fc_ke
 
 static enum dispatch_result reply_miss(const struct call *call, const struct fc_get *get) {
   struct fc_buf *reply = &call->dispatch->reply;
-  uint64_t generation = call->dispatch->store->generation;
+  uint64_t generation = call->dispatch->store->saved->generation;
   enum lease_answer answer = LEASE_NONE;
   if (call->session->version < 3) {
     (void)fc_encode_miss(reply, call->id, generation);
@@ -103,7 +103,7 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
     return reply_miss(call, get);
   if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
     return DISPATCH_RETRY; /* nothing was promoted or counted: the frame is dispatched again */
-  (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->generation,
+  (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->saved->generation,
                            entry_value_size(found));
   struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
   enum dispatch_result result = call_reply_value(call, found);

@@ -83,7 +83,7 @@ static void encode_part(const struct call *call, const struct fc_get_many *get,
                         const struct part *part, struct fc_pieces *pieces, struct entry **owners) {
   struct dispatch *dispatch = call->dispatch;
   struct fc_buf *reply = &dispatch->reply;
-  struct fc_get_many_reply head = {.clear_generation = dispatch->store->generation,
+  struct fc_get_many_reply head = {.clear_generation = dispatch->store->saved->generation,
                                    .first = part->first,
                                    .last = part->first + part->n == get->n,
                                    .values.n = part->n,

@@ -112,7 +112,7 @@ static bool set_manifest(const struct call *call, const struct fc_hello *hello) 
     return true;
   }
   if (user_can_charge(user, USER_MANIFEST_BYTES, hello->manifest.size))
-    return namespace_set_manifest(ns, user, hello->manifest) == 0;
+    return namespace_set_manifest(ns, call->dispatch->store->catalog, user, hello->manifest) == 0;
   char share[USER_TEXT_SIZE];
   user_count_refused(user, USER_MANIFEST_BYTES);
   log_line(call->dispatch->log, LOG_LEVEL_DEBUG, "manifest of namespace %.*s not kept: %s",
@@ -224,7 +224,7 @@ static enum dispatch_result send_welcome(const struct call *call, const struct f
       .version = call->session->version,
       .server = fc_str_of("fcached " FC_VERSION),
       .boot_id = dispatch->boot_id,
-      .clear_generation = dispatch->store->generation,
+      .clear_generation = dispatch->store->saved->generation,
       .max_value = dispatch->store->max_value,
       .max_frame = dispatch_max_body(dispatch, call->session),
   };

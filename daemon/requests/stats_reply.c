@@ -137,8 +137,8 @@ static void add_both_totals(struct stats *stats, struct dispatch *d) {
   dispatch_count_moved(d);
   since = totals_since(d->totals, &d->at_start);
   for (int cause = 0; cause < EVICT_CAUSES; cause++)
-    evictions[cause] = d->store->evictions[cause] - d->evictions_at_start[cause];
-  add_totals(stats, d->totals, d->store->evictions);
+    evictions[cause] = d->store->saved->evictions[cause] - d->evictions_at_start[cause];
+  add_totals(stats, d->totals, d->store->saved->evictions);
   stats->prefix = "daemon_";
   add_totals(stats, &since, evictions);
   stats->prefix = NULL;

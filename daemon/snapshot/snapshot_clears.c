@@ -14,8 +14,8 @@ uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, str
     return REFUSED;
   const struct snapshot_cache *cache = &snapshot->config.cache;
   struct clear_journal_record record = {.cache_id = *cache->cache_id,
-                                        .stamp = cache->store->last_stamp,
-                                        .generation = cache->store->generation,
+                                        .stamp = cache->store->saved->last_stamp,
+                                        .generation = cache->store->saved->generation,
                                         .name_space = name_space,
                                         .view = view,
                                         .op = op};

@@ -76,8 +76,8 @@ void snapshot_head_encode(const struct snapshot *snapshot, const struct image_in
   image_preamble_numbers(buf, IMAGE_BOOTS, cache->boots, *cache->n_boots);
   if (cache->totals != NULL)
     image_preamble_numbers(buf, IMAGE_TOTALS, cache->totals, cache->n_totals);
-  image_preamble_numbers(buf, IMAGE_STORE, cache->store->evictions, EVICT_CAUSES);
-  clears_to_image(&cache->store->clears, &clears);
+  image_preamble_numbers(buf, IMAGE_STORE, cache->store->saved->evictions, EVICT_CAUSES);
+  clears_to_image(&cache->store->saved->clears, &clears);
   image_clears_encode(buf, &clears);
   for (const struct namespace *ns = cache->namespaces->first; ns != NULL; ns = ns->next)
     encode_space(ns, buf);
@@ -86,8 +86,8 @@ void snapshot_head_encode(const struct snapshot *snapshot, const struct image_in
 
 /* ---- reading ---- */
 
-static void fill_namespace(struct namespace *ns, const struct image_space *space,
-                           int64_t clock_shift_ns) {
+static void fill_namespace(struct catalog *catalog, struct namespace *ns,
+                           const struct image_space *space, int64_t clock_shift_ns) {
   const uint64_t *numbers = space->numbers;
   ns->seed = numbers[IMAGE_SPACE_ID];
   ns->last_use_ns = snapshot_shift_ns(numbers[IMAGE_SPACE_LAST_USE_NS], clock_shift_ns);
@@ -99,7 +99,7 @@ static void fill_namespace(struct namespace *ns, const struct image_space *space
   memcpy(&ns->counters, numbers + IMAGE_SPACE_COUNTERS, sizeof ns->counters);
   clears_from_image(&space->clears, &ns->clears);
   /* Without memory for it the namespace has none: the next hello brings it again. */
-  (void)namespace_set_manifest(ns, NULL, space->manifest);
+  (void)namespace_set_manifest(ns, catalog, NULL, space->manifest);
 }
 
 /* Returns false if there is no room for it. */
@@ -112,7 +112,7 @@ static bool open_space(struct snapshot *snapshot, const struct image_space *spac
     return true;
   if (spaces->n == NAMESPACE_LIMIT_MAX || namespace_table_open(table, space->name, NULL, &ns) < 0)
     return false;
-  fill_namespace(ns, space, clock_shift_ns);
+  fill_namespace(table->store->catalog, ns, space, clock_shift_ns);
   spaces->spaces[spaces->n++] =
       (struct snapshot_space){.id = ns->seed,
                               .released = space->numbers[IMAGE_SPACE_RELEASED],
@@ -147,11 +147,11 @@ static void read_item(struct snapshot *snapshot, const struct image_item *item) 
       (void)image_item_numbers(item, cache->totals, cache->n_totals);
     break;
   case IMAGE_STORE:
-    (void)image_item_numbers(item, cache->store->evictions, EVICT_CAUSES);
+    (void)image_item_numbers(item, cache->store->saved->evictions, EVICT_CAUSES);
     break;
   case IMAGE_CLEARS:
     if (image_clears_decode(item, &clears))
-      clears_from_image(&clears, &cache->store->clears);
+      clears_from_image(&clears, &cache->store->saved->clears);
     break;
   default: /* of a newer version */
     break;

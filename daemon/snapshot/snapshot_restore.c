@@ -72,13 +72,14 @@ static void restore_cache(struct restore *restore) {
   *snapshot->config.cache.cache_id = info->cache_id;
   uint64_t last_stamp =
       info->last_stamp > restore->clears.last_stamp ? info->last_stamp : restore->clears.last_stamp;
-  store->last_stamp = last_stamp > store->last_stamp ? last_stamp : store->last_stamp;
+  store->saved->last_stamp =
+      last_stamp > store->saved->last_stamp ? last_stamp : store->saved->last_stamp;
   /* Generations of the earlier daemon may be newer than the image's. None of them reaches the next
    * block of 2^32, so that a worker's old generation never looks newer than a later clear. */
   uint64_t generation = info->generation > restore->clears.last_generation
                             ? info->generation
                             : restore->clears.last_generation;
-  store->generation = (generation | UINT32_MAX) + 1;
+  store->saved->generation = (generation | UINT32_MAX) + 1;
 }
 
 /* A clear that the image does not know makes the puts that were computed before it stale. */
@@ -91,7 +92,7 @@ static void add_to_logs(void *arg, const struct clear_journal_record *record) {
     if (ns == NULL)
       return;
   }
-  struct clear_log *log = ns == NULL ? &cache->store->clears : &ns->clears;
+  struct clear_log *log = ns == NULL ? &cache->store->saved->clears : &ns->clears;
   if (record->generation > log->newest)
     clear_log_add(log, record->generation, record->view, record->op);
 }
@@ -239,7 +240,7 @@ static int restore_from(struct restore *restore) {
   (void)read_journal(snapshot, cache_id, add_to_logs, restore); /* it was read before */
   int rc = restore_records(restore);
   if (rc == 0)
-    rc = store_sort_lru(snapshot->config.cache.store);
+    rc = store_sort_lru(snapshot->config.cache.store, NULL);
   snapshot_head_release(snapshot, &restore->spaces);
   snapshot->restored.duration_ns = snapshot_clock_ns() - start_ns;
   if (rc == 0)

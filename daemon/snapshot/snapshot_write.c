@@ -46,8 +46,8 @@ static void encode_head(const struct snapshot_run *run, bool is_last, struct fc_
   struct image_info info = {
       .salt = run->salt,
       .cache_id = *run->snapshot->config.cache.cache_id,
-      .last_stamp = store->last_stamp,
-      .generation = store->generation,
+      .last_stamp = store->saved->last_stamp,
+      .generation = store->saved->generation,
       .clock_ns = snapshot_clock_ns(),
       .wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec,
       .max_bytes = store->max_bytes,

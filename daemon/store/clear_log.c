@@ -28,31 +28,60 @@ static void forget_covered(struct clear_log *log, const struct clear_record *rec
   log->n = kept;
 }
 
+static bool is_complete(const struct clear_log *log, uint64_t generation) {
+  if (log->changing != 0 || log->n > CLEAR_LOG_SIZE || log->newest > generation ||
+      log->floor > log->newest)
+    return false;
+  uint64_t last = log->floor;
+  for (uint32_t i = 0; i < log->n; last = log->records[i++].generation)
+    if (log->records[i].generation <= last || log->records[i].generation > log->newest)
+      return false;
+  return true;
+}
+
+void clear_log_adopt(struct clear_log *log, uint64_t generation) {
+  if (!is_complete(log, generation))
+    clear_log_init(log, generation);
+}
+
+/* Adds a record, whose names are not both any. */
+static void add_record(struct clear_log *log, const struct clear_record *record) {
+  forget_covered(log, record);
+  if (log->n == CLEAR_LOG_SIZE) {
+    log->floor = log->records[0].generation;
+    log->n--;
+    memmove(&log->records[0], &log->records[1], log->n * sizeof log->records[0]);
+  }
+  log->records[log->n++] = *record;
+  check_le(log->n, CLEAR_LOG_SIZE);
+  check_lt(log->floor, log->records[0].generation);
+}
+
+/* Orders the stores of a change between those of `changing`. */
+static void set_changing(struct clear_log *log, uint32_t changing) {
+  __atomic_store_n(&log->changing, changing, __ATOMIC_RELEASE);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str view,
                    struct fc_str op) {
   struct clear_record record = {
       .generation = generation, .any_view = view.data == NULL, .any_op = op.data == NULL};
   check_lt(log->newest, generation);
   check_le(log->n, CLEAR_LOG_SIZE);
-  log->newest = generation;
-  if (record.any_view && record.any_op) {
-    log->n = 0;
-    log->floor = generation;
-    return;
-  }
   if (!record.any_view)
     record.view = fc_hash_prompt(view.data, view.size);
   if (!record.any_op)
     record.op = fc_hash_prompt(op.data, op.size);
-  forget_covered(log, &record);
-  if (log->n == CLEAR_LOG_SIZE) {
-    log->floor = log->records[0].generation;
-    log->n--;
-    memmove(&log->records[0], &log->records[1], log->n * sizeof log->records[0]);
+  set_changing(log, 1);
+  log->newest = generation;
+  if (record.any_view && record.any_op) {
+    log->n = 0;
+    log->floor = generation;
+  } else {
+    add_record(log, &record);
   }
-  log->records[log->n++] = record;
-  check_le(log->n, CLEAR_LOG_SIZE);
-  check_lt(log->floor, log->records[0].generation);
+  set_changing(log, 0);
 }
 
 bool clear_log_stale(const struct clear_log *log, uint64_t generation, const struct fc_key *key) {

@@ -1,5 +1,9 @@
 /* namespace.h - one namespace: its LRU order, limits, counters, clears and manifest.
  *
+ * Those of the table lie in the catalog, and their manifests too. The next daemon takes them over:
+ * it resets all pointers and what it counts anew (namespace_adopt). A changed layout needs another
+ * CATALOG_LAYOUT.
+ *
  * The table (namespace_table.h) creates and frees namespaces and counts their clients. The comments
  * in the struct name who writes each field. A pointer is valid while its holder counts as a client
  * (namespace_table_open), otherwise until the next open or close. One thread. */
@@ -9,6 +13,7 @@
 #include <sys/types.h>
 
 #include "daemon/base/users.h"
+#include "daemon/region/catalog.h"
 #include "daemon/region/entry.h"
 #include "daemon/store/clear_log.h"
 #include "daemon/store/counters.h"
@@ -42,7 +47,8 @@ struct namespace {
   /* written by the store */
   uint64_t max_entries, max_bytes; /* 0: no limit */
   struct lru lru;
-  uint32_t number; /* in the heap, by which its entries name it; 0: it had no entry */
+  uint32_t number; /* in the heap, by which its entries name it; 0: none. In the catalog it is the
+                      index + 1, and its store makes the namespace valid */
   uint64_t entries;
   uint64_t bytes;                   /* charge of its entries */
   uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */
@@ -58,8 +64,8 @@ struct namespace {
   uint64_t last_use_ns; /* namespace_use */
 
   /* written by namespace_set_manifest */
-  struct fc_str manifest;     /* points to manifest_data; without data: no hello had one */
-  char *manifest_data;        /* owned */
+  struct fc_str manifest;     /* in the catalog; without data: no hello had one */
+  uint64_t manifest_bytes;    /* of it; 0 while it is being changed */
   struct user *manifest_user; /* charged for it; NULL: no user */
 
   char name_data[FC_NAME_MAX];
@@ -69,12 +75,19 @@ struct namespace {
  * stale. The struct must not move afterwards. */
 void namespace_init(struct namespace *ns, struct fc_str name, uint64_t seed, uint64_t generation);
 
-/* Asserts that no entry is left, and frees the manifest. */
+/* Checks a namespace that an earlier daemon left at `index`, and resets what this one counts.
+ * `generation` is that of the store. Returns false if it is damaged or unfinished. */
+bool namespace_adopt(struct namespace *ns, const struct catalog *catalog, uint64_t index,
+                     uint64_t generation);
+
+/* Asserts that no entry is left, and ends the charge for the manifest. */
 void namespace_deinit(struct namespace *ns);
 
 /* Replaces the manifest by a copy of `manifest`, or by none, and charges `user` for it until it is
- * replaced or the namespace is dropped. Returns 0, or FC_ENOMEM with nothing changed. */
-int namespace_set_manifest(struct namespace *ns, struct user *user, struct fc_str manifest);
+ * replaced or the namespace is dropped. The namespace lies in the catalog. Returns 0, or FC_ENOMEM
+ * with nothing changed. */
+int namespace_set_manifest(struct namespace *ns, struct catalog *catalog, struct user *user,
+                           struct fc_str manifest);
 
 /* Records the time of a lookup, a put or a hello. Ring records may come out of order. */
 static inline void namespace_use(struct namespace *ns, uint64_t at_ns) {

@@ -1,8 +1,5 @@
 #include "daemon/store/namespace_table.h"
 
-#include <stdlib.h>
-
-#include "daemon/base/allocator.h"
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
@@ -11,15 +8,13 @@
 
 size_t namespace_table_bytes_max(uint32_t limit) {
   size_t structs = (size_t)limit + NAMESPACE_PENDING_DELETE_MAX;
-  return structs * (sizeof(struct namespace) + ALLOCATOR_OVERHEAD_BYTES) +
-         (size_t)limit * (FC_MANIFEST_MAX + ALLOCATOR_OVERHEAD_BYTES);
+  return structs * sizeof(struct namespace) + (size_t)limit * FC_MANIFEST_MAX + CATALOG_ALIGN;
 }
 
 size_t namespace_table_bytes(const struct namespace_table *table) {
-  size_t structs = (size_t)table->n + table->n_pending_delete;
-  size_t bytes = structs * (sizeof(struct namespace) + ALLOCATOR_OVERHEAD_BYTES);
+  size_t bytes = (size_t)table->store->saved->namespace_slots * sizeof(struct namespace);
   for (const struct namespace *ns = table->first; ns != NULL; ns = ns->next)
-    bytes += ns->manifest.size > 0 ? ns->manifest.size + ALLOCATOR_OVERHEAD_BYTES : 0;
+    bytes += ns->manifest.size;
   return bytes;
 }
 
@@ -40,7 +35,9 @@ static void unlink_namespace(struct namespace_table *table, struct namespace *ns
 static void drop(struct namespace_table *table, struct namespace *ns) {
   unlink_namespace(table, ns);
   store_drop_start(table->store, ns);
-  (void)namespace_set_manifest(ns, NULL, (struct fc_str){0}); /* without memory it cannot fail */
+  (void)namespace_set_manifest(ns, table->store->catalog, NULL,
+                               (struct fc_str){0}); /* without memory it cannot fail */
+  catalog_release(table->store->catalog, CATALOG_MANIFESTS, ns->number - 1);
   user_uncharge(ns->maker, USER_NAMESPACES, 1);
   ns->maker = NULL;
   ns->next = table->pending_delete;
@@ -56,7 +53,6 @@ static void free_pending(struct namespace_table *table) {
   check_lt(0, table->n_pending_delete);
   table->n_pending_delete--;
   namespace_deinit(ns);
-  free(ns);
 }
 
 /* Zeroes nothing: at the daemon's end that would take seconds for a large cache, and only clients
@@ -67,6 +63,15 @@ void namespace_table_deinit(struct namespace_table *table) {
   for (; table->pending_delete != NULL; free_pending(table))
     (void)store_drop_step(table->store, table->pending_delete, UINT64_MAX,
                           false); /* in one slice */
+}
+
+void namespace_table_leave(struct namespace_table *table) {
+  for (struct namespace *ns = table->first; ns != NULL; ns = ns->next) {
+    user_uncharge(ns->manifest_user, USER_MANIFEST_BYTES, ns->manifest.size);
+    user_uncharge(ns->maker, USER_NAMESPACES, 1);
+    ns->manifest_user = ns->maker = NULL;
+  }
+  *table = (struct namespace_table){.store = table->store, .limit = table->limit};
 }
 
 bool namespace_table_step(struct namespace_table *table, uint64_t max_entries) {
@@ -103,6 +108,11 @@ static struct namespace *longest_idle(const struct namespace_table *table,
   return idle;
 }
 
+void namespace_table_trim(struct namespace_table *table) {
+  while (table->n > table->limit)
+    drop(table, longest_idle(table, NULL));
+}
+
 /* Finds the namespace to drop for a new one of the maker's; NULL if there is room. Returns 0, or
  * FC_EREFUSED if there is none. */
 static int find_victim(const struct namespace_table *table, struct user *maker,
@@ -125,35 +135,75 @@ static uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+/* Returns an unused place in the catalog, or NULL if there is no memory. */
+static struct namespace *unused_slot(struct namespace_table *table, uint64_t *index) {
+  struct store *store = table->store;
+  struct store_saved *saved = store->saved;
+  for (*index = 0; *index < saved->namespace_slots; ++*index)
+    if (heap_find_namespace(&store->heap, (uint32_t)*index + 1) == NULL)
+      return catalog_at(store->catalog, CATALOG_NAMESPACES, *index);
+  if (*index == catalog_count(store->catalog, CATALOG_NAMESPACES) ||
+      !catalog_commit(store->catalog, CATALOG_NAMESPACES, *index + 1))
+    return NULL;
+  catalog_commit_u64(&saved->namespace_slots, *index + 1);
+  return catalog_at(store->catalog, CATALOG_NAMESPACES, *index);
+}
+
+/* Inserts it in the order of creation. */
+static void append(struct namespace_table *table, struct namespace *ns) {
+  struct namespace **link = &table->first;
+  while (*link != NULL && (*link)->serial <= ns->serial)
+    link = &(*link)->next;
+  ns->next = *link;
+  *link = ns;
+  table->n++;
+}
+
 static int make(struct namespace_table *table, struct fc_str name, struct user *maker,
                 struct namespace **out) {
   struct namespace *victim;
   int rc = find_victim(table, maker, &victim);
   if (rc < 0)
     return rc;
-  struct namespace *ns = malloc(sizeof *ns);
+  uint64_t index;
+  struct namespace *ns = unused_slot(table, &index);
   if (ns == NULL)
     return FC_ENOMEM;
   if (victim != NULL)
     drop(table, victim);
   /* An earlier namespace of that name may have been cleared, and its log is gone. So computations
    * that began before are stale. */
+  struct store_saved *saved = table->store->saved;
   uint64_t seed;
   do /* never 0, which means "no namespace" in a welcome */
-    seed = mix(table->store->seed + table->made++);
+    seed = mix(saved->seed + saved->namespaces_made++);
   while (seed == 0);
-  namespace_init(ns, name, seed, ++table->store->generation);
-  ns->serial = table->made;
+  if (!heap_set_namespace(&table->store->heap, (uint32_t)index + 1, ns))
+    return FC_ENOMEM;
+  namespace_init(ns, name, seed, ++saved->generation);
+  ns->serial = saved->namespaces_made;
   ns->maker = maker;
+  catalog_commit_u32(&ns->number, (uint32_t)index + 1);
   user_charge(maker, USER_NAMESPACES, 1);
-  struct namespace **last = &table->first;
-  while (*last != NULL)
-    last = &(*last)->next;
-  *last = ns;
-  table->n++;
+  append(table, ns);
   check_le(table->n, table->limit);
   *out = ns;
   return 0;
+}
+
+bool namespace_table_adopt(struct namespace_table *table, uint64_t index) {
+  struct namespace *ns = catalog_at(table->store->catalog, CATALOG_NAMESPACES, index);
+  if ((!ns->pending_delete && namespace_table_find(table, ns->name) != NULL) ||
+      !heap_set_namespace(&table->store->heap, (uint32_t)index + 1, ns))
+    return false;
+  if (!ns->pending_delete) {
+    append(table, ns);
+    return true;
+  }
+  ns->next = table->pending_delete;
+  table->pending_delete = ns;
+  table->n_pending_delete++;
+  return true;
 }
 
 int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
@@ -176,7 +226,7 @@ void namespace_table_close(struct namespace_table *table, struct namespace *ns) 
   check_lt(0, ns->clients);
   if (--ns->clients > 0)
     return;
-  ns->released = ++table->releases;
+  ns->released = ++table->store->saved->releases;
   if (!is_unused(ns))
     return;
   drop(table, ns);

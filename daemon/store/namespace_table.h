@@ -21,7 +21,6 @@ struct namespace_table {
   struct namespace *first; /* in order of creation: walk by ->next */
   uint32_t n, limit;
   struct store *store;
-  uint64_t made, releases;          /* total */
   struct namespace *pending_delete; /* dropped, and not empty yet */
   uint32_t n_pending_delete;        /* at most NAMESPACE_PENDING_DELETE_MAX between calls */
 };
@@ -32,11 +31,24 @@ size_t namespace_table_bytes_max(uint32_t limit);
 /* Returns the memory that they take now. Walks through them. */
 size_t namespace_table_bytes(const struct namespace_table *table);
 
-/* The store outlives the table. */
+/* The store outlives the table. The namespaces of an earlier daemon are not in it until they are
+ * adopted (adopt.h). */
 void namespace_table_init(struct namespace_table *table, struct store *store, uint32_t limit);
 
 /* Drops all namespaces, with or without clients. */
 void namespace_table_deinit(struct namespace_table *table);
+
+/* Ends the charges of users, and forgets the namespaces. They remain in the catalog for the next
+ * daemon. */
+void namespace_table_leave(struct namespace_table *table);
+
+/* Drops the namespaces that are too many for the limit, which may be lower than an earlier
+ * daemon's. None has clients. */
+void namespace_table_trim(struct namespace_table *table);
+
+/* Adds the namespace at an index of the catalog, which namespace_adopt has checked. Returns false
+ * if its name is in the table already, or there is no memory. */
+bool namespace_table_adopt(struct namespace_table *table, uint64_t index);
 
 /* Returns NULL if there is none. */
 struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name);

@@ -3,9 +3,13 @@
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
-int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed, uint64_t secret) {
-  int rc = store_entries_init(store, region, seed, secret);
+/* Room in the arena for metadata and for holes, without which a put lets entries migrate first. */
+#define MIGRATION_RESERVE (256u << 10)
+
+int store_init(struct store *store, struct region *region, struct catalog *catalog,
+               uint64_t max_bytes, uint32_t max_value, uint64_t seed, uint64_t secret) {
+  int rc = store_entries_init(store, region, catalog, seed, secret);
+  catalog_add_boot(catalog, region->header->boot_id);
   store->max_bytes = max_bytes;
   store->max_value = max_value;
   return rc;
@@ -40,7 +44,7 @@ static void evict(struct store *store, struct entry *entry, enum evict_cause cau
   }
   store_remove(store, entry);
   ns->evictions[cause]++;
-  store->evictions[cause]++;
+  store->saved->evictions[cause]++;
 }
 
 static void evict_oldest(struct store *store, enum evict_cause cause) {
@@ -63,6 +67,18 @@ static void trim_bytes(struct store *store, struct namespace *ns, uint64_t max_b
                        uint64_t slice) {
   for (; ns->bytes > max_bytes && slice > 0; slice--)
     evict_oldest_of(store, ns, EVICT_OWN_BYTES);
+}
+
+bool store_background_step(struct store *store) {
+  if (used_bytes(store) > store->max_bytes && store->entries > 0) {
+    drain_rings_before_eviction(store);
+    for (unsigned left = STORE_SLICE;
+         left > 0 && used_bytes(store) > store->max_bytes && store->entries > 0; left--)
+      evict_oldest(store, EVICT_BYTES);
+  } else {
+    (void)store_migrate_step(store);
+  }
+  return store_has_background_work(store);
 }
 
 bool store_limit_entries(struct store *store, struct namespace *ns, uint64_t max_entries) {
@@ -133,6 +149,8 @@ static bool write_forced(struct store *store, struct entry *entry, const struct 
   uint64_t before = store->bytes;
   bool reclaimed = false;
   while (!heap_write(&store->heap, entry, value, HEAP_COMPACT)) {
+    if (store_migrate_for_room(store))
+      continue;
     if (store->entries == 0) {
       store_reclaim(store, STORE_RECLAIM_ALL);
       return heap_write(&store->heap, entry, value, HEAP_COMPACT);
@@ -158,7 +176,8 @@ static bool replace(struct store *store, struct namespace *ns, struct entry *old
       heap_write(&store->heap, entry, value, old == NULL ? HEAP_COMPACT : HEAP_EXISTING_HOLES);
   bool opened = region_writer_open(region, value->digest);
   if (old != NULL) { /* its room may be needed, so it goes before write_forced */
-    region_writer_unlink(region, value->digest, heap_placed(&store->heap, old));
+    if (!heap_is_in_source(&store->heap, old))
+      region_writer_unlink(region, value->digest, heap_placed(&store->heap, old));
     entry_release(old);
     store_unlist(store, old);
   }
@@ -179,7 +198,10 @@ static void settle(struct store *store, struct namespace *ns, struct entry *entr
   uint64_t own_max = ns->max_bytes == 0 ? UINT64_MAX : ns->max_bytes;
   if (used_bytes(store) > store->max_bytes || ns->bytes > own_max)
     drain_rings_before_eviction(store);
-  store_promote(store, entry, now_ns);
+  if (entry->use_stamp == store->saved->last_stamp)
+    entry->last_use_ns = now_ns; /* store_add has made it the newest */
+  else
+    store_promote(store, entry, now_ns);
   while (ns->bytes > own_max && ns->entries > 1)
     trim_bytes(store, ns, own_max, 1);
   while (used_bytes(store) > store->max_bytes && store->entries > 1)
@@ -192,6 +214,8 @@ static void settle(struct store *store, struct namespace *ns, struct entry *entr
 static struct entry *new_entry(struct store *store, struct entry *old, uint64_t now_ns) {
   struct entry *entry;
   while ((entry = heap_entry_new(&store->heap)) == NULL && store->entries > (old != NULL)) {
+    if (store_migrate_for_room(store))
+      continue;
     drain_rings_before_eviction(store);
     if (old != NULL)
       store_promote(store, old, now_ns); /* as the newest it is not evicted */
@@ -242,9 +266,9 @@ static bool is_too_big(const struct store *store, const struct namespace *ns, ui
 
 static bool is_stale(const struct store *store, const struct namespace *ns,
                      const struct fc_key *key, const struct store_put_info *info) {
-  if (!info->has_generation || info->generation >= store->generation)
+  if (!info->has_generation || info->generation >= store->saved->generation)
     return false;
-  return clear_log_stale(&store->clears, info->generation, key) ||
+  return clear_log_stale(&store->saved->clears, info->generation, key) ||
          clear_log_stale(&ns->clears, info->generation, key);
 }
 
@@ -299,9 +323,21 @@ static void evict_slice(struct store *store, struct namespace *ns, uint64_t byte
   }
 }
 
+/* While entries migrate, earlier regions have most of the memory. Returns false after a slice that
+ * may give some of it up. */
+static bool migration_has_room(struct store *store, uint64_t charge) {
+  const struct arena *arena = &store->heap.arena;
+  if (arena_free_bytes(arena) >= charge + MIGRATION_RESERVE || !store_migrate_is_ready(store))
+    return true;
+  (void)store_migrate_step(store);
+  return false;
+}
+
 bool store_put_has_room(struct store *store, struct namespace *ns, const struct fc_key *key,
                         uint32_t size, const struct store_put_info *info) {
   uint64_t charge = heap_charge(key, size);
+  if (store->heap.n_sources > 0 && !migration_has_room(store, charge))
+    return false;
   if (charge <= STORE_SLICE * heap_charge(key, 0) || is_too_big(store, ns, size, charge) ||
       is_stale(store, ns, key, info))
     return true;
@@ -338,6 +374,6 @@ bool store_drop_step(struct store *store, struct namespace *ns, uint64_t max_ent
   check_eq(ns->bytes, 0);
   if (ns->number != 0)
     heap_remove_namespace(&store->heap, ns->number);
-  ns->number = 0;
+  catalog_commit_u32(&ns->number, 0);
   return true;
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/store/store_clear.h"
 #include "daemon/store/store_entries.h"
+#include "daemon/store/store_migrate.h"
 
 struct store_put_info {
   uint32_t origin; /* low half of the number of the process that puts (entry_origin) */
@@ -19,14 +20,15 @@ struct store_put_info {
   uint64_t generation;
 };
 
-/* Makes an empty store. The region was made for `max_bytes`, and outlives the store. `seed` and
- * `secret` are random. `seed` keys the digests, and each client can derive it from its namespace's
- * id; `secret` keys what no client may predict. The struct must not move afterwards. Returns 0 or
- * FC_ENOMEM. */
-int store_init(struct store *store, struct region *region, uint64_t max_bytes, uint32_t max_value,
-               uint64_t seed, uint64_t secret);
+/* Makes an empty store. The region was made for `max_bytes`. Region and catalog outlive the store.
+ * In a new catalog it saves `seed` and `secret`, which are random. `seed` keys the digests, and
+ * each client can derive it from its namespace's id. `secret` keys what no client may predict. In
+ * the catalog of an earlier daemon it keeps the saved ones, and store_adopt (adopt.h) must follow.
+ * The struct must not move afterwards. Returns 0 or FC_ENOMEM. */
+int store_init(struct store *store, struct region *region, struct catalog *catalog,
+               uint64_t max_bytes, uint32_t max_value, uint64_t seed, uint64_t secret);
 
-/* All namespaces are dropped before (namespace_table_deinit). */
+/* Frees private memory. No entry is held. What lies in the catalog remains for the next daemon. */
 void store_deinit(struct store *store);
 
 /* Returns an enum fc_put_outcome or an error:
@@ -44,6 +46,15 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
  * true if the put can follow, and false if STORE_SLICE entries were evicted and more have to be. */
 bool store_put_has_room(struct store *store, struct namespace *ns, const struct fc_key *key,
                         uint32_t size, const struct store_put_info *info);
+
+/* Does a slice of what is left of earlier regions and limits: migrates entries (store_migrate.h),
+ * or evicts some if all exceed max_bytes, which may be lower than an earlier daemon's. Returns
+ * store_has_background_work. */
+bool store_background_step(struct store *store);
+static inline bool store_has_background_work(const struct store *store) {
+  return store_migrate_is_ready(store) ||
+         (store->bytes + store_unlisted_bytes(store) > store->max_bytes && store->entries > 0);
+}
 
 /* Limit a namespace's entries, or their charge, to a positive number, and evict up to STORE_SLICE
  * entries. Return true if that is the limit now. Else the limit is lower than before and holds, and

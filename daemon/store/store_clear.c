@@ -26,10 +26,41 @@ static void finish(struct store *store, struct store_clear *clear) {
     link = &(*link)->next;
   *link = clear->next;
   store->n_active_clears--;
+  catalog_commit_u32(&clear->saved->in_use, 0); /* its entries are dead */
   clear->next = NULL;
   clear->at = 0;
   clear->finished = true;
   check_eq(store->n_active_clears == 0, store->active_clears == NULL);
+}
+
+/* Saves the clear for the next daemon, which finishes it. It is saved before any client can know of
+ * it, and before its generation is. */
+static void save(struct store *store, struct store_clear *clear) {
+  struct saved_clear *saved = store->saved->active_clears;
+  while (saved->in_use != 0)
+    saved++;
+  check_lt(saved - store->saved->active_clears, (ptrdiff_t)STORE_CLEARS_MAX);
+  *saved = (struct saved_clear){.name_space = clear->ns == NULL ? 0 : clear->ns->number,
+                                .seed = clear->ns == NULL ? 0 : clear->ns->seed,
+                                .last_stamp = clear->last_stamp,
+                                .any_view = clear->view.data == NULL,
+                                .any_op = clear->op.data == NULL,
+                                .view_size = (uint16_t)clear->view.size,
+                                .op_size = (uint16_t)clear->op.size};
+  memcpy(saved->view, clear->view_data, clear->view.size);
+  memcpy(saved->op, clear->op_data, clear->op.size);
+  clear->saved = saved;
+  catalog_commit_u32(&saved->in_use, 1);
+}
+
+static void begin(struct store *store, struct store_clear *clear) {
+  clear->at = (clear->ns == NULL ? &store->lru : &clear->ns->lru)->oldest;
+  clear->next = store->active_clears;
+  store->active_clears = clear;
+  store->n_active_clears++;
+  store->saved->generation++;
+  clear_log_add(clear->ns == NULL ? &store->saved->clears : &clear->ns->clears,
+                store->saved->generation, clear->view, clear->op);
 }
 
 bool store_clear_start(struct store *store, struct store_clear *clear,
@@ -42,17 +73,16 @@ bool store_clear_start(struct store *store, struct store_clear *clear,
   clear->ns = select->ns;
   clear->view = copy_name(select->view, clear->view_data);
   clear->op = copy_name(select->op, clear->op_data);
-  clear->last_stamp = store->last_stamp;
-  clear->at = (select->ns == NULL ? &store->lru : &select->ns->lru)->oldest;
-  clear->next = store->active_clears;
-  store->active_clears = clear;
-  store->n_active_clears++;
-  store->generation++;
-  clear_log_add(select->ns == NULL ? &store->clears : &select->ns->clears, store->generation,
-                clear->view, clear->op);
+  clear->last_stamp = store->saved->last_stamp;
+  save(store, clear);
+  begin(store, clear);
   if (!store_may_select(store, clear))
     finish(store, clear);
   return true;
+}
+
+void store_clear_resume(struct store *store, struct store_clear *clear) {
+  begin(store, clear);
 }
 
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries) {

@@ -30,6 +30,10 @@ bool store_clear_start(struct store *store, struct store_clear *clear,
  * clear is finished: then `removed` is final, and the store no longer uses the memory. */
 bool store_clear_step(struct store *store, struct store_clear *clear, uint64_t max_entries);
 
+/* Continues a clear of an earlier daemon, whose selection and last_stamp are set. It raises the
+ * generation, because the earlier daemon may not have. */
+void store_clear_resume(struct store *store, struct store_clear *clear);
+
 /* Clears in one slice. Returns the number of removed entries, or 0 if STORE_CLEARS_MAX clears are
  * active. For tests. */
 uint64_t store_clear_all(struct store *store, const struct store_select *select);

@@ -1,5 +1,6 @@
 #include "daemon/store/store_entries.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <xxhash.h>
@@ -13,22 +14,31 @@ enum { ENTRIES_MOVED = 2 };
 /* A clear may name a view, an op or both, in one namespace or in all. An entry counts in each. */
 #define NAME_WAYS 6u
 
-int store_entries_init(struct store *store, struct region *region, uint64_t seed, uint64_t secret) {
+/* The seed is the last store: a cache without it is new. */
+static void init_saved(struct store_saved *saved, uint64_t seed, uint64_t secret) {
+  if (saved->seed != 0)
+    return;
+  memset(saved, 0, sizeof *saved);
+  saved->secret = secret;
+  saved->generation = 1;
+  clear_log_init(&saved->clears, 1);
+  catalog_commit_u64(&saved->seed, seed | (seed == 0));
+}
+
+int store_entries_init(struct store *store, struct region *region, struct catalog *catalog,
+                       uint64_t seed, uint64_t secret) {
   memset(store, 0, sizeof *store);
-  store->seed = seed;
   store->region = region;
-  store->generation = 1;
-  store->name_counts.seed = secret;
-  clear_log_init(&store->clears, 1);
-  return heap_init(&store->heap, region);
+  store->catalog = catalog;
+  store->saved = catalog_at(catalog, CATALOG_STORE, 0);
+  init_saved(store->saved, seed, secret);
+  store->name_counts.seed = store->saved->secret;
+  return heap_init(&store->heap, region, catalog);
 }
 
 void store_entries_deinit(struct store *store) {
-  check_eq(store->entries, 0);
-  check_eq(store->bytes, 0);
-  check_eq(store->n_active_clears, 0);
   check_eq(store->heap.unlisted_bytes, 0);
-  check_eq(store->lru.newest | store->lru.oldest, 0);
+  free(store->migration.clears);
   heap_deinit(&store->heap);
 }
 
@@ -61,8 +71,8 @@ bool store_may_select(const struct store *store, const struct store_clear *clear
   const struct store_name_counts *counts = &store->name_counts;
   if ((clear->ns == NULL ? store->entries : clear->ns->entries) == 0)
     return false;
-  if (clear->view.data == NULL && clear->op.data == NULL)
-    return true;
+  if ((clear->view.data == NULL && clear->op.data == NULL) || store->heap.n_sources > 0)
+    return true; /* the counts lack entries in sources */
   uint64_t name_space = clear->ns == NULL ? 0 : clear->ns->seed;
   return counts->counts[name_counter(name_space, hash_of(counts, clear->view),
                                      hash_of(counts, clear->op))] > 0;
@@ -198,13 +208,85 @@ bool store_is_pending_delete(const struct store *store, const struct entry *entr
 
 /* ---- finding ---- */
 
-/* Finds the entry of a key, also if it is pending delete. */
-static struct entry *find_any(const struct store *store, const struct namespace *ns,
-                              uint64_t digest, const struct fc_key *key) {
+/* Returns the entry whose bytes are at an offset of a source, or NULL if it left. */
+static struct entry *entry_of_source(const struct store *store, uint32_t source, uint64_t offset,
+                                     uint64_t digest) {
+  const struct fc_region_entry *placed = region_source_entry(&store->heap.sources[source], offset);
+  struct entry *entry =
+      heap_find_entry(&store->heap, (uint32_t)(region_writer_load(&placed->origin) >> 32));
+  if (entry == NULL || entry->name_space == 0 || entry->digest != digest)
+    return NULL;
+  if (FC_CATALOG_MUTANT != 9 && (entry->source != source || entry_place(entry) != offset))
+    return NULL;
+  return entry;
+}
+
+/* The value is verified, because the last daemon may have been writing it. */
+static struct entry *find_in_source(const struct store *store, const struct namespace *ns,
+                                    uint32_t number, uint64_t digest, const struct fc_key *key) {
+  const struct region_source *source = &store->heap.sources[number];
+  uint32_t n = 0;
+  for (uint64_t at = region_source_first(source, digest); at != 0;
+       at = region_source_next(source, at, &n)) {
+    struct entry *entry = entry_of_source(store, number, at, digest);
+    if (entry != NULL && entry->name_space == ns->number &&
+        entry_is(region_source_entry(source, at), ns->seed, key))
+      return region_source_verify(source, at, digest) ? entry : NULL;
+  }
+  return NULL;
+}
+
+static struct entry *find_in_sources(const struct store *store, const struct namespace *ns,
+                                     uint64_t digest, const struct fc_key *key) {
+  struct entry *entry = NULL;
+  for (uint32_t i = 0; i < CATALOG_REGIONS_MAX && entry == NULL; i++)
+    if (store->heap.sources[i].n_entries > 0)
+      entry = find_in_source(store, ns, i, digest, key);
+  return entry;
+}
+
+struct entry *store_find_in_region(const struct store *store, const struct namespace *ns,
+                                   uint64_t digest, const struct fc_key *key) {
   struct fc_region_entry *placed = region_writer_first(store->region, digest);
   while (placed != NULL && !entry_is(placed, ns->seed, key))
     placed = region_writer_next(store->region, placed);
   return placed == NULL ? NULL : heap_entry_at(&store->heap, placed);
+}
+
+/* Finds the entry of a key, also if it is pending delete. */
+static struct entry *find_any(const struct store *store, const struct namespace *ns,
+                              uint64_t digest, const struct fc_key *key) {
+  struct entry *entry = store_find_in_region(store, ns, digest, key);
+  if (entry != NULL || store->heap.n_sources == 0)
+    return entry;
+  return find_in_sources(store, ns, digest, key);
+}
+
+static struct entry *find_stamp_in_source(const struct store *store, uint32_t number,
+                                          uint64_t digest, uint64_t stamp) {
+  const struct region_source *source = &store->heap.sources[number];
+  uint32_t n = 0;
+  for (uint64_t at = region_source_first(source, digest); at != 0;
+       at = region_source_next(source, at, &n)) {
+    struct entry *entry = entry_of_source(store, number, at, digest);
+    if (entry != NULL && entry->use_stamp == stamp)
+      return entry;
+  }
+  return NULL;
+}
+
+struct entry *store_find_stamp(const struct store *store, uint64_t digest, uint64_t stamp) {
+  for (const struct fc_region_entry *placed = region_writer_first(store->region, digest);
+       placed != NULL; placed = region_writer_next(store->region, placed)) {
+    struct entry *entry = heap_entry_at(&store->heap, placed);
+    if (entry->use_stamp == stamp)
+      return entry;
+  }
+  struct entry *entry = NULL;
+  for (uint32_t i = 0; i < CATALOG_REGIONS_MAX && entry == NULL; i++)
+    if (store->heap.sources[i].n_entries > 0)
+      entry = find_stamp_in_source(store, i, digest, stamp);
+  return entry;
 }
 
 struct entry *store_find(struct store *store, const struct namespace *ns, uint64_t digest,
@@ -285,6 +367,13 @@ struct entry *store_chain_victim(const struct store *store, const struct namespa
 
 /* ---- use, add, remove ---- */
 
+/* The stamp is saved before an entry has it. */
+static uint64_t next_stamp(struct store *store) {
+  uint64_t stamp = store->saved->last_stamp + 1;
+  catalog_commit_u64(&store->saved->last_stamp, stamp);
+  return stamp;
+}
+
 void store_promote(struct store *store, struct entry *entry, uint64_t now_ns) {
   check_lt(0, entry->name_space);
   if (store->active_clears != NULL)
@@ -292,21 +381,28 @@ void store_promote(struct store *store, struct entry *entry, uint64_t now_ns) {
   struct namespace *ns = heap_namespace(&store->heap, entry->name_space);
   lru_promote(store, &store->lru, LRU_OF_ALL, entry);
   lru_promote(store, &ns->lru, LRU_OF_NAMESPACE, entry);
-  check_le(entry->use_stamp, store->last_stamp);
-  entry->use_stamp = ++store->last_stamp;
+  check_le(entry->use_stamp, store->saved->last_stamp);
+  entry_set_stamp(entry, next_stamp(store));
   entry->last_use_ns = now_ns;
 }
 
 void store_use(struct store *store, struct entry *entry, uint64_t now_ns) {
   store_promote(store, entry, now_ns);
-  entry->hits++;
+  entry->hits += entry->hits < UINT32_MAX;
+}
+
+void store_count_names(struct store *store, const struct namespace *ns, const struct entry *entry) {
+  struct fc_key key = entry_key(entry);
+  uint32_t counters[NAME_WAYS];
+  name_counters(&store->name_counts, ns->seed, &key, counters);
+  for (size_t i = 0; i < NAME_WAYS; i++)
+    store->name_counts.counts[counters[i]]++;
 }
 
 void store_add(struct store *store, struct namespace *ns, struct entry *entry) {
   uint64_t charge = heap_charge_of(entry);
   check_eq(entry->name_space, 0);
   check_lt(0, ns->number);
-  entry->name_space = ns->number;
   lru_add(store, &store->lru, LRU_OF_ALL, entry->number);
   lru_add(store, &ns->lru, LRU_OF_NAMESPACE, entry->number);
   store->entries++;
@@ -315,11 +411,10 @@ void store_add(struct store *store, struct namespace *ns, struct entry *entry) {
   ns->bytes += charge;
   check_le(ns->entries, store->entries);
   check_le(ns->bytes, store->bytes);
-  struct fc_key key = entry_key(entry);
-  uint32_t counters[NAME_WAYS];
-  name_counters(&store->name_counts, ns->seed, &key, counters);
-  for (size_t i = 0; i < NAME_WAYS; i++)
-    store->name_counts.counts[counters[i]]++;
+  store_count_names(store, ns, entry);
+  if (entry->use_stamp == 0)
+    entry_set_stamp(entry, next_stamp(store));
+  entry_set_name_space(entry, ns->number);
 }
 
 static void remove_from_counts(struct store *store, struct namespace *ns,
@@ -333,6 +428,8 @@ static void remove_from_counts(struct store *store, struct namespace *ns,
   store->bytes -= charge;
   ns->entries--;
   ns->bytes -= charge;
+  if (heap_is_in_source(&store->heap, entry)) /* not counted by its names yet */
+    return;
   struct fc_key key = entry_key(entry);
   uint32_t counters[NAME_WAYS];
   name_counters(&store->name_counts, ns->seed, &key, counters);
@@ -342,16 +439,20 @@ static void remove_from_counts(struct store *store, struct namespace *ns,
   }
 }
 
-/* Moves one entry's metadata to another slot if they are sparse. */
+/* Moves one entry's metadata to another slot if they are sparse. A kill may leave it in both, with
+ * the same stamp. */
 static bool compact_entries(struct store *store) {
   struct heap *heap = &store->heap;
   uint32_t from, to;
-  if (!slots_next_move(&heap->entries, &from, &to))
+  if (heap->n_sources > 0 || !slots_next_move(&heap->entries, &from, &to))
     return false;
-  struct entry *entry = heap_entry(heap, to);
-  *entry = *heap_entry(heap, from);
-  check_eq(entry->number, from);
-  entry->number = to;
+  struct entry *entry = heap_entry(heap, to), copy = *heap_entry(heap, from);
+  check_eq(copy.number, from);
+  uint32_t name_space = copy.name_space;
+  copy.number = to;
+  copy.name_space = 0; /* until the copy is complete */
+  *entry = copy;
+  entry_set_name_space(entry, name_space);
   struct namespace *ns = heap_namespace(heap, entry->name_space);
   lru_entry_moved(store, &store->lru, LRU_OF_ALL, from, to);
   lru_entry_moved(store, &ns->lru, LRU_OF_NAMESPACE, from, to);
@@ -369,8 +470,14 @@ void store_unlist(struct store *store, struct entry *entry) {
   lru_remove(store, &store->lru, LRU_OF_ALL, entry->number);
   lru_remove(store, &ns->lru, LRU_OF_NAMESPACE, entry->number);
   remove_from_counts(store, ns, entry);
-  entry->name_space = 0;
+  struct entry before = *entry;
+  entry_set_name_space(entry, 0);
+  store->migration.waiting = false;
   entry_unlist(entry);
+  if (FC_CATALOG_MUTANT == 1 && before.holders == 1) {
+    before.holders = 0;
+    *entry = before;
+  }
   if (store_unlisted_bytes(store) > store->unlisted_max)
     store_reclaim(store, STORE_RECLAIM_UNLISTED);
   for (int i = 0; i < ENTRIES_MOVED && !store->keep_slots && compact_entries(store); i++)
@@ -380,6 +487,10 @@ void store_unlist(struct store *store, struct entry *entry) {
 
 void store_remove(struct store *store, struct entry *entry) {
   uint64_t digest = entry->digest;
+  if (heap_is_in_source(&store->heap, entry)) { /* its chain is only read, and leads nowhere then */
+    store_unlist(store, entry);
+    return;
+  }
   /* The window comes first: only after it may the bytes be reused. */
   bool opened = FC_REGION_MUTANT != 10 && region_writer_open(store->region, digest);
   region_writer_unlink(store->region, digest, heap_placed(&store->heap, entry));
@@ -389,6 +500,7 @@ void store_remove(struct store *store, struct entry *entry) {
 }
 
 void store_erase(struct store *store, struct entry *entry) {
-  entry_wipe(entry);
+  if (FC_CATALOG_MUTANT != 1)
+    entry_wipe(entry);
   store_remove(store, entry);
 }

@@ -12,6 +12,7 @@
 #include "daemon/region/heap.h"
 #include "daemon/store/clear_log.h"
 #include "daemon/store/namespace.h"
+#include "daemon/store/store_saved.h"
 #include "proto/wire/message.h"
 
 /* Bounds a chain of the index. A client knows its namespace's seed and chooses its keys, so it can
@@ -21,9 +22,6 @@
  * chain takes 3 us at worst, and readers walk much longer chains (FC_REGION_CHAIN_MAX). */
 #define STORE_CHAIN_MAX 32u
 static_assert(STORE_CHAIN_MAX < FC_REGION_CHAIN_MAX, "readers see the whole chain");
-
-/* Clears that may be active at once, because each get, put and eviction looks at all of them. */
-#define STORE_CLEARS_MAX 16u
 
 /* Requests of the store to the holders of entries (entry_hold). */
 enum store_reclaim {
@@ -41,6 +39,8 @@ struct store_name_counts {
   uint32_t counts[STORE_NAME_COUNTERS];
 };
 
+#define STORE_INDEX UINT32_MAX /* in place of a segment */
+
 /* Selects entries, to clear or to list them. */
 struct store_select {
   struct namespace *ns;   /* NULL: all */
@@ -53,11 +53,37 @@ struct store_clear {
   bool finished;
   /* private to the store */
   struct store_clear *next;
-  struct namespace *ns;   /* NULL: all */
-  uint64_t last_stamp;    /* entries with a later stamp were put after the start */
-  uint32_t at;            /* number of the next entry to examine, from the oldest on */
-  struct fc_str view, op; /* point into the two below */
+  struct saved_clear *saved; /* in the catalog */
+  struct namespace *ns;      /* NULL: all */
+  uint64_t last_stamp;       /* entries with a later stamp were put after the start */
+  uint32_t at;               /* number of the next entry to examine, from the oldest on */
+  struct fc_str view, op;    /* point into the two below */
   char view_data[FC_NAME_MAX], op_data[FC_NAME_MAX];
+};
+
+/* Entries that were in the memory of an earlier daemon, and were not taken over, by cause. */
+enum adopt_cause {
+  ADOPT_DAMAGED, /* their bytes do not agree with their digest or checksum, or their metadata makes
+                    no sense */
+  ADOPT_DUPLICATE, /* their key has a newer entry, or they were in two slots */
+  ADOPT_UNMAPPED,  /* their region was not among the descriptors */
+  ADOPT_NO_ROOM,   /* of more than ADOPT_REGIONS_MAX regions, or no memory was left */
+  ADOPT_CAUSES
+};
+
+/* The migration of entries from sources to the region, in slices. */
+struct store_migration {
+  uint64_t adopted, dropped[ADOPT_CAUSES]; /* entries, by this daemon */
+  /* private to store_migrate.c */
+  uint32_t source, segment, slot; /* the position */
+  bool begun;                     /* the segment is being walked: */
+  bool blocked;                   /* one of its entries is held, or found no room */
+  bool waiting;          /* all segments are blocked; a removed or released entry ends it */
+  uint64_t releases;     /* of held entries in sources, when the wait began */
+  bool active, must_end; /* not to be called again; entries without room are dropped */
+  uint64_t blocked_segments[CATALOG_REGIONS_MAX]; /* bits: left for later */
+  struct store_clear *clears;                     /* of the earlier daemon, allocated; NULL: none */
+  unsigned n_clears;
 };
 
 struct store {
@@ -65,9 +91,8 @@ struct store {
   uint64_t max_bytes;
   uint32_t max_value; /* of one value, bytes */
   uint64_t entries;
-  uint64_t bytes;                   /* charge of all entries; at most max_bytes between calls */
-  uint64_t evictions[EVICT_CAUSES]; /* entries, by cause */
-  uint64_t generation;              /* rises with each clear; never 0; sent as clear_generation */
+  uint64_t bytes;            /* charge of all entries; at most max_bytes between calls */
+  struct store_saved *saved; /* generation, evictions and more; in the catalog */
   /* Called before victims are selected, to report recorded hits by store_use. It must change
    * nothing else. NULL: none. */
   void (*before_evict)(void *arg);
@@ -78,17 +103,20 @@ struct store {
   void *reclaim_arg;
   uint64_t unlisted_max;
   bool keep_slots; /* entries keep their numbers, because a snapshot walks over them */
+  /* Called when a file of an earlier region is given up: it is of no use to a next daemon. The
+   * descriptor is closed already. `segment` is STORE_INDEX for the index. NULL: none. */
+  void (*file_released)(void *arg, uint64_t boot_id, uint32_t segment);
+  void *file_released_arg;
 
   /* private to the store */
-  uint64_t seed;         /* of the namespaces' seeds; clients know those, and so this one */
-  struct region *region; /* borrowed */
+  struct region *region; /* borrowed, as is the catalog */
+  struct catalog *catalog;
   struct heap heap;
-  uint64_t last_stamp;
   struct lru lru;
-  struct clear_log clears;           /* of all namespaces */
   struct store_clear *active_clears; /* started and not finished */
   unsigned n_active_clears;
   struct store_name_counts name_counts; /* of all entries, also those that are pending delete */
+  struct store_migration migration;     /* of entries in sources (adopt.h) */
 };
 
 /* Returns the entry of a key, or NULL for a miss. Changes neither order nor counters, so that a get
@@ -138,7 +166,8 @@ void store_check(const struct store *store);
 /* ---- for the files of the store ---- */
 
 /* Sets up everything but the limits. Returns 0 or FC_ENOMEM. */
-int store_entries_init(struct store *store, struct region *region, uint64_t seed, uint64_t secret);
+int store_entries_init(struct store *store, struct region *region, struct catalog *catalog,
+                       uint64_t seed, uint64_t secret);
 void store_entries_deinit(struct store *store);
 
 /* Finds an entry for a put. If a clear selects it, removes it for the clear and returns NULL: what
@@ -173,6 +202,16 @@ bool store_is_selected(const struct store *store, const struct store_clear *clea
                        const struct entry *entry);
 /* Returns an active clear that selects the entry, or NULL. */
 struct store_clear *store_clear_of(const struct store *store, const struct entry *entry);
+
+/* Finds the entry of a key that lies in the region, or NULL. */
+struct entry *store_find_in_region(const struct store *store, const struct namespace *ns,
+                                   uint64_t digest, const struct fc_key *key);
+
+/* Finds the entry of a digest with that stamp, which is unique. Returns NULL if there is none. */
+struct entry *store_find_stamp(const struct store *store, uint64_t digest, uint64_t stamp);
+
+/* Adds the entry to the counts by view and op. */
+void store_count_names(struct store *store, const struct namespace *ns, const struct entry *entry);
 
 /* Returns false if no entry has the clear's names in its namespace. */
 bool store_may_select(const struct store *store, const struct store_clear *clear);

@@ -38,14 +38,8 @@ int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_
 static const struct entry *resume(const struct store *store, const struct store_select *select,
                                   const struct store_cursor *cursor) {
   if (cursor->stamp != 0) {
-    const struct fc_region_entry *placed = region_writer_first(store->region, cursor->digest);
-    const struct entry *entry = NULL;
-    for (; placed != NULL; placed = region_writer_next(store->region, placed)) {
-      entry = heap_entry_at(&store->heap, placed);
-      if (entry->use_stamp == cursor->stamp) /* stamps are unique */
-        break;
-    }
-    if (placed != NULL && (select->ns == NULL || entry_namespace(entry) == select->ns))
+    const struct entry *entry = store_find_stamp(store, cursor->digest, cursor->stamp);
+    if (entry != NULL && (select->ns == NULL || entry_namespace(entry) == select->ns))
       return store_older(store, select->ns, entry);
   }
   return store_newest(store, select->ns);

@@ -29,9 +29,9 @@ static bool insert(struct store *store, struct namespace *ns, const struct heap_
   bool written = heap_write(&store->heap, entry, value, HEAP_COMPACT) &&
                  heap_charge_of(entry) <= store->max_bytes - store->bytes;
   if (written) {
-    entry->use_stamp = info->stamp;
+    entry_set_stamp(entry, info->stamp);
     entry->last_use_ns = info->last_use_ns;
-    entry->hits = info->hits;
+    entry->hits = info->hits < UINT32_MAX ? (uint32_t)info->hits : UINT32_MAX;
     bool opened = region_writer_open(store->region, value->digest);
     region_writer_link(store->region, value->digest, heap_placed(&store->heap, entry));
     if (opened)
@@ -48,7 +48,7 @@ int store_restore(struct store *store, struct namespace *ns, const struct fc_key
                   const void *value, uint32_t size, const struct store_restore_info *info) {
   check_lt(0, info->stamp);
   check_eq(store->n_active_clears, 0);
-  if (size > store->max_value)
+  if (size > store->max_value || info->stamp >> ENTRY_STAMP_BITS != 0)
     return FC_ETOOBIG;
   if (ns->number == 0)
     ns->number = heap_add_namespace(&store->heap, ns);
@@ -70,8 +70,8 @@ int store_restore(struct store *store, struct namespace *ns, const struct fc_key
                                  .origin = info->origin};
   if (!insert(store, ns, &new_value, info))
     return FC_ENOMEM;
-  if (store->last_stamp < info->stamp)
-    store->last_stamp = info->stamp;
+  if (store->saved->last_stamp < info->stamp)
+    store->saved->last_stamp = info->stamp;
   return FC_STORED;
 }
 
@@ -103,6 +103,7 @@ void store_restore_prefetch(const struct store *store, const uint64_t *digests, 
 struct order {
   struct store *store;
   uint64_t n;                /* entries */
+  uint64_t duplicates;       /* stamps that are not unique */
   uint64_t first, last;      /* the lowest and the highest stamp */
   unsigned shift;            /* a group has the stamps that differ in so many low bits */
   uint32_t *numbers;         /* of the entries */
@@ -115,7 +116,7 @@ static void for_entries(struct order *order, void (*fn)(struct order *, const st
   for (uint32_t chunk = 0; chunk < slots->n_chunks; chunk++) {
     if (slots->chunks[chunk] == NULL)
       continue;
-    for (uint32_t i = 0; i < 1u << ENTRY_BITS; i++) {
+    for (uint32_t i = 0; i < ENTRIES_PER_CHUNK; i++) {
       const struct entry *entry = slots_in(slots->chunks[chunk], ENTRY_BITS, i);
       if (entry->name_space != 0)
         fn(order, entry);
@@ -135,7 +136,7 @@ static void choose_groups(struct order *order) {
 }
 
 static uint64_t group_of(const struct order *order, uint64_t stamp) {
-  return (stamp - order->first) >> order->shift;
+  return FC_CATALOG_MUTANT == 8 ? 0 : (stamp - order->first) >> order->shift;
 }
 
 static void count_in_group(struct order *order, const struct entry *entry) {
@@ -196,8 +197,10 @@ static void sort(const struct order *order, uint32_t *numbers, uint64_t n, uint6
   sort(order, numbers + low, n - low, middle + 1, last);
 }
 
-/* Adds an entry as the newest of its two orders. */
-static void link_newest(struct store *store, struct entry *entry) {
+/* Adds an entry as the newest of its two orders. Returns whether the one before has its stamp. */
+static bool link_newest(struct store *store, struct entry *entry) {
+  bool duplicate = store->lru.newest != 0 &&
+                   heap_entry(&store->heap, store->lru.newest)->use_stamp == entry->use_stamp;
   struct namespace *ns = heap_namespace(&store->heap, entry->name_space);
   struct lru *orders[LRU_KINDS] = {[LRU_OF_ALL] = &store->lru, [LRU_OF_NAMESPACE] = &ns->lru};
   for (size_t kind = 0; kind < LRU_KINDS; kind++) {
@@ -209,6 +212,7 @@ static void link_newest(struct store *store, struct entry *entry) {
       heap_entry(&store->heap, lru->newest)->lists[kind].newer = entry->number;
     lru->newest = entry->number;
   }
+  return duplicate;
 }
 
 /* Sorts each group and links its entries, while they are in the processor's cache. */
@@ -226,14 +230,16 @@ static void sort_groups(struct order *order) {
     for (uint64_t i = at; i < end; i++)
       prefetch_entry(order, i + PREFETCH);
     uint64_t first = order->first + ((uint64_t)group << order->shift);
-    sort(order, order->numbers + at, end - at, first, first + ((UINT64_C(1) << order->shift) - 1));
+    if (FC_CATALOG_MUTANT != 8)
+      sort(order, order->numbers + at, end - at, first,
+           first + ((UINT64_C(1) << order->shift) - 1));
     for (; at < end; at++)
-      link_newest(store, heap_entry(&store->heap, order->numbers[at]));
+      order->duplicates += link_newest(store, heap_entry(&store->heap, order->numbers[at]));
   }
   check_eq(at, order->n);
 }
 
-int store_sort_lru(struct store *store) {
+int store_sort_lru(struct store *store, uint64_t *duplicates) {
   struct order *order = calloc(1, sizeof *order);
   if (order == NULL)
     return FC_ENOMEM;
@@ -249,6 +255,8 @@ int store_sort_lru(struct store *store) {
       order->ends[group + 1] += order->ends[group];
     for_entries(order, add_to_group);
     sort_groups(order);
+    if (duplicates != NULL)
+      *duplicates = order->duplicates;
   }
   free(order->numbers);
   free(order);

@@ -22,7 +22,7 @@ struct store_restore_info {
  * fc_put_outcome or an error:
  *   FC_STORED  The entry is stored. It replaced an entry of its key that had an older stamp.
  *   FC_KEPT    The key has an entry with the same or a newer stamp. Nothing changed.
- *   FC_ETOOBIG The value exceeds max_value. Nothing changed.
+ *   FC_ETOOBIG The value exceeds max_value, or the stamp ENTRY_STAMP_BITS. Nothing changed.
  *   FC_ENOMEM  max_bytes, the memory or STORE_CHAIN_MAX leaves no room. An older entry of the key
  *              may be gone. */
 int store_restore(struct store *store, struct namespace *ns, const struct fc_key *key,
@@ -35,8 +35,8 @@ void store_restore_prefetch(const struct store *store, const uint64_t *digests, 
 
 /* Links all entries of the store into the LRU orders of their namespaces and of all, by their
  * stamps. Reads nothing of the former orders, and finds the entries by their slots (name_space is
- * not 0). Entries with the same stamp become neighbours. Needs 4 bytes an entry meanwhile. Returns
- * 0, or FC_ENOMEM with the former orders. */
-int store_sort_lru(struct store *store);
+ * not 0). Entries with the same stamp become neighbours; *duplicates is their number (NULL: not
+ * needed). Needs 4 bytes an entry meanwhile. Returns 0, or FC_ENOMEM with the former orders. */
+int store_sort_lru(struct store *store, uint64_t *duplicates);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "daemon/store/store_clear.h"
 #include "proto/errors.h"
+#include "tests/support/private_store.h"
 
 /* About half of the values of all keys fit. */
 #define MAX_BYTES (512u << 10)
@@ -119,8 +120,8 @@ void storm_writer_step(struct storm_writer *writer) {
   use_pinned(writer);
   name_victim(writer);
   writer->writes.evicted =
-      writer->store.evictions[EVICT_BYTES] + writer->store.evictions[EVICT_CHAIN];
-  writer->writes.forced = writer->store.evictions[EVICT_FORCED];
+      writer->store.saved->evictions[EVICT_BYTES] + writer->store.saved->evictions[EVICT_CHAIN];
+  writer->writes.forced = writer->store.saved->evictions[EVICT_FORCED];
   writer->writes.moves = writer->store.heap.arena.moves;
 }
 
@@ -137,13 +138,13 @@ bool storm_writer_init(struct storm_writer *writer, struct storm_board *board, u
   }
   /* The store uses the arena's slack as well, so moves and forced evictions, which are rare in a
    * daemon, happen all the time. */
-  if (store_init(&writer->store, &writer->region, writer->region.arena_size, STORM_VALUE_MAX, 7,
-                 8) != 0) {
+  if (store_init(&writer->store, &writer->region, private_catalog_new(&writer->region),
+                 writer->region.arena_size, STORM_VALUE_MAX, 7, 8) != 0) {
     fprintf(stderr, "no memory for a store\n");
     region_writer_deinit(&writer->region);
     return false;
   }
-  namespace_init(&writer->ns, fc_str_of("storm"), STORM_NAMESPACE, writer->store.generation);
+  namespace_init(&writer->ns, fc_str_of("storm"), STORM_NAMESPACE, writer->store.saved->generation);
   writer->store.before_evict = use_pinned;
   writer->store.before_evict_arg = writer;
   storm_keys_make(writer->keys, writer->ns.seed, writer->region.n_buckets, n_buckets);
@@ -157,6 +158,8 @@ void storm_writer_deinit(struct storm_writer *writer) {
     entry_release(writer->held);
   (void)store_clear_all(&writer->store, &(struct store_select){.ns = &writer->ns});
   namespace_deinit(&writer->ns);
+  struct catalog *catalog = writer->store.catalog;
   store_deinit(&writer->store);
   region_writer_deinit(&writer->region);
+  private_catalog_free(catalog);
 }

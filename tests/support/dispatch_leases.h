@@ -27,7 +27,7 @@ static inline void get(struct test_client *client, uint8_t n, uint32_t wait_ms) 
 }
 
 static inline struct fc_epoch epoch_now(void) {
-  return (struct fc_epoch){dispatch.boot_id, dispatch.store->generation};
+  return (struct fc_epoch){dispatch.boot_id, dispatch.store->saved->generation};
 }
 
 /* Puts `size` bytes of value `n`; returns the reply. */

@@ -68,7 +68,7 @@ START_TEST(random_operations_keep_bytes) {
     ck_assert_uint_gt(pieces, 100);
   else
     ck_assert_uint_gt(world.store.heap.arena.moves, 100);
-  ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED], 0);
 }
 END_TEST
 

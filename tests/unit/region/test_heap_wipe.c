@@ -51,7 +51,7 @@ START_TEST(cleared_entries_leave_no_bytes) {
     ck_assert_int_eq(seeded_put(n, n, 8), FC_STORED);
   while (!store_clear_step(&world.store, &clear, 10))
     ;
-  ck_assert_uint_eq(world.store.evictions[EVICT_FORCED] + world.store.evictions[EVICT_BYTES], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED] + world.store.saved->evictions[EVICT_BYTES], 0);
   (void)store_clear_all(&world.store, &(struct store_select){.ns = world.ns});
   uint64_t used = world.store.heap.arena.used_bytes;
   ck_assert(holes_are_zero());
@@ -78,7 +78,7 @@ START_TEST(moved_entries_leave_no_bytes) {
   }
   ck_assert_int_eq(seeded_put(n, 77, 20000), FC_STORED);
   ck_assert_uint_gt(world.store.heap.arena.moves, 7 * 7); /* more moves than one hole needs */
-  ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED], 0);
   (void)store_clear_all(&world.store, &(struct store_select){.ns = world.ns});
   for (uint32_t i = 0; i < WALLS; i++)
     entry_release(held[i]);

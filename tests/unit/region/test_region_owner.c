@@ -13,6 +13,7 @@
 #include "client/lib/shm/region_reader.h"
 #include "daemon/store/store.h"
 #include "tests/support/keys.h"
+#include "tests/support/private_store.h"
 #include "tests/support/runner.h"
 #include "tests/support/shared_region.h"
 
@@ -101,7 +102,8 @@ static void prepare_half_a_window(struct region *region) {
   static struct store store;
   static struct namespace ns;
   struct store_put_info info = {.origin = 5, .compute_ns = 6};
-  if (store_init(&store, region, SHARED_MAX_BYTES, SHARED_MAX_VALUE, 7, 8) != 0)
+  if (store_init(&store, region, private_catalog_new(region), SHARED_MAX_BYTES, SHARED_MAX_VALUE, 7,
+                 8) != 0)
     _exit(1);
   namespace_init(&ns, fc_str_of("ns"), NAMESPACE_ID, 1);
   for (uint32_t n = 1; n <= 2; n++) {

@@ -33,7 +33,7 @@ static void fill_table(struct fc_str manifest) {
     char name[FC_NAME_MAX + 1];
     (void)snprintf(name, sizeof name, "%0*u", (int)FC_NAME_MAX, i);
     struct namespace *ns = open_namespace(fc_str_of(name));
-    ck_assert_int_eq(namespace_set_manifest(ns, NULL, manifest), 0);
+    ck_assert_int_eq(namespace_set_manifest(ns, store.catalog, NULL, manifest), 0);
     ns->max_entries = ns->max_bytes = UINT64_MAX;
     memset(ns->evictions, 0xff, sizeof ns->evictions);
     memset(&ns->counters, 0xff, sizeof ns->counters);

@@ -167,24 +167,24 @@ START_TEST(snapshot_restores_all) {
   put_many(1000);
   use_some(1000);
   world.ns->counters.hits = 5;
-  world.store.evictions[EVICT_BYTES] = 9;
+  world.store.saved->evictions[EVICT_BYTES] = 9;
   totals[4] = 44;
   ck_assert(store_limit_entries(&world.store, world.other, 5000));
-  ck_assert_int_eq(namespace_set_manifest(world.ns, NULL, fc_str_of("{}")), 0);
+  ck_assert_int_eq(namespace_set_manifest(world.ns, world.store.catalog, NULL, fc_str_of("{}")), 0);
   if (!clean)
     take();
-  uint64_t before = order(), stamp = world.store.last_stamp, generation = world.store.generation;
+  uint64_t before = order(), stamp = world.store.saved->last_stamp, generation = world.store.saved->generation;
   uint64_t seed = world.ns->seed;
   restart(clean);
   ck_assert_uint_eq(snapshot.restored.entries, 1000);
   ck_assert_uint_eq(snapshot.restored.damaged + snapshot.restored.no_room, 0);
   check_many(1000);
   ck_assert_uint_eq(order(), before);
-  ck_assert_uint_eq(world.store.last_stamp, stamp);
-  ck_assert_uint_gt(world.store.generation, generation);
+  ck_assert_uint_eq(world.store.saved->last_stamp, stamp);
+  ck_assert_uint_gt(world.store.saved->generation, generation);
   ck_assert_uint_eq(world.ns->seed, seed);
   ck_assert_uint_eq(world.ns->counters.hits, 5);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES], 9);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_BYTES], 9);
   ck_assert_uint_eq(world.other->max_entries, 5000);
   ck_assert(fc_str_equal(world.ns->manifest, fc_str_of("{}")));
   ck_assert_uint_eq(totals[4], 44);
@@ -229,7 +229,7 @@ START_TEST(smaller_max_bytes_keeps_newest) {
   ck_assert_uint_gt(world.store.bytes, max_bytes - 310000); /* but for the largest value */
   ck_assert_uint_gt(snapshot.restored.no_room, 0);
   uint64_t oldest = store_oldest(&world.store, NULL)->use_stamp;
-  ck_assert_uint_gt(oldest, world.store.last_stamp / 4);
+  ck_assert_uint_gt(oldest, world.store.saved->last_stamp / 4);
 }
 END_TEST
 
@@ -286,7 +286,7 @@ START_TEST(clear_of_names_selects_by_names) {
 END_TEST
 
 START_TEST(stale_put_after_restart_rejected) {
-  uint64_t generation = world.store.generation;
+  uint64_t generation = world.store.saved->generation;
   world_put(world.ns, 1, "v");
   take();
   clear(world.ns, NULL, NULL);

@@ -83,7 +83,8 @@ START_TEST(open_at_bound_drops_longest_idle) {
   ck_assert_ptr_eq(find("a"), a);
   ck_assert_uint_eq(world.table.n, 3);
   ck_assert_uint_eq(world.store.entries, 2);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES] + world.store.evictions[EVICT_ENTRIES], 0);
+  ck_assert_uint_eq(
+      world.store.saved->evictions[EVICT_BYTES] + world.store.saved->evictions[EVICT_ENTRIES], 0);
   put(d, 1);
   world_namespace("a"); /* has a client again */
   struct namespace *none = NULL;
@@ -94,7 +95,7 @@ START_TEST(open_at_bound_drops_longest_idle) {
 END_TEST
 
 static void set_manifest(struct namespace *ns, const char *text) {
-  ck_assert_int_eq(namespace_set_manifest(ns, NULL, fc_str_of(text)), 0);
+  ck_assert_int_eq(namespace_set_manifest(ns, world.store.catalog, NULL, fc_str_of(text)), 0);
 }
 
 static void check_manifest(const struct namespace *ns, const char *text) {
@@ -188,11 +189,11 @@ START_TEST(drop_large_namespace_frees_in_slices) {
   put(world_namespace("b"), 1);
   world_namespace("c");
   namespace_table_close(&world.table, a);
-  uint64_t before = world.store.generation;
+  uint64_t before = world.store.saved->generation;
   struct namespace *d = world_namespace("d");
   ck_assert_ptr_null(find("a"));
   ck_assert_uint_gt(world.store.entries, 1);
-  ck_assert_uint_gt(world.store.generation, before);
+  ck_assert_uint_gt(world.store.saved->generation, before);
   put(d, 1);
   int steps = 0;
   while (!namespace_table_step(&world.table, 1000)) {
@@ -220,7 +221,7 @@ START_TEST(eviction_of_dropped_entries_not_counted) {
   put(d, 1);
   put(d, 2);
   ck_assert_uint_le(world.store.bytes, world.store.max_bytes);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_BYTES], 0);
   ck_assert_uint_eq(d->bytes, 2 * charge);
   ck_assert(world_has(d, 1) && world_has(d, 2));
 }
@@ -228,17 +229,17 @@ END_TEST
 
 START_TEST(put_from_before_new_namespace_stale) {
   struct namespace *a = world_namespace("a");
-  uint64_t began = world.store.generation;
+  uint64_t began = world.store.saved->generation;
   ck_assert_int_eq(put_began(a, 1, began), FC_STORED);
   struct store_select all = {.ns = a};
   ck_assert_uint_eq(store_clear_all(&world.store, &all), 1);
-  uint64_t after_clear = world.store.generation;
+  uint64_t after_clear = world.store.saved->generation;
   namespace_table_close(&world.table, a); /* dropped, with its log of clears */
   ck_assert_ptr_null(find("a"));
   a = world_namespace("a");
   ck_assert_int_eq(put_began(a, 1, began), FC_STALE);
   ck_assert_int_eq(put_began(a, 1, after_clear), FC_STALE);
-  ck_assert_int_eq(put_began(a, 1, world.store.generation), FC_STORED);
+  ck_assert_int_eq(put_began(a, 1, world.store.saved->generation), FC_STORED);
 }
 END_TEST
 
@@ -252,7 +253,7 @@ START_TEST(limit_entries_positive_evicts_at_once) {
   ck_assert_int_eq(namespace_table_set_max_entries(&world.table, a, 3), 0);
   ck_assert_uint_eq(a->entries, 3);
   ck_assert_uint_eq(a->evictions[EVICT_ENTRIES], 7);
-  ck_assert_uint_eq(world.store.evictions[EVICT_ENTRIES], 7);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_ENTRIES], 7);
   ck_assert(world_has(a, 9) && world_has(a, 7) && !world_has(a, 6));
   ck_assert_int_eq(namespace_table_set_max_entries(&world.table, a, INT64_MAX), 0);
   put(a, 10);
@@ -294,9 +295,9 @@ START_TEST(namespace_and_manifest_charged_to_users) {
   ck_assert_int_eq(namespace_table_open(&world.table, fc_str_of("a"), giver, &a), 0);
   ck_assert_uint_eq(maker->used[USER_NAMESPACES], 1);
   ck_assert_uint_eq(giver->used[USER_NAMESPACES], 0);
-  ck_assert_int_eq(namespace_set_manifest(a, maker, fc_str_of("one")), 0);
+  ck_assert_int_eq(namespace_set_manifest(a, world.store.catalog, maker, fc_str_of("one")), 0);
   ck_assert_uint_eq(maker->used[USER_MANIFEST_BYTES], 3);
-  ck_assert_int_eq(namespace_set_manifest(a, giver, fc_str_of("other")), 0);
+  ck_assert_int_eq(namespace_set_manifest(a, world.store.catalog, giver, fc_str_of("other")), 0);
   ck_assert_uint_eq(maker->used[USER_MANIFEST_BYTES], 0);
   ck_assert_uint_eq(giver->used[USER_MANIFEST_BYTES], 5);
   user_unref(maker);

@@ -101,7 +101,7 @@ START_TEST(put_over_max_entries_evicts_oldest_of_namespace) {
   world_put(world.ns, 4, "d");
   ck_assert(world_has(world.ns, 1) && !world_has(world.ns, 3) && world_has(world.ns, 4));
   ck_assert_uint_eq(world.ns->evictions[EVICT_ENTRIES], 2);
-  ck_assert_uint_eq(world.store.evictions[EVICT_ENTRIES], 2);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_ENTRIES], 2);
   ck_assert_uint_eq(world.other->evictions[EVICT_ENTRIES], 0);
 }
 END_TEST
@@ -130,8 +130,8 @@ START_TEST(put_over_max_bytes_evicts_oldest_of_all) {
   ck_assert(!world_has(world.ns, 2));
   ck_assert_uint_eq(world.other->evictions[EVICT_BYTES], 1);
   ck_assert_uint_eq(world.ns->evictions[EVICT_BYTES], 1);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES], 2);
-  ck_assert_uint_eq(world.store.evictions[EVICT_ENTRIES], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_BYTES], 2);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_ENTRIES], 0);
   ck_assert_uint_eq(world.store.bytes, world.store.max_bytes);
 }
 END_TEST
@@ -154,9 +154,9 @@ START_TEST(put_over_namespace_bytes_evicts_oldest_of_namespace) {
   world_put(world.ns, 3, "a larger value: another goes for it");
   ck_assert(!world_has(world.ns, 1) && world_has(world.ns, 3) && world_has(world.ns, 4));
   ck_assert_uint_eq(world.ns->evictions[EVICT_OWN_BYTES], 2);
-  ck_assert_uint_eq(world.store.evictions[EVICT_OWN_BYTES], 2);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES] + world.other->evictions[EVICT_OWN_BYTES],
-                    0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_OWN_BYTES], 2);
+  ck_assert_uint_eq(
+      world.store.saved->evictions[EVICT_BYTES] + world.other->evictions[EVICT_OWN_BYTES], 0);
 }
 END_TEST
 
@@ -281,7 +281,7 @@ START_TEST(room_for_large_value_made_in_slices) {
   uint64_t before = world.store.entries;
   ck_assert_int_eq(store_put(&world.store, world.ns, &key, value, LARGE - 200, &info), FC_STORED);
   ck_assert_uint_ge(world.store.entries + STORE_SLICE, before);
-  ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED], 0);
   before = world.store.entries;
   ck_assert(store_put_has_room(&world.store, world.ns, &key, LARGE - 200,
                                &info)); /* it replaces a value of the same size */

@@ -55,9 +55,9 @@ START_TEST(puts_colliding_keys_bound_chain) {
   for (uint32_t i = 0; i < many; i++)
     put_colliding(world.ns, i);
   ck_assert_uint_eq(longest_chain(), STORE_CHAIN_MAX);
-  ck_assert_uint_eq(world.store.evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
   ck_assert_uint_eq(world.ns->evictions[EVICT_CHAIN], many - STORE_CHAIN_MAX);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_BYTES], 0);
   for (uint32_t i = 0; i < many; i++)
     ck_assert_int_eq(find_colliding(world.ns, i) != NULL, i >= many - STORE_CHAIN_MAX);
 }
@@ -67,7 +67,7 @@ START_TEST(put_into_full_bucket_evicts_oldest) {
   for (uint32_t i = 0; i < STORE_CHAIN_MAX; i++)
     put_colliding(world.ns, i);
   put_colliding(world.ns, 5); /* a replacement needs no room in the bucket */
-  ck_assert_uint_eq(world.store.evictions[EVICT_CHAIN], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_CHAIN], 0);
   store_use(&world.store, find_colliding(world.ns, 0), 1);
   put_colliding(world.ns, STORE_CHAIN_MAX);
   ck_assert_ptr_nonnull(find_colliding(world.ns, 0));

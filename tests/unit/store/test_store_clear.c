@@ -28,16 +28,17 @@ START_TEST(clear_with_names_removes_matching_entries) {
   ck_assert_uint_eq(store_clear_all(&world.store, &select), 1);
   ck_assert_uint_eq(world.store.entries, 0);
   ck_assert_uint_eq(world.store.bytes, 0);
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES] + world.store.evictions[EVICT_ENTRIES], 0);
+  ck_assert_uint_eq(
+      world.store.saved->evictions[EVICT_BYTES] + world.store.saved->evictions[EVICT_ENTRIES], 0);
 }
 END_TEST
 
 START_TEST(put_stale_generation_rejected) {
-  uint64_t began = world.store.generation;
+  uint64_t began = world.store.saved->generation;
   struct store_put_info info = {.has_generation = true, .generation = began};
   struct store_select select = {.ns = world.ns, .view = fc_str_of("base")};
   store_clear_all(&world.store, &select);
-  ck_assert_uint_gt(world.store.generation, began);
+  ck_assert_uint_gt(world.store.saved->generation, began);
   ck_assert_int_eq(world_put_info(world.ns, 1, "old", info), FC_STALE);
   ck_assert(!world_has(world.ns, 1));
   ck_assert_int_eq(world_put_info(world.other, 1, "another namespace", info), FC_STORED);
@@ -45,7 +46,8 @@ START_TEST(put_stale_generation_rejected) {
   ck_assert_int_eq(store_put(&world.store, world.ns, &ft, "v", 1, &info), FC_STORED);
   info.has_generation = false;
   ck_assert_int_eq(world_put_info(world.ns, 1, "says nothing", info), FC_STORED);
-  info = (struct store_put_info){.has_generation = true, .generation = world.store.generation};
+  info =
+      (struct store_put_info){.has_generation = true, .generation = world.store.saved->generation};
   ck_assert_int_eq(world_put_info(world.ns, 1, "began after", info), FC_STORED);
   /* a clear of all namespaces */
   store_clear_all(&world.store, &(struct store_select){0});
@@ -135,7 +137,7 @@ START_TEST(eviction_of_selected_entry_counts_as_cleared) {
   struct store_clear clear;
   store_clear_start(&world.store, &clear, &(struct store_select){0});
   world_put(world.other, 1, "v");
-  ck_assert_uint_eq(world.store.evictions[EVICT_BYTES], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_BYTES], 0);
   ck_assert_uint_eq(clear.removed, 1);
   ck_assert(store_clear_step(&world.store, &clear, 100));
   ck_assert_uint_eq(clear.removed, 4);
@@ -158,12 +160,13 @@ START_TEST(clear_without_matches_finished_at_start) {
       {.ns = world.other},
       {.ns = world.other, .op = fc_str_of("op")},
   };
-  uint64_t generation = world.store.generation;
+  uint64_t generation = world.store.saved->generation;
   for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
     ck_assert(store_clear_start(&world.store, &clear, &nothing[i]));
     ck_assert(clear.finished);
     ck_assert_uint_eq(clear.removed, 0);
-    ck_assert_uint_eq(world.store.generation, generation + i + 1); /* earlier puts are stale */
+    ck_assert_uint_eq(world.store.saved->generation,
+                      generation + i + 1); /* earlier puts are stale */
   }
   ck_assert_uint_eq(world.store.n_active_clears, 0);
 }
@@ -188,9 +191,9 @@ START_TEST(clear_past_active_maximum_refused) {
   world_put(world.ns, 1, "v");
   for (size_t i = 0; i < STORE_CLEARS_MAX; i++)
     ck_assert(store_clear_start(&world.store, &clears[i], &all));
-  uint64_t generation = world.store.generation;
+  uint64_t generation = world.store.saved->generation;
   ck_assert(!store_clear_start(&world.store, &more, &all));
-  ck_assert_uint_eq(world.store.generation, generation);
+  ck_assert_uint_eq(world.store.saved->generation, generation);
   ck_assert(store_clear_step(&world.store, &clears[0], 10));
   ck_assert(store_clear_start(&world.store, &more, &all));
   ck_assert(more.finished); /* no entry is left */

@@ -83,7 +83,7 @@ START_TEST(unlisted_bytes_count_in_max_bytes) {
                       world.store.max_bytes);
   }
   ck_assert_uint_gt(store_unlisted_bytes(&world.store), 0);
-  ck_assert_uint_eq(world.store.evictions[EVICT_FORCED], 0);
+  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED], 0);
   ck_assert_uint_eq(reclaims[0] + reclaims[1] + reclaims[2], 0);
   entry_release(entry);
 }

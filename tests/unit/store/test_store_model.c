@@ -72,7 +72,7 @@ static void do_put(struct run *run) {
   struct store_put_info info = {.compute_ns = random_below(1000),
                                 .keep_first = random_below(3) == 0,
                                 .has_generation = random_below(2) == 0,
-                                .generation = world.store.generation - random_below(RECENT)};
+                                .generation = world.store.saved->generation - random_below(RECENT)};
   struct model_put put = {.key = at,
                           .value = {.seed = 1 + random_below(1u << 30), .size = size},
                           .charge = heap_charge(&key, size),
@@ -111,7 +111,7 @@ static void do_clear(struct run *run) {
   run->clear_expected =
       model_clear(&run->model, space < SPACES ? space : MODEL_ANY,
                   view < MODEL_VIEWS ? view : MODEL_ANY, op < OPS ? op : MODEL_ANY);
-  EXPECT_EQUAL(world.store.generation, run->model.generation);
+  EXPECT_EQUAL(world.store.saved->generation, run->model.generation);
   if (!run->sliced)
     step_clear(run, UINT64_MAX);
 }
@@ -155,8 +155,8 @@ static void compare_counts(const struct run *run) {
   EXPECT_EQUAL(world.store.entries, entries);
   EXPECT_EQUAL(world.store.bytes, bytes);
   EXPECT(bytes <= world.store.max_bytes);
-  EXPECT_EQUAL(world.store.evictions[EVICT_ENTRIES], by_entries);
-  EXPECT_EQUAL(world.store.evictions[EVICT_BYTES], by_bytes);
+  EXPECT_EQUAL(world.store.saved->evictions[EVICT_ENTRIES], by_entries);
+  EXPECT_EQUAL(world.store.saved->evictions[EVICT_BYTES], by_bytes);
   store_check(&world.store);
 }
 
@@ -241,7 +241,7 @@ START_TEST(random_operations_agree_with_model) {
   /* far enough from 0 that no put claims to have begun before its namespace */
   for (uint32_t i = 0; i < 2 * RECENT; i++)
     store_clear_all(&world.store, &(struct store_select){.view = fc_str_of("unused")});
-  run->model.generation = world.store.generation;
+  run->model.generation = world.store.saved->generation;
   run->model.max_bytes = runs[_i].max_bytes;
   run_operations(run);
   ck_assert_uint_gt(run->hits, OPERATIONS / 100);

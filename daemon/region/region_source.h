@@ -1,0 +1,73 @@
+/* region_source.h - an earlier region of the cache, mapped read-only: entries that were not
+ * migrated yet keep their bytes there.
+ *
+ * The daemon that wrote it is gone, and no other process can write it, so its bytes stay as they
+ * are. But memory may be damaged, and the last write may be unfinished: each offset and size is
+ * checked before it is used, and a value is compared with its checksum. One thread. */
+#ifndef FC_DAEMON_REGION_SOURCE_H
+#define FC_DAEMON_REGION_SOURCE_H
+
+#include <stdbool.h>
+
+#include "daemon/base/error_text.h"
+#include "daemon/region/catalog.h"
+#include "daemon/region/region_writer.h"
+#include "proto/key.h"
+
+/* A value of this size may be in several pieces, which may lie in several segments. */
+#define REGION_SOURCE_SPREAD_BYTES (32u << 10)
+
+struct region_source {
+  uint8_t *base; /* NULL: not open. Header, buckets and arena as in struct region */
+  uint64_t size, arena_offset, arena_size, n_buckets;
+  uint64_t boot_id;
+  uint64_t segment_bytes;
+  uint32_t n_segments;
+  /* slots whose entry begins in each segment, held ones included; and in all */
+  uint64_t entries[CATALOG_SEGMENTS_MAX], n_entries;
+  uint64_t n_spread;     /* of them, those whose value may be in several segments */
+  uint64_t memory_bytes; /* of the files that were not released */
+  int index_fd, fds[CATALOG_SEGMENTS_MAX]; /* owned; -1: released */
+  struct XXH3_state_s *hash;               /* of a value in pieces; owned */
+};
+
+/* Fills in what the catalog's header says about a region, with boot id 0. */
+void region_source_describe(struct catalog_region *described, const struct region *region);
+
+/* Maps a region of an earlier daemon. Takes those of `fds` that are its files by their inodes, and
+ * sets them to -1. A segment that is missing stays unmapped. Returns 0, or FC_EREFUSED with *why if
+ * the index is missing or not sealed, or FC_ENOMEM. */
+int region_source_open(struct region_source *source, const struct catalog_region *described,
+                       int *fds, size_t n_fds, struct error_text *why);
+void region_source_close(struct region_source *source); /* idempotent */
+
+/* Unmaps a segment and closes its file. No entry may lie in it. */
+void region_source_release(struct region_source *source, uint32_t segment);
+
+/* Returns the segment that has an offset, which is checked to lie in the arena: else n_segments. */
+uint32_t region_source_segment(const struct region_source *source, uint64_t offset);
+
+/* Returns the entry at that offset, if head, names, table and value lie in mapped segments and the
+ * sizes agree. Otherwise returns an entry of no namespace, without names and value. */
+struct fc_region_entry *region_source_entry(const struct region_source *source, uint64_t offset);
+
+/* Returns the bytes at that offset, or NULL if they are not all mapped. */
+const void *region_source_bytes(const struct region_source *source, uint64_t offset,
+                                uint64_t bytes);
+
+/* Returns whether an entry's key has the digest and its value the checksum. */
+bool region_source_verify(const struct region_source *source, uint64_t offset, uint64_t digest);
+
+/* Returns whether a part of the entry at that offset lies in the segment. */
+bool region_source_touches(const struct region_source *source, uint64_t offset, uint32_t segment);
+
+/* Iterate over the chain of a digest's bucket, by offsets; 0: the end. A chain that leads nowhere
+ * ends, and `n` bounds a cycle: it counts the steps, from 0 on. */
+uint64_t region_source_first(const struct region_source *source, uint64_t digest);
+uint64_t region_source_next(const struct region_source *source, uint64_t offset, uint32_t *n);
+
+/* Count an entry that begins at that offset, and its slot that is freed. */
+void region_source_count(struct region_source *source, uint64_t offset, uint64_t charge);
+void region_source_uncount(struct region_source *source, uint64_t offset, uint64_t charge);
+
+#endif
