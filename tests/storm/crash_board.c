@@ -29,7 +29,7 @@ void crash_board_forget(struct crash_board *board) {
   memset(board->selectors, 0, sizeof board->selectors);
   memset(board->manifest_begun, 0, sizeof board->manifest_begun);
   memset(board->manifest_acked, 0, sizeof board->manifest_acked);
-  board->restored = 0;
+  atomic_store(&board->restored, 0);
   atomic_store(&board->snapshot, 0);
   crash_board_reset_counts(board);
 }

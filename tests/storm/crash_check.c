@@ -155,7 +155,6 @@ static void begin_anew(struct crash_check *check) {
     board->slots[key].used_begun = 0;
   }
   crash_board_reset_counts(board);
-  board->restored = crash_tick(board);
   for (uint32_t space = 0; space < CRASH_SPACES; space++) {
     atomic_store(&board->manifest_begun[space], 0);
     atomic_store(&board->manifest_acked[space], 0);

@@ -170,11 +170,19 @@ enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, b
   return acked ? CRASH_STORED : answered ? CRASH_REJECTED : CRASH_UNKNOWN;
 }
 
-/* A put whose reply was lost is repeated with the next daemon, which then keeps the value that it
- * has: this one. */
-static bool has_version(struct crash_client *client, uint32_t key, uint64_t version) {
+enum leased_put { LEASED_ACKED, LEASED_REJECTED, LEASED_UNKNOWN };
+
+/* Finds out why a put was not stored. One whose reply was lost is repeated with the next daemon,
+ * which then keeps the value that it has: this one. After a start from a file another worker may
+ * have got the lease, and an owner from before that may have been faster. */
+static enum leased_put look_why(struct crash_client *client, uint32_t key, uint64_t version) {
   uint64_t found;
-  return crash_client_get(client, key, &found) == CRASH_HIT && found == version;
+  enum crash_found result = crash_client_get(client, key, &found);
+  if (result == CRASH_HIT && found == version)
+    return LEASED_ACKED;
+  bool is_older =
+      result == CRASH_HIT && crash_version_tick(found) < atomic_load(&client->board->restored);
+  return result == CRASH_AWAY || is_older ? LEASED_UNKNOWN : LEASED_REJECTED;
 }
 
 void crash_client_put_leased(struct crash_client *client, uint32_t key,
@@ -183,11 +191,13 @@ void crash_client_put_leased(struct crash_client *client, uint32_t key,
   uint64_t version = crash_version_of(grant->got, true);
   bool answered;
   int rc = put(client, key, version, &answered);
-  bool acked = rc == FCACHE_OK || (answered && has_version(client, key, version));
-  crash_leased_put_end(board, key, version, acked);
-  if (acked && grant->daemon != atomic_load(&board->daemons))
+  enum leased_put result = rc == FCACHE_OK ? LEASED_ACKED : LEASED_UNKNOWN;
+  if (rc == FCACHE_NOT_STORED && answered)
+    result = look_why(client, key, version);
+  crash_leased_put_end(board, key, version, result == LEASED_ACKED);
+  if (result == LEASED_ACKED && grant->daemon != atomic_load(&board->daemons))
     atomic_fetch_add(&board->inherited, 1);
-  if (!acked && answered && !board->evicts && grant->asked > board->restored &&
+  if (result == LEASED_REJECTED && !board->evicts && grant->asked > atomic_load(&board->restored) &&
       crash_latest_clear(board, key) < grant->asked)
     crash_report(board, CRASH_LEASE, "the put of key %u by the owner of its lease was rejected",
                  key);

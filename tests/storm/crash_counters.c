@@ -57,6 +57,16 @@ static struct crash_counter *find(struct crash_counters *counters, const char *s
   return NULL;
 }
 
+static void check_cache(struct crash_counters *counters, const char *id, bool restored) {
+  if (strcmp(counters->cache_id, id) == 0)
+    return;
+  if (counters->cache_id[0] != '\0' && !restored)
+    crash_report(counters->board, CRASH_LOST, "the cache %s, in whose place is %s",
+                 counters->cache_id, id);
+  counters->generation = 0;
+  (void)snprintf(counters->cache_id, sizeof counters->cache_id, "%s", id);
+}
+
 struct reading {
   struct crash_counters *counters;
   bool restored;
@@ -66,6 +76,8 @@ static void read_one(void *arg, const struct fcache_stat *stat) {
   struct reading *reading = arg;
   struct crash_counters *counters = reading->counters;
   const char *space = stat->name_space == NULL ? "" : stat->name_space;
+  if (strcmp(stat->name, "cache_id") == 0)
+    check_cache(counters, stat->text, reading->restored);
   if (!is_counter(stat->name))
     return;
   bool is_real = stat->kind == FCACHE_STAT_SECONDS || stat->kind == FCACHE_STAT_RATIO;

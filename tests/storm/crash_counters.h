@@ -18,11 +18,13 @@ struct crash_counters {
   struct crash_counter list[CRASH_COUNTERS];
   uint32_t n, read; /* `read` in the latest reply */
   uint64_t generation;
+  char cache_id[32]; /* a new cache begins with new counters, and knows no earlier daemon */
 };
 
 /* Reads all counters, and reports those that are lower than at the call before or missing.
  * `restored`: the cache came from a file, so that they may be lower this time. Returns false if the
  * daemon does not answer. */
+/* A cache with another id is a fault unless it came from a file. */
 bool crash_counters_read(struct crash_counters *counters, struct admin *admin, bool restored);
 
 /* Returns a counter of the daemon, as read. */

@@ -64,7 +64,7 @@ static void kill_daemon(struct crash_life *life) {
 /* As if the machine had been switched off: the next daemon starts from the file. */
 static void lose_memory(struct crash_life *life) {
   service_manager_remove(&life->manager, NULL);
-  life->result->restores++;
+  atomic_store(&life->board->restored, crash_tick(life->board));
 }
 
 /* Now and then the next daemon dies while it adopts the memory, or soon after. Seldom many do in a
@@ -83,7 +83,7 @@ static bool start_next(struct crash_life *life) {
     kill_daemon(life);
     life->result->adopting++;
     if (life->kind->forgets)
-      service_manager_remove(&life->manager, NULL);
+      lose_memory(life);
   }
   launch(life);
   return wait_ready(life);
@@ -155,8 +155,10 @@ bool crash_life_round(struct crash_life *life) {
   life->result->ordered += ordered;
   crash_phase_set(board, CRASH_PARK);
   bool lost = life->kind->forgets || (life->kind->files && !ordered && below(life, 4) == 0);
-  if (lost && !life->spares)
+  if (lost && !life->spares) {
     lose_memory(life);
+    life->result->restores++;
+  }
   if ((!life->spares && !start_next(life)) || !wait_parked(life))
     return false;
   struct crash_check_plan plan = {.full = ++life->rounds % FULL_EVERY == 0,
