@@ -46,6 +46,7 @@ int heap_init(struct heap *heap, struct region *region, struct catalog *catalog)
 void heap_deinit(struct heap *heap) {
   for (uint32_t i = 0; i < CATALOG_REGIONS_MAX; i++)
     region_source_close(&heap->sources[i]);
+  heap_sources_end(heap);
   slots_deinit(&heap->entries);
   arena_deinit(&heap->arena);
   free(heap->namespaces);
@@ -124,7 +125,7 @@ static void free_block(struct heap *heap, arena_block block, bool wipe) {
 static void free_entry(struct heap *heap, struct entry *entry) {
   check_eq(entry->name_space, 0);
   if (heap_is_in_source(heap, entry)) {
-    region_source_uncount(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+    heap_sources_remove(heap, entry);
   } else if (entry->block != 0) {
     struct fc_region_entry *placed = heap_placed(heap, entry);
     uint32_t n = heap_n_pieces(placed);
@@ -512,7 +513,7 @@ bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effor
   next.source = heap->current & 0xfu;
   set_blocks(heap, &next, &blocks);
   copy_entry(heap, region_writer_at(heap->region, entry_place(&next)), entry, &blocks);
-  region_source_uncount(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+  heap_sources_remove(heap, entry);
   entry->place_high = next.place_high;
   entry->block = next.block;
   catalog_commit_u64(&entry->where, next.where);

@@ -37,6 +37,8 @@ struct heap {
   uint64_t source_releases;                          /* of held entries in sources, total */
   uint64_t unlisted_bytes; /* charge of entries that left the store and are held (entry_unlist) */
   /* private to the heap's files */
+  uint32_t *source_heads; /* index of the entries in sources (heap_adopt.c); NULL: none */
+  uint32_t source_mask;
   uint64_t chunk_bytes;          /* of chunks in the catalog */
   struct namespace **namespaces; /* by number; borrowed; NULL: unused number */
   uint32_t n_namespaces;
@@ -158,8 +160,19 @@ bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effor
 /* Updates the budget after sources or chunks changed. */
 void heap_update_budget(struct heap *heap);
 
-/* Counts an entry of a source that is adopted. */
-void heap_count_in_source(struct heap *heap, const struct entry *entry);
+/* The index of the entries in sources: lists of slots by digest, because the chains in a source
+ * lead through segments that are given up. An entry's `block` is the next one in its list.
+ *
+ * Make and free the index; add an entry, which also counts in its source; remove it from both. The
+ * index takes at most 2 bytes an entry. */
+bool heap_sources_begin(struct heap *heap);
+void heap_sources_end(struct heap *heap);
+void heap_sources_add(struct heap *heap, struct entry *entry);
+void heap_sources_remove(struct heap *heap, struct entry *entry);
+
+/* Iterate over the entries in sources that may have the digest. NULL: the end. */
+struct entry *heap_sources_first(const struct heap *heap, uint64_t digest);
+struct entry *heap_sources_next(const struct heap *heap, const struct entry *entry);
 
 /* ---- shared by the files of the heap ---- */
 

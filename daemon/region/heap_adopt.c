@@ -1,4 +1,5 @@
 /* The chunks of entries that an earlier daemon left, and the budget while its memory remains. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/check.h"
@@ -97,6 +98,51 @@ uint32_t heap_forget_region(struct heap *heap) {
   return least;
 }
 
-void heap_count_in_source(struct heap *heap, const struct entry *entry) {
+/* ---- the index of the entries in sources ---- */
+
+#define HEADS_MIN 64u
+
+bool heap_sources_begin(struct heap *heap) {
+  uint64_t heads = HEADS_MIN;
+  while (heads * 4 < heap->entries.n_slots)
+    heads *= 2;
+  heap->source_heads = calloc(heads, sizeof *heap->source_heads);
+  heap->source_mask = (uint32_t)(heads - 1);
+  return heap->source_heads != NULL;
+}
+
+void heap_sources_end(struct heap *heap) {
+  free(heap->source_heads);
+  heap->source_heads = NULL;
+}
+
+static uint32_t *head_of(const struct heap *heap, uint64_t digest) {
+  return &heap->source_heads[(uint32_t)digest & heap->source_mask];
+}
+
+void heap_sources_add(struct heap *heap, struct entry *entry) {
+  uint32_t *head = head_of(heap, entry->digest);
+  entry->block = *head;
+  *head = entry->number;
   region_source_count(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+}
+
+void heap_sources_remove(struct heap *heap, struct entry *entry) {
+  uint32_t *link = head_of(heap, entry->digest);
+  while (*link != entry->number) {
+    check_lt(0, *link);
+    link = &heap_entry(heap, *link)->block;
+  }
+  *link = entry->block;
+  entry->block = 0;
+  region_source_uncount(&heap->sources[entry->source], entry_place(entry), heap_charge_of(entry));
+}
+
+struct entry *heap_sources_first(const struct heap *heap, uint64_t digest) {
+  uint32_t number = heap->source_heads == NULL ? 0 : *head_of(heap, digest);
+  return number == 0 ? NULL : heap_entry(heap, number);
+}
+
+struct entry *heap_sources_next(const struct heap *heap, const struct entry *entry) {
+  return entry->block == 0 ? NULL : heap_entry(heap, entry->block);
 }

@@ -12,6 +12,8 @@
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
+static_assert(FC_REGION_LAYOUT == 2, "another layout of regions needs another CATALOG_LAYOUT");
+
 /* What region_source_entry returns for damaged bytes. Nothing of it is ever written. */
 static struct {
   struct fc_region_entry entry;
@@ -68,9 +70,10 @@ static bool map_file(const struct region_source *source, int fd, uint64_t offset
   return mmap(source->base + offset, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
 }
 
-/* Maps the segments that are among the descriptors. */
-static void map_segments(struct region_source *source, const struct catalog_region *described,
-                         int *fds, size_t n_fds) {
+/* Maps the segments that are among the descriptors. Returns their number. */
+static uint32_t map_segments(struct region_source *source, const struct catalog_region *described,
+                             int *fds, size_t n_fds) {
+  uint32_t mapped = 0;
   for (uint32_t k = 0; k < source->n_segments; k++) {
     size_t at = find_fd(fds, n_fds, described->segment_inodes[k]);
     uint64_t bytes = bytes_of_segment(source, k);
@@ -80,52 +83,37 @@ static void map_segments(struct region_source *source, const struct catalog_regi
     source->fds[k] = fds[at];
     fds[at] = -1;
     source->memory_bytes += memory_of(source->fds[k]);
+    mapped++;
   }
-}
-
-static bool header_agrees(int fd, const struct catalog_region *described) {
-  struct fc_region_header header;
-  return pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
-         header.magic == FC_REGION_MAGIC && header.layout == FC_REGION_LAYOUT &&
-         header.boot_id == described->boot_id && header.n_buckets == described->n_buckets &&
-         header.buckets_offset == FC_REGION_PAGE && header.size == described->size;
+  return mapped;
 }
 
 int region_source_open(struct region_source *source, const struct catalog_region *described,
                        int *fds, size_t n_fds, struct error_text *why) {
-  size_t at = find_fd(fds, n_fds, described->index_inode);
   *source = (struct region_source){.size = described->size,
                                    .arena_offset = described->arena_offset,
                                    .arena_size = described->arena_size,
-                                   .n_buckets = described->n_buckets,
                                    .boot_id = described->boot_id,
                                    .segment_bytes = described->segment_bytes,
-                                   .n_segments = (uint32_t)described->n_segments,
-                                   .index_fd = -1};
+                                   .n_segments = (uint32_t)described->n_segments};
   check_le(described->n_segments, CATALOG_SEGMENTS_MAX);
   for (uint32_t k = 0; k < CATALOG_SEGMENTS_MAX; k++)
     source->fds[k] = -1;
-  if (at == n_fds)
-    return error_text_set(why, FC_EREFUSED, "no descriptor of the region %016llx was kept",
-                          (unsigned long long)described->boot_id);
-  if (!is_usable(fds[at], source->arena_offset) || !header_agrees(fds[at], described))
-    return error_text_set(why, FC_EREFUSED,
-                          "the header of the region %016llx is not what the catalog says",
-                          (unsigned long long)described->boot_id);
   source->hash = XXH3_createState();
   source->base =
       mmap(NULL, source->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   source->base = source->base == MAP_FAILED ? NULL : source->base;
-  if (source->hash == NULL || source->base == NULL ||
-      !map_file(source, fds[at], 0, source->arena_offset)) {
+  if (source->hash == NULL || source->base == NULL) {
     region_source_close(source);
     return error_text_set(why, FC_ENOMEM, "no memory for a region of %llu bytes",
                           (unsigned long long)described->size);
   }
-  source->index_fd = fds[at];
-  fds[at] = -1;
-  map_segments(source, described, fds, n_fds);
-  return 0;
+  if (map_segments(source, described, fds, n_fds) > 0)
+    return 0;
+  region_source_close(source);
+  return error_text_set(
+      why, FC_EREFUSED, "of the %llu segments of the region %016llx, no descriptor was kept",
+      (unsigned long long)described->n_segments, (unsigned long long)described->boot_id);
 }
 
 void region_source_release(struct region_source *source, uint32_t segment) {
@@ -148,11 +136,9 @@ void region_source_close(struct region_source *source) {
     return;
   for (uint32_t k = 0; k < source->n_segments; k++)
     if (source->fds[k] >= 0)
-      (void)close(source->fds[k]); /* a memory file loses no data */
-  if (source->index_fd >= 0)
-    (void)close(source->index_fd);
+      (void)close(source->fds[k]);          /* a memory file loses no data */
   (void)munmap(source->base, source->size); /* cannot fail for an existing mapping */
-  *source = (struct region_source){.index_fd = -1};
+  *source = (struct region_source){0};
 }
 
 /* ---- entries ---- */
@@ -270,24 +256,6 @@ bool region_source_touches(const struct region_source *source, uint64_t offset, 
   for (uint32_t i = 0; i < n && !touches; i++)
     touches = overlaps(source, load(&table[i].offset), (uint32_t)load(&table[i].extent), segment);
   return touches;
-}
-
-/* ---- chains ---- */
-
-static uint64_t entry_or_end(const struct region_source *source, uint64_t offset) {
-  bool good =
-      offset % FC_REGION_UNIT == 0 && is_mapped(source, offset, sizeof(struct fc_region_entry));
-  return good ? offset : 0;
-}
-
-uint64_t region_source_first(const struct region_source *source, uint64_t digest) {
-  const struct fc_region_bucket *buckets = (const void *)(source->base + FC_REGION_PAGE);
-  return entry_or_end(source, load(&buckets[fc_region_bucket_of(digest, source->n_buckets)].first));
-}
-
-uint64_t region_source_next(const struct region_source *source, uint64_t offset, uint32_t *n) {
-  const struct fc_region_entry *placed = (const void *)(source->base + offset);
-  return ++*n < FC_REGION_CHAIN_MAX ? entry_or_end(source, load(&placed->next)) : 0;
 }
 
 /* ---- counts ---- */

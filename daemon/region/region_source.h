@@ -18,25 +18,26 @@
 #define REGION_SOURCE_SPREAD_BYTES (32u << 10)
 
 struct region_source {
-  uint8_t *base; /* NULL: not open. Header, buckets and arena as in struct region */
-  uint64_t size, arena_offset, arena_size, n_buckets;
+  uint8_t *base; /* NULL: not open. Offsets as in struct region; only the arena is mapped */
+  uint64_t size, arena_offset, arena_size;
   uint64_t boot_id;
   uint64_t segment_bytes;
   uint32_t n_segments;
   /* slots whose entry begins in each segment, held ones included; and in all */
   uint64_t entries[CATALOG_SEGMENTS_MAX], n_entries;
-  uint64_t n_spread;     /* of them, those whose value may be in several segments */
-  uint64_t memory_bytes; /* of the files that were not released */
-  int index_fd, fds[CATALOG_SEGMENTS_MAX]; /* owned; -1: released */
-  struct XXH3_state_s *hash;               /* of a value in pieces; owned */
+  uint64_t n_spread;             /* of them, those whose value may be in several segments */
+  uint64_t memory_bytes;         /* of the files that were not released */
+  int fds[CATALOG_SEGMENTS_MAX]; /* owned; -1: released */
+  struct XXH3_state_s *hash;     /* of a value in pieces; owned */
 };
 
 /* Fills in what the catalog's header says about a region, with boot id 0. */
 void region_source_describe(struct catalog_region *described, const struct region *region);
 
-/* Maps a region of an earlier daemon. Takes those of `fds` that are its files by their inodes, and
- * sets them to -1. A segment that is missing stays unmapped. Returns 0, or FC_EREFUSED with *why if
- * the index is missing or not sealed, or FC_ENOMEM. */
+/* Maps the arena of an earlier daemon's region. Takes those of `fds` that are its segments by their
+ * inodes, and sets them to -1. A segment that is missing stays unmapped. The index is not needed,
+ * because chains lead through segments that are given up. Returns 0, or FC_EREFUSED with *why if
+ * there is no segment, or FC_ENOMEM. */
 int region_source_open(struct region_source *source, const struct catalog_region *described,
                        int *fds, size_t n_fds, struct error_text *why);
 void region_source_close(struct region_source *source); /* idempotent */
@@ -60,11 +61,6 @@ bool region_source_verify(const struct region_source *source, uint64_t offset, u
 
 /* Returns whether a part of the entry at that offset lies in the segment. */
 bool region_source_touches(const struct region_source *source, uint64_t offset, uint32_t segment);
-
-/* Iterate over the chain of a digest's bucket, by offsets; 0: the end. A chain that leads nowhere
- * ends, and `n` bounds a cycle: it counts the steps, from 0 on. */
-uint64_t region_source_first(const struct region_source *source, uint64_t digest);
-uint64_t region_source_next(const struct region_source *source, uint64_t offset, uint32_t *n);
 
 /* Count an entry that begins at that offset, and its slot that is freed. */
 void region_source_count(struct region_source *source, uint64_t offset, uint64_t charge);

@@ -100,9 +100,8 @@ static void take(struct store *store, struct entry *entry) {
   uint64_t charge = heap_charge_of(entry);
   entry->holders = 1;
   entry->wipe = 0;
-  entry->block = 0;
   slots_adopt_used(&store->heap.entries, entry->number);
-  heap_count_in_source(&store->heap, entry);
+  heap_sources_add(&store->heap, entry);
   store->entries++;
   store->bytes += charge;
   ns->entries++;
@@ -208,6 +207,8 @@ int store_adopt(struct store *store, struct namespace_table *table, int *fds, si
   open_regions(&adoption, fds, n_fds);
   report->chunks_lost = heap_adopt_chunks(&store->heap);
   adopt_namespaces(&adoption);
+  if (!heap_sources_begin(&store->heap))
+    return FC_ENOMEM;
   adopt_entries(&adoption);
   if (store_sort_lru(store, &duplicates) != 0)
     return FC_ENOMEM;

@@ -29,9 +29,10 @@ struct adopt_report {
 };
 
 /* Adopts what the catalog has (nothing, if it is new), into a store and a table that are
- * initialized and empty. Of the descriptors it takes those of earlier regions and sets them to -1.
- * The others remain the caller's, and are of no use. Returns 0, or FC_ENOMEM: then the store is
- * unusable, and the caller deinits it and makes a new catalog. */
+ * initialized and empty. Of the descriptors it takes the segments of earlier regions and sets them
+ * to -1. The others remain the caller's, and are of no use, as the index of an earlier region.
+ * Returns 0, or FC_ENOMEM: then the store is unusable, and the caller deinits it and makes a new
+ * catalog. */
 int store_adopt(struct store *store, struct namespace_table *table, int *fds, size_t n_fds,
                 struct adopt_report *report);
 

@@ -208,41 +208,17 @@ bool store_is_pending_delete(const struct store *store, const struct entry *entr
 
 /* ---- finding ---- */
 
-/* Returns the entry whose bytes are at an offset of a source, or NULL if it left. */
-static struct entry *entry_of_source(const struct store *store, uint32_t source, uint64_t offset,
-                                     uint64_t digest) {
-  const struct fc_region_entry *placed = region_source_entry(&store->heap.sources[source], offset);
-  struct entry *entry =
-      heap_find_entry(&store->heap, (uint32_t)(region_writer_load(&placed->origin) >> 32));
-  if (entry == NULL || entry->name_space == 0 || entry->digest != digest)
-    return NULL;
-  if (FC_CATALOG_MUTANT != 9 && (entry->source != source || entry_place(entry) != offset))
-    return NULL;
-  return entry;
-}
-
 /* The value is verified, because the last daemon may have been writing it. */
-static struct entry *find_in_source(const struct store *store, const struct namespace *ns,
-                                    uint32_t number, uint64_t digest, const struct fc_key *key) {
-  const struct region_source *source = &store->heap.sources[number];
-  uint32_t n = 0;
-  for (uint64_t at = region_source_first(source, digest); at != 0;
-       at = region_source_next(source, at, &n)) {
-    struct entry *entry = entry_of_source(store, number, at, digest);
-    if (entry != NULL && entry->name_space == ns->number &&
-        entry_is(region_source_entry(source, at), ns->seed, key))
-      return region_source_verify(source, at, digest) ? entry : NULL;
-  }
-  return NULL;
-}
-
 static struct entry *find_in_sources(const struct store *store, const struct namespace *ns,
                                      uint64_t digest, const struct fc_key *key) {
-  struct entry *entry = NULL;
-  for (uint32_t i = 0; i < CATALOG_REGIONS_MAX && entry == NULL; i++)
-    if (store->heap.sources[i].n_entries > 0)
-      entry = find_in_source(store, ns, i, digest, key);
-  return entry;
+  const struct heap *heap = &store->heap;
+  struct entry *entry = heap_sources_first(heap, digest);
+  for (; entry != NULL; entry = heap_sources_next(heap, entry))
+    if (entry->digest == digest && entry->name_space == ns->number &&
+        entry_is(heap_placed(heap, entry), ns->seed, key) &&
+        region_source_verify(&heap->sources[entry->source], entry_place(entry), digest))
+      return entry;
+  return NULL;
 }
 
 struct entry *store_find_in_region(const struct store *store, const struct namespace *ns,
@@ -262,19 +238,6 @@ static struct entry *find_any(const struct store *store, const struct namespace 
   return find_in_sources(store, ns, digest, key);
 }
 
-static struct entry *find_stamp_in_source(const struct store *store, uint32_t number,
-                                          uint64_t digest, uint64_t stamp) {
-  const struct region_source *source = &store->heap.sources[number];
-  uint32_t n = 0;
-  for (uint64_t at = region_source_first(source, digest); at != 0;
-       at = region_source_next(source, at, &n)) {
-    struct entry *entry = entry_of_source(store, number, at, digest);
-    if (entry != NULL && entry->use_stamp == stamp)
-      return entry;
-  }
-  return NULL;
-}
-
 struct entry *store_find_stamp(const struct store *store, uint64_t digest, uint64_t stamp) {
   for (const struct fc_region_entry *placed = region_writer_first(store->region, digest);
        placed != NULL; placed = region_writer_next(store->region, placed)) {
@@ -282,10 +245,9 @@ struct entry *store_find_stamp(const struct store *store, uint64_t digest, uint6
     if (entry->use_stamp == stamp)
       return entry;
   }
-  struct entry *entry = NULL;
-  for (uint32_t i = 0; i < CATALOG_REGIONS_MAX && entry == NULL; i++)
-    if (store->heap.sources[i].n_entries > 0)
-      entry = find_stamp_in_source(store, i, digest, stamp);
+  struct entry *entry = heap_sources_first(&store->heap, digest);
+  while (entry != NULL && (entry->use_stamp != stamp || entry->name_space == 0))
+    entry = heap_sources_next(&store->heap, entry);
   return entry;
 }
 

@@ -39,8 +39,6 @@ struct store_name_counts {
   uint32_t counts[STORE_NAME_COUNTERS];
 };
 
-#define STORE_INDEX UINT32_MAX /* in place of a segment */
-
 /* Selects entries, to clear or to list them. */
 struct store_select {
   struct namespace *ns;   /* NULL: all */
@@ -103,10 +101,10 @@ struct store {
   void *reclaim_arg;
   uint64_t unlisted_max;
   bool keep_slots; /* entries keep their numbers, because a snapshot walks over them */
-  /* Called when a file of an earlier region is given up: it is of no use to a next daemon. The
-   * descriptor is closed already. `segment` is STORE_INDEX for the index. NULL: none. */
-  void (*file_released)(void *arg, uint64_t boot_id, uint32_t segment);
-  void *file_released_arg;
+  /* Called when a segment of an earlier region is given up: it is of no use to a next daemon. The
+   * descriptor is closed already. NULL: none. */
+  void (*segment_released)(void *arg, uint64_t boot_id, uint32_t segment);
+  void *segment_released_arg;
 
   /* private to the store */
   struct region *region; /* borrowed, as is the catalog */

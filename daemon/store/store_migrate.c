@@ -30,11 +30,6 @@ void store_migrate_begin(struct store *store) {
 
 /* ---- segments that are given up ---- */
 
-static void tell(const struct store *store, uint64_t boot_id, uint32_t segment) {
-  if (store->file_released != NULL)
-    store->file_released(store->file_released_arg, boot_id, segment);
-}
-
 static bool has_segments(const struct region_source *source) {
   for (uint32_t k = 0; k < source->n_segments; k++)
     if (source->fds[k] >= 0)
@@ -46,13 +41,12 @@ static bool has_segments(const struct region_source *source) {
 static void release_region(struct store *store, uint32_t number) {
   struct heap *heap = &store->heap;
   struct region_source *source = &heap->sources[number];
-  uint64_t boot_id = source->boot_id;
   check_eq(source->n_entries, 0);
   catalog_commit_u64(&heap->catalog->header->regions[number].boot_id, 0);
   region_source_close(source);
-  heap->n_sources--;
   store->migration.blocked_segments[number] = 0;
-  tell(store, boot_id, STORE_INDEX);
+  if (--heap->n_sources == 0)
+    heap_sources_end(heap);
   store_migrate_begin(store);
 }
 
@@ -61,7 +55,8 @@ static void release_segment(struct store *store, uint32_t number, uint32_t segme
   struct region_source *source = &heap->sources[number];
   catalog_commit_u64(&heap->catalog->header->regions[number].segment_inodes[segment], 0);
   region_source_release(source, segment);
-  tell(store, source->boot_id, segment);
+  if (store->segment_released != NULL)
+    store->segment_released(store->segment_released_arg, source->boot_id, segment);
   if (has_segments(source))
     heap_update_budget(heap);
   else
