@@ -32,7 +32,25 @@ static uint64_t least(uint64_t a, uint64_t b) {
 uint32_t leases_model_held(const struct leases_model *model, uint32_t client) {
   uint32_t n = 0;
   for (uint32_t key = 0; key < TWIN_KEYS; key++)
-    n += model->leases[key].owner == client ? 1 : 0;
+    n += model->leases[key].owner == client && !model->leases[key].absent ? 1 : 0;
+  return n;
+}
+
+uint32_t leases_model_absent_held(const struct leases_model *model, uint32_t client) {
+  uint32_t n = 0;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    n += model->leases[key].owner == client && model->leases[key].absent ? 1 : 0;
+  return n;
+}
+
+bool twin_has_handle(uint32_t client) {
+  return client % 3 != 0;
+}
+
+static uint32_t model_recorded(const struct leases_model *model) {
+  uint32_t n = 0;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    n += model->leases[key].owner != NO_CLIENT && model->leases[key].recorded ? 1 : 0;
   return n;
 }
 
@@ -208,8 +226,15 @@ static void model_wait_over(struct leases_model *model, uint32_t i, uint64_t now
 static void model_grant(struct leases_model *model, uint32_t key, uint32_t client, uint64_t end_ns,
                         uint64_t now_ns) {
   model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
-  model->leases[key] = (struct model_lease){client, ++model->serials, now_ns, end_ns,
-                                            model->delayed_ns[model->process[client]]};
+  model->leases[key].owner = NO_CLIENT; /* its record is free */
+  bool recorded = model_recorded(model) < model->records;
+  model->leases[key] =
+      (struct model_lease){.owner = client,
+                           .serial = ++model->serials,
+                           .granted_ns = now_ns,
+                           .end_ns = end_ns,
+                           .delayed_before_ns = model->delayed_ns[model->process[client]],
+                           .recorded = recorded};
   model->counters.leases_granted++;
   model->of_space[twin_space_of(key)].leases_granted++;
 }
@@ -232,7 +257,7 @@ static void model_wait_for_owner(struct leases_model *model, uint32_t key, uint6
 }
 
 static void model_hand_over(struct leases_model *model, uint32_t key, uint64_t now_ns) {
-  model->leases[key].owner = NO_CLIENT;
+  model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
   for (uint32_t i = 0; i < model->n_waits; i++) {
     struct model_wait wait = model->waits[i];
     if (wait.request.key != key || !wait.request.wants)
@@ -252,7 +277,10 @@ static void model_abandon(struct leases_model *model, uint32_t key, uint64_t now
 }
 
 uint32_t leases_model_n(const struct leases_model *model) {
-  return TWIN_KEYS - leases_model_held(model, NO_CLIENT);
+  uint32_t n = 0;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    n += model->leases[key].owner != NO_CLIENT ? 1 : 0;
+  return n;
 }
 
 uint32_t leases_model_due(const struct leases_model *model) {
@@ -260,6 +288,21 @@ uint32_t leases_model_due(const struct leases_model *model) {
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     n += model->due[i].n;
   return n;
+}
+
+/* A client takes a lease of an absent owner of its process. */
+static enum lease_answer model_take_over(struct leases_model *model, uint32_t key, uint32_t client,
+                                         uint64_t now_ns) {
+  struct model_lease *lease = &model->leases[key];
+  if (leases_model_held(model, client) >= model->limits.leases_each)
+    return LEASE_NONE;
+  model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
+  lease->owner = client;
+  lease->absent = false;
+  lease->serial = ++model->serials;
+  lease->granted_ns = now_ns;
+  lease->delayed_before_ns = model->delayed_ns[model->process[client]];
+  return LEASE_GRANTED;
 }
 
 enum lease_answer leases_model_acquire(struct leases_model *model,
@@ -275,8 +318,12 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
     model_grant(model, request->key, request->client, sum(now_ns, term_ns), now_ns);
     return LEASE_GRANTED;
   }
-  if (owner == request->client)
+  bool absent = model->leases[request->key].absent;
+  if (owner == request->client && !absent)
     return LEASE_NONE;
+  if (absent && request->wants && !twin_has_handle(owner) && model->process[owner] != NO_PROCESS &&
+      model->process[owner] == model->process[request->client])
+    return model_take_over(model, request->key, request->client, now_ns);
   if (request->wait_ns == 0)
     return LEASE_TAKEN;
   if (leases_model_held(model, request->client) > 0 ||
@@ -307,7 +354,8 @@ static uint32_t model_oldest(const struct leases_model *model, uint32_t owner, u
   uint32_t oldest = TWIN_KEYS;
   for (uint32_t key = 0; key < TWIN_KEYS; key++) {
     const struct model_lease *lease = &model->leases[key];
-    if (lease->owner != NO_CLIENT && (owner == NO_CLIENT || lease->owner == owner) &&
+    if (lease->owner != NO_CLIENT &&
+        (owner == NO_CLIENT || (lease->owner == owner && !lease->absent)) &&
         lease->serial > after &&
         (oldest == TWIN_KEYS || lease->serial < model->leases[oldest].serial))
       oldest = key;
@@ -331,6 +379,56 @@ void leases_model_client_gone(struct leases_model *model, uint32_t client, uint6
     if (model->queue[i] != client)
       model->queue[kept++] = model->queue[i];
   model->n_queue = kept;
+}
+
+/* ---- over a restart ---- */
+
+static void model_forget_waits(struct leases_model *model, uint64_t now_ns) {
+  for (uint32_t client = 0; client < TWIN_CLIENTS; client++) {
+    model_end_waits_of(model, client, LEASE_END_NONE, now_ns);
+    model->due[client].n = 0;
+  }
+  model->n_queue = 0;
+}
+
+void leases_model_restart(struct leases_model *model, const uint32_t *keys, uint32_t n,
+                          uint64_t now_ns) {
+  struct model_lease before[TWIN_KEYS];
+  model_forget_waits(model, now_ns);
+  memcpy(before, model->leases, sizeof before);
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
+  model->serials = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    struct model_lease lease = before[keys[i]];
+    ck_assert(lease.owner != NO_CLIENT && lease.recorded);
+    if (lease.end_ns <= now_ns || leases_model_n(model) >= model->limits.leases ||
+        leases_model_absent_held(model, lease.owner) >= model->limits.leases_each)
+      continue;
+    lease.absent = true;
+    lease.serial = ++model->serials;
+    lease.end_ns = now_ns + least(lease.end_ns - now_ns, model->limits.time_max_ns);
+    lease.delayed_before_ns = model->delayed_ns[model->process[lease.owner]];
+    model->leases[keys[i]] = lease;
+  }
+}
+
+void leases_model_claim(struct leases_model *model, uint32_t client, uint64_t now_ns) {
+  (void)now_ns; /* the waits have the same process to wait for */
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    if (model->leases[key].owner == client && model->leases[key].absent)
+      model->leases[key].absent = false;
+}
+
+void leases_model_owner_gone(struct leases_model *model, uint32_t client, uint64_t now_ns) {
+  while (leases_model_absent_held(model, client) > 0) {
+    uint32_t first = TWIN_KEYS;
+    for (uint32_t key = 0; key < TWIN_KEYS; key++)
+      if (model->leases[key].owner == client && model->leases[key].absent &&
+          (first == TWIN_KEYS || model->leases[key].serial < model->leases[first].serial))
+        first = key;
+    model_abandon(model, first, now_ns);
+  }
 }
 
 void leases_model_clear(struct leases_model *model, const struct twin_select *select,
@@ -405,19 +503,19 @@ uint64_t leases_model_next_ns(const struct leases_model *model) {
 void leases_model_put(struct leases_model *model, uint32_t key, uint64_t now_ns) {
   if (model->leases[key].owner != NO_CLIENT)
     model_record_duration(model, key, now_ns);
-  model->leases[key].owner = NO_CLIENT;
+  model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
   model_end_waits_for(model, key, LEASE_END_PUT, now_ns);
 }
 
 bool leases_model_give_up(struct leases_model *model, uint32_t client, uint32_t key, bool for_all,
                           uint64_t now_ns) {
-  if (model->leases[key].owner != client)
+  if (model->leases[key].owner != client || model->leases[key].absent)
     return false;
   if (!for_all) {
     model_abandon(model, key, now_ns);
     return true;
   }
-  model->leases[key].owner = NO_CLIENT;
+  model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
   model->counters.leases_abandoned++;
   model->of_space[twin_space_of(key)].leases_abandoned++;
   model_end_waits_for(model, key, LEASE_END_NONE, now_ns);

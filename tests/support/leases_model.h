@@ -47,6 +47,8 @@ struct model_lease {
   uint32_t owner; /* NO_CLIENT: there is no lease */
   uint64_t serial, granted_ns, end_ns;
   uint64_t delayed_before_ns; /* of its owner's process */
+  bool absent;                /* the owner is the client of this number before the restart */
+  bool recorded;              /* it has a record, from which the next table adopts it */
 };
 
 struct model_wait {
@@ -72,6 +74,7 @@ struct leases_model {
   struct fc_waits sharing[TWIN_CLIENTS];
   struct model_due due[TWIN_CLIENTS];
   uint32_t queue[TWIN_CLIENTS], n_queue;
+  uint32_t records; /* how many leases can have a record */
   uint64_t serials, orders;
   uint64_t lease_ns[TWIN_SPACES];
   uint64_t delayed_ns[TWIN_PROCESSES + 1], delayed_until_ns[TWIN_PROCESSES];
@@ -92,6 +95,16 @@ void leases_model_client_gone(struct leases_model *model, uint32_t client, uint6
 void leases_model_clear(struct leases_model *model, const struct twin_select *select,
                         uint64_t now_ns);
 void leases_model_expire(struct leases_model *model, uint64_t now_ns);
+/* The daemon restarts: the table's leases are those of the records, of absent owners. `keys` has
+ * the `n` keys with a record, in the order of adoption. */
+void leases_model_restart(struct leases_model *model, const uint32_t *keys, uint32_t n,
+                          uint64_t now_ns);
+/* The client, which neither holds nor waits, is the absent owner of this number. */
+void leases_model_claim(struct leases_model *model, uint32_t client, uint64_t now_ns);
+/* The absent owner of this number dies. */
+void leases_model_owner_gone(struct leases_model *model, uint32_t client, uint64_t now_ns);
+/* Returns whether the client has told its handle: all but every third have. */
+bool twin_has_handle(uint32_t client);
 uint64_t leases_model_next_ns(const struct leases_model *model);
 /* Returns the next client of the queue with due waits, or NO_CLIENT. */
 uint32_t leases_model_next_due(struct leases_model *model);
@@ -105,6 +118,7 @@ bool twin_selects(const struct twin_select *select, uint32_t key);
 /* Return numbers of leases, waits and due waits. */
 uint32_t leases_model_n(const struct leases_model *model);
 uint32_t leases_model_held(const struct leases_model *model, uint32_t client);
+uint32_t leases_model_absent_held(const struct leases_model *model, uint32_t client);
 uint32_t leases_model_waits(const struct leases_model *model, uint32_t client);
 uint32_t leases_model_due(const struct leases_model *model);
 

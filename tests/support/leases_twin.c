@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TWIN_RECORDS 24u /* with the head. Fewer than keys: some leases have none */
+
 struct twin {
   struct leases leases;
   struct counters counters;
   struct namespace spaces[TWIN_SPACES];
   struct lease_client clients[TWIN_CLIENTS];
+  struct lease_client absents[TWIN_CLIENTS]; /* the clients of the same numbers, before a restart */
+  struct lease_record memory[TWIN_RECORDS];
+  struct lease_records records;
   struct lease_process processes[TWIN_PROCESSES];
   uint64_t digest_mask;
   struct leases_model model;
@@ -66,7 +71,9 @@ static void compare_leases(const struct twin *twin) {
     serial = lease->serial;
     MUST(serial == expected->serial);
     MUST(expected->owner != NO_CLIENT);
-    MUST(lease->owner == &twin->clients[expected->owner]);
+    MUST(lease->owner ==
+         (expected->absent ? &twin->absents[expected->owner] : &twin->clients[expected->owner]));
+    MUST((lease->record != 0) == expected->recorded);
     MUST(lease->granted_ns == expected->granted_ns);
     MUST(lease->term.at_ns == expected->end_ns);
     compare_waits_for(twin, lease, key);
@@ -102,7 +109,9 @@ static void compare_processes(const struct twin *twin) {
   for (uint32_t a = 0; a < TWIN_PROCESSES; a++) {
     uint32_t held = 0, edges = 0;
     for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
-      held += model->process[i] == a ? leases_model_held(model, i) : 0;
+      held += model->process[i] == a
+                  ? leases_model_held(model, i) + leases_model_absent_held(model, i)
+                  : 0;
     for (uint32_t b = 0; b < TWIN_PROCESSES; b++) {
       edges += a != b && leases_model_waits_for(model, ALL_WAITS, a, b);
       MUST(a == b || !leases_model_depends(model, LONG_WAITS, a, b) ||
@@ -118,8 +127,10 @@ static void compare(const struct twin *twin) {
   const struct leases_model *model = &twin->model;
   compare_processes(twin);
   compare_leases(twin);
-  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++) {
     compare_client(twin, i);
+    MUST(twin->absents[i].held == leases_model_absent_held(model, i));
+  }
   MUST(memcmp(&twin->counters, &model->counters, sizeof twin->counters) == 0);
   for (uint32_t i = 0; i < TWIN_SPACES; i++) {
     MUST(memcmp(&twin->spaces[i].counters, &model->of_space[i], sizeof model->of_space[i]) == 0);
@@ -136,6 +147,14 @@ struct twin *twin_open(const struct leases_limits *limits, uint64_t digest_mask)
   ck_assert_ptr_nonnull(twin);
   ck_assert_uint_le(limits->waits_each, TWIN_WAITS_EACH);
   leases_init(&twin->leases, limits, &twin->counters);
+  lease_records_init(&twin->records, twin->memory, TWIN_RECORDS, NULL, NULL);
+  twin->leases.records = &twin->records;
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++) {
+    twin->clients[i].pid = twin->absents[i].pid = (pid_t)i + 1; /* by which records name it */
+    twin->clients[i].handle.bytes[0] = twin_has_handle(i) ? (uint8_t)(i + 1) : 0;
+    twin->absents[i].handle = twin->clients[i].handle;
+    twin->absents[i].absent = true;
+  }
   for (uint32_t i = 0; i < TWIN_SPACES; i++) {
     char name[8];
     snprintf(name, sizeof name, "n%u", i);
@@ -143,6 +162,7 @@ struct twin *twin_open(const struct leases_limits *limits, uint64_t digest_mask)
   }
   twin->digest_mask = digest_mask;
   leases_model_init(&twin->model, limits);
+  twin->model.records = TWIN_RECORDS - 1;
   return twin;
 }
 
@@ -161,6 +181,7 @@ void twin_set_process(struct twin *twin, uint32_t client, uint32_t process) {
   ck_assert_uint_eq(twin->clients[client].held + twin->clients[client].waits, 0);
   twin->model.process[client] = process;
   twin->clients[client].process = process == NO_PROCESS ? NULL : &twin->processes[process];
+  twin->absents[client].process = twin->clients[client].process;
 }
 
 void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of) {
@@ -267,6 +288,85 @@ void twin_clear(struct twin *twin, const struct twin_select *select, uint64_t no
                select->op == TWIN_OPS ? any : fc_str_of(op_names[select->op]), now_ns);
   leases_model_clear(&twin->model, select, now_ns);
   compare(twin);
+}
+
+/* ---- over a restart ---- */
+
+struct adoption {
+  uint64_t granted_ns;
+  uint32_t record, key;
+};
+
+static int compare_adoptions(const void *a, const void *b) {
+  const struct adoption *left = a, *right = b;
+  if (left->granted_ns != right->granted_ns)
+    return left->granted_ns < right->granted_ns ? -1 : 1;
+  return left->record < right->record ? -1 : 1;
+}
+
+/* Ends the table as a daemon that stops. */
+static void stop_table(struct twin *twin, uint64_t now_ns) {
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+    leases_forget_waits(&twin->leases, &twin->clients[i], now_ns);
+  leases_stop(&twin->leases);
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++) {
+    leases_client_gone(&twin->leases, &twin->clients[i], now_ns);
+    leases_client_gone(&twin->leases, &twin->absents[i], now_ns);
+  }
+  leases_deinit(&twin->leases);
+}
+
+static void adopt(struct twin *twin, const struct adoption *adoption, uint64_t now_ns) {
+  const struct lease_record *record = &twin->memory[adoption->record];
+  struct namespace *ns = &twin->spaces[twin_space_of(adoption->key)];
+  ck_assert(lease_records_is_valid(&twin->records, adoption->record));
+  ck_assert_uint_eq(record->namespace_id, ns->seed);
+  ck_assert_uint_eq(record->granted_ns, adoption->granted_ns);
+  ck_assert_mem_eq(record->handle, twin->absents[record->pid - 1].handle.bytes, FC_HASH_SIZE);
+  if (!leases_adopt(&twin->leases, &twin->absents[record->pid - 1], ns,
+                    digest_of(twin, adoption->key), adoption->record, now_ns))
+    lease_records_remove(&twin->records, adoption->record);
+}
+
+void twin_restart(struct twin *twin, uint64_t now_ns) {
+  struct adoption adoptions[TWIN_KEYS];
+  uint32_t keys[TWIN_KEYS], n = 0, in_use = 0;
+  struct leases_limits limits = twin->leases.limits;
+  for (const struct lease *lease = twin->leases.first; lease != NULL; lease = lease->next)
+    if (lease->record != 0)
+      adoptions[n++] = (struct adoption){lease->granted_ns, lease->record, key_number(twin, lease)};
+  qsort(adoptions, n, sizeof adoptions[0], compare_adoptions);
+  stop_table(twin, now_ns);
+  leases_init(&twin->leases, &limits, &twin->counters);
+  for (uint32_t i = 0; i < TWIN_PROCESSES; i++)
+    twin->processes[i].found_by = 0; /* a search of the table before */
+  lease_records_init(&twin->records, twin->memory, TWIN_RECORDS, NULL, NULL);
+  twin->leases.records = &twin->records;
+  for (uint32_t number = 1; number < lease_records_end(&twin->records); number++)
+    in_use += lease_records_is_valid(&twin->records, number);
+  ck_assert_uint_eq(in_use, n); /* the records of all leases stayed, and no others */
+  for (uint32_t i = 0; i < n; i++) {
+    keys[i] = adoptions[i].key;
+    adopt(twin, &adoptions[i], now_ns);
+  }
+  leases_model_restart(&twin->model, keys, n, now_ns);
+  compare(twin);
+}
+
+void twin_claim(struct twin *twin, uint32_t client, uint64_t now_ns) {
+  leases_transfer(&twin->leases, &twin->absents[client], client_at(twin, client), now_ns);
+  leases_model_claim(&twin->model, client, now_ns);
+  compare(twin);
+}
+
+void twin_owner_gone(struct twin *twin, uint32_t client, uint64_t now_ns) {
+  leases_client_gone(&twin->leases, &twin->absents[client], now_ns);
+  leases_model_owner_gone(&twin->model, client, now_ns);
+  compare(twin);
+}
+
+uint32_t twin_absent_held(const struct twin *twin, uint32_t client) {
+  return twin->absents[client].held;
 }
 
 uint32_t twin_next_due(struct twin *twin) {

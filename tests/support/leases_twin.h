@@ -9,7 +9,7 @@ struct twin;
 
 /* Digests are cut to the bits of `digest_mask`: with few bits, most keys collide. */
 struct twin *twin_open(const struct leases_limits *limits, uint64_t digest_mask);
-void twin_close(struct twin *twin); /* all clients are gone */
+void twin_close(struct twin *twin); /* all clients and absent owners are gone */
 
 /* Sets the process of a client that neither holds nor waits. NO_PROCESS, as at first: not known. */
 void twin_set_process(struct twin *twin, uint32_t client, uint32_t process);
@@ -27,6 +27,15 @@ void twin_client_gone(struct twin *twin, uint32_t client, uint64_t now_ns);
 void twin_expire(struct twin *twin, uint64_t now_ns);
 uint64_t twin_next_ns(const struct twin *twin);
 void twin_clear(struct twin *twin, const struct twin_select *select, uint64_t now_ns);
+
+/* The daemon restarts: a new table adopts the leases that have records. */
+void twin_restart(struct twin *twin, uint64_t now_ns);
+/* The client, which neither holds nor waits, connects again and claims its leases of before. */
+void twin_claim(struct twin *twin, uint32_t client, uint64_t now_ns);
+/* The process of the client that held leases before the restart, and has not claimed them, dies. */
+void twin_owner_gone(struct twin *twin, uint32_t client, uint64_t now_ns);
+/* Returns how many leases the client held before the restart and has not claimed. */
+uint32_t twin_absent_held(const struct twin *twin, uint32_t client);
 
 /* Returns the next client with due waits, or NO_CLIENT. */
 uint32_t twin_next_due(struct twin *twin);

@@ -18,6 +18,8 @@ struct world {
   uint32_t cycles;                                             /* waits that closed one */
   uint64_t unit_ns;                                            /* of its times */
   bool lazy;                                                   /* few replies are taken */
+  bool restarting;                                             /* the daemon, now and then */
+  uint32_t restarts, claims; /* how often, and leases claimed after them */
 };
 
 static uint32_t below(struct world *world, uint32_t n) {
@@ -69,8 +71,26 @@ static void pass(struct world *world) {
     twin_expire(world->twin, world->now_ns);
 }
 
+/* The daemon restarts, a client is back, or one that is not back dies. */
+static void survive(struct world *world, uint32_t client) {
+  uint32_t dice = below(world, 100);
+  const struct twin *twin = world->twin;
+  if (dice == 0) {
+    twin_restart(world->twin, world->now_ns);
+    world->restarts++;
+  } else if (twin_absent_held(twin, client) > 0 && dice < 30) {
+    twin_owner_gone(world->twin, client, world->now_ns);
+  } else if (twin_absent_held(twin, client) > 0 && twin_has_handle(client) && dice < 60) {
+    twin_client_gone(world->twin, client, world->now_ns); /* a new connection */
+    world->claims += twin_absent_held(twin, client);
+    twin_claim(world->twin, client, world->now_ns);
+  }
+}
+
 static void step(struct world *world) {
   uint32_t dice = below(world, 1000), client = below(world, TWIN_CLIENTS);
+  if (world->restarting && below(world, 10) == 0)
+    survive(world, client);
   if (dice < 600)
     acquire(world);
   else if (dice < 700)
@@ -102,18 +122,22 @@ static void make_processes(struct world *world) {
 }
 
 static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
-                   bool lazy, bool processes) {
+                   bool lazy, bool processes, bool restarting) {
   struct world world = {.twin = twin_open(limits, digest_mask),
                         .random = 88172645463325252u + seed,
                         .now_ns = 1,
                         .unit_ns = processes ? 100000000 : 1, /* graces are of seconds */
-                        .lazy = lazy};
+                        .lazy = lazy,
+                        .restarting = restarting};
   if (processes)
     make_processes(&world);
   for (uint32_t i = 0; i < STEPS; i++)
     step(&world);
-  for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
+  for (uint32_t i = 0; i < TWIN_CLIENTS; i++) {
     twin_client_gone(world.twin, i, world.now_ns);
+    twin_owner_gone(world.twin, i, world.now_ns);
+  }
+  ck_assert(!restarting || (world.restarts > 5 && world.claims > 5));
   /* else the random run reached too few of the cases */
   for (int i = 0; i <= LEASE_WAITS; i++)
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
@@ -127,12 +151,18 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
 
 static void run(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
                 bool lazy) {
-  run_in(seed, limits, digest_mask, lazy, false);
+  run_in(seed, limits, digest_mask, lazy, false, false);
 }
 
 START_TEST(random_calls_of_processes_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
-  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true);
+  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true, false);
+}
+END_TEST
+
+START_TEST(random_calls_and_restarts_match_model) {
+  const struct leases_limits limits = {40, _i % 2 == 0 ? 40 : 5, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+  run_in((uint64_t)_i, &limits, UINT64_MAX, false, _i % 3 != 0, true);
 }
 END_TEST
 
@@ -165,6 +195,7 @@ int main(void) {
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, random_calls_of_processes_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_and_restarts_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_wide_limits_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_narrow_limits_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_colliding_digests_match_model, 0, SEEDS);
