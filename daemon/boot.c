@@ -117,6 +117,28 @@ static int make_catalog(struct server *server, struct error_text *error) {
                         server->region.index_fd >= 0, error);
 }
 
+static bool commit_lease_records(void *arg, uint32_t n) {
+  struct server *server = arg;
+  return catalog_commit(&server->catalog, CATALOG_LEASES, n);
+}
+
+/* Returns the lease records, or NULL if their head has no memory. */
+static struct lease_records *open_lease_records(struct server *server) {
+  if (!commit_lease_records(server, 1))
+    return NULL;
+  lease_records_init(&server->lease_records, catalog_at(&server->catalog, CATALOG_LEASES, 0),
+                     LEASE_RECORDS_MAX, commit_lease_records, server);
+  return &server->lease_records;
+}
+
+static void adopt_leases(struct server *server) {
+  struct lease_owners_report report = dispatch_adopt_leases(&server->dispatch);
+  if (report.adopted + report.dropped > 0)
+    log_line(&server->log, LOG_LEVEL_DEBUG,
+             "%u leases of the daemon before go on, %u have ended with it", report.adopted,
+             report.dropped);
+}
+
 int boot_cache(struct server *server, struct error_text *error) {
   const struct options *options = server->options;
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -176,10 +198,12 @@ int boot_cache(struct server *server, struct error_text *error) {
       .region = server->region.index_fd >= 0 ? &server->region : NULL,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
+      .lease_records = open_lease_records(server),
       .secret = random[3] == 0 ? 1 : random[3],
   };
   server_snapshot_control(server, &config.control);
   dispatch_init(&server->dispatch, &config);
+  adopt_leases(server);
   return 0;
 }
 

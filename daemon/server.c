@@ -116,6 +116,7 @@ static int start_connections(struct server *server) {
                       &server->log);
   if (rc < 0)
     return rc;
+  conns_watch_adopted(&server->conns);
   server->conns.on_shutdown = server_stop;
   server->conns.on_empty = server_close_all;
   server->conns.arg = server;

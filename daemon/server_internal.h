@@ -29,6 +29,7 @@ struct server {
   struct totals totals;
   struct store store;
   struct namespace_table namespaces;
+  struct lease_records lease_records;
   struct dispatch dispatch;
   struct trace trace;
   struct users users;

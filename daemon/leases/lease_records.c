@@ -68,6 +68,11 @@ static bool make_usable(struct lease_records *records, uint32_t number) {
   return true;
 }
 
+size_t lease_records_bytes_max(uint32_t leases) {
+  size_t n = leases < LEASE_RECORDS_MAX ? (size_t)leases + COMMIT_STEP : LEASE_RECORDS_MAX;
+  return (n < LEASE_RECORDS_MAX ? n : LEASE_RECORDS_MAX) * sizeof(struct lease_record);
+}
+
 size_t lease_records_bytes(const struct lease_records *records) {
   return (size_t)lease_records_end(records) * sizeof(struct lease_record);
 }

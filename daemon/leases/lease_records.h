@@ -83,6 +83,8 @@ void lease_records_keep(struct lease_records *records, uint32_t number);
 /* Frees a record. 0: does nothing. */
 void lease_records_remove(struct lease_records *records, uint32_t number);
 
+/* Returns the most memory that the records of so many leases take, in bytes. */
+size_t lease_records_bytes_max(uint32_t leases);
 /* Returns the memory that the records take now, in bytes. */
 size_t lease_records_bytes(const struct lease_records *records);
 

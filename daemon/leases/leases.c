@@ -23,11 +23,12 @@ static size_t bytes_of_pointers(uint32_t n) {
 /* Two heaps and the buckets come on top. While the buckets grow, old and new ones exist. */
 size_t leases_bytes_max(const struct leases_limits *limits) {
   return leases_bytes_allowed(limits) + bytes_of_pointers(limits->leases) * 5 / 2 +
-         bytes_of_pointers(limits->waits);
+         bytes_of_pointers(limits->waits) + lease_records_bytes_max(limits->leases);
 }
 
 size_t leases_bytes(const struct leases *leases) {
-  return leases->bytes +
+  size_t records = leases->records == NULL ? 0 : lease_records_bytes(leases->records);
+  return leases->bytes + records +
          (leases->n_buckets + leases->terms.capacity + leases->untils.capacity) * sizeof(void *);
 }
 

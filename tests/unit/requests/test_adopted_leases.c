@@ -324,7 +324,7 @@ END_TEST
 /* Of the boots {8, 9} before this one, and of another cache. */
 START_TEST(put_of_earlier_daemon_judged_by_generation) {
   const uint64_t boots[] = {8, 9};
-  uint64_t before = dispatch.store->generation;
+  uint64_t before = dispatch.store->saved->generation;
   dispatch.boots = boots;
   dispatch.n_boots = 2;
   ck_assert_int_eq(put_since(&test_clients[0], 1, 10, (struct fc_epoch){7, before}).put, FC_STALE);
@@ -338,7 +338,7 @@ START_TEST(put_of_earlier_daemon_judged_by_generation) {
   for (uint64_t boot = 7; boot <= 9; boot++)
     ck_assert_int_eq(put_since(&test_clients[0], 1, 10, (struct fc_epoch){boot, before}).put,
                      FC_STALE);
-  struct fc_epoch since = {8, dispatch.store->generation};
+  struct fc_epoch since = {8, dispatch.store->saved->generation};
   ck_assert_int_eq(put_since(&test_clients[0], 1, 10, since).put, FC_STORED);
 }
 END_TEST
