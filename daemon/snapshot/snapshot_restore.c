@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/region/region_populate.h"
 #include "daemon/snapshot/restored_clears.h"
 #include "daemon/snapshot/snapshot_internal.h"
 #include "daemon/store/store_restore.h"
@@ -238,7 +239,11 @@ static int restore_from(struct restore *restore) {
   }
   restore_cache(restore);
   (void)read_journal(snapshot, cache_id, add_to_logs, restore); /* it was read before */
+  struct region_populate populate;
+  region_populate_start(&populate, snapshot->config.cache.store->region,
+                        restore->reader.info.charge);
   int rc = restore_records(restore);
+  region_populate_end(&populate);
   if (rc == 0)
     rc = store_sort_lru(snapshot->config.cache.store, NULL);
   snapshot_head_release(snapshot, &restore->spaces);
