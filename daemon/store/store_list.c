@@ -65,3 +65,25 @@ bool store_list(const struct store *store, const struct store_select *select, ui
   *cursor = (struct store_cursor){0};
   return false;
 }
+
+static bool is_listed(const struct store *store, const struct store_select *select,
+                      const struct entry *entry) {
+  return entry != NULL && entry->name_space != 0 &&
+         (select->ns == NULL || entry_namespace(entry) == select->ns) &&
+         entry_matches(entry, select->view, select->op) && !store_is_pending_delete(store, entry);
+}
+
+bool store_list_slots(const struct store *store, const struct store_select *select, uint32_t limit,
+                      uint64_t max_examined, uint32_t *slot, store_list_fn *emit, void *arg) {
+  uint64_t end = (uint64_t)store->heap.entries.n_chunks << ENTRY_BITS;
+  for (; *slot < end; (*slot)++) {
+    const struct entry *entry = heap_find_entry(&store->heap, *slot);
+    bool shown = is_listed(store, select, entry);
+    if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))
+      return true;
+    max_examined--;
+    limit -= shown ? 1 : 0;
+  }
+  *slot = 0;
+  return false;
+}

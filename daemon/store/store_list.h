@@ -1,4 +1,4 @@
-/* store_list.h - lists entries, most recently used first, page by page. */
+/* store_list.h - lists entries page by page: the most recently used first, or by their slots. */
 #ifndef FC_DAEMON_STORE_LIST_H
 #define FC_DAEMON_STORE_LIST_H
 
@@ -29,5 +29,11 @@ typedef bool store_list_fn(void *arg, const struct entry *entry);
  * Returns false at the end, and zeroes the cursor. */
 bool store_list(const struct store *store, const struct store_select *select, uint32_t limit,
                 uint64_t max_examined, struct store_cursor *cursor, store_list_fn *emit, void *arg);
+
+/* As store_list, in the order of the slots' numbers, from *slot on (at first 0), which becomes the
+ * next one. A use does not move an entry there. So each entry that is there throughout is shown
+ * once, unless the store makes its slots dense meanwhile. */
+bool store_list_slots(const struct store *store, const struct store_select *select, uint32_t limit,
+                      uint64_t max_examined, uint32_t *slot, store_list_fn *emit, void *arg);
 
 #endif

@@ -92,6 +92,11 @@ static inline void read_path_or_nil(struct fc_reader *reader, struct fc_str *pat
   read_require(reader, path_valid(*path), FC_EPROTOCOL);
 }
 
+static inline void read_list_order(struct fc_reader *reader, uint32_t *order) {
+  *order = fc_read_u32(reader);
+  read_require(reader, *order <= FC_ORDER_PLACE, FC_EPROTOCOL);
+}
+
 static inline void read_trace_action(struct fc_reader *reader, uint32_t *action) {
   *action = fc_read_u32(reader);
   read_require(reader, *action <= FC_TRACE_OFF, FC_EPROTOCOL);

@@ -60,6 +60,7 @@ static inline void write_name_or_nil(struct fc_buf *buf, const struct fc_str *na
 #define write_given_up_op write_name_or_nil
 #define write_page_limit write_u32
 #define write_trace_action write_u32
+#define write_list_order write_u32
 #define write_snapshot_action write_u32
 
 static inline void write_trace_path(struct fc_buf *buf, uint32_t action,

@@ -129,11 +129,16 @@ struct fc_put_many {
 struct fc_select {
   struct fc_str name_space, view, op;
 };
+enum fc_list_order {
+  FC_ORDER_USE = 0,   /* the most recently used first; misses entries that are used meanwhile */
+  FC_ORDER_PLACE = 1, /* by their places in the daemon, which a use does not change */
+};
 struct fc_list {
   struct fc_select select;
   uint32_t limit;        /* at least 1 */
   const uint8_t *cursor; /* opaque, 0 to 64 bytes; empty: from the start */
   uint32_t cursor_size;
+  uint32_t order; /* an fc_list_order; from version 6 on */
 };
 enum fc_trace_action { FC_TRACE_STATUS = 0, FC_TRACE_ON = 1, FC_TRACE_OFF = 2 };
 struct fc_trace {
@@ -250,6 +255,7 @@ struct fc_list_entry {
   uint64_t compute_ns;
   uint64_t idle_ns; /* since it was last used */
   uint64_t hits;
+  uint64_t stamp; /* rises with each use of any entry; 0: not sent */
 };
 struct fc_list_reply {
   const uint8_t *cursor;

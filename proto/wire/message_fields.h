@@ -51,6 +51,7 @@
   KIND(found_values, "array of (value or nil)", "an array of bin or nil")                          \
   KIND(token, "token", "a bin of at most 64 bytes, as a list reply gave it, or empty")             \
   KIND(page_limit, "u32", "an integer from 1 to 2^32 - 1")                                         \
+  KIND(list_order, "u32", "0 (by use) or 1 (by place)")                                            \
   KIND(trace_action, "u32", "0 (status), 1 (on) or 2 (off)")                                       \
   KIND(snapshot_action, "u32", "0 (status) or 1 (start)")                                          \
   KIND(trace_path, "path or nil",                                                                  \
@@ -172,7 +173,8 @@
   FIELD(view, name_or_nil, &m->select.view)                                                        \
   FIELD(op, name_or_nil, &m->select.op)                                                            \
   FIELD(limit, page_limit, &m->limit)                                                              \
-  FIELD(cursor, token, &m->cursor, &m->cursor_size)
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  LATER(order, list_order, &m->order)
 
 /* struct fc_trace */
 #define FC_TRACE_FIELDS                                                                            \
@@ -361,7 +363,8 @@
   FIELD(charge, u64, &m->charge)                                                                   \
   FIELD(compute_ns, u64, &m->compute_ns)                                                           \
   FIELD(idle_ns, u64, &m->idle_ns)                                                                 \
-  FIELD(hits, u64, &m->hits)
+  FIELD(hits, u64, &m->hits)                                                                       \
+  LATER(stamp, u64, &m->stamp)
 
 #define FC_LEASE_ROW_FIELDS                                                                        \
   FIELD(namespace, name, &m->name_space)                                                           \

@@ -24,8 +24,8 @@ static const uint8_t stats_fields[] = "\x83\xa4hits\x05\xa4rate\xcb\x3f\xe0\0\0\
                                       "\xa1x\x92\x82\xa9namespace\xa1m\xa5"
                                       "bytes\xce\0\1\x11\x70\x82\xa9namespace\xa1n\xa1z\0";
 static const uint8_t one_entry[] =
-    "\x9a\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\xcd\x0c\x1c\xcd\x0d\x00\xce\x00\x98\x96\x80"
-    "\xcf\x00\x00\x00\x02\x54\x0b\xe4\x00\x09";
+    "\x9b\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\xcd\x0c\x1c\xcd\x0d\x00\xce\x00\x98\x96\x80"
+    "\xcf\x00\x00\x00\x02\x54\x0b\xe4\x00\x09\x2a";
 static const uint8_t two_leases[] =
     "\x9b\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A "\x07\x03\xa3w-1\xcd\x03\xe8\xcd\x27\x10\x14\x02"
     "\x9b\xa1n\xa2op\xa1v\xc4\x10" PROMPT_B "\x00\x04\xa3w-2\x00\x01\x00\x00";
@@ -190,11 +190,15 @@ static const struct {
      {.type = FC_CLEAR, .id = 15, .select = {STR("m"), STR("ft"), STR("logprob_of")}}},
     {"clear_all", "[8, 16, nil, nil, nil]", {.type = FC_CLEAR, .id = 16}},
     {"list",
-     "[9, 17, \"m\", nil, \"op\", 100, \"\"]",
-     {.type = FC_LIST, .id = 17, .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0}}},
+     "[9, 17, \"m\", nil, \"op\", 100, \"\", 0]",
+     {.type = FC_LIST,
+      .id = 17,
+      .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0, FC_ORDER_USE}}},
     {"list_next",
-     "[9, 18, nil, \"v\", nil, 1, \"cursor\"]",
-     {.type = FC_LIST, .id = 18, .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6}}},
+     "[9, 18, nil, \"v\", nil, 1, \"cursor\", 1]",
+     {.type = FC_LIST,
+      .id = 18,
+      .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6, FC_ORDER_PLACE}}},
     {"trace_status", "[10, 19, 0, nil]", {.type = FC_TRACE, .id = 19}},
     {"trace_on",
      "[10, 20, 1, \"/var/log/t.jsonl\"]",
@@ -312,7 +316,7 @@ static const struct {
     {"cleared", "[72, 15, 99]", {.type = FC_REPLY | FC_CLEAR, .id = 15, .removed = 99}},
     {"list_reply",
      "[73, 17, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
-     "\", 7, 3100, 3328, 10000000, 10000000000, 9]]]",
+     "\", 7, 3100, 3328, 10000000, 10000000000, 9, 42]]]",
      {.type = FC_REPLY | FC_LIST,
       .id = 17,
       .list = {BYTES("cursor"), 6, 1, one_entry, sizeof one_entry - 1}}},
@@ -367,6 +371,8 @@ static enum proto_growth growth_of_request(const struct fc_request *request) {
     return request->hello.has_handle ? PROTO_NEWER : PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;
+  if (request->type == FC_LIST)
+    return PROTO_NEWER;
   if (request->type == FC_GET_MANY)
     return request->get_many.has_terms ? PROTO_NEWER : PROTO_OLDER;
   return PROTO_SAME; /* a get's terms are two, and there together */

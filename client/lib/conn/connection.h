@@ -37,7 +37,7 @@ enum connection_feature {
   CONNECTION_LEASES = 3,    /* leases, waits, lists of leases and clients */
   CONNECTION_MANIFESTS = 4, /* manifests, list of namespaces */
   CONNECTION_RINGS = 5,     /* request for a ring, state of the ring, kill */
-  CONNECTION_SNAPSHOTS = 6, /* snapshot, set, gets that do not promote */
+  CONNECTION_SNAPSHOTS = 6, /* snapshot, set, gets that do not promote, lists by place */
 };
 
 struct connection_options {

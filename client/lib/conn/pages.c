@@ -23,7 +23,8 @@ static void encode(struct fc_buf *buf, uint32_t id, const struct pages *pages,
   struct fc_list list = {.select = pages->select,
                          .limit = limit,
                          .cursor = position->cursor,
-                         .cursor_size = position->cursor_size};
+                         .cursor_size = position->cursor_size,
+                         .order = pages->order};
   struct fc_page page = {.name_space = pages->select.name_space,
                          .limit = limit,
                          .cursor = position->cursor,

@@ -14,10 +14,11 @@ typedef void pages_client_fn(void *arg, const struct fc_client_entry *client);
 typedef void pages_namespace_fn(void *arg, const struct fc_namespace_entry *name_space);
 
 struct pages {
-  enum fc_type type;       /* FC_LIST, FC_LEASES, FC_CLIENTS or FC_NAMESPACES */
-  struct fc_select select; /* borrowed; only FC_LIST uses more than the namespace */
-  uint64_t limit;          /* maximum of items; 0: all */
-  union {                  /* the one for `type` */
+  enum fc_type type;        /* FC_LIST, FC_LEASES, FC_CLIENTS or FC_NAMESPACES */
+  struct fc_select select;  /* borrowed; only FC_LIST uses more than the namespace */
+  uint64_t limit;           /* maximum of items; 0: all */
+  enum fc_list_order order; /* of FC_LIST */
+  union {                   /* the one for `type` */
     pages_entry_fn *entry;
     pages_lease_fn *lease;
     pages_client_fn *client;

@@ -86,6 +86,10 @@ static const struct {
            "abc"),
      WORKER},
     {CURSOR, BYTES("\x95\x0f" ID NIL "\x01\xc4\x40" LONG_64), WORKER},
+    {CURSOR,
+     BYTES("\x98\x09" ID NIL NIL NIL "\x01\xc4\x03"
+           "abc\x01"),
+     WORKER},
 #define NO_PATH "trace: action 1 with no path, an empty one, one over 4,095 bytes or with a NUL"
     {NO_PATH, BYTES("\x94\x0a" ID "\x01" NIL), WORKER},
     {NO_PATH, BYTES("\x94\x0a" ID "\x01\xa0"), WORKER},
@@ -140,6 +144,7 @@ static const struct {
     {"put_many: another number of values than of prompts", BYTES(PUT_MANY "\x92" NIL NIL), WORKER},
     {"a cursor over 64 bytes", BYTES("\x97\x09" ID NIL NIL NIL "\x01\xc4\x41" LONG_64 "x"), WORKER},
     {"trace: an action above 2", BYTES("\x94\x0a" ID "\x03" NIL), WORKER},
+    {"list: an order above 1", BYTES("\x98\x09" ID NIL NIL NIL "\x01\xc4\x00\x02"), WORKER},
     {"snapshot: an action above 1", BYTES("\x93\x12" ID "\x02"), WORKER},
 #define SETTING "set: an unknown name, or a value that is no size"
     {SETTING,

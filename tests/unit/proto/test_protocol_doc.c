@@ -218,6 +218,7 @@ START_TEST(dumps_of_list_equal_encoders) {
   struct fc_buf buf = {0};
 
   entry.charge = heap_charge(&entry.key, entry.value_size);
+  entry.stamp = 42;
   ck_assert_int_eq(fc_encode_list(&buf, 4, &list), 0);
   check_block("list", &buf, "");
   ck_assert_int_eq(fc_encode_list_reply_head(&buf, FC_LIST, 4, NULL, 0, 1), 0);

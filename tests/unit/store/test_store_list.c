@@ -112,6 +112,29 @@ START_TEST(list_receiver_full_ends_page) {
 }
 END_TEST
 
+/* Uses between the pages change nothing; entries of another namespace are not shown. */
+START_TEST(list_by_slots_shows_each_entry_once) {
+  for (uint32_t i = 0; i < 60; i++)
+    world_put(i % 3 == 0 ? world.other : world.ns, i, "v");
+  for (uint32_t limit = 1; limit < 50; limit += 6) {
+    struct page page = {.room = 64};
+    struct store_select select = {.ns = world.ns};
+    bool seen[60] = {false};
+    uint32_t slot = 0, used = 0;
+    while (store_list_slots(&world.store, &select, limit, 1 + limit, &slot, emit, &page)) {
+      used = (used + 7) % 60;
+      world_get(used % 3 == 0 ? world.other : world.ns, used);
+    }
+    ck_assert_uint_eq(slot, 0);
+    ck_assert_uint_eq(page.n, 40);
+    for (uint32_t i = 0; i < page.n; i++) {
+      ck_assert(page.keys[i] % 3 != 0 && !seen[page.keys[i]]);
+      seen[page.keys[i]] = true;
+    }
+  }
+}
+END_TEST
+
 START_TEST(list_during_clear_hides_selected_entries) {
   world_put(world.ns, 1, "v");
   struct store_clear clear;
@@ -152,6 +175,7 @@ int main(void) {
   tcase_add_test(tcase, list_with_names_shows_matching_entries);
   tcase_add_test(tcase, list_last_entry_gone_or_used_continues);
   tcase_add_test(tcase, list_receiver_full_ends_page);
+  tcase_add_test(tcase, list_by_slots_shows_each_entry_once);
   tcase_add_test(tcase, list_during_clear_hides_selected_entries);
   tcase_add_test(tcase, cursor_of_any_bytes_is_safe);
   suite_add_tcase(suite, tcase);
