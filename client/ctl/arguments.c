@@ -24,6 +24,12 @@ const char *argument_name(struct argp_state *state, const char *option, const ch
   return arg;
 }
 
+const char *argument_namespace(struct argp_state *state, const char *arg) {
+  if (!fc_name_valid(fc_str_of(arg)))
+    argument_error(state, "\"%s\" is no namespace: %s", arg, fc_error_text(FC_ENAME));
+  return arg;
+}
+
 unsigned long argument_number(struct argp_state *state, const char *option, const char *arg,
                               unsigned long min, unsigned long max) {
   unsigned long number;

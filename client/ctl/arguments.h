@@ -12,6 +12,9 @@ void argument_error(const struct argp_state *state, const char *format, ...)
 /* Returns `arg` if it is a valid name of a namespace, view or op. */
 const char *argument_name(struct argp_state *state, const char *option, const char *arg);
 
+/* Returns `arg` if it is a valid name of a namespace, as an argument without an option. */
+const char *argument_namespace(struct argp_state *state, const char *arg);
+
 /* Returns `arg` as a whole number in [min, max]. */
 unsigned long argument_number(struct argp_state *state, const char *option, const char *arg,
                               unsigned long min, unsigned long max);

@@ -64,7 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   if (key == ARGP_KEY_INIT)
     state->child_inputs[0] = &invocation->socket;
   if (key == ARGP_KEY_END && command->run_alone && invocation->socket)
-    argument_error(state, "--socket is not allowed: %s creates a private socket", command->name);
+    argument_error(state, "--socket is not allowed: %s", command->no_socket);
   if (key == ARGP_KEY_ARG && !command->arguments) {
     argument_error(state, "unexpected argument \"%s\"", arg);
     return 0;
@@ -91,10 +91,10 @@ int command_run(const struct command *command, const char *socket, int argc, cha
   char name[64];
   int status;
 
-  assert(!command->run != !command->run_alone);
+  assert(!command->run != !command->run_alone && !command->run_alone == !command->no_socket);
   (void)snprintf(name, sizeof name, "fcachectl %s", command->name);
   argv[0] = name; /* for argp's messages */
-  if (argp_parse(&argp, argc, argv, command->run_alone ? ARGP_IN_ORDER : 0, NULL, &invocation) != 0)
+  if (argp_parse(&argp, argc, argv, command->in_order ? ARGP_IN_ORDER : 0, NULL, &invocation) != 0)
     return CTL_USAGE;
   if (command->run_alone)
     return command->run_alone();

@@ -20,13 +20,15 @@ struct command {
   argp_parser_t parse; /* the options, arguments and ARGP_KEY_END, or NULL */
   /* Runs with a connection, which stays the caller's. Returns an exit status. */
   int (*run)(struct admin *admin);
-  /* Runs without a connection. The arguments from the first word on are the command's own. */
-  int (*run_alone)(void);
+  int (*run_alone)(void); /* runs without a connection */
+  const char *no_socket;  /* with run_alone: why --socket is not allowed */
+  bool in_order;          /* the first word and all that follow are arguments, not options */
 };
 
 extern const struct command stats_command, ping_command, list_command, leases_command,
     clients_command, namespaces_command, clear_command, trace_command, kill_command,
-    shutdown_command, run_command, snapshot_command, set_command;
+    shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
+    image_command;
 
 /* --socket and --help, for argp parsers whose child input is a `const char *` for the socket. */
 extern const struct argp command_common_argp;

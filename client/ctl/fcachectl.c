@@ -11,9 +11,10 @@
 #include "client/ctl/report.h"
 
 static const struct command *const commands[] = {
-    &stats_command,      &ping_command,     &list_command,  &leases_command, &clients_command,
-    &namespaces_command, &clear_command,    &trace_command, &kill_command,   &snapshot_command,
-    &set_command,        &shutdown_command, &run_command,
+    &stats_command,   &ping_command,       &list_command,     &leases_command,
+    &clients_command, &namespaces_command, &clear_command,    &trace_command,
+    &kill_command,    &snapshot_command,   &set_command,      &export_command,
+    &import_command,  &image_command,      &shutdown_command, &run_command,
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -39,9 +39,10 @@ static void print_row(struct listing *listing, const struct fc_list_entry *entry
 static json_t *object_of(const struct fc_list_entry *entry) {
   json_t *rest =
       json_pack("{s:o, s:o, s:o, s:o, s:o}", "value_bytes", json_value_count(entry->value_size),
-                "charge_bytes", json_value_count(entry->charge), "compute_s",
-                json_value_seconds(entry->compute_ns), "idle_s", json_value_seconds(entry->idle_ns),
-                "hits", json_value_count(entry->hits));
+                "charge_bytes",
+                entry->charge > 0 ? json_value_count(entry->charge) : json_null(), /* in an image */
+                "compute_s", json_value_seconds(entry->compute_ns), "idle_s",
+                json_value_seconds(entry->idle_ns), "hits", json_value_count(entry->hits));
 
   return json_value_key(&entry->name_space, &entry->key, rest);
 }

@@ -4,6 +4,7 @@
 
 #include "client/ctl/commands/listing.h"
 #include "client/ctl/print/json_value.h"
+#include "client/ctl/print/manifest.h"
 #include "client/ctl/print/text.h"
 #include "client/ctl/print/units.h"
 #include "proto/limits.h"
@@ -24,19 +25,6 @@ const struct listing_kind namespaces_kind = {.columns = columns,
                                              .namespace_column = -1,
                                              .none = "no namespaces yet",
                                              .none_matching = "no such namespace"};
-
-/* Parses the manifest as a JSON object, which is the caller's. NULL if it is none. */
-static json_t *parse_object(struct fc_str manifest) {
-  json_t *object = NULL;
-
-  if (manifest.data)
-    object = json_loadb(manifest.data, manifest.size, 0, NULL);
-  if (object && !json_is_object(object)) {
-    json_decref(object);
-    object = NULL;
-  }
-  return object;
-}
 
 /* ---- tables ---- */
 
@@ -107,7 +95,7 @@ static bool print_lines(FILE *out, size_t line_columns, struct fc_str manifest) 
 
 /* Returns false without memory. */
 static bool print_manifest(FILE *out, size_t line_columns, struct fc_str manifest) {
-  json_t *object = parse_object(manifest);
+  json_t *object = manifest_object(manifest);
   bool printed =
       object ? print_object(out, line_columns, object) : print_lines(out, line_columns, manifest);
 
@@ -180,7 +168,7 @@ static json_t *namespace_object(const struct fc_namespace_entry *entry, bool no_
 
   if (!object || no_manifest)
     return object;
-  manifest = parse_object(entry->manifest);
+  manifest = manifest_object(entry->manifest);
   if (!manifest)
     manifest = json_value_name(entry->manifest);
   if (json_object_set_new(object, "manifest", manifest) == 0) /* fails for NULL */

@@ -196,4 +196,6 @@ const struct command run_command = {
            "if it cannot be executed; 1 if the trace is not possible; 2 for wrong usage.",
     .options = options,
     .parse = parse,
-    .run_alone = run_alone};
+    .run_alone = run_alone,
+    .no_socket = "run creates a private socket",
+    .in_order = true};

@@ -30,6 +30,10 @@ error_t listing_parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+const struct listing *listing_parsed(void) {
+  return &options;
+}
+
 /* ---- output ---- */
 
 void listing_table_init(const struct listing *listing, const struct listing_kind *kind,

@@ -42,6 +42,9 @@ struct listing {
 /* Parses the options of LISTING_OPTIONS, KEY_FILTER_OPTIONS and --no-manifest. */
 error_t listing_parse(int key, char *arg, struct argp_state *state);
 
+/* Returns the parsed options. Static. */
+const struct listing *listing_parsed(void);
+
 /* Prints the listing of the parsed options: `fetch` calls one function of admin.h, whose callback
  * prints the items. Returns an exit status. */
 typedef int listing_fetch_fn(struct admin *admin, struct listing *listing);

@@ -1,4 +1,4 @@
-#include "client/lib/admin/admin.h"
+#include "client/lib/admin/admin_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,6 @@
 
 #define DEADLINE_DEFAULT_MS 250u /* 0 would mean no deadline */
 
-struct admin {
-  struct connection connection;
-};
-
 static int fail_open(struct admin *admin, int code, struct fcache_error *error) {
   if (error != NULL) {
     error->code = code;
@@ -26,6 +22,21 @@ static int fail_open(struct admin *admin, int code, struct fcache_error *error) 
   return code;
 }
 
+int admin_open_options(const struct connection_options *options, struct admin **out,
+                       struct fcache_error *error) {
+  *out = NULL;
+  struct admin *admin = calloc(1, sizeof *admin);
+  if (admin == NULL)
+    return fail_open(NULL, FC_ENOMEM, error);
+  int rc = connection_init(&admin->connection, options);
+  if (rc == 0)
+    rc = connection_open(&admin->connection);
+  if (rc < 0)
+    return fail_open(admin, rc, error);
+  *out = admin;
+  return 0;
+}
+
 int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms, struct admin **out,
                struct fcache_error *error) {
   struct connection_options options = {
@@ -34,17 +45,7 @@ int admin_open(const char *socket, const char *name_space, uint32_t deadline_ms,
       .deadline_ns = (uint64_t)(deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * CLOCK_MS_NS,
       .quiet = true, /* the tool prints the error itself */
   };
-  *out = NULL;
-  struct admin *admin = calloc(1, sizeof *admin);
-  if (admin == NULL)
-    return fail_open(NULL, FC_ENOMEM, error);
-  int rc = connection_init(&admin->connection, &options);
-  if (rc == 0)
-    rc = connection_open(&admin->connection);
-  if (rc < 0)
-    return fail_open(admin, rc, error);
-  *out = admin;
-  return 0;
+  return admin_open_options(&options, out, error);
 }
 
 int admin_reconnect(struct admin *admin) {
@@ -66,14 +67,9 @@ const char *admin_server(const struct admin *admin) {
   return admin->connection.server;
 }
 
-/* A request does not reconnect: its earlier results may not hold for another daemon. */
-static bool is_up(const struct admin *admin) {
-  return admin->connection.state == CONNECTION_UP;
-}
-
 static int call_simple(struct admin *admin, enum fc_type type) {
   struct fc_reply reply;
-  if (!is_up(admin))
+  if (!admin_is_up(admin))
     return FC_EUNAVAILABLE;
   uint32_t id = request_begin(&admin->connection, type);
   (void)fc_encode_simple(&admin->connection.request, type, id); /* request_call checks `failed` */
@@ -93,23 +89,23 @@ int admin_shutdown(struct admin *admin) {
 
 int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn, void *arg) {
   struct fc_str name = name_space == NULL ? (struct fc_str){0} : fc_str_of(name_space);
-  return is_up(admin) ? stats_request(&admin->connection, name, fn, arg) : FC_EUNAVAILABLE;
+  return admin_is_up(admin) ? stats_request(&admin->connection, name, fn, arg) : FC_EUNAVAILABLE;
 }
 
 int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed) {
-  return is_up(admin) ? clear_request(&admin->connection, select, removed) : FC_EUNAVAILABLE;
+  return admin_is_up(admin) ? clear_request(&admin->connection, select, removed) : FC_EUNAVAILABLE;
 }
 
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
                pages_entry_fn *fn, void *arg) {
   struct pages pages = {
       .type = FC_LIST, .select = *select, .limit = limit, .fn.entry = fn, .arg = arg};
-  return is_up(admin) ? pages_list(&admin->connection, &pages) : FC_EUNAVAILABLE;
+  return admin_is_up(admin) ? pages_list(&admin->connection, &pages) : FC_EUNAVAILABLE;
 }
 
-/* An older daemon would close the connection at a request that it does not know. Returns 0 or
- * FC_EVERSION. */
-static int check_supported(struct admin *admin, enum connection_feature feature, const char *what) {
+int admin_check_supported(struct admin *admin, enum connection_feature feature, const char *what) {
+  if (!admin_is_up(admin))
+    return FC_EUNAVAILABLE;
   if (connection_has(&admin->connection, feature))
     return 0;
   return connection_set_error(
@@ -119,9 +115,7 @@ static int check_supported(struct admin *admin, enum connection_feature feature,
 
 int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {
   struct fc_reply reply;
-  if (!is_up(admin))
-    return FC_EUNAVAILABLE;
-  int rc = check_supported(admin, CONNECTION_RINGS, "kill");
+  int rc = admin_check_supported(admin, CONNECTION_RINGS, "kill");
   if (rc < 0)
     return rc;
   uint32_t id = request_begin(&admin->connection, FC_KILL);
@@ -135,9 +129,7 @@ int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {
 
 static int list_pages(struct admin *admin, enum connection_feature feature, const char *what,
                       const struct pages *pages) {
-  if (!is_up(admin))
-    return FC_EUNAVAILABLE;
-  int rc = check_supported(admin, feature, what);
+  int rc = admin_check_supported(admin, feature, what);
   return rc < 0 ? rc : pages_list(&admin->connection, pages);
 }
 
@@ -178,9 +170,7 @@ static void copy_text(char *to, size_t size, struct fc_str text) {
 int admin_snapshot(struct admin *admin, enum fc_snapshot_action action,
                    struct admin_snapshot *out) {
   struct fc_reply reply;
-  if (!is_up(admin))
-    return FC_EUNAVAILABLE;
-  int rc = check_supported(admin, CONNECTION_SNAPSHOTS, "snapshot");
+  int rc = admin_check_supported(admin, CONNECTION_SNAPSHOTS, "snapshot");
   if (rc < 0)
     return rc;
   uint32_t id = request_begin(&admin->connection, FC_SNAPSHOT);
@@ -204,9 +194,7 @@ int admin_snapshot(struct admin *admin, enum fc_snapshot_action action,
 int admin_set(struct admin *admin, const char *name, const char *value, struct fc_set_reply *out) {
   struct fc_set set = {fc_str_of(name), fc_str_of(value)};
   struct fc_reply reply;
-  if (!is_up(admin))
-    return FC_EUNAVAILABLE;
-  int rc = check_supported(admin, CONNECTION_SNAPSHOTS, "set");
+  int rc = admin_check_supported(admin, CONNECTION_SNAPSHOTS, "set");
   if (rc < 0)
     return rc;
   uint32_t id = request_begin(&admin->connection, FC_SET);
@@ -223,7 +211,7 @@ int admin_trace(struct admin *admin, enum fc_trace_action action, const char *pa
   struct fc_trace trace = {.action = action};
   if (path != NULL)
     trace.path = fc_str_of(path);
-  if (!is_up(admin))
+  if (!admin_is_up(admin))
     return FC_EUNAVAILABLE;
   uint32_t id = request_begin(&admin->connection, FC_TRACE);
   (void)fc_encode_trace(&admin->connection.request, id, &trace); /* request_call checks `failed` */

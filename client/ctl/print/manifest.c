@@ -1,0 +1,94 @@
+#include "client/ctl/print/manifest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ctl/print/text.h"
+
+#define INDENT "  "
+#define KEY_COLUMNS 24u
+#define VALUE_COLUMNS 60u
+#define DIGITS 15 /* of a real number: 0.1 prints as 0.1 */
+
+json_t *manifest_object(struct fc_str manifest) {
+  json_t *object = NULL;
+
+  if (manifest.data)
+    object = json_loadb(manifest.data, manifest.size, 0, NULL);
+  if (object && !json_is_object(object)) {
+    json_decref(object);
+    object = NULL;
+  }
+  return object;
+}
+
+bool manifest_equal(struct fc_str a, struct fc_str b) {
+  json_t *first, *second;
+  bool equal;
+
+  if (!a.data || !b.data)
+    return !a.data && !b.data;
+  if (fc_str_equal(a, b))
+    return true;
+  first = manifest_object(a);
+  second = manifest_object(b);
+  equal = first && second && json_equal(first, second);
+  json_decref(first);
+  json_decref(second);
+  return equal;
+}
+
+/* Prints "    NAME: VALUE"; a string without quotes, other values as JSON, NULL as "-". */
+static void print_value(FILE *out, const char *name, const json_t *value) {
+  char *text = NULL;
+
+  if (value && !json_is_string(value))
+    text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
+  (void)fprintf(out, INDENT INDENT "%s: ", name);
+  if (value && json_is_string(value))
+    text_cut(out, json_string_value(value), VALUE_COLUMNS);
+  else
+    text_cut(out, text ? text : "-", VALUE_COLUMNS);
+  (void)fputc('\n', out);
+  free(text);
+}
+
+static void print_member(FILE *out, const char *key, const char *a_name, const json_t *a,
+                         const char *b_name, const json_t *b) {
+  (void)fputs(INDENT, out);
+  text_cut(out, key, KEY_COLUMNS);
+  (void)fputc('\n', out);
+  print_value(out, a_name, a);
+  print_value(out, b_name, b);
+}
+
+static void print_text(FILE *out, const char *name, struct fc_str manifest) {
+  char *text = manifest.data ? strndup(manifest.data, manifest.size) : NULL;
+
+  (void)fprintf(out, INDENT "%s: ", name);
+  text_cut(out, text ? text : "no manifest", VALUE_COLUMNS);
+  (void)fputc('\n', out);
+  free(text);
+}
+
+void manifest_print_differences(FILE *out, const char *a_name, struct fc_str a, const char *b_name,
+                                struct fc_str b) {
+  json_t *first = manifest_object(a), *second = manifest_object(b), *value;
+  const char *key;
+
+  if (first && second) {
+    json_object_foreach(first, key, value) {
+      const json_t *other = json_object_get(second, key);
+
+      if (!other || !json_equal(value, other))
+        print_member(out, key, a_name, value, b_name, other);
+    }
+    json_object_foreach(second, key, value) if (!json_object_get(first, key))
+        print_member(out, key, a_name, NULL, b_name, value);
+  } else {
+    print_text(out, a_name, a);
+    print_text(out, b_name, b);
+  }
+  json_decref(first);
+  json_decref(second);
+}

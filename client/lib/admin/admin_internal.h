@@ -1,0 +1,26 @@
+/* admin_internal.h - the connection of a tool, for the files of admin/. */
+#ifndef FC_CLIENT_ADMIN_INTERNAL_H
+#define FC_CLIENT_ADMIN_INTERNAL_H
+
+#include "client/lib/admin/admin.h"
+#include "client/lib/conn/connection.h"
+
+struct admin {
+  struct connection connection;
+};
+
+/* Connects with any options. Otherwise as admin_open. */
+int admin_open_options(const struct connection_options *options, struct admin **out,
+                       struct fcache_error *error);
+
+/* A request does not reconnect: its earlier results may not hold for another daemon. */
+static inline bool admin_is_up(const struct admin *admin) {
+  return admin->connection.state == CONNECTION_UP;
+}
+
+/* Checks that the daemon speaks the version of the feature: an older one would close the connection
+ * at a request that it does not know. Returns 0, FC_EUNAVAILABLE without a connection, or
+ * FC_EVERSION with a text that says that the daemon does not support `what`. */
+int admin_check_supported(struct admin *admin, enum connection_feature feature, const char *what);
+
+#endif
