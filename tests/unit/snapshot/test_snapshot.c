@@ -1,8 +1,10 @@
 /* Snapshots of a store: what is written comes back, and what was cleared does not. */
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,7 +175,8 @@ START_TEST(snapshot_restores_all) {
   ck_assert_int_eq(namespace_set_manifest(world.ns, world.store.catalog, NULL, fc_str_of("{}")), 0);
   if (!clean)
     take();
-  uint64_t before = order(), stamp = world.store.saved->last_stamp, generation = world.store.saved->generation;
+  uint64_t before = order(), stamp = world.store.saved->last_stamp,
+           generation = world.store.saved->generation;
   uint64_t seed = world.ns->seed;
   restart(clean);
   ck_assert_uint_eq(snapshot.restored.entries, 1000);
@@ -341,6 +344,121 @@ START_TEST(torn_clear_at_end_ignored) {
 }
 END_TEST
 
+/* ---- failures ---- */
+
+/* Makes each write beyond `bytes` of a file fail, or none (RLIM_INFINITY). */
+static void limit_files(rlim_t bytes) {
+  struct rlimit limit = {bytes, RLIM_INFINITY};
+  (void)signal(SIGXFSZ, SIG_IGN);
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static bool exists(const char *name) {
+  char path[200];
+  path_of(name, path);
+  return access(path, F_OK) == 0;
+}
+
+START_TEST(failed_snapshot_keeps_last) {
+  struct error_text error;
+  put_many(300);
+  take();
+  world_put(world.ns, 1, "new");
+  limit_files(100000);
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(snapshot_start(&snapshot, &error), 0);
+    while (snapshot.running != 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_ptr_nonnull(strstr(snapshot.error.text, "File too large"));
+    ck_assert(!exists(STATE_SNAPSHOT_NEW));
+  }
+  limit_files(RLIM_INFINITY);
+  ck_assert(snapshot.failed == 2 && snapshot.written == 1);
+  restart(false);
+  ck_assert_uint_eq(world.store.entries, 300);
+  private_store_check_value(world_peek(world.ns, 1), seeded_bytes(2, size_of(1)), size_of(1));
+}
+END_TEST
+
+START_TEST(unrecorded_clear_removes_snapshot) {
+  put_many(300);
+  take();
+  limit_files(0);
+  clear(world.ns, NULL, NULL); /* acknowledged */
+  limit_files(RLIM_INFINITY);
+  ck_assert(!exists(STATE_SNAPSHOT));
+  restart(false);
+  ck_assert_uint_eq(world.store.entries, 0);
+}
+END_TEST
+
+START_TEST(unrecorded_clear_aborts_running_snapshot) {
+  struct error_text error;
+  put_many(300);
+  ck_assert_int_eq(snapshot_start(&snapshot, &error), 0);
+  for (int turns = 0; turns < _i; turns++)
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  limit_files(0);
+  clear(world.ns, NULL, NULL);
+  limit_files(RLIM_INFINITY);
+  while (snapshot.running != 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  restart(false);
+  ck_assert(world.ns == NULL || world.ns->entries == 0);
+}
+END_TEST
+
+START_TEST(too_many_clears_remove_snapshot) {
+  uint64_t ticket = 0;
+  put_many(300);
+  take();
+  for (uint32_t i = 0; i <= CLEAR_JOURNAL_MAX; i++)
+    ticket = snapshot_clear(&snapshot, fc_str_of("ns"), fc_str_of("view"), (struct fc_str){0});
+  await_clear(ticket);
+  ck_assert(!exists(STATE_SNAPSHOT));
+  take();
+  clear(world.ns, NULL, NULL);
+  restart(false);
+  ck_assert_uint_eq(world.store.entries, 100);
+}
+END_TEST
+
+START_TEST(stop_during_snapshot_keeps_last) {
+  struct error_text error;
+  put_many(300);
+  take();
+  world_put(world.ns, 1000, "new");
+  ck_assert_int_eq(snapshot_start(&snapshot, &error), 0);
+  for (int turns = 0; turns < _i; turns++)
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  restart(false);
+  ck_assert(!exists(STATE_SNAPSHOT_NEW));
+  ck_assert_uint_ge(world.store.entries, 300);
+  check_many(300);
+}
+END_TEST
+
+START_TEST(late_snapshot_logged_once) {
+  limit_files(0);
+  snapshot.last_ns = 1; /* long ago */
+  for (int i = 0; i < 3; i++) {
+    snapshot_tick(&snapshot);
+    while (snapshot.running != 0)
+      (void)uv_run(&loop, UV_RUN_ONCE);
+  }
+  limit_files(RLIM_INFINITY);
+  ck_assert_uint_eq(snapshot.late, 3);
+  ck_assert_uint_eq(snapshot.failed, 3);
+  snapshot_tick(&snapshot);
+  while (snapshot.running != 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  snapshot_tick(&snapshot);
+  ck_assert_uint_eq(snapshot.late, 4);
+  while (snapshot.running != 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+}
+END_TEST
+
 START_TEST(second_daemon_refused) {
   struct snapshot second;
   struct error_text error;
@@ -363,6 +481,12 @@ int main(void) {
   tcase_add_test(tests, stale_put_after_restart_rejected);
   tcase_add_loop_test(tests, damaged_clear_restores_nothing_cleared, 0, 2);
   tcase_add_test(tests, torn_clear_at_end_ignored);
+  tcase_add_test(tests, failed_snapshot_keeps_last);
+  tcase_add_test(tests, unrecorded_clear_removes_snapshot);
+  tcase_add_loop_test(tests, unrecorded_clear_aborts_running_snapshot, 0, 6);
+  tcase_add_test(tests, too_many_clears_remove_snapshot);
+  tcase_add_loop_test(tests, stop_during_snapshot_keeps_last, 0, 6);
+  tcase_add_test(tests, late_snapshot_logged_once);
   tcase_add_test(tests, second_daemon_refused);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
