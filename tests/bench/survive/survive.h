@@ -41,7 +41,8 @@ int survive_get(struct fcache *cache, struct workload *load, uint32_t index,
 /* Returns a counter of the daemon, or 0 if it has none of that name. */
 double survive_stat(struct fcache *cache, const char *name);
 
-double survive_now_s(void); /* CLOCK_MONOTONIC */
+double survive_now_s(void);          /* CLOCK_MONOTONIC */
+double survive_cpu_s(pid_t process); /* CPU time of all of its threads so far */
 
 /* Starts a daemon with a state directory in env->dir, no timer for snapshots, and these arguments
  * of at most 8, which end with NULL. Returns the seconds until it was ready. */

@@ -14,6 +14,14 @@ double survive_now_s(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+double survive_cpu_s(pid_t process) {
+  clockid_t clock;
+  struct timespec spent;
+  if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &spent) != 0)
+    ck_abort_msg("process %d has ended", (int)process);
+  return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
 struct fcache *survive_open(const char *socket, bool region) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
   struct fcache *cache = NULL;
