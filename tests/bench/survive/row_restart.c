@@ -22,10 +22,10 @@ static void pause_ms(long ms) {
   (void)nanosleep(&pause, NULL); /* a signal shortens it, which does not matter */
 }
 
-static void report(const char *row, double first_s, double last_s, double hits) {
+static void report(const char *row, double first_s, double last_s, double hits, double least) {
   survive_metric(row, "first_hit_s", first_s, 0);
   survive_metric(row, "last_hit_s", last_s, 0);
-  survive_metric(row, "entries_left", hits, 0);
+  survive_metric(row, "entries_left", hits, -least);
 }
 
 /* ---- fcached ---- */
@@ -52,7 +52,7 @@ static int measure_fcached(const struct survive_env *env, const char *row, struc
   double first_s = survive_now_s() - start_s;
   for (uint32_t i = 0; rc == 0 && i < load->n; i++)
     hits += survive_get(cache, load, workload_pick(load, i), &value) == 1;
-  report(row, first_s, survive_now_s() - start_s, hits);
+  report(row, first_s, survive_now_s() - start_s, hits, ENTRIES);
   fcache_value_free(&value);
   fcache_close(cache);
   service_manager_deinit(&manager);
@@ -152,7 +152,7 @@ static int measure_memcached(const struct survive_env *env, const char *row, str
   for (uint32_t i = 0; hit >= 0 && i < load->n; i++)
     hits += memcached_get(&server, load, workload_pick(load, i)) == 1;
   if (hit >= 0)
-    report(row, first_s, survive_now_s() - start_s, hits);
+    report(row, first_s, survive_now_s() - start_s, hits, 0);
   wire_deinit(&server.wire);
   child_stop(&server.child);
   (void)unlink(server.file); /* there may be none */
