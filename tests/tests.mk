@@ -115,7 +115,8 @@ $(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/o
 	$(test_link)
 # Its mutants: a daemon in which one step that keeps the cache is off (FC_CATALOG_MUTANT=n, see catalog.h), with the file
 # that has the step.
-CRASH_MUTANTS :=
+CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:daemon/store/adopt 6:daemon/store/adopt \
+  7:daemon/store/adopt 8:daemon/store/store_restore
 CRASH_MUTANT_TESTS := $(foreach m,$(CRASH_MUTANTS),$(TB)/storm/crash_mutant_$(call mutant_number,$(m)))
 define crash_mutant_rules
 $(TB)/obj/crash_mutants/$(1)/%.o: CPPFLAGS += -DFC_CATALOG_MUTANT=$(1)

@@ -30,6 +30,7 @@ void crash_board_forget(struct crash_board *board) {
   memset(board->manifest_begun, 0, sizeof board->manifest_begun);
   memset(board->manifest_acked, 0, sizeof board->manifest_acked);
   atomic_store(&board->restored, 0);
+  atomic_store(&board->rebasing, false);
   atomic_store(&board->snapshot, 0);
   crash_board_reset_counts(board);
 }
@@ -245,6 +246,6 @@ bool crash_was_gone(const struct crash_board *board, uint32_t key, uint64_t vers
 void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version) {
   struct crash_slot *slot = &board->slots[key];
   atomic_store(&slot->acked, version);
-  if (!crash_key_is_leased(key))
+  if (!crash_key_is_leased(key) && version != 0)
     atomic_store(&slot->begun, version);
 }

@@ -71,6 +71,7 @@ struct crash_board {
   bool evicts;               /* entries are evicted in this life, so any may be missing */
   uint64_t restored;         /* the tick at which the cache came from a file; 0: it did not */
   _Atomic uint64_t snapshot; /* when the latest snapshot began that is complete; 0: none */
+  _Atomic bool rebasing;     /* the memory was lost, and no check has run since */
   struct crash_slot slots[CRASH_KEYS];
   struct crash_selector selectors[CRASH_SELECTORS];
   _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
@@ -156,7 +157,8 @@ bool crash_in_snapshot(const struct crash_board *board, uint32_t key);
  * remain until the clear is acknowledged. */
 bool crash_was_gone(const struct crash_board *board, uint32_t key, uint64_t version);
 
-/* Takes what the checker found as the state of the key; version 0: nothing. */
+/* Takes what the checker found as the state of the key; version 0: nothing. A file may still have
+ * earlier versions. */
 void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version);
 
 #endif

@@ -60,7 +60,8 @@ static void check_manifest(void *arg, const struct fc_namespace_entry *entry) {
     if (!fc_str_equal(entry->name_space, fc_str_of(crash_space_name(space))))
       continue;
     manifests->found[space] = true;
-    if (board->manifest_begun[space] == 0)
+    bool is_known = board->restored == 0 || board->manifest_acked[space] != 0;
+    if (board->manifest_begun[space] == 0 || !is_known)
       continue;
     crash_manifest(acked, board->manifest_acked[space]);
     crash_manifest(begun, board->manifest_begun[space]);
@@ -96,8 +97,10 @@ static void check_presence(struct crash_check *check) {
     if (!has && crash_must_find(board, key, &before))
       crash_report(board, CRASH_LOST, "key %u, version %llu", key,
                    (unsigned long long)before.acked);
-    if (!has)
+    if (!has) {
       crash_rebase(board, key, 0);
+      crash_missed(board, key, crash_tick(board));
+    }
   }
   if (torn > 1)
     crash_report(board, CRASH_LOST, "%u entries whose puts were in progress", torn);
@@ -155,6 +158,7 @@ static void begin_anew(struct crash_check *check) {
     board->slots[key].used_begun = 0;
   }
   crash_board_reset_counts(board);
+  check->counters.generation = 0; /* epochs of daemons after the snapshot are not valid */
   for (uint32_t space = 0; space < CRASH_SPACES; space++) {
     atomic_store(&board->manifest_begun[space], 0);
     atomic_store(&board->manifest_acked[space], 0);
@@ -164,10 +168,13 @@ static void begin_anew(struct crash_check *check) {
 static void check_with(struct crash_check *check, struct admin *admin,
                        const struct crash_check_plan *plan) {
   struct crash_board *board = check->board;
-  bool read = crash_counters_read(&check->counters, admin, plan->restored) &&
-              crash_list_read(&check->list, admin, CRASH_SPACES);
-  if (!read || check->list.strange) {
-    crash_report(board, CRASH_OTHER, "no list: %s", read ? "strange entries" : admin_error(admin));
+  if (!crash_counters_read(&check->counters, admin, plan->restored)) {
+    crash_report(board, CRASH_OTHER, "no statistics: %s", admin_error(admin));
+    return;
+  }
+  if (!crash_list_read(&check->list, admin, CRASH_SPACES) || check->list.strange) {
+    crash_report(board, CRASH_OTHER, "no list after %u entries: %s", check->list.n,
+                 check->list.strange ? "strange entries" : admin_error(admin));
     return;
   }
   if (plan->restored)

@@ -95,22 +95,49 @@ static bool was_answered(const struct fcache *handle, const struct fcache_counte
   return after.degraded == before->degraded;
 }
 
+/* The daemon replied to a request after the hit. It is the one that replied to the hit too if none
+ * has begun since, and none is about to. */
+static void confirm_hit(struct crash_client *client) {
+  struct crash_board *board = client->board;
+  if (client->hit.is_pending && client->hit.daemon == atomic_load(&board->daemons) &&
+      atomic_load(&board->phase) != CRASH_PARK) {
+    crash_used(board, client->hit.key, client->hit.begun, client->hit.begun, true);
+    atomic_fetch_add(&board->life_socket_hits, 1);
+  }
+  client->hit.is_pending = false;
+}
+
+static void note_hit(struct crash_client *client, uint32_t key, uint64_t begun, bool from_region) {
+  crash_used(client->board, key, begun, crash_tick(client->board), false);
+  atomic_fetch_add(&client->board->hits, 1);
+  if (from_region)
+    return;
+  confirm_hit(client);
+  client->hit.is_pending = atomic_load(&client->board->phase) != CRASH_PARK;
+  client->hit.daemon = atomic_load(&client->board->daemons);
+  client->hit.key = key;
+  client->hit.begun = begun;
+}
+
+/* The cache may have come from a file since the lookup began. */
+static bool is_restored(const struct crash_client *client) {
+  return client->restored || atomic_load(&client->board->rebasing);
+}
+
 static enum crash_found judge_hit(struct crash_client *client, uint32_t key,
                                   const struct lookup *lookup, uint64_t *version) {
   struct fcache_counters after;
   fcache_get_counters(handle_of(client, key), &after);
   bool from_region = after.region_hits != lookup->counters.region_hits;
-  crash_used(client->board, key, lookup->begun, crash_tick(client->board), !from_region);
-  atomic_fetch_add(&client->board->hits, 1);
-  if (!from_region)
-    atomic_fetch_add(&client->board->life_socket_hits, 1);
+  note_hit(client, key, lookup->begun, from_region);
   if (!crash_value_check(client->value.data, client->value.size, key, version)) {
     crash_report(client->board, CRASH_WRONG, "key %u has other bytes (%zu of them)", key,
                  client->value.size);
     return CRASH_AWAY;
   }
-  return crash_judge(client->board, key, *version, &lookup->before, client->restored) ? CRASH_HIT
-                                                                                      : CRASH_AWAY;
+  return crash_judge(client->board, key, *version, &lookup->before, is_restored(client))
+             ? CRASH_HIT
+             : CRASH_AWAY;
 }
 
 static enum crash_found judge(struct crash_client *client, uint32_t key, int rc,
@@ -122,9 +149,10 @@ static enum crash_found judge(struct crash_client *client, uint32_t key, int rc,
     crash_report(client->board, CRASH_OTHER, "get of key %u: %s", key, fcache_last_error(handle));
   if (rc < 0 || !was_answered(handle, &lookup->counters))
     return CRASH_AWAY;
-  if (crash_must_find(client->board, key, &lookup->before) && !client->restored)
+  if (crash_must_find(client->board, key, &lookup->before) && !is_restored(client))
     crash_report(client->board, CRASH_LOST, "key %u, version %llu", key,
                  (unsigned long long)lookup->before.acked);
+  confirm_hit(client);
   crash_missed(client->board, key, lookup->begun);
   return rc == FCACHE_LEASED ? CRASH_LEASED : CRASH_MISS;
 }
@@ -158,6 +186,8 @@ static int put(struct crash_client *client, uint32_t key, uint64_t version, bool
   if (rc < 0 && !client->board->evicts)
     crash_report(client->board, CRASH_OTHER, "put of key %u: %s", key, fcache_last_error(handle));
   *answered = was_answered(handle, &before);
+  if (*answered)
+    confirm_hit(client);
   return rc;
 }
 

@@ -14,6 +14,13 @@ struct crash_client {
   struct fcache_value value; /* of the latest lookup */
   uint8_t *made;             /* of the latest put: CRASH_VALUE_MAX bytes */
   uint64_t random;
+  /* The latest hit over the socket. The daemon promotes and counts it after the reply, and so for
+   * sure before its reply to the next request. */
+  struct {
+    bool is_pending;
+    uint32_t key;
+    uint64_t begun, daemon;
+  } hit;
 };
 
 /* Opens a handle for each namespace. Returns false, with the reason on stderr, if it cannot. */

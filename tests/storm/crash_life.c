@@ -65,6 +65,7 @@ static void kill_daemon(struct crash_life *life) {
 static void lose_memory(struct crash_life *life) {
   service_manager_remove(&life->manager, NULL);
   atomic_store(&life->board->restored, crash_tick(life->board));
+  atomic_store(&life->board->rebasing, true);
 }
 
 /* Now and then the next daemon dies while it adopts the memory, or soon after. Seldom many do in a
@@ -165,6 +166,7 @@ bool crash_life_round(struct crash_life *life) {
                                   .restored = lost && !life->spares,
                                   .order = ordered ? &life->order : NULL};
   crash_check_run(&life->check, &plan);
+  atomic_store(&board->rebasing, false);
   return true;
 }
 

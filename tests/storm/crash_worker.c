@@ -171,8 +171,16 @@ static void administer(struct worker *worker) {
 
 /* ---- the ordered phase ---- */
 
-/* A put and a hit over the socket are complete with their reply, and so are all steps before, since
- * the daemon drains the rings before each request. A hit from the region may be drained later. */
+/* Returns how many steps are complete after step `n`. A put is, with its reply, and so are all
+ * steps before, since the daemon drains the rings before each request. A hit over the socket is
+ * promoted after its reply, and a hit from the region when it is drained. */
+static uint32_t complete_after(uint32_t n, enum crash_outcome outcome, enum crash_found found,
+                               bool from_region) {
+  if (outcome != CRASH_UNKNOWN || found == CRASH_MISS)
+    return n + 1;
+  return found == CRASH_HIT && !from_region ? n : 0;
+}
+
 static void do_ordered_step(struct worker *worker) {
   struct crash_board *board = worker->board;
   uint32_t n = atomic_load(&board->steps), kind = below(worker, 10);
@@ -193,13 +201,12 @@ static void do_ordered_step(struct worker *worker) {
   else
     found = crash_client_get(client, key, &version);
   board->step[n].without_effect = outcome == CRASH_REJECTED || found == CRASH_MISS;
-  if (outcome == CRASH_UNKNOWN && found != CRASH_MISS && (found != CRASH_HIT || client->region))
-    return;
+  uint32_t done = complete_after(n, outcome, found, client->region);
   /* A request that was repeated with the next daemon says nothing about the steps before. */
-  if (atomic_load(&board->phase) == CRASH_ORDER)
-    atomic_store(&board->steps_done, n + 1);
-  else
-    atomic_store(&board->last_step_done, true);
+  if (atomic_load(&board->phase) != CRASH_ORDER)
+    atomic_store(&board->last_step_done, outcome != CRASH_UNKNOWN || found != CRASH_AWAY);
+  else if (done > 0)
+    atomic_store(&board->steps_done, done);
 }
 
 /* ---- the process ---- */
