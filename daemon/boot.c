@@ -1,67 +1,14 @@
 #include "daemon/boot.h"
 
-#include <assert.h>
-#include <string.h>
 #include <sys/random.h>
 
-#include "daemon/leases/lease_records.h"
-#include "daemon/memory_check.h"
+#include "daemon/boot_memory.h"
 #include "daemon/os/crash_count.h"
-#include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
 #include "daemon/server_snapshot.h"
-#include "daemon/store/adopt.h"
+#include "daemon/store/store_migrate.h"
+#include "daemon/survival.h"
 #include "proto/errors.h"
-
-/* ---- memory ---- */
-
-/* Checks the memory. The text for a failure, and the debug log, name dead regions, whose memory is
- * not available. */
-static int check_memory(struct server *server, struct error_text *error) {
-  char text[DEAD_REGIONS_TEXT_SIZE];
-  struct fc_region_uses dead;
-  struct error_text short_of;
-  int rc = memory_check(&server->memory, fd_store_received_bytes(&server->fd_store), "", &short_of);
-  if (rc == 0 && !server->log.verbose)
-    return 0;
-  dead_regions_find("", &server->fd_store, &dead);
-  dead_regions_describe(&dead, text);
-  if (rc < 0)
-    return error_text_set(error, rc, "%s%s%s", short_of.text, text[0] != '\0' ? "; " : "", text);
-  if (text[0] != '\0')
-    log_line(&server->log, LOG_LEVEL_DEBUG, "%s", text);
-  return 0;
-}
-
-static struct memory_amounts memory_in_use(const struct server *server) {
-  const struct conns *conns = &server->conns;
-  return (struct memory_amounts){{
-      [MEMORY_REGION] = server->region.arena_offset + server->region.committed_bytes,
-      [MEMORY_MESSAGES] =
-          conns->frames.used_bytes + conns->frames.spare_bytes + conns->replies.used_bytes,
-      [MEMORY_SOCKETS] =
-          conns->allocated * memory_total_socket_bytes() + conns->send_buffers.used_bytes,
-      [MEMORY_RINGS] = server->dispatch.rings.used_bytes,
-      [MEMORY_CLIENTS] = conns->allocated * memory_total_client_bytes(),
-      [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
-      [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
-      [MEMORY_TRACE] = server->trace.buffer_bytes,
-      [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
-  }};
-}
-
-/* For the stats: see struct dispatch_config. */
-static void memory_report(void *arg, struct memory_report *report) {
-  static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
-  const struct server *server = arg;
-  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
-  *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
-                                   .bound_bytes = memory_total_sum(bounds),
-                                   .n = MEMORY_PARTS};
-  for (int part = 0; part < MEMORY_PARTS; part++)
-    report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
-                                                      used.bytes[part], bounds->bytes[part]};
-}
 
 /* conns_init sets the limits of connections and messages. */
 static void set_user_limits(struct server *server) {
@@ -87,34 +34,13 @@ static void check_received(struct server *server) {
   }
 }
 
+/* For the stats: see struct dispatch_config. */
 static void survival_report(void *arg, struct survival_report *report) {
   const struct server *server = arg;
-  *report = (struct survival_report){.cache_id = server->cache_id};
+  *report = (struct survival_report){.migrating_bytes = store_migrating_bytes(&server->store)};
+  if (server->catalog.fd >= 0)
+    report->cache_id = server->catalog.header->cache_id;
   server_snapshot_report(server, report);
-}
-
-/* Adds this daemon to those of the cache. */
-static void add_boot(struct server *server, uint64_t boot_id) {
-  if (server->n_boots == SNAPSHOT_BOOTS_MAX)
-    memmove(server->boots, server->boots + 1, --server->n_boots * sizeof server->boots[0]);
-  server->boots[server->n_boots++] = boot_id;
-}
-
-static int restore_snapshot(struct server *server, uint64_t boot_id, uint64_t random,
-                            struct error_text *error) {
-  server->cache_id = random == 0 ? 1 : random;
-  int rc = server_snapshot_open(server, false, error);
-  if (rc == 0)
-    add_boot(server, boot_id);
-  return rc;
-}
-
-static int make_catalog(struct server *server, struct error_text *error) {
-  struct catalog_sizes sizes = {
-      .areas[CATALOG_LEASES] = {sizeof(struct lease_record), LEASE_RECORDS_MAX}};
-  store_catalog_sizes(&sizes);
-  return catalog_create(&server->catalog, &sizes, server->region.arena_size / CATALOG_CHUNK_BYTES,
-                        server->region.index_fd >= 0, error);
 }
 
 static bool commit_lease_records(void *arg, uint32_t n) {
@@ -139,45 +65,9 @@ static void adopt_leases(struct server *server) {
              report.dropped);
 }
 
-int boot_cache(struct server *server, struct error_text *error) {
+static void start_dispatch(struct server *server, uint64_t boot_id, uint64_t secret) {
   const struct options *options = server->options;
-  struct memory_settings settings = {.max_bytes = options->max_bytes,
-                                     .client_budget = options->client_budget,
-                                     .max_value = options->max_value,
-                                     .max_clients = options->max_clients,
-                                     .max_namespaces = options->max_namespaces,
-                                     .max_leases = options->max_leases,
-                                     .shares = server->shares};
-  memory_total_bounds(&settings, &server->memory);
-  check_received(server);
-  int rc = check_memory(server, error);
-  if (rc < 0)
-    return rc;
-  fd_store_drop_received(&server->fd_store);
-  uint64_t random[5];
-  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-    return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
-  uint64_t boot_id = random[1] == 0 ? 1 : random[1];
-  rc = region_writer_init(&server->region, options->max_bytes, options->max_value, boot_id,
-                          server->shares, error);
-  if (rc < 0)
-    return rc;
-  if (server->shares && server->region.index_fd < 0)
-    log_line(&server->log, LOG_LEVEL_WARNING, "%s", error->text);
-  rc = make_catalog(server, error);
-  if (rc < 0)
-    return rc;
-  rc = store_init(&server->store, &server->region, &server->catalog, options->max_bytes,
-                  options->max_value, random[0], random[2]);
-  if (rc < 0)
-    return error_text_set(error, rc, "%s", fc_error_text(rc));
-  namespace_table_init(&server->namespaces, &server->store, options->max_namespaces);
-  rc = restore_snapshot(server, boot_id, random[4], error);
-  if (rc < 0)
-    return rc;
-  totals_begin(&server->totals, client_clock_now().real_ns);
-  users_set_refused(&server->users, server->totals.share_refused);
-  set_user_limits(server);
+  const struct catalog_header *header = server->catalog.header;
   struct dispatch_config config = {
       .store = &server->store,
       .namespaces = &server->namespaces,
@@ -188,27 +78,49 @@ int boot_cache(struct server *server, struct error_text *error) {
       .max_clients = options->max_clients,
       .frames_bytes = &server->conns.frames.used_bytes,
       .replies_bytes = &server->conns.replies.used_bytes,
-      .memory_report = memory_report,
+      .memory_report = boot_memory_report,
       .memory_arg = server,
       .survival_report = survival_report,
       .survival_arg = server,
-      .boots = server->boots,
-      .n_boots = server->n_boots,
-      .totals = &server->totals,
+      .totals = server->totals,
       .region = server->region.index_fd >= 0 ? &server->region : NULL,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),
+      .secret = secret,
       .lease_records = open_lease_records(server),
-      .secret = random[3] == 0 ? 1 : random[3],
+      .boots = header->boots,
+      .n_boots = header->n_boots,
   };
   server_snapshot_control(server, &config.control);
   dispatch_init(&server->dispatch, &config);
+}
+
+int boot_cache(struct server *server, struct error_text *error) {
+  uint64_t random[2];
+  boot_memory_bounds(server->options, server->shares, &server->memory);
+  check_received(server);
+  int rc = boot_check_memory(server, error);
+  if (rc < 0)
+    return rc;
+  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    return error_text_set(error, FC_EREFUSED, "getrandom failed: try again");
+  uint64_t boot_id = random[0] == 0 ? 1 : random[0];
+  rc = survival_fill(server, boot_id, error);
+  if (rc == 0)
+    rc = server_snapshot_open(server, server->has_adopted, error);
+  if (rc < 0)
+    return rc;
+  survival_begin(server, boot_id);
+  totals_begin(server->totals, client_clock_now().real_ns);
+  users_set_refused(&server->users, server->totals->share_refused);
+  set_user_limits(server);
+  start_dispatch(server, boot_id, random[1] == 0 ? 1 : random[1]);
   adopt_leases(server);
   return 0;
 }
 
 void boot_end_cache(struct server *server) {
-  namespace_table_deinit(&server->namespaces);
+  namespace_table_leave(&server->namespaces);
   dispatch_deinit(&server->dispatch);
   store_deinit(&server->store);
   region_writer_deinit(&server->region);

@@ -14,6 +14,7 @@
 #include "daemon/region/catalog.h"
 #include "daemon/server_internal.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/survival.h"
 #include "proto/errors.h"
 
 #define RESTART_PAUSE_S 1
@@ -117,6 +118,7 @@ static int start_connections(struct server *server) {
   if (rc < 0)
     return rc;
   conns_watch_adopted(&server->conns);
+  conns_run_background(&server->conns);
   server->conns.on_shutdown = server_stop;
   server->conns.on_empty = server_close_all;
   server->conns.arg = server;
@@ -155,11 +157,11 @@ static int start_trace(struct server *server, struct error_text *error) {
 
 static int start_loop(struct server *server, struct error_text *error) {
   if (trace_init(&server->trace, &server->loop, &server->log) < 0 || start_signals(server) < 0 ||
-      start_timers(server) < 0 || start_connections(server) < 0)
+      start_timers(server) < 0 || survival_run(server) < 0 || start_connections(server) < 0)
     return error_text_set(error, FC_EREFUSED,
                           "cannot set up the event loop: out of descriptors, memory or "
                           "fs.epoll.max_user_watches");
-  server->trace.totals = &server->totals.trace;
+  server->trace.totals = &server->totals->trace;
   start_threads(server);
   if (server_snapshot_run(server) < 0)
     return error_text_set(error, FC_EREFUSED, "no snapshots: out of descriptors");
@@ -170,6 +172,7 @@ static int start_loop(struct server *server, struct error_text *error) {
  * so READY=1 waits. Both fail without a service manager. */
 static void announce_ready(struct server *server) {
   (void)fd_store_flush(&server->fd_store, NOTIFY_WAIT_MS);
+  server->fd_store.wait_ms = 0; /* from now on, the loop must not wait */
   (void)sd_notify_send_fd(&server->notify, SD_NOTIFY_READY, -1, NOTIFY_WAIT_MS);
   crash_count_ready();
 }

@@ -1,4 +1,5 @@
-/* server_internal.h - the daemon's state, shared by server.c, boot.c and server_stop.c. */
+/* server_internal.h - the daemon's state, shared by server.c, boot.c, survival.c and server_stop.c.
+ */
 #ifndef FC_DAEMON_SERVER_INTERNAL_H
 #define FC_DAEMON_SERVER_INTERNAL_H
 
@@ -6,6 +7,7 @@
 #include <uv.h>
 
 #include "daemon/base/log.h"
+#include "daemon/leases/lease_records.h"
 #include "daemon/memory_total.h"
 #include "daemon/net/acceptor.h"
 #include "daemon/net/conns.h"
@@ -26,7 +28,11 @@ struct server {
   struct memory_amounts memory; /* bounds */
   struct catalog catalog;
   struct region region;
-  struct totals totals;
+  struct totals *totals; /* in the catalog */
+  struct ticker flusher; /* runs while changes or a barrier of the descriptor store are pending */
+  int barrier_fd;        /* -1: none, see fd_store_barrier */
+  uint64_t barrier_ns;   /* its start, uv_hrtime */
+  bool released_more;    /* since the barrier */
   struct store store;
   struct namespace_table namespaces;
   struct lease_records lease_records;
@@ -35,8 +41,7 @@ struct server {
   struct users users;
   struct snapshot snapshot;
   struct ticker snapshot_ticker;
-  uint64_t cache_id, boots[SNAPSHOT_BOOTS_MAX]; /* of the cache, and of its daemons, newest last */
-  uint32_t n_boots;
+  uint32_t n_boots; /* as in the catalog's header, for the snapshot */
   struct conns conns;
   uv_loop_t loop;
   struct acceptor acceptor;
@@ -47,6 +52,8 @@ struct server {
   struct error_text no_pool; /* set if there are no threads, hence no trace */
   bool shares;               /* clients may map the region */
   bool accept_failure_logged;
+  bool has_adopted; /* the memory of an earlier daemon */
+  bool serves;      /* the flusher can be used */
   bool stopping, closing;
   bool trace_stuck;
 };

@@ -18,14 +18,14 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
       .interval_ms = options->snapshot_interval_ms,
       .cache = {.store = &server->store,
                 .namespaces = &server->namespaces,
-                .totals = (uint64_t *)&server->totals,
-                .n_totals = sizeof server->totals / sizeof(uint64_t),
-                .cache_id = &server->cache_id,
-                .boots = server->boots,
+                .totals = (uint64_t *)server->totals,
+                .n_totals = sizeof *server->totals / sizeof(uint64_t),
+                .cache_id = &server->catalog.header->cache_id,
+                .boots = server->catalog.header->boots,
                 .n_boots = &server->n_boots},
       .log = &server->log,
-      .total_written = &server->totals.snapshots_written,
-      .total_failed = &server->totals.snapshots_failed,
+      .total_written = &server->totals->snapshots_written,
+      .total_failed = &server->totals->snapshots_failed,
       .progress = on_progress,
       .arg = server,
   };
@@ -41,8 +41,8 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
   rc = snapshot_restore(&server->snapshot);
   if (rc < 0)
     return error_text_set(error, rc, "the snapshot was not restored: %s", fc_error_text(rc));
-  server->totals.restored_entries += server->snapshot.restored.entries;
-  server->totals.restore_dropped +=
+  server->totals->restored_entries += server->snapshot.restored.entries;
+  server->totals->restore_dropped +=
       server->snapshot.restored.damaged + server->snapshot.restored.no_room;
   return 0;
 }

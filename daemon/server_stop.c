@@ -1,5 +1,6 @@
 #include "daemon/server_internal.h"
 #include "daemon/server_snapshot.h"
+#include "daemon/survival.h"
 
 #include <signal.h>
 
@@ -38,6 +39,7 @@ void server_close_all(void *arg) {
   server->closing = true;
   conns_close(&server->conns);
   ticker_close(&server->watchdog);
+  survival_close(server);
   close_handle((uv_handle_t *)&server->drain_timer);
   server_snapshot_close(server);
   trace_close(&server->trace, trace_done, server);

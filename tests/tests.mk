@@ -2,6 +2,7 @@
 # make coverage         the same, and then which lines and branches of the product they ran
 # make check-valgrind   the unit tests and one session of the daemon under valgrind
 # make check-systemd    the units in a real systemd; prints what it skips without one
+#   UNIT_TEST=NAME      only that test of tests/systemd/inside.sh
 # make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
 #   ONLY=store          only the tests whose names contain this
 #   TEST_JOBS=1         the number of test programs that run in parallel (2)
@@ -164,8 +165,12 @@ $(TB)/valgrind/valgrind_session: $(TB)/obj/valgrind/valgrind_session.o $(LIBA)
 	$(call say,LD)
 	$(test_link)
 
-check-systemd: all | $(SYSTEMD_DEPS_OK)
-	@MAKE='$(MAKE)' tests/systemd/run.sh
+check-systemd: all $(TB)/systemd/survivor | $(SYSTEMD_DEPS_OK)
+	@MAKE='$(MAKE)' SURVIVOR=$(TB)/systemd/survivor tests/systemd/run.sh $(UNIT_TEST)
+$(TB)/systemd/survivor: $(TB)/obj/systemd/survivor.o $(LIBA)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $< $(LIBA) -lxxhash
 
 .PHONY: check-memory-waves
 check-memory-waves: all

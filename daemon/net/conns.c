@@ -169,6 +169,11 @@ static void enqueue(struct conns *conns, struct conn *conn, struct round_robin *
   (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
 }
 
+void conns_run_background(struct conns *conns) {
+  if (dispatch_has_background_work(conns->dispatch))
+    (void)uv_idle_start(&conns->turn, on_turn); /* fails for a NULL callback alone */
+}
+
 void conns_enqueue(struct conns *conns, struct conn *conn) {
   enqueue(conns, conn, &conns->ready, SLICE_KINDS);
 }

@@ -105,6 +105,10 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
  */
 void conns_watch_adopted(struct conns *conns);
 
+/* Begins the background work that the dispatch has before its first request, such as the entries of
+ * an earlier daemon. */
+void conns_run_background(struct conns *conns);
+
 /* The daemon stops: see dispatch_stop_leases. Call it before conns_drain. */
 void conns_stop_leases(struct conns *conns);
 

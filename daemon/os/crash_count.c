@@ -1,6 +1,5 @@
 #include "daemon/os/crash_count.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -36,17 +35,15 @@ static void write_counts(void) {
   (void)written;
 }
 
-/* After the handler the signal has its default effect. */
+/* The signal has its default effect once the handler returns. */
 static void on_crash(int signum) {
-  (void)signum;
-  int code = errno;
   bool soon = now_s() - own.began_s < (time_t)CRASH_COUNT_SOON_S;
   own.counts.crashes = soon ? own.counts.crashes + 1 : 1;
   write_counts();
-  errno = code;
+  (void)raise(signum); /* it may have come from another process: a watchdog sends SIGABRT */
 }
 
-/* A fault repeats after the handler, and abort() raises its signal again. */
+/* SA_RESETHAND: the handler runs once. */
 static void count_crashes(void) {
   static const int signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
   struct sigaction former, action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};

@@ -1,13 +1,30 @@
 #include "daemon/os/dead_regions.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/parse.h"
+#include "proto/shm/region_layout.h"
 #include "proto/shm/region_scan.h"
 
-static bool is_received(const struct fd_store *store, uint64_t inode) {
+/* Returns the inode that the name of a segment's memory file has (region_uses.h), or 0. */
+static uint64_t region_of(int fd) {
+  static const char begin[] = "/memfd:" FC_REGION_SEGMENT_MEMFD;
+  char path[64], name[128];
+  (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* fits */
+  ssize_t size = readlink(path, name, sizeof name - 1);
+  if (size < 0)
+    return 0;
+  name[size] = '\0';
+  return strncmp(name, begin, sizeof begin - 1) == 0 ? strtoull(name + sizeof begin - 1, NULL, 10)
+                                                     : 0;
+}
+
+static bool is_received(const struct fd_store *store, uint64_t region) {
   for (unsigned i = 0; i < store->n_received; i++)
-    if (store->received[i].inode == inode)
+    if (store->received[i].fd >= 0 && region_of(store->received[i].fd) == region)
       return true;
   return false;
 }

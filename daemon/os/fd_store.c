@@ -13,10 +13,9 @@
 #include <unistd.h>
 
 #define STAT_BLOCK_BYTES 512u /* of st_blocks */
-#define SEND_WAIT_MS 100u     /* longest wait of one push: a service manager reads within it */
 
 void fd_store_init(struct fd_store *store, struct sd_notify *notify) {
-  *store = (struct fd_store){.notify = notify};
+  *store = (struct fd_store){.notify = notify, .wait_ms = FD_STORE_WAIT_MS};
 }
 
 static void close_received(struct fd_store *store) {
@@ -44,11 +43,6 @@ bool fd_store_is_available(const struct fd_store *store) {
 
 /* ---- names ---- */
 
-const char *fd_store_index_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_id) {
-  (void)snprintf(name, FD_STORE_NAME_SIZE, "index-%016" PRIx64, boot_id); /* fits */
-  return name;
-}
-
 const char *fd_store_segment_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_id,
                                   unsigned number) {
   (void)snprintf(name, FD_STORE_NAME_SIZE, "segment-%016" PRIx64 "-%u", boot_id, number); /* fits */
@@ -58,7 +52,7 @@ const char *fd_store_segment_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_i
 static bool is_own_name(const char *name) {
   return strlen(name) < FD_STORE_NAME_SIZE &&
          (strcmp(name, FD_STORE_CATALOG) == 0 || strcmp(name, FD_STORE_STARTS) == 0 ||
-          strncmp(name, "index-", 6) == 0 || strncmp(name, "segment-", 8) == 0);
+          strncmp(name, "segment-", 8) == 0);
 }
 
 /* ---- changes ---- */
@@ -66,6 +60,8 @@ static bool is_own_name(const char *name) {
 static enum sd_notify_result send_change(struct fd_store *store, const char *name, int fd,
                                          unsigned timeout_ms) {
   char text[FD_STORE_NAME_SIZE + 64];
+  if (name[0] == '\0') /* see sd_notify_barrier(3) */
+    return sd_notify_send_fd(store->notify, "BARRIER=1", fd, timeout_ms);
   /* FDPOLL=0: the service manager need not watch memory for a hangup. */
   const char *format = fd < 0 ? "FDSTOREREMOVE=1\nFDNAME=" : "FDSTORE=1\nFDPOLL=0\nFDNAME=";
   (void)snprintf(text, sizeof text, "%s%s", format, name); /* fits */
@@ -97,12 +93,12 @@ static bool defer_change(struct fd_store *store, const char *name, int fd) {
 }
 
 static void apply(struct fd_store *store, const char *name, int fd) {
-  assert(is_own_name(name) || fd < 0);
+  assert(is_own_name(name) || name[0] == '\0' || fd < 0);
   if (!fd_store_is_available(store))
     return;
   enum sd_notify_result result = SD_NOTIFY_FULL;
   if (store->n_pending == 0) /* or the order would change */
-    result = send_change(store, name, fd, SEND_WAIT_MS);
+    result = send_change(store, name, fd, store->wait_ms);
   if (result == SD_NOTIFY_FULL && defer_change(store, name, fd))
     return;
   store->failed += result != SD_NOTIFY_SENT;
@@ -115,6 +111,15 @@ void fd_store_push(struct fd_store *store, const char *name, int fd) {
 
 void fd_store_remove(struct fd_store *store, const char *name) {
   apply(store, name, -1);
+}
+
+int fd_store_barrier(struct fd_store *store) {
+  int ends[2];
+  if (!fd_store_is_available(store) || pipe2(ends, O_CLOEXEC) < 0)
+    return -1;
+  apply(store, "", ends[1]);
+  (void)close(ends[1]); /* the message has it, or the pending change has a copy */
+  return ends[0];
 }
 
 static uint64_t now_ms(void) {
@@ -223,6 +228,13 @@ void fd_store_drop_received(struct fd_store *store) {
     if (memory->fd >= 0 && !was_taken(store, memory->name))
       fd_store_remove(store, memory->name);
   }
+  close_received(store);
+}
+
+void fd_store_forget_received(struct fd_store *store) {
+  for (unsigned i = 0; i < store->n_received; i++)
+    if (strcmp(store->received[i].name, FD_STORE_STARTS) != 0)
+      fd_store_remove(store, store->received[i].name);
   close_received(store);
 }
 

@@ -1,7 +1,7 @@
 /* fd_store.h - the service manager's descriptor store: memory that outlives the daemon.
  *
  * A memory file that is pushed under a name comes back to the next daemon, also after a kill. The
- * names are "catalog", "starts", "index-BOOT" and "segment-BOOT-NUMBER", where BOOT is the boot id
+ * names are "catalog", "starts" and "segment-BOOT-NUMBER", where BOOT is the boot id
  * of the daemon that made the region, in hexadecimal. One descriptor has one name, because the
  * service manager removes by name.
  *
@@ -32,8 +32,8 @@ struct fd_store_memory {
 };
 
 struct fd_store_change {
-  char name[FD_STORE_NAME_SIZE];
-  int fd; /* a copy, closed once sent; -1: remove the name */
+  char name[FD_STORE_NAME_SIZE]; /* "": a barrier */
+  int fd;                        /* a copy, closed once sent; -1: remove the name */
 };
 
 struct fd_store {
@@ -42,10 +42,13 @@ struct fd_store {
   unsigned n_received;
   struct fd_store_change *pending; /* in order */
   unsigned n_pending, capacity;
-  uint64_t failed; /* changes that were lost */
+  unsigned wait_ms; /* longest wait of one change for the service manager. Set by the owner */
+  uint64_t failed;  /* changes that were lost */
 };
 
-/* `notify` outlives the store. */
+/* `notify` outlives the store. A change waits up to FD_STORE_WAIT_MS: set wait_ms to 0 once the
+ * daemon serves. */
+#define FD_STORE_WAIT_MS 100u
 void fd_store_init(struct fd_store *store, struct sd_notify *notify);
 
 /* Closes what was received and not taken, and drops the pending changes. The service manager keeps
@@ -64,6 +67,10 @@ int fd_store_receive(struct fd_store *store, struct passed_fds *passed);
  * unless an owner took another of the same name. */
 void fd_store_drop_received(struct fd_store *store);
 
+/* Does so for all received files but "starts", also those that an owner took: it has closed them.
+ */
+void fd_store_forget_received(struct fd_store *store);
+
 /* Returns the memory that the received files hold. */
 uint64_t fd_store_received_bytes(const struct fd_store *store);
 
@@ -75,12 +82,16 @@ bool fd_store_has_received(const struct fd_store *store);
 void fd_store_push(struct fd_store *store, const char *name, int fd);
 void fd_store_remove(struct fd_store *store, const char *name);
 
+/* Returns a pipe that has reached its end once the service manager has made all changes before, and
+ * with them has closed what was removed: its memory is not free earlier. The caller closes it.
+ * Returns -1 if there is no service manager or no descriptor. */
+int fd_store_barrier(struct fd_store *store);
+
 /* Sends pending changes. Waits up to `timeout_ms` in all for a service manager that does not read.
  * Returns true if none is left. */
 bool fd_store_flush(struct fd_store *store, unsigned timeout_ms);
 
-/* Format a name into `name` and return it. */
-const char *fd_store_index_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_id);
+/* Formats a name into `name` and returns it. */
 const char *fd_store_segment_name(char name[FD_STORE_NAME_SIZE], uint64_t boot_id, unsigned number);
 
 #endif

@@ -72,6 +72,7 @@ enum adopt_cause {
 /* The migration of entries from sources to the region, in slices. */
 struct store_migration {
   uint64_t adopted, dropped[ADOPT_CAUSES]; /* entries, by this daemon */
+  bool paused; /* set by the server: the memory of a released file is not free yet */
   /* private to store_migrate.c */
   uint32_t source, segment, slot; /* the position */
   bool begun;                     /* the segment is being walked: */

@@ -20,10 +20,10 @@ static inline bool store_is_migrating(const struct store *store) {
   return store->heap.n_sources > 0 || store->migration.n_clears > 0;
 }
 
-/* Returns false while a migration waits for a held entry or for room. */
+/* Returns false while a migration waits for a held entry or for room, or is paused. */
 static inline bool store_migrate_is_ready(const struct store *store) {
   return store->migration.n_clears > 0 ||
-         (store->heap.n_sources > 0 &&
+         (store->heap.n_sources > 0 && !store->migration.paused &&
           (!store->migration.waiting || store->migration.releases != store->heap.source_releases));
 }
 

@@ -180,13 +180,13 @@ bool crash_life_work(struct crash_life *life, uint64_t ns) {
 /* The service manager keeps one catalog and the files of one region. */
 static bool is_settled(void *arg) {
   struct crash_life *life = arg;
-  return service_manager_count(&life->manager, "index-") <= 1;
+  return service_manager_regions(&life->manager) <= 1;
 }
 
 bool crash_life_settle(struct crash_life *life) {
   if (harness_wait_until(is_settled, life, PARK_TIMEOUT_MS))
     return true;
   crash_report(life->board, CRASH_OTHER, "the service manager keeps the files of %u regions",
-               service_manager_count(&life->manager, "index-"));
+               service_manager_regions(&life->manager));
   return false;
 }

@@ -436,6 +436,26 @@ unsigned service_manager_count(struct service_manager *manager, const char *pref
   return n;
 }
 
+static bool is_of_region(const struct stored_fd *stored, const struct stored_fd *other) {
+  size_t size = strcspn(stored->name, "-");
+  size += stored->name[size] == '-' ? strcspn(stored->name + size + 1, "-") + 2 : 0;
+  return strncmp(stored->name, "segment-", 8) == 0 && strncmp(stored->name, other->name, size) == 0;
+}
+
+unsigned service_manager_regions(struct service_manager *manager) {
+  unsigned n = 0;
+  read_messages(manager);
+  lock(manager);
+  for (unsigned i = 0; i < manager->n_stored; i++) {
+    bool is_first = is_of_region(&manager->stored[i], &manager->stored[i]);
+    for (unsigned j = 0; j < i && is_first; j++)
+      is_first = !is_of_region(&manager->stored[i], &manager->stored[j]);
+    n += is_first;
+  }
+  unlock(manager);
+  return n;
+}
+
 int service_manager_fd(struct service_manager *manager, const char *name) {
   int fd = -1;
   read_messages(manager);

@@ -6,6 +6,7 @@
  * - FDSTORE=1 stores each descriptor of the message under the FDNAME= of the message, or "stored".
  *   A descriptor of an open file that is stored already is dropped, whatever its name. Beyond
  *   `store_max` descriptors are dropped and counted.
+ * - BARRIER=1 closes the descriptor of the message, after the messages before.
  * - FDSTOREREMOVE=1 with FDNAME= drops all descriptors of that name.
  * - The next daemon gets the socket as descriptor 3 and the stored ones behind it, newest first,
  *   with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID. The store keeps them all the same.
@@ -82,6 +83,9 @@ int service_manager_stop(struct service_manager *manager);
 
 /* The number of stored descriptors, of all names or of those that begin with `prefix`. */
 unsigned service_manager_count(struct service_manager *manager, const char *prefix);
+
+/* The number of regions of which segments are stored ("segment-BOOT-NUMBER"). */
+unsigned service_manager_regions(struct service_manager *manager);
 
 /* Returns the newest stored descriptor of that name, or -1. The manager's: valid until the daemon
  * or the test removes it. */

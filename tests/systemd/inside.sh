@@ -29,11 +29,21 @@ TESTS=(
   stop_is_clean_and_keeps_the_socket
   shutdown_by_command_is_clean
   user_units_activate_and_stop
+  killed_daemon_keeps_its_entries
+  restart_keeps_its_entries
+  restart_with_another_size_keeps_its_entries
+  stop_and_start_reads_the_snapshot
+  state_directory_is_private
+  descriptor_store_is_flat_over_twenty_restarts
+  crash_loop_is_bounded
+  out_of_memory_kill_keeps_its_entries
+  user_service_keeps_its_entries
 )
 [ "${1:-}" != --list ] || {
   printf '%s\n' "${TESTS[@]//_/ }"
   exit
 }
+[ $# = 0 ] || TESTS=("$@") # only these
 
 export FCACHE_SOCKET=$SOCKET
 ping() { fcachectl ping; }
@@ -70,7 +80,7 @@ drop() { # drop LINE...: for the [Service] section
 }
 reset() {
   systemctl stop fcached.socket fcached.service
-  rm -rf $DROP /run/systemd/system/fcached.socket.d $OPTIONS
+  rm -rf $DROP /run/systemd/system/fcached.socket.d $OPTIONS /var/lib/fcached
   systemctl daemon-reload
   systemctl reset-failed
   systemctl start fcached.socket
@@ -274,6 +284,111 @@ user_units_activate_and_stop() {
   systemctl stop "user@$(id -u lab).service"
 }
 
+# ---- what outlives the daemon
+
+SURVIVOR=/root/survivor
+killed_daemon_keeps_its_entries() {
+  ping
+  echo "killed: $($SURVIVOR kept 2000 3100 kill "$(show MainPID)")" >>/tmp/notes
+  journal_names 'adopted 2000 entries'
+  is 1 show NRestarts
+}
+restart_keeps_its_entries() {
+  ping
+  echo "restarted: $($SURVIVOR kept 2000 3100 systemctl restart fcached.service)" >>/tmp/notes
+  journal_names 'adopted 2000 entries'
+}
+restart_with_another_size_keeps_its_entries() {
+  echo 'FCACHED_OPTIONS="--max-bytes 64M"' >$OPTIONS
+  ping
+  $SURVIVOR kept 2000 3100 true || true
+  echo 'FCACHED_OPTIONS="--max-bytes 100M --max-clients 50"' >$OPTIONS
+  $SURVIVOR kept 2000 3100 systemctl restart fcached.service
+  echo 'FCACHED_OPTIONS="--max-bytes 4M --max-value 1M"' >$OPTIONS
+  SURVIVOR_HITS=500 $SURVIVOR kept 2000 3100 systemctl restart fcached.service
+}
+stop_and_start_reads_the_snapshot() {
+  ping
+  echo "stopped and started: $($SURVIVOR kept 2000 3100 \
+    sh -c 'systemctl stop fcached.service; systemctl start fcached.service')" >>/tmp/notes
+  journal_names 'restored 2000 entries'
+}
+state_directory_is_private() {
+  ping
+  systemctl stop fcached.service
+  is '700 fcached' stat -c '%a %U' /var/lib/fcached
+  is '' find /var/lib/fcached -perm /0077 ! -type d
+}
+descriptor_store_is_flat_over_twenty_restarts() {
+  local n i
+  ping
+  $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
+  n=$(show NFileDescriptorStore)
+  [ "$n" -gt 2 ]
+  for i in $(seq 10); do
+    $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
+    $SURVIVOR kept 2000 3100 systemctl restart fcached.service
+  done
+  within 10 is "$n" show NFileDescriptorStore
+  systemctl stop fcached.service
+  is 0 show NFileDescriptorStore
+}
+# A daemon that crashes at once is started ten times a second at most.
+crash_loop_is_bounded() {
+  local before after
+  drop 'ExecStart=' 'ExecStart=/bin/sh -c "kill -SEGV $$$$"'
+  systemctl start --no-block fcached.service
+  sleep 1
+  before=$(show NRestarts)
+  sleep 2
+  after=$(show NRestarts)
+  [ $((after - before)) -ge 2 ] && [ $((after - before)) -le 20 ]
+}
+# Fills the control group $0 until the process $1 is killed.
+# shellcheck disable=SC2016 # another shell expands it
+HOG='echo $$ >"$0/cgroup.procs"
+exec python3 -c "
+import os, sys
+taken = []
+while os.path.exists(sys.argv[1]):
+    taken.append(bytearray(b\"x\") * (1 << 20))" "/proc/$1"'
+# Another process of the service's control group takes the memory. The kernel is to kill fcached.
+out_of_memory_kill_keeps_its_entries() {
+  local pid
+  if ! limit_of_service >/dev/null; then
+    echo 'out of memory kill: not tested, no memory controller' >>/tmp/notes
+    return 0
+  fi
+  echo 'FCACHED_OPTIONS="--max-bytes 64M --max-clients 50 --client-budget 34M --max-leases 1000"' >$OPTIONS
+  drop MemoryMax=400M OOMScoreAdjust=1000
+  ping
+  $SURVIVOR kept 2000 3100 true || true
+  pid=$(show MainPID)
+  echo "killed for memory: $($SURVIVOR kept 2000 3100 bash -c "$HOG" "$(limit_of_service)" "$pid")" >>/tmp/notes
+  differs MainPID "$pid"
+  is 1 show NRestarts
+}
+# Prints the directory of the service's control group that has a limit on memory.
+limit_of_service() {
+  local group=/sys/fs/cgroup/memory/system.slice/fcached.service
+  [ -e /sys/fs/cgroup/memory/system.slice ] && echo $group
+}
+user_service_keeps_its_entries() {
+  local run
+  id lab >/dev/null 2>&1 || useradd --create-home lab
+  run=/run/user/$(id -u lab)
+  install -m 755 $SURVIVOR /usr/local/bin/survivor
+  systemctl start "user@$(id -u lab).service"
+  within 10 test -S "$run/systemd/private"
+  as_user systemctl --user start fcached.socket
+  as_user fcachectl ping
+  as_user survivor kept 2000 3100 kill "$(as_user systemctl --user show -P MainPID fcached.service)"
+  as_user survivor kept 2000 3100 \
+    sh -c 'systemctl --user stop fcached.service; systemctl --user start fcached.service'
+  as_user systemctl --user stop fcached.socket fcached.service
+  systemctl stop "user@$(id -u lab).service"
+}
+
 failures=0
 for name in "${TESTS[@]}"; do
   reset
@@ -297,4 +412,5 @@ for name in "${TESTS[@]}"; do
 done
 reset
 systemctl stop fcached.socket fcached.service
+sed 's/^/note: /' /tmp/notes
 [ $failures = 0 ]

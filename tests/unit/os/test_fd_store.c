@@ -3,6 +3,7 @@
 #include "daemon/os/fd_store.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +118,7 @@ START_TEST(store_pushed_memory_is_kept_by_name) {
   ck_assert_str_eq(name, "segment-0000000000000abc-7");
   ck_assert_uint_eq(inode_of(service_manager_fd(&manager, name)), inode_of(segment));
   ck_assert_uint_eq(inode_of(service_manager_fd(&manager, "catalog")), inode_of(catalog));
-  ck_assert_str_eq(fd_store_index_name(name, 0xabc), "index-0000000000000abc");
-  fd_store_push(&store, name, segment);
+  fd_store_push(&store, fd_store_segment_name(name, 0xabc, 8), segment);
   ck_assert_int_eq(service_manager_fd(&manager, name), -1); /* it has a name already */
   fd_store_remove(&store, FD_STORE_CATALOG);
   ck_assert_uint_eq(service_manager_count(&manager, NULL), 1);
@@ -162,7 +162,7 @@ START_TEST(store_foreign_descriptors_are_removed) {
   file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
   const struct passed_one list[] = {
-      {"other", other},  {"index-1", null},     {"catalog", catalog},
+      {"other", other},  {"segment-1-2", null}, {"catalog", catalog},
       {"catalog", file}, {"segment-1-1", file}, {"", ends[0]},
   };
   for (size_t i = 0; i < 6; i++)
@@ -187,12 +187,13 @@ static int take_catalog_and_drop(void) {
 
 START_TEST(store_memory_that_nobody_takes_is_removed) {
   int catalog = make_memory(8192), second = make_memory(4096), index = make_memory(4096);
-  const struct passed_one list[] = {{"catalog", catalog}, {"catalog", second}, {"index-1", index}};
+  const struct passed_one list[] = {
+      {"catalog", catalog}, {"catalog", second}, {"segment-1-2", index}};
   for (size_t i = 0; i < 3; i++)
     service_manager_store(&manager, list[i].name, list[i].fd);
   receive(list, 3, take_catalog_and_drop);
   ck_assert_uint_eq(service_manager_count(&manager, "catalog"), 2);
-  ck_assert_uint_eq(service_manager_count(&manager, "index"), 0);
+  ck_assert_uint_eq(service_manager_count(&manager, "segment"), 0);
   ck_assert_int_eq(close(catalog) + close(second) + close(index), 0);
 }
 END_TEST
@@ -232,9 +233,38 @@ START_TEST(store_changes_wait_for_the_service_manager) {
   ck_assert_str_eq(last, "FDSTOREREMOVE=1\nFDNAME=catalog");
   ck_assert_uint_eq(store.failed, 0);
   ck_assert_int_eq(close(reader), 0);
-  fd_store_push(&store, "index-1", memory); /* nobody listens */
+  fd_store_push(&store, "segment-1-2", memory); /* nobody listens */
   ck_assert_uint_eq(store.failed, 1);
   ck_assert_int_eq(close(memory), 0);
+}
+END_TEST
+
+static bool is_at_end(int pipe_fd) {
+  struct pollfd end = {.fd = pipe_fd, .events = POLLIN};
+  return poll(&end, 1, 0) == 1;
+}
+
+/* A service manager that does not read has not closed what was removed. */
+START_TEST(store_barrier_ends_behind_the_changes_before) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int reader = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  char last[256];
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%.90s/slow", manager.daemon.dir);
+  ck_assert_int_eq(bind(reader, (struct sockaddr *)&address, sizeof address), 0);
+  sd_notify_deinit(&notify);
+  connect_store(address.sun_path);
+  while (store.n_pending == 0)
+    fd_store_remove(&store, "catalog");
+  int barrier = fd_store_barrier(&store);
+  ck_assert_int_ge(barrier, 0);
+  (void)read_all(reader, last, sizeof last);
+  ck_assert(!is_at_end(barrier)); /* it was not sent yet */
+  ck_assert(fd_store_flush(&store, 1000));
+  ck_assert(!is_at_end(barrier));
+  (void)read_all(reader, last, sizeof last);
+  ck_assert_str_eq(last, "BARRIER=1");
+  ck_assert(is_at_end(barrier));
+  ck_assert_int_eq(close(barrier) + close(reader), 0);
 }
 END_TEST
 
@@ -262,6 +292,7 @@ int main(void) {
   tcase_add_test(tests, store_foreign_descriptors_are_removed);
   tcase_add_test(tests, store_memory_that_nobody_takes_is_removed);
   tcase_add_test(tests, store_changes_wait_for_the_service_manager);
+  tcase_add_test(tests, store_barrier_ends_behind_the_changes_before);
   tcase_add_test(tests, store_without_service_manager_does_nothing);
   suite_add_tcase(suite, tests);
   return harness_main(suite);
