@@ -96,8 +96,7 @@ static int check_manifest(const struct import *import) {
 
   if (is_new || manifest_equal(theirs, ours) || args.force)
     return CTL_DONE;
-  (void)report_error("the manifest of the image is not that of namespace %s: the values may be of "
-                     "another model. --force imports them nevertheless",
+  (void)report_error("the image and namespace %s have different manifests: --force imports it",
                      import->to);
   manifest_print_differences(stderr, "image", theirs, "namespace", ours);
   return CTL_FAILED;
