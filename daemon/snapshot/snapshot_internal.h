@@ -52,6 +52,18 @@ bool snapshot_walk(struct snapshot_run *run, struct run_batch *batch, uint64_t u
 /* Releases the entries of a batch that was written, and empties it. */
 void snapshot_batch_reset(struct run_batch *batch);
 
+/* snapshot_file.c. Writes all pieces, which are used up. Returns 0 or an errno. */
+int snapshot_file_write(int fd, struct iovec *pieces, uint32_t n, uint64_t offset);
+/* Sets the error of the run, unless it has one or `error` is 0. `step` is static: "written". */
+void snapshot_run_fail(struct snapshot_run *run, int error, const char *step);
+/* Encode the preambles, on the loop thread: before the first record, and behind the last one. */
+void snapshot_file_begin(struct snapshot_run *run);
+void snapshot_file_end(struct snapshot_run *run);
+/* Writes the preambles and syncs the file. Then the next function gives the file its name, or
+ * removes it if the run has failed. */
+void snapshot_file_sync(struct snapshot_run *run);
+void snapshot_file_commit(struct snapshot_run *run);
+
 /* snapshot_write.c. Creates a run, which snapshot_pump then continues. */
 int snapshot_run_begin(struct snapshot *snapshot, struct error_text *error);
 /* Writes all at once, without the loop. Returns 0 or an errno. */

@@ -11,76 +11,6 @@
 #include "daemon/snapshot/snapshot_internal.h"
 #include "proto/errors.h"
 
-/* ---- the file ---- */
-
-/* Writes all pieces. They are used up. Returns 0 or an errno. */
-static int write_pieces(int fd, struct iovec *pieces, uint32_t n, uint64_t offset) {
-  while (n > 0) {
-    ssize_t done = pwritev(fd, pieces, (int)n, (off_t)offset);
-    if (done < 0 && errno == EINTR)
-      continue;
-    if (done <= 0)
-      return done < 0 ? errno : EIO;
-    offset += (uint64_t)done;
-    for (; n > 0 && (size_t)done >= pieces->iov_len; pieces++, n--)
-      done -= (ssize_t)pieces->iov_len;
-    if (n > 0) {
-      pieces->iov_base = (uint8_t *)pieces->iov_base + done;
-      pieces->iov_len -= (size_t)done;
-    }
-  }
-  return 0;
-}
-
-static void fail(struct snapshot_run *run, int error, const char *step) {
-  if (run->error != 0 || error == 0)
-    return;
-  run->error = error;
-  run->step = step;
-}
-
-static void encode_head(const struct snapshot_run *run, bool is_last, struct fc_buf *buf) {
-  const struct store *store = run->snapshot->config.cache.store;
-  struct timespec wall = {0};
-  (void)clock_gettime(CLOCK_REALTIME, &wall); /* 0 would only make entries look older */
-  struct image_info info = {
-      .salt = run->salt,
-      .cache_id = *run->snapshot->config.cache.cache_id,
-      .last_stamp = store->saved->last_stamp,
-      .generation = store->saved->generation,
-      .clock_ns = snapshot_clock_ns(),
-      .wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec,
-      .max_bytes = store->max_bytes,
-      .records = is_last ? run->records : 0,
-      .charge = store->bytes,
-      .records_at = run->records_at,
-      .is_last = is_last,
-  };
-  fc_buf_reset(buf);
-  snapshot_head_encode(run->snapshot, &info, buf);
-}
-
-/* Encodes the first preamble twice: its size, which is the offset of the records, is in it. */
-static void begin_file(struct snapshot_run *run) {
-  encode_head(run, false, &run->first);
-  run->records_at = run->offset = run->first.size;
-  encode_head(run, false, &run->first);
-}
-
-static void end_file(struct snapshot_run *run) {
-  uint8_t end[IMAGE_END_BYTES] = {0};
-  encode_head(run, true, &run->last);
-  image_end_encode(run->salt, run->offset, end);
-  (void)fc_buf_append(&run->last, end, sizeof end); /* a failure is in run->last.failed */
-  run->last_at = run->offset;
-  run->offset += run->last.size;
-}
-
-static void write_head(struct snapshot_run *run, const struct fc_buf *head, uint64_t offset) {
-  struct iovec piece = {head->data, head->size};
-  fail(run, head->failed ? ENOMEM : write_pieces(run->fd, &piece, 1, offset), "written");
-}
-
 /* ---- begin ---- */
 
 static void free_run(struct snapshot_run *run) {
@@ -125,7 +55,7 @@ int snapshot_run_begin(struct snapshot *snapshot, struct error_text *error) {
     return error_text_set(error, FC_EREFUSED, "no snapshot: %s/%s cannot be made: %s",
                           snapshot->dir.path, STATE_SNAPSHOT_NEW, strerror(code));
   }
-  begin_file(run);
+  snapshot_file_begin(run);
   snapshot->config.cache.store->keep_slots = true;
   snapshot->run = run;
   snapshot->running = ++snapshot->number;
@@ -136,11 +66,11 @@ int snapshot_run_begin(struct snapshot *snapshot, struct error_text *error) {
 
 static void write_batch(struct run_batch *batch) {
   batch->error =
-      write_pieces(batch->snapshot->run->fd, batch->pieces, batch->n_pieces, batch->offset);
+      snapshot_file_write(batch->snapshot->run->fd, batch->pieces, batch->n_pieces, batch->offset);
 }
 
 static void settle_batch(struct run_batch *batch) {
-  fail(batch->snapshot->run, batch->error, "written");
+  snapshot_run_fail(batch->snapshot->run, batch->error, "written");
   snapshot_batch_reset(batch);
 }
 
@@ -204,35 +134,6 @@ static void step(struct snapshot *snapshot) {
     snapshot_pump(snapshot);
 }
 
-/* ---- the end: sync, then the file gets its name ---- */
-
-static void sync_file(struct snapshot_run *run) {
-  if (run->error != 0 || run->aborted)
-    return;
-  write_head(run, &run->first, 0);
-  write_head(run, &run->last, run->last_at);
-  if (run->error == 0)
-    fail(run, fsync(run->fd) == 0 ? 0 : errno, "synced");
-}
-
-/* Gives the file its name. The records of the clears that began before the walk are then obsolete.
- * If they cannot be removed, they select nothing in the new image. */
-static void commit(struct snapshot_run *run) {
-  struct snapshot *snapshot = run->snapshot;
-  if (run->error == 0 && !run->aborted)
-    fail(run, state_dir_rename(&snapshot->dir, STATE_SNAPSHOT_NEW, STATE_SNAPSHOT), "renamed");
-  if (run->error != 0 || run->aborted) {
-    (void)state_dir_remove(&snapshot->dir, STATE_SNAPSHOT_NEW); /* the next one replaces it */
-    return;
-  }
-  fail(run, state_dir_sync(&snapshot->dir), "renamed");
-  uint64_t first = snapshot->n_on_disk - snapshot->journal.n;
-  uint64_t n = run->cut > first ? run->cut - first : 0;
-  if (run->error == 0)
-    snapshot->journal_error = clear_journal_cut(&snapshot->journal, &snapshot->dir,
-                                                n < snapshot->journal.n ? n : snapshot->journal.n);
-}
-
 /* ---- results ---- */
 
 static void count_success(struct snapshot *snapshot, const struct snapshot_run *run) {
@@ -279,7 +180,7 @@ static void end_run(struct snapshot *snapshot) {
 /* ---- steps ---- */
 
 static void pool_sync(uv_work_t *work) {
-  sync_file(work->data);
+  snapshot_file_sync(work->data);
 }
 
 static void after_sync(uv_work_t *work, int status) {
@@ -291,7 +192,7 @@ static void after_sync(uv_work_t *work, int status) {
 }
 
 static void pool_commit(uv_work_t *work) {
-  commit(((struct snapshot *)work->data)->run);
+  snapshot_file_commit(((struct snapshot *)work->data)->run);
 }
 
 static void after_commit(uv_work_t *work, int status) {
@@ -341,7 +242,7 @@ static void continue_walk(struct snapshot *snapshot) {
 
 static void start_sync(struct snapshot *snapshot) {
   struct snapshot_run *run = snapshot->run;
-  end_file(run);
+  snapshot_file_end(run);
   run->in_pool = true;
   run->work.data = run;
   (void)uv_queue_work(snapshot->loop, &run->work, pool_sync, after_sync);
@@ -361,7 +262,7 @@ static void abandon_run(struct snapshot *snapshot) {
   if (run == NULL || run->in_pool || pool_has_batches(run) || snapshot->dir_busy)
     return;
   run->aborted = true;
-  commit(run);
+  snapshot_file_commit(run);
   end_run(snapshot);
 }
 
@@ -397,9 +298,9 @@ int snapshot_run_now(struct snapshot *snapshot) {
     if (snapshot->config.progress != NULL)
       snapshot->config.progress(snapshot->config.arg);
   }
-  end_file(run);
-  sync_file(run);
-  commit(run);
+  snapshot_file_end(run);
+  snapshot_file_sync(run);
+  snapshot_file_commit(run);
   int error = run->error;
   end_run(snapshot);
   return error;
