@@ -1,9 +1,14 @@
 /* The chunks of entries that an earlier daemon left, and the budget while its memory remains. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "daemon/base/check.h"
 #include "daemon/region/heap.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 /* ---- the budget ---- */
 
@@ -62,11 +67,29 @@ static bool adopt_chunk(struct heap *heap, uint32_t number, uint64_t word) {
   return true;
 }
 
+static uint64_t *word_of(const struct heap *heap, uint64_t number) {
+  return catalog_at(heap->catalog, CATALOG_DIRECTORY, number);
+}
+
+/* Maps the pages of all chunks in the catalog at once: a page fault for each would take longer than
+ * all else. */
+static void populate(const struct heap *heap, uint64_t end) {
+  for (uint64_t number = 0, next; number < end; number = next + 1) {
+    next = number;
+    while (next < end && *word_of(heap, next) == HEAP_DIRECTORY_CATALOG)
+      next++;
+    if (next > number) /* on failure the pages are mapped when they are used */
+      (void)madvise(catalog_at(heap->catalog, CATALOG_CHUNKS, number),
+                    (next - number) * SLOTS_CHUNK_BYTES, MADV_POPULATE_WRITE);
+  }
+}
+
 uint64_t heap_adopt_chunks(struct heap *heap) {
   uint64_t end = heap->catalog->header->chunks_end, lost = 0;
   check_le(end, heap->entries.max_chunks);
+  populate(heap, end);
   for (uint32_t number = 0; number < end; number++) {
-    uint64_t *word = catalog_at(heap->catalog, CATALOG_DIRECTORY, number);
+    uint64_t *word = word_of(heap, number);
     if (*word != 0 && !adopt_chunk(heap, number, *word)) {
       catalog_commit_u64(word, 0);
       lost++;
