@@ -68,7 +68,8 @@ void memory_total_bounds(const struct memory_settings *settings, struct memory_a
   uint64_t conns = (uint64_t)settings->max_clients + CONN_REFUSED_MAX;
   struct leases_limits leases = leases_limits_of(settings->max_leases, 0);
   bytes[MEMORY_REGION] =
-      add(settings->max_bytes, region_writer_overhead_bytes(settings->max_bytes));
+      add(settings->max_bytes, region_writer_overhead_bytes(settings->max_bytes) +
+                                   region_writer_segment_bytes(settings->max_bytes));
   bytes[MEMORY_MESSAGES] = add(conns_frames_bytes(budget, settings->max_value), budget / 2);
   bytes[MEMORY_SOCKETS] = add(conns * memory_total_socket_bytes(), conns_send_bytes(budget));
   bytes[MEMORY_RINGS] = settings->shares ? rings_pool_bytes(budget, settings->max_clients) : 0;

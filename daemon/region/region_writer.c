@@ -18,6 +18,12 @@ uint64_t region_writer_overhead_bytes(uint64_t max_bytes) {
   return region.size - max_bytes;
 }
 
+uint64_t region_writer_segment_bytes(uint64_t max_bytes) {
+  struct region region;
+  region_memory_lay_out(&region, max_bytes);
+  return region.segment_bytes;
+}
+
 unsigned region_writer_fds(const struct region *region, int fds[FC_REGION_FDS_MAX]) {
   if (region->index_fd < 0)
     return 0;

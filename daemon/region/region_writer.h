@@ -42,6 +42,10 @@ struct region {
  * room in the arena for holes and unused metadata. */
 uint64_t region_writer_overhead_bytes(uint64_t max_bytes);
 
+/* Returns the bytes of one segment of such a region. A region that replaces an earlier one needs as
+ * much in addition, until all entries have moved (store/store_migrate.h). */
+uint64_t region_writer_segment_bytes(uint64_t max_bytes);
+
 /* Makes a region for entries that are charged `max_bytes` together. If `shared`, clients may map
  * it. Where the system cannot provide such memory, the region is private, index_fd is -1 and *error
  * has the reason. Its budget is the arena. Returns 0, or FC_ENOMEM with *error. The calling thread
