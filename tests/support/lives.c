@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/support/expect.h"
 #include "tests/support/seeded_values.h"
 
 void lives_open(struct lives *lives, uint64_t max_bytes) {
@@ -23,27 +24,28 @@ void lives_close(struct lives *lives) {
 }
 
 static void keep(struct lives *lives, int fd) {
-  ck_assert_uint_lt(lives->n_fds, LIVES_FDS_MAX);
+  EXPECT(lives->n_fds < LIVES_FDS_MAX);
   lives->fds[lives->n_fds] = dup(fd);
-  ck_assert_int_ge(lives->fds[lives->n_fds++], 0);
+  EXPECT(lives->fds[lives->n_fds++] >= 0);
 }
 
 void lives_prepare(struct lives *lives, struct life *life) {
   struct catalog_sizes sizes = {.areas[CATALOG_LEASES] = {256, 64}};
   struct error_text error = {0};
   memset(life, 0, sizeof *life);
-  ck_assert_int_eq(region_writer_init(&life->region, lives->max_bytes, LIVES_VALUE_MAX,
-                                      ++lives->boot_id, true, &error),
-                   0);
-  ck_assert_int_ge(life->region.index_fd, 0);
+  EXPECT_EQUAL(region_writer_init(&life->region, lives->max_bytes, LIVES_VALUE_MAX,
+                                  ++lives->boot_id, true, &error),
+               0);
+  EXPECT(life->region.index_fd >= 0);
   store_catalog_sizes(&sizes);
   uint64_t chunks = life->region.arena_size / CATALOG_CHUNK_BYTES;
   if (lives->catalog_fd < 0) {
-    ck_assert_int_eq(catalog_create(&life->catalog, &sizes, chunks, true, &error), 0);
+    EXPECT_EQUAL(catalog_create(&life->catalog, &sizes, chunks, true, &error), 0);
     lives->catalog_fd = dup(life->catalog.fd);
   } else {
     int rc = catalog_open(&life->catalog, dup(lives->catalog_fd), &sizes, chunks, &error);
-    ck_assert_msg(rc == 0, "%s", error.text);
+    if (rc != 0)
+      ck_abort_msg("%s", error.text);
   }
 }
 
@@ -60,13 +62,13 @@ static void forget_released(struct lives *lives, const int *left) {
 
 void lives_start(struct lives *lives, struct life *life) {
   int fds[LIVES_FDS_MAX], own[FC_REGION_FDS_MAX];
-  ck_assert_int_eq(store_init(&life->store, &life->region, &life->catalog, lives->max_bytes,
-                              LIVES_VALUE_MAX, 7, 8),
-                   0);
+  EXPECT_EQUAL(store_init(&life->store, &life->region, &life->catalog, lives->max_bytes,
+                          LIVES_VALUE_MAX, 7, 8),
+               0);
   namespace_table_init(&life->table, &life->store, lives->max_namespaces);
   for (size_t i = 0; i < lives->n_fds; i++)
     fds[i] = dup(lives->fds[i]);
-  ck_assert_int_eq(store_adopt(&life->store, &life->table, fds, lives->n_fds, &life->report), 0);
+  EXPECT_EQUAL(store_adopt(&life->store, &life->table, fds, lives->n_fds, &life->report), 0);
   for (size_t i = 0; i < lives->n_fds; i++)
     if (fds[i] >= 0)
       (void)close(fds[i]);
@@ -97,7 +99,7 @@ void lives_kill(struct life *life) {
 
 struct namespace *lives_namespace(struct life *life, const char *name) {
   struct namespace *ns = NULL;
-  ck_assert_int_eq(namespace_table_open(&life->table, fc_str_of(name), NULL, &ns), 0);
+  EXPECT_EQUAL(namespace_table_open(&life->table, fc_str_of(name), NULL, &ns), 0);
   return ns;
 }
 

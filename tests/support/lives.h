@@ -1,5 +1,7 @@
 /* lives.h - a cache that outlives its daemons, in one process: each life is a store that adopts the
- * memory of the one before. A life ends as a kill ends it: nothing is called. */
+ * memory of the one before. A life ends as a kill ends it: nothing is called. A failure ends the
+ * test. Only then do the functions use Check's messages, so a process that is killed may call them.
+ */
 #ifndef FC_TESTS_LIVES_H
 #define FC_TESTS_LIVES_H
 
