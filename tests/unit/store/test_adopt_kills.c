@@ -153,7 +153,11 @@ static void check_order(const struct life *life) {
     uint32_t n = key_number_of(&key, KEYS);
     if (n == board->flight || n == KEYS || store_is_pending_delete(&life->store, entry))
       continue;
-    EXPECT(board->keys[n].use > last);
+    if (board->keys[n].use <= last)
+      ck_abort_msg("key %u, use %llu of %llu, is behind use %llu; stamp %llu, number %u, flight %u",
+                   n, (unsigned long long)board->keys[n].use, (unsigned long long)board->uses,
+                   (unsigned long long)last, (unsigned long long)entry->use_stamp, entry->number,
+                   board->flight);
     last = board->keys[n].use;
   }
 }
