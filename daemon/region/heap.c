@@ -20,7 +20,7 @@ static_assert(ARENA_UNIT == FC_REGION_UNIT && ARENA_PIECES_MAX == FC_REGION_PIEC
 
 static_assert(CATALOG_FRONT_BYTES == REGION_FRONT_BYTES, "an entry finds its heap in both");
 
-static void add_region(struct heap *heap) {
+static void add_region(struct heap *heap, uint64_t boot_id) {
   struct catalog_header *header = heap->catalog->header;
   struct catalog_region described;
   uint32_t i = 0;
@@ -32,15 +32,45 @@ static void add_region(struct heap *heap) {
   header->regions[i] = described;
   header->current = i;
   heap->current = i;
-  catalog_commit_u64(&header->regions[i].boot_id, heap->region->header->boot_id);
+  catalog_commit_u64(&header->regions[i].boot_id, boot_id);
 }
 
 int heap_init(struct heap *heap, struct region *region, struct catalog *catalog) {
   *heap = (struct heap){.region = region, .catalog = catalog};
   *region_writer_front(region->base) = heap;
   *region_writer_front(catalog->base) = heap;
-  add_region(heap);
+  add_region(heap, region->header->boot_id);
   return heap_init_chunks(heap);
+}
+
+/* Entries that left the store and are held keep their bytes, too. */
+static void all_to_source(struct heap *heap) {
+  for (uint32_t chunk = 0; chunk < heap->entries.n_chunks; chunk++)
+    for (uint32_t i = 0; heap->entries.chunks[chunk] != NULL && i < ENTRIES_PER_CHUNK; i++) {
+      struct entry *entry = heap_entry(heap, chunk << ENTRY_BITS | i);
+      if (entry->holders != 0)
+        heap_sources_add(heap, entry);
+    }
+}
+
+int heap_replace_region(struct heap *heap, struct region *next, uint64_t boot_id) {
+  struct region_source *source = &heap->sources[heap->current];
+  uint64_t old_boot_id = heap->catalog->header->regions[heap->current].boot_id;
+  check_eq(heap->n_sources, 0);
+  if (!heap_chunks_to_catalog(heap))
+    return FC_EREFUSED;
+  if (!heap_sources_begin(heap) || region_source_take(source, heap->region, old_boot_id) != 0) {
+    heap_sources_end(heap);
+    return FC_ENOMEM;
+  }
+  heap->n_sources = 1;
+  all_to_source(heap);
+  arena_deinit(&heap->arena);
+  *heap->region = *next;
+  *next = (struct region){.index_fd = -1};
+  *region_writer_front(heap->region->base) = heap;
+  add_region(heap, boot_id);
+  return heap_init_arena(heap);
 }
 
 void heap_deinit(struct heap *heap) {

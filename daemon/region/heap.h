@@ -157,6 +157,12 @@ uint32_t heap_forget_region(struct heap *heap);
  * it. A kill leaves it either there or here. Returns false if there is no room. */
 bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effort);
 
+/* Makes `next` the region, whose contents it takes, and the region so far a source, under the
+ * catalog's id `boot_id` for the new one. All entries are then in the source. Nothing is in a
+ * source before, and both regions are shared. Returns 0, or FC_EREFUSED if a held entry is in the
+ * way for now, or FC_ENOMEM. Then only chunks have moved. */
+int heap_replace_region(struct heap *heap, struct region *next, uint64_t boot_id);
+
 /* Updates the budget after sources or chunks changed. */
 void heap_update_budget(struct heap *heap);
 
@@ -226,6 +232,14 @@ uint64_t heap_arena_limit(const struct heap *heap);
 
 /* heap_chunks.c: makes an entry of the catalog's directory for a chunk in the catalog. */
 void heap_chunk_in_catalog(struct heap *heap, struct slots_chunk *chunk);
+
+/* heap_chunks.c: makes the arena, with a chunk of records, and adapts the table of entries to the
+ * catalog. Returns 0 or FC_ENOMEM. */
+int heap_init_arena(struct heap *heap);
+
+/* heap_chunks.c: moves all chunks of entries from the arena to the catalog. Returns false if one
+ * has a held entry or there is no memory. */
+bool heap_chunks_to_catalog(struct heap *heap);
 
 /* heap_chunks.c: make the first chunks; add a chunk. Return 0 or FC_ENOMEM, and false if there is
  * no room. */

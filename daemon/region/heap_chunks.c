@@ -105,22 +105,49 @@ static bool add_to_catalog(struct heap *heap) {
   return true;
 }
 
+/* Moves a chunk of entries from the arena to the catalog, beyond the budget if need be. */
+static bool chunk_to_catalog(struct heap *heap, struct slots_chunk *chunk) {
+  uint32_t number = chunk->number;
+  arena_block block = chunk->block;
+  uint8_t *memory = catalog_at(heap->catalog, CATALOG_CHUNKS, number);
+  if (chunk->n_pins > (number == 0) ||
+      !catalog_commit_one(heap->catalog, CATALOG_CHUNKS, number, SLOTS_CHUNK_BYTES))
+    return false;
+  memcpy(memory, slots_memory(chunk), SLOTS_CHUNK_BYTES);
+  slots_chunk_moved(&heap->entries, slots_header(memory));
+  heap_chunk_in_catalog(heap, slots_header(memory));
+  fc_torn_zero(slots_memory(chunk), SLOTS_CHUNK_BYTES);
+  arena_free(&heap->arena, block);
+  return true;
+}
+
+bool heap_chunks_to_catalog(struct heap *heap) {
+  for (uint32_t number = 0; number < heap->entries.n_chunks; number++) {
+    struct slots_chunk *chunk = heap->entries.chunks[number];
+    if (chunk != NULL && chunk->block != 0 && !chunk_to_catalog(heap, chunk))
+      return false;
+  }
+  return true;
+}
+
 /* The first chunk of records lies where the arena then allocates its first block. */
-int heap_init_chunks(struct heap *heap) {
+int heap_init_arena(struct heap *heap) {
   struct region *region = heap->region;
-  uint64_t max_chunks = region->arena_size / SLOTS_CHUNK_BYTES;
-  uint64_t offset = aligned_in(heap, 0);
-  if (catalog_grow(heap->catalog, max_chunks) != 0)
-    return FC_ENOMEM;
-  max_chunks = catalog_count(heap->catalog, CATALOG_CHUNKS);
-  if (!region_writer_commit(region, BLOCK_BYTES) ||
-      arena_init(&heap->arena, region->arena_size, max_chunks, region->base + offset) != 0 ||
-      slots_init(&heap->entries, ENTRY_BITS, max_chunks) != 0)
+  uint64_t offset = aligned_in(heap, 0), max_chunks = region->arena_size / SLOTS_CHUNK_BYTES;
+  if (catalog_grow(heap->catalog, max_chunks) != 0 || !region_writer_commit(region, BLOCK_BYTES) ||
+      slots_grow(&heap->entries, catalog_count(heap->catalog, CATALOG_CHUNKS)) != 0 ||
+      arena_init(&heap->arena, region->arena_size, max_chunks, region->base + offset) != 0)
     return FC_ENOMEM;
   arena_block block = arena_alloc(&heap->arena, BLOCK_BYTES, 0);
   check_lt(0, block);
   check_eq(arena_offset(&heap->arena, block), 0);
   chunk_placed(heap, HEAP_OWNER_RECORDS, heap->arena.records.chunks[0], block, offset);
+  return 0;
+}
+
+int heap_init_chunks(struct heap *heap) {
+  if (slots_init(&heap->entries, ENTRY_BITS, 1) != 0 || heap_init_arena(heap) != 0)
+    return FC_ENOMEM;
   heap_update_budget(heap);
   if (heap->catalog->header->chunks_end > 0) /* of an earlier daemon */
     return 0;

@@ -116,6 +116,31 @@ int region_source_open(struct region_source *source, const struct catalog_region
       (unsigned long long)described->n_segments, (unsigned long long)described->boot_id);
 }
 
+int region_source_take(struct region_source *source, struct region *region, uint64_t boot_id) {
+  struct XXH3_state_s *hash = XXH3_createState();
+  if (hash == NULL)
+    return FC_ENOMEM;
+  *source = (struct region_source){.base = region->base,
+                                   .size = region->size,
+                                   .arena_offset = region->arena_offset,
+                                   .arena_size = region->arena_size,
+                                   .boot_id = boot_id,
+                                   .segment_bytes = region->segment_bytes,
+                                   .n_segments = region->n_segments,
+                                   .front_bytes = REGION_FRONT_BYTES,
+                                   .hash = hash};
+  for (uint32_t k = 0; k < CATALOG_SEGMENTS_MAX; k++)
+    source->fds[k] = k < region->n_segments ? region->segment_fds[k] : -1;
+  for (uint32_t k = 0; k < region->n_segments; k++)
+    source->memory_bytes += memory_of(source->fds[k]);
+  int index_fd = region->index_fd;
+  region_writer_abandon(region);
+  (void)close(index_fd); /* a memory file loses no data */
+  (void)mmap(source->base, source->arena_offset, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0); /* frees the index */
+  return 0;
+}
+
 void region_source_release(struct region_source *source, uint32_t segment) {
   check_lt(segment, source->n_segments);
   if (source->fds[segment] < 0)
@@ -136,8 +161,9 @@ void region_source_close(struct region_source *source) {
     return;
   for (uint32_t k = 0; k < source->n_segments; k++)
     if (source->fds[k] >= 0)
-      (void)close(source->fds[k]);          /* a memory file loses no data */
-  (void)munmap(source->base, source->size); /* cannot fail for an existing mapping */
+      (void)close(source->fds[k]); /* a memory file loses no data */
+  (void)munmap(source->base - source->front_bytes,
+               source->front_bytes + source->size); /* cannot fail for an existing mapping */
   *source = (struct region_source){0};
 }
 

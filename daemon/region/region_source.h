@@ -23,6 +23,7 @@ struct region_source {
   uint64_t boot_id;
   uint64_t segment_bytes;
   uint32_t n_segments;
+  uint64_t front_bytes; /* mapped in front of `base` */
   /* slots whose entry begins in each segment, held ones included; and in all */
   uint64_t entries[CATALOG_SEGMENTS_MAX], n_entries;
   uint64_t n_spread;             /* of them, those whose value may be in several segments */
@@ -40,6 +41,10 @@ void region_source_describe(struct catalog_region *described, const struct regio
  * there is no segment, or FC_ENOMEM. */
 int region_source_open(struct region_source *source, const struct catalog_region *described,
                        int *fds, size_t n_fds, struct error_text *why);
+/* Takes over a shared region that the daemon itself wrote: mapping and descriptors, but for those
+ * of the index. `boot_id` is that of the catalog's header. The struct is empty afterwards. Returns
+ * 0, or FC_ENOMEM with nothing changed. */
+int region_source_take(struct region_source *source, struct region *region, uint64_t boot_id);
 void region_source_close(struct region_source *source); /* idempotent */
 
 /* Unmaps a segment and closes its file. No entry may lie in it. */

@@ -146,6 +146,13 @@ void region_writer_deinit(struct region *region) {
   region_memory_unmap(region);
 }
 
+void region_writer_abandon(struct region *region) {
+  region_writer_retire(region);
+  if (region->index_fd >= 0)
+    release_mutex(region);
+  *region = (struct region){.index_fd = -1};
+}
+
 void region_writer_retire(struct region *region) {
   /* Release: a reader that sees it sees all earlier stores as well. Nothing that a reader relies on
    * is stored afterwards. */

@@ -65,6 +65,10 @@ uint64_t region_writer_inode(const struct region *region);
 /* From then on, readers serve nothing from the region. */
 void region_writer_retire(struct region *region);
 
+/* Retires the region, and gives up what only a writer has. Its memory stays mapped: the caller then
+ * owns descriptors and mapping. The struct is empty afterwards. */
+void region_writer_abandon(struct region *region);
+
 /* Ensures that the first `bytes` bytes of the arena have memory. It grows in steps, so that an
  * empty cache costs little. Returns false if the kernel has none; an access would then raise
  * SIGBUS. Returns false, too, if the arena's memory and `other_bytes`, which its user counts, would

@@ -1,5 +1,7 @@
 #include "daemon/store/store.h"
 
+#include <string.h>
+
 #include "daemon/base/check.h"
 #include "proto/errors.h"
 
@@ -69,12 +71,62 @@ static void trim_bytes(struct store *store, struct namespace *ns, uint64_t max_b
     evict_oldest_of(store, ns, EVICT_OWN_BYTES);
 }
 
+/* ---- another limit ---- */
+
+int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
+                 struct error_text *error) {
+  check_lt(0, max_bytes);
+  check_lt(0, region_id);
+  if (store->region->index_fd < 0)
+    return error_text_set(error, FC_EREFUSED,
+                          "without shared memory the limit cannot change: restart fcached with "
+                          "another --max-bytes");
+  if (store_is_migrating(store) || store_is_resizing(store))
+    return error_text_set(error, FC_EREFUSED,
+                          "entries still move to the current region: try again in some seconds");
+  store->resize.max_bytes = max_bytes;
+  store->resize.region_id = region_id;
+  if (max_bytes < store->max_bytes)
+    store->max_bytes = max_bytes;
+  return 0;
+}
+
+static void end_resize(struct store *store, int rc, const struct error_text *error) {
+  store->resize.max_bytes = 0;
+  if (store->region_replaced != NULL)
+    store->region_replaced(store->region_replaced_arg, rc, error);
+}
+
+/* The counts by names have no entry of a source. */
+static void replace_region(struct store *store) {
+  uint64_t max_bytes = store->resize.max_bytes;
+  struct region next;
+  struct error_text error = {0};
+  int rc = region_writer_init(&next, max_bytes, store->max_value, store->region->header->boot_id,
+                              true, &error);
+  if (rc == 0 && next.index_fd < 0)
+    rc = FC_ENOMEM;
+  if (rc == 0)
+    rc = heap_replace_region(&store->heap, &next, store->resize.region_id);
+  region_writer_deinit(&next);
+  if (rc == FC_EREFUSED) /* an entry is held: a later step tries again */
+    return;
+  if (rc == 0) {
+    memset(store->name_counts.counts, 0, sizeof store->name_counts.counts);
+    store->max_bytes = max_bytes;
+    store_migrate_begin(store);
+  }
+  end_resize(store, rc, &error);
+}
+
 bool store_background_step(struct store *store) {
   if (used_bytes(store) > store->max_bytes && store->entries > 0) {
     drain_rings_before_eviction(store);
     for (unsigned left = STORE_SLICE;
          left > 0 && used_bytes(store) > store->max_bytes && store->entries > 0; left--)
       evict_oldest(store, EVICT_BYTES);
+  } else if (store_is_resizing(store)) {
+    replace_region(store);
   } else {
     (void)store_migrate_step(store);
   }

@@ -47,12 +47,24 @@ int store_put(struct store *store, struct namespace *ns, const struct fc_key *ke
 bool store_put_has_room(struct store *store, struct namespace *ns, const struct fc_key *key,
                         uint32_t size, const struct store_put_info *info);
 
+/* Begins to change max_bytes at run time. While all entries exceed the new limit, the oldest are
+ * evicted in slices. Then a new region replaces the current one, which becomes an earlier region:
+ * its entries migrate, and its memory is given back. Clients find it retired and request the new
+ * one. store_background_step does all of it, and calls store->region_replaced when `region` has
+ * the new one. `region_id` names the new region in the catalog: not 0, and no other region has it.
+ * Returns 0, or FC_EREFUSED with *error: the region is private, or entries still migrate. */
+int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
+                 struct error_text *error);
+static inline bool store_is_resizing(const struct store *store) {
+  return store->resize.max_bytes != 0;
+}
+
 /* Does a slice of what is left of earlier regions and limits: migrates entries (store_migrate.h),
  * or evicts some if all exceed max_bytes, which may be lower than an earlier daemon's. Returns
  * store_has_background_work. */
 bool store_background_step(struct store *store);
 static inline bool store_has_background_work(const struct store *store) {
-  return store_migrate_is_ready(store) ||
+  return store_migrate_is_ready(store) || store_is_resizing(store) ||
          (store->bytes + store_unlisted_bytes(store) > store->max_bytes && store->entries > 0);
 }
 

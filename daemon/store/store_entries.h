@@ -106,6 +106,9 @@ struct store {
    * descriptor is closed already. NULL: none. */
   void (*segment_released)(void *arg, uint64_t boot_id, uint32_t segment);
   void *segment_released_arg;
+  /* Called when a resize has replaced the region, or has failed with that error. NULL: none. */
+  void (*region_replaced)(void *arg, int rc, const struct error_text *error);
+  void *region_replaced_arg;
 
   /* private to the store */
   struct region *region; /* borrowed, as is the catalog */
@@ -115,7 +118,10 @@ struct store {
   struct store_clear *active_clears; /* started and not finished */
   unsigned n_active_clears;
   struct store_name_counts name_counts; /* of all entries, also those that are pending delete */
-  struct store_migration migration;     /* of entries in sources (adopt.h) */
+  struct {
+    uint64_t max_bytes, region_id; /* 0: no resize is in progress */
+  } resize;
+  struct store_migration migration; /* of entries in sources (adopt.h) */
 };
 
 /* Returns the entry of a key, or NULL for a miss. Changes neither order nor counters, so that a get

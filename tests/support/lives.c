@@ -59,8 +59,15 @@ static void forget_released(struct lives *lives, const int *left) {
   lives->n_fds = n;
 }
 
+void lives_keep(struct lives *lives, const struct life *life) {
+  int fds[FC_REGION_FDS_MAX];
+  unsigned n = region_writer_fds(&life->region, fds);
+  for (unsigned i = 0; i < n; i++)
+    keep(lives, fds[i]);
+}
+
 void lives_start(struct lives *lives, struct life *life) {
-  int fds[LIVES_FDS_MAX], own[FC_REGION_FDS_MAX];
+  int fds[LIVES_FDS_MAX];
   EXPECT_EQUAL(store_init(&life->store, &life->region, &life->catalog, lives->max_bytes,
                           LIVES_VALUE_MAX, 7, 8),
                0);
@@ -72,9 +79,7 @@ void lives_start(struct lives *lives, struct life *life) {
     if (fds[i] >= 0)
       (void)close(fds[i]);
   forget_released(lives, fds);
-  unsigned n = region_writer_fds(&life->region, own);
-  for (unsigned i = 0; i < n; i++)
-    keep(lives, own[i]);
+  lives_keep(lives, life);
 }
 
 void lives_begin(struct lives *lives, struct life *life) {

@@ -40,6 +40,9 @@ void lives_start(struct lives *lives, struct life *life);
 /* Does both. */
 void lives_begin(struct lives *lives, struct life *life);
 
+/* Keeps the descriptors of the region that a life has now, after a resize. */
+void lives_keep(struct lives *lives, const struct life *life);
+
 /* Migrates until nothing is left. */
 void lives_migrate(struct life *life);
 

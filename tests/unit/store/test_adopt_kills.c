@@ -25,7 +25,7 @@
 /* What the process notes in memory that is not killed. */
 struct board {
   _Atomic uint64_t acts; /* that have returned */
-  uint64_t uses;
+  uint64_t uses, seeds;
   uint64_t generations[SPACES]; /* before the last clear of each; 0: none yet */
   struct {
     uint64_t seed; /* of the value; 0: none */
@@ -55,8 +55,9 @@ static uint32_t random_size(void) {
 static void put(struct life *life, struct namespace **spaces, uint32_t n) {
   struct fc_key key = key_number(n);
   bool overwrites = board->keys[n].seed != 0 && random_below(2) == 0;
-  board->flight_seed = board->acts + 1;
+  board->flight_seed = ++board->seeds;
   board->flight_size = overwrites ? board->keys[n].size : random_size();
+  atomic_thread_fence(memory_order_seq_cst);
   board->flight = n;
   atomic_thread_fence(memory_order_seq_cst);
   if (lives_put(life, spaces[space_of(n)], &key, board->flight_seed, board->flight_size) !=
@@ -76,9 +77,11 @@ static void get(struct life *life, struct namespace **spaces, uint32_t n) {
     return;
   if (!lives_has_value(entry, board->keys[n].seed, board->keys[n].size))
     _exit(5);
-  board->flight = n;
   board->flight_seed = board->keys[n].seed;
   board->flight_size = board->keys[n].size;
+  atomic_thread_fence(memory_order_seq_cst);
+  board->flight = n;
+  atomic_thread_fence(memory_order_seq_cst);
   store_use(&life->store, entry, 1);
   board->keys[n].use = ++board->uses;
 }
@@ -179,7 +182,7 @@ static void settle(struct life *life, struct namespace **spaces) {
     struct entry *entry = store_peek(&life->store, spaces[space_of(n)], &key);
     if (entry == NULL)
       board->keys[n].seed = 0;
-    else if (board->flight == n && entry_compute_ns(entry) != board->keys[n].seed) {
+    else if (board->flight == n && entry_compute_ns(entry) == board->flight_seed) {
       board->keys[n].seed = board->flight_seed;
       board->keys[n].size = board->flight_size;
     }
