@@ -5,12 +5,20 @@
  * fcached. This library is its client. It starts no thread, installs no signal handler and has no
  * global state.
  *
- * FAIL OPEN. The cache never breaks or blocks the program. If the daemon is absent, stopped,
- * restarted or full, a lookup is a miss, fcache_cached computes, and a put returns
- * FCACHE_NOT_STORED. This costs at most one deadline without progress (default 250 ms). Afterwards
- * the handle reconnects by itself, after a back-off and without waiting. The first time that
- * sharing is off, one line on stderr, or to the `log` callback, gives the reason and the sockets
- * that were tried. Another line reports the first value that is larger than the daemon accepts.
+ * FAIL OPEN. The cache never breaks or blocks the program. If the daemon is absent, stopped or full,
+ * a lookup is a miss, fcache_cached computes, and a put returns FCACHE_NOT_STORED. This costs at
+ * most one deadline without progress (default 250 ms). Afterwards the handle reconnects by itself,
+ * after a back-off and without waiting. The first time that sharing is off, one line on stderr, or
+ * to the `log` callback, gives the reason and the sockets that were tried. Another line reports the
+ * first value that is larger than the daemon accepts.
+ *
+ * RESTARTS. If the daemon closes the connection, it may be restarting. The call that notices, or
+ * the next one, waits for it once: one deadline at most, or a second if that is shorter. A waiter
+ * for another worker's value waits a second. If the daemon is back by then, the call repeats its
+ * request, and nothing is logged or counted but the reconnection. The handle's counters continue. A
+ * daemon that has kept the cache accepts the put of a computation that began before, unless the key
+ * was cleared since, and knows which worker computes which key. So a handle that held a lease holds
+ * it again, and others go on waiting. A put or a clear whose reply was lost is sent twice.
  *
  * HITS. If the daemon shares its memory, the library reads a hit from there, without a message and
  * without a system call, except for a check of the connection every 1,024 hits. The library records
@@ -23,7 +31,7 @@
  * granted its lease and computes. The others wait for its value, which is then a hit whose wall
  * time is the wait. fcache_cached and fcache_cached_batch do so by themselves. If the owner gives
  * up, fails, dies, or exceeds the term of its lease, the first waiter takes over. If the daemon
- * goes away, a waiter loses one deadline. A handle that holds a lease never waits: a call nested in
+ * goes away for good, a waiter loses a second. A handle that holds a lease never waits: a call nested in
  * a `compute` computes what others are computing. So no order of calls on one handle can deadlock.
  * A `compute` may also wait for other threads, and for processes that it creates, even if they use
  * handles of their own: the daemon detects a circle of waiting processes and ends a wait in it
