@@ -34,7 +34,11 @@ int fcache_clear(struct fcache *cache, const char *view, const char *op, uint64_
     return FCACHE_ENAME;
   if (!handle_connect_now(cache))
     return FCACHE_EUNAVAILABLE;
-  int rc = clear_request(&cache->connection, &select, &n);
+  unsigned repeats = 0;
+  int rc;
+  do
+    rc = clear_request(&cache->connection, &select, &n);
+  while (handle_may_repeat(cache, rc, &repeats));
   if (rc == 0 && removed != NULL)
     *removed = n;
   return handle_code(rc);

@@ -91,5 +91,10 @@ int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, void *arg) {
     return connection_set_error(&cache->connection, FC_EINVAL, "fn is NULL");
   if (!handle_connect_now(cache))
     return FCACHE_EUNAVAILABLE;
-  return handle_code(stats_request(&cache->connection, (struct fc_str){0}, fn, arg));
+  unsigned repeats = 0;
+  int rc;
+  do /* after an error nothing was passed to `fn` */
+    rc = stats_request(&cache->connection, (struct fc_str){0}, fn, arg);
+  while (handle_may_repeat(cache, rc, &repeats));
+  return handle_code(rc);
 }
