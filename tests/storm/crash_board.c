@@ -94,6 +94,8 @@ void crash_put_end(struct crash_board *board, uint32_t key, uint64_t version, bo
   struct crash_slot *slot = &board->slots[key];
   uint64_t now = crash_tick(board);
   slot->past[(slot->n_past - 1) % CRASH_PAST].ended = now;
+  if (atomic_load(&board->phase) == CRASH_PARK)
+    atomic_store(&slot->crossed, true);
   if (acked) {
     atomic_store(&slot->acked, version);
     atomic_fetch_add(&board->life_puts, 1);
@@ -183,6 +185,12 @@ bool crash_must_find(const struct crash_board *board, uint32_t key,
   return (crash_key_is_leased(key) ||
           (before->acked == before->begun && atomic_load(&slot->begun) == before->begun)) &&
          latest_clear(board, key, true) < crash_version_tick(before->acked);
+}
+
+bool crash_was_put(const struct crash_board *board, uint32_t key) {
+  const struct crash_slot *slot = &board->slots[key];
+  return !crash_key_is_leased(key) &&
+         (atomic_load(&slot->crossed) || atomic_load(&slot->begun) != atomic_load(&slot->acked));
 }
 
 bool crash_may_lose(const struct crash_board *board, uint32_t key) {

@@ -31,6 +31,7 @@ struct crash_slot {
   _Atomic uint32_t n_past;
   _Atomic uint64_t used_begun; /* when the latest use began whose promotion was acknowledged */
   _Atomic uint64_t used_ended; /* when the latest use ended that may have promoted the entry */
+  _Atomic bool crossed;        /* the latest put was in progress at a kill, and was repeated */
   _Atomic uint64_t missed;     /* when the latest lookup began to which the daemon replied a miss */
   _Atomic uint32_t holder;     /* of a leased key: the worker that computes, and 1; 0: none */
   _Atomic uint64_t held;       /* the tick of the latest grant */
@@ -138,6 +139,8 @@ struct crash_before crash_look(const struct crash_board *board, uint32_t key);
  * was, or may have been, in progress since `before`. */
 bool crash_must_find(const struct crash_board *board, uint32_t key,
                      const struct crash_before *before);
+/* Returns whether a put of the key was in progress at the kill. */
+bool crash_was_put(const struct crash_board *board, uint32_t key);
 /* Returns whether the key's latest put was not acknowledged, and no clear explains its absence. */
 bool crash_may_lose(const struct crash_board *board, uint32_t key);
 

@@ -102,6 +102,10 @@ static void check_presence(struct crash_check *check) {
       crash_missed(board, key, crash_tick(board));
     }
   }
+  for (uint32_t i = 0; i < check->list.n_twice; i++)
+    if (!crash_was_put(board, check->list.twice[i]))
+      crash_report(board, CRASH_OTHER, "key %u is listed twice", check->list.twice[i]);
+  torn += check->list.n_twice;
   if (torn > 1)
     crash_report(board, CRASH_LOST, "%u entries whose puts were in progress", torn);
   check->torn += torn;
@@ -111,9 +115,8 @@ static void check_presence(struct crash_check *check) {
 /* What the model does not know for sure, or would report. */
 static bool is_suspicious(const struct crash_check *check, uint32_t key) {
   struct crash_before before = crash_look(check->board, key);
-  return check->list.has[key] &&
-         (before.acked == 0 || (!crash_key_is_leased(key) && before.acked != before.begun) ||
-          before.cleared > crash_version_tick(before.acked));
+  return check->list.has[key] && (before.acked == 0 || crash_was_put(check->board, key) ||
+                                  before.cleared > crash_version_tick(before.acked));
 }
 
 static void check_value(struct crash_check *check, uint32_t key, bool restored) {
@@ -124,12 +127,17 @@ static void check_value(struct crash_check *check, uint32_t key, bool restored) 
   client->restored = false;
   if (found == CRASH_AWAY)
     crash_report(check->board, CRASH_OTHER, "no daemon, or a wrong value, for key %u", key);
+  else if (found == CRASH_MISS && check->list.has[key] && crash_was_put(check->board, key))
+    check->torn++;
   else if (check->list.has[key] != (found == CRASH_HIT) && !check->board->evicts)
     crash_report(check->board, CRASH_OTHER, "key %u is listed: %d, found: %d", key,
                  check->list.has[key], found == CRASH_HIT);
   if (found == CRASH_HIT && !restored && crash_was_gone(check->board, key, version))
     crash_report(check->board, CRASH_REVIVED, "key %u has version %llu, which was gone before", key,
                  (unsigned long long)version);
+  atomic_store(&check->board->slots[key].crossed, false);
+  if (found == CRASH_MISS)
+    crash_rebase(check->board, key, 0);
   if (found == CRASH_HIT && (restored || !crash_key_is_leased(key)))
     crash_rebase(check->board, key, version);
 }

@@ -3,8 +3,12 @@
 static void add(void *arg, const struct fc_list_entry *entry) {
   struct crash_list *list = arg;
   uint32_t key = entry->key.top_k;
-  if (key >= CRASH_KEYS || list->has[key]) {
+  if (key >= CRASH_KEYS) {
     list->strange = true;
+    return;
+  }
+  if (list->has[key]) {
+    list->twice[list->n_twice++ % CRASH_KEYS] = key;
     return;
   }
   list->has[key] = true;

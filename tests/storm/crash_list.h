@@ -10,7 +10,9 @@ struct crash_list {
   uint32_t n;
   uint32_t keys[CRASH_KEYS]; /* the most recently used first */
   bool has[CRASH_KEYS];
-  bool strange; /* an entry of no key, or a key that is listed twice */
+  bool strange; /* an entry of no key */
+  uint32_t n_twice;
+  uint32_t twice[CRASH_KEYS]; /* keys that are listed twice; the first time counts */
 };
 
 /* Lists all namespaces (`space` CRASH_SPACES) or one. Returns false if the daemon does not answer.
