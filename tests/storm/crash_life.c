@@ -53,6 +53,7 @@ static bool wait_ready(struct crash_life *life) {
   crash_report(life->board, CRASH_OTHER, "a daemon ended with status %d instead of serving: %.300s",
                status, log);
   free(log);
+  life->failed = true;
   return false;
 }
 
@@ -101,6 +102,7 @@ static bool wait_parked(struct crash_life *life) {
     return true;
   crash_report(life->board, CRASH_OTHER, "%u of %u workers do not end their calls",
                CRASH_PROCESSES - atomic_load(&life->board->parked), CRASH_PROCESSES);
+  life->failed = true;
   return false;
 }
 
@@ -129,8 +131,11 @@ bool crash_life_begin(struct crash_life *life, const struct crash_kind *kind,
 
 void crash_life_end(struct crash_life *life) {
   crash_phase_set(life->board, CRASH_STOP);
+  for (uint32_t i = 0; life->failed && i < CRASH_PROCESSES; i++)
+    if (life->pids[i] > 0)
+      (void)kill(life->pids[i], SIGKILL); /* a child of this process */
   for (uint32_t i = 0; i < CRASH_PROCESSES; i++)
-    if (life->pids[i] > 0 && harness_wait(life->pids[i], PARK_TIMEOUT_MS) != 0)
+    if (life->pids[i] > 0 && harness_wait(life->pids[i], PARK_TIMEOUT_MS) != 0 && !life->failed)
       crash_report(life->board, CRASH_OTHER, "worker %u failed", i);
   life->result->torn += life->check.torn;
   crash_check_close(&life->check);

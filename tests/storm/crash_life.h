@@ -21,6 +21,7 @@ struct crash_life {
   struct crash_check check;
   struct crash_order order;
   uint32_t rounds;
+  bool failed; /* no daemon serves, so that workers may wait for one */
   bool spares; /* the daemon lives on, so that only the model is tested */
   uint64_t random;
 };
