@@ -146,7 +146,7 @@ check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS)))
+	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANT_TESTS)))
 
 # Tests with very many cheap checks, which take up to hours under valgrind. The sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \
