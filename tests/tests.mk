@@ -115,9 +115,9 @@ $(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/o
 	$(call say,LD)
 	$(test_link)
 # Its mutants: a daemon in which one step that keeps the cache is off (FC_CATALOG_MUTANT=n, see catalog.h), with the file
-# that has the step.
+# that has the step. A storm does not reach 5, which needs damaged memory, nor 7, whose window is two stores: unit tests do.
 CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:daemon/store/adopt 6:daemon/store/adopt \
-  7:daemon/store/adopt 8:daemon/store/store_restore
+  8:daemon/store/store_restore
 CRASH_MUTANT_TESTS := $(foreach m,$(CRASH_MUTANTS),$(TB)/storm/crash_mutant_$(call mutant_number,$(m)))
 define crash_mutant_rules
 $(TB)/obj/crash_mutants/$(1)/%.o: CPPFLAGS += -DFC_CATALOG_MUTANT=$(1)

@@ -16,6 +16,7 @@ struct crash_kind {
   bool files;   /* has a state folder. Sometimes the memory is lost, and the cache starts from it */
   bool forgets; /* no memory outlives a daemon: each one starts from the file */
   bool resizes; /* max_bytes changes while the daemon serves */
+  bool only_by_name;                /* not one of the kinds that follow each other */
   const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
 };
 

@@ -58,9 +58,13 @@ bool crash_storm_run(const struct crash_plan *plan, struct crash_result *result)
                         .random = plan->seed};
   bool good = true;
   *result = (struct crash_result){0};
-  for (uint32_t i = 0; good && !is_over(&storm); i++)
-    good = run_life(&storm, plan->kind == NULL ? &crash_kinds[i % crash_kinds_n]
-                                               : crash_kind_find(plan->kind));
+  for (uint32_t i = 0; good && !is_over(&storm); i++) {
+    const struct crash_kind *kind = &crash_kinds[i % crash_kinds_n];
+    if (plan->kind != NULL)
+      kind = crash_kind_find(plan->kind);
+    if (plan->kind != NULL || !kind->only_by_name)
+      good = kind != NULL && run_life(&storm, kind);
+  }
   crash_storm_sum_up(storm.board, result);
   result->took_s = seconds_since(storm.start_ns);
   (void)munmap(storm.board, sizeof *storm.board);
