@@ -36,7 +36,6 @@ TESTS=(
   state_directory_is_private
   descriptor_store_is_flat_over_twenty_restarts
   crash_loop_is_bounded
-  out_of_memory_kill_keeps_its_entries
   user_service_keeps_its_entries
 )
 [ "${1:-}" != --list ] || {
@@ -320,12 +319,12 @@ state_directory_is_private() {
   is '' find /var/lib/fcached -perm /0077 ! -type d
 }
 descriptor_store_is_flat_over_twenty_restarts() {
-  local n i
+  local n
   ping
   $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
   n=$(show NFileDescriptorStore)
   [ "$n" -gt 2 ]
-  for i in $(seq 10); do
+  for _ in $(seq 10); do
     $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
     $SURVIVOR kept 2000 3100 systemctl restart fcached.service
   done
@@ -343,35 +342,6 @@ crash_loop_is_bounded() {
   sleep 2
   after=$(show NRestarts)
   [ $((after - before)) -ge 2 ] && [ $((after - before)) -le 20 ]
-}
-# Fills the control group $0 until the process $1 is killed.
-# shellcheck disable=SC2016 # another shell expands it
-HOG='echo $$ >"$0/cgroup.procs"
-exec python3 -c "
-import os, sys
-taken = []
-while os.path.exists(sys.argv[1]):
-    taken.append(bytearray(b\"x\") * (1 << 20))" "/proc/$1"'
-# Another process of the service's control group takes the memory. The kernel is to kill fcached.
-out_of_memory_kill_keeps_its_entries() {
-  local pid
-  if ! limit_of_service >/dev/null; then
-    echo 'out of memory kill: not tested, no memory controller' >>/tmp/notes
-    return 0
-  fi
-  echo 'FCACHED_OPTIONS="--max-bytes 64M --max-clients 50 --client-budget 34M --max-leases 1000"' >$OPTIONS
-  drop MemoryMax=400M OOMScoreAdjust=1000
-  ping
-  $SURVIVOR kept 2000 3100 true || true
-  pid=$(show MainPID)
-  echo "killed for memory: $($SURVIVOR kept 2000 3100 bash -c "$HOG" "$(limit_of_service)" "$pid")" >>/tmp/notes
-  differs MainPID "$pid"
-  is 1 show NRestarts
-}
-# Prints the directory of the service's control group that has a limit on memory.
-limit_of_service() {
-  local group=/sys/fs/cgroup/memory/system.slice/fcached.service
-  [ -e /sys/fs/cgroup/memory/system.slice ] && echo $group
 }
 user_service_keeps_its_entries() {
   local run

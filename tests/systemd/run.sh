@@ -1,8 +1,9 @@
 #!/bin/bash
 # run.sh - tests the units of systemd/ in a real systemd: installs into a temporary directory, boots a
 # throw-away system with it, and runs inside.sh there. Ends with `N passed, N failed, N skipped`.
-# Runs only the tests that are given (functions of inside.sh). Needs root and the lab script (SYSTEMD_LAB=, by default in ../shared). Without them it names each
-# test that it skips and runs the others.
+# Runs only the tests that are given (functions of inside.sh). Needs root and the lab script
+# (SYSTEMD_LAB=, by default in ../shared). Without them it names each test that it skips and runs the
+# others.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 here=tests/systemd
@@ -67,7 +68,7 @@ if [ "$(id -u)" != 0 ]; then
   finish
 fi
 
-if ! "$lab" start --limits --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
+if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
   --copy "${SURVIVOR:-build/tests/systemd/survivor}:/root/survivor" \
   --pkg libuv1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libpam-systemd \
   --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
