@@ -95,6 +95,16 @@ static void start_dispatch(struct server *server, uint64_t boot_id, uint64_t sec
   dispatch_init(&server->dispatch, &config);
 }
 
+/* After dispatch_init, which has begun the counters of this daemon. */
+static void count_taken_over(struct server *server) {
+  const struct snapshot_restored *restored = &server->snapshot.restored;
+  struct totals *totals = server->totals;
+  totals->adopted_entries += server->n_adopted;
+  totals->adopt_dropped += server->n_adopt_dropped;
+  totals->restored_entries += restored->entries;
+  totals->restore_dropped += restored->damaged + restored->no_room;
+}
+
 int boot_cache(struct server *server, struct error_text *error) {
   uint64_t random[2];
   boot_memory_bounds(server->options, server->shares, &server->memory);
@@ -115,6 +125,7 @@ int boot_cache(struct server *server, struct error_text *error) {
   users_set_refused(&server->users, server->totals->share_refused);
   set_user_limits(server);
   start_dispatch(server, boot_id, random[1] == 0 ? 1 : random[1]);
+  count_taken_over(server);
   adopt_leases(server);
   return 0;
 }

@@ -52,8 +52,9 @@ struct server {
   struct error_text no_pool; /* set if there are no threads, hence no trace */
   bool shares;               /* clients may map the region */
   bool accept_failure_logged;
-  bool has_adopted; /* the memory of an earlier daemon */
-  bool serves;      /* the flusher can be used */
+  bool has_adopted;                    /* the memory of an earlier daemon */
+  uint64_t n_adopted, n_adopt_dropped; /* entries of that memory */
+  bool serves;                         /* the flusher can be used */
   bool stopping, closing;
   bool trace_stuck;
 };

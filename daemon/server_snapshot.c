@@ -41,9 +41,6 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
   rc = snapshot_restore(&server->snapshot);
   if (rc < 0)
     return error_text_set(error, rc, "the snapshot was not restored: %s", fc_error_text(rc));
-  server->totals->restored_entries += server->snapshot.restored.entries;
-  server->totals->restore_dropped +=
-      server->snapshot.restored.damaged + server->snapshot.restored.no_room;
   return 0;
 }
 

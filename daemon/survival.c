@@ -154,8 +154,8 @@ static void log_adopted(struct server *server, const struct adopt_report *report
       (void)snprintf(dropped + used, sizeof dropped - used, ", %" PRIu64 " %s dropped",
                      report->dropped[cause], causes[cause]); /* fits */
   }
-  server->totals->adopted_entries += report->entries;
-  server->totals->adopt_dropped += n_dropped;
+  server->n_adopted = report->entries;
+  server->n_adopt_dropped = n_dropped;
   log_line(&server->log, LOG_LEVEL_INFO,
            "adopted %" PRIu64 " entries (%s) and %" PRIu64 " namespaces of the daemon before%s%s%s",
            report->entries, format_size(report->bytes, size), report->namespaces, dropped,

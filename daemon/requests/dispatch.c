@@ -110,6 +110,11 @@ void dispatch_count_moved(struct dispatch *dispatch) {
   uint64_t before = now < dispatch->moved_bytes ? 0 : dispatch->moved_bytes;
   dispatch->totals->region_moved_bytes += now - before;
   dispatch->moved_bytes = now;
+  uint64_t dropped = 0;
+  for (int cause = 0; cause < ADOPT_CAUSES; cause++)
+    dropped += dispatch->store->migration.dropped[cause];
+  dispatch->totals->adopt_dropped += dropped - dispatch->migration_dropped;
+  dispatch->migration_dropped = dropped;
 }
 
 uint32_t dispatch_max_body(const struct dispatch *dispatch, const struct session *session) {

@@ -115,7 +115,8 @@ struct dispatch {
   struct totals own_totals;
   struct totals at_start; /* a copy: what this daemon adds to them is the difference */
   uint64_t evictions_at_start[EVICT_CAUSES];
-  uint64_t moved_bytes; /* by the arena, as counted in totals->region_moved_bytes */
+  /* As counted in the totals: bytes that the arena moved, and entries that a migration dropped. */
+  uint64_t moved_bytes, migration_dropped;
 };
 
 /* Installs the store's before_evict until dispatch_deinit. Allows any number of slices. The struct
@@ -146,7 +147,8 @@ void dispatch_count_refused(struct dispatch *dispatch, const struct session *ses
 void dispatch_count_dropped(struct dispatch *dispatch, const struct session *session,
                             const char *reason);
 
-/* Adds the bytes that compaction has moved since the last call to the totals. */
+/* Adds the bytes that compaction has moved since the last call to the totals, and the entries that
+ * turned out damaged while they migrated. */
 void dispatch_count_moved(struct dispatch *dispatch);
 
 /* Sends an error with request id 0. */

@@ -80,6 +80,16 @@ START_TEST(moved_bytes_continue_over_arenas) {
 }
 END_TEST
 
+/* They are found after the adoption, when they migrate. */
+START_TEST(damaged_entries_of_migration_are_counted) {
+  store.migration.dropped[ADOPT_DAMAGED] = 3;
+  ck_assert_uint_eq(integer_of("adopt_dropped"), 3);
+  store.migration.dropped[ADOPT_DAMAGED] = 4;
+  ck_assert_uint_eq(integer_of("adopt_dropped"), 4);
+  ck_assert_uint_eq(integer_of("daemon_adopt_dropped"), 4);
+}
+END_TEST
+
 START_TEST(longest_batch_is_of_the_cache_alone) {
   struct fc_stat stat;
   ck_assert_uint_eq(integer_of("max_batch_size"), 9);
@@ -125,6 +135,7 @@ int main(void) {
   tcase_add_test(tcase, adopted_entries_are_of_this_daemon);
   tcase_add_test(tcase, trace_lines_of_killed_daemon_are_lost);
   tcase_add_test(tcase, moved_bytes_continue_over_arenas);
+  tcase_add_test(tcase, damaged_entries_of_migration_are_counted);
   tcase_add_test(tcase, longest_batch_is_of_the_cache_alone);
   tcase_add_test(tcase, secret_of_cache_stays);
   tcase_add_test(tcase, snapshot_is_shown_if_there_is_a_state_directory);
