@@ -5,12 +5,12 @@
  * fcached. This library is its client. It starts no thread, installs no signal handler and has no
  * global state.
  *
- * FAIL OPEN. The cache never breaks or blocks the program. If the daemon is absent, stopped or full,
- * a lookup is a miss, fcache_cached computes, and a put returns FCACHE_NOT_STORED. This costs at
- * most one deadline without progress (default 250 ms). Afterwards the handle reconnects by itself,
- * after a back-off and without waiting. The first time that sharing is off, one line on stderr, or
- * to the `log` callback, gives the reason and the sockets that were tried. Another line reports the
- * first value that is larger than the daemon accepts.
+ * FAIL OPEN. The cache never breaks or blocks the program. If the daemon is absent, stopped or
+ * full, a lookup is a miss, fcache_cached computes, and a put returns FCACHE_NOT_STORED. This costs
+ * at most one deadline without progress (default 250 ms). Afterwards the handle reconnects by
+ * itself, after a back-off and without waiting. The first time that sharing is off, one line on
+ * stderr, or to the `log` callback, gives the reason and the sockets that were tried. Another line
+ * reports the first value that is larger than the daemon accepts.
  *
  * RESTARTS. If the daemon closes the connection, it may be restarting. The call that notices, or
  * the next one, waits for it once: one deadline at most, or a second if that is shorter. A waiter
@@ -31,13 +31,13 @@
  * granted its lease and computes. The others wait for its value, which is then a hit whose wall
  * time is the wait. fcache_cached and fcache_cached_batch do so by themselves. If the owner gives
  * up, fails, dies, or exceeds the term of its lease, the first waiter takes over. If the daemon
- * goes away for good, a waiter loses a second. A handle that holds a lease never waits: a call nested in
- * a `compute` computes what others are computing. So no order of calls on one handle can deadlock.
- * A `compute` may also wait for other threads, and for processes that it creates, even if they use
- * handles of their own: the daemon detects a circle of waiting processes and ends a wait in it
- * after about the time of a computation (10 s at most), and that call computes. A process that was
- * created inside a `compute` never waits for the computations of its creator. Handles of one
- * process do wait for each other. If a `compute` waits for another thread, that thread must not
+ * goes away for good, a waiter loses a second. A handle that holds a lease never waits: a call
+ * nested in a `compute` computes what others are computing. So no order of calls on one handle can
+ * deadlock. A `compute` may also wait for other threads, and for processes that it creates, even if
+ * they use handles of their own: the daemon detects a circle of waiting processes and ends a wait
+ * in it after about the time of a computation (10 s at most), and that call computes. A process
+ * that was created inside a `compute` never waits for the computations of its creator. Handles of
+ * one process do wait for each other. If a `compute` waits for another thread, that thread must not
  * wait for this process's computations: give its handle FCACHE_NO_WAIT.
  *
  * RESULTS. 0 is success (for a get: a hit). Positive values, of enum fcache_result, are outcomes to

@@ -70,7 +70,7 @@ struct crash_board {
   _Atomic uint32_t parked;   /* processes that wait for another phase */
   _Atomic uint64_t daemons;  /* that began to serve */
   bool evicts;               /* entries are evicted in this life, so any may be missing */
-  uint64_t restored;         /* the tick at which the cache came from a file; 0: it did not */
+  _Atomic uint64_t restored; /* the tick at which the cache came from a file; 0: it did not */
   _Atomic uint64_t snapshot; /* when the latest snapshot began that is complete; 0: none */
   _Atomic bool rebasing;     /* the memory was lost, and no check has run since */
   struct crash_slot slots[CRASH_KEYS];

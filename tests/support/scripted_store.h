@@ -39,7 +39,7 @@ struct scripted_store {
   int get_error;      /* answers gets with this instead, where not 0 */
   int put_error;
   unsigned hang_ups_at_get; /* at so many gets; a client repeats one after each */
-  bool stall_parts;    /* sends parts without values, without end */
+  bool stall_parts;         /* sends parts without values, without end */
 };
 
 void scripted_store_start(struct scripted_store *store);

@@ -114,7 +114,8 @@ int connection_open(struct connection *connection);
  * Does not wait. Logs once why sharing is off. */
 bool connection_ready(struct connection *connection);
 
-/* The time in which a daemon that restarts is back. One that takes longer is found after a back-off.
+/* The time in which a daemon that restarts is back. One that takes longer is found after a
+ * back-off.
  */
 #define CONNECTION_REOPEN_NS UINT64_C(1000000000)
 

@@ -512,7 +512,7 @@ static int stay_busy(void *arg) {
   CHILD_EXPECT(fcache_open(&options, &worker.cache, NULL) == FCACHE_OK);
   for (unsigned i = 0; !*busy->end; i++)
     CHILD_EXPECT(call_cached(&worker, i % 200));
-  CHILD_EXPECT(worker.lines <= 1); /* none if each restart took less than a deadline */
+  CHILD_EXPECT(worker.lines <= 1);              /* none if each restart took less than a deadline */
   CHILD_EXPECT(worker.computed < worker.calls); /* some were shared */
   fcache_close(worker.cache);
   return 0;

@@ -118,8 +118,8 @@ START_TEST(batch_put_fails_leases_given_up) {
 }
 END_TEST
 
-/* The daemon closes each connection at the first lookup, at the second wait, or at the second lookup
- * of the rest. The third of them is a restart, after which the rest is looked up again. */
+/* The daemon closes each connection at the first lookup, at the second wait, or at the second
+ * lookup of the rest. The third of them is a restart, after which the rest is looked up again. */
 START_TEST(batch_daemon_gone_computes_rest) {
   struct fcache *cache = lease_open(CLIENT_LONG_MS, WAIT_MS);
   struct batch_run batch = {0};

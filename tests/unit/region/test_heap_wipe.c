@@ -51,7 +51,8 @@ START_TEST(cleared_entries_leave_no_bytes) {
     ck_assert_int_eq(seeded_put(n, n, 8), FC_STORED);
   while (!store_clear_step(&world.store, &clear, 10))
     ;
-  ck_assert_uint_eq(world.store.saved->evictions[EVICT_FORCED] + world.store.saved->evictions[EVICT_BYTES], 0);
+  ck_assert_uint_eq(
+      world.store.saved->evictions[EVICT_FORCED] + world.store.saved->evictions[EVICT_BYTES], 0);
   (void)store_clear_all(&world.store, &(struct store_select){.ns = world.ns});
   uint64_t used = world.store.heap.arena.used_bytes;
   ck_assert(holes_are_zero());
