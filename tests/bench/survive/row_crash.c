@@ -57,7 +57,9 @@ static bool is_migrated(void *cache) {
 static int kill_once(struct service_manager *manager, const struct survive_env *env,
                      struct reader *reader, struct survive_memory *memory) {
   atomic_store(&memory->pid, 0);
+  double kill_s = survive_now_s();
   service_manager_kill9(manager);
+  survive_metric("crash/3100", "kill_ms", (survive_now_s() - kill_s) * 1e3, 0);
   uint64_t before = atomic_load(&reader->hits);
   void *arg[] = {reader, &before};
   double start_s = survive_start(manager, env, false, "1G");
