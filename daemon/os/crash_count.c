@@ -1,5 +1,6 @@
 #include "daemon/os/crash_count.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -81,6 +82,19 @@ static int open_counts(struct fd_store *store) {
   return fd;
 }
 
+/* Keeps daemons that crash one after the other from using a processor. The first crash costs no
+ * time, and neither do kills of daemons that serve. */
+static void pause_after_crashes(void) {
+  uint64_t n = own.counts.crashes > own.counts.starts ? own.counts.crashes : own.counts.starts;
+  if (n < 2)
+    return;
+  uint64_t ms = (uint64_t)CRASH_COUNT_PAUSE_MS << (n < 8 ? n - 2 : 6);
+  ms = ms < CRASH_COUNT_PAUSE_MAX_MS ? ms : CRASH_COUNT_PAUSE_MAX_MS;
+  struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * 1000000)};
+  while (nanosleep(&left, &left) < 0 && errno == EINTR)
+    ;
+}
+
 bool crash_count_begin(struct fd_store *store) {
   if (!fd_store_is_available(store))
     return false;
@@ -88,6 +102,7 @@ bool crash_count_begin(struct fd_store *store) {
   if (fd < 0)
     return false; /* no descriptors or no memory: other steps of the start say so */
   own.fd = fd;
+  pause_after_crashes();
   own.began_s = now_s();
   bool failed =
       own.counts.starts >= CRASH_COUNT_STARTS_MAX || own.counts.crashes >= CRASH_COUNT_CRASHES_MAX;

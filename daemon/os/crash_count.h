@@ -14,10 +14,15 @@
 /* In a row, each within CRASH_COUNT_SOON_S of its start. */
 #define CRASH_COUNT_CRASHES_MAX 5u
 #define CRASH_COUNT_SOON_S 60u
+/* The service manager restarts a daemon at once. From the second crash in a row on, a start waits
+ * for this time first, then twice as long each time. */
+#define CRASH_COUNT_PAUSE_MS 100u
+#define CRASH_COUNT_PAUSE_MAX_MS 1000u
 
 /* Counts this start, and from now on a crash of this process (SIGABRT, SIGBUS, SIGFPE, SIGILL,
  * SIGSEGV), unless a sanitizer has handlers of its own. Takes the file from what `store` received,
- * or makes and pushes one. Without a service manager there is no effect.
+ * or makes and pushes one. Sleeps first if starts failed or daemons crashed in a row. Without a
+ * service manager there is no effect.
  *
  * Returns true if the received memory must not be used again: more starts or crashes than the
  * limits followed each other. Then the counts begin anew. */
