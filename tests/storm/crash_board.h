@@ -69,6 +69,7 @@ struct crash_board {
   _Atomic uint32_t phase;    /* enum crash_phase; a futex */
   _Atomic uint32_t parked;   /* processes that wait for another phase */
   _Atomic uint64_t daemons;  /* that began to serve */
+  _Atomic uint64_t starts;   /* of daemons */
   bool evicts;               /* entries are evicted in this life, so any may be missing */
   _Atomic uint64_t restored; /* the tick at which the cache came from a file; 0: it did not */
   _Atomic uint64_t snapshot; /* when the latest snapshot began that is complete; 0: none */

@@ -228,6 +228,7 @@ void crash_client_put_leased(struct crash_client *client, uint32_t key,
   if (result == LEASED_ACKED && grant->daemon != atomic_load(&board->daemons))
     atomic_fetch_add(&board->inherited, 1);
   if (result == LEASED_REJECTED && !board->evicts && grant->asked > atomic_load(&board->restored) &&
+      atomic_load(&board->starts) - grant->starts < CRASH_STARTS_KNOWN &&
       crash_latest_clear(board, key) < grant->asked)
     crash_report(board, CRASH_LEASE, "the put of key %u by the owner of its lease was rejected",
                  key);

@@ -59,7 +59,11 @@ enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, b
 struct crash_grant {
   uint64_t asked, got; /* ticks before the lookup and after its reply */
   uint64_t daemon;     /* the number of the daemon that granted the lease */
+  uint64_t starts;     /* of daemons until then */
 };
+
+/* A daemon accepts the epochs of so many starts before it, and a few more (CATALOG_BOOTS_MAX). */
+#define CRASH_STARTS_KNOWN 60u
 
 /* Puts a leased key whose lease was granted. Unless a clear came, the put must be accepted. */
 void crash_client_put_leased(struct crash_client *client, uint32_t key,

@@ -40,6 +40,7 @@ static void make_args(struct crash_life *life) {
 }
 
 static void launch(struct crash_life *life) {
+  atomic_fetch_add(&life->board->starts, 1);
   service_manager_launch(&life->manager, life->args);
 }
 

@@ -56,7 +56,8 @@ static void put_own(struct worker *worker) {
 static void take_lease(struct worker *worker, uint32_t key, uint64_t asked) {
   struct crash_board *board = worker->board;
   struct crash_slot *slot = &board->slots[key];
-  struct crash_grant grant = {asked, crash_tick(board), atomic_load(&board->daemons)};
+  struct crash_grant grant = {asked, crash_tick(board), atomic_load(&board->daemons),
+                              atomic_load(&board->starts)};
   uint64_t before = atomic_exchange(&slot->held, asked);
   uint32_t holder = atomic_exchange(&slot->holder, worker->plan->number + 1);
   atomic_fetch_add(&board->grants, 1);
