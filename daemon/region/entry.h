@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "daemon/region/arena.h"
+#include "daemon/region/catalog.h"
 #include "proto/key.h"
 #include "proto/shm/region_layout.h"
 
@@ -41,9 +42,15 @@ struct lru {
 /* One cache line of the processor, so that a hit writes few lines. */
 struct entry {
   struct lru_node lists[LRU_KINDS];
-  uint64_t digest;                       /* of the key in its namespace */
-  uint64_t use_stamp : ENTRY_STAMP_BITS; /* of the last use: unique, and the LRU order in numbers */
-  uint64_t place_high : ENTRY_PLACE_BITS - 32;
+  uint64_t digest; /* of the key in its namespace */
+  union {
+    uint64_t stamp; /* both in one word, so that a store of it is atomic */
+    struct {
+      uint64_t use_stamp : ENTRY_STAMP_BITS; /* of the last use: unique; the LRU order in numbers.
+                                                The low bits, as on all little-endian machines */
+      uint64_t place_high : ENTRY_PLACE_BITS - 32;
+    };
+  };
   uint64_t last_use_ns; /* time of the put or of the last get */
   uint32_t hits;        /* gets since the put; saturates */
   arena_block block;    /* the first block, which names those of the pieces; 0: not written yet, or
@@ -67,7 +74,8 @@ struct entry {
   uint32_t number; /* of the slot; the bytes in the region name the entry by it */
 };
 static_assert(sizeof(struct entry) == 64, "catalog layout 1");
-static_assert(offsetof(struct entry, digest) == 16 && offsetof(struct entry, last_use_ns) == 32 &&
+static_assert(offsetof(struct entry, digest) == 16 && offsetof(struct entry, stamp) == 24 &&
+                  offsetof(struct entry, last_use_ns) == 32 &&
                   offsetof(struct entry, where) == 48 && offsetof(struct entry, state) == 56 &&
                   offsetof(struct entry, number) == 60,
               "catalog layout 1");
@@ -80,9 +88,13 @@ static_assert(sizeof(struct entry) << ENTRY_BITS == SLOTS_CHUNK_BYTES, "a chunk 
 static inline uint64_t entry_place(const struct entry *entry) {
   return ((uint64_t)entry->place_high << 32 | entry->place) * FC_REGION_UNIT;
 }
+/* In one store, which comes after that of the cache's last stamp: an entry that a daemon was
+ * promoting when it was killed is as good as any other. */
 static inline void entry_set_stamp(struct entry *entry, uint64_t stamp) {
-  entry->use_stamp = stamp & ((UINT64_C(1) << ENTRY_STAMP_BITS) - 1);
+  uint64_t mask = (UINT64_C(1) << ENTRY_STAMP_BITS) - 1;
+  catalog_commit_u64(&entry->stamp, (entry->stamp & ~mask) | (stamp & mask));
 }
+/* In two stores. A kill between them loses a live entry that moves across a multiple of 64 GiB. */
 static inline void entry_set_place(struct entry *entry, uint64_t offset) {
   entry->place = (uint32_t)(offset / FC_REGION_UNIT);
   entry->place_high = (uint32_t)(offset / FC_REGION_UNIT >> 32) & 0xfffu;

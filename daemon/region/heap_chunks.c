@@ -27,8 +27,10 @@ static struct slots *slots_of(struct heap *heap, enum heap_owner kind) {
 
 /* ---- the directory ---- */
 
+/* What follows, such as zeroing the chunk's old place, comes after it. */
 static void set_word(const struct heap *heap, uint32_t number, uint64_t word) {
   catalog_commit_u64(catalog_at(heap->catalog, CATALOG_DIRECTORY, number), word);
+  catalog_barrier();
 }
 
 /* Returns false if there is no memory for the directory. Afterwards the word can be set. */
@@ -172,7 +174,6 @@ static void move_entries(struct heap *heap, uint32_t number, uint8_t *moved, uin
                          uint64_t to) {
   memcpy(catalog_spare_chunk(heap->catalog), memory, SLOTS_CHUNK_BYTES);
   set_word(heap, number, HEAP_DIRECTORY_SPARE);
-  catalog_barrier();
   heap_move_bytes(moved, memory, SLOTS_CHUNK_BYTES);
   set_word(heap, number, heap_directory_word(heap->current, to));
 }

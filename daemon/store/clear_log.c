@@ -39,11 +39,6 @@ static bool is_complete(const struct clear_log *log, uint64_t generation) {
   return true;
 }
 
-void clear_log_adopt(struct clear_log *log, uint64_t generation) {
-  if (!is_complete(log, generation))
-    clear_log_init(log, generation);
-}
-
 /* Adds a record, whose names are not both any. */
 static void add_record(struct clear_log *log, const struct clear_record *record) {
   forget_covered(log, record);
@@ -61,6 +56,16 @@ static void add_record(struct clear_log *log, const struct clear_record *record)
 static void set_changing(struct clear_log *log, uint32_t changing) {
   __atomic_store_n(&log->changing, changing, __ATOMIC_RELEASE);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* The daemon may be killed here, too. */
+void clear_log_adopt(struct clear_log *log, uint64_t generation) {
+  if (is_complete(log, generation))
+    return;
+  set_changing(log, 1);
+  log->n = 0;
+  log->floor = log->newest = generation;
+  set_changing(log, 0);
 }
 
 void clear_log_add(struct clear_log *log, uint64_t generation, struct fc_str view,

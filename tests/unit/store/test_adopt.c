@@ -311,6 +311,53 @@ START_TEST(chunks_in_the_arena_are_adopted) {
 }
 END_TEST
 
+/* A kill while the metadata moved to another slot leaves both, before (0) or after (1) the bytes in
+ * the region name the new one. */
+START_TEST(entry_in_two_slots_is_adopted_once) {
+  fill();
+  struct heap *heap = &life.store.heap;
+  uint32_t to = 0, end = heap->entries.n_chunks << ENTRY_BITS;
+  while (++to < end && (to % (1u << ENTRY_BITS) >= ENTRIES_PER_CHUNK ||
+                        heap_find_entry(heap, to) == NULL || heap_entry(heap, to)->holders != 0))
+    ;
+  ck_assert_uint_lt(to, end);
+  struct entry *entry = peek(8), copy = *entry;
+  uint64_t origin = region_writer_load(&entry_placed(entry)->origin);
+  copy.number = to;
+  *heap_entry(heap, to) = copy;
+  if (_i == 1)
+    region_writer_store(&entry_placed(entry)->origin, (uint64_t)to << 32 | (uint32_t)origin);
+  uint32_t number = _i == 1 ? to : entry->number;
+  next_life();
+  ck_assert_uint_eq(life.report.entries, N);
+  ck_assert_uint_eq(life.report.dropped[ADOPT_DUPLICATE], 1);
+  ck_assert_uint_eq(peek(8)->number, number);
+  check_all();
+  lives_migrate(&life);
+  check_all();
+}
+END_TEST
+
+/* A kill while a value is overwritten. */
+START_TEST(value_written_in_part_is_a_miss_and_can_be_put) {
+  struct iovec pieces[FC_REGION_PIECES_MAX];
+  struct fc_key key = key_number(9);
+  fill();
+  ck_assert_uint_ge(entry_value(peek(9), pieces), 1);
+  *(uint8_t *)pieces[0].iov_base ^= 1;
+  next_life();
+  ck_assert_ptr_null(peek(9));
+  ck_assert_int_eq(lives_put(&life, space_of(9), &key, N, 300), FC_STORED);
+  next_life();
+  ck_assert(lives_has_value(peek(9), N, 300));
+  ck_assert_uint_eq(life.store.entries, N + 1); /* until the migration finds the damaged one */
+  lives_migrate(&life);
+  ck_assert(lives_has_value(peek(9), N, 300));
+  ck_assert_uint_eq(life.store.entries, N);
+  ck_assert_uint_eq(life.store.migration.dropped[ADOPT_DAMAGED], 1);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("adopt");
   TCase *tcase = tcase_create("adopt");
@@ -328,6 +375,8 @@ int main(void) {
   tcase_add_test(tcase, files_given_up_are_reported);
   tcase_add_test(tcase, region_missing_loses_its_entries_only);
   tcase_add_test(tcase, chunks_in_the_arena_are_adopted);
+  tcase_add_loop_test(tcase, entry_in_two_slots_is_adopted_once, 0, 2);
+  tcase_add_test(tcase, value_written_in_part_is_a_miss_and_can_be_put);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
 }
