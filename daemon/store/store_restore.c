@@ -97,8 +97,11 @@ void store_restore_prefetch(const struct store *store, const uint64_t *digests, 
  * for pairs of stamp and number, would exceed the memory that a start may take. */
 
 #define GROUPS (1u << 16)
-#define INSERTION_MAX 64u /* entries of a group that insertion sort takes */
-#define PREFETCH 12u      /* entries ahead */
+#define FEW_MAX 128u /* entries that are copied to be sorted */
+#define HANDFUL 8u   /* entries for which insertion sort is the fastest */
+#define PART_BITS 6u
+#define PARTS (1u << PART_BITS)
+#define PREFETCH 12u /* entries ahead */
 
 struct order {
   struct store *store;
@@ -158,12 +161,11 @@ static void prefetch_entry(const struct order *order, uint64_t at) {
     __builtin_prefetch(heap_entry(&order->store->heap, order->numbers[at]), 1);
 }
 
-static void insertion_sort(const struct order *order, uint32_t *numbers, uint64_t n) {
-  uint64_t stamps[INSERTION_MAX];
-  check_le(n, INSERTION_MAX);
-  for (uint64_t i = 0; i < n; i++) {
+/* Sorts pairs of stamp and number, which may be nearly sorted. */
+static void insertion_sort(uint64_t *stamps, uint32_t *numbers, uint64_t n) {
+  for (uint64_t i = 1; i < n; i++) {
+    uint64_t stamp = stamps[i], at = i;
     uint32_t number = numbers[i];
-    uint64_t stamp = stamp_of(order, number), at = i;
     for (; at > 0 && stamps[at - 1] > stamp; at--) {
       stamps[at] = stamps[at - 1];
       numbers[at] = numbers[at - 1];
@@ -173,19 +175,47 @@ static void insertion_sort(const struct order *order, uint32_t *numbers, uint64_
   }
 }
 
-/* Sorts entries whose stamps are at least `first` and at most `last`. Halves the span of the stamps
- * until few entries are left, so it is at most 64 deep. */
-static void sort(const struct order *order, uint32_t *numbers, uint64_t n, uint64_t first,
-                 uint64_t last) {
-  if (n <= INSERTION_MAX) {
-    insertion_sort(order, numbers, n);
+/* Sorts few entries, whose stamps are at least `first` and differ in `shift` low bits. Distributes
+ * more than a handful by the highest of these bits, after which the order is nearly right. */
+static void sort_few(const struct order *order, uint32_t *numbers, uint64_t n, uint64_t first,
+                     unsigned shift) {
+  uint64_t stamps[FEW_MAX], parted[FEW_MAX];
+  uint32_t from[FEW_MAX];
+  uint8_t ends[PARTS + 1] = {0};
+  unsigned low = shift > PART_BITS ? shift - PART_BITS : 0;
+  check_le(n, FEW_MAX);
+  for (uint64_t i = 0; i < n; i++)
+    stamps[i] = stamp_of(order, numbers[i]);
+  if (n <= HANDFUL) {
+    insertion_sort(stamps, numbers, n);
     return;
   }
-  if (first == last)
+  for (uint64_t i = 0; i < n; i++)
+    ends[((stamps[i] - first) >> low) + 1]++;
+  for (unsigned part = 0; part < PARTS; part++)
+    ends[part + 1] = (uint8_t)(ends[part + 1] + ends[part]);
+  memcpy(from, numbers, n * sizeof from[0]);
+  for (uint64_t i = 0; i < n; i++) {
+    uint8_t at = ends[(stamps[i] - first) >> low]++;
+    parted[at] = stamps[i];
+    numbers[at] = from[i];
+  }
+  insertion_sort(parted, numbers, n);
+}
+
+/* Sorts entries whose stamps are at least `first` and differ in `shift` low bits. Halves the span
+ * of the stamps until few entries are left, so it is at most 64 deep. */
+static void sort(const struct order *order, uint32_t *numbers, uint64_t n, uint64_t first,
+                 unsigned shift) {
+  if (n <= FEW_MAX) {
+    sort_few(order, numbers, n, first, shift);
     return;
-  uint64_t middle = first + (last - first) / 2, low = 0, high = n;
+  }
+  if (shift == 0)
+    return;
+  uint64_t middle = first + (UINT64_C(1) << (shift - 1)), low = 0, high = n;
   while (low < high) {
-    if (stamp_of(order, numbers[low]) <= middle) {
+    if (stamp_of(order, numbers[low]) < middle) {
       low++;
     } else {
       uint32_t number = numbers[low];
@@ -193,8 +223,8 @@ static void sort(const struct order *order, uint32_t *numbers, uint64_t n, uint6
       numbers[high] = number;
     }
   }
-  sort(order, numbers, low, first, middle);
-  sort(order, numbers + low, n - low, middle + 1, last);
+  sort(order, numbers, low, first, shift - 1);
+  sort(order, numbers + low, n - low, middle, shift - 1);
 }
 
 /* Adds an entry as the newest of its two orders. Returns whether the one before has its stamp. */
@@ -231,8 +261,7 @@ static void sort_groups(struct order *order) {
       prefetch_entry(order, i + PREFETCH);
     uint64_t first = order->first + ((uint64_t)group << order->shift);
     if (FC_CATALOG_MUTANT != 8)
-      sort(order, order->numbers + at, end - at, first,
-           first + ((UINT64_C(1) << order->shift) - 1));
+      sort(order, order->numbers + at, end - at, first, order->shift);
     for (; at < end; at++)
       order->duplicates += link_newest(store, heap_entry(&store->heap, order->numbers[at]));
   }
