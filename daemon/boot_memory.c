@@ -5,6 +5,7 @@
 #include "daemon/memory_check.h"
 #include "daemon/os/dead_regions.h"
 #include "daemon/server_internal.h"
+#include "proto/errors.h"
 
 void boot_memory_bounds(const struct options *options, bool shares, struct memory_amounts *bounds) {
   struct memory_settings settings = {.max_bytes = options->max_bytes,
@@ -35,6 +36,7 @@ int boot_check_memory(struct server *server, struct error_text *error) {
   return 0;
 }
 
+/* Without the daemon's own part, of which only the bound is known. */
 static struct memory_amounts memory_in_use(const struct server *server) {
   const struct conns *conns = &server->conns;
   return (struct memory_amounts){{
@@ -49,18 +51,41 @@ static struct memory_amounts memory_in_use(const struct server *server) {
       [MEMORY_NAMESPACES] = namespace_table_bytes(&server->namespaces),
       [MEMORY_LEASES] = leases_bytes(&server->dispatch.leases),
       [MEMORY_TRACE] = server->trace.buffer_bytes,
-      [MEMORY_DAEMON] = server->memory.bytes[MEMORY_DAEMON],
   }};
+}
+
+/* While entries move out of a larger region, that one bounds the memory. */
+static void bounds_now(const struct server *server, struct memory_amounts *bounds) {
+  struct options options = *server->options;
+  bool moving = store_is_resizing(&server->store) || store_is_migrating(&server->store);
+  options.max_bytes = server->store.max_bytes;
+  if (moving && server->resized_from > options.max_bytes)
+    options.max_bytes = server->resized_from;
+  boot_memory_bounds(&options, server->shares, bounds);
+}
+
+int boot_check_resize(const struct server *server, uint64_t max_bytes, struct error_text *error) {
+  struct options options = *server->options;
+  const struct memory_amounts held = memory_in_use(server);
+  struct memory_amounts bounds;
+  struct error_text short_of;
+  options.max_bytes = max_bytes;
+  boot_memory_bounds(&options, server->shares, &bounds);
+  if (memory_check(&bounds, memory_total_sum(&held), "", &short_of) == 0)
+    return 0;
+  return error_text_set(error, FC_EREFUSED, "max-bytes is not changed: %s", short_of.text);
 }
 
 void boot_memory_report(void *arg, struct memory_report *report) {
   static_assert(MEMORY_PARTS <= MEMORY_REPORT_PARTS_MAX, "all parts fit in a report");
   const struct server *server = arg;
-  const struct memory_amounts *bounds = &server->memory, used = memory_in_use(server);
+  struct memory_amounts used = memory_in_use(server), bounds;
+  bounds_now(server, &bounds);
+  used.bytes[MEMORY_DAEMON] = bounds.bytes[MEMORY_DAEMON];
   *report = (struct memory_report){.used_bytes = memory_total_sum(&used),
-                                   .bound_bytes = memory_total_sum(bounds),
+                                   .bound_bytes = memory_total_sum(&bounds),
                                    .n = MEMORY_PARTS};
   for (int part = 0; part < MEMORY_PARTS; part++)
     report->parts[part] = (struct memory_report_part){memory_part_name((enum memory_part)part),
-                                                      used.bytes[part], bounds->bytes[part]};
+                                                      used.bytes[part], bounds.bytes[part]};
 }

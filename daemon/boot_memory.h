@@ -17,6 +17,11 @@ void boot_memory_bounds(const struct options *options, bool shares, struct memor
  * before counts once. Returns 0, or FC_ENOMEM with a text that names all parts and dead regions. */
 int boot_check_memory(struct server *server, struct error_text *error);
 
+/* Compares the bounds with a higher limit on the memory of entries with what is available, in which
+ * the memory that the daemon holds counts once. Returns 0, or FC_EREFUSED with a text that names
+ * both numbers and all parts. */
+int boot_check_resize(const struct server *server, uint64_t max_bytes, struct error_text *error);
+
 /* A callback for the stats; `arg` is the server. See struct dispatch_config. */
 void boot_memory_report(void *arg, struct memory_report *report);
 

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BYTES_MIN 4096u
-#define BYTES_MAX (UINT64_C(1) << 50)
 #define CLIENTS_MAX 1000000u
 #define LEASES_MAX 10000000u
 #define SECONDS_MAX_MS UINT32_MAX /* of any option */
@@ -63,8 +61,8 @@ static const struct option_row table[] = {
      "fcached",
      0, KIND_GROUP, FIELD(admin_group), GIVEN(has_admin_group), .section = 1},
     {"max-bytes", "SIZE", "Memory for the entries of all namespaces (default 256M)", 'm', KIND_SIZE,
-     FIELD(max_bytes), .min = BYTES_MIN, .max = BYTES_MAX, .initial = FC_BYTES_MAX_DEFAULT,
-     .section = 2},
+     FIELD(max_bytes), .min = OPTIONS_BYTES_MIN, .max = OPTIONS_BYTES_MAX,
+     .initial = FC_BYTES_MAX_DEFAULT, .section = 2},
     {"max-value", "SIZE", "Largest value (default 16M, at most --max-bytes and 1G)", 0, KIND_SIZE32,
      FIELD(max_value), GIVEN(has_max_value), .min = 1, .max = FC_VALUE_MAX_CEILING,
      .initial = FC_VALUE_MAX_DEFAULT, .section = 2},
@@ -87,8 +85,8 @@ static const struct option_row table[] = {
     {"client-budget", "SIZE",
      "Memory for the messages in flight of all clients; half as much again for the kernel's send "
      "buffers, and as much again for rings (default 64M, or two of the largest messages)",
-     0, KIND_SIZE, FIELD(client_budget), GIVEN(has_client_budget), .min = BYTES_MIN,
-     .max = BYTES_MAX, .initial = OPTIONS_CLIENT_BUDGET_DEFAULT, .section = 2},
+     0, KIND_SIZE, FIELD(client_budget), GIVEN(has_client_budget), .min = OPTIONS_BYTES_MIN,
+     .max = OPTIONS_BYTES_MAX, .initial = OPTIONS_CLIENT_BUDGET_DEFAULT, .section = 2},
     {"no-region", NULL, "Disable hits by shared memory: each hit is a message", 0, KIND_FLAG,
      FIELD(no_region), .section = 2},
     {"trace", "FILE", "Append a JSON line per lookup to FILE; SIGHUP reopens it", 't', KIND_PATH,

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Range of max_bytes and client_budget. */
+#define OPTIONS_BYTES_MIN 4096u
+#define OPTIONS_BYTES_MAX (UINT64_C(1) << 50)
 #define OPTIONS_CLIENT_BUDGET_DEFAULT (64u << 20)
 
 /* Strings are borrowed from argv. The table in options.c has the ranges and defaults. */

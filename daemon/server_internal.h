@@ -1,5 +1,4 @@
-/* server_internal.h - the daemon's state, shared by server.c, boot.c, survival.c and server_stop.c.
- */
+/* server_internal.h - the daemon's state, shared by server*.c, boot*.c and survival.c. */
 #ifndef FC_DAEMON_SERVER_INTERNAL_H
 #define FC_DAEMON_SERVER_INTERNAL_H
 
@@ -34,6 +33,7 @@ struct server {
   uint64_t barrier_ns;   /* its start, uv_hrtime */
   bool released_more;    /* since the barrier */
   struct store store;
+  uint64_t resized_from; /* max_bytes before the latest change at run time; 0: none */
   struct namespace_table namespaces;
   struct lease_records lease_records;
   struct dispatch dispatch;

@@ -93,6 +93,15 @@ static void wait_for_confirmation(struct server *server) {
   (void)close(fd);
 }
 
+/* The service manager has the descriptors before entries move. Values that are put meanwhile would
+ * be lost with a kill, so there is a short wait. */
+void survival_region_replaced(struct server *server) {
+  push_region(server);
+  (void)fd_store_flush(&server->fd_store, FLUSH_MS); /* the rest is sent by on_tick */
+  if (server->serves)
+    pause_migration(server);
+}
+
 /* For the store: see segment_released in store_entries.h. */
 static void on_released(void *arg, uint64_t boot_id, uint32_t segment) {
   struct server *server = arg;

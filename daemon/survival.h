@@ -22,6 +22,10 @@ int survival_fill(struct server *server, uint64_t boot_id, struct error_text *er
  * snapshot leaves no memory, and the next one reads it again. */
 void survival_begin(struct server *server, uint64_t boot_id);
 
+/* Adds the region that has just replaced another to the descriptor store. Entries of the former
+ * region do not move until the service manager has it. */
+void survival_region_replaced(struct server *server);
+
 /* Begins to retry changes that the service manager does not read at once, on the server's loop.
  * Returns 0, or FC_EREFUSED if out of descriptors. survival_close ends it, also after a failure.
  * Idempotent. */

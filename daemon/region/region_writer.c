@@ -137,6 +137,12 @@ int region_writer_init(struct region *region, uint64_t max_bytes, uint32_t max_v
   return 0;
 }
 
+static void retire(struct region *region, uint32_t how) {
+  /* Release: a reader that sees it sees all earlier stores as well. Nothing that a reader relies on
+   * is stored afterwards. */
+  atomic_store_explicit(&region->header->retired, how, memory_order_release);
+}
+
 void region_writer_deinit(struct region *region) {
   if (region->base == NULL)
     return;
@@ -147,16 +153,14 @@ void region_writer_deinit(struct region *region) {
 }
 
 void region_writer_abandon(struct region *region) {
-  region_writer_retire(region);
+  retire(region, FC_REGION_REPLACED);
   if (region->index_fd >= 0)
     release_mutex(region);
   *region = (struct region){.index_fd = -1};
 }
 
 void region_writer_retire(struct region *region) {
-  /* Release: a reader that sees it sees all earlier stores as well. Nothing that a reader relies on
-   * is stored afterwards. */
-  atomic_store_explicit(&region->header->retired, 1, memory_order_release);
+  retire(region, FC_REGION_ENDED);
 }
 
 /* ---- the index ---- */

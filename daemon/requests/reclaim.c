@@ -79,7 +79,11 @@ void reclaim_init(struct dispatch *dispatch, size_t limit_bytes) {
   dispatch->unlisted_limit_bytes = limit_bytes;
   store->reclaim = reclaim;
   store->reclaim_arg = dispatch;
-  store->unlisted_max = unlisted_limit(dispatch, SLOW_PART);
+  reclaim_limit_changed(dispatch);
+}
+
+void reclaim_limit_changed(struct dispatch *dispatch) {
+  dispatch->store->unlisted_max = unlisted_limit(dispatch, SLOW_PART);
 }
 
 void reclaim_deinit(struct dispatch *dispatch) {

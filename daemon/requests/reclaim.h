@@ -15,6 +15,8 @@ struct dispatch;
 /* Installs the store's reclaim callback, until reclaim_deinit. `limit_bytes` bounds the entries
  * that have left the store; a part of the store's max_bytes bounds them too. */
 void reclaim_init(struct dispatch *dispatch, size_t limit_bytes);
+/* The store's max_bytes has changed. */
+void reclaim_limit_changed(struct dispatch *dispatch);
 void reclaim_deinit(struct dispatch *dispatch);
 
 #endif

@@ -37,6 +37,10 @@
 #define FC_REGION_FDS_MAX (1u + FC_REGION_SEGMENTS_MAX) /* the index, then the segments */
 #define FC_REGION_PASSED_MAX (FC_REGION_FDS_MAX + 1u)   /* and the ring, beside one message */
 
+/* Values of `retired`: the daemon ends, or it serves from another region, which it hands out. */
+#define FC_REGION_ENDED 1u
+#define FC_REGION_REPLACED 2u
+
 struct fc_region_header {
   /* constant for clients */
   uint64_t magic;
@@ -50,7 +54,7 @@ struct fc_region_header {
   uint32_t n_segments;
   uint8_t reserved_1[52];
 
-  /* 0, then 1: the region serves no more hits. */
+  /* 0, then one of FC_REGION_ENDED and FC_REGION_REPLACED: the region serves no more hits. */
   _Alignas(64) _Atomic uint32_t retired;
   /* The futex word of a robust mutex that the daemon's main thread always holds. It is that
    * thread's id while it lives. When it ends, the kernel sets FUTEX_OWNER_DIED and clears the id.

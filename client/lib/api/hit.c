@@ -54,7 +54,8 @@ static bool record_hit(struct fcache *cache, const struct fc_ring_hit *record, u
   return true;
 }
 
-/* Requests the region from time to time if the welcome came without it. */
+/* Requests the region from time to time if the welcome came without it, and at once if the daemon
+ * has replaced it. */
 static void request_region(struct connection *connection, unsigned flags, uint64_t now_ns) {
   if (connection->wants_region && (flags & FCACHE_LOCAL) == 0 &&
       connection->state == CONNECTION_UP && connection_has(connection, CONNECTION_RINGS) &&

@@ -162,6 +162,10 @@ bool region_reader_is_live(const struct region_reader *map) {
          atomic_load_explicit(&map->header->retired, memory_order_acquire) == 0;
 }
 
+bool region_reader_is_replaced(const struct region_reader *map) {
+  return atomic_load_explicit(&map->header->retired, memory_order_relaxed) == FC_REGION_REPLACED;
+}
+
 /* ---- one attempt ---- */
 
 /* One lookup: its key, and the state of its current attempt. */

@@ -58,6 +58,9 @@ void region_reader_unmap(struct region_reader *map);
  * or retired region may hold entries that were cleared since. Two loads. */
 bool region_reader_is_live(const struct region_reader *map);
 
+/* Returns whether the daemon that retired the region serves from another one. */
+bool region_reader_is_replaced(const struct region_reader *map);
+
 /* Looks up `key` in the namespace with that id. `digest` is its fc_key_digest. Fills `value` and
  * `hit` on a hit; otherwise their contents are undefined. Spins for about 20 us at most while the
  * writer is at work. */

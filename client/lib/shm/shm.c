@@ -90,7 +90,7 @@ void shm_welcome(struct shm *shm, const struct fc_welcome *welcome,
     shm->unpublished += shm->published;
     shm->published = 0;
   }
-  shm->ring_in_transit = false;
+  shm->ring_in_transit = shm->region_replaced = false;
   shm->misses = 0;
   shm->request_ns = shm->request_wait_ns = 0;
   shm->boot_id = welcome->boot_id;
@@ -110,7 +110,13 @@ bool shm_wants_ring(const struct shm *shm, uint32_t *want_slots) {
 }
 
 bool shm_region_request_due(struct shm *shm, uint64_t now_ns) {
-  if (shm->region.base != NULL || ++shm->misses < SHM_REQUEST_LOOKUPS)
+  if (shm->region.base != NULL)
+    return false;
+  if (shm->region_replaced) {
+    shm->region_replaced = false;
+    return true;
+  }
+  if (++shm->misses < SHM_REQUEST_LOOKUPS)
     return false;
   if (shm->request_ns == 0) /* the first time since the welcome */
     shm->request_ns = now_ns + SHM_REQUEST_MIN_NS;
@@ -163,8 +169,10 @@ void shm_connection_ended(struct shm *shm) {
 }
 
 void shm_release_dead(struct shm *shm) {
-  if (shm->region.base != NULL && !region_reader_is_live(&shm->region))
-    region_reader_unmap(&shm->region);
+  if (shm->region.base == NULL || region_reader_is_live(&shm->region))
+    return;
+  shm->region_replaced = region_reader_is_replaced(&shm->region);
+  region_reader_unmap(&shm->region);
 }
 
 void shm_unmap_region(struct shm *shm) {

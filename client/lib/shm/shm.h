@@ -13,8 +13,9 @@
  * usual size if the daemon revoked it. If the welcome came without region and ring, or they could
  * not be mapped, the client requests them again later (shm_region_request_due).
  *
- * A dead or retired region is unmapped at the next call. Without a region every lookup goes over
- * the socket. One thread. */
+ * A dead or retired region is unmapped at the next call. If the daemon lives and serves from
+ * another region, the client requests that one at once. Without a region every lookup goes over the
+ * socket. One thread. */
 #ifndef FC_CLIENT_SHM_H
 #define FC_CLIENT_SHM_H
 
@@ -50,6 +51,7 @@ struct shm {
   uint64_t published;          /* of these, the number in the latest ring */
   uint64_t unpublished;        /* of these, the number in no ring */
   uint32_t unchecked;          /* hits since the connection was checked */
+  bool region_replaced;        /* the daemon has another region, which was not requested yet */
   uint32_t misses;             /* lookups without a region, since the latest request for it */
   uint64_t request_ns;         /* time of the next request; 0: not set */
   uint64_t request_wait_ns;    /* current interval between requests */
@@ -71,7 +73,8 @@ void shm_welcome(struct shm *shm, const struct fc_welcome *welcome,
  * *want_slots (see fc_ring_request). */
 bool shm_wants_ring(const struct shm *shm, uint32_t *want_slots);
 
-/* Counts a lookup. Returns true if there is no region and it is time to request one. */
+/* Counts a lookup. Returns true if there is no region and it is time to request one: at once for
+ * the region that replaced one, once. */
 bool shm_region_request_due(struct shm *shm, uint64_t now_ns);
 
 /* Marks that the client requests another ring. Until shm_ring_received or shm_ring_refused no hit

@@ -1,6 +1,7 @@
 /* Rings that are full, asleep, revoked or ended, and requests for another one. */
 #include <check.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "client/lib/shm/shm.h"
 #include "fcache.h"
@@ -238,6 +239,47 @@ START_TEST(region_unavailable_requested_seldom) {
 }
 END_TEST
 
+/* Makes another region, with key "a", which the daemon hands out from now on. Returns the former
+ * one, whose descriptors are closed. */
+static struct region_build replace_region(void) {
+  struct region_build former = sharing.region;
+  struct fc_key a = sharing_key("a");
+  for (unsigned i = 0; i < sharing.n_region_fds; i++)
+    ck_assert_int_eq(close(sharing.region_fds[i]), 0);
+  sharing.n_region_fds = region_build_fds(&sharing.region, SHARING_REGION_BYTES, SCRIPTED_BOOT_ID,
+                                          64, SHARING_SEALS, sharing.region_fds);
+  (void)region_build_add(&sharing.region, SHARING_SPACE, &a, "region", 6, 0);
+  return former;
+}
+
+/* The daemon has replaced the region: the next lookup requests the new one, once. A daemon that
+ * ends has no other. */
+START_TEST(region_replaced_requested_at_once) {
+  bool replaced = _i < 3, refused = _i == 1, local = _i == 2;
+  struct fcache *cache = sharing_open(CLIENT_LONG_MS);
+  ck_assert_int_eq(sharing_get(cache, "a"), 'r');
+  struct region_build former = replace_region();
+  atomic_store(&former.header->retired, replaced ? FC_REGION_REPLACED : FC_REGION_ENDED);
+  if (local) { /* sends no message */
+    ck_assert_int_eq(sharing_get_with(cache, "a", FCACHE_LOCAL), 'm');
+    ck_assert_uint_eq(atomic_load(&sharing.ring_requests), 0);
+  }
+  atomic_store(&sharing.next_slots, refused ? 0 : SHARING_SLOTS);
+  char first = sharing_get(cache, "a");
+  ck_assert_int_eq(first, replaced && !refused ? 'r' : 's');
+  for (unsigned i = 0; i < SHM_REQUEST_LOOKUPS / 2; i++)
+    ck_assert_int_eq(sharing_get(cache, "a"), first);
+  ck_assert_uint_eq(atomic_load(&sharing.ring_requests), replaced ? 1 : 0);
+  if (first == 'r')
+    assert_records(sharing_ring(0), SHM_REQUEST_LOOKUPS / 2 + 1);
+  ck_assert_uint_eq(library_counters(cache).degraded, 0);
+  ck_assert_uint_eq(library_counters(cache).unrecorded, 0);
+  ck_assert_uint_eq(client_lines.n, 0);
+  fcache_close(cache);
+  region_build_unmap(&former);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("shm_ring_state");
   TCase *tcase = tcase_create("shm_ring_state");
@@ -253,6 +295,7 @@ int main(void) {
   tcase_add_test(tcase, ring_asleep_daemon_stopped_hit_recorded);
   tcase_add_loop_test(tcase, ring_revoked_not_written, 0, 2);
   tcase_add_test(tcase, ring_ended_not_written);
+  tcase_add_loop_test(tcase, region_replaced_requested_at_once, 0, 4);
   tcase_add_loop_test(tcase, region_missing_requested_again, 0, 2);
   tcase_add_loop_test(tcase, region_unavailable_requested_seldom, 0, 2);
   suite_add_tcase(suite, tcase);

@@ -1,0 +1,68 @@
+#include "daemon/server_resize.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+
+#include "daemon/base/parse.h"
+#include "daemon/boot_memory.h"
+#include "daemon/requests/reclaim.h"
+#include "daemon/server_internal.h"
+#include "daemon/survival.h"
+#include "proto/errors.h"
+
+/* For the store: see region_replaced in store_entries.h. */
+static void on_replaced(void *arg, int rc, const struct error_text *error) {
+  struct server *server = arg;
+  char size[FORMAT_SIZE_MAX];
+  (void)format_size(server->store.max_bytes, size);
+  reclaim_limit_changed(&server->dispatch);
+  if (rc < 0) {
+    log_line(&server->log, LOG_LEVEL_WARNING,
+             "max-bytes is %s, and the memory of the entries is the same as before: %s. Free some "
+             "memory, and set max-bytes again",
+             size, error->text[0] != '\0' ? error->text : fc_error_text(rc));
+    return;
+  }
+  survival_region_replaced(server);
+  log_line(&server->log, LOG_LEVEL_INFO,
+           "entries move to memory for %s. The next start takes --max-bytes from its options",
+           size);
+}
+
+static int check_range(uint64_t max_bytes, struct error_text *error) {
+  char size[FORMAT_SIZE_MAX], least[FORMAT_SIZE_MAX], most[FORMAT_SIZE_MAX];
+  if (max_bytes >= OPTIONS_BYTES_MIN && max_bytes <= OPTIONS_BYTES_MAX)
+    return 0;
+  return error_text_set(
+      error, FC_EINVAL, "max-bytes: %s (%" PRIu64 " bytes) is out of range: give %s to %s",
+      format_size(max_bytes, size), max_bytes, format_size(OPTIONS_BYTES_MIN, least),
+      format_size(OPTIONS_BYTES_MAX, most));
+}
+
+/* For requests: see struct control. */
+static int resize(void *arg, uint64_t max_bytes, struct error_text *error) {
+  struct server *server = arg;
+  struct store *store = &server->store;
+  uint64_t before = store->max_bytes, region_id;
+  int rc = check_range(max_bytes, error);
+  if (rc < 0 || (max_bytes == before && !store_is_resizing(store)))
+    return rc;
+  if (max_bytes > before && (rc = boot_check_resize(server, max_bytes, error)) < 0)
+    return rc;
+  if (getrandom(&region_id, sizeof region_id, GRND_NONBLOCK) != (ssize_t)sizeof region_id)
+    return error_text_set(error, FC_EREFUSED, "max-bytes: getrandom failed: try again");
+  rc = store_resize(store, max_bytes, region_id | 1, error);
+  if (rc < 0)
+    return rc;
+  server->resized_from = before;
+  reclaim_limit_changed(&server->dispatch);
+  conns_run_background(&server->conns);
+  return 0;
+}
+
+void server_resize_control(struct server *server, struct control *control) {
+  control->arg = server;
+  control->resize = resize;
+  server->store.region_replaced = on_replaced;
+  server->store.region_replaced_arg = server;
+}
