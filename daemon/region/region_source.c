@@ -14,6 +14,8 @@
 
 static_assert(FC_REGION_LAYOUT == 2, "another layout of regions needs another CATALOG_LAYOUT");
 
+#define UNMAP_BYTES (1u << 20)
+
 /* What region_source_entry returns for damaged bytes. Nothing of it is ever written. */
 static struct {
   struct fc_region_entry entry;
@@ -139,6 +141,16 @@ int region_source_take(struct region_source *source, struct region *region, uint
   (void)mmap(source->base, source->arena_offset, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0); /* frees the index */
   return 0;
+}
+
+bool region_source_unmap(const struct region_source *source, uint32_t segment, uint64_t *done) {
+  uint64_t bytes = bytes_of_segment(source, segment), left = bytes > *done ? bytes - *done : 0;
+  uint64_t part = left < UNMAP_BYTES ? left : UNMAP_BYTES;
+  if (part > 0) /* on failure the release unmaps them */
+    (void)madvise(source->base + source->arena_offset + segment * source->segment_bytes + *done,
+                  part, MADV_DONTNEED);
+  *done += part;
+  return left > part;
 }
 
 void region_source_release(struct region_source *source, uint32_t segment) {

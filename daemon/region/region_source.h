@@ -47,6 +47,11 @@ int region_source_open(struct region_source *source, const struct catalog_region
 int region_source_take(struct region_source *source, struct region *region, uint64_t boot_id);
 void region_source_close(struct region_source *source); /* idempotent */
 
+/* Unmaps the pages of at most 1 MiB of a segment without live entries, from *done bytes on, which
+ * it advances. An access would map them again. Returns false if none are left. Without these calls
+ * the release of a segment takes milliseconds. */
+bool region_source_unmap(const struct region_source *source, uint32_t segment, uint64_t *done);
+
 /* Unmaps a segment and closes its file. No entry may lie in it. */
 void region_source_release(struct region_source *source, uint32_t segment);
 

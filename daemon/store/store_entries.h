@@ -75,6 +75,7 @@ struct store_migration {
   bool paused; /* set by the server: the memory of a released file is not free yet */
   /* private to store_migrate.c */
   uint32_t source, segment, slot; /* the position */
+  uint64_t unmapped;              /* bytes of the segment, after the walk */
   bool begun;                     /* the segment is being walked: */
   bool blocked;                   /* one of its entries is held, or found no room */
   bool waiting;          /* all segments are blocked; a removed or released entry ends it */

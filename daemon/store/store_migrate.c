@@ -172,6 +172,7 @@ static bool choose(struct store *store) {
     }
   }
   migration->slot = 0;
+  migration->unmapped = 0;
   migration->blocked = false;
   migration->begun = least != UINT64_MAX;
   return migration->begun;
@@ -228,7 +229,8 @@ static bool migrate_slice(struct store *store) {
     done =
         migration->slot >= store->heap.entries.n_chunks << ENTRY_BITS >> (FC_CATALOG_MUTANT == 2);
   }
-  if (!done)
+  if (!done || (!migration->blocked &&
+                region_source_unmap(source_of(store), migration->segment, &migration->unmapped)))
     return true;
   migration->begun = false;
   if (migration->blocked)
