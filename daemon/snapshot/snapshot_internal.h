@@ -5,7 +5,7 @@
 #include "daemon/snapshot/snapshot.h"
 #include "proto/image/image_preamble.h"
 
-#define RUN_BATCHES 3u
+#define RUN_BATCHES 2u                  /* the pool has one while the loop fills the other */
 #define BATCH_BUFFER_BYTES (256u << 10) /* heads, and small values */
 #define BATCH_PIECES 512u
 #define BATCH_ENTRIES 256u         /* held: large values, which are not copied */
