@@ -13,6 +13,8 @@
 # make storm-crash      kill the daemon 10000 times while 8 workers use it, and check the cache each time
 #   TIMES=n             kills
 #   FC_STORM_SEED=n     another sequence of moments
+#   FC_STORM_KIND=name  all lives of this kind (tests/storm/crash_kinds.c)
+# make storm-crash-mutants  show that this storm fails with each step off that keeps the cache
 # make check-memory-waves   1,000 clients that use as much of the daemon's memory as they can, in a control group; needs root
 #   SECONDS=n           the duration (600)
 TEST_JOBS ?= 2
@@ -117,7 +119,13 @@ $(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/o
 # Its mutants: a daemon in which one step that keeps the cache is off (FC_CATALOG_MUTANT=n, see catalog.h), with the file
 # that has the step. A storm does not reach 5, which needs damaged memory, nor 7, whose window is two stores: unit tests do.
 CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:daemon/store/adopt 6:daemon/store/adopt \
-  8:daemon/store/store_restore
+  8:daemon/store/store_restore 11:daemon/store/store_clear 12:daemon/store/adopt 13:daemon/snapshot/snapshot_clears \
+  14:daemon/snapshot/snapshot_clears 15:daemon/leases/leases_table 16:daemon/store/namespace \
+  17:daemon/snapshot/snapshot_restore 18:daemon/snapshot/snapshot_file 19:daemon/survival 20:daemon/store/namespace \
+  21:daemon/requests/dispatch 22:daemon/region/catalog 23:daemon/region/heap 24:daemon/snapshot/snapshot_write
+# make check runs those whose storm fails within seconds.
+CRASH_MUTANTS_QUICK := 1 2 4 6 8 12 13 15 16 17 20 21
+CRASH_MUTANTS_CHECKED := $(foreach n,$(CRASH_MUTANTS_QUICK),$(TB)/storm/crash_mutant_$(n))
 CRASH_MUTANT_TESTS := $(foreach m,$(CRASH_MUTANTS),$(TB)/storm/crash_mutant_$(call mutant_number,$(m)))
 define crash_mutant_rules
 $(TB)/obj/crash_mutants/$(1)/%.o: CPPFLAGS += -DFC_CATALOG_MUTANT=$(1)
@@ -139,14 +147,18 @@ $(foreach m,$(CRASH_MUTANTS),$(eval $(call crash_mutant_rules,$(call mutant_numb
 storm-crash: all $(CRASH_TEST)
 	@$(TEST_ENV) FC_STORM_KILLS=$(or $(TIMES),10000) $(CRASH_TEST)
 
+.PHONY: storm-crash-mutants
+storm-crash-mutants: all $(CRASH_MUTANT_TESTS)
+	@$(TEST_ENV) CC='$(CC)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh $(TEST_JOBS) $(TB)/log $(CRASH_MUTANT_TESTS)
+
 .PHONY: check check-valgrind check-systemd tests
 tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
-  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANT_TESTS))
+  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANT_TESTS)))
+	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED)))
 
 # Tests with very many cheap checks, which take up to hours under valgrind. The sanitizers run them.
 VALGRIND_SKIP := %/test_key %/test_store_model %/test_leases_random %/test_leases_clients \

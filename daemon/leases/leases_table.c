@@ -219,7 +219,7 @@ void leases_own(struct leases *leases, struct lease *lease, struct lease_client 
     if (client->process->held++ == 0)
       client->process->computing_since_ns = now_ns;
   }
-  if (leases->records != NULL && lease->record == 0)
+  if (leases->records != NULL && lease->record == 0 && FC_CATALOG_MUTANT != 15)
     add_record(leases, lease);
 }
 

@@ -354,6 +354,10 @@ void catalog_add_boot(struct catalog *catalog, uint64_t boot_id) {
   struct catalog_header *header = catalog->header;
   check_lt(0, boot_id);
   check_le(header->n_boots, CATALOG_BOOTS_MAX);
+  if (header->n_boots > 0 && header->boots[header->n_boots - 1] == boot_id)
+    return;
+  if (FC_CATALOG_MUTANT == 22)
+    header->n_boots = 0;
   if (header->n_boots == CATALOG_BOOTS_MAX) {
     /* A kill within leaves one id twice, or the oldest one forgotten. */
     for (unsigned i = 1; i < CATALOG_BOOTS_MAX; i++)

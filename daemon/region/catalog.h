@@ -28,7 +28,21 @@
  *   5 the value's checksum is not compared (region_source.c, store_migrate.c)
  *   6 last_stamp is not taken over (adopt.c)
  *   7 of two slots of one entry, both are adopted (adopt.c)
- *   8 the LRU order is that of the slots, not of the stamps (store_restore.c) */
+ *   8 the LRU order is that of the slots, not of the stamps (store_restore.c)
+ *  11 an active clear is not saved (store_clear.c)
+ *  12 an active clear is not resumed (adopt.c)
+ *  13 a clear is not recorded for the snapshot (snapshot_clears.c)
+ *  14 a clear is acknowledged before its record is written (snapshot_clears.c)
+ *  15 leases are not recorded (leases_table.c)
+ *  16 the clears that make puts stale are not taken over (namespace.c)
+ *  17 nor are those that are newer than the snapshot (snapshot_restore.c)
+ *  18 records of clears that began while a snapshot was written go with it (snapshot_file.c)
+ *  19 a region is stored by the service manager after it has entries (survival.c)
+ *  20 a manifest is not committed (namespace.c)
+ *  21 the counters are not in the catalog (dispatch.c)
+ *  22 earlier daemons' boot ids are forgotten (catalog.c)
+ *  23 an entry names its copy before the copy is complete (heap.c)
+ *  24 slots change while a snapshot walks over them (snapshot_write.c) */
 #ifndef FC_CATALOG_MUTANT
 #define FC_CATALOG_MUTANT 0
 #endif
@@ -151,7 +165,8 @@ void *catalog_spare_chunk(const struct catalog *catalog);
 
 /* ---- boots ---- */
 
-/* Adds the boot id (not 0) of this daemon, and forgets the oldest if there are too many. */
+/* Adds the boot id (not 0) of this daemon, unless it is the newest one already. Forgets the oldest
+ * if there are too many. */
 void catalog_add_boot(struct catalog *catalog, uint64_t boot_id);
 bool catalog_knows_boot(const struct catalog *catalog, uint64_t boot_id);
 

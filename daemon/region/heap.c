@@ -545,7 +545,12 @@ bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effor
   struct entry next = *entry;
   next.source = heap->current & 0xfu;
   set_blocks(heap, &next, &blocks);
-  copy_entry(heap, region_writer_at(heap->region, entry_place(&next)), entry, &blocks);
+  const struct entry before = *entry;
+  if (FC_CATALOG_MUTANT == 23)
+    catalog_commit_u64(&entry->where, next.where);
+  copy_entry(heap, region_writer_at(heap->region, entry_place(&next)), &before, &blocks);
+  if (FC_CATALOG_MUTANT == 23)
+    catalog_commit_u64(&entry->where, before.where);
   heap_sources_remove(heap, entry);
   entry->place_high = next.place_high;
   entry->block = next.block;

@@ -18,7 +18,8 @@ static void drain_before_eviction(void *arg) {
 
 /* The secret belongs to the cache, so that the leases of an earlier daemon keep their digests. */
 static void begin_totals(struct dispatch *dispatch, const struct dispatch_config *config) {
-  dispatch->totals = config->totals != NULL ? config->totals : &dispatch->own_totals;
+  dispatch->totals =
+      config->totals != NULL && FC_CATALOG_MUTANT != 21 ? config->totals : &dispatch->own_totals;
   if (dispatch->totals->lease_secret == 0)
     dispatch->totals->lease_secret = config->secret;
   dispatch->secret = dispatch->totals->lease_secret;

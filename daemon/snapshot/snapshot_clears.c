@@ -8,7 +8,8 @@
 
 uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
                         struct fc_str op) {
-  if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL))
+  if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL) ||
+      FC_CATALOG_MUTANT == 13)
     return 0; /* there is nothing to restore from */
   if (snapshot->writing.size >= (uint64_t)CLEAR_JOURNAL_MAX * CLEAR_JOURNAL_RECORD_BYTES)
     return REFUSED;
@@ -27,7 +28,7 @@ uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, str
 }
 
 enum snapshot_clear_state snapshot_clear_state(const struct snapshot *snapshot, uint64_t ticket) {
-  if (ticket <= snapshot->n_on_disk)
+  if (ticket <= snapshot->n_on_disk || FC_CATALOG_MUTANT == 14)
     return SNAPSHOT_CLEAR_DONE;
   return ticket == REFUSED || snapshot->journal_broken ? SNAPSHOT_CLEAR_FAILED
                                                        : SNAPSHOT_CLEAR_WAIT;

@@ -101,6 +101,8 @@ void snapshot_file_commit(struct snapshot_run *run) {
   snapshot_run_fail(run, state_dir_sync(&snapshot->dir), "renamed");
   uint64_t first = snapshot->n_on_disk - snapshot->journal.n;
   uint64_t n = run->cut > first ? run->cut - first : 0;
+  if (FC_CATALOG_MUTANT == 18)
+    n = snapshot->journal.n;
   if (run->error == 0)
     snapshot->journal_error = clear_journal_cut(&snapshot->journal, &snapshot->dir,
                                                 n < snapshot->journal.n ? n : snapshot->journal.n);

@@ -56,7 +56,7 @@ int snapshot_run_begin(struct snapshot *snapshot, struct error_text *error) {
                           snapshot->dir.path, STATE_SNAPSHOT_NEW, strerror(code));
   }
   snapshot_file_begin(run);
-  snapshot->config.cache.store->keep_slots = true;
+  snapshot->config.cache.store->keep_slots = FC_CATALOG_MUTANT != 24;
   snapshot->run = run;
   snapshot->running = ++snapshot->number;
   return 0;

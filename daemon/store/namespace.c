@@ -42,6 +42,8 @@ bool namespace_adopt(struct namespace *ns, const struct catalog *catalog, uint64
     ns->manifest = (struct fc_str){catalog_at(catalog, CATALOG_MANIFESTS, index),
                                    (uint32_t)ns->manifest_bytes};
   clear_log_adopt(&ns->clears, generation);
+  if (FC_CATALOG_MUTANT == 16)
+    ns->clears.n = 0;
   return true;
 }
 
@@ -65,6 +67,7 @@ int namespace_set_manifest(struct namespace *ns, struct catalog *catalog, struct
   char *copy = catalog_at(catalog, CATALOG_MANIFESTS, index);
   memcpy(copy, manifest.data, manifest.size);
   ns->manifest = (struct fc_str){copy, manifest.size};
-  catalog_commit_u64(&ns->manifest_bytes, manifest.size);
+  if (FC_CATALOG_MUTANT != 20)
+    catalog_commit_u64(&ns->manifest_bytes, manifest.size);
   return 0;
 }

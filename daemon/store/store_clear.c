@@ -50,7 +50,8 @@ static void save(struct store *store, struct store_clear *clear) {
   memcpy(saved->view, clear->view_data, clear->view.size);
   memcpy(saved->op, clear->op_data, clear->op.size);
   clear->saved = saved;
-  catalog_commit_u32(&saved->in_use, 1);
+  if (FC_CATALOG_MUTANT != 11)
+    catalog_commit_u32(&saved->in_use, 1);
 }
 
 static void begin(struct store *store, struct store_clear *clear) {

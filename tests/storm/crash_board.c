@@ -32,6 +32,7 @@ void crash_board_forget(struct crash_board *board) {
   atomic_store(&board->restored, 0);
   atomic_store(&board->rebasing, false);
   atomic_store(&board->snapshot, 0);
+  atomic_store(&board->half_clear, 0);
   crash_board_reset_counts(board);
 }
 
@@ -122,6 +123,7 @@ static struct crash_selector *selector_of(struct crash_board *board, struct cras
 
 void crash_clear_begin(struct crash_board *board, struct crash_place place) {
   atomic_store(&selector_of(board, place)->ended, CRASH_UNENDED);
+  atomic_fetch_add(&board->clears_begun, 1);
 }
 
 void crash_clear_end(struct crash_board *board, struct crash_place place, uint64_t begun,
@@ -133,6 +135,16 @@ void crash_clear_end(struct crash_board *board, struct crash_place place, uint64
     atomic_fetch_add(&board->clears, 1);
   }
   atomic_store(&selector->ended, crash_tick(board));
+}
+
+void crash_clear_half(struct crash_board *board, struct crash_place place, uint64_t begun) {
+  atomic_store(&board->half_begun, begun);
+  atomic_store(&board->half_clear, (uint64_t)(selector_of(board, place) - board->selectors) + 1);
+}
+
+void crash_clear_finished(struct crash_board *board) {
+  uint64_t n = atomic_load(&board->half_clear);
+  atomic_store(&board->selectors[n - 1].acked_begun, atomic_load(&board->half_begun));
 }
 
 void crash_missed(struct crash_board *board, uint32_t key, uint64_t begun) {

@@ -79,6 +79,10 @@ struct crash_board {
   _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
   /* Counts of what was acknowledged in this life, and of what happened in all. */
   _Atomic uint64_t life_puts, life_clears, life_socket_hits;
+  _Atomic uint64_t clears_begun; /* ever */
+  /* A clear that was sent and not acknowledged: its selector and 1, and when it began. 0: none, or
+   * nobody knows which clears have changed the generation. */
+  _Atomic uint64_t half_clear, half_begun;
   _Atomic uint64_t puts, hits, clears, grants, inherited, checked, snapshots, resizes;
   /* The ordered phase: steps begun, steps known to be complete, and what they are. */
   _Atomic uint32_t steps, steps_done;
@@ -119,6 +123,11 @@ void crash_leased_put_end(struct crash_board *board, uint32_t key, uint64_t vers
 void crash_clear_begin(struct crash_board *board, struct crash_place place);
 void crash_clear_end(struct crash_board *board, struct crash_place place, uint64_t begun,
                      bool acked);
+
+/* The latest clear was not acknowledged, and the generation shows whether it began. */
+void crash_clear_half(struct crash_board *board, struct crash_place place, uint64_t begun);
+/* It did. So the next daemon has finished it, as if it was acknowledged. */
+void crash_clear_finished(struct crash_board *board);
 
 /* A use of the entry began and ended at these ticks. `acked`: its promotion is acknowledged. */
 void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_t ended,

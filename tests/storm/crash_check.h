@@ -18,6 +18,7 @@ struct crash_check {
   uint32_t torn;    /* entries that were missing because their put was in progress, ever */
   uint64_t boot_id; /* of the latest daemon */
   uint64_t daemons; /* at the latest check */
+  uint64_t clears;  /* acknowledged until then */
 };
 
 /* Returns false if the daemon cannot be reached. */

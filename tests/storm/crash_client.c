@@ -191,8 +191,19 @@ static int put(struct crash_client *client, uint32_t key, uint64_t version, bool
   return rc;
 }
 
+/* The size of a value follows from its version, so one in a hundred will do. */
+static uint64_t next_version(struct crash_client *client, uint32_t key, bool has_epoch) {
+  bool large = client->large && key < CRASH_LARGE_KEYS;
+  uint64_t version;
+  unsigned tries = 0;
+  do
+    version = crash_version_of(crash_tick(client->board), has_epoch);
+  while (large && crash_value_size(key, version) < CRASH_LARGE && ++tries < 500);
+  return version;
+}
+
 enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, bool has_epoch) {
-  uint64_t version = crash_version_of(crash_tick(client->board), has_epoch);
+  uint64_t version = next_version(client, key, has_epoch);
   bool answered;
   crash_put_begin(client->board, key, version);
   bool acked = put(client, key, version, &answered) == FCACHE_OK;

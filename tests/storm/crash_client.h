@@ -10,6 +10,7 @@ struct crash_client {
   const char *socket; /* borrowed */
   bool restored;      /* the cache came from a file: earlier versions are right */
   bool region;        /* reads hits from the region if it can */
+  bool large;         /* puts large values of the first keys */
   struct fcache *handles[CRASH_SPACES];
   struct fcache_value value; /* of the latest lookup */
   uint8_t *made;             /* of the latest put: CRASH_VALUE_MAX bytes */

@@ -16,6 +16,9 @@ struct crash_kind {
   bool files;   /* has a state folder. Sometimes the memory is lost, and the cache starts from it */
   bool forgets; /* no memory outlives a daemon: each one starts from the file */
   bool resizes; /* max_bytes changes while the daemon serves */
+  bool clears;  /* an administrator clears most of the time, and daemons die soon after a clear
+                   begins */
+  bool dies_early;                  /* several daemons in a row die while they adopt */
   bool only_by_name;                /* not one of the kinds that follow each other */
   const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
 };

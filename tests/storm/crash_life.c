@@ -1,17 +1,25 @@
 #include "crash_life.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "daemon/store/adopt.h"
 #include "storm_keys.h"
 #include "tests/support/child_process.h"
 
+#define LOG_SHOWN 300u /* bytes, of a daemon that failed */
 #define PARK_TIMEOUT_MS 60000u
-#define RUN_NS UINT64_C(25000000)   /* of a round, at most */
-#define ADOPT_NS UINT64_C(12000000) /* from a start to a kill, at most */
-#define FULL_EVERY 8u               /* rounds, with a check of all values */
+#define RUN_NS UINT64_C(25000000)      /* of a round, at most */
+#define START_NS UINT64_C(20000000000) /* of a daemon, at most */
+#define MESSAGES 300u /* of a daemon that stores a region and gives up several, about */
+#define CLEAR_NS UINT64_C(2000000)      /* from the begin of a clear to a kill, at most */
+#define ADOPT_NS UINT64_C(12000000)     /* from a start to a kill, at most */
+#define SNAPSHOT_NS UINT64_C(500000000) /* of a round in which a snapshot ends, at most */
+#define FULL_EVERY 8u                   /* rounds, with a check of all values */
 
 static uint64_t below(struct crash_life *life, uint64_t n) {
   return storm_random(&life->random) % n;
@@ -51,8 +59,9 @@ static bool wait_ready(struct crash_life *life) {
     return true;
   }
   char *log = harness_log(&life->manager.daemon);
-  crash_report(life->board, CRASH_OTHER, "a daemon ended with status %d instead of serving: %.300s",
-               status, log);
+  size_t size = strlen(log);
+  crash_report(life->board, CRASH_OTHER, "a daemon ended with status %d instead of serving: %s",
+               status, log + (size > LOG_SHOWN ? size - LOG_SHOWN : 0));
   free(log);
   life->failed = true;
   return false;
@@ -79,7 +88,33 @@ static uint32_t number_of_early_deaths(struct crash_life *life) {
   return below(life, 6) == 0 ? 1 + (uint32_t)below(life, 2) : 0;
 }
 
+/* Waits until the daemon has sent so many messages, or serves. */
+static void wait_messages(struct crash_life *life, unsigned n) {
+  struct service_manager *manager = &life->manager;
+  uint64_t start_ns = harness_now_ns();
+  for (bool reached = false; !reached && harness_now_ns() - start_ns < START_NS; let_run(20000)) {
+    (void)pthread_mutex_lock(&manager->lock); /* cannot fail */
+    reached = manager->n_messages >= n || manager->ready;
+    (void)pthread_mutex_unlock(&manager->lock);
+  }
+}
+
+/* Each daemon of a row but the last one gets as far as to serve. So the next one has its region to
+ * adopt, and the last one has so many that it migrates all of them before it serves. It gives the
+ * segments up one by one, with a message for each, and dies at one of them. */
+static void die_in_a_row(struct crash_life *life) {
+  for (uint32_t n = ADOPT_REGIONS_MAX; n > 0; n--) {
+    launch(life);
+    wait_messages(life, n > 1 ? UINT_MAX : (unsigned)below(life, MESSAGES));
+    let_run(n > 1 ? 0 : below(life, CLEAR_NS));
+    kill_daemon(life);
+    life->result->adopting++;
+  }
+}
+
 static bool start_next(struct crash_life *life) {
+  if (life->kind->dies_early)
+    die_in_a_row(life);
   for (uint32_t n = number_of_early_deaths(life); n > 0; n--) {
     launch(life);
     let_run(below(life, ADOPT_NS));
@@ -145,6 +180,27 @@ void crash_life_end(struct crash_life *life) {
 
 /* ---- rounds ---- */
 
+/* Waits until the number rises, or the time is over. */
+static void wait_rise(const _Atomic uint64_t *number, uint64_t ns) {
+  uint64_t before = atomic_load(number), start_ns = harness_now_ns();
+  while (atomic_load(number) == before && harness_now_ns() - start_ns < ns)
+    let_run(20000);
+}
+
+/* Lets the workers run for a random time. Now and then a snapshot ends. In a life with many clears,
+ * one begins just before the kill. */
+static void run_workers(struct crash_life *life, bool ordered) {
+  struct crash_board *board = life->board;
+  crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
+  if (life->kind->files && !ordered && below(life, 4) == 0)
+    wait_rise(&board->snapshots, SNAPSHOT_NS);
+  let_run(below(life, RUN_NS));
+  if (!life->kind->clears || ordered)
+    return;
+  wait_rise(&board->clears_begun, RUN_NS);
+  let_run(below(life, 1 + below(life, CLEAR_NS))); /* mostly soon */
+}
+
 bool crash_life_round(struct crash_life *life) {
   struct crash_board *board = life->board;
   bool ordered = !life->kind->forgets && below(life, 5) == 0;
@@ -154,8 +210,7 @@ bool crash_life_round(struct crash_life *life) {
     atomic_store(&board->steps_done, 0);
     atomic_store(&board->last_step_done, false);
   }
-  crash_phase_set(board, ordered ? CRASH_ORDER : CRASH_RUN);
-  let_run(below(life, RUN_NS));
+  run_workers(life, ordered);
   if (!life->spares)
     kill_daemon(life);
   life->result->rounds++;
@@ -168,7 +223,7 @@ bool crash_life_round(struct crash_life *life) {
   }
   if ((!life->spares && !start_next(life)) || !wait_parked(life))
     return false;
-  struct crash_check_plan plan = {.full = ++life->rounds % FULL_EVERY == 0,
+  struct crash_check_plan plan = {.full = ++life->rounds % FULL_EVERY == 0 || life->kind->clears,
                                   .restored = lost && !life->spares,
                                   .order = ordered ? &life->order : NULL};
   crash_check_run(&life->check, &plan);

@@ -1,31 +1,82 @@
 /* The crash storm with a daemon, PROGRAM.fcached, in which one step that keeps the cache is off
- * (FC_CATALOG_MUTANT). Passes if the storm detects a fault. */
+ * (FC_CATALOG_MUTANT). Passes if the storm detects the fault that this must cause, and no other. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "crash_kinds.h"
 #include "crash_storm.h"
 #include "tests/support/harness.h"
 
 #define LIMIT_S 100.0
+#define IS(fault) (1u << (fault))
+
+/* What each one causes, what may follow from that, and the kind of life that shows it soonest. */
+static const struct mutant {
+  uint32_t number;
+  const char *kind;
+  uint32_t faults, also;
+} mutants[] = {
+    {1, "roomy", IS(CRASH_WRONG) | IS(CRASH_REVIVED) | IS(CRASH_OTHER), IS(CRASH_DISORDER)},
+    {2, "roomy", IS(CRASH_LOST) | IS(CRASH_OTHER), 0},
+    {4, "cleared", IS(CRASH_FELL), IS(CRASH_REVIVED)},
+    {6, "roomy", IS(CRASH_LOST), IS(CRASH_DISORDER)},
+    {8, "roomy", IS(CRASH_DISORDER), IS(CRASH_LOST) | IS(CRASH_OTHER)},
+    {11, "cleared", IS(CRASH_REVIVED), 0},
+    {12, "cleared", IS(CRASH_REVIVED), 0},
+    {13, "recorded", IS(CRASH_REVIVED), 0},
+    {14, "recorded", IS(CRASH_REVIVED), 0},
+    {15, "roomy", IS(CRASH_LEASE), 0},
+    {16, "cleared", IS(CRASH_REVIVED), 0},
+    {17, "recorded", IS(CRASH_REVIVED), 0},
+    {18, "recorded", IS(CRASH_REVIVED), 0},
+    {19, "dying", IS(CRASH_LOST), IS(CRASH_DISORDER)},
+    {20, "roomy", IS(CRASH_WRONG), 0},
+    {21, "roomy", IS(CRASH_FELL), 0},
+    {22, "roomy", IS(CRASH_LEASE), 0},
+    {23, "dying", IS(CRASH_LOST), IS(CRASH_DISORDER)},
+    {24, "filed", IS(CRASH_LOST), 0},
+};
+
+static const struct mutant *mutant;
 
 START_TEST(crash_storm_of_mutant_sees_fault) {
-  struct crash_plan plan = {
-      .rounds = UINT32_MAX, .seed = 14, .until_fault = true, .limit_s = LIMIT_S};
+  struct crash_plan plan = {.rounds = UINT32_MAX,
+                            .seed = 14,
+                            .kind = mutant->kind,
+                            .until = mutant->faults,
+                            .limit_s = LIMIT_S};
   struct crash_result result;
   (void)crash_storm_run(&plan, &result); /* a daemon that does not start is a fault too */
   crash_storm_print(&result);
-  ck_assert_msg(crash_storm_faults(&result) > 0,
-                "a step was switched off, and the storm saw no fault");
+  uint32_t seen = 0;
+  for (uint32_t i = 0; i < CRASH_FAULTS; i++)
+    seen |= result.faults[i] > 0 ? IS(i) : 0;
+  ck_assert_msg((seen & mutant->faults) != 0,
+                "a step was switched off, and the storm saw no fault of its");
+  ck_assert_msg((seen & ~(mutant->faults | mutant->also)) == 0,
+                "the storm saw other faults than those of the step that was switched off");
 }
 END_TEST
+
+/* The program's name ends with the number. */
+static const struct mutant *find(const char *program) {
+  const char *end = strrchr(program, '_');
+  for (size_t i = 0; i < sizeof mutants / sizeof mutants[0]; i++)
+    if (end != NULL && strtoul(end + 1, NULL, 10) == mutants[i].number)
+      return &mutants[i];
+  return NULL;
+}
 
 int main(int argc, char **argv) {
   char daemon[4096];
   Suite *suite = suite_create("crash_mutant");
   TCase *tests = tcase_create("crash_mutant");
   (void)argc;
-  if (snprintf(daemon, sizeof daemon, "%s.fcached", argv[0]) >= (int)sizeof daemon ||
+  mutant = find(argv[0]);
+  if (mutant == NULL ||
+      snprintf(daemon, sizeof daemon, "%s.fcached", argv[0]) >= (int)sizeof daemon ||
       setenv("FCACHED", daemon, 1) != 0)
     return EXIT_FAILURE;
   tcase_set_timeout(tests, LIMIT_S + 30);

@@ -19,10 +19,16 @@ static double seconds_since(uint64_t start_ns) {
   return (double)(harness_now_ns() - start_ns) / 1e9;
 }
 
+static bool saw_fault(const struct storm *storm) {
+  for (int i = 0; i < CRASH_FAULTS; i++)
+    if ((storm->plan->until >> i & 1) != 0 && storm->board->faults[i] > 0)
+      return true;
+  return false;
+}
+
 static bool is_over(const struct storm *storm) {
   return storm->result->rounds >= storm->plan->rounds ||
-         seconds_since(storm->start_ns) >= storm->plan->limit_s ||
-         (storm->plan->until_fault && crash_fault_sum(storm->board) > 0);
+         seconds_since(storm->start_ns) >= storm->plan->limit_s || saw_fault(storm);
 }
 
 static bool run_life(struct storm *storm, const struct crash_kind *kind) {

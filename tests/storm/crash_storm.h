@@ -12,7 +12,7 @@ struct crash_plan {
   uint64_t seed;
   const char *kind; /* of all lives (crash_kinds.h); NULL: one after the other */
   bool spares;      /* kills nothing: tests the model */
-  bool until_fault; /* ends with the first fault */
+  uint32_t until;   /* ends with the first of these faults: 1 << enum crash_fault */
   double limit_s;   /* ends then in any case */
 };
 

@@ -30,7 +30,9 @@ static uint32_t below(struct worker *worker, uint32_t n) {
 }
 
 static uint32_t own_key(struct worker *worker) {
-  return below(worker, CRASH_OWNED_KEYS / CRASH_WORKERS) * CRASH_WORKERS + worker->plan->number;
+  bool first = worker->client.large && below(worker, 3) == 0;
+  uint32_t n = first ? CRASH_LARGE_KEYS : CRASH_OWNED_KEYS;
+  return below(worker, n / CRASH_WORKERS) * CRASH_WORKERS + worker->plan->number;
 }
 
 /* ---- steps of a worker ---- */
@@ -113,8 +115,9 @@ void crash_manifest(char text[CRASH_MANIFEST_SIZE], uint64_t version) {
 static void clear_some(struct worker *worker) {
   struct crash_place place = {below(worker, CRASH_SPACES), below(worker, CRASH_VIEWS),
                               below(worker, CRASH_OPS)};
-  bool is_admin = below(worker, 2) == 0;
-  uint32_t wide = below(worker, 40);
+  bool clears = worker->plan->kind->clears;
+  bool is_admin = clears || below(worker, 2) == 0; /* the library repeats a clear after a kill */
+  uint32_t wide = clears && below(worker, 2) == 0 ? 4 : below(worker, 40);
   place.view = wide < 6 ? CRASH_VIEWS : place.view;
   place.op = wide > 3 && wide < 9 ? CRASH_OPS : place.op;
   place.space = is_admin && (wide == 9 || wide == 4) ? CRASH_SPACES : place.space;
@@ -125,6 +128,8 @@ static void clear_some(struct worker *worker) {
                    : fcache_clear(worker->client.handles[place.space], crash_view_name(place.view),
                                   crash_op_name(place.op), NULL) == FCACHE_OK;
   crash_clear_end(worker->board, place, begun, acked);
+  if (clears && !acked)
+    crash_clear_half(worker->board, place, begun);
 }
 
 /* The hello of a new handle sets the manifest. */
@@ -158,7 +163,7 @@ static void resize(struct worker *worker) {
 static void administer(struct worker *worker) {
   const struct crash_kind *kind = worker->plan->kind;
   uint32_t one = below(worker, 100);
-  if (one < 4)
+  if (one < 4 || (kind->clears && one >= 90))
     clear_some(worker);
   else if (one < 5)
     set_manifest(worker);
@@ -216,9 +221,11 @@ static bool begin(struct worker *worker, const struct crash_worker_plan *plan) {
   bool region = plan->number != 0 && plan->number % 2 == 0;
   worker->plan = plan;
   worker->board = plan->board;
-  return crash_client_open(&worker->client, plan->board, plan->socket, region, plan->seed) &&
-         (plan->number != 0 ||
-          crash_client_open(&worker->reader, plan->board, plan->socket, true, plan->seed + 1));
+  if (!crash_client_open(&worker->client, plan->board, plan->socket, region, plan->seed))
+    return false;
+  worker->client.large = plan->kind->clears || plan->kind->dies_early;
+  return plan->number != 0 ||
+         crash_client_open(&worker->reader, plan->board, plan->socket, true, plan->seed + 1);
 }
 
 static enum crash_phase rest(struct worker *worker, enum crash_phase phase) {
