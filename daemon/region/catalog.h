@@ -34,7 +34,7 @@
  *  13 a clear is not recorded for the snapshot (snapshot_clears.c)
  *  14 a clear is acknowledged before its record is written (snapshot_clears.c)
  *  15 leases are not recorded (leases_table.c)
- *  16 the clears that make puts stale are not taken over (namespace.c)
+ *  16 the clears that make puts stale are not taken over (clear_log.c)
  *  17 nor are those that are newer than the snapshot (snapshot_restore.c)
  *  18 records of clears that began while a snapshot was written go with it (snapshot_file.c)
  *  19 a region is stored by the service manager after it has entries (survival.c)

@@ -42,8 +42,6 @@ bool namespace_adopt(struct namespace *ns, const struct catalog *catalog, uint64
     ns->manifest = (struct fc_str){catalog_at(catalog, CATALOG_MANIFESTS, index),
                                    (uint32_t)ns->manifest_bytes};
   clear_log_adopt(&ns->clears, generation);
-  if (FC_CATALOG_MUTANT == 16)
-    ns->clears.n = 0;
   return true;
 }
 
