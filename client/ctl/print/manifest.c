@@ -45,7 +45,7 @@ static void print_value(FILE *out, const char *name, const json_t *value) {
   if (value && !json_is_string(value))
     text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
   (void)fprintf(out, INDENT INDENT "%s: ", name);
-  if (value && json_is_string(value))
+  if (json_is_string(value))
     text_cut(out, json_string_value(value), VALUE_COLUMNS);
   else
     text_cut(out, text ? text : "-", VALUE_COLUMNS);
