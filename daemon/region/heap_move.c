@@ -1,5 +1,5 @@
-/* Moves blocks for the arena: the bytes, and what points to them. A kill within the move of an entry
- * may lose that entry, because the places may overlap. Its checksum reveals it. */
+/* Moves blocks for the arena: the bytes, and what points to them. A kill within the move of an
+ * entry may lose that entry, because the places may overlap. Its checksum reveals it. */
 #include "daemon/base/check.h"
 #include "daemon/region/heap.h"
 #include "proto/shm/torn_copy.h"

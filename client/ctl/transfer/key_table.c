@@ -146,8 +146,10 @@ static uint32_t *find_row(const struct key_table *table, const struct key_row *r
 
 /* Makes room for another row. */
 static int reserve_row(struct key_table *table) {
+  if (table->n >= ROWS_MAX)
+    return FC_ENOMEM;
   void *rows = grow(table->rows, table->n, &table->capacity, sizeof *table->rows);
-  if (!rows || table->n >= ROWS_MAX)
+  if (!rows)
     return FC_ENOMEM;
   table->rows = rows;
   int rc = index_reserve(&table->row_index);
