@@ -1,6 +1,7 @@
 #include "crash_admin.h"
 
 #include "client/lib/admin/admin.h"
+#include "proto/errors.h"
 
 #define DEADLINE_MS 20000u
 
@@ -101,7 +102,10 @@ void crash_admin_resize(struct crash_board *board, const char *socket, const cha
   if (!open_raw(&raw, socket))
     return;
   (void)fc_encode_set(&buf, raw.next_id++, &set); /* the buffer keeps a failure */
-  if (call(&raw, &buf, &reply) && is_reply(board, &reply, FC_SET))
+  bool called = call(&raw, &buf, &reply);
+  bool is_busy = called && reply.type == FC_ERROR && reply.error.code == FC_EREFUSED;
+  /* Refused while entries still move, after an adoption or the resize before. */
+  if (called && !is_busy && is_reply(board, &reply, FC_SET))
     atomic_fetch_add(&board->resizes, 1);
   raw_close(&raw);
 }

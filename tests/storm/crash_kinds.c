@@ -31,7 +31,6 @@ const struct crash_kind crash_kinds[] = {
     {.name = "resized",
      .rounds = 40,
      .resizes = true,
-     .only_by_name = true, /* until the daemon can resize */
      .args = {"--max-bytes=64m", "--max-value=1m"}},
 };
 const size_t crash_kinds_n = sizeof crash_kinds / sizeof crash_kinds[0];

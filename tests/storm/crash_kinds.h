@@ -19,7 +19,6 @@ struct crash_kind {
   bool clears;  /* an administrator clears most of the time, and daemons die soon after a clear
                    begins */
   bool dies_early;                  /* several daemons in a row die while they adopt */
-  bool only_by_name;                /* not one of the kinds that follow each other */
   const char *args[CRASH_ARGS_MAX]; /* of fcached; NULL at the end */
 };
 
