@@ -13,6 +13,7 @@
 #ifndef FC_DAEMON_CATALOG_H
 #define FC_DAEMON_CATALOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -180,9 +181,10 @@ static inline void catalog_commit_u64(uint64_t *word, uint64_t value) {
 static inline void catalog_commit_u32(uint32_t *word, uint32_t value) {
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
-/* Makes what follows come after an invalidating store. */
+/* Makes what follows come after an invalidating store. For the compiler alone: the processor keeps
+ * the order of the program for whoever reads the memory after the process has ended. */
 static inline void catalog_barrier(void) {
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  atomic_signal_fence(memory_order_seq_cst);
 }
 
 #endif

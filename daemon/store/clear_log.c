@@ -1,5 +1,6 @@
 #include "daemon/store/clear_log.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "daemon/base/check.h"
@@ -56,7 +57,7 @@ static void add_record(struct clear_log *log, const struct clear_record *record)
 /* Orders the stores of a change between those of `changing`. */
 static void set_changing(struct clear_log *log, uint32_t changing) {
   __atomic_store_n(&log->changing, changing, __ATOMIC_RELEASE);
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  atomic_signal_fence(memory_order_seq_cst); /* as catalog_barrier */
 }
 
 /* The daemon may be killed here, too. */

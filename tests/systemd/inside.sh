@@ -318,16 +318,28 @@ state_directory_is_private() {
   is '700 fcached' stat -c '%a %U' /var/lib/fcached
   is '' find /var/lib/fcached -perm /0077 ! -type d
 }
+# All entries have left the memory of the daemon before.
+moved() { fcachectl stats --json | grep -qE '"migrating_bytes": ?0\b'; }
+# systemd has no more removals to do.
+is_steady() {
+  local n
+  n=$(show NFileDescriptorStore)
+  sleep 0.3
+  is "$n" show NFileDescriptorStore
+}
 descriptor_store_is_flat_over_twenty_restarts() {
   local n
   ping
   $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
+  within 10 moved
+  within 10 is_steady
   n=$(show NFileDescriptorStore)
   [ "$n" -gt 2 ]
   for _ in $(seq 10); do
     $SURVIVOR kept 2000 3100 kill "$(show MainPID)"
     $SURVIVOR kept 2000 3100 systemctl restart fcached.service
   done
+  within 10 moved
   within 10 is "$n" show NFileDescriptorStore
   systemctl stop fcached.service
   is 0 show NFileDescriptorStore
