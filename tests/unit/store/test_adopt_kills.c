@@ -57,9 +57,9 @@ static void put(struct life *life, struct namespace **spaces, uint32_t n) {
   bool overwrites = board->keys[n].seed != 0 && random_below(2) == 0;
   board->flight_seed = ++board->seeds;
   board->flight_size = overwrites ? board->keys[n].size : random_size();
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   board->flight = n;
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   if (lives_put(life, spaces[space_of(n)], &key, board->flight_seed, board->flight_size) !=
       FC_STORED)
     _exit(3);
@@ -79,9 +79,9 @@ static void get(struct life *life, struct namespace **spaces, uint32_t n) {
     _exit(5);
   board->flight_seed = board->keys[n].seed;
   board->flight_size = board->keys[n].size;
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   board->flight = n;
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   store_use(&life->store, entry, 1);
   board->keys[n].use = ++board->uses;
 }
@@ -92,7 +92,7 @@ static void clear(struct life *life, struct namespace **spaces) {
   board->cleared_space = select.ns == spaces[0] ? 0 : 1;
   board->flight = ALL;
   uint64_t generation = life->store.saved->generation;
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   if (!store_clear_start(&life->store, &job, &select))
     _exit(6);
   while (!store_clear_step(&life->store, &job, 100))
@@ -113,7 +113,7 @@ static void act(struct life *life, struct namespace **spaces) {
     get(life, spaces, n);
   if (what % 4 == 0)
     (void)store_background_step(&life->store);
-  atomic_thread_fence(memory_order_seq_cst);
+  atomic_signal_fence(memory_order_seq_cst);
   board->flight = KEYS;
   atomic_fetch_add(&board->acts, 1);
 }
