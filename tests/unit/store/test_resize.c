@@ -35,6 +35,7 @@ static void set_up(void) {
   lives_open(&lives, MAX_BYTES);
   lives_begin(&lives, &life);
   ns = lives_namespace(&life, "ns");
+  n_replaced = 0;
   life.store.region_replaced = count_replaced;
   for (uint32_t n = 0; n < N; n++) {
     struct fc_key key = key_number(n);
