@@ -2,6 +2,8 @@
 #ifndef FC_DAEMON_SNAPSHOT_INTERNAL_H
 #define FC_DAEMON_SNAPSHOT_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "daemon/snapshot/snapshot.h"
 #include "proto/image/image_preamble.h"
 
@@ -31,7 +33,8 @@ struct snapshot_run {
   int fd;
   uint64_t salt, start_ns, cut; /* cut: clears up to that ticket began before the walk */
   uint32_t next;                /* number of the next entry */
-  bool walked, synced, aborted;
+  bool walked, synced;
+  _Atomic bool aborted; /* set by the loop, also while the pool works on the file */
   uint64_t offset, records_at, records;
   struct fc_buf first, last; /* the preambles, which are written at the end */
   uint64_t last_at;
