@@ -329,7 +329,7 @@ static int read_header(int fd, struct catalog_header *header, uint64_t *file_byt
 
 int catalog_open(struct catalog *catalog, int fd, const struct catalog_sizes *sizes,
                  uint64_t max_chunks, struct error_text *why) {
-  struct catalog_header header;
+  struct catalog_header header = {0};
   uint64_t file_bytes = 0;
   *catalog = (struct catalog){.fd = -1};
   int rc = read_header(fd, &header, &file_bytes, why);

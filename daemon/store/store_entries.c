@@ -433,6 +433,7 @@ void store_unlist(struct store *store, struct entry *entry) {
   lru_remove(store, &ns->lru, LRU_OF_NAMESPACE, entry->number);
   remove_from_counts(store, ns, entry);
   struct entry before = *entry;
+  (void)before; /* mutant 1 alone uses it */
   entry_set_name_space(entry, 0);
   store->migration.waiting = false;
   entry_unlist(entry);
