@@ -79,8 +79,9 @@ static int receive_in_child(void *arg) {
     copies[i] = fcntl(next->list[i].fd, F_DUPFD, 100);
   for (size_t i = 0; i < next->n; i++) {
     CHILD_EXPECT(dup2(copies[i], FIRST_FD + (int)i) >= 0 && close(copies[i]) == 0);
-    strcat(names, i == 0 ? "" : ":");
-    strcat(names, next->list[i].name);
+    size_t used = strlen(names);
+    (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ":",
+                   next->list[i].name); /* may cut a hostile name */
   }
   notify.fd = own_notify;
   (void)snprintf(number, sizeof number, "%zu", next->n);
