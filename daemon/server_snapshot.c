@@ -11,6 +11,11 @@ static void on_progress(void *arg) {
   sd_notify_extend(&server->notify);
 }
 
+static void on_clears_written(void *arg) {
+  struct server *server = arg;
+  dispatch_clears_recorded(&server->dispatch);
+}
+
 int server_snapshot_open(struct server *server, bool adopted, struct error_text *error) {
   const struct options *options = server->options;
   struct snapshot_config config = {
@@ -27,6 +32,7 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
       .total_written = &server->totals->snapshots_written,
       .total_failed = &server->totals->snapshots_failed,
       .progress = on_progress,
+      .clears_written = on_clears_written,
       .arg = server,
   };
   if (options->state == NULL)

@@ -313,11 +313,12 @@ static void update_frame_deadline(struct conn *conn, bool open) {
     conn->frame_since_ns = uv_hrtime();
 }
 
-/* Queues a paused connection. One that waits for the trace is resumed by the rings' timer. */
+/* Queues a paused connection. One that waits for the trace is resumed by the rings' timer, and one
+ * that waits for the record of a clear by dispatch_clears_recorded. */
 static void queue_paused(struct conn *conn) {
   if (conn->needs_slice)
     conns_enqueue_slice(conn->conns, conn, conn->session.slice_kind);
-  else if (!conn->session.waits_for_trace)
+  else if (!conn->session.waits_for_trace && !conn->session.waits_for_record)
     conns_enqueue(conn->conns, conn);
 }
 

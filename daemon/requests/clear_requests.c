@@ -233,8 +233,10 @@ enum dispatch_result handle_clear(const struct call *call, const struct fc_selec
   if (!started || !store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
     return DISPATCH_RETRY; /* the next slice in another turn */
   int recorded = record_state(dispatch, job);
-  if (recorded == 0)
+  if (recorded == 0) {
+    session->waits_for_record = true;
     return DISPATCH_RETRY;
+  }
   uint64_t removed = job->clear.removed;
   free(job);
   session->clear = NULL;

@@ -34,7 +34,7 @@ struct control {
    * removes. Returns a ticket, for clear_state. NULL: nothing is restored. */
   uint64_t (*clear_record)(void *arg, const struct fc_select *select);
   /* Returns 1 once the clear may be acknowledged, 0 before, and a negative code if it cannot
-   * be recorded. */
+   * be recorded. After 0, dispatch_clears_recorded is called when that may have changed. */
   int (*clear_state)(void *arg, uint64_t ticket);
   void *arg; /* of all */
 };

@@ -176,6 +176,14 @@ void dispatch_expire_leases(struct dispatch *dispatch) {
   deferred_replies_send_all(dispatch);
 }
 
+void dispatch_clears_recorded(struct dispatch *dispatch) {
+  for (struct session *session = dispatch->first_session; session != NULL; session = session->next)
+    if (session->waits_for_record) {
+      session->waits_for_record = false;
+      session->sink->resume(session->sink);
+    }
+}
+
 /* ---- leases over a restart ---- */
 
 struct lease_owners_report dispatch_adopt_leases(struct dispatch *dispatch) {
@@ -420,7 +428,7 @@ static enum dispatch_result execute(const struct call *call, const struct fc_req
 
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct reply_sink *sink, const uint8_t *body, uint32_t size) {
-  session->waits_for_trace = false;
+  session->waits_for_trace = session->waits_for_record = false;
   /* Send replies to finished waits before handling the next request. */
   dispatch_send_deferred(dispatch, session);
   /* Room for a reply without a value. Handlers ask for more themselves. */

@@ -127,7 +127,8 @@ void dispatch_deinit(struct dispatch *dispatch); /* asserts that no session is l
 enum dispatch_result {
   DISPATCH_DONE = 0,
   /* Not finished, or no room for the reply: dispatch the same frame again. If the session waits for
-   * the trace, not before rings_sweep has run. */
+   * the trace, not before rings_sweep has run; if it waits for a record, not before the sink's
+   * `resume` was called. */
   DISPATCH_RETRY,
   /* No slice is left for the next step: dispatch the same frame again when `slices` of
    * session->slice_kind is above 0. */
@@ -140,6 +141,9 @@ enum dispatch_result {
  * clear is queued. */
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct reply_sink *sink, const uint8_t *body, uint32_t size);
+
+/* Records of clears are on disk, or failed: resumes the sessions that wait for theirs. */
+void dispatch_clears_recorded(struct dispatch *dispatch);
 
 /* Counts a connection as refused or as dropped, and logs the reason. */
 void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,

@@ -79,6 +79,7 @@ struct session {
   uint64_t hits, shared_hits;  /* recorded hits by message; a ring's are in its account */
   struct session *next, *prev; /* in dispatch->first_session */
   bool waits_for_trace;        /* the last frame, or the end, is tried again by the rings' timer */
+  bool waits_for_record;       /* the last frame is tried again by dispatch_clears_recorded */
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };
 

@@ -40,9 +40,11 @@ struct snapshot_config {
   struct snapshot_cache cache;
   struct log *log;
   uint64_t *total_written, *total_failed; /* counters of the cache's life, raised; NULL: none */
-  void (*progress)(
-      void *arg); /* called now and then while it restores, or writes at a stop; NULL: none */
-  void *arg;
+  /* Called now and then while it restores, or writes at a stop. NULL: none. */
+  void (*progress)(void *arg);
+  /* Called when the state of clears may have changed: see snapshot_clear_state. NULL: none. */
+  void (*clears_written)(void *arg);
+  void *arg; /* of both */
 };
 
 /* The result of snapshot_restore. */
@@ -119,7 +121,7 @@ void snapshot_tick(struct snapshot *snapshot);
 uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
                         struct fc_str op);
 enum snapshot_clear_state {
-  SNAPSHOT_CLEAR_WAIT,   /* the record is not on disk yet: ask again in a later turn */
+  SNAPSHOT_CLEAR_WAIT,   /* the record is not on disk yet: ask again after config.clears_written */
   SNAPSHOT_CLEAR_DONE,   /* nothing can restore what it removed */
   SNAPSHOT_CLEAR_FAILED, /* a start from the snapshot may restore it */
 };

@@ -76,9 +76,11 @@ void snapshot_clears_written(struct snapshot *snapshot) {
     log_failure(snapshot);
   if (snapshot->journal_error != 0 && snapshot->run != NULL)
     snapshot->run->aborted = true; /* its walk may have passed what the clears remove */
-  if (snapshot->journal_broken)
-    return; /* the records are written again with those of the next clear */
-  snapshot->has_file = snapshot->has_file && !snapshot->journal_removed;
-  snapshot->n_on_disk = snapshot->n_writing;
-  fc_buf_reset(&snapshot->writing);
+  if (!snapshot->journal_broken) { /* else they are written again with those of the next clear */
+    snapshot->has_file = snapshot->has_file && !snapshot->journal_removed;
+    snapshot->n_on_disk = snapshot->n_writing;
+    fc_buf_reset(&snapshot->writing);
+  }
+  if (snapshot->config.clears_written != NULL)
+    snapshot->config.clears_written(snapshot->config.arg);
 }

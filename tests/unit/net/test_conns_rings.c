@@ -1,5 +1,6 @@
 /* Connections with rings, over real sockets: the welcome has descriptors, the timer drains rings,
- * corrupt rings are dropped, and a client behind the trace leaves the loop idle. */
+ * corrupt rings are dropped, and a client behind the trace or a clear that waits for its record
+ * leaves the loop idle. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -296,6 +297,46 @@ START_TEST(connection_behind_trace_leaves_loop_idle) {
 }
 END_TEST
 
+/* ---- a clear that waits for its record ---- */
+
+static int clear_state; /* scripted: see struct control */
+
+static uint64_t record_clear(void *arg, const struct fc_select *select) {
+  (void)arg;
+  ck_assert(fc_str_equal(select->name_space, fc_str_of("ns")));
+  return 1;
+}
+
+static int state_of_clear(void *arg, uint64_t ticket) {
+  (void)arg;
+  ck_assert_uint_eq(ticket, 1);
+  return clear_state;
+}
+
+START_TEST(clear_without_its_record_leaves_loop_idle) {
+  struct fc_buf request = {0};
+  struct fc_select select = {.name_space = fc_str_of("ns")};
+  clear_state = 0;
+  dispatch.control = (struct control){.clear_record = record_clear, .clear_state = state_of_clear};
+  join_with_ring();
+  ck_assert_int_eq(fc_encode_clear(&request, 3, &select), 0);
+  send_bytes(&request);
+  while (!conns.all->session.waits_for_record)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  run_ticks(3);
+  ck_assert(receive(NULL) && !has_reply());
+  while (uv_is_active((uv_handle_t *)&conns.turn)) /* let the last tick's work finish */
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  dispatch_clears_recorded(&dispatch); /* others' records: it waits again */
+  while (!conns.all->session.waits_for_record)
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+  ck_assert(receive(NULL) && !has_reply());
+  clear_state = 1;
+  dispatch_clears_recorded(&dispatch);
+  ck_assert_int_eq(next_reply(NULL).type, FC_REPLY | FC_CLEAR);
+}
+END_TEST
+
 /* ---- the end of a connection behind the trace ---- */
 
 static void close_client(void) {
@@ -474,6 +515,7 @@ int main(void) {
   tcase_add_test(tcase, ring_drained_when_connection_closes);
   tcase_add_test(tcase, corrupt_ring_dropped_by_timer);
   tcase_add_test(tcase, connection_behind_trace_leaves_loop_idle);
+  tcase_add_test(tcase, clear_without_its_record_leaves_loop_idle);
   tcase_add_loop_test(tcase, ring_drained_when_process_killed, 0, 2);
   tcase_add_test(tcase, end_behind_trace_waits_until_lines_written);
   tcase_add_test(tcase, end_behind_trace_time_over_drains_at_once);

@@ -24,9 +24,18 @@ static uint64_t totals[TOTALS], cache_id, boots[SNAPSHOT_BOOTS_MAX];
 static uint32_t n_boots;
 static uint64_t max_bytes = 64 << 20;
 
+static unsigned clears_written; /* calls of config.clears_written */
+
+static void on_clears_written(void *arg) {
+  ck_assert_ptr_eq(arg, &clears_written);
+  clears_written++;
+}
+
 static struct snapshot_config config(void) {
   return (struct snapshot_config){.dir = dir,
                                   .interval_ms = 1000,
+                                  .clears_written = on_clears_written,
+                                  .arg = &clears_written,
                                   .cache = {.store = &world.store,
                                             .namespaces = &world.table,
                                             .totals = totals,
@@ -103,8 +112,12 @@ static void take(void) {
 }
 
 static void await_clear(uint64_t ticket) {
-  while (snapshot_clear_state(&snapshot, ticket) == SNAPSHOT_CLEAR_WAIT)
+  while (snapshot_clear_state(&snapshot, ticket) == SNAPSHOT_CLEAR_WAIT) {
+    unsigned before = clears_written;
     (void)uv_run(&loop, UV_RUN_ONCE);
+    if (clears_written == before && snapshot_clear_state(&snapshot, ticket) != SNAPSHOT_CLEAR_WAIT)
+      ck_abort_msg("the state of a clear changed without a call of clears_written");
+  }
   ck_assert_int_eq(snapshot_clear_state(&snapshot, ticket), SNAPSHOT_CLEAR_DONE);
 }
 
