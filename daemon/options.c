@@ -23,6 +23,8 @@
 #define SNAPSHOT_INTERVAL_MAX_MS (7u * 24 * 3600 * 1000) /* a week */
 #define SNAPSHOT_INTERVAL_DEFAULT_MS (10u * 60 * 1000)
 
+static_assert(CLIENTS_MAX < ENTRY_HOLDERS_MAX / 2, "each client may hold the same entry");
+
 /* ---- the table of options ----------------------------------------------- */
 
 /* How the value is parsed, and the type of the field in struct options. */

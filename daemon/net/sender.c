@@ -21,7 +21,7 @@ struct unsent {
   struct unsent *next; /* of the same sender */
   size_t size;
   size_t n;
-  struct entry **owners; /* NULL: the piece is copied */
+  struct entry **owners; /* NULL: the piece is copied, or an earlier one holds its entry */
   uv_buf_t pieces[];
 };
 
@@ -115,6 +115,16 @@ static void written(uv_write_t *request, int status) {
   sender->on_change(sender);
 }
 
+/* Returns true if one of the first n pieces holds the entry. A reply may have a value many times,
+ * and holds its entry once: see ENTRY_HOLDERS_MAX. The search is rare, because an entry that
+ * nothing holds is not in an earlier piece. */
+static bool is_held(const struct unsent *unsent, size_t n, const struct entry *entry) {
+  for (size_t i = 0; i < n && reply_sink_entry_is_held(entry); i++)
+    if (unsent->owners[i] == entry)
+      return true;
+  return false;
+}
+
 /* Returns the rest of the pieces from byte `sent` on, or NULL if out of memory. */
 static struct unsent *unsent_new(struct sender *sender, const struct iovec *pieces,
                                  struct entry *const *owners, size_t n, size_t sent) {
@@ -136,10 +146,11 @@ static struct unsent *unsent_new(struct sender *sender, const struct iovec *piec
     size_t left = pieces[i].iov_len - skip;
     sent -= skip;
     unsent->size += left;
-    unsent->owners[i] = owners != NULL && left > 0 ? owners[i] : NULL;
-    if (unsent->owners[i] != NULL) {
+    struct entry *owner = owners != NULL && left > 0 ? owners[i] : NULL;
+    unsent->owners[i] = owner != NULL && !is_held(unsent, i, owner) ? owner : NULL;
+    if (unsent->owners[i] != NULL)
       reply_sink_hold_entry(unsent->owners[i]);
-    } else {
+    if (owner == NULL) {
       memcpy(room, from, left);
       from = room;
       room += left;

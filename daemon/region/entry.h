@@ -34,6 +34,8 @@ struct lru {
 };
 
 #define ENTRY_NAME_SPACES 2048u /* numbers of namespaces in the heap, 0 included */
+/* One for the store, one for each connection at most, and a few of the daemon. entry_hold asserts
+ * the bound, so a client must not make the daemon hold an entry more often. */
 #define ENTRY_HOLDERS_MAX ((1u << 21) - 1u)
 #define ENTRY_STAMP_BITS 52u /* 140 years at a million uses a second */
 #define ENTRY_PLACE_BITS 44u /* of multiples of FC_REGION_UNIT */
@@ -105,6 +107,11 @@ static inline void entry_set_place(struct entry *entry, uint64_t offset) {
  * last release frees the entry. */
 void entry_hold(struct entry *entry);
 void entry_release(struct entry *entry);
+
+/* Returns true if there is a reference in addition to that of the store. */
+static inline bool entry_is_held(const struct entry *entry) {
+  return entry->holders > (entry->name_space != 0);
+}
 
 /* Makes a complete entry live, or ends it (0), in one store. What was stored before comes before
  * it, and what is stored afterwards comes after it. */

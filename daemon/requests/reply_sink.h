@@ -23,8 +23,8 @@ struct reply_sink {
    * false, the sink's owner later dispatches the frame again or calls dispatch_send_deferred. */
   bool (*can_send)(struct reply_sink *sink, size_t bytes);
   /* Sends a reply. Bytes that the kernel does not take at once are copied, except a piece that lies
-   * in owners[i]: that entry is held until the piece is sent. `owners` may be NULL. A failure ends
-   * the connection. */
+   * in owners[i]: that entry is held, once, until the reply is sent. `owners` may be NULL. A
+   * failure ends the connection. */
   void (*send)(struct reply_sink *sink, const struct iovec *pieces, struct entry *const *owners,
                size_t n);
   /* Sends a small reply with descriptors attached to its first byte. Returns false, with nothing
@@ -51,6 +51,7 @@ struct reply_sink {
 /* Entries whose values a sink sends from the region. A held entry keeps its place there. */
 void reply_sink_hold_entry(struct entry *entry);
 void reply_sink_release_entry(struct entry *entry);
+bool reply_sink_entry_is_held(const struct entry *entry);
 /* Returns true if the entry has left the store (evicted, replaced or cleared). */
 bool reply_sink_entry_is_unlisted(const struct entry *entry);
 
