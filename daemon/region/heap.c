@@ -57,8 +57,6 @@ int heap_replace_region(struct heap *heap, struct region *next, uint64_t boot_id
   struct region_source *source = &heap->sources[heap->current];
   uint64_t old_boot_id = heap->catalog->header->regions[heap->current].boot_id;
   check_eq(heap->n_sources, 0);
-  if (!heap_chunks_to_catalog(heap))
-    return FC_EREFUSED;
   if (catalog_grow(heap->catalog, next->arena_size / SLOTS_CHUNK_BYTES) != 0 ||
       !region_writer_commit(next, 2 * SLOTS_CHUNK_BYTES)) /* for heap_init_arena */
     return FC_ENOMEM;

@@ -157,10 +157,16 @@ uint32_t heap_forget_region(struct heap *heap);
  * it. A kill leaves it either there or here. Returns false if there is no room. */
 bool heap_migrate(struct heap *heap, struct entry *entry, enum heap_effort effort);
 
+/* Moves all chunks of entries from the arena to the catalog. Returns 0, FC_ENOMEM, or FC_EREFUSED
+ * if the chunk *blocking has a held entry. After an error, some have moved. */
+int heap_chunks_to_catalog(struct heap *heap, uint32_t *blocking);
+/* Accepts any number. Returns true if the chunk lies in the arena and has a held entry. */
+bool heap_chunk_blocks(const struct heap *heap, uint32_t number);
+
 /* Makes `next` the region, whose contents it takes, and the region so far a source, under the
- * catalog's id `boot_id` for the new one. All entries are then in the source. Nothing is in a
- * source before, and both regions are shared. Returns 0, or FC_EREFUSED if a held entry is in the
- * way for now, or FC_ENOMEM. Then only chunks have moved. */
+ * catalog's id `boot_id` for the new one. All entries are then in the source. Before, nothing is in
+ * a source and all chunks are in the catalog. Both regions are shared. Returns 0, or FC_ENOMEM with
+ * the region unchanged. */
 int heap_replace_region(struct heap *heap, struct region *next, uint64_t boot_id);
 
 /* Updates the budget after sources or chunks changed. */
@@ -236,10 +242,6 @@ void heap_chunk_in_catalog(struct heap *heap, struct slots_chunk *chunk);
 /* heap_chunks.c: makes the arena, with a chunk of records, and adapts the table of entries to the
  * catalog. Returns 0 or FC_ENOMEM. */
 int heap_init_arena(struct heap *heap);
-
-/* heap_chunks.c: moves all chunks of entries from the arena to the catalog. Returns false if one
- * has a held entry or there is no memory. */
-bool heap_chunks_to_catalog(struct heap *heap);
 
 /* heap_chunks.c: make the first chunks; add a chunk. Return 0 or FC_ENOMEM, and false if there is
  * no room. */

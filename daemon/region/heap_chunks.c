@@ -112,8 +112,7 @@ static bool chunk_to_catalog(struct heap *heap, struct slots_chunk *chunk) {
   uint32_t number = chunk->number;
   arena_block block = chunk->block;
   uint8_t *memory = catalog_at(heap->catalog, CATALOG_CHUNKS, number);
-  if (chunk->n_pins > (number == 0) ||
-      !catalog_commit_one(heap->catalog, CATALOG_CHUNKS, number, SLOTS_CHUNK_BYTES))
+  if (!catalog_commit_one(heap->catalog, CATALOG_CHUNKS, number, SLOTS_CHUNK_BYTES))
     return false;
   memcpy(memory, slots_memory(chunk), SLOTS_CHUNK_BYTES);
   slots_chunk_moved(&heap->entries, slots_header(memory));
@@ -123,13 +122,27 @@ static bool chunk_to_catalog(struct heap *heap, struct slots_chunk *chunk) {
   return true;
 }
 
-bool heap_chunks_to_catalog(struct heap *heap) {
-  for (uint32_t number = 0; number < heap->entries.n_chunks; number++) {
+static bool is_held(const struct slots_chunk *chunk) {
+  return chunk->n_pins > (chunk->number == 0); /* slots_add pins chunk 0 */
+}
+
+bool heap_chunk_blocks(const struct heap *heap, uint32_t number) {
+  const struct slots_chunk *chunk =
+      number < heap->entries.n_chunks ? heap->entries.chunks[number] : NULL;
+  return chunk != NULL && chunk->block != 0 && is_held(chunk);
+}
+
+int heap_chunks_to_catalog(struct heap *heap, uint32_t *blocking) {
+  int rc = 0;
+  for (uint32_t number = 0; rc == 0 && number < heap->entries.n_chunks; number++) {
     struct slots_chunk *chunk = heap->entries.chunks[number];
-    if (chunk != NULL && chunk->block != 0 && !chunk_to_catalog(heap, chunk))
-      return false;
+    if (chunk == NULL || chunk->block == 0)
+      continue;
+    *blocking = number;
+    rc = is_held(chunk) ? FC_EREFUSED : chunk_to_catalog(heap, chunk) ? 0 : FC_ENOMEM;
   }
-  return true;
+  heap_update_budget(heap);
+  return rc;
 }
 
 /* The first chunk of records lies where the arena then allocates its first block. */
@@ -184,8 +197,7 @@ bool heap_move_chunk(struct heap *heap, uint64_t owner, uint64_t arena_to) {
   check_eq(chunk->number, (uint32_t)owner);
   check_eq(region_writer_offset(heap->region, chunk), chunk->offset);
   bool has_entries = heap_owner_kind(owner) == HEAP_OWNER_ENTRIES;
-  uint32_t own_pins = chunk->number == 0; /* slots_add pins chunk 0 */
-  if (has_entries && chunk->n_pins > own_pins)
+  if (has_entries && is_held(chunk))
     return false;
   uint64_t to = aligned_in(heap, arena_to);
   uint8_t *memory = slots_memory(chunk), *moved = heap->region->base + to;

@@ -86,6 +86,7 @@ int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
                           "entries still move to the current region: try again in some seconds");
   store->resize.max_bytes = max_bytes;
   store->resize.region_id = region_id;
+  store->resize.waiting = false;
   if (max_bytes < store->max_bytes)
     store->max_bytes = max_bytes;
   return 0;
@@ -98,25 +99,38 @@ static void end_resize(struct store *store, int rc, const struct error_text *err
 }
 
 /* The counts by names have no entry of a source. */
-static void replace_region(struct store *store) {
+static int replace_region(struct store *store, struct error_text *error) {
   uint64_t max_bytes = store->resize.max_bytes;
   struct region next;
-  struct error_text error = {0};
   int rc = region_writer_init(&next, max_bytes, store->max_value, store->region->header->boot_id,
-                              true, &error);
+                              true, error);
   if (rc == 0 && next.index_fd < 0)
     rc = FC_ENOMEM;
   if (rc == 0)
     rc = heap_replace_region(&store->heap, &next, store->resize.region_id);
   region_writer_deinit(&next);
-  if (rc == FC_EREFUSED) /* an entry is held: a later step tries again */
-    return;
   if (rc == 0) {
     memset(store->name_counts.counts, 0, sizeof store->name_counts.counts);
     store->max_bytes = max_bytes;
     store_migrate_begin(store);
   }
-  end_resize(store, rc, &error);
+  return rc;
+}
+
+bool store_resize_is_ready(const struct store *store) {
+  return store_is_resizing(store) &&
+         !(store->resize.waiting && heap_chunk_blocks(&store->heap, store->resize.chunk));
+}
+
+/* While an entry is held whose chunk must move, the resize waits for its release. */
+static void resize_step(struct store *store) {
+  struct error_text error = {0};
+  int rc = heap_chunks_to_catalog(&store->heap, &store->resize.chunk);
+  store->resize.waiting = rc == FC_EREFUSED;
+  if (rc == 0)
+    rc = replace_region(store, &error);
+  if (!store->resize.waiting)
+    end_resize(store, rc, &error);
 }
 
 bool store_background_step(struct store *store) {
@@ -125,8 +139,8 @@ bool store_background_step(struct store *store) {
     for (unsigned left = STORE_SLICE;
          left > 0 && used_bytes(store) > store->max_bytes && store->entries > 0; left--)
       evict_oldest(store, EVICT_BYTES);
-  } else if (store_is_resizing(store)) {
-    replace_region(store);
+  } else if (store_resize_is_ready(store)) {
+    resize_step(store);
   } else {
     (void)store_migrate_step(store);
   }

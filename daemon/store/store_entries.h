@@ -121,6 +121,8 @@ struct store {
   struct store_name_counts name_counts; /* of all entries, also those that are pending delete */
   struct {
     uint64_t max_bytes, region_id; /* 0: no resize is in progress */
+    bool waiting;                  /* for entries of a chunk that are held: */
+    uint32_t chunk;
   } resize;
   struct store_migration migration; /* of entries in sources (adopt.h) */
 };

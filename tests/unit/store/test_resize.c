@@ -140,6 +140,44 @@ START_TEST(entry_held_delays_what_it_blocks) {
 }
 END_TEST
 
+/* Chunks of entries lie in the arena if values have all its memory. */
+static uint32_t number_in_arena(void) {
+  const struct slots *slots = &life.store.heap.entries;
+  for (uint32_t n = 0; n < 200; n++) {
+    struct fc_key key = key_number(n);
+    EXPECT_EQUAL(lives_put(&life, ns, &key, n, 60000), FC_STORED);
+  }
+  for (uint32_t n = 0; n < 20000; n++) {
+    struct fc_key key = key_number(n);
+    EXPECT_EQUAL(lives_put(&life, ns, &key, n, 20), FC_STORED);
+    const struct entry *entry = peek(n);
+    if (slots->chunks[entry->number >> ENTRY_BITS]->block != 0)
+      return n;
+  }
+  ck_abort_msg("no chunk is in the arena");
+}
+
+/* Until the release there is nothing to do: a step would make a whole region in vain. */
+START_TEST(entry_held_in_an_arena_chunk_delays_the_region) {
+  struct entry *held = peek(number_in_arena());
+  uint64_t entries = life.store.entries;
+  entry_hold(held);
+  resize(2 * MAX_BYTES);
+  ck_assert(store_has_background_work(&life.store));
+  ck_assert(!store_background_step(&life.store));
+  ck_assert(!store_background_step(&life.store));
+  ck_assert_int_eq(n_replaced, 0);
+  store_check(&life.store);
+  entry_release(held);
+  ck_assert(store_has_background_work(&life.store));
+  lives_migrate(&life);
+  ck_assert_int_eq(n_replaced, 1);
+  ck_assert_int_eq(replaced_rc, 0);
+  ck_assert(!store_is_migrating(&life.store));
+  ck_assert_uint_eq(life.store.entries, entries);
+}
+END_TEST
+
 START_TEST(resize_during_a_migration_is_refused) {
   struct error_text error;
   resize(2 * MAX_BYTES);
@@ -161,6 +199,7 @@ int main(void) {
   tcase_add_test(tcase, limit_lowered_evicts_the_oldest_and_gives_memory_back);
   tcase_add_test(tcase, limit_changed_many_times_survives_kills);
   tcase_add_test(tcase, entry_held_delays_what_it_blocks);
+  tcase_add_test(tcase, entry_held_in_an_arena_chunk_delays_the_region);
   tcase_add_test(tcase, resize_during_a_migration_is_refused);
   suite_add_tcase(suite, tcase);
   return runner_run(suite);
