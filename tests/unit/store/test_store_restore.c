@@ -33,7 +33,7 @@ static void sort(void) {
 /* ---- the order ---- */
 
 /* How the stamps of a run are spread. */
-enum spread { SPREAD_DENSE, SPREAD_SPARSE, SPREAD_CLUMPED, SPREADS };
+enum spread { SPREAD_DENSE, SPREAD_SPARSE, SPREAD_CLUMPED, SPREAD_GROUPED, SPREADS };
 
 /* The i-th stamp, in rising order. */
 static uint64_t stamp_of(enum spread spread, uint32_t i, uint32_t n) {
@@ -43,6 +43,8 @@ static uint64_t stamp_of(enum spread spread, uint32_t i, uint32_t n) {
     return (UINT64_C(1) << 40) + (uint64_t)i * 3;
   if (spread == SPREAD_CLUMPED && i >= n - 2)
     return (UINT64_C(1) << 50) + i;
+  if (spread == SPREAD_GROUPED) /* 100 in each of 300 groups, which have 2^17 stamps */
+    return 1 + ((uint64_t)(i / 100) << 24) + i % 100 * 1300;
   return 1 + i;
 }
 
