@@ -117,7 +117,7 @@ $(CRASH_TEST): $(TB)/obj/storm/test_storm_crash.o $(CRASH_HELP:tests/%.c=$(TB)/o
 	$(call say,LD)
 	$(test_link)
 # Its mutants: a daemon in which one step that keeps the cache is off (FC_CATALOG_MUTANT=n, see catalog.h), with the file
-# that has the step. A storm does not reach 5, which needs damaged memory, nor 7, whose window is two stores: unit tests do.
+# that has the step.
 CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:daemon/store/adopt 6:daemon/store/adopt \
   8:daemon/store/store_restore 11:daemon/store/store_clear 12:daemon/store/adopt 13:daemon/snapshot/snapshot_clears \
   14:daemon/snapshot/snapshot_clears 15:daemon/leases/leases_table 16:daemon/store/clear_log \
@@ -127,12 +127,15 @@ CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:dae
 CRASH_MUTANTS_QUICK := 1 2 6 8 12 13 15 17 20 21
 CRASH_MUTANTS_CHECKED := $(foreach n,$(CRASH_MUTANTS_QUICK),$(TB)/storm/crash_mutant_$(n))
 CRASH_MUTANT_TESTS := $(foreach m,$(CRASH_MUTANTS),$(TB)/storm/crash_mutant_$(call mutant_number,$(m)))
-define crash_mutant_rules
+define crash_mutant_objects
 $(TB)/obj/crash_mutants/$(1)/%.o: CPPFLAGS += -DFC_CATALOG_MUTANT=$(1)
 $(TB)/obj/crash_mutants/$(1)/%.o: %.c | $(DEPS_OK)
 	@mkdir -p $$(@D)
 	$$(call say,CC)
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(FC_CFLAGS) $$(HARDEN) -c -o $$@ $$<
+endef
+define crash_mutant_rules
+$(call crash_mutant_objects,$(1))
 $(TB)/storm/crash_mutant_$(1).fcached: $(call obj,daemon/main.c) $(TB)/obj/crash_mutants/$(1)/$(2).o $(DAEMON_A) $(PROTO_A)
 	@mkdir -p $$(@D)
 	$$(call say,LD)
@@ -143,22 +146,36 @@ $(TB)/storm/crash_mutant_$(1): $(TB)/obj/storm/crash_mutant.o $(CRASH_HELP:tests
 	$$(test_link)
 endef
 $(foreach m,$(CRASH_MUTANTS),$(eval $(call crash_mutant_rules,$(call mutant_number,$(m)),$(call mutant_file,$(m)))))
+# The storm does not reach two mutants: 5 needs damaged memory, and the window of 7 is two stores. A unit test of each,
+# linked with the mutant's files, must fail.
+UNIT_MUTANTS_TEST := tests/storm/unit_mutants.sh
+UNIT_MUTANTS := $(TB)/storm/unit_mutant_5 $(TB)/storm/unit_mutant_7
+$(foreach n,5 7,$(eval $(call crash_mutant_objects,$(n))))
+$(TB)/storm/unit_mutant_5: $(TB)/obj/unit/store/test_adopt_damage.o \
+  $(addprefix $(TB)/obj/crash_mutants/5/daemon/,region/region_source.o store/store_migrate.o)
+$(TB)/storm/unit_mutant_7: $(TB)/obj/unit/store/test_adopt.o $(TB)/obj/crash_mutants/7/daemon/store/adopt.o
+$(UNIT_MUTANTS): $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(test_link)
 .PHONY: storm-crash
 storm-crash: all $(CRASH_TEST)
 	@$(TEST_ENV) FC_STORM_KILLS=$(or $(TIMES),10000) $(CRASH_TEST)
 
 .PHONY: storm-crash-mutants
-storm-crash-mutants: all $(CRASH_MUTANT_TESTS)
-	@$(TEST_ENV) CC='$(CC)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh $(TEST_JOBS) $(TB)/log $(CRASH_MUTANT_TESTS)
+storm-crash-mutants: all $(CRASH_MUTANT_TESTS) $(UNIT_MUTANTS)
+	@$(TEST_ENV) CC='$(CC)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh $(TEST_JOBS) $(TB)/log \
+	  $(UNIT_MUTANTS_TEST) $(CRASH_MUTANT_TESTS)
 
 .PHONY: check check-valgrind check-systemd tests
 tests: all man python $(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST) $(LEASE_KILLS_TEST) $(CRASH_TEST) \
-  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED))
+  $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS))
 check: tests
 	@$(TEST_ENV) CC='$(CC)' SAN='$(SAN)' INSTRUMENTED='$(INSTRUMENTED)' TEST_TIMEOUT_S=$(TEST_TIMEOUT_S) tests/run_tests.sh \
 	  $(TEST_JOBS) $(TB)/log $(if $(ONLY),,tests/check_build.sh) \
 	  $(call picked,$(PYTHON_TESTS) $(filter-out $(SAN_SKIP),$(UNIT_TESTS) $(SYSTEM_TESTS) $(STORM_TEST)) \
-	    $(LEASE_KILLS_TEST) $(CRASH_TEST) $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED)))
+	    $(LEASE_KILLS_TEST) $(CRASH_TEST) \
+	    $(if $(INSTRUMENTED),,$(MUTANT_TESTS) $(CRASH_MUTANTS_CHECKED) $(UNIT_MUTANTS_TEST)))
 
 # Tests with very many cheap checks, which take up to hours under valgrind, and tests that leave the memory of dead daemons
 # behind on purpose, too much for one process. The sanitizers run them.
