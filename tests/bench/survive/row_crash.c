@@ -9,8 +9,8 @@
 
 enum { VALUE_BYTES = 3100, ENTRIES = 315000, KILLS = 5, MIGRATION_S = 60, COMPUTE_NS = 200000 };
 
-/* The client, which hits all the time. In place of a computation it sleeps, so that the daemon's
- * start does not wait for it. */
+/* The client, which hits all the time. A miss costs it a computation of COMPUTE_NS. It sleeps for
+ * that time, so that it leaves both CPUs to the daemon's start. */
 struct reader {
   struct fcache *cache;
   struct workload *load;
@@ -30,7 +30,7 @@ static void *read_all_the_time(void *arg) {
     if (hit < 0)
       atomic_fetch_add(&reader->wrong, 1);
     if (hit != 1) {
-      (void)nanosleep(&compute, NULL); /* a signal shortens it, which does not matter */
+      (void)nanosleep(&compute, NULL); /* a signal makes the computation shorter */
       continue;
     }
     double now_s = survive_now_s(), gap_s = now_s - atomic_load(&reader->last_s);

@@ -6,21 +6,14 @@
 #include "tests/bench/bench_children.h"
 #include "tests/bench/wire.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { VALUE_BYTES = 3100, ENTRIES = 100000, END_BYTES = 5, MEMORY_MB = 512, STOP_S = 30 };
-
-/* Between the clock of seconds that memcached compares and its next tick. */
-static void pause_ms(long ms) {
-  const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-  (void)nanosleep(&pause, NULL); /* a signal shortens it, which does not matter */
-}
 
 static void report(const char *row, double first_s, double last_s, double hits, double least) {
   survive_metric(row, "first_hit_s", first_s, 0);
@@ -110,23 +103,24 @@ static int memcached_get(struct memcached *server, struct workload *load, uint32
   return workload_check(load, index, server->wire.reply + head, load->size) ? 1 : -1;
 }
 
-/* Asks it to write its state and end. */
+/* Asks it to write its state and end, and waits for the end. */
 static int memcached_stop(struct memcached *server) {
-  double until_s = survive_now_s() + STOP_S;
-  if (kill(server->child.pid, SIGUSR1) != 0)
+  struct pollfd end = {.fd = server->child.pidfd, .events = POLLIN};
+  if (kill(server->child.pid, SIGUSR1) != 0 || poll(&end, 1, STOP_S * 1000) <= 0)
     return -1;
-  while (waitpid(server->child.pid, NULL, WNOHANG) == 0) {
-    if (survive_now_s() > until_s)
-      return -1;
-    pause_ms(1);
-  }
-  server->child.pid = 0;
+  child_stop(&server->child); /* reaps it */
   wire_deinit(&server->wire);
   return 0;
 }
 
-/* memcached refuses its memory if it stopped and started in the same second of the clock: so the
- * start waits for the next one, as an administrator would have to. */
+/* The pause of an administrator between stop and start. memcached refuses its memory if it stopped
+ * and started in the same second of the clock. */
+static void pause_ms(long ms) {
+  const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+  (void)nanosleep(&pause, NULL); /* a signal shortens it: then no entry is left, which is printed */
+}
+
+/* `pause`: milliseconds between stop and start. */
 static int measure_memcached(const struct survive_env *env, const char *row, struct workload *load,
                              long pause) {
   struct memcached server = {0};

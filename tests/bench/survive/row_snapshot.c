@@ -64,11 +64,11 @@ static void write_snapshot(const struct service_manager *manager) {
   free(err);
 }
 
-/* Runs for as long as the snapshots took, alone. */
-static void rest(double seconds) {
+/* The duration of the measurement without a snapshot: the time that the snapshots took. */
+static void let_pings_run(double seconds) {
   struct timespec pause = {.tv_sec = (time_t)seconds,
                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-  (void)nanosleep(&pause, NULL); /* a signal shortens it, which does not matter */
+  (void)nanosleep(&pause, NULL); /* a signal shortens it: fewer samples */
 }
 
 static void measure(struct service_manager *manager, struct fcache *cache, struct pings *pings) {
@@ -95,7 +95,7 @@ static void measure(struct service_manager *manager, struct fcache *cache, struc
   survive_metric("snapshot", "more_memory", most / before - 1, 0.01);
   double with_us = report_pings(pings, "snapshot");
   atomic_store(&pings->counts, true);
-  rest(wall_s);
+  let_pings_run(wall_s);
   atomic_store(&pings->counts, false);
   double without_us = report_pings(pings, "snapshot/quiet");
   survive_metric("snapshot", "ping_p999_delay_ms", (with_us - without_us) / 1e3, 1);
@@ -103,7 +103,7 @@ static void measure(struct service_manager *manager, struct fcache *cache, struc
 
 int snapshot_row(const struct survive_env *env) {
   struct service_manager manager;
-  struct workload load;
+  struct workload load = {0};
   struct pings pings = {.ns = malloc(SAMPLES_MAX * sizeof *pings.ns)};
   pthread_t thread;
   service_manager_init(&manager);

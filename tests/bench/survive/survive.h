@@ -44,8 +44,8 @@ double survive_stat(struct fcache *cache, const char *name);
 double survive_now_s(void);          /* CLOCK_MONOTONIC */
 double survive_cpu_s(pid_t process); /* CPU time of all of its threads so far */
 
-/* Starts a daemon with a state directory in env->dir, no timer for snapshots, and these arguments
- * of at most 8, which end with NULL. Returns the seconds until it was ready. */
+/* Starts a daemon with --max-bytes. `state`: it has a state directory, env->dir, and writes no
+ * snapshots by a timer. Returns the seconds until it was ready. */
 double survive_start(struct service_manager *manager, const struct survive_env *env, bool state,
                      const char *max_bytes);
 

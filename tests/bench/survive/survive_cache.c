@@ -9,9 +9,7 @@
 enum { BATCH_BYTES = 4 << 20, BATCH_MAX = 1000, PATIENT_MS = 60000 };
 
 double survive_now_s(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+  return (double)harness_now_ns() / 1e9;
 }
 
 double survive_cpu_s(pid_t process) {
@@ -102,7 +100,7 @@ double survive_stat(struct fcache *cache, const char *name) {
 double survive_start(struct service_manager *manager, const struct survive_env *env, bool state,
                      const char *max_bytes) {
   const char *args[] = {"--max-bytes", max_bytes, "--snapshot-interval",
-                        "0", /* only as a row wants it */
+                        "0", /* a row requests its snapshots */
                         "--state",     env->dir,  NULL};
   if (!state)
     args[2] = NULL;

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 4096, SAMPLE_NS = 1000000 };
+enum { FILES_MAX = 4096, INTERVAL_NS = 1000000 /* between samples */ };
 
 /* The memory files that were seen in one sample. */
 struct files {
@@ -77,12 +77,12 @@ uint64_t survive_memory_bytes(pid_t pid) {
 
 static void *sample(void *arg) {
   struct survive_memory *memory = arg;
-  const struct timespec pause = {.tv_nsec = SAMPLE_NS};
+  const struct timespec interval = {.tv_nsec = INTERVAL_NS};
   while (!atomic_load(&memory->over)) {
     uint64_t bytes = survive_memory_bytes(atomic_load(&memory->pid));
     if (bytes > atomic_load(&memory->most_bytes))
       atomic_store(&memory->most_bytes, bytes);
-    (void)nanosleep(&pause, NULL); /* if interrupted: an early sample */
+    (void)nanosleep(&interval, NULL); /* a signal makes the next sample early */
   }
   return NULL;
 }
