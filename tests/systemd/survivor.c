@@ -6,8 +6,7 @@
  * Puts the entries that are not there, ends the daemon with SIGKILL or by the command, gets one
  * entry until the next daemon has it, and then gets all. Prints the time from the kill, or from the
  * command's start, to the first hit, and the numbers of hits and of wrong values. Exits with 1 if a
- * value is wrong, or if there are fewer hits than $SURVIVOR_HITS, by default all. With `true` as
- * the command it only counts. */
+ * value is wrong, or if there are fewer hits than $SURVIVOR_HITS, by default all. */
 #include "fcache.h"
 
 #include <inttypes.h>
@@ -93,8 +92,6 @@ static double outlive(struct survivor *survivor, char **command) {
   uint64_t before = counters.reconnects;
   double began_s = now_s(), end_s = began_s + PATIENCE_S;
   pid_t pid = 0;
-  if (strcmp(command[0], "true") == 0)
-    return 0;
   if (strcmp(command[0], "kill") == 0 && kill((pid_t)atol(command[1]), SIGKILL) < 0)
     fail("kill", command[1]);
   if (strcmp(command[0], "kill") != 0)
@@ -128,8 +125,7 @@ int main(int argc, char **argv) {
     fail("arguments", "too many bytes, or no entries");
   if (fcache_open(&options, &survivor.cache, &error) != FCACHE_OK)
     fail("fcache_open", error.text);
-  if (strcmp(argv[4], "true") != 0)
-    fill(&survivor);
+  fill(&survivor);
   double took_s = outlive(&survivor, argv + 4);
   for (uint32_t i = 0; i < survivor.n; i++)
     hits += get(&survivor, i);
