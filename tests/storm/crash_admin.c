@@ -3,8 +3,6 @@
 #include "client/lib/admin/admin.h"
 #include "proto/errors.h"
 
-#define DEADLINE_MS 20000u
-
 bool crash_admin_clear(const char *socket, struct crash_place place) {
   struct fc_select select = {.name_space = fc_str_of(crash_space_name(place.space)),
                              .view = fc_str_of(crash_view_name(place.view)),
@@ -12,7 +10,7 @@ bool crash_admin_clear(const char *socket, struct crash_place place) {
   struct fcache_error error;
   struct admin *admin;
   uint64_t removed;
-  if (admin_open(socket, NULL, DEADLINE_MS, &admin, &error) < 0)
+  if (admin_open(socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0)
     return false;
   bool acked = admin_clear(admin, &select, &removed) == 0;
   admin_close(admin);
@@ -23,7 +21,7 @@ bool crash_admin_clear(const char *socket, struct crash_place place) {
 static bool call(struct raw *raw, struct fc_buf *buf, struct fc_reply *reply) {
   bool sent = raw_send_buf(raw, buf) == 0;
   fc_buf_free(buf);
-  return sent && raw_recv(raw, reply, DEADLINE_MS) == RAW_REPLY;
+  return sent && raw_recv(raw, reply, CRASH_DEADLINE_MS) == RAW_REPLY;
 }
 
 static bool open_raw(struct raw *raw, const char *socket) {

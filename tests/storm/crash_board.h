@@ -18,7 +18,8 @@
 #define CRASH_UNENDED UINT64_MAX /* the tick at the end of what has not ended */
 #define CRASH_PAST 8u            /* puts that a slot remembers */
 #define CRASH_SELECTORS ((CRASH_SPACES + 1) * (CRASH_VIEWS + 1) * (CRASH_OPS + 1))
-#define CRASH_STEPS 4096u /* of the ordered phase */
+#define CRASH_STEPS 4096u        /* of the ordered phase */
+#define CRASH_DEADLINE_MS 20000u /* of all calls: no daemon takes as long to start */
 
 struct crash_put {
   _Atomic uint64_t version, ended; /* `ended` may be CRASH_UNENDED */

@@ -6,7 +6,6 @@
 #include "storm_keys.h"
 #include "tests/support/raw.h"
 
-#define ADMIN_DEADLINE_MS 20000u
 #define SAMPLE 48u /* values, of CRASH_KEYS */
 
 bool crash_check_open(struct crash_check *check, struct crash_board *board, const char *socket,
@@ -222,7 +221,7 @@ static void check_with(struct crash_check *check, struct admin *admin,
 void crash_check_run(struct crash_check *check, const struct crash_check_plan *plan) {
   struct fcache_error error;
   struct admin *admin;
-  if (admin_open(check->socket, NULL, ADMIN_DEADLINE_MS, &admin, &error) < 0) {
+  if (admin_open(check->socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0) {
     crash_report(check->board, CRASH_OTHER, "%s", error.text);
     return;
   }
@@ -239,7 +238,7 @@ void crash_check_run(struct crash_check *check, const struct crash_check_plan *p
 void crash_check_order(struct crash_check *check, struct crash_order *order) {
   struct fcache_error error;
   struct admin *admin;
-  if (admin_open(check->socket, NULL, ADMIN_DEADLINE_MS, &admin, &error) < 0)
+  if (admin_open(check->socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0)
     return;
   if (crash_counters_read(&check->counters, admin, false) &&
       crash_list_read(&order->before, admin, CRASH_SPACES))

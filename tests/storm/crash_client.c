@@ -6,8 +6,7 @@
 
 #include "storm_keys.h"
 
-#define DEADLINE_MS 20000u /* no daemon takes as long to start */
-#define WAIT_MS 10u        /* for another worker's value */
+#define WAIT_MS 10u /* for another worker's value */
 
 void crash_client_drop_line(void *arg, const char *line) {
   (void)arg, (void)line;
@@ -19,7 +18,7 @@ static struct fcache *open_handle(const char *socket, uint32_t space) {
   struct fcache *handle;
   options.socket = socket;
   options.name_space = crash_space_name(space);
-  options.deadline_ms = DEADLINE_MS;
+  options.deadline_ms = CRASH_DEADLINE_MS;
   options.log = crash_client_drop_line;
   if (fcache_open(&options, &handle, &error) != FCACHE_OK)
     fprintf(stderr, "a handle of %s: %s\n", options.name_space, error.text);

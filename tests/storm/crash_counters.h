@@ -22,9 +22,8 @@ struct crash_counters {
 };
 
 /* Reads all counters, and reports those that are lower than at the call before or missing.
- * `restored`: the cache came from a file, so that they may be lower this time. Returns false if the
- * daemon does not answer. */
-/* A cache with another id is a fault unless it came from a file. */
+ * A cache with another id is a fault. `restored`: the cache came from a file, so that this time the
+ * counters may be lower and the id another. Returns false if the daemon does not answer. */
 bool crash_counters_read(struct crash_counters *counters, struct admin *admin, bool restored);
 
 /* Returns a counter of the daemon, as read. */

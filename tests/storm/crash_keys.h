@@ -21,6 +21,9 @@
 #define CRASH_KEYS (CRASH_OWNED_KEYS + CRASH_LEASED_KEYS)
 #define CRASH_VALUE_MIN 64u
 #define CRASH_VALUE_MAX (1u << 20)
+/* Some lives have large values of the first keys, so that a clear takes several slices. */
+#define CRASH_LARGE_KEYS 24u
+#define CRASH_LARGE (256u << 10)
 
 /* The tick at which the put or its computation began, and whether the put has the epoch of a miss
  * that came before. */
@@ -54,9 +57,6 @@ struct fcache_key crash_key_of(uint32_t key);
 /* Sizes follow from key and version: CRASH_VALUE_MIN to CRASH_VALUE_MAX bytes, mostly small. */
 uint32_t crash_value_size(uint32_t key, uint64_t version);
 void crash_value_fill(uint8_t *value, uint32_t size, uint32_t key, uint64_t version);
-/* Some lives have large values of the first keys, so that a clear takes several slices. */
-#define CRASH_LARGE_KEYS 24u
-#define CRASH_LARGE (256u << 10)
 /* Returns whether all bytes are those of the key, in the version that the value names. */
 bool crash_value_check(const void *value, size_t size, uint32_t key, uint64_t *version);
 

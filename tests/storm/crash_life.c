@@ -20,12 +20,13 @@
 #define ADOPT_NS UINT64_C(12000000)     /* from a start to a kill, at most */
 #define SNAPSHOT_NS UINT64_C(500000000) /* of a round in which a snapshot ends, at most */
 #define FULL_EVERY 8u                   /* rounds, with a check of all values */
+#define POLL_NS 20000u                  /* between looks: a kill comes soon after the condition */
 
 static uint64_t below(struct crash_life *life, uint64_t n) {
   return storm_random(&life->random) % n;
 }
 
-/* The moment of a kill is random, and no condition. */
+/* A random time before a kill, which is no wait for a condition, or the pause between two looks. */
 static void let_run(uint64_t ns) {
   struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
   (void)nanosleep(&pause, NULL); /* a signal only makes it shorter */
@@ -81,7 +82,7 @@ static void lose_memory(struct crash_life *life) {
 
 /* Now and then the next daemon dies while it adopts the memory, or soon after. Seldom many do in a
  * row, which leaves the regions of all of them: fewer than the starts without success after which a
- * daemon gives the memory up (crash_count.h). */
+ * daemon gives the memory up (daemon/os/crash_count.h). */
 static uint32_t number_of_early_deaths(struct crash_life *life) {
   if (below(life, 40) == 0)
     return 3 + (uint32_t)below(life, 6);
@@ -92,7 +93,7 @@ static uint32_t number_of_early_deaths(struct crash_life *life) {
 static void wait_messages(struct crash_life *life, unsigned n) {
   struct service_manager *manager = &life->manager;
   uint64_t start_ns = harness_now_ns();
-  for (bool reached = false; !reached && harness_now_ns() - start_ns < START_NS; let_run(20000)) {
+  for (bool reached = false; !reached && harness_now_ns() - start_ns < START_NS; let_run(POLL_NS)) {
     (void)pthread_mutex_lock(&manager->lock); /* cannot fail */
     reached = manager->n_messages >= n || manager->ready;
     (void)pthread_mutex_unlock(&manager->lock);
@@ -184,7 +185,7 @@ void crash_life_end(struct crash_life *life) {
 static void wait_rise(const _Atomic uint64_t *number, uint64_t ns) {
   uint64_t before = atomic_load(number), start_ns = harness_now_ns();
   while (atomic_load(number) == before && harness_now_ns() - start_ns < ns)
-    let_run(20000);
+    let_run(POLL_NS);
 }
 
 /* Lets the workers run for a random time. Now and then a snapshot ends. In a life with many clears,

@@ -8,7 +8,6 @@
 #include "crash_client.h"
 
 #define HELD_MAX 3u
-#define DEADLINE_MS 20000u
 
 struct held {
   uint32_t key;
@@ -143,7 +142,7 @@ static void set_manifest(struct worker *worker) {
   options.socket = worker->plan->socket;
   options.name_space = crash_space_name(space);
   options.manifest = text;
-  options.deadline_ms = DEADLINE_MS;
+  options.deadline_ms = CRASH_DEADLINE_MS;
   options.log = crash_client_drop_line;
   atomic_store(&worker->board->manifest_begun[space], version);
   if (fcache_open(&options, &handle, NULL) != FCACHE_OK)

@@ -1,7 +1,7 @@
 /* crash_worker.h - the processes of the crash storm. A worker puts its own keys, looks up all, and
- * computes leased keys. The clearer clears, sets manifests,
- * requests snapshots, resizes, and looks up. Worker 0 is also the only
- * one that uses the cache in the ordered phase, so that the LRU order follows from its steps. */
+ * computes leased keys. The clearer clears, sets manifests, requests snapshots, resizes, and looks
+ * up. In the ordered phase only worker 0 uses the cache, so that the LRU order follows from its
+ * steps. */
 #ifndef FC_TESTS_CRASH_WORKER_H
 #define FC_TESTS_CRASH_WORKER_H
 
