@@ -14,7 +14,8 @@ void boot_memory_bounds(const struct options *options, bool shares, struct memor
                                      .max_clients = options->max_clients,
                                      .max_namespaces = options->max_namespaces,
                                      .max_leases = options->max_leases,
-                                     .shares = shares};
+                                     .shares = shares,
+                                     .snapshots = options->state != NULL};
   memory_total_bounds(&settings, bounds);
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/net/conns.h"
 #include "daemon/region/region_writer.h"
 #include "daemon/requests/handlers.h"
+#include "daemon/snapshot/snapshot.h"
 #include "daemon/trace/trace.h"
 #include "proto/limits.h"
 
@@ -58,8 +59,9 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
                         (CLEAR_REQUESTS_QUEUED_MAX + STORE_CLEARS_MAX) *
                             (sizeof(struct clear_job) + ALLOCATOR_OVERHEAD_BYTES);
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
+  uint64_t snapshot = settings->snapshots ? snapshot_bytes_max(settings->max_namespaces) : 0;
   return PROGRAM_BYTES + WORK_BYTES + CATALOG_BYTES + remembered + bytes_of_users(settings) +
-         heap / HOLES_SHARE + mapped / TABLE_SHARE +
+         snapshot + heap / HOLES_SHARE + mapped / TABLE_SHARE +
          chunks * (sizeof(struct slots_chunk *) + sizeof(uint64_t)); /* and its directory word */
 }
 

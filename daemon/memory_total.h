@@ -18,7 +18,7 @@ enum memory_part {
   MEMORY_NAMESPACES, /* manifests included */
   MEMORY_LEASES,     /* and waits */
   MEMORY_TRACE,      /* lines not written yet */
-  MEMORY_DAEMON,     /* program, libraries, stacks, listings in progress, page tables */
+  MEMORY_DAEMON, /* program, libraries, stacks, listings and snapshots in progress, page tables */
   MEMORY_PARTS
 };
 
@@ -26,7 +26,8 @@ enum memory_part {
 struct memory_settings {
   uint64_t max_bytes, client_budget;
   uint32_t max_value, max_clients, max_namespaces, max_leases;
-  bool shares; /* clients map the region and have rings */
+  bool shares;    /* clients map the region and have rings */
+  bool snapshots; /* there is a state folder */
 };
 
 struct memory_amounts {

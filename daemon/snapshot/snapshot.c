@@ -10,6 +10,7 @@
 #include "daemon/base/check.h"
 #include "daemon/snapshot/snapshot_internal.h"
 #include "proto/errors.h"
+#include "proto/image/image_space.h"
 
 uint64_t snapshot_clock_ns(void) {
   struct timespec now = {0};
@@ -87,6 +88,14 @@ void snapshot_deinit(struct snapshot *snapshot) {
 }
 
 /* ---- snapshots ---- */
+
+/* A preamble, of which there is one at a time, has all namespaces. While records of clears move
+ * from one buffer to the other, both have them. */
+size_t snapshot_bytes_max(uint32_t max_namespaces) {
+  return sizeof(struct snapshot_run) + (size_t)RUN_BATCHES * BATCH_BUFFER_BYTES +
+         (size_t)max_namespaces * IMAGE_SPACE_BYTES_MAX +
+         2 * (size_t)SNAPSHOT_CLEARS_PENDING_MAX * CLEAR_JOURNAL_RECORD_BYTES;
+}
 
 uint64_t snapshot_age_ns(const struct snapshot *snapshot) {
   return snapshot->written == 0 ? UINT64_MAX : snapshot_clock_ns() - snapshot->last_ns;

@@ -22,6 +22,8 @@
 #define SNAPSHOT_SLICE_NS 100000u
 #define SNAPSHOT_BOOTS_MAX 64u
 #define SNAPSHOT_INTERVALS_LATE 3u /* an older snapshot is logged */
+/* Clears whose records are not on disk yet. Further ones fail: see snapshot_clear_state. */
+#define SNAPSHOT_CLEARS_PENDING_MAX 2048u
 
 /* What is saved and restored; borrowed. */
 struct snapshot_cache {
@@ -126,6 +128,10 @@ enum snapshot_clear_state {
   SNAPSHOT_CLEAR_FAILED, /* a start from the snapshot may restore it */
 };
 enum snapshot_clear_state snapshot_clear_state(const struct snapshot *snapshot, uint64_t ticket);
+
+/* Returns the most memory that a snapshot in progress takes, with so many namespaces, and the
+ * records of clears. */
+size_t snapshot_bytes_max(uint32_t max_namespaces);
 
 /* Ends the use of the loop: a snapshot that is running fails. The struct must stay until the loop
  * has run once more. Idempotent. */

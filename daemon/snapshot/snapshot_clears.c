@@ -5,13 +5,14 @@
 #include "daemon/snapshot/snapshot_internal.h"
 
 #define REFUSED UINT64_MAX /* a ticket */
+#define PENDING_BYTES ((uint64_t)SNAPSHOT_CLEARS_PENDING_MAX * CLEAR_JOURNAL_RECORD_BYTES)
 
 uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
                         struct fc_str op) {
   if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL) ||
       FC_CATALOG_MUTANT == 13)
     return 0; /* there is nothing to restore from */
-  if (snapshot->writing.size >= (uint64_t)CLEAR_JOURNAL_MAX * CLEAR_JOURNAL_RECORD_BYTES)
+  if (snapshot->records.size + snapshot->writing.size >= PENDING_BYTES)
     return REFUSED;
   const struct snapshot_cache *cache = &snapshot->config.cache;
   struct clear_journal_record record = {.cache_id = *cache->cache_id,
@@ -38,7 +39,7 @@ void snapshot_clears_take(struct snapshot *snapshot) {
   (void)fc_buf_append(&snapshot->writing, snapshot->records.data, snapshot->records.size);
   snapshot->writing.failed |= snapshot->records.failed;
   snapshot->n_writing = snapshot->n_clears;
-  fc_buf_reset(&snapshot->records);
+  fc_buf_free(&snapshot->records); /* usually it has one record, and may have had many */
 }
 
 /* Without a snapshot, no record is needed. */
@@ -79,7 +80,7 @@ void snapshot_clears_written(struct snapshot *snapshot) {
   if (!snapshot->journal_broken) { /* else they are written again with those of the next clear */
     snapshot->has_file = snapshot->has_file && !snapshot->journal_removed;
     snapshot->n_on_disk = snapshot->n_writing;
-    fc_buf_reset(&snapshot->writing);
+    fc_buf_free(&snapshot->writing);
   }
   if (snapshot->config.clears_written != NULL)
     snapshot->config.clears_written(snapshot->config.arg);

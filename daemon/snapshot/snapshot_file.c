@@ -56,9 +56,14 @@ static void encode_head(const struct snapshot_run *run, bool is_last, struct fc_
 
 /* Encodes the first preamble twice: its size, which is the offset of the records, is in it. */
 void snapshot_file_begin(struct snapshot_run *run) {
+  struct run_batch *batch = &run->batches[0];
   encode_head(run, false, &run->first);
-  run->records_at = run->offset = run->first.size;
+  run->records_at = run->first.size;
   encode_head(run, false, &run->first);
+  batch->pieces[0] = (struct iovec){run->first.data, run->first.size};
+  batch->n_pieces = 1;
+  batch->bytes = run->first.size;
+  snapshot_run_fail(run, run->first.failed ? ENOMEM : 0, "written");
 }
 
 void snapshot_file_end(struct snapshot_run *run) {
@@ -70,19 +75,15 @@ void snapshot_file_end(struct snapshot_run *run) {
   run->offset += run->last.size;
 }
 
-static void write_head(struct snapshot_run *run, const struct fc_buf *head, uint64_t offset) {
-  struct iovec piece = {head->data, head->size};
-  snapshot_run_fail(run, head->failed ? ENOMEM : snapshot_file_write(run->fd, &piece, 1, offset),
-                    "written");
-}
-
 /* ---- the end: sync, then the file gets its name ---- */
 
 void snapshot_file_sync(struct snapshot_run *run) {
   if (run->error != 0 || run->aborted)
     return;
-  write_head(run, &run->first, 0);
-  write_head(run, &run->last, run->last_at);
+  struct iovec piece = {run->last.data, run->last.size};
+  snapshot_run_fail(
+      run, run->last.failed ? ENOMEM : snapshot_file_write(run->fd, &piece, 1, run->last_at),
+      "written");
   if (run->error == 0)
     snapshot_run_fail(run, fsync(run->fd) == 0 ? 0 : errno, "synced");
 }

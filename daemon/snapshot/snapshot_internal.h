@@ -36,7 +36,7 @@ struct snapshot_run {
   bool walked, synced;
   _Atomic bool aborted; /* set by the loop, also while the pool works on the file */
   uint64_t offset, records_at, records;
-  struct fc_buf first, last; /* the preambles, which are written at the end */
+  struct fc_buf first, last; /* the preambles: see snapshot_file_begin, and snapshot_file_end */
   uint64_t last_at;
   int error;        /* errno; 0: none so far */
   const char *step; /* static: what failed */
@@ -59,10 +59,12 @@ void snapshot_batch_reset(struct run_batch *batch);
 int snapshot_file_write(int fd, struct iovec *pieces, uint32_t n, uint64_t offset);
 /* Sets the error of the run, unless it has one or `error` is 0. `step` is static: "written". */
 void snapshot_run_fail(struct snapshot_run *run, int error, const char *step);
-/* Encode the preambles, on the loop thread: before the first record, and behind the last one. */
+/* Encode the preambles, on the loop thread: before the first record, and behind the last one. The
+ * first one is written with the first batch, at offset 0, and is then freed: with many manifests it
+ * is large. */
 void snapshot_file_begin(struct snapshot_run *run);
 void snapshot_file_end(struct snapshot_run *run);
-/* Writes the preambles and syncs the file. Then the next function gives the file its name, or
+/* Writes the last preamble and syncs the file. Then the next function gives the file its name, or
  * removes it if the run has failed. */
 void snapshot_file_sync(struct snapshot_run *run);
 void snapshot_file_commit(struct snapshot_run *run);

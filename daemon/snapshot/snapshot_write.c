@@ -70,7 +70,10 @@ static void write_batch(struct run_batch *batch) {
 }
 
 static void settle_batch(struct run_batch *batch) {
-  snapshot_run_fail(batch->snapshot->run, batch->error, "written");
+  struct snapshot_run *run = batch->snapshot->run;
+  snapshot_run_fail(run, batch->error, "written");
+  if (batch->offset == 0)
+    fc_buf_free(&run->first);
   snapshot_batch_reset(batch);
 }
 

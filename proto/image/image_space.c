@@ -1,5 +1,7 @@
 #include "proto/image/image_space.h"
 
+#include <assert.h>
+
 #include "proto/image/image_bytes.h"
 
 /* A namespace: the sizes of its parts, then the parts: numbers, clears, name, manifest. */
@@ -14,6 +16,11 @@ enum {
 enum { AT_CLEAR_BYTES = 16, AT_N_CLEARS = 20, CLEARS_HEAD = 24 };
 enum { AT_CLEAR_FLAGS = 8, AT_CLEAR_VIEW = 16, AT_CLEAR_OP = 32, CLEAR_BYTES = 48 };
 enum { FLAG_ANY_VIEW = 1, FLAG_ANY_OP = 2 };
+
+static_assert(8 + SPACE_HEAD + IMAGE_SPACE_NUMBERS * 8 + CLEARS_HEAD +
+                      IMAGE_CLEARS_MAX * CLEAR_BYTES + FC_NAME_MAX + FC_MANIFEST_MAX + 7 <=
+                  IMAGE_SPACE_BYTES_MAX,
+              "an item's head, all parts, and the padding");
 
 /* ---- clears ---- */
 

@@ -5,7 +5,8 @@
 
 #include "proto/image/image_preamble.h"
 
-#define IMAGE_CLEARS_MAX 16u /* that a reader keeps: the newest */
+#define IMAGE_CLEARS_MAX 16u                            /* that a reader keeps: the newest */
+#define IMAGE_SPACE_BYTES_MAX (1304u + FC_MANIFEST_MAX) /* of a namespace in a preamble */
 
 /* A clear, by the hashes of its names. */
 struct image_clear {

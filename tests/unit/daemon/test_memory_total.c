@@ -78,6 +78,15 @@ START_TEST(memory_total_without_region_has_no_rings) {
 }
 END_TEST
 
+/* docs/operations.md has this number too. */
+START_TEST(memory_total_with_snapshots_is_as_documented) {
+  struct memory_settings settings = defaults();
+  uint64_t without = bounds_of(&settings).bytes[MEMORY_DAEMON];
+  settings.snapshots = true;
+  ck_assert_uint_eq((bounds_of(&settings).bytes[MEMORY_DAEMON] - without) >> 20, 25);
+}
+END_TEST
+
 START_TEST(memory_total_overflow_saturates) {
   struct memory_settings huge = defaults();
   huge.max_bytes = UINT64_MAX - (UINT64_MAX >> 6);
@@ -99,6 +108,7 @@ int main(void) {
   tcase_add_test(tcase, memory_total_defaults_are_as_documented);
   tcase_add_test(tcase, memory_total_each_option_raises_its_part);
   tcase_add_test(tcase, memory_total_without_region_has_no_rings);
+  tcase_add_test(tcase, memory_total_with_snapshots_is_as_documented);
   tcase_add_test(tcase, memory_total_overflow_saturates);
   tcase_add_test(tcase, memory_total_each_part_has_a_name);
   suite_add_tcase(suite, tcase);

@@ -426,14 +426,37 @@ START_TEST(too_many_clears_remove_snapshot) {
   uint64_t ticket = 0;
   put_many(300);
   take();
-  for (uint32_t i = 0; i <= CLEAR_JOURNAL_MAX; i++)
+  for (uint32_t i = 0; i <= CLEAR_JOURNAL_MAX; i++) {
     ticket = snapshot_clear(&snapshot, fc_str_of("ns"), fc_str_of("view"), (struct fc_str){0});
+    if (i % SNAPSHOT_CLEARS_PENDING_MAX == SNAPSHOT_CLEARS_PENDING_MAX - 1)
+      await_clear(ticket);
+  }
   await_clear(ticket);
   ck_assert(!exists(STATE_SNAPSHOT));
   take();
   clear(world.ns, NULL, NULL);
   restart(false);
   ck_assert_uint_eq(world.store.entries, 100);
+}
+END_TEST
+
+/* While the disk takes no record, the daemon keeps a limited number in memory. */
+START_TEST(too_many_pending_clears_fail) {
+  uint64_t first = 0, ticket = 0;
+  put_many(300);
+  take();
+  for (uint32_t i = 0; i < SNAPSHOT_CLEARS_PENDING_MAX; i++) {
+    ticket = snapshot_clear(&snapshot, fc_str_of("ns"), fc_str_of("view"), (struct fc_str){0});
+    first = i == 0 ? ticket : first;
+    ck_assert_int_eq(snapshot_clear_state(&snapshot, ticket), SNAPSHOT_CLEAR_WAIT);
+  }
+  uint64_t refused =
+      snapshot_clear(&snapshot, (struct fc_str){0}, (struct fc_str){0}, (struct fc_str){0});
+  ck_assert_int_eq(snapshot_clear_state(&snapshot, refused), SNAPSHOT_CLEAR_FAILED);
+  await_clear(first);
+  await_clear(ticket);
+  ck_assert_int_eq(snapshot_clear_state(&snapshot, refused), SNAPSHOT_CLEAR_FAILED);
+  clear(world.ns, NULL, NULL); /* there is room again */
 }
 END_TEST
 
@@ -499,6 +522,7 @@ int main(void) {
   tcase_add_test(tests, unrecorded_clear_removes_snapshot);
   tcase_add_loop_test(tests, unrecorded_clear_aborts_running_snapshot, 0, 6);
   tcase_add_test(tests, too_many_clears_remove_snapshot);
+  tcase_add_test(tests, too_many_pending_clears_fail);
   tcase_add_loop_test(tests, stop_during_snapshot_keeps_last, 0, 6);
   tcase_add_test(tests, late_snapshot_logged_once);
   tcase_add_test(tests, second_daemon_refused);
