@@ -37,7 +37,6 @@ enum image_tag {
   IMAGE_STORE,     /* numbers: evictions by cause */
   IMAGE_SPACE,     /* a namespace, see struct image_space */
   IMAGE_CLEARS,    /* clears of all namespaces: struct image_clears */
-  IMAGE_LEASES,    /* reserved for leases */
 };
 
 /* ---- writing ---- */
