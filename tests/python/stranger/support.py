@@ -15,6 +15,7 @@ from .messages import Key
 from .wire import Refused
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
+F_ADD_SEALS = 1033
 
 
 def key(number: int = 0, op: str = "logprob_of", view: str = "base", top_k: int = 0) -> Key:
