@@ -76,12 +76,17 @@ static int send_get(struct fcache *cache, struct lookup_request *lookup, bool wa
 /* Does as send_get, and sends the get again to the next daemon if the one before is lost. */
 static int send_get_to_next(struct fcache *cache, struct lookup_request *lookup, bool waits,
                             struct fc_reply *reply) {
+  const struct connection *connection = &cache->connection;
   unsigned repeats = 0;
   for (;;) {
+    uint64_t before = connection->connections;
     int rc = send_get(cache, lookup, waits, reply);
-    bool is_up = waits && rc < 0 && cache->connection.state == CONNECTION_UP; /* the next daemon */
-    bool again = is_up ? repeats++ < HANDLE_REPEATS_MAX : handle_may_repeat(cache, rc, &repeats);
-    if (rc == HANDLE_WAIT_CANCELLED || !again)
+    if (rc == 0 || rc == HANDLE_WAIT_CANCELLED)
+      return rc;
+    /* A wait has waited for the next daemon itself. */
+    bool is_next = connection->state == CONNECTION_UP && connection->connections != before;
+    bool again = is_next ? repeats++ < HANDLE_REPEATS_MAX : handle_may_repeat(cache, rc, &repeats);
+    if (!again)
       return rc;
   }
 }

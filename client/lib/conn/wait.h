@@ -40,8 +40,8 @@ int wait_next(struct wait *wait, const uint32_t *ids, uint32_t n, uint32_t *whic
 
 /* After wait_next failed because the daemon was lost: waits until it is back, CONNECTION_REOPEN_NS
  * at most, and not after `until_ns` and a deadline. That may be longer than a deadline, because the
- * other client goes on computing. Calls the callback as
- * wait_next, and sets wait->cancelled. Returns whether the connection is up. */
+ * other client goes on computing. Calls the callback as wait_next, and sets wait->cancelled.
+ * Returns whether the connection is up. */
 bool wait_reopen(struct wait *wait, uint64_t until_ns);
 
 #endif

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ static struct scripted_leases *leases;
 
 struct program {
   atomic_uint asked;
+  unsigned lines;   /* logged */
   unsigned ends_at; /* number of the call that cancels, from 1; 0: none */
   bool forks;       /* at its first call */
   pid_t child;      /* 0 in the child */
@@ -51,9 +53,10 @@ static int waiting(void *arg) {
   return asked == program.ends_at ? CANCEL_CODE : 0;
 }
 
-static void ignore_line(void *arg, const char *line) {
+static void count_line(void *arg, const char *line) {
   (void)arg;
   (void)line;
+  program.lines++;
 }
 
 static struct fcache *open_one(uint32_t deadline_ms) {
@@ -65,7 +68,7 @@ static struct fcache *open_one(uint32_t deadline_ms) {
   options.deadline_ms = deadline_ms;
   options.lease_ms = SCRIPTED_LEASE_MS;
   options.wait_ms = WAIT_MS;
-  options.log = ignore_line;
+  options.log = count_line;
   options.waiting = waiting;
   options.waiting_arg = &program;
   for (;;) { /* a busy machine may miss a short deadline in the handshake */
@@ -238,6 +241,29 @@ START_TEST(waiting_cancels_daemon_silent_one_deadline) {
 }
 END_TEST
 
+/* The daemon is gone. The call does not wait for the next one, and does not give it up either: the
+ * next call does. */
+START_TEST(waiting_cancels_without_daemon_at_once) {
+  struct fcache *cache = open_one(LONG_MS);
+  char away[SCRIPTED_PATH_SIZE + 8];
+  struct signals signals;
+  (void)snprintf(away, sizeof away, "%s.away", leases->scripted.path);
+  ck_assert_int_eq(rename(leases->scripted.path, away), 0);
+  leases->answers[1] = "TX";
+  leases->answers[2] = "H";
+  program.ends_at = 1;
+  signals_start(&signals);
+  ck_assert_int_eq(get(cache, 1, FCACHE_LEASE, WAIT_MS), CANCEL_CODE);
+  ck_assert_int_eq(pthread_join(signals.thread, NULL), 0);
+  ck_assert_uint_eq(program.lines, 0);
+  ck_assert(!fcache_connected(cache));
+  ck_assert_int_eq(rename(away, leases->scripted.path), 0);
+  ck_assert_int_eq(get(cache, 2, 0, 0), FCACHE_OK);
+  ck_assert_uint_eq(program.lines, 0);
+  fcache_close(cache);
+}
+END_TEST
+
 /* The signal ends the poll at once, long before the deadline. */
 START_TEST(waiting_called_after_signal) {
   struct fcache *cache = open_one(LONG_MS);
@@ -295,6 +321,7 @@ int main(void) {
   tcase_add_loop_test(tcase, waiting_cancels_cached_no_lease, 0, 3);
   tcase_add_loop_test(tcase, waiting_cancels_batch_no_lease, 0, 3);
   tcase_add_test(tcase, waiting_cancels_daemon_silent_one_deadline);
+  tcase_add_test(tcase, waiting_cancels_without_daemon_at_once);
   tcase_add_test(tcase, waiting_called_after_signal);
   tcase_add_loop_test(tcase, waiting_forks_child_call_ends, 0, 2);
   suite_add_tcase(suite, tcase);
