@@ -24,6 +24,12 @@ const char *argument_name(struct argp_state *state, const char *option, const ch
   return arg;
 }
 
+void argument_only(struct argp_state *state, const char **to, const char *arg, const char *takes) {
+  if (*to)
+    argument_error(state, "unexpected argument \"%s\": %s", arg, takes);
+  *to = arg;
+}
+
 const char *argument_namespace(struct argp_state *state, const char *arg) {
   if (!fc_name_valid(fc_str_of(arg)))
     argument_error(state, "\"%s\" is no namespace: %s", arg, fc_error_text(FC_ENAME));

@@ -12,6 +12,9 @@ void argument_error(const struct argp_state *state, const char *format, ...)
 /* Returns `arg` if it is a valid name of a namespace, view or op. */
 const char *argument_name(struct argp_state *state, const char *option, const char *arg);
 
+/* Sets *to to the command's only argument. `takes` says which one, for the error about a second. */
+void argument_only(struct argp_state *state, const char **to, const char *arg, const char *takes);
+
 /* Returns `arg` if it is a valid name of a namespace, as an argument without an option. */
 const char *argument_namespace(struct argp_state *state, const char *arg);
 

@@ -20,9 +20,8 @@ static struct { const char *name_space; } args;
 static error_t parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
   case ARGP_KEY_ARG:
-    if (args.name_space)
-      argument_error(state, "unexpected argument \"%s\": export takes one namespace", arg);
-    args.name_space = argument_namespace(state, arg);
+    argument_only(state, &args.name_space, argument_namespace(state, arg),
+                  "export takes one namespace");
     return 0;
   case ARGP_KEY_END:
     if (!args.name_space)

@@ -33,9 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args.list = true;
     return 0;
   case ARGP_KEY_ARG:
-    if (args.file)
-      argument_error(state, "unexpected argument \"%s\": image takes one file", arg);
-    args.file = arg;
+    argument_only(state, &args.file, arg, "image takes one file");
     return 0;
   case ARGP_KEY_END:
     if (!args.file)
@@ -143,7 +141,7 @@ static int run_alone(void) {
   bool is_stdin = strcmp(args.file, "-") == 0;
   struct image_summary summary;
   struct image_input input;
-  int status = image_input_open(&input, is_stdin ? NULL : args.file, FC_VALUE_MAX_CEILING);
+  int status = image_input_open(&input, is_stdin ? NULL : args.file);
 
   image_summary_init(&summary);
   if (status == CTL_DONE)

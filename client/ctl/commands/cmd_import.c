@@ -40,9 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     args.json = true;
     return 0;
   case ARGP_KEY_ARG:
-    if (args.file)
-      argument_error(state, "unexpected argument \"%s\": import takes one file", arg);
-    args.file = arg;
+    argument_only(state, &args.file, arg, "import takes one file");
     return 0;
   case ARGP_KEY_END:
     if (!args.file && isatty(STDIN_FILENO))
@@ -222,7 +220,7 @@ static int import_all(struct admin *admin, struct import *import) {
 
 static int run(struct admin *admin) {
   static struct import import; /* large; a process runs one command */
-  int status = image_input_open(&import.input, args.file, FC_VALUE_MAX_CEILING);
+  int status = image_input_open(&import.input, args.file);
 
   if (status == CTL_DONE)
     status = find_space(&import);

@@ -20,7 +20,6 @@ static struct {
 static bool parse_client(const char *text) {
   char *end;
 
-  args.client = text;
   args.is_pid = strncmp(text, "pid:", 4) == 0;
   text += args.is_pid ? 4 : 0;
   errno = 0;
@@ -31,8 +30,7 @@ static bool parse_client(const char *text) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
   case ARGP_KEY_ARG:
-    if (args.client)
-      argument_error(state, "unexpected argument \"%s\": kill takes one client", arg);
+    argument_only(state, &args.client, arg, "kill takes one client");
     if (!parse_client(arg))
       argument_error(state,
                      "\"%s\" is not a client: give an id of fcachectl clients, or pid:NUMBER", arg);

@@ -85,7 +85,7 @@ static void print_text(const struct admin_snapshot *state, bool joined, bool fin
 }
 
 static int run(struct admin *admin) {
-  struct admin_snapshot state;
+  struct admin_snapshot state = {0};
   int status = report_result(admin, admin_snapshot(admin, FC_SNAPSHOT_START, &state));
   uint64_t number = state.running > 0 ? state.running : state.ended;
   bool joined = !state.started;

@@ -18,8 +18,8 @@ struct export_file {
   int error; /* errno of the write that failed, or ENOMEM; 0: none */
 };
 
-/* Writes the begin of the image. `name` and `manifest` (without data: none) stay in use. Returns
- * false with file->error. */
+/* Writes the beginning of the image. `name` and `manifest` (without data: none) stay in use.
+ * Returns false with file->error. */
 bool export_file_begin(struct export_file *file, FILE *out, struct fc_str name,
                        struct fc_str manifest, uint64_t max_bytes);
 

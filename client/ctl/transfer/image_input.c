@@ -44,15 +44,16 @@ static int open_file(struct image_input *input, const char *path) {
   return CTL_DONE;
 }
 
-int image_input_open(struct image_input *input, const char *path, uint32_t max_value) {
+int image_input_open(struct image_input *input, const char *path) {
   int status, rc;
 
   *input = (struct image_input){.name = path ? path : "stdin", .fd = path ? -1 : STDIN_FILENO};
   status = open_file(input, path);
   if (status != CTL_DONE)
     return status;
-  rc = input->is_regular ? image_reader_open(&input->reader, input->fd, max_value)
-                         : image_reader_open_stream(&input->reader, input->fd, max_value);
+  rc = input->is_regular
+           ? image_reader_open(&input->reader, input->fd, FC_VALUE_MAX_CEILING)
+           : image_reader_open_stream(&input->reader, input->fd, FC_VALUE_MAX_CEILING);
   return rc < 0 ? report(input, rc) : CTL_DONE;
 }
 

@@ -12,9 +12,9 @@ struct image_input {
   struct image_reader reader;
 };
 
-/* Opens the image. `path` NULL: stdin. Values above `max_value` are skipped and counted. Returns an
- * exit status. Call image_input_close in any case. */
-int image_input_open(struct image_input *input, const char *path, uint32_t max_value);
+/* Opens the image. `path` NULL: stdin. Values above FC_VALUE_MAX_CEILING are skipped and counted.
+ * Returns an exit status. Call image_input_close in any case. */
+int image_input_open(struct image_input *input, const char *path);
 void image_input_close(struct image_input *input); /* idempotent */
 
 /* Reads the next records: see image_reader_next. Returns their number, 0 at the end, or a negative

@@ -21,10 +21,6 @@ int transfer_open(const struct admin *tool, const char *name_space, const char *
   return admin_open_options(&options, out, error);
 }
 
-uint32_t transfer_max_value(const struct admin *admin) {
-  return admin->connection.max_value;
-}
-
 int transfer_list(struct admin *admin, const char *name_space, pages_entry_fn *fn, void *arg) {
   struct pages pages = {.type = FC_LIST,
                         .select.name_space = fc_str_of(name_space),

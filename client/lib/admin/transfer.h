@@ -11,9 +11,6 @@
 int transfer_open(const struct admin *tool, const char *name_space, const char *manifest,
                   struct admin **out, struct fcache_error *error);
 
-/* Returns the largest value that the daemon stores, in bytes. */
-uint32_t transfer_max_value(const struct admin *admin);
-
 /* Lists all entries of the namespace as admin_list, but in an order that no use changes, and with
  * their stamps. FC_EVERSION if the daemon is too old. */
 int transfer_list(struct admin *admin, const char *name_space, pages_entry_fn *fn, void *arg);
