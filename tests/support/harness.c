@@ -338,6 +338,14 @@ char *harness_log(const struct daemon *daemon) {
   return text;
 }
 
+bool harness_log_has(const struct daemon *daemon, const char *text) {
+  char *log = harness_log(daemon);
+  bool found = strstr(log, text) != NULL;
+
+  free(log);
+  return found;
+}
+
 bool harness_exists(const char *path) {
   struct stat status;
   return lstat(path, &status) == 0;

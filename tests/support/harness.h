@@ -50,6 +50,9 @@ bool harness_freeze(const struct daemon *daemon);
 /* Returns the daemon's log so far. The caller frees it. */
 char *harness_log(const struct daemon *daemon);
 
+/* Returns whether the daemon's log contains the text. */
+bool harness_log_has(const struct daemon *daemon, const char *text);
+
 /* Runs a command, found in PATH, with stdin at /dev/null. Returns its exit status, or 128 + signal.
  * *out and *err (unless NULL) are its output, which the caller frees. Fails the test after 60 s. */
 int harness_run(const char *const argv[], char **out, char **err);

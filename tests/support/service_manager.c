@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -24,7 +25,9 @@
 #define MESSAGE_FDS_MAX 253 /* the kernel's SCM_MAX_FD */
 #define MESSAGE_MAX 4096
 #define START_TIMEOUT_MS 20000
-#define BACKLOG 1024 /* as in systemd/fcached.socket */
+#define MIGRATION_TIMEOUT_MS 60000
+#define BLOCK_BYTES 512u /* of st_blocks */
+#define BACKLOG 1024     /* as in systemd/fcached.socket */
 
 static void lock(struct service_manager *manager) {
   if (pthread_mutex_lock(&manager->lock) != 0)
@@ -454,6 +457,26 @@ unsigned service_manager_regions(struct service_manager *manager) {
   }
   unlock(manager);
   return n;
+}
+
+static bool has_one_region(void *manager) {
+  return service_manager_regions(manager) == 1;
+}
+
+void service_manager_wait_migrated(struct service_manager *manager) {
+  if (!harness_wait_until(has_one_region, manager, MIGRATION_TIMEOUT_MS))
+    ck_abort_msg("%u regions are still stored", service_manager_regions(manager));
+}
+
+uint64_t service_manager_bytes(struct service_manager *manager) {
+  uint64_t bytes = 0;
+  struct stat status;
+  lock(manager);
+  for (unsigned i = 0; i < manager->n_stored; i++)
+    if (fstat(manager->stored[i].fd, &status) == 0)
+      bytes += (uint64_t)status.st_blocks * BLOCK_BYTES;
+  unlock(manager);
+  return bytes;
 }
 
 int service_manager_fd(struct service_manager *manager, const char *name) {

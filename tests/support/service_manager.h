@@ -87,6 +87,13 @@ unsigned service_manager_count(struct service_manager *manager, const char *pref
 /* The number of regions of which segments are stored ("segment-BOOT-NUMBER"). */
 unsigned service_manager_regions(struct service_manager *manager);
 
+/* Waits until the entries of earlier regions are in the current one, the only one that is stored.
+ * Fails the test after 60 s. */
+void service_manager_wait_migrated(struct service_manager *manager);
+
+/* The memory of all stored files in bytes: catalog, indexes, segments. Any thread may call it. */
+uint64_t service_manager_bytes(struct service_manager *manager);
+
 /* Returns the newest stored descriptor of that name, or -1. The manager's: valid until the daemon
  * or the test removes it. */
 int service_manager_fd(struct service_manager *manager, const char *name);

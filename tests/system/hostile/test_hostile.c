@@ -153,13 +153,6 @@ static void expect_losses(struct fcache *cache, uint64_t refused, uint64_t dropp
   ck_assert_uint_eq(library_stat(cache, "dropped"), dropped);
 }
 
-static bool is_logged(const char *text) {
-  char *log = harness_log(&served);
-  bool there = strstr(log, text) != NULL;
-  free(log);
-  return there;
-}
-
 START_TEST(refused_and_dropped_clients_counted_and_logged) {
   struct fcache *cache = library_open(served.socket, "stats", NULL, 0);
   struct fc_hello hello = {.version_min = FC_PROTOCOL_VERSION_MIN,
@@ -176,16 +169,16 @@ START_TEST(refused_and_dropped_clients_counted_and_logged) {
   expect_losses(cache, 1, 0);
   (void)snprintf(who, sizeof who, "a client before its hello (pid %ld, user %ld)", (long)getpid(),
                  (long)geteuid());
-  ck_assert(is_logged("refused: "));
-  ck_assert(is_logged(who));
+  ck_assert(harness_log_has(&served, "refused: "));
+  ck_assert(harness_log_has(&served, who));
   fc_buf_reset(&buf);
   hello.client = fc_str_of("again");
   ck_assert_int_eq(fc_encode_hello(&buf, 1, &hello), 0);
   raw_open(&raw, served.socket, "hostile");
   expect_error_then_end(&raw, buf.data, buf.size, FC_EPROTOCOL, "a second hello");
   expect_losses(cache, 1, 1);
-  ck_assert(is_logged("dropped: test (pid "));
-  ck_assert(is_logged("a second hello"));
+  ck_assert(harness_log_has(&served, "dropped: test (pid "));
+  ck_assert(harness_log_has(&served, "a second hello"));
   ck_assert_int_eq(raw_connect(&raw, served.socket), 0);
   expect_error_then_end(&raw, "GET / HTTP/1.1\r\n", 16, FC_EPROTOCOL, "this is no frame");
   expect_losses(cache, 1, 2);
@@ -424,7 +417,7 @@ START_TEST(no_descriptors_left_refuses_then_recovers) {
   ck_assert_uint_gt(welcomed, 5);
   ck_assert_uint_gt(refused, 0);
   ck_assert_uint_eq(welcomed + refused, 45); /* each got a reply or the end */
-  ck_assert(is_logged("no descriptors are left at "));
+  ck_assert(harness_log_has(&served, "no descriptors are left at "));
   for (size_t i = 0; i < 45; i++)
     raw_close(&raws[i]);
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &old, NULL), 0);

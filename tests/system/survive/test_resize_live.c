@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/child_process.h"
@@ -18,7 +17,6 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define SPACE "region" /* of region_worker.h */
-#define BLOCK_BYTES 512u
 #define TIMEOUT_MS 60000u
 #define MORE_HITS 2000u /* that each worker serves from the region after a change */
 
@@ -127,18 +125,6 @@ static void end_workers(const pid_t pids[WORKERS]) {
 
 /* ---- the change ---- */
 
-/* The memory of all files that the daemon leaves to the next: catalog and segments. */
-static uint64_t stored_bytes(void) {
-  uint64_t bytes = 0;
-  struct stat st;
-  (void)pthread_mutex_lock(&manager.lock);
-  for (unsigned i = 0; i < manager.n_stored; i++)
-    if (fstat(manager.stored[i].fd, &st) == 0)
-      bytes += (uint64_t)st.st_blocks * BLOCK_BYTES;
-  (void)pthread_mutex_unlock(&manager.lock);
-  return bytes;
-}
-
 /* The shared memory that the daemon has mapped and touched. */
 static uint64_t shared_bytes(void) {
   char path[64];
@@ -197,19 +183,20 @@ static void expect_newest_left(void) {
 
 /* The service manager closes a removed file when it has read the message. */
 static bool is_stored_at_most(void *bytes) {
-  return stored_bytes() <= *(const uint64_t *)bytes;
+  return service_manager_bytes(&manager) <= *(const uint64_t *)bytes;
 }
 
 START_TEST(limit_changes_under_workers_memory_follows) {
   pid_t pids[WORKERS];
   put_entries(0, ENTRIES);
   start_workers(pids);
-  uint64_t stored = stored_bytes(), shared = shared_bytes();
+  uint64_t stored = service_manager_bytes(&manager), shared = shared_bytes();
   ck_assert_uint_ge(stored, 48 * MIB);
   resize(16);
   printf("64 MiB lowered to 16 MiB: files %" PRIu64 " to %" PRIu64 " KiB, RssShmem %" PRIu64
          " to %" PRIu64 " KiB\n",
-         stored / 1024, stored_bytes() / 1024, shared / 1024, shared_bytes() / 1024);
+         stored / 1024, service_manager_bytes(&manager) / 1024, shared / 1024,
+         shared_bytes() / 1024);
   ck_assert_uint_le(library_stat(watch, "bytes"), 16 * MIB);
   uint64_t most = 20 * MIB;
   ck_assert(harness_wait_until(is_stored_at_most, &most, TIMEOUT_MS));

@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "tests/support/library.h"
 #include "tests/support/service_manager.h"
 
-#define BLOCK_BYTES 512u
 #define MIB (UINT64_C(1) << 20)
 
 static struct service_manager manager;
@@ -25,23 +23,11 @@ static uint64_t setting(const char *name, uint64_t usual) {
   return text == NULL ? usual : strtoull(text, NULL, 10);
 }
 
-/* The memory of all files that the service manager keeps: catalog, indexes, segments. */
-static uint64_t stored_bytes(void) {
-  uint64_t bytes = 0;
-  struct stat st;
-  (void)pthread_mutex_lock(&manager.lock);
-  for (unsigned i = 0; i < manager.n_stored; i++)
-    if (fstat(manager.stored[i].fd, &st) == 0)
-      bytes += (uint64_t)st.st_blocks * BLOCK_BYTES;
-  (void)pthread_mutex_unlock(&manager.lock);
-  return bytes;
-}
-
 static void *sample(void *arg) {
   struct timespec pause = {.tv_nsec = 200000};
   (void)arg;
   while (atomic_load(&sampling)) {
-    uint64_t bytes = stored_bytes();
+    uint64_t bytes = service_manager_bytes(&manager);
     peak_bytes = bytes > peak_bytes ? bytes : peak_bytes;
     (void)nanosleep(&pause, NULL);
   }
@@ -78,11 +64,6 @@ static bool get(struct fcache *cache, uint32_t number) {
   return hit;
 }
 
-static bool has_one_region(void *arg) {
-  (void)arg;
-  return service_manager_regions(&manager) == 1;
-}
-
 START_TEST(restart_of_full_cache_needs_little_memory_and_time) {
   uint64_t max_bytes = setting("FC_RESTART_BYTES", 64 * MIB);
   size_t value_bytes = setting("FC_RESTART_VALUE", 3100);
@@ -100,7 +81,7 @@ START_TEST(restart_of_full_cache_needs_little_memory_and_time) {
   options.name_space = "memory";
   ck_assert_int_eq(fcache_open(&options, &client, NULL), FCACHE_OK);
   ck_assert(get(client, n - 1));
-  uint64_t before_bytes = stored_bytes();
+  uint64_t before_bytes = service_manager_bytes(&manager);
   atomic_store(&sampling, true);
   ck_assert_int_eq(pthread_create(&sampler, NULL, sample, NULL), 0);
   uint64_t began_ns = harness_now_ns();
@@ -112,7 +93,7 @@ START_TEST(restart_of_full_cache_needs_little_memory_and_time) {
       ck_abort_msg("no hit: %s; %s", fcache_last_error(client), harness_log(&manager.daemon));
   uint64_t hit_ns = harness_now_ns();
   ck_assert(service_manager_wait_ready(&manager, NULL));
-  ck_assert(harness_wait_until(has_one_region, NULL, 60000));
+  service_manager_wait_migrated(&manager);
   uint64_t moved_ns = harness_now_ns();
   atomic_store(&sampling, false);
   ck_assert_int_eq(pthread_join(sampler, NULL), 0);

@@ -64,13 +64,6 @@ static unsigned count_all(void) {
   return found;
 }
 
-static bool log_has(const char *part) {
-  char *text = harness_log(&daemon_);
-  bool has = strstr(text, part) != NULL;
-  free(text);
-  return has;
-}
-
 static void take(void) {
   ctl_expect_part(CTL("--socket", daemon_.socket, "snapshot"), "wrote");
 }
@@ -83,7 +76,7 @@ START_TEST(stopped_daemon_leaves_all_entries) {
   ck_assert_int_eq(harness_stop(&daemon_), 0);
   start();
   ck_assert_uint_eq(count_all(), ENTRIES);
-  ck_assert(log_has("restored 60 entries"));
+  ck_assert(harness_log_has(&daemon_, "restored 60 entries"));
 }
 END_TEST
 
@@ -211,7 +204,7 @@ START_TEST(damaged_snapshot_costs_its_entries) {
   start();
   unsigned found = count_all();
   ck_assert(found >= damage->least && found <= damage->most);
-  ck_assert(log_has(damage->logged));
+  ck_assert(harness_log_has(&daemon_, damage->logged));
   put_all();
   ck_assert_int_eq(harness_stop(&daemon_), 0); /* the next snapshot is good */
   start();
@@ -274,7 +267,7 @@ START_TEST(full_disk_keeps_last_snapshot) {
   harness_kill9(&daemon_);
   start();
   ck_assert_uint_eq(count_all(), ENTRIES);
-  ck_assert(log_has("the last one stays"));
+  ck_assert(harness_log_has(&daemon_, "the last one stays"));
 }
 END_TEST
 
@@ -287,7 +280,7 @@ START_TEST(read_only_folder_restores_and_warns) {
   ck_assert_int_eq(mount(NULL, state, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
   start();
   ck_assert_uint_eq(count_all(), ENTRIES);
-  ck_assert(log_has("cannot be written to"));
+  ck_assert(harness_log_has(&daemon_, "cannot be written to"));
   ctl_expect_status(CTL("--socket", daemon_.socket, "snapshot"), 1, NULL, "Read-only");
   /* the clear takes effect, but the file still has the entries */
   ctl_expect_status(CTL("--socket", daemon_.socket, "clear", "--namespace", "ns"), 1, NULL,

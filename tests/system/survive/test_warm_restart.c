@@ -80,25 +80,9 @@ static unsigned count(void) {
 }
 
 /* Looks in the log of all starts. */
-static bool is_logged(const char *text) {
-  char *log = harness_log(&manager.daemon);
-  bool found = strstr(log, text) != NULL;
-  free(log);
-  return found;
-}
-
 static void expect_logged(const char *text) {
-  ck_assert_msg(is_logged(text), "no \"%s\" in %s", text, harness_log(&manager.daemon));
-}
-
-static bool has_one_region(void *arg) {
-  (void)arg;
-  return service_manager_regions(&manager) == 1;
-}
-
-/* Until the entries of earlier regions are in the current one. */
-static void wait_migrated(void) {
-  ck_assert(harness_wait_until(has_one_region, NULL, 20000));
+  ck_assert_msg(harness_log_has(&manager.daemon, text), "no \"%s\" in %s", text,
+                harness_log(&manager.daemon));
 }
 
 /* ---- from memory ---- */
@@ -142,7 +126,7 @@ START_TEST(restart_with_other_size_keeps_what_fits) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     ck_assert_int_eq(service_manager_end(&manager), 0);
     service_manager_start(&manager, "--max-bytes", sizes[i].max_bytes, "--max-value", "1M", NULL);
-    wait_migrated();
+    service_manager_wait_migrated(&manager);
     unsigned hits = count();
     if (sizes[i].smaller)
       ck_assert_uint_lt(hits, kept);
@@ -159,7 +143,7 @@ START_TEST(store_is_flat_over_restarts) {
   service_manager_start(&manager, NULL);
   fill();
   for (int i = 0; i < 20; i++) {
-    wait_migrated();
+    service_manager_wait_migrated(&manager);
     unsigned now = service_manager_count(&manager, NULL);
     ck_assert_msg(i == 0 || now == stored, "%u descriptors, and then %u", stored, now);
     stored = now;
@@ -249,7 +233,7 @@ START_TEST(start_with_broken_store_serves) {
     store_garbage(broken[_i].added, broken[_i].added_empty);
   service_manager_start(&manager, NULL);
   ck_assert_uint_eq(count(), broken[_i].all_back ? ENTRIES : 0);
-  wait_migrated();
+  service_manager_wait_migrated(&manager);
   /* A foreign file under a name in use stays, and nothing else. */
   ck_assert_uint_le(service_manager_count(&manager, NULL), stored + 1);
 }
@@ -280,7 +264,7 @@ START_TEST(crashes_in_a_row_drop_the_memory) {
     ck_assert_int_eq(harness_wait(manager.daemon.pid, 20000), 128 + SIGABRT);
     manager.daemon.pid = 0;
   }
-  ck_assert(!is_logged("restored 2000 entries"));
+  ck_assert(!harness_log_has(&manager.daemon, "restored 2000 entries"));
   service_manager_start(&manager, "--state", state, NULL);
   expect_logged("crashed 5 times in a row");
   expect_logged("restored 2000 entries");

@@ -291,11 +291,7 @@ END_TEST
 /* ---- rotation ---- */
 
 static bool is_logged(void *text) {
-  char *log = harness_log(&served);
-  bool found = strstr(log, text) != NULL;
-
-  free(log);
-  return found;
+  return harness_log_has(&served, text);
 }
 
 /* A file that a client named is opened again as it was opened first. */
