@@ -126,6 +126,7 @@ int boot_cache(struct server *server, struct error_text *error) {
   totals_begin(server->totals, client_clock_now().real_ns);
   users_set_refused(&server->users, server->totals->share_refused);
   set_user_limits(server);
+  namespace_table_charge(&server->namespaces, &server->users);
   start_dispatch(server, boot_id, random[1] == 0 ? 1 : random[1]);
   count_taken_over(server);
   adopt_leases(server);

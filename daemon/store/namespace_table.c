@@ -206,6 +206,19 @@ bool namespace_table_adopt(struct namespace_table *table, uint64_t index) {
   return true;
 }
 
+/* The owner made it. An administrator may have set the manifest. */
+void namespace_table_charge(struct namespace_table *table, struct users *users) {
+  for (struct namespace *ns = table->first; ns != NULL; ns = ns->next) {
+    if (!ns->has_owner || ns->maker != NULL)
+      continue;
+    struct user *owner = users_ref(users, ns->owner, true); /* its next client sets `limited` */
+    user_charge(owner, USER_NAMESPACES, 1);
+    user_charge(owner, USER_MANIFEST_BYTES, ns->manifest.size);
+    ns->maker = ns->manifest_user = owner;
+    user_unref(owner);
+  }
+}
+
 int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
                          struct namespace **ns) {
   *ns = namespace_table_find(table, name);

@@ -50,6 +50,11 @@ void namespace_table_trim(struct namespace_table *table);
  * if its name is in the table already, or there is no memory. */
 bool namespace_table_adopt(struct namespace_table *table, uint64_t index);
 
+/* Charges the namespaces of an earlier daemon, and their manifests, to their owners. Charges
+ * nothing to an owner for which there is no memory. Call it once, after they were adopted or
+ * restored and before clients connect. */
+void namespace_table_charge(struct namespace_table *table, struct users *users);
+
 /* Returns NULL if there is none. */
 struct namespace *namespace_table_find(const struct namespace_table *table, struct fc_str name);
 

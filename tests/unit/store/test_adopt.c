@@ -254,6 +254,27 @@ START_TEST(higher_limit_keeps_all) {
 }
 END_TEST
 
+/* Else each restart would give all users a new share. */
+START_TEST(namespaces_are_charged_to_their_owners) {
+  struct users users;
+  users_init(&users, USER_SHARE_DEFAULT);
+  users_set_limit(&users, USER_NAMESPACES, 8);
+  ns->has_owner = true;
+  ns->owner = 1000;
+  ck_assert_int_eq(namespace_set_manifest(ns, &life.catalog, NULL, fc_str_of("manifest")), 0);
+  next_life();
+  namespace_table_charge(&life.table, &users);
+  ck_assert_uint_eq(users.used[USER_NAMESPACES], 1); /* the other one has no owner */
+  ck_assert_uint_eq(users.used[USER_MANIFEST_BYTES], strlen("manifest"));
+  struct user *owner = users_ref(&users, 1000, true);
+  ck_assert_uint_eq(owner->used[USER_NAMESPACES], 1);
+  ck_assert_uint_eq(owner->used[USER_MANIFEST_BYTES], strlen("manifest"));
+  user_unref(owner);
+  namespace_table_leave(&life.table);
+  users_deinit(&users); /* asserts that no charge is left */
+}
+END_TEST
+
 static void count_file(void *arg, uint64_t boot_id, uint32_t segment) {
   unsigned *files = arg;
   ck_assert_uint_lt(boot_id, lives.boot_id);
@@ -372,6 +393,7 @@ int main(void) {
   tcase_add_test(tcase, value_held_keeps_its_segment);
   tcase_add_test(tcase, lower_limit_evicts_the_oldest);
   tcase_add_test(tcase, higher_limit_keeps_all);
+  tcase_add_test(tcase, namespaces_are_charged_to_their_owners);
   tcase_add_test(tcase, files_given_up_are_reported);
   tcase_add_test(tcase, region_missing_loses_its_entries_only);
   tcase_add_test(tcase, chunks_in_the_arena_are_adopted);
