@@ -134,6 +134,8 @@ void server_snapshot_report(const struct server *server, struct survival_report 
                             : snapshot->written > 0           ? "complete"
                                                               : "none";
   report->snapshot_age_ns = snapshot_age_ns(snapshot);
+  report->snapshot_late = snapshot_is_late(snapshot);
+  report->snapshot_interval_ns = snapshot->config.interval_ms * 1000000u;
   report->snapshot_ns = snapshot->duration_ns;
   report->snapshot_entries = snapshot->entries;
   report->snapshot_bytes = snapshot->bytes;

@@ -42,7 +42,9 @@ struct survival_report {
   const char
       *snapshot_result;     /* static: "none", "complete", "running" or "failed", of the last one */
   uint64_t snapshot_age_ns; /* of the last complete one; UINT64_MAX: there is none */
-  uint64_t snapshot_ns;     /* its duration, */
+  bool snapshot_late;       /* for several intervals there has been none: see snapshot_is_late */
+  uint64_t snapshot_interval_ns;             /* 0: no timer */
+  uint64_t snapshot_ns;                      /* its duration, */
   uint64_t snapshot_entries, snapshot_bytes; /* and what is in it */
 };
 

@@ -229,6 +229,8 @@ static void add_survival(struct stats *stats, const struct dispatch *d, double u
   if (!report.keeps_snapshots)
     return;
   add_text(stats, "snapshot_result", fc_str_of(report.snapshot_result));
+  add_real(stats, "snapshot_interval_s", seconds(report.snapshot_interval_ns));
+  add_uint(stats, "snapshot_late", report.snapshot_late);
   if (report.snapshot_age_ns == UINT64_MAX)
     return;
   add_real(stats, "snapshot_age_s", seconds(report.snapshot_age_ns));

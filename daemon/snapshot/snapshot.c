@@ -128,17 +128,20 @@ int snapshot_start(struct snapshot *snapshot, struct error_text *error) {
   return 0;
 }
 
-static void warn_if_late(struct snapshot *snapshot) {
-  uint64_t age_ns = snapshot_clock_ns() - snapshot->last_ns;
+bool snapshot_is_late(const struct snapshot *snapshot) {
   uint64_t limit_ns = SNAPSHOT_INTERVALS_LATE * snapshot->config.interval_ms * 1000000u;
-  if (age_ns <= limit_ns)
+  return limit_ns > 0 && snapshot_clock_ns() - snapshot->last_ns > limit_ns;
+}
+
+static void warn_if_late(struct snapshot *snapshot) {
+  if (!snapshot_is_late(snapshot))
     return;
-  snapshot->late++;
+  uint64_t age_s = (snapshot_clock_ns() - snapshot->last_ns) / 1000000000u;
   log_once(
       snapshot->config.log, &snapshot->logged_late, LOG_LEVEL_WARNING,
       "the last snapshot in %s is %llu s old, more than %u intervals: check the folder and its "
       "disk, or raise --snapshot-interval",
-      snapshot->dir.path, (unsigned long long)(age_ns / 1000000000u), SNAPSHOT_INTERVALS_LATE);
+      snapshot->dir.path, (unsigned long long)age_s, SNAPSHOT_INTERVALS_LATE);
 }
 
 void snapshot_tick(struct snapshot *snapshot) {

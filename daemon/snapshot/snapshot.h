@@ -67,7 +67,7 @@ struct snapshot {
   struct snapshot_restored restored;
   uint64_t number;                      /* of snapshots that were started by this daemon */
   uint64_t running, ended;              /* numbers; 0: none */
-  uint64_t written, failed, late;       /* snapshots; and ticks without a recent one */
+  uint64_t written, failed;             /* snapshots */
   uint64_t entries, bytes, duration_ns; /* of the latest that was written */
   uint64_t last_ns;        /* CLOCK_MONOTONIC: the end of that, or of the start. 0: none */
   uint64_t clears;         /* recorded in the journal */
@@ -143,6 +143,10 @@ int snapshot_at_stop(struct snapshot *snapshot);
 
 /* Returns how old the latest complete snapshot of this daemon is, or UINT64_MAX. */
 uint64_t snapshot_age_ns(const struct snapshot *snapshot);
+
+/* Returns true if there is a timer, and neither a complete snapshot nor the start of this daemon in
+ * the last SNAPSHOT_INTERVALS_LATE intervals. */
+bool snapshot_is_late(const struct snapshot *snapshot);
 
 /* Closes the folder. Idempotent. */
 void snapshot_deinit(struct snapshot *snapshot);

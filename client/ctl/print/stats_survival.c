@@ -54,7 +54,8 @@ void stats_survival_snapshots(const struct stats_group *group, char value[STATS_
 /* The result is of the last attempt, and the rest of the last one that was completed. */
 void stats_survival_last(const struct stats_group *group, char value[STATS_VALUE_SIZE]) {
   char age[UNITS_SIZE], time[UNITS_SIZE], bytes[UNITS_SIZE], entries[UNITS_SIZE];
-  int used = snprintf(value, STATS_VALUE_SIZE, "%s", stats_group_text(group, "snapshot_result"));
+  int used = snprintf(value, STATS_VALUE_SIZE, "%s%s", stats_group_text(group, "snapshot_result"),
+                      N("snapshot_late") > 0 ? ", late" : "");
 
   if (!stats_group_find(group, "snapshot_age_s") || used < 0 || used >= (int)STATS_VALUE_SIZE)
     return;

@@ -244,7 +244,9 @@ static const struct row rows[] = {
     {"  restored", "restored_entries restore_dropped", stats_survival_restored},
     {"  migrating", "migrating_bytes", stats_survival_migrating},
     {"snapshots", "snapshots_written snapshots_failed", stats_survival_snapshots},
-    {"  last", "snapshot_result snapshot_age_s snapshot_s snapshot_entries snapshot_bytes",
+    {"  last",
+     "snapshot_result snapshot_late snapshot_interval_s snapshot_age_s snapshot_s snapshot_entries "
+     "snapshot_bytes",
      stats_survival_last},
     {"clients", "clients clients_max", value_clients},
     {"namespaces", "namespaces", NULL},

@@ -139,6 +139,7 @@ static char *print_restarted(double restarts) {
   add(&snapshot, NULL, "restored_entries", FCACHE_STAT_COUNT, 0, NULL);
   add(&snapshot, NULL, "snapshots_written", FCACHE_STAT_COUNT, 12, NULL);
   add(&snapshot, NULL, "snapshot_result", FCACHE_STAT_TEXT, 0, "failed");
+  add(&snapshot, NULL, "snapshot_late", FCACHE_STAT_COUNT, 1, NULL);
   add(&snapshot, NULL, "snapshot_age_s", FCACHE_STAT_SECONDS, 90, NULL);
   add(&snapshot, NULL, "snapshot_s", FCACHE_STAT_SECONDS, 0.25, NULL);
   add(&snapshot, NULL, "snapshot_entries", FCACHE_STAT_COUNT, 100000, NULL);
@@ -162,7 +163,7 @@ START_TEST(stats_of_restarted_cache_have_counters_since_start) {
   printed_contains(text, "100000 entries, 2 dropped\n");
   ck_assert_ptr_null(strstr(text, "restored"));
   printed_contains(text, "12 written, 0 failed\n");
-  printed_contains(text, "failed; 1m 30s old, 100000 entries, 320 MiB, took 250 ms\n");
+  printed_contains(text, "failed, late; 1m 30s old, 100000 entries, 320 MiB, took 250 ms\n");
   free(text);
 }
 END_TEST

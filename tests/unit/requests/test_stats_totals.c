@@ -121,6 +121,12 @@ START_TEST(snapshot_is_shown_if_there_is_a_state_directory) {
   report.snapshot_result = "none";
   ck_assert(find_stat("snapshot_result", &stat));
   ck_assert(!find_stat("snapshot_age_s", &stat));
+  report.snapshot_late = true; /* also without any */
+  report.snapshot_interval_ns = 500000000;
+  ck_assert(find_stat("snapshot_late", &stat));
+  ck_assert_uint_eq(stat.integer, 1);
+  ck_assert(find_stat("snapshot_interval_s", &stat));
+  ck_assert_double_eq(stat.real, 0.5);
   report.snapshot_age_ns = 2500000000;
   ck_assert(find_stat("snapshot_age_s", &stat));
   ck_assert_double_eq(stat.real, 2.5);
