@@ -1,4 +1,4 @@
-/* libFuzzer: an image. The reader must end, count what is damaged, and stay within its bytes.
+/* libFuzzer: an image. The reader must end, count the damaged records, and stay within its bytes.
  *
  * The checksums of the first preamble and of each head are made right before the image is read.
  * Otherwise a changed byte would only ever end in a wrong checksum. */

@@ -1,6 +1,6 @@
 /* soak - runs the workers of the crash storm for $SOAK_S seconds, kills the daemon every
- * $SOAK_KILL_S seconds, and samples what all processes hold before each kill. Prints a table, and
- * fails if something grows from restart to restart. */
+ * $SOAK_KILL_S seconds, and samples descriptors, mappings and memory of all processes before each
+ * kill. Prints a table, and fails if something grows from restart to restart. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

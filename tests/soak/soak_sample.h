@@ -1,5 +1,6 @@
-/* soak_sample.h - what the processes of a soak hold at one moment: descriptors, mappings and
- * memory, and what the service manager keeps. The slope over many samples shows what grows. */
+/* soak_sample.h - descriptors, mappings and memory of the processes of a soak at one moment, and
+ * the files that the service manager keeps. The slope over many samples shows which of them grow.
+ */
 #ifndef FC_TESTS_SOAK_SAMPLE_H
 #define FC_TESTS_SOAK_SAMPLE_H
 

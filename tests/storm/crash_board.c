@@ -73,7 +73,7 @@ enum crash_phase crash_phase_wait(struct crash_board *board, enum crash_phase ph
   return (enum crash_phase)atomic_load(&board->phase);
 }
 
-/* ---- what happened ---- */
+/* ---- events ---- */
 
 static void raise_to(_Atomic uint64_t *word, uint64_t value) {
   uint64_t old = atomic_load(word);
@@ -159,7 +159,7 @@ void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_
     raise_to(&slot->used_begun, begun);
 }
 
-/* ---- what must follow ---- */
+/* ---- judgements ---- */
 
 /* Returns the latest of the ticks of all clears that select the key: their beginnings if they were
  * acknowledged, or their ends in any case. */

@@ -1,13 +1,13 @@
-/* crash_board.h - what the processes of the crash storm know about the cache, in shared memory:
- * which puts and clears began and were acknowledged, on one clock. From it follows what a lookup
- * may find.
+/* crash_board.h - the common knowledge of the processes of the crash storm, in shared memory: which
+ * puts and clears began and were acknowledged, on one clock. The versions that a lookup may find
+ * follow from it.
  *
  * The clock counts ticks, so an event that ended before another one began has the smaller tick. A
  * key's slot is written by its owner, except for `used_*` and the leased keys, which are maxima.
  * The selectors of clears are written by the one process that clears. While all workers are parked,
  * the checker may write all of it.
  *
- * A judgement is sound at any time: what it does not know, it allows. */
+ * A judgement is sound at any time. It allows every state that the board does not exclude. */
 #ifndef FC_TESTS_CRASH_BOARD_H
 #define FC_TESTS_CRASH_BOARD_H
 
@@ -15,7 +15,7 @@
 
 #include "crash_keys.h"
 
-#define CRASH_UNENDED UINT64_MAX /* the tick at the end of what has not ended */
+#define CRASH_UNENDED UINT64_MAX /* the tick at the end of an event that has not ended */
 #define CRASH_PAST 8u            /* puts that a slot remembers */
 #define CRASH_SELECTORS ((CRASH_SPACES + 1) * (CRASH_VIEWS + 1) * (CRASH_OPS + 1))
 #define CRASH_STEPS 4096u        /* of the ordered phase */
@@ -43,7 +43,7 @@ struct crash_selector {
   _Atomic uint64_t ended;       /* when the latest clear ended, acknowledged or not */
 };
 
-/* What all processes do. */
+/* The work of all processes at a time. */
 enum crash_phase { CRASH_RUN, CRASH_PARK, CRASH_ORDER, CRASH_STOP };
 
 enum crash_fault {
@@ -78,14 +78,15 @@ struct crash_board {
   struct crash_slot slots[CRASH_KEYS];
   struct crash_selector selectors[CRASH_SELECTORS];
   _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
-  /* Counts of what was acknowledged in this life, and of what happened in all. */
-  _Atomic uint64_t life_puts, life_clears, life_socket_hits;
-  _Atomic uint64_t clears_begun; /* ever */
-  /* A clear that was sent and not acknowledged: its selector and 1, and when it began. 0: none, or
-   * nobody knows which clears have changed the generation. */
-  _Atomic uint64_t half_clear, half_begun;
+  _Atomic uint64_t life_puts, life_clears, life_socket_hits; /* acknowledged in this life */
+  /* In all lives. */
   _Atomic uint64_t puts, hits, clears, grants, inherited, checked, snapshots, resizes;
-  /* The ordered phase: steps begun, steps known to be complete, and what they are. */
+  _Atomic uint64_t clears_begun;
+  /* A clear that was sent and not acknowledged: its selector and 1, and when it began. 0: none, or
+   * it is unknown which clears have changed the generation. */
+  _Atomic uint64_t half_clear, half_begun;
+  /* The ordered phase: the steps, and the numbers of those that began and of those known to be
+   * complete. */
   _Atomic uint32_t steps, steps_done;
   _Atomic bool last_step_done; /* the last one was completed, perhaps by the next daemon */
   struct crash_step step[CRASH_STEPS];
@@ -98,7 +99,7 @@ uint64_t crash_tick(struct crash_board *board);
 /* Forgets a cache: its keys, clears and counts of this life. No worker runs. */
 void crash_board_forget(struct crash_board *board);
 
-/* Forgets what was acknowledged, for counters that may be lower now. */
+/* Sets the acknowledged counts of this life to 0, for counters that may be lower now. */
 void crash_board_reset_counts(struct crash_board *board);
 
 /* Counts a fault, and prints the first ones, printf-like. */
@@ -112,7 +113,7 @@ void crash_phase_set(struct crash_board *board, enum crash_phase phase);
 /* Waits while the phase is `phase`, and counts the process as parked. Returns the next phase. */
 enum crash_phase crash_phase_wait(struct crash_board *board, enum crash_phase phase);
 
-/* ---- what happened ---- */
+/* ---- events ---- */
 
 /* A put of `version` begins, and ends. The owner calls them. */
 void crash_put_begin(struct crash_board *board, uint32_t key, uint64_t version);
@@ -137,7 +138,7 @@ void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_
 /* The daemon replied a miss to a lookup that began at this tick. */
 void crash_missed(struct crash_board *board, uint32_t key, uint64_t begun);
 
-/* ---- what must follow ---- */
+/* ---- judgements ---- */
 
 /* The state of a key before a lookup, for the judgement of its result. */
 struct crash_before {
@@ -171,7 +172,7 @@ bool crash_in_snapshot(const struct crash_board *board, uint32_t key);
  * remain until the clear is acknowledged. */
 bool crash_was_gone(const struct crash_board *board, uint32_t key, uint64_t version);
 
-/* Takes what the checker found as the state of the key; version 0: nothing. A file may still have
+/* Takes the version that the checker found as the state of the key. 0: none. A file may still have
  * earlier versions. */
 void crash_rebase(struct crash_board *board, uint32_t key, uint64_t version);
 

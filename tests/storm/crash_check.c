@@ -99,7 +99,7 @@ static void check_namespaces(struct crash_check *check, struct admin *admin) {
 
 /* ---- entries ---- */
 
-/* Checks that what must be listed is listed. The put that was in progress may have cost one entry.
+/* Checks that each entry that must exist is listed. The put that was in progress may have cost one.
  */
 static void check_presence(struct crash_check *check) {
   struct crash_board *board = check->board;
@@ -126,7 +126,7 @@ static void check_presence(struct crash_check *check) {
   atomic_fetch_add(&board->checked, check->list.n);
 }
 
-/* What the model does not know for sure, or would report. */
+/* Returns whether the model does not know the state of the key, or would report it. */
 static bool is_suspicious(const struct crash_check *check, uint32_t key) {
   struct crash_before before = crash_look(check->board, key);
   return check->list.has[key] && (before.acked == 0 || crash_was_put(check->board, key) ||

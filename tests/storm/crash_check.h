@@ -33,7 +33,7 @@ struct crash_check_plan {
 };
 
 /* Checks counters, generation, manifests, presence and order of all entries, and values. Reports
- * what is wrong on the board, and takes what it found as the state of the cache. */
+ * faults on the board, and takes the entries that it found as the state of the cache. */
 void crash_check_run(struct crash_check *check, const struct crash_check_plan *plan);
 
 /* Reads the order from which the ordered phase begins. */

@@ -53,8 +53,8 @@ enum crash_found crash_client_lease(struct crash_client *client, uint32_t key, u
 
 enum crash_outcome { CRASH_STORED, CRASH_REJECTED, CRASH_UNKNOWN };
 
-/* Puts an owned key, with the epoch of the miss before if there was one. Returns what the daemon
- * replied. */
+/* Puts an owned key, with the epoch of the miss before if there was one. Returns the
+ * daemon's reply. */
 enum crash_outcome crash_client_put(struct crash_client *client, uint32_t key, bool has_epoch);
 
 struct crash_grant {

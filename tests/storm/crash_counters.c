@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Not here: what rises and falls, such as `clients`, ratios, and limits. */
+/* Without values that also fall, such as `clients`, and without ratios and limits. */
 static const char *const names[] = {"connections",
                                     "refused",
                                     "dropped",

@@ -32,7 +32,7 @@ uint64_t crash_counters_get(const struct crash_counters *counters, const char *n
 /* Returns the entries that were evicted, for any reason. */
 uint64_t crash_counters_evictions(const struct crash_counters *counters);
 
-/* Reports counters below what was acknowledged on the board in this life. */
+/* Reports counters below the acknowledged numbers of the board in this life. */
 void crash_counters_check_acked(const struct crash_counters *counters);
 
 #endif

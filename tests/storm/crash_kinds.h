@@ -1,5 +1,5 @@
-/* crash_kinds.h - the kinds of lives of the crash storm: what daemons have as options, and what may
- * happen to them. */
+/* crash_kinds.h - the kinds of lives of the crash storm: the options of the daemons, and the events
+ * that may happen to them. */
 #ifndef FC_TESTS_CRASH_KINDS_H
 #define FC_TESTS_CRASH_KINDS_H
 

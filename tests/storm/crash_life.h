@@ -1,5 +1,5 @@
 /* crash_life.h - the life of one cache in the crash storm: a service manager, workers, and daemons
- * one after the other. A life has one kind: the options of its daemons and what may happen. */
+ * one after the other. A life has one kind: the options of its daemons and its events. */
 #ifndef FC_TESTS_CRASH_LIFE_H
 #define FC_TESTS_CRASH_LIFE_H
 

@@ -1,5 +1,5 @@
-/* crash_list.h - the entries of the cache in LRU order, as the daemon lists them, and what an
- * observer knows of that order. */
+/* crash_list.h - the entries of the cache in LRU order, as the daemon lists them, and checks
+ * of that order against the uses that workers know. */
 #ifndef FC_TESTS_CRASH_LIST_H
 #define FC_TESTS_CRASH_LIST_H
 

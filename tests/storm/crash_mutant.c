@@ -13,7 +13,7 @@
 #define LIMIT_S 100.0
 #define IS(fault) (1u << (fault))
 
-/* What each one causes, and the kind of life that shows it soonest. */
+/* The faults that each one causes, and the kind of life that shows it soonest. */
 static const struct mutant {
   uint32_t number;
   const char *kind;

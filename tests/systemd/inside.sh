@@ -284,7 +284,7 @@ user_units_activate_and_stop() {
   systemctl stop "user@$(id -u lab).service"
 }
 
-# ---- what outlives the daemon
+# ---- entries and memory that outlive the daemon
 
 SURVIVOR=/root/survivor
 killed_daemon_keeps_its_entries() {

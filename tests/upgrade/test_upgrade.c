@@ -1,5 +1,5 @@
-/* Daemons of two versions, each of which starts from what the other left: its memory after SIGKILL
- * or a restart, or its snapshot alone. And clients of each version with daemons of the other.
+/* Daemons of two versions, each of which starts from the memory of the other after SIGKILL or a
+ * restart, or from its snapshot alone. And clients of each version with daemons of the other.
  * run.sh sets the paths. */
 #include <check.h>
 #include <stdio.h>

@@ -13,8 +13,8 @@ static void remove_snapshot(const struct survive_env *env) {
   (void)unlink(path);                                         /* there may be none */
 }
 
-/* What the start took longer than an empty one: the time, and the CPU time, which other programs on
- * the machine do not prolong. */
+/* The difference to the start of an empty daemon: the time, and the CPU time, which other programs
+ * on the machine do not prolong. */
 struct duration {
   double seconds, cpu_s;
 };

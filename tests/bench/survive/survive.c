@@ -1,4 +1,4 @@
-/* bench-survive - measures what happens to a cache when its daemon ends: snapshots, restores,
+/* bench-survive - measures a cache that outlives its daemon: snapshots, restores,
  * restarts beside `memcached -e`, and the first hit after a kill. */
 #include "tests/bench/survive/survive.h"
 

@@ -2,8 +2,8 @@
  * with daemons of a service manager of its own (tests/support/service_manager.h) and files in
  * memory.
  *
- * A row that cannot do its work prints the reason on stderr and returns -1. What the service
- * manager cannot do ends the bench (ck_abort_msg). One thread, except where a header says so. */
+ * A row that cannot do its work prints the reason on stderr and returns -1. A failure of
+ * the service manager ends the bench (ck_abort_msg). One thread, except where a header says so. */
 #ifndef BENCH_SURVIVE_H
 #define BENCH_SURVIVE_H
 
