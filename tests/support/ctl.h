@@ -10,7 +10,7 @@
 #define CTL(...) ((const char *const[]){harness_fcachectl(), __VA_ARGS__, NULL})
 
 /* Runs a command that must succeed. Returns its stdout, which the caller frees. */
-char *ctl_printed(const char *const argv[]);
+__attribute__((warn_unused_result)) char *ctl_printed(const char *const argv[]);
 
 /* Checks that a command succeeds, and that its stdout is `want` or contains it. */
 void ctl_expect(const char *const argv[], const char *want);
@@ -25,7 +25,7 @@ void ctl_expect_status(const char *const argv[], int status, const char *out_par
 void ctl_expect_error(const char *const argv[], const char *want);
 
 /* Runs a command that must print JSON. The caller frees it. */
-json_t *ctl_json(const char *const argv[]);
+__attribute__((warn_unused_result)) json_t *ctl_json(const char *const argv[]);
 
 /* Returns the size of the JSON array that a command prints. */
 size_t ctl_array_size(const char *const argv[]);
