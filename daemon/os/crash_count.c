@@ -14,19 +14,25 @@ struct counts {
   uint64_t magic;
   uint64_t starts;  /* since a daemon served, this one included */
   uint64_t crashes; /* soon after their starts, in a row */
+  uint64_t began_s; /* CLOCK_MONOTONIC at the start of the latest daemon, */
+  uint64_t crashed; /* which has crashed */
 };
 
 /* For the signal handler: one per process. */
 static struct {
   int fd; /* 0: none */
   struct counts counts;
-  time_t began_s; /* CLOCK_MONOTONIC */
 } own;
 
-static time_t now_s(void) {
+static uint64_t now_s(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-  return now.tv_sec;
+  return (uint64_t)now.tv_sec;
+}
+
+/* Returns true if the latest daemon began less than CRASH_COUNT_SOON_S ago. */
+static bool is_young(void) {
+  return now_s() - own.counts.began_s < CRASH_COUNT_SOON_S;
 }
 
 /* By pread and pwrite: a mapping of a file that another process shortens would raise SIGBUS. A
@@ -38,8 +44,8 @@ static void write_counts(void) {
 
 /* The signal has its default effect once the handler returns. */
 static void on_crash(int signum) {
-  bool soon = now_s() - own.began_s < (time_t)CRASH_COUNT_SOON_S;
-  own.counts.crashes = soon ? own.counts.crashes + 1 : 1;
+  own.counts.crashes = is_young() ? own.counts.crashes + 1 : 1;
+  own.counts.crashed = 1;
   write_counts();
   (void)raise(signum); /* it may have come from another process: a watchdog sends SIGABRT */
 }
@@ -82,6 +88,13 @@ static int open_counts(struct fd_store *store) {
   return fd;
 }
 
+/* A daemon that served for a while and did not crash ends the row. How long ago a crash was says
+ * nothing: to write a core file takes time. */
+static void end_row(void) {
+  if (own.counts.crashed == 0 && !is_young())
+    own.counts.crashes = 0;
+}
+
 /* Keeps daemons that crash one after the other from using a processor. The first crash costs no
  * time, and neither do kills of daemons that serve. */
 static void pause_after_crashes(void) {
@@ -102,13 +115,15 @@ bool crash_count_begin(struct fd_store *store) {
   if (fd < 0)
     return false; /* no descriptors or no memory: other steps of the start say so */
   own.fd = fd;
+  end_row();
   pause_after_crashes();
-  own.began_s = now_s();
   bool failed =
       own.counts.starts >= CRASH_COUNT_STARTS_MAX || own.counts.crashes >= CRASH_COUNT_CRASHES_MAX;
   if (failed)
     own.counts = (struct counts){.magic = MAGIC};
   own.counts.starts++;
+  own.counts.began_s = now_s();
+  own.counts.crashed = 0;
   write_counts();
   count_crashes();
   return failed;

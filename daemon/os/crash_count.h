@@ -11,7 +11,8 @@
 
 /* In a row, however they ended: an out-of-memory kill during the start repeats. */
 #define CRASH_COUNT_STARTS_MAX 10u
-/* In a row, each within CRASH_COUNT_SOON_S of its start. */
+/* In a row, each within CRASH_COUNT_SOON_S of its start. A daemon that runs for longer, and does
+ * not crash, ends the row. */
 #define CRASH_COUNT_CRASHES_MAX 5u
 #define CRASH_COUNT_SOON_S 60u
 /* The service manager restarts a daemon at once. From the second crash in a row on, a start waits
