@@ -18,7 +18,9 @@
  * request, and nothing is logged or counted but the reconnection. The handle's counters continue. A
  * daemon that has kept the cache accepts the put of a computation that began before, unless the key
  * was cleared since, and knows which worker computes which key. So a handle that held a lease holds
- * it again, and others go on waiting. A put or a clear whose reply was lost is sent twice.
+ * it again, and others go on waiting. If a daemon is killed after it executed a request and before
+ * it replied, the request is executed twice. A recorded get or put then counts twice at the daemon,
+ * and once in the handle's counters. The result is that of the second request.
  *
  * HITS. If the daemon shares its memory, the library reads a hit from there, without a message and
  * without a system call, except for a check of the connection every 1,024 hits. The library records
