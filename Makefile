@@ -58,6 +58,7 @@ FC_LDFLAGS = $(LDFLAGS) $(LDHARDEN) $(SANFLAGS)
 PROTO_SRC := $(wildcard proto/*.c proto/*/*.c)
 DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 CLIENT_SRC := $(wildcard client/lib/*/*.c)
+LIB_SRC := $(CLIENT_SRC) $(filter-out proto/cli/%,$(PROTO_SRC))
 CTL_SRC := $(filter-out client/ctl/fcachectl.c,$(wildcard client/ctl/*.c client/ctl/*/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -105,7 +106,7 @@ $(PROTO_A) $(DAEMON_A) $(CTL_A) $(CLIENT_A):
 
 # One object in which all names but the public ones are local: a program that links the archive may have functions of
 # the same names.
-$(LIBA): $(call pic,$(CLIENT_SRC) $(PROTO_SRC))
+$(LIBA): $(call pic,$(LIB_SRC))
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(CC) -r -nostdlib -o $(B)/libfcache.o $^
@@ -118,7 +119,7 @@ $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
-$(LIBSO): $(call pic,$(CLIENT_SRC) $(PROTO_SRC)) client/libfcache.map
+$(LIBSO): $(call pic,$(LIB_SRC)) client/libfcache.map
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \
 	  $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(filter %.o,$^) -lxxhash

@@ -4,6 +4,7 @@
 #include "daemon/base/parse.h"
 #include "daemon/base/users.h"
 #include "daemon/store/namespace_table.h"
+#include "proto/cli/option_check.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
@@ -364,6 +365,7 @@ void options_parse(int argc, char **argv, struct options *options) {
   argp_options[N_OPTIONS] = (struct argp_option){.key = 'h', .flags = OPTION_HIDDEN}; /* --help */
   options_init(options);
   argp_err_exit_status = 2;
+  fc_option_check(&argp, argc, argv, false);
   error_t code = argp_parse(&argp, argc, argv, 0, NULL, options);
   if (code != 0) { /* out of memory: any other error has exited */
     argp_failure(NULL, 1, code, "cannot read the options");

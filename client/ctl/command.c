@@ -7,6 +7,7 @@
 #include "client/ctl/arguments.h"
 #include "client/ctl/report.h"
 #include "client/lib/util/socket_paths.h"
+#include "proto/cli/option_check.h"
 
 /* Longer than a worker's, as a person waits. Short enough not to hang on a stopped daemon. */
 #define DEADLINE_MS 3000u
@@ -94,6 +95,7 @@ int command_run(const struct command *command, const char *socket, int argc, cha
   assert(!command->run != !command->run_alone && !command->run_alone == !command->no_socket);
   (void)snprintf(name, sizeof name, "fcachectl %s", command->name);
   argv[0] = name; /* for argp's messages */
+  fc_option_check(&argp, argc, argv, command->in_order);
   if (argp_parse(&argp, argc, argv, command->in_order ? ARGP_IN_ORDER : 0, NULL, &invocation) != 0)
     return CTL_USAGE;
   if (command->run_alone)

@@ -9,6 +9,8 @@
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
 #include "client/ctl/report.h"
+#include "proto/cli/option_check.h"
+#include "proto/nearest.h"
 
 static const struct command *const commands[] = {
     &stats_command,   &ping_command,       &list_command,     &leases_command,
@@ -95,12 +97,26 @@ static void print_version(FILE *out, struct argp_state *state) {
 
 /* ---- commands ---- */
 
+/* Reports a name that no command has. Returns CTL_USAGE. */
+static int report_unknown(const char *name) {
+  const char *names[N_COMMANDS + 1] = {"help"}, *nearest;
+
+  for (size_t i = 0; i < N_COMMANDS; i++)
+    names[i + 1] = commands[i]->name;
+  nearest = fc_nearest(name, names, N_COMMANDS + 1);
+  if (nearest)
+    (void)report_error("there is no command \"%s\": did you mean %s? fcachectl help lists them all",
+                       name, nearest);
+  else
+    (void)report_error("there is no command \"%s\": fcachectl help lists them all", name);
+  return CTL_USAGE;
+}
+
 static int run(const char *socket, int argc, char **argv) {
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(argv[0], commands[i]->name) == 0)
       return command_run(commands[i], socket, argc, argv);
-  (void)report_error("there is no command \"%s\": see fcachectl --help", argv[0]);
-  return CTL_USAGE;
+  return report_unknown(argv[0]);
 }
 
 /* Prints the help of fcachectl or of one command, by --help, which exits. argv[0] is "help". */
@@ -144,6 +160,7 @@ int main(int argc, char **argv) {
   argp_err_exit_status = CTL_USAGE;
   argp_program_version_hook = print_version;
   (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names */
+  fc_option_check(&argp, argc, argv, true);
   if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments) != 0)
     return CTL_USAGE;
   argc -= arguments.command;

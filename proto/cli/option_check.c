@@ -1,0 +1,145 @@
+#include "proto/cli/option_check.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/nearest.h"
+#include "proto/utf8.h"
+
+#define OPTIONS_MAX 64
+#define LINE_SIZE 1024
+#define LONG_FIRST 256 /* the value of the long option i is LONG_FIRST + i */
+
+/* The options of argp and its children, as getopt_long takes them. */
+struct known {
+  struct option longs[OPTIONS_MAX + 1];
+  const char *names[OPTIONS_MAX]; /* of the long options to suggest; NULL: hidden */
+  const char *arguments[OPTIONS_MAX];
+  size_t n;
+  char letters[3 * OPTIONS_MAX + 3]; /* each with up to two colons */
+  size_t n_letters;
+};
+
+static void add_long(struct known *known, const char *name, const char *argument, int flags) {
+  int has_argument = !argument                     ? no_argument
+                     : flags & OPTION_ARG_OPTIONAL ? optional_argument
+                                                   : required_argument;
+
+  assert(known->n < OPTIONS_MAX);
+  known->longs[known->n] = (struct option){name, has_argument, NULL, LONG_FIRST + (int)known->n};
+  known->names[known->n] = flags & OPTION_HIDDEN ? NULL : name;
+  known->arguments[known->n++] = argument;
+}
+
+static void add_letter(struct known *known, int letter, const char *argument, int flags) {
+  assert(known->n_letters + 4 <= sizeof known->letters);
+  known->letters[known->n_letters++] = (char)letter;
+  for (int i = 0; argument && i < (flags & OPTION_ARG_OPTIONAL ? 2 : 1); i++)
+    known->letters[known->n_letters++] = ':';
+  known->letters[known->n_letters] = '\0';
+}
+
+static void add_all(struct known *known, const struct argp *argp) {
+  for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++) {
+    if (o->name)
+      add_long(known, o->name, o->arg, o->flags);
+    if (o->key > ' ' && o->key < 0x7f)
+      add_letter(known, o->key, o->arg, o->flags);
+  }
+  for (const struct argp_child *child = argp->children; child && child->argp; child++)
+    add_all(known, child->argp);
+}
+
+/* Returns whether argp prints its help or version for the option, and exits. */
+static bool ends_parsing(const struct known *known, int value) {
+  static const char *const ends[] = {"help", "usage", "version"};
+
+  if (value == 'h' || value == 'V')
+    return true;
+  for (size_t i = 0; value >= LONG_FIRST && i < sizeof ends / sizeof ends[0]; i++)
+    if (strcmp(known->longs[value - LONG_FIRST].name, ends[i]) == 0)
+      return true;
+  return false;
+}
+
+/* ---- errors ---- */
+
+/* Prints the line after the program's name, and where the help is. */
+static void fail(const char *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+static void fail(const char *program, const char *format, ...) {
+  char line[LINE_SIZE];
+  va_list args;
+
+  va_start(args, format);
+  (void)vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  line[fc_utf8_clean(line, strlen(line))] = '\0';
+  (void)fprintf(stderr, "%s: %s See %s --help\n", program, line, program);
+  exit(argp_err_exit_status);
+}
+
+/* The word begins several options, or none. */
+static void fail_long(const char *program, const struct known *known, const char *word) {
+  const char *nearest, *first = NULL, *second = NULL;
+  char name[256];
+
+  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+  for (size_t i = 0; i < known->n; i++)
+    if (known->names[i] && strncmp(known->names[i], name, strlen(name)) == 0)
+      *(first ? &second : &first) = known->names[i];
+  if (second)
+    fail(program, "--%s is short for --%s and --%s: give more of the name.", name, first, second);
+  nearest = fc_nearest(name, known->names, known->n);
+  if (nearest)
+    fail(program, "there is no option --%s: did you mean --%s?", name, nearest);
+  fail(program, "there is no option --%s.", name);
+}
+
+/* Reports the option at which getopt_long stopped. */
+static void fail_at(int argc, char **argv, const struct known *known, bool lacks_argument) {
+  bool is_long = optopt == 0 || optopt >= LONG_FIRST;
+  size_t i = optopt >= LONG_FIRST ? (size_t)(optopt - LONG_FIRST) : 0;
+
+  assert(optind <= argc);
+  if (lacks_argument && is_long)
+    fail(argv[0], "--%s needs a value: give --%s %s.", known->longs[i].name, known->longs[i].name,
+         known->arguments[i]);
+  if (lacks_argument)
+    fail(argv[0], "-%c needs a value.", optopt);
+  if (optopt >= LONG_FIRST)
+    fail(argv[0], "--%s takes no value.", known->longs[i].name);
+  if (is_long)
+    fail_long(argv[0], known, argv[optind - 1] + 2);
+  fail(argv[0], "there is no option -%c.", optopt);
+}
+
+void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_order) {
+  struct known known = {.letters = "+:"};
+  char **words = calloc((size_t)argc + 1, sizeof *words); /* getopt_long reorders them */
+  int value;
+
+  if (!words)
+    return; /* argp has its own errors */
+  memcpy(words, argv, (size_t)argc * sizeof *words);
+  known.n_letters = 2;
+  add_all(&known, argp);
+  add_long(&known, "help", NULL, 0);
+  add_long(&known, "usage", NULL, 0);
+  add_long(&known, "version", NULL, 0);
+  add_letter(&known, 'V', NULL, 0);
+  opterr = 0;
+  optind = 0; /* a new scan, in glibc */
+  do {
+    value =
+        getopt_long(argc, words, in_order ? known.letters : known.letters + 1, known.longs, NULL);
+    if (value == ':' || (value == '?' && optopt != '?'))
+      fail_at(argc, words, &known, value == ':'); /* exits */
+  } while (value != -1 && value != '?' && !ends_parsing(&known, value));
+  free(words);
+}
