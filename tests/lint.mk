@@ -34,7 +34,7 @@ lint-python: | $(LINT_DEPS_OK)
 	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=$(abspath $(LB))/mypy -p fcached
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
 	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests \
-	  $(filter tests/python/% tests/neighbours/%,$(PY_ALL))
+	  $(filter tests/docs/% tests/python/% tests/neighbours/%,$(PY_ALL))
 format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
 	$(BLACK) $(PY_ALL)
