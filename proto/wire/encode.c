@@ -141,6 +141,8 @@ ENCODE(ring, struct fc_ring_request, ring)
 ENCODE_BY_VALUE(kill, uint64_t, client_id)
 ENCODE_BY_VALUE(snapshot, uint32_t, action)
 ENCODE(set, struct fc_set, set)
+ENCODE(watch, struct fc_watch, watch)
+ENCODE(events, struct fc_events_request, events)
 ENCODE(welcome, struct fc_welcome, welcome)
 ENCODE_BY_VALUE(put_reply, enum fc_put_outcome, outcome)
 ENCODE(put_many_reply, struct fc_put_many_reply, reply)
@@ -151,6 +153,7 @@ ENCODE(ring_reply, struct fc_ring_reply, reply)
 ENCODE_BY_VALUE(killed, bool, killed)
 ENCODE(snapshot_reply, struct fc_snapshot_reply, reply)
 ENCODE(set_reply, struct fc_set_reply, reply)
+ENCODE(watching, struct fc_watching, watching)
 
 int fc_encode_simple(struct fc_buf *buf, enum fc_type type, uint32_t id) {
   return frame_end(buf, frame_begin(buf, type, id, 0), 0);
@@ -295,6 +298,17 @@ ENCODE_ROW(NAMESPACE, namespace, struct fc_namespace_entry)
 
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
   append_entry(buf, entry);
+  return status_of(buf);
+}
+
+int fc_encode_events_reply_head(struct fc_buf *buf, uint32_t id, uint32_t n) {
+  const struct fc_list_reply events = {.n = n};
+  (void)begin_events_reply(buf, id, &events);
+  return status_of(buf);
+}
+
+int fc_encode_event(struct fc_buf *buf, const struct fc_event *event) {
+  append_event(buf, event);
   return status_of(buf);
 }
 /* NOLINTEND(bugprone-macro-parentheses) */

@@ -122,6 +122,12 @@ static inline void read_hash(struct fc_reader *reader, struct fc_hash *hash) {
     fc_reader_fail(reader, FC_EPROTOCOL);
 }
 
+static inline void read_hash_or_nil(struct fc_reader *reader, bool *has, struct fc_hash *hash) {
+  *has = !fc_read_nil(reader);
+  if (*has)
+    read_hash(reader, hash);
+}
+
 static inline void read_hashes(struct fc_reader *reader, const uint8_t **prompts, uint32_t *n) {
   uint32_t size;
   *prompts = fc_read_bin(reader, &size);

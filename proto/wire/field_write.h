@@ -73,6 +73,14 @@ static inline void write_hash(struct fc_buf *buf, const struct fc_hash *hash) {
   fc_write_bin(buf, hash->bytes, FC_HASH_SIZE);
 }
 
+static inline void write_hash_or_nil(struct fc_buf *buf, const bool *has,
+                                     const struct fc_hash *hash) {
+  if (*has)
+    write_hash(buf, hash);
+  else
+    fc_write_nil(buf);
+}
+
 static inline void write_hashes(struct fc_buf *buf, const uint8_t *const *prompts,
                                 const uint32_t *n) {
   fc_write_bin(buf, *prompts, *n * FC_HASH_SIZE);
@@ -131,6 +139,7 @@ static inline void write_entry_rows(struct fc_buf *buf, const struct fc_list_rep
 #define write_lease_rows write_entry_rows
 #define write_client_rows write_entry_rows
 #define write_namespace_rows write_entry_rows
+#define write_event_rows write_entry_rows
 
 /* These come behind a value or a list whose elements the caller appends: it appends them too. */
 #define write_lease_states(buf, ...) ((void)(buf))

@@ -13,6 +13,7 @@
 
 #include "proto/key.h"
 #include "proto/wire/buf.h"
+#include "proto/wire/event.h"
 
 enum fc_type {
   FC_HELLO = 0x01,
@@ -34,6 +35,8 @@ enum fc_type {
   FC_KILL = 0x11,
   FC_SNAPSHOT = 0x12,
   FC_SET = 0x13,
+  FC_WATCH = 0x18, /* 0x14 to 0x17 are delete, usage, latency and slowest */
+  FC_EVENTS = 0x19,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -174,6 +177,18 @@ struct fc_set {
   struct fc_str value; /* as on the daemon's command line: "512M" */
 };
 
+/* Subscribes to events, and ends an earlier subscription of the connection. A none selects all. An
+ * event that concerns no view, op, namespace or client is not selected by a name of one, except
+ * that a clear without a name clears all names. */
+struct fc_watch {
+  uint32_t kinds; /* bits; unknown ones are ignored; 0: all kinds */
+  struct fc_str name_space, op, view, client;
+};
+/* Requests the events since the last reply. */
+struct fc_events_request {
+  uint32_t wait_ms; /* how long to wait for the first one */
+};
+
 struct fc_request {
   enum fc_type type;
   uint32_t id;
@@ -192,6 +207,8 @@ struct fc_request {
     uint64_t kill;     /* a client_id */
     uint32_t snapshot; /* an fc_snapshot_action */
     struct fc_set set;
+    struct fc_watch watch;
+    struct fc_events_request events;
   };
 };
 
@@ -338,6 +355,10 @@ struct fc_snapshot_reply {
 struct fc_set_reply {
   uint64_t before, now;
 };
+/* The reply to watch. */
+struct fc_watching {
+  uint64_t buffer_bytes; /* of the events that all watchers share */
+};
 struct fc_error_reply {
   int code;           /* of errors.h, negative */
   struct fc_str text; /* the whole text, UTF-8 */
@@ -354,13 +375,14 @@ struct fc_reply {
     struct fc_put_many_reply put_many;
     struct fc_stats_reply stats;
     uint64_t removed;
-    struct fc_list_reply list; /* list, leases, clients, namespaces */
+    struct fc_list_reply list; /* list, leases, clients, namespaces, events */
     uint32_t given_up;
     bool killed;
     struct fc_trace_reply trace;
     struct fc_ring_reply ring;
     struct fc_snapshot_reply snapshot;
     struct fc_set_reply set;
+    struct fc_watching watching;
     struct fc_error_reply error;
   };
 };
@@ -388,6 +410,7 @@ void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry);
 void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
 void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry);
+void fc_events_next(struct fc_list_reply *list, struct fc_event *event);
 
 /* One statistic. `name_space` is none for those of the daemon. */
 struct fc_stat {
@@ -430,6 +453,8 @@ int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request
 int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id);
 int fc_encode_snapshot(struct fc_buf *buf, uint32_t id, uint32_t action);
 int fc_encode_set(struct fc_buf *buf, uint32_t id, const struct fc_set *set);
+int fc_encode_watch(struct fc_buf *buf, uint32_t id, const struct fc_watch *watch);
+int fc_encode_events(struct fc_buf *buf, uint32_t id, const struct fc_events_request *events);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -449,6 +474,7 @@ int fc_encode_killed(struct fc_buf *buf, uint32_t id, bool killed);
 int fc_encode_snapshot_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_snapshot_reply *reply);
 int fc_encode_set_reply(struct fc_buf *buf, uint32_t id, const struct fc_set_reply *reply);
+int fc_encode_watching(struct fc_buf *buf, uint32_t id, const struct fc_watching *watching);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
 int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply);
@@ -473,10 +499,13 @@ int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str valu
 /* `type` is the request's: list, leases, clients or namespaces. */
 int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                               const uint8_t *cursor, uint32_t cursor_size, uint32_t n);
+/* Events have no cursor. */
+int fc_encode_events_reply_head(struct fc_buf *buf, uint32_t id, uint32_t n);
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry);
 int fc_encode_lease_entry(struct fc_buf *buf, const struct fc_lease_entry *entry);
 int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry);
 int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry);
+int fc_encode_event(struct fc_buf *buf, const struct fc_event *event);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 
 #endif

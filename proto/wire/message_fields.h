@@ -43,6 +43,7 @@
   KIND(kept_manifest, "manifest or nil", "a str of 1 to 16384 bytes of UTF-8 without NUL, or nil") \
   KIND(path_or_nil, "path or nil", "a str of 1 to 4095 bytes without NUL, or nil")                 \
   KIND(hash, "hash", "a bin of 16 bytes")                                                          \
+  KIND(hash_or_nil, "hash or nil", "a bin of 16 bytes, or nil")                                    \
   KIND(hashes, "hashes", "a bin of 16 bytes for each prompt, and of at least one prompt")          \
   KIND(value_or_nil, "value or nil", "a bin, or nil")                                              \
   KIND(sent_value, "value or nil", "a bin, or nil for a value over the limit")                     \
@@ -73,6 +74,7 @@
   KIND(lease_rows, "array of arrays", "an array of leases")                                        \
   KIND(client_rows, "array of arrays", "an array of clients")                                      \
   KIND(namespace_rows, "array of arrays", "an array of namespaces")                                \
+  KIND(event_rows, "array of arrays", "an array of events")                                        \
   KIND(held_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(wait_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(user_or_nil, "array or nil", "an array, or nil")
@@ -99,7 +101,9 @@
   REQUEST(RING, ring, struct fc_ring_request, ring)                                                \
   REQUEST(KILL, kill, uint64_t, kill)                                                              \
   REQUEST(SNAPSHOT, snapshot, uint32_t, snapshot)                                                  \
-  REQUEST(SET, set, struct fc_set, set)
+  REQUEST(SET, set, struct fc_set, set)                                                            \
+  REQUEST(WATCH, watch, struct fc_watch, watch)                                                    \
+  REQUEST(EVENTS, events, struct fc_events_request, events)
 
 /* struct fc_hello */
 #define FC_HELLO_FIELDS                                                                            \
@@ -213,6 +217,17 @@
   FIELD(name, name, &m->name)                                                                      \
   FIELD(value, text, &m->value)
 
+/* struct fc_watch */
+#define FC_WATCH_FIELDS                                                                            \
+  FIELD(kinds, u32, &m->kinds)                                                                     \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(op, name_or_nil, &m->op)                                                                   \
+  FIELD(view, name_or_nil, &m->view)                                                               \
+  FIELD(client, name_or_nil, &m->client)
+
+/* struct fc_events_request */
+#define FC_EVENTS_FIELDS FIELD(wait_ms, u32, &m->wait_ms)
+
 /* ---- replies ---- */
 
 /* REPLY(type of the request, name, struct, member of struct fc_reply);
@@ -236,7 +251,9 @@
   REPLY(RING, ring_reply, struct fc_ring_reply, ring)                                              \
   REPLY(KILL, killed, bool, killed)                                                                \
   REPLY(SNAPSHOT, snapshot_reply, struct fc_snapshot_reply, snapshot)                              \
-  REPLY(SET, set_reply, struct fc_set_reply, set)
+  REPLY(SET, set_reply, struct fc_set_reply, set)                                                  \
+  REPLY(WATCH, watching, struct fc_watching, watching)                                             \
+  REPLY(EVENTS, events_reply, struct fc_list_reply, list)
 
 /* struct fc_welcome */
 #define FC_HELLO_REPLY_FIELDS                                                                      \
@@ -331,6 +348,12 @@
   FIELD(before, u64, &m->before)                                                                   \
   FIELD(now, u64, &m->now)
 
+/* struct fc_watching */
+#define FC_WATCH_REPLY_FIELDS FIELD(buffer_bytes, u64, &m->buffer_bytes)
+
+/* struct fc_list_reply */
+#define FC_EVENTS_REPLY_FIELDS FIELD(events, event_rows, m)
+
 /* struct fc_error_reply: the reply FC_ERROR to any request */
 #define FC_ERROR_FIELDS                                                                            \
   FIELD(code, code, &m->code)                                                                      \
@@ -347,7 +370,8 @@
   ROW(ENTRY, entry, struct fc_list_entry)                                                          \
   ROW(LEASE, lease, struct fc_lease_entry)                                                         \
   ROW(CLIENT, client, struct fc_client_entry)                                                      \
-  ROW(NAMESPACE, namespace, struct fc_namespace_entry)
+  ROW(NAMESPACE, namespace, struct fc_namespace_entry)                                             \
+  ROW(EVENT, event, struct fc_event)
 
 /* A row's order is op, view, prompt, top_k; a request has top_k before the prompt. */
 #define FC_ROW_KEY_FIELDS                                                                          \
@@ -424,5 +448,19 @@
   FIELD(clients, u32, &m->clients)                                                                 \
   FIELD(idle_ns, u64, &m->idle_ns)                                                                 \
   LATER(max_bytes, limit_or_nil, &m->max_bytes)
+
+#define FC_EVENT_ROW_FIELDS                                                                        \
+  FIELD(kind, u32, &m->kind)                                                                       \
+  FIELD(time_ns, u64, &m->time_ns)                                                                 \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(op, name_or_nil, &m->key.op)                                                               \
+  FIELD(view, name_or_nil, &m->key.view)                                                           \
+  FIELD(prompt, hash_or_nil, &m->has_prompt, &m->key.prompt)                                       \
+  FIELD(top_k, u32, &m->key.top_k)                                                                 \
+  FIELD(bytes, u64, &m->bytes)                                                                     \
+  FIELD(cost_ns, u64, &m->cost_ns)                                                                 \
+  FIELD(client, name_or_nil, &m->client)                                                           \
+  FIELD(detail, u32, &m->detail)                                                                   \
+  FIELD(count, u64, &m->count)
 
 #endif

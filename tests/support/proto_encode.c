@@ -67,6 +67,10 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_snapshot(buf, id, request->snapshot);
   case FC_SET:
     return fc_encode_set(buf, id, &request->set);
+  case FC_WATCH:
+    return fc_encode_watch(buf, id, &request->watch);
+  case FC_EVENTS:
+    return fc_encode_events(buf, id, &request->events);
   default:
     return fc_encode_simple(buf, request->type, id);
   }
@@ -159,6 +163,18 @@ static int encode_list_reply(struct fc_buf *buf, enum fc_type type, uint32_t id,
   return error ? error : finish(buf, start);
 }
 
+static int encode_events_reply(struct fc_buf *buf, uint32_t id, struct fc_list_reply events) {
+  size_t start = buf->size;
+  struct fc_event event;
+  int error = fc_encode_events_reply_head(buf, id, events.n);
+
+  while (events.n && !error) {
+    fc_events_next(&events, &event);
+    error = fc_encode_event(buf, &event);
+  }
+  return error ? error : finish(buf, start);
+}
+
 /* fc_get_reply does not show whether a lease's state was sent. NONE is encoded as an earlier
  * version's miss, which means the same. */
 static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
@@ -217,6 +233,10 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
     return fc_encode_snapshot_reply(buf, id, &reply->snapshot);
   case FC_REPLY | FC_SET:
     return fc_encode_set_reply(buf, id, &reply->set);
+  case FC_REPLY | FC_WATCH:
+    return fc_encode_watching(buf, id, &reply->watching);
+  case FC_REPLY | FC_EVENTS:
+    return encode_events_reply(buf, id, reply->list);
   case FC_REPLY | FC_GIVE_UP:
     return fc_encode_given_up(buf, id, reply->given_up);
   case FC_REPLY | FC_TRACE:

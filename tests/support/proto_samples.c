@@ -43,6 +43,12 @@ static const uint8_t three_clients[] =
 static const uint8_t two_namespaces[] =
     "\x99\xa1m\xa7{\"a\":1}\x02\xcd\x01\xc0\x04\x02\x01\xce\x00\x98\x96\x80\xcd\x10\x00"
     "\x99\xa1n\xc0\x00\x00\x00\x00\x00\x00\xc0";
+/* a put, a clear of all, and one that was lost */
+static const uint8_t three_events[] =
+    "\x9c\x03\xcd\x03\xe8\xa1m\xa2op\xa4view\xc4\x10" PROMPT_A
+    "\x07\xcd\x0c\x1c\xce\x00\x98\x96\x80\xa3w-1\x01\x00"
+    "\x9c\x05\xcd\x03\xe9\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x63"
+    "\x9c\x00\xcd\x03\xea\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x01";
 
 static const struct {
   const char *name, *text;
@@ -229,6 +235,10 @@ static const struct {
     {"set",
      "[19, 32, \"max-bytes\", \"512M\"]",
      {.type = FC_SET, .id = 32, .set = {STR("max-bytes"), STR("512M")}}},
+    {"watch",
+     "[24, 33, 10, \"m\", \"op\", nil, \"w-1\"]",
+     {.type = FC_WATCH, .id = 33, .watch = {10, STR("m"), STR("op"), {0}, STR("w-1")}}},
+    {"events", "[25, 34, 1000]", {.type = FC_EVENTS, .id = 34, .events = {1000}}},
     {"kill", "[17, 29, 4294967296]", {.type = FC_KILL, .id = 29, .kill = UINT64_C(1) << 32}},
 };
 
@@ -306,6 +316,16 @@ static const struct {
     {"set_reply",
      "[83, 32, 268435456, 536870912]",
      {.type = FC_REPLY | FC_SET, .id = 32, .set = {256u << 20, 512u << 20}}},
+    {"watching",
+     "[88, 33, 1048576]",
+     {.type = FC_REPLY | FC_WATCH, .id = 33, .watching = {1u << 20}}},
+    {"events_reply",
+     "[89, 34, [[3, 1000, \"m\", \"op\", \"view\", \"" PROMPT_A
+     "\", 7, 3100, 10000000, \"w-1\", 1, 0], [5, 1001, nil, nil, nil, nil, 0, 0, 0, nil, 0, 99], "
+     "[0, 1002, nil, nil, nil, nil, 0, 0, 0, nil, 0, 1]]]",
+     {.type = FC_REPLY | FC_EVENTS,
+      .id = 34,
+      .list = {.n = 3, .at = three_events, .size = sizeof three_events - 1}}},
     {"killed", "[81, 29, true]", {.type = FC_REPLY | FC_KILL, .id = 29, .killed = true}},
     {"not_killed", "[81, 30, false]", {.type = FC_REPLY | FC_KILL, .id = 30}},
     {"pong", "[70, 12]", {.type = FC_REPLY | FC_PING, .id = 12}},

@@ -38,6 +38,7 @@ enum connection_feature {
   CONNECTION_MANIFESTS = 4, /* manifests, list of namespaces */
   CONNECTION_RINGS = 5,     /* request for a ring, state of the ring, kill */
   CONNECTION_SNAPSHOTS = 6, /* snapshot, set, gets that do not promote, lists by place */
+  CONNECTION_TOOLS = 7,     /* events, delete and figures for tools */
 };
 
 struct connection_options {

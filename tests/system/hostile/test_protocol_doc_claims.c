@@ -234,7 +234,7 @@ static const struct {
     {ABSENT, BYTES("\x95\x08" ID NONE NONE NONE), WORKER},
     {ABSENT, BYTES("\x97\x09" ID NONE NIL NIL "\x01\xc4\x00"), WORKER},
     {ABSENT, BYTES("\x95\x0e" ID NONE "\x01\xc4\x00"), WORKER},
-#define LATER "a message of version 3, 4, 5 or 6 on a connection of version 1"
+#define LATER "a message of version 3 to 7 on a connection of version 1"
     {LATER, BYTES("\x96\x0c" ID NIL NIL "\x00" NIL), FIRST},
     {LATER, BYTES("\x95\x0d" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0e" ID NIL "\x01\xc4\x00"), FIRST},
