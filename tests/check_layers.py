@@ -33,6 +33,7 @@ LAYERS = {
     "proto/cli": "",
     "proto/image": "wire",
     "proto/shm": "",
+    "proto/stats": "",
     "proto/wire": "",
 }
 ROOTS = ("proto", "daemon", "client")

@@ -1,23 +1,25 @@
 #include "client/ctl/print/dead_region_stats.h"
 
+#include "client/lib/api/stats.h"
 #include "proto/shm/region_scan.h"
+
+static void add(struct stats_snapshot *snapshot, struct fcache_stat *stat, enum fc_stats_id id) {
+  stat->name = fc_stats_rows[id].name;
+  stat->kind = stats_kind_of(&fc_stats_rows[id]);
+  stats_snapshot_add(snapshot, stat);
+}
 
 void dead_region_stats_add(struct stats_snapshot *snapshot) {
   struct fc_region_uses uses = {0};
   char pids[128];
 
-  if (!stats_group_find(&snapshot->daemon, "region_inode"))
+  if (!stats_group_find(&snapshot->daemon, STATS_NAME(region_inode)))
     return;
   fc_region_scan(&uses, "");
-  fc_region_uses_keep_dead(&uses, stats_group_integer(&snapshot->daemon, "region_inode"));
+  fc_region_uses_keep_dead(&uses, stats_group_integer(&snapshot->daemon, STATS_NAME(region_inode)));
   fc_region_uses_pids(&uses, pids, sizeof pids);
-  const struct fcache_stat stats[] = {
-      {.name = "dead_regions", .kind = FCACHE_STAT_COUNT, .integer = uses.n},
-      {.name = "dead_regions_bytes",
-       .kind = FCACHE_STAT_BYTES,
-       .integer = fc_region_uses_bytes(&uses)},
-      {.name = "dead_regions_pids", .kind = FCACHE_STAT_TEXT, .text = pids},
-  };
-  for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++)
-    stats_snapshot_add(snapshot, &stats[i]);
+  add(snapshot, &(struct fcache_stat){.integer = uses.n}, FC_STATS_ROW_dead_regions);
+  add(snapshot, &(struct fcache_stat){.integer = fc_region_uses_bytes(&uses)},
+      FC_STATS_ROW_dead_regions_bytes);
+  add(snapshot, &(struct fcache_stat){.text = pids}, FC_STATS_ROW_dead_regions_pids);
 }

@@ -10,6 +10,10 @@
 #include <stdint.h>
 
 #include "fcache.h"
+#include "proto/stats/stats_table.h"
+
+/* The name of a statistic. One that stats_rows.h lacks does not compile. */
+#define STATS_NAME(id) (fc_stats_rows[FC_STATS_ROW_##id].name)
 
 struct stats_item {
   char *name;

@@ -13,55 +13,59 @@
 
 typedef void value_fn(const struct stats_group *group, char value[VALUE_SIZE]);
 
-/* A row is printed if the item of its first name is present. It covers the items of all names. */
+/* A row is printed if its first item is present. It covers all its items. */
+#define ROW_ITEMS_MAX 8u
 struct row {
   const char *label;
-  const char *names;
+  enum fc_stats_id items[ROW_ITEMS_MAX];
+  unsigned n;
   value_fn *value;
 };
 
-#define N(name) ((unsigned long long)stats_group_integer(group, name))
-#define COUNTED(name) N(name), units_plural(N(name)) /* the arguments of "%llu hit%s" */
+#define N(id) ((unsigned long long)stats_group_integer(group, STATS_NAME(id)))
+#define COUNTED(id) N(id), units_plural(N(id)) /* the arguments of "%llu hit%s" */
 
 static void value_version(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%s, pid %llu", stats_group_text(group, "version"), N("pid"));
+  snprintf(value, VALUE_SIZE, "%s, pid %llu", stats_group_text(group, STATS_NAME(version)), N(pid));
 }
 
 static void value_uptime(const struct stats_group *group, char value[VALUE_SIZE]) {
-  units_seconds(stats_group_real(group, "uptime_s"), value);
+  units_seconds(stats_group_real(group, STATS_NAME(uptime_s)), value);
 }
 
 /* Formats the number, as a share of its limit if there is one. */
 static void count_of(const struct stats_group *group, const char *name, const char *limit,
                      char value[VALUE_SIZE]) {
+  unsigned long long count = stats_group_integer(group, name);
+
   if (stats_group_find(group, limit))
-    units_share(N(name), N(limit), value);
+    units_share(count, stats_group_integer(group, limit), value);
   else
-    snprintf(value, VALUE_SIZE, "%llu", N(name));
+    snprintf(value, VALUE_SIZE, "%llu", count);
 }
 
 static void value_clients(const struct stats_group *group, char value[VALUE_SIZE]) {
-  count_of(group, "clients", "clients_max", value);
+  count_of(group, STATS_NAME(clients), STATS_NAME(clients_max), value);
 }
 
 static void value_entries(const struct stats_group *group, char value[VALUE_SIZE]) {
-  count_of(group, "entries", "max_entries", value);
+  count_of(group, STATS_NAME(entries), STATS_NAME(max_entries), value);
 }
 
 static void value_memory(const struct stats_group *group, char value[VALUE_SIZE]) {
-  if (stats_group_find(group, "max_bytes"))
-    units_share_bytes(N("bytes"), N("max_bytes"), value);
+  if (stats_group_find(group, STATS_NAME(max_bytes)))
+    units_share_bytes(N(bytes), N(max_bytes), value);
   else
-    units_bytes(N("bytes"), value);
+    units_bytes(N(bytes), value);
 }
 
 static void value_total(const struct stats_group *group, char value[VALUE_SIZE]) {
-  units_share_bytes(N("memory_used"), N("memory_bound"), value);
+  units_share_bytes(N(memory_used), N(memory_bound), value);
 }
 
 #define VALUE_MEMORY(part)                                                                         \
   static void value_memory_##part(const struct stats_group *group, char value[VALUE_SIZE]) {       \
-    units_share_bytes(N("memory_" #part), N("memory_" #part "_bound"), value);                     \
+    units_share_bytes(N(memory_##part), N(memory_##part##_bound), value);                          \
   }
 VALUE_MEMORY(region)
 VALUE_MEMORY(messages)
@@ -74,144 +78,144 @@ VALUE_MEMORY(trace)
 VALUE_MEMORY(daemon)
 
 static void value_hits(const struct stats_group *group, char value[VALUE_SIZE]) {
-  units_share(N("cache_hits"), N("cache_hits") + N("cache_misses"), value);
+  units_share(N(cache_hits), N(cache_hits) + N(cache_misses), value);
 }
 
 static void value_shared(const struct stats_group *group, char value[VALUE_SIZE]) {
-  units_share(N("shared_hits"), N("cache_hits"), value);
+  units_share(N(shared_hits), N(cache_hits), value);
 }
 
 static void value_hit_path(const struct stats_group *group, char value[VALUE_SIZE]) {
-  int used = snprintf(value, VALUE_SIZE, "%llu shared memory, %llu socket", N("hits_region"),
-                      N("hits_socket"));
+  int used = snprintf(value, VALUE_SIZE, "%llu shared memory, %llu socket", N(hits_region),
+                      N(hits_socket));
 
-  if (N("hits_unrecorded") > 0)
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu not recorded", N("hits_unrecorded"));
+  if (N(hits_unrecorded) > 0)
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu not recorded", N(hits_unrecorded));
 }
 
 static void value_rings(const struct stats_group *group, char value[VALUE_SIZE]) {
   char bytes[UNITS_SIZE], each[UNITS_SIZE] = "-";
 
-  if (N("ring_records") > 0)
-    units_seconds(stats_group_real(group, "drain_s") / (double)N("ring_records"), each);
-  snprintf(value, VALUE_SIZE, "%llu (%s), %llu record%s drained, %s per record", N("rings"),
-           units_bytes(N("rings_bytes"), bytes), COUNTED("ring_records"), each);
+  if (N(ring_records) > 0)
+    units_seconds(stats_group_real(group, STATS_NAME(drain_s)) / (double)N(ring_records), each);
+  snprintf(value, VALUE_SIZE, "%llu (%s), %llu record%s drained, %s per record", N(rings),
+           units_bytes(N(rings_bytes), bytes), COUNTED(ring_records), each);
 }
 
 static void value_rings_now(const struct stats_group *group, char value[VALUE_SIZE]) {
   char bytes[UNITS_SIZE];
 
   snprintf(value, VALUE_SIZE, "%llu asleep, %llu client%s without a ring, limit %s",
-           N("rings_asleep"), COUNTED("clients_without_ring"),
-           units_bytes(N("rings_bytes_max"), bytes));
+           N(rings_asleep), COUNTED(clients_without_ring), units_bytes(N(rings_bytes_max), bytes));
 }
 
 static void value_leases(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu granted, %llu abandoned, %llu expired", N("leases_granted"),
-           N("leases_abandoned"), N("leases_expired"));
+  snprintf(value, VALUE_SIZE, "%llu granted, %llu abandoned, %llu expired", N(leases_granted),
+           N(leases_abandoned), N(leases_expired));
 }
 
 static void value_leases_now(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu held, %llu waiting", N("leases"), N("lease_waits"));
+  snprintf(value, VALUE_SIZE, "%llu held, %llu waiting", N(leases), N(lease_waits));
 }
 
 static void value_waits(const struct stats_group *group, char value[VALUE_SIZE]) {
   char time[UNITS_SIZE];
 
   snprintf(value, VALUE_SIZE, "%s total, %llu hit%s after waiting",
-           units_seconds(stats_group_real(group, "lease_wait_s"), time), COUNTED("coalesced_hits"));
+           units_seconds(stats_group_real(group, STATS_NAME(lease_wait_s)), time),
+           COUNTED(coalesced_hits));
 }
 
 static void value_batches(const struct stats_group *group, char value[VALUE_SIZE]) {
   char average[UNITS_SIZE] = "-";
 
-  if (N("batches_sent") > 0)
-    snprintf(average, sizeof average, "%.2f", stats_group_real(group, "avg_batch_size"));
-  int used = snprintf(value, VALUE_SIZE, "%llu with %llu prompt%s, average %s", N("batches_sent"),
-                      COUNTED("batched_prompts"), average);
+  if (N(batches_sent) > 0)
+    snprintf(average, sizeof average, "%.2f", stats_group_real(group, STATS_NAME(avg_batch_size)));
+  int used = snprintf(value, VALUE_SIZE, "%llu with %llu prompt%s, average %s", N(batches_sent),
+                      COUNTED(batched_prompts), average);
 
-  if (stats_group_find(group, "max_batch_size"))
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", largest %llu", N("max_batch_size"));
+  if (stats_group_find(group, STATS_NAME(max_batch_size)))
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", largest %llu", N(max_batch_size));
 }
 
 static void value_region(const struct stats_group *group, char value[VALUE_SIZE]) {
   char used[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%s, %s", N("region_shared") ? "shared" : "private",
-           units_share_bytes(N("region_used_bytes"), N("region_bytes"), used));
+  snprintf(value, VALUE_SIZE, "%s, %s", N(region_shared) ? "shared" : "private",
+           units_share_bytes(N(region_used_bytes), N(region_bytes), used));
 }
 
 static void value_unlisted(const struct stats_group *group, char value[VALUE_SIZE]) {
   char bytes[UNITS_SIZE];
 
   snprintf(value, VALUE_SIZE, "%s in removed entries that replies still hold",
-           units_bytes(N("region_unlisted_bytes"), bytes));
+           units_bytes(N(region_unlisted_bytes), bytes));
 }
 
 static void value_fragmentation(const struct stats_group *group, char value[VALUE_SIZE]) {
   char moved[UNITS_SIZE];
 
   snprintf(value, VALUE_SIZE, "%.2f%%, %s compacted",
-           stats_group_real(group, "region_fragmentation") * 100,
-           units_bytes(N("region_moved_bytes"), moved));
+           stats_group_real(group, STATS_NAME(region_fragmentation)) * 100,
+           units_bytes(N(region_moved_bytes), moved));
 }
 
 static void value_dead(const struct stats_group *group, char value[VALUE_SIZE]) {
   char bytes[UNITS_SIZE];
 
-  snprintf(value, VALUE_SIZE, "%llu (up to %s), mapped by process %s", N("dead_regions"),
-           units_bytes(N("dead_regions_bytes"), bytes),
-           stats_group_text(group, "dead_regions_pids"));
+  snprintf(value, VALUE_SIZE, "%llu (up to %s), mapped by process %s", N(dead_regions),
+           units_bytes(N(dead_regions_bytes), bytes),
+           stats_group_text(group, STATS_NAME(dead_regions_pids)));
 }
 
 static void value_evictions(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes", N("evictions_entries"),
-           N("evictions_bytes"));
+  snprintf(value, VALUE_SIZE, "%llu over max_entries, %llu over max_bytes", N(evictions_entries),
+           N(evictions_bytes));
 }
 
 /* Formats the rarer reasons that occurred, or "" if none did. */
 static void value_evictions_rare(const struct stats_group *group, char value[VALUE_SIZE]) {
-  static const struct {
-    const char *name, *reason;
-  } reasons[] = {{"evictions_own_bytes", "namespace limits"},
-                 {"evictions_forced", "contiguous space"},
-                 {"evictions_chain", "full buckets"}};
+  const struct {
+    unsigned long long n;
+    const char *reason;
+  } reasons[] = {{N(evictions_own_bytes), "namespace limits"},
+                 {N(evictions_forced), "contiguous space"},
+                 {N(evictions_chain), "full buckets"}};
   int used = 0;
 
   value[0] = '\0';
   for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-    if (N(reasons[i].name) > 0)
+    if (reasons[i].n > 0)
       used += snprintf(value + used, VALUE_SIZE - (size_t)used, "%s%llu for %s",
-                       used > 0 ? ", " : "", N(reasons[i].name), reasons[i].reason);
+                       used > 0 ? ", " : "", reasons[i].n, reasons[i].reason);
 }
 
 static void value_rejected_puts(const struct stats_group *group, char value[VALUE_SIZE]) {
-  int used = snprintf(value, VALUE_SIZE, "%llu already present, %llu stale (cleared)",
-                      N("puts_kept"), N("puts_stale"));
+  int used = snprintf(value, VALUE_SIZE, "%llu already present, %llu stale (cleared)", N(puts_kept),
+                      N(puts_stale));
 
-  if (stats_group_find(group, "puts_too_big"))
-    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu too large", N("puts_too_big"));
+  if (stats_group_find(group, STATS_NAME(puts_too_big)))
+    snprintf(value + used, VALUE_SIZE - (size_t)used, ", %llu too large", N(puts_too_big));
 }
 
 static void value_connections(const struct stats_group *group, char value[VALUE_SIZE]) {
-  snprintf(value, VALUE_SIZE, "%llu total, %llu refused, %llu dropped", N("connections"),
-           N("refused"), N("dropped"));
+  snprintf(value, VALUE_SIZE, "%llu total, %llu refused, %llu dropped", N(connections), N(refused),
+           N(dropped));
 }
 
 /* Sums up the refusals by a user's share of any resource. */
 static void value_users(const struct stats_group *group, char value[VALUE_SIZE]) {
-  unsigned long long refused = N("share_refused_clients") + N("share_refused_namespaces") +
-                               N("share_refused_manifests") + N("share_refused_leases") +
-                               N("share_refused_waits");
+  unsigned long long refused = N(share_refused_clients) + N(share_refused_namespaces) +
+                               N(share_refused_manifests) + N(share_refused_leases) +
+                               N(share_refused_waits);
 
   snprintf(value, VALUE_SIZE, "%llu, share up to %llu%%, %llu refused, %llu message%s delayed",
-           N("users"), N("user_share"), refused, COUNTED("share_held_messages"));
+           N(users), N(user_share), refused, COUNTED(share_held_messages));
 }
 
 static void value_trace(const struct stats_group *group, char value[VALUE_SIZE]) {
   snprintf(value, VALUE_SIZE, "%s, %llu line%s, %llu lost, %llu not written yet",
-           N("trace_on") ? "on" : "off", COUNTED("trace_lines"), N("trace_lost"),
-           N("trace_waiting"));
+           N(trace_on) ? "on" : "off", COUNTED(trace_lines), N(trace_lost), N(trace_waiting));
 }
 
 static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) {
@@ -235,79 +239,88 @@ static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) 
   }
 }
 
+#define ID(id) FC_STATS_ROW_##id
+#define ITEMS(...)                                                                                 \
+  {__VA_ARGS__}, sizeof((enum fc_stats_id[]){__VA_ARGS__}) / sizeof(enum fc_stats_id)
+
 /* A row without a function prints the value of its one item. */
 static const struct row rows[] = {
-    {"fcached", "version pid", value_version},
-    {"uptime", "uptime_s", value_uptime},
-    {"cache", "restarts cache_age_s cache_id", stats_survival_cache},
-    {"  adopted", "adopted_entries adopt_dropped", stats_survival_adopted},
-    {"  restored", "restored_entries restore_dropped", stats_survival_restored},
-    {"  migrating", "migrating_bytes", stats_survival_migrating},
-    {"snapshots", "snapshots_written snapshots_failed", stats_survival_snapshots},
+    {"fcached", ITEMS(ID(version), ID(pid)), value_version},
+    {"uptime", ITEMS(ID(uptime_s)), value_uptime},
+    {"cache", ITEMS(ID(restarts), ID(cache_age_s), ID(cache_id)), stats_survival_cache},
+    {"  adopted", ITEMS(ID(adopted_entries), ID(adopt_dropped)), stats_survival_adopted},
+    {"  restored", ITEMS(ID(restored_entries), ID(restore_dropped)), stats_survival_restored},
+    {"  migrating", ITEMS(ID(migrating_bytes)), stats_survival_migrating},
+    {"snapshots", ITEMS(ID(snapshots_written), ID(snapshots_failed)), stats_survival_snapshots},
     {"  last",
-     "snapshot_result snapshot_late snapshot_interval_s snapshot_age_s snapshot_s snapshot_entries "
-     "snapshot_bytes",
+     ITEMS(ID(snapshot_result), ID(snapshot_late), ID(snapshot_interval_s), ID(snapshot_age_s),
+           ID(snapshot_s), ID(snapshot_entries), ID(snapshot_bytes)),
      stats_survival_last},
-    {"clients", "clients clients_max", value_clients},
-    {"namespaces", "namespaces", NULL},
-    {"entries", "entries max_entries", value_entries},
-    {"memory", "bytes max_bytes", value_memory},
-    {"  in flight", "memory_in_flight", NULL},
-    {"total memory", "memory_used memory_bound", value_total},
-    {"  region", "memory_region memory_region_bound", value_memory_region},
-    {"  messages", "memory_messages memory_messages_bound", value_memory_messages},
-    {"  sockets", "memory_sockets memory_sockets_bound", value_memory_sockets},
-    {"  rings", "memory_rings memory_rings_bound", value_memory_rings},
-    {"  clients", "memory_clients memory_clients_bound", value_memory_clients},
-    {"  namespaces", "memory_namespaces memory_namespaces_bound", value_memory_namespaces},
-    {"  leases", "memory_leases memory_leases_bound", value_memory_leases},
-    {"  trace", "memory_trace memory_trace_bound", value_memory_trace},
-    {"  daemon", "memory_daemon memory_daemon_bound", value_memory_daemon},
-    {"region", "region_shared region_inode region_bytes region_used_bytes", value_region},
-    {"fragmentation", "region_fragmentation region_moved_bytes", value_fragmentation},
-    {"unlisted", "region_unlisted_bytes", value_unlisted},
-    {"dead regions", "dead_regions_pids dead_regions dead_regions_bytes", value_dead},
-    {"largest value", "max_value", NULL},
-    {"hits", "cache_hits cache_misses hit_rate", value_hits},
-    {"  shared", "shared_hits", value_shared},
-    {"hit path", "hits_region hits_socket hits_unrecorded", value_hit_path},
-    {"hit rings", "rings rings_bytes ring_records drain_s", value_rings},
-    {"  now", "rings_asleep clients_without_ring rings_bytes_max", value_rings_now},
-    {"forward passes", "forward_passes", NULL},
-    {"scoring time", "scoring_wall_s", NULL},
-    {"time saved", "saved_wall_s", NULL},
-    {"leases", "leases_granted leases_abandoned leases_expired", value_leases},
-    {"  now", "leases lease_waits", value_leases_now},
-    {"lease waits", "lease_wait_s coalesced_hits", value_waits},
-    {"batches", "batches_sent batched_prompts max_batch_size avg_batch_size", value_batches},
-    {"evicted", "evictions_entries evictions_bytes", value_evictions},
-    {"  others", "evictions_forced evictions_own_bytes evictions_chain", value_evictions_rare},
-    {"rejected puts", "puts_kept puts_stale puts_too_big", value_rejected_puts},
-    {"clears", "clears", NULL},
-    {"settings ignored", "settings_ignored", NULL},
-    {"connections", "connections refused dropped", value_connections},
+    {"clients", ITEMS(ID(clients), ID(clients_max)), value_clients},
+    {"namespaces", ITEMS(ID(namespaces)), NULL},
+    {"entries", ITEMS(ID(entries), ID(max_entries)), value_entries},
+    {"memory", ITEMS(ID(bytes), ID(max_bytes)), value_memory},
+    {"  in flight", ITEMS(ID(memory_in_flight)), NULL},
+    {"total memory", ITEMS(ID(memory_used), ID(memory_bound)), value_total},
+    {"  region", ITEMS(ID(memory_region), ID(memory_region_bound)), value_memory_region},
+    {"  messages", ITEMS(ID(memory_messages), ID(memory_messages_bound)), value_memory_messages},
+    {"  sockets", ITEMS(ID(memory_sockets), ID(memory_sockets_bound)), value_memory_sockets},
+    {"  rings", ITEMS(ID(memory_rings), ID(memory_rings_bound)), value_memory_rings},
+    {"  clients", ITEMS(ID(memory_clients), ID(memory_clients_bound)), value_memory_clients},
+    {"  namespaces", ITEMS(ID(memory_namespaces), ID(memory_namespaces_bound)),
+     value_memory_namespaces},
+    {"  leases", ITEMS(ID(memory_leases), ID(memory_leases_bound)), value_memory_leases},
+    {"  trace", ITEMS(ID(memory_trace), ID(memory_trace_bound)), value_memory_trace},
+    {"  daemon", ITEMS(ID(memory_daemon), ID(memory_daemon_bound)), value_memory_daemon},
+    {"region", ITEMS(ID(region_shared), ID(region_inode), ID(region_bytes), ID(region_used_bytes)),
+     value_region},
+    {"fragmentation", ITEMS(ID(region_fragmentation), ID(region_moved_bytes)), value_fragmentation},
+    {"unlisted", ITEMS(ID(region_unlisted_bytes)), value_unlisted},
+    {"dead regions", ITEMS(ID(dead_regions_pids), ID(dead_regions), ID(dead_regions_bytes)),
+     value_dead},
+    {"largest value", ITEMS(ID(max_value)), NULL},
+    {"hits", ITEMS(ID(cache_hits), ID(cache_misses), ID(hit_rate)), value_hits},
+    {"  shared", ITEMS(ID(shared_hits)), value_shared},
+    {"hit path", ITEMS(ID(hits_region), ID(hits_socket), ID(hits_unrecorded)), value_hit_path},
+    {"hit rings", ITEMS(ID(rings), ID(rings_bytes), ID(ring_records), ID(drain_s)), value_rings},
+    {"  now", ITEMS(ID(rings_asleep), ID(clients_without_ring), ID(rings_bytes_max)),
+     value_rings_now},
+    {"forward passes", ITEMS(ID(forward_passes)), NULL},
+    {"scoring time", ITEMS(ID(scoring_wall_s)), NULL},
+    {"time saved", ITEMS(ID(saved_wall_s)), NULL},
+    {"leases", ITEMS(ID(leases_granted), ID(leases_abandoned), ID(leases_expired)), value_leases},
+    {"  now", ITEMS(ID(leases), ID(lease_waits)), value_leases_now},
+    {"lease waits", ITEMS(ID(lease_wait_s), ID(coalesced_hits)), value_waits},
+    {"batches",
+     ITEMS(ID(batches_sent), ID(batched_prompts), ID(max_batch_size), ID(avg_batch_size)),
+     value_batches},
+    {"evicted", ITEMS(ID(evictions_entries), ID(evictions_bytes)), value_evictions},
+    {"  others", ITEMS(ID(evictions_forced), ID(evictions_own_bytes), ID(evictions_chain)),
+     value_evictions_rare},
+    {"rejected puts", ITEMS(ID(puts_kept), ID(puts_stale), ID(puts_too_big)), value_rejected_puts},
+    {"clears", ITEMS(ID(clears)), NULL},
+    {"settings ignored", ITEMS(ID(settings_ignored)), NULL},
+    {"connections", ITEMS(ID(connections), ID(refused), ID(dropped)), value_connections},
     {"users",
-     "users user_share share_refused_clients share_refused_namespaces share_refused_manifests "
-     "share_refused_leases share_refused_waits share_held_messages",
+     ITEMS(ID(users), ID(user_share), ID(share_refused_clients), ID(share_refused_namespaces),
+           ID(share_refused_manifests), ID(share_refused_leases), ID(share_refused_waits),
+           ID(share_held_messages)),
      value_users},
-    {"trace", "trace_on trace_lines trace_lost trace_waiting", value_trace},
-    {"  file", "trace_path", NULL},
-    {"idle", "idle_s", NULL},
+    {"trace", ITEMS(ID(trace_on), ID(trace_lines), ID(trace_lost), ID(trace_waiting)), value_trace},
+    {"  file", ITEMS(ID(trace_path)), NULL},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
-static bool covers(const char *names, const char *name) {
-  size_t size = strlen(name);
-
-  for (const char *at = strstr(names, name); at; at = strstr(at + 1, name))
-    if ((at == names || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+static bool covers(const struct row *row, const char *name) {
+  for (unsigned i = 0; i < row->n; i++)
+    if (strcmp(fc_stats_rows[row->items[i]].name, name) == 0)
       return true;
   return false;
 }
 
 static bool is_known(const char *name) {
   for (size_t i = 0; i < N_ROWS; i++)
-    if (covers(rows[i].names, name))
+    if (covers(&rows[i], name))
       return true;
   return false;
 }
@@ -319,11 +332,9 @@ static void add_row(struct table *table, const char *label, const char *value) {
 }
 
 static void add_known(struct table *table, const struct stats_group *group, const struct row *row) {
-  char first[32], value[VALUE_SIZE];
-  const struct stats_item *item;
+  const struct stats_item *item = stats_group_find(group, fc_stats_rows[row->items[0]].name);
+  char value[VALUE_SIZE];
 
-  snprintf(first, sizeof first, "%.*s", (int)strcspn(row->names, " "), row->names);
-  item = stats_group_find(group, first);
   if (!item || (item->text && item->text[0] == '\0'))
     return;
   if (row->value)
@@ -347,7 +358,7 @@ static int finish(struct table *table, FILE *out) {
 /* Returns whether the daemon has counted something of the row. */
 static bool has_counts(const struct stats_group *since, const struct row *row) {
   for (size_t i = 0; i < since->n; i++)
-    if (covers(row->names, since->items[i].name) &&
+    if (covers(row, since->items[i].name) &&
         (since->items[i].integer > 0 || since->items[i].real > 0))
       return true;
   return false;
@@ -406,12 +417,11 @@ static int print_namespaces(FILE *out, const struct stats_snapshot *snapshot) {
 
     table_row(&table);
     table_cell(&table, group->name_space);
-    table_cell(&table, units_count(N("entries"), text));
-    table_cell(&table, units_bytes(N("bytes"), text));
-    table_cell(&table,
-               units_share_short(N("cache_hits"), N("cache_hits") + N("cache_misses"), text));
-    table_cell(&table, units_count(N("shared_hits"), text));
-    table_cell(&table, units_seconds(stats_group_real(group, "saved_wall_s"), text));
+    table_cell(&table, units_count(N(entries), text));
+    table_cell(&table, units_bytes(N(bytes), text));
+    table_cell(&table, units_share_short(N(cache_hits), N(cache_hits) + N(cache_misses), text));
+    table_cell(&table, units_count(N(shared_hits), text));
+    table_cell(&table, units_seconds(stats_group_real(group, STATS_NAME(saved_wall_s)), text));
   }
   return finish(&table, out);
 }

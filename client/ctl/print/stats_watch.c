@@ -41,23 +41,25 @@ void stats_watch_print_line(FILE *out, const struct stats_group *before,
   const char *cells[WATCH_COLUMNS];
   uint64_t hits, lookups, passes, evicted, evicted_own;
 
-  units_count(stats_group_integer(now, "clients"), texts[0]);
-  units_count(stats_group_integer(now, "entries"), texts[1]);
-  units_bytes(stats_group_integer(now, "bytes"), texts[2]);
-  if (grew(before, now, "cache_hits", "cache_misses", &lookups)) {
+  units_count(stats_group_integer(now, STATS_NAME(clients)), texts[0]);
+  units_count(stats_group_integer(now, STATS_NAME(entries)), texts[1]);
+  units_bytes(stats_group_integer(now, STATS_NAME(bytes)), texts[2]);
+  if (grew(before, now, STATS_NAME(cache_hits), STATS_NAME(cache_misses), &lookups)) {
     per_second(lookups, seconds, texts[3]);
-    hits = stats_group_integer(now, "cache_hits") - stats_group_integer(before, "cache_hits");
+    hits = stats_group_integer(now, STATS_NAME(cache_hits)) -
+           stats_group_integer(before, STATS_NAME(cache_hits));
     units_percent(hits, lookups, texts[4]);
   }
-  if (grew(before, now, "forward_passes", "", &passes))
+  if (grew(before, now, STATS_NAME(forward_passes), "", &passes))
     per_second(passes, seconds, texts[5]);
-  if (grew(before, now, "evictions_entries", "evictions_bytes", &evicted) &&
-      grew(before, now, "evictions_own_bytes", "", &evicted_own))
+  if (grew(before, now, STATS_NAME(evictions_entries), STATS_NAME(evictions_bytes), &evicted) &&
+      grew(before, now, STATS_NAME(evictions_own_bytes), "", &evicted_own))
     per_second(evicted + evicted_own, seconds, texts[6]);
-  units_seconds(stats_group_real(now, "saved_wall_s") - stats_group_real(before, "saved_wall_s"),
+  units_seconds(stats_group_real(now, STATS_NAME(saved_wall_s)) -
+                    stats_group_real(before, STATS_NAME(saved_wall_s)),
                 texts[7]);
-  if (stats_group_find(now, "lease_waits")) /* absent in the stats of a namespace */
-    units_count(stats_group_integer(now, "lease_waits"), texts[8]);
+  if (stats_group_find(now, STATS_NAME(lease_waits))) /* absent in the stats of a namespace */
+    units_count(stats_group_integer(now, STATS_NAME(lease_waits)), texts[8]);
   for (int i = 0; i < WATCH_COLUMNS; i++)
     cells[i] = texts[i];
   print_watch(out, cells);

@@ -9,38 +9,25 @@
 
 #define TEXT_MAX 4096u
 
-static bool is_in_list(const char *name, const char *const names[], size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (strcmp(name, names[i]) == 0)
-      return true;
-  return false;
+enum fcache_stat_kind stats_kind_of(const struct fc_stats_row *row) {
+  static const enum fcache_stat_kind kinds[] = {
+      [FC_STATS_NONE] = FCACHE_STAT_COUNT,      [FC_STATS_BYTES] = FCACHE_STAT_BYTES,
+      [FC_STATS_SECONDS] = FCACHE_STAT_SECONDS, [FC_STATS_RATIO] = FCACHE_STAT_RATIO,
+      [FC_STATS_MEAN] = FCACHE_STAT_RATIO,      [FC_STATS_TEXT] = FCACHE_STAT_TEXT,
+  };
+  return kinds[row->unit];
 }
 
-/* The message has only the encoding of a value. Its name determines the unit. */
+/* Returns the kind by the encoding, and by the row of the name. A newer daemon may send a name that
+ * has no row here. */
 static enum fcache_stat_kind kind_of(const struct fc_stat *stat, const char *name) {
-  static const char *const bytes[] = {"bytes",
-                                      "max_bytes",
-                                      "max_value",
-                                      "rings_bytes",
-                                      "rings_bytes_max",
-                                      "region_bytes",
-                                      "region_used_bytes",
-                                      "region_moved_bytes",
-                                      "region_unlisted_bytes",
-                                      "migrating_bytes",
-                                      "snapshot_bytes"};
-  static const char memory[] = "memory_", daemon[] = "daemon_"; /* prefixes */
-  if (strncmp(name, daemon, sizeof daemon - 1) == 0)
-    name += sizeof daemon - 1; /* the same counter since the daemon's start */
-  size_t size = strlen(name);
+  bool since_start;
+  const struct fc_stats_row *row = fc_stats_find_prefixed(name, &since_start);
   if (stat->kind == FC_STAT_TEXT)
     return FCACHE_STAT_TEXT;
   if (stat->kind == FC_STAT_UINT)
-    return is_in_list(name, bytes, sizeof bytes / sizeof bytes[0]) ||
-                   strncmp(name, memory, sizeof memory - 1) == 0
-               ? FCACHE_STAT_BYTES
-               : FCACHE_STAT_COUNT;
-  return size > 2 && strcmp(name + size - 2, "_s") == 0 ? FCACHE_STAT_SECONDS : FCACHE_STAT_RATIO;
+    return row != NULL && row->unit == FC_STATS_BYTES ? FCACHE_STAT_BYTES : FCACHE_STAT_COUNT;
+  return row != NULL && row->unit == FC_STATS_SECONDS ? FCACHE_STAT_SECONDS : FCACHE_STAT_RATIO;
 }
 
 static const char *terminated(struct fc_str text, char *to, size_t room) {

@@ -4,6 +4,10 @@
 
 #include "client/lib/conn/connection.h"
 #include "fcache.h"
+#include "proto/stats/stats_table.h"
+
+/* Returns the kind of a statistic in the public header. */
+enum fcache_stat_kind stats_kind_of(const struct fc_stats_row *row);
 
 /* Requests the statistics of one namespace, or of all if `name_space` is empty, and calls `fn` for
  * each value. Returns 0, or a code as request_call. */
