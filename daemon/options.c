@@ -4,7 +4,9 @@
 #include "daemon/base/parse.h"
 #include "daemon/base/users.h"
 #include "daemon/store/namespace_table.h"
+#include "proto/cli/help_options.h"
 #include "proto/cli/option_check.h"
+#include "proto/cli/usage_error.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
@@ -328,33 +330,37 @@ static const struct option_row *find_key(int key) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct options *options = state->input;
   struct error_text error;
-  if (key == 'h' || (key == ARGP_KEY_ARG && strcmp(arg, "help") == 0))
+  if (key == ARGP_KEY_ARG && strcmp(arg, "help") == 0)
     argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* exits */
   if (key == ARGP_KEY_ARG) {
-    argp_error(state, "unexpected argument \"%s\": fcached takes only options", arg);
+    fc_usage_error(state->name, "unexpected argument \"%s\": fcached takes only options", arg);
     return 0;
   }
   if (key == ARGP_KEY_END) {
     if (options_resolve(options, &error) < 0)
-      argp_error(state, "%s", error.text);
+      fc_usage_error(state->name, "%s", error.text);
     return 0;
   }
   const struct option_row *option = find_key(key);
   if (option == NULL)
     return ARGP_ERR_UNKNOWN;
   if (options_set(options, option->name, arg, &error) < 0)
-    argp_error(state, "%s", error.text);
+    fc_usage_error(state->name, "%s", error.text);
   return 0;
 }
 
 void options_parse(int argc, char **argv, struct options *options) {
-  struct argp_option argp_options[N_OPTIONS + 2] = {{0}};
+  struct argp_option argp_options[N_OPTIONS + 1] = {{0}};
+  const struct argp_child children[] = {{&fc_help_argp, 0, NULL, 0}, {0}};
   struct argp argp = {
       .options = argp_options,
       .parser = parse,
       .doc = "Share expensive results between the processes of this machine."
-             "\vSizes take K, M, G or T (binary): 512M, 1.5G. Exit status: 0 after a clean stop, "
+             "\vExample: fcached --max-bytes 4G --state ~/.cache/fcached\n\nSizes take K, M, G or "
+             "T (binary): 512M, 1.5G. Exit status: 0 after a clean stop, "
              "1 when it cannot start or go on, 2 for wrong usage.",
+      .children = children,
+      .help_filter = fc_help_filter,
   };
   for (size_t i = 0; i < N_OPTIONS; i++)
     argp_options[i] = (struct argp_option){.name = table[i].name,
@@ -362,11 +368,10 @@ void options_parse(int argc, char **argv, struct options *options) {
                                            .arg = table[i].argument,
                                            .doc = table[i].help,
                                            .group = table[i].section};
-  argp_options[N_OPTIONS] = (struct argp_option){.key = 'h', .flags = OPTION_HIDDEN}; /* --help */
   options_init(options);
   argp_err_exit_status = 2;
   fc_option_check(&argp, argc, argv, false);
-  error_t code = argp_parse(&argp, argc, argv, 0, NULL, options);
+  error_t code = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, options);
   if (code != 0) { /* out of memory: any other error has exited */
     argp_failure(NULL, 1, code, "cannot read the options");
     exit(1);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "client/ctl/report.h"
+#include "proto/cli/usage_error.h"
 #include "proto/errors.h"
 #include "proto/key.h"
 
@@ -15,7 +16,7 @@ void argument_error(const struct argp_state *state, const char *format, ...) {
   va_start(args, format);
   report_format(line, format, args);
   va_end(args);
-  argp_error(state, "%s", line);
+  fc_usage_error(state->name, "%s", line);
 }
 
 const char *argument_name(struct argp_state *state, const char *option, const char *arg) {

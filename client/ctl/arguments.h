@@ -4,10 +4,10 @@
 
 #include <argp.h>
 
-/* Prints one line on stderr and argp's hint at --help, and exits. Repeats of an argument go through
- * here, not through argp_error: control characters are replaced. */
+/* Prints one line on stderr, which ends with a hint at --help, and exits. Repeats of an argument go
+ * through here, not through argp_error: control characters are replaced. */
 void argument_error(const struct argp_state *state, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3), noreturn));
 
 /* Returns `arg` if it is a valid name of a namespace, view or op. */
 const char *argument_name(struct argp_state *state, const char *option, const char *arg);

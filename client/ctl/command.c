@@ -7,6 +7,7 @@
 #include "client/ctl/arguments.h"
 #include "client/ctl/report.h"
 #include "client/lib/util/socket_paths.h"
+#include "proto/cli/help_options.h"
 #include "proto/cli/option_check.h"
 
 /* Longer than a worker's, as a person waits. Short enough not to hang on a stopped daemon. */
@@ -19,11 +20,9 @@ static const struct argp_option common_options[] = {
      "Connect to the daemon at PATH (default: $FCACHE_SOCKET if set, else "
      "$XDG_RUNTIME_DIR/fcached.sock, else /run/fcached/fcached.sock)",
      0},
-    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0}, /* --help */
     {0}};
 static const struct argp_option hidden_options[] = {
     {"socket", 'S', "PATH", OPTION_HIDDEN, NULL, 0}, /* refused with the reason */
-    {NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0},
     {0}};
 
 static void check_socket(const struct argp_state *state, const char *path) {
@@ -39,8 +38,6 @@ static void check_socket(const struct argp_state *state, const char *path) {
 }
 
 static error_t parse_common(int key, char *arg, struct argp_state *state) {
-  if (key == 'h')
-    argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP); /* exits */
   if (key != 'S')
     return ARGP_ERR_UNKNOWN;
   check_socket(state, arg);
@@ -81,12 +78,15 @@ int command_connect(const char *socket, struct admin **admin) {
 
 int command_run(const struct command *command, const char *socket, int argc, char **argv) {
   const struct argp_child children[] = {
-      {command->run_alone ? &hidden_argp : &command_common_argp, 0, NULL, 0}, {0}};
+      {command->run_alone ? &hidden_argp : &command_common_argp, 0, NULL, 0},
+      {&fc_help_argp, 0, NULL, 0},
+      {0}};
   const struct argp argp = {.options = command->options,
                             .parser = parse,
                             .args_doc = command->arguments,
                             .doc = command->doc,
-                            .children = children};
+                            .children = children,
+                            .help_filter = fc_help_filter};
   struct invocation invocation = {.command = command, .socket = socket};
   struct admin *admin;
   char name[64];
@@ -96,7 +96,8 @@ int command_run(const struct command *command, const char *socket, int argc, cha
   (void)snprintf(name, sizeof name, "fcachectl %s", command->name);
   argv[0] = name; /* for argp's messages */
   fc_option_check(&argp, argc, argv, command->in_order);
-  if (argp_parse(&argp, argc, argv, command->in_order ? ARGP_IN_ORDER : 0, NULL, &invocation) != 0)
+  if (argp_parse(&argp, argc, argv, ARGP_NO_HELP | (command->in_order ? ARGP_IN_ORDER : 0), NULL,
+                 &invocation) != 0)
     return CTL_USAGE;
   if (command->run_alone)
     return command->run_alone();

@@ -1,5 +1,5 @@
 /* command.h - a command of fcachectl, and its run: parse the arguments, connect, run, close. A new
- * command is one file in commands/ and one line in fcachectl.c. */
+ * command is one file in commands/, one line in command_list.c and a manual page. */
 #ifndef FC_CTL_COMMAND_H
 #define FC_CTL_COMMAND_H
 
@@ -9,13 +9,24 @@
 #include "client/ctl/report.h"
 #include "client/lib/admin/admin.h"
 
+/* The groups of --help, in this order. */
+enum command_purpose {
+  COMMAND_LOOK,
+  COMMAND_CHANGE,
+  COMMAND_DATA,
+  COMMAND_RUN,
+};
+
+#define COMMAND_SUMMARY_MAX 60 /* characters */
+
 /* A process runs one command, so a command may keep its arguments in static variables. Exactly one
  * of `run` and `run_alone` is set. */
 struct command {
   const char *name;
   const char *arguments; /* for --help, one form a line; NULL: the command has options only */
-  const char *summary;   /* one line in the list of commands */
-  const char *doc;       /* the text of --help */
+  const char *summary;   /* one line in the list of commands, of COMMAND_SUMMARY_MAX at most */
+  const char *doc;       /* the text of --help; behind "\v" is one example or more */
+  enum command_purpose purpose;
   const struct argp_option *options;
   argp_parser_t parse; /* the options, arguments and ARGP_KEY_END, or NULL */
   /* Runs with a connection, which stays the caller's. Returns an exit status. */
@@ -30,7 +41,7 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
     image_command;
 
-/* --socket and --help, for argp parsers whose child input is a `const char *` for the socket. */
+/* --socket, for argp parsers whose child input is a `const char *` for the socket. */
 extern const struct argp command_common_argp;
 
 /* Runs a command. argv[0] is its name. `socket` NULL: the default places. Returns an exit status.

@@ -8,17 +8,10 @@
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
+#include "client/ctl/command_list.h"
 #include "client/ctl/report.h"
+#include "proto/cli/help_options.h"
 #include "proto/cli/option_check.h"
-#include "proto/nearest.h"
-
-static const struct command *const commands[] = {
-    &stats_command,   &ping_command,       &list_command,     &leases_command,
-    &clients_command, &namespaces_command, &clear_command,    &trace_command,
-    &kill_command,    &snapshot_command,   &set_command,      &export_command,
-    &import_command,  &image_command,      &shutdown_command, &run_command,
-};
-#define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 /* ---- options before the command ---- */
 
@@ -41,24 +34,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     state->next = state->argc; /* the rest are the command's */
     return 0;
   case ARGP_KEY_NO_ARGS:
-    argument_error(state, "no command: give one of those in --help");
+    argument_error(state, "no command: give one, such as stats");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
-}
-
-/* Prints the name, the arguments and, from column 18, the summary: on a line of its own after a
- * long name. */
-static void print_summary(FILE *out, const struct command *command) {
-  const char *arguments = command->arguments ? command->arguments : "";
-  int width = fprintf(out, "  %s%s", command->name, *arguments ? " " : "");
-
-  for (; *arguments; arguments++, width++)
-    (void)fputc(*arguments == '\n' ? '|' : *arguments, out); /* each form is a line */
-  if (width > 16)
-    width = fprintf(out, "\n") - 1;
-  (void)fprintf(out, "%*s%s\n", 18 - width, "", command->summary);
 }
 
 /* Inserts the list of commands into --help. */
@@ -67,56 +47,46 @@ static char *filter_help(int key, const char *text, void *input) {
   size_t size;
   FILE *out;
 
-  (void)input;
   out = key == ARGP_KEY_HELP_POST_DOC ? open_memstream(&help, &size) : NULL;
   if (!out)
-    return (char *)(uintptr_t)text;
-  (void)fputs("Commands (fcachectl COMMAND --help shows their options):\n", out);
-  for (size_t i = 0; i < N_COMMANDS; i++)
-    print_summary(out, commands[i]);
-  (void)fprintf(out, "  %-16shelp of fcachectl or of COMMAND\n\n%s", "help [COMMAND]", text);
+    return fc_help_filter(key, text, input);
+  command_list_print(out);
+  (void)fprintf(out, "\n%s", text);
   (void)fclose(out);
   return help;
 }
 
-static const struct argp_child children[] = {{&command_common_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {
+    {&command_common_argp, 0, NULL, 0}, {&fc_help_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
     .parser = parse,
     .args_doc = "COMMAND [ARG...]",
     .doc = "Inspect and control a running fcached, or run a command with a private one."
            "\v"
+           "fcachectl help COMMAND, or fcachectl COMMAND -h, shows its options and examples.\n\n"
+           "Example: fcachectl stats --namespace gpt2\n\n"
            "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers. run exits with the "
            "status of CMD.",
     .children = children,
     .help_filter = filter_help};
 
-static void print_version(FILE *out, struct argp_state *state) {
-  (void)state;
-  (void)fprintf(out, "fcachectl %s\n", FC_VERSION);
-}
+const char *argp_program_version = "fcachectl " FC_VERSION;
 
 /* ---- commands ---- */
 
-/* Reports a name that no command has. Returns CTL_USAGE. */
-static int report_unknown(const char *name) {
-  const char *names[N_COMMANDS + 1] = {"help"}, *nearest;
-
-  for (size_t i = 0; i < N_COMMANDS; i++)
-    names[i + 1] = commands[i]->name;
-  nearest = fc_nearest(name, names, N_COMMANDS + 1);
-  if (nearest)
-    (void)report_error("there is no command \"%s\": did you mean %s? fcachectl help lists them all",
-                       name, nearest);
-  else
-    (void)report_error("there is no command \"%s\": fcachectl help lists them all", name);
-  return CTL_USAGE;
-}
-
 static int run(const char *socket, int argc, char **argv) {
-  for (size_t i = 0; i < N_COMMANDS; i++)
-    if (strcmp(argv[0], commands[i]->name) == 0)
-      return command_run(commands[i], socket, argc, argv);
-  return report_unknown(argv[0]);
+  const struct command *command = command_list_find(argv[0]);
+  const char *nearest;
+
+  if (command)
+    return command_run(command, socket, argc, argv);
+  nearest = command_list_nearest(argv[0]);
+  if (nearest)
+    (void)report_error("there is no command \"%s\": did you mean %s? See fcachectl help", argv[0],
+                       nearest);
+  else
+    (void)report_error("there is no command \"%s\": see fcachectl help", argv[0]);
+  return CTL_USAGE;
 }
 
 /* Prints the help of fcachectl or of one command, by --help, which exits. argv[0] is "help". */
@@ -127,10 +97,10 @@ static int run_help(int argc, char **argv) {
   struct arguments arguments = {0};
 
   if (argc <= 2 && whole)
-    (void)argp_parse(&argp, 2, words, ARGP_IN_ORDER, NULL, &arguments);
+    (void)argp_parse(&argp, 2, words, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &arguments);
   else if (argc <= 2)
     return run(NULL, 2, words);
-  (void)report_error("help takes one command: see fcachectl --help");
+  (void)report_error("help takes one command: see fcachectl help");
   return CTL_USAGE;
 }
 
@@ -158,10 +128,9 @@ int main(int argc, char **argv) {
   argv[0] = name; /* for argp's messages */
   fill_standard();
   argp_err_exit_status = CTL_USAGE;
-  argp_program_version_hook = print_version;
   (void)setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of names */
   fc_option_check(&argp, argc, argv, true);
-  if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments) != 0)
+  if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, &arguments) != 0)
     return CTL_USAGE;
   argc -= arguments.command;
   argv += arguments.command;

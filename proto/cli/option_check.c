@@ -2,16 +2,14 @@
 
 #include <assert.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/cli/usage_error.h"
 #include "proto/nearest.h"
-#include "proto/utf8.h"
 
 #define OPTIONS_MAX 64
-#define LINE_SIZE 1024
 #define LONG_FIRST 256 /* the value of the long option i is LONG_FIRST + i */
 
 /* The options of argp and its children, as getopt_long takes them. */
@@ -19,6 +17,7 @@ struct known {
   struct option longs[OPTIONS_MAX + 1];
   const char *names[OPTIONS_MAX]; /* of the long options to suggest; NULL: hidden */
   const char *arguments[OPTIONS_MAX];
+  bool ends[OPTIONS_MAX]; /* argp prints the help or the version and exits */
   size_t n;
   char letters[3 * OPTIONS_MAX + 3]; /* each with up to two colons */
   size_t n_letters;
@@ -32,7 +31,9 @@ static void add_long(struct known *known, const char *name, const char *argument
   assert(known->n < OPTIONS_MAX);
   known->longs[known->n] = (struct option){name, has_argument, NULL, LONG_FIRST + (int)known->n};
   known->names[known->n] = flags & OPTION_HIDDEN ? NULL : name;
-  known->arguments[known->n++] = argument;
+  known->arguments[known->n] = argument;
+  known->ends[known->n++] =
+      strcmp(name, "help") == 0 || strcmp(name, "usage") == 0 || strcmp(name, "version") == 0;
 }
 
 static void add_letter(struct known *known, int letter, const char *argument, int flags) {
@@ -47,42 +48,19 @@ static void add_all(struct known *known, const struct argp *argp) {
   for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++) {
     if (o->name)
       add_long(known, o->name, o->arg, o->flags);
-    if (o->key > ' ' && o->key < 0x7f)
+    if (o->key > ' ' && o->key < 0x7f && o->key != '?') /* getopt_long's answer to others, too */
       add_letter(known, o->key, o->arg, o->flags);
   }
   for (const struct argp_child *child = argp->children; child && child->argp; child++)
     add_all(known, child->argp);
 }
 
-/* Returns whether argp prints its help or version for the option, and exits. */
+/* Returns whether argp exits at the option, so that it never looks at those that follow. */
 static bool ends_parsing(const struct known *known, int value) {
-  static const char *const ends[] = {"help", "usage", "version"};
-
-  if (value == 'h' || value == 'V')
-    return true;
-  for (size_t i = 0; value >= LONG_FIRST && i < sizeof ends / sizeof ends[0]; i++)
-    if (strcmp(known->longs[value - LONG_FIRST].name, ends[i]) == 0)
-      return true;
-  return false;
+  return value >= LONG_FIRST ? known->ends[value - LONG_FIRST] : value == 'h' || value == 'V';
 }
 
 /* ---- errors ---- */
-
-/* Prints the line after the program's name, and where the help is. */
-static void fail(const char *program, const char *format, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
-
-static void fail(const char *program, const char *format, ...) {
-  char line[LINE_SIZE];
-  va_list args;
-
-  va_start(args, format);
-  (void)vsnprintf(line, sizeof line, format, args);
-  va_end(args);
-  line[fc_utf8_clean(line, strlen(line))] = '\0';
-  (void)fprintf(stderr, "%s: %s See %s --help\n", program, line, program);
-  exit(argp_err_exit_status);
-}
 
 /* The word begins several options, or none. */
 static void fail_long(const char *program, const struct known *known, const char *word) {
@@ -94,11 +72,12 @@ static void fail_long(const char *program, const struct known *known, const char
     if (known->names[i] && strncmp(known->names[i], name, strlen(name)) == 0)
       *(first ? &second : &first) = known->names[i];
   if (second)
-    fail(program, "--%s is short for --%s and --%s: give more of the name.", name, first, second);
+    fc_usage_error(program, "--%s is short for --%s and --%s: give more of the name", name, first,
+                   second);
   nearest = fc_nearest(name, known->names, known->n);
   if (nearest)
-    fail(program, "there is no option --%s: did you mean --%s?", name, nearest);
-  fail(program, "there is no option --%s.", name);
+    fc_usage_error(program, "there is no option --%s: did you mean --%s?", name, nearest);
+  fc_usage_error(program, "there is no option --%s", name);
 }
 
 /* Reports the option at which getopt_long stopped. */
@@ -108,15 +87,15 @@ static void fail_at(int argc, char **argv, const struct known *known, bool lacks
 
   assert(optind <= argc);
   if (lacks_argument && is_long)
-    fail(argv[0], "--%s needs a value: give --%s %s.", known->longs[i].name, known->longs[i].name,
-         known->arguments[i]);
+    fc_usage_error(argv[0], "--%s needs a value: give --%s %s", known->longs[i].name,
+                   known->longs[i].name, known->arguments[i]);
   if (lacks_argument)
-    fail(argv[0], "-%c needs a value.", optopt);
+    fc_usage_error(argv[0], "-%c needs a value", optopt);
   if (optopt >= LONG_FIRST)
-    fail(argv[0], "--%s takes no value.", known->longs[i].name);
+    fc_usage_error(argv[0], "--%s takes no value", known->longs[i].name);
   if (is_long)
     fail_long(argv[0], known, argv[optind - 1] + 2);
-  fail(argv[0], "there is no option -%c.", optopt);
+  fc_usage_error(argv[0], "there is no option -%c", optopt);
 }
 
 void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_order) {
@@ -129,10 +108,6 @@ void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_ord
   memcpy(words, argv, (size_t)argc * sizeof *words);
   known.n_letters = 2;
   add_all(&known, argp);
-  add_long(&known, "help", NULL, 0);
-  add_long(&known, "usage", NULL, 0);
-  add_long(&known, "version", NULL, 0);
-  add_letter(&known, 'V', NULL, 0);
   opterr = 0;
   optind = 0; /* a new scan, in glibc */
   do {

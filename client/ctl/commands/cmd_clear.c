@@ -59,9 +59,13 @@ static int run(struct admin *admin) {
 const struct command clear_command = {
     .name = "clear",
     .summary = "remove entries",
+    .purpose = COMMAND_CHANGE,
     .doc = "Remove the entries of a namespace, which the user who created it may do, or of all. "
            "fcached's own user, root and the admin group may do both. A result whose computation "
-           "began before the clear is not stored afterwards.",
+           "began before the clear is not stored afterwards."
+           "\v"
+           "Example:\n"
+           "  fcachectl clear --namespace gpt2 --view ft",
     .options = options,
     .parse = parse,
     .run = run};

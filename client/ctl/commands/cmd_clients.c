@@ -21,7 +21,10 @@ const struct command clients_command = {
     .name = "clients",
     .summary = "list connected clients with the leases they hold or wait for",
     .doc = "List connected clients by user, the user with the most connections first. Below a "
-           "client are the lease that it holds and the lease that it waits for, with its owner.",
+           "client are the lease that it holds and the lease that it waits for, with its owner."
+           "\v"
+           "Example:\n"
+           "  fcachectl clients --namespace gpt2",
     .options = options,
     .parse = listing_parse,
     .run = run};

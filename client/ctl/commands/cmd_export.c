@@ -101,8 +101,12 @@ const struct command export_command = {
     .name = "export",
     .arguments = "NAMESPACE",
     .summary = "write a namespace to stdout, for import elsewhere",
+    .purpose = COMMAND_DATA,
     .doc = "Write all entries of a namespace with its manifest to stdout, the least recently used "
            "first, for fcachectl import on another machine. Neither the order of the entries nor "
-           "a counter of hits changes. fcachectl image verifies and lists the file.",
+           "a counter of hits changes. fcachectl image verifies and lists the file."
+           "\v"
+           "Example:\n"
+           "  fcachectl export gpt2 | ssh other fcachectl import",
     .parse = parse,
     .run = run};

@@ -166,8 +166,13 @@ const struct command image_command = {
     .name = "image",
     .arguments = "FILE",
     .summary = "verify a snapshot or an export, and show what it holds",
+    .purpose = COMMAND_DATA,
     .doc = "Verify every entry of a snapshot or an export, and show what it holds. Works without "
-           "fcached. FILE - is stdin. Exit status: 0 all is intact, 1 something is damaged.",
+           "fcached. FILE - is stdin. Exit status: 0 all is intact, 1 something is damaged."
+           "\v"
+           "Examples:\n"
+           "  fcachectl image gpt2.image\n"
+           "  fcachectl image --list --limit 0 /var/lib/fcached/snapshot",
     .options = options,
     .parse = parse,
     .run_alone = run_alone,

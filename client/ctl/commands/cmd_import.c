@@ -239,10 +239,14 @@ const struct command import_command = {
     .name = "import",
     .arguments = "[FILE]",
     .summary = "read a namespace that export wrote",
+    .purpose = COMMAND_DATA,
     .doc = "Read an image of one namespace, which fcachectl export wrote, from FILE or stdin, and "
            "put its entries into the namespace of that name, the least recently used first. A key "
            "that has a value keeps it. The import is refused if the manifests differ. No counter "
-           "of hits changes.",
+           "of hits changes."
+           "\v"
+           "Example:\n"
+           "  fcachectl import --namespace gpt2-copy gpt2.image",
     .options = options,
     .parse = parse,
     .run = run};

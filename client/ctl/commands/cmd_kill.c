@@ -108,9 +108,14 @@ const struct command kill_command = {
     .name = "kill",
     .arguments = "CLIENT",
     .summary = "close the connection of a client",
+    .purpose = COMMAND_CHANGE,
     .doc = "Close the connection of a client. CLIENT is an id of fcachectl clients, or pid:NUMBER "
            "for all connections of a process. Its leases go to waiters. The client computes "
            "without the cache, and reconnects after a back-off. Allowed for fcached's own user, "
-           "root and the admin group.",
+           "root and the admin group."
+           "\v"
+           "Examples:\n"
+           "  fcachectl kill 17\n"
+           "  fcachectl kill pid:4711",
     .parse = parse,
     .run = run};

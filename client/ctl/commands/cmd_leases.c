@@ -67,7 +67,10 @@ const struct command leases_command = {
     .name = "leases",
     .summary = "list active leases with owner and number of waiters",
     .doc = "List active leases, oldest first: the key, the client that computes it, the time held "
-           "and left, and the number of waiters.",
+           "and left, and the number of waiters."
+           "\v"
+           "Example:\n"
+           "  fcachectl leases --json | jq '.[] | select(.held_s > 60) | .pid'",
     .options = options,
     .parse = listing_parse,
     .run = run};

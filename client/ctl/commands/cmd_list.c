@@ -68,9 +68,14 @@ static int run(struct admin *admin) {
 
 static const struct argp_option options[] = {KEY_FILTER_OPTIONS, LISTING_OPTIONS("entries"), {0}};
 
-const struct command list_command = {.name = "list",
-                                     .summary = "list entries, most recently used first",
-                                     .doc = "List entries, most recently used first.",
-                                     .options = options,
-                                     .parse = listing_parse,
-                                     .run = run};
+const struct command list_command = {
+    .name = "list",
+    .summary = "list entries, most recently used first",
+    .doc = "List entries, most recently used first."
+           "\v"
+           "Examples:\n"
+           "  fcachectl list --namespace gpt2 --view base --limit 20\n"
+           "  fcachectl list --json | jq '.[].prompt'",
+    .options = options,
+    .parse = listing_parse,
+    .run = run};

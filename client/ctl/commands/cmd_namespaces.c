@@ -204,7 +204,11 @@ static const struct argp_option options[] = {
 const struct command namespaces_command = {
     .name = "namespaces",
     .summary = "list namespaces with their manifest, oldest first",
-    .doc = "List namespaces, oldest first: entries, size, hit rate, clients, last use, manifest.",
+    .doc = "List namespaces, oldest first: entries, size, hit rate, clients, last use, manifest."
+           "\v"
+           "Examples:\n"
+           "  fcachectl namespaces\n"
+           "  fcachectl namespaces --json | jq '.[] | select(.manifest.model == \"gpt2\")'",
     .options = options,
     .parse = listing_parse,
     .run = run};

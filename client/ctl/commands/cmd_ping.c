@@ -89,7 +89,10 @@ static int run(struct admin *admin) {
 
 const struct command ping_command = {.name = "ping",
                                      .summary = "measure round trips to fcached",
-                                     .doc = "Measure round trips to fcached.",
+                                     .doc = "Measure round trips to fcached."
+                                            "\v"
+                                            "Example:\n"
+                                            "  fcachectl ping --count 10000",
                                      .options = options,
                                      .parse = parse,
                                      .run = run};

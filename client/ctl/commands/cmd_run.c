@@ -184,9 +184,14 @@ const struct command run_command = {
     .name = "run",
     .arguments = "-- CMD [ARG...]",
     .summary = "run CMD with a private fcached",
+    .purpose = COMMAND_RUN,
     .doc = "Run CMD with a private fcached, which stops when CMD ends. $FCACHE_SOCKET and "
            "$FCACHE_NAMESPACE lead CMD to it. The stats go to stderr at the end."
            "\v"
+           "Examples:\n"
+           "  fcachectl run -- python probe.py\n"
+           "  fcachectl run --trace lookups.jsonl --max-bytes 1G -- ./probe-all\n"
+           "\n"
            "fcached is $FCACHED, else the one beside fcachectl, else the one in PATH.\n"
            "\n"
            "If fcached cannot be started, CMD runs without a cache and a line on stderr gives the "

@@ -72,11 +72,15 @@ const struct command set_command = {
     .name = "set",
     .arguments = "NAME VALUE",
     .summary = "change a setting of the running fcached",
+    .purpose = COMMAND_CHANGE,
     .doc =
         "Change a setting of the running fcached, until it stops. max-bytes SIZE: the memory for "
         "all entries, as a size such as 512M. fcached goes on serving while it evicts and moves "
         "entries, and gives freed memory back. fcachectl stats shows the progress. Allowed for "
-        "fcached's own user, root and the admin group.",
+        "fcached's own user, root and the admin group."
+        "\v"
+        "Example:\n"
+        "  fcachectl set max-bytes 2G",
     .options = options,
     .parse = parse,
     .run = run};

@@ -15,6 +15,10 @@ static int run(struct admin *admin) {
 const struct command shutdown_command = {
     .name = "shutdown",
     .summary = "finish the accepted requests and stop fcached",
+    .purpose = COMMAND_CHANGE,
     .doc = "Finish the accepted requests and stop fcached. Allowed for fcached's own user, root "
-           "and the admin group.",
+           "and the admin group."
+           "\v"
+           "Example:\n"
+           "  fcachectl shutdown",
     .run = run};

@@ -105,10 +105,14 @@ static int run(struct admin *admin) {
 const struct command snapshot_command = {
     .name = "snapshot",
     .summary = "write all entries to the state folder",
+    .purpose = COMMAND_DATA,
     .doc = "Write a snapshot of all entries to the state folder of fcached (its option --state), "
            "and wait until it is complete. The next start of fcached restores it. Joins a snapshot "
            "that is being written already. Allowed for fcached's own user, root and the admin "
-           "group.",
+           "group."
+           "\v"
+           "Example:\n"
+           "  fcachectl snapshot",
     .options = options,
     .parse = parse,
     .run = run};

@@ -173,7 +173,11 @@ static int run(struct admin *admin) {
 const struct command stats_command = {
     .name = "stats",
     .summary = "show counters and sizes of fcached and its namespaces",
-    .doc = "Show counters and sizes of fcached and its namespaces.",
+    .doc = "Show counters and sizes of fcached and its namespaces."
+           "\v"
+           "Examples:\n"
+           "  fcachectl stats\n"
+           "  fcachectl stats --namespace gpt2 --watch=5",
     .options = options,
     .parse = parse,
     .run = run};

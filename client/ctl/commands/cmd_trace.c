@@ -79,9 +79,14 @@ const struct command trace_command = {
     .name = "trace",
     .arguments = "on FILE\noff\nstatus",
     .summary = "write a JSON line per lookup to a file",
+    .purpose = COMMAND_CHANGE,
     .doc =
         "Append a JSON line per lookup to FILE, stop that, or show its state. fcached opens "
         "FILE, which is below its directory for traces (--trace-dir, or that of --trace): give a "
-        "path below that directory, or relative to it.",
+        "path below that directory, or relative to it."
+        "\v"
+        "Examples:\n"
+        "  fcachectl trace on lookups.jsonl\n"
+        "  fcachectl trace off",
     .parse = parse,
     .run = run};

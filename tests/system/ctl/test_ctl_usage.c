@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/ctl/command_list.h"
 #include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 
@@ -136,10 +137,7 @@ END_TEST
 
 /* Every way to ask for help prints the same on stdout, and is no error. */
 START_TEST(help_by_each_name_is_the_same) {
-  static const char *const commands[] = {"stats",   "ping",       "list",  "leases",
-                                         "clients", "namespaces", "clear", "trace",
-                                         "kill",    "shutdown",   "run"};
-  char *whole, *other;
+  char *whole, *other, example[64];
 
   ck_assert_int_eq(harness_run(CTL("--help"), &whole, NULL), 0);
   for (size_t i = 0; i < 2; i++) {
@@ -148,21 +146,43 @@ START_TEST(help_by_each_name_is_the_same) {
     free(other);
   }
   free(whole);
-  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-    ck_assert_int_eq(harness_run(CTL(commands[i], "--help"), &whole, NULL), 0);
-    ck_assert_ptr_nonnull(strstr(whole, commands[i]));
-    ck_assert_int_eq(harness_run(CTL(commands[i], "-h"), &other, NULL), 0);
+  for (size_t i = 0; command_list[i]; i++) {
+    const char *name = command_list[i]->name;
+
+    ck_assert_int_eq(harness_run(CTL(name, "--help"), &whole, NULL), 0);
+    (void)snprintf(example, sizeof example, "\n  fcachectl %s", name);
+    if (!strstr(whole, "Example") || !strstr(whole, example))
+      ck_abort_msg("%s has no example: %s", name, whole);
+    ck_assert_ptr_null(strstr(whole, "Mandatory or optional")); /* argp's note */
+    ck_assert_int_eq(harness_run(CTL(name, "-h"), &other, NULL), 0);
     ck_assert_str_eq(other, whole);
     free(other);
-    ck_assert_int_eq(harness_run(CTL("help", commands[i]), &other, NULL), 0);
+    ck_assert_int_eq(harness_run(CTL("help", name), &other, NULL), 0);
     ck_assert_str_eq(other, whole);
     free(other);
     free(whole);
   }
-  ctl_expect_status(CTL("--help"), 0, "\n  clients         list connected clients", NULL);
+  ctl_expect_status(CTL("--help"), 0, "\n  clients      list connected clients", NULL);
   ctl_expect_status(CTL("--help"), 0, "Exit status", NULL);
   ctl_expect_status(CTL("run", "--help"), 0, "--max-bytes", NULL);
   ctl_expect_status(CTL("--version"), 0, "fcachectl " FC_VERSION "\n", NULL);
+}
+END_TEST
+
+/* The list of commands has a line for each, of 80 columns at most, below the title of its purpose.
+ */
+START_TEST(help_lists_each_command_once) {
+  char *help = ctl_printed(CTL("help")), line[128];
+
+  for (size_t i = 0; command_list[i]; i++) {
+    const char *summary = command_list[i]->summary;
+
+    ck_assert_uint_le(strlen(summary), COMMAND_SUMMARY_MAX);
+    (void)snprintf(line, sizeof line, "\n  %-12s %s\n", command_list[i]->name, summary);
+    ck_assert_msg(strstr(help, line) && strlen(line) - 2 <= 80, "%s", line);
+    ck_assert_ptr_null(strstr(strstr(help, line) + 1, line));
+  }
+  free(help);
 }
 END_TEST
 
@@ -196,6 +216,7 @@ int main(void) {
   tcase_add_loop_test(tests, wrong_usage_is_status_2, 0, sizeof wrong / sizeof wrong[0]);
   tcase_add_test(tests, longest_socket_path_is_accepted);
   tcase_add_test(tests, help_by_each_name_is_the_same);
+  tcase_add_test(tests, help_lists_each_command_once);
   tcase_add_test(tests, help_of_run_has_no_socket_option);
   tcase_add_test(tests, full_stdout_is_status_1);
   suite_add_tcase(suite, tests);
