@@ -35,7 +35,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)$(if $(filter clang%,$(CC)),/clang)
 # Evaluated once, after the packages are installed.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags libuv libxxhash))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags inih libuv libxxhash))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
@@ -65,6 +65,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
 
 DAEMON := $(B)/fcached
+DAEMON_LIBS := -linih -luv -lxxhash
 CTL := $(B)/fcachectl
 LIBA := $(B)/libfcache.a
 CLIENT_A := $(B)/libclient.a
@@ -115,7 +116,7 @@ $(LIBA): $(call pic,$(LIB_SRC))
 
 $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ $(DAEMON_LIBS)
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm

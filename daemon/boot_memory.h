@@ -5,7 +5,7 @@
 
 #include "daemon/base/error_text.h"
 #include "daemon/memory_total.h"
-#include "daemon/options.h"
+#include "daemon/config/options.h"
 #include "daemon/requests/dispatch.h"
 
 struct server;

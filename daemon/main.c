@@ -1,13 +1,45 @@
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "daemon/options.h"
+#include "daemon/base/log.h"
+#include "daemon/config/command_line.h"
 #include "daemon/os/descriptors.h"
 #include "daemon/server.h"
+#include "proto/errors.h"
+
+static void report(void *arg, const char *text) {
+  log_line(arg, LOG_LEVEL_ERROR, "%s", text);
+}
+
+/* Returns the exit status of --check-config. */
+static int check(const struct config *config, struct log *log) {
+  char files[CONFIG_FILES_TEXT_SIZE];
+  if (config_check(config, report, log) < 0)
+    return SERVER_WRONG_USAGE;
+  return printf("fcached: the configuration is valid: %s\n", config_files_text(config, files)) <
+                     0 ||
+                 fflush(stdout) != 0
+             ? EXIT_FAILURE
+             : EXIT_SUCCESS;
+}
 
 int main(int argc, char **argv) {
-  struct options options;
+  struct command_line command_line;
+  struct config config;
+  struct log log;
+  int rc, status;
   if (descriptors_fill_standard() < 0)
-    return EXIT_FAILURE;               /* stderr may be closed */
-  options_parse(argc, argv, &options); /* exits with 2 for wrong usage */
-  return server_run(&options);
+    return EXIT_FAILURE;                         /* stderr may be closed */
+  command_line_parse(argc, argv, &command_line); /* exits with 2 for wrong usage */
+  log_init(&log, STDERR_FILENO, false);
+  rc = config_load(&config, &command_line, report, &log);
+  if (rc < 0)
+    status = rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
+  else if (command_line.check_config)
+    status = check(&config, &log);
+  else
+    status = server_run(&config, &command_line);
+  config_deinit(&config);
+  return status;
 }

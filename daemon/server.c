@@ -248,18 +248,28 @@ static void delay_restart(void) {
   (void)sigtimedwait(&signals, NULL, &pause); /* a stop ends the wait */
 }
 
-int server_run(const struct options *options) {
+/* Names the files, so that a setting in one that is not read is found. */
+static void log_config(struct server *server) {
+  char files[CONFIG_FILES_TEXT_SIZE];
+  log_line(&server->log, server->config->n_files > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+           "configuration: %s", config_files_text(server->config, files));
+}
+
+int server_run(struct config *config, const struct command_line *command_line) {
   /* static: libuv's handles must not move, and the scratch buffer is large */
   static struct server server;
   struct error_text error;
-  server.options = options;
-  log_init(&server.log, STDERR_FILENO, options->verbose);
+  server.config = config;
+  server.options = &config->options;
+  server.command_line = command_line;
+  log_init(&server.log, STDERR_FILENO, config->options.verbose);
+  log_config(&server);
   listener_init(&server.listener);
   int rc = passed_fds_receive(&server.passed, &error); /* first: the numbers are known */
   bool managed = server.passed.n > 0;
   sd_notify_init(&server.notify);
   fd_store_init(&server.fd_store, &server.notify);
-  users_init(&server.users, options->user_share);
+  users_init(&server.users, config->options.user_share);
   prepare(&server);
   if (rc == 0)
     rc = open_socket(&server, &error);

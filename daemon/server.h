@@ -3,14 +3,15 @@
 #ifndef FC_DAEMON_SERVER_H
 #define FC_DAEMON_SERVER_H
 
-#include "daemon/options.h"
+#include "daemon/config/config.h"
 
 /* The exit status for an option that is only found wrong at start: a restart will not help. */
 #define SERVER_WRONG_USAGE 2
 
-/* Serves until SIGTERM, SIGINT or a shutdown request. Then it answers the accepted requests, writes
- * the trace and removes the socket. Returns the process's exit status: 0 after a clean stop; 1 or
- * SERVER_WRONG_USAGE if it could not start, with the reason on stderr. */
-int server_run(const struct options *options);
+/* `config` was loaded from the command line. The server changes it when it reloads the files; the
+ * caller deinits it. Serves until SIGTERM, SIGINT or a shutdown request. Then it answers the
+ * accepted requests, writes the trace and removes the socket. Returns the process's exit status: 0
+ * after a clean stop; 1 or SERVER_WRONG_USAGE if it could not start, with the reason on stderr. */
+int server_run(struct config *config, const struct command_line *command_line);
 
 #endif

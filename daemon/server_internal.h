@@ -6,11 +6,11 @@
 #include <uv.h>
 
 #include "daemon/base/log.h"
+#include "daemon/config/config.h"
 #include "daemon/leases/lease_records.h"
 #include "daemon/memory_total.h"
 #include "daemon/net/acceptor.h"
 #include "daemon/net/conns.h"
-#include "daemon/options.h"
 #include "daemon/os/fd_store.h"
 #include "daemon/os/listener.h"
 #include "daemon/os/sd_notify.h"
@@ -18,7 +18,9 @@
 #include "daemon/trace/trace.h"
 
 struct server {
-  const struct options *options;
+  struct config *config;                   /* as it is applied; borrowed */
+  const struct options *options;           /* &config->options */
+  const struct command_line *command_line; /* borrowed */
   struct log log;
   struct sd_notify notify;
   struct passed_fds passed;

@@ -1,11 +1,13 @@
 # make install and make uninstall take PREFIX and DESTDIR, and:
-#   ETCDIR       /etc if PREFIX is /usr or /usr/local, else PREFIX/etc
+#   CONFDIR      the directory of fcached.conf: /etc/fcached if PREFIX is /usr or /usr/local. Elsewhere
+#                PREFIX/share/doc/fcached: a copy to read, as the daemon of a user has its own in
+#                ~/.config/fcached
 #   USERUNITDIR  the directory of user units; under a PREFIX in $HOME it is share/systemd/user
 # SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
 LIBDIR := $(PREFIX)/lib
-ETCDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/etc)
+CONFDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/share/doc)/fcached
 UNITDIR ?= $(LIBDIR)/systemd/system
 USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(LIBDIR))/systemd/user
 # The path of an installed manual page, such as man3/fcache_get.3.
@@ -13,10 +15,14 @@ man_path = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 
 INSTALL ?= install
 inst = $(INSTALL) -D -m $(1) $(2) '$(DESTDIR)$(3)'
-# Fills the paths of this installation into a template.
-fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@ETCDIR@|$(ETCDIR)|g' -e 's|@PREFIX@|$(PREFIX)|g' \
-  -e 's|@VERSION@|$(VERSION)|g' $(1) > $(B)/install.tmp && $(call inst,644,$(B)/install.tmp,$(2)) && \
-  rm -f $(B)/install.tmp
+# Fills the paths of this installation into a file. With a third argument the unit of one daemon
+# becomes the template unit: the name NAME of an instance is in the names of its units, its directories
+# and its socket.
+fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' \
+  -e 's|@AT_I@|$(if $(3),@%i)|g' -e 's|@AT_NAME@|$(if $(3),@NAME)|g' -e 's|@SLASH_I@|$(if $(3),/%i)|g' \
+  -e 's|@DASH_I@|$(if $(3),-%i)|g' -e 's|@OF_I@|$(if $(3), (%i))|g' $(1) > $(B)/install.tmp && \
+  $(call inst,644,$(B)/install.tmp,$(2)) && rm -f $(B)/install.tmp
+UNITS := $(foreach d,$(UNITDIR) $(USERUNITDIR),$(foreach f,fcached fcached@,$(d)/$(f).service $(d)/$(f).socket))
 
 .PHONY: install uninstall
 install: all man
@@ -27,14 +33,14 @@ install: all man
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libfcache.so'
 	$(call inst,644,client/include/fcache.h,$(PREFIX)/include/fcache.h)
 	$(call fill,client/fcache.pc.in,$(LIBDIR)/pkgconfig/fcache.pc)
-	$(call fill,systemd/fcached.service,$(UNITDIR)/fcached.service)
-	$(call fill,systemd/fcached.socket,$(UNITDIR)/fcached.socket)
-	$(call fill,systemd/user/fcached.service,$(USERUNITDIR)/fcached.service)
-	$(call fill,systemd/user/fcached.socket,$(USERUNITDIR)/fcached.socket)
+	$(foreach t,service socket,$(call fill,systemd/fcached.$(t),$(UNITDIR)/fcached.$(t)) && \
+	  $(call fill,systemd/fcached.$(t),$(UNITDIR)/fcached@.$(t),template) && \
+	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached.$(t)) && \
+	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached@.$(t),template) && ) true
 	$(call inst,644,systemd/fcached.sysusers,$(LIBDIR)/sysusers.d/fcached.conf)
 	$(call inst,644,systemd/fcached.tmpfiles,$(LIBDIR)/tmpfiles.d/fcached.conf)
-	test -e '$(DESTDIR)$(ETCDIR)/default/fcached' || \
-	  $(call inst,644,systemd/fcached.default,$(ETCDIR)/default/fcached)
+	test -e '$(DESTDIR)$(CONFDIR)/fcached.conf' || \
+	  $(call inst,644,systemd/fcached.conf,$(CONFDIR)/fcached.conf)
 	$(foreach f,$(MAN_FILES),$(call inst,644,$(MAN)/$(f),$(call man_path,$(f))) && ) true
 	@# A package's scripts run these commands. After a failure the user runs them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
@@ -55,11 +61,10 @@ install: all man
 	  fi; \
 	fi
 
-# Keeps $(ETCDIR)/default/fcached, which the user may have edited, and the user fcached.
+# Keeps /etc/fcached, which the user may have edited, and the user fcached.
 uninstall:
 	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
-	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITDIR)/fcached.service $(UNITDIR)/fcached.socket \
-	  $(USERUNITDIR)/fcached.service $(USERUNITDIR)/fcached.socket \
+	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
 	  $(LIBDIR)/sysusers.d/fcached.conf $(LIBDIR)/tmpfiles.d/fcached.conf \
 	  $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

@@ -3,7 +3,7 @@ directory BUILD (build).
 
 Every link in a page leads to a file and a heading that exist. Every source file that a page names exists. The manual
 pages of section 3 document every function of fcache.h, and no other. Every option that `fcached --help` prints is in
-fcached(8). Every command and option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md quotes errors
+fcached(8), fcached.conf(5) and the shipped fcached.conf. Every command and option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md quotes errors
 that the sources contain. docs/decisions/README.md lists every decision. Prints each violation, and exits with 1 if there
 is one."""
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 MAN = Path("docs/man")
@@ -121,6 +122,29 @@ def options(build: Path) -> list[str]:
     return bad
 
 
+def configuration(build: Path) -> list[str]:
+    """The shipped fcached.conf and fcached.conf(5) have each option of fcached as a key, and no other. The shipped file
+    is valid, and it stays valid when its defaults are no comments."""
+    daemon = str(build / "fcached")
+    printed = set(re.findall(r"--([a-z][a-z-]+)[=\[]", help_of(daemon))) - {"config"}
+    shipped = Path("systemd/fcached.conf").read_text()
+    keys = re.findall(r"^#([a-z-]+) = ", shipped, re.M)
+    page = re.findall(
+        r"\*([a-z-]+)\*", (MAN / "fcached.conf.5.scd").read_text().split("\n# KEYS\n")[1]
+    )
+    bad = [f"systemd/fcached.conf and the options differ: {n}" for n in printed ^ set(keys)]
+    bad += [f"fcached.conf.5 lacks the key {n}" for n in sorted(printed - set(page))]
+    bad += [f"systemd/fcached.conf has {n} twice" for n in keys if keys.count(n) > 1]
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "fcached.conf"
+        for text in (shipped, re.sub(r"^#([a-z-]+ = (?![A-Z]+$))", r"\1", shipped, flags=re.M)):
+            file.write_text(text)
+            command = [daemon, "--check-config", f"--config={file}"]
+            checked = subprocess.run(command, capture_output=True, text=True, check=False)
+            bad += [checked.stderr] if checked.returncode != 0 else []
+    return bad
+
+
 def sources() -> str:
     """All C files as one text, in which adjacent string literals are joined."""
     files = [p for root in ("proto", "daemon", "client") for p in Path(root).rglob("*.[ch]")]
@@ -150,7 +174,15 @@ def decisions() -> list[str]:
 
 def main() -> int:
     build = Path(sys.argv[1] if len(sys.argv) > 1 else "build")
-    bad = links() + files() + functions() + options(build) + errors() + decisions()
+    bad = (
+        links()
+        + files()
+        + functions()
+        + options(build)
+        + configuration(build)
+        + errors()
+        + decisions()
+    )
     if bad:
         print("\n".join(bad))
     return 1 if bad else 0

@@ -22,6 +22,7 @@ LAYERS = {
     "daemon/leases": "store os base",
     "daemon/trace": "base",
     "daemon/snapshot": "store region base",
+    "daemon/config": "store region base",
     "daemon/rings": "store region trace base",
     "daemon/requests": "rings trace snapshot leases store region base",
     "daemon/net": "requests os base",

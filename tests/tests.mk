@@ -35,7 +35,7 @@ endif
 
 # msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
-  pkg-config --libs msgpack) -ljansson -lsmartcols -luv -lxxhash -lm -lpthread)$(TEST_LIBS)
+  pkg-config --libs msgpack) -ljansson -lsmartcols $(DAEMON_LIBS) -lm -lpthread)$(TEST_LIBS)
 # The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
@@ -139,7 +139,7 @@ $(call crash_mutant_objects,$(1))
 $(TB)/storm/crash_mutant_$(1).fcached: $(call obj,daemon/main.c) $(TB)/obj/crash_mutants/$(1)/$(2).o $(DAEMON_A) $(PROTO_A)
 	@mkdir -p $$(@D)
 	$$(call say,LD)
-	$$(Q)$$(CC) $$(FC_LDFLAGS) -pie -o $$@ $$^ -luv -lxxhash
+	$$(Q)$$(CC) $$(FC_LDFLAGS) -pie -o $$@ $$^ $$(DAEMON_LIBS)
 $(TB)/storm/crash_mutant_$(1): $(TB)/obj/storm/crash_mutant.o $(CRASH_HELP:tests/%.c=$(TB)/obj/%.o) $(TEST_ARCHIVES) \
     | $(TB)/storm/crash_mutant_$(1).fcached
 	$$(call say,LD)

@@ -8,7 +8,6 @@
 /* Within a purpose, the most used command first. */
 const struct command *const command_list[] = {
     &stats_command,
-    &metrics_command,
     &list_command,
     &namespaces_command,
     &clients_command,

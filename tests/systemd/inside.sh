@@ -5,7 +5,7 @@
 # service and a listening socket; `reset` removes its changes.
 set -uo pipefail
 SOCKET=/run/fcached/fcached.sock
-OPTIONS=/etc/default/fcached
+CONF=/etc/fcached/fcached.conf
 DROP=/run/systemd/system/fcached.service.d
 TESTS=(
   units_verify_without_findings
@@ -17,7 +17,7 @@ TESTS=(
   socket_has_mode_and_group
   socket_group_of_a_drop_in_stays
   socket_other_users_are_refused
-  options_of_the_default_file_are_used
+  configuration_file_is_used
   options_typo_is_mended_by_one_restart
   options_beyond_memory_are_mended_by_one_restart
   options_with_other_socket_are_refused
@@ -72,6 +72,10 @@ differs() { # differs PROPERTY VALUE: of the service
   now=$(show "$1")
   [ -n "$now" ] && [ "$now" != 0 ] && [ "$now" != "$2" ]
 }
+conf() { # conf LINE...: the configuration file
+  mkdir -p /etc/fcached
+  printf '%s\n' "$@" >$CONF
+}
 drop() { # drop LINE...: for the [Service] section
   mkdir -p $DROP
   { echo '[Service]' && printf '%s\n' "$@"; } >$DROP/test.conf
@@ -79,7 +83,7 @@ drop() { # drop LINE...: for the [Service] section
 }
 reset() {
   systemctl stop fcached.socket fcached.service
-  rm -rf $DROP /run/systemd/system/fcached.socket.d $OPTIONS /var/lib/fcached
+  rm -rf $DROP /run/systemd/system/fcached.socket.d /etc/fcached /var/lib/fcached /var/lib/fcached-* /var/log/fcached-*
   systemctl daemon-reload
   systemctl reset-failed
   systemctl start fcached.socket
@@ -108,7 +112,7 @@ start_returns_once_it_serves() {
   differs MainPID ''
 }
 start_with_wrong_options_fails() {
-  echo 'FCACHED_OPTIONS="--max-bytes nonsense"' >$OPTIONS
+  conf 'max-bytes = nonsense'
   ! systemctl start fcached.service || return 1
   ! ping
 }
@@ -143,10 +147,11 @@ socket_other_users_are_refused() {
   [ $status = 1 ] || { echo "shutdown by a user of the socket: status $status" && return 1; }
   ping
 }
-options_of_the_default_file_are_used() {
-  echo 'FCACHED_OPTIONS="--max-bytes 32M --trace /var/log/fcached/trace.jsonl"' >$OPTIONS
+configuration_file_is_used() {
+  conf 'max-bytes = 32M' 'trace = /var/log/fcached/trace.jsonl'
   ping
-  grep -qz 32M "/proc/$(show MainPID)/cmdline"
+  journal_names "configuration: $CONF"
+  fcachectl stats --json | grep -qE '"max_bytes": ?33554432\b'
   within 5 test -e /var/log/fcached/trace.jsonl
   is fcached stat -c %U /var/log/fcached/trace.jsonl
 }
@@ -161,7 +166,7 @@ settled() { # neither the service nor its socket is changing its state
   esac
 }
 mended() {
-  echo 'FCACHED_OPTIONS="--max-bytes 32M"' >$OPTIONS
+  conf 'max-bytes = 32M'
   systemctl restart fcached.service
   ping
   is active show ActiveState
@@ -171,33 +176,34 @@ mended() {
 options_typo_is_mended_by_one_restart() {
   local typo
   # Several in a row: no limit on starts may refuse the restart.
-  for typo in '--max-byts 32M' '--max-bytes 32X' '--max-clients none'; do
-    echo "FCACHED_OPTIONS=\"$typo\"" >$OPTIONS
+  for typo in 'max-byts = 32M' 'max-bytes = 32X' 'max-clients = none'; do
+    conf "$typo"
     ! systemctl restart fcached.service || return 1
     ! ping || return 1
+    journal_names "$CONF:1: "
     journal_names "${typo%% *}"
     within 10 settled
     mended
   done
 }
 options_beyond_memory_are_mended_by_one_restart() {
-  echo 'FCACHED_OPTIONS="--max-bytes 1000T"' >$OPTIONS
+  conf 'max-bytes = 1000T'
   ! ping || return 1
   within 10 journal_names '--max-bytes'
   within 20 restarted_twice
   mended
 }
 options_with_other_socket_are_refused() {
-  echo 'FCACHED_OPTIONS="--socket /run/fcached/other.sock"' >$OPTIONS
+  conf 'socket = /run/fcached/other.sock'
   ! systemctl start fcached.service || return 1
   is 2 show ExecMainStatus
-  journal_names '--socket /run/fcached/other.sock'
-  echo "FCACHED_OPTIONS=\"--socket $SOCKET\"" >$OPTIONS
+  journal_names '/run/fcached/other.sock'
+  conf "socket = $SOCKET"
   systemctl restart fcached.service
   ping
 }
 reload_reopens_the_trace() {
-  echo 'FCACHED_OPTIONS="--trace /var/log/fcached/trace.jsonl"' >$OPTIONS
+  conf 'trace = /var/log/fcached/trace.jsonl'
   ping
   within 5 test -e /var/log/fcached/trace.jsonl
   mv /var/log/fcached/trace.jsonl /var/log/fcached/trace.jsonl.1
@@ -299,11 +305,11 @@ restart_keeps_its_entries() {
   journal_names 'adopted 2000 entries'
 }
 restart_with_another_size_keeps_its_entries() {
-  echo 'FCACHED_OPTIONS="--max-bytes 64M"' >$OPTIONS
+  conf 'max-bytes = 64M'
   ping
-  echo 'FCACHED_OPTIONS="--max-bytes 100M --max-clients 50"' >$OPTIONS
+  conf 'max-bytes = 100M' 'max-clients = 50'
   $SURVIVOR kept 2000 3100 systemctl restart fcached.service
-  echo 'FCACHED_OPTIONS="--max-bytes 4M --max-value 1M"' >$OPTIONS
+  conf 'max-bytes = 4M' 'max-value = 1M'
   SURVIVOR_HITS=500 $SURVIVOR kept 2000 3100 systemctl restart fcached.service
 }
 stop_and_start_reads_the_snapshot() {

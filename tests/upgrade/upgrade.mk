@@ -10,7 +10,7 @@ $(B)/upgrade/obj/%.o: %.c | $(DEPS_OK)
 	$(Q)$(CC) $(CPPFLAGS) $(FC_CFLAGS) $(HARDEN) -c -o $@ $<
 $(UPGRADE_OTHER): $(call obj,daemon/main.c) $(B)/upgrade/obj/daemon/region/catalog.o $(DAEMON_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -luv -lxxhash
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ $(DAEMON_LIBS)
 $(UPGRADE_TEST): $(TB)/obj/upgrade/test_upgrade.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)

@@ -135,8 +135,9 @@ static void find_program(char path[PROGRAM_SIZE]) {
 static void exec_daemon(struct private_daemon *daemon, const struct private_daemon_options *options,
                         struct signals *signals, const char *ready_path, pid_t parent) {
   char program[PROGRAM_SIZE];
-  const char *argv[8] = {program, "--socket", daemon->socket};
-  size_t n = 3;
+  /* Without the files of the machine's daemon or the user's: it would get the size of a service. */
+  const char *argv[10] = {program, "--config", "none", "--socket", daemon->socket};
+  size_t n = 5;
   int null_fd = open("/dev/null", O_RDWR);
 
   if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0 ||
@@ -152,6 +153,8 @@ static void exec_daemon(struct private_daemon *daemon, const struct private_daem
   (void)unsetenv("WATCHDOG_USEC"); /* of this process's service manager */
   (void)unsetenv("LISTEN_PID");
   (void)unsetenv("LISTEN_FDS");
+  (void)unsetenv("STATE_DIRECTORY");
+  (void)unsetenv("LOGS_DIRECTORY");
   find_program(program);
   if (options->max_bytes) {
     argv[n++] = "--max-bytes";

@@ -2,7 +2,7 @@
 #include <check.h>
 
 #include "daemon/memory_total.h"
-#include "daemon/options.h"
+#include "daemon/config/options_set.h"
 #include "tests/support/runner.h"
 
 static struct memory_settings defaults(void) {
