@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/ctl/arguments.h"
+#include "client/ctl/print/text.h"
 #include "client/ctl/report.h"
 #include "client/lib/util/socket_paths.h"
 #include "proto/cli/help_options.h"
@@ -65,6 +66,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     argument_error(state, "--socket is not allowed: %s", command->no_socket);
   if (key == ARGP_KEY_ARG && !command->arguments) {
     argument_error(state, "unexpected argument \"%s\"", arg);
+    return 0;
+  }
+  if (key == COMMAND_KEY_NO_TRUNC) {
+    text_force_columns(TEXT_UNLIMITED);
     return 0;
   }
   return command->parse ? command->parse(key, arg, state) : ARGP_ERR_UNKNOWN;

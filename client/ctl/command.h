@@ -41,6 +41,11 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
     image_command;
 
+/* --no-trunc, for the options of a command that prints tables. command_run handles it. */
+#define COMMAND_KEY_NO_TRUNC 0x2000
+#define COMMAND_NO_TRUNC                                                                           \
+  { "no-trunc", COMMAND_KEY_NO_TRUNC, NULL, 0, "Cut no name or hash to the terminal's width", 0 }
+
 /* --socket, for argp parsers whose child input is a `const char *` for the socket. */
 extern const struct argp command_common_argp;
 

@@ -11,7 +11,7 @@ void printed_fits(const char *text) {
 
   ck_assert_ptr_nonnull(copy);
   for (char *line; (line = strsep(&rest, "\n")) != NULL;)
-    if (text_width(line) > TEXT_COLUMNS)
+    if (text_width(line) > PRINTED_COLUMNS)
       ck_abort_msg("%zu columns: %s", text_width(line), line);
   free(copy);
 }

@@ -9,7 +9,9 @@
 #include "client/ctl/commands/listing.h"
 #include "proto/key.h"
 
-/* Fails the test unless every line keeps within TEXT_COLUMNS. */
+#define PRINTED_COLUMNS 80u /* of the terminal that the tests of printing assume */
+
+/* Fails the test unless every line keeps within PRINTED_COLUMNS. */
 void printed_fits(const char *text);
 
 /* Fails the test unless the text is `want`. Frees the text. */

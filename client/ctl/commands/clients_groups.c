@@ -11,6 +11,7 @@
 #include "proto/limits.h"
 
 #define USER_SIZE 64u
+#define USER_COLUMNS 16u /* leaves room for the widest numbers in 80 columns */
 #define INDENT "    "
 
 static const struct table_column columns[] = {
@@ -43,29 +44,32 @@ static const char *user_name(uint32_t uid, char text[USER_SIZE]) {
 
 /* ---- rows ---- */
 
-/* Prints `before`, the key, `middle`, a name (maybe none) and `after`. Only names are cut. */
+/* Prints `before`, the key, `middle`, a name (maybe none) and `after`. Only names are cut, and the
+ * hash. */
 static void print_key_line(FILE *out, size_t line_columns, const char *before,
                            const struct fc_key *key, const char *middle, struct fc_str name,
                            const char *after) {
   const struct fc_str parts[] = {key->op, key->view, name};
   char names[3][FC_NAME_MAX + 1], hash[FC_HASH_HEX_SIZE];
   static const size_t least[] = {1, 1, 1};
-  size_t widths[3],
-      fixed = strlen(before) + strlen(middle) + strlen(after) + 2 + LISTING_HASH_DIGITS;
+  size_t widths[3], fixed = strlen(before) + strlen(middle) + strlen(after) + 2;
 
+  fc_hash_hex(&key->prompt, hash);
   for (size_t i = 0; i < 3; i++) {
     (void)snprintf(names[i], sizeof names[i], "%.*s", (int)parts[i].size,
                    parts[i].data ? parts[i].data : "");
     widths[i] = text_width(names[i]);
   }
-  text_share_columns(widths, least, 3, line_columns - fixed);
-  fc_hash_hex(&key->prompt, hash);
+  if (line_columns != TEXT_UNLIMITED)
+    hash[TABLE_HASH_DIGITS] = '\0';
+  fixed += strlen(hash);
+  text_share_columns(widths, least, 3, line_columns > fixed ? line_columns - fixed : 0);
   (void)fputs(before, out);
-  text_cut(out, names[0], widths[0]);
+  text_cut_middle(out, names[0], widths[0]);
   (void)fputc(' ', out);
-  text_cut(out, names[1], widths[1]);
-  (void)fprintf(out, " %.*s%s", LISTING_HASH_DIGITS, hash, middle);
-  text_cut(out, names[2], widths[2]);
+  text_cut_middle(out, names[1], widths[1]);
+  (void)fprintf(out, " %s%s", hash, middle);
+  text_cut_middle(out, names[2], widths[2]);
   (void)fprintf(out, "%s\n", after);
 }
 
@@ -249,7 +253,8 @@ static void print_user(FILE *out, const struct clients_group *group) {
       rings[UNITS_SIZE];
   const struct fc_user_entry *holds = &group->holds;
 
-  text_cut(out, user_name(group->uid, name), 16); /* leaves room for the widest numbers */
+  text_cut_middle(out, user_name(group->uid, name),
+                  text_columns_of(out) == TEXT_UNLIMITED ? TEXT_UNLIMITED : USER_COLUMNS);
   (void)fprintf(out, ": %s client%s, %s lease%s, %s wait%s, rings %s\n",
                 units_count(holds->connections, clients), units_plural(holds->connections),
                 units_count(holds->leases, leases), units_plural(holds->leases),

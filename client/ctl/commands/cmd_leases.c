@@ -4,9 +4,9 @@
 #include "client/ctl/print/units.h"
 
 static const struct table_column columns[] = {
-    {"NAMESPACE", TABLE_NAME}, {"OP", TABLE_NAME},     {"VIEW", TABLE_NAME},
-    {"PROMPT", TABLE_TEXT},    {"CLIENT", TABLE_NAME}, {"PID", TABLE_NUMBER},
-    {"HELD", TABLE_NUMBER},    {"LEFT", TABLE_NUMBER}, {"WAITING", TABLE_NUMBER},
+    {"NAMESPACE", TABLE_COMMON}, {"OP", TABLE_KEY},      {"VIEW", TABLE_KEY},
+    {"PROMPT", TABLE_HASH},      {"CLIENT", TABLE_NAME}, {"PID", TABLE_NUMBER},
+    {"HELD", TABLE_NUMBER},      {"LEFT", TABLE_NUMBER}, {"WAITING", TABLE_NUMBER},
 };
 
 const struct listing_kind leases_kind = {.columns = columns,
@@ -20,7 +20,6 @@ static void print_row(struct listing *listing, const struct fc_lease_entry *leas
   struct table *table = &listing->table;
 
   fc_hash_hex(&lease->key.prompt, hash);
-  hash[LISTING_HASH_DIGITS] = '\0';
   listing_row(listing);
   table_name(table, lease->name_space);
   table_name(table, lease->key.op);

@@ -6,9 +6,9 @@
 #include "client/ctl/print/units.h"
 
 static const struct table_column columns[] = {
-    {"NAMESPACE", TABLE_NAME}, {"OP", TABLE_NAME},     {"VIEW", TABLE_NAME},
-    {"TOP_K", TABLE_NUMBER},   {"PROMPT", TABLE_TEXT}, {"SIZE", TABLE_NUMBER},
-    {"COST", TABLE_NUMBER},    {"IDLE", TABLE_NUMBER}, {"HITS", TABLE_NUMBER},
+    {"NAMESPACE", TABLE_COMMON}, {"OP", TABLE_KEY},      {"VIEW", TABLE_KEY},
+    {"TOP_K", TABLE_NUMBER},     {"PROMPT", TABLE_HASH}, {"SIZE", TABLE_NUMBER},
+    {"COST", TABLE_NUMBER},      {"IDLE", TABLE_NUMBER}, {"HITS", TABLE_NUMBER},
 };
 
 const struct listing_kind list_kind = {.columns = columns,
@@ -22,7 +22,6 @@ static void print_row(struct listing *listing, const struct fc_list_entry *entry
   struct table *table = &listing->table;
 
   fc_hash_hex(&entry->key.prompt, hash);
-  hash[LISTING_HASH_DIGITS] = '\0';
   listing_row(listing);
   table_name(table, entry->name_space);
   table_name(table, entry->key.op);

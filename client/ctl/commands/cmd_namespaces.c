@@ -7,17 +7,15 @@
 #include "client/ctl/print/manifest.h"
 #include "client/ctl/print/text.h"
 #include "client/ctl/print/units.h"
-#include "proto/limits.h"
 
 #define INDENT "    "
 #define INDENT_COLUMNS 4u
-#define KEY_COLUMNS 24u  /* of a manifest's keys, at most */
-#define NAME_COLUMNS 18u /* a longer name may be cut: it is repeated below its row */
-#define DIGITS 15        /* of a real number in a manifest: 0.1 prints as 0.1 */
+#define KEY_COLUMNS 24u /* of a manifest's keys, at most */
+#define DIGITS 15       /* of a real number in a manifest: 0.1 prints as 0.1 */
 
 static const struct table_column columns[] = {
-    {"NAMESPACE", TABLE_NAME}, {"ENTRIES", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
-    {"HITS", TABLE_NUMBER},    {"CLIENTS", TABLE_NUMBER}, {"LAST USE", TABLE_NUMBER},
+    {"NAMESPACE", TABLE_KEY}, {"ENTRIES", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
+    {"HITS", TABLE_NUMBER},   {"CLIENTS", TABLE_NUMBER}, {"LAST USE", TABLE_NUMBER},
 };
 
 const struct listing_kind namespaces_kind = {.columns = columns,
@@ -35,7 +33,7 @@ static void print_limit(FILE *out, const struct fc_namespace_entry *entry) {
     (void)fprintf(out, INDENT "at most %s\n", units_bytes(entry->max_bytes, bytes));
 }
 
-static size_t widest_key(json_t *object) {
+static size_t widest_key(json_t *object, size_t line_columns) {
   size_t widest = 1;
   const char *key;
   json_t *value;
@@ -46,7 +44,7 @@ static size_t widest_key(json_t *object) {
     if (width > widest)
       widest = width;
   }
-  return widest < KEY_COLUMNS ? widest : KEY_COLUMNS;
+  return widest < KEY_COLUMNS || line_columns == TEXT_UNLIMITED ? widest : KEY_COLUMNS;
 }
 
 /* Prints a string without quotes, any other value as JSON. Returns false without memory. */
@@ -54,25 +52,25 @@ static bool print_value(FILE *out, const json_t *value, size_t width) {
   char *text;
 
   if (json_is_string(value)) {
-    text_cut(out, json_string_value(value), width);
+    text_cut_middle(out, json_string_value(value), width);
     return true;
   }
   text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
   if (text)
-    text_cut(out, text, width);
+    text_cut_middle(out, text, width);
   free(text);
   return text != NULL;
 }
 
 static bool print_object(FILE *out, size_t line_columns, json_t *object) {
-  size_t keys = widest_key(object);
+  size_t keys = widest_key(object, line_columns);
   bool printed = true;
   const char *key;
   json_t *value;
 
   json_object_foreach(object, key, value) {
     (void)fputs(INDENT, out);
-    text_cut(out, key, keys);
+    text_cut_middle(out, key, keys);
     (void)fprintf(out, "%*s", text_width(key) < keys ? (int)(keys - text_width(key)) + 2 : 2, "");
     printed = print_value(out, value, line_columns - INDENT_COLUMNS - keys - 2) && printed;
     (void)fputc('\n', out);
@@ -86,7 +84,7 @@ static bool print_lines(FILE *out, size_t line_columns, struct fc_str manifest) 
   while (rest && *rest) { /* a newline at the end adds no empty line */
     line = strsep(&rest, "\n");
     (void)fputs(INDENT, out);
-    text_cut(out, line, line_columns - INDENT_COLUMNS);
+    text_cut_middle(out, line, line_columns - INDENT_COLUMNS);
     (void)fputc('\n', out);
   }
   free(text);
@@ -103,18 +101,6 @@ static bool print_manifest(FILE *out, size_t line_columns, struct fc_str manifes
   return printed;
 }
 
-/* Prints a name in full, since the table may have cut it and other commands need it. */
-static void print_long_name(FILE *out, size_t line_columns, struct fc_str name) {
-  char text[FC_NAME_MAX + 1];
-
-  (void)snprintf(text, sizeof text, "%.*s", (int)name.size, name.data);
-  if (text_width(text) <= NAME_COLUMNS)
-    return;
-  (void)fputs(INDENT, out);
-  text_cut(out, text, line_columns - INDENT_COLUMNS);
-  (void)fputc('\n', out);
-}
-
 static void add_note(struct listing *listing, const struct fc_namespace_entry *entry) {
   size_t line_columns = text_columns_of(listing->out), size;
   bool printed = true;
@@ -125,7 +111,6 @@ static void add_note(struct listing *listing, const struct fc_namespace_entry *e
     listing->failed = true;
     return;
   }
-  print_long_name(out, line_columns, entry->name_space);
   print_limit(out, entry);
   if (!listing->no_manifest && entry->manifest.data)
     printed = print_manifest(out, line_columns, entry->manifest);

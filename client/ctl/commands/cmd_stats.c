@@ -32,6 +32,7 @@ static const struct argp_option options[] = {
      "A line of rates every SECONDS (default 1), until interrupted. Waits 10 s for a daemon that "
      "restarts",
      0},
+    COMMAND_NO_TRUNC,
     {"count", KEY_COUNT, "N", 0, "With --watch: stop after N lines", 0},
     {0}};
 

@@ -12,8 +12,6 @@
 #include "client/ctl/key_filter.h"
 #include "client/ctl/print/table.h"
 
-#define LISTING_HASH_DIGITS 8 /* of 32, in tables */
-
 struct listing_kind {
   const struct table_column *columns;
   size_t n_columns;
@@ -35,7 +33,7 @@ struct listing {
 
 #define LISTING_NO_MANIFEST 256 /* the key of --no-manifest */
 #define LISTING_OPTIONS(things)                                                                    \
-  {"limit", 'l', "N", 0, "At most N " things " (default 100; 0: all)", 0}, {                       \
+  {"limit", 'l', "N", 0, "At most N " things " (default 100; 0: all)", 0}, COMMAND_NO_TRUNC, {     \
     "json", 'j', NULL, 0, "A JSON array, with whole hashes and names", 0                           \
   }
 

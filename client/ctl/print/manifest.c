@@ -6,9 +6,8 @@
 #include "client/ctl/print/text.h"
 
 #define INDENT "  "
-#define KEY_COLUMNS 24u
-#define VALUE_COLUMNS 60u
-#define DIGITS 15 /* of a real number: 0.1 prints as 0.1 */
+#define ROOM_MIN 24u /* at least, of a narrow terminal */
+#define DIGITS 15    /* of a real number: 0.1 prints as 0.1 */
 
 json_t *manifest_object(struct fc_str manifest) {
   json_t *object = NULL;
@@ -38,17 +37,25 @@ bool manifest_equal(struct fc_str a, struct fc_str b) {
   return equal;
 }
 
+/* Returns the columns behind the first `used` of a line. */
+static size_t room(FILE *out, size_t used) {
+  size_t columns = text_columns_of(out);
+
+  return columns > used + ROOM_MIN ? columns - used : ROOM_MIN;
+}
+
 /* Prints "    NAME: VALUE"; a string without quotes, other values as JSON, NULL as "-". */
 static void print_value(FILE *out, const char *name, const json_t *value) {
+  size_t columns = room(out, strlen(INDENT INDENT ": ") + strlen(name));
   char *text = NULL;
 
   if (value && !json_is_string(value))
     text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DIGITS));
   (void)fprintf(out, INDENT INDENT "%s: ", name);
   if (json_is_string(value))
-    text_cut(out, json_string_value(value), VALUE_COLUMNS);
+    text_cut_middle(out, json_string_value(value), columns);
   else
-    text_cut(out, text ? text : "-", VALUE_COLUMNS);
+    text_cut_middle(out, text ? text : "-", columns);
   (void)fputc('\n', out);
   free(text);
 }
@@ -56,7 +63,7 @@ static void print_value(FILE *out, const char *name, const json_t *value) {
 static void print_member(FILE *out, const char *key, const char *a_name, const json_t *a,
                          const char *b_name, const json_t *b) {
   (void)fputs(INDENT, out);
-  text_cut(out, key, KEY_COLUMNS);
+  text_cut_middle(out, key, room(out, strlen(INDENT)));
   (void)fputc('\n', out);
   print_value(out, a_name, a);
   print_value(out, b_name, b);
@@ -66,7 +73,7 @@ static void print_text(FILE *out, const char *name, struct fc_str manifest) {
   char *text = manifest.data ? strndup(manifest.data, manifest.size) : NULL;
 
   (void)fprintf(out, INDENT "%s: ", name);
-  text_cut(out, text ? text : "no manifest", VALUE_COLUMNS);
+  text_cut_middle(out, text ? text : "no manifest", room(out, strlen(INDENT ": ") + strlen(name)));
   (void)fputc('\n', out);
   free(text);
 }

@@ -8,6 +8,11 @@
 #include "client/ctl/print/text.h"
 #include "proto/limits.h"
 
+/* Of a column that is made smaller. */
+#define NAME_LEAST 1u
+#define HASH_LEAST 6u
+#define KEY_LEAST 8u
+
 /* ---- rows ---- */
 
 void table_init(struct table *table, const struct table_column *columns, size_t n, bool headings) {
@@ -103,32 +108,12 @@ void table_note(struct table *table, char *lines) {
   (void)scols_line_set_userdata(table->lines[table->n_rows - 1], lines); /* fails only for NULL */
 }
 
-/* ---- printing ---- */
+/* ---- widths ---- */
 
 static const char *cell_text(const struct table *table, size_t row, size_t column) {
   const char *text = scols_cell_get_data(scols_line_get_cell(table->lines[row], column));
 
   return text ? text : "";
-}
-
-static void cut_cell(struct table *table, size_t row, size_t column, size_t width) {
-  const char *text = cell_text(table, row, column);
-  char *cut = NULL;
-  size_t size;
-  FILE *out;
-
-  if (text_width(text) <= width)
-    return;
-  out = open_memstream(&cut, &size);
-  if (!out) {
-    table->failed = true;
-    return;
-  }
-  text_cut(out, text, width);
-  if (fclose(out) != 0 || scols_line_refer_data(table->lines[row], column, cut) < 0) {
-    table->failed = true;
-    free(cut);
-  }
 }
 
 static size_t header_width(const struct table *table, size_t column) {
@@ -148,28 +133,142 @@ static size_t column_width(const struct table *table, size_t column) {
   return width;
 }
 
-/* Cuts the cells of the TABLE_NAME columns, the widest columns first. */
-static void fit(struct table *table, size_t columns) {
-  size_t names[TABLE_COLUMNS_MAX], widths[TABLE_COLUMNS_MAX], least[TABLE_COLUMNS_MAX] = {0};
-  size_t n = 0, used = 0;
+/* Returns the columns of a line. */
+static size_t line_width(const struct table *table, const size_t widths[]) {
+  size_t width = 0;
 
-  for (size_t i = 0; i < table->n_columns; i++) {
-    if (table->columns[i].kind == TABLE_HIDDEN)
-      continue;
-    used++; /* the separator */
-    if (table->columns[i].kind == TABLE_NAME) {
-      names[n] = i;
-      least[n] = header_width(table, i);
-      widths[n++] = column_width(table, i);
-    } else {
-      used += column_width(table, i);
-    }
-  }
-  text_share_columns(widths, least, n, columns + 1 > used ? columns + 1 - used : 0);
-  for (size_t i = 0; i < n; i++)
-    for (size_t row = 0; row < table->n_rows; row++)
-      cut_cell(table, row, names[i], widths[i]);
+  for (size_t i = 0; i < table->n_columns; i++)
+    if (table->columns[i].kind != TABLE_HIDDEN)
+      width += widths[i] + (width > 0); /* the separator */
+  return width;
 }
+
+/* Reduces the widths of the columns of one kind until a line fits, or each is at `least` or its
+ * header's width. */
+static void reduce(const struct table *table, size_t widths[], int kind, size_t least,
+                   size_t columns) {
+  size_t indexes[TABLE_COLUMNS_MAX], shared[TABLE_COLUMNS_MAX];
+  size_t leasts[TABLE_COLUMNS_MAX] = {0};
+  size_t n = 0, line = line_width(table, widths), sum = 0;
+
+  for (size_t i = 0; i < table->n_columns; i++)
+    if ((int)table->columns[i].kind == kind) {
+      size_t header = header_width(table, i);
+
+      sum += widths[i];
+      indexes[n] = i;
+      leasts[n] = header > least ? header : least;
+      shared[n++] = widths[i];
+    }
+  text_share_columns(shared, leasts, n, columns + sum > line ? columns + sum - line : 0);
+  for (size_t i = 0; i < n; i++)
+    widths[indexes[i]] = shared[i];
+}
+
+/* ---- fitting the terminal ---- */
+
+/* Cuts a cell. The table owns the new text. */
+static void cut_cell(struct table *table, size_t row, size_t column, size_t width) {
+  const char *text = cell_text(table, row, column);
+  char *cut = NULL;
+  size_t size;
+  FILE *out;
+
+  if (text_width(text) <= width)
+    return;
+  out = open_memstream(&cut, &size);
+  if (!out) {
+    table->failed = true;
+    return;
+  }
+  if (table->columns[column].kind == TABLE_HASH)
+    (void)fprintf(out, "%.*s", (int)width, text);
+  else
+    text_cut_middle(out, text, width);
+  if (fclose(out) != 0 || scols_line_refer_data(table->lines[row], column, cut) < 0) {
+    table->failed = true;
+    free(cut);
+  }
+}
+
+/* Puts the key in full before the note of its row. */
+static void note_key(struct table *table, size_t row, size_t column, size_t columns) {
+  const char *header = table->columns[column].header;
+  char *note = scols_line_get_userdata(table->lines[row]), *lines = NULL, indent[32];
+  size_t size;
+  FILE *out = open_memstream(&lines, &size);
+
+  if (!out) {
+    table->failed = true;
+    return;
+  }
+  (void)snprintf(indent, sizeof indent, "    %s%s", header, *header ? " " : "");
+  text_wrap(out, indent, cell_text(table, row, column), columns - strlen(indent));
+  (void)fputs(note ? note : "", out);
+  if (fclose(out) != 0) {
+    table->failed = true;
+    free(lines);
+    return;
+  }
+  free(note);
+  (void)scols_line_set_userdata(table->lines[row], lines);
+}
+
+static void cut_column(struct table *table, size_t column, size_t width, size_t columns) {
+  for (size_t row = 0; row < table->n_rows && !table->failed; row++) {
+    if (table->columns[column].kind == TABLE_KEY &&
+        text_width(cell_text(table, row, column)) > width)
+      note_key(table, row, column, columns);
+    cut_cell(table, row, column, width);
+  }
+}
+
+static void hide_common(struct table *table, size_t column, bool hide) {
+  table->columns[column].kind = hide ? TABLE_HIDDEN : TABLE_COMMON;
+  table->hides_common = hide;
+  table->common = column;
+  (void)scols_column_set_flags(scols_table_get_column(table->scols, column),
+                               hide ? SCOLS_FL_HIDDEN : 0);
+}
+
+/* Prints the TABLE_COMMON name above the table instead of in each row, if all rows have the same
+ * one. */
+static void print_common(struct table *table, FILE *out, size_t columns) {
+  for (size_t i = 0; i < table->n_columns; i++) {
+    const char *first = cell_text(table, 0, i);
+    size_t row = 0;
+
+    if (table->columns[i].kind != TABLE_COMMON)
+      continue;
+    while (row < table->n_rows && strcmp(first, cell_text(table, row, i)) == 0)
+      row++;
+    if (row < table->n_rows)
+      continue;
+    (void)fprintf(out, "%s:\n", table->columns[i].header);
+    text_wrap(out, "    ", first, columns - 4);
+    hide_common(table, i, true);
+  }
+}
+
+static void fit(struct table *table, FILE *out, size_t columns) {
+  size_t widths[TABLE_COLUMNS_MAX];
+
+  for (size_t i = 0; i < table->n_columns; i++)
+    widths[i] = column_width(table, i);
+  for (size_t i = 0; i < table->n_columns && line_width(table, widths) > columns; i++)
+    if (table->columns[i].kind == TABLE_HASH && widths[i] > TABLE_HASH_DIGITS)
+      widths[i] = TABLE_HASH_DIGITS; /* all digits or these: rows look the same on each terminal */
+  if (line_width(table, widths) > columns)
+    print_common(table, out, columns);
+  reduce(table, widths, TABLE_COMMON, NAME_LEAST, columns);
+  reduce(table, widths, TABLE_NAME, NAME_LEAST, columns);
+  reduce(table, widths, TABLE_HASH, HASH_LEAST, columns);
+  reduce(table, widths, TABLE_KEY, KEY_LEAST, columns);
+  for (size_t i = table->n_columns; i > 0; i--) /* a key goes before those behind it */
+    cut_column(table, i - 1, widths[i - 1], columns);
+}
+
+/* ---- printing ---- */
 
 /* Prints one line of `rest`, without the spaces at its end. Returns the next line. */
 static char *print_line(FILE *out, char *rest) {
@@ -183,11 +282,13 @@ static char *print_line(FILE *out, char *rest) {
 }
 
 void table_print(struct table *table, FILE *out) {
+  size_t columns = text_columns_of(out);
   char *text = NULL, *rest;
 
   if (table->failed || table->n_rows == 0)
     return;
-  fit(table, text_columns_of(out));
+  if (columns != TEXT_UNLIMITED)
+    fit(table, out, columns);
   if (table->failed || scols_print_table_to_string(table->scols, &text) < 0 || !text) {
     table->failed = true;
     return;
@@ -204,4 +305,6 @@ void table_print(struct table *table, FILE *out) {
   }
   free(text);
   table_keep(table, 0);
+  if (table->hides_common)
+    hide_common(table, table->common, false); /* the next rows may differ */
 }

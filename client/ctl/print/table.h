@@ -1,7 +1,8 @@
 /* table.h - a table for people, printed by libsmartcols.
  *
- * A table fits the terminal (text_columns_of): it cuts the cells of its TABLE_NAME columns,
- * visibly. A failed allocation sets `failed`; later calls then have no effect. */
+ * A table fits its terminal (text_columns_of). If its rows are too long, it makes columns smaller,
+ * in this order: hashes, names in the middle, keys. In a pipe, a file and with --no-trunc nothing
+ * is cut. A failed allocation sets `failed`; later calls then have no effect. */
 #ifndef FC_CTL_TABLE_H
 #define FC_CTL_TABLE_H
 
@@ -12,12 +13,17 @@
 #include "proto/key.h"
 
 #define TABLE_COLUMNS_MAX 12
+#define TABLE_HASH_DIGITS 8
 
 struct table_column {
   const char *header;
   enum {
     TABLE_TEXT,   /* to the left */
-    TABLE_NAME,   /* to the left, cut if the line is too long */
+    TABLE_NAME,   /* to the left, cut in the middle if the line is too long */
+    TABLE_COMMON, /* a name: if all rows have the same one, it moves above a table that is too wide
+                   */
+    TABLE_KEY,    /* cut last, and then printed in full below its row */
+    TABLE_HASH,   /* hexadecimal digits: all, or the first TABLE_HASH_DIGITS */
     TABLE_NUMBER, /* to the right */
     TABLE_HIDDEN, /* takes a cell, is not printed */
   } kind;
@@ -28,6 +34,8 @@ struct table {
   struct libscols_line **lines; /* the rows, in an array of a power of two */
   struct table_column columns[TABLE_COLUMNS_MAX];
   size_t n_columns, n_rows, next; /* next: the column of the next cell */
+  size_t common;                  /* the column that is above the table, if hides_common */
+  bool hides_common;              /* while it is printed */
   bool failed;
 };
 

@@ -34,13 +34,23 @@ static struct glyph glyph_at(const char *at) {
   return glyph;
 }
 
+static size_t forced_columns;
+
+void text_force_columns(size_t columns) {
+  forced_columns = columns;
+}
+
 size_t text_columns_of(FILE *out) {
   struct winsize size;
   int fd = fileno(out);
 
-  if (fd >= 0 && isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > TEXT_COLUMNS)
-    return size.ws_col;
-  return TEXT_COLUMNS;
+  if (forced_columns > 0)
+    return forced_columns;
+  if (fd < 0 || !isatty(fd))
+    return TEXT_UNLIMITED;
+  if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+    return 80; /* a terminal that does not know its size */
+  return size.ws_col > TEXT_COLUMNS_MIN ? size.ws_col : TEXT_COLUMNS_MIN;
 }
 
 size_t text_width(const char *text) {
@@ -55,25 +65,64 @@ size_t text_width(const char *text) {
   return width;
 }
 
-void text_cut(FILE *out, const char *text, size_t columns) {
-  bool cut = text_width(text) > columns;
-  size_t room = cut ? columns - 1 : columns, used = 0; /* one column for the ellipsis */
+static void print_glyph(FILE *out, const char *at, const struct glyph *glyph) {
+  if (glyph->printable)
+    (void)fwrite(at, 1, glyph->size, out); /* main checks the stream at the end */
+  else
+    (void)fputc('?', out);
+}
 
-  assert(columns >= 1 || *text == '\0');
+/* Prints the characters that fit `columns`, with the combining ones behind the last. Returns the
+ * first that does not fit, or the end. *used gets their columns. */
+static const char *print_head(FILE *out, const char *text, size_t columns, size_t *used) {
+  *used = 0;
   while (*text) {
     struct glyph glyph = glyph_at(text);
 
-    if (used + glyph.width > room)
+    if (*used + glyph.width > columns)
       break;
-    if (glyph.printable)
-      (void)fwrite(text, 1, glyph.size, out); /* main checks the stream at the end */
-    else
-      (void)fputc('?', out);
-    used += glyph.width;
+    print_glyph(out, text, &glyph);
+    *used += glyph.width;
     text += glyph.size;
   }
-  if (cut)
-    (void)fputs("\xe2\x80\xa6", out);
+  return text;
+}
+
+/* Returns the first character from which on the text fits `columns`. No combining one. */
+static const char *find_tail(const char *text, size_t columns) {
+  size_t width = text_width(text);
+
+  while (*text && (width > columns || glyph_at(text).width == 0)) {
+    struct glyph glyph = glyph_at(text);
+
+    width -= glyph.width;
+    text += glyph.size;
+  }
+  return text;
+}
+
+void text_cut_middle(FILE *out, const char *text, size_t columns) {
+  bool cut = text_width(text) > columns;
+  size_t used;
+
+  assert(columns >= 1 || *text == '\0');
+  text = print_head(out, text, cut ? columns / 2 : columns, &used);
+  if (!cut)
+    return;
+  (void)fputs("\xe2\x80\xa6", out); /* one column for the ellipsis */
+  (void)print_head(out, find_tail(text, columns - 1 - used), columns, &used);
+}
+
+void text_wrap(FILE *out, const char *indent, const char *text, size_t columns) {
+  int margin = (int)strlen(indent);
+  size_t used;
+
+  assert(columns >= 2); /* the widest character */
+  for (bool first = true; first || *text; first = false) {
+    (void)fprintf(out, "%*s", margin, first ? indent : "");
+    text = print_head(out, text, columns, &used);
+    (void)fputc('\n', out);
+  }
 }
 
 char *text_clean(char *to, size_t size, const char *from) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ctl/commands/clients_groups.h"
+#include "client/ctl/print/text.h"
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
@@ -237,6 +238,7 @@ int main(void) {
   TCase *tests = tcase_create("print_clients");
 
   setlocale(LC_CTYPE, "C.UTF-8");
+  text_force_columns(PRINTED_COLUMNS);
   tcase_add_test(tests, clients_print_rows_with_their_leases);
   tcase_add_test(tests, clients_of_several_users_are_grouped);
   tcase_add_test(tests, clients_of_an_older_daemon_are_added_up);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ctl/commands/listing.h"
+#include "client/ctl/print/text.h"
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
@@ -106,6 +107,7 @@ int main(void) {
   TCase *tests = tcase_create("print_leases");
 
   setlocale(LC_CTYPE, "C.UTF-8");
+  text_force_columns(PRINTED_COLUMNS);
   tcase_add_test(tests, leases_print_rows);
   tcase_add_loop_test(tests, leases_fit_80_columns, 0, 2);
   tcase_add_test(tests, leases_json_has_everything);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ctl/commands/listing.h"
+#include "client/ctl/print/text.h"
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
@@ -44,8 +45,10 @@ START_TEST(list_widest_entries_fit_80_columns) {
   entries[1].compute_ns = entries[1].idle_ns = entries[1].hits = UINT64_MAX;
   text = print_list((struct listing){.filter.name_space = _i == 1 ? "n" : NULL}, entries, 2);
   printed_fits(text);
-  printed_contains(text, "    9999999 abcdef01 1023 MiB 99d 23h 99d 23h 9999999\n");
-  printed_contains(text, " 4294967295 abcdef01 4.00 GiB 213503d 213503d   18.4E\n");
+  printed_contains(text, "nnnnnn    9999999 abcdef 1023 MiB 99d 23h 99d 23h 9999999\n");
+  printed_contains(text, " 4294967295 abcdef 4.00 GiB 213503d 213503d   18.4E\n");
+  printed_contains(text, "\n    OP nnn"); /* in full */
+  printed_contains(text, "\n    VIEW nnn");
   free(text);
 }
 END_TEST
@@ -89,6 +92,7 @@ int main(void) {
   TCase *tests = tcase_create("print_list");
 
   setlocale(LC_CTYPE, "C.UTF-8");
+  text_force_columns(PRINTED_COLUMNS);
   tcase_add_loop_test(tests, list_widest_entries_fit_80_columns, 0, 2);
   tcase_add_test(tests, list_many_entries_repeat_the_header);
   tcase_add_loop_test(tests, list_json_is_an_array, 0, 3);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "client/ctl/commands/listing.h"
+#include "client/ctl/print/text.h"
 #include "proto/limits.h"
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
@@ -129,9 +130,9 @@ START_TEST(namespaces_fit_80_columns) {
   namespaces[3].misses = UINT64_MAX / 2;
   text = print_namespaces((struct listing){0}, namespaces, 4);
   printed_fits(text);
-  printed_contains(text, "nnnn\xe2\x80\xa6 9999999 1023 MiB 9999999 / 9999999 (100.00%) 9999999  "
-                         "99d 23h\n    nnnn");
-  printed_contains(text, "    a key that is longer th\xe2\x80\xa6  v\n");
+  printed_contains(text, "nnnnnnn 9999999 1023 MiB 9999999 / 9999999 (100.00%) 9999999  "
+                         "99d 23h\n    NAMESPACE nnnn");
+  printed_contains(text, "    a key that i\xe2\x80\xa6 its column  v\n");
   printed_contains(text, "    k                         1\n");
   printed_contains(text, "    model  mmm");
   ck_assert_ptr_null(strstr(strstr(text, "CLIENTS") + 1, "CLIENTS")); /* one header */
@@ -190,6 +191,7 @@ int main(void) {
   TCase *tests = tcase_create("print_namespaces");
 
   setlocale(LC_CTYPE, "C.UTF-8");
+  text_force_columns(PRINTED_COLUMNS);
   tcase_add_test(tests, namespaces_print_rows_with_manifests);
   tcase_add_test(tests, namespaces_manifest_without_json_object_is_lines);
   tcase_add_loop_test(tests, namespaces_hostile_manifest_is_safe, 0, 2);

@@ -10,6 +10,7 @@
 #include "client/ctl/print/stats_snapshot.h"
 #include "client/ctl/print/stats_text.h"
 #include "client/ctl/print/stats_watch.h"
+#include "client/ctl/print/text.h"
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
@@ -251,6 +252,7 @@ int main(void) {
   TCase *tests = tcase_create("print_stats");
 
   setlocale(LC_CTYPE, "C.UTF-8");
+  text_force_columns(PRINTED_COLUMNS);
   tcase_add_test(tests, stats_fit_80_columns);
   tcase_add_test(tests, stats_of_restarted_cache_have_counters_since_start);
   tcase_add_test(tests, stats_of_first_daemon_are_not_repeated);
