@@ -97,7 +97,8 @@ int command_run(const struct command *command, const char *socket, int argc, cha
   char name[64];
   int status;
 
-  assert(!command->run != !command->run_alone && !command->run_alone == !command->no_socket);
+  assert(!!command->run + !!command->run_at + !!command->run_alone == 1);
+  assert(!command->run_alone == !command->no_socket);
   (void)snprintf(name, sizeof name, "fcachectl %s", command->name);
   argv[0] = name; /* for argp's messages */
   fc_option_check(&argp, argc, argv, command->in_order);
@@ -106,6 +107,8 @@ int command_run(const struct command *command, const char *socket, int argc, cha
     return CTL_USAGE;
   if (command->run_alone)
     return command->run_alone();
+  if (command->run_at)
+    return command->run_at(invocation.socket);
   status = command_connect(invocation.socket, &admin);
   if (status == CTL_DONE)
     status = command->run(admin);

@@ -20,7 +20,7 @@ enum command_purpose {
 #define COMMAND_SUMMARY_MAX 60 /* characters */
 
 /* A process runs one command, so a command may keep its arguments in static variables. Exactly one
- * of `run` and `run_alone` is set. */
+ * of `run`, `run_at` and `run_alone` is set. */
 struct command {
   const char *name;
   const char *arguments; /* for --help, one form a line; NULL: the command has options only */
@@ -31,15 +31,16 @@ struct command {
   argp_parser_t parse; /* the options, arguments and ARGP_KEY_END, or NULL */
   /* Runs with a connection, which stays the caller's. Returns an exit status. */
   int (*run)(struct admin *admin);
-  int (*run_alone)(void); /* runs without a connection */
-  const char *no_socket;  /* with run_alone: why --socket is not allowed */
-  bool in_order;          /* the first word and all that follow are arguments, not options */
+  int (*run_at)(const char *socket); /* connects itself, or not. NULL: the default places */
+  int (*run_alone)(void);            /* runs without a connection */
+  const char *no_socket;             /* with run_alone: why --socket is not allowed */
+  bool in_order; /* the first word and all that follow are arguments, not options */
 };
 
 extern const struct command stats_command, ping_command, list_command, leases_command,
     clients_command, namespaces_command, clear_command, trace_command, kill_command,
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
-    image_command;
+    image_command, metrics_command;
 
 /* --no-trunc, for the options of a command that prints tables. command_run handles it. */
 #define COMMAND_KEY_NO_TRUNC 0x2000

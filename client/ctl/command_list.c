@@ -8,6 +8,7 @@
 /* Within a purpose, the most used command first. */
 const struct command *const command_list[] = {
     &stats_command,
+    &metrics_command,
     &list_command,
     &namespaces_command,
     &clients_command,

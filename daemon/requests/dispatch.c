@@ -39,6 +39,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .boots = config->boots,
       .n_boots = config->n_boots,
       .started_ns = call_clock_ns(),
+      .started_unix_ns = client_clock_now().real_ns,
       .max_clients = config->max_clients,
       .frames_bytes = config->frames_bytes,
       .replies_bytes = config->replies_bytes,

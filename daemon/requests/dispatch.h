@@ -98,7 +98,8 @@ struct dispatch {
   uint64_t boot_id, secret;
   const uint64_t *boots; /* see struct dispatch_config */
   uint64_t n_boots;
-  uint64_t started_ns; /* CLOCK_MONOTONIC */
+  uint64_t started_ns;      /* CLOCK_MONOTONIC */
+  uint64_t started_unix_ns; /* CLOCK_REALTIME at the same time */
   unsigned max_clients;
   const struct region *region;
   uint64_t unlisted_limit_bytes; /* see reclaim.h */

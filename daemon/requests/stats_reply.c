@@ -266,6 +266,7 @@ static void add_daemon(struct stats *stats, const struct call *call) {
   double uptime_s = seconds(call->start_ns - d->started_ns);
   add_text(stats, ROW(version), fc_str_of(FC_VERSION));
   add_uint(stats, ROW(pid), (uint64_t)getpid());
+  add_real(stats, ROW(start_time_s), seconds(d->started_unix_ns));
   add_real(stats, ROW(uptime_s), uptime_s);
   add_survival(stats, d, uptime_s);
   add_uint(stats, ROW(clients), d->clients);

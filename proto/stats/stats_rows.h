@@ -19,6 +19,7 @@
   GROUP("Daemon and cache")                                                                        \
   ROW(version, TEXT, INFO, DAEMON, "0.1.0", "Version of the daemon.")                              \
   ROW(pid, NONE, INFO, DAEMON, "0.1.0", "Process ID of the daemon.")                               \
+  ROW(start_time_s, SECONDS, GAUGE, DAEMON, "0.1.0", "Unix time at the start of this daemon.")     \
   ROW(uptime_s, SECONDS, GAUGE, DAEMON, "0.1.0", "Time since the start of this daemon.")           \
   ROW(cache_id, TEXT, INFO, DAEMON, "0.1.0", "Random number that the cache keeps for life.")       \
   ROW(cache_age_s, SECONDS, GAUGE, DAEMON, "0.1.0",                                                \

@@ -246,7 +246,7 @@ static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) 
 /* A row without a function prints the value of its one item. */
 static const struct row rows[] = {
     {"fcached", ITEMS(ID(version), ID(pid)), value_version},
-    {"uptime", ITEMS(ID(uptime_s)), value_uptime},
+    {"uptime", ITEMS(ID(uptime_s), ID(start_time_s)), value_uptime},
     {"cache", ITEMS(ID(restarts), ID(cache_age_s), ID(cache_id)), stats_survival_cache},
     {"  adopted", ITEMS(ID(adopted_entries), ID(adopt_dropped)), stats_survival_adopted},
     {"  restored", ITEMS(ID(restored_entries), ID(restore_dropped)), stats_survival_restored},

@@ -6,7 +6,7 @@
 
 #include "proto/stats/stats_table.h"
 #include "tests/support/ctl.h"
-#include "tests/support/library.h"
+#include "tests/support/full_daemon.h"
 #include "tests/support/raw.h"
 
 static struct daemon daemon_;
@@ -70,37 +70,8 @@ static unsigned count_sent(void) {
   return n;
 }
 
-static struct fcache *open_with_limits(void) {
-  const int64_t max_entries = 10;
-  struct fcache_options options = FCACHE_OPTIONS_INIT;
-  struct fcache *cache;
-  options.socket = daemon_.socket;
-  options.name_space = "ns";
-  options.max_entries = &max_entries;
-  options.max_bytes = 1 << 20;
-  options.deadline_ms = LIBRARY_PATIENT_MS;
-  ck_assert_int_eq(fcache_open(&options, &cache, NULL), 0);
-  ck_assert(fcache_connected(cache));
-  return cache;
-}
-
-/* Starts a daemon that has all of the states in which it sends a statistic. */
-static void start_full(void) {
-  char state[HARNESS_PATH_SIZE], trace[HARNESS_PATH_SIZE + 8];
-  struct fcache_key key = library_key("op", "base", "prompt", 0);
-  struct fcache *cache;
-  harness_make_dir(state);
-  (void)snprintf(trace, sizeof trace, "%s/trace", state);
-  harness_start(&daemon_, "--state", state, "--trace", trace, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
-  cache = open_with_limits();
-  library_put_text(cache, &key, "value");
-  fcache_close(cache);
-  ctl_expect_part(CTL("snapshot"), "wrote 1 ent");
-}
-
 START_TEST(every_row_is_sent_at_its_places) {
-  start_full();
+  full_daemon_start(&daemon_);
   read_stats();
   for (size_t i = 0; i < FC_STATS_N_ROWS; i++) {
     const struct fc_stats_row *row = &fc_stats_rows[i];
@@ -131,7 +102,7 @@ static bool json_has_type(const struct fc_stats_row *row, const json_t *value) {
 }
 
 START_TEST(json_of_fcachectl_has_every_row) {
-  start_full();
+  full_daemon_start(&daemon_);
   json_t *stats = ctl_json(CTL("stats", "--json"));
   json_t *daemon = json_object_get(stats, "daemon");
   json_t *space = json_array_get(json_object_get(stats, "namespaces"), 0);
@@ -152,7 +123,7 @@ END_TEST
 
 /* The places of presentation are a table of fcachectl. A statistic without one is printed too. */
 START_TEST(text_of_fcachectl_has_a_label_for_every_row) {
-  start_full();
+  full_daemon_start(&daemon_);
   char *text = ctl_printed(CTL("stats"));
   for (size_t i = 0; i < FC_STATS_N_ROWS; i++) {
     const char *name = fc_stats_rows[i].name;

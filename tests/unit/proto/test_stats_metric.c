@@ -8,10 +8,16 @@
 #include "tests/support/runner.h"
 
 static const struct {
-  const char *name, *metric, *of_namespace, *label_value;
+  const char *name;
+  const char *metric, *of_namespace; /* NULL: none */
+  const char *label_value;           /* "": no label */
 } examples[] = {
     {"uptime_s", "fcached_uptime_seconds", NULL, ""},
+    {"start_time_s", "fcached_start_time_seconds", NULL, ""},
     {"restarts", "fcached_restarts_total", NULL, ""},
+    {"max_entries", NULL, "fcached_namespace_max_entries", ""},
+    {"dead_regions", NULL, NULL, ""},
+    {"clients", "fcached_clients", "fcached_namespace_clients", ""},
     {"bytes", "fcached_bytes", "fcached_namespace_bytes", ""},
     {"max_value", "fcached_max_value_bytes", NULL, ""},
     {"rings_bytes_max", "fcached_rings_max_bytes", NULL, ""},
@@ -32,19 +38,34 @@ static const struct {
     {"pid", NULL, NULL, ""},
 };
 
-START_TEST(metric_name_follows_the_rule) {
+static void check_name(const struct fc_stats_row *row, enum fc_stats_metric_of of, const char *want,
+                       const char *label_value) {
   struct fc_stats_metric metric;
+  ck_assert_int_eq(fc_stats_metric(row, of, &metric), want != NULL);
+  if (want == NULL)
+    return;
+  ck_assert_str_eq(metric.name, want);
+  ck_assert_str_eq(metric.label_value, label_value);
+  ck_assert_int_eq(metric.label != NULL, *label_value != '\0');
+  ck_assert_int_eq(metric.counter, row->kind == FC_STATS_COUNTER);
+}
+
+START_TEST(metric_name_follows_the_rule) {
   const struct fc_stats_row *row = fc_stats_find(examples[_i].name);
   ck_assert_ptr_nonnull(row);
-  ck_assert_int_eq(fc_stats_metric(row, false, &metric), examples[_i].metric != NULL);
-  if (examples[_i].metric != NULL)
-    ck_assert_str_eq(metric.name, examples[_i].metric);
-  ck_assert_str_eq(metric.label_value, examples[_i].label_value);
-  ck_assert_int_eq(metric.label != NULL, *examples[_i].label_value != '\0');
-  if (examples[_i].of_namespace == NULL)
-    return;
-  ck_assert(fc_stats_metric(row, true, &metric));
-  ck_assert_str_eq(metric.name, examples[_i].of_namespace);
+  check_name(row, FC_STATS_OF_DAEMON, examples[_i].metric, examples[_i].label_value);
+  check_name(row, FC_STATS_OF_NAMESPACE, examples[_i].of_namespace, examples[_i].label_value);
+}
+END_TEST
+
+START_TEST(sum_of_namespaces_is_a_gauge_without_maxima) {
+  struct fc_stats_metric metric;
+  ck_assert(fc_stats_metric(fc_stats_find("saved_wall_s"), FC_STATS_OF_OTHERS, &metric));
+  ck_assert_str_eq(metric.name, "fcached_other_namespaces_saved_wall_seconds");
+  ck_assert(!metric.counter);
+  ck_assert(!fc_stats_metric(fc_stats_find("max_bytes"), FC_STATS_OF_OTHERS, &metric));
+  ck_assert(!fc_stats_metric(fc_stats_find("max_batch_size"), FC_STATS_OF_OTHERS, &metric));
+  ck_assert(!fc_stats_metric(fc_stats_find("clears"), FC_STATS_OF_OTHERS, &metric));
 }
 END_TEST
 
@@ -57,19 +78,22 @@ static bool is_metric_name(const char *name) {
   return name[-1] != '_';
 }
 
-/* No two rows are one metric with the same label, and the rows of a metric have one kind. */
+/* No two rows are one metric with the same label, and the rows of a metric have one kind. `_i` is
+ * an enum fc_stats_metric_of. */
 START_TEST(metrics_are_valid_and_distinct) {
+  enum fc_stats_metric_of of = (enum fc_stats_metric_of)_i;
   struct fc_stats_metric a, b;
   for (size_t i = 0; i < FC_STATS_N_ROWS; i++) {
-    if (!fc_stats_metric(&fc_stats_rows[i], false, &a))
+    if (!fc_stats_metric(&fc_stats_rows[i], of, &a))
       continue;
     ck_assert_msg(is_metric_name(a.name), "%s", a.name);
     for (size_t j = 0; j < i; j++) {
-      if (!fc_stats_metric(&fc_stats_rows[j], false, &b) || strcmp(a.name, b.name) != 0)
+      if (!fc_stats_metric(&fc_stats_rows[j], of, &b) || strcmp(a.name, b.name) != 0)
         continue;
       ck_assert_msg(strcmp(a.label_value, b.label_value) != 0, "%s twice", a.name);
-      ck_assert_int_eq(fc_stats_rows[i].kind, fc_stats_rows[j].kind);
+      ck_assert_int_eq(a.counter, b.counter);
       ck_assert_ptr_eq(a.label, b.label);
+      ck_assert_ptr_eq(a.help, b.help);
     }
   }
 }
@@ -107,7 +131,8 @@ int main(void) {
   TCase *tests = tcase_create("stats_metric");
 
   tcase_add_loop_test(tests, metric_name_follows_the_rule, 0, sizeof examples / sizeof examples[0]);
-  tcase_add_test(tests, metrics_are_valid_and_distinct);
+  tcase_add_test(tests, sum_of_namespaces_is_a_gauge_without_maxima);
+  tcase_add_loop_test(tests, metrics_are_valid_and_distinct, 0, FC_STATS_OF_OTHERS + 1);
   tcase_add_test(tests, rows_have_names_and_helps_of_one_form);
   tcase_add_test(tests, prefix_is_found_on_counters_that_have_it);
   suite_add_tcase(suite, tests);

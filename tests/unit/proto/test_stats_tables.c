@@ -59,13 +59,11 @@ static const char *place_text(const struct fc_stats_row *row) {
                                           : "of each namespace";
 }
 
-/* Writes the name of the metric at these places, if there is one. Returns whether there is. */
+/* Writes the name of the metric, if there is one. Returns whether there is. */
 static bool man_metric(FILE *out, const char *before, const struct fc_stats_row *row,
-                       bool of_namespace) {
-  unsigned in_namespace = row->places & FC_STATS_IN_NAMESPACE;
+                       enum fc_stats_metric_of of) {
   struct fc_stats_metric metric;
-  if ((of_namespace ? in_namespace : row->places & ~in_namespace) == 0 ||
-      !fc_stats_metric(row, of_namespace, &metric))
+  if (!fc_stats_metric(row, of, &metric))
     return false;
   (void)fputs(before, out);
   man_text(out, metric.name);
@@ -86,8 +84,8 @@ static void man_row(FILE *out, const struct fc_stats_row *row) {
                 row->kind == FC_STATS_DERIVED ? "derived value" : kinds[row->kind], place_text(row),
                 *units[row->unit] ? ", " : "", units[row->unit], row->since);
   man_text(out, row->help);
-  bool has = man_metric(out, " Metric: ", row, false);
-  has |= man_metric(out, has ? ", " : " Metric: ", row, true);
+  bool has = man_metric(out, " Metric: ", row, FC_STATS_OF_DAEMON);
+  has |= man_metric(out, has ? ", " : " Metric: ", row, FC_STATS_OF_NAMESPACE);
   (void)fputs(has ? ".\n\n" : "\n\n", out);
 }
 
