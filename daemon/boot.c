@@ -84,6 +84,7 @@ static void start_dispatch(struct server *server, uint64_t boot_id, uint64_t sec
       .survival_report = survival_report,
       .survival_arg = server,
       .totals = server->totals,
+      .latency = &server->latency,
       .region = server->region.index_fd >= 0 ? &server->region : NULL,
       .ring_pool_bytes = rings_pool_bytes(options->client_budget, options->max_clients),
       .leases = leases_limits_of(options->max_leases, options->lease_max_ms),

@@ -38,6 +38,7 @@ struct server {
   uint64_t resized_from; /* max_bytes before the latest change at run time; 0: none */
   struct namespace_table namespaces;
   struct lease_records lease_records;
+  struct latency latency;
   struct dispatch dispatch;
   struct trace trace;
   struct users users;

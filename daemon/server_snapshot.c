@@ -31,6 +31,7 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
       .log = &server->log,
       .total_written = &server->totals->snapshots_written,
       .total_failed = &server->totals->snapshots_failed,
+      .step_times = &server->latency.kinds[LATENCY_SNAPSHOT],
       .progress = on_progress,
       .clears_written = on_clears_written,
       .arg = server,

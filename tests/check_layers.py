@@ -24,8 +24,9 @@ LAYERS = {
     "daemon/snapshot": "store region base",
     "daemon/config": "store region base",
     "daemon/rings": "store region trace base",
-    "daemon/requests": "rings trace snapshot leases store region base",
-    "daemon/net": "requests os base",
+    "daemon/latency": "base",
+    "daemon/requests": "rings trace snapshot leases latency store region base",
+    "daemon/net": "requests latency os base",
     "client/lib/util": "",
     "client/lib/shm": "util",
     "client/lib/conn": "shm util",
@@ -44,7 +45,7 @@ FOREIGN = {
     "daemon": r"client/|fcache\.h",
     "client": r"daemon/|uv\.h",
 }
-WITHOUT_LOOP = ("base", "region", "store", "leases", "rings", "requests")
+WITHOUT_LOOP = ("base", "latency", "region", "store", "leases", "rings", "requests")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 SEARCHED = (".", "client/include", "client/python/src")

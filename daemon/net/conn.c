@@ -219,11 +219,13 @@ static bool handle_frame(struct conn *conn, const uint8_t *body, uint32_t size) 
 }
 
 /* Handles whole frames from the front. Returns the number of bytes handled. *need becomes the size
- * of the unfinished frame behind them, or 0 if its header is not whole. `start_ns` is now. */
+ * of the unfinished frame behind them, or 0 if its header is not whole. `start_ns` is now, and
+ * *end_ns becomes the time at the end. */
 static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size, uint64_t start_ns,
-                            size_t *need) {
+                            uint64_t *end_ns, size_t *need) {
   size_t used = 0;
   *need = 0;
+  *end_ns = start_ns;
   for (unsigned n = 0; !conn->closing && !conn->sender.failed && !conn->input_ended; n++) {
     uint32_t body = 0;
     uint32_t max_body = dispatch_max_body(conn->conns->dispatch, &conn->session);
@@ -235,8 +237,13 @@ static size_t handle_frames(struct conn *conn, const uint8_t *data, size_t size,
     }
     if (rc == FC_FRAME_MORE)
       break;
-    conn->paused = n == CONN_TURN_MAX || conns_time_is_up(conn->conns, conn, start_ns);
-    if (conn->paused || !handle_frame(conn, data + used + FC_FRAME_HEADER, body))
+    conn->paused = n == CONN_TURN_MAX || conns_time_is_up(conn->conns, conn, *end_ns - start_ns);
+    if (conn->paused)
+      break;
+    conn->session.times.arrived_ns = conn->arrived_ns;
+    bool handled = handle_frame(conn, data + used + FC_FRAME_HEADER, body);
+    *end_ns = conn->conns->dispatch->ended_ns;
+    if (!handled)
       break;
     used += *need;
     *need = 0;
@@ -275,12 +282,17 @@ static int keep_rest(struct conn *conn, const uint8_t *rest, size_t left, bool p
 static void process(struct conn *conn, const uint8_t *data, size_t size) {
   struct conns *conns = conn->conns;
   size_t need;
-  uint64_t start_ns = uv_hrtime();
+  uint64_t end_ns, start_ns = uv_hrtime();
+  conns_note_turn(conns, start_ns);
+  if (conn->arrived_ns == 0)
+    conn->arrived_ns = start_ns;
   conn->paused = conn->needs_slice = false;
   if (!conn->session.handshake_done && has_hung_up(conn))
     sender_set_peer_gone(&conn->sender); /* its namespace and ring would be freed at once */
-  size_t used = handle_frames(conn, data, size, start_ns, &need);
-  conns_charge_time(conns, conn, start_ns);
+  size_t used = handle_frames(conn, data, size, start_ns, &end_ns, &need);
+  if (!conn->paused)
+    conn->arrived_ns = 0; /* no whole frame is left */
+  conns_charge_time(conns, conn, end_ns - start_ns);
   conns_schedule_background(conns); /* a hello may have deleted a namespace */
   conns_schedule_rings(conns);      /* a ring may have been made, or found full */
   conns_schedule_expiry(conns);     /* a lease may have been granted */

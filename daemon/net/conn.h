@@ -67,6 +67,7 @@ struct conn {
   struct sender sender;
   struct peer peer;
   uint64_t accepted_ns;
+  uint64_t arrived_ns;     /* the whole frames in `input` had come; 0: it has none */
   uint64_t frame_since_ns; /* start of the unfinished frame; 0: none */
   uint64_t trace_until_ns; /* uv_hrtime: it ends then, behind the trace or not; 0: not waiting */
 

@@ -61,26 +61,31 @@ static uint64_t time_limit_ns(const struct conns *conns) {
 
 /* Under contention, new input of a user with queued connections is queued behind them. Otherwise
  * the user would have two turns, and its queued connections might never have theirs. */
-bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t uncharged_ns) {
   struct user *user = conn->session.user;
   note_request(conns, user);
   if (conns->slicing)
     return false;
   if (conns->contended && !conns->resuming && user->queues[SLICE_KINDS].n > 0)
     return true;
-  return spent_ns(conns, user) + (uv_hrtime() - since_ns) >= time_limit_ns(conns);
+  return spent_ns(conns, user) + uncharged_ns >= time_limit_ns(conns);
 }
 
-void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns) {
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t ns) {
   struct user *user = conn->session.user;
   if (user == NULL) /* the connection has closed */
     return;
-  user->spent_ns = spent_ns(conns, user) + (uv_hrtime() - since_ns);
+  user->spent_ns = spent_ns(conns, user) + ns;
   user->turn = conns->turn_number;
 }
 
+/* The loop reads its input next: one turn has ended, another begins. */
 static void on_reading(uv_prepare_t *reading) {
-  begin_turn(reading->data);
+  struct conns *conns = reading->data;
+  if (conns->turn_since_ns != 0)
+    latency_add(conns->dispatch->latency, LATENCY_TURN, uv_hrtime() - conns->turn_since_ns);
+  conns->turn_since_ns = 0;
+  begin_turn(conns);
 }
 
 /* A request needs no turn for its slice while no connection is queued for one. */

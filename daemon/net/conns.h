@@ -57,6 +57,7 @@ struct conns {
   struct round_robin ready;               /* connections that want a turn */
   struct round_robin slices[SLICE_KINDS]; /* connections that want a slice of that kind */
   uint64_t turn_number;     /* each turn of the loop has two: for queued work and for input */
+  uint64_t turn_since_ns;   /* when this turn began to work, uv_hrtime; 0: not yet */
   uint64_t window;          /* number of the time window in which users are counted */
   uint64_t window_ms;       /* its start, by uv_now */
   uint32_t seen;            /* users with requests in it */
@@ -145,11 +146,18 @@ void conns_enqueue_slice(struct conns *conns, struct conn *conn, enum slice_kind
 void conns_dequeue(struct conn *conn);
 
 /* Returns true if the connection's user has used its time in this turn: its request waits for the
- * next one. The time from `since_ns` on is not charged yet. */
-bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t since_ns);
+ * next one. `uncharged_ns` were used and are not charged yet. */
+bool conns_time_is_up(struct conns *conns, struct conn *conn, uint64_t uncharged_ns);
 
-/* Charges the time from `since_ns` on to the connection's user, in this turn. */
-void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t since_ns);
+/* Charges time to the connection's user, in this turn. */
+void conns_charge_time(struct conns *conns, struct conn *conn, uint64_t ns);
+
+/* A request or a timer begins to work at `now_ns` (uv_hrtime), which is measured until the turn
+ * ends. */
+static inline void conns_note_turn(struct conns *conns, uint64_t now_ns) {
+  if (conns->turn_since_ns == 0)
+    conns->turn_since_ns = now_ns;
+}
 
 /* ---- timers: call them after what may have changed their times ---- */
 

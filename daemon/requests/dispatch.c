@@ -49,10 +49,13 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .survival_report = config->survival_report,
       .survival_arg = config->survival_arg,
       .region = config->region,
+      .latency = config->latency,
   };
   for (int kind = 0; kind < SLICE_KINDS; kind++)
     dispatch->slices[kind] = UINT_MAX;
   begin_totals(dispatch, config);
+  if (config->latency != NULL)
+    latency_reset(config->latency, dispatch->started_ns);
   struct rings_config rings = {.store = config->store,
                                .trace = config->trace,
                                .totals = dispatch->totals,
@@ -210,10 +213,12 @@ bool dispatch_has_background_work(const struct dispatch *dispatch) {
 }
 
 bool dispatch_background_step(struct dispatch *dispatch) {
+  uint64_t start_ns = call_clock_ns();
   (void)clear_requests_step(dispatch);
   (void)namespace_table_step(dispatch->namespaces, STORE_SLICE);
   (void)store_background_step(dispatch->store);
   deferred_replies_send_all(dispatch);
+  latency_add(dispatch->latency, LATENCY_BACKGROUND, call_clock_ns() - start_ns);
   return dispatch_has_background_work(dispatch);
 }
 
@@ -234,7 +239,7 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
   bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
-         type == FC_NAMESPACES || type == FC_TRACE || type == FC_SNAPSHOT || type == FC_SET;
+         type == FC_NAMESPACES || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT || type == FC_SET;
 }
 
 /* Drains the client's ring: it recorded those hits before it sent the request. */
@@ -312,6 +317,10 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_snapshot(call, request->snapshot);
   case FC_SET:
     return handle_set(call, &request->set);
+  case FC_LATENCY:
+    return handle_latency(call, request->latency);
+  case FC_SLOWEST:
+    return handle_slowest(call, &request->slowest);
   default: /* the decoder returns no other type */
     return call_error_code(call, FC_EPROTOCOL);
   }
@@ -343,6 +352,8 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_LEASES:
   case FC_CLIENTS:
   case FC_NAMESPACES:
+  case FC_LATENCY:
+  case FC_SLOWEST:
     return SLICE_TOOLS;
   case FC_CLEAR: /* to queue one takes no slice */
     return call->sink->peer_gone ? SLICE_NONE : SLICE_TOOLS;
@@ -394,6 +405,10 @@ static bool only_reads(const struct fc_request *request) {
     return request->trace.action == FC_TRACE_STATUS;
   case FC_SNAPSHOT:
     return request->snapshot == FC_SNAPSHOT_STATUS;
+  case FC_LATENCY:
+    return !request->latency;
+  case FC_SLOWEST:
+    return !request->slowest.reset;
   default:
     return false;
   }
@@ -427,34 +442,49 @@ static enum dispatch_result execute(const struct call *call, const struct fc_req
   return result;
 }
 
-enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
-                                    struct reply_sink *sink, const uint8_t *body, uint32_t size) {
-  session->waits_for_trace = session->waits_for_record = false;
-  /* Send replies to finished waits before handling the next request. */
-  dispatch_send_deferred(dispatch, session);
-  /* Room for a reply without a value. Handlers ask for more themselves. */
-  if (session->leases.due_first != NULL || !sink->can_send(sink, 0))
-    return DISPATCH_RETRY;
-  struct fc_request request;
-  int rc = decode(session, body, size, &request);
-  struct call call = {dispatch, session, sink, request.id, 0};
+/* Decodes the frame into *request and executes it. Sets call->start_ns if it was executed. */
+static enum dispatch_result run_frame(struct call *call, const uint8_t *body, uint32_t size,
+                                      struct fc_request *request) {
+  struct dispatch *dispatch = call->dispatch;
+  struct session *session = call->session;
+  int rc = decode(session, body, size, request);
+  call->id = request->id;
   call_reset_reply(dispatch);
-  if (rc == 0 && session->handshake_done && sink->peer_gone && only_reads(&request)) {
+  if (rc == 0 && session->handshake_done && call->sink->peer_gone && only_reads(request)) {
     session->many = (struct many_progress){0};
     return DISPATCH_DONE;
   }
-  if (rc == 0 && !use_slice(&call, &request))
+  if (rc == 0 && !use_slice(call, request))
     return DISPATCH_NO_SLICE;
-  enum dispatch_result drained = drain_before(&call, &request);
+  enum dispatch_result drained = drain_before(call, request);
   if (drained != DISPATCH_DONE)
     return drained;
-  call.start_ns = call_clock_ns(); /* after draining: hits in a ring are older than the request */
-  if (!session->handshake_done && request.type != FC_HELLO && rc != FC_EPROTOCOL) {
+  call->start_ns = call_clock_ns(); /* after draining: hits in a ring are older than the request */
+  if (!session->handshake_done && request->type != FC_HELLO && rc != FC_EPROTOCOL) {
     dispatch_count_dropped(dispatch, session, fc_error_text(FC_ENOHELLO));
-    (void)call_error_code(&call, FC_ENOHELLO);
+    (void)call_error_code(call, FC_ENOHELLO);
     return DISPATCH_CLOSE;
   }
   if (rc < 0)
-    return refuse_body(&call, request.type, rc, body, size);
-  return execute(&call, &request);
+    return refuse_body(call, request->type, rc, body, size);
+  dispatch->kind = request_times_kind(request);
+  return execute(call, request);
+}
+
+enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
+                                    struct reply_sink *sink, const uint8_t *body, uint32_t size) {
+  struct fc_request request;
+  struct call call = {dispatch, session, sink, 0, 0};
+  enum dispatch_result result = DISPATCH_RETRY;
+  session->waits_for_trace = session->waits_for_record = false;
+  /* Send replies to finished waits before handling the next request. */
+  dispatch_send_deferred(dispatch, session);
+  dispatch->kind = LATENCY_KINDS;
+  dispatch->sent_ns = 0;
+  /* Room for a reply without a value. Handlers ask for more themselves. */
+  if (session->leases.due_first == NULL && sink->can_send(sink, 0))
+    result = run_frame(&call, body, size, &request);
+  dispatch->ended_ns = call_clock_ns();
+  request_times_add(&call, &request, size, result);
+  return result;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/latency/latency.h"
 #include "daemon/leases/lease_owners.h"
 #include "daemon/leases/processes.h"
 #include "daemon/requests/control.h"
@@ -72,6 +73,7 @@ struct dispatch_config {
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
   struct totals *totals; /* of the cache, after totals_begin; NULL: those of this struct alone */
+  struct latency *latency;     /* NULL: times are not measured */
   const struct region *region; /* to hand to clients; NULL: clients cannot map it */
   size_t ring_pool_bytes;      /* of all rings together */
   struct leases_limits leases;
@@ -112,6 +114,10 @@ struct dispatch {
   struct lease_owners owners;                   /* of adopted leases */
   struct session *first_session, *last_session; /* in the order of their welcomes */
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
+  struct latency *latency;
+  enum latency_kind kind; /* of the request in progress; LATENCY_KINDS: it is not measured */
+  uint64_t sent_ns;       /* CLOCK_MONOTONIC, before the latest reply was sent; 0: none was */
+  uint64_t ended_ns;      /* CLOCK_MONOTONIC, at the end of the latest dispatch_frame */
 
   unsigned clients;      /* sessions in the list */
   struct totals *totals; /* of the cache: the configured ones, or own_totals */
@@ -141,7 +147,7 @@ enum dispatch_result {
 };
 
 /* Executes the request in `body`. If sink->peer_gone, requests that only read are dropped, and a
- * clear is queued. */
+ * clear is queued. Sets dispatch->ended_ns, so that the caller need not read the clock. */
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct reply_sink *sink, const uint8_t *body, uint32_t size);
 

@@ -83,14 +83,17 @@ static enum dispatch_result reply_miss(const struct call *call, const struct fc_
   struct fc_buf *reply = &call->dispatch->reply;
   uint64_t generation = call->dispatch->store->saved->generation;
   enum lease_answer answer = LEASE_NONE;
+  call->dispatch->kind = LATENCY_MISS;
   if (call->session->version < 3) {
     (void)fc_encode_miss(reply, call->id, generation);
     return call_reply(call); /* checks `failed` */
   }
   if ((get->flags & FC_LEASE) != 0 || call->dispatch->leases.n > 0)
     answer = call_acquire_lease(call, &get->key, get);
-  if (answer == LEASE_WAITS)
-    return DISPATCH_DONE; /* deferred_replies.c sends the reply */
+  if (answer == LEASE_WAITS) {
+    call->dispatch->kind = LATENCY_KINDS; /* deferred_replies.c sends the reply, and measures it */
+    return DISPATCH_DONE;
+  }
   (void)fc_encode_miss_lease(reply, call->id, generation, (enum fc_lease_state)answer);
   return call_reply(call); /* checks `failed` */
 }
@@ -105,12 +108,13 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
     return DISPATCH_RETRY; /* nothing was promoted or counted: the frame is dispatched again */
   (void)fc_encode_hit_head(&dispatch->reply, call->id, dispatch->store->saved->generation,
                            entry_value_size(found));
-  struct call_record record = {.key = &get->key, .probe = get->probe, .end_ns = call_clock_ns()};
   enum dispatch_result result = call_reply_value(call, found);
   /* After the reply, so that the client does not wait for the bookkeeping. */
   if ((get->flags & FC_PEEK) == 0)
     store_use(dispatch->store, found, call->start_ns);
   if ((get->flags & FC_UNRECORDED) == 0) {
+    struct call_record record = {
+        .key = &get->key, .probe = get->probe, .end_ns = dispatch->sent_ns};
     record.wall_ns = call_wall_ns(call, record.end_ns);
     call_record_hit(call, &record, found);
   }

@@ -154,10 +154,9 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
     return DISPATCH_CLOSE; /* no memory even for an error text */
   fc_frame_finish(reply, 0, pieces.outside_bytes);
   fc_pieces_finish(&pieces, reply);
-  uint64_t end_ns = call_clock_ns();
-  call->sink->send(call->sink, pieces.list, owners, pieces.n);
+  call_send(call, pieces.list, owners, pieces.n);
   if ((get->flags & FC_UNRECORDED) == 0)
-    record_part(call, get, &part, end_ns);
+    record_part(call, get, &part, call->dispatch->sent_ns);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
     return DISPATCH_RETRY; /* the next part, when this one has been sent */

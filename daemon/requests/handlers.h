@@ -8,7 +8,8 @@
  * stats_reply.c      stats                  list_namespaces.c  namespaces
  * trace_control.c    trace                  kill_client.c      kill
  * shutdown.c         shutdown               snapshot_control.c snapshot
- * settings.c         set                    reply.c            replies and errors
+ * settings.c         set                    list_times.c       latency, slowest
+ * request_times.c    times of requests      reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -44,6 +45,10 @@ uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
 
 /* Empties dispatch->reply, and frees its memory if the last reply was large. */
 void call_reset_reply(struct dispatch *dispatch);
+
+/* Sends a reply through the sink, and sets dispatch->sent_ns to the time before. */
+void call_send(const struct call *call, const struct iovec *pieces, struct entry *const *owners,
+               size_t n);
 
 /* Send the reply encoded in dispatch->reply. They return DISPATCH_DONE, or DISPATCH_CLOSE if
  * encoding failed for want of memory. */
@@ -105,6 +110,17 @@ int call_put(const struct call *call, const struct fc_put *put);
  * some were evicted. */
 bool call_put_has_room(const struct call *call, const struct fc_put *put);
 
+/* ---- request_times.c ---- */
+
+/* Returns the kind of a request that is about to be executed. For a get it is that of a hit. */
+enum latency_kind request_times_kind(const struct fc_request *request);
+
+/* Adds the times of a dispatch that has ended at dispatch->ended_ns with `result`: to those of the
+ * session, and if the request is finished to the histograms and to the slow log. `size` is that of
+ * the frame's body. */
+void request_times_add(const struct call *call, const struct fc_request *request, uint32_t size,
+                       enum dispatch_result result);
+
 /* ---- clear_requests.c ---- */
 
 /* A clear that takes more than one turn. */
@@ -163,6 +179,8 @@ enum dispatch_result handle_trace(const struct call *call, const struct fc_trace
 enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
 enum dispatch_result handle_snapshot(const struct call *call, uint32_t action);
 enum dispatch_result handle_set(const struct call *call, const struct fc_set *set);
+enum dispatch_result handle_latency(const struct call *call, bool reset);
+enum dispatch_result handle_slowest(const struct call *call, const struct fc_slowest *request);
 enum dispatch_result handle_shutdown(const struct call *call);
 
 #endif

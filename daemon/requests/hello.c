@@ -130,12 +130,14 @@ static bool can_have_ring(const struct call *call, uint32_t region_layout) {
 static struct client_ring *make_ring(const struct call *call) {
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
+  struct latency *latency = dispatch->latency;
   struct hits_account account = {
       .store = dispatch->store,
       .ns = session->ns,
       .counters = &dispatch->totals->counters,
       .user = session->user,
       .trace = dispatch->trace,
+      .times = latency == NULL ? NULL : &latency->kinds[LATENCY_REGION_HIT],
       .name_space = session->ns->name,
       .client = session->name,
       .origin = session->origin,
@@ -155,6 +157,7 @@ static bool send_ring(const struct call *call, struct client_ring *ring) {
     int fds[FC_REGION_PASSED_MAX];
     unsigned n = region_writer_fds(dispatch->region, fds);
     fds[n++] = rings_fd(ring);
+    dispatch->sent_ns = call_clock_ns();
     sent = call->sink->send_with(call->sink, &piece, fds, n);
   }
   rings_handed_over(ring);

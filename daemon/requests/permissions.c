@@ -21,6 +21,7 @@ bool permissions_allow(const struct session *session, enum permission permission
   case PERMISSION_KILL:
   case PERMISSION_SNAPSHOT:
   case PERMISSION_SET:
+  case PERMISSION_RESET_TIMES:
     return session->admin;
   }
   return false;

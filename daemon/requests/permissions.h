@@ -22,6 +22,7 @@ enum permission {
   PERMISSION_KILL,
   PERMISSION_SNAPSHOT,
   PERMISSION_SET,
+  PERMISSION_RESET_TIMES,
 };
 
 /* `ns` is the namespace concerned; NULL if it does not exist, or for a permission that concerns

@@ -21,12 +21,20 @@ void call_reset_reply(struct dispatch *dispatch) {
   fc_buf_reset(&dispatch->reply);
 }
 
+void call_send(const struct call *call, const struct iovec *pieces, struct entry *const *owners,
+               size_t n) {
+  call->dispatch->sent_ns = call_clock_ns();
+  for (size_t i = 0; i < n && call->session != NULL; i++)
+    call->session->times.bytes += pieces[i].iov_len;
+  call->sink->send(call->sink, pieces, owners, n);
+}
+
 enum dispatch_result call_reply(const struct call *call) {
   struct fc_buf *reply = &call->dispatch->reply;
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */
   struct iovec piece = {reply->data, reply->size};
-  call->sink->send(call->sink, &piece, NULL, 1);
+  call_send(call, &piece, NULL, 1);
   return DISPATCH_DONE;
 }
 
@@ -70,7 +78,7 @@ static enum dispatch_result reply_value(const struct call *call, struct entry *e
   for (size_t i = 1; i <= n; i++)
     owners[i] = entry;
   pieces[1 + n] = (struct iovec){&tail, tail_size}; /* without an owner: copied */
-  call->sink->send(call->sink, pieces, owners, 1 + n + tail_size);
+  call_send(call, pieces, owners, 1 + n + tail_size);
   return DISPATCH_DONE;
 }
 

@@ -37,6 +37,13 @@ struct batch_progress {
   uint32_t left; /* prompts that may follow, by the size that the client stated */
 };
 
+/* The times of the request in progress, over all of its slices. Zero between requests. */
+struct request_times {
+  uint64_t arrived_ns; /* CLOCK_MONOTONIC, set by the caller of dispatch_frame; 0: not known */
+  uint64_t serve_ns, send_ns; /* so far: see enum latency_kind */
+  uint64_t bytes;             /* of its replies so far */
+};
+
 /* A request that takes a good part of a millisecond, or several turns, is executed in slices. The
  * slices of one kind take turns, so short requests do not wait for long ones, nor workers for
  * tools. */
@@ -67,6 +74,7 @@ struct session {
   struct fc_str name;   /* of the client: points into name_data */
   struct many_progress many;
   struct batch_progress batch;
+  struct request_times times;
   struct client_time time;
   struct clear_job *clear;     /* the clear in progress: owned; NULL: none */
   struct client_ring *ring;    /* owned, see rings.h; NULL: none */

@@ -52,6 +52,8 @@ static void count(struct hits_account *account, const struct client_clock *clock
   record->wall_ns = client_time_charge(account->time, clock->now_ns, record->wall_ns);
   account->hits++;
   account->shared_hits += shared;
+  if (account->times != NULL)
+    fc_histogram_add(account->times, record->wall_ns);
   counters_hit(sets, sizeof sets / sizeof sets[0], record->wall_ns,
                client_time_compute_ns(record->compute_ns), shared);
 }

@@ -11,6 +11,7 @@
 #include "daemon/store/counters.h"
 #include "daemon/store/store.h"
 #include "daemon/trace/trace.h"
+#include "proto/histogram.h"
 
 /* Whose hits they are, and where they are counted. All pointers and strings are borrowed. */
 struct hits_account {
@@ -19,6 +20,7 @@ struct hits_account {
   struct counters *counters; /* of the daemon */
   struct user *user;         /* who is charged for the ring; NULL: not known */
   struct trace *trace;
+  struct fc_histogram *times; /* of counted hits, as their clients measured them; NULL: none */
   struct fc_str name_space;   /* its name */
   struct fc_str client;       /* its name */
   uint32_t origin;            /* of its session: hits on entries of other origins are shared */

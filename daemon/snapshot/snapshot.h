@@ -18,6 +18,7 @@
 #include "daemon/base/log.h"
 #include "daemon/snapshot/clear_journal.h"
 #include "daemon/store/namespace_table.h"
+#include "proto/histogram.h"
 
 #define SNAPSHOT_SLICE_NS 100000u
 #define SNAPSHOT_BOOTS_MAX 64u
@@ -42,6 +43,7 @@ struct snapshot_config {
   struct snapshot_cache cache;
   struct log *log;
   uint64_t *total_written, *total_failed; /* counters of the cache's life, raised; NULL: none */
+  struct fc_histogram *step_times;        /* of its parts of the loop's turns; NULL: none */
   /* Called now and then while it restores, or writes at a stop. NULL: none. */
   void (*progress)(void *arg);
   /* Called when the state of clears may have changed: see snapshot_clear_state. NULL: none. */

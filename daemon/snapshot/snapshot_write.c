@@ -124,15 +124,18 @@ static void end_walk(struct snapshot_run *run) {
 static void step(struct snapshot *snapshot) {
   struct snapshot_run *run = snapshot->run;
   struct run_batch *batch = free_batch(run);
+  uint64_t start_ns = snapshot_clock_ns();
   if (run->error != 0 || run->aborted) {
     end_walk(run);
-  } else if (batch != NULL && snapshot_walk(run, batch, snapshot_clock_ns() + SNAPSHOT_SLICE_NS) &&
+  } else if (batch != NULL && snapshot_walk(run, batch, start_ns + SNAPSHOT_SLICE_NS) &&
              batch->bytes > 0) {
     place_batch(run, batch);
     batch->in_pool = true;
     batch->work.data = batch;
     (void)uv_queue_work(snapshot->loop, &batch->work, pool_batch, after_batch);
   }
+  if (snapshot->config.step_times != NULL)
+    fc_histogram_add(snapshot->config.step_times, snapshot_clock_ns() - start_ns);
   if (run->walked || batch == NULL)
     snapshot_pump(snapshot);
 }

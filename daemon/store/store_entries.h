@@ -43,6 +43,7 @@ struct store_name_counts {
 struct store_select {
   struct namespace *ns;   /* NULL: all */
   struct fc_str view, op; /* without data: any */
+  uint64_t min_compute_ns; /* of listings: only entries that took as long. 0: all */
 };
 
 /* One clear. The caller owns the memory, and keeps it in place until the clear is finished. */

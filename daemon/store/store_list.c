@@ -34,6 +34,13 @@ int store_cursor_decode(struct store_cursor *cursor, const uint8_t *bytes, size_
   return 0;
 }
 
+/* Returns true if the entry is selected, whatever namespace it is in. */
+static bool matches(const struct store *store, const struct store_select *select,
+                    const struct entry *entry) {
+  return (select->min_compute_ns == 0 || entry_compute_ns(entry) >= select->min_compute_ns) &&
+         entry_matches(entry, select->view, select->op) && !store_is_pending_delete(store, entry);
+}
+
 /* Returns the first entry that the page examines. */
 static const struct entry *resume(const struct store *store, const struct store_select *select,
                                   const struct store_cursor *cursor) {
@@ -51,8 +58,7 @@ bool store_list(const struct store *store, const struct store_select *select, ui
   const struct entry *entry = resume(store, select, cursor);
   for (; entry != NULL; entry = store_older(store, select->ns, entry)) {
     bool shown = (cursor->below == 0 || entry->use_stamp < cursor->below) &&
-                 entry_matches(entry, select->view, select->op) &&
-                 !store_is_pending_delete(store, entry);
+                 matches(store, select, entry);
     if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))
       return true;
     max_examined--;
@@ -70,7 +76,7 @@ static bool is_listed(const struct store *store, const struct store_select *sele
                       const struct entry *entry) {
   return entry != NULL && entry->name_space != 0 &&
          (select->ns == NULL || entry_namespace(entry) == select->ns) &&
-         entry_matches(entry, select->view, select->op) && !store_is_pending_delete(store, entry);
+         matches(store, select, entry);
 }
 
 bool store_list_slots(const struct store *store, const struct store_select *select, uint32_t limit,

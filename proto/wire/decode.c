@@ -114,6 +114,8 @@ READ_ROWS(lease, struct fc_lease_entry, fc_leases_next)
 READ_ROWS(client, struct fc_client_entry, fc_clients_next)
 READ_ROWS(namespace, struct fc_namespace_entry, fc_namespaces_next)
 READ_ROWS(event, struct fc_event, fc_events_next)
+READ_ROWS(latency, struct fc_latency_entry, fc_latency_next)
+READ_ROWS(slow, struct fc_slow_entry, fc_slow_next)
 
 void fc_bins_next(struct fc_bins *bins, const uint8_t **data, uint32_t *size) {
   struct fc_reader reader = fc_reader_init(bins->at, bins->size);

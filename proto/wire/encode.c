@@ -143,6 +143,8 @@ ENCODE_BY_VALUE(snapshot, uint32_t, action)
 ENCODE(set, struct fc_set, set)
 ENCODE(watch, struct fc_watch, watch)
 ENCODE(events, struct fc_events_request, events)
+ENCODE_BY_VALUE(latency, bool, reset)
+ENCODE(slowest, struct fc_slowest, slowest)
 ENCODE(welcome, struct fc_welcome, welcome)
 ENCODE_BY_VALUE(put_reply, enum fc_put_outcome, outcome)
 ENCODE(put_many_reply, struct fc_put_many_reply, reply)
@@ -287,6 +289,16 @@ int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id
   return status_of(buf);
 }
 
+int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
+                               uint64_t period_ns, uint32_t n) {
+  const struct fc_times_reply times = {.period_ns = period_ns, .rows.n = n};
+  if (type == FC_LATENCY)
+    (void)begin_latency_reply(buf, id, &times);
+  else
+    (void)begin_slowest_reply(buf, id, &times);
+  return status_of(buf);
+}
+
 #define ENCODE_ROW(ROW, name, type)                                                                \
   int fc_encode_##name##_entry(struct fc_buf *buf, const type *entry) {                            \
     append_##name(buf, entry);                                                                     \
@@ -295,6 +307,8 @@ int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id
 ENCODE_ROW(LEASE, lease, struct fc_lease_entry)
 ENCODE_ROW(CLIENT, client, struct fc_client_entry)
 ENCODE_ROW(NAMESPACE, namespace, struct fc_namespace_entry)
+ENCODE_ROW(LATENCY, latency, struct fc_latency_entry)
+ENCODE_ROW(SLOW, slow, struct fc_slow_entry)
 
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
   append_entry(buf, entry);

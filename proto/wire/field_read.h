@@ -229,6 +229,23 @@ static inline void read_lease_states(struct fc_reader *reader, const uint8_t **l
   read_require(reader, *n == nils, FC_EPROTOCOL);
 }
 
+/* Cells rise, so none comes twice. The sum of their counts is that of the histogram. */
+static inline void read_cells(struct fc_reader *reader, struct fc_histogram *histogram) {
+  uint32_t n = fc_read_array(reader);
+  uint64_t least = 0;
+  read_require(reader, n % 2 == 0, FC_EPROTOCOL);
+  for (uint32_t i = 0; i < n / 2 && !reader->error; i++) {
+    uint64_t cell = fc_read_u64(reader), count = fc_read_u64(reader);
+    read_require(reader, cell >= least && cell < FC_HISTOGRAM_CELLS, FC_EPROTOCOL);
+    read_require(reader, count <= UINT64_MAX - histogram->count, FC_EPROTOCOL);
+    if (reader->error)
+      return;
+    histogram->cells[cell] = count;
+    histogram->count += count;
+    least = cell + 1;
+  }
+}
+
 #define read_waited read_boolean
 
 static inline void read_outcome(struct fc_reader *reader, enum fc_put_outcome *outcome) {

@@ -140,12 +140,28 @@ static inline void write_entry_rows(struct fc_buf *buf, const struct fc_list_rep
 #define write_client_rows write_entry_rows
 #define write_namespace_rows write_entry_rows
 #define write_event_rows write_entry_rows
+#define write_latency_rows write_entry_rows
+#define write_slow_rows write_entry_rows
 
 /* These come behind a value or a list whose elements the caller appends: it appends them too. */
 #define write_lease_states(buf, ...) ((void)(buf))
 #define write_waited(buf, ...) ((void)(buf))
 #define write_stats_map(buf, ...) ((void)(buf))
 #define write_stats_maps(buf, ...) ((void)(buf))
+
+/* Writes the cells that are not empty: a few dozen as a rule, of hundreds. */
+static inline void write_cells(struct fc_buf *buf, const struct fc_histogram *histogram) {
+  uint32_t n = 0;
+  for (uint32_t cell = 0; cell < FC_HISTOGRAM_CELLS; cell++)
+    n += histogram->cells[cell] > 0;
+  fc_write_array_head(buf, 2 * n);
+  for (uint32_t cell = 0; cell < FC_HISTOGRAM_CELLS; cell++) {
+    if (histogram->cells[cell] == 0)
+      continue;
+    fc_write_uint(buf, cell);
+    fc_write_uint(buf, histogram->cells[cell]);
+  }
+}
 
 static inline void write_lease(struct fc_buf *buf, const enum fc_lease_state *lease) {
   fc_write_uint(buf, *lease);

@@ -11,6 +11,7 @@
 #ifndef FC_PROTO_MESSAGE_H
 #define FC_PROTO_MESSAGE_H
 
+#include "proto/histogram.h"
 #include "proto/key.h"
 #include "proto/wire/buf.h"
 #include "proto/wire/event.h"
@@ -35,7 +36,9 @@ enum fc_type {
   FC_KILL = 0x11,
   FC_SNAPSHOT = 0x12,
   FC_SET = 0x13,
-  FC_WATCH = 0x18, /* 0x14 to 0x17 are delete, usage, latency and slowest */
+  FC_LATENCY = 0x16, /* 0x14 and 0x15 are delete and usage */
+  FC_SLOWEST = 0x17,
+  FC_WATCH = 0x18,
   FC_EVENTS = 0x19,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
@@ -141,7 +144,8 @@ struct fc_list {
   uint32_t limit;        /* at least 1 */
   const uint8_t *cursor; /* opaque, 0 to 64 bytes; empty: from the start */
   uint32_t cursor_size;
-  uint32_t order; /* an fc_list_order; from version 6 on */
+  uint32_t order;          /* an fc_list_order; from version 6 on */
+  uint64_t min_compute_ns; /* only entries that took as long; from version 7 on */
 };
 enum fc_trace_action { FC_TRACE_STATUS = 0, FC_TRACE_ON = 1, FC_TRACE_OFF = 2 };
 struct fc_trace {
@@ -188,6 +192,11 @@ struct fc_watch {
 struct fc_events_request {
   uint32_t wait_ms; /* how long to wait for the first one */
 };
+/* Requests the slowest requests, from version 7 on. */
+struct fc_slowest {
+  uint32_t limit; /* at least 1 */
+  bool reset;     /* forget them afterwards; latency.reset resets both */
+};
 
 struct fc_request {
   enum fc_type type;
@@ -209,6 +218,8 @@ struct fc_request {
     struct fc_set set;
     struct fc_watch watch;
     struct fc_events_request events;
+    bool latency; /* reset the times after the reply; from version 7 on */
+    struct fc_slowest slowest;
   };
 };
 
@@ -359,6 +370,29 @@ struct fc_set_reply {
 struct fc_watching {
   uint64_t buffer_bytes; /* of the events that all watchers share */
 };
+/* The times of one kind of work, in the daemon or in the clients. */
+struct fc_latency_entry {
+  struct fc_str path;      /* "region", "socket" or "daemon" */
+  struct fc_str operation; /* "hit", "put", "queue", ... */
+  struct fc_histogram histogram;
+};
+/* A request that was slow, with the parts of its time: see daemon/latency/latency.h. */
+struct fc_slow_entry {
+  struct fc_str request; /* its name in docs/protocol.md */
+  uint64_t age_ns;       /* since its end */
+  uint64_t total_ns, queue_ns, serve_ns, send_ns;
+  uint64_t bytes; /* of the request and its replies */
+  uint32_t keys;  /* 0: it has none */
+  uint64_t client_id;
+  struct fc_str client;
+  int64_t pid;                        /* 0: in another pid namespace */
+  struct fc_str name_space, op, view; /* none: the request has none */
+};
+/* latency and slowest. The rows are read with fc_latency_next or fc_slow_next. */
+struct fc_times_reply {
+  uint64_t period_ns;        /* for so long the daemon has measured what the rows show */
+  struct fc_list_reply rows; /* without a cursor */
+};
 struct fc_error_reply {
   int code;           /* of errors.h, negative */
   struct fc_str text; /* the whole text, UTF-8 */
@@ -383,6 +417,7 @@ struct fc_reply {
     struct fc_snapshot_reply snapshot;
     struct fc_set_reply set;
     struct fc_watching watching;
+    struct fc_times_reply times;
     struct fc_error_reply error;
   };
 };
@@ -411,6 +446,8 @@ void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
 void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry);
 void fc_events_next(struct fc_list_reply *list, struct fc_event *event);
+void fc_latency_next(struct fc_list_reply *list, struct fc_latency_entry *entry);
+void fc_slow_next(struct fc_list_reply *list, struct fc_slow_entry *entry);
 
 /* One statistic. `name_space` is none for those of the daemon. */
 struct fc_stat {
@@ -455,6 +492,8 @@ int fc_encode_snapshot(struct fc_buf *buf, uint32_t id, uint32_t action);
 int fc_encode_set(struct fc_buf *buf, uint32_t id, const struct fc_set *set);
 int fc_encode_watch(struct fc_buf *buf, uint32_t id, const struct fc_watch *watch);
 int fc_encode_events(struct fc_buf *buf, uint32_t id, const struct fc_events_request *events);
+int fc_encode_latency(struct fc_buf *buf, uint32_t id, bool reset);
+int fc_encode_slowest(struct fc_buf *buf, uint32_t id, const struct fc_slowest *slowest);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -506,6 +545,10 @@ int fc_encode_lease_entry(struct fc_buf *buf, const struct fc_lease_entry *entry
 int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry);
 int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry);
 int fc_encode_event(struct fc_buf *buf, const struct fc_event *event);
+int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
+                               uint64_t period_ns, uint32_t n); /* of latency, slowest */
+int fc_encode_latency_entry(struct fc_buf *buf, const struct fc_latency_entry *entry);
+int fc_encode_slow_entry(struct fc_buf *buf, const struct fc_slow_entry *entry);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 
 #endif

@@ -75,6 +75,9 @@
   KIND(client_rows, "array of arrays", "an array of clients")                                      \
   KIND(namespace_rows, "array of arrays", "an array of namespaces")                                \
   KIND(event_rows, "array of arrays", "an array of events")                                        \
+  KIND(latency_rows, "array of arrays", "an array of kinds")                                       \
+  KIND(slow_rows, "array of arrays", "an array of requests")                                       \
+  KIND(cells, "array of u64", "an array of pairs: the number of a cell, and its count")            \
   KIND(held_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(wait_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(user_or_nil, "array or nil", "an array, or nil")
@@ -103,7 +106,9 @@
   REQUEST(SNAPSHOT, snapshot, uint32_t, snapshot)                                                  \
   REQUEST(SET, set, struct fc_set, set)                                                            \
   REQUEST(WATCH, watch, struct fc_watch, watch)                                                    \
-  REQUEST(EVENTS, events, struct fc_events_request, events)
+  REQUEST(EVENTS, events, struct fc_events_request, events)                                        \
+  REQUEST(LATENCY, latency, bool, latency)                                                         \
+  REQUEST(SLOWEST, slowest, struct fc_slowest, slowest)
 
 /* struct fc_hello */
 #define FC_HELLO_FIELDS                                                                            \
@@ -178,7 +183,8 @@
   FIELD(op, name_or_nil, &m->select.op)                                                            \
   FIELD(limit, page_limit, &m->limit)                                                              \
   FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
-  LATER(order, list_order, &m->order)
+  LATER(order, list_order, &m->order)                                                              \
+  LATER(min_compute_ns, u64, &m->min_compute_ns)
 
 /* struct fc_trace */
 #define FC_TRACE_FIELDS                                                                            \
@@ -227,6 +233,13 @@
 
 /* struct fc_events_request */
 #define FC_EVENTS_FIELDS FIELD(wait_ms, u32, &m->wait_ms)
+/* bool */
+#define FC_LATENCY_FIELDS FIELD(reset, boolean, m)
+
+/* struct fc_slowest */
+#define FC_SLOWEST_FIELDS                                                                          \
+  FIELD(limit, page_limit, &m->limit)                                                              \
+  FIELD(reset, boolean, &m->reset)
 
 /* ---- replies ---- */
 
@@ -253,7 +266,9 @@
   REPLY(SNAPSHOT, snapshot_reply, struct fc_snapshot_reply, snapshot)                              \
   REPLY(SET, set_reply, struct fc_set_reply, set)                                                  \
   REPLY(WATCH, watching, struct fc_watching, watching)                                             \
-  REPLY(EVENTS, events_reply, struct fc_list_reply, list)
+  REPLY(EVENTS, events_reply, struct fc_list_reply, list)                                          \
+  REPLY(LATENCY, latency_reply, struct fc_times_reply, times)                                      \
+  REPLY(SLOWEST, slowest_reply, struct fc_times_reply, times)
 
 /* struct fc_welcome */
 #define FC_HELLO_REPLY_FIELDS                                                                      \
@@ -353,6 +368,13 @@
 
 /* struct fc_list_reply */
 #define FC_EVENTS_REPLY_FIELDS FIELD(events, event_rows, m)
+/* struct fc_times_reply */
+#define FC_LATENCY_REPLY_FIELDS                                                                    \
+  FIELD(period_ns, u64, &m->period_ns)                                                             \
+  FIELD(kinds, latency_rows, &m->rows)
+#define FC_SLOWEST_REPLY_FIELDS                                                                    \
+  FIELD(period_ns, u64, &m->period_ns)                                                             \
+  FIELD(requests, slow_rows, &m->rows)
 
 /* struct fc_error_reply: the reply FC_ERROR to any request */
 #define FC_ERROR_FIELDS                                                                            \
@@ -371,7 +393,9 @@
   ROW(LEASE, lease, struct fc_lease_entry)                                                         \
   ROW(CLIENT, client, struct fc_client_entry)                                                      \
   ROW(NAMESPACE, namespace, struct fc_namespace_entry)                                             \
-  ROW(EVENT, event, struct fc_event)
+  ROW(EVENT, event, struct fc_event)                                                               \
+  ROW(LATENCY, latency, struct fc_latency_entry)                                                   \
+  ROW(SLOW, slow, struct fc_slow_entry)
 
 /* A row's order is op, view, prompt, top_k; a request has top_k before the prompt. */
 #define FC_ROW_KEY_FIELDS                                                                          \
@@ -462,5 +486,27 @@
   FIELD(client, name_or_nil, &m->client)                                                           \
   FIELD(detail, u32, &m->detail)                                                                   \
   FIELD(count, u64, &m->count)
+#define FC_LATENCY_ROW_FIELDS                                                                      \
+  FIELD(path, name, &m->path)                                                                      \
+  FIELD(operation, name, &m->operation)                                                            \
+  FIELD(sum_ns, u64, &m->histogram.sum_ns)                                                         \
+  FIELD(max_ns, u64, &m->histogram.max_ns)                                                         \
+  FIELD(cells, cells, &m->histogram)
+
+#define FC_SLOW_ROW_FIELDS                                                                         \
+  FIELD(request, name, &m->request)                                                                \
+  FIELD(age_ns, u64, &m->age_ns)                                                                   \
+  FIELD(total_ns, u64, &m->total_ns)                                                               \
+  FIELD(queue_ns, u64, &m->queue_ns)                                                               \
+  FIELD(serve_ns, u64, &m->serve_ns)                                                               \
+  FIELD(send_ns, u64, &m->send_ns)                                                                 \
+  FIELD(bytes, u64, &m->bytes)                                                                     \
+  FIELD(keys, u32, &m->keys)                                                                       \
+  FIELD(client_id, u64, &m->client_id)                                                             \
+  FIELD(client, name, &m->client)                                                                  \
+  FIELD(pid, i64, &m->pid)                                                                         \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(op, name_or_nil, &m->op)                                                                   \
+  FIELD(view, name_or_nil, &m->view)
 
 #endif

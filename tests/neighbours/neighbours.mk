@@ -5,7 +5,7 @@
 #   TIMES=no                      ignore the p99, and miss the fourfold deadline once for each worker at most: for slow
 #                                 machines and machines with other work
 STORM_WORKER := $(TB)/neighbours/storm_worker
-$(STORM_WORKER): $(TB)/obj/neighbours/storm_worker.o $(TB)/obj/neighbours/histogram.o $(CLIENT_A) $(PROTO_A)
+$(STORM_WORKER): $(TB)/obj/neighbours/storm_worker.o $(CLIENT_A) $(PROTO_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lxxhash

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "fcache.h"
-#include "histogram.h"
+#include "proto/histogram.h"
 
 #define SHORT_NS 300000u /* shorter calls count with their whole time */
 #define RUN_AGAIN_NS UINT64_C(5000000000)
@@ -86,8 +86,8 @@ struct worker {
   struct fcache_value value, values[BATCH_MAX];
   uint8_t *computed; /* as large as the largest value */
   uint64_t random;
-  struct histogram latency[KINDS][SIZES];
-  struct histogram processor;
+  struct fc_histogram latency[KINDS][SIZES];
+  struct fc_histogram processor;
   uint64_t counts[COUNTS];
 };
 
@@ -231,8 +231,8 @@ static void end_call(struct worker *worker, struct handle *handle, enum kind kin
     waited = all_waited_ns(worker) - start->waited_ns;
   if (waited > ns)
     waited = ns;
-  histogram_add(&worker->latency[kind][size], ns - waited);
-  histogram_add(&worker->processor, waited);
+  fc_histogram_add(&worker->latency[kind][size], ns - waited);
+  fc_histogram_add(&worker->processor, waited);
   worker->counts[COUNT_CALLS]++;
   judge(worker, handle, what, rc, start, ns, waited);
 }
@@ -388,16 +388,24 @@ static int take_line(bool now) {
   return -1;
 }
 
+/* Prints " NS:COUNT" for each cell that is not empty, NS its upper end, and then " max:NS". */
+static void print_histogram(const struct fc_histogram *histogram) {
+  for (uint32_t i = 0; i < FC_HISTOGRAM_CELLS; i++)
+    if (histogram->cells[i] > 0)
+      printf(" %" PRIu64 ":%" PRIu64, fc_histogram_cell_max_ns(i), histogram->cells[i]);
+  printf(" max:%" PRIu64, histogram->max_ns);
+}
+
 static void report(const struct worker *worker) {
   for (size_t kind = 0; kind < KINDS; kind++)
     for (size_t size = 0; size < SIZES; size++)
       if (worker->latency[kind][size].max_ns > 0) {
         printf("latency %s %s", kind_names[kind], sizes[size].name);
-        histogram_print(&worker->latency[kind][size], stdout);
+        print_histogram(&worker->latency[kind][size]);
         putchar('\n');
       }
   printf("processor");
-  histogram_print(&worker->processor, stdout);
+  print_histogram(&worker->processor);
   putchar('\n');
   for (size_t i = 0; i < COUNTS; i++)
     printf("count %s %" PRIu64 "\n", count_names[i], worker->counts[i]);

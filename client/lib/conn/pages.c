@@ -24,7 +24,9 @@ static void encode(struct fc_buf *buf, uint32_t id, const struct pages *pages,
                          .limit = limit,
                          .cursor = position->cursor,
                          .cursor_size = position->cursor_size,
-                         .order = pages->order};
+                         .order = pages->order,
+                         .min_compute_ns =
+                             pages->min_compute_ns == NULL ? 0 : *pages->min_compute_ns};
   struct fc_page page = {.name_space = pages->select.name_space,
                          .limit = limit,
                          .cursor = position->cursor,

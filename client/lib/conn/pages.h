@@ -18,6 +18,9 @@ struct pages {
   struct fc_select select;  /* borrowed; only FC_LIST uses more than the namespace */
   uint64_t limit;           /* maximum of items; 0: all */
   enum fc_list_order order; /* of FC_LIST */
+  /* Of FC_LIST: only entries whose computation took as long. The function may raise it: it is read
+   * before each page. NULL: all. */
+  const uint64_t *min_compute_ns;
   union {                   /* the one for `type` */
     pages_entry_fn *entry;
     pages_lease_fn *lease;
