@@ -16,7 +16,7 @@
 
 #define FC_HISTOGRAM_SUB_BITS 5u
 #define FC_HISTOGRAM_SUB_CELLS (1u << FC_HISTOGRAM_SUB_BITS) /* of a power of two */
-#define FC_HISTOGRAM_BITS 40u                                /* durations below 2^40 ns have cells */
+#define FC_HISTOGRAM_BITS 40u /* durations below 2^40 ns have cells */
 #define FC_HISTOGRAM_CELLS                                                                         \
   ((FC_HISTOGRAM_BITS - FC_HISTOGRAM_SUB_BITS + 1u) * FC_HISTOGRAM_SUB_CELLS)
 

@@ -22,15 +22,15 @@ enum slow_name { SLOW_CLIENT, SLOW_NAMESPACE, SLOW_OP, SLOW_VIEW, SLOW_NAMES };
 
 /* Zeroed, but for what its maker knows. The names are copied by slow_log_add. */
 struct slow_request {
-  const char *request;                     /* static: "get_many" */
-  uint64_t ended_ns;                       /* CLOCK_MONOTONIC */
-  uint64_t total_ns;                       /* the sum of: */
-  uint64_t queue_ns, serve_ns, send_ns;    /* see latency.h */
-  uint64_t bytes;                          /* of the request and its replies */
+  const char *request;                  /* static: "get_many" */
+  uint64_t ended_ns;                    /* CLOCK_MONOTONIC */
+  uint64_t total_ns;                    /* the sum of: */
+  uint64_t queue_ns, serve_ns, send_ns; /* see latency.h */
+  uint64_t bytes;                       /* of the request and its replies */
   uint64_t client_id;
-  int64_t pid;                             /* 0: in another pid namespace */
-  uint32_t keys;                           /* 0: the request has none */
-  uint32_t sizes[SLOW_NAMES];              /* of the names; 0: it has none */
+  int64_t pid;                /* 0: in another pid namespace */
+  uint32_t keys;              /* 0: the request has none */
+  uint32_t sizes[SLOW_NAMES]; /* of the names; 0: it has none */
   char names[SLOW_NAMES][FC_NAME_MAX];
 };
 
@@ -49,8 +49,7 @@ void slow_log_reset(struct slow_log *log, uint64_t now_ns);
 /* Returns whether slow_log_add would keep a request that took `total_ns`. */
 static inline bool slow_log_takes(const struct slow_log *log, uint64_t total_ns, uint64_t now_ns) {
   const struct slow_period *period = &log->periods[log->now];
-  return period->n < SLOW_LOG_REQUESTS ||
-         total_ns > period->requests[period->fastest].total_ns ||
+  return period->n < SLOW_LOG_REQUESTS || total_ns > period->requests[period->fastest].total_ns ||
          now_ns - period->begun_ns >= SLOW_LOG_PERIOD_NS;
 }
 

@@ -239,7 +239,8 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
   bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
-         type == FC_NAMESPACES || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT || type == FC_SET;
+         type == FC_NAMESPACES || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT ||
+         type == FC_SET;
 }
 
 /* Drains the client's ring: it recorded those hits before it sent the request. */

@@ -72,8 +72,8 @@ struct dispatch_config {
   /* NULL: no stats of snapshots and of memory that is taken over */
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
-  struct totals *totals; /* of the cache, after totals_begin; NULL: those of this struct alone */
-  struct latency *latency;     /* NULL: times are not measured */
+  struct totals *totals;   /* of the cache, after totals_begin; NULL: those of this struct alone */
+  struct latency *latency; /* NULL: times are not measured */
   const struct region *region; /* to hand to clients; NULL: clients cannot map it */
   size_t ring_pool_bytes;      /* of all rings together */
   struct leases_limits leases;

@@ -68,9 +68,8 @@ static enum dispatch_result list_by_place(const struct call *call, const struct 
 }
 
 enum dispatch_result handle_list(const struct call *call, const struct fc_list *list) {
-  struct store_select select = {.view = list->select.view,
-                                .op = list->select.op,
-                                .min_compute_ns = list->min_compute_ns};
+  struct store_select select = {
+      .view = list->select.view, .op = list->select.op, .min_compute_ns = list->min_compute_ns};
   struct entries_page page = {.now_ns = call->start_ns};
   uint32_t limit = list->limit < PAGE_ITEMS_MAX ? list->limit : PAGE_ITEMS_MAX;
   if (list->select.name_space.data != NULL) {

@@ -34,8 +34,8 @@ enum dispatch_result handle_latency(const struct call *call, bool reset) {
   uint32_t n = latency == NULL ? 0 : LATENCY_KINDS;
   uint64_t since_ns = latency == NULL ? call->start_ns : latency->since_ns;
   /* `finish` checks `failed`. */
-  (void)fc_encode_times_reply_head(reply, FC_LATENCY, call->id, page_since(call->start_ns, since_ns),
-                                   n);
+  (void)fc_encode_times_reply_head(reply, FC_LATENCY, call->id,
+                                   page_since(call->start_ns, since_ns), n);
   for (uint32_t kind = 0; kind < n; kind++) {
     row.path = fc_str_of(latency_path((enum latency_kind)kind));
     row.operation = fc_str_of(latency_operation((enum latency_kind)kind));

@@ -83,9 +83,9 @@ static void log_slow(const struct call *call, const struct fc_request *request, 
                      uint64_t queue_ns) {
   const struct session *session = call->session;
   const struct request_times *times = &session->times;
-  struct fc_str names[SLOW_NAMES] = {
-      [SLOW_CLIENT] = session->name,
-      [SLOW_NAMESPACE] = session->ns == NULL ? (struct fc_str){0} : session->ns->name};
+  struct fc_str names[SLOW_NAMES] = {[SLOW_CLIENT] = session->name,
+                                     [SLOW_NAMESPACE] = session->ns == NULL ? (struct fc_str){0}
+                                                                            : session->ns->name};
   struct slow_request slow = {.request = name_of(request->type),
                               .ended_ns = call->dispatch->ended_ns,
                               .total_ns = queue_ns + times->serve_ns + times->send_ns,

@@ -41,8 +41,8 @@ struct store_name_counts {
 
 /* Selects entries, to clear or to list them. */
 struct store_select {
-  struct namespace *ns;   /* NULL: all */
-  struct fc_str view, op; /* without data: any */
+  struct namespace *ns;    /* NULL: all */
+  struct fc_str view, op;  /* without data: any */
   uint64_t min_compute_ns; /* of listings: only entries that took as long. 0: all */
 };
 

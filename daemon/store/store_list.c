@@ -57,8 +57,8 @@ bool store_list(const struct store *store, const struct store_select *select, ui
                 void *arg) {
   const struct entry *entry = resume(store, select, cursor);
   for (; entry != NULL; entry = store_older(store, select->ns, entry)) {
-    bool shown = (cursor->below == 0 || entry->use_stamp < cursor->below) &&
-                 matches(store, select, entry);
+    bool shown =
+        (cursor->below == 0 || entry->use_stamp < cursor->below) && matches(store, select, entry);
     if (max_examined == 0 || (shown && (limit == 0 || !emit(arg, entry))))
       return true;
     max_examined--;

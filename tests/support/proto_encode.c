@@ -67,6 +67,10 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_snapshot(buf, id, request->snapshot);
   case FC_SET:
     return fc_encode_set(buf, id, &request->set);
+  case FC_LATENCY:
+    return fc_encode_latency(buf, id, request->latency);
+  case FC_SLOWEST:
+    return fc_encode_slowest(buf, id, &request->slowest);
   case FC_WATCH:
     return fc_encode_watch(buf, id, &request->watch);
   case FC_EVENTS:
@@ -175,6 +179,26 @@ static int encode_events_reply(struct fc_buf *buf, uint32_t id, struct fc_list_r
   return error ? error : finish(buf, start);
 }
 
+static int encode_times_reply(struct fc_buf *buf, unsigned type, uint32_t id,
+                              struct fc_times_reply times) {
+  size_t start = buf->size;
+  struct fc_latency_entry latency;
+  struct fc_slow_entry slow;
+  int error =
+      fc_encode_times_reply_head(buf, (enum fc_type)type, id, times.period_ns, times.rows.n);
+
+  while (times.rows.n && !error) {
+    if (type == FC_LATENCY) {
+      fc_latency_next(&times.rows, &latency);
+      error = fc_encode_latency_entry(buf, &latency);
+    } else {
+      fc_slow_next(&times.rows, &slow);
+      error = fc_encode_slow_entry(buf, &slow);
+    }
+  }
+  return error ? error : finish(buf, start);
+}
+
 /* fc_get_reply does not show whether a lease's state was sent. NONE is encoded as an earlier
  * version's miss, which means the same. */
 static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
@@ -233,6 +257,9 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
     return fc_encode_snapshot_reply(buf, id, &reply->snapshot);
   case FC_REPLY | FC_SET:
     return fc_encode_set_reply(buf, id, &reply->set);
+  case FC_REPLY | FC_LATENCY:
+  case FC_REPLY | FC_SLOWEST:
+    return encode_times_reply(buf, reply->type & ~(unsigned)FC_REPLY, id, reply->times);
   case FC_REPLY | FC_WATCH:
     return fc_encode_watching(buf, id, &reply->watching);
   case FC_REPLY | FC_EVENTS:

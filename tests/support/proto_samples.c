@@ -50,6 +50,16 @@ static const uint8_t three_events[] =
     "\x9c\x05\xcd\x03\xe9\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x63"
     "\x9c\x00\xcd\x03\xea\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x01";
 
+/* one with two cells, one without any */
+static const uint8_t two_kinds[] =
+    "\x95\xa6region\xa3hit\xcd\x01\x2c\xcd\x01\x00\x94\x05\x01\x20\x02"
+    "\x95\xa6socket\xa4miss\x00\x00\x90";
+/* a get_many of a worker, a list of a tool */
+static const uint8_t two_slow[] =
+    "\x9e\xa8get_many\x05\x0a\x02\x03\x05\xcd\x03\xe8\x64\x07\xa3w-1\xcd\x03\xe8\xa1m\xa2op\xa4view"
+    "\x9e\xa4list\x06\x09\x02\x03\x04\x14\x00\x08\xa3"
+    "ctl\x00\xc0\xc0\xc0";
+
 static const struct {
   const char *name, *text;
   struct fc_request request;
@@ -196,15 +206,15 @@ static const struct {
      {.type = FC_CLEAR, .id = 15, .select = {STR("m"), STR("ft"), STR("logprob_of")}}},
     {"clear_all", "[8, 16, nil, nil, nil]", {.type = FC_CLEAR, .id = 16}},
     {"list",
-     "[9, 17, \"m\", nil, \"op\", 100, \"\", 0]",
+     "[9, 17, \"m\", nil, \"op\", 100, \"\", 0, 5000000000]",
      {.type = FC_LIST,
       .id = 17,
-      .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0, FC_ORDER_USE}}},
+      .list = {{STR("m"), {0}, STR("op")}, 100, BYTES(""), 0, FC_ORDER_USE, 5000000000u}}},
     {"list_next",
-     "[9, 18, nil, \"v\", nil, 1, \"cursor\", 1]",
+     "[9, 18, nil, \"v\", nil, 1, \"cursor\", 1, 5000000000]",
      {.type = FC_LIST,
       .id = 18,
-      .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6, FC_ORDER_PLACE}}},
+      .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6, FC_ORDER_PLACE, 5000000000u}}},
     {"trace_status", "[10, 19, 0, nil]", {.type = FC_TRACE, .id = 19}},
     {"trace_on",
      "[10, 20, 1, \"/var/log/t.jsonl\"]",
@@ -235,6 +245,9 @@ static const struct {
     {"set",
      "[19, 32, \"max-bytes\", \"512M\"]",
      {.type = FC_SET, .id = 32, .set = {STR("max-bytes"), STR("512M")}}},
+    {"latency", "[22, 35, false]", {.type = FC_LATENCY, .id = 35}},
+    {"latency_reset", "[22, 36, true]", {.type = FC_LATENCY, .id = 36, .latency = true}},
+    {"slowest", "[23, 37, 10, false]", {.type = FC_SLOWEST, .id = 37, .slowest = {10, false}}},
     {"watch",
      "[24, 33, 10, \"m\", \"op\", nil, \"w-1\"]",
      {.type = FC_WATCH, .id = 33, .watch = {10, STR("m"), STR("op"), {0}, STR("w-1")}}},
@@ -316,6 +329,18 @@ static const struct {
     {"set_reply",
      "[83, 32, 268435456, 536870912]",
      {.type = FC_REPLY | FC_SET, .id = 32, .set = {256u << 20, 512u << 20}}},
+    {"latency_reply",
+     "[86, 35, 5000000000, [[\"region\", \"hit\", 300, 256, [5, 1, 32, 2]], "
+     "[\"socket\", \"miss\", 0, 0, []]]]",
+     {.type = FC_REPLY | FC_LATENCY,
+      .id = 35,
+      .times = {5000000000u, {.n = 2, .at = two_kinds, .size = sizeof two_kinds - 1}}}},
+    {"slowest_reply",
+     "[87, 37, 1000, [[\"get_many\", 5, 10, 2, 3, 5, 1000, 100, 7, \"w-1\", 1000, \"m\", \"op\", "
+     "\"view\"], [\"list\", 6, 9, 2, 3, 4, 20, 0, 8, \"ctl\", 0, nil, nil, nil]]]",
+     {.type = FC_REPLY | FC_SLOWEST,
+      .id = 37,
+      .times = {1000, {.n = 2, .at = two_slow, .size = sizeof two_slow - 1}}}},
     {"watching",
      "[88, 33, 1048576]",
      {.type = FC_REPLY | FC_WATCH, .id = 33, .watching = {1u << 20}}},

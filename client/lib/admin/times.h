@@ -23,8 +23,8 @@ typedef void admin_slow_fn(void *arg, const struct fc_slow_entry *request);
 int admin_latency(struct admin *admin, bool reset, uint64_t *period_ns, admin_latency_fn *fn,
                   void *arg);
 
-/* Gives at most `limit` (at least 1) of the slowest requests of the last minutes, the slowest first.
- * *period_ns is the time for which they are kept. `reset` forgets them afterwards. */
+/* Gives at most `limit` (at least 1) of the slowest requests of the last minutes, the slowest
+ * first. *period_ns is the time for which they are kept. `reset` forgets them afterwards. */
 int admin_slowest(struct admin *admin, uint32_t limit, bool reset, uint64_t *period_ns,
                   admin_slow_fn *fn, void *arg);
 
@@ -34,7 +34,7 @@ struct admin_costly {
   struct admin_costly_entry {
     struct fc_list_entry entry; /* its names are in `names` */
     char names[3][FC_NAME_MAX];
-  } *entries;
+  } * entries;
   uint32_t limit;
   uint32_t n;              /* the result: entries, the most expensive first */
   uint64_t min_compute_ns; /* an entry below it is none of them */

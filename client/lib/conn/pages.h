@@ -21,7 +21,7 @@ struct pages {
   /* Of FC_LIST: only entries whose computation took as long. The function may raise it: it is read
    * before each page. NULL: all. */
   const uint64_t *min_compute_ns;
-  union {                   /* the one for `type` */
+  union { /* the one for `type` */
     pages_entry_fn *entry;
     pages_lease_fn *lease;
     pages_client_fn *client;

@@ -16,7 +16,7 @@ START_TEST(clear_with_names_removes_matching_entries) {
   world_put_named(world.ns, "roll", "base");
   world_put_named(world.ns, "roll", "ft");
   world_put_named(world.other, "dist", "base");
-  struct store_select select = {world.ns, fc_str_of("base"), fc_str_of("dist")};
+  struct store_select select = {.ns = world.ns, .view = fc_str_of("base"), .op = fc_str_of("dist")};
   ck_assert_uint_eq(store_clear_all(&world.store, &select), 1);
   ck_assert_uint_eq(store_clear_all(&world.store, &select), 0);
   select = (struct store_select){.ns = world.ns, .view = fc_str_of("ft")};
