@@ -21,6 +21,7 @@ static void set_user_limits(struct server *server) {
                   rings_pool_bytes(options->client_budget, options->max_clients));
   users_set_limit(&server->users, USER_LEASES, options->max_leases);
   users_set_limit(&server->users, USER_WAITS, options->max_leases);
+  users_set_limit(&server->users, USER_USAGE_ROWS, USAGE_ROWS_MAX);
 }
 
 /* Drops memory that made the daemons before crash, or that this one cannot adopt. */

@@ -10,6 +10,7 @@
 #include "daemon/requests/handlers.h"
 #include "daemon/snapshot/snapshot.h"
 #include "daemon/trace/trace.h"
+#include "daemon/usage/usage.h"
 #include "proto/limits.h"
 
 /* The kernel's memory for a client besides its send buffer: the socket, two descriptors and two
@@ -62,7 +63,7 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
   uint64_t snapshot = settings->snapshots ? snapshot_bytes_max(settings->max_namespaces) : 0;
   return PROGRAM_BYTES + WORK_BYTES + CATALOG_BYTES + sizeof(struct latency) + remembered +
-         bytes_of_users(settings) + snapshot + heap / HOLES_SHARE + mapped / TABLE_SHARE +
+         bytes_of_users(settings) + snapshot + usage_bytes_max() + heap / HOLES_SHARE + mapped / TABLE_SHARE +
          chunks * (sizeof(struct slots_chunk *) + sizeof(uint64_t)); /* and its directory word */
 }
 

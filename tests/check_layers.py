@@ -23,9 +23,10 @@ LAYERS = {
     "daemon/trace": "base",
     "daemon/snapshot": "store region base",
     "daemon/config": "store region base",
-    "daemon/rings": "store region trace base",
+    "daemon/usage": "base",
+    "daemon/rings": "store region trace usage base",
     "daemon/latency": "base",
-    "daemon/requests": "rings trace snapshot leases latency store region base",
+    "daemon/requests": "rings trace usage snapshot leases latency store region base",
     "daemon/net": "requests latency os base",
     "client/lib/util": "",
     "client/lib/shm": "util",
@@ -45,7 +46,7 @@ FOREIGN = {
     "daemon": r"client/|fcache\.h",
     "client": r"daemon/|uv\.h",
 }
-WITHOUT_LOOP = ("base", "latency", "region", "store", "leases", "rings", "requests")
+WITHOUT_LOOP = ("base", "latency", "region", "store", "leases", "usage", "rings", "requests")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 ANY_INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
 SEARCHED = (".", "client/include", "client/python/src")

@@ -30,6 +30,7 @@ enum user_resource {
   USER_WAITS,       /* for leases of other clients, until they are answered */
   USER_FRAME_BYTES, /* of frames beyond each connection's floor, outside the lane (read_budget.h) */
   USER_REPLY_BYTES, /* that replies copy, beyond each connection's floor */
+  USER_USAGE_ROWS,  /* names whose lookups are counted: see usage.h */
   USER_RESOURCES
 };
 

@@ -38,6 +38,7 @@ static void record(const struct outcome *outcome) {
                                .end_ns = outcome->call.start_ns,
                                .wall_ns = wait->wall_ns};
   call_record_hit(&outcome->call, &record, outcome->found);
+  call_count_usage_hit(&outcome->call, &record, outcome->found);
   call_sets(&outcome->call, sets);
   for (size_t i = 0; i < CALL_SETS; i++)
     sets[i]->coalesced_hits++;

@@ -62,6 +62,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                .pool_bytes = config->ring_pool_bytes,
                                .max_clients = config->max_clients};
   rings_init(&dispatch->rings, &rings);
+  usage_init(&dispatch->usage, dispatch->secret);
   leases_init(&dispatch->leases, &config->leases, &dispatch->totals->counters);
   dispatch->leases.records = config->lease_records;
   dispatch->processes.secret = dispatch->secret;
@@ -82,6 +83,7 @@ void dispatch_deinit(struct dispatch *dispatch) {
   while (dispatch_background_step(dispatch))
     ;
   rings_deinit(&dispatch->rings);
+  usage_deinit(&dispatch->usage);
   lease_owners_deinit(&dispatch->owners, call_clock_ns());
   leases_deinit(&dispatch->leases);
   processes_deinit(&dispatch->processes);
@@ -150,6 +152,16 @@ static void release_clear(struct dispatch *dispatch, struct session *session) {
     free(job);
 }
 
+/* Tools, which look up nothing, are not counted. Idempotent. */
+static void count_client_left(struct dispatch *dispatch, struct session *session) {
+  const struct usage_counts *usage = &session->usage;
+  if (usage->hits == 0 && usage->misses == 0)
+    return;
+  usage_counts_add(&dispatch->usage_left, usage);
+  dispatch->clients_left++;
+  session->usage = (struct usage_counts){0};
+}
+
 void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
   leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
@@ -166,6 +178,7 @@ void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
   if (session->handshake_done)
     list_remove(dispatch, session);
   session->handshake_done = false;
+  count_client_left(dispatch, session);
   deferred_replies_send_all(dispatch);
 }
 
@@ -239,7 +252,7 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
   bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
-         type == FC_NAMESPACES || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT ||
+         type == FC_NAMESPACES || type == FC_USAGE || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT ||
          type == FC_SET;
 }
 
@@ -318,6 +331,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_snapshot(call, request->snapshot);
   case FC_SET:
     return handle_set(call, &request->set);
+  case FC_USAGE:
+    return handle_usage(call, &request->usage);
   case FC_LATENCY:
     return handle_latency(call, request->latency);
   case FC_SLOWEST:
@@ -353,6 +368,7 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_LEASES:
   case FC_CLIENTS:
   case FC_NAMESPACES:
+  case FC_USAGE:
   case FC_LATENCY:
   case FC_SLOWEST:
     return SLICE_TOOLS;
@@ -400,6 +416,7 @@ static bool only_reads(const struct fc_request *request) {
   case FC_LEASES:
   case FC_CLIENTS:
   case FC_NAMESPACES:
+  case FC_USAGE:
   case FC_RING:
     return true;
   case FC_TRACE:

@@ -18,6 +18,7 @@
 #include "daemon/store/namespace_table.h"
 #include "daemon/store/store_clear.h"
 #include "daemon/store/totals.h"
+#include "daemon/usage/usage.h"
 #include "proto/wire/message.h"
 
 struct log;
@@ -109,6 +110,9 @@ struct dispatch {
   unsigned slices[SLICE_KINDS]; /* slices that may be executed now; set by the caller */
   struct clear_queue clears_queued;
   struct rings rings;
+  struct usage usage;
+  struct usage_counts usage_left; /* of clients that have left, */
+  uint64_t clients_left;          /* and their number */
   struct leases leases;
   struct processes processes;
   struct lease_owners owners;                   /* of adopted leases */

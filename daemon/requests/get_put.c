@@ -58,6 +58,21 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   call_trace(call, &charged, true);
 }
 
+void call_count_usage(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                      const struct usage_counts *more) {
+  struct session *session = call->session;
+  struct usage_names names = {
+      .name_space = session->ns->name, .op = key->op, .view = key->view, .probe = probe};
+  usage_add(&call->dispatch->usage, session->user, &names, more);
+  usage_counts_add(&session->usage, more);
+}
+
+void call_count_usage_hit(const struct call *call, const struct call_record *record,
+                          const struct entry *entry) {
+  struct usage_counts more = {.hits = 1, .saved_ns = entry_compute_ns(entry)};
+  call_count_usage(call, record->key, record->probe, &more);
+}
+
 uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
   return fc_key_digest(call->session->ns->seed ^ call->dispatch->secret, key);
 }
@@ -117,6 +132,7 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
         .key = &get->key, .probe = get->probe, .end_ns = dispatch->sent_ns};
     record.wall_ns = call_wall_ns(call, record.end_ns);
     call_record_hit(call, &record, found);
+    call_count_usage_hit(call, &record, found);
   }
   return result;
 }
@@ -207,7 +223,10 @@ enum dispatch_result handle_put(const struct call *call, const struct fc_put *pu
   if ((put->flags & FC_UNRECORDED) == 0) { /* stored or not, the forward pass was made */
     struct call_record record = {.key = &put->key, .probe = put->probe, .end_ns = call_clock_ns()};
     record.wall_ns = client_time_charge(&call->session->time, record.end_ns, put->compute_ns);
+    struct usage_counts more = {.misses = 1, .computed_ns = record.wall_ns};
+    more.put_bytes = outcome == FC_STORED ? put->value_size : 0;
     call_record_put(call, &record);
+    call_count_usage(call, &put->key, put->probe, &more);
   }
   if (outcome == FC_ETOOBIG)
     return too_big(call, put);

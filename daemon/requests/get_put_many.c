@@ -5,6 +5,7 @@
 #include "daemon/region/entry.h"
 #include "daemon/requests/handlers.h"
 #include "proto/errors.h"
+#include "proto/wall.h"
 #include "proto/wire/pieces.h"
 
 #define PART_BYTES (256u << 10)
@@ -121,13 +122,16 @@ static void record_part(const struct call *call, const struct fc_get_many *get, 
     return;
   uint64_t left_ns = call_wall_ns(call, end_ns);
   struct call_record record = {.key = &part->key, .probe = get->probe, .end_ns = end_ns};
+  struct usage_counts usage = {.hits = n_hits};
   for (uint32_t i = 0; i < part->n; i++) {
     if (part->found[i] == NULL)
       continue;
     prompt_at(&part->key, get->prompts, part->first + i);
     record.wall_ns = next_share(&left_ns, n_hits--);
     call_record_hit(call, &record, part->found[i]);
+    fc_sum_add(&usage.saved_ns, entry_compute_ns(part->found[i]));
   }
+  call_count_usage(call, &part->key, get->probe, &usage);
 }
 
 /* Returns the memory that the part takes in the sink while it is unsent: heads and pieces. */
@@ -181,12 +185,15 @@ static void record_batch(const struct call *call, const struct fc_put_many *many
 
 /* Records one put. The time that was charged for the message is divided evenly over its values. */
 static void record_put(const struct call *call, const struct fc_put_many *many,
-                       const struct fc_key *key, struct many_progress *progress) {
+                       const struct fc_key *key, struct many_progress *progress,
+                       struct usage_counts *usage) {
   struct call_record record = {.key = key,
                                .probe = many->probe,
                                .end_ns = call_clock_ns(),
                                .wall_ns = next_share(&progress->wall_ns, many->n - progress->next)};
   call_record_put(call, &record);
+  usage->misses++;
+  fc_sum_add(&usage->computed_ns, record.wall_ns);
 }
 
 /* Charges the client for the whole message, before its first value. */
@@ -222,6 +229,7 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
                            .n = many->n - progress->next};
   const uint8_t *start = values.at;
   bool is_recorded = (many->flags & FC_UNRECORDED) == 0;
+  struct usage_counts usage = {0};
   if (is_recorded && progress->next == 0)
     charge_puts(call, many, progress);
   for (uint32_t i = 0; i < STORE_SLICE && values.n > 0 && values.at - start < PUT_SLICE_BYTES &&
@@ -234,11 +242,16 @@ static void put_slice(const struct call *call, const struct fc_put_many *many,
     if (!call_put_has_room(call, &put))
       break;
     values = rest;
-    count_outcome(progress, call_put(call, &put));
+    int outcome = call_put(call, &put);
+    count_outcome(progress, outcome);
+    if (outcome == FC_STORED)
+      usage.put_bytes += put.value_size;
     if (is_recorded)
-      record_put(call, many, &put.key, progress);
+      record_put(call, many, &put.key, progress, &usage);
     progress->next++;
   }
+  if (usage.misses > 0)
+    call_count_usage(call, &many->key, many->probe, &usage);
   progress->values_bytes = (size_t)(values.at - many->values.at);
 }
 

@@ -9,7 +9,8 @@
  * trace_control.c    trace                  kill_client.c      kill
  * shutdown.c         shutdown               snapshot_control.c snapshot
  * settings.c         set                    list_times.c       latency, slowest
- * request_times.c    times of requests      reply.c            replies and errors
+ * list_usage.c       usage                  request_times.c    times of requests
+ * reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -93,6 +94,15 @@ void call_record_hit(const struct call *call, const struct call_record *record,
 
 /* Counts a put whose time was charged already, and writes its trace line. */
 void call_record_put(const struct call *call, const struct call_record *record);
+
+/* Adds recorded hits and puts of one op, view and probe to the usage, of the names and of the
+ * client. call_record_hit and call_record_put do not, because a request of many keys adds its sum.
+ */
+void call_count_usage(const struct call *call, const struct fc_key *key, struct fc_str probe,
+                      const struct usage_counts *more);
+/* The same for one hit. */
+void call_count_usage_hit(const struct call *call, const struct call_record *record,
+                          const struct entry *entry);
 
 /* Requests the lease of a key that is not stored. */
 enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
@@ -179,6 +189,7 @@ enum dispatch_result handle_trace(const struct call *call, const struct fc_trace
 enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
 enum dispatch_result handle_snapshot(const struct call *call, uint32_t action);
 enum dispatch_result handle_set(const struct call *call, const struct fc_set *set);
+enum dispatch_result handle_usage(const struct call *call, const struct fc_usage *request);
 enum dispatch_result handle_latency(const struct call *call, bool reset);
 enum dispatch_result handle_slowest(const struct call *call, const struct fc_slowest *request);
 enum dispatch_result handle_shutdown(const struct call *call);

@@ -143,6 +143,8 @@ static struct client_ring *make_ring(const struct call *call) {
       .origin = session->origin,
       .started_ns = dispatch->started_ns,
       .time = &session->time,
+      .usage = &dispatch->usage,
+      .client_usage = &session->usage,
   };
   return rings_attach(&dispatch->rings, session->version >= 5, &account);
 }

@@ -10,6 +10,7 @@
 
 #include "daemon/leases/leases.h"
 #include "daemon/rings/client_time.h"
+#include "daemon/usage/usage.h"
 #include "proto/key.h"
 #include "proto/limits.h"
 #include "proto/wire/message.h"
@@ -85,6 +86,7 @@ struct session {
   struct reply_sink *sink;     /* borrowed; set by the welcome */
   bool reply_lost;             /* no memory for a deferred reply: the connection must end */
   uint64_t hits, shared_hits;  /* recorded hits by message; a ring's are in its account */
+  struct usage_counts usage;   /* of the connection, with the flushed hits of its rings */
   struct session *next, *prev; /* in dispatch->first_session */
   bool waits_for_trace;        /* the last frame, or the end, is tried again by the rings' timer */
   bool waits_for_record;       /* the last frame is tried again by dispatch_clears_recorded */

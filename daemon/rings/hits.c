@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/check.h"
+#include "proto/wall.h"
 
 #define HIT_MIN_NS 50u /* no client serves a hit in less */
 
@@ -48,14 +49,38 @@ static void find_all(struct hits_account *const accounts[], const struct ring_hi
 static void count(struct hits_account *account, const struct client_clock *clock,
                   struct fc_ring_hit *record) {
   struct counters *sets[] = {&account->ns->counters, account->counters};
+  struct hits_pending *pending = &account->pending[record->context];
+  uint64_t saved_ns = client_time_compute_ns(record->compute_ns);
   bool shared = (uint32_t)record->origin != account->origin;
   record->wall_ns = client_time_charge(account->time, clock->now_ns, record->wall_ns);
   account->hits++;
   account->shared_hits += shared;
   if (account->times != NULL)
     fc_histogram_add(account->times, record->wall_ns);
-  counters_hit(sets, sizeof sets / sizeof sets[0], record->wall_ns,
-               client_time_compute_ns(record->compute_ns), shared);
+  counters_hit(sets, sizeof sets / sizeof sets[0], record->wall_ns, saved_ns, shared);
+  account->has_pending = true;
+  pending->hits++;
+  fc_sum_add(&pending->saved_ns, saved_ns);
+}
+
+void hits_flush_usage(struct hits_account *account, const struct ring_reader *reader) {
+  if (!account->has_pending)
+    return;
+  account->has_pending = false;
+  for (uint32_t i = 0; i < FC_RING_CONTEXTS; i++) {
+    const struct ring_hit hit = {.context = &reader->contexts[i]};
+    struct hits_pending *pending = &account->pending[i];
+    if (pending->hits == 0)
+      continue;
+    struct usage_names names = {.name_space = account->name_space,
+                                .op = ring_hit_op(&hit),
+                                .view = ring_hit_view(&hit),
+                                .probe = ring_hit_probe(&hit)};
+    struct usage_counts more = {.hits = pending->hits, .saved_ns = pending->saved_ns};
+    usage_add(account->usage, account->user, &names, &more);
+    usage_counts_add(account->client_usage, &more);
+    *pending = (struct hits_pending){0};
+  }
 }
 
 size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,

@@ -11,6 +11,12 @@
 #include "daemon/store/counters.h"
 #include "daemon/store/store.h"
 #include "daemon/trace/trace.h"
+#include "daemon/usage/usage.h"
+
+/* Hits of one label that are counted, and not yet in the usage. */
+struct hits_pending {
+  uint64_t hits, saved_ns;
+};
 #include "proto/histogram.h"
 
 /* Whose hits they are, and where they are counted. All pointers and strings are borrowed. */
@@ -28,6 +34,10 @@ struct hits_account {
   struct client_time *time;   /* of the connection: hits are not older than that */
   uint64_t hits, shared_hits; /* counted so far */
   uint64_t unrecorded;        /* hits that the client could not record, counted so far */
+  struct usage *usage;        /* of the daemon: by names */
+  struct usage_counts *client_usage; /* of the client's connection */
+  bool has_pending;
+  struct hits_pending pending[FC_RING_CONTEXTS]; /* by the index of the label */
 };
 
 /* Promotes and counts `n` hits (at most RING_READER_BATCH) in order, each for its own account. All
@@ -35,6 +45,11 @@ struct hits_account {
  * how many were counted: those without FC_RING_UNRECORDED. */
 size_t hits_count(struct hits_account *const accounts[], const struct client_clock *clock,
                   struct ring_hit *hits, size_t n);
+
+/* Adds the pending hits to the usage, under the names that the reader's contexts have now. Call it
+ * before a context is defined anew, before the usage is read, and before the account ends. To look
+ * up the names for each hit would cost more than to count it. */
+void hits_flush_usage(struct hits_account *account, const struct ring_reader *reader);
 
 /* Counts up to `n` hits that the client says it could not record. Returns how many, which is
  * bounded by the hits that it can have served: as many as the fastest client since the daemon

@@ -126,8 +126,10 @@ void ring_merge_read(struct client_ring *list, struct trace *trace,
   uint64_t before = reading->records;
   while (heap != NULL && reading->records - before < budget) {
     struct client_ring *client = heap;
-    if (!client->next_is_hit)
-      apply_batch(&batch); /* a context may replace one that hits of the batch refer to */
+    if (!client->next_is_hit) { /* it may replace a context that hits refer to */
+      apply_batch(&batch);
+      hits_flush_usage(&client->account, &client->reader);
+    }
     if (!may_read(&batch))
       break;
     heap = remove_first(client);

@@ -178,6 +178,16 @@ void rings_drain_all(struct rings *rings) {
   (void)read_awake(rings, TRACE_WRITE_NOW, UINT64_MAX);
 }
 
+static void flush_usage(struct client_ring *client) {
+  for (; client != NULL; client = client->next)
+    hits_flush_usage(&client->account, &client->reader);
+}
+
+void rings_flush_usage(struct rings *rings) {
+  flush_usage(rings->awake);
+  flush_usage(rings->asleep);
+}
+
 /* ---- the timer ---- */
 
 unsigned rings_period_ms(const struct rings *rings) {
@@ -261,6 +271,8 @@ static struct client_ring *make_ring(uint32_t n_slots, const struct hits_account
   client->account = *account;
   client->account.client = copy_name(client->names, account->client);
   client->account.name_space = copy_name(client->names + FC_NAME_MAX, account->name_space);
+  client->account.has_pending = false; /* those of another ring are of its contexts */
+  memset(client->account.pending, 0, sizeof client->account.pending);
   return client;
 }
 
@@ -321,6 +333,7 @@ void rings_detach(struct rings *rings, struct client_ring *client) {
   if (!rings_end(rings, client)) /* the trace is behind */
     (void)read_rings(rings, client, 1, TRACE_WRITE_NOW, UINT64_MAX);
   assert(client_ring_is_drained(client));
+  hits_flush_usage(&client->account, &client->reader);
   rings_remove_awake(rings, client);
   rings->n--;
   rings_recharge(rings, client, 0);

@@ -116,6 +116,9 @@ void rings_drain_before_eviction(struct rings *rings);
 /* Reads all rings, asleep ones too. Does not wait for the trace. */
 void rings_drain_all(struct rings *rings);
 
+/* Adds the counted hits of all rings to the usage (hits_flush_usage). */
+void rings_flush_usage(struct rings *rings);
+
 /* For a timer: looks for idle rings, then applies the oldest hits of all rings, as many as one turn
  * may take. Applies nothing while the trace is behind. `now_ns` is CLOCK_MONOTONIC. Returns after
  * how many milliseconds to call it again, or 0 if there are no rings. */

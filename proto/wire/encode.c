@@ -141,6 +141,7 @@ ENCODE(ring, struct fc_ring_request, ring)
 ENCODE_BY_VALUE(kill, uint64_t, client_id)
 ENCODE_BY_VALUE(snapshot, uint32_t, action)
 ENCODE(set, struct fc_set, set)
+ENCODE(usage, struct fc_usage, usage)
 ENCODE(watch, struct fc_watch, watch)
 ENCODE(events, struct fc_events_request, events)
 ENCODE_BY_VALUE(latency, bool, reset)
@@ -284,6 +285,8 @@ int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id
     (void)begin_clients_reply(buf, id, &list);
   else if (type == FC_NAMESPACES)
     (void)begin_namespaces_reply(buf, id, &list);
+  else if (type == FC_USAGE)
+    (void)begin_usage_reply(buf, id, &list);
   else
     (void)begin_list_reply(buf, id, &list);
   return status_of(buf);
@@ -307,6 +310,7 @@ int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t i
 ENCODE_ROW(LEASE, lease, struct fc_lease_entry)
 ENCODE_ROW(CLIENT, client, struct fc_client_entry)
 ENCODE_ROW(NAMESPACE, namespace, struct fc_namespace_entry)
+ENCODE_ROW(USAGE, usage, struct fc_usage_entry)
 ENCODE_ROW(LATENCY, latency, struct fc_latency_entry)
 ENCODE_ROW(SLOW, slow, struct fc_slow_entry)
 

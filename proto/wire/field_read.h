@@ -107,6 +107,11 @@ static inline void read_snapshot_action(struct fc_reader *reader, uint32_t *acti
   read_require(reader, *action <= FC_SNAPSHOT_START, FC_EPROTOCOL);
 }
 
+static inline void read_usage_by(struct fc_reader *reader, uint32_t *by) {
+  *by = fc_read_u32(reader);
+  read_require(reader, *by <= FC_USAGE_CLIENT, FC_EPROTOCOL);
+}
+
 static inline void read_trace_path(struct fc_reader *reader, uint32_t action, struct fc_str *path) {
   if (!fc_read_nil(reader))
     *path = fc_read_str(reader);

@@ -62,6 +62,7 @@ static inline void write_name_or_nil(struct fc_buf *buf, const struct fc_str *na
 #define write_trace_action write_u32
 #define write_list_order write_u32
 #define write_snapshot_action write_u32
+#define write_usage_by write_u32
 
 static inline void write_trace_path(struct fc_buf *buf, uint32_t action,
                                     const struct fc_str *path) {
@@ -139,6 +140,7 @@ static inline void write_entry_rows(struct fc_buf *buf, const struct fc_list_rep
 #define write_lease_rows write_entry_rows
 #define write_client_rows write_entry_rows
 #define write_namespace_rows write_entry_rows
+#define write_usage_rows write_entry_rows
 #define write_event_rows write_entry_rows
 #define write_latency_rows write_entry_rows
 #define write_slow_rows write_entry_rows

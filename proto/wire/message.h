@@ -36,7 +36,8 @@ enum fc_type {
   FC_KILL = 0x11,
   FC_SNAPSHOT = 0x12,
   FC_SET = 0x13,
-  FC_LATENCY = 0x16, /* 0x14 and 0x15 are delete and usage */
+  FC_USAGE = 0x15,
+  FC_LATENCY = 0x16, /* 0x14 is delete */
   FC_SLOWEST = 0x17,
   FC_WATCH = 0x18,
   FC_EVENTS = 0x19,
@@ -181,6 +182,20 @@ struct fc_set {
   struct fc_str value; /* as on the daemon's command line: "512M" */
 };
 
+enum fc_usage_by {
+  FC_USAGE_NAMESPACE = 0,
+  FC_USAGE_KEY = 1, /* an op and a view of a namespace */
+  FC_USAGE_PROBE = 2,
+  FC_USAGE_CLIENT = 3,
+};
+/* Lists the usage by names, since the daemon's start. */
+struct fc_usage {
+  uint32_t by;    /* an fc_usage_by */
+  uint32_t limit; /* at least 1 */
+  const uint8_t *cursor;
+  uint32_t cursor_size; /* 0 to 64; 0: start */
+};
+
 /* Subscribes to events, and ends an earlier subscription of the connection. A none selects all. An
  * event that concerns no view, op, namespace or client is not selected by a name of one, except
  * that a clear without a name clears all names. */
@@ -216,6 +231,7 @@ struct fc_request {
     uint64_t kill;     /* a client_id */
     uint32_t snapshot; /* an fc_snapshot_action */
     struct fc_set set;
+    struct fc_usage usage;
     struct fc_watch watch;
     struct fc_events_request events;
     bool latency; /* reset the times after the reply; from version 7 on */
@@ -340,6 +356,20 @@ struct fc_namespace_entry {
   uint64_t idle_ns;   /* since its last lookup, put or hello */
   uint64_t max_bytes; /* its own limit; 0: none, or not sent */
 };
+/* One name, or all names that have no row of their own. */
+struct fc_usage_entry {
+  struct fc_str name_space; /* none: of `others` */
+  struct fc_str op, view;   /* by key */
+  struct fc_str probe;      /* by probe; none: lookups without a probe */
+  struct fc_str client;     /* by client, as the next two */
+  uint64_t client_id;       /* 0: no client */
+  int64_t pid;              /* 0: in another pid namespace, or no client */
+  uint64_t others;          /* about how many names this row stands for; 0: one */
+  uint64_t hits, misses;
+  uint64_t saved_ns, computed_ns; /* of the hits, of the misses */
+  uint64_t put_bytes;             /* size of the values that were stored */
+  uint64_t stored_bytes;          /* by namespace: charge of its entries now; else 0 */
+};
 struct fc_ring_reply {
   /* As in the welcome, with the same two descriptors. 0: the client gets no ring, and keeps its old
    * one. */
@@ -409,7 +439,7 @@ struct fc_reply {
     struct fc_put_many_reply put_many;
     struct fc_stats_reply stats;
     uint64_t removed;
-    struct fc_list_reply list; /* list, leases, clients, namespaces, events */
+    struct fc_list_reply list; /* list, leases, clients, namespaces, usage, events */
     uint32_t given_up;
     bool killed;
     struct fc_trace_reply trace;
@@ -445,6 +475,7 @@ void fc_list_next(struct fc_list_reply *list, struct fc_list_entry *entry);
 void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
 void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry);
+void fc_usage_next(struct fc_list_reply *list, struct fc_usage_entry *entry);
 void fc_events_next(struct fc_list_reply *list, struct fc_event *event);
 void fc_latency_next(struct fc_list_reply *list, struct fc_latency_entry *entry);
 void fc_slow_next(struct fc_list_reply *list, struct fc_slow_entry *entry);
@@ -490,6 +521,7 @@ int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request
 int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id);
 int fc_encode_snapshot(struct fc_buf *buf, uint32_t id, uint32_t action);
 int fc_encode_set(struct fc_buf *buf, uint32_t id, const struct fc_set *set);
+int fc_encode_usage(struct fc_buf *buf, uint32_t id, const struct fc_usage *usage);
 int fc_encode_watch(struct fc_buf *buf, uint32_t id, const struct fc_watch *watch);
 int fc_encode_events(struct fc_buf *buf, uint32_t id, const struct fc_events_request *events);
 int fc_encode_latency(struct fc_buf *buf, uint32_t id, bool reset);
@@ -535,7 +567,7 @@ int fc_encode_array_head(struct fc_buf *buf, uint32_t n);
 int fc_encode_stat_uint(struct fc_buf *buf, const char *name, uint64_t value);
 int fc_encode_stat_real(struct fc_buf *buf, const char *name, double value);
 int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str value);
-/* `type` is the request's: list, leases, clients or namespaces. */
+/* `type` is the request's: list, leases, clients, namespaces or usage. */
 int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                               const uint8_t *cursor, uint32_t cursor_size, uint32_t n);
 /* Events have no cursor. */
@@ -544,6 +576,7 @@ int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry);
 int fc_encode_lease_entry(struct fc_buf *buf, const struct fc_lease_entry *entry);
 int fc_encode_client_entry(struct fc_buf *buf, const struct fc_client_entry *entry);
 int fc_encode_namespace_entry(struct fc_buf *buf, const struct fc_namespace_entry *entry);
+int fc_encode_usage_entry(struct fc_buf *buf, const struct fc_usage_entry *entry);
 int fc_encode_event(struct fc_buf *buf, const struct fc_event *event);
 int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                                uint64_t period_ns, uint32_t n); /* of latency, slowest */

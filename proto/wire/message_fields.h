@@ -55,6 +55,7 @@
   KIND(list_order, "u32", "0 (by use) or 1 (by place)")                                            \
   KIND(trace_action, "u32", "0 (status), 1 (on) or 2 (off)")                                       \
   KIND(snapshot_action, "u32", "0 (status) or 1 (start)")                                          \
+  KIND(usage_by, "u32", "0 (namespace), 1 (op and view), 2 (probe) or 3 (client)")                 \
   KIND(trace_path, "path or nil",                                                                  \
        "with action 1 a str, a path of 1 to 4095 bytes without NUL; else nil")                     \
   KIND(given_up_op, "name or nil",                                                                 \
@@ -74,6 +75,7 @@
   KIND(lease_rows, "array of arrays", "an array of leases")                                        \
   KIND(client_rows, "array of arrays", "an array of clients")                                      \
   KIND(namespace_rows, "array of arrays", "an array of namespaces")                                \
+  KIND(usage_rows, "array of arrays", "an array of usage")                                         \
   KIND(event_rows, "array of arrays", "an array of events")                                        \
   KIND(latency_rows, "array of arrays", "an array of kinds")                                       \
   KIND(slow_rows, "array of arrays", "an array of requests")                                       \
@@ -105,6 +107,7 @@
   REQUEST(KILL, kill, uint64_t, kill)                                                              \
   REQUEST(SNAPSHOT, snapshot, uint32_t, snapshot)                                                  \
   REQUEST(SET, set, struct fc_set, set)                                                            \
+  REQUEST(USAGE, usage, struct fc_usage, usage)                                                    \
   REQUEST(WATCH, watch, struct fc_watch, watch)                                                    \
   REQUEST(EVENTS, events, struct fc_events_request, events)                                        \
   REQUEST(LATENCY, latency, bool, latency)                                                         \
@@ -223,6 +226,12 @@
   FIELD(name, name, &m->name)                                                                      \
   FIELD(value, text, &m->value)
 
+/* struct fc_usage */
+#define FC_USAGE_FIELDS                                                                            \
+  FIELD(by, usage_by, &m->by)                                                                      \
+  FIELD(limit, page_limit, &m->limit)                                                              \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)
+
 /* struct fc_watch */
 #define FC_WATCH_FIELDS                                                                            \
   FIELD(kinds, u32, &m->kinds)                                                                     \
@@ -265,6 +274,7 @@
   REPLY(KILL, killed, bool, killed)                                                                \
   REPLY(SNAPSHOT, snapshot_reply, struct fc_snapshot_reply, snapshot)                              \
   REPLY(SET, set_reply, struct fc_set_reply, set)                                                  \
+  REPLY(USAGE, usage_reply, struct fc_list_reply, list)                                            \
   REPLY(WATCH, watching, struct fc_watching, watching)                                             \
   REPLY(EVENTS, events_reply, struct fc_list_reply, list)                                          \
   REPLY(LATENCY, latency_reply, struct fc_times_reply, times)                                      \
@@ -335,6 +345,10 @@
   FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
   FIELD(namespaces, namespace_rows, m)
 
+#define FC_USAGE_REPLY_FIELDS                                                                      \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)                                                \
+  FIELD(usage, usage_rows, m)
+
 /* struct fc_trace_reply */
 #define FC_TRACE_REPLY_FIELDS                                                                      \
   FIELD(on, boolean, &m->on)                                                                       \
@@ -393,6 +407,7 @@
   ROW(LEASE, lease, struct fc_lease_entry)                                                         \
   ROW(CLIENT, client, struct fc_client_entry)                                                      \
   ROW(NAMESPACE, namespace, struct fc_namespace_entry)                                             \
+  ROW(USAGE, usage, struct fc_usage_entry)                                                         \
   ROW(EVENT, event, struct fc_event)                                                               \
   ROW(LATENCY, latency, struct fc_latency_entry)                                                   \
   ROW(SLOW, slow, struct fc_slow_entry)
@@ -472,6 +487,22 @@
   FIELD(clients, u32, &m->clients)                                                                 \
   FIELD(idle_ns, u64, &m->idle_ns)                                                                 \
   LATER(max_bytes, limit_or_nil, &m->max_bytes)
+
+#define FC_USAGE_ROW_FIELDS                                                                        \
+  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
+  FIELD(op, name_or_nil, &m->op)                                                                   \
+  FIELD(view, name_or_nil, &m->view)                                                               \
+  FIELD(probe, name_or_nil, &m->probe)                                                             \
+  FIELD(client, name_or_nil, &m->client)                                                           \
+  FIELD(client_id, u64, &m->client_id)                                                             \
+  FIELD(pid, i64, &m->pid)                                                                         \
+  FIELD(others, u64, &m->others)                                                                   \
+  FIELD(hits, u64, &m->hits)                                                                       \
+  FIELD(misses, u64, &m->misses)                                                                   \
+  FIELD(saved_ns, u64, &m->saved_ns)                                                               \
+  FIELD(computed_ns, u64, &m->computed_ns)                                                         \
+  FIELD(put_bytes, u64, &m->put_bytes)                                                             \
+  FIELD(stored_bytes, u64, &m->stored_bytes)
 
 #define FC_EVENT_ROW_FIELDS                                                                        \
   FIELD(kind, u32, &m->kind)                                                                       \

@@ -36,7 +36,7 @@ def error_of(connection: Wire) -> tuple[object, object, bool]:
 # A connection
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])
 def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> None:
     connection = Wire(daemon.socket, 20)
     fields = m.hello((1, version), "stranger", "ns", None, 0, None)
@@ -50,10 +50,10 @@ def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> No
     connection.close()
     for later in 9, 2**32 - 1:
         with Client(daemon.socket, versions=(version, later)) as client:
-            assert client.welcome.version == 6
+            assert client.welcome.version == 7
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])
 def test_value_of_each_version_is_stored_and_found(daemon: Daemon, version: int) -> None:
     with Client(daemon.socket, "ns", versions=(version, version)) as client:
         missed = client.get(A, "probe")
@@ -100,7 +100,7 @@ def test_snapshot_and_set_refused_with_reason(daemon: Daemon) -> None:
         assert refused.value.code == wire.EINVAL
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])
 def test_version_decides_how_many_fields_a_reply_has(daemon: Daemon, version: int) -> None:
     with Client(daemon.socket, "ns", versions=(1, version)) as client:
         client.put(A, b"a")

@@ -67,6 +67,8 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_snapshot(buf, id, request->snapshot);
   case FC_SET:
     return fc_encode_set(buf, id, &request->set);
+  case FC_USAGE:
+    return fc_encode_usage(buf, id, &request->usage);
   case FC_LATENCY:
     return fc_encode_latency(buf, id, request->latency);
   case FC_SLOWEST:
@@ -140,6 +142,7 @@ static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_rep
   struct fc_lease_entry lease;
   struct fc_client_entry client;
   struct fc_namespace_entry name_space;
+  struct fc_usage_entry usage;
 
   if (type == FC_LEASES) {
     fc_leases_next(list, &lease);
@@ -152,6 +155,10 @@ static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_rep
   if (type == FC_NAMESPACES) {
     fc_namespaces_next(list, &name_space);
     return fc_encode_namespace_entry(buf, &name_space);
+  }
+  if (type == FC_USAGE) {
+    fc_usage_next(list, &usage);
+    return fc_encode_usage_entry(buf, &usage);
   }
   fc_list_next(list, &entry);
   return fc_encode_list_entry(buf, &entry);
@@ -250,6 +257,7 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_LEASES:
   case FC_REPLY | FC_CLIENTS:
   case FC_REPLY | FC_NAMESPACES:
+  case FC_REPLY | FC_USAGE:
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
   case FC_REPLY | FC_KILL:
     return fc_encode_killed(buf, id, reply->killed);

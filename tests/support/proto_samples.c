@@ -50,6 +50,10 @@ static const uint8_t three_events[] =
     "\x9c\x05\xcd\x03\xe9\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x63"
     "\x9c\x00\xcd\x03\xea\xc0\xc0\xc0\xc0\x00\x00\x00\xc0\x00\x01";
 
+/* a key, and the others */
+static const uint8_t two_usages[] =
+    "\x9e\xa1m\xa2op\xa1v\xc0\xc0\x00\x00\x00\x09\x02\x5a\x14\xcd\x10\x00\x00"
+    "\x9e\xc0\xc0\xc0\xc0\xc0\x00\x00\xce\x00\x01\x11\x70\x01\x00\x01\x00\x00\x00";
 /* one with two cells, one without any */
 static const uint8_t two_kinds[] =
     "\x95\xa6region\xa3hit\xcd\x01\x2c\xcd\x01\x00\x94\x05\x01\x20\x02"
@@ -245,6 +249,9 @@ static const struct {
     {"set",
      "[19, 32, \"max-bytes\", \"512M\"]",
      {.type = FC_SET, .id = 32, .set = {STR("max-bytes"), STR("512M")}}},
+    {"usage",
+     "[21, 33, 1, 500, \"cursor\"]",
+     {.type = FC_USAGE, .id = 33, .usage = {FC_USAGE_KEY, 500, BYTES("cursor"), 6}}},
     {"latency", "[22, 35, false]", {.type = FC_LATENCY, .id = 35}},
     {"latency_reset", "[22, 36, true]", {.type = FC_LATENCY, .id = 36, .latency = true}},
     {"slowest", "[23, 37, 10, false]", {.type = FC_SLOWEST, .id = 37, .slowest = {10, false}}},
@@ -394,6 +401,12 @@ static const struct {
      {.type = FC_REPLY | FC_NAMESPACES,
       .id = 28,
       .list = {BYTES("cursor"), 6, 2, two_namespaces, sizeof two_namespaces - 1}}},
+    {"usage_reply",
+     "[85, 33, \"cursor\", [[\"m\", \"op\", \"v\", nil, nil, 0, 0, 0, 9, 2, 90, 20, 4096, 0], "
+     "[nil, nil, nil, nil, nil, 0, 0, 70000, 1, 0, 1, 0, 0, 0]]]",
+     {.type = FC_REPLY | FC_USAGE,
+      .id = 33,
+      .list = {BYTES("cursor"), 6, 2, two_usages, sizeof two_usages - 1}}},
     {"given_up", "[76, 23, 2]", {.type = FC_REPLY | FC_GIVE_UP, .id = 23, .given_up = 2}},
     {"trace_reply",
      "[74, 19, true, \"/var/log/t.jsonl\", 1000000, 0]",

@@ -23,6 +23,7 @@ void rings_fixture_start(void) {
   namespace_table_init(&fix.table, &fix.store, 8);
   ck_assert_int_eq(namespace_table_open(&fix.table, fc_str_of("ns"), NULL, &fix.ns), 0);
   traced_start(&fix.traced);
+  usage_init(&fix.usage, 1);
   rings_fixture_resize(RINGS_FIXTURE_POOL, 4);
 }
 
@@ -33,6 +34,7 @@ void rings_fixture_end(void) {
   while (fix.rings.asleep != NULL)
     rings_detach(&fix.rings, fix.rings.asleep);
   rings_deinit(&fix.rings);
+  usage_deinit(&fix.usage);
   traced_end(&fix.traced);
   namespace_table_deinit(&fix.table);
   private_store_deinit(&fix.store, &fix.region);
@@ -45,7 +47,9 @@ struct client_ring *rings_fixture_attach(const char *name, bool knows_state) {
                                  .trace = &fix.traced.trace,
                                  .name_space = fix.ns->name,
                                  .client = fc_str_of(name),
-                                 .time = &fix.time};
+                                 .time = &fix.time,
+                                 .usage = &fix.usage,
+                                 .client_usage = &fix.client_usage};
   return rings_attach(&fix.rings, knows_state, &account);
 }
 

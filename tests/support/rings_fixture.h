@@ -18,7 +18,9 @@ struct rings_fixture {
   struct totals totals; /* of the daemon */
   struct traced traced;
   struct rings rings;
-  struct client_time time; /* of all clients: they connected when the machine started */
+  struct usage usage;
+  struct usage_counts client_usage; /* of all clients */
+  struct client_time time;          /* of all clients: they connected when the machine started */
 };
 extern struct rings_fixture fix;
 

@@ -163,6 +163,11 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
   return list_pages(admin, CONNECTION_MANIFESTS, "namespaces", &pages);
 }
 
+int admin_usage(struct admin *admin, enum fc_usage_by by, pages_usage_fn *fn, void *arg) {
+  struct pages pages = {.type = FC_USAGE, .by = by, .fn.usage = fn, .arg = arg};
+  return list_pages(admin, CONNECTION_TOOLS, "usage", &pages);
+}
+
 static void copy_text(char *to, size_t size, struct fc_str text) {
   (void)snprintf(to, size, "%.*s", (int)text.size, text.data == NULL ? "" : text.data);
 }

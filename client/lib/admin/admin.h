@@ -64,6 +64,11 @@ int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, p
 int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit,
                      pages_namespace_fn *fn, void *arg);
 
+/* Lists the usage by the names of a kind since the daemon's start: see struct fc_usage_entry. All
+ * rows are of the same moment only if they fit in one page. FC_EVERSION if the daemon is too old.
+ */
+int admin_usage(struct admin *admin, enum fc_usage_by by, pages_usage_fn *fn, void *arg);
+
 /* Starts or stops the trace, or queries it. The daemon resolves `path`, which is NULL
  * unless the action is FC_TRACE_ON. *out is the state after the request. */
 int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,

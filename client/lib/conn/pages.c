@@ -31,8 +31,14 @@ static void encode(struct fc_buf *buf, uint32_t id, const struct pages *pages,
                          .limit = limit,
                          .cursor = position->cursor,
                          .cursor_size = position->cursor_size};
+  struct fc_usage usage = {.by = pages->by,
+                           .limit = limit,
+                           .cursor = position->cursor,
+                           .cursor_size = position->cursor_size};
   /* request_call checks `failed`. */
-  if (pages->type == FC_LIST)
+  if (pages->type == FC_USAGE)
+    (void)fc_encode_usage(buf, id, &usage);
+  else if (pages->type == FC_LIST)
     (void)fc_encode_list(buf, id, &list);
   else
     (void)fc_encode_page(buf, pages->type, id, &page);
@@ -44,6 +50,7 @@ static void call_for_next(const struct pages *pages, struct fc_list_reply *page)
   struct fc_lease_entry lease;
   struct fc_client_entry client;
   struct fc_namespace_entry name_space;
+  struct fc_usage_entry usage;
   switch (pages->type) {
   case FC_LEASES:
     fc_leases_next(page, &lease);
@@ -56,6 +63,10 @@ static void call_for_next(const struct pages *pages, struct fc_list_reply *page)
   case FC_NAMESPACES:
     fc_namespaces_next(page, &name_space);
     pages->fn.name_space(pages->arg, &name_space);
+    break;
+  case FC_USAGE:
+    fc_usage_next(page, &usage);
+    pages->fn.usage(pages->arg, &usage);
     break;
   default:
     fc_list_next(page, &entry);

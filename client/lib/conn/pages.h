@@ -1,4 +1,4 @@
-/* pages.h - reads the daemon's lists page by page: entries, leases, clients, namespaces. */
+/* pages.h - reads the daemon's lists page by page: entries, leases, clients, namespaces, usage. */
 #ifndef FC_CLIENT_PAGES_H
 #define FC_CLIENT_PAGES_H
 
@@ -12,12 +12,14 @@ typedef void pages_entry_fn(void *arg, const struct fc_list_entry *entry);
 typedef void pages_lease_fn(void *arg, const struct fc_lease_entry *lease);
 typedef void pages_client_fn(void *arg, const struct fc_client_entry *client);
 typedef void pages_namespace_fn(void *arg, const struct fc_namespace_entry *name_space);
+typedef void pages_usage_fn(void *arg, const struct fc_usage_entry *usage);
 
 struct pages {
-  enum fc_type type;        /* FC_LIST, FC_LEASES, FC_CLIENTS or FC_NAMESPACES */
+  enum fc_type type;        /* FC_LIST, FC_LEASES, FC_CLIENTS, FC_NAMESPACES or FC_USAGE */
   struct fc_select select;  /* borrowed; only FC_LIST uses more than the namespace */
   uint64_t limit;           /* maximum of items; 0: all */
   enum fc_list_order order; /* of FC_LIST */
+  enum fc_usage_by by;      /* of FC_USAGE */
   /* Of FC_LIST: only entries whose computation took as long. The function may raise it: it is read
    * before each page. NULL: all. */
   const uint64_t *min_compute_ns;
@@ -26,6 +28,7 @@ struct pages {
     pages_lease_fn *lease;
     pages_client_fn *client;
     pages_namespace_fn *name_space;
+    pages_usage_fn *usage;
   } fn;
   void *arg;
 };

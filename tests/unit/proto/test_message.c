@@ -154,7 +154,7 @@ END_TEST
 
 /* Of the versions before the field, nothing is sent and nothing is there. */
 START_TEST(hello_each_version_has_its_fields) {
-  for (uint32_t version = 1; version <= 6; version++) {
+  for (uint32_t version = 1; version <= 7; version++) {
     struct fc_hello hello = {.version_min = 1,
                              .version_max = version,
                              .client = fc_str_of("c"),

@@ -26,7 +26,9 @@ static void set_up(void) {
                                   .client = fc_str_of("client"),
                                   .origin = 5,
                                   .started_ns = 30 * SECOND,
-                                  .time = &fix.time};
+                                  .time = &fix.time,
+                                  .usage = &fix.usage,
+                                  .client_usage = &fix.client_usage};
   fix.time.since_ns = 40 * SECOND;
 }
 
