@@ -3,7 +3,8 @@ directory BUILD (build).
 
 Every link in a page leads to a file and a heading that exist. Every source file that a page names exists. The manual
 pages of section 3 document every function of fcache.h, and no other. Every option that `fcached --help` prints is in
-fcached(8), fcached.conf(5) and the shipped fcached.conf. Every command and option that `fcachectl --help` prints is in fcachectl(1). docs/operations.md quotes errors
+fcached(8), fcached.conf(5) and the shipped fcached.conf. Every command of fcachectl has a page, with its options and no
+others, and a line in fcachectl(1). A manual page that another page refers to exists. docs/operations.md quotes errors
 that the sources contain. docs/decisions/README.md lists every decision. Prints each violation, and exits with 1 if there
 is one."""
 
@@ -73,7 +74,7 @@ def files() -> list[str]:
 def functions() -> list[str]:
     header = Path("client/include/fcache.h").read_text()
     declared = set(re.findall(r"FCACHE_API [^;(]*?\b(fcache_\w+)\(", header))
-    bad, documented = [], {"fcache"}
+    bad, documented = [], {"fcache", "libfcache"}
     for page in MAN.glob("*.3.scd"):
         text = page.read_text()
         line = re.search(r"^# NAME\n\n(.*?) - ", text, re.M)
@@ -88,7 +89,7 @@ def functions() -> list[str]:
     ]
     bad += [
         f"a manual page documents {name}, which fcache.h lacks"
-        for name in documented - declared - {"fcache"}
+        for name in documented - declared - {"fcache", "libfcache"}
     ]
     return bad
 
@@ -97,29 +98,58 @@ def help_of(*command: str) -> str:
     return subprocess.run([*command, "--help"], check=True, capture_output=True, text=True).stdout
 
 
+OPTION = r"(?<![\w-])--[a-z][a-z-]+"
+ALL_COMMANDS = {"--socket", "--help", "--usage", "--version"}  # in fcachectl(1)
+
+
 def options(build: Path) -> list[str]:
-    bad = []
-    ctl = str(build / "fcachectl")
-    commands = re.search(r"^Commands.*?\n(.*?)\n\n", help_of(ctl), re.S | re.M)
-    names = re.findall(r"^  (\w+)", commands[1], re.M) if commands else []
-    if len(names) < 5:
-        return [f"fcachectl --help: only these commands were found: {names}"]
-    asked = [("fcached.8", (str(build / "fcached"),)), ("fcachectl.1", (ctl,))]
-    asked += [("fcachectl.1", (ctl, name)) for name in names if name != "help"]
-    for page, command in asked:
-        text = (MAN / f"{page}.scd").read_text()
-        bad += [
-            f"{' '.join(command)} --help prints {option}, which {page} lacks"
-            for option in sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", help_of(*command))))
-            if not re.search(rf"{option}(?![a-z-])", text)
-        ]
-    text = (MAN / "fcachectl.1.scd").read_text()
-    bad += [
-        f"fcachectl.1 lacks the command {n}"
-        for n in names
-        if not re.search(rf"^\*{n}\b", text, re.M)
+    """fcached(8) and fcachectl(1) have each option of the program's help."""
+    return [
+        f"{program} --help prints {option}, which {page} lacks"
+        for program, page in (("fcached", "fcached.8"), ("fcachectl", "fcachectl.1"))
+        for option in sorted(set(re.findall(OPTION, help_of(str(build / program)))))
+        if not re.search(rf"{option}(?![a-z-])", (MAN / f"{page}.scd").read_text())
     ]
+
+
+def commands(build: Path) -> list[str]:
+    """Each command of fcachectl has a page with its options and no others, and a line in fcachectl(1)."""
+    ctl = str(build / "fcachectl")
+    names = [n for n in re.findall(r"^  ([a-z]+) ", help_of(ctl), re.M) if n != "help"]
+    if len(names) < 10:
+        return [f"fcachectl --help: only these commands were found: {names}"]
+    overview, bad = (MAN / "fcachectl.1.scd").read_text(), []
+    for name in names:
+        if not re.search(rf"^\*fcachectl-{name}\*\(1\)$", overview, re.M):
+            bad.append(f"fcachectl.1 lacks a line with *fcachectl-{name}*(1)")
+        page = MAN / f"fcachectl-{name}.1.scd"
+        if not page.exists():
+            bad.append(f"the command {name} has no manual page: {page} is missing")
+            continue
+        described = re.search(r"^# OPTIONS\n(.*?)(?=^# |\Z)", page.read_text(), re.S | re.M)
+        lines = re.findall(r"^\*-.*$", described[1] if described else "", re.M)
+        has = set(re.findall(OPTION, "\n".join(lines))) - ALL_COMMANDS
+        wanted = set(re.findall(rf"^ .*?({OPTION})", help_of(ctl, name), re.M)) - ALL_COMMANDS
+        bad += [f"{page.name}: OPTIONS lacks {option}" for option in sorted(wanted - has)]
+        bad += [f"{page.name}: {name} has no {option}" for option in sorted(has - wanted)]
     return bad
+
+
+def references() -> list[str]:
+    """Our manual pages that a page refers to exist, and so do those that other pages mention."""
+    pages = {path.stem for path in MAN.glob("*.scd")} | {"libfcache.3"}
+    pages |= {
+        f"{name}.3"
+        for name in re.findall(r"\b(fcache_\w+)\(", Path("client/include/fcache.h").read_text())
+    }
+    return [
+        f"{page} refers to {name}({section}): there is no such manual page"
+        for page in [*PAGES, *MAN.glob("*.scd")]
+        for name, section in sorted(
+            set(re.findall(r"[*`](fcache[\w.-]*|libfcache)[*`]?\(([1-8])\)", page.read_text()))
+        )
+        if f"{name}.{section}" not in pages
+    ]
 
 
 def configuration(build: Path) -> list[str]:
@@ -179,6 +209,8 @@ def main() -> int:
         + files()
         + functions()
         + options(build)
+        + commands(build)
+        + references()
         + configuration(build)
         + errors()
         + decisions()

@@ -1,4 +1,5 @@
-# make lint     check the format, run clang-tidy (.clang-tidy has the checks and the reasons), and check scripts and Python
+# make lint     check the format, run clang-tidy (.clang-tidy has the checks and the reasons), and check scripts, Python
+#               and manual pages
 # make format   format all C and Python files
 #   FILES=daemon/store/store.c   only these files
 # A stamp in the build directory holds the clang-tidy result of each file, so a second run checks changed files only.
@@ -18,8 +19,8 @@ SCRIPTS = $(shell find $(wildcard .ci) client daemon proto systemd tests -name _
   -o -type f -exec awk 'FNR == 1 && /^\#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }' {} + | sort)
 LB := $(BUILD)/lint
 
-.PHONY: lint lint-format lint-tidy lint-scripts lint-python format
-lint: lint-format lint-tidy lint-scripts $(if $(filter file,$(origin FILES)),lint-python)
+.PHONY: lint lint-format lint-tidy lint-scripts lint-python lint-man format
+lint: lint-format lint-tidy lint-scripts $(if $(filter file,$(origin FILES)),lint-python lint-man)
 	@echo 'lint: nothing found'
 lint-format: | $(LINT_DEPS_OK)
 	@clang-format --dry-run -Werror $(FILES) $(if $(filter file,$(origin FILES)),$(LINT_HEADERS))
@@ -35,6 +36,9 @@ lint-python: | $(LINT_DEPS_OK)
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
 	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests \
 	  $(filter tests/docs/% tests/python/% tests/neighbours/%,$(PY_ALL))
+# At every level: docs/man/roff.awk removes what scdoc does in another style.
+lint-man: man | $(LINT_DEPS_OK)
+	@mandoc -Tlint $(MAN_PAGES)
 format: | $(LINT_DEPS_OK)
 	clang-format -i $(FILES) $(LINT_HEADERS)
 	$(BLACK) $(PY_ALL)

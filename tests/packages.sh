@@ -21,7 +21,7 @@ case ${1-} in
   bench-python) set_of="$build python3-dev python3-venv" ;;
   lint)
     set_of="$build $check liblmdb-dev clang-format!clang-format clang-tidy!clang-tidy
-      shellcheck!shellcheck mypy!mypy black!black pyflakes3!pyflakes3" ;;
+      shellcheck!shellcheck mypy!mypy black!black pyflakes3!pyflakes3 mandoc!mandoc" ;;
   fuzz | clang) set_of="$build $ctests clang!clang libclang-rt-dev" ;;
   valgrind) set_of="$build $ctests valgrind!valgrind" ;;
   systemd) set_of='systemd!systemd-analyze' ;;

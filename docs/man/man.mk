@@ -10,11 +10,11 @@ MAN_FILES = $(eval MAN_FILES := $(shell awk -f docs/man/names.awk $(MAN_SRC) | c
 .PHONY: man
 man: $(MAN_PAGES) $(MAN)/.links
 # The date in a page is that of its source, or SOURCE_DATE_EPOCH.
-$(MAN_PAGES): $(MAN)/%: docs/man/%.scd docs/man/man.mk Makefile | $(DEPS_OK)
+$(MAN_PAGES): $(MAN)/%: docs/man/%.scd docs/man/man.mk docs/man/roff.awk Makefile | $(DEPS_OK)
 	@mkdir -p $(@D)
 	$(call say,MAN)
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< | SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(stat -c %Y $<)}" \
-	  scdoc >$@.new && mv $@.new $@
+	  scdoc | LC_ALL=C awk -f docs/man/roff.awk >$@.new && test -s $@.new && mv $@.new $@
 $(MAN)/.links: $(MAN_SRC) docs/man/names.awk
 	@mkdir -p $(@D)
 	@awk -f docs/man/names.awk $(MAN_SRC) | while read -r file page; do \

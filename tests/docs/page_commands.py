@@ -24,7 +24,7 @@ from pathlib import Path
 # A literal block of a manual page and an indented line may be something else than a command.
 PROGRAMS = re.compile(
     r"(?:[A-Z_]+=\S* )*(?:sudo |\./)?(?:apt|apt-get|fcached|fcachectl|journalctl|make|pip|python3?|systemctl|"
-    r"systemd-\w+|\./\S+)\b"
+    r"systemd-\w+|\./\S+)\b(?!:)"
 )
 
 NOTE = re.compile(r"(?:<!-- |; )(?:scene: ([\w -]+?)|run by: ([\w-]+))(?: -->)?$")
