@@ -22,6 +22,7 @@ static void set_user_limits(struct server *server) {
   users_set_limit(&server->users, USER_LEASES, options->max_leases);
   users_set_limit(&server->users, USER_WAITS, options->max_leases);
   users_set_limit(&server->users, USER_USAGE_ROWS, USAGE_ROWS_MAX);
+  users_set_limit(&server->users, USER_WATCHERS, WATCH_MAX);
 }
 
 /* Drops memory that made the daemons before crash, or that this one cannot adopt. */

@@ -218,7 +218,8 @@ const char *user_quota_text(const struct user *user, enum user_resource resource
                                                     [USER_WAITS] = "waits",
                                                     [USER_FRAME_BYTES] = "bytes of requests",
                                                     [USER_REPLY_BYTES] = "bytes of replies",
-                                                    [USER_USAGE_ROWS] = "rows of usage"};
+                                                    [USER_USAGE_ROWS] = "rows of usage",
+                                                    [USER_WATCHERS] = "watchers"};
   (void)snprintf(text, USER_TEXT_SIZE,
                  "user %" PRIu32 " holds %" PRIu64 " of %" PRIu64
                  " %s, which is its share (--user-share %" PRIu32 ")",

@@ -31,6 +31,7 @@ enum user_resource {
   USER_FRAME_BYTES, /* of frames beyond each connection's floor, outside the lane (read_budget.h) */
   USER_REPLY_BYTES, /* that replies copy, beyond each connection's floor */
   USER_USAGE_ROWS,  /* names whose lookups are counted: see usage.h */
+  USER_WATCHERS,    /* of events */
   USER_RESOURCES
 };
 

@@ -80,6 +80,12 @@ static uint64_t term_of(const struct leases *leases, const struct lease_request 
 
 /* ---- a lease begins and ends ---- */
 
+static void report(const struct leases *leases, const struct lease *lease, enum lease_change change,
+                   uint64_t now_ns) {
+  if (leases->on_change != NULL)
+    leases->on_change(leases->on_change_arg, lease, change, now_ns);
+}
+
 /* The client's waits end, because a client that holds a lease does not wait. */
 static void grant(struct leases *leases, struct lease *lease, struct lease_client *client,
                   uint64_t now_ns) {
@@ -89,6 +95,7 @@ static void grant(struct leases *leases, struct lease *lease, struct lease_clien
   leases_own(leases, lease, client, now_ns);
   leases->counters->leases_granted++;
   lease->ns->counters.leases_granted++;
+  report(leases, lease, LEASE_BEGINS, now_ns);
 }
 
 void leases_end(struct leases *leases, struct lease *lease, enum lease_end wait_end,
@@ -145,13 +152,14 @@ static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_n
   leases_wait_for_new_owner(leases, lease, now_ns);
 }
 
-static void count_abandoned(struct leases *leases, struct lease *lease) {
+static void count_abandoned(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   leases->counters->leases_abandoned++;
   lease->ns->counters.leases_abandoned++;
+  report(leases, lease, LEASE_ENDED, now_ns);
 }
 
 static void abandon(struct leases *leases, struct lease *lease, uint64_t now_ns) {
-  count_abandoned(leases, lease);
+  count_abandoned(leases, lease, now_ns);
   hand_over(leases, lease, now_ns);
 }
 
@@ -229,6 +237,7 @@ void leases_put(struct leases *leases, const struct namespace *ns, uint64_t dige
   if (lease == NULL)
     return;
   leases_record_duration(lease, now_ns);
+  report(leases, lease, LEASE_PUT, now_ns);
   leases_end(leases, lease, LEASE_END_PUT, now_ns);
 }
 
@@ -238,7 +247,7 @@ bool leases_give_up(struct leases *leases, struct lease_client *client, const st
   if (lease == NULL || lease->owner != client)
     return false;
   if (for_all) {
-    count_abandoned(leases, lease);
+    count_abandoned(leases, lease, now_ns);
     leases_end(leases, lease, LEASE_END_NONE, now_ns);
   } else {
     abandon(leases, lease, now_ns);
@@ -304,6 +313,7 @@ static bool is_over(const struct timer_heap_entry *entry, uint64_t now_ns) {
 static void expire(struct leases *leases, struct lease *lease, uint64_t now_ns) {
   leases->counters->leases_expired++;
   lease->ns->counters.leases_expired++;
+  report(leases, lease, LEASE_EXPIRED, now_ns);
   hand_over(leases, lease, now_ns);
 }
 

@@ -150,6 +150,14 @@ struct lease_wait {
   char probe_data[];
 };
 
+/* What happens to a lease, for leases->on_change. */
+enum lease_change {
+  LEASE_BEGINS,  /* it was granted, or handed over to another client */
+  LEASE_PUT,     /* the next three end it for its owner: the value was stored */
+  LEASE_ENDED,   /* given up, its key was cleared, or its client is gone */
+  LEASE_EXPIRED, /* its term is over */
+};
+
 struct leases_limits {
   uint32_t leases, leases_each; /* in all, and of one client; at least 1 */
   uint32_t waits, waits_each;   /* the same, counted until they are answered */
@@ -174,6 +182,10 @@ struct leases {
   uint32_t search_steps;                     /* of the latest */
   struct lease_records *records;             /* borrowed; NULL: leases end with the daemon */
   bool stopping;                             /* see leases_stop */
+  /* Called when a lease has begun, and before it ends. It must change nothing. NULL: none. */
+  void (*on_change)(void *arg, const struct lease *lease, enum lease_change change,
+                    uint64_t now_ns);
+  void *on_change_arg;
 };
 
 /* Returns limits for `most` leases and as many waits, of which one client may have a quarter. */

@@ -296,6 +296,7 @@ static void process(struct conn *conn, const uint8_t *data, size_t size) {
   conns_schedule_background(conns); /* a hello may have deleted a namespace */
   conns_schedule_rings(conns);      /* a ring may have been made, or found full */
   conns_schedule_expiry(conns);     /* a lease may have been granted */
+  conns_schedule_watchers(conns);   /* one may wait for events */
   if (conn->closing)
     return;
   if (keep_rest(conn, data + used, size - used, used > 0, need) < 0)
@@ -325,12 +326,14 @@ static void update_frame_deadline(struct conn *conn, bool open) {
     conn->frame_since_ns = uv_hrtime();
 }
 
-/* Queues a paused connection. One that waits for the trace is resumed by the rings' timer, and one
- * that waits for the record of a clear by dispatch_clears_recorded. */
+/* Queues a paused connection. One that waits for the trace is resumed by the rings' timer, one that
+ * waits for the record of a clear by dispatch_clears_recorded, and one that waits for events by the
+ * watchers' timer. */
 static void queue_paused(struct conn *conn) {
   if (conn->needs_slice)
     conns_enqueue_slice(conn->conns, conn, conn->session.slice_kind);
-  else if (!conn->session.waits_for_trace && !conn->session.waits_for_record)
+  else if (!conn->session.waits_for_trace && !conn->session.waits_for_record &&
+           !conn->session.waits_for_events)
     conns_enqueue(conn->conns, conn);
 }
 

@@ -249,6 +249,21 @@ void conns_schedule_expiry(struct conns *conns) {
   ticker_once(&conns->expiry, next_ns);
 }
 
+/* Watchers get their events in batches, so that a burst of events costs few replies. */
+static void on_watchers(void *arg) {
+  struct conns *conns = arg;
+  conns->watchers_wait = dispatch_resume_watchers(conns->dispatch);
+  if (!conns->watchers_wait)
+    ticker_stop(&conns->watchers);
+}
+
+void conns_schedule_watchers(struct conns *conns) {
+  if (conns->watchers_wait || !dispatch_has_watchers(conns->dispatch))
+    return;
+  conns->watchers_wait = true;
+  ticker_start(&conns->watchers, DISPATCH_WATCH_MS);
+}
+
 /* ---- memory ---- */
 
 static bool frames_wait(const struct conns *conns) {
@@ -407,13 +422,15 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   if (uv_idle_init(loop, &conns->turn) < 0 || uv_prepare_init(loop, &conns->reading) < 0 ||
       uv_prepare_start(&conns->reading, on_reading) < 0)
     return FC_EREFUSED;
-  conns->rings.fd = conns->expiry.fd = conns->pressure.fd = -1; /* may be closed without */
+  conns->rings.fd = conns->expiry.fd = conns->pressure.fd = conns->watchers.fd = -1;
   conns->expiry_ns = UINT64_MAX;
   int rc = ticker_init(&conns->sweep, loop, on_sweep, conns);
   if (rc == 0)
     rc = ticker_init(&conns->rings, loop, on_rings, conns);
   if (rc == 0)
     rc = ticker_init(&conns->pressure, loop, on_pressure, conns);
+  if (rc == 0)
+    rc = ticker_init(&conns->watchers, loop, on_watchers, conns);
   return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
 }
 
@@ -461,6 +478,7 @@ void conns_close(struct conns *conns) {
   ticker_close(&conns->rings);
   ticker_close(&conns->expiry);
   ticker_close(&conns->pressure);
+  ticker_close(&conns->watchers);
   owner_deaths_close(&conns->owner_deaths);
 }
 

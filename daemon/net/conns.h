@@ -69,6 +69,8 @@ struct conns {
   struct ticker rings;      /* drains rings while there are some */
   unsigned rings_period_ms; /* of `rings`; 0: stopped */
   struct ticker expiry;     /* ends leases and waits */
+  struct ticker watchers;   /* resumes watchers while some wait for events */
+  bool watchers_wait;       /* `watchers` runs */
   struct owner_deaths owner_deaths;
   uint64_t expiry_ns;     /* when `expiry` fires; UINT64_MAX: not set */
   struct ticker sweep;    /* checks deadlines while there are connections */
@@ -165,6 +167,7 @@ void conns_check_pressure(struct conns *conns);      /* a connection waits for m
 void conns_schedule_background(struct conns *conns); /* dispatch_background_step may have work */
 void conns_schedule_rings(struct conns *conns);      /* rings may need a drain sooner */
 void conns_schedule_expiry(struct conns *conns);     /* a lease or a wait may end sooner */
+void conns_schedule_watchers(struct conns *conns);   /* a watcher may wait */
 
 /* ---- for conn.c ---- */
 

@@ -23,8 +23,25 @@ static int record_state(const struct dispatch *dispatch, const struct clear_job 
   return control->clear_record == NULL ? 1 : control->clear_state(control->arg, job->ticket);
 }
 
+static struct fc_str copy(char *to, struct fc_str name) {
+  if (name.data == NULL)
+    return name;
+  memcpy(to, name.data, name.size);
+  return (struct fc_str){to, name.size};
+}
+
+/* Copies the selection: the job may outlive the request. */
+static void set_select(struct clear_job *job, const struct fc_select *select) {
+  if (select == &job->select)
+    return;
+  job->select.name_space = copy(job->names, select->name_space);
+  job->select.view = copy(job->names + FC_NAME_MAX, select->view);
+  job->select.op = copy(job->names + (size_t)2 * FC_NAME_MAX, select->op);
+}
+
 bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
                           const struct fc_select *select, uint64_t now_ns) {
+  set_select(job, select);
   struct store_select selected = {.view = select->view, .op = select->op};
   if (select->name_space.data != NULL) {
     selected.ns = namespace_table_find(dispatch->namespaces, select->name_space);
@@ -44,13 +61,6 @@ bool clear_requests_start(struct dispatch *dispatch, struct clear_job *job,
 }
 
 /* ---- the queue of clears whose clients have left ---- */
-
-static struct fc_str copy(char *to, struct fc_str name) {
-  if (name.data == NULL)
-    return name;
-  memcpy(to, name.data, name.size);
-  return (struct fc_str){to, name.size};
-}
 
 static bool covers_name(struct fc_str wide, struct fc_str narrow) {
   return wide.data == NULL || (narrow.data != NULL && fc_str_equal(wide, narrow));
@@ -107,9 +117,7 @@ bool clear_requests_queue(struct dispatch *dispatch, const struct fc_select *sel
   if (job == NULL)
     return false;
   job->namespace_id = namespace_id;
-  job->select.name_space = copy(job->names, select->name_space);
-  job->select.view = copy(job->names + FC_NAME_MAX, select->view);
-  job->select.op = copy(job->names + (size_t)2 * FC_NAME_MAX, select->op);
+  set_select(job, select);
   struct clear_job **link = &queue->first;
   while (*link != NULL)
     link = &(*link)->next;
@@ -136,8 +144,10 @@ bool clear_requests_step(struct dispatch *dispatch) {
   if (job == NULL)
     return false;
   if ((job->started || start_queued(dispatch, job)) &&
-      store_clear_step(dispatch->store, &job->clear, STORE_SLICE))
+      store_clear_step(dispatch->store, &job->clear, STORE_SLICE)) {
+    events_clear(dispatch, NULL, &job->select, job->clear.removed);
     remove_job(dispatch, &dispatch->clears_queued.first);
+  }
   return dispatch->clears_queued.first != NULL;
 }
 
@@ -195,6 +205,7 @@ static void log_clear(const struct call *call, const struct fc_select *select, u
 static enum dispatch_result cleared(const struct call *call, const struct fc_select *select,
                                     uint64_t removed) {
   log_clear(call, select, removed);
+  events_clear(call->dispatch, call->session, select, removed);
   (void)fc_encode_cleared(&call->dispatch->reply, call->id, removed);
   return call_reply(call); /* checks `failed` */
 }

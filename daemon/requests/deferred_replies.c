@@ -36,7 +36,8 @@ static void record(const struct outcome *outcome) {
   struct call_record record = {.key = &wait->lease->key,
                                .probe = wait->probe,
                                .end_ns = outcome->call.start_ns,
-                               .wall_ns = wait->wall_ns};
+                               .wall_ns = wait->wall_ns,
+                               .waited = true};
   call_record_hit(&outcome->call, &record, outcome->found);
   call_count_usage_hit(&outcome->call, &record, outcome->found);
   call_sets(&outcome->call, sets);

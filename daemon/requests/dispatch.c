@@ -75,6 +75,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
   lease_owners_init(&dispatch->owners, &owners);
   dispatch->store->before_evict = drain_before_eviction;
   dispatch->store->before_evict_arg = dispatch;
+  events_init(dispatch);
 }
 
 void dispatch_deinit(struct dispatch *dispatch) {
@@ -88,6 +89,8 @@ void dispatch_deinit(struct dispatch *dispatch) {
   leases_deinit(&dispatch->leases);
   processes_deinit(&dispatch->processes);
   dispatch->store->before_evict = NULL;
+  dispatch->store->on_evict = NULL;
+  watch_deinit(&dispatch->watch);
   fc_buf_free(&dispatch->reply);
 }
 
@@ -167,6 +170,8 @@ void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
   session->ring = NULL;
+  watch_end(&dispatch->watch, session->watcher);
+  session->watcher = NULL;
   release_clear(dispatch, session);
   if (session->ns != NULL)
     namespace_table_close(dispatch->namespaces, session->ns);
@@ -213,6 +218,7 @@ void dispatch_check_deaths(struct dispatch *dispatch) {
 }
 
 void dispatch_stop_leases(struct dispatch *dispatch) {
+  dispatch->watch.stopping = true;
   uint64_t now_ns = call_clock_ns();
   for (struct session *session = dispatch->first_session; session != NULL; session = session->next)
     leases_forget_waits(&dispatch->leases, &session->leases, now_ns);
@@ -252,8 +258,8 @@ static enum dispatch_result wait_for_trace(const struct call *call) {
 static bool needs_all_rings(const struct call *call, enum fc_type type) {
   bool begins_clear = type == FC_CLEAR && call->session->clear == NULL && !call->sink->peer_gone;
   return begins_clear || type == FC_STATS || type == FC_LIST || type == FC_CLIENTS ||
-         type == FC_NAMESPACES || type == FC_USAGE || type == FC_LATENCY || type == FC_TRACE || type == FC_SNAPSHOT ||
-         type == FC_SET;
+         type == FC_NAMESPACES || type == FC_USAGE || type == FC_LATENCY || type == FC_TRACE ||
+         type == FC_SNAPSHOT || type == FC_SET;
 }
 
 /* Drains the client's ring: it recorded those hits before it sent the request. */
@@ -337,6 +343,10 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_latency(call, request->latency);
   case FC_SLOWEST:
     return handle_slowest(call, &request->slowest);
+  case FC_WATCH:
+    return handle_watch(call, &request->watch);
+  case FC_EVENTS:
+    return handle_events(call, &request->events);
   default: /* the decoder returns no other type */
     return call_error_code(call, FC_EPROTOCOL);
   }
@@ -418,6 +428,8 @@ static bool only_reads(const struct fc_request *request) {
   case FC_NAMESPACES:
   case FC_USAGE:
   case FC_RING:
+  case FC_WATCH:
+  case FC_EVENTS:
     return true;
   case FC_TRACE:
     return request->trace.action == FC_TRACE_STATUS;
@@ -494,7 +506,7 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   struct fc_request request;
   struct call call = {dispatch, session, sink, 0, 0};
   enum dispatch_result result = DISPATCH_RETRY;
-  session->waits_for_trace = session->waits_for_record = false;
+  session->waits_for_trace = session->waits_for_record = session->waits_for_events = false;
   /* Send replies to finished waits before handling the next request. */
   dispatch_send_deferred(dispatch, session);
   dispatch->kind = LATENCY_KINDS;

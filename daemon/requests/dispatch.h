@@ -19,6 +19,7 @@
 #include "daemon/store/store_clear.h"
 #include "daemon/store/totals.h"
 #include "daemon/usage/usage.h"
+#include "daemon/watch/watch.h"
 #include "proto/wire/message.h"
 
 struct log;
@@ -115,6 +116,7 @@ struct dispatch {
   uint64_t clients_left;          /* and their number */
   struct leases leases;
   struct processes processes;
+  struct watch watch;
   struct lease_owners owners;                   /* of adopted leases */
   struct session *first_session, *last_session; /* in the order of their welcomes */
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
@@ -193,7 +195,8 @@ void dispatch_check_deaths(struct dispatch *dispatch);
 
 /* The daemon stops, and closes all connections next: no lease is handed over any more, and all
  * active ones keep their records for the next daemon. Adopted owners end. All waits end without a
- * reply: their clients ask the next daemon. */
+ * reply: their clients ask the next daemon. Watchers get what they have not read, and wait no more.
+ */
 void dispatch_stop_leases(struct dispatch *dispatch);
 
 /* Ends leases and waits whose time is over. Call it at dispatch_next_ns (CLOCK_MONOTONIC;
@@ -201,6 +204,14 @@ void dispatch_stop_leases(struct dispatch *dispatch);
 void dispatch_expire_leases(struct dispatch *dispatch);
 static inline uint64_t dispatch_next_ns(const struct dispatch *dispatch) {
   return dispatch->leases.n == 0 ? UINT64_MAX : leases_next_ns(&dispatch->leases);
+}
+
+/* Resumes the watchers whose wait for events is over. Call it every DISPATCH_WATCH_MS while it
+ * returns true: some wait. A request may begin a wait. */
+#define DISPATCH_WATCH_MS 20u
+bool dispatch_resume_watchers(struct dispatch *dispatch);
+static inline bool dispatch_has_watchers(const struct dispatch *dispatch) {
+  return dispatch->watch.n > 0;
 }
 
 /* Returns why the session's connection must be dropped (a static string: a corrupt ring, or a lost

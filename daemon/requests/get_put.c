@@ -55,6 +55,7 @@ void call_record_hit(const struct call *call, const struct call_record *record,
   call->session->hits++;
   call->session->shared_hits += shared;
   call->dispatch->totals->hits_socket++;
+  events_hit(call, record, entry);
   call_trace(call, &charged, true);
 }
 
@@ -99,12 +100,14 @@ static enum dispatch_result reply_miss(const struct call *call, const struct fc_
   uint64_t generation = call->dispatch->store->saved->generation;
   enum lease_answer answer = LEASE_NONE;
   call->dispatch->kind = LATENCY_MISS;
+  if (call->session->version >= 3 && ((get->flags & FC_LEASE) != 0 || call->dispatch->leases.n > 0))
+    answer = call_acquire_lease(call, &get->key, get);
+  if ((get->flags & FC_UNRECORDED) == 0)
+    events_miss(call, &get->key, answer);
   if (call->session->version < 3) {
     (void)fc_encode_miss(reply, call->id, generation);
     return call_reply(call); /* checks `failed` */
   }
-  if ((get->flags & FC_LEASE) != 0 || call->dispatch->leases.n > 0)
-    answer = call_acquire_lease(call, &get->key, get);
   if (answer == LEASE_WAITS) {
     call->dispatch->kind = LATENCY_KINDS; /* deferred_replies.c sends the reply, and measures it */
     return DISPATCH_DONE;
@@ -189,6 +192,7 @@ int call_put(const struct call *call, const struct fc_put *put) {
     outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
                         &info);
   }
+  events_put(call, put, outcome);
   if (dispatch->leases.n > 0)
     end_lease(call, &put->key, outcome);
   dispatch->totals->puts_kept += outcome == FC_KEPT;

@@ -66,6 +66,21 @@ static void acquire_leases(const struct call *call, const struct fc_get_many *ma
   }
 }
 
+/* Reports the misses of a part, whose leases were requested before. */
+static void report_misses(const struct call *call, const struct fc_get_many *get,
+                          struct part *part) {
+  if ((get->flags & FC_UNRECORDED) != 0 || !watch_wants(&call->dispatch->watch, FC_EVENT_MISS))
+    return;
+  uint32_t misses = 0;
+  for (uint32_t i = 0; i < part->n; i++) {
+    if (part->found[i] != NULL)
+      continue;
+    prompt_at(&part->key, get->prompts, part->first + i);
+    events_miss(call, &part->key, part->n_leases > 0 ? part->leases[misses] : FC_MISS_PLAIN);
+    misses++;
+  }
+}
+
 /* Adds the pieces of the entry's value. */
 static void add_value(const struct fc_buf *reply, struct entry *entry, struct fc_pieces *pieces,
                       struct entry **owners) {
@@ -153,6 +168,7 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
   fc_pieces_init(&pieces, list);
   struct fc_buf *reply = &call->dispatch->reply;
   acquire_leases(call, get, &part);
+  report_misses(call, get, &part);
   encode_part(call, get, &part, &pieces, owners);
   if (reply->failed)
     return DISPATCH_CLOSE; /* no memory even for an error text */

@@ -10,7 +10,7 @@
  * shutdown.c         shutdown               snapshot_control.c snapshot
  * settings.c         set                    list_times.c       latency, slowest
  * list_usage.c       usage                  request_times.c    times of requests
- * reply.c            replies and errors
+ * watch_requests.c   watch, events          reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -82,6 +82,7 @@ struct call_record {
   struct fc_str probe;
   uint64_t end_ns;  /* CLOCK_MONOTONIC, before the reply is sent */
   uint64_t wall_ns; /* its duration */
+  bool waited;      /* of a hit: it waited for another client's put */
 };
 
 /* Returns the time from the start of the call to `end_ns`, shared with the client's pending waits.
@@ -131,6 +132,26 @@ enum latency_kind request_times_kind(const struct fc_request *request);
 void request_times_add(const struct call *call, const struct fc_request *request, uint32_t size,
                        enum dispatch_result result);
 
+/* ---- events.c: events for the watchers. Each function is a branch if no watcher wants its kind.
+ * Hits in rings are in rings/hits.c ---- */
+
+/* Sets the callbacks of the store and of the leases that report their events. */
+void events_init(struct dispatch *dispatch);
+
+/* A hit by message on `entry`. */
+void events_hit(const struct call *call, const struct call_record *record,
+                const struct entry *entry);
+
+/* A recorded get that found no value. `detail` is an fc_miss_detail. */
+void events_miss(const struct call *call, const struct fc_key *key, uint32_t detail);
+
+/* A put and its outcome, as call_put returns it. */
+void events_put(const struct call *call, const struct fc_put *put, int outcome);
+
+/* A clear has ended. `client` NULL: its client has left. */
+void events_clear(struct dispatch *dispatch, const struct session *client,
+                  const struct fc_select *select, uint64_t removed);
+
 /* ---- clear_requests.c ---- */
 
 /* A clear that takes more than one turn. */
@@ -140,7 +161,7 @@ struct clear_job {
   uint64_t ticket;         /* of the record on disk; see struct control */
   struct clear_job *next;  /* in the queue */
   uint64_t namespace_id;   /* queued: seed of the namespace, as its name may be reused; 0: any */
-  struct fc_select select; /* queued: borrows `names`; valid until it starts */
+  struct fc_select select; /* queued or started: points into `names` */
   char names[3 * FC_NAME_MAX];
 };
 
@@ -193,5 +214,8 @@ enum dispatch_result handle_usage(const struct call *call, const struct fc_usage
 enum dispatch_result handle_latency(const struct call *call, bool reset);
 enum dispatch_result handle_slowest(const struct call *call, const struct fc_slowest *request);
 enum dispatch_result handle_shutdown(const struct call *call);
+enum dispatch_result handle_watch(const struct call *call, const struct fc_watch *watch);
+enum dispatch_result handle_events(const struct call *call,
+                                   const struct fc_events_request *request);
 
 #endif

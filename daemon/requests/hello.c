@@ -138,6 +138,7 @@ static struct client_ring *make_ring(const struct call *call) {
       .user = session->user,
       .trace = dispatch->trace,
       .times = latency == NULL ? NULL : &latency->kinds[LATENCY_REGION_HIT],
+      .watch = &dispatch->watch,
       .name_space = session->ns->name,
       .client = session->name,
       .origin = session->origin,

@@ -21,6 +21,7 @@ struct clear_job;
 struct client_ring;
 struct process;
 struct reply_sink;
+struct watcher;
 
 /* Progress of a request of many keys, which is executed in slices. Zero between requests. */
 struct many_progress {
@@ -89,6 +90,8 @@ struct session {
   struct usage_counts usage;   /* of the connection, with the flushed hits of its rings */
   struct session *next, *prev; /* in dispatch->first_session */
   bool waits_for_trace;        /* the last frame, or the end, is tried again by the rings' timer */
+  struct watcher *watcher;     /* its events, see watch.h; NULL: it watches nothing */
+  bool waits_for_events;       /* the last frame is tried again by dispatch_resume_watchers */
   bool waits_for_record;       /* the last frame is tried again by dispatch_clears_recorded */
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };

@@ -133,3 +133,35 @@ void hits_trace(const struct hits_account *account, const struct client_clock *c
     trace_write(account->trace, &event);
   }
 }
+
+/* Fills in what select does not need: the entry may not be in the CPU's caches. */
+static void add_hit(const struct hits_account *account, const struct client_clock *clock,
+                    const struct ring_hit *hit, struct fc_event *event, uint32_t readers) {
+  const struct entry *entry = look_up(account, hit);
+  event->has_prompt = true;
+  memcpy(event->key.prompt.bytes, hit->record.prompt, FC_HASH_SIZE);
+  event->key.top_k = hit->record.top_k;
+  event->bytes = entry == NULL ? 0 : entry_value_size(entry);
+  event->cost_ns = client_time_compute_ns(hit->record.compute_ns);
+  event->time_ns = client_time_stamp(account->time, clock, end_of(account, clock, &hit->record));
+  watch_append(account->watch, event, readers);
+}
+
+void hits_watch(const struct hits_account *account, const struct client_clock *clock,
+                const struct ring_hit *hits, size_t n) {
+  if (account->watch == NULL || !watch_wants(account->watch, FC_EVENT_HIT))
+    return;
+  struct fc_event event = {.kind = FC_EVENT_HIT,
+                           .name_space = account->name_space,
+                           .client = account->client,
+                           .detail = FC_HIT_REGION};
+  for (size_t i = 0; i < n; i++) {
+    if (!is_recorded(&hits[i]))
+      continue;
+    event.key.op = ring_hit_op(&hits[i]);
+    event.key.view = ring_hit_view(&hits[i]);
+    uint32_t readers = watch_select(account->watch, &event);
+    if (readers != 0)
+      add_hit(account, clock, &hits[i], &event, readers);
+  }
+}

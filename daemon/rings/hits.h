@@ -12,6 +12,7 @@
 #include "daemon/store/store.h"
 #include "daemon/trace/trace.h"
 #include "daemon/usage/usage.h"
+#include "daemon/watch/watch.h"
 
 /* Hits of one label that are counted, and not yet in the usage. */
 struct hits_pending {
@@ -27,6 +28,7 @@ struct hits_account {
   struct user *user;         /* who is charged for the ring; NULL: not known */
   struct trace *trace;
   struct fc_histogram *times; /* of counted hits, as their clients measured them; NULL: none */
+  struct watch *watch;        /* NULL: none */
   struct fc_str name_space;   /* its name */
   struct fc_str client;       /* its name */
   uint32_t origin;            /* of its session: hits on entries of other origins are shared */
@@ -58,6 +60,10 @@ uint64_t hits_count_unrecorded(struct hits_account *account, uint64_t now_ns, ui
 
 /* Writes the trace lines of the counted hits among these, if the trace is on. */
 void hits_trace(const struct hits_account *account, const struct client_clock *clock,
+                const struct ring_hit *hits, size_t n);
+
+/* Reports the counted hits among these to the watchers. */
+void hits_watch(const struct hits_account *account, const struct client_clock *clock,
                 const struct ring_hit *hits, size_t n);
 
 #endif

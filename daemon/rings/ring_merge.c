@@ -76,6 +76,7 @@ static void apply_batch(struct batch *batch) {
     for (end = i + 1; end < batch->n && batch->clients[end] == client; end++)
       ;
     hits_trace(&client->account, batch->clock, &batch->hits[i], end - i);
+    hits_watch(&client->account, batch->clock, &batch->hits[i], end - i);
     if (client->reader.at - client->reader.tail >= RELEASE_SLOTS)
       ring_reader_release(&client->reader);
   }

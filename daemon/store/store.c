@@ -44,6 +44,8 @@ static void evict(struct store *store, struct entry *entry, enum evict_cause cau
     store_erase(store, entry);
     return;
   }
+  if (store->on_evict != NULL)
+    store->on_evict(store->on_evict_arg, ns, entry, cause);
   store_remove(store, entry);
   ns->evictions[cause]++;
   store->saved->evictions[cause]++;

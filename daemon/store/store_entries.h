@@ -98,6 +98,12 @@ struct store {
    * nothing else. NULL: none. */
   void (*before_evict)(void *arg);
   void *before_evict_arg;
+  /* Called for each entry that is evicted, before it is removed. It must change nothing. NULL:
+   * none.
+   */
+  void (*on_evict)(void *arg, const struct namespace *ns, const struct entry *entry,
+                   enum evict_cause cause);
+  void *on_evict_arg;
   /* Called while entries are removed or written, to release held entries. It must change nothing
    * else. NULL: none. */
   void (*reclaim)(void *arg, enum store_reclaim what);
