@@ -13,6 +13,8 @@ const struct command *const command_list[] = {
     &namespaces_command,
     &clients_command,
     &leases_command,
+    &latency_command,
+    &slowest_command,
     &ping_command,
     &clear_command,
     &set_command,
