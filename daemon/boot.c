@@ -11,8 +11,7 @@
 #include "daemon/survival.h"
 #include "proto/errors.h"
 
-/* conns_init sets the limits of connections and messages. */
-static void set_user_limits(struct server *server) {
+void boot_set_user_limits(struct server *server) {
   const struct options *options = server->options;
   users_set_limit(&server->users, USER_NAMESPACES, options->max_namespaces);
   users_set_limit(&server->users, USER_MANIFEST_BYTES,
@@ -128,7 +127,7 @@ int boot_cache(struct server *server, struct error_text *error) {
   survival_begin(server, boot_id);
   totals_begin(server->totals, client_clock_now().real_ns);
   users_set_refused(&server->users, server->totals->share_refused);
-  set_user_limits(server);
+  boot_set_user_limits(server);
   namespace_table_charge(&server->namespaces, &server->users);
   start_dispatch(server, boot_id, random[1] == 0 ? 1 : random[1]);
   count_taken_over(server);

@@ -11,6 +11,9 @@ struct server;
  * negative code with *error: FC_ENOMEM if the options allow more memory than there is. */
 int boot_cache(struct server *server, struct error_text *error);
 
+/* Sets what users may hold, by the options; conns sets the limits of connections and messages. */
+void boot_set_user_limits(struct server *server);
+
 /* Releases the cache. */
 void boot_end_cache(struct server *server);
 

@@ -65,16 +65,15 @@ static void bounds_now(const struct server *server, struct memory_amounts *bound
   boot_memory_bounds(&options, server->shares, bounds);
 }
 
-int boot_check_resize(const struct server *server, uint64_t max_bytes, struct error_text *error) {
-  struct options options = *server->options;
+int boot_check_options(const struct server *server, const struct options *options,
+                       struct error_text *error) {
   const struct memory_amounts held = memory_in_use(server);
-  struct memory_amounts bounds;
-  struct error_text short_of;
-  options.max_bytes = max_bytes;
-  boot_memory_bounds(&options, server->shares, &bounds);
-  if (memory_check(&bounds, memory_total_sum(&held), "", &short_of) == 0)
+  struct memory_amounts bounds, now;
+  boot_memory_bounds(options, server->shares, &bounds);
+  bounds_now(server, &now);
+  if (memory_total_sum(&bounds) <= memory_total_sum(&now))
     return 0;
-  return error_text_set(error, FC_EREFUSED, "max-bytes is not changed: %s", short_of.text);
+  return memory_check(&bounds, memory_total_sum(&held), "", error);
 }
 
 void boot_memory_report(void *arg, struct memory_report *report) {

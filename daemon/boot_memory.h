@@ -4,8 +4,8 @@
 #define FC_DAEMON_BOOT_MEMORY_H
 
 #include "daemon/base/error_text.h"
-#include "daemon/memory_total.h"
 #include "daemon/config/options.h"
+#include "daemon/memory_total.h"
 #include "daemon/requests/dispatch.h"
 
 struct server;
@@ -17,10 +17,11 @@ void boot_memory_bounds(const struct options *options, bool shares, struct memor
  * before counts once. Returns 0, or FC_ENOMEM with a text that names all parts and dead regions. */
 int boot_check_memory(struct server *server, struct error_text *error);
 
-/* Compares the bounds with a higher limit on the memory of entries with what is available, in which
- * the memory that the daemon holds counts once. Returns 0, or FC_EREFUSED with a text that names
- * both numbers and all parts. */
-int boot_check_resize(const struct server *server, uint64_t max_bytes, struct error_text *error);
+/* Compares the bounds of other options than the server's with what is available, in which the
+ * memory that the daemon holds counts once. Bounds that are not higher than today's are not
+ * compared. Returns 0, or FC_ENOMEM with a text that names both numbers and all parts. */
+int boot_check_options(const struct server *server, const struct options *options,
+                       struct error_text *error);
 
 /* A callback for the stats; `arg` is the server. See struct dispatch_config. */
 void boot_memory_report(void *arg, struct memory_report *report);

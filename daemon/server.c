@@ -13,6 +13,7 @@
 #include "daemon/os/thread_pool.h"
 #include "daemon/region/catalog.h"
 #include "daemon/server_internal.h"
+#include "daemon/server_reload.h"
 #include "daemon/server_snapshot.h"
 #include "daemon/survival.h"
 #include "proto/errors.h"
@@ -30,9 +31,8 @@ static void on_stop_signal(uv_signal_t *handle, int signum) {
 
 static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
-  struct server *server = handle->data;
-  rings_drain_all(&server->dispatch.rings); /* lookups before the signal belong in the old file */
-  trace_reopen(&server->trace);
+  struct error_text error; /* is in the log already */
+  (void)server_reload(handle->data, &error);
 }
 
 static void on_watchdog(void *arg) {
@@ -85,7 +85,7 @@ static int start_timers(struct server *server) {
 
 /* In a user namespace where unmapped users have the daemon's own uid, it would make them
  * administrators: id_map excludes it. */
-static struct peer_admins admins_of(struct server *server) {
+struct peer_admins server_admins(struct server *server) {
   struct peer_admins admins = {.own_uid = geteuid(),
                                .has_group = server->options->has_admin_group,
                                .group = server->options->admin_group};
@@ -111,7 +111,7 @@ static int start_connections(struct server *server) {
       .hello_timeout_ns = (uint64_t)options->hello_timeout_ms * 1000000u,
       .stall_timeout_ns = (uint64_t)options->stall_timeout_ms * 1000000u,
       .budget_bytes = options->client_budget,
-      .admins = admins_of(server),
+      .admins = server_admins(server),
   };
   int rc = conns_init(&server->conns, &server->loop, &server->dispatch, &server->users, &limits,
                       &server->log);
@@ -196,6 +196,17 @@ static int serve(struct server *server) {
   return EXIT_SUCCESS;
 }
 
+void server_raise_descriptors(struct server *server) {
+  struct descriptors_need need = {.max_clients = server->options->max_clients,
+                                  .reserved = CONNS_RESERVED};
+  if (server->shares) {
+    need.memory = FC_REGION_FDS_MAX + 1; /* and the catalog */
+    need.memory_max = CATALOG_REGIONS_MAX * FC_REGION_FDS_MAX + 1;
+    need.passed = FC_REGION_PASSED_MAX;
+  }
+  descriptors_raise_limit(&need, &server->log);
+}
+
 /* Runs while the process has one thread and no lock or socket: robust_futex_check forks. */
 static void prepare(struct server *server) {
   struct error_text futex_error;
@@ -209,14 +220,7 @@ static void prepare(struct server *server) {
     server->shares = false;
     log_line(&server->log, LOG_LEVEL_WARNING, "%s", futex_error.text);
   }
-  struct descriptors_need need = {.max_clients = server->options->max_clients,
-                                  .reserved = CONNS_RESERVED};
-  if (server->shares) {
-    need.memory = FC_REGION_FDS_MAX + 1; /* and the catalog */
-    need.memory_max = CATALOG_REGIONS_MAX * FC_REGION_FDS_MAX + 1;
-    need.passed = FC_REGION_PASSED_MAX;
-  }
-  descriptors_raise_limit(&need, &server->log);
+  server_raise_descriptors(server);
 }
 
 static int open_loop(struct server *server, struct error_text *error) {
@@ -260,7 +264,9 @@ int server_run(struct config *config, const struct command_line *command_line) {
   static struct server server;
   struct error_text error;
   server.config = config;
-  server.options = &config->options;
+  server.options = &server.running;
+  if (!options_copy(&server.running, &config->options))
+    return EXIT_FAILURE; /* out of memory, of which no line is certain either */
   server.command_line = command_line;
   log_init(&server.log, STDERR_FILENO, config->options.verbose);
   log_config(&server);
@@ -279,10 +285,14 @@ int server_run(struct config *config, const struct command_line *command_line) {
     rc = boot_cache(&server, &error);
   if (rc == 0)
     rc = start_loop(&server, &error);
-  if (rc == 0)
-    return serve(&server);
+  if (rc == 0) {
+    int status = serve(&server);
+    options_deinit(&server.running);
+    return status;
+  }
   log_line(&server.log, LOG_LEVEL_ERROR, "%s", error.text);
   listener_close(&server.listener);
+  options_deinit(&server.running);
   if (rc != FC_EINVAL && managed)
     delay_restart();
   return rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;

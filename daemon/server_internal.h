@@ -18,8 +18,9 @@
 #include "daemon/trace/trace.h"
 
 struct server {
-  struct config *config;                   /* as it is applied; borrowed */
-  const struct options *options;           /* &config->options */
+  struct config *config;                   /* as it was read the last time; borrowed */
+  struct options running;                  /* as they are applied */
+  const struct options *options;           /* &running */
   const struct command_line *command_line; /* borrowed */
   struct log log;
   struct sd_notify notify;
@@ -66,6 +67,12 @@ struct server {
  * or one would end the process and leave the socket or the lock file behind. Threads inherit the
  * mask: all are created while the signals are blocked, so that none of them takes one. */
 void server_block_signals(bool block);
+
+/* Raises the limit of descriptors for the options. Logs if it is too low. */
+void server_raise_descriptors(struct server *server);
+
+/* Returns the administrators that the options name. Logs what keeps clients from being one. */
+struct peer_admins server_admins(struct server *server);
 
 /* A callback; `arg` is the server. Answers the accepted requests, writes the trace and ends the
  * loop. Idempotent. */

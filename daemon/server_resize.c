@@ -24,9 +24,10 @@ static void on_replaced(void *arg, int rc, const struct error_text *error) {
     return;
   }
   survival_region_replaced(server);
-  log_line(&server->log, LOG_LEVEL_INFO,
-           "entries move to memory for %s. The next start takes --max-bytes from its options",
-           size);
+  log_line(&server->log, LOG_LEVEL_INFO, "entries move to memory for %s%s", size,
+           server->store.max_bytes == server->options->max_bytes
+               ? ""
+               : ". The next start takes max-bytes from its configuration");
 }
 
 static int check_range(uint64_t max_bytes, struct error_text *error) {
@@ -39,15 +40,22 @@ static int check_range(uint64_t max_bytes, struct error_text *error) {
       format_size(OPTIONS_BYTES_MAX, most));
 }
 
-/* For requests: see struct control. */
-static int resize(void *arg, uint64_t max_bytes, struct error_text *error) {
-  struct server *server = arg;
+static int check_memory(const struct server *server, uint64_t max_bytes, struct error_text *error) {
+  struct options options = *server->options; /* borrows its strings */
+  struct error_text short_of;
+  options.max_bytes = max_bytes;
+  if (boot_check_options(server, &options, &short_of) == 0)
+    return 0;
+  return error_text_set(error, FC_EREFUSED, "max-bytes is not changed: %s", short_of.text);
+}
+
+int server_resize(struct server *server, uint64_t max_bytes, struct error_text *error) {
   struct store *store = &server->store;
   uint64_t before = store->max_bytes, region_id;
   int rc = check_range(max_bytes, error);
   if (rc < 0 || (max_bytes == before && !store_is_resizing(store)))
     return rc;
-  if (max_bytes > before && (rc = boot_check_resize(server, max_bytes, error)) < 0)
+  if (max_bytes > before && (rc = check_memory(server, max_bytes, error)) < 0)
     return rc;
   if (getrandom(&region_id, sizeof region_id, GRND_NONBLOCK) != (ssize_t)sizeof region_id)
     return error_text_set(error, FC_EREFUSED, "max-bytes: getrandom failed: try again");
@@ -58,6 +66,11 @@ static int resize(void *arg, uint64_t max_bytes, struct error_text *error) {
   reclaim_limit_changed(&server->dispatch);
   conns_run_background(&server->conns);
   return 0;
+}
+
+/* For requests: see struct control. */
+static int resize(void *arg, uint64_t max_bytes, struct error_text *error) {
+  return server_resize(arg, max_bytes, error);
 }
 
 void server_resize_control(struct server *server, struct control *control) {

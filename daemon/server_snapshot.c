@@ -64,9 +64,19 @@ int server_snapshot_run(struct server *server) {
                    server->no_pool.text[0] == '\0' ? NULL : &server->no_pool) < 0 ||
       ticker_init(&server->snapshot_ticker, &server->loop, on_tick, server) < 0)
     return FC_EREFUSED;
+  server_snapshot_set_interval(server);
+  return 0;
+}
+
+void server_snapshot_set_interval(struct server *server) {
+  const struct options *options = server->options;
+  if (options->state == NULL)
+    return;
+  server->snapshot.config.interval_ms = options->snapshot_interval_ms;
   if (options->snapshot_interval_ms > 0)
     ticker_start(&server->snapshot_ticker, options->snapshot_interval_ms);
-  return 0;
+  else
+    ticker_stop(&server->snapshot_ticker);
 }
 
 void server_snapshot_close(struct server *server) {

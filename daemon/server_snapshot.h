@@ -20,6 +20,9 @@ int server_snapshot_open(struct server *server, bool adopted, struct error_text 
 /* Starts the timer. The loop and the thread pool are set up. Returns 0 or FC_EREFUSED. */
 int server_snapshot_run(struct server *server);
 
+/* Takes the interval of the options, from now on. After server_snapshot_run. */
+void server_snapshot_set_interval(struct server *server);
+
 /* Stops the timer and the use of the loop. Idempotent. */
 void server_snapshot_close(struct server *server);
 

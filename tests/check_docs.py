@@ -165,6 +165,13 @@ def configuration(build: Path) -> list[str]:
     bad = [f"systemd/fcached.conf and the options differ: {n}" for n in printed ^ set(keys)]
     bad += [f"fcached.conf.5 lacks the key {n}" for n in sorted(printed - set(page))]
     bad += [f"systemd/fcached.conf has {n} twice" for n in keys if keys.count(n) > 1]
+    table = re.split(r'^    {"', Path("daemon/config/option_table.c").read_text(), flags=re.M)[1:]
+    live = {row.split('"')[0] for row in table if " LIVE," in row}
+    marked = set(re.findall(r"\(reload\)\n#([a-z-]+) = ", shipped))
+    bad += [
+        f"systemd/fcached.conf marks {n} as (reload), or not: see option_table.c"
+        for n in live ^ marked
+    ]
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "fcached.conf"
         for text in (shipped, re.sub(r"^#([a-z-]+ = (?![A-Z]+$))", r"\1", shipped, flags=re.M)):

@@ -24,6 +24,10 @@ void users_set_limit(struct users *users, enum user_resource resource, uint64_t 
   users->limits[resource] = limit;
 }
 
+void users_set_share(struct users *users, uint32_t share_percent) {
+  users->share_percent = share_percent;
+}
+
 void users_set_refused(struct users *users, uint64_t *refused) {
   users->refused = refused;
 }

@@ -34,7 +34,20 @@ size_t leases_bytes(const struct leases *leases) {
 
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters) {
-  *leases = (struct leases){.limits = *limits, .counters = counters};
+  *leases = (struct leases){.limits = *limits, .highest = *limits, .counters = counters};
+}
+
+static uint32_t larger(uint32_t a, uint32_t b) {
+  return a > b ? a : b;
+}
+
+void leases_set_limits(struct leases *leases, const struct leases_limits *limits) {
+  struct leases_limits *highest = &leases->highest;
+  leases->limits = *limits;
+  highest->leases = larger(highest->leases, limits->leases);
+  highest->leases_each = larger(highest->leases_each, limits->leases_each);
+  highest->waits = larger(highest->waits, limits->waits);
+  highest->waits_each = larger(highest->waits_each, limits->waits_each);
 }
 
 void leases_deinit(struct leases *leases) {
@@ -59,7 +72,7 @@ static void check_client(const struct leases *leases, const struct lease_client 
   check_le(client->due, leases->due);
   check_eq(leases->n, leases->terms.n);
   check_eq(leases->waits, leases->untils.n);
-  check_le(leases->bytes, leases_bytes_allowed(&leases->limits));
+  check_le(leases->bytes, leases_bytes_allowed(&leases->highest));
 }
 
 /* ---- times ---- */

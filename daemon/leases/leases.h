@@ -166,13 +166,14 @@ struct leases_limits {
 
 struct leases {
   struct leases_limits limits;
-  struct counters *counters;  /* of the daemon; borrowed */
-  uint32_t n, waits;          /* leases, and waits that have not ended */
-  uint32_t due;               /* waits that have ended and are not answered */
-  size_t bytes;               /* of the memory of leases and waits, names included */
-  uint64_t serials;           /* given out */
-  struct lease *first, *last; /* by serial: the earliest grant first */
-  struct lease **buckets;     /* owned; a power of two of them; NULL before the first lease */
+  struct leases_limits highest; /* of each limit so far: what was granted before stays */
+  struct counters *counters;    /* of the daemon; borrowed */
+  uint32_t n, waits;            /* leases, and waits that have not ended */
+  uint32_t due;                 /* waits that have ended and are not answered */
+  size_t bytes;                 /* of the memory of leases and waits, names included */
+  uint64_t serials;             /* given out */
+  struct lease *first, *last;   /* by serial: the earliest grant first */
+  struct lease **buckets;       /* owned; a power of two of them; NULL before the first lease */
   uint32_t n_buckets;
   struct timer_heap terms;                   /* of the leases */
   struct timer_heap untils;                  /* of the waits that have not ended */
@@ -213,6 +214,9 @@ size_t leases_bytes(const struct leases *leases);
 void leases_init(struct leases *leases, const struct leases_limits *limits,
                  struct counters *counters);
 void leases_deinit(struct leases *leases); /* all clients are gone */
+
+/* Sets other limits. Leases and waits above a lower one stay until they end. */
+void leases_set_limits(struct leases *leases, const struct leases_limits *limits);
 
 /* Checks every list, count and bucket of the table. Takes time linear in its size: for tests. */
 void leases_check(const struct leases *leases);

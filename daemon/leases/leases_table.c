@@ -260,8 +260,8 @@ static void check_client_lists(const struct leases *leases, const struct lease_c
   check_eq(client->held, held);
   check_eq(client->waits, waits);
   assert(held == 0 || waits == 0);
-  check_le(held, leases->limits.leases_each);
-  check_le(waits + client->due, leases->limits.waits_each);
+  check_le(held, leases->highest.leases_each);
+  check_le(waits + client->due, leases->highest.waits_each);
 }
 
 static uint32_t check_waits_for(const struct leases *leases, const struct lease *lease) {
@@ -292,8 +292,8 @@ void leases_check(const struct leases *leases) {
   }
   check_eq(leases->n, n);
   check_eq(leases->waits, waits);
-  check_le(n, leases->limits.leases);
-  check_le(waits + leases->due, leases->limits.waits);
+  check_le(n, leases->highest.leases);
+  check_le(waits + leases->due, leases->highest.waits);
   timer_heap_check(&leases->terms);
   timer_heap_check(&leases->untils);
 }

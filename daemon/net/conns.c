@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "daemon/base/check.h"
 #include "daemon/net/conn.h"
 #include "daemon/os/epoll_watch.h"
 #include "daemon/requests/reclaim.h"
@@ -432,6 +433,12 @@ int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, 
   if (rc == 0)
     rc = ticker_init(&conns->watchers, loop, on_watchers, conns);
   return rc < 0 ? rc : ticker_init(&conns->expiry, loop, on_expiry, conns);
+}
+
+void conns_set_limits(struct conns *conns, const struct conns_limits *limits) {
+  check_eq(limits->budget_bytes, conns->limits.budget_bytes);
+  conns->limits = *limits;
+  set_user_limits(conns);
 }
 
 static void on_owner_death(void *arg) {

@@ -104,6 +104,10 @@ static inline size_t conns_send_bytes(size_t budget_bytes) {
 int conns_init(struct conns *conns, uv_loop_t *loop, struct dispatch *dispatch, struct users *users,
                const struct conns_limits *limits, struct log *log);
 
+/* Sets other limits. The budget stays as it is. The number of clients and the administrators
+ * concern connections that are accepted from now on, the times all. */
+void conns_set_limits(struct conns *conns, const struct conns_limits *limits);
+
 /* Begins to watch the owners of adopted leases and the leases' terms, after dispatch_adopt_leases.
  */
 void conns_watch_adopted(struct conns *conns);

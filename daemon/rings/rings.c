@@ -31,6 +31,12 @@ void rings_init(struct rings *rings, const struct rings_config *config) {
   *rings = (struct rings){.config = *config, .base_slots = base_slots(config)};
 }
 
+void rings_set_pool(struct rings *rings, size_t pool_bytes, unsigned max_clients) {
+  rings->config.pool_bytes = pool_bytes;
+  rings->config.max_clients = max_clients;
+  rings->base_slots = base_slots(&rings->config);
+}
+
 void rings_deinit(struct rings *rings) {
   check_eq(rings->n, 0);
   check_eq(rings->n_asleep, 0);

@@ -60,6 +60,10 @@ struct rings {
 void rings_init(struct rings *rings, const struct rings_config *config);
 void rings_deinit(struct rings *rings); /* all rings are detached */
 
+/* Sets another number of clients and another pool. The size of the rings of further clients follows
+ * from both. Rings that are attached keep theirs. */
+void rings_set_pool(struct rings *rings, size_t pool_bytes, unsigned max_clients);
+
 /* Checks that the lists, the number of rings and the pool's bytes agree. Walks all rings: for
  * tests. */
 void rings_check(const struct rings *rings);

@@ -113,6 +113,22 @@ void namespace_table_trim(struct namespace_table *table) {
     drop(table, longest_idle(table, NULL));
 }
 
+/* Drops idle namespaces above the limit, as many as can be pending delete: no entry is freed here.
+ */
+static void trim_some(struct namespace_table *table) {
+  while (table->n > table->limit && table->n_pending_delete < NAMESPACE_PENDING_DELETE_MAX) {
+    struct namespace *idle = longest_idle(table, NULL);
+    if (idle == NULL)
+      return;
+    drop(table, idle);
+  }
+}
+
+void namespace_table_set_limit(struct namespace_table *table, uint32_t limit) {
+  table->limit = limit;
+  trim_some(table);
+}
+
 /* Finds the namespace to drop for a new one of the maker's; NULL if there is room. Returns 0, or
  * FC_EREFUSED if there is none. */
 static int find_victim(const struct namespace_table *table, struct user *maker,
@@ -186,7 +202,8 @@ static int make(struct namespace_table *table, struct fc_str name, struct user *
   catalog_commit_u32(&ns->number, (uint32_t)index + 1);
   user_charge(maker, USER_NAMESPACES, 1);
   append(table, ns);
-  check_le(table->n, table->limit);
+  if (victim == NULL) /* else there are as many as before, which a lower limit may not allow */
+    check_le(table->n, table->limit);
   *out = ns;
   return 0;
 }
@@ -226,6 +243,7 @@ int namespace_table_open(struct namespace_table *table, struct fc_str name, stru
   if (r < 0)
     return r;
   (*ns)->clients++;
+  trim_some(table);
   (void)namespace_table_step(table, DROP_SLICE); /* later steps free the rest */
   return 0;
 }

@@ -42,6 +42,10 @@ void namespace_table_deinit(struct namespace_table *table);
  * daemon. */
 void namespace_table_leave(struct namespace_table *table);
 
+/* Sets another limit. If it is lower, some namespaces without clients are dropped now, and others
+ * when namespaces are opened. Those with clients stay. */
+void namespace_table_set_limit(struct namespace_table *table, uint32_t limit);
+
 /* Drops the namespaces that are too many for the limit, which may be lower than an earlier
  * daemon's. None has clients. */
 void namespace_table_trim(struct namespace_table *table);

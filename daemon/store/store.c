@@ -75,10 +75,7 @@ static void trim_bytes(struct store *store, struct namespace *ns, uint64_t max_b
 
 /* ---- another limit ---- */
 
-int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
-                 struct error_text *error) {
-  check_lt(0, max_bytes);
-  check_lt(0, region_id);
+int store_can_resize(const struct store *store, struct error_text *error) {
   if (store->region->index_fd < 0)
     return error_text_set(error, FC_EREFUSED,
                           "without shared memory the limit cannot change: restart fcached with "
@@ -86,6 +83,16 @@ int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
   if (store_is_migrating(store) || store_is_resizing(store))
     return error_text_set(error, FC_EREFUSED,
                           "entries still move to the current region: try again in some seconds");
+  return 0;
+}
+
+int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
+                 struct error_text *error) {
+  check_lt(0, max_bytes);
+  check_lt(0, region_id);
+  int rc = store_can_resize(store, error);
+  if (rc < 0)
+    return rc;
   store->resize.max_bytes = max_bytes;
   store->resize.region_id = region_id;
   store->resize.waiting = false;

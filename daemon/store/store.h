@@ -55,6 +55,8 @@ bool store_put_has_room(struct store *store, struct namespace *ns, const struct 
  * Returns 0, or FC_EREFUSED with *error: the region is private, or entries still migrate. */
 int store_resize(struct store *store, uint64_t max_bytes, uint64_t region_id,
                  struct error_text *error);
+/* Returns what store_resize would return now, and changes nothing. */
+int store_can_resize(const struct store *store, struct error_text *error);
 static inline bool store_is_resizing(const struct store *store) {
   return store->resize.max_bytes != 0;
 }

@@ -178,6 +178,11 @@ void trace_set_dir_beside(struct trace *trace) {
     trace_dir_open_beside(&trace->dir, trace->current->file.path, &st);
 }
 
+void trace_take_dir(struct trace *trace, const struct trace_dir *dir) {
+  trace_dir_deinit(&trace->dir);
+  trace->dir = *dir;
+}
+
 void trace_off(struct trace *trace) {
   make_current(trace, NULL);
 }

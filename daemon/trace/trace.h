@@ -74,6 +74,9 @@ int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *r
 int trace_set_dir(struct trace *trace, const char *path, struct error_text *reason);
 void trace_set_dir_beside(struct trace *trace);
 
+/* Takes an open directory, or none, in place of the former one. */
+void trace_take_dir(struct trace *trace, const struct trace_dir *dir);
+
 /* Count lines in the trace and in its totals. */
 static inline void trace_count_event(struct trace *trace) {
   trace->events++;

@@ -8,7 +8,7 @@ static struct lease_client *const a = &lease_clients[0], *const b = &lease_clien
                                   *const c = &lease_clients[2];
 
 static void limit(const struct leases_limits *limits) {
-  leases.limits = *limits;
+  leases_set_limits(&leases, limits);
 }
 
 START_TEST(lease_beyond_limit_refused) {

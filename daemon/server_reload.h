@@ -1,0 +1,21 @@
+/* server_reload.h - reads the configuration again while the daemon serves, and applies what can
+ * change: the options that option_table.c marks as live.
+ *
+ * A reload is whole or nothing: all files and values are checked first, then the memory that the
+ * new limits allow, and then what may fail is done, the trace and the size of the region. Only what
+ * differs from the configuration before is applied, so a size or a trace that fcachectl has set
+ * stays until the file's own value changes. */
+#ifndef FC_DAEMON_SERVER_RELOAD_H
+#define FC_DAEMON_SERVER_RELOAD_H
+
+#include "daemon/base/error_text.h"
+
+struct server;
+
+/* Reads the files again, applies and logs the changes, and logs those that need a restart. Opens
+ * the trace file again, also after an error. Returns 0, or a negative code with the first mistake
+ * in *error: then the options are as before, and each mistake is in the log. Blocks while it reads
+ * the files. */
+int server_reload(struct server *server, struct error_text *error);
+
+#endif
