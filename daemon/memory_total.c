@@ -63,8 +63,8 @@ static uint64_t bytes_of_daemon(const struct memory_settings *settings,
   uint64_t chunks = bounds->bytes[MEMORY_REGION] / SLOTS_CHUNK_BYTES;
   uint64_t snapshot = settings->snapshots ? snapshot_bytes_max(settings->max_namespaces) : 0;
   return PROGRAM_BYTES + WORK_BYTES + CATALOG_BYTES + sizeof(struct latency) + usage_bytes_max() +
-         watch_bytes_max() + remembered + bytes_of_users(settings) + snapshot + heap / HOLES_SHARE +
-         mapped / TABLE_SHARE +
+         watch_bytes_max() + DELETE_LOG_BYTES + remembered + bytes_of_users(settings) + snapshot +
+         heap / HOLES_SHARE + mapped / TABLE_SHARE +
          chunks * (sizeof(struct slots_chunk *) + sizeof(uint64_t)); /* and its directory word */
 }
 

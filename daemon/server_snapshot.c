@@ -119,6 +119,11 @@ static uint64_t record_clear(void *arg, const struct fc_select *select) {
   return snapshot_clear(&server->snapshot, select->name_space, select->view, select->op);
 }
 
+static uint64_t record_delete(void *arg, const struct fc_delete *delete) {
+  struct server *server = arg;
+  return snapshot_delete(&server->snapshot, delete->name_space, &delete->key);
+}
+
 static int state_of_clear(void *arg, uint64_t ticket) {
   const struct server *server = arg;
   enum snapshot_clear_state state = snapshot_clear_state(&server->snapshot, ticket);
@@ -134,6 +139,7 @@ void server_snapshot_control(struct server *server, struct control *control) {
   control->snapshot_start = start;
   control->snapshot_query = query;
   control->clear_record = record_clear;
+  control->delete_record = record_delete;
   control->clear_state = state_of_clear;
 }
 

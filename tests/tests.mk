@@ -122,7 +122,8 @@ CRASH_MUTANTS := 1:daemon/store/store_entries 2:daemon/store/store_migrate 4:dae
   8:daemon/store/store_restore 11:daemon/store/store_clear 12:daemon/store/adopt 13:daemon/snapshot/snapshot_clears \
   14:daemon/snapshot/snapshot_clears 15:daemon/leases/leases_table 16:daemon/store/clear_log \
   17:daemon/snapshot/snapshot_restore 18:daemon/snapshot/snapshot_file 19:daemon/survival 20:daemon/store/namespace \
-  21:daemon/requests/dispatch 22:daemon/region/catalog 23:daemon/region/heap 24:daemon/snapshot/snapshot_write
+  21:daemon/requests/dispatch 22:daemon/region/catalog 23:daemon/region/heap 24:daemon/snapshot/snapshot_write \
+  25:daemon/store/delete_log
 # make check runs those whose storm fails soonest: within 3 s, and that of 12 within 25 s.
 CRASH_MUTANTS_QUICK := 1 2 6 8 12 13 15 17 20 21
 CRASH_MUTANTS_CHECKED := $(foreach n,$(CRASH_MUTANTS_QUICK),$(TB)/storm/crash_mutant_$(n))

@@ -17,6 +17,7 @@ const struct command *const command_list[] = {
     &slowest_command,
     &ping_command,
     &clear_command,
+    &delete_command,
     &set_command,
     &trace_command,
     &kill_command,

@@ -44,9 +44,9 @@
  *
  * RESULTS. 0 is success (for a get: a hit). Positive values, of enum fcache_result, are outcomes to
  * act on. Negative values, of enum fcache_error_code, are errors: the call was wrong, the daemon
- * rejected it, or memory ran out. A daemon that is away is an error only for fcache_clear and
- * fcache_server_stats, which have no other result. fcache_strerror() returns a text for each code,
- * fcache_last_error() the details of the handle's latest failure.
+ * rejected it, or memory ran out. A daemon that is away is an error only for fcache_clear,
+ * fcache_delete and fcache_server_stats, which have no other result. fcache_strerror() returns a
+ * text for each code, fcache_last_error() the details of the handle's latest failure.
  *
  * THREADS. One thread at a time may use a handle. Any number of handles may be used in parallel. A
  * `compute` callback may call the same handle.
@@ -81,7 +81,7 @@ enum fcache_result {
   FCACHE_MISS = 1,       /* the key is not stored, or sharing is off */
   FCACHE_NOT_STORED = 2, /* the put stored nothing: sharing is off, or was off when this handle
                             looked the key up; another value is stored (FCACHE_KEEP_FIRST); or the
-                            key was cleared between the lookup and the put */
+                            key was cleared or deleted between the lookup and the put */
   FCACHE_LEASED = 3,     /* a miss with its lease (FCACHE_LEASE): other workers wait for the value.
                             Compute and put it, or call fcache_give_up */
 };
@@ -95,7 +95,8 @@ enum fcache_error_code {
   FCACHE_EMAXENTRIES = -6,  /* max_entries is not positive */
   FCACHE_EBATCH = -7,       /* compute_misses added another number of values than its misses */
   FCACHE_EDENIED = -8,      /* the daemon does not permit this user to do that */
-  FCACHE_EUNAVAILABLE = -9, /* no daemon answered: from fcache_clear and fcache_server_stats only */
+  FCACHE_EUNAVAILABLE = -9, /* no daemon answered: from fcache_clear, fcache_delete and
+                               fcache_server_stats only */
   FCACHE_EPROTOCOL = -10,   /* the peer broke the protocol, or has another version */
   FCACHE_EREFUSED = -11,    /* the daemon rejected the request for another reason: see the text */
 };
@@ -404,8 +405,9 @@ struct fcache_stat {
 };
 typedef void fcache_stat_fn(void *arg, const struct fcache_stat *stat);
 
-/* fcache_server_stats and fcache_clear connect at once if the handle is not connected, regardless
- * of the back-off, and wait up to one deadline: they have no result without the daemon. */
+/* fcache_server_stats, fcache_clear and fcache_delete connect at once if the handle is not
+ * connected, regardless of the back-off, and wait up to one deadline: they have no result without
+ * the daemon. */
 
 /* Calls `fn` for each statistic of the daemon: first those of the whole daemon, then those of each
  * namespace together, in a fixed order. Returns 0, FCACHE_EUNAVAILABLE, or an error. */
@@ -417,6 +419,13 @@ FCACHE_API int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, voi
  * the namespace, unless this user administers the daemon. */
 FCACHE_API int fcache_clear(struct fcache *cache, const char *view, const char *op,
                             uint64_t *removed);
+
+/* Removes the entry of one key, for all workers, as a clear that selects it alone. FCACHE_OK: there
+ * was one. FCACHE_MISS: there was none, or the daemon was replaced during the call. In both cases
+ * the call is complete: no lookup finds a value of the key, and none whose computation began before
+ * is stored afterwards; a computation begins with the lookup that misses. A lease on the key ends.
+ * Errors as fcache_clear, and FCACHE_EPROTOCOL if the daemon is older than this call. */
+FCACHE_API int fcache_delete(struct fcache *cache, const struct fcache_key *key);
 
 #ifdef __cplusplus
 }

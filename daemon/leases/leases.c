@@ -309,6 +309,13 @@ void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_s
   }
 }
 
+void leases_delete(struct leases *leases, const struct namespace *ns, uint64_t digest,
+                   const struct fc_key *key, uint64_t now_ns) {
+  struct lease *lease = leases_find(leases, ns, digest, key);
+  if (lease != NULL)
+    abandon(leases, lease, now_ns);
+}
+
 /* ---- time ---- */
 
 static struct lease *lease_of(struct timer_heap_entry *term) {

@@ -295,6 +295,10 @@ void leases_client_gone(struct leases *leases, struct lease_client *client, uint
 void leases_clear(struct leases *leases, const struct namespace *ns, struct fc_str view,
                   struct fc_str op, uint64_t now_ns);
 
+/* Ends the lease of one key, if there is one, because the key was deleted. */
+void leases_delete(struct leases *leases, const struct namespace *ns, uint64_t digest,
+                   const struct fc_key *key, uint64_t now_ns);
+
 /* Ends leases and waits whose time is over. */
 void leases_expire(struct leases *leases, uint64_t now_ns);
 

@@ -43,7 +43,8 @@
  *  21 the counters are not in the catalog (dispatch.c)
  *  22 earlier daemons' boot ids are forgotten (catalog.c)
  *  23 an entry names its copy before the copy is complete (heap.c)
- *  24 slots change while a snapshot walks over them (snapshot_write.c) */
+ *  24 slots change while a snapshot walks over them (snapshot_write.c)
+ *  25 the latest deletes are not taken over (delete_log.c) */
 #ifndef FC_CATALOG_MUTANT
 #define FC_CATALOG_MUTANT 0
 #endif
@@ -143,6 +144,12 @@ static inline void *catalog_at(const struct catalog *catalog, enum catalog_area 
                                uint64_t index) {
   return catalog->base + catalog->header->areas[area].offset +
          index * catalog->header->areas[area].element_bytes;
+}
+/* Returns the room behind the element of CATALOG_STORE, up to the next area. It has memory, and is
+ * zero until a daemon uses it. A daemon of an earlier version leaves it alone. */
+static inline void *catalog_store_rest(const struct catalog *catalog) {
+  return (uint8_t *)catalog_at(catalog, CATALOG_STORE, 0) +
+         catalog->header->areas[CATALOG_STORE].element_bytes;
 }
 static inline uint64_t catalog_count(const struct catalog *catalog, enum catalog_area area) {
   return catalog->header->areas[area].count;

@@ -33,8 +33,11 @@ struct control {
   /* Records on disk that a clear of `select` has just begun, so that no restore brings back what it
    * removes. Returns a ticket, for clear_state. NULL: nothing is restored. */
   uint64_t (*clear_record)(void *arg, const struct fc_select *select);
-  /* Returns 1 once the clear may be acknowledged, 0 before, and a negative code if it cannot
-   * be recorded. After 0, dispatch_clears_recorded is called when that may have changed. */
+  /* Does so for the delete of one key, which has a namespace, op, view, top_k and prompt. NULL
+   * where clear_record is. */
+  uint64_t (*delete_record)(void *arg, const struct fc_delete *delete);
+  /* Returns 1 once the clear or delete may be acknowledged, 0 before, and a negative code if it
+   * cannot be recorded. After 0, dispatch_clears_recorded is called when that may have changed. */
   int (*clear_state)(void *arg, uint64_t ticket);
   void *arg; /* of all */
 };

@@ -16,6 +16,13 @@ static void drain_before_eviction(void *arg) {
   rings_drain_before_eviction(&dispatch->rings);
 }
 
+/* The deletes before a snapshot are known by the latest generation of one alone. */
+static void raise_deletes(const struct dispatch *dispatch, struct store *store) {
+  uint64_t last_delete = dispatch->totals->last_delete, newest = store->saved->generation;
+  if (last_delete > store->deletes.newest)
+    delete_log_raise(&store->deletes, last_delete < newest ? last_delete : newest);
+}
+
 /* The secret belongs to the cache, so that the leases of an earlier daemon keep their digests. */
 static void begin_totals(struct dispatch *dispatch, const struct dispatch_config *config) {
   dispatch->totals =
@@ -24,6 +31,7 @@ static void begin_totals(struct dispatch *dispatch, const struct dispatch_config
     dispatch->totals->lease_secret = config->secret;
   dispatch->secret = dispatch->totals->lease_secret;
   dispatch->at_start = *dispatch->totals;
+  raise_deletes(dispatch, config->store);
   memcpy(dispatch->evictions_at_start, config->store->saved->evictions,
          sizeof dispatch->evictions_at_start);
 }
@@ -337,6 +345,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_snapshot(call, request->snapshot);
   case FC_SET:
     return handle_set(call, &request->set);
+  case FC_DELETE:
+    return handle_delete(call, &request->delete);
   case FC_USAGE:
     return handle_usage(call, &request->usage);
   case FC_LATENCY:

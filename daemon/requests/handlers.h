@@ -10,7 +10,8 @@
  * shutdown.c         shutdown               snapshot_control.c snapshot
  * settings.c         set                    list_times.c       latency, slowest
  * list_usage.c       usage                  request_times.c    times of requests
- * watch_requests.c   watch, events          reply.c            replies and errors
+ * watch_requests.c   watch, events          delete_request.c   delete
+ * reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -202,6 +203,7 @@ enum dispatch_result handle_put_many(const struct call *call, const struct fc_pu
 enum dispatch_result handle_give_up(const struct call *call, const struct fc_give_up *give_up);
 enum dispatch_result handle_stats(const struct call *call, struct fc_str name_space);
 enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select);
+enum dispatch_result handle_delete(const struct call *call, const struct fc_delete *request);
 enum dispatch_result handle_list(const struct call *call, const struct fc_list *list);
 enum dispatch_result handle_leases(const struct call *call, const struct fc_page *request);
 enum dispatch_result handle_clients(const struct call *call, const struct fc_page *request);

@@ -78,7 +78,12 @@ struct session {
   struct batch_progress batch;
   struct request_times times;
   struct client_time time;
-  struct clear_job *clear;     /* the clear in progress: owned; NULL: none */
+  struct clear_job *clear; /* the clear in progress: owned; NULL: none */
+  struct {
+    bool active;     /* a delete is in effect, and its record is not on disk yet: */
+    uint64_t ticket; /* of the record; see struct control */
+    bool existed;
+  } deleting;
   struct client_ring *ring;    /* owned, see rings.h; NULL: none */
   bool region_requested;       /* its hello requested the region, and it can have a ring */
   struct lease_client leases;  /* its leases and waits */

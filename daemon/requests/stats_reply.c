@@ -122,6 +122,7 @@ static void add_totals(struct stats *stats, const struct totals *t,
   add_uint(stats, ROW(puts_stale), t->puts_stale);
   add_uint(stats, ROW(puts_too_big), t->puts_too_big);
   add_uint(stats, ROW(clears), t->clears);
+  add_uint(stats, ROW(deletes), t->deletes);
   add_uint(stats, ROW(region_moved_bytes), t->region_moved_bytes);
   add_uint(stats, ROW(connections), t->connections);
   add_uint(stats, ROW(refused), t->refused);

@@ -24,6 +24,10 @@ static uint64_t hash_names(const struct restored_clears *clears, const uint64_t 
   return XXH3_64bits_withSeed(names, 3 * sizeof names[0], clears->seed) | 1;
 }
 
+static uint64_t hash_key(const struct restored_clears *clears, const struct fc_hash *key) {
+  return XXH3_64bits_withSeed(key->bytes, sizeof key->bytes, clears->seed) | 1;
+}
+
 /* Returns the slot of these names, or the unused one where they belong. */
 static struct restored_clear *find(const struct restored_clears *clears, uint64_t names) {
   uint64_t at = names >> 1;
@@ -52,18 +56,25 @@ void restored_clears_add(void *arg, const struct clear_journal_record *record) {
   struct restored_clears *clears = arg;
   uint64_t names[] = {hash_name(clears, record->name_space), hash_name(clears, record->view),
                       hash_name(clears, record->op)};
+  uint64_t hash = record->is_delete ? hash_key(clears, &record->key) : hash_names(clears, names);
   if (clears->n * 2 >= clears->n_slots && !grow(clears)) {
     clears->failed = true;
     return;
   }
-  struct restored_clear *slot = find(clears, hash_names(clears, names));
+  struct restored_clear *slot = find(clears, hash);
   clears->n += slot->names == 0;
-  slot->names = hash_names(clears, names);
+  clears->has_deletes |= record->is_delete;
+  slot->names = hash;
   slot->stamp = slot->stamp > record->stamp ? slot->stamp : record->stamp;
   if (clears->last_stamp < record->stamp)
     clears->last_stamp = record->stamp;
   if (clears->last_generation < record->generation)
     clears->last_generation = record->generation;
+}
+
+static bool is_removed(const struct restored_clears *clears, uint64_t hash, uint64_t stamp) {
+  const struct restored_clear *slot = find(clears, hash);
+  return slot->names != 0 && stamp <= slot->stamp;
 }
 
 bool restored_clears_select(const struct restored_clears *clears, struct fc_str name_space,
@@ -76,9 +87,11 @@ bool restored_clears_select(const struct restored_clears *clears, struct fc_str 
     uint64_t names[3];
     for (unsigned i = 0; i < 3; i++)
       names[i] = (ways >> i & 1) != 0 ? given[i] : 0;
-    const struct restored_clear *slot = find(clears, hash_names(clears, names));
-    if (slot->names != 0 && stamp <= slot->stamp)
+    if (is_removed(clears, hash_names(clears, names), stamp))
       return true;
   }
-  return false;
+  if (!clears->has_deletes)
+    return false;
+  struct fc_hash hash = clear_journal_key(name_space, key);
+  return is_removed(clears, hash_key(clears, &hash), stamp);
 }

@@ -72,7 +72,7 @@ struct snapshot {
   uint64_t written, failed;             /* snapshots */
   uint64_t entries, bytes, duration_ns; /* of the latest that was written */
   uint64_t last_ns;        /* CLOCK_MONOTONIC: the end of that, or of the start. 0: none */
-  uint64_t clears;         /* recorded in the journal */
+  uint64_t clears;         /* recorded in the journal, and deletes */
   struct error_text error; /* of the latest that ended; "": it succeeded */
 
   /* private to this directory */
@@ -124,6 +124,9 @@ void snapshot_tick(struct snapshot *snapshot);
  * an op; without data: any. Returns its ticket, for snapshot_clear_state. */
 uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
                         struct fc_str op);
+/* Does so for a delete. Its ticket may be that of an earlier one. */
+uint64_t snapshot_delete(struct snapshot *snapshot, struct fc_str name_space,
+                         const struct fc_key *key);
 enum snapshot_clear_state {
   SNAPSHOT_CLEAR_WAIT,   /* the record is not on disk yet: ask again after config.clears_written */
   SNAPSHOT_CLEAR_DONE,   /* nothing can restore what it removed */

@@ -7,25 +7,42 @@
 #define REFUSED UINT64_MAX /* a ticket */
 #define PENDING_BYTES ((uint64_t)SNAPSHOT_CLEARS_PENDING_MAX * CLEAR_JOURNAL_RECORD_BYTES)
 
-uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
-                        struct fc_str op) {
-  if (!snapshot->is_open || (!snapshot->has_file && snapshot->run == NULL) ||
-      FC_CATALOG_MUTANT == 13)
-    return 0; /* there is nothing to restore from */
+/* Returns false if there is nothing to restore from, so that no record is needed. */
+static bool needs_record(const struct snapshot *snapshot) {
+  return snapshot->is_open && (snapshot->has_file || snapshot->run != NULL) &&
+         FC_CATALOG_MUTANT != 13;
+}
+
+/* A delete joins a record that waits for the disk. A record from before a walk goes when the walk
+ * has ended, and must not have a delete that came later. */
+static uint64_t add(struct snapshot *snapshot, struct clear_journal_record *record) {
+  const struct snapshot_cache *cache = &snapshot->config.cache;
+  bool may_join = snapshot->records.size > 0 &&
+                  (snapshot->run == NULL || snapshot->n_clears > snapshot->run->cut);
   if (snapshot->records.size + snapshot->writing.size >= PENDING_BYTES)
     return REFUSED;
-  const struct snapshot_cache *cache = &snapshot->config.cache;
-  struct clear_journal_record record = {.cache_id = *cache->cache_id,
-                                        .stamp = cache->store->saved->last_stamp,
-                                        .generation = cache->store->saved->generation,
-                                        .name_space = name_space,
-                                        .view = view,
-                                        .op = op};
-  clear_journal_append(&snapshot->records, &record);
-  snapshot->n_clears++;
+  record->cache_id = *cache->cache_id;
+  record->stamp = cache->store->saved->last_stamp;
+  record->generation = cache->store->saved->generation;
+  snapshot->n_clears += clear_journal_append(&snapshot->records, record, may_join);
   snapshot->clears++;
   snapshot_pump(snapshot);
   return snapshot->n_clears;
+}
+
+uint64_t snapshot_clear(struct snapshot *snapshot, struct fc_str name_space, struct fc_str view,
+                        struct fc_str op) {
+  struct clear_journal_record record = {.name_space = name_space, .view = view, .op = op};
+  return needs_record(snapshot) ? add(snapshot, &record) : 0;
+}
+
+uint64_t snapshot_delete(struct snapshot *snapshot, struct fc_str name_space,
+                         const struct fc_key *key) {
+  struct clear_journal_record record = {.is_delete = true};
+  if (!needs_record(snapshot))
+    return 0;
+  record.key = clear_journal_key(name_space, key);
+  return add(snapshot, &record);
 }
 
 enum snapshot_clear_state snapshot_clear_state(const struct snapshot *snapshot, uint64_t ticket) {
@@ -49,11 +66,9 @@ static int remove_snapshot(struct snapshot *snapshot) {
 }
 
 void snapshot_clears_write(struct snapshot *snapshot) {
-  uint64_t n = snapshot->writing.size / CLEAR_JOURNAL_RECORD_BYTES;
-  bool full = snapshot->journal.n + n > CLEAR_JOURNAL_MAX;
-  int error = full || snapshot->writing.failed
-                  ? (full ? EFBIG : ENOMEM)
-                  : clear_journal_write(&snapshot->journal, &snapshot->writing);
+  int error = snapshot->writing.failed
+                  ? ENOMEM
+                  : clear_journal_write(&snapshot->journal, &snapshot->dir, &snapshot->writing);
   snapshot->journal_error = error;
   snapshot->journal_removed = error != 0 && remove_snapshot(snapshot) == 0;
   if (snapshot->journal_removed) /* if they stay, they select nothing in later images */

@@ -205,6 +205,7 @@ int store_adopt(struct store *store, struct namespace_table *table, int *fds, si
   if (FC_CATALOG_MUTANT == 6)
     store->saved->last_stamp /= 2;
   clear_log_adopt(&store->saved->clears, store->saved->generation);
+  delete_log_adopt(&store->deletes, store->saved->generation);
   open_regions(&adoption, fds, n_fds);
   report->chunks_lost = heap_adopt_chunks(&store->heap);
   adopt_namespaces(&adoption);

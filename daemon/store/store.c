@@ -339,12 +339,35 @@ static bool is_too_big(const struct store *store, const struct namespace *ns, ui
          (ns->max_bytes != 0 && charge > ns->max_bytes);
 }
 
+/* Returns the digest of a key for the log of deletes. */
+static uint64_t delete_digest(const struct store *store, const struct namespace *ns,
+                              const struct fc_key *key) {
+  return fc_key_digest(ns->seed ^ store->saved->secret, key);
+}
+
 static bool is_stale(const struct store *store, const struct namespace *ns,
                      const struct fc_key *key, const struct store_put_info *info) {
   if (!info->has_generation || info->generation >= store->saved->generation)
     return false;
   return clear_log_stale(&store->saved->clears, info->generation, key) ||
-         clear_log_stale(&ns->clears, info->generation, key);
+         clear_log_stale(&ns->clears, info->generation, key) ||
+         (info->generation < store->deletes.newest &&
+          delete_log_stale(&store->deletes, info->generation, delete_digest(store, ns, key)));
+}
+
+/* After a kill, the memory of an earlier daemon may have two entries of a key. */
+bool store_delete(struct store *store, struct namespace *ns, const struct fc_key *key) {
+  uint64_t digest = fc_key_digest(ns->seed, key);
+  struct entry *entry;
+  bool existed = false;
+  assert(!ns->pending_delete);
+  store->saved->generation++;
+  delete_log_add(&store->deletes, store->saved->generation, delete_digest(store, ns, key));
+  while ((entry = store_find(store, ns, digest, key)) != NULL) {
+    store_erase(store, entry);
+    existed = true;
+  }
+  return existed;
 }
 
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,

@@ -36,11 +36,16 @@ void store_deinit(struct store *store);
  *              were evicted from the least recently used end: of the namespace until its limits
  *              held, then of all until max_bytes held. A full chain lost one entry.
  *   FC_KEPT    keep_first was set and the key had an entry, which was promoted.
- *   FC_STALE   The key was cleared after info->generation. Nothing changed.
+ *   FC_STALE   The key was cleared or deleted after info->generation. Nothing changed.
  *   FC_ETOOBIG The value exceeds max_value, or its charge a max_bytes. Nothing changed.
  *   FC_ENOMEM  Nothing is stored. Other entries, and the key's old one, may be gone. */
 int store_put(struct store *store, struct namespace *ns, const struct fc_key *key,
               const void *value, uint32_t size, const struct store_put_info *info);
+
+/* Removes the entry of one key, and makes the puts of the key that were computed before stale. When
+ * it returns, no get finds the entry and its bytes are zero, except for a value that is being sent.
+ * Raises the store's generation. Returns whether there was an entry. */
+bool store_delete(struct store *store, struct namespace *ns, const struct fc_key *key);
 
 /* Prepares a put in slices, because a large value may need the room of 100,000 small ones. Returns
  * true if the put can follow, and false if STORE_SLICE entries were evicted and more have to be. */

@@ -33,12 +33,14 @@ int store_entries_init(struct store *store, struct region *region, struct catalo
   store->saved = catalog_at(catalog, CATALOG_STORE, 0);
   init_saved(store->saved, seed, secret);
   store->name_counts.seed = store->saved->secret;
-  return heap_init(&store->heap, region, catalog);
+  int rc = delete_log_init(&store->deletes, catalog_store_rest(catalog));
+  return rc < 0 ? rc : heap_init(&store->heap, region, catalog);
 }
 
 void store_entries_deinit(struct store *store) {
   check_eq(store->heap.unlisted_bytes, 0);
   free(store->migration.clears);
+  delete_log_deinit(&store->deletes);
   heap_deinit(&store->heap);
 }
 

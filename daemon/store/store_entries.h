@@ -11,6 +11,7 @@
 #include "daemon/region/entry.h"
 #include "daemon/region/heap.h"
 #include "daemon/store/clear_log.h"
+#include "daemon/store/delete_log.h"
 #include "daemon/store/namespace.h"
 #include "daemon/store/store_saved.h"
 #include "proto/wire/message.h"
@@ -125,6 +126,7 @@ struct store {
   struct lru lru;
   struct store_clear *active_clears; /* started and not finished */
   unsigned n_active_clears;
+  struct delete_log deletes;            /* of single keys, of all namespaces */
   struct store_name_counts name_counts; /* of all entries, also those that are pending delete */
   struct {
     uint64_t max_bytes, region_id; /* 0: no resize is in progress */

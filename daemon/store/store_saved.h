@@ -5,6 +5,7 @@
 
 #include "daemon/region/catalog.h"
 #include "daemon/store/clear_log.h"
+#include "daemon/store/delete_log.h"
 #include "daemon/store/namespace.h"
 
 /* Clears that may be active at once, because each get, put and eviction looks at all of them. */
@@ -32,6 +33,8 @@ struct store_saved {
   struct clear_log clears;            /* of all namespaces */
   struct saved_clear active_clears[STORE_CLEARS_MAX];
 };
+static_assert(sizeof(struct store_saved) + sizeof(struct saved_deletes) <= CATALOG_ALIGN,
+              "the deletes are in the rest of the area: catalog_store_rest");
 static_assert(sizeof(struct saved_clear) == 544, "catalog layout 1");
 static_assert(offsetof(struct store_saved, clears) == 96, "catalog layout 1");
 

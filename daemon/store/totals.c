@@ -17,6 +17,7 @@ struct totals totals_since(const struct totals *now, const struct totals *before
   since.counters.max_batch_size = now->counters.max_batch_size;
   since.next_client_id = now->next_client_id;
   since.lease_secret = now->lease_secret;
+  since.last_delete = now->last_delete;
   since.created_unix_ns = now->created_unix_ns;
   return since;
 }

@@ -53,7 +53,9 @@ struct totals {
 
   uint64_t daemons;         /* that had the cache, this one included */
   uint64_t created_unix_ns; /* CLOCK_REALTIME at the start of the first one */
-  uint64_t reserved[16];    /* zero */
+  uint64_t deletes;         /* of single keys */
+  uint64_t last_delete;     /* the store's generation after the latest, for a restore */
+  uint64_t reserved[14];    /* zero */
 };
 static_assert(sizeof(struct totals) % sizeof(uint64_t) == 0, "only words of 64 bits");
 

@@ -95,6 +95,8 @@
   ROW(puts_too_big, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                          \
       "Puts that were rejected because of the value's size, also those whose value was not sent.") \
   ROW(clears, NONE, COUNTER, DAEMON_SINCE, "0.1.0", "Finished clears.")                            \
+  ROW(deletes, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                               \
+      "Deletes of one key, also of keys without an entry.")                                        \
   GROUP("Clients and users")                                                                       \
   ROW(clients, NONE, GAUGE, BOTH, "0.1.0", "Clients now.")                                         \
   ROW(clients_max, NONE, GAUGE, DAEMON, "0.1.0", "Limit of the clients.")                          \

@@ -36,8 +36,9 @@ enum fc_type {
   FC_KILL = 0x11,
   FC_SNAPSHOT = 0x12,
   FC_SET = 0x13,
+  FC_DELETE = 0x14,
   FC_USAGE = 0x15,
-  FC_LATENCY = 0x16, /* 0x14 is delete */
+  FC_LATENCY = 0x16,
   FC_SLOWEST = 0x17,
   FC_WATCH = 0x18,
   FC_EVENTS = 0x19,
@@ -182,6 +183,12 @@ struct fc_set {
   struct fc_str value; /* as on the daemon's command line: "512M" */
 };
 
+/* Removes one entry, from version 7 on. */
+struct fc_delete {
+  struct fc_str name_space;
+  struct fc_key key;
+};
+
 enum fc_usage_by {
   FC_USAGE_NAMESPACE = 0,
   FC_USAGE_KEY = 1, /* an op and a view of a namespace */
@@ -231,6 +238,7 @@ struct fc_request {
     uint64_t kill;     /* a client_id */
     uint32_t snapshot; /* an fc_snapshot_action */
     struct fc_set set;
+    struct fc_delete delete;
     struct fc_usage usage;
     struct fc_watch watch;
     struct fc_events_request events;
@@ -442,6 +450,7 @@ struct fc_reply {
     struct fc_list_reply list; /* list, leases, clients, namespaces, usage, events */
     uint32_t given_up;
     bool killed;
+    bool existed; /* delete */
     struct fc_trace_reply trace;
     struct fc_ring_reply ring;
     struct fc_snapshot_reply snapshot;
@@ -521,6 +530,7 @@ int fc_encode_ring(struct fc_buf *buf, uint32_t id, const struct fc_ring_request
 int fc_encode_kill(struct fc_buf *buf, uint32_t id, uint64_t client_id);
 int fc_encode_snapshot(struct fc_buf *buf, uint32_t id, uint32_t action);
 int fc_encode_set(struct fc_buf *buf, uint32_t id, const struct fc_set *set);
+int fc_encode_delete(struct fc_buf *buf, uint32_t id, const struct fc_delete *delete);
 int fc_encode_usage(struct fc_buf *buf, uint32_t id, const struct fc_usage *usage);
 int fc_encode_watch(struct fc_buf *buf, uint32_t id, const struct fc_watch *watch);
 int fc_encode_events(struct fc_buf *buf, uint32_t id, const struct fc_events_request *events);
@@ -547,6 +557,7 @@ int fc_encode_snapshot_reply(struct fc_buf *buf, uint32_t id,
 int fc_encode_set_reply(struct fc_buf *buf, uint32_t id, const struct fc_set_reply *reply);
 int fc_encode_watching(struct fc_buf *buf, uint32_t id, const struct fc_watching *watching);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
+int fc_encode_deleted(struct fc_buf *buf, uint32_t id, bool existed);
 int fc_encode_trace_reply(struct fc_buf *buf, uint32_t id, const struct fc_trace_reply *reply);
 int fc_encode_ring_reply(struct fc_buf *buf, uint32_t id, const struct fc_ring_reply *reply);
 int fc_encode_error(struct fc_buf *buf, uint32_t id, int code, struct fc_str text);

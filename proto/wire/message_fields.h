@@ -107,6 +107,7 @@
   REQUEST(KILL, kill, uint64_t, kill)                                                              \
   REQUEST(SNAPSHOT, snapshot, uint32_t, snapshot)                                                  \
   REQUEST(SET, set, struct fc_set, set)                                                            \
+  REQUEST(DELETE, delete, struct fc_delete, delete)                                                \
   REQUEST(USAGE, usage, struct fc_usage, usage)                                                    \
   REQUEST(WATCH, watch, struct fc_watch, watch)                                                    \
   REQUEST(EVENTS, events, struct fc_events_request, events)                                        \
@@ -226,6 +227,14 @@
   FIELD(name, name, &m->name)                                                                      \
   FIELD(value, text, &m->value)
 
+/* struct fc_delete */
+#define FC_DELETE_FIELDS                                                                           \
+  FIELD(namespace, name, &m->name_space)                                                           \
+  FIELD(op, name, &m->key.op)                                                                      \
+  FIELD(view, name, &m->key.view)                                                                  \
+  FIELD(top_k, u32, &m->key.top_k)                                                                 \
+  FIELD(prompt, hash, &m->key.prompt)
+
 /* struct fc_usage */
 #define FC_USAGE_FIELDS                                                                            \
   FIELD(by, usage_by, &m->by)                                                                      \
@@ -274,6 +283,7 @@
   REPLY(KILL, killed, bool, killed)                                                                \
   REPLY(SNAPSHOT, snapshot_reply, struct fc_snapshot_reply, snapshot)                              \
   REPLY(SET, set_reply, struct fc_set_reply, set)                                                  \
+  REPLY(DELETE, deleted, bool, existed)                                                            \
   REPLY(USAGE, usage_reply, struct fc_list_reply, list)                                            \
   REPLY(WATCH, watching, struct fc_watching, watching)                                             \
   REPLY(EVENTS, events_reply, struct fc_list_reply, list)                                          \
@@ -330,6 +340,7 @@
 #define FC_CLEAR_REPLY_FIELDS FIELD(removed, u64, m)
 #define FC_GIVE_UP_REPLY_FIELDS FIELD(given_up, u32, m)
 #define FC_KILL_REPLY_FIELDS FIELD(found, boolean, m)
+#define FC_DELETE_REPLY_FIELDS FIELD(existed, boolean, m)
 
 /* struct fc_list_reply */
 #define FC_LIST_REPLY_FIELDS                                                                       \

@@ -74,6 +74,7 @@ CALLS: dict[str, Callable[[fcached.Client], Any]] = {
     "give_up_many": lambda c: c.give_up_many("op", "base", ["none", "a"]),
     "set_probe": lambda c: c.set_probe("probe"),
     "clear": lambda c: c.clear("no such view"),
+    "delete": lambda c: c.delete("op", "base", "none"),
     "_local": lambda c: c._local("op", "base", "stored", 0),
     "prompt_hash": lambda c: fcached.prompt_hash("prompt"),
 }
@@ -138,6 +139,7 @@ def test_arguments_keep_reference_counts(daemon: Daemon) -> None:
             client.cached_batch(op, view, [prompt], 0, fail)
             client.give_up(op, view, "none")
             client.give_up_many(op, view, [prompt, "none"])
+            client.delete(op, view, prompt)
             client.clear(view, op)
             client.cached(op, view, prompt, 0, compute)
         after = [sys.getrefcount(each) for each in objects]

@@ -14,6 +14,14 @@ from fcached import MISS
 
 LIMIT = 12
 N_PROMPTS = 20
+OPS, VIEWS, TOP_KS = "ab", ["base", "ft"], [0, 5]
+ALL_KEYS = [
+    (op, view, f"p{n}", top_k)
+    for op in OPS
+    for view in VIEWS
+    for n in range(N_PROMPTS)
+    for top_k in TOP_KS
+]
 
 
 class Model:
@@ -22,13 +30,15 @@ class Model:
     def __init__(self) -> None:
         self.entries: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self.hits = self.misses = self.batches = 0
-        self.missed: dict[tuple[Any, ...], bool] = {}  # lately, by a get: and cleared since?
+        self.removals = 0  # clears and deletes
+        self.missed: dict[tuple[Any, ...], int] = {}  # lately, by a get: after so many removals
+        self.removed: dict[tuple[Any, ...], int] = {}  # number of the key's latest removal
 
     def look_up(self, key: tuple[Any, ...]) -> Any:
         """A get of the client. The computation of a miss begins with it."""
         found = self.get(key)
         if found is MISS:
-            self.missed[key] = False
+            self.missed[key] = self.removals
         return found
 
     def get(self, key: tuple[Any, ...]) -> Any:
@@ -40,11 +50,15 @@ class Model:
         return self.entries[key]
 
     def put_own(self, keys: list[tuple[Any, ...]], values: list[Any], keep: bool = False) -> bool:
-        """A put of the client. It stores nothing if the key was cleared since its lookup."""
-        if any(self.missed.get(key, False) for key in keys):
-            self.misses += len(keys)
-            return False
-        stored = all([self.put(key, value, keep) for key, value in zip(keys, values)])
+        """A put of the client. It does not store a key that was removed since the first lookup."""
+        missed = [self.missed[key] for key in keys if key in self.missed]
+        stored = True
+        for key, value in zip(keys, values):
+            if missed and self.removed.get(key, 0) > min(missed):
+                self.misses += 1
+                stored = False
+            else:
+                stored = self.put(key, value, keep) and stored
         if stored:
             for key in keys:
                 self.missed.pop(key, None)
@@ -77,13 +91,20 @@ class Model:
             self.put(keys[i], values[i], keep_first=True)
         return found
 
+    def delete(self, key: tuple[Any, ...]) -> bool:
+        self.removals += 1
+        self.removed[key] = self.removals
+        return self.entries.pop(key, None) is not None
+
     def clear(self, view: str | None, op: str | None) -> int:
         def is_meant(key: tuple[Any, ...]) -> bool:
             return view in (None, key[1]) and op in (None, key[0])
 
         gone = [key for key in self.entries if is_meant(key)]
-        for key in self.missed:
-            self.missed[key] = self.missed[key] or is_meant(key)
+        self.removals += 1
+        for key in ALL_KEYS:
+            if is_meant(key):
+                self.removed[key] = self.removals
         for key in gone:
             del self.entries[key]
         return len(gone)
@@ -94,7 +115,7 @@ def test_random_operations_match_model(daemon: Daemon, seed: int) -> None:
     rng, model = random.Random(seed), Model()
 
     def key() -> tuple[str, str, str, int]:
-        return (rng.choice("ab"), rng.choice(["base", "ft"]), prompt(), rng.choice([0, 5]))
+        return (rng.choice(OPS), rng.choice(VIEWS), prompt(), rng.choice(TOP_KS))
 
     def prompt() -> str:
         return f"p{rng.randrange(N_PROMPTS)}"
@@ -127,9 +148,11 @@ def test_random_operations_match_model(daemon: Daemon, seed: int) -> None:
             elif which < 0.93:
                 many = [model.look_up(k) for k in keys]
                 assert client.get_many(op, view, prompts, top_k) == many
-            elif which < 0.97:
+            elif which < 0.96:
                 stored = model.put_own(keys, values)
                 assert client.put_many(op, view, prompts, top_k, values) is stored
+            elif which < 0.98:
+                assert client.delete(op, view, one, top_k) is model.delete((op, view, one, top_k))
             else:
                 some_view, some_op = rng.choice([None, view]), rng.choice([None, op])
                 assert client.clear(some_view, some_op) == model.clear(some_view, some_op)

@@ -1,5 +1,7 @@
 #include "crash_admin.h"
 
+#include <string.h>
+
 #include "client/lib/admin/admin.h"
 #include "proto/errors.h"
 
@@ -13,6 +15,23 @@ bool crash_admin_clear(const char *socket, struct crash_place place) {
   if (admin_open(socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0)
     return false;
   bool acked = admin_clear(admin, &select, &removed) == 0;
+  admin_close(admin);
+  return acked;
+}
+
+bool crash_admin_delete(const char *socket, uint32_t key) {
+  struct crash_place place = crash_key_place(key);
+  struct fcache_key wire = crash_key_of(key);
+  struct fc_delete request = {
+      .name_space = fc_str_of(crash_space_name(place.space)),
+      .key = {.op = fc_str_of(wire.op), .view = fc_str_of(wire.view), .top_k = wire.top_k}};
+  struct fcache_error error;
+  struct admin *admin;
+  bool existed;
+  memcpy(request.key.prompt.bytes, &wire.prompt, sizeof request.key.prompt.bytes);
+  if (admin_open(socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0)
+    return false;
+  bool acked = admin_delete(admin, &request, &existed) == 0;
   admin_close(admin);
   return acked;
 }

@@ -16,6 +16,8 @@ struct crash_snapshot {
 
 /* Clears. Numbers past the last name select any. Returns whether the clear is acknowledged. */
 bool crash_admin_clear(const char *socket, struct crash_place place);
+/* Deletes a key, as crash_admin_clear. */
+bool crash_admin_delete(const char *socket, uint32_t key);
 
 /* Requests a snapshot, unless one is awaited. Otherwise looks whether that one has ended, and
  * enters it on the board. A snapshot that fails is a fault. Forgets it if the daemon died. */

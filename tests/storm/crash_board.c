@@ -21,6 +21,7 @@ uint64_t crash_tick(struct crash_board *board) {
 void crash_board_reset_counts(struct crash_board *board) {
   atomic_store(&board->life_puts, 0);
   atomic_store(&board->life_clears, 0);
+  atomic_store(&board->life_deletes, 0);
   atomic_store(&board->life_socket_hits, 0);
 }
 
@@ -137,6 +138,22 @@ void crash_clear_end(struct crash_board *board, struct crash_place place, uint64
   atomic_store(&selector->ended, crash_tick(board));
 }
 
+void crash_delete_begin(struct crash_board *board, uint32_t key) {
+  atomic_store(&board->selectors[CRASH_SELECTORS + key].ended, CRASH_UNENDED);
+}
+
+void crash_delete_end(struct crash_board *board, uint32_t key, uint64_t begun, bool acked) {
+  struct crash_selector *selector = &board->selectors[CRASH_SELECTORS + key];
+  if (acked) {
+    atomic_store(&selector->acked_begun, begun);
+    atomic_fetch_add(&board->life_deletes, 1);
+    atomic_fetch_add(&board->deletes, 1);
+  } else {
+    atomic_store(&board->half_clear, 0);
+  }
+  atomic_store(&selector->ended, crash_tick(board));
+}
+
 void crash_clear_half(struct crash_board *board, struct crash_place place, uint64_t begun) {
   atomic_store(&board->half_begun, begun);
   atomic_store(&board->half_clear, (uint64_t)(selector_of(board, place) - board->selectors) + 1);
@@ -161,11 +178,12 @@ void crash_used(struct crash_board *board, uint32_t key, uint64_t begun, uint64_
 
 /* ---- judgements ---- */
 
-/* Returns the latest of the ticks of all clears that select the key: their beginnings if they were
- * acknowledged, or their ends in any case. */
+/* Returns the latest of the ticks of the key's deletes and of all clears that select it: their
+ * beginnings if they were acknowledged, or their ends in any case. */
 static uint64_t latest_clear(const struct crash_board *board, uint32_t key, bool ends) {
   struct crash_place place = crash_key_place(key);
-  uint64_t latest = 0;
+  const struct crash_selector *delete = &board->selectors[CRASH_SELECTORS + key];
+  uint64_t latest = atomic_load(ends ? &delete->ended : &delete->acked_begun);
   for (uint32_t any = 0; any < 8; any++) {
     struct crash_place one = {any & 1 ? CRASH_SPACES : place.space,
                               any & 2 ? CRASH_VIEWS : place.view, any & 4 ? CRASH_OPS : place.op};

@@ -76,11 +76,12 @@ struct crash_board {
   _Atomic uint64_t snapshot; /* when the latest snapshot began that is complete; 0: none */
   _Atomic bool rebasing;     /* the memory was lost, and no check has run since */
   struct crash_slot slots[CRASH_KEYS];
-  struct crash_selector selectors[CRASH_SELECTORS];
+  struct crash_selector selectors[CRASH_SELECTORS + CRASH_KEYS]; /* of clears, then of deletes */
   _Atomic uint64_t manifest_begun[CRASH_SPACES], manifest_acked[CRASH_SPACES];
-  _Atomic uint64_t life_puts, life_clears, life_socket_hits; /* acknowledged in this life */
+  _Atomic uint64_t life_puts, life_clears, life_deletes, life_socket_hits; /* acknowledged in this
+                                                                              life */
   /* In all lives. */
-  _Atomic uint64_t puts, hits, clears, grants, inherited, checked, snapshots, resizes;
+  _Atomic uint64_t puts, hits, clears, deletes, grants, inherited, checked, snapshots, resizes;
   _Atomic uint64_t clears_begun;
   /* A clear that was sent and not acknowledged: its selector and 1, and when it began. 0: none, or
    * it is unknown which clears have changed the generation. */
@@ -125,6 +126,11 @@ void crash_leased_put_end(struct crash_board *board, uint32_t key, uint64_t vers
 void crash_clear_begin(struct crash_board *board, struct crash_place place);
 void crash_clear_end(struct crash_board *board, struct crash_place place, uint64_t begun,
                      bool acked);
+
+/* A delete of one key begins, and ends. If it was not acknowledged, it is unknown whether it has
+ * changed the generation. */
+void crash_delete_begin(struct crash_board *board, uint32_t key);
+void crash_delete_end(struct crash_board *board, uint32_t key, uint64_t begun, bool acked);
 
 /* The latest clear was not acknowledged, and the generation shows whether it began. */
 void crash_clear_half(struct crash_board *board, struct crash_place place, uint64_t begun);

@@ -12,7 +12,7 @@ bool crash_check_open(struct crash_check *check, struct crash_board *board, cons
                       uint64_t seed) {
   *check = (struct crash_check){.board = board, .socket = socket, .random = seed};
   check->counters.board = board;
-  check->clears = atomic_load(&board->clears);
+  check->clears = atomic_load(&board->clears) + atomic_load(&board->deletes);
   return crash_client_open(&check->clients[0], board, socket, false, seed) &&
          crash_client_open(&check->clients[1], board, socket, true, seed);
 }
@@ -28,7 +28,7 @@ void crash_check_close(struct crash_check *check) {
  * that was in progress at the kill has too, and the next daemons have raised it again. */
 static void check_half_clear(struct crash_check *check, uint64_t generation, bool restored) {
   struct crash_board *board = check->board;
-  uint64_t clears = atomic_load(&board->clears) - check->clears;
+  uint64_t clears = atomic_load(&board->clears) + atomic_load(&board->deletes) - check->clears;
   check->clears += clears;
   if (atomic_load(&board->half_clear) != 0 && !restored && check->counters.generation != 0 &&
       generation > check->counters.generation + clears)

@@ -40,7 +40,8 @@ static const char *const names[] = {"connections",
                                     "restored_entries",
                                     "restore_dropped",
                                     "snapshots_written",
-                                    "clears"};
+                                    "clears",
+                                    "deletes"};
 
 static bool is_counter(const char *name) {
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -135,4 +136,5 @@ void crash_counters_check_acked(const struct crash_counters *counters) {
   check_at_least(counters, "forward_passes", atomic_load(&counters->board->life_puts));
   check_at_least(counters, "hits_socket", atomic_load(&counters->board->life_socket_hits));
   check_at_least(counters, "clears", atomic_load(&counters->board->life_clears));
+  check_at_least(counters, "deletes", atomic_load(&counters->board->life_deletes));
 }

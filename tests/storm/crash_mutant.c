@@ -38,6 +38,7 @@ static const struct mutant {
     {22, "roomy", IS(CRASH_LEASE)},
     {23, "dying", IS(CRASH_LOST)},
     {24, "filed", IS(CRASH_LOST)},
+    {25, "roomy", IS(CRASH_LEASE)},
 };
 
 static const struct mutant *mutant;

@@ -48,6 +48,7 @@ void crash_storm_sum_up(const struct crash_board *board, struct crash_result *re
   result->puts = board->puts;
   result->hits = board->hits;
   result->clears = board->clears;
+  result->deletes = board->deletes;
   result->grants = board->grants;
   result->inherited = board->inherited;
   result->snapshots = board->snapshots;
@@ -90,10 +91,10 @@ void crash_storm_print(const struct crash_result *result) {
          (unsigned long long)result->checked);
   for (int i = 0; i < CRASH_FAULTS; i++)
     printf(", %u %s", result->faults[i], crash_fault_names[i]);
-  printf("; %u entries torn in their put; %llu puts, %llu hits, %llu clears, %llu leases, %llu of "
-         "them kept over a kill, %llu snapshots, %llu resizes\n",
+  printf("; %u entries torn in their put; %llu puts, %llu hits, %llu clears, %llu deletes, %llu "
+         "leases, %llu of them kept over a kill, %llu snapshots, %llu resizes\n",
          result->torn, (unsigned long long)result->puts, (unsigned long long)result->hits,
-         (unsigned long long)result->clears, (unsigned long long)result->grants,
-         (unsigned long long)result->inherited, (unsigned long long)result->snapshots,
-         (unsigned long long)result->resizes);
+         (unsigned long long)result->clears, (unsigned long long)result->deletes,
+         (unsigned long long)result->grants, (unsigned long long)result->inherited,
+         (unsigned long long)result->snapshots, (unsigned long long)result->resizes);
 }

@@ -24,7 +24,7 @@ struct crash_result {
   uint32_t restores; /* starts from a file */
   uint32_t torn;     /* entries that were missing because their put was in progress */
   uint64_t checked;  /* entries */
-  uint64_t puts, hits, clears, grants, inherited, snapshots, resizes;
+  uint64_t puts, hits, clears, deletes, grants, inherited, snapshots, resizes;
   uint32_t faults[CRASH_FAULTS];
   double took_s;
 };

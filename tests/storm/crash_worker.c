@@ -131,6 +131,18 @@ static void clear_some(struct worker *worker) {
     crash_clear_half(worker->board, place, begun);
 }
 
+static void delete_one(struct worker *worker) {
+  uint32_t key = below(worker, CRASH_KEYS);
+  struct fcache_key wire = crash_key_of(key);
+  bool is_admin = worker->plan->kind->clears || below(worker, 2) == 0; /* as in clear_some */
+  crash_delete_begin(worker->board, key);
+  uint64_t begun = crash_tick(worker->board);
+  bool acked = is_admin
+                   ? crash_admin_delete(worker->plan->socket, key)
+                   : fcache_delete(worker->client.handles[crash_key_place(key).space], &wire) >= 0;
+  crash_delete_end(worker->board, key, begun, acked);
+}
+
 /* The hello of a new handle sets the manifest. */
 static void set_manifest(struct worker *worker) {
   struct fcache_options options = FCACHE_OPTIONS_INIT;
@@ -170,6 +182,8 @@ static void administer(struct worker *worker) {
     crash_admin_snapshot(&worker->snapshot, worker->board, worker->plan->socket);
   else if (one < 14 && kind->resizes)
     resize(worker);
+  else if (one < 40)
+    delete_one(worker);
   else
     read_any(worker);
 }

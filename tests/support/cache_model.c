@@ -84,7 +84,7 @@ static bool is_stale(const struct model *model, const struct model_put *put) {
         (clear->op == MODEL_ANY || clear->op == put->key.op))
       return true;
   }
-  return false;
+  return put->has_generation && model->deleted[model_index(put->key)] > put->generation;
 }
 
 static void count_hit(struct model_counters *counters, const struct model_entry *entry) {
@@ -176,6 +176,16 @@ uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, uint32_
   }
   model->clears++;
   return removed;
+}
+
+bool model_delete(struct model *model, struct model_key key) {
+  struct model_entry *entry = entry_at(model, key);
+  bool there = entry->there;
+
+  model->deleted[model_index(key)] = ++model->generation;
+  model->deletes++;
+  entry->there = false;
+  return there;
 }
 
 void model_limit(struct model *model, uint32_t space, uint64_t max_entries) {

@@ -56,10 +56,11 @@ struct model_space {
 /* Zero is an empty model. Its user sets max_bytes. */
 struct model {
   uint64_t max_bytes, stamp, generation;
-  uint64_t puts_kept, puts_stale, puts_too_big, clears;
+  uint64_t puts_kept, puts_stale, puts_too_big, clears, deletes;
   struct model_counters counters; /* of the whole daemon */
   struct model_space spaces[MODEL_SPACES];
   struct model_entry entries[MODEL_KEYS];
+  uint64_t deleted[MODEL_KEYS]; /* generation of the latest delete; 0: none */
 };
 
 enum model_outcome { MODEL_STORED, MODEL_KEPT, MODEL_STALE, MODEL_TOO_BIG };
@@ -87,6 +88,9 @@ void model_batch(struct model *model, uint32_t space, uint64_t prompts);
 
 /* Returns the number of removed entries. */
 uint64_t model_clear(struct model *model, uint32_t space, uint32_t view, uint32_t op);
+
+/* Returns whether there was an entry. */
+bool model_delete(struct model *model, struct model_key key);
 
 void model_limit(struct model *model, uint32_t space, uint64_t max_entries);
 

@@ -443,6 +443,11 @@ void leases_model_clear(struct leases_model *model, const struct twin_select *se
   }
 }
 
+void leases_model_delete(struct leases_model *model, uint32_t key, uint64_t now_ns) {
+  if (model->leases[key].owner != NO_CLIENT)
+    model_abandon(model, key, now_ns);
+}
+
 /* Find the lease whose term expires first, and the wait that ends first. */
 static uint32_t model_first_term(const struct leases_model *model) {
   uint32_t first = TWIN_KEYS;

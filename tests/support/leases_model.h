@@ -92,6 +92,7 @@ bool leases_model_give_up(struct leases_model *model, uint32_t client, uint32_t 
                           uint64_t now_ns);
 uint32_t leases_model_give_up_all(struct leases_model *model, uint32_t client, uint64_t now_ns);
 void leases_model_client_gone(struct leases_model *model, uint32_t client, uint64_t now_ns);
+void leases_model_delete(struct leases_model *model, uint32_t key, uint64_t now_ns);
 void leases_model_clear(struct leases_model *model, const struct twin_select *select,
                         uint64_t now_ns);
 void leases_model_expire(struct leases_model *model, uint64_t now_ns);

@@ -281,6 +281,14 @@ uint64_t twin_next_ns(const struct twin *twin) {
   return leases_next_ns(&twin->leases);
 }
 
+void twin_delete(struct twin *twin, uint32_t key, uint64_t now_ns) {
+  struct fc_key made = key_of(key);
+  leases_delete(&twin->leases, &twin->spaces[twin_space_of(key)], digest_of(twin, key), &made,
+                now_ns);
+  leases_model_delete(&twin->model, key, now_ns);
+  compare(twin);
+}
+
 void twin_clear(struct twin *twin, const struct twin_select *select, uint64_t now_ns) {
   const struct fc_str any = {0};
   leases_clear(&twin->leases, select->space == TWIN_SPACES ? NULL : &twin->spaces[select->space],

@@ -26,6 +26,7 @@ uint32_t twin_give_up_all(struct twin *twin, uint32_t client, uint64_t now_ns);
 void twin_client_gone(struct twin *twin, uint32_t client, uint64_t now_ns);
 void twin_expire(struct twin *twin, uint64_t now_ns);
 uint64_t twin_next_ns(const struct twin *twin);
+void twin_delete(struct twin *twin, uint32_t key, uint64_t now_ns);
 void twin_clear(struct twin *twin, const struct twin_select *select, uint64_t now_ns);
 
 /* The daemon restarts: a new table adopts the leases that have records. */

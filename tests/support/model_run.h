@@ -50,8 +50,8 @@ struct model_run {
   uint64_t charges[MODEL_SPACES][MODEL_OPS][MODEL_VIEWS]
                   [MODEL_SIZES]; /* UINT64_MAX: does not fit */
   uint64_t random, values_made;
-  uint64_t region_hits;                         /* of handles that are closed */
-  uint64_t kept, stale, too_big, many, batches; /* what happened in the run */
+  uint64_t region_hits;                                  /* of handles that are closed */
+  uint64_t kept, stale, too_big, many, batches, deleted; /* what happened in the run */
   struct fcache_value value, values[MODEL_BATCH_MAX];
 };
 

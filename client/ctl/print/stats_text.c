@@ -299,6 +299,7 @@ static const struct row rows[] = {
      value_evictions_rare},
     {"rejected puts", ITEMS(ID(puts_kept), ID(puts_stale), ID(puts_too_big)), value_rejected_puts},
     {"clears", ITEMS(ID(clears)), NULL},
+    {"deletes", ITEMS(ID(deletes)), NULL},
     {"settings ignored", ITEMS(ID(settings_ignored)), NULL},
     {"connections", ITEMS(ID(connections), ID(refused), ID(dropped)), value_connections},
     {"users",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/lib/api/clear.h"
+#include "client/lib/api/delete.h"
 #include "client/lib/api/stats.h"
 #include "client/lib/conn/request.h"
 #include "client/lib/util/clock.h"
@@ -96,6 +97,11 @@ int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *r
   return admin_is_up(admin) ? clear_request(&admin->connection, select, removed) : FC_EUNAVAILABLE;
 }
 
+int admin_delete(struct admin *admin, const struct fc_delete *request, bool *existed) {
+  return admin_is_up(admin) ? delete_request(&admin->connection, request, existed)
+                            : FC_EUNAVAILABLE;
+}
+
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
                pages_entry_fn *fn, void *arg) {
   struct pages pages = {
@@ -104,13 +110,8 @@ int admin_list(struct admin *admin, const struct fc_select *select, uint64_t lim
 }
 
 int admin_check_supported(struct admin *admin, enum connection_feature feature, const char *what) {
-  if (!admin_is_up(admin))
-    return FC_EUNAVAILABLE;
-  if (connection_has(&admin->connection, feature))
-    return 0;
-  return connection_set_error(
-      &admin->connection, FC_EVERSION,
-      "fcached is older than fcachectl and does not support \"%s\": upgrade fcached", what);
+  return admin_is_up(admin) ? connection_check_supported(&admin->connection, feature, what)
+                            : FC_EUNAVAILABLE;
 }
 
 int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {

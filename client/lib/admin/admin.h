@@ -51,6 +51,9 @@ int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn,
 /* Removes the selected entries. *removed is their number. */
 int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed);
 
+/* Removes the entry of one key. *existed: there was one. FC_EVERSION if the daemon is too old. */
+int admin_delete(struct admin *admin, const struct fc_delete *request, bool *existed);
+
 /* List at most `limit` items (0: all): entries, the most recently used first; leases, the oldest
  * first; clients, in the order in which they connected; namespaces, the oldest first. `name_space`
  * NULL: of all. What an item borrows is valid during the callback, which must not use `admin`.

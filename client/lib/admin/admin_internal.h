@@ -18,9 +18,7 @@ static inline bool admin_is_up(const struct admin *admin) {
   return admin->connection.state == CONNECTION_UP;
 }
 
-/* Checks that the daemon speaks the version of the feature: an older one would close the connection
- * at a request that it does not know. Returns 0, FC_EUNAVAILABLE without a connection, or
- * FC_EVERSION with a text that says that the daemon does not support `what`. */
+/* As connection_check_supported. FC_EUNAVAILABLE without a connection. */
 int admin_check_supported(struct admin *admin, enum connection_feature feature, const char *what);
 
 #endif

@@ -21,6 +21,16 @@ int connection_set_error(struct connection *connection, int code, const char *fo
   return code;
 }
 
+int connection_check_supported(struct connection *connection, enum connection_feature feature,
+                               const char *what) {
+  if (connection_has(connection, feature))
+    return 0;
+  return connection_set_error(
+      connection, FC_EVERSION,
+      "the daemon at %s is %s, which has no %s: restart it with the new version", connection->path,
+      connection->server, what);
+}
+
 uint32_t connection_next_request_id(struct connection *connection) {
   if (++connection->last_id == 0)
     connection->last_id = 1;

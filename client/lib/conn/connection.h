@@ -158,6 +158,11 @@ static inline bool connection_has(const struct connection *connection,
   return connection->version >= (uint32_t)feature;
 }
 
+/* Checks that the daemon has the feature: an older one would close the connection at a request that
+ * it does not know. Returns 0, or FC_EVERSION with a text that names the daemon and `what`. */
+int connection_check_supported(struct connection *connection, enum connection_feature feature,
+                               const char *what);
+
 /* Returns a new request id, never 0: that is the id of errors that belong to no request. */
 uint32_t connection_next_request_id(struct connection *connection);
 

@@ -298,6 +298,16 @@ static void do_clear(struct model_handle *handle) {
   EXPECT_EQUAL(removed, model_clear(&model_run.model, handle->space, view, op));
 }
 
+static void do_delete(struct model_handle *handle) {
+  struct model_key key = model_random_key(handle->space);
+  struct fcache_key wire = model_wire_key(key);
+  int rc = fcache_delete(handle->cache, &wire);
+  bool existed = model_delete(&model_run.model, key);
+
+  EXPECT_EQUAL(rc, existed ? FCACHE_OK : FCACHE_MISS);
+  model_run.deleted += existed;
+}
+
 static void do_reopen(uint32_t i) {
   uint32_t space = model_handle_spaces[i];
 
@@ -357,8 +367,10 @@ static void operate(void) {
     do_cached(handle);
   else if (dice < 980)
     do_cached_batch(handle);
-  else if (dice < 995)
+  else if (dice < 990)
     do_clear(handle);
+  else if (dice < 995)
+    do_delete(handle);
   else
     do_reopen(i);
 }
@@ -391,6 +403,7 @@ static void assert_worth(void) {
   ck_assert_uint_gt(model_run.stale, 10);
   ck_assert_uint_gt(model_run.too_big, 50);
   ck_assert_uint_gt(model_run.batches, 100);
+  ck_assert_uint_gt(model_run.deleted, 10);
   if (model_run.path->region) /* all but reads during a change, which are rare */
     ck_assert_uint_gt(library_stat(model_run.handles[0].cache, "hits_region"),
                       model_run.model.counters.hits / 2);

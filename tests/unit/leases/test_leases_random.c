@@ -103,6 +103,8 @@ static void step(struct world *world) {
     twin_client_gone(world->twin, client, world->now_ns);
   else if (dice < 840)
     clear(world);
+  else if (dice < 850)
+    twin_delete(world->twin, some_key(world), world->now_ns);
   else if (dice < 920)
     pass(world);
   else if (dice < 960 || world->lazy)

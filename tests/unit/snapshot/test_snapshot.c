@@ -315,11 +315,111 @@ START_TEST(stale_put_after_restart_rejected) {
 }
 END_TEST
 
-/* ---- files ---- */
-
 static void path_of(const char *name, char path[200]) {
   (void)snprintf(path, 200, "%s/%s", dir, name);
 }
+
+static bool exists(const char *name) {
+  char path[200];
+  path_of(name, path);
+  return access(path, F_OK) == 0;
+}
+
+/* ---- deletes ---- */
+
+/* Deletes a key of put_many, and waits until that may be acknowledged, or not. */
+static uint64_t delete_number(uint32_t i, bool await) {
+  struct fc_key key = key_number(i);
+  struct namespace *ns = i % 3 == 0 ? world.other : world.ns;
+  (void)store_delete(&world.store, ns, &key); /* it may be gone */
+  uint64_t ticket = snapshot_delete(&snapshot, ns->name, &key);
+  if (await)
+    await_clear(ticket);
+  return ticket;
+}
+
+/* Random deletes and puts before, during and after a snapshot. The restart has each key that was
+ * put and not deleted before the snapshot, and none that was deleted since its last put. */
+START_TEST(random_deletes_hold) {
+  enum { N = 300 };
+  bool deleted[N] = {0}, saved[N];
+  struct error_text error;
+  random_seed(31 + (uint64_t)_i);
+  put_many(N);
+  for (uint32_t step = 0; step < 1200; step++) {
+    uint32_t i = random_below(N);
+    if (step == 400) {
+      for (uint32_t k = 0; k < N; k++)
+        saved[k] = !deleted[k];
+      ck_assert_int_eq(snapshot_start(&snapshot, &error), 0);
+    }
+    if (step > 400 && step % 16 == 0)
+      (void)uv_run(&loop, UV_RUN_NOWAIT); /* also while it walks */
+    if (random_below(3) == 0 && step < 400) {
+      world_put(i % 3 == 0 ? world.other : world.ns, i, "again");
+      deleted[i] = false;
+    } else if (random_below(2) == 0) {
+      (void)delete_number(i, random_below(4) == 0);
+      deleted[i] = true;
+    }
+  }
+  await_clear(delete_number(0, false));
+  deleted[0] = true;
+  while (snapshot.running != 0)
+    (void)uv_run(&loop, UV_RUN_ONCE);
+  ck_assert_str_eq(snapshot.error.text, "");
+  restart(false);
+  for (uint32_t i = 0; i < N; i++)
+    if (deleted[i] || saved[i])
+      ck_assert_msg(world_has(i % 3 == 0 ? world.other : world.ns, i) != deleted[i],
+                    "key %u, deleted %d", i, deleted[i]);
+}
+END_TEST
+
+/* A put after the delete is newer than its record. */
+START_TEST(put_after_delete_restored) {
+  put_many(3);
+  take();
+  (void)delete_number(1, true);
+  world_put(world.ns, 1, "new");
+  end(true);
+  start(50);
+  ck_assert_uint_eq(world.store.entries, 3);
+}
+END_TEST
+
+START_TEST(stale_put_after_restart_rejected_by_delete) {
+  uint64_t generation = world.store.saved->generation;
+  put_many(3);
+  take();
+  (void)delete_number(1, true);
+  restart(false);
+  struct store_put_info info = {.has_generation = true, .generation = generation};
+  ck_assert_int_eq(world_put_info(world.ns, 1, "old", info), FC_STALE);
+}
+END_TEST
+
+/* The file has room for far more deletes than records, if each waits for the disk alone. */
+START_TEST(full_journal_is_compacted) {
+  const uint32_t n = 300;
+  char path[200];
+  struct stat status;
+  put_many(n);
+  take();
+  clear(world.ns, "no view", NULL); /* records of clears stay, in their order */
+  finish_clear();
+  for (uint32_t i = 0; i < CLEAR_JOURNAL_MAX + 100; i++)
+    (void)delete_number(i % (n - 1), true);
+  ck_assert(exists(STATE_SNAPSHOT));
+  path_of(STATE_CLEARS, path);
+  ck_assert_int_eq(stat(path, &status), 0);
+  ck_assert_int_lt(status.st_size, CLEAR_JOURNAL_MAX / 8 * CLEAR_JOURNAL_RECORD_BYTES);
+  restart(false);
+  ck_assert_uint_eq(world.store.entries, 1);
+}
+END_TEST
+
+/* ---- files ---- */
 
 static void damage_journal(uint64_t offset) {
   char path[200];
@@ -365,12 +465,6 @@ static void limit_files(rlim_t bytes) {
   struct rlimit limit = {bytes, RLIM_INFINITY};
   (void)signal(SIGXFSZ, SIG_IGN);
   ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-static bool exists(const char *name) {
-  char path[200];
-  path_of(name, path);
-  return access(path, F_OK) == 0;
 }
 
 START_TEST(failed_snapshot_keeps_last) {
@@ -520,6 +614,10 @@ int main(void) {
   tcase_add_test(tests, stale_put_after_restart_rejected);
   tcase_add_loop_test(tests, damaged_clear_restores_nothing_cleared, 0, 2);
   tcase_add_test(tests, torn_clear_at_end_ignored);
+  tcase_add_loop_test(tests, random_deletes_hold, 0, 6);
+  tcase_add_test(tests, put_after_delete_restored);
+  tcase_add_test(tests, stale_put_after_restart_rejected_by_delete);
+  tcase_add_test(tests, full_journal_is_compacted);
   tcase_add_test(tests, failed_snapshot_keeps_last);
   tcase_add_test(tests, unrecorded_clear_removes_snapshot);
   tcase_add_loop_test(tests, unrecorded_clear_aborts_running_snapshot, 0, 6);

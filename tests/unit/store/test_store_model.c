@@ -26,7 +26,7 @@ struct run {
   bool is_clearing;
   struct store_clear clear;
   uint64_t clear_expected;
-  uint64_t hits, outcomes[4], clears;
+  uint64_t hits, outcomes[4], clears, deleted;
 };
 
 static struct fc_key key_of(struct model_key at) {
@@ -116,6 +116,15 @@ static void do_clear(struct run *run) {
     step_clear(run, UINT64_MAX);
 }
 
+static void do_delete(struct run *run) {
+  struct model_key at = random_key();
+  struct fc_key key = key_of(at);
+  bool existed = store_delete(&world.store, run->spaces[at.space], &key);
+  EXPECT_EQUAL(existed, model_delete(&run->model, at));
+  EXPECT_EQUAL(world.store.saved->generation, run->model.generation);
+  run->deleted += existed;
+}
+
 static void do_limit(struct run *run) {
   uint32_t space = random_below(SPACES);
   uint64_t limit = 1 + random_below(OPS * MODEL_VIEWS * MODEL_TOP_KS * PROMPTS);
@@ -130,8 +139,10 @@ static void operate(struct run *run) {
     do_get(run);
   else if (dice < 990)
     do_put(run);
-  else if (dice < 995)
+  else if (dice < 993)
     do_clear(run);
+  else if (dice < 997)
+    do_delete(run);
   else if (!run->sliced)
     do_limit(run);
 }
@@ -246,6 +257,7 @@ START_TEST(random_operations_agree_with_model) {
   run_operations(run);
   ck_assert_uint_gt(run->hits, OPERATIONS / 100);
   ck_assert_uint_gt(run->clears, OPERATIONS / 1000);
+  ck_assert_uint_gt(run->deleted, OPERATIONS / 10000);
   for (int i = 0; i < 3; i++)
     ck_assert_uint_gt(run->outcomes[i], OPERATIONS / 1000);
   world_close();

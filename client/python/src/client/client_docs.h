@@ -123,6 +123,12 @@
   "Raises UnavailableError if no daemon answers, DeniedError if another user created the\n"        \
   "namespace, and TypeError and ArgumentError as get()."
 
+#define DOC_DELETE                                                                                 \
+  "delete($self, /, op, view, prompt, top_k=0)\n--\n\n"                                            \
+  "Removes the value of one key, for all workers. Returns True if there was one. A value whose\n"  \
+  "computation began before, with the lookup that missed, is not stored after it.\n\n"             \
+  "Raises the errors of clear(), and ProtocolError if the daemon is older than this method."
+
 #define DOC_CLOSE                                                                                  \
   "close($self, /)\n--\n\n"                                                                        \
   "Closes the connections of all threads, each after its current call. Later calls raise\n"        \

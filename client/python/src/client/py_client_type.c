@@ -222,6 +222,7 @@ static PyMethodDef methods[] = {
     {"_cached_batch", FAST(client_cached_batch_found), DOC_CACHED_BATCH_FOUND},
     {"set_probe", FAST(client_set_probe), DOC_SET_PROBE},
     {"clear", FAST(client_clear), DOC_CLEAR},
+    {"delete", FAST(client_delete), DOC_DELETE},
     {"close", client_close, METH_NOARGS, DOC_CLOSE},
     {"_counters", client_counters, METH_NOARGS, DOC_COUNTERS},
     {"_server_stats", client_server_stats, METH_NOARGS, DOC_SERVER_STATS},

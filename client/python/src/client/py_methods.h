@@ -19,6 +19,7 @@ METHOD_FAST(client_cached);       /* py_cached.c */
 METHOD_FAST(client_cached_batch); /* py_batch.c */
 METHOD_FAST(client_cached_batch_found);
 METHOD_FAST(client_clear); /* py_stats.c */
+METHOD_FAST(client_delete);
 PyObject *client_counters(PyObject *self, PyObject *ignored);
 PyObject *client_server_stats(PyObject *self, PyObject *ignored);
 
