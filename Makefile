@@ -35,7 +35,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)$(if $(filter clang%,$(CC)),/clang)
 # Evaluated once, after the packages are installed.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags inih libuv libxxhash))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags inih libuv libxxhash libmicrohttpd))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
@@ -59,7 +59,7 @@ PROTO_SRC := $(wildcard proto/*.c proto/*/*.c)
 DAEMON_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 CLIENT_SRC := $(wildcard client/lib/*/*.c)
 LIB_SRC := $(CLIENT_SRC) $(filter-out proto/cli/%,$(PROTO_SRC))
-CTL_SRC := $(filter-out client/ctl/fcachectl.c,$(wildcard client/ctl/*.c client/ctl/*/*.c))
+CTL_SRC := $(filter-out client/ctl/fcachectl.c client/ctl/exporter/exporter_main.c,$(wildcard client/ctl/*.c client/ctl/*/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
@@ -67,6 +67,7 @@ pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
 DAEMON := $(B)/fcached
 DAEMON_LIBS := -linih -luv -lxxhash
 CTL := $(B)/fcachectl
+EXPORTER := $(B)/fcachectl-exporter
 LIBA := $(B)/libfcache.a
 CLIENT_A := $(B)/libclient.a
 SONAME := libfcache.so.0
@@ -85,7 +86,7 @@ $(BUILD)/.deps-%: Makefile tests/packages.sh
 	@touch $@
 
 .PHONY: all
-all: $(DAEMON) $(CTL) $(LIBA) $(LIBSO) $(B)/libfcache.so
+all: $(DAEMON) $(CTL) $(EXPORTER) $(LIBA) $(LIBSO) $(B)/libfcache.so
 
 $(B)/obj/%.o: %.c | $(DEPS_OK)
 	@mkdir -p $(@D)
@@ -120,6 +121,9 @@ $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
+$(EXPORTER): $(call obj,client/ctl/exporter/exporter_main.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
+	$(call say,LD)
+	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lmicrohttpd -ljansson -lsmartcols -lxxhash -lm -lpthread
 $(LIBSO): $(call pic,$(LIB_SRC)) client/libfcache.map
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \

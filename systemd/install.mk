@@ -6,6 +6,8 @@
 # SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
+# Programs that only fcachectl starts. It finds them from its own place.
+LIBEXECDIR := $(PREFIX)/libexec/fcached
 LIBDIR := $(PREFIX)/lib
 CONFDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/share/doc)/fcached
 UNITDIR ?= $(LIBDIR)/systemd/system
@@ -28,6 +30,7 @@ UNITS := $(foreach d,$(UNITDIR) $(USERUNITDIR),$(foreach f,fcached fcached@,$(d)
 install: all man
 	$(call inst,755,$(DAEMON),$(BINDIR)/fcached)
 	$(call inst,755,$(CTL),$(BINDIR)/fcachectl)
+	$(call inst,755,$(EXPORTER),$(LIBEXECDIR)/fcachectl-exporter)
 	$(call inst,644,$(LIBA),$(LIBDIR)/libfcache.a)
 	$(call inst,755,$(LIBSO),$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libfcache.so'
@@ -37,6 +40,7 @@ install: all man
 	  $(call fill,systemd/fcached.$(t),$(UNITDIR)/fcached@.$(t),template) && \
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached.$(t)) && \
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached@.$(t),template) && ) true
+	$(call fill,systemd/fcached-exporter.service,$(UNITDIR)/fcached-exporter.service)
 	$(call inst,644,systemd/fcached.sysusers,$(LIBDIR)/sysusers.d/fcached.conf)
 	$(call inst,644,systemd/fcached.tmpfiles,$(LIBDIR)/tmpfiles.d/fcached.conf)
 	test -e '$(DESTDIR)$(CONFDIR)/fcached.conf' || \
@@ -63,8 +67,8 @@ install: all man
 
 # Keeps /etc/fcached, which the user may have edited, and the user fcached.
 uninstall:
-	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBDIR)/libfcache.a \
+	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBEXECDIR)/fcachectl-exporter $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
-	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
+	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
 	  $(LIBDIR)/sysusers.d/fcached.conf $(LIBDIR)/tmpfiles.d/fcached.conf \
 	  $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

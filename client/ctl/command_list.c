@@ -27,6 +27,7 @@ const struct command *const command_list[] = {
     &import_command,
     &image_command,
     &run_command,
+    &exporter_command,
     NULL,
 };
 #define N_COMMANDS (sizeof command_list / sizeof command_list[0] - 1)

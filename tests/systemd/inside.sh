@@ -37,6 +37,7 @@ TESTS=(
   descriptor_store_is_flat_over_twenty_restarts
   crash_loop_is_bounded
   user_service_keeps_its_entries
+  exporter_serves_metrics_without_rights
 )
 [ "${1:-}" != --list ] || {
   printf '%s\n' "${TESTS[@]//_/ }"
@@ -92,12 +93,33 @@ reset() {
 units_verify_without_findings() {
   local user=/usr/local/lib/systemd/user
   # A minimal system has no manual pages. XDG_RUNTIME_DIR as after a login.
-  systemd-analyze --man=no verify fcached.service fcached.socket
+  systemd-analyze --man=no verify fcached.service fcached.socket fcached-exporter.service
   XDG_RUNTIME_DIR=/run systemd-analyze --man=no --user verify $user/fcached.service $user/fcached.socket
 }
 service_exposure_is_within_the_threshold() {
   systemd-analyze security --offline=true --threshold=10 --no-pager \
     /usr/local/lib/systemd/system/fcached.service
+}
+# Bash's own HTTP client: a minimal system has no other.
+scrape() {
+  exec 9<>/dev/tcp/127.0.0.1/9121 || return
+  printf 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n' >&9
+  cat <&9
+}
+exporter_serves_metrics_without_rights() {
+  systemd-analyze security --offline=true --threshold=15 --no-pager \
+    /usr/local/lib/systemd/system/fcached-exporter.service >/dev/null
+  ! systemctl is-enabled fcached-exporter || return 1
+  systemctl start fcached-exporter
+  trap 'systemctl stop fcached-exporter' EXIT
+  scrape | grep '^fcached_up 1'
+  systemctl restart fcached.service
+  scrape | grep '^fcached_up 1'
+  local user
+  user=$(ps -o user= -p "$(systemctl show -P MainPID fcached-exporter)")
+  [ "$user" != root ] && [ "$user" != fcached ]
+  systemctl stop fcached-exporter
+  is success systemctl show -P Result fcached-exporter
 }
 socket_first_client_activates_the_service() {
   is inactive show ActiveState

@@ -16,11 +16,11 @@
 
 #include "client/ctl/print/text.h"
 #include "client/ctl/report.h"
+#include "client/ctl/run/sibling.h"
 
 #define READY_TIMEOUT_MS 10000u
 #define STOP_TIMEOUT_MS 10000u
 #define STDERR_MAX 4096 /* bytes of the daemon's stderr that are printed */
-#define PROGRAM_SIZE 4096
 
 void private_daemon_init(struct private_daemon *daemon) {
   *daemon = (struct private_daemon){.ready_fd = -1, .stderr_fd = -1};
@@ -114,27 +114,19 @@ static int open_ready(struct private_daemon *daemon, char path[PRIVATE_SOCKET_SI
 }
 
 /* Finds $FCACHED, else fcached beside this program, else in PATH. */
-static void find_program(char path[PROGRAM_SIZE]) {
+static void find_program(char path[SIBLING_SIZE]) {
   const char *named = getenv("FCACHED");
-  ssize_t size = readlink("/proc/self/exe", path, PROGRAM_SIZE - sizeof "fcached");
-  char *slash;
 
-  if (named && *named) {
-    (void)snprintf(path, PROGRAM_SIZE, "%s", named);
-    return;
-  }
-  path[size > 0 ? size : 0] = '\0';
-  slash = strrchr(path, '/');
-  if (slash)
-    memcpy(slash + 1, "fcached", sizeof "fcached");
-  if (!slash || access(path, X_OK) != 0)
-    (void)snprintf(path, PROGRAM_SIZE, "fcached");
+  if (named && *named)
+    (void)snprintf(path, SIBLING_SIZE, "%s", named);
+  else if (!sibling_find("fcached", path))
+    (void)snprintf(path, SIBLING_SIZE, "fcached");
 }
 
 /* Executes the daemon in the child, or exits with a shell's status for the failure. */
 static void exec_daemon(struct private_daemon *daemon, const struct private_daemon_options *options,
                         struct signals *signals, const char *ready_path, pid_t parent) {
-  char program[PROGRAM_SIZE];
+  char program[SIBLING_SIZE];
   /* Without the files of the machine's daemon or the user's: it would get the size of a service. */
   const char *argv[10] = {program, "--config", "none", "--socket", daemon->socket};
   size_t n = 5;
