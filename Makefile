@@ -117,13 +117,13 @@ $(LIBA): $(call pic,$(LIB_SRC))
 
 $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ $(DAEMON_LIBS)
+	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ $(DAEMON_LIBS)
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
+	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
 $(EXPORTER): $(call obj,client/ctl/exporter/exporter_main.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -pie -o $@ $^ -lmicrohttpd -ljansson -lsmartcols -lxxhash -lm -lpthread
+	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ -lmicrohttpd -ljansson -lsmartcols -lxxhash -lm -lpthread
 $(LIBSO): $(call pic,$(LIB_SRC)) client/libfcache.map
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=client/libfcache.map \
@@ -134,7 +134,7 @@ $(B)/libfcache.so: $(LIBSO)
 # The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
   tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk tests/soak/soak.mk tests/upgrade/upgrade.mk \
-  docs/man/man.mk systemd/install.mk
+  docs/man/man.mk systemd/install.mk systemd/packages.mk
 
 .PHONY: clean help
 clean:
@@ -153,6 +153,8 @@ help:
 	@echo 'make check-clients   run programs from the package index that use the Python package'
 	@echo 'make check-pythons   test the Python package with each installed version of Python'
 	@echo 'make bench      measure beside memcached and Redis; bench-python: in Python; bench-survive: restarts'
+	@echo 'make dist deb   the source tarball, and Debian packages; sdist wheel: the Python package for pip'
+	@echo 'make check-packages  install, upgrade and purge the Debian packages in a real systemd'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make lint format fuzz check-valgrind check-systemd check-aarch64 check-memory-waves clean'
 	@echo 'SAN=address,undefined or SAN=thread, CC=clang: build variants; BUILD=/elsewhere: the build directory'

@@ -2,16 +2,20 @@
 #   CONFDIR      the directory of fcached.conf: /etc/fcached if PREFIX is /usr or /usr/local. Elsewhere
 #                PREFIX/share/doc/fcached: a copy to read, as the daemon of a user has its own in
 #                ~/.config/fcached
+#   LIBDIR       the directory of the library, PREFIX/lib
+#   UNITDIR      the directory of system units
 #   USERUNITDIR  the directory of user units; under a PREFIX in $HOME it is share/systemd/user
 # SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
 # Programs that only fcachectl starts. It finds them from its own place.
 LIBEXECDIR := $(PREFIX)/libexec/fcached
-LIBDIR := $(PREFIX)/lib
+LIBDIR ?= $(PREFIX)/lib
+# systemd's directories are here, wherever the library is.
+SYSTEMD_LIBDIR := $(PREFIX)/lib
 CONFDIR ?= $(if $(SYSTEM_PREFIX),/etc,$(PREFIX)/share/doc)/fcached
-UNITDIR ?= $(LIBDIR)/systemd/system
-USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(LIBDIR))/systemd/user
+UNITDIR ?= $(SYSTEMD_LIBDIR)/systemd/system
+USERUNITDIR ?= $(if $(and $(HOME),$(filter $(HOME)/%,$(PREFIX))),$(PREFIX)/share,$(SYSTEMD_LIBDIR))/systemd/user
 # The path of an installed manual page, such as man3/fcache_get.3.
 man_path = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 
@@ -21,9 +25,12 @@ inst = $(INSTALL) -D -m $(1) $(2) '$(DESTDIR)$(3)'
 # becomes the template unit: the name NAME of an instance is in the names of its units, its directories
 # and its socket.
 fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' \
+  -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|g' \
   -e 's|@AT_I@|$(if $(3),@%i)|g' -e 's|@AT_NAME@|$(if $(3),@NAME)|g' -e 's|@SLASH_I@|$(if $(3),/%i)|g' \
   -e 's|@DASH_I@|$(if $(3),-%i)|g' -e 's|@OF_I@|$(if $(3), (%i))|g' $(1) > $(B)/install.tmp && \
   $(call inst,644,$(B)/install.tmp,$(2)) && rm -f $(B)/install.tmp
+# Empty unless logrotate searches it.
+LOGROTATE := $(if $(SYSTEM_PREFIX),/etc/logrotate.d/fcached)
 UNITS := $(foreach d,$(UNITDIR) $(USERUNITDIR),$(foreach f,fcached fcached@,$(d)/$(f).service $(d)/$(f).socket))
 
 .PHONY: install uninstall
@@ -41,10 +48,11 @@ install: all man
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached.$(t)) && \
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached@.$(t),template) && ) true
 	$(call fill,systemd/fcached-exporter.service,$(UNITDIR)/fcached-exporter.service)
-	$(call inst,644,systemd/fcached.sysusers,$(LIBDIR)/sysusers.d/fcached.conf)
-	$(call inst,644,systemd/fcached.tmpfiles,$(LIBDIR)/tmpfiles.d/fcached.conf)
+	$(call inst,644,systemd/fcached.sysusers,$(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf)
+	$(call inst,644,systemd/fcached.tmpfiles,$(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf)
 	test -e '$(DESTDIR)$(CONFDIR)/fcached.conf' || \
 	  $(call inst,644,systemd/fcached.conf,$(CONFDIR)/fcached.conf)
+	$(if $(LOGROTATE),$(call inst,644,systemd/fcached.logrotate,$(LOGROTATE)))
 	$(foreach f,$(MAN_FILES),$(call inst,644,$(MAN)/$(f),$(call man_path,$(f))) && ) true
 	@# A package's scripts run these commands. After a failure the user runs them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
@@ -58,8 +66,8 @@ install: all man
 	elif [ "$$(id -u)" = 0 ]; then \
 	  ldconfig || true; \
 	  if [ -d /run/systemd/system ]; then \
-	    systemd-sysusers $(LIBDIR)/sysusers.d/fcached.conf || true; \
-	    systemd-tmpfiles --create $(LIBDIR)/tmpfiles.d/fcached.conf || true; \
+	    systemd-sysusers $(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf || true; \
+	    systemd-tmpfiles --create $(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf || true; \
 	    systemctl daemon-reload || true; \
 	    echo 'start it with: systemctl enable --now fcached.socket'; \
 	  fi; \
@@ -70,5 +78,5 @@ uninstall:
 	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBEXECDIR)/fcachectl-exporter $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
 	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
-	  $(LIBDIR)/sysusers.d/fcached.conf $(LIBDIR)/tmpfiles.d/fcached.conf \
-	  $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')
+	  $(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf $(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf \
+	  $(LOGROTATE) $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

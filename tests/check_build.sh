@@ -49,6 +49,10 @@ declared() {
   listed
   diff "$tmp/h" "$tmp/map"
 }
+debian_symbols() {
+  sed -n 's/^ \(fcache_[a-z_]*\)@.*/\1/p' systemd/debian/libfcache0.symbols | sort >"$tmp/symbols"
+  diff "$tmp/symbols" "$tmp/map"
+}
 soname() {
   readelf -d "$build/libfcache.so.0" | grep SONAME
   readelf -d "$build/libfcache.so.0" | grep -c 'SONAME.*\[libfcache\.so\.0\]'
@@ -79,7 +83,7 @@ home_install() {
   make -s --no-print-directory DEPS=skip HOME="$tmp" PREFIX="$tmp/.local" install >"$tmp/output" 2>&1 || return
   cat "$tmp/output"
   grep -F 'systemctl --user enable --now fcached.socket' "$tmp/output" &&
-    [ -f "$units/fcached.socket" ] && grep -F "ExecStart=$tmp/.local/bin/fcached " "$units/fcached.service"
+    [ -f "$units/fcached.socket" ] && grep -xF "ExecStart=$tmp/.local/bin/fcached" "$units/fcached.service"
 }
 
 # Make cannot build in a path with a space, and prints one line that says so.
@@ -160,6 +164,7 @@ check 'fcache.h does not compile alone as C11' header_c
 check 'fcache.h does not compile alone as C++17' header_cxx
 check 'fcache.h and client/libfcache.map have different functions' declared
 check 'libfcache.so.0 and client/libfcache.map have different functions' exports
+check 'systemd/debian/libfcache0.symbols and client/libfcache.map have different functions' debian_symbols
 check 'the SONAME of libfcache.so.0 is wrong' soname
 check 'an implicit declaration does not fail the build' implicit
 check 'make does not refuse a path with a space in one line' refuses_space

@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh SET - installs the missing Debian packages of SET if the user is root or has sudo. Otherwise prints one
 # line that installs them. The Makefile calls it once for each set and build directory.
-#   sets: build python check pip clients bench bench-python lint fuzz valgrind clang systemd fresh
+#   sets: build python check pip clients bench bench-python lint fuzz valgrind clang systemd deb fresh
 # `make DEPS=skip` never calls it.
 set -eu
 
@@ -25,9 +25,10 @@ case ${1-} in
   fuzz | clang) set_of="$build $ctests clang!clang libclang-rt-dev" ;;
   valgrind) set_of="$build $ctests valgrind!valgrind" ;;
   systemd) set_of='systemd!systemd-analyze' ;;
+  deb) set_of="$build $python blhc!blhc debhelper!dh dh-python!dh_python3 dpkg-dev!dpkg-buildpackage lintian!lintian" ;;
   fresh) set_of='mmdebstrap!mmdebstrap git!git util-linux!unshare' ;;
   *)
-    echo "usage: $0 build|python|check|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|fresh" >&2
+    echo "usage: $0 build|python|check|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|deb|fresh" >&2
     exit 2
     ;;
 esac

@@ -1,5 +1,7 @@
 # make python           the package for $(PYTHON), in $(B)/python, from the objects of the C library
 #   PYTHON=...          the interpreter (Debian's; it needs numpy)
+# make install-python   install it for that interpreter, for packagers
+#   PYTHONDIR=...       the directory, PREFIX/lib/python3/dist-packages
 # pip builds the package with pyproject.toml and setup.py instead.
 PYTHON ?= /usr/bin/python3
 PYB := $(B)/python
@@ -31,6 +33,20 @@ $(PYB)/%: client/python/%
 	@cp $< $@
 .PHONY: python
 python: $(PY_CORE) $(PY_FILES)
+
+# With the metadata that importlib.metadata and pip read. pyproject.toml has them too.
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
+# Such as .cpython-311-x86_64-linux-gnu.so, so that no other interpreter loads it.
+PY_SUFFIX = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+PY_INFO := $(PYTHONDIR)/fcached-$(VERSION).dist-info
+py_field = $(shell sed -n 's/^$(1) = "\([^"]*\)".*/\1/p' client/python/pyproject.toml)
+.PHONY: install-python
+install-python: python
+	$(foreach f,$(PY_FILES),$(call inst,644,$(f),$(PYTHONDIR)/$(f:$(PYB)/%=%)) && ) true
+	$(call inst,644,$(PY_CORE),$(PYTHONDIR)/fcached/_core$(PY_SUFFIX))
+	@printf '%s\n' 'Metadata-Version: 2.1' 'Name: fcached' 'Version: $(VERSION)' 'License: MIT' \
+	  'Summary: $(call py_field,description)' 'Requires-Python: $(call py_field,requires-python)' >$(B)/METADATA
+	$(call inst,644,$(B)/METADATA,$(PY_INFO)/METADATA)
 
 # A virtual environment with the package in it, as pip builds and installs it:
 #   $(eval $(call python_venv,DIRECTORY,REQUIREMENTS,ORDER-ONLY,MORE))

@@ -1,0 +1,243 @@
+#!/bin/bash
+# packages_inside.sh - the tests of the Debian packages, run as root in a booted system without fcached. The packages are
+# in /root/old and, with a higher version, in /root/new. Prints `ok NAME`, `FAIL NAME` or `  skip NAME` for each test.
+# `--list` prints the names. The tests are functions, run under `set -e`. Each one starts from the state that the one
+# before left.
+set -uo pipefail
+SOCKET=/run/fcached/fcached.sock
+TRACE=/var/log/fcached/day.jsonl
+TESTS=(
+  install_enables_the_socket_alone
+  first_client_starts_the_service
+  autopkgtest_passes
+  units_verify_without_findings
+  upgrade_under_load_loses_nothing
+  downgrade_under_load_loses_nothing
+  upgrade_of_a_stopped_service_leaves_it_stopped
+  configuration_typo_is_mended_by_one_restart
+  reload_changes_max_bytes
+  template_instances_are_upgraded_and_purged
+  logrotate_keeps_the_owner_and_every_line
+  remove_and_install_restore_the_cache
+  purge_leaves_nothing
+)
+[ "${1:-}" != --list ] || {
+  printf '%s\n' "${TESTS[@]//_/ }"
+  exit
+}
+[ $# = 0 ] || TESTS=("$@") # only these, after an installation
+
+export FCACHE_SOCKET=$SOCKET DEBIAN_FRONTEND=noninteractive
+show() { systemctl show -P "$1" fcached.service; }
+within() { # within SECONDS COMMAND...: until it succeeds
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || {
+      echo "not within the time: $*"
+      return 1
+    }
+    sleep 0.1
+  done
+}
+is() { # is WANTED COMMAND...: the command prints that
+  local want=$1 got
+  shift
+  got=$("$@") || true # is-active and is-enabled say no by their status too
+  [ "$got" = "$want" ] || {
+    echo "$*: wanted '$want', got '$got'"
+    return 1
+  }
+}
+stat_of() {
+  fcachectl stats --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["daemon"][sys.argv[1]])' "$1"
+}
+version_of() { dpkg-deb -f /root/"$1"/fcached_*.deb Version | sed 's/-[^-]*$//'; }
+# Without a network. apt would ask for confirmation of a downgrade.
+apt() { apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends --allow-downgrades -o APT::Sandbox::User=root "$@"; }
+replace_with() { # replace_with old|new
+  apt install /root/"$1"/*.deb
+}
+
+# Prints all paths, without those that apt, dpkg and logrotate write.
+paths() {
+  find / -xdev \( -path /root -o -path /tmp -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg \
+    -o -path /var/lib/logrotate -o -path /var/log/apt -o -path /var/log/journal \) -prune -o -print | sort
+}
+install_enables_the_socket_alone() {
+  paths >/tmp/before
+  replace_with old
+  is enabled systemctl is-enabled fcached.socket
+  is active systemctl is-active fcached.socket
+  is inactive show ActiveState
+  is '660 fcached fcached' stat -c '%a %U %G' $SOCKET
+  is '' find /etc/systemd/user -name '*fcached*'
+}
+first_client_starts_the_service() {
+  fcachectl ping
+  is active show ActiveState
+  is "$(version_of old)" stat_of version
+}
+autopkgtest_passes() { sh /root/tests/clients; }
+units_verify_without_findings() { systemd-analyze --man=no verify fcached.service fcached.socket; }
+
+# replaced_under_load GENERATION: eight workers notice nothing but a restart, and counters do not fall.
+replaced_under_load() {
+  local pid load hits id
+  rm -rf /tmp/load
+  python3 /root/load.py /tmp/load >/tmp/load.out 2>&1 &
+  load=$!
+  # shellcheck disable=SC2064 # the number of this process
+  trap "touch /tmp/load/stop; wait $load" EXIT
+  within 60 test -e /tmp/load/ready
+  pid=$(show MainPID) hits=$(stat_of cache_hits) id=$(stat_of cache_id)
+  replace_with "$1"
+  is active show ActiveState
+  [ "$(show MainPID)" != "$pid" ]
+  is "$(version_of "$1")" stat_of version
+  touch /tmp/load/stop
+  wait $load || { cat /tmp/load.out && return 1; }
+  trap - EXIT
+  echo "${FUNCNAME[1]}: $(cat /tmp/load.out)" >>/tmp/notes
+  is "$id" stat_of cache_id
+  [ "$(stat_of cache_hits)" -ge "$hits" ]
+  [ "$(stat_of adopted_entries)" -ge 3200 ]
+  is 0 stat_of adopt_dropped
+}
+upgrade_under_load_loses_nothing() { replaced_under_load new; }
+downgrade_under_load_loses_nothing() { replaced_under_load old; }
+upgrade_of_a_stopped_service_leaves_it_stopped() {
+  systemctl stop fcached.service
+  replace_with new
+  is inactive show ActiveState
+  is active systemctl is-active fcached.socket
+  systemctl disable --now fcached.socket
+  replace_with old
+  is inactive systemctl is-active fcached.socket
+  is disabled systemctl is-enabled fcached.socket
+  systemctl enable --now fcached.socket
+  fcachectl ping
+}
+settled() { # systemd starts neither the service nor its socket any more
+  case "$(show ActiveState) $(systemctl show -P SubState fcached.socket)" in
+  "failed failed" | "failed listening") ;;
+  *) return 1 ;;
+  esac
+}
+CONF=/etc/fcached/fcached.conf
+configuration_typo_is_mended_by_one_restart() {
+  local entries
+  entries=$(stat_of entries)
+  cp $CONF /tmp/fcached.conf
+  echo 'max-byts = 32M' >>$CONF
+  ! fcached --check-config || return 1
+  ! systemctl reload fcached.service || return 1
+  fcachectl ping # a failed reload changes nothing
+  ! systemctl restart fcached.service || return 1
+  ! fcachectl ping || return 1
+  within 10 settled
+  cp /tmp/fcached.conf $CONF
+  systemctl restart fcached.service
+  is "$entries" stat_of entries
+  is active systemctl is-active fcached.socket
+}
+reload_changes_max_bytes() {
+  local pid
+  pid=$(show MainPID)
+  for size in 512 64; do
+    mkdir -p $CONF.d
+    echo "max-bytes = ${size}M" >$CONF.d/size.conf
+    systemctl reload fcached.service
+    within 10 is $((size * 1024 * 1024)) stat_of max_bytes
+  done
+  rm $CONF.d/size.conf
+  systemctl reload fcached.service
+  within 10 is $((256 * 1024 * 1024)) stat_of max_bytes
+  is "$pid" show MainPID
+}
+template_instances_are_upgraded_and_purged() {
+  local pid
+  systemctl enable --now fcached@team.socket
+  FCACHE_SOCKET=$(systemctl show -P Listen fcached@team.socket | cut -d ' ' -f 1) fcachectl ping
+  is active systemctl is-active fcached@team.service
+  pid=$(systemctl show -P MainPID fcached@team.service)
+  replace_with new
+  is active systemctl is-active fcached@team.service
+  [ "$(systemctl show -P MainPID fcached@team.service)" != "$pid" ]
+  replace_with old
+  systemctl disable --now fcached@team.socket
+}
+# traced NAME: a line for the trace
+traced() {
+  python3 -c "import fcached; fcached.Client('traced').cached('op', 'base', '$1', 0, lambda: 1)"
+  lines=$((lines + 1))
+}
+# The daemon buffers lines for a moment. A rotation may neither lose nor repeat one.
+all_lines_are_there() { [ "$(cat ${TRACE}* | grep -c '"op"')" = "$lines" ]; }
+logrotate_keeps_the_owner_and_every_line() {
+  local lines=0
+  fcachectl trace on day.jsonl
+  traced one
+  within 10 all_lines_are_there
+  logrotate --force /etc/logrotate.d/fcached
+  test -e $TRACE.1
+  within 10 test -e $TRACE
+  traced two
+  traced three
+  within 10 all_lines_are_there
+  is 'fcached fcached' stat -c '%U %G' $TRACE
+  is 'fcached fcached' stat -c '%U %G' $TRACE.1
+  logrotate --force /etc/logrotate.d/fcached
+  is 'fcached fcached' stat -c '%U %G' $TRACE.2.gz
+  within 10 test -e $TRACE
+  fcachectl trace off
+}
+units() { systemctl list-units --no-legend --plain "$@" 'fcached*'; }
+remove_and_install_restore_the_cache() {
+  local entries
+  python3 -c "import fcached; fcached.Client('removed').put('op', 'base', 'prompt', 0, 1)"
+  entries=$(stat_of entries)
+  [ "$entries" -gt 0 ]
+  apt remove fcached
+  ! pgrep -u fcached || return 1
+  ! test -e $SOCKET || return 1
+  within 10 is '' units || { units && return 1; }
+  test -e $CONF
+  replace_with old
+  is "$entries" stat_of entries
+}
+purge_leaves_nothing() {
+  systemctl enable --now fcached@team.socket
+  apt purge fcached libfcache0 libfcache-dev python3-fcached
+  systemctl daemon-reload # else systemd remembers the removed link to the instance
+  within 10 is '' units --all || { units --all && return 1; }
+  ! getent passwd fcached || return 1
+  ! getent group fcached || return 1
+  is '' find / -xdev -path /root -prune -o -iname '*fcache*' -print
+  is '' find / -xdev \( -nouser -o -nogroup \) -print
+  paths >/tmp/after
+  is '' comm -13 /tmp/before /tmp/after
+}
+
+[ "${TESTS[0]}" = install_enables_the_socket_alone ] || install_enables_the_socket_alone >/dev/null 2>&1
+failures=0
+for name in "${TESTS[@]}"; do
+  since=$(date '+%F %T')
+  # `if (...)` would disable -e inside.
+  (
+    set -e
+    "$name"
+  ) >/tmp/out 2>&1
+  status=$?
+  if [ $status = 0 ]; then
+    echo "ok    ${name//_/ }"
+  else
+    failures=$((failures + 1))
+    echo "FAIL  ${name//_/ } (status $status)"
+    tail -n 40 /tmp/out | sed 's/^/      /'
+    journalctl -q --no-pager -o cat -u fcached.service -u fcached.socket --since "$since" |
+      tail -n 15 | sed 's/^/      | /'
+  fi
+done
+[ ! -e /tmp/notes ] || sed 's/^/note: /' /tmp/notes
+[ $failures = 0 ]
