@@ -15,6 +15,7 @@ const struct command *const command_list[] = {
     &leases_command,
     &latency_command,
     &slowest_command,
+    &watch_command,
     &ping_command,
     &clear_command,
     &delete_command,

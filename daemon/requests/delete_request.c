@@ -30,6 +30,7 @@ static void delete_key(const struct call *call, const struct fc_delete *request,
   if (ns != NULL) {
     session->deleting.existed = store_delete(dispatch->store, ns, key);
     dispatch->totals->last_delete = dispatch->store->saved->generation;
+    events_delete(call, request, session->deleting.existed);
     leases_delete(&dispatch->leases, ns, fc_key_digest(ns->seed ^ dispatch->secret, key), key,
                   call->start_ns);
   } /* else a snapshot may have the namespace */

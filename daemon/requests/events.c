@@ -69,6 +69,18 @@ void events_put(const struct call *call, const struct fc_put *put, int outcome) 
   watch_add(&call->dispatch->watch, &event);
 }
 
+void events_delete(const struct call *call, const struct fc_delete *request, bool existed) {
+  if (!watch_wants(&call->dispatch->watch, FC_EVENT_DELETE))
+    return;
+  struct fc_event event = {.kind = FC_EVENT_DELETE,
+                           .name_space = request->name_space,
+                           .key = request->key,
+                           .has_prompt = true,
+                           .client = call->session->name,
+                           .count = existed};
+  watch_add(&call->dispatch->watch, &event);
+}
+
 void events_clear(struct dispatch *dispatch, const struct session *client,
                   const struct fc_select *select, uint64_t removed) {
   if (!watch_wants(&dispatch->watch, FC_EVENT_CLEAR))

@@ -149,6 +149,9 @@ void events_miss(const struct call *call, const struct fc_key *key, uint32_t det
 /* A put and its outcome, as call_put returns it. */
 void events_put(const struct call *call, const struct fc_put *put, int outcome);
 
+/* A delete of a key, which had an entry or not. */
+void events_delete(const struct call *call, const struct fc_delete *request, bool existed);
+
 /* A clear has ended. `client` NULL: its client has left. */
 void events_clear(struct dispatch *dispatch, const struct session *client,
                   const struct fc_select *select, uint64_t removed);

@@ -262,6 +262,11 @@ static void add_trace(struct stats *stats, const struct trace *trace) {
   add_uint(stats, ROW(trace_waiting), trace_waiting(trace));
 }
 
+static void add_watch(struct stats *stats, const struct watch *watch) {
+  add_uint(stats, ROW(watchers), watch->n);
+  add_uint(stats, ROW(events_lost), watch->lost);
+}
+
 static void add_daemon(struct stats *stats, const struct call *call) {
   struct dispatch *d = call->dispatch;
   double uptime_s = seconds(call->start_ns - d->started_ns);
@@ -281,6 +286,7 @@ static void add_daemon(struct stats *stats, const struct call *call) {
   add_uint(stats, ROW(user_share), d->users->share_percent);
   add_memory(stats, d);
   add_trace(stats, d->trace);
+  add_watch(stats, &d->watch);
   add_both_totals(stats, d);
 }
 

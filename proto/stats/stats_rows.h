@@ -221,13 +221,16 @@
       "Entries of the last complete snapshot. Absent if there is none.")                           \
   ROW(snapshot_bytes, BYTES, GAUGE, DAEMON, "0.1.0",                                               \
       "Size of the last complete snapshot. Absent if there is none.")                              \
-  GROUP("Trace")                                                                                   \
+  GROUP("Trace and events")                                                                                   \
   ROW(trace_on, NONE, GAUGE, DAEMON, "0.1.0", "1 while the daemon writes a trace, else 0.")        \
   ROW(trace_path, TEXT, INFO, DAEMON, "0.1.0", "Path of the trace. Absent without one.")           \
   ROW(trace_waiting, NONE, GAUGE, DAEMON, "0.1.0", "Trace lines that wait to be written.")         \
   ROW(trace_lines, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                           \
       "Trace lines in a file or waiting for one. A waiting line that is lost moves to "            \
       "trace_lost.")                                                                               \
-  ROW(trace_lost, NONE, COUNTER, DAEMON_SINCE, "0.1.0", "Trace lines that were lost.")
+  ROW(trace_lost, NONE, COUNTER, DAEMON_SINCE, "0.1.0", "Trace lines that were lost.")             \
+  ROW(watchers, NONE, GAUGE, DAEMON, "0.1.0", "Connections that watch events.")                    \
+  ROW(events_lost, NONE, COUNTER, DAEMON, "0.1.0",                                                 \
+      "Events that watchers were too slow for, since the start of this daemon.")
 
 #endif

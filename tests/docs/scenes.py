@@ -161,6 +161,14 @@ def workers(directory: Path) -> Iterator[Shell]:
 
 
 @contextmanager
+def busy(directory: Path) -> Iterator[Shell]:
+    """A daemon with a worker that puts an entry, and so evicts one, every 10 ms."""
+    with empty(directory) as shell, ExitStack() as stack:
+        _worker(stack, shell, "busy")
+        yield shell
+
+
+@contextmanager
 def export(directory: Path) -> Iterator[Shell]:
     """A daemon with the namespaces of the sections on export and import."""
     with empty(directory) as shell, ExitStack() as stack:
@@ -188,4 +196,4 @@ def running(directory: Path) -> Iterator[Shell]:
         yield shell
 
 
-SCENES = {scene.__name__: scene for scene in (empty, none, workers, export, other, running)}
+SCENES = {scene.__name__: scene for scene in (empty, none, workers, busy, export, other, running)}

@@ -3,9 +3,11 @@ its stdin ends. The socket is $FCACHE_SOCKET."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import fcached
@@ -42,6 +44,16 @@ def scorer() -> None:
     ready()
 
 
+def busy() -> None:
+    """A namespace of three entries, in which each new one evicts another, until the end."""
+    client = fcached.Client(namespace="gpt2-lora", client="score-4", max_entries=3)
+    fill(client, 4)
+    print("ready", flush=True)
+    for index in itertools.count(4):
+        client.cached("logprob_of", "base", f"prompt {index}", 0, lambda: 0.5)
+        time.sleep(0.01)
+
+
 def exporter() -> None:
     """A namespace to export."""
     fill(fcached.Client(namespace="gpt2-r1", manifest='{"model": "gpt2"}'), 1200)
@@ -73,7 +85,7 @@ def waiter() -> None:
 
 
 ROLES: dict[str, Callable[[], None]] = {
-    role.__name__: role for role in (first, scorer, exporter, other, owner, waiter)
+    role.__name__: role for role in (first, scorer, busy, exporter, other, owner, waiter)
 }
 
 if __name__ == "__main__":

@@ -218,6 +218,10 @@ static void value_trace(const struct stats_group *group, char value[VALUE_SIZE])
            N(trace_on) ? "on" : "off", COUNTED(trace_lines), N(trace_lost), N(trace_waiting));
 }
 
+static void value_watchers(const struct stats_group *group, char value[VALUE_SIZE]) {
+  snprintf(value, VALUE_SIZE, "%llu, %llu event%s lost", N(watchers), COUNTED(events_lost));
+}
+
 static void format_plain(const struct stats_item *item, char value[VALUE_SIZE]) {
   switch (item->kind) {
   case FCACHE_STAT_BYTES:
@@ -309,6 +313,7 @@ static const struct row rows[] = {
      value_users},
     {"trace", ITEMS(ID(trace_on), ID(trace_lines), ID(trace_lost), ID(trace_waiting)), value_trace},
     {"  file", ITEMS(ID(trace_path)), NULL},
+    {"watchers", ITEMS(ID(watchers), ID(events_lost)), value_watchers},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 

@@ -7,6 +7,8 @@
 
 struct admin {
   struct connection connection;
+  uint32_t events_id;       /* of the pending request for events (event_stream.h); 0: none */
+  uint64_t events_until_ns; /* its deadline */
 };
 
 /* Connects with any options. Otherwise as admin_open. */

@@ -231,6 +231,22 @@ START_TEST(clear_has_its_filter_and_number) {
 }
 END_TEST
 
+START_TEST(delete_says_whether_there_was_an_entry) {
+  put_costly(worker, 1, 10, 1);
+  subscribe_to(1u << FC_EVENT_DELETE);
+  for (int i = 0; i < 2; i++) {
+    struct fc_buf request = {0};
+    struct fc_delete message = {.name_space = fc_str_of("ns"), .key = request_key(1)};
+    ck_assert_int_eq(fc_encode_delete(&request, 9, &message), 0);
+    client_request(worker, &request);
+  }
+  take();
+  ck_assert_uint_eq(got.n, 2);
+  ck_assert_uint_eq(event_at(0, FC_EVENT_DELETE, "worker", 1)->count, 1);
+  ck_assert_uint_eq(event_at(1, FC_EVENT_DELETE, "worker", 1)->count, 0);
+}
+END_TEST
+
 START_TEST(filters_select_by_name) {
   static const struct {
     struct fc_watch wish;
@@ -351,6 +367,7 @@ int main(void) {
   tcase_add_test(tests, expired_lease_is_an_event);
   tcase_add_test(tests, evictions_name_their_limit);
   tcase_add_test(tests, clear_has_its_filter_and_number);
+  tcase_add_test(tests, delete_says_whether_there_was_an_entry);
   tcase_add_loop_test(tests, filters_select_by_name, 0, 11);
   tcase_add_test(tests, request_waits_for_an_event);
   tcase_add_test(tests, wait_ends_with_its_time_and_with_the_daemon);
