@@ -19,6 +19,7 @@ enum latency_kind request_times_kind(const struct fc_request *request) {
   case FC_LEASES:
   case FC_CLIENTS:
   case FC_NAMESPACES:
+  case FC_USAGE:
   case FC_LATENCY:
   case FC_SLOWEST:
     return LATENCY_LISTING;

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/ctl/print/json_value.h"
 #include "client/ctl/print/text.h"
@@ -67,7 +68,7 @@ static void print_part(FILE *out, const char *before, struct fc_str name) {
 }
 
 /* The names are below the row: they would not fit beside the numbers. */
-static void add_names(struct table *table, const struct fc_slow_entry *request) {
+static void add_names(struct slowest_report *report, const struct fc_slow_entry *request) {
   char *line = NULL, *lines = NULL;
   size_t line_size, size;
   FILE *out = open_memstream(&line, &line_size);
@@ -80,16 +81,17 @@ static void add_names(struct table *table, const struct fc_slow_entry *request) 
     print_part(out, ", view ", request->view);
   }
   if (out && fclose(out) == 0 && wrapped)
-    text_wrap(wrapped, INDENT, line, text_columns_of(stdout));
+    text_wrap(wrapped, INDENT, line, text_columns_of(report->out) - strlen(INDENT));
   if (wrapped && fclose(wrapped) != 0) {
     free(lines);
     lines = NULL;
   }
   free(line);
-  table_note(table, lines);
+  table_note(&report->table, lines);
 }
 
-static void add_request_row(struct table *table, const struct fc_slow_entry *request) {
+static void add_request_row(struct slowest_report *report, const struct fc_slow_entry *request) {
+  struct table *table = &report->table;
   char text[UNITS_SIZE];
 
   table_row(table);
@@ -102,7 +104,7 @@ static void add_request_row(struct table *table, const struct fc_slow_entry *req
   table_cell(table, units_count(request->keys, text));
   table_cell(table, units_bytes(request->bytes, text));
   table_cell(table, units_pid(request->pid, text));
-  add_names(table, request);
+  add_names(report, request);
 }
 
 static json_t *request_object(const struct fc_slow_entry *request) {
@@ -124,7 +126,7 @@ void slowest_report_add_request(struct slowest_report *report,
   if (report->json)
     add_object(report, request_object(request));
   else
-    add_request_row(&report->table, request);
+    add_request_row(report, request);
 }
 
 /* ---- entries ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/lib/admin/admin.h"
+#include "client/lib/admin/times.h"
 #include "proto/errors.h"
 #include "tests/support/runner.h"
 #include "tests/support/scripted_daemon.h"
@@ -248,6 +249,31 @@ START_TEST(list_older_daemon_version_error) {
 }
 END_TEST
 
+static void no_latency(void *arg, const struct fc_latency_entry *kind) {
+  (void)arg;
+  (void)kind;
+  ck_abort_msg("an older daemon has no latency");
+}
+
+START_TEST(times_older_daemon_version_error) {
+  struct shelf shelf = {.items = 1, .page = 500};
+  struct scripted_daemon scripted;
+  struct admin_costly_entry entry;
+  struct admin_costly costly = {.entries = &entry, .limit = 1};
+  uint64_t period_ns;
+  scripted_start(&scripted, serve, &shelf);
+  scripted.welcome.version = 6;
+  struct admin *admin = open_at(&scripted);
+  ck_assert_int_eq(admin_latency(admin, false, &period_ns, no_latency, NULL), FC_EVERSION);
+  ck_assert_ptr_nonnull(strstr(admin_error(admin), "\"latency\""));
+  ck_assert_int_eq(admin_slowest(admin, 1, false, &period_ns, NULL, NULL), FC_EVERSION);
+  ck_assert_int_eq(admin_costly(admin, &(struct fc_select){0}, &costly), FC_EVERSION);
+  ck_assert_uint_eq(atomic_load(&scripted.seen), 1); /* hello */
+  admin_close(admin);
+  scripted_stop(&scripted);
+}
+END_TEST
+
 /* A daemon of the version before has leases and clients. */
 START_TEST(list_leases_version_3_works) {
   struct shelf shelf = {.items = 3, .page = 500};
@@ -273,6 +299,7 @@ int main(void) {
   tcase_add_loop_test(tests, list_of_namespaces_items_passed, 0, N_TYPES);
   tcase_add_loop_test(tests, list_page_without_progress_fails, 0, N_TYPES);
   tcase_add_test(tests, list_older_daemon_version_error);
+  tcase_add_test(tests, times_older_daemon_version_error);
   tcase_add_test(tests, list_leases_version_3_works);
   suite_add_tcase(suite, tests);
   return runner_run(suite);
