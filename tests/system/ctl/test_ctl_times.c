@@ -9,6 +9,7 @@
 #define HITS 50u
 #define SLOW_NS UINT64_C(200000000) /* how long the scripted client does not read */
 #define SLOW_S 0.2
+#define IDLE_NS UINT64_C(1000000000)
 #define LARGE (8u << 20) /* more than a socket takes at once */
 #define PATIENCE_MS 60000u
 #define MANY 3000u /* more entries than the daemon looks at in one request */
@@ -136,10 +137,15 @@ static bool is_over(void *arg) {
   return harness_now_ns() >= *end_ns;
 }
 
+static void pass_time(uint64_t ns) {
+  uint64_t end_ns = harness_now_ns() + ns;
+
+  ck_assert(harness_wait_until(is_over, &end_ns, PATIENCE_MS));
+}
+
 /* Requests a large value twice, and reads no reply for SLOW_NS. So the second request waits. */
 static void be_slow(struct raw *raw) {
   struct fc_get get = {.key = raw_key("logprob_of", "ft", 0, "large")};
-  uint64_t end_ns = harness_now_ns() + SLOW_NS;
   struct fc_buf both = {0};
   struct fc_reply reply;
 
@@ -147,7 +153,7 @@ static void be_slow(struct raw *raw) {
   ck_assert_int_eq(fc_encode_get(&both, raw->next_id++, &get), 0);
   ck_assert_int_eq(raw_send_buf(raw, &both), 0);
   fc_buf_free(&both);
-  ck_assert(harness_wait_until(is_over, &end_ns, PATIENCE_MS));
+  pass_time(SLOW_NS);
   for (int i = 0; i < 2; i++) {
     ck_assert_int_eq(raw_recv(raw, &reply, PATIENCE_MS), RAW_REPLY);
     ck_assert_uint_eq(reply.get.value_size, LARGE);
@@ -188,6 +194,25 @@ START_TEST(slow_request_shown_with_its_parts_and_in_percentiles) {
   ck_assert_int_eq(count_of(all, "socket", "hit"), 2);
   ck_assert(number_of(kind_of(all, "socket", "hit"), "p999_s") >= SLOW_S * 0.9);
   ck_assert(number_of(kind_of(all, "daemon", "queue"), "max_s") >= SLOW_S * 0.9);
+  json_decref(all);
+  raw_close(&raw);
+}
+END_TEST
+
+START_TEST(time_between_requests_counts_as_none_of_theirs) {
+  struct raw raw;
+  struct fc_get get = {.key = raw_key("op", "view", 0, "absent")};
+  struct fc_reply reply;
+  json_t *all;
+
+  raw_open(&raw, daemon_.socket, "gpt2");
+  ck_assert_int_eq(raw_get(&raw, &get, &reply), RAW_REPLY);
+  pass_time(IDLE_NS);
+  ck_assert_int_eq(raw_get(&raw, &get, &reply), RAW_REPLY);
+  all = ctl_json(CTL("latency", "--json"));
+  ck_assert_int_eq(count_of(all, "socket", "miss"), 2);
+  ck_assert(number_of(kind_of(all, "socket", "miss"), "max_s") < (double)IDLE_NS / 1e9);
+  ck_assert(number_of(kind_of(all, "daemon", "turn"), "max_s") < (double)IDLE_NS / 1e9);
   json_decref(all);
   raw_close(&raw);
 }
@@ -264,6 +289,7 @@ static Suite *make_suite(void) {
   tcase_add_test(test_case, latency_intrinsic_needs_no_daemon);
   tcase_add_test(test_case, latency_wrong_usage_refused);
   tcase_add_test(test_case, slow_request_shown_with_its_parts_and_in_percentiles);
+  tcase_add_test(test_case, time_between_requests_counts_as_none_of_theirs);
   tcase_add_test(test_case, slowest_requests_filtered_and_forgotten);
   tcase_add_test(test_case, most_expensive_entries_of_all_pages_shown_in_order);
   suite_add_tcase(suite, test_case);

@@ -112,6 +112,8 @@ START_TEST(request_that_came_long_ago_slowest_by_its_queue) {
   ck_assert(fc_str_equal(row.request, fc_str_of("get")));
   ck_assert_uint_ge(row.queue_ns, 5 * SECOND);
   ck_assert_uint_lt(row.serve_ns + row.send_ns, SECOND);
+  ck_assert_uint_gt(row.serve_ns, 0);
+  ck_assert_uint_gt(row.send_ns, 0);
   ck_assert_uint_eq(row.total_ns, row.queue_ns + row.serve_ns + row.send_ns);
   ck_assert_uint_eq(row.keys, 1);
   ck_assert_uint_ge(row.bytes, 100);
