@@ -13,6 +13,7 @@ static const struct {
     [LATENCY_PUT] = {"socket", "put"},
     [LATENCY_GET_MANY] = {"socket", "get_many"},
     [LATENCY_PUT_MANY] = {"socket", "put_many"},
+    [LATENCY_DELETE] = {"socket", "delete"},
     [LATENCY_CLEAR] = {"socket", "clear"},
     [LATENCY_LISTING] = {"socket", "listing"},
     [LATENCY_OTHER] = {"socket", "other"},

@@ -18,6 +18,7 @@ enum latency_kind {
   LATENCY_PUT,
   LATENCY_GET_MANY,
   LATENCY_PUT_MANY,
+  LATENCY_DELETE,
   LATENCY_CLEAR,
   LATENCY_LISTING,    /* lists, statistics */
   LATENCY_OTHER,      /* hello, ping, give_up, settings */

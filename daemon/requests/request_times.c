@@ -12,6 +12,8 @@ enum latency_kind request_times_kind(const struct fc_request *request) {
     return LATENCY_GET_MANY;
   case FC_PUT_MANY:
     return LATENCY_PUT_MANY;
+  case FC_DELETE:
+    return LATENCY_DELETE;
   case FC_CLEAR:
     return LATENCY_CLEAR;
   case FC_STATS:
@@ -49,6 +51,11 @@ static uint32_t describe(const struct fc_request *request, struct fc_str names[S
     break;
   case FC_PUT:
     key = &request->put.key;
+    keys = 1;
+    break;
+  case FC_DELETE:
+    names[SLOW_NAMESPACE] = request->delete.name_space;
+    key = &request->delete.key;
     keys = 1;
     break;
   case FC_GET_MANY:
