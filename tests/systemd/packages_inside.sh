@@ -17,6 +17,7 @@ TESTS=(
   configuration_typo_is_mended_by_one_restart
   reload_changes_max_bytes
   template_instances_are_upgraded_and_purged
+  exporter_is_restarted_by_an_upgrade
   logrotate_keeps_the_owner_and_every_line
   remove_and_install_restore_the_cache
   purge_leaves_nothing
@@ -166,6 +167,25 @@ template_instances_are_upgraded_and_purged() {
   [ "$(systemctl show -P MainPID fcached@team.service)" != "$pid" ]
   replace_with old
   systemctl disable --now fcached@team.socket
+}
+exporter_pid() { systemctl show -P MainPID fcached-exporter.service; }
+scrape() { # prints the version of the daemon that the exporter reports
+  python3 -c 'import re, sys, urllib.request
+text = urllib.request.urlopen("http://127.0.0.1:9121/metrics").read().decode()
+print(*re.findall(r"version=\"([^\"]*)\"", text)[:1])'
+}
+exporter_is_restarted_by_an_upgrade() {
+  local pid
+  is disabled systemctl is-enabled fcached-exporter.service
+  systemctl start fcached-exporter.service
+  within 5 is "$(version_of old)" scrape
+  pid=$(exporter_pid)
+  replace_with new
+  is active systemctl is-active fcached-exporter.service
+  [ "$(exporter_pid)" != "$pid" ]
+  within 5 is "$(version_of new)" scrape
+  replace_with old
+  within 5 is "$(version_of old)" scrape
 }
 # traced NAME: a line for the trace
 traced() {
