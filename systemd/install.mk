@@ -8,6 +8,8 @@
 # SYSTEM_PREFIX is empty unless systemd and the loader search PREFIX.
 SYSTEM_PREFIX := $(filter /usr /usr/local,$(PREFIX))
 BINDIR := $(PREFIX)/bin
+MONITORINGDIR := $(PREFIX)/share/fcached/monitoring
+MONITORING := $(wildcard systemd/monitoring/*)
 # Programs that only fcachectl starts. It finds them from its own place.
 LIBEXECDIR := $(PREFIX)/libexec/fcached
 LIBDIR ?= $(PREFIX)/lib
@@ -48,6 +50,7 @@ install: all man
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached.$(t)) && \
 	  $(call fill,systemd/user/fcached.$(t),$(USERUNITDIR)/fcached@.$(t),template) && ) true
 	$(call fill,systemd/fcached-exporter.service,$(UNITDIR)/fcached-exporter.service)
+	$(foreach f,$(MONITORING),$(call inst,644,$(f),$(MONITORINGDIR)/$(notdir $(f))) && ) true
 	$(call inst,644,systemd/fcached.sysusers,$(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf)
 	$(call inst,644,systemd/fcached.tmpfiles,$(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf)
 	test -e '$(DESTDIR)$(CONFDIR)/fcached.conf' || \
@@ -77,6 +80,7 @@ install: all man
 uninstall:
 	rm -f $(foreach f,$(BINDIR)/fcached $(BINDIR)/fcachectl $(LIBEXECDIR)/fcachectl-exporter $(LIBDIR)/libfcache.a \
 	  $(LIBDIR)/$(SONAME) $(LIBDIR)/libfcache.so $(PREFIX)/include/fcache.h \
-	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
+	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service \
+	  $(patsubst systemd/monitoring/%,$(MONITORINGDIR)/%,$(MONITORING)) $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
 	  $(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf $(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf \
 	  $(LOGROTATE) $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

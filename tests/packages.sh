@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh SET - installs the missing Debian packages of SET if the user is root or has sudo. Otherwise prints one
 # line that installs them. The Makefile calls it once for each set and build directory.
-#   sets: build python check pip clients bench bench-python lint fuzz valgrind clang systemd deb fresh
+#   sets: build python check monitoring pip clients bench bench-python lint fuzz valgrind clang systemd deb fresh
 # `make DEPS=skip` never calls it.
 set -eu
 
@@ -16,6 +16,8 @@ case ${1-} in
   build) set_of=$build ;;
   python) set_of="$build $python" ;;
   check) set_of="$build $check" ;;
+  # Not in check: the package starts a server where there is a systemd.
+  monitoring) set_of='prometheus!promtool' ;;
   pip | clients) set_of="$build python3-dev python3-venv" ;;
   bench) set_of="$build liblmdb-dev" ;;
   bench-python) set_of="$build python3-dev python3-venv" ;;
@@ -28,7 +30,7 @@ case ${1-} in
   deb) set_of="$build $python blhc!blhc debhelper!dh dh-python!dh_python3 dpkg-dev!dpkg-buildpackage lintian!lintian" ;;
   fresh) set_of='mmdebstrap!mmdebstrap git!git util-linux!unshare' ;;
   *)
-    echo "usage: $0 build|python|check|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|deb|fresh" >&2
+    echo "usage: $0 build|python|check|monitoring|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|deb|fresh" >&2
     exit 2
     ;;
 esac

@@ -1,7 +1,7 @@
 # The tests of the package. Each file is one program of make check, which tests.mk runs.
 PYTHON_SRC := $(wildcard tests/python/test_*.py)
-# The commands of the pages, which run the programs.
-DOCS_TESTS := $(if $(SAN),,$(wildcard tests/docs/test_*.py))
+# The commands of the pages, which run the programs, and the files for Prometheus and Grafana.
+DOCS_TESTS := $(if $(SAN),,$(wildcard tests/docs/test_*.py tests/monitoring/test_*.py))
 # With TSan only the tests of threads and processes.
 PYTHON_TESTS := $(if $(filter thread,$(SAN)),$(foreach word,thread process fork pool, \
   $(filter $(wildcard tests/python/test_*$(word)*.py),$(PYTHON_SRC))),$(PYTHON_SRC))

@@ -110,7 +110,10 @@ exporter_serves_metrics_without_rights() {
   systemd-analyze security --offline=true --threshold=15 --no-pager \
     /usr/local/lib/systemd/system/fcached-exporter.service >/dev/null
   ! systemctl is-enabled fcached-exporter || return 1
-  systemctl start fcached-exporter
+  systemctl start fcached-exporter || {
+    journalctl -u fcached-exporter -n 20 --no-pager
+    return 1
+  }
   trap 'systemctl stop fcached-exporter' EXIT
   scrape | grep '^fcached_up 1'
   systemctl restart fcached.service

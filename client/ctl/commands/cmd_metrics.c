@@ -2,23 +2,18 @@
 #include <stdio.h>
 
 #include "client/ctl/command.h"
-#include "client/ctl/commands/stats_fetch.h"
+#include "client/ctl/metrics/metrics_read.h"
 #include "client/ctl/metrics/metrics_stats.h"
 
 /* Without a daemon there is one metric, which says so, and the error as for every command. */
 static int run_at(const char *socket) {
-  struct stats_snapshot snapshot;
   struct admin *admin;
   int status = command_connect(socket, &admin);
 
-  stats_snapshot_init(&snapshot);
   if (status == CTL_DONE)
-    status = stats_fetch(admin, NULL, &snapshot);
-  if (status == CTL_DONE)
-    metrics_print(stdout, &snapshot);
-  else
+    status = report_result(admin, metrics_read(admin, stdout));
+  if (status != CTL_DONE)
     metrics_print_down(stdout);
-  stats_snapshot_deinit(&snapshot);
   admin_close(admin);
   return status;
 }

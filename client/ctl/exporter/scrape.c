@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/ctl/metrics/metrics_read.h"
 #include "client/ctl/metrics/metrics_stats.h"
 #include "proto/errors.h"
 
@@ -24,50 +25,44 @@ static void note(struct scrape *scrape, bool is_up, const char *why) {
   scrape->state = is_up ? SCRAPE_UP : SCRAPE_DOWN;
 }
 
-/* Reads the statistics over the connection. After a restart of the daemon the connection is
- * dead, which only a request shows: a second attempt is with a new one. */
-static int read_stats(struct scrape *scrape, struct stats_snapshot *snapshot) {
-  int result = admin_stats(scrape->admin, NULL, stats_snapshot_add, snapshot);
+/* Reads the metrics over the connection. After a restart of the daemon the connection is dead,
+ * which only a request shows: a second attempt is with a new one. */
+static int read_again(struct scrape *scrape, FILE *out) {
+  int result = metrics_read(scrape->admin, out);
 
-  if (result == FC_EUNAVAILABLE)
-    result = admin_reconnect(scrape->admin);
-  else
+  if (result != FC_EUNAVAILABLE)
     return result;
-  return result == 0 ? admin_stats(scrape->admin, NULL, stats_snapshot_add, snapshot) : result;
+  result = admin_reconnect(scrape->admin);
+  return result == 0 ? metrics_read(scrape->admin, out) : result;
 }
 
-/* Connects if needed, and reads. Returns whether the daemon replied. */
-static bool read_daemon(struct scrape *scrape, struct stats_snapshot *snapshot) {
+/* Connects if needed, and reads. Prints the metrics, or that the daemon is down. */
+static void print_daemon(struct scrape *scrape, FILE *out) {
   struct fcache_error error = {0};
-  int result;
+  int result = 0;
 
-  if (!scrape->admin &&
-      admin_open(scrape->socket, NULL, SCRAPE_DEADLINE_MS, &scrape->admin, &error) < 0) {
-    note(scrape, false, *error.text ? error.text : fc_error_text(error.code));
-    return false;
+  if (!scrape->admin)
+    result = admin_open(scrape->socket, NULL, SCRAPE_DEADLINE_MS, &scrape->admin, &error);
+  if (result == 0) {
+    result = read_again(scrape, out);
+    (void)snprintf(error.text, sizeof error.text, "%s", admin_error(scrape->admin));
   }
-  result = read_stats(scrape, snapshot);
-  note(scrape, result == 0, admin_error(scrape->admin));
-  return result == 0;
+  note(scrape, result == 0, *error.text ? error.text : fc_error_text(result));
+  if (result != 0)
+    metrics_print_down(out);
 }
 
 char *scrape_metrics(void *arg, size_t *size) {
   struct scrape *scrape = arg;
-  struct stats_snapshot snapshot;
   char *text = NULL;
   bool failed;
   FILE *out = open_memstream(&text, size);
 
   if (!out)
     return NULL;
-  stats_snapshot_init(&snapshot);
-  if (read_daemon(scrape, &snapshot))
-    metrics_print(out, &snapshot);
-  else
-    metrics_print_down(out);
-  failed = snapshot.failed || ferror(out);
+  print_daemon(scrape, out);
+  failed = ferror(out);
   failed |= fclose(out) != 0;
-  stats_snapshot_deinit(&snapshot);
   if (failed) {
     free(text);
     return NULL;

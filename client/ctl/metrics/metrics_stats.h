@@ -14,7 +14,7 @@
 
 #include "client/ctl/print/stats_snapshot.h"
 
-/* Print all metrics. The caller checks the stream. */
+/* Print the metrics of the statistics, or that the daemon is down. The caller checks the stream. */
 void metrics_print(FILE *out, const struct stats_snapshot *snapshot);
 void metrics_print_down(FILE *out);
 

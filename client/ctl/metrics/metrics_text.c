@@ -23,6 +23,10 @@ void metrics_text_gauge(FILE *out, const char *name, const char *help) {
   head(out, name, "gauge", help);
 }
 
+void metrics_text_histogram(FILE *out, const char *name, const char *help) {
+  head(out, name, "histogram", help);
+}
+
 /* Writes one character of a label's value. Returns its length. */
 static size_t print_char(FILE *out, const char *at, size_t left) {
   uint32_t code = 0;

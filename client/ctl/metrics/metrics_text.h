@@ -17,6 +17,7 @@ struct metrics_label {
 /* Write the lines that come before the samples of a metric. `help` is one line. */
 void metrics_text_counter(FILE *out, const char *name, const char *help);
 void metrics_text_gauge(FILE *out, const char *name, const char *help);
+void metrics_text_histogram(FILE *out, const char *name, const char *help);
 
 /* Write one sample. */
 void metrics_text_integer(FILE *out, const char *name, const struct metrics_label *labels,

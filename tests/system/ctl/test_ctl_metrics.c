@@ -6,6 +6,7 @@
 #include "proto/stats/stats_metric.h"
 #include "tests/support/ctl.h"
 #include "tests/support/full_daemon.h"
+#include "tests/support/printed.h"
 #include "tests/support/promtool.h"
 
 static struct daemon daemon_;
@@ -28,6 +29,7 @@ START_TEST(every_row_with_a_metric_has_a_sample) {
     for (int of = FC_STATS_OF_DAEMON; of <= FC_STATS_OF_NAMESPACE; of++)
       if (fc_stats_metric(&fc_stats_rows[i], (enum fc_stats_metric_of)of, &metric))
         ck_assert_msg(has_sample(text, &metric), "%s has no sample", metric.name);
+  printed_contains(text, "\nfcached_latency_seconds_count{path=\"socket\",operation=\"put\"} 1\n");
   free(text);
   ck_assert_int_eq(harness_stop(&daemon_), 0);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ctl/metrics/metrics_choice.h"
+#include "client/ctl/metrics/metrics_latency.h"
 #include "client/ctl/metrics/metrics_stats.h"
 #include "client/ctl/metrics/metrics_text.h"
 #include "tests/support/printed.h"
@@ -176,6 +177,36 @@ START_TEST(choice_is_ordered_by_lookups_then_entries_then_age) {
 }
 END_TEST
 
+START_TEST(histogram_has_cumulative_buckets_and_one_head) {
+  static struct fc_latency_entry hit, put;
+  struct metrics_latency latency = {0};
+  char *text = NULL;
+  size_t size;
+
+  latency.out = open_memstream(&text, &size);
+  hit = (struct fc_latency_entry){.path = fc_str_of("region"), .operation = fc_str_of("hit")};
+  put = (struct fc_latency_entry){.path = fc_str_of("socket"), .operation = fc_str_of("put")};
+  fc_histogram_add(&hit.histogram, 200);
+  fc_histogram_add(&hit.histogram, 40000);
+  fc_histogram_add(&hit.histogram, 60000000000u);
+  metrics_latency_print(&latency, &hit);
+  metrics_latency_print(&latency, &put);
+  ck_assert_int_eq(fclose(latency.out), 0);
+  ck_assert_uint_eq(count(text, "# TYPE fcached_latency_seconds histogram\n"), 1);
+#define HIT "{path=\"region\",operation=\"hit\""
+  printed_contains(text, "fcached_latency_seconds_bucket" HIT ",le=\"2.5e-07\"} 1\n");
+  printed_contains(text, "fcached_latency_seconds_bucket" HIT ",le=\"1e-05\"} 1\n");
+  printed_contains(text, "fcached_latency_seconds_bucket" HIT ",le=\"5e-05\"} 2\n");
+  printed_contains(text, "fcached_latency_seconds_bucket" HIT ",le=\"10\"} 2\n");
+  printed_contains(text, "fcached_latency_seconds_bucket" HIT ",le=\"+Inf\"} 3\n");
+  printed_contains(text, "fcached_latency_seconds_sum" HIT "} 60.0000402\n");
+  printed_contains(text, "fcached_latency_seconds_count" HIT "} 3\n");
+  printed_contains(text, "fcached_latency_seconds_count{path=\"socket\",operation=\"put\"} 0\n");
+#undef HIT
+  free(text);
+}
+END_TEST
+
 START_TEST(labels_and_helps_are_escaped) {
   const struct metrics_label label = {"namespace", "a\"b\\c\nd\xc3\xa9\xff"};
   char *text = NULL;
@@ -214,6 +245,7 @@ int main(void) {
   tcase_add_test(tests, busiest_namespaces_have_metrics_and_the_others_a_sum);
   tcase_add_test(tests, few_namespaces_have_no_others);
   tcase_add_test(tests, choice_is_ordered_by_lookups_then_entries_then_age);
+  tcase_add_test(tests, histogram_has_cumulative_buckets_and_one_head);
   tcase_add_test(tests, labels_and_helps_are_escaped);
   tcase_add_test(tests, reals_print_with_15_digits);
   suite_add_tcase(suite, tests);
