@@ -33,10 +33,21 @@ fill = sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSIO
   $(call inst,644,$(B)/install.tmp,$(2)) && rm -f $(B)/install.tmp
 # Empty unless logrotate searches it.
 LOGROTATE := $(if $(SYSTEM_PREFIX),/etc/logrotate.d/fcached)
+# The completion scripts are printed by the built programs. zsh of Debian searches another directory below /usr.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+$(B)/completion/%.bash: $(DAEMON) $(CTL)
+	@mkdir -p $(@D)
+	$(Q)$(B)/$* $(if $(filter fcached,$*),--)completion bash >$@
+$(B)/completion/%.zsh: $(DAEMON) $(CTL)
+	@mkdir -p $(@D)
+	$(Q)$(B)/$* $(if $(filter fcached,$*),--)completion zsh >$@
+COMPLETIONS := $(foreach p,fcached fcachectl,$(B)/completion/$(p).bash $(B)/completion/$(p).zsh)
+lint-scripts: $(COMPLETIONS)
 UNITS := $(foreach d,$(UNITDIR) $(USERUNITDIR),$(foreach f,fcached fcached@,$(d)/$(f).service $(d)/$(f).socket))
 
 .PHONY: install uninstall
-install: all man
+install: all man $(COMPLETIONS)
 	$(call inst,755,$(DAEMON),$(BINDIR)/fcached)
 	$(call inst,755,$(CTL),$(BINDIR)/fcachectl)
 	$(call inst,755,$(EXPORTER),$(LIBEXECDIR)/fcachectl-exporter)
@@ -57,6 +68,8 @@ install: all man
 	  $(call inst,644,systemd/fcached.conf,$(CONFDIR)/fcached.conf)
 	$(if $(LOGROTATE),$(call inst,644,systemd/fcached.logrotate,$(LOGROTATE)))
 	$(foreach f,$(MAN_FILES),$(call inst,644,$(MAN)/$(f),$(call man_path,$(f))) && ) true
+	$(foreach p,fcached fcachectl,$(call inst,644,$(B)/completion/$(p).bash,$(BASHDIR)/$(p)) && \
+	  $(call inst,644,$(B)/completion/$(p).zsh,$(ZSHDIR)/_$(p)) && ) true
 	@# A package's scripts run these commands. After a failure the user runs them by hand.
 	@[ -z '$(DESTDIR)' ] || exit 0; \
 	if [ '$(PREFIX)' = "$$HOME/.local" ]; then \
@@ -83,4 +96,5 @@ uninstall:
 	  $(LIBDIR)/pkgconfig/fcache.pc $(UNITS) $(UNITDIR)/fcached-exporter.service \
 	  $(patsubst systemd/monitoring/%,$(MONITORINGDIR)/%,$(MONITORING)) $(if $(SYSTEM_PREFIX),,$(CONFDIR)/fcached.conf) \
 	  $(SYSTEMD_LIBDIR)/sysusers.d/fcached.conf $(SYSTEMD_LIBDIR)/tmpfiles.d/fcached.conf \
+	  $(foreach p,fcached fcachectl,$(BASHDIR)/$(p) $(ZSHDIR)/_$(p)) \
 	  $(LOGROTATE) $(foreach p,$(MAN_FILES),$(call man_path,$(p))),'$(DESTDIR)$(f)')

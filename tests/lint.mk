@@ -26,7 +26,7 @@ lint-format: | $(LINT_DEPS_OK)
 	@clang-format --dry-run -Werror $(FILES) $(if $(filter file,$(origin FILES)),$(LINT_HEADERS))
 lint-tidy: $(FILES:%=$(LB)/%.tidy)
 lint-scripts: | $(LINT_DEPS_OK)
-	@shellcheck $(SCRIPTS)
+	@shellcheck $(SCRIPTS) $(filter %.bash,$(COMPLETIONS))
 # The tests may omit types and make wrong calls on purpose. mypy still finds names that the package lacks.
 TESTS_MAY := arg-type call-arg call-overload misc operator var-annotated
 lint-python: | $(LINT_DEPS_OK)

@@ -11,7 +11,7 @@ build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libinih-dev l
   libsmartcols-dev libmicrohttpd-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
 ctests='check libmsgpack-c-dev|libmsgpack-dev'
-check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux"
+check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux zsh!zsh"
 case ${1-} in
   build) set_of=$build ;;
   python) set_of="$build $python" ;;

@@ -18,6 +18,7 @@ enum command_purpose {
 };
 
 #define COMMAND_SUMMARY_MAX 60 /* characters */
+#define COMMAND_HELP_SUMMARY "print this list, or the help of a COMMAND"
 
 /* A process runs one command, so a command may keep its arguments in static variables. Exactly one
  * of `run`, `run_at` and `run_alone` is set. */
@@ -41,7 +42,7 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     clients_command, namespaces_command, clear_command, trace_command, kill_command,
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
     image_command, metrics_command, exporter_command, latency_command, slowest_command,
-    delete_command, watch_command;
+    delete_command, watch_command, completion_command, complete_values_command;
 
 /* --no-trunc, for the options of a command that prints tables. command_run handles it. */
 #define COMMAND_KEY_NO_TRUNC 0x2000

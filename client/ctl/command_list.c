@@ -29,7 +29,8 @@ const struct command *const command_list[] = {
     &image_command,
     &run_command,
     &exporter_command,
-    NULL,
+    &completion_command,
+    NULL, /* keeps one line for each */
 };
 #define N_COMMANDS (sizeof command_list / sizeof command_list[0] - 1)
 
@@ -45,7 +46,7 @@ const struct command *command_list_find(const char *name) {
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(name, command_list[i]->name) == 0)
       return command_list[i];
-  return NULL;
+  return strcmp(name, complete_values_command.name) == 0 ? &complete_values_command : NULL;
 }
 
 const char *command_list_nearest(const char *name) {
@@ -68,6 +69,6 @@ void command_list_print(FILE *out) {
       if (command_list[i]->purpose == purpose)
         print_summary(out, command_list[i]->name, command_list[i]->summary);
     if (purpose == COMMAND_RUN)
-      print_summary(out, "help", "print this list, or the help of a COMMAND");
+      print_summary(out, "help", COMMAND_HELP_SUMMARY);
   }
 }

@@ -9,7 +9,8 @@
 /* All commands, in the order of --help. Ends with NULL. */
 extern const struct command *const command_list[];
 
-/* Returns the command of that name, or NULL. */
+/* Returns the command of that name, or NULL. Also finds the one that the scripts for completion
+ * call, which is in no list. */
 const struct command *command_list_find(const char *name);
 
 /* Returns the name of a command, or "help", that is near to `name` (fc_nearest), or NULL. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/cli/each_option.h"
 #include "proto/cli/usage_error.h"
 #include "proto/nearest.h"
 
@@ -44,15 +45,13 @@ static void add_letter(struct known *known, int letter, const char *argument, in
   known->letters[known->n_letters] = '\0';
 }
 
-static void add_all(struct known *known, const struct argp *argp) {
-  for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++) {
-    if (o->name)
-      add_long(known, o->name, o->arg, o->flags);
-    if (o->key > ' ' && o->key < 0x7f && o->key != '?') /* getopt_long's answer to others, too */
-      add_letter(known, o->key, o->arg, o->flags);
-  }
-  for (const struct argp_child *child = argp->children; child && child->argp; child++)
-    add_all(known, child->argp);
+static void add(void *arg, const struct argp_option *option) {
+  struct known *known = arg;
+
+  if (option->name)
+    add_long(known, option->name, option->arg, option->flags);
+  if (fc_option_has_letter(option) && option->key != '?') /* getopt_long's answer to others, too */
+    add_letter(known, option->key, option->arg, option->flags);
 }
 
 /* Returns whether argp exits at the option, so that it never looks at those that follow. */
@@ -107,7 +106,7 @@ void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_ord
     return; /* argp has its own errors */
   memcpy(words, argv, (size_t)argc * sizeof *words);
   known.n_letters = 2;
-  add_all(&known, argp);
+  fc_each_option(argp, add, &known);
   opterr = 0;
   optind = 0; /* a new scan, in glibc */
   do {

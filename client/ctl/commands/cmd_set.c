@@ -70,7 +70,7 @@ static int run(struct admin *admin) {
 
 const struct command set_command = {
     .name = "set",
-    .arguments = "NAME VALUE",
+    .arguments = "max-bytes SIZE",
     .summary = "change a setting of the running fcached",
     .purpose = COMMAND_CHANGE,
     .doc =
