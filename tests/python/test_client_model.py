@@ -94,7 +94,7 @@ class Model:
     def delete(self, key: tuple[Any, ...]) -> bool:
         self.removals += 1
         self.removed[key] = self.removals
-        return self.entries.pop(key, None) is not None
+        return self.entries.pop(key, MISS) is not MISS
 
     def clear(self, view: str | None, op: str | None) -> int:
         def is_meant(key: tuple[Any, ...]) -> bool:
