@@ -4,9 +4,10 @@
 #include "daemon/requests/permissions.h"
 #include "daemon/trace/trace.h"
 
-static int turn_on(const struct call *call, struct fc_str path, struct error_text *error) {
+static int turn_on(const struct call *call, const struct fc_trace *request,
+                   struct error_text *error) {
   struct trace *trace = call->dispatch->trace;
-  int rc = trace_on_below(trace, path, error);
+  int rc = trace_on_below(trace, request->path, request->mkdir, error);
   char text[SESSION_TEXT_SIZE];
   if (rc == 0)
     log_line(call->dispatch->log, LOG_LEVEL_INFO, "trace turned on by %s: %s",
@@ -30,7 +31,7 @@ enum dispatch_result handle_trace(const struct call *call, const struct fc_trace
     turn_off(call);
   if (request->action == FC_TRACE_ON) {
     struct error_text error;
-    int rc = turn_on(call, request->path, &error);
+    int rc = turn_on(call, request, &error);
     if (rc < 0)
       return call_error(call, rc, "%s", error.text);
   }

@@ -164,7 +164,11 @@ int trace_on(struct trace *trace, struct fc_str path, struct error_text *reason)
   return turn_on(trace, NULL, path, reason);
 }
 
-int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *reason) {
+int trace_on_below(struct trace *trace, struct fc_str path, bool make_folders,
+                   struct error_text *reason) {
+  int rc = make_folders ? 0 : trace_dir_check_folders(&trace->dir, path, reason);
+  if (rc < 0)
+    return rc;
   return turn_on(trace, &trace->dir, path, reason);
 }
 

@@ -66,7 +66,8 @@ int trace_init(struct trace *trace, uv_loop_t *loop, struct log *log);
  * trace_on_below takes a file below the trace directory (trace_dir.h), for a client. Returns 0,
  * FC_ENOMEM, or FC_ETRACE with a text, and then the former state stays. */
 int trace_on(struct trace *trace, struct fc_str path, struct error_text *reason);
-int trace_on_below(struct trace *trace, struct fc_str path, struct error_text *reason);
+int trace_on_below(struct trace *trace, struct fc_str path, bool make_folders,
+                   struct error_text *reason);
 
 /* Makes `path` the trace directory, below which clients may name files. There is none at first.
  * Returns 0, FC_ENOMEM or FC_ETRACE. trace_set_dir_beside takes the directory of the current file

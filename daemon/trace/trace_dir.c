@@ -128,6 +128,11 @@ static bool goes_down(const char *rest) {
   return !is_same_dir(name == NULL ? rest : name + 1);
 }
 
+static bool is_temporary(struct fc_str name) {
+  return (name.size > 5 && memcmp(name.data, "/tmp/", 5) == 0) ||
+         (name.size > 9 && memcmp(name.data, "/var/tmp/", 9) == 0);
+}
+
 char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *code,
                         struct error_text *reason) {
   char *path = NULL;
@@ -150,8 +155,9 @@ char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *co
   *code = error_text_set(
       reason, FC_ETRACE,
       "%.*s is not a file below the daemon's trace directory: give a path that begins "
-      "with %s/, or a relative one, without \"..\"",
-      (int)name.size, name.data, dir->path);
+      "with %s/, or one relative to that directory (not to yours), without \"..\"%s",
+      (int)name.size, name.data, dir->path,
+      is_temporary(name) ? "; a service with PrivateTmp=yes has a /tmp of its own" : "");
   free(path);
   return NULL;
 }
@@ -231,4 +237,25 @@ int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags
   (void)close(fd); /* nothing was written through it */
   return error_text_set(reason, FC_ETRACE,
                         "the trace file %s is not written to: %s: give another path", path, wrong);
+}
+
+int trace_dir_check_folders(const struct trace_dir *dir, struct fc_str name,
+                            struct error_text *reason) {
+  struct error_text ignored; /* the caller gets the same text when it opens the file */
+  const char *file;
+  int rc = 0;
+  char *path = trace_dir_resolve(dir, name, &rc, &ignored);
+  char *parts = path == NULL ? NULL : strdup(below(dir, path));
+  int at = parts == NULL ? -1 : descend(dir, parts, false, &file);
+  rc = 0;
+  if (at < 0 && parts != NULL && errno == ENOENT)
+    rc = error_text_set(reason, FC_ETRACE,
+                        "the trace file %s cannot be opened: its folder is missing: make it, or "
+                        "let the daemon make it with fcachectl trace on --mkdir",
+                        path);
+  if (at >= 0)
+    (void)close(at); /* nothing was written through it */
+  free(parts);
+  free(path);
+  return rc;
 }

@@ -40,6 +40,11 @@ char *trace_dir_resolve(const struct trace_dir *dir, struct fc_str name, int *co
 int trace_dir_open_file(const struct trace_dir *dir, const char *path, int flags,
                         struct error_text *reason);
 
+/* Returns FC_ETRACE with a text if a directory of a file that a client names is missing, so that a
+ * typo makes none. Returns 0 for a path that trace_dir_resolve or trace_dir_open_file refuses. */
+int trace_dir_check_folders(const struct trace_dir *dir, struct fc_str name,
+                            struct error_text *reason);
+
 /* Makes the missing directories before the last slash of `path`, which is unchanged after the call.
  * Returns 0, or -1 with errno. */
 int trace_dir_make_parents(char *path);

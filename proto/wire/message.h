@@ -153,6 +153,7 @@ enum fc_trace_action { FC_TRACE_STATUS = 0, FC_TRACE_ON = 1, FC_TRACE_OFF = 2 };
 struct fc_trace {
   uint32_t action;
   struct fc_str path; /* 1 to 4095 bytes without NUL; only with ON */
+  bool mkdir;         /* with ON: make the folders that are missing; from version 7 on */
 };
 
 /* Leases of the connection that it gives up. Without an op: all of them, and its waits. */

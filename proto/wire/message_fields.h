@@ -193,7 +193,8 @@
 /* struct fc_trace */
 #define FC_TRACE_FIELDS                                                                            \
   FIELD(action, trace_action, &m->action)                                                          \
-  FIELD(path, trace_path, m->action, &m->path)
+  FIELD(path, trace_path, m->action, &m->path)                                                     \
+  LATER(mkdir, boolean, &m->mkdir)
 
 /* struct fc_give_up */
 #define FC_GIVE_UP_FIELDS                                                                          \

@@ -67,6 +67,8 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_snapshot(buf, id, request->snapshot);
   case FC_SET:
     return fc_encode_set(buf, id, &request->set);
+  case FC_DELETE:
+    return fc_encode_delete(buf, id, &request->delete);
   case FC_USAGE:
     return fc_encode_usage(buf, id, &request->usage);
   case FC_LATENCY:
@@ -259,6 +261,8 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_NAMESPACES:
   case FC_REPLY | FC_USAGE:
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
+  case FC_REPLY | FC_DELETE:
+    return fc_encode_deleted(buf, id, reply->existed);
   case FC_REPLY | FC_KILL:
     return fc_encode_killed(buf, id, reply->killed);
   case FC_REPLY | FC_SNAPSHOT:

@@ -219,11 +219,13 @@ static const struct {
      {.type = FC_LIST,
       .id = 18,
       .list = {{{0}, STR("v"), {0}}, 1, BYTES("cursor"), 6, FC_ORDER_PLACE, 5000000000u}}},
-    {"trace_status", "[10, 19, 0, nil]", {.type = FC_TRACE, .id = 19}},
+    {"trace_status", "[10, 19, 0, nil, false]", {.type = FC_TRACE, .id = 19}},
     {"trace_on",
-     "[10, 20, 1, \"/var/log/t.jsonl\"]",
-     {.type = FC_TRACE, .id = 20, .trace = {FC_TRACE_ON, STR("/var/log/t.jsonl")}}},
-    {"trace_off", "[10, 21, 2, nil]", {.type = FC_TRACE, .id = 21, .trace = {FC_TRACE_OFF, {0}}}},
+     "[10, 20, 1, \"/var/log/t.jsonl\", true]",
+     {.type = FC_TRACE, .id = 20, .trace = {FC_TRACE_ON, STR("/var/log/t.jsonl"), true}}},
+    {"trace_off",
+     "[10, 21, 2, nil, false]",
+     {.type = FC_TRACE, .id = 21, .trace = {FC_TRACE_OFF, {0}, false}}},
     {"shutdown", "[11, 22]", {.type = FC_SHUTDOWN, .id = 22}},
     {"give_up",
      "[12, 23, \"next_token_dist\", \"ft\", 300, \"" PROMPT_A PROMPT_B "\"]",
@@ -249,6 +251,9 @@ static const struct {
     {"set",
      "[19, 32, \"max-bytes\", \"512M\"]",
      {.type = FC_SET, .id = 32, .set = {STR("max-bytes"), STR("512M")}}},
+    {"delete",
+     "[20, 38, \"m\", \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\"]",
+     {.type = FC_DELETE, .id = 38, .delete = {STR("m"), KEY}}},
     {"usage",
      "[21, 33, 1, 500, \"cursor\"]",
      {.type = FC_USAGE, .id = 33, .usage = {FC_USAGE_KEY, 500, BYTES("cursor"), 6}}},
@@ -365,6 +370,8 @@ static const struct {
      "[71, 13, {\"hits\"=>5, \"rate\"=>0.500000, \"server\"=>\"x\"}, [{\"namespace\"=>\"m\", "
      "\"bytes\"=>70000}, {\"namespace\"=>\"n\", \"z\"=>0}]]",
      {.type = FC_REPLY | FC_STATS, .id = 13, .stats = {stats_fields, sizeof stats_fields - 1}}},
+    {"deleted", "[84, 38, true]", {.type = FC_REPLY | FC_DELETE, .id = 38, .existed = true}},
+    {"not_deleted", "[84, 39, false]", {.type = FC_REPLY | FC_DELETE, .id = 39}},
     {"cleared", "[72, 15, 99]", {.type = FC_REPLY | FC_CLEAR, .id = 15, .removed = 99}},
     {"list_reply",
      "[73, 17, \"cursor\", [[\"m\", \"op\", \"view\", \"" PROMPT_A
@@ -429,7 +436,7 @@ static enum proto_growth growth_of_request(const struct fc_request *request) {
     return request->hello.has_handle ? PROTO_NEWER : PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;
-  if (request->type == FC_LIST)
+  if (request->type == FC_LIST || request->type == FC_TRACE)
     return PROTO_NEWER;
   if (request->type == FC_GET_MANY)
     return request->get_many.has_terms ? PROTO_NEWER : PROTO_OLDER;

@@ -114,6 +114,14 @@ int admin_check_supported(struct admin *admin, enum connection_feature feature, 
                             : FC_EUNAVAILABLE;
 }
 
+int admin_list_places(struct admin *admin, const struct fc_select *select, pages_entry_fn *fn,
+                      void *arg) {
+  struct pages pages = {
+      .type = FC_LIST, .select = *select, .order = FC_ORDER_PLACE, .fn.entry = fn, .arg = arg};
+  int rc = admin_check_supported(admin, CONNECTION_SNAPSHOTS, "list by place");
+  return rc < 0 ? rc : pages_list(&admin->connection, &pages);
+}
+
 int admin_kill(struct admin *admin, uint64_t client_id, bool *killed) {
   struct fc_reply reply;
   int rc = admin_check_supported(admin, CONNECTION_RINGS, "kill");
@@ -211,10 +219,10 @@ int admin_set(struct admin *admin, const char *name, const char *value, struct f
   return rc;
 }
 
-int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
+int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path, bool mkdir,
                 struct admin_trace *out) {
   struct fc_reply reply;
-  struct fc_trace trace = {.action = action};
+  struct fc_trace trace = {.action = action, .mkdir = mkdir};
   if (path != NULL)
     trace.path = fc_str_of(path);
   if (!admin_is_up(admin))

@@ -60,6 +60,10 @@ int admin_delete(struct admin *admin, const struct fc_delete *request, bool *exi
  * FC_EVERSION, with the connection up, if the daemon is too old for the list. */
 int admin_list(struct admin *admin, const struct fc_select *select, uint64_t limit,
                pages_entry_fn *fn, void *arg);
+/* Lists all selected entries, but in an order that no use changes: one that exists throughout the
+ * call is listed once. */
+int admin_list_places(struct admin *admin, const struct fc_select *select, pages_entry_fn *fn,
+                      void *arg);
 int admin_leases(struct admin *admin, const char *name_space, uint64_t limit, pages_lease_fn *fn,
                  void *arg);
 int admin_clients(struct admin *admin, const char *name_space, uint64_t limit, pages_client_fn *fn,
@@ -73,8 +77,9 @@ int admin_namespaces(struct admin *admin, const char *name_space, uint64_t limit
 int admin_usage(struct admin *admin, enum fc_usage_by by, pages_usage_fn *fn, void *arg);
 
 /* Starts or stops the trace, or queries it. The daemon resolves `path`, which is NULL
- * unless the action is FC_TRACE_ON. *out is the state after the request. */
-int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path,
+ * unless the action is FC_TRACE_ON, and makes missing folders if `mkdir`. *out is the state after
+ * the request. */
+int admin_trace(struct admin *admin, enum fc_trace_action action, const char *path, bool mkdir,
                 struct admin_trace *out);
 
 struct admin_snapshot {

@@ -22,13 +22,8 @@ int transfer_open(const struct admin *tool, const char *name_space, const char *
 }
 
 int transfer_list(struct admin *admin, const char *name_space, pages_entry_fn *fn, void *arg) {
-  struct pages pages = {.type = FC_LIST,
-                        .select.name_space = fc_str_of(name_space),
-                        .order = FC_ORDER_PLACE,
-                        .fn.entry = fn,
-                        .arg = arg};
-  int rc = admin_check_supported(admin, CONNECTION_SNAPSHOTS, "export");
-  return rc < 0 ? rc : pages_list(&admin->connection, &pages);
+  struct fc_select select = {.name_space = fc_str_of(name_space)};
+  return admin_list_places(admin, &select, fn, arg);
 }
 
 /* ---- get ---- */

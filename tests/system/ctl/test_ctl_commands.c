@@ -139,6 +139,65 @@ START_TEST(clear_prints_number_of_entries) {
 }
 END_TEST
 
+/* A wrong name is named, with those that there are. */
+START_TEST(clear_of_nothing_names_what_exists) {
+  start();
+  work("one", 10);
+  work("two", 10);
+  ctl_expect(CTL("clear", "--namespace", "oen"),
+             "removed 0 entries: the daemon has no namespace \"oen\"\n"
+             "did you mean \"one\"?\nnamespaces: one, two\n");
+  ctl_expect(CTL("clear", "--namespace", "one", "--view", "bse"),
+             "removed 0 entries\ndid you mean \"base\"?\nviews: base, ft\n");
+  ctl_expect(CTL("clear", "--all", "--op", "another", "--dry-run"),
+             "would remove 0 entries\nops: op\n");
+  ck_assert_uint_eq(ctl_array_size(CTL("list", "--json")), 20);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+START_TEST(clear_dry_run_removes_nothing) {
+  start();
+  work("one", 10);
+  work("two", 10);
+  ctl_expect_part(CTL("clear", "--namespace", "one", "--dry-run"), "one");
+  ctl_expect_part(CTL("clear", "--namespace", "one", "--view", "ft", "--dry-run"),
+                  "would remove 5 entries, ");
+  ctl_expect_part(CTL("clear", "--all", "--dry-run"), "would remove 20 entries, ");
+  ck_assert_uint_eq(ctl_array_size(CTL("list", "--json")), 20);
+  ctl_expect(CTL("clear", "--all"), "removed 20 entries\n");
+  ctl_expect(CTL("clear", "--all", "--dry-run"), "would remove 0 entries\n");
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
+START_TEST(delete_by_prompt_and_by_hash) {
+  start();
+  work("one", 10);
+  ctl_expect_status(CTL("delete", "-n", "one", "-o", "op", "-v", "base"), 2, "",
+                    "give either --prompt TEXT or --hash DIGITS");
+  ctl_expect_status(CTL("delete", "-n", "one", "-p", "x"), 2, "", "give the whole key");
+  ctl_expect_status(CTL("delete", "-n", "one", "-o", "a", "-v", "b", "-H", "12"), 2, "",
+                    "give the 32 hex digits");
+  json_t *list = ctl_json(CTL("list", "--json", "--limit", "1")), *one = json_array_get(list, 0);
+  char top_k[24];
+  (void)snprintf(top_k, sizeof top_k, "%lld",
+                 (long long)json_integer_value(json_object_get(one, "top_k")));
+  const char *op = json_string_value(json_object_get(one, "op"));
+  const char *view = json_string_value(json_object_get(one, "view"));
+  const char *hash = json_string_value(json_object_get(one, "prompt_hash"));
+  const char *const *argv =
+      CTL("delete", "-n", "one", "-o", op, "-v", view, "-k", top_k, "--hash", hash);
+  ctl_expect(argv, "deleted 1 entry\n");
+  ctl_expect(argv, "deleted 0 entries: there was none of this key\n");
+  ctl_expect(CTL("delete", "-n", "none", "-o", op, "-v", view, "-p", "x"),
+             "deleted 0 entries: there was none of this key\n");
+  ck_assert_uint_eq(ctl_array_size(CTL("list", "--json")), 9);
+  json_decref(list);
+  ck_assert_int_eq(harness_stop(&daemon_), 0);
+}
+END_TEST
+
 /* With --max-namespaces 1, a new namespace would evict the other. */
 START_TEST(clear_unknown_namespace_creates_none) {
   memset(&daemon_, 0, sizeof daemon_);
@@ -146,10 +205,8 @@ START_TEST(clear_unknown_namespace_creates_none) {
   (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
   work("one", 10);
   ctl_expect(CTL("clear", "--namespace", "typo"),
-             "removed 0 entries: the daemon has no namespace \"typo\"\n");
+             "removed 0 entries: the daemon has no namespace \"typo\"\nnamespaces: one\n");
   ck_assert_uint_eq(ctl_array_size(CTL("list", "--json", "--namespace", "one")), 10);
-  ctl_expect_status(CTL("clear", "--namespace", "one", "--op", "another"), 0, "removed 0 entries\n",
-                    NULL);
   ck_assert_int_eq(harness_stop(&daemon_), 0);
 }
 END_TEST
@@ -204,8 +261,9 @@ START_TEST(clear_by_other_user_refused) {
   ck_assert_int_eq(chmod(daemon_.dir, 0711), 0);
   work("one", 10);
   expect_by_other_user(CTL("clear", "--all"), 1, "");
-  expect_by_other_user(CTL("clear", "--namespace", "typo"), 0,
-                       "removed 0 entries: the daemon has no namespace \"typo\"\n");
+  expect_by_other_user(
+      CTL("clear", "--namespace", "typo"), 0,
+      "removed 0 entries: the daemon has no namespace \"typo\"\nnamespaces: one\n");
   ck_assert_uint_eq(ctl_array_size(CTL("list", "--json", "--namespace", "one")), 10);
   expect_by_other_user(CTL("clear", "--namespace", "one"), 1, ""); /* root created it */
   ck_assert_uint_eq(ctl_array_size(CTL("list", "--json", "--namespace", "one")), 10);
@@ -233,7 +291,7 @@ START_TEST(trace_starts_and_stops) {
   (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
   snprintf(file, sizeof file, "%s/made/trace.jsonl", dir);
   ctl_expect_part(CTL("trace", "status"), "trace off");
-  ctl_expect_part(CTL("trace", "on", "made/trace.jsonl"),
+  ctl_expect_part(CTL("trace", "on", "--mkdir", "made/trace.jsonl"),
                   file); /* below the daemon's trace directory */
   work("one", 4);
   ctl_expect_part(CTL("trace", "status"), "trace on");
@@ -267,6 +325,9 @@ int main(void) {
   tcase_add_test(tests, ping_prints_quantiles);
   tcase_add_test(tests, list_filters_and_limits);
   tcase_add_test(tests, clear_prints_number_of_entries);
+  tcase_add_test(tests, clear_of_nothing_names_what_exists);
+  tcase_add_test(tests, clear_dry_run_removes_nothing);
+  tcase_add_test(tests, delete_by_prompt_and_by_hash);
   tcase_add_test(tests, clear_unknown_namespace_creates_none);
   tcase_add_test(tests, clear_by_other_user_refused);
   tcase_add_test(tests, list_unknown_namespace_is_an_error);

@@ -71,6 +71,12 @@ static int trace_on(const char *file, char **out, char **err) {
   return harness_run(argv, out, err);
 }
 
+static int ctl_trace_on_mkdir(const char *file) {
+  const char *const argv[] = {harness_fcachectl(), "-S", served.socket, "trace", "on",
+                              "--mkdir",           file, NULL};
+  return harness_run(argv, NULL, NULL);
+}
+
 /* The request fails, says `why`, and leaves the trace as it was: off. */
 static void expect_refused(const char *file, const char *why) {
   const char *const status[] = {harness_fcachectl(), "-S", served.socket, "trace", "status", NULL};
@@ -110,8 +116,12 @@ START_TEST(file_below_dir_accepted) {
   struct stat status;
 
   serve();
+  expect_refused("./made//for/it",
+                 "its folder is missing: make it, or let the daemon make it with");
+  ck_assert(!exists("traces/made"));
   expect_traced_to("relative", "traces/relative");
   expect_traced_to(path_of("traces/absolute").text, "traces/absolute");
+  ck_assert_int_eq(ctl_trace_on_mkdir("./made//for/it"), 0);
   expect_traced_to("./made//for/it", "traces/./made//for/it");
   ck_assert(exists("traces/made/for/it"));
   ck_assert_int_eq(stat(path_of("traces/relative").text, &status), 0);
@@ -133,6 +143,10 @@ START_TEST(path_outside_dir_rejected) {
   static const char elsewhere[] = "is not a file below the daemon's trace directory";
 
   serve();
+  expect_refused("/tmp/trace",
+                 "or one relative to that directory (not to yours), without \"..\"; a "
+                 "service with PrivateTmp=yes has a /tmp of its own");
+  expect_refused("sub/new", "its folder is missing");
   expect_refused(path_of("outside/new").text, elsewhere);
   expect_refused(path_of("outside/victim").text, elsewhere);
   expect_refused(path_of("outside/made/new").text, elsewhere);

@@ -266,7 +266,8 @@ static int decode_trace_path(uint32_t size) {
   int error;
 
   memset(path, '/', sizeof path);
-  ck_assert_int_eq(fc_encode_trace(&buf, 1, &(struct fc_trace){FC_TRACE_ON, {path, size}}), 0);
+  ck_assert_int_eq(
+      fc_encode_trace(&buf, 1, &(struct fc_trace){.action = FC_TRACE_ON, .path = {path, size}}), 0);
   error = decode(false, buf.data + 8, buf.size - 8);
   fc_buf_free(&buf);
   return error;
