@@ -35,7 +35,7 @@ lint-python: | $(LINT_DEPS_OK)
 	@cd client/python && MYPYPATH=. mypy --strict --no-error-summary --cache-dir=$(abspath $(LB))/mypy -p fcached
 	@MYPYPATH=client/python mypy --check-untyped-defs --ignore-missing-imports --no-error-summary \
 	  $(TESTS_MAY:%=--disable-error-code=%) --cache-dir=$(LB)/mypy-tests \
-	  $(filter tests/docs/% tests/python/% tests/neighbours/%,$(PY_ALL))
+	  $(filter tests/docs/% tests/monitoring/% tests/python/% tests/neighbours/%,$(PY_ALL))
 # At every level: docs/man/roff.awk removes what scdoc does in another style.
 lint-man: man | $(LINT_DEPS_OK)
 	@mandoc -Tlint $(MAN_PAGES)

@@ -221,7 +221,7 @@
       "Entries of the last complete snapshot. Absent if there is none.")                           \
   ROW(snapshot_bytes, BYTES, GAUGE, DAEMON, "0.1.0",                                               \
       "Size of the last complete snapshot. Absent if there is none.")                              \
-  GROUP("Trace and events")                                                                                   \
+  GROUP("Trace and events")                                                                        \
   ROW(trace_on, NONE, GAUGE, DAEMON, "0.1.0", "1 while the daemon writes a trace, else 0.")        \
   ROW(trace_path, TEXT, INFO, DAEMON, "0.1.0", "Path of the trace. Absent without one.")           \
   ROW(trace_waiting, NONE, GAUGE, DAEMON, "0.1.0", "Trace lines that wait to be written.")         \

@@ -98,12 +98,22 @@ static const struct page pages[] = {
      man_row},
 };
 
-static void write_list(FILE *out, const struct page *page) {
-#define GROUP(title) page->group(out, title);
-#define ROW(id, unit, kind, scope, since, help) page->row(out, &fc_stats_rows[FC_STATS_ROW_##id]);
-  FC_STATS_ROWS(GROUP, ROW)
+/* The titles and the rows, in their order. */
+#define TITLE(title) {title, FC_STATS_N_ROWS},
+#define ROW(id, unit, kind, scope, since, help) {NULL, FC_STATS_ROW_##id},
+static const struct {
+  const char *title; /* NULL: a row */
+  enum fc_stats_id id;
+} lines[] = {FC_STATS_ROWS(TITLE, ROW)};
 #undef ROW
-#undef GROUP
+#undef TITLE
+
+static void write_list(FILE *out, const struct page *page) {
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+    if (lines[i].title != NULL)
+      page->group(out, lines[i].title);
+    else
+      page->row(out, &fc_stats_rows[lines[i].id]);
 }
 
 static char *read_page(const char *path) {
