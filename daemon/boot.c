@@ -5,6 +5,7 @@
 #include "daemon/boot_memory.h"
 #include "daemon/os/crash_count.h"
 #include "daemon/server_internal.h"
+#include "daemon/server_reload.h"
 #include "daemon/server_resize.h"
 #include "daemon/server_snapshot.h"
 #include "daemon/store/store_migrate.h"
@@ -96,6 +97,7 @@ static void start_dispatch(struct server *server, uint64_t boot_id, uint64_t sec
   };
   server_snapshot_control(server, &config.control);
   server_resize_control(server, &config.control);
+  server_reload_control(server, &config.control);
   dispatch_init(&server->dispatch, &config);
 }
 

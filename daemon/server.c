@@ -31,8 +31,9 @@ static void on_stop_signal(uv_signal_t *handle, int signum) {
 
 static void on_hup_signal(uv_signal_t *handle, int signum) {
   (void)signum;
+  struct reload_report report;
   struct error_text error; /* is in the log already */
-  (void)server_reload(handle->data, &error);
+  (void)server_reload(handle->data, &report, &error);
 }
 
 static void on_watchdog(void *arg) {

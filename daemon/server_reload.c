@@ -149,25 +149,25 @@ static void log_kept_size(const struct reload *reload) {
            option_format(&running, row, now), option_format(server->options, row, of_file));
 }
 
-/* Logs each change, and takes over the live ones from *wanted, a copy of the next options. Returns
- * whether there is one. */
-static bool take_over(struct reload *reload, struct options *wanted) {
+/* Logs and counts each change, and takes over the live ones from *wanted, a copy of the next
+ * options. */
+static struct reload_report take_over(struct reload *reload, struct options *wanted) {
   struct server *server = reload->server;
-  bool any = false;
+  struct reload_report report = {0};
   log_kept_size(reload);
   for (size_t i = 0; i < option_count; i++) {
     const struct option_row *row = &option_table[i];
     if (!has_changed(reload, row))
       continue;
-    any = true;
     log_change(reload, row);
     if (row->change == OPTION_LIVE)
       option_swap(&server->running, wanted, row);
+    *(row->change == OPTION_LIVE ? &report.changed : &report.waiting) += 1;
   }
   config_deinit(server->config);
   *server->config = reload->next;
   reload->next = (struct config){0};
-  return any;
+  return report;
 }
 
 /* All that the reload has read is in use. */
@@ -195,7 +195,7 @@ static int load(struct reload *reload, struct options *wanted) {
   return rc;
 }
 
-int server_reload(struct server *server, struct error_text *error) {
+int server_reload(struct server *server, struct reload_report *report, struct error_text *error) {
   struct reload reload = {.server = server, .error = error};
   struct options wanted = {0};
   error->text[0] = '\0';
@@ -205,9 +205,9 @@ int server_reload(struct server *server, struct error_text *error) {
   int rc = load(&reload, &wanted);
   bool other_trace = rc == 0 && option_has_changed(&reload, "trace");
   if (rc == 0) {
-    bool any = take_over(&reload, &wanted);
+    *report = take_over(&reload, &wanted);
     apply(server);
-    log_end(server, any);
+    log_end(server, report->changed + report->waiting > 0);
   } else {
     log_line(&server->log, LOG_LEVEL_ERROR, "reload: the configuration stays as it was");
   }
@@ -216,4 +216,46 @@ int server_reload(struct server *server, struct error_text *error) {
   options_deinit(&wanted);
   config_deinit(&reload.next);
   return rc;
+}
+
+/* ---- requests ---- */
+
+static int reload_request(void *arg, uint32_t *changed, uint32_t *waiting,
+                          struct error_text *error) {
+  struct reload_report report = {0};
+  int rc = server_reload(arg, &report, error);
+  *changed = report.changed;
+  *waiting = report.waiting;
+  return rc;
+}
+
+/* What fcachectl has set is in no file. */
+static bool is_set(const struct server *server, const struct option_row *row) {
+  return row == option_find("max-bytes") && server->store.max_bytes != server->options->max_bytes;
+}
+
+static uint32_t list_options(void *arg, control_option_fn *option, void *option_arg) {
+  const struct server *server = arg;
+  char value[OPTION_TEXT_SIZE], next[OPTION_TEXT_SIZE], source[CONFIG_SOURCE_TEXT_SIZE];
+  struct options now = server->running; /* borrows its strings */
+  now.max_bytes = server->store.max_bytes;
+  for (size_t i = 0; i < option_count && option != NULL; i++) {
+    const struct option_row *row = &option_table[i];
+    bool differs = !option_equal(&now, &server->config->options, row);
+    const struct control_option item = {
+        .name = row->name,
+        .value = option_format(&now, row, value),
+        .source =
+            is_set(server, row) ? "fcachectl set" : config_source_text(server->config, i, source),
+        .next = differs ? option_format(&server->config->options, row, next) : "",
+        .live = row->change == OPTION_LIVE};
+    option(option_arg, &item);
+  }
+  return (uint32_t)option_count;
+}
+
+void server_reload_control(struct server *server, struct control *control) {
+  control->arg = server;
+  control->reload = reload_request;
+  control->options = list_options;
 }

@@ -10,12 +10,23 @@
 
 #include "daemon/base/error_text.h"
 
+#include <stdint.h>
+
 struct server;
+struct control;
+
+/* How many options a reload changed, and how many others wait for a restart. */
+struct reload_report {
+  uint32_t changed, waiting;
+};
 
 /* Reads the files again, applies and logs the changes, and logs those that need a restart. Opens
  * the trace file again, also after an error. Returns 0, or a negative code with the first mistake
  * in *error: then the options are as before, and each mistake is in the log. Blocks while it reads
  * the files. */
-int server_reload(struct server *server, struct error_text *error);
+int server_reload(struct server *server, struct reload_report *report, struct error_text *error);
+
+/* Fills in the functions of the configuration. `control->arg` is the server. */
+void server_reload_control(struct server *server, struct control *control);
 
 #endif

@@ -42,7 +42,8 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     clients_command, namespaces_command, clear_command, trace_command, kill_command,
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
     image_command, metrics_command, exporter_command, latency_command, slowest_command,
-    delete_command, watch_command, completion_command, complete_values_command;
+    delete_command, watch_command, completion_command, complete_values_command, reload_command,
+    settings_command;
 
 /* --no-trunc, for the options of a command that prints tables. command_run handles it. */
 #define COMMAND_KEY_NO_TRUNC 0x2000

@@ -71,7 +71,7 @@ static void on_key(void *arg, unsigned line, const char *key, const char *value)
   }
   size_t option = option_index(row);
   if (load->lines[option] != 0) {
-    report(load, FC_EINVAL, "%s:%u: %s: it is set in line %u already: remove one of both",
+    report(load, FC_EINVAL, "%s:%u: %s: it is set in line %u already: remove one of them",
            load->path, line, key, load->lines[option]);
     return;
   }

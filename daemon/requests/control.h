@@ -4,6 +4,7 @@
 #ifndef FC_DAEMON_CONTROL_H
 #define FC_DAEMON_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/error_text.h"
@@ -19,6 +20,14 @@ struct control_snapshot {
   const char *error; /* why it failed; "": it has not. Valid until the next call */
   const char *path;  /* of the file, static; NULL: there is no state folder */
 };
+
+/* An option. The texts are valid during the call of `option` alone. */
+struct control_option {
+  const char *name, *value, *source;
+  const char *next; /* the value after a restart; "": the same */
+  bool live;
+};
+typedef void control_option_fn(void *arg, const struct control_option *option);
 
 /* A NULL function: the daemon cannot do that. */
 struct control {
@@ -39,6 +48,12 @@ struct control {
   /* Returns 1 once the clear or delete may be acknowledged, 0 before, and a negative code if it
    * cannot be recorded. After 0, dispatch_clears_recorded is called when that may have changed. */
   int (*clear_state)(void *arg, uint64_t ticket);
+  /* Reads the configuration again. Returns 0 with the numbers of options that changed and that wait
+   * for a restart, or a negative code and the first mistake. Blocks while it reads files. */
+  int (*reload)(void *arg, uint32_t *changed, uint32_t *waiting, struct error_text *error);
+  /* Calls `option` for each option, in the order of the table, and returns their number. `option`
+   * NULL: only counts. */
+  uint32_t (*options)(void *arg, control_option_fn *option, void *option_arg);
   void *arg; /* of all */
 };
 

@@ -343,6 +343,10 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_kill(call, request->kill);
   case FC_SNAPSHOT:
     return handle_snapshot(call, request->snapshot);
+  case FC_RELOAD:
+    return handle_reload(call);
+  case FC_SETTINGS:
+    return handle_settings(call);
   case FC_SET:
     return handle_set(call, &request->set);
   case FC_DELETE:
@@ -391,6 +395,8 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_USAGE:
   case FC_LATENCY:
   case FC_SLOWEST:
+  case FC_RELOAD:
+  case FC_SETTINGS:
     return SLICE_TOOLS;
   case FC_CLEAR: /* to queue one takes no slice */
     return call->sink->peer_gone ? SLICE_NONE : SLICE_TOOLS;
@@ -440,6 +446,7 @@ static bool only_reads(const struct fc_request *request) {
   case FC_RING:
   case FC_WATCH:
   case FC_EVENTS:
+  case FC_SETTINGS:
     return true;
   case FC_TRACE:
     return request->trace.action == FC_TRACE_STATUS;

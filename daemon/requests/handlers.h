@@ -213,6 +213,8 @@ enum dispatch_result handle_clients(const struct call *call, const struct fc_pag
 enum dispatch_result handle_namespaces(const struct call *call, const struct fc_page *request);
 enum dispatch_result handle_trace(const struct call *call, const struct fc_trace *request);
 enum dispatch_result handle_kill(const struct call *call, uint64_t client_id);
+enum dispatch_result handle_reload(const struct call *call);
+enum dispatch_result handle_settings(const struct call *call);
 enum dispatch_result handle_snapshot(const struct call *call, uint32_t action);
 enum dispatch_result handle_set(const struct call *call, const struct fc_set *set);
 enum dispatch_result handle_usage(const struct call *call, const struct fc_usage *request);

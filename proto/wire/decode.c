@@ -117,6 +117,7 @@ READ_ROWS(usage, struct fc_usage_entry, fc_usage_next)
 READ_ROWS(event, struct fc_event, fc_events_next)
 READ_ROWS(latency, struct fc_latency_entry, fc_latency_next)
 READ_ROWS(slow, struct fc_slow_entry, fc_slow_next)
+READ_ROWS(setting, struct fc_setting_entry, fc_settings_next)
 
 void fc_bins_next(struct fc_bins *bins, const uint8_t **data, uint32_t *size) {
   struct fc_reader reader = fc_reader_init(bins->at, bins->size);

@@ -159,6 +159,7 @@ ENCODE_BY_VALUE(killed, bool, killed)
 ENCODE(snapshot_reply, struct fc_snapshot_reply, reply)
 ENCODE(set_reply, struct fc_set_reply, reply)
 ENCODE(watching, struct fc_watching, watching)
+ENCODE(reload_reply, struct fc_reload_reply, reply)
 
 int fc_encode_simple(struct fc_buf *buf, enum fc_type type, uint32_t id) {
   return frame_end(buf, frame_begin(buf, type, id, 0), 0);
@@ -289,6 +290,8 @@ int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id
     (void)begin_namespaces_reply(buf, id, &list);
   else if (type == FC_USAGE)
     (void)begin_usage_reply(buf, id, &list);
+  else if (type == FC_SETTINGS)
+    (void)begin_settings_reply(buf, id, &list);
   else
     (void)begin_list_reply(buf, id, &list);
   return status_of(buf);
@@ -315,6 +318,7 @@ ENCODE_ROW(NAMESPACE, namespace, struct fc_namespace_entry)
 ENCODE_ROW(USAGE, usage, struct fc_usage_entry)
 ENCODE_ROW(LATENCY, latency, struct fc_latency_entry)
 ENCODE_ROW(SLOW, slow, struct fc_slow_entry)
+ENCODE_ROW(SETTING, setting, struct fc_setting_entry)
 
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
   append_entry(buf, entry);

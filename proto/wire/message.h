@@ -42,6 +42,8 @@ enum fc_type {
   FC_SLOWEST = 0x17,
   FC_WATCH = 0x18,
   FC_EVENTS = 0x19,
+  FC_RELOAD = 0x1a,
+  FC_SETTINGS = 0x1b,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -379,6 +381,18 @@ struct fc_usage_entry {
   uint64_t put_bytes;             /* size of the values that were stored */
   uint64_t stored_bytes;          /* by namespace: charge of its entries now; else 0 */
 };
+/* An option of the daemon. */
+struct fc_setting_entry {
+  struct fc_str name;   /* such as "max-bytes" */
+  struct fc_str value;  /* in use, as a configuration file would have it */
+  struct fc_str source; /* of the value: "default", "FILE:LINE", ... */
+  struct fc_str next;   /* the value after a restart, if that is another; none: the same */
+  bool live;            /* a reload applies it */
+};
+/* How many options a reload changed, and how many others wait for a restart. */
+struct fc_reload_reply {
+  uint32_t changed, waiting;
+};
 struct fc_ring_reply {
   /* As in the welcome, with the same two descriptors. 0: the client gets no ring, and keeps its old
    * one. */
@@ -448,7 +462,8 @@ struct fc_reply {
     struct fc_put_many_reply put_many;
     struct fc_stats_reply stats;
     uint64_t removed;
-    struct fc_list_reply list; /* list, leases, clients, namespaces, usage, events */
+    struct fc_list_reply list; /* list, leases, clients, namespaces, usage, events, settings */
+    struct fc_reload_reply reload;
     uint32_t given_up;
     bool killed;
     bool existed; /* delete */
@@ -488,6 +503,7 @@ void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *e
 void fc_usage_next(struct fc_list_reply *list, struct fc_usage_entry *entry);
 void fc_events_next(struct fc_list_reply *list, struct fc_event *event);
 void fc_latency_next(struct fc_list_reply *list, struct fc_latency_entry *entry);
+void fc_settings_next(struct fc_list_reply *list, struct fc_setting_entry *entry);
 void fc_slow_next(struct fc_list_reply *list, struct fc_slow_entry *entry);
 
 /* One statistic. `name_space` is none for those of the daemon. */
@@ -555,6 +571,7 @@ int fc_encode_given_up(struct fc_buf *buf, uint32_t id, uint32_t given_up);
 int fc_encode_killed(struct fc_buf *buf, uint32_t id, bool killed);
 int fc_encode_snapshot_reply(struct fc_buf *buf, uint32_t id,
                              const struct fc_snapshot_reply *reply);
+int fc_encode_reload_reply(struct fc_buf *buf, uint32_t id, const struct fc_reload_reply *reply);
 int fc_encode_set_reply(struct fc_buf *buf, uint32_t id, const struct fc_set_reply *reply);
 int fc_encode_watching(struct fc_buf *buf, uint32_t id, const struct fc_watching *watching);
 int fc_encode_cleared(struct fc_buf *buf, uint32_t id, uint64_t removed);
@@ -579,7 +596,8 @@ int fc_encode_array_head(struct fc_buf *buf, uint32_t n);
 int fc_encode_stat_uint(struct fc_buf *buf, const char *name, uint64_t value);
 int fc_encode_stat_real(struct fc_buf *buf, const char *name, double value);
 int fc_encode_stat_text(struct fc_buf *buf, const char *name, struct fc_str value);
-/* `type` is the request's: list, leases, clients, namespaces or usage. */
+/* `type` is the request's: list, leases, clients, namespaces, usage, or settings, which has no
+ * cursor. */
 int fc_encode_list_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                               const uint8_t *cursor, uint32_t cursor_size, uint32_t n);
 /* Events have no cursor. */
@@ -593,6 +611,7 @@ int fc_encode_event(struct fc_buf *buf, const struct fc_event *event);
 int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t id,
                                uint64_t period_ns, uint32_t n); /* of latency, slowest */
 int fc_encode_latency_entry(struct fc_buf *buf, const struct fc_latency_entry *entry);
+int fc_encode_setting_entry(struct fc_buf *buf, const struct fc_setting_entry *entry);
 int fc_encode_slow_entry(struct fc_buf *buf, const struct fc_slow_entry *entry);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 

@@ -79,6 +79,7 @@
   KIND(event_rows, "array of arrays", "an array of events")                                        \
   KIND(latency_rows, "array of arrays", "an array of kinds")                                       \
   KIND(slow_rows, "array of arrays", "an array of requests")                                       \
+  KIND(setting_rows, "array of arrays", "an array of settings")                                    \
   KIND(cells, "array of u64", "an array of pairs: the number of a cell, and its count")            \
   KIND(held_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(wait_or_nil, "array or nil", "an array, or nil")                                            \
@@ -112,7 +113,9 @@
   REQUEST(WATCH, watch, struct fc_watch, watch)                                                    \
   REQUEST(EVENTS, events, struct fc_events_request, events)                                        \
   REQUEST(LATENCY, latency, bool, latency)                                                         \
-  REQUEST(SLOWEST, slowest, struct fc_slowest, slowest)
+  REQUEST(SLOWEST, slowest, struct fc_slowest, slowest)                                            \
+  REQUEST(RELOAD, reload, uint32_t, id)                                                            \
+  REQUEST(SETTINGS, settings, uint32_t, id)
 
 /* struct fc_hello */
 #define FC_HELLO_FIELDS                                                                            \
@@ -170,6 +173,8 @@
 
 #define FC_PING_FIELDS
 #define FC_SHUTDOWN_FIELDS
+#define FC_RELOAD_FIELDS
+#define FC_SETTINGS_FIELDS
 
 /* struct fc_str */
 #define FC_STATS_FIELDS FIELD(namespace, name_or_nil, m)
@@ -289,7 +294,9 @@
   REPLY(WATCH, watching, struct fc_watching, watching)                                             \
   REPLY(EVENTS, events_reply, struct fc_list_reply, list)                                          \
   REPLY(LATENCY, latency_reply, struct fc_times_reply, times)                                      \
-  REPLY(SLOWEST, slowest_reply, struct fc_times_reply, times)
+  REPLY(SLOWEST, slowest_reply, struct fc_times_reply, times)                                      \
+  REPLY(RELOAD, reload_reply, struct fc_reload_reply, reload)                                      \
+  REPLY(SETTINGS, settings_reply, struct fc_list_reply, list)
 
 /* struct fc_welcome */
 #define FC_HELLO_REPLY_FIELDS                                                                      \
@@ -389,6 +396,13 @@
   FIELD(before, u64, &m->before)                                                                   \
   FIELD(now, u64, &m->now)
 
+/* struct fc_reload_reply */
+#define FC_RELOAD_REPLY_FIELDS                                                                     \
+  FIELD(changed, u32, &m->changed)                                                                 \
+  FIELD(waiting, u32, &m->waiting)
+
+#define FC_SETTINGS_REPLY_FIELDS FIELD(settings, setting_rows, m)
+
 /* struct fc_watching */
 #define FC_WATCH_REPLY_FIELDS FIELD(buffer_bytes, u64, &m->buffer_bytes)
 
@@ -422,6 +436,7 @@
   ROW(USAGE, usage, struct fc_usage_entry)                                                         \
   ROW(EVENT, event, struct fc_event)                                                               \
   ROW(LATENCY, latency, struct fc_latency_entry)                                                   \
+  ROW(SETTING, setting, struct fc_setting_entry)                                                   \
   ROW(SLOW, slow, struct fc_slow_entry)
 
 /* A row's order is op, view, prompt, top_k; a request has top_k before the prompt. */
@@ -535,6 +550,13 @@
   FIELD(sum_ns, u64, &m->histogram.sum_ns)                                                         \
   FIELD(max_ns, u64, &m->histogram.max_ns)                                                         \
   FIELD(cells, cells, &m->histogram)
+
+#define FC_SETTING_ROW_FIELDS                                                                      \
+  FIELD(name, name, &m->name)                                                                      \
+  FIELD(value, text, &m->value)                                                                    \
+  FIELD(source, text, &m->source)                                                                  \
+  FIELD(next, text, &m->next)                                                                      \
+  FIELD(live, boolean, &m->live)
 
 #define FC_SLOW_ROW_FIELDS                                                                         \
   FIELD(request, name, &m->request)                                                                \

@@ -145,7 +145,12 @@ static int encode_next(struct fc_buf *buf, enum fc_type type, struct fc_list_rep
   struct fc_client_entry client;
   struct fc_namespace_entry name_space;
   struct fc_usage_entry usage;
+  struct fc_setting_entry setting;
 
+  if (type == FC_SETTINGS) {
+    fc_settings_next(list, &setting);
+    return fc_encode_setting_entry(buf, &setting);
+  }
   if (type == FC_LEASES) {
     fc_leases_next(list, &lease);
     return fc_encode_lease_entry(buf, &lease);
@@ -260,6 +265,7 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_CLIENTS:
   case FC_REPLY | FC_NAMESPACES:
   case FC_REPLY | FC_USAGE:
+  case FC_REPLY | FC_SETTINGS:
     return encode_list_reply(buf, (enum fc_type)(reply->type & ~FC_REPLY), id, reply->list);
   case FC_REPLY | FC_DELETE:
     return fc_encode_deleted(buf, id, reply->existed);
@@ -269,6 +275,8 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
     return fc_encode_snapshot_reply(buf, id, &reply->snapshot);
   case FC_REPLY | FC_SET:
     return fc_encode_set_reply(buf, id, &reply->set);
+  case FC_REPLY | FC_RELOAD:
+    return fc_encode_reload_reply(buf, id, &reply->reload);
   case FC_REPLY | FC_LATENCY:
   case FC_REPLY | FC_SLOWEST:
     return encode_times_reply(buf, reply->type & ~(unsigned)FC_REPLY, id, reply->times);

@@ -58,6 +58,11 @@ static const uint8_t two_usages[] =
 static const uint8_t two_kinds[] =
     "\x95\xa6region\xa3hit\xcd\x01\x2c\xcd\x01\x00\x94\x05\x01\x20\x02"
     "\x95\xa6socket\xa4miss\x00\x00\x90";
+/* one from a file, one that waits for a restart */
+static const uint8_t two_settings[] = "\x95\xa9max-bytes\xa2"
+                                      "1G\xa4/c:1\xa0\xc3"
+                                      "\x95\xa5state\xa4none\xa7"
+                                      "default\xa2/s\xc2";
 /* a get_many of a worker, a list of a tool */
 static const uint8_t two_slow[] =
     "\x9e\xa8get_many\x05\x0a\x02\x03\x05\xcd\x03\xe8\x64\x07\xa3w-1\xcd\x03\xe8\xa1m\xa2op\xa4view"
@@ -260,6 +265,8 @@ static const struct {
     {"latency", "[22, 35, false]", {.type = FC_LATENCY, .id = 35}},
     {"latency_reset", "[22, 36, true]", {.type = FC_LATENCY, .id = 36, .latency = true}},
     {"slowest", "[23, 37, 10, false]", {.type = FC_SLOWEST, .id = 37, .slowest = {10, false}}},
+    {"reload", "[26, 38]", {.type = FC_RELOAD, .id = 38}},
+    {"settings", "[27, 39]", {.type = FC_SETTINGS, .id = 39}},
     {"watch",
      "[24, 33, 10, \"m\", \"op\", nil, \"w-1\"]",
      {.type = FC_WATCH, .id = 33, .watch = {10, STR("m"), STR("op"), {0}, STR("w-1")}}},
@@ -353,6 +360,13 @@ static const struct {
      {.type = FC_REPLY | FC_SLOWEST,
       .id = 37,
       .times = {1000, {.n = 2, .at = two_slow, .size = sizeof two_slow - 1}}}},
+    {"reload_reply", "[90, 38, 3, 1]", {.type = FC_REPLY | FC_RELOAD, .id = 38, .reload = {3, 1}}},
+    {"settings_reply",
+     "[91, 39, [[\"max-bytes\", \"1G\", \"/c:1\", \"\", true], "
+     "[\"state\", \"none\", \"default\", \"/s\", false]]]",
+     {.type = FC_REPLY | FC_SETTINGS,
+      .id = 39,
+      .list = {.n = 2, .at = two_settings, .size = sizeof two_settings - 1}}},
     {"watching",
      "[88, 33, 1048576]",
      {.type = FC_REPLY | FC_WATCH, .id = 33, .watching = {1u << 20}}},

@@ -22,6 +22,9 @@ TESTS=(
   options_beyond_memory_are_mended_by_one_restart
   options_with_other_socket_are_refused
   reload_reopens_the_trace
+  reload_applies_the_configuration
+  reload_of_a_mistake_fails_and_changes_nothing
+  template_instance_is_a_daemon_of_its_own
   trace_of_client_is_below_the_log_directory
   watchdog_healthy_daemon_runs_on
   watchdog_stopped_daemon_is_restarted
@@ -77,13 +80,15 @@ conf() { # conf LINE...: the configuration file
   mkdir -p /etc/fcached
   printf '%s\n' "$@" >$CONF
 }
+# has_max_bytes BYTES: the daemon at $FCACHE_SOCKET. grep reads to the end: fcachectl reports a closed pipe.
+has_max_bytes() { fcachectl stats --json | grep -E "\"max_bytes\": ?$1\b" >/dev/null; }
 drop() { # drop LINE...: for the [Service] section
   mkdir -p $DROP
   { echo '[Service]' && printf '%s\n' "$@"; } >$DROP/test.conf
   systemctl daemon-reload
 }
 reset() {
-  systemctl stop fcached.socket fcached.service
+  systemctl stop fcached.socket fcached.service 'fcached@*'
   rm -rf $DROP /run/systemd/system/fcached.socket.d /etc/fcached /var/lib/fcached /var/lib/fcached-* /var/log/fcached-*
   systemctl daemon-reload
   systemctl reset-failed
@@ -93,8 +98,12 @@ reset() {
 units_verify_without_findings() {
   local user=/usr/local/lib/systemd/user
   # A minimal system has no manual pages. XDG_RUNTIME_DIR as after a login.
-  systemd-analyze --man=no verify fcached.service fcached.socket fcached-exporter.service
+  systemd-analyze --man=no verify fcached.service fcached.socket fcached@team.service fcached@team.socket \
+    fcached-exporter.service
   XDG_RUNTIME_DIR=/run systemd-analyze --man=no --user verify $user/fcached.service $user/fcached.socket
+  cp $user/fcached@.service /tmp/fcached@team.service
+  cp $user/fcached@.socket /tmp/fcached@team.socket
+  XDG_RUNTIME_DIR=/run systemd-analyze --man=no --user verify /tmp/fcached@team.service /tmp/fcached@team.socket
 }
 service_exposure_is_within_the_threshold() {
   systemd-analyze security --offline=true --threshold=10 --no-pager \
@@ -176,7 +185,7 @@ configuration_file_is_used() {
   conf 'max-bytes = 32M' 'trace = /var/log/fcached/trace.jsonl'
   ping
   journal_names "configuration: $CONF"
-  fcachectl stats --json | grep -qE '"max_bytes": ?33554432\b'
+  has_max_bytes $((32 << 20))
   within 5 test -e /var/log/fcached/trace.jsonl
   is fcached stat -c %U /var/log/fcached/trace.jsonl
 }
@@ -234,6 +243,67 @@ reload_reopens_the_trace() {
   mv /var/log/fcached/trace.jsonl /var/log/fcached/trace.jsonl.1
   systemctl reload fcached.service
   within 5 test -e /var/log/fcached/trace.jsonl
+  ping
+}
+reload_applies_the_configuration() {
+  local pid
+  conf 'max-bytes = 32M'
+  ping
+  pid=$(show MainPID)
+  conf 'max-bytes = 64M'
+  systemctl reload fcached.service
+  within 10 has_max_bytes $((64 << 20))
+  journal_names 'reload: max-bytes: 32M -> 64M'
+  mkdir /etc/fcached/fcached.conf.d
+  echo 'max-bytes = 16M' >/etc/fcached/fcached.conf.d/10-small.conf
+  systemctl reload fcached.service
+  within 10 has_max_bytes $((16 << 20))
+  is "$pid" show MainPID
+  is active show ActiveState
+}
+has_refused() { # has_refused N: reloads
+  [ "$(journalctl -q --no-pager -o cat -u fcached.service --since "$SINCE" |
+    grep -cF 'reload: the configuration stays as it was')" = "$1" ]
+}
+reload_of_a_mistake_fails_and_changes_nothing() {
+  local pid mistake n=0
+  conf 'max-bytes = 32M'
+  ping
+  pid=$(show MainPID)
+  for mistake in 'max-byts = 64M' 'max-bytes = 64X' 'max-bytes = 1000T' 'trace = /etc/fcached/x.jsonl'; do
+    conf 'max-clients = 7' "$mistake"
+    ! systemctl reload fcached.service || return 1
+    within 5 has_refused "$((++n))"
+  done
+  journal_names '"64X" is not a size'
+  journal_names 'not enough memory'
+  journal_names '/etc/fcached/x.jsonl'
+  journal_names "$CONF:2: there is no key \"max-byts\": did you mean max-bytes?"
+  is "$pid" show MainPID
+  is active show ActiveState
+  has_max_bytes $((32 << 20))
+  conf 'max-bytes = 64M'
+  systemctl reload fcached.service
+  within 10 has_max_bytes $((64 << 20))
+}
+template_instance_is_a_daemon_of_its_own() {
+  local team=/run/fcached/fcached-team.sock
+  mkdir -p /etc/fcached/team
+  echo 'max-bytes = 16M' >/etc/fcached/team/fcached.conf
+  systemctl start fcached@team.socket
+  is '660 fcached fcached' stat -c '%a %U %G' $team
+  FCACHE_SOCKET=$team has_max_bytes $((16 << 20))
+  ping
+  has_max_bytes $((256 << 20))
+  is active systemctl is-active fcached@team.service
+  FCACHE_SOCKET=$team fcachectl trace on today.jsonl
+  test -e /var/log/fcached-team/today.jsonl
+  echo 'max-bytes = 32M' >/etc/fcached/team/fcached.conf
+  systemctl reload fcached@team.service
+  FCACHE_SOCKET=$team within 10 has_max_bytes $((32 << 20))
+  systemctl stop fcached@team.socket fcached@team.service
+  is '700 fcached' stat -c '%a %U' /var/lib/fcached-team
+  ! test -e $team
   ping
 }
 trace_of_client_is_below_the_log_directory() {
@@ -301,10 +371,13 @@ user_units_activate_and_stop() {
   run=/run/user/$(id -u lab)
   systemctl start "user@$(id -u lab).service"
   within 10 test -S "$run/systemd/private"
+  as_user mkdir -p /home/lab/.config/fcached
+  echo 'max-bytes = 16M' >/home/lab/.config/fcached/fcached.conf
   as_user systemctl --user start fcached.socket
   is '600 lab' stat -c '%a %U' "$run/fcached.sock"
   as_user fcachectl ping
   is active as_user systemctl --user is-active fcached.service
+  as_user fcachectl stats --json | grep -E '"max_bytes": ?16777216\b' >/dev/null
   as_user fcachectl trace on today.jsonl
   find /home/lab -path '*/log/fcached/today.jsonl' -user lab | grep -q .
   as_user systemctl --user stop fcached.service

@@ -75,10 +75,11 @@ static bool is_directory_of(const char *path, uid_t uid) {
          (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* Returns whether `uid` is the user of the system's service: only root can give it that directory.
- */
+/* Returns whether `uid` is the user of the system's services, and `path` a file in their directory:
+ * only root can give it that directory. */
 static bool is_service(const char *path, uid_t uid) {
-  return strcmp(path, SOCKET_PATHS_SYSTEM_DIR "/" SOCKET_PATHS_NAME) == 0 &&
+  static const char dir[] = SOCKET_PATHS_SYSTEM_DIR "/";
+  return strncmp(path, dir, sizeof dir - 1) == 0 && strchr(path + sizeof dir - 1, '/') == NULL &&
          is_directory_of(SOCKET_PATHS_SYSTEM_PARENT, 0) &&
          is_directory_of(SOCKET_PATHS_SYSTEM_DIR, uid);
 }

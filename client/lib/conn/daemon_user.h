@@ -1,8 +1,8 @@
 /* daemon_user.h - decides whether the user that runs a daemon is trusted.
  *
  * A user that can create a socket at a path of the client could serve it false values. So a client
- * accepts only daemons of its own user, of root, of the user in $FCACHE_DAEMON_USER, and at the
- * system's path of the owner of that socket's directory, which only root can set.
+ * accepts only daemons of its own user, of root, of the user in $FCACHE_DAEMON_USER, and in the
+ * system's directory /run/fcached of the owner of that directory, which only root can set.
  *
  * The kernel reports the user of the process that called listen(2): the daemon, or the service
  * manager that made the socket for it. One thread. */

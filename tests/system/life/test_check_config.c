@@ -99,7 +99,7 @@ static const struct {
      "or none\n"},
     {"socket =\n", NULL, "fcached: @:1: socket: the path is empty: give a path\n"},
     {"max-clients = 1\nmax-clients = 2\n", NULL,
-     "fcached: @:2: max-clients: it is set in line 1 already: remove one of both\n"},
+     "fcached: @:2: max-clients: it is set in line 1 already: remove one of them\n"},
     {"max-bytes = 1M\nmax-value = 2M\n", NULL,
      "fcached: @:2: max-value: 2 MiB (2097152 bytes) is more than max-bytes, 1 MiB (1048576 "
      "bytes): "

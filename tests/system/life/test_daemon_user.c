@@ -264,6 +264,12 @@ START_TEST(daemon_at_default_path_is_trusted) {
   (void)unsetenv("FCACHE_SOCKET");
   (void)unsetenv("XDG_RUNTIME_DIR");
   ck_assert_int_eq(child_run(trusts, NULL, &third), 0); /* the default path */
+  /* An instance's socket is beside the first one. No name below a further directory is trusted. */
+  ck_assert_int_eq(symlink(SYSTEM_SOCKET, "/run/fcached/fcached-team.sock"), 0);
+  ck_assert_int_eq(child_run(trusts, (char[]){"/run/fcached/fcached-team.sock"}, &third), 0);
+  ck_assert_int_eq(mkdir("/run/fcached/below", 0755), 0);
+  ck_assert_int_eq(symlink(SYSTEM_SOCKET, "/run/fcached/below/fcached.sock"), 0);
+  expect_distrust("/run/fcached/below/fcached.sock", "user 54321 runs it", &third);
   /* The same daemon by another path, or in a directory where others may create sockets: */
   ck_assert_int_eq(symlink(SYSTEM_SOCKET, "/run/link"), 0);
   expect_distrust("/run/link", "user 54321 runs it", &third);
