@@ -2,7 +2,7 @@
  * administrator reset the times: a histogram for each kind, and the slowest requests.
  *
  * They are always on, and of this daemon alone: a restart begins anew. Their memory is fixed, and
- * memory_total.c counts it. Whoever measures adds to `kinds` itself. One thread. */
+ * memory_total.c counts it. The modules that measure add to `kinds`. One thread. */
 #ifndef FC_DAEMON_LATENCY_H
 #define FC_DAEMON_LATENCY_H
 

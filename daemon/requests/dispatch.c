@@ -482,10 +482,12 @@ static enum dispatch_result execute(const struct call *call, const struct fc_req
   if (request->type != FC_PUT_MANY)
     session->batch = (struct batch_progress){0};
   enum dispatch_result result = route(call, request);
+  struct request_sent sent = call->dispatch->sent;
   if (call->dispatch->owners.n > 0) /* the request may have ended a lease of one */
     lease_owners_sweep(&call->dispatch->owners);
   if (call->dispatch->leases.due_first != NULL)
     deferred_replies_send_all(call->dispatch);
+  call->dispatch->sent = sent; /* the replies since then are those of other requests */
   return result;
 }
 
@@ -527,7 +529,7 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   /* Send replies to finished waits before handling the next request. */
   dispatch_send_deferred(dispatch, session);
   dispatch->kind = LATENCY_KINDS;
-  dispatch->sent_ns = 0;
+  dispatch->sent = (struct request_sent){0};
   /* Room for a reply without a value. Handlers ask for more themselves. */
   if (session->leases.due_first == NULL && sink->can_send(sink, 0))
     result = run_frame(&call, body, size, &request);

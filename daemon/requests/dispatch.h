@@ -122,8 +122,11 @@ struct dispatch {
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
   struct latency *latency;
   enum latency_kind kind; /* of the request in progress; LATENCY_KINDS: it is not measured */
-  uint64_t sent_ns;       /* CLOCK_MONOTONIC, before the latest reply was sent; 0: none was */
-  uint64_t ended_ns;      /* CLOCK_MONOTONIC, at the end of the latest dispatch_frame */
+  struct request_sent {
+    uint64_t ns;     /* CLOCK_MONOTONIC, before its latest reply was sent; 0: none was */
+    uint64_t bytes;  /* of its replies */
+  } sent;            /* for the request in progress */
+  uint64_t ended_ns; /* CLOCK_MONOTONIC, at the end of the latest dispatch_frame */
 
   unsigned clients;      /* sessions in the list */
   struct totals *totals; /* of the cache: the configured ones, or own_totals */

@@ -130,9 +130,9 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
   /* After the reply, so that the client does not wait for the bookkeeping. */
   if ((get->flags & FC_PEEK) == 0)
     store_use(dispatch->store, found, call->start_ns);
-  if ((get->flags & FC_UNRECORDED) == 0) {
+  if (result == DISPATCH_DONE && (get->flags & FC_UNRECORDED) == 0) {
     struct call_record record = {
-        .key = &get->key, .probe = get->probe, .end_ns = dispatch->sent_ns};
+        .key = &get->key, .probe = get->probe, .end_ns = dispatch->sent.ns};
     record.wall_ns = call_wall_ns(call, record.end_ns);
     call_record_hit(call, &record, found);
     call_count_usage_hit(call, &record, found);

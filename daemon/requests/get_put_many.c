@@ -176,7 +176,7 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
   fc_pieces_finish(&pieces, reply);
   call_send(call, pieces.list, owners, pieces.n);
   if ((get->flags & FC_UNRECORDED) == 0)
-    record_part(call, get, &part, call->dispatch->sent_ns);
+    record_part(call, get, &part, call->dispatch->sent.ns);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
     return DISPATCH_RETRY; /* the next part, when this one has been sent */

@@ -48,7 +48,7 @@ uint64_t call_clock_ns(void); /* CLOCK_MONOTONIC */
 /* Empties dispatch->reply, and frees its memory if the last reply was large. */
 void call_reset_reply(struct dispatch *dispatch);
 
-/* Sends a reply through the sink, and sets dispatch->sent_ns to the time before. */
+/* Sends a reply through the sink, and sets dispatch->sent.ns to the time before. */
 void call_send(const struct call *call, const struct iovec *pieces, struct entry *const *owners,
                size_t n);
 

@@ -160,7 +160,7 @@ static bool send_ring(const struct call *call, struct client_ring *ring) {
     int fds[FC_REGION_PASSED_MAX];
     unsigned n = region_writer_fds(dispatch->region, fds);
     fds[n++] = rings_fd(ring);
-    dispatch->sent_ns = call_clock_ns();
+    dispatch->sent.ns = call_clock_ns();
     sent = call->sink->send_with(call->sink, &piece, fds, n);
   }
   rings_handed_over(ring);

@@ -10,7 +10,7 @@ static_assert(LATENCY_KINDS * (FC_HISTOGRAM_CELLS * CELL_BYTES_MAX + 64u) < FC_F
 static_assert(SLOW_LOG_MAX * (4u * FC_NAME_MAX + 160u) < FC_FRAME_SLACK,
               "all slow requests fit in a frame");
 
-/* Sends the reply. If `reset` is set, and the reply is sent, returns true in *done. */
+/* Closes the frame and sends the reply. Sets *done if it was sent: then a reset may follow. */
 static enum dispatch_result finish(const struct call *call, bool *done) {
   struct fc_buf *reply = &call->dispatch->reply;
   if (!reply->failed)

@@ -23,9 +23,10 @@ void call_reset_reply(struct dispatch *dispatch) {
 
 void call_send(const struct call *call, const struct iovec *pieces, struct entry *const *owners,
                size_t n) {
-  call->dispatch->sent_ns = call_clock_ns();
-  for (size_t i = 0; i < n && call->session != NULL; i++)
-    call->session->times.bytes += pieces[i].iov_len;
+  struct request_sent *sent = &call->dispatch->sent;
+  sent->ns = call_clock_ns();
+  for (size_t i = 0; i < n; i++)
+    sent->bytes += pieces[i].iov_len;
   call->sink->send(call->sink, pieces, owners, n);
 }
 

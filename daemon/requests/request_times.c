@@ -113,9 +113,10 @@ static void log_slow(const struct call *call, const struct fc_request *request, 
 static void add_slice(const struct call *call, struct request_times *times) {
   const struct dispatch *dispatch = call->dispatch;
   uint64_t end_ns = dispatch->ended_ns;
-  uint64_t sent_ns = dispatch->sent_ns < call->start_ns ? end_ns : dispatch->sent_ns;
+  uint64_t sent_ns = dispatch->sent.ns < call->start_ns ? end_ns : dispatch->sent.ns;
   times->serve_ns += sent_ns - call->start_ns;
   times->send_ns += end_ns - sent_ns;
+  times->bytes += dispatch->sent.bytes;
 }
 
 /* The request waited while it was not executed. */
@@ -141,7 +142,9 @@ void request_times_add(const struct call *call, const struct fc_request *request
     latency_add(latency, LATENCY_QUEUE, queue_ns);
     latency_add(latency, LATENCY_SERVE, times->serve_ns);
     latency_add(latency, LATENCY_SEND, times->send_ns);
-    if (slow_log_takes(&latency->slow, total_ns, dispatch->ended_ns))
+    /* A hello that was refused has no client. */
+    if (call->session->handshake_done &&
+        slow_log_takes(&latency->slow, total_ns, dispatch->ended_ns))
       log_slow(call, request, size, queue_ns);
   }
   *times = (struct request_times){0};

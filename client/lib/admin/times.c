@@ -80,8 +80,9 @@ static void add(void *arg, const struct fc_list_entry *entry) {
   for (; i > 0 && entries[i - 1].entry.compute_ns < entry->compute_ns; i--)
     move(&entries[i], &entries[i - 1]);
   store(&entries[i], entry);
-  if (costly->n == costly->limit)
-    costly->min_compute_ns = entries[costly->n - 1].entry.compute_ns;
+  uint64_t least_ns = entries[costly->n - 1].entry.compute_ns;
+  if (costly->n == costly->limit && least_ns < UINT64_MAX)
+    costly->min_compute_ns = least_ns + 1; /* an equal one would not enter */
 }
 
 int admin_costly(struct admin *admin, const struct fc_select *select, struct admin_costly *costly) {

@@ -8,6 +8,7 @@
 #include "tests/support/runner.h"
 
 #define SECOND UINT64_C(1000000000)
+#define VALUE_BYTES 100u
 
 static struct test_client *const one = &test_clients[0], *const two = &test_clients[1];
 static struct latency latency;
@@ -38,7 +39,7 @@ static void get(struct test_client *client, uint32_t number, uint32_t flags, uin
 
 static void put(struct test_client *client, uint32_t number) {
   struct fc_key key = request_key(number);
-  ck_assert_int_eq(client_put(client, &key, 1, 100, (struct fc_epoch){0}), DISPATCH_DONE);
+  ck_assert_int_eq(client_put(client, &key, 1, VALUE_BYTES, (struct fc_epoch){0}), DISPATCH_DONE);
 }
 
 static struct fc_reply request_latency(struct test_client *client, bool reset) {
@@ -96,6 +97,13 @@ START_TEST(get_that_waits_counted_as_lease_wait_alone) {
   ck_assert_uint_eq(count_of("socket", "lease_wait"), 1);
   ck_assert_uint_eq(count_of("socket", "miss"), 1);
   ck_assert_uint_eq(count_of("socket", "hit"), 0);
+  /* The waiter's reply is no part of its next request, nor of the put. */
+  struct fc_reply reply = request_slowest(one, UINT32_MAX, false);
+  for (struct fc_slow_entry row; reply.times.rows.n > 0;) {
+    fc_slow_next(&reply.times.rows, &row);
+    ck_assert(!fc_str_equal(row.request, fc_str_of("put")) || row.bytes < 2 * VALUE_BYTES);
+  }
+  ck_assert_uint_eq(two->session.times.bytes, 0);
 }
 END_TEST
 
@@ -143,6 +151,23 @@ static void assert_denied(struct fc_reply reply) {
   ck_assert_uint_eq(reply.type, FC_ERROR);
   ck_assert_int_eq(reply.error.code, FC_EDENIED);
 }
+
+START_TEST(refused_hello_not_among_the_slowest) {
+  struct test_client *three = &test_clients[2];
+  struct fc_hello hello = client_hello_of(FC_PROTOCOL_VERSION);
+  struct fc_buf request = {0};
+  struct fc_slow_entry row;
+  hello.version_min = hello.version_max = FC_PROTOCOL_VERSION + 1;
+  ck_assert_int_eq(fc_encode_hello(&request, 1, &hello), 0);
+  three->session.times.arrived_ns = dispatch.ended_ns - 5 * SECOND;
+  ck_assert_int_eq(client_send(three, &request), DISPATCH_CLOSE);
+  struct fc_reply reply = request_slowest(two, 1, false);
+  ck_assert_uint_eq(reply.times.rows.n, 1);
+  fc_slow_next(&reply.times.rows, &row);
+  ck_assert_uint_lt(row.total_ns, 5 * SECOND);
+  ck_assert_uint_eq(count_of("socket", "other"), 3); /* measured all the same */
+}
+END_TEST
 
 START_TEST(reset_by_administrator_alone) {
   put(one, 1);
@@ -214,6 +239,7 @@ static Suite *make_suite(void) {
   tcase_add_test(test_case, get_that_waits_counted_as_lease_wait_alone);
   tcase_add_test(test_case, request_that_came_long_ago_slowest_by_its_queue);
   tcase_add_test(test_case, request_without_room_counted_once_when_answered);
+  tcase_add_test(test_case, refused_hello_not_among_the_slowest);
   tcase_add_test(test_case, reset_by_administrator_alone);
   tcase_add_test(test_case, names_of_the_longest_fit_in_the_reply);
   tcase_add_test(test_case, list_above_a_compute_time_has_those_alone);
