@@ -30,7 +30,8 @@ END_TEST
 /* Other clients get their replies between the slices. */
 START_TEST(very_many_deferred_replies_sent_in_slices) {
   enum { MANY = 1500 };
-  dispatch.leases.limits = leases_limits_of(4 * MANY, 3600000);
+  struct leases_limits limits = leases_limits_of(4 * MANY, 3600000);
+  leases_set_limits(&dispatch.leases, &limits);
   get(&test_clients[0], 1, 0);
   expect_miss(&test_clients[0], 1, FC_LEASE_GRANTED);
   for (int i = 0; i < MANY; i++)
