@@ -137,8 +137,8 @@ struct fcache_options {
   const char *socket;         /* the only socket to try. NULL: $FCACHE_SOCKET alone if set, else
                                  $XDG_RUNTIME_DIR/fcached.sock, then /run/fcached/fcached.sock. The
                                  daemon's user must be this process's, root, the user in
-                                 $FCACHE_DAEMON_USER (name or number), or, for the last of these
-                                 paths, the owner of /run/fcached */
+                                 $FCACHE_DAEMON_USER (name or number), or, for a socket in
+                                 /run/fcached, the owner of that directory */
   const char *name_space;     /* NULL: $FCACHE_NAMESPACE; neither: FCACHE_ENONAMESPACE */
   const char *client;         /* this worker's name in traces; NULL: "PROGRAM-PID" */
   uint32_t deadline_ms;       /* maximum time of one request without progress; 0: 250 */
