@@ -65,7 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   if (key == ARGP_KEY_END && command->run_alone && invocation->socket)
     argument_error(state, "--socket is not allowed: %s", command->no_socket);
   if (key == ARGP_KEY_ARG && !command->arguments) {
-    argument_error(state, "unexpected argument \"%s\"", arg);
+    argument_error(state, "unexpected argument \"%s\": %s takes options only", arg, command->name);
     return 0;
   }
   if (key == COMMAND_KEY_NO_TRUNC) {

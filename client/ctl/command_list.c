@@ -5,7 +5,8 @@
 
 #include "proto/nearest.h"
 
-/* Within a purpose, the most used command first. */
+/* Within a purpose, the most used command first. Each has a line of its own. */
+/* clang-format off */
 const struct command *const command_list[] = {
     &stats_command,
     &metrics_command,
@@ -32,8 +33,9 @@ const struct command *const command_list[] = {
     &run_command,
     &exporter_command,
     &completion_command,
-    NULL, /* keeps one line for each */
+    NULL,
 };
+/* clang-format on */
 #define N_COMMANDS (sizeof command_list / sizeof command_list[0] - 1)
 
 static const char *const titles[] = {

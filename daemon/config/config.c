@@ -99,7 +99,7 @@ static void load_file(struct load *load, char *path, bool must_exist) {
   size_t size;
   int rc = config_file_read(path, &bytes, &size, &error);
   if (rc == CONFIG_FILE_MISSING && must_exist)
-    report(load, FC_EINVAL, "--config %s: there is no such file", path);
+    report(load, FC_EINVAL, "--config %s: there is no such file: create it, or give another", path);
   else if (rc < 0)
     report(load, rc, "%s", error.text);
   if (rc != CONFIG_FILE_READ) {

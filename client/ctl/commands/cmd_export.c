@@ -87,7 +87,7 @@ static int run(struct admin *admin) {
   int status = target_read(admin, args.name_space, &target);
 
   if (status == CTL_DONE && !target.exists)
-    return report_error(STATS_NO_NAMESPACE, args.name_space);
+    return stats_fetch_report_missing(admin, args.name_space);
   if (status != CTL_DONE)
     return status;
   status = report_code(transfer_open(admin, args.name_space, NULL, &member, &error), error.text);

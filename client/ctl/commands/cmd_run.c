@@ -55,7 +55,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case ARGP_KEY_END:
     if (!args.command)
-      argument_error(state, "no command to run");
+      argument_error(state,
+                     "no command to run: give it behind --, as in fcachectl run -- ./worker");
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;

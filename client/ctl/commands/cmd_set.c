@@ -9,7 +9,7 @@
 #include "client/ctl/report.h"
 #include "proto/errors.h"
 
-#define USAGE "usage: fcachectl set NAME VALUE, such as fcachectl set max-bytes 512M"
+#define USAGE "usage: fcachectl set max-bytes SIZE, such as fcachectl set max-bytes 512M"
 
 static struct {
   const char *name, *value;

@@ -62,21 +62,22 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 /* Returns the group of --namespace. Reports a missing one and returns NULL. */
-static const struct stats_group *find_group(const struct stats_snapshot *snapshot) {
+static const struct stats_group *find_group(struct admin *admin,
+                                            const struct stats_snapshot *snapshot) {
   const struct stats_group *group =
       args.name_space ? stats_snapshot_namespace(snapshot, args.name_space) : &snapshot->daemon;
 
   if (!group)
-    (void)report_error(STATS_NO_NAMESPACE, args.name_space);
+    (void)stats_fetch_report_missing(admin, args.name_space);
   return group;
 }
 
-static int print(struct stats_snapshot *snapshot) {
+static int print(struct admin *admin, struct stats_snapshot *snapshot) {
   const struct stats_group *group;
   int result;
 
   dead_region_stats_add(snapshot);
-  group = find_group(snapshot);
+  group = find_group(admin, snapshot);
   if (!group)
     return CTL_FAILED;
   if (args.json)
@@ -95,7 +96,7 @@ static int print_once(struct admin *admin) {
   stats_snapshot_init(&snapshot);
   status = stats_fetch(admin, args.name_space, &snapshot);
   if (status == CTL_DONE)
-    status = print(&snapshot);
+    status = print(admin, &snapshot);
   stats_snapshot_deinit(&snapshot);
   return status;
 }
@@ -134,12 +135,12 @@ static int print_next(struct admin *admin, struct stats_snapshot *before, double
   if (status == CTL_DONE)
     status = stats_fetch(admin, args.name_space, &now);
   time_s = now_s();
-  group = status == CTL_DONE ? find_group(&now) : NULL;
+  group = status == CTL_DONE ? find_group(admin, &now) : NULL;
   if (!group) {
     stats_snapshot_deinit(&now);
     return status == CTL_DONE ? CTL_FAILED : status;
   }
-  stats_watch_print_line(stdout, find_group(before), group, time_s - *before_s);
+  stats_watch_print_line(stdout, find_group(admin, before), group, time_s - *before_s);
   stats_snapshot_deinit(before);
   *before = now;
   *before_s = time_s;
@@ -154,7 +155,7 @@ static int watch(struct admin *admin) {
 
   stats_snapshot_init(&before);
   status = stats_fetch(admin, args.name_space, &before);
-  if (status == CTL_DONE && !find_group(&before))
+  if (status == CTL_DONE && !find_group(admin, &before))
     status = CTL_FAILED;
   for (unsigned long line = 0; status == CTL_DONE && (!args.count || line < args.count); line++) {
     if (line % HEADER_EVERY == 0)

@@ -93,7 +93,7 @@ static int check_namespace(struct admin *admin) {
 
   if (options.filter.name_space && !options.json)
     status = stats_fetch_namespace(admin, options.filter.name_space, &has);
-  return status == CTL_DONE && !has ? report_error(STATS_NO_NAMESPACE, options.filter.name_space)
+  return status == CTL_DONE && !has ? stats_fetch_report_missing(admin, options.filter.name_space)
                                     : status;
 }
 

@@ -13,6 +13,9 @@ int stats_fetch(struct admin *admin, const char *name_space, struct stats_snapsh
  * exit status and reports an error. */
 int stats_fetch_namespace(struct admin *admin, const char *name_space, bool *exists);
 
+/* Reports that the namespace does not exist, and the one whose name is near. Returns CTL_FAILED. */
+int stats_fetch_report_missing(struct admin *admin, const char *name_space);
+
 /* The text for a namespace that does not exist; the format takes its name. */
 #define STATS_NO_NAMESPACE "the daemon has no namespace \"%s\""
 

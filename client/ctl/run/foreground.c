@@ -63,7 +63,10 @@ int foreground_run(char *const argv[], struct signals *signals, bool *ran) {
   error = pid < 0 ? errno : exec_error(failed[0]);
   (void)close(failed[0]);
   if (error)
-    (void)report_error("run: %s: %s", argv[0], strerror(error));
+    (void)report_error("run: %s: %s%s", argv[0], strerror(error),
+                       error == ENOENT   ? ": give a program in PATH, or its path"
+                       : error == EACCES ? ": make it executable, or name its interpreter"
+                                         : "");
   if (pid < 0)
     return 126;
   status = wait_command(pid, signals);

@@ -36,7 +36,8 @@ static int open_file(struct image_input *input, const char *path) {
   if (path)
     input->fd = open(path, O_RDONLY | O_CLOEXEC);
   if (input->fd < 0 || fstat(input->fd, &status) < 0)
-    return report_error("cannot open %s: %s", input->name, strerror(errno));
+    return report_error("cannot open %s: %s: give a file that fcachectl export or a snapshot wrote",
+                        input->name, strerror(errno));
   if (S_ISDIR(status.st_mode))
     return report_error("%s is a directory: give the file in it, such as %s/snapshot", input->name,
                         input->name);

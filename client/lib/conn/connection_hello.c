@@ -6,17 +6,33 @@
 
 #include "client/lib/conn/connection_internal.h"
 #include "client/lib/conn/request.h"
+#include "client/lib/conn/start_advice.h"
 #include "proto/errors.h"
 
 #define REASON_SIZE 192u /* of the text why a path has no usable daemon */
+
+/* Formats why no daemon was reached at connection->path. The name of a group may come from another
+ * machine, so it is looked up only for a tool, or until the worker has logged it. */
+static void set_reason(const struct connection *connection, int rc, char *reason, size_t size) {
+  char advice[START_ADVICE_SIZE];
+  const char *more = "";
+  if (rc == -ECONNREFUSED)
+    more = ": its daemon has ended";
+  else if (rc == -EACCES)
+    more = ": join the socket's group";
+  if (rc == -EACCES && (!connection->logged_off || connection->name_space[0] == '\0'))
+    (void)snprintf(reason, size, "%s: %s", strerror(-rc),
+                   start_advice_denied(connection->path, advice));
+  else
+    (void)snprintf(reason, size, "%s%s", strerror(-rc), more);
+}
 
 /* Connects to connection->path if a trusted user's daemon listens there. Returns 0, or -errno with
  * `reason`. */
 static int connect_to(struct connection *connection, uint64_t until_ns, char *reason, size_t size) {
   int rc = socket_io_connect(&connection->io, connection->path, until_ns);
   if (rc < 0) {
-    (void)snprintf(reason, size, "%s%s", strerror(-rc),
-                   rc == -EACCES ? ": join the socket's group" : "");
+    set_reason(connection, rc, reason, size);
     return rc;
   }
   if (daemon_user_is_trusted(&connection->daemon_user, connection->io.socket.fd, connection->path,
@@ -51,7 +67,7 @@ static int connect_to_busy(struct connection *connection, const char *path, uint
 /* Connects to the first path with a usable daemon. If there is none, but one with a full queue,
  * waits for that one until `until_ns`. */
 static int find_daemon(struct connection *connection, uint64_t until_ns) {
-  char tried[FCACHE_ERROR_TEXT_SIZE - 48], reason[REASON_SIZE];
+  char tried[FCACHE_ERROR_TEXT_SIZE - 48], reason[REASON_SIZE], advice[START_ADVICE_SIZE];
   size_t used = 0;
   bool denied = false;
   const char *busy = NULL;
@@ -70,8 +86,11 @@ static int find_daemon(struct connection *connection, uint64_t until_ns) {
   }
   if (busy != NULL)
     return connect_to_busy(connection, busy, until_ns);
-  return connection_set_error(connection, FC_EUNAVAILABLE, "%s %s",
-                              denied ? "no daemon could be reached at" : "no daemon at", tried);
+  if (denied)
+    return connection_set_error(connection, FC_EUNAVAILABLE, "no daemon could be reached at %s",
+                                tried);
+  return connection_set_error(connection, FC_EUNAVAILABLE, "no daemon at %s: %s", tried,
+                              start_advice(&connection->socket_paths, advice));
 }
 
 static int send_hello(struct connection *connection) {

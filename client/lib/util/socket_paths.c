@@ -39,16 +39,25 @@ static int add_explicit(struct socket_paths *list, const char *source, const cha
   return FC_EINVAL;
 }
 
-int socket_paths_find(struct socket_paths *list, const char *path) {
-  list->n = 0;
-  list->error[0] = '\0';
-  if (path != NULL)
-    return add_explicit(list, "the socket option", path);
-  const char *variable = getenv("FCACHE_SOCKET");
-  if (variable != NULL && variable[0] != '\0')
-    return add_explicit(list, "$FCACHE_SOCKET", variable);
+void socket_paths_default(struct socket_paths *list) {
   const char *runtime = getenv("XDG_RUNTIME_DIR");
+  list->n = 0;
+  list->is_explicit = list->from_environment = false;
+  list->error[0] = '\0';
   if (runtime != NULL && runtime[0] == '/')
     (void)add(list, runtime, SOCKET_PATHS_NAME); /* too long: no daemon can listen there either */
-  return add(list, SOCKET_PATHS_SYSTEM_DIR, SOCKET_PATHS_NAME);
+  (void)add(list, SOCKET_PATHS_SYSTEM_DIR, SOCKET_PATHS_NAME);
+}
+
+int socket_paths_find(struct socket_paths *list, const char *path) {
+  const char *variable = getenv("FCACHE_SOCKET");
+  socket_paths_default(list);
+  list->from_environment = path == NULL && variable != NULL && variable[0] != '\0';
+  list->is_explicit = path != NULL || list->from_environment;
+  if (!list->is_explicit)
+    return 0;
+  list->n = 0;
+  if (path != NULL)
+    return add_explicit(list, "the socket option", path);
+  return add_explicit(list, "$FCACHE_SOCKET", variable);
 }

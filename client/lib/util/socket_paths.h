@@ -2,6 +2,7 @@
 #ifndef FC_CLIENT_SOCKET_PATHS_H
 #define FC_CLIENT_SOCKET_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SOCKET_PATHS_MAX 2u
@@ -15,7 +16,9 @@
 struct socket_paths {
   char paths[SOCKET_PATHS_MAX][SOCKET_PATH_MAX];
   size_t n;
-  char error[192]; /* why socket_paths_find failed, else "" */
+  bool is_explicit;      /* one path, from the option or $FCACHE_SOCKET */
+  bool from_environment; /* from $FCACHE_SOCKET */
+  char error[192];       /* why socket_paths_find failed, else "" */
 };
 
 /* Lists `path` alone if it is not NULL, else $FCACHE_SOCKET alone if it is set and not empty, else
@@ -23,5 +26,8 @@ struct socket_paths {
  * relative path absolute if the result fits an address, so that chdir does not change its meaning.
  * Returns 0, or FC_EINVAL with `error` if the explicit path is empty or too long. */
 int socket_paths_find(struct socket_paths *list, const char *path);
+
+/* Lists the paths that socket_paths_find lists without an explicit one. */
+void socket_paths_default(struct socket_paths *list);
 
 #endif

@@ -274,8 +274,10 @@ END_TEST
 START_TEST(list_unknown_namespace_is_an_error) {
   start();
   work("one", 3);
-  ctl_expect_error(CTL("list", "--namespace", "typo"),
-                   "fcachectl: the daemon has no namespace \"typo\"\n"); /* as stats does */
+  ctl_expect_error(
+      CTL("list", "--namespace", "typo"),
+      "fcachectl: the daemon has no namespace \"typo\": see fcachectl namespaces\n"); /* as stats
+                                                                                         does */
   ctl_expect(CTL("list", "--json", "--namespace", "typo"), "[]\n");
   ctl_expect(CTL("list", "--namespace", "one", "--op", "another"), "no matching entries\n");
   ck_assert_int_eq(harness_stop(&daemon_), 0);

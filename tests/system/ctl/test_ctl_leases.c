@@ -150,7 +150,7 @@ START_TEST(leases_none_listed_as_such) {
   idle = client_of("idle", "one");
   ctl_expect(CTL("leases", "--namespace", "one"), "no active leases in this namespace\n");
   ctl_expect_error(CTL("leases", "--namespace", "typo"),
-                   "fcachectl: the daemon has no namespace \"typo\"\n");
+                   "fcachectl: the daemon has no namespace \"typo\": see fcachectl namespaces\n");
   ctl_expect(CTL("leases", "-j", "-n", "typo"), "[]\n");
   raw_close(&idle);
   stop();

@@ -131,7 +131,7 @@ START_TEST(namespaces_none_listed_as_such) {
   ctl_expect(CTL("namespaces"), "no namespaces yet\n");
   ctl_expect(CTL("namespaces", "--json"), "[]\n");
   ctl_expect_error(CTL("namespaces", "--namespace", "typo"),
-                   "fcachectl: the daemon has no namespace \"typo\"\n");
+                   "fcachectl: the daemon has no namespace \"typo\": it has none yet\n");
   ctl_expect(CTL("namespaces", "-j", "-n", "typo"), "[]\n");
   stop();
 }

@@ -38,9 +38,11 @@ START_TEST(open_daemon_absent_logged_once) {
   struct fcache *cache = client_open("/nonexistent/fcached.sock", DEADLINE_MS);
   struct fcache_counters counters;
   struct fcache_key key = client_key("a");
-  ck_assert_str_eq(client_lines.first,
-                   "fcache: sharing is off: no daemon at /nonexistent/fcached.sock (No such file "
-                   "or directory); results are computed here and not shared");
+  ck_assert_str_eq(
+      client_lines.first,
+      "fcache: sharing is off: no daemon at /nonexistent/fcached.sock (No such file "
+      "or directory): start one there with \"fcached --socket /nonexistent/fcached.sock "
+      "&\"; results are computed here and not shared");
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   ck_assert_int_eq(fcache_put(cache, &key, "x", 1, 1, 0), FCACHE_NOT_STORED);
   uint64_t end_ms = runner_now_ms() + 400; /* several tries to reconnect */
@@ -61,7 +63,7 @@ START_TEST(open_stale_socket_connection_refused) {
   scripted_start(&scripted, serve_silence, NULL);
   ck_assert_int_eq(shutdown(scripted.listener, SHUT_RDWR), 0); /* no process accepts any more */
   struct fcache *cache = client_open(scripted.path, DEADLINE_MS);
-  ck_assert_ptr_nonnull(strstr(client_lines.first, "(Connection refused)"));
+  ck_assert_ptr_nonnull(strstr(client_lines.first, "(Connection refused: its daemon has ended)"));
   ck_assert_int_eq(client_get(cache, "a"), FCACHE_MISS);
   fcache_close(cache);
   scripted_stop(&scripted);
