@@ -22,6 +22,16 @@ static_assert((int)FC_LEASE_BEGINS == (int)LEASE_BEGINS && (int)FC_LEASE_PUT == 
                   (int)FC_LEASE_EXPIRED == (int)LEASE_EXPIRED,
               "changes of a lease are details");
 
+/* Returns whether an event of that kind must be made. Counts it if it is only lost. */
+static bool is_needed(struct watch *watch, enum fc_event_kind kind) {
+  if (!watch_wants(watch, kind))
+    return false;
+  if (!watch_only_loses(watch, kind))
+    return true;
+  watch_lose(watch, kind, 1);
+  return false;
+}
+
 /* ---- requests ---- */
 
 /* An event about a key, caused by the client of the call. */
@@ -36,7 +46,7 @@ static struct fc_event event_of(const struct call *call, enum fc_event_kind kind
 
 void events_hit(const struct call *call, const struct call_record *record,
                 const struct entry *entry) {
-  if (!watch_wants(&call->dispatch->watch, FC_EVENT_HIT))
+  if (!is_needed(&call->dispatch->watch, FC_EVENT_HIT))
     return;
   struct fc_event event = event_of(call, FC_EVENT_HIT, record->key);
   event.bytes = entry_value_size(entry);
@@ -46,7 +56,7 @@ void events_hit(const struct call *call, const struct call_record *record,
 }
 
 void events_miss(const struct call *call, const struct fc_key *key, uint32_t detail) {
-  if (!watch_wants(&call->dispatch->watch, FC_EVENT_MISS))
+  if (!is_needed(&call->dispatch->watch, FC_EVENT_MISS))
     return;
   struct fc_event event = event_of(call, FC_EVENT_MISS, key);
   event.detail = detail;
@@ -60,7 +70,7 @@ static uint32_t put_detail(int outcome) {
 }
 
 void events_put(const struct call *call, const struct fc_put *put, int outcome) {
-  if (!watch_wants(&call->dispatch->watch, FC_EVENT_PUT))
+  if (!is_needed(&call->dispatch->watch, FC_EVENT_PUT))
     return;
   struct fc_event event = event_of(call, FC_EVENT_PUT, &put->key);
   event.bytes = put->value_size;
@@ -70,7 +80,7 @@ void events_put(const struct call *call, const struct fc_put *put, int outcome) 
 }
 
 void events_delete(const struct call *call, const struct fc_delete *request, bool existed) {
-  if (!watch_wants(&call->dispatch->watch, FC_EVENT_DELETE))
+  if (!is_needed(&call->dispatch->watch, FC_EVENT_DELETE))
     return;
   struct fc_event event = {.kind = FC_EVENT_DELETE,
                            .name_space = request->name_space,
@@ -83,7 +93,7 @@ void events_delete(const struct call *call, const struct fc_delete *request, boo
 
 void events_clear(struct dispatch *dispatch, const struct session *client,
                   const struct fc_select *select, uint64_t removed) {
-  if (!watch_wants(&dispatch->watch, FC_EVENT_CLEAR))
+  if (!is_needed(&dispatch->watch, FC_EVENT_CLEAR))
     return;
   struct fc_event event = {.kind = FC_EVENT_CLEAR,
                            .name_space = select->name_space,
@@ -99,7 +109,7 @@ void events_clear(struct dispatch *dispatch, const struct session *client,
 static void on_evict(void *arg, const struct namespace *ns, const struct entry *entry,
                      enum evict_cause cause) {
   struct dispatch *dispatch = arg;
-  if (!watch_wants(&dispatch->watch, FC_EVENT_EVICTION))
+  if (!is_needed(&dispatch->watch, FC_EVENT_EVICTION))
     return;
   struct fc_event event = {.kind = FC_EVENT_EVICTION,
                            .name_space = ns->name,
@@ -117,7 +127,7 @@ static void on_evict(void *arg, const struct namespace *ns, const struct entry *
 static void on_lease(void *arg, const struct lease *lease, enum lease_change change,
                      uint64_t now_ns) {
   struct dispatch *dispatch = arg;
-  if (!watch_wants(&dispatch->watch, FC_EVENT_LEASE))
+  if (!is_needed(&dispatch->watch, FC_EVENT_LEASE))
     return;
   struct fc_event event = {.kind = FC_EVENT_LEASE,
                            .name_space = lease->ns->name,

@@ -147,10 +147,21 @@ static void add_hit(const struct hits_account *account, const struct client_cloc
   watch_append(account->watch, event, readers);
 }
 
+static size_t recorded_among(const struct ring_hit *hits, size_t n) {
+  size_t recorded = 0;
+  for (size_t i = 0; i < n; i++)
+    recorded += is_recorded(&hits[i]);
+  return recorded;
+}
+
 void hits_watch(const struct hits_account *account, const struct client_clock *clock,
                 const struct ring_hit *hits, size_t n) {
   if (account->watch == NULL || !watch_wants(account->watch, FC_EVENT_HIT))
     return;
+  if (watch_only_loses(account->watch, FC_EVENT_HIT)) {
+    watch_lose(account->watch, FC_EVENT_HIT, recorded_among(hits, n));
+    return;
+  }
   struct fc_event event = {.kind = FC_EVENT_HIT,
                            .name_space = account->name_space,
                            .client = account->client,

@@ -25,11 +25,22 @@ void watch_deinit(struct watch *watch) {
   fc_buf_free(&watch->buf);
 }
 
+static bool selects_by_name(const struct fc_watch *wish) {
+  return wish->name_space.data != NULL || wish->op.data != NULL || wish->view.data != NULL ||
+         wish->client.data != NULL;
+}
+
+/* Call it when a watcher came, went, lapsed or took what it lost. */
 static void update_kinds(struct watch *watch) {
-  watch->kinds = 0;
-  for (unsigned i = 0; i < WATCH_MAX; i++)
-    if (watch->watchers[i].in_use)
-      watch->kinds |= watch->watchers[i].wish.kinds;
+  watch->kinds = watch->detailed = 0;
+  for (unsigned i = 0; i < WATCH_MAX; i++) {
+    const struct watcher *watcher = &watch->watchers[i];
+    if (!watcher->in_use)
+      continue;
+    watch->kinds |= watcher->wish.kinds;
+    if (watcher->lost == 0 || selects_by_name(&watcher->wish))
+      watch->detailed |= watcher->wish.kinds;
+  }
 }
 
 static struct fc_str copy_name(char to[FC_NAME_MAX], struct fc_str name) {
@@ -92,14 +103,28 @@ void watch_end(struct watch *watch, struct watcher *watcher) {
 /* ---- adding ---- */
 
 static void lose(struct watch *watch, struct watcher *watcher, uint64_t n) {
+  bool lapses = watcher->lost == 0 && n > 0;
   watcher->lost += n;
   watch->lost += n;
+  if (lapses)
+    update_kinds(watch);
 }
 
 /* All unread events are lost together. So those that are lost precede those that are unread. */
 static void lapse(struct watch *watch, struct watcher *watcher) {
-  lose(watch, watcher, watcher->unread);
+  uint64_t unread = watcher->unread;
   watcher->unread = 0;
+  lose(watch, watcher, unread);
+}
+
+void watch_lose(struct watch *watch, enum fc_event_kind kind, uint64_t n) {
+  for (unsigned i = 0; i < WATCH_MAX; i++) {
+    struct watcher *watcher = &watch->watchers[i];
+    if (!watcher->in_use || (watcher->wish.kinds & 1u << kind) == 0)
+      continue;
+    assert(watcher->lost > 0);
+    lose(watch, watcher, n);
+  }
 }
 
 static bool name_matches(struct fc_str wish, struct fc_str name, bool none_is_all) {
@@ -171,13 +196,14 @@ void watch_append(struct watch *watch, struct fc_event *event, uint32_t readers)
 
 /* ---- taking ---- */
 
-static uint32_t take_lost(const struct watch *watch, struct watcher *watcher, struct fc_buf *rows) {
+static uint32_t take_lost(struct watch *watch, struct watcher *watcher, struct fc_buf *rows) {
   if (watcher->lost == 0)
     return 0;
   struct fc_event event = {.kind = FC_EVENT_LOST, .time_ns = real_ns(), .count = watcher->lost};
   (void)fc_encode_event(rows, &event); /* the caller checks `failed` */
   watcher->lost = 0;
   watcher->cursor = watch->ring.head;
+  update_kinds(watch);
   return 1;
 }
 

@@ -40,7 +40,8 @@ struct watcher {
 
 /* Zero to start. The struct must not move. */
 struct watch {
-  uint32_t kinds;    /* bits: some watcher wants these events */
+  uint32_t kinds;    /* bits: some watcher wants these events, */
+  uint32_t detailed; /* and some watcher has to look at each of these: see watch_lose */
   uint32_t n;        /* watchers */
   uint64_t lost;     /* events, of all watchers so far */
   bool stopping;     /* the caller's: no watcher waits any more */
@@ -81,6 +82,13 @@ static inline void watch_add(struct watch *watch, struct fc_event *event) {
   if (readers != 0)
     watch_append(watch, event, readers);
 }
+
+/* Returns true if all watchers of the kind have lapsed and select it by nothing else. Then this is
+ * the same as watch_add of `n` events, and the events need not be made. */
+static inline bool watch_only_loses(const struct watch *watch, enum fc_event_kind kind) {
+  return (watch->detailed & 1u << kind) == 0;
+}
+void watch_lose(struct watch *watch, enum fc_event_kind kind, uint64_t n);
 
 /* Returns whether watch_take has something. */
 static inline bool watch_has_news(const struct watcher *watcher) {

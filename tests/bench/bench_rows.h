@@ -23,7 +23,14 @@ enum bench_peer_id {
   PEER_ECHO,
   PEERS
 };
-enum bench_scene_id { SCENE_TWO_READERS, SCENE_CHURN, SCENE_TRACED, SCENES };
+enum bench_scene_id {
+  SCENE_TWO_READERS,
+  SCENE_CHURN,
+  SCENE_TRACED,
+  SCENE_WATCHED_HITS,
+  SCENE_WATCHED_PUTS,
+  SCENES
+};
 enum bench_operation { OPERATION_GET, OPERATION_SET, OPERATION_GET_MANY };
 
 /* The source of a row's metrics. */

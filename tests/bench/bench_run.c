@@ -11,6 +11,7 @@
 #include "tests/bench/scene_churn.h"
 #include "tests/bench/scene_traced.h"
 #include "tests/bench/scene_two_readers.h"
+#include "tests/bench/scene_watched.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -206,6 +207,8 @@ static void phase_init(struct phase *phase) {
   scene_two_readers_init(&phase->scenes[SCENE_TWO_READERS]);
   scene_churn_init(&phase->scenes[SCENE_CHURN]);
   scene_traced_init(&phase->scenes[SCENE_TRACED]);
+  scene_watched_hits_init(&phase->scenes[SCENE_WATCHED_HITS]);
+  scene_watched_puts_init(&phase->scenes[SCENE_WATCHED_PUTS]);
 }
 
 static void phase_deinit(struct phase *phase) {

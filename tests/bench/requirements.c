@@ -49,6 +49,8 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region_traced/3100", REGION_SHARE, AT_LEAST, 0.999),
     ALONE("hit_region_traced/3100", TRACE_LOST, AT_MOST, 0),
     ALONE("hit_region_traced/3100", RATIO, AT_LEAST, 0.8),
+    ALONE("hit_region_watched/3100", RATIO, AT_LEAST, 0.98),
+    ALONE("put_watched/3100", RATIO, AT_LEAST, 0.98),
 
     /* one miss, one forward pass: 2,000 keys of 5 ms, one after the other, or two at a time */
     ALONE("herd8/fcached", COMPUTES, EXACTLY, 2000),

@@ -123,9 +123,11 @@ static void begin(struct expected *e, struct fc_watch wish) {
 }
 
 static void add(struct fc_event event) {
-  bool wanted = watch_wants(&watch, (enum fc_event_kind)event.kind);
+  enum fc_event_kind kind = (enum fc_event_kind)event.kind;
   note(&event);
-  if (wanted)
+  if (watch_wants(&watch, kind) && watch_only_loses(&watch, kind))
+    watch_lose(&watch, kind, 1);
+  else if (watch_wants(&watch, kind))
     watch_add(&watch, &event);
 }
 
