@@ -150,6 +150,7 @@ reload_changes_max_bytes() {
     echo "max-bytes = ${size}M" >$CONF.d/size.conf
     systemctl reload fcached.service
     within 10 is $((size * 1024 * 1024)) stat_of max_bytes
+    within 30 is 0 stat_of migrating_bytes # until then another size is refused
   done
   rm $CONF.d/size.conf
   systemctl reload fcached.service
