@@ -177,7 +177,7 @@ static void dropins_file(void) {
   write_text(name, "");
 }
 static void too_many(void) {
-  char name[HARNESS_PATH_SIZE + 32];
+  char name[HARNESS_PATH_SIZE + 48];
   write_text(path, "");
   (void)snprintf(name, sizeof name, "%s.d", path);
   ck_assert_int_eq(mkdir(name, 0700), 0);
