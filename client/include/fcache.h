@@ -397,7 +397,7 @@ enum fcache_stat_kind {
  * handle. */
 struct fcache_stat {
   const char *name_space; /* NULL: of the whole daemon */
-  const char *name;       /* "cache_hits", "bytes", ...: docs/operations.md has them all */
+  const char *name;       /* "cache_hits", "bytes", ...: fcached-stats(7) has them all */
   enum fcache_stat_kind kind;
   uint64_t integer;
   double real;
