@@ -72,7 +72,8 @@ void http_server_check_deadlines(struct http_server *server) {
 /* ---- requests ---- */
 
 /* libmicrohttpd's texts may contain the page that it sent, and end with a newline. */
-static void log_line(void *arg, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void log_line(void *arg, const char *format,
+                                                           va_list args) {
   const struct http_server *server = arg;
   char line[512];
 
