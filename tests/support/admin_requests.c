@@ -29,6 +29,13 @@ int admin_request_trace(struct raw *raw, enum fc_trace_action action, const char
   return send_request(raw, &buf);
 }
 
+int admin_request_latency(struct raw *raw, bool reset) {
+  struct fc_buf buf = {0};
+
+  (void)fc_encode_latency(&buf, raw->next_id++, reset);
+  return send_request(raw, &buf);
+}
+
 int admin_request_shutdown(struct raw *raw) {
   struct fc_buf buf = {0};
 

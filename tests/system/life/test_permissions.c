@@ -144,6 +144,8 @@ static int is_denied(void *arg) {
   CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_ON, "of-a-client") == FC_EDENIED);
   CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_OFF, "of-a-client") == FC_EDENIED);
   CHILD_EXPECT(admin_request_trace(&raw, FC_TRACE_STATUS, "of-a-client") == 0);
+  CHILD_EXPECT(admin_request_latency(&raw, true) == FC_EDENIED);
+  CHILD_EXPECT(admin_request_latency(&raw, false) == 0);
   CHILD_EXPECT(admin_request_shutdown(&raw) == FC_EDENIED);
   CHILD_EXPECT(open_raw(&tool, NULL) == 0);
   CHILD_EXPECT(admin_request_clear(&tool, "theirs") == FC_EDENIED);
@@ -336,6 +338,7 @@ static int shuts_down(void *arg) {
 
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, NULL) == 0);
+  CHILD_EXPECT(admin_request_latency(&raw, true) == 0);
   CHILD_EXPECT(admin_request_shutdown(&raw) == 0);
   raw_close(&raw);
   return 0;
