@@ -34,6 +34,7 @@ LAYERS = {
     "client/lib/conn": "shm util",
     "client/lib/api": "conn shm util",
     "client/lib/admin": "api conn shm util",
+    "client/lib/doctor": "admin api conn shm util",
     "proto/cli": "",
     "proto/image": "wire",
     "proto/shm": "",

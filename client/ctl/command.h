@@ -43,7 +43,7 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     shutdown_command, run_command, snapshot_command, set_command, export_command, import_command,
     image_command, metrics_command, exporter_command, latency_command, slowest_command,
     delete_command, watch_command, completion_command, complete_values_command, reload_command,
-    settings_command;
+    settings_command, doctor_command;
 
 /* --no-trunc, for the options of a command that prints tables. command_run handles it. */
 #define COMMAND_KEY_NO_TRUNC 0x2000

@@ -19,6 +19,7 @@ const struct command *const command_list[] = {
     &watch_command,
     &settings_command,
     &ping_command,
+    &doctor_command,
     &clear_command,
     &delete_command,
     &set_command,

@@ -23,11 +23,12 @@ endif
 
 $(PY_OBJ): CPPFLAGS += -Iclient/python/src $(PY_INCLUDES)
 $(PY_OBJ): | $(PYTHON_DEPS_OK)
-$(PY_CORE): $(PY_OBJ) $(LIBA) $(PY_EXPORTS)
+# With the library's objects, as pip builds it: the archive exports the public names only, and not the doctor.
+$(PY_CORE): $(PY_OBJ) $(call pic,$(LIB_SRC)) $(PY_EXPORTS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) $(if $(SAN),$(if $(filter clang%,$(CC)),-shared-libsan)) -shared \
-	  -Wl,--version-script=$(PY_EXPORTS) -o $@ $(filter %.o,$^) $(LIBA) -lxxhash
+	  -Wl,--version-script=$(PY_EXPORTS) -o $@ $(filter %.o,$^) -lxxhash
 $(PYB)/%: client/python/%
 	@mkdir -p $(@D)
 	@cp $< $@

@@ -19,7 +19,8 @@ static int fill(PyObject *module) {
   if (errors_init() < 0 || sentinel_init(module) < 0 || value_init() < 0 || handle_init() < 0 ||
       client_type_init(module) < 0)
     return -1;
-  if (PyModule_AddFunctions(module, value_methods) < 0)
+  if (PyModule_AddFunctions(module, value_methods) < 0 ||
+      PyModule_AddFunctions(module, doctor_methods) < 0)
     return -1;
   return PyModule_AddFunctions(module, digest_methods);
 }

@@ -23,6 +23,9 @@ METHOD_FAST(client_delete);
 PyObject *client_counters(PyObject *self, PyObject *ignored);
 PyObject *client_server_stats(PyObject *self, PyObject *ignored);
 
+/* The function _doctor. py_doctor.c */
+extern PyMethodDef doctor_methods[];
+
 /* Adds the type Client to the module. 0, or -1 with an exception. py_client_type.c */
 int client_type_init(PyObject *module);
 
