@@ -18,7 +18,9 @@ DEB_OBJECTS ?=
 
 ifneq ($(DEPS),skip)
 DEB_DEPS_OK := $(BUILD)/.deps-deb
+DEB_CHECK_DEPS_OK := $(BUILD)/.deps-deb-check
 $(BUILD)/.deps-deb: | $(BUILD)/.deps-build
+$(BUILD)/.deps-deb-check: | $(BUILD)/.deps-deb
 endif
 
 .PHONY: dist deb sdist wheel check-packages
@@ -68,5 +70,5 @@ $(VENV_ENV) SOURCE_DATE_EPOCH="$$(systemd/dist.sh --date)" $(PYTHON_DIST_VENV)/b
   { tail -n 40 $(PYTHON_DIST_VENV)/log; exit 1; }; rm -rf $(PYTHON_DIST_VENV)/source; printf '  DIST %s\n' $(PYTHON_DIST)/*
 endef
 
-check-packages: | $(DEB_DEPS_OK)
+check-packages: | $(DEB_CHECK_DEPS_OK)
 	@MAKE='$(MAKE)' PACKAGES_BUILD=$(abspath $(BUILD))/packages tests/systemd/packages.sh $(PACKAGE_TEST)

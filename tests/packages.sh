@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh SET - installs the missing Debian packages of SET if the user is root or has sudo. Otherwise prints one
 # line that installs them. The Makefile calls it once for each set and build directory.
-#   sets: build python check monitoring pip clients bench bench-python lint fuzz valgrind clang systemd deb fresh
+#   sets: build python check monitoring pip clients bench bench-python lint fuzz valgrind clang systemd deb deb-check fresh
 # `make DEPS=skip` never calls it.
 set -eu
 
@@ -12,6 +12,7 @@ build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libinih-dev l
 python='python3-dev python3-numpy'
 ctests='check libmsgpack-c-dev|libmsgpack-dev'
 check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux zsh!zsh"
+deb='debhelper!dh dh-python!dh_python3 dpkg-dev!dpkg-buildpackage'
 case ${1-} in
   build) set_of=$build ;;
   python) set_of="$build $python" ;;
@@ -27,10 +28,11 @@ case ${1-} in
   fuzz | clang) set_of="$build $ctests clang!clang libclang-rt-dev" ;;
   valgrind) set_of="$build $ctests valgrind!valgrind" ;;
   systemd) set_of='systemd!systemd-analyze' ;;
-  deb) set_of="$build $python blhc!blhc debhelper!dh dh-python!dh_python3 dpkg-dev!dpkg-buildpackage lintian!lintian" ;;
+  deb) set_of="$build $python $deb" ;;
+  deb-check) set_of="$build $python $deb blhc!blhc lintian!lintian" ;;
   fresh) set_of='mmdebstrap!mmdebstrap git!git util-linux!unshare' ;;
   *)
-    echo "usage: $0 build|python|check|monitoring|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|deb|fresh" >&2
+    echo "usage: $0 build|python|check|monitoring|pip|clients|bench|bench-python|lint|fuzz|valgrind|clang|systemd|deb|deb-check|fresh" >&2
     exit 2
     ;;
 esac

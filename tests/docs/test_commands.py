@@ -73,7 +73,8 @@ def test_commands_of_page_run(page: Path, tmp_path: Path) -> None:
 
 def test_targets_that_run_commands_elsewhere_exist() -> None:
     makefiles = "".join(
-        path.read_text() for path in [ROOT / "Makefile", *ROOT.glob("tests/**/*.mk")]
+        path.read_text()
+        for path in [ROOT / "Makefile", *ROOT.glob("tests/**/*.mk"), *ROOT.glob("systemd/*.mk")]
     )
     named = {block.elsewhere for page in PAGES for block in blocks_of(page) if block.elsewhere}
     assert named == {name for name in named if re.search(rf"^{name}:", makefiles, re.M)}
