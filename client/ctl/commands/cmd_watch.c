@@ -91,7 +91,7 @@ static void on_signal(int number) {
 /* The first SIGINT ends the wait, and a second one the process. A reader that has gone ends the
  * command quietly, whatever the parent has set. */
 static void catch_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
   (void)sigaction(SIGINT, &action, NULL); /* these fail for invalid numbers only */
   (void)sigaction(SIGTERM, &action, NULL);

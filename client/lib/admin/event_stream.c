@@ -54,7 +54,11 @@ int event_stream_next(struct admin *admin, uint32_t wait_ms, event_stream_fn *fn
   rc = socket_io_wait_readable(&connection->io, admin->events_until_ns);
   if (rc == SOCKET_IO_INTERRUPTED)
     return EVENT_STREAM_INTERRUPTED;
-  rc = rc < 0 ? connection_fail(connection, rc) : receive(admin, &reply);
+  if (rc < 0) {
+    admin->events_id = 0;
+    return connection_fail(connection, rc);
+  }
+  rc = receive(admin, &reply);
   admin->events_id = 0;
   if (rc < 0)
     return rc;
