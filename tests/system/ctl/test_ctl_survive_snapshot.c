@@ -83,8 +83,8 @@ static const struct {
   int status;
   const char *error;
 } wrong[] = {
-    {{NULL}, 2, "missing argument: usage: fcachectl set NAME VALUE"},
-    {{"max-bytes"}, 2, "missing argument: usage: fcachectl set NAME VALUE"},
+    {{NULL}, 2, "missing argument: usage: fcachectl set max-bytes SIZE"},
+    {{"max-bytes"}, 2, "missing argument: usage: fcachectl set max-bytes SIZE"},
     {{"max-bytes=1G"}, 2, "missing argument"},
     {{"max-bytes", "1G", "x"}, 2, "unexpected argument \"x\""},
     {{"", "1G"}, 2, "\"\" is no name of a setting"},

@@ -191,7 +191,7 @@ static const struct {
   void (*make)(void);
   const char *error;
 } hostile[] = {
-    {missing, "fcached: --config @: there is no such file\n"},
+    {missing, "fcached: --config @: there is no such file: create it, or give another\n"},
     {fifo, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
     {directory, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
     {device, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
