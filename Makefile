@@ -66,6 +66,8 @@ pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
 
 DAEMON := $(B)/fcached
 DAEMON_LIBS := -linih -luv -lxxhash
+# -lncursesw, and the library of terminals where that is another.
+CURSES_LIBS = $(eval CURSES_LIBS := $(shell pkg-config --libs ncursesw))$(CURSES_LIBS)
 CTL := $(B)/fcachectl
 EXPORTER := $(B)/fcachectl-exporter
 LIBA := $(B)/libfcache.a
@@ -120,7 +122,7 @@ $(DAEMON): $(call obj,daemon/main.c) $(DAEMON_A) $(PROTO_A)
 	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ $(DAEMON_LIBS)
 $(CTL): $(call obj,client/ctl/fcachectl.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
-	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ -ljansson -lsmartcols -lxxhash -lm
+	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ -ljansson -lsmartcols $(CURSES_LIBS) -lxxhash -lm
 $(EXPORTER): $(call obj,client/ctl/exporter/exporter_main.c) $(CTL_A) $(CLIENT_A) $(PROTO_A)
 	$(call say,LD)
 	$(Q)$(CC) $(FC_LDFLAGS) -fPIE -pie -o $@ $^ -lmicrohttpd -ljansson -lsmartcols -lxxhash -lm -lpthread

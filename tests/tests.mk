@@ -35,7 +35,7 @@ endif
 
 # msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
-  pkg-config --libs msgpack) -ljansson -lsmartcols $(DAEMON_LIBS) -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
+  pkg-config --libs msgpack) -ljansson -lsmartcols $(CURSES_LIBS) $(DAEMON_LIBS) -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
 # The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \

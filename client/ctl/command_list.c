@@ -9,6 +9,7 @@
 /* clang-format off */
 const struct command *const command_list[] = {
     &stats_command,
+    &top_command,
     &metrics_command,
     &list_command,
     &namespaces_command,

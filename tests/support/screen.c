@@ -10,6 +10,7 @@
 
 #define ARGS_MAX 40
 #define WAIT_MS 20000
+#define STATUS_MS 2000
 #define KEPT "tests/system/ctl/screens"
 
 /* No keys of tmux, no status row, and a screen that stays when its command has ended. */
@@ -43,13 +44,13 @@ static int run(const struct screen *screen, const char *const words[], const cha
 #define TMUX(screen, out, ...)                                                                     \
   ck_assert_int_eq(run(screen, (const char *const[]){__VA_ARGS__, NULL}, NULL, out), 0)
 
-/* Returns the value of a format such as "#{pane_pid}". */
+/* Returns the value of a format such as "#{pane_pid}", or -1 if it is empty. */
 static long value_of(const struct screen *screen, const char *format) {
   char *text;
   long value;
 
   TMUX(screen, &text, "display-message", "-p", format);
-  value = strtol(text, NULL, 10);
+  value = *text == '\n' || *text == '\0' ? -1 : strtol(text, NULL, 10);
   free(text);
   return value;
 }
@@ -223,11 +224,32 @@ static bool has_ended(void *arg) {
   return value_of(screen, "#{pane_dead}") == 1;
 }
 
+/* tmux may see the end of the terminal before it knows the status. */
+static bool has_status(void *arg) {
+  const struct screen *screen = arg;
+
+  return value_of(screen, "#{pane_dead_status}#{pane_dead_signal}") >= 0;
+}
+
 int screen_status(const struct screen *screen) {
   if (!harness_wait_until(has_ended, (void *)(uintptr_t)screen, WAIT_MS))
     ck_abort_msg("the command does not end; the screen is:\n%s", screen_text(screen));
+  if (!harness_wait_until(has_status, (void *)(uintptr_t)screen, STATUS_MS))
+    return SCREEN_STATUS_UNKNOWN;
   long signal = value_of(screen, "#{pane_dead_signal}");
   return signal > 0 ? 128 + (int)signal : (int)value_of(screen, "#{pane_dead_status}");
+}
+
+static bool is_restored(void *arg) {
+  const struct screen *screen = arg;
+
+  return value_of(screen, "#{alternate_on}") == 0 &&
+         (value_of(screen, "#{pane_dead}") == 1 || value_of(screen, "#{cursor_flag}") == 1);
+}
+
+void screen_wait_restored(const struct screen *screen) {
+  if (!harness_wait_until(is_restored, (void *)(uintptr_t)screen, WAIT_MS))
+    ck_abort_msg("the terminal is not restored; the screen is:\n%s", screen_text(screen));
 }
 
 pid_t screen_pid(const struct screen *screen) {

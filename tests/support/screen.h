@@ -52,8 +52,14 @@ void screen_wait_without(const struct screen *screen, const char *part);
  * writes the rows that differ to the file instead: look at them, and mask what varies. */
 void screen_expect(const struct screen *screen, const char *name);
 
-/* Waits for the end of the command. Returns its exit status, or 128 + signal. */
+/* Waits for the end of the command. Returns its exit status, or 128 + signal, or
+ * SCREEN_STATUS_UNKNOWN: on a busy machine tmux sometimes does not learn it. */
+#define SCREEN_STATUS_UNKNOWN (-1)
 int screen_status(const struct screen *screen);
+
+/* Waits until no program has the terminal: its own screen is back, and its cursor, which
+ * tmux hides after the end of the command. */
+void screen_wait_restored(const struct screen *screen);
 
 /* Returns the pid of the command. */
 pid_t screen_pid(const struct screen *screen);

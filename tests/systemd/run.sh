@@ -71,7 +71,7 @@ fi
 if ! "$lab" start --copy "$tmp/root:/" --copy "$here/inside.sh:/root/inside.sh" \
   --copy "${SURVIVOR:-build/tests/systemd/survivor}:/root/survivor" \
   --pkg libuv1 --pkg libinih1 --pkg libxxhash0 --pkg libjansson4 --pkg libsmartcols1 --pkg libmicrohttpd12 \
-  --pkg libpam-systemd \
+  --pkg libncursesw6 --pkg libpam-systemd \
   --setup 'ldconfig && systemd-sysusers' >"$tmp/lab.log" 2>&1; then
   cat "$tmp/lab.log"
   echo "FAIL  booting the lab"

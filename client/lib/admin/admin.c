@@ -68,6 +68,10 @@ const char *admin_server(const struct admin *admin) {
   return admin->connection.server;
 }
 
+const char *admin_socket(const struct admin *admin) {
+  return admin->connection.path;
+}
+
 static int call_simple(struct admin *admin, enum fc_type type) {
   struct fc_reply reply;
   if (!admin_is_up(admin))

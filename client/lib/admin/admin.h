@@ -42,6 +42,9 @@ const char *admin_error(const struct admin *admin);
 /* Returns the daemon's name and version, "fcached 0.1.0". Valid until admin_close. */
 const char *admin_server(const struct admin *admin);
 
+/* Returns the path of the socket that was tried last. Valid until admin_close. */
+const char *admin_socket(const struct admin *admin);
+
 /* Measures the time of a request. */
 int admin_ping(struct admin *admin, uint64_t *rtt_ns);
 
