@@ -29,6 +29,17 @@ static bool option_has_changed(const struct reload *reload, const char *name) {
   return has_changed(reload, option_find(name));
 }
 
+/* Without shared memory the region cannot be replaced. */
+static bool is_live(const struct server *server, const struct option_row *row) {
+  bool can_resize = server->store.region->index_fd >= 0;
+  return row->change == OPTION_LIVE && (can_resize || row != option_find("max-bytes"));
+}
+
+static bool resizes(const struct reload *reload) {
+  const struct option_row *row = option_find("max-bytes");
+  return has_changed(reload, row) && is_live(reload->server, row);
+}
+
 /* ---- what may fail ---- */
 
 /* The limits that the reload would set, with the restart's options as they are. Borrows strings. */
@@ -36,8 +47,7 @@ static int check_memory(const struct reload *reload, struct error_text *error) {
   const struct server *server = reload->server;
   struct options wanted = *server->options;
   const struct options *next = &reload->next.options;
-  bool resizes = next->max_bytes != wanted.max_bytes;
-  wanted.max_bytes = resizes ? next->max_bytes : server->store.max_bytes;
+  wanted.max_bytes = resizes(reload) ? next->max_bytes : server->store.max_bytes;
   wanted.max_clients = next->max_clients;
   wanted.max_namespaces = next->max_namespaces;
   wanted.max_leases = next->max_leases;
@@ -79,9 +89,8 @@ static int apply_fallible(struct reload *reload, struct error_text *error) {
   struct server *server = reload->server;
   const struct options *next = &reload->next.options;
   struct trace_dir dir;
-  bool resizes = next->max_bytes != server->options->max_bytes;
   int rc = check_memory(reload, error);
-  if (rc == 0 && resizes)
+  if (rc == 0 && resizes(reload))
     rc = store_can_resize(&server->store, error);
   if (rc == 0)
     rc = open_trace(reload, &dir, error);
@@ -89,7 +98,7 @@ static int apply_fallible(struct reload *reload, struct error_text *error) {
     return rc;
   use_trace(reload, &dir);
   struct error_text failure;
-  if (resizes && server_resize(server, next->max_bytes, &failure) < 0)
+  if (resizes(reload) && server_resize(server, next->max_bytes, &failure) < 0)
     log_line(&server->log, LOG_LEVEL_ERROR, "%s", failure.text); /* no random number */
   return 0;
 }
@@ -133,7 +142,7 @@ static void log_change(struct reload *reload, const struct option_row *row) {
   (void)option_format(server->options, row, before);
   (void)option_format(&reload->next.options, row, now);
   log_line(&server->log, LOG_LEVEL_INFO, "reload: %s: %s -> %s%s", row->name, before, now,
-           row->change == OPTION_LIVE ? "" : " needs a restart");
+           is_live(server, row) ? "" : " needs a restart");
 }
 
 /* A size that fcachectl has set stays: the operator may not expect it. */
@@ -160,9 +169,9 @@ static struct reload_report take_over(struct reload *reload, struct options *wan
     if (!has_changed(reload, row))
       continue;
     log_change(reload, row);
-    if (row->change == OPTION_LIVE)
+    if (is_live(server, row))
       option_swap(&server->running, wanted, row);
-    *(row->change == OPTION_LIVE ? &report.changed : &report.waiting) += 1;
+    *(is_live(server, row) ? &report.changed : &report.waiting) += 1;
   }
   config_deinit(server->config);
   *server->config = reload->next;
@@ -248,7 +257,7 @@ static uint32_t list_options(void *arg, control_option_fn *option, void *option_
         .source =
             is_set(server, row) ? "fcachectl set" : config_source_text(server->config, i, source),
         .next = differs ? option_format(&server->config->options, row, next) : "",
-        .live = row->change == OPTION_LIVE};
+        .live = is_live(server, row)};
     option(option_arg, &item);
   }
   return (uint32_t)option_count;

@@ -303,7 +303,7 @@ template_instance_is_a_daemon_of_its_own() {
   FCACHE_SOCKET=$team within 10 has_max_bytes $((32 << 20))
   systemctl stop fcached@team.socket fcached@team.service
   is '700 fcached' stat -c '%a %U' /var/lib/fcached-team
-  ! test -e $team
+  is '' find /run/fcached -name fcached-team.sock
   ping
 }
 trace_of_client_is_below_the_log_directory() {

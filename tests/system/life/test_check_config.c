@@ -171,13 +171,13 @@ static void control(void) {
   write_text(path, "\033[2J\a = 1\n");
 }
 static void dropins_file(void) {
-  char name[HARNESS_PATH_SIZE + 32];
+  char name[HARNESS_PATH_SIZE + 64];
   write_text(path, "");
   (void)snprintf(name, sizeof name, "%s.d", path);
   write_text(name, "");
 }
 static void too_many(void) {
-  char name[HARNESS_PATH_SIZE + 48];
+  char name[HARNESS_PATH_SIZE + 64];
   write_text(path, "");
   (void)snprintf(name, sizeof name, "%s.d", path);
   ck_assert_int_eq(mkdir(name, 0700), 0);

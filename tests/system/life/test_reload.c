@@ -409,7 +409,7 @@ START_TEST(reload_trace_on_other_file_and_off) {
   reload(filled("trace = %/b.jsonl\n", text));
   look_up();
   expect_line("%/b.jsonl");
-  ctl_expect_status(CTL("trace", "on", "c.jsonl"), 0, "b.jsonl" + 1, NULL); /* beside the trace */
+  ctl_expect_status(CTL("trace", "on", "c.jsonl"), 0, "c.jsonl", NULL); /* beside the trace */
   reload("");
   ctl_expect_part(CTL("trace", "status"), "off");
   expect_log("b.jsonl -> none");
@@ -447,6 +447,17 @@ START_TEST(reload_option_that_needs_a_restart_is_named_each_time) {
   ck_assert(!harness_exists(filled("%/state", text)));
   reload("max-value = 1M\n");
   expect_log("configuration read again, nothing has changed");
+  stop();
+}
+END_TEST
+
+/* A region that is not shared cannot be replaced. */
+START_TEST(reload_size_without_a_region_needs_a_restart) {
+  start("max-bytes = 64M\nmax-clients = 10\n", "--no-region");
+  reload("max-bytes = 32M\nmax-clients = 20\n");
+  expect_log("reload: max-bytes: 64M -> 32M needs a restart\n");
+  ck_assert_uint_eq(stat_of("max_bytes"), 64u << 20);
+  ck_assert_uint_eq(stat_of("clients_max"), 20);
   stop();
 }
 END_TEST
@@ -591,6 +602,7 @@ int main(void) {
   tcase_add_test(tc, reload_trace_on_other_file_and_off);
   tcase_add_test(tc, reload_trace_directory_bounds_clients);
   tcase_add_test(tc, reload_option_that_needs_a_restart_is_named_each_time);
+  tcase_add_test(tc, reload_size_without_a_region_needs_a_restart);
   tcase_add_test(tc, reload_command_line_stays_the_strongest);
   tcase_add_test(tc, reload_keeps_a_size_that_was_set_until_the_file_changes);
   tcase_add_loop_test(tc, reload_with_a_mistake_changes_nothing, 0, ROWS(wrong));
