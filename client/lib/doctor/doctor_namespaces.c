@@ -80,12 +80,12 @@ static const char *end_of_value(const char *at) {
       at++;
     else if (*at == '"')
       quoted = !quoted;
-    else if (!quoted && (*at == '{' || *at == '['))
-      depth++;
-    else if (!quoted && (*at == '}' || *at == ']') && depth-- == 0)
+    if (quoted)
+      continue;
+    bool closes = *at == '}' || *at == ']';
+    if (depth == 0 && (closes || *at == ','))
       break;
-    else if (!quoted && *at == ',' && depth == 0)
-      break;
+    depth += (*at == '{' || *at == '[') - closes;
   }
   return at;
 }

@@ -603,6 +603,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("snapshot");
   TCase *tests = tcase_create("snapshot");
+  tcase_set_timeout(tests, 60); /* thousands of writes are synced to the disk */
   tcase_add_checked_fixture(tests, set_up, tear_down);
   tcase_add_loop_test(tests, snapshot_restores_all, 0, 2);
   tcase_add_test(tests, snapshot_in_slices_has_each_entry_once);
