@@ -154,23 +154,20 @@ static void press(struct top_ui *ui, int key) {
 }
 
 bool top_keys_press(struct top_ui *ui, int key, size_t table_rows) {
-  struct top_options before = ui->model.options;
-  bool arranged = true;
+  bool is_idle = key == TOP_KEY_NONE || key == TOP_KEY_REDRAW || key == TOP_KEY_QUIT;
+  bool arranged;
 
   if (key == TOP_KEY_QUIT)
     ui->quit = true;
-  else if (key == TOP_KEY_NONE || key == TOP_KEY_REDRAW)
-    ; /* nothing changes */
-  else if (ui->help)
+  else if (!is_idle && ui->help)
     ui->help = false;
-  else if (ui->typing)
+  else if (!is_idle && ui->typing)
     type(ui, key);
-  else
+  else if (!is_idle)
     press(ui, key);
   if (!ui->help && !ui->typing)
     scroll(ui, key, table_rows);
-  if (memcmp(&before, &ui->model.options, sizeof before) != 0)
-    arranged = top_model_arrange(&ui->model);
+  arranged = is_idle || top_model_arrange(&ui->model); /* the key may have changed the order */
   top_keys_clamp(ui, table_rows);
   return arranged;
 }
