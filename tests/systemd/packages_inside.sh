@@ -144,6 +144,7 @@ configuration_typo_is_mended_by_one_restart() {
 }
 reload_changes_max_bytes() {
   local pid
+  fcachectl ping
   pid=$(show MainPID)
   for size in 512 64; do
     mkdir -p $CONF.d
