@@ -137,11 +137,12 @@ static void check_group_of(struct doctor *doctor, const struct doctor_socket *pl
     doctor_report(doctor, DOCTOR_PROBLEM, "log out and in again, or start the worker with sg GROUP",
                   "this user is in group %s of %s by now, but this session is not", name, path);
   else if (!in_session(place->gid))
-    doctor_report(doctor, DOCTOR_PROBLEM,
-                  "usermod -aG GROUP USER as root, and log in again: or start fcached with "
-                  "--socket-mode 0666",
-                  "%s is for uid %u and group %s (gid %u, mode %04o), and this user is neither",
-                  path, place->uid, name, place->gid, place->mode);
+    doctor_report(
+        doctor, DOCTOR_PROBLEM,
+        "join the group (usermod -aG GROUP USER as root, then log in again), or start fcached "
+        "with --socket-group and a group of this user",
+        "%s is for uid %u and group %s (gid %u, mode %04o), and this user is neither", path,
+        place->uid, name, place->gid, place->mode);
   else
     doctor_report(doctor, DOCTOR_PROBLEM, "look at the security modules of the machine",
                   "%s is closed to this user, though it is in its group", path);
