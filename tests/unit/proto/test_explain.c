@@ -111,9 +111,10 @@ static void note_end(void *arg, const struct proto_sample *sample) {
   uint32_t n = (body[0] & 0x0fu) - 2;
   if (sample->reply)
     return;
-  requests[body[1]].ends[n] = true;
-  if (body[1] == FC_LIST) /* clients of version 6 send no min_compute_ns, of version 5 no order */
-    requests[FC_LIST].ends[n - 1] = requests[FC_LIST].ends[n - 2] = true;
+  /* Older clients do not send these: order and min_compute_ns, and mkdir. */
+  uint32_t later = body[1] == FC_LIST ? 2 : body[1] == FC_TRACE ? 1 : 0;
+  for (uint32_t i = 0; i <= later; i++)
+    requests[body[1]].ends[n - i] = true;
 }
 
 static void check_sample(void *arg, const struct proto_sample *sample) {
