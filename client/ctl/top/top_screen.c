@@ -29,13 +29,16 @@ static struct sigaction actions_before[N_ENDING];
 static volatile sig_atomic_t ended_by; /* the signal */
 
 bool top_screen_is_possible(void) {
+  bool can_move;
   int error;
 
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
     return false;
   if (setupterm(NULL, STDOUT_FILENO, &error) != OK)
     return false;
-  return cursor_address != NULL && clear_screen != NULL;
+  can_move = cursor_address != NULL && clear_screen != NULL;
+  (void)del_curterm(cur_term); /* newterm makes its own */
+  return can_move;
 }
 
 /* ---- signals ---- */
