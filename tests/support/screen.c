@@ -231,13 +231,15 @@ static bool has_status(void *arg) {
   return value_of(screen, "#{pane_dead_status}#{pane_dead_signal}") >= 0;
 }
 
-int screen_status(const struct screen *screen) {
+void screen_expect_status(const struct screen *screen, int status) {
   if (!harness_wait_until(has_ended, (void *)(uintptr_t)screen, WAIT_MS))
     ck_abort_msg("the command does not end; the screen is:\n%s", screen_text(screen));
-  if (!harness_wait_until(has_status, (void *)(uintptr_t)screen, STATUS_MS))
-    return SCREEN_STATUS_UNKNOWN;
+  if (!harness_wait_until(has_status, (void *)(uintptr_t)screen, STATUS_MS)) {
+    printf("tmux did not learn the exit status, which should be %d\n", status);
+    return;
+  }
   long signal = value_of(screen, "#{pane_dead_signal}");
-  return signal > 0 ? 128 + (int)signal : (int)value_of(screen, "#{pane_dead_status}");
+  ck_assert_int_eq(signal > 0 ? 128 + signal : value_of(screen, "#{pane_dead_status}"), status);
 }
 
 static bool is_restored(void *arg) {

@@ -9,7 +9,7 @@
  *     return; // tmux is missing: it has printed "skipped: ..."
  *   screen_expect(&screen, "top_by_op");
  *   screen_keys(&screen, "q");
- *   ck_assert_int_eq(screen_status(&screen), 0);
+ *   screen_expect_status(&screen, 0);
  *   screen_stop(&screen); */
 #ifndef FC_TESTS_SCREEN_H
 #define FC_TESTS_SCREEN_H
@@ -52,10 +52,9 @@ void screen_wait_without(const struct screen *screen, const char *part);
  * writes the rows that differ to the file instead: look at them, and mask what varies. */
 void screen_expect(const struct screen *screen, const char *name);
 
-/* Waits for the end of the command. Returns its exit status, or 128 + signal, or
- * SCREEN_STATUS_UNKNOWN: on a busy machine tmux sometimes does not learn it. */
-#define SCREEN_STATUS_UNKNOWN (-1)
-int screen_status(const struct screen *screen);
+/* Waits for the end of the command, and checks its exit status, or 128 + signal. On a busy machine
+ * tmux sometimes does not learn the status: then a line for the log says that it is not checked. */
+void screen_expect_status(const struct screen *screen, int status);
 
 /* Waits until no program has the terminal: its own screen is back, and its cursor, which
  * tmux hides after the end of the command. */

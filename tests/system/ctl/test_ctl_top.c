@@ -80,15 +80,9 @@ static bool open_top(unsigned columns, unsigned rows, const char *const argv[]) 
   return false;
 }
 
-static void expect_status(int want) {
-  int status = screen_status(&screen);
-
-  ck_assert_msg(status == want || status == SCREEN_STATUS_UNKNOWN, "status %d", status);
-}
-
 static void quit(void) {
   screen_keys(&screen, "q");
-  expect_status(0);
+  screen_expect_status(&screen, 0);
   screen_wait_restored(&screen);
   stop();
 }
@@ -201,7 +195,7 @@ START_TEST(signal_restores_the_terminal) {
     return;
   screen_wait(&screen, "NAMESPACE");
   ck_assert_int_eq(kill(screen_pid(&screen), ending[_i]), 0);
-  expect_status(128 + ending[_i]);
+  screen_expect_status(&screen, 128 + ending[_i]);
   screen_wait_restored(&screen);
   stop();
 }
@@ -285,7 +279,7 @@ START_TEST(dumb_terminal_gets_blocks) {
           80, 24,
           (const char *const[]){"sh", "-c", "TERM=dumb exec $FCACHECTL top -n 1 -d 0.1", NULL}))
     return;
-  expect_status(0);
+  screen_expect_status(&screen, 0);
   screen_wait(&screen, " UTC\nfcached ");
   screen_wait_restored(&screen);
   stop();

@@ -326,7 +326,7 @@ START_TEST(screen_cuts_names_in_the_middle) {
   ctl_expect_part(CTL("clear", "--all", "--view", "base"), "removed 1 entry");
   screen_expect(&screen, "watch");
   screen_keys(&screen, "C-c");
-  ck_assert_int_eq(screen_status(&screen), 0);
+  screen_expect_status(&screen, 0);
   screen_stop(&screen);
   raw_close(&raw);
 }

@@ -68,7 +68,7 @@ START_TEST(command_has_terminal_of_the_size) {
   screen_wait(&screen, "got a b\n10 40\n");
   ck_assert_int_gt(screen_pid(&screen), 0);
   screen_keys(&screen, "Enter");
-  ck_assert_int_eq(screen_status(&screen), 7);
+  screen_expect_status(&screen, 7);
   screen_stop(&screen);
   screen_stop(&screen);
 }
@@ -79,7 +79,7 @@ START_TEST(killed_command_has_status_of_its_signal) {
 
   if (!screen_start(&screen, 80, 24, SHELL("kill -9 $$")))
     return;
-  ck_assert_int_eq(screen_status(&screen), 128 + 9);
+  screen_expect_status(&screen, 128 + 9);
   screen_stop(&screen);
 }
 END_TEST
