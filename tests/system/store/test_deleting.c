@@ -93,7 +93,7 @@ END_TEST
 START_TEST(many_deletes_accept_puts_of_others) {
   struct fcache_key key = key_at(0), gone = key_at(1);
   struct fcache_value value = {0};
-  char prompt[16];
+  char prompt[24];
   ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
   for (int i = 0; i < 5000; i++) {
     (void)snprintf(prompt, sizeof prompt, "gone %d", i);
