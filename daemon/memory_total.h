@@ -1,5 +1,5 @@
 /* memory_total.h - the bound of the daemon's memory by its options: the one formula, for the check
- * at start, the stats and docs/operations.md.
+ * at start, the stats and docs/limits.md.
  *
  * Each module states its own bound (conn_bytes_max, leases_bytes_max, ...). This module adds them
  * up, with the kernel memory that a control group charges to the daemon. */

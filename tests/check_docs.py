@@ -4,8 +4,9 @@ directory BUILD (build).
 Every link in a page leads to a file and a heading that exist. Every source file that a page names exists. The manual
 pages of section 3 document every function of fcache.h, and no other. Every option that `fcached --help` prints is in
 fcached(8), fcached.conf(5) and the shipped fcached.conf. Every command of fcachectl has a page, with its options and no
-others, and a line in fcachectl(1). A manual page that another page refers to exists. docs/operations.md quotes errors
-that the sources contain. docs/decisions/README.md lists every decision. Prints each violation, and exits with 1 if there
+others, and a line in fcachectl(1). A manual page that another page refers to exists. docs/errors.md quotes errors
+that the sources contain. The list of sections at the top of a page has them all. The commands in the operator's table
+of docs/operations.md exist. docs/decisions/README.md lists every decision. Prints each violation, and exits with 1 if there
 is one."""
 
 from __future__ import annotations
@@ -191,14 +192,47 @@ def sources() -> str:
 
 def errors() -> list[str]:
     """Texts in the table of errors that no source file contains. N, PATH, NAME, CMD and ... mean variable parts."""
-    table = Path("docs/operations.md").read_text().split("\n## Errors\n")[1]
+    table = Path("docs/errors.md").read_text().split("\n## Texts of errors\n")[1]
     code, bad = sources(), []
     for row in re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M):
         for text in re.findall(r"`([^`]+)`", row):
             parts = re.split(r"…|: |\b(?:N|PATH|NAME|CMD)\b", text)
             missing = [p for p in (part.strip() for part in parts) if len(p) > 7 and p not in code]
-            bad += [f"docs/operations.md quotes an error that no source has: {p}" for p in missing]
+            bad += [f"docs/errors.md quotes an error that no source has: {p}" for p in missing]
     return bad
+
+
+def contents() -> list[str]:
+    """A page that begins with "On this page:" lists all its sections there, in their order."""
+    bad = []
+    for page in PAGES:
+        text = without_blocks(page.read_text())
+        if listed := re.search(r"^On this page: (.*?)\.$", text, re.M | re.S):
+            names = re.findall(r"\[([^\]]+)\]\(#", listed[1])
+            if names != re.findall(r"^## +(.+?) *$", text, re.M):
+                bad.append(f"{page}: the list of its sections differs from its headings")
+    return bad
+
+
+def table_commands(build: Path) -> list[str]:
+    """The commands of fcached in the last column of the operator's table exist, and have the options there."""
+    ctl, daemon = str(build / "fcachectl"), str(build / "fcached")
+    table = Path("docs/operations.md").read_text().split("\n| task |")[1].split("\n\n")[0]
+    cells = [row.rsplit("|", 2)[1] for row in table.splitlines()[2:]]
+    known, bad, found = set(re.findall(r"^  ([a-z]+) ", help_of(ctl), re.M)), [], 0
+    for command in re.findall(r"`((?:fcached|fcachectl) [^`]+)`", "\n".join(cells)):
+        program, *words = command.split(" -- ")[0].split()
+        found += 1
+        if program == "fcachectl" and words[0] not in known:
+            bad.append(f"docs/operations.md: fcachectl has no command {words[0]}")
+            continue
+        text = help_of(ctl, words[0]) if program == "fcachectl" else help_of(daemon)
+        bad += [
+            f"docs/operations.md: `{command}`: there is no option {word}"
+            for word in words
+            if word.startswith("-") and not re.search(rf"(?<![\w-]){word}(?![\w-])", text)
+        ]
+    return bad if found >= 20 else [f"docs/operations.md: only {found} commands in the table"]
 
 
 def decisions() -> list[str]:
@@ -220,6 +254,8 @@ def main() -> int:
         + references()
         + configuration(build)
         + errors()
+        + contents()
+        + table_commands(build)
         + decisions()
     )
     if bad:

@@ -236,7 +236,7 @@ coverage:
 protocol-tables: $(TB)/unit/proto/test_protocol_tables
 	$(Q)FC_WRITE_TABLES=1 $< >/dev/null
 
-# Writes the lists of statistics in docs/operations.md and fcached-stats(7) from proto/stats/stats_rows.h.
+# Writes the lists of statistics in docs/counters.md and fcached-stats(7) from proto/stats/stats_rows.h.
 .PHONY: stats-tables
 stats-tables: $(TB)/unit/proto/test_stats_tables
 	$(Q)FC_WRITE_TABLES=1 $< >/dev/null

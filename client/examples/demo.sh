@@ -14,7 +14,7 @@ trap 'exit 130' INT TERM HUP
 pages=$(dirname "$0")/../../docs
 texts=$(find /usr/share/common-licenses -type f -size +12k 2>/dev/null | LC_ALL=C sort)
 # shellcheck disable=SC2086 # words, not one file name
-set -- ${DEMO_TEXT:-${texts:-$pages/operations.md $pages/region.md $pages/protocol.md}}
+set -- ${DEMO_TEXT:-${texts:-$pages/limits.md $pages/region.md $pages/protocol.md}}
 
 cat <<TEXT
 Four worker processes probe a small language model over bytes, whose text is

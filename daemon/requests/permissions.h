@@ -1,5 +1,5 @@
 /* permissions.h - decides which client may clear, trace, shut down, write snapshots, and set a
- * namespace's limits or a setting of the daemon. docs/operations.md has the table.
+ * namespace's limits or a setting of the daemon. docs/permissions.md has the table.
  *
  * Each client that may connect may read and put everything; no permission here concerns that. A
  * namespace has an owner: the user of the client that created it. If that user is unknown

@@ -1,5 +1,5 @@
 /* stats_rows.h - the one table of the statistics. The reply of the daemon, the types in the client
- * library, `fcachectl stats` and `metrics`, the tables of docs/operations.md and fcached-stats(7)
+ * library, `fcachectl stats` and `metrics`, the tables of docs/counters.md and fcached-stats(7)
  * come from it.
  *
  *   GROUP(title)

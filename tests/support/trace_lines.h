@@ -1,5 +1,5 @@
 /* trace_lines.h - a trace file as its readers see it: whole lines of JSON, with
- * exactly the fields of docs/operations.md, in their order. */
+ * exactly the fields of docs/trace.md, in their order. */
 #ifndef FC_TESTS_TRACE_LINES_H
 #define FC_TESTS_TRACE_LINES_H
 

@@ -76,7 +76,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class ServerStats:
-    """The daemon's statistics, listed in docs/operations.md. Counts and bytes are int. Seconds
+    """The daemon's statistics, listed in docs/counters.md. Counts and bytes are int. Seconds
     (names that end in ``_s``), rates (0 to 1) and averages are float. Texts are str."""
 
     daemon: dict[str, Figure]

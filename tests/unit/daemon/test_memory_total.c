@@ -23,7 +23,7 @@ static struct memory_amounts bounds_of(const struct memory_settings *settings) {
   return bounds;
 }
 
-/* docs/operations.md has this calculation. */
+/* docs/limits.md has this calculation. */
 START_TEST(memory_total_defaults_are_as_documented) {
   static const unsigned mib[MEMORY_PARTS] = {
       [MEMORY_REGION] = 268, [MEMORY_MESSAGES] = 65, [MEMORY_SOCKETS] = 61,
@@ -78,7 +78,7 @@ START_TEST(memory_total_without_region_has_no_rings) {
 }
 END_TEST
 
-/* docs/operations.md has this number too. */
+/* docs/limits.md has this number too. */
 START_TEST(memory_total_with_snapshots_is_as_documented) {
   struct memory_settings settings = defaults();
   uint64_t without = bounds_of(&settings).bytes[MEMORY_DAEMON];

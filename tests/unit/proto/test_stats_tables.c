@@ -1,4 +1,4 @@
-/* The lists of statistics in docs/operations.md and docs/man/fcached-stats.7.scd against
+/* The lists of statistics in docs/counters.md and docs/man/fcached-stats.7.scd against
  * proto/stats/stats_rows.h. Each page has two lines that mark the begin and the end of its list.
  * With FC_WRITE_TABLES=1 the test writes the lists; `make stats-tables` does that. Run from the
  * project's root, as make does. */
@@ -22,7 +22,7 @@ struct page {
   row_fn *row;
 };
 
-/* ---- docs/operations.md ---- */
+/* ---- docs/counters.md ---- */
 
 static void markdown_group(FILE *out, const char *title) {
   (void)fprintf(out, "\n**%s**\n\n| name | unit | kind | since | |\n|---|---|---|---|---|\n",
@@ -92,7 +92,7 @@ static void man_row(FILE *out, const struct fc_stats_row *row) {
 /* ---- both ---- */
 
 static const struct page pages[] = {
-    {"docs/operations.md", "<!-- statistics: begin -->\n", "<!-- statistics: end -->\n",
+    {"docs/counters.md", "<!-- statistics: begin -->\n", "<!-- statistics: end -->\n",
      markdown_group, markdown_row},
     {"docs/man/fcached-stats.7.scd", "; statistics: begin\n", "; statistics: end\n", man_group,
      man_row},
