@@ -37,8 +37,10 @@ static void clean(char *text) {
   text[fc_utf8_clean(text, strlen(text))] = '\0';
 }
 
-static void report(struct doctor *doctor, enum doctor_level level, const char *advice,
-                   const char *format, va_list args) {
+__attribute__((format(printf, 4, 0))) static void report(struct doctor *doctor,
+                                                         enum doctor_level level,
+                                                         const char *advice, const char *format,
+                                                         va_list args) {
   struct doctor_finding finding = {.level = level, .check = doctor->check};
   (void)vsnprintf(finding.text, sizeof finding.text, format, args); /* may cut the text */
   (void)snprintf(finding.advice, sizeof finding.advice, "%s", advice);
