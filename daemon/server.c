@@ -11,6 +11,7 @@
 #include "daemon/os/descriptors.h"
 #include "daemon/os/robust_futex.h"
 #include "daemon/os/thread_pool.h"
+#include "daemon/refusal.h"
 #include "daemon/region/catalog.h"
 #include "daemon/server_internal.h"
 #include "daemon/server_reload.h"
@@ -179,6 +180,7 @@ static void announce_ready(struct server *server) {
 }
 
 static int serve(struct server *server) {
+  refusal_cancel();
   server_block_signals(false);
   log_line(&server->log, LOG_LEVEL_DEBUG, "serving at %s", server->listener.path);
   announce_ready(server);
@@ -232,13 +234,13 @@ static int open_loop(struct server *server, struct error_text *error) {
 }
 
 /* Takes the socket and the memory that the service manager passed, and closes the rest. */
-static int open_socket(struct server *server, struct error_text *error) {
+static int open_socket(struct server *server, struct passed_fds *passed, struct error_text *error) {
   struct listener_options options = listener_options_of(server->options);
-  options.passed = &server->passed;
+  options.passed = passed;
   int rc = listener_open(&server->listener, &options, error);
-  if (rc == 0 && fd_store_receive(&server->fd_store, &server->passed) < 0)
+  if (rc == 0 && fd_store_receive(&server->fd_store, passed) < 0)
     rc = error_text_set(error, FC_ENOMEM, "no memory for the descriptors of the service manager");
-  passed_fds_deinit(&server->passed);
+  passed_fds_deinit(passed);
   return rc;
 }
 
@@ -260,7 +262,8 @@ static void log_config(struct server *server) {
            "configuration: %s", config_files_text(server->config, files));
 }
 
-int server_run(struct config *config, const struct command_line *command_line) {
+int server_run(struct config *config, const struct command_line *command_line,
+               struct passed_fds *passed) {
   /* static: libuv's handles must not move, and the scratch buffer is large */
   static struct server server;
   struct error_text error;
@@ -272,14 +275,12 @@ int server_run(struct config *config, const struct command_line *command_line) {
   log_init(&server.log, STDERR_FILENO, config->options.verbose);
   log_config(&server);
   listener_init(&server.listener);
-  int rc = passed_fds_receive(&server.passed, &error); /* first: the numbers are known */
-  bool managed = server.passed.n > 0;
+  bool managed = passed->n > 0;
   sd_notify_init(&server.notify);
   fd_store_init(&server.fd_store, &server.notify);
   users_init(&server.users, config->options.user_share);
   prepare(&server);
-  if (rc == 0)
-    rc = open_socket(&server, &error);
+  int rc = open_socket(&server, passed, &error);
   if (rc == 0)
     rc = open_loop(&server, &error);
   if (rc == 0)

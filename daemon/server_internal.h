@@ -24,7 +24,6 @@ struct server {
   const struct command_line *command_line; /* borrowed */
   struct log log;
   struct sd_notify notify;
-  struct passed_fds passed;
   struct fd_store fd_store;
   struct listener listener;
   struct memory_amounts memory; /* bounds */

@@ -50,3 +50,11 @@ int socket_activation_receive(struct passed_fds *passed, int *fd, struct error_t
   found->fd = -1;
   return 0;
 }
+
+int socket_activation_find(const struct passed_fds *passed) {
+  for (unsigned i = 0; i < passed->n; i++)
+    if (passed->list[i].fd >= 0 && passed->list[i].is_socket &&
+        is_listening_unix_stream(passed->list[i].fd))
+      return passed->list[i].fd;
+  return -1;
+}

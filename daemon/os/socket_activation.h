@@ -11,4 +11,8 @@
  * socket; FC_EREFUSED if it cannot be configured. */
 int socket_activation_receive(struct passed_fds *passed, int *fd, struct error_text *error);
 
+/* Returns the first listening Unix stream socket among the passed descriptors, which stays theirs,
+ * or -1. */
+int socket_activation_find(const struct passed_fds *passed);
+
 #endif
