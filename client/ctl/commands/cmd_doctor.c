@@ -1,10 +1,9 @@
 /* fcachectl doctor */
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/command.h"
+#include "client/ctl/print/json_value.h"
 #include "client/ctl/print/text.h"
 #include "client/ctl/report.h"
 #include "client/lib/doctor/doctor.h"
@@ -41,13 +40,9 @@ static void print_json(struct printing *printing, const struct doctor_finding *f
   json_t *object =
       json_pack("{s:s, s:s, s:s, s:s}", "level", doctor_level_names[finding->level], "check",
                 finding->check, "text", finding->text, "advice", finding->advice);
-  char *line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
-  if (line)
-    (void)printf("%s\n  %s", printing->n > 0 ? "," : "[", line);
-  printing->failed |= !line;
-  free(line);
-  json_decref(object);
+  (void)printf("%s\n  ", printing->n > 0 ? "," : "["); /* main checks the stream at the end */
+  printing->failed |= !json_value_print(stdout, object, 0);
 }
 
 /* Prints `text` behind `head`, in lines of at most `columns` that are broken at spaces. Further

@@ -61,7 +61,8 @@ static void add(void *arg, const struct fc_setting_entry *setting) {
 
 static void print(struct output *output) {
   if (as_json) {
-    output->failed |= json_dumpf(output->array, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0;
+    output->failed |= !json_value_print(stdout, output->array, JSON_INDENT(2));
+    output->array = NULL;
     (void)putchar('\n'); /* main checks the stream at the end */
   } else {
     table_print(&output->table, stdout);

@@ -1,17 +1,18 @@
 /* fcachectl slowest */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
 #include "client/ctl/key_filter.h"
+#include "client/ctl/print/json_value.h"
 #include "client/ctl/print/slowest_report.h"
 #include "client/ctl/report.h"
 #include "client/lib/admin/times.h"
 
 #define LIMIT_DEFAULT 10u
 #define LIMIT_MAX 1000u
-#define DIGITS 12 /* of a real number: 0.1 prints as 0.1 */
 
 static struct {
   bool json, requests, entries, reset;
@@ -105,14 +106,9 @@ static int show_entries(struct admin *admin, struct slowest_report *report) {
 /* ---- the command ---- */
 
 static int print_json(struct slowest_report *report) {
-  json_t *object = slowest_report_json(report);
-
-  if (!object)
+  if (!json_value_print(stdout, slowest_report_json(report), JSON_INDENT(2)))
     return report_error("out of memory");
-  (void)json_dumpf(object, stdout,
-                   JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
-  (void)fputc('\n', stdout); /* main checks the stream at the end */
-  json_decref(object);
+  (void)putchar('\n'); /* main checks the stream at the end */
   return CTL_DONE;
 }
 

@@ -62,11 +62,14 @@ static int print_json(const struct admin_snapshot *state, bool joined, bool fini
     failed |= json_object_set_new(object, "bytes", json_value_count(state->bytes));
     failed |= json_object_set_new(object, "duration_s", json_value_seconds(state->duration_ns));
   }
-  if (object && !failed)
-    (void)json_dumpf(object, stdout, JSON_ENSURE_ASCII);
+  if (failed) {
+    json_decref(object);
+    object = NULL;
+  }
+  if (!json_value_print(stdout, object, 0))
+    return report_error("out of memory");
   (void)putchar('\n'); /* main checks the stream at the end */
-  json_decref(object);
-  return object && !failed ? CTL_DONE : report_error("out of memory");
+  return CTL_DONE;
 }
 
 static void print_text(const struct admin_snapshot *state, bool joined, bool finished) {

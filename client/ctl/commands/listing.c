@@ -5,12 +5,12 @@
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/commands/stats_fetch.h"
+#include "client/ctl/print/json_value.h"
 #include "client/ctl/report.h"
 
 #define LIMIT_DEFAULT 100u
 #define LIMIT_MAX 1000000000000ul
 #define ROWS_MAX 1000u /* of a table in memory: a longer listing has several, each with headers */
-#define DIGITS 12      /* of a real number: 0.1 prints as 0.1 */
 
 static struct listing options = {.limit = LIMIT_DEFAULT};
 
@@ -79,8 +79,7 @@ void listing_object(struct listing *listing, json_t *object) {
     return;
   }
   (void)fputs(listing->n ? ",\n  " : "\n  ", listing->out);
-  (void)json_dumpf(object, listing->out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
-  json_decref(object);
+  (void)json_value_print(listing->out, object, 0);
   listing->n++;
 }
 

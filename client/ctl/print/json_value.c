@@ -1,5 +1,7 @@
 #include "client/ctl/print/json_value.h"
 
+#define DIGITS 15 /* that each decimal number of so many digits keeps in a double */
+
 json_t *json_value_count(uint64_t number) {
   return json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number);
 }
@@ -35,4 +37,14 @@ json_t *json_value_key(const struct fc_str *name_space, const struct fc_key *key
     return object;
   json_decref(object);
   return NULL;
+}
+
+bool json_value_print(FILE *out, json_t *value, size_t flags) {
+  if (!value)
+    return false;
+  if ((flags & JSON_REAL_PRECISION(0x1f)) == 0)
+    flags |= JSON_REAL_PRECISION(DIGITS);
+  (void)json_dumpf(value, out, flags | JSON_ENSURE_ASCII); /* fails with the stream */
+  json_decref(value);
+  return true;
 }

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 
-#define DIGITS 12 /* of a real number: 0.1 prints as 0.1 */
+#include "client/ctl/print/json_value.h"
 
 static json_t *value_of(const struct stats_item *item) {
   switch (item->kind) {
@@ -48,11 +48,11 @@ int stats_json_print(FILE *out, const struct stats_snapshot *snapshot) {
     failed |= json_array_append_new(namespaces, object_of(&snapshot->namespaces[i]));
   failed |= json_object_set_new(all, "daemon", object_of(&snapshot->daemon));
   failed |= json_object_set_new(all, "namespaces", namespaces);
-  if (!failed) {
-    /* main checks the stream at the end. */
-    (void)json_dumpf(all, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
-    (void)fputc('\n', out);
+  if (failed) {
+    json_decref(all);
+    return FCACHE_ENOMEM;
   }
-  json_decref(all);
-  return failed ? FCACHE_ENOMEM : 0;
+  (void)json_value_print(out, all, JSON_INDENT(2));
+  (void)fputc('\n', out); /* main checks the stream at the end */
+  return 0;
 }

@@ -161,11 +161,10 @@ static bool print_json(FILE *out, const struct image_summary *summary,
       "damaged", json_value_count(summary->n_damages), "missing",
       json_value_count(missing(summary, input)), "complete", reader->has_first && reader->has_last,
       "namespaces", spaces_array(summary), "damage", damages_array(summary));
-  if (object)
-    (void)json_dumpf(object, out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+  if (!json_value_print(out, object, 0))
+    return false;
   (void)fputc('\n', out); /* main checks the stream at the end */
-  json_decref(object);
-  return object != NULL;
+  return true;
 }
 
 /* ---- text ---- */
