@@ -5,15 +5,16 @@
 #include <time.h>
 
 #include "client/ctl/print/json_value.h"
+#include "client/ctl/print/table.h"
 #include "client/ctl/print/text.h"
 #include "client/ctl/print/units.h"
 #include "proto/limits.h"
 
 #define NS_PER_S 1000000000u
-#define HASH_DIGITS 8
 #define DETAILS 5u
+#define TIME_DIGITS 16        /* of ts: microseconds */
 #define SHORT_TIME_BELOW 100u /* columns: no milliseconds */
-#define LINE_FIXED 44u        /* columns between the time and the names */
+#define LINE_FIXED 44u        /* columns between the time and the names, on a terminal */
 
 /* `details` are those of the JSON. On a line they have a column of 9. */
 static const struct {
@@ -101,11 +102,16 @@ static int time_digits(size_t columns) {
   return columns < SHORT_TIME_BELOW ? 8 : 12;
 }
 
-void event_line_header(FILE *out) {
-  int digits = time_digits(text_columns_of(out));
+/* A pipe gets the whole hash, as from the other commands. */
+static int hash_digits(size_t columns) {
+  return columns == TEXT_UNLIMITED ? (int)FC_HASH_HEX_SIZE - 1 : (int)TABLE_HASH_DIGITS;
+}
 
-  (void)fprintf(out, "%-*s %-6s %-9s %8s %7s %-8s %s\n", digits, "TIME", "EVENT", "WHY", "SIZE",
-                "COST", "PROMPT", "KEY CLIENT");
+void event_line_header(FILE *out) {
+  size_t columns = text_columns_of(out);
+
+  (void)fprintf(out, "%-*s %-6s %-9s %8s %7s %-*s %s\n", time_digits(columns), "TIME", "EVENT",
+                "WHY", "SIZE", "COST", hash_digits(columns), "PROMPT", "KEY CLIENT");
 }
 
 static void print_lost(FILE *out, const struct fc_event *event, const char *time, int digits) {
@@ -115,7 +121,7 @@ static void print_lost(FILE *out, const struct fc_event *event, const char *time
 
 void event_line_print(FILE *out, const struct fc_event *event) {
   size_t columns = text_columns_of(out);
-  int digits = time_digits(columns);
+  int digits = time_digits(columns), hash_width = hash_digits(columns);
   char time[16], size[UNITS_SIZE] = "", cost[UNITS_SIZE] = "", hash[FC_HASH_HEX_SIZE] = "";
   char removed[UNITS_SIZE];
   const char *why = detail_of(event);
@@ -133,8 +139,8 @@ void event_line_print(FILE *out, const struct fc_event *event) {
     fc_hash_hex(&event->key.prompt, hash);
   if (event->kind == FC_EVENT_CLEAR || event->kind == FC_EVENT_DELETE)
     why = units_count(event->count, removed);
-  (void)fprintf(out, "%.*s %-6s %-9s %8s %7s %-8.*s ", digits, time, kinds[event->kind].name, why,
-                size, cost, HASH_DIGITS, hash);
+  (void)fprintf(out, "%.*s %-6s %-9s %8s %7s %-*.*s ", digits, time, kinds[event->kind].name, why,
+                size, cost, hash_width, hash_width, hash);
   print_names(out, event, columns - (size_t)digits - LINE_FIXED);
   (void)fputc('\n', out);
 }
@@ -190,10 +196,11 @@ int event_line_json(FILE *out, const struct fc_event *event) {
   if (event->kind != FC_EVENT_LOST)
     failed |= add_key(object, event);
   failed |= add_rest(object, event);
-  if (!failed)
-    failed = json_dumpf(object, out, JSON_COMPACT) < 0 ? -1 : 0;
-  json_decref(object);
-  if (!failed)
-    (void)fputc('\n', out);
-  return failed ? -1 : 0;
+  if (failed) {
+    json_decref(object);
+    return -1;
+  }
+  (void)json_value_print(out, object, JSON_COMPACT | JSON_REAL_PRECISION(TIME_DIGITS));
+  (void)fputc('\n', out);
+  return 0;
 }

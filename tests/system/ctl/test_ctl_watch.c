@@ -175,6 +175,22 @@ START_TEST(json_has_each_kind_with_its_members) {
 }
 END_TEST
 
+/* As from the other commands, so that a program can use it. */
+START_TEST(pipe_gets_whole_hashes) {
+  struct raw raw = worker_of("m");
+  struct background watcher = spawn(CTL("watch", "--puts", "--count", "1"), 1);
+  const struct fc_hash hash = fc_hash_prompt("one", 3);
+  char part[FC_HASH_HEX_SIZE + 32], hex[FC_HASH_HEX_SIZE];
+  put(&raw, "base", "one");
+  ck_assert_int_eq(harness_wait(watcher.pid, PATIENCE_MS), 0);
+  fc_hash_hex(&hash, hex);
+  (void)snprintf(part, sizeof part, " %s m/logprob_of/base/7 worker\n", hex);
+  expect_in_file(watcher.out, part);
+  expect_in_file(watcher.out, " PROMPT                           KEY CLIENT\n");
+  raw_close(&raw);
+}
+END_TEST
+
 START_TEST(filters_and_count_select) {
   struct raw raw = worker_of("m"), other = worker_of("other");
   struct background watcher =
@@ -338,6 +354,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, start, stop);
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, json_has_each_kind_with_its_members);
+  tcase_add_test(tests, pipe_gets_whole_hashes);
   tcase_add_test(tests, filters_and_count_select);
   tcase_add_test(tests, stopped_watcher_counts_each_lost_event);
   tcase_add_test(tests, eight_stopped_watchers_delay_no_call);
