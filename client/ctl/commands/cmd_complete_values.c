@@ -6,6 +6,7 @@
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
+#include "client/ctl/commands/name_set.h"
 #include "client/ctl/key_filter.h"
 #include "client/ctl/report.h"
 #include "proto/limits.h"
@@ -13,7 +14,6 @@
 
 #define ENTRIES_MAX 1000u /* that are looked through for ops and views: a person waits */
 #define DEADLINE_MS 300u
-#define NAMES_MAX 64u
 
 static struct {
   struct key_filter filter;
@@ -57,36 +57,32 @@ static void print_client(void *arg, const struct fc_client_entry *client) {
     (void)printf("%" PRIu64 "\n", client->client_id);
 }
 
-/* The different names of a listing. */
-struct names {
-  bool views;
-  size_t n;
-  char names[NAMES_MAX][FC_NAME_MAX + 1];
+struct parts {
+  bool views; /* or ops */
+  struct name_set names;
 };
 
 static void add_entry(void *arg, const struct fc_list_entry *entry) {
-  struct names *names = arg;
-  struct fc_str name = names->views ? entry->key.view : entry->key.op;
+  struct parts *parts = arg;
+  struct fc_str name = parts->views ? entry->key.view : entry->key.op;
 
-  for (size_t i = 0; i < names->n; i++)
-    if (fc_str_equal(name, fc_str_of(names->names[i])))
-      return;
-  if (names->n == NAMES_MAX)
-    return;
-  (void)snprintf(names->names[names->n++], FC_NAME_MAX + 1, "%.*s", (int)name.size, name.data);
-  print_name(name);
+  if (name_set_add(&parts->names, name))
+    print_name(name);
 }
 
 static int print_names(struct admin *admin) {
-  static struct names names; /* large */
+  static struct parts parts;
+  int status;
   struct fc_select select = key_filter_select(&args.filter);
 
   if (strcmp(args.kind, "namespaces") == 0)
     return report_result(admin, admin_namespaces(admin, NULL, 0, print_namespace, NULL));
   if (strcmp(args.kind, "clients") == 0)
     return report_result(admin, admin_clients(admin, NULL, 0, print_client, NULL));
-  names.views = strcmp(args.kind, "views") == 0;
-  return report_result(admin, admin_list(admin, &select, ENTRIES_MAX, add_entry, &names));
+  parts.views = strcmp(args.kind, "views") == 0;
+  status = report_result(admin, admin_list(admin, &select, ENTRIES_MAX, add_entry, &parts));
+  name_set_deinit(&parts.names);
+  return status;
 }
 
 static int run_at(const char *socket) {
