@@ -50,7 +50,7 @@ static const struct table_column columns[] = {{"NAMESPACE", TABLE_NAME},
                                               {"OP", TABLE_NAME},
                                               {"VIEW", TABLE_NAME},
                                               {"ENTRIES", TABLE_NUMBER},
-                                              {"BYTES", TABLE_NUMBER}};
+                                              {"SIZE", TABLE_NUMBER}};
 
 static int print_tally(struct tally *tally) {
   struct table table;

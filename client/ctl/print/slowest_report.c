@@ -17,7 +17,7 @@ static const struct table_column request_columns[] = {
     {"KEYS", TABLE_NUMBER},  {"SIZE", TABLE_NUMBER},  {"PID", TABLE_NUMBER},
 };
 static const struct table_column entry_columns[] = {
-    {"COMPUTE", TABLE_NUMBER}, {"HITS", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
+    {"COST", TABLE_NUMBER}, {"HITS", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
     {"IDLE", TABLE_NUMBER},    {"PROMPT", TABLE_HASH}, {"NAMESPACE", TABLE_COMMON},
     {"OP", TABLE_KEY},         {"VIEW", TABLE_KEY},    {"TOP_K", TABLE_NUMBER},
 };
