@@ -6,6 +6,7 @@
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
 #include "client/ctl/print/intrinsic.h"
+#include "client/ctl/print/json_value.h"
 #include "client/ctl/print/latency_report.h"
 #include "client/ctl/report.h"
 #include "client/lib/admin/times.h"
@@ -13,7 +14,6 @@
 #define HEADER_EVERY 24u /* lines of --interval, about a screen */
 #define INTRINSIC_DEFAULT_S 10u
 #define NS_PER_S UINT64_C(1000000000)
-#define DIGITS 12 /* of a real number: 0.1 prints as 0.1 */
 
 static struct {
   bool json, reset;
@@ -22,16 +22,15 @@ static struct {
   unsigned long intrinsic_s; /* 0: ask the daemon */
 } args;
 
-enum { KEY_INTERVAL = 256, KEY_COUNT, KEY_RESET, KEY_INTRINSIC };
+enum { KEY_RESET = 256, KEY_INTRINSIC };
 
 static const struct argp_option options[] = {
-    {"interval", KEY_INTERVAL, "SECONDS", 0,
+    {"interval", 'i', "SECONDS", 0,
      "Print the times of the last SECONDS, again and again, until interrupted", 0},
-    {"count", KEY_COUNT, "N", 0, "With --interval: stop after N intervals", 0},
+    {"count", 'c', "N", 0, "With --interval: stop after N intervals", 0},
     {"intrinsic", KEY_INTRINSIC, "SECONDS", OPTION_ARG_OPTIONAL,
      "Measure the machine instead, for SECONDS (default 10): how long a process that only reads "
-     "the "
-     "clock is kept from running. Needs no daemon",
+     "the clock is kept from running. Needs no daemon",
      0},
     {"reset", KEY_RESET, NULL, 0, "Empty the times, also of slowest, after they are printed", 0},
     {"json", 'j', NULL, 0, "JSON, with all buckets. With --interval: an object a line", 0},
@@ -55,10 +54,10 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case KEY_RESET:
     args.reset = true;
     return 0;
-  case KEY_INTERVAL:
+  case 'i':
     args.interval_s = argument_number(state, "interval", arg, 1, 86400);
     return 0;
-  case KEY_COUNT:
+  case 'c':
     args.count = argument_number(state, "count", arg, 1, 1000000000);
     return 0;
   case KEY_INTRINSIC:
@@ -74,11 +73,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* Prints an object and frees it. NULL: out of memory. */
 static int print_json(json_t *object, size_t flags) {
-  if (!object)
+  if (!json_value_print(stdout, object, flags))
     return report_error("out of memory");
-  (void)json_dumpf(object, stdout, flags | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
-  (void)fputc('\n', stdout); /* main checks the stream at the end */
-  json_decref(object);
+  (void)putchar('\n'); /* main checks the stream at the end */
   return CTL_DONE;
 }
 
@@ -141,7 +138,7 @@ static int print_intervals(struct admin *admin) {
     }
     lines += print_interval(&readings[(n + 1) % 2], &readings[n % 2], &status);
     if (fflush(stdout) != 0)
-      status = report_error("cannot write to stdout");
+      break; /* main reports it */
   }
   return status;
 }

@@ -23,7 +23,7 @@ static struct {
   unsigned long count;   /* lines, or 0 for no end */
 } args;
 
-enum { KEY_WATCH = 256, KEY_COUNT };
+enum { KEY_WATCH = 256 };
 
 static const struct argp_option options[] = {
     {"namespace", 'n', "NAME", 0, "Only this namespace, in full", 0},
@@ -33,7 +33,7 @@ static const struct argp_option options[] = {
      "restarts",
      0},
     COMMAND_NO_TRUNC,
-    {"count", KEY_COUNT, "N", 0, "With --watch: stop after N lines", 0},
+    {"count", 'c', "N", 0, "With --watch: stop after N lines", 0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -47,7 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case KEY_WATCH:
     args.watch_s = arg ? argument_number(state, "watch", arg, 1, 86400) : 1;
     return 0;
-  case KEY_COUNT:
+  case 'c':
     args.count = argument_number(state, "count", arg, 1, 1000000000);
     return 0;
   case ARGP_KEY_END:
@@ -144,7 +144,7 @@ static int print_next(struct admin *admin, struct stats_snapshot *before, double
   stats_snapshot_deinit(before);
   *before = now;
   *before_s = time_s;
-  return fflush(stdout) == 0 ? CTL_DONE : report_error("cannot write to stdout");
+  return fflush(stdout) == 0 ? CTL_DONE : CTL_FAILED; /* main reports it */
 }
 
 static int watch(struct admin *admin) {

@@ -1,10 +1,12 @@
 /* fcachectl top */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/ctl/arguments.h"
 #include "client/ctl/command.h"
+#include "client/ctl/key_filter.h"
 #include "client/ctl/top/top_run.h"
 #include "proto/nearest.h"
 
@@ -14,7 +16,7 @@
 static struct top_settings settings = {.options = {.by = TOP_NAMESPACE, .sort = TOP_SAVED},
                                        .pause_s = 2};
 
-enum { KEY_NAMESPACE = 256, KEY_BY, KEY_SORT, KEY_FILTER, KEY_REVERSE, KEY_TOTALS };
+enum { KEY_BY = 256, KEY_SORT, KEY_FILTER, KEY_REVERSE, KEY_TOTALS };
 
 static const struct argp_option options[] = {
     {"by", KEY_BY, "WHAT", 0, "Rows: namespace (default), op, view, client or probe", 0},
@@ -22,10 +24,10 @@ static const struct argp_option options[] = {
      "Order: name, hits, misses, rate, saved (default), computed, put or stored", 0},
     {"reverse", KEY_REVERSE, NULL, 0, "Reverse the order", 0},
     {"filter", KEY_FILTER, "TEXT", 0, "Only names that contain TEXT", 0},
-    {"namespace", KEY_NAMESPACE, "NAME", 0, "Only this namespace", 0},
+    KEY_FILTER_NAMESPACE,
     {"totals", KEY_TOTALS, NULL, 0, "Totals since the daemon's start, and not rates", 0},
-    {"delay", 'd', "SECONDS", 0, "Refresh every SECONDS (default 2; 0.1 to 86400)", 0},
-    {"iterations", 'n', "N", 0, "Stop after N refreshes", 0},
+    {"interval", 'i', "SECONDS", 0, "Refresh every SECONDS (default 2; 0.1 to 86400)", 0},
+    {"count", 'c', "N", 0, "Stop after N refreshes", 0},
     {"batch", 'b', NULL, 0,
      "Print blocks of text. Without a terminal that can move a cursor, it always does", 0},
     {"json", 'j', NULL, 0, "A line of JSON for each refresh, with whole names", 0},
@@ -35,15 +37,24 @@ static const struct argp_option options[] = {
 static int choice(struct argp_state *state, const char *option, const char *arg,
                   const char *(*name_of)(int i), int n) {
   const char *names[TOP_COLUMNS], *nearest;
+  char all[128] = "";
+  size_t size = 0;
 
   for (int i = 0; i < n; i++) {
     names[i] = name_of(i);
     if (strcmp(arg, names[i]) == 0)
       return i;
+    size += (size_t)snprintf(all + size, sizeof all - size, "%s%s",
+                             i == 0      ? ""
+                             : i + 1 < n ? ", "
+                                         : " or ",
+                             names[i]); /* the names are short */
   }
   nearest = fc_nearest(arg, names, (size_t)n);
-  argument_error(state, "--%s \"%s\": give one of those in --help%s%s", option, arg,
-                 nearest ? ", perhaps " : "", nearest ? nearest : "");
+  if (nearest)
+    argument_error(state, "--%s \"%s\": did you mean %s? Give %s", option, arg, nearest, all);
+  else
+    argument_error(state, "--%s \"%s\": give %s", option, arg, all);
   return 0;
 }
 
@@ -61,7 +72,7 @@ static double parse_pause(struct argp_state *state, const char *arg) {
 
   if (end == arg || *end != '\0' || !isfinite(pause_s) || pause_s < PAUSE_LEAST_S ||
       pause_s > PAUSE_MOST_S)
-    argument_error(state, "--delay takes a number of seconds from 0.1 to 86400");
+    argument_error(state, "--interval takes a number of seconds from 0.1 to 86400");
   return pause_s;
 }
 
@@ -86,17 +97,17 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case KEY_FILTER:
     set_filter(state, arg);
     return 0;
-  case KEY_NAMESPACE:
+  case 'n':
     settings.name_space = argument_name(state, "namespace", arg);
     return 0;
   case KEY_TOTALS:
     settings.options.totals = true;
     return 0;
-  case 'd':
+  case 'i':
     settings.pause_s = parse_pause(state, arg);
     return 0;
-  case 'n':
-    settings.iterations = argument_number(state, "iterations", arg, 1, 1000000000);
+  case 'c':
+    settings.count = argument_number(state, "count", arg, 1, 1000000000);
     return 0;
   case 'b':
     settings.batch = true;
@@ -121,8 +132,8 @@ const struct command top_command = {
            "\v"
            "Examples:\n"
            "  fcachectl top --by op\n"
-           "  fcachectl top --by client --sort misses --delay 5\n"
-           "  fcachectl top --batch -n 1 --totals",
+           "  fcachectl top --by client --sort misses --interval 5\n"
+           "  fcachectl top --batch --totals --count 1",
     .purpose = COMMAND_LOOK,
     .options = options,
     .parse = parse,

@@ -8,7 +8,6 @@
 #include "client/ctl/print/text.h"
 
 #define TIME_SIZE 80u
-#define DIGITS 12 /* of a real number: 0.1 prints as 0.1 */
 
 /* "2026-11-30 11:30:00", with another character than the space if that is given. */
 static const char *format_time(time_t now, char between, char text[TIME_SIZE]) {
@@ -84,18 +83,17 @@ bool top_batch_print_json(FILE *out, const struct top_model *model, time_t now) 
   char time_text[TIME_SIZE];
   enum top_by by = model->options.by;
   json_t *rows = json_array(), *all;
-  bool complete;
 
   for (size_t i = 0; rows && i < model->n_shown; i++)
     if (json_array_append_new(rows, row_of(model->shown[i], by)) != 0) {
       json_decref(rows);
       rows = NULL;
     }
-  all = json_pack("{s:s, s:s, s:f, s:o, s:o}", "time", format_time(now, 'T', time_text), "by",
+  all = json_pack("{s:s+, s:s, s:f, s:o, s:o}", "time", format_time(now, 'T', time_text), "Z", "by",
                   top_by_name(by), "interval_s", top_model_interval_s(model), "daemon",
                   daemon_of(&model->now.summary), "rows", rows);
-  complete = all && json_dumpf(all, out, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS)) == 0;
+  if (!json_value_print(out, all, 0))
+    return false;
   (void)fputc('\n', out); /* main checks the stream at the end */
-  json_decref(all);
-  return complete;
+  return true;
 }

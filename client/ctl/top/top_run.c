@@ -15,6 +15,7 @@
 #define FIRST_NS 300000000u /* to the second reading, so that rates are there soon */
 #define RETRY_NS 500000000u /* between two attempts to connect */
 #define NOTICE_SIZE 1024u
+#define NO_MEMORY "out of memory"
 
 /* One program that shows readings. */
 struct top {
@@ -22,7 +23,7 @@ struct top {
   const struct top_settings *settings;
   struct top_ui ui;
   bool is_up;               /* the last reading was complete */
-  char notice[NOTICE_SIZE]; /* why there is none, if not */
+  char notice[NOTICE_SIZE]; /* why there is none, if not, or why the program ends */
   unsigned long n;          /* readings shown */
   uint64_t next_ns;         /* time of the next one */
 };
@@ -54,8 +55,13 @@ static void note_failure(struct top *top, int rc) {
   top->is_up = false;
 }
 
-/* Reads once. Returns CTL_DONE also if no daemon answers, which sets the notice. Any other error is
- * reported. */
+/* Ends the program. The error is printed when the terminal is restored, which clears the screen. */
+static int fail(struct top *top, const char *why) {
+  (void)snprintf(top->notice, sizeof top->notice, "%s", why);
+  return CTL_FAILED;
+}
+
+/* Reads once. Returns CTL_DONE also if no daemon answers, which sets the notice. */
 static int read_once(struct top *top) {
   struct top_reading reading;
   int rc = connect_again(top);
@@ -65,11 +71,11 @@ static int read_once(struct top *top) {
     rc = top_fetch(top->admin, top->settings->name_space, &reading);
   if (rc == 0) {
     top->is_up = true;
-    return top_model_read(&top->ui.model, &reading) ? CTL_DONE : report_error("out of memory");
+    return top_model_read(&top->ui.model, &reading) ? CTL_DONE : fail(top, NO_MEMORY);
   }
   top_reading_deinit(&reading);
   if (rc == FC_EVERSION || rc == FC_ENOMEM || rc == FC_EDENIED)
-    return report_result(top->admin, rc);
+    return fail(top, *admin_error(top->admin) ? admin_error(top->admin) : fc_error_text(rc));
   note_failure(top, rc);
   return CTL_DONE;
 }
@@ -84,7 +90,7 @@ static void plan_next(struct top *top) {
 }
 
 static bool is_done(const struct top *top) {
-  return top->settings->iterations > 0 && top->n >= top->settings->iterations;
+  return top->settings->count > 0 && top->n >= top->settings->count;
 }
 
 static struct top_view view_of(const struct top *top, bool keys) {
@@ -138,13 +144,13 @@ static int loop_on_screen(struct top *top) {
     if (status != CTL_DONE)
       break;
     if (!draw(top))
-      return CTL_FAILED;
+      return fail(top, NO_MEMORY);
     if (is_done(top))
       break;
     top_screen_size(&columns, &rows);
     if (!top_keys_press(&top->ui, top_screen_key(top->ui.paused ? UINT64_MAX : top->next_ns),
                         top_page_table_rows(rows)))
-      return CTL_FAILED;
+      return fail(top, NO_MEMORY);
   }
   return status;
 }
@@ -166,9 +172,9 @@ static int print(struct top *top) {
                                       : top_batch_print_text(stdout, &view, now);
 
   if (!complete)
-    return report_error("out of memory");
+    return fail(top, NO_MEMORY);
   top->n++;
-  return fflush(stdout) == 0 ? CTL_DONE : report_error("cannot write to stdout");
+  return fflush(stdout) == 0 ? CTL_DONE : fail(top, ""); /* main reports it */
 }
 
 /* A rate needs two readings. Without a daemon, one line on stderr says so. */
@@ -200,6 +206,8 @@ int top_run(struct admin *admin, const struct top_settings *settings) {
   status = batch ? loop_in_batch(&top) : loop_on_screen(&top);
   top_screen_close();
   top_model_deinit(&top.ui.model);
+  if (status != CTL_DONE && top.notice[0] != '\0')
+    (void)report_error("%s", top.notice);
   ended_by = batch ? 0 : top_screen_signal();
   if (ended_by != 0)
     (void)raise(ended_by); /* if it is not handled, this ends the process */

@@ -8,13 +8,13 @@
 
 struct top_settings {
   struct top_options options;
-  const char *name_space;   /* NULL: all */
-  double pause_s;           /* between two readings */
-  unsigned long iterations; /* 0: no end */
+  const char *name_space; /* NULL: all */
+  double pause_s;         /* between two readings */
+  unsigned long count;    /* of refreshes; 0: no end */
   bool batch, json;
 };
 
-/* Runs until the user quits, a signal comes, or all iterations are done. Returns an exit status. A
+/* Runs until the user quits, a signal comes, or the last refresh is done. Returns an exit status. A
  * signal that ends the program is raised again, with the terminal restored. */
 int top_run(struct admin *admin, const struct top_settings *settings);
 

@@ -58,9 +58,11 @@ struct line {
   size_t left; /* columns */
 };
 
-static bool line_begin(struct line *line, size_t columns) {
+/* Returns false without memory. Then the page is incomplete. */
+static bool line_begin(struct line *line, struct top_page *page, size_t columns) {
   *line = (struct line){.left = columns};
   line->out = open_memstream(&line->text, &line->size);
+  page->failed |= line->out == NULL;
   return line->out != NULL;
 }
 
@@ -98,10 +100,8 @@ static void add_text(struct top_page *page, enum top_line_kind kind, const char 
                      size_t columns) {
   struct line line;
 
-  if (!line_begin(&line, columns)) {
-    page->failed = true;
+  if (!line_begin(&line, page, columns))
     return;
-  }
   add_part(&line, "%s", text);
   line_end(&line, page, kind);
 }
@@ -112,7 +112,7 @@ static void add_daemon(struct top_page *page, const struct top_summary *summary,
   char uptime[UNITS_SIZE], clients[UNITS_SIZE];
   struct line line;
 
-  if (!line_begin(&line, columns))
+  if (!line_begin(&line, page, columns))
     return;
   add_part(&line, "fcached %s", summary->version);
   add_part(&line, "up %s", units_seconds(summary->uptime_s, uptime));
@@ -127,7 +127,7 @@ static void add_memory(struct top_page *page, const struct top_summary *summary,
       entries[UNITS_SIZE];
   struct line line;
 
-  if (!line_begin(&line, columns))
+  if (!line_begin(&line, page, columns))
     return;
   add_part(&line, "memory %s of %s", units_bytes(summary->memory_used, used),
            units_bytes(summary->memory_bound, bound));
@@ -145,7 +145,7 @@ static void add_gain(struct top_page *page, const struct top_model *model, size_
   char rate[UNITS_SIZE], all[UNITS_SIZE], saved[UNITS_SIZE], sum[UNITS_SIZE];
   struct line line;
 
-  if (!line_begin(&line, columns))
+  if (!line_begin(&line, page, columns))
     return;
   units_percent(summary->hits, summary->hits + summary->misses, all);
   units_seconds(summary->saved_s, sum);
@@ -166,7 +166,7 @@ static void add_about(struct top_page *page, const struct top_view *view, size_t
   const struct top_options *options = &model->options;
   struct line line;
 
-  if (!line_begin(&line, columns))
+  if (!line_begin(&line, page, columns))
     return;
   if (view->paused)
     add_part(&line, "PAUSED");
@@ -281,7 +281,7 @@ static void add_heading(struct top_page *page, const struct top_model *model,
   char name[32];
   struct line line;
 
-  if (!line_begin(&line, SIZE_MAX))
+  if (!line_begin(&line, page, SIZE_MAX))
     return;
   (void)snprintf(name, sizeof name, "%s%s", options->sort == TOP_NAME ? "*" : "",
                  names[options->by]);
@@ -340,7 +340,7 @@ static void add_row(struct top_page *page, const struct top_model *model, const 
   char text[UNITS_SIZE];
   struct line line;
 
-  if (!line_begin(&line, SIZE_MAX))
+  if (!line_begin(&line, page, SIZE_MAX))
     return;
   print_row_name(line.out, row, model->options.by, layout->name);
   if (layout->name_space > 0) {
@@ -424,7 +424,7 @@ static void add_table(struct top_page *page, const struct top_view *view, size_t
 static void add_keys(struct top_page *page, const struct top_view *view, size_t columns) {
   struct line line;
 
-  if (!line_begin(&line, columns))
+  if (!line_begin(&line, page, columns))
     return;
   if (view->typing) {
     add_part(&line, "filter: %s_", view->model->options.filter);

@@ -9,9 +9,10 @@
 #include "tests/support/ctl.h"
 #include "tests/support/raw.h"
 #include "tests/support/screen.h"
+#include "tests/support/scripted_daemon.h"
 
 #define COMPUTE_NS UINT64_C(250000000)
-#define STILL "--delay", "3600" /* nothing changes after the second reading */
+#define STILL "--interval", "3600" /* nothing changes after the second reading */
 
 static struct daemon daemon_;
 static struct screen screen;
@@ -164,7 +165,7 @@ START_TEST(daemon_that_restarts_is_waited_for) {
   char *log;
 
   start_with_workers();
-  if (!open_top(80, 24, CTL("top", "--delay", "0.1")))
+  if (!open_top(80, 24, CTL("top", "--interval", "0.1")))
     return;
   screen_wait(&screen, "llama-8b@3f2c1");
   ck_assert_int_eq(harness_stop(&daemon_), 0);
@@ -182,6 +183,32 @@ END_TEST
 
 START_TEST(missing_daemon_at_the_start_is_status_3) {
   ctl_expect_status(CTL("top", "--socket", "/nonexistent/socket"), 3, NULL, "no daemon at");
+}
+END_TEST
+
+/* Serves the hello alone, as what the test asks must not be sent. */
+static void only_hello(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  struct fc_request request;
+  uint8_t *body;
+
+  (void)nth;
+  if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
+    free(body);
+}
+
+/* The error is printed after the end of the screen, which would hide it. */
+START_TEST(older_daemon_is_named_after_the_terminal_is_restored) {
+  struct scripted_daemon scripted;
+
+  scripted_start(&scripted, only_hello, NULL);
+  scripted.welcome.version = 6;
+  if (screen_start(&screen, 120, 24, CTL("top", "--socket", scripted.path))) {
+    screen_expect_status(&screen, 1);
+    screen_wait(&screen, "which has no usage: restart it with the new version");
+    screen_wait_restored(&screen);
+    screen_stop(&screen);
+  }
+  scripted_stop(&scripted);
 }
 END_TEST
 
@@ -240,7 +267,7 @@ START_TEST(batch_prints_blocks) {
 
   start_with_workers();
   out =
-      ctl_printed(CTL("top", "-n", "2", "-d", "0.1", "--by", "op", "--totals", "--filter", "LOG"));
+      ctl_printed(CTL("top", "-c", "2", "-i", "0.1", "--by", "op", "--totals", "--filter", "LOG"));
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
     const char *first = strstr(out, lines[i]);
     if (!first || !strstr(first + 1, lines[i]))
@@ -256,7 +283,7 @@ START_TEST(json_has_exact_counts) {
   json_t *all, *row;
 
   start_with_workers();
-  all = ctl_json(CTL("top", "--json", "-n", "1", "-d", "0.1", "--by", "op", "--sort", "hits"));
+  all = ctl_json(CTL("top", "--json", "-c", "1", "-i", "0.1", "--by", "op", "--sort", "hits"));
   ck_assert_str_eq(json_string_value(json_object_get(all, "by")), "op");
   ck_assert_uint_eq(json_array_size(json_object_get(all, "rows")), 3);
   row = json_array_get(json_object_get(all, "rows"), 0); /* all rates are 0: by name */
@@ -277,7 +304,7 @@ START_TEST(dumb_terminal_gets_blocks) {
   (void)setenv("TERM", "dumb", 1);
   if (!open_top(
           80, 24,
-          (const char *const[]){"sh", "-c", "TERM=dumb exec $FCACHECTL top -n 1 -d 0.1", NULL}))
+          (const char *const[]){"sh", "-c", "TERM=dumb exec $FCACHECTL top -c 1 -i 0.1", NULL}))
     return;
   screen_expect_status(&screen, 0);
   screen_wait(&screen, " UTC\nfcached ");
@@ -289,12 +316,12 @@ END_TEST
 static const struct {
   const char *argv[4], *error;
 } wrong[] = {
-    {{"top", "--by", "vieww"}, "perhaps view"},
-    {{"top", "--by", "x\x1b"}, "--by \"x?\""},
-    {{"top", "--sort", "saves"}, "perhaps saved"},
-    {{"top", "--delay", "0"}, "--delay takes a number of seconds"},
-    {{"top", "--delay", "nan"}, "--delay takes a number of seconds"},
-    {{"top", "-n", "0"}, "--iterations takes a whole number"},
+    {{"top", "--by", "vieww"}, "did you mean view? Give namespace, op, view, client or probe"},
+    {{"top", "--by", "x\x1b"}, "--by \"x?\": give namespace, op,"},
+    {{"top", "--sort", "saves"}, "did you mean saved?"},
+    {{"top", "--interval", "0"}, "--interval takes a number of seconds"},
+    {{"top", "--interval", "nan"}, "--interval takes a number of seconds"},
+    {{"top", "-c", "0"}, "--count takes a whole number"},
 };
 
 START_TEST(wrong_usage_is_status_2) {
@@ -314,6 +341,7 @@ int main(void) {
   tcase_add_test(tests, each_size_has_its_screen);
   tcase_add_test(tests, daemon_that_restarts_is_waited_for);
   tcase_add_test(tests, missing_daemon_at_the_start_is_status_3);
+  tcase_add_test(tests, older_daemon_is_named_after_the_terminal_is_restored);
   tcase_add_loop_test(tests, signal_restores_the_terminal, 0, sizeof ending / sizeof ending[0]);
   tcase_add_test(tests, stopped_top_restores_the_terminal_and_goes_on);
   tcase_add_test(tests, batch_prints_blocks);
