@@ -46,9 +46,10 @@ uint64_t memory_total_client_bytes(void) {
          2 * ALLOCATOR_OVERHEAD_BYTES;
 }
 
-/* Each user has at least a connection or a namespace. */
+/* Each user has at least a connection, a namespace, or a row of the usage, which outlives both. */
 static uint64_t bytes_of_users(const struct memory_settings *settings) {
-  uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces;
+  uint64_t users = (uint64_t)settings->max_clients + CONN_REFUSED_MAX + settings->max_namespaces +
+                   USAGE_ROWS_MAX;
   return users * (sizeof(struct user) + ALLOCATOR_OVERHEAD_BYTES);
 }
 

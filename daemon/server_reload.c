@@ -84,22 +84,22 @@ static void use_trace(struct reload *reload, const struct trace_dir *dir) {
     trace_set_dir_beside(trace);
 }
 
-/* The last step may fail, and changes nothing then. So all is applied, or nothing. */
+/* The latest step that may fail is the trace's, which changes nothing then. So all is applied, or
+ * nothing. */
 static int apply_fallible(struct reload *reload, struct error_text *error) {
   struct server *server = reload->server;
-  const struct options *next = &reload->next.options;
+  uint64_t max_bytes = reload->next.options.max_bytes, region_id = 0;
   struct trace_dir dir;
   int rc = check_memory(reload, error);
   if (rc == 0 && resizes(reload))
-    rc = store_can_resize(&server->store, error);
+    rc = server_resize_prepare(server, max_bytes, &region_id, error);
   if (rc == 0)
     rc = open_trace(reload, &dir, error);
   if (rc < 0)
     return rc;
   use_trace(reload, &dir);
-  struct error_text failure;
-  if (resizes(reload) && server_resize(server, next->max_bytes, &failure) < 0)
-    log_line(&server->log, LOG_LEVEL_ERROR, "%s", failure.text); /* no random number */
+  if (resizes(reload))
+    server_resize_begin(server, max_bytes, region_id);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <sys/random.h>
 
+#include "daemon/base/check.h"
 #include "daemon/base/parse.h"
 #include "daemon/boot_memory.h"
 #include "daemon/requests/reclaim.h"
@@ -49,28 +50,49 @@ static int check_memory(const struct server *server, uint64_t max_bytes, struct 
   return error_text_set(error, FC_EREFUSED, "max-bytes is not changed: %s", short_of.text);
 }
 
-int server_resize(struct server *server, uint64_t max_bytes, struct error_text *error) {
-  struct store *store = &server->store;
-  uint64_t before = store->max_bytes, region_id;
-  int rc = check_range(max_bytes, error);
-  if (rc < 0 || (max_bytes == before && !store_is_resizing(store)))
-    return rc;
-  if (max_bytes > before && (rc = check_memory(server, max_bytes, error)) < 0)
-    return rc;
-  if (getrandom(&region_id, sizeof region_id, GRND_NONBLOCK) != (ssize_t)sizeof region_id)
-    return error_text_set(error, FC_EREFUSED, "max-bytes: getrandom failed: try again");
-  rc = store_resize(store, max_bytes, region_id | 1, error);
+/* Returns true if the store has that limit and changes to no other one. */
+static bool is_in_place(const struct store *store, uint64_t max_bytes) {
+  return max_bytes == store->max_bytes && !store_is_resizing(store);
+}
+
+int server_resize_prepare(const struct server *server, uint64_t max_bytes, uint64_t *region_id,
+                          struct error_text *error) {
+  *region_id = 0;
+  if (is_in_place(&server->store, max_bytes))
+    return 0;
+  int rc = store_can_resize(&server->store, error);
   if (rc < 0)
     return rc;
+  if (getrandom(region_id, sizeof *region_id, GRND_NONBLOCK) != (ssize_t)sizeof *region_id)
+    return error_text_set(error, FC_EREFUSED, "max-bytes: getrandom failed: try again");
+  *region_id |= 1; /* 0 is no id */
+  return 0;
+}
+
+void server_resize_begin(struct server *server, uint64_t max_bytes, uint64_t region_id) {
+  struct store *store = &server->store;
+  struct error_text error; /* of a failure that server_resize_prepare has excluded */
+  uint64_t before = store->max_bytes;
+  if (is_in_place(store, max_bytes))
+    return;
+  check_eq(store_resize(store, max_bytes, region_id, &error), 0);
   server->resized_from = before;
   reclaim_limit_changed(&server->dispatch);
   conns_run_background(&server->conns);
-  return 0;
 }
 
 /* For requests: see struct control. */
 static int resize(void *arg, uint64_t max_bytes, struct error_text *error) {
-  return server_resize(arg, max_bytes, error);
+  struct server *server = arg;
+  uint64_t region_id;
+  int rc = check_range(max_bytes, error);
+  if (rc == 0 && max_bytes > server->store.max_bytes)
+    rc = check_memory(server, max_bytes, error);
+  if (rc == 0)
+    rc = server_resize_prepare(server, max_bytes, &region_id, error);
+  if (rc == 0)
+    server_resize_begin(server, max_bytes, region_id);
+  return rc;
 }
 
 void server_resize_control(struct server *server, struct control *control) {

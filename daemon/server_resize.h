@@ -13,9 +13,15 @@
 struct server;
 struct control;
 
-/* Begins to change the limit. Returns 0, or a negative code with a text: FC_EINVAL if it is out of
- * range, FC_EREFUSED if there is not enough memory, or while an earlier change is in progress. */
-int server_resize(struct server *server, uint64_t max_bytes, struct error_text *error);
+/* The two steps of a change. The first may fail, and changes nothing. The second must follow in the
+ * same turn, and cannot fail. So a caller that changes more than the limit has it all or nothing.
+ *
+ * server_resize_prepare returns 0 with a random *region_id, or FC_EREFUSED with a text: there is no
+ * shared memory, or an earlier change is in progress. It checks neither the range nor the memory:
+ * the caller does. */
+int server_resize_prepare(const struct server *server, uint64_t max_bytes, uint64_t *region_id,
+                          struct error_text *error);
+void server_resize_begin(struct server *server, uint64_t max_bytes, uint64_t region_id);
 
 /* Fills in the function of the limit, and installs the store's callback. `control->arg` is the
  * server. */

@@ -67,7 +67,8 @@ static bool send_reply(struct outcome *outcome) {
   }
   if (result == DISPATCH_CLOSE) /* the client would wait without an end */
     session->reply_lost = true;
-  latency_add(dispatch->latency, LATENCY_LEASE_WAIT, dispatch->sent.ns - outcome->wait->since_ns);
+  else
+    latency_add(dispatch->latency, LATENCY_LEASE_WAIT, dispatch->sent.ns - outcome->wait->since_ns);
   session->sink->resume(session->sink);
   return true;
 }

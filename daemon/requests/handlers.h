@@ -11,6 +11,7 @@
  * settings.c         set                    list_times.c       latency, slowest
  * list_usage.c       usage                  request_times.c    times of requests
  * watch_requests.c   watch, events          delete_request.c   delete
+ * events.c           events for watchers    reload_settings.c  reload, settings
  * reply.c            replies and errors
  */
 #ifndef FC_DAEMON_HANDLERS_H

@@ -13,12 +13,12 @@
 #include "daemon/trace/trace.h"
 #include "daemon/usage/usage.h"
 #include "daemon/watch/watch.h"
+#include "proto/histogram.h"
 
 /* Hits of one label that are counted, and not yet in the usage. */
 struct hits_pending {
   uint64_t hits, saved_ns;
 };
-#include "proto/histogram.h"
 
 /* Whose hits they are, and where they are counted. All pointers and strings are borrowed. */
 struct hits_account {

@@ -524,66 +524,6 @@ START_TEST(reload_without_its_file_changes_nothing) {
 }
 END_TEST
 
-/* ---- fcachectl ---- */
-
-START_TEST(reload_command_reports_changes_and_the_first_mistake) {
-  char text[TEXT_SIZE];
-  start("max-clients = 10\n", NULL);
-  ctl_expect(CTL("reload"), "0 settings changed\n");
-  write_config(filled("max-clients = 20\nverbose = yes\nstate = %/state\n", text));
-  ctl_expect(CTL("reload"),
-             "2 settings changed, and 1 needs a restart of fcached: see fcachectl settings\n");
-  ck_assert_uint_eq(stat_of("clients_max"), 20);
-  write_config("# x\nmax-clients = none\nverbose = maybe\n");
-  (void)snprintf(text, sizeof text,
-                 "fcachectl: %s:2: max-clients: \"none\" is not a number: give 1 to 1000000\n",
-                 path);
-  ctl_expect_error(CTL("reload"), text);
-  expect_log(":3: verbose: \"maybe\""); /* the others are in the log */
-  stop();
-}
-END_TEST
-
-/* Returns a member of the setting in `list`, or "" for null. */
-static const char *setting(const json_t *list, const char *name, const char *member) {
-  size_t i;
-  json_t *item;
-  json_array_foreach(list, i, item) {
-    const char *value = json_string_value(json_object_get(item, member));
-    if (strcmp(json_string_value(json_object_get(item, "name")), name) == 0)
-      return value != NULL ? value : "";
-  }
-  ck_abort_msg("there is no setting %s", name);
-}
-
-static void expect_setting(const char *name, const char *value, const char *source,
-                           const char *after_restart) {
-  json_t *list = ctl_json(CTL("settings", "--json"));
-  ck_assert_str_eq(setting(list, name, "value"), value);
-  ck_assert_str_eq(setting(list, name, "source"), source);
-  ck_assert_str_eq(setting(list, name, "after_restart"), after_restart);
-  json_decref(list);
-}
-
-START_TEST(settings_name_the_value_in_use_and_its_source) {
-  char source[TEXT_SIZE];
-  start("# x\nmax-bytes = 64M\nmax-value = 1M\n", "--max-clients=7");
-  (void)snprintf(source, sizeof source, "%s:2", path);
-  expect_setting("max-bytes", "64M", source, "");
-  expect_setting("max-clients", "7", "--max-clients", "");
-  expect_setting("user-share", "75", "default", "");
-  expect_setting("trace", "none", "default", "");
-  ctl_expect_status(CTL("set", "max-bytes", "32M"), 0, NULL, NULL);
-  expect_setting("max-bytes", "32M", "fcachectl set", "64M");
-  reload("max-bytes = 64M\nmax-value = 2M\nuser-share = 50\n");
-  (void)snprintf(source, sizeof source, "%s:2", path);
-  expect_setting("max-value", "1M", source, "2M");
-  (void)snprintf(source, sizeof source, "%s:3", path);
-  expect_setting("user-share", "50", source, "");
-  stop();
-}
-END_TEST
-
 #define ROWS(table) (int)(sizeof(table) / sizeof(table)[0])
 
 int main(void) {
@@ -607,8 +547,6 @@ int main(void) {
   tcase_add_test(tc, reload_keeps_a_size_that_was_set_until_the_file_changes);
   tcase_add_loop_test(tc, reload_with_a_mistake_changes_nothing, 0, ROWS(wrong));
   tcase_add_test(tc, reload_without_its_file_changes_nothing);
-  tcase_add_test(tc, reload_command_reports_changes_and_the_first_mistake);
-  tcase_add_test(tc, settings_name_the_value_in_use_and_its_source);
   suite_add_tcase(suite, tc);
   return harness_main(suite);
 }
