@@ -59,7 +59,7 @@ static void on_connection(uv_stream_t *stream, int status) {
 static struct listener_options listener_options_of(const struct options *options) {
   return (struct listener_options){.path = options->socket,
                                    .has_group = options->has_socket_group,
-                                   .group = options->socket_group};
+                                   .group = options->socket_group.gid};
 }
 
 static int start_signals(struct server *server) {
@@ -90,7 +90,7 @@ static int start_timers(struct server *server) {
 struct peer_admins server_admins(struct server *server) {
   struct peer_admins admins = {.own_uid = geteuid(),
                                .has_group = server->options->has_admin_group,
-                               .group = server->options->admin_group};
+                               .group = server->options->admin_group.gid};
   id_map_read(&admins.ids, "");
   if (!id_map_knows_uid(&admins.ids, admins.own_uid))
     log_line(&server->log, LOG_LEVEL_WARNING,

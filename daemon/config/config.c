@@ -90,16 +90,17 @@ static void on_key(void *arg, unsigned line, const char *key, const char *value)
     config->sources[option] = (struct option_source){SOURCE_FILE, line, config->n_files - 1};
 }
 
-/* Takes `path`, which is allocated. `must_exist`: --config names it. */
-static void load_file(struct load *load, char *path, bool must_exist) {
+/* Takes `path`, which is allocated. `missing`: what to do if there is no such file; NULL: it may be
+ * missing. */
+static void load_file(struct load *load, char *path, const char *missing) {
   const struct config_text_reader reader = {.key = on_key, .wrong = on_wrong, .arg = load};
   struct config *config = load->config;
   struct error_text error;
   char *bytes;
   size_t size;
   int rc = config_file_read(path, &bytes, &size, &error);
-  if (rc == CONFIG_FILE_MISSING && must_exist)
-    report(load, FC_EINVAL, "--config %s: there is no such file: create it, or give another", path);
+  if (rc == CONFIG_FILE_MISSING && missing != NULL)
+    report(load, FC_EINVAL, "%s: there is no such file: %s", path, missing);
   else if (rc < 0)
     report(load, rc, "%s", error.text);
   if (rc != CONFIG_FILE_READ) {
@@ -120,7 +121,8 @@ static void load_dropins(struct load *load, const char *path) {
   if (n < 0)
     report(load, n, "%s", error.text);
   for (int i = 0; i < n; i++)
-    load_file(load, names[i], true);
+    load_file(load, names[i],
+              "it was removed at this moment, or is a link to a missing one: remove the link");
 }
 
 static void load_files(struct load *load, const char *explicit) {
@@ -133,7 +135,7 @@ static void load_files(struct load *load, const char *explicit) {
     report(load, FC_ENOMEM, "the configuration: out of memory");
     return;
   }
-  load_file(load, main_file, explicit != NULL);
+  load_file(load, main_file, explicit != NULL ? "create it, or give another with --config" : NULL);
   load_dropins(load, config->path);
 }
 

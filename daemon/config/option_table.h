@@ -16,7 +16,7 @@
 enum option_kind {
   OPTION_FLAG,    /* bool: yes or no */
   OPTION_PATH,    /* char *, owned; NULL: none */
-  OPTION_GROUP,   /* gid_t, from a name or a number; `given` says whether it is set */
+  OPTION_GROUP,   /* struct option_group, a name or a number; `given` says whether it is set */
   OPTION_COUNT,   /* uint32_t, from 1 */
   OPTION_SECONDS, /* uint32_t, in milliseconds; min 0: 0 is allowed too */
   OPTION_SIZE,    /* uint64_t */

@@ -1,5 +1,6 @@
 #include "daemon/config/option_value.h"
 
+#include "daemon/base/check.h"
 #include "daemon/base/parse.h"
 #include "proto/errors.h"
 
@@ -110,6 +111,7 @@ static int set_seconds(struct options *options, const struct option_row *row, co
 
 static int set_group(struct options *options, const struct option_row *row, const char *value,
                      struct error_text *error) {
+  struct option_group *option = field_of(options, row->field);
   const struct group *group = getgrnam(value);
   uint64_t gid;
   if (group != NULL)
@@ -119,7 +121,12 @@ static int set_group(struct options *options, const struct option_row *row, cons
                           "%s: there is no group \"%s\": create it, or give the name or number of "
                           "another",
                           row->name, value);
-  *(gid_t *)field_of(options, row->field) = (gid_t)gid;
+  option->gid = (gid_t)gid;
+  group = getgrgid((gid_t)gid);
+  if (group != NULL && strlen(group->gr_name) < sizeof option->text)
+    (void)snprintf(option->text, sizeof option->text, "%s", group->gr_name); /* fits */
+  else
+    (void)snprintf(option->text, sizeof option->text, "%" PRIu64, gid); /* fits */
   return 0;
 }
 
@@ -207,16 +214,9 @@ static void format_milliseconds(uint64_t ms, char *text, size_t size) {
     text[length - 1] = '\0';
 }
 
-static void format_group(gid_t gid, char *text, size_t size) {
-  const struct group *group = getgrgid(gid);
-  if (group != NULL)
-    (void)snprintf(text, size, "%s", group->gr_name); /* names are shorter */
-  else
-    (void)snprintf(text, size, "%lu", (unsigned long)gid);
-}
-
 const char *option_format(const struct options *options, const struct option_row *row,
                           char text[OPTION_TEXT_SIZE]) {
+  const struct option_group *group;
   const char *path;
   switch (row->kind) {
   case OPTION_PATH:
@@ -224,10 +224,9 @@ const char *option_format(const struct options *options, const struct option_row
     (void)snprintf(text, OPTION_TEXT_SIZE, "%s", path != NULL ? path : OPTION_NONE);
     break;
   case OPTION_GROUP:
-    if (*(const bool *)value_of(options, row->given))
-      format_group(*(const gid_t *)value_of(options, row->field), text, OPTION_TEXT_SIZE);
-    else
-      (void)snprintf(text, OPTION_TEXT_SIZE, OPTION_NONE);
+    group = value_of(options, row->field);
+    (void)snprintf(text, OPTION_TEXT_SIZE, "%s",
+                   *(const bool *)value_of(options, row->given) ? group->text : OPTION_NONE);
     break;
   case OPTION_COUNT:
     (void)snprintf(text, OPTION_TEXT_SIZE, "%" PRIu64, number_of(options, row));
@@ -255,7 +254,7 @@ static size_t size_of(enum option_kind kind) {
   case OPTION_PATH:
     return sizeof(char *);
   case OPTION_GROUP:
-    return sizeof(gid_t);
+    return sizeof(struct option_group);
   case OPTION_COUNT:
   case OPTION_SECONDS:
   case OPTION_SIZE32:
@@ -274,19 +273,20 @@ bool option_equal(const struct options *a, const struct options *b, const struct
     const char *other = *(char *const *)value_of(b, row->field);
     return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
   }
-  if (row->kind == OPTION_GROUP) {
+  if (row->kind == OPTION_GROUP) { /* its name and its number are the same value */
+    const struct option_group *one = value_of(a, row->field), *other = value_of(b, row->field);
     bool given = *(const bool *)value_of(a, row->given);
-    if (given != *(const bool *)value_of(b, row->given) || !given)
-      return !given && !*(const bool *)value_of(b, row->given);
+    return given == *(const bool *)value_of(b, row->given) && (!given || one->gid == other->gid);
   }
   return memcmp(value_of(a, row->field), value_of(b, row->field), size_of(row->kind)) == 0;
 }
 
 static void swap_bytes(void *a, void *b, size_t size) {
-  uint64_t kept;
-  memcpy(&kept, a, size);
+  char kept[sizeof(struct option_group)]; /* the largest value */
+  check_le(size, sizeof kept);
+  memcpy(kept, a, size);
   memcpy(a, b, size);
-  memcpy(b, &kept, size);
+  memcpy(b, kept, size);
 }
 
 void option_swap(struct options *a, struct options *b, const struct option_row *row) {

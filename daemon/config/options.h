@@ -12,11 +12,18 @@
 #define OPTIONS_BYTES_MAX (UINT64_C(1) << 50)
 #define OPTIONS_CLIENT_BUDGET_DEFAULT (64u << 20)
 
+/* A group, and its name when it was set; its number if it has none. `fcachectl settings` does not
+ * look the name up again: a directory service may answer late, and the daemon would wait. */
+struct option_group {
+  gid_t gid;
+  char text[64];
+};
+
 /* Owns its strings. The table in option_table.c has the ranges and defaults. */
 struct options {
   char *socket; /* NULL: the default places, see listener.h */
   bool has_socket_group, has_admin_group;
-  gid_t socket_group, admin_group;
+  struct option_group socket_group, admin_group;
   uint64_t max_bytes;
   uint32_t max_value; /* at most max_bytes */
   uint32_t max_clients;

@@ -176,6 +176,14 @@ static void dropins_file(void) {
   (void)snprintf(name, sizeof name, "%s.d", path);
   write_text(name, "");
 }
+static void dangling_link(void) {
+  char name[HARNESS_PATH_SIZE + 64];
+  write_text(path, "");
+  (void)snprintf(name, sizeof name, "%s.d", path);
+  ck_assert_int_eq(mkdir(name, 0700), 0);
+  (void)snprintf(name, sizeof name, "%s.d/1.conf", path);
+  ck_assert_int_eq(symlink("nothing", name), 0);
+}
 static void too_many(void) {
   char name[HARNESS_PATH_SIZE + 64];
   write_text(path, "");
@@ -191,7 +199,7 @@ static const struct {
   void (*make)(void);
   const char *error;
 } hostile[] = {
-    {missing, "fcached: --config @: there is no such file: create it, or give another\n"},
+    {missing, "fcached: @: there is no such file: create it, or give another with --config\n"},
     {fifo, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
     {directory, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
     {device, "fcached: @: not a regular file: give the path of a file with KEY = VALUE lines\n"},
@@ -203,6 +211,8 @@ static const struct {
     {control, "fcached: @:1: there is no key \"?[2J?\": see fcached.conf(5) for all keys\n"},
     {dropins_file, "fcached: @.d: cannot be opened: Not a directory: make it a directory that "
                    "fcached's user may read, or remove it\n"},
+    {dangling_link, "fcached: @.d/1.conf: there is no such file: it was removed at this moment, or "
+                    "is a link to a missing one: remove the link\n"},
     {too_many, "fcached: @.d: more than 64 files: remove some\n"},
 };
 

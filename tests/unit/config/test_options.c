@@ -85,8 +85,9 @@ START_TEST(command_line_values_are_in_the_configuration) {
   ck_assert_int_eq(config_load(&config, &command_line, unexpected, NULL), 0);
   struct options o = config.options; /* borrows its strings */
   ck_assert_str_eq(o.socket, "/x/y.sock");
-  ck_assert(o.has_socket_group && o.socket_group == 0);
-  ck_assert(o.has_admin_group && o.admin_group == 123);
+  ck_assert(o.has_socket_group && o.socket_group.gid == 0);
+  ck_assert(o.has_admin_group && o.admin_group.gid == 123);
+  ck_assert_str_eq(o.socket_group.text, "root"); /* looked up once: no text looks it up again */
   ck_assert_uint_eq(o.max_bytes, UINT64_C(3) << 29);
   ck_assert_uint_eq(o.max_value, 64u << 20);
   ck_assert_uint_eq(o.client_budget, options_min_budget(64u << 20)); /* raised with max-value */
