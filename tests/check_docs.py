@@ -5,7 +5,7 @@ Every link in a page leads to a file and a heading that exist. Every source file
 pages of section 3 document every function of fcache.h, and no other. Every option that `fcached --help` prints is in
 fcached(8), fcached.conf(5) and the shipped fcached.conf. Every command of fcachectl has a page, with its options and no
 others, and a line in fcachectl(1). A manual page that another page refers to exists. docs/errors.md quotes errors
-that the sources contain. The list of sections at the top of a page has them all. The commands in the operator's table
+that the sources contain. The contents at the top of a page name all its sections. The commands in the operator's table
 of docs/operations.md exist. docs/decisions/README.md lists every decision. Prints each violation, and exits with 1 if there
 is one."""
 
@@ -33,9 +33,13 @@ def without_blocks(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
 
 
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ +(.+?) *$", without_blocks(page.read_text()), re.M)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {anchor(heading) for heading in headings}
 
 
 def links() -> list[str]:
@@ -203,14 +207,15 @@ def errors() -> list[str]:
 
 
 def contents() -> list[str]:
-    """A page that begins with "On this page:" lists all its sections there, in their order."""
+    """The contents at the top of a page name all its sections, in their order. They may name subsections too."""
     bad = []
     for page in PAGES:
         text = without_blocks(page.read_text())
-        if listed := re.search(r"^On this page: (.*?)\.$", text, re.M | re.S):
-            names = re.findall(r"\[([^\]]+)\]\(#", listed[1])
-            if names != re.findall(r"^## +(.+?) *$", text, re.M):
-                bad.append(f"{page}: the list of its sections differs from its headings")
+        if listed := re.search(r"^Contents: (.*?)\.$", text, re.M | re.S):
+            sections = [anchor(heading) for heading in re.findall(r"^## +(.+?) *$", text, re.M)]
+            links = re.findall(r"\]\(#([^)]+)\)", listed[1])
+            if [link for link in links if link in sections] != sections:
+                bad.append(f"{page}: the contents at its top differ from its sections")
     return bad
 
 

@@ -3,7 +3,7 @@
 The name of a scene may be followed by words:
 
 - ``exact``: the output must be that of the page, but for numbers, times, hashes and white space.
-- ``fails``: each command without an output on the page fails.
+- ``fails``: each command fails. One whose output has an error of fcached or fcachectl fails without this word.
 """
 
 from __future__ import annotations
