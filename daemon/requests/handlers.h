@@ -12,7 +12,7 @@
  * list_usage.c       usage                  request_times.c    times of requests
  * watch_requests.c   watch, events          delete_request.c   delete
  * events.c           events for watchers    reload_settings.c  reload, settings
- * reply.c            replies and errors
+ * reply.c            replies and errors     dispatch_frame.c   the way of a frame to its handler
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
