@@ -5,6 +5,7 @@
 #include "client/ctl/command.h"
 #include "client/ctl/print/json_value.h"
 #include "client/ctl/print/text.h"
+#include "client/ctl/print/units.h"
 #include "client/ctl/report.h"
 #include "client/lib/doctor/doctor.h"
 
@@ -104,8 +105,9 @@ static int run_at(const char *socket) {
   if (args.json)
     (void)printf("%s]\n", printing.n > 0 ? "\n" : "[");
   else
-    (void)printf("%u ok, %u warnings, %u problems\n", printing.levels[DOCTOR_OK],
-                 printing.levels[DOCTOR_WARNING], printing.levels[DOCTOR_PROBLEM]);
+    (void)printf("%u ok, %u warning%s, %u problem%s\n", printing.levels[DOCTOR_OK],
+                 printing.levels[DOCTOR_WARNING], units_plural(printing.levels[DOCTOR_WARNING]),
+                 printing.levels[DOCTOR_PROBLEM], units_plural(printing.levels[DOCTOR_PROBLEM]));
   if (printing.failed)
     return report_error("out of memory for the findings");
   return (int)result; /* the values are exit statuses */

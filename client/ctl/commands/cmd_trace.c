@@ -81,7 +81,7 @@ static void explain_temporary(const char *path) {
   char clean[ADMIN_PATH_SIZE];
 
   if (temporary && access(path, F_OK) != 0 && errno == ENOENT)
-    (void)printf("%s is not to be seen here: the daemon has a /tmp of its own (PrivateTmp=yes of "
+    (void)printf("%s is not visible here: the daemon has a /tmp of its own (PrivateTmp=yes of "
                  "its unit). Look below /tmp/systemd-private-*/tmp, or start fcached with a "
                  "--trace-dir elsewhere.\n",
                  text_clean(clean, sizeof clean, path));

@@ -12,25 +12,26 @@ const char *const doctor_level_names[] = {
 static const struct {
   const char *name;
   void (*run)(struct doctor *doctor);
-  bool needs_daemon;
+  enum { NOTHING, DAEMON, STATISTICS } needs;
 } checks[] = {
-    {"environment", doctor_check_environment, false},
-    {"socket", doctor_check_socket, false},
-    {"group", doctor_check_group, false},
-    {"libraries", doctor_check_libraries, false},
-    {"limits", doctor_check_process_limits, false},
-    {"versions", doctor_check_versions, true},
-    {"shared memory", doctor_check_shared_memory, true},
-    {"rings", doctor_check_rings, true},
-    {"values", doctor_check_values, true},
-    {"evictions", doctor_check_evictions, true},
-    {"memory", doctor_check_memory, true},
-    {"settings", doctor_check_settings, true},
-    {"names", doctor_check_names, true},
-    {"manifests", doctor_check_manifests, true},
-    {"trace", doctor_check_trace, true},
-    {"snapshot", doctor_check_snapshot, true},
-    {"restarts", doctor_check_restarts, true},
+    {"environment", doctor_check_environment, NOTHING},
+    {"socket", doctor_check_socket, NOTHING},
+    {"group", doctor_check_group, NOTHING},
+    {"libraries", doctor_check_libraries, NOTHING},
+    {"limits", doctor_check_process_limits, NOTHING},
+    {"versions", doctor_check_versions, DAEMON},
+    {"statistics", doctor_check_statistics, DAEMON},
+    {"shared memory", doctor_check_shared_memory, STATISTICS},
+    {"rings", doctor_check_rings, STATISTICS},
+    {"values", doctor_check_values, STATISTICS},
+    {"evictions", doctor_check_evictions, STATISTICS},
+    {"memory", doctor_check_memory, STATISTICS},
+    {"settings", doctor_check_settings, STATISTICS},
+    {"names", doctor_check_names, STATISTICS},
+    {"manifests", doctor_check_manifests, STATISTICS},
+    {"trace", doctor_check_trace, STATISTICS},
+    {"snapshot", doctor_check_snapshot, STATISTICS},
+    {"restarts", doctor_check_restarts, STATISTICS},
 };
 
 static void clean(char *text) {
@@ -70,14 +71,14 @@ enum doctor_result doctor_run(const struct doctor_options *options, doctor_fn *f
   struct doctor doctor = {.options = options, .fn = fn, .arg = arg};
   doctor_look_at_sockets(&doctor);
   doctor_ask_daemon(&doctor);
-  bool has_daemon = doctor.admin != NULL;
+  int has = doctor.admin == NULL ? NOTHING : doctor.has_stats ? STATISTICS : DAEMON;
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
     doctor.check = checks[i].name;
-    if (has_daemon || !checks[i].needs_daemon)
+    if (has >= (int)checks[i].needs)
       checks[i].run(&doctor);
   }
   doctor_forget(&doctor);
-  if (!has_daemon)
+  if (has == NOTHING)
     return DOCTOR_NO_DAEMON;
   return doctor.worst == DOCTOR_OK ? DOCTOR_ALL_WELL : DOCTOR_NOT_WELL;
 }

@@ -12,7 +12,7 @@
 static void check_room(struct doctor *doctor, const char *path) {
   struct statvfs disk;
   if (statvfs(path, &disk) != 0) {
-    doctor_ok(doctor, "the trace goes to %s, which is not to be seen from here", path);
+    doctor_ok(doctor, "the trace goes to %s, which this process cannot see", path);
     return;
   }
   unsigned long long free_mib =
@@ -42,7 +42,9 @@ void doctor_check_snapshot(struct doctor *doctor) {
   double age_s = doctor_number(doctor, "snapshot_age_s");
   if (strcmp(result, "failed") == 0)
     doctor_report(doctor, DOCTOR_PROBLEM,
-                  "look at the reason: fcachectl snapshot, and at the disk of the state folder",
+                  "see the reason in the daemon's log, or try again: fcachectl snapshot. Look at "
+                  "the disk of the "
+                  "state folder",
                   "the latest snapshot failed: a restart of the machine loses what is newer");
   else if (doctor_number(doctor, "snapshot_late") != 0)
     doctor_report(doctor, DOCTOR_WARNING, "see the daemon's log, and the speed of the disk",
@@ -61,9 +63,9 @@ void doctor_check_restarts(struct doctor *doctor) {
   if (restarts > 0 && uptime_s < YOUNG_S)
     doctor_report(doctor, DOCTOR_WARNING,
                   "journalctl -u fcached shows why, if you did not restart it",
-                  "the daemon started %.0f s ago, after %.0f before it", uptime_s, restarts);
+                  "the daemon started %.0f s ago, after %.0f restarts", uptime_s, restarts);
   else
-    doctor_ok(doctor, "the daemon runs for %.0f s, after %.0f before it", uptime_s, restarts);
+    doctor_ok(doctor, "the daemon has run for %.0f s, after %.0f restarts", uptime_s, restarts);
   if (lost > 0)
     doctor_report(doctor, DOCTOR_WARNING, "see the daemon's log of its start",
                   "%.0f entries of the daemon before it were damaged or had no room", lost);

@@ -92,8 +92,10 @@ void doctor_ask_daemon(struct doctor *doctor) {
                  deadline_ms == 0 ? DEADLINE_DEFAULT_MS : deadline_ms, &doctor->admin,
                  &doctor->error) < 0)
     return;
+  doctor->has_stats = admin_stats(doctor->admin, NULL, add_stat, doctor) == 0;
+  if (!doctor->has_stats)
+    return; /* doctor_check_statistics reports the error of the connection */
   /* An older daemon lacks a list, and a check finds none then. */
-  (void)admin_stats(doctor->admin, NULL, add_stat, doctor);
   (void)admin_namespaces(doctor->admin, NULL, DOCTOR_NAMESPACES_MAX, add_namespace, doctor);
   (void)admin_clients(doctor->admin, NULL, 0, count_client, doctor);
 }

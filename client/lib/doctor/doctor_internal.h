@@ -44,6 +44,7 @@ struct doctor {
   struct doctor_socket sockets[SOCKET_PATHS_MAX];
   struct admin *admin; /* NULL: no daemon answers */
   struct fcache_error error;
+  bool has_stats;
   struct doctor_stat *stats; /* of the daemon */
   size_t n_stats;
   struct doctor_namespace *namespaces;
@@ -66,13 +67,14 @@ void doctor_forget(struct doctor *doctor); /* frees them */
 double doctor_number(const struct doctor *doctor, const char *name);
 const char *doctor_text(const struct doctor *doctor, const char *name);
 
-/* The checks. Those of the first line need no daemon. */
+/* The checks: doctor.c has what each needs. */
 void doctor_check_environment(struct doctor *doctor);
 void doctor_check_socket(struct doctor *doctor);
 void doctor_check_group(struct doctor *doctor);
 void doctor_check_libraries(struct doctor *doctor);
 void doctor_check_process_limits(struct doctor *doctor);
 void doctor_check_versions(struct doctor *doctor);
+void doctor_check_statistics(struct doctor *doctor);
 void doctor_check_shared_memory(struct doctor *doctor);
 void doctor_check_rings(struct doctor *doctor);
 void doctor_check_values(struct doctor *doctor);

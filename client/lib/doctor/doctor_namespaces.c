@@ -40,6 +40,10 @@ static bool is_near(const char *a, const char *b) {
          !(left_b == 1 && isdigit((unsigned char)b[at]));
 }
 
+static const char *plural(uint32_t n) {
+  return n == 1 ? "" : "s";
+}
+
 void doctor_check_names(struct doctor *doctor) {
   unsigned found = 0;
   for (size_t i = 0; i < doctor->n_namespaces; i++)
@@ -48,10 +52,11 @@ void doctor_check_names(struct doctor *doctor) {
       if (!is_used(a) || !is_used(b) || !is_near(a->name, b->name))
         continue;
       found++;
-      doctor_report(doctor, DOCTOR_WARNING, advice,
-                    "namespaces %s (%u clients) and %s (%u clients) differ by a letter, and share "
-                    "nothing",
-                    a->name, a->clients, b->name, b->clients);
+      doctor_report(
+          doctor, DOCTOR_WARNING, advice,
+          "namespaces %s (%u client%s) and %s (%u client%s) differ by a letter, and share "
+          "nothing",
+          a->name, a->clients, plural(a->clients), b->name, b->clients, plural(b->clients));
     }
   if (found == 0)
     doctor_ok(doctor, "%zu namespaces, no two of which differ by a letter", doctor->n_namespaces);

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "client/lib/conn/start_advice.h"
 #include "client/lib/doctor/doctor_internal.h"
 
 static const char *variable(const char *name) {
@@ -50,15 +52,22 @@ static bool is_system(const char *path) {
   return strncmp(path, SOCKET_PATHS_SYSTEM_DIR "/", sizeof SOCKET_PATHS_SYSTEM_DIR) == 0;
 }
 
+/* The advice is that of all programs that find no daemon, for this place alone. */
+static void explain_missing(struct doctor *doctor, const char *path) {
+  struct socket_paths place = {.n = 1,
+                               .is_explicit = doctor->paths.is_explicit,
+                               .from_environment = doctor->paths.from_environment};
+  char advice[START_ADVICE_SIZE];
+  (void)snprintf(place.paths[0], sizeof place.paths[0], "%s", path); /* it fits */
+  doctor_report(doctor, DOCTOR_PROBLEM, start_advice(&place, advice), "there is no socket %s",
+                path);
+}
+
 static void explain_place(struct doctor *doctor, size_t i) {
   const struct doctor_socket *place = &doctor->sockets[i];
   const char *path = doctor->paths.paths[i];
   if (place->missing)
-    doctor_report(doctor, DOCTOR_PROBLEM,
-                  is_system(path) ? "start the service: systemctl enable --now fcached.socket"
-                                  : "start a daemon: fcached --socket PATH, or unset FCACHE_SOCKET "
-                                    "if that is not meant",
-                  "there is no socket %s", path);
+    explain_missing(doctor, path);
   else if (place->error == EACCES || place->error == EPERM)
     doctor_report(doctor, DOCTOR_PROBLEM, "see the finding about the group",
                   "this user may not connect to %s", path);
@@ -129,23 +138,32 @@ static void check_group_of(struct doctor *doctor, const struct doctor_socket *pl
                            const char *path) {
   const struct group *group = getgrgid(place->gid);
   const char *name = group == NULL ? "" : group->gr_name;
-  if (place->uid == 0 && place->mode == 0 && !place->is_socket)
+  char advice[200];
+  if (place->uid == 0 && place->mode == 0 && !place->is_socket) {
     doctor_report(doctor, DOCTOR_PROBLEM,
                   "let this user enter the directories of the socket, or join the group that may",
                   "a directory of %s is closed to this user", path);
-  else if (group != NULL && !in_session(place->gid) && in_database(group))
-    doctor_report(doctor, DOCTOR_PROBLEM, "log out and in again, or start the worker with sg GROUP",
+  } else if ((place->mode & 020) == 0) {
+    doctor_report(doctor, DOCTOR_PROBLEM,
+                  "start fcached with --socket-group and a group of this user",
+                  "only uid %u may connect to %s (mode %04o)", place->uid, path, place->mode);
+  } else if (group != NULL && !in_session(place->gid) && in_database(group)) {
+    (void)snprintf(advice, sizeof advice,
+                   "log out and in again, or start the worker with sg %.64s -c COMMAND", name);
+    doctor_report(doctor, DOCTOR_PROBLEM, advice,
                   "this user is in group %s of %s by now, but this session is not", name, path);
-  else if (!in_session(place->gid))
-    doctor_report(
-        doctor, DOCTOR_PROBLEM,
-        "join the group (usermod -aG GROUP USER as root, then log in again), or start fcached "
-        "with --socket-group and a group of this user",
-        "%s is for uid %u and group %s (gid %u, mode %04o), and this user is neither", path,
-        place->uid, name, place->gid, place->mode);
-  else
+  } else if (!in_session(place->gid)) {
+    (void)snprintf(advice, sizeof advice,
+                   "join the group (usermod -aG %.64s USER as root, then log in again), or start "
+                   "fcached with --socket-group and a group of this user",
+                   group == NULL ? "GROUP" : name);
+    doctor_report(doctor, DOCTOR_PROBLEM, advice,
+                  "%s is for uid %u and group %s (gid %u, mode %04o), and this user is neither",
+                  path, place->uid, name, place->gid, place->mode);
+  } else {
     doctor_report(doctor, DOCTOR_PROBLEM, "look at the security modules of the machine",
                   "%s is closed to this user, though it is in its group", path);
+  }
 }
 
 void doctor_check_group(struct doctor *doctor) {

@@ -71,3 +71,12 @@ void doctor_check_versions(struct doctor *doctor) {
     doctor_ok(doctor, "the daemon and %s are %s, protocol %u", options->program, options->version,
               protocol);
 }
+
+/* Without statistics the other checks would take all for 0. */
+void doctor_check_statistics(struct doctor *doctor) {
+  if (!doctor->has_stats)
+    doctor_report(doctor, DOCTOR_PROBLEM,
+                  "look at the daemon's log, and restart it if its version is another one",
+                  "the daemon gives no statistics, so that nothing else can be checked: %s",
+                  admin_error(doctor->admin));
+}

@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     status, findings = _core._doctor(given.socket, __version__)
     findings = [*_of_python(), *findings]
-    if status == 0 and any(finding[0] != "ok" for finding in findings):
-        status = 1
+    levels = [finding[0] for finding in findings]
     if given.quiet:
         findings = [finding for finding in findings if finding[0] != "ok"]
     if given.json:
@@ -45,6 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         for finding in findings:
             _print(*finding)
+        warnings, problems = levels.count("warning"), levels.count("problem")
+        print(
+            f"{levels.count('ok')} ok, {warnings} warning{'' if warnings == 1 else 's'}, "
+            f"{problems} problem{'' if problems == 1 else 's'}"
+        )
     return status
 
 

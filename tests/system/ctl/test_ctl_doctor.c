@@ -11,8 +11,10 @@
 #include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
+#include "tests/support/raw.h"
 #include "tests/support/sanitizer.h"
 #include "tests/support/screen.h"
+#include "tests/support/scripted_daemon.h"
 
 static struct daemon daemon_; /* of a set-up that has one */
 static char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
@@ -134,6 +136,29 @@ static void broken_manifests(void) {
   workers[1] = open_worker("two", "[1, {\"model\": ");
 }
 
+/* The daemon cannot write into a directory of this name. */
+static void failed_snapshot(void) {
+  char command[2 * HARNESS_PATH_SIZE];
+  (void)snprintf(command, sizeof command, "mkdir -p %s/state/snapshot.tmp", dir);
+  ck_assert_int_eq(harness_run((const char *const[]){"sh", "-c", command, NULL}, NULL, NULL), 0);
+  (void)snprintf(command, sizeof command, "%s/state", dir);
+  serve("--state", command);
+  workers[0] = open_worker("gpt2-base", NULL);
+  put(workers[0], 1, 100);
+  ctl_expect_status(CTL("-S", path, "snapshot"), 1, "", "fcachectl: ");
+}
+
+static void refused_clients(void) {
+  struct raw some[4];
+  serve("--max-clients", "3");
+  for (size_t i = 0; i < 4; i++) {
+    ck_assert_int_eq(raw_connect(&some[i], daemon_.socket), 0);
+    (void)raw_hello(&some[i], "worker", "m"); /* the last one is refused */
+  }
+  for (size_t i = 0; i < 4; i++)
+    raw_close(&some[i]);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -145,7 +170,8 @@ static const struct {
 } table[] = {
     {well, "", 0, "", ""},
     {broken_manifests, "", 0, "", ""},
-    {no_socket, "", 3, "problem  socket: there is no socket ", "fcached --socket PATH"},
+    {no_socket, "", 3, "problem  socket: there is no socket ",
+     "start one there with \"fcached --socket /"},
     {file_instead, "", 3, "is not a socket", "give the path"},
     {dead_socket, "", 3, "problem  socket: no process listens at ", "start the daemon again"},
     {disabled, "", 1, "problem  environment: FCACHE_DISABLE=1: workers", "unset FCACHE_DISABLE"},
@@ -156,8 +182,10 @@ static const struct {
     {no_region, "", 1, "warning  shared memory: the daemon shares no memory", "--no-region"},
     {large_value, "", 1, "warning  values: 1 values were too large", "--max-value"},
     {small_cache, "", 1, "warning  evictions: the cache is too small: ", "set max-bytes SIZE"},
-    {near_names, "", 1, "warning  names: namespaces gpt2-base (1 clients) and gpt2-bsae", "same"},
-    {other_case, "", 1, "warning  names: namespaces Llama (1 clients) and llama", "same"},
+    {failed_snapshot, "", 1, "problem  snapshot: the latest snapshot failed", "state folder"},
+    {refused_clients, "", 1, "warning  settings: 1 connections were refused", "--max-clients"},
+    {near_names, "", 1, "warning  names: namespaces gpt2-base (1 client) and gpt2-bsae", "same"},
+    {other_case, "", 1, "warning  names: namespaces Llama (1 client) and llama", "same"},
     {near_manifests, "", 1, "differ only in dtype: \"f32\", and \"f16\"", "fcachectl namespaces"},
     {more_in_manifest, "", 1, "two and one differ only in torch: \"2.5\", and nothing", "version"},
 };
@@ -226,6 +254,62 @@ START_TEST(json_has_all_findings) {
 }
 END_TEST
 
+static void only_hello(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  struct fc_request request;
+  uint8_t *body;
+  (void)nth;
+  if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
+    free(body);
+}
+
+/* A daemon of another version, which ends before it has given its statistics. What they would say
+ * is not made up. */
+START_TEST(other_daemon_without_statistics_has_its_findings) {
+  struct scripted_daemon scripted;
+  char *out;
+  scripted_start(&scripted, only_hello, NULL);
+  scripted.welcome.server = fc_str_of("fcached 0.0.1");
+  ck_assert_int_eq(harness_run(CTL("-S", scripted.path, "doctor", "-q"), &out, NULL), 1);
+  ck_assert_msg(strstr(out, "warning  versions: the daemon is fcached 0.0.1, and fcachectl is ") &&
+                    strstr(out, "problem  statistics: the daemon gives no statistics, ") &&
+                    count(out, "\n         -> ") == 2,
+                "%s", out);
+  free(out);
+  scripted_stop(&scripted);
+}
+END_TEST
+
+/* Another user is told which group may connect, or that none may. */
+static const struct {
+  unsigned dir_mode, socket_mode;
+  const char *finding, *advice;
+} closed[] = {
+    {0700, 0666, "a directory of ", "let this user enter"},
+    {0755, 0600, "only uid 0 may connect to ", "--socket-group"},
+    {0755, 0660, "is for uid 0 and group root (gid 0, mode 0660)", "usermod -aG root"},
+};
+
+START_TEST(denied_user_has_its_finding) {
+  char command[5 * HARNESS_PATH_SIZE + 200], *out;
+  const char *const argv[] = {"sh", "-c", command, NULL};
+  if (geteuid() != 0) {
+    (void)printf("skipped: needs root\n");
+    return;
+  }
+  dead_socket();
+  (void)snprintf(command, sizeof command,
+                 "chmod 711 %s/.. && chmod %o %s && chmod %o %s && exec setpriv --reuid 12345 "
+                 "--regid 12345 --clear-groups %s -S %s doctor -q",
+                 dir, closed[_i].dir_mode, dir, closed[_i].socket_mode, path, harness_fcachectl(),
+                 path);
+  ck_assert_int_eq(harness_run(argv, &out, NULL), 3);
+  ck_assert_msg(strstr(out, "problem  group: ") && strstr(out, closed[_i].finding) &&
+                    strstr(out, closed[_i].advice),
+                "%s", out);
+  free(out);
+}
+END_TEST
+
 /* No client remains, and no namespace is made. */
 START_TEST(doctor_changes_nothing) {
   well();
@@ -256,6 +340,8 @@ int main(void) {
   tcase_add_checked_fixture(tests, set_up, tear_down);
   tcase_add_loop_test(tests, broken_set_up_has_its_finding, 0, (int)ROWS);
   tcase_add_test(tests, json_has_all_findings);
+  tcase_add_test(tests, other_daemon_without_statistics_has_its_findings);
+  tcase_add_loop_test(tests, denied_user_has_its_finding, 0, sizeof closed / sizeof closed[0]);
   tcase_add_test(tests, doctor_changes_nothing);
   tcase_add_test(tests, screen_of_80_columns_is_kept);
   suite_add_tcase(suite, tests);
