@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/ctl/top/top_text.h"
+#include "client/ctl/top/top_page.h"
 
 /* Returns whether stdin and stdout are a terminal on which a cursor can be moved. */
 bool top_screen_is_possible(void);

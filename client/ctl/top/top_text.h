@@ -4,24 +4,7 @@
 #define FC_CTL_TOP_TEXT_H
 
 #include "client/ctl/top/top_model.h"
-
-enum top_line_kind {
-  TOP_LINE_PLAIN,
-  TOP_LINE_NOTICE,  /* for attention */
-  TOP_LINE_HEADING, /* of the table */
-  TOP_LINE_KEYS,    /* the last one: the keys, or the filter that is being typed */
-};
-
-struct top_line {
-  enum top_line_kind kind;
-  char *text; /* owned, printable, without a newline */
-};
-
-struct top_page {
-  struct top_line *at;
-  size_t n, capacity;
-  bool failed; /* out of memory: lines are missing */
-};
+#include "client/ctl/top/top_page.h"
 
 struct top_view {
   const struct top_model *model;
@@ -32,9 +15,6 @@ struct top_view {
   bool typing; /* the filter */
   bool keys;   /* the last line has the keys */
 };
-
-void top_page_init(struct top_page *page);
-void top_page_deinit(struct top_page *page); /* idempotent */
 
 /* Appends the lines of a screen: at most `rows`, of at most `columns` columns. Both may be SIZE_MAX
  * or so: then all rows, in full. */
