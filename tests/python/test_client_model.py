@@ -102,9 +102,7 @@ class Model:
 
         gone = [key for key in self.entries if is_meant(key)]
         self.removals += 1
-        for key in ALL_KEYS:
-            if is_meant(key):
-                self.removed[key] = self.removals
+        self.removed.update({key: self.removals for key in ALL_KEYS if is_meant(key)})
         for key in gone:
             del self.entries[key]
         return len(gone)

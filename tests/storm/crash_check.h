@@ -14,6 +14,7 @@ struct crash_check {
   struct crash_client clients[2]; /* by message, and from the region */
   struct crash_counters counters;
   struct crash_list list; /* of the latest check */
+  bool twice[CRASH_KEYS]; /* keys that the latest check found twice */
   uint64_t random;
   uint32_t torn;    /* entries that were missing because their put was in progress, ever */
   uint64_t boot_id; /* of the latest daemon */

@@ -95,6 +95,7 @@ void lives_migrate(struct life *life) {
 void lives_kill(struct life *life) {
   int catalog_fd = dup(life->catalog.fd);
   heap_deinit(&life->store.heap);
+  delete_log_deinit(&life->store.deletes);
   free(life->store.migration.clears);
   region_writer_deinit(&life->region);
   catalog_deinit(&life->catalog);

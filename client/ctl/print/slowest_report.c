@@ -18,8 +18,8 @@ static const struct table_column request_columns[] = {
 };
 static const struct table_column entry_columns[] = {
     {"COST", TABLE_NUMBER}, {"HITS", TABLE_NUMBER}, {"SIZE", TABLE_NUMBER},
-    {"IDLE", TABLE_NUMBER},    {"PROMPT", TABLE_HASH}, {"NAMESPACE", TABLE_COMMON},
-    {"OP", TABLE_KEY},         {"VIEW", TABLE_KEY},    {"TOP_K", TABLE_NUMBER},
+    {"IDLE", TABLE_NUMBER}, {"PROMPT", TABLE_HASH}, {"NAMESPACE", TABLE_COMMON},
+    {"OP", TABLE_KEY},      {"VIEW", TABLE_KEY},    {"TOP_K", TABLE_NUMBER},
 };
 
 static const struct {

@@ -1,5 +1,5 @@
-/* configuration.h - the configuration of the daemon: the requests of fcachectl reload and settings. As
- * admin.h: each call returns 0 or a negative code, FC_EVERSION if the daemon is too old, and
+/* configuration.h - the configuration of the daemon: the requests of fcachectl reload and settings.
+ * As admin.h: each call returns 0 or a negative code, FC_EVERSION if the daemon is too old, and
  * admin_error() has the text. One thread. */
 #ifndef FC_CLIENT_CONFIGURATION_H
 #define FC_CLIENT_CONFIGURATION_H

@@ -1,8 +1,8 @@
 /* The one formula for all memory: each option has a part in it, and no part overflows. */
 #include <check.h>
 
-#include "daemon/memory_total.h"
 #include "daemon/config/options_set.h"
+#include "daemon/memory_total.h"
 #include "tests/support/runner.h"
 
 static struct memory_settings defaults(void) {

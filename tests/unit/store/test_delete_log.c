@@ -67,7 +67,7 @@ START_TEST(adopted_log_knows_latest) {
     delete_log_add(&log_in_use, 10 + i, digest_of((uint32_t)i));
   if (_i == 2)
     saved.ring[7].generation = UINT64_MAX; /* damaged */
-  if (_i == 3) { /* killed before a record became valid */
+  if (_i == 3) {                           /* killed before a record became valid */
     saved.floor = saved.ring[log_in_use.next].generation;
     saved.ring[log_in_use.next].generation = 0;
   }
