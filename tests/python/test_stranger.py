@@ -198,7 +198,10 @@ def test_trace_has_a_line_for_each_recorded_lookup(daemon: Daemon, tmp_path: Pat
     path = str(tmp_path / "missing" / "trace.jsonl")
     with Client(daemon.socket, "ns") as client:
         assert client.trace() == (False, None, 0, 0)
-        assert client.trace(1, path)[:2] == (True, path)
+        for mkdir in None, False:
+            with refused(wire.ETRACE):
+                client.trace(1, path, mkdir)
+        assert client.trace(1, path, mkdir=True)[:2] == (True, path)
         client.put(A, b"a", probe="é")
         client.get(A)
         client.get(A, flags=m.UNRECORDED)

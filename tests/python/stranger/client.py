@@ -255,8 +255,12 @@ class Client:
     ) -> int:
         return self.wire.call(m.CLEAR, namespace, view, op).u64()
 
-    def trace(self, action: int = 0, path: Optional[str] = None) -> m.Trace:
-        return m.trace(self.wire.call(m.TRACE, action, path))
+    def trace(
+        self, action: int = 0, path: Optional[str] = None, mkdir: Optional[bool] = None
+    ) -> m.Trace:
+        """A ``mkdir`` of None leaves the field out, as before version 7."""
+        fields = [action, path] if mkdir is None else [action, path, mkdir]
+        return m.trace(self.wire.call(m.TRACE, *fields))
 
     def shutdown(self) -> None:
         self.wire.call(m.SHUTDOWN)
