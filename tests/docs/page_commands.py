@@ -13,6 +13,10 @@ page:
 
     <!-- scene: NAME [WORD...] -->   see scenes.py
     <!-- run by: TARGET -->          the target of the Makefile that runs them
+    <!-- not run: REASON -->         no test runs them
+
+Commands for the service manager and the package manager run in a system of their own (system_commands.py), the others on
+this machine (test_commands.py).
 """
 
 from __future__ import annotations
@@ -23,11 +27,12 @@ from pathlib import Path
 
 # A literal block of a manual page and an indented line may be something else than a command.
 PROGRAMS = re.compile(
-    r"(?:[A-Z_]+=\S* )*(?:sudo |\./)?(?:apt|apt-get|fcached|fcachectl|journalctl|make|pip|python3?|systemctl|"
+    r"(?:[A-Z_]+=\S* )*(?:sudo |\./)?(?:adduser|apt|apt-get|curl|fcached|fcachectl|journalctl|make|pip|python3?|systemctl|"
     r"systemd-\w+|\./\S+)\b(?!:)"
 )
 
-NOTE = re.compile(r"(?:<!-- |; )(?:scene: ([\w -]+?)|run by: ([\w-]+))(?: -->)?$")
+NOTE = re.compile(r"(?:<!-- |; )(?:scene: ([\w -]+?)|run by: ([\w-]+)|(not run): .+?)(?: -->)?$")
+SYSTEM = re.compile(r"\b(systemctl|systemd-\w+|journalctl|apt|apt-get|sudo)\b")
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Block:
     page: Path
     line: int
     scene: str | None
-    elsewhere: str | None
+    elsewhere: str | None  # the target that runs it
+    skipped: bool
     commands: list[Command] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -107,6 +113,29 @@ def blocks_of(page: Path) -> list[Block]:
             continue
         above = next((line for line in reversed(lines[: number - 1]) if line.strip()), "")
         note = NOTE.match(above)
-        scene, elsewhere = note.groups() if note else (None, None)
-        found.append(Block(page, number, scene, elsewhere, commands))
+        scene, elsewhere, skipped = note.groups() if note else (None, None, None)
+        found.append(Block(page, number, scene, elsewhere, skipped is not None, commands))
     return found
+
+
+def is_for_the_system(block: Block) -> bool:
+    """A block with a command for the service manager or the package manager, which no target runs by itself."""
+    return _runs(block) and any(SYSTEM.search(command.text) for command in block.commands)
+
+
+def is_for_this_machine(block: Block) -> bool:
+    return _runs(block) and not is_for_the_system(block)
+
+
+def _runs(block: Block) -> bool:
+    return block.elsewhere is None and not block.skipped
+
+
+def masked(line: str, directory: Path) -> str:
+    """A line of output without what differs from run to run."""
+    line = re.sub(r"; \d+ regions? \(up to .* exit$", "", line)  # left by other tests
+    line = line.replace(str(directory), "/tmp").replace("/tmp/log/", "/var/log/fcached/")
+    line = re.sub(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b", "#", line)
+    line = re.sub(r"\d[\d.,:-]*", "#", line)
+    line = re.sub(r"(# ?(ns|us|ms|s|m|h|d|B|KiB|MiB|GiB|TiB)?\b\s*)+", "# ", line)
+    return " ".join(line.split())

@@ -1,7 +1,7 @@
 """test_commands.py: runs the commands of docs/ and of the manual pages, each page from top to bottom. A page's name is the test's.
 
-Not here: commands for the service manager and the package manager, which tests/systemd runs, and those below a comment
-``run by: TARGET``.
+Not here: commands for the service manager and the package manager, which system_commands.py runs, and those below a comment
+``run by: TARGET`` or ``not run: REASON``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,13 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page_commands import Block, Command, blocks_of  # noqa: E402
+from page_commands import Block, Command, blocks_of, masked  # noqa: E402
+from page_commands import is_for_the_system, is_for_this_machine  # noqa: E402
 from scenes import SCENES, Shell  # noqa: E402
+from system_commands import SCENES as SYSTEM_SCENES  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "man").glob("*.scd")])
-SYSTEM = re.compile(r"\b(systemctl|systemd-\w+|journalctl|apt|apt-get|sudo)\b")
-
-
-def masked(line: str, directory: Path) -> str:
-    """A line without what differs from run to run."""
-    line = re.sub(r"; \d+ regions? \(up to .* exit$", "", line)  # left by other tests
-    line = line.replace(str(directory), "/tmp").replace("/tmp/log/", "/var/log/fcached/")
-    line = re.sub(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b", "#", line)
-    line = re.sub(r"\d[\d.,:-]*", "#", line)
-    line = re.sub(r"(# ?(ns|us|ms|s|m|h|d|B|KiB|MiB|GiB|TiB)?\b\s*)+", "# ", line)
-    return " ".join(line.split())
 
 
 def check(shell: Shell, block: Block, command: Command, words: set[str]) -> list[str]:
@@ -47,12 +38,6 @@ def check(shell: Shell, block: Block, command: Command, words: set[str]) -> list
     return [f"{at}: prints", *difflib.ndiff(wanted, printed)] if printed != wanted else []
 
 
-def here(block: Block) -> bool:
-    return block.elsewhere is None and not any(
-        SYSTEM.search(command.text) for command in block.commands
-    )
-
-
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.name
 )
@@ -60,7 +45,7 @@ def test_commands_of_page_run(page: Path, tmp_path: Path) -> None:
     bad: list[str] = []
     shell: Shell | None = None
     with ExitStack() as stack:
-        for block in filter(here, blocks_of(page)):
+        for block in filter(is_for_this_machine, blocks_of(page)):
             name, *words = (block.scene or "-").split()
             if shell is None or block.scene:
                 stack.close()
@@ -77,3 +62,11 @@ def test_targets_that_run_commands_elsewhere_exist() -> None:
     )
     named = {block.elsewhere for page in PAGES for block in blocks_of(page) if block.elsewhere}
     assert named == {name for name in named if re.search(rf"^{name}:", makefiles, re.M)}
+
+
+def test_commands_for_the_system_have_a_scene() -> None:
+    for page in PAGES:
+        scenes = [block.scene for block in blocks_of(page) if is_for_the_system(block)]
+        assert scenes[:1] != [None], f"{page.name}: its first block for the system has no scene"
+        names = {scene.split()[0] for scene in scenes if scene}
+        assert names <= {"same", *SYSTEM_SCENES}, page.name

@@ -2,13 +2,14 @@
 # packages.sh [TEST...] - builds the Debian packages twice, checks them, and installs, upgrades and purges them in a real
 # systemd with packages_inside.sh. Ends with `N passed, N failed, N skipped`. With names, runs only these tests of
 # packages_inside.sh in the lab. Environment: PACKAGES_BUILD, the directory for the packages; SYSTEMD_LAB, the script
-# that boots a throw-away systemd. Without it, or without root, the tests in the lab are skipped by name.
+# that boots a throw-away systemd, by default in ../shared. Without it, or without root, the tests in the lab are skipped
+# by name.
 # shellcheck disable=SC2317 # check and the traps call the functions
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 here=tests/systemd
 build=${PACKAGES_BUILD:?names the directory for the packages}
-lab=${SYSTEMD_LAB:-}
+lab=${SYSTEMD_LAB:-../shared/systemd-lab.sh}
 make=${MAKE:-make}
 packages='fcached libfcache0 libfcache-dev python3-fcached'
 passed=0 failed=0 skipped=0
@@ -41,7 +42,9 @@ check() { # check NAME COMMAND...
 
 tmp=$(mktemp -d)
 started=
+building=
 end() {
+  [ -z "$building" ] || kill "$building" 2>/dev/null
   [ -z "$started" ] || "$lab" stop >/dev/null 2>&1
   rm -rf "$tmp"
 }
@@ -57,7 +60,8 @@ build_again() {
     umask 027
     TZ=Pacific/Kiritimati LC_ALL=C.UTF-8 $make -s deb DEB="$again" DEB_OPTIONS=-j3
   )
-}
+} >"$tmp/again.log" 2>&1
+build_again_ended() { wait "$building" || { cat "$tmp/again.log" && return 1; }; }
 equal() {
   local deb
   for deb in "$old"/*.deb; do cmp "$deb" "$again/${deb##*/}" || return; done
@@ -90,9 +94,15 @@ tarball_is_reproducible() {
 mkdir -p "$build"
 check 'packages build' build_old
 [ "$failed" = 0 ] || finish
+# Both at the same time: debhelper uses one processor.
+[ $# != 0 ] || {
+  build_again &
+  building=$!
+}
 check 'packages of a higher version build' build_new
 if [ $# = 0 ]; then
-  check 'packages build in another directory and environment' build_again
+  check 'packages build in another directory and environment' build_again_ended
+  building=
   check 'packages of both builds are equal' equal
   check 'lintian finds no error and no warning' lintian_is_silent
   check 'blhc finds all hardening flags' is_hardened
@@ -108,8 +118,7 @@ skip_all() { # skip_all REASON
   finish
 }
 [ "$(id -u)" = 0 ] || skip_all 'booting a systemd needs root'
-[ -n "$lab" ] || skip_all "SYSTEMD_LAB= names no script that boots a systemd"
-[ -x "$lab" ] || skip_all "there is no $lab, which SYSTEMD_LAB= names"
+[ -x "$lab" ] || skip_all "there is no $lab (SYSTEMD_LAB= names another)"
 
 # The lab has no network, so the dependencies are installed before it boots.
 needed() {
@@ -118,7 +127,8 @@ needed() {
     dpkg-deb -f "$old/${deb}_"*.deb Depends
   done | tr ',' '\n' | sed -E 's/^ *//; s/[ |:(].*//' | sort -u | grep -vE "^($(echo "$packages" | tr ' ' '|')|)$"
   echo logrotate
-  printf '%s\n' gcc libc6-dev pkg-config # debian/tests/control
+  printf '%s\n' gcc libc6-dev pkg-config                # debian/tests/control
+  printf '%s\n' sudo adduser curl libpam-systemd        # commands_of_the_pages_do_what_they_show
 }
 arguments=()
 for name in $(needed); do arguments+=(--pkg "$name"); done
@@ -127,6 +137,9 @@ for generation in old new; do
   for name in $packages; do cp "${!generation}/${name}_"*.deb "$tmp/root/root/$generation/"; done
 done
 cp -r "$here/packages_inside.sh" "$here/load.py" systemd/debian/tests "$tmp/root/root/"
+mkdir -p "$tmp/root/root/pages/tests"
+cp -r docs "$tmp/root/root/pages/"
+cp -r tests/docs "$tmp/root/root/pages/tests/"
 start=$SECONDS
 if ! "$lab" start --copy "$tmp/root:/" "${arguments[@]}" >"$tmp/lab.log" 2>&1; then
   fail 'booting the lab' "$tmp/lab.log"

@@ -21,6 +21,7 @@ TESTS=(
   logrotate_keeps_the_owner_and_every_line
   remove_and_install_restore_the_cache
   purge_leaves_nothing
+  commands_of_the_pages_do_what_they_show
 )
 [ "${1:-}" != --list ] || {
   printf '%s\n' "${TESTS[@]//_/ }"
@@ -232,6 +233,10 @@ purge_leaves_nothing() {
   is '' find / -xdev \( -nouser -o -nogroup \) -print
   paths >/tmp/after
   is '' comm -13 /tmp/before /tmp/after
+}
+commands_of_the_pages_do_what_they_show() {
+  unset FCACHE_SOCKET
+  python3 /root/pages/tests/docs/system_commands.py /root/old /root/new
 }
 
 [ "${TESTS[0]}" = install_enables_the_socket_alone ] || install_enables_the_socket_alone >/dev/null 2>&1
