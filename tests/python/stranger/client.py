@@ -15,6 +15,7 @@ from .ring import ASLEEP, REVOKED, SLOTS_MAX, Ring
 from .wire import Closed, Fields, Refused, Wire
 
 T = TypeVar("T")
+BY_USE = 0  # an order of list
 VERSIONS = (1, 4)  # on 5 the ring's state is looked at, and the daemon must be there
 
 
@@ -271,8 +272,10 @@ class Client:
         view: Optional[str] = None,
         op: Optional[str] = None,
         limit: int = 1000,
+        min_compute_ns: int = 0,
     ) -> list[m.Entry]:
-        return self._pages(m.LIST, m.entry, [namespace, view, op, limit])
+        later = (BY_USE, min_compute_ns) if min_compute_ns else ()  # may be left out together
+        return self._pages(m.LIST, m.entry, [namespace, view, op, limit], *later)
 
     def leases(self, namespace: Optional[str] = None, limit: int = 1000) -> list[m.Lease]:
         return self._pages(m.LEASES, m.lease, [namespace, limit])
@@ -290,11 +293,14 @@ class Client:
         f = self.wire.call(m.SET, name, value)
         return f.u64(), f.u64()
 
-    def _pages(self, type: int, row: Callable[[Fields], T], fields: list[object]) -> list[T]:
+    def _pages(
+        self, type: int, row: Callable[[Fields], T], fields: list[object], *later: int
+    ) -> list[T]:
+        """``later`` are the fields behind the cursor."""
         rows: list[T] = []
         cursor = b""
         while True:
-            cursor, more = m.page(self.wire.call(type, *fields, cursor), row)
+            cursor, more = m.page(self.wire.call(type, *fields, cursor, *later), row)
             rows += more
             if not cursor:
                 return rows

@@ -80,6 +80,8 @@ static const struct {
     {"a limit of 0", BYTES("\x95\x0d" ID NIL "\x00\xc4\x00"), WORKER},
     {"a limit of 0", BYTES("\x95\x0e" ID NIL "\x00\xc4\x00"), WORKER},
     {"a limit of 0", BYTES("\x95\x0f" ID NIL "\x00\xc4\x00"), WORKER},
+    {"a limit of 0", BYTES("\x95\x15" ID "\x00\x00\xc4\x00"), WORKER},
+    {"a limit of 0", BYTES("\x94\x17" ID "\x00\xc2"), WORKER},
 #define CURSOR "a cursor of up to 64 bytes with a size that no page gives"
     {CURSOR,
      BYTES("\x97\x09" ID NIL NIL NIL "\x01\xc4\x03"
@@ -145,6 +147,8 @@ static const struct {
     {"a cursor over 64 bytes", BYTES("\x97\x09" ID NIL NIL NIL "\x01\xc4\x41" LONG_64 "x"), WORKER},
     {"trace: an action above 2", BYTES("\x94\x0a" ID "\x03" NIL), WORKER},
     {"list: an order above 1", BYTES("\x98\x09" ID NIL NIL NIL "\x01\xc4\x00\x02"), WORKER},
+    {"usage: a by above 3", BYTES("\x95\x15" ID "\x04\x01\xc4\x00"), WORKER},
+    {"events on a connection without a watch", BYTES("\x93\x19" ID "\x00"), WORKER},
     {"snapshot: an action above 1", BYTES("\x93\x12" ID "\x02"), WORKER},
 #define SETTING "set: an unknown name, or a value that is no size"
     {SETTING,
