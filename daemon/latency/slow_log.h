@@ -3,9 +3,10 @@
  *
  * Two periods of SLOW_LOG_PERIOD_NS follow each other. The present one and the one before are kept,
  * each with its SLOW_LOG_REQUESTS slowest requests. So a burst of slow requests does not push out a
- * slower one, and an old one goes at some time. A period ends with the first request after its time,
- * so a daemon that had no requests for hours still has the slowest ones before that. A request that
- * does not enter costs two comparisons. No prompt hash, and no value, is kept. Plain data; one thread. */
+ * slower one, and an old one goes at some time. A period ends with the first request after its
+ * time, so a daemon that had no requests for hours still has the slowest ones before that. A
+ * request that does not enter costs two comparisons. No prompt hash, and no value, is kept. Plain
+ * data; one thread. */
 #ifndef FC_DAEMON_SLOW_LOG_H
 #define FC_DAEMON_SLOW_LOG_H
 
