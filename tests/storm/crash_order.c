@@ -53,20 +53,36 @@ static bool is_order_after(const struct crash_board *board, const struct crash_l
   return is_order(board, &last, after, torn, evicted);
 }
 
+/* Says where the order differs from that after all steps that were acknowledged. */
+static void report(struct crash_board *board, const struct crash_order *order,
+                   const struct crash_list *model, const struct crash_list *after,
+                   uint64_t evicted) {
+  uint32_t at = 0, done = atomic_load(&board->steps_done), begun = atomic_load(&board->steps);
+  while (at < model->n && at < after->n && model->keys[at] == after->keys[at])
+    at++;
+  crash_report(board, CRASH_DISORDER,
+               "after %u ordered steps (%u begun) of %u entries, %u are listed in another order; "
+               "%llu evicted; at place %u of %u key %u is listed instead of key %u; the next keys "
+               "are %u and %u",
+               done, begun, order->before.n, after->n, (unsigned long long)evicted, at, model->n,
+               at < after->n ? after->keys[at] : NO_KEY, at < model->n ? model->keys[at] : NO_KEY,
+               at + 1 < after->n ? after->keys[at + 1] : NO_KEY,
+               at + 1 < model->n ? model->keys[at + 1] : NO_KEY);
+}
+
 void crash_order_check(struct crash_board *board, const struct crash_order *order,
                        const struct crash_list *after, uint64_t evictions) {
-  static struct crash_list model;
+  static struct crash_list model, acked;
   uint32_t done = atomic_load(&board->steps_done), begun = atomic_load(&board->steps);
   uint64_t evicted = evictions - order->evictions;
   model = order->before;
   for (uint32_t n = 0; n <= begun; n++) {
+    if (n == done)
+      acked = model;
     if (n >= done && is_order_after(board, &model, n, after, evicted))
       return;
     if (n < begun)
       apply(&model, &board->step[n]);
   }
-  crash_report(board, CRASH_DISORDER,
-               "after %u ordered steps (%u begun) of %u entries, %u are listed in another order; "
-               "%llu evicted",
-               done, begun, order->before.n, after->n, (unsigned long long)evicted);
+  report(board, order, &acked, after, evicted);
 }
