@@ -17,6 +17,7 @@ TESTS=(
   configuration_typo_is_mended_by_one_restart
   reload_changes_max_bytes
   template_instances_are_upgraded_and_purged
+  logrotate_rotates_the_traces_of_instances
   exporter_is_restarted_by_an_upgrade
   logrotate_keeps_the_owner_and_every_line
   remove_and_install_restore_the_cache
@@ -163,6 +164,23 @@ template_instances_are_upgraded_and_purged() {
   [ "$(systemctl show -P MainPID fcached@team.service)" != "$pid" ]
   replace_with old
   systemctl disable --now fcached@team.socket
+}
+logrotate_rotates_the_traces_of_instances() {
+  local trace=/var/log/fcached-team/day.jsonl
+  export FCACHE_SOCKET=/run/fcached/fcached-team.sock
+  systemctl start fcached@team.socket
+  fcachectl trace on day.jsonl
+  python3 -c "import fcached; fcached.Client('team').put('before', 'base', 'x', 0, 1)"
+  within 10 grep '"before"' $trace
+  logrotate --force /etc/logrotate.d/fcached
+  test -e $trace.1
+  within 10 test -e $trace
+  python3 -c "import fcached; fcached.Client('team').put('after', 'base', 'x', 0, 1)"
+  within 10 grep '"after"' $trace
+  ! grep '"after"' $trace.1 || return 1
+  is 'fcached fcached' stat -c '%U %G' $trace
+  is 'fcached fcached' stat -c '%U %G' $trace.1
+  systemctl stop fcached@team.socket fcached@team.service
 }
 exporter_pid() { systemctl show -P MainPID fcached-exporter.service; }
 scrape() { # prints the version of the daemon that the exporter reports
