@@ -330,7 +330,8 @@ template_instance_is_a_daemon_of_its_own() {
 }
 trace_of_client_is_below_the_log_directory() {
   ping
-  fcachectl trace on sub/today.jsonl
+  ! fcachectl trace on sub/today.jsonl || return 1 # the folder is missing
+  fcachectl trace on --mkdir sub/today.jsonl
   is fcached stat -c %U /var/log/fcached/sub/today.jsonl
   fcachectl trace off
   ! fcachectl trace on /run/fcached/today.jsonl || return 1
