@@ -58,7 +58,8 @@ def test_kill_ends_the_connection_with_a_reason(tool: Tool, client: Client) -> N
 def test_list_has_the_entries_whose_computation_took_as_long(client: Client) -> None:
     for i in range(4):
         client.put(key(i), b"v", compute_ns=10 * i)
-    for least, wanted in (0, [3, 2, 1, 0]), (11, [3, 2]), (20, [3, 2]), (31, []):
+    expected: dict[int, list[int]] = {0: [3, 2, 1, 0], 11: [3, 2], 20: [3, 2], 31: []}
+    for least, wanted in expected.items():
         rows = client.entries("ns", limit=1, min_compute_ns=least)
         assert [row.prompt for row in rows] == [key(i).prompt for i in wanted]
 

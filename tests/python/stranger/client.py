@@ -15,6 +15,7 @@ from .ring import ASLEEP, REVOKED, SLOTS_MAX, Ring
 from .wire import Closed, Fields, Refused, Wire
 
 T = TypeVar("T")
+Self = TypeVar("Self", bound="Client")  # typing.Self is of Python 3.11
 BY_USE = 0  # an order of list
 VERSIONS = (1, 4)  # on 5 the ring's state is looked at, and the daemon must be there
 
@@ -72,7 +73,7 @@ class Client:
         self._unmap()
         self.wire.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
