@@ -62,7 +62,7 @@ class System:
         Path("/etc/apt/apt.conf.d/99-pages").write_text(settings + "\n")
 
     def machine(self, page: Path) -> None:
-        must("apt-get purge 'fcached' '*fcache0' 'libfcache-dev' 'python3-fcached'")
+        must("dpkg --purge fcached python3-fcached libfcache-dev libfcache0")
         versions = sorted({match[2] for match in PACKAGE.finditer(page.read_text())})
         for path, version in PACKAGE.findall(page.read_text()):
             (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
