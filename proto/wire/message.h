@@ -403,7 +403,7 @@ void fc_leases_next(struct fc_list_reply *list, struct fc_lease_entry *entry);
 void fc_clients_next(struct fc_list_reply *list, struct fc_client_entry *entry);
 void fc_namespaces_next(struct fc_list_reply *list, struct fc_namespace_entry *entry);
 void fc_usage_next(struct fc_list_reply *list, struct fc_usage_entry *entry);
-void fc_events_next(struct fc_list_reply *list, struct fc_event *event);
+void fc_events_next(struct fc_list_reply *list, struct fc_event *entry);
 void fc_latency_next(struct fc_list_reply *list, struct fc_latency_entry *entry);
 void fc_settings_next(struct fc_list_reply *list, struct fc_setting_entry *entry);
 void fc_slow_next(struct fc_list_reply *list, struct fc_slow_entry *entry);

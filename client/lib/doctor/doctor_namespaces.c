@@ -59,7 +59,7 @@ void doctor_check_names(struct doctor *doctor) {
           a->name, a->clients, plural(a->clients), b->name, b->clients, plural(b->clients));
     }
   if (found == 0)
-    doctor_ok(doctor, "%zu namespaces, no two of which differ by a letter", doctor->n_namespaces);
+    doctor_ok(doctor, "no two namespaces of %zu differ by a letter", doctor->n_namespaces);
 }
 
 /* ---- manifests ---- */

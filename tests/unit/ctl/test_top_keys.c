@@ -22,6 +22,9 @@ static void set_up(void) {
   const struct top_options options = {.by = TOP_VIEW, .sort = TOP_NAME};
   struct top_reading reading;
   (void)setlocale(LC_CTYPE, "C.UTF-8");
+  /* A terminal's command and bytes that are no text, and wide and combining characters. */
+  static const char *const endings[] = {"", "", "", "\x1b[2J\xe2\x80\xae\n\xff",
+                                        "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e e\xcc\x81"};
   memset(&ui, 0, sizeof ui);
   top_model_init(&ui.model, &options);
   top_reading_init(&reading);
@@ -30,11 +33,7 @@ static void set_up(void) {
     for (unsigned i = 0; i < NAMES; i++) {
       char name[320];
       struct top_row row = {.name = name, .name_space = name, .id = i, .pid = 4194304};
-      (void)snprintf(name, sizeof name, "v-%02u", i);
-      if (i == 3)
-        (void)strcat(name, "\x1b[2J\xe2\x80\xae\n\xff");
-      if (i == 4)
-        (void)strcat(name, "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e e\xcc\x81");
+      (void)snprintf(name, sizeof name, "v-%02u%s", i, i < 5 ? endings[i] : "");
       if (i == 5)
         memset(name + 4, 'x', 255 - 4);
       memset(&row.counts, i == 6 ? 0xff : 0, sizeof row.counts);

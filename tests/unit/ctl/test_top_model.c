@@ -57,9 +57,12 @@ static void read_at(uint64_t second, const char *rows) {
 /* Checks the names of the rows that are shown, in order. The others are "#". */
 static void expect_order(const char *names) {
   char text[512] = "";
+  size_t used = 0;
   for (size_t i = 0; i < model.n_shown; i++) {
     const char *name = model.shown[i]->name;
-    (void)strcat(strcat(text, i > 0 ? " " : ""), name ? name : "#");
+    used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "",
+                             name ? name : "#");
+    ck_assert_uint_lt(used, sizeof text);
   }
   ck_assert_str_eq(text, names);
 }
