@@ -40,12 +40,17 @@ struct served {
 
 static int serve(void *arg) {
   const struct served *served = arg;
-  char *argv[] = {(char[]){"fcached"}, (char[]){"--socket"}, (char *)(uintptr_t)served->socket,
+  /* The user may not reach the directory of the configuration that the tests have. */
+  char *argv[] = {(char[]){"fcached"},
+                  (char[]){"--config"},
+                  (char[]){"none"},
+                  (char[]){"--socket"},
+                  (char *)(uintptr_t)served->socket,
                   NULL};
   char self[32];
 
   if (served->listening_fd >= 0) {
-    argv[1] = NULL;
+    argv[3] = NULL;
     (void)snprintf(self, sizeof self, "%d", (int)getpid());
     CHILD_EXPECT(dup2(served->listening_fd, 3) == 3);
     CHILD_EXPECT(setenv("LISTEN_FDS", "1", 1) == 0 && setenv("LISTEN_PID", self, 1) == 0);
