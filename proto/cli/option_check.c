@@ -79,22 +79,22 @@ static void fail_long(const char *program, const struct known *known, const char
   fc_usage_error(program, "there is no option --%s", name);
 }
 
-/* Reports the option at which getopt_long stopped. */
-static void fail_at(int argc, char **argv, const struct known *known, bool lacks_argument) {
+/* Reports the option at which getopt_long stopped: `word`, where it is a long one. */
+static _Noreturn void fail_at(const char *program, const char *word, const struct known *known,
+                              bool lacks_argument) {
   bool is_long = optopt == 0 || optopt >= LONG_FIRST;
   size_t i = optopt >= LONG_FIRST ? (size_t)(optopt - LONG_FIRST) : 0;
 
-  assert(optind <= argc);
   if (lacks_argument && is_long)
-    fc_usage_error(argv[0], "--%s needs a value: give --%s %s", known->longs[i].name,
+    fc_usage_error(program, "--%s needs a value: give --%s %s", known->longs[i].name,
                    known->longs[i].name, known->arguments[i]);
   if (lacks_argument)
-    fc_usage_error(argv[0], "-%c needs a value", optopt);
+    fc_usage_error(program, "-%c needs a value", optopt);
   if (optopt >= LONG_FIRST)
-    fc_usage_error(argv[0], "--%s takes no value", known->longs[i].name);
+    fc_usage_error(program, "--%s takes no value", known->longs[i].name);
   if (is_long)
-    fail_long(argv[0], known, argv[optind - 1] + 2);
-  fc_usage_error(argv[0], "there is no option -%c", optopt);
+    fail_long(program, known, word + 2);
+  fc_usage_error(program, "there is no option -%c", optopt);
 }
 
 void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_order) {
@@ -112,8 +112,12 @@ void fc_option_check(const struct argp *argp, int argc, char **argv, bool in_ord
   do {
     value =
         getopt_long(argc, words, in_order ? known.letters : known.letters + 1, known.longs, NULL);
-    if (value == ':' || (value == '?' && optopt != '?'))
-      fail_at(argc, words, &known, value == ':'); /* exits */
+    if (value == ':' || (value == '?' && optopt != '?')) {
+      assert(optind <= argc);
+      const char *word = words[optind - 1];
+      free(words);
+      fail_at(argv[0], word, &known, value == ':'); /* exits */
+    }
   } while (value != -1 && value != '?' && !ends_parsing(&known, value));
   free(words);
 }

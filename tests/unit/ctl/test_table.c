@@ -196,12 +196,16 @@ START_TEST(table_hostile_cells_are_safe_and_keep_their_width) {
 }
 END_TEST
 
+static void narrow(void) {
+  text_force_columns(PRINTED_COLUMNS);
+}
+
 int main(void) {
   Suite *suite = suite_create("table");
   TCase *tests = tcase_create("table");
 
   setlocale(LC_CTYPE, "C.UTF-8");
-  text_force_columns(PRINTED_COLUMNS);
+  tcase_add_checked_fixture(tests, narrow, NULL);
   tcase_add_test(tests, table_numbers_are_right_aligned_and_notes_follow_their_row);
   tcase_add_test(tests, table_without_headings_has_rows_only);
   tcase_add_test(tests, table_without_rows_prints_nothing);

@@ -31,7 +31,7 @@ static void set_up(void) {
   reading.summary = (struct top_summary){.version = "1.2.3", .pid = 4, .clients = 3};
   for (int by = 0; by < TOP_BYS; by++)
     for (unsigned i = 0; i < NAMES; i++) {
-      char name[320];
+      char name[320] = "";
       struct top_row row = {.name = name, .name_space = name, .id = i, .pid = 4194304};
       (void)snprintf(name, sizeof name, "v-%02u%s", i, i < 5 ? endings[i] : "");
       if (i == 5)
