@@ -21,6 +21,7 @@ this machine (test_commands.py).
 
 from __future__ import annotations
 
+import getpass
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,7 @@ def _runs(block: Block) -> bool:
 def masked(line: str, directory: Path) -> str:
     """A line of output without what differs from run to run."""
     line = re.sub(r"; \d+ regions? \(up to .* exit$", "", line)  # left by other tests
+    line = re.sub(rf"^{re.escape(getpass.getuser())}: ", "root: ", line)  # fcachectl clients
     line = line.replace(str(directory), "/tmp").replace("/tmp/log/", "/var/log/fcached/")
     line = re.sub(r"\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b", "#", line)
     line = re.sub(r"\d[\d.,:-]*", "#", line)
