@@ -192,6 +192,7 @@ static void only_hello(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
 
   (void)nth;
+  scripted->welcome.version = 6;
   if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
     free(body);
 }
@@ -201,7 +202,6 @@ START_TEST(older_daemon_is_named_after_the_terminal_is_restored) {
   struct scripted_daemon scripted;
 
   scripted_start(&scripted, only_hello, NULL);
-  scripted.welcome.version = 6;
   if (screen_start(&screen, 120, 24, CTL("top", "--socket", scripted.path))) {
     screen_expect_status(&screen, 1);
     screen_wait(&screen, "which has no usage: restart it with the new version");

@@ -8,6 +8,7 @@
 #include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
+#include "tests/support/sanitizer.h"
 
 enum { TEXT_SIZE = 4096 };
 
@@ -116,6 +117,10 @@ END_TEST
  * them together: not for the larger cache with the former limits, which would not fit. */
 START_TEST(reload_size_fits_with_the_lower_limits_of_the_same_file) {
   struct rlimit limit = {700u << 20, 700u << 20};
+  if (SANITIZER_SLOW) {
+    (void)printf("skipped: a sanitizer's own memory is over the limit\n");
+    return;
+  }
   start("max-bytes = 64M\nmax-leases = 400000\n", NULL); /* 450 bytes and more for each */
   ck_assert_int_eq(prlimit(daemon_.pid, RLIMIT_DATA, &limit, NULL), 0);
   write_config("max-bytes = 200M\nmax-leases = 400000\n");
