@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/errors.h"
+#include "tests/support/configured_daemon.h"
 #include "tests/support/ctl.h"
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
@@ -15,38 +15,8 @@
 
 enum { TIMEOUT_MS = 20000, TEXT_SIZE = 4096 };
 
-static struct daemon daemon_;
-static char dir[HARNESS_PATH_SIZE], path[HARNESS_PATH_SIZE + 16];
-
-static void write_config(const char *text) {
-  FILE *file = fopen(path, "w");
-  ck_assert_ptr_nonnull(file);
-  ck_assert_int_ge(fputs(text, file), 0);
-  ck_assert_int_eq(fclose(file), 0);
-}
-
-/* `extra`: an option of the command line, or NULL. */
-static void start(const char *text, const char *extra) {
-  daemon_ = (struct daemon){0};
-  harness_make_dir(dir);
-  (void)snprintf(path, sizeof path, "%s/x.conf", dir);
-  write_config(text);
-  harness_start(&daemon_, "--config", path, extra, NULL);
-  ck_assert_int_eq(setenv("FCACHE_SOCKET", daemon_.socket, 1), 0);
-}
-
-static void stop(void) {
-  ck_assert_int_eq(harness_stop(&daemon_), 0);
-}
-
-static void expect_log(const char *text) {
-  char *log = harness_log(&daemon_);
-  ck_assert_msg(strstr(log, text) != NULL, "no \"%s\" in %s", text, log);
-  free(log);
-}
-
 static size_t count_in_log(const char *text) {
-  char *log = harness_log(&daemon_);
+  char *log = harness_log(&configured_daemon);
   size_t n = 0;
   for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
     n++;
@@ -67,8 +37,8 @@ static bool has_ended(void *arg) {
 
 static void reload_until(const char *text, const char *line) {
   struct ends ends = {line, count_in_log(line)};
-  write_config(text);
-  ck_assert_int_eq(kill(daemon_.pid, SIGHUP), 0);
+  configured_write(text);
+  ck_assert_int_eq(kill(configured_daemon.pid, SIGHUP), 0);
   ck_assert(harness_wait_until(has_ended, &ends, TIMEOUT_MS));
 }
 
@@ -84,8 +54,8 @@ static bool takes_size(void *text) {
   const char *refused = "entries still move to the current region: try again in some seconds";
   struct ends read = {"configuration read again", count_in_log("configuration read again")};
   size_t n_refused = count_in_log(refused);
-  write_config(text);
-  ck_assert_int_eq(kill(daemon_.pid, SIGHUP), 0);
+  configured_write(text);
+  ck_assert_int_eq(kill(configured_daemon.pid, SIGHUP), 0);
   while (!has_ended(&read) && count_in_log(refused) == n_refused)
     (void)usleep(1000); /* the test's time limit ends it */
   return count_in_log(refused) == n_refused;
@@ -94,13 +64,6 @@ static bool takes_size(void *text) {
 /* Another size is refused while entries still move after an earlier one. */
 static void reload_when_moved(const char *text) {
   ck_assert(harness_wait_until(takes_size, (void *)(uintptr_t)text, TIMEOUT_MS));
-}
-
-static uint64_t stat_of(const char *name) {
-  struct fcache *watch = library_open(daemon_.socket, "watch", NULL, 0);
-  uint64_t value = library_stat(watch, name);
-  fcache_close(watch);
-  return value;
 }
 
 /* ---- numbers that the statistics tell ---- */
@@ -118,22 +81,22 @@ static const struct {
 
 static bool has_value(void *arg) {
   size_t row = *(size_t *)arg;
-  return stat_of(numbers[row].name) == numbers[row].is;
+  return configured_stat(numbers[row].name) == numbers[row].is;
 }
 
 START_TEST(reload_number_is_in_the_statistics) {
   char text[256];
   size_t row = (size_t)_i;
   (void)snprintf(text, sizeof text, "%s = %s\n", numbers[row].key, numbers[row].before);
-  start(text, NULL);
-  ck_assert_uint_eq(stat_of(numbers[row].name), numbers[row].was);
+  configured_start(text, NULL);
+  ck_assert_uint_eq(configured_stat(numbers[row].name), numbers[row].was);
   (void)snprintf(text, sizeof text, "%s = %s\n", numbers[row].key, numbers[row].after);
   reload(text);
   ck_assert(harness_wait_until(has_value, &row, TIMEOUT_MS));
   (void)snprintf(text, sizeof text, "reload: %s: %s -> %s\n", numbers[row].key, numbers[row].before,
                  numbers[row].after);
-  expect_log(text);
-  stop();
+  configured_expect_log(text);
+  configured_stop();
 }
 END_TEST
 
@@ -141,14 +104,14 @@ END_TEST
 
 static bool is_small(void *arg) {
   (void)arg;
-  return stat_of("max_bytes") == 8u << 20 && stat_of("bytes") <= 8u << 20;
+  return configured_stat("max_bytes") == 8u << 20 && configured_stat("bytes") <= 8u << 20;
 }
 
 /* The cache follows a lower limit, and what is left stays right; a higher one takes more again. */
 START_TEST(reload_size_down_and_up_keeps_the_latest_entries) {
   static char value[1u << 20];
-  start("max-bytes = 64M\n", NULL);
-  struct fcache *cache = library_open(daemon_.socket, "size", NULL, 0);
+  configured_start("max-bytes = 64M\n", NULL);
+  struct fcache *cache = library_open(configured_daemon.socket, "size", NULL, 0);
   memset(value, 'v', sizeof value - 1);
   for (uint32_t i = 0; i < 40; i++) {
     struct fcache_key key = library_key("op", "view", "prompt", i);
@@ -166,60 +129,58 @@ START_TEST(reload_size_down_and_up_keeps_the_latest_entries) {
   ck_assert_str_eq(text, value);
   free(text);
   fcache_close(cache);
-  stop();
+  configured_stop();
 }
 END_TEST
 
 /* ---- clients ---- */
 
 static void connect_silent(struct raw *raw) {
-  ck_assert_int_eq(raw_connect(raw, daemon_.socket), 0);
+  ck_assert_int_eq(raw_connect(raw, configured_daemon.socket), 0);
+}
+
+/* The daemon closes the connection, and may tell the reason first. */
+static void expect_closed(struct raw *raw) {
+  struct fc_reply reply;
+  enum raw_result result = raw_recv(raw, &reply, TIMEOUT_MS);
+  if (result == RAW_REPLY) {
+    ck_assert_uint_eq(reply.type, FC_ERROR);
+    result = raw_recv(raw, &reply, TIMEOUT_MS);
+  }
+  ck_assert_int_eq(result, RAW_CLOSED);
+  raw_close(raw);
 }
 
 START_TEST(reload_hello_timeout_concerns_open_connections) {
   struct raw raw;
-  struct fc_reply reply;
-  start("hello-timeout = 3600\n", NULL);
+  configured_start("hello-timeout = 3600\n", NULL);
   connect_silent(&raw);
   reload("hello-timeout = 0.05\n");
-  enum raw_result result = raw_recv(&raw, &reply, TIMEOUT_MS);
-  if (result == RAW_REPLY) { /* the reason */
-    ck_assert_uint_eq(reply.type, FC_ERROR);
-    result = raw_recv(&raw, &reply, TIMEOUT_MS);
-  }
-  ck_assert_int_eq(result, RAW_CLOSED);
-  raw_close(&raw);
-  stop();
+  expect_closed(&raw);
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_stall_timeout_concerns_open_connections) {
   struct raw raw;
-  struct fc_reply reply;
   uint8_t part[2] = {0};
-  start("stall-timeout = 3600\n", NULL);
-  raw_open(&raw, daemon_.socket, "stall");
+  configured_start("stall-timeout = 3600\n", NULL);
+  raw_open(&raw, configured_daemon.socket, "stall");
   ck_assert_int_eq(write(raw.fd, part, sizeof part), sizeof part); /* of a frame's head */
   reload("stall-timeout = 0.05\n");
-  enum raw_result result = raw_recv(&raw, &reply, TIMEOUT_MS);
-  if (result == RAW_REPLY) {
-    ck_assert_uint_eq(reply.type, FC_ERROR);
-    result = raw_recv(&raw, &reply, TIMEOUT_MS);
-  }
-  ck_assert_int_eq(result, RAW_CLOSED);
-  raw_close(&raw);
-  stop();
+  expect_closed(&raw);
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_fewer_clients_keeps_those_that_are_connected) {
   enum { CLIENTS = 6 };
   struct raw raws[CLIENTS], more;
-  start("max-clients = 6\n", NULL);
+  configured_start("max-clients = 6\n", NULL);
   for (size_t i = 0; i < CLIENTS; i++)
-    raw_open(&raws[i], daemon_.socket, "clients");
+    raw_open(&raws[i], configured_daemon.socket, "clients");
   reload("max-clients = 2\n");
-  ck_assert_int_eq(raw_connect(&more, daemon_.socket), 0);
+  ck_assert_int_eq(raw_connect(&more, configured_daemon.socket), 0);
   ck_assert_int_eq(raw_hello(&more, "more", "clients"), FC_EBUSY);
   raw_close(&more);
   for (size_t i = 0; i < CLIENTS; i++) { /* they are served as before */
@@ -227,11 +188,11 @@ START_TEST(reload_fewer_clients_keeps_those_that_are_connected) {
     ck_assert_int_eq(raw_give_up(&raws[i], NULL, &reply), RAW_REPLY);
   }
   reload("max-clients = 100\n");
-  raw_open(&more, daemon_.socket, "clients");
+  raw_open(&more, configured_daemon.socket, "clients");
   raw_close(&more);
   for (size_t i = 0; i < CLIENTS; i++)
     raw_close(&raws[i]);
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -239,20 +200,20 @@ END_TEST
 
 static bool has_two_namespaces(void *arg) {
   (void)arg;
-  return stat_of("namespaces") <= 2;
+  return configured_stat("namespaces") <= 2;
 }
 
 START_TEST(reload_fewer_namespaces_drops_the_idle_ones) {
   struct raw held[3];
   char name[16];
-  start("max-namespaces = 8\n", NULL);
+  configured_start("max-namespaces = 8\n", NULL);
   for (size_t i = 0; i < 3; i++) {
     (void)snprintf(name, sizeof name, "held%zu", i);
-    raw_open(&held[i], daemon_.socket, name);
+    raw_open(&held[i], configured_daemon.socket, name);
   }
   for (int i = 0; i < 4; i++) {
     (void)snprintf(name, sizeof name, "idle%d", i);
-    struct fcache *cache = library_open(daemon_.socket, name, NULL, 0);
+    struct fcache *cache = library_open(configured_daemon.socket, name, NULL, 0);
     struct fcache_key key = library_key("op", "view", "prompt", 0);
     library_put_text(cache, &key, "value");
     fcache_close(cache);
@@ -260,16 +221,16 @@ START_TEST(reload_fewer_namespaces_drops_the_idle_ones) {
   reload("max-namespaces = 2\n");
   /* Three have clients, so a new one is refused. */
   struct raw more;
-  ck_assert_int_eq(raw_connect(&more, daemon_.socket), 0);
+  ck_assert_int_eq(raw_connect(&more, configured_daemon.socket), 0);
   ck_assert_int_eq(raw_hello(&more, "more", "new"), FC_EREFUSED);
   raw_close(&more);
   for (size_t i = 0; i < 3; i++)
     raw_close(&held[i]);
   ck_assert(harness_wait_until(has_two_namespaces, NULL, TIMEOUT_MS));
   reload("max-namespaces = 8\n");
-  raw_open(&more, daemon_.socket, "new");
+  raw_open(&more, configured_daemon.socket, "new");
   raw_close(&more);
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -288,44 +249,44 @@ static enum fc_lease_state ask_lease(struct raw *raw, const char *prompt) {
 /* Leases above a lower number stay, and their terms end as they were granted. */
 START_TEST(reload_fewer_leases_keeps_those_that_are_granted) {
   struct raw raws[3];
-  start("max-leases = 100\n", NULL);
+  configured_start("max-leases = 100\n", NULL);
   for (size_t i = 0; i < 3; i++) {
     char prompt[16];
-    raw_open(&raws[i], daemon_.socket, "leases");
+    raw_open(&raws[i], configured_daemon.socket, "leases");
     (void)snprintf(prompt, sizeof prompt, "%zu", i);
     ck_assert_int_eq(ask_lease(&raws[i], prompt), FC_LEASE_GRANTED);
   }
   reload("max-leases = 1\n");
-  ck_assert_uint_eq(stat_of("leases"), 3);
+  ck_assert_uint_eq(configured_stat("leases"), 3);
   ck_assert_int_eq(ask_lease(&raws[0], "x"), FC_LEASE_NONE);
   ck_assert_int_eq(ask_lease(&raws[0], "1"), FC_LEASE_TAKEN);
   for (size_t i = 0; i < 3; i++)
     raw_close(&raws[i]);
-  struct fcache *watch = library_open(daemon_.socket, "watch", NULL, 0);
+  struct fcache *watch = library_open(configured_daemon.socket, "watch", NULL, 0);
   library_wait_stat(watch, "leases", 0);
   fcache_close(watch);
-  raw_open(&raws[0], daemon_.socket, "leases");
+  raw_open(&raws[0], configured_daemon.socket, "leases");
   ck_assert_int_eq(ask_lease(&raws[0], "x"), FC_LEASE_GRANTED);
   ck_assert_int_eq(ask_lease(&raws[0], "y"), FC_LEASE_NONE);
   reload("max-leases = 100\n");
   ck_assert_int_eq(ask_lease(&raws[0], "y"), FC_LEASE_GRANTED);
   raw_close(&raws[0]);
-  stop();
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_lease_max_bounds_further_leases) {
   struct raw raw;
-  start("lease-max = 3600\n", NULL);
-  raw_open(&raw, daemon_.socket, "leases");
+  configured_start("lease-max = 3600\n", NULL);
+  raw_open(&raw, configured_daemon.socket, "leases");
   ck_assert_int_eq(ask_lease(&raw, "before"), FC_LEASE_GRANTED);
   reload("lease-max = 0.05\n");
   ck_assert_int_eq(ask_lease(&raw, "after"), FC_LEASE_GRANTED);
-  struct fcache *watch = library_open(daemon_.socket, "watch", NULL, 0);
+  struct fcache *watch = library_open(configured_daemon.socket, "watch", NULL, 0);
   library_wait_stat(watch, "leases", 1); /* the earlier one has its term */
   fcache_close(watch);
   raw_close(&raw);
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -336,7 +297,7 @@ static void clear_all(void) {
 }
 
 START_TEST(reload_verbose_logs_clears) {
-  start("", NULL);
+  configured_start("", NULL);
   clear_all();
   ck_assert_uint_eq(count_in_log("clear"), 0);
   reload("verbose = yes\n");
@@ -346,26 +307,26 @@ START_TEST(reload_verbose_logs_clears) {
   size_t n = count_in_log("clear");
   clear_all();
   ck_assert_uint_eq(count_in_log("clear"), n);
-  stop();
+  configured_stop();
 }
 END_TEST
 
 static bool has_snapshot(void *arg) {
   (void)arg;
-  return stat_of("snapshots_written") > 0;
+  return configured_stat("snapshots_written") > 0;
 }
 
 START_TEST(reload_snapshot_interval_starts_the_timer) {
   char state[HARNESS_PATH_SIZE + 16], option[HARNESS_PATH_SIZE + 32];
   harness_make_dir(state);
   (void)snprintf(option, sizeof option, "--state=%s", state);
-  start("snapshot-interval = 0\n", option);
-  ck_assert_uint_eq(stat_of("snapshots_written"), 0);
+  configured_start("snapshot-interval = 0\n", option);
+  ck_assert_uint_eq(configured_stat("snapshots_written"), 0);
   reload("snapshot-interval = 1\n");
   ck_assert(harness_wait_until(has_snapshot, NULL, TIMEOUT_MS));
-  expect_log("reload: snapshot-interval: 0 -> 1\n");
+  configured_expect_log("reload: snapshot-interval: 0 -> 1\n");
   reload("snapshot-interval = 0\n");
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -374,12 +335,13 @@ static const char *filled(const char *format, char text[TEXT_SIZE]) {
   size_t used = 0;
   for (; *format != '\0'; format++)
     used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%.*s",
-                             *format == '%' ? (int)strlen(dir) : 1, *format == '%' ? dir : format);
+                             *format == '%' ? (int)strlen(configured_dir) : 1,
+                             *format == '%' ? configured_dir : format);
   return text;
 }
 
 static void look_up(void) {
-  struct fcache *cache = library_open(daemon_.socket, "traced", NULL, 0);
+  struct fcache *cache = library_open(configured_daemon.socket, "traced", NULL, 0);
   struct fcache_key key = library_key("op", "view", "prompt", 0);
   struct fcache_value value = {0};
   library_put_text(cache, &key, "value");
@@ -402,7 +364,7 @@ static void expect_line(const char *name) {
 
 START_TEST(reload_trace_on_other_file_and_off) {
   char text[TEXT_SIZE];
-  start("", NULL);
+  configured_start("", NULL);
   reload(filled("trace = %/new/a.jsonl\n", text));
   look_up();
   expect_line("%/new/a.jsonl");
@@ -412,14 +374,14 @@ START_TEST(reload_trace_on_other_file_and_off) {
   ctl_expect_status(CTL("trace", "on", "c.jsonl"), 0, "c.jsonl", NULL); /* beside the trace */
   reload("");
   ctl_expect_part(CTL("trace", "status"), "off");
-  expect_log("b.jsonl -> none");
-  stop();
+  configured_expect_log("b.jsonl -> none");
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_trace_directory_bounds_clients) {
   char text[TEXT_SIZE];
-  start("", NULL);
+  configured_start("", NULL);
   ctl_expect_status(CTL("trace", "on", "x.jsonl"), 1, NULL, "no trace directory");
   reload(filled("trace-dir = %/traces\n", text));
   ctl_expect_part(CTL("trace", "on", "x.jsonl"), filled("%/traces/x.jsonl", text));
@@ -429,7 +391,7 @@ START_TEST(reload_trace_directory_bounds_clients) {
   reload(filled("trace-dir = %/traces\nverbose = yes\n", text));
   look_up();
   expect_line("%/traces/x.jsonl");
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -437,54 +399,54 @@ END_TEST
 
 START_TEST(reload_option_that_needs_a_restart_is_named_each_time) {
   char text[TEXT_SIZE];
-  start("max-value = 1M\n", NULL);
+  configured_start("max-value = 1M\n", NULL);
   for (size_t n = 1; n <= 2; n++) {
     reload(filled("max-value = 2M\nstate = %/state\n", text));
     ck_assert_uint_eq(count_in_log("reload: max-value: 1M -> 2M needs a restart\n"), n);
     ck_assert_uint_eq(count_in_log("/state needs a restart\n"), n);
   }
-  ck_assert_uint_eq(stat_of("max_value"), 1u << 20);
+  ck_assert_uint_eq(configured_stat("max_value"), 1u << 20);
   ck_assert(!harness_exists(filled("%/state", text)));
   reload("max-value = 1M\n");
-  expect_log("configuration read again, nothing has changed");
-  stop();
+  configured_expect_log("configuration read again, nothing has changed");
+  configured_stop();
 }
 END_TEST
 
 /* A region that is not shared cannot be replaced. */
 START_TEST(reload_size_without_a_region_needs_a_restart) {
-  start("max-bytes = 64M\nmax-clients = 10\n", "--no-region");
+  configured_start("max-bytes = 64M\nmax-clients = 10\n", "--no-region");
   reload("max-bytes = 32M\nmax-clients = 20\n");
-  expect_log("reload: max-bytes: 64M -> 32M needs a restart\n");
-  ck_assert_uint_eq(stat_of("max_bytes"), 64u << 20);
-  ck_assert_uint_eq(stat_of("clients_max"), 20);
-  stop();
+  configured_expect_log("reload: max-bytes: 64M -> 32M needs a restart\n");
+  ck_assert_uint_eq(configured_stat("max_bytes"), 64u << 20);
+  ck_assert_uint_eq(configured_stat("clients_max"), 20);
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_command_line_stays_the_strongest) {
-  start("max-clients = 10\n", "--max-clients=7");
+  configured_start("max-clients = 10\n", "--max-clients=7");
   reload("max-clients = 20\n");
-  ck_assert_uint_eq(stat_of("clients_max"), 7);
-  expect_log("nothing has changed");
-  stop();
+  ck_assert_uint_eq(configured_stat("clients_max"), 7);
+  configured_expect_log("nothing has changed");
+  configured_stop();
 }
 END_TEST
 
 /* A size of fcachectl set stays until the file's own value changes. */
 START_TEST(reload_keeps_a_size_that_was_set_until_the_file_changes) {
-  start("max-bytes = 64M\n", NULL);
-  struct fcache *watch = library_open(daemon_.socket, "watch", NULL, 0);
+  configured_start("max-bytes = 64M\n", NULL);
+  struct fcache *watch = library_open(configured_daemon.socket, "watch", NULL, 0);
   ctl_expect_status(CTL("set", "max-bytes", "96M"), 0, NULL, NULL);
   library_wait_stat(watch, "max_bytes", 96u << 20);
   reload("max-bytes = 64M\nverbose = yes\n");
   ck_assert_uint_eq(library_stat(watch, "max_bytes"), 96u << 20);
-  expect_log(
+  configured_expect_log(
       "reload: max-bytes stays 96M, as fcachectl set it: the configuration has 64M as before");
   reload_when_moved("max-bytes = 32M\n");
   library_wait_stat(watch, "max_bytes", 32u << 20);
   fcache_close(watch);
-  stop();
+  configured_stop();
 }
 END_TEST
 
@@ -502,25 +464,25 @@ static const struct {
 };
 
 START_TEST(reload_with_a_mistake_changes_nothing) {
-  start("max-clients = 10\n", NULL);
+  configured_start("max-clients = 10\n", NULL);
   reload_wrong(wrong[_i].text);
-  expect_log(wrong[_i].log);
-  ck_assert_uint_eq(stat_of("clients_max"), 10);
+  configured_expect_log(wrong[_i].log);
+  ck_assert_uint_eq(configured_stat("clients_max"), 10);
   ctl_expect_part(CTL("trace", "status"), "off");
   reload("max-clients = 30\n");
-  ck_assert_uint_eq(stat_of("clients_max"), 30);
-  stop();
+  ck_assert_uint_eq(configured_stat("clients_max"), 30);
+  configured_stop();
 }
 END_TEST
 
 START_TEST(reload_without_its_file_changes_nothing) {
-  start("max-clients = 10\n", NULL);
+  configured_start("max-clients = 10\n", NULL);
   struct ends ends = {"there is no such file", 0};
-  ck_assert_int_eq(unlink(path), 0);
-  ck_assert_int_eq(kill(daemon_.pid, SIGHUP), 0);
+  ck_assert_int_eq(unlink(configured_path), 0);
+  ck_assert_int_eq(kill(configured_daemon.pid, SIGHUP), 0);
   ck_assert(harness_wait_until(has_ended, &ends, TIMEOUT_MS));
-  ck_assert_uint_eq(stat_of("clients_max"), 10);
-  stop();
+  ck_assert_uint_eq(configured_stat("clients_max"), 10);
+  configured_stop();
 }
 END_TEST
 
