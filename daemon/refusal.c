@@ -1,5 +1,6 @@
 #include "daemon/refusal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
@@ -13,8 +14,8 @@
 
 #define REFUSAL_MS 1000
 
-static int refused_fd =
-    -1; /* the passed socket once more, because its owner closes the other one */
+/* The passed socket once more, because its owner closes the other one. -1: none. */
+static int refused_fd = -1;
 
 static int64_t now_ms(void) {
   struct timespec now;
@@ -28,10 +29,12 @@ static void refuse_clients(int status, void *arg) {
   struct pollfd socket = {.fd = refused_fd, .events = POLLIN};
   if (status != SERVER_WRONG_USAGE || refused_fd < 0)
     return;
-  int64_t left_ms, end_ms = now_ms() + REFUSAL_MS;
-  while ((left_ms = end_ms - now_ms()) > 0) {
+  int64_t left_ms = REFUSAL_MS, end_ms = now_ms() + left_ms;
+  for (; left_ms > 0; left_ms = end_ms - now_ms()) {
     (void)poll(&socket, 1, (int)left_ms); /* after an error, accept4 fails too */
     int fd = accept4(refused_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+      return; /* poll would return at once again and again */
     if (fd >= 0)
       (void)close(fd); /* nothing was written */
   }

@@ -158,6 +158,24 @@ START_TEST(daemon_that_cannot_start_returns_its_status) {
 }
 END_TEST
 
+/* The manager keeps the socket open, so a client that no daemon accepts waits for its timeout. */
+START_TEST(daemon_with_wrong_configuration_refuses_clients_before_it_ends) {
+  static const char *const wrong[][3] = {{"--max-bytes", "nonsense"},
+                                         {"--config", "/nonexistent/fcached.conf"}};
+  struct raw raw;
+  struct fc_reply reply;
+  int status = 0;
+  ck_assert_int_eq(raw_connect(&raw, manager.daemon.socket), 0);
+  service_manager_launch(&manager, wrong[_i]);
+  ck_assert_int_eq(raw_recv(&raw, &reply, LIBRARY_PATIENT_MS), RAW_CLOSED);
+  raw_close(&raw);
+  ck_assert(!service_manager_wait_ready(&manager, &status));
+  ck_assert_int_eq(status, 2);
+  service_manager_start(&manager, NULL);
+  put_and_get("after the correction");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("service_manager");
   TCase *tests = tcase_create("service_manager");
@@ -170,6 +188,7 @@ int main(void) {
   tcase_add_test(tests, daemon_serves_on_the_socket_of_the_manager);
   tcase_add_test(tests, daemon_with_foreign_descriptors_serves);
   tcase_add_test(tests, daemon_that_cannot_start_returns_its_status);
+  tcase_add_loop_test(tests, daemon_with_wrong_configuration_refuses_clients_before_it_ends, 0, 2);
   suite_add_tcase(suite, tests);
   return harness_main(suite);
 }
