@@ -49,29 +49,10 @@ TESTS=(
 }
 [ $# = 0 ] || TESTS=("$@") # only these
 
+# shellcheck source=tests/systemd/lab_functions.sh
+. "$(dirname "$0")/lab_functions.sh"
 export FCACHE_SOCKET=$SOCKET
 ping() { fcachectl ping; }
-show() { systemctl show -P "$1" fcached.service; }
-within() { # within SECONDS COMMAND...: until it succeeds
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || {
-      echo "not within the time: $*"
-      return 1
-    }
-    sleep 0.1
-  done
-}
-is() { # is WANTED COMMAND...: the command prints that
-  local want=$1 got
-  shift
-  got=$("$@")
-  [ "$got" = "$want" ] || {
-    echo "$*: wanted '$want', got '$got'"
-    return 1
-  }
-}
 differs() { # differs PROPERTY VALUE: of the service
   local now
   now=$(show "$1")

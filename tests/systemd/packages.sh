@@ -136,7 +136,7 @@ for generation in old new; do
   mkdir -p "$tmp/root/root/$generation"
   for name in $packages; do cp "${!generation}/${name}_"*.deb "$tmp/root/root/$generation/"; done
 done
-cp -r "$here/packages_inside.sh" "$here/load.py" systemd/debian/tests "$tmp/root/root/"
+cp -r "$here/packages_inside.sh" "$here/lab_functions.sh" "$here/load.py" systemd/debian/tests "$tmp/root/root/"
 mkdir -p "$tmp/root/root/pages/tests"
 cp -r docs "$tmp/root/root/pages/"
 cp -r tests/docs "$tmp/root/root/pages/tests/"

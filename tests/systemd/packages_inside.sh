@@ -30,28 +30,9 @@ TESTS=(
 }
 [ $# = 0 ] || TESTS=("$@") # only these, after an installation
 
+# shellcheck source=tests/systemd/lab_functions.sh
+. "$(dirname "$0")/lab_functions.sh"
 export FCACHE_SOCKET=$SOCKET DEBIAN_FRONTEND=noninteractive
-show() { systemctl show -P "$1" fcached.service; }
-within() { # within SECONDS COMMAND...: until it succeeds
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || {
-      echo "not within the time: $*"
-      return 1
-    }
-    sleep 0.1
-  done
-}
-is() { # is WANTED COMMAND...: the command prints that
-  local want=$1 got
-  shift
-  got=$("$@") || true # is-active and is-enabled say no by their status too
-  [ "$got" = "$want" ] || {
-    echo "$*: wanted '$want', got '$got'"
-    return 1
-  }
-}
 stat_of() {
   fcachectl stats --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["daemon"][sys.argv[1]])' "$1"
 }
@@ -70,16 +51,16 @@ paths() {
 install_enables_the_socket_alone() {
   paths >/tmp/before
   replace_with old
-  is enabled systemctl is-enabled fcached.socket
-  is active systemctl is-active fcached.socket
-  is inactive show ActiveState
-  is '660 fcached fcached' stat -c '%a %U %G' $SOCKET
-  is '' find /etc/systemd/user -name '*fcached*'
+  prints enabled systemctl is-enabled fcached.socket
+  prints active systemctl is-active fcached.socket
+  prints inactive show ActiveState
+  prints '660 fcached fcached' stat -c '%a %U %G' $SOCKET
+  prints '' find /etc/systemd/user -name '*fcached*'
 }
 first_client_starts_the_service() {
   fcachectl ping
-  is active show ActiveState
-  is "$(version_of old)" stat_of version
+  prints active show ActiveState
+  prints "$(version_of old)" stat_of version
 }
 autopkgtest_passes() { sh /root/tests/clients; }
 units_verify_without_findings() { systemd-analyze --man=no verify fcached.service fcached.socket; }
@@ -95,29 +76,29 @@ replaced_under_load() {
   within 60 test -e /tmp/load/ready
   pid=$(show MainPID) hits=$(stat_of cache_hits) id=$(stat_of cache_id)
   replace_with "$1"
-  is active show ActiveState
+  prints active show ActiveState
   [ "$(show MainPID)" != "$pid" ]
-  is "$(version_of "$1")" stat_of version
+  prints "$(version_of "$1")" stat_of version
   touch /tmp/load/stop
   wait $load || { cat /tmp/load.out && return 1; }
   trap - EXIT
   echo "${FUNCNAME[1]}: $(cat /tmp/load.out)" >>/tmp/notes
-  is "$id" stat_of cache_id
+  prints "$id" stat_of cache_id
   [ "$(stat_of cache_hits)" -ge "$hits" ]
   [ "$(stat_of adopted_entries)" -ge 3200 ]
-  is 0 stat_of adopt_dropped
+  prints 0 stat_of adopt_dropped
 }
 upgrade_under_load_loses_nothing() { replaced_under_load new; }
 downgrade_under_load_loses_nothing() { replaced_under_load old; }
 upgrade_of_a_stopped_service_leaves_it_stopped() {
   systemctl stop fcached.service
   replace_with new
-  is inactive show ActiveState
-  is active systemctl is-active fcached.socket
+  prints inactive show ActiveState
+  prints active systemctl is-active fcached.socket
   systemctl disable --now fcached.socket
   replace_with old
-  is inactive systemctl is-active fcached.socket
-  is disabled systemctl is-enabled fcached.socket
+  prints inactive systemctl is-active fcached.socket
+  prints disabled systemctl is-enabled fcached.socket
   systemctl enable --now fcached.socket
   fcachectl ping
 }
@@ -134,8 +115,8 @@ configuration_typo_is_mended_by_one_restart() {
   ! fcachectl ping || return 1
   cp /tmp/fcached.conf $CONF
   systemctl restart fcached.service
-  is "$entries" stat_of entries
-  is active systemctl is-active fcached.socket
+  prints "$entries" stat_of entries
+  prints active systemctl is-active fcached.socket
 }
 reload_changes_max_bytes() {
   local pid
@@ -145,22 +126,22 @@ reload_changes_max_bytes() {
     mkdir -p $CONF.d
     echo "max-bytes = ${size}M" >$CONF.d/size.conf
     systemctl reload fcached.service
-    within 10 is $((size * 1024 * 1024)) stat_of max_bytes
-    within 30 is 0 stat_of migrating_bytes # until then another size is refused
+    within 10 prints $((size * 1024 * 1024)) stat_of max_bytes
+    within 30 prints 0 stat_of migrating_bytes # until then another size is refused
   done
   rm $CONF.d/size.conf
   systemctl reload fcached.service
-  within 10 is $((256 * 1024 * 1024)) stat_of max_bytes
-  is "$pid" show MainPID
+  within 10 prints $((256 * 1024 * 1024)) stat_of max_bytes
+  prints "$pid" show MainPID
 }
 template_instances_are_upgraded_and_purged() {
   local pid
   systemctl enable --now fcached@team.socket
   FCACHE_SOCKET=$(systemctl show -P Listen fcached@team.socket | cut -d ' ' -f 1) fcachectl ping
-  is active systemctl is-active fcached@team.service
+  prints active systemctl is-active fcached@team.service
   pid=$(systemctl show -P MainPID fcached@team.service)
   replace_with new
-  is active systemctl is-active fcached@team.service
+  prints active systemctl is-active fcached@team.service
   [ "$(systemctl show -P MainPID fcached@team.service)" != "$pid" ]
   replace_with old
   systemctl disable --now fcached@team.socket
@@ -178,8 +159,8 @@ logrotate_rotates_the_traces_of_instances() {
   python3 -c "import fcached; fcached.Client('team').put('after', 'base', 'x', 0, 1)"
   within 10 grep '"after"' $trace
   ! grep '"after"' $trace.1 || return 1
-  is 'fcached fcached' stat -c '%U %G' $trace
-  is 'fcached fcached' stat -c '%U %G' $trace.1
+  prints 'fcached fcached' stat -c '%U %G' $trace
+  prints 'fcached fcached' stat -c '%U %G' $trace.1
   systemctl stop fcached@team.socket fcached@team.service
 }
 exporter_pid() { systemctl show -P MainPID fcached-exporter.service; }
@@ -190,16 +171,16 @@ print(*re.findall(r"version=\"([^\"]*)\"", text)[:1])'
 }
 exporter_is_restarted_by_an_upgrade() {
   local pid
-  is disabled systemctl is-enabled fcached-exporter.service
+  prints disabled systemctl is-enabled fcached-exporter.service
   systemctl start fcached-exporter.service
-  within 5 is "$(version_of old)" scrape
+  within 5 prints "$(version_of old)" scrape
   pid=$(exporter_pid)
   replace_with new
-  is active systemctl is-active fcached-exporter.service
+  prints active systemctl is-active fcached-exporter.service
   [ "$(exporter_pid)" != "$pid" ]
-  within 5 is "$(version_of new)" scrape
+  within 5 prints "$(version_of new)" scrape
   replace_with old
-  within 5 is "$(version_of old)" scrape
+  within 5 prints "$(version_of old)" scrape
 }
 # traced NAME: a line for the trace
 traced() {
@@ -219,10 +200,10 @@ logrotate_keeps_the_owner_and_every_line() {
   traced two
   traced three
   within 10 all_lines_are_there
-  is 'fcached fcached' stat -c '%U %G' $TRACE
-  is 'fcached fcached' stat -c '%U %G' $TRACE.1
+  prints 'fcached fcached' stat -c '%U %G' $TRACE
+  prints 'fcached fcached' stat -c '%U %G' $TRACE.1
   logrotate --force /etc/logrotate.d/fcached
-  is 'fcached fcached' stat -c '%U %G' $TRACE.2.gz
+  prints 'fcached fcached' stat -c '%U %G' $TRACE.2.gz
   within 10 test -e $TRACE
   fcachectl trace off
 }
@@ -235,22 +216,22 @@ remove_and_install_restore_the_cache() {
   apt remove fcached
   ! pgrep -u fcached || return 1
   ! test -e $SOCKET || return 1
-  within 10 is '' units || { units && return 1; }
+  within 10 prints '' units || { units && return 1; }
   test -e $CONF
   replace_with old
-  is "$entries" stat_of entries
+  prints "$entries" stat_of entries
 }
 purge_leaves_nothing() {
   systemctl enable --now fcached@team.socket
   apt purge fcached libfcache0 libfcache-dev python3-fcached
   systemctl daemon-reload # else systemd remembers the removed link to the instance
-  within 10 is '' units --all || { units --all && return 1; }
+  within 10 prints '' units --all || { units --all && return 1; }
   ! getent passwd fcached || return 1
   ! getent group fcached || return 1
-  is '' find / -xdev -path /root -prune -o -iname '*fcache*' -print
-  is '' find / -xdev \( -nouser -o -nogroup \) -print
+  prints '' find / -xdev -path /root -prune -o -iname '*fcache*' -print
+  prints '' find / -xdev \( -nouser -o -nogroup \) -print
   paths >/tmp/after
-  is '' comm -13 /tmp/before /tmp/after
+  prints '' comm -13 /tmp/before /tmp/after
 }
 commands_of_the_pages_do_what_they_show() {
   unset FCACHE_SOCKET
