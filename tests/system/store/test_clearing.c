@@ -7,23 +7,9 @@
 
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
+#include "tests/support/worker_pair.h"
 
 #define RECONNECT_TIMEOUT_MS 20000u
-
-static struct daemon served;
-static struct fcache *worker, *other; /* of one namespace */
-
-static void start(void) {
-  harness_start(&served, NULL);
-  worker = library_open(served.socket, "shared", "worker", 0);
-  other = library_open(served.socket, "shared", "other", 0);
-}
-
-static void stop(void) {
-  fcache_close(worker);
-  fcache_close(other);
-  ck_assert_int_eq(harness_stop(&served), 0);
-}
 
 static struct fcache_key key_of(const char *op, const char *view) {
   return library_key(op, view, "the prompt", 5);
@@ -51,7 +37,7 @@ static int compute(void *arg, struct fcache_value *value) {
 
 static bool is_stored(const char *op, const char *view, const char *text) {
   struct fcache_key key = key_of(op, view);
-  char *got = library_get_text(other, &key);
+  char *got = library_get_text(pair.other, &key);
   bool same = got && strcmp(got, text) == 0;
 
   ck_assert(!got || same); /* a right value or none */
@@ -64,25 +50,25 @@ static void compute_while(struct computation computation, const char *op, const 
   struct fcache_key key = key_of(op, view);
   struct fcache_value value = {0};
 
-  ck_assert_int_eq(fcache_cached(worker, &key, compute, &computation, &value), FCACHE_OK);
+  ck_assert_int_eq(fcache_cached(pair.worker, &key, compute, &computation, &value), FCACHE_OK);
   ck_assert_uint_eq(value.size, 8);
   ck_assert_mem_eq(value.data, "computed", 8);
   fcache_value_free(&value);
 }
 
 START_TEST(clear_during_computation_rejects_put) {
-  struct computation clearing = {clear_it, other, NULL, NULL};
+  struct computation clearing = {clear_it, pair.other, NULL, NULL};
 
   compute_while(clearing, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
-  ck_assert_uint_eq(library_stat(other, "puts_stale"), 1);
+  ck_assert_uint_eq(library_stat(pair.other, "puts_stale"), 1);
   compute_while((struct computation){0}, "op", "base"); /* the next computation is stored */
   ck_assert(is_stored("op", "base", "computed"));
 }
 END_TEST
 
 START_TEST(clear_by_same_handle_rejects_put) {
-  compute_while((struct computation){clear_it, worker, NULL, NULL}, "op", "base");
+  compute_while((struct computation){clear_it, pair.worker, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
 END_TEST
@@ -97,17 +83,18 @@ START_TEST(clear_of_other_names_accepts_put) {
                {"op", "base", false}, {NULL, "o", false}};
 
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    compute_while((struct computation){clear_it, other, cases[i].view, cases[i].op}, "op", "base");
+    compute_while((struct computation){clear_it, pair.other, cases[i].view, cases[i].op}, "op",
+                  "base");
     ck_assert_msg(is_stored("op", "base", "computed") != cases[i].selects,
                   "a clear of view %s and op %s", cases[i].view ? cases[i].view : "any",
                   cases[i].op ? cases[i].op : "any");
-    ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK);
+    ck_assert_int_eq(fcache_clear(pair.other, NULL, NULL, NULL), FCACHE_OK);
   }
 }
 END_TEST
 
 START_TEST(clear_of_other_namespace_accepts_put) {
-  struct fcache *stranger = library_open(served.socket, "another", NULL, 0);
+  struct fcache *stranger = library_open(pair.daemon.socket, "another", NULL, 0);
 
   compute_while((struct computation){clear_it, stranger, NULL, NULL}, "op", "base");
   ck_assert(is_stored("op", "base", "computed"));
@@ -127,7 +114,7 @@ static void clear_a_lot(const struct computation *computation) {
 }
 
 START_TEST(clears_past_log_size_reject_put) {
-  compute_while((struct computation){clear_a_lot, other, NULL, NULL}, "op", "base");
+  compute_while((struct computation){clear_a_lot, pair.other, NULL, NULL}, "op", "base");
   ck_assert(!is_stored("op", "base", "computed"));
 }
 END_TEST
@@ -137,11 +124,11 @@ static void put_fresh(const struct computation *computation) {
 
   if (computation->clearer)
     clear_it(computation);
-  library_put_text(other, &key, "fresh");
+  library_put_text(pair.other, &key, "fresh");
 }
 
 START_TEST(put_after_clear_kept) {
-  compute_while((struct computation){put_fresh, other, NULL, NULL}, "op", "base");
+  compute_while((struct computation){put_fresh, pair.other, NULL, NULL}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
 }
 END_TEST
@@ -149,7 +136,7 @@ END_TEST
 START_TEST(put_second_keeps_first_value) {
   compute_while((struct computation){.meanwhile = put_fresh}, "op", "base");
   ck_assert(is_stored("op", "base", "fresh"));
-  ck_assert_uint_eq(library_stat(other, "puts_kept"), 1);
+  ck_assert_uint_eq(library_stat(pair.other, "puts_kept"), 1);
 }
 END_TEST
 
@@ -157,12 +144,12 @@ START_TEST(clear_between_get_and_put_rejects_put) {
   struct fcache_key key = key_of("op", "base");
   struct fcache_value value = {0};
 
-  ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
-  ck_assert_int_eq(fcache_clear(other, "base", NULL, NULL), FCACHE_OK);
-  ck_assert_int_eq(fcache_put(worker, &key, "old", 3, 0, 0), FCACHE_NOT_STORED);
+  ck_assert_int_eq(fcache_get(pair.worker, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_clear(pair.other, "base", NULL, NULL), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(pair.worker, &key, "old", 3, 0, 0), FCACHE_NOT_STORED);
   ck_assert(!is_stored("op", "base", "old"));
-  ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
-  ck_assert_int_eq(fcache_put(worker, &key, "new", 3, 0, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_get(pair.worker, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_put(pair.worker, &key, "new", 3, 0, 0), FCACHE_OK);
   ck_assert(is_stored("op", "base", "new"));
 }
 END_TEST
@@ -188,19 +175,19 @@ START_TEST(clear_during_batch_rejects_its_puts) {
   } cases[] = {{"base", 0}, {"ft", N}};
 
   for (size_t i = 0; i < 2; i++) {
-    struct computation computation = {clear_it, other, cases[i].view, NULL};
+    struct computation computation = {clear_it, pair.other, cases[i].view, NULL};
     struct fcache_hash prompts[N] = {fcache_hash("a", 1), fcache_hash("b", 1), fcache_hash("c", 1)};
     struct fcache_value values[N] = {0};
     bool hit[N];
     unsigned stored = 0;
 
-    ck_assert_int_eq(
-        fcache_cached_batch(worker, "op", "base", 5, prompts, N, compute_all, &computation, values),
-        FCACHE_OK);
+    ck_assert_int_eq(fcache_cached_batch(pair.worker, "op", "base", 5, prompts, N, compute_all,
+                                         &computation, values),
+                     FCACHE_OK);
     for (size_t j = 0; j < N; j++)
       ck_assert_mem_eq(values[j].data, "computed", 8);
     ck_assert_int_eq(
-        fcache_get_many(other, "op", "base", 5, prompts, N, FCACHE_UNRECORDED, values, hit),
+        fcache_get_many(pair.other, "op", "base", 5, prompts, N, FCACHE_UNRECORDED, values, hit),
         FCACHE_OK);
     for (size_t j = 0; j < N; j++) {
       stored += hit[j];
@@ -225,8 +212,8 @@ static bool reconnects(void *arg) {
 }
 
 static void restart(void) {
-  ck_assert_int_eq(harness_stop(&served), 0);
-  harness_start(&served, NULL);
+  ck_assert_int_eq(harness_stop(&pair.daemon), 0);
+  harness_start(&pair.daemon, NULL);
 }
 
 static void restart_alone(const struct computation *computation) {
@@ -237,7 +224,7 @@ static void restart_alone(const struct computation *computation) {
 static void restart_and_reconnect(const struct computation *computation) {
   (void)computation;
   restart();
-  ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
+  ck_assert(harness_wait_until(reconnects, &pair.worker, RECONNECT_TIMEOUT_MS));
 }
 
 START_TEST(daemon_restarted_rejects_earlier_put) {
@@ -245,14 +232,15 @@ START_TEST(daemon_restarted_rejects_earlier_put) {
 
   for (size_t i = 0; i < 2; i++) {
     compute_while((struct computation){.meanwhile = ways[i]}, "op", "base");
-    ck_assert(harness_wait_until(reconnects, &other, RECONNECT_TIMEOUT_MS));
+    ck_assert(harness_wait_until(reconnects, &pair.other, RECONNECT_TIMEOUT_MS));
     ck_assert(!is_stored("op", "base", "computed"));
     /* the worker reconnected, and the new daemon, of another cache, does not know the epoch */
-    ck_assert_uint_eq(library_stat(other, "puts_stale"), 1);
-    ck_assert(harness_wait_until(reconnects, &worker, RECONNECT_TIMEOUT_MS));
+    ck_assert_uint_eq(library_stat(pair.other, "puts_stale"), 1);
+    ck_assert(harness_wait_until(reconnects, &pair.worker, RECONNECT_TIMEOUT_MS));
     compute_while((struct computation){0}, "op", "base");
     ck_assert(is_stored("op", "base", "computed"));
-    ck_assert_int_eq(fcache_clear(other, NULL, NULL, NULL), FCACHE_OK); /* for the next round */
+    /* for the next round */
+    ck_assert_int_eq(fcache_clear(pair.other, NULL, NULL, NULL), FCACHE_OK);
   }
 }
 END_TEST
@@ -262,7 +250,7 @@ int main(void) {
   TCase *tcase = tcase_create("daemon");
 
   tcase_set_timeout(tcase, 60);
-  tcase_add_checked_fixture(tcase, start, stop);
+  tcase_add_checked_fixture(tcase, pair_set_up, pair_tear_down);
   tcase_add_test(tcase, clear_during_computation_rejects_put);
   tcase_add_test(tcase, clear_by_same_handle_rejects_put);
   tcase_add_test(tcase, clear_of_other_names_accepts_put);

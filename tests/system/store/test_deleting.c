@@ -7,21 +7,7 @@
 #include "tests/support/harness.h"
 #include "tests/support/library.h"
 #include "tests/support/raw.h"
-
-static struct daemon served;
-static struct fcache *worker, *other; /* of one namespace */
-
-static void start(void) {
-  harness_start(&served, NULL);
-  worker = library_open(served.socket, "shared", "worker", 0);
-  other = library_open(served.socket, "shared", "other", 0);
-}
-
-static void stop(void) {
-  fcache_close(worker);
-  fcache_close(other);
-  ck_assert_int_eq(harness_stop(&served), 0);
-}
+#include "tests/support/worker_pair.h"
 
 static const struct parts {
   const char *op, *view, *prompt;
@@ -39,7 +25,7 @@ static struct fcache_key key_at(size_t i) {
 
 static bool is_stored(size_t i) {
   struct fcache_key key = key_at(i);
-  char *got = library_get_text(other, &key);
+  char *got = library_get_text(pair.other, &key);
   bool found = got != NULL;
   free(got);
   return found;
@@ -49,16 +35,16 @@ static bool is_stored(size_t i) {
 START_TEST(delete_removes_its_key_alone) {
   for (size_t i = 0; i < PARTS; i++) {
     struct fcache_key key = key_at(i);
-    library_put_text(worker, &key, "value");
+    library_put_text(pair.worker, &key, "value");
   }
   for (size_t i = 0; i < PARTS; i++) {
     struct fcache_key key = key_at(i);
-    ck_assert_int_eq(fcache_delete(worker, &key), FCACHE_OK);
-    ck_assert_int_eq(fcache_delete(worker, &key), FCACHE_MISS);
+    ck_assert_int_eq(fcache_delete(pair.worker, &key), FCACHE_OK);
+    ck_assert_int_eq(fcache_delete(pair.worker, &key), FCACHE_MISS);
     for (size_t j = 0; j < PARTS; j++)
       ck_assert_int_eq(is_stored(j), j > i);
   }
-  ck_assert_uint_eq(library_stat(other, "deletes"), 2 * PARTS);
+  ck_assert_uint_eq(library_stat(pair.other, "deletes"), 2 * PARTS);
 }
 END_TEST
 
@@ -69,7 +55,7 @@ struct computation {
 static int compute(void *arg, struct fcache_value *value) {
   const struct computation *computation = arg;
   struct fcache_key key = key_at(computation->deleted % PARTS);
-  ck_assert_int_eq(fcache_delete(computation->deleted == PARTS ? worker : other, &key),
+  ck_assert_int_eq(fcache_delete(computation->deleted == PARTS ? pair.worker : pair.other, &key),
                    FCACHE_MISS);
   return fcache_value_set(value, "computed", 8);
 }
@@ -79,13 +65,13 @@ START_TEST(delete_during_computation_rejects_put_of_its_key) {
   for (size_t i = 0; i <= PARTS; i++) {
     struct computation computation = {i};
     struct fcache_value value = {0};
-    ck_assert_int_eq(fcache_cached(worker, &key, compute, &computation, &value), FCACHE_OK);
+    ck_assert_int_eq(fcache_cached(pair.worker, &key, compute, &computation, &value), FCACHE_OK);
     ck_assert_mem_eq(value.data, "computed", 8); /* the caller has its value in any case */
     fcache_value_free(&value);
     ck_assert_int_eq(is_stored(0), i % PARTS != 0);
-    (void)fcache_delete(worker, &key); /* there was an entry or not */
+    (void)fcache_delete(pair.worker, &key); /* there was an entry or not */
   }
-  ck_assert_uint_eq(library_stat(other, "puts_stale"), 2);
+  ck_assert_uint_eq(library_stat(pair.other, "puts_stale"), 2);
 }
 END_TEST
 
@@ -94,13 +80,13 @@ START_TEST(many_deletes_accept_puts_of_others) {
   struct fcache_key key = key_at(0), gone = key_at(1);
   struct fcache_value value = {0};
   char prompt[24];
-  ck_assert_int_eq(fcache_get(worker, &key, 0, &value), FCACHE_MISS);
+  ck_assert_int_eq(fcache_get(pair.worker, &key, 0, &value), FCACHE_MISS);
   for (int i = 0; i < 5000; i++) {
     (void)snprintf(prompt, sizeof prompt, "gone %d", i);
     gone.prompt = fcache_hash(prompt, strlen(prompt));
-    ck_assert_int_eq(fcache_delete(other, &gone), FCACHE_MISS);
+    ck_assert_int_eq(fcache_delete(pair.other, &gone), FCACHE_MISS);
   }
-  ck_assert_int_eq(fcache_put(worker, &key, "value", 5, 0, 0), FCACHE_OK);
+  ck_assert_int_eq(fcache_put(pair.worker, &key, "value", 5, 0, 0), FCACHE_OK);
   ck_assert(is_stored(0));
 }
 END_TEST
@@ -116,13 +102,13 @@ START_TEST(delete_of_leased_key_grants_the_lease_to_the_waiter) {
                        .key = raw_key("op", "base", 5, "p"),
                        .has_terms = true,
                        .terms = {.lease_ms = 60000, .wait_ms = 60000}};
-  ck_assert_int_eq(fcache_get(worker, &key, FCACHE_LEASE, &value), FCACHE_LEASED);
-  raw_open(&raw, served.socket, "shared");
+  ck_assert_int_eq(fcache_get(pair.worker, &key, FCACHE_LEASE, &value), FCACHE_LEASED);
+  raw_open(&raw, pair.daemon.socket, "shared");
   ck_assert_int_eq(raw_send_get(&raw, &get, &id), 0);
-  ck_assert_int_eq(fcache_delete(other, &key), FCACHE_MISS);
+  ck_assert_int_eq(fcache_delete(pair.other, &key), FCACHE_MISS);
   ck_assert_int_eq(raw_recv(&raw, &reply, 20000), RAW_REPLY);
   ck_assert(reply.get.value == NULL && reply.get.lease == FC_LEASE_GRANTED);
-  ck_assert_int_eq(fcache_put(worker, &key, "old", 3, 0, 0), FCACHE_NOT_STORED);
+  ck_assert_int_eq(fcache_put(pair.worker, &key, "old", 3, 0, 0), FCACHE_NOT_STORED);
   ck_assert(!is_stored(0));
   raw_close(&raw);
 }
@@ -130,18 +116,18 @@ END_TEST
 
 START_TEST(delete_without_daemon_is_unavailable) {
   struct fcache_key key = key_at(0), unnamed = {.op = "", .view = "base"};
-  ck_assert_int_eq(fcache_delete(worker, &unnamed), FCACHE_ENAME);
-  ck_assert_int_eq(harness_stop(&served), 0);
-  ck_assert_int_eq(fcache_delete(worker, &key), FCACHE_EUNAVAILABLE);
-  harness_start(&served, NULL);
-  ck_assert_int_eq(fcache_delete(worker, &key), FCACHE_MISS); /* despite the back-off */
+  ck_assert_int_eq(fcache_delete(pair.worker, &unnamed), FCACHE_ENAME);
+  ck_assert_int_eq(harness_stop(&pair.daemon), 0);
+  ck_assert_int_eq(fcache_delete(pair.worker, &key), FCACHE_EUNAVAILABLE);
+  harness_start(&pair.daemon, NULL);
+  ck_assert_int_eq(fcache_delete(pair.worker, &key), FCACHE_MISS); /* despite the back-off */
 }
 END_TEST
 
 int main(void) {
   Suite *suite = suite_create("deleting");
   TCase *tests = tcase_create("deleting");
-  tcase_add_checked_fixture(tests, start, stop);
+  tcase_add_checked_fixture(tests, pair_set_up, pair_tear_down);
   tcase_add_test(tests, delete_removes_its_key_alone);
   tcase_add_test(tests, delete_during_computation_rejects_put_of_its_key);
   tcase_add_test(tests, many_deletes_accept_puts_of_others);
