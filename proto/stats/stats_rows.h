@@ -9,7 +9,7 @@
  *     A statistic. `name` is its name in the reply and in JSON. `unit`, `kind` and `scope` are
  *     those of stats_table.h, without their prefix. `since` is the first version that has it.
  *     `help` is one line of sentences, for the metrics and all pages. The first sentence alone
- *     must say what is counted.
+ *     must define the statistic.
  *
  * A name never changes its meaning. After a change here run `make stats-tables`. */
 #ifndef FC_PROTO_STATS_ROWS_H
@@ -68,7 +68,7 @@
   ROW(leases_granted, NONE, COUNTER, BOTH_SINCE, "0.1.0", "Leases that were granted.")             \
   ROW(leases_abandoned, NONE, COUNTER, BOTH_SINCE, "0.1.0",                                        \
       "Of leases_granted, those that ended without a put: given up, the client disconnected, or "  \
-      "the key was cleared.")                                                                      \
+      "the key was cleared or deleted.")                                                           \
   ROW(leases_expired, NONE, COUNTER, BOTH_SINCE, "0.1.0",                                          \
       "Of leases_granted, those that exceeded their term.")                                        \
   ROW(coalesced_hits, NONE, COUNTER, BOTH_SINCE, "0.1.0",                                          \
@@ -91,7 +91,7 @@
   ROW(puts_kept, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                             \
       "Puts that were rejected because a value was there first.")                                  \
   ROW(puts_stale, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                            \
-      "Puts that were rejected because of a clear.")                                               \
+      "Puts that were rejected because of a clear or a delete.")                                   \
   ROW(puts_too_big, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                          \
       "Puts that were rejected because of the value's size, also those whose value was not sent.") \
   ROW(clears, NONE, COUNTER, DAEMON_SINCE, "0.1.0", "Finished clears.")                            \

@@ -24,9 +24,10 @@ const struct command reload_command = {
     .summary = "make fcached read its configuration again",
     .purpose = COMMAND_CHANGE,
     .doc = "Make fcached read its configuration files again, and apply what can change while it "
-           "serves. If a file has a mistake, a limit needs more memory than there is, or a trace "
-           "file cannot be opened, nothing changes and the command fails with the reason. Allowed "
-           "for fcached's own user, root and the admin group."
+           "serves. If a file has a mistake, a limit needs more memory than there is, max-bytes "
+           "changes while entries still move, or a trace file cannot be opened, nothing changes "
+           "and the command fails with the reason. Allowed for fcached's own user, root and the "
+           "admin group."
            "\v"
            "Example:\n"
            "  fcachectl reload",

@@ -189,7 +189,7 @@ const struct command watch_command = {
     .purpose = COMMAND_LOOK,
     .summary = "print misses, puts, evictions and clears as they happen",
     .doc = "Print events of the daemon as they happen, until interrupted. A watcher that is too "
-           "slow loses events, and is told how many."
+           "slow loses events, and prints how many."
            "\v"
            "Examples:\n"
            "  fcachectl watch --evictions --namespace gpt2\n"

@@ -39,7 +39,8 @@ const char *fcache_strerror(int code) {
   case FCACHE_LEASED:
     return "a miss with its lease: compute the value and put it, or give the lease up";
   case FCACHE_NOT_STORED:
-    return "not stored: sharing is off, another value was first, or the key was cleared";
+    return "not stored: sharing is off, another value was first, or the key was cleared or "
+           "deleted";
   default:
     return fc_error_text(code);
   }
