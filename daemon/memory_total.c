@@ -26,7 +26,8 @@
  * buffer that doubles, and its parts in another. */
 #define WORK_BYTES (4u * FC_FRAME_SLACK)
 
-/* The catalog's header and single elements, and what it allocates of its directory in advance. */
+/* The catalog's header and single elements, and the part of its directory that it allocates early.
+ */
 #define CATALOG_BYTES (4u * CATALOG_ALIGN)
 
 /* A page of 4 KiB takes 8 bytes of page table and 9 bytes of a memory file's index. */

@@ -1,4 +1,4 @@
-/* refusal.h - what a daemon does that its service manager started with a wrong configuration.
+/* refusal.h - refuses clients if the service manager started a daemon with a wrong configuration.
  *
  * The manager does not start it again by itself, but the next client does, and clients may connect
  * all the time. So a process that would end with SERVER_WRONG_USAGE first refuses clients for a

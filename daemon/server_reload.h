@@ -1,10 +1,11 @@
 /* server_reload.h - reads the configuration again while the daemon serves, and applies what can
  * change: the options that option_table.c marks as live.
  *
- * A reload is whole or nothing: all files and values are checked first, then the memory that the
- * new limits allow, and then what may fail is done, the trace and the size of the region. Only what
- * differs from the configuration before is applied, so a size or a trace that fcachectl has set
- * stays until the file's own value changes. */
+ * A reload is whole or nothing. It first checks all files and values, then the memory that the new
+ * limits need, and that another max_bytes is possible now: while entries still move to the region,
+ * it is refused. The new trace file is opened last. Only options that differ from the configuration
+ * before are applied, so a size or a trace that fcachectl has set stays until the file's own value
+ * changes. */
 #ifndef FC_DAEMON_SERVER_RELOAD_H
 #define FC_DAEMON_SERVER_RELOAD_H
 

@@ -17,7 +17,7 @@ struct control;
  * same turn, and cannot fail. So a caller that changes more than the limit has it all or nothing.
  *
  * server_resize_prepare returns 0 with a random *region_id, or FC_EREFUSED with a text: there is no
- * shared memory, or an earlier change is in progress. It checks neither the range nor the memory:
+ * shared memory, or entries still move to the region. It checks neither the range nor the memory:
  * the caller does. */
 int server_resize_prepare(const struct server *server, uint64_t max_bytes, uint64_t *region_id,
                           struct error_text *error);

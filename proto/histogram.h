@@ -7,7 +7,7 @@
  * of 2^40 ns (1,099 s) and more share the last cell. `count`, `sum_ns` and `max_ns` are exact.
  *
  * A zeroed histogram is empty. Histograms with the same cells can be added and subtracted. The
- * cells are part of the protocol: docs/protocol.md, latency. Pure functions; one thread. */
+ * cells are part of the protocol: docs/protocol.md, latency. Pure functions. One thread. */
 #ifndef FC_PROTO_HISTOGRAM_H
 #define FC_PROTO_HISTOGRAM_H
 
@@ -48,7 +48,7 @@ static inline void fc_histogram_add(struct fc_histogram *histogram, uint64_t ns)
     histogram->max_ns = ns;
 }
 
-/* Returns the largest duration of a cell below FC_HISTOGRAM_CELLS; of the last one UINT64_MAX. */
+/* Returns the largest duration of a cell below FC_HISTOGRAM_CELLS. For the last one: UINT64_MAX. */
 uint64_t fc_histogram_cell_max_ns(uint32_t cell);
 
 /* Returns the duration that `part` of `whole` durations do not exceed, such as 999 of 1000. `part`

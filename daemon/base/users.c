@@ -120,7 +120,7 @@ static uint64_t share_of(uint64_t left, uint32_t percent) {
   return left / 100 * percent + left % 100 * percent / 100; /* does not overflow */
 }
 
-/* Returns the user's share of what the others leave. */
+/* Returns the user's share of the amount that the others leave. */
 static uint64_t share(const struct user *user, enum user_resource resource) {
   const struct users *users = user->users;
   assert(users->used[resource] >= user->used[resource]);

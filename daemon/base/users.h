@@ -1,5 +1,5 @@
 /* users.h - resources that the clients of each user hold, and the share of each resource that one
- * user may hold. A user is a uid. A user may hold a share of what the other users leave:
+ * user may hold. A user is a uid. A user may hold a share of the amount that the other users leave:
  *
  *   own + more <= share * (limit - what all others hold)
  *

@@ -90,7 +90,7 @@ static void on_key(void *arg, unsigned line, const char *key, const char *value)
     config->sources[option] = (struct option_source){SOURCE_FILE, line, config->n_files - 1};
 }
 
-/* Takes `path`, which is allocated. `missing`: what to do if there is no such file; NULL: it may be
+/* Takes `path`, which is allocated. `missing`: the advice if there is no such file. NULL: it may be
  * missing. */
 static void load_file(struct load *load, char *path, const char *missing) {
   const struct config_text_reader reader = {.key = on_key, .wrong = on_wrong, .arg = load};

@@ -1,7 +1,12 @@
 /* config.h - the configuration: the options of all sources together, and the source of each.
  *
- * In order of strength: the command line; the files FILE.d/NAME.conf, of which the last in byte
- * order is the strongest; FILE; the directories that systemd passes; the built-in defaults. */
+ * In order of strength:
+ *
+ *   the command line
+ *   the files FILE.d/NAME.conf, of which the last in byte order is the strongest
+ *   FILE
+ *   the directories that systemd passes
+ *   the built-in defaults */
 #ifndef FC_DAEMON_CONFIG_H
 #define FC_DAEMON_CONFIG_H
 

@@ -13,8 +13,8 @@
 #define CONFIG_DROPINS_MAX 64u /* files in FILE.d */
 
 /* Returns the first directory of a list that systemd passes in the variable `name`
- * ($STATE_DIRECTORY and others), allocated; or NULL if it is unset, not absolute, or meant for
- * another process ($SYSTEMD_EXEC_PID). Returns NULL if out of memory too. */
+ * ($STATE_DIRECTORY and others), allocated. Returns NULL if it is unset, not absolute, meant for
+ * another process ($SYSTEMD_EXEC_PID), or if out of memory. */
 char *config_systemd_directory(const char *name);
 
 /* Returns the path of the main file without --config, allocated: fcached.conf in
@@ -23,7 +23,7 @@ char *config_systemd_directory(const char *name);
 char *config_default_path(void);
 
 /* Fills `names` with the paths of the files *.conf in the directory "PATH.d", in the byte order of
- * their names. The caller frees them. Returns their number; 0 if there is no such directory; or
+ * their names. The caller frees them. Returns their number, 0 if there is no such directory, or
  * FC_EINVAL (or FC_ENOMEM) with a text. */
 int config_dropins(const char *path, char *names[CONFIG_DROPINS_MAX], struct error_text *error);
 

@@ -14,7 +14,7 @@
  * during the call. */
 typedef void config_key_fn(void *arg, unsigned line, const char *key, const char *value);
 
-/* Called for each line that is wrong; `text` says what, and what to do. */
+/* Called for each line that is wrong. `text` names the mistake and the remedy. */
 typedef void config_wrong_fn(void *arg, unsigned line, const char *text);
 
 struct config_text_reader {

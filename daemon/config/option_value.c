@@ -68,7 +68,7 @@ static int set_count(struct options *options, const struct option_row *row, cons
 }
 
 /* Parses seconds with up to three decimals. strtod would also take "inf" and "0x1", and a comma in
- * some locales. Returns false if malformed; a number out of range is any one above the maximum. */
+ * some locales. Returns false if malformed. For a number out of range, *ms is above the maximum. */
 static bool parse_seconds(const char *value, uint64_t *ms) {
   uint32_t decimals = 0;
   bool point = false;

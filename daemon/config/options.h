@@ -44,7 +44,7 @@ struct options {
   bool has_max_value, has_client_budget;
 };
 
-/* Copies all values and strings. Returns false if out of memory; then *to owns nothing. */
+/* Copies all values and strings. Returns false if out of memory: then *to owns nothing. */
 bool options_copy(struct options *to, const struct options *from);
 
 /* Frees the strings. Idempotent. */

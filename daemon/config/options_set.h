@@ -9,8 +9,8 @@
 void options_init(struct options *options);
 
 /* Sets one option by its name ("max-bytes"), with a copy of `value` (NULL for a flag: yes). Returns
- * 0, FC_ENOMEM, or FC_EINVAL with a text that begins with the name, and gives the value and what is
- * allowed. After an error the option is unchanged. */
+ * 0, FC_ENOMEM, or FC_EINVAL with a text that begins with the name, and gives the value and the
+ * allowed ones. After an error the option is unchanged. */
 int options_set(struct options *options, const char *name, const char *value,
                 struct error_text *error);
 

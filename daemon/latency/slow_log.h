@@ -56,7 +56,7 @@ static inline bool slow_log_takes(const struct slow_log *log, uint64_t total_ns,
 }
 
 /* Keeps a request that has just ended, at request->ended_ns, in place of a faster one. Copies
- * names[]; a name without data is none. */
+ * names[]. A name without data is none. */
 void slow_log_add(struct slow_log *log, const struct slow_request *request,
                   const struct fc_str names[SLOW_NAMES]);
 
@@ -68,7 +68,7 @@ uint32_t slow_log_sort(const struct slow_log *log, const struct slow_request *so
 /* Returns the time since which requests are kept. */
 uint64_t slow_log_since_ns(const struct slow_log *log);
 
-/* Returns a name of a request; without data if it has none. Borrowed. */
+/* Returns a name of a request, without data if it has none. Borrowed. */
 struct fc_str slow_request_name(const struct slow_request *request, enum slow_name which);
 
 #endif

@@ -154,7 +154,7 @@ struct lease_wait {
 enum lease_change {
   LEASE_BEGINS,  /* it was granted, or handed over to another client */
   LEASE_PUT,     /* the next three end it for its owner: the value was stored */
-  LEASE_ENDED,   /* given up, its key was cleared, or its client is gone */
+  LEASE_ENDED,   /* given up, its key was cleared or deleted, or its client is gone */
   LEASE_EXPIRED, /* its term is over */
 };
 

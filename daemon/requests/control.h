@@ -39,8 +39,8 @@ struct control {
   /* Begins to change the limit on the memory of all entries. Returns 0, or a negative code and a
    * text with both numbers. Entries are evicted and moved in the background. */
   int (*resize)(void *arg, uint64_t max_bytes, struct error_text *error);
-  /* Records on disk that a clear of `select` has just begun, so that no restore brings back what it
-   * removes. Returns a ticket, for clear_state. NULL: nothing is restored. */
+  /* Records on disk that a clear of `select` has just begun, so that no restore brings back the
+   * entries that it removes. Returns a ticket, for clear_state. NULL: nothing is restored. */
   uint64_t (*clear_record)(void *arg, const struct fc_select *select);
   /* Does so for the delete of one key, which has a namespace, op, view, top_k and prompt. NULL
    * where clear_record is. */

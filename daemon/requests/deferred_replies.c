@@ -100,6 +100,6 @@ void deferred_replies_send_all(struct dispatch *dispatch) {
     return;
   uint32_t before = leases->due;
   while (before - leases->due < REPLIES_PER_SLICE && (waiter = leases_next_due(leases)) != NULL)
-    /* dispatch_send_deferred sends what is left. */
+    /* dispatch_send_deferred sends the rest. */
     (void)deferred_replies_send(dispatch, session_of(waiter));
 }

@@ -48,7 +48,7 @@ struct survival_report {
   bool snapshot_late;       /* for several intervals there has been none: see snapshot_is_late */
   uint64_t snapshot_interval_ns;             /* 0: no timer */
   uint64_t snapshot_ns;                      /* its duration, */
-  uint64_t snapshot_entries, snapshot_bytes; /* and what is in it */
+  uint64_t snapshot_entries, snapshot_bytes; /* and its content */
 };
 
 /* Clears whose clients have left (clear_requests.c). At most CLEAR_REQUESTS_QUEUED_MAX of them have
@@ -198,8 +198,7 @@ void dispatch_check_deaths(struct dispatch *dispatch);
 
 /* The daemon stops, and closes all connections next: no lease is handed over any more, and all
  * active ones keep their records for the next daemon. Adopted owners end. All waits end without a
- * reply: their clients ask the next daemon. Watchers get what they have not read, and wait no more.
- */
+ * reply: their clients ask the next daemon. Watchers get their unread events, and wait no more. */
 void dispatch_stop_leases(struct dispatch *dispatch);
 
 /* Ends leases and waits whose time is over. Call it at dispatch_next_ns (CLOCK_MONOTONIC;

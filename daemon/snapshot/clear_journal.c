@@ -262,8 +262,8 @@ int clear_journal_open(struct clear_journal *journal, const struct state_dir *di
   return error;
 }
 
-/* Appends a record to a new file, or joins it to the one in `last`, which follows what is in the
- * file already. Order and damaged records stay. */
+/* Appends a record to a new file, or joins it to the one in `last`, which follows the records in
+ * the file. Order and damaged records stay. */
 static int copy_joined(int to, uint64_t *n, uint8_t last[CLEAR_JOURNAL_RECORD_BYTES],
                        const uint8_t both[CLEAR_JOURNAL_RECORD_BYTES]) {
   const uint8_t *copy = intact(both);

@@ -1,5 +1,5 @@
 /* clear_journal.h - the file of the clears and deletes since the snapshot. They are acknowledged
- * only after their record is on disk, so no restore brings back what they removed.
+ * only after their record is on disk, so no restore brings back a removed entry.
  *
  * The record of a clear has the clear's names and the highest stamp of the entries that it removed.
  * A record of deletes has up to CLEAR_JOURNAL_KEYS of them: hashes of the keys, with their stamps.

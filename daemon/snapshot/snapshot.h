@@ -3,7 +3,7 @@
  * A snapshot walks over all entries in slices of SNAPSHOT_SLICE_NS of the loop's time, and the
  * thread pool writes them. It is no cut: an entry that exists throughout the walk is in it, and one
  * that is put or evicted meanwhile may be. Clears are ordered by stamps instead: the clear journal
- * has the clears that began after the walk did, and a restore drops what they select
+ * has the clears that began after the walk did, and a restore drops the entries that they select
  * (docs/decisions/0085). The last snapshot stays until the next one is complete and on disk.
  *
  * Order of the calls: snapshot_open; snapshot_restore or snapshot_adopted; snapshot_run; then any,
@@ -26,7 +26,7 @@
 /* Clears whose records are not on disk yet. Further ones fail: see snapshot_clear_state. */
 #define SNAPSHOT_CLEARS_PENDING_MAX 2048u
 
-/* What is saved and restored; borrowed. */
+/* The parts of the cache that are saved and restored. Borrowed. */
 struct snapshot_cache {
   struct store *store;
   struct namespace_table *namespaces;
@@ -129,7 +129,7 @@ uint64_t snapshot_delete(struct snapshot *snapshot, struct fc_str name_space,
                          const struct fc_key *key);
 enum snapshot_clear_state {
   SNAPSHOT_CLEAR_WAIT,   /* the record is not on disk yet: ask again after config.clears_written */
-  SNAPSHOT_CLEAR_DONE,   /* nothing can restore what it removed */
+  SNAPSHOT_CLEAR_DONE,   /* nothing can restore the removed entries */
   SNAPSHOT_CLEAR_FAILED, /* a start from the snapshot may restore it */
 };
 enum snapshot_clear_state snapshot_clear_state(const struct snapshot *snapshot, uint64_t ticket);

@@ -91,7 +91,7 @@ void snapshot_clears_written(struct snapshot *snapshot) {
   else
     log_failure(snapshot);
   if (snapshot->journal_error != 0 && snapshot->run != NULL)
-    snapshot->run->aborted = true; /* its walk may have passed what the clears remove */
+    snapshot->run->aborted = true; /* its walk may have passed the entries that the clears remove */
   if (!snapshot->journal_broken) { /* else they are written again with those of the next clear */
     snapshot->has_file = snapshot->has_file && !snapshot->journal_removed;
     snapshot->n_on_disk = snapshot->n_writing;

@@ -69,9 +69,9 @@ static inline bool store_is_resizing(const struct store *store) {
 /* Returns true if a resize is in progress and waits for no held entry. */
 bool store_resize_is_ready(const struct store *store);
 
-/* Does a slice of what is left of earlier regions and limits: migrates entries (store_migrate.h),
- * or evicts some if all exceed max_bytes, which may be lower than an earlier daemon's. Returns
- * store_has_background_work. */
+/* Does a slice of the work that earlier regions and limits left: migrates entries
+ * (store_migrate.h), or evicts some if all exceed max_bytes, which may be lower than an earlier
+ * daemon's. Returns store_has_background_work. */
 bool store_background_step(struct store *store);
 static inline bool store_has_background_work(const struct store *store) {
   return store_migrate_is_ready(store) || store_resize_is_ready(store) ||

@@ -1,6 +1,6 @@
 /* store_entries.h - the entries of the store: finds them by key, keeps their LRU order, and counts
- * them and their charge. It knows no limits: store.h decides what is put and what is evicted, and
- * store_clear.h what is cleared. Other directories call the functions up to the line below, and the
+ * them and their charge. It knows no limits: store.h decides on puts and evictions, and
+ * store_clear.h on clears. Other directories call the functions up to the line below, and the
  * files of the store call all of them.
  *
  * The index is the region's. Its number of buckets is fixed by max_bytes, and it is never rehashed.

@@ -27,7 +27,7 @@ struct usage_row {
   char names[];         /* without padding */
 };
 
-/* A name of a kind: what a row is found by. */
+/* A name of a kind, by which a row is found. */
 struct usage_key {
   enum usage_kind kind;
   struct fc_str names[NAMES];

@@ -30,7 +30,7 @@ static bool selects_by_name(const struct fc_watch *wish) {
          wish->client.data != NULL;
 }
 
-/* Call it when a watcher came, went, lapsed or took what it lost. */
+/* Call it when a watcher came, went or lapsed, or took its number of lost events. */
 static void update_kinds(struct watch *watch) {
   watch->kinds = watch->detailed = 0;
   for (unsigned i = 0; i < WATCH_MAX; i++) {
@@ -161,7 +161,7 @@ static uint64_t real_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* A watcher whose events were all read, or were for others, only skips what was overwritten. */
+/* A watcher whose events were all read, or were for others, only skips the overwritten events. */
 static void catch_up(struct watch *watch) {
   for (unsigned i = 0; i < WATCH_MAX; i++) {
     struct watcher *watcher = &watch->watchers[i];

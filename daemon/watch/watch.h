@@ -72,7 +72,7 @@ static inline bool watch_wants(const struct watch *watch, enum fc_event_kind kin
 
 /* Adds an event in two steps. The first counts it for the watchers that have lapsed, and returns
  * the others that select it. If there are some, the second encodes the event for them. The first
- * reads kind, names and count; the caller may fill in the rest between them. `time_ns` 0: now. */
+ * reads kind, names and count. The caller may fill in the rest between them. `time_ns` 0: now. */
 uint32_t watch_select(struct watch *watch, const struct fc_event *event);
 void watch_append(struct watch *watch, struct fc_event *event, uint32_t readers);
 

@@ -77,7 +77,7 @@ static void print_tables(FILE *out, const char *program,
 /* ---- the function that completes ---- */
 
 /* The words of the line are separated at spaces only: bash would also separate them at colons,
- * which are in the names of namespaces. It replaces what is behind the last of these, "=" and "@",
+ * which are in the names of namespaces. It replaces the text behind the last of these, "=" and "@",
  * so the part before is removed from each answer. */
 static const char script[] =
     "\n"

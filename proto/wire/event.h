@@ -46,7 +46,7 @@ enum fc_eviction_detail {
 enum fc_lease_detail {
   FC_LEASE_BEGINS = 0, /* granted, or handed over to a client that waited */
   FC_LEASE_PUT = 1,    /* ended: the value was put */
-  FC_LEASE_ENDED = 2,  /* ended without a value: given up, cleared, or its client is gone */
+  FC_LEASE_ENDED = 2, /* ended without a value: given up, cleared, deleted, or its client is gone */
   FC_LEASE_EXPIRED = 3,
 };
 /* One event. Fields that do not concern its kind are none or 0. */

@@ -345,7 +345,7 @@ struct fc_watching {
 };
 /* latency and slowest. The rows are read with fc_latency_next or fc_slow_next. */
 struct fc_times_reply {
-  uint64_t period_ns;        /* for so long the daemon has measured what the rows show */
+  uint64_t period_ns;        /* for so long the daemon has measured the rows */
   struct fc_list_reply rows; /* without a cursor */
 };
 struct fc_error_reply {

@@ -10,7 +10,7 @@
 #define SHOWN_MAX 20u        /* names in a list */
 #define EXAMINED_MAX 100000u /* entries, the most recently used ones */
 
-/* Prints the names that exist instead of `wrong`. `plural`: of what they are. */
+/* Prints the names that exist instead of `wrong`. `plural`: "namespaces" or so. */
 static void print_names(const struct name_set *names, const char *wrong, const char *plural) {
   const char *near = name_set_nearest(names, wrong);
   char clean[FC_NAME_MAX + 1];

@@ -35,7 +35,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
-/* Drops what is not written, or main would report it again. */
+/* Drops the unwritten output, or main would report the error again. */
 static int report_write(const struct export_file *file) {
   __fpurge(stdout);
   clearerr(stdout);

@@ -185,7 +185,7 @@ static void print_text(const struct import *import) {
   print_count(evicted_again(import), "evicted again, the oldest first: raise --max-bytes");
 }
 
-/* Reports what is missing. Returns CTL_FAILED if something is. */
+/* Reports an image that ends early, or lost entries. Returns CTL_FAILED if there are some. */
 static int judge(const struct import *import) {
   const struct transfer_counts *counts = &import->counts;
   const struct image_reader *reader = &import->input.reader;

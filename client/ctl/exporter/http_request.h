@@ -21,10 +21,10 @@ struct http_reply {
 /* Makes the text of /metrics, which the caller frees. Returns NULL without memory. */
 typedef char *http_metrics_fn(void *arg, size_t *size);
 
-/* Replies: GET and HEAD of /metrics, and of / with a link to it; else 404, or 405 for another
+/* Replies: GET and HEAD of /metrics, and of / with a link to it. Else 404, or 405 for another
  * method. `loopback`: the listener is reachable from this machine alone. Then a host that is
- * neither an address nor a local name is refused (403): a page in a browser of this machine could
- * otherwise read the metrics under a name of its own. */
+ * neither an address nor a local name is refused (403). Otherwise a page in a browser of this
+ * machine could read the metrics under a name of its own. */
 void http_request_reply(const struct http_request *request, bool loopback, http_metrics_fn *metrics,
                         void *arg, struct http_reply *reply);
 

@@ -1,8 +1,9 @@
 /* http_server.h - serves HTTP with libmicrohttpd, in one thread of its own.
  *
- * A connection ends after one reply. Bounds: HTTP_CONNECTIONS_MAX connections, of which more wait
- * in the kernel's queue; HTTP_HEADER_BYTES_MAX for a request line with its headers, else 431 or
- * 414; HTTP_DEADLINE_S for a whole connection. A request's body is not read. */
+ * A connection ends after one reply. At most HTTP_CONNECTIONS_MAX are served at a time, and more
+ * wait in the kernel's queue. A request line with its headers has HTTP_HEADER_BYTES_MAX at most,
+ * else the reply is 431 or 414. A whole connection takes `deadline_ns` at most. A request's body is
+ * not read. */
 #ifndef FC_CTL_HTTP_SERVER_H
 #define FC_CTL_HTTP_SERVER_H
 

@@ -14,7 +14,8 @@ struct listen_address {
   char port[6];                /* "0" to "65535"; "0": a free one, which the kernel chooses */
 };
 
-/* Parses an address. Returns false, and in `error` why and what is allowed, if it is malformed. */
+/* Parses an address. Returns false if it is malformed, with the reason and the syntax in `error`.
+ */
 bool listen_address_parse(const char *text, struct listen_address *address,
                           char error[LISTEN_TEXT_SIZE]);
 

@@ -1,4 +1,4 @@
-/* metrics_read.h - reads what a daemon counts and measures, and prints it as metrics. */
+/* metrics_read.h - reads the statistics and latencies of a daemon, and prints them as metrics. */
 #ifndef FC_CTL_METRICS_READ_H
 #define FC_CTL_METRICS_READ_H
 

@@ -1,7 +1,7 @@
 /* metrics_stats.h - the statistics of a daemon as Prometheus metrics: those of
  * proto/stats/stats_metric.h, and these:
  *
- *   fcached_up                   1, or 0 if no daemon replied; then there are no others
+ *   fcached_up                   1, or 0 if no daemon replied: then it is the only one
  *   fcached_info                 1, with the labels version and cache_id
  *   fcached_namespaces_exported  namespaces that have metrics of their own (metrics_choice.h)
  *   fcached_other_namespaces     the others, whose sums are fcached_other_namespaces_...

@@ -76,7 +76,7 @@ static void format_key(const struct fc_event *event, char text[KEY_SIZE]) {
     (void)snprintf(text + at, KEY_SIZE - at, "/%" PRIu32, event->key.top_k);
 }
 
-/* The names share what is left of the line. */
+/* The names share the rest of the line. */
 static void print_names(FILE *out, const struct fc_event *event, size_t room) {
   static const size_t least[] = {8, 4};
   char key[KEY_SIZE], safe_key[KEY_SIZE], client[FC_NAME_MAX + 1], safe_client[FC_NAME_MAX + 1];

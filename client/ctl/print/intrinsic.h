@@ -1,5 +1,5 @@
-/* intrinsic.h - what the machine itself adds to the time of a call: a loop that reads the clock and
- * does nothing else finds out when its process did not run. Needs no daemon. */
+/* intrinsic.h - measures the delays of the machine itself: a loop that only reads the clock finds
+ * out when its process did not run. Needs no daemon. */
 #ifndef FC_CTL_INTRINSIC_H
 #define FC_CTL_INTRINSIC_H
 

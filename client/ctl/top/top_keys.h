@@ -1,4 +1,4 @@
-/* top_keys.h - the state of fcachectl top, and what each key changes in it. Knows no terminal. */
+/* top_keys.h - the state of fcachectl top, and the effect of each key. Knows no terminal. */
 #ifndef FC_CTL_TOP_KEYS_H
 #define FC_CTL_TOP_KEYS_H
 

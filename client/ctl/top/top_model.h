@@ -1,5 +1,5 @@
-/* top_model.h - what fcachectl top shows: readings of the daemon's usage, their rates, and the rows
- * of one grouping, sorted and filtered. Knows neither daemon nor terminal.
+/* top_model.h - the data of fcachectl top: readings of the daemon's usage, their rates, and the
+ * rows of one grouping, sorted and filtered. Knows neither daemon nor terminal.
  *
  * A reading has the counts of all groupings since the daemon's start. The model owns the latest one
  * and the one before. A rate is their difference over the time between them. A row without an

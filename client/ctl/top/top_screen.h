@@ -22,7 +22,7 @@ void top_screen_close(void);
 
 void top_screen_size(size_t *columns, size_t *rows);
 
-/* Shows the page in place of what is there. */
+/* Replaces the screen by the page. */
 void top_screen_show(const struct top_page *page);
 
 /* Waits for a key until that time (CLOCK_MONOTONIC). Returns an enum top_key or a character. */

@@ -7,7 +7,7 @@
 #include "client/lib/admin/admin.h"
 #include "proto/wire/message.h"
 
-/* Called with one option. What it borrows is valid during the call, which must not use `admin`. */
+/* Called with one option. Its strings are valid during the call, which must not use `admin`. */
 typedef void admin_setting_fn(void *arg, const struct fc_setting_entry *setting);
 
 /* Makes the daemon read its configuration again. After an error, whose text is the first mistake,

@@ -1,4 +1,4 @@
-/* times.h - how long requests take, and what is expensive: the requests of fcachectl latency and
+/* times.h - durations of requests, and expensive entries: the requests of fcachectl latency and
  * slowest. As admin.h: each call returns 0 or a negative code, FC_EVERSION if the daemon is too
  * old, and admin_error() has the text. One thread.
  *
@@ -14,7 +14,7 @@
 #include "proto/limits.h"
 #include "proto/wire/message.h"
 
-/* Called with one row. What it borrows is valid during the call, which must not use `admin`. */
+/* Called with one row. Its strings are valid during the call, which must not use `admin`. */
 typedef void admin_latency_fn(void *arg, const struct fc_latency_entry *kind);
 typedef void admin_slow_fn(void *arg, const struct fc_slow_entry *request);
 

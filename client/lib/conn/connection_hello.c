@@ -154,9 +154,9 @@ static void apply_welcome(struct connection *connection, const struct fc_welcome
                  welcome->server.data); /* may cut the name */
 }
 
-/* Sends what was kept for the next daemon, unless this is the one before: it has ended the leases
- * with the connection. A new socket has room. Returns 0, or FC_EUNAVAILABLE with the connection
- * closed. */
+/* Sends the messages that were kept for the next daemon, unless this is the one before: it has
+ * ended the leases with the connection. A new socket has room. Returns 0, or FC_EUNAVAILABLE with
+ * the connection closed. */
 static int send_unsent(struct connection *connection, bool is_next) {
   struct fc_buf *unsent = &connection->unsent;
   bool sent = unsent->size == 0 || !is_next ||

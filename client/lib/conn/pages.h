@@ -6,8 +6,8 @@
 
 struct connection;
 
-/* Called with one item. What it borrows is valid during the call, which must not use the
- * connection. */
+/* Called with one item. Its strings are valid during the call, which must not use the connection.
+ */
 typedef void pages_entry_fn(void *arg, const struct fc_list_entry *entry);
 typedef void pages_lease_fn(void *arg, const struct fc_lease_entry *lease);
 typedef void pages_client_fn(void *arg, const struct fc_client_entry *client);

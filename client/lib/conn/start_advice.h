@@ -1,5 +1,4 @@
-/* start_advice.h - what a person can do if no daemon was found: how to start one at the paths that
- * were tried. */
+/* start_advice.h - advice if no daemon was found: how to start one at the paths that were tried. */
 #ifndef FC_CLIENT_START_ADVICE_H
 #define FC_CLIENT_START_ADVICE_H
 
@@ -13,7 +12,7 @@
  * Looks at the file system and the environment. Returns `text`. */
 const char *start_advice(const struct socket_paths *paths, char text[START_ADVICE_SIZE]);
 
-/* Fills `text` with what gives this process access to the socket at `path`, such as "join its group
+/* Fills `text` with a clause on how to get access to the socket at `path`, such as "join its group
  * fcached". Returns `text`. */
 const char *start_advice_denied(const char *path, char text[START_ADVICE_SIZE]);
 

@@ -1,5 +1,5 @@
 /* doctor.h - finds out why a worker shares nothing, or less than it could: from the caller's
- * process, the socket, and what the daemon says of itself. Most useful without a daemon.
+ * process, the socket, and the daemon's replies. Most useful without a daemon.
  *
  * Each check is a function that reports findings. None changes anything: it makes no namespace, and
  * its gets and puts are none. A few deadlines at most. One thread. */
@@ -18,8 +18,8 @@ extern const char *const doctor_level_names[]; /* "ok", "warning", "problem" */
 struct doctor_finding {
   enum doctor_level level;
   const char *check; /* static: the name of the check, as "socket" */
-  char text[480];    /* what is, in one line of UTF-8 without control characters */
-  char advice[320];  /* what to do, likewise; "" if it is ok */
+  char text[480];    /* the finding, in one line of UTF-8 without control characters */
+  char advice[320];  /* the remedy, likewise. "" if the finding is ok */
 };
 typedef void doctor_fn(void *arg, const struct doctor_finding *finding);
 

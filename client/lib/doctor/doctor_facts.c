@@ -1,4 +1,4 @@
-/* The facts: the files and listeners at the sockets' paths, and what the daemon says. */
+/* The facts: the files and listeners at the sockets' paths, and the daemon's replies. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

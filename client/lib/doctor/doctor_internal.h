@@ -1,4 +1,4 @@
-/* doctor_internal.h - what the checks of the doctor share: the facts, which are read once, and the
+/* doctor_internal.h - shared by the checks of the doctor: the facts, which are read once, and the
  * functions that report. */
 #ifndef FC_CLIENT_DOCTOR_INTERNAL_H
 #define FC_CLIENT_DOCTOR_INTERNAL_H

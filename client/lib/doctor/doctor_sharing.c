@@ -1,4 +1,4 @@
-/* Checks of what a hit without a message needs: the region, a ring, and room in the process. */
+/* Checks the needs of a hit without a message: the region, a ring, and room in the process. */
 #include <sys/resource.h>
 
 #include "client/lib/admin/admin_internal.h"
