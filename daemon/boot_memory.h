@@ -17,7 +17,7 @@ void boot_memory_bounds(const struct options *options, bool shares, struct memor
  * before counts once. Returns 0, or FC_ENOMEM with a text that names all parts and dead regions. */
 int boot_check_memory(struct server *server, struct error_text *error);
 
-/* Compares the bounds of other options than the server's with what is available, in which the
+/* Compares the bounds of other options than the server's with the available memory, in which the
  * memory that the daemon holds counts once. Bounds that are not higher than today's are not
  * compared. Returns 0, or FC_ENOMEM with a text that names both numbers and all parts. */
 int boot_check_options(const struct server *server, const struct options *options,

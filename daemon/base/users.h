@@ -82,7 +82,7 @@ struct users {
 /* All limits are 0 until users_set_limit. The struct must not move. */
 void users_init(struct users *users, uint32_t share_percent);
 void users_deinit(struct users *users);
-/* Sets another share. What a user holds above it stays. */
+/* Sets another share. A user keeps the resources that it holds above it. */
 void users_set_share(struct users *users, uint32_t share_percent);
 void users_set_limit(struct users *users, enum user_resource resource, uint64_t limit);
 

@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the command line gives. The strings are borrowed from argv, for as long as the process. */
+/* The values of the command line. The strings are borrowed from argv, for as long as the process.
+ */
 struct command_line {
   const char *values[OPTIONS_MAX]; /* by the row of the option; NULL: not given */
   const char *config;              /* --config; NULL: the default path; "none": no file */

@@ -26,7 +26,7 @@ enum latency_kind {
   /* The parts of each request but the waits. */
   LATENCY_QUEUE, /* it waited: for a turn, for a slice, for memory, for the client to read */
   LATENCY_SERVE, /* it was executed, until its reply was ready */
-  LATENCY_SEND,  /* the reply was given to the kernel, and what is counted behind it */
+  LATENCY_SEND,  /* the reply was given to the kernel, and the request counted */
   /* What requests wait for. */
   LATENCY_TURN,       /* a turn of the loop with requests */
   LATENCY_BACKGROUND, /* a slice of a clear, of migration or of compaction */

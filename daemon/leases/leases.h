@@ -166,7 +166,7 @@ struct leases_limits {
 
 struct leases {
   struct leases_limits limits;
-  struct leases_limits highest; /* of each limit so far: what was granted before stays */
+  struct leases_limits highest; /* of each limit so far: earlier grants stay */
   struct counters *counters;    /* of the daemon; borrowed */
   uint32_t n, waits;            /* leases, and waits that have not ended */
   uint32_t due;                 /* waits that have ended and are not answered */

@@ -1,5 +1,5 @@
 /* watch.h - the events that watchers see: selects each event by the watchers' filters, encodes it
- * once for all of them (event_ring.h), and counts for each watcher what it loses.
+ * once for all of them (event_ring.h), and counts the lost events of each watcher.
  *
  * A watcher that falls behind by the whole ring lapses: all its unread events are lost, and so is
  * each further one, until it takes again. Then it sees how many, and continues with the newest. So

@@ -127,7 +127,7 @@ static int run(struct admin *admin) {
 const struct command top_command = {
     .name = "top",
     .summary = "show live hits and time saved by namespace, op, view, client",
-    .doc = "Show live what the cache gains: hits, misses, time saved, time computed and bytes, by "
+    .doc = "Show live hits, misses, time saved, time computed and bytes, by "
            "namespace, op, view, client or probe. h shows the keys."
            "\v"
            "Examples:\n"

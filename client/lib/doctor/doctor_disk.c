@@ -45,7 +45,7 @@ void doctor_check_snapshot(struct doctor *doctor) {
                   "see the reason in the daemon's log, or try again: fcachectl snapshot. Look at "
                   "the disk of the "
                   "state folder",
-                  "the latest snapshot failed: a restart of the machine loses what is newer");
+                  "the latest snapshot failed: a restart of the machine loses newer entries");
   else if (doctor_number(doctor, "snapshot_late") != 0)
     doctor_report(doctor, DOCTOR_WARNING, "see the daemon's log, and the speed of the disk",
                   "the latest snapshot is %.0f s old, older than twice the interval", age_s);
