@@ -1,4 +1,4 @@
-/* The methods get, put and give_up, for one key. */
+/* The methods get, put, give_up and delete, for one key. */
 #include "glue/args.h"
 #include "glue/py_errors.h"
 #include "py_client.h"
@@ -74,13 +74,20 @@ METHOD_FAST(client_get) {
   return get(client, &key, flags, (uint32_t)wait_ms, false);
 }
 
+/* Begins a method whose arguments are a key alone. 0, or -1 with an exception. */
+static int parse_key(struct client *client, const struct args_spec *spec, PyObject *const *args,
+                     Py_ssize_t n_args, PyObject *keywords, struct fcache_key *key) {
+  PyObject *given[ARGS_MAX];
+  if (!client_enter(client) || args_parse(spec, args, n_args, keywords, given) < 0)
+    return -1;
+  return keys_make(given[0], given[1], given[2], given[3], key);
+}
+
 METHOD_FAST(client_local) {
   static const struct args_spec spec = {"_local", 4, 4, {"op", "view", "prompt", "top_k", NULL}};
   struct client *client = (struct client *)self;
-  PyObject *given[ARGS_MAX];
   struct fcache_key key;
-  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
-      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
+  if (parse_key(client, &spec, args, n_args, keywords, &key) < 0)
     return NULL;
   int is_off = client_is_off(client);
   if (is_off != 0)
@@ -139,21 +146,38 @@ METHOD_FAST(client_put) {
   return result;
 }
 
+/* Runs a call of the library that takes a key alone. Returns its outcome, 0 or more, or -1 with an
+ * exception. */
+static int call_with_key(struct client *client, const struct fcache_key *key,
+                         int (*call)(struct fcache *, const struct fcache_key *)) {
+  struct handle *handle = handle_begin(client);
+  if (handle == NULL)
+    return -1;
+  handle_release(handle);
+  int rc = call(handle->cache, key);
+  handle_acquire(handle);
+  if (rc < 0)
+    (void)handle_raise(handle, rc);
+  handle_end(handle);
+  return rc < 0 ? -1 : rc;
+}
+
 METHOD_FAST(client_give_up) {
   static const struct args_spec spec = {"give_up", 3, 4, {"op", "view", "prompt", "top_k", NULL}};
   struct client *client = (struct client *)self;
-  PyObject *given[ARGS_MAX];
   struct fcache_key key;
-  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
-      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
+  if (parse_key(client, &spec, args, n_args, keywords, &key) < 0 ||
+      call_with_key(client, &key, fcache_give_up) < 0)
     return NULL;
-  struct handle *handle = handle_begin(client);
-  if (handle == NULL)
+  return Py_NewRef(Py_None);
+}
+
+METHOD_FAST(client_delete) {
+  static const struct args_spec spec = {"delete", 3, 4, {"op", "view", "prompt", "top_k", NULL}};
+  struct client *client = (struct client *)self;
+  struct fcache_key key;
+  if (parse_key(client, &spec, args, n_args, keywords, &key) < 0)
     return NULL;
-  handle_release(handle);
-  int rc = fcache_give_up(handle->cache, &key);
-  handle_acquire(handle);
-  PyObject *result = rc < 0 ? handle_raise(handle, rc) : Py_NewRef(Py_None);
-  handle_end(handle);
-  return result;
+  int rc = call_with_key(client, &key, fcache_delete);
+  return rc < 0 ? NULL : PyBool_FromLong(rc == FCACHE_OK);
 }

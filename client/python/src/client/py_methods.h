@@ -11,6 +11,7 @@
 METHOD_FAST(client_get); /* lookups.c */
 METHOD_FAST(client_put);
 METHOD_FAST(client_give_up);
+METHOD_FAST(client_delete);
 METHOD_FAST(client_local);
 METHOD_FAST(client_get_many); /* py_many.c */
 METHOD_FAST(client_put_many);
@@ -19,7 +20,6 @@ METHOD_FAST(client_cached);       /* py_cached.c */
 METHOD_FAST(client_cached_batch); /* py_batch.c */
 METHOD_FAST(client_cached_batch_found);
 METHOD_FAST(client_clear); /* py_stats.c */
-METHOD_FAST(client_delete);
 PyObject *client_counters(PyObject *self, PyObject *ignored);
 PyObject *client_server_stats(PyObject *self, PyObject *ignored);
 

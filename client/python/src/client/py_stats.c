@@ -1,4 +1,4 @@
-/* The methods _counters, _server_stats, clear and delete. */
+/* The methods _counters, _server_stats and clear. */
 #include <stddef.h>
 
 #include "glue/args.h"
@@ -123,25 +123,6 @@ METHOD_FAST(client_clear) {
   int rc = fcache_clear(handle->cache, view, op, &removed);
   handle_acquire(handle);
   PyObject *result = rc < 0 ? handle_raise(handle, rc) : PyLong_FromUnsignedLongLong(removed);
-  handle_end(handle);
-  return result;
-}
-
-METHOD_FAST(client_delete) {
-  static const struct args_spec spec = {"delete", 3, 4, {"op", "view", "prompt", "top_k", NULL}};
-  struct client *client = (struct client *)self;
-  PyObject *given[ARGS_MAX];
-  struct fcache_key key;
-  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
-      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
-    return NULL;
-  struct handle *handle = handle_begin(client);
-  if (handle == NULL)
-    return NULL;
-  handle_release(handle);
-  int rc = fcache_delete(handle->cache, &key);
-  handle_acquire(handle);
-  PyObject *result = rc < 0 ? handle_raise(handle, rc) : PyBool_FromLong(rc == FCACHE_OK);
   handle_end(handle);
   return result;
 }
