@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+void ctl_start_daemon(struct daemon *daemon) {
+  *daemon = (struct daemon){0};
+  harness_start(daemon, NULL);
+  (void)setenv("FCACHE_SOCKET", daemon->socket, 1);
+}
+
 char *ctl_printed(const char *const argv[]) {
   char *out, *err;
   int status = harness_run(argv, &out, &err);

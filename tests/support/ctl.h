@@ -9,6 +9,9 @@
 
 #define CTL(...) ((const char *const[]){harness_fcachectl(), __VA_ARGS__, NULL})
 
+/* Starts a new daemon without options. Commands find it by $FCACHE_SOCKET. */
+void ctl_start_daemon(struct daemon *daemon);
+
 /* Runs a command that must succeed. Returns its stdout, which the caller frees. */
 __attribute__((warn_unused_result)) char *ctl_printed(const char *const argv[]);
 

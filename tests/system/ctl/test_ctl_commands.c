@@ -38,9 +38,7 @@ static void work(const char *name_space, int n) {
 }
 
 static void start(void) {
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
 }
 
 START_TEST(stats_of_all_and_one_namespace_printed) {

@@ -33,9 +33,7 @@ static struct fcache *work(const char *name_space, const char *op, const char *v
 static void start(void) {
   char path[4096], *program = strdup(harness_fcachectl());
 
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
   (void)snprintf(path, sizeof path, "%s:%s", dirname(program), getenv("PATH"));
   (void)setenv("PATH", path, 1);
   free(program);

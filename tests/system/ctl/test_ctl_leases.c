@@ -1,7 +1,6 @@
 /* fcachectl leases and clients with a real daemon. */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,9 +16,7 @@
 static struct daemon daemon_;
 
 static void start(void) {
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
 }
 
 static void stop(void) {

@@ -20,9 +20,7 @@ static void start(void) {
   struct fcache_key key = {.op = "op", .view = "base"};
   struct fcache *cache;
 
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
   options.socket = daemon_.socket;
   options.name_space = "gpt2";
   options.deadline_ms = 5000;

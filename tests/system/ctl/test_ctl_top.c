@@ -53,9 +53,7 @@ static void work(size_t i) {
 }
 
 static void start(void) {
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
 }
 
 static void start_with_workers(void) {

@@ -13,9 +13,7 @@
 static struct daemon daemon_;
 
 static void start(void) {
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
 }
 
 START_TEST(missing_daemon_is_status_3_with_sockets) {

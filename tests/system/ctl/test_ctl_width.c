@@ -43,9 +43,7 @@ static void put(size_t i) {
 }
 
 static void start(void) {
-  memset(&daemon_, 0, sizeof daemon_);
-  harness_start(&daemon_, NULL);
-  (void)setenv("FCACHE_SOCKET", daemon_.socket, 1);
+  ctl_start_daemon(&daemon_);
   for (size_t i = 0; i < N_ENTRIES; i++)
     put(i);
 }
