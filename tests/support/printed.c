@@ -6,6 +6,19 @@
 
 #include "client/ctl/print/text.h"
 
+void printed_add_stat(struct stats_snapshot *snapshot, const char *name_space, const char *name,
+                      enum fcache_stat_kind kind, double number, const char *text) {
+  struct fcache_stat stat = {.name_space = name_space,
+                             .name = name,
+                             .kind = kind,
+                             .integer = (uint64_t)number,
+                             .real = number,
+                             .text = text};
+
+  stats_snapshot_add(snapshot, &stat);
+  ck_assert(!snapshot->failed);
+}
+
 void printed_fits(const char *text) {
   char *copy = strdup(text), *rest = copy;
 

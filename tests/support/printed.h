@@ -7,9 +7,14 @@
 #include <stddef.h>
 
 #include "client/ctl/commands/listing.h"
+#include "client/ctl/print/stats_snapshot.h"
 #include "proto/key.h"
 
 #define PRINTED_COLUMNS 80u /* of the terminal that the tests of printing assume */
+
+/* Adds a statistic of that kind, with the number or the text. */
+void printed_add_stat(struct stats_snapshot *snapshot, const char *name_space, const char *name,
+                      enum fcache_stat_kind kind, double number, const char *text);
 
 /* Fails the test unless every line keeps within PRINTED_COLUMNS. */
 void printed_fits(const char *text);

@@ -24,15 +24,7 @@ static void tear_down(void) {
 
 static void add(const char *name_space, const char *name, enum fcache_stat_kind kind, double number,
                 const char *text) {
-  struct fcache_stat stat = {.name_space = name_space,
-                             .name = name,
-                             .kind = kind,
-                             .integer = (uint64_t)number,
-                             .real = number,
-                             .text = text};
-
-  stats_snapshot_add(&snapshot, &stat);
-  ck_assert(!snapshot.failed);
+  printed_add_stat(&snapshot, name_space, name, kind, number, text);
 }
 
 /* Adds a namespace with that many hits, as many seconds saved, and a limit. */

@@ -14,19 +14,6 @@
 #include "tests/support/printed.h"
 #include "tests/support/runner.h"
 
-static void add(struct stats_snapshot *snapshot, const char *name_space, const char *name,
-                enum fcache_stat_kind kind, double number, const char *text) {
-  struct fcache_stat stat = {.name_space = name_space,
-                             .name = name,
-                             .kind = kind,
-                             .integer = (uint64_t)number,
-                             .real = number,
-                             .text = text};
-
-  stats_snapshot_add(snapshot, &stat);
-  ck_assert(!snapshot->failed);
-}
-
 /* Two namespaces: one small, one with a long name and the widest numbers. */
 static void fill(struct stats_snapshot *snapshot) {
   static const char *const counts[] = {"entries", "cache_hits", "cache_misses", "shared_hits"};
@@ -35,51 +22,52 @@ static void fill(struct stats_snapshot *snapshot) {
   memset(long_name, 'n', 255);
   long_name[255] = '\0';
   stats_snapshot_init(snapshot);
-  add(snapshot, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
-  add(snapshot, NULL, "cache_hits", FCACHE_STAT_COUNT, 8, NULL);
-  add(snapshot, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
-  add(snapshot, NULL, "hit_rate", FCACHE_STAT_RATIO, 0.8, NULL);
-  add(snapshot, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
-  add(snapshot, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
-  add(snapshot, NULL, "memory_used", FCACHE_STAT_BYTES, 42 << 20, NULL);
-  add(snapshot, NULL, "memory_bound", FCACHE_STAT_BYTES, 560 << 20, NULL);
-  add(snapshot, NULL, "memory_sockets", FCACHE_STAT_BYTES, 1023e12, NULL);
-  add(snapshot, NULL, "memory_sockets_bound", FCACHE_STAT_BYTES, 1023e12, NULL);
-  add(snapshot, NULL, "region_shared", FCACHE_STAT_COUNT, 1, NULL);
-  add(snapshot, NULL, "region_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
-  add(snapshot, NULL, "region_used_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
-  add(snapshot, NULL, "region_fragmentation", FCACHE_STAT_RATIO, 0.125, NULL);
-  add(snapshot, NULL, "region_moved_bytes", FCACHE_STAT_BYTES, 4 << 20, NULL);
-  add(snapshot, NULL, "evictions_entries", FCACHE_STAT_COUNT, 0, NULL);
-  add(snapshot, NULL, "evictions_bytes", FCACHE_STAT_COUNT, 9, NULL);
-  add(snapshot, NULL, "evictions_forced", FCACHE_STAT_COUNT, 2, NULL);
-  add(snapshot, NULL, "evictions_chain", FCACHE_STAT_COUNT, 3, NULL);
-  add(snapshot, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
-  add(snapshot, NULL, "hits_region", FCACHE_STAT_COUNT, 7, NULL);
-  add(snapshot, NULL, "hits_socket", FCACHE_STAT_COUNT, 1, NULL);
-  add(snapshot, NULL, "hits_unrecorded", FCACHE_STAT_COUNT, 5, NULL);
-  add(snapshot, NULL, "rings", FCACHE_STAT_COUNT, 3, NULL);
-  add(snapshot, NULL, "rings_bytes", FCACHE_STAT_BYTES, 6 << 20, NULL);
-  add(snapshot, NULL, "rings_asleep", FCACHE_STAT_COUNT, 999, NULL);
-  add(snapshot, NULL, "clients_without_ring", FCACHE_STAT_COUNT, 998, NULL);
-  add(snapshot, NULL, "rings_bytes_max", FCACHE_STAT_BYTES, 64 << 20, NULL);
-  add(snapshot, NULL, "ring_records", FCACHE_STAT_COUNT, 10, NULL);
-  add(snapshot, NULL, "drain_s", FCACHE_STAT_SECONDS, 500e-9, NULL);
-  add(snapshot, NULL, "leases_granted", FCACHE_STAT_COUNT, 120, NULL);
-  add(snapshot, NULL, "leases_abandoned", FCACHE_STAT_COUNT, 3, NULL);
-  add(snapshot, NULL, "leases_expired", FCACHE_STAT_COUNT, 1, NULL);
-  add(snapshot, NULL, "coalesced_hits", FCACHE_STAT_COUNT, 45, NULL);
-  add(snapshot, NULL, "lease_wait_s", FCACHE_STAT_SECONDS, 1.234, NULL);
-  add(snapshot, NULL, "leases", FCACHE_STAT_COUNT, 2, NULL);
-  add(snapshot, NULL, "lease_waits", FCACHE_STAT_COUNT, 5, NULL);
-  add(snapshot, NULL, "trace_on", FCACHE_STAT_COUNT, 1, NULL);
-  add(snapshot, NULL, "trace_path", FCACHE_STAT_TEXT, 0, long_name);
-  add(snapshot, NULL, "of_a_later_daemon", FCACHE_STAT_COUNT, 42, NULL);
-  add(snapshot, "small", "entries", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
+  printed_add_stat(snapshot, NULL, "cache_hits", FCACHE_STAT_COUNT, 8, NULL);
+  printed_add_stat(snapshot, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
+  printed_add_stat(snapshot, NULL, "hit_rate", FCACHE_STAT_RATIO, 0.8, NULL);
+  printed_add_stat(snapshot, NULL, "bytes", FCACHE_STAT_BYTES, 1536, NULL);
+  printed_add_stat(snapshot, NULL, "max_bytes", FCACHE_STAT_BYTES, 268435456, NULL);
+  printed_add_stat(snapshot, NULL, "memory_used", FCACHE_STAT_BYTES, 42 << 20, NULL);
+  printed_add_stat(snapshot, NULL, "memory_bound", FCACHE_STAT_BYTES, 560 << 20, NULL);
+  printed_add_stat(snapshot, NULL, "memory_sockets", FCACHE_STAT_BYTES, 1023e12, NULL);
+  printed_add_stat(snapshot, NULL, "memory_sockets_bound", FCACHE_STAT_BYTES, 1023e12, NULL);
+  printed_add_stat(snapshot, NULL, "region_shared", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "region_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
+  printed_add_stat(snapshot, NULL, "region_used_bytes", FCACHE_STAT_BYTES, 1023e12, NULL);
+  printed_add_stat(snapshot, NULL, "region_fragmentation", FCACHE_STAT_RATIO, 0.125, NULL);
+  printed_add_stat(snapshot, NULL, "region_moved_bytes", FCACHE_STAT_BYTES, 4 << 20, NULL);
+  printed_add_stat(snapshot, NULL, "evictions_entries", FCACHE_STAT_COUNT, 0, NULL);
+  printed_add_stat(snapshot, NULL, "evictions_bytes", FCACHE_STAT_COUNT, 9, NULL);
+  printed_add_stat(snapshot, NULL, "evictions_forced", FCACHE_STAT_COUNT, 2, NULL);
+  printed_add_stat(snapshot, NULL, "evictions_chain", FCACHE_STAT_COUNT, 3, NULL);
+  printed_add_stat(snapshot, NULL, "uptime_s", FCACHE_STAT_SECONDS, 90, NULL);
+  printed_add_stat(snapshot, NULL, "hits_region", FCACHE_STAT_COUNT, 7, NULL);
+  printed_add_stat(snapshot, NULL, "hits_socket", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "hits_unrecorded", FCACHE_STAT_COUNT, 5, NULL);
+  printed_add_stat(snapshot, NULL, "rings", FCACHE_STAT_COUNT, 3, NULL);
+  printed_add_stat(snapshot, NULL, "rings_bytes", FCACHE_STAT_BYTES, 6 << 20, NULL);
+  printed_add_stat(snapshot, NULL, "rings_asleep", FCACHE_STAT_COUNT, 999, NULL);
+  printed_add_stat(snapshot, NULL, "clients_without_ring", FCACHE_STAT_COUNT, 998, NULL);
+  printed_add_stat(snapshot, NULL, "rings_bytes_max", FCACHE_STAT_BYTES, 64 << 20, NULL);
+  printed_add_stat(snapshot, NULL, "ring_records", FCACHE_STAT_COUNT, 10, NULL);
+  printed_add_stat(snapshot, NULL, "drain_s", FCACHE_STAT_SECONDS, 500e-9, NULL);
+  printed_add_stat(snapshot, NULL, "leases_granted", FCACHE_STAT_COUNT, 120, NULL);
+  printed_add_stat(snapshot, NULL, "leases_abandoned", FCACHE_STAT_COUNT, 3, NULL);
+  printed_add_stat(snapshot, NULL, "leases_expired", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "coalesced_hits", FCACHE_STAT_COUNT, 45, NULL);
+  printed_add_stat(snapshot, NULL, "lease_wait_s", FCACHE_STAT_SECONDS, 1.234, NULL);
+  printed_add_stat(snapshot, NULL, "leases", FCACHE_STAT_COUNT, 2, NULL);
+  printed_add_stat(snapshot, NULL, "lease_waits", FCACHE_STAT_COUNT, 5, NULL);
+  printed_add_stat(snapshot, NULL, "trace_on", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(snapshot, NULL, "trace_path", FCACHE_STAT_TEXT, 0, long_name);
+  printed_add_stat(snapshot, NULL, "of_a_later_daemon", FCACHE_STAT_COUNT, 42, NULL);
+  printed_add_stat(snapshot, "small", "entries", FCACHE_STAT_COUNT, 1, NULL);
   for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-    add(snapshot, long_name, counts[i], FCACHE_STAT_COUNT, 9999998, NULL);
-  add(snapshot, long_name, "bytes", FCACHE_STAT_BYTES, 1.0995e12, NULL);
-  add(snapshot, long_name, "saved_wall_s", FCACHE_STAT_SECONDS, 999 * 86400.0 - 1, NULL);
+    printed_add_stat(snapshot, long_name, counts[i], FCACHE_STAT_COUNT, 9999998, NULL);
+  printed_add_stat(snapshot, long_name, "bytes", FCACHE_STAT_BYTES, 1.0995e12, NULL);
+  printed_add_stat(snapshot, long_name, "saved_wall_s", FCACHE_STAT_SECONDS, 999 * 86400.0 - 1,
+                   NULL);
 }
 
 START_TEST(stats_fit_80_columns) {
@@ -126,25 +114,25 @@ static char *print_restarted(double restarts) {
   FILE *out = open_memstream(&text, &size);
 
   stats_snapshot_init(&snapshot);
-  add(&snapshot, NULL, "restarts", FCACHE_STAT_COUNT, restarts, NULL);
-  add(&snapshot, NULL, "cache_age_s", FCACHE_STAT_SECONDS, 7200, NULL);
-  add(&snapshot, NULL, "cache_id", FCACHE_STAT_TEXT, 0, "00000000000000ab");
-  add(&snapshot, NULL, "cache_hits", FCACHE_STAT_COUNT, 80, NULL);
-  add(&snapshot, NULL, "cache_misses", FCACHE_STAT_COUNT, 20, NULL);
-  add(&snapshot, NULL, "daemon_cache_hits", FCACHE_STAT_COUNT, 3, NULL);
-  add(&snapshot, NULL, "daemon_cache_misses", FCACHE_STAT_COUNT, 1, NULL);
-  add(&snapshot, NULL, "clears", FCACHE_STAT_COUNT, 4, NULL);
-  add(&snapshot, NULL, "daemon_clears", FCACHE_STAT_COUNT, 0, NULL);
-  add(&snapshot, NULL, "adopted_entries", FCACHE_STAT_COUNT, 100000, NULL);
-  add(&snapshot, NULL, "adopt_dropped", FCACHE_STAT_COUNT, 2, NULL);
-  add(&snapshot, NULL, "restored_entries", FCACHE_STAT_COUNT, 0, NULL);
-  add(&snapshot, NULL, "snapshots_written", FCACHE_STAT_COUNT, 12, NULL);
-  add(&snapshot, NULL, "snapshot_result", FCACHE_STAT_TEXT, 0, "failed");
-  add(&snapshot, NULL, "snapshot_late", FCACHE_STAT_COUNT, 1, NULL);
-  add(&snapshot, NULL, "snapshot_age_s", FCACHE_STAT_SECONDS, 90, NULL);
-  add(&snapshot, NULL, "snapshot_s", FCACHE_STAT_SECONDS, 0.25, NULL);
-  add(&snapshot, NULL, "snapshot_entries", FCACHE_STAT_COUNT, 100000, NULL);
-  add(&snapshot, NULL, "snapshot_bytes", FCACHE_STAT_BYTES, 320 << 20, NULL);
+  printed_add_stat(&snapshot, NULL, "restarts", FCACHE_STAT_COUNT, restarts, NULL);
+  printed_add_stat(&snapshot, NULL, "cache_age_s", FCACHE_STAT_SECONDS, 7200, NULL);
+  printed_add_stat(&snapshot, NULL, "cache_id", FCACHE_STAT_TEXT, 0, "00000000000000ab");
+  printed_add_stat(&snapshot, NULL, "cache_hits", FCACHE_STAT_COUNT, 80, NULL);
+  printed_add_stat(&snapshot, NULL, "cache_misses", FCACHE_STAT_COUNT, 20, NULL);
+  printed_add_stat(&snapshot, NULL, "daemon_cache_hits", FCACHE_STAT_COUNT, 3, NULL);
+  printed_add_stat(&snapshot, NULL, "daemon_cache_misses", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(&snapshot, NULL, "clears", FCACHE_STAT_COUNT, 4, NULL);
+  printed_add_stat(&snapshot, NULL, "daemon_clears", FCACHE_STAT_COUNT, 0, NULL);
+  printed_add_stat(&snapshot, NULL, "adopted_entries", FCACHE_STAT_COUNT, 100000, NULL);
+  printed_add_stat(&snapshot, NULL, "adopt_dropped", FCACHE_STAT_COUNT, 2, NULL);
+  printed_add_stat(&snapshot, NULL, "restored_entries", FCACHE_STAT_COUNT, 0, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshots_written", FCACHE_STAT_COUNT, 12, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshot_result", FCACHE_STAT_TEXT, 0, "failed");
+  printed_add_stat(&snapshot, NULL, "snapshot_late", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshot_age_s", FCACHE_STAT_SECONDS, 90, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshot_s", FCACHE_STAT_SECONDS, 0.25, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshot_entries", FCACHE_STAT_COUNT, 100000, NULL);
+  printed_add_stat(&snapshot, NULL, "snapshot_bytes", FCACHE_STAT_BYTES, 320 << 20, NULL);
   stats_text_all(out, &snapshot);
   ck_assert_int_eq(fclose(out), 0);
   printed_fits(text);
@@ -186,10 +174,10 @@ START_TEST(stats_watch_prints_rates) {
 
   stats_snapshot_init(&before);
   stats_snapshot_init(&now);
-  add(&before, NULL, "cache_hits", FCACHE_STAT_COUNT, 10, NULL);
-  add(&now, NULL, "cache_hits", FCACHE_STAT_COUNT, 16, NULL);
-  add(&now, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
-  add(&now, NULL, "lease_waits", FCACHE_STAT_COUNT, 7, NULL);
+  printed_add_stat(&before, NULL, "cache_hits", FCACHE_STAT_COUNT, 10, NULL);
+  printed_add_stat(&now, NULL, "cache_hits", FCACHE_STAT_COUNT, 16, NULL);
+  printed_add_stat(&now, NULL, "cache_misses", FCACHE_STAT_COUNT, 2, NULL);
+  printed_add_stat(&now, NULL, "lease_waits", FCACHE_STAT_COUNT, 7, NULL);
   stats_watch_print_line(out, &before.daemon, &now.daemon, 2);
   stats_watch_print_line(out, &now.daemon, &before.daemon, 2); /* another daemon: counters fell */
   ck_assert_int_eq(fclose(out), 0);
@@ -237,8 +225,8 @@ START_TEST(stats_json_is_ascii) {
   FILE *out = open_memstream(&text, &size);
 
   stats_snapshot_init(&snapshot);
-  add(&snapshot, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
-  add(&snapshot, "n\xe2\x80\xa8m", "entries", FCACHE_STAT_COUNT, 1, NULL);
+  printed_add_stat(&snapshot, NULL, "version", FCACHE_STAT_TEXT, 0, "0.1.0");
+  printed_add_stat(&snapshot, "n\xe2\x80\xa8m", "entries", FCACHE_STAT_COUNT, 1, NULL);
   ck_assert_int_eq(stats_json_print(out, &snapshot), 0);
   ck_assert_int_eq(fclose(out), 0);
   printed_contains(text, "\"n\\u2028m\"");
