@@ -481,26 +481,9 @@ user_service_keeps_its_entries() {
   systemctl stop "user@$(id -u lab).service"
 }
 
-failures=0
 for name in "${TESTS[@]}"; do
   reset
-  since=$(date '+%F %T')
-  export SINCE=$since
-  # `if (...)` would disable -e inside.
-  (
-    set -e
-    "$name"
-  ) >/tmp/out 2>&1
-  status=$?
-  if [ $status = 0 ]; then
-    echo "ok    ${name//_/ }"
-  else
-    failures=$((failures + 1))
-    echo "FAIL  ${name//_/ } (status $status)"
-    sed 's/^/      /' /tmp/out
-    journalctl -q --no-pager -o cat -u fcached.service -u fcached.socket --since "$since" |
-      tail -n 15 | sed 's/^/      | /'
-  fi
+  run_test "$name"
 done
 reset
 systemctl stop fcached.socket fcached.service

@@ -29,3 +29,26 @@ prints() { # prints WANTED COMMAND...: whatever its status. is-active and is-ena
   got=$("${@:2}") || true
   equals "$1" "$got" "${@:2}"
 }
+
+failures=0
+# run_test NAME [LINES]: in a shell of its own under `set -e`. Counts it in `failures`, and prints the last LINES lines
+# of its output, by default all, if it fails. Never call it in a condition, which would disable -e inside.
+run_test() {
+  local status
+  SINCE=$(date '+%F %T')
+  export SINCE
+  (
+    set -e
+    "$1"
+  ) >/tmp/out 2>&1
+  status=$?
+  if [ $status = 0 ]; then
+    echo "ok    ${1//_/ }"
+  else
+    failures=$((failures + 1))
+    echo "FAIL  ${1//_/ } (status $status)"
+    tail -n "${2:-+1}" /tmp/out | sed 's/^/      /'
+    journalctl -q --no-pager -o cat -u fcached.service -u fcached.socket --since "$SINCE" |
+      tail -n 15 | sed 's/^/      | /'
+  fi
+}

@@ -239,24 +239,8 @@ commands_of_the_pages_do_what_they_show() {
 }
 
 [ "${TESTS[0]}" = install_enables_the_socket_alone ] || install_enables_the_socket_alone >/dev/null 2>&1
-failures=0
 for name in "${TESTS[@]}"; do
-  since=$(date '+%F %T')
-  # `if (...)` would disable -e inside.
-  (
-    set -e
-    "$name"
-  ) >/tmp/out 2>&1
-  status=$?
-  if [ $status = 0 ]; then
-    echo "ok    ${name//_/ }"
-  else
-    failures=$((failures + 1))
-    echo "FAIL  ${name//_/ } (status $status)"
-    tail -n 40 /tmp/out | sed 's/^/      /'
-    journalctl -q --no-pager -o cat -u fcached.service -u fcached.socket --since "$since" |
-      tail -n 15 | sed 's/^/      | /'
-  fi
+  run_test "$name" 40
 done
 [ ! -e /tmp/notes ] || sed 's/^/note: /' /tmp/notes
 [ $failures = 0 ]
