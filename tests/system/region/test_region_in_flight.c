@@ -71,13 +71,16 @@ START_TEST(welcomes_unread_others_get_region_later) {
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, NULL, &limit), 0);
   limit.rlim_cur = LIMIT; /* enough for all sockets here */
   ck_assert_int_eq(prlimit(served.pid, RLIMIT_NOFILE, &limit, NULL), 0);
-  for (; gets_region(); n++) {
+  /* Other programs of this user have descriptors in flight too, so a refusal may be a moment's. */
+  struct fcache *cache = NULL;
+  for (bool by_message = false; !by_message; n++) {
     ck_assert_uint_lt(n, SILENT_MAX);
     join_silently(&silent[n]);
+    fcache_close(cache);
+    cache = library_open(served.socket, "late", NULL, 0);
+    library_put_text(cache, &key, "value");
+    by_message = region_hits(cache) == 0;
   }
-  struct fcache *cache = library_open(served.socket, "late", NULL, 0);
-  library_put_text(cache, &key, "value");
-  ck_assert_uint_eq(region_hits(cache), 0); /* by message */
   for (unsigned i = 0; i < n; i++)
     raw_close(&silent[i]);
   uint64_t end_ns = harness_now_ns() + UINT64_C(20000000000);
