@@ -212,6 +212,15 @@ bool scripted_handshake(struct scripted_daemon *scripted, int fd) {
   return scripted_handshake_with(scripted, fd, NULL, 0);
 }
 
+void scripted_hello_alone(struct scripted_daemon *scripted, int fd, unsigned nth) {
+  struct fc_request request;
+  uint8_t *body;
+
+  (void)nth;
+  if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
+    free(body);
+}
+
 void scripted_wait_closed(int fd) {
   uint8_t byte;
   while (recv(fd, &byte, 1, 0) > 0)

@@ -72,6 +72,9 @@ bool scripted_handshake(struct scripted_daemon *scripted, int fd);
 /* Does the handshake, with descriptors beside the welcome. They stay the caller's. */
 bool scripted_handshake_with(struct scripted_daemon *scripted, int fd, const int *fds, unsigned n);
 
+/* A script: does the handshake, reads the next request and hangs up. */
+void scripted_hello_alone(struct scripted_daemon *scripted, int fd, unsigned nth);
+
 /* Waits until the other side has closed. */
 void scripted_wait_closed(int fd);
 

@@ -254,20 +254,12 @@ START_TEST(json_has_all_findings) {
 }
 END_TEST
 
-static void only_hello(struct scripted_daemon *scripted, int fd, unsigned nth) {
-  struct fc_request request;
-  uint8_t *body;
-  (void)nth;
-  if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
-    free(body);
-}
-
 /* A daemon of another version, which ends before it has given its statistics. What they would say
  * is not made up. */
 START_TEST(other_daemon_without_statistics_has_its_findings) {
   struct scripted_daemon scripted;
   char *out;
-  scripted_start(&scripted, only_hello, NULL);
+  scripted_start(&scripted, scripted_hello_alone, NULL);
   scripted.welcome.server = fc_str_of("fcached 0.0.1");
   ck_assert_int_eq(harness_run(CTL("-S", scripted.path, "doctor", "-q"), &out, NULL), 1);
   ck_assert_msg(strstr(out, "warning  versions: the daemon is fcached 0.0.1, and fcachectl is ") &&

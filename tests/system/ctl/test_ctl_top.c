@@ -184,22 +184,12 @@ START_TEST(missing_daemon_at_the_start_is_status_3) {
 }
 END_TEST
 
-/* Serves the hello alone, as what the test asks must not be sent. */
-static void only_hello(struct scripted_daemon *scripted, int fd, unsigned nth) {
-  struct fc_request request;
-  uint8_t *body;
-
-  (void)nth;
-  scripted->welcome.version = 6;
-  if (scripted_handshake(scripted, fd) && scripted_read(scripted, fd, &body, &request))
-    free(body);
-}
-
 /* The error is printed after the end of the screen, which would hide it. */
 START_TEST(older_daemon_is_named_after_the_terminal_is_restored) {
   struct scripted_daemon scripted;
 
-  scripted_start(&scripted, only_hello, NULL);
+  scripted_start(&scripted, scripted_hello_alone, NULL);
+  scripted.welcome.version = 6;
   if (screen_start(&screen, 120, 24, CTL("top", "--socket", scripted.path))) {
     screen_expect_status(&screen, 1);
     screen_wait(&screen, "which has no usage: restart it with the new version");
