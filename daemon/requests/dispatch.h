@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/fleet/fleet_report.h"
 #include "daemon/latency/latency.h"
 #include "daemon/leases/lease_owners.h"
 #include "daemon/leases/processes.h"
@@ -74,6 +75,7 @@ struct dispatch_config {
   /* NULL: no stats of snapshots and of memory that is taken over */
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
+  struct tier_source tier; /* zeroed: the daemon has no tier */
   struct totals *totals;   /* of the cache, after totals_begin; NULL: those of this struct alone */
   struct latency *latency; /* NULL: times are not measured */
   const struct region *region; /* to hand to clients; NULL: clients cannot map it */
@@ -99,6 +101,7 @@ struct dispatch {
   struct control control;
   void (*survival_report)(void *arg, struct survival_report *report);
   void *survival_arg;
+  struct tier_source tier;
   uint64_t boot_id, secret;
   const uint64_t *boots; /* see struct dispatch_config */
   uint64_t n_boots;

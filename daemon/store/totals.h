@@ -20,6 +20,16 @@
 #define TOTALS_SHARES 16u /* resources that a user has a share of, at most */
 static_assert(USER_RESOURCES <= TOTALS_SHARES, "each resource has a counter");
 
+/* Values between the cache and its tier. daemon/fleet counts them. */
+struct tier_totals {
+  uint64_t hits;       /* keys whose value the tier had, and which this cache stored */
+  uint64_t misses;     /* keys whose value the tier did not have */
+  uint64_t bad_values; /* of misses: the tier had a value that failed its check */
+  uint64_t writes;     /* values that the tier stored */
+  uint64_t kept;       /* values that it did not store: it had one from another node */
+  uint64_t dropped;    /* writes that the tier never got */
+};
+
 struct totals {
   struct counters counters; /* lookups of all namespaces */
 
@@ -55,7 +65,8 @@ struct totals {
   uint64_t created_unix_ns; /* CLOCK_REALTIME at the start of the first one */
   uint64_t deletes;         /* of single keys */
   uint64_t last_delete;     /* the store's generation after the latest, for a restore */
-  uint64_t reserved[14];    /* zero */
+  struct tier_totals tier;
+  uint64_t reserved[8]; /* zero */
 };
 static_assert(sizeof(struct totals) % sizeof(uint64_t) == 0, "only words of 64 bits");
 
