@@ -104,8 +104,7 @@ def unknown(paths: list[str]) -> list[str]:
     return [
         f"{directory}/ is not in LAYERS of tests/check_layers.py"
         for directory in sorted(directories)
-        if re.match(r"(daemon|client/lib|proto)/", directory)
-        and directory not in LAYERS
+        if re.match(r"(daemon|client/lib|proto)/", directory) and directory not in LAYERS
     ]
 
 
@@ -118,9 +117,7 @@ def same_names() -> list[str]:
                 if name.endswith((".c", ".h")):
                     found[name].append(f"{directory}/{name}")
     return [
-        f"two files are called {n}: {', '.join(p)}"
-        for n, p in sorted(found.items())
-        if len(p) > 1
+        f"two files are called {n}: {', '.join(p)}" for n, p in sorted(found.items()) if len(p) > 1
     ]
 
 
@@ -133,15 +130,10 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
         parent = os.path.dirname(layer)
         allowed = {layer, *(f"{parent}/{name}" for name in LAYERS[layer].split())}
         for target in sorted(targets):
-            if (
-                target.startswith(parent + "/")
-                and os.path.dirname(target) not in allowed
-            ):
+            if target.startswith(parent + "/") and os.path.dirname(target) not in allowed:
                 # The files of proto itself (limits, errors, keys) are below both of its directories.
                 if parent != "proto" or os.path.dirname(target) != "proto":
-                    bad.append(
-                        f"{path} includes {target}, which is not in a layer below {layer}"
-                    )
+                    bad.append(f"{path} includes {target}, which is not in a layer below {layer}")
     return bad
 
 
@@ -150,9 +142,7 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
     modules: dict[str, set[str]] = {}
     for path, targets in graph.items():
         module = os.path.splitext(path)[0]
-        modules.setdefault(module, set()).update(
-            os.path.splitext(t)[0] for t in targets
-        )
+        modules.setdefault(module, set()).update(os.path.splitext(t)[0] for t in targets)
     reach: dict[str, set[str]] = {}
     for module in modules:
         seen: set[str] = set()
@@ -167,24 +157,16 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
         for module in modules
         if module in reach[module]
     }
-    return [
-        f"a circle of {len(g)} modules: {', '.join(sorted(g))}"
-        for g in groups
-        if len(g) > 2
-    ]
+    return [f"a circle of {len(g)} modules: {', '.join(sorted(g))}" for g in groups if len(g) > 2]
 
 
 def main() -> int:
     graph = includes()
     if len(graph) < 100:
-        print(
-            f"only {len(graph)} C files found: run this in the root of the source tree"
-        )
+        print(f"only {len(graph)} C files found: run this in the root of the source tree")
         return 1
     paths = sorted(graph)
-    bad = (
-        foreign(paths) + unknown(paths) + upward(graph) + circles(graph) + same_names()
-    )
+    bad = foreign(paths) + unknown(paths) + upward(graph) + circles(graph) + same_names()
     print("\n".join(bad))
     return 1 if bad else 0
 

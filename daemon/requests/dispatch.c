@@ -54,6 +54,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
       .control = config->control,
       .survival_report = config->survival_report,
       .survival_arg = config->survival_arg,
+      .tier = config->tier,
       .region = config->region,
       .latency = config->latency,
   };
