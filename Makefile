@@ -144,6 +144,7 @@ clean:
 help:
 	@echo 'make            build fcached, fcachectl and libfcache in $(BUILD)/'
 	@echo 'make demo       four workers share one daemon'
+	@echo 'make demo-fleet  three daemons with four workers each share one Valkey or Redis'
 	@echo 'make python     build the Python package in $(BUILD)/python'
 	@echo 'make check      run the tests'
 	@echo 'make coverage   run the tests, and print which lines of the product they run'

@@ -1,12 +1,13 @@
 /* demo - four worker processes evaluate a language model through libfcache.
  *
- *   demo run OUT TEXT...      runs the workers. Without FCACHE_DISABLE=1 they share the results of
- *                             the daemon that the environment names. Writes the outcome to OUT
- *   demo compare A B LINES    compares the outcome A, with a daemon, with B, without. LINES is the
- *                             number of lines in the daemon's trace
+ *   demo run OUT TEXT...             runs the workers. Without FCACHE_DISABLE=1 they share the
+ * results of the daemon that the environment names. Writes the outcome to OUT demo compare LINES
+ * PLAIN OUT...  compares outcomes, each with a daemon of its own, with PLAIN, without. LINES is the
+ * number of lines in the daemons' traces
  *
- * demo.sh is the whole story. The model reads the texts. It keeps the last quarter of the last one
- * for the prompts, and only its view `ft` reads the rest of the last one. */
+ * demo.sh runs both with one daemon, and demo_fleet.sh with three. The model reads the texts. It
+ * keeps the last quarter of the last one for the prompts, and only its view `ft` reads the rest of
+ * the last one. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -21,15 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/examples/demo_worker.h"
+#include "client/examples/demo_outcome.h"
 
 enum { LIMIT_S = 100 }; /* of a run, which takes a few seconds */
-
-struct outcome {
-  uint64_t wall_ns;
-  uint64_t hits, forward_passes, shared_hits, coalesced_hits; /* as the daemon counted them */
-  struct worker_outcome workers[WORKERS];
-};
 
 static uint64_t now_ns(void) {
   struct timespec now;
@@ -37,11 +32,11 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* ---- demo run ---- */
-
 static void add_stat(void *arg, const struct fcache_stat *stat) {
   struct outcome *outcome = arg;
   const char *ours = getenv("FCACHE_NAMESPACE");
+  if (!stat->name_space && strcmp(stat->name, "tier_hits") == 0)
+    outcome->tier_hits = stat->integer;
   if (!stat->name_space || !ours || strcmp(stat->name_space, ours) != 0)
     return;
   if (strcmp(stat->name, "cache_hits") == 0)
@@ -171,76 +166,11 @@ static int demo_run(const char *path, char **texts) {
   return 0;
 }
 
-/* ---- demo compare ---- */
-
-static void load(struct outcome *outcome, const char *path) {
-  FILE *file = fopen(path, "re");
-  if (!file || fread(outcome, sizeof *outcome, 1, file) != 1)
-    die(path, "not an outcome of `demo run`");
-  (void)fclose(file); /* only read from */
-}
-
-static int by_key(const void *a, const void *b) {
-  return memcmp(a, b, sizeof(struct fcache_hash));
-}
-
-static size_t count_distinct(const struct outcome *outcome) {
-  static struct record all[WORKERS * LOOKUPS];
-  size_t distinct = 1;
-  for (size_t i = 0; i < WORKERS; i++)
-    memcpy(&all[i * LOOKUPS], outcome->workers[i].records, sizeof outcome->workers[i].records);
-  qsort(all, WORKERS * LOOKUPS, sizeof *all, by_key);
-  for (size_t i = 1; i < WORKERS * LOOKUPS; i++)
-    distinct += by_key(&all[i - 1], &all[i]) != 0;
-  return distinct;
-}
-
-static bool holds(bool condition, const char *claim) {
-  if (!condition)
-    fprintf(stderr, "demo: not true: %s\n", claim);
-  return condition;
-}
-
-static int demo_compare(const struct outcome *shared, const struct outcome *plain,
-                        uint64_t trace_lines) {
-  uint64_t computed = 0, unshared = 0, hits = 0;
-  size_t distinct = count_distinct(shared);
-  bool same = true, ok = true;
-  for (size_t i = 0; i < WORKERS; i++) {
-    const struct worker_outcome *with = &shared->workers[i], *without = &plain->workers[i];
-    same = same && memcmp(with->records, without->records, sizeof with->records) == 0;
-    computed += with->computed;
-    unshared += without->computed;
-    hits += with->counters.cache_hits;
-    ok &= holds(with->n_records == LOOKUPS && without->n_records == LOOKUPS, "LOOKUPS lookups");
-    ok &= holds(with->counters.degraded == 0, "sharing was on for every call");
-    ok &= holds(with->counters.forward_passes == with->computed,
-                "the library counted each call of the model");
-  }
-  ok &= holds(same, "all results are the same with and without the daemon");
-  ok &= holds(computed == distinct, "one forward pass for each distinct key");
-  ok &= holds(unshared == (uint64_t)WORKERS * LOOKUPS, "without a daemon everything is computed");
-  ok &= holds(hits + computed == (uint64_t)WORKERS * LOOKUPS, "a lookup is a hit or is computed");
-  ok &= holds(shared->hits == hits && shared->forward_passes == computed,
-              "the daemon counted the same hits and forward passes as the workers");
-  ok &= holds(trace_lines == (uint64_t)WORKERS * LOOKUPS, "the trace has a line for each lookup");
-  printf("%.2f s with the daemon, %.2f s without\n", (double)shared->wall_ns / 1e9,
-         (double)plain->wall_ns / 1e9);
-  printf("demo: workers=%d lookups=%d distinct=%zu forward_passes=%" PRIu64 " unshared=%" PRIu64
-         " identical=%s\n",
-         WORKERS, WORKERS * LOOKUPS, distinct, computed, unshared, same ? "yes" : "no");
-  return ok ? 0 : 1;
-}
-
 int main(int argc, char **argv) {
-  static struct outcome shared, plain;
   if (argc >= 4 && strcmp(argv[1], "run") == 0)
     return demo_run(argv[2], argv + 3);
-  if (argc == 5 && strcmp(argv[1], "compare") == 0) {
-    load(&shared, argv[2]);
-    load(&plain, argv[3]);
-    return demo_compare(&shared, &plain, strtoull(argv[4], NULL, 10));
-  }
-  fputs("usage: demo run OUT TEXT... | demo compare A B LINES\n", stderr);
+  if (argc >= 5 && strcmp(argv[1], "compare") == 0)
+    return demo_compare(strtoull(argv[2], NULL, 10), argv[3], argv + 4, (size_t)argc - 4);
+  fputs("usage: demo run OUT TEXT... | demo compare LINES PLAIN OUT...\n", stderr);
   return 2;
 }

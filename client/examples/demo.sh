@@ -9,12 +9,8 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/fcache-demo.XXXXXX")
 trap 'rm -r "$dir"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# Licences of some length: the view ft adapts to the last one. A minimal system may have none at all.
-# Then the model reads the pages of this project.
-pages=$(dirname "$0")/../../docs
-texts=$(find /usr/share/common-licenses -type f -size +12k 2>/dev/null | LC_ALL=C sort)
-# shellcheck disable=SC2086 # words, not one file name
-set -- ${DEMO_TEXT:-${texts:-$pages/limits.md $pages/region.md $pages/protocol.md}}
+# shellcheck source=client/examples/demo_texts.sh
+. "$(dirname "$0")/demo_texts.sh"
 
 cat <<TEXT
 Four worker processes probe a small language model over bytes, whose text is
@@ -36,4 +32,4 @@ printf '... %s lines, one for each lookup\n\n' "$lines"
 
 printf '%s\n' '$ FCACHE_DISABLE=1 demo run plain FILE...'
 FCACHE_DISABLE=1 "$bin/demo" run "$dir/plain" "$@"
-"$bin/demo" compare "$dir/shared" "$dir/plain" "$lines"
+"$bin/demo" compare "$lines" "$dir/plain" "$dir/shared"
