@@ -106,8 +106,8 @@ static void grant(struct leases *leases, struct lease *lease, struct lease_clien
     leases_end_waits_of(leases, client, LEASE_END_AGAIN, now_ns);
   check_eq(client->waits, 0);
   leases_own(leases, lease, client, now_ns);
-  leases->counters->leases_granted++;
-  lease->ns->counters.leases_granted++;
+  leases->counters->leases_granted += !client->remote;
+  lease->ns->counters.leases_granted += !client->remote;
   report(leases, lease, LEASE_BEGINS, now_ns);
 }
 
@@ -166,8 +166,8 @@ static void hand_over(struct leases *leases, struct lease *lease, uint64_t now_n
 }
 
 static void count_abandoned(struct leases *leases, struct lease *lease, uint64_t now_ns) {
-  leases->counters->leases_abandoned++;
-  lease->ns->counters.leases_abandoned++;
+  leases->counters->leases_abandoned += !lease->owner->remote;
+  lease->ns->counters.leases_abandoned += !lease->owner->remote;
   report(leases, lease, LEASE_ENDED, now_ns);
 }
 
@@ -185,19 +185,22 @@ static bool has_share(const struct lease_client *client, enum user_resource reso
   return false;
 }
 
+/* The fleet's leases are those of all other nodes' clients. */
+static bool may_hold_more(const struct leases *leases, const struct lease_client *client) {
+  bool each = client->remote || client->held < leases->limits.leases_each;
+  return each && leases->n < leases->limits.leases && has_share(client, USER_LEASES);
+}
+
 static enum lease_answer begin_lease(struct leases *leases, struct lease_client *client,
                                      const struct lease_request *request, uint64_t now_ns) {
-  const struct leases_limits *limits = &leases->limits;
-  if (!request->wants || leases->n >= limits->leases || client->held >= limits->leases_each ||
-      !has_share(client, USER_LEASES))
+  if (!request->wants || !may_hold_more(leases, client))
     return LEASE_NONE;
   uint64_t end_ns = later(now_ns, term_of(leases, request));
   struct lease *lease = leases_make(leases, request, end_ns);
   if (lease == NULL)
     return LEASE_NONE;
   grant(leases, lease, client, now_ns);
-  check_le(leases->n, limits->leases);
-  check_le(client->held, limits->leases_each);
+  check_le(leases->n, leases->limits.leases);
   return LEASE_GRANTED;
 }
 
@@ -249,7 +252,8 @@ void leases_put(struct leases *leases, const struct namespace *ns, uint64_t dige
   struct lease *lease = leases_find(leases, ns, digest, key);
   if (lease == NULL)
     return;
-  leases_record_duration(lease, now_ns);
+  if (!lease->owner->remote) /* only its last part would count */
+    leases_record_duration(lease, now_ns);
   report(leases, lease, LEASE_PUT, now_ns);
   leases_end(leases, lease, LEASE_END_PUT, now_ns);
 }
@@ -331,8 +335,8 @@ static bool is_over(const struct timer_heap_entry *entry, uint64_t now_ns) {
 }
 
 static void expire(struct leases *leases, struct lease *lease, uint64_t now_ns) {
-  leases->counters->leases_expired++;
-  lease->ns->counters.leases_expired++;
+  leases->counters->leases_expired += !lease->owner->remote;
+  lease->ns->counters.leases_expired += !lease->owner->remote;
   report(leases, lease, LEASE_EXPIRED, now_ns);
   hand_over(leases, lease, now_ns);
 }

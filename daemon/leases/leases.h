@@ -29,6 +29,13 @@
  *   - A cycle within one process is not detected: threads that miss a key together compute it once,
  *     and look the same as threads that a computation waits for. Such a wait lasts its full time.
  *
+ * OTHER NODES. While another node of a fleet computes a key, the fleet owns the key's lease here,
+ * so that local clients wait for it as for any lease. The fleet is a client without a connection or
+ * a process (`remote`). Its leases are not counted as granted, abandoned or expired, have no
+ * record, and no share of one client bounds them. A wait for one may be part of a cycle that no
+ * node sees as a whole. So it ends after a grace in which its process, or one that it helps, has
+ * held leases all the time. Each cycle through several nodes contains such a wait.
+ *
  * OVER A RESTART. With lease_records.h each lease also has a record in memory that survives the
  * daemon. The next daemon adopts it: its owner is then a client without a connection (`absent`),
  * until the handle that was granted the lease connects again (lease_owners.h). Others wait for it
@@ -89,6 +96,7 @@ struct lease_client {
   uint64_t start_time;           /* of the process, as peer.h has it; 0: not known */
   struct fc_hash handle;         /* of the hello; 0: none */
   bool absent;                   /* an adopted owner, without a connection: see lease_owners.h */
+  bool remote;                   /* the fleet: other nodes compute its keys. It never waits */
   struct lease *held_first, *held_last; /* in the order of their grants */
   uint32_t held;
   struct lease_wait *wait_first, *wait_last; /* not ended, in the order of their requests */

@@ -19,6 +19,12 @@
  * No wait starves, and none is checked without end. A wait gets a grace when it begins and with
  * each new owner, is checked once after each, and never lasts longer than was requested.
  *
+ * Other nodes. A cycle through several nodes has a wait for a lease of the fleet (lease_client's
+ * `remote`) by a process that holds leases, or that helps one that does: in such a cycle another
+ * node waits for it. The other nodes are not searched. Such a wait is checked at the end of each
+ * grace, and ends if that process has held leases for a whole grace of the wait. So it does not
+ * matter which of both began first, and a lease that was granted just now ends no wait.
+ *
  * How long a grace is. The daemon cannot know whether the computations of a cycle wait for each
  * other. So it lets a wait last about as long as the alternative: to compute. */
 #include <assert.h>
@@ -31,6 +37,9 @@
 #define SEARCH_STEPS_MAX 4096u
 /* Processes that one process waits for at a time: adding a wait compares each. */
 #define EDGES_EACH_MAX 512u
+
+/* Processes above a helper that are looked at when a grace of its wait for another node is over. */
+#define HELPERS_DEEP_MAX 64u
 
 /* A longer lease counts for a half, and a shorter one for a 32nd. A grace that is too short costs
  * computations. One that is too long costs only time, and only in a deadlock. So the few long
@@ -231,12 +240,21 @@ static void set_until(struct leases *leases, struct lease_wait *wait, uint64_t u
     timer_heap_move(&leases->untils, &wait->until, until_ns);
 }
 
-void leases_set_grace(struct leases *leases, struct lease_wait *wait, uint64_t now_ns) {
+/* Sets the end of the wait to the end of a grace from `since_ns` on, or to the requested time if
+ * that is earlier. */
+static void begin_grace(struct leases *leases, struct lease_wait *wait, uint64_t since_ns) {
   uint64_t requested_ns = wait->requested_until_ns, grace = grace_ns(wait->lease->ns);
-  bool shorter =
-      closes_cycle(leases, wait) && requested_ns > now_ns && requested_ns - now_ns > grace;
+  bool shorter = requested_ns > since_ns && requested_ns - since_ns > grace;
+  set_until(leases, wait, shorter ? since_ns + grace : requested_ns);
+}
+
+void leases_set_grace(struct leases *leases, struct lease_wait *wait, uint64_t now_ns) {
+  bool is_remote = wait->lease->owner->remote && wait->waiter->process != NULL;
   wait->grace_since_ns = now_ns;
-  set_until(leases, wait, shorter ? now_ns + grace : requested_ns);
+  if (is_remote || closes_cycle(leases, wait))
+    begin_grace(leases, wait, now_ns);
+  else
+    set_until(leases, wait, wait->requested_until_ns);
 }
 
 /* Returns the time from the grant to the put. The client's own measure would be too short where it
@@ -277,11 +295,39 @@ static bool cycle_remains(struct leases *leases, const struct lease_wait *wait, 
   return closes;
 }
 
+/* Returns since when the process, or one that it helps, has held leases; UINT64_MAX: none does. A
+ * helper of more than HELPERS_DEEP_MAX processes counts as one of a process that holds leases. */
+static uint64_t holds_since_ns(const struct lease_process *process) {
+  uint64_t since_ns = UINT64_MAX;
+  uint32_t steps = 0;
+  for (const struct lease_process *at = process; at != NULL; at = at->helper_of) {
+    if (++steps > HELPERS_DEEP_MAX)
+      return 0;
+    if (at->held > 0 && at->computing_since_ns < since_ns)
+      since_ns = at->computing_since_ns;
+  }
+  return since_ns;
+}
+
+/* A grace of a wait for another node is over. Gives it the next one, or ends it. */
+static void remote_grace_over(struct leases *leases, struct lease_wait *wait, uint64_t now_ns) {
+  uint64_t holds_ns = holds_since_ns(wait->waiter->process), grace = grace_ns(wait->lease->ns);
+  uint64_t since_ns = holds_ns > wait->grace_since_ns ? holds_ns : wait->grace_since_ns;
+  if (holds_ns == UINT64_MAX)
+    begin_grace(leases, wait, now_ns);
+  else if (now_ns - since_ns < grace)
+    begin_grace(leases, wait, since_ns);
+  else
+    leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);
+}
+
 void leases_wait_over(struct leases *leases, struct lease_wait *wait, uint32_t *steps,
                       uint64_t now_ns) {
   bool has_grace = wait->until.at_ns < wait->requested_until_ns;
   check_le(wait->until.at_ns, now_ns);
-  if (has_grace && !cycle_remains(leases, wait, steps, now_ns))
+  if (has_grace && wait->lease->owner->remote)
+    remote_grace_over(leases, wait, now_ns);
+  else if (has_grace && !cycle_remains(leases, wait, steps, now_ns))
     set_until(leases, wait, wait->requested_until_ns);
   else
     leases_end_wait(leases, wait, LEASE_END_NONE, now_ns);

@@ -103,12 +103,14 @@ bool leases_is_helper(const struct lease_process *process, const struct lease_pr
 void leases_search(struct leases *leases, struct lease_process *start);
 
 /* Sets when a wait ends that begins, or whose lease has a new owner: at the requested time, or when
- * its grace ends if it closes a cycle. The latest search was from the owner's process. */
+ * its grace ends if it closes a cycle, or may be part of one through other nodes. The latest search
+ * was from the owner's process. */
 void leases_set_grace(struct leases *leases, struct lease_wait *wait, uint64_t now_ns);
 
 /* Ends a wait whose `until` has passed, or extends it to the requested time if only its grace is
- * over and its cycle is gone. Subtracts the steps of its search from *steps. With none left, it
- * does not search and assumes that the cycle exists. */
+ * over and its cycle is gone. A wait for another node gets its next grace instead. Subtracts the
+ * steps of its search from *steps. With none left, it does not search and assumes that the cycle
+ * exists. */
 void leases_wait_over(struct leases *leases, struct lease_wait *wait, uint32_t *steps,
                       uint64_t now_ns);
 

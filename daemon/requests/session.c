@@ -5,6 +5,8 @@
 struct session_owner session_owner_of(const struct lease_client *client) {
   if (client->absent) /* it has told its name to the former daemon */
     return (struct session_owner){.name = fc_str_of("(reconnecting)"), .pid = client->pid};
+  if (client->remote)
+    return (struct session_owner){.name = fc_str_of("(another node)")};
   const struct session *session = session_of(client);
   return (struct session_owner){session->client_id, session->name, session->pid};
 }

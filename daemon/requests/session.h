@@ -101,14 +101,14 @@ struct session {
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };
 
-/* Returns the session of a waiter, or of a lease's owner that is not absent. */
+/* Returns the session of a waiter, or of a lease's owner that is neither absent nor remote. */
 static inline struct session *session_of(const struct lease_client *client) {
   return (struct session *)((uintptr_t)client - offsetof(struct session, leases));
 }
 
 /* The owner of a lease, for listings. */
 struct session_owner {
-  uint64_t client_id; /* 0: absent */
+  uint64_t client_id; /* 0: absent, or another node */
   struct fc_str name;
   pid_t pid;
 };
