@@ -16,7 +16,7 @@ const char *argp_program_version = "fcached " FC_VERSION;
 #define FLAG_GIVEN "yes" /* a flag without a value */
 
 enum { KEY_FIRST_LONG = 256, KEY_CONFIG = 512, KEY_CHECK_CONFIG, KEYS_OF_FILES = 2 };
-enum { SECTION_FILES = 4 };
+enum { SECTION_FILES = 5 };
 
 static int key_of(size_t index) {
   const struct option_row *row = &option_table[index];

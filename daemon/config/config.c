@@ -141,22 +141,30 @@ static void load_files(struct load *load, const char *explicit) {
 
 /* ---- the other sources ---- */
 
+static void set_from_systemd(struct load *load, const char *variable, const char *name,
+                             const char *path) {
+  const struct option_row *row = option_find(name);
+  struct error_text error;
+  int rc = option_set(&load->config->options, row, path, &error);
+  if (rc < 0)
+    report(load, rc, "$%s: %s", variable, error.text);
+  load->config->sources[option_index(row)].kind = SOURCE_SYSTEMD;
+}
+
 static void load_systemd(struct load *load) {
   static const struct {
     const char *variable, *option;
-  } passed[] = {{"STATE_DIRECTORY", "state"}, {"LOGS_DIRECTORY", "trace-dir"}};
-  struct config *config = load->config;
+    const char *file; /* in the directory, if there is one; NULL: the directory itself */
+  } passed[] = {{"STATE_DIRECTORY", "state", NULL},
+                {"LOGS_DIRECTORY", "trace-dir", NULL},
+                {"CREDENTIALS_DIRECTORY", "tier-password-file", "tier-password"}};
   for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
-    const struct option_row *row = option_find(passed[i].option);
-    char *directory = config_systemd_directory(passed[i].variable);
-    struct error_text error;
-    if (directory == NULL)
-      continue;
-    int rc = option_set(&config->options, row, directory, &error);
-    if (rc < 0)
-      report(load, rc, "$%s: %s", passed[i].variable, error.text);
-    config->sources[option_index(row)].kind = SOURCE_SYSTEMD;
-    free(directory);
+    const char *variable = passed[i].variable, *file = passed[i].file;
+    char *path =
+        file != NULL ? config_systemd_file(variable, file) : config_systemd_directory(variable);
+    if (path != NULL)
+      set_from_systemd(load, variable, passed[i].option, path);
+    free(path);
   }
 }
 

@@ -33,6 +33,16 @@ static char *joined(const char *dir, const char *more) {
   return asprintf(&path, "%s/%s", dir, more) < 0 ? NULL : path;
 }
 
+char *config_systemd_file(const char *variable, const char *name) {
+  char *dir = config_systemd_directory(variable);
+  char *path = dir != NULL ? joined(dir, name) : NULL;
+  free(dir);
+  if (path != NULL && access(path, F_OK) == 0)
+    return path;
+  free(path);
+  return NULL;
+}
+
 char *config_default_path(void) {
   const char *runtime = getenv("XDG_RUNTIME_DIR"), *config = getenv("XDG_CONFIG_HOME");
   const char *home = getenv("HOME");

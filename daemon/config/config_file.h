@@ -17,6 +17,10 @@
  * another process ($SYSTEMD_EXEC_PID), or if out of memory. */
 char *config_systemd_directory(const char *name);
 
+/* Returns the path of `name` in a directory that systemd passes, allocated. Returns NULL if there
+ * is no such file, or as config_systemd_directory does. */
+char *config_systemd_file(const char *variable, const char *name);
+
 /* Returns the path of the main file without --config, allocated: fcached.conf in
  * $CONFIGURATION_DIRECTORY, else for a daemon of a user (one that listens in $XDG_RUNTIME_DIR) in
  * fcached below $XDG_CONFIG_HOME or ~/.config, else CONFIG_SYSTEM_PATH. NULL: out of memory. */

@@ -2,6 +2,7 @@
 
 #include "daemon/base/users.h"
 #include "daemon/config/options.h"
+#include "daemon/config/tier_options.h"
 #include "daemon/store/namespace_table.h"
 #include "proto/limits.h"
 #include "proto/nearest.h"
@@ -16,12 +17,20 @@
 #define TIMEOUT_MAX_MS 3600000u
 #define SNAPSHOT_INTERVAL_MAX_MS (7u * 24 * 3600 * 1000) /* a week */
 #define SNAPSHOT_INTERVAL_DEFAULT_MS (10u * 60 * 1000)
+#define TIER_DEADLINE_MAX_MS 60000u
+#define TIER_TTL_MAX_MS (30u * 24 * 3600 * 1000) /* 30 days */
+#define TIER_LEASE_MIN_MS 100u
 
 static_assert(CLIENTS_MAX < ENTRY_HOLDERS_MAX / 2, "each client may hold the same entry");
 
 #define FIELD(member) .field = offsetof(struct options, member)
 #define GIVEN(member) .given = offsetof(struct options, member)
 #define LIVE .change = OPTION_LIVE
+
+static const char *const tier_modes[] = {[TIER_READ_WRITE] = "read-write",
+                                         [TIER_READ_ONLY] = "read-only",
+                                         [TIER_WRITE_ONLY] = "write-only",
+                                         NULL};
 
 const struct option_row option_table[] = {
     {"socket", "PATH",
@@ -91,6 +100,54 @@ const struct option_row option_table[] = {
      .initial = SNAPSHOT_INTERVAL_DEFAULT_MS, .section = 3},
     {"verbose", "yes|no", "Also log clears, refused and dropped clients, with the reason", 'v',
      OPTION_FLAG, LIVE, FIELD(verbose), .section = 3},
+    {"tier", "URL[,URL...]",
+     "Share with the daemons of other machines through the Valkey or Redis at URL: redis://, "
+     "rediss:// (TLS), valkey://, valkeys://, each as [USER@]HOST[:PORT][/DB], or unix://PATH "
+     "(default: none)",
+     0, OPTION_TEXT, .may_be_none = true, FIELD(tier), .check = tier_option_check_urls,
+     .section = 4},
+    {"tier-password-file", "FILE",
+     "The tier's password (default: tier-password in $CREDENTIALS_DIRECTORY of systemd, else none)",
+     0, OPTION_PATH, .may_be_none = true, FIELD(tier_password_file), .section = 4},
+    {"tier-ca", "FILE",
+     "Certificates of the authorities that the tier's certificate must come from (default: those "
+     "of the system)",
+     0, OPTION_PATH, .may_be_none = true, FIELD(tier_ca), .section = 4},
+    {"tier-cert", "FILE", "Certificate that fcached shows to the tier (default: none)", 0,
+     OPTION_PATH, .may_be_none = true, FIELD(tier_cert), .section = 4},
+    {"tier-key", "FILE", "Private key of --tier-cert", 0, OPTION_PATH, .may_be_none = true,
+     FIELD(tier_key), .section = 4},
+    {"tier-prefix", "TEXT",
+     "First part of the names of all keys in the tier: nodes of a fleet have the same (default "
+     "\"" TIER_PREFIX_DEFAULT "\")",
+     0, OPTION_TEXT, FIELD(tier_prefix), .check = tier_option_check_prefix,
+     .fallback = TIER_PREFIX_DEFAULT, .section = 4},
+    {"tier-mode", "read-write|read-only|write-only",
+     "What this node does with the tier (default read-write)", 0, OPTION_CHOICE, FIELD(tier_mode),
+     .words = tier_modes, .section = 4},
+    {"tier-namespaces", "PATTERNS",
+     "Namespaces that use the tier: patterns with * and ?, separated by commas; ! excludes; none "
+     "(default \"" TIER_NAMESPACES_DEFAULT "\")",
+     0, OPTION_TEXT, LIVE, FIELD(tier_namespaces), .check = tier_option_check_namespaces,
+     .fallback = TIER_NAMESPACES_DEFAULT, .section = 4},
+    {"tier-deadline", "SECONDS",
+     "Go on without the tier if it does not answer within SECONDS (default 0.05)", 0,
+     OPTION_SECONDS, LIVE, FIELD(tier_deadline_ms), .min = TIMEOUT_MIN_MS,
+     .max = TIER_DEADLINE_MAX_MS, .initial = 50, .section = 4},
+    {"tier-ttl", "SECONDS",
+     "Let the tier drop a value SECONDS after it was written (default 0: only when it evicts)", 0,
+     OPTION_SECONDS, LIVE, FIELD(tier_ttl_ms), .min = 0, .max = TIER_TTL_MAX_MS, .section = 4},
+    {"tier-queue", "SIZE", "Memory for values that wait to be written to the tier (default 16M)", 0,
+     OPTION_SIZE, FIELD(tier_queue), .min = OPTIONS_BYTES_MIN, .max = OPTIONS_BYTES_MAX,
+     .initial = UINT64_C(16) << 20, .section = 4},
+    {"tier-queue-age", "SECONDS",
+     "Drop a value that has waited for the tier for SECONDS (default 10)", 0, OPTION_SECONDS, LIVE,
+     FIELD(tier_queue_age_ms), .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS, .initial = 10000,
+     .section = 4},
+    {"tier-lease", "SECONDS",
+     "Time of a lease in the tier, which fcached renews three times in it (default 3)", 0,
+     OPTION_SECONDS, FIELD(tier_lease_ms), .min = TIER_LEASE_MIN_MS, .max = TIMEOUT_MAX_MS,
+     .initial = 3000, .section = 4},
 };
 const size_t option_count = sizeof option_table / sizeof option_table[0];
 static_assert(sizeof option_table / sizeof option_table[0] <= OPTIONS_MAX, "all rows are counted");

@@ -146,6 +146,35 @@ static int set_path(struct options *options, const struct option_row *row, const
   return 0;
 }
 
+static int set_text(struct options *options, const struct option_row *row, const char *value,
+                    struct error_text *error) {
+  char **text = field_of(options, row->field), *copy = NULL;
+  bool is_default = row->fallback != NULL && strcmp(value, row->fallback) == 0;
+  if (!is_default && !(row->may_be_none && strcmp(value, OPTION_NONE) == 0)) {
+    int rc = row->check(value, error);
+    if (rc < 0)
+      return rc;
+    copy = strdup(value);
+    if (copy == NULL)
+      return error_text_set(error, FC_ENOMEM, "%s: out of memory", row->name);
+  }
+  free(*text);
+  *text = copy;
+  return 0;
+}
+
+static int set_choice(struct options *options, const struct option_row *row, const char *value,
+                      struct error_text *error) {
+  for (uint32_t i = 0; row->words[i] != NULL; i++) {
+    if (strcmp(row->words[i], value) == 0) {
+      option_set_number(options, row, i);
+      return 0;
+    }
+  }
+  return error_text_set(error, FC_EINVAL, "%s: \"%s\" is none of the choices: give one of %s",
+                        row->name, value, row->argument);
+}
+
 static int set_flag(struct options *options, const struct option_row *row, const char *value,
                     struct error_text *error) {
   static const struct {
@@ -169,6 +198,10 @@ static int set_value(struct options *options, const struct option_row *row, cons
   switch (row->kind) {
   case OPTION_PATH:
     return set_path(options, row, value, error);
+  case OPTION_TEXT:
+    return set_text(options, row, value, error);
+  case OPTION_CHOICE:
+    return set_choice(options, row, value, error);
   case OPTION_GROUP:
     return set_group(options, row, value, error);
   case OPTION_COUNT:
@@ -214,14 +247,23 @@ static void format_milliseconds(uint64_t ms, char *text, size_t size) {
     text[length - 1] = '\0';
 }
 
+static const char *string_of(const struct options *options, const struct option_row *row) {
+  const char *string = *(char *const *)value_of(options, row->field);
+  if (string != NULL)
+    return string;
+  return row->fallback != NULL ? row->fallback : OPTION_NONE;
+}
+
 const char *option_format(const struct options *options, const struct option_row *row,
                           char text[OPTION_TEXT_SIZE]) {
   const struct option_group *group;
-  const char *path;
   switch (row->kind) {
   case OPTION_PATH:
-    path = *(char *const *)value_of(options, row->field);
-    (void)snprintf(text, OPTION_TEXT_SIZE, "%s", path != NULL ? path : OPTION_NONE);
+  case OPTION_TEXT:
+    (void)snprintf(text, OPTION_TEXT_SIZE, "%s", string_of(options, row));
+    break;
+  case OPTION_CHOICE:
+    (void)snprintf(text, OPTION_TEXT_SIZE, "%s", row->words[number_of(options, row)]);
     break;
   case OPTION_GROUP:
     group = value_of(options, row->field);
@@ -252,9 +294,11 @@ const char *option_format(const struct options *options, const struct option_row
 static size_t size_of(enum option_kind kind) {
   switch (kind) {
   case OPTION_PATH:
+  case OPTION_TEXT:
     return sizeof(char *);
   case OPTION_GROUP:
     return sizeof(struct option_group);
+  case OPTION_CHOICE:
   case OPTION_COUNT:
   case OPTION_SECONDS:
   case OPTION_SIZE32:
@@ -268,7 +312,7 @@ static size_t size_of(enum option_kind kind) {
 }
 
 bool option_equal(const struct options *a, const struct options *b, const struct option_row *row) {
-  if (row->kind == OPTION_PATH) {
+  if (row->kind == OPTION_PATH || row->kind == OPTION_TEXT) {
     const char *one = *(char *const *)value_of(a, row->field);
     const char *other = *(char *const *)value_of(b, row->field);
     return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;

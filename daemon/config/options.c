@@ -1,28 +1,28 @@
 #include "daemon/config/options.h"
 
+#include "daemon/config/option_table.h"
 #include "proto/limits.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATHS = 4 };
-
-static void paths_of(struct options *options, char **paths[PATHS]) {
-  paths[0] = &options->socket;
-  paths[1] = &options->trace;
-  paths[2] = &options->trace_dir;
-  paths[3] = &options->state;
+/* Returns the string of the row, or NULL if it has another type. */
+static char **string_of(struct options *options, const struct option_row *row) {
+  if (row->kind != OPTION_PATH && row->kind != OPTION_TEXT)
+    return NULL;
+  return (char **)(void *)((char *)options + row->field);
 }
 
 bool options_copy(struct options *to, const struct options *from) {
-  char **paths[PATHS];
   bool complete = true;
   *to = *from;
-  paths_of(to, paths);
-  for (size_t i = 0; i < PATHS; i++) {
-    char *path = *paths[i];
-    *paths[i] = path == NULL ? NULL : strdup(path);
-    complete = complete && (path == NULL || *paths[i] != NULL);
+  for (size_t i = 0; i < option_count; i++) {
+    char **string = string_of(to, &option_table[i]);
+    if (string == NULL || *string == NULL)
+      continue;
+    *string = strdup(*string);
+    complete = complete && *string != NULL;
   }
   if (!complete)
     options_deinit(to);
@@ -30,12 +30,21 @@ bool options_copy(struct options *to, const struct options *from) {
 }
 
 void options_deinit(struct options *options) {
-  char **paths[PATHS];
-  paths_of(options, paths);
-  for (size_t i = 0; i < PATHS; i++) {
-    free(*paths[i]);
-    *paths[i] = NULL;
+  for (size_t i = 0; i < option_count; i++) {
+    char **string = string_of(options, &option_table[i]);
+    if (string == NULL)
+      continue;
+    free(*string);
+    *string = NULL;
   }
+}
+
+const char *options_tier_prefix(const struct options *options) {
+  return options->tier_prefix != NULL ? options->tier_prefix : TIER_PREFIX_DEFAULT;
+}
+
+const char *options_tier_namespaces(const struct options *options) {
+  return options->tier_namespaces != NULL ? options->tier_namespaces : TIER_NAMESPACES_DEFAULT;
 }
 
 uint64_t options_min_budget(uint32_t max_value) {

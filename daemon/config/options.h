@@ -19,6 +19,12 @@ struct option_group {
   char text[64];
 };
 
+/* What a node does with the tier, the Valkey or Redis that a fleet of daemons shares. */
+enum tier_mode { TIER_READ_WRITE, TIER_READ_ONLY, TIER_WRITE_ONLY };
+
+#define TIER_PREFIX_DEFAULT "fcached:"
+#define TIER_NAMESPACES_DEFAULT "*"
+
 /* Owns its strings. The table in option_table.c has the ranges and defaults. */
 struct options {
   char *socket; /* NULL: the default places, see listener.h */
@@ -38,6 +44,19 @@ struct options {
   uint32_t max_leases;           /* and of waits */
   char *state;                   /* directory of the snapshot; NULL: none */
   uint32_t snapshot_interval_ms; /* 0: no timer; else at least a second */
+  char *tier;                    /* URLs, which tier_urls_parse takes; NULL: there is no tier */
+  char *tier_password_file;      /* NULL: no password */
+  char *tier_ca;                 /* NULL: the certificates of the system */
+  char *tier_cert;               /* of this client; NULL: none */
+  char *tier_key;                /* of tier_cert */
+  char *tier_prefix;             /* NULL: TIER_PREFIX_DEFAULT, see options_tier_prefix */
+  char *tier_namespaces;         /* see name_patterns.h; NULL: all, see options_tier_namespaces */
+  uint32_t tier_mode;            /* enum tier_mode */
+  uint32_t tier_deadline_ms;
+  uint32_t tier_ttl_ms; /* 0: values stay until the tier evicts them */
+  uint32_t tier_queue_age_ms;
+  uint32_t tier_lease_ms;
+  uint64_t tier_queue; /* bytes of values that wait for the tier */
   bool no_region;
   bool verbose;
   /* Set by one of the sources: options_resolve (options_set.h) adapts only the defaults. */
@@ -49,6 +68,10 @@ bool options_copy(struct options *to, const struct options *from);
 
 /* Frees the strings. Idempotent. */
 void options_deinit(struct options *options);
+
+/* Return the text, or the default. Borrowed. */
+const char *options_tier_prefix(const struct options *options);
+const char *options_tier_namespaces(const struct options *options);
 
 /* Returns the size of two frames with the largest value: one half of the budget receives a frame,
  * the other half sends one. */

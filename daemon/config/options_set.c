@@ -4,6 +4,7 @@
 #include "daemon/base/parse.h"
 #include "daemon/config/option_table.h"
 #include "daemon/config/option_value.h"
+#include "daemon/config/tier_url.h"
 #include "proto/errors.h"
 #include "proto/limits.h"
 
@@ -22,6 +23,30 @@ int options_set(struct options *options, const char *name, const char *value,
   if (row == NULL)
     return error_text_set(error, FC_EINVAL, "%s: there is no such option", name);
   return option_set(options, row, value, error);
+}
+
+/* The URL says whether the tier has TLS. */
+static int resolve_tier(const struct options *options, struct error_text *error) {
+  struct tier_urls urls = {0};
+  if (options->tier != NULL)
+    check_eq(tier_urls_parse(options->tier, &urls, error), 0); /* it was checked when it was set */
+  if (options->tier_cert != NULL && options->tier_key == NULL)
+    return error_text_set(error, FC_EINVAL,
+                          "tier-cert: there is no tier-key: give the certificate's private key");
+  if (options->tier_key != NULL && options->tier_cert == NULL)
+    return error_text_set(error, FC_EINVAL,
+                          "tier-key: there is no tier-cert: give the key's certificate");
+  if (options->tier == NULL || urls.tls)
+    return 0;
+  if (options->tier_ca != NULL)
+    return error_text_set(error, FC_EINVAL,
+                          "tier-ca: the URL of tier has no TLS: use rediss:// or valkeys://, or "
+                          "remove tier-ca");
+  if (options->tier_cert != NULL)
+    return error_text_set(error, FC_EINVAL,
+                          "tier-cert: the URL of tier has no TLS: use rediss:// or valkeys://, or "
+                          "remove tier-cert and tier-key");
+  return 0;
 }
 
 int options_resolve(struct options *o, struct error_text *error) {
@@ -49,5 +74,5 @@ int options_resolve(struct options *o, struct error_text *error) {
   }
   check_le(o->max_value, o->max_bytes);
   check_le(options_min_budget(o->max_value), o->client_budget);
-  return 0;
+  return resolve_tier(o, error);
 }

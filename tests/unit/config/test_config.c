@@ -34,6 +34,11 @@ static const struct {
     {"snapshot-interval", {"0", "60"}},
     {"admin-group", {"root", "77777"}},
     {"verbose", {"no", "yes"}},
+    {"tier", {"redis://a.example:7000/2", "none"}},
+    {"tier-password-file", {"/p/a", "none"}},
+    {"tier-mode", {"read-only", "write-only"}},
+    {"tier-namespaces", {"gpt2-*,!*-private", "none"}},
+    {"tier-deadline", {"0.05", "1"}},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
 
@@ -76,6 +81,22 @@ static void pass_directory(const char *variable, const char *option) {
     return;
   (void)setenv(variable, "/systemd/one:/systemd/two", 1);
   expect(option, "/systemd/one", "systemd");
+}
+
+/* The file `tier-password` may be there or not. */
+static void pass_credentials(void) {
+  char credentials[PATH_SIZE * 2], password[PATH_SIZE * 3];
+  (void)snprintf(credentials, sizeof credentials, "%s/credentials", dir);
+  (void)snprintf(password, sizeof password, "%s/tier-password", credentials);
+  (void)mkdir(credentials, 0700); /* from an earlier round, maybe */
+  (void)unlink(password);
+  (void)setenv("CREDENTIALS_DIRECTORY", credentials, 1);
+  if (draw(2) == 0)
+    return;
+  FILE *file = fopen(password, "w");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_eq(fclose(file), 0);
+  expect("tier-password-file", password, "systemd");
 }
 
 /* Writes a file with random keys, each with a comment before it. */
@@ -136,6 +157,7 @@ START_TEST(config_load_strongest_source_wins) {
     expect_defaults();
     pass_directory("STATE_DIRECTORY", "state");
     pass_directory("LOGS_DIRECTORY", "trace-dir");
+    pass_credentials();
     (void)snprintf(path, sizeof path, "%s/fcached.conf", dir);
     (void)unlink(path);
     if (draw(4) > 0)
@@ -232,9 +254,11 @@ static void empty(const char *path) {
 }
 
 static void remove_dir(void) {
-  char dropins[PATH_SIZE * 2];
-  (void)snprintf(dropins, sizeof dropins, "%s/fcached.conf.d", dir);
-  empty(dropins);
+  char inner[PATH_SIZE * 2];
+  (void)snprintf(inner, sizeof inner, "%s/fcached.conf.d", dir);
+  empty(inner);
+  (void)snprintf(inner, sizeof inner, "%s/credentials", dir);
+  empty(inner);
   empty(dir);
 }
 

@@ -173,18 +173,48 @@ static const struct {
     {"verbose", "maybe", "\"maybe\" is neither yes nor no"},
     {"verbose", "", "\"\" is neither yes nor no"},
     {"no-region", "YES", "is neither yes nor no"},
+    {"tier", "", "it is no URL of a tier: give redis://"},
+    {"tier-mode", "readonly", "give one of read-write|read-only|write-only"},
+    {"tier-prefix", "", "give 1 to 64 letters"},
+    {"tier-prefix", "a{b}", "\"a{b}\" is not a prefix"},
+    {"tier-prefix", "a b", "\"a b\" is not a prefix"},
+    {"tier-prefix", "12345678901234567890123456789012345678901234567890123456789012345",
+     "is not a prefix"},
+    {"tier-namespaces", "a,,b", "a pattern is empty"},
+    {"tier-namespaces", "a, b", "there is a space in it"},
+    {"tier-deadline", "0", "out of range: give 0.01 to 60 seconds"},
+    {"tier-deadline", "61", "out of range: give 0.01 to 60 seconds"},
+    {"tier-ttl", "0.5", "out of range: give 1 to 2592000 seconds, or 0 for none"},
+    {"tier-queue", "1", "out of range: give 4 KiB to 1 PiB"},
+    {"tier-queue-age", "0", "out of range: give 0.01 to 3600 seconds"},
+    {"tier-lease", "0.05", "out of range: give 0.1 to 3600 seconds"},
 };
 
 /* A value that was formatted is the same value again. */
 START_TEST(option_format_can_be_set_again) {
   static const struct {
     const char *name, *value, *text;
-  } rows[] = {{"max-bytes", "1.5G", "1536M"},   {"max-bytes", "4097", "4097"},
-              {"max-value", "1k", "1K"},        {"hello-timeout", "0.250", "0.25"},
-              {"hello-timeout", "10", "10"},    {"snapshot-interval", "0", "0"},
-              {"max-clients", "007", "7"},      {"trace", "/x y", "/x y"},
-              {"trace", "none", "none"},        {"verbose", "on", "yes"},
-              {"no-region", "0", "no"},         {"admin-group", "0", "root"},
+  } rows[] = {{"max-bytes", "1.5G", "1536M"},
+              {"max-bytes", "4097", "4097"},
+              {"max-value", "1k", "1K"},
+              {"hello-timeout", "0.250", "0.25"},
+              {"hello-timeout", "10", "10"},
+              {"snapshot-interval", "0", "0"},
+              {"max-clients", "007", "7"},
+              {"trace", "/x y", "/x y"},
+              {"trace", "none", "none"},
+              {"verbose", "on", "yes"},
+              {"no-region", "0", "no"},
+              {"admin-group", "0", "root"},
+              {"tier", "none", "none"},
+              {"tier", "redis://h", "redis://h"},
+              {"tier-mode", "read-only", "read-only"},
+              {"tier-prefix", "fcached:", "fcached:"},
+              {"tier-prefix", "x", "x"},
+              {"tier-namespaces", "*", "*"},
+              {"tier-namespaces", "none", "none"},
+              {"tier-ca", "/x", "/x"},
+              {"tier-deadline", "0.050", "0.05"},
               {"admin-group", "77777", "77777"}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     const struct option_row *row = option_find(rows[i].name);
@@ -210,6 +240,73 @@ START_TEST(options_set_wrong_value_refused) {
   ck_assert_int_eq(options_set(&o, bad[_i].name, bad[_i].value, &error), FC_EINVAL);
   ck_assert_msg(strstr(error.text, bad[_i].text) != NULL, "%s", error.text);
   ck_assert_msg(strncmp(error.text, bad[_i].name, strlen(bad[_i].name)) == 0, "%s", error.text);
+}
+END_TEST
+
+/* A value that is the default again is equal to one that was never set. */
+START_TEST(options_set_default_text_equals_the_initial_one) {
+  static const char *const names[] = {"tier", "tier-prefix", "tier-namespaces"};
+  static const char *const others[] = {"redis://h", "x", "gpt*"};
+  static const char *const defaults[] = {"none", TIER_PREFIX_DEFAULT, TIER_NAMESPACES_DEFAULT};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const struct option_row *row = option_find(names[i]);
+    struct options o, initial;
+    struct error_text error;
+    options_init(&o);
+    options_init(&initial);
+    ck_assert_int_eq(options_set(&o, names[i], others[i], &error), 0);
+    ck_assert(!option_equal(&o, &initial, row));
+    ck_assert_int_eq(options_set(&o, names[i], defaults[i], &error), 0);
+    ck_assert(option_equal(&o, &initial, row));
+    ck_assert_str_eq(options_tier_prefix(&o), TIER_PREFIX_DEFAULT);
+    ck_assert_str_eq(options_tier_namespaces(&o), TIER_NAMESPACES_DEFAULT);
+    options_deinit(&o);
+  }
+}
+END_TEST
+
+START_TEST(options_copy_owns_all_strings) {
+  struct options o, copy;
+  struct error_text error;
+  options_init(&o);
+  ck_assert_int_eq(options_set(&o, "tier", "redis://h", &error), 0);
+  ck_assert_int_eq(options_set(&o, "trace", "/t", &error), 0);
+  ck_assert(options_copy(&copy, &o));
+  ck_assert_ptr_ne(copy.tier, o.tier);
+  options_deinit(&o);
+  ck_assert_ptr_null(o.tier);
+  ck_assert_str_eq(copy.tier, "redis://h");
+  ck_assert_str_eq(copy.trace, "/t");
+  options_deinit(&copy);
+  options_deinit(&copy);
+}
+END_TEST
+
+/* Options of the tier that contradict each other. */
+START_TEST(options_resolve_tier_contradiction_refused) {
+  static const struct {
+    const char *names[3], *values[3], *text; /* NULL: allowed */
+  } rows[] = {
+      {{"tier-cert"}, {"/c"}, "tier-cert: there is no tier-key"},
+      {{"tier-key"}, {"/k"}, "tier-key: there is no tier-cert"},
+      {{"tier", "tier-ca"}, {"redis://h", "/a"}, "tier-ca: the URL of tier has no TLS"},
+      {{"tier", "tier-cert", "tier-key"},
+       {"unix:///s", "/c", "/k"},
+       "tier-cert: the URL of tier has no TLS"},
+      {{"tier", "tier-cert", "tier-key"}, {"rediss://h", "/c", "/k"}, NULL},
+      {{"tier-ca"}, {"/a"}, NULL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct options o;
+    struct error_text error = {{0}};
+    options_init(&o);
+    for (size_t j = 0; j < 3 && rows[i].names[j] != NULL; j++)
+      ck_assert_int_eq(options_set(&o, rows[i].names[j], rows[i].values[j], &error), 0);
+    ck_assert_int_eq(options_resolve(&o, &error), rows[i].text != NULL ? FC_EINVAL : 0);
+    if (rows[i].text != NULL)
+      ck_assert_msg(strncmp(error.text, rows[i].text, strlen(rows[i].text)) == 0, "%s", error.text);
+    options_deinit(&o);
+  }
 }
 END_TEST
 
@@ -292,6 +389,9 @@ int main(void) {
   tcase_add_test(tc, command_line_version_and_help_exit_0);
   tcase_add_test(tc, command_line_wrong_usage_exits_2);
   tcase_add_test(tc, option_format_can_be_set_again);
+  tcase_add_test(tc, options_set_default_text_equals_the_initial_one);
+  tcase_add_test(tc, options_copy_owns_all_strings);
+  tcase_add_test(tc, options_resolve_tier_contradiction_refused);
   suite_add_tcase(suite, tc);
   return runner_run(suite);
 }
