@@ -5,7 +5,7 @@
 /* Highest version spoken. Version 2 added the region, 3 leases, 4 manifests, 5 new rings and users,
  * 6 snapshots, settings, and gets that do not promote, 7 events, delete and more figures for tools.
  */
-#define FC_PROTOCOL_VERSION 7u
+#define FC_PROTOCOL_VERSION 8u
 #define FC_PROTOCOL_VERSION_MIN 1u /* lowest version spoken */
 #define FC_NAME_MAX 255u           /* of a namespace, op, view, probe or client name */
 #define FC_PATH_MAX 4095u          /* of a trace file's path */

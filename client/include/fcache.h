@@ -405,7 +405,7 @@ struct fcache_stat {
 };
 typedef void fcache_stat_fn(void *arg, const struct fcache_stat *stat);
 
-/* fcache_server_stats, fcache_clear and fcache_delete connect at once if the handle is not
+/* fcache_server_stats and the functions that clear and delete connect at once if the handle is not
  * connected, regardless of the back-off, and wait up to one deadline: they have no result without
  * the daemon. */
 
@@ -420,12 +420,21 @@ FCACHE_API int fcache_server_stats(struct fcache *cache, fcache_stat_fn *fn, voi
 FCACHE_API int fcache_clear(struct fcache *cache, const char *view, const char *op,
                             uint64_t *removed);
 
+/* As fcache_clear, for this daemon alone: the other daemons of its fleet keep their entries, and so
+ * does the tier, from which this daemon may take a value again. Without a tier it is fcache_clear.
+ */
+FCACHE_API int fcache_clear_local(struct fcache *cache, const char *view, const char *op,
+                                  uint64_t *removed);
+
 /* Removes the entry of one key, for all workers, as a clear that selects it alone. FCACHE_OK: there
  * was one. FCACHE_MISS: there was none, or the daemon was replaced during the call. In both cases
  * the call is complete: no lookup finds a value of the key, and none whose computation began before
  * is stored afterwards; a computation begins with the lookup that misses. A lease on the key ends.
  * Errors as fcache_clear, and FCACHE_EPROTOCOL if the daemon is older than this call. */
 FCACHE_API int fcache_delete(struct fcache *cache, const struct fcache_key *key);
+
+/* As fcache_delete, for this daemon alone, as fcache_clear_local. */
+FCACHE_API int fcache_delete_local(struct fcache *cache, const struct fcache_key *key);
 
 #ifdef __cplusplus
 }

@@ -227,7 +227,8 @@ static enum dispatch_result clear_detached(const struct call *call,
   return DISPATCH_NO_SLICE;
 }
 
-enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select) {
+enum dispatch_result handle_clear(const struct call *call, const struct fc_clear *clear) {
+  const struct fc_select *select = &clear->select;
   struct dispatch *dispatch = call->dispatch;
   struct session *session = call->session;
   if (call->sink->peer_gone)

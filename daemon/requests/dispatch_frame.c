@@ -71,7 +71,7 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
   case FC_STATS:
     return handle_stats(call, request->select.name_space);
   case FC_CLEAR:
-    return handle_clear(call, &request->select);
+    return handle_clear(call, &request->clear);
   case FC_LIST:
     return handle_list(call, &request->list);
   case FC_TRACE:

@@ -206,7 +206,7 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
 enum dispatch_result handle_put_many(const struct call *call, const struct fc_put_many *many);
 enum dispatch_result handle_give_up(const struct call *call, const struct fc_give_up *give_up);
 enum dispatch_result handle_stats(const struct call *call, struct fc_str name_space);
-enum dispatch_result handle_clear(const struct call *call, const struct fc_select *select);
+enum dispatch_result handle_clear(const struct call *call, const struct fc_clear *clear);
 enum dispatch_result handle_delete(const struct call *call, const struct fc_delete *request);
 enum dispatch_result handle_list(const struct call *call, const struct fc_list *list);
 enum dispatch_result handle_leases(const struct call *call, const struct fc_page *request);

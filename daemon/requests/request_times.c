@@ -71,8 +71,10 @@ static uint32_t describe(const struct fc_request *request, struct fc_str names[S
     keys = request->give_up.n;
     break;
   case FC_STATS:
-  case FC_CLEAR:
     select = &request->select;
+    break;
+  case FC_CLEAR:
+    select = &request->clear.select;
     break;
   case FC_LIST:
     select = &request->list.select;

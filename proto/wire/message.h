@@ -139,6 +139,10 @@ struct fc_put_many {
 struct fc_select {
   struct fc_str name_space, view, op;
 };
+struct fc_clear {
+  struct fc_select select;
+  bool local; /* of this daemon alone, not of its fleet; from version 8 on */
+};
 enum fc_list_order {
   FC_ORDER_USE = 0,   /* the most recently used first; misses entries that are used meanwhile */
   FC_ORDER_PLACE = 1, /* by their places in the daemon, which a use does not change */
@@ -190,6 +194,7 @@ struct fc_set {
 struct fc_delete {
   struct fc_str name_space;
   struct fc_key key;
+  bool local; /* as of fc_clear; from version 8 on */
 };
 
 enum fc_usage_by {
@@ -232,7 +237,8 @@ struct fc_request {
     struct fc_put put;
     struct fc_get_many get_many;
     struct fc_put_many put_many;
-    struct fc_select select; /* stats (name_space alone), clear */
+    struct fc_select select; /* stats (name_space alone) */
+    struct fc_clear clear;
     struct fc_list list;
     struct fc_trace trace;
     struct fc_give_up give_up;
@@ -440,7 +446,7 @@ int fc_encode_get_many(struct fc_buf *buf, uint32_t id, const struct fc_get_many
 int fc_encode_simple(struct fc_buf *buf, enum fc_type type,
                      uint32_t id); /* ping, shutdown and their replies */
 int fc_encode_stats(struct fc_buf *buf, uint32_t id, struct fc_str name_space);
-int fc_encode_clear(struct fc_buf *buf, uint32_t id, const struct fc_select *select);
+int fc_encode_clear(struct fc_buf *buf, uint32_t id, const struct fc_clear *clear);
 int fc_encode_list(struct fc_buf *buf, uint32_t id, const struct fc_list *list);
 int fc_encode_trace(struct fc_buf *buf, uint32_t id, const struct fc_trace *trace);
 int fc_encode_give_up(struct fc_buf *buf, uint32_t id, const struct fc_give_up *give_up);

@@ -96,7 +96,7 @@
   REQUEST(PUT_MANY, put_many, struct fc_put_many, put_many)                                        \
   REQUEST(PING, ping, uint32_t, id)                                                                \
   REQUEST(STATS, stats, struct fc_str, select.name_space)                                          \
-  REQUEST(CLEAR, clear, struct fc_select, select)                                                  \
+  REQUEST(CLEAR, clear, struct fc_clear, clear)                                                    \
   REQUEST(LIST, list, struct fc_list, list)                                                        \
   REQUEST(TRACE, trace, struct fc_trace, trace)                                                    \
   REQUEST(SHUTDOWN, shutdown, uint32_t, id)                                                        \
@@ -179,11 +179,12 @@
 /* struct fc_str */
 #define FC_STATS_FIELDS FIELD(namespace, name_or_nil, m)
 
-/* struct fc_select */
+/* struct fc_clear */
 #define FC_CLEAR_FIELDS                                                                            \
-  FIELD(namespace, name_or_nil, &m->name_space)                                                    \
-  FIELD(view, name_or_nil, &m->view)                                                               \
-  FIELD(op, name_or_nil, &m->op)
+  FIELD(namespace, name_or_nil, &m->select.name_space)                                             \
+  FIELD(view, name_or_nil, &m->select.view)                                                        \
+  FIELD(op, name_or_nil, &m->select.op)                                                            \
+  LATER(local, boolean, &m->local)
 
 /* struct fc_list */
 #define FC_LIST_FIELDS                                                                             \
@@ -239,7 +240,8 @@
   FIELD(op, name, &m->key.op)                                                                      \
   FIELD(view, name, &m->key.view)                                                                  \
   FIELD(top_k, u32, &m->key.top_k)                                                                 \
-  FIELD(prompt, hash, &m->key.prompt)
+  FIELD(prompt, hash, &m->key.prompt)                                                              \
+  LATER(local, boolean, &m->local)
 
 /* struct fc_usage */
 #define FC_USAGE_FIELDS                                                                            \

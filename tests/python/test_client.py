@@ -198,6 +198,18 @@ def test_clear_by_view_and_op_removes_matching_entries(daemon: Daemon) -> None:
         assert client.clear() == 0
 
 
+def test_local_clear_and_delete_without_tier_remove_alike(daemon: Daemon) -> None:
+    with open_client(daemon) as client:
+        for view in ("base", "ft"):
+            client.put("op", view, "p", 0, 1)
+        assert client.delete("op", "base", "p", local=True) is True
+        assert client.delete("op", "base", "p", local=False) is False
+        assert client.clear("base", local=True) == 0
+        assert client.clear(local=True) == 1
+        with pytest.raises(TypeError):
+            client.clear(None, None, True)  # type: ignore[misc]
+
+
 # ---- cached ----
 
 

@@ -183,7 +183,14 @@ def test_stub_class_signature_matches() -> None:
 
 ARGUMENTS: dict[str, Any] = {
     **{"op": "op", "view": "base", "prompt": "p", "prompts": ["p"], "top_k": 0, "value": 1},
-    **{"values": [1], "wait": 0.0, "lease": False, "record": True, "compute_s": 0.0},
+    **{
+        "values": [1],
+        "wait": 0.0,
+        "lease": False,
+        "record": True,
+        "local": False,
+        "compute_s": 0.0,
+    },
     **{"keep_first": False, "compute": lambda: 1, "compute_misses": list, "found": list},
     "probe": None,
 }

@@ -36,7 +36,7 @@ def error_of(connection: Wire) -> tuple[object, object, bool]:
 # A connection
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7, 8])
 def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> None:
     connection = Wire(daemon.socket, 20)
     fields = m.hello((1, version), "stranger", "ns", None, 0, None)
@@ -50,7 +50,7 @@ def test_hello_each_version_gets_its_welcome(daemon: Daemon, version: int) -> No
     connection.close()
     for later in 9, 2**32 - 1:
         with Client(daemon.socket, versions=(version, later)) as client:
-            assert client.welcome.version == 7
+            assert client.welcome.version == 8
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7])

@@ -23,13 +23,13 @@ OP = A.op
 
 @pytest.fixture
 def tool(daemon: Daemon) -> Iterator[Tool]:
-    with Tool(daemon.socket, client="tool", versions=(1, 7)) as result:
+    with Tool(daemon.socket, client="tool", versions=(1, 8)) as result:
         yield result
 
 
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[Client]:
-    with Client(daemon.socket, "ns", client="worker", versions=(1, 7)) as result:
+    with Client(daemon.socket, "ns", client="worker", versions=(1, 8)) as result:
         yield result
 
 
@@ -44,6 +44,22 @@ def test_delete_removes_one_key_and_makes_its_older_puts_stale(tool: Tool, clien
     assert client.put(A, b"old", known) == m.STALE
     assert client.put(key(9), b"9", known) == m.STORED
     assert client.get(B).value == b"b"
+
+
+@pytest.mark.parametrize("version", [7, 8])
+@pytest.mark.parametrize("local", [None, False, True])
+def test_local_changes_nothing_without_tier(
+    daemon: Daemon, version: int, local: Optional[bool]
+) -> None:
+    with Tool(daemon.socket, "ns", client="tool", versions=(version, version)) as tool:
+        assert tool.welcome.version == version
+        for i in range(3):
+            tool.put(key(i), b"v")
+        assert tool.delete("ns", key(0), local) is True
+        assert tool.clear("ns", local=local) == 2
+        assert all(tool.get(key(i)).value is None for i in range(3))
+        with refused(wire.EPROTOCOL):
+            tool.wire.call(m.CLEAR, "ns", None, None, 1)
 
 
 def test_kill_ends_the_connection_with_a_reason(tool: Tool, client: Client) -> None:
@@ -245,7 +261,7 @@ def test_watcher_gets_the_events_that_it_selects(
     selects: Callable[[Row], bool],
 ) -> None:
     wanted = [row for row in EVENTS if selects(row)]
-    with Tool(daemon.socket, client="watcher", versions=(1, 7)) as watcher:
+    with Tool(daemon.socket, client="watcher", versions=(1, 8)) as watcher:
         with refused(wire.EINVAL):
             watcher.events()
         assert watcher.watch(*kinds, **names) > 0
@@ -294,7 +310,7 @@ def test_settings_and_reload_follow_the_files(tmp_path: Path) -> None:
     file = tmp_path / "fcached.conf"
     file.write_text("max-bytes = 64M\nmax-value = 1M\n")
     with running(tmp_path, "--config", str(file), "--max-clients", "50") as daemon:
-        with Tool(daemon.socket, versions=(1, 7)) as tool:
+        with Tool(daemon.socket, versions=(1, 8)) as tool:
 
             def settings(*names: str) -> list[t.Setting]:
                 return [each for each in tool.settings() if each.name in names]

@@ -49,7 +49,7 @@ REQUESTS: dict[str, tuple[int, int, Sequence[object]]] = {
     "give_up": (m.GIVE_UP, 5, HELLO),
     "namespaces": (m.NAMESPACES, 6, [None, 500, b""]),
     "list": (m.LIST, 4, ["gpt2-r1", None, None, 100, b"", 0, 0]),
-    "clear": (m.CLEAR, 5, ["gpt2-r1", "base", None]),
+    "clear": (m.CLEAR, 5, ["gpt2-r1", "base", None, False]),
     "ping": (m.PING, 6, []),
     "ring": (m.RING, 2, [2, 32768]),
 }

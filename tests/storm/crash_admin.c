@@ -6,15 +6,15 @@
 #include "proto/errors.h"
 
 bool crash_admin_clear(const char *socket, struct crash_place place) {
-  struct fc_select select = {.name_space = fc_str_of(crash_space_name(place.space)),
-                             .view = fc_str_of(crash_view_name(place.view)),
-                             .op = fc_str_of(crash_op_name(place.op))};
+  struct fc_clear request = {.select.name_space = fc_str_of(crash_space_name(place.space)),
+                             .select.view = fc_str_of(crash_view_name(place.view)),
+                             .select.op = fc_str_of(crash_op_name(place.op))};
   struct fcache_error error;
   struct admin *admin;
   uint64_t removed;
   if (admin_open(socket, NULL, CRASH_DEADLINE_MS, &admin, &error) < 0)
     return false;
-  bool acked = admin_clear(admin, &select, &removed) == 0;
+  bool acked = admin_clear(admin, &request, &removed) == 0;
   admin_close(admin);
   return acked;
 }

@@ -13,9 +13,11 @@ static int send_request(struct raw *raw, struct fc_buf *buf) {
 
 int admin_request_clear(struct raw *raw, const char *name_space) {
   struct fc_buf buf = {0};
-  struct fc_select select = {.name_space = name_space ? fc_str_of(name_space) : (struct fc_str){0}};
+  struct fc_clear clear = {0};
 
-  (void)fc_encode_clear(&buf, raw->next_id++, &select);
+  if (name_space != NULL)
+    clear.select.name_space = fc_str_of(name_space);
+  (void)fc_encode_clear(&buf, raw->next_id++, &clear);
   return send_request(raw, &buf);
 }
 

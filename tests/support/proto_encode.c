@@ -48,7 +48,7 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
   case FC_STATS:
     return fc_encode_stats(buf, id, request->select.name_space);
   case FC_CLEAR:
-    return fc_encode_clear(buf, id, &request->select);
+    return fc_encode_clear(buf, id, &request->clear);
   case FC_LIST:
     return fc_encode_list(buf, id, &request->list);
   case FC_TRACE:

@@ -211,9 +211,9 @@ static const struct {
     {"stats", "[7, 13, \"m\"]", {.type = FC_STATS, .id = 13, .select = {.name_space = STR("m")}}},
     {"stats_all", "[7, 14, nil]", {.type = FC_STATS, .id = 14}},
     {"clear",
-     "[8, 15, \"m\", \"ft\", \"logprob_of\"]",
-     {.type = FC_CLEAR, .id = 15, .select = {STR("m"), STR("ft"), STR("logprob_of")}}},
-    {"clear_all", "[8, 16, nil, nil, nil]", {.type = FC_CLEAR, .id = 16}},
+     "[8, 15, \"m\", \"ft\", \"logprob_of\", true]",
+     {.type = FC_CLEAR, .id = 15, .clear = {{STR("m"), STR("ft"), STR("logprob_of")}, true}}},
+    {"clear_all", "[8, 16, nil, nil, nil, false]", {.type = FC_CLEAR, .id = 16}},
     {"list",
      "[9, 17, \"m\", nil, \"op\", 100, \"\", 0, 5000000000]",
      {.type = FC_LIST,
@@ -257,8 +257,8 @@ static const struct {
      "[19, 32, \"max-bytes\", \"512M\"]",
      {.type = FC_SET, .id = 32, .set = {STR("max-bytes"), STR("512M")}}},
     {"delete",
-     "[20, 38, \"m\", \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\"]",
-     {.type = FC_DELETE, .id = 38, .delete = {STR("m"), KEY}}},
+     "[20, 38, \"m\", \"next_token_dist\", \"ft\", 300, \"" PROMPT_A "\", true]",
+     {.type = FC_DELETE, .id = 38, .delete = {STR("m"), KEY, true}}},
     {"usage",
      "[21, 33, 1, 500, \"cursor\"]",
      {.type = FC_USAGE, .id = 33, .usage = {FC_USAGE_KEY, 500, BYTES("cursor"), 6}}},
@@ -450,7 +450,8 @@ static enum proto_growth growth_of_request(const struct fc_request *request) {
     return request->hello.has_handle ? PROTO_NEWER : PROTO_OLDER;
   if (request->type == FC_GET && !request->get.has_terms)
     return PROTO_OLDER;
-  if (request->type == FC_LIST || request->type == FC_TRACE)
+  if (request->type == FC_LIST || request->type == FC_TRACE || request->type == FC_CLEAR ||
+      request->type == FC_DELETE)
     return PROTO_NEWER;
   if (request->type == FC_GET_MANY)
     return request->get_many.has_terms ? PROTO_NEWER : PROTO_OLDER;

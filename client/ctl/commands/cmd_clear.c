@@ -15,14 +15,16 @@
 
 static struct {
   struct key_filter filter;
-  bool all, dry_run;
+  bool all, dry_run, local;
 } args;
 
 #define KEY_DRY_RUN 257
+#define KEY_LOCAL 258
 
 static const struct argp_option options[] = {
     KEY_FILTER_OPTIONS,
     {"all", 'a', NULL, 0, "All namespaces", 0},
+    {"local", KEY_LOCAL, NULL, 0, "Of this daemon alone: with a tier, not of its fleet", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Remove nothing, and print what would be removed", 0},
     COMMAND_NO_TRUNC,
     {0}};
@@ -34,6 +36,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case KEY_DRY_RUN:
     args.dry_run = true;
+    return 0;
+  case KEY_LOCAL:
+    args.local = true;
     return 0;
   case ARGP_KEY_END:
     if (!args.filter.name_space == !args.all)
@@ -113,15 +118,15 @@ static int dry_run(struct admin *admin, const struct fc_select *select) {
 
 /* A namespace that does not exist is neither an error nor created. */
 static int run(struct admin *admin) {
-  struct fc_select select = key_filter_select(&args.filter);
+  struct fc_clear clear = {.select = key_filter_select(&args.filter), .local = args.local};
   uint64_t removed = 0;
   char error[FCACHE_ERROR_TEXT_SIZE];
   bool exists = true;
   int result, status;
 
   if (args.dry_run)
-    return dry_run(admin, &select);
-  result = admin_clear(admin, &select, &removed);
+    return dry_run(admin, &clear.select);
+  result = admin_clear(admin, &clear, &removed);
   (void)snprintf(error, sizeof error, "%s", admin_error(admin)); /* the next call replaces it */
   if (result == FC_EDENIED && args.filter.name_space) {
     status = stats_fetch_namespace(admin, args.filter.name_space, &exists);
@@ -142,7 +147,8 @@ const struct command clear_command = {
     .purpose = COMMAND_CHANGE,
     .doc = "Remove the entries of a namespace, which the user who created it may do, or of all. "
            "fcached's own user, root and the admin group may do both. A result whose computation "
-           "began before the clear is not stored afterwards."
+           "began before the clear is not stored afterwards. With a tier, all daemons of the fleet "
+           "clear."
            "\v"
            "Examples:\n"
            "  fcachectl clear --namespace gpt2 --view ft --dry-run\n"

@@ -97,8 +97,8 @@ int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn,
   return admin_is_up(admin) ? stats_request(&admin->connection, name, fn, arg) : FC_EUNAVAILABLE;
 }
 
-int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed) {
-  return admin_is_up(admin) ? clear_request(&admin->connection, select, removed) : FC_EUNAVAILABLE;
+int admin_clear(struct admin *admin, const struct fc_clear *clear, uint64_t *removed) {
+  return admin_is_up(admin) ? clear_request(&admin->connection, clear, removed) : FC_EUNAVAILABLE;
 }
 
 int admin_delete(struct admin *admin, const struct fc_delete *request, bool *existed) {

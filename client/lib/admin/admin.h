@@ -52,7 +52,7 @@ int admin_ping(struct admin *admin, uint64_t *rtt_ns);
 int admin_stats(struct admin *admin, const char *name_space, fcache_stat_fn *fn, void *arg);
 
 /* Removes the selected entries. *removed is their number. */
-int admin_clear(struct admin *admin, const struct fc_select *select, uint64_t *removed);
+int admin_clear(struct admin *admin, const struct fc_clear *clear, uint64_t *removed);
 
 /* Removes the entry of one key. *existed: there was one. FC_EVERSION if the daemon is too old. */
 int admin_delete(struct admin *admin, const struct fc_delete *request, bool *existed);

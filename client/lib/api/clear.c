@@ -3,11 +3,10 @@
 #include "client/lib/api/handle.h"
 #include "proto/errors.h"
 
-int clear_request(struct connection *connection, const struct fc_select *select,
-                  uint64_t *removed) {
+int clear_request(struct connection *connection, const struct fc_clear *clear, uint64_t *removed) {
   struct fc_reply reply;
   uint32_t id = request_begin(connection, FC_CLEAR);
-  (void)fc_encode_clear(&connection->request, id, select); /* request_call checks `failed` */
+  (void)fc_encode_clear(&connection->request, id, clear); /* request_call checks `failed` */
   int rc = request_call(connection, id, NULL, 0, &reply);
   if (rc == 0)
     *removed = reply.removed;
@@ -25,21 +24,31 @@ static bool copy_optional_name(struct connection *connection, const char *field,
   return false;
 }
 
-int fcache_clear(struct fcache *cache, const char *view, const char *op, uint64_t *removed) {
-  struct fc_select select = {.name_space = fc_str_of(cache->connection.name_space)};
+static int clear(struct fcache *cache, const char *view, const char *op, bool local,
+                 uint64_t *removed) {
+  struct fc_clear request = {.select.name_space = fc_str_of(cache->connection.name_space),
+                             .local = local};
   uint64_t n = 0;
   handle_enter(cache);
-  if (!copy_optional_name(&cache->connection, "view", view, &select.view) ||
-      !copy_optional_name(&cache->connection, "op", op, &select.op))
+  if (!copy_optional_name(&cache->connection, "view", view, &request.select.view) ||
+      !copy_optional_name(&cache->connection, "op", op, &request.select.op))
     return FCACHE_ENAME;
   if (!handle_connect_now(cache))
     return FCACHE_EUNAVAILABLE;
   unsigned repeats = 0;
   int rc;
   do
-    rc = clear_request(&cache->connection, &select, &n);
+    rc = clear_request(&cache->connection, &request, &n);
   while (handle_may_repeat(cache, rc, &repeats));
   if (rc == 0 && removed != NULL)
     *removed = n;
   return handle_code(rc);
+}
+
+int fcache_clear(struct fcache *cache, const char *view, const char *op, uint64_t *removed) {
+  return clear(cache, view, op, false, removed);
+}
+
+int fcache_clear_local(struct fcache *cache, const char *view, const char *op, uint64_t *removed) {
+  return clear(cache, view, op, true, removed);
 }

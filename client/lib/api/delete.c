@@ -16,8 +16,9 @@ int delete_request(struct connection *connection, const struct fc_delete *reques
   return rc;
 }
 
-int fcache_delete(struct fcache *cache, const struct fcache_key *key) {
-  struct fc_delete request = {.name_space = fc_str_of(cache->connection.name_space)};
+static int delete_key(struct fcache *cache, const struct fcache_key *key, bool local) {
+  struct fc_delete request = {.name_space = fc_str_of(cache->connection.name_space),
+                              .local = local};
   bool existed = false;
   handle_enter(cache);
   int rc = handle_key(cache, key, &request.key);
@@ -32,4 +33,12 @@ int fcache_delete(struct fcache *cache, const struct fcache_key *key) {
   if (rc < 0)
     return handle_code(rc);
   return existed ? FCACHE_OK : FCACHE_MISS;
+}
+
+int fcache_delete(struct fcache *cache, const struct fcache_key *key) {
+  return delete_key(cache, key, false);
+}
+
+int fcache_delete_local(struct fcache *cache, const struct fcache_key *key) {
+  return delete_key(cache, key, true);
 }

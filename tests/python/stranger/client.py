@@ -254,8 +254,11 @@ class Client:
         namespace: Optional[str] = None,
         view: Optional[str] = None,
         op: Optional[str] = None,
+        local: Optional[bool] = None,
     ) -> int:
-        return self.wire.call(m.CLEAR, namespace, view, op).u64()
+        """A ``local`` of None leaves the field out, as before version 8."""
+        fields = [namespace, view, op] if local is None else [namespace, view, op, local]
+        return self.wire.call(m.CLEAR, *fields).u64()
 
     def trace(
         self, action: int = 0, path: Optional[str] = None, mkdir: Optional[bool] = None

@@ -1,4 +1,4 @@
-"""The messages of version 7, and kill: for people and tools. ``Tool`` is a client that sends them."""
+"""The messages of versions 7 and 8, and kill: for people and tools. ``Tool`` is a client that sends them."""
 
 from __future__ import annotations
 
@@ -88,8 +88,10 @@ class Tool(Client):
     def kill(self, client_id: int) -> bool:
         return self.wire.call(KILL, client_id).boolean()
 
-    def delete(self, namespace: str, key: Key) -> bool:
-        return self.wire.call(DELETE, namespace, *key).boolean()
+    def delete(self, namespace: str, key: Key, local: Optional[bool] = None) -> bool:
+        """A ``local`` of None leaves the field out, as in version 7."""
+        later = [] if local is None else [local]
+        return self.wire.call(DELETE, namespace, *key, *later).boolean()
 
     def usage(self, by: int, limit: int = 1000) -> list[Usage]:
         return self._pages(USAGE, usage, [by, limit])

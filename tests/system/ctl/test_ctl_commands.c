@@ -131,7 +131,7 @@ START_TEST(clear_prints_number_of_entries) {
   work("two", 10);
   ctl_expect_part(CTL("clear", "--namespace", "one", "--view", "ft"), "removed 5 entries\n");
   ctl_expect_part(CTL("clear", "--namespace", "one", "--op", "another"), "removed 0 entries\n");
-  ctl_expect_part(CTL("clear", "--namespace", "one"), "removed 5 entries\n");
+  ctl_expect_part(CTL("clear", "--namespace", "one", "--local"), "removed 5 entries\n");
   ctl_expect_part(CTL("clear", "--all"), "removed 10 entries\n");
   ck_assert_int_eq(harness_stop(&daemon_), 0);
 }
@@ -188,7 +188,7 @@ START_TEST(delete_by_prompt_and_by_hash) {
       CTL("delete", "-n", "one", "-o", op, "-v", view, "-k", top_k, "--hash", hash);
   ctl_expect(argv, "deleted 1 entry\n");
   ctl_expect(argv, "deleted 0 entries: there was none of this key\n");
-  ctl_expect(CTL("delete", "-n", "none", "-o", op, "-v", view, "-p", "x"),
+  ctl_expect(CTL("delete", "-n", "none", "-o", op, "-v", view, "-p", "x", "--local"),
              "deleted 0 entries: there was none of this key\n");
   ck_assert_uint_eq(ctl_array_size(CTL("list", "--json")), 9);
   json_decref(list);

@@ -479,7 +479,7 @@ static void slow_reader_sees_the_old_value(bool clear) {
   struct fc_put put = {
       .key = raw_key("op", "view", 0, "held"), .value = value, .value_size = sizeof value};
   struct fc_get get = {.key = put.key};
-  struct fc_select all = {.name_space = fc_str_of("held")};
+  struct fc_clear all = {.select.name_space = fc_str_of("held")};
   memset(value, 'a', sizeof value);
   raw_open(&reader, served.socket, "held");
   raw_open(&writer, served.socket, "held");

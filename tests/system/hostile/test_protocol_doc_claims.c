@@ -238,7 +238,7 @@ static const struct {
     {ABSENT, BYTES("\x95\x08" ID NONE NONE NONE), WORKER},
     {ABSENT, BYTES("\x97\x09" ID NONE NIL NIL "\x01\xc4\x00"), WORKER},
     {ABSENT, BYTES("\x95\x0e" ID NONE "\x01\xc4\x00"), WORKER},
-#define LATER "a message of version 3 to 7 on a connection of version 1"
+#define LATER "a message of version 3 to 8 on a connection of version 1"
     {LATER, BYTES("\x96\x0c" ID NIL NIL "\x00" NIL), FIRST},
     {LATER, BYTES("\x95\x0d" ID NIL "\x01\xc4\x00"), FIRST},
     {LATER, BYTES("\x95\x0e" ID NIL "\x01\xc4\x00"), FIRST},
@@ -382,7 +382,7 @@ static uint64_t generation(struct raw *raw, const struct fc_key *key) {
 }
 
 static void clear(struct raw *raw, const char *name_space) {
-  const struct fc_select select = {.name_space = fc_str_of(name_space)};
+  const struct fc_clear select = {.select.name_space = fc_str_of(name_space)};
   struct fc_buf buf = {0};
   struct fc_reply reply;
   ck_assert_int_eq(fc_encode_clear(&buf, 9, &select), 0);

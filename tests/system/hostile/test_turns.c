@@ -131,7 +131,7 @@ static void encode_put(struct fc_buf *buf, const char *view, const char *prompt)
 }
 
 static void encode_clear(struct fc_buf *buf, const char *view) {
-  struct fc_select select = {.name_space = fc_str_of("data"), .view = fc_str_of(view)};
+  struct fc_clear select = {.select.name_space = fc_str_of("data"), .select.view = fc_str_of(view)};
   ck_assert_int_eq(fc_encode_clear(buf, 2, &select), 0);
 }
 

@@ -221,7 +221,7 @@ static int shares_without_harm(void *arg) {
 static int clears_and_leaves(void *arg) {
   struct raw raw;
   struct fc_buf buf = {0};
-  struct fc_select select = {.name_space = fc_str_of("own")};
+  struct fc_clear select = {.select.name_space = fc_str_of("own")};
 
   (void)arg;
   CHILD_EXPECT(open_raw(&raw, "own") == 0);

@@ -192,7 +192,8 @@ START_TEST(admin_requests_are_logged) {
   struct raw raw;
   struct fc_buf buf = {0};
   struct fc_trace on = {.action = FC_TRACE_ON}, off = {.action = FC_TRACE_OFF};
-  struct fc_select select = {.name_space = fc_str_of("life"), .view = fc_str_of("base")};
+  struct fc_clear select = {.select.name_space = fc_str_of("life"),
+                            .select.view = fc_str_of("base")};
 
   harness_make_dir(dir);
   (void)snprintf(trace, sizeof trace, "%s/trace", dir);

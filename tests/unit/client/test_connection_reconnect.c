@@ -69,7 +69,7 @@ START_TEST(backoff_daemon_hangs_up_doubles) {
 }
 END_TEST
 
-/* Welcomes the second connection only, and answers its clears. */
+/* Welcomes the second connection only, and answers its clears: 42, and 43 for a local one. */
 static void serve_clears(struct scripted_daemon *scripted, int fd, unsigned nth) {
   uint8_t *body;
   struct fc_request request;
@@ -78,7 +78,8 @@ static void serve_clears(struct scripted_daemon *scripted, int fd, unsigned nth)
   while (scripted_read(scripted, fd, &body, &request)) {
     struct fc_buf buf = {0};
     free(body);
-    if (request.type == FC_CLEAR && fc_encode_cleared(&buf, request.id, 42) == 0)
+    if (request.type == FC_CLEAR &&
+        fc_encode_cleared(&buf, request.id, request.clear.local ? 43 : 42) == 0)
       scripted_send(fd, &buf);
   }
 }
@@ -92,6 +93,8 @@ START_TEST(clear_during_backoff_connects) {
                    FCACHE_MISS); /* the daemon closed it: the back-off begins */
   ck_assert_int_eq(fcache_clear(cache, NULL, "op", &removed), FCACHE_OK);
   ck_assert_uint_eq(removed, 42);
+  ck_assert_int_eq(fcache_clear_local(cache, NULL, "op", &removed), FCACHE_OK);
+  ck_assert_uint_eq(removed, 43);
   fcache_close(cache);
   scripted_stop(&scripted);
 }

@@ -315,7 +315,7 @@ static int state_of_clear(void *arg, uint64_t ticket) {
 
 START_TEST(clear_without_its_record_leaves_loop_idle) {
   struct fc_buf request = {0};
-  struct fc_select select = {.name_space = fc_str_of("ns")};
+  struct fc_clear select = {.select.name_space = fc_str_of("ns")};
   clear_state = 0;
   dispatch.control = (struct control){.clear_record = record_clear, .clear_state = state_of_clear};
   join_with_ring();

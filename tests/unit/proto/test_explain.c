@@ -111,8 +111,9 @@ static void note_end(void *arg, const struct proto_sample *sample) {
   uint32_t n = (body[0] & 0x0fu) - 2;
   if (sample->reply)
     return;
-  /* Older clients do not send these: order and min_compute_ns, and mkdir. */
-  uint32_t later = body[1] == FC_LIST ? 2 : body[1] == FC_TRACE ? 1 : 0;
+  /* Older clients do not send these: order and min_compute_ns, mkdir, and local. */
+  bool one = body[1] == FC_TRACE || body[1] == FC_CLEAR || body[1] == FC_DELETE;
+  uint32_t later = body[1] == FC_LIST ? 2 : one ? 1 : 0;
   for (uint32_t i = 0; i <= later; i++)
     requests[body[1]].ends[n - i] = true;
 }

@@ -229,7 +229,7 @@ START_TEST(dumps_of_list_equal_encoders) {
 END_TEST
 
 START_TEST(dumps_of_others_equal_encoders) {
-  const struct fc_select select = {.name_space = STR("gpt2-r1"), .view = STR("base")};
+  const struct fc_clear select = {.select.name_space = STR("gpt2-r1"), .select.view = STR("base")};
   struct fc_buf buf = {0};
 
   ck_assert_int_eq(fc_encode_clear(&buf, 5, &select), 0);

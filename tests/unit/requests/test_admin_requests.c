@@ -160,7 +160,7 @@ static struct namespace *create_namespace(uid_t uid, const char *name) {
 
 static void queue_clear(uid_t uid, const char *name) {
   struct fc_buf request = {0};
-  struct fc_select select = {.name_space = fc_str_of(name)};
+  struct fc_clear select = {.select.name_space = fc_str_of(name)};
   one->session.uid = uid;
   one->sink.peer_gone = true;
   ck_assert_int_eq(fc_encode_clear(&request, 1, &select), 0);

@@ -331,7 +331,7 @@ START_TEST(put_of_earlier_daemon_judged_by_generation) {
   ck_assert_int_eq(put_since(&test_clients[0], 1, 10, (struct fc_epoch){8, before}).put, FC_STORED);
   ck_assert_int_eq(put_since(&test_clients[0], 2, 10, (struct fc_epoch){9, before}).put, FC_STORED);
   struct fc_buf frame = {0};
-  const struct fc_select all = {.name_space = fc_str_of("ns")};
+  const struct fc_clear all = {.select.name_space = fc_str_of("ns")};
   ck_assert_int_eq(fc_encode_clear(&frame, 500, &all), 0);
   client_request(&test_clients[0], &frame);
   ck_assert_uint_eq(client_reply(&test_clients[0]).removed, 2);

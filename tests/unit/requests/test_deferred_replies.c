@@ -106,7 +106,7 @@ END_TEST
 
 START_TEST(clear_during_lease_hands_it_over_and_old_put_is_stale) {
   struct fc_buf request = {0};
-  struct fc_select select = {.name_space = fc_str_of("ns")};
+  struct fc_clear select = {.select.name_space = fc_str_of("ns")};
   get(&test_clients[0], 1, 0);
   expect_miss(&test_clients[0], 1, FC_LEASE_GRANTED);
   struct fc_epoch old = epoch_now();

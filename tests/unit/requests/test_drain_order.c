@@ -33,7 +33,7 @@ START_TEST(request_drains_own_ring_first) {
 END_TEST
 
 START_TEST(request_that_reads_counters_drains_all_rings) {
-  static const struct fc_select all = {0};
+  static const struct fc_clear all = {0};
   static const struct fc_list list = {.limit = 1};
   static const struct fc_page page = {.limit = 1};
   static const struct fc_trace status = {.action = FC_TRACE_STATUS};

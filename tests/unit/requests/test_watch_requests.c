@@ -202,8 +202,9 @@ START_TEST(evictions_name_their_limit) {
 END_TEST
 
 static void clear(struct test_client *client, struct fc_select select) {
+  const struct fc_clear message = {.select = select};
   struct fc_buf request = {0};
-  ck_assert_int_eq(fc_encode_clear(&request, 9, &select), 0);
+  ck_assert_int_eq(fc_encode_clear(&request, 9, &message), 0);
   while (client_dispatch(client, &request) == DISPATCH_RETRY)
     ;
   fc_buf_free(&request);

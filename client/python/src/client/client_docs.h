@@ -117,16 +117,18 @@
   "Raises TypeError for a wrong type, and ArgumentError for an invalid name."
 
 #define DOC_CLEAR                                                                                  \
-  "clear($self, /, view=None, op=None)\n--\n\n"                                                    \
+  "clear($self, /, view=None, op=None, *, local=False)\n--\n\n"                                    \
   "Removes the namespace's entries with that view and op (None: any), for all workers. Returns\n"  \
-  "their number. A value whose computation began before the clear is not stored after it.\n\n"     \
+  "their number. A value whose computation began before the clear is not stored after it. With\n"  \
+  "a tier, all daemons of the fleet clear, or with local=True this one alone.\n\n"                 \
   "Raises UnavailableError if no daemon answers, DeniedError if another user created the\n"        \
   "namespace, and TypeError and ArgumentError as get()."
 
 #define DOC_DELETE                                                                                 \
-  "delete($self, /, op, view, prompt, top_k=0)\n--\n\n"                                            \
+  "delete($self, /, op, view, prompt, top_k=0, *, local=False)\n--\n\n"                            \
   "Removes the value of one key, for all workers. Returns True if there was one. A value whose\n"  \
-  "computation began before, with the lookup that missed, is not stored after it.\n\n"             \
+  "computation began before, with the lookup that missed, is not stored after it. local is that\n" \
+  "of clear().\n\n"                                                                                \
   "Raises the errors of clear(), and ProtocolError if the daemon is older than this method."
 
 #define DOC_CLOSE                                                                                  \

@@ -173,11 +173,17 @@ METHOD_FAST(client_give_up) {
 }
 
 METHOD_FAST(client_delete) {
-  static const struct args_spec spec = {"delete", 3, 4, {"op", "view", "prompt", "top_k", NULL}};
+  static const struct args_spec spec = {
+      "delete", 3, 4, {"op", "view", "prompt", "top_k", "local", NULL}};
   struct client *client = (struct client *)self;
+  PyObject *given[ARGS_MAX];
   struct fcache_key key;
-  if (parse_key(client, &spec, args, n_args, keywords, &key) < 0)
+  if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
+      keys_make(given[0], given[1], given[2], given[3], &key) < 0)
     return NULL;
-  int rc = call_with_key(client, &key, fcache_delete);
+  int local = args_bool(given[4], false);
+  if (local < 0)
+    return NULL;
+  int rc = call_with_key(client, &key, local ? fcache_delete_local : fcache_delete);
   return rc < 0 ? NULL : PyBool_FromLong(rc == FCACHE_OK);
 }

@@ -107,20 +107,22 @@ PyObject *client_server_stats(PyObject *self, PyObject *ignored) {
 }
 
 METHOD_FAST(client_clear) {
-  static const struct args_spec spec = {"clear", 0, 2, {"view", "op", NULL}};
+  static const struct args_spec spec = {"clear", 0, 2, {"view", "op", "local", NULL}};
   struct client *client = (struct client *)self;
   PyObject *given[ARGS_MAX];
   const char *view = NULL, *op = NULL;
   uint64_t removed = 0;
+  int local = 0;
   if (!client_enter(client) || args_parse(&spec, args, n_args, keywords, given) < 0 ||
       (given[0] != NULL && given[0] != Py_None && keys_name(given[0], "view", &view) < 0) ||
-      (given[1] != NULL && given[1] != Py_None && keys_name(given[1], "op", &op) < 0))
+      (given[1] != NULL && given[1] != Py_None && keys_name(given[1], "op", &op) < 0) ||
+      (local = args_bool(given[2], false)) < 0)
     return NULL;
   struct handle *handle = handle_begin(client);
   if (handle == NULL)
     return NULL;
   handle_release(handle);
-  int rc = fcache_clear(handle->cache, view, op, &removed);
+  int rc = (local ? fcache_clear_local : fcache_clear)(handle->cache, view, op, &removed);
   handle_acquire(handle);
   PyObject *result = rc < 0 ? handle_raise(handle, rc) : PyLong_FromUnsignedLongLong(removed);
   handle_end(handle);
