@@ -135,7 +135,7 @@ $(B)/libfcache.so: $(LIBSO)
 
 # The targets of each area are beside its files.
 -include client/python/python.mk tests/python/python.mk tests/tests.mk tests/neighbours/neighbours.mk \
-  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk tests/soak/soak.mk tests/upgrade/upgrade.mk \
+  tests/clients/clients.mk client/examples/examples.mk tests/bench/bench.mk tests/lint.mk tests/fuzz/fuzz.mk tests/soak/soak.mk tests/fleet_herd/fleet_herd.mk tests/upgrade/upgrade.mk \
   docs/man/man.mk systemd/install.mk systemd/packages.mk
 
 .PHONY: clean help

@@ -1,6 +1,6 @@
+#!/bin/sh
 # demo_texts.sh - sets the arguments of the script that reads it to the files that the model reads.
 #   DEMO_TEXT="a b"   these files instead of the system's licence texts
-# shellcheck shell=sh
 
 # Licences of some length: the view ft adapts to the last one. A minimal system may have none at all.
 # Then the model reads the pages of this project.

@@ -1,0 +1,189 @@
+#include "fleet_herd.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "tests/support/child_process.h"
+
+#define READY_TIMEOUT_MS 60000u
+#define RACE_TIMEOUT_NS UINT64_C(600000000000)
+#define END_TIMEOUT_MS 20000u
+#define POLL_NS 1000000
+#define PUBLISH_NS 50000000u /* after a computation its value may not yet be in the tier */
+
+/* ---- start and stop ---- */
+
+static void start_daemon(const struct fleet_herd *herd, struct daemon *daemon) {
+  const char *const *a = herd->args;
+  harness_start(daemon, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
+                a[12], a[13], a[14], a[15], NULL);
+}
+
+static void start_worker(struct fleet_herd *herd, uint32_t number) {
+  uint32_t node = number / herd->workers, nth = number % herd->workers;
+  herd->plans[number] = (struct herd_worker_plan){
+      .board = herd->board,
+      .number = number,
+      .first = nth * herd->keys / herd->workers,
+      .keys = herd->keys,
+      .compute_ns = herd->compute_ns,
+      .socket = herd->plain_socket != NULL ? herd->plain_socket : herd->daemons[node].socket};
+  herd->pids[number] =
+      child_start(herd->plain_socket != NULL ? herd_worker_run_plain : herd_worker_run,
+                  &herd->plans[number], NULL);
+}
+
+void fleet_herd_start(struct fleet_herd *herd) {
+  ck_assert_uint_le(herd->nodes, HERD_NODES_MAX);
+  ck_assert_uint_le(herd->nodes * herd->workers, HERD_WORKERS_MAX);
+  ck_assert_uint_le(herd->keys, HERD_KEYS_MAX);
+  herd->board = child_shared(sizeof *herd->board);
+  for (uint32_t i = 0; herd->plain_socket == NULL && i < herd->nodes; i++)
+    start_daemon(herd, &herd->daemons[i]);
+  for (uint32_t i = 0; i < herd->nodes * herd->workers; i++)
+    start_worker(herd, i);
+}
+
+void fleet_herd_stop(struct fleet_herd *herd) {
+  for (uint32_t i = 0; i < herd->nodes * herd->workers; i++)
+    if (herd->pids[i] > 0)
+      ck_assert_int_eq(harness_wait(herd->pids[i], END_TIMEOUT_MS), 0);
+  for (uint32_t i = 0; herd->plain_socket == NULL && i < herd->nodes; i++)
+    (void)harness_stop(&herd->daemons[i]); /* the tests of the daemon's life check its status */
+  (void)munmap(herd->board, sizeof *herd->board); /* it ends with the test anyway */
+  herd->board = NULL;
+}
+
+/* ---- kills ---- */
+
+/* Returns the number of workers of a node whose key is computed, or not yet in the tier. */
+static uint32_t flights(const struct fleet_herd *herd, uint32_t node, bool computing_only) {
+  uint32_t n = 0;
+  uint64_t now_ns = harness_now_ns();
+  for (uint32_t i = 0; i < herd->workers; i++) {
+    const struct herd_worker_board *worker = &herd->board->workers[node * herd->workers + i];
+    uint64_t computed_ns = atomic_load(&worker->computed_ns);
+    n += atomic_load(&worker->computing) != 0 ||
+         (!computing_only && computed_ns != 0 && now_ns - computed_ns < PUBLISH_NS);
+  }
+  return n;
+}
+
+/* Kills the daemon of a node that holds a lease, and starts it again. Another node is next. */
+static void kill_when_due(struct fleet_herd *herd) {
+  if (herd->kill_ns == 0 || harness_now_ns() < herd->next_kill_ns)
+    return;
+  for (uint32_t i = 0; i < herd->nodes; i++) {
+    uint32_t node = (herd->kills + i) % herd->nodes;
+    if (flights(herd, node, true) == 0)
+      continue;
+    harness_kill9(&herd->daemons[node]);
+    herd->in_flight += flights(herd, node, false);
+    herd->kills++;
+    start_daemon(herd, &herd->daemons[node]);
+    herd->next_kill_ns = harness_now_ns() + herd->kill_ns;
+    return;
+  }
+}
+
+static uint32_t count_distinct(const struct fleet_herd *herd) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < herd->keys; i++)
+    n += atomic_load(&herd->board->computed[i]) > 0;
+  return n;
+}
+
+static void restart_when_due(struct fleet_herd *herd, bool *restarted) {
+  if (herd->restart == NULL || *restarted || count_distinct(herd) < herd->keys / 4)
+    return;
+  *restarted = true;
+  atomic_store(&herd->board->away, true);
+  herd->restart(herd->restart_arg);
+  atomic_store(&herd->board->away, false);
+}
+
+/* ---- the race ---- */
+
+static bool all_are_ready(void *arg) {
+  const struct fleet_herd *herd = arg;
+  return atomic_load(&herd->board->ready) == herd->nodes * herd->workers;
+}
+
+static int compare_us(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static void measure_waits(struct fleet_herd *herd) {
+  uint32_t n_workers = herd->nodes * herd->workers, n = 0;
+  uint32_t *all = calloc((size_t)n_workers * herd->keys, sizeof *all);
+  ck_assert_ptr_nonnull(all);
+  for (uint32_t i = 0; i < n_workers; i++) {
+    const struct herd_worker_board *worker = &herd->board->workers[i];
+    memcpy(&all[n], worker->wait_us, worker->n_waits * sizeof *all);
+    n += worker->n_waits;
+  }
+  herd->n_waits = n;
+  if (n > 0) {
+    qsort(all, n, sizeof *all, compare_us);
+    herd->wait_p50_ms = all[n / 2] / 1e3;
+    herd->wait_p99_ms = all[(size_t)n * 99 / 100] / 1e3;
+    herd->wait_max_ms = all[n - 1] / 1e3;
+  }
+  free(all);
+}
+
+static void sum_up(struct fleet_herd *herd) {
+  uint64_t began_ns = UINT64_MAX, ended_ns = 0;
+  for (uint32_t i = 0; i < herd->nodes * herd->workers; i++) {
+    const struct herd_worker_board *worker = &herd->board->workers[i];
+    herd->computations += worker->computations;
+    herd->without_tier += worker->without_tier;
+    herd->wrong += worker->wrong;
+    if (began_ns > worker->began_ns)
+      began_ns = worker->began_ns;
+    if (ended_ns < worker->ended_ns)
+      ended_ns = worker->ended_ns;
+  }
+  herd->distinct = count_distinct(herd);
+  herd->wall_s = (double)(ended_ns - began_ns) / 1e9;
+  measure_waits(herd);
+}
+
+void fleet_herd_race(struct fleet_herd *herd) {
+  const struct timespec pause = {.tv_nsec = POLL_NS};
+  uint64_t start_ns;
+  bool restarted = false;
+  if (!harness_wait_until(all_are_ready, herd, READY_TIMEOUT_MS))
+    ck_abort_msg("%u of %u workers are ready", atomic_load(&herd->board->ready),
+                 herd->nodes * herd->workers);
+  atomic_store(&herd->board->go, true);
+  start_ns = harness_now_ns();
+  herd->next_kill_ns = start_ns + herd->kill_ns;
+  while (atomic_load(&herd->board->ended) < herd->nodes * herd->workers) {
+    if (harness_now_ns() - start_ns > RACE_TIMEOUT_NS)
+      ck_abort_msg("%u of %u workers are through", atomic_load(&herd->board->ended),
+                   herd->nodes * herd->workers);
+    restart_when_due(herd, &restarted);
+    kill_when_due(herd);
+    (void)nanosleep(&pause, NULL); /* an early return is harmless */
+  }
+  sum_up(herd);
+}
+
+/* ---- the table ---- */
+
+void fleet_herd_print_heads(void) {
+  printf("%-22s %12s %8s %6s %9s %12s %8s %9s %9s %9s %9s\n", "herd", "computations", "distinct",
+         "kills", "in flight", "without tier", "wall s", "waits", "p50 ms", "p99 ms", "max ms");
+}
+
+void fleet_herd_print(const struct fleet_herd *herd, const char *name) {
+  printf("%-22s %12u %8u %6u %9u %12u %8.2f %9u %9.2f %9.2f %9.2f\n", name, herd->computations,
+         herd->distinct, herd->kills, herd->in_flight, herd->without_tier, herd->wall_s,
+         herd->n_waits, herd->wait_p50_ms, herd->wait_p99_ms, herd->wait_max_ms);
+}
