@@ -2,6 +2,7 @@
 #include "tests/bench/bench_report.h"
 #include "tests/bench/bench_run.h"
 #include "tests/bench/footprint.h"
+#include "tests/bench/fresh_node.h"
 #include "tests/bench/herd.h"
 #include "tests/bench/scratch.h"
 
@@ -78,7 +79,7 @@ static int pick_cpu(void) {
   return cpu;
 }
 
-/* Runs both phases, the footprints and the herds. */
+/* Runs both phases, and then the rows outside of them. */
 static int measure_all(const struct arguments *arguments, struct bench_result *results, size_t *n) {
   char dir[SCRATCH_PATH_BYTES];
   if (scratch_make(dir) != 0)
@@ -94,6 +95,8 @@ static int measure_all(const struct arguments *arguments, struct bench_result *r
     result = footprint_run(&env, &arguments->options, results, n);
   if (result == 0)
     result = herd_run(&env, &arguments->options, results, n);
+  if (result == 0)
+    result = fresh_node_run(&env, &arguments->options, results, n);
   scratch_remove(dir);
   return result;
 }
@@ -106,7 +109,8 @@ static int report_all(const struct arguments *arguments, const struct bench_resu
   }
   report_table("All processes on one CPU (these are judged)", results, n, false);
   report_table("Unpinned (/unpinned; this measures the scheduler as much)", results, n, true);
-  printf("\nMedians of %u rounds (herd8: one run). per s: operations; of the rows of 64, keys.\n",
+  printf("\nMedians of %u rounds (herd8 and fresh_node: one run). per s: operations; of the rows "
+         "of 64, keys.\n",
          arguments->options.rounds);
   report_more(results, n);
   report_requirements(results, n);

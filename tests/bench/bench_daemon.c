@@ -19,10 +19,18 @@ int daemon_start(struct daemon *daemon, const struct bench_env *env,
   }
   /* The directory's path is short, and so are the names. */
   (void)snprintf(daemon->socket, sizeof(daemon->socket), "%s/%s.sock", env->dir, options->name);
-  const char *argv[8] = {program, "--socket", daemon->socket, "--max-bytes", options->max_bytes};
+  const char *argv[12] = {program, "--socket", daemon->socket, "--max-bytes", options->max_bytes};
+  size_t n = 5;
   if (options->trace != NULL) {
-    argv[5] = "--trace";
-    argv[6] = options->trace;
+    argv[n++] = "--trace";
+    argv[n++] = options->trace;
+  }
+  char url[128];
+  if (options->tier != NULL) {
+    (void)snprintf(url, sizeof(url), "unix://%s", options->tier); /* the path is short */
+    argv[n++] = "--tier";
+    argv[n++] = url;
+    argv[n++] = "--tier-queue=64M"; /* the bench stores faster than any model computes */
   }
   if (child_start(&daemon->child, options->name, env->cpu, env->dir, NULL, argv) != 0)
     return -1;

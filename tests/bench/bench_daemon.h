@@ -11,6 +11,7 @@ struct daemon_options {
   const char *name;      /* names its socket and its log; borrowed */
   const char *max_bytes; /* as on its command line */
   const char *trace;     /* path of its trace; NULL: none */
+  const char *tier;      /* path of the Unix socket of its tier; NULL: none */
 };
 
 /* Zero it before the first use, and call daemon_stop at the end. */

@@ -43,6 +43,8 @@ const struct bench_row bench_rows[] = {
     {.label = "hit_region_traced", SCENE(TRACED)},
     {.label = "hit_region_watched", SCENE(WATCHED_HITS)},
     {.label = "put_watched", SCENE(WATCHED_PUTS)},
+    {.label = "hit_region_tier", SCENE(TIER)},
+    {.label = "hit_region_tier_hung", SCENE(TIER_HUNG)},
     {.label = "bytes_per_entry/fcached", FOOTPRINT(REGION)},
     {.label = "bytes_per_entry/memcached", FOOTPRINT(MEMCACHED)},
     {.label = "bytes_per_entry/redis", FOOTPRINT(REDIS)},
@@ -52,6 +54,7 @@ const struct bench_row bench_rows[] = {
     {.label = "herd8_staggered/fcached", HERD(REGION), .staggered = true},
     {.label = "herd8_staggered/memcached", HERD(MEMCACHED), .staggered = true},
     {.label = "herd8_staggered/redis", HERD(REDIS), .staggered = true},
+    {.label = "fresh_node", .kind = KIND_FRESH_NODE},
 };
 const size_t bench_n_rows = sizeof(bench_rows) / sizeof(bench_rows[0]);
 
@@ -76,7 +79,7 @@ void bench_row_name(const struct bench_row *row, uint32_t size, bool unpinned,
                     char name[BENCH_NAME_BYTES]) {
   const char *suffix = unpinned && (row->phases & PHASE_PINNED) != 0 ? "/unpinned" : "";
   /* Labels are short: see the table. */
-  if (row->kind == KIND_FOOTPRINT || row->kind == KIND_HERD)
+  if (row->kind != KIND_OPERATION && row->kind != KIND_SCENE)
     (void)snprintf(name, BENCH_NAME_BYTES, "%s", row->label);
   else
     (void)snprintf(name, BENCH_NAME_BYTES, "%s/%" PRIu32 "%s", row->label, size, suffix);

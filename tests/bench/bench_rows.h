@@ -29,6 +29,8 @@ enum bench_scene_id {
   SCENE_TRACED,
   SCENE_WATCHED_HITS,
   SCENE_WATCHED_PUTS,
+  SCENE_TIER,
+  SCENE_TIER_HUNG,
   SCENES
 };
 enum bench_operation { OPERATION_GET, OPERATION_SET, OPERATION_GET_MANY };
@@ -37,8 +39,9 @@ enum bench_operation { OPERATION_GET, OPERATION_SET, OPERATION_GET_MANY };
 enum bench_kind {
   KIND_OPERATION, /* an operation of a peer, repeated */
   KIND_SCENE,
-  KIND_FOOTPRINT, /* the memory of a peer's server, outside of the phases: see footprint.h */
-  KIND_HERD,      /* workers that miss together, outside of the phases: see herd.h */
+  KIND_FOOTPRINT,  /* the memory of a peer's server, outside of the phases: see footprint.h */
+  KIND_HERD,       /* workers that miss together, outside of the phases: see herd.h */
+  KIND_FRESH_NODE, /* a node of a fleet, outside of the phases: see fresh_node.h */
 };
 
 /* Sets of keys and values, by their place in bench_loads. */
@@ -56,7 +59,7 @@ enum {
 enum { PHASE_PINNED = 1, PHASE_UNPINNED = 2, PHASE_BOTH = PHASE_PINNED | PHASE_UNPINNED };
 
 struct bench_row {
-  const char *label; /* the name, followed by "/SIZE" except for a footprint and a herd */
+  const char *label; /* the name, followed by "/SIZE" except for rows outside of the phases */
   enum bench_kind kind;
   enum bench_peer_id peer;        /* if it is not a scene */
   enum bench_operation operation; /* of an operation */

@@ -9,6 +9,7 @@
 #include "tests/bench/peer_memcpy.h"
 #include "tests/bench/peer_redis.h"
 #include "tests/bench/scene_churn.h"
+#include "tests/bench/scene_tier.h"
 #include "tests/bench/scene_traced.h"
 #include "tests/bench/scene_two_readers.h"
 #include "tests/bench/scene_watched.h"
@@ -209,6 +210,8 @@ static void phase_init(struct phase *phase) {
   scene_traced_init(&phase->scenes[SCENE_TRACED]);
   scene_watched_hits_init(&phase->scenes[SCENE_WATCHED_HITS]);
   scene_watched_puts_init(&phase->scenes[SCENE_WATCHED_PUTS]);
+  scene_tier_init(&phase->scenes[SCENE_TIER]);
+  scene_tier_hung_init(&phase->scenes[SCENE_TIER_HUNG]);
 }
 
 static void phase_deinit(struct phase *phase) {

@@ -1,6 +1,6 @@
 #include "tests/bench/peer_redis.h"
 
-#include "tests/bench/bench_children.h"
+#include "tests/bench/redis_server.h"
 #include "tests/bench/wire.h"
 
 #include <assert.h>
@@ -12,7 +12,7 @@ enum { MISS_BYTES = 5 }; /* "$-1\r\n" */
 
 struct redis {
   struct child child;
-  char socket[256];
+  char socket[REDIS_SOCKET_BYTES];
   struct wire wire;
   char request[WORKLOAD_BATCH * (WORKLOAD_KEY_BYTES + 16) + 64];
 };
@@ -35,23 +35,13 @@ static int redis_join(struct bench_peer *peer) {
 }
 
 static int redis_start(struct bench_peer *peer, const struct bench_env *env) {
-  char program[512], libraries[512], dir[256];
-  int length = snprintf(program, sizeof(program), "%s/bin/redis-server", env->peers);
-  (void)snprintf(libraries, sizeof(libraries), "%s/libs", env->peers); /* shorter than program */
-  (void)snprintf(dir, sizeof(dir), "%s", env->dir);
   struct redis *state = calloc(1, sizeof(*state));
-  if (state == NULL || length >= (int)sizeof(program)) {
-    fprintf(stderr, "bench: path too long for redis-server in %s\n", env->peers);
-    free(state);
+  if (state == NULL) {
+    fprintf(stderr, "bench: out of memory for %s\n", peer->name);
     return -1;
   }
   peer->state = state;
-  (void)snprintf(state->socket, sizeof(state->socket), "%s/redis.sock",
-                 env->dir); /* dir is short */
-  const char *const argv[] = {
-      program, "--port", "0", "--unixsocket", state->socket, "--save", "", "--appendonly",
-      "no",    "--dir",  dir, "--daemonize",  "no",          NULL};
-  if (child_start(&state->child, peer->name, env->cpu, env->dir, libraries, argv) != 0)
+  if (redis_server_start(&state->child, env, peer->name, state->socket) != 0)
     return -1;
   peer->pid = state->child.pid;
   return redis_join(peer);

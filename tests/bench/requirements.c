@@ -52,6 +52,16 @@ const struct bench_requirement bench_requirements[] = {
     ALONE("hit_region_watched/3100", RATIO, AT_LEAST, 0.98),
     ALONE("put_watched/3100", RATIO, AT_LEAST, 0.98),
 
+    /* a local hit does not know that a tier exists */
+    ALONE("hit_region_tier/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_tier/3100", RATIO, AT_LEAST, 0.98),
+    ALONE("hit_region_tier_hung/3100", REGION_SHARE, AT_LEAST, 0.999),
+    ALONE("hit_region_tier_hung/3100", RATIO, AT_LEAST, 0.98),
+
+    /* a fresh node of a warm fleet: 10,000 keys in batches of 64 */
+    ALONE("fresh_node", COMPUTES, EXACTLY, 0),
+    ALONE("fresh_node", WALL_S, AT_MOST, 1),
+
     /* one miss, one forward pass: 2,000 keys of 5 ms, one after the other, or two at a time */
     ALONE("herd8/fcached", COMPUTES, EXACTLY, 2000),
     ALONE("herd8/fcached", WALL_S, AT_MOST, 11.5),
