@@ -89,7 +89,7 @@ static bool check(const struct sums *sums, size_t distinct, uint64_t unshared, u
   return ok;
 }
 
-int demo_compare(uint64_t trace_lines, const char *plain_path, char **paths, size_t n) {
+int demo_compare(uint64_t trace_lines, const char *plain_path, char **shared_paths, size_t n) {
   struct sums sums = {.counted = true, .shared = true, .complete = true, .same = true};
   struct outcome *all = calloc(n + 1, sizeof *all), *plain = all + n;
   uint64_t unshared = 0, lookups = (uint64_t)n * EACH;
@@ -97,7 +97,7 @@ int demo_compare(uint64_t trace_lines, const char *plain_path, char **paths, siz
     die("compare", "out of memory");
   load(plain, plain_path);
   for (size_t i = 0; i < n; i++) {
-    load(&all[i], paths[i]);
+    load(&all[i], shared_paths[i]);
     add_workers(&sums, &all[i], plain);
     if (n > 1)
       print_node(i + 1, &all[i]);

@@ -15,10 +15,10 @@ struct outcome {
   struct worker_outcome workers[WORKERS];
 };
 
-/* Compares the outcomes in the files `shared`, each of four workers with a daemon of their own,
- * with the outcome `plain` of four workers without a daemon. With several files, the daemons share
- * a tier. `trace_lines` is the number of lines of all daemons together. Prints the last lines of
- * the demo. Returns its exit status, 1 if a claim is not true. */
-int demo_compare(uint64_t trace_lines, const char *plain, char **shared, size_t n_shared);
+/* Compares the outcomes in `n` files, each of four workers with a daemon of their own, with the
+ * outcome in the file `plain_path`, of four workers without a daemon. With several files, the
+ * daemons share a tier. `trace_lines` is the number of lines of all daemons together. Prints the
+ * last lines of the demo. Returns its exit status, 1 if a claim is not true. */
+int demo_compare(uint64_t trace_lines, const char *plain_path, char **shared_paths, size_t n);
 
 #endif

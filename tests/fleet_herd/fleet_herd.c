@@ -118,23 +118,25 @@ static int compare_us(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* Returns the time, of `n` sorted ones, below which `percent` of them are. */
+static double percentile_ms(const uint32_t *sorted_us, uint32_t n, uint32_t percent) {
+  size_t at = (size_t)(n - 1) * percent / 100;
+  return n == 0 ? 0 : sorted_us[at] / 1e3;
+}
+
 static void measure_waits(struct fleet_herd *herd) {
-  uint32_t n_workers = herd->nodes * herd->workers, n = 0;
-  uint32_t *all = calloc((size_t)n_workers * herd->keys, sizeof *all);
-  ck_assert_ptr_nonnull(all);
-  for (uint32_t i = 0; i < n_workers; i++) {
+  static uint32_t all[HERD_WORKERS_MAX * HERD_KEYS_MAX]; /* large */
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < herd->nodes * herd->workers; i++) {
     const struct herd_worker_board *worker = &herd->board->workers[i];
     memcpy(&all[n], worker->wait_us, worker->n_waits * sizeof *all);
     n += worker->n_waits;
   }
+  qsort(all, n, sizeof *all, compare_us);
   herd->n_waits = n;
-  if (n > 0) {
-    qsort(all, n, sizeof *all, compare_us);
-    herd->wait_p50_ms = all[n / 2] / 1e3;
-    herd->wait_p99_ms = all[(size_t)n * 99 / 100] / 1e3;
-    herd->wait_max_ms = all[n - 1] / 1e3;
-  }
-  free(all);
+  herd->wait_p50_ms = percentile_ms(all, n, 50);
+  herd->wait_p99_ms = percentile_ms(all, n, 99);
+  herd->wait_max_ms = percentile_ms(all, n, 100);
 }
 
 static void sum_up(struct fleet_herd *herd) {

@@ -5,7 +5,7 @@ FLEET_HERD_HELP := $(addprefix $(TB)/obj/fleet_herd/,fleet_herd.o herd_worker.o)
 $(FLEET_HERD): $(TB)/obj/fleet_herd/fleet_herd_main.o $(FLEET_HERD_HELP) $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(test_link)
+	$(test_link) -lhiredis
 .PHONY: fleet-herd
 fleet-herd: all $(FLEET_HERD)
 	@$(TEST_ENV) CK_VERBOSITY=verbose $(FLEET_HERD)

@@ -16,10 +16,10 @@ struct herd_worker_plan {
   const char *socket; /* of its daemon, or in a plain herd of the server */
 };
 
-/* Run a worker, for child_start: with fcache_cached, or the plain way, where the worker gets each
- * key from the server, and computes and sets what is missing. Return 0, or 1 with the reason on
- * stderr. */
-int herd_worker_run(void *plan);
-int herd_worker_run_plain(void *plan);
+/* Run a worker of the plan `arg`, for child_start: with fcache_cached, or the plain way, where the
+ * worker gets each key from the server, and computes and sets what is missing. Return 0, or 1 with
+ * the reason on stderr. */
+int herd_worker_run(void *arg);
+int herd_worker_run_plain(void *arg);
 
 #endif
