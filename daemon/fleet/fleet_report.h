@@ -31,8 +31,7 @@ enum tier_drop {
   TIER_DROP_FULL,    /* the queue had no room */
   TIER_DROP_OLD,     /* it was in the queue for --tier-queue-age */
   TIER_DROP_REFUSED, /* the tier server refused it: no memory, read-only, no permission */
-  TIER_DROP_CLEARED, /* a clear or a delete came before it was sent */
-  TIER_DROP_TOO_BIG, /* a value that no queue of this size takes */
+  TIER_DROP_STOP,    /* the daemon stopped before */
   TIER_DROPS,
 };
 
@@ -48,22 +47,27 @@ struct tier_report {
   uint64_t clear_version; /* the latest that this node has applied */
 
   uint64_t fills[TIER_FILLS]; /* now, by state */
-  uint64_t waits; /* clients that wait for a fill, or for a value of another node, now */
+  uint64_t waits;             /* sessions that wait for a fill's answer, now */
   uint64_t queue_entries, queue_bytes, queue_bytes_max;
   uint64_t queue_age_ns; /* of the oldest write in the queue; 0: it is empty */
 
   /* Of this daemon. struct tier_totals has the counters of the whole cache. */
   uint64_t fills_begun;
-  uint64_t leases_taken;      /* fleet leases that this node got */
-  uint64_t leases_lost;       /* of these: they expired or were taken before they were released */
-  uint64_t remote_hits;       /* of tier_totals.hits: another node computed while this one waited */
-  uint64_t clears_learned;    /* clears and deletes of other nodes that this node applied */
+  uint64_t fills_failed;   /* an error or a lost connection ended them */
+  uint64_t fills_late;     /* their clients went on without the tier at the deadline */
+  uint64_t skipped_down;   /* misses that began none while a breaker was open, */
+  uint64_t skipped_full;   /* and at the bound of fills */
+  uint64_t remote_fills;   /* that waited for another node, */
+  uint64_t remote_hits;    /* and of these, those that got its value: tier_totals.hits has them */
+  uint64_t leases_taken;   /* fleet leases that this node got */
+  uint64_t leases_lost;    /* of these: they expired or were taken before they were released */
+  uint64_t clears_learned; /* clears and deletes of other nodes that this node applied */
   uint64_t drops[TIER_DROPS]; /* of tier_totals.dropped */
 };
 
 /* One breaker of a tier server. */
 struct tier_breaker_report {
-  const char *state; /* static: "closed", "open" or "probing" */
+  const char *state; /* static: "closed", "open" or "half-open" */
   uint64_t since_ns; /* the time of its last change */
   const char *error; /* what opened it last, also after it has closed; "": it was never open */
 };

@@ -106,6 +106,8 @@ static enum dispatch_result route(const struct call *call, const struct fc_reque
     return handle_latency(call, request->latency);
   case FC_SLOWEST:
     return handle_slowest(call, &request->slowest);
+  case FC_TIER:
+    return handle_tier(call, &request->tier);
   case FC_WATCH:
     return handle_watch(call, &request->watch);
   case FC_EVENTS:
@@ -146,6 +148,7 @@ static enum slice_kind slice_of(const struct call *call, const struct fc_request
   case FC_SLOWEST:
   case FC_RELOAD:
   case FC_SETTINGS:
+  case FC_TIER:
     return SLICE_TOOLS;
   case FC_CLEAR: /* to queue one takes no slice */
     return call->sink->peer_gone ? SLICE_NONE : SLICE_TOOLS;
@@ -196,6 +199,7 @@ static bool only_reads(const struct fc_request *request) {
   case FC_WATCH:
   case FC_EVENTS:
   case FC_SETTINGS:
+  case FC_TIER:
     return true;
   case FC_TRACE:
     return request->trace.action == FC_TRACE_STATUS;

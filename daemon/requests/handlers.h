@@ -12,6 +12,7 @@
  * list_usage.c       usage                  request_times.c    times of requests
  * watch_requests.c   watch, events          delete_request.c   delete
  * events.c           events for watchers    reload_settings.c  reload, settings
+ * tier_reply.c       tier
  * reply.c            replies and errors     dispatch_frame.c   the way of a frame to its handler
  */
 #ifndef FC_DAEMON_HANDLERS_H
@@ -58,7 +59,10 @@ void call_send(const struct call *call, const struct iovec *pieces, struct entry
 enum dispatch_result call_reply(const struct call *call);
 /* Also returns DISPATCH_RETRY if the sink has no room. For requests without an effect. */
 enum dispatch_result call_reply_if_room(const struct call *call);
-/* Adds the head, and `items`, which it frees. As call_reply_if_room. */
+/* Adds `items`, which it frees, and closes the frame, whose head the reply has. As
+ * call_reply_if_room. */
+enum dispatch_result call_reply_items(const struct call *call, struct fc_buf *items);
+/* The same, but adds the head of a page, too. */
 enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
                                      struct fc_buf *items, const struct page_end *end);
 /* Adds the entry's value. */
@@ -221,6 +225,7 @@ enum dispatch_result handle_set(const struct call *call, const struct fc_set *se
 enum dispatch_result handle_usage(const struct call *call, const struct fc_usage *request);
 enum dispatch_result handle_latency(const struct call *call, bool reset);
 enum dispatch_result handle_slowest(const struct call *call, const struct fc_slowest *request);
+enum dispatch_result handle_tier(const struct call *call, const struct fc_tier_request *request);
 enum dispatch_result handle_shutdown(const struct call *call);
 enum dispatch_result handle_watch(const struct call *call, const struct fc_watch *watch);
 enum dispatch_result handle_events(const struct call *call,

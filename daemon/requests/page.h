@@ -7,6 +7,7 @@
 #include "daemon/requests/handlers.h"
 
 #define PAGE_ITEMS_MAX 1000u
+#define PAGE_CURSOR_BYTES 8u
 #define PAGE_BYTES (256u << 10) /* an item that begins below it may exceed it */
 
 struct page {
@@ -30,6 +31,9 @@ bool page_is_full(const struct page *page);
 static inline bool page_includes(const struct page *page, const struct namespace *ns) {
   return page->only == NULL || ns == page->only;
 }
+
+/* Writes the cursor of the next page. */
+void page_cursor(const struct page *page, uint8_t cursor[PAGE_CURSOR_BYTES]);
 
 /* Sends the page and frees its items. `more`: another page follows, or may follow. */
 enum dispatch_result page_send(const struct call *call, enum fc_type type, struct page *page,

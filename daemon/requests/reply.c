@@ -46,10 +46,8 @@ enum dispatch_result call_reply_if_room(const struct call *call) {
   return call_reply(call); /* checks `failed` */
 }
 
-enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
-                                     struct fc_buf *items, const struct page_end *end) {
+enum dispatch_result call_reply_items(const struct call *call, struct fc_buf *items) {
   struct fc_buf *reply = &call->dispatch->reply;
-  (void)fc_encode_list_reply_head(reply, type, call->id, end->cursor, end->cursor_size, end->n);
   (void)fc_buf_append(reply, items->data, items->size); /* call_reply checks `failed` */
   bool failed = items->failed;
   fc_buf_free(items);
@@ -58,6 +56,13 @@ enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
   if (!reply->failed)
     fc_frame_finish(reply, 0, 0);
   return call_reply_if_room(call);
+}
+
+enum dispatch_result call_reply_page(const struct call *call, enum fc_type type,
+                                     struct fc_buf *items, const struct page_end *end) {
+  (void)fc_encode_list_reply_head(&call->dispatch->reply, type, call->id, end->cursor,
+                                  end->cursor_size, end->n); /* call_reply checks `failed` */
+  return call_reply_items(call, items);
 }
 
 /* Adds the value, and `tail_size` (0 or 1) bytes of `tail` behind it. */

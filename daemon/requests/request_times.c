@@ -24,6 +24,7 @@ enum latency_kind request_times_kind(const struct fc_request *request) {
   case FC_USAGE:
   case FC_LATENCY:
   case FC_SLOWEST:
+  case FC_TIER:
     return LATENCY_LISTING;
   default:
     return LATENCY_OTHER;

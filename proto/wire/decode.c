@@ -60,6 +60,8 @@ static int body_close(struct fc_reader *reader, struct fc_field_count *count) {
 static void read_held_or_nil(struct fc_reader *reader, struct fc_key *held);
 static void read_wait_or_nil(struct fc_reader *reader, struct fc_wait_entry *wait);
 static void read_user_or_nil(struct fc_reader *reader, bool *has, struct fc_user_entry *user);
+static void read_tier(struct fc_reader *reader, struct fc_tier_entry *tier);
+static void read_tier_class(struct fc_reader *reader, struct fc_tier_class *of);
 
 /* NAME_row(reader, row) reads one row into zeroed memory. */
 #define READ_ROW(ROW, name, type)                                                                  \
@@ -86,6 +88,14 @@ static void read_user_or_nil(struct fc_reader *reader, bool *has, struct fc_user
   *has = !fc_read_nil(reader);
   if (*has)
     user_row(reader, user);
+}
+
+static void read_tier(struct fc_reader *reader, struct fc_tier_entry *tier) {
+  tier_row(reader, tier);
+}
+
+static void read_tier_class(struct fc_reader *reader, struct fc_tier_class *of) {
+  tier_class_row(reader, of);
 }
 
 /* ---- lists of rows ---- */
@@ -118,6 +128,7 @@ READ_ROWS(event, struct fc_event, fc_events_next)
 READ_ROWS(latency, struct fc_latency_entry, fc_latency_next)
 READ_ROWS(slow, struct fc_slow_entry, fc_slow_next)
 READ_ROWS(setting, struct fc_setting_entry, fc_settings_next)
+READ_ROWS(tier_server, struct fc_tier_server_entry, fc_tier_servers_next)
 
 void fc_bins_next(struct fc_bins *bins, const uint8_t **data, uint32_t *size) {
   struct fc_reader reader = fc_reader_init(bins->at, bins->size);

@@ -48,6 +48,8 @@ static int frame_end(struct fc_buf *buf, size_t start, size_t extra) {
 static void append_held(struct fc_buf *buf, const struct fc_key *m);
 static void append_wait(struct fc_buf *buf, const struct fc_wait_entry *m);
 static void append_user(struct fc_buf *buf, const struct fc_user_entry *m);
+static void append_tier(struct fc_buf *buf, const struct fc_tier_entry *m);
+static void append_tier_class(struct fc_buf *buf, const struct fc_tier_class *m);
 
 static void write_held_or_nil(struct fc_buf *buf, const struct fc_key *held) {
   if (held->op.data)
@@ -69,6 +71,14 @@ static void write_user_or_nil(struct fc_buf *buf, const bool *has,
     append_user(buf, user);
   else
     fc_write_nil(buf);
+}
+
+static void write_tier(struct fc_buf *buf, const struct fc_tier_entry *tier) {
+  append_tier(buf, tier);
+}
+
+static void write_tier_class(struct fc_buf *buf, const struct fc_tier_class *of) {
+  append_tier_class(buf, of);
 }
 
 /* Each list of fields is expanded twice: to count the fields, and to write them. */
@@ -147,6 +157,7 @@ ENCODE(watch, struct fc_watch, watch)
 ENCODE(events, struct fc_events_request, events)
 ENCODE_BY_VALUE(latency, bool, reset)
 ENCODE(slowest, struct fc_slowest, slowest)
+ENCODE(tier, struct fc_tier_request, tier)
 ENCODE(welcome, struct fc_welcome, welcome)
 ENCODE_BY_VALUE(put_reply, enum fc_put_outcome, outcome)
 ENCODE(put_many_reply, struct fc_put_many_reply, reply)
@@ -319,6 +330,12 @@ ENCODE_ROW(USAGE, usage, struct fc_usage_entry)
 ENCODE_ROW(LATENCY, latency, struct fc_latency_entry)
 ENCODE_ROW(SLOW, slow, struct fc_slow_entry)
 ENCODE_ROW(SETTING, setting, struct fc_setting_entry)
+ENCODE_ROW(TIER_SERVER, tier_server, struct fc_tier_server_entry)
+
+int fc_encode_tier_reply_head(struct fc_buf *buf, uint32_t id, const struct fc_tier_reply *reply) {
+  (void)begin_tier_reply(buf, id, reply);
+  return status_of(buf);
+}
 
 int fc_encode_list_entry(struct fc_buf *buf, const struct fc_list_entry *entry) {
   append_entry(buf, entry);

@@ -145,6 +145,7 @@ static inline void write_entry_rows(struct fc_buf *buf, const struct fc_list_rep
 #define write_latency_rows write_entry_rows
 #define write_slow_rows write_entry_rows
 #define write_setting_rows write_entry_rows
+#define write_tier_server_rows write_entry_rows
 
 /* These come behind a value or a list whose elements the caller appends: it appends them too. */
 #define write_lease_states(buf, ...) ((void)(buf))

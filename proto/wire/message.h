@@ -15,6 +15,7 @@
 #include "proto/wire/buf.h"
 #include "proto/wire/event.h"
 #include "proto/wire/rows.h"
+#include "proto/wire/tier_rows.h"
 
 enum fc_type {
   FC_HELLO = 0x01,
@@ -44,6 +45,7 @@ enum fc_type {
   FC_EVENTS = 0x19,
   FC_RELOAD = 0x1a,
   FC_SETTINGS = 0x1b,
+  FC_TIER = 0x1c,
   FC_REPLY = 0x40, /* the reply to type T is FC_REPLY | T */
   FC_ERROR = 0x7f, /* the reply to any request that failed */
 };
@@ -228,6 +230,13 @@ struct fc_slowest {
   bool reset;     /* forget them afterwards; latency.reset resets both */
 };
 
+/* Requests the state of the tier and a page of its servers, from version 8 on. */
+struct fc_tier_request {
+  uint32_t limit; /* of servers, at least 1 */
+  const uint8_t *cursor;
+  uint32_t cursor_size; /* 0 to 64; 0: start */
+};
+
 struct fc_request {
   enum fc_type type;
   uint32_t id;
@@ -253,6 +262,7 @@ struct fc_request {
     struct fc_events_request events;
     bool latency; /* reset the times after the reply; from version 7 on */
     struct fc_slowest slowest;
+    struct fc_tier_request tier;
   };
 };
 
@@ -354,6 +364,11 @@ struct fc_times_reply {
   uint64_t period_ns;        /* for so long the daemon has measured the rows */
   struct fc_list_reply rows; /* without a cursor */
 };
+/* tier. The rows are read with fc_tier_servers_next. */
+struct fc_tier_reply {
+  struct fc_tier_entry tier; /* its URL is empty: the daemon has none */
+  struct fc_list_reply servers;
+};
 struct fc_error_reply {
   int code;           /* of errors.h, negative */
   struct fc_str text; /* the whole text, UTF-8 */
@@ -381,6 +396,7 @@ struct fc_reply {
     struct fc_set_reply set;
     struct fc_watching watching;
     struct fc_times_reply times;
+    struct fc_tier_reply tier;
     struct fc_error_reply error;
   };
 };
@@ -413,6 +429,7 @@ void fc_events_next(struct fc_list_reply *list, struct fc_event *entry);
 void fc_latency_next(struct fc_list_reply *list, struct fc_latency_entry *entry);
 void fc_settings_next(struct fc_list_reply *list, struct fc_setting_entry *entry);
 void fc_slow_next(struct fc_list_reply *list, struct fc_slow_entry *entry);
+void fc_tier_servers_next(struct fc_list_reply *list, struct fc_tier_server_entry *entry);
 
 /* One statistic. `name_space` is none for those of the daemon. */
 struct fc_stat {
@@ -461,6 +478,7 @@ int fc_encode_watch(struct fc_buf *buf, uint32_t id, const struct fc_watch *watc
 int fc_encode_events(struct fc_buf *buf, uint32_t id, const struct fc_events_request *events);
 int fc_encode_latency(struct fc_buf *buf, uint32_t id, bool reset);
 int fc_encode_slowest(struct fc_buf *buf, uint32_t id, const struct fc_slowest *slowest);
+int fc_encode_tier(struct fc_buf *buf, uint32_t id, const struct fc_tier_request *tier);
 
 int fc_encode_welcome(struct fc_buf *buf, uint32_t id, const struct fc_welcome *welcome);
 int fc_encode_miss(struct fc_buf *buf, uint32_t id, uint64_t clear_generation);
@@ -521,6 +539,10 @@ int fc_encode_times_reply_head(struct fc_buf *buf, enum fc_type type, uint32_t i
 int fc_encode_latency_entry(struct fc_buf *buf, const struct fc_latency_entry *entry);
 int fc_encode_setting_entry(struct fc_buf *buf, const struct fc_setting_entry *entry);
 int fc_encode_slow_entry(struct fc_buf *buf, const struct fc_slow_entry *entry);
+/* The rows follow: reply->servers.n of them. */
+/* The rows follow: reply->servers.n of them. */
+int fc_encode_tier_reply_head(struct fc_buf *buf, uint32_t id, const struct fc_tier_reply *reply);
+int fc_encode_tier_server_entry(struct fc_buf *buf, const struct fc_tier_server_entry *entry);
 void fc_frame_finish(struct fc_buf *buf, size_t start, size_t extra);
 
 #endif

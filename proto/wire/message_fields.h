@@ -79,11 +79,14 @@
   KIND(event_rows, "array of arrays", "an array of events")                                        \
   KIND(latency_rows, "array of arrays", "an array of kinds")                                       \
   KIND(slow_rows, "array of arrays", "an array of requests")                                       \
+  KIND(tier_server_rows, "array of arrays", "an array of servers")                                 \
   KIND(setting_rows, "array of arrays", "an array of settings")                                    \
   KIND(cells, "array of u64", "an array of pairs: the number of a cell, and its count")            \
   KIND(held_or_nil, "array or nil", "an array, or nil")                                            \
   KIND(wait_or_nil, "array or nil", "an array, or nil")                                            \
-  KIND(user_or_nil, "array or nil", "an array, or nil")
+  KIND(user_or_nil, "array or nil", "an array, or nil")                                            \
+  KIND(tier, "array", "an array")                                                                  \
+  KIND(tier_class, "array", "an array")
 
 /* ---- requests ---- */
 
@@ -115,7 +118,8 @@
   REQUEST(LATENCY, latency, bool, latency)                                                         \
   REQUEST(SLOWEST, slowest, struct fc_slowest, slowest)                                            \
   REQUEST(RELOAD, reload, uint32_t, id)                                                            \
-  REQUEST(SETTINGS, settings, uint32_t, id)
+  REQUEST(SETTINGS, settings, uint32_t, id)                                                        \
+  REQUEST(TIER, tier, struct fc_tier_request, tier)
 
 /* struct fc_hello */
 #define FC_HELLO_FIELDS                                                                            \
@@ -267,6 +271,11 @@
   FIELD(limit, page_limit, &m->limit)                                                              \
   FIELD(reset, boolean, &m->reset)
 
+/* struct fc_tier_request */
+#define FC_TIER_FIELDS                                                                             \
+  FIELD(limit, page_limit, &m->limit)                                                              \
+  FIELD(cursor, token, &m->cursor, &m->cursor_size)
+
 /* ---- replies ---- */
 
 /* REPLY(type of the request, name, struct, member of struct fc_reply);
@@ -298,7 +307,8 @@
   REPLY(LATENCY, latency_reply, struct fc_times_reply, times)                                      \
   REPLY(SLOWEST, slowest_reply, struct fc_times_reply, times)                                      \
   REPLY(RELOAD, reload_reply, struct fc_reload_reply, reload)                                      \
-  REPLY(SETTINGS, settings_reply, struct fc_list_reply, list)
+  REPLY(SETTINGS, settings_reply, struct fc_list_reply, list)                                      \
+  REPLY(TIER, tier_reply, struct fc_tier_reply, tier)
 
 /* struct fc_welcome */
 #define FC_HELLO_REPLY_FIELDS                                                                      \
@@ -418,6 +428,12 @@
   FIELD(period_ns, u64, &m->period_ns)                                                             \
   FIELD(requests, slow_rows, &m->rows)
 
+/* struct fc_tier_reply */
+#define FC_TIER_REPLY_FIELDS                                                                       \
+  FIELD(tier, tier, &m->tier)                                                                      \
+  FIELD(cursor, token, &m->servers.cursor, &m->servers.cursor_size)                                \
+  FIELD(servers, tier_server_rows, &m->servers)
+
 /* struct fc_error_reply: the reply FC_ERROR to any request */
 #define FC_ERROR_FIELDS                                                                            \
   FIELD(code, code, &m->code)                                                                      \
@@ -439,7 +455,10 @@
   ROW(EVENT, event, struct fc_event)                                                               \
   ROW(LATENCY, latency, struct fc_latency_entry)                                                   \
   ROW(SETTING, setting, struct fc_setting_entry)                                                   \
-  ROW(SLOW, slow, struct fc_slow_entry)
+  ROW(SLOW, slow, struct fc_slow_entry)                                                            \
+  ROW(TIER, tier, struct fc_tier_entry)                                                            \
+  ROW(TIER_CLASS, tier_class, struct fc_tier_class)                                                \
+  ROW(TIER_SERVER, tier_server, struct fc_tier_server_entry)
 
 /* A row's order is op, view, prompt, top_k; a request has top_k before the prompt. */
 #define FC_ROW_KEY_FIELDS                                                                          \
@@ -575,5 +594,67 @@
   FIELD(namespace, name_or_nil, &m->name_space)                                                    \
   FIELD(op, name_or_nil, &m->op)                                                                   \
   FIELD(view, name_or_nil, &m->view)
+
+#define FC_TIER_ROW_FIELDS                                                                         \
+  FIELD(url, text, &m->url)                                                                        \
+  FIELD(mode, text, &m->mode)                                                                      \
+  FIELD(prefix, text, &m->prefix)                                                                  \
+  FIELD(namespaces, text, &m->namespaces)                                                          \
+  FIELD(id, text, &m->id)                                                                          \
+  FIELD(clear_version, u64, &m->clear_version)                                                     \
+  FIELD(asking, u64, &m->asking)                                                                   \
+  FIELD(leasing, u64, &m->leasing)                                                                 \
+  FIELD(offered, u64, &m->offered)                                                                 \
+  FIELD(held, u64, &m->held)                                                                       \
+  FIELD(remote, u64, &m->remote)                                                                   \
+  FIELD(waits, u64, &m->waits)                                                                     \
+  FIELD(queue_entries, u64, &m->queue_entries)                                                     \
+  FIELD(queue_bytes, u64, &m->queue_bytes)                                                         \
+  FIELD(queue_bytes_max, u64, &m->queue_bytes_max)                                                 \
+  FIELD(queue_age_ns, u64, &m->queue_age_ns)                                                       \
+  FIELD(fills, u64, &m->fills)                                                                     \
+  FIELD(fills_failed, u64, &m->fills_failed)                                                       \
+  FIELD(fills_late, u64, &m->fills_late)                                                           \
+  FIELD(skipped_down, u64, &m->skipped_down)                                                       \
+  FIELD(skipped_full, u64, &m->skipped_full)                                                       \
+  FIELD(hits, u64, &m->hits)                                                                       \
+  FIELD(misses, u64, &m->misses)                                                                   \
+  FIELD(bad_values, u64, &m->bad_values)                                                           \
+  FIELD(remote_fills, u64, &m->remote_fills)                                                       \
+  FIELD(remote_hits, u64, &m->remote_hits)                                                         \
+  FIELD(leases, u64, &m->leases)                                                                   \
+  FIELD(leases_lost, u64, &m->leases_lost)                                                         \
+  FIELD(clears_learned, u64, &m->clears_learned)                                                   \
+  FIELD(writes, u64, &m->writes)                                                                   \
+  FIELD(kept, u64, &m->kept)                                                                       \
+  FIELD(dropped_full, u64, &m->dropped_full)                                                       \
+  FIELD(dropped_old, u64, &m->dropped_old)                                                         \
+  FIELD(dropped_refused, u64, &m->dropped_refused)                                                 \
+  FIELD(dropped_stop, u64, &m->dropped_stop)
+
+#define FC_TIER_CLASS_ROW_FIELDS                                                                   \
+  FIELD(state, text, &m->state)                                                                    \
+  FIELD(since_ns, u64, &m->since_ns)                                                               \
+  FIELD(error, text, &m->error)                                                                    \
+  FIELD(sum_ns, u64, &m->times.sum_ns)                                                             \
+  FIELD(max_ns, u64, &m->times.max_ns)                                                             \
+  FIELD(cells, cells, &m->times)
+
+#define FC_TIER_SERVER_ROW_FIELDS                                                                  \
+  FIELD(address, text, &m->address)                                                                \
+  FIELD(role, text, &m->role)                                                                      \
+  FIELD(slots, u32, &m->slots)                                                                     \
+  FIELD(connected, boolean, &m->connected)                                                         \
+  FIELD(in_flight, u32, &m->in_flight)                                                             \
+  FIELD(read, tier_class, &m->read)                                                                \
+  FIELD(write, tier_class, &m->write)                                                              \
+  FIELD(reads, u64, &m->reads)                                                                     \
+  FIELD(hits, u64, &m->hits)                                                                       \
+  FIELD(misses, u64, &m->misses)                                                                   \
+  FIELD(writes, u64, &m->writes)                                                                   \
+  FIELD(timeouts, u64, &m->timeouts)                                                               \
+  FIELD(errors, u64, &m->errors)                                                                   \
+  FIELD(reconnects, u64, &m->reconnects)                                                           \
+  FIELD(redirects, u64, &m->redirects)
 
 #endif

@@ -75,6 +75,8 @@ int proto_encode_request(struct fc_buf *buf, const struct fc_request *request) {
     return fc_encode_latency(buf, id, request->latency);
   case FC_SLOWEST:
     return fc_encode_slowest(buf, id, &request->slowest);
+  case FC_TIER:
+    return fc_encode_tier(buf, id, &request->tier);
   case FC_WATCH:
     return fc_encode_watch(buf, id, &request->watch);
   case FC_EVENTS:
@@ -213,6 +215,18 @@ static int encode_times_reply(struct fc_buf *buf, unsigned type, uint32_t id,
   return error ? error : finish(buf, start);
 }
 
+static int encode_tier_reply(struct fc_buf *buf, uint32_t id, struct fc_tier_reply tier) {
+  size_t start = buf->size;
+  struct fc_tier_server_entry server;
+  int error = fc_encode_tier_reply_head(buf, id, &tier);
+
+  while (tier.servers.n && !error) {
+    fc_tier_servers_next(&tier.servers, &server);
+    error = fc_encode_tier_server_entry(buf, &server);
+  }
+  return error ? error : finish(buf, start);
+}
+
 /* fc_get_reply does not show whether a lease's state was sent. NONE is encoded as an earlier
  * version's miss, which means the same. */
 static int encode_get_reply(struct fc_buf *buf, uint32_t id, const struct fc_get_reply *get) {
@@ -280,6 +294,8 @@ int proto_encode_reply(struct fc_buf *buf, const struct fc_reply *reply) {
   case FC_REPLY | FC_LATENCY:
   case FC_REPLY | FC_SLOWEST:
     return encode_times_reply(buf, reply->type & ~(unsigned)FC_REPLY, id, reply->times);
+  case FC_REPLY | FC_TIER:
+    return encode_tier_reply(buf, id, reply->tier);
   case FC_REPLY | FC_WATCH:
     return fc_encode_watching(buf, id, &reply->watching);
   case FC_REPLY | FC_EVENTS:

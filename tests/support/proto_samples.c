@@ -69,6 +69,15 @@ static const uint8_t two_slow[] =
     "\x9e\xa4list\x06\x09\x02\x03\x04\x14\x00\x08\xa3"
     "ctl\x00\xc0\xc0\xc0";
 
+/* a primary of a cluster that refuses writes */
+static const uint8_t one_tier_server[] =
+    "\x9f\xa3"
+    "a:1\xa7primary\xcd\x15\x55\xc3\x02"
+    "\x96\xa6"
+    "closed\x0a\xa0\xcd\x01\x2c\xcd\x01\x00\x94\x05\x01\x20\x02"
+    "\x96\xa4open\x14\xa3OOM\x00\x00\x90"
+    "\x0a\x06\x03\x04\x00\x01\x02\x07";
+
 static const struct {
   const char *name, *text;
   struct fc_request request;
@@ -267,6 +276,9 @@ static const struct {
     {"slowest", "[23, 37, 10, false]", {.type = FC_SLOWEST, .id = 37, .slowest = {10, false}}},
     {"reload", "[26, 38]", {.type = FC_RELOAD, .id = 38}},
     {"settings", "[27, 39]", {.type = FC_SETTINGS, .id = 39}},
+    {"tier",
+     "[28, 40, 100, \"cursor\"]",
+     {.type = FC_TIER, .id = 40, .tier = {100, BYTES("cursor"), 6}}},
     {"watch",
      "[24, 33, 10, \"m\", \"op\", nil, \"w-1\"]",
      {.type = FC_WATCH, .id = 33, .watch = {10, STR("m"), STR("op"), {0}, STR("w-1")}}},
@@ -367,6 +379,54 @@ static const struct {
      {.type = FC_REPLY | FC_SETTINGS,
       .id = 39,
       .list = {.n = 2, .at = two_settings, .size = sizeof two_settings - 1}}},
+    {"tier_reply",
+     "[92, 40, [\"redis://a:1\", \"read-write\", \"p:\", \"*\", \"f0\", 1, 2, 3, 4, 5, 6, 7, 8, 9, "
+     "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30], "
+     "\"cursor\", "
+     "[[\"a:1\", \"primary\", 5461, true, 2, [\"closed\", 10, \"\", 300, 256, [5, 1, 32, 2]], "
+     "[\"open\", 20, \"OOM\", 0, 0, []], 10, 6, 3, 4, 0, 1, 2, 7]]]",
+     {.type = FC_REPLY | FC_TIER,
+      .id = 40,
+      .tier = {{.url = STR("redis://a:1"),
+                .mode = STR("read-write"),
+                .prefix = STR("p:"),
+                .namespaces = STR("*"),
+                .id = STR("f0"),
+                .clear_version = 1,
+                .asking = 2,
+                .leasing = 3,
+                .offered = 4,
+                .held = 5,
+                .remote = 6,
+                .waits = 7,
+                .queue_entries = 8,
+                .queue_bytes = 9,
+                .queue_bytes_max = 10,
+                .queue_age_ns = 11,
+                .fills = 12,
+                .fills_failed = 13,
+                .fills_late = 14,
+                .skipped_down = 15,
+                .skipped_full = 16,
+                .hits = 17,
+                .misses = 18,
+                .bad_values = 19,
+                .remote_fills = 20,
+                .remote_hits = 21,
+                .leases = 22,
+                .leases_lost = 23,
+                .clears_learned = 24,
+                .writes = 25,
+                .kept = 26,
+                .dropped_full = 27,
+                .dropped_old = 28,
+                .dropped_refused = 29,
+                .dropped_stop = 30},
+               {BYTES("cursor"), 6, 1, one_tier_server, sizeof one_tier_server - 1}}}},
+    {"no_tier",
+     "[92, 41, [\"\", \"\", \"\", \"\", \"\", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+     "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], \"\", []]",
+     {.type = FC_REPLY | FC_TIER, .id = 41, .tier.servers = {BYTES(""), 0, 0, one_tier_server, 0}}},
     {"watching",
      "[88, 33, 1048576]",
      {.type = FC_REPLY | FC_WATCH, .id = 33, .watching = {1u << 20}}},

@@ -39,6 +39,7 @@ enum connection_feature {
   CONNECTION_RINGS = 5,     /* request for a ring, state of the ring, kill */
   CONNECTION_SNAPSHOTS = 6, /* snapshot, set, gets that do not promote, lists by place */
   CONNECTION_TOOLS = 7,     /* events, delete and figures for tools */
+  CONNECTION_FLEET = 8, /* state of the tier; a clear and a delete of one daemon or of its fleet */
 };
 
 struct connection_options {

@@ -14,7 +14,7 @@
 
 #define DOC "docs/protocol.md"
 #define FIELDS_MAX 16u
-#define TYPES 0x1cu /* above the highest */
+#define TYPES 0x1du /* above the highest */
 
 /* ---- the requests of the page ---- */
 

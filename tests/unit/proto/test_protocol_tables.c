@@ -78,7 +78,7 @@ static void write_row(FILE *out, const struct fc_field_info *field, char *const 
 
 /* Copies the page, with each marked signature and table made anew. */
 static void write_page(FILE *out, char *page, size_t *n_marks) {
-  char *rows[32], *line;
+  char *rows[64], *line;
   while ((line = next_line(&page)) != NULL) {
     (void)fprintf(out, "%s\n", line);
     if (strncmp(line, MARK, strlen(MARK)) != 0)
@@ -89,7 +89,7 @@ static void write_page(FILE *out, char *page, size_t *n_marks) {
     while ((line = next_line(&page)) != NULL && (*line == '`' || *line == '|' || !*line)) {
       if (!*line && *page != '|') /* the empty line behind the table */
         break;
-      ck_assert_uint_lt(n_rows, 32);
+      ck_assert_uint_lt(n_rows, sizeof rows / sizeof rows[0]);
       table = table || *line == '|';
       rows[n_rows++] = line;
     }
