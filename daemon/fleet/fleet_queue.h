@@ -24,7 +24,9 @@
 #include "daemon/fleet/fleet_value.h"
 
 #define FLEET_QUEUE_IN_FLIGHT 64u
-#define FLEET_QUEUE_IN_FLIGHT_BYTES (4u << 20) /* one write may exceed it */
+#define FLEET_QUEUE_IN_FLIGHT_BYTES (1u << 20) /* one write may exceed it */
+/* The deadline of a write grows with the bytes in flight: a network of 33 MB/s is in time. */
+#define FLEET_QUEUE_BYTES_PER_MS (32u << 10)
 #define FLEET_QUEUE_RETRY_NS UINT64_C(100000000)
 #define FLEET_QUEUE_STEP 256u /* writes that one tick tries to send */
 
@@ -62,6 +64,7 @@ struct fleet_queue {
 struct fleet_write_request {
   const struct fc_hash *hash; /* of the key */
   struct fleet_value value;   /* copied */
+  uint64_t generation;        /* of the store, at the put: for fleet_queue_find */
   bool keep_first;
   uint64_t known_version; /* the node's fleet_clears_newest */
   const uint8_t *seen;    /* a head that may be replaced, as it was read; NULL: none */
@@ -79,13 +82,10 @@ void fleet_queue_deinit(struct fleet_queue *queue);
 bool fleet_queue_add(struct fleet_queue *queue, const struct fleet_write_request *request,
                      uint64_t now_ns);
 
-/* Finds the newest queued value of a key. It is borrowed until the next call. Returns false if
- * there is none. */
+/* Finds the newest queued value of a key, and the store's generation when it was put. It is
+ * borrowed until the next call. Returns false if there is none. */
 bool fleet_queue_find(const struct fleet_queue *queue, const struct fc_hash *hash, uint64_t version,
-                      struct fleet_value *value);
-
-/* The owner is gone: its write has none any more. */
-void fleet_queue_disown(struct fleet_queue *queue, const void *owner);
+                      struct fleet_value *value, uint64_t *generation);
 
 /* Submits what may be sent. Call it at fleet_queue_next_ns. */
 void fleet_queue_tick(struct fleet_queue *queue, uint64_t now_ns);

@@ -23,6 +23,7 @@ const struct fleet_script fleet_script_replace = {
                "if not replace then\n"
                "  replace = #head < 64 or string.sub(head, 1, 4) ~= 'fcT1'\n"
                "end\n"
+               "if not replace and string.byte(head, 5) == 1 then return 2 end\n"
                "if not replace and ARGV[4] == '1' then\n"
                "  for i = 32, 25, -1 do\n"
                "    local old, new = string.byte(head, i), string.byte(ARGV[1], i)\n"

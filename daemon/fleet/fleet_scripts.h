@@ -17,9 +17,11 @@ extern const struct fleet_script fleet_script_release;
 
 /* KEYS[1] a value, ARGV[1] the new value with its head, ARGV[2] its time in ms (0: for ever),
  * ARGV[3] the head that was seen, or an empty text, ARGV[4] "1" if a later stamp replaces an
- * earlier one, else "0". Stores the new value and returns 1 if the key has no value, one that
- * begins with the head that was seen, one without a head, or (ARGV[4]) one with an earlier stamp.
- * Else returns 0. */
+ * earlier one, else "0". Stores the new value and returns FLEET_REPLACED if the key has no value,
+ * one that begins with the head that was seen, one without a head, or (ARGV[4]) one with an earlier
+ * stamp that is no tombstone. Returns FLEET_TOMBSTONE_FOUND for another tombstone than was seen,
+ * and else FLEET_NOT_REPLACED. */
+enum { FLEET_NOT_REPLACED = 0, FLEET_REPLACED = 1, FLEET_TOMBSTONE_FOUND = 2 };
 extern const struct fleet_script fleet_script_replace;
 
 #endif

@@ -69,6 +69,12 @@ struct namespace *namespace_table_find(const struct namespace_table *table, stru
 int namespace_table_open(struct namespace_table *table, struct fc_str name, struct user *maker,
                          struct namespace **ns);
 
+/* Counts one more client of a namespace that has clients, or that no call has closed since it was
+ * found. */
+static inline void namespace_table_hold(struct namespace *ns) {
+  ns->clients++;
+}
+
 /* Removes a client. The namespace may be freed by it. */
 void namespace_table_close(struct namespace_table *table, struct namespace *ns);
 
