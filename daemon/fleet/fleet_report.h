@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/fleet/breaker.h"
 #include "proto/histogram.h"
 
 /* The classes of operations. Each tier server has a breaker and a histogram for each. */
@@ -67,7 +68,7 @@ struct tier_report {
 
 /* One breaker of a tier server. */
 struct tier_breaker_report {
-  const char *state; /* static: "closed", "open" or "half-open" */
+  enum breaker_state state;
   uint64_t since_ns; /* the time of its last change */
   const char *error; /* what opened it last, also after it has closed; "": it was never open */
 };

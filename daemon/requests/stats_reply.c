@@ -108,9 +108,18 @@ static void add_shares(struct stats *stats, const uint64_t refused[USER_RESOURCE
   add_uint(stats, ROW(share_held_messages), refused[USER_FRAME_BYTES] + refused[USER_REPLY_BYTES]);
 }
 
+static void add_tier_totals(struct stats *stats, const struct tier_totals *t) {
+  add_uint(stats, ROW(tier_hits), t->hits);
+  add_uint(stats, ROW(tier_misses), t->misses);
+  add_uint(stats, ROW(tier_bad_values), t->bad_values);
+  add_uint(stats, ROW(tier_writes), t->writes);
+  add_uint(stats, ROW(tier_writes_kept), t->kept);
+  add_uint(stats, ROW(tier_writes_dropped), t->dropped);
+}
+
 /* All that only grows. */
 static void add_totals(struct stats *stats, const struct totals *t,
-                       const uint64_t evictions[EVICT_CAUSES]) {
+                       const uint64_t evictions[EVICT_CAUSES], bool has_tier) {
   add_counters(stats, &t->counters);
   add_uint(stats, ROW(hits_socket), t->hits_socket);
   add_uint(stats, ROW(hits_region), t->hits_region);
@@ -137,19 +146,22 @@ static void add_totals(struct stats *stats, const struct totals *t,
   add_uint(stats, ROW(adopt_dropped), t->adopt_dropped);
   add_uint(stats, ROW(restored_entries), t->restored_entries);
   add_uint(stats, ROW(restore_dropped), t->restore_dropped);
+  if (has_tier)
+    add_tier_totals(stats, &t->tier);
 }
 
 /* The same counters twice: of the cache, and since this daemon's start. */
 static void add_both_totals(struct stats *stats, struct dispatch *d) {
   struct totals since;
   uint64_t evictions[EVICT_CAUSES];
+  bool has_tier = d->tier.report != NULL;
   dispatch_count_moved(d);
   since = totals_since(d->totals, &d->at_start);
   for (int cause = 0; cause < EVICT_CAUSES; cause++)
     evictions[cause] = d->store->saved->evictions[cause] - d->evictions_at_start[cause];
-  add_totals(stats, d->totals, d->store->saved->evictions);
+  add_totals(stats, d->totals, d->store->saved->evictions, has_tier);
   stats->place = FC_STATS_IN_SINCE;
-  add_totals(stats, &since, evictions);
+  add_totals(stats, &since, evictions, has_tier);
   stats->place = FC_STATS_IN_DAEMON;
 }
 
@@ -255,6 +267,47 @@ static void add_survival(struct stats *stats, const struct dispatch *d, double u
   add_uint(stats, ROW(snapshot_bytes), report.snapshot_bytes);
 }
 
+/* Adds up what the tier servers count. */
+static void add_tier_servers(struct stats *stats, const struct tier_source *source) {
+  uint64_t n = 0, open = 0, timeouts = 0, errors = 0, reconnects = 0;
+  struct tier_server_report server = {0};
+  for (uint64_t after = 0; source->next_server(source->arg, after, &server); n++) {
+    after = server.serial;
+    open += server.breakers[TIER_READS].state != BREAKER_CLOSED ||
+            server.breakers[TIER_WRITES].state != BREAKER_CLOSED;
+    timeouts += server.timeouts;
+    errors += server.errors;
+    reconnects += server.reconnects;
+    server = (struct tier_server_report){0};
+  }
+  add_uint(stats, ROW(tier_servers), n);
+  add_uint(stats, ROW(tier_open), open);
+  add_uint(stats, ROW(tier_timeouts), timeouts);
+  add_uint(stats, ROW(tier_errors), errors);
+  add_uint(stats, ROW(tier_reconnects), reconnects);
+}
+
+static void add_tier(struct stats *stats, const struct dispatch *d, uint64_t now_ns) {
+  struct tier_report report = {0};
+  if (d->tier.report == NULL)
+    return;
+  d->tier.report(d->tier.arg, now_ns, &report);
+  add_tier_servers(stats, &d->tier);
+  add_uint(stats, ROW(tier_queue_entries), report.queue_entries);
+  add_uint(stats, ROW(tier_queue_bytes), report.queue_bytes);
+  add_uint(stats, ROW(tier_queue_bytes_max), report.queue_bytes_max);
+  add_real(stats, ROW(tier_queue_age_s), seconds(report.queue_age_ns));
+  add_uint(stats, ROW(tier_fills), report.fills_begun);
+  add_uint(stats, ROW(tier_fills_failed), report.fills_failed);
+  add_uint(stats, ROW(tier_fills_late), report.fills_late);
+  add_uint(stats, ROW(tier_fills_skipped), report.skipped_down + report.skipped_full);
+  add_uint(stats, ROW(tier_fleet_leases),
+           report.fills[TIER_FILL_OFFERED] + report.fills[TIER_FILL_HELD]);
+  add_uint(stats, ROW(tier_remote_waits), report.fills[TIER_FILL_REMOTE]);
+  add_uint(stats, ROW(tier_remote_hits), report.remote_hits);
+  add_uint(stats, ROW(tier_clears_learned), report.clears_learned);
+}
+
 static void add_trace(struct stats *stats, const struct trace *trace) {
   add_uint(stats, ROW(trace_on), trace_is_on(trace));
   if (trace_is_on(trace))
@@ -285,6 +338,7 @@ static void add_daemon(struct stats *stats, const struct call *call) {
   add_uint(stats, ROW(users), d->users->n);
   add_uint(stats, ROW(user_share), d->users->share_percent);
   add_memory(stats, d);
+  add_tier(stats, d, call->start_ns);
   add_trace(stats, d->trace);
   add_watch(stats, &d->watch);
   add_both_totals(stats, d);

@@ -65,7 +65,7 @@ static void set_totals(struct fc_tier_entry *entry, const struct dispatch *dispa
 static void set_class(struct fc_tier_class *to, const struct tier_server_report *server,
                       enum tier_class class, uint64_t now_ns) {
   const struct tier_breaker_report *breaker = &server->breakers[class];
-  to->state = text_of(breaker->state);
+  to->state = text_of(breaker_state_text(breaker->state));
   to->since_ns = page_since(now_ns, breaker->since_ns);
   to->error = text_of(breaker->error);
   if (server->latencies[class] != NULL)

@@ -183,6 +183,11 @@
   ROW(memory_leases, BYTES, GAUGE, DAEMON, "0.1.0", "Of memory_used: leases and waits.")           \
   ROW(memory_leases_bound, BYTES, GAUGE, DAEMON, "0.1.0",                                          \
       "Of memory_bound: the bound of memory_leases.")                                              \
+  ROW(memory_tier, BYTES, GAUGE, DAEMON, "0.1.0",                                                  \
+      "Of memory_used: fills, the write queue and connections of the tier. Absent without "        \
+      "--tier.")                                                                                   \
+  ROW(memory_tier_bound, BYTES, GAUGE, DAEMON, "0.1.0",                                            \
+      "Of memory_bound: the bound of memory_tier. Absent without --tier.")                         \
   ROW(memory_trace, BYTES, GAUGE, DAEMON, "0.1.0",                                                 \
       "Of memory_used: trace lines that are not written yet.")                                     \
   ROW(memory_trace_bound, BYTES, GAUGE, DAEMON, "0.1.0",                                           \
@@ -221,6 +226,61 @@
       "Entries of the last complete snapshot. Absent if there is none.")                           \
   ROW(snapshot_bytes, BYTES, GAUGE, DAEMON, "0.1.0",                                               \
       "Size of the last complete snapshot. Absent if there is none.")                              \
+  GROUP("Tier")                                                                                    \
+  ROW(tier_servers, NONE, GAUGE, DAEMON, "0.1.0",                                                  \
+      "Servers of the tier that the daemon knows. All statistics of the tier are absent "          \
+      "without --tier.")                                                                           \
+  ROW(tier_open, NONE, GAUGE, DAEMON, "0.1.0",                                                     \
+      "Of tier_servers, those whose breaker for reads or for writes is not closed: the daemon "    \
+      "does without them.")                                                                        \
+  ROW(tier_hits, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                             \
+      "Keys whose value the tier had when the cache did not. The daemon stored it, and the "       \
+      "gets that asked for it are in cache_hits.")                                                 \
+  ROW(tier_misses, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                           \
+      "Keys whose value neither the cache nor the tier had.")                                      \
+  ROW(tier_bad_values, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                       \
+      "Values of the tier that failed their check. No client got them.")                           \
+  ROW(tier_writes, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                           \
+      "Values that the tier stored for this node.")                                                \
+  ROW(tier_writes_kept, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                      \
+      "Values that the tier did not store, because it had one of another node.")                   \
+  ROW(tier_writes_dropped, NONE, COUNTER, DAEMON_SINCE, "0.1.0",                                   \
+      "Writes that the tier never got: the queue was full, they were in it for too long, the "     \
+      "tier refused them, or the daemon stopped.")                                                 \
+  ROW(tier_queue_entries, NONE, GAUGE, DAEMON, "0.1.0",                                            \
+      "Writes now that the tier has not acknowledged yet.")                                        \
+  ROW(tier_queue_bytes, BYTES, GAUGE, DAEMON, "0.1.0", "Memory of tier_queue_entries.")            \
+  ROW(tier_queue_bytes_max, BYTES, GAUGE, DAEMON, "0.1.0",                                         \
+      "Limit of tier_queue_bytes (--tier-queue).")                                                 \
+  ROW(tier_queue_age_s, SECONDS, GAUGE, DAEMON, "0.1.0",                                           \
+      "Age of the oldest of tier_queue_entries, or 0.")                                            \
+  ROW(tier_fills, NONE, COUNTER, DAEMON, "0.1.0",                                                  \
+      "Fills that began, since the start of this daemon: attempts to get a key's value from "      \
+      "the fleet.")                                                                                \
+  ROW(tier_fills_failed, NONE, COUNTER, DAEMON, "0.1.0",                                           \
+      "Of tier_fills, those that an error or a lost connection ended.")                            \
+  ROW(tier_fills_late, NONE, COUNTER, DAEMON, "0.1.0",                                             \
+      "Of tier_fills, those whose clients went on without the tier at --tier-deadline.")           \
+  ROW(tier_fills_skipped, NONE, COUNTER, DAEMON, "0.1.0",                                          \
+      "Misses that began no fill, since the start of this daemon: a breaker was open, or there "   \
+      "were too many fills.")                                                                      \
+  ROW(tier_fleet_leases, NONE, GAUGE, DAEMON, "0.1.0",                                             \
+      "Fleet leases that this node has now: keys that it computes for the fleet.")                 \
+  ROW(tier_remote_waits, NONE, GAUGE, DAEMON, "0.1.0",                                             \
+      "Keys now that another node computes, and for which this node waits.")                       \
+  ROW(tier_remote_hits, NONE, COUNTER, DAEMON, "0.1.0",                                            \
+      "Of tier_hits, those that another node computed while this node waited, since the start "    \
+      "of this daemon.")                                                                           \
+  ROW(tier_timeouts, NONE, COUNTER, DAEMON, "0.1.0",                                               \
+      "Operations of the tier without a reply in time, since the start of this daemon.")           \
+  ROW(tier_errors, NONE, COUNTER, DAEMON, "0.1.0",                                                 \
+      "Error replies of the tier, and operations that ended with their connection, since the "     \
+      "start of this daemon.")                                                                     \
+  ROW(tier_reconnects, NONE, COUNTER, DAEMON, "0.1.0",                                             \
+      "Connections to servers of the tier after their first one, since the start of this "         \
+      "daemon.")                                                                                   \
+  ROW(tier_clears_learned, NONE, COUNTER, DAEMON, "0.1.0",                                         \
+      "Clears and deletes of other nodes that this daemon applied, since its start.")              \
   GROUP("Trace and events")                                                                        \
   ROW(trace_on, NONE, GAUGE, DAEMON, "0.1.0", "1 while the daemon writes a trace, else 0.")        \
   ROW(trace_path, TEXT, INFO, DAEMON, "0.1.0", "Path of the trace. Absent without one.")           \

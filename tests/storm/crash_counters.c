@@ -41,7 +41,13 @@ static const char *const names[] = {"connections",
                                     "restore_dropped",
                                     "snapshots_written",
                                     "clears",
-                                    "deletes"};
+                                    "deletes",
+                                    "tier_hits",
+                                    "tier_misses",
+                                    "tier_bad_values",
+                                    "tier_writes",
+                                    "tier_writes_kept",
+                                    "tier_writes_dropped"};
 
 static bool is_counter(const char *name) {
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -12,6 +12,8 @@
 #include "fcache.h"
 #include "proto/stats/stats_table.h"
 
+#define STATS_VALUE_SIZE 1024u /* of a value in the text, with its NUL */
+
 /* The name of a statistic. One that stats_rows.h lacks does not compile. */
 #define STATS_NAME(id) (fc_stats_rows[FC_STATS_ROW_##id].name)
 

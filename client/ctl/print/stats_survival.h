@@ -5,8 +5,6 @@
 
 #include "client/ctl/print/stats_snapshot.h"
 
-#define STATS_VALUE_SIZE 1024u
-
 /* Format the value of a row. "": there is nothing to show. */
 void stats_survival_cache(const struct stats_group *group, char value[STATS_VALUE_SIZE]);
 void stats_survival_adopted(const struct stats_group *group, char value[STATS_VALUE_SIZE]);

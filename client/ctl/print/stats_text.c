@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/ctl/print/stats_survival.h"
+#include "client/ctl/print/stats_tier.h"
 #include "client/ctl/print/table.h"
 #include "client/ctl/print/units.h"
 
@@ -74,6 +75,7 @@ VALUE_MEMORY(rings)
 VALUE_MEMORY(clients)
 VALUE_MEMORY(namespaces)
 VALUE_MEMORY(leases)
+VALUE_MEMORY(tier)
 VALUE_MEMORY(trace)
 VALUE_MEMORY(daemon)
 
@@ -274,6 +276,7 @@ static const struct row rows[] = {
     {"  namespaces", ITEMS(ID(memory_namespaces), ID(memory_namespaces_bound)),
      value_memory_namespaces},
     {"  leases", ITEMS(ID(memory_leases), ID(memory_leases_bound)), value_memory_leases},
+    {"  tier", ITEMS(ID(memory_tier), ID(memory_tier_bound)), value_memory_tier},
     {"  trace", ITEMS(ID(memory_trace), ID(memory_trace_bound)), value_memory_trace},
     {"  daemon", ITEMS(ID(memory_daemon), ID(memory_daemon_bound)), value_memory_daemon},
     {"region", ITEMS(ID(region_shared), ID(region_inode), ID(region_bytes), ID(region_used_bytes)),
@@ -311,6 +314,22 @@ static const struct row rows[] = {
            ID(share_refused_manifests), ID(share_refused_leases), ID(share_refused_waits),
            ID(share_held_messages)),
      value_users},
+    {"tier", ITEMS(ID(tier_servers), ID(tier_open)), stats_tier_servers},
+    {"  lookups", ITEMS(ID(tier_hits), ID(tier_misses), ID(tier_bad_values)), stats_tier_reads},
+    {"  fills",
+     ITEMS(ID(tier_fills), ID(tier_fills_failed), ID(tier_fills_late), ID(tier_fills_skipped),
+           ID(tier_remote_hits)),
+     stats_tier_fills},
+    {"  now", ITEMS(ID(tier_fleet_leases), ID(tier_remote_waits)), stats_tier_now},
+    {"  writes", ITEMS(ID(tier_writes), ID(tier_writes_kept), ID(tier_writes_dropped)),
+     stats_tier_writes},
+    {"  queue",
+     ITEMS(ID(tier_queue_entries), ID(tier_queue_bytes), ID(tier_queue_bytes_max),
+           ID(tier_queue_age_s)),
+     stats_tier_queue},
+    {"  failures", ITEMS(ID(tier_timeouts), ID(tier_errors), ID(tier_reconnects)),
+     stats_tier_failures},
+    {"  clears", ITEMS(ID(tier_clears_learned)), stats_tier_clears},
     {"trace", ITEMS(ID(trace_on), ID(trace_lines), ID(trace_lost), ID(trace_waiting)), value_trace},
     {"  file", ITEMS(ID(trace_path)), NULL},
     {"watchers", ITEMS(ID(watchers), ID(events_lost)), value_watchers},

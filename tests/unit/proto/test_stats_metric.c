@@ -33,6 +33,8 @@ static const struct {
     {"memory_in_flight", "fcached_memory_in_flight_bytes", NULL, ""},
     {"memory_rings", "fcached_memory_part_bytes", NULL, "rings"},
     {"memory_rings_bound", "fcached_memory_part_bound_bytes", NULL, "rings"},
+    {"tier_hits", "fcached_tier_hits_total", NULL, ""},
+    {"tier_queue_bytes_max", "fcached_tier_queue_max_bytes", NULL, ""},
     {"hit_rate", NULL, NULL, ""},
     {"cache_id", NULL, NULL, ""},
     {"pid", NULL, NULL, ""},

@@ -6,48 +6,43 @@
 #include "proto/errors.h"
 #include "tests/support/dispatch_fixture.h"
 #include "tests/support/runner.h"
+#include "tests/support/scripted_tier.h"
 
 #define SECOND UINT64_C(1000000000)
 #define SERVERS_MAX 600u
 
 static struct test_client *const one = &test_clients[0];
 
-/* The tier that the source reports. Serials have gaps, as servers come and go. */
-static struct {
-  struct tier_report report;
-  struct fc_histogram reads;
-  uint64_t n_servers, now_ns;
-} tier;
+static struct scripted_tier tier;
+static struct fc_histogram reads;
 
-static uint64_t serial_of(uint64_t i) {
-  return 3 * i + 1;
-}
-
-static void report(void *arg, uint64_t now_ns, struct tier_report *out) {
-  ck_assert_ptr_eq(arg, &tier);
-  tier.now_ns = now_ns;
-  *out = tier.report;
-}
-
-static bool next_server(void *arg, uint64_t after, struct tier_server_report *server) {
-  static char address[32];
-  uint64_t i = 0;
-  ck_assert_ptr_eq(arg, &tier);
-  while (i < tier.n_servers && serial_of(i) <= after)
-    i++;
-  if (i == tier.n_servers)
-    return false;
-  (void)snprintf(address, sizeof address, "10.0.0.1:%u", (unsigned)i); /* fits */
-  *server = (struct tier_server_report){
-      .serial = serial_of(i),
-      .address = address,
+static void set_up(void) {
+  static const struct dispatch_options options = {0};
+  dispatch_set_up(&options);
+  (void)client_hello(one, client_hello_of(FC_PROTOCOL_VERSION));
+  memset(&reads, 0, sizeof reads);
+  scripted_tier_init(&tier);
+  tier.report.clear_version = 9;
+  for (unsigned state = 0; state < TIER_FILLS; state++)
+    tier.report.fills[state] = 1 + state;
+  tier.report.waits = 6;
+  tier.report.queue_entries = 7;
+  tier.report.queue_bytes = 8;
+  tier.report.queue_bytes_max = 16u << 20;
+  tier.report.queue_age_ns = SECOND;
+  tier.report.fills_begun = 100;
+  tier.report.skipped_down = 20;
+  tier.report.skipped_full = 3;
+  for (unsigned cause = 0; cause < TIER_DROPS; cause++)
+    tier.report.drops[cause] = 11 + cause;
+  tier.server = (struct tier_server_report){
       .role = "primary",
       .slots = 5461,
-      .connected = i % 2 == 0,
-      .breakers = {{"closed", tier.now_ns - SECOND, ""},
-                   {"open", tier.now_ns - 2 * SECOND, "OOM command not allowed"}},
+      .connected = true,
+      .breakers = {{BREAKER_CLOSED, dispatch.started_ns, ""},
+                   {BREAKER_OPEN, dispatch.started_ns - SECOND, "OOM command not allowed"}},
       .in_flight = 7,
-      .latencies = {&tier.reads, NULL},
+      .latencies = {&reads, NULL},
       .reads = 10,
       .hits = 6,
       .misses = 3,
@@ -57,32 +52,10 @@ static bool next_server(void *arg, uint64_t after, struct tier_server_report *se
       .reconnects = 2,
       .redirects = 8,
   };
-  return true;
-}
-
-static void set_up(void) {
-  static const struct dispatch_options options = {0};
-  dispatch_set_up(&options);
-  (void)client_hello(one, client_hello_of(FC_PROTOCOL_VERSION));
-  memset(&tier, 0, sizeof tier);
-  tier.report = (struct tier_report){.url = "redis://cache:6379",
-                                     .mode = "read-write",
-                                     .prefix = "fcached:",
-                                     .namespaces = "*",
-                                     .id = "f00d",
-                                     .clear_version = 9,
-                                     .fills = {1, 2, 3, 4, 5},
-                                     .waits = 6,
-                                     .queue_entries = 7,
-                                     .queue_bytes = 8,
-                                     .queue_bytes_max = 16u << 20,
-                                     .queue_age_ns = SECOND,
-                                     .fills_begun = 100,
-                                     .drops = {11, 12, 13, 14}};
 }
 
 static void use_tier(void) {
-  dispatch.tier = (struct tier_source){report, next_server, &tier};
+  dispatch.tier = scripted_tier_source(&tier);
 }
 
 static struct fc_tier_reply request_tier(uint32_t limit, const uint8_t *cursor, uint32_t size) {
@@ -145,7 +118,7 @@ START_TEST(tier_server_has_its_breakers_times_and_counters) {
   static struct fc_tier_server_entry server;
   tier.n_servers = 1;
   for (unsigned i = 1; i <= 100; i++)
-    fc_histogram_add(&tier.reads, i * 1000);
+    fc_histogram_add(&reads, i * 1000);
   use_tier();
   struct fc_tier_reply reply = request_tier(100, NULL, 0);
   ck_assert_uint_eq(reply.servers.n, 1);
@@ -157,10 +130,10 @@ START_TEST(tier_server_has_its_breakers_times_and_counters) {
   ck_assert(server.connected);
   ck_assert_uint_eq(server.in_flight, 7);
   ck_assert(fc_str_equal(server.read.state, fc_str_of("closed")));
-  ck_assert_uint_eq(server.read.since_ns, SECOND);
+  ck_assert_uint_eq(server.read.since_ns, tier.now_ns - dispatch.started_ns);
   ck_assert_uint_eq(server.read.error.size, 0);
   ck_assert(fc_str_equal(server.write.state, fc_str_of("open")));
-  ck_assert_uint_eq(server.write.since_ns, 2 * SECOND);
+  ck_assert_uint_eq(server.write.since_ns, tier.now_ns - dispatch.started_ns + SECOND);
   ck_assert(fc_str_equal(server.write.error, fc_str_of("OOM command not allowed")));
   ck_assert_uint_eq(server.read.times.count, 100);
   ck_assert_uint_eq(server.read.times.max_ns, 100000);
@@ -182,7 +155,7 @@ START_TEST(tier_pages_have_each_server_once) {
   static const uint32_t limits[] = {1, 7, SERVERS_MAX, UINT32_MAX};
   tier.n_servers = SERVERS_MAX;
   for (uint32_t cell = 0; cell < FC_HISTOGRAM_CELLS; cell++)
-    tier.reads.cells[cell] = 1000 + cell;
+    reads.cells[cell] = 1000 + cell;
   use_tier();
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
     uint8_t cursor[64];
@@ -217,6 +190,62 @@ START_TEST(tier_wrong_cursor_refused) {
 }
 END_TEST
 
+/* ---- statistics ---- */
+
+/* Finds a statistic of the daemon. Returns false if there is none. */
+static bool find_stat(const char *name, struct fc_stat *stat) {
+  struct fc_buf request = {0};
+  struct fc_stats_walk walk = {0};
+  ck_assert_int_eq(fc_encode_stats(&request, 1, fc_str_of(NULL)), 0);
+  client_request(one, &request);
+  struct fc_reply reply = client_last_reply(one);
+  while (fc_stats_next(&reply.stats, &walk, stat))
+    if (fc_str_equal(stat->name, fc_str_of(name)))
+      return true;
+  return false;
+}
+
+static uint64_t integer_of(const char *name) {
+  struct fc_stat stat;
+  ck_assert_msg(find_stat(name, &stat), "%s is missing", name);
+  ck_assert_int_eq(stat.kind, FC_STAT_UINT);
+  return stat.integer;
+}
+
+START_TEST(statistics_of_the_tier_absent_without_one) {
+  struct fc_stat stat;
+  ck_assert(!find_stat("tier_servers", &stat));
+  ck_assert(!find_stat("tier_hits", &stat));
+  ck_assert(!find_stat("daemon_tier_hits", &stat));
+}
+END_TEST
+
+START_TEST(statistics_of_the_tier_add_up_its_servers) {
+  struct fc_stat stat;
+  tier.n_servers = 3;
+  use_tier();
+  dispatch.totals->tier = (struct tier_totals){10, 9, 8, 7, 6, 5};
+  dispatch.at_start.tier = (struct tier_totals){1, 2, 3, 4, 5, 0};
+  ck_assert_uint_eq(integer_of("tier_servers"), 3);
+  ck_assert_uint_eq(integer_of("tier_open"), 3);
+  ck_assert_uint_eq(integer_of("tier_timeouts"), 15);
+  ck_assert_uint_eq(integer_of("tier_errors"), 3);
+  ck_assert_uint_eq(integer_of("tier_reconnects"), 6);
+  ck_assert_uint_eq(integer_of("tier_hits"), 10);
+  ck_assert_uint_eq(integer_of("daemon_tier_hits"), 9);
+  ck_assert_uint_eq(integer_of("tier_writes_dropped"), 5);
+  ck_assert_uint_eq(integer_of("tier_fleet_leases"), 3 + 4);
+  ck_assert_uint_eq(integer_of("tier_remote_waits"), 5);
+  ck_assert_uint_eq(integer_of("tier_fills_skipped"), 23);
+  ck_assert(find_stat("tier_queue_age_s", &stat));
+  ck_assert(stat.real == 1);
+  tier.server.breakers[TIER_WRITES].state = BREAKER_CLOSED;
+  ck_assert_uint_eq(integer_of("tier_open"), 0);
+  tier.server.breakers[TIER_READS].state = BREAKER_HALF_OPEN;
+  ck_assert_uint_eq(integer_of("tier_open"), 3);
+}
+END_TEST
+
 static Suite *make_suite(void) {
   Suite *suite = suite_create("tier_request");
   TCase *tcase = tcase_create("tier");
@@ -227,6 +256,8 @@ static Suite *make_suite(void) {
   tcase_add_test(tcase, tier_server_has_its_breakers_times_and_counters);
   tcase_add_test(tcase, tier_pages_have_each_server_once);
   tcase_add_test(tcase, tier_wrong_cursor_refused);
+  tcase_add_test(tcase, statistics_of_the_tier_absent_without_one);
+  tcase_add_test(tcase, statistics_of_the_tier_add_up_its_servers);
   suite_add_tcase(suite, tcase);
   return suite;
 }
