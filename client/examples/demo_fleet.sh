@@ -3,17 +3,18 @@
 # Valkey or Redis, and compares these with the results of four workers without a daemon. BIN is the
 # directory with fcached, fcachectl and demo. The server and the daemons use sockets in a private
 # directory. The script stops them at its end.
-#   TIER_SERVER=PROGRAM   the server (default: valkey-server or redis-server of the PATH)
+#   TIER_SERVER=PROGRAM   the server (default: valkey-server or redis-server of the PATH, or that of make valkey)
 #   DEMO_TEXT="a b"       the files that the model reads instead of the system's licence texts
 set -eu
 
 nodes='1 2 3'
 bin=$1
-tier_server=${TIER_SERVER:-$(command -v valkey-server || command -v redis-server || :)}
+tier_server=${TIER_SERVER:-$(command -v valkey-server || command -v redis-server ||
+  command -v "$bin/valkey/valkey-server" || :)}
 if [ -z "$tier_server" ]; then
   cat >&2 <<'TEXT'
-demo-fleet: there is no valkey-server and no redis-server in the PATH. Install the package
-redis-server or valkey-server, or name the program: make TIER_SERVER=/path/to/valkey-server demo-fleet
+demo-fleet: there is no valkey-server and no redis-server in the PATH. Install the Debian package
+valkey-server or redis-server, run `make valkey`, or name the program: make TIER_SERVER=PROGRAM demo-fleet
 TEXT
   exit 1
 fi
