@@ -35,7 +35,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 B := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)$(if $(filter clang%,$(CC)),/clang)
 # Evaluated once, after the packages are installed.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags inih libuv libxxhash libmicrohttpd))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags inih libuv libxxhash libmicrohttpd hiredis openssl))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
   -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wconversion -Wno-sign-conversion \
@@ -65,7 +65,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
 
 DAEMON := $(B)/fcached
-DAEMON_LIBS := -linih -luv -lxxhash
+DAEMON_LIBS := -linih -luv -lxxhash -lhiredis -lssl -lcrypto
 # -lncursesw, and the library of terminals where that is another.
 CURSES_LIBS = $(eval CURSES_LIBS := $(shell pkg-config --libs ncursesw))$(CURSES_LIBS)
 CTL := $(B)/fcachectl

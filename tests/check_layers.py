@@ -28,7 +28,7 @@ LAYERS = {
     "daemon/rings": "store region trace usage watch base",
     "daemon/latency": "base",
     "daemon/fleet": "leases store region base",
-    "daemon/tier": "fleet os base",
+    "daemon/tier": "fleet config os base",
     "daemon/requests": "fleet rings trace usage watch snapshot leases latency store region base",
     "daemon/net": "requests latency os base",
     "client/lib/util": "",

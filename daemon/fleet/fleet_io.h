@@ -103,7 +103,7 @@ struct fleet_op {
   /* Private to the transport. submit resets them too. */
   struct fleet_op *next, *prev;
   void *server;
-  uint64_t end_ns;
+  uint64_t submitted_ns, end_ns, permit;
   uint32_t tries, step;
   uint16_t slot;
 };

@@ -42,7 +42,7 @@ fi
 tests/packages.sh fresh || exit 1
 packages=gcc-$cross,pkg-config,qemu-user
 for library in libc6-dev libuv1-dev libinih-dev libmsgpack-c-dev libxxhash-dev libjansson-dev libsmartcols-dev \
-  libmicrohttpd-dev libncurses-dev check; do
+  libmicrohttpd-dev libncurses-dev libhiredis-dev libssl-dev check; do
   packages+=,$library:arm64
 done
 unset MAKEFLAGS # its job descriptors are not open there

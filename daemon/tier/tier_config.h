@@ -1,0 +1,24 @@
+/* tier_config.h - what the transport to the tier is made from. */
+#ifndef FC_DAEMON_TIER_CONFIG_H
+#define FC_DAEMON_TIER_CONFIG_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "daemon/base/log.h"
+#include "daemon/config/tier_url.h"
+#include "daemon/tier/tls_session.h"
+
+/* All pointers are borrowed, and stay valid until tier_io_free. */
+struct tier_io_config {
+  uv_loop_t *loop;
+  struct log *log;
+  const struct tier_urls *urls;
+  const char *password_file; /* read at each connect; NULL: no password */
+  struct tls_files tls;      /* if the URLs ask for TLS */
+  const char *prefix;        /* of all keys; here for the keys of write probes */
+  uint64_t deadline_ns;      /* to connect, and for each step of the handshake */
+  uint64_t seed;             /* of the jitter; another one on each node */
+};
+
+#endif

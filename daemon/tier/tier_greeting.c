@@ -1,0 +1,123 @@
+/* The handshake of a connection: all commands are sent at once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/check.h"
+#include "daemon/tier/password_file.h"
+#include "daemon/tier/tier_internal.h"
+#include "daemon/tier/tier_link.h"
+
+#define CLIENT_NAME "fcached" /* in the server's CLIENT LIST */
+
+/* A command of the handshake is small enough for the empty buffer. */
+static void add(struct tier_link *link, struct resp_buffer *out, enum tier_call_kind kind,
+                const struct resp_command *command, uint64_t now_ns) {
+  struct resp_position position = {0};
+  uint64_t deadline_ns = link->tier->config.deadline_ns;
+  if (!tier_calls_reserve(&link->calls)) {
+    tier_link_break(link, BREAKER_LOST, "out of memory for the handshake");
+    return;
+  }
+  check_eq(resp_write(command, &position, out), true);
+  struct tier_call *call = tier_calls_add(&link->calls);
+  call->kind = kind;
+  call->replies = 1;
+  call->limit = kind == CALL_SLOTS ? TIER_REPLY_LIST : TIER_REPLY_SMALL;
+  call->submitted_ns = now_ns;
+  call->deadline_ns = now_ns + deadline_ns;
+  call->end_ns = now_ns + FLEET_IO_DEADLINES * deadline_ns;
+  link->greetings++;
+}
+
+/* The file is read at each connect, so a password that was changed is used. */
+static void add_auth(struct tier_link *link, struct resp_buffer *out, uint64_t now_ns) {
+  const struct tier_io_config *config = &link->tier->config;
+  struct resp_command command = {0};
+  struct error_text error;
+  char password[PASSWORD_BYTES_MAX];
+  size_t size;
+  if (config->password_file == NULL)
+    return;
+  if (password_file_read(config->password_file, password, &size, &error) < 0) {
+    tier_link_break(link, BREAKER_LOST, error.text);
+    return;
+  }
+  resp_add_text(&command, "AUTH");
+  if (config->urls->user[0] != '\0')
+    resp_add_text(&command, config->urls->user);
+  resp_add(&command, password, size);
+  add(link, out, CALL_AUTH, &command, now_ns);
+  explicit_bzero(password, sizeof password);
+}
+
+void tier_greeting_send(struct tier_link *link, uint64_t now_ns) {
+  struct resp_buffer *out = tier_stream_room(link->stream);
+  const struct tier_io_config *config = &link->tier->config;
+  char database[16];
+  check_eq(out != NULL, true);
+  link->greetings = 0;
+  add_auth(link, out, now_ns);
+  if (link->broken)
+    return; /* the next turn closes the connection */
+  struct resp_command name = {0}, select = {0}, slots = {0};
+  resp_add_text(&name, "CLIENT");
+  resp_add_text(&name, "SETNAME");
+  resp_add_text(&name, CLIENT_NAME);
+  add(link, out, CALL_NAME, &name, now_ns);
+  if (config->urls->database != 0) {
+    (void)snprintf(database, sizeof database, "%u", config->urls->database);
+    resp_add_text(&select, "SELECT");
+    resp_add_text(&select, database);
+    add(link, out, CALL_SELECT, &select, now_ns);
+  }
+  resp_add_text(&slots, "CLUSTER");
+  resp_add_text(&slots, "SLOTS");
+  add(link, out, CALL_SLOTS, &slots, now_ns);
+  tier_link_set_limit(link);
+  if (!link->broken && tier_stream_send(link->stream) < 0)
+    tier_link_break(link, BREAKER_LOST, tier_stream_error(link->stream));
+}
+
+static void refuse(struct tier_link *link, const char *what, const struct resp_item *item) {
+  char text[TIER_CAUSE_BYTES];
+  (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)(item->size < 120 ? item->size : 120),
+                 item->text);
+  tier_link_break(link, BREAKER_LOST, text);
+}
+
+/* Only what keeps all commands from being served breaks the connection. */
+static void take_error(struct tier_link *link, enum tier_call_kind kind,
+                       const struct resp_item *item, uint64_t now_ns) {
+  enum reply_error error = reply_error_kind(item->text, item->size);
+  bool denied = item->size >= 6 && memcmp(item->text, "NOPERM", 6) == 0;
+  if (kind == CALL_AUTH)
+    refuse(link, "it refuses user or password", item);
+  else if (kind == CALL_SELECT)
+    refuse(link, "it refuses the database", item);
+  else if (error == REPLY_UNAUTHORIZED)
+    refuse(link, "it asks for a password, see tier-password-file", item);
+  else if (error == REPLY_UNAVAILABLE && !denied)
+    refuse(link, "it is not available", item);
+  else if (kind == CALL_SLOTS)
+    tier_io_take_slots(link->tier, link, NULL, now_ns);
+}
+
+void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
+                         const struct resp_reply *reply, uint64_t now_ns) {
+  const struct resp_item *item = &reply->items[0];
+  bool greeting = link->state == LINK_GREETING;
+  if (greeting) {
+    check_lt(0, link->greetings);
+    link->greetings--;
+  }
+  if (item->type == RESP_ERROR)
+    take_error(link, kind, item, now_ns);
+  else if (kind == CALL_SLOTS)
+    tier_io_take_slots(link->tier, link, reply, now_ns);
+  else if (item->type != RESP_STATUS)
+    tier_link_break(link, BREAKER_LOST, "a reply to the handshake is no status");
+  if (greeting && link->greetings == 0 && !link->broken) {
+    link->state = LINK_READY;
+    tier_io_schedule(link->tier);
+  }
+}

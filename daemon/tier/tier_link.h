@@ -1,0 +1,158 @@
+/* tier_link.h - one server of the tier: its connection, the ops that wait for it, and its
+ * breakers. Private to daemon/tier.
+ *
+ *   DOWN        no connection. Ops may wait: then the next turn connects
+ *   CONNECTING  the name is looked up, the socket connects, or TLS shakes hands
+ *   GREETING    connected; AUTH, SELECT, CLIENT SETNAME and CLUSTER SLOTS have been sent
+ *   READY       ops are sent
+ *
+ * Ops first wait in a queue, and are given back from there if the breaker opens. When they are
+ * written they become calls (tier_calls.h). */
+#ifndef FC_DAEMON_TIER_LINK_H
+#define FC_DAEMON_TIER_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/config/tier_url.h"
+#include "daemon/fleet/breaker.h"
+#include "daemon/fleet/fleet_io.h"
+#include "daemon/fleet/fleet_report.h"
+#include "daemon/tier/host_lookup.h"
+#include "daemon/tier/resp_reader.h"
+#include "daemon/tier/resp_writer.h"
+#include "daemon/tier/tier_calls.h"
+#include "daemon/tier/tier_stream.h"
+
+#define TIER_NAME_BYTES 280u /* "HOST:PORT", or "unix:PATH" */
+#define TIER_CAUSE_BYTES 200u
+#define TIER_TRIES_MAX 5u /* of an op that the tier redirects, in all */
+
+struct tier_io;
+
+enum tier_link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_READY };
+
+struct tier_link_counts {
+  uint64_t reads, hits, misses, writes, timeouts, errors, connections, redirects;
+};
+
+struct tier_link {
+  struct tier_io *tier;
+  struct tier_link *next; /* in the list of all servers */
+  uint64_t serial;
+  char name[TIER_NAME_BYTES];
+  const struct tier_address *addresses; /* places of the same server, of which one is used */
+  size_t n_addresses, address;
+  struct tier_address own; /* of a server of a cluster */
+
+  enum tier_link_state state;
+  struct host_lookup lookup;
+  struct host_addresses found; /* by the latest lookup */
+  size_t found_next;           /* the first of them that was not tried */
+  uint64_t found_ns;
+  struct tier_stream *stream; /* NULL: none */
+  struct resp_reader reader;  /* while there is a stream */
+  uint64_t begun_ns;          /* of the connection */
+  uint64_t progress_ns;       /* of the latest bytes, or of the first call without a reply */
+  uint32_t greetings;         /* replies of the handshake that are missing */
+  bool paused;                /* another server receives a large reply */
+  bool resume;                /* its turn has come */
+  uint64_t paused_ns;         /* since then */
+
+  struct fleet_op *first, *last; /* the queue */
+  uint32_t n_queued;
+  struct tier_calls calls;
+  struct fleet_op *writing; /* the op of the last call, of which a part is written */
+  size_t written;           /* its whole commands */
+  struct resp_position position;
+
+  struct breaker breakers[FLEET_OP_CLASSES];
+  bool probe_wanted[FLEET_OP_CLASSES];
+  uint64_t since_ns[FLEET_OP_CLASSES];             /* the latest change of the breaker's state */
+  char causes[FLEET_OP_CLASSES][TIER_CAUSE_BYTES]; /* of its latest opening */
+  bool stopped[FLEET_OP_CLASSES];                  /* as the log last said */
+  uint64_t stopped_ns;
+
+  bool slots_wanted; /* ask for the map of the cluster */
+  bool broken;       /* close the connection in the next turn, because of: */
+  enum breaker_cause broken_cause;
+  char broken_text[TIER_CAUSE_BYTES];
+  bool other_address; /* and try another address */
+
+  uint16_t probe_key; /* see tier_send.c */
+  uint32_t n_slots;   /* of a cluster */
+  const char *role;
+  struct tier_link_counts counts;
+  struct fc_histogram latencies[FLEET_OP_CLASSES];
+};
+
+/* Makes a server in the state DOWN. `addresses` is borrowed; NULL: *own is copied. Returns NULL if
+ * memory or descriptors are out. */
+struct tier_link *tier_link_new(struct tier_io *tier, const struct tier_address *addresses,
+                                size_t n, const struct tier_address *own);
+
+/* Closes the connection. Its ops are given back without a call of `done`. The memory is freed when
+ * the loop has closed the handles. */
+void tier_link_free(struct tier_link *link);
+
+/* As fleet_io.h says. `flags` are those of tier_commands.h. */
+bool tier_link_submit(struct tier_link *link, struct fleet_op *op, uint32_t flags);
+void tier_link_cancel(struct tier_link *link, struct fleet_op *op);
+
+/* Ends an op that is in no queue and no call. */
+void tier_link_finish(struct tier_link *link, struct fleet_op *op, const struct fleet_reply *reply,
+                      uint64_t now_ns);
+
+/* Connects, sends, or closes a broken connection, whatever is due. Once per turn. */
+void tier_link_turn(struct tier_link *link, uint64_t now_ns);
+
+/* Acts on deadlines and probes that are due. Call it after the loop has received what is there. */
+void tier_link_expire(struct tier_link *link, uint64_t now_ns);
+
+/* Returns when the next deadline or probe may be due, or UINT64_MAX. */
+uint64_t tier_link_next_ns(const struct tier_link *link);
+
+/* ---- between the files of the server ---- */
+
+/* tier_link.c: marks the connection broken. The next turn closes it. The first mark counts. */
+void tier_link_break(struct tier_link *link, enum breaker_cause cause, const char *text);
+
+/* Closes the connection, tells the breakers, and gives all ops back. Not within resp_reader_feed.
+ */
+void tier_link_fail(struct tier_link *link, enum breaker_cause cause, const char *text,
+                    uint64_t now_ns);
+
+/* Sets the name from the address that is used. */
+void tier_link_set_name(struct tier_link *link);
+
+/* Removes an op from the queue. */
+void tier_link_unlink(struct tier_link *link, struct fleet_op *op);
+
+/* Counts a result for the breaker of a class. `text` says why it failed. */
+void tier_link_succeeded(struct tier_link *link, enum fleet_op_class class, uint64_t permit,
+                         uint64_t now_ns);
+void tier_link_failed(struct tier_link *link, enum fleet_op_class class, uint64_t permit,
+                      enum breaker_cause cause, const char *text, uint64_t now_ns);
+
+/* Logs if the server serves less or more than the log last said. */
+void tier_link_log_state(struct tier_link *link, uint64_t now_ns);
+
+/* tier_connect.c */
+void tier_link_connect(struct tier_link *link, uint64_t now_ns);
+void tier_link_found(void *arg, const struct host_addresses *found, const char *error);
+extern const struct tier_stream_events tier_link_events;
+
+/* tier_greeting.c: sends the handshake's commands, and takes a reply to one. */
+void tier_greeting_send(struct tier_link *link, uint64_t now_ns);
+void tier_greeting_reply(struct tier_link *link, enum tier_call_kind kind,
+                         const struct resp_reply *reply, uint64_t now_ns);
+
+/* tier_send.c: writes what there is room for. */
+void tier_link_send(struct tier_link *link, uint64_t now_ns);
+
+/* tier_receive.c: a callback of the reader. */
+void tier_link_reply(void *arg, const struct resp_reply *reply);
+/* Sets the reader's limit for the oldest call. */
+void tier_link_set_limit(struct tier_link *link);
+
+#endif
