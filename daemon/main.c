@@ -4,6 +4,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/config/command_line.h"
+#include "daemon/config/tier_files.h"
 #include "daemon/os/descriptors.h"
 #include "daemon/os/passed_fds.h"
 #include "daemon/refusal.h"
@@ -12,6 +13,13 @@
 
 static void report(void *arg, const char *text) {
   log_line(arg, LOG_LEVEL_ERROR, "%s", text);
+}
+
+static void warn(const struct config *config, struct log *log) {
+  if (tier_files_password_is_public(&config->options))
+    log_line(log, LOG_LEVEL_WARNING,
+             "tier-password-file: %s: all users can read it: take the right away with chmod o-r",
+             config->options.tier_password_file);
 }
 
 /* Returns the exit status of --check-config. */
@@ -44,6 +52,8 @@ int main(int argc, char **argv) {
   refusal_prepare(&passed);
   command_line_parse(argc, argv, &command_line); /* exits with 2 for wrong usage */
   rc = config_load(&config, &command_line, report, &log);
+  if (rc == 0)
+    warn(&config, &log);
   if (rc < 0)
     status = rc == FC_EINVAL ? SERVER_WRONG_USAGE : EXIT_FAILURE;
   else if (command_line.check_config)

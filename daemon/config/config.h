@@ -52,8 +52,8 @@ typedef void config_problem_fn(void *arg, const char *text);
 int config_load(struct config *config, const struct command_line *command_line,
                 config_problem_fn *problem, void *arg);
 
-/* Checks what --check-config can tell beyond config_load: the directories of the paths. Reports
- * each problem. Returns 0, or FC_EINVAL if there is one. */
+/* Checks what --check-config can tell beyond config_load: the directories of the paths, and the
+ * files of the tier. Reports each problem. Returns 0, or FC_EINVAL if there is one. */
 int config_check(const struct config *config, config_problem_fn *problem, void *arg);
 
 void config_deinit(struct config *config); /* idempotent */

@@ -1,5 +1,6 @@
 #include "daemon/config/config.h"
 #include "daemon/config/option_value.h"
+#include "daemon/config/tier_files.h"
 #include "proto/errors.h"
 
 #include <errno.h>
@@ -88,6 +89,10 @@ static void check_socket(struct check *check, const char *path) {
   free(parent);
 }
 
+static void on_wrong_file(void *arg, const char *option, const char *path, const char *wrong) {
+  report_path(arg, option, path, wrong);
+}
+
 int config_check(const struct config *config, config_problem_fn *problem, void *arg) {
   struct check check = {.config = config, .problem = problem, .arg = arg};
   const struct options *options = &config->options;
@@ -95,5 +100,6 @@ int config_check(const struct config *config, config_problem_fn *problem, void *
   check_trace(&check, options->trace);
   check_directory(&check, "trace-dir", options->trace_dir);
   check_directory(&check, "state", options->state);
+  tier_files_check(options, on_wrong_file, &check);
   return check.rc;
 }

@@ -250,11 +250,20 @@ static const struct {
      "fcached: @:1: trace: @/x: a part of the path is not a directory: give another path\n"},
     {"socket = %/none/s\n",
      "fcached: @:1: socket: %/none/s: its directory does not exist: create it\n"},
+    {"tier = redis://h\ntier-password-file = %/none\n",
+     "fcached: @:2: tier-password-file: %/none: cannot be read: No such file or directory: let "
+     "fcached's user read it\n"},
+    {"tier = rediss://h\ntier-ca = %\ntier-cert = %/empty\ntier-key = /dev/null\n",
+     "fcached: @:2: tier-ca: %: it is not a regular file: give the path of one\n"
+     "fcached: @:3: tier-cert: %/empty: it is empty: write its content, or give another file\n"
+     "fcached: @:4: tier-key: /dev/null: it is not a regular file: give the path of one\n"},
 };
 
-START_TEST(config_check_names_a_wrong_directory) {
+START_TEST(config_check_names_a_wrong_path) {
   char text[TEXT_SIZE], want[TEXT_SIZE], *out, *err;
   set_up();
+  fill_in("%/empty", text);
+  write_text(text, "");
   fill_in(paths[_i].text, text);
   fill_in(paths[_i].error, want);
   write_text(path, text);
@@ -265,6 +274,42 @@ START_TEST(config_check_names_a_wrong_directory) {
   ck_assert_int_eq(status, 2);
   free(out);
   free(err);
+}
+END_TEST
+
+/* A password in a file that all users can read is no mistake, but a warning. */
+START_TEST(config_public_password_is_warned_of) {
+  char text[TEXT_SIZE], password[HARNESS_PATH_SIZE + 16], *out, *err;
+  set_up();
+  (void)snprintf(password, sizeof password, "%s/password", dir);
+  write_text(password, "secret\n");
+  fill_in("tier = redis://h\ntier-password-file = %/password\n", text);
+  write_text(path, text);
+  const char *const check[] = {harness_fcached(), "--config", path, "--check-config", NULL};
+  for (int public = 0; public <= 1; public ++) {
+    ck_assert_int_eq(chmod(password, public ? 0644 : 0640), 0);
+    ck_assert_int_eq(harness_run(check, &out, &err), 0);
+    fill_in(public ? "fcached: tier-password-file: %/password: all users can read it: take the "
+                     "right away with chmod o-r\n"
+                   : "",
+            text);
+    ck_assert_str_eq(err, text);
+    ck_assert_ptr_null(strstr(err, "secret"));
+    free(out);
+    free(err);
+  }
+}
+END_TEST
+
+/* The password of a URL is not printed, and the source is named. */
+START_TEST(config_password_in_a_url_is_refused) {
+  static const char line[] = "@:1: tier: there is a password in the URL, where others can read it: "
+                             "put it into a file, and give the file with tier-password-file\n";
+  char want[sizeof line + 16];
+  set_up();
+  write_text(path, "tier = redis://fleet:secret@cache.internal\n");
+  (void)snprintf(want, sizeof want, "fcached: %s", line);
+  expect_wrong(NULL, want);
 }
 END_TEST
 
@@ -319,7 +364,9 @@ int main(void) {
   tcase_add_test(tc, config_wrong_line_of_a_later_file_is_named);
   tcase_add_loop_test(tc, config_hostile_file_is_refused, 0, ROWS(hostile));
   tcase_add_test(tc, config_unreadable_file_is_refused);
-  tcase_add_loop_test(tc, config_check_names_a_wrong_directory, 0, ROWS(paths));
+  tcase_add_loop_test(tc, config_check_names_a_wrong_path, 0, ROWS(paths));
+  tcase_add_test(tc, config_public_password_is_warned_of);
+  tcase_add_test(tc, config_password_in_a_url_is_refused);
   tcase_add_test(tc, config_valid_files_are_listed);
   tcase_add_test(tc, config_files_are_used_and_named);
   suite_add_tcase(suite, tc);
