@@ -47,6 +47,23 @@ bool twin_has_handle(uint32_t client) {
   return client % 3 != 0;
 }
 
+static uint32_t model_held_by_process(const struct leases_model *model, uint32_t process) {
+  uint32_t n = 0;
+  for (uint32_t key = 0; key < TWIN_KEYS; key++)
+    n +=
+        model->leases[key].owner != NO_CLIENT && model->process[model->leases[key].owner] == process
+            ? 1
+            : 0;
+  return n;
+}
+
+/* The client is about to own one lease more. */
+static void model_begin_to_hold(struct leases_model *model, uint32_t client, uint64_t now_ns) {
+  uint32_t process = model->process[client];
+  if (process != NO_PROCESS && model_held_by_process(model, process) == 0)
+    model->holds_since_ns[process] = now_ns;
+}
+
 static uint32_t model_recorded(const struct leases_model *model) {
   uint32_t n = 0;
   for (uint32_t key = 0; key < TWIN_KEYS; key++)
@@ -173,6 +190,12 @@ static void model_set_grace(struct leases_model *model, struct model_wait *wait,
   wait->closes = leases_model_closes_cycle(model, ALL_WAITS, model->process[wait->request.client],
                                            model->process[model->leases[key].owner]);
   wait->grace_since_ns = now_ns;
+  bool is_remote = model->leases[key].owner == model->remote &&
+                   model->process[wait->request.client] != NO_PROCESS;
+  if (is_remote) {
+    model_set_until(model, wait, least(wait->asked_until_ns, sum(now_ns, model_grace(model, key))));
+    return;
+  }
   uint64_t end_ns = wait->closes ? sum(now_ns, model_grace(model, key)) : UINT64_MAX;
   model->graces.given += end_ns < wait->asked_until_ns;
   model_set_until(model, wait, least(wait->asked_until_ns, end_ns));
@@ -203,11 +226,41 @@ static void model_delay(struct leases_model *model, uint32_t process, uint64_t s
   *until_ns = now_ns;
 }
 
+/* Returns when the process, or one that it helps, began to hold; UINT64_MAX: none holds. */
+static uint64_t model_holds_since(const struct leases_model *model, uint32_t process) {
+  uint64_t since_ns = UINT64_MAX;
+  for (; process != NO_PROCESS; process = model->helper_of[process])
+    if (model_held_by_process(model, process) > 0)
+      since_ns = least(since_ns, model->holds_since_ns[process]);
+  return since_ns;
+}
+
+/* Returns true if the wait for the remote client goes on for another grace. */
+static bool model_renews_grace(struct leases_model *model, struct model_wait *wait,
+                               uint64_t now_ns) {
+  uint64_t since_ns = model_holds_since(model, model->process[wait->request.client]);
+  uint64_t grace = model_grace(model, wait->request.key);
+  if (since_ns == UINT64_MAX)
+    since_ns = now_ns;
+  else if (since_ns < wait->grace_since_ns)
+    since_ns = wait->grace_since_ns;
+  if (now_ns >= sum(since_ns, grace))
+    return false;
+  model_set_until(model, wait, least(wait->asked_until_ns, sum(since_ns, grace)));
+  return true;
+}
+
 static void model_wait_over(struct leases_model *model, uint32_t i, uint64_t now_ns) {
   struct model_wait *wait = &model->waits[i];
   uint32_t from = model->process[wait->request.client];
   uint32_t owner = model->process[model->leases[wait->request.key].owner];
-  if (wait->until_ns < wait->asked_until_ns) {
+  bool has_grace = wait->until_ns < wait->asked_until_ns;
+  if (has_grace && model->leases[wait->request.key].owner == model->remote) {
+    bool renewed = model_renews_grace(model, wait, now_ns);
+    *(renewed ? &model->graces.renewed : &model->graces.remote) += 1;
+    if (renewed)
+      return;
+  } else if (has_grace) {
     if (!leases_model_closes_cycle(model, ALL_WAITS, from, owner)) {
       model->graces.lifted++;
       wait->closes = false;
@@ -227,7 +280,9 @@ static void model_grant(struct leases_model *model, uint32_t key, uint32_t clien
                         uint64_t now_ns) {
   model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
   model->leases[key].owner = NO_CLIENT; /* its record is free */
-  bool recorded = model_recorded(model) < model->records;
+  bool is_remote = client == model->remote;
+  bool recorded = !is_remote && model_recorded(model) < model->records;
+  model_begin_to_hold(model, client, now_ns);
   model->leases[key] =
       (struct model_lease){.owner = client,
                            .serial = ++model->serials,
@@ -235,8 +290,8 @@ static void model_grant(struct leases_model *model, uint32_t key, uint32_t clien
                            .end_ns = end_ns,
                            .delayed_before_ns = model->delayed_ns[model->process[client]],
                            .recorded = recorded};
-  model->counters.leases_granted++;
-  model->of_space[twin_space_of(key)].leases_granted++;
+  model->counters.leases_granted += !is_remote;
+  model->of_space[twin_space_of(key)].leases_granted += !is_remote;
 }
 
 /* Updates the waits for a key that has a new owner. */
@@ -271,8 +326,9 @@ static void model_hand_over(struct leases_model *model, uint32_t key, uint64_t n
 }
 
 static void model_abandon(struct leases_model *model, uint32_t key, uint64_t now_ns) {
-  model->counters.leases_abandoned++;
-  model->of_space[twin_space_of(key)].leases_abandoned++;
+  bool counts = model->leases[key].owner != model->remote;
+  model->counters.leases_abandoned += counts;
+  model->of_space[twin_space_of(key)].leases_abandoned += counts;
   model_hand_over(model, key, now_ns);
 }
 
@@ -297,6 +353,8 @@ static enum lease_answer model_take_over(struct leases_model *model, uint32_t ke
   if (leases_model_held(model, client) >= model->limits.leases_each)
     return LEASE_NONE;
   model_end_waits_of(model, client, LEASE_END_AGAIN, now_ns);
+  lease->owner = NO_CLIENT;
+  model_begin_to_hold(model, client, now_ns);
   lease->owner = client;
   lease->absent = false;
   lease->serial = ++model->serials;
@@ -313,7 +371,8 @@ enum lease_answer leases_model_acquire(struct leases_model *model,
       least(request->term_ns == 0 ? 300000000000u : request->term_ns, limits->time_max_ns);
   if (owner == NO_CLIENT) {
     if (!request->wants || leases_model_n(model) >= limits->leases ||
-        leases_model_held(model, request->client) >= limits->leases_each)
+        (request->client != model->remote &&
+         leases_model_held(model, request->client) >= limits->leases_each))
       return LEASE_NONE;
     model_grant(model, request->key, request->client, sum(now_ns, term_ns), now_ns);
     return LEASE_GRANTED;
@@ -409,6 +468,7 @@ void leases_model_restart(struct leases_model *model, const uint32_t *keys, uint
     lease.serial = ++model->serials;
     lease.end_ns = now_ns + least(lease.end_ns - now_ns, model->limits.time_max_ns);
     lease.delayed_before_ns = model->delayed_ns[model->process[lease.owner]];
+    model_begin_to_hold(model, lease.owner, lease.granted_ns);
     model->leases[keys[i]] = lease;
   }
 }
@@ -492,8 +552,9 @@ void leases_model_expire(struct leases_model *model, uint64_t now_ns) {
       model_wait_over(model, wait, now_ns);
       continue;
     }
-    model->counters.leases_expired++;
-    model->of_space[twin_space_of(key)].leases_expired++;
+    bool counts = model->leases[key].owner != model->remote;
+    model->counters.leases_expired += counts;
+    model->of_space[twin_space_of(key)].leases_expired += counts;
     model_hand_over(model, key, now_ns);
   }
 }
@@ -506,7 +567,7 @@ uint64_t leases_model_next_ns(const struct leases_model *model) {
 }
 
 void leases_model_put(struct leases_model *model, uint32_t key, uint64_t now_ns) {
-  if (model->leases[key].owner != NO_CLIENT)
+  if (model->leases[key].owner != NO_CLIENT && model->leases[key].owner != model->remote)
     model_record_duration(model, key, now_ns);
   model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
   model_end_waits_for(model, key, LEASE_END_PUT, now_ns);
@@ -521,8 +582,8 @@ bool leases_model_give_up(struct leases_model *model, uint32_t client, uint32_t 
     return true;
   }
   model->leases[key] = (struct model_lease){.owner = NO_CLIENT};
-  model->counters.leases_abandoned++;
-  model->of_space[twin_space_of(key)].leases_abandoned++;
+  model->counters.leases_abandoned += client != model->remote;
+  model->of_space[twin_space_of(key)].leases_abandoned += client != model->remote;
   model_end_waits_for(model, key, LEASE_END_NONE, now_ns);
   return true;
 }
@@ -540,6 +601,7 @@ uint32_t leases_model_next_due(struct leases_model *model) {
 void leases_model_init(struct leases_model *model, const struct leases_limits *limits) {
   memset(model, 0, sizeof *model);
   model->limits = *limits;
+  model->remote = NO_CLIENT;
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++)
     model->process[i] = NO_PROCESS;
   for (uint32_t i = 0; i < TWIN_PROCESSES; i++)

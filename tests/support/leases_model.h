@@ -41,6 +41,8 @@ struct twin_graces {
   uint32_t lifted;  /* the cycle was gone */
   uint32_t refused; /* helpers' waits for the process that they help, at once */
   uint32_t dropped; /* the same, when a lease went to that process */
+  uint32_t remote;  /* of waits for the remote client: the waiter's process held leases, */
+  uint32_t renewed; /* or held none, or not for a whole grace */
 };
 
 struct model_lease {
@@ -67,6 +69,7 @@ struct model_due {
 struct leases_model {
   struct leases_limits limits;
   uint32_t process[TWIN_CLIENTS];     /* of each client, or NO_PROCESS */
+  uint32_t remote;                    /* the client that is the fleet, or NO_CLIENT */
   uint32_t helper_of[TWIN_PROCESSES]; /* or NO_PROCESS */
   struct model_lease leases[TWIN_KEYS];
   struct model_wait waits[TWIN_CLIENTS * TWIN_WAITS_EACH]; /* in the order of their requests */
@@ -78,6 +81,7 @@ struct leases_model {
   uint64_t serials, orders;
   uint64_t lease_ns[TWIN_SPACES];
   uint64_t delayed_ns[TWIN_PROCESSES + 1], delayed_until_ns[TWIN_PROCESSES];
+  uint64_t holds_since_ns[TWIN_PROCESSES]; /* of a process that holds leases */
   struct twin_graces graces;
   struct counters counters, of_space[TWIN_SPACES];
 };

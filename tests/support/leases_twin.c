@@ -184,6 +184,12 @@ void twin_set_process(struct twin *twin, uint32_t client, uint32_t process) {
   twin->absents[client].process = twin->clients[client].process;
 }
 
+void twin_set_remote(struct twin *twin, uint32_t client) {
+  twin_set_process(twin, client, NO_PROCESS);
+  twin->model.remote = client;
+  twin->clients[client].remote = true;
+}
+
 void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of) {
   twin->model.helper_of[helper] = of;
   leases_set_helper(&twin->processes[helper], &twin->processes[of]);

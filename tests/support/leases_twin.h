@@ -14,6 +14,9 @@ void twin_close(struct twin *twin); /* all clients and absent owners are gone */
 /* Sets the process of a client that neither holds nor waits. NO_PROCESS, as at first: not known. */
 void twin_set_process(struct twin *twin, uint32_t client, uint32_t process);
 
+/* Makes the client, which has no process and holds nothing, the fleet. It never waits. */
+void twin_set_remote(struct twin *twin, uint32_t client);
+
 /* Makes `helper` a helper of `of`, once, before it waits or holds. */
 void twin_set_helper(struct twin *twin, uint32_t helper, uint32_t of);
 

@@ -9,6 +9,7 @@
 #define SEEDS (SANITIZER_SLOW ? 5 : 15)
 
 #define STEPS 20000u
+#define FLEET (TWIN_CLIENTS - 1) /* the remote client, in a world with one */
 
 struct world {
   struct twin *twin;
@@ -18,6 +19,7 @@ struct world {
   uint32_t cycles;                                             /* waits that closed one */
   uint64_t unit_ns;                                            /* of its times */
   bool lazy;                                                   /* few replies are taken */
+  bool remote;                                                 /* there is a remote client */
   bool restarting;                                             /* the daemon, now and then */
   uint32_t restarts, claims; /* how often, and leases claimed after them */
 };
@@ -41,6 +43,14 @@ static void acquire(struct world *world) {
       .term_ns = below(world, 20) == 0 ? 0 : (1 + below(world, 2000)) * world->unit_ns,
       .wait_ns = below(world, 4) == 0 ? 0 : (1 + below(world, 1500)) * world->unit_ns,
       .id = ++world->ids};
+  if (world->remote && below(world, 4) == 0)
+    request.client = FLEET;
+  if (world->remote && request.client == FLEET)
+    request = (struct twin_request){.client = FLEET,
+                                    .key = request.key,
+                                    .wants = true,
+                                    .term_ns = 50000 * world->unit_ns,
+                                    .id = request.id};
   world->cycles += request.wait_ns > 0 && twin_closes_cycle(world->twin, &request);
   world->answers[twin_acquire(world->twin, &request, world->now_ns)]++;
 }
@@ -123,16 +133,23 @@ static void make_processes(struct world *world) {
       twin_set_helper(world->twin, i, below(world, i));
 }
 
+enum world_kind { ALONE, PROCESSES, RESTARTS, RESTARTS_OF_PROCESSES, NODES };
+
 static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
-                   bool lazy, bool processes, bool restarting) {
+                   bool lazy, enum world_kind kind) {
+  bool restarting = kind == RESTARTS || kind == RESTARTS_OF_PROCESSES || kind == NODES;
+  bool processes = kind == PROCESSES || kind == RESTARTS_OF_PROCESSES || kind == NODES;
   struct world world = {.twin = twin_open(limits, digest_mask),
                         .random = 88172645463325252u + seed,
                         .now_ns = 1,
                         .unit_ns = processes ? 100000000 : 1, /* graces are of seconds */
                         .lazy = lazy,
+                        .remote = kind == NODES,
                         .restarting = restarting};
   if (processes)
     make_processes(&world);
+  if (world.remote)
+    twin_set_remote(world.twin, FLEET);
   for (uint32_t i = 0; i < STEPS; i++)
     step(&world);
   for (uint32_t i = 0; i < TWIN_CLIENTS; i++) {
@@ -145,26 +162,35 @@ static void run_in(uint64_t seed, const struct leases_limits *limits, uint64_t d
     ck_assert_uint_gt(world.answers[i], STEPS / 100);
   for (int i = 0; i <= LEASE_END_NONE; i++)
     ck_assert_uint_gt(world.ends[i], STEPS / 600);
-  ck_assert(processes ? world.cycles > STEPS / 200 : world.cycles == 0);
+  ck_assert(processes ? world.cycles > STEPS / (world.remote ? 500 : 200) : world.cycles == 0);
   struct twin_graces graces = twin_graces(world.twin);
-  ck_assert(!processes || (graces.given > STEPS / 1000 && graces.ended > 0 && graces.lifted > 0));
+  ck_assert(!processes || (graces.given > STEPS / (world.remote ? 4000 : 1000) &&
+                           graces.ended > 0 && graces.lifted > 0));
+  ck_assert(!world.remote || (graces.remote > STEPS / 2000 && graces.renewed > STEPS / 1000));
   twin_close(world.twin);
 }
 
 static void run(uint64_t seed, const struct leases_limits *limits, uint64_t digest_mask,
                 bool lazy) {
-  run_in(seed, limits, digest_mask, lazy, false, false);
+  run_in(seed, limits, digest_mask, lazy, ALONE);
 }
 
 START_TEST(random_calls_of_processes_match_model) {
   const struct leases_limits limits = {1000, 1000, 1000, TWIN_WAITS_EACH, UINT64_MAX};
-  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, true, false);
+  run_in((uint64_t)_i, &limits, UINT64_MAX, _i % 3 == 2, PROCESSES);
+}
+END_TEST
+
+/* Another node computes many of the keys. */
+START_TEST(random_calls_of_nodes_match_model) {
+  const struct leases_limits limits = {40, 8, 1000, TWIN_WAITS_EACH, UINT64_MAX};
+  run_in((uint64_t)_i, &limits, UINT64_MAX, false, NODES);
 }
 END_TEST
 
 START_TEST(random_calls_and_restarts_match_model) {
   const struct leases_limits limits = {40, _i % 2 == 0 ? 40 : 5, 1000, TWIN_WAITS_EACH, UINT64_MAX};
-  run_in((uint64_t)_i, &limits, UINT64_MAX, false, _i % 3 != 0, true);
+  run_in((uint64_t)_i, &limits, UINT64_MAX, false, _i % 3 == 0 ? RESTARTS : RESTARTS_OF_PROCESSES);
 }
 END_TEST
 
@@ -197,6 +223,7 @@ int main(void) {
   TCase *tcase = tcase_create("leases_random");
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, random_calls_of_processes_match_model, 0, SEEDS);
+  tcase_add_loop_test(tcase, random_calls_of_nodes_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_and_restarts_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_wide_limits_match_model, 0, SEEDS);
   tcase_add_loop_test(tcase, random_calls_narrow_limits_match_model, 0, SEEDS);
