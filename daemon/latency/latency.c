@@ -21,6 +21,7 @@ static const struct {
     [LATENCY_QUEUE] = {"daemon", "queue"},
     [LATENCY_SERVE] = {"daemon", "serve"},
     [LATENCY_SEND] = {"daemon", "send"},
+    [LATENCY_TIER] = {"daemon", "tier"},
     [LATENCY_TURN] = {"daemon", "turn"},
     [LATENCY_BACKGROUND] = {"daemon", "background"},
     [LATENCY_SNAPSHOT] = {"daemon", "snapshot"},

@@ -27,6 +27,7 @@ enum latency_kind {
   LATENCY_QUEUE, /* it waited: for a turn, for a slice, for memory, for the client to read */
   LATENCY_SERVE, /* it was executed, until its reply was ready */
   LATENCY_SEND,  /* the reply was given to the kernel, and the request counted */
+  LATENCY_TIER,  /* it waited for the tier. Requests that did not are not counted */
   /* What requests wait for. */
   LATENCY_TURN,       /* a turn of the loop with requests */
   LATENCY_BACKGROUND, /* a slice of a clear, of migration or of compaction */

@@ -267,6 +267,9 @@ struct lease_request {
   uint64_t wait_ns; /* 0: it does not wait */
   uint32_t id, flags;
   struct fc_str probe; /* copied for a wait */
+  /* A wait counts from then on, with the share `begun` of the client's `sharing`, which it takes
+   * over. 0: from now on. */
+  uint64_t since_ns, begun;
 };
 
 enum lease_answer {

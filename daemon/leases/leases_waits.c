@@ -75,10 +75,10 @@ struct lease_wait *leases_wait(struct leases *leases, struct lease_client *waite
   }
   wait->requested_until_ns = until_ns;
   wait->term_ns = term_ns;
-  wait->since_ns = now_ns;
+  wait->since_ns = request->since_ns != 0 ? request->since_ns : now_ns;
   wait->waiter = waiter;
   wait->lease = lease;
-  wait->begun = fc_waits_begin(&waiter->sharing, now_ns);
+  wait->begun = request->since_ns != 0 ? request->begun : fc_waits_begin(&waiter->sharing, now_ns);
   add_to_lease(wait, lease);
   add_to_client(wait, waiter);
   leases->waits++;

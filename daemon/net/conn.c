@@ -327,13 +327,12 @@ static void update_frame_deadline(struct conn *conn, bool open) {
 }
 
 /* Queues a paused connection. One that waits for the trace is resumed by the rings' timer, one that
- * waits for the record of a clear by dispatch_clears_recorded, and one that waits for events by the
- * watchers' timer. */
+ * waits for the record of a clear by dispatch_clears_recorded, one that waits for the fleet by
+ * dispatch_fill_resolved, and one that waits for events by the watchers' timer. */
 static void queue_paused(struct conn *conn) {
   if (conn->needs_slice)
     conns_enqueue_slice(conn->conns, conn, conn->session.slice_kind);
-  else if (!conn->session.waits_for_trace && !conn->session.waits_for_record &&
-           !conn->session.waits_for_events)
+  else if (!session_waits(&conn->session))
     conns_enqueue(conn->conns, conn);
 }
 

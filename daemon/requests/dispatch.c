@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/requests/handlers.h"
 #include "proto/limits.h"
@@ -80,6 +81,7 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_config *conf
                                        .secret = dispatch->secret,
                                        .last_number = &dispatch->totals->next_client_id};
   lease_owners_init(&dispatch->owners, &owners);
+  dispatch->fleet_client.remote = true;
   dispatch->store->before_evict = drain_before_eviction;
   dispatch->store->before_evict_arg = dispatch;
   events_init(dispatch);
@@ -93,12 +95,19 @@ void dispatch_deinit(struct dispatch *dispatch) {
   rings_deinit(&dispatch->rings);
   usage_deinit(&dispatch->usage);
   lease_owners_deinit(&dispatch->owners, call_clock_ns());
+  leases_client_gone(&dispatch->leases, &dispatch->fleet_client, call_clock_ns());
   leases_deinit(&dispatch->leases);
   processes_deinit(&dispatch->processes);
   dispatch->store->before_evict = NULL;
   dispatch->store->on_evict = NULL;
   watch_deinit(&dispatch->watch);
   fc_buf_free(&dispatch->reply);
+}
+
+void dispatch_set_fleet(struct dispatch *dispatch, struct fleet *fleet) {
+  check_eq(dispatch->fleet_client.held, 0);
+  assert(fleet == NULL || fleet->config.client == &dispatch->fleet_client);
+  dispatch->fleet = fleet;
 }
 
 /* ---- refused and dropped clients ---- */
@@ -149,6 +158,7 @@ static void list_remove(struct dispatch *dispatch, struct session *session) {
 }
 
 void dispatch_release_leases(struct dispatch *dispatch, struct session *session) {
+  dispatch_leave_fill(dispatch, session);
   leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   deferred_replies_send_all(dispatch);
 }
@@ -173,6 +183,7 @@ static void count_client_left(struct dispatch *dispatch, struct session *session
 }
 
 void dispatch_client_gone(struct dispatch *dispatch, struct session *session) {
+  dispatch_leave_fill(dispatch, session);
   leases_client_gone(&dispatch->leases, &session->leases, call_clock_ns());
   if (session->ring != NULL)
     rings_detach(&dispatch->rings, session->ring);
@@ -230,6 +241,9 @@ void dispatch_stop_leases(struct dispatch *dispatch) {
   for (struct session *session = dispatch->first_session; session != NULL; session = session->next)
     leases_forget_waits(&dispatch->leases, &session->leases, now_ns);
   leases_stop(&dispatch->leases);
+  if (dispatch->fleet != NULL)
+    fleet_stop(dispatch->fleet, now_ns);
+  leases_client_gone(&dispatch->leases, &dispatch->fleet_client, now_ns);
   lease_owners_deinit(&dispatch->owners, now_ns);
 }
 

@@ -120,6 +120,8 @@ struct dispatch {
   struct leases leases;
   struct processes processes;
   struct watch watch;
+  struct fleet *fleet;                          /* borrowed; NULL: no tier */
+  struct lease_client fleet_client;             /* owns the leases of other nodes' keys */
   struct lease_owners owners;                   /* of adopted leases */
   struct session *first_session, *last_session; /* in the order of their welcomes */
   struct fc_buf reply; /* of the request in progress; kept to reuse its memory */
@@ -148,8 +150,8 @@ void dispatch_deinit(struct dispatch *dispatch); /* asserts that no session is l
 enum dispatch_result {
   DISPATCH_DONE = 0,
   /* Not finished, or no room for the reply: dispatch the same frame again. If the session waits for
-   * the trace, not before rings_sweep has run; if it waits for a record, not before the sink's
-   * `resume` was called. */
+   * the trace, not before rings_sweep has run; if it waits for a record or the fleet, not before
+   * the sink's `resume` was called. To do so earlier does no harm. */
   DISPATCH_RETRY,
   /* No slice is left for the next step: dispatch the same frame again when `slices` of
    * session->slice_kind is above 0. */
@@ -165,6 +167,18 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
 
 /* Records of clears are on disk, or failed: resumes the sessions that wait for theirs. */
 void dispatch_clears_recorded(struct dispatch *dispatch);
+
+/* Connects the fleet, whose config.client is &dispatch->fleet_client, and whose config.leases,
+ * store and namespaces are the dispatcher's. It must outlive all sessions. Call it before the first
+ * request, and with NULL before the fleet ends: no session is parked then, and fleet_client holds
+ * no lease. */
+void dispatch_set_fleet(struct dispatch *dispatch, struct fleet *fleet);
+
+/* For the fleet's config.resume: the session of the waiter is parked no more. */
+void dispatch_fill_resolved(struct fleet_waiter *waiter);
+
+/* The session leaves the fill that it is parked on, if it is. */
+void dispatch_leave_fill(struct dispatch *dispatch, struct session *session);
 
 /* Counts a connection as refused or as dropped, and logs the reason. */
 void dispatch_count_refused(struct dispatch *dispatch, const struct session *session,
@@ -201,7 +215,8 @@ void dispatch_check_deaths(struct dispatch *dispatch);
 
 /* The daemon stops, and closes all connections next: no lease is handed over any more, and all
  * active ones keep their records for the next daemon. Adopted owners end. All waits end without a
- * reply: their clients ask the next daemon. Watchers get their unread events, and wait no more. */
+ * reply: their clients ask the next daemon. Watchers get their unread events, and wait no more.
+ * Parked requests go on without the tier, and fleet_stop is called. */
 void dispatch_stop_leases(struct dispatch *dispatch);
 
 /* Ends leases and waits whose time is over. Call it at dispatch_next_ns (CLOCK_MONOTONIC;

@@ -273,12 +273,23 @@ static enum dispatch_result run_frame(struct call *call, const uint8_t *body, ui
   return execute(call, request);
 }
 
+/* The request is finished. It may have been parked until it was dispatched for another reason. */
+static void end_asking(const struct call *call) {
+  struct session *session = call->session;
+  if (session->asking.keys == 0)
+    return;
+  dispatch_leave_fill(call->dispatch, session);
+  call_end_time(call);
+  session->asking = (struct fleet_asking){0};
+}
+
 enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *session,
                                     struct reply_sink *sink, const uint8_t *body, uint32_t size) {
   struct fc_request request;
   struct call call = {dispatch, session, sink, 0, 0};
   enum dispatch_result result = DISPATCH_RETRY;
   session->waits_for_trace = session->waits_for_record = session->waits_for_events = false;
+  session->waits_for_fleet = false;
   /* Send replies to finished waits before handling the next request. */
   dispatch_send_deferred(dispatch, session);
   dispatch->kind = LATENCY_KINDS;
@@ -287,6 +298,8 @@ enum dispatch_result dispatch_frame(struct dispatch *dispatch, struct session *s
   if (session->leases.due_first == NULL && sink->can_send(sink, 0))
     result = run_frame(&call, body, size, &request);
   dispatch->ended_ns = call_clock_ns();
+  if (result != DISPATCH_RETRY && result != DISPATCH_NO_SLICE)
+    end_asking(&call);
   request_times_add(&call, &request, size, result);
   return result;
 }

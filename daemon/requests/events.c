@@ -127,6 +127,8 @@ static void on_evict(void *arg, const struct namespace *ns, const struct entry *
 static void on_lease(void *arg, const struct lease *lease, enum lease_change change,
                      uint64_t now_ns) {
   struct dispatch *dispatch = arg;
+  if (dispatch->fleet != NULL)
+    fleet_lease_changed(dispatch->fleet, lease, change, now_ns);
   if (!is_needed(&dispatch->watch, FC_EVENT_LEASE))
     return;
   struct fc_event event = {.kind = FC_EVENT_LEASE,

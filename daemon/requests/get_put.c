@@ -38,12 +38,6 @@ static void call_trace(const struct call *call, const struct call_record *record
   trace_write(call->dispatch->trace, &event);
 }
 
-uint64_t call_wall_ns(const struct call *call, uint64_t end_ns) {
-  struct fc_waits *sharing = &call->session->leases.sharing;
-  uint64_t begun = fc_waits_begin(sharing, call->start_ns);
-  return fc_waits_end(sharing, begun, end_ns);
-}
-
 void call_record_hit(const struct call *call, const struct call_record *record,
                      const struct entry *entry) {
   struct counters *sets[CALL_SETS];
@@ -81,6 +75,7 @@ uint64_t call_lease_digest(const struct call *call, const struct fc_key *key) {
 enum lease_answer call_acquire_lease(const struct call *call, const struct fc_key *key,
                                      const struct fc_get *get) {
   struct namespace *ns = call->session->ns;
+  struct fleet_asking *asking = &call->session->asking;
   struct lease_request request = {
       .ns = ns,
       .digest = call_lease_digest(call, key),
@@ -91,8 +86,14 @@ enum lease_answer call_acquire_lease(const struct call *call, const struct fc_ke
       .id = call->id,
       .flags = get->flags,
       .probe = get->probe,
+      .since_ns = asking->is_timed ? asking->since_ns : 0,
+      .begun = asking->begun,
   };
-  return leases_acquire(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+  enum lease_answer answer =
+      leases_acquire(&call->dispatch->leases, &call->session->leases, &request, call->start_ns);
+  if (answer == LEASE_WAITS)
+    asking->is_timed = false; /* the wait has taken the time over */
+  return answer;
 }
 
 static enum dispatch_result reply_miss(const struct call *call, const struct fc_get *get) {
@@ -120,6 +121,13 @@ enum dispatch_result handle_get(const struct call *call, const struct fc_get *ge
   struct dispatch *dispatch = call->dispatch;
   const struct namespace *ns = call->session->ns;
   struct entry *found = store_peek(dispatch->store, ns, &get->key);
+  if (found == NULL && dispatch->fleet != NULL) {
+    enum fleet_answer answer = call_ask_fleet(call, get);
+    if (answer == FLEET_WAITS)
+      return DISPATCH_RETRY;
+    if (answer == FLEET_STORED)
+      found = store_peek(dispatch->store, ns, &get->key);
+  }
   if (found == NULL)
     return reply_miss(call, get);
   if (!call->sink->can_send(call->sink, CALL_COPIED_BYTES))
@@ -191,6 +199,9 @@ int call_put(const struct call *call, const struct fc_put *put) {
     struct store_put_info info = put_info(call, put);
     outcome = store_put(dispatch->store, call->session->ns, &put->key, put->value, put->value_size,
                         &info);
+    if (outcome == FC_STORED && dispatch->fleet != NULL) /* before its lease ends */
+      fleet_put(dispatch->fleet, call->session->ns, call_lease_digest(call, &put->key), &put->key,
+                &info, put->value, put->value_size, call->start_ns);
   }
   events_put(call, put, outcome);
   if (dispatch->leases.n > 0)

@@ -51,6 +51,53 @@ static void find_part(const struct call *call, const struct fc_get_many *get, ui
   }
 }
 
+/* Begins the fills of the part's misses, and finds the part again: a fill may have stored its value
+ * or evicted another one. */
+static void begin_fills(const struct call *call, const struct fc_get_many *get, struct part *part) {
+  struct fleet_asking *asking = &call->session->asking;
+  while (asking->keys < part->first + part->n) {
+    uint32_t i = asking->keys > part->first ? asking->keys - part->first : 0;
+    for (; i < part->n; i++) {
+      if (part->found[i] != NULL)
+        continue;
+      prompt_at(&part->key, get->prompts, part->first + i);
+      call_begin_fill(call, &part->key);
+    }
+    asking->keys = part->first + part->n;
+    find_part(call, get, part->first, part);
+  }
+}
+
+/* Returns the number of the part's first key whose fill was not waited for. A fill that the session
+ * is parked on is such a one only while its key is a miss of the part. */
+static uint32_t first_to_wait_for(const struct call *call, const struct part *part) {
+  struct session *session = call->session;
+  uint32_t waited = session->asking.waited;
+  if (session->waiter.fill != NULL) { /* dispatched for another reason */
+    waited--;
+    if (waited - part->first >= part->n || part->found[waited - part->first] != NULL)
+      dispatch_leave_fill(call->dispatch, session);
+  }
+  return waited > part->first ? waited - part->first : 0;
+}
+
+/* Returns true if the session is parked, because the fill of a key of the part is pending. */
+static bool waits_for_fills(const struct call *call, const struct fc_get_many *get,
+                            struct part *part) {
+  bool waits = false;
+  if (!call_may_ask_fleet(call, get->flags))
+    return false;
+  begin_fills(call, get, part);
+  for (uint32_t i = first_to_wait_for(call, part); i < part->n && !waits; i++) {
+    if (part->found[i] != NULL)
+      continue;
+    prompt_at(&part->key, get->prompts, part->first + i);
+    waits = call_waits_for_fill(call, &part->key);
+    call->session->asking.waited = part->first + i + 1;
+  }
+  return waits;
+}
+
 /* Acquires leases for the part's misses, or notes which are leased elsewhere. */
 static void acquire_leases(const struct call *call, const struct fc_get_many *many,
                            struct part *part) {
@@ -160,6 +207,8 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
   struct session *session = call->session;
   struct part part;
   find_part(call, get, session->many.next, &part);
+  if (waits_for_fills(call, get, &part))
+    return DISPATCH_RETRY;
   if (!call->sink->can_send(call->sink, sink_bytes(&part)))
     return DISPATCH_RETRY;
   struct iovec list[PART_PIECES];
@@ -177,6 +226,7 @@ enum dispatch_result handle_get_many(const struct call *call, const struct fc_ge
   call_send(call, pieces.list, owners, pieces.n);
   if ((get->flags & FC_UNRECORDED) == 0)
     record_part(call, get, &part, call->dispatch->sent.ns);
+  call_end_time(call);
   session->many.next = part.first + part.n;
   if (session->many.next < get->n)
     return DISPATCH_RETRY; /* the next part, when this one has been sent */

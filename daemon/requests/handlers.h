@@ -14,6 +14,7 @@
  * events.c           events for watchers    reload_settings.c  reload, settings
  * tier_reply.c       tier
  * reply.c            replies and errors     dispatch_frame.c   the way of a frame to its handler
+ * fleet_requests.c   requests that ask the fleet, and are parked
  */
 #ifndef FC_DAEMON_HANDLERS_H
 #define FC_DAEMON_HANDLERS_H
@@ -91,10 +92,6 @@ struct call_record {
   bool waited;      /* of a hit: it waited for another client's put */
 };
 
-/* Returns the time from the start of the call to `end_ns`, shared with the client's pending waits.
- */
-uint64_t call_wall_ns(const struct call *call, uint64_t end_ns);
-
 /* Charges the client for a hit on `entry`, counts it, and writes its trace line. */
 void call_record_hit(const struct call *call, const struct call_record *record,
                      const struct entry *entry);
@@ -126,6 +123,30 @@ int call_put(const struct call *call, const struct fc_put *put);
 /* Call it before call_put. Returns false if more entries must be evicted than one turn may take;
  * some were evicted. */
 bool call_put_has_room(const struct call *call, const struct fc_put *put);
+
+/* ---- fleet_requests.c: see daemon/fleet/fleet.h. A parked request returns DISPATCH_RETRY, and is
+ * dispatched again when its fill is resolved ---- */
+
+/* Returns whether a miss of a request with these flags asks the fleet. One load without a tier. */
+bool call_may_ask_fleet(const struct call *call, uint32_t flags);
+
+/* Asks the fleet for the key of a get that missed, once for each request. FLEET_WAITS: the session
+ * is parked. FLEET_STORED: the value is in the store now. Entries that the caller borrows are not
+ * valid any more. */
+enum fleet_answer call_ask_fleet(const struct call *call, const struct fc_get *get);
+
+/* Begins the fill of one of many keys. Entries that the caller borrows are not valid any more. */
+void call_begin_fill(const struct call *call, const struct fc_key *key);
+
+/* Parks the session on the key's fill, unless that is resolved. Returns whether it is parked. */
+bool call_waits_for_fill(const struct call *call, const struct fc_key *key);
+
+/* Returns the time of the request until `end_ns`, shared with the client's pending waits. It counts
+ * from the start of the call, or since the request was parked first. */
+uint64_t call_wall_ns(const struct call *call, uint64_t end_ns);
+
+/* Forgets the time of a parked request that needs it no more. */
+void call_end_time(const struct call *call);
 
 /* ---- request_times.c ---- */
 

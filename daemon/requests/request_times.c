@@ -91,7 +91,7 @@ static uint32_t describe(const struct fc_request *request, struct fc_str names[S
 }
 
 static void log_slow(const struct call *call, const struct fc_request *request, uint32_t size,
-                     uint64_t queue_ns) {
+                     uint64_t queue_ns, uint64_t total_ns) {
   const struct session *session = call->session;
   const struct request_times *times = &session->times;
   struct fc_str names[SLOW_NAMES] = {[SLOW_CLIENT] = session->name,
@@ -99,7 +99,7 @@ static void log_slow(const struct call *call, const struct fc_request *request, 
                                                                             : session->ns->name};
   struct slow_request slow = {.request = name_of(request->type),
                               .ended_ns = call->dispatch->ended_ns,
-                              .total_ns = queue_ns + times->serve_ns + times->send_ns,
+                              .total_ns = total_ns,
                               .queue_ns = queue_ns,
                               .serve_ns = times->serve_ns,
                               .send_ns = times->send_ns,
@@ -122,9 +122,10 @@ static void add_slice(const struct call *call, struct request_times *times) {
   times->bytes += dispatch->sent.bytes;
 }
 
-/* The request waited while it was not executed. */
+/* The request waited while it was not executed, and not parked either. */
 static uint64_t queue_ns_of(const struct call *call, const struct request_times *times) {
-  uint64_t end_ns = call->dispatch->ended_ns, busy_ns = times->serve_ns + times->send_ns;
+  uint64_t end_ns = call->dispatch->ended_ns;
+  uint64_t busy_ns = times->serve_ns + times->send_ns + times->tier_ns;
   uint64_t since_ns = times->arrived_ns == 0 ? call->start_ns : times->arrived_ns;
   return end_ns - since_ns > busy_ns ? end_ns - since_ns - busy_ns : 0;
 }
@@ -136,19 +137,23 @@ void request_times_add(const struct call *call, const struct fc_request *request
   struct latency *latency = dispatch->latency;
   if (call->start_ns != 0)
     add_slice(call, times);
+  if (call->session->waits_for_fleet && times->parked_ns == 0)
+    times->parked_ns = dispatch->ended_ns;
   if (result == DISPATCH_RETRY || result == DISPATCH_NO_SLICE)
     return;
   if (latency != NULL && dispatch->kind != LATENCY_KINDS) {
     uint64_t queue_ns = queue_ns_of(call, times);
-    uint64_t total_ns = queue_ns + times->serve_ns + times->send_ns;
+    uint64_t total_ns = queue_ns + times->serve_ns + times->send_ns + times->tier_ns;
     latency_add(latency, dispatch->kind, total_ns);
     latency_add(latency, LATENCY_QUEUE, queue_ns);
     latency_add(latency, LATENCY_SERVE, times->serve_ns);
     latency_add(latency, LATENCY_SEND, times->send_ns);
+    if (times->tier_ns > 0)
+      latency_add(latency, LATENCY_TIER, times->tier_ns);
     /* A hello that was refused has no client. */
     if (call->session->handshake_done &&
         slow_log_takes(&latency->slow, total_ns, dispatch->ended_ns))
-      log_slow(call, request, size, queue_ns);
+      log_slow(call, request, size, queue_ns, total_ns);
   }
   *times = (struct request_times){0};
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/fleet/fleet.h"
 #include "daemon/leases/leases.h"
 #include "daemon/rings/client_time.h"
 #include "daemon/usage/usage.h"
@@ -42,8 +43,18 @@ struct batch_progress {
 /* The times of the request in progress, over all of its slices. Zero between requests. */
 struct request_times {
   uint64_t arrived_ns; /* CLOCK_MONOTONIC, set by the caller of dispatch_frame; 0: not known */
-  uint64_t serve_ns, send_ns; /* so far: see enum latency_kind */
-  uint64_t bytes;             /* of its replies so far */
+  uint64_t serve_ns, send_ns, tier_ns; /* so far: see enum latency_kind */
+  uint64_t parked_ns; /* CLOCK_MONOTONIC, since it waits for the tier; 0: it does not */
+  uint64_t bytes;     /* of its replies so far */
+};
+
+/* What the request in progress has asked the fleet for. Zero between requests. */
+struct fleet_asking {
+  uint32_t keys;     /* those before this index were asked for, and are not asked for again */
+  uint32_t waited;   /* a get_many: the fills before this index were waited for, or the last is */
+  bool is_timed;     /* it was parked: its time counts from then on, */
+  uint64_t since_ns; /* CLOCK_MONOTONIC, */
+  uint64_t begun;    /* with this share of leases.sharing */
 };
 
 /* A request that takes a good part of a millisecond, or several turns, is executed in slices. The
@@ -77,6 +88,8 @@ struct session {
   struct many_progress many;
   struct batch_progress batch;
   struct request_times times;
+  struct fleet_waiter waiter; /* while the request is parked */
+  struct fleet_asking asking;
   struct client_time time;
   struct clear_job *clear; /* the clear in progress: owned; NULL: none */
   struct {
@@ -98,8 +111,15 @@ struct session {
   struct watcher *watcher;     /* its events, see watch.h; NULL: it watches nothing */
   bool waits_for_events;       /* the last frame is tried again by dispatch_resume_watchers */
   bool waits_for_record;       /* the last frame is tried again by dispatch_clears_recorded */
+  bool waits_for_fleet;        /* the last frame is tried again by dispatch_fill_resolved */
   enum slice_kind slice_kind;  /* of the last frame that returned DISPATCH_NO_SLICE */
 };
+
+/* Returns whether something else than a turn continues the last frame, which was not finished. */
+static inline bool session_waits(const struct session *session) {
+  return session->waits_for_trace || session->waits_for_record || session->waits_for_fleet ||
+         session->waits_for_events;
+}
 
 /* Returns the session of a waiter, or of a lease's owner that is neither absent nor remote. */
 static inline struct session *session_of(const struct lease_client *client) {
