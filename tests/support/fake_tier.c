@@ -19,7 +19,7 @@ struct fake_value {
 struct fake_flight {
   struct fleet_op *op;
   struct fake_flight *next;
-  uint64_t execute_ns, reply_ns;
+  uint64_t submit_ns, execute_ns, reply_ns;
   bool is_executed, is_lost; /* the reply, or with `is_executed` false at once the request */
   bool never_executed;
   struct fleet_reply reply;
@@ -234,6 +234,7 @@ static bool submit(struct fleet_io *base, struct fleet_op *op, uint64_t now_ns) 
   ck_assert_uint_ge(op->deadline_ns, now_ns);
   uint64_t half_ns = io->latency_ns / 2 * (io->jitter == 0 ? 1 : 1 + below(io, io->jitter));
   flight->op = op;
+  flight->submit_ns = now_ns;
   flight->execute_ns = now_ns + half_ns;
   if (flight->execute_ns < io->last_execution_ns)
     flight->execute_ns = io->last_execution_ns;
@@ -290,8 +291,14 @@ void fake_io_flush(struct fake_io *io) {
     flight->op->sent = true;
 }
 
+static uint64_t deadline_of(const struct fake_flight *flight) {
+  const struct fleet_op *op = flight->op;
+  uint64_t more_ns = op->answering ? (op->deadline_ns - flight->submit_ns) * 3 : 0;
+  return op->deadline_ns + more_ns;
+}
+
 static uint64_t end_ns(const struct fake_flight *flight) {
-  uint64_t deadline_ns = flight->op->deadline_ns;
+  uint64_t deadline_ns = deadline_of(flight);
   return flight->is_lost || flight->reply_ns > deadline_ns ? deadline_ns : flight->reply_ns;
 }
 
@@ -328,10 +335,11 @@ void fake_io_step(struct fake_io *io, uint64_t now_ns) {
         flight->reply = (struct fleet_reply){.status = FLEET_REFUSED, .text = "OOM"};
       } else {
         execute(io->tier, flight, now_ns);
+        flight->op->answering = io->streams;
       }
     }
     if (end_ns(flight) <= now_ns) {
-      if (flight->is_lost || flight->reply_ns > flight->op->deadline_ns)
+      if (flight->is_lost || flight->reply_ns > deadline_of(flight))
         flight->reply = (struct fleet_reply){.status = FLEET_TIMEOUT, .text = "no reply"};
       deliver(io, flight, now_ns);
       next = io->first;

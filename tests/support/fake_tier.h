@@ -38,6 +38,7 @@ struct fake_io {
   /* Faults */
   bool is_down;           /* submit returns false */
   bool refuses_writes;    /* every write gets FLEET_REFUSED, as a full tier does */
+  bool streams;           /* a reply begins when its op is executed: it may take four deadlines */
   uint32_t lost_requests; /* of 1,000: not executed, and no reply */
   uint32_t lost_replies;  /* of 1,000: executed, and no reply */
   uint64_t random;        /* for the two above, and for the jitter of the latency */
