@@ -379,3 +379,7 @@ void world_clear(struct world_node *node) {
   leases_clear(&node->leases, node->ns, (struct fc_str){0}, (struct fc_str){0},
                node->world->now_ns);
 }
+
+void world_know(struct world_node *node, uint64_t version) {
+  node->clears.newest = version;
+}

@@ -95,6 +95,10 @@ const char *world_published(struct world *world, uint32_t key, uint64_t version)
 /* Returns whether the tier has a fleet lease of the key. */
 bool world_leased(struct world *world, uint32_t key, uint64_t version);
 
+/* The node's clear table knows all clears up to this version: one of everything, as that of every
+ * key. */
+void world_know(struct world_node *node, uint64_t version);
+
 /* Removes the entry of a key from the node's store, as an eviction does. */
 void world_evict(struct world_node *node, uint32_t key);
 /* Clears the node's store and leases, as a clear does. */
