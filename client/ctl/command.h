@@ -45,7 +45,7 @@ extern const struct command stats_command, ping_command, list_command, leases_co
     delete_command, watch_command, completion_command, complete_values_command, reload_command,
     settings_command, doctor_command;
 
-extern const struct command top_command;
+extern const struct command top_command, tier_command;
 
 /* --no-trunc, for the options of a command that prints tables. command_run handles it. */
 #define COMMAND_KEY_NO_TRUNC 0x2000

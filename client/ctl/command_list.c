@@ -17,6 +17,7 @@ const struct command *const command_list[] = {
     &leases_command,
     &latency_command,
     &slowest_command,
+    &tier_command,
     &watch_command,
     &settings_command,
     &ping_command,

@@ -44,7 +44,7 @@ static int one_page(struct admin *admin, struct position *position, bool *has_ti
 
 int admin_tier(struct admin *admin, bool *has_tier, const struct admin_tier_calls *calls) {
   struct position position = {.cursor_size = 0};
-  int rc = admin_check_supported(admin, CONNECTION_FLEET, "tier");
+  int rc = admin_check_supported(admin, CONNECTION_FLEET, "request for the tier");
   if (rc < 0)
     return rc;
   do
